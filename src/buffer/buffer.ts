@@ -1,0 +1,68 @@
+/**
+ * The event buffer: everything the agent has to tell the server, on disk until the server has it.
+ * Appending is durable before it returns; sending is `delivery.ts`, what goes first is `rules.ts`.
+ */
+
+/** What an event tells, which decides the call that carries it. */
+export type EventKind = "updates" | "log" | "dependencies" | "system_info";
+
+/** An event to be kept. */
+export interface NewEvent {
+  readonly kind: EventKind;
+  /** The server's command that this answers; order within a command is kept. */
+  readonly commandId: string | null;
+  /** Events with the same key replace each other when room is short: `updates/apt`. */
+  readonly snapshotOf: string | null;
+  /** The request's body as JSON text. */
+  readonly body: string;
+}
+
+/** An event that is kept. */
+export interface StoredEvent extends NewEvent {
+  /** Stable across restarts and resends: a UUIDv7. */
+  readonly id: string;
+  /** Order of appending. */
+  readonly sequence: number;
+  readonly createdMs: number;
+  /** Answers of the server about this event; an outage is none. */
+  readonly attempts: number;
+  readonly state: "pending" | "set_aside";
+  readonly lastError: string | null;
+  readonly sizeBytes: number;
+}
+
+/** What is in the buffer and what went through it, since it was made. */
+export interface BufferCounts {
+  readonly pending: number;
+  readonly setAside: number;
+  readonly sizeBytes: number;
+  readonly oldestPendingMs: number | null;
+  readonly appended: number;
+  readonly delivered: number;
+  /** Dropped to make room, by kind. */
+  readonly dropped: Readonly<Record<EventKind, number>>;
+}
+
+/** Bounds of the buffer; see `Config`. */
+export interface BufferLimits {
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+  readonly maxAttempts: number;
+}
+
+/** The store. Methods throw `DatabaseError` when the disk refuses. */
+export interface EventBuffer {
+  /** Keeps events, all or none; when it returns they survive a power cut. Answers their ids. */
+  append(events: readonly NewEvent[]): string[];
+  /** The next events to send, most important first, in order within a command. */
+  next(limit: number): StoredEvent[];
+  /** The server has these: they are done. */
+  acknowledge(ids: readonly string[]): void;
+  /** The server refused this event by itself; at `maxAttempts` it is set aside. */
+  refuse(id: string, error: string): "pending" | "set_aside";
+  /** Kept events, oldest first. */
+  list(
+    options?: { state?: StoredEvent["state"]; limit?: number },
+  ): StoredEvent[];
+  counts(): BufferCounts;
+}

@@ -1,0 +1,32 @@
+/**
+ * The journal of commands: written down before any is run, because the server hands each over only
+ * once and never asks again.
+ */
+
+/** A command as the server handed it over. */
+export interface ReceivedCommand {
+  readonly id: string;
+  readonly type: string;
+  /** JSON text of its parameters. */
+  readonly params: string;
+}
+
+/** How far a command has come. Its report is then an event in the buffer. */
+export type CommandState = "received" | "started" | "finished";
+
+/** A command in the journal. */
+export interface JournalEntry extends ReceivedCommand {
+  readonly state: CommandState;
+  readonly receivedMs: number;
+}
+
+/** The journal. Methods throw `DatabaseError` when the disk refuses. */
+export interface CommandJournal {
+  /** Writes commands down, durably; answers those that were not known before. */
+  receive(commands: readonly ReceivedCommand[]): ReceivedCommand[];
+  start(id: string): void;
+  /** Marks it finished and runs `appendReport` in the same transaction: both, or neither. */
+  finish(id: string, appendReport: () => void): void;
+  /** Commands that are not finished, oldest first: to be run, or found interrupted. */
+  unfinished(): JournalEntry[];
+}

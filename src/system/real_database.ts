@@ -1,0 +1,128 @@
+/** The database port on `node:sqlite`: WAL, a full sync at every commit, statements kept. */
+
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import {
+  type Database,
+  DatabaseError,
+  type DatabaseErrorReason,
+  type Row,
+  type SqlValue,
+} from "./database.ts";
+
+/** Waited for another process's transaction to end before `busy` is answered. */
+const BUSY_TIMEOUT_MS = 2_000;
+
+/**
+ * Opens the SQLite database at `path`, a file or `:memory:`.
+ *
+ * Commits reach the disk before they return (`synchronous=FULL`), so that what was written survives
+ * a power cut: https://www.sqlite.org/pragma.html#pragma_synchronous.
+ *
+ * @throws {DatabaseError} if it cannot be opened, or is no database
+ */
+export function openRealDatabase(path: string, options: { readOnly?: boolean } = {}): Database {
+  const readOnly = options.readOnly ?? false;
+  const native = guard("open database", () => new DatabaseSync(path, { readOnly }));
+  try {
+    guard("open database", () => {
+      native.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      if (readOnly) return;
+      native.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    });
+  } catch (error) {
+    native.close();
+    throw error;
+  }
+  return new RealDatabase(native);
+}
+
+class RealDatabase implements Database {
+  readonly #native: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(native: DatabaseSync) {
+    this.#native = native;
+  }
+
+  execute(sql: string): void {
+    guard("change database", () => this.#native.exec(sql));
+  }
+
+  run(sql: string, ...values: SqlValue[]): number {
+    return guard("change database", () => Number(this.#prepare(sql).run(...values).changes));
+  }
+
+  all(sql: string, ...values: SqlValue[]): Row[] {
+    return guard("read database", () => this.#prepare(sql).all(...values) as Row[]);
+  }
+
+  transaction<T>(work: () => T): T {
+    this.execute("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.execute("COMMIT");
+      return result;
+    } catch (error) {
+      this.#rollback();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#statements.clear();
+    guard("close database", () => this.#native.close());
+  }
+
+  /** SQLite has already rolled back by itself after some errors; then there is nothing to do. */
+  #rollback(): void {
+    try {
+      this.#native.exec("ROLLBACK");
+    } catch {
+      // The error that led here is the one to report.
+    }
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const statement = this.#native.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}
+
+function guard<T>(purpose: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const fact = error instanceof Error ? error.message : String(error);
+    throw new DatabaseError(`Cannot ${purpose}: ${fact}`, {
+      reason: reasonOf(error),
+      cause: error,
+    });
+  }
+}
+
+/** SQLite's primary result codes (https://www.sqlite.org/rescode.html), the low byte of `errcode`. */
+function reasonOf(error: unknown): DatabaseErrorReason {
+  const code = Number((error as { errcode?: unknown }).errcode) & 0xff;
+  switch (code) {
+    case 5: // BUSY
+    case 6: // LOCKED
+      return "busy";
+    case 10: // IOERR
+      return "io";
+    case 11: // CORRUPT
+    case 26: // NOTADB
+      return "corrupt";
+    case 13: // FULL
+      return "full";
+    case 3: // PERM
+    case 8: // READONLY
+    case 14: // CANTOPEN
+    case 23: // AUTH
+      return "denied";
+    default:
+      return "failed";
+  }
+}

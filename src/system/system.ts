@@ -1,0 +1,53 @@
+/**
+ * The ports: all there is of the outside world, as types. Nothing here does anything; `real.ts`
+ * beside it is the real thing, and tests bring their own.
+ *
+ * Instants are milliseconds: `…Ms` from `nowMs()` count from the Unix epoch and may jump when
+ * somebody sets the clock, those from `monotonicMs()` only ever grow and mean nothing in another
+ * process.
+ */
+
+import type { Database } from "./database.ts";
+import type { Files } from "./files.ts";
+import type { SendHttp } from "./http.ts";
+import type { Machine } from "./machine.ts";
+import type { RunCommand } from "./process.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** The operating systems that a server knows, in the server's own words. */
+export type Os = "linux" | "windows" | "macos";
+
+/** Time, and waiting for it to pass. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch; what people call "now". */
+  nowMs(): number;
+  /** Milliseconds on a clock that never goes back; only differences mean anything. */
+  monotonicMs(): number;
+  /** Resolves after `ms`, or rejects with the signal's reason as soon as that is given. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+/** Chance: a number in [0, 1). Tests seed it. */
+export type Random = () => number;
+
+/** Everything the agent may ask of its surroundings. */
+export interface System {
+  readonly os: Os;
+  /** The processor in the words of `uname -m`: `x86_64`, `aarch64`. */
+  readonly architecture: string;
+  /** This process's number. */
+  readonly processId: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly files: Files;
+  readonly machine: Machine;
+  readonly terminal: Terminal;
+  readonly runCommand: RunCommand;
+  readonly sendHttp: SendHttp;
+  /** Opens (or makes, with mode 0600) the SQLite file at `path`; throws `DatabaseError`. */
+  openDatabase(path: string, options?: { readOnly?: boolean }): Database;
+  /** A variable of the environment, if it is set and not empty. */
+  readEnvironment(name: string): string | undefined;
+  /** Calls `listener` for each request to stop (SIGINT, SIGTERM); the result ends that. */
+  onStopRequest(listener: (signal: string) => void): () => void;
+}

@@ -1,0 +1,91 @@
+/** A clock that stands still until a test moves it; sleepers wake in order, at their instant. */
+
+import type { Clock } from "../../src/system/system.ts";
+
+interface Sleeper {
+  readonly wakeMs: number;
+  readonly wake: () => void;
+}
+
+/** Virtual time. `advance()` lets the code under test run between two sleepers' instants. */
+export class FakeClock implements Clock {
+  #nowMs: number;
+  #monotonicMs = 1_000;
+  #sleepers: Sleeper[] = [];
+
+  constructor(nowMs: number = Date.UTC(2026, 10, 23)) {
+    this.#nowMs = nowMs;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  monotonicMs(): number {
+    return this.#monotonicMs;
+  }
+
+  sleep(ms: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const sleeper = { wakeMs: this.#monotonicMs + Math.max(0, ms), wake: finish };
+      const forget = () => {
+        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+        signal.removeEventListener("abort", stop);
+      };
+      function finish() {
+        forget();
+        resolve();
+      }
+      function stop() {
+        forget();
+        reject(signal.reason);
+      }
+      signal.addEventListener("abort", stop);
+      this.#sleepers.push(sleeper);
+    });
+  }
+
+  /** How many are asleep, which says whether the code under test has come to rest. */
+  get sleeping(): number {
+    return this.#sleepers.length;
+  }
+
+  /** When the next sleeper wakes, in ms from now; `undefined` if nobody sleeps. */
+  get nextWakeInMs(): number | undefined {
+    if (this.#sleepers.length === 0) return undefined;
+    return Math.min(...this.#sleepers.map((sleeper) => sleeper.wakeMs)) - this.#monotonicMs;
+  }
+
+  /** Sets the wall clock, as a person or NTP would; monotonic time does not notice. */
+  setNow(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
+
+  /** Moves both clocks on, waking whoever is due on the way. */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.#monotonicMs + ms;
+    await settle();
+    while (true) {
+      const due = this.#sleepers
+        .filter((sleeper) => sleeper.wakeMs <= endMs)
+        .sort((a, b) => a.wakeMs - b.wakeMs)[0];
+      if (!due) break;
+      this.#moveTo(due.wakeMs);
+      due.wake();
+      await settle();
+    }
+    this.#moveTo(endMs);
+  }
+
+  #moveTo(monotonicMs: number): void {
+    const step = Math.max(0, monotonicMs - this.#monotonicMs);
+    this.#monotonicMs += step;
+    this.#nowMs += step;
+  }
+}
+
+/** Lets every promise that can go on go on. Real time does not pass in it. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 200; turn++) await Promise.resolve();
+}

@@ -1,0 +1,105 @@
+/** A file system in memory that can be told to refuse a purpose. */
+
+import {
+  FileError,
+  type FileErrorReason,
+  type FileFacts,
+  type FileLock,
+  type Files,
+} from "../../src/system/files.ts";
+
+/** Files as `path -> text`; `fail()` breaks exactly the calls made for one purpose. */
+export class FakeFiles implements Files {
+  readonly texts = new Map<string, string>();
+  readonly modes = new Map<string, number>();
+  readonly locked = new Set<string>();
+  #failing = new Map<string, FileErrorReason>();
+
+  fail(purpose: string, reason: FileErrorReason): void {
+    this.#failing.set(purpose, reason);
+  }
+
+  heal(purpose: string): void {
+    this.#failing.delete(purpose);
+  }
+
+  #check(purpose: string): void {
+    const reason = this.#failing.get(purpose);
+    if (reason) throw new FileError(`Cannot ${purpose}: ${reason} on purpose`, { reason });
+  }
+
+  // deno-lint-ignore require-await
+  async readText(
+    purpose: string,
+    path: string,
+    options: { maxBytes?: number } = {},
+  ): Promise<string | undefined> {
+    this.#check(purpose);
+    const text = this.texts.get(path);
+    if (text !== undefined && text.length > (options.maxBytes ?? 1_048_576)) {
+      throw new FileError(`Cannot ${purpose}: "${path}" is too large`, { reason: "too_large" });
+    }
+    return text;
+  }
+
+  // deno-lint-ignore require-await
+  async writeText(
+    purpose: string,
+    path: string,
+    text: string,
+    options: { mode: number },
+  ): Promise<void> {
+    this.#check(purpose);
+    this.texts.set(path, text);
+    this.modes.set(path, options.mode);
+  }
+
+  // deno-lint-ignore require-await
+  async makeDirectory(purpose: string, path: string, options: { mode: number }): Promise<void> {
+    this.#check(purpose);
+    this.modes.set(path, options.mode);
+  }
+
+  // deno-lint-ignore require-await
+  async remove(purpose: string, path: string): Promise<void> {
+    this.#check(purpose);
+    this.texts.delete(path);
+  }
+
+  // deno-lint-ignore require-await
+  async rename(purpose: string, from: string, to: string): Promise<void> {
+    this.#check(purpose);
+    const text = this.texts.get(from);
+    if (text === undefined) {
+      throw new FileError(`Cannot ${purpose}: no "${from}"`, { reason: "failed" });
+    }
+    this.texts.delete(from);
+    this.texts.set(to, text);
+  }
+
+  // deno-lint-ignore require-await
+  async inspect(purpose: string, path: string): Promise<FileFacts | undefined> {
+    this.#check(purpose);
+    const text = this.texts.get(path);
+    if (text === undefined) return undefined;
+    const mode = this.modes.get(path) ?? 0o644;
+    return { isDirectory: false, sizeBytes: text.length, modifiedMs: 0, mode };
+  }
+
+  // deno-lint-ignore require-await
+  async list(purpose: string, path: string): Promise<string[]> {
+    this.#check(purpose);
+    const prefix = `${path}/`;
+    return [...this.texts.keys()]
+      .filter((name) => name.startsWith(prefix) && !name.slice(prefix.length).includes("/"))
+      .map((name) => name.slice(prefix.length));
+  }
+
+  // deno-lint-ignore require-await
+  async lock(purpose: string, path: string): Promise<FileLock | undefined> {
+    this.#check(purpose);
+    if (this.locked.has(path)) return undefined;
+    this.locked.add(path);
+    return { release: () => this.locked.delete(path) };
+  }
+}

@@ -1,0 +1,114 @@
+/** A whole machine in memory: virtual time, seeded chance, files, SQLite in `:memory:`. */
+
+import { CommandError, type RunCommand } from "../../src/system/process.ts";
+import { HttpError, type SendHttp } from "../../src/system/http.ts";
+import type { Database } from "../../src/system/database.ts";
+import type { Machine } from "../../src/system/machine.ts";
+import { openRealDatabase } from "../../src/system/real_database.ts";
+import type { Os, System } from "../../src/system/system.ts";
+import type { Terminal } from "../../src/system/terminal.ts";
+import { FakeClock } from "./clock.ts";
+import { FakeFiles } from "./files.ts";
+
+/** A terminal that keeps what is printed. */
+export class FakeTerminal implements Terminal {
+  out = "";
+  err = "";
+  input = "";
+  stdoutIsTerminal = false;
+  stderrIsTerminal = false;
+  width = 80;
+
+  print(text: string): void {
+    this.out += `${text}\n`;
+  }
+  printError(text: string): void {
+    this.err += `${text}\n`;
+  }
+  showProgress(_text: string): void {}
+  columns(): number {
+    return this.width;
+  }
+  readInput(maxBytes: number): Promise<string> {
+    return Promise.resolve(this.input.slice(0, maxBytes));
+  }
+}
+
+/** The same numbers for the same seed (mulberry32). */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+const idleMachine: Machine = {
+  hostName: () => "test-host",
+  kernelRelease: () => "6.1.0-test",
+  uptimeS: () => 3_600,
+  memory: () => ({ totalBytes: 8_000_000_000, availableBytes: 6_000_000_000 }),
+  cpus: () => [{ model: "Test CPU", busyMs: 1_000, totalMs: 10_000 }],
+  disk: () => ({ totalBytes: 100_000_000_000, freeBytes: 40_000_000_000 }),
+  networkAddresses: () => [],
+  userId: () => 1000,
+  homeDirectory: () => "/home/test",
+};
+
+/** A fake `System`; its parts are public so that a test can look into and break them. */
+export class FakeSystem implements System {
+  os: Os = "linux";
+  architecture = "x86_64";
+  processId = 4_242;
+  clock: FakeClock = new FakeClock();
+  random: () => number;
+  files: FakeFiles = new FakeFiles();
+  terminal: FakeTerminal = new FakeTerminal();
+  machine: Machine = { ...idleMachine };
+  environment = new Map<string, string>();
+  /** Databases by path: closing one and opening it again finds what was written. */
+  databases = new Map<string, Database>();
+  stopListeners = new Set<(signal: string) => void>();
+
+  constructor(seed: number = 1) {
+    this.random = seededRandom(seed);
+  }
+
+  runCommand: RunCommand = (argv) =>
+    Promise.reject(
+      new CommandError(`Cannot run "${argv[0]}": no such program`, { reason: "not_found" }),
+    );
+
+  sendHttp: SendHttp = () =>
+    Promise.reject(new HttpError("Cannot connect: refused", { reason: "refused" }));
+
+  openDatabase(path: string): Database {
+    const known = this.databases.get(path);
+    if (known) return known;
+    const database = openRealDatabase(":memory:");
+    const kept = { ...bind(database), close: () => {} };
+    this.databases.set(path, kept);
+    return kept;
+  }
+
+  readEnvironment(name: string): string | undefined {
+    return this.environment.get(name) || undefined;
+  }
+
+  onStopRequest(listener: (signal: string) => void): () => void {
+    this.stopListeners.add(listener);
+    return () => this.stopListeners.delete(listener);
+  }
+}
+
+function bind(database: Database): Database {
+  return {
+    execute: (sql) => database.execute(sql),
+    run: (sql, ...values) => database.run(sql, ...values),
+    all: (sql, ...values) => database.all(sql, ...values),
+    transaction: (work) => database.transaction(work),
+    close: () => database.close(),
+  };
+}

@@ -1,0 +1,152 @@
+/** The host's facts and figures in the server's words: registration, check-in, system info. */
+
+import type { NewEvent } from "../buffer/buffer.ts";
+import { cut, LIMITS } from "../server/limits.ts";
+import type { CheckInBody, RegisterBody } from "../server/protocol.ts";
+
+const GIB = 1_024 ** 3;
+
+/** What of the host's facts is told; `host/host.ts` tells what each field is. */
+export interface ReportedFacts {
+  readonly hostName: string;
+  readonly osType: "linux" | "windows" | "macos";
+  readonly osVersion: string;
+  readonly architecture: string;
+  readonly kernel: string;
+  readonly cpuModel: string | null;
+  readonly cpuCores: number;
+  readonly memoryTotalBytes: number | null;
+  readonly disks: readonly { mount: string; totalBytes: number; usedBytes: number }[];
+  readonly processes: number | null;
+  readonly uptimeS: number | null;
+  readonly addresses: readonly string[];
+}
+
+/** The body of a registration. The dashboard shows these metadata keys. */
+export function registerBody(
+  facts: ReportedFacts,
+  told: { agentVersion: string; nowMs: number },
+): RegisterBody {
+  const disk = facts.disks[0];
+  const metadata: Record<string, string | null> = {
+    installation_time: new Date(told.nowMs).toISOString(),
+    cpu_model: facts.cpuModel,
+    cpu_cores: String(facts.cpuCores),
+    memory_total: orNull(facts.memoryTotalBytes),
+    processes: orNull(facts.processes),
+    uptime: facts.uptimeS === null ? null : describeUptime(facts.uptimeS),
+    disk_mount: disk?.mount ?? null,
+    disk_total: orNull(disk?.totalBytes ?? null),
+    disk_used: orNull(disk?.usedBytes ?? null),
+    kernel: facts.kernel,
+  };
+  const known = Object.entries(metadata).filter((entry): entry is [string, string] =>
+    entry[1] !== null
+  );
+  return {
+    hostname: cut(facts.hostName, LIMITS.hostname),
+    os_type: facts.osType,
+    os_version: cut(facts.osVersion, LIMITS.osVersion),
+    os_architecture: cut(facts.architecture, LIMITS.osArchitecture),
+    agent_version: cut(told.agentVersion, LIMITS.agentVersion),
+    metadata: Object.fromEntries(known),
+  };
+}
+
+/** The event that carries the host's facts; a newer one takes the place of one that still waits. */
+export function systemInfoEvent(facts: ReportedFacts, nowMs: number): NewEvent {
+  const disk = facts.disks[0];
+  const body = {
+    timestamp: new Date(nowMs).toISOString(),
+    cpu_model: facts.cpuModel ?? undefined,
+    cpu_cores: facts.cpuCores,
+    cpu_threads: facts.cpuCores,
+    memory_total: facts.memoryTotalBytes ?? undefined,
+    disk_total: disk?.totalBytes,
+    disk_used: disk?.usedBytes,
+    ip_address: facts.addresses[0],
+    processes: facts.processes ?? undefined,
+    uptime: facts.uptimeS === null ? undefined : describeUptime(facts.uptimeS),
+    metadata: {
+      kernel: facts.kernel,
+      os_version: facts.osVersion,
+      addresses: facts.addresses,
+      disks: facts.disks,
+    },
+  };
+  return {
+    kind: "system_info",
+    commandId: null,
+    snapshotOf: "system_info",
+    body: JSON.stringify(body),
+  };
+}
+
+/** The host's figures of the moment; `host/host.ts` tells what each field is. */
+export interface ReportedMetrics {
+  readonly cpuPercent: number | null;
+  readonly memoryTotalBytes: number | null;
+  readonly memoryUsedBytes: number | null;
+  readonly diskTotalBytes: number | null;
+  readonly diskUsedBytes: number | null;
+  readonly uptimeS: number | null;
+}
+
+/** How the agent itself is, told with each check-in. */
+export interface ReportedAgent {
+  readonly version: string;
+  readonly nowMs: number;
+  /** 0: rapid polling is off. */
+  readonly rapidLeftMs: number;
+  readonly breaker: string;
+  readonly pendingEvents: number;
+}
+
+/** The body of a check-in. */
+export function checkInBody(metrics: ReportedMetrics, agent: ReportedAgent): CheckInBody {
+  const { rapidLeftMs } = agent;
+  return {
+    ...ifKnown("cpu_percent", metrics.cpuPercent),
+    ...ifKnown("memory_percent", percent(metrics.memoryUsedBytes, metrics.memoryTotalBytes)),
+    ...ifKnown("memory_used_gb", gib(metrics.memoryUsedBytes)),
+    ...ifKnown("memory_total_gb", gib(metrics.memoryTotalBytes)),
+    ...ifKnown("disk_used_gb", gib(metrics.diskUsedBytes)),
+    ...ifKnown("disk_total_gb", gib(metrics.diskTotalBytes)),
+    ...ifKnown("disk_percent", percent(metrics.diskUsedBytes, metrics.diskTotalBytes)),
+    ...(metrics.uptimeS !== null && { uptime: describeUptime(metrics.uptimeS) }),
+    version: cut(agent.version, LIMITS.agentVersion),
+    metadata: {
+      rapid_polling_enabled: rapidLeftMs > 0,
+      ...(rapidLeftMs > 0 && {
+        rapid_polling_until: new Date(agent.nowMs + rapidLeftMs).toISOString(),
+        rapid_polling_duration_minutes: Math.ceil(rapidLeftMs / 60_000),
+      }),
+      connection_breaker: agent.breaker,
+      pending_events: agent.pendingEvents,
+    },
+  };
+}
+
+/** "3d 4h 5m", in the words people use of `uptime`. */
+export function describeUptime(uptimeS: number): string {
+  const minutes = Math.floor(uptimeS / 60);
+  const days = Math.floor(minutes / 1_440);
+  const hours = Math.floor(minutes / 60) % 24;
+  return `${days}d ${hours}h ${minutes % 60}m`;
+}
+
+function ifKnown<K extends string>(key: K, value: number | null): Partial<Record<K, number>> {
+  return value === null ? {} : { [key]: Math.round(value * 100) / 100 } as Record<K, number>;
+}
+
+function percent(part: number | null, whole: number | null): number | null {
+  return part === null || !whole ? null : (part / whole) * 100;
+}
+
+function gib(bytes: number | null): number | null {
+  return bytes === null ? null : bytes / GIB;
+}
+
+function orNull(value: number | null): string | null {
+  return value === null ? null : String(value);
+}

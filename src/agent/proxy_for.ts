@@ -1,0 +1,35 @@
+/** Which proxy a server is reached through, if any. Pure. */
+
+/** As configured, or as the environment's `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` have it. */
+export interface ProxySettings {
+  readonly http: string | null;
+  readonly https: string | null;
+  /** Hosts reached without: `example.org` with all below it, `.example.org`, `host:port`, `*`. */
+  readonly exceptFor: readonly string[];
+}
+
+/** The proxy's URL for a server's URL; `null`: none. */
+export function proxyFor(serverUrl: string, settings: ProxySettings): string | null {
+  const url = new URL(serverUrl);
+  const proxy = url.protocol === "https:" ? settings.https : settings.http;
+  if (proxy === null) return null;
+  return settings.exceptFor.some((entry) => covers(entry, url)) ? null : proxy;
+}
+
+function covers(entry: string, url: URL): boolean {
+  const wanted = entry.trim().toLowerCase();
+  if (wanted === "") return false;
+  if (wanted === "*") return true;
+  const port = url.port || (url.protocol === "https:" ? "443" : "80");
+  const withPort = /^(.+):(\d+)$/.exec(wanted);
+  // An IPv6 address has colons of its own, and then no port unless it stands in brackets.
+  const hasPort = withPort !== null && (!withPort[1]?.includes(":") || wanted.startsWith("["));
+  if (hasPort && withPort[2] !== port) return false;
+  const name = bare(hasPort ? withPort[1] ?? "" : wanted).replace(/^\*?\./, "");
+  const host = bare(url.hostname);
+  return host === name || host.endsWith(`.${name}`);
+}
+
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
+}

@@ -1,0 +1,27 @@
+/** What a command of the command line is. */
+
+import type { System } from "../system/system.ts";
+import type { Arguments, OptionSpec } from "./arguments.ts";
+
+/** 0 done, 1 failed, 2 misused or badly configured, 3 not registered. */
+export type ExitCode = 0 | 1 | 2 | 3;
+
+/** One command, described and runnable. */
+export interface CliCommand {
+  readonly name: string;
+  /** A line for the list of commands. */
+  readonly summary: string;
+  /** What follows the name: `[--once]`. */
+  readonly usage: string;
+  /** What a person should know before using it; lines of at most 76 columns. */
+  readonly details: readonly string[];
+  readonly options: readonly OptionSpec[];
+  /** How many arguments besides options it takes, at most. */
+  readonly maxArguments: number;
+  run(system: System, given: Arguments): Promise<ExitCode>;
+}
+
+/** The command line was used in a way it cannot be; exits 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}

@@ -1,0 +1,48 @@
+/** The help texts, made of what the commands say of themselves. Pure. */
+
+import { GLOBAL_OPTIONS, type OptionSpec } from "./arguments.ts";
+import type { CliCommand } from "./command.ts";
+
+/** All commands, a line each. */
+export function describeCommands(commands: readonly CliCommand[]): string {
+  const rows = commands.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
+  return [
+    "pennon - tells a RedFlag server which updates are waiting on this host",
+    "",
+    "Usage: pennon COMMAND [options]",
+    "",
+    "Commands:",
+    ...rows,
+    `  ${"help".padEnd(12)}Show what a command does`,
+    "",
+    "Options everywhere:",
+    ...describeOptions(GLOBAL_OPTIONS),
+    "",
+    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
+  ].join("\n");
+}
+
+/** One command, whole. */
+export function describeCommand(command: CliCommand): string {
+  const own = command.options.length === 0
+    ? []
+    : ["Options:", ...describeOptions(command.options), ""];
+  return [
+    `pennon ${command.name} - ${command.summary}`,
+    "",
+    `Usage: pennon ${command.name} ${command.usage}`.trimEnd(),
+    "",
+    ...(command.details.length === 0 ? [] : [...command.details, ""]),
+    ...own,
+    "Options everywhere:",
+    ...describeOptions(GLOBAL_OPTIONS),
+  ].join("\n");
+}
+
+function describeOptions(options: readonly OptionSpec[]): string[] {
+  return options.map(({ name, value, summary, choices }) => {
+    const option = value === undefined ? `--${name}` : `--${name} ${value}`;
+    const hint = choices ? ` (${choices.join(", ")})` : "";
+    return `  ${option.padEnd(22)}${summary}${hint}`;
+  });
+}

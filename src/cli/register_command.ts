@@ -1,0 +1,82 @@
+/** `pennon register`: enrols this host with a server. */
+
+import { adopt, register } from "../agent/enrol.ts";
+import { adoptIdentity, loadIdentity } from "../identity.ts";
+import type { System } from "../system/system.ts";
+import type { Arguments } from "./arguments.ts";
+import { type CliCommand, UsageError } from "./command.ts";
+import { openSettings, type Settings } from "./settings.ts";
+
+/** Longest registration token read from stdin. */
+const TOKEN_LIMIT_BYTES = 8_192;
+
+export const registerCommand: CliCommand = {
+  name: "register",
+  summary: "Enrol this host with a server",
+  usage: "--server URL --token TOKEN",
+  details: [
+    "The token is a registration token from the server's dashboard; with",
+    '"--token -" it is read from stdin, where other users do not see it. Both',
+    "may also stand in the configuration (server.url) and the environment",
+    "(PENNON_SERVER_URL, PENNON_TOKEN).",
+    '"--adopt FILE" takes over from RedFlag\'s own agent instead: FILE is its',
+    "config.json, and the host keeps its id. Stop that agent first.",
+  ],
+  options: [
+    { name: "server", value: "URL", summary: "The server's address" },
+    { name: "token", value: "TOKEN", summary: "A registration token; - reads it from stdin" },
+    { name: "adopt", value: "FILE", summary: "Take over from RedFlag's agent, keeping its id" },
+    { name: "replace", summary: "Register anew although this host already is" },
+    { name: "json", summary: "Answer in JSON" },
+  ],
+  maxArguments: 0,
+  async run(system, given) {
+    const settings = await openSettings(system, given, { "server.url": given.values["server"] });
+    await refuseTwice(system, settings, given.flags.has("replace"));
+    const identity = given.values["adopt"] === undefined
+      ? await enrol(system, settings, given)
+      : await takeOver(system, settings, given.values["adopt"]);
+    const { agentId, serverUrl } = identity;
+    if (given.flags.has("json")) {
+      const answer = { schema: "pennon.register/1", agent_id: agentId, server_url: serverUrl };
+      system.terminal.print(JSON.stringify(answer));
+    } else {
+      system.terminal.print(`Registered with ${serverUrl} as ${agentId}`);
+      system.terminal.printError("Next: pennon run");
+    }
+    return 0;
+  },
+};
+
+async function refuseTwice(system: System, settings: Settings, replace: boolean): Promise<void> {
+  if (replace) return;
+  const present = await loadIdentity(system, settings.stateDirectory);
+  if (present === undefined) return;
+  throw new Error(
+    `Cannot register: this host already is, with "${present.serverUrl}" as ${present.agentId}. ` +
+      `Next: pennon run; or give "--replace" to register anew`,
+  );
+}
+
+async function enrol(system: System, settings: Settings, given: Arguments) {
+  const { config, stateDirectory } = settings;
+  const { url, registrationToken } = config.server;
+  if (url === null) throw new UsageError('Cannot register: no server given; add "--server URL"');
+  const token = await readToken(system, given.values["token"]) ?? registrationToken;
+  if (!token) throw new UsageError('Cannot register: no token given; add "--token TOKEN"');
+  return await register({ system, config, stateDirectory }, url, token);
+}
+
+async function readToken(system: System, given: string | undefined): Promise<string | undefined> {
+  if (given !== "-") return given;
+  return (await system.terminal.readInput(TOKEN_LIMIT_BYTES)).trim();
+}
+
+async function takeOver(system: System, settings: Settings, file: string) {
+  const { config, stateDirectory } = settings;
+  const text = await system.files.readText("read the other agent's configuration", file);
+  if (text === undefined) throw new Error(`Cannot take over: no file "${file}"`);
+  const identity = adoptIdentity(text, system.clock.nowMs());
+  await adopt({ system, config, stateDirectory }, identity);
+  return identity;
+}

@@ -1,0 +1,109 @@
+/** `pennon scan`: what could be updated here, now; needs no server, no registration, no root. */
+
+import { availableScanners } from "../scanners/available.ts";
+import { runScans, type ScanReport } from "../scanners/run_scans.ts";
+import type { Scanner, ScannerName } from "../scanners/scanner.ts";
+import type { System } from "../system/system.ts";
+import type { Arguments } from "./arguments.ts";
+import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
+import { openSettings } from "./settings.ts";
+import { plain } from "./table.ts";
+import { scanAsCsv, scanAsJson, scanAsText } from "./scan_output.ts";
+
+const NAMES: readonly ScannerName[] = ["apt", "dnf", "winupdate", "winget"];
+
+export const scanCommand: CliCommand = {
+  name: "scan",
+  summary: "Show what could be updated on this host, now",
+  usage: "[--only NAMES] [--refresh] [--json or --csv]",
+  details: [
+    "Asks every package manager that is here and changes nothing. Needs no",
+    "server and no registration; an ordinary user's rights are enough.",
+    "Exits 0 whether or not there are updates, 1 if a scanner failed.",
+  ],
+  options: [
+    { name: "only", value: "NAMES", summary: `Only these: ${NAMES.join(", ")}` },
+    { name: "refresh", summary: "Fetch new package lists first" },
+    { name: "json", summary: "Answer in JSON" },
+    { name: "csv", summary: "Answer in CSV" },
+  ],
+  maxArguments: 0,
+  async run(system, given) {
+    if (given.flags.has("json") && given.flags.has("csv")) {
+      throw new UsageError('Cannot answer in JSON and CSV at once: give "--json" or "--csv"');
+    }
+    const { config } = await openSettings(system, given);
+    const only = given.values["only"];
+    const names = only === undefined ? config.scanners.enabled : readNames(only);
+    const startedMs = system.clock.nowMs();
+    const scanners = await availableScanners(system, names);
+    const reports = await scanInTheOpen(system, scanners, given.flags.has("refresh"));
+    system.terminal.print(format(system, given, { reports, names, startedMs }));
+    tellGaps(system, reports);
+    const missing = names.filter((name) => !reports.some((report) => report.name === name));
+    return exitCode(system, reports, only === undefined ? [] : missing);
+  },
+};
+
+function readNames(list: string): ScannerName[] {
+  return list.split(",").map((word) => {
+    const name = NAMES.find((known) => known === word.trim());
+    if (name) return name;
+    throw new UsageError(`Cannot scan with "${word}": it is none of ${NAMES.join(", ")}`);
+  });
+}
+
+/** Scans, and says so on the terminal while it takes; Ctrl-C ends the package managers too. */
+async function scanInTheOpen(
+  system: System,
+  scanners: readonly Scanner[],
+  refresh: boolean,
+): Promise<ScanReport[]> {
+  const stop = new AbortController();
+  const endListening = system.onStopRequest((signal) =>
+    stop.abort(new Error(`stopped: ${signal}`))
+  );
+  const names = scanners.map(({ name }) => name).join(", ");
+  if (scanners.length > 0) system.terminal.showProgress(`Asking ${names} ...`);
+  try {
+    return await runScans(system, scanners, { refresh, signal: stop.signal });
+  } finally {
+    system.terminal.showProgress("");
+    endListening();
+  }
+}
+
+function format(
+  system: System,
+  { flags }: Arguments,
+  scan: { reports: readonly ScanReport[]; names: readonly string[]; startedMs: number },
+): string {
+  const host = system.machine.hostName();
+  if (flags.has("json")) return scanAsJson({ ...scan, host });
+  if (flags.has("csv")) return scanAsCsv(scan.reports);
+  const { terminal } = system;
+  return scanAsText(scan.reports, terminal.stdoutIsTerminal ? terminal.columns() : Infinity);
+}
+
+function tellGaps(system: System, reports: readonly ScanReport[]): void {
+  for (const { name, error, warnings } of reports) {
+    for (const gap of error ? [error.message] : warnings) {
+      system.terminal.printError(`pennon: ${name}: ${plain(gap)}`);
+    }
+  }
+}
+
+/** `missing`: asked for by name, and not on this host. */
+function exitCode(
+  system: System,
+  reports: readonly ScanReport[],
+  missing: readonly string[],
+): ExitCode {
+  for (const name of missing) {
+    system.terminal.printError(`pennon: Cannot scan with ${name}: it is not on this host`);
+  }
+  if (reports.length === 0 && missing.length === 0) {
+    system.terminal.printError("pennon: no package manager that Pennon knows is on this host");
+  }
+  return missing.length > 0 || reports.some(({ result }) => result === "failed") ? 1 : 0;
+}

@@ -1,0 +1,156 @@
+/** A scan's answer as a table, as JSON and as CSV. Pure. */
+
+import type { ScanReport } from "../scanners/run_scans.ts";
+import type { ScannerName, Update } from "../scanners/scanner.ts";
+import { describeSize } from "./duration.ts";
+import { type Column, formatTable, plain } from "./table.ts";
+
+/** A scan, and where and when it was made. */
+export interface ScanAnswer {
+  readonly reports: readonly ScanReport[];
+  /** Scanners asked for, those that this host lacks too. */
+  readonly names: readonly string[];
+  readonly host: string;
+  readonly startedMs: number;
+}
+
+/** `pennon.scan/1`, as cli.md's contract has it; it only ever gains fields. */
+export function scanAsJson(answer: ScanAnswer): string {
+  const found = new Map(answer.reports.map((report) => [report.name as string, report]));
+  return JSON.stringify(
+    {
+      schema: "pennon.scan/1",
+      host: answer.host,
+      scanned_at: new Date(answer.startedMs).toISOString(),
+      scanners: answer.names.map((name) => scannerAsJson(name, found.get(name))),
+    },
+    null,
+    2,
+  );
+}
+
+function scannerAsJson(name: string, report: ScanReport | undefined) {
+  if (!report) {
+    return {
+      name,
+      available: false,
+      result: "failed",
+      duration_ms: 0,
+      error: {
+        reason: "not_available",
+        message: `Cannot scan with ${name}: it is not on this host`,
+      },
+      warnings: [],
+      metadata_age_s: null,
+      updates: [],
+    };
+  }
+  return {
+    name,
+    available: true,
+    result: report.result,
+    duration_ms: report.durationMs,
+    error: report.error,
+    warnings: report.warnings,
+    metadata_age_s: report.metadataAgeS,
+    updates: report.updates.map(updateAsJson),
+  };
+}
+
+function updateAsJson(update: Update) {
+  return {
+    package: update.package,
+    current_version: update.currentVersion,
+    available_version: update.availableVersion,
+    architecture: update.architecture,
+    source: update.source,
+    state: update.state,
+    severity: update.severity,
+    severity_reason: update.severityReason,
+    security: update.security,
+    cves: update.cves,
+    advisories: update.advisories,
+    size_bytes: update.sizeBytes,
+    description: update.description,
+    source_package: update.sourcePackage,
+  };
+}
+
+type CsvColumn = [title: string, value: (name: ScannerName, update: Update) => unknown];
+
+const CSV_COLUMNS: readonly CsvColumn[] = [
+  ["scanner", (name) => name],
+  ["package", (_, update) => update.package],
+  ["current_version", (_, update) => update.currentVersion],
+  ["available_version", (_, update) => update.availableVersion],
+  ["architecture", (_, update) => update.architecture],
+  ["source", (_, update) => update.source],
+  ["state", (_, update) => update.state],
+  ["severity", (_, update) => update.severity],
+  ["security", (_, update) => update.security],
+  ["cves", (_, update) => update.cves.join(" ")],
+  ["advisories", (_, update) => update.advisories.join(" ")],
+  ["size_bytes", (_, update) => update.sizeBytes],
+];
+
+/** RFC 4180, one line an update, a heading first; lines end in LF for the tools at hand. */
+export function scanAsCsv(reports: readonly ScanReport[]): string {
+  const rows = reports.flatMap(({ name, updates }) =>
+    updates.map((update) => CSV_COLUMNS.map(([, value]) => csvCell(value(name, update))))
+  );
+  const titles = CSV_COLUMNS.map(([title]) => title);
+  return [titles, ...rows].map((row) => row.join(",")).join("\n");
+}
+
+function csvCell(value: unknown): string {
+  const text = plain(value === null ? "" : String(value));
+  // A spreadsheet takes a cell that begins like this for a formula.
+  const safe = /^[=+\-@]/.test(text) ? `'${text}` : text;
+  return /[",]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: "PACKAGE" },
+  { title: "INSTALLED" },
+  { title: "AVAILABLE" },
+  { title: "SECURITY" },
+  { title: "STATE" },
+  { title: "SIZE", alignRight: true },
+];
+
+/** A table sorted by what matters, with totals; `width` in terminal columns. */
+export function scanAsText(reports: readonly ScanReport[], width: number): string {
+  const updates = reports.flatMap((report) => report.updates);
+  const rows = updates.toSorted(byWeight).map((update) => [
+    update.architecture === null ? update.package : `${update.package}:${update.architecture}`,
+    update.currentVersion ?? "-",
+    update.availableVersion,
+    update.severity ?? describeSecurity(update.security),
+    update.state,
+    update.sizeBytes === null ? "-" : describeSize(update.sizeBytes),
+  ]);
+  const table = rows.length === 0 ? [] : [...formatTable(COLUMNS, rows, width), ""];
+  return [...table, ...reports.map(total)].join("\n");
+}
+
+function total({ name, result, updates, error }: ScanReport): string {
+  if (error) return `${name}: failed`;
+  const security = updates.filter((update) => update.security === true).length;
+  const sizeBytes = updates.reduce((sum, update) => sum + (update.sizeBytes ?? 0), 0);
+  const waiting = updates.length === 1 ? "1 update" : `${updates.length} updates`;
+  const size = updates.length === 0 ? "" : `, ${describeSize(sizeBytes)} to download`;
+  return `${name}: ${waiting}, ${security} security${size}${
+    result === "ok" ? "" : " (not complete)"
+  }`;
+}
+
+function describeSecurity(security: boolean | null): string {
+  return security === null ? "unknown" : security ? "yes" : "no";
+}
+
+/** Security first, then what can be installed, then by name. */
+function byWeight(a: Update, b: Update): number {
+  return Number(b.security === true) - Number(a.security === true) ||
+    Number(b.state === "upgradable") - Number(a.state === "upgradable") ||
+    a.package.localeCompare(b.package, "en");
+}

@@ -1,0 +1,46 @@
+/** What every command begins with: the configuration, and the folder it works in. */
+
+import { type Config, loadConfig, type LoadedConfig, locations } from "../config.ts";
+import { createLog, type Log } from "../log.ts";
+import type { System } from "../system/system.ts";
+import type { Arguments } from "./arguments.ts";
+
+/** The settings a command works with. */
+export interface Settings {
+  readonly config: Config;
+  readonly loaded: LoadedConfig;
+  readonly stateDirectory: string;
+}
+
+/** Reads the configuration with the options over it; throws `ConfigError`. */
+export async function openSettings(
+  system: System,
+  given: Arguments,
+  flags: Readonly<Record<string, string | undefined>> = {},
+): Promise<Settings> {
+  const all = {
+    ...flags,
+    "log.level": given.values["log-level"],
+    "log.format": given.values["log-format"],
+  };
+  const set = Object.entries(all).filter((entry): entry is [string, string] =>
+    entry[1] !== undefined
+  );
+  const file = given.values["config"];
+  const loaded = await loadConfig(system, {
+    ...(file !== undefined && { file }),
+    flags: Object.fromEntries(set),
+  });
+  const stateDirectory = given.values["state-dir"] ?? locations(system).stateDirectory;
+  for (const warning of loaded.warnings) system.terminal.printError(`pennon: ${warning}`);
+  return { config: loaded.config, loaded, stateDirectory };
+}
+
+/** The log on stderr, in the configuration's level and format. */
+export function openLog(system: System, config: Config, secrets: readonly string[]): Log {
+  return createLog(
+    (line) => system.terminal.printError(line),
+    () => system.clock.nowMs(),
+    { ...config.log, secrets: () => secrets },
+  );
+}

@@ -1,0 +1,165 @@
+/** The agent's status as text and as JSON. Pure. */
+
+import type { Holder } from "../agent/hold_state.ts";
+import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
+import type { StoredState } from "../loop/state.ts";
+import type { LastScans } from "../scanners/last_scans.ts";
+import { describeDuration, describeSize } from "./duration.ts";
+import { plain } from "./table.ts";
+
+/** All there is to say. */
+export interface Status {
+  readonly nowMs: number;
+  readonly identity:
+    | {
+      readonly agentId: string;
+      readonly serverUrl: string;
+      readonly tokenEndMs: number | null;
+      readonly intervalMs: number;
+    }
+    | null;
+  readonly holder: Holder | null;
+  /** As last saved; `null`: the agent has not run yet. */
+  readonly state: StoredState | null;
+  readonly buffer: BufferCounts | null;
+  readonly limits: BufferLimits;
+  readonly scans: LastScans;
+}
+
+/** `pennon.status/1`; it only ever gains fields. */
+export function statusAsJson(status: Status): string {
+  const { identity, holder, state, buffer, limits } = status;
+  const iso = (ms: number | null) => ms === null ? null : new Date(ms).toISOString();
+  return JSON.stringify(
+    {
+      schema: "pennon.status/1",
+      registered: identity !== null,
+      agent_id: identity?.agentId ?? null,
+      server_url: identity?.serverUrl ?? null,
+      token_ends_at: iso(identity?.tokenEndMs ?? null),
+      running: holder !== null,
+      process_id: holder?.process_id ?? null,
+      connection: state && {
+        breaker: state.connection.breaker.state,
+        reason: state.connection.breaker.state === "closed"
+          ? null
+          : state.connection.breaker.reason,
+        failures: state.connection.paths.check_in.failures,
+        next_attempt_at: iso(nextAttemptMs(state)),
+        outage_since: iso(state.connection.outage?.sinceMs ?? null),
+        outage_attempts: state.connection.outage?.attempts ?? 0,
+        needs_person: state.connection.needsPerson,
+        last_check_in_at: iso(state.lastCheckInMs),
+      },
+      polling: state && {
+        mode: isRapid(state, status.nowMs) ? "rapid" : "normal",
+        rapid_until: iso(state.rapidUntilMs),
+        interval_s: (identity?.intervalMs ?? 0) / 1_000,
+      },
+      buffer: buffer && {
+        pending: buffer.pending,
+        set_aside: buffer.setAside,
+        size_bytes: buffer.sizeBytes,
+        oldest_pending_at: iso(buffer.oldestPendingMs),
+        appended: buffer.appended,
+        delivered: buffer.delivered,
+        dropped: buffer.dropped,
+        max_events: limits.maxEvents,
+        max_bytes: limits.maxBytes,
+      },
+      scanners: status.scans,
+    },
+    null,
+    2,
+  );
+}
+
+/** A few lines that fit 80 columns, for a person. */
+export function statusAsText(status: Status): string {
+  return [
+    ...describeAgent(status),
+    ...describeConnection(status),
+    ...describeBuffer(status),
+    ...describeScans(status),
+  ].map(([title, text]) => `${title.padEnd(12)}${plain(text)}`).join("\n");
+}
+
+type Line = [title: string, text: string];
+
+function describeAgent({ identity, holder, nowMs }: Status): Line[] {
+  const running = holder
+    ? `running for ${describeDuration(nowMs - holder.since_ms)} (process ${holder.process_id})`
+    : "not running";
+  if (identity === null) return [["Agent", `${running}, not registered`]];
+  const { agentId, serverUrl, tokenEndMs } = identity;
+  const lines: Line[] = [["Agent", running], ["Id", agentId], ["Server", serverUrl]];
+  if (tokenEndMs !== null) {
+    const leftMs = tokenEndMs - nowMs;
+    const end = leftMs > 0 ? `ends in ${describeDuration(leftMs)}` : "has ended";
+    lines.push(["Token", `${end}; renewed by itself`]);
+  }
+  return lines;
+}
+
+function describeConnection({ state, identity, nowMs }: Status): Line[] {
+  if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
+  const { breaker, outage, needsPerson } = state.connection;
+  const lines: Line[] = [];
+  if (needsPerson !== null) lines.push(["ATTENTION", `needs a person: ${needsPerson}`]);
+  const why = breaker.state === "closed" ? "" : ` (${breaker.reason})`;
+  lines.push(["Connection", `${breaker.state.replace("_", "-")}${why}`]);
+  if (outage) {
+    const length = describeDuration(nowMs - outage.sinceMs);
+    lines.push(["Outage", `for ${length}, ${outage.attempts} attempts: ${outage.why}`]);
+  }
+  const last = state.lastCheckInMs === null
+    ? "none yet"
+    : `${describeDuration(nowMs - state.lastCheckInMs)} ago`;
+  const nextMs = nextAttemptMs(state);
+  const next = nextMs === null || nextMs <= nowMs
+    ? "due now"
+    : `next in ${describeDuration(nextMs - nowMs)}`;
+  lines.push(["Check-in", `last ${last}, ${next}`]);
+  const every = describeDuration(identity?.intervalMs ?? 0);
+  const mode = isRapid(state, nowMs)
+    ? `rapid for ${describeDuration((state.rapidUntilMs ?? 0) - nowMs)} more`
+    : `every ${every}`;
+  lines.push(["Polling", mode]);
+  return lines;
+}
+
+function describeBuffer({ buffer, limits, nowMs }: Status): Line[] {
+  if (buffer === null) return [["Buffer", "empty"]];
+  const dropped = Object.values(buffer.dropped).reduce((sum, count) => sum + count, 0);
+  const oldest = buffer.oldestPendingMs === null
+    ? ""
+    : `, oldest ${describeDuration(nowMs - buffer.oldestPendingMs)}`;
+  const room = `${describeSize(buffer.sizeBytes)} of ${describeSize(limits.maxBytes)}`;
+  return [
+    ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
+    ["", `${buffer.delivered} delivered, ${buffer.setAside} set aside, ${dropped} dropped`],
+  ];
+}
+
+function describeScans({ scans, nowMs }: Status): Line[] {
+  return Object.entries(scans).map(([name, scan], index) => {
+    const when = `${describeDuration(nowMs - scan.at_ms)} ago`;
+    const found = scan.result === "failed"
+      ? `failed: ${scan.error ?? "no reason kept"}`
+      : `${scan.result}, ${scan.updates} updates, ${scan.security} security`;
+    return [index === 0 ? "Scans" : "", `${name} ${when}: ${found}`];
+  });
+}
+
+/** When the agent will call next: the interval's instant, or the backoff's or breaker's. */
+function nextAttemptMs(state: StoredState): number | null {
+  const { breaker, paths } = state.connection;
+  const instants = [state.nextCheckInMs, paths.check_in.notBeforeMs];
+  if (breaker.state === "open") instants.push(breaker.untilMs);
+  const known = instants.filter((instant) => instant !== null);
+  return known.length === 0 ? null : Math.max(...known);
+}
+
+function isRapid(state: StoredState, nowMs: number): boolean {
+  return state.rapidUntilMs !== null && state.rapidUntilMs > nowMs;
+}

@@ -1,0 +1,45 @@
+/** Who runs which command. A type that nobody runs is answered, so that it does not hang for hours. */
+
+import type { NewEvent } from "../buffer/buffer.ts";
+import type { CommandHandler } from "../buffer/command.ts";
+import { collectSpecs } from "./collect_specs.ts";
+import { failureEvent } from "./command_log.ts";
+import { disableHeartbeat, enableHeartbeat } from "./heartbeat.ts";
+import { scanUpdates, type ScanUpdatesParts } from "./scan_updates.ts";
+
+/** What the handlers need, all together. */
+export interface HandlerParts extends ScanUpdatesParts {
+  collectSystemInfo(): Promise<NewEvent>;
+}
+
+/** Types that the server has and this version does not run, with why. */
+const LATER: ReadonlySet<string> = new Set([
+  "dry_run_update",
+  "install_updates",
+  "confirm_dependencies",
+  "reboot",
+  "update_agent",
+  "rollback_update",
+]);
+
+/** Answers with the handler of a type; there is one for every type, if only to say no. */
+export function commandHandlers(parts: HandlerParts): (type: string) => CommandHandler {
+  const handlers = new Map<string, CommandHandler>([
+    ["scan_updates", scanUpdates(parts)],
+    ["collect_specs", collectSpecs(parts.system.clock, parts.collectSystemInfo)],
+    ["enable_heartbeat", enableHeartbeat],
+    ["disable_heartbeat", disableHeartbeat],
+  ]);
+  return (type) => handlers.get(type) ?? unsupported;
+}
+
+const unsupported: CommandHandler = {
+  // It was refused, not run: refusing it again does no harm.
+  repeatable: true,
+  run(command) {
+    const why = LATER.has(command.type)
+      ? `Cannot run "${command.type}": this version of Pennon does not change the host`
+      : `Cannot run "${command.type.slice(0, 50)}": Pennon knows no such command`;
+    return Promise.resolve({ events: [failureEvent(command, why, 0)], rapidPollingMs: null });
+  },
+};

@@ -1,0 +1,44 @@
+/** One check-in: tells how the host is, takes the server's commands and writes them down. */
+
+import type { Command } from "../buffer/command.ts";
+import type { CommandJournal } from "../buffer/journal.ts";
+import type { Client } from "../server/client.ts";
+import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
+import type { Answer } from "../server/answer.ts";
+import type { Connection, Withheld } from "./connection.ts";
+import type { Session } from "./session.ts";
+
+/** What a check-in needs. */
+export interface CheckInParts {
+  readonly connection: Connection;
+  readonly session: Session;
+  readonly client: Client;
+  readonly journal: CommandJournal;
+  readonly signal: AbortSignal;
+}
+
+/** What the server said, and what of it is to be done. */
+export interface CheckedIn {
+  readonly answer: Answer<CheckInAnswer> | Withheld;
+  /** In the journal already, and not known before. */
+  readonly commands: readonly Command[];
+}
+
+/**
+ * Checks in. The server never hands a command over twice, so the commands are on disk when this
+ * returns; throws `DatabaseError` if they could not be written.
+ */
+export async function checkIn(parts: CheckInParts, body: CheckInBody): Promise<CheckedIn> {
+  const { connection, session, client, journal, signal } = parts;
+  const answer = await connection.attempt("check_in", (timeoutMs) => {
+    const options = timeoutMs === undefined ? { signal } : { signal, timeoutMs };
+    return session.call((caller) => client.checkIn(caller, body, options));
+  });
+  if (answer.kind !== "ok" || answer.value.commands.length === 0) return { answer, commands: [] };
+  const handedOver = answer.value.commands;
+  const known = journal.receive(
+    handedOver.map(({ id, type, params }) => ({ id, type, params: JSON.stringify(params) })),
+  );
+  const fresh = new Set(known.map(({ id }) => id));
+  return { answer, commands: handedOver.filter(({ id }) => fresh.has(id)) };
+}

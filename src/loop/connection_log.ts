@@ -1,0 +1,91 @@
+/** What the log says of the connection: each transition, each failure, each recovery. */
+
+import type { Breaker } from "../breaker/breaker.ts";
+import type { Log } from "../log.ts";
+import type { Answer } from "../server/answer.ts";
+import type { ConnectionState, Path } from "./state.ts";
+import { verdictOf } from "./transition.ts";
+
+/** One line for a breaker that changed its state. */
+export function tellTransition(
+  log: Log,
+  change: { before: Breaker; after: Breaker },
+  nowMs: number,
+): void {
+  const { before, after } = change;
+  if (before.generation === after.generation) return;
+  const told = { from: before.state, to: after.state };
+  switch (after.state) {
+    case "closed": {
+      const why = "the server answered";
+      return log.info("connection breaker closed", { ...told, why, failures: before.failures });
+    }
+    case "open": {
+      const { reason: why, failures } = after;
+      const open_for_s = seconds(after.untilMs - nowMs);
+      return log.warning("connection breaker opened", { ...told, why, failures, open_for_s });
+    }
+    case "half_open": {
+      const { reason: why, failures } = after;
+      return log.info("connection breaker half-open", { ...told, why, failures });
+    }
+  }
+}
+
+/** What happened with one answer. */
+export interface AnswerContext {
+  readonly path: Path;
+  readonly before: ConnectionState;
+  readonly after: ConnectionState;
+  readonly nowMs: number;
+  readonly tookMs: number;
+  /** Until the next call on this path. */
+  readonly waitMs: number;
+  /** Events that wait. */
+  readonly pending: number;
+}
+
+/** A line for an answer that was not simply good, and a summary when an outage is over. */
+export function tellAnswer(log: Log, answer: Answer<unknown>, context: AnswerContext): void {
+  const { path, before, after } = context;
+  const told = { path, took_ms: Math.round(context.tookMs) };
+  const next_in_s = seconds(context.waitMs);
+  switch (answer.kind) {
+    case "ok":
+    case "aborted":
+      break;
+    case "refused":
+      log.warning("server refused a request", { ...told, why: answer.why });
+      break;
+    case "failed": {
+      const { why, offline } = answer;
+      const attempt = after.outage?.attempts ?? 1;
+      log.warning("server not reached", { ...told, why, offline, attempt, next_in_s });
+      break;
+    }
+    case "limited":
+      log.warning("server asked to slow down", { ...told, why: answer.why, next_in_s });
+      break;
+    case "unauthorized":
+    case "needs_person":
+      // Once, and not with every hourly probe.
+      if (before.needsPerson !== null) break;
+      log.error("a person is needed: the server no longer takes this agent", {
+        ...told,
+        why: answer.why,
+        next_step: "run `pennon register` with a new registration token",
+        next_in_s,
+      });
+  }
+  if (before.outage === null || verdictOf(answer) !== "success") return;
+  log.info("connection recovered", {
+    outage_s: seconds(context.nowMs - before.outage.sinceMs),
+    attempts: before.outage.attempts,
+    buffered: context.pending,
+    why: before.outage.why,
+  });
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms / 100) / 10;
+}

@@ -1,0 +1,25 @@
+/** Rapid polling: what the server and a command may ask for, within bounds. Pure. */
+
+import type { CheckInAnswer } from "../server/protocol.ts";
+
+/** Rapid polling never lasts longer than this without being asked for again. */
+export const LONGEST_RAPID_MS = 60 * 60_000;
+
+/** Within bounds: 0 ends it. */
+export function clampRapidMs(ms: number): number {
+  return Number.isFinite(ms) ? Math.min(LONGEST_RAPID_MS, Math.max(0, ms)) : 0;
+}
+
+/**
+ * How much longer rapid polling lasts by the server's word, in ms; `null`: it said nothing, and what
+ * holds goes on to its own end.
+ */
+export function rapidLeftMs(
+  told: CheckInAnswer["rapid_polling"],
+  nowMs: number,
+): number | null {
+  if (!told) return null;
+  if (!told.enabled) return 0;
+  const untilMs = Date.parse(told.until ?? "");
+  return Number.isNaN(untilMs) ? null : clampRapidMs(untilMs - nowMs);
+}

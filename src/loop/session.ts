@@ -1,0 +1,115 @@
+/**
+ * The tokens in use: puts them on calls, renews the access token on a 401 and ahead of its end. Never
+ * two renewals at once.
+ */
+
+import type { Log } from "../log.ts";
+import { readTokenLife } from "../server/access_token.ts";
+import type { Answer } from "../server/answer.ts";
+import type { Caller } from "../server/client.ts";
+import type { Clock, Random } from "../system/system.ts";
+
+/** What a session is made of. */
+export interface SessionParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Asks the server for a new access token. */
+  renew(): Promise<Answer<{ token: string }>>;
+  /** Keeps the new token; when it returns it is on disk. */
+  keepToken(accessToken: string): Promise<void>;
+}
+
+/** Part of a token's life, at its end, in which it is renewed ahead of time. */
+const RENEWAL_WINDOW = 0.25;
+
+export class Session {
+  readonly #parts: SessionParts;
+  readonly #agentId: string;
+  #accessToken: string;
+  #renewAtMs: number;
+  #renewal: Promise<Answer<unknown>> | null = null;
+
+  constructor(parts: SessionParts, caller: Caller) {
+    this.#parts = parts;
+    this.#agentId = caller.agentId;
+    this.#accessToken = caller.accessToken;
+    this.#renewAtMs = this.#drawRenewal();
+  }
+
+  /**
+   * Makes a call with the access token. A token that is due is renewed first; a 401 is answered with
+   * one renewal and the same call once more. A renewal that is refused needs a person.
+   */
+  async call<T>(makeCall: (caller: Caller) => Promise<Answer<T>>): Promise<Answer<T>> {
+    if (this.#parts.clock.nowMs() >= this.#renewAtMs) {
+      const renewed = await this.#renewOnce();
+      // The old token may still do: only its refusal is final.
+      if (renewed.kind !== "ok") this.#parts.log.debug("early renewal put off");
+    }
+    const usedToken = this.#accessToken;
+    const answer = await makeCall(this.#caller());
+    if (answer.kind !== "unauthorized") return answer;
+    if (usedToken === this.#accessToken) {
+      const renewed = await this.#renewOnce();
+      if (renewed.kind !== "ok") return asRefusal(renewed);
+    }
+    const again = await makeCall(this.#caller());
+    return again.kind === "unauthorized" ? { kind: "needs_person", why: again.why } : again;
+  }
+
+  #caller(): Caller {
+    return { agentId: this.#agentId, accessToken: this.#accessToken };
+  }
+
+  #renewOnce(): Promise<Answer<unknown>> {
+    this.#renewal ??= this.#renew().finally(() => {
+      this.#renewal = null;
+    });
+    return this.#renewal;
+  }
+
+  async #renew(): Promise<Answer<unknown>> {
+    const answer = await this.#parts.renew();
+    if (answer.kind !== "ok") {
+      // Not at once again, with each call: the next try is drawn from what is left.
+      this.#renewAtMs = this.#drawRenewal();
+      return answer;
+    }
+    this.#accessToken = answer.value.token;
+    this.#renewAtMs = this.#drawRenewal();
+    await this.#parts.keepToken(this.#accessToken);
+    this.#parts.log.info("access token renewed");
+    return answer;
+  }
+
+  /**
+   * A random instant in the last quarter of the token's life, or of what is left of that quarter: a
+   * fleet that was enrolled in one minute does not renew in one minute.
+   */
+  #drawRenewal(): number {
+    const life = readTokenLife(this.#accessToken);
+    if (life === null) return Infinity;
+    const windowMs = (life.endMs - life.startMs) * RENEWAL_WINDOW;
+    const fromMs = Math.max(life.endMs - windowMs, this.#parts.clock.nowMs());
+    if (fromMs >= life.endMs) return Infinity; // It has ended: the next 401 renews it.
+    return fromMs + this.#parts.random() * (life.endMs - fromMs);
+  }
+}
+
+/** What a renewal that brought no token means for the call that wanted one. */
+function asRefusal(renewal: Exclude<Answer<unknown>, { kind: "ok" }>): Answer<never> {
+  switch (renewal.kind) {
+    case "unauthorized":
+    case "needs_person":
+      return { kind: "needs_person", why: `renewal refused: ${renewal.why}` };
+    case "refused":
+      return renewal.status === 404
+        ? { kind: "needs_person", why: `agent is deleted on the server: ${renewal.why}` }
+        : { kind: "needs_person", why: `renewal refused: ${renewal.why}` };
+    case "failed":
+    case "limited":
+    case "aborted":
+      return renewal;
+  }
+}

@@ -1,0 +1,53 @@
+/** What the last scan of each scanner found, kept for `status`: counts, not lists. */
+
+import * as v from "valibot";
+import type { Files } from "../system/files.ts";
+import type { ScanReport } from "./run_scans.ts";
+
+const lastScan = v.object({
+  at_ms: v.number(),
+  result: v.picklist(["ok", "degraded", "failed"]),
+  updates: v.number(),
+  security: v.number(),
+  duration_ms: v.number(),
+  error: v.nullable(v.string()),
+});
+
+/** By scanner's name. */
+const lastScans = v.record(v.string(), lastScan);
+
+/** The last scan of each scanner, by name. Names are those of the file: it is shown as it is. */
+export type LastScans = v.InferOutput<typeof lastScans>;
+
+const FILE = "last-scans.json";
+
+/** Reads what was kept; nothing, if nothing was or it is damaged. Throws `FileError`. */
+export async function readLastScans(files: Files, stateDirectory: string): Promise<LastScans> {
+  const text = await files.readText("read the last scans", `${stateDirectory}/${FILE}`);
+  if (text === undefined) return {};
+  try {
+    const result = v.safeParse(lastScans, JSON.parse(text));
+    return result.success ? result.output : {};
+  } catch {
+    return {}; // Not JSON; the next scan writes it anew.
+  }
+}
+
+/** Keeps what these scans found, beside what others found before. Throws `FileError`. */
+export async function keepLastScans(
+  files: Files,
+  stateDirectory: string,
+  scans: { reports: readonly ScanReport[]; nowMs: number },
+): Promise<void> {
+  const before = await readLastScans(files, stateDirectory);
+  const after: LastScans = Object.fromEntries(scans.reports.map((report) => [report.name, {
+    at_ms: scans.nowMs,
+    result: report.result,
+    updates: report.updates.length,
+    security: report.updates.filter((update) => update.security === true).length,
+    duration_ms: report.durationMs,
+    error: report.error?.message ?? null,
+  }]));
+  const text = `${JSON.stringify({ ...before, ...after }, null, 2)}\n`;
+  await files.writeText("keep the last scans", `${stateDirectory}/${FILE}`, text, { mode: 0o600 });
+}

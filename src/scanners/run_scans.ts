@@ -1,0 +1,64 @@
+/** Runs scanners side by side and tells of each how it went: one that fails stops no other. */
+
+import type { System } from "../system/system.ts";
+import {
+  ScanError,
+  type ScanErrorReason,
+  type Scanner,
+  type ScannerName,
+  type ScanOptions,
+  type Update,
+} from "./scanner.ts";
+
+/**
+ * What came of one scan. `ok`: the list is whole. `degraded`: it can be used, and the warnings say
+ * what is missing. `failed`: there is no list, which is not an empty one.
+ */
+export interface ScanReport {
+  readonly name: ScannerName;
+  readonly result: "ok" | "degraded" | "failed";
+  readonly durationMs: number;
+  readonly error: { readonly reason: ScanErrorReason; readonly message: string } | null;
+  readonly warnings: readonly string[];
+  readonly metadataAgeS: number | null;
+  readonly updates: readonly Update[];
+}
+
+/** Asks every scanner given; the reports come in the scanners' order. */
+export function runScans(
+  system: System,
+  scanners: readonly Scanner[],
+  options: ScanOptions = {},
+): Promise<ScanReport[]> {
+  return Promise.all(scanners.map((scanner) => runScan(system, scanner, options)));
+}
+
+async function runScan(
+  system: System,
+  scanner: Scanner,
+  options: ScanOptions,
+): Promise<ScanReport> {
+  const startedMs = system.clock.monotonicMs();
+  const took = () => Math.round(system.clock.monotonicMs() - startedMs);
+  const { name } = scanner;
+  try {
+    const { updates, warnings, metadataAgeS } = await scanner.scan(system, options);
+    const result = warnings.length === 0 ? "ok" : "degraded";
+    return { name, result, durationMs: took(), error: null, warnings, metadataAgeS, updates };
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    // Anything else is a mistake of ours; it must not take the other scanners' answers with it.
+    const failure = error instanceof ScanError
+      ? { reason: error.reason, message: error.message }
+      : { reason: "permanent" as const, message: `Cannot scan with ${name}: ${String(error)}` };
+    return {
+      name,
+      result: "failed",
+      durationMs: took(),
+      error: failure,
+      warnings: [],
+      metadataAgeS: null,
+      updates: [],
+    };
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * What came of a request to the server, in the classes that the breaker, the loop and the buffer
+ * decide by. Pure; resilience.md's section 1 is its specification.
+ */
+
+import { HttpError, type HttpResponse } from "../system/http.ts";
+import { cut } from "./limits.ts";
+import { type RateLimit, readRateLimit, readRetryAfterMs } from "./retry_after.ts";
+
+/**
+ * The outcome of one call.
+ *
+ * `failed`: the server, or the way to it, is sick. `limited`: it is well, and wants fewer requests.
+ * `refused`: it is well, and will not have this very request. `unauthorized`: the access token is no
+ * longer good. `needs_person`: nothing the agent can do helps. `aborted`: we stopped it ourselves.
+ */
+export type Answer<T> =
+  | { readonly kind: "ok"; readonly value: T; readonly rateLimit: RateLimit | null }
+  | {
+    readonly kind: "failed";
+    readonly why: string;
+    readonly status: number | null;
+    /** Nothing left this host: the server has felt nothing. */
+    readonly offline: boolean;
+    readonly retryAfterMs: number | null;
+  }
+  | { readonly kind: "limited"; readonly why: string; readonly retryAfterMs: number | null }
+  | { readonly kind: "refused"; readonly why: string; readonly status: number }
+  | { readonly kind: "unauthorized"; readonly why: string }
+  | { readonly kind: "needs_person"; readonly why: string }
+  | { readonly kind: "aborted" };
+
+/** Reads a JSON value of an expected shape; `undefined` if it has another. */
+export type ReadShape<T> = (json: unknown) => T | undefined;
+
+/** Classifies an answer that arrived whole. */
+export function readAnswer<T>(
+  response: HttpResponse,
+  readShape: ReadShape<T>,
+  nowMs: number,
+): Answer<T> {
+  const { status, headers } = response;
+  const why = describe(response);
+  const failed = { kind: "failed", why, status, offline: false, retryAfterMs: null } as const;
+  if (status >= 200 && status < 300) {
+    const value = parseJson(response.body, readShape);
+    if (value === undefined) return { ...failed, why: `${why}, but not the answer promised` };
+    return { kind: "ok", value, rateLimit: readRateLimit(headers, nowMs) };
+  }
+  const retryAfterMs = readRetryAfterMs(headers["retry-after"], nowMs);
+  switch (status) {
+    case 401:
+      return { kind: "unauthorized", why };
+    case 403:
+      return { kind: "needs_person", why };
+    case 429:
+      return { kind: "limited", why, retryAfterMs };
+    case 503:
+      return { ...failed, retryAfterMs };
+    case 408:
+      return failed;
+  }
+  if (status >= 400 && status < 500) return { kind: "refused", why, status };
+  return failed;
+}
+
+/** Classifies a request that brought no whole answer. Anything but an `HttpError` is thrown on. */
+export function readFailure(error: unknown): Answer<never> {
+  if (!(error instanceof HttpError)) throw error;
+  if (error.reason === "aborted") return { kind: "aborted" };
+  return {
+    kind: "failed",
+    why: error.message,
+    status: null,
+    offline: error.reason === "offline",
+    retryAfterMs: null,
+  };
+}
+
+function parseJson<T>(body: string, readShape: ReadShape<T>): T | undefined {
+  try {
+    return readShape(JSON.parse(body));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Longest part of a server's own words that is repeated in a log. */
+const QUOTE_LIMIT = 200;
+
+/** "HTTP 400: Invalid …", with the server's own words where it gave some. */
+function describe(response: HttpResponse): string {
+  const location = response.headers["location"];
+  if (location !== undefined && response.status >= 300 && response.status < 400) {
+    return `HTTP ${response.status}: a redirect, which is not followed`;
+  }
+  const words = parseJson(response.body, (json) => {
+    const text = (json as { error?: unknown } | null)?.error;
+    return typeof text === "string" ? text : undefined;
+  });
+  if (words === undefined) return `HTTP ${response.status}`;
+  return `HTTP ${response.status}: ${cut(words, QUOTE_LIMIT)}`;
+}

@@ -1,0 +1,216 @@
+/**
+ * The server's calls, one method each. A call is one request: no retry, no breaker, no renewal;
+ * whoever calls decides on those by the `Answer`.
+ */
+
+import type { Clock } from "../system/system.ts";
+import type { HttpRequest, SendHttp, TlsOptions } from "../system/http.ts";
+import { type Answer, readAnswer, readFailure, type ReadShape } from "./answer.ts";
+import {
+  type CheckInAnswer,
+  type CheckInBody,
+  type Health,
+  readAnyObject,
+  readCheckIn,
+  readHealth,
+  readRegistration,
+  readRenewal,
+  type RegisterBody,
+  type Registration,
+} from "./protocol.ts";
+
+/** Where the server is and how it is reached. */
+export interface ClientOptions {
+  /** Origin and path prefix, without a trailing slash. Tokens go nowhere else. */
+  readonly serverUrl: string;
+  /** Sent as `User-Agent`. */
+  readonly agentVersion: string;
+  readonly tls: TlsOptions;
+  readonly proxyUrl: string | null;
+  readonly connectTimeoutMs: number;
+  readonly timeoutMs: number;
+  readonly healthTimeoutMs: number;
+  readonly maxBodyBytes: number;
+}
+
+/** The last part of the paths that take an event: `/agents/{id}/{report}`. */
+export type Report = "updates" | "logs" | "dependencies" | "system-info";
+
+/** Who is calling. */
+export interface Caller {
+  readonly agentId: string;
+  readonly accessToken: string;
+}
+
+/** One call's own limits. */
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** Instead of the client's own. */
+  readonly timeoutMs?: number;
+}
+
+interface Call<T> extends CallOptions {
+  readonly method: HttpRequest["method"];
+  readonly path: string;
+  readonly token?: string;
+  /** JSON text. */
+  readonly body?: string;
+  readonly readShape: ReadShape<T>;
+}
+
+/** The calls of protocol.md. Every answer is checked before it is believed. */
+export class Client {
+  readonly #sendHttp: SendHttp;
+  readonly #clock: Clock;
+  readonly #options: ClientOptions;
+
+  constructor(sendHttp: SendHttp, clock: Clock, options: ClientOptions) {
+    this.#sendHttp = sendHttp;
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  /** Asks whether the server is up and set up; costs it next to nothing. */
+  health(options: CallOptions = {}): Promise<Answer<Health>> {
+    const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.#options.healthTimeoutMs);
+    return this.#call({
+      ...options,
+      timeoutMs,
+      method: "GET",
+      path: "/health",
+      readShape: readHealth,
+    });
+  }
+
+  /** Enrols. The token is a registration token: `unauthorized` means that it is wrong or used up. */
+  register(
+    token: string,
+    body: RegisterBody,
+    options: CallOptions = {},
+  ): Promise<Answer<Registration>> {
+    return this.#call({
+      ...options,
+      method: "POST",
+      path: "/api/v1/agents/register",
+      token,
+      // Older servers look for the token in the body only.
+      body: JSON.stringify({ ...body, registration_token: token }),
+      readShape: readRegistration,
+    });
+  }
+
+  /** A new access token; `unauthorized`: the refresh token is dead, 404: the agent was deleted. */
+  renew(
+    agentId: string,
+    refreshToken: string,
+    options: CallOptions = {},
+  ): Promise<Answer<{ token: string }>> {
+    return this.#call({
+      ...options,
+      method: "POST",
+      path: "/api/v1/agents/renew",
+      body: JSON.stringify({ agent_id: agentId, refresh_token: refreshToken }),
+      readShape: readRenewal,
+    });
+  }
+
+  /** Checks in and takes commands, which the server then never hands over again. */
+  checkIn(
+    caller: Caller,
+    body: CheckInBody,
+    options: CallOptions = {},
+  ): Promise<Answer<CheckInAnswer>> {
+    return this.#call({
+      ...options,
+      method: "GET",
+      path: `${agentPath(caller)}/commands`,
+      token: caller.accessToken,
+      body: JSON.stringify(body),
+      readShape: readCheckIn,
+    });
+  }
+
+  /** Delivers one event; `body` is JSON text. */
+  async report(
+    caller: Caller,
+    event: { report: Report; body: string },
+    options: CallOptions = {},
+  ): Promise<Answer<unknown>> {
+    const answer = await this.#call({
+      ...options,
+      method: "POST",
+      path: `${agentPath(caller)}/${event.report}`,
+      token: caller.accessToken,
+      body: event.body,
+      readShape: readAnyObject,
+    });
+    // Servers before v0.1.18 have no such route, and nowhere to keep what it brings.
+    const isOldServer = answer.kind === "refused" && answer.status === 404;
+    return isOldServer && event.report === "system-info"
+      ? { kind: "ok", value: {}, rateLimit: null }
+      : answer;
+  }
+
+  /** Asks the server to expect rapid polling for 1 to 60 minutes, or no longer. */
+  rapidMode(
+    caller: Caller,
+    mode: { enabled: boolean; duration_minutes: number },
+    options: CallOptions = {},
+  ): Promise<Answer<unknown>> {
+    return this.#call({
+      ...options,
+      method: "POST",
+      path: `${agentPath(caller)}/rapid-mode`,
+      token: caller.accessToken,
+      body: JSON.stringify(mode),
+      readShape: readAnyObject,
+    });
+  }
+
+  /** Deletes the agent on the server; 404 means that it already was. */
+  unregister(caller: Caller, options: CallOptions = {}): Promise<Answer<unknown>> {
+    return this.#call({
+      ...options,
+      method: "DELETE",
+      path: agentPath(caller),
+      token: caller.accessToken,
+      readShape: readAnyObject,
+    });
+  }
+
+  async #call<T>(call: Call<T>): Promise<Answer<T>> {
+    try {
+      const response = await this.#sendHttp(this.#request(call));
+      return readAnswer(response, call.readShape, this.#clock.nowMs());
+    } catch (error) {
+      return readFailure(error);
+    }
+  }
+
+  #request<T>(call: Call<T>): HttpRequest {
+    const { serverUrl, agentVersion, tls, proxyUrl, connectTimeoutMs, maxBodyBytes } =
+      this.#options;
+    const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs;
+    return {
+      method: call.method,
+      url: serverUrl + call.path,
+      headers: {
+        accept: "application/json",
+        "user-agent": `pennon/${agentVersion}`,
+        ...(call.body !== undefined && { "content-type": "application/json" }),
+        ...(call.token !== undefined && { authorization: `Bearer ${call.token}` }),
+      },
+      ...(call.body !== undefined && { body: call.body }),
+      connectTimeoutMs: Math.min(connectTimeoutMs, timeoutMs),
+      timeoutMs,
+      maxBodyBytes,
+      tls,
+      ...(proxyUrl !== null && { proxyUrl }),
+      ...(call.signal && { signal: call.signal }),
+    };
+  }
+}
+
+function agentPath(caller: Caller): string {
+  return `/api/v1/agents/${encodeURIComponent(caller.agentId)}`;
+}

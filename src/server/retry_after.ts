@@ -1,0 +1,45 @@
+/** `Retry-After` and `X-RateLimit-*`: how long a server asks to be left alone. */
+
+/** A server cannot send an agent away for longer than this. */
+export const LONGEST_RETRY_AFTER_MS = 3_600_000;
+
+/**
+ * Reads `Retry-After` in both its forms, seconds and HTTP date (RFC 9110, section 10.2.3).
+ *
+ * Malformed, negative and past values are ignored. So is 0, which this server does send: it means
+ * "no idea", and an agent's own backoff is the better answer. `null`: nothing usable.
+ */
+export function readRetryAfterMs(header: string | undefined, nowMs: number): number | null {
+  const value = header?.trim() ?? "";
+  const waitMs = /^\d+$/.test(value) ? Number(value) * 1_000 : readHttpDate(value) - nowMs;
+  if (!(waitMs > 0)) return null;
+  return Math.min(waitMs, LONGEST_RETRY_AFTER_MS);
+}
+
+/** All three forms that RFC 9110, section 5.6.7, lets a server send begin with a day's name. */
+function readHttpDate(value: string): number {
+  return /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(value) ? Date.parse(value) : NaN;
+}
+
+/** How much more the server takes in its present window. */
+export interface RateLimit {
+  readonly remaining: number;
+  /** Until the window is over. */
+  readonly resetInMs: number;
+}
+
+/** Reads the `X-RateLimit-*` headers; `null` where they are missing or make no sense. */
+export function readRateLimit(
+  headers: Readonly<Record<string, string>>,
+  nowMs: number,
+): RateLimit | null {
+  const remaining = readCount(headers["x-ratelimit-remaining"]);
+  const resetS = readCount(headers["x-ratelimit-reset"]);
+  if (remaining === null || resetS === null) return null;
+  const resetInMs = Math.min(LONGEST_RETRY_AFTER_MS, Math.max(0, resetS * 1_000 - nowMs));
+  return { remaining, resetInMs };
+}
+
+function readCount(header: string | undefined): number | null {
+  return header !== undefined && /^\d{1,15}$/.test(header.trim()) ? Number(header) : null;
+}

@@ -1,0 +1,6 @@
+/** Which Pennon this is: the version in `deno.json`, and nowhere else. */
+
+import manifest from "../deno.json" with { type: "json" };
+
+/** A semantic version: `0.1.0`. */
+export const VERSION: string = manifest.version;

@@ -1,0 +1,119 @@
+/** The rules of the house that a machine can hold, as a pure function from sources to complaints. */
+
+/** A source file: its path from the repository's root, and its text. */
+export interface Source {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Who may import whom: its own unit, or one of a lower rank. */
+const RANKS: Readonly<Record<string, number>> = {
+  "main.ts": 6,
+  cli: 5,
+  agent: 4,
+  loop: 3,
+  commands: 3,
+  breaker: 2,
+  buffer: 2,
+  scanners: 2,
+  installers: 2,
+  server: 2,
+  host: 2,
+  service: 2,
+  config: 2,
+  identity: 2,
+  log: 1,
+  version: 0,
+  system: 0,
+};
+
+const LONGEST_SOURCE = 300;
+const LONGEST_TEST = 500;
+const VAGUE_NAMES = /^(utils?|helpers?|common|misc|index|mod)$/;
+
+/** What belongs to the outside world, and so to `src/system/real*.ts` alone. */
+const OUTSIDE = [
+  /\bDeno\./,
+  /\bDate\.now\b/,
+  /\bnew Date\(\)/,
+  /\bMath\.random\b/,
+  /\b(setTimeout|setInterval|queueMicrotask)\(/,
+  /\bAbortSignal\.timeout\b/,
+  /(?<![.\w])fetch\(/,
+  /\bcrypto\./,
+  /\bperformance\./,
+  /\bprocess\.(env|exit|on|std)/,
+  /\bconsole\./,
+  /from "node:(?!buffer")/,
+];
+
+/** Every complaint about `sources`, as "path: what is wrong". */
+export function complaints(sources: readonly Source[]): string[] {
+  return sources.flatMap(({ path, text }) => {
+    const found = [...shape(path, text), ...(isSource(path) ? boundaries(path, text) : [])];
+    return found.map((complaint) => `${path}: ${complaint}`);
+  });
+}
+
+function isSource(path: string): boolean {
+  return path.startsWith("src/");
+}
+
+function shape(path: string, text: string): string[] {
+  const found: string[] = [];
+  const name = path.split("/").at(-1)?.replace(/(_test)?\.ts$/, "") ?? "";
+  const folders = path.split("/").slice(0, -1);
+  if ([name, ...folders].some((part) => VAGUE_NAMES.test(part))) {
+    found.push("its name says nothing of what is in it");
+  }
+  if (!/^[a-z0-9_]+$/.test(name)) found.push("its name is not snake_case");
+  const lines = text.split("\n").length - 1;
+  const longest = isSource(path) ? LONGEST_SOURCE : LONGEST_TEST;
+  if (lines > longest) found.push(`it has ${lines} lines, more than ${longest}`);
+  if (!isSource(path)) return found;
+  const header = /^\/\*\*\s*([\s\S]*?)\s*\*\//.exec(text)?.[1]?.replace(/\n \*/g, "") ?? "";
+  if (header === "") found.push("it does not open with a sentence that says what it is");
+  else if (!/\.(\s|$)/.test(header) || !header.endsWith(".")) {
+    found.push("its header does not end with a full stop");
+  }
+  return found;
+}
+
+function boundaries(path: string, text: string): string[] {
+  const found: string[] = [];
+  const from = unitOf(path);
+  for (const target of importsOf(text)) {
+    const to = unitOf(resolve(path, target));
+    if (from === to) continue;
+    if (/(^|\/)real(_\w+)?\.ts$/.test(target)) found.push(`it imports ${target}`);
+    const isLower = (RANKS[to] ?? Infinity) < (RANKS[from] ?? -Infinity);
+    if (!isLower) found.push(`${from} imports ${to}, which is not of a lower rank`);
+  }
+  if (/^src\/system\/real(_\w+)?\.ts$/.test(path)) return found;
+  const code = withoutComments(text);
+  for (const pattern of OUTSIDE) {
+    const hit = pattern.exec(code);
+    if (hit) found.push(`it touches the outside world: ${hit[0]}`);
+  }
+  return found;
+}
+
+/** The first part of a path below `src/`, without an ending. */
+function unitOf(path: string): string {
+  if (!path.startsWith("src/")) return path;
+  return path.slice("src/".length).split("/")[0]?.replace(/\.ts$/, "") ?? "";
+}
+
+function importsOf(text: string): string[] {
+  const statements = text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g);
+  return [...statements].map((match) => match[1] ?? "");
+}
+
+function resolve(path: string, target: string): string {
+  return new URL(target, `file:///${path}`).pathname.slice(1);
+}
+
+/** Comments and the contents of strings may say what they like. */
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
+}

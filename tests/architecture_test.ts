@@ -1,0 +1,88 @@
+import { assertEquals } from "@std/assert";
+import { complaints, type Source } from "./architecture.ts";
+
+const ROOT = new URL("../", import.meta.url);
+
+async function readSources(folder: string): Promise<Source[]> {
+  const sources: Source[] = [];
+  for await (const entry of Deno.readDir(new URL(folder, ROOT))) {
+    const path = `${folder}${entry.name}`;
+    if (entry.isDirectory) sources.push(...await readSources(`${path}/`));
+    else if (path.endsWith(".ts")) {
+      sources.push({ path, text: await Deno.readTextFile(new URL(path, ROOT)) });
+    }
+  }
+  return sources;
+}
+
+Deno.test("the sources keep the rules of the house", async () => {
+  const sources = [...await readSources("src/"), ...await readSources("tests/")];
+  assertEquals(complaints(sources), []);
+});
+
+Deno.test("every unit test stands where its source stands", async () => {
+  const sources = new Set((await readSources("src/")).map(({ path }) => path));
+  const tests = (await readSources("tests/"))
+    .map(({ path }) => path)
+    .filter((path) => path.endsWith("_test.ts"))
+    .filter((path) =>
+      !/^tests\/(real|e2e|fakes)\//.test(path) && path !== "tests/architecture_test.ts"
+    );
+  const orphans = tests.filter((path) =>
+    !sources.has(path.replace(/^tests\//, "src/").replace(/_test\.ts$/, ".ts"))
+  );
+  assertEquals(orphans, []);
+});
+
+const HEADER = "/** A file that is well behaved. */\n";
+
+Deno.test("a broken rule is caught", () => {
+  const rows: [path: string, text: string, complaint: string][] = [
+    ["src/loop/a.ts", "export {};\n", "it does not open with a sentence that says what it is"],
+    ["src/loop/a.ts", "/** No stop */\n", "its header does not end with a full stop"],
+    ["src/loop/utils.ts", HEADER, "its name says nothing of what is in it"],
+    ["src/helpers/a.ts", HEADER, "its name says nothing of what is in it"],
+    ["src/loop/camelCase.ts", HEADER, "its name is not snake_case"],
+    ["src/loop/a.ts", HEADER + "\n".repeat(300), "it has 301 lines, more than 300"],
+    [
+      "src/buffer/a.ts",
+      `${HEADER}import { b } from "../loop/b.ts";\n`,
+      "buffer imports loop, which is not of a lower rank",
+    ],
+    [
+      "src/server/a.ts",
+      `${HEADER}import type { b } from "../scanners/b.ts";\n`,
+      "server imports scanners, which is not of a lower rank",
+    ],
+    [
+      "src/loop/a.ts",
+      `${HEADER}export { b } from "../nowhere/b.ts";\n`,
+      "loop imports nowhere, which is not of a lower rank",
+    ],
+    [
+      "src/cli/a.ts",
+      `${HEADER}import { r } from "../system/real.ts";\n`,
+      "it imports ../system/real.ts",
+    ],
+    ["src/loop/a.ts", `${HEADER}Deno.exit(1);\n`, "it touches the outside world: Deno."],
+    ["src/loop/a.ts", `${HEADER}const a = Date.now();\n`, "it touches the outside world: Date.now"],
+    ["src/loop/a.ts", `${HEADER}await fetch(url);\n`, "it touches the outside world: fetch("],
+    ["src/loop/a.ts", `${HEADER}setTimeout(f, 1);\n`, "it touches the outside world: setTimeout("],
+  ];
+  for (const [path, text, complaint] of rows) {
+    assertEquals(complaints([{ path, text }]), [`${path}: ${complaint}`]);
+  }
+});
+
+Deno.test("a kept rule is not complained of", () => {
+  const sources: Source[] = [
+    { path: "src/loop/a.ts", text: `${HEADER}import { b } from "../buffer/b.ts";\n` },
+    {
+      path: "src/loop/b.ts",
+      text: `${HEADER}// Deno.exit would be wrong here\nclient.fetch(1);\n`,
+    },
+    { path: "src/system/real_clock.ts", text: `${HEADER}Date.now();\n` },
+    { path: "tests/loop/a_test.ts", text: 'import { a } from "../../src/loop/a.ts";\n' },
+  ];
+  assertEquals(complaints(sources), []);
+});

@@ -1,0 +1,202 @@
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  admit,
+  advance,
+  type Breaker,
+  type BreakerPolicy,
+  type BreakerStep,
+  NEW_BREAKER,
+  type Permit,
+  settle,
+  type Verdict,
+} from "../../src/breaker/breaker.ts";
+
+const policy: BreakerPolicy = {
+  consecutiveFailures: 5,
+  windowFailures: 5,
+  windowSize: 10,
+  probeTimeoutMs: 10_000,
+  openMs: ({ trips }) => 60_000 * trips,
+};
+
+function at(nowMs: number): BreakerStep {
+  return { nowMs, policy, random: () => 0.5 };
+}
+
+function call(breaker: Breaker, verdict: Verdict, nowMs: number): Breaker {
+  const admission = admit(breaker, at(nowMs));
+  assert(admission.admitted, `refused at ${nowMs}`);
+  const { permit } = admission;
+  return settle(admission.breaker, { permit, verdict, reason: "HTTP 502" }, at(nowMs));
+}
+
+function settleLate(
+  breaker: Breaker,
+  result: { permit: Permit; verdict: Verdict },
+  nowMs: number,
+): Breaker {
+  return settle(breaker, { ...result, reason: "late" }, at(nowMs));
+}
+
+function fail(times: number, breaker: Breaker = NEW_BREAKER): Breaker {
+  for (let count = 0; count < times; count++) breaker = call(breaker, "failure", 0);
+  return breaker;
+}
+
+Deno.test("settle() opens at the fifth failure in a row and not at the fourth", () => {
+  assertEquals(fail(4).state, "closed");
+  assertEquals(fail(5), {
+    state: "open",
+    generation: 1,
+    failures: 5,
+    trips: 1,
+    reason: "HTTP 502",
+    sinceMs: 0,
+    untilMs: 60_000,
+  });
+});
+
+Deno.test("settle() forgets the row at a success", () => {
+  const breaker = call(fail(4), "success", 0);
+  assertEquals(breaker.failures, 0);
+});
+
+Deno.test("settle() opens at five failures of the last ten, however they are spread", () => {
+  let breaker = NEW_BREAKER;
+  for (let pair = 0; pair < 4; pair++) {
+    breaker = call(call(breaker, "failure", 0), "success", 0);
+  }
+  assertEquals(breaker.state, "closed");
+  assertEquals(call(breaker, "failure", 0).state, "open");
+});
+
+Deno.test("settle() lets failures older than the window go", () => {
+  let breaker = fail(4);
+  for (let count = 0; count < 7; count++) breaker = call(breaker, "success", 0);
+  // The window now holds three old failures and seven successes.
+  assertEquals(call(breaker, "failure", 0).state, "closed");
+});
+
+Deno.test("settle() takes a neutral result for no result", () => {
+  const before = fail(4);
+  assertEquals(call(before, "neutral", 0), before);
+});
+
+Deno.test("admit() refuses while open, with the time left, and admits at untilMs", () => {
+  const open = fail(5);
+  const refused = admit(open, at(59_999));
+  assertEquals(refused, { admitted: false, breaker: open, retryInMs: 1 });
+  assert(admit(open, at(60_000)).admitted);
+});
+
+Deno.test("admit() gives a half-open breaker's one probe to the first of a hundred", () => {
+  let breaker = fail(5);
+  const admissions = Array.from({ length: 100 }, () => {
+    const admission = admit(breaker, at(60_000));
+    breaker = admission.breaker;
+    return admission;
+  });
+  assertEquals(admissions.filter(({ admitted }) => admitted).length, 1);
+  assertEquals(admissions[99], { admitted: false, breaker, retryInMs: 10_000 });
+});
+
+Deno.test("settle() closes at the probe's success", () => {
+  const closed = call(fail(5), "success", 60_000);
+  assertEquals(closed, { state: "closed", generation: 3, failures: 0, recent: [] });
+});
+
+Deno.test("settle() opens again, for longer, at the probe's failure", () => {
+  const again = call(fail(5), "failure", 60_000);
+  assert(again.state === "open");
+  assertEquals(again.trips, 2);
+  assertEquals(again.failures, 6);
+  assertEquals(again.sinceMs, 0);
+  assertEquals(again.untilMs, 60_000 + 120_000);
+});
+
+Deno.test("settle() gives the probe's permit back at a neutral result", () => {
+  const breaker = call(fail(5), "neutral", 60_000);
+  assertEquals(breaker.state, "half_open");
+  assert(admit(breaker, at(60_001)).admitted);
+});
+
+Deno.test("advance() takes a probe's slot back at its time limit and not before", () => {
+  const { breaker } = admit(fail(5), at(60_000));
+  assertStrictEquals(advance(breaker, at(69_999)), breaker);
+  const reopened = advance(breaker, at(70_000));
+  assert(reopened.state === "open");
+  assertEquals(reopened.reason, "the probe got no answer in time");
+});
+
+Deno.test("settle() ignores results of an earlier generation", () => {
+  const early = admit(NEW_BREAKER, at(0));
+  assert(early.admitted);
+  const open = fail(5);
+  for (const verdict of ["success", "failure", "neutral"] as const) {
+    assertStrictEquals(settleLate(open, { permit: early.permit, verdict }, 1), open);
+  }
+  const probe = admit(open, at(60_000));
+  assert(probe.admitted);
+  const timedOut = advance(probe.breaker, at(70_000));
+  const { permit } = probe;
+  assertStrictEquals(settleLate(timedOut, { permit, verdict: "success" }, 70_001), timedOut);
+});
+
+type Action = { kind: "ask" } | { kind: "settle"; verdict: Verdict } | {
+  kind: "wait";
+  ms: number;
+};
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  fc.constant({ kind: "ask" as const }),
+  fc.record({
+    kind: fc.constant("settle" as const),
+    verdict: fc.constantFrom<Verdict>("success", "failure", "neutral"),
+  }),
+  fc.record({ kind: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: 200_000 }) }),
+);
+
+const ALLOWED = new Set([
+  "closed>closed",
+  "closed>open",
+  "open>open",
+  "open>half_open",
+  "half_open>half_open",
+  "half_open>open",
+  "half_open>closed",
+]);
+
+Deno.test("any order of calls makes only lawful transitions and one probe at a time", () => {
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+      let breaker: Breaker = NEW_BREAKER;
+      let nowMs = 0;
+      const out: Permit[] = [];
+      for (const step of actions) {
+        const before = breaker;
+        if (step.kind === "wait") nowMs += step.ms;
+        else if (step.kind === "ask") {
+          const admission = admit(breaker, at(nowMs));
+          breaker = admission.breaker;
+          if (admission.admitted) out.push(admission.permit);
+          else assert(admission.retryInMs > 0);
+        } else {
+          const permit = out.pop();
+          if (!permit) continue;
+          breaker = settle(breaker, { permit, verdict: step.verdict, reason: "" }, at(nowMs));
+        }
+        const seen = `${before.state}>${breaker.state}`;
+        assert(ALLOWED.has(seen), seen);
+        assert(breaker.generation >= before.generation);
+        if (before.state !== breaker.state) assert(breaker.generation > before.generation);
+        const current = out.filter(({ generation, probe }) =>
+          probe && generation === breaker.generation
+        );
+        assert(current.length <= 1, "two probes of one generation");
+        if (breaker.state === "closed") assert(breaker.failures < policy.consecutiveFailures);
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});

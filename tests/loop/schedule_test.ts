@@ -1,0 +1,64 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { clampIntervalMs, nextCheckInMs, phase } from "../../src/loop/schedule.ts";
+
+const polling = { intervalMs: 300_000, rapidIntervalMs: 5_000, rapidLeftMs: 0 };
+const unit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+Deno.test("clampIntervalMs() holds the server's interval between 10 s and a day", () => {
+  const cases: [number, number | null][] = [
+    [NaN, null],
+    [Infinity, null],
+    [-1, null],
+    [0, null],
+    [1, 10_000],
+    [10, 10_000],
+    [11, 11_000],
+    [86_400, 86_400_000],
+    [86_401, 86_400_000],
+  ];
+  for (const [seconds, expected] of cases) assertEquals(clampIntervalMs(seconds), expected);
+});
+
+Deno.test("nextCheckInMs() keeps an agent's place in the interval", () => {
+  const id = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
+  const phaseMs = phase(id) * 300_000;
+  for (const nowMs of [0, 1, 299_999, 1_763_856_000_000, 1_763_856_123_456]) {
+    const waitMs = nextCheckInMs(polling, id, { nowMs, random: () => 0.5 });
+    const offsetMs = (nowMs + waitMs - phaseMs) % 300_000;
+    assert(Math.min(offsetMs, 300_000 - offsetMs) < 1, `${offsetMs} at ${nowMs}`);
+  }
+});
+
+Deno.test("nextCheckInMs() goes from slot to slot, whatever the jitter", () => {
+  fc.assert(fc.property(fc.uuid(), unit, unit, (id, first, second) => {
+    let nowMs = 1_763_856_000_000;
+    nowMs += nextCheckInMs(polling, id, { nowMs, random: () => first });
+    const waitMs = nextCheckInMs(polling, id, { nowMs, random: () => second });
+    // One interval, give or take both draws.
+    assert(waitMs >= 240_000 - 1 && waitMs <= 360_000 + 1, String(waitMs));
+  }));
+});
+
+Deno.test("nextCheckInMs() is never at once and never more than 1.6 intervals away", () => {
+  fc.assert(fc.property(fc.uuid(), fc.nat(2 ** 40), unit, (id, nowMs, draw) => {
+    const waitMs = nextCheckInMs(polling, id, { nowMs, random: () => draw });
+    assert(waitMs >= 0.4 * 300_000 - 1 && waitMs <= 1.6 * 300_000 + 1, String(waitMs));
+  }));
+});
+
+Deno.test("nextCheckInMs() polls rapidly, give or take a tenth, until that ends", () => {
+  const rapid = { ...polling, rapidLeftMs: 1 };
+  assertEquals(nextCheckInMs(rapid, "a", { nowMs: 0, random: () => 0 }), 4_500);
+  assertEquals(nextCheckInMs(rapid, "a", { nowMs: 0, random: () => 0.5 }), 5_000);
+});
+
+Deno.test("phase() spreads agents evenly", () => {
+  const tenths = new Array<number>(10).fill(0);
+  for (let agent = 0; agent < 10_000; agent++) {
+    const id = `0000${agent.toString(16).padStart(4, "0")}-0000-4000-8000-000000000000`;
+    const tenth = Math.floor(phase(id) * 10);
+    tenths[tenth] = (tenths[tenth] ?? 0) + 1;
+  }
+  assert(tenths.every((count) => count > 700 && count < 1_300), tenths.join(" "));
+});

@@ -1,0 +1,108 @@
+import { assert, assertEquals } from "@std/assert";
+import { Session } from "../../src/loop/session.ts";
+import type { Answer } from "../../src/server/answer.ts";
+import { FakeClock } from "../fakes/clock.ts";
+import { FakeLog } from "../fakes/log.ts";
+
+const START_MS = Date.UTC(2026, 10, 23);
+const DAY_S = 86_400;
+
+function token(name: string, startMs = START_MS): string {
+  const iat = startMs / 1_000;
+  const part = (json: unknown) => btoa(JSON.stringify(json)).replace(/=+$/, "");
+  return `${part({ alg: "HS256" })}.${part({ iat, exp: iat + DAY_S, name })}.c2ln`;
+}
+
+const unauthorized: Answer<never> = { kind: "unauthorized", why: "HTTP 401" };
+
+function setUp(renewals: Answer<{ token: string }>[]) {
+  const clock = new FakeClock(START_MS);
+  const kept: string[] = [];
+  let asked = 0;
+  const session = new Session({
+    clock,
+    random: () => 0.5,
+    log: new FakeLog(),
+    renew: () => {
+      asked += 1;
+      const answer = renewals.shift();
+      assert(answer, "one renewal too many");
+      return Promise.resolve(answer);
+    },
+    keepToken: (accessToken) => {
+      kept.push(accessToken);
+      return Promise.resolve();
+    },
+  }, { agentId: "a", accessToken: token("old") });
+  return { clock, session, kept, asked: () => asked };
+}
+
+/** A server that takes only this token. */
+function takes(good: string): (caller: { accessToken: string }) => Promise<Answer<string>> {
+  return ({ accessToken }) =>
+    Promise.resolve(
+      accessToken === good ? { kind: "ok", value: "done", rateLimit: null } : unauthorized,
+    );
+}
+
+const renewed: Answer<{ token: string }> = {
+  kind: "ok",
+  value: { token: token("new") },
+  rateLimit: null,
+};
+
+Deno.test("call() answers a 401 with one renewal and the same call once more", async () => {
+  const { session, kept, asked } = setUp([renewed]);
+  const answer = await session.call(takes(token("new")));
+  assertEquals(answer.kind, "ok");
+  assertEquals(asked(), 1);
+  assertEquals(kept, [token("new")]);
+});
+
+Deno.test("call() never renews twice at once", async () => {
+  const { session, asked } = setUp([renewed]);
+  const calls = Array.from({ length: 10 }, () => session.call(takes(token("new"))));
+  assert((await Promise.all(calls)).every(({ kind }) => kind === "ok"));
+  assertEquals(asked(), 1);
+});
+
+Deno.test("call() needs a person when the renewal is refused, or does not help", async () => {
+  for (
+    const refusal of [unauthorized, { kind: "refused", why: "HTTP 404", status: 404 }] as const
+  ) {
+    const { session } = setUp([refusal]);
+    assertEquals((await session.call(takes("none"))).kind, "needs_person");
+  }
+  const { session } = setUp([renewed]);
+  assertEquals((await session.call(takes("none"))).kind, "needs_person");
+});
+
+Deno.test("call() passes a renewal's failure on: the server is sick, not the token", async () => {
+  const failed: Answer<never> = {
+    kind: "failed",
+    why: "refused",
+    status: null,
+    offline: false,
+    retryAfterMs: null,
+  };
+  const { session } = setUp([failed]);
+  assertEquals(await session.call(takes("none")), failed);
+});
+
+Deno.test("call() renews ahead of time, in the last quarter and not before", async () => {
+  const { clock, session, asked } = setUp([renewed]);
+  clock.setNow(START_MS + 0.874 * DAY_S * 1_000);
+  await session.call(takes(token("old")));
+  assertEquals(asked(), 0);
+  clock.setNow(START_MS + 0.876 * DAY_S * 1_000);
+  assertEquals((await session.call(takes(token("new")))).kind, "ok");
+  assertEquals(asked(), 1);
+});
+
+Deno.test("call() goes on with the old token when an early renewal fails", async () => {
+  const { clock, session, asked } = setUp([unauthorized]);
+  clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
+  assertEquals((await session.call(takes(token("old")))).kind, "ok");
+  assertEquals((await session.call(takes(token("old")))).kind, "ok");
+  assertEquals(asked(), 1);
+});

@@ -1,0 +1,134 @@
+import { assert, assertEquals } from "@std/assert";
+import { NEW_BREAKER } from "../../src/breaker/breaker.ts";
+import { connectionPolicy } from "../../src/breaker/connection.ts";
+import { ceilingMs } from "../../src/loop/backoff.ts";
+import { type ConnectionState, NEW_STATE, type Path } from "../../src/loop/state.ts";
+import { takeIn, verdictOf } from "../../src/loop/transition.ts";
+import type { Answer } from "../../src/server/answer.ts";
+
+const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
+const breaker = connectionPolicy({
+  consecutiveFailures: 5,
+  windowFailures: 5,
+  windowSize: 10,
+  minOpenMs: 60_000,
+  maxOpenMs: 300_000,
+  probeTimeoutMs: 10_000,
+}, (failures) => ceilingMs(failures, backoff));
+
+const ok: Answer<unknown> = { kind: "ok", value: {}, rateLimit: null };
+
+function failed(extra: { offline?: boolean; retryAfterMs?: number } = {}): Answer<unknown> {
+  return {
+    kind: "failed",
+    why: "HTTP 502",
+    status: 502,
+    offline: extra.offline ?? false,
+    retryAfterMs: extra.retryAfterMs ?? null,
+  };
+}
+
+function after(
+  answers: Answer<unknown>[],
+  options: { path?: Path; draw?: number; nowMs?: number } = {},
+): ConnectionState {
+  const { path = "check_in", draw = 0.5, nowMs = 1_000 } = options;
+  return answers.reduce<ConnectionState>(
+    (state, answer) =>
+      takeIn(state, answer, {
+        path,
+        permit: { generation: state.breaker.generation, probe: false },
+        nowMs,
+        random: () => draw,
+        policy: { backoff, breaker },
+      }),
+    NEW_STATE.connection,
+  );
+}
+
+function waitAfter(answers: Answer<unknown>[], draw = 0.5): number {
+  return after(answers, { draw }).paths.check_in.notBeforeMs - 1_000;
+}
+
+Deno.test("verdictOf() says what each answer says of the server's health", () => {
+  const rows: [Answer<unknown>, string][] = [
+    [ok, "success"],
+    [{ kind: "refused", why: "HTTP 400", status: 400 }, "success"],
+    [failed(), "failure"],
+    [{ kind: "limited", why: "HTTP 429", retryAfterMs: null }, "neutral"],
+    [{ kind: "unauthorized", why: "HTTP 401" }, "neutral"],
+    [{ kind: "needs_person", why: "HTTP 403" }, "neutral"],
+    [{ kind: "aborted" }, "neutral"],
+  ];
+  for (const [answer, verdict] of rows) assertEquals(verdictOf(answer), verdict, answer.kind);
+});
+
+Deno.test("takeIn() backs off further with each failure", () => {
+  assertEquals(waitAfter([failed()], 0), 500);
+  assertEquals(waitAfter([failed()], 1), 5_000);
+  assertEquals(waitAfter([failed(), failed(), failed()], 1), 20_000);
+});
+
+Deno.test("takeIn() lets a success reset the backoff, the outage and nothing else", () => {
+  const state = after([failed(), failed(), ok]);
+  assertEquals(state.paths.check_in, { failures: 0, notBeforeMs: -Infinity });
+  assertEquals(state.outage, null);
+});
+
+Deno.test("takeIn() counts each path by itself", () => {
+  const checkInFails = after([failed(), failed()]);
+  assertEquals(checkInFails.paths.delivery, NEW_STATE.connection.paths.delivery);
+  const step = {
+    path: "delivery",
+    permit: { generation: 0, probe: false },
+    nowMs: 1_000,
+    random: () => 0.5,
+    policy: { backoff, breaker },
+  } as const;
+  assertEquals(takeIn(checkInFails, ok, step).paths.check_in.failures, 2);
+});
+
+Deno.test("takeIn() does nothing before Retry-After, and adds a fifth of it at most", () => {
+  for (const [draw, expectedMs] of [[0, 30_000], [1, 36_000]] as const) {
+    assertEquals(waitAfter([failed({ retryAfterMs: 30_000 })], draw), expectedMs);
+    const limited: Answer<unknown> = { kind: "limited", why: "HTTP 429", retryAfterMs: 30_000 };
+    assertEquals(waitAfter([limited], draw), expectedMs);
+  }
+});
+
+Deno.test("takeIn() backs off by itself at a 429 without a time, and opens no breaker", () => {
+  const limited: Answer<unknown> = { kind: "limited", why: "HTTP 429", retryAfterMs: null };
+  assertEquals(waitAfter([limited, limited], 1), 10_000);
+  assertEquals(after(new Array(50).fill(limited)).breaker, NEW_BREAKER);
+});
+
+Deno.test("takeIn() never waits more than 30 s while this host is offline", () => {
+  assertEquals(waitAfter(new Array(4).fill(failed({ offline: true })), 1), 30_000);
+});
+
+Deno.test("takeIn() opens the breaker at the fifth failure and tells the outage's length", () => {
+  const state = after(new Array(5).fill(failed()));
+  assert(state.breaker.state === "open");
+  assertEquals(state.outage, { sinceMs: 1_000, attempts: 5, why: "HTTP 502" });
+});
+
+Deno.test("takeIn() asks once an hour where a person is needed, until the server takes it", () => {
+  const refused: Answer<unknown> = { kind: "needs_person", why: "HTTP 401" };
+  const state = after([refused], { draw: 0 });
+  assertEquals(state.needsPerson, "HTTP 401");
+  assertEquals(state.paths.check_in.notBeforeMs, 1_000 + 3_600_000);
+  assertEquals(after([refused, failed()]).needsPerson, "HTTP 401");
+  assertEquals(after([refused, ok]).needsPerson, null);
+});
+
+Deno.test("takeIn() leaves everything as it was when we stopped the call ourselves", () => {
+  const before = after([failed()]);
+  const state = takeIn(before, { kind: "aborted" }, {
+    path: "check_in",
+    permit: { generation: 0, probe: false },
+    nowMs: 2_000,
+    random: () => 0.5,
+    policy: { backoff, breaker },
+  });
+  assertEquals(state, before);
+});

@@ -1,0 +1,100 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
+import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
+import { readAnyObject, readCheckIn, readHealth } from "../../src/server/protocol.ts";
+
+const NOW_MS = Date.UTC(2026, 10, 23);
+
+function answer(
+  status: number,
+  body = "{}",
+  headers: Record<string, string> = {},
+): Answer<unknown> {
+  return readAnswer({ status, headers, body }, readAnyObject, NOW_MS);
+}
+
+Deno.test("readAnswer() puts every status into its class", () => {
+  const rows: [number, Answer<unknown>["kind"]][] = [
+    [200, "ok"],
+    [201, "ok"],
+    [301, "failed"],
+    [302, "failed"],
+    [304, "failed"],
+    [400, "refused"],
+    [401, "unauthorized"],
+    [403, "needs_person"],
+    [404, "refused"],
+    [408, "failed"],
+    [409, "refused"],
+    [413, "refused"],
+    [422, "refused"],
+    [429, "limited"],
+    [500, "failed"],
+    [502, "failed"],
+    [503, "failed"],
+    [504, "failed"],
+  ];
+  for (const [status, kind] of rows) assertEquals(answer(status).kind, kind, String(status));
+});
+
+Deno.test("readAnswer() takes Retry-After from 429 and 503", () => {
+  for (const status of [429, 503]) {
+    const read = answer(status, "{}", { "retry-after": "30" });
+    assert(read.kind === "limited" || read.kind === "failed");
+    assertEquals(read.retryAfterMs, 30_000);
+  }
+  const elsewhere = answer(502, "{}", { "retry-after": "30" });
+  assert(elsewhere.kind === "failed");
+  assertEquals(elsewhere.retryAfterMs, null);
+});
+
+Deno.test("readAnswer() does not take a proxy's page for an answer", () => {
+  for (const body of ["<html>Sign in</html>", "", "[]", "null", '"ok"', "{"]) {
+    assertEquals(answer(200, body).kind, "failed", body);
+  }
+});
+
+Deno.test("readAnswer() repeats the server's words, without what a terminal would obey", () => {
+  const refused = answer(400, JSON.stringify({ error: `bad\u001b[2J\u0000${"x".repeat(999)}` }));
+  assert(refused.kind === "refused");
+  assertEquals(refused.why.slice(0, 20), "HTTP 400: bad[2Jxxxx");
+  assert(refused.why.length < 220);
+});
+
+Deno.test("readFailure() tells our own abort and our own host from the server", () => {
+  const reasons: HttpErrorReason[] = ["dns", "refused", "tls", "timeout", "cut_off", "malformed"];
+  for (const reason of [...reasons, "too_large", "proxy"] as const) {
+    const read = readFailure(new HttpError("Cannot connect", { reason }));
+    assertEquals(read.kind === "failed" && !read.offline, true, reason);
+  }
+  const offline = readFailure(new HttpError("Cannot connect", { reason: "offline" }));
+  assertEquals(offline.kind === "failed" && offline.offline, true);
+  assertEquals(readFailure(new HttpError("stop", { reason: "aborted" })).kind, "aborted");
+  assertThrows(() => readFailure(new TypeError("a mistake of ours")), TypeError);
+});
+
+Deno.test("readHealth() tells a server that is up from one that can be used", () => {
+  assertEquals(readHealth({ status: "healthy" })?.usable, true);
+  assertEquals(readHealth({ status: "waiting for configuration" })?.usable, false);
+  for (const junk of [null, {}, [], { status: 1 }]) assertEquals(readHealth(junk), undefined);
+});
+
+Deno.test("readCheckIn() loses no command that has an id", () => {
+  const read = readCheckIn({
+    commands: [
+      { id: "a1", type: "scan_updates", params: { refresh: true } },
+      { id: "a2", type: 7 },
+      { id: "a3", type: "reboot", params: "now" },
+      { id: "../../etc", type: "reboot" },
+      "junk",
+    ],
+    rapid_polling: "junk",
+  });
+  assertEquals(read?.commands, [
+    { id: "a1", type: "scan_updates", params: { refresh: true } },
+    { id: "a2", type: "unreadable", params: {} },
+    { id: "a3", type: "reboot", params: {} },
+  ]);
+  assertEquals(readCheckIn({ commands: null })?.commands, []);
+  for (const junk of [null, [], {}, { commands: {} }]) assertEquals(readCheckIn(junk), undefined);
+});

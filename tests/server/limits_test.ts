@@ -1,0 +1,21 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { cut } from "../../src/server/limits.ts";
+
+Deno.test("cut() counts characters as PostgreSQL does", () => {
+  assertEquals(cut("", 3), "");
+  assertEquals(cut("abc", 3), "abc");
+  assertEquals(cut("abcd", 3), "abc");
+  assertEquals(cut("😀😀😀😀", 3), "😀😀😀");
+  assertEquals(cut("a\u0000b\u001b[31mc\u009b", 10), "ab[31mc");
+  assertEquals(cut("a\tb\nc", 10), "a\tb\nc");
+});
+
+Deno.test("cut() leaves nothing that PostgreSQL refuses", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary" }), fc.nat(20), (text, limit) => {
+    const short = cut(text, limit);
+    assert([...short].length <= limit);
+    assert(short.isWellFormed());
+    assert(!short.includes("\u0000"));
+  }));
+});

@@ -1,0 +1,59 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  LONGEST_RETRY_AFTER_MS,
+  readRateLimit,
+  readRetryAfterMs,
+} from "../../src/server/retry_after.ts";
+
+const NOW_MS = Date.UTC(2026, 10, 23, 12, 0, 0);
+
+Deno.test("readRetryAfterMs() reads seconds and HTTP dates, and ignores all else", () => {
+  const rows: [string | undefined, number | null][] = [
+    [undefined, null],
+    ["", null],
+    ["junk", null],
+    ["-5", null],
+    ["1.5", null],
+    ["1e3", null],
+    ["0", null], // "No idea": our own backoff is better.
+    ["1", 1_000],
+    [" 30 ", 30_000],
+    ["3600", 3_600_000],
+    ["3601", LONGEST_RETRY_AFTER_MS],
+    ["99999999999999999999", LONGEST_RETRY_AFTER_MS],
+    ["Mon, 23 Nov 2026 12:00:30 GMT", 30_000],
+    ["Monday, 23-Nov-26 12:00:30 GMT", 30_000],
+    ["Mon Nov 23 12:00:30 2026 GMT", 30_000],
+    ["Mon, 23 Nov 2026 11:59:59 GMT", null],
+    ["Mon, 23 Nov 2099 12:00:00 GMT", LONGEST_RETRY_AFTER_MS],
+    ["2026-11-23T12:00:30Z", null], // Not one of HTTP's date forms.
+  ];
+  for (const [header, expected] of rows) {
+    assertEquals(readRetryAfterMs(header, NOW_MS), expected, String(header));
+  }
+});
+
+Deno.test("readRetryAfterMs() never answers a wait out of bounds", () => {
+  fc.assert(fc.property(fc.string(), (header) => {
+    const waitMs = readRetryAfterMs(header, NOW_MS);
+    assert(waitMs === null || (waitMs > 0 && waitMs <= LONGEST_RETRY_AFTER_MS));
+  }));
+});
+
+Deno.test("readRateLimit() reads what is left and when the window ends", () => {
+  const resetS = NOW_MS / 1_000 + 20;
+  const headers = (remaining: string, reset: string) => ({
+    "x-ratelimit-remaining": remaining,
+    "x-ratelimit-reset": reset,
+  });
+  const rows: [Record<string, string>, unknown][] = [
+    [{}, null],
+    [headers("junk", String(resetS)), null],
+    [headers("3", "-1"), null],
+    [headers("3", String(resetS)), { remaining: 3, resetInMs: 20_000 }],
+    [headers("0", "1"), { remaining: 0, resetInMs: 0 }],
+    [headers("0", "999999999999"), { remaining: 0, resetInMs: LONGEST_RETRY_AFTER_MS }],
+  ];
+  for (const [given, expected] of rows) assertEquals(readRateLimit(given, NOW_MS), expected);
+});

@@ -1,56 +1,163 @@
 /** The configuration: what can be set, where it is read from, and how it is checked. */
 
-import type { LogFormat, LogLevel } from "./log.ts";
+import { ALL_SETTINGS, type Setting } from "./config/settings.ts";
+import { locations } from "./config/locations.ts";
+import { readToml, TomlError, type Written } from "./config/toml.ts";
+import { assemble, type Config, crossCheck } from "./config/assemble.ts";
+import { nearest } from "./config/nearest.ts";
+import type { System } from "./system/system.ts";
 
-/** Every setting, decoded: durations in ms, sizes in bytes, `null` where nothing is set. */
-export interface Config {
-  readonly server: {
-    /** Origin (and path prefix, if any) of the server, without a trailing slash. */
-    readonly url: string | null;
-    readonly registrationToken: string | null;
-  };
-  readonly tls: {
-    readonly caFile: string | null;
-    readonly certificateFile: string | null;
-    readonly keyFile: string | null;
-  };
-  readonly proxy: {
-    readonly http: string | null;
-    readonly https: string | null;
-    readonly exceptFor: readonly string[];
-  };
-  readonly http: {
-    readonly connectTimeoutMs: number;
-    readonly timeoutMs: number;
-    readonly healthTimeoutMs: number;
-    readonly maxBodyBytes: number;
-  };
-  readonly polling: {
-    /** Until the server says otherwise. */
-    readonly intervalMs: number;
-    readonly rapidIntervalMs: number;
-  };
-  readonly backoff: {
-    readonly baseMs: number;
-    readonly capMs: number;
-    readonly floorMs: number;
-  };
-  readonly breaker: {
-    readonly consecutiveFailures: number;
-    readonly windowFailures: number;
-    readonly windowSize: number;
-    readonly minOpenMs: number;
-    readonly maxOpenMs: number;
-    readonly probeTimeoutMs: number;
-  };
-  readonly buffer: {
-    readonly maxEvents: number;
-    readonly maxBytes: number;
-    readonly maxAttempts: number;
-  };
-  readonly scanners: {
-    /** Names of those that may run, if the host has them. */
-    readonly enabled: readonly string[];
-  };
-  readonly log: { readonly level: LogLevel; readonly format: LogFormat };
+export type { Config } from "./config/assemble.ts";
+export { locations } from "./config/locations.ts";
+
+/** A configuration that does not hold: one line a problem. Exits 2. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.problems = problems;
+  }
+}
+
+/** Where a value came from. */
+export interface Source {
+  readonly from: "default" | "file" | "environment" | "flag";
+  /** The line of the file, the variable, the flag. */
+  readonly detail: string;
+}
+
+/** A configuration that holds. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly values: ReadonlyMap<string, unknown>;
+  readonly sources: ReadonlyMap<string, Source>;
+  /** `null`: there was none. */
+  readonly file: string | null;
+  readonly warnings: readonly string[];
+}
+
+/** What a command line adds. */
+export interface LoadOptions {
+  /** Instead of the usual place; it has to be there. */
+  readonly file?: string;
+  /** By a setting's path, as written. */
+  readonly flags?: Readonly<Record<string, string>>;
+}
+
+/** Where to read a written value, for messages. */
+interface Candidate extends Source {
+  readonly value: unknown;
+}
+
+/**
+ * Reads file, environment and flags, each over the one before. Throws `ConfigError` with every
+ * problem there is, not only the first.
+ */
+export async function loadConfig(
+  system: System,
+  options: LoadOptions = {},
+): Promise<LoadedConfig> {
+  const { file, text } = await findFile(system, options.file);
+  const problems: string[] = [];
+  const written = parseFile(file, text, problems);
+  const values = new Map<string, unknown>();
+  const sources = new Map<string, Source>();
+  for (const setting of ALL_SETTINGS) {
+    const found = candidate(system, setting, { file, written, flags: options.flags ?? {} });
+    const { value, ...source } = found;
+    const read = source.from === "default" ? value : setting.kind.read(value);
+    if (read === undefined) problems.push(misfit(setting, found));
+    values.set(setting.path, read ?? setting.fallback);
+    sources.set(setting.path, source);
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  const config = assemble((setting) => values.get(setting.path));
+  const { errors, warnings } = crossCheck(config);
+  if (errors.length > 0) throw new ConfigError(errors);
+  return { config, values, sources, file, warnings };
+}
+
+/** One line of `config show`. */
+export interface ShownSetting {
+  readonly path: string;
+  /** As one would write it; a secret is `(set)`; empty: not set. */
+  readonly value: string;
+  readonly from: string;
+}
+
+/** Every setting as it holds, secrets hidden. */
+export function describeSettings(loaded: LoadedConfig): ShownSetting[] {
+  return ALL_SETTINGS.map((setting) => {
+    const value = loaded.values.get(setting.path) ?? null;
+    const source = loaded.sources.get(setting.path);
+    const shown = value === null ? "" : setting.isSecret ? "(set)" : setting.kind.show(value);
+    const from = source?.from === "default" ? "default" : `${source?.from}: ${source?.detail}`;
+    return { path: setting.path, value: shown, from };
+  });
+}
+
+async function findFile(
+  system: System,
+  named: string | undefined,
+): Promise<{ file: string | null; text: string }> {
+  if (named !== undefined) {
+    const text = await system.files.readText("read the configuration", named);
+    if (text !== undefined) return { file: named, text };
+    throw new ConfigError([`Cannot read the configuration: no file "${named}"`]);
+  }
+  for (const file of locations(system).configFiles) {
+    const text = await system.files.readText("read the configuration", file);
+    if (text !== undefined) return { file, text };
+  }
+  return { file: null, text: "" };
+}
+
+function parseFile(
+  file: string | null,
+  text: string,
+  problems: string[],
+): ReadonlyMap<string, Written> {
+  try {
+    const written = readToml(text);
+    const known = ALL_SETTINGS.map(({ path }) => path);
+    for (const [path, { line }] of written) {
+      if (known.includes(path)) continue;
+      const hint = nearest(path, known);
+      const next = hint === undefined ? "" : `; did you mean "${hint}"?`;
+      problems.push(`Cannot read ${file}, line ${line}: "${path}" is no setting${next}`);
+    }
+    return written;
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw new ConfigError([`Cannot read ${file}, ${error.message}`]);
+  }
+}
+
+function candidate(
+  system: System,
+  setting: Setting<unknown>,
+  given: {
+    file: string | null;
+    written: ReadonlyMap<string, Written>;
+    flags: Readonly<Record<string, string>>;
+  },
+): Candidate {
+  const flag = given.flags[setting.path];
+  if (flag !== undefined) return { from: "flag", detail: setting.path, value: flag };
+  for (const name of setting.environment) {
+    const value = system.readEnvironment(name);
+    if (value !== undefined) return { from: "environment", detail: name, value };
+  }
+  const written = given.written.get(setting.path);
+  if (written) {
+    return { from: "file", detail: `${given.file}, line ${written.line}`, value: written.value };
+  }
+  return { from: "default", detail: "", value: setting.fallback };
+}
+
+function misfit(setting: Setting<unknown>, { detail, value }: Candidate): string {
+  const found = setting.isSecret ? "a value" : JSON.stringify(value)?.slice(0, 100);
+  return `Cannot use ${setting.path} (${detail}): found ${found}, allowed is ${setting.kind.allowed}`;
 }

@@ -19,6 +19,7 @@ import { NEEDS_PERSON_WAIT_MS } from "../loop/transition.ts";
 import { Worker } from "../loop/worker.ts";
 import { availableScanners } from "../scanners/available.ts";
 import type { Client } from "../server/client.ts";
+import type { CpuTimes } from "../system/machine.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { clientFor } from "./client_for.ts";
@@ -135,7 +136,7 @@ function hostDescriber(
   system: System,
   agent: () => { breaker: string; pendingEvents: number },
 ): (rapidLeftMs: number) => ReturnType<typeof checkInBody> {
-  let previous = system.machine.cpus();
+  let previous: readonly CpuTimes[] = system.machine.cpus();
   return (rapidLeftMs) => {
     const { metrics, cpu } = hostMetrics(system, previous);
     previous = cpu;

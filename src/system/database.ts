@@ -37,7 +37,10 @@ export interface Database {
   run(sql: string, ...values: SqlValue[]): number;
   /** All rows of a query. */
   all(sql: string, ...values: SqlValue[]): Row[];
-  /** `BEGIN IMMEDIATE`, the work, `COMMIT`; `ROLLBACK` and the same error if the work throws. */
+  /**
+   * `BEGIN IMMEDIATE`, the work, `COMMIT`; `ROLLBACK` and the same error if the work throws. Within
+   * another transaction the work is part of that one.
+   */
   transaction<T>(work: () => T): T;
   close(): void;
 }

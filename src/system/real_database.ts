@@ -1,13 +1,8 @@
 /** The database port on `node:sqlite`: WAL, a full sync at every commit, statements kept. */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import {
-  type Database,
-  DatabaseError,
-  type DatabaseErrorReason,
-  type Row,
-  type SqlValue,
-} from "./database.ts";
+import { type Database, DatabaseError, type Row, type SqlValue } from "./database.ts";
+import { databaseErrorReason } from "./real_database_error.ts";
 
 /** Waited for another process's transaction to end before `busy` is answered. */
 const BUSY_TIMEOUT_MS = 2_000;
@@ -39,6 +34,7 @@ export function openRealDatabase(path: string, options: { readOnly?: boolean } =
 class RealDatabase implements Database {
   readonly #native: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  #inTransaction = false;
 
   constructor(native: DatabaseSync) {
     this.#native = native;
@@ -57,7 +53,9 @@ class RealDatabase implements Database {
   }
 
   transaction<T>(work: () => T): T {
+    if (this.#inTransaction) return work();
     this.execute("BEGIN IMMEDIATE");
+    this.#inTransaction = true;
     try {
       const result = work();
       this.execute("COMMIT");
@@ -65,6 +63,8 @@ class RealDatabase implements Database {
     } catch (error) {
       this.#rollback();
       throw error;
+    } finally {
+      this.#inTransaction = false;
     }
   }
 
@@ -85,9 +85,19 @@ class RealDatabase implements Database {
   #prepare(sql: string): StatementSync {
     const known = this.#statements.get(sql);
     if (known) return known;
-    const statement = this.#native.prepare(sql);
+    const statement = this.#prepareAnew(sql);
     this.#statements.set(sql, statement);
     return statement;
+  }
+
+  /** Deno 2.4.2 says only that preparing failed; `exec` tells why, and `EXPLAIN` does nothing. */
+  #prepareAnew(sql: string): StatementSync {
+    try {
+      return this.#native.prepare(sql);
+    } catch (error) {
+      this.#native.exec(`EXPLAIN ${sql}`);
+      throw error;
+    }
   }
 }
 
@@ -97,32 +107,8 @@ function guard<T>(purpose: string, work: () => T): T {
   } catch (error) {
     const fact = error instanceof Error ? error.message : String(error);
     throw new DatabaseError(`Cannot ${purpose}: ${fact}`, {
-      reason: reasonOf(error),
+      reason: databaseErrorReason(error),
       cause: error,
     });
-  }
-}
-
-/** SQLite's primary result codes (https://www.sqlite.org/rescode.html), the low byte of `errcode`. */
-function reasonOf(error: unknown): DatabaseErrorReason {
-  const code = Number((error as { errcode?: unknown }).errcode) & 0xff;
-  switch (code) {
-    case 5: // BUSY
-    case 6: // LOCKED
-      return "busy";
-    case 10: // IOERR
-      return "io";
-    case 11: // CORRUPT
-    case 26: // NOTADB
-      return "corrupt";
-    case 13: // FULL
-      return "full";
-    case 3: // PERM
-    case 8: // READONLY
-    case 14: // CANTOPEN
-    case 23: // AUTH
-      return "denied";
-    default:
-      return "failed";
   }
 }

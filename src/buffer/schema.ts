@@ -1,0 +1,78 @@
+/** The buffer's tables, and the steps from one version of them to the next. */
+
+import type { Database } from "../system/database.ts";
+
+/** A buffer that cannot be opened as it is, or an event that never fits. */
+export class BufferError extends Error {
+  override readonly name = "BufferError";
+}
+
+/** Each step leads from its index to the next version; steps are only ever added. */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE events (
+    sequence     INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           TEXT NOT NULL UNIQUE,
+    kind         TEXT NOT NULL CHECK (kind IN ('updates', 'log', 'dependencies', 'system_info')),
+    importance   INTEGER NOT NULL,
+    priority     INTEGER NOT NULL,
+    command_id   TEXT,
+    snapshot_of  TEXT,
+    body         TEXT NOT NULL,
+    size_bytes   INTEGER NOT NULL,
+    created_ms   INTEGER NOT NULL,
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    state        TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'set_aside')),
+    last_error   TEXT
+  );
+  CREATE INDEX events_to_send ON events (state, priority DESC, sequence);
+  CREATE INDEX events_to_drop ON events (state, importance, sequence);
+  CREATE INDEX events_by_snapshot ON events (snapshot_of, sequence) WHERE snapshot_of IS NOT NULL;
+  CREATE INDEX events_by_command ON events (command_id) WHERE command_id IS NOT NULL;
+
+  CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+  CREATE TABLE commands (
+    id           TEXT PRIMARY KEY,
+    type         TEXT NOT NULL,
+    params       TEXT NOT NULL,
+    state        TEXT NOT NULL CHECK (state IN ('received', 'started', 'finished')),
+    received_ms  INTEGER NOT NULL
+  );
+  CREATE INDEX commands_by_state ON commands (state);
+  `,
+];
+
+/** The version that this Pennon writes. */
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/**
+ * Brings a database to this version, in one transaction. One of a later version is refused and left
+ * as it is: a newer Pennon wrote it, and may yet want it.
+ */
+export function migrate(database: Database): void {
+  const version = readVersion(database);
+  if (version > SCHEMA_VERSION) throw newer(version);
+  if (version === SCHEMA_VERSION) return;
+  database.transaction(() => {
+    for (const step of MIGRATIONS.slice(version)) database.execute(step);
+    database.execute(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  });
+}
+
+/** Refuses a database of any other version than this one's. */
+export function checkVersion(database: Database): void {
+  const version = readVersion(database);
+  if (version > SCHEMA_VERSION) throw newer(version);
+}
+
+function readVersion(database: Database): number {
+  return Number(database.all("PRAGMA user_version")[0]?.["user_version"] ?? 0);
+}
+
+function newer(version: number): BufferError {
+  return new BufferError(
+    `Cannot open the buffer: a newer Pennon wrote it (version ${version}, this one knows ` +
+      `${SCHEMA_VERSION}). Next: run that Pennon, or give this one another "--state-dir"`,
+  );
+}

@@ -1,0 +1,28 @@
+/** The word somebody probably meant. Pure. */
+
+/** Changes that a typo may be away from the word meant. */
+const FARTHEST = 3;
+
+/** The nearest of `known` to `word` by edit distance; `undefined` if none is near. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const last = (path: string) => path.split(".").at(-1);
+  const sameKey = known.find((other) => last(other) === last(word));
+  const ranked = known
+    .map((other) => ({ other, away: distance(word, other) }))
+    .sort((a, b) => a.away - b.away)[0];
+  return ranked && ranked.away <= FARTHEST ? ranked.other : sameKey;
+}
+
+/** Levenshtein's distance: insertions, deletions and replacements of one character. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= Math.min(a.length, 200); i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,67 @@
+/** The real thing behind every port: this machine, through Deno. Only `main.ts` imports it. */
+
+import { readRealEnvironment } from "./real_environment.ts";
+import { realClock } from "./real_clock.ts";
+import { openRealDatabase } from "./real_database.ts";
+import { realFiles } from "./real_files.ts";
+import { realSendHttp } from "./real_http.ts";
+import { realMachine } from "./real_machine.ts";
+import { createPrivateFile } from "./real_private_file.ts";
+import { runRealCommand } from "./real_process.ts";
+import { RealTerminal } from "./real_terminal.ts";
+import type { Database } from "./database.ts";
+import type { Os, System } from "./system.ts";
+
+/** This machine as a `System`. */
+export function realSystem(): System {
+  return {
+    os: osOf(Deno.build.os),
+    architecture: Deno.build.arch,
+    processId: Deno.pid,
+    clock: realClock,
+    random: drawRandom,
+    files: realFiles,
+    machine: realMachine,
+    terminal: new RealTerminal(),
+    runCommand: runRealCommand,
+    sendHttp: realSendHttp(),
+    openDatabase: openPrivateDatabase,
+    readEnvironment: readRealEnvironment,
+    onStopRequest,
+  };
+}
+
+/** Systems that are neither are told apart by no server; their tools are Linux's, if any. */
+function osOf(name: typeof Deno.build.os): Os {
+  if (name === "windows") return "windows";
+  return name === "darwin" ? "macos" : "linux";
+}
+
+/** Drawn from the system, so that hosts cloned from one image do not draw alike. */
+function drawRandom(): number {
+  const [drawn = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return drawn / 2 ** 32;
+}
+
+/** SQLite gives its `-wal` and `-shm` files the mode of the database. */
+function openPrivateDatabase(path: string, options: { readOnly?: boolean } = {}): Database {
+  if (path !== ":memory:" && !options.readOnly) {
+    try {
+      createPrivateFile(path);
+    } catch {
+      // SQLite meets the same obstacle, and its error is the one the port promises.
+    }
+  }
+  return openRealDatabase(path, options);
+}
+
+function onStopRequest(listener: (signal: string) => void): () => void {
+  // Windows has no SIGTERM; closing the console or Ctrl-Break comes as SIGBREAK.
+  const other = Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM";
+  const ends = (["SIGINT", other] as const).map((signal) => {
+    const handle = () => listener(signal);
+    Deno.addSignalListener(signal, handle);
+    return () => Deno.removeSignalListener(signal, handle);
+  });
+  return () => ends.forEach((end) => end());
+}

@@ -1,0 +1,32 @@
+/** The clock port on Deno: the system's wall clock, its monotonic one, and timers. */
+
+import type { Clock } from "./system.ts";
+
+/** The longest a timer can wait; a longer one would fire at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** Real time. */
+export const realClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  async sleep(ms, signal) {
+    let leftMs = ms;
+    for (; leftMs > MAX_TIMER_MS; leftMs -= MAX_TIMER_MS) await wait(MAX_TIMER_MS, signal);
+    await wait(leftMs, signal);
+  },
+};
+
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+}

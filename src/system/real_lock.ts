@@ -1,0 +1,35 @@
+/** A lock on a path that the operating system gives back when the process ends, however it does. */
+
+import { DatabaseSync } from "node:sqlite";
+import type { FileLock } from "./files.ts";
+import { databaseErrorReason } from "./real_database_error.ts";
+import { createPrivateFile } from "./real_private_file.ts";
+
+/**
+ * Takes the lock, or answers `undefined` at once if another holder has it.
+ *
+ * The hold is an exclusive transaction on an empty SQLite file, because SQLite locks without
+ * waiting on every system, and Deno's own `FsFile.lock` waits (`tryLock` came after 2.4.2). The
+ * file is to be used for nothing else: closing any other handle on it would end the hold
+ * (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+ *
+ * @throws {Error} if the file cannot be made or locked for another reason
+ */
+export function takeRealLock(path: string): FileLock | undefined {
+  createPrivateFile(path);
+  const database = new DatabaseSync(path);
+  try {
+    database.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");
+  } catch (error) {
+    database.close();
+    if (databaseErrorReason(error) === "busy") return undefined;
+    throw error;
+  }
+  let held = true;
+  return {
+    release() {
+      if (held) database.close();
+      held = false;
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import { assertEquals } from "@std/assert";
+import { proxyFor } from "../../src/agent/proxy_for.ts";
+
+const proxies = { http: "http://plain:3128", https: "http://tls:3128" };
+
+Deno.test("proxyFor() chooses by the server's scheme", () => {
+  const exceptFor: string[] = [];
+  assertEquals(proxyFor("http://a.test", { ...proxies, exceptFor }), "http://plain:3128");
+  assertEquals(proxyFor("https://a.test", { ...proxies, exceptFor }), "http://tls:3128");
+  assertEquals(proxyFor("https://a.test", { http: null, https: null, exceptFor }), null);
+});
+
+Deno.test("proxyFor() goes straight to the hosts excepted", () => {
+  const rows: [exception: string, url: string, direct: boolean][] = [
+    ["", "https://a.test", false],
+    ["*", "https://a.test", true],
+    ["a.test", "https://a.test", true],
+    ["A.Test", "https://a.test", true],
+    ["a.test", "https://sub.a.test", true],
+    ["a.test", "https://nota.test", false],
+    [".a.test", "https://sub.a.test", true],
+    ["*.a.test", "https://sub.a.test", true],
+    ["a.test:8443", "https://a.test:8443", true],
+    ["a.test:8443", "https://a.test", false],
+    ["a.test:443", "https://a.test", true],
+    ["127.0.0.1", "http://127.0.0.1:8080", true],
+    ["::1", "http://[::1]:8080", true],
+    ["[::1]:8080", "http://[::1]:8080", true],
+    ["[::1]:8080", "http://[::1]:9090", false],
+  ];
+  for (const [exception, url, direct] of rows) {
+    const found = proxyFor(url, { ...proxies, exceptFor: [exception] });
+    assertEquals(found === null, direct, `${exception} for ${url}`);
+  }
+});

@@ -1,0 +1,29 @@
+import { assertEquals } from "@std/assert";
+import { describeDuration, describeSize } from "../../src/cli/duration.ts";
+
+Deno.test("describeDuration() speaks as a person would", () => {
+  const rows: [number, string][] = [
+    [-5, "0 s"],
+    [0, "0 s"],
+    [1_499, "1 s"],
+    [89_000, "89 s"],
+    [90_000, "2 min"],
+    [89 * 60_000, "89 min"],
+    [90 * 60_000, "2 h"],
+    [47 * 3_600_000, "47 h"],
+    [48 * 3_600_000, "2 days"],
+  ];
+  for (const [ms, text] of rows) assertEquals(describeDuration(ms), text);
+});
+
+Deno.test("describeSize() speaks as a person would", () => {
+  const rows: [number, string][] = [
+    [0, "0 B"],
+    [1_023, "1023 B"],
+    [1_024, "1 KiB"],
+    [1_536, "1.5 KiB"],
+    [67_108_864, "64 MiB"],
+    [5e15, "4547.5 TiB"],
+  ];
+  for (const [bytes, text] of rows) assertEquals(describeSize(bytes), text);
+});

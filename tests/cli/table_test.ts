@@ -1,0 +1,41 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import stringWidth from "string-width";
+import { cutToWidth, formatTable, plain } from "../../src/cli/table.ts";
+
+Deno.test("formatTable() aligns columns and leaves no trailing blanks", () => {
+  const columns = [{ title: "PACKAGE" }, { title: "SIZE", alignRight: true }];
+  assertEquals(formatTable(columns, [["bash", "1.4 MiB"], ["腾讯QQ", "9 B"]], 80), [
+    "PACKAGE     SIZE",
+    "bash     1.4 MiB",
+    "腾讯QQ       9 B",
+  ]);
+});
+
+Deno.test("formatTable() cuts the widest column first", () => {
+  const columns = [{ title: "A" }, { title: "B" }];
+  const lines = formatTable(columns, [["x".repeat(50), "short"]], 30);
+  assertEquals(lines[1], `${"x".repeat(22)}~  short`);
+});
+
+Deno.test("formatTable() fits any terminal of 60 columns, whatever is in the cells", () => {
+  const cell = fc.string({ unit: "binary", maxLength: 80 });
+  fc.assert(fc.property(fc.array(fc.tuple(cell, cell, cell), { maxLength: 5 }), (rows) => {
+    const columns = [{ title: "A" }, { title: "B" }, { title: "C" }];
+    for (const line of formatTable(columns, rows, 60)) {
+      assert(stringWidth(line) <= 60, line);
+      // deno-lint-ignore no-control-regex
+      assert(!/[\u0000-\u001f\u007f-\u009f]/.test(line));
+    }
+  }));
+});
+
+Deno.test("cutToWidth() marks what it cut, and cuts no character in half", () => {
+  assertEquals(cutToWidth("abc", 3), "abc");
+  assertEquals(cutToWidth("abcd", 3), "ab~");
+  assertEquals(cutToWidth("腾讯QQ", 4), "腾~");
+});
+
+Deno.test("plain() leaves nothing that steers a terminal", () => {
+  assertEquals(plain("a\u001b[31mb\r\n\u009bc"), "a[31mbc");
+});

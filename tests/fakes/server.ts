@@ -1,0 +1,88 @@
+/** A server in memory that speaks enough of the protocol for the loop, and fails as it is told. */
+
+import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
+import type { Clock } from "../../src/system/system.ts";
+
+/** What a server does with every request until it is told otherwise. */
+export type Mood =
+  | { kind: "well" }
+  | { kind: "gone" }
+  | { kind: "answers"; status: number; headers?: Record<string, string>; body?: string };
+
+/** A request as it arrived, at a monotonic instant. */
+export interface SeenRequest {
+  readonly atMs: number;
+  readonly method: string;
+  readonly path: string;
+  readonly token: string | null;
+  readonly body: Record<string, unknown>;
+}
+
+export class FakeServer {
+  readonly requests: SeenRequest[] = [];
+  /** Reports by their path's last part, as they were taken. */
+  readonly reports: { report: string; body: Record<string, unknown> }[] = [];
+  mood: Mood = { kind: "well" };
+  healthStatus = "healthy";
+  acceptedToken = "access-1";
+  refreshToken = "refresh-1";
+  /** Reports whose body holds this text are answered with this status. */
+  poison: { text: string; status: number } | null = null;
+  rateLimit: Record<string, string> = {};
+  #commands: { id: string; type: string; params: Record<string, unknown> }[] = [];
+  #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  queue(id: string, type: string, params: Record<string, unknown> = {}): void {
+    this.#commands.push({ id, type, params });
+  }
+
+  /** How many requests went to paths that end so. */
+  count(end: string): number {
+    return this.requests.filter(({ path }) => path.endsWith(end)).length;
+  }
+
+  sendHttp = (request: HttpRequest): Promise<HttpResponse> => {
+    const path = new URL(request.url).pathname;
+    const token = request.headers["authorization"]?.replace("Bearer ", "") ?? null;
+    const body = request.body === undefined ? {} : JSON.parse(request.body);
+    const atMs = this.#clock.monotonicMs();
+    this.requests.push({ atMs, method: request.method, path, token, body });
+    switch (this.mood.kind) {
+      case "gone": {
+        const refused = new HttpError("Cannot connect: refused", { reason: "refused" });
+        return Promise.reject(refused);
+      }
+      case "answers": {
+        const { status, headers = {}, body: text = "{}" } = this.mood;
+        return Promise.resolve({ status, headers, body: text });
+      }
+      case "well":
+        return Promise.resolve(this.#answer(path, token, body));
+    }
+  };
+
+  #answer(path: string, token: string | null, body: Record<string, unknown>): HttpResponse {
+    if (path === "/health") return json(200, { status: this.healthStatus });
+    if (path.endsWith("/renew")) {
+      if (body["refresh_token"] !== this.refreshToken) return json(401, { error: "dead" });
+      return json(200, { token: this.acceptedToken });
+    }
+    if (token !== this.acceptedToken) return json(401, { error: "expired" });
+    if (path.endsWith("/commands")) {
+      return json(200, { commands: this.#commands.splice(0, 10) });
+    }
+    if (this.poison && JSON.stringify(body).includes(this.poison.text)) {
+      return json(this.poison.status, { error: "poison" });
+    }
+    this.reports.push({ report: path.split("/").at(-1) ?? "", body });
+    return { ...json(200, { message: "stored" }), headers: this.rateLimit };
+  }
+}
+
+function json(status: number, body: unknown): HttpResponse {
+  return { status, headers: {}, body: JSON.stringify(body) };
+}

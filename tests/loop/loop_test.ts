@@ -1,0 +1,409 @@
+import { assert, assertEquals } from "@std/assert";
+import { connectionPolicy } from "../../src/breaker/connection.ts";
+import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
+import type { Command, CommandHandler, CommandOutcome } from "../../src/buffer/command.ts";
+import type { CommandJournal } from "../../src/buffer/journal.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
+import { ceilingMs } from "../../src/loop/backoff.ts";
+import { Connection } from "../../src/loop/connection.ts";
+import { Loop } from "../../src/loop/loop.ts";
+import { Session } from "../../src/loop/session.ts";
+import { type LoopState, NEW_STATE } from "../../src/loop/state.ts";
+import { Worker } from "../../src/loop/worker.ts";
+import { Client } from "../../src/server/client.ts";
+import { settle } from "../fakes/clock.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeServer } from "../fakes/server.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
+const INTERVAL_MS = 300_000;
+const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
+const breaker = {
+  consecutiveFailures: 5,
+  windowFailures: 5,
+  windowSize: 10,
+  minOpenMs: 60_000,
+  maxOpenMs: 300_000,
+  probeTimeoutMs: 10_000,
+};
+
+function log(id: string, text = "done"): NewEvent {
+  const body = JSON.stringify({ command_id: id, text });
+  return { kind: "log", commandId: id, snapshotOf: null, body };
+}
+
+/** A loop on a whole machine in memory; `ran` lists the commands as they were run. */
+class World {
+  readonly system = new FakeSystem();
+  readonly server = new FakeServer(this.system.clock);
+  readonly log = new FakeLog();
+  readonly ran: string[] = [];
+  readonly saved: LoopState[] = [];
+  handler: CommandHandler = {
+    repeatable: true,
+    run: (command) => Promise.resolve(this.done(command)),
+  };
+  #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  buffer!: EventBuffer;
+  journal!: CommandJournal;
+  loop!: Loop;
+
+  done(command: Command, rapidPollingMs: number | null = null): CommandOutcome {
+    this.ran.push(command.id);
+    return { events: [log(command.id)], rapidPollingMs };
+  }
+
+  /** Starts an agent; again after `crash()`, on what the disk holds. */
+  async start(state: LoopState = NEW_STATE): Promise<void> {
+    const { clock, random } = this.system;
+    const limits = { maxEvents: 1_000, maxBytes: 1_000_000, maxAttempts: 3 };
+    const { buffer, journal } = await openBuffer(this.system, "/state", limits);
+    this.buffer = buffer;
+    this.journal = journal;
+    const client = new Client(this.server.sendHttp, clock, {
+      serverUrl: "http://server.test",
+      agentVersion: "0.0.0",
+      tls: {},
+      proxyUrl: null,
+      connectTimeoutMs: 10_000,
+      timeoutMs: 30_000,
+      healthTimeoutMs: 5_000,
+      maxBodyBytes: 4_000_000,
+    });
+    const connection = new Connection({
+      clock,
+      random,
+      log: this.log,
+      policy: { backoff, breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)) },
+      checkHealth: () => client.health(),
+      countPending: () => buffer.counts().pending,
+    }, state.connection);
+    const caller = { agentId: AGENT_ID, accessToken: "access-1" };
+    const session = new Session({
+      clock,
+      random,
+      log: this.log,
+      renew: () => client.renew(AGENT_ID, "refresh-1"),
+      keepToken: () => Promise.resolve(),
+    }, caller);
+    const worker = new Worker({
+      clock,
+      log: this.log,
+      journal,
+      buffer,
+      findHandler: () => this.handler,
+      reportFailure: (command, why) => log(command.id, `failed: ${why}`),
+      onDone: (outcome) => loop.afterCommand(outcome),
+    });
+    const loop = new Loop({
+      agentId: AGENT_ID,
+      clock,
+      random,
+      log: this.log,
+      connection,
+      session,
+      client,
+      buffer,
+      journal,
+      worker,
+      polling: { intervalMs: INTERVAL_MS, rapidIntervalMs: 5_000, startSpreadMs: 0 },
+      describeHost: (rapidLeftMs) => ({
+        version: "0.0.0",
+        metadata: { rapid_polling_enabled: rapidLeftMs > 0 },
+      }),
+      collectSystemInfo: () => Promise.resolve(null),
+      saveState: (saved) => {
+        this.saved.push(saved);
+        return Promise.resolve();
+      },
+    }, state);
+    this.loop = loop;
+    this.#stop = new AbortController();
+    this.#running = loop.run(this.#stop.signal);
+    await settle();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error("stop"));
+    await this.#running;
+  }
+
+  async advance(ms: number): Promise<void> {
+    await this.system.clock.advance(ms);
+    await settle();
+  }
+
+  checkIns(): number {
+    return this.server.count("/commands");
+  }
+}
+
+async function inWorld(story: (world: World) => Promise<void>): Promise<void> {
+  const world = new World();
+  await world.start();
+  await world.advance(0);
+  await story(world);
+  await world.stop();
+}
+
+Deno.test("run() checks in at once, then in its own slot of every interval", () =>
+  inWorld(async (world) => {
+    assertEquals(world.checkIns(), 1);
+    await world.advance(10 * INTERVAL_MS);
+    assert(world.checkIns() >= 10 && world.checkIns() <= 12, String(world.checkIns()));
+  }));
+
+Deno.test("run() runs a command once and reports it", () =>
+  inWorld(async (world) => {
+    world.server.queue("c1", "scan_updates");
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(world.ran, ["c1"]);
+    assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["c1"]);
+    world.server.queue("c1", "scan_updates"); // A server that repeats itself.
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(world.ran, ["c1"]);
+    assertEquals(world.buffer.counts().pending, 0);
+  }));
+
+Deno.test("run() goes on checking in while a command takes its time", () =>
+  inWorld(async (world) => {
+    const { promise, resolve } = Promise.withResolvers<CommandOutcome>();
+    world.handler = { repeatable: true, run: () => promise };
+    world.server.queue("slow", "scan_updates");
+    await world.advance(5 * INTERVAL_MS);
+    assert(world.checkIns() >= 5);
+    resolve({ events: [log("slow")], rapidPollingMs: null });
+    await world.advance(0);
+    // The result goes out as soon as it is there.
+    assertEquals(world.server.reports.length, 1);
+  }));
+
+Deno.test("run() backs off from a server that is gone, and loses nothing meanwhile", () =>
+  inWorld(async (world) => {
+    world.server.queue("c1", "scan_updates");
+    world.handler = {
+      repeatable: true,
+      run: (command) => {
+        world.server.mood = { kind: "gone" };
+        return Promise.resolve(world.done(command));
+      },
+    };
+    await world.advance(INTERVAL_MS * 2);
+    world.server.requests.length = 0;
+    await world.advance(28 * 60_000);
+    const { length } = world.server.requests;
+    assert(length > 0 && length <= 20, `${length} requests into a dead server`);
+    assertEquals(world.buffer.counts().pending, 1);
+    assertEquals(world.buffer.list()[0]?.attempts, 0);
+    world.server.mood = { kind: "well" };
+    await world.advance(INTERVAL_MS * 2);
+    assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["c1"]);
+    const [recovered] = world.log.told("connection recovered");
+    assert(recovered);
+    assertEquals(recovered["buffered"], 1);
+    assert(Number(recovered["attempts"]) > 3);
+  }));
+
+Deno.test("run() waits between failures as the backoff says, and not longer", () =>
+  inWorld(async (world) => {
+    world.server.mood = { kind: "gone" };
+    await world.advance(INTERVAL_MS * 2);
+    const instants = world.server.requests.map(({ atMs }) => atMs);
+    const first = instants.findIndex((_, index) => index > 0);
+    assert(first > 0);
+    for (let index = first + 1; index < Math.min(instants.length, first + 4); index++) {
+      const waitMs = (instants[index] ?? 0) - (instants[index - 1] ?? 0);
+      const ceiling = ceilingMs(index - first, backoff);
+      assert(waitMs >= 500 && waitMs <= ceiling, `wait ${index - first}: ${waitMs} ms`);
+    }
+  }));
+
+Deno.test("run() asks a doubtful server's health before anything else", () =>
+  inWorld(async (world) => {
+    world.server.mood = { kind: "gone" };
+    await world.advance(INTERVAL_MS * 1.7);
+    world.server.healthStatus = "waiting for configuration";
+    world.server.mood = { kind: "well" };
+    world.server.requests.length = 0;
+    await world.advance(INTERVAL_MS * 4);
+    assert(world.server.count("/health") > 1);
+    assertEquals(world.checkIns(), 0); // Up, but not usable.
+    world.server.healthStatus = "healthy";
+    await world.advance(INTERVAL_MS);
+    assert(world.checkIns() > 0);
+  }));
+
+Deno.test("run() makes one probe at a time while the breaker is half-open", () =>
+  inWorld(async (world) => {
+    world.server.mood = { kind: "gone" };
+    await world.advance(30 * 60_000);
+    assert(world.log.told("connection breaker opened").length > 1);
+    world.server.mood = { kind: "well" };
+    world.server.requests.length = 0;
+    await world.advance(INTERVAL_MS);
+    assertEquals(world.server.requests.slice(0, 2).map(({ path }) => path.split("/").at(-1)), [
+      "health",
+      "commands",
+    ]);
+    assertEquals(world.log.told("connection breaker closed").length, 1);
+  }));
+
+Deno.test("run() sends nothing before Retry-After is over", () =>
+  inWorld(async (world) => {
+    world.server.mood = { kind: "answers", status: 429, headers: { "retry-after": "900" } };
+    await world.advance(INTERVAL_MS * 1.7);
+    const turnedAway = world.server.requests.length;
+    const lastMs = world.server.requests.at(-1)?.atMs ?? 0;
+    world.server.mood = { kind: "well" };
+    const leftMs = lastMs + 900_000 - world.system.clock.monotonicMs();
+    await world.advance(leftMs - 1);
+    assertEquals(world.server.requests.length, turnedAway);
+    await world.advance(181_000); // A fifth more at most.
+    assert(world.server.requests.length > turnedAway);
+  }));
+
+Deno.test("run() renews its token on a 401 and goes on", () =>
+  inWorld(async (world) => {
+    world.server.acceptedToken = "access-2";
+    world.server.queue("c1", "scan_updates");
+    await world.advance(INTERVAL_MS * 2);
+    assertEquals(world.server.count("/renew"), 1);
+    assertEquals(world.ran, ["c1"]);
+  }));
+
+Deno.test("run() asks for a person once, keeps what it has, and tries once an hour", () =>
+  inWorld(async (world) => {
+    world.server.acceptedToken = "access-2";
+    world.server.refreshToken = "refresh-2";
+    await world.advance(INTERVAL_MS * 1.7);
+    world.server.requests.length = 0;
+    await world.advance(6 * 3_600_000);
+    const renewals = world.server.count("/renew");
+    assert(renewals >= 4 && renewals <= 7, `${renewals} in six hours`);
+    const errors = world.log.events.filter(({ level }) => level === "error");
+    assertEquals(errors.length, 1);
+    assert(world.saved.at(-1)?.connection.needsPerson);
+  }));
+
+Deno.test("run() polls rapidly from a heartbeat command on, until it ends", () =>
+  inWorld(async (world) => {
+    world.handler = {
+      repeatable: true,
+      run: (command) => Promise.resolve(world.done(command, 600_000)),
+    };
+    world.server.queue("h1", "enable_heartbeat", { duration_minutes: 10 });
+    await world.advance(INTERVAL_MS * 1.7);
+    const [first, second] = world.server.requests.filter(({ path }) => path.endsWith("/commands"))
+      .slice(-2);
+    assert(first && second && second.atMs - first.atMs <= 5_500);
+    assertEquals(
+      (second.body["metadata"] as Record<string, unknown>)["rapid_polling_enabled"],
+      true,
+    );
+    await world.advance(600_000);
+    world.server.requests.length = 0;
+    await world.advance(INTERVAL_MS * 2);
+    assert(world.checkIns() <= 3, "still rapid");
+  }));
+
+Deno.test("rapid polling never overrides a backoff", () =>
+  inWorld(async (world) => {
+    await world.stop();
+    await world.start({ ...NEW_STATE, rapidUntilMs: world.system.clock.monotonicMs() + 3_600_000 });
+    world.server.mood = { kind: "gone" };
+    await world.advance(10_000);
+    world.server.requests.length = 0;
+    await world.advance(28 * 60_000);
+    assert(world.server.requests.length <= 20, `${world.server.requests.length} requests`);
+  }));
+
+Deno.test("run() resumes what a crash left: safe commands run, others are reported", async () => {
+  const world = new World();
+  await world.start();
+  world.journal.receive([
+    { id: "new", type: "scan_updates", params: "{}" },
+    { id: "begun", type: "scan_updates", params: "{}" },
+  ]);
+  world.journal.start("begun");
+  await world.stop();
+  await world.start();
+  await world.advance(INTERVAL_MS);
+  assertEquals(world.ran.toSorted(), ["begun", "new"]);
+  await world.stop();
+
+  const other = new World();
+  await other.start();
+  other.journal.receive([{ id: "install", type: "install_updates", params: "{}" }]);
+  other.journal.start("install");
+  await other.stop();
+  other.handler = { ...other.handler, repeatable: false };
+  await other.start();
+  await other.advance(INTERVAL_MS);
+  assertEquals(other.ran, []);
+  assertEquals(other.server.reports.map(({ body }) => body["text"]), [
+    "failed: interrupted: the agent stopped in the middle of it",
+  ]);
+  await other.stop();
+});
+
+Deno.test("run() reports a command whose handler throws", () =>
+  inWorld(async (world) => {
+    world.handler = { repeatable: true, run: () => Promise.reject(new Error("no such thing")) };
+    world.server.queue("c1", "scan_updates");
+    await world.advance(INTERVAL_MS * 2);
+    assertEquals(world.server.reports[0]?.body["text"], "failed: no such thing");
+    assertEquals(world.journal.unfinished(), []);
+  }));
+
+Deno.test("run() sets a refused event aside and delivers the others", () =>
+  inWorld(async (world) => {
+    world.server.poison = { text: "bad", status: 400 };
+    world.buffer.append([log("bad"), log("good")]);
+    await world.advance(INTERVAL_MS * 5);
+    assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["good"]);
+    const { pending, setAside } = world.buffer.counts();
+    assertEquals([pending, setAside], [0, 1]);
+    assertEquals(world.buffer.list({ state: "set_aside" })[0]?.attempts, 3);
+  }));
+
+Deno.test("run() pauses when the server's window is spent", () =>
+  inWorld(async (world) => {
+    const { clock } = world.system;
+    const resetS = Math.ceil(clock.nowMs() / 1_000) + INTERVAL_MS * 2 / 1_000 + 60;
+    world.server.rateLimit = {
+      "x-ratelimit-remaining": "0",
+      "x-ratelimit-reset": String(resetS),
+    };
+    world.buffer.append([log("a"), log("b")]);
+    await world.advance(INTERVAL_MS * 2);
+    assertEquals(world.server.reports.length, 1);
+    world.server.rateLimit = {};
+    await world.advance(INTERVAL_MS * 2);
+    assertEquals(world.server.reports.length, 2);
+  }));
+
+Deno.test("run() keeps going when the state cannot be saved, and after a restart its place", () =>
+  inWorld(async (world) => {
+    await world.advance(INTERVAL_MS);
+    const state = world.saved.at(-1);
+    assert(state);
+    const before = world.checkIns();
+    for (let restart = 0; restart < 20; restart++) {
+      await world.stop();
+      await world.start(state);
+    }
+    assertEquals(world.checkIns(), before, "restarts must not bring check-ins forward");
+  }));
+
+Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
+  const world = new World();
+  await world.start();
+  await world.stop();
+  world.server.queue("c1", "scan_updates");
+  assertEquals(await world.loop.runOnce(new AbortController().signal), true);
+  assertEquals(world.server.reports.length, 1);
+  world.server.mood = { kind: "gone" };
+  assertEquals(await world.loop.runOnce(new AbortController().signal), false);
+});

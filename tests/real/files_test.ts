@@ -1,0 +1,251 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { FileError, type FileErrorReason } from "../../src/system/files.ts";
+import { realFiles } from "../../src/system/real_files.ts";
+import { projectUrl, startDeno } from "./deno_child.ts";
+import { withSmallDisk } from "./small_disk.ts";
+
+const isWindows = Deno.build.os === "windows";
+
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "pennon-files-" });
+  try {
+    await work(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function refused(reason: FileErrorReason, work: () => Promise<unknown>): Promise<string> {
+  const error = await assertRejects(work, FileError);
+  assertEquals(error.reason, reason);
+  return error.message;
+}
+
+function namesIn(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+}
+
+Deno.test("readText() answers undefined where nothing is", () =>
+  inFolder(async (folder) => {
+    assertEquals(await realFiles.readText("read it", `${folder}/absent`), undefined);
+    await Deno.writeTextFile(`${folder}/file`, "");
+    assertEquals(await realFiles.readText("read it", `${folder}/file/below`), undefined);
+    assertEquals(await realFiles.readText("read it", `${folder}/file`), "");
+  }));
+
+Deno.test("readText() reads up to its limit and refuses a byte more", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/text`;
+    await Deno.writeTextFile(path, "1234567890");
+    assertEquals(await realFiles.readText("read it", path, { maxBytes: 10 }), "1234567890");
+    const message = await refused(
+      "too_large",
+      () => realFiles.readText("read it", path, { maxBytes: 9 }),
+    );
+    assertEquals(message, `Cannot read it: "${path}": more than 9 bytes`);
+    await Deno.writeFile(path, new Uint8Array(1_048_577));
+    await refused("too_large", () => realFiles.readText("read it", path));
+    await Deno.truncate(path, 1_048_576);
+    assertEquals((await realFiles.readText("read it", path))?.length, 1_048_576);
+  }));
+
+Deno.test("readText() reads UTF-8 across its chunks, and what is none as U+FFFD", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/text`;
+    const text = `x${"é".repeat(70_000)}`;
+    await Deno.writeTextFile(path, text);
+    assertEquals(await realFiles.readText("read it", path), text);
+    await Deno.writeFile(path, new Uint8Array([0x61, 0xff, 0x62]));
+    assertEquals(await realFiles.readText("read it", path), "a\ufffdb");
+  }));
+
+Deno.test("readText() refuses a folder and a pipe instead of waiting for it", () =>
+  inFolder(async (folder) => {
+    await refused("failed", () => realFiles.readText("read it", folder));
+    if (isWindows) return console.log("skipped in part: Windows has no named pipes in folders");
+    await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output();
+    await refused("failed", () => realFiles.readText("read it", `${folder}/pipe`));
+  }));
+
+Deno.test("writeText() writes with exactly the mode asked for, whatever the umask", () =>
+  inFolder(async (folder) => {
+    if (isWindows) return console.log("skipped: Windows has no modes");
+    for (const mode of [0o600, 0o644, 0o640]) {
+      const path = `${folder}/text-${mode}`;
+      const umask = Deno.umask(0o077);
+      await realFiles.writeText("write it", path, "text", { mode }).finally(() =>
+        Deno.umask(umask)
+      );
+      assertEquals(Deno.statSync(path).mode! & 0o7777, mode);
+      assertEquals((await realFiles.inspect("look", path))?.mode, mode);
+    }
+    await realFiles.writeText("write it", `${folder}/text-${0o644}`, "less", { mode: 0o600 });
+    assertEquals(Deno.statSync(`${folder}/text-${0o644}`).mode! & 0o7777, 0o600);
+  }));
+
+Deno.test("writeText() shows a reader the old text or the new one, never a part", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/text`;
+    const texts = ["a".repeat(200_000), "b".repeat(300_000)];
+    await realFiles.writeText("write it", path, texts[0]!, { mode: 0o600 });
+    const seen = new Set<string>();
+    let writing = true;
+    const reading = (async () => {
+      do seen.add(await Deno.readTextFile(path)); while (writing);
+    })();
+    for (let round = 1; round <= 40; round++) {
+      await realFiles.writeText("write it", path, texts[round % 2]!, { mode: 0o600 });
+    }
+    writing = false;
+    await reading;
+    assert([...seen].every((text) => texts.includes(text)));
+    assertEquals(namesIn(folder), ["text"]);
+  }));
+
+Deno.test("writeText() lets writers of one file race; one of them wins whole", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/text`;
+    const texts = Array.from({ length: 8 }, (_, index) => String(index).repeat(50_000));
+    await Promise.all(
+      texts.map((text) => realFiles.writeText("write it", path, text, { mode: 0o600 })),
+    );
+    assert(texts.includes(await Deno.readTextFile(path)));
+    assertEquals(namesIn(folder), ["text"]);
+  }));
+
+Deno.test("writeText() removes what a writer that died left, once it is old", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/text`;
+    const [old, young, other] = ["0badc0de", "0badc0df", "another1"].map((middle) =>
+      `${path}.${middle}.tmp`
+    );
+    for (const leftover of [old!, young!, other!]) await Deno.writeTextFile(leftover, "part");
+    await Deno.utime(old!, new Date(0), new Date(0));
+    await Deno.utime(other!, new Date(0), new Date(0));
+    await realFiles.writeText("write it", path, "whole", { mode: 0o600 });
+    assertEquals(namesIn(folder), ["text", "text.0badc0df.tmp", "text.another1.tmp"]);
+  }));
+
+Deno.test("writeText() leaves the old text and nothing else when it fails", () =>
+  inFolder(async (folder) => {
+    await refused(
+      "failed",
+      () => realFiles.writeText("write it", `${folder}/absent/text`, "text", { mode: 0o600 }),
+    );
+    await Deno.mkdir(`${folder}/taken`);
+    await refused(
+      "failed",
+      () => realFiles.writeText("write it", `${folder}/taken`, "text", { mode: 0o600 }),
+    );
+    assertEquals(namesIn(folder), ["taken"]);
+  }));
+
+Deno.test("writeText() tells a full disk and a read-only one apart", async () => {
+  await withSmallDisk({ sizeKib: 64 }, async (folder, remount) => {
+    const path = `${folder}/text`;
+    await realFiles.writeText("save it", path, "old", { mode: 0o600 });
+    const message = await refused(
+      "full",
+      () => realFiles.writeText("save it", path, "x".repeat(100_000), { mode: 0o600 }),
+    );
+    assertEquals(message, `Cannot save it: "${path}": No space left on device`);
+    assertEquals(await Deno.readTextFile(path), "old");
+    assertEquals(namesIn(folder), ["text"]);
+    await realFiles.writeText("save it", path, "new", { mode: 0o600 });
+    await remount("ro");
+    await refused("denied", () => realFiles.writeText("save it", path, "newer", { mode: 0o600 }));
+    await refused("denied", () => realFiles.remove("remove it", path));
+    await refused("denied", () => realFiles.lock("lock it", `${folder}/lock`));
+    assertEquals(await realFiles.readText("read it", path), "new");
+    await remount("rw");
+  });
+});
+
+Deno.test("a missing permission is a refusal like the system's own", () =>
+  inFolder(async (folder) => {
+    await using child = await startDeno(
+      `import { realFiles } from "${projectUrl("src/system/real_files.ts")}";
+      const reasons = [];
+      for (const work of [
+        () => realFiles.writeText("write", ${JSON.stringify(`${folder}/a`)}, "", { mode: 0o600 }),
+        () => realFiles.readText("read", ${JSON.stringify(`${folder}/a`)}),
+        () => realFiles.lock("lock", ${JSON.stringify(`${folder}/a`)}),
+      ]) await work().catch((error) => reasons.push(error.name + " " + error.reason));
+      console.log(reasons.join());`,
+      [],
+    );
+    assertEquals(
+      (await child.firstOutput()).trim(),
+      "FileError denied,FileError denied,FileError denied",
+    );
+  }));
+
+Deno.test("makeDirectory() makes parents with its mode and takes what is there", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/a/b`;
+    await realFiles.makeDirectory("make it", path, { mode: 0o700 });
+    await realFiles.makeDirectory("make it", path, { mode: 0o755 });
+    const facts = await realFiles.inspect("look", path);
+    assertEquals([facts?.isDirectory, facts?.mode], [true, isWindows ? null : 0o700]);
+    await Deno.writeTextFile(`${folder}/file`, "");
+    await refused(
+      "failed",
+      () => realFiles.makeDirectory("make it", `${folder}/file`, { mode: 0o700 }),
+    );
+  }));
+
+Deno.test("remove(), rename(), list() and inspect() do what they say", () =>
+  inFolder(async (folder) => {
+    await realFiles.remove("remove it", `${folder}/absent`);
+    assertEquals(await realFiles.inspect("look", `${folder}/absent`), undefined);
+    assertEquals(await realFiles.list("look", `${folder}/absent`), []);
+    await Deno.writeTextFile(`${folder}/a`, "12345");
+    await realFiles.rename("move it", `${folder}/a`, `${folder}/b`);
+    assertEquals(await realFiles.list("look", folder), ["b"]);
+    const facts = await realFiles.inspect("look", `${folder}/b`);
+    assertEquals([facts?.isDirectory, facts?.sizeBytes], [false, 5]);
+    assertEquals(facts?.modifiedMs, Deno.statSync(`${folder}/b`).mtime?.getTime());
+    await realFiles.remove("remove it", `${folder}/b`);
+    assertEquals(await realFiles.list("look", folder), []);
+    const message = await refused(
+      "failed",
+      () => realFiles.rename("move it", `${folder}/b`, `${folder}/c`),
+    );
+    assertStringIncludes(message, `Cannot move it: "${folder}/b": `);
+  }));
+
+Deno.test("lock() is refused while held in this process and free after release", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/lock`;
+    const lock = await realFiles.lock("lock it", path);
+    assert(lock);
+    if (!isWindows) assertEquals(Deno.statSync(path).mode! & 0o7777, 0o600);
+    assertEquals(await realFiles.lock("lock it", path), undefined);
+    lock.release();
+    lock.release();
+    const again = await realFiles.lock("lock it", path);
+    assert(again);
+    again.release();
+  }));
+
+Deno.test("lock() held by another process is refused at once, and free when that is killed", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/lock`;
+    await using child = await startDeno(
+      `import { realFiles } from "${projectUrl("src/system/real_files.ts")}";
+      globalThis.lock = await realFiles.lock("lock it", ${JSON.stringify(path)});
+      console.log(globalThis.lock ? "held" : "refused");
+      setInterval(() => {}, 60_000);`,
+    );
+    assertEquals((await child.firstOutput()).trim(), "held");
+    const startMs = performance.now();
+    assertEquals(await realFiles.lock("lock it", path), undefined);
+    // Trying must not have let go of the other's hold either.
+    assertEquals(await realFiles.lock("lock it", path), undefined);
+    assert(performance.now() - startMs < 1_000);
+    child.process.kill("SIGKILL");
+    await child.process.status;
+    const lock = await realFiles.lock("lock it", path);
+    assert(lock);
+    lock.release();
+  }));

@@ -1,0 +1,135 @@
+import { assert, assertEquals } from "@std/assert";
+import { projectUrl, startDeno } from "./deno_child.ts";
+
+const decoder = new TextDecoder();
+
+function script(code: string): string {
+  return `import { RealTerminal } from "${projectUrl("src/system/real_terminal.ts")}";
+  const terminal = new RealTerminal();
+  ${code}`;
+}
+
+/** Runs a shell command in which `"$@"` is a Deno that runs `code`; answers what it wrote. */
+async function inShell(command: string, code: string): Promise<{ code: number; out: string }> {
+  const path = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(path, script(code));
+    const deno = [Deno.execPath(), "run", "--quiet", "--no-prompt", "--no-config", "-A", path];
+    const { code: exit, stdout } = await new Deno.Command("/bin/sh", {
+      args: ["-c", command, "sh", ...deno],
+      stdin: "null",
+      stderr: "inherit",
+    }).output();
+    return { code: exit, out: decoder.decode(stdout) };
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+/** Whether a test cannot be run here; prints why. */
+async function lacks(program: string): Promise<boolean> {
+  if (Deno.build.os !== "windows") {
+    const { success } = await new Deno.Command("/bin/sh", {
+      args: ["-c", `command -v ${program}`],
+      stdout: "null",
+    }).output();
+    if (success) return false;
+  }
+  console.log(`skipped: no ${program} here`);
+  return true;
+}
+
+Deno.test("print() into a pipe whose reader ended drops the rest without a word", async () => {
+  if (await lacks("head")) return;
+  const { code, out } = await inShell(
+    `{ "$@" 2>&1 1>&3 | sed 's/^/stderr: /' >&2; } 3>&1 | head -n 1`,
+    `for (let line = 0; line < 20_000; line++) terminal.print("line " + line);
+     terminal.printError("end");`,
+  );
+  assertEquals([code, out], [0, "line 0\n"]);
+});
+
+Deno.test("a program whose output nobody reads comes to its end with its own code", async () => {
+  await using child = await startDeno(script(
+    `for (let line = 0; line < 20_000; line++) terminal.print("line " + line);
+     Deno.exit(5);`,
+  ));
+  assert((await child.firstOutput()).startsWith("line 0\n"));
+  await child.process.stdout.cancel();
+  assertEquals((await child.process.status).code, 5);
+});
+
+Deno.test("printError() with stderr closed is no error", async () => {
+  if (await lacks("true")) return;
+  const { code, out } = await inShell(
+    `{ "$@" 2>&1 1>&3 | true; } 3>&1`,
+    `for (let line = 0; line < 20_000; line++) terminal.printError("line " + line);
+     terminal.print("end");`,
+  );
+  assertEquals([code, out], [0, "end\n"]);
+});
+
+Deno.test("print() writes everything into a full pipe that does not block", async () => {
+  if (await lacks("perl")) return;
+  const unblock = "use Fcntl; fcntl(STDOUT, F_SETFL, fcntl(STDOUT, F_GETFL, 0) | O_NONBLOCK); " +
+    "exec @ARGV";
+  const lines = ["x".repeat(99_999), "y", "z".repeat(4_095), "é\n\né".repeat(5_000), ""];
+  const { out } = await inShell(
+    `perl -e '${unblock}' "$@" | { sleep 0.5; cat; }`,
+    `for (let round = 0; round < 20; round++) {
+       for (const line of ${JSON.stringify(lines)}) terminal.print(line);
+     }`,
+  );
+  assert(out === `${lines.join("\n")}\n`.repeat(20), `${out.length} characters`);
+});
+
+Deno.test("print() fails where its output is lost for another reason", async () => {
+  if (Deno.build.os !== "linux") return console.log("skipped: /dev/full is Linux's");
+  const { out } = await inShell(
+    `"$@" > /dev/full 2> /dev/null; echo $?`,
+    `terminal.print("line");`,
+  );
+  assertEquals(out, "1\n");
+});
+
+Deno.test("without a terminal there is no progress, no colour and a width of 80", async () => {
+  await using child = await startDeno(script(
+    `terminal.showProgress("half way");
+     terminal.print([terminal.stdoutIsTerminal, terminal.columns()].join());`,
+  ));
+  assertEquals(await child.firstOutput(), "false,80\n");
+});
+
+Deno.test("on a terminal, progress stays on its line and makes room for lines", async () => {
+  if (await lacks("script")) return;
+  const { out } = await inShell(
+    `script -qec "stty cols 20; $*" /dev/null`,
+    `terminal.showProgress("reading");
+     terminal.showProgress("still reading, and for rather long\\nnot this");
+     terminal.print([terminal.stdoutIsTerminal, terminal.columns()].join());
+     terminal.printError("no progress to clear");
+     terminal.showProgress("writing");
+     terminal.showProgress("");
+     terminal.print("end");`,
+  );
+  const clear = "\r\x1b[2K";
+  assertEquals(
+    out,
+    `${clear}reading${clear}still reading, and ${clear}true,20\r\nno progress to clear\r\n` +
+      `${clear}writing${clear}end\r\n`,
+  );
+});
+
+Deno.test("readInput() reads to the end or to its limit", async () => {
+  for (const [sent, expected] of [["", ""], ["é1", "é1"], ["123456", "123"]] as const) {
+    await using child = await startDeno(
+      script(`terminal.print("<" + await terminal.readInput(3) + ">");`),
+      [],
+      { stdin: "piped" },
+    );
+    const writer = child.process.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(sent));
+    await writer.close();
+    assertEquals(await child.firstOutput(), `<${expected}>\n`);
+  }
+});

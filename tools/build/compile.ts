@@ -1,0 +1,127 @@
+/** Compiles the program for a target: the plain way, else with the base out of npm. */
+
+import { BuildError } from "./build_error.ts";
+import { NPM_BASE_VERSION, npmBase } from "./npm_base.ts";
+import { permissionFlags } from "./permissions.ts";
+import { runTool, type ToolResult } from "./run.ts";
+import { stageSources, stillTimes } from "./stage.ts";
+import type { Target } from "./targets.ts";
+
+const ENTRY = "main.ts";
+
+/** A folder for what is not finished: `dist/` holds whole executables only. */
+const WORKSHOP = ".cache/build";
+const STAGE = `${WORKSHOP}/sources`;
+
+/** Where Deno unpacks what comes from npm, see `run.ts`. */
+const PACKAGES = ".cache/deno/npm";
+
+/** Modules are a few MB; a base is about 40. */
+const FETCH_TIMEOUT_MS = 300_000;
+const COMPILE_TIMEOUT_MS = 300_000;
+
+const NEXT_STEP =
+  "Build where Deno can download its base executables, or name one of this system " +
+  "and of this version of Deno in DENORT_BIN";
+
+/** A Deno to be run, and what its environment needs besides. */
+interface Compiler {
+  readonly argv: readonly [string, ...string[]];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/**
+ * Makes the target's file and says which way.
+ *
+ * @throws {BuildError} if it cannot be made; a file of an earlier build is then gone
+ */
+export async function compile(target: Target, tell: (progress: string) => void): Promise<string> {
+  await stageSources(STAGE);
+  await Deno.mkdir("dist", { recursive: true });
+  // What is there afterwards is of this build, or not there.
+  await Deno.remove(target.file).catch(() => {});
+  const own: Compiler = { argv: [Deno.execPath()], environment: {} };
+  tell(`compiling for ${target.triple} with Deno ${Deno.version.deno}`);
+  await fetchModules(own);
+  const plain = await compileWith(own, target);
+  if (plain.success) return `deno compile, Deno ${Deno.version.deno}`;
+  const why = gistOf(plain.output);
+  if (target.triple !== "x86_64-unknown-linux-gnu") {
+    throw new BuildError(`Cannot compile for "${target.triple}": ${why}\n${NEXT_STEP}`);
+  }
+  tell(`not the plain way: ${why}`);
+  return await compileWithNpmBase(target, tell);
+}
+
+async function compileWithNpmBase(
+  target: Target,
+  tell: (progress: string) => void,
+): Promise<string> {
+  const base = await npmBase(tell);
+  tell(`compiling for ${target.triple} with Deno ${NPM_BASE_VERSION} and its base out of npm`);
+  const compiler: Compiler = {
+    argv: Deno.version.deno === NPM_BASE_VERSION
+      ? [Deno.execPath()]
+      : ["npx", "-y", `deno@${NPM_BASE_VERSION}`],
+    environment: { DENORT_BIN: `${Deno.cwd()}/${base}` },
+  };
+  await fetchModules(compiler);
+  const { success, output } = await compileWith(compiler, target);
+  if (success) return `deno compile, Deno ${NPM_BASE_VERSION}, base out of npm`;
+  throw new BuildError(`Cannot compile for "${target.triple}": ${gistOf(output)}`);
+}
+
+/** Beforehand, so that compiling itself takes nothing but what the lock file names. */
+async function fetchModules(compiler: Compiler): Promise<void> {
+  const args = ["cache", "--quiet", "--frozen", ENTRY];
+  const { success, output } = await runCompiler(compiler, args, FETCH_TIMEOUT_MS);
+  if (!success) throw new BuildError(`Cannot fetch modules of "${ENTRY}": ${gistOf(output)}`);
+  await stillTimes(PACKAGES);
+}
+
+async function compileWith(compiler: Compiler, target: Target): Promise<ToolResult> {
+  // Its own name: Deno writes the file's name into the executable.
+  const made = `${Deno.cwd()}/${WORKSHOP}/${target.file.slice("dist/".length)}`;
+  const args = [
+    "compile",
+    "--frozen",
+    "--cached-only",
+    // Types are the gate's business, and those of one version differ from another's.
+    "--no-check",
+    // Else the executable keeps, and believes, a file of a well-known name in the temporary folder.
+    "--no-code-cache",
+    `--env-file=${Deno.cwd()}/tools/build/executable.env`,
+    ...permissionFlags(target),
+    `--target=${target.triple}`,
+    `--output=${made}`,
+    ENTRY,
+  ];
+  try {
+    const result = await runCompiler(compiler, args, COMPILE_TIMEOUT_MS);
+    if (result.success) await Deno.rename(made, target.file);
+    return result;
+  } finally {
+    await Deno.remove(made).catch(() => {});
+  }
+}
+
+async function runCompiler(
+  compiler: Compiler,
+  args: readonly string[],
+  timeoutMs: number,
+): Promise<ToolResult> {
+  const [program, ...first] = compiler.argv;
+  const { environment } = compiler;
+  return await runTool(program, [...first, ...args], { timeoutMs, environment, folder: STAGE });
+}
+
+/** Deno's error, or its outermost cause and its innermost, out of all it wrote. */
+function gistOf(output: string): string {
+  const [said = ""] = output.split("\nStack backtrace");
+  const lines = said.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const causes = lines.filter((line) => /^\d+: /.test(line))
+    .map((line) => line.replace(/^\d+: /, "").replace(/\.$/, ""));
+  if (causes.length > 0) return [...new Set([causes[0], causes.at(-1)])].join(": ");
+  const error = lines.find((line) => line.startsWith("error: "));
+  return error?.slice("error: ".length) ?? lines.at(-1) ?? "no word";
+}

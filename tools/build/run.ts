@@ -1,0 +1,49 @@
+/** Runs a tool of the build within a time, its caches inside the project. */
+
+/** What came of it. */
+export interface ToolResult {
+  readonly success: boolean;
+  /** stdout and stderr, one after the other. */
+  readonly output: string;
+}
+
+/** Runs `program`, found through PATH; never throws. */
+export async function runTool(
+  program: string,
+  args: readonly string[],
+  options: {
+    timeoutMs: number;
+    environment?: Readonly<Record<string, string>>;
+    /** Where it runs. @default the project's folder */
+    folder?: string;
+  },
+): Promise<ToolResult> {
+  const signal = AbortSignal.timeout(options.timeoutMs);
+  try {
+    const { success, stdout, stderr } = await new Deno.Command(program, {
+      args: [...args],
+      env: { ...caches(), NO_COLOR: "1", ...options.environment },
+      cwd: options.folder ?? ".",
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      signal,
+    }).output();
+    const decoder = new TextDecoder();
+    const output = decoder.decode(stdout) + decoder.decode(stderr);
+    if (signal.aborted) return { success: false, output: `no end in ${options.timeoutMs} ms` };
+    return { success, output };
+  } catch (error) {
+    return { success: false, output: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function caches(): Record<string, string> {
+  const folder = `${Deno.cwd()}/.cache`;
+  return {
+    DENO_DIR: `${folder}/deno`,
+    npm_config_cache: `${folder}/npm`,
+    // 2.4.2 knows only its own list of authorities unless told; a company's proxy has its own.
+    DENO_TLS_CA_STORE: Deno.env.get("DENO_TLS_CA_STORE") ?? "mozilla,system",
+  };
+}

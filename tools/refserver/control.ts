@@ -1,0 +1,47 @@
+/** The control port: what a test or a demo asks of the server itself. Loopback only. */
+
+import * as v from "valibot";
+import { json } from "./backend.ts";
+import type { Reply } from "./connection.ts";
+import type { FaultInput } from "./faults.ts";
+import type { WireRequest } from "./http_wire.ts";
+import type { Refserver } from "./refserver.ts";
+
+const CommandSchema = v.strictObject({
+  agent_id: v.exactOptional(v.string()),
+  type: v.pipe(v.string(), v.minLength(1)),
+  params: v.optional(v.nullable(v.record(v.string(), v.unknown())), {}),
+});
+
+const RevokeSchema = v.strictObject({ which: v.picklist(["access", "refresh"]) });
+
+/** Answers a request to the control port; what is wrong with it is a 400 that says so. */
+export async function control(server: Refserver, request: WireRequest): Promise<Reply> {
+  try {
+    return await dispatch(server, request);
+  } catch (error) {
+    return json(400, { error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+async function dispatch(server: Refserver, request: WireRequest): Promise<Reply> {
+  switch (`${request.method} ${request.path}`) {
+    case "GET /debug/state":
+      return json(200, server.state());
+    case "POST /debug/fault":
+      await server.setFault(JSON.parse(request.body) as FaultInput);
+      return json(200, { fault: server.state().fault });
+    case "POST /debug/commands": {
+      const { agent_id, ...command } = v.parse(CommandSchema, JSON.parse(request.body));
+      const agent = agent_id === undefined ? {} : { agentId: agent_id };
+      return json(200, { id: server.queueCommand({ ...command, ...agent }) });
+    }
+    case "POST /debug/revoke-tokens":
+      server.revokeTokens(v.parse(RevokeSchema, JSON.parse(request.body)).which);
+      return json(200, {});
+    case "POST /debug/reset-requests":
+      server.resetRequests();
+      return json(200, {});
+  }
+  return json(404, { error: `no ${request.method} ${request.path} here` });
+}

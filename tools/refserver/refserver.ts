@@ -1,0 +1,264 @@
+/**
+ * A small, honest RedFlag server: speaks the agent protocol, refuses what the real one refuses, and
+ * has the faults it is told to have. For tests and the demo; never part of the executable.
+ */
+
+import type { Agent } from "./agents_table.ts";
+import type { Backend } from "./backend.ts";
+import type { ServerCommand } from "./commands_table.ts";
+import type { Site } from "./connection.ts";
+import { control } from "./control.ts";
+import { type Fault, type FaultInput, FaultPlan } from "./faults.ts";
+import { Listener, type ListenOptions } from "./listener.ts";
+import { DEFAULT_LIMITS, RateLimiter, type RateLimits } from "./rate_limit.ts";
+import type {
+  KnownPackage,
+  ReportedDependencies,
+  ReportedLog,
+  ReportedSystemInfo,
+  ReportedUpdate,
+} from "./reports_table.ts";
+import { type LoggedRequest, RequestLog, type ServerClock, type Violation } from "./request_log.ts";
+import { route } from "./routes.ts";
+import { Store } from "./store.ts";
+import { AccessTokens } from "./tokens.ts";
+
+/** How to start; everything has a default but the tokens, without which nobody can register. */
+export interface RefserverOptions {
+  /** Accepted at registration, any number of times. @default none */
+  readonly registrationTokens?: readonly string[];
+  /** Address of the agents' port. @default "127.0.0.1" */
+  readonly hostname?: string;
+  /** @default 0, any free one */
+  readonly port?: number;
+  /** Of the control port, always on 127.0.0.1. @default 0, any free one */
+  readonly controlPort?: number;
+  /** SQLite file; a second start on it goes on where the first ended. @default ":memory:" */
+  readonly data?: string;
+  /** PEM texts; with them the agents' port speaks HTTPS. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+  /** @default 86_400 */
+  readonly tokenLifeS?: number;
+  /** @default 7_776_000, 90 days */
+  readonly refreshTokenLifeS?: number;
+  /** Told to agents at registration. @default 300 */
+  readonly checkInIntervalS?: number;
+  /** Requests a minute; 0 switches a limit off. @default 5, 20, 30 */
+  readonly limits?: Partial<RateLimits>;
+  /** Larger bodies get 413. @default 16 MiB */
+  readonly maxBodyBytes?: number;
+  /** Knows neither acknowledgements nor system-info (404). @default false */
+  readonly old?: boolean;
+  /** @default { mode: "none" } */
+  readonly fault?: FaultInput;
+  readonly clock?: ServerClock;
+  /** Is given a line a request and a line a violation. @default drops them */
+  readonly print?: (line: string) => void;
+}
+
+/** Everything there is to see: `GET /debug/state`. Reports have the protocol's names. */
+export interface RefserverState {
+  readonly schema: "refserver.state/1";
+  /** In the order they registered; two of one host name mean a double registration. */
+  readonly agents: Agent[];
+  readonly commands: ServerCommand[];
+  /** Every update of every report; one reported twice is here twice. */
+  readonly updates: ReportedUpdate[];
+  /** What they come to. */
+  readonly packages: KnownPackage[];
+  readonly logs: ReportedLog[];
+  readonly dependencies: ReportedDependencies[];
+  readonly systemInfo: ReportedSystemInfo[];
+  readonly requests: LoggedRequest[];
+  /** Requests no longer kept. */
+  readonly requestsDropped: number;
+  /** What a correct agent never does. */
+  readonly violations: Violation[];
+  readonly fault: Fault;
+}
+
+/** A server that runs. */
+export interface Refserver {
+  /** Origin for agents. */
+  readonly url: string;
+  readonly controlUrl: string;
+  readonly port: number;
+  readonly controlPort: number;
+  state(): RefserverState;
+  /** Sets a fault in place of the one before. @throws {TypeError} if it is none */
+  setFault(fault: FaultInput): Promise<void>;
+  /**
+   * Queues a command, for the only agent unless told which; answers its id.
+   *
+   * @throws {Error} if there is no such agent, or no only one
+   */
+  queueCommand(command: {
+    type: string;
+    params?: Readonly<Record<string, unknown>> | null;
+    agentId?: string;
+  }): string;
+  /** Makes all access tokens (renewal helps) or all refresh tokens (nothing does) worthless. */
+  revokeTokens(which: "access" | "refresh"): void;
+  /** Forgets the logged requests, not the violations. */
+  resetRequests(): void;
+  /** Closes sockets, connections and database; nothing is left open. A second call waits too. */
+  close(): Promise<void>;
+}
+
+/** Starts a server; when this returns it listens. @throws {DatabaseError} {Deno.errors.AddrInUse} */
+export async function startRefserver(options: RefserverOptions = {}): Promise<Refserver> {
+  const server = new RunningRefserver(options);
+  try {
+    await server.open(options.fault ?? { mode: "none" });
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+  return server;
+}
+
+const realClock: ServerClock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+
+class RunningRefserver implements Refserver {
+  readonly #store: Store;
+  readonly #log: RequestLog;
+  readonly #faults = new FaultPlan();
+  readonly #backend: Backend;
+  readonly #listener: Listener;
+  readonly #control: Listener;
+  readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
+  readonly #origin: { scheme: string; hostname: string };
+
+  constructor(options: RefserverOptions) {
+    const clock = options.clock ?? realClock;
+    this.#log = new RequestLog(clock, options.print ?? (() => {}));
+    this.#store = new Store(options.data ?? ":memory:");
+    this.#backend = makeBackend(options, { store: this.#store, log: this.#log, clock });
+    const maxBodyBytes = options.maxBodyBytes ?? 16_777_216;
+    const shared = { maxBodyBytes, signal: this.#closing.signal };
+    const site: Site = {
+      ...shared,
+      faults: this.#faults,
+      log: this.#log,
+      handle: (request, fromAddress) => route(this.#backend, request, fromAddress),
+    };
+    const controlSite: Site = {
+      ...shared,
+      faults: new FaultPlan(),
+      log: new RequestLog(clock, () => {}),
+      handle: (request) => control(this, request),
+    };
+    const hostname = options.hostname ?? "127.0.0.1";
+    this.#origin = { scheme: options.tls ? "https" : "http", hostname };
+    this.#listener = new Listener(listenOptions(options, hostname), site);
+    const controlPort = options.controlPort ?? 0;
+    this.#control = new Listener({ hostname: "127.0.0.1", port: controlPort }, controlSite);
+  }
+
+  get port(): number {
+    return this.#listener.port;
+  }
+
+  get controlPort(): number {
+    return this.#control.port;
+  }
+
+  get url(): string {
+    return `${this.#origin.scheme}://${this.#origin.hostname}:${this.port}`;
+  }
+
+  get controlUrl(): string {
+    return `http://127.0.0.1:${this.controlPort}`;
+  }
+
+  async open(fault: FaultInput): Promise<void> {
+    this.#listener.open();
+    this.#control.open();
+    await this.setFault(fault);
+  }
+
+  state(): RefserverState {
+    const { agents, commands, reports } = this.#store;
+    commands.expire(this.#backend.nowMs());
+    return {
+      schema: "refserver.state/1",
+      agents: agents.list(),
+      commands: commands.list(),
+      updates: reports.updates(),
+      packages: reports.packages(),
+      logs: reports.logs(),
+      dependencies: reports.dependencies(),
+      systemInfo: reports.systemInfo(),
+      requests: this.#log.requests.map((request) => ({ ...request })),
+      requestsDropped: this.#log.dropped,
+      violations: [...this.#log.violations],
+      fault: this.#faults.fault,
+    };
+  }
+
+  async setFault(fault: FaultInput): Promise<void> {
+    const { mode } = this.#faults.set(fault);
+    if (mode === "refuse") await this.#listener.close();
+    else this.#listener.open();
+  }
+
+  queueCommand(command: {
+    type: string;
+    params?: Readonly<Record<string, unknown>> | null;
+    agentId?: string;
+  }): string {
+    const known = this.#store.agents.list();
+    if (command.agentId === undefined && known.length !== 1) {
+      throw new Error(`Cannot queue command: ${known.length} agents, and none named`);
+    }
+    const agentId = command.agentId ?? known[0]!.id;
+    const id = crypto.randomUUID();
+    const { type, params = {} } = command;
+    this.#store.commands.add({ id, agentId, type, params }, this.#backend.nowMs());
+    return id;
+  }
+
+  revokeTokens(which: "access" | "refresh"): void {
+    if (which === "access") this.#backend.tokens.useKey(this.#store.renewSigningKey());
+    else this.#store.agents.removeRefreshTokens();
+  }
+
+  resetRequests(): void {
+    this.#log.reset();
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new Error("Cannot go on: server closes"));
+    await Promise.all([this.#listener.close(), this.#control.close()]);
+    this.#store.close();
+  }
+}
+
+function makeBackend(
+  options: RefserverOptions,
+  parts: { store: Store; log: RequestLog; clock: ServerClock },
+): Backend {
+  const { store, log, clock } = parts;
+  return {
+    store,
+    log,
+    tokens: new AccessTokens(store.signingKey(), { lifeS: options.tokenLifeS ?? 86_400 }),
+    limiter: new RateLimiter(),
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    registrationTokens: new Set(options.registrationTokens),
+    checkInIntervalS: options.checkInIntervalS ?? 300,
+    refreshTokenLifeMs: (options.refreshTokenLifeS ?? 7_776_000) * 1_000,
+    old: options.old ?? false,
+    nowMs: () => clock.nowMs(),
+  };
+}
+
+function listenOptions(options: RefserverOptions, hostname: string): ListenOptions {
+  const address = { hostname, port: options.port ?? 0 };
+  return options.tls ? { ...address, tls: options.tls } : address;
+}

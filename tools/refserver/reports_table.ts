@@ -1,0 +1,179 @@
+/** What agents have reported: updates, logs, dependencies and host facts. */
+
+import type { Database, Row, SqlValue } from "../../src/system/database.ts";
+import { DatabaseError } from "../../src/system/database.ts";
+import type { DependencyReport, LogReport, UpdateItem } from "./bodies.ts";
+
+/** What the server adds to a report; the rest has the names of the protocol. */
+interface Received {
+  readonly agent_id: string;
+  readonly received_at_ms: number;
+}
+
+/** An update as it was reported; every report leaves one. */
+export interface ReportedUpdate extends UpdateItem, Received {
+  readonly command_id: string;
+}
+
+export interface ReportedLog extends LogReport, Received {}
+
+export interface ReportedDependencies extends DependencyReport, Received {}
+
+export interface ReportedSystemInfo extends Received {
+  /** The body as it came. */
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** What is known of a package of an agent, over all reports. */
+export interface KnownPackage {
+  /** The `update_id` of commands about it. */
+  readonly id: string;
+  readonly agentId: string;
+  readonly packageType: string;
+  readonly packageName: string;
+  readonly currentVersion: string;
+  readonly availableVersion: string;
+  readonly severity: string;
+  readonly status: "pending" | "pending_dependencies" | "installing" | "updated" | "failed";
+}
+
+/** The tables of reports. Methods throw `DatabaseError`. */
+export class ReportsTable {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Keeps all of a report's updates, or, if one of them does not fit, none. */
+  addUpdates(
+    report: { agentId: string; commandId: string; updates: readonly UpdateItem[] },
+    nowMs: number,
+  ): void {
+    this.#database.transaction(() => {
+      for (const update of report.updates) {
+        this.#insert("update_events", {
+          ...update,
+          agent_id: report.agentId,
+          command_id: report.commandId,
+          cve_list: JSON.stringify(update.cve_list),
+          metadata: JSON.stringify(update.metadata),
+          received_at_ms: nowMs,
+        });
+        this.#know(report.agentId, update);
+      }
+    });
+  }
+
+  addLog(agentId: string, log: LogReport, nowMs: number): void {
+    this.#insert("update_logs", { ...log, agent_id: agentId, received_at_ms: nowMs });
+  }
+
+  addDependencies(agentId: string, report: DependencyReport, nowMs: number): void {
+    this.#insert("dependency_reports", {
+      agent_id: agentId,
+      package_type: report.package_type,
+      package_name: report.package_name,
+      update_id: report.update_id,
+      dependencies: JSON.stringify(report.dependencies),
+      dry_run_result: JSON.stringify(report.dry_run_result ?? null),
+      received_at_ms: nowMs,
+    });
+  }
+
+  addSystemInfo(agentId: string, body: unknown, nowMs: number): void {
+    this.#insert("system_info", {
+      agent_id: agentId,
+      body: JSON.stringify(body),
+      received_at_ms: nowMs,
+    });
+  }
+
+  /** A package by the name its agent reported, if it did. */
+  findPackage(agentId: string, type: string, name: string): KnownPackage | undefined {
+    const [row] = this.#database.all(
+      "SELECT * FROM packages WHERE agent_id = ? AND package_type = ? AND package_name = ?",
+      agentId,
+      type,
+      name,
+    );
+    return row && packageOf(row);
+  }
+
+  setPackageStatus(id: string, status: KnownPackage["status"]): void {
+    this.#database.run("UPDATE packages SET status = ? WHERE id = ?", status, id);
+  }
+
+  updates(): ReportedUpdate[] {
+    return this.#list("update_events", ["cve_list", "metadata"]);
+  }
+
+  packages(): KnownPackage[] {
+    return this.#database.all("SELECT * FROM packages ORDER BY rowid").map(packageOf);
+  }
+
+  logs(): ReportedLog[] {
+    return this.#list("update_logs", []);
+  }
+
+  dependencies(): ReportedDependencies[] {
+    return this.#list("dependency_reports", ["dependencies", "dry_run_result"]);
+  }
+
+  systemInfo(): ReportedSystemInfo[] {
+    return this.#list("system_info", ["body"]);
+  }
+
+  #know(agentId: string, update: UpdateItem): void {
+    this.#database.run(
+      `INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?, ?, 'pending')
+       ON CONFLICT (agent_id, package_type, package_name) DO UPDATE SET
+         available_version = excluded.available_version, severity = excluded.severity,
+         status = CASE status WHEN 'updated' THEN status ELSE 'pending' END`,
+      crypto.randomUUID(),
+      agentId,
+      update.package_type,
+      update.package_name,
+      update.current_version,
+      update.available_version,
+      update.severity,
+    );
+  }
+
+  #insert(table: string, columns: Readonly<Record<string, SqlValue>>): void {
+    const values = Object.values(columns);
+    // PostgreSQL has no NUL in text, and none in JSON:
+    // https://www.postgresql.org/docs/current/datatype-json.html
+    const nul = values.some((value) => typeof value === "string" && /\0|\\u0000/.test(value));
+    if (nul) {
+      throw new DatabaseError("Cannot change database: NUL character", { reason: "failed" });
+    }
+    const marks = values.map(() => "?").join(", ");
+    this.#database.run(
+      `INSERT INTO ${table} (${Object.keys(columns).join(", ")}) VALUES (${marks})`,
+      ...values,
+    );
+  }
+
+  /** The rows of a table, whose columns are the report's keys. */
+  #list<Report>(table: string, jsonColumns: readonly string[]): Report[] {
+    return this.#database.all(`SELECT * FROM ${table} ORDER BY sequence`).map((row) => {
+      const { sequence: _, ...columns } = row;
+      const parsed = jsonColumns.map((name) => [name, JSON.parse(String(row[name]))]);
+      return { ...columns, ...Object.fromEntries(parsed) };
+    });
+  }
+}
+
+function packageOf(row: Row): KnownPackage {
+  return {
+    id: String(row["id"]),
+    agentId: String(row["agent_id"]),
+    packageType: String(row["package_type"]),
+    packageName: String(row["package_name"]),
+    currentVersion: String(row["current_version"]),
+    availableVersion: String(row["available_version"]),
+    severity: String(row["severity"]),
+    status: row["status"] as KnownPackage["status"],
+  };
+}

@@ -21,7 +21,7 @@ export async function startDeno(
   const path = await Deno.makeTempFile({ prefix: "pennon-child-", suffix: ".ts" });
   await Deno.writeTextFile(path, code);
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--no-lock", "--no-config", ...permissions, path],
+    args: ["run", "--no-prompt", "--no-lock", ...permissions, path],
     stdin: stdio.stdin ?? "null",
     stdout: stdio.stdout ?? "piped",
     stderr: "inherit",

@@ -1,0 +1,133 @@
+/** Opens the way to a server: TCP, a proxy's tunnel where there is one, TLS where the URL wants it. */
+
+import { HttpError, type HttpRequest } from "./http.ts";
+import type { Deadline } from "./real_http_deadline.ts";
+import type { Stream } from "./real_http_connection.ts";
+import { encodeHead, proxyAuthorization } from "./real_http_request.ts";
+import { systemAuthorities } from "./real_http_authorities.ts";
+
+/** A proxy's word on a tunnel is short. */
+const TUNNEL_ANSWER_BYTES = 65_536;
+
+/** Origins that only the system's authorities vouch for; see `startTls`. */
+const needsSystemAuthorities = new Set<string>();
+
+/** A stream that is ready for a request; what is half open is closed when the time is over. */
+export async function openStream(
+  request: HttpRequest,
+  url: URL,
+  deadline: Deadline,
+): Promise<Stream> {
+  if (url.protocol === "http:") return await openTcp(request, url, deadline);
+  const withSystem = needsSystemAuthorities.has(url.origin);
+  try {
+    return await openTls(request, url, { withSystem, deadline });
+  } catch (error) {
+    const isUnknown = error instanceof Error && error.message.includes("UnknownIssuer");
+    const authorities = withSystem || !isUnknown ? null : await systemAuthorities();
+    if (authorities === null) throw error;
+    const stream = await openTls(request, url, { withSystem: true, deadline });
+    needsSystemAuthorities.add(url.origin);
+    return stream;
+  }
+}
+
+/**
+ * TLS to the server itself. Reading the system's authorities into each handshake costs time, and
+ * most runtimes and servers can do without: so it is done where a certificate was not trusted.
+ */
+async function openTls(
+  request: HttpRequest,
+  url: URL,
+  { withSystem, deadline }: { withSystem: boolean; deadline: Deadline },
+): Promise<Stream> {
+  const { ca, certificate, key } = request.tls ?? {};
+  const system = withSystem ? await systemAuthorities() : null;
+  const caCerts = [ca, system].filter((pem) => typeof pem === "string");
+  const tcp = await openTcp(request, url, deadline);
+  try {
+    const options = {
+      hostname: bareHost(url),
+      caCerts,
+      ...(certificate !== undefined && key !== undefined && { cert: certificate, key }),
+    };
+    const stream = await Deno.startTls(tcp, options);
+    deadline.guard(() => closeQuietly(stream));
+    await handshake(stream);
+    return stream;
+  } catch (error) {
+    closeQuietly(tcp);
+    throw error;
+  }
+}
+
+async function handshake(stream: Deno.TlsConn): Promise<void> {
+  try {
+    await stream.handshake();
+  } catch (error) {
+    closeQuietly(stream);
+    throw error;
+  }
+}
+
+async function openTcp(
+  { proxyUrl }: HttpRequest,
+  url: URL,
+  deadline: Deadline,
+): Promise<Deno.TcpConn> {
+  const first = proxyUrl === undefined ? url : new URL(proxyUrl);
+  const tcp = await Deno.connect({ hostname: bareHost(first), port: portOf(first) });
+  deadline.guard(() => closeQuietly(tcp));
+  tcp.setNoDelay();
+  if (proxyUrl !== undefined && url.protocol === "https:") await tunnel(tcp, proxyUrl, url);
+  return tcp;
+}
+
+/** Asks a proxy for a tunnel (RFC 9110, section 9.3.6). */
+async function tunnel(tcp: Deno.TcpConn, proxyUrl: string, url: URL): Promise<void> {
+  const target = `${url.hostname}:${portOf(url)}`;
+  const head = encodeHead(`CONNECT ${target} HTTP/1.1`, {
+    host: target,
+    ...proxyAuthorization(proxyUrl),
+  });
+  try {
+    const status = await askTunnel(tcp, head);
+    if (status !== 200) {
+      throw new HttpError(`the proxy answers HTTP ${status}`, { reason: "proxy" });
+    }
+  } catch (error) {
+    closeQuietly(tcp);
+    if (error instanceof HttpError) throw error;
+    throw new HttpError("the proxy does not answer", { reason: "proxy", cause: error });
+  }
+}
+
+/** The status of the proxy's answer; what follows a 200's headers belongs to the tunnel. */
+async function askTunnel(tcp: Deno.TcpConn, head: Uint8Array): Promise<number> {
+  await tcp.write(head);
+  let text = "";
+  const byte = new Uint8Array(1);
+  // Byte by byte: nothing of the tunnel may be read here. It is a few hundred, once a connection.
+  while (!text.endsWith("\r\n\r\n")) {
+    const length = await tcp.read(byte);
+    if (length === null || text.length > TUNNEL_ANSWER_BYTES) return 0;
+    text += String.fromCharCode(byte[0] ?? 0);
+  }
+  return Number(/^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1] ?? 0);
+}
+
+function closeQuietly(connection: { close(): void }): void {
+  try {
+    connection.close();
+  } catch {
+    // Closed already.
+  }
+}
+
+function portOf(url: URL): number {
+  return Number(url.port) || (url.protocol === "https:" ? 443 : 80);
+}
+
+function bareHost(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, "");
+}

@@ -1,0 +1,89 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { BuildError } from "../../tools/build/build_error.ts";
+import { elfEnd } from "../../tools/build/elf_end.ts";
+import { npmIntegrityOf, sha256Of } from "../../tools/build/digest.ts";
+import { permissionFlags } from "../../tools/build/permissions.ts";
+import { TARGETS } from "../../tools/build/targets.ts";
+
+/** What the flags of this name list. */
+function all(flags: readonly string[], name: string): string[] {
+  return flags.filter((flag) => flag.startsWith(`${name}=`))
+    .flatMap((flag) => flag.slice(name.length + 1).split(","));
+}
+
+/** The texts of all files below `src/`. */
+async function sources(folder: URL = new URL("../../src/", import.meta.url)): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const entry of Deno.readDir(folder)) {
+    if (entry.isDirectory) texts.push(...await sources(new URL(`${entry.name}/`, folder)));
+    if (entry.isFile) texts.push(await Deno.readTextFile(new URL(entry.name, folder)));
+  }
+  return texts;
+}
+
+Deno.test("elfEnd() is the end of the section headers", () => {
+  const bytes = new Uint8Array(64);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
+  const header = new DataView(bytes.buffer);
+  header.setBigUint64(0x28, 1_000n, true);
+  header.setUint16(0x3a, 64, true);
+  header.setUint16(0x3c, 30, true);
+  assertEquals(elfEnd(bytes), 2_920);
+  assertThrows(() => elfEnd(bytes.subarray(0, 63)), BuildError);
+  bytes[5] = 2;
+  assertThrows(() => elfEnd(bytes), BuildError);
+  assertThrows(() => elfEnd(new TextEncoder().encode("MZ".repeat(50))), BuildError);
+});
+
+Deno.test("elfEnd() of a file of the system is its length", async () => {
+  if (Deno.build.os !== "linux") return console.log("skipped: no ELF files here");
+  const bytes = await Deno.readFile("/bin/true");
+  assertEquals(elfEnd(bytes), bytes.length);
+});
+
+Deno.test("digests are those of the tools that people compare with", async () => {
+  const path = await Deno.makeTempFile();
+  await Deno.writeTextFile(path, "abc");
+  assertEquals(
+    await sha256Of(path),
+    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+  );
+  assert(
+    (await npmIntegrityOf(path)).startsWith("sha512-3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV"),
+  );
+  await Deno.remove(path);
+});
+
+Deno.test("on Linux and macOS nothing is allowed whole but the network, reading and writing", () => {
+  for (const target of TARGETS.filter(({ os }) => os !== "windows")) {
+    const flags = permissionFlags(target);
+    assertEquals(
+      flags.filter((flag) => !flag.includes("=")),
+      ["--no-prompt", "--allow-net", "--allow-read", "--allow-write"],
+    );
+    const programs = all(flags, "--allow-run");
+    assert(programs.length > 0 && programs.every((program) => program.startsWith("/")));
+    assert(!programs.some((program) => /\/(sh|bash|env|sudo|timeout|xargs)$/.test(program)));
+    assert(all(flags, "--deny-write").includes("/usr"));
+  }
+});
+
+Deno.test("every variable and program that the sources name is allowed", async () => {
+  const flags = TARGETS.flatMap(permissionFlags);
+  const variables = new Set(all(flags, "--allow-env").map((name) => name.toUpperCase()));
+  const programs = new Set(all(flags, "--allow-run"));
+  const refused: string[] = [];
+  let found = 0;
+  for (const text of await sources()) {
+    for (const [, name] of text.matchAll(/(?:read(?:Real)?Environment|env\.get)\("([^"]+)"\)/g)) {
+      found += 1;
+      if (!name!.startsWith("PENNON_") && !variables.has(name!.toUpperCase())) refused.push(name!);
+    }
+    for (const [, program] of text.matchAll(/"(\/(?:usr\/)?s?bin\/[^"/]+)"/g)) {
+      found += 1;
+      if (!programs.has(program!)) refused.push(program!);
+    }
+  }
+  assert(found > 2);
+  assertEquals(refused, []);
+});

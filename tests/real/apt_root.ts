@@ -56,14 +56,17 @@ export class AptRoot {
     await root.write(`${DPKG}/arch`, `${architecture}\n${foreignArchitecture}\n`);
     await root.write("etc/apt/sources.list", "");
     await root.install([]);
-    await root.write("apt.conf", [
-      `Dir "${path}/";`,
-      `Dir::State::status "${path}/${DPKG}/status";`,
-      `APT::Architecture "${architecture}";`,
-      `APT::Architectures { "${architecture}"; "${foreignArchitecture}"; };`,
-      'APT::Sandbox::User "root";',
-      "",
-    ].join("\n"));
+    await root.write(
+      "apt.conf",
+      [
+        `Dir "${path}/";`,
+        `Dir::State::status "${path}/${DPKG}/status";`,
+        `APT::Architecture "${architecture}";`,
+        `APT::Architectures { "${architecture}"; "${foreignArchitecture}"; };`,
+        'APT::Sandbox::User "root";',
+        "",
+      ].join("\n"),
+    );
     return root;
   }
 

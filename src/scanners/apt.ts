@@ -1,0 +1,141 @@
+/** Scans for updates with apt, on Debian, Ubuntu and what is made from them. */
+
+import type { System } from "../system/system.ts";
+import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt_commands.ts";
+import { ReplacedListsError } from "./apt_failure.ts";
+import { parseInstalled } from "./apt_installed.ts";
+import { type AptPlaces, haveLists, listsFetchedMs, stateStamp } from "./apt_lists.ts";
+import { parsePolicy } from "./apt_policy.ts";
+import { parseReleases } from "./apt_releases.ts";
+import { parseShow } from "./apt_show.ts";
+import { parseSimulation } from "./apt_simulation.ts";
+import { type AptState, describeUpdates, findWaiting, tellGaps } from "./apt_updates.ts";
+import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
+import type { Update } from "./scanner.ts";
+
+/**
+ * The scanner. It needs no rights and takes no lock; with `refresh` and root's rights it fetches the
+ * package lists first, as `apt-get update` does.
+ */
+export function aptScanner(options: AptOptions = {}): Scanner {
+  return {
+    name: "apt",
+    isAvailable,
+    scan: (system, scanOptions) => scanApt(system, scanOptions, options),
+  };
+}
+
+/** Some systems have an `apt-get` that drives another package manager than dpkg. */
+async function isAvailable({ files }: System): Promise<boolean> {
+  try {
+    const programs = [APT_GET, DPKG_QUERY];
+    const facts = await Promise.all(programs.map((path) => files.inspect("look for apt", path)));
+    return facts.every((fact) => fact !== undefined);
+  } catch {
+    return false;
+  }
+}
+
+async function scanApt(
+  system: System,
+  scanOptions: ScanOptions,
+  options: AptOptions,
+): Promise<ScanAnswer> {
+  const places: AptPlaces = {
+    aptStateDirectory: options.aptStateDirectory ?? "/var/lib/apt",
+    dpkgDirectory: options.dpkgDirectory ?? "/var/lib/dpkg",
+  };
+  const newCommands = () => new AptCommands(system, options, scanOptions.signal);
+  const warnings = scanOptions.refresh ? await refresh(system, newCommands()) : [];
+  const reading = await readTwiceAtMost(system, places, newCommands);
+  if (!await haveLists(system, places)) {
+    warnings.push('There are no package lists yet: run "apt-get update"');
+  }
+  const fetchedMs = await listsFetchedMs(system, places);
+  const ageMs = fetchedMs === null ? null : system.clock.nowMs() - fetchedMs;
+  return {
+    updates: reading.updates,
+    warnings: [...warnings, ...reading.warnings],
+    metadataAgeS: ageMs === null ? null : Math.max(0, Math.round(ageMs / 1_000)),
+  };
+}
+
+/** Fetches package lists; what is missing then, as warnings: the old lists are there all the same. */
+async function refresh(system: System, commands: AptCommands): Promise<string[]> {
+  if (system.machine.userId() !== 0) {
+    return ["Cannot refresh the package lists: only root may"];
+  }
+  try {
+    await commands.update();
+    return [];
+  } catch (error) {
+    if (!(error instanceof ScanError)) throw error;
+    return [error.message];
+  }
+}
+
+interface Reading {
+  readonly updates: readonly Update[];
+  readonly warnings: readonly string[];
+}
+
+/** Asks everything, and once more if packages or package lists changed while it was asked. */
+async function readTwiceAtMost(
+  system: System,
+  places: AptPlaces,
+  newCommands: () => AptCommands,
+): Promise<Reading> {
+  try {
+    const reading = await readWhileStill(system, places, newCommands());
+    if (reading) return reading;
+  } catch (error) {
+    if (!(error instanceof ReplacedListsError)) throw error;
+  }
+  const reading = await readWhileStill(system, places, newCommands());
+  if (reading) return reading;
+  const fact = "packages or package lists keep changing meanwhile";
+  throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "locked" });
+}
+
+/** Asks everything; `undefined` if what was asked about changed in the meantime. */
+async function readWhileStill(
+  system: System,
+  places: AptPlaces,
+  commands: AptCommands,
+): Promise<Reading | undefined> {
+  const before = await stateStamp(system, places);
+  try {
+    const reading = await read(commands);
+    return await stateStamp(system, places) === before ? reading : undefined;
+  } catch (error) {
+    const isAboutState = error instanceof ScanError && error.reason === "permanent";
+    // Of a state that is half old and half new apt may say anything.
+    if (isAboutState && await stateStamp(system, places) !== before) return undefined;
+    throw error;
+  }
+}
+
+async function read(commands: AptCommands): Promise<Reading> {
+  const installed = parseInstalled(await commands.queryInstalled());
+  if (installed.packages.size === 0) {
+    const fact = "dpkg-query tells of no installed package";
+    throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
+  }
+  const simulated = await commands.simulateUpgrade();
+  const policies = parsePolicy(await commands.queryPolicies([...installed.packages.keys()]));
+  if (policies.packages.size === 0) {
+    const fact = "the answer of apt-cache policy is not understood";
+    throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
+  }
+  const state: AptState = {
+    installed,
+    simulation: simulated === null ? null : parseSimulation(simulated),
+    policies,
+    releases: parseReleases(await commands.queryReleases()),
+  };
+  const waiting = findWaiting(state);
+  const wanted = waiting.map(({ name, availableVersion }) => `${name}=${availableVersion}`);
+  const shown = parseShow(await commands.showPackages(wanted));
+  const updates = describeUpdates(waiting, state, shown);
+  return { updates, warnings: [...commands.warnings, ...tellGaps(state, shown)] };
+}

@@ -1,0 +1,100 @@
+/** Reads `apt-cache policy NAME …`: which versions there are of a package, and from where. */
+
+import { type AptName, isAptName, isVersion } from "./apt_name.ts";
+import { outputLines } from "./output_lines.ts";
+
+/** One version of a package, with the package files that offer it. */
+export interface OfferedVersion {
+  readonly version: string;
+  /** The distributor offers it to a part of the hosts only. */
+  readonly isPhased: boolean;
+  /** Package files as apt names them: `http://mirror.example/debian bookworm/main amd64 Packages`. */
+  readonly files: readonly string[];
+}
+
+/** What apt knows of a package. */
+export interface PackagePolicy {
+  readonly installed: string | null;
+  /** The version that apt would install, by its priorities alone. */
+  readonly candidate: string | null;
+  readonly versions: readonly OfferedVersion[];
+}
+
+/** Policies by package. */
+export interface Policies {
+  readonly packages: ReadonlyMap<AptName, PackagePolicy>;
+  readonly unparsed: number;
+}
+
+interface Draft {
+  readonly name: AptName;
+  installed: string | null | undefined;
+  candidate: string | null | undefined;
+  readonly versions: { version: string; isPhased: boolean; files: string[] }[];
+}
+
+/** Reads policies; a package whose installed version or candidate is not told is left out. */
+export function parsePolicy(text: string): Policies {
+  const { lines, dropped } = outputLines(text);
+  const packages = new Map<AptName, PackagePolicy>();
+  let unparsed = dropped;
+  let draft: Draft | undefined;
+  function finish() {
+    if (!draft) return;
+    const { name, installed, candidate, versions } = draft;
+    if (installed === undefined || candidate === undefined) unparsed += 1;
+    else packages.set(name, { installed, candidate, versions });
+  }
+  for (const line of lines) {
+    if (line === "") continue;
+    if (line.startsWith(" ")) {
+      if (!draft || !addLine(draft, line)) unparsed += 1;
+      continue;
+    }
+    finish();
+    const name = line.slice(0, -1);
+    draft = line.endsWith(":") && isAptName(name) ? emptyDraft(name) : undefined;
+    if (!draft) unparsed += 1;
+  }
+  finish();
+  return { packages, unparsed };
+}
+
+function emptyDraft(name: AptName): Draft {
+  return { name, installed: undefined, candidate: undefined, versions: [] };
+}
+
+const VERSION_LINE = /^ (?:\*\*\*|   ) (\S+) -?\d+( \(phased \d{1,3}%\))?$/;
+const FILE_LINE = /^ {7,}-?\d+ (\S.*)$/;
+
+/** Adds what the line tells; whether it was understood. */
+function addLine(draft: Draft, line: string): boolean {
+  const [, version, phased] = VERSION_LINE.exec(line) ?? [];
+  if (version !== undefined) {
+    if (!isVersion(version)) return false;
+    draft.versions.push({ version, isPhased: phased !== undefined, files: [] });
+    return true;
+  }
+  const [, file] = FILE_LINE.exec(line) ?? [];
+  if (file !== undefined) {
+    draft.versions.at(-1)?.files.push(file);
+    return draft.versions.length > 0;
+  }
+  const [field = "", value = ""] = line.trim().split(": ", 2);
+  switch (field) {
+    case "Installed":
+      return (draft.installed = parseVersion(value)) !== undefined;
+    case "Candidate":
+      return (draft.candidate = parseVersion(value)) !== undefined;
+    case "Package pin":
+    case "Version table:":
+      return true;
+    default:
+      return false;
+  }
+}
+
+function parseVersion(value: string): string | null | undefined {
+  if (value === "(none)") return null;
+  return isVersion(value) ? value : undefined;
+}

@@ -1,0 +1,163 @@
+/** Decides from what apt's commands told which updates are waiting, and in what state. Pure. */
+
+import type { InstalledPackages } from "./apt_installed.ts";
+import { type AptName, splitAptName } from "./apt_name.ts";
+import type { PackagePolicy, Policies } from "./apt_policy.ts";
+import { describeRelease, isSecurityRelease, type Releases } from "./apt_releases.ts";
+import type { PackageDetails, ShownPackages } from "./apt_show.ts";
+import type { Simulation } from "./apt_simulation.ts";
+import { compareDebianVersions } from "./debian_version.ts";
+import type { Update, UpdateState } from "./scanner.ts";
+
+/** What the host has and what apt offers, read at one moment. */
+export interface AptState {
+  readonly installed: InstalledPackages;
+  /** `null`: apt would not simulate, because what is installed does not fit together. */
+  readonly simulation: Simulation | null;
+  readonly policies: Policies;
+  readonly releases: Releases;
+}
+
+/** An update of which size and purpose are not yet known. */
+export interface WaitingUpdate {
+  readonly name: AptName;
+  readonly currentVersion: string;
+  readonly availableVersion: string;
+  readonly architecture: string | null;
+  readonly origins: string | null;
+  readonly state: UpdateState;
+}
+
+/**
+ * What is waiting: all that apt would upgrade now, and all that it would not although its candidate
+ * is newer. Without a simulation nothing can be upgraded.
+ */
+export function findWaiting({ installed, simulation, policies }: AptState): WaitingUpdate[] {
+  const changes = simulation?.changes ?? [];
+  const waiting = changes.filter(isUpgrade).map((change): WaitingUpdate => ({
+    ...change,
+    availableVersion: change.newVersion,
+    state: "upgradable",
+  }));
+  const settled = new Set(changes.map(({ name }) => name));
+  for (const [name, { version, architecture, isHeld }] of installed.packages) {
+    const policy = policies.packages.get(name);
+    const candidate = policy?.candidate;
+    if (settled.has(name) || !policy || !candidate) continue;
+    if (compareDebianVersions(candidate, version) <= 0) continue;
+    waiting.push({
+      name,
+      currentVersion: version,
+      availableVersion: candidate,
+      architecture,
+      origins: null,
+      state: isHeld ? "held" : isPhased(policy, candidate) ? "phased" : "kept_back",
+    });
+  }
+  return waiting;
+}
+
+/** Priorities may also have a package replaced by an older version; that is no update. */
+function isUpgrade(change: { currentVersion: string; newVersion: string }): boolean {
+  return compareDebianVersions(change.newVersion, change.currentVersion) > 0;
+}
+
+function isPhased({ versions }: PackagePolicy, candidate: string): boolean {
+  return versions.some(({ version, isPhased }) => version === candidate && isPhased);
+}
+
+/** The updates in full. `shown` is what `apt-cache show` told of them, as far as it did. */
+export function describeUpdates(
+  waiting: readonly WaitingUpdate[],
+  state: AptState,
+  shown: ShownPackages,
+): Update[] {
+  const details = indexDetails(shown, state.installed.ownArchitecture);
+  return waiting.map((update) => {
+    const { name, currentVersion, availableVersion } = update;
+    const known = details.get(`${name}=${availableVersion}`);
+    const installed = state.installed.packages.get(name);
+    return {
+      package: splitAptName(name).name,
+      currentVersion,
+      availableVersion,
+      architecture: known?.architecture ?? update.architecture,
+      source: update.origins ?? describeOrigins(update, state),
+      state: update.state,
+      severity: null,
+      severityReason: "apt does not tell",
+      security: isSecurity(update, state),
+      cves: [],
+      advisories: [],
+      sizeBytes: known?.sizeBytes ?? null,
+      description: known?.description ?? null,
+      sourcePackage: known?.sourcePackage ?? installed?.sourcePackage ?? null,
+    };
+  });
+}
+
+/** By `name=version`, as they were asked for. */
+function indexDetails({ packages }: ShownPackages, ownArchitecture: string | null) {
+  return new Map(packages.map((details): [string, PackageDetails] => {
+    const { name, version, architecture } = details;
+    const isOwn = architecture === "all" || architecture === ownArchitecture;
+    return [`${isOwn ? name : `${name}:${architecture}`}=${version}`, details];
+  }));
+}
+
+/**
+ * Whether a hole is closed by going to the available version: any version on the way there may be
+ * the one that does, even if a later one from elsewhere hides it. `null` where no package file of the
+ * host is marked as security's, so that nothing can be told.
+ */
+function isSecurity(update: WaitingUpdate, { policies, releases }: AptState): boolean | null {
+  const isMarked = (file: string) => {
+    const release = releases.files.get(file);
+    return release !== undefined && isSecurityRelease(release);
+  };
+  const policy = policies.packages.get(update.name);
+  if (!policy || ![...releases.files.keys()].some(isMarked)) return null;
+  return policy.versions.some(({ version, files }) =>
+    compareDebianVersions(version, update.currentVersion) > 0 &&
+    compareDebianVersions(version, update.availableVersion) <= 0 &&
+    files.some(isMarked)
+  );
+}
+
+function describeOrigins(update: WaitingUpdate, { policies, releases }: AptState): string | null {
+  const policy = policies.packages.get(update.name);
+  const offered = policy?.versions.find(({ version }) => version === update.availableVersion);
+  const origins = (offered?.files ?? []).map((file) => {
+    const release = releases.files.get(file);
+    return release ? describeRelease(release) : null;
+  }).filter((origin) => origin !== null);
+  return [...new Set(origins)].join(", ") || null;
+}
+
+/** What a person should know besides the list: what else an upgrade would do, what was not read. */
+export function tellGaps(state: AptState, shown: ShownPackages): string[] {
+  const { installed, simulation, policies, releases } = state;
+  const gaps: string[] = [];
+  if (simulation && simulation.removals.length > 0) {
+    gaps.push(`apt-get dist-upgrade would remove ${enumerate(simulation.removals)}`);
+  }
+  const downgrades = simulation?.changes.filter((change) => !isUpgrade(change)) ?? [];
+  if (downgrades.length > 0) {
+    const names = enumerate(downgrades.map(({ name }) => name));
+    gaps.push(`apt-get dist-upgrade would put no newer version in place of ${names}`);
+  }
+  const untold = [...installed.packages.keys()].filter((name) => !policies.packages.has(name));
+  if (untold.length > 0) gaps.push(`apt-cache policy does not tell of ${enumerate(untold)}`);
+  const parts = [installed, simulation, policies, releases, shown];
+  const unparsed = parts.reduce((sum, part) => sum + (part?.unparsed ?? 0), 0);
+  if (unparsed > 0) gaps.push(`Lines of apt's answers that were not understood: ${unparsed}`);
+  return gaps;
+}
+
+const ENUMERATED = 10;
+
+/** `a, b and 3 more`. */
+export function enumerate(names: readonly string[]): string {
+  const told = names.slice(0, ENUMERATED).join(", ");
+  return names.length > ENUMERATED ? `${told} and ${names.length - ENUMERATED} more` : told;
+}

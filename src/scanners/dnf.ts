@@ -1,0 +1,3 @@
+/** Stub. */
+import type { Scanner } from "./scanner.ts";
+export function dnfScanner(): Scanner { throw new Error(); }

@@ -1,0 +1,101 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { choice, choices, duration, integer, size, text, url } from "../../src/config/values.ts";
+
+const anything = fc.oneof(fc.string(), fc.double(), fc.boolean(), fc.constant(null), fc.object());
+
+Deno.test("duration() reads lengths of time within its bounds", () => {
+  const kind = duration("1s", "1d");
+  const rows: [unknown, number | undefined][] = [
+    [undefined, undefined],
+    ["", undefined],
+    ["junk", undefined],
+    [5, undefined],
+    ["5", undefined],
+    ["-5s", undefined],
+    ["999ms", undefined],
+    ["1s", 1_000],
+    ["1000ms", 1_000],
+    ["1.5 s", 1_500],
+    ["5m", 300_000],
+    ["24h", 86_400_000],
+    ["1d", 86_400_000],
+    ["86401s", undefined],
+    ["5 min", undefined],
+  ];
+  for (const [written, ms] of rows) assertEquals(kind.read(written), ms, String(written));
+});
+
+Deno.test("size() reads sizes within its bounds", () => {
+  const kind = size("1KiB", "1GiB");
+  const rows: [unknown, number | undefined][] = [
+    [undefined, undefined],
+    ["1023B", undefined],
+    ["1024B", 1_024],
+    ["64 MiB", 67_108_864],
+    ["1GiB", 1_073_741_824],
+    ["2GiB", undefined],
+    ["1KB", undefined],
+    ["1.5MiB", undefined],
+  ];
+  for (const [written, bytes] of rows) assertEquals(kind.read(written), bytes, String(written));
+});
+
+Deno.test("integer() reads whole numbers, and texts of them for the environment", () => {
+  const kind = integer(1, 100);
+  const rows: [unknown, number | undefined][] = [
+    [0, undefined],
+    [1, 1],
+    [100, 100],
+    [101, undefined],
+    [1.5, undefined],
+    ["7", 7],
+    ["7x", undefined],
+    ["", undefined],
+    [NaN, undefined],
+  ];
+  for (const [written, number] of rows) assertEquals(kind.read(written), number, String(written));
+});
+
+Deno.test("choice() and choices() take only the words they know", () => {
+  assertEquals(choice("text", "json").read("json"), "json");
+  assertEquals(choice("text", "json").read("xml"), undefined);
+  assertEquals(choice("text").read("constructor"), undefined);
+  assertEquals(choices("apt", "dnf").read(["apt"]), ["apt"]);
+  assertEquals(choices("apt", "dnf").read("apt, dnf"), ["apt", "dnf"]);
+  assertEquals(choices("apt", "dnf").read(["apt", "pip"]), undefined);
+  assertEquals(choices("apt", "dnf").read([]), []);
+});
+
+Deno.test("url() takes addresses of its protocols, without a trailing slash", () => {
+  const kind = url("", ["http:", "https:"]);
+  const rows: [unknown, string | undefined][] = [
+    [undefined, undefined],
+    ["", undefined],
+    ["server", undefined],
+    ["ftp://server", undefined],
+    ["https://", undefined],
+    ["https://server?a=b", undefined],
+    ["https://server/", "https://server"],
+    ["https://server:8443/red/", "https://server:8443/red"],
+    ["HTTP://Server", "http://server"],
+  ];
+  for (const [written, read] of rows) assertEquals(kind.read(written), read, String(written));
+  assertEquals(kind.show("http://user:pass@proxy:3128"), "http://user:hidden@proxy:3128");
+});
+
+Deno.test("text() takes no control characters", () => {
+  assertEquals(text("").read("/etc/ca.pem"), "/etc/ca.pem");
+  for (const written of ["", "a\nb", "a\u0000", 5]) assertEquals(text("").read(written), undefined);
+});
+
+Deno.test("every kind reads what it shows, and throws at nothing", () => {
+  const kinds = [duration("0s", "90d"), size("0B", "16GiB"), integer(0, 1e9)];
+  fc.assert(fc.property(fc.integer({ min: 0, max: 1e9 }), anything, (number, junk) => {
+    for (const kind of kinds) {
+      assertEquals(kind.read(kind.show(number)), number);
+      const read = kind.read(junk);
+      assert(read === undefined || Number.isFinite(read));
+    }
+  }));
+});

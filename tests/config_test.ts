@@ -1,0 +1,129 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ConfigError, describeSettings, loadConfig, locations } from "../src/config.ts";
+import { FakeSystem } from "./fakes/system.ts";
+
+const FILE = "/home/test/.config/pennon/config.toml";
+
+function systemWith(text?: string, environment: Record<string, string> = {}): FakeSystem {
+  const system = new FakeSystem();
+  if (text !== undefined) system.files.texts.set(FILE, text);
+  for (const [name, value] of Object.entries(environment)) system.environment.set(name, value);
+  return system;
+}
+
+async function problemsOf(text: string, environment = {}): Promise<readonly string[]> {
+  const system = systemWith(text, environment);
+  return (await assertRejects(() => loadConfig(system), ConfigError)).problems;
+}
+
+Deno.test("loadConfig() without any file answers the defaults of the policies", async () => {
+  const { config, file } = await loadConfig(systemWith());
+  assertEquals(file, null);
+  assertEquals(config.backoff, { baseMs: 5_000, capMs: 300_000, floorMs: 500 });
+  assertEquals(config.breaker, {
+    consecutiveFailures: 5,
+    windowFailures: 5,
+    windowSize: 10,
+    minOpenMs: 60_000,
+    maxOpenMs: 300_000,
+    probeTimeoutMs: 10_000,
+  });
+  assertEquals(config.buffer, { maxEvents: 50_000, maxBytes: 67_108_864, maxAttempts: 10 });
+  assertEquals(config.http.maxBodyBytes, 4_194_304);
+});
+
+Deno.test("loadConfig() takes flags over the environment over the file over defaults", async () => {
+  const text = 'log.level = "debug"\n[server]\nurl = "https://file.test/"\n';
+  const read = async (environment: Record<string, string>, flags: Record<string, string>) => {
+    const loaded = await loadConfig(systemWith(text, environment), { flags });
+    return [loaded.config.server.url, loaded.sources.get("server.url")?.from];
+  };
+  assertEquals(await read({}, {}), ["https://file.test", "file"]);
+  const environment = { PENNON_SERVER_URL: "https://env.test" };
+  assertEquals(await read(environment, {}), ["https://env.test", "environment"]);
+  const flags = { "server.url": "https://flag.test" };
+  assertEquals(await read(environment, flags), ["https://flag.test", "flag"]);
+});
+
+Deno.test("loadConfig() names line, key, what was found and what is allowed", async () => {
+  const text = [
+    "[server]",
+    'ulr = "https://a.test"',
+    "[backoff]",
+    "base = 5",
+    "[polling]",
+    'interval = "9s"',
+    "",
+  ].join("\n");
+  assertEquals(await problemsOf(text), [
+    `Cannot read ${FILE}, line 2: "server.ulr" is no setting; did you mean "server.url"?`,
+    `Cannot use polling.interval (${FILE}, line 6): found "9s", allowed is a duration from "10s" to "1d"`,
+    `Cannot use backoff.base (${FILE}, line 4): found 5, allowed is a duration from "100ms" to "1h"`,
+  ]);
+});
+
+Deno.test("loadConfig() tells where a file stops being TOML", async () => {
+  const [problem = ""] = await problemsOf('[server]\nurl = "unclosed\n');
+  assertStringIncludes(problem, `Cannot read ${FILE}, line 2, column`);
+});
+
+Deno.test("loadConfig() refuses junk in the environment, and never shows a secret", async () => {
+  const [problem] = await problemsOf("", { PENNON_LOG_LEVEL: "loud" });
+  assertStringIncludes(problem ?? "", 'Cannot use log.level (PENNON_LOG_LEVEL): found "loud"');
+  const [secret = ""] = await problemsOf("", { PENNON_TOKEN: "top\u0000secret" });
+  assert(!secret.includes("top"), secret);
+});
+
+Deno.test("loadConfig() checks what settings are to each other", async () => {
+  assertEquals(await problemsOf('backoff.floor = "10s"\ntls.key_file = "/k"\n'), [
+    "Cannot use tls.certificate_file without tls.key_file, nor the other way round",
+    "Cannot use backoff.floor: it is above backoff.base",
+  ]);
+});
+
+Deno.test("loadConfig() warns of tokens in the clear, but not on this very host", async () => {
+  const warnings = async (address: string) =>
+    (await loadConfig(systemWith(), { flags: { "server.url": address } })).warnings.length;
+  assertEquals(await warnings("http://server.test"), 1);
+  for (const address of ["https://server.test", "http://127.0.0.1:80", "http://localhost"]) {
+    assertEquals(await warnings(address), 0, address);
+  }
+});
+
+Deno.test("loadConfig() wants a named file to be there", async () => {
+  const missing = () => loadConfig(systemWith(), { file: "/nowhere.toml" });
+  await assertRejects(missing, ConfigError, 'no file "/nowhere.toml"');
+});
+
+Deno.test("describeSettings() shows every value, its source, and no secret", async () => {
+  const environment = { PENNON_TOKEN: "top-secret", HTTPS_PROXY: "http://u:pw@proxy:3128" };
+  const shown = describeSettings(await loadConfig(systemWith("", environment)));
+  const line = (path: string) => shown.find((setting) => setting.path === path);
+  assertEquals(line("server.registration_token")?.value, "(set)");
+  assertEquals(line("proxy.https"), {
+    path: "proxy.https",
+    value: "http://u:hidden@proxy:3128",
+    from: "environment: HTTPS_PROXY",
+  });
+  assertEquals(line("polling.interval"), {
+    path: "polling.interval",
+    value: "5m",
+    from: "default",
+  });
+  assert(!JSON.stringify(shown).includes("top-secret"));
+});
+
+Deno.test("locations() are the host's for root, and the user's for anybody else", () => {
+  const root = systemWith();
+  root.machine = { ...root.machine, userId: () => 0 };
+  assertEquals(locations(root).stateDirectory, "/var/lib/pennon");
+  assertEquals(locations(root).configFiles, ["/etc/pennon/config.toml"]);
+  const user = systemWith(undefined, { XDG_STATE_HOME: "/state", XDG_CONFIG_HOME: "relative" });
+  assertEquals(locations(user), {
+    configFiles: [FILE, "/etc/pennon/config.toml"],
+    stateDirectory: "/state/pennon",
+  });
+  const windows = systemWith(undefined, { ProgramData: "D:\\Data" });
+  windows.os = "windows";
+  assertEquals(locations(windows).stateDirectory, "D:\\Data\\Pennon");
+});

@@ -59,8 +59,12 @@ export class AptCommands {
   /** What an upgrade would do; `null`, with a warning, where installed packages do not fit. */
   async simulateUpgrade(): Promise<string | null> {
     const action = "simulate an upgrade";
-    const note = "APT::Get::Show-User-Simulation-Note=false";
-    const argv = [APT_GET, "--simulate", "-qq", "-o", note, "dist-upgrade"];
+    const settings = [
+      "APT::Get::Show-User-Simulation-Note=false",
+      // As with -qq, which implies it, apt would refuse to simulate what takes more than a yes.
+      "APT::Get::Assume-Yes=false",
+    ].flatMap((setting) => ["-o", setting]);
+    const argv = [APT_GET, "--simulate", "-q", ...settings, "dist-upgrade"];
     const result = await this.#run(action, argv, TIMEOUT_MS);
     if (!isBroken(result)) return this.#answer(action, result);
     this.#warnings.add(

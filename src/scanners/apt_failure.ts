@@ -18,7 +18,8 @@ const TOLD_COMPLAINTS = 10;
 
 const LOCKED = /Could not get lock|Unable to lock|Unable to acquire the dpkg frontend lock/;
 const BROKEN = /Unmet dependencies|Unable to correct problems|generated breaks|Broken packages/i;
-const REPLACED = /Unable to parse package file|Could not open file .*\/lists\/|lists or status file/;
+const REPLACED =
+  /Unable to parse package file|Could not open file .*\/lists\/|lists or status file/;
 
 /** Apt's complaints of a severity, one a line, without what begins them. */
 export function complaints(stderr: string, severity: "errors" | "warnings"): string[] {

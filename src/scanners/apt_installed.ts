@@ -46,9 +46,9 @@ export function parseInstalled(text: string): InstalledPackages {
   const rows = lines.filter((line) => line !== "").map(parseRow);
   const known = rows.filter((row) => row !== undefined);
   // dpkg leaves the architecture out where it is the host's own, unless several may be installed.
-  const ownArchitecture = known.find(({ qualifier, architecture }) =>
-    qualifier === null && architecture !== "all"
-  )?.architecture ?? null;
+  const ownArchitecture =
+    known.find(({ qualifier, architecture }) => qualifier === null && architecture !== "all")
+      ?.architecture ?? null;
   const packages = new Map<AptName, InstalledPackage>();
   for (const { qualifier, isInPlace, ...installed } of known) {
     if (!isInPlace) continue;

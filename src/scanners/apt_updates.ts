@@ -57,9 +57,12 @@ export function findWaiting({ installed, simulation, policies }: AptState): Wait
   return waiting;
 }
 
-/** Priorities may also have a package replaced by an older version; that is no update. */
+/**
+ * Priorities may also have a package replaced by an older version; that is no update. The same
+ * version, built anew, is one: apt lists it among what it upgrades.
+ */
 function isUpgrade(change: { currentVersion: string; newVersion: string }): boolean {
-  return compareDebianVersions(change.newVersion, change.currentVersion) > 0;
+  return compareDebianVersions(change.newVersion, change.currentVersion) >= 0;
 }
 
 function isPhased({ versions }: PackagePolicy, candidate: string): boolean {
@@ -144,7 +147,7 @@ export function tellGaps(state: AptState, shown: ShownPackages): string[] {
   const downgrades = simulation?.changes.filter((change) => !isUpgrade(change)) ?? [];
   if (downgrades.length > 0) {
     const names = enumerate(downgrades.map(({ name }) => name));
-    gaps.push(`apt-get dist-upgrade would put no newer version in place of ${names}`);
+    gaps.push(`apt-get dist-upgrade would go back to an older version of ${names}`);
   }
   const untold = [...installed.packages.keys()].filter((name) => !policies.packages.has(name));
   if (untold.length > 0) gaps.push(`apt-cache policy does not tell of ${enumerate(untold)}`);

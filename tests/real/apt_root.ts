@@ -64,6 +64,8 @@ export class AptRoot {
         `APT::Architecture "${architecture}";`,
         `APT::Architectures { "${architecture}"; "${foreignArchitecture}"; };`,
         'APT::Sandbox::User "root";',
+        // In a container apt would not phase at all.
+        'APT::Get::Never-Include-Phased-Updates "true";',
         "",
       ].join("\n"),
     );

@@ -228,6 +228,19 @@ Deno.test("lock() is refused while held in this process and free after release",
     again.release();
   }));
 
+Deno.test("lock() held here stays held against others when it is asked for again", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/lock`;
+    const lock = await realFiles.lock("lock it", path);
+    assertEquals(await realFiles.lock("lock it", path), undefined);
+    await using child = await startDeno(
+      `import { realFiles } from "${projectUrl("src/system/real_files.ts")}";
+      console.log(await realFiles.lock("lock it", ${JSON.stringify(path)}) ? "taken" : "refused");`,
+    );
+    assertEquals((await child.firstOutput()).trim(), "refused");
+    lock?.release();
+  }));
+
 Deno.test("lock() held by another process is refused at once, and free when that is killed", () =>
   inFolder(async (folder) => {
     const path = `${folder}/lock`;

@@ -1,0 +1,68 @@
+import { assertEquals } from "@std/assert";
+import type { NewEvent } from "../../src/buffer/buffer.ts";
+import { type Delivery, drain } from "../../src/buffer/delivery.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+async function setUp(events: NewEvent[]) {
+  const limits = { maxEvents: 1_000, maxBytes: 1_000_000, maxAttempts: 2 };
+  const { buffer } = await openBuffer(new FakeSystem(), "/state", limits);
+  buffer.append(events);
+  const sent: string[] = [];
+  const run = (answer: (body: string) => Delivery) =>
+    drain(buffer, new FakeLog(), (event) => {
+      sent.push(event.body);
+      return Promise.resolve(answer(event.body));
+    });
+  return { buffer, sent, run };
+}
+
+function log(body: string, commandId: string | null = null): NewEvent {
+  return { kind: "log", commandId, snapshotOf: null, body };
+}
+
+const delivered: Delivery = { kind: "delivered", pauseMs: 0 };
+const refused: Delivery = { kind: "refused", why: "HTTP 400" };
+
+Deno.test("drain() sends everything, and forgets it only then", async () => {
+  const { buffer, sent, run } = await setUp(Array.from({ length: 120 }, (_, n) => log(`${n}`)));
+  assertEquals(await run(() => delivered), { delivered: 120, setAside: 0, pauseMs: 0 });
+  assertEquals(sent.length, 120);
+  assertEquals(buffer.counts().pending, 0);
+});
+
+Deno.test("drain() stops at once when the way is not free, and counts no attempt", async () => {
+  const { buffer, sent, run } = await setUp([log("a"), log("b")]);
+  assertEquals(await run(() => ({ kind: "later" })), { delivered: 0, setAside: 0, pauseMs: 0 });
+  assertEquals(sent, ["a"]);
+  assertEquals(buffer.list().map(({ attempts }) => attempts), [0, 0]);
+});
+
+Deno.test("drain() sends the others past one that is refused, and sets that aside in the end", async () => {
+  const { buffer, sent, run } = await setUp([
+    log("bad"),
+    ...Array.from({ length: 70 }, () => log("x")),
+  ]);
+  const answer = (body: string) => body === "bad" ? refused : delivered;
+  assertEquals(await run(answer), { delivered: 70, setAside: 0, pauseMs: 0 });
+  assertEquals(await run(answer), { delivered: 0, setAside: 1, pauseMs: 0 });
+  assertEquals(await run(answer), { delivered: 0, setAside: 0, pauseMs: 0 });
+  assertEquals(sent.filter((body) => body === "bad").length, 2);
+  assertEquals(buffer.counts().setAside, 1);
+});
+
+Deno.test("drain() keeps a command's events in order, past a refusal too", async () => {
+  const { sent, run } = await setUp([log("a1", "a"), log("a2", "a"), log("b1", "b")]);
+  const answer = (body: string) => body === "a1" ? refused : delivered;
+  await run(answer);
+  assertEquals(sent, ["a1", "b1"]); // a2 waits for a1 …
+  await run(answer);
+  assertEquals(sent, ["a1", "b1", "a1", "a2"]); // … until a1 is set aside.
+});
+
+Deno.test("drain() pauses when the server asks for it", async () => {
+  const { sent, run } = await setUp([log("a"), log("b")]);
+  assertEquals((await run(() => ({ kind: "delivered", pauseMs: 500 }))).pauseMs, 500);
+  assertEquals(sent, ["a"]);
+});

@@ -1,0 +1,154 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import type { BufferCounts, EventBuffer, EventKind, NewEvent } from "../../src/buffer/buffer.ts";
+import { BufferError } from "../../src/buffer/schema.ts";
+import { openBuffer, type OpenedBuffer } from "../../src/buffer/store.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 3 };
+
+function event(kind: EventKind, extra: Partial<NewEvent> = {}): NewEvent {
+  return { kind, commandId: null, snapshotOf: null, body: "{}", ...extra };
+}
+
+async function open(bounds = limits, system = new FakeSystem()): Promise<OpenedBuffer> {
+  return await openBuffer(system, "/state", bounds);
+}
+
+function droppedIn(counts: BufferCounts): number {
+  return Object.values(counts.dropped).reduce((sum, count) => sum + count, 0);
+}
+
+function bodies(buffer: EventBuffer): string[] {
+  return buffer.next(1_000).map(({ body }) => body);
+}
+
+Deno.test("next() gives what matters most first, oldest first", async () => {
+  const { buffer } = await open();
+  buffer.append([event("system_info", { body: "info" })]);
+  buffer.append([event("updates", { body: "u1" })]);
+  buffer.append([event("log", { commandId: "a", body: "l1" })]);
+  buffer.append([event("updates", { body: "u2" })]);
+  buffer.append([event("log", { commandId: "b", body: "l2" })]);
+  assertEquals(bodies(buffer), ["l1", "l2", "u1", "u2", "info"]);
+});
+
+Deno.test("next() never lets a command's result overtake what came before it", async () => {
+  const { buffer } = await open();
+  buffer.append([
+    event("updates", { commandId: "scan", body: "scan 1" }),
+    event("updates", { commandId: "scan", body: "scan 2" }),
+    event("log", { commandId: "scan", body: "scan log" }),
+  ]);
+  buffer.append([event("log", { commandId: "beat", body: "beat log" })]);
+  assertEquals(bodies(buffer), ["beat log", "scan 1", "scan 2", "scan log"]);
+  buffer.append([event("updates", { commandId: "late", body: "late 1" })]);
+  buffer.append([event("log", { commandId: "late", body: "late log" })]);
+  assertEquals(bodies(buffer).slice(-2), ["late 1", "late log"]);
+});
+
+Deno.test("append() keeps all events or none", async () => {
+  const { buffer } = await open();
+  const tooLarge = event("log", { body: "x".repeat(limits.maxBytes) });
+  assertThrows(() => buffer.append([event("log"), tooLarge]), BufferError, "Cannot keep an event");
+  assertEquals(buffer.counts().appended, 0);
+  assertEquals(buffer.list(), []);
+});
+
+Deno.test("append() gives every event an id of its own, in order of time", async () => {
+  const { buffer } = await open();
+  const ids = buffer.append(Array.from({ length: 50 }, () => event("log")));
+  assertEquals(new Set(ids).size, 50);
+  assert(ids.every((id) => /^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(id)));
+});
+
+Deno.test("append() to a full buffer drops stale snapshots first, then what matters least", async () => {
+  const { buffer } = await open({ ...limits, maxEvents: 4 });
+  buffer.append([
+    event("updates", { snapshotOf: "updates/apt", body: "old list" }),
+    event("system_info", { body: "info" }),
+    event("log", { body: "log" }),
+    event("updates", { snapshotOf: "updates/apt", body: "new list" }),
+  ]);
+  buffer.append([event("log", { body: "log 2" })]);
+  assertEquals(bodies(buffer).toSorted(), ["info", "log", "log 2", "new list"]);
+  buffer.append([event("log", { body: "log 3" })]);
+  assertEquals(bodies(buffer).toSorted(), ["log", "log 2", "log 3", "new list"]);
+  buffer.append([event("log", { body: "log 4" })]);
+  buffer.append([event("log", { body: "log 5" })]);
+  assertEquals(bodies(buffer), ["log 2", "log 3", "log 4", "log 5"]);
+  buffer.append([event("system_info", { body: "too unimportant" })]);
+  assertEquals(bodies(buffer), ["log 2", "log 3", "log 4", "log 5"]);
+  assertEquals(buffer.counts().dropped, { system_info: 2, updates: 2, dependencies: 0, log: 1 });
+});
+
+Deno.test("append() holds the bound in bytes too", async () => {
+  const { buffer } = await open({ ...limits, maxBytes: 10_000 });
+  for (let count = 0; count < 50; count++) {
+    buffer.append([event("log", { body: "x".repeat(1_000) })]);
+  }
+  const counts = buffer.counts();
+  assert(counts.sizeBytes <= 10_000);
+  assertEquals(counts.pending + droppedIn(counts), 50);
+});
+
+Deno.test("refuse() sets an event aside at the last attempt and not before", async () => {
+  const { buffer } = await open();
+  const [id = ""] = buffer.append([event("log")]);
+  assertEquals([1, 2, 3].map(() => buffer.refuse(id, "HTTP 400")), [
+    "pending",
+    "pending",
+    "set_aside",
+  ]);
+  assertEquals(buffer.next(10), []);
+  const [kept] = buffer.list({ state: "set_aside" });
+  assertEquals([kept?.attempts, kept?.lastError], [3, "HTTP 400"]);
+});
+
+Deno.test("acknowledge() forgets an event once, however often it is told", async () => {
+  const { buffer } = await open();
+  const ids = buffer.append([event("log"), event("log")]);
+  buffer.acknowledge(ids);
+  buffer.acknowledge(ids);
+  const { pending, delivered, sizeBytes } = buffer.counts();
+  assertEquals([pending, delivered, sizeBytes], [0, 2, 0]);
+});
+
+type Step = { kind: "append"; event: EventKind; size: number } | { kind: "acknowledge" } | {
+  kind: "refuse";
+} | { kind: "reopen" };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({
+    kind: fc.constant("append" as const),
+    event: fc.constantFrom<EventKind>("updates", "log", "dependencies", "system_info"),
+    size: fc.nat(3_000),
+  }),
+  fc.constantFrom<Step>({ kind: "acknowledge" }, { kind: "refuse" }, { kind: "reopen" }),
+);
+
+Deno.test("whatever happens: delivered + pending + set aside + dropped = appended", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+      const bounds = { maxEvents: 10, maxBytes: 20_000, maxAttempts: 2 };
+      const system = new FakeSystem();
+      let { buffer } = await open(bounds, system);
+      for (const action of steps) {
+        const [first] = buffer.next(1);
+        if (action.kind === "append") {
+          buffer.append([event(action.event, { body: "x".repeat(action.size) })]);
+        } else if (action.kind === "reopen") buffer = (await open(bounds, system)).buffer;
+        else if (first && action.kind === "acknowledge") buffer.acknowledge([first.id]);
+        else if (first) buffer.refuse(first.id, "HTTP 400");
+        const counts = buffer.counts();
+        const kept = counts.delivered + counts.pending + counts.setAside + droppedIn(counts);
+        assertEquals(kept, counts.appended);
+        const listed = buffer.list();
+        assertEquals(listed.length, counts.pending + counts.setAside);
+        assertEquals(listed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), counts.sizeBytes);
+        assert(listed.length <= bounds.maxEvents && counts.sizeBytes <= bounds.maxBytes);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});

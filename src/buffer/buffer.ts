@@ -43,6 +43,14 @@ export interface BufferCounts {
   readonly dropped: Readonly<Record<EventKind, number>>;
 }
 
+/** What an append did. */
+export interface Appended {
+  /** In the order of the events; of those that found no room too. */
+  readonly ids: readonly string[];
+  /** What went to make room, by kind: earlier events, or new ones that matter less than those. */
+  readonly dropped: Readonly<Record<EventKind, number>>;
+}
+
 /** Bounds of the buffer; see `Config`. */
 export interface BufferLimits {
   readonly maxEvents: number;
@@ -50,16 +58,26 @@ export interface BufferLimits {
   readonly maxAttempts: number;
 }
 
-/** The store. Methods throw `DatabaseError` when the disk refuses. */
+/**
+ * The store. Methods throw `DatabaseError` when the disk refuses, and then have done nothing. Always:
+ * appended = delivered + pending + set aside + dropped.
+ */
 export interface EventBuffer {
-  /** Keeps events, all or none; when it returns they survive a power cut. Answers their ids. */
-  append(events: readonly NewEvent[]): string[];
+  /**
+   * Keeps events, all or none; when it returns they survive a power cut. When the buffer is full,
+   * superseded snapshots go first, then the oldest of what matters least; what was set aside takes
+   * room, and stays. Throws `BufferError` at an event that is larger than the whole buffer.
+   */
+  append(events: readonly NewEvent[]): Appended;
   /** The next events to send, most important first, in order within a command. */
   next(limit: number): StoredEvent[];
-  /** The server has these: they are done. */
+  /** The server has these: they are done. An id that is not in the buffer is passed over. */
   acknowledge(ids: readonly string[]): void;
-  /** The server refused this event by itself; at `maxAttempts` it is set aside. */
-  refuse(id: string, error: string): "pending" | "set_aside";
+  /**
+   * The server refused this event by itself; at `maxAttempts` it is set aside. An event dropped
+   * meanwhile answers `set_aside`: nothing waits for it either.
+   */
+  refuse(id: string, error: string): StoredEvent["state"];
   /** Kept events, oldest first. */
   list(
     options?: { state?: StoredEvent["state"]; limit?: number },

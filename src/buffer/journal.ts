@@ -24,8 +24,12 @@ export interface JournalEntry extends ReceivedCommand {
 export interface CommandJournal {
   /** Writes commands down, durably; answers those that were not known before. */
   receive(commands: readonly ReceivedCommand[]): ReceivedCommand[];
+  /** Notes that it is about to be run; throws if it is finished, or was never received. */
   start(id: string): void;
-  /** Marks it finished and runs `appendReport` in the same transaction: both, or neither. */
+  /**
+   * Marks it finished and runs `appendReport` in the same transaction: both, or neither. Throws if it
+   * was finished before, so that nothing is reported twice.
+   */
   finish(id: string, appendReport: () => void): void;
   /** Commands that are not finished, oldest first: to be run, or found interrupted. */
   unfinished(): JournalEntry[];

@@ -1,11 +1,19 @@
-/** The buffer's rules: what matters more, and whether something more fits. Pure. */
+/** The buffer's rules: what is sent first, and what goes when room is short. Pure. */
 
 import type { BufferLimits, EventKind } from "./buffer.ts";
 
 /**
- * How much an event matters: the more, the earlier it is sent and the later it is dropped. A command's
- * result comes before all else, because the server times the command out if nothing is heard of it.
+ * How early an event is sent, the higher the earlier. Results of commands come first, because the
+ * server times a command out if nothing is heard of it.
  */
+export const URGENCY: Readonly<Record<EventKind, number>> = {
+  system_info: 0,
+  updates: 1,
+  dependencies: 2,
+  log: 2,
+};
+
+/** How late an event is dropped, the higher the later. */
 export const IMPORTANCE: Readonly<Record<EventKind, number>> = {
   system_info: 0,
   updates: 1,
@@ -13,25 +21,47 @@ export const IMPORTANCE: Readonly<Record<EventKind, number>> = {
   log: 3,
 };
 
-/**
- * How early an event is sent. Events of one command have one priority, that of the least important
- * among them, so that none overtakes those that were appended before it.
- */
-export function priorityOf(
-  kind: EventKind,
-  sameCommand: readonly EventKind[],
-): number {
-  return Math.min(IMPORTANCE[kind], ...sameCommand.map((other) => IMPORTANCE[other]));
-}
-
 /** What is in the buffer, or is to go in. */
 export interface Load {
   readonly events: number;
   readonly sizeBytes: number;
 }
 
-/** Whether `more` fits beside what is there; both bounds count. */
-export function fits(present: Load, more: Load, limits: BufferLimits): boolean {
-  return present.events + more.events <= limits.maxEvents &&
-    present.sizeBytes + more.sizeBytes <= limits.maxBytes;
+/** An event that may go to make room. */
+export interface Droppable {
+  readonly sequence: number;
+  readonly kind: EventKind;
+  readonly sizeBytes: number;
+}
+
+/**
+ * How urgent a new event is, behind the least urgent one that its command still has waiting (`null`:
+ * none): it never overtakes that one.
+ */
+export function urgencyBehind(kind: EventKind, earlier: number | null): number {
+  return earlier === null ? URGENCY[kind] : Math.min(URGENCY[kind], earlier);
+}
+
+/**
+ * Which events go so that a new one fits beside `present`. `candidates` come in the order in which
+ * they are to go; no more of them are read than are needed. `null`: it would not fit if all went, and
+ * so none should.
+ */
+export function planRoom(
+  candidates: Iterable<Droppable>,
+  present: { load: Load; limits: BufferLimits },
+  sizeBytes: number,
+): Droppable[] | null {
+  let { events, sizeBytes: usedBytes } = present.load;
+  const { maxEvents, maxBytes } = present.limits;
+  const fits = () => events + 1 <= maxEvents && usedBytes + sizeBytes <= maxBytes;
+  const going: Droppable[] = [];
+  if (fits()) return going;
+  for (const candidate of candidates) {
+    going.push(candidate);
+    events -= 1;
+    usedBytes -= candidate.sizeBytes;
+    if (fits()) return going;
+  }
+  return null;
 }

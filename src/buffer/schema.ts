@@ -14,32 +14,36 @@ const MIGRATIONS: readonly string[] = [
     sequence     INTEGER PRIMARY KEY AUTOINCREMENT,
     id           TEXT NOT NULL UNIQUE,
     kind         TEXT NOT NULL CHECK (kind IN ('updates', 'log', 'dependencies', 'system_info')),
-    importance   INTEGER NOT NULL,
-    priority     INTEGER NOT NULL,
     command_id   TEXT,
     snapshot_of  TEXT,
-    body         TEXT NOT NULL,
-    size_bytes   INTEGER NOT NULL,
-    created_ms   INTEGER NOT NULL,
-    attempts     INTEGER NOT NULL DEFAULT 0,
     state        TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'set_aside')),
-    last_error   TEXT
+    -- 1: an event with the same snapshot_of was appended after it
+    superseded   INTEGER NOT NULL DEFAULT 0,
+    urgency      INTEGER NOT NULL,
+    importance   INTEGER NOT NULL,
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    created_ms   INTEGER NOT NULL,
+    size_bytes   INTEGER NOT NULL,
+    last_error   TEXT,
+    -- Last, so that the others are read without it.
+    body         TEXT NOT NULL
   );
-  CREATE INDEX events_to_send ON events (state, priority DESC, sequence);
-  CREATE INDEX events_to_drop ON events (state, importance, sequence);
-  CREATE INDEX events_by_snapshot ON events (snapshot_of, sequence) WHERE snapshot_of IS NOT NULL;
+  CREATE INDEX events_to_send ON events (state, urgency DESC, sequence);
+  CREATE INDEX events_to_drop ON events (state, superseded DESC, importance, sequence);
+  CREATE INDEX events_current ON events (snapshot_of) WHERE superseded = 0 AND snapshot_of IS NOT NULL;
   CREATE INDEX events_by_command ON events (command_id) WHERE command_id IS NOT NULL;
 
   CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
   CREATE TABLE commands (
-    id           TEXT PRIMARY KEY,
+    number       INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           TEXT NOT NULL UNIQUE,
     type         TEXT NOT NULL,
     params       TEXT NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('received', 'started', 'finished')),
     received_ms  INTEGER NOT NULL
   );
-  CREATE INDEX commands_by_state ON commands (state);
+  CREATE INDEX commands_unfinished ON commands (number) WHERE state <> 'finished';
   `,
 ];
 

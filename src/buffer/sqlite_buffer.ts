@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from "uuid";
 import type { Database, Row } from "../system/database.ts";
 import type { Clock, Random } from "../system/system.ts";
 import type {
+  Appended,
   BufferCounts,
   BufferLimits,
   EventBuffer,
@@ -11,43 +12,46 @@ import type {
   NewEvent,
   StoredEvent,
 } from "./buffer.ts";
-import { fits, IMPORTANCE, priorityOf } from "./rules.ts";
+import { addToCounters, readCounts, readLoad } from "./counters.ts";
+import { type Droppable, IMPORTANCE, planRoom, urgencyBehind } from "./rules.ts";
 import { BufferError } from "./schema.ts";
 
 /** What an event takes besides its body: columns and indexes, rounded up. */
-const OVERHEAD_BYTES = 256;
-
-const KINDS = Object.keys(IMPORTANCE) as EventKind[];
-
-/** Oldest of those that a newer event of the same key has made stale. */
-const STALE = `
-  SELECT sequence, kind, size_bytes FROM events AS older
-  WHERE state = 'pending' AND snapshot_of IS NOT NULL AND EXISTS (
-    SELECT 1 FROM events AS newer
-    WHERE newer.snapshot_of = older.snapshot_of AND newer.sequence > older.sequence)
-  ORDER BY sequence LIMIT 1`;
-
-/** Oldest of those that matter least. What was set aside waits for a person and is never dropped. */
-const LEAST = `
-  SELECT sequence, kind, size_bytes FROM events
-  WHERE state = 'pending' AND importance <= ? ORDER BY importance, sequence LIMIT 1`;
+export const OVERHEAD_BYTES = 256;
 
 const ADD = `
-  INSERT INTO events (id, kind, importance, priority, command_id, snapshot_of, body, size_bytes,
-    created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  INSERT INTO events (id, kind, command_id, snapshot_of, urgency, importance, created_ms, size_bytes,
+    body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
-const COUNT = `
-  INSERT INTO counters (name, value) VALUES (?, ?)
-  ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`;
+/** A later event was appended with the same key. */
+const SUPERSEDE = `
+  UPDATE events SET superseded = 1 WHERE snapshot_of = ? AND superseded = 0 RETURNING sequence`;
 
+/** The later event was not kept after all. */
+const REINSTATE = "UPDATE events SET superseded = 0 WHERE sequence = ?";
+
+/** What may go, in the order of `events_to_drop`. What was set aside waits for a person, and stays. */
+const SUPERSEDED = `
+  SELECT sequence, kind, size_bytes FROM events
+  WHERE state = 'pending' AND superseded = 1
+  ORDER BY importance, sequence LIMIT ? OFFSET ?`;
+const UNIMPORTANT = `
+  SELECT sequence, kind, size_bytes FROM events
+  WHERE state = 'pending' AND superseded = 0 AND importance <= ?
+  ORDER BY importance, sequence LIMIT ? OFFSET ?`;
+
+/** Read at a time; one is enough, as a rule. */
+const PAGE = 16;
+
+/** The store of events on a database that `schema.ts` has prepared. */
 export class SqliteBuffer implements EventBuffer {
   readonly #database: Database;
-  readonly #world: { clock: Clock; random: Random };
+  readonly #world: { readonly clock: Clock; readonly random: Random };
   readonly #limits: BufferLimits;
 
   constructor(
     database: Database,
-    world: { clock: Clock; random: Random },
+    world: { readonly clock: Clock; readonly random: Random },
     limits: BufferLimits,
   ) {
     this.#database = database;
@@ -55,13 +59,21 @@ export class SqliteBuffer implements EventBuffer {
     this.#limits = limits;
   }
 
-  append(events: readonly NewEvent[]): string[] {
-    return this.#database.transaction(() => events.map((event) => this.#add(event, events)));
+  append(events: readonly NewEvent[]): Appended {
+    return this.#database.transaction(() => {
+      const dropped = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
+      const ids = events.map((event) => {
+        const { id, gone } = this.#add(event);
+        for (const kind of gone) dropped[kind] += 1;
+        return id;
+      });
+      return { ids, dropped };
+    });
   }
 
   next(limit: number): StoredEvent[] {
     return this.#database.all(
-      "SELECT * FROM events WHERE state = 'pending' ORDER BY priority DESC, sequence LIMIT ?",
+      "SELECT * FROM events WHERE state = 'pending' ORDER BY urgency DESC, sequence LIMIT ?",
       limit,
     ).map(toEvent);
   }
@@ -69,17 +81,21 @@ export class SqliteBuffer implements EventBuffer {
   acknowledge(ids: readonly string[]): void {
     this.#database.transaction(() => {
       for (const id of ids) {
-        const [row] = this.#database.all("SELECT state, size_bytes FROM events WHERE id = ?", id);
-        if (row === undefined) continue; // Acknowledged before.
-        this.#database.run("DELETE FROM events WHERE id = ?", id);
-        this.#count(String(row["state"]), -1);
-        this.#count("size_bytes", -Number(row["size_bytes"]));
-        this.#count("delivered", 1);
+        const [row] = this.#database.all(
+          "DELETE FROM events WHERE id = ? RETURNING state, size_bytes",
+          id,
+        );
+        if (row === undefined) continue; // Acknowledged before, or dropped meanwhile.
+        addToCounters(this.#database, {
+          [row["state"] as StoredEvent["state"]]: -1,
+          size_bytes: -Number(row["size_bytes"]),
+          delivered: 1,
+        });
       }
     });
   }
 
-  refuse(id: string, error: string): "pending" | "set_aside" {
+  refuse(id: string, error: string): StoredEvent["state"] {
     return this.#database.transaction(() => {
       const [row] = this.#database.all("SELECT attempts, state FROM events WHERE id = ?", id);
       if (row === undefined || row["state"] === "set_aside") return "set_aside";
@@ -92,10 +108,7 @@ export class SqliteBuffer implements EventBuffer {
         error,
         id,
       );
-      if (state === "set_aside") {
-        this.#count("pending", -1);
-        this.#count("set_aside", 1);
-      }
+      if (state === "set_aside") addToCounters(this.#database, { pending: -1, set_aside: 1 });
       return state;
     });
   }
@@ -113,98 +126,100 @@ export class SqliteBuffer implements EventBuffer {
   }
 
   counts(): BufferCounts {
-    const rows = this.#database.all("SELECT name, value FROM counters");
-    const found = new Map(rows.map((row) => [String(row["name"]), Number(row["value"])]));
-    const count = (name: string) => found.get(name) ?? 0;
-    const [oldest] = this.#database.all(
-      "SELECT min(created_ms) AS created_ms FROM events WHERE state = 'pending'",
-    );
-    const oldestMs = oldest?.["created_ms"] ?? null;
-    return {
-      pending: count("pending"),
-      setAside: count("set_aside"),
-      sizeBytes: count("size_bytes"),
-      oldestPendingMs: oldestMs === null ? null : Number(oldestMs),
-      appended: count("appended"),
-      delivered: count("delivered"),
-      dropped: Object.fromEntries(
-        KINDS.map((kind) => [kind, count(`dropped_${kind}`)]),
-      ) as BufferCounts["dropped"],
-    };
+    return readCounts(this.#database);
   }
 
-  #add(event: NewEvent, batch: readonly NewEvent[]): string {
-    const { clock, random } = this.#world;
-    const sizeBytes = new TextEncoder().encode(event.body).length + OVERHEAD_BYTES;
-    if (sizeBytes > this.#limits.maxBytes) {
-      throw new BufferError(
-        `Cannot keep an event of ${sizeBytes} bytes: the buffer holds ${this.#limits.maxBytes}`,
-      );
+  /** Adds one event; `gone` are the kinds of those that it cost, its own if it found no room. */
+  #add(event: NewEvent): { id: string; gone: EventKind[] } {
+    const sizeBytes = this.#measure(event);
+    const { id, createdMs } = this.#newId();
+    addToCounters(this.#database, { appended: 1 });
+    const victims = this.#planRoom(event, sizeBytes);
+    if (victims === null) {
+      addToCounters(this.#database, { [`dropped_${event.kind}`]: 1 });
+      return { id, gone: [event.kind] };
     }
-    const id = uuidv7({
-      msecs: clock.nowMs(),
-      random: Uint8Array.from({ length: 16 }, () => Math.floor(random() * 256)),
-    });
-    this.#count("appended", 1);
-    if (!this.#makeRoom(event.kind, sizeBytes)) {
-      this.#count(`dropped_${event.kind}`, 1);
-      return id;
-    }
+    victims.forEach((victim) => this.#drop(victim));
     this.#database.run(
       ADD,
       id,
       event.kind,
-      IMPORTANCE[event.kind],
-      this.#priorityOf(event, batch),
       event.commandId,
       event.snapshotOf,
-      event.body,
+      this.#urgencyOf(event),
+      IMPORTANCE[event.kind],
+      createdMs,
       sizeBytes,
-      clock.nowMs(),
+      event.body,
     );
-    this.#count("pending", 1);
-    this.#count("size_bytes", sizeBytes);
-    return id;
+    addToCounters(this.#database, { pending: 1, size_bytes: sizeBytes });
+    return { id, gone: victims.map(({ kind }) => kind) };
   }
 
-  /** Drops what matters least until the event fits; `false` if only what matters more is left. */
-  #makeRoom(kind: EventKind, sizeBytes: number): boolean {
-    const more = { events: 1, sizeBytes };
-    while (!fits(this.#load(), more, this.#limits)) {
-      const [victim] = [
-        ...this.#database.all(STALE),
-        ...this.#database.all(LEAST, IMPORTANCE[kind]),
-      ];
-      if (victim === undefined) return false;
-      this.#database.run("DELETE FROM events WHERE sequence = ?", victim["sequence"] ?? null);
-      this.#count("pending", -1);
-      this.#count("size_bytes", -Number(victim["size_bytes"]));
-      this.#count(`dropped_${victim["kind"]}`, 1);
+  #measure(event: NewEvent): number {
+    const sizeBytes = new TextEncoder().encode(event.body).length + OVERHEAD_BYTES;
+    if (sizeBytes <= this.#limits.maxBytes) return sizeBytes;
+    throw new BufferError(
+      `Cannot keep an event of ${sizeBytes} bytes: the buffer holds ${this.#limits.maxBytes}`,
+    );
+  }
+
+  #newId(): { id: string; createdMs: number } {
+    const { clock, random } = this.#world;
+    const createdMs = clock.nowMs();
+    const bytes = Uint8Array.from({ length: 16 }, () => Math.floor(random() * 256));
+    return { id: uuidv7({ msecs: createdMs, random: bytes }), createdMs };
+  }
+
+  /** What goes for a new event, `null` if it is the event itself; marks what the event supersedes. */
+  #planRoom(event: NewEvent, sizeBytes: number): Droppable[] | null {
+    const superseded = event.snapshotOf === null
+      ? []
+      : this.#database.all(SUPERSEDE, event.snapshotOf);
+    const present = { load: readLoad(this.#database), limits: this.#limits };
+    const victims = planRoom(this.#droppable(event.kind), present, sizeBytes);
+    if (victims !== null) return victims;
+    for (const row of superseded) this.#database.run(REINSTATE, Number(row["sequence"]));
+    return null;
+  }
+
+  *#droppable(kind: EventKind): Generator<Droppable> {
+    yield* this.#pages(SUPERSEDED);
+    yield* this.#pages(UNIMPORTANT, IMPORTANCE[kind]);
+  }
+
+  *#pages(sql: string, ...values: number[]): Generator<Droppable> {
+    for (let offset = 0;; offset += PAGE) {
+      const rows = this.#database.all(sql, ...values, PAGE, offset);
+      for (const row of rows) {
+        yield {
+          sequence: Number(row["sequence"]),
+          kind: row["kind"] as EventKind,
+          sizeBytes: Number(row["size_bytes"]),
+        };
+      }
+      if (rows.length < PAGE) return;
     }
-    return true;
   }
 
-  #load() {
-    const rows = this.#database.all(
-      "SELECT name, value FROM counters WHERE name IN ('pending', 'set_aside', 'size_bytes')",
+  #drop({ sequence, kind, sizeBytes }: Droppable): void {
+    this.#database.run("DELETE FROM events WHERE sequence = ?", sequence);
+    addToCounters(this.#database, {
+      pending: -1,
+      size_bytes: -sizeBytes,
+      [`dropped_${kind}`]: 1,
+    });
+  }
+
+  /** Behind what its command still has waiting, whose last one is its least urgent one. */
+  #urgencyOf({ kind, commandId }: NewEvent): number {
+    if (commandId === null) return urgencyBehind(kind, null);
+    const [row] = this.#database.all(
+      "SELECT min(urgency) AS urgency FROM events WHERE command_id = ? AND state = 'pending'",
+      commandId,
     );
-    const value = (name: string) =>
-      Number(rows.find((row) => row["name"] === name)?.["value"] ?? 0);
-    return { events: value("pending") + value("set_aside"), sizeBytes: value("size_bytes") };
-  }
-
-  #priorityOf(event: NewEvent, batch: readonly NewEvent[]): number {
-    if (event.commandId === null) return priorityOf(event.kind, []);
-    const kept = this.#database.all(
-      "SELECT DISTINCT kind FROM events WHERE command_id = ? AND state = 'pending'",
-      event.commandId,
-    ).map((row) => row["kind"] as EventKind);
-    const together = batch.filter((other) => other.commandId === event.commandId);
-    return priorityOf(event.kind, [...kept, ...together.map((other) => other.kind)]);
-  }
-
-  #count(name: string, by: number): void {
-    this.#database.run(COUNT, name, by);
+    const earlier = row?.["urgency"] ?? null;
+    return urgencyBehind(kind, earlier === null ? null : Number(earlier));
   }
 }
 

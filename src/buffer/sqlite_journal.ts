@@ -4,9 +4,24 @@ import type { Database } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
 import type { CommandJournal, CommandState, JournalEntry, ReceivedCommand } from "./journal.ts";
 
-/** Finished commands remembered, so that one handed over again is recognised. */
-const REMEMBERED = 10_000;
+/** Of so many newest commands the finished ones are remembered, to recognise one handed over again. */
+export const REMEMBERED = 10_000;
 
+const RECEIVE = `
+  INSERT INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, 'received', ?)
+  ON CONFLICT (id) DO NOTHING`;
+
+const START = "UPDATE commands SET state = 'started' WHERE id = ? AND state <> 'finished'";
+
+/** Its parameters are of no more use, and may be large. */
+const FINISH = `
+  UPDATE commands SET state = 'finished', params = '{}' WHERE id = ? AND state <> 'finished'`;
+
+const FORGET = `
+  DELETE FROM commands
+  WHERE state = 'finished' AND number <= (SELECT max(number) FROM commands) - ?`;
+
+/** The journal on a database that `schema.ts` has prepared. */
 export class SqliteJournal implements CommandJournal {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -20,37 +35,26 @@ export class SqliteJournal implements CommandJournal {
     const nowMs = this.#clock.nowMs();
     return this.#database.transaction(() =>
       commands.filter(({ id, type, params }) =>
-        this.#database.run(
-          "INSERT OR IGNORE INTO commands VALUES (?, ?, ?, 'received', ?)",
-          id,
-          type,
-          params,
-          nowMs,
-        ) === 1
+        this.#database.run(RECEIVE, id, type, params, nowMs) === 1
       )
     );
   }
 
   start(id: string): void {
-    this.#database.run("UPDATE commands SET state = 'started' WHERE id = ?", id);
+    if (this.#database.run(START, id) === 0) throw notOpen("start", id);
   }
 
   finish(id: string, appendReport: () => void): void {
     this.#database.transaction(() => {
+      if (this.#database.run(FINISH, id) === 0) throw notOpen("finish", id);
       appendReport();
-      // Its parameters are of no more use, and may be large.
-      this.#database.run("UPDATE commands SET state = 'finished', params = '{}' WHERE id = ?", id);
-      this.#database.run(
-        `DELETE FROM commands WHERE state = 'finished' AND rowid <=
-          (SELECT max(rowid) FROM commands) - ?`,
-        REMEMBERED,
-      );
+      this.#database.run(FORGET, REMEMBERED);
     });
   }
 
   unfinished(): JournalEntry[] {
     const rows = this.#database.all(
-      "SELECT * FROM commands WHERE state <> 'finished' ORDER BY rowid",
+      "SELECT * FROM commands WHERE state <> 'finished' ORDER BY number",
     );
     return rows.map((row) => ({
       id: String(row["id"]),
@@ -60,4 +64,8 @@ export class SqliteJournal implements CommandJournal {
       receivedMs: Number(row["received_ms"]),
     }));
   }
+}
+
+function notOpen(purpose: string, id: string): Error {
+  return new Error(`Cannot ${purpose} command "${id}": it is finished, or was never received`);
 }

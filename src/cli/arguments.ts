@@ -31,7 +31,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
     name: "log-level",
     value: "LEVEL",
     choices: ["debug", "info", "warning", "error"],
-    summary: "Tell at least what is this bad",
+    summary: "The least bad that is told",
   },
   {
     name: "log-format",

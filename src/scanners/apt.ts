@@ -48,16 +48,19 @@ async function scanApt(
   const newCommands = () => new AptCommands(system, options, scanOptions.signal);
   const warnings = scanOptions.refresh ? await refresh(system, newCommands()) : [];
   const reading = await readTwiceAtMost(system, places, newCommands);
-  if (!await haveLists(system, places)) {
-    warnings.push('There are no package lists yet: run "apt-get update"');
-  }
-  const fetchedMs = await listsFetchedMs(system, places);
-  const ageMs = fetchedMs === null ? null : system.clock.nowMs() - fetchedMs;
+  const hasLists = await haveLists(system, places);
+  if (!hasLists) warnings.push('There are no package lists yet: run "apt-get update"');
   return {
     updates: reading.updates,
     warnings: [...warnings, ...reading.warnings],
-    metadataAgeS: ageMs === null ? null : Math.max(0, Math.round(ageMs / 1_000)),
+    metadataAgeS: hasLists ? await listsAgeS(system, places) : null,
   };
+}
+
+async function listsAgeS(system: System, places: AptPlaces): Promise<number | null> {
+  const fetchedMs = await listsFetchedMs(system, places);
+  if (fetchedMs === null) return null;
+  return Math.max(0, Math.round((system.clock.nowMs() - fetchedMs) / 1_000));
 }
 
 /** Fetches package lists; what is missing then, as warnings: the old lists are there all the same. */
@@ -67,7 +70,7 @@ async function refresh(system: System, commands: AptCommands): Promise<string[]>
   }
   try {
     await commands.update();
-    return [];
+    return commands.warnings;
   } catch (error) {
     if (!(error instanceof ScanError)) throw error;
     return [error.message];

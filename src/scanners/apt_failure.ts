@@ -7,8 +7,12 @@ import type { RunResult } from "../system/process.ts";
 /** The package lists were replaced while apt read them: asking again helps. */
 export class ReplacedListsError extends ScanError {}
 
-/** `stdout` and `stderr` begin their complaints so; apt 3 makes them bold even without a terminal. */
-const COMPLAINT = /^(?:\[\d+(?:;\d+)*m)*(E|W|Err:\d+|Error|Warning): ?/;
+/** Apt's complaints begin so; apt 3 spells them out. */
+const COMPLAINT = /^(E|W|Err:\d+|Error|Warning): ?/;
+
+/** Apt 3 makes them bold even without a terminal. */
+// deno-lint-ignore no-control-regex
+const COLOUR = /\x1b\[[\d;]*m/g;
 
 /** Told shortened: they go to a terminal and to a server. */
 const LONGEST_COMPLAINT = 300;
@@ -23,7 +27,7 @@ const REPLACED =
 
 /** Apt's complaints of a severity, one a line, without what begins them. */
 export function complaints(stderr: string, severity: "errors" | "warnings"): string[] {
-  const found = outputLines(`${stderr}\n`).lines.flatMap((line) => {
+  const found = outputLines(`${stderr.replace(COLOUR, "")}\n`).lines.flatMap((line) => {
     const [start, kind] = COMPLAINT.exec(line) ?? [];
     if (start === undefined || (kind?.startsWith("W") ?? false) !== (severity === "warnings")) {
       return [];

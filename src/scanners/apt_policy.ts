@@ -64,7 +64,7 @@ function emptyDraft(name: AptName): Draft {
   return { name, installed: undefined, candidate: undefined, versions: [] };
 }
 
-const VERSION_LINE = /^ (?:\*\*\*|   ) (\S+) -?\d+( \(phased \d{1,3}%\))?$/;
+const VERSION_LINE = /^ (?:\*{3}| {3}) (\S+) -?\d+( \(phased \d{1,3}%\))?$/;
 const FILE_LINE = /^ {7,}-?\d+ (\S.*)$/;
 
 /** Adds what the line tells; whether it was understood. */

@@ -3,7 +3,7 @@
  * machine, lives through an outage and recovers. `--keep` leaves both running until Ctrl-C.
  */
 
-import { Program } from "./program.ts";
+import { Program, script } from "../program.ts";
 import { describeLine, readAgentLine, Timeline } from "./timeline.ts";
 import { printSummary, type ServerState } from "./summary.ts";
 
@@ -124,12 +124,12 @@ async function startServer(
   port: number,
   controlPort: number,
 ): Promise<DemoServer> {
-  const program = start([
+  const program = start(script(
     "tools/refserver/main.ts",
     ...["--registration-token", REGISTRATION_TOKEN],
     ...["--port", String(port), "--control-port", String(controlPort)],
     ...["--data", `${folder}/server.sqlite`, "--check-in-interval-s", "10"],
-  ]);
+  ));
   const ready = JSON.parse(
     await soon(program.waitFor("the server", (line) => line.startsWith("{"))),
   );
@@ -150,7 +150,7 @@ async function startServer(
 }
 
 function startAgent(words: string[]): Program {
-  return start(["main.ts", ...words], (line) => {
+  return start(script("main.ts", ...words), (line) => {
     const told = readAgentLine(line);
     timeline.say("agent", told ? describeLine(told) : line);
   });
@@ -160,7 +160,7 @@ function startAgent(words: string[]): Program {
 async function pennon(words: string[], input = ""): Promise<string> {
   let out = "";
   const program = new Program({
-    args: ["main.ts", ...words],
+    argv: script("main.ts", ...words),
     input,
     onLine: (line, stream) => {
       if (stream === "stdout") out += `${line}\n`;
@@ -173,8 +173,8 @@ async function pennon(words: string[], input = ""): Promise<string> {
   return out;
 }
 
-function start(args: string[], onLine?: (line: string) => void): Program {
-  const program = new Program({ args, ...(onLine && { onLine }) });
+function start(argv: [string, ...string[]], onLine?: (line: string) => void): Program {
+  const program = new Program({ argv, ...(onLine && { onLine }) });
   programs.push(program);
   return program;
 }

@@ -1,17 +1,24 @@
-/** A program of the demo's, running: its lines as they come, and its end. */
+/** A program of the demo's or a test's, running: its lines as they come, and its end. */
 
 /** How to start one. */
 export interface ProgramOptions {
-  readonly args: readonly string[];
+  /** The program's file, and its arguments. */
+  readonly argv: readonly [string, ...string[]];
   readonly env?: Readonly<Record<string, string>>;
   /** Written to its stdin, which is then closed. */
   readonly input?: string;
   onLine?(line: string, stream: "stdout" | "stderr"): void;
 }
 
-const ROOT = new URL("../../", import.meta.url);
+const ROOT = new URL("../", import.meta.url);
 
-/** A child process that is always ended before the demo is. */
+/** The command that runs a script of this repository, on the very Deno that runs us. */
+export function script(path: string, ...args: string[]): [string, ...string[]] {
+  const flags = ["run", "--quiet", "--no-prompt", "--frozen", "-A"];
+  return [Deno.execPath(), ...flags, new URL(path, ROOT).pathname, ...args];
+}
+
+/** A child process; whoever starts it stops it. */
 export class Program {
   readonly #child: Deno.ChildProcess;
   readonly #lines: string[] = [];
@@ -19,8 +26,9 @@ export class Program {
   #waiters: { matches: (line: string) => boolean; resolve: (line: string) => void }[] = [];
 
   constructor(options: ProgramOptions) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-prompt", "-A", ...options.args],
+    const [file, ...args] = options.argv;
+    this.#child = new Deno.Command(file, {
+      args,
       cwd: ROOT,
       env: { NO_COLOR: "1", ...options.env },
       stdin: "piped",
@@ -33,9 +41,13 @@ export class Program {
     this.#feed(options.input ?? "");
   }
 
-  /** Everything printed so far. */
+  /** Everything printed so far, both streams. */
   get lines(): readonly string[] {
     return this.#lines;
+  }
+
+  get processId(): number {
+    return this.#child.pid;
   }
 
   get ended(): Promise<Deno.CommandStatus> {

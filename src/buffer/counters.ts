@@ -1,0 +1,68 @@
+/** The buffer's counters: kept beside the events they count, changed in the same transaction. */
+
+import type { Database, Row } from "../system/database.ts";
+import type { BufferCounts, EventKind } from "./buffer.ts";
+import type { Load } from "./rules.ts";
+
+/** What is counted. `pending`, `set_aside` and `size_bytes` are what is there, the others only grow. */
+export type Counter =
+  | "pending"
+  | "set_aside"
+  | "size_bytes"
+  | "appended"
+  | "delivered"
+  | `dropped_${EventKind}`;
+
+const ADD = `
+  INSERT INTO counters (name, value) VALUES (?, ?)
+  ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`;
+
+/**
+ * One statement, so that another process's reading is of one instant. The oldest is found by the
+ * rowid, whose first rows are the oldest, not by an index of all that is pending.
+ */
+const READ = `
+  SELECT name, value, (
+    SELECT created_ms FROM events NOT INDEXED WHERE state = 'pending' ORDER BY sequence LIMIT 1
+  ) AS oldest_ms FROM counters`;
+
+/** Adds to counters; part of the transaction it is called in. */
+export function addToCounters(
+  database: Database,
+  changes: Readonly<Partial<Record<Counter, number>>>,
+): void {
+  for (const [name, change] of Object.entries(changes)) database.run(ADD, name, change);
+}
+
+/** Reads all of them, and since when the oldest event has been waiting. */
+export function readCounts(database: Database): BufferCounts {
+  const rows = database.all(READ);
+  const count = counter(rows);
+  const oldestMs = rows[0]?.["oldest_ms"] ?? null;
+  return {
+    pending: count("pending"),
+    setAside: count("set_aside"),
+    sizeBytes: count("size_bytes"),
+    oldestPendingMs: oldestMs === null ? null : Number(oldestMs),
+    appended: count("appended"),
+    delivered: count("delivered"),
+    dropped: {
+      system_info: count("dropped_system_info"),
+      updates: count("dropped_updates"),
+      dependencies: count("dropped_dependencies"),
+      log: count("dropped_log"),
+    },
+  };
+}
+
+/** Reads how full the buffer is; what was set aside takes its room too. */
+export function readLoad(database: Database): Load {
+  const count = counter(database.all("SELECT name, value FROM counters"));
+  return { events: count("pending") + count("set_aside"), sizeBytes: count("size_bytes") };
+}
+
+/** One that was never added to is 0. */
+function counter(rows: readonly Row[]): (name: Counter) => number {
+  const values = new Map(rows.map((row) => [row["name"], Number(row["value"])]));
+  return (name) => values.get(name) ?? 0;
+}

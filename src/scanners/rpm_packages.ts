@@ -1,0 +1,99 @@
+/** Reads lists of RPM packages: what is installed, and what dnf would bring. */
+
+import { outputLines } from "./output_lines.ts";
+import type { Evr } from "./rpm_version.ts";
+
+/** A package of one version. */
+export interface RpmPackage extends Evr {
+  readonly name: string;
+  readonly architecture: string;
+}
+
+/** A package that is on the host. */
+export interface InstalledRpm extends RpmPackage {
+  readonly sourcePackage: string | null;
+}
+
+/** A package that a repository offers. */
+export interface OfferedRpm extends RpmPackage {
+  readonly repository: string;
+  readonly sizeBytes: number | null;
+}
+
+/** Packages in the order they came, and how many lines were none. */
+export interface PackageList<T> {
+  readonly packages: readonly T[];
+  readonly unparsed: number;
+}
+
+const NEVRA_FORMAT = ["name", "epoch", "version", "release", "arch"];
+
+/** The format to ask `rpm -qa` for, one line a package. */
+export const INSTALLED_FORMAT = ["NAME", "EPOCHNUM", "VERSION", "RELEASE", "ARCH", "SOURCERPM"]
+  .map((tag) => `%{${tag}}`).join("\\t") + "\\n";
+
+/** The format to ask `dnf repoquery` for; dnf 4 ends the line by itself. */
+export const OFFERED_FORMAT = [...NEVRA_FORMAT, "repoid", "downloadsize"]
+  .map((tag) => `%{${tag}}`).join("\\t");
+
+/** Reads lines of `INSTALLED_FORMAT`; keys, which rpm lists as packages too, are left out. */
+export function parseInstalled(text: string): PackageList<InstalledRpm> {
+  return parseRows(text, NEVRA_FORMAT.length + 1, ([source = ""]) => ({
+    sourcePackage: /^(\S+)-[^-\s]+-[^-\s]+\.(?:no)?src\.rpm$/.exec(source)?.[1] ?? null,
+  }));
+}
+
+/** Reads lines of `OFFERED_FORMAT`. */
+export function parseOffered(text: string): PackageList<OfferedRpm> {
+  return parseRows(text, NEVRA_FORMAT.length + 2, ([repository = "", size = ""]) => {
+    if (!/^\S{1,255}$/.test(repository)) return undefined;
+    return { repository, sizeBytes: /^\d{1,15}$/.test(size) ? Number(size) : null };
+  });
+}
+
+function parseRows<T>(
+  text: string,
+  fieldCount: number,
+  readRest: (fields: readonly string[]) => T | undefined,
+): PackageList<RpmPackage & T> {
+  const { lines, dropped } = outputLines(text);
+  const packages: (RpmPackage & T)[] = [];
+  let unparsed = dropped;
+  for (const line of lines) {
+    const fields = line.split("\t");
+    const [name = "", epoch = "", version = "", release = "", architecture = ""] = fields;
+    if (line === "" || (name === "gpg-pubkey" && architecture === "(none)")) continue;
+    const nevra = { name, epoch, version, release, architecture };
+    const rest = readRest(fields.slice(NEVRA_FORMAT.length));
+    if (fields.length !== fieldCount || !isNevra(nevra) || !rest) unparsed += 1;
+    else packages.push({ ...nevra, ...rest });
+  }
+  return { packages, unparsed };
+}
+
+/** Reads `name-[epoch:]version-release.architecture` from the right: a name may hold anything. */
+export function parseNevra(text: string): RpmPackage | undefined {
+  const dot = text.lastIndexOf(".");
+  const beforeRelease = text.lastIndexOf("-", dot);
+  const beforeVersion = text.lastIndexOf("-", beforeRelease - 1);
+  if (beforeVersion < 1) return undefined;
+  const [version = "", epoch = "0"] = text.slice(beforeVersion + 1, beforeRelease).split(":")
+    .reverse();
+  const nevra = {
+    name: text.slice(0, beforeVersion),
+    epoch,
+    version,
+    release: text.slice(beforeRelease + 1, dot),
+    architecture: text.slice(dot + 1),
+  };
+  return isNevra(nevra) ? nevra : undefined;
+}
+
+function isNevra({ name, epoch, version, release, architecture }: RpmPackage): boolean {
+  return /^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,254}$/.test(name) && /^\d{1,10}$/.test(epoch) &&
+    isVersionPart(version) && isVersionPart(release) && /^[a-z0-9_]{1,32}$/.test(architecture);
+}
+
+function isVersionPart(text: string): boolean {
+  return /^[A-Za-z0-9_.+~^]{1,200}$/.test(text);
+}

@@ -1,0 +1,182 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { EXECUTABLE, onHost, TOKEN } from "./harness.ts";
+
+Deno.test("every command says what it does, within 80 columns", () =>
+  onHost(async (host) => {
+    const commands = [
+      "run",
+      "register",
+      "unregister",
+      "scan",
+      "status",
+      "events",
+      "config",
+      "version",
+    ];
+    for (const words of [["help"], ...commands.map((command) => ["help", command])]) {
+      const { code, out, err } = await host.pennon(words.slice(0, 2));
+      assertEquals([code, err], [0, ""], words.join(" "));
+      assert(out.split("\n").every((line) => line.length <= 80), out);
+    }
+  }));
+
+Deno.test("misuse exits 2, no registration 3, failure 1, each with what to do", () =>
+  onHost(async (host) => {
+    const rows: [words: string[], code: number, says: string][] = [
+      [["bogus"], 2, 'Cannot run "bogus": no such command'],
+      [["scan", "--bogus"], 2, 'Cannot read "--bogus": no such option'],
+      [["events"], 2, 'it takes "list"'],
+      [["register"], 2, 'add "--server URL"'],
+      [["register", "--server", "junk", "--token", "x"], 2, "Cannot use server.url"],
+      [
+        ["register", "--server", host.server.url, "--token", "wrong"],
+        1,
+        "does not take this token",
+      ],
+      [["register", "--server", "http://127.0.0.1:1", "--token", "x"], 1, "connection refused"],
+      [["run"], 3, "pennon register --server URL"],
+      [["unregister"], 3, "not registered"],
+      [["status"], 3, "pennon register --server URL"],
+    ];
+    for (const [words, code, says] of rows) {
+      const ended = await host.pennon(words);
+      assertEquals(ended.code, code, `${words.join(" ")}: ${ended.err}`);
+      assertStringIncludes(ended.err, says);
+    }
+  }));
+
+Deno.test("junk in the configuration is named line by line", () =>
+  onHost(async (host) => {
+    const { code, out, err } = await host.pennon(["config", "check"]);
+    assertEquals([code, out], [2, ""]);
+    assertStringIncludes(err, '"bogus.key" is no setting');
+    assertStringIncludes(err, "Cannot use log.level");
+  }, { config: '[bogus]\nkey = 1\n[log]\nlevel = "loud"\n' }));
+
+Deno.test("the identity is for its user's eyes only, and is gone after unregister", () =>
+  onHost(async (host) => {
+    await host.register();
+    const path = `${host.stateDirectory}/identity.json`;
+    assertEquals(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
+    const twice = await host.pennon(["register", "--server", host.server.url, "--token", TOKEN]);
+    assertEquals(twice.code, 1);
+    assertStringIncludes(twice.err, "--replace");
+    assertEquals((await host.pennon(["unregister"])).code, 0);
+    assertEquals(host.server.state().agents.length, 0);
+    assertEquals((await host.pennon(["status"])).code, 3);
+  }));
+
+Deno.test("takes over from RedFlag's own agent, keeping its id", () =>
+  onHost(async (host) => {
+    await host.register();
+    const own = `${host.stateDirectory}/identity.json`;
+    const identity = JSON.parse(await Deno.readTextFile(own));
+    await Deno.remove(own);
+    const file = `${host.folder}/redflag.json`;
+    const { agent_id, server_url, access_token: token, refresh_token } = identity;
+    await Deno.writeTextFile(file, JSON.stringify({ agent_id, server_url, token, refresh_token }));
+    assertEquals((await host.pennon(["register", "--adopt", file])).code, 0);
+    assertEquals((await host.pennon(["run", "--once"])).code, 0);
+    assertEquals(host.server.state().agents.map(({ id }) => id), [agent_id]);
+  }));
+
+Deno.test("a reader that goes away is no error", async () => {
+  if (EXECUTABLE === undefined) return console.log("skipped: needs the executable");
+  const { code, stderr } = await new Deno.Command("/bin/sh", {
+    args: ["-c", '"$0" config show --config /dev/null | head -1; exit "$?"', EXECUTABLE],
+    stdout: "null",
+  }).output();
+  assertEquals(new TextDecoder().decode(stderr), "");
+  assertEquals(code, 0);
+});
+
+Deno.test("scan gives an ordinary user, in another language, what it gives root", () =>
+  onHost(async (host) => {
+    if (EXECUTABLE === undefined || Deno.uid() !== 0) {
+      return console.log("skipped: needs the executable, and root's rights to give up");
+    }
+    const asRoot = await host.pennon(["scan", "--only", "apt", "--json"]);
+    if (asRoot.code !== 0) return console.log("skipped: no apt on this host that can be asked");
+    const { stdout, code } = await new Deno.Command("/usr/bin/setpriv", {
+      args: [
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        EXECUTABLE,
+        "scan",
+        "--only",
+        "apt",
+        "--json",
+      ],
+      env: { LANG: "de_DE.UTF-8", LANGUAGE: "de", HOME: "/nonexistent" },
+      cwd: "/",
+    }).output();
+    assertEquals(code, 0);
+    const updates = (text: string) => JSON.parse(text).scanners[0].updates;
+    assertEquals(updates(new TextDecoder().decode(stdout)), updates(asRoot.out));
+  }));
+
+Deno.test("scan without any package manager says so", () =>
+  onHost(async (host) => {
+    if (EXECUTABLE === undefined || Deno.uid() !== 0) {
+      return console.log("skipped: needs the executable, and root's rights to hide /usr/bin");
+    }
+    const { code, stderr } = await new Deno.Command("/usr/bin/unshare", {
+      args: [
+        "--mount",
+        "/bin/sh",
+        "-c",
+        'mount -t tmpfs none /usr/bin && exec "$0" scan --state-dir "$1"',
+        EXECUTABLE,
+        host.stateDirectory,
+      ],
+      cwd: "/",
+    }).output();
+    assertStringIncludes(
+      new TextDecoder().decode(stderr),
+      "no package manager that Pennon knows is on this host",
+    );
+    assertEquals(code, 0);
+  }));
+
+Deno.test("talks to a server with an authority of its own, and to no other", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { certificate, key, caFile } = await makeCertificate(folder);
+    const config = `[tls]\nca_file = "${caFile}"\n`;
+    await onHost(async (host) => {
+      await host.register();
+      assertEquals((await host.pennon(["run", "--once"])).code, 0);
+      await Deno.writeTextFile(`${host.folder}/config.toml`, "");
+      const { code, err } = await host.pennon(["run", "--once"]);
+      assertEquals(code, 1);
+      assertStringIncludes(err, "its certificate is not trusted");
+    }, { tls: { certificate, key }, config });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** An authority and a certificate of its for 127.0.0.1, made by openssl. */
+async function makeCertificate(folder: string) {
+  const openssl = async (...args: string[]) => {
+    const { success, stderr } = await new Deno.Command("openssl", { args, cwd: folder }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+  };
+  const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  await openssl(
+    ...["req", "-x509", ...newKey, "-keyout", "ca.key", "-out", "ca.pem"],
+    ...["-days", "2", "-subj", "/CN=Test authority"],
+  );
+  await openssl("req", ...newKey, "-keyout", "key.pem", "-out", "csr.pem", "-subj", "/CN=server");
+  await Deno.writeTextFile(`${folder}/ext`, "subjectAltName=IP:127.0.0.1\n");
+  await openssl(
+    ...["x509", "-req", "-in", "csr.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"],
+    ...["-days", "2", "-extfile", "ext", "-out", "cert.pem"],
+  );
+  return {
+    certificate: await Deno.readTextFile(`${folder}/cert.pem`),
+    key: await Deno.readTextFile(`${folder}/key.pem`),
+    caFile: `${folder}/ca.pem`,
+  };
+}

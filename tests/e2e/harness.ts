@@ -1,0 +1,159 @@
+/** A reference server and a real `pennon` for a test: the executable if `PENNON_EXECUTABLE` names one. */
+
+import { Program, script } from "../../tools/program.ts";
+import {
+  type Refserver,
+  type RefserverOptions,
+  startRefserver,
+} from "../../tools/refserver/refserver.ts";
+
+/** The executable under test; without one the same program runs from source. */
+export const EXECUTABLE: string | undefined = Deno.env.get("PENNON_EXECUTABLE");
+
+export const TOKEN = "a-registration-token";
+
+/** Times so short that a test sees in seconds what takes minutes. */
+const CONFIG = `
+[polling]
+interval = "10s"
+start_spread = "0s"
+[backoff]
+base = "400ms"
+cap = "1600ms"
+floor = "100ms"
+[breaker]
+consecutive_failures = 3
+min_open = "1s"
+max_open = "2s"
+[scanners]
+enabled = ["apt"]
+`;
+
+/** Every wait of a test's ends after this. */
+const PATIENCE_MS = 40_000;
+
+/** What came of a command that ran to its end. */
+export interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** One host and one server, in a folder of their own. */
+export class Host {
+  readonly server: Refserver;
+  readonly folder: string;
+  readonly #programs: Program[] = [];
+
+  constructor(server: Refserver, folder: string) {
+    this.server = server;
+    this.folder = folder;
+  }
+
+  get stateDirectory(): string {
+    return `${this.folder}/state`;
+  }
+
+  /** Runs a command to its end. */
+  async pennon(words: readonly string[], input = ""): Promise<Ended> {
+    let out = "";
+    let err = "";
+    const program = this.start(words, {
+      input,
+      onLine: (line, stream) => {
+        if (stream === "stdout") out += `${line}\n`;
+        else err += `${line}\n`;
+      },
+    });
+    const { code } = await within(program.ended, `pennon ${words.join(" ")}`);
+    return { code, out, err };
+  }
+
+  /** Starts a command that goes on. */
+  start(
+    words: readonly string[],
+    options: {
+      input?: string;
+      onLine?: (line: string, stream: "stdout" | "stderr") => void;
+      wrap?: readonly [string, ...string[]];
+    } = {},
+  ): Program {
+    const { wrap, ...rest } = options;
+    const own = ["--state-dir", this.stateDirectory, "--config", `${this.folder}/config.toml`];
+    const command: [string, ...string[]] = EXECUTABLE === undefined
+      ? script("main.ts", ...words, ...own)
+      : [EXECUTABLE, ...words, ...own];
+    const program = new Program({ argv: wrap ? [...wrap, ...command] : command, ...rest });
+    this.#programs.push(program);
+    return program;
+  }
+
+  async register(): Promise<void> {
+    const words = ["register", "--server", this.server.url, "--token", "-"];
+    const { code, err } = await this.pennon(words, TOKEN);
+    if (code !== 0) throw new Error(`Cannot register: ${err}`);
+  }
+
+  /** The agent, running. */
+  run(): Program {
+    return this.start(["run", "--log-format", "json", "--log-level", "debug"]);
+  }
+
+  /** Waits until the server's state is as wanted. */
+  async until(what: string, isReached: (host: Host) => boolean): Promise<void> {
+    for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += 50) {
+      if (isReached(this)) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const said = this.#programs.flatMap(({ lines }) => lines).slice(-15).join("\n");
+    throw new Error(`Cannot go on: still no ${what}\n${said}`);
+  }
+
+  /** The log of a command, as the server has it. */
+  logOf(commandId: string) {
+    return this.server.state().logs.find((log) => log.command_id === commandId);
+  }
+
+  checkIns(): number {
+    return this.server.state().requests.filter(({ path }) => path.endsWith("/commands")).length;
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#programs.map((program) => program.stop("SIGKILL")));
+    await this.server.close();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+/** Plays a story on a host and a server of its own, and leaves nothing behind. */
+export async function onHost(
+  story: (host: Host) => Promise<void>,
+  options: RefserverOptions & { config?: string } = {},
+): Promise<void> {
+  const { config = "", ...serverOptions } = options;
+  const server = await startRefserver({
+    registrationTokens: [TOKEN],
+    checkInIntervalS: 10,
+    limits: { agent: 0, register: 0, public: 0 },
+    ...serverOptions,
+  });
+  const folder = await Deno.makeTempDir({ prefix: "pennon-e2e-" });
+  await Deno.writeTextFile(`${folder}/config.toml`, CONFIG + config);
+  const host = new Host(server, folder);
+  try {
+    await story(host);
+  } finally {
+    await host.end();
+  }
+}
+
+/** Rejects if a promise takes longer than a test's patience. */
+export async function within<T>(promise: Promise<T>, what: string): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`Cannot wait longer for ${what}`)), PATIENCE_MS);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,185 @@
+/** A world of dnf's own in a temporary folder: packages built here, repositories, an empty host. */
+
+import { run } from "./apt_root.ts";
+
+/** A package to build. */
+export interface RpmPackage {
+  readonly name: string;
+  /** `[epoch:]version-release`. */
+  readonly evr: string;
+  /** `noarch` or, by default, the host's own. */
+  readonly architecture?: "noarch";
+  /** Further lines of its spec: `Requires: nothing-has-this`. */
+  readonly lines?: readonly string[];
+}
+
+/** An advisory on packages of a repository. */
+export interface Advisory {
+  readonly id: string;
+  readonly type: string;
+  readonly severity?: string;
+  readonly references?: readonly { readonly type: string; readonly id: string }[];
+  readonly packages: readonly RpmPackage[];
+}
+
+const PROGRAMS = ["dnf", "rpm", "rpmbuild", "createrepo_c", "modifyrepo_c"];
+
+/** The programs that such a world needs and this host lacks. */
+export async function missingPrograms(): Promise<string[]> {
+  const found = await Promise.all(
+    PROGRAMS.map((name) => Deno.stat(`/usr/bin/${name}`).then(() => true, () => false)),
+  );
+  return PROGRAMS.filter((_, index) => !found[index]);
+}
+
+export class DnfRoot {
+  readonly path: string;
+  readonly architecture: string;
+  #installations = 0;
+
+  private constructor(path: string, architecture: string) {
+    this.path = path;
+    this.architecture = architecture;
+  }
+
+  static async make(): Promise<DnfRoot> {
+    const path = await Deno.makeTempDir({ prefix: "pennon-dnf-" });
+    const { stdout } = await run(["/usr/bin/rpm", "--eval", "%{_arch}"]);
+    const root = new DnfRoot(path, stdout.trim());
+    for (const folder of ["repos.d", "host", "cache", "log"]) {
+      await Deno.mkdir(`${path}/${folder}`);
+    }
+    await Deno.writeTextFile(
+      `${path}/dnf.conf`,
+      [
+        "[main]",
+        `reposdir=${path}/repos.d`,
+        `cachedir=${path}/cache`,
+        `logdir=${path}/log`,
+        `persistdir=${path}/persist`,
+        "pluginpath=/nonexistent",
+        "",
+      ].join("\n"),
+    );
+    return root;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.path, { recursive: true });
+  }
+
+  /** What to give `dnfScanner` so that it looks here. */
+  get options() {
+    const { path } = this;
+    return {
+      dnfArguments: ["-c", `${path}/dnf.conf`, `--installroot=${path}/host`, "--releasever=9"],
+      rpmArguments: [`--root=${path}/host`],
+      cacheDirectory: `${path}/cache`,
+    };
+  }
+
+  /** Asks dnf by hand, as a person would. */
+  dnf(...args: string[]) {
+    return run(["/usr/bin/dnf", ...this.options.dnfArguments, ...args], {
+      HOME: Deno.env.get("HOME") ?? "/",
+    });
+  }
+
+  /** Makes a repository of packages, and has dnf know it by that name. */
+  async offer(
+    name: string,
+    packages: readonly RpmPackage[],
+    advisories: readonly Advisory[] = [],
+  ): Promise<void> {
+    const folder = await this.#build(name, packages);
+    await must(["/usr/bin/createrepo_c", "-q", folder]);
+    if (advisories.length > 0) {
+      const file = `${this.path}/updateinfo.xml`;
+      await Deno.writeTextFile(file, this.#updateInfo(advisories));
+      await must(["/usr/bin/modifyrepo_c", "--mdtype=updateinfo", file, `${folder}/repodata`]);
+    }
+    await this.know(name, `file://${folder}`);
+  }
+
+  async know(name: string, url: string, ...lines: string[]): Promise<void> {
+    const text = [`[${name}]`, `name=${name}`, `baseurl=${url}`, "gpgcheck=0", ...lines, ""];
+    await Deno.writeTextFile(`${this.path}/repos.d/${name}.repo`, text.join("\n"));
+  }
+
+  /** Puts packages on the host, in name only. */
+  async install(packages: readonly RpmPackage[]): Promise<void> {
+    // A host may have several versions of a package, a repository made here only one.
+    const folder = await this.#build(`installed-${this.#installations++}`, packages);
+    const files = await namesIn(folder);
+    const flags = ["--justdb", "--nodeps", "--noscripts", "--ignorearch"];
+    const paths = files.map((name) => `${folder}/${name}`);
+    await must(["/usr/bin/rpm", ...this.options.rpmArguments, "-i", ...flags, ...paths]);
+  }
+
+  /** Builds all packages at once, as parts of one that is thrown away. */
+  async #build(name: string, packages: readonly RpmPackage[]): Promise<string> {
+    const folder = `${this.path}/rpms-${name}`;
+    const parts = packages.map(({ name, evr, architecture, lines = [] }) => {
+      const [, epoch, version, release] = /^(?:(\d+):)?(.+)-([^-]+)$/.exec(evr) ?? [];
+      return [
+        `%package -n ${name}`,
+        ...(epoch === undefined ? [] : [`Epoch: ${epoch}`]),
+        `Version: ${version}`,
+        `Release: ${release}`,
+        `Summary: The package ${name}`,
+        ...(architecture ? [`BuildArch: ${architecture}`] : []),
+        ...lines,
+        `%description -n ${name}\nThe package ${name}.`,
+        `%files -n ${name}`,
+      ].join("\n");
+    });
+    const head =
+      "Name: thrown-away\nVersion: 1\nRelease: 1\nSummary: None\nLicense: MIT\n%description\nNone.";
+    const spec = `${this.path}/${name}.spec`;
+    await Deno.writeTextFile(spec, [head, ...parts, ""].join("\n"));
+    await must([
+      "/usr/bin/rpmbuild",
+      "-bb",
+      "--quiet",
+      "--define",
+      `_topdir ${this.path}/build`,
+      "--define",
+      `_rpmdir ${folder}`,
+      "--define",
+      "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
+      spec,
+    ]);
+    return folder;
+  }
+
+  #updateInfo(advisories: readonly Advisory[]): string {
+    const updates = advisories.map(({ id, type, severity, references = [], packages }) => {
+      const links = references.map(({ type, id }) =>
+        `<reference type="${type}" id="${id}" href="http://advisory.example/${id}" title="${id}"/>`
+      );
+      const files = packages.map(({ name, evr, architecture = this.architecture }) => {
+        const [, epoch = "0", version, release] = /^(?:(\d+):)?(.+)-([^-]+)$/.exec(evr) ?? [];
+        return `<package name="${name}" epoch="${epoch}" version="${version}" ` +
+          `release="${release}" arch="${architecture}">` +
+          `<filename>${name}-${version}-${release}.${architecture}.rpm</filename></package>`;
+      });
+      return `<update from="x@example.org" status="stable" type="${type}" version="1">` +
+        `<id>${id}</id><title>${id}</title><issued date="2026-11-02 00:00:00"/>` +
+        (severity === undefined ? "" : `<severity>${severity}</severity>`) +
+        `<references>${links.join("")}</references>` +
+        `<pkglist><collection>${files.join("")}</collection></pkglist></update>`;
+    });
+    return `<?xml version="1.0" encoding="UTF-8"?>\n<updates>${updates.join("\n")}</updates>\n`;
+  }
+}
+
+async function must(argv: readonly string[]): Promise<void> {
+  const { code, stderr } = await run(argv, { HOME: Deno.env.get("HOME") ?? "/" });
+  if (code !== 0) throw new Error(`${argv[0]}: exit ${code}: ${stderr}`);
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) names.push(name);
+  return names;
+}

@@ -48,38 +48,29 @@ export const runCommand: CliCommand = {
 async function untilStopped(
   system: System,
   log: Log,
-  job: { agent: Agent; once: boolean },
-): Promise<ExitCode> {
-  const stop = new AbortController();
-  const stopAtOnce = Promise.withResolvers<"now">();
-  const endListening = system.onStopRequest((signal) => {
-    if (stop.signal.aborted) return stopAtOnce.resolve("now");
-    log.info("stopping", { signal });
-    stop.abort(new Error(`stopped: ${signal}`));
-  });
-  try {
-    const done = await Promise.race([work(system, stop.signal, job), stopAtOnce.promise]);
-    log.info("agent stopped");
-    return done === "now" ? 1 : done;
-  } finally {
-    endListening();
-  }
-}
-
-async function work(
-  system: System,
-  signal: AbortSignal,
   { agent, once }: { agent: Agent; once: boolean },
 ): Promise<ExitCode> {
-  if (once) return await agent.loop.runOnce(signal) ? 0 : 1;
-  await agent.loop.run(signal);
-  const drain = new AbortController();
-  const limit = system.clock.sleep(DRAIN_MS, drain.signal).then(
-    () => drain.abort(new Error("no time left to drain")),
-    () => {}, // Drained before the limit.
-  );
-  await agent.loop.deliver(drain.signal);
-  drain.abort(new Error("drained"));
-  await limit;
-  return 0;
+  const stop = new AbortController();
+  const cut = new AbortController();
+  const done = new AbortController();
+  const stopAtOnce = Promise.withResolvers<"at once">();
+  const endListening = system.onStopRequest((signal) => {
+    if (stop.signal.aborted) return stopAtOnce.resolve("at once");
+    log.info("stopping", { signal });
+    stop.abort(new Error(`stopped: ${signal}`));
+    system.clock.sleep(DRAIN_MS, done.signal).then(
+      () => cut.abort(new Error("no time left to drain")),
+      () => {}, // It had come to rest before.
+    );
+  });
+  const signals = { stop: stop.signal, cut: cut.signal };
+  const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
+  try {
+    const outcome = await Promise.race([work, stopAtOnce.promise]);
+    log.info("agent stopped");
+    return outcome === false || outcome === "at once" ? 1 : 0;
+  } finally {
+    done.abort(new Error("at rest"));
+    endListening();
+  }
 }

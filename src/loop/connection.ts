@@ -71,7 +71,7 @@ export class Connection {
     if (!admission.admitted) return { kind: "withheld", retryInMs: admission.retryInMs };
     const { permit } = admission;
     const startedMs = this.#parts.clock.monotonicMs();
-    const answer = await this.#callInHealth(path, permit.probe, makeCall);
+    const answer = await this.#callInHealth(permit.probe, makeCall);
     const { policy, random, clock, log, countPending } = this.#parts;
     const nowMs = clock.monotonicMs();
     const before = this.#state;
@@ -88,11 +88,10 @@ export class Connection {
     return answer;
   }
 
-  async #callInHealth<T>(path: Path, probe: boolean, makeCall: MakeCall<T>): Promise<Answer<T>> {
+  async #callInHealth<T>(probe: boolean, makeCall: MakeCall<T>): Promise<Answer<T>> {
     // Both requests of a probe have to fit into the probe's own time.
     const timeoutMs = probe ? this.#parts.policy.breaker.probeTimeoutMs / 2 : undefined;
-    const isDoubtful = probe || this.#state.paths[path].failures > 0;
-    if (isDoubtful) {
+    if (probe || this.#state.outage !== null) {
       const health = await this.#parts.checkHealth(timeoutMs);
       if (health.kind !== "ok") return unhealthy(health);
       if (!health.value.usable) {

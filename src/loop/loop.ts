@@ -33,6 +33,17 @@ export interface LoopParts extends Omit<CheckInParts, "signal"> {
   saveState(state: LoopState): Promise<void>;
 }
 
+/** The two steps of stopping. */
+export interface StopSignals {
+  /** Begin nothing new; a command that runs is ended, and waits in the journal. */
+  readonly stop: AbortSignal;
+  /**
+   * Cut off what is under way with the server. Until then a call may end by itself: an answer that
+   * nobody reads may hold commands, and a report whose answer is lost is sent twice.
+   */
+  readonly cut: AbortSignal;
+}
+
 /** How often to check in. */
 export interface LoopPolling {
   readonly intervalMs: number;
@@ -64,24 +75,25 @@ export class Loop {
     this.#state = state;
   }
 
-  /** Goes on until the signal; then everything that was begun has come to rest. */
-  async run(signal: AbortSignal): Promise<void> {
-    this.#parts.worker.resume(signal);
+  /** Goes on until it is to stop; then sends what it can until it is cut off. */
+  async run(signals: StopSignals): Promise<void> {
+    const { stop } = signals;
+    this.#parts.worker.resume(stop);
     this.#spreadStart();
-    while (!signal.aborted) {
-      await this.#sleep(signal);
-      if (signal.aborted) break;
-      await this.#step(signal);
+    while (!stop.aborted) {
+      await this.#sleep(stop);
+      if (!stop.aborted) await this.#step(signals);
     }
     await this.#parts.worker.idle;
+    if (this.#deliveryDueInMs() <= 0) await this.#deliver(signals.cut);
   }
 
   /** One cycle: check in, run what came, deliver. Whether the server was reached. */
-  async runOnce(signal: AbortSignal): Promise<boolean> {
-    this.#parts.worker.resume(signal);
-    const reached = await this.#checkIn(signal);
+  async runOnce(signals: StopSignals): Promise<boolean> {
+    this.#parts.worker.resume(signals.stop);
+    const reached = await this.#checkIn(signals);
     await this.#parts.worker.idle;
-    await this.deliver(signal);
+    if (this.#deliveryDueInMs() <= 0) await this.#deliver(signals.cut);
     return reached;
   }
 
@@ -94,11 +106,13 @@ export class Loop {
     this.#wake.abort();
   }
 
-  /** Sends what is pending, if the server is known to be well. */
-  async deliver(signal: AbortSignal): Promise<void> {
+  async #deliver(cut: AbortSignal, stop?: AbortSignal): Promise<void> {
     const { buffer, log, clock, random } = this.#parts;
-    if (this.#deliveryDueInMs() > 0) return;
-    const drained = await drain(buffer, log, (event) => this.#send(event, signal));
+    const drained = await drain(
+      buffer,
+      log,
+      (event) => stop?.aborted ? Promise.resolve({ kind: "later" }) : this.#send(event, cut),
+    );
     // Past the end of the server's window by a little chance: its other agents wait for it too.
     const pauseMs = drained.pauseMs * (1 + 0.2 * random());
     this.#deliverNotBeforeMs = clock.monotonicMs() + pauseMs;
@@ -111,10 +125,10 @@ export class Loop {
     await this.#save();
   }
 
-  async #step(signal: AbortSignal): Promise<void> {
+  async #step(signals: StopSignals): Promise<void> {
     try {
-      if (this.#checkInDueInMs() <= 0) await this.#checkIn(signal);
-      if (this.#deliveryDueInMs() <= 0) await this.deliver(signal);
+      if (this.#checkInDueInMs() <= 0) await this.#checkIn(signals);
+      if (this.#deliveryDueInMs() <= 0) await this.#deliver(signals.cut, signals.stop);
     } catch (error) {
       // The disk, as a rule: the agent runs on, at its ordinary pace.
       const why = error instanceof Error ? error.message : String(error);
@@ -125,17 +139,17 @@ export class Loop {
     }
   }
 
-  async #checkIn(signal: AbortSignal): Promise<boolean> {
+  async #checkIn({ stop, cut }: StopSignals): Promise<boolean> {
     const { clock, log, worker, connection } = this.#parts;
     const body = this.#parts.describeHost(this.#rapidLeftMs());
-    const { answer, commands } = await checkIn({ ...this.#parts, signal }, body);
+    const { answer, commands } = await checkIn({ ...this.#parts, signal: cut }, body);
     if (answer.kind === "ok") this.#takeAnswer(answer.value);
     // After a failure the connection alone says when to try again.
     const isPaced = answer.kind !== "failed" && answer.kind !== "limited";
     const dueInMs = isPaced ? this.#nextInMs() : null;
     const nextCheckInMs = dueInMs === null ? null : clock.monotonicMs() + dueInMs;
     this.#state = { ...this.#state, nextCheckInMs };
-    for (const command of commands) worker.take(command, signal);
+    for (const command of commands) worker.take(command, stop);
     if (answer.kind === "ok") {
       const told = { commands: commands.length, next_in_s: Math.round((dueInMs ?? 0) / 1_000) };
       if (commands.length > 0) log.info("checked in", told);

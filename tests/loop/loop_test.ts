@@ -18,6 +18,7 @@ import { FakeSystem } from "../fakes/system.ts";
 
 const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
 const INTERVAL_MS = 300_000;
+const NEVER = new AbortController().signal;
 const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
 const breaker = {
   consecutiveFailures: 5,
@@ -121,7 +122,7 @@ class World {
     }, state);
     this.loop = loop;
     this.#stop = new AbortController();
-    this.#running = loop.run(this.#stop.signal);
+    this.#running = loop.run({ stop: this.#stop.signal, cut: NEVER });
     await settle();
   }
 
@@ -402,8 +403,8 @@ Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
   await world.start();
   await world.stop();
   world.server.queue("c1", "scan_updates");
-  assertEquals(await world.loop.runOnce(new AbortController().signal), true);
+  assertEquals(await world.loop.runOnce({ stop: NEVER, cut: NEVER }), true);
   assertEquals(world.server.reports.length, 1);
   world.server.mood = { kind: "gone" };
-  assertEquals(await world.loop.runOnce(new AbortController().signal), false);
+  assertEquals(await world.loop.runOnce({ stop: NEVER, cut: NEVER }), false);
 });

@@ -112,8 +112,8 @@ Deno.test("onStopRequest() hears SIGTERM and SIGINT until it is ended", async ()
     await using child = await startDeno(
       `import { realSystem } from "${projectUrl("src/system/real.ts")}";
       const end = realSystem().onStopRequest((signal) => {
-        console.log(signal);
         end();
+        console.log(signal);
       });
       console.log("listening");
       setInterval(() => {}, 60_000);`,

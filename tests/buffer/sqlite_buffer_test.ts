@@ -57,7 +57,7 @@ Deno.test("append() keeps all events or none", async () => {
 
 Deno.test("append() gives every event an id of its own, in order of time", async () => {
   const { buffer } = await open();
-  const ids = buffer.append(Array.from({ length: 50 }, () => event("log")));
+  const { ids } = buffer.append(Array.from({ length: 50 }, () => event("log")));
   assertEquals(new Set(ids).size, 50);
   assert(ids.every((id) => /^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(id)));
 });
@@ -77,9 +77,29 @@ Deno.test("append() to a full buffer drops stale snapshots first, then what matt
   buffer.append([event("log", { body: "log 4" })]);
   buffer.append([event("log", { body: "log 5" })]);
   assertEquals(bodies(buffer), ["log 2", "log 3", "log 4", "log 5"]);
-  buffer.append([event("system_info", { body: "too unimportant" })]);
+  const { ids, dropped } = buffer.append([event("system_info", { body: "too unimportant" })]);
+  assertEquals([ids.length, dropped.system_info], [1, 1]);
   assertEquals(bodies(buffer), ["log 2", "log 3", "log 4", "log 5"]);
   assertEquals(buffer.counts().dropped, { system_info: 2, updates: 2, dependencies: 0, log: 1 });
+});
+
+Deno.test("append() that finds no room leaves an earlier snapshot current", async () => {
+  const { buffer } = await open({ ...limits, maxEvents: 2 });
+  buffer.append([event("system_info", { snapshotOf: "system_info", body: "info" })]);
+  buffer.append([event("log", { body: "log" })]);
+  buffer.append([event("updates", { body: "list" })]);
+  assertEquals(bodies(buffer), ["log", "list"]);
+  const { dropped } = buffer.append([event("system_info", { snapshotOf: "system_info" })]);
+  assertEquals(dropped, { system_info: 1, updates: 0, dependencies: 0, log: 0 });
+  assertEquals(bodies(buffer), ["log", "list"]);
+});
+
+Deno.test("append() never drops what was set aside", async () => {
+  const { buffer } = await open({ maxEvents: 2, maxBytes: 1_000_000, maxAttempts: 1 });
+  const { ids: [id = ""] } = buffer.append([event("system_info", { body: "refused" })]);
+  buffer.refuse(id, "HTTP 400");
+  for (const body of ["a", "b", "c"]) buffer.append([event("log", { body })]);
+  assertEquals(buffer.list().map(({ body }) => body), ["refused", "c"]);
 });
 
 Deno.test("append() holds the bound in bytes too", async () => {
@@ -94,7 +114,7 @@ Deno.test("append() holds the bound in bytes too", async () => {
 
 Deno.test("refuse() sets an event aside at the last attempt and not before", async () => {
   const { buffer } = await open();
-  const [id = ""] = buffer.append([event("log")]);
+  const { ids: [id = ""] } = buffer.append([event("log")]);
   assertEquals([1, 2, 3].map(() => buffer.refuse(id, "HTTP 400")), [
     "pending",
     "pending",
@@ -107,7 +127,7 @@ Deno.test("refuse() sets an event aside at the last attempt and not before", asy
 
 Deno.test("acknowledge() forgets an event once, however often it is told", async () => {
   const { buffer } = await open();
-  const ids = buffer.append([event("log"), event("log")]);
+  const { ids } = buffer.append([event("log"), event("log")]);
   buffer.acknowledge(ids);
   buffer.acknowledge(ids);
   const { pending, delivered, sizeBytes } = buffer.counts();

@@ -12,6 +12,7 @@ import {
 export class FakeFiles implements Files {
   readonly texts = new Map<string, string>();
   readonly modes = new Map<string, number>();
+  readonly modifiedMs = new Map<string, number>();
   readonly locked = new Set<string>();
   #failing = new Map<string, FileErrorReason>();
 
@@ -83,7 +84,12 @@ export class FakeFiles implements Files {
     const text = this.texts.get(path);
     if (text === undefined) return undefined;
     const mode = this.modes.get(path) ?? 0o644;
-    return { isDirectory: false, sizeBytes: text.length, modifiedMs: 0, mode };
+    return {
+      isDirectory: false,
+      sizeBytes: text.length,
+      modifiedMs: this.modifiedMs.get(path) ?? 0,
+      mode,
+    };
   }
 
   // deno-lint-ignore require-await

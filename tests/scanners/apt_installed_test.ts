@@ -1,0 +1,50 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { parseInstalled } from "../../src/scanners/apt_installed.ts";
+import { readFixture } from "./fixture.ts";
+
+Deno.test("parseInstalled() reads nothing and junk as nothing", () => {
+  assertEquals(parseInstalled("").packages.size, 0);
+  const junk = parseInstalled("bash\nbash\t5.2\n-o\t1\tamd64\tinstall\tinstalled\tx\n");
+  assertEquals([junk.packages.size, junk.unparsed], [0, 3]);
+});
+
+Deno.test("parseInstalled() names packages as apt does", () => {
+  const { packages, ownArchitecture, unparsed } = parseInstalled(
+    readFixture("apt", "made_installed.txt"),
+  );
+  assertEquals([ownArchitecture, unparsed, packages.size], ["amd64", 0, 24]);
+  assertEquals(packages.get("libssl3t64")?.architecture, "amd64");
+  assertEquals(packages.get("libssl3t64:i386")?.architecture, "i386");
+  assertEquals(packages.has("libssl3t64:amd64"), false);
+  assertEquals(packages.get("g++-tool")?.version, "1:9.0+dfsg-1");
+});
+
+Deno.test("parseInstalled() knows what is held, and leaves out what is only half there", () => {
+  const { packages } = parseInstalled(readFixture("apt", "made_installed.txt"));
+  const held = [...packages].filter(([, { isHeld }]) => isHeld).map(([name]) => name);
+  assertEquals(held, ["held-tool"]);
+  assertEquals(packages.has("removed-rc"), false);
+  const rows = ["half-installed", "unpacked", "not-installed", "triggers-pending"]
+    .map((status) => `${status}\t1\tamd64\tinstall\t${status}\tx\n`);
+  assertEquals([...parseInstalled(rows.join("")).packages.keys()], [
+    "unpacked",
+    "triggers-pending",
+  ]);
+});
+
+Deno.test("parseInstalled() takes a package asked for but never there for what it is", () => {
+  const { packages, unparsed } = parseInstalled("a\t\tamd64\tinstall\tnot-installed\ta\n");
+  assertEquals([packages.size, unparsed], [0, 0]);
+});
+
+Deno.test("parseInstalled() never throws, and cut anywhere tells nothing new", () => {
+  fc.assert(fc.property(fc.string(), (text) => void parseInstalled(text)));
+  const text = readFixture("apt", "debian12_installed.txt");
+  const whole = parseInstalled(text).packages;
+  fc.assert(fc.property(fc.nat(text.length), (length) => {
+    for (const [name, found] of parseInstalled(text.slice(0, length)).packages) {
+      assertEquals(whole.get(name), found);
+    }
+  }));
+});

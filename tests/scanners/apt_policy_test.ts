@@ -1,0 +1,74 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { parsePolicy } from "../../src/scanners/apt_policy.ts";
+import { readFixture } from "./fixture.ts";
+
+Deno.test("parsePolicy() reads versions, where they come from, and phasing", () => {
+  const { packages, unparsed } = parsePolicy(readFixture("apt", "ubuntu_policy.txt"));
+  assertEquals(unparsed, 0);
+  assertEquals(packages.get("phased-tool"), {
+    installed: "1.0",
+    candidate: "2.0-0ubuntu1",
+    versions: [
+      {
+        version: "2.0-0ubuntu1",
+        isPhased: true,
+        files: ["http://archive.example/ubuntu noble-updates/main amd64 Packages"],
+      },
+      { version: "1.0", isPhased: false, files: ["/var/lib/dpkg/status"] },
+    ],
+  });
+  assertEquals(packages.get("superseded")?.versions.map(({ version }) => version), [
+    "1.3",
+    "1.2",
+    "1.0",
+  ]);
+  assertEquals(packages.get("libssl3t64:i386")?.versions[0]?.files.length, 2);
+});
+
+Deno.test("parsePolicy() reads every package of a host", () => {
+  const { packages, unparsed } = parsePolicy(readFixture("apt", "debian12_policy.txt"));
+  const names = readFixture("apt", "debian12_policy.txt").match(/^\S+(?=:$)/gm) ?? [];
+  assertEquals([[...packages.keys()], unparsed], [names, 0]);
+});
+
+Deno.test("parsePolicy() reads a package that cannot be had", () => {
+  const text = "a:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n";
+  assertEquals(parsePolicy(text).packages.get("a"), {
+    installed: null,
+    candidate: null,
+    versions: [],
+  });
+});
+
+Deno.test("parsePolicy() reads pins and negative priorities", () => {
+  const text = "a:\n  Installed: 1\n  Candidate: 1\n  Package pin: 1\n  Version table:\n" +
+    "     2 -10\n        -10 http://x y/main amd64 Packages\n *** 1 100\n";
+  assertEquals(parsePolicy(text).unparsed, 0);
+  assertEquals(parsePolicy(text).packages.get("a")?.versions[0]?.files.length, 1);
+});
+
+Deno.test("parsePolicy() leaves out what it does not understand, and counts it", () => {
+  for (const text of ["junk\n", "a:\n  Installed: 1\n", "-o:\n  Installed: 1\n", "  lost\n"]) {
+    const { packages, unparsed } = parsePolicy(text);
+    assertEquals(packages.size, 0);
+    assert(unparsed > 0, text);
+  }
+});
+
+Deno.test("parsePolicy() does not half-read another language", () => {
+  const { packages, unparsed } = parsePolicy(readFixture("apt", "german_policy.txt"));
+  assertEquals(packages.size, 0);
+  assert(unparsed > 0);
+});
+
+Deno.test("parsePolicy() cut anywhere has candidates that the whole has, too", () => {
+  const text = readFixture("apt", "made_policy.txt");
+  const whole = parsePolicy(text).packages;
+  fc.assert(fc.property(fc.nat(text.length), (length) => {
+    for (const [name, policy] of parsePolicy(text.slice(0, length)).packages) {
+      assertEquals(policy.candidate, whole.get(name)?.candidate);
+    }
+  }));
+  fc.assert(fc.property(fc.string(), (junk) => void parsePolicy(junk)));
+});

@@ -1,0 +1,208 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { aptScanner } from "../../src/scanners/apt.ts";
+import { inBatches } from "../../src/scanners/apt_commands.ts";
+import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
+import { CommandError, type RunOptions, type RunResult } from "../../src/system/process.ts";
+import { FakeSystem } from "../fakes/system.ts";
+import { readFixture, succeeded } from "./fixture.ts";
+import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
+
+type Question = "installed" | "simulation" | "policy" | "releases" | "show" | "update";
+
+function questionOf([program, ...args]: readonly string[]): Question {
+  if (program === "/usr/bin/dpkg-query") return "installed";
+  if (program === "/usr/bin/apt-get") return args.at(-1) === "update" ? "update" : "simulation";
+  assertEquals(program, "/usr/bin/apt-cache");
+  return args[0] === "show" ? "show" : args.length === 1 ? "releases" : "policy";
+}
+
+/** A host whose apt answers with captured output, unless told otherwise. */
+class AptHost extends FakeSystem {
+  readonly asked: string[][] = [];
+  readonly options: RunOptions[] = [];
+  answers: Partial<Record<Question, () => RunResult>> = {};
+
+  constructor() {
+    super();
+    for (const name of ["apt-get", "apt-cache", "dpkg-query"]) {
+      this.files.texts.set(`/usr/bin/${name}`, "");
+    }
+    this.files.texts.set("/var/lib/apt/lists/mirror_InRelease", "");
+  }
+
+  override runCommand = (argv: readonly string[], options: RunOptions): Promise<RunResult> => {
+    this.asked.push([...argv]);
+    this.options.push(options);
+    const question = questionOf(argv);
+    const answer = this.answers[question];
+    try {
+      return Promise.resolve(answer ? answer() : succeeded(captured(question)));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
+}
+
+function captured(question: Question): string {
+  return question === "update" ? "" : readFixture("apt", `made_${question}.txt`);
+}
+
+const scanner = aptScanner();
+
+Deno.test("scan() asks five questions, each within bounds, with nothing for a shell", async () => {
+  const host = new AptHost();
+  const { updates, warnings } = await scanner.scan(host, {});
+  assertEquals(updates.map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
+  assertEquals(warnings, EXPECTED_WARNINGS);
+  assertEquals(host.asked.map(questionOf), [
+    "installed",
+    "simulation",
+    "policy",
+    "releases",
+    "show",
+  ]);
+  assert(host.options.every(({ timeoutMs }) => timeoutMs === 60_000));
+  const shown = host.asked.at(-1)?.slice(3) ?? [];
+  assertEquals(shown.length, EXPECTED_UPDATES.length);
+  assert(shown.includes("g++-tool=2:1.0+dfsg~rc1-1~deb12u2+b3"));
+});
+
+Deno.test("scan() of a host on which apt is gone is not available", async () => {
+  const host = new FakeSystem();
+  assertEquals(await scanner.isAvailable(host), false);
+  const error = await assertRejects(() => scanner.scan(host, {}), ScanError);
+  assertEquals(error.reason, "not_available");
+});
+
+Deno.test("isAvailable() wants dpkg beside apt-get, and never throws", async () => {
+  const host = new AptHost();
+  assertEquals(await scanner.isAvailable(host), true);
+  host.files.fail("look for apt", "denied");
+  assertEquals(await scanner.isAvailable(host), false);
+  host.files.heal("look for apt");
+  host.files.texts.delete("/usr/bin/dpkg-query");
+  assertEquals(await scanner.isAvailable(host), false);
+});
+
+function exit100(fixture: string): () => RunResult {
+  return () => ({ code: 100, stdout: "", stderr: readFixture("apt", fixture), truncated: false });
+}
+
+const FAILURES: readonly [string, AptHost["answers"], ScanErrorReason][] = [
+  ["the lock is held", { simulation: exit100("stderr_lock.txt") }, "locked"],
+  ["sources cannot be read", { releases: exit100("stderr_sources.txt") }, "permanent"],
+  ["dpkg tells nothing", { installed: () => succeeded("") }, "permanent"],
+  [
+    "apt speaks German",
+    { policy: () => succeeded(readFixture("apt", "german_policy.txt")) },
+    "permanent",
+  ],
+  [
+    "the answer is too long",
+    { policy: () => ({ ...succeeded(""), truncated: true }) },
+    "permanent",
+  ],
+  ["it takes too long", {
+    show: () => {
+      throw new CommandError("no answer within 60 s", { reason: "timeout" });
+    },
+  }, "transient"],
+  ["it may not be run", {
+    installed: () => {
+      throw new CommandError("permission denied", { reason: "denied" });
+    },
+  }, "permanent"],
+];
+
+for (const [name, answers, reason] of FAILURES) {
+  Deno.test(`scan() fails, and has no empty list to show, when ${name}`, async () => {
+    const host = new AptHost();
+    host.answers = answers;
+    const error = await assertRejects(() => scanner.scan(host, {}), ScanError);
+    assertEquals(error.reason, reason);
+    assert(error.message.startsWith("Cannot "), error.message);
+  });
+}
+
+Deno.test("scan() of packages that do not fit together tells what waits behind them", async () => {
+  const host = new AptHost();
+  host.answers = { simulation: exit100("stderr_broken.txt") };
+  const { updates, warnings } = await scanner.scan(host, {});
+  assert(updates.length > 0 && updates.every(({ state }) => state !== "upgradable"));
+  assertEquals(warnings.length, 1);
+  assert(warnings[0]?.startsWith("apt-get upgrades nothing until"));
+});
+
+Deno.test("scan() without package lists is not a clean bill of health", async () => {
+  const host = new AptHost();
+  host.files.texts.delete("/var/lib/apt/lists/mirror_InRelease");
+  const { warnings, metadataAgeS } = await scanner.scan(host, {});
+  assert(warnings.includes('There are no package lists yet: run "apt-get update"'));
+  assertEquals(metadataAgeS, null);
+});
+
+function once(answer: () => RunResult, then: Question): () => RunResult {
+  let isFirst = true;
+  return () => {
+    if (!isFirst) return succeeded(captured(then));
+    isFirst = false;
+    return answer();
+  };
+}
+
+const replaced = () => ({
+  code: 100,
+  stdout: "",
+  stderr: "E: Unable to parse package file /var/lib/apt/lists/x_Packages (1)\n",
+  truncated: false,
+});
+
+Deno.test("scan() asks once more when the lists were replaced, and no third time", async () => {
+  const host = new AptHost();
+  host.answers = { policy: once(replaced, "policy") };
+  assertEquals((await scanner.scan(host, {})).updates.length, EXPECTED_UPDATES.length);
+  host.answers = { policy: replaced };
+  host.asked.length = 0;
+  const error = await assertRejects(() => scanner.scan(host, {}), ScanError);
+  assertEquals(error.reason, "transient");
+  assertEquals(host.asked.filter((argv) => questionOf(argv) === "policy").length, 2);
+});
+
+Deno.test("scan() asks once more when packages changed meanwhile, and then says so", async () => {
+  const host = new AptHost();
+  let changes = 1;
+  host.answers = {
+    policy: () => {
+      host.files.texts.set("/var/lib/dpkg/status", "");
+      if (changes > 0) host.files.modifiedMs.set("/var/lib/dpkg/status", changes--);
+      return succeeded(captured("policy"));
+    },
+  };
+  assertEquals((await scanner.scan(host, {})).updates.length, EXPECTED_UPDATES.length);
+  changes = 9;
+  const error = await assertRejects(() => scanner.scan(host, {}), ScanError);
+  assertEquals(error.reason, "locked");
+});
+
+Deno.test("scan() with refresh fetches first as root, and says that others may not", async () => {
+  const host = new AptHost();
+  const refused = await scanner.scan(host, { refresh: true });
+  assert(refused.warnings.includes("Cannot refresh the package lists: only root may"));
+  assert(!host.asked.map(questionOf).includes("update"));
+  host.machine = { ...host.machine, userId: () => 0 };
+  host.asked.length = 0;
+  assertEquals((await scanner.scan(host, { refresh: true })).warnings, EXPECTED_WARNINGS);
+  assertEquals(host.asked.map(questionOf)[0], "update");
+  host.answers = { update: exit100("stderr_fetch.txt") };
+  const old = await scanner.scan(host, { refresh: true });
+  assert(old.warnings[0]?.startsWith("Cannot refresh the package lists: Failed to fetch "));
+  assertEquals(old.updates.length, EXPECTED_UPDATES.length);
+});
+
+Deno.test("inBatches() cuts where one more name would not fit, and loses none", () => {
+  const names = Array.from({ length: 1_000 }, (_, n) => `${"x".repeat(195)}${1_000 + n}`);
+  const batches = inBatches(names);
+  assertEquals(batches.flat(), names);
+  assertEquals(batches.map((batch) => batch.length), [500, 500]);
+  assertEquals(inBatches([]), []);
+});

@@ -1,0 +1,38 @@
+import { assertEquals } from "@std/assert";
+import { availableScanners, knownScanners } from "../../src/scanners/available.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+function host(...paths: string[]): FakeSystem {
+  const system = new FakeSystem();
+  for (const path of paths) system.files.texts.set(path, "");
+  return system;
+}
+
+const APT = ["/usr/bin/apt-get", "/usr/bin/dpkg-query"];
+const DNF = ["/usr/bin/dnf", "/usr/bin/rpm", "/var/lib/rpm/rpmdb.sqlite"];
+const ALL = ["dnf", "apt", "winupdate", "winget"];
+
+async function namesOn(system: FakeSystem, enabled = ALL): Promise<string[]> {
+  return (await availableScanners(system, enabled)).map(({ name }) => name);
+}
+
+Deno.test("availableScanners() answers those that are there, in the order asked for", async () => {
+  assertEquals(await namesOn(host()), []);
+  assertEquals(await namesOn(host(...APT)), ["apt"]);
+  assertEquals(await namesOn(host(...APT, ...DNF)), ["dnf", "apt"]);
+  assertEquals(await namesOn(host(...APT, ...DNF), ["apt", "nonsense"]), ["apt"]);
+});
+
+Deno.test("availableScanners() takes a dnf without packages of rpm's for a builder's tool", async () => {
+  assertEquals(await namesOn(host("/usr/bin/dnf", "/usr/bin/rpm")), []);
+});
+
+Deno.test("availableScanners() answers no Linux scanner elsewhere", async () => {
+  const system = host(...APT, ...DNF);
+  system.os = "macos";
+  assertEquals(await namesOn(system), []);
+});
+
+Deno.test("knownScanners() has each scanner once", () => {
+  assertEquals(knownScanners().map(({ name }) => name).toSorted(), ALL.toSorted());
+});

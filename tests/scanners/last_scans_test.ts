@@ -1,0 +1,38 @@
+import { assertEquals } from "@std/assert";
+import { keepLastScans, readLastScans } from "../../src/scanners/last_scans.ts";
+import type { ScanReport } from "../../src/scanners/run_scans.ts";
+import { FakeFiles } from "../fakes/files.ts";
+
+function report(name: "apt" | "dnf", extra: Partial<ScanReport> = {}): ScanReport {
+  return {
+    name,
+    result: "ok",
+    durationMs: 5,
+    error: null,
+    warnings: [],
+    metadataAgeS: null,
+    updates: [],
+    ...extra,
+  };
+}
+
+Deno.test("keepLastScans() keeps a scanner's last scan beside the others'", async () => {
+  const files = new FakeFiles();
+  await keepLastScans(files, "/state", { reports: [report("apt"), report("dnf")], nowMs: 1_000 });
+  const error = { reason: "locked" as const, message: "Cannot scan" };
+  const again = report("dnf", { result: "failed", error });
+  await keepLastScans(files, "/state", { reports: [again], nowMs: 2_000 });
+  const kept = await readLastScans(files, "/state");
+  assertEquals([kept["apt"]?.at_ms, kept["dnf"]?.at_ms], [1_000, 2_000]);
+  assertEquals([kept["apt"]?.error, kept["dnf"]?.error], [null, "Cannot scan"]);
+  assertEquals(files.modes.get("/state/last-scans.json"), 0o600);
+});
+
+Deno.test("readLastScans() reads a damaged file as none", async () => {
+  const files = new FakeFiles();
+  assertEquals(await readLastScans(files, "/state"), {});
+  for (const text of ["{", "[]", '{"apt":{"at_ms":"soon"}}', "null"]) {
+    files.texts.set("/state/last-scans.json", text);
+    assertEquals(await readLastScans(files, "/state"), {}, text);
+  }
+});

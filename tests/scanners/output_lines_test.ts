@@ -1,0 +1,30 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { outputLines, withoutControls } from "../../src/scanners/output_lines.ts";
+
+Deno.test("outputLines() takes lines however they end, and a mark at the beginning", () => {
+  for (const text of ["a\nb\n", "a\r\nb\r\n", "a\rb\r", "\ufeffa\nb\n", "a\0\nb\x1b\n"]) {
+    assertEquals(outputLines(text), { lines: ["a", "b"], dropped: 0 });
+  }
+});
+
+Deno.test("outputLines() drops a last line that was cut off, and counts it", () => {
+  assertEquals(outputLines("a\nb"), { lines: ["a"], dropped: 1 });
+  assertEquals(outputLines(""), { lines: [], dropped: 0 });
+});
+
+Deno.test("outputLines() drops a line of more than 65,536 characters, and not one fewer", () => {
+  const longest = "x".repeat(65_536);
+  assertEquals(outputLines(`${longest}\n`).lines.length, 1);
+  assertEquals(outputLines(`${longest}x\n`), { lines: [], dropped: 1 });
+});
+
+Deno.test("outputLines() leaves nothing that moves a cursor", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
+    for (const line of outputLines(text).lines) {
+      // deno-lint-ignore no-control-regex
+      assert(!/[\0-\x08\x0a-\x1f\x7f-\x9f]/.test(line));
+    }
+  }));
+  assertEquals(withoutControls("a\tb\u202ec"), "a\tbc");
+});

@@ -1,0 +1,38 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { runScans } from "../../src/scanners/run_scans.ts";
+import { ScanError, type Scanner, type ScannerName } from "../../src/scanners/scanner.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+function scanner(name: ScannerName, scan: Scanner["scan"]): Scanner {
+  return { name, isAvailable: () => Promise.resolve(true), scan };
+}
+
+const well = scanner("apt", () => Promise.resolve({ updates: [], warnings: [], metadataAgeS: 5 }));
+const doubtful = scanner(
+  "winget",
+  () => Promise.resolve({ updates: [], warnings: ["half of it"], metadataAgeS: null }),
+);
+const locked = scanner(
+  "dnf",
+  () => Promise.reject(new ScanError("Cannot scan: locked", { reason: "locked" })),
+);
+const mistaken = scanner("winupdate", () => Promise.reject(new TypeError("x is undefined")));
+
+Deno.test("runScans() tells of every scanner, and one that fails stops no other", async () => {
+  const reports = await runScans(new FakeSystem(), [well, doubtful, locked, mistaken]);
+  assertEquals(reports.map(({ name, result, error }) => [name, result, error]), [
+    ["apt", "ok", null],
+    ["winget", "degraded", null],
+    ["dnf", "failed", { reason: "locked", message: "Cannot scan: locked" }],
+    ["winupdate", "failed", {
+      reason: "permanent",
+      message: "Cannot scan with winupdate: TypeError: x is undefined",
+    }],
+  ]);
+  assertEquals(reports.map(({ metadataAgeS }) => metadataAgeS), [5, null, null, null]);
+});
+
+Deno.test("runScans() that is called off is no failure of the scanner", async () => {
+  const stop = AbortSignal.abort(new Error("stopped"));
+  await assertRejects(() => runScans(new FakeSystem(), [locked], { signal: stop }), ScanError);
+});

@@ -101,7 +101,7 @@ export class AptRoot {
 
   /** Makes the suites and has apt fetch their lists. */
   async offer(suites: readonly RootSuite[]): Promise<void> {
-    for (const suite of suites) await this.#makeSuite(suite);
+    for (const suite of suites) await this.publish(suite);
     const sources = suites.map(({ archive, suite }) =>
       `deb [trusted=yes] file:${this.path}/repositories/${archive} ${suite} main\n`
     );
@@ -120,7 +120,8 @@ export class AptRoot {
     return run([`/usr/bin/apt-${program}`, ...args], environment);
   }
 
-  async #makeSuite({ archive, suite, release, packages }: RootSuite): Promise<void> {
+  /** Makes a suite, or makes it anew; apt does not know yet. */
+  async publish({ archive, suite, release, packages }: RootSuite): Promise<void> {
     const folder = `repositories/${archive}/dists/${suite}`;
     const sums: string[] = [];
     for (const architecture of [this.architecture, this.foreignArchitecture]) {

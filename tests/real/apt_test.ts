@@ -1,0 +1,203 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { aptScanner } from "../../src/scanners/apt.ts";
+import { compareDebianVersions } from "../../src/scanners/debian_version.ts";
+import { ScanError } from "../../src/scanners/scanner.ts";
+import type { System } from "../../src/system/system.ts";
+import { realSystem } from "../../src/system/real.ts";
+import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "../scanners/made_archive.ts";
+import { fillArchive } from "./apt_archive.ts";
+import { AptRoot, run } from "./apt_root.ts";
+
+const system = realSystem();
+const isRoot = Deno.uid() === 0;
+
+/** Runs a test where there is apt, with an apt root of its own. */
+function onApt(name: string, test: (root: AptRoot) => Promise<void>): void {
+  Deno.test(name, async () => {
+    if (!(await aptScanner().isAvailable(system))) return console.log("skipped: no apt here");
+    await using root = await AptRoot.make();
+    await test(root);
+  });
+}
+
+/** What `apt-get` itself says it would upgrade: the two versions by name, found by its own rule. */
+function whatAptUpgrades(simulation: string): string[] {
+  return simulation.split("\n").flatMap((line) => {
+    const [, name, current, next] = /^Inst (\S+) \[([^\]]+)\] \((\S+) /.exec(line) ?? [];
+    return name === undefined ? [] : [`${name} ${current} -> ${next}`];
+  }).toSorted();
+}
+
+async function whatPennonUpgrades(asked: System, root?: AptRoot): Promise<string[]> {
+  const { updates } = await aptScanner(root?.options).scan(asked, {});
+  const { stdout } = await run(["/usr/bin/dpkg", "--print-architecture"]);
+  return updates.filter(({ state }) => state === "upgradable").map((update) => {
+    const isOwn = ["all", stdout.trim(), null].includes(update.architecture);
+    const name = isOwn ? update.package : `${update.package}:${update.architecture}`;
+    return `${name} ${update.currentVersion} -> ${update.availableVersion}`;
+  }).toSorted();
+}
+
+onApt("lists exactly what apt-get would upgrade on this host", async () => {
+  const { stdout, code } = await run(["/usr/bin/apt-get", "-s", "dist-upgrade"]);
+  assertEquals(code, 0);
+  assertEquals(await whatPennonUpgrades(system), whatAptUpgrades(stdout));
+});
+
+onApt("finds every case of a made archive as it was worked out by hand", async (root) => {
+  await fillArchive(root);
+  const { updates, warnings, metadataAgeS } = await aptScanner(root.options).scan(system, {});
+  const expected = EXPECTED_UPDATES.map((line) =>
+    line.replace(" amd64 ", ` ${root.architecture} `).replace(
+      " i386 ",
+      ` ${root.foreignArchitecture} `,
+    )
+  );
+  assertEquals(updates.map(describe).toSorted(), expected.toSorted());
+  assertEquals(warnings, EXPECTED_WARNINGS);
+  assert(metadataAgeS !== null && metadataAgeS < 600);
+  const simulated = await root.apt("get", "-s", "dist-upgrade");
+  // The one that apt would put back to an older version is no update.
+  const upgrades = whatAptUpgrades(simulated.stdout).filter((line) => !/^downgrade /.test(line));
+  assertEquals(await whatPennonUpgrades(system, root), upgrades);
+});
+
+onApt("asks as an ordinary user what it asks as root", async (root) => {
+  if (!isRoot) return console.log("skipped: needs root's rights to give up");
+  await fillArchive(root);
+  const ordinary: System = {
+    ...system,
+    runCommand: (argv, options) =>
+      system.runCommand(
+        ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...argv],
+        options,
+      ),
+  };
+  const asRoot = await aptScanner(root.options).scan(system, {});
+  assertEquals((await aptScanner(root.options).scan(ordinary, {})).updates, asRoot.updates);
+});
+
+/** Holds a lock file as dpkg and apt do (fcntl), until disposed. */
+async function hold(paths: readonly string[]): Promise<AsyncDisposable> {
+  const holder = new Deno.Command("/usr/bin/python3", {
+    args: [
+      "-c",
+      "import fcntl, sys\n" +
+      "held = [open(path, 'w') for path in sys.argv[1:]]\n" +
+      "for one in held: fcntl.lockf(one, fcntl.LOCK_EX)\n" +
+      "sys.stdout.write('held')\nsys.stdout.flush()\nsys.stdin.read()",
+      ...paths,
+    ],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const reader = holder.stdout.getReader();
+  assertEquals(new TextDecoder().decode((await reader.read()).value), "held");
+  return {
+    async [Symbol.asyncDispose]() {
+      await holder.stdin.close();
+      await reader.cancel();
+      await holder.status;
+    },
+  };
+}
+
+onApt("answers while dpkg and apt hold all their locks", async (root) => {
+  await fillArchive(root);
+  await using _held = await hold([
+    "var/lib/dpkg/lock",
+    "var/lib/dpkg/lock-frontend",
+    "var/lib/apt/lists/lock",
+    "var/cache/apt/archives/lock",
+  ].map((path) => `${root.path}/${path}`));
+  const refusal = await root.apt("get", "-y", "dist-upgrade");
+  assert(/Could not get lock/.test(refusal.stderr), refusal.stderr);
+  const { updates } = await aptScanner(root.options).scan(system, {});
+  assertEquals(updates.length, EXPECTED_UPDATES.length);
+});
+
+onApt(
+  "a refresh that finds the lists locked says who holds them, and reads the old ones",
+  async (root) => {
+    if (!isRoot) return console.log("skipped: only root may refresh");
+    await fillArchive(root);
+    await using _held = await hold([`${root.path}/var/lib/apt/lists/lock`]);
+    const { updates, warnings } = await aptScanner(root.options).scan(system, { refresh: true });
+    assertEquals(updates.length, EXPECTED_UPDATES.length);
+    assert(/Could not get lock .* held by process \d+/.test(warnings[0] ?? ""), warnings[0]);
+  },
+);
+
+onApt(
+  "a refresh brings in what the archive has now, and names a source that is gone",
+  async (root) => {
+    if (!isRoot) return console.log("skipped: only root may refresh");
+    await root.install([{ name: "tool", version: "1.0" }]);
+    await root.offer([{ archive: "a", suite: "stable", release: {}, packages: [] }]);
+    assertEquals((await aptScanner(root.options).scan(system, {})).updates, []);
+    const packages = [{ name: "tool", version: "2.0" }];
+    await root.publish({ archive: "a", suite: "stable", release: {}, packages });
+    const fresh = await aptScanner(root.options).scan(system, { refresh: true });
+    assertEquals([fresh.updates.length, fresh.warnings], [1, []]);
+    const gone = "deb [trusted=yes] http://127.0.0.1:9/gone stable main\n";
+    await root.write("etc/apt/sources.list.d/gone.list", gone);
+    const { updates, warnings } = await aptScanner(root.options).scan(system, { refresh: true });
+    assertEquals(updates.length, 1);
+    assert(warnings.some((warning) => warning.includes("127.0.0.1:9")), warnings.join("\n"));
+  },
+);
+
+onApt("lists that were never fetched are no clean bill of health", async (root) => {
+  await root.install([{ name: "tool", version: "1.0" }]);
+  const { updates, warnings, metadataAgeS } = await aptScanner(root.options).scan(system, {});
+  assertEquals([updates, metadataAgeS], [[], null]);
+  assertEquals(warnings, ['There are no package lists yet: run "apt-get update"']);
+});
+
+onApt(
+  "packages that do not fit together are told of, with what waits behind them",
+  async (root) => {
+    await root.install([
+      { name: "tool", version: "1.0" },
+      { name: "broken", version: "1.0", fields: { Depends: "nowhere-to-be-found" } },
+    ]);
+    const packages = [{ name: "tool", version: "2.0" }];
+    await root.offer([{ archive: "a", suite: "stable", release: {}, packages }]);
+    const { updates, warnings } = await aptScanner(root.options).scan(system, {});
+    assertEquals(updates.map((update) => [update.package, update.state]), [["tool", "kept_back"]]);
+    assert(warnings[0]?.includes("Unmet dependencies"), warnings[0]);
+  },
+);
+
+onApt("sources that cannot be read are a failure that names them", async (root) => {
+  await root.install([{ name: "tool", version: "1.0" }]);
+  await root.write("etc/apt/sources.list", "deb nonsense\n");
+  const error = await assertRejects(() => aptScanner(root.options).scan(system, {}), ScanError);
+  assertEquals(error.reason, "permanent");
+  assert(/Malformed entry 1 in list file .*sources.list/.test(error.message), error.message);
+});
+
+onApt("a dpkg database that is empty is a failure, not a host without updates", async (root) => {
+  const error = await assertRejects(() => aptScanner(root.options).scan(system, {}), ScanError);
+  assertEquals(error.reason, "permanent");
+});
+
+onApt("compareDebianVersions() agrees with dpkg", async () => {
+  const part = fc.string({ unit: fc.constantFrom(..."0129aZ~+."), maxLength: 6 });
+  const version = fc.tuple(fc.constantFrom("", "0:", "1:"), fc.nat(9), part, part).map((
+    [epoch, digit, upstream, revision],
+  ) => `${epoch}${digit}${upstream}${revision === "" ? "" : `-${revision}`}`);
+  await fc.assert(
+    fc.asyncProperty(version, version, async (a, b) => {
+      const relation = compareDebianVersions(a, b) < 0
+        ? "lt"
+        : compareDebianVersions(a, b) > 0
+        ? "gt"
+        : "eq";
+      const { code } = await run(["/usr/bin/dpkg", "--compare-versions", a, relation, b]);
+      assertEquals(code, 0, `${a} ${relation} ${b}`);
+    }),
+    { numRuns: 150 },
+  );
+});

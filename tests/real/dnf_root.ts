@@ -46,7 +46,7 @@ export class DnfRoot {
     const path = await Deno.makeTempDir({ prefix: "pennon-dnf-" });
     const { stdout } = await run(["/usr/bin/rpm", "--eval", "%{_arch}"]);
     const root = new DnfRoot(path, stdout.trim());
-    for (const folder of ["repos.d", "host", "cache", "log"]) {
+    for (const folder of ["repos.d", "host", "log"]) {
       await Deno.mkdir(`${path}/${folder}`);
     }
     await Deno.writeTextFile(
@@ -74,7 +74,8 @@ export class DnfRoot {
     return {
       dnfArguments: ["-c", `${path}/dnf.conf`, `--installroot=${path}/host`, "--releasever=9"],
       rpmArguments: [`--root=${path}/host`],
-      cacheDirectory: `${path}/cache`,
+      // dnf takes it for a folder below the install root.
+      cacheDirectory: `${path}/host${path}/cache`,
     };
   }
 

@@ -113,17 +113,20 @@ async function listUpdates(
   { isRoot, refresh }: { isRoot: boolean; refresh: boolean },
 ): Promise<RunResult> {
   const action = "list updates with dnf";
-  const query = ["--color=never", "repoquery", "--upgrades", "--latest-limit=1"];
-  const rest = [...query, "--qf", OFFERED_FORMAT];
-  const fetch = (...flags: string[]) => ask(action, [...dnf, ...flags, ...rest], FETCH_TIMEOUT_MS);
-  let result = refresh ? await fetch("--refresh") : await ask(action, [...dnf, "-C", ...rest]);
+  const list = ["--color=never", "repoquery", "--upgrades", "--latest-limit=1"];
+  const rest = [...list, "--qf", OFFERED_FORMAT];
+  const fetchAndList = (...flags: string[]) =>
+    ask(action, [...dnf, ...flags, ...rest], FETCH_TIMEOUT_MS);
+  let result = refresh
+    ? await fetchAndList("--refresh")
+    : await ask(action, [...dnf, "-C", ...rest]);
   if (hasNoCache(result)) {
     // Root's lists are the host's, and nobody said that they may be fetched.
     if (isRoot) {
       const fact = 'there are no package lists yet: run "dnf makecache"';
       throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "transient" });
     }
-    result = await fetch();
+    result = await fetchAndList();
   }
   answerOf(action, result);
   return result;

@@ -34,6 +34,7 @@ Deno.test("cutToWidth() marks what it cut, and cuts no character in half", () =>
   assertEquals(cutToWidth("abc", 3), "abc");
   assertEquals(cutToWidth("abcd", 3), "ab~");
   assertEquals(cutToWidth("腾讯QQ", 4), "腾~");
+  assertEquals(cutToWidth("\u0600", 4), "\u0600"); // string-width 8.1.0 threw here.
 });
 
 Deno.test("plain() leaves nothing that steers a terminal", () => {

@@ -8,7 +8,7 @@ Deno.test("enrols, runs a command, reports it, stops at SIGTERM and goes on afte
     const agent = host.run();
     await host.until("result", () => host.logOf(first) !== undefined);
     assertEquals(host.logOf(first)?.result, "success");
-    assert(host.server.state().systemInfo.length > 0);
+    await host.until("host facts", () => host.server.state().systemInfo.length > 0);
     await within(agent.stop("SIGTERM"), "the end");
     assertEquals((await agent.ended).code, 0);
 

@@ -8,11 +8,14 @@ export interface ProxySettings {
   readonly exceptFor: readonly string[];
 }
 
+/** This host itself: a proxy could not reach it, and most programs would not ask one to. */
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+
 /** The proxy's URL for a server's URL; `null`: none. */
 export function proxyFor(serverUrl: string, settings: ProxySettings): string | null {
   const url = new URL(serverUrl);
   const proxy = url.protocol === "https:" ? settings.https : settings.http;
-  if (proxy === null) return null;
+  if (proxy === null || LOOPBACK.test(url.hostname)) return null;
   return settings.exceptFor.some((entry) => covers(entry, url)) ? null : proxy;
 }
 

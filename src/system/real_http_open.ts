@@ -4,13 +4,9 @@ import { HttpError, type HttpRequest } from "./http.ts";
 import type { Deadline } from "./real_http_deadline.ts";
 import type { Stream } from "./real_http_connection.ts";
 import { encodeHead, proxyAuthorization } from "./real_http_request.ts";
-import { systemAuthorities } from "./real_http_authorities.ts";
 
 /** A proxy's word on a tunnel is short. */
 const TUNNEL_ANSWER_BYTES = 65_536;
-
-/** Origins that only the system's authorities vouch for; see `startTls`. */
-const needsSystemAuthorities = new Set<string>();
 
 /** A stream that is ready for a request; what is half open is closed when the time is over. */
 export async function openStream(
@@ -19,36 +15,21 @@ export async function openStream(
   deadline: Deadline,
 ): Promise<Stream> {
   if (url.protocol === "http:") return await openTcp(request, url, deadline);
-  const withSystem = needsSystemAuthorities.has(url.origin);
-  try {
-    return await openTls(request, url, { withSystem, deadline });
-  } catch (error) {
-    const isUnknown = error instanceof Error && error.message.includes("UnknownIssuer");
-    const authorities = withSystem || !isUnknown ? null : await systemAuthorities();
-    if (authorities === null) throw error;
-    const stream = await openTls(request, url, { withSystem: true, deadline });
-    needsSystemAuthorities.add(url.origin);
-    return stream;
-  }
+  return await openTls(request, url, deadline);
 }
 
-/**
- * TLS to the server itself. Reading the system's authorities into each handshake costs time, and
- * most runtimes and servers can do without: so it is done where a certificate was not trusted.
- */
+/** TLS to the server itself; the runtime adds the system's authorities to the one given. */
 async function openTls(
   request: HttpRequest,
   url: URL,
-  { withSystem, deadline }: { withSystem: boolean; deadline: Deadline },
+  deadline: Deadline,
 ): Promise<Stream> {
   const { ca, certificate, key } = request.tls ?? {};
-  const system = withSystem ? await systemAuthorities() : null;
-  const caCerts = [ca, system].filter((pem) => typeof pem === "string");
   const tcp = await openTcp(request, url, deadline);
   try {
     const options = {
       hostname: bareHost(url),
-      caCerts,
+      caCerts: ca === undefined ? [] : [ca],
       ...(certificate !== undefined && key !== undefined && { cert: certificate, key }),
     };
     const stream = await Deno.startTls(tcp, options);

@@ -23,13 +23,21 @@ Deno.test("proxyFor() goes straight to the hosts excepted", () => {
     ["a.test:8443", "https://a.test:8443", true],
     ["a.test:8443", "https://a.test", false],
     ["a.test:443", "https://a.test", true],
-    ["127.0.0.1", "http://127.0.0.1:8080", true],
-    ["::1", "http://[::1]:8080", true],
-    ["[::1]:8080", "http://[::1]:8080", true],
-    ["[::1]:8080", "http://[::1]:9090", false],
+    ["192.0.2.1", "http://192.0.2.1:8080", true],
+    ["2001:db8::1", "http://[2001:db8::1]:8080", true],
+    ["[2001:db8::1]:8080", "http://[2001:db8::1]:8080", true],
+    ["[2001:db8::1]:8080", "http://[2001:db8::1]:9090", false],
   ];
   for (const [exception, url, direct] of rows) {
     const found = proxyFor(url, { ...proxies, exceptFor: [exception] });
     assertEquals(found === null, direct, `${exception} for ${url}`);
   }
+});
+
+Deno.test("proxyFor() goes straight to this host itself", () => {
+  for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"]) {
+    assertEquals(proxyFor(`https://${host}:8443`, { ...proxies, exceptFor: [] }), null, host);
+  }
+  const near = "https://localhost.test";
+  assertEquals(proxyFor(near, { ...proxies, exceptFor: [] }), "http://tls:3128");
 });

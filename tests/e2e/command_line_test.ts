@@ -157,6 +157,23 @@ Deno.test("talks to a server with an authority of its own, and to no other", asy
   }
 });
 
+Deno.test("trusts the authorities that the system trusts", async () => {
+  if (EXECUTABLE === undefined) return console.log("skipped: needs the executable");
+  const folder = await Deno.makeTempDir();
+  try {
+    const { certificate, key, caFile } = await makeCertificate(folder);
+    await onHost(async (host) => {
+      const words = ["register", "--server", host.server.url, "--token", TOKEN];
+      const wrap = ["/usr/bin/env", `SSL_CERT_FILE=${caFile}`] as const;
+      assertEquals((await host.start(words, { wrap }).ended).code, 0);
+      assertEquals((await host.start(["run", "--once"], { wrap }).ended).code, 0);
+      assertEquals((await host.pennon(["run", "--once"])).code, 1);
+    }, { tls: { certificate, key } });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 /** An authority and a certificate of its for 127.0.0.1, made by openssl. */
 async function makeCertificate(folder: string) {
   const openssl = async (...args: string[]) => {

@@ -13,21 +13,14 @@ const PROGRAMS = {
   linux: [
     "/bin/kill",
     "/usr/bin/apt-cache",
-    "/usr/bin/apt-config",
     "/usr/bin/apt-get",
-    "/usr/bin/apt-mark",
     "/usr/bin/df",
     "/usr/bin/dnf",
-    "/usr/bin/dnf5",
-    "/usr/bin/dpkg",
     "/usr/bin/dpkg-query",
-    "/usr/bin/needs-restarting",
     "/usr/bin/ps",
     "/usr/bin/rpm",
-    "/usr/bin/systemctl",
-    "/usr/sbin/shutdown",
   ],
-  macos: ["/bin/df", "/bin/kill", "/bin/ps", "/sbin/shutdown", "/usr/bin/sw_vers"],
+  macos: ["/bin/df", "/bin/kill", "/bin/ps"],
 };
 
 /**
@@ -70,18 +63,14 @@ const NEVER_WRITTEN = {
 
 /** Variables of the environment. `PENNON_*` are the agent's own. */
 const VARIABLES = [
-  "ALL_PROXY",
   "HOME",
   "HTTPS_PROXY",
   "HTTP_PROXY",
   "NO_COLOR",
   "NO_PROXY",
   "PENNON_*",
-  "SSL_CERT_DIR",
-  "SSL_CERT_FILE",
   "XDG_CONFIG_HOME",
   "XDG_STATE_HOME",
-  "all_proxy",
   "http_proxy",
   "https_proxy",
   "no_proxy",

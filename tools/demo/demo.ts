@@ -10,6 +10,8 @@ import { printSummary, type ServerState } from "./summary.ts";
 const REGISTRATION_TOKEN = "demo-registration-token";
 const OUTAGE_MS = 20_000;
 
+const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
 /** Every wait of the demo's ends after this; something is broken then. */
 const PATIENCE_MS = 45_000;
 
@@ -36,15 +38,15 @@ async function main(): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "pennon-demo-" });
   const interrupted = Promise.withResolvers<never>();
   interrupted.promise.catch(() => {});
-  const onInterrupt = () => interrupted.reject(new Error("stopped by Ctrl-C"));
-  Deno.addSignalListener("SIGINT", onInterrupt);
+  const onInterrupt = () => interrupted.reject(new Error("it was stopped"));
+  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, onInterrupt);
   try {
     return await Promise.race([play(folder), interrupted.promise]);
   } catch (error) {
     console.error(`\nDemo failed: ${error instanceof Error ? error.message : error}`);
     return 1;
   } finally {
-    Deno.removeSignalListener("SIGINT", onInterrupt);
+    for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, onInterrupt);
     await Promise.all(programs.map((program) => program.stop("SIGKILL")));
     await Deno.remove(folder, { recursive: true });
   }

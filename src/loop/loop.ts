@@ -6,6 +6,7 @@
 import { type Delivery, drain } from "../buffer/delivery.ts";
 import type { EventBuffer, EventKind, NewEvent, StoredEvent } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
+import { keep } from "../buffer/keep.ts";
 import type { Log } from "../log.ts";
 import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
 import type { Report } from "../server/client.ts";
@@ -177,7 +178,7 @@ export class Loop {
     const event = await this.#parts.collectSystemInfo();
     this.#state = { ...this.#state, lastSystemInfoMs: clock.monotonicMs() };
     if (event === null) return;
-    buffer.append([event]);
+    keep(buffer, log, [event]);
     log.debug("host facts kept for delivery");
   }
 

@@ -6,6 +6,7 @@
 import type { EventBuffer, NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandHandler, CommandOutcome } from "../buffer/command.ts";
 import type { CommandJournal, JournalEntry } from "../buffer/journal.ts";
+import { keep } from "../buffer/keep.ts";
 import type { Log } from "../log.ts";
 import type { Clock } from "../system/system.ts";
 
@@ -74,7 +75,7 @@ export class Worker {
     journal.start(command.id);
     const outcome = await this.#handle(command, { startedMs, signal });
     if (outcome === null) return;
-    journal.finish(command.id, () => void buffer.append(outcome.events));
+    journal.finish(command.id, () => keep(buffer, log, outcome.events));
     log.info("command finished", {
       command: command.type,
       id: command.id,
@@ -106,7 +107,7 @@ export class Worker {
     const why = "interrupted: the agent stopped in the middle of it";
     log.warning("command was interrupted", { command: entry.type, id: entry.id });
     const event = reportFailure(toCommand(entry), why, 0);
-    journal.finish(entry.id, () => void buffer.append([event]));
+    journal.finish(entry.id, () => keep(buffer, log, [event]));
   }
 }
 

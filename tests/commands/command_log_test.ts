@@ -1,0 +1,31 @@
+import { assert, assertEquals } from "@std/assert";
+import { failureEvent, logEvent } from "../../src/commands/command_log.ts";
+
+const command = { id: "c1", type: "scan_updates", params: {} };
+
+Deno.test("logEvent() speaks the server's words", () => {
+  const event = logEvent(command, { result: "success", stdout: "done", durationMs: 1_499 });
+  assertEquals([event.kind, event.commandId, event.snapshotOf], ["log", "c1", null]);
+  assertEquals(JSON.parse(event.body), {
+    command_id: "c1",
+    action: "scan_updates",
+    result: "success",
+    stdout: "done",
+    stderr: "",
+    exit_code: 0,
+    duration_seconds: 1, // An integer: the server refuses fractions.
+  });
+});
+
+Deno.test("logEvent() marks a text that it cut, at the limit and not before", () => {
+  const longest = "x".repeat(65_536);
+  const told = (stdout: string) =>
+    JSON.parse(logEvent(command, { result: "success", stdout, durationMs: 0 }).body).stdout;
+  assertEquals(told(longest), longest);
+  assert(told(`${longest}y`).endsWith("x\n(cut)"));
+});
+
+Deno.test("failureEvent() fails the command, with the reason", () => {
+  const body = JSON.parse(failureEvent(command, "no room", 0).body);
+  assertEquals([body.result, body.exit_code, body.stderr], ["failed", 1, "no room"]);
+});

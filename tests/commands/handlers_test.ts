@@ -1,0 +1,58 @@
+import { assert, assertEquals } from "@std/assert";
+import type { NewEvent } from "../../src/buffer/buffer.ts";
+import { commandHandlers } from "../../src/commands/handlers.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const facts: NewEvent = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" };
+const findHandler = commandHandlers({
+  system: new FakeSystem(),
+  log: new FakeLog(),
+  stateDirectory: "/state",
+  findScanners: () => Promise.resolve([]),
+  collectSystemInfo: () => Promise.resolve(facts),
+});
+
+async function run(type: string, params: Record<string, unknown> = {}) {
+  const { signal } = new AbortController();
+  const outcome = await findHandler(type).run({ id: "c1", type, params }, signal);
+  const last = outcome.events.at(-1);
+  return { ...outcome, log: JSON.parse(last?.body ?? "null") };
+}
+
+const REFUSED = [
+  "dry_run_update",
+  "install_updates",
+  "confirm_dependencies",
+  "reboot",
+  "update_agent",
+  "rollback_update",
+];
+
+for (const type of [...REFUSED, "brew_coffee", "constructor", "__proto__", "x".repeat(90)]) {
+  Deno.test(`commandHandlers() answers ${type.slice(0, 20)} with a failed log that says why`, async () => {
+    const { events, log, rapidPollingMs } = await run(type);
+    assertEquals([events.length, log.command_id, log.result], [1, "c1", "failed"]);
+    assert(log.stderr.startsWith(`Cannot run "${type.slice(0, 50)}`), log.stderr);
+    assert(log.action.length <= 50);
+    assertEquals(rapidPollingMs, null);
+  });
+}
+
+Deno.test("collect_specs tells the facts, then that it did", async () => {
+  const { events, log } = await run("collect_specs");
+  assertEquals(events.map(({ kind }) => kind), ["system_info", "log"]);
+  assertEquals([log.result, log.exit_code], ["success", 0]);
+});
+
+Deno.test("scan_updates on a host without a package manager is no success", async () => {
+  const { events, log } = await run("scan_updates");
+  assertEquals([events.length, log.result], [1, "failed"]);
+  assertEquals(log.stderr, "no package manager that Pennon knows is on this host");
+});
+
+Deno.test("every handler of this version may be repeated after a crash", () => {
+  for (const type of ["scan_updates", "collect_specs", "enable_heartbeat", "reboot"]) {
+    assertEquals(findHandler(type).repeatable, true, type);
+  }
+});

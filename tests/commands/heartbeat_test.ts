@@ -1,0 +1,31 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { disableHeartbeat, enableHeartbeat } from "../../src/commands/heartbeat.ts";
+
+function run(params: Record<string, unknown>) {
+  const command = { id: "c1", type: "enable_heartbeat", params };
+  return enableHeartbeat.run(command, new AbortController().signal);
+}
+
+Deno.test("enable_heartbeat takes the minutes asked for, 10 by default and 60 at most", async () => {
+  const rows: [unknown, number][] = [[undefined, 10], [null, 10], [1, 1], [0.5, 0.5], [60, 60], [
+    61,
+    60,
+  ]];
+  for (const [duration_minutes, minutes] of rows) {
+    const { rapidPollingMs, events } = await run({ duration_minutes });
+    assertEquals(rapidPollingMs, minutes * 60_000);
+    assertEquals(JSON.parse(events[0]?.body ?? "").stdout, `rapid polling for ${minutes} min`);
+  }
+});
+
+Deno.test("enable_heartbeat refuses what is no number of minutes", () => {
+  for (const duration_minutes of [0, -1, "5", NaN, Infinity, {}, []]) {
+    assertThrows(() => run({ duration_minutes }), Error, "Cannot enable rapid polling");
+  }
+});
+
+Deno.test("disable_heartbeat ends rapid polling", async () => {
+  const command = { id: "c1", type: "disable_heartbeat", params: {} };
+  const outcome = await disableHeartbeat.run(command, new AbortController().signal);
+  assertEquals(outcome.rapidPollingMs, 0);
+});

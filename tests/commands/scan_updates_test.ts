@@ -1,0 +1,98 @@
+import { assertEquals } from "@std/assert";
+import { scanUpdates } from "../../src/commands/scan_updates.ts";
+import { ScanError, type Scanner, type Update } from "../../src/scanners/scanner.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+function update(name: string): Update {
+  return {
+    package: name,
+    currentVersion: "1",
+    availableVersion: "2",
+    architecture: "amd64",
+    source: "Debian:12/stable",
+    state: "upgradable",
+    severity: null,
+    severityReason: "apt does not tell",
+    security: true,
+    cves: [],
+    advisories: [],
+    sizeBytes: 10,
+    description: null,
+    sourcePackage: null,
+  };
+}
+
+function apt(count: number, warnings: string[] = []): Scanner {
+  const updates = Array.from({ length: count }, (_, n) => update(`p${n}`));
+  const answer = { updates, warnings, metadataAgeS: null };
+  return {
+    name: "apt",
+    isAvailable: () => Promise.resolve(true),
+    scan: () => Promise.resolve(answer),
+  };
+}
+
+const dnf: Scanner = {
+  name: "dnf",
+  isAvailable: () => Promise.resolve(true),
+  scan: () => Promise.reject(new ScanError("Cannot scan: locked", { reason: "locked" })),
+};
+
+async function run(scanners: readonly Scanner[], system = new FakeSystem()) {
+  const log = new FakeLog();
+  const findScanners = () => Promise.resolve(scanners);
+  const handler = scanUpdates({ system, log, stateDirectory: "/state", findScanners });
+  const command = { id: "c1", type: "scan_updates", params: {} };
+  const { events } = await handler.run(command, new AbortController().signal);
+  return { events, log, result: JSON.parse(events.at(-1)?.body ?? "null") };
+}
+
+Deno.test("scan_updates tells a long list in parts, and the result last", async () => {
+  const { events, result } = await run([apt(450)]);
+  assertEquals(events.map(({ kind, snapshotOf, commandId }) => [kind, snapshotOf, commandId]), [
+    ["updates", "updates/apt/0", "c1"],
+    ["updates", "updates/apt/1", "c1"],
+    ["updates", "updates/apt/2", "c1"],
+    ["log", null, "c1"],
+  ]);
+  const parts = events.slice(0, 3).map(({ body }) => JSON.parse(body));
+  assertEquals(parts.map(({ updates }) => updates.length), [200, 200, 50]);
+  const names = parts.flatMap(({ updates }) =>
+    updates.map(({ package_name }: { package_name: string }) => package_name)
+  );
+  assertEquals(new Set(names).size, 450);
+  assertEquals([result.result, result.stdout], [
+    "success",
+    "apt: 450 updates, 450 of them security",
+  ]);
+});
+
+Deno.test("scan_updates with a scanner that failed tells what the others found, and the gap", async () => {
+  const { events, log, result } = await run([apt(1, ["lists are old"]), dnf]);
+  assertEquals([events.length, result.result], [2, "success"]);
+  assertEquals(result.stderr, "apt: lists are old\ndnf: Cannot scan: locked");
+  assertEquals(log.told("scan failed")[0]?.["reason"], "locked");
+});
+
+Deno.test("scan_updates of which every scanner failed has failed", async () => {
+  const { result } = await run([dnf]);
+  assertEquals([result.result, result.stdout], ["failed", ""]);
+});
+
+Deno.test("scan_updates that finds nothing says so, and sends no empty list", async () => {
+  const { events, result } = await run([apt(0)]);
+  assertEquals([events.length, result.result, result.stdout], [
+    1,
+    "success",
+    "apt: 0 updates, 0 of them security",
+  ]);
+});
+
+Deno.test("scan_updates goes on where only its note for status cannot be kept", async () => {
+  const system = new FakeSystem();
+  system.files.fail("keep the last scans", "full");
+  const { log, result } = await run([apt(1)], system);
+  assertEquals(result.result, "success");
+  assertEquals(log.told("last scans not kept").length, 1);
+});

@@ -1,0 +1,109 @@
+import { assert, assertEquals } from "@std/assert";
+import { Client } from "../../src/server/client.ts";
+import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
+import { FakeClock } from "../fakes/clock.ts";
+
+const host = { version: "1", metadata: { rapid_polling_enabled: false } };
+const caller = { agentId: "a1", accessToken: "secret" };
+
+function setUp(answer: Partial<HttpResponse> | HttpError = {}) {
+  const sent: HttpRequest[] = [];
+  const client = new Client(
+    (request) => {
+      sent.push(request);
+      if (answer instanceof HttpError) return Promise.reject(answer);
+      return Promise.resolve({ status: 200, headers: {}, body: "{}", ...answer });
+    },
+    new FakeClock(),
+    {
+      serverUrl: "https://server.test/base",
+      agentVersion: "1.2.3",
+      tls: { ca: "PEM" },
+      proxyUrl: "http://proxy.test:3128",
+      connectTimeoutMs: 10_000,
+      timeoutMs: 30_000,
+      healthTimeoutMs: 5_000,
+      maxBodyBytes: 4_194_304,
+    },
+  );
+  return { client, sent };
+}
+
+Deno.test("every call goes to its own path, with its own method, token and body", async () => {
+  const { client, sent } = setUp();
+  const body = { hostname: "h" } as Parameters<Client["register"]>[1];
+  await client.health();
+  await client.register("enrol", body);
+  await client.renew("a1", "refresh");
+  await client.checkIn(caller, host);
+  await client.report(caller, { report: "updates", body: "[]" });
+  await client.rapidMode(caller, { enabled: true, duration_minutes: 5 });
+  await client.unregister(caller);
+  assertEquals(
+    sent.map(({ method, url, headers, body }) => [method, url, headers["authorization"], body]),
+    [
+      ["GET", "https://server.test/base/health", undefined, undefined],
+      [
+        "POST",
+        "https://server.test/base/api/v1/agents/register",
+        "Bearer enrol",
+        '{"hostname":"h","registration_token":"enrol"}',
+      ],
+      [
+        "POST",
+        "https://server.test/base/api/v1/agents/renew",
+        undefined,
+        '{"agent_id":"a1","refresh_token":"refresh"}',
+      ],
+      [
+        "GET",
+        "https://server.test/base/api/v1/agents/a1/commands",
+        "Bearer secret",
+        '{"version":"1","metadata":{"rapid_polling_enabled":false}}',
+      ],
+      ["POST", "https://server.test/base/api/v1/agents/a1/updates", "Bearer secret", "[]"],
+      [
+        "POST",
+        "https://server.test/base/api/v1/agents/a1/rapid-mode",
+        "Bearer secret",
+        '{"enabled":true,"duration_minutes":5}',
+      ],
+      ["DELETE", "https://server.test/base/api/v1/agents/a1", "Bearer secret", undefined],
+    ],
+  );
+  assert(sent.every(({ proxyUrl, tls }) => proxyUrl === "http://proxy.test:3128" && tls?.ca));
+  assert(sent.every(({ headers }) => headers["user-agent"] === "pennon/1.2.3"));
+});
+
+Deno.test("limits on time are the call's own, and the connection's is never longer", async () => {
+  const { client, sent } = setUp();
+  await client.health();
+  await client.health({ timeoutMs: 2_000 });
+  await client.checkIn(caller, host);
+  await client.checkIn(caller, host, { timeoutMs: 4_000 });
+  assertEquals(sent.map(({ timeoutMs, connectTimeoutMs }) => [timeoutMs, connectTimeoutMs]), [
+    [5_000, 5_000],
+    [2_000, 2_000],
+    [30_000, 10_000],
+    [4_000, 4_000],
+  ]);
+  assert(sent.every(({ maxBodyBytes }) => maxBodyBytes === 4_194_304));
+});
+
+Deno.test("an id leads nowhere but to its own agent's path", async () => {
+  const { client, sent } = setUp();
+  await client.unregister({ ...caller, agentId: "../../admin?x=" });
+  assertEquals(sent[0]?.url, "https://server.test/base/api/v1/agents/..%2F..%2Fadmin%3Fx%3D");
+});
+
+Deno.test("host facts that an old server has no route for count as told; nothing else does", async () => {
+  const { client } = setUp({ status: 404, body: '{"error":"no route"}' });
+  const facts = await client.report(caller, { report: "system-info", body: "{}" });
+  assertEquals(facts.kind, "ok");
+  assertEquals((await client.report(caller, { report: "logs", body: "{}" })).kind, "refused");
+});
+
+Deno.test("what never reached the server is an answer too, not an exception", async () => {
+  const { client } = setUp(new HttpError("Cannot connect: refused", { reason: "refused" }));
+  assertEquals((await client.health()).kind, "failed");
+});

@@ -1,0 +1,103 @@
+import { assert, assertEquals } from "@std/assert";
+import { connectionPolicy } from "../../src/breaker/connection.ts";
+import { ceilingMs } from "../../src/loop/backoff.ts";
+import { Connection } from "../../src/loop/connection.ts";
+import { NEW_STATE } from "../../src/loop/state.ts";
+import type { Answer } from "../../src/server/answer.ts";
+import type { Health } from "../../src/server/protocol.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
+const breaker = {
+  consecutiveFailures: 2,
+  windowFailures: 5,
+  windowSize: 10,
+  minOpenMs: 60_000,
+  maxOpenMs: 300_000,
+  probeTimeoutMs: 10_000,
+};
+const fine: Answer<string> = { kind: "ok", value: "fine", rateLimit: null };
+const gone: Answer<never> = {
+  kind: "failed",
+  why: "connection refused",
+  status: null,
+  offline: false,
+  retryAfterMs: null,
+};
+const healthy: Answer<Health> = {
+  kind: "ok",
+  value: { status: "healthy", usable: true },
+  rateLimit: null,
+};
+
+function setUp(health: () => Answer<Health> = () => healthy) {
+  const { clock, random } = new FakeSystem();
+  const asked: (number | undefined)[] = [];
+  const log = new FakeLog();
+  const connection = new Connection({
+    clock,
+    random,
+    log,
+    policy: { backoff, breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)) },
+    checkHealth: (timeoutMs) => {
+      asked.push(timeoutMs);
+      return Promise.resolve(health());
+    },
+    countPending: () => 7,
+  }, NEW_STATE.connection);
+  const call = (answer: Answer<string>) =>
+    connection.attempt("check_in", () => Promise.resolve(answer));
+  const waitOut = () => clock.advance(connection.waitMs("check_in"));
+  return { clock, connection, asked, log, call, waitOut };
+}
+
+Deno.test("attempt() withholds a call in a backoff, and tells how long", async () => {
+  const { connection, call } = setUp();
+  await call(gone);
+  const withheld = await call(fine);
+  assert(withheld.kind === "withheld" && withheld.retryInMs === connection.waitMs("check_in"));
+  assert(withheld.retryInMs >= 500 && withheld.retryInMs <= 5_000);
+});
+
+Deno.test("attempt() asks nothing of a well server's health, and all of a sick one's", async () => {
+  const { asked, call, waitOut } = setUp();
+  await call(fine);
+  assertEquals(asked, []);
+  await call(gone);
+  await waitOut();
+  await call(fine);
+  assertEquals(asked, [undefined]);
+  await call(fine);
+  assertEquals(asked.length, 1);
+});
+
+Deno.test("a good health alone closes no breaker; both requests fit into the probe's time", async () => {
+  const { asked, connection, log, call, waitOut } = setUp();
+  for (const answer of [gone, gone]) {
+    await call(answer);
+    await waitOut();
+  }
+  assertEquals(connection.state.breaker.state, "open");
+  await call(gone);
+  assertEquals([connection.state.breaker.state, asked.at(-1)], ["open", 5_000]);
+  await waitOut();
+  await call(fine);
+  assertEquals(connection.state.breaker.state, "closed");
+  assertEquals(log.told("connection recovered")[0]?.["buffered"], 7);
+});
+
+Deno.test("a server that waits for its configuration is up, and not called", async () => {
+  const waiting: Answer<Health> = {
+    kind: "ok",
+    value: { status: "waiting for configuration", usable: false },
+    rateLimit: null,
+  };
+  const { connection, call, waitOut } = setUp(() => waiting);
+  await call(gone);
+  await waitOut();
+  const answer = await connection.attempt("check_in", () => {
+    throw new Error("it was called");
+  });
+  assert(answer.kind === "failed" && answer.why.includes("waiting for configuration"));
+});

@@ -1,0 +1,121 @@
+import { assertEquals } from "@std/assert";
+import type { Command, CommandHandler, CommandOutcome } from "../../src/buffer/command.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
+import { Worker } from "../../src/loop/worker.ts";
+import { DatabaseError } from "../../src/system/database.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 3 };
+const never = new AbortController().signal;
+
+function outcome(command: Command, body = "done"): CommandOutcome {
+  const event = { kind: "log", commandId: command.id, snapshotOf: null, body } as const;
+  return { events: [event], rapidPollingMs: null };
+}
+
+async function setUp(handler: CommandHandler, ids: string[]) {
+  const system = new FakeSystem();
+  const { buffer, journal } = await openBuffer(system, "/state", limits);
+  const log = new FakeLog();
+  const done: string[] = [];
+  journal.receive(ids.map((id) => ({ id, type: "scan_updates", params: "{}" })));
+  const parts = {
+    clock: system.clock,
+    log,
+    journal,
+    buffer,
+    findHandler: () => handler,
+    reportFailure: (command: Command, why: string) => outcome(command, why).events[0]!,
+    onDone: ({ events }: CommandOutcome) => void done.push(events[0]?.commandId ?? ""),
+  };
+  const worker = new Worker(parts);
+  const commands = ids.map((id): Command => ({ id, type: "scan_updates", params: {} }));
+  return { parts, worker, commands, done, log, bodies: () => buffer.list().map((e) => e.body) };
+}
+
+Deno.test("take() runs commands one after the other, each reported when it is done", async () => {
+  let running = 0;
+  const { worker, commands, done, bodies } = await setUp({
+    repeatable: true,
+    async run(command) {
+      running += 1;
+      assertEquals(running, 1);
+      await Promise.resolve();
+      running -= 1;
+      return outcome(command, command.id);
+    },
+  }, ["a", "b", "c"]);
+  for (const command of commands) worker.take(command, never);
+  await worker.idle;
+  assertEquals([done, bodies()], [["a", "b", "c"], ["a", "b", "c"]]);
+});
+
+Deno.test("take() answers for a handler that throws, and goes on with the next", async () => {
+  const { parts, worker, commands, bodies } = await setUp({
+    repeatable: true,
+    run(command) {
+      if (command.id === "a") throw new Error("no room");
+      return Promise.resolve(outcome(command));
+    },
+  }, ["a", "b"]);
+  for (const command of commands) worker.take(command, never);
+  await worker.idle;
+  assertEquals(bodies(), ["no room", "done"]);
+  assertEquals(parts.journal.unfinished(), []);
+});
+
+Deno.test("take() leaves what it was stopped in for the next start", async () => {
+  const stop = new AbortController();
+  const { parts, worker, commands, bodies } = await setUp({
+    repeatable: true,
+    run() {
+      stop.abort(new Error("stopped"));
+      return Promise.reject(new Error("killed with us"));
+    },
+  }, ["a", "b"]);
+  for (const command of commands) worker.take(command, stop.signal);
+  await worker.idle;
+  assertEquals(bodies(), []);
+  assertEquals(parts.journal.unfinished().map(({ id, state }) => [id, state]), [
+    ["a", "started"],
+    ["b", "received"],
+  ]);
+});
+
+Deno.test("take() keeps a command that the disk would not take the report of", async () => {
+  const { parts, worker, commands, done, log } = await setUp({
+    repeatable: true,
+    run: (command) => Promise.resolve(outcome(command)),
+  }, ["a"]);
+  const { buffer } = parts;
+  const append = buffer.append.bind(buffer);
+  buffer.append = () => {
+    throw new DatabaseError("Cannot write: the disk is full", { reason: "full" });
+  };
+  worker.take(commands[0]!, never);
+  await worker.idle;
+  assertEquals([done, parts.journal.unfinished().length], [[], 1]);
+  assertEquals(log.told("command left for the next start").length, 1);
+  buffer.append = append;
+  const next = new Worker(parts);
+  next.resume(never);
+  await next.idle;
+  assertEquals([done, parts.journal.unfinished()], [["a"], []]);
+});
+
+Deno.test("resume() reports what must not be run twice, and runs what never began", async () => {
+  const ran: string[] = [];
+  const { parts, worker, bodies } = await setUp({
+    repeatable: false,
+    run(command) {
+      ran.push(command.id);
+      return Promise.resolve(outcome(command));
+    },
+  }, ["a", "b"]);
+  parts.journal.start("a");
+  worker.resume(never);
+  await worker.idle;
+  assertEquals(ran, ["b"]);
+  assertEquals(bodies(), ["interrupted: the agent stopped in the middle of it", "done"]);
+});

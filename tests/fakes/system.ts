@@ -90,6 +90,7 @@ export class FakeSystem implements System {
     const database = openRealDatabase(":memory:");
     const kept = { ...bind(database), close: () => {} };
     this.databases.set(path, kept);
+    this.files.texts.set(path, "");
     return kept;
   }
 

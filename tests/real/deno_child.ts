@@ -20,8 +20,10 @@ export async function startDeno(
 ): Promise<DenoChild> {
   const path = await Deno.makeTempFile({ prefix: "pennon-child-", suffix: ".ts" });
   await Deno.writeTextFile(path, code);
+  // For the names in its import map.
+  const config = `--config=${new URL("../../deno.json", import.meta.url).pathname}`;
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--no-lock", ...permissions, path],
+    args: ["run", "--no-prompt", "--no-lock", config, ...permissions, path],
     stdin: stdio.stdin ?? "null",
     stdout: stdio.stdout ?? "piped",
     stderr: "inherit",

@@ -58,7 +58,7 @@ Deno.test("random() is in [0, 1) and not the same in two runs", async () => {
   await using child = await startDeno(
     `import { realSystem } from "${projectUrl("src/system/real.ts")}";
     console.log(realSystem().random());`,
-    ["-A", `--config=${new URL(projectUrl("deno.json")).pathname}`],
+    ["-A"],
   );
   assertNotEquals(Number(await child.firstOutput()), drawn[0]);
 });
@@ -117,7 +117,7 @@ Deno.test("onStopRequest() hears SIGTERM and SIGINT until it is ended", async ()
       });
       console.log("listening");
       setInterval(() => {}, 60_000);`,
-      ["-A", `--config=${new URL(projectUrl("deno.json")).pathname}`],
+      ["-A"],
     );
     assertEquals((await child.firstOutput()).trim(), "listening");
     child.process.kill(signal);

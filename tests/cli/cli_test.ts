@@ -1,0 +1,211 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { cli } from "../../src/cli/cli.ts";
+import { loadIdentity } from "../../src/identity.ts";
+import { FakeServer } from "../fakes/server.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const STATE = "/home/test/.local/state/pennon";
+const URL = "http://server.test";
+
+interface Said {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function say(system: FakeSystem, ...words: string[]): Promise<Said> {
+  system.terminal.out = "";
+  system.terminal.err = "";
+  const code = await cli(words, system);
+  return { code, out: system.terminal.out, err: system.terminal.err };
+}
+
+/** A host that is enrolled with a server in memory. */
+async function enrolled() {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  const answer = {
+    agent_id: "a1",
+    token: "access-1",
+    refresh_token: "refresh-1",
+    config: { check_in_interval: 60 },
+  };
+  server.mood = { kind: "answers", status: 200, body: JSON.stringify(answer) };
+  const said = await say(system, "register", "--server", `${URL}/`, "--token", "t");
+  server.mood = { kind: "well" };
+  return { system, server, said };
+}
+
+Deno.test("cli() without a word, or asked for it, says what there is", async () => {
+  const system = new FakeSystem();
+  for (const words of [[], ["help"], ["--help"], ["-h"], ["help", "help"]]) {
+    const { code, out, err } = await say(system, ...words);
+    assertEquals([code, err], [0, ""]);
+    assertStringIncludes(out, "Usage: pennon COMMAND [options]");
+  }
+  assertStringIncludes((await say(system, "scan", "--help")).out, "Usage: pennon scan");
+  assertStringIncludes((await say(system, "--version")).out, "pennon ");
+});
+
+Deno.test("cli() misused answers 2, says how on stderr alone, and touches nothing", async () => {
+  const rows: [words: string[], says: string][] = [
+    [["bogus"], 'Cannot run "bogus": no such command'],
+    [["constructor"], "no such command"],
+    [["help", "bogus"], "no such command"],
+    [["run", "--bogus"], "no such option"],
+    [["run", "extra"], "Cannot"],
+    [["register", "--server"], "Cannot"],
+    [["scan", "--only", "apt,bogus"], '"bogus": it is none of apt, dnf, winupdate, winget'],
+    [["scan", "--json", "--csv"], "JSON and CSV at once"],
+    [["events", "eat"], 'it takes "list"'],
+    [["config", "eat"], "Cannot"],
+    [["status", "--config", "/nowhere"], 'no file "/nowhere"'],
+    [["scan", "--log-level", "loud"], "one of debug, info, warning, error"],
+  ];
+  for (const [words, says] of rows) {
+    const system = new FakeSystem();
+    const { code, out, err } = await say(system, ...words);
+    assertEquals([code, out], [2, ""], words.join(" "));
+    assertStringIncludes(err, says);
+    assertEquals(system.files.texts.size, 0);
+  }
+});
+
+Deno.test("what a bad word holds cannot steer the terminal", async () => {
+  const { err } = await say(new FakeSystem(), "\u001b[2Jbogus");
+  // deno-lint-ignore no-control-regex
+  assert(!/\u001b/.test(err), err);
+});
+
+Deno.test("register keeps the identity for this user alone, and tells no token", async () => {
+  const { system, said } = await enrolled();
+  assertEquals([said.code, said.out], [0, `Registered with ${URL} as a1\n`]);
+  assert(!`${said.out}${said.err}`.includes("access-1"));
+  const identity = await loadIdentity(system, STATE);
+  assertEquals([identity?.agentId, identity?.serverUrl, identity?.intervalMs], ["a1", URL, 60_000]);
+  assertEquals(system.files.modes.get(`${STATE}/identity.json`), 0o600);
+  const again = await say(system, "register", "--server", URL, "--token", "t");
+  assertEquals(again.code, 1);
+  assertStringIncludes(again.err, "--replace");
+});
+
+Deno.test("register that is refused says why and keeps nothing", async () => {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  const rows: [status: number, body: string, says: string][] = [
+    [401, '{"error":"bad token"}', "the server does not take this token"],
+    [429, '{"error":"slow"}', "try again in a minute"],
+    [400, '{"error":"bad hostname"}', "bad hostname"],
+    [200, "<html>login</html>", "Cannot register"],
+    [200, '{"agent_id":"../x","token":"t","refresh_token":"r"}', "Cannot register"],
+  ];
+  for (const [status, body, says] of rows) {
+    server.mood = { kind: "answers", status, body };
+    const { code, err } = await say(system, "register", "--server", URL, "--token", "t");
+    assertEquals(code, 1, body);
+    assertStringIncludes(err, says);
+    assertEquals(await loadIdentity(system, STATE), undefined);
+  }
+});
+
+Deno.test("a token goes to no other server than the one that gave it", async () => {
+  const { system, server } = await enrolled();
+  system.environment.set("PENNON_SERVER_URL", "http://other.test");
+  const before = server.requests.length;
+  for (const words of [["run", "--once"], ["unregister"]]) {
+    const { code, err } = await say(system, ...words);
+    assertEquals(code, 1);
+    assertStringIncludes(err, 'registered with "http://server.test"');
+  }
+  assertEquals(server.requests.length, before);
+});
+
+Deno.test("run --once checks in, delivers, and answers 1 where no server was reached", async () => {
+  const { system, server } = await enrolled();
+  server.queue("c1", "enable_heartbeat", { duration_minutes: 5 });
+  assertEquals((await say(system, "run", "--once")).code, 0);
+  assertEquals(server.reports.map(({ report }) => report), ["logs", "system-info"]);
+  server.mood = { kind: "gone" };
+  assertEquals((await say(system, "run", "--once")).code, 1);
+});
+
+Deno.test("run without a registration answers 3", async () => {
+  const { code, err } = await say(new FakeSystem(), "run");
+  assertEquals(code, 3);
+  assertStringIncludes(err, "pennon register --server URL");
+});
+
+Deno.test("status tells what the agent left on disk, as text and as JSON", async () => {
+  const { system, server } = await enrolled();
+  assertStringIncludes((await say(system, "status")).out, "no check-in yet");
+  await say(system, "run", "--once");
+  server.mood = { kind: "gone" };
+  await say(system, "run", "--once");
+  const { code, out } = await say(system, "status", "--json");
+  assertEquals(code, 0);
+  const status = JSON.parse(out);
+  assertEquals([status.schema, status.registered, status.running], [
+    "pennon.status/1",
+    true,
+    false,
+  ]);
+  assertEquals([status.connection.breaker, status.connection.failures], ["closed", 1]);
+  const text = (await say(system, "status")).out;
+  assertStringIncludes(text, "Outage");
+  assert(!text.includes("access-1") && !out.includes("refresh-1"));
+});
+
+Deno.test("events list tells what waits", async () => {
+  const { system, server } = await enrolled();
+  assertEquals((await say(system, "events", "list")).out, "No events\n");
+  server.poison = { text: "command_id", status: 400 };
+  server.queue("c1", "disable_heartbeat");
+  await say(system, "run", "--once");
+  const { events, total } = JSON.parse((await say(system, "events", "list", "--json")).out);
+  assertEquals([total, events[0].kind, events[0].command_id, events[0].attempts], [
+    1,
+    "log",
+    "c1",
+    1,
+  ]);
+  assertStringIncludes((await say(system, "events", "list")).out, "HTTP 400");
+  assertEquals((await say(system, "events", "list", "--dead")).out, "No events\n");
+});
+
+Deno.test("unregister forgets the tokens; a server that is gone is told of, not passed over", async () => {
+  const { system, server } = await enrolled();
+  server.mood = { kind: "gone" };
+  assertEquals((await say(system, "unregister")).code, 1);
+  assert(await loadIdentity(system, STATE) !== undefined);
+  server.mood = { kind: "answers", status: 404, body: '{"error":"no agent"}' };
+  assertEquals((await say(system, "unregister")).code, 0);
+  assertEquals(await loadIdentity(system, STATE), undefined);
+  assertEquals((await say(system, "status")).code, 3);
+});
+
+Deno.test("config show tells each value and where it came from, and hides the secret", async () => {
+  const system = new FakeSystem();
+  system.files.texts.set("/etc/pennon/config.toml", '[server]\nurl = "https://file.test"\n');
+  system.environment.set("PENNON_TOKEN", "very-secret");
+  const { out } = await say(system, "config", "show", "--log-level", "debug");
+  assert(!out.includes("very-secret"));
+  assert(
+    /^server\.url +https:\/\/file\.test +file: \/etc\/pennon\/config\.toml, line 2$/m.test(out),
+  );
+  assert(/^server\.registration_token +\(set\) +environment: PENNON_TOKEN$/m.test(out));
+  assert(/^log\.level +debug +flag: /m.test(out), out);
+});
+
+Deno.test("scan on a host without a package manager says so; one asked for by name is missed", async () => {
+  const system = new FakeSystem();
+  const none = await say(system, "scan", "--json");
+  const { schema, scanners } = JSON.parse(none.out);
+  assertEquals([none.code, schema, scanners.length], [0, "pennon.scan/1", 4]);
+  assert(scanners.every(({ available }: { available: boolean }) => !available));
+  assertStringIncludes(none.err, "no package manager that Pennon knows is on this host");
+  const missed = await say(system, "scan", "--only", "apt");
+  assertEquals(missed.code, 1);
+  assertStringIncludes(missed.err, "Cannot scan with apt: it is not on this host");
+});

@@ -1,0 +1,135 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { NewEvent } from "../../src/buffer/buffer.ts";
+import { BufferError, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
+import { openBuffer, openBufferReadOnly } from "../../src/buffer/store.ts";
+import { DatabaseError, type DatabaseErrorReason } from "../../src/system/database.ts";
+import { openRealDatabase } from "../../src/system/real_database.ts";
+import { realSystem } from "../../src/system/real.ts";
+import { projectUrl, startDeno } from "./deno_child.ts";
+import { withSmallDisk } from "./small_disk.ts";
+
+const system = realSystem();
+const limits = { maxEvents: 100_000, maxBytes: 100_000_000, maxAttempts: 3 };
+
+function log(body: string): NewEvent {
+  return { kind: "log", commandId: null, snapshotOf: null, body };
+}
+
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "pennon-buffer-" });
+  try {
+    await work(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Appends one event after the other and prints the number of each that has returned. */
+const APPENDING = (folder: string) => `
+  import { openBuffer } from "${projectUrl("src/buffer/store.ts")}";
+  import { realSystem } from "${projectUrl("src/system/real.ts")}";
+  const limits = ${JSON.stringify(limits)};
+  const { buffer } = await openBuffer(realSystem(), ${JSON.stringify(folder)}, limits);
+  const word = new TextEncoder();
+  for (let number = buffer.counts().appended; ; number++) {
+    const event = { kind: "log", commandId: null, snapshotOf: null, body: String(number) };
+    buffer.append([event]);
+    if (number % 3 === 0) buffer.acknowledge([buffer.next(1)[0].id]);
+    Deno.stdout.writeSync(word.encode(number + "\\n"));
+  }`;
+
+Deno.test("an append that returned survives kill -9, ten times over", () =>
+  inFolder(async (folder) => {
+    let lastTold = -1;
+    for (let round = 0; round < 10; round++) {
+      await using child = await startDeno(APPENDING(folder));
+      let text = await child.firstOutput();
+      // Another instant of the work each time.
+      const reader = child.process.stdout.getReader();
+      for (let chunk = 0; chunk < round * 3; chunk++) {
+        text += new TextDecoder().decode((await reader.read()).value);
+      }
+      child.process.kill("SIGKILL");
+      for (let rest = await reader.read(); !rest.done; rest = await reader.read()) {
+        text += new TextDecoder().decode(rest.value);
+      }
+      reader.releaseLock();
+      await child.process.status;
+      const numbers = text.split("\n").slice(0, -1).map(Number);
+      lastTold = Math.max(lastTold, ...numbers);
+      const { buffer, recovered, close } = await openBuffer(system, folder, limits);
+      assertEquals(recovered, null);
+      const { appended, delivered, pending } = buffer.counts();
+      assert(appended > lastTold, `${appended} kept, ${lastTold} told`);
+      assertEquals(delivered + pending, appended);
+      const kept = buffer.list().map(({ body }) => Number(body));
+      assertEquals(kept.length, pending);
+      // In order and each once; what is missing at the front was delivered.
+      assertEquals(kept, Array.from({ length: pending }, (_, n) => delivered + n));
+      close();
+    }
+  }));
+
+Deno.test("a file that is no database is moved aside, and a new one begun", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/buffer.sqlite`, "no database at all. ".repeat(100));
+    const { buffer, recovered, close } = await openBuffer(system, folder, limits);
+    assert(recovered !== null && recovered.movedTo.includes("buffer.sqlite.corrupt-"));
+    assertEquals((await Deno.readTextFile(recovered.movedTo)).slice(0, 11), "no database");
+    buffer.append([log("new")]);
+    close();
+    const again = await openBuffer(system, folder, limits);
+    assertEquals([again.recovered, again.buffer.counts().pending], [null, 1]);
+    again.close();
+  }));
+
+Deno.test("a buffer of a newer Pennon is refused and left as it is", () =>
+  inFolder(async (folder) => {
+    const first = await openBuffer(system, folder, limits);
+    first.buffer.append([log("kept")]);
+    first.close();
+    const path = `${folder}/buffer.sqlite`;
+    const database = openRealDatabase(path);
+    database.execute(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
+    database.close();
+    await assertRejects(() => openBuffer(system, folder, limits), BufferError);
+    await assertRejects(() => openBufferReadOnly(system, folder, limits), BufferError);
+    const kept = openRealDatabase(path);
+    assertEquals(kept.all("SELECT body FROM events")[0]?.["body"], "kept");
+    kept.close();
+  }));
+
+Deno.test("status may look while the agent writes, and cannot write itself", () =>
+  inFolder(async (folder) => {
+    assertEquals(await openBufferReadOnly(system, folder, limits), null);
+    await using child = await startDeno(APPENDING(folder));
+    await child.firstOutput();
+    const opened = await openBufferReadOnly(system, folder, limits);
+    assert(opened !== null && opened.buffer.counts().appended > 0);
+    let reason: DatabaseErrorReason | null = null;
+    try {
+      opened.buffer.append([log("x")]);
+    } catch (error) {
+      if (error instanceof DatabaseError) reason = error.reason;
+    }
+    assertEquals(reason, "denied");
+    opened.close();
+  }));
+
+Deno.test("a full disk refuses an event whole, and takes the next when there is room", async () => {
+  await withSmallDisk({ sizeKib: 512 }, async (folder) => {
+    const { buffer, close } = await openBuffer(system, folder, limits);
+    buffer.append([log("small")]);
+    let refused: unknown = null;
+    try {
+      buffer.append([log("x".repeat(50)), log("y".repeat(600_000))]);
+    } catch (error) {
+      refused = error;
+    }
+    assert(refused instanceof DatabaseError && refused.reason === "full");
+    assertEquals(buffer.list().map(({ body }) => body), ["small"]);
+    buffer.append([log("fits")]);
+    assertEquals(buffer.counts().appended, 2);
+    close();
+  });
+});

@@ -7,17 +7,24 @@ import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { proxyFor } from "./proxy_for.ts";
 
-/** Makes a client; throws `FileError` if a certificate cannot be read. */
+/** Makes a client; throws `FileError` if a certificate cannot be read, or `Error` if it cannot be shown. */
 export async function clientFor(
   system: System,
   config: Config,
   serverUrl: string,
 ): Promise<Client> {
+  const proxyUrl = proxyFor(serverUrl, config.proxy);
+  if (proxyUrl !== null && config.tls.certificateFile !== null) {
+    throw new Error(
+      "Cannot show tls.certificate_file to a server behind a proxy. Next: reach it without, by " +
+        `adding "${new URL(serverUrl).hostname}" to proxy.except_for`,
+    );
+  }
   return new Client(system.sendHttp, system.clock, {
     serverUrl,
     agentVersion: VERSION,
     tls: await readTls(system, config),
-    proxyUrl: proxyFor(serverUrl, config.proxy),
+    proxyUrl,
     ...config.http,
   });
 }

@@ -25,14 +25,14 @@ async function openTls(
   deadline: Deadline,
 ): Promise<Stream> {
   const { ca, certificate, key } = request.tls ?? {};
+  const caCerts = ca === undefined ? [] : [ca];
+  if (certificate !== undefined && key !== undefined) {
+    const options = { caCerts, cert: certificate, key };
+    return await openTlsAsClient(request, url, { deadline, options });
+  }
   const tcp = await openTcp(request, url, deadline);
   try {
-    const options = {
-      hostname: bareHost(url),
-      caCerts: ca === undefined ? [] : [ca],
-      ...(certificate !== undefined && key !== undefined && { cert: certificate, key }),
-    };
-    const stream = await Deno.startTls(tcp, options);
+    const stream = await Deno.startTls(tcp, { hostname: bareHost(url), caCerts });
     deadline.guard(() => closeQuietly(stream));
     await handshake(stream);
     return stream;
@@ -40,6 +40,26 @@ async function openTls(
     closeQuietly(tcp);
     throw error;
   }
+}
+
+/** TLS with a certificate of ours: Deno shows one only on a connection that it opens itself. */
+async function openTlsAsClient(
+  { proxyUrl }: HttpRequest,
+  url: URL,
+  { deadline, options }: {
+    deadline: Deadline;
+    options: Deno.TlsCertifiedKeyPem & { caCerts: string[] };
+  },
+): Promise<Stream> {
+  if (proxyUrl !== undefined) {
+    throw new HttpError("a client certificate cannot be shown through a proxy", {
+      reason: "proxy",
+    });
+  }
+  const stream = await Deno.connectTls({ hostname: bareHost(url), port: portOf(url), ...options });
+  deadline.guard(() => closeQuietly(stream));
+  await handshake(stream);
+  return stream;
 }
 
 async function handshake(stream: Deno.TlsConn): Promise<void> {

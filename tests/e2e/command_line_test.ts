@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { EXECUTABLE, onHost, TOKEN } from "./harness.ts";
+import { Authority } from "../real/certificates.ts";
+import { lacks } from "../real/lacks.ts";
 
 Deno.test("every command says what it does, within 80 columns", () =>
   onHost(async (host) => {
@@ -95,6 +97,7 @@ Deno.test("scan gives an ordinary user, in another language, what it gives root"
     if (EXECUTABLE === undefined || Deno.uid() !== 0) {
       return console.log("skipped: needs the executable, and root's rights to give up");
     }
+    if (await lacks("setpriv")) return;
     const asRoot = await host.pennon(["scan", "--only", "apt", "--json"]);
     if (asRoot.code !== 0) return console.log("skipped: no apt on this host that can be asked");
     const { stdout, code } = await new Deno.Command("/usr/bin/setpriv", {
@@ -121,6 +124,7 @@ Deno.test("scan without any package manager says so", () =>
     if (EXECUTABLE === undefined || Deno.uid() !== 0) {
       return console.log("skipped: needs the executable, and root's rights to hide /usr/bin");
     }
+    if (await lacks("unshare")) return;
     const { code, stderr } = await new Deno.Command("/usr/bin/unshare", {
       args: [
         "--mount",
@@ -140,60 +144,29 @@ Deno.test("scan without any package manager says so", () =>
   }));
 
 Deno.test("talks to a server with an authority of its own, and to no other", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const { certificate, key, caFile } = await makeCertificate(folder);
-    const config = `[tls]\nca_file = "${caFile}"\n`;
-    await onHost(async (host) => {
-      await host.register();
-      assertEquals((await host.pennon(["run", "--once"])).code, 0);
-      await Deno.writeTextFile(`${host.folder}/config.toml`, "");
-      const { code, err } = await host.pennon(["run", "--once"]);
-      assertEquals(code, 1);
-      assertStringIncludes(err, "its certificate is not trusted");
-    }, { tls: { certificate, key }, config });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  if (await lacks("openssl")) return;
+  await using authority = await Authority.make();
+  const tls = await authority.sign("IP:127.0.0.1");
+  await onHost(async (host) => {
+    await host.register();
+    assertEquals((await host.pennon(["run", "--once"])).code, 0);
+    await Deno.writeTextFile(`${host.folder}/config.toml`, "");
+    const { code, err } = await host.pennon(["run", "--once"]);
+    assertEquals(code, 1);
+    assertStringIncludes(err, "its certificate is not trusted");
+  }, { tls, config: `[tls]\nca_file = "${authority.file}"\n` });
 });
 
 Deno.test("trusts the authorities that the system trusts", async () => {
   if (EXECUTABLE === undefined) return console.log("skipped: needs the executable");
-  const folder = await Deno.makeTempDir();
-  try {
-    const { certificate, key, caFile } = await makeCertificate(folder);
-    await onHost(async (host) => {
-      const words = ["register", "--server", host.server.url, "--token", TOKEN];
-      const wrap = ["/usr/bin/env", `SSL_CERT_FILE=${caFile}`] as const;
-      assertEquals((await host.start(words, { wrap }).ended).code, 0);
-      assertEquals((await host.start(["run", "--once"], { wrap }).ended).code, 0);
-      assertEquals((await host.pennon(["run", "--once"])).code, 1);
-    }, { tls: { certificate, key } });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  if (await lacks("openssl")) return;
+  await using authority = await Authority.make();
+  const tls = await authority.sign("IP:127.0.0.1");
+  await onHost(async (host) => {
+    const words = ["register", "--server", host.server.url, "--token", TOKEN];
+    const wrap = ["/usr/bin/env", `SSL_CERT_FILE=${authority.file}`] as const;
+    assertEquals((await host.start(words, { wrap }).ended).code, 0);
+    assertEquals((await host.start(["run", "--once"], { wrap }).ended).code, 0);
+    assertEquals((await host.pennon(["run", "--once"])).code, 1);
+  }, { tls });
 });
-
-/** An authority and a certificate of its for 127.0.0.1, made by openssl. */
-async function makeCertificate(folder: string) {
-  const openssl = async (...args: string[]) => {
-    const { success, stderr } = await new Deno.Command("openssl", { args, cwd: folder }).output();
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
-  };
-  const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  await openssl(
-    ...["req", "-x509", ...newKey, "-keyout", "ca.key", "-out", "ca.pem"],
-    ...["-days", "2", "-subj", "/CN=Test authority"],
-  );
-  await openssl("req", ...newKey, "-keyout", "key.pem", "-out", "csr.pem", "-subj", "/CN=server");
-  await Deno.writeTextFile(`${folder}/ext`, "subjectAltName=IP:127.0.0.1\n");
-  await openssl(
-    ...["x509", "-req", "-in", "csr.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"],
-    ...["-days", "2", "-extfile", "ext", "-out", "cert.pem"],
-  );
-  return {
-    certificate: await Deno.readTextFile(`${folder}/cert.pem`),
-    key: await Deno.readTextFile(`${folder}/key.pem`),
-    caFile: `${folder}/ca.pem`,
-  };
-}

@@ -8,6 +8,7 @@ import { realSystem } from "../../src/system/real.ts";
 import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "../scanners/made_archive.ts";
 import { fillArchive } from "./apt_archive.ts";
 import { AptRoot, run } from "./apt_root.ts";
+import { lacks } from "./lacks.ts";
 
 const system = realSystem();
 const isRoot = Deno.uid() === 0;
@@ -65,6 +66,7 @@ onApt("finds every case of a made archive as it was worked out by hand", async (
 
 onApt("asks as an ordinary user what it asks as root", async (root) => {
   if (!isRoot) return console.log("skipped: needs root's rights to give up");
+  if (await lacks("setpriv")) return;
   await fillArchive(root);
   const ordinary: System = {
     ...system,
@@ -80,13 +82,15 @@ onApt("asks as an ordinary user what it asks as root", async (root) => {
 
 /** Holds a lock file as dpkg and apt do (fcntl), until disposed. */
 async function hold(paths: readonly string[]): Promise<AsyncDisposable> {
-  const holder = new Deno.Command("/usr/bin/python3", {
+  // Perl is on every Debian system. `flock` would be another lock; this is Linux's struct for fcntl.
+  const holder = new Deno.Command("/usr/bin/perl", {
     args: [
-      "-c",
-      "import fcntl, sys\n" +
-      "held = [open(path, 'w') for path in sys.argv[1:]]\n" +
-      "for one in held: fcntl.lockf(one, fcntl.LOCK_EX)\n" +
-      "sys.stdout.write('held')\nsys.stdout.flush()\nsys.stdin.read()",
+      "-MFcntl",
+      "-e",
+      'for (@ARGV) { open(my $file, ">", $_) or die; push(@held, $file); ' +
+      'my $lock = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0); ' +
+      'fcntl($file, F_SETLK, $lock) or die "$_: $!"; } ' +
+      '$| = 1; print "held"; <STDIN>;',
       ...paths,
     ],
     stdin: "piped",

@@ -9,6 +9,8 @@ import {
   startRefserver,
 } from "../../tools/refserver/refserver.ts";
 import { call, rawRequest } from "./raw_request.ts";
+import { Authority } from "./certificates.ts";
+import { lacks } from "./lacks.ts";
 
 const TOKEN = "join-us";
 const health = { method: "GET", path: "/health" };
@@ -341,41 +343,20 @@ Deno.test("a restart on the same file and port goes on where it ended", async ()
 });
 
 Deno.test("with a certificate it speaks HTTPS", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const [certFile, keyFile] = [`${folder}/cert.pem`, `${folder}/key.pem`];
-    const made = await new Deno.Command("openssl", {
-      args: [
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-      ]
-        .concat(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"])
-        .concat(["-keyout", keyFile, "-out", certFile]),
-      stderr: "piped",
-    }).output();
-    assert(made.success, new TextDecoder().decode(made.stderr));
-    const certificate = await Deno.readTextFile(certFile);
-    const tls = { certificate, key: await Deno.readTextFile(keyFile) };
-    await withServer({ tls }, async (server) => {
-      assertMatch(server.url, /^https:/);
-      const answer = await rawRequest(server.url, health, { caCerts: [certificate] });
-      assert(answer.kind === "answer" && answer.status === 200);
-      await assertRejects(() => rawRequest(server.url, health), Deno.errors.InvalidData);
-      assertEquals(
-        (await rawRequest(server.url, health, { caCerts: [certificate] })).kind,
-        "answer",
-      );
-    });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  if (await lacks("openssl")) return;
+  await using authority = await Authority.make();
+  const tls = await authority.sign("IP:127.0.0.1");
+  const ca = await authority.pem();
+  await withServer({ tls }, async (server) => {
+    assertMatch(server.url, /^https:/);
+    const answer = await rawRequest(server.url, health, { caCerts: [ca] });
+    assert(answer.kind === "answer" && answer.status === 200);
+    await assertRejects(() => rawRequest(server.url, health), Deno.errors.InvalidData);
+    assertEquals(
+      (await rawRequest(server.url, health, { caCerts: [ca] })).kind,
+      "answer",
+    );
+  });
 });
 
 Deno.test("main.ts says where it listens, logs, and ends cleanly", async () => {

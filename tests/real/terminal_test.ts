@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { projectUrl, startDeno } from "./deno_child.ts";
+import { lacks } from "./lacks.ts";
 
 const decoder = new TextDecoder();
 
@@ -24,19 +25,6 @@ async function inShell(command: string, code: string): Promise<{ code: number; o
   } finally {
     await Deno.remove(path);
   }
-}
-
-/** Whether a test cannot be run here; prints why. */
-async function lacks(program: string): Promise<boolean> {
-  if (Deno.build.os !== "windows") {
-    const { success } = await new Deno.Command("/bin/sh", {
-      args: ["-c", `command -v ${program}`],
-      stdout: "null",
-    }).output();
-    if (success) return false;
-  }
-  console.log(`skipped: no ${program} here`);
-  return true;
 }
 
 Deno.test("print() into a pipe whose reader ended drops the rest without a word", async () => {

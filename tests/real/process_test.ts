@@ -28,8 +28,12 @@ async function refused(reason: CommandErrorReason, work: () => Promise<unknown>)
   return error.message;
 }
 
-/** Whether a process is there and not a zombie. */
+/** Whether a process is there and not a zombie. Minimal Linux systems have no `ps`. */
 async function isAlive(pid: number): Promise<boolean> {
+  if (Deno.build.os === "linux") {
+    const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => ") Z");
+    return !stat.includes(") Z");
+  }
   const { stdout } = await new Deno.Command("ps", { args: ["-o", "stat=", "-p", `${pid}`] })
     .output();
   return /^[^Z]/.test(new TextDecoder().decode(stdout).trim());

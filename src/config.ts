@@ -5,6 +5,7 @@ import { locations } from "./config/locations.ts";
 import { readToml, TomlError, type Written } from "./config/toml.ts";
 import { assemble, type Config, crossCheck } from "./config/assemble.ts";
 import { nearest } from "./config/nearest.ts";
+import { FileError } from "./system/files.ts";
 import type { System } from "./system/system.ts";
 
 export type { Config } from "./config/assemble.ts";
@@ -102,16 +103,21 @@ async function findFile(
   system: System,
   named: string | undefined,
 ): Promise<{ file: string | null; text: string }> {
-  if (named !== undefined) {
-    const text = await system.files.readText("read the configuration", named);
-    if (text !== undefined) return { file: named, text };
-    throw new ConfigError([`Cannot read the configuration: no file "${named}"`]);
-  }
-  for (const file of locations(system).configFiles) {
-    const text = await system.files.readText("read the configuration", file);
+  for (const file of named === undefined ? locations(system).configFiles : [named]) {
+    const text = await readFile(system, file);
     if (text !== undefined) return { file, text };
   }
-  return { file: null, text: "" };
+  if (named === undefined) return { file: null, text: "" };
+  throw new ConfigError([`Cannot read the configuration: no file "${named}"`]);
+}
+
+async function readFile({ files }: System, path: string): Promise<string | undefined> {
+  try {
+    return await files.readText("read the configuration", path);
+  } catch (error) {
+    if (error instanceof FileError) throw new ConfigError([error.message]);
+    throw error;
+  }
 }
 
 function parseFile(

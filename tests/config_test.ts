@@ -95,6 +95,12 @@ Deno.test("loadConfig() wants a named file to be there", async () => {
   await assertRejects(missing, ConfigError, 'no file "/nowhere.toml"');
 });
 
+Deno.test("loadConfig() takes a file that cannot be read for a bad configuration", async () => {
+  const system = new FakeSystem();
+  system.files.fail("read the configuration", "denied");
+  await assertRejects(() => loadConfig(system), ConfigError, "Cannot read the configuration");
+});
+
 Deno.test("describeSettings() shows every value, its source, and no secret", async () => {
   const environment = { PENNON_TOKEN: "top-secret", HTTPS_PROXY: "http://u:pw@proxy:3128" };
   const shown = describeSettings(await loadConfig(systemWith("", environment)));

@@ -5,9 +5,11 @@ import { hostFacts } from "../host/host.ts";
 import { forgetIdentity, type Identity, saveIdentity } from "../identity.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
 import type { Answer } from "../server/answer.ts";
+import type { Client } from "../server/client.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { clientFor } from "./client_for.ts";
+import { holdState } from "./hold_state.ts";
 import { registerBody } from "./host_report.ts";
 import { forgetState } from "./state_file.ts";
 
@@ -23,65 +25,98 @@ export interface Enrolment {
   readonly stateDirectory: string;
 }
 
-/** Registers with a registration token and keeps the identity; throws `EnrolError`, `FileError`. */
+/**
+ * Registers with a registration token and keeps the identity. The state folder is tried before the
+ * server is asked: it would have an agent that nobody is. Throws `EnrolError`, `HeldError`,
+ * `FileError`.
+ */
 export async function register(
-  { system, config, stateDirectory }: Enrolment,
+  enrolment: Enrolment,
   serverUrl: string,
   token: string,
 ): Promise<Identity> {
+  const { system, config } = enrolment;
   const client = await clientFor(system, config, serverUrl);
-  const nowMs = system.clock.nowMs();
-  const body = registerBody(await hostFacts(system), { agentVersion: VERSION, nowMs });
-  const answer = await client.register(token, body);
-  if (answer.kind !== "ok") throw new EnrolError(`Cannot register: ${explain(answer)}`);
-  const { agent_id, token: accessToken, refresh_token, config: told } = answer.value;
-  const identity: Identity = {
-    agentId: agent_id,
-    serverUrl,
-    accessToken,
-    refreshToken: refresh_token,
-    intervalMs: clampIntervalMs(told?.check_in_interval ?? NaN),
-    registeredMs: nowMs,
-  };
-  await adopt({ system, config, stateDirectory }, identity);
-  return identity;
+  return await whileHeld(enrolment, "register", async () => {
+    const nowMs = system.clock.nowMs();
+    const body = registerBody(await hostFacts(system), { agentVersion: VERSION, nowMs });
+    const answer = await client.register(token, body);
+    if (answer.kind !== "ok") throw new EnrolError(`Cannot register: ${explain(answer)}`);
+    const { agent_id, token: accessToken, refresh_token, config: told } = answer.value;
+    const identity: Identity = {
+      agentId: agent_id,
+      serverUrl,
+      accessToken,
+      refreshToken: refresh_token,
+      intervalMs: clampIntervalMs(told?.check_in_interval ?? NaN),
+      registeredMs: nowMs,
+    };
+    try {
+      await keep(enrolment, identity);
+    } catch (error) {
+      await client.unregister(identity); // If that fails too, a person finds it in the dashboard.
+      throw error;
+    }
+    return identity;
+  });
 }
 
-/** Keeps an identity as this host's own; what an earlier one left of the loop's state is void. */
-export async function adopt(
-  { system, stateDirectory }: Enrolment,
-  identity: Identity,
-): Promise<void> {
-  await system.files.makeDirectory("make the state folder", stateDirectory, { mode: 0o700 });
-  await forgetState(system, stateDirectory);
-  await saveIdentity(system, stateDirectory, identity);
+/** Keeps an identity of another's making as this host's own; throws `HeldError`, `FileError`. */
+export async function adopt(enrolment: Enrolment, identity: Identity): Promise<void> {
+  await whileHeld(enrolment, "register", () => keep(enrolment, identity));
 }
 
 /**
  * Deletes the agent on the server and forgets its tokens. One that the server no longer knows is
- * forgotten too; throws `EnrolError` if the server was not reached and `evenIfUnreached` is not set.
+ * forgotten too; throws `HeldError`, or `EnrolError` if the server was not reached and
+ * `evenIfUnreached` is not set.
  */
 export async function unregister(
-  { system, config, stateDirectory }: Enrolment,
+  enrolment: Enrolment,
   identity: Identity,
   options: { evenIfUnreached: boolean },
 ): Promise<{ deletedOnServer: boolean }> {
+  const { system, config, stateDirectory } = enrolment;
   const client = await clientFor(system, config, identity.serverUrl);
-  let answer = await client.unregister(identity);
-  if (answer.kind === "unauthorized") {
-    const renewed = await client.renew(identity.agentId, identity.refreshToken);
-    if (renewed.kind === "ok") {
-      const { agentId } = identity;
-      answer = await client.unregister({ agentId, accessToken: renewed.value.token });
+  return await whileHeld(enrolment, "unregister", async () => {
+    const answer = await deleteOnServer(client, identity);
+    const isGone = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
+    if (!isGone && !options.evenIfUnreached) {
+      throw new EnrolError(`Cannot unregister: ${explain(answer)}`);
     }
+    await forgetIdentity(system, stateDirectory);
+    await forgetState(system, stateDirectory);
+    return { deletedOnServer: isGone };
+  });
+}
+
+/** A running agent would go on as whom it was, and write its tokens over the new ones. */
+async function whileHeld<T>(
+  { system, stateDirectory }: Enrolment,
+  action: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const hold = await holdState(system, stateDirectory, action);
+  try {
+    return await work();
+  } finally {
+    await hold.release();
   }
-  const isGone = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
-  if (!isGone && !options.evenIfUnreached) {
-    throw new EnrolError(`Cannot unregister: ${explain(answer)}`);
-  }
-  await forgetIdentity(system, stateDirectory);
+}
+
+/** What an earlier identity left of the loop's state is void. */
+async function keep({ system, stateDirectory }: Enrolment, identity: Identity): Promise<void> {
   await forgetState(system, stateDirectory);
-  return { deletedOnServer: isGone };
+  await saveIdentity(system, stateDirectory, identity);
+}
+
+async function deleteOnServer(client: Client, identity: Identity): Promise<Answer<unknown>> {
+  const answer = await client.unregister(identity);
+  if (answer.kind !== "unauthorized") return answer;
+  const renewed = await client.renew(identity.agentId, identity.refreshToken);
+  if (renewed.kind !== "ok") return answer;
+  const { agentId } = identity;
+  return await client.unregister({ agentId, accessToken: renewed.value.token });
 }
 
 function explain(answer: Answer<unknown>): string {

@@ -23,9 +23,13 @@ const HOLDER = "agent.json";
 
 /**
  * Takes the state folder, which it makes if there is none; ends with the process, however that ends.
- * Throws `HeldError` naming the other agent, or `FileError`.
+ * `action` completes "Cannot …". Throws `HeldError` naming the other agent, or `FileError`.
  */
-export async function holdState(system: System, stateDirectory: string): Promise<Hold> {
+export async function holdState(
+  system: System,
+  stateDirectory: string,
+  action: string,
+): Promise<Hold> {
   const { files, clock, processId } = system;
   await files.makeDirectory("make the state folder", stateDirectory, { mode: 0o700 });
   const lock = await files.lock("lock the state folder", `${stateDirectory}/${LOCK}`);
@@ -33,7 +37,7 @@ export async function holdState(system: System, stateDirectory: string): Promise
     const other = await readHolder(system, stateDirectory);
     const who = other ? `process ${other.process_id}` : "another process";
     throw new HeldError(
-      `Cannot start: ${who} already runs an agent on "${stateDirectory}". ` +
+      `Cannot ${action}: ${who} already runs an agent on "${stateDirectory}". ` +
         `Next: stop it, or give this one a folder of its own with "--state-dir"`,
     );
   }

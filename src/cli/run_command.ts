@@ -29,7 +29,7 @@ export const runCommand: CliCommand = {
     const identity = await openIdentity(system, settings, "run");
     const { config, stateDirectory } = settings;
     const log = openLog(system, config, [identity.accessToken, identity.refreshToken]);
-    const hold = await holdState(system, stateDirectory);
+    const hold = await holdState(system, stateDirectory, "run");
     try {
       const agent = await makeAgent({ system, config, identity, stateDirectory, log });
       const { agentId, serverUrl } = identity;

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { holdState } from "../../src/agent/hold_state.ts";
 import { cli } from "../../src/cli/cli.ts";
 import { loadIdentity } from "../../src/identity.ts";
 import { FakeServer } from "../fakes/server.ts";
@@ -108,6 +109,43 @@ Deno.test("register that is refused says why and keeps nothing", async () => {
     assertStringIncludes(err, says);
     assertEquals(await loadIdentity(system, STATE), undefined);
   }
+});
+
+Deno.test("register asks no server for an agent whose identity it could not keep", async () => {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  system.files.fail("make the state folder", "denied");
+  const words = ["register", "--server", URL, "--token", "t"];
+  assertEquals((await say(system, ...words)).code, 1);
+  assertEquals(server.requests, []);
+});
+
+Deno.test("register takes back an agent whose identity the disk would not take", async () => {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  system.files.fail("save the identity", "full");
+  const answer = { agent_id: "a1", token: "access-1", refresh_token: "refresh-1" };
+  server.mood = { kind: "answers", status: 200, body: JSON.stringify(answer) };
+  const { code, err } = await say(system, "register", "--server", URL, "--token", "t");
+  assertEquals(code, 1);
+  assertStringIncludes(err, "Cannot save the identity");
+  assertEquals(server.requests.map(({ method }) => method), ["POST", "DELETE"]);
+});
+
+Deno.test("register and unregister leave an agent that runs alone", async () => {
+  const { system, server } = await enrolled();
+  await holdState(system, STATE, "run");
+  const before = server.requests.length;
+  for (
+    const words of [["register", "--replace", "--server", URL, "--token", "t"], ["unregister"]]
+  ) {
+    const { code, err } = await say(system, ...words);
+    assertEquals(code, 1);
+    assertStringIncludes(err, `Cannot ${words[0]}: process 4242 already runs an agent`);
+  }
+  assertEquals(server.requests.length, before);
 });
 
 Deno.test("a token goes to no other server than the one that gave it", async () => {

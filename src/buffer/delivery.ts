@@ -20,6 +20,8 @@ const BATCH = 50;
 /** What a round of delivery did. */
 export interface Drained {
   readonly delivered: number;
+  /** Events that the server would not have, and that are to be told again. */
+  readonly refused: number;
   readonly setAside: number;
   /** How long the server wants a pause before the next round; 0: none. */
   readonly pauseMs: number;
@@ -36,6 +38,7 @@ export async function drain(
   send: (event: StoredEvent) => Promise<Delivery>,
 ): Promise<Drained> {
   let delivered = 0;
+  let refused = 0;
   let setAside = 0;
   // Refused events stay in the buffer, in front; looking past them lets the others through.
   const passedOver = new Set<string>();
@@ -43,7 +46,7 @@ export async function drain(
   while (true) {
     const next = buffer.next(BATCH + passedOver.size)
       .filter((event) => !passedOver.has(event.id));
-    if (next.length === 0) return { delivered, setAside, pauseMs: 0 };
+    if (next.length === 0) return { delivered, refused, setAside, pauseMs: 0 };
     for (const event of next) {
       if (event.commandId !== null && heldUp.has(event.commandId)) {
         passedOver.add(event.id);
@@ -52,17 +55,22 @@ export async function drain(
       const result = await send(event);
       switch (result.kind) {
         case "later":
-          return { delivered, setAside, pauseMs: 0 };
+          return { delivered, refused, setAside, pauseMs: 0 };
         case "refused":
           passedOver.add(event.id);
           if (refuse(buffer, log, { event, why: result.why }) === "set_aside") setAside += 1;
-          // What is left of a command waits for what came before it.
-          else if (event.commandId !== null) heldUp.add(event.commandId);
+          else {
+            refused += 1;
+            // What is left of a command waits for what came before it.
+            if (event.commandId !== null) heldUp.add(event.commandId);
+          }
           break;
         case "delivered":
           buffer.acknowledge([event.id]);
           delivered += 1;
-          if (result.pauseMs > 0) return { delivered, setAside, pauseMs: result.pauseMs };
+          if (result.pauseMs > 0) {
+            return { delivered, refused, setAside, pauseMs: result.pauseMs };
+          }
       }
     }
   }

@@ -58,6 +58,9 @@ const SYSTEM_INFO_EVERY_MS = 3_600_000;
 /** A 500 on an event is about the event if a check-in went well no longer ago than this. */
 const FRESH_CHECK_IN_MS = 60_000;
 
+/** A server that refuses an event may be in the middle of something: its attempts are spread. */
+const REFUSED_AGAIN_MS = 60_000;
+
 const REPORTS: Readonly<Record<EventKind, Report>> = {
   updates: "updates",
   log: "logs",
@@ -116,7 +119,8 @@ export class Loop {
     );
     // Past the end of the server's window by a little chance: its other agents wait for it too.
     const pauseMs = drained.pauseMs * (1 + 0.2 * random());
-    this.#deliverNotBeforeMs = clock.monotonicMs() + pauseMs;
+    const againMs = drained.refused > 0 ? REFUSED_AGAIN_MS : 0;
+    this.#deliverNotBeforeMs = clock.monotonicMs() + Math.max(pauseMs, againMs);
     if (drained.delivered > 0) {
       log.info("events delivered", {
         delivered: drained.delivered,

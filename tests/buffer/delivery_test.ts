@@ -27,14 +27,19 @@ const refused: Delivery = { kind: "refused", why: "HTTP 400" };
 
 Deno.test("drain() sends everything, and forgets it only then", async () => {
   const { buffer, sent, run } = await setUp(Array.from({ length: 120 }, (_, n) => log(`${n}`)));
-  assertEquals(await run(() => delivered), { delivered: 120, setAside: 0, pauseMs: 0 });
+  assertEquals(await run(() => delivered), { delivered: 120, refused: 0, setAside: 0, pauseMs: 0 });
   assertEquals(sent.length, 120);
   assertEquals(buffer.counts().pending, 0);
 });
 
 Deno.test("drain() stops at once when the way is not free, and counts no attempt", async () => {
   const { buffer, sent, run } = await setUp([log("a"), log("b")]);
-  assertEquals(await run(() => ({ kind: "later" })), { delivered: 0, setAside: 0, pauseMs: 0 });
+  assertEquals(await run(() => ({ kind: "later" })), {
+    delivered: 0,
+    refused: 0,
+    setAside: 0,
+    pauseMs: 0,
+  });
   assertEquals(sent, ["a"]);
   assertEquals(buffer.list().map(({ attempts }) => attempts), [0, 0]);
 });
@@ -45,9 +50,9 @@ Deno.test("drain() sends the others past one that is refused, and sets that asid
     ...Array.from({ length: 70 }, () => log("x")),
   ]);
   const answer = (body: string) => body === "bad" ? refused : delivered;
-  assertEquals(await run(answer), { delivered: 70, setAside: 0, pauseMs: 0 });
-  assertEquals(await run(answer), { delivered: 0, setAside: 1, pauseMs: 0 });
-  assertEquals(await run(answer), { delivered: 0, setAside: 0, pauseMs: 0 });
+  assertEquals(await run(answer), { delivered: 70, refused: 1, setAside: 0, pauseMs: 0 });
+  assertEquals(await run(answer), { delivered: 0, refused: 0, setAside: 1, pauseMs: 0 });
+  assertEquals(await run(answer), { delivered: 0, refused: 0, setAside: 0, pauseMs: 0 });
   assertEquals(sent.filter((body) => body === "bad").length, 2);
   assertEquals(buffer.counts().setAside, 1);
 });

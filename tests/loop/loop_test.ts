@@ -367,6 +367,9 @@ Deno.test("run() sets a refused event aside and delivers the others", () =>
     const { pending, setAside } = world.buffer.counts();
     assertEquals([pending, setAside], [0, 1]);
     assertEquals(world.buffer.list({ state: "set_aside" })[0]?.attempts, 3);
+    const tries = world.server.requests.filter(({ body }) => body["command_id"] === "bad");
+    const waits = tries.slice(1).map(({ atMs }, index) => atMs - (tries[index]?.atMs ?? 0));
+    assertEquals(waits, [60_000, 60_000]);
   }));
 
 Deno.test("run() pauses when the server's window is spent", () =>

@@ -141,6 +141,24 @@ Deno.test("settle() ignores results of an earlier generation", () => {
   const timedOut = advance(probe.breaker, at(70_000));
   const { permit } = probe;
   assertStrictEquals(settleLate(timedOut, { permit, verdict: "success" }, 70_001), timedOut);
+  // The next probe is out: the late one of the last must not close, nor open, in its place.
+  assert(timedOut.state === "open");
+  const next = admit(timedOut, at(timedOut.untilMs));
+  assert(next.admitted && next.permit.probe);
+  for (const verdict of ["success", "failure", "neutral"] as const) {
+    const late = settleLate(next.breaker, { permit, verdict }, timedOut.untilMs + 1);
+    assertStrictEquals(late, next.breaker);
+  }
+});
+
+Deno.test("settle() ignores a call that was begun before the breaker last opened", () => {
+  const early = admit(NEW_BREAKER, at(0));
+  const probe = admit(fail(5), at(60_000));
+  assert(early.admitted && probe.admitted);
+  const closed = settleLate(probe.breaker, { permit: probe.permit, verdict: "success" }, 60_001);
+  assert(closed.state === "closed");
+  const late = { permit: early.permit, verdict: "failure" } as const;
+  assertStrictEquals(settleLate(closed, late, 60_002), closed);
 });
 
 type Action = { kind: "ask" } | { kind: "settle"; verdict: Verdict } | {

@@ -236,6 +236,16 @@ Deno.test("config show tells each value and where it came from, and hides the se
   assert(/^log\.level +debug +flag: /m.test(out), out);
 });
 
+Deno.test("scan of which a package manager failed answers 1, and prints its reason", async () => {
+  const system = new FakeSystem();
+  for (const name of ["apt-get", "dpkg-query"]) system.files.texts.set(`/usr/bin/${name}`, "");
+  const { code, out, err } = await say(system, "scan", "--only", "apt", "--json");
+  assertEquals(code, 1);
+  const [apt] = JSON.parse(out).scanners;
+  assertEquals([apt.available, apt.result, apt.updates], [true, "failed", []]);
+  assertStringIncludes(err, `pennon: apt: ${apt.error.message}`);
+});
+
 Deno.test("scan on a host without a package manager says so; one asked for by name is missed", async () => {
   const system = new FakeSystem();
   const none = await say(system, "scan", "--json");

@@ -41,6 +41,7 @@ class World {
   readonly log = new FakeLog();
   readonly ran: string[] = [];
   readonly saved: LoopState[] = [];
+  systemInfo: NewEvent | null = null;
   handler: CommandHandler = {
     repeatable: true,
     run: (command) => Promise.resolve(this.done(command)),
@@ -114,7 +115,7 @@ class World {
         version: "0.0.0",
         metadata: { rapid_polling_enabled: rapidLeftMs > 0 },
       }),
-      collectSystemInfo: () => Promise.resolve(null),
+      collectSystemInfo: () => Promise.resolve(this.systemInfo),
       saveState: (saved) => {
         this.saved.push(saved);
         return Promise.resolve();
@@ -154,6 +155,19 @@ Deno.test("run() checks in at once, then in its own slot of every interval", () 
     assertEquals(world.checkIns(), 1);
     await world.advance(10 * INTERVAL_MS);
     assert(world.checkIns() >= 10 && world.checkIns() <= 12, String(world.checkIns()));
+  }));
+
+Deno.test("run() tells the host's facts once an hour, whatever else it does", () =>
+  inWorld(async (world) => {
+    world.systemInfo = {
+      kind: "system_info",
+      commandId: null,
+      snapshotOf: "system_info",
+      body: "{}",
+    };
+    await world.advance(3 * 3_600_000);
+    const told = world.server.reports.filter(({ report }) => report === "system-info");
+    assert(told.length >= 2 && told.length <= 4, String(told.length));
   }));
 
 Deno.test("run() runs a command once and reports it", () =>

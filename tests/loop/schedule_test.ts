@@ -47,6 +47,12 @@ Deno.test("nextCheckInMs() is never at once and never more than 1.6 intervals aw
   }));
 });
 
+Deno.test("nextCheckInMs() swings by a tenth of the interval, either way", () => {
+  const wait = (draw: number) => nextCheckInMs(polling, "a", { nowMs: 0, random: () => draw });
+  assertEquals(Math.round(wait(0.5) - wait(0)), 30_000);
+  assertEquals(Math.round(wait(1) - wait(0.5)), 30_000);
+});
+
 Deno.test("nextCheckInMs() polls rapidly, give or take a tenth, until that ends", () => {
   const rapid = { ...polling, rapidLeftMs: 1 };
   assertEquals(nextCheckInMs(rapid, "a", { nowMs: 0, random: () => 0 }), 4_500);

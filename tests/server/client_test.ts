@@ -101,6 +101,9 @@ Deno.test("host facts that an old server has no route for count as told; nothing
   const facts = await client.report(caller, { report: "system-info", body: "{}" });
   assertEquals(facts.kind, "ok");
   assertEquals((await client.report(caller, { report: "logs", body: "{}" })).kind, "refused");
+  const strict = setUp({ status: 400, body: '{"error":"no"}' }).client;
+  const refused = await strict.report(caller, { report: "system-info", body: "{}" });
+  assertEquals(refused.kind, "refused");
 });
 
 Deno.test("what never reached the server is an answer too, not an exception", async () => {

@@ -34,22 +34,26 @@ max_open = "6s"
 const timeline = new Timeline();
 const programs: Program[] = [];
 
+/** The exit code once the story is told; with `--keep` it goes on after that. */
+let verdict: number | null = null;
+
 async function main(): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "pennon-demo-" });
-  const interrupted = Promise.withResolvers<never>();
-  interrupted.promise.catch(() => {});
-  const onInterrupt = () => interrupted.reject(new Error("it was stopped"));
-  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, onInterrupt);
+  const stopped = Promise.withResolvers<void>();
+  const stop = () => stopped.resolve();
+  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
   try {
-    return await Promise.race([play(folder), interrupted.promise]);
+    const outcome = await Promise.race([play(folder), stopped.promise]) ?? verdict;
+    if (outcome !== null) return outcome;
+    console.error("\nDemo stopped before its end");
   } catch (error) {
     console.error(`\nDemo failed: ${error instanceof Error ? error.message : error}`);
-    return 1;
   } finally {
-    for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, onInterrupt);
+    for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, stop);
     await Promise.all(programs.map((program) => program.stop("SIGKILL")));
     await Deno.remove(folder, { recursive: true });
   }
+  return 1;
 }
 
 async function play(folder: string): Promise<number> {
@@ -105,6 +109,7 @@ async function play(folder: string): Promise<number> {
   });
   if (Deno.args.includes("--keep")) {
     console.log(`\nBoth go on until Ctrl-C. State: ${folder}/state, server: ${url}`);
+    verdict = isWhole ? 0 : 1;
     await agent.ended;
   }
   await agent.stop();

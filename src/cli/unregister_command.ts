@@ -8,12 +8,15 @@ import { openSettings } from "./settings.ts";
 export const unregisterCommand: CliCommand = {
   name: "unregister",
   summary: "Delete the agent on the server and forget its tokens",
-  usage: "[--force]",
+  usage: "[--force] [--json]",
   details: [
     "Stop the agent first. With --force the tokens are forgotten even if the",
     "server cannot be told; delete the agent in its dashboard then.",
   ],
-  options: [{ name: "force", summary: "Forget the tokens although the server was not reached" }],
+  options: [
+    { name: "force", summary: "Forget the tokens although the server was not reached" },
+    { name: "json", summary: "Answer in JSON" },
+  ],
   maxArguments: 0,
   async run(system, given) {
     const settings = await openSettings(system, given);
@@ -22,7 +25,17 @@ export const unregisterCommand: CliCommand = {
     const { deletedOnServer } = await unregister({ system, config, stateDirectory }, identity, {
       evenIfUnreached: given.flags.has("force"),
     });
-    system.terminal.print(`Unregistered ${identity.agentId} from ${identity.serverUrl}`);
+    const { agentId, serverUrl } = identity;
+    system.terminal.print(
+      given.flags.has("json")
+        ? JSON.stringify({
+          schema: "pennon.unregister/1",
+          agent_id: agentId,
+          server_url: serverUrl,
+          deleted_on_server: deletedOnServer,
+        })
+        : `Unregistered ${agentId} from ${serverUrl}`,
+    );
     if (!deletedOnServer) {
       system.terminal.printError("The server was not told: delete the agent in its dashboard");
     }

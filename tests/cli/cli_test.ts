@@ -218,9 +218,25 @@ Deno.test("unregister forgets the tokens; a server that is gone is told of, not 
   assertEquals((await say(system, "unregister")).code, 1);
   assert(await loadIdentity(system, STATE) !== undefined);
   server.mood = { kind: "answers", status: 404, body: '{"error":"no agent"}' };
-  assertEquals((await say(system, "unregister")).code, 0);
+  const { code, out } = await say(system, "unregister", "--json");
+  assertEquals(code, 0);
+  assertEquals(JSON.parse(out), {
+    schema: "pennon.unregister/1",
+    agent_id: "a1",
+    server_url: URL,
+    deleted_on_server: true,
+  });
   assertEquals(await loadIdentity(system, STATE), undefined);
   assertEquals((await say(system, "status")).code, 3);
+});
+
+Deno.test("unregister --force forgets the tokens, and says what is left to do", async () => {
+  const { system, server } = await enrolled();
+  server.mood = { kind: "gone" };
+  const { code, out, err } = await say(system, "unregister", "--force");
+  assertEquals([code, out], [0, `Unregistered a1 from ${URL}\n`]);
+  assertStringIncludes(err, "delete the agent in its dashboard");
+  assertEquals(await loadIdentity(system, STATE), undefined);
 });
 
 Deno.test("config show tells each value and where it came from, and hides the secret", async () => {

@@ -12,7 +12,7 @@ export interface HandlerParts extends ScanUpdatesParts {
   collectSystemInfo(): Promise<NewEvent>;
 }
 
-/** Types that the server has and this version does not run, with why. */
+/** Types that the server has and this version does not run, because they change the host. */
 const LATER: ReadonlySet<string> = new Set([
   "dry_run_update",
   "install_updates",

@@ -110,13 +110,9 @@ export class Loop {
     this.#wake.abort();
   }
 
-  async #deliver(cut: AbortSignal, stop?: AbortSignal): Promise<void> {
+  async #deliver(cut: AbortSignal): Promise<void> {
     const { buffer, log, clock, random } = this.#parts;
-    const drained = await drain(
-      buffer,
-      log,
-      (event) => stop?.aborted ? Promise.resolve({ kind: "later" }) : this.#send(event, cut),
-    );
+    const drained = await drain(buffer, log, (event) => this.#send(event, cut));
     // Past the end of the server's window by a little chance: its other agents wait for it too.
     const pauseMs = drained.pauseMs * (1 + 0.2 * random());
     const againMs = drained.refused > 0 ? REFUSED_AGAIN_MS : 0;
@@ -133,7 +129,7 @@ export class Loop {
   async #step(signals: StopSignals): Promise<void> {
     try {
       if (this.#checkInDueInMs() <= 0) await this.#checkIn(signals);
-      if (this.#deliveryDueInMs() <= 0) await this.#deliver(signals.cut, signals.stop);
+      if (this.#deliveryDueInMs() <= 0) await this.#deliver(signals.cut);
     } catch (error) {
       // The disk, as a rule: the agent runs on, at its ordinary pace.
       const why = error instanceof Error ? error.message : String(error);

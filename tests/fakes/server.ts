@@ -7,6 +7,7 @@ import type { Clock } from "../../src/system/system.ts";
 export type Mood =
   | { kind: "well" }
   | { kind: "gone" }
+  | { kind: "hangs" }
   | { kind: "answers"; status: number; headers?: Record<string, string>; body?: string };
 
 /** A request as it arrived, at a monotonic instant. */
@@ -29,6 +30,7 @@ export class FakeServer {
   /** Reports whose body holds this text are answered with this status. */
   poison: { text: string; status: number } | null = null;
   rateLimit: Record<string, string> = {};
+  #hanging: (() => void)[] = [];
   #commands: { id: string; type: string; params: Record<string, unknown> }[] = [];
   #clock: Clock;
 
@@ -38,6 +40,12 @@ export class FakeServer {
 
   queue(id: string, type: string, params: Record<string, unknown> = {}): void {
     this.#commands.push({ id, type, params });
+  }
+
+  /** Answers what it has let hang, and is well from then on. */
+  answerHanging(): void {
+    this.mood = { kind: "well" };
+    for (const answer of this.#hanging.splice(0)) answer();
   }
 
   /** How many requests went to paths that end so. */
@@ -56,6 +64,12 @@ export class FakeServer {
         const refused = new HttpError("Cannot connect: refused", { reason: "refused" });
         return Promise.reject(refused);
       }
+      case "hangs":
+        return new Promise((resolve, reject) => {
+          this.#hanging.push(() => resolve(this.#answer(path, token, body)));
+          const stopped = new HttpError("Cannot wait: stopped", { reason: "aborted" });
+          request.signal?.addEventListener("abort", () => reject(stopped));
+        });
       case "answers": {
         const { status, headers = {}, body: text = "{}" } = this.mood;
         return Promise.resolve({ status, headers, body: text });

@@ -6,6 +6,7 @@ import { DatabaseError, type DatabaseErrorReason } from "../../src/system/databa
 import { openRealDatabase } from "../../src/system/real_database.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
+import { inFolder } from "./folder.ts";
 import { withSmallDisk } from "./small_disk.ts";
 
 const system = realSystem();
@@ -13,15 +14,6 @@ const limits = { maxEvents: 100_000, maxBytes: 100_000_000, maxAttempts: 3 };
 
 function log(body: string): NewEvent {
   return { kind: "log", commandId: null, snapshotOf: null, body };
-}
-
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "pennon-buffer-" });
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 /** Appends one event after the other and prints the number of each that has returned. */

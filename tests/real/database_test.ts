@@ -2,16 +2,8 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { DatabaseError, type DatabaseErrorReason } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real_database.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
+import { inFolder } from "./folder.ts";
 import { withSmallDisk } from "./small_disk.ts";
-
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "pennon-database-" });
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** Its message is compared with itself, so that it is shown where the reason is another. */
 function refused(reason: DatabaseErrorReason, work: () => unknown): void {

@@ -2,18 +2,10 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { FileError, type FileErrorReason } from "../../src/system/files.ts";
 import { realFiles } from "../../src/system/real_files.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
+import { inFolder } from "./folder.ts";
 import { withSmallDisk } from "./small_disk.ts";
 
 const isWindows = Deno.build.os === "windows";
-
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "pennon-files-" });
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 async function refused(reason: FileErrorReason, work: () => Promise<unknown>): Promise<string> {
   const error = await assertRejects(work, FileError);

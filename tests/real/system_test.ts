@@ -1,18 +1,10 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { realSystem } from "../../src/system/real.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
+import { inFolder } from "./folder.ts";
 
 const system = realSystem();
 const isWindows = Deno.build.os === "windows";
-
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "pennon-system-" });
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 function modeOf(path: string): number {
   return Deno.statSync(path).mode! & 0o7777;

@@ -1,0 +1,162 @@
+/** A loop on a whole machine in memory, with a server in memory: for tests of the loop. */
+
+import { connectionPolicy } from "../../src/breaker/connection.ts";
+import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
+import type { Command, CommandHandler, CommandOutcome } from "../../src/buffer/command.ts";
+import type { CommandJournal } from "../../src/buffer/journal.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
+import { ceilingMs } from "../../src/loop/backoff.ts";
+import { Connection } from "../../src/loop/connection.ts";
+import { Loop } from "../../src/loop/loop.ts";
+import { Session } from "../../src/loop/session.ts";
+import { type LoopState, NEW_STATE } from "../../src/loop/state.ts";
+import { Worker } from "../../src/loop/worker.ts";
+import { Client } from "../../src/server/client.ts";
+import { settle } from "./clock.ts";
+import { FakeLog } from "./log.ts";
+import { FakeServer } from "./server.ts";
+import { FakeSystem } from "./system.ts";
+
+const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
+export const INTERVAL_MS = 300_000;
+/** A signal that never comes. */
+export const NEVER: AbortSignal = new AbortController().signal;
+export const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
+const breaker = {
+  consecutiveFailures: 5,
+  windowFailures: 5,
+  windowSize: 10,
+  minOpenMs: 60_000,
+  maxOpenMs: 300_000,
+  probeTimeoutMs: 10_000,
+};
+
+/** The log that ends a command. */
+export function log(id: string, text = "done"): NewEvent {
+  const body = JSON.stringify({ command_id: id, text });
+  return { kind: "log", commandId: id, snapshotOf: null, body };
+}
+
+/** A loop on a whole machine in memory; `ran` lists the commands as they were run. */
+export class World {
+  readonly system = new FakeSystem();
+  readonly server = new FakeServer(this.system.clock);
+  readonly log = new FakeLog();
+  readonly ran: string[] = [];
+  readonly saved: LoopState[] = [];
+  systemInfo: NewEvent | null = null;
+  handler: CommandHandler = {
+    repeatable: true,
+    run: (command) => Promise.resolve(this.done(command)),
+  };
+  #stop = new AbortController();
+  #cut = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  buffer!: EventBuffer;
+  journal!: CommandJournal;
+  loop!: Loop;
+
+  done(command: Command, rapidPollingMs: number | null = null): CommandOutcome {
+    this.ran.push(command.id);
+    return { events: [log(command.id)], rapidPollingMs };
+  }
+
+  /** Starts an agent; again after `crash()`, on what the disk holds. */
+  async start(state: LoopState = NEW_STATE): Promise<void> {
+    const { clock, random } = this.system;
+    const limits = { maxEvents: 1_000, maxBytes: 1_000_000, maxAttempts: 3 };
+    const { buffer, journal } = await openBuffer(this.system, "/state", limits);
+    this.buffer = buffer;
+    this.journal = journal;
+    const client = new Client(this.server.sendHttp, clock, {
+      serverUrl: "http://server.test",
+      agentVersion: "0.0.0",
+      tls: {},
+      proxyUrl: null,
+      connectTimeoutMs: 10_000,
+      timeoutMs: 30_000,
+      healthTimeoutMs: 5_000,
+      maxBodyBytes: 4_000_000,
+    });
+    const connection = new Connection({
+      clock,
+      random,
+      log: this.log,
+      policy: { backoff, breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)) },
+      checkHealth: () => client.health(),
+      countPending: () => buffer.counts().pending,
+    }, state.connection);
+    const caller = { agentId: AGENT_ID, accessToken: "access-1" };
+    const session = new Session({
+      clock,
+      random,
+      log: this.log,
+      renew: () => client.renew(AGENT_ID, "refresh-1"),
+      keepToken: () => Promise.resolve(),
+    }, caller);
+    const worker = new Worker({
+      clock,
+      log: this.log,
+      journal,
+      buffer,
+      findHandler: () => this.handler,
+      reportFailure: (command, why) => log(command.id, `failed: ${why}`),
+      onDone: (outcome) => loop.afterCommand(outcome),
+    });
+    const loop = new Loop({
+      agentId: AGENT_ID,
+      clock,
+      random,
+      log: this.log,
+      connection,
+      session,
+      client,
+      buffer,
+      journal,
+      worker,
+      polling: { intervalMs: INTERVAL_MS, rapidIntervalMs: 5_000, startSpreadMs: 0 },
+      describeHost: (rapidLeftMs) => ({
+        version: "0.0.0",
+        metadata: { rapid_polling_enabled: rapidLeftMs > 0 },
+      }),
+      collectSystemInfo: () => Promise.resolve(this.systemInfo),
+      saveState: (saved) => {
+        this.saved.push(saved);
+        return Promise.resolve();
+      },
+    }, state);
+    this.loop = loop;
+    this.#stop = new AbortController();
+    this.#cut = new AbortController();
+    this.#running = loop.run({ stop: this.#stop.signal, cut: this.#cut.signal });
+    await settle();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error("stop"));
+    await this.#running;
+  }
+
+  /** Ends what is under way with the server. */
+  cutOff(): void {
+    this.#cut.abort(new Error("cut off"));
+  }
+
+  async advance(ms: number): Promise<void> {
+    await this.system.clock.advance(ms);
+    await settle();
+  }
+
+  checkIns(): number {
+    return this.server.count("/commands");
+  }
+}
+
+/** Plays a story on a loop that has checked in once, and stops it. */
+export async function inWorld(story: (world: World) => Promise<void>): Promise<void> {
+  const world = new World();
+  await world.start();
+  await world.advance(0);
+  await story(world);
+  await world.stop();
+}

@@ -1,10 +1,13 @@
 /** Wires an agent together: given a system, a configuration and an identity, one that is ready. */
 
 import { connectionPolicy } from "../breaker/connection.ts";
+import { longestScannerOpenMs } from "../breaker/scanner.ts";
 import type { NewEvent } from "../buffer/buffer.ts";
+import type { CommandHandler } from "../buffer/command.ts";
 import { openBuffer, type OpenedBuffer } from "../buffer/store.ts";
 import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
+import { type ScannerBreakers, ScannerGuard } from "../commands/scanner_guard.ts";
 import type { Config } from "../config.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, saveIdentity } from "../identity.ts";
@@ -23,7 +26,8 @@ import type { CpuTimes } from "../system/machine.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { clientFor } from "./client_for.ts";
-import { checkInBody, systemInfoEvent } from "./host_report.ts";
+import { type AgentCondition, checkInBody, systemInfoEvent } from "./host_report.ts";
+import { loadScannerBreakers, saveScannerBreakers } from "./scanner_breakers_file.ts";
 import { loadState, saveState } from "./state_file.ts";
 
 /** What an agent is made from. */
@@ -33,11 +37,15 @@ export interface AgentParts {
   readonly identity: Identity;
   readonly stateDirectory: string;
   readonly log: Log;
+  /** Who runs types of commands that this version leaves to others. @default nobody */
+  readonly moreHandlers?: ReadonlyMap<string, CommandHandler>;
 }
 
 /** An agent that is ready to run. */
 export interface Agent {
   readonly loop: Loop;
+  /** Closes a breaker, "connection" or a scanner's, because a person said so. */
+  resetBreaker(name: string): Promise<void>;
   /** Lets go of the buffer. */
   close(): void;
 }
@@ -56,10 +64,28 @@ export async function makeAgent(parts: AgentParts): Promise<Agent> {
     intervalMs: 2 * intervalMs,
   };
   const state = await loadState(system, stateDirectory, { longest, log });
+  const guard = await makeGuard(parts);
+  const loop = makeLoop(parts, { client, opened, state, intervalMs, guard });
   return {
-    loop: makeLoop(parts, { client, opened, state, intervalMs }),
+    loop,
+    async resetBreaker(name) {
+      if (name === "connection") loop.resetConnection();
+      else await guard.reset(name);
+    },
     close: () => opened.close(),
   };
+}
+
+async function makeGuard(parts: AgentParts): Promise<ScannerGuard> {
+  const { system, config: { scanners: settings }, stateDirectory, log } = parts;
+  const longestMs = longestScannerOpenMs(settings);
+  const breakers = await loadScannerBreakers(system, stateDirectory, longestMs);
+  const keep = keeper<ScannerBreakers>(
+    log,
+    "scanner breakers",
+    (saved) => saveScannerBreakers(system, stateDirectory, saved),
+  );
+  return new ScannerGuard({ system, log, settings, keep }, breakers);
 }
 
 interface LoopIngredients {
@@ -67,12 +93,13 @@ interface LoopIngredients {
   readonly opened: OpenedBuffer;
   readonly state: LoopState;
   readonly intervalMs: number;
+  readonly guard: ScannerGuard;
 }
 
 function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
   const { system, config, identity, stateDirectory, log } = parts;
   const { clock, random } = system;
-  const { client, opened: { buffer, journal }, state, intervalMs } = ingredients;
+  const { client, opened: { buffer, journal }, state, intervalMs, guard } = ingredients;
   const connection = new Connection({
     clock,
     random,
@@ -80,7 +107,9 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     policy: {
       backoff: config.backoff,
       breaker: connectionPolicy(config.breaker, (n) => ceilingMs(n, config.backoff)),
+      intervalMs,
     },
+    callLimitMs: longestCallMs(config),
     checkHealth: (timeoutMs) => client.health(timeoutMs === undefined ? {} : { timeoutMs }),
     countPending: () => buffer.counts().pending,
   }, state.connection);
@@ -102,16 +131,25 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
       system,
       log,
       stateDirectory,
+      guard,
+      ...(parts.moreHandlers && { more: parts.moreHandlers }),
       findScanners: () => availableScanners(system, config.scanners.enabled),
       collectSystemInfo,
     }),
     reportFailure: failureEvent,
+    onEarly: () => loop.afterAppend(),
     onDone: (outcome) => loop.afterCommand(outcome),
   });
-  const describeHost = hostDescriber(system, () => ({
-    breaker: connection.state.breaker.state,
-    pendingEvents: buffer.counts().pending,
-  }));
+  const describeHost = hostDescriber(system, () => {
+    const { pending, setAside } = buffer.counts();
+    return {
+      breaker: connection.state.breaker.state,
+      failures: connection.state.paths.check_in.failures,
+      scannerBreakers: [...guard.breakers].map(([name, { state }]) => [name, state] as const),
+      pendingEvents: pending,
+      setAsideEvents: setAside,
+    };
+  });
   const loop = new Loop({
     agentId: identity.agentId,
     clock,
@@ -126,7 +164,11 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     polling: { ...config.polling, intervalMs },
     describeHost,
     collectSystemInfo,
-    saveState: stateKeeper(parts),
+    saveState: keeper<LoopState>(
+      log,
+      "state",
+      (saved) => saveState(system, stateDirectory, saved),
+    ),
   }, state);
   return loop;
 }
@@ -134,7 +176,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
 /** Describes the host for each check-in; the CPU's load is that since the last one. */
 function hostDescriber(
   system: System,
-  agent: () => { breaker: string; pendingEvents: number },
+  agent: () => AgentCondition,
 ): (rapidLeftMs: number) => ReturnType<typeof checkInBody> {
   let previous: readonly CpuTimes[] = system.machine.cpus();
   return (rapidLeftMs) => {
@@ -145,18 +187,26 @@ function hostDescriber(
   };
 }
 
-/** Saves the state after each step; a disk that refuses is told once, not with every step. */
-function stateKeeper(parts: AgentParts): (state: LoopState) => Promise<void> {
-  const { system, stateDirectory, log } = parts;
+/** Saves something after each step; a disk that refuses is told once, not with every step. */
+function keeper<T>(
+  log: Log,
+  what: string,
+  save: (value: T) => Promise<void>,
+): (value: T) => Promise<void> {
   let isRefused = false;
-  return async (state) => {
+  return async (value) => {
     try {
-      await saveState(system, stateDirectory, state);
-      if (isRefused) log.info("state saved again");
+      await save(value);
+      if (isRefused) log.info("saved again", { what });
       isRefused = false;
     } catch (error) {
-      if (!isRefused) log.error("state not saved", { why: String(error) });
+      if (!isRefused) log.error("not saved", { what, why: String(error) });
       isRefused = true;
     }
   };
+}
+
+/** Health, the call, a renewal, the call again, and a little for what lies between. */
+function longestCallMs({ http }: Config): number {
+  return http.healthTimeoutMs + 3 * http.timeoutMs + 5_000;
 }

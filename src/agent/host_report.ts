@@ -93,13 +93,22 @@ export interface ReportedMetrics {
 }
 
 /** How the agent itself is, told with each check-in. */
-export interface ReportedAgent {
+export interface AgentCondition {
+  /** The connection's, as it is before this check-in. */
+  readonly breaker: string;
+  readonly failures: number;
+  /** Name and state of each scanner's. */
+  readonly scannerBreakers: readonly (readonly [name: string, state: string])[];
+  readonly pendingEvents: number;
+  readonly setAsideEvents: number;
+}
+
+/** What a check-in tells of the agent. */
+export interface ReportedAgent extends AgentCondition {
   readonly version: string;
   readonly nowMs: number;
   /** 0: rapid polling is off. */
   readonly rapidLeftMs: number;
-  readonly breaker: string;
-  readonly pendingEvents: number;
 }
 
 /** The body of a check-in. */
@@ -121,8 +130,12 @@ export function checkInBody(metrics: ReportedMetrics, agent: ReportedAgent): Che
         rapid_polling_until: new Date(agent.nowMs + rapidLeftMs).toISOString(),
         rapid_polling_duration_minutes: Math.ceil(rapidLeftMs / 60_000),
       }),
+      polling_mode: rapidLeftMs > 0 ? "rapid" : "normal",
       connection_breaker: agent.breaker,
+      connection_failures: agent.failures,
+      scanner_breakers: agent.scannerBreakers.map((pair) => pair.join(":")).join(" "),
       pending_events: agent.pendingEvents,
+      set_aside_events: agent.setAsideEvents,
     },
   };
 }

@@ -17,9 +17,20 @@ export interface CommandOutcome {
   readonly rapidPollingMs: number | null;
 }
 
+/** One run of a command. */
+export interface CommandRun {
+  /** Given when the agent stops: the run is to end then. */
+  readonly signal: AbortSignal;
+  /**
+   * Keeps events for delivery while the command still runs. After a crash a repeatable command tells
+   * them again. Throws what the buffer throws.
+   */
+  tellEarly(events: readonly NewEvent[]): void;
+}
+
 /** Runs one type of command. It may throw: the command has then failed with that message. */
 export interface CommandHandler {
   /** Whether it does no harm to run it again after a crash in the middle of it. */
   readonly repeatable: boolean;
-  run(command: Command, signal: AbortSignal): Promise<CommandOutcome>;
+  run(command: Command, run: CommandRun): Promise<CommandOutcome>;
 }

@@ -55,7 +55,10 @@ async function untilStopped(
   const done = new AbortController();
   const stopAtOnce = Promise.withResolvers<"at once">();
   const endListening = system.onStopRequest((signal) => {
-    if (stop.signal.aborted) return stopAtOnce.resolve("at once");
+    if (stop.signal.aborted) {
+      stopAtOnce.resolve("at once");
+      return cut.abort(new Error("stopped at once"));
+    }
     log.info("stopping", { signal });
     stop.abort(new Error(`stopped: ${signal}`));
     system.clock.sleep(DRAIN_MS, done.signal).then(
@@ -63,6 +66,7 @@ async function untilStopped(
       () => {}, // It had come to rest before.
     );
   });
+  const endHints = system.onHostHint((hint) => agent.loop.takeHint(hint));
   const signals = { stop: stop.signal, cut: cut.signal };
   const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
   try {
@@ -72,5 +76,6 @@ async function untilStopped(
   } finally {
     done.abort(new Error("at rest"));
     endListening();
+    endHints();
   }
 }

@@ -48,7 +48,7 @@ export function statusAsJson(status: Status): string {
         next_attempt_at: iso(nextAttemptMs(state)),
         outage_since: iso(state.connection.outage?.sinceMs ?? null),
         outage_attempts: state.connection.outage?.attempts ?? 0,
-        needs_person: state.connection.needsPerson,
+        needs_person: state.connection.needsPerson?.why ?? null,
         last_check_in_at: iso(state.lastCheckInMs),
       },
       polling: state && {
@@ -105,7 +105,7 @@ function describeConnection({ state, identity, nowMs }: Status): Line[] {
   if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
   const { breaker, outage, needsPerson } = state.connection;
   const lines: Line[] = [];
-  if (needsPerson !== null) lines.push(["ATTENTION", `needs a person: ${needsPerson}`]);
+  if (needsPerson !== null) lines.push(["ATTENTION", `needs a person: ${needsPerson.why}`]);
   const why = breaker.state === "closed" ? "" : ` (${breaker.reason})`;
   lines.push(["Connection", `${breaker.state.replace("_", "-")}${why}`]);
   if (outage) {

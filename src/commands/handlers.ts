@@ -10,6 +10,8 @@ import { scanUpdates, type ScanUpdatesParts } from "./scan_updates.ts";
 /** What the handlers need, all together. */
 export interface HandlerParts extends ScanUpdatesParts {
   collectSystemInfo(): Promise<NewEvent>;
+  /** Handlers of further types. */
+  readonly more?: ReadonlyMap<string, CommandHandler>;
 }
 
 /** Types that the server has and this version does not run, because they change the host. */
@@ -29,6 +31,7 @@ export function commandHandlers(parts: HandlerParts): (type: string) => CommandH
     ["collect_specs", collectSpecs(parts.system.clock, parts.collectSystemInfo)],
     ["enable_heartbeat", enableHeartbeat],
     ["disable_heartbeat", disableHeartbeat],
+    ...(parts.more ?? []),
   ]);
   return (type) => handlers.get(type) ?? unsupported;
 }

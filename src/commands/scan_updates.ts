@@ -1,20 +1,22 @@
 /** `scan_updates`: asks every package manager and tells the server what is waiting. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { Command, CommandHandler, CommandOutcome } from "../buffer/command.ts";
+import type { Command, CommandHandler, CommandOutcome, CommandRun } from "../buffer/command.ts";
 import type { Log } from "../log.ts";
 import { keepLastScans } from "../scanners/last_scans.ts";
-import { runScans, type ScanReport } from "../scanners/run_scans.ts";
+import type { ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner, ScannerName } from "../scanners/scanner.ts";
 import { encodeUpdate, type PackageType } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
+import type { ScannerGuard } from "./scanner_guard.ts";
 
 /** What the command needs. */
 export interface ScanUpdatesParts {
   readonly system: System;
   readonly log: Log;
   readonly stateDirectory: string;
+  readonly guard: ScannerGuard;
   /** The scanners that this host has. */
   findScanners(): Promise<readonly Scanner[]>;
 }
@@ -31,18 +33,24 @@ const PACKAGE_TYPES: Readonly<Record<ScannerName, PackageType>> = {
 
 /** The handler. A scan changes nothing on the host, so it may be repeated. */
 export function scanUpdates(parts: ScanUpdatesParts): CommandHandler {
-  return { repeatable: true, run: (command, signal) => scanAndTell(parts, command, signal) };
+  return { repeatable: true, run: (command, run) => scanAndTell(parts, command, run) };
 }
 
 async function scanAndTell(
   parts: ScanUpdatesParts,
   command: Command,
-  signal: AbortSignal,
+  { signal, tellEarly }: CommandRun,
 ): Promise<CommandOutcome> {
-  const { system, log } = parts;
+  const { system, log, guard } = parts;
   const startedMs = system.clock.monotonicMs();
-  const reports = await runScans(system, await parts.findScanners(), { signal });
-  for (const report of reports) tell(log, report);
+  const scanners = await parts.findScanners();
+  const reports = await Promise.all(scanners.map(async (scanner) => {
+    const report = await guard.scan(scanner, signal);
+    tell(log, report);
+    // A scanner that takes long does not hold up what another one has found.
+    tellEarly(updateEvents(command, report, new Date(system.clock.nowMs()).toISOString()));
+    return report;
+  }));
   await keepForStatus(parts, reports);
   const isUsable = reports.some((report) => report.result !== "failed");
   const result = logEvent(command, {
@@ -51,9 +59,7 @@ async function scanAndTell(
     stderr: describeGaps(reports),
     durationMs: system.clock.monotonicMs() - startedMs,
   });
-  const timestamp = new Date(system.clock.nowMs()).toISOString();
-  const updates = reports.flatMap((report) => updateEvents(command, report, timestamp));
-  return { events: [...updates, result], rapidPollingMs: null };
+  return { events: [result], rapidPollingMs: null };
 }
 
 async function keepForStatus(

@@ -54,6 +54,11 @@ export interface Config {
   readonly scanners: {
     /** Names of those that may run, if the host has them. */
     readonly enabled: readonly string[];
+    /** A scan's own limit. */
+    readonly timeoutMs: number;
+    readonly consecutiveFailures: number;
+    readonly minOpenMs: number;
+    readonly maxOpenMs: number;
   };
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
 }
@@ -105,14 +110,20 @@ export function assemble(valueOf: (setting: Setting<unknown>) => unknown): Confi
       maxBytes: get(SETTINGS.maxSize),
       maxAttempts: get(SETTINGS.maxAttempts),
     },
-    scanners: { enabled: get(SETTINGS.scanners) },
+    scanners: {
+      enabled: get(SETTINGS.scanners),
+      timeoutMs: get(SETTINGS.scannerTimeout),
+      consecutiveFailures: get(SETTINGS.scannerFailures),
+      minOpenMs: get(SETTINGS.scannerMinOpen),
+      maxOpenMs: get(SETTINGS.scannerMaxOpen),
+    },
     log: { level: get(SETTINGS.logLevel), format: get(SETTINGS.logFormat) },
   };
 }
 
 /** What settings must be to each other, and what is allowed but unwise. */
 export function crossCheck(config: Config): { errors: string[]; warnings: string[] } {
-  const { tls, backoff, breaker, server } = config;
+  const { tls, backoff, breaker, scanners, server } = config;
   const rules: [holds: boolean, otherwise: string][] = [
     [
       (tls.certificateFile === null) === (tls.keyFile === null),
@@ -121,6 +132,10 @@ export function crossCheck(config: Config): { errors: string[]; warnings: string
     [backoff.floorMs <= backoff.baseMs, "Cannot use backoff.floor: it is above backoff.base"],
     [backoff.baseMs <= backoff.capMs, "Cannot use backoff.base: it is above backoff.cap"],
     [breaker.minOpenMs <= breaker.maxOpenMs, "Cannot use breaker.min_open: it is above max_open"],
+    [
+      scanners.minOpenMs <= scanners.maxOpenMs,
+      "Cannot use scanners.min_open: it is above max_open",
+    ],
     [
       breaker.windowFailures <= breaker.windowSize,
       "Cannot use breaker.window_failures: it is above window_size",

@@ -97,7 +97,7 @@ export const SETTINGS = {
     fallback: 300_000,
     summary: "Between check-ins, unless the server said otherwise at registration",
   }),
-  rapidInterval: setting("polling.rapid_interval", duration("1s", "5m"), {
+  rapidInterval: setting("polling.rapid_interval", duration("100ms", "5m"), {
     fallback: 5_000,
     summary: "Between check-ins while rapid polling is on",
   }),
@@ -156,6 +156,22 @@ export const SETTINGS = {
   scanners: setting("scanners.enabled", choices(...SCANNERS), {
     fallback: SCANNERS,
     summary: "Scanners that may run, if the host has them",
+  }),
+  scannerTimeout: setting("scanners.timeout", duration("1s", "12h"), {
+    fallback: 35 * 60_000,
+    summary: "Limit on one scan; after it the scan has failed",
+  }),
+  scannerFailures: setting("scanners.consecutive_failures", integer(1, 100), {
+    fallback: 3,
+    summary: "Failed scans in a row that open a scanner's breaker",
+  }),
+  scannerMinOpen: setting("scanners.min_open", duration("1s", "1d"), {
+    fallback: 15 * 60_000,
+    summary: "It stays open for this the first time, then twice as long",
+  }),
+  scannerMaxOpen: setting("scanners.max_open", duration("1s", "7d"), {
+    fallback: 6 * 3_600_000,
+    summary: "It stays open for this at most, give or take a fifth",
   }),
   logLevel: setting<LogLevel>("log.level", choice("debug", "info", "warning", "error"), {
     fallback: "info",

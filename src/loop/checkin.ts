@@ -2,6 +2,7 @@
 
 import type { Command } from "../buffer/command.ts";
 import type { CommandJournal } from "../buffer/journal.ts";
+import type { Log } from "../log.ts";
 import type { Client } from "../server/client.ts";
 import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
 import type { Answer } from "../server/answer.ts";
@@ -41,4 +42,19 @@ export async function checkIn(parts: CheckInParts, body: CheckInBody): Promise<C
   );
   const fresh = new Set(known.map(({ id }) => id));
   return { answer, commands: handedOver.filter(({ id }) => fresh.has(id)) };
+}
+
+/** The log's line for a check-in that went well; how others went, the connection tells. */
+export function tellCheckIn(
+  log: Log,
+  answer: CheckedIn["answer"],
+  { commands, dueInMs }: { commands: number; dueInMs: number | null },
+): void {
+  if (answer.kind === "withheld") {
+    log.debug("check-in withheld", { retry_in_ms: Math.round(answer.retryInMs) });
+  }
+  if (answer.kind !== "ok") return;
+  const told = { commands, next_in_s: Math.round((dueInMs ?? 0) / 1_000) };
+  if (commands > 0) log.info("checked in", told);
+  else log.debug("checked in", told);
 }

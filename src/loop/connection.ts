@@ -3,14 +3,16 @@
  * the log see all of them. What an answer changes is decided in `transition.ts`.
  */
 
-import { admit, type Breaker } from "../breaker/breaker.ts";
+import { admit, type Breaker, type Permit, settle } from "../breaker/breaker.ts";
+import { breakerChange } from "../breaker/change.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Health } from "../server/protocol.ts";
 import type { Clock, Random } from "../system/system.ts";
 import type { ConnectionState, Path } from "./state.ts";
-import { tellAnswer, tellTransition } from "./connection_log.ts";
-import { type ConnectionPolicy, takeIn } from "./transition.ts";
+import { tellChange } from "../breaker/change_log.ts";
+import { tellAnswer } from "./connection_log.ts";
+import { type ConnectionPolicy, resetConnection, takeIn, verdictOf, whyOf } from "./transition.ts";
 
 /** Not called at all: the breaker or the backoff says to wait. */
 export interface Withheld {
@@ -24,6 +26,8 @@ export interface ConnectionParts {
   readonly random: Random;
   readonly log: Log;
   readonly policy: ConnectionPolicy;
+  /** One call may take so long in all, a renewal in the middle of it included. */
+  readonly callLimitMs: number;
   /** Asks `/health`, within the time given. */
   checkHealth(timeoutMs: number | undefined): Promise<Answer<Health>>;
   /** How many events wait, for the log of a recovery. */
@@ -33,9 +37,20 @@ export interface ConnectionParts {
 /** One call; `timeoutMs` is set where the breaker allows less than the client's own limit. */
 export type MakeCall<T> = (timeoutMs: number | undefined) => Promise<Answer<T>>;
 
+/** What is to be sent: a burst of work is not begun before the server's health is known. */
+export interface AttemptOptions {
+  /** @default false */
+  readonly isBurst?: boolean;
+}
+
+/** So much longer than a call may take, and the host has been asleep in the middle of it. */
+const ASLEEP_MS = 2_000;
+
 export class Connection {
   readonly #parts: ConnectionParts;
   #state: ConnectionState;
+  /** Until then a good `/health` need not be asked for again. */
+  #healthKnownUntilMs = -Infinity;
 
   constructor(parts: ConnectionParts, state: ConnectionState) {
     this.#parts = parts;
@@ -49,58 +64,127 @@ export class Connection {
   /** How long until a call on this path is allowed, in ms; 0: now. */
   waitMs(path: Path): number {
     const nowMs = this.#parts.clock.monotonicMs();
-    const { breaker, paths } = this.#state;
-    return Math.max(0, paths[path].notBeforeMs - nowMs, breakerWaitMs(breaker, nowMs));
+    const { breaker, paths, needsPerson } = this.#state;
+    const personMs = (needsPerson?.notBeforeMs ?? -Infinity) - nowMs;
+    return Math.max(0, paths[path].notBeforeMs - nowMs, breakerWaitMs(breaker, nowMs), personMs);
   }
 
   /** Whether the last check-in went well, so that work may be sent. */
   get isHealthy(): boolean {
-    const { breaker, paths } = this.#state;
-    return breaker.state === "closed" && paths.check_in.failures === 0;
+    const { breaker, paths, needsPerson } = this.#state;
+    return breaker.state === "closed" && paths.check_in.failures === 0 && needsPerson === null;
   }
 
   /**
-   * Makes a call if it is allowed. After a failure, and to close a half-open breaker, the server's
-   * health is asked first; a server that is not healthy is not called.
+   * This host has woken, or its network has come up: an attempt that only waits because the host was
+   * offline comes at random within `withinMs`. A server's own wish is never overridden.
    */
-  async attempt<T>(path: Path, makeCall: MakeCall<T>): Promise<Answer<T> | Withheld> {
+  hurry(withinMs: number): void {
+    const { outage, paths } = this.#state;
+    if (!outage?.offline) return;
+    const soonMs = this.#parts.clock.monotonicMs() + this.#parts.random() * withinMs;
+    const notBeforeMs = Math.min(paths.check_in.notBeforeMs, soonMs);
+    this.#enter({
+      ...this.#state,
+      paths: { ...paths, check_in: { ...paths.check_in, notBeforeMs } },
+    });
+  }
+
+  /** Begins anew, because a person said so. */
+  reset(): void {
+    this.#enter(resetConnection(this.#state));
+  }
+
+  /**
+   * Makes a call if it is allowed. After a failure, before a burst and to close a half-open breaker,
+   * the server's health is asked first; a server that is not healthy is not called.
+   */
+  async attempt<T>(
+    path: Path,
+    makeCall: MakeCall<T>,
+    options: AttemptOptions = {},
+  ): Promise<Answer<T> | Withheld> {
     const waitMs = this.waitMs(path);
     if (waitMs > 0) return { kind: "withheld", retryInMs: waitMs };
     const admission = admit(this.#state.breaker, this.#step());
     this.#enter({ ...this.#state, breaker: admission.breaker });
     if (!admission.admitted) return { kind: "withheld", retryInMs: admission.retryInMs };
     const { permit } = admission;
-    const startedMs = this.#parts.clock.monotonicMs();
-    const answer = await this.#callInHealth(permit.probe, makeCall);
+    const { clock } = this.#parts;
+    const startedMs = clock.monotonicMs();
+    const asleepMs = clock.asleepMs();
+    const call = this.#callInHealth(makeCall, { probe: permit.probe, ...options });
+    const limitMs = permit.probe ? this.#parts.policy.breaker.probeTimeoutMs : undefined;
+    const settled = await this.#within(limitMs ?? this.#parts.callLimitMs, call);
+    const wasAsleep = clock.asleepMs() - asleepMs > ASLEEP_MS;
+    // What broke because this host slept says nothing of the server.
+    const answer = wasAsleep && settled?.kind === "failed"
+      ? { kind: "aborted" } as const
+      : settled ?? tooLate(clock.monotonicMs() - startedMs);
+    if (settled === null && permit.probe) this.#awaitLate(permit, call);
+    // The breaker takes the slot of a probe back by itself.
+    const judged = settled === null && permit.probe ? null : permit;
+    this.#takeIn(answer, { path, permit: judged, startedMs });
+    return answer;
+  }
+
+  #takeIn(
+    answer: Answer<unknown>,
+    call: { path: Path; permit: Permit | null; startedMs: number },
+  ): void {
     const { policy, random, clock, log, countPending } = this.#parts;
     const nowMs = clock.monotonicMs();
     const before = this.#state;
+    const { path, permit } = call;
+    if (answer.kind === "failed") this.#healthKnownUntilMs = -Infinity;
     this.#enter(takeIn(before, answer, { path, permit, nowMs, random, policy }));
     tellAnswer(log, answer, {
       path,
       before,
       after: this.#state,
       nowMs,
-      tookMs: nowMs - startedMs,
+      tookMs: nowMs - call.startedMs,
       waitMs: this.waitMs(path),
       pending: countPending(),
     });
-    return answer;
   }
 
-  async #callInHealth<T>(probe: boolean, makeCall: MakeCall<T>): Promise<Answer<T>> {
+  /** The call's answer, or `null` if there is none in time, whatever the layers below promise. */
+  async #within<T>(limitMs: number, call: Promise<T>): Promise<T | null> {
+    const done = new AbortController();
+    const limit = this.#parts.clock.sleep(limitMs, done.signal).then(() => null, () => null);
+    try {
+      return await Promise.race([call, limit]);
+    } finally {
+      done.abort();
+    }
+  }
+
+  /** A late result goes to the breaker all the same, which knows it by its generation. */
+  #awaitLate(permit: Permit, call: Promise<Answer<unknown>>): void {
+    call.then((answer) => {
+      const result = { permit, verdict: verdictOf(answer), reason: whyOf(answer) };
+      const breaker = settle(this.#state.breaker, result, this.#step());
+      this.#enter({ ...this.#state, breaker });
+    }, () => {}); // A mistake of ours, told by whoever made the call.
+  }
+
+  async #callInHealth<T>(
+    makeCall: MakeCall<T>,
+    { probe, isBurst = false }: AttemptOptions & { probe: boolean },
+  ): Promise<Answer<T>> {
+    const { clock, policy, checkHealth } = this.#parts;
     // Both requests of a probe have to fit into the probe's own time.
-    const timeoutMs = probe ? this.#parts.policy.breaker.probeTimeoutMs / 2 : undefined;
-    if (probe || this.#state.outage !== null) {
-      const health = await this.#parts.checkHealth(timeoutMs);
+    const timeoutMs = probe ? policy.breaker.probeTimeoutMs / 2 : undefined;
+    const isUnknown = clock.monotonicMs() >= this.#healthKnownUntilMs;
+    if (probe || this.#state.outage !== null || (isBurst && isUnknown)) {
+      const health = await checkHealth(timeoutMs);
       if (health.kind !== "ok") return unhealthy(health);
       if (!health.value.usable) {
-        return unhealthy({
-          kind: "refused",
-          status: 200,
-          why: `server says "${health.value.status}"`,
-        });
+        const why = `server says "${health.value.status}"`;
+        return unhealthy({ kind: "refused", status: 200, why });
       }
+      this.#healthKnownUntilMs = clock.monotonicMs() + policy.intervalMs;
     }
     return await makeCall(timeoutMs);
   }
@@ -112,9 +196,15 @@ export class Connection {
 
   #enter(state: ConnectionState): void {
     const { log, clock } = this.#parts;
-    tellTransition(log, { before: this.#state.breaker, after: state.breaker }, clock.monotonicMs());
+    const change = breakerChange(this.#state.breaker, state.breaker, clock.monotonicMs());
+    if (change) tellChange(log, { what: "connection" }, change);
     this.#state = state;
   }
+}
+
+function tooLate(tookMs: number): Answer<never> {
+  const why = `no end of the call within ${Math.round(tookMs / 1_000)} s`;
+  return { kind: "failed", why, status: null, offline: false, retryAfterMs: null };
 }
 
 /** Until when a breaker refuses, as a wait; a probe that is out is waited for. */

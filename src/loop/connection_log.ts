@@ -1,36 +1,8 @@
-/** What the log says of the connection: each transition, each failure, each recovery. */
+/** What the log says of the calls to the server: each failure, and each recovery with its summary. */
 
-import type { Breaker } from "../breaker/breaker.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
 import type { ConnectionState, Path } from "./state.ts";
-import { verdictOf } from "./transition.ts";
-
-/** One line for a breaker that changed its state. */
-export function tellTransition(
-  log: Log,
-  change: { before: Breaker; after: Breaker },
-  nowMs: number,
-): void {
-  const { before, after } = change;
-  if (before.generation === after.generation) return;
-  const told = { from: before.state, to: after.state };
-  switch (after.state) {
-    case "closed": {
-      const why = "the server answered";
-      return log.info("connection breaker closed", { ...told, why, failures: before.failures });
-    }
-    case "open": {
-      const { reason: why, failures } = after;
-      const open_for_s = seconds(after.untilMs - nowMs);
-      return log.warning("connection breaker opened", { ...told, why, failures, open_for_s });
-    }
-    case "half_open": {
-      const { reason: why, failures } = after;
-      return log.info("connection breaker half-open", { ...told, why, failures });
-    }
-  }
-}
 
 /** What happened with one answer. */
 export interface AnswerContext {
@@ -77,7 +49,7 @@ export function tellAnswer(log: Log, answer: Answer<unknown>, context: AnswerCon
         next_in_s,
       });
   }
-  if (before.outage === null || verdictOf(answer) !== "success") return;
+  if (before.outage === null || after.outage !== null) return;
   log.info("connection recovered", {
     outage_s: seconds(context.nowMs - before.outage.sinceMs),
     attempts: before.outage.attempts,

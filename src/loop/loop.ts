@@ -1,17 +1,17 @@
 /**
  * Drives the agent: waits until a check-in or a delivery is due, does it, and decides what is next.
- * The rules are elsewhere (`schedule.ts`, `transition.ts`, `delivery.ts`); here is their order.
+ * The rules are elsewhere (`schedule.ts`, `transition.ts`, `delivering.ts`); here is their order.
  */
 
-import { type Delivery, drain } from "../buffer/delivery.ts";
-import type { EventBuffer, EventKind, NewEvent, StoredEvent } from "../buffer/buffer.ts";
+import type { EventBuffer, NewEvent } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
 import { keep } from "../buffer/keep.ts";
 import type { Log } from "../log.ts";
 import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
-import type { Report } from "../server/client.ts";
-import type { Clock, Random } from "../system/system.ts";
-import { checkIn, type CheckInParts } from "./checkin.ts";
+import type { Clock, HostHint, Random } from "../system/system.ts";
+import { type CheckedIn, checkIn, type CheckInParts, tellCheckIn } from "./checkin.ts";
+import { Delivering } from "./delivering.ts";
+import { RAMP_STEP_MS } from "./ramp.ts";
 import { clampRapidMs, rapidLeftMs } from "./rapid.ts";
 import { nextCheckInMs } from "./schedule.ts";
 import type { LoopState } from "./state.ts";
@@ -55,28 +55,33 @@ export interface LoopPolling {
 
 const SYSTEM_INFO_EVERY_MS = 3_600_000;
 
-/** A 500 on an event is about the event if a check-in went well no longer ago than this. */
-const FRESH_CHECK_IN_MS = 60_000;
+/** After the host has woken, the check-in comes at random within this. */
+const WAKE_SPREAD_MS = 60_000;
 
-/** A server that refuses an event may be in the middle of something: its attempts are spread. */
-const REFUSED_AGAIN_MS = 60_000;
+/** After its network has come up or it has woken, an offline host tries at random within this. */
+const ONLINE_SPREAD_MS = 30_000;
 
-const REPORTS: Readonly<Record<EventKind, Report>> = {
-  updates: "updates",
-  log: "logs",
-  dependencies: "dependencies",
-  system_info: "system-info",
-};
+/** A host that wakes, or a link that comes up, more often than this is heeded once. */
+const HINT_EVERY_MS = 300_000;
 
 export class Loop {
   readonly #parts: LoopParts;
+  readonly #delivering: Delivering;
   #state: LoopState;
-  #deliverNotBeforeMs = -Infinity;
+  /** Whether a check-in has gone well since the start. */
+  #isBack = false;
+  #lastHintMs = -Infinity;
   #wake = new AbortController();
 
   constructor(parts: LoopParts, state: LoopState) {
     this.#parts = parts;
     this.#state = state;
+    this.#delivering = new Delivering(parts);
+  }
+
+  /** What the loop is at. */
+  get state(): LoopState {
+    return { ...this.#state, connection: this.#parts.connection.state };
   }
 
   /** Goes on until it is to stop; then sends what it can until it is cut off. */
@@ -89,7 +94,7 @@ export class Loop {
       if (!stop.aborted) await this.#step(signals);
     }
     await this.#parts.worker.idle;
-    if (this.#deliveryDueInMs() <= 0) await this.#deliver(signals.cut);
+    await this.#drainOut(signals.cut);
   }
 
   /** One cycle: check in, run what came, deliver. Whether the server was reached. */
@@ -97,8 +102,18 @@ export class Loop {
     this.#parts.worker.resume(signals.stop);
     const reached = await this.#checkIn(signals);
     await this.#parts.worker.idle;
-    if (this.#deliveryDueInMs() <= 0) await this.#deliver(signals.cut);
+    await this.#drainOut(signals.cut);
     return reached;
+  }
+
+  /** Sends what can go before the end, at the ramp's pace; what has to wait longer stays. */
+  async #drainOut(cut: AbortSignal): Promise<void> {
+    while (!cut.aborted) {
+      const dueInMs = this.#delivering.dueInMs();
+      if (dueInMs > RAMP_STEP_MS) return;
+      if (dueInMs > 0) await this.#parts.clock.sleep(dueInMs, cut).catch(() => {});
+      await this.#deliver(cut);
+    }
   }
 
   /** A command is done: takes up what it wants, and sends what it left. */
@@ -110,63 +125,105 @@ export class Loop {
     this.#wake.abort();
   }
 
+  /** There is something new to send. */
+  afterAppend(): void {
+    this.#wake.abort();
+  }
+
+  /** The host has woken or its network has come up: what only waited for that comes soon. */
+  takeHint(hint: HostHint): void {
+    const { clock, random, log, connection } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#lastHintMs < HINT_EVERY_MS) return;
+    this.#lastHintMs = nowMs;
+    log.info("host is back", { hint });
+    connection.hurry(ONLINE_SPREAD_MS);
+    if (hint === "woke") this.#bringForward(nowMs + random() * WAKE_SPREAD_MS);
+    this.#wake.abort();
+  }
+
+  /** A person wants the connection tried anew, at once. */
+  resetConnection(): void {
+    this.#parts.connection.reset();
+    this.#bringForward(this.#parts.clock.monotonicMs());
+    this.#wake.abort();
+  }
+
+  #bringForward(dueMs: number): void {
+    const nextCheckInMs = Math.min(this.#state.nextCheckInMs ?? -Infinity, dueMs);
+    this.#state = { ...this.#state, nextCheckInMs };
+  }
+
   async #deliver(cut: AbortSignal): Promise<void> {
-    const { buffer, log, clock, random } = this.#parts;
-    const drained = await drain(buffer, log, (event) => this.#send(event, cut));
-    // Past the end of the server's window by a little chance: its other agents wait for it too.
-    const pauseMs = drained.pauseMs * (1 + 0.2 * random());
-    const againMs = drained.refused > 0 ? REFUSED_AGAIN_MS : 0;
-    this.#deliverNotBeforeMs = clock.monotonicMs() + Math.max(pauseMs, againMs);
-    if (drained.delivered > 0) {
-      log.info("events delivered", {
-        delivered: drained.delivered,
-        pending: buffer.counts().pending,
-      });
-    }
+    await this.#delivering.deliver(cut);
     await this.#save();
   }
 
   async #step(signals: StopSignals): Promise<void> {
     try {
       if (this.#checkInDueInMs() <= 0) await this.#checkIn(signals);
-      if (this.#deliveryDueInMs() <= 0) await this.#deliver(signals.cut);
+      if (this.#delivering.dueInMs() <= 0) await this.#deliver(signals.cut);
     } catch (error) {
       // The disk, as a rule: the agent runs on, at its ordinary pace.
       const why = error instanceof Error ? error.message : String(error);
       this.#parts.log.error("step failed", { why });
       const nowMs = this.#parts.clock.monotonicMs();
       this.#state = { ...this.#state, nextCheckInMs: nowMs + this.#nextInMs() };
-      this.#deliverNotBeforeMs = nowMs + this.#parts.polling.intervalMs;
+      this.#delivering.putOff(this.#parts.polling.intervalMs);
     }
   }
 
   async #checkIn({ stop, cut }: StopSignals): Promise<boolean> {
-    const { clock, log, worker, connection } = this.#parts;
+    const { worker, connection } = this.#parts;
+    const wasOut = connection.state.outage !== null || !this.#isBack;
+    if (connection.waitMs("check_in") <= 0) await this.#writeAhead();
     const body = this.#parts.describeHost(this.#rapidLeftMs());
     const { answer, commands } = await checkIn({ ...this.#parts, signal: cut }, body);
-    if (answer.kind === "ok") this.#takeAnswer(answer.value);
-    // After a failure the connection alone says when to try again.
-    const isPaced = answer.kind !== "failed" && answer.kind !== "limited";
-    const dueInMs = isPaced ? this.#nextInMs() : null;
-    const nextCheckInMs = dueInMs === null ? null : clock.monotonicMs() + dueInMs;
+    if (answer.kind === "ok") this.#takeAnswer(answer.value, wasOut);
+    const dueInMs = this.#dueAfter(answer, cut);
+    const nextCheckInMs = dueInMs === null ? null : this.#parts.clock.monotonicMs() + dueInMs;
     this.#state = { ...this.#state, nextCheckInMs };
     for (const command of commands) worker.take(command, stop);
-    if (answer.kind === "ok") {
-      const told = { commands: commands.length, next_in_s: Math.round((dueInMs ?? 0) / 1_000) };
-      if (commands.length > 0) log.info("checked in", told);
-      else log.debug("checked in", told);
-      await this.#tellSystemInfo();
-    } else if (answer.kind === "withheld") {
-      const { breaker } = connection.state;
-      log.debug("check-in withheld", { breaker: breaker.state, retry_in_ms: answer.retryInMs });
-    }
+    tellCheckIn(this.#parts.log, answer, { commands: commands.length, dueInMs });
+    if (answer.kind === "ok") await this.#tellSystemInfo();
     await this.#save();
     return answer.kind === "ok";
   }
 
-  #takeAnswer(answer: CheckInAnswer): void {
+  /**
+   * An agent that dies in the middle of a check-in, time and again, must not check in at each of its
+   * starts: on disk the next one is already due later.
+   */
+  async #writeAhead(): Promise<void> {
+    const nextCheckInMs = this.#parts.clock.monotonicMs() + this.#nextInMs();
+    this.#state = { ...this.#state, nextCheckInMs };
+    await this.#save();
+  }
+
+  /** When the next check-in is due; `null`: when the connection allows it. */
+  #dueAfter(answer: CheckedIn["answer"], cut: AbortSignal): number | null {
+    switch (answer.kind) {
+      case "failed":
+      case "limited":
+        return null;
+      case "aborted":
+        // Not by us: the host has slept in the middle of it.
+        return cut.aborted ? this.#nextInMs() : this.#parts.random() * WAKE_SPREAD_MS;
+      case "ok":
+      case "refused":
+      case "unauthorized":
+      case "needs_person":
+      case "withheld":
+        return this.#nextInMs();
+    }
+  }
+
+  #takeAnswer(answer: CheckInAnswer, isReturn: boolean): void {
     const { clock } = this.#parts;
-    this.#state = { ...this.#state, lastCheckInMs: clock.monotonicMs() };
+    const nowMs = clock.monotonicMs();
+    this.#isBack = true;
+    this.#delivering.afterCheckIn(nowMs, isReturn);
+    this.#state = { ...this.#state, lastCheckInMs: nowMs };
     const leftMs = rapidLeftMs(answer.rapid_polling, clock.nowMs());
     if (leftMs !== null) this.#setRapid(leftMs);
   }
@@ -182,38 +239,6 @@ export class Loop {
     log.debug("host facts kept for delivery");
   }
 
-  async #send(event: StoredEvent, signal: AbortSignal): Promise<Delivery> {
-    const { connection, session, client, clock } = this.#parts;
-    if (signal.aborted || !connection.isHealthy) return { kind: "later" };
-    const answer = await connection.attempt("delivery", (timeoutMs) => {
-      const options = timeoutMs === undefined ? { signal } : { signal, timeoutMs };
-      const report = { report: REPORTS[event.kind], body: event.body };
-      return session.call((caller) => client.report(caller, report, options));
-    });
-    switch (answer.kind) {
-      case "ok": {
-        const isSpent = answer.rateLimit !== null && answer.rateLimit.remaining === 0;
-        return { kind: "delivered", pauseMs: isSpent ? answer.rateLimit.resetInMs : 0 };
-      }
-      case "refused":
-        return { kind: "refused", why: answer.why };
-      case "failed": {
-        const lastMs = this.#state.lastCheckInMs ?? -Infinity;
-        const isFresh = clock.monotonicMs() - lastMs < FRESH_CHECK_IN_MS;
-        // Any other failure is an outage, and an outage uses up nobody's attempts.
-        return answer.status === 500 && isFresh
-          ? { kind: "refused", why: answer.why }
-          : { kind: "later" };
-      }
-      case "limited":
-      case "unauthorized":
-      case "needs_person":
-      case "aborted":
-      case "withheld":
-        return { kind: "later" };
-    }
-  }
-
   #spreadStart(): void {
     const { clock, random, polling } = this.#parts;
     const nowMs = clock.monotonicMs();
@@ -224,7 +249,7 @@ export class Loop {
   }
 
   async #sleep(signal: AbortSignal): Promise<void> {
-    const waitMs = Math.max(0, Math.min(this.#checkInDueInMs(), this.#deliveryDueInMs()));
+    const waitMs = Math.max(0, Math.min(this.#checkInDueInMs(), this.#delivering.dueInMs()));
     this.#wake = new AbortController();
     try {
       await this.#parts.clock.sleep(waitMs, AbortSignal.any([signal, this.#wake.signal]));
@@ -237,14 +262,6 @@ export class Loop {
     const { clock, connection } = this.#parts;
     const dueInMs = (this.#state.nextCheckInMs ?? -Infinity) - clock.monotonicMs();
     return Math.max(0, dueInMs, connection.waitMs("check_in"));
-  }
-
-  #deliveryDueInMs(): number {
-    const { clock, connection, buffer } = this.#parts;
-    if (!connection.isHealthy || this.#state.lastCheckInMs === null) return Infinity;
-    if (buffer.counts().pending === 0) return Infinity;
-    const pauseMs = this.#deliverNotBeforeMs - clock.monotonicMs();
-    return Math.max(0, pauseMs, connection.waitMs("delivery"));
   }
 
   #nextInMs(): number {
@@ -269,7 +286,6 @@ export class Loop {
   }
 
   #save(): Promise<void> {
-    this.#state = { ...this.#state, connection: this.#parts.connection.state };
-    return this.#parts.saveState(this.#state);
+    return this.#parts.saveState(this.state);
   }
 }

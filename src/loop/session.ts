@@ -73,7 +73,9 @@ export class Session {
     const answer = await this.#parts.renew();
     if (answer.kind !== "ok") {
       // Not at once again, with each call: the next try is drawn from what is left.
-      this.#renewAtMs = this.#drawRenewal();
+      const askedMs = "retryAfterMs" in answer ? answer.retryAfterMs ?? 0 : 0;
+      const allowedMs = this.#parts.clock.nowMs() + askedMs * (1 + 0.2 * this.#parts.random());
+      this.#renewAtMs = Math.max(this.#drawRenewal(), allowedMs);
       return answer;
     }
     this.#accessToken = answer.value.token;

@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import { type Breaker, NEW_BREAKER } from "../breaker/breaker.ts";
+import { restoreBreaker, saveBreaker, savedBreaker, type TwoClocks } from "../breaker/saved.ts";
 
 /** The ways to the server that back off each by itself. */
 export type Path = "check_in" | "delivery";
@@ -22,11 +23,26 @@ export interface ConnectionState {
   readonly breaker: Breaker;
   readonly paths: Readonly<Record<Path, PathState>>;
   /** Since the first failure after the last success. */
-  readonly outage:
-    | { readonly sinceMs: number; readonly attempts: number; readonly why: string }
-    | null;
-  /** Why nothing goes on without a person, if that is so. */
-  readonly needsPerson: string | null;
+  readonly outage: Outage | null;
+  /** Set where nothing goes on without a person. */
+  readonly needsPerson: NeedsPerson | null;
+}
+
+/** A time without the server. */
+export interface Outage {
+  readonly sinceMs: number;
+  readonly attempts: number;
+  /** The latest failure. */
+  readonly why: string;
+  /** Whether the latest failure was this host's own: nothing had left it. */
+  readonly offline: boolean;
+}
+
+/** The server does not take this agent any more, whatever the agent does. */
+export interface NeedsPerson {
+  readonly why: string;
+  /** No call on any path before this instant. */
+  readonly notBeforeMs: number;
 }
 
 /** Everything that outlives a restart. */
@@ -56,12 +72,6 @@ export const NEW_STATE: LoopState = {
   lastSystemInfoMs: null,
 };
 
-/** The two clocks at one instant. */
-export interface Instant {
-  readonly nowMs: number;
-  readonly monotonicMs: number;
-}
-
 /** Waits that a saved state may ask for; longer ones are cut to these. */
 export interface LongestWaits {
   readonly notBeforeMs: number;
@@ -74,32 +84,20 @@ const SCHEMA = "pennon.state/1";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1e9));
 const instant = v.pipe(v.number(), v.finite());
-const words = v.pipe(v.string(), v.maxLength(1_000));
+/** Of a text that is saved: a longer one would make the whole file unreadable. */
+const LONGEST_WORDS = 1_000;
+const words = v.pipe(v.string(), v.maxLength(LONGEST_WORDS));
 const path = v.object({ failures: count, notBeforeMs: v.nullable(instant) });
-const tripped = {
-  generation: count,
-  failures: count,
-  trips: count,
-  reason: words,
-  sinceMs: instant,
-};
 
 const stored = v.object({
   schema: v.literal(SCHEMA),
   connection: v.object({
-    breaker: v.variant("state", [
-      v.object({
-        state: v.literal("closed"),
-        generation: count,
-        failures: count,
-        recent: v.pipe(v.array(v.boolean()), v.maxLength(1_000)),
-      }),
-      v.object({ state: v.literal("open"), ...tripped, untilMs: instant }),
-      v.object({ state: v.literal("half_open"), ...tripped, probeUntilMs: v.null() }),
-    ]),
+    breaker: savedBreaker,
     paths: v.object({ check_in: path, delivery: path }),
-    outage: v.nullable(v.object({ sinceMs: instant, attempts: count, why: words })),
-    needsPerson: v.nullable(words),
+    outage: v.nullable(
+      v.object({ sinceMs: instant, attempts: count, why: words, offline: v.boolean() }),
+    ),
+    needsPerson: v.nullable(v.object({ why: words, notBeforeMs: instant })),
   }),
   rapidUntilMs: v.nullable(instant),
   nextCheckInMs: v.nullable(instant),
@@ -110,21 +108,28 @@ const stored = v.object({
 /** A state as it is saved: all instants since the Unix epoch. */
 export type StoredState = v.InferOutput<typeof stored>;
 
-/** The text to save. A probe that is out is not saved: after a restart nobody waits for it. */
-export function encodeState(state: LoopState, at: Instant): string {
+/** The text to save. */
+export function encodeState(state: LoopState, at: TwoClocks): string {
   const epoch = (ms: number) => Math.round(ms - at.monotonicMs + at.nowMs);
   const orNull = (ms: number | null) => ms === null || !Number.isFinite(ms) ? null : epoch(ms);
   const { breaker, paths, outage, needsPerson } = state.connection;
   const encoded: StoredState = {
     schema: SCHEMA,
     connection: {
-      breaker: encodeBreaker(breaker, epoch),
+      breaker: saveBreaker(breaker, at),
       paths: {
         check_in: { ...paths.check_in, notBeforeMs: orNull(paths.check_in.notBeforeMs) },
         delivery: { ...paths.delivery, notBeforeMs: orNull(paths.delivery.notBeforeMs) },
       },
-      outage: outage && { ...outage, sinceMs: epoch(outage.sinceMs) },
-      needsPerson,
+      outage: outage && {
+        ...outage,
+        why: outage.why.slice(0, LONGEST_WORDS),
+        sinceMs: epoch(outage.sinceMs),
+      },
+      needsPerson: needsPerson && {
+        why: needsPerson.why.slice(0, LONGEST_WORDS),
+        notBeforeMs: epoch(needsPerson.notBeforeMs),
+      },
     },
     rapidUntilMs: orNull(state.rapidUntilMs),
     nextCheckInMs: orNull(state.nextCheckInMs),
@@ -132,20 +137,6 @@ export function encodeState(state: LoopState, at: Instant): string {
     lastSystemInfoMs: orNull(state.lastSystemInfoMs),
   };
   return `${JSON.stringify(encoded, null, 2)}\n`;
-}
-
-function encodeBreaker(
-  breaker: Breaker,
-  epoch: (ms: number) => number,
-): StoredState["connection"]["breaker"] {
-  switch (breaker.state) {
-    case "closed":
-      return { ...breaker, recent: [...breaker.recent] };
-    case "open":
-      return { ...breaker, sinceMs: epoch(breaker.sinceMs), untilMs: epoch(breaker.untilMs) };
-    case "half_open":
-      return { ...breaker, sinceMs: epoch(breaker.sinceMs), probeUntilMs: null };
-  }
 }
 
 /** Reads a saved state as it stands, for showing; `undefined` if it is damaged. */
@@ -159,7 +150,7 @@ export function readStoredState(text: string): StoredState | undefined {
 }
 
 /** A saved state as one to go on with: no instant in the past of its cause, no wait too long. */
-export function decodeState(saved: StoredState, at: Instant, longest: LongestWaits): LoopState {
+export function decodeState(saved: StoredState, at: TwoClocks, longest: LongestWaits): LoopState {
   const past = (ms: number) => at.monotonicMs + Math.min(0, ms - at.nowMs);
   const future = (ms: number, longestMs: number) =>
     at.monotonicMs + Math.min(longestMs, ms - at.nowMs);
@@ -170,22 +161,16 @@ export function decodeState(saved: StoredState, at: Instant, longest: LongestWai
       ? -Infinity
       : future(path.notBeforeMs, longest.notBeforeMs),
   });
-  const decodedBreaker: Breaker = breaker.state === "open"
-    ? {
-      ...breaker,
-      sinceMs: past(breaker.sinceMs),
-      untilMs: future(breaker.untilMs, longest.openMs),
-    }
-    : breaker.state === "half_open"
-    ? { ...breaker, sinceMs: past(breaker.sinceMs) }
-    : breaker;
   const orNull = (ms: number | null) => ms === null ? null : past(ms);
   return {
     connection: {
-      breaker: decodedBreaker,
+      breaker: restoreBreaker(breaker, at, longest.openMs),
       paths: { check_in: decodePath(paths.check_in), delivery: decodePath(paths.delivery) },
       outage: outage && { ...outage, sinceMs: past(outage.sinceMs) },
-      needsPerson,
+      needsPerson: needsPerson && {
+        ...needsPerson,
+        notBeforeMs: future(needsPerson.notBeforeMs, longest.notBeforeMs),
+      },
     },
     rapidUntilMs: saved.rapidUntilMs === null ? null : future(saved.rapidUntilMs, longest.rapidMs),
     nextCheckInMs: saved.nextCheckInMs === null

@@ -1,15 +1,22 @@
 /** What an answer of the server does to the connection's state: pure, one answer, one new state. */
 
-import { type BreakerPolicy, type Permit, settle, type Verdict } from "../breaker/breaker.ts";
+import {
+  advance,
+  type BreakerPolicy,
+  NEW_BREAKER,
+  type Permit,
+  settle,
+  type Verdict,
+} from "../breaker/breaker.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Random } from "../system/system.ts";
 import { backoffMs, type BackoffPolicy } from "./backoff.ts";
-import type { ConnectionState, Path, PathState } from "./state.ts";
+import type { ConnectionState, NeedsPerson, Outage, Path, PathState } from "./state.ts";
 
 /** Longest wait between attempts that reach nothing because this host itself is offline. */
 export const OFFLINE_CAP_MS = 30_000;
 
-/** Between two attempts that only a person can make succeed. */
+/** Between two attempts that only a person can make succeed; the interval, if that is longer. */
 export const NEEDS_PERSON_WAIT_MS = 3_600_000;
 
 /** Part of a `Retry-After` that is added by chance, so that the turned away do not return as one. */
@@ -19,12 +26,15 @@ const RETRY_AFTER_JITTER = 0.2;
 export interface ConnectionPolicy {
   readonly backoff: BackoffPolicy;
   readonly breaker: BreakerPolicy;
+  /** Between check-ins: nothing that a person has to mend is tried more often. */
+  readonly intervalMs: number;
 }
 
 /** One answer, and what is needed to take it in. */
 export interface AnswerStep {
   readonly path: Path;
-  readonly permit: Permit;
+  /** `null`: the breaker has judged the call by itself, as one that took too long. */
+  readonly permit: Permit | null;
   readonly nowMs: number;
   readonly random: Random;
   readonly policy: ConnectionPolicy;
@@ -37,7 +47,8 @@ export function verdictOf(answer: Answer<unknown>): Verdict {
     case "refused": // It took the trouble to say no: it is there.
       return "success";
     case "failed":
-      return "failure";
+      // Nothing left this host: that says nothing of the server.
+      return answer.offline ? "neutral" : "failure";
     case "limited":
     case "unauthorized":
     case "needs_person":
@@ -52,24 +63,47 @@ export function takeIn(
   answer: Answer<unknown>,
   step: AnswerStep,
 ): ConnectionState {
+  const { permit, nowMs, random } = step;
   const verdict = verdictOf(answer);
-  const reason = whyOf(answer);
-  const breaker = settle(state.breaker, { permit: step.permit, verdict, reason }, {
-    nowMs: step.nowMs,
-    policy: step.policy.breaker,
-    random: step.random,
-  });
-  const path = nextPath(state.paths[step.path], answer, step);
+  const breakerStep = { nowMs, policy: step.policy.breaker, random };
+  const breaker = permit === null
+    ? advance(state.breaker, breakerStep)
+    : settle(state.breaker, { permit, verdict, reason: whyOf(answer) }, breakerStep);
+  const own = nextPath(state.paths[step.path], answer, step);
+  const paths = { ...state.paths, [step.path]: own };
   return {
     breaker,
-    paths: { ...state.paths, [step.path]: path },
-    outage: nextOutage(state.outage, verdict, { reason, nowMs: step.nowMs }),
-    needsPerson: answer.kind === "needs_person"
-      ? answer.why
-      : verdict === "success"
-      ? null
-      : state.needsPerson,
+    paths: isServerAsking(answer) ? notBefore(paths, own.notBeforeMs) : paths,
+    outage: nextOutage(state.outage, answer, nowMs),
+    needsPerson: nextNeedsPerson(state.needsPerson, answer, step),
   };
+}
+
+/**
+ * A connection that begins anew because a person said so: nothing is waited for. The outage stays,
+ * so that the server's health is asked first and a recovery is told.
+ */
+export function resetConnection(state: ConnectionState): ConnectionState {
+  const path = { failures: 0, notBeforeMs: -Infinity };
+  return {
+    breaker: { ...NEW_BREAKER, generation: state.breaker.generation + 1 },
+    paths: { check_in: path, delivery: path },
+    outage: state.outage,
+    needsPerson: null,
+  };
+}
+
+/** A 503 that says when to come back means the whole server, not the path that was asked. */
+function isServerAsking(answer: Answer<unknown>): boolean {
+  return answer.kind === "failed" && answer.retryAfterMs !== null;
+}
+
+function notBefore(paths: ConnectionState["paths"], instantMs: number): ConnectionState["paths"] {
+  const later = (path: PathState) => ({
+    ...path,
+    notBeforeMs: Math.max(path.notBeforeMs, instantMs),
+  });
+  return { check_in: later(paths.check_in), delivery: later(paths.delivery) };
 }
 
 /** For people: what is wrong, empty if nothing is. */
@@ -101,7 +135,6 @@ function nextPath(path: PathState, answer: Answer<unknown>, step: AnswerStep): P
     }
     case "unauthorized":
     case "needs_person":
-      return { ...path, notBeforeMs: nowMs + stretch(NEEDS_PERSON_WAIT_MS, random) };
     case "aborted":
       return path;
   }
@@ -112,20 +145,50 @@ function stretch(ms: number, random: Random): number {
 }
 
 function nextOutage(
-  outage: ConnectionState["outage"],
-  verdict: Verdict,
-  at: { reason: string; nowMs: number },
-): ConnectionState["outage"] {
-  switch (verdict) {
-    case "success":
+  outage: Outage | null,
+  answer: Answer<unknown>,
+  nowMs: number,
+): Outage | null {
+  switch (answer.kind) {
+    case "ok":
+    case "refused":
       return null;
-    case "neutral":
-      return outage;
-    case "failure":
+    case "failed":
       return {
-        sinceMs: outage?.sinceMs ?? at.nowMs,
+        sinceMs: outage?.sinceMs ?? nowMs,
         attempts: (outage?.attempts ?? 0) + 1,
-        why: at.reason,
+        why: answer.why,
+        offline: answer.offline,
       };
+    case "limited":
+    case "unauthorized":
+    case "needs_person":
+    case "aborted":
+      return outage;
   }
+}
+
+function nextNeedsPerson(
+  needsPerson: NeedsPerson | null,
+  answer: Answer<unknown>,
+  step: AnswerStep,
+): NeedsPerson | null {
+  switch (answer.kind) {
+    case "unauthorized":
+    case "needs_person":
+      return { why: answer.why, notBeforeMs: nextProbeMs(step) };
+    case "ok":
+    case "refused":
+      return null;
+    case "failed":
+    case "limited":
+      // Not the server's word that it takes this agent again: the hourly pace goes on.
+      return needsPerson && { ...needsPerson, notBeforeMs: nextProbeMs(step) };
+    case "aborted":
+      return needsPerson;
+  }
+}
+
+function nextProbeMs({ nowMs, random, policy }: AnswerStep): number {
+  return nowMs + stretch(Math.max(NEEDS_PERSON_WAIT_MS, policy.intervalMs), random);
 }

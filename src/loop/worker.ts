@@ -20,6 +20,8 @@ export interface WorkerParts {
   findHandler(type: string): CommandHandler;
   /** The log that tells the server of a command that went wrong. */
   reportFailure(command: Command, why: string, durationMs: number): NewEvent;
+  /** Called when a command that still runs has something to tell. */
+  onEarly(): void;
   /** Called when a command is done, with what it leaves for the loop to do. */
   onDone(outcome: CommandOutcome): void;
 }
@@ -90,9 +92,15 @@ export class Worker {
     command: Command,
     run: { startedMs: number; signal: AbortSignal },
   ): Promise<CommandOutcome | null> {
-    const { clock, log, findHandler, reportFailure } = this.#parts;
+    const { clock, log, buffer, findHandler, reportFailure } = this.#parts;
     try {
-      return await findHandler(command.type).run(command, run.signal);
+      return await findHandler(command.type).run(command, {
+        signal: run.signal,
+        tellEarly: (events) => {
+          keep(buffer, log, events);
+          if (events.length > 0) this.#parts.onEarly();
+        },
+      });
     } catch (error) {
       if (run.signal.aborted) return null;
       const why = messageOf(error);

@@ -33,7 +33,8 @@ export function runScans(
   return Promise.all(scanners.map((scanner) => runScan(system, scanner, options)));
 }
 
-async function runScan(
+/** Asks one scanner; throws only if the signal in `options` was given meanwhile. */
+export async function runScan(
   system: System,
   scanner: Scanner,
   options: ScanOptions,
@@ -51,14 +52,23 @@ async function runScan(
     const failure = error instanceof ScanError
       ? { reason: error.reason, message: error.message }
       : { reason: "permanent" as const, message: `Cannot scan with ${name}: ${String(error)}` };
-    return {
-      name,
-      result: "failed",
-      durationMs: took(),
-      error: failure,
-      warnings: [],
-      metadataAgeS: null,
-      updates: [],
-    };
+    return failedReport(name, failure, took());
   }
+}
+
+/** The report of a scan that has no list. */
+export function failedReport(
+  name: ScannerName,
+  error: NonNullable<ScanReport["error"]>,
+  durationMs: number,
+): ScanReport {
+  return {
+    name,
+    result: "failed",
+    durationMs: Math.round(durationMs),
+    error,
+    warnings: [],
+    metadataAgeS: null,
+    updates: [],
+  };
 }

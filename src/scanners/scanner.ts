@@ -49,16 +49,17 @@ export interface Update {
   readonly sourcePackage: string | null;
 }
 
-/** Why a scan has no list: for now, for good, or because there is nothing to ask. */
+/** Why a scan has no list: for now, for good, or because there is nothing to ask or nobody asked. */
 export type ScanErrorReason =
   | "transient"
   | "permanent"
   | "not_available"
-  | "locked";
+  | "locked"
+  | "withheld";
 
 /**
  * A scan that failed. `locked`: the package manager is busy with something else, which says nothing
- * about its health.
+ * about its health. `withheld`: it was not asked, because it kept failing.
  */
 export class ScanError extends Error {
   override readonly name = "ScanError";

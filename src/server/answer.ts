@@ -5,7 +5,7 @@
 
 import { HttpError, type HttpResponse } from "../system/http.ts";
 import { cut } from "./limits.ts";
-import { type RateLimit, readRateLimit, readRetryAfterMs } from "./retry_after.ts";
+import { type RateLimit, readRateLimit, readRetryAfterMs, readServerClock } from "./retry_after.ts";
 
 /**
  * The outcome of one call.
@@ -40,14 +40,15 @@ export function readAnswer<T>(
   nowMs: number,
 ): Answer<T> {
   const { status, headers } = response;
+  const serverMs = readServerClock(headers, nowMs);
   const why = describe(response);
   const failed = { kind: "failed", why, status, offline: false, retryAfterMs: null } as const;
   if (status >= 200 && status < 300) {
     const value = parseJson(response.body, readShape);
     if (value === undefined) return { ...failed, why: `${why}, but not the answer promised` };
-    return { kind: "ok", value, rateLimit: readRateLimit(headers, nowMs) };
+    return { kind: "ok", value, rateLimit: readRateLimit(headers, serverMs) };
   }
-  const retryAfterMs = readRetryAfterMs(headers["retry-after"], nowMs);
+  const retryAfterMs = readRetryAfterMs(headers["retry-after"], serverMs);
   switch (status) {
     case 401:
       return { kind: "unauthorized", why };

@@ -21,6 +21,18 @@ function readHttpDate(value: string): number {
   return /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(value) ? Date.parse(value) : NaN;
 }
 
+/**
+ * What the server's own clock says, by its `Date` header (RFC 9110, section 6.6.1): instants that it
+ * sends are meant by that one, whatever this host's says. `nowMs` where it does not tell.
+ */
+export function readServerClock(
+  headers: Readonly<Record<string, string>>,
+  nowMs: number,
+): number {
+  const dateMs = readHttpDate(headers["date"]?.trim() ?? "");
+  return Number.isNaN(dateMs) ? nowMs : dateMs;
+}
+
 /** How much more the server takes in its present window. */
 export interface RateLimit {
   readonly remaining: number;

@@ -4,6 +4,7 @@ import { readRealEnvironment } from "./real_environment.ts";
 import { realClock } from "./real_clock.ts";
 import { openRealDatabase } from "./real_database.ts";
 import { realFiles } from "./real_files.ts";
+import { onRealHostHint } from "./real_host_watch.ts";
 import { realSendHttp } from "./real_http.ts";
 import { realMachine } from "./real_machine.ts";
 import { createPrivateFile } from "./real_private_file.ts";
@@ -27,6 +28,7 @@ export function realSystem(): System {
     sendHttp: realSendHttp(),
     openDatabase: openPrivateDatabase,
     readEnvironment: readRealEnvironment,
+    onHostHint: onRealHostHint,
     onStopRequest,
   };
 }

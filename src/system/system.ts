@@ -23,9 +23,14 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds on a clock that never goes back; only differences mean anything. */
   monotonicMs(): number;
+  /** How long this host has been asleep (suspended) while this process lived, as far as is known. */
+  asleepMs(): number;
   /** Resolves after `ms`, or rejects with the signal's reason as soon as that is given. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
+
+/** A host that has come back: out of sleep, or onto a network. */
+export type HostHint = "woke" | "network_up";
 
 /** Chance: a number in [0, 1). Tests seed it. */
 export type Random = () => number;
@@ -48,6 +53,8 @@ export interface System {
   openDatabase(path: string, options?: { readOnly?: boolean }): Database;
   /** A variable of the environment, if it is set and not empty. */
   readEnvironment(name: string): string | undefined;
+  /** Calls `listener` whenever the host has come back; the result ends that. */
+  onHostHint(listener: (hint: HostHint) => void): () => void;
   /** Calls `listener` for each request to stop (SIGINT, SIGTERM); the result ends that. */
   onStopRequest(listener: (signal: string) => void): () => void;
 }

@@ -39,8 +39,16 @@ Deno.test("registerBody() keeps to the columns and leaves out what is not known"
   assert(Object.values(body.metadata).every((value) => typeof value === "string"));
 });
 
+const condition = {
+  breaker: "closed",
+  failures: 2,
+  scannerBreakers: [["apt", "open"], ["dnf", "closed"]],
+  pendingEvents: 3,
+  setAsideEvents: 1,
+} as const;
+
 Deno.test("checkInBody() always says whether rapid polling is on, as a boolean", () => {
-  const agent = { version: "0.1.0", nowMs: 0, breaker: "closed", pendingEvents: 3 };
+  const agent = { version: "0.1.0", nowMs: 0, ...condition };
   const off = checkInBody(metrics, { ...agent, rapidLeftMs: 0 });
   assertEquals(off.metadata.rapid_polling_enabled, false);
   assert(!("rapid_polling_until" in off.metadata));
@@ -49,13 +57,17 @@ Deno.test("checkInBody() always says whether rapid polling is on, as a boolean",
     rapid_polling_enabled: true,
     rapid_polling_until: "1970-01-01T00:01:30.000Z",
     rapid_polling_duration_minutes: 2,
+    polling_mode: "rapid",
     connection_breaker: "closed",
+    connection_failures: 2,
+    scanner_breakers: "apt:open dnf:closed",
     pending_events: 3,
+    set_aside_events: 1,
   });
 });
 
 Deno.test("checkInBody() gives figures in the server's units, and none it does not have", () => {
-  const agent = { version: "0.1.0", nowMs: 0, breaker: "closed", pendingEvents: 0, rapidLeftMs: 0 };
+  const agent = { version: "0.1.0", nowMs: 0, ...condition, rapidLeftMs: 0 };
   const { metadata: _, ...figures } = checkInBody(metrics, agent);
   assertEquals(figures, {
     cpu_percent: 12.35,

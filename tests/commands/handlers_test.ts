@@ -2,20 +2,26 @@ import { assert, assertEquals } from "@std/assert";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { commandHandlers } from "../../src/commands/handlers.ts";
 import { FakeLog } from "../fakes/log.ts";
+import { makeGuard } from "../fakes/scanner_guard.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const facts: NewEvent = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" };
+const system = new FakeSystem();
 const findHandler = commandHandlers({
-  system: new FakeSystem(),
+  system,
   log: new FakeLog(),
   stateDirectory: "/state",
+  guard: makeGuard(system, new FakeLog()).guard,
   findScanners: () => Promise.resolve([]),
   collectSystemInfo: () => Promise.resolve(facts),
 });
 
 async function run(type: string, params: Record<string, unknown> = {}) {
   const { signal } = new AbortController();
-  const outcome = await findHandler(type).run({ id: "c1", type, params }, signal);
+  const outcome = await findHandler(type).run({ id: "c1", type, params }, {
+    signal,
+    tellEarly: () => {},
+  });
   const last = outcome.events.at(-1);
   return { ...outcome, log: JSON.parse(last?.body ?? "null") };
 }

@@ -3,7 +3,10 @@ import { disableHeartbeat, enableHeartbeat } from "../../src/commands/heartbeat.
 
 function run(params: Record<string, unknown>) {
   const command = { id: "c1", type: "enable_heartbeat", params };
-  return enableHeartbeat.run(command, new AbortController().signal);
+  return enableHeartbeat.run(command, {
+    signal: new AbortController().signal,
+    tellEarly: () => {},
+  });
 }
 
 Deno.test("enable_heartbeat takes the minutes asked for, 10 by default and 60 at most", async () => {
@@ -26,6 +29,9 @@ Deno.test("enable_heartbeat refuses what is no number of minutes", () => {
 
 Deno.test("disable_heartbeat ends rapid polling", async () => {
   const command = { id: "c1", type: "disable_heartbeat", params: {} };
-  const outcome = await disableHeartbeat.run(command, new AbortController().signal);
+  const outcome = await disableHeartbeat.run(command, {
+    signal: new AbortController().signal,
+    tellEarly: () => {},
+  });
   assertEquals(outcome.rapidPollingMs, 0);
 });

@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
+import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { scanUpdates } from "../../src/commands/scan_updates.ts";
 import { ScanError, type Scanner, type Update } from "../../src/scanners/scanner.ts";
 import { FakeLog } from "../fakes/log.ts";
+import { makeGuard } from "../fakes/scanner_guard.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 function update(name: string): Update {
@@ -42,9 +44,15 @@ const dnf: Scanner = {
 async function run(scanners: readonly Scanner[], system = new FakeSystem()) {
   const log = new FakeLog();
   const findScanners = () => Promise.resolve(scanners);
-  const handler = scanUpdates({ system, log, stateDirectory: "/state", findScanners });
+  const { guard } = makeGuard(system, log);
+  const handler = scanUpdates({ system, log, stateDirectory: "/state", guard, findScanners });
   const command = { id: "c1", type: "scan_updates", params: {} };
-  const { events } = await handler.run(command, new AbortController().signal);
+  const early: NewEvent[] = [];
+  const outcome = await handler.run(command, {
+    signal: new AbortController().signal,
+    tellEarly: (told) => void early.push(...told),
+  });
+  const events = [...early, ...outcome.events];
   return { events, log, result: JSON.parse(events.at(-1)?.body ?? "null") };
 }
 

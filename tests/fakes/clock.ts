@@ -25,6 +25,13 @@ export class FakeClock implements Clock {
     return this.#monotonicMs;
   }
 
+  /** Set by a test that puts the host to sleep. */
+  sleptMs = 0;
+
+  asleepMs(): number {
+    return this.sleptMs;
+  }
+
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {

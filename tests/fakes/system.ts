@@ -5,7 +5,7 @@ import { HttpError, type SendHttp } from "../../src/system/http.ts";
 import type { Database } from "../../src/system/database.ts";
 import type { Machine } from "../../src/system/machine.ts";
 import { openRealDatabase } from "../../src/system/real_database.ts";
-import type { Os, System } from "../../src/system/system.ts";
+import type { HostHint, Os, System } from "../../src/system/system.ts";
 import type { Terminal } from "../../src/system/terminal.ts";
 import { FakeClock } from "./clock.ts";
 import { FakeFiles } from "./files.ts";
@@ -70,6 +70,7 @@ export class FakeSystem implements System {
   environment = new Map<string, string>();
   /** Databases by path: closing one and opening it again finds what was written. */
   databases = new Map<string, Database>();
+  hintListeners = new Set<(hint: HostHint) => void>();
   stopListeners = new Set<(signal: string) => void>();
 
   constructor(seed: number = 1) {
@@ -96,6 +97,11 @@ export class FakeSystem implements System {
 
   readEnvironment(name: string): string | undefined {
     return this.environment.get(name) || undefined;
+  }
+
+  onHostHint(listener: (hint: HostHint) => void): () => void {
+    this.hintListeners.add(listener);
+    return () => this.hintListeners.delete(listener);
   }
 
   onStopRequest(listener: (signal: string) => void): () => void {

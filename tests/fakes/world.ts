@@ -82,7 +82,12 @@ export class World {
       clock,
       random,
       log: this.log,
-      policy: { backoff, breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)) },
+      policy: {
+        backoff,
+        breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)),
+        intervalMs: INTERVAL_MS,
+      },
+      callLimitMs: 100_000,
       checkHealth: () => client.health(),
       countPending: () => buffer.counts().pending,
     }, state.connection);
@@ -101,6 +106,7 @@ export class World {
       buffer,
       findHandler: () => this.handler,
       reportFailure: (command, why) => log(command.id, `failed: ${why}`),
+      onEarly: () => loop.afterAppend(),
       onDone: (outcome) => loop.afterCommand(outcome),
     });
     const loop = new Loop({

@@ -39,7 +39,12 @@ function setUp(health: () => Answer<Health> = () => healthy) {
     clock,
     random,
     log,
-    policy: { backoff, breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)) },
+    policy: {
+      backoff,
+      breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)),
+      intervalMs: 300_000,
+    },
+    callLimitMs: 100_000,
     checkHealth: (timeoutMs) => {
       asked.push(timeoutMs);
       return Promise.resolve(health());

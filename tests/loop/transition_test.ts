@@ -40,7 +40,7 @@ function after(
         permit: { generation: state.breaker.generation, probe: false },
         nowMs,
         random: () => draw,
-        policy: { backoff, breaker },
+        policy: { backoff, breaker, intervalMs: 300_000 },
       }),
     NEW_STATE.connection,
   );
@@ -55,6 +55,7 @@ Deno.test("verdictOf() says what each answer says of the server's health", () =>
     [ok, "success"],
     [{ kind: "refused", why: "HTTP 400", status: 400 }, "success"],
     [failed(), "failure"],
+    [failed({ offline: true }), "neutral"],
     [{ kind: "limited", why: "HTTP 429", retryAfterMs: null }, "neutral"],
     [{ kind: "unauthorized", why: "HTTP 401" }, "neutral"],
     [{ kind: "needs_person", why: "HTTP 403" }, "neutral"],
@@ -83,7 +84,7 @@ Deno.test("takeIn() counts each path by itself", () => {
     permit: { generation: 0, probe: false },
     nowMs: 1_000,
     random: () => 0.5,
-    policy: { backoff, breaker },
+    policy: { backoff, breaker, intervalMs: 300_000 },
   } as const;
   assertEquals(takeIn(checkInFails, ok, step).paths.check_in.failures, 2);
 });
@@ -109,15 +110,19 @@ Deno.test("takeIn() never waits more than 30 s while this host is offline", () =
 Deno.test("takeIn() opens the breaker at the fifth failure and tells the outage's length", () => {
   const state = after(new Array(5).fill(failed()));
   assert(state.breaker.state === "open");
-  assertEquals(state.outage, { sinceMs: 1_000, attempts: 5, why: "HTTP 502" });
+  assertEquals(state.outage, {
+    sinceMs: 1_000,
+    attempts: 5,
+    why: "HTTP 502",
+    offline: false,
+  });
 });
 
 Deno.test("takeIn() asks once an hour where a person is needed, until the server takes it", () => {
   const refused: Answer<unknown> = { kind: "needs_person", why: "HTTP 401" };
   const state = after([refused], { draw: 0 });
-  assertEquals(state.needsPerson, "HTTP 401");
-  assertEquals(state.paths.check_in.notBeforeMs, 1_000 + 3_600_000);
-  assertEquals(after([refused, failed()]).needsPerson, "HTTP 401");
+  assertEquals(state.needsPerson, { why: "HTTP 401", notBeforeMs: 1_000 + 3_600_000 });
+  assertEquals(after([refused, failed()]).needsPerson?.why, "HTTP 401");
   assertEquals(after([refused, ok]).needsPerson, null);
 });
 
@@ -128,7 +133,7 @@ Deno.test("takeIn() leaves everything as it was when we stopped the call ourselv
     permit: { generation: 0, probe: false },
     nowMs: 2_000,
     random: () => 0.5,
-    policy: { backoff, breaker },
+    policy: { backoff, breaker, intervalMs: 300_000 },
   });
   assertEquals(state, before);
 });

@@ -27,6 +27,7 @@ async function setUp(handler: CommandHandler, ids: string[]) {
     buffer,
     findHandler: () => handler,
     reportFailure: (command: Command, why: string) => outcome(command, why).events[0]!,
+    onEarly: () => {},
     onDone: ({ events }: CommandOutcome) => void done.push(events[0]?.commandId ?? ""),
   };
   const worker = new Worker(parts);

@@ -1,0 +1,66 @@
+/** The scanners' breakers on disk: `scanner-breakers.json` in the state folder. */
+
+import * as v from "valibot";
+import { restoreBreaker, saveBreaker, savedBreaker } from "../breaker/saved.ts";
+import type { ScannerBreakers } from "../commands/scanner_guard.ts";
+import type { Clock, System } from "../system/system.ts";
+
+const FILE = "scanner-breakers.json";
+const SCHEMA = "pennon.scanner-breakers/1";
+
+const stored = v.object({
+  schema: v.literal(SCHEMA),
+  breakers: v.record(v.pipe(v.string(), v.maxLength(50)), savedBreaker),
+});
+
+/** The breakers as they were saved, instants since the Unix epoch. */
+export type SavedScannerBreakers = v.InferOutput<typeof stored>["breakers"];
+
+type Parts = Pick<System, "files" | "clock">;
+
+/** Reads them as they stand, for showing; none if there are none, or the file is damaged. */
+export async function showScannerBreakers(
+  { files }: Pick<System, "files">,
+  stateDirectory: string,
+): Promise<SavedScannerBreakers> {
+  const text = await files.readText("read the scanners' breakers", `${stateDirectory}/${FILE}`);
+  if (text === undefined) return {};
+  try {
+    const read = v.safeParse(stored, JSON.parse(text));
+    return read.success ? read.output.breakers : {};
+  } catch {
+    return {}; // Not JSON: each scanner begins anew, with nothing held against it.
+  }
+}
+
+/** Reads them to go on with, none open for longer than `longestOpenMs` more. Throws `FileError`. */
+export async function loadScannerBreakers(
+  parts: Parts,
+  stateDirectory: string,
+  longestOpenMs: number,
+): Promise<ScannerBreakers> {
+  const saved = await showScannerBreakers(parts, stateDirectory);
+  const at = instant(parts.clock);
+  return new Map(
+    Object.entries(saved).map(([name, breaker]) =>
+      [name, restoreBreaker(breaker, at, longestOpenMs)] as const
+    ),
+  );
+}
+
+/** Saves them; throws `FileError`. */
+export async function saveScannerBreakers(
+  { files, clock }: Parts,
+  stateDirectory: string,
+  breakers: ScannerBreakers,
+): Promise<void> {
+  const at = instant(clock);
+  const saved = [...breakers].map(([name, breaker]) => [name, saveBreaker(breaker, at)] as const);
+  const text = JSON.stringify({ schema: SCHEMA, breakers: Object.fromEntries(saved) }, null, 2);
+  const path = `${stateDirectory}/${FILE}`;
+  await files.writeText("save the scanners' breakers", path, `${text}\n`, { mode: 0o600 });
+}
+
+function instant(clock: Clock) {
+  return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+}

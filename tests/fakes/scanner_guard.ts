@@ -1,0 +1,24 @@
+/** A scanner guard with the usual numbers, for tests. */
+
+import { type ScannerBreakers, ScannerGuard } from "../../src/commands/scanner_guard.ts";
+import type { Log } from "../../src/log.ts";
+import type { System } from "../../src/system/system.ts";
+
+/** The numbers of resilience.md's section 3, column "scanner". */
+export const SCANNER_SETTINGS = {
+  consecutiveFailures: 3,
+  minOpenMs: 15 * 60_000,
+  maxOpenMs: 6 * 3_600_000,
+  timeoutMs: 600_000,
+};
+
+/** `kept` holds every state that was saved, newest last. */
+export function makeGuard(system: System, log: Log, breakers: ScannerBreakers = new Map()) {
+  const kept: ScannerBreakers[] = [];
+  const keep = (saved: ScannerBreakers) => {
+    kept.push(saved);
+    return Promise.resolve();
+  };
+  const guard = new ScannerGuard({ system, log, settings: SCANNER_SETTINGS, keep }, breakers);
+  return { guard, kept };
+}

@@ -6,16 +6,21 @@ import type { EventBuffer, StoredEvent } from "./buffer.ts";
 /**
  * What came of sending one event.
  *
- * `delivered`: the server has it. `refused`: the server will not have this one. `later`: nothing is
- * known of the event; the way to the server is not free.
+ * `delivered`: the server has it. `refused`: the server will not have this one. `doubtful`: it broke
+ * over this one, and may break over any. `later`: nothing is known of the event; the way to the
+ * server is not free.
  */
 export type Delivery =
   | { readonly kind: "delivered"; readonly pauseMs: number }
   | { readonly kind: "refused"; readonly why: string }
+  | { readonly kind: "doubtful" }
   | { readonly kind: "later" };
 
 /** Events looked at together; each is sent by itself. */
 const BATCH = 50;
+
+/** So many events in a row that the server breaks over, and it is given a rest. */
+const DOUBTFUL_IN_A_ROW = 3;
 
 /** What a round of delivery did. */
 export interface Drained {
@@ -30,14 +35,16 @@ export interface Drained {
 /**
  * Sends what is pending, most important first, until the buffer is empty or `send` says `later` or
  * asks for a pause. An event is forgotten only when the server has it; one that is refused too often
- * is set aside, and does not hold up the others.
+ * is set aside, and does not hold up the others. What `isPutOff` is passed over this time.
  */
 export async function drain(
   buffer: EventBuffer,
   log: Log,
   send: (event: StoredEvent) => Promise<Delivery>,
+  isPutOff: (event: StoredEvent) => boolean = () => false,
 ): Promise<Drained> {
   let delivered = 0;
+  let doubtfulInARow = 0;
   let refused = 0;
   let setAside = 0;
   // Refused events stay in the buffer, in front; looking past them lets the others through.
@@ -48,8 +55,9 @@ export async function drain(
       .filter((event) => !passedOver.has(event.id));
     if (next.length === 0) return { delivered, refused, setAside, pauseMs: 0 };
     for (const event of next) {
-      if (event.commandId !== null && heldUp.has(event.commandId)) {
+      if (isPutOff(event) || (event.commandId !== null && heldUp.has(event.commandId))) {
         passedOver.add(event.id);
+        if (event.commandId !== null) heldUp.add(event.commandId);
         continue;
       }
       const result = await send(event);
@@ -65,7 +73,14 @@ export async function drain(
             if (event.commandId !== null) heldUp.add(event.commandId);
           }
           break;
+        case "doubtful":
+          passedOver.add(event.id);
+          doubtfulInARow += 1;
+          if (event.commandId !== null) heldUp.add(event.commandId);
+          if (doubtfulInARow < DOUBTFUL_IN_A_ROW) break;
+          return { delivered, refused, setAside, pauseMs: 0 };
         case "delivered":
+          doubtfulInARow = 0;
           buffer.acknowledge([event.id]);
           delivered += 1;
           if (result.pauseMs > 0) {

@@ -9,6 +9,7 @@ import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client, Report } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
+import { backoffMs, type BackoffPolicy } from "./backoff.ts";
 import type { Connection, Withheld } from "./connection.ts";
 import { climb, NEW_RAMP, portion, type Ramp, RAMP_STEP_MS } from "./ramp.ts";
 import type { Session } from "./session.ts";
@@ -24,11 +25,20 @@ export interface DeliveringParts {
   readonly client: Client;
 }
 
-/** A 500 on an event is about the event if a check-in went well no longer ago than this. */
-const FRESH_CHECK_IN_MS = 60_000;
-
 /** A server that refuses an event may be in the middle of something: its attempts are spread. */
 const REFUSED_AGAIN_MS = 60_000;
+
+/** After a 500 on an event: a minute, doubling to an hour. */
+const DOUBT: BackoffPolicy = { baseMs: 120_000, capMs: 3_600_000, floorMs: 60_000 };
+
+/** An event that the server did not take, for now. */
+interface PutOff {
+  /** How often the server broke over it. */
+  readonly doubts: number;
+  readonly notBeforeMs: number;
+  /** How many events had been delivered when that last happened. */
+  readonly delivered: number;
+}
 
 /** So many events, or one so large, are a burst: the server's health is asked first. */
 const BURST_EVENTS = 10;
@@ -45,25 +55,31 @@ export class Delivering {
   readonly #parts: DeliveringParts;
   #notBeforeMs = -Infinity;
   #ramp: Ramp = null;
-  #lastCheckInMs: number | null = null;
+  #hasCheckedIn = false;
+  #delivered = 0;
+  readonly #putOff = new Map<string, PutOff>();
 
   constructor(parts: DeliveringParts) {
     this.#parts = parts;
   }
 
   /** A check-in went well; `isReturn`: the first one after a start or an outage. What waits then goes slowly. */
-  afterCheckIn(nowMs: number, isReturn: boolean): void {
-    this.#lastCheckInMs = nowMs;
+  afterCheckIn(isReturn: boolean): void {
+    this.#hasCheckedIn = true;
     if (isReturn && this.#parts.buffer.counts().pending > 0) this.#ramp = NEW_RAMP;
   }
 
   /** How long until something is to be sent, in ms; `Infinity`: there is nothing, or no way. */
   dueInMs(): number {
     const { clock, connection, buffer } = this.#parts;
-    if (!connection.isHealthy || this.#lastCheckInMs === null) return Infinity;
-    if (buffer.counts().pending === 0) return Infinity;
-    const pauseMs = this.#notBeforeMs - clock.monotonicMs();
-    return Math.max(0, pauseMs, connection.waitMs("delivery"));
+    if (!connection.isHealthy || !this.#hasCheckedIn) return Infinity;
+    const { pending } = buffer.counts();
+    if (pending === 0) return Infinity;
+    const nowMs = clock.monotonicMs();
+    const later = [...this.#putOff.values()].map(({ notBeforeMs }) => notBeforeMs - nowMs)
+      .filter((waitMs) => waitMs > 0);
+    const eventsMs = later.length < pending ? 0 : Math.min(...later);
+    return Math.max(0, this.#notBeforeMs - nowMs, eventsMs, connection.waitMs("delivery"));
   }
 
   /** Something went wrong on this side: nothing more is tried for so long. */
@@ -73,22 +89,25 @@ export class Delivering {
 
   /** Sends one portion; how many events were delivered. Throws what the buffer throws. */
   async deliver(cut: AbortSignal): Promise<number> {
-    const { buffer, log, random } = this.#parts;
+    const { buffer, log, random, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
     const isBurst = buffer.counts().pending >= BURST_EVENTS;
     let left = portion(this.#ramp);
     const drained = await drain(buffer, log, (event) => {
       if (left <= 0) return Promise.resolve({ kind: "later" });
       left -= 1;
       return this.#send(event, { isBurst, cut });
-    });
+    }, ({ id }) => (this.#putOff.get(id)?.notBeforeMs ?? -Infinity) > nowMs);
     const isSpent = left <= 0;
     if (isSpent) this.#ramp = climb(this.#ramp);
     const pending = buffer.counts().pending;
-    if (pending === 0) this.#ramp = null;
+    if (pending === 0) {
+      this.#ramp = null;
+      this.#putOff.clear();
+    }
     // Past the end of the server's window by a little chance: its other agents wait for it too.
     const pauseMs = drained.pauseMs * (1 + 0.2 * random());
-    const againMs = drained.refused > 0 ? REFUSED_AGAIN_MS : 0;
-    this.putOff(Math.max(pauseMs, againMs, isSpent ? RAMP_STEP_MS : 0));
+    this.putOff(Math.max(pauseMs, isSpent ? RAMP_STEP_MS : 0));
     if (drained.delivered > 0) {
       log.info("events delivered", { delivered: drained.delivered, pending });
     }
@@ -104,26 +123,25 @@ export class Delivering {
     const answer = await connection.attempt("delivery", (timeoutMs) => {
       const options = timeoutMs === undefined ? { signal: cut } : { signal: cut, timeoutMs };
       const report = { report: REPORTS[event.kind], body: event.body };
-      return session.call((caller) => client.report(caller, report, options));
+      return session.call((caller) => client.report(caller, report, options))
+        .then(asEventsProblem);
     }, { isBurst: isBurst || event.sizeBytes >= BURST_BYTES });
-    return this.#meaningOf(answer);
+    return this.#meaningOf(event, answer);
   }
 
-  #meaningOf(answer: Answer<unknown> | Withheld): Delivery {
+  #meaningOf(event: StoredEvent, answer: Answer<unknown> | Withheld): Delivery {
     switch (answer.kind) {
       case "ok": {
+        this.#delivered += 1;
+        this.#putOff.delete(event.id);
         const isSpent = answer.rateLimit !== null && answer.rateLimit.remaining === 0;
         return { kind: "delivered", pauseMs: isSpent ? answer.rateLimit.resetInMs : 0 };
       }
       case "refused":
-        return { kind: "refused", why: answer.why };
-      case "failed": {
-        const sinceMs = this.#parts.clock.monotonicMs() - (this.#lastCheckInMs ?? -Infinity);
-        // Any other failure is an outage, and an outage uses up nobody's attempts.
-        return answer.status === 500 && sinceMs < FRESH_CHECK_IN_MS
-          ? { kind: "refused", why: answer.why }
-          : { kind: "later" };
-      }
+        return answer.status === 500
+          ? this.#doubt(event, answer.why)
+          : this.#refused(event, answer.why);
+      case "failed":
       case "limited":
       case "unauthorized":
       case "needs_person":
@@ -132,4 +150,31 @@ export class Delivering {
         return { kind: "later" };
     }
   }
+
+  /**
+   * A 500 may be the server's fault or the event's. It is the event's, and counts against it, if
+   * others got through since it last happened: so an outage uses up nobody's attempts.
+   */
+  #doubt(event: StoredEvent, why: string): Delivery {
+    const { clock, random } = this.#parts;
+    const before = this.#putOff.get(event.id);
+    const doubts = (before?.doubts ?? 0) + 1;
+    const notBeforeMs = clock.monotonicMs() + backoffMs(doubts, DOUBT, random);
+    this.#putOff.set(event.id, { doubts, notBeforeMs, delivered: this.#delivered });
+    const isItsOwn = before !== undefined && this.#delivered > before.delivered;
+    return isItsOwn ? { kind: "refused", why } : { kind: "doubtful" };
+  }
+
+  #refused(event: StoredEvent, why: string): Delivery {
+    const notBeforeMs = this.#parts.clock.monotonicMs() + REFUSED_AGAIN_MS;
+    this.#putOff.set(event.id, { doubts: 0, notBeforeMs, delivered: this.#delivered });
+    return { kind: "refused", why };
+  }
+}
+
+/** A server that takes check-ins, as this one just did, is there: a 500 on an event is no outage. */
+function asEventsProblem(answer: Answer<unknown>): Answer<unknown> {
+  return answer.kind === "failed" && answer.status === 500
+    ? { kind: "refused", why: answer.why, status: 500 }
+    : answer;
 }

@@ -61,6 +61,9 @@ const WAKE_SPREAD_MS = 60_000;
 /** After its network has come up or it has woken, an offline host tries at random within this. */
 const ONLINE_SPREAD_MS = 30_000;
 
+/** After a step that failed by this host's own fault: a disk that refuses, as a rule. */
+const TROUBLE_MS = 10_000;
+
 /** A host that wakes, or a link that comes up, more often than this is heeded once. */
 const HINT_EVERY_MS = 300_000;
 
@@ -71,6 +74,7 @@ export class Loop {
   /** Whether a check-in has gone well since the start. */
   #isBack = false;
   #lastHintMs = -Infinity;
+  #troubleUntilMs = -Infinity;
   #wake = new AbortController();
 
   constructor(parts: LoopParts, state: LoopState) {
@@ -89,10 +93,7 @@ export class Loop {
     const { stop } = signals;
     this.#parts.worker.resume(stop);
     this.#spreadStart();
-    while (!stop.aborted) {
-      await this.#sleep(stop);
-      if (!stop.aborted) await this.#step(signals);
-    }
+    while (!stop.aborted) await this.#step(signals);
     await this.#parts.worker.idle;
     await this.#drainOut(signals.cut);
   }
@@ -161,6 +162,8 @@ export class Loop {
 
   async #step(signals: StopSignals): Promise<void> {
     try {
+      await this.#sleep(signals.stop);
+      if (signals.stop.aborted) return;
       if (this.#checkInDueInMs() <= 0) await this.#checkIn(signals);
       if (this.#delivering.dueInMs() <= 0) await this.#deliver(signals.cut);
     } catch (error) {
@@ -170,6 +173,7 @@ export class Loop {
       const nowMs = this.#parts.clock.monotonicMs();
       this.#state = { ...this.#state, nextCheckInMs: nowMs + this.#nextInMs() };
       this.#delivering.putOff(this.#parts.polling.intervalMs);
+      this.#troubleUntilMs = nowMs + TROUBLE_MS;
     }
   }
 
@@ -222,7 +226,7 @@ export class Loop {
     const { clock } = this.#parts;
     const nowMs = clock.monotonicMs();
     this.#isBack = true;
-    this.#delivering.afterCheckIn(nowMs, isReturn);
+    this.#delivering.afterCheckIn(isReturn);
     this.#state = { ...this.#state, lastCheckInMs: nowMs };
     const leftMs = rapidLeftMs(answer.rapid_polling, clock.nowMs());
     if (leftMs !== null) this.#setRapid(leftMs);
@@ -249,7 +253,10 @@ export class Loop {
   }
 
   async #sleep(signal: AbortSignal): Promise<void> {
-    const waitMs = Math.max(0, Math.min(this.#checkInDueInMs(), this.#delivering.dueInMs()));
+    const troubleMs = this.#troubleUntilMs - this.#parts.clock.monotonicMs();
+    const waitMs = troubleMs > 0
+      ? troubleMs
+      : Math.min(this.#checkInDueInMs(), this.#delivering.dueInMs());
     this.#wake = new AbortController();
     try {
       await this.#parts.clock.sleep(waitMs, AbortSignal.any([signal, this.#wake.signal]));

@@ -110,7 +110,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
       intervalMs,
     },
     callLimitMs: longestCallMs(config),
-    checkHealth: (timeoutMs) => client.health(timeoutMs === undefined ? {} : { timeoutMs }),
+    checkHealth: (limits) => client.health(limits),
     countPending: () => buffer.counts().pending,
   }, state.connection);
   const session = new Session({

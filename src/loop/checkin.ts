@@ -31,9 +31,10 @@ export interface CheckedIn {
  */
 export async function checkIn(parts: CheckInParts, body: CheckInBody): Promise<CheckedIn> {
   const { connection, session, client, journal, signal } = parts;
-  const answer = await connection.attempt("check_in", (timeoutMs) => {
-    const options = timeoutMs === undefined ? { signal } : { signal, timeoutMs };
-    return session.call((caller) => client.checkIn(caller, body, options));
+  const answer = await connection.attempt("check_in", (limits) => {
+    const options = { ...limits, signal: AbortSignal.any([signal, limits.signal]) };
+    const call = session.call((caller) => client.checkIn(caller, body, options), limits.signal);
+    return call.then(asFailure);
   });
   if (answer.kind !== "ok" || answer.value.commands.length === 0) return { answer, commands: [] };
   const handedOver = answer.value.commands;
@@ -42,6 +43,16 @@ export async function checkIn(parts: CheckInParts, body: CheckInBody): Promise<C
   );
   const fresh = new Set(known.map(({ id }) => id));
   return { answer, commands: handedOver.filter(({ id }) => fresh.has(id)) };
+}
+
+/**
+ * There is nothing in a check-in that a well server could refuse: one that does is not set up, or has
+ * forgotten this agent, and gets nothing else either.
+ */
+function asFailure<T>(answer: Answer<T>): Answer<T> {
+  if (answer.kind !== "refused") return answer;
+  const { why, status } = answer;
+  return { kind: "failed", why, status, offline: false, retryAfterMs: null };
 }
 
 /** The log's line for a check-in that went well; how others went, the connection tells. */

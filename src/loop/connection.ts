@@ -28,14 +28,21 @@ export interface ConnectionParts {
   readonly policy: ConnectionPolicy;
   /** One call may take so long in all, a renewal in the middle of it included. */
   readonly callLimitMs: number;
-  /** Asks `/health`, within the time given. */
-  checkHealth(timeoutMs: number | undefined): Promise<Answer<Health>>;
+  checkHealth(limits: CallLimits): Promise<Answer<Health>>;
   /** How many events wait, for the log of a recovery. */
   countPending(): number;
 }
 
-/** One call; `timeoutMs` is set where the breaker allows less than the client's own limit. */
-export type MakeCall<T> = (timeoutMs: number | undefined) => Promise<Answer<T>>;
+/** The limits of one call. */
+export interface CallLimits {
+  /** Set where the breaker allows less than the client's own limit. */
+  readonly timeoutMs?: number;
+  /** Given when nobody waits for the call any more: it is to end, and begin nothing new. */
+  readonly signal: AbortSignal;
+}
+
+/** Makes one call within its limits. */
+export type MakeCall<T> = (limits: CallLimits) => Promise<Answer<T>>;
 
 /** What is to be sent: a burst of work is not begun before the server's health is known. */
 export interface AttemptOptions {
@@ -113,9 +120,12 @@ export class Connection {
     const { clock } = this.#parts;
     const startedMs = clock.monotonicMs();
     const asleepMs = clock.asleepMs();
-    const call = this.#callInHealth(makeCall, { probe: permit.probe, ...options });
+    const over = new AbortController();
+    const { probe } = permit;
+    const call = this.#callInHealth(makeCall, { probe, over: over.signal, ...options });
     const limitMs = permit.probe ? this.#parts.policy.breaker.probeTimeoutMs : undefined;
     const settled = await this.#within(limitMs ?? this.#parts.callLimitMs, call);
+    if (settled === null) over.abort(new Error("the call took too long"));
     const wasAsleep = clock.asleepMs() - asleepMs > ASLEEP_MS;
     // What broke because this host slept says nothing of the server.
     const answer = wasAsleep && settled?.kind === "failed"
@@ -171,14 +181,15 @@ export class Connection {
 
   async #callInHealth<T>(
     makeCall: MakeCall<T>,
-    { probe, isBurst = false }: AttemptOptions & { probe: boolean },
+    { probe, over, isBurst = false }: AttemptOptions & { probe: boolean; over: AbortSignal },
   ): Promise<Answer<T>> {
     const { clock, policy, checkHealth } = this.#parts;
     // Both requests of a probe have to fit into the probe's own time.
-    const timeoutMs = probe ? policy.breaker.probeTimeoutMs / 2 : undefined;
+    const limits = probe ? { timeoutMs: policy.breaker.probeTimeoutMs / 2 } : {};
     const isUnknown = clock.monotonicMs() >= this.#healthKnownUntilMs;
     if (probe || this.#state.outage !== null || (isBurst && isUnknown)) {
-      const health = await checkHealth(timeoutMs);
+      const health = await checkHealth({ ...limits, signal: over });
+      if (over.aborted) return { kind: "aborted" };
       if (health.kind !== "ok") return unhealthy(health);
       if (!health.value.usable) {
         const why = `server says "${health.value.status}"`;
@@ -186,7 +197,7 @@ export class Connection {
       }
       this.#healthKnownUntilMs = clock.monotonicMs() + policy.intervalMs;
     }
-    return await makeCall(timeoutMs);
+    return await makeCall({ ...limits, signal: over });
   }
 
   #step() {

@@ -32,7 +32,11 @@ export function tellAnswer(log: Log, answer: Answer<unknown>, context: AnswerCon
     case "failed": {
       const { why, offline } = answer;
       const attempt = after.outage?.attempts ?? 1;
-      log.warning("server not reached", { ...told, why, offline, attempt, next_in_s });
+      const fields = { ...told, why, offline, attempt, next_in_s };
+      // An outage is told when it begins and when it ends; an offline host tries often.
+      if (attempt === 1) log.warning("server not reached", fields);
+      else if (offline) log.debug("server not reached", fields);
+      else log.info("server not reached", fields);
       break;
     }
     case "limited":

@@ -28,7 +28,10 @@ export interface DeliveringParts {
 /** A server that refuses an event may be in the middle of something: its attempts are spread. */
 const REFUSED_AGAIN_MS = 60_000;
 
-/** After a 500 on an event: a minute, doubling to an hour. */
+/** Answers that may be about the event, or about a server (or a proxy) that is not set up. */
+const DOUBTFUL: ReadonlySet<number> = new Set([404, 500]);
+
+/** After such an answer to an event: a minute, doubling to an hour. */
 const DOUBT: BackoffPolicy = { baseMs: 120_000, capMs: 3_600_000, floorMs: 60_000 };
 
 /** An event that the server did not take, for now. */
@@ -54,6 +57,8 @@ const REPORTS: Readonly<Record<EventKind, Report>> = {
 export class Delivering {
   readonly #parts: DeliveringParts;
   #notBeforeMs = -Infinity;
+  /** Until then everything that waits is put off. */
+  #idleUntilMs = -Infinity;
   #ramp: Ramp = null;
   #hasCheckedIn = false;
   #delivered = 0;
@@ -73,13 +78,14 @@ export class Delivering {
   dueInMs(): number {
     const { clock, connection, buffer } = this.#parts;
     if (!connection.isHealthy || !this.#hasCheckedIn) return Infinity;
-    const { pending } = buffer.counts();
-    if (pending === 0) return Infinity;
-    const nowMs = clock.monotonicMs();
-    const later = [...this.#putOff.values()].map(({ notBeforeMs }) => notBeforeMs - nowMs)
-      .filter((waitMs) => waitMs > 0);
-    const eventsMs = later.length < pending ? 0 : Math.min(...later);
-    return Math.max(0, this.#notBeforeMs - nowMs, eventsMs, connection.waitMs("delivery"));
+    if (buffer.counts().pending === 0) return Infinity;
+    const pauseMs = Math.max(this.#notBeforeMs, this.#idleUntilMs) - clock.monotonicMs();
+    return Math.max(0, pauseMs, connection.waitMs("delivery"));
+  }
+
+  /** There is something new to send; what the server did not take keeps waiting. */
+  afterAppend(): void {
+    this.#idleUntilMs = -Infinity;
   }
 
   /** Something went wrong on this side: nothing more is tried for so long. */
@@ -93,9 +99,11 @@ export class Delivering {
     const nowMs = clock.monotonicMs();
     const isBurst = buffer.counts().pending >= BURST_EVENTS;
     let left = portion(this.#ramp);
+    let sent = 0;
     const drained = await drain(buffer, log, (event) => {
       if (left <= 0) return Promise.resolve({ kind: "later" });
       left -= 1;
+      sent += 1;
       return this.#send(event, { isBurst, cut });
     }, ({ id }) => (this.#putOff.get(id)?.notBeforeMs ?? -Infinity) > nowMs);
     const isSpent = left <= 0;
@@ -108,6 +116,7 @@ export class Delivering {
     // Past the end of the server's window by a little chance: its other agents wait for it too.
     const pauseMs = drained.pauseMs * (1 + 0.2 * random());
     this.putOff(Math.max(pauseMs, isSpent ? RAMP_STEP_MS : 0));
+    if (sent === 0) this.#idleUntilMs = this.#nextAgainMs(nowMs);
     if (drained.delivered > 0) {
       log.info("events delivered", { delivered: drained.delivered, pending });
     }
@@ -120,11 +129,11 @@ export class Delivering {
   ): Promise<Delivery> {
     const { connection, session, client } = this.#parts;
     if (cut.aborted || !connection.isHealthy) return { kind: "later" };
-    const answer = await connection.attempt("delivery", (timeoutMs) => {
-      const options = timeoutMs === undefined ? { signal: cut } : { signal: cut, timeoutMs };
+    const answer = await connection.attempt("delivery", (limits) => {
+      const options = { ...limits, signal: AbortSignal.any([cut, limits.signal]) };
       const report = { report: REPORTS[event.kind], body: event.body };
-      return session.call((caller) => client.report(caller, report, options))
-        .then(asEventsProblem);
+      const call = session.call((caller) => client.report(caller, report, options), limits.signal);
+      return call.then(asEventsProblem);
     }, { isBurst: isBurst || event.sizeBytes >= BURST_BYTES });
     return this.#meaningOf(event, answer);
   }
@@ -138,7 +147,7 @@ export class Delivering {
         return { kind: "delivered", pauseMs: isSpent ? answer.rateLimit.resetInMs : 0 };
       }
       case "refused":
-        return answer.status === 500
+        return DOUBTFUL.has(answer.status)
           ? this.#doubt(event, answer.why)
           : this.#refused(event, answer.why);
       case "failed":
@@ -152,7 +161,7 @@ export class Delivering {
   }
 
   /**
-   * A 500 may be the server's fault or the event's. It is the event's, and counts against it, if
+   * A 500 or a 404 may be the server's fault or the event's. It is the event's, and counts against it, if
    * others got through since it last happened: so an outage uses up nobody's attempts.
    */
   #doubt(event: StoredEvent, why: string): Delivery {
@@ -163,6 +172,13 @@ export class Delivering {
     this.#putOff.set(event.id, { doubts, notBeforeMs, delivered: this.#delivered });
     const isItsOwn = before !== undefined && this.#delivered > before.delivered;
     return isItsOwn ? { kind: "refused", why } : { kind: "doubtful" };
+  }
+
+  /** When the first of those that were put off is due. */
+  #nextAgainMs(nowMs: number): number {
+    const instants = [...this.#putOff.values()].map(({ notBeforeMs }) => notBeforeMs)
+      .filter((instantMs) => instantMs > nowMs);
+    return Math.min(nowMs + REFUSED_AGAIN_MS, ...instants);
   }
 
   #refused(event: StoredEvent, why: string): Delivery {

@@ -123,11 +123,12 @@ export class Loop {
       this.#setRapid(clampRapidMs(outcome.rapidPollingMs));
       this.#state = { ...this.#state, nextCheckInMs: null }; // The server wants to see it at once.
     }
-    this.#wake.abort();
+    this.afterAppend();
   }
 
   /** There is something new to send. */
   afterAppend(): void {
+    this.#delivering.afterAppend();
     this.#wake.abort();
   }
 

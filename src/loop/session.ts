@@ -39,21 +39,28 @@ export class Session {
 
   /**
    * Makes a call with the access token. A token that is due is renewed first; a 401 is answered with
-   * one renewal and the same call once more. A renewal that is refused needs a person.
+   * one renewal and the same call once more. A renewal that is refused needs a person. Once `over`
+   * is given nobody waits for the call, and it begins nothing more.
    */
-  async call<T>(makeCall: (caller: Caller) => Promise<Answer<T>>): Promise<Answer<T>> {
+  async call<T>(
+    makeCall: (caller: Caller) => Promise<Answer<T>>,
+    over: AbortSignal,
+  ): Promise<Answer<T>> {
     if (this.#parts.clock.nowMs() >= this.#renewAtMs) {
       const renewed = await this.#renewOnce();
       // The old token may still do: only its refusal is final.
       if (renewed.kind !== "ok") this.#parts.log.debug("early renewal put off");
     }
+    if (over.aborted) return { kind: "aborted" };
     const usedToken = this.#accessToken;
     const answer = await makeCall(this.#caller());
     if (answer.kind !== "unauthorized") return answer;
+    if (over.aborted) return { kind: "aborted" };
     if (usedToken === this.#accessToken) {
       const renewed = await this.#renewOnce();
       if (renewed.kind !== "ok") return asRefusal(renewed);
     }
+    if (over.aborted) return { kind: "aborted" };
     const again = await makeCall(this.#caller());
     return again.kind === "unauthorized" ? { kind: "needs_person", why: again.why } : again;
   }

@@ -8,6 +8,7 @@ import type { Command, CommandHandler, CommandOutcome } from "../buffer/command.
 import type { CommandJournal, JournalEntry } from "../buffer/journal.ts";
 import { keep } from "../buffer/keep.ts";
 import type { Log } from "../log.ts";
+import { DatabaseError } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
 
 /** What a worker is made of. */
@@ -25,6 +26,9 @@ export interface WorkerParts {
   /** Called when a command is done, with what it leaves for the loop to do. */
   onDone(outcome: CommandOutcome): void;
 }
+
+/** Between two tries to write where the disk refuses. */
+const DISK_AGAIN_MS = 10_000;
 
 export class Worker {
   readonly #parts: WorkerParts;
@@ -74,10 +78,11 @@ export class Worker {
     const { clock, log, journal, buffer } = this.#parts;
     const startedMs = clock.monotonicMs();
     log.info("command started", { command: command.type, id: command.id });
-    journal.start(command.id);
+    await this.#persist(command, signal, () => journal.start(command.id));
     const outcome = await this.#handle(command, { startedMs, signal });
     if (outcome === null) return;
-    journal.finish(command.id, () => keep(buffer, log, outcome.events));
+    const finish = () => journal.finish(command.id, () => keep(buffer, log, outcome.events));
+    await this.#persist(command, signal, finish);
     log.info("command finished", {
       command: command.type,
       id: command.id,
@@ -85,6 +90,24 @@ export class Worker {
       events: outcome.events.length,
     });
     this.#parts.onDone(outcome);
+  }
+
+  /**
+   * Writes to the journal, and again until the disk takes it: a command's result is not to be lost to
+   * a disk that is full for an hour. Throws if it is to stop, or if the disk is not what is wrong.
+   */
+  async #persist(command: Command, signal: AbortSignal, write: () => void): Promise<void> {
+    const { clock, log } = this.#parts;
+    for (let tries = 0;; tries++) {
+      try {
+        return write();
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) throw error;
+        const fields = { command: command.type, id: command.id, why: error.message };
+        if (tries === 0) log.error("command waits for the disk", fields);
+        await clock.sleep(DISK_AGAIN_MS, signal);
+      }
+    }
   }
 
   /** The outcome, or `null` if we were stopped in the middle of it. */

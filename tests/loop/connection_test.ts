@@ -45,7 +45,7 @@ function setUp(health: () => Answer<Health> = () => healthy) {
       intervalMs: 300_000,
     },
     callLimitMs: 100_000,
-    checkHealth: (timeoutMs) => {
+    checkHealth: ({ timeoutMs }) => {
       asked.push(timeoutMs);
       return Promise.resolve(health());
     },

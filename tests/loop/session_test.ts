@@ -7,6 +7,8 @@ import { FakeLog } from "../fakes/log.ts";
 const START_MS = Date.UTC(2026, 10, 23);
 const DAY_S = 86_400;
 
+const never = new AbortController().signal;
+
 function token(name: string, startMs = START_MS): string {
   const iat = startMs / 1_000;
   const part = (json: unknown) => btoa(JSON.stringify(json)).replace(/=+$/, "");
@@ -53,7 +55,7 @@ const renewed: Answer<{ token: string }> = {
 
 Deno.test("call() answers a 401 with one renewal and the same call once more", async () => {
   const { session, kept, asked } = setUp([renewed]);
-  const answer = await session.call(takes(token("new")));
+  const answer = await session.call(takes(token("new")), never);
   assertEquals(answer.kind, "ok");
   assertEquals(asked(), 1);
   assertEquals(kept, [token("new")]);
@@ -61,7 +63,7 @@ Deno.test("call() answers a 401 with one renewal and the same call once more", a
 
 Deno.test("call() never renews twice at once", async () => {
   const { session, asked } = setUp([renewed]);
-  const calls = Array.from({ length: 10 }, () => session.call(takes(token("new"))));
+  const calls = Array.from({ length: 10 }, () => session.call(takes(token("new")), never));
   assert((await Promise.all(calls)).every(({ kind }) => kind === "ok"));
   assertEquals(asked(), 1);
 });
@@ -71,10 +73,10 @@ Deno.test("call() needs a person when the renewal is refused, or does not help",
     const refusal of [unauthorized, { kind: "refused", why: "HTTP 404", status: 404 }] as const
   ) {
     const { session } = setUp([refusal]);
-    assertEquals((await session.call(takes("none"))).kind, "needs_person");
+    assertEquals((await session.call(takes("none"), never)).kind, "needs_person");
   }
   const { session } = setUp([renewed]);
-  assertEquals((await session.call(takes("none"))).kind, "needs_person");
+  assertEquals((await session.call(takes("none"), never)).kind, "needs_person");
 });
 
 Deno.test("call() passes a renewal's failure on: the server is sick, not the token", async () => {
@@ -86,23 +88,23 @@ Deno.test("call() passes a renewal's failure on: the server is sick, not the tok
     retryAfterMs: null,
   };
   const { session } = setUp([failed]);
-  assertEquals(await session.call(takes("none")), failed);
+  assertEquals(await session.call(takes("none"), never), failed);
 });
 
 Deno.test("call() renews ahead of time, in the last quarter and not before", async () => {
   const { clock, session, asked } = setUp([renewed]);
   clock.setNow(START_MS + 0.874 * DAY_S * 1_000);
-  await session.call(takes(token("old")));
+  await session.call(takes(token("old")), never);
   assertEquals(asked(), 0);
   clock.setNow(START_MS + 0.876 * DAY_S * 1_000);
-  assertEquals((await session.call(takes(token("new")))).kind, "ok");
+  assertEquals((await session.call(takes(token("new")), never)).kind, "ok");
   assertEquals(asked(), 1);
 });
 
 Deno.test("call() goes on with the old token when an early renewal fails", async () => {
   const { clock, session, asked } = setUp([unauthorized]);
   clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
-  assertEquals((await session.call(takes(token("old")))).kind, "ok");
-  assertEquals((await session.call(takes(token("old")))).kind, "ok");
+  assertEquals((await session.call(takes(token("old")), never)).kind, "ok");
+  assertEquals((await session.call(takes(token("old")), never)).kind, "ok");
   assertEquals(asked(), 1);
 });

@@ -1,0 +1,186 @@
+/** Watches every request of a run for what must never be; resilience.md, section 6. */
+
+import type { HttpRequest } from "../../src/system/http.ts";
+import type { LoopState } from "../../src/loop/state.ts";
+import type { SimClock } from "./sim_clock.ts";
+
+/** An invariant that did not hold. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+
+/** The only place that tokens may go to. */
+export const ORIGIN = "https://redflag.test";
+
+/** What the agent may do: its interval, and the numbers of resilience.md. */
+const INTERVAL_MS = 300_000;
+const LONGEST_WAIT_MS = 300_000;
+/** Beside a wait: the calls themselves, with all their limits, and a restart's spread. */
+const SLACK_MS = 160_000;
+const LEAST_OPEN_MS = 30_000;
+const FAILURES_TO_OPEN = 5;
+const MOST_CALLS_IN_60_S = 30;
+const MOST_FAILURES_IN_60_S = 14;
+/** Waits at the cap that are all alike: by chance less often than once in 10^9. */
+const ALIKE = 6;
+
+/** How a request ended, as seen from outside the agent. */
+export type Ending = "good" | "failure" | "offline" | "neutral";
+
+type Path = "check_in" | "delivery" | "health" | "renewal";
+
+/** Watches the requests; a breach is thrown at once, out of the simulation. */
+export class Monitor {
+  readonly #clock: SimClock;
+  readonly #fail: (what: string) => void;
+  #calls: number[] = [];
+  #failureInstants: number[] = [];
+  #failures = 0;
+  #lastRequestMs = 0;
+  #lastEnding: Ending = "good";
+  #gaps: number[] = [];
+  #notBefore = { check_in: -Infinity, delivery: -Infinity };
+  #probeRequests: number[] = [];
+  #halfOpenSinceMs = 0;
+  #goodCheckInStartedMs = -Infinity;
+  /** Nothing is known of waits that a crash, the clock or the disk has cut across. */
+  #excusedMs = -Infinity;
+
+  constructor(clock: SimClock, fail: (what: string) => void) {
+    this.#clock = clock;
+    this.#fail = fail;
+  }
+
+  /** Something happened to the host that an agent cannot see through. */
+  excuse(): void {
+    this.#excusedMs = this.#clock.trueMs;
+    this.#failures = 0;
+    this.#notBefore = { check_in: -Infinity, delivery: -Infinity };
+    this.#gaps = [];
+    this.#failureInstants = [];
+  }
+
+  /** Before a request leaves; `state` is the agent's own. */
+  request(request: HttpRequest, state: LoopState): Path {
+    const nowMs = this.#clock.trueMs;
+    const path = pathOf(request.url);
+    if (!request.url.startsWith(`${ORIGIN}/`)) this.#fail(`a request to ${request.url}`);
+    this.#checkBreaker(state);
+    if (path === "check_in" || path === "delivery") this.#checkAsked(path, nowMs);
+    if (path === "health") {
+      this.#checkAsked(this.#notBefore.check_in <= nowMs ? "delivery" : "check_in", nowMs);
+    }
+    this.#checkPace(path, nowMs);
+    const gapMs = nowMs - this.#lastRequestMs;
+    if (gapMs > 1) this.#checkGap(gapMs, state);
+    this.#lastRequestMs = nowMs;
+    return path;
+  }
+
+  /** A request has ended. */
+  ended(path: Path, ending: Ending, startedMs: number): void {
+    const nowMs = this.#clock.trueMs;
+    this.#lastEnding = ending;
+    if (path === "check_in" && ending === "good") this.#goodCheckInStartedMs = startedMs;
+    if (ending === "good" && path !== "health") {
+      this.#failures = 0;
+      this.#gaps = [];
+    }
+    if (ending !== "failure") return;
+    this.#failures += 1;
+    this.#failureInstants.push(nowMs);
+  }
+
+  /** The server asked to be left alone for so long, on one path or on all. */
+  asked(path: Path, ms: number, isServer: boolean): void {
+    const untilMs = this.#clock.trueMs + Math.min(ms, 3_600_000) - 1_000;
+    if (isServer || path === "check_in") this.#notBefore.check_in = untilMs;
+    if (isServer || path === "delivery") this.#notBefore.delivery = untilMs;
+  }
+
+  halfOpened(): void {
+    this.#probeRequests = [];
+    this.#halfOpenSinceMs = this.#clock.trueMs;
+  }
+
+  closed(): void {
+    if (this.#goodCheckInStartedMs < this.#halfOpenSinceMs && this.#isClear(60_000)) {
+      this.#fail("the breaker closed without a real call that began after it was half-open");
+    }
+  }
+
+  #checkBreaker({ connection: { breaker } }: LoopState): void {
+    if (breaker.state === "open" && this.#clock.monotonicMs() < breaker.untilMs) {
+      this.#fail("a request while the breaker is open");
+    }
+    if (breaker.state !== "half_open") return;
+    // Health, the call, a renewal, the call again; a neutral answer gives the permit back, for later.
+    const nowMs = this.#clock.trueMs;
+    this.#probeRequests = [...this.#probeRequests.filter((atMs) => atMs > nowMs - 10_000), nowMs];
+    if (this.#probeRequests.length > 4) this.#fail("more than one probe while half-open");
+  }
+
+  #checkAsked(path: "check_in" | "delivery", nowMs: number): void {
+    const leftMs = this.#notBefore[path] - nowMs;
+    if (leftMs > 0 && this.#isClear(3_600_000)) {
+      this.#fail(`a request ${Math.round(leftMs / 1_000)} s before Retry-After was over`);
+    }
+  }
+
+  #checkPace(path: Path, nowMs: number): void {
+    this.#failureInstants = this.#failureInstants.filter((atMs) => atMs > nowMs - 60_000);
+    if (this.#failureInstants.length > MOST_FAILURES_IN_60_S) {
+      this.#fail(`${this.#failureInstants.length} failures within 60 s`);
+    }
+    // The server itself counts reports.
+    if (path === "delivery") return;
+    this.#calls = this.#calls.filter((atMs) => atMs > nowMs - 60_000);
+    this.#calls.push(nowMs);
+    if (this.#calls.length > MOST_CALLS_IN_60_S) {
+      this.#fail(`${this.#calls.length} calls within 60 s`);
+    }
+  }
+
+  #checkGap(gapMs: number, { connection }: LoopState): void {
+    if (!this.#isClear(gapMs + 1_000)) return;
+    const isOutage = this.#lastEnding === "failure" || this.#lastEnding === "offline";
+    const isAsked = Math.max(this.#notBefore.check_in, this.#notBefore.delivery) > 0 &&
+      gapMs <= 1.2 * 3_600_000 + SLACK_MS;
+    const isForPerson = connection.needsPerson !== null;
+    if (isForPerson) {
+      if (gapMs > 1.2 * 3_600_000 + SLACK_MS) this.#fail(`silent for ${seconds(gapMs)} s`);
+      return;
+    }
+    const longestMs = isOutage ? LONGEST_WAIT_MS : 1.6 * INTERVAL_MS;
+    if (gapMs > longestMs + SLACK_MS && !isAsked) this.#fail(`silent for ${seconds(gapMs)} s`);
+    if (this.#lastEnding !== "failure") return;
+    if (this.#failures > FAILURES_TO_OPEN && gapMs < LEAST_OPEN_MS - 1_000) {
+      this.#fail(`a request ${seconds(gapMs)} s after ${this.#failures} failures in a row`);
+    }
+    this.#checkJitter(gapMs);
+  }
+
+  #checkJitter(gapMs: number): void {
+    if (this.#failures < 8) return;
+    this.#gaps = [...this.#gaps, gapMs].slice(-ALIKE);
+    const isAlike = Math.max(...this.#gaps) - Math.min(...this.#gaps) < 2_000;
+    if (this.#gaps.length === ALIKE && isAlike && gapMs > 100_000) {
+      this.#fail(`${ALIKE} waits at the cap are all of ${seconds(gapMs)} s`);
+    }
+  }
+
+  /** Whether nothing has happened to the host within so long. */
+  #isClear(ms: number): boolean {
+    return this.#clock.trueMs - this.#excusedMs > ms;
+  }
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms / 1_000);
+}
+
+function pathOf(url: string): Path {
+  if (url.endsWith("/health")) return "health";
+  if (url.endsWith("/renew")) return "renewal";
+  return url.endsWith("/commands") ? "check_in" : "delivery";
+}

@@ -1,0 +1,396 @@
+/** One run of the real agent in a world of virtual time: one seed, one trace. */
+
+import { type Agent, makeAgent } from "../../src/agent/agent.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
+import type { CommandHandler } from "../../src/buffer/command.ts";
+import { logEvent } from "../../src/commands/command_log.ts";
+import { type Config, loadConfig } from "../../src/config.ts";
+import { loadIdentity, saveIdentity } from "../../src/identity.ts";
+import type { Log } from "../../src/log.ts";
+import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
+import type { HostHint, Random, System } from "../../src/system/system.ts";
+import { FakeSystem, seededRandom } from "../fakes/system.ts";
+import type { Episode, Fault } from "./episodes.ts";
+import { fateOf } from "./fates.ts";
+import { Gate } from "./gate.ts";
+import { type Ending, Monitor, ORIGIN, Violation } from "./monitor.ts";
+import { SimClock } from "./sim_clock.ts";
+import { SimDisk } from "./sim_disk.ts";
+import { PROGRAMS, type ScanMood, simCommands } from "./sim_host.ts";
+import { carry, type RequestFate } from "./sim_network.ts";
+import { type ServerCommand, SimServer } from "./sim_server.ts";
+import { Trace } from "./trace.ts";
+
+const START_MS = Date.UTC(2026, 0, 1);
+const STATE = "/var/lib/pennon";
+const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
+const YEARS_MS = 10 * 365 * 86_400_000;
+
+/** A world with one host and one server, and what goes wrong in it. */
+export class Sim {
+  readonly clock = new SimClock(START_MS);
+  readonly disk = new SimDisk();
+  readonly server: SimServer;
+  readonly trace = new Trace(() => this.clock.trueMs);
+  readonly monitor: Monitor;
+  readonly random: Random;
+  /** How often each command that must not be repeated was run. */
+  readonly runs = new Map<string, number>();
+  /** Commands that a living agent took while its disk was well. */
+  readonly taken = new Set<string>();
+  /** Overrides the fate of requests, for scenarios. */
+  fate: ((request: HttpRequest) => RequestFate | null) | null = null;
+  requests = 0;
+  starts = 0;
+  agent: Agent | null = null;
+  #gate = new Gate(() => {});
+  #hints = new Set<(hint: HostHint) => void>();
+  #cutOff = new AbortController();
+  #config: Config | null = null;
+  #active = new Map<Fault, number>();
+  #violation: Violation | null = null;
+
+  constructor(readonly seed: number) {
+    this.random = seededRandom(seed);
+    this.server = new SimServer(() => this.clock.serverNowMs);
+    this.monitor = new Monitor(this.clock, (what) => this.fail(what));
+    this.trace.onMessage = (message) => {
+      if (message === "connection breaker half-open") this.monitor.halfOpened();
+      if (message === "connection breaker closed") this.monitor.closed();
+      if (message === "step failed" && this.disk.fault === null) this.fail("a step failed");
+    };
+    for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
+  }
+
+  fail(what: string): void {
+    if (this.#violation) return;
+    this.trace.note(`!!! ${what}`);
+    this.#violation = new Violation(what);
+    this.clock.isStopped = true;
+  }
+
+  /** Enrols the host and starts the agent. */
+  async begin(): Promise<void> {
+    this.#config = (await loadConfig(new FakeSystem())).config;
+    const system = { files: this.disk.files(new Gate(() => {})) };
+    await saveIdentity(system, STATE, {
+      agentId: AGENT_ID,
+      serverUrl: ORIGIN,
+      accessToken: this.server.enrol(),
+      refreshToken: "refresh-token-1",
+      intervalMs: 300_000,
+      registeredMs: START_MS,
+    });
+    await this.start();
+  }
+
+  /** Lets the world go on until `untilMs`; throws the first violation. */
+  async run(untilMs: number): Promise<void> {
+    while (this.clock.trueMs < untilMs) {
+      const stepMs = Math.min(untilMs, this.clock.trueMs + 3_600_000);
+      await this.clock.run(stepMs);
+      this.#countEvents();
+      if (this.#violation) throw this.#violation;
+    }
+  }
+
+  queue(command: ServerCommand): void {
+    this.server.queue.push(command);
+  }
+
+  /** Schedules what goes wrong. */
+  plan(episodes: readonly Episode[]): void {
+    for (const { fault, fromMs, toMs } of episodes) {
+      this.#at(fromMs, () => this.#beginFault(fault, toMs));
+      this.#at(toMs, () => this.#endFault(fault));
+    }
+  }
+
+  #at(trueMs: number, act: () => void): void {
+    this.clock.inWorld(trueMs - this.clock.trueMs, act);
+  }
+
+  isActive(fault: Fault): boolean {
+    return (this.#active.get(fault) ?? 0) > 0;
+  }
+
+  #beginFault(fault: Fault, toMs: number): void {
+    this.trace.note(`--- ${fault} until ${Math.round(toMs / 1_000)} s`);
+    this.#active.set(fault, (this.#active.get(fault) ?? 0) + 1);
+    switch (fault) {
+      case "access_revoked":
+        return this.server.revokeAccess();
+      case "all_401":
+        this.server.refusesAll = true;
+        return;
+      case "not_configured":
+        this.server.isConfigured = false;
+        return;
+      case "crash":
+        return this.#gate.crashIn(1 + Math.floor(this.random() * 60));
+      case "crash_loop":
+        return this.#crashOn(toMs);
+      case "disk_full":
+      case "disk_io":
+        this.monitor.excuse();
+        this.disk.fault = fault === "disk_full" ? "full" : "io";
+        return;
+      case "torn_state":
+        this.disk.texts.set(`${STATE}/state.json`, '{"schema":"pennon.state/1","conn');
+        this.monitor.excuse();
+        return this.#gate.kill();
+      case "clock_jump":
+        this.monitor.excuse();
+        this.clock.wallOffsetMs = this.random() < 0.5 ? YEARS_MS : -YEARS_MS;
+        return;
+      case "suspend":
+        return this.#suspend(toMs - this.clock.trueMs);
+    }
+  }
+
+  #endFault(fault: Fault): void {
+    this.#active.set(fault, (this.#active.get(fault) ?? 1) - 1);
+    if (this.isActive(fault)) return;
+    this.trace.note(`--- ${fault} is over`);
+    if (fault === "all_401") this.server.refusesAll = false;
+    if (fault === "not_configured") this.server.isConfigured = true;
+    if (fault === "clock_jump") {
+      this.clock.wallOffsetMs = 0;
+      this.monitor.excuse();
+    }
+    if (fault !== "disk_full" && fault !== "disk_io") return;
+    this.monitor.excuse();
+    if (!this.isActive("disk_full") && !this.isActive("disk_io")) this.disk.fault = null;
+  }
+
+  #crashOn(untilMs: number): void {
+    if (this.clock.trueMs >= untilMs) return;
+    this.#gate.crashIn(1 + Math.floor(this.random() * 40));
+    this.clock.after(5_000 + this.random() * 60_000, () => this.#crashOn(untilMs));
+  }
+
+  /** Ends the process as `kill -9` would, here and now. */
+  kill(): void {
+    this.#gate.kill();
+  }
+
+  #suspend(ms: number): void {
+    if (ms <= 0) return;
+    this.monitor.excuse();
+    this.clock.suspend(ms);
+    const cutOff = this.#cutOff;
+    this.#cutOff = new AbortController();
+    this.clock.after(1_000, () => cutOff.abort(new Error("slept")));
+    this.clock.after(this.random() * 10_000, () => this.hint("woke"));
+  }
+
+  /** The host tells whoever listens that it is back. */
+  hint(hint: HostHint): void {
+    for (const listener of this.#hints) listener(hint);
+  }
+
+  async start(): Promise<void> {
+    this.starts += 1;
+    const gate = new Gate(() => {
+      this.trace.note("--- the process dies");
+      // A request of its own may have been answered, and nothing of that be on disk.
+      this.monitor.excuse();
+      this.agent = null;
+      this.#cutOff.abort(new Error("died"));
+      this.clock.after(1_000 + this.random() * 30_000, () => void this.start());
+    });
+    this.#gate = gate;
+    this.#hints = new Set();
+    this.#cutOff = new AbortController();
+    const system = this.#system(gate);
+    this.trace.note(`--- start ${this.starts}`);
+    try {
+      const identity = await loadIdentity(system, STATE);
+      if (identity === undefined || this.#config === null) throw new Error("no identity");
+      const agent = await makeAgent({
+        system,
+        config: this.#config,
+        identity,
+        stateDirectory: STATE,
+        log: this.#logOf(gate),
+        moreHandlers: new Map([["install_updates", this.#installer(system)]]),
+      });
+      if (gate.isDead) return;
+      this.agent = agent;
+      system.onHostHint((hint) => agent.loop.takeHint(hint));
+      const never = new AbortController().signal;
+      agent.loop.run({ stop: never, cut: never }).then(
+        () => this.fail("the agent stopped by itself"),
+        (error) => gate.isDead || this.fail(`the agent died: ${error}`),
+      );
+    } catch (error) {
+      if (gate.isDead) return;
+      if (this.disk.fault === null) this.fail(`the agent did not start: ${error}`);
+      gate.kill(); // As systemd would have it, it is started again.
+    }
+  }
+
+  /** A dead process says nothing more. */
+  #logOf(gate: Gate): Log {
+    const { trace } = this;
+    return {
+      debug: () => {},
+      info: (message, fields) => gate.isDead || trace.info(message, fields),
+      warning: (message, fields) => gate.isDead || trace.warning(message, fields),
+      error: (message, fields) => gate.isDead || trace.error(message, fields),
+    };
+  }
+
+  #system(gate: Gate): System {
+    const { clock, disk } = this;
+    const fake = new FakeSystem();
+    const world = {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      asleepMs: () => clock.asleepMs(),
+      sleep: (ms: number, signal: AbortSignal) => gate.later(() => clock.sleep(ms, signal)),
+    };
+    const commands = simCommands({ clock, random: this.random }, (name) => this.#moodOf(name));
+    return {
+      os: "linux",
+      architecture: "x86_64",
+      processId: this.starts,
+      clock: world,
+      random: this.random,
+      files: disk.files(gate),
+      machine: fake.machine,
+      terminal: fake.terminal,
+      runCommand: (argv, options) => gate.later(() => commands(argv, options)),
+      sendHttp: (request) => gate.later(() => this.#send(request)),
+      openDatabase: () => disk.open(gate),
+      readEnvironment: () => undefined,
+      onHostHint: (listener) => {
+        this.#hints.add(listener);
+        return () => this.#hints.delete(listener);
+      },
+      onStopRequest: () => () => {},
+    };
+  }
+
+  #moodOf(manager: "apt" | "dnf"): ScanMood {
+    // One of the two is sick at a time: the other must not notice.
+    if (manager === "dnf") return "well";
+    if (this.isActive("scan_hangs")) return "hangs";
+    if (this.isActive("scan_fails")) return "fails";
+    if (this.isActive("scan_locked")) return "locked";
+    if (this.isActive("scan_garbage")) return "garbage";
+    return this.isActive("scan_flood") ? "flood" : "well";
+  }
+
+  async #send(request: HttpRequest): Promise<HttpResponse> {
+    const { agent, clock, monitor } = this;
+    if (agent === null) throw new Error("a request of a dead agent");
+    this.requests += 1;
+    const path = monitor.request(request, agent.loop.state);
+    const fate = this.fate?.(request) ?? fateOf(this, request);
+    const startedMs = clock.trueMs;
+    try {
+      const response = await carry(request, fate, {
+        clock,
+        server: this.server,
+        cutOff: this.#cutOff.signal,
+      });
+      const ending = endingOf(response, path);
+      this.trace.note(`${path} ${fate.kind} ${response.status}`);
+      if (this.agent === agent) monitor.ended(path, ending, startedMs);
+      const asked = Number(response.headers["retry-after"] ?? 0) * 1_000;
+      if (asked > 0 && (path !== "health" || response.status === 503)) {
+        monitor.asked(path, asked, response.status === 503);
+      }
+      this.#noteCommands(response);
+      return response;
+    } catch (error) {
+      const reason = error instanceof HttpError ? error.reason : String(error);
+      this.trace.note(`${path} ${fate.kind} ${reason}`);
+      const isOwn = reason === "aborted";
+      const ending = isOwn ? "neutral" : reason === "offline" ? "offline" : "failure";
+      if (this.agent === agent) monitor.ended(path, ending, startedMs);
+      throw error;
+    }
+  }
+
+  /** Commands that reach a living agent with a disk that is well must be in its journal at once. */
+  #noteCommands(response: HttpResponse): void {
+    if (!response.body.includes('"commands":[{')) return;
+    const gate = this.#gate;
+    const ids: string[] = JSON.parse(response.body).commands.map(({ id }: ServerCommand) => id);
+    // In time: an answer that comes after the agent has given up on it is lost.
+    this.clock.after(1, () => {
+      if (gate.isDead || this.disk.fault !== null || this.isActive("late")) return;
+      for (const id of ids) {
+        if (this.#commandState(id) === undefined) this.fail(`command ${id} is not in the journal`);
+        this.taken.add(id);
+      }
+    });
+  }
+
+  #commandState(id: string): string | undefined {
+    const [row] = this.disk.database.all("SELECT state FROM commands WHERE id = ?", id);
+    return row === undefined ? undefined : String(row["state"]);
+  }
+
+  /** Something that must not be done twice. */
+  #installer(system: System): CommandHandler {
+    return {
+      repeatable: false,
+      run: async (command) => {
+        const count = (this.runs.get(command.id) ?? 0) + 1;
+        this.runs.set(command.id, count);
+        if (count > 1) this.fail(`command ${command.id} was run ${count} times`);
+        if (this.#commandState(command.id) !== "started") {
+          this.fail(`command ${command.id} runs and is not written down`);
+        }
+        await system.clock.sleep(1_000 + this.random() * 300_000, new AbortController().signal);
+        const log = logEvent(command, { result: "success", durationMs: 1_000 });
+        return { events: [log], rapidPollingMs: null };
+      },
+    };
+  }
+
+  #countEvents(): void {
+    const rows = this.disk.database.all(
+      "SELECT count(*) AS tables FROM sqlite_master WHERE name = 'counters'",
+    );
+    if (rows[0]?.["tables"] !== 1) return;
+    const value = new Map(
+      this.disk.database.all("SELECT name, value FROM counters")
+        .map((row) => [String(row["name"]), Number(row["value"])]),
+    );
+    const of = (name: string) => value.get(name) ?? 0;
+    const dropped = [...value].filter(([name]) => name.startsWith("dropped_"))
+      .reduce((sum, [, count]) => sum + count, 0);
+    const accounted = of("delivered") + of("pending") + of("set_aside") + dropped;
+    if (of("appended") !== accounted) {
+      this.fail(`${of("appended")} events appended, ${accounted} accounted for`);
+    }
+  }
+
+  /** What the disk holds, read as the agent would. */
+  async inspect() {
+    const limits = { maxEvents: 50_000, maxBytes: 64 * 1_024 ** 2, maxAttempts: 10 };
+    const system = this.#system(new Gate(() => {}));
+    const { buffer, journal } = await openBuffer(system, STATE, limits);
+    return { buffer, journal };
+  }
+
+  close(): void {
+    this.#gate = new Gate(() => {});
+    this.disk.database.close();
+  }
+}
+
+function endingOf(response: HttpResponse, path: string): Ending {
+  const { status, body } = response;
+  // A server that takes check-ins and breaks over an event is not gone.
+  if (path === "delivery" && (status === 500 || status === 404)) return "neutral";
+  if (status === 404) return "failure";
+  if (status === 429 || status === 401 || status === 403) return "neutral";
+  if (status >= 500 || status === 408 || status < 200 || status >= 300) return "failure";
+  if (body.startsWith("<")) return "failure";
+  return path === "health" && !body.includes('"healthy"') ? "failure" : "good";
+}

@@ -1,0 +1,71 @@
+/** A disk that outlives its processes: files and one SQLite database in memory, and their faults. */
+
+import { type Database, DatabaseError, type SqlValue } from "../../src/system/database.ts";
+import { FileError, type FileFacts, type FileLock, type Files } from "../../src/system/files.ts";
+import { openRealDatabase } from "../../src/system/real_database.ts";
+import type { Gate } from "./gate.ts";
+
+/** What the disk refuses: to write for want of room, or by an error of its own. */
+export type DiskFault = "full" | "io" | null;
+
+export class SimDisk {
+  readonly texts = new Map<string, string>();
+  readonly database: Database = openRealDatabase(":memory:");
+  fault: DiskFault = null;
+
+  /** The files as one process sees them. */
+  files(gate: Gate): Files {
+    const read = <T>(effect: () => T) => gate.later(() => Promise.resolve(effect()));
+    const write = (purpose: string, effect: () => void) =>
+      gate.later(() => {
+        if (this.fault !== null) {
+          const reason = this.fault === "full" ? "full" : "failed";
+          return Promise.reject(new FileError(`Cannot ${purpose}: ${this.fault}`, { reason }));
+        }
+        effect();
+        return Promise.resolve();
+      });
+    return {
+      readText: (_purpose, path) => read(() => this.texts.get(path)),
+      writeText: (purpose, path, text) => write(purpose, () => void this.texts.set(path, text)),
+      makeDirectory: (purpose) => write(purpose, () => {}),
+      remove: (purpose, path) => write(purpose, () => void this.texts.delete(path)),
+      rename: (purpose, from, to) => write(purpose, () => this.#rename(from, to)),
+      inspect: (_purpose, path) => read(() => this.#inspect(path)),
+      list: (_purpose, path) =>
+        read(() => [...this.texts.keys()].filter((name) => name.startsWith(`${path}/`))),
+      lock: () => read((): FileLock => ({ release: () => {} })),
+    };
+  }
+
+  /** The database as one process sees it; a process that dies in a transaction leaves none. */
+  open(gate: Gate): Database {
+    const { database } = this;
+    const write = <T>(effect: () => T): T =>
+      gate.sync(() => {
+        if (this.fault === null) return effect();
+        throw new DatabaseError(`Cannot write: ${this.fault}`, { reason: this.fault });
+      });
+    return {
+      execute: (sql) => write(() => database.execute(sql)),
+      run: (sql: string, ...values: SqlValue[]) => write(() => database.run(sql, ...values)),
+      all: (sql, ...values) => gate.sync(() => database.all(sql, ...values)),
+      transaction: (work) => write(() => database.transaction(work)),
+      close: () => {},
+    };
+  }
+
+  #rename(from: string, to: string): void {
+    const text = this.texts.get(from);
+    if (text === undefined) return;
+    this.texts.delete(from);
+    this.texts.set(to, text);
+  }
+
+  #inspect(path: string): FileFacts | undefined {
+    const text = this.texts.get(path);
+    return text === undefined
+      ? undefined
+      : { isDirectory: false, sizeBytes: text.length, modifiedMs: 0, mode: 0o600 };
+  }
+}

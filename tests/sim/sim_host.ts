@@ -1,0 +1,99 @@
+/** A host's package managers, played from captured output: well, hanging, locked, broken, flooding. */
+
+import { CommandError, type RunCommand, type RunResult } from "../../src/system/process.ts";
+import type { Clock, Random } from "../../src/system/system.ts";
+import { readFixture, succeeded } from "../scanners/fixture.ts";
+
+/** How its package managers are at the moment. */
+export type ScanMood = "well" | "hangs" | "fails" | "locked" | "garbage" | "flood";
+
+/** Programs that the scanners look for. */
+export const PROGRAMS: readonly string[] = [
+  "/usr/bin/apt-get",
+  "/usr/bin/apt-cache",
+  "/usr/bin/dpkg-query",
+  "/usr/bin/dnf",
+  "/usr/bin/rpm",
+  "/var/lib/apt/lists/mirror_InRelease",
+];
+
+/** Of these the scanner is told `truncated`; what it gets is as much as it can be made to keep. */
+const FLOOD = "0123456789abcdef\n".repeat(4_000);
+
+/** Runs a program of this host; `moodOf` tells how apt's and dnf's programs are. */
+export function simCommands(
+  parts: { clock: Clock; random: Random },
+  moodOf: (manager: "apt" | "dnf") => ScanMood,
+): RunCommand {
+  return async (argv, options) => {
+    const { clock, random } = parts;
+    const answer = answerOf(argv);
+    if (answer === undefined) {
+      throw new CommandError(`Cannot run "${argv[0]}": no such program`, { reason: "not_found" });
+    }
+    const signal = options.signal ?? new AbortController().signal;
+    const wait = async (ms: number, reason: "timeout" | "aborted") => {
+      await clock.sleep(ms, signal).catch(() => {
+        throw new CommandError(`Cannot run "${argv[0]}": aborted`, { reason: "aborted" });
+      });
+      if (reason === "timeout") {
+        throw new CommandError(`Cannot run "${argv[0]}": no end`, { reason: "timeout" });
+      }
+    };
+    const manager = /dnf|rpm/.test(argv[0] ?? "") ? "dnf" : "apt";
+    switch (moodOf(manager)) {
+      case "well":
+        if (random() < 0.2) await wait(random() * 20_000, "aborted");
+        return answer;
+      case "hangs":
+        await wait(options.timeoutMs, "timeout");
+        return answer;
+      case "fails":
+        return failed("E: Unmet dependencies. Try 'apt --fix-broken install'");
+      case "locked":
+        return failed("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1");
+      case "garbage":
+        return { code: 0, stdout: "\u0000\u001b[31mgarbage\u001b[0m \ufffd\n\n\t", ...rest };
+      case "flood":
+        return { code: 0, stdout: FLOOD, stderr: FLOOD, truncated: true };
+    }
+  };
+}
+
+const rest = { stderr: "", truncated: false };
+
+function failed(stderr: string): RunResult {
+  return { code: 100, stdout: "", stderr, truncated: false };
+}
+
+const cache = new Map<string, RunResult>();
+
+function fixture(folder: string, name: string): RunResult {
+  const key = `${folder}/${name}`;
+  const known = cache.get(key);
+  if (known) return known;
+  const result = succeeded(readFixture(folder, name));
+  cache.set(key, result);
+  return result;
+}
+
+function answerOf([program, ...args]: readonly string[]): RunResult | undefined {
+  switch (program) {
+    case "/usr/bin/dpkg-query":
+      return fixture("apt", "made_installed.txt");
+    case "/usr/bin/apt-get":
+      return fixture("apt", "made_simulation.txt");
+    case "/usr/bin/apt-cache": {
+      const question = args[0] === "show" ? "show" : args.length === 1 ? "releases" : "policy";
+      return fixture("apt", `made_${question}.txt`);
+    }
+    case "/usr/bin/rpm":
+      return fixture("dnf", "installed.txt");
+    case "/usr/bin/dnf": {
+      if (args[0] === "--version") return succeeded("4.14.0\n  Installed: dnf\n");
+      if (args.includes("repoquery")) return fixture("dnf", "offered.txt");
+      return fixture("dnf", args.includes("--with-cve") ? "advisories_cve.txt" : "advisories.txt");
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,87 @@
+/** The way to the server in the simulator, and everything that can happen to a request on it. */
+
+import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
+import type { HttpRequest, HttpResponse } from "../../src/system/http.ts";
+import type { SimClock } from "./sim_clock.ts";
+import type { SimServer } from "./sim_server.ts";
+
+/** What happens to one request. */
+export type RequestFate =
+  | { readonly kind: "well" }
+  /** Nobody listens, the name does not resolve, or nothing leaves the host. */
+  | { readonly kind: "fails"; readonly reason: HttpErrorReason }
+  /** It never arrives. */
+  | { readonly kind: "lost" }
+  /** The server acts; its answer never arrives, stalls half-way or is cut off. */
+  | { readonly kind: "answer_lost" | "stalls" | "cut" }
+  | { readonly kind: "delayed"; readonly ms: number }
+  /** The answer comes after twice the time limit, past everything that promises to end a call. */
+  | { readonly kind: "late" }
+  | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
+  | { readonly kind: "page"; readonly status: number }
+  | { readonly kind: "redirect" }
+  | { readonly kind: "repeated" };
+
+const PAGE = "<html><body>Please log in</body></html>";
+
+/** Carries one request by its fate. */
+export async function carry(
+  request: HttpRequest,
+  fate: RequestFate,
+  world: { clock: SimClock; server: SimServer; cutOff: AbortSignal },
+): Promise<HttpResponse> {
+  const { clock, server, cutOff } = world;
+  const wait = async (ms: number) => {
+    const signals = [cutOff, ...(request.signal ? [request.signal] : [])];
+    try {
+      await clock.sleep(ms, signals.length === 1 ? cutOff : AbortSignal.any(signals));
+    } catch {
+      throw failure(request.signal?.aborted ? "aborted" : "cut_off");
+    }
+  };
+  const answer = (status: number, body: string, headers: Record<string, string> = {}) => {
+    const date = new Date(clock.serverNowMs).toUTCString();
+    return { status, headers: { date, ...headers }, body };
+  };
+  switch (fate.kind) {
+    case "well":
+      return server.handle(request);
+    case "fails":
+      throw failure(fate.reason);
+    case "lost":
+      await wait(request.timeoutMs);
+      throw failure("timeout");
+    case "answer_lost":
+    case "stalls":
+      server.handle(request);
+      await wait(request.timeoutMs);
+      throw failure("timeout");
+    case "cut":
+      server.handle(request);
+      throw failure("cut_off");
+    case "delayed":
+      await wait(Math.min(fate.ms, request.timeoutMs));
+      if (fate.ms >= request.timeoutMs) throw failure("timeout");
+      return server.handle(request);
+    case "late": {
+      const late = server.handle(request);
+      await clock.sleep(2 * request.timeoutMs, cutOff).catch(() => {});
+      if (cutOff.aborted) throw failure("cut_off");
+      return late;
+    }
+    case "status": {
+      const headers = fate.retryAfter === undefined ? {} : { "retry-after": fate.retryAfter };
+      return answer(fate.status, '{"error":"not now"}', headers);
+    }
+    case "page":
+      return answer(fate.status, PAGE);
+    case "redirect":
+      return answer(302, "", { location: "http://login.invalid/" });
+    case "repeated":
+      return request.url.endsWith("/commands") ? server.repeatCheckIn() : server.handle(request);
+  }
+}
+
+function failure(reason: HttpErrorReason): HttpError {
+  return new HttpError(`Cannot reach the server: ${reason}`, { reason });
+}

@@ -4,6 +4,7 @@ import { ConfigError } from "../config.ts";
 import type { System } from "../system/system.ts";
 import { type Arguments, readArguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
+import { breakerCommand } from "./breaker_command.ts";
 import { configCommand } from "./config_command.ts";
 import { eventsCommand } from "./events_command.ts";
 import { describeCommand, describeCommands } from "./help.ts";
@@ -23,6 +24,7 @@ const COMMANDS: readonly CliCommand[] = [
   scanCommand,
   statusCommand,
   eventsCommand,
+  breakerCommand,
   configCommand,
   versionCommand,
 ];

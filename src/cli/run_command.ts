@@ -1,6 +1,7 @@
 /** `pennon run`: the agent, in the foreground. */
 
 import { type Agent, makeAgent } from "../agent/agent.ts";
+import { takeResets } from "../agent/breaker_reset.ts";
 import { holdState } from "../agent/hold_state.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
@@ -34,9 +35,14 @@ export const runCommand: CliCommand = {
       const agent = await makeAgent({ system, config, identity, stateDirectory, log });
       const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
+      const ended = new AbortController();
+      const reset = (name: string) => agent.resetBreaker(name);
+      const resets = takeResets(system, { stateDirectory, log, reset }, ended.signal);
       try {
         return await untilStopped(system, log, { agent, once: given.flags.has("once") });
       } finally {
+        ended.abort();
+        await resets;
         agent.close();
       }
     } finally {

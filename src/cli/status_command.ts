@@ -1,35 +1,66 @@
 /** `pennon status`: what the agent is doing, has to tell, and will do next. */
 
 import { findHolder } from "../agent/hold_state.ts";
+import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
 import { showState } from "../agent/state_file.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
 import { loadIdentity } from "../identity.ts";
 import { readLastScans } from "../scanners/last_scans.ts";
 import { readTokenLife } from "../server/access_token.ts";
 import type { System } from "../system/system.ts";
-import type { CliCommand } from "./command.ts";
+import type { CliCommand, ExitCode } from "./command.ts";
 import { openSettings, type Settings } from "./settings.ts";
 import { type Status, statusAsJson, statusAsText } from "./status_output.ts";
 
 export const statusCommand: CliCommand = {
   name: "status",
   summary: "Show what the agent is doing",
-  usage: "[--json]",
+  usage: "[--json] [--watch]",
   details: [
     "Reads what the agent keeps on disk; it need not be running. Exits 3 if",
-    "this host is not registered.",
+    "this host is not registered. With --watch it goes on every 2 s until",
+    "Ctrl-C; on a terminal the lines are drawn over, else one block follows",
+    "another, with --json one line each.",
   ],
-  options: [{ name: "json", summary: "Answer in JSON" }],
+  options: [
+    { name: "json", summary: "Answer in JSON" },
+    { name: "watch", summary: "Go on until Ctrl-C" },
+  ],
   maxArguments: 0,
   async run(system, given) {
     const settings = await openSettings(system, given);
+    const asJson = given.flags.has("json");
+    if (given.flags.has("watch")) return await watch(system, settings, asJson);
     const status = await readStatus(system, settings);
-    system.terminal.print(given.flags.has("json") ? statusAsJson(status) : statusAsText(status));
+    system.terminal.print(asJson ? statusAsJson(status) : statusAsText(status));
     if (status.identity !== null) return 0;
     system.terminal.printError("Next: pennon register --server URL --token TOKEN");
     return 3;
   },
 };
+
+const WATCH_EVERY_MS = 2_000;
+
+/** Cursor home, and clear to the end of the screen (ECMA-48, CUP and ED). */
+const REDRAW = "\x1b[H\x1b[J";
+
+async function watch(system: System, settings: Settings, asJson: boolean): Promise<ExitCode> {
+  const { terminal, clock } = system;
+  const stop = new AbortController();
+  const endListening = system.onStopRequest(() => stop.abort());
+  const isDrawn = terminal.stdoutIsTerminal && !asJson;
+  try {
+    while (!stop.signal.aborted) {
+      const status = await readStatus(system, settings);
+      const text = asJson ? JSON.stringify(JSON.parse(statusAsJson(status))) : statusAsText(status);
+      terminal.print(isDrawn ? `${REDRAW}${text}` : text);
+      await clock.sleep(WATCH_EVERY_MS, stop.signal).catch(() => {});
+    }
+  } finally {
+    endListening();
+  }
+  return 0;
+}
 
 async function readStatus(system: System, settings: Settings): Promise<Status> {
   const { stateDirectory, config } = settings;
@@ -51,6 +82,7 @@ async function readStatus(system: System, settings: Settings): Promise<Status> {
     state: await showState(system, stateDirectory) ?? null,
     buffer: counts,
     limits: config.buffer,
+    scannerBreakers: await showScannerBreakers(system, stateDirectory),
     scans: await readLastScans(system.files, stateDirectory),
   };
 }

@@ -2,6 +2,7 @@
 
 import type { Holder } from "../agent/hold_state.ts";
 import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
+import type { SavedBreaker } from "../breaker/saved.ts";
 import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
 import { describeDuration, describeSize } from "./duration.ts";
@@ -23,6 +24,7 @@ export interface Status {
   readonly state: StoredState | null;
   readonly buffer: BufferCounts | null;
   readonly limits: BufferLimits;
+  readonly scannerBreakers: Readonly<Record<string, SavedBreaker>>;
   readonly scans: LastScans;
 }
 
@@ -68,6 +70,13 @@ export function statusAsJson(status: Status): string {
         max_bytes: limits.maxBytes,
       },
       scanners: status.scans,
+      scanner_breakers: Object.entries(status.scannerBreakers).map(([name, breaker]) => ({
+        name,
+        state: breaker.state,
+        failures: breaker.failures,
+        reason: breaker.state === "closed" ? null : breaker.reason,
+        next_try_at: iso(breaker.state === "open" ? breaker.untilMs : null),
+      })),
     },
     null,
     2,
@@ -141,14 +150,22 @@ function describeBuffer({ buffer, limits, nowMs }: Status): Line[] {
   ];
 }
 
-function describeScans({ scans, nowMs }: Status): Line[] {
-  return Object.entries(scans).map(([name, scan], index) => {
+function describeScans({ scans, scannerBreakers, nowMs }: Status): Line[] {
+  const open = Object.entries(scannerBreakers).filter(([, { state }]) => state !== "closed")
+    .map(([name, breaker]): Line => {
+      const next = breaker.state === "open"
+        ? `next try in ${describeDuration(breaker.untilMs - nowMs)}`
+        : "the next scan decides";
+      return ["Left alone", `${name} after ${breaker.failures} failures, ${next}`];
+    });
+  const done = Object.entries(scans).map(([name, scan], index) => {
     const when = `${describeDuration(nowMs - scan.at_ms)} ago`;
     const found = scan.result === "failed"
       ? `failed: ${scan.error ?? "no reason kept"}`
       : `${scan.result}, ${scan.updates} updates, ${scan.security} security`;
-    return [index === 0 ? "Scans" : "", `${name} ${when}: ${found}`];
+    return [index === 0 ? "Scans" : "", `${name} ${when}: ${found}`] as Line;
   });
+  return [...done, ...open];
 }
 
 /** When the agent will call next: the interval's instant, or the backoff's or breaker's. */

@@ -1,7 +1,7 @@
 /** `deno task sim`: runs seeds side by side and tells which invariant did not hold, and where. */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { runSeed, type SeedResult } from "./run_seed.ts";
+import type { SeedResult } from "./run_seed.ts";
 
 interface Options {
   readonly from: number;

@@ -81,6 +81,8 @@ export class Monitor {
   ended(path: Path, ending: Ending, startedMs: number): void {
     const nowMs = this.#clock.trueMs;
     this.#lastEnding = ending;
+    // Nothing left the host: that was no probe of the server.
+    if (ending === "offline") this.#probeRequests = [];
     if (path === "check_in" && ending === "good") this.#goodCheckInStartedMs = startedMs;
     if (ending === "good" && path !== "health") {
       this.#failures = 0;

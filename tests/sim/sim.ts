@@ -49,6 +49,7 @@ export class Sim {
   #config: Config | null = null;
   #active = new Map<Fault, number>();
   #violation: Violation | null = null;
+  #release = Promise.withResolvers<void>();
 
   constructor(readonly seed: number) {
     this.random = seededRandom(seed);
@@ -167,6 +168,20 @@ export class Sim {
     if (this.clock.trueMs >= untilMs) return;
     this.#gate.crashIn(1 + Math.floor(this.random() * 40));
     this.clock.after(5_000 + this.random() * 60_000, () => this.#crashOn(untilMs));
+  }
+
+  /** Lets the answers come that were held back. */
+  releaseHeld(): void {
+    this.#release.resolve();
+    this.#release = Promise.withResolvers<void>();
+  }
+
+  /** Ends the process and starts another one, in the same instant. */
+  restartAtOnce(): void {
+    this.#gate.isDead = true;
+    this.agent = null;
+    this.#cutOff.abort(new Error("died"));
+    void this.start();
   }
 
   /** Ends the process as `kill -9` would, here and now. */
@@ -294,6 +309,7 @@ export class Sim {
         clock,
         server: this.server,
         cutOff: this.#cutOff.signal,
+        release: this.#release.promise,
       });
       const ending = endingOf(response, path);
       this.trace.note(`${path} ${fate.kind} ${response.status}`);

@@ -17,6 +17,8 @@ export type RequestFate =
   | { readonly kind: "delayed"; readonly ms: number }
   /** The answer comes after twice the time limit, past everything that promises to end a call. */
   | { readonly kind: "late" }
+  /** The server acts; its answer comes when the story says so, if ever. */
+  | { readonly kind: "held" }
   | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
   | { readonly kind: "page"; readonly status: number }
   | { readonly kind: "redirect" }
@@ -28,7 +30,7 @@ const PAGE = "<html><body>Please log in</body></html>";
 export async function carry(
   request: HttpRequest,
   fate: RequestFate,
-  world: { clock: SimClock; server: SimServer; cutOff: AbortSignal },
+  world: { clock: SimClock; server: SimServer; cutOff: AbortSignal; release: Promise<void> },
 ): Promise<HttpResponse> {
   const { clock, server, cutOff } = world;
   const wait = async (ms: number) => {
@@ -68,6 +70,11 @@ export async function carry(
       await clock.sleep(2 * request.timeoutMs, cutOff).catch(() => {});
       if (cutOff.aborted) throw failure("cut_off");
       return late;
+    }
+    case "held": {
+      const held = server.handle(request);
+      await world.release;
+      return held;
     }
     case "status": {
       const headers = fate.retryAfter === undefined ? {} : { "retry-after": fate.retryAfter };

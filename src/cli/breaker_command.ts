@@ -1,0 +1,99 @@
+/** `pennon breaker`: how the breakers stand, and closing one by hand. */
+
+import { CONNECTION, resetBreaker } from "../agent/breaker_reset.ts";
+import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
+import { showState } from "../agent/state_file.ts";
+import type { SavedBreaker } from "../breaker/saved.ts";
+import { knownScanners } from "../scanners/available.ts";
+import type { System } from "../system/system.ts";
+import type { CliCommand, ExitCode } from "./command.ts";
+import { UsageError } from "./command.ts";
+import { describeDuration } from "./duration.ts";
+import { openLog, openSettings, type Settings } from "./settings.ts";
+import { formatTable } from "./table.ts";
+
+export const breakerCommand: CliCommand = {
+  name: "breaker",
+  summary: "List the circuit breakers, or close one",
+  usage: "list | reset NAME [--json]",
+  details: [
+    'NAME is "connection", or a scanner\'s: apt, dnf, winupdate, winget. A reset',
+    "closes the breaker and forgets its waits; a running agent tries at once.",
+  ],
+  options: [{ name: "json", summary: "Answer in JSON" }],
+  maxArguments: 2,
+  async run(system, given) {
+    const [action = "list", name] = given.positional;
+    const settings = await openSettings(system, given);
+    const asJson = given.flags.has("json");
+    if (action === "list" && name === undefined) return await list(system, settings, asJson);
+    if (action === "reset") return await reset(system, settings, { name, asJson });
+    throw new UsageError(`Cannot run "breaker ${given.positional.join(" ")}": no such action`);
+  },
+};
+
+async function list(system: System, settings: Settings, asJson: boolean): Promise<ExitCode> {
+  const { stateDirectory } = settings;
+  const state = await showState(system, stateDirectory);
+  const breakers: [string, SavedBreaker][] = [
+    ...(state ? [[CONNECTION, state.connection.breaker] as [string, SavedBreaker]] : []),
+    ...Object.entries(await showScannerBreakers(system, stateDirectory)),
+  ];
+  const nowMs = system.clock.nowMs();
+  const text = asJson ? asJsonText(breakers) : asTable(system, breakers, nowMs);
+  system.terminal.print(text);
+  return 0;
+}
+
+/** `pennon.breaker/1`; it only ever gains fields. */
+function asJsonText(breakers: readonly [string, SavedBreaker][]): string {
+  const iso = (ms: number | null) => ms === null ? null : new Date(ms).toISOString();
+  const listed = breakers.map(([name, breaker]) => ({
+    name,
+    state: breaker.state,
+    failures: breaker.failures,
+    reason: breaker.state === "closed" ? null : breaker.reason,
+    since: iso(breaker.state === "closed" ? null : breaker.sinceMs),
+    next_try_at: iso(breaker.state === "open" ? breaker.untilMs : null),
+  }));
+  return JSON.stringify({ schema: "pennon.breaker/1", breakers: listed }, null, 2);
+}
+
+function asTable(
+  { terminal }: System,
+  breakers: readonly [string, SavedBreaker][],
+  nowMs: number,
+): string {
+  if (breakers.length === 0) return "No breaker has been used yet";
+  const rows = breakers.map(([name, breaker]) => [
+    name,
+    breaker.state.replace("_", "-"),
+    String(breaker.failures),
+    breaker.state === "open" ? `in ${describeDuration(breaker.untilMs - nowMs)}` : "now",
+    breaker.state === "closed" ? "" : breaker.reason,
+  ]);
+  const width = terminal.stdoutIsTerminal ? terminal.columns() : Infinity;
+  const titles = ["NAME", "STATE", "FAILURES", "NEXT TRY", "WHY"];
+  return formatTable(titles.map((title) => ({ title })), rows, width).join("\n");
+}
+
+async function reset(
+  system: System,
+  settings: Settings,
+  { name, asJson }: { name: string | undefined; asJson: boolean },
+): Promise<ExitCode> {
+  const names = [CONNECTION, ...knownScanners().map((scanner) => scanner.name)];
+  if (name === undefined || !names.includes(name)) {
+    throw new UsageError(`Cannot reset "${name ?? ""}": the breakers are ${names.join(", ")}`);
+  }
+  const { stateDirectory, config } = settings;
+  const log = openLog(system, config, []);
+  const { byAgent } = await resetBreaker(system, { stateDirectory, log }, name);
+  const how = byAgent ? "by the running agent" : "on disk; no agent runs";
+  system.terminal.print(
+    asJson
+      ? JSON.stringify({ schema: "pennon.breaker-reset/1", name, by_agent: byAgent })
+      : `Breaker "${name}" is closed (${how})`,
+  );
+  return 0;
+}

@@ -1,0 +1,43 @@
+import { assertEquals } from "@std/assert";
+import { type Breaker, NEW_BREAKER } from "../../src/breaker/breaker.ts";
+import { breakerChange } from "../../src/breaker/change.ts";
+import { tellChange } from "../../src/breaker/change_log.ts";
+import { FakeLog } from "../fakes/log.ts";
+
+const tripped = { failures: 5, trips: 1, reason: "HTTP 502", sinceMs: 1_000 };
+const closed: Breaker = { ...NEW_BREAKER, failures: 4 };
+const open: Breaker = { state: "open", generation: 1, ...tripped, untilMs: 61_000 };
+const halfOpen: Breaker = { state: "half_open", generation: 2, ...tripped, probeUntilMs: null };
+
+Deno.test("breakerChange() tells each transition, and nothing where there is none", () => {
+  assertEquals(breakerChange(closed, { ...closed, failures: 5 }, 0), null);
+  assertEquals(breakerChange(closed, open, 1_000), {
+    from: "closed",
+    to: "open",
+    why: "HTTP 502",
+    failures: 5,
+    openForMs: 60_000,
+    troubleMs: 0,
+  });
+  assertEquals(breakerChange(open, halfOpen, 61_000)?.openForMs, null);
+  const healed = breakerChange(halfOpen, { ...NEW_BREAKER, generation: 3 }, 62_000);
+  assertEquals([healed?.to, healed?.troubleMs, healed?.failures], ["closed", 61_000, 5]);
+});
+
+Deno.test("tellChange() is one line: what, from, to, why, how long, how many failures", () => {
+  const log = new FakeLog();
+  tellChange(log, { what: "connection" }, breakerChange(closed, open, 1_000)!);
+  tellChange(log, { what: "scanner", scanner: "apt" }, breakerChange(open, halfOpen, 61_000)!);
+  assertEquals(log.events.map(({ level, message }) => [level, message]), [
+    ["warning", "connection breaker opened"],
+    ["info", "scanner breaker half-open"],
+  ]);
+  assertEquals(log.events[0]?.fields, {
+    from: "closed",
+    to: "open",
+    why: "HTTP 502",
+    failures: 5,
+    open_for_s: 60,
+  });
+  assertEquals(log.events[1]?.fields["scanner"], "apt");
+});

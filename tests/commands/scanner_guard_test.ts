@@ -1,0 +1,108 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  ScanError,
+  type ScanErrorReason,
+  type Scanner,
+  type ScannerName,
+} from "../../src/scanners/scanner.ts";
+import { settle } from "../fakes/clock.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { makeGuard, SCANNER_SETTINGS } from "../fakes/scanner_guard.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const never = new AbortController().signal;
+
+function scanner(name: ScannerName, scan: Scanner["scan"]): Scanner {
+  return { name, isAvailable: () => Promise.resolve(true), scan };
+}
+
+function failing(reason: ScanErrorReason): Scanner {
+  return scanner("apt", () => Promise.reject(new ScanError(`Cannot scan: ${reason}`, { reason })));
+}
+
+const well = scanner(
+  "apt",
+  () => Promise.resolve({ updates: [], warnings: [], metadataAgeS: null }),
+);
+
+function setUp() {
+  const system = new FakeSystem();
+  const log = new FakeLog();
+  return { system, log, ...makeGuard(system, log) };
+}
+
+Deno.test("scan() leaves a scanner alone after three failures in a row, and not after two", async () => {
+  const { guard, log, kept } = setUp();
+  for (let scan = 0; scan < 2; scan++) await guard.scan(failing("permanent"), never);
+  assertEquals(guard.breakers.get("apt")?.state, "closed");
+  await guard.scan(failing("transient"), never);
+  assertEquals(guard.breakers.get("apt")?.state, "open");
+  assertEquals(log.told("scanner breaker opened").length, 1);
+  assertEquals(kept.at(-1)?.get("apt")?.state, "open");
+  const refused = await guard.scan(well, never);
+  assertEquals([refused.result, refused.error?.reason], ["failed", "withheld"]);
+});
+
+Deno.test("scan() takes a lock that is held, or an absence, for nothing", async () => {
+  const { guard } = setUp();
+  for (let scan = 0; scan < 5; scan++) {
+    await guard.scan(failing("locked"), never);
+    await guard.scan(failing("not_available"), never);
+  }
+  assertEquals(guard.breakers.get("apt")?.failures ?? 0, 0);
+});
+
+Deno.test("scan() closes the breaker at one success after the time is up", async () => {
+  const { guard, system, log } = setUp();
+  for (let scan = 0; scan < 3; scan++) await guard.scan(failing("permanent"), never);
+  await system.clock.advance(SCANNER_SETTINGS.minOpenMs * 1.2);
+  assertEquals((await guard.scan(well, never)).result, "ok");
+  assertEquals(guard.breakers.get("apt")?.state, "closed");
+  assertEquals(log.told("scanner breaker closed").length, 1);
+});
+
+Deno.test("scan() does not wait for a scanner that forgets its limits, nor hold up another", async () => {
+  const { guard, system } = setUp();
+  const hanging = guard.scan(scanner("apt", () => new Promise(() => {})), never);
+  const other = await guard.scan({ ...well, name: "dnf" }, never);
+  assertEquals(other.result, "ok");
+  await system.clock.advance(SCANNER_SETTINGS.timeoutMs);
+  const report = await hanging;
+  assertEquals([report.result, report.error?.reason], ["failed", "transient"]);
+  assertEquals(guard.breakers.get("apt")?.failures, 1);
+});
+
+Deno.test("scan() gives the permit back when it is stopped, and leaves no timer", async () => {
+  const { guard, system } = setUp();
+  const stop = new AbortController();
+  const asked = guard.scan(
+    scanner(
+      "apt",
+      (_, { signal }) =>
+        new Promise((_resolve, reject) =>
+          signal?.addEventListener("abort", () => reject(new Error("stopped")))
+        ),
+    ),
+    stop.signal,
+  );
+  await settle();
+  stop.abort(new Error("stop"));
+  await assertRejects(() => asked, Error, "stopped");
+  assertEquals([guard.breakers.get("apt")?.failures ?? 0, system.clock.sleeping], [0, 0]);
+});
+
+Deno.test("a scanner that throws what is no ScanError has failed", async () => {
+  const { guard } = setUp();
+  const report = await guard.scan(
+    scanner("apt", () => Promise.reject(new TypeError("oops"))),
+    never,
+  );
+  assertEquals(report.error?.reason, "permanent");
+});
+
+Deno.test("reset() closes a breaker at once", async () => {
+  const { guard } = setUp();
+  for (let scan = 0; scan < 3; scan++) await guard.scan(failing("permanent"), never);
+  await guard.reset("apt");
+  assert((await guard.scan(well, never)).result === "ok");
+});

@@ -1,0 +1,78 @@
+/** Mistakes put into a copy of the source on purpose; resilience.md, section 6. Each must be caught. */
+
+/** One mistake: texts to be replaced, each in one file, each there exactly once. */
+export interface Mutant {
+  readonly name: string;
+  readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[];
+}
+
+function mutant(name: string, ...edits: [file: string, from: string, to: string][]): Mutant {
+  return { name, edits: edits.map(([file, from, to]) => ({ file: `src/${file}`, from, to })) };
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  mutant("jitter lost at the cap", [
+    "loop/backoff.ts",
+    "if (longestMs <= policy.floorMs) return longestMs;",
+    "if (longestMs <= policy.floorMs || longestMs >= policy.capMs) return longestMs;",
+  ]),
+  mutant("jitter of the open breaker lost", [
+    "breaker/connection.ts",
+    "return longestMs / 2 + random() * (longestMs / 2);",
+    "return longestMs + 0 * random();",
+  ]),
+  mutant("cap overshoot", [
+    "loop/backoff.ts",
+    "return Math.min(policy.capMs, policy.baseMs * 2 ** (failures - 1));",
+    "return policy.baseMs * 2 ** Math.min(20, failures - 1);",
+  ]),
+  mutant("no generation check", [
+    "breaker/breaker.ts",
+    "if (permit.generation !== current.generation) return current;",
+    "",
+  ]),
+  mutant("no probe deadline", [
+    "breaker/breaker.ts",
+    "if (breaker.probeUntilMs === null || step.nowMs < breaker.probeUntilMs) return breaker;",
+    "if (breaker.probeUntilMs !== -1) return breaker;",
+  ]),
+  mutant("backoff never reset", [
+    "loop/transition.ts",
+    'return { failures: 0, notBeforeMs: -Infinity };\n    case "failed"',
+    'return { failures: path.failures, notBeforeMs: -Infinity };\n    case "failed"',
+  ]),
+  mutant("attempts used up by an outage", [
+    "loop/delivering.ts",
+    '      case "failed":\n      case "limited":',
+    '      case "failed":\n        return this.#refused(event, answer.why);\n      case "limited":',
+  ]),
+  mutant("delete before acknowledged", [
+    "buffer/delivery.ts",
+    "const result = await send(event);",
+    "buffer.acknowledge([event.id]);\n      const result = await send(event);",
+  ]),
+  mutant("500 on one item poisons the batch", [
+    "loop/delivering.ts",
+    'return isItsOwn ? { kind: "refused", why } : { kind: "doubtful" };',
+    'this.#putOff.delete(event.id);\n    return isItsOwn ? { kind: "later" } : { kind: "later" };',
+  ]),
+  mutant("Retry-After ignored", [
+    "server/retry_after.ts",
+    "if (!(waitMs > 0)) return null;",
+    "if (waitMs !== -1) return null;",
+  ]),
+  mutant(
+    "rapid polling overrides backoff",
+    [
+      "loop/loop.ts",
+      'return Math.max(0, dueInMs, connection.waitMs("check_in"));',
+      'if (this.#rapidLeftMs() > 0 && connection.waitMs("check_in") > 5_000) connection.reset();\n' +
+      '    return Math.max(0, dueInMs, connection.waitMs("check_in"));',
+    ],
+  ),
+  mutant("command run before it is written down", [
+    "loop/worker.ts",
+    "await this.#persist(command, signal, () => journal.start(command.id));",
+    "",
+  ]),
+];

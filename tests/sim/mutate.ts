@@ -1,0 +1,77 @@
+/** `deno task sim:mutants`: puts each mistake into a copy of the source and wants the simulator to see it. */
+
+import { type Mutant, MUTANTS } from "./mutants.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** What a copy needs to run the simulator. */
+const PARTS = ["src", "tests/sim", "tests/fakes", "tests/scanners", "tests/fixtures", "types"];
+const FILES = ["deno.json", "deno.lock"];
+
+/** Seeds that are tried, few and then more: most mistakes show at once. */
+const ROUNDS = [["--seeds", "20"], ["--from", "21", "--seeds", "180"]];
+const DAYS = "10";
+
+/** The first violation that the simulator found; `null`: the mistake went through. */
+async function hunt(mutant: Mutant): Promise<string | null> {
+  const folder = await Deno.makeTempDir({ prefix: "pennon-mutant-" });
+  try {
+    await copySource(folder);
+    for (const { file, from, to } of mutant.edits) await edit(`${folder}/${file}`, from, to);
+    const scenarios = await run(folder, "tests/sim/scenarios.ts", []);
+    if (scenarios !== null) return scenarios;
+    for (const seeds of ROUNDS) {
+      const found = await run(folder, "tests/sim/main.ts", [...seeds, "--days", DAYS]);
+      if (found !== null) return found;
+    }
+    return null;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function copySource(folder: string): Promise<void> {
+  for (const part of PARTS) await copyFolder(`${ROOT}${part}`, `${folder}/${part}`);
+  for (const file of FILES) await Deno.copyFile(`${ROOT}${file}`, `${folder}/${file}`);
+}
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (isDirectory) await copyFolder(`${from}/${name}`, `${to}/${name}`);
+    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+}
+
+async function edit(path: string, from: string, to: string): Promise<void> {
+  const parts = (await Deno.readTextFile(path)).split(from);
+  if (parts.length !== 2) {
+    throw new Error(`Cannot make the mistake: ${path} has ${parts.length - 1} times "${from}"`);
+  }
+  await Deno.writeTextFile(path, parts.join(to));
+}
+
+async function run(folder: string, script: string, args: readonly string[]) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", "--no-check", "--allow-read=.", script, ...args],
+    cwd: folder,
+  }).output();
+  if (code === 0) return null;
+  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  return /^(Seed|Scenario) .*$/m.exec(text)?.[0] ?? `exit ${code}: ${text.slice(0, 300)}`;
+}
+
+if (import.meta.main) {
+  const [wanted] = Deno.args;
+  const mutants = MUTANTS.filter(({ name }) => wanted === undefined || name.includes(wanted));
+  const missed: string[] = [];
+  for (const mutant of mutants) {
+    const found = await hunt(mutant);
+    console.log(
+      `${found === null ? "MISSED " : "caught "} ${mutant.name}: ${found ?? "by nothing"}`,
+    );
+    if (found === null) missed.push(mutant.name);
+  }
+  console.log(`${mutants.length - missed.length} of ${mutants.length} mistakes caught`);
+  Deno.exit(missed.length === 0 && mutants.length > 0 ? 0 : 1);
+}

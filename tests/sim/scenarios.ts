@@ -1,0 +1,161 @@
+/** Stories that chance tells too seldom, each with its own end; run by the tests and by `mutate.ts`. */
+
+import { Violation } from "./monitor.ts";
+import { Sim } from "./sim.ts";
+import type { RequestFate } from "./sim_network.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const REFUSED: RequestFate = { kind: "fails", reason: "refused" };
+
+/** One story; it throws a `Violation` where it does not end as it must. */
+export interface Scenario {
+  readonly name: string;
+  play(sim: Sim): Promise<void>;
+}
+
+function must(holds: boolean, otherwise: string): void {
+  if (!holds) throw new Violation(otherwise);
+}
+
+/** When the breaker turned half-open, so often as it did. */
+function watchHalfOpen(sim: Sim): { count: number } {
+  const seen = { count: 0 };
+  const before = sim.trace.onMessage;
+  sim.trace.onMessage = (message) => {
+    before(message);
+    if (message === "connection breaker half-open") seen.count += 1;
+  };
+  return seen;
+}
+
+const lateProbe: Scenario = {
+  name: "the late good answer of an old probe closes no breaker",
+  async play(sim) {
+    const halfOpen = watchHalfOpen(sim);
+    // The first probe's real call answers a good while later, when the third one is under way.
+    sim.fate = ({ url }) => {
+      if (halfOpen.count === 0) return sim.clock.trueMs < MINUTE_MS ? null : REFUSED;
+      if (url.endsWith("/health")) return { kind: "well" };
+      return halfOpen.count === 1 ? { kind: "held" } : { kind: "lost" };
+    };
+    await sim.run(HOUR_MS);
+    must(halfOpen.count > 3, "the breaker was never half-open again");
+    // Each probe is out for 5 s; the held answer comes in the middle of one.
+    const before = halfOpen.count;
+    for (let step = 0; halfOpen.count === before && step < 10_000; step++) {
+      await sim.run(sim.clock.trueMs + 1_000);
+    }
+    sim.releaseHeld();
+    await sim.run(sim.clock.trueMs + 1_000);
+    must(sim.agent?.loop.state.connection.breaker.state !== "closed", "an old answer closed it");
+  },
+};
+
+const silentProbe: Scenario = {
+  name: "a probe that never settles gives its slot back after 10 s",
+  async play(sim) {
+    const halfOpen = watchHalfOpen(sim);
+    sim.fate = () => {
+      if (halfOpen.count === 0) return sim.clock.trueMs < MINUTE_MS ? null : REFUSED;
+      return halfOpen.count === 1 ? { kind: "held" } : null;
+    };
+    await sim.run(2 * HOUR_MS);
+    must(halfOpen.count >= 2, "there was no second probe");
+    must(sim.agent?.loop.state.connection.breaker.state === "closed", "it did not recover");
+  },
+};
+
+const restarts: Scenario = {
+  name: "1,000 restarts in an hour of outage ask no more than an agent that stays up",
+  async play(sim) {
+    sim.fate = () => (sim.clock.trueMs < MINUTE_MS ? null : REFUSED);
+    await sim.run(20 * MINUTE_MS);
+    const before = sim.requests;
+    for (let restart = 0; restart < 1_000; restart++) {
+      sim.restartAtOnce();
+      await sim.run(sim.clock.trueMs + HOUR_MS / 1_000);
+    }
+    const asked = sim.requests - before;
+    // One that stays up asks every 150 to 300 s.
+    must(asked <= 24, `${asked} requests`);
+    must(asked >= 5, `only ${asked} requests`);
+  },
+};
+
+const crashAtCheckIn: Scenario = {
+  name: "an agent that dies in every check-in does not check in at each start",
+  async play(sim) {
+    await sim.run(MINUTE_MS);
+    const before = sim.requests;
+    sim.fate = () => {
+      sim.clock.after(0, () => sim.kill());
+      return { kind: "lost" };
+    };
+    await sim.run(sim.clock.trueMs + HOUR_MS);
+    const asked = sim.requests - before;
+    must(asked >= 5 && asked <= 20, `${asked} check-ins in an hour`);
+  },
+};
+
+const sleep: Scenario = {
+  name: "after eight hours of sleep there is one check-in within 60 s, and no burst",
+  async play(sim) {
+    await sim.run(HOUR_MS);
+    sim.plan([{ fault: "suspend", fromMs: HOUR_MS + 1_000, toMs: 9 * HOUR_MS }]);
+    await sim.run(HOUR_MS + 2_000);
+    const before = sim.requests;
+    await sim.run(9 * HOUR_MS + 75_000);
+    const asked = sim.requests - before;
+    must(asked >= 1 && asked <= 3, `${asked} requests after waking`);
+  },
+};
+
+const offline: Scenario = {
+  name: "an offline host asks within 30 s, opens no breaker, and is back soon after a hint",
+  async play(sim) {
+    sim.fate = () => sim.clock.trueMs < MINUTE_MS ? null : { kind: "fails", reason: "offline" };
+    await sim.run(2 * HOUR_MS);
+    must(sim.agent?.loop.state.connection.breaker.state === "closed", "the breaker opened");
+    sim.fate = null;
+    sim.hint("network_up");
+    await sim.run(sim.clock.trueMs + 31_000);
+    must(sim.agent?.loop.state.connection.outage === null, "it is not back");
+  },
+};
+
+export const SCENARIOS: readonly Scenario[] = [
+  lateProbe,
+  silentProbe,
+  restarts,
+  crashAtCheckIn,
+  sleep,
+  offline,
+];
+
+/** Plays a story with a seed; throws the violation it ends in. */
+export async function playScenario(scenario: Scenario, seed: number): Promise<void> {
+  const sim = new Sim(seed);
+  try {
+    await sim.begin();
+    await scenario.play(sim);
+  } catch (error) {
+    const tail = sim.trace.lines.slice(-15).join("\n");
+    throw new Error(`${scenario.name}: ${(error as Error).message}\n${tail}`, { cause: error });
+  } finally {
+    sim.close();
+  }
+}
+
+if (import.meta.main) {
+  for (const scenario of SCENARIOS) {
+    for (let seed = 1; seed <= 5; seed++) {
+      try {
+        await playScenario(scenario, seed);
+      } catch (error) {
+        console.log(`Scenario ${(error as Error).message}`);
+        Deno.exit(1);
+      }
+    }
+  }
+}

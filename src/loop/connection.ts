@@ -124,7 +124,8 @@ export class Connection {
     const { probe } = permit;
     const call = this.#callInHealth(makeCall, { probe, over: over.signal, ...options });
     const limitMs = permit.probe ? this.#parts.policy.breaker.probeTimeoutMs : undefined;
-    const settled = await this.#within(limitMs ?? this.#parts.callLimitMs, call);
+    const settled = await this.#within(limitMs ?? this.#parts.callLimitMs, call)
+      .catch((error) => this.#giveBack(permit, error));
     if (settled === null) over.abort(new Error("the call took too long"));
     const wasAsleep = clock.asleepMs() - asleepMs > ASLEEP_MS;
     // What broke because this host slept says nothing of the server.
@@ -157,6 +158,16 @@ export class Connection {
       waitMs: this.waitMs(path),
       pending: countPending(),
     });
+  }
+
+  /** A call that throws is a mistake of ours, or our disk's: it says nothing of the server. */
+  #giveBack(permit: Permit, error: unknown): never {
+    const result = { permit, verdict: "neutral", reason: "" } as const;
+    this.#enter({
+      ...this.#state,
+      breaker: settle(this.#state.breaker, result, this.#step()),
+    });
+    throw error;
   }
 
   /** The call's answer, or `null` if there is none in time, whatever the layers below promise. */

@@ -16,7 +16,7 @@ export interface SessionParts {
   readonly log: Log;
   /** Asks the server for a new access token. */
   renew(): Promise<Answer<{ token: string }>>;
-  /** Keeps the new token; when it returns it is on disk. */
+  /** Keeps the new token; when it returns it is on disk. May throw. */
   keepToken(accessToken: string): Promise<void>;
 }
 
@@ -28,7 +28,7 @@ export class Session {
   readonly #agentId: string;
   #accessToken: string;
   #renewAtMs: number;
-  #renewal: Promise<Answer<unknown>> | null = null;
+  #renewal: Promise<Answer<{ token: string }>> | null = null;
 
   constructor(parts: SessionParts, caller: Caller) {
     this.#parts = parts;
@@ -48,7 +48,8 @@ export class Session {
   ): Promise<Answer<T>> {
     if (this.#parts.clock.nowMs() >= this.#renewAtMs) {
       const renewed = await this.#renewOnce();
-      // The old token may still do: only its refusal is final.
+      // A server that says when to come back means every call; else the old token may still do.
+      if (renewed.kind === "failed" && renewed.retryAfterMs !== null) return renewed;
       if (renewed.kind !== "ok") this.#parts.log.debug("early renewal put off");
     }
     if (over.aborted) return { kind: "aborted" };
@@ -69,14 +70,14 @@ export class Session {
     return { agentId: this.#agentId, accessToken: this.#accessToken };
   }
 
-  #renewOnce(): Promise<Answer<unknown>> {
+  #renewOnce(): Promise<Answer<{ token: string }>> {
     this.#renewal ??= this.#renew().finally(() => {
       this.#renewal = null;
     });
     return this.#renewal;
   }
 
-  async #renew(): Promise<Answer<unknown>> {
+  async #renew(): Promise<Answer<{ token: string }>> {
     const answer = await this.#parts.renew();
     if (answer.kind !== "ok") {
       // Not at once again, with each call: the next try is drawn from what is left.
@@ -87,9 +88,18 @@ export class Session {
     }
     this.#accessToken = answer.value.token;
     this.#renewAtMs = this.#drawRenewal();
-    await this.#parts.keepToken(this.#accessToken);
+    await this.#keep();
     this.#parts.log.info("access token renewed");
     return answer;
+  }
+
+  /** A token that the disk does not take is good all the same; after a restart it is renewed again. */
+  async #keep(): Promise<void> {
+    try {
+      await this.#parts.keepToken(this.#accessToken);
+    } catch (error) {
+      this.#parts.log.error("access token not kept", { why: String(error) });
+    }
   }
 
   /**

@@ -187,7 +187,7 @@ const ALLOWED = new Set([
 
 Deno.test("any order of calls makes only lawful transitions and one probe at a time", () => {
   fc.assert(
-    fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+    fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
       let breaker: Breaker = NEW_BREAKER;
       let nowMs = 0;
       const out: Permit[] = [];
@@ -215,6 +215,49 @@ Deno.test("any order of calls makes only lawful transitions and one probe at a t
         if (breaker.state === "closed") assert(breaker.failures < policy.consecutiveFailures);
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: 10_000 },
   );
+});
+
+Deno.test("a success resets the row but not the window, and a neutral one neither", () => {
+  let breaker = fail(4);
+  breaker = call(breaker, "success", 0);
+  breaker = call(breaker, "neutral", 0);
+  assert(breaker.state === "closed");
+  assertEquals([breaker.failures, breaker.recent.filter(Boolean).length], [0, 4]);
+});
+
+Deno.test("neutral results keep the permit's place in each state", () => {
+  const early = admit(NEW_BREAKER, at(0));
+  assert(early.admitted);
+  const open = fail(5);
+  const probe = admit(open, at(60_000));
+  assert(probe.admitted);
+  const neutral = (breaker: Breaker, permit: Permit) =>
+    settleLate(breaker, { permit, verdict: "neutral" }, 60_001);
+  assertStrictEquals(neutral(NEW_BREAKER, early.permit), NEW_BREAKER);
+  assertEquals(neutral(open, early.permit).state, "half_open"); // Its time was up, no more.
+  assertEquals(
+    neutral(probe.breaker, probe.permit),
+    { ...probe.breaker, probeUntilMs: null } as Breaker,
+  );
+});
+
+Deno.test("an open breaker whose wait overflows every number is still one that ends", () => {
+  const endless = { ...policy, openMs: () => Math.min(300_000, 5_000 * 2 ** 5_000) };
+  let breaker = NEW_BREAKER;
+  for (let count = 0; count < 5; count++) {
+    const admission = admit(breaker, { ...at(0), policy: endless });
+    assert(admission.admitted);
+    const { permit } = admission;
+    const result = { permit, verdict: "failure", reason: "x" } as const;
+    breaker = settle(admission.breaker, result, { ...at(0), policy: endless });
+  }
+  assert(breaker.state === "open");
+  assertEquals(breaker.untilMs, 300_000);
+});
+
+Deno.test("a breaker that is asked years later is half-open, with one probe", () => {
+  const years = 10 * 365 * 86_400_000;
+  assert(admit(fail(5), at(years)).admitted);
 });

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connectionPolicy } from "../../src/breaker/connection.ts";
 import { ceilingMs } from "../../src/loop/backoff.ts";
 import { Connection } from "../../src/loop/connection.ts";
@@ -105,4 +105,80 @@ Deno.test("a server that waits for its configuration is up, and not called", asy
     throw new Error("it was called");
   });
   assert(answer.kind === "failed" && answer.why.includes("waiting for configuration"));
+});
+
+Deno.test("a call that throws gives its permit back", async () => {
+  const { connection, call, waitOut } = setUp();
+  for (const answer of [gone, gone]) {
+    await call(answer);
+    await waitOut();
+  }
+  const broken = () => Promise.reject(new Error("a mistake"));
+  await assertRejects(() => connection.attempt("check_in", broken), Error, "a mistake");
+  assertEquals(connection.state.breaker.state, "half_open");
+  assertEquals((await call(fine)).kind, "ok");
+});
+
+Deno.test("a burst is begun only on a server whose health is known, and that once an interval", async () => {
+  const { connection, asked, clock } = setUp();
+  const burst = () =>
+    connection.attempt("delivery", () => Promise.resolve(fine), { isBurst: true });
+  await burst();
+  await burst();
+  assertEquals(asked.length, 1);
+  await clock.advance(299_999);
+  await burst();
+  assertEquals(asked.length, 1);
+  await clock.advance(1);
+  await burst();
+  assertEquals(asked.length, 2);
+});
+
+Deno.test("a call that the host slept through says nothing of the server", async () => {
+  const { connection, clock } = setUp();
+  const answer = await connection.attempt("check_in", () => {
+    clock.sleptMs += 28_800_000;
+    return Promise.resolve(gone);
+  });
+  assertEquals(answer.kind, "aborted");
+  assertEquals(connection.state.breaker, NEW_STATE.connection.breaker);
+});
+
+Deno.test("a call without an end fails at the connection's own limit", async () => {
+  const { connection, clock } = setUp();
+  const attempt = connection.attempt("check_in", () => new Promise(() => {}));
+  await clock.advance(99_999);
+  assertEquals(connection.state.outage, null);
+  await clock.advance(1);
+  assertEquals((await attempt).kind, "failed");
+  assertEquals(connection.state.outage?.attempts, 1);
+});
+
+Deno.test("hurry() shortens the wait of an offline host, and of no other", async () => {
+  const offline = { ...gone, offline: true };
+  const { connection, call, clock } = setUp();
+  for (let attempt = 0; attempt < 6; attempt++) {
+    await call(offline);
+    await clock.advance(connection.waitMs("check_in"));
+  }
+  await call(offline);
+  assertEquals(connection.state.breaker.state, "closed");
+  connection.hurry(1_000);
+  assert(connection.waitMs("check_in") <= 1_000);
+  const other = setUp();
+  await other.call({ ...gone, retryAfterMs: 60_000 });
+  other.connection.hurry(1_000);
+  assert(other.connection.waitMs("check_in") >= 60_000);
+  assert(other.connection.waitMs("delivery") >= 60_000, "a 503 means every path");
+});
+
+Deno.test("reset() forgets the waits, and asks for health before the next call", async () => {
+  const { connection, asked, call } = setUp();
+  await call(gone);
+  await call(gone);
+  await connection.attempt("check_in", () => Promise.resolve(gone));
+  connection.reset();
+  assertEquals([connection.waitMs("check_in"), connection.state.breaker.state], [0, "closed"]);
+  await call(fine);
+  assertEquals(asked.length, 1);
 });

@@ -46,8 +46,9 @@ export class Session {
     makeCall: (caller: Caller) => Promise<Answer<T>>,
     over: AbortSignal,
   ): Promise<Answer<T>> {
+    let renewed: Answer<{ token: string }> | null = null;
     if (this.#parts.clock.nowMs() >= this.#renewAtMs) {
-      const renewed = await this.#renewOnce();
+      renewed = await this.#renewOnce();
       // A server that says when to come back means every call; else the old token may still do.
       if (renewed.kind === "failed" && renewed.retryAfterMs !== null) return renewed;
       if (renewed.kind !== "ok") this.#parts.log.debug("early renewal put off");
@@ -58,7 +59,7 @@ export class Session {
     if (answer.kind !== "unauthorized") return answer;
     if (over.aborted) return { kind: "aborted" };
     if (usedToken === this.#accessToken) {
-      const renewed = await this.#renewOnce();
+      renewed ??= await this.#renewOnce(); // One renewal a call, and it has just failed.
       if (renewed.kind !== "ok") return asRefusal(renewed);
     }
     if (over.aborted) return { kind: "aborted" };

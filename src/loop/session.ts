@@ -59,7 +59,8 @@ export class Session {
     if (answer.kind !== "unauthorized") return answer;
     if (over.aborted) return { kind: "aborted" };
     if (usedToken === this.#accessToken) {
-      renewed ??= await this.#renewOnce(); // One renewal a call, and it has just failed.
+      // One that has failed just now is not tried again.
+      if (renewed === null || renewed.kind === "ok") renewed = await this.#renewOnce();
       if (renewed.kind !== "ok") return asRefusal(renewed);
     }
     if (over.aborted) return { kind: "aborted" };

@@ -90,6 +90,8 @@ async function compileWith(compiler: Compiler, target: Target): Promise<ToolResu
     "--no-check",
     // Else the executable keeps, and believes, a file of a well-known name in the temporary folder.
     "--no-code-cache",
+    // An agent stays for months and has next to nothing to do: memory counts, speed does not.
+    "--v8-flags=--max-semi-space-size=1,--optimize-for-size,--lite-mode",
     `--env-file=${Deno.cwd()}/tools/build/executable.env`,
     ...permissionFlags(target),
     `--target=${target.triple}`,

@@ -89,8 +89,9 @@ export class Monitor {
       this.#gaps = [];
     }
     if (ending !== "failure") return;
-    this.#failures += 1;
     this.#failureInstants.push(nowMs);
+    // A renewal ahead of time is not the attempt itself: the breaker hears of that one alone.
+    if (path !== "renewal") this.#failures += 1;
   }
 
   /** The server asked to be left alone for so long, on one path or on all. */

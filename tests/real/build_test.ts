@@ -3,6 +3,8 @@ import { BuildError } from "../../tools/build/build_error.ts";
 import { elfEnd } from "../../tools/build/elf_end.ts";
 import { npmIntegrityOf, sha256Of } from "../../tools/build/digest.ts";
 import { permissionFlags } from "../../tools/build/permissions.ts";
+import { slimLock } from "../../tools/build/slim_lock.ts";
+import { slimPackages } from "../../tools/build/slim_packages.ts";
 import { TARGETS } from "../../tools/build/targets.ts";
 
 /** What the flags of this name list. */
@@ -86,4 +88,66 @@ Deno.test("every variable and program that the sources name is allowed", async (
   }
   assert(found > 2);
   assertEquals(refused, []);
+});
+
+Deno.test("slimLock() leaves out what nothing imports, and what only that depends on", () => {
+  const config = {
+    imports: {
+      "a": "npm:@scope/a@1.0.0/mod.js",
+      "a/tests": "npm:@scope/a@1.0.0/tests.js",
+      "t": "npm:t@2.0.0",
+    },
+    strict: true,
+  };
+  const lock = {
+    version: "5",
+    specifiers: {
+      "npm:@scope/a@1.0.0": "1.0.0",
+      "npm:@types/x@*": "9.0.0",
+      "npm:t@2.0.0": "2.0.0",
+    },
+    npm: {
+      "@scope/a@1.0.0": { integrity: "i", dependencies: ["b"] },
+      "@types/x@9.0.0": {},
+      "b@1.0.0": { dependencies: ["c@2.0.0"] },
+      "bb@1.0.0": {},
+      "c@1.0.0": {},
+      "c@2.0.0": { dependencies: ["b"] },
+      "t@2.0.0": { dependencies: ["c@1.0.0", "bb"] },
+    },
+    workspace: { dependencies: ["npm:@scope/a@1.0.0", "npm:t@2.0.0"] },
+  };
+  const slimmed = slimLock({ config, lock, isImported: (name) => name === "a" });
+  const slimConfig = { imports: { "a": "npm:@scope/a@1.0.0/mod.js" }, strict: true };
+  const slim = {
+    version: "5",
+    specifiers: { "npm:@scope/a@1.0.0": "1.0.0", "npm:@types/x@*": "9.0.0" },
+    npm: {
+      "@scope/a@1.0.0": { integrity: "i", dependencies: ["b"] },
+      "@types/x@9.0.0": {},
+      "b@1.0.0": { dependencies: ["c@2.0.0"] },
+      "c@2.0.0": { dependencies: ["b"] },
+    },
+    workspace: { dependencies: ["npm:@scope/a@1.0.0"] },
+  };
+  assertEquals(slimmed, { config: slimConfig, lock: slim });
+});
+
+Deno.test("slimPackages() takes what no program runs", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.mkdir(`${folder}/dist`);
+  const files = [
+    "a.js",
+    "a.d.ts",
+    "a.js.map",
+    "README.md",
+    "dist/a.mjs",
+    "dist/a.cjs",
+    "package.json",
+  ];
+  for (const file of files) await Deno.writeTextFile(`${folder}/${file}`, "");
+  await slimPackages(folder);
+  const left = [...Deno.readDirSync(folder), ...Deno.readDirSync(`${folder}/dist`)];
+  assertEquals(left.map(({ name }) => name).sort(), ["a.js", "a.mjs", "dist", "package.json"]);
+  await Deno.remove(folder, { recursive: true });
 });

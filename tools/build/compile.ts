@@ -4,6 +4,7 @@ import { BuildError } from "./build_error.ts";
 import { NPM_BASE_VERSION, npmBase } from "./npm_base.ts";
 import { permissionFlags } from "./permissions.ts";
 import { runTool, type ToolResult } from "./run.ts";
+import { slimPackages } from "./slim_packages.ts";
 import { stageSources, stillTimes } from "./stage.ts";
 import type { Target } from "./targets.ts";
 
@@ -76,6 +77,7 @@ async function fetchModules(compiler: Compiler): Promise<void> {
   const args = ["cache", "--quiet", "--frozen", ENTRY];
   const { success, output } = await runCompiler(compiler, args, FETCH_TIMEOUT_MS);
   if (!success) throw new BuildError(`Cannot fetch modules of "${ENTRY}": ${gistOf(output)}`);
+  await slimPackages(PACKAGES);
   await stillTimes(PACKAGES);
 }
 
@@ -90,8 +92,8 @@ async function compileWith(compiler: Compiler, target: Target): Promise<ToolResu
     "--no-check",
     // Else the executable keeps, and believes, a file of a well-known name in the temporary folder.
     "--no-code-cache",
-    // An agent stays for months and has next to nothing to do: memory counts, speed does not.
-    "--v8-flags=--max-semi-space-size=1,--optimize-for-size,--lite-mode",
+    // An agent stays for months and has next to nothing to do: memory counts more than speed.
+    "--v8-flags=--max-semi-space-size=1,--optimize-for-size",
     `--env-file=${Deno.cwd()}/tools/build/executable.env`,
     ...permissionFlags(target),
     `--target=${target.triple}`,

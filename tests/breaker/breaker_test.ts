@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import fc from "fast-check";
 import {
   admit,
   advance,
@@ -159,64 +158,6 @@ Deno.test("settle() ignores a call that was begun before the breaker last opened
   assert(closed.state === "closed");
   const late = { permit: early.permit, verdict: "failure" } as const;
   assertStrictEquals(settleLate(closed, late, 60_002), closed);
-});
-
-type Action = { kind: "ask" } | { kind: "settle"; verdict: Verdict } | {
-  kind: "wait";
-  ms: number;
-};
-
-const action: fc.Arbitrary<Action> = fc.oneof(
-  fc.constant({ kind: "ask" as const }),
-  fc.record({
-    kind: fc.constant("settle" as const),
-    verdict: fc.constantFrom<Verdict>("success", "failure", "neutral"),
-  }),
-  fc.record({ kind: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: 200_000 }) }),
-);
-
-const ALLOWED = new Set([
-  "closed>closed",
-  "closed>open",
-  "open>open",
-  "open>half_open",
-  "half_open>half_open",
-  "half_open>open",
-  "half_open>closed",
-]);
-
-Deno.test("any order of calls makes only lawful transitions and one probe at a time", () => {
-  fc.assert(
-    fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
-      let breaker: Breaker = NEW_BREAKER;
-      let nowMs = 0;
-      const out: Permit[] = [];
-      for (const step of actions) {
-        const before = breaker;
-        if (step.kind === "wait") nowMs += step.ms;
-        else if (step.kind === "ask") {
-          const admission = admit(breaker, at(nowMs));
-          breaker = admission.breaker;
-          if (admission.admitted) out.push(admission.permit);
-          else assert(admission.retryInMs > 0);
-        } else {
-          const permit = out.pop();
-          if (!permit) continue;
-          breaker = settle(breaker, { permit, verdict: step.verdict, reason: "" }, at(nowMs));
-        }
-        const seen = `${before.state}>${breaker.state}`;
-        assert(ALLOWED.has(seen), seen);
-        assert(breaker.generation >= before.generation);
-        if (before.state !== breaker.state) assert(breaker.generation > before.generation);
-        const current = out.filter(({ generation, probe }) =>
-          probe && generation === breaker.generation
-        );
-        assert(current.length <= 1, "two probes of one generation");
-        if (breaker.state === "closed") assert(breaker.failures < policy.consecutiveFailures);
-      }
-    }),
-    { numRuns: 10_000 },
-  );
 });
 
 Deno.test("a success resets the row but not the window, and a neutral one neither", () => {

@@ -45,6 +45,7 @@ export class World {
   readonly ran: string[] = [];
   readonly saved: LoopState[] = [];
   systemInfo: NewEvent | null = null;
+  startSpreadMs = 0;
   handler: CommandHandler = {
     repeatable: true,
     run: (command) => Promise.resolve(this.done(command)),
@@ -120,7 +121,11 @@ export class World {
       buffer,
       journal,
       worker,
-      polling: { intervalMs: INTERVAL_MS, rapidIntervalMs: 5_000, startSpreadMs: 0 },
+      polling: {
+        intervalMs: INTERVAL_MS,
+        rapidIntervalMs: 5_000,
+        startSpreadMs: this.startSpreadMs,
+      },
       describeHost: (rapidLeftMs) => ({
         version: "0.0.0",
         metadata: { rapid_polling_enabled: rapidLeftMs > 0 },

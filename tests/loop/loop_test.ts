@@ -12,6 +12,34 @@ Deno.test("run() checks in at once, then in its own slot of every interval", () 
     assert(world.checkIns() >= 10 && world.checkIns() <= 12, String(world.checkIns()));
   }));
 
+Deno.test("a start, its first check-in and its first report are one jittered action", async () => {
+  const world = new World();
+  world.startSpreadMs = 60_000;
+  world.systemInfo = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" };
+  await world.start();
+  assertEquals(world.server.requests.length, 0);
+  let waitedS = 0;
+  for (; world.server.requests.length === 0 && waitedS < 60; waitedS++) await world.advance(1_000);
+  assert(waitedS > 1 && waitedS < 60, `${waitedS} s`);
+  assertEquals([world.checkIns(), world.server.count("/system-info")], [1, 1]);
+  await world.stop();
+});
+
+Deno.test("takeHint() brings one check-in within 60 s of waking, and heeds a hint in 5 min", () =>
+  inWorld(async (world) => {
+    await world.advance(INTERVAL_MS / 2);
+    const before = world.checkIns();
+    world.loop.takeHint("woke");
+    world.loop.takeHint("woke");
+    await world.advance(60_000);
+    assertEquals(world.checkIns(), before + 1);
+    world.loop.takeHint("woke");
+    assertEquals(world.log.told("host is back").length, 1);
+    await world.advance(300_000);
+    world.loop.takeHint("woke");
+    assertEquals(world.log.told("host is back").length, 2);
+  }));
+
 Deno.test("run() tells the host's facts once an hour, whatever else it does", () =>
   inWorld(async (world) => {
     world.systemInfo = {

@@ -1,0 +1,139 @@
+/**
+ * The table of outcomes, row by row: what arrives from the network goes in, what the breaker and the
+ * loop make of it comes out. One test a row, named after it.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { connectionPolicy } from "../../src/breaker/connection.ts";
+import { backoffMs, ceilingMs } from "../../src/loop/backoff.ts";
+import { NEW_STATE } from "../../src/loop/state.ts";
+import { takeIn, verdictOf } from "../../src/loop/transition.ts";
+import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
+import { readAnyObject } from "../../src/server/protocol.ts";
+import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
+
+const NOW_MS = Date.UTC(2026, 10, 24, 12);
+const DRAW = 0.5;
+const INTERVAL_MS = 300_000;
+const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
+const breaker = connectionPolicy({
+  consecutiveFailures: 5,
+  windowFailures: 5,
+  windowSize: 10,
+  minOpenMs: 60_000,
+  maxOpenMs: 300_000,
+  probeTimeoutMs: 10_000,
+}, (failures) => ceilingMs(failures, backoff));
+
+/** What the loop waits by itself after a first failure. */
+const BACKOFF_MS = backoffMs(1, backoff, () => DRAW);
+
+function status(code: number, headers: Record<string, string> = {}, body = "{}"): Answer<unknown> {
+  return readAnswer({ status: code, headers, body }, readAnyObject, NOW_MS);
+}
+
+function noAnswer(reason: HttpErrorReason): Answer<unknown> {
+  return readFailure(new HttpError(`Cannot ask server: ${reason}`, { reason }));
+}
+
+/** What each row expects: the breaker's verdict, and the wait before this path's next call. */
+interface Expected {
+  readonly verdict: "success" | "failure" | "neutral";
+  readonly waitMs: number;
+  /** Before the other path's. @default 0 */
+  readonly otherWaitMs?: number;
+  readonly needsPerson?: boolean;
+}
+
+const backsOff: Expected = { verdict: "failure", waitMs: BACKOFF_MS };
+const resets: Expected = { verdict: "success", waitMs: 0 };
+const nothing: Expected = { verdict: "neutral", waitMs: 0 };
+const asked = (ms: number) => ms * (1 + 0.2 * DRAW);
+
+const needsPerson: Expected = { ...nothing, needsPerson: true };
+const limited = (ms: number): Expected => ({ verdict: "neutral", waitMs: ms });
+/** A 503 with a time means the whole server. */
+const away = (ms: number): Expected => ({ verdict: "failure", waitMs: ms, otherWaitMs: ms });
+
+type Row = readonly [name: string, answer: Answer<unknown>, expected: Expected];
+
+const rows: readonly Row[] = [
+  ["DNS does not know the name: failure, back off", noAnswer("dns"), backsOff],
+  ["nobody listens: failure, back off", noAnswer("refused"), backsOff],
+  ["TLS that cannot be trusted: failure, back off", noAnswer("tls"), backsOff],
+  ["a timeout: failure, back off", noAnswer("timeout"), backsOff],
+  ["a body cut off: failure, back off", noAnswer("cut_off"), backsOff],
+  ["no HTTP at all: failure, back off", noAnswer("malformed"), backsOff],
+  ["an answer without an end: failure, back off", noAnswer("too_large"), backsOff],
+  ["a proxy that will not: failure, back off", noAnswer("proxy"), backsOff],
+  ["408: failure, back off", status(408), backsOff],
+  ["500: failure, back off", status(500), backsOff],
+  ["502: failure, back off", status(502), backsOff],
+  ["504: failure, back off", status(504), backsOff],
+  ["a proxy's HTML where JSON was promised: failure, back off", page(), backsOff],
+  ["a redirect: failure, never followed", redirect(), backsOff],
+  ["429 with Retry-After in seconds: neutral, not before", told(429, "60"), limited(asked(60_000))],
+  ["429 without: neutral, back off", status(429), limited(BACKOFF_MS)],
+  [
+    "503 with Retry-After in seconds: one failure, not before",
+    told(503, "60"),
+    away(asked(60_000)),
+  ],
+  ["503 with Retry-After as a date: not before", told(503, inADate(90_000)), away(asked(90_000))],
+  ["503 without: failure, back off", status(503), backsOff],
+  ["Retry-After is an hour at most", told(429, "99999"), limited(asked(3_600_000))],
+  ["Retry-After 0 is our own backoff", told(429, "0"), limited(BACKOFF_MS)],
+  ["a negative Retry-After is ignored", told(503, "-5"), backsOff],
+  ["a malformed Retry-After is ignored", told(503, "soon"), backsOff],
+  ["2xx: success, reset", status(201), resets],
+  ...[400, 404, 409, 413, 422].map((code): Row => [
+    `${code} on one event: success, the server is there`,
+    status(code),
+    resets,
+  ]),
+  ["401: neutral, a person only if renewal does not help", status(401), needsPerson],
+  ["403: neutral, a person is needed", status(403), needsPerson],
+  ["aborted by us: neutral, nothing changes", noAnswer("aborted"), nothing],
+  ["this host offline: neutral, and waits all the same", noAnswer("offline"), {
+    verdict: "neutral",
+    waitMs: BACKOFF_MS,
+  }],
+];
+
+function told(code: number, retryAfter: string): Answer<unknown> {
+  return status(code, { "retry-after": retryAfter });
+}
+
+function inADate(ms: number): string {
+  return new Date(NOW_MS + ms).toUTCString();
+}
+
+function page(): Answer<unknown> {
+  return status(200, { "content-type": "text/html" }, "<html>Sign in</html>");
+}
+
+function redirect(): Answer<unknown> {
+  return status(302, { location: "https://elsewhere.example/" }, "");
+}
+
+for (const [name, answer, expected] of rows) {
+  Deno.test(`outcome: ${name}`, () => {
+    const before = { ...NEW_STATE.connection };
+    const permit = { generation: before.breaker.generation, probe: false };
+    const after = takeIn(before, answer, {
+      path: "check_in",
+      permit,
+      nowMs: 0,
+      random: () => DRAW,
+      policy: { backoff, breaker, intervalMs: INTERVAL_MS },
+    });
+    assertEquals(verdictOf(answer), expected.verdict);
+    assert(after.breaker.state === "closed");
+    assertEquals(after.breaker.failures, expected.verdict === "failure" ? 1 : 0);
+    const { check_in: own, delivery: other } = after.paths;
+    assertEquals(Math.max(0, own.notBeforeMs), expected.waitMs);
+    assertEquals(Math.max(0, other.notBeforeMs), expected.otherWaitMs ?? 0);
+    assertEquals(other.failures, 0);
+    assertEquals(after.needsPerson !== null, expected.needsPerson ?? false);
+  });
+}

@@ -26,7 +26,8 @@ Deno.test("every unit test stands where its source stands", async () => {
     .map(({ path }) => path)
     .filter((path) => path.endsWith("_test.ts"))
     .filter((path) =>
-      !/^tests\/(real|e2e|fakes|sim|fleet)\//.test(path) && path !== "tests/architecture_test.ts"
+      !/^tests\/(real|e2e|fakes|sim|fleet|rules)\//.test(path) &&
+      path !== "tests/architecture_test.ts"
     );
   const orphans = tests.filter((path) =>
     !sources.has(path.replace(/^tests\//, "src/").replace(/_test\.ts$/, ".ts"))

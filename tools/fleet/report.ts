@@ -38,7 +38,7 @@ agents decide with the agent's own code (breaker, backoff, schedule), the others
 told below. Made by
 
 \`\`\`
-deno task sim:fleet --agents ${agents} --seed ${seed} --write
+deno task sim:fleet --agents ${agents} --seed ${seed} --write && deno fmt docs
 \`\`\`
 
 The same seed gives the same figures. The server's capacity is ${

@@ -33,11 +33,15 @@ export const statusCommand: CliCommand = {
     if (given.flags.has("watch")) return await watch(system, settings, asJson);
     const status = await readStatus(system, settings);
     system.terminal.print(asJson ? statusAsJson(status) : statusAsText(status));
-    if (status.identity !== null) return 0;
-    system.terminal.printError("Next: pennon register --server URL --token TOKEN");
-    return 3;
+    return verdict(system, status);
   },
 };
+
+function verdict({ terminal }: System, { identity }: Status): ExitCode {
+  if (identity !== null) return 0;
+  terminal.printError("Next: pennon register --server URL --token TOKEN");
+  return 3;
+}
 
 const WATCH_EVERY_MS = 2_000;
 
@@ -50,16 +54,16 @@ async function watch(system: System, settings: Settings, asJson: boolean): Promi
   const endListening = system.onStopRequest(() => stop.abort());
   const isDrawn = terminal.stdoutIsTerminal && !asJson;
   try {
-    while (!stop.signal.aborted) {
+    for (;;) {
       const status = await readStatus(system, settings);
       const text = asJson ? JSON.stringify(JSON.parse(statusAsJson(status))) : statusAsText(status);
       terminal.print(isDrawn ? `${REDRAW}${text}` : text);
       await clock.sleep(WATCH_EVERY_MS, stop.signal).catch(() => {});
+      if (stop.signal.aborted) return verdict(system, status);
     }
   } finally {
     endListening();
   }
-  return 0;
 }
 
 async function readStatus(system: System, settings: Settings): Promise<Status> {

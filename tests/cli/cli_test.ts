@@ -313,6 +313,16 @@ Deno.test("breaker reset with a running agent asks it, and gives up where it doe
   await hold.release();
 });
 
+Deno.test("status --watch of a host that is not registered goes on too, and ends with 3", async () => {
+  const system = new FakeSystem();
+  const watching = say(system, "status", "--watch");
+  for (let turn = 0; turn < 10; turn++) await system.clock.advance(1_000);
+  system.stopListeners.forEach((listener) => listener("SIGINT"));
+  const { code, err } = await watching;
+  assertEquals(code, 3);
+  assert(err.includes("pennon register"), err);
+});
+
 Deno.test("status --watch goes on until it is asked to stop", async () => {
   const { system } = await enrolled();
   const watching = say(system, "status", "--watch", "--json");

@@ -23,6 +23,8 @@ export interface StoredEvent extends NewEvent {
   readonly id: string;
   /** Order of appending. */
   readonly sequence: number;
+  /** Order of sending: its own sequence, or that of the event which it is a part of. */
+  readonly place: number;
   readonly createdMs: number;
   /** Answers of the server about this event; an outage is none. */
   readonly attempts: number;
@@ -78,6 +80,17 @@ export interface EventBuffer {
    * meanwhile answers `set_aside`: nothing waits for it either.
    */
   refuse(id: string, error: string): StoredEvent["state"];
+  /**
+   * The server did not take this event, and may take one of its halves: two events go on in its
+   * place, each with one attempt more than it had if that is counted, yet never one that is the last.
+   * They count as one more appended. Answers their ids, none if the event is no longer pending. May
+   * go past the buffer's bounds by what one event takes besides its body.
+   */
+  split(
+    id: string,
+    halves: readonly [string, string],
+    reason: { error: string; isCounted: boolean },
+  ): readonly string[];
   /** Kept events, oldest first. */
   list(
     options?: { state?: StoredEvent["state"]; limit?: number },

@@ -2,19 +2,38 @@
 
 import type { Log } from "../log.ts";
 import type { EventBuffer, StoredEvent } from "./buffer.ts";
+import { splitBody } from "./split.ts";
 
 /**
  * What came of sending one event.
  *
- * `delivered`: the server has it. `refused`: the server will not have this one. `doubtful`: it broke
- * over this one, and may break over any. `later`: nothing is known of the event; the way to the
- * server is not free.
+ * `delivered`: the server has it; `alsoRefused`: which shows that an earlier failure was another
+ * event's own. `refused`: the server will not have this one. `doubtful`: it broke over this one, and
+ * may break over any. `divided`: the same, and its halves are to be tried. `later`: nothing is known
+ * of the event; the way to the server is not free.
  */
 export type Delivery =
-  | { readonly kind: "delivered"; readonly pauseMs: number }
-  | { readonly kind: "refused"; readonly why: string }
+  | { readonly kind: "delivered"; readonly pauseMs: number; readonly alsoRefused?: Refusal }
+  | { readonly kind: "refused" | "divided" } & Refusal
   | { readonly kind: "doubtful" }
   | { readonly kind: "later" };
+
+/** An event that the server will not have, and its word for that. */
+export interface Refusal {
+  readonly event: StoredEvent;
+  readonly why: string;
+  /** The reason may lie in one item, or in their number: halves may fare better. */
+  readonly mayBeOneItem: boolean;
+}
+
+/** Who carries the events to the server. */
+export interface Courier {
+  send(event: StoredEvent): Promise<Delivery>;
+  /** Passed over in this round. @default none */
+  isPutOff?(event: StoredEvent): boolean;
+  /** An event goes on as these two, which are sent in this round; `isCounted`: it was its own fault. */
+  onSplit?(event: StoredEvent, halves: readonly string[], isCounted: boolean): void;
+}
 
 /** Events looked at together; each is sent by itself. */
 const BATCH = 50;
@@ -33,76 +52,112 @@ export interface Drained {
 }
 
 /**
- * Sends what is pending, most important first, until the buffer is empty or `send` says `later` or
- * asks for a pause. An event is forgotten only when the server has it; one that is refused too often
- * is set aside, and does not hold up the others. What `isPutOff` is passed over this time.
+ * Sends what is pending, most important first, until the buffer is empty or the courier says `later`
+ * or asks for a pause. An event is forgotten only when the server has it; one that is refused is
+ * split if that may help, is set aside in the end, and holds up none but its own command's.
  */
-export async function drain(
-  buffer: EventBuffer,
-  log: Log,
-  send: (event: StoredEvent) => Promise<Delivery>,
-  isPutOff: (event: StoredEvent) => boolean = () => false,
-): Promise<Drained> {
-  let delivered = 0;
-  let doubtfulInARow = 0;
-  let refused = 0;
-  let setAside = 0;
-  // Refused events stay in the buffer, in front; looking past them lets the others through.
-  const passedOver = new Set<string>();
-  const heldUp = new Set<string>();
-  while (true) {
-    const next = buffer.next(BATCH + passedOver.size)
-      .filter((event) => !passedOver.has(event.id));
-    if (next.length === 0) return { delivered, refused, setAside, pauseMs: 0 };
+export async function drain(buffer: EventBuffer, log: Log, courier: Courier): Promise<Drained> {
+  const round = new Round(buffer, log, courier);
+  while (await round.page()) { /* until there is nothing left that may be sent */ }
+  return round.drained;
+}
+
+class Round {
+  readonly drained = { delivered: 0, refused: 0, setAside: 0, pauseMs: 0 };
+  readonly #buffer: EventBuffer;
+  readonly #log: Log;
+  readonly #courier: Courier;
+  /** They stay in the buffer, in front; looking past them lets the others through. */
+  readonly #passedOver = new Set<string>();
+  /** The place of what a command waits for. Parts of one event have one place, and no order. */
+  readonly #heldUp = new Map<string, number>();
+  #doubtfulInARow = 0;
+
+  constructor(buffer: EventBuffer, log: Log, courier: Courier) {
+    this.#buffer = buffer;
+    this.#log = log;
+    this.#courier = courier;
+  }
+
+  /** Sends the events at the front; `false`: the round is over. */
+  async page(): Promise<boolean> {
+    const next = this.#buffer.next(BATCH + this.#passedOver.size)
+      .filter((event) => !this.#passedOver.has(event.id));
     for (const event of next) {
-      if (isPutOff(event) || (event.commandId !== null && heldUp.has(event.commandId))) {
-        passedOver.add(event.id);
-        if (event.commandId !== null) heldUp.add(event.commandId);
-        continue;
+      if (this.#isHeldUp(event) || this.#courier.isPutOff?.(event)) this.#passOver(event);
+      else {
+        const then = this.#takeIn(event, await this.#courier.send(event));
+        if (then !== "go_on") return then === "look_again";
       }
-      const result = await send(event);
-      switch (result.kind) {
-        case "later":
-          return { delivered, refused, setAside, pauseMs: 0 };
-        case "refused":
-          passedOver.add(event.id);
-          if (refuse(buffer, log, { event, why: result.why }) === "set_aside") setAside += 1;
-          else {
-            refused += 1;
-            // What is left of a command waits for what came before it.
-            if (event.commandId !== null) heldUp.add(event.commandId);
-          }
-          break;
-        case "doubtful":
-          passedOver.add(event.id);
-          doubtfulInARow += 1;
-          if (event.commandId !== null) heldUp.add(event.commandId);
-          if (doubtfulInARow < DOUBTFUL_IN_A_ROW) break;
-          return { delivered, refused, setAside, pauseMs: 0 };
-        case "delivered":
-          doubtfulInARow = 0;
-          buffer.acknowledge([event.id]);
-          delivered += 1;
-          if (result.pauseMs > 0) {
-            return { delivered, refused, setAside, pauseMs: result.pauseMs };
-          }
+    }
+    return next.length > 0;
+  }
+
+  #takeIn(event: StoredEvent, result: Delivery): "go_on" | "look_again" | "end" {
+    switch (result.kind) {
+      case "later":
+        return "end";
+      case "refused":
+        return this.#refuse(result);
+      case "divided":
+        return this.#split(result, { isCounted: false }) ? "look_again" : this.#doubt(event);
+      case "doubtful":
+        return this.#doubt(event);
+      case "delivered": {
+        this.#doubtfulInARow = 0;
+        this.#buffer.acknowledge([event.id]);
+        this.drained.delivered += 1;
+        const then = result.alsoRefused ? this.#refuse(result.alsoRefused) : "go_on";
+        if (result.pauseMs === 0) return then;
+        this.drained.pauseMs = result.pauseMs;
+        return "end";
       }
     }
   }
-}
 
-function refuse(
-  buffer: EventBuffer,
-  log: Log,
-  refusal: { event: StoredEvent; why: string },
-): StoredEvent["state"] {
-  const { event, why } = refusal;
-  const state = buffer.refuse(event.id, why);
-  log.warning(state === "set_aside" ? "event set aside" : "event refused", {
-    event: event.id,
-    kind: event.kind,
-    attempts: event.attempts + 1,
-    why,
-  });
-  return state;
+  #doubt(event: StoredEvent): "go_on" | "end" {
+    this.#passOver(event);
+    this.#doubtfulInARow += 1;
+    return this.#doubtfulInARow < DOUBTFUL_IN_A_ROW ? "go_on" : "end";
+  }
+
+  #split({ event, why, mayBeOneItem }: Refusal, { isCounted }: { isCounted: boolean }): boolean {
+    const halves = mayBeOneItem ? splitBody(event) : null;
+    if (halves === null) return false;
+    const ids = this.#buffer.split(event.id, halves, { error: why, isCounted });
+    this.#log.warning("event split", { event: event.id, kind: event.kind, why });
+    this.#courier.onSplit?.(event, ids, isCounted);
+    return true;
+  }
+
+  #refuse(refusal: Refusal): "go_on" | "look_again" {
+    // What was looked at may come after the halves.
+    if (this.#split(refusal, { isCounted: true })) return "look_again";
+    const { event, why } = refusal;
+    const state = this.#buffer.refuse(event.id, why);
+    const message = state === "set_aside" ? "event set aside" : "event refused";
+    const { id, kind } = event;
+    this.#log.warning(message, { event: id, kind, attempts: event.attempts + 1, why });
+    if (state === "set_aside") {
+      this.drained.setAside += 1;
+      this.#passedOver.add(event.id);
+    } else {
+      this.drained.refused += 1;
+      this.#passOver(event);
+    }
+    return "go_on";
+  }
+
+  /** What is left of a command waits for what came before it. */
+  #passOver({ id, commandId, place }: StoredEvent): void {
+    this.#passedOver.add(id);
+    if (commandId === null || this.#heldUp.has(commandId)) return;
+    this.#heldUp.set(commandId, place);
+  }
+
+  #isHeldUp({ commandId, place }: StoredEvent): boolean {
+    if (commandId === null) return false;
+    const holderPlace = this.#heldUp.get(commandId);
+    return holderPlace !== undefined && holderPlace !== place;
+  }
 }

@@ -45,6 +45,13 @@ const MIGRATIONS: readonly string[] = [
   );
   CREATE INDEX commands_unfinished ON commands (number) WHERE state <> 'finished';
   `,
+  `
+  -- The sequence of the event that this one is a part of; NULL: its own
+  ALTER TABLE events ADD COLUMN place INTEGER;
+  DROP INDEX events_to_send;
+  CREATE INDEX events_to_send
+    ON events (state, urgency DESC, coalesce(place, sequence), sequence);
+  `,
 ];
 
 /** The version that this Pennon writes. */

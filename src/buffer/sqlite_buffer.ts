@@ -23,6 +23,18 @@ const ADD = `
   INSERT INTO events (id, kind, command_id, snapshot_of, urgency, importance, created_ms, size_bytes,
     body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
+/** A half of an event, in its place; the columns not named come from the whole. */
+const ADD_HALF = `
+  INSERT INTO events (id, kind, command_id, snapshot_of, superseded, urgency, importance, created_ms,
+    place, size_bytes, attempts, last_error, body)
+  SELECT ?, kind, command_id, snapshot_of, superseded, urgency, importance, created_ms,
+    coalesce(place, sequence), ?, max(attempts, min(attempts + ?, ?)), ?, ? FROM events WHERE sequence = ?`;
+
+/** In the order of `events_to_send`. */
+const NEXT = `
+  SELECT * FROM events WHERE state = 'pending'
+  ORDER BY urgency DESC, coalesce(place, sequence), sequence LIMIT ?`;
+
 /** A later event was appended with the same key. */
 const SUPERSEDE = `
   UPDATE events SET superseded = 1 WHERE snapshot_of = ? AND superseded = 0 RETURNING sequence`;
@@ -73,7 +85,7 @@ export class SqliteBuffer implements EventBuffer {
 
   next(limit: number): StoredEvent[] {
     return this.#database.all(
-      "SELECT * FROM events WHERE state = 'pending' ORDER BY urgency DESC, sequence LIMIT ?",
+      NEXT,
       limit,
     ).map(toEvent);
   }
@@ -110,6 +122,43 @@ export class SqliteBuffer implements EventBuffer {
       );
       if (state === "set_aside") addToCounters(this.#database, { pending: -1, set_aside: 1 });
       return state;
+    });
+  }
+
+  split(
+    id: string,
+    halves: readonly [string, string],
+    { error, isCounted }: { error: string; isCounted: boolean },
+  ): readonly string[] {
+    return this.#database.transaction(() => {
+      const [whole] = this.#database.all(
+        "SELECT sequence, size_bytes FROM events WHERE id = ? AND state = 'pending'",
+        id,
+      );
+      if (whole === undefined) return [];
+      const sequence = Number(whole["sequence"]);
+      const parts = halves.map((body) => ({ id: this.#newId().id, body, sizeBytes: sizeOf(body) }));
+      const mostAttempts = this.#limits.maxAttempts - 1;
+      for (const { id, body, sizeBytes } of parts) {
+        this.#database.run(
+          ADD_HALF,
+          id,
+          sizeBytes,
+          isCounted ? 1 : 0,
+          mostAttempts,
+          error,
+          body,
+          sequence,
+        );
+      }
+      this.#database.run("DELETE FROM events WHERE sequence = ?", sequence);
+      const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+      addToCounters(this.#database, {
+        appended: 1,
+        pending: 1,
+        size_bytes: sizeBytes - Number(whole["size_bytes"]),
+      });
+      return parts.map(({ id }) => id);
     });
   }
 
@@ -157,7 +206,7 @@ export class SqliteBuffer implements EventBuffer {
   }
 
   #measure(event: NewEvent): number {
-    const sizeBytes = new TextEncoder().encode(event.body).length + OVERHEAD_BYTES;
+    const sizeBytes = sizeOf(event.body);
     if (sizeBytes <= this.#limits.maxBytes) return sizeBytes;
     throw new BufferError(
       `Cannot keep an event of ${sizeBytes} bytes: the buffer holds ${this.#limits.maxBytes}`,
@@ -223,11 +272,16 @@ export class SqliteBuffer implements EventBuffer {
   }
 }
 
+function sizeOf(body: string): number {
+  return new TextEncoder().encode(body).length + OVERHEAD_BYTES;
+}
+
 function toEvent(row: Row): StoredEvent {
   const text = (name: string) => row[name] === null ? null : String(row[name]);
   return {
     id: String(row["id"]),
     sequence: Number(row["sequence"]),
+    place: Number(row["place"] ?? row["sequence"]),
     kind: row["kind"] as EventKind,
     commandId: text("command_id"),
     snapshotOf: text("snapshot_of"),

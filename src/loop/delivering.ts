@@ -5,11 +5,12 @@
 
 import type { EventBuffer, EventKind, StoredEvent } from "../buffer/buffer.ts";
 import { type Delivery, drain } from "../buffer/delivery.ts";
+import { splitBody } from "../buffer/split.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client, Report } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
-import { backoffMs, type BackoffPolicy } from "./backoff.ts";
+import { Blame } from "./blame.ts";
 import type { Connection, Withheld } from "./connection.ts";
 import { climb, NEW_RAMP, portion, type Ramp, RAMP_STEP_MS } from "./ramp.ts";
 import type { Session } from "./session.ts";
@@ -25,23 +26,11 @@ export interface DeliveringParts {
   readonly client: Client;
 }
 
-/** A server that refuses an event may be in the middle of something: its attempts are spread. */
-const REFUSED_AGAIN_MS = 60_000;
-
 /** Answers that may be about the event, or about a server (or a proxy) that is not set up. */
 const DOUBTFUL: ReadonlySet<number> = new Set([404, 500]);
 
-/** After such an answer to an event: a minute, doubling to an hour. */
-const DOUBT: BackoffPolicy = { baseMs: 120_000, capMs: 3_600_000, floorMs: 60_000 };
-
-/** An event that the server did not take, for now. */
-interface PutOff {
-  /** How often the server broke over it. */
-  readonly doubts: number;
-  readonly notBeforeMs: number;
-  /** How many events had been delivered when that last happened. */
-  readonly delivered: number;
-}
+/** Answers for which one item of many may be the reason, or their number. */
+const ONE_ITEM: ReadonlySet<number> = new Set([400, 413, 422, 500]);
 
 /** So many events, or one so large, are a burst: the server's health is asked first. */
 const BURST_EVENTS = 10;
@@ -61,8 +50,9 @@ export class Delivering {
   #idleUntilMs = -Infinity;
   #ramp: Ramp = null;
   #hasCheckedIn = false;
-  #delivered = 0;
-  readonly #putOff = new Map<string, PutOff>();
+  readonly #blame = new Blame();
+  /** Whether this round has tried if a part of an event gets through where the whole may not. */
+  #hasDivided = false;
 
   constructor(parts: DeliveringParts) {
     this.#parts = parts;
@@ -98,25 +88,30 @@ export class Delivering {
     const { buffer, log, random, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
     const isBurst = buffer.counts().pending >= BURST_EVENTS;
+    this.#hasDivided = false;
     let left = portion(this.#ramp);
     let sent = 0;
-    const drained = await drain(buffer, log, (event) => {
-      if (left <= 0) return Promise.resolve({ kind: "later" });
-      left -= 1;
-      sent += 1;
-      return this.#send(event, { isBurst, cut });
-    }, ({ id }) => (this.#putOff.get(id)?.notBeforeMs ?? -Infinity) > nowMs);
+    const drained = await drain(buffer, log, {
+      send: (event) => {
+        if (left <= 0) return Promise.resolve({ kind: "later" });
+        left -= 1;
+        sent += 1;
+        return this.#send(event, { isBurst, cut });
+      },
+      isPutOff: ({ id }) => this.#blame.notBeforeMs(id) > nowMs,
+      onSplit: ({ id }, halves, isCounted) => this.#blame.split(id, halves, isCounted),
+    });
     const isSpent = left <= 0;
     if (isSpent) this.#ramp = climb(this.#ramp);
     const pending = buffer.counts().pending;
     if (pending === 0) {
       this.#ramp = null;
-      this.#putOff.clear();
+      this.#blame.clear();
     }
     // Past the end of the server's window by a little chance: its other agents wait for it too.
     const pauseMs = drained.pauseMs * (1 + 0.2 * random());
     this.putOff(Math.max(pauseMs, isSpent ? RAMP_STEP_MS : 0));
-    if (sent === 0) this.#idleUntilMs = this.#nextAgainMs(nowMs);
+    if (sent === 0) this.#idleUntilMs = this.#blame.nextMs(nowMs);
     if (drained.delivered > 0) {
       log.info("events delivered", { delivered: drained.delivered, pending });
     }
@@ -141,15 +136,13 @@ export class Delivering {
   #meaningOf(event: StoredEvent, answer: Answer<unknown> | Withheld): Delivery {
     switch (answer.kind) {
       case "ok": {
-        this.#delivered += 1;
-        this.#putOff.delete(event.id);
+        const alsoRefused = this.#blame.delivered(event.id);
         const isSpent = answer.rateLimit !== null && answer.rateLimit.remaining === 0;
-        return { kind: "delivered", pauseMs: isSpent ? answer.rateLimit.resetInMs : 0 };
+        const pauseMs = isSpent ? answer.rateLimit.resetInMs : 0;
+        return { kind: "delivered", pauseMs, ...alsoRefused && { alsoRefused } };
       }
       case "refused":
-        return DOUBTFUL.has(answer.status)
-          ? this.#doubt(event, answer.why)
-          : this.#refused(event, answer.why);
+        return this.#refused(event, answer);
       case "failed":
       case "limited":
       case "unauthorized":
@@ -160,32 +153,30 @@ export class Delivering {
     }
   }
 
-  /**
-   * A 500 or a 404 may be the server's fault or the event's. It is the event's, and counts against it, if
-   * others got through since it last happened: so an outage uses up nobody's attempts.
-   */
-  #doubt(event: StoredEvent, why: string): Delivery {
+  #refused(event: StoredEvent, { status, why }: { status: number; why: string }): Delivery {
     const { clock, random } = this.#parts;
-    const before = this.#putOff.get(event.id);
-    const doubts = (before?.doubts ?? 0) + 1;
-    const notBeforeMs = clock.monotonicMs() + backoffMs(doubts, DOUBT, random);
-    this.#putOff.set(event.id, { doubts, notBeforeMs, delivered: this.#delivered });
-    const isItsOwn = before !== undefined && this.#delivered > before.delivered;
-    return isItsOwn ? { kind: "refused", why } : { kind: "doubtful" };
+    const nowMs = clock.monotonicMs();
+    const mayBeOneItem = ONE_ITEM.has(status);
+    const refusal = { event, why, mayBeOneItem };
+    if (!DOUBTFUL.has(status)) {
+      this.#blame.refused(refusal, nowMs);
+      return { kind: "refused", ...refusal };
+    }
+    const fault = this.#blame.broke(refusal, { nowMs, random });
+    // Once without asking whose fault it is: the halves will show.
+    if (fault === "its_own" || mayBeOneItem && isWhole(event)) {
+      return { kind: "refused", ...refusal };
+    }
+    // Where nothing gets through at all, a part of something may: one try a round.
+    const isDivided = mayBeOneItem && fault === "still_unknown" && !this.#hasDivided;
+    this.#hasDivided ||= isDivided;
+    return isDivided ? { kind: "divided", ...refusal } : { kind: "doubtful" };
   }
+}
 
-  /** When the first of those that were put off is due. */
-  #nextAgainMs(nowMs: number): number {
-    const instants = [...this.#putOff.values()].map(({ notBeforeMs }) => notBeforeMs)
-      .filter((instantMs) => instantMs > nowMs);
-    return Math.min(nowMs + REFUSED_AGAIN_MS, ...instants);
-  }
-
-  #refused(event: StoredEvent, why: string): Delivery {
-    const notBeforeMs = this.#parts.clock.monotonicMs() + REFUSED_AGAIN_MS;
-    this.#putOff.set(event.id, { doubts: 0, notBeforeMs, delivered: this.#delivered });
-    return { kind: "refused", why };
-  }
+/** Whether it holds several items and was not split before. */
+function isWhole(event: StoredEvent): boolean {
+  return event.place === event.sequence && splitBody(event) !== null;
 }
 
 /** A server that takes check-ins, as this one just did, is there: a 500 on an event is no outage. */

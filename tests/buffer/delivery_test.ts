@@ -10,10 +10,14 @@ async function setUp(events: NewEvent[]) {
   const { buffer } = await openBuffer(new FakeSystem(), "/state", limits);
   buffer.append(events);
   const sent: string[] = [];
-  const run = (answer: (body: string) => Delivery) =>
-    drain(buffer, new FakeLog(), (event) => {
-      sent.push(event.body);
-      return Promise.resolve(answer(event.body));
+  const run = (answer: (body: string) => Delivery | "refused") =>
+    drain(buffer, new FakeLog(), {
+      send: (event) => {
+        sent.push(event.body);
+        const result = answer(event.body);
+        const refusal = { event, why: "HTTP 400", mayBeOneItem: true };
+        return Promise.resolve(result === "refused" ? { kind: result, ...refusal } : result);
+      },
     });
   return { buffer, sent, run };
 }
@@ -23,7 +27,6 @@ function log(body: string, commandId: string | null = null): NewEvent {
 }
 
 const delivered: Delivery = { kind: "delivered", pauseMs: 0 };
-const refused: Delivery = { kind: "refused", why: "HTTP 400" };
 
 Deno.test("drain() sends everything, and forgets it only then", async () => {
   const { buffer, sent, run } = await setUp(Array.from({ length: 120 }, (_, n) => log(`${n}`)));
@@ -49,7 +52,7 @@ Deno.test("drain() sends the others past one that is refused, and sets that asid
     log("bad"),
     ...Array.from({ length: 70 }, () => log("x")),
   ]);
-  const answer = (body: string) => body === "bad" ? refused : delivered;
+  const answer = (body: string) => body === "bad" ? "refused" : delivered;
   assertEquals(await run(answer), { delivered: 70, refused: 1, setAside: 0, pauseMs: 0 });
   assertEquals(await run(answer), { delivered: 0, refused: 0, setAside: 1, pauseMs: 0 });
   assertEquals(await run(answer), { delivered: 0, refused: 0, setAside: 0, pauseMs: 0 });
@@ -59,7 +62,7 @@ Deno.test("drain() sends the others past one that is refused, and sets that asid
 
 Deno.test("drain() keeps a command's events in order, past a refusal too", async () => {
   const { sent, run } = await setUp([log("a1", "a"), log("a2", "a"), log("b1", "b")]);
-  const answer = (body: string) => body === "a1" ? refused : delivered;
+  const answer = (body: string) => body === "a1" ? "refused" : delivered;
   await run(answer);
   assertEquals(sent, ["a1", "b1"]); // a2 waits for a1 …
   await run(answer);
@@ -70,4 +73,28 @@ Deno.test("drain() pauses when the server asks for it", async () => {
   const { sent, run } = await setUp([log("a"), log("b")]);
   assertEquals((await run(() => ({ kind: "delivered", pauseMs: 500 }))).pauseMs, 500);
   assertEquals(sent, ["a"]);
+});
+
+Deno.test("drain() splits what is refused until the bad item is alone, and keeps the order", async () => {
+  const updates = (items: number[]) => JSON.stringify({ updates: items });
+  const list: NewEvent = {
+    kind: "updates",
+    commandId: "scan",
+    snapshotOf: null,
+    body: updates([1, 2, 3, 4, 5]),
+  };
+  const { buffer, sent, run } = await setUp([list, log("scan log", "scan"), log("other")]);
+  const answer = (body: string) => body.includes("4") ? "refused" : delivered;
+  const drained = await run(answer);
+  assertEquals([drained.delivered, drained.setAside], [4, 1]); // Of two attempts at most.
+  assertEquals(sent, [
+    "other",
+    updates([1, 2, 3, 4, 5]),
+    updates([1, 2, 3]),
+    updates([4, 5]),
+    updates([4]),
+    updates([5]),
+    "scan log",
+  ]);
+  assertEquals(buffer.list().map(({ body }) => body), [updates([4])]);
 });

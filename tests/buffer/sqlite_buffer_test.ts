@@ -47,6 +47,43 @@ Deno.test("next() never lets a command's result overtake what came before it", a
   assertEquals(bodies(buffer).slice(-2), ["late 1", "late log"]);
 });
 
+const reason = { error: "HTTP 500", isCounted: true };
+
+Deno.test("split() puts two halves in an event's place, before what came after it", async () => {
+  const { buffer } = await open();
+  const { ids: [id = ""] } = buffer.append([
+    event("updates", { commandId: "scan", body: "whole", snapshotOf: "updates/apt" }),
+    event("log", { commandId: "scan", body: "scan log" }),
+  ]);
+  const [first = ""] = buffer.split(id, ["a", "b"], reason);
+  assertEquals(bodies(buffer), ["a", "b", "scan log"]);
+  buffer.split(first, ["a1", "a2"], reason);
+  assertEquals(bodies(buffer), ["b", "a1", "a2", "scan log"]);
+  const [, quarter] = buffer.next(2);
+  assert(quarter);
+  assertEquals([quarter.attempts, quarter.lastError, quarter.commandId, quarter.snapshotOf], [
+    2,
+    "HTTP 500",
+    "scan",
+    "updates/apt",
+  ]);
+  const { appended, pending, sizeBytes } = buffer.counts();
+  assertEquals([appended, pending], [4, 4]);
+  assertEquals(sizeBytes, buffer.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+  assertEquals(buffer.split(id, ["x", "y"], reason), []); // It is gone: nothing happens.
+});
+
+Deno.test("split() leaves the last attempt to the halves, however often", async () => {
+  const { buffer } = await open();
+  let { ids: [id = ""] } = buffer.append([event("updates")]);
+  for (let count = 0; count < 9; count++) [id = ""] = buffer.split(id, ["a", "b"], reason);
+  const [last] = buffer.split(id, ["a", "b"], { ...reason, isCounted: false });
+  assertEquals(buffer.list().find((event) => event.id === last)?.attempts, 2);
+  [id = ""] = buffer.split(last ?? "", ["a", "b"], reason);
+  assertEquals(buffer.counts().setAside, 0);
+  assertEquals(buffer.refuse(id, "HTTP 500"), "set_aside");
+});
+
 Deno.test("append() keeps all events or none", async () => {
   const { buffer } = await open();
   const tooLarge = event("log", { body: "x".repeat(limits.maxBytes) });

@@ -46,6 +46,7 @@ export class World {
   readonly saved: LoopState[] = [];
   systemInfo: NewEvent | null = null;
   startSpreadMs = 0;
+  maxAttempts = 3;
   handler: CommandHandler = {
     repeatable: true,
     run: (command) => Promise.resolve(this.done(command)),
@@ -65,7 +66,7 @@ export class World {
   /** Starts an agent; again after `crash()`, on what the disk holds. */
   async start(state: LoopState = NEW_STATE): Promise<void> {
     const { clock, random } = this.system;
-    const limits = { maxEvents: 1_000, maxBytes: 1_000_000, maxAttempts: 3 };
+    const limits = { maxEvents: 1_000, maxBytes: 1_000_000, maxAttempts: this.maxAttempts };
     const { buffer, journal } = await openBuffer(this.system, "/state", limits);
     this.buffer = buffer;
     this.journal = journal;

@@ -44,17 +44,19 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("attempts used up by an outage", [
     "loop/delivering.ts",
     '      case "failed":\n      case "limited":',
-    '      case "failed":\n        return this.#refused(event, answer.why);\n      case "limited":',
+    '      case "failed":\n        return this.#refused(event, { status: 400, why: answer.why });\n      case "limited":',
   ]),
   mutant("delete before acknowledged", [
     "buffer/delivery.ts",
-    "const result = await send(event);",
-    "buffer.acknowledge([event.id]);\n      const result = await send(event);",
+    "const then = this.#takeIn(event, await this.#courier.send(event));",
+    "this.#buffer.acknowledge([event.id]);\n" +
+    "        const then = this.#takeIn(event, await this.#courier.send(event));",
   ]),
   mutant("500 on one item poisons the batch", [
     "loop/delivering.ts",
-    'return isItsOwn ? { kind: "refused", why } : { kind: "doubtful" };',
-    'this.#putOff.delete(event.id);\n    return isItsOwn ? { kind: "later" } : { kind: "later" };',
+    "const fault = this.#blame.broke(refusal, { nowMs, random });",
+    "const fault = this.#blame.broke(refusal, { nowMs, random });\n    this.#blame.clear();\n" +
+    '    if (fault !== "its_own") return { kind: "later" };',
   ]),
   mutant("Retry-After ignored", [
     "server/retry_after.ts",

@@ -1,0 +1,22 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { splitBody } from "../../src/buffer/split.ts";
+
+Deno.test("splitBody() makes two halves that hold every update once, in order", () => {
+  fc.assert(fc.property(fc.array(fc.nat(), { minLength: 2, maxLength: 300 }), (updates) => {
+    const body = JSON.stringify({ command_id: "c", timestamp: "t", updates });
+    const halves = splitBody({ kind: "updates", body })?.map((half) => JSON.parse(half));
+    assert(halves);
+    assertEquals(halves.flatMap((half) => half.updates), updates);
+    assert(Math.abs(halves[0].updates.length - halves[1].updates.length) <= 1);
+    for (const half of halves) assertEquals([half.command_id, half.timestamp], ["c", "t"]);
+  }));
+});
+
+Deno.test("splitBody() takes nothing apart that has one item, or none, or is no list", () => {
+  const one = JSON.stringify({ updates: [{}] });
+  for (const body of [one, '{"updates":[]}', "{}", "[]", "null", '{"updates":', ""]) {
+    assertEquals(splitBody({ kind: "updates", body }), null, body);
+  }
+  assertEquals(splitBody({ kind: "log", body: '{"updates":[1,2]}' }), null);
+});

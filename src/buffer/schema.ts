@@ -1,6 +1,6 @@
 /** The buffer's tables, and the steps from one version of them to the next. */
 
-import type { Database } from "../system/database.ts";
+import { type Database, DatabaseError } from "../system/database.ts";
 
 /** A buffer that cannot be opened as it is, or an event that never fits. */
 export class BufferError extends Error {
@@ -77,8 +77,14 @@ export function checkVersion(database: Database): void {
   if (version > SCHEMA_VERSION) throw newer(version);
 }
 
+/** No Pennon will have come so far: such a number is damage. */
+const LAST_VERSION = 200;
+
 function readVersion(database: Database): number {
-  return Number(database.all("PRAGMA user_version")[0]?.["user_version"] ?? 0);
+  const version = Number(database.all("PRAGMA user_version")[0]?.["user_version"] ?? 0);
+  const isNew = database.all("SELECT 1 FROM sqlite_master LIMIT 1").length === 0;
+  if (isNew || version > 0 && version <= LAST_VERSION) return version;
+  throw new DatabaseError(`Cannot read version ${version} of the buffer`, { reason: "corrupt" });
 }
 
 function newer(version: number): BufferError {

@@ -17,6 +17,7 @@ const BUSY_TIMEOUT_MS = 2_000;
  */
 export function openRealDatabase(path: string, options: { readOnly?: boolean } = {}): Database {
   const readOnly = options.readOnly ?? false;
+  if (!readOnly) checkFormat(path);
   const native = guard("open database", () => new DatabaseSync(path, { readOnly }));
   try {
     guard("open database", () => {
@@ -29,6 +30,31 @@ export function openRealDatabase(path: string, options: { readOnly?: boolean } =
     throw error;
   }
   return new RealDatabase(native);
+}
+
+/**
+ * A damaged write version makes SQLite open a file for reading alone, without a word
+ * (https://www.sqlite.org/fileformat2.html#file_format_version_numbers): 1 and 2 are all there are.
+ */
+function checkFormat(path: string): void {
+  const header = readHeader(path);
+  const version = header?.[18];
+  if (version === undefined || version === 1 || version === 2) return;
+  throw new DatabaseError(`Cannot open database: its format ${version} is none that there is`, {
+    reason: "corrupt",
+  });
+}
+
+/** The first bytes of a file, `null` if there is none. What cannot be read, SQLite will say. */
+function readHeader(path: string): Uint8Array | null {
+  try {
+    using file = Deno.openSync(path, { read: true });
+    const bytes = new Uint8Array(20);
+    const count = file.readSync(bytes);
+    return count === bytes.length ? bytes : null;
+  } catch {
+    return null;
+  }
 }
 
 class RealDatabase implements Database {

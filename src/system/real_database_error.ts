@@ -14,6 +14,7 @@ const REASONS_BY_TEXT: readonly (readonly [string, DatabaseErrorReason])[] = [
   ["database disk image is malformed", "corrupt"],
   ["file is not a database", "corrupt"],
   ["malformed database schema", "corrupt"],
+  ["unsupported file format", "corrupt"],
   ["database or disk is full", "full"],
   ["access permission denied", "denied"],
   ["attempt to write a readonly database", "denied"],

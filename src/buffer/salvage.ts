@@ -1,0 +1,170 @@
+/**
+ * Reads out of a damaged database what can still be read, into a new one: page by page, past what
+ * SQLite refuses. What a row holds is checked, since a flipped bit may be anywhere.
+ */
+
+import { type Database, DatabaseError, type Row } from "../system/database.ts";
+import { addToCounters, readCounts } from "./counters.ts";
+
+/** What came over. */
+export interface Salvaged {
+  readonly events: number;
+  readonly commands: number;
+  /** Events that the damaged file's counters knew and that could not be read; `null`: not known. */
+  readonly lostEvents: number | null;
+}
+
+/** Rows read at a time where nothing is damaged. */
+const PAGE = 256;
+
+/** No key is larger; steps over a damaged stretch double up to it. */
+const LAST_KEY = 2 ** 52;
+
+const KINDS = new Set(["updates", "log", "dependencies", "system_info"]);
+const COMMAND_STATES = new Set(["received", "started", "finished"]);
+
+const ADD_EVENT = `
+  INSERT OR IGNORE INTO events (id, kind, command_id, snapshot_of, state, superseded, urgency,
+    importance, attempts, created_ms, size_bytes, last_error, body)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+const ADD_COMMAND = `
+  INSERT OR IGNORE INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, ?, ?)`;
+
+/**
+ * Copies from a damaged database, which is only read, in one transaction of the new one. An event
+ * whose text is no JSON any more is set aside, for a person to see.
+ */
+export function salvage(damaged: Database, fresh: Database): Salvaged {
+  return fresh.transaction(() => {
+    // In the order of sending, which new sequences then have by themselves.
+    const events = readable(damaged, "events", "sequence").filter(isEvent)
+      .sort((a, b) => placeOf(a) - placeOf(b) || Number(a["sequence"]) - Number(b["sequence"]));
+    const commands = readable(damaged, "commands", "number").filter(isCommand);
+    for (const row of events) addEvent(fresh, row);
+    for (const row of commands) {
+      const { id, type, params, state, received_ms } = row;
+      fresh.run(ADD_COMMAND, id!, type!, params!, state!, received_ms!);
+    }
+    const { pending, setAside } = readCounts(fresh);
+    const before = attempt(() => readCounts(damaged));
+    return {
+      events: pending + setAside,
+      commands: commands.length,
+      lostEvents: before && Math.max(0, before.pending + before.setAside - pending - setAside),
+    };
+  });
+}
+
+/** All rows that can be read, by their key. */
+function readable(database: Database, table: string, key: string): Row[] {
+  const page = `SELECT * FROM ${table} WHERE ${key} >= ? ORDER BY ${key} LIMIT ?`;
+  const rows: Row[] = [];
+  for (let from = 0, size = PAGE, step = 1; from < LAST_KEY;) {
+    const read = attempt(() => database.all(page, from, size));
+    if (read === null) {
+      // First the rows before the damage, one by one; then over it, further each time.
+      if (size > 1) size = 1;
+      else {
+        from += step;
+        step *= 2;
+      }
+      continue;
+    }
+    if (step > 1) {
+      // Somewhere in the last step the damage ended: look for it in smaller ones.
+      from = backTo(
+        from,
+        step / 2,
+        (start) => attempt(() => database.all(page, start, 1)) !== null,
+      );
+      step = 1;
+      continue;
+    }
+    const last = read.at(-1);
+    if (last === undefined) return rows;
+    rows.push(...read);
+    from = Number(last[key]) + 1;
+    size = PAGE;
+  }
+  return rows;
+}
+
+/** The first start within `length` before `from` at which reading works. */
+function backTo(from: number, length: number, works: (start: number) => boolean): number {
+  let bad = from - length;
+  let good = from;
+  while (good - bad > 1) {
+    const middle = Math.floor((bad + good) / 2);
+    if (works(middle)) good = middle;
+    else bad = middle;
+  }
+  return good;
+}
+
+function addEvent(fresh: Database, row: Row): void {
+  const isWhole = isJson(row["body"]);
+  const state = isWhole && row["state"] !== "set_aside" ? "pending" : "set_aside";
+  const added = fresh.run(
+    ADD_EVENT,
+    row["id"]!,
+    row["kind"]!,
+    row["command_id"] ?? null,
+    row["snapshot_of"] ?? null,
+    state,
+    row["superseded"] === 1 ? 1 : 0,
+    row["urgency"]!,
+    row["importance"]!,
+    row["attempts"]!,
+    row["created_ms"]!,
+    row["size_bytes"]!,
+    isWhole ? row["last_error"] ?? null : "damaged on disk",
+    row["body"]!,
+  );
+  if (added === 0) return; // A second copy of one that is there.
+  addToCounters(fresh, { appended: 1, [state]: 1, size_bytes: Number(row["size_bytes"]) });
+}
+
+function isEvent(row: Row): boolean {
+  return isText(row["id"]) && isText(row["body"]) && KINDS.has(String(row["kind"])) &&
+    ["urgency", "importance", "attempts", "created_ms", "size_bytes"].every((name) =>
+      isCount(row[name])
+    );
+}
+
+function isCommand(row: Row): boolean {
+  return isText(row["id"]) && isText(row["type"]) && isJson(row["params"]) &&
+    COMMAND_STATES.has(String(row["state"])) && isCount(row["received_ms"]);
+}
+
+function placeOf(row: Row): number {
+  return Number(row["place"] ?? row["sequence"]);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isJson(value: unknown): boolean {
+  if (!isText(value)) return false;
+  try {
+    JSON.parse(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What SQLite will not read is `null`. */
+function attempt<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof DatabaseError) return null;
+    throw error;
+  }
+}

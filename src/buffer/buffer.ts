@@ -43,6 +43,8 @@ export interface BufferCounts {
   readonly delivered: number;
   /** Dropped to make room, by kind. */
   readonly dropped: Readonly<Record<EventKind, number>>;
+  /** Set aside, and deleted by a person. */
+  readonly purged: number;
 }
 
 /** What an append did. */
@@ -62,7 +64,7 @@ export interface BufferLimits {
 
 /**
  * The store. Methods throw `DatabaseError` when the disk refuses, and then have done nothing. Always:
- * appended = delivered + pending + set aside + dropped.
+ * appended = delivered + pending + set aside + dropped + purged.
  */
 export interface EventBuffer {
   /**
@@ -95,5 +97,14 @@ export interface EventBuffer {
   list(
     options?: { state?: StoredEvent["state"]; limit?: number },
   ): StoredEvent[];
+  /** Kept events whose id is this or begins with it, by id. */
+  find(idPrefix: string, limit: number): StoredEvent[];
+  /**
+   * Events that were set aside wait again, as if they had never been refused; only the last error
+   * stays. Answers how many; one that is not set aside is passed over.
+   */
+  requeue(ids: readonly string[] | "all"): number;
+  /** Deletes an event that was set aside, for good; `false`, and nothing done, if it was not. */
+  purge(id: string): boolean;
   counts(): BufferCounts;
 }

@@ -11,6 +11,7 @@ export type Counter =
   | "size_bytes"
   | "appended"
   | "delivered"
+  | "purged"
   | `dropped_${EventKind}`;
 
 const ADD = `
@@ -52,6 +53,7 @@ export function readCounts(database: Database): BufferCounts {
       dependencies: count("dropped_dependencies"),
       log: count("dropped_log"),
     },
+    purged: count("purged"),
   };
 }
 

@@ -15,6 +15,7 @@ import type {
 import { addToCounters, readCounts, readLoad } from "./counters.ts";
 import { type Droppable, IMPORTANCE, planRoom, urgencyBehind } from "./rules.ts";
 import { BufferError } from "./schema.ts";
+import { purgeSetAside, requeueSetAside } from "./set_aside.ts";
 
 /** What an event takes besides its body: columns and indexes, rounded up. */
 export const OVERHEAD_BYTES = 256;
@@ -172,6 +173,24 @@ export class SqliteBuffer implements EventBuffer {
         limit,
       );
     return rows.map(toEvent);
+  }
+
+  find(idPrefix: string, limit: number): StoredEvent[] {
+    // An id holds nothing that is sorted behind "~".
+    return this.#database.all(
+      "SELECT * FROM events WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+      idPrefix,
+      `${idPrefix}~`,
+      limit,
+    ).map(toEvent);
+  }
+
+  requeue(ids: readonly string[] | "all"): number {
+    return requeueSetAside(this.#database, ids);
+  }
+
+  purge(id: string): boolean {
+    return purgeSetAside(this.#database, id);
   }
 
   counts(): BufferCounts {

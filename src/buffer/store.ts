@@ -1,11 +1,12 @@
-/** Opens the buffer's file, for the agent to write or for `status` to look into. */
+/** Opens the buffer's file: for the agent, for `status` to look into, for a person to change. */
 
 import { type Database, DatabaseError } from "../system/database.ts";
+import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { BufferLimits, EventBuffer } from "./buffer.ts";
 import type { CommandJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
-import { checkVersion, migrate } from "./schema.ts";
+import { BufferError, checkVersion, migrate } from "./schema.ts";
 import { SqliteBuffer } from "./sqlite_buffer.ts";
 import { SqliteJournal } from "./sqlite_journal.ts";
 
@@ -59,6 +60,55 @@ export async function openBufferReadOnly(
   } catch (error) {
     database.close();
     throw error;
+  }
+}
+
+/**
+ * Opens it for a change by hand, beside an agent that may be running; `null` if there is none yet.
+ * Makes nothing, migrates nothing, moves nothing aside: that is the agent's. Throws `BufferError` with
+ * what to do if the file is damaged, somebody else's, or a newer Pennon's, `DatabaseError` or
+ * `FileError` otherwise.
+ */
+export async function openBufferForChange(
+  parts: Parts,
+  stateDirectory: string,
+  limits: BufferLimits,
+): Promise<OpenedBuffer | null> {
+  const path = `${stateDirectory}/${FILE}`;
+  try {
+    const facts = await parts.files.inspect("look for the buffer", path);
+    if (facts === undefined) return null;
+    const database = openWritable(parts, path);
+    return wrap(parts, database, { limits, recovered: null });
+  } catch (error) {
+    throw withAdvice(error, path);
+  }
+}
+
+function openWritable(parts: Parts, path: string): Database {
+  const database = parts.openDatabase(path);
+  try {
+    checkVersion(database);
+    // SQLite opens what it may only read without a word, and refuses the first change.
+    database.transaction(() => {});
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function withAdvice(error: unknown, path: string): unknown {
+  if (!(error instanceof DatabaseError || error instanceof FileError)) return error;
+  const because = (fact: string) =>
+    new BufferError(`Cannot change the buffer: ${fact}`, { cause: error });
+  switch (error.reason) {
+    case "corrupt":
+      return because(`"${path}" is damaged. Next: start the agent, which keeps it and begins anew`);
+    case "denied":
+      return because(`no right to write "${path}". Next: run this as the agent's user, or as root`);
+    default:
+      return error;
   }
 }
 

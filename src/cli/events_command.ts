@@ -1,101 +1,156 @@
-/** `pennon events list`: what waits in the buffer, and what was set aside. */
+/** `pennon events`: what waits in the buffer, and what a person does about what was set aside. */
 
-import type { StoredEvent } from "../buffer/buffer.ts";
-import { openBufferReadOnly } from "../buffer/store.ts";
+import type { EventBuffer, StoredEvent } from "../buffer/buffer.ts";
+import { openBufferForChange, openBufferReadOnly } from "../buffer/store.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
-import { type CliCommand, UsageError } from "./command.ts";
-import { describeDuration, describeSize } from "./duration.ts";
+import type { CliCommand } from "./command.ts";
+import { eventAsJson, eventAsText, eventsAsJson, eventsAsTable } from "./events_output.ts";
+import { type EventsRequest, readEventsRequest } from "./events_request.ts";
 import { openSettings, type Settings } from "./settings.ts";
-import { formatTable } from "./table.ts";
 
 /** More than a person reads; the rest is counted. */
 const MOST_SHOWN = 1_000;
 
+/** Events that a shortened ID fits, named before the rest is passed over. */
+const MOST_MATCHES = 20;
+
 export const eventsCommand: CliCommand = {
   name: "events",
-  summary: "List what waits in the buffer",
-  usage: "list [--dead] [--json]",
+  summary: "List what waits in the buffer, send again or delete what was set aside",
+  usage: "list [--dead] | show ID | requeue ID or --all | purge ID [--json]",
   details: [
     "Events wait here until the server has them. One that the server refused",
-    "too often is set aside: --dead lists those.",
+    "too often is set aside: --dead lists those. requeue lets them wait again,",
+    "as if never refused; purge deletes one for good.",
+    "",
+    "ID may be its first 6 characters or more. The agent may be running: it",
+    "takes up what was requeued after its next check-in at the latest, but one",
+    "that the server broke over (HTTP 500, 404) up to an hour later.",
   ],
   options: [
-    { name: "dead", summary: "Only those set aside" },
+    { name: "dead", summary: "list: only those set aside" },
+    { name: "all", summary: "requeue: all that were set aside" },
     { name: "json", summary: "Answer in JSON" },
   ],
-  maxArguments: 1,
+  maxArguments: 2,
   async run(system, given) {
-    const [action] = given.positional;
-    if (action !== "list") {
-      throw new UsageError(`Cannot run "events ${action ?? ""}": it takes "list"`);
-    }
+    const request = readEventsRequest(given);
     const settings = await openSettings(system, given);
-    const { events, total } = await readEvents(system, settings, given);
-    if (given.flags.has("json")) system.terminal.print(asJson(events, total));
-    else printTable(system, events, total);
+    system.terminal.print(await answer(system, settings, { request, given }));
     return 0;
   },
 };
 
-async function readEvents(system: System, settings: Settings, given: Arguments) {
-  const { stateDirectory, config } = settings;
-  const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
-  if (opened === null) return { events: [], total: 0 };
-  try {
-    const counts = opened.buffer.counts();
-    const isDead = given.flags.has("dead");
-    const state = isDead ? { state: "set_aside" as const } : {};
-    const events = opened.buffer.list({ ...state, limit: MOST_SHOWN });
-    return { events, total: counts.setAside + (isDead ? 0 : counts.pending) };
-  } finally {
-    opened.close();
+async function answer(
+  system: System,
+  settings: Settings,
+  { request, given }: { request: EventsRequest; given: Arguments },
+): Promise<string> {
+  const isJson = given.flags.has("json");
+  switch (request.action) {
+    case "list":
+      return await list(system, settings, { isDead: request.isDead, isJson });
+    case "show": {
+      const event = await look(system, settings, (buffer) => findOne(buffer, request));
+      return isJson ? eventAsJson(event) : eventAsText(event, system.clock.nowMs());
+    }
+    case "requeue": {
+      const count = await change(system, settings, (buffer) => requeue(buffer, request.id));
+      if (isJson) return JSON.stringify({ schema: "pennon.events-requeue/1", requeued: count });
+      return count === 0 ? "No event is set aside" : `Requeued ${count} ${plural(count)}`;
+    }
+    case "purge": {
+      const id = await change(system, settings, (buffer) => purge(buffer, request.id));
+      if (isJson) return JSON.stringify({ schema: "pennon.events-purge/1", id, purged: 1 });
+      return `Purged event ${id}`;
+    }
   }
 }
 
-function asJson(events: readonly StoredEvent[], total: number): string {
-  return JSON.stringify(
-    {
-      schema: "pennon.events/1",
-      total,
-      events: events.map((event) => ({
-        id: event.id,
-        kind: event.kind,
-        command_id: event.commandId,
-        created_at: new Date(event.createdMs).toISOString(),
-        state: event.state,
-        attempts: event.attempts,
-        size_bytes: event.sizeBytes,
-        last_error: event.lastError,
-      })),
-    },
-    null,
-    2,
+async function list(
+  system: System,
+  settings: Settings,
+  { isDead, isJson }: { isDead: boolean; isJson: boolean },
+): Promise<string> {
+  const { terminal, clock } = system;
+  const { events, total } = await look(system, settings, (buffer) => {
+    if (buffer === null) return { events: [], total: 0 };
+    const { pending, setAside } = buffer.counts();
+    const state = isDead ? { state: "set_aside" as const } : {};
+    const events = buffer.list({ ...state, limit: MOST_SHOWN });
+    return { events, total: setAside + (isDead ? 0 : pending) };
+  });
+  if (isJson) return eventsAsJson(events, total);
+  if (events.length === 0) return "No events";
+  if (total > events.length) terminal.printError(`${total - events.length} more are not shown`);
+  const width = terminal.stdoutIsTerminal ? terminal.columns() : Infinity;
+  return eventsAsTable(events, clock.nowMs(), width);
+}
+
+function requeue(buffer: EventBuffer | null, id: string | null): number {
+  if (id === null) return buffer?.requeue("all") ?? 0;
+  const event = findOne(buffer, { action: "requeue", id });
+  const count = buffer?.requeue([event.id]) ?? 0;
+  if (count > 0) return count;
+  throw new Error(
+    `Cannot requeue event: "${event.id}" is not set aside. It is sent when the server takes it`,
   );
 }
 
-function printTable(system: System, events: readonly StoredEvent[], total: number): void {
-  const { terminal, clock } = system;
-  if (events.length === 0) return terminal.print("No events");
-  const columns = [
-    { title: "ID" },
-    { title: "KIND" },
-    { title: "AGE", alignRight: true },
-    { title: "STATE" },
-    { title: "TRIES", alignRight: true },
-    { title: "SIZE", alignRight: true },
-    { title: "LAST ERROR" },
-  ];
-  const rows = events.map((event) => [
-    event.id,
-    event.kind,
-    describeDuration(clock.nowMs() - event.createdMs),
-    event.state,
-    String(event.attempts),
-    describeSize(event.sizeBytes),
-    event.lastError ?? "-",
-  ]);
-  const width = terminal.stdoutIsTerminal ? terminal.columns() : Infinity;
-  terminal.print(formatTable(columns, rows, width).join("\n"));
-  if (total > events.length) terminal.printError(`${total - events.length} more are not shown`);
+function purge(buffer: EventBuffer | null, id: string): string {
+  const event = findOne(buffer, { action: "purge", id });
+  if (buffer?.purge(event.id)) return event.id;
+  throw new Error(
+    `Cannot purge event: "${event.id}" is pending, and only what was set aside may go. ` +
+      "Next: wait until the server has it, or has refused it too often",
+  );
+}
+
+/** The one event that an ID, or its beginning, names. */
+function findOne(
+  buffer: EventBuffer | null,
+  { action, id }: { action: string; id: string },
+): StoredEvent {
+  const matches = buffer?.find(id, MOST_MATCHES + 1) ?? [];
+  const [event] = matches;
+  if (event === undefined) throw new Error(`Cannot ${action} event: no event "${id}"`);
+  if (matches.length === 1) return event;
+  const lines = matches.slice(0, MOST_MATCHES).map((match) =>
+    `  ${match.id} ${match.kind} ${match.state}`
+  );
+  const more = matches.length > MOST_MATCHES ? ["  and more"] : [];
+  throw new Error(
+    [`Cannot ${action} event: "${id}" may be any of these`, ...lines, ...more].join("\n"),
+  );
+}
+
+async function look<T>(
+  system: System,
+  { stateDirectory, config }: Settings,
+  work: (buffer: EventBuffer | null) => T,
+): Promise<T> {
+  const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
+  try {
+    return work(opened?.buffer ?? null);
+  } finally {
+    opened?.close();
+  }
+}
+
+async function change<T>(
+  system: System,
+  { stateDirectory, config }: Settings,
+  work: (buffer: EventBuffer | null) => T,
+): Promise<T> {
+  const opened = await openBufferForChange(system, stateDirectory, config.buffer);
+  try {
+    return work(opened?.buffer ?? null);
+  } finally {
+    opened?.close();
+  }
+}
+
+function plural(count: number): string {
+  return count === 1 ? "event" : "events";
 }

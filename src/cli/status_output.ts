@@ -66,6 +66,7 @@ export function statusAsJson(status: Status): string {
         appended: buffer.appended,
         delivered: buffer.delivered,
         dropped: buffer.dropped,
+        purged: buffer.purged,
         max_events: limits.maxEvents,
         max_bytes: limits.maxBytes,
       },
@@ -139,6 +140,7 @@ function describeConnection({ state, identity, nowMs }: Status): Line[] {
 
 function describeBuffer({ buffer, limits, nowMs }: Status): Line[] {
   if (buffer === null) return [["Buffer", "empty"]];
+  const { delivered, setAside, purged } = buffer;
   const dropped = Object.values(buffer.dropped).reduce((sum, count) => sum + count, 0);
   const oldest = buffer.oldestPendingMs === null
     ? ""
@@ -146,7 +148,7 @@ function describeBuffer({ buffer, limits, nowMs }: Status): Line[] {
   const room = `${describeSize(buffer.sizeBytes)} of ${describeSize(limits.maxBytes)}`;
   return [
     ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
-    ["", `${buffer.delivered} delivered, ${buffer.setAside} set aside, ${dropped} dropped`],
+    ["", `${delivered} delivered, ${setAside} set aside, ${dropped} dropped, ${purged} purged`],
   ];
 }
 

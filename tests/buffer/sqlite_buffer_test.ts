@@ -171,8 +171,63 @@ Deno.test("acknowledge() forgets an event once, however often it is told", async
   assertEquals([pending, delivered, sizeBytes], [0, 2, 0]);
 });
 
+/** A buffer with three events, each set aside at once when it is refused. */
+async function threeEvents() {
+  const opened = await open({ ...limits, maxAttempts: 1 });
+  const { ids } = opened.buffer.append(["a", "b", "c"].map((body) => event("log", { body })));
+  return { ...opened, ids: ids as [string, string, string] };
+}
+
+Deno.test("find() gives the events whose id begins so, whatever their state", async () => {
+  const { buffer, ids: [first, second] } = await threeEvents();
+  buffer.refuse(second, "HTTP 400");
+  assertEquals(buffer.find(first, 10).map(({ body }) => body), ["a"]);
+  assertEquals(buffer.find(second.slice(0, 30), 10).map(({ body }) => body), ["b"]);
+  // Appended within the same minute: the beginning is that instant.
+  assertEquals(buffer.find(first.slice(0, 8), 10).length, 3);
+  assertEquals(buffer.find(first.slice(0, 8), 2).length, 2);
+  for (const unknown of ["ffffffff", "00000000", `${first}0`, "%", "_"]) {
+    assertEquals(buffer.find(unknown, 10), [], unknown);
+  }
+});
+
+Deno.test("requeue() lets what was set aside wait again, with all its attempts", async () => {
+  const { buffer, ids: [first, second, third] } = await threeEvents();
+  buffer.refuse(first, "HTTP 400");
+  buffer.refuse(third, "HTTP 422");
+  assertEquals(bodies(buffer), ["b"]);
+  assertEquals(buffer.requeue([first, second, "unknown"]), 1);
+  assertEquals(bodies(buffer), ["a", "b"]);
+  const [again] = buffer.find(first, 1);
+  assertEquals([again?.state, again?.attempts, again?.lastError], ["pending", 0, "HTTP 400"]);
+  assertEquals([buffer.counts().pending, buffer.counts().setAside], [2, 1]);
+  assertEquals(buffer.requeue([first]), 0);
+});
+
+Deno.test("requeue() of all takes every event that was set aside, and nothing else", async () => {
+  const { buffer, ids: [first, second] } = await threeEvents();
+  assertEquals(buffer.requeue("all"), 0);
+  buffer.refuse(second, "HTTP 400");
+  buffer.refuse(first, "HTTP 400");
+  assertEquals(buffer.requeue("all"), 2);
+  assertEquals(bodies(buffer), ["a", "b", "c"]);
+  assertEquals([buffer.counts().pending, buffer.counts().setAside], [3, 0]);
+});
+
+Deno.test("purge() deletes what was set aside, counts it, and leaves what is pending", async () => {
+  const { buffer, ids: [first, second] } = await threeEvents();
+  buffer.refuse(second, "HTTP 400");
+  const before = buffer.counts();
+  assertEquals([buffer.purge(first), buffer.purge("unknown")], [false, false]);
+  assertEquals(buffer.counts(), before);
+  assertEquals([buffer.purge(second), buffer.purge(second)], [true, false]);
+  assertEquals(buffer.list().map(({ body }) => body), ["a", "c"]);
+  const { setAside, purged, sizeBytes } = buffer.counts();
+  assertEquals([setAside, purged, sizeBytes < before.sizeBytes], [0, 1, true]);
+});
+
 type Step = { kind: "append"; event: EventKind; size: number } | { kind: "acknowledge" } | {
-  kind: "refuse";
+  kind: "refuse" | "requeue" | "requeue_all" | "purge";
 } | { kind: "reopen" };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -181,10 +236,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     event: fc.constantFrom<EventKind>("updates", "log", "dependencies", "system_info"),
     size: fc.nat(3_000),
   }),
-  fc.constantFrom<Step>({ kind: "acknowledge" }, { kind: "refuse" }, { kind: "reopen" }),
+  fc.constantFrom<Step>(
+    { kind: "acknowledge" },
+    { kind: "refuse" },
+    { kind: "refuse" },
+    { kind: "requeue" },
+    { kind: "requeue_all" },
+    { kind: "purge" },
+    { kind: "reopen" },
+  ),
 );
 
-Deno.test("whatever happens: delivered + pending + set aside + dropped = appended", async () => {
+Deno.test("whatever happens: delivered + pending + set aside + dropped + purged = appended", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
       const bounds = { maxEvents: 10, maxBytes: 20_000, maxAttempts: 2 };
@@ -192,14 +255,18 @@ Deno.test("whatever happens: delivered + pending + set aside + dropped = appende
       let { buffer } = await open(bounds, system);
       for (const action of steps) {
         const [first] = buffer.next(1);
+        const [dead] = buffer.list({ state: "set_aside", limit: 1 });
         if (action.kind === "append") {
           buffer.append([event(action.event, { body: "x".repeat(action.size) })]);
         } else if (action.kind === "reopen") buffer = (await open(bounds, system)).buffer;
+        else if (action.kind === "requeue_all") buffer.requeue("all");
+        else if (dead && action.kind === "requeue") buffer.requeue([dead.id]);
+        else if (dead && action.kind === "purge") assert(buffer.purge(dead.id));
         else if (first && action.kind === "acknowledge") buffer.acknowledge([first.id]);
-        else if (first) buffer.refuse(first.id, "HTTP 400");
+        else if (first && action.kind === "refuse") buffer.refuse(first.id, "HTTP 400");
         const counts = buffer.counts();
         const kept = counts.delivered + counts.pending + counts.setAside + droppedIn(counts);
-        assertEquals(kept, counts.appended);
+        assertEquals(kept + counts.purged, counts.appended);
         const listed = buffer.list();
         assertEquals(listed.length, counts.pending + counts.setAside);
         assertEquals(listed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), counts.sizeBytes);

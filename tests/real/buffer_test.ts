@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { BufferError, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
-import { openBuffer, openBufferReadOnly } from "../../src/buffer/store.ts";
+import { openBuffer, openBufferForChange, openBufferReadOnly } from "../../src/buffer/store.ts";
 import { DatabaseError, type DatabaseErrorReason } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real_database.ts";
 import { realSystem } from "../../src/system/real.ts";
@@ -106,6 +106,49 @@ Deno.test("status may look while the agent writes, and cannot write itself", () 
     }
     assertEquals(reason, "denied");
     opened.close();
+  }));
+
+Deno.test("a person may requeue and purge while the agent writes, and nothing is lost", () =>
+  inFolder(async (folder) => {
+    const once = { ...limits, maxAttempts: 1 };
+    const first = await openBuffer(system, folder, once);
+    const { ids } = first.buffer.append(["a", "b"].map(log));
+    for (const id of ids) first.buffer.refuse(id, "HTTP 400");
+    first.close();
+    await using child = await startDeno(APPENDING(folder));
+    await child.firstOutput();
+    const opened = await openBufferForChange(system, folder, once);
+    assert(opened !== null);
+    assertEquals(opened.buffer.requeue(ids.slice(0, 1)), 1);
+    assertEquals(opened.buffer.purge(ids[1] ?? ""), true);
+    opened.close();
+    await child.firstOutput();
+    child.process.kill("SIGKILL");
+    await child.process.status;
+    const { buffer, close } = await openBuffer(system, folder, once);
+    const { appended, delivered, pending, setAside, purged } = buffer.counts();
+    assertEquals([setAside, purged, delivered + pending + purged], [0, 1, appended]);
+    assertEquals(buffer.find(ids[1] ?? "", 1), []);
+    close();
+  }));
+
+Deno.test("a change by hand makes no buffer, and leaves a damaged or a newer one as it is", () =>
+  inFolder(async (folder) => {
+    assertEquals(await openBufferForChange(system, folder, limits), null);
+    assertEquals([...Deno.readDirSync(folder)], []);
+    const path = `${folder}/buffer.sqlite`;
+    const damaged = "no database at all. ".repeat(100);
+    await Deno.writeTextFile(path, damaged);
+    const open = () => openBufferForChange(system, folder, limits);
+    await assertRejects(open, BufferError, "is damaged. Next: start the agent");
+    assertEquals(await Deno.readTextFile(path), damaged);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["buffer.sqlite"]);
+    await Deno.remove(path);
+    (await openBuffer(system, folder, limits)).close();
+    const database = openRealDatabase(path);
+    database.execute(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
+    database.close();
+    await assertRejects(open, BufferError, "a newer Pennon wrote it");
   }));
 
 Deno.test("a full disk refuses an event whole, and takes the next when there is room", async () => {

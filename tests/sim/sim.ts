@@ -380,7 +380,8 @@ export class Sim {
     const of = (name: string) => value.get(name) ?? 0;
     const dropped = [...value].filter(([name]) => name.startsWith("dropped_"))
       .reduce((sum, [, count]) => sum + count, 0);
-    const accounted = of("delivered") + of("pending") + of("set_aside") + dropped;
+    const accounted = of("delivered") + of("pending") + of("set_aside") + of("purged") +
+      dropped;
     if (of("appended") !== accounted) {
       this.fail(`${of("appended")} events appended, ${accounted} accounted for`);
     }

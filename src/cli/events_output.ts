@@ -1,0 +1,91 @@
+/** Events of the buffer as a table, as text and as JSON. Pure. */
+
+import type { StoredEvent } from "../buffer/buffer.ts";
+import { describeDuration, describeSize } from "./duration.ts";
+import { formatTable, plain } from "./table.ts";
+
+/** `pennon.events/1` of several; it only ever gains fields. */
+export function eventsAsJson(events: readonly StoredEvent[], total: number): string {
+  return asJson({ schema: "pennon.events/1", total, events: events.map(fieldsOf) });
+}
+
+/** `pennon.events/1` of one, with its body; it only ever gains fields. */
+export function eventAsJson(event: StoredEvent): string {
+  const body = readBody(event.body);
+  return asJson({ schema: "pennon.events/1", event: { ...fieldsOf(event), body } });
+}
+
+/** A line an event, none wider than `width`. */
+export function eventsAsTable(
+  events: readonly StoredEvent[],
+  nowMs: number,
+  width: number,
+): string {
+  const columns = [
+    { title: "ID" },
+    { title: "KIND" },
+    { title: "AGE", alignRight: true },
+    { title: "STATE" },
+    { title: "TRIES", alignRight: true },
+    { title: "SIZE", alignRight: true },
+    { title: "LAST ERROR" },
+  ];
+  const rows = events.map((event) => [
+    event.id,
+    event.kind,
+    describeDuration(nowMs - event.createdMs),
+    event.state,
+    String(event.attempts),
+    describeSize(event.sizeBytes),
+    event.lastError ?? "-",
+  ]);
+  return formatTable(columns, rows, width).join("\n");
+}
+
+/** All there is to say of one event, and its body whole. */
+export function eventAsText(event: StoredEvent, nowMs: number): string {
+  const age = describeDuration(nowMs - event.createdMs);
+  const lines: readonly (readonly [title: string, text: string])[] = [
+    ["Id", event.id],
+    ["Kind", event.kind],
+    ["Command", event.commandId ?? "-"],
+    ["Snapshot of", event.snapshotOf ?? "-"],
+    ["Sequence", String(event.sequence)],
+    ["Created", `${new Date(event.createdMs).toISOString()} (${age} ago)`],
+    ["State", event.state],
+    ["Attempts", String(event.attempts)],
+    ["Size", describeSize(event.sizeBytes)],
+    ["Last error", event.lastError ?? "-"],
+    ["Body", ""],
+  ];
+  const fields = lines.map(([title, text]) => `${title.padEnd(13)}${plain(text)}`.trimEnd());
+  return [...fields, ...asJson(readBody(event.body)).split("\n").map(plain)].join("\n");
+}
+
+function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
+  return {
+    id: event.id,
+    kind: event.kind,
+    command_id: event.commandId,
+    snapshot_of: event.snapshotOf,
+    sequence: event.sequence,
+    created_at: new Date(event.createdMs).toISOString(),
+    state: event.state,
+    attempts: event.attempts,
+    size_bytes: event.sizeBytes,
+    last_error: event.lastError,
+  };
+}
+
+/** A body that is no JSON, which Pennon does not write, is shown as the text that it is. */
+function readBody(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function asJson(value: unknown): string {
+  return JSON.stringify(value, null, 2);
+}

@@ -1,0 +1,180 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
+import { cli } from "../../src/cli/cli.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const STATE = "/home/test/.local/state/pennon";
+const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 1 };
+
+async function say(system: FakeSystem, ...words: string[]) {
+  system.terminal.out = "";
+  system.terminal.err = "";
+  const code = await cli(["events", ...words], system);
+  return { code, out: system.terminal.out, err: system.terminal.err };
+}
+
+/** A host whose buffer holds these events, a minute and more apart. */
+async function holding(...events: Partial<NewEvent>[]) {
+  const system = new FakeSystem();
+  const { buffer } = await openBuffer(system, STATE, limits);
+  const ids: string[] = [];
+  for (const event of events) {
+    const full = { kind: "log", commandId: null, snapshotOf: null, body: "{}", ...event } as const;
+    ids.push(...buffer.append([full]).ids);
+    await system.clock.advance(100_000);
+  }
+  return { system, buffer, ids };
+}
+
+function states(buffer: EventBuffer): string[] {
+  return buffer.list().map(({ state, attempts }) => `${state} ${attempts}`);
+}
+
+Deno.test("events show tells every field of one event, and its body whole", async () => {
+  const body = { stdout: "line 1\nline 2", exit_code: 0 };
+  const { system, buffer, ids: [id = ""] } = await holding({
+    commandId: "c1",
+    snapshotOf: "updates/apt",
+    body: JSON.stringify(body),
+  });
+  buffer.refuse(id, "HTTP 400: bad");
+  const { code, out, err } = await say(system, "show", id);
+  assertEquals([code, err], [0, ""]);
+  const [fields = "", shown = ""] = out.split("\nBody\n");
+  assertEquals(JSON.parse(shown), body);
+  assertStringIncludes(shown, '{\n  "stdout"');
+  for (
+    const line of [
+      `Id           ${id}`,
+      "Kind         log",
+      "Command      c1",
+      "Snapshot of  updates/apt",
+      "State        set_aside",
+      "Attempts     1",
+      "Last error   HTTP 400: bad",
+    ]
+  ) assert(fields.split("\n").includes(line), fields);
+  assertMatch(fields, /^Created {6}\d{4}-\d\d-\d\dT.*Z \(2 min ago\)$/m);
+});
+
+Deno.test("events show --json has the list's fields, and the body as a value", async () => {
+  const { system, ids: [id = ""] } = await holding({ body: '{"a":[1,2]}' }, { body: "{}" });
+  const { events: [listed] } = JSON.parse((await say(system, "list", "--json")).out);
+  const shown = JSON.parse((await say(system, "show", id, "--json")).out);
+  assertEquals(shown, { schema: "pennon.events/1", event: { ...listed, body: { a: [1, 2] } } });
+  assertEquals([listed.id, listed.sequence, listed.snapshot_of], [id, 1, null]);
+});
+
+Deno.test("events show of a body that is no JSON shows its text", async () => {
+  const { system, ids: [id = ""] } = await holding({ body: "<html>" });
+  assertStringIncludes((await say(system, "show", id)).out, '\nBody\n"<html>"\n');
+  assertEquals(JSON.parse((await say(system, "show", id, "--json")).out).event.body, "<html>");
+});
+
+Deno.test("what an event holds cannot steer the terminal", async () => {
+  const steering = "\u001b[2J\u009b2Jtext\u0007";
+  const { system, buffer, ids: [id = ""] } = await holding({
+    commandId: steering,
+    body: JSON.stringify({ stdout: steering }),
+  });
+  buffer.refuse(id, steering);
+  const { out } = await say(system, "show", id);
+  // deno-lint-ignore no-control-regex
+  assert(!/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/.test(out), JSON.stringify(out));
+  assertStringIncludes(out, "text");
+});
+
+Deno.test("an ID may be shortened, in any case, as long as it names one event", async () => {
+  const { system, ids: [first = "", second = ""] } = await holding({ body: '"a"' }, {
+    body: '"b"',
+  });
+  const { out } = await say(system, "show", second.slice(0, 13).toUpperCase(), "--json");
+  assertEquals(JSON.parse(out).event.body, "b");
+  for (const action of ["show", "requeue", "purge"]) {
+    const { code, out, err } = await say(system, action, first.slice(0, 6));
+    assertEquals([code, out], [1, ""]);
+    assertEquals(err.split("\n").slice(0, 3), [
+      `pennon: Cannot ${action} event: "${first.slice(0, 6)}" may be any of these`,
+      `pennon:   ${first} log pending`,
+      `pennon:   ${second} log pending`,
+    ]);
+  }
+});
+
+Deno.test("so many events fit an ID that not all are named: that is said", async () => {
+  const { system, ids: [id = ""] } = await holding(...Array.from({ length: 21 }, () => ({})));
+  const { err } = await say(system, "show", id.slice(0, 6));
+  assertEquals(err.trimEnd().split("\n").length, 22);
+  assert(err.endsWith("pennon:   and more\n"), err);
+});
+
+Deno.test("an event that is not there is missed, and no buffer is made for it", async () => {
+  const { system: full } = await holding({});
+  const empty = new FakeSystem();
+  for (const system of [full, empty]) {
+    for (const action of ["show", "requeue", "purge"]) {
+      const { code, out, err } = await say(system, action, "ffffff");
+      assertEquals([code, out], [1, ""]);
+      assertEquals(err, `pennon: Cannot ${action} event: no event "ffffff"\n`);
+    }
+  }
+  assertEquals((await say(empty, "requeue", "--all")).out, "No event is set aside\n");
+  assertEquals([empty.databases.size, empty.files.texts.size], [0, 0]);
+});
+
+Deno.test("events requeue lets one event wait again, and says so", async () => {
+  const { system, buffer, ids: [first = "", second = ""] } = await holding({}, {});
+  for (const id of [first, second]) buffer.refuse(id, "HTTP 400");
+  const { code, out, err } = await say(system, "requeue", second);
+  assertEquals([code, out, err], [0, "Requeued 1 event\n", ""]);
+  assertEquals(states(buffer), ["set_aside 1", "pending 0"]);
+  assertEquals(buffer.find(second, 1)[0]?.lastError, "HTTP 400");
+  const again = await say(system, "requeue", second);
+  assertEquals([again.code, again.out], [1, ""]);
+  assertStringIncludes(again.err, `Cannot requeue event: "${second}" is not set aside`);
+});
+
+Deno.test("events requeue --all takes all that were set aside", async () => {
+  const { system, buffer, ids: [first = "", , third = ""] } = await holding({}, {}, {});
+  for (const id of [first, third]) buffer.refuse(id, "HTTP 400");
+  assertEquals((await say(system, "requeue", "--all")).out, "Requeued 2 events\n");
+  assertEquals(states(buffer), ["pending 0", "pending 0", "pending 0"]);
+  assertEquals(JSON.parse((await say(system, "requeue", "--all", "--json")).out), {
+    schema: "pennon.events-requeue/1",
+    requeued: 0,
+  });
+});
+
+Deno.test("events purge deletes what was set aside, and status counts it", async () => {
+  const { system, buffer, ids: [first = "", second = ""] } = await holding({}, {});
+  buffer.refuse(second, "HTTP 400");
+  const refused = await say(system, "purge", first);
+  assertEquals([refused.code, refused.out], [1, ""]);
+  assertStringIncludes(refused.err, "is pending, and only what was set aside may go. Next:");
+  assertEquals((await say(system, "purge", second)).out, `Purged event ${second}\n`);
+  assertEquals(buffer.list().map(({ id }) => id), [first]);
+  system.terminal.out = "";
+  await cli(["status"], system);
+  assertStringIncludes(system.terminal.out, "0 delivered, 0 set aside, 0 dropped, 1 purged");
+  system.terminal.out = "";
+  await cli(["status", "--json"], system);
+  assertEquals(JSON.parse(system.terminal.out).buffer.purged, 1);
+});
+
+Deno.test("events purge --json names what it deleted", async () => {
+  const { system, buffer, ids: [id = ""] } = await holding({});
+  buffer.refuse(id, "HTTP 400");
+  const { out } = await say(system, "purge", id.slice(0, 8), "--json");
+  assertEquals(JSON.parse(out), { schema: "pennon.events-purge/1", id, purged: 1 });
+});
+
+Deno.test("a buffer that this user may not change: the error says what to do", async () => {
+  const { system } = await holding({});
+  system.files.fail("look for the buffer", "denied");
+  for (const words of [["requeue", "--all"], ["purge", "0197f0"]]) {
+    const { code, out, err } = await say(system, ...words);
+    assertEquals([code, out], [1, ""]);
+    assertStringIncludes(err, "run this as the agent's user, or as root");
+  }
+});

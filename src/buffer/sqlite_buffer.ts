@@ -15,6 +15,7 @@ import type {
 import { addToCounters, readCounts, readLoad } from "./counters.ts";
 import { type Droppable, IMPORTANCE, planRoom, urgencyBehind } from "./rules.ts";
 import { BufferError } from "./schema.ts";
+import { splitEvent } from "./split_event.ts";
 import { purgeSetAside, requeueSetAside } from "./set_aside.ts";
 
 /** What an event takes besides its body: columns and indexes, rounded up. */
@@ -23,13 +24,6 @@ export const OVERHEAD_BYTES = 256;
 const ADD = `
   INSERT INTO events (id, kind, command_id, snapshot_of, urgency, importance, created_ms, size_bytes,
     body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-
-/** A half of an event, in its place; the columns not named come from the whole. */
-const ADD_HALF = `
-  INSERT INTO events (id, kind, command_id, snapshot_of, superseded, urgency, importance, created_ms,
-    place, size_bytes, attempts, last_error, body)
-  SELECT ?, kind, command_id, snapshot_of, superseded, urgency, importance, created_ms,
-    coalesce(place, sequence), ?, max(attempts, min(attempts + ?, ?)), ?, ? FROM events WHERE sequence = ?`;
 
 /** In the order of `events_to_send`. */
 const NEXT = `
@@ -131,35 +125,12 @@ export class SqliteBuffer implements EventBuffer {
     halves: readonly [string, string],
     { error, isCounted }: { error: string; isCounted: boolean },
   ): readonly string[] {
-    return this.#database.transaction(() => {
-      const [whole] = this.#database.all(
-        "SELECT sequence, size_bytes FROM events WHERE id = ? AND state = 'pending'",
-        id,
-      );
-      if (whole === undefined) return [];
-      const sequence = Number(whole["sequence"]);
-      const parts = halves.map((body) => ({ id: this.#newId().id, body, sizeBytes: sizeOf(body) }));
-      const mostAttempts = this.#limits.maxAttempts - 1;
-      for (const { id, body, sizeBytes } of parts) {
-        this.#database.run(
-          ADD_HALF,
-          id,
-          sizeBytes,
-          isCounted ? 1 : 0,
-          mostAttempts,
-          error,
-          body,
-          sequence,
-        );
-      }
-      this.#database.run("DELETE FROM events WHERE sequence = ?", sequence);
-      const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-      addToCounters(this.#database, {
-        appended: 1,
-        pending: 1,
-        size_bytes: sizeBytes - Number(whole["size_bytes"]),
-      });
-      return parts.map(({ id }) => id);
+    const { maxAttempts } = this.#limits;
+    return splitEvent(this.#database, id, {
+      parts: halves.map((body) => ({ id: this.#newId().id, body, sizeBytes: sizeOf(body) })),
+      error,
+      // Never the last one: whoever is to blame is not known yet.
+      attempts: { more: isCounted ? 1 : 0, most: maxAttempts - 1 },
     });
   }
 

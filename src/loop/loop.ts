@@ -6,25 +6,21 @@
 import type { EventBuffer, NewEvent } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
 import { keep } from "../buffer/keep.ts";
-import type { Log } from "../log.ts";
 import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
-import type { Clock, HostHint, Random } from "../system/system.ts";
+import type { HostHint, Random } from "../system/system.ts";
 import { type CheckedIn, checkIn, type CheckInParts, tellCheckIn } from "./checkin.ts";
 import { Delivering } from "./delivering.ts";
+import { Inbox, type InboxParts } from "./inbox.ts";
 import { RAMP_STEP_MS } from "./ramp.ts";
 import { clampRapidMs, rapidLeftMs } from "./rapid.ts";
 import { nextCheckInMs } from "./schedule.ts";
 import type { LoopState } from "./state.ts";
-import type { Worker } from "./worker.ts";
 
 /** What the loop is made of. */
-export interface LoopParts extends Omit<CheckInParts, "signal"> {
+export interface LoopParts extends Omit<CheckInParts, "signal">, InboxParts {
   readonly agentId: string;
-  readonly clock: Clock;
   readonly random: Random;
-  readonly log: Log;
   readonly buffer: EventBuffer;
-  readonly worker: Worker;
   readonly polling: LoopPolling;
   /** The body of the next check-in; rapid polling for so much longer, 0: off. */
   describeHost(rapidLeftMs: number): CheckInBody;
@@ -70,6 +66,7 @@ const HINT_EVERY_MS = 300_000;
 export class Loop {
   readonly #parts: LoopParts;
   readonly #delivering: Delivering;
+  readonly #inbox: Inbox;
   #state: LoopState;
   /** Whether a check-in has gone well since the start. */
   #isBack = false;
@@ -81,6 +78,7 @@ export class Loop {
     this.#parts = parts;
     this.#state = state;
     this.#delivering = new Delivering(parts);
+    this.#inbox = new Inbox(parts);
   }
 
   /** What the loop is at. */
@@ -102,6 +100,7 @@ export class Loop {
   async runOnce(signals: StopSignals): Promise<boolean> {
     this.#parts.worker.resume(signals.stop);
     const reached = await this.#checkIn(signals);
+    if (this.#inbox.held > 0) throw new Error("Cannot run commands: the disk takes no writes");
     await this.#parts.worker.idle;
     await this.#drainOut(signals.cut);
     return reached;
@@ -179,17 +178,19 @@ export class Loop {
   }
 
   async #checkIn({ stop, cut }: StopSignals): Promise<boolean> {
-    const { worker, connection } = this.#parts;
+    const { connection } = this.#parts;
     const wasOut = connection.state.outage !== null || !this.#isBack;
     if (connection.waitMs("check_in") <= 0) await this.#writeAhead();
     const body = this.#parts.describeHost(this.#rapidLeftMs());
-    const { answer, commands } = await checkIn({ ...this.#parts, signal: cut }, body);
-    if (answer.kind === "ok") this.#takeAnswer(answer.value, wasOut);
+    const answer = await checkIn({ ...this.#parts, signal: cut }, body);
+    if (answer.kind === "ok") {
+      this.#inbox.receive(answer.value.commands, stop);
+      this.#takeAnswer(answer.value, wasOut);
+    }
     const dueInMs = this.#dueAfter(answer, cut);
     const nextCheckInMs = dueInMs === null ? null : this.#parts.clock.monotonicMs() + dueInMs;
     this.#state = { ...this.#state, nextCheckInMs };
-    for (const command of commands) worker.take(command, stop);
-    tellCheckIn(this.#parts.log, answer, { commands: commands.length, dueInMs });
+    tellCheckIn(this.#parts.log, answer, dueInMs);
     if (answer.kind === "ok") await this.#tellSystemInfo();
     await this.#save();
     return answer.kind === "ok";
@@ -206,7 +207,7 @@ export class Loop {
   }
 
   /** When the next check-in is due; `null`: when the connection allows it. */
-  #dueAfter(answer: CheckedIn["answer"], cut: AbortSignal): number | null {
+  #dueAfter(answer: CheckedIn, cut: AbortSignal): number | null {
     switch (answer.kind) {
       case "failed":
       case "limited":

@@ -44,8 +44,9 @@ export interface AnswerStep {
 export function verdictOf(answer: Answer<unknown>): Verdict {
   switch (answer.kind) {
     case "ok":
-    case "refused": // It took the trouble to say no: it is there.
       return "success";
+    case "refused": // It took the trouble to say no: it is there.
+      return isUnclear(answer) ? "neutral" : "success";
     case "failed":
       // Nothing left this host: that says nothing of the server.
       return answer.offline ? "neutral" : "failure";
@@ -111,8 +112,14 @@ export function whyOf(answer: Answer<unknown>): string {
   return answer.kind === "ok" || answer.kind === "aborted" ? "" : answer.why;
 }
 
+/** A server that breaks over one event may be well or sick: decision 0006. */
+function isUnclear(answer: Answer<unknown>): boolean {
+  return answer.kind === "refused" && answer.status === 500;
+}
+
 function nextPath(path: PathState, answer: Answer<unknown>, step: AnswerStep): PathState {
   const { nowMs, random } = step;
+  if (isUnclear(answer)) return path;
   switch (answer.kind) {
     case "ok":
     case "refused":
@@ -149,6 +156,7 @@ function nextOutage(
   answer: Answer<unknown>,
   nowMs: number,
 ): Outage | null {
+  if (isUnclear(answer)) return outage;
   switch (answer.kind) {
     case "ok":
     case "refused":

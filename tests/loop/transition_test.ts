@@ -54,6 +54,7 @@ Deno.test("verdictOf() says what each answer says of the server's health", () =>
   const rows: [Answer<unknown>, string][] = [
     [ok, "success"],
     [{ kind: "refused", why: "HTTP 400", status: 400 }, "success"],
+    [{ kind: "refused", why: "HTTP 500", status: 500 }, "neutral"],
     [failed(), "failure"],
     [failed({ offline: true }), "neutral"],
     [{ kind: "limited", why: "HTTP 429", retryAfterMs: null }, "neutral"],
@@ -74,6 +75,12 @@ Deno.test("takeIn() lets a success reset the backoff, the outage and nothing els
   const state = after([failed(), failed(), ok]);
   assertEquals(state.paths.check_in, { failures: 0, notBeforeMs: -Infinity });
   assertEquals(state.outage, null);
+});
+
+Deno.test("takeIn() learns nothing from a server that breaks over one event", () => {
+  const broke: Answer<unknown> = { kind: "refused", why: "HTTP 500", status: 500 };
+  assertEquals(after([failed(), failed(), broke]), after([failed(), failed()]));
+  assertEquals(after([broke]), NEW_STATE.connection);
 });
 
 Deno.test("takeIn() counts each path by itself", () => {

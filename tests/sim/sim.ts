@@ -330,19 +330,23 @@ export class Sim {
     }
   }
 
-  /** Commands that reach a living agent with a disk that is well must be in its journal at once. */
+  /** Commands that reach a living agent must be in its journal as soon as the disk is well. */
   #noteCommands(response: HttpResponse): void {
     if (!response.body.includes('"commands":[{')) return;
     const gate = this.#gate;
     const ids: string[] = JSON.parse(response.body).commands.map(({ id }: ServerCommand) => id);
-    // In time: an answer that comes after the agent has given up on it is lost.
-    this.clock.after(1, () => {
-      if (gate.isDead || this.disk.fault !== null || this.isActive("late")) return;
+    const look = (isWell: boolean): void => {
+      if (gate.isDead) return;
+      // Held in memory until the disk takes it, which it is asked every 10 s.
+      if (this.disk.fault !== null) return void this.clock.after(60_000, () => look(false));
+      if (!isWell) return void this.clock.after(20_000, () => look(true));
       for (const id of ids) {
         if (this.#commandState(id) === undefined) this.fail(`command ${id} is not in the journal`);
         this.taken.add(id);
       }
-    });
+    };
+    // In time: an answer that comes after the agent has given up on it is lost.
+    this.clock.after(1, () => this.isActive("late") || look(true));
   }
 
   #commandState(id: string): string | undefined {

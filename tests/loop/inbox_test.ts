@@ -1,0 +1,89 @@
+import { assertEquals } from "@std/assert";
+import type { Command } from "../../src/buffer/command.ts";
+import type { CommandJournal } from "../../src/buffer/journal.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
+import { Inbox } from "../../src/loop/inbox.ts";
+import { Worker } from "../../src/loop/worker.ts";
+import { DatabaseError } from "../../src/system/database.ts";
+import { settle } from "../fakes/clock.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeSystem } from "../fakes/system.ts";
+import { log as logEvent } from "../fakes/world.ts";
+
+const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 3 };
+
+function command(id: string): Command {
+  return { id, type: "scan_updates", params: { deep: true } };
+}
+
+async function setUp() {
+  const system = new FakeSystem();
+  const { clock } = system;
+  const { buffer, journal } = await openBuffer(system, "/state", limits);
+  const log = new FakeLog();
+  const ran: Command[] = [];
+  const disk = { isFull: false };
+  const sick: CommandJournal = {
+    receive(commands) {
+      if (disk.isFull) throw new DatabaseError("Cannot change database: full", { reason: "full" });
+      return journal.receive(commands);
+    },
+    start: (id) => journal.start(id),
+    finish: (id, append) => journal.finish(id, append),
+    unfinished: () => journal.unfinished(),
+  };
+  const worker = new Worker({
+    clock,
+    log,
+    journal: sick,
+    buffer,
+    findHandler: () => ({
+      repeatable: true,
+      run(command) {
+        ran.push(command);
+        return Promise.resolve({ events: [logEvent(command.id)], rapidPollingMs: null });
+      },
+    }),
+    reportFailure: ({ id }) => logEvent(id),
+    onEarly: () => {},
+    onDone: () => {},
+  });
+  const inbox = new Inbox({ clock, log, journal: sick, worker });
+  return { inbox, worker, ran, disk, clock, log };
+}
+
+Deno.test("receive() runs what was not known, once it is on disk", async () => {
+  const { inbox, worker, ran } = await setUp();
+  const { signal } = new AbortController();
+  inbox.receive([command("a"), command("b"), command("a")], signal);
+  inbox.receive([command("b")], signal);
+  await worker.idle;
+  assertEquals(ran, [command("a"), command("b")]);
+});
+
+Deno.test("receive() holds what a full disk refuses, and runs it when there is room", async () => {
+  const { inbox, worker, ran, disk, clock, log } = await setUp();
+  const { signal } = new AbortController();
+  disk.isFull = true;
+  inbox.receive([command("a")], signal);
+  inbox.receive([command("b")], signal);
+  await clock.advance(3_600_000);
+  assertEquals([ran, inbox.held], [[], 2]);
+  assertEquals(log.told("commands wait for the disk").length, 1);
+  disk.isFull = false;
+  await clock.advance(10_000);
+  await worker.idle;
+  assertEquals(ran.map(({ id }) => id), ["a", "b"]);
+  assertEquals(inbox.held, 0);
+});
+
+Deno.test("receive() says what is lost when it is stopped, or has no more room", async () => {
+  const { inbox, disk, log } = await setUp();
+  const stop = new AbortController();
+  disk.isFull = true;
+  inbox.receive(Array.from({ length: 1_001 }, (_, number) => command(`c${number}`)), stop.signal);
+  assertEquals(log.told("commands lost, the disk took none")[0]?.["commands"], "c1000");
+  stop.abort();
+  await settle();
+  assertEquals(log.told("commands lost, the disk took none").length, 2);
+});

@@ -38,6 +38,8 @@ export class Sim {
   readonly runs = new Map<string, number>();
   /** Commands that a living agent took while its disk was well. */
   readonly taken = new Set<string>();
+  /** The first process dies at this call of a port. */
+  crashAtCall = Infinity;
   /** Overrides the fate of requests, for scenarios. */
   fate: ((request: HttpRequest) => RequestFate | null) | null = null;
   requests = 0;
@@ -184,6 +186,11 @@ export class Sim {
     void this.start();
   }
 
+  /** How often the present process has called a port, doubled: before and after. */
+  get calls(): number {
+    return this.#gate.calls;
+  }
+
   /** Ends the process as `kill -9` would, here and now. */
   kill(): void {
     this.#gate.kill();
@@ -215,6 +222,7 @@ export class Sim {
       this.clock.after(1_000 + this.random() * 30_000, () => void this.start());
     });
     this.#gate = gate;
+    if (this.starts === 1) gate.crashIn(this.crashAtCall);
     this.#hints = new Set();
     this.#cutOff = new AbortController();
     const system = this.#system(gate);

@@ -68,7 +68,9 @@ export class Monitor {
     this.#checkBreaker(state);
     if (path === "check_in" || path === "delivery") this.#checkAsked(path, nowMs);
     if (path === "health") {
-      this.#checkAsked(this.#notBefore.check_in <= nowMs ? "delivery" : "check_in", nowMs);
+      // It is asked for one of the two: the one that may go first.
+      const { check_in, delivery } = this.#notBefore;
+      this.#checkAsked(check_in < delivery ? "check_in" : "delivery", nowMs);
     }
     this.#checkPace(path, nowMs);
     const gapMs = nowMs - this.#lastRequestMs;

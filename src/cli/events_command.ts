@@ -17,8 +17,8 @@ const MOST_MATCHES = 20;
 
 export const eventsCommand: CliCommand = {
   name: "events",
-  summary: "List what waits in the buffer, send again or delete what was set aside",
-  usage: "list [--dead] | show ID | requeue ID or --all | purge ID [--json]",
+  summary: "List what waits in the buffer; see to what was set aside",
+  usage: "list [--dead] | show ID | requeue ID | purge ID",
   details: [
     "Events wait here until the server has them. One that the server refused",
     "too often is set aside: --dead lists those. requeue lets them wait again,",

@@ -73,6 +73,7 @@ function updateAsJson(update: Update) {
     size_bytes: update.sizeBytes,
     description: update.description,
     source_package: update.sourcePackage,
+    reboot: update.reboot,
   };
 }
 

@@ -95,6 +95,7 @@ export function describeUpdates(
       sizeBytes: known?.sizeBytes ?? null,
       description: known?.description ?? null,
       sourcePackage: known?.sourcePackage ?? installed?.sourcePackage ?? null,
+      reboot: null,
     };
   });
 }

@@ -44,6 +44,7 @@ export function joinUpdates(state: DnfState): Update[] {
       sizeBytes: offered.sizeBytes,
       description: null,
       sourcePackage: current?.sourcePackage ?? null,
+      reboot: null,
     };
   });
 }

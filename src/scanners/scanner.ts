@@ -21,6 +21,9 @@ export type UpdateState =
   | "unknown_current"
   | "obsoletes";
 
+/** Whether installing an update makes the host want a restart, where its source tells. */
+export type RebootHint = "never" | "maybe" | "required";
+
 /** How bad the hole is that an update closes, in the server's four words. */
 export type Severity = "critical" | "important" | "moderate" | "low";
 
@@ -47,6 +50,8 @@ export interface Update {
   readonly description: string | null;
   /** The source package, which is what security trackers go by; `null` where it has none. */
   readonly sourcePackage: string | null;
+  /** `null`: its source does not tell. */
+  readonly reboot: RebootHint | null;
 }
 
 /** Why a scan has no list: for now, for good, or because there is nothing to ask or nobody asked. */

@@ -18,6 +18,7 @@ export interface ReportedUpdate {
   readonly sizeBytes: number | null;
   readonly description: string | null;
   readonly sourcePackage: string | null;
+  readonly reboot: string | null;
 }
 
 /** The only words the server's CHECK lets through; any other loses the whole batch. */
@@ -74,6 +75,7 @@ function metadataOf(update: ReportedUpdate): UpdateItem["metadata"] {
     architecture: update.architecture,
     source_package: update.sourcePackage,
     security: update.security,
+    reboot: update.reboot,
   };
   const told = Object.entries(known).filter((entry): entry is [string, string | boolean] =>
     entry[1] !== null

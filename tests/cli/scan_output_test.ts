@@ -18,6 +18,7 @@ const tool: Update = {
   sizeBytes: 1_024,
   description: null,
   sourcePackage: null,
+  reboot: null,
 };
 const libssl: Update = { ...tool, package: "libssl3", security: true, sizeBytes: 2_048 };
 const held: Update = { ...tool, package: "aaa-held", state: "held", sizeBytes: null };

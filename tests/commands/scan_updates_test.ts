@@ -22,6 +22,7 @@ function update(name: string): Update {
     sizeBytes: 10,
     description: null,
     sourcePackage: null,
+    reboot: null,
   };
 }
 

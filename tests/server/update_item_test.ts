@@ -17,6 +17,7 @@ const openssl: ReportedUpdate = {
   sizeBytes: 2_022_532,
   description: null,
   sourcePackage: "openssl",
+  reboot: null,
 };
 
 Deno.test("encodeUpdate() writes an update in the server's words", () => {

@@ -2,7 +2,7 @@
 
 import { availableScanners } from "../scanners/available.ts";
 import { runScans, type ScanReport } from "../scanners/run_scans.ts";
-import type { Scanner, ScannerName } from "../scanners/scanner.ts";
+import type { Scanner, ScannerName, ScanOptions } from "../scanners/scanner.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
@@ -32,12 +32,15 @@ export const scanCommand: CliCommand = {
     if (given.flags.has("json") && given.flags.has("csv")) {
       throw new UsageError('Cannot answer in JSON and CSV at once: give "--json" or "--csv"');
     }
-    const { config } = await openSettings(system, given);
+    const { config, stateDirectory } = await openSettings(system, given);
     const only = given.values["only"];
     const names = only === undefined ? config.scanners.enabled : readNames(only);
     const startedMs = system.clock.nowMs();
     const scanners = await availableScanners(system, names);
-    const reports = await scanInTheOpen(system, scanners, given.flags.has("refresh"));
+    const reports = await scanInTheOpen(system, scanners, {
+      refresh: given.flags.has("refresh"),
+      cacheDirectory: `${stateDirectory}/cache`,
+    });
     system.terminal.print(format(system, given, { reports, names, startedMs }));
     tellGaps(system, reports);
     const missing = names.filter((name) => !reports.some((report) => report.name === name));
@@ -57,7 +60,7 @@ function readNames(list: string): ScannerName[] {
 async function scanInTheOpen(
   system: System,
   scanners: readonly Scanner[],
-  refresh: boolean,
+  options: ScanOptions,
 ): Promise<ScanReport[]> {
   const stop = new AbortController();
   const endListening = system.onStopRequest((signal) =>
@@ -66,7 +69,7 @@ async function scanInTheOpen(
   const names = scanners.map(({ name }) => name).join(", ");
   if (scanners.length > 0) system.terminal.showProgress(`Asking ${names} ...`);
   try {
-    return await runScans(system, scanners, { refresh, signal: stop.signal });
+    return await runScans(system, scanners, { ...options, signal: stop.signal });
   } finally {
     system.terminal.showProgress("");
     endListening();

@@ -92,6 +92,11 @@ export interface ScanAnswer {
 export interface ScanOptions {
   /** Fetch new package lists first. @default false */
   readonly refresh?: boolean;
+  /**
+   * A folder of the agent's own, where lists may be kept beside the host's; without one old lists
+   * are only told of.
+   */
+  readonly cacheDirectory?: string;
   readonly signal?: AbortSignal;
 }
 

@@ -77,12 +77,13 @@ function fixture(folder: string, name: string): RunResult {
   return result;
 }
 
-function answerOf([program, ...args]: readonly string[]): RunResult | undefined {
+function answerOf([program, ...words]: readonly string[]): RunResult | undefined {
+  const args = words.filter((word, index) => word !== "-o" && words[index - 1] !== "-o");
   switch (program) {
     case "/usr/bin/dpkg-query":
       return fixture("apt", "made_installed.txt");
     case "/usr/bin/apt-get":
-      return fixture("apt", "made_simulation.txt");
+      return args.at(-1) === "update" ? succeeded("") : fixture("apt", "made_simulation.txt");
     case "/usr/bin/apt-cache": {
       const question = args[0] === "show" ? "show" : args.length === 1 ? "releases" : "policy";
       return fixture("apt", `made_${question}.txt`);

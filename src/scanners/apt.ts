@@ -1,6 +1,7 @@
 /** Scans for updates with apt, on Debian, Ubuntu and what is made from them. */
 
 import type { System } from "../system/system.ts";
+import { changelogPaths, type Changelogs, parseChangelogs } from "./apt_changelogs.ts";
 import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt_commands.ts";
 import { ReplacedListsError } from "./apt_failure.ts";
 import { parseInstalled } from "./apt_installed.ts";
@@ -120,9 +121,26 @@ async function read(commands: AptCommands): Promise<Reading> {
   };
   const waiting = findWaiting(state);
   const wanted = waiting.map(({ name, availableVersion }) => `${name}=${availableVersion}`);
-  const shown = parseShow(await commands.showPackages(wanted));
-  const updates = describeUpdates(waiting, state, shown);
+  const [show, changelogs] = await all([
+    commands.showPackages(wanted),
+    readChangelogs(commands, changelogPaths(waiting, installed)),
+  ]);
+  const shown = parseShow(show);
+  const updates = describeUpdates(waiting, state, { shown, changelogs });
   return { updates, warnings: [...commands.warnings, ...tellGaps(state, shown)] };
+}
+
+/** What they tell is more than apt does: without them nothing is missing. */
+async function readChangelogs(
+  commands: AptCommands,
+  paths: readonly string[],
+): Promise<Changelogs> {
+  try {
+    return parseChangelogs(await commands.readChangelogs(paths));
+  } catch (error) {
+    if (error instanceof ScanError) return new Map();
+    throw error;
+  }
 }
 
 /** Like `Promise.all`, but none goes on unseen when another has failed. */

@@ -10,6 +10,7 @@ import { ScanError, type ScanErrorReason } from "./scanner.ts";
 export const APT_GET = "/usr/bin/apt-get";
 const APT_CACHE = "/usr/bin/apt-cache";
 export const DPKG_QUERY = "/usr/bin/dpkg-query";
+const GZIP = "/usr/bin/gzip";
 
 /** For each question, which takes one to eight seconds. */
 const TIMEOUT_MS = 60_000;
@@ -104,6 +105,13 @@ export class AptCommands {
   showPackages(packages: readonly string[]): Promise<string> {
     const argv = [APT_CACHE, ...this.#settings, "show", "--no-all-versions"];
     return this.#askInBatches("describe packages", argv, packages);
+  }
+
+  /** The texts of packed changelogs, one after the other; those that cannot be read are left out. */
+  async readChangelogs(paths: readonly string[]): Promise<string> {
+    if (paths.length === 0) return "";
+    const argv = [GZIP, "-dc", "--", ...paths];
+    return (await this.#run("read changelogs", argv, TIMEOUT_MS)).stdout;
   }
 
   /**

@@ -193,6 +193,44 @@ onApt(
   },
 );
 
+onApt(
+  "the changelog of a package that is ahead tells what an update of its source closes",
+  async (root) => {
+    const paths = ["/usr/share/doc/openssl/changelog.Debian.gz", "/usr/bin/gzip"];
+    for (const path of paths) {
+      if (!await exists(path)) return console.log(`skipped: no ${path} here`);
+    }
+    const { stdout: version } = await run([
+      "/usr/bin/dpkg-query",
+      "-W",
+      "-f",
+      "${Version}",
+      "openssl",
+    ]);
+    const { stdout: text } = await run(["/usr/bin/gzip", "-dc", paths[0]!]);
+    const [newest = ""] = text.split("\n -- ", 1);
+    const source = { fields: { Source: "openssl" } };
+    await root.install([
+      { name: "openssl", version },
+      { name: "libssl3", version: `${version}~`, ...source },
+    ]);
+    const packages = [{ name: "libssl3", version, ...source }];
+    await root.offer([{ archive: "a", suite: "stable", release: {}, packages }]);
+    const { updates: [update] } = await aptScanner(root.options).scan(system, {});
+    assertEquals(update?.cves, [...new Set(newest.match(/CVE-\d{4}-\d{4,}/g) ?? [])]);
+    const urgency = /urgency=(\w+)/.exec(newest)?.[1];
+    assertEquals(
+      update?.severityReason,
+      `apt does not tell; the changelog says urgency ${urgency}`,
+    );
+    assertEquals(update?.severity, null);
+  },
+);
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
 onApt("lists that were never fetched are no clean bill of health", async (root) => {
   await root.install([{ name: "tool", version: "1.0" }]);
   const { updates, warnings, metadataAgeS } = await aptScanner(root.options).scan(system, {});

@@ -88,6 +88,8 @@ function answerOf([program, ...words]: readonly string[]): RunResult | undefined
       const question = args[0] === "show" ? "show" : args.length === 1 ? "releases" : "policy";
       return fixture("apt", `made_${question}.txt`);
     }
+    case "/usr/bin/gzip":
+      return succeeded("");
     case "/usr/bin/rpm":
       return fixture("dnf", "installed.txt");
     case "/usr/bin/dnf": {

@@ -1,16 +1,14 @@
 /** `pennon scan`: what could be updated here, now; needs no server, no registration, no root. */
 
-import { availableScanners } from "../scanners/available.ts";
+import { availableScanners, SCANNER_NAMES } from "../scanners/available.ts";
 import { runScans, type ScanReport } from "../scanners/run_scans.ts";
-import type { Scanner, ScannerName, ScanOptions } from "../scanners/scanner.ts";
+import type { Scanner, ScanOptions } from "../scanners/scanner.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
 import { openSettings } from "./settings.ts";
 import { plain } from "./table.ts";
 import { scanAsCsv, scanAsJson, scanAsText } from "./scan_output.ts";
-
-const NAMES: readonly ScannerName[] = ["apt", "dnf", "winupdate", "winget"];
 
 export const scanCommand: CliCommand = {
   name: "scan",
@@ -22,7 +20,7 @@ export const scanCommand: CliCommand = {
     "Exits 0 whether or not there are updates, 1 if a scanner failed.",
   ],
   options: [
-    { name: "only", value: "NAMES", summary: `Only these: ${NAMES.join(", ")}` },
+    { name: "only", value: "NAMES", summary: `Only these: ${SCANNER_NAMES.join(", ")}` },
     { name: "refresh", summary: "Fetch new package lists first" },
     { name: "json", summary: "Answer in JSON" },
     { name: "csv", summary: "Answer in CSV" },
@@ -48,11 +46,11 @@ export const scanCommand: CliCommand = {
   },
 };
 
-function readNames(list: string): ScannerName[] {
+function readNames(list: string): string[] {
   return list.split(",").map((word) => {
-    const name = NAMES.find((known) => known === word.trim());
+    const name = SCANNER_NAMES.find((known) => known === word.trim());
     if (name) return name;
-    throw new UsageError(`Cannot scan with "${word}": it is none of ${NAMES.join(", ")}`);
+    throw new UsageError(`Cannot scan with "${word}": it is none of ${SCANNER_NAMES.join(", ")}`);
   });
 }
 

@@ -1,7 +1,7 @@
 /** A scan's answer as a table, as JSON and as CSV. Pure. */
 
 import type { ScanReport } from "../scanners/run_scans.ts";
-import type { ScannerName, Severity, Update } from "../scanners/scanner.ts";
+import type { Severity, Update } from "../scanners/scanner.ts";
 import { describeSize } from "./duration.ts";
 import { type Column, formatTable, plain } from "./table.ts";
 
@@ -77,7 +77,7 @@ function updateAsJson(update: Update) {
   };
 }
 
-type CsvColumn = [title: string, value: (name: ScannerName, update: Update) => unknown];
+type CsvColumn = [title: string, value: (name: string, update: Update) => unknown];
 
 const CSV_COLUMNS: readonly CsvColumn[] = [
   ["scanner", (name) => name],

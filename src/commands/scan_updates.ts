@@ -3,10 +3,11 @@
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandHandler, CommandOutcome, CommandRun } from "../buffer/command.ts";
 import type { Log } from "../log.ts";
+import { packageTypeOf } from "../scanners/available.ts";
 import { keepLastScans } from "../scanners/last_scans.ts";
 import type { ScanReport } from "../scanners/run_scans.ts";
-import type { Scanner, ScannerName } from "../scanners/scanner.ts";
-import { encodeUpdate, type PackageType } from "../server/update_item.ts";
+import type { Scanner } from "../scanners/scanner.ts";
+import { encodeUpdate } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
 import { findNews, type News } from "./news.ts";
@@ -33,13 +34,6 @@ const UPDATES_PER_EVENT = 200;
 
 /** Names of packages that wait no more in the log; each has an item of its own besides. */
 const NAMED_GONE = 20;
-
-const PACKAGE_TYPES: Readonly<Record<ScannerName, PackageType>> = {
-  apt: "apt",
-  dnf: "dnf",
-  winupdate: "windows_update",
-  winget: "winget",
-};
 
 /** The handler. A scan changes nothing on the host, so it may be repeated. */
 export function scanUpdates(parts: ScanUpdatesParts): CommandHandler {
@@ -93,7 +87,7 @@ function newsOf(
   { told, wantsAll }: { told: ToldUpdates; wantsAll: boolean },
 ): News | null {
   if (result === "failed") return null;
-  const packageType = PACKAGE_TYPES[name];
+  const packageType = packageTypeOf(name);
   const items = updates.map((update) => encodeUpdate(update, packageType, architecture));
   const current = { packageType, items, isWhole: result === "ok" };
   return findNews(current, told.get(name), { nowMs: clock.nowMs(), wantsAll });
@@ -131,7 +125,7 @@ async function keepForStatus(
 
 function updateEvents(
   command: Command,
-  name: ScannerName,
+  name: string,
   { items, isFull }: News,
   nowMs: number,
 ): NewEvent[] {

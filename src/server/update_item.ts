@@ -25,7 +25,7 @@ export interface ReportedUpdate {
 export type WireSeverity = "critical" | "important" | "moderate" | "low";
 
 /** The package types the server knows. */
-export type PackageType = "apt" | "dnf" | "windows_update" | "winget";
+export type PackageType = "apt" | "dnf" | "windows_update" | "winget" | "docker_image";
 
 /** An item of `POST /agents/{id}/updates`. */
 export interface UpdateItem {
@@ -101,6 +101,7 @@ function nameOf(update: ReportedUpdate, packageType: PackageType, machine: strin
       return `${name}.${architecture}`;
     case "windows_update":
     case "winget":
+    case "docker_image":
       return name;
   }
 }

@@ -24,7 +24,7 @@ async function play(crashAtCall: number): Promise<{ calls: number; handedOver: n
     await sim.run(40 * MINUTE_MS);
     const inJournal = sim.disk.database.all("SELECT id, state FROM commands");
     for (const { id, state } of inJournal) {
-      assertEquals(state, "finished", `${id}`);
+      assertEquals(state, "reported", `${id}`);
       assert(sim.server.logged.has(String(id)), `nothing is told of "${id}"`);
       assert((sim.runs.get(String(id)) ?? 0) <= 1, `"${id}" ran twice`);
     }

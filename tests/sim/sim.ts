@@ -55,7 +55,7 @@ export class Sim {
 
   constructor(readonly seed: number) {
     this.random = seededRandom(seed);
-    this.server = new SimServer(() => this.clock.serverNowMs);
+    this.server = new SimServer(() => this.clock.serverNowMs, this.random() < 0.5);
     this.monitor = new Monitor(this.clock, (what) => this.fail(what));
     this.trace.onMessage = (message) => {
       if (message === "connection breaker half-open") this.monitor.halfOpened();

@@ -38,6 +38,8 @@ export class SimServer {
   /** Ids of the commands in the check-in answers that it gave. */
   readonly handedOver = new Set<string>();
   isConfigured = true;
+  /** Whether its answers carry its own time. */
+  tellsTime = true;
   /** How often it was asked for a result in vain, and how often it had it. */
   readonly acknowledged = { no: 0, yes: 0 };
   /** Requests that it turned away because its window was full: the most in a row. */
@@ -206,7 +208,8 @@ export class SimServer {
   }
 
   #answer(status: number, body: string, headers: Record<string, string> = {}): HttpResponse {
-    return { status, headers: { ...headers, date: new Date(this.#nowMs()).toUTCString() }, body };
+    const date = new Date(this.#nowMs()).toUTCString();
+    return { status, headers: this.tellsTime ? { ...headers, date } : headers, body };
   }
 }
 

@@ -27,6 +27,9 @@ const TOKEN_LIFE_MS = 24 * 3_600_000;
 /** Texts whose reports it always breaks over. */
 export const POISON = "poison";
 
+/** Texts whose reports it refuses, until it is told otherwise. */
+export const REFUSED_TEXT = "unwanted";
+
 export class SimServer {
   readonly queue: ServerCommand[] = [];
   /** Every report that it stored, by its text, with how often. */
@@ -38,6 +41,7 @@ export class SimServer {
   /** Ids of the commands in the check-in answers that it gave. */
   readonly handedOver = new Set<string>();
   isConfigured = true;
+  refusesUnwanted = true;
   /** Whether its answers carry its own time. */
   tellsTime = true;
   /** How often it was asked for a result in vain, and how often it had it. */
@@ -185,6 +189,10 @@ export class SimServer {
     if (body.includes(POISON)) {
       this.refusals.set(body, (this.refusals.get(body) ?? 0) + 1);
       return this.#answer(500, '{"error":"violates check constraint"}');
+    }
+    if (this.refusesUnwanted && body.includes(REFUSED_TEXT)) {
+      this.refusals.set(body, (this.refusals.get(body) ?? 0) + 1);
+      return this.#answer(400, '{"error":"not wanted"}');
     }
     if (kind === "logs") {
       const log = JSON.parse(body);

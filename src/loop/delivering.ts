@@ -33,6 +33,9 @@ const DOUBTFUL: ReadonlySet<number> = new Set([404, 500]);
 /** Answers for which one item of many may be the reason, or their number. */
 const ONE_ITEM: ReadonlySet<number> = new Set([400, 413, 422, 500]);
 
+/** Answers of a gateway that may have passed the request on. */
+const GATEWAY: ReadonlySet<number> = new Set([502, 504]);
+
 /** So many events, or one so large, are a burst: the server's health is asked first. */
 const BURST_EVENTS = 10;
 const BURST_BYTES = 262_144;
@@ -169,8 +172,10 @@ export class Delivering {
         return this.#refused(event, answer);
       case "failed":
       case "aborted":
-        // It may have got there: the server acts, and its answer is lost.
-        return { kind: "later", isUnanswered: wasSent && isResult(event) };
+        return {
+          kind: "later",
+          isUnanswered: wasSent && isResult(event) && mayHaveArrived(answer),
+        };
       case "limited":
       case "unauthorized":
       case "needs_person":
@@ -203,6 +208,12 @@ export class Delivering {
 /** Whether it holds several items and was not split before. */
 function isWhole(event: StoredEvent): boolean {
   return event.place === event.sequence && splitBody(event) !== null;
+}
+
+/** Whether the server may have acted all the same: its answer is lost, or a gateway did not wait. */
+function mayHaveArrived(answer: Answer<unknown>): boolean {
+  if (answer.kind !== "failed") return answer.kind === "aborted";
+  return answer.status === null ? !answer.offline : GATEWAY.has(answer.status);
 }
 
 /** Whether the server can be asked if it has it. */

@@ -92,9 +92,22 @@ export function migrate(database: Database, target: number = SCHEMA_VERSION): vo
   if (version > SCHEMA_VERSION) throw newer(version);
   if (version >= target) return;
   database.transaction(() => {
-    for (const step of MIGRATIONS.slice(version, target)) database.execute(step);
+    for (const step of MIGRATIONS.slice(version, target)) takeStep(database, step);
     database.execute(`PRAGMA user_version = ${target}`);
   });
+}
+
+/** A step that does not fit the tables was taken before: the version that is written is not true. */
+function takeStep(database: Database, step: string): void {
+  try {
+    database.execute(step);
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || error.reason !== "failed") throw error;
+    throw new DatabaseError(`Cannot bring the buffer to this version: ${error.message}`, {
+      reason: "corrupt",
+      cause: error,
+    });
+  }
 }
 
 /** Refuses a database of any other version than this one's. */

@@ -119,6 +119,17 @@ for (let version = 1; version < SCHEMA_VERSION; version++) {
   });
 }
 
+Deno.test("migrate() takes a version that does not fit the tables for damage", () => {
+  for (let claimed = 1; claimed < SCHEMA_VERSION; claimed++) {
+    const database = openRealDatabase(":memory:");
+    migrate(database);
+    database.execute(`PRAGMA user_version = ${claimed}`);
+    const error = assertThrows(() => migrate(database), DatabaseError);
+    assertEquals(error.reason, "corrupt");
+    database.close();
+  }
+});
+
 function bound(database: Database): Database {
   return {
     execute: (sql) => database.execute(sql),

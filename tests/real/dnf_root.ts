@@ -18,6 +18,9 @@ export interface Advisory {
   readonly id: string;
   readonly type: string;
   readonly severity?: string;
+  readonly title?: string;
+  /** In XML. */
+  readonly description?: string;
   readonly references?: readonly { readonly type: string; readonly id: string }[];
   readonly packages: readonly RpmPackage[];
 }
@@ -74,8 +77,11 @@ export class DnfRoot {
     return {
       dnfArguments: ["-c", `${path}/dnf.conf`, `--installroot=${path}/host`, "--releasever=9"],
       rpmArguments: [`--root=${path}/host`],
-      // dnf takes it for a folder below the install root.
-      cacheDirectory: `${path}/host${path}/cache`,
+      configuration: {
+        file: `${path}/dnf.conf`,
+        repositories: `${path}/repos.d`,
+        locks: `${path}/versionlock.list`,
+      },
     };
   }
 
@@ -154,7 +160,8 @@ export class DnfRoot {
   }
 
   #updateInfo(advisories: readonly Advisory[]): string {
-    const updates = advisories.map(({ id, type, severity, references = [], packages }) => {
+    const updates = advisories.map((advisory) => {
+      const { id, type, severity, title = id, description, references = [], packages } = advisory;
       const links = references.map(({ type, id }) =>
         `<reference type="${type}" id="${id}" href="http://advisory.example/${id}" title="${id}"/>`
       );
@@ -165,8 +172,9 @@ export class DnfRoot {
           `<filename>${name}-${version}-${release}.${architecture}.rpm</filename></package>`;
       });
       return `<update from="x@example.org" status="stable" type="${type}" version="1">` +
-        `<id>${id}</id><title>${id}</title><issued date="2026-11-02 00:00:00"/>` +
+        `<id>${id}</id><title>${title}</title><issued date="2026-11-02 00:00:00"/>` +
         (severity === undefined ? "" : `<severity>${severity}</severity>`) +
+        (description === undefined ? "" : `<description>${description}</description>`) +
         `<references>${links.join("")}</references>` +
         `<pkglist><collection>${files.join("")}</collection></pkglist></update>`;
     });

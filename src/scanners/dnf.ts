@@ -105,7 +105,7 @@ async function scanDnf(
   const hasUpdates = offered.packages.length > 0 || excluded.packages.length > 0;
   const advisories = hasUpdates ? await listAdvisories(asking) : NOTHING;
   const cves = advisories.packages.length > 0 ? await readCves(asking) : [];
-  const obsoletes = await askOr(asking, "list replaced packages", dialect.obsoletes) ?? NOTHING;
+  const obsoletes = await listObsoletes(asking, hasUpdates);
   const lists = [offered, installed, excluded, advisories, obsoletes];
   const unparsed = lists.reduce((sum, list) => sum + list.unparsed, 0);
   if (unparsed > 0) {
@@ -179,6 +179,17 @@ async function listWithExcluded(system: System, asking: Asking, options: DnfOpti
   return await askOr(asking, "list excluded updates", question) ?? NOTHING;
 }
 
+/**
+ * Without an update in the list this one has to succeed: `repoquery` is content with no repository at
+ * all, and says nothing.
+ */
+async function listObsoletes(asking: Asking, hasUpdates: boolean) {
+  const action = "list replaced packages";
+  const { obsoletes } = asking.dialect;
+  if (hasUpdates) return await askOr(asking, action, obsoletes) ?? NOTHING;
+  return await ask(asking, action, obsoletes);
+}
+
 async function listAdvisories(asking: Asking) {
   return await askOr(asking, "read advisories", asking.dialect.advisories) ?? NOTHING;
 }
@@ -192,17 +203,26 @@ async function readCves(asking: Asking) {
 
 /** The answer to a question that the list of updates does not hang on: a failure is a warning. */
 async function askOr<Answer>(
-  { commands, program, warnings }: Asking,
+  asking: Asking,
   action: string,
-  { command, codes, read }: DnfQuestion<Answer>,
+  question: DnfQuestion<Answer>,
 ): Promise<Answer | undefined> {
   try {
-    const answer = read(await commands.ask(action, [...program, "-C", ...command], codes));
-    if (answer === undefined) warnings.push(`Cannot ${action}: the answer is not understood`);
-    return answer;
+    return await ask(asking, action, question);
   } catch (error) {
     if (!(error instanceof ScanError)) throw error;
-    warnings.push(error.message);
+    asking.warnings.push(error.message);
     return undefined;
   }
+}
+
+async function ask<Answer>(
+  { commands, program }: Asking,
+  action: string,
+  { command, codes, read }: DnfQuestion<Answer>,
+): Promise<Answer> {
+  const answer = read(await commands.ask(action, [...program, "-C", ...command], codes));
+  if (answer !== undefined) return answer;
+  const fact = "the answer is not understood";
+  throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "permanent" });
 }

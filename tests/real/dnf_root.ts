@@ -35,6 +35,16 @@ export async function missingPrograms(): Promise<string[]> {
   return PROGRAMS.filter((_, index) => !found[index]);
 }
 
+/** A test on real dnf in a world of its own; skipped, aloud, where that cannot be made. */
+export function onDnf(name: string, test: (root: DnfRoot) => Promise<void>): void {
+  Deno.test(name, async () => {
+    const missing = await missingPrograms();
+    if (missing.length > 0) return console.log(`skipped: no ${missing.join(", ")} here`);
+    await using root = await DnfRoot.make();
+    await test(root);
+  });
+}
+
 export class DnfRoot {
   readonly path: string;
   readonly architecture: string;
@@ -90,6 +100,21 @@ export class DnfRoot {
     return run(["/usr/bin/dnf", ...this.options.dnfArguments, ...args], {
       HOME: Deno.env.get("HOME") ?? "/",
     });
+  }
+
+  /** Where dnf keeps its package lists: it takes the folder for one below the install root. */
+  get cache(): string {
+    return `${this.path}/host${this.path}/cache`;
+  }
+
+  /** Makes the package lists look as if they had been fetched that long ago. */
+  async age(hours: number): Promise<void> {
+    const then = new Date(Date.now() - hours * 3_600_000);
+    for (const name of await namesIn(this.cache)) {
+      const folder = `${this.cache}/${name}/repodata`;
+      const lists = await namesIn(folder).catch(() => []);
+      for (const list of lists) await Deno.utime(`${folder}/${list}`, then, then);
+    }
   }
 
   /** Makes a repository of packages, and has dnf know it by that name. */

@@ -158,6 +158,17 @@ Deno.test("scan() asks for no advisories where there is no update", async () => 
   assertEquals(host.questions.toSorted(), ["installed", "obsoletes", "offered", "version"]);
 });
 
+Deno.test("scan() does not believe in an empty list that dnf does not confirm", async () => {
+  for (const generation of [4, 5] as const) {
+    const host = new DnfHost(generation);
+    const noRepositories = failed('Error: There are no enabled repositories in "/x".\n');
+    host.answers = { offered: succeeded(""), obsoletes: noRepositories };
+    const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+    assertEquals(error.reason, "permanent");
+    assert(error.message.includes("There are no enabled repositories"), error.message);
+  }
+});
+
 Deno.test("scan() tells excluded updates as held, and asks for them where some are", async () => {
   const host = new DnfHost();
   host.files.texts.set("/etc/dnf/dnf.conf", "[main]\nexcludepkgs = bash\n");

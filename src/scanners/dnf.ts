@@ -5,10 +5,18 @@ import type { System } from "../system/system.ts";
 import { dnf4Dialect } from "./dnf4_dialect.ts";
 import { dnf5Dialect } from "./dnf5_dialect.ts";
 import { DnfCommands } from "./dnf_commands.ts";
-import type { DnfDialect, DnfQuestion } from "./dnf_dialect.ts";
-import { type DnfConfiguration, hasExcludes } from "./dnf_excludes.ts";
+import type { DnfDialect } from "./dnf_dialect.ts";
+import type { DnfConfiguration } from "./dnf_excludes.ts";
 import { newestListMs, toldAgeMs } from "./dnf_lists.ts";
 import { getOffers } from "./dnf_offers.ts";
+import {
+  type Asking,
+  describeAdvisories,
+  listAdvisories,
+  listObsoletes,
+  listWithExcluded,
+  NOTHING,
+} from "./dnf_questions.ts";
 import { joinUpdates } from "./dnf_updates.ts";
 import { parseDnfVersion } from "./dnf_version.ts";
 import {
@@ -68,15 +76,6 @@ async function isAvailable({ files }: System): Promise<boolean> {
   }
 }
 
-/** Everything a question needs. */
-interface Asking {
-  readonly commands: DnfCommands;
-  readonly dialect: DnfDialect;
-  /** The program and what is put before each command. */
-  readonly program: readonly string[];
-  readonly warnings: string[];
-}
-
 async function scanDnf(
   system: System,
   scanOptions: ScanOptions,
@@ -101,10 +100,11 @@ async function scanDnf(
   });
   const asking: Asking = { commands, dialect, program, warnings: [...offers.warnings] };
   const offered = parseOffered(offers.stdout);
-  const excluded = await listWithExcluded(system, asking, options);
+  const excluded = await listWithExcluded(system, asking, options.configuration ?? {});
   const hasUpdates = offered.packages.length > 0 || excluded.packages.length > 0;
-  const advisories = hasUpdates ? await listAdvisories(asking) : NOTHING;
-  const cves = advisories.packages.length > 0 ? await readCves(asking) : [];
+  const flags = excluded.packages.length > 0 ? dialect.withExcluded ?? [] : [];
+  const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
+  const details = advisories.packages.length > 0 ? await describeAdvisories(asking, flags) : [];
   const obsoletes = await listObsoletes(asking, hasUpdates);
   const lists = [offered, installed, excluded, advisories, obsoletes];
   const unparsed = lists.reduce((sum, list) => sum + list.unparsed, 0);
@@ -118,14 +118,12 @@ async function scanDnf(
       withExcluded: excluded.packages,
       obsoletes: obsoletes.packages,
       advisories: advisories.packages,
-      cves,
+      details,
     }),
     warnings: asking.warnings,
     metadataAgeS: offers.ageMs === null ? null : Math.round(offers.ageMs / 1_000),
   };
 }
-
-const NOTHING: PackageList<never> = { packages: [], unparsed: 0 };
 
 async function listInstalled(
   commands: DnfCommands,
@@ -169,60 +167,4 @@ async function ageOf(
   const folder = system.machine.userId() === 0 ? systemCache : ownCache;
   const fetchedMs = folder === null ? null : await newestListMs(system, folder);
   return fetchedMs === null ? null : Math.max(0, system.clock.nowMs() - fetchedMs);
-}
-
-/** What dnf would offer if nobody had told it not to; costs a call only where somebody did. */
-async function listWithExcluded(system: System, asking: Asking, options: DnfOptions) {
-  const command = asking.dialect.withExcluded;
-  if (command === null || !await hasExcludes(system, options.configuration ?? {})) return NOTHING;
-  const question = { command, codes: [0], read: parseOffered };
-  return await askOr(asking, "list excluded updates", question) ?? NOTHING;
-}
-
-/**
- * Without an update in the list this one has to succeed: `repoquery` is content with no repository at
- * all, and says nothing.
- */
-async function listObsoletes(asking: Asking, hasUpdates: boolean) {
-  const action = "list replaced packages";
-  const { obsoletes } = asking.dialect;
-  if (hasUpdates) return await askOr(asking, action, obsoletes) ?? NOTHING;
-  return await ask(asking, action, obsoletes);
-}
-
-async function listAdvisories(asking: Asking) {
-  return await askOr(asking, "read advisories", asking.dialect.advisories) ?? NOTHING;
-}
-
-async function readCves(asking: Asking) {
-  const { cves } = asking.dialect;
-  if (cves !== null) return await askOr(asking, "read the advisories' CVEs", cves) ?? [];
-  asking.warnings.push("Cannot read the advisories' CVEs: this needs dnf 5.2.9 or later");
-  return [];
-}
-
-/** The answer to a question that the list of updates does not hang on: a failure is a warning. */
-async function askOr<Answer>(
-  asking: Asking,
-  action: string,
-  question: DnfQuestion<Answer>,
-): Promise<Answer | undefined> {
-  try {
-    return await ask(asking, action, question);
-  } catch (error) {
-    if (!(error instanceof ScanError)) throw error;
-    asking.warnings.push(error.message);
-    return undefined;
-  }
-}
-
-async function ask<Answer>(
-  { commands, program }: Asking,
-  action: string,
-  { command, codes, read }: DnfQuestion<Answer>,
-): Promise<Answer> {
-  const answer = read(await commands.ask(action, [...program, "-C", ...command], codes));
-  if (answer !== undefined) return answer;
-  const fact = "the answer is not understood";
-  throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "permanent" });
 }

@@ -1,6 +1,6 @@
 /** Reads what dnf 4 tells of advisories: `updateinfo list` and `updateinfo info`. */
 
-import { type AdvisoryCves, type AdvisoryRow, isCve, mentionedCves } from "./dnf_advisories.ts";
+import { type AdvisoryDetails, type AdvisoryRow, isCve, mentionedCves } from "./dnf_advisories.ts";
 import { readSeverity } from "./dnf_advisories.ts";
 import { isDnfChatter } from "./dnf_chatter.ts";
 import { outputLines } from "./output_lines.ts";
@@ -31,6 +31,16 @@ function parseRow(line: string): AdvisoryRow | undefined {
   return { id, isSecurity, ...readSeverity(word), package: nevra };
 }
 
+/** An advisory that is being read. */
+interface Block {
+  readonly id: string;
+  /** Of the field that the last line belonged to. */
+  label: string;
+  severity: string;
+  readonly listed: string[];
+  readonly texts: string[];
+}
+
 /** Labels stand right-aligned before a colon in this column; a line without one goes on. */
 const COLON = 11;
 
@@ -38,14 +48,15 @@ const COLON = 11;
  * Reads blocks of `label: text` lines, each under a title between two rules. What belongs to no
  * block is passed over: the rows above tell which advisories there are.
  */
-export function parseDnf4AdvisoryCves(text: string): AdvisoryCves[] {
-  const found: AdvisoryCves[] = [];
+export function parseDnf4AdvisoryDetails(text: string): AdvisoryDetails[] {
+  const found: AdvisoryDetails[] = [];
   let title = "";
-  let block: { id: string; label: string; listed: string[]; texts: string[] } | undefined;
+  let block: Block | undefined;
   const end = () => {
     if (block) {
-      const { id, listed, texts } = block;
-      found.push({ id, listed, mentioned: mentionedCves(texts.join("\n")) });
+      const { id, severity, listed, texts } = block;
+      const mentioned = mentionedCves(texts.join("\n"));
+      found.push({ id, ...readSeverity(severity), listed, mentioned });
     }
     block = undefined;
   };
@@ -57,10 +68,11 @@ export function parseDnf4AdvisoryCves(text: string): AdvisoryCves[] {
     else if (!isField) title = line;
     else if (label === "Update ID") {
       end();
-      block = { id: value.trim(), label, listed: [], texts: [title] };
+      block = { id: value.trim(), label, severity: "", listed: [], texts: [title] };
       title = "";
     } else if (block) {
       block.label = label || block.label;
+      if (label === "Severity") block.severity = value;
       if (block.label === "CVEs" && isCve(value.trim())) block.listed.push(value.trim());
       if (block.label === "Bugs" || block.label === "Description") block.texts.push(value);
     }

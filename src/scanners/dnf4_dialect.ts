@@ -1,6 +1,6 @@
 /** How dnf 4 is asked: Red Hat Enterprise Linux 8 to 10 and their kin, Fedora up to 40. */
 
-import { parseDnf4Advisories, parseDnf4AdvisoryCves } from "./dnf4_advisories.ts";
+import { parseDnf4Advisories, parseDnf4AdvisoryDetails } from "./dnf4_advisories.ts";
 import type { DnfDialect } from "./dnf_dialect.ts";
 import { parseObsoletes } from "./dnf_obsoletes.ts";
 import { OFFERED_FORMAT } from "./rpm_packages.ts";
@@ -13,23 +13,16 @@ export const dnf4Dialect: DnfDialect = {
   settings: ["--setopt=exit_on_lock=True", "--color=never"],
   // Without -q: only then does dnf tell which repositories it left out.
   offered: [...UPGRADES, "--qf", OFFERED_FORMAT],
-  withExcluded: [
-    "-q",
-    "--disableplugin=versionlock",
-    "--disableexcludes=all",
-    ...UPGRADES,
-    "--qf",
-    OFFERED_FORMAT,
-  ],
+  withExcluded: ["--disableplugin=versionlock", "--disableexcludes=all"],
   advisories: {
     command: ["-q", "updateinfo", "list", "--available"],
     codes: [0],
     read: parseDnf4Advisories,
   },
-  cves: {
+  details: {
     command: ["-q", "updateinfo", "info", "--available"],
     codes: [0],
-    read: parseDnf4AdvisoryCves,
+    read: parseDnf4AdvisoryDetails,
   },
   obsoletes: { command: ["-q", "check-update"], codes: [0, 100], read: parseObsoletes },
   systemCache: "/var/cache/dnf",

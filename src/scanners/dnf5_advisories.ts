@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import {
-  type AdvisoryCves,
+  type AdvisoryDetails,
   type AdvisoryRow,
   isCve,
   mentionedCves,
@@ -68,6 +68,7 @@ const describedAdvisory = v.object({
   Name: v.pipe(v.string(), v.regex(ID)),
   Title: text,
   Description: text,
+  Severity: text,
   references: v.fallback(
     v.array(v.object({ Title: text, Id: text, Type: text })),
     [],
@@ -78,17 +79,18 @@ const describedAdvisory = v.object({
  * Reads `advisory info --json` (5.2.9 and later): a list, before 5.3 an object by the advisories'
  * names; `undefined` if it is neither.
  */
-export function parseDnf5AdvisoryCves(text: string): AdvisoryCves[] | undefined {
+export function parseDnf5AdvisoryDetails(text: string): AdvisoryDetails[] | undefined {
   const value = findJson(text);
   if (typeof value !== "object" || value === null) return undefined;
   return Object.values(value).flatMap((item) => {
     const result = v.safeParse(describedAdvisory, item);
     if (!result.success) return [];
-    const { Name, Title, Description, references } = result.output;
+    const { Name, Title, Description, Severity, references } = result.output;
     const listed = references.filter(({ Type, Id }) => Type.toLowerCase() === "cve" && isCve(Id));
     const texts = [Title, Description, ...references.map(({ Title }) => Title)];
     return [{
       id: Name,
+      ...readSeverity(Severity),
       listed: [...new Set(listed.map(({ Id }) => Id))],
       mentioned: mentionedCves(texts.join("\n")),
     }];

@@ -5,7 +5,7 @@ import type { DnfDialect } from "./dnf_dialect.ts";
 import { parseObsoletes } from "./dnf_obsoletes.ts";
 import {
   parseDnf5Advisories,
-  parseDnf5AdvisoryCves,
+  parseDnf5AdvisoryDetails,
   parseDnf5AdvisoryTable,
 } from "./dnf5_advisories.ts";
 import { parseDnf5Obsoletes } from "./dnf5_obsoletes.ts";
@@ -30,8 +30,12 @@ export function dnf5Dialect(version: DnfVersion): DnfDialect {
     advisories: isAtLeast(version, LIST_IN_JSON)
       ? { command: ["-q", "advisory", "list", "--json"], codes: [0], read: parseDnf5Advisories }
       : { command: ["-q", "advisory", "list"], codes: [0], read: parseDnf5AdvisoryTable },
-    cves: isAtLeast(version, INFO_IN_JSON)
-      ? { command: ["-q", "advisory", "info", "--json"], codes: [0], read: parseDnf5AdvisoryCves }
+    details: isAtLeast(version, INFO_IN_JSON)
+      ? {
+        command: ["-q", "advisory", "info", "--json"],
+        codes: [0],
+        read: parseDnf5AdvisoryDetails,
+      }
       : null,
     // In JSON it ends with 0 even if there are updates.
     obsoletes: isAtLeast(version, UPGRADES_IN_JSON)

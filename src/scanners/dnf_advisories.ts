@@ -15,12 +15,11 @@ export interface AdvisoryRow {
   readonly package: RpmPackage;
 }
 
-/** What an advisory tells of CVEs. */
-export interface AdvisoryCves {
-  readonly id: string;
-  /** Those it lists as closed. */
+/** What an advisory tells of itself. */
+export interface AdvisoryDetails extends Pick<AdvisoryRow, "id" | "severity" | "ownWord"> {
+  /** The CVEs that it lists as closed. */
   readonly listed: readonly string[];
-  /** Those its title, its bugs or its description speak of: Fedora lists none. */
+  /** The CVEs that its title, its bugs or its description speak of: Fedora lists none. */
   readonly mentioned: readonly string[];
 }
 

@@ -13,7 +13,7 @@ export const FETCH_TIMEOUT_MS = 300_000;
 
 /** How long another dnf may go on, all questions of a scan together, and how often to look. */
 const LOCK_PATIENCE_MS = 60_000;
-const LOCK_POLL_MS = 2_000;
+const LOCK_POLL_MS = 5_000;
 
 /** Asks; every method throws `ScanError`, and the signal's reason once that is given. */
 export class DnfCommands {

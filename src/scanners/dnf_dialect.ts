@@ -1,6 +1,6 @@
 /** How one generation of dnf is asked, and how its answers are read. */
 
-import type { AdvisoryCves, AdvisoryRow } from "./dnf_advisories.ts";
+import type { AdvisoryDetails, AdvisoryRow } from "./dnf_advisories.ts";
 import type { ObsoletingRpm } from "./dnf_obsoletes.ts";
 import type { PackageList } from "./rpm_packages.ts";
 
@@ -20,12 +20,12 @@ export interface DnfDialect {
   readonly settings: readonly string[];
   /** What the host could be upgraded to, in `OFFERED_FORMAT`; tells on stderr what it left out. */
   readonly offered: readonly string[];
-  /** As `offered`, with what the administrator keeps from dnf; `null` where that cannot be asked. */
+  /** Has a command see what the administrator keeps from dnf; `null` where nothing can. */
   readonly withExcluded: readonly string[] | null;
   /** Which advisories there are for newer packages than those installed. */
   readonly advisories: DnfQuestion<PackageList<AdvisoryRow>>;
   /** What those advisories say; `null` where that is not told in a form that can be read. */
-  readonly cves: DnfQuestion<readonly AdvisoryCves[]> | null;
+  readonly details: DnfQuestion<readonly AdvisoryDetails[]> | null;
   /** What would be replaced by a package of another name. */
   readonly obsoletes: DnfQuestion<PackageList<ObsoletingRpm>>;
   /** The folder of root's package lists. */

@@ -38,7 +38,8 @@ export function isLocked({ code, stderr }: RunResult): boolean {
 export function dnfFailure(action: string, result: RunResult): ScanError {
   const { reason, next } = classify(result);
   const lines = outputLines(`${result.stderr}\n`).lines.filter((line) => line.trim() !== "");
-  const errors = lines.filter((line) => /^(?:Config )?error:/i.test(line));
+  const telling = reason === "locked" ? LOCKED : /^(?:Config )?error:/i;
+  const errors = lines.filter((line) => telling.test(line));
   const told = (errors.length > 0 ? errors : lines.slice(-1)).slice(0, TOLD_COMPLAINTS)
     .map((line) => line.replace(/^error: */i, "").slice(0, LONGEST_COMPLAINT));
   const facts = told.length > 0 ? told.join("; ") : `exit ${result.code}`;

@@ -1,6 +1,6 @@
 /** Puts together what dnf and rpm told into updates. Pure. */
 
-import { type AdvisoryCves, type AdvisoryRow, worstSeverity } from "./dnf_advisories.ts";
+import { type AdvisoryDetails, type AdvisoryRow, worstSeverity } from "./dnf_advisories.ts";
 import type { ObsoletingRpm } from "./dnf_obsoletes.ts";
 import { rebootHint } from "./dnf_reboot.ts";
 import type { InstalledRpm, OfferedRpm, RpmPackage } from "./rpm_packages.ts";
@@ -15,15 +15,18 @@ export interface DnfState {
   readonly withExcluded: readonly OfferedRpm[];
   readonly obsoletes: readonly ObsoletingRpm[];
   readonly advisories: readonly AdvisoryRow[];
-  /** What is known of the advisories' CVEs; of some, nothing. */
-  readonly cves: readonly AdvisoryCves[];
+  /** What the advisories tell of themselves; of some, nothing is known. */
+  readonly details: readonly AdvisoryDetails[];
 }
 
 /** The updates: those that are offered, those that are held, those that replace another package. */
 export function joinUpdates(state: DnfState): Update[] {
   const installed = Map.groupBy(state.installed, ({ name }) => name);
-  const advisories = Map.groupBy(state.advisories, (row) => packageKey(row.package));
-  const cves = new Map(state.cves.map((one) => [one.id, one]));
+  const details = new Map(state.details.map((one) => [one.id, one]));
+  const advisories = Map.groupBy(
+    state.advisories.map((row) => withOwnSeverity(row, details.get(row.id))),
+    (row) => packageKey(row.package),
+  );
   const rowsOf = (offered: RpmPackage) =>
     (advisories.get(packageKey(offered)) ?? [])
       // A newer version than the one that is offered is kept from this host.
@@ -46,7 +49,7 @@ export function joinUpdates(state: DnfState): Update[] {
       state: current ? state : "unknown_current",
       ...describeSeverity(rows),
       security: isSecurity ? true : telling.has(offered.repository) ? false : null,
-      cves: unique(rows.flatMap((row) => cvesOf(row, cves.get(row.id)))),
+      cves: unique(rows.flatMap((row) => cvesOf(row, details.get(row.id)))),
       advisories: unique(rows.map(({ id }) => id)),
       sizeBytes: offered.sizeBytes,
       description: offered.summary,
@@ -85,8 +88,14 @@ function describeReplacing({ package: package_, repository, replaces }: Obsoleti
   };
 }
 
+/** Where a list has no word of ours: dnf 4's knows severities in one spelling alone. */
+function withOwnSeverity(row: AdvisoryRow, known: AdvisoryDetails | undefined): AdvisoryRow {
+  if (!known || !row.isSecurity || row.severity !== null) return row;
+  return { ...row, severity: known.severity, ownWord: known.ownWord ?? row.ownWord };
+}
+
 /** What an advisory only speaks of counts where it is about security and lists none. */
-function cvesOf(row: AdvisoryRow, known: AdvisoryCves | undefined): readonly string[] {
+function cvesOf(row: AdvisoryRow, known: AdvisoryDetails | undefined): readonly string[] {
   if (!known) return [];
   if (known.listed.length > 0 || !row.isSecurity) return known.listed;
   return known.mentioned;

@@ -7,8 +7,8 @@ export interface RpmPackage {
   readonly name: string;
   /** `[epoch:]version-release`. */
   readonly evr: string;
-  /** `noarch` or, by default, the host's own. */
-  readonly architecture?: "noarch";
+  /** By default the host's own; `i686` can be made on a host that has x86_64. */
+  readonly architecture?: "noarch" | "i686";
   /** Further lines of its spec: `Requires: nothing-has-this`. */
   readonly lines?: readonly string[];
 }
@@ -133,6 +133,19 @@ export class DnfRoot {
     await this.know(name, `file://${folder}`);
   }
 
+  /** Adds metadata of another kind to a repository that is offered. */
+  async describe(name: string, kind: string, text: string): Promise<void> {
+    const file = `${this.path}/${kind}.yaml`;
+    await Deno.writeTextFile(file, text);
+    const data = `${this.path}/rpms-${name}/repodata`;
+    await must(["/usr/bin/modifyrepo_c", `--mdtype=${kind}`, file, data]);
+  }
+
+  /** Adds a line to dnf's settings. */
+  async configure(line: string): Promise<void> {
+    await Deno.writeTextFile(`${this.path}/dnf.conf`, `${line}\n`, { append: true });
+  }
+
   async know(name: string, url: string, ...lines: string[]): Promise<void> {
     const text = [`[${name}]`, `name=${name}`, `baseurl=${url}`, "gpgcheck=0", ...lines, ""];
     await Deno.writeTextFile(`${this.path}/repos.d/${name}.repo`, text.join("\n"));
@@ -148,9 +161,18 @@ export class DnfRoot {
     await must(["/usr/bin/rpm", ...this.options.rpmArguments, "-i", ...flags, ...paths]);
   }
 
-  /** Builds all packages at once, as parts of one that is thrown away. */
+  /** Builds packages, all of an architecture at once as parts of one that is thrown away. */
   async #build(name: string, packages: readonly RpmPackage[]): Promise<string> {
     const folder = `${this.path}/rpms-${name}`;
+    const byTarget = Map.groupBy(
+      packages,
+      ({ architecture }) => architecture === "i686" ? architecture : this.architecture,
+    );
+    for (const [target, some] of byTarget) await this.#buildFor(target, folder, some);
+    return folder;
+  }
+
+  async #buildFor(target: string, folder: string, packages: readonly RpmPackage[]): Promise<void> {
     const parts = packages.map(({ name, evr, architecture, lines = [] }) => {
       const [, epoch, version, release] = /^(?:(\d+):)?(.+)-([^-]+)$/.exec(evr) ?? [];
       return [
@@ -159,7 +181,7 @@ export class DnfRoot {
         `Version: ${version}`,
         `Release: ${release}`,
         `Summary: The package ${name}`,
-        ...(architecture ? [`BuildArch: ${architecture}`] : []),
+        ...(architecture === "noarch" ? ["BuildArch: noarch"] : []),
         ...lines,
         `%description -n ${name}\nThe package ${name}.`,
         `%files -n ${name}`,
@@ -167,12 +189,13 @@ export class DnfRoot {
     });
     const head =
       "Name: thrown-away\nVersion: 1\nRelease: 1\nSummary: None\nLicense: MIT\n%description\nNone.";
-    const spec = `${this.path}/${name}.spec`;
+    const spec = `${folder}-${target}.spec`;
     await Deno.writeTextFile(spec, [head, ...parts, ""].join("\n"));
     await must([
       "/usr/bin/rpmbuild",
       "-bb",
       "--quiet",
+      `--target=${target}`,
       "--define",
       `_topdir ${this.path}/build`,
       "--define",
@@ -181,7 +204,6 @@ export class DnfRoot {
       "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
       spec,
     ]);
-    return folder;
   }
 
   #updateInfo(advisories: readonly Advisory[]): string {
@@ -207,7 +229,7 @@ export class DnfRoot {
   }
 }
 
-async function must(argv: readonly string[]): Promise<void> {
+export async function must(argv: readonly string[]): Promise<void> {
   const { code, stderr } = await run(argv, { HOME: Deno.env.get("HOME") ?? "/" });
   if (code !== 0) throw new Error(`${argv[0]}: exit ${code}: ${stderr}`);
 }

@@ -1,5 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { parseDnf4Advisories, parseDnf4AdvisoryCves } from "../../src/scanners/dnf4_advisories.ts";
+import {
+  parseDnf4Advisories,
+  parseDnf4AdvisoryDetails,
+} from "../../src/scanners/dnf4_advisories.ts";
 import { checkJunk, checkLineParser } from "./dnf_parser_laws.ts";
 import { readFixture } from "./fixture.ts";
 
@@ -30,37 +33,45 @@ Deno.test("parseDnf4Advisories() does not half-read another language", () => {
   assertEquals([packages, unparsed], [[], 3]);
 });
 
-Deno.test("parseDnf4AdvisoryCves() tells apart what an advisory lists and what it speaks of", () => {
-  const found = parseDnf4AdvisoryCves(readFixture("dnf", "cves.txt"));
+Deno.test("parseDnf4AdvisoryDetails() tells apart what an advisory lists and what it speaks of", () => {
+  const found = parseDnf4AdvisoryDetails(readFixture("dnf", "cves.txt"));
   assertEquals(
-    found.map(({ id, listed, mentioned }) => `${id}: ${listed}; ${mentioned}`),
+    found.map(({ id, severity, listed, mentioned }) =>
+      `${id} ${severity}: ${listed}; ${mentioned}`
+    ),
     [
-      "ALBA-2026:A003: ; ",
+      "ALBA-2026:A003 null: ; ",
       // Its description holds a line like one that begins an advisory.
-      "ALSA-2026:1004: ; CVE-2026-0005",
-      "FEDORA-2026-1bbec06c4d: ; CVE-2020-9999",
-      "RHSA-2026:1001: CVE-2026-0001,CVE-2026-0002; ",
+      "ALSA-2026:1004 null: ; CVE-2026-0005",
+      "FEDORA-2026-1bbec06c4d null: ; CVE-2020-9999",
+      "RHSA-2026:1001 important: CVE-2026-0001,CVE-2026-0002; ",
       // 2999 has the type of a CVE, too.
-      "RHSA-2026:1003: CVE-2026-0004; ",
-      "RLSA-2026:1002: CVE-2026-0003; ",
+      "RHSA-2026:1003 moderate: CVE-2026-0004; ",
+      "RLSA-2026:1002 critical: CVE-2026-0003; ",
     ],
   );
-  assertEquals(parseDnf4AdvisoryCves(""), []);
-  assertEquals(parseDnf4AdvisoryCves("junk\n       CVEs: CVE-2026-0001\n"), []);
+  assertEquals(parseDnf4AdvisoryDetails(""), []);
+  assertEquals(parseDnf4AdvisoryDetails("junk\n       CVEs: CVE-2026-0001\n"), []);
 });
 
-Deno.test("parseDnf4AdvisoryCves() looks for CVEs in titles and bugs as well", () => {
+Deno.test("parseDnf4AdvisoryDetails() looks for CVEs in titles and bugs as well", () => {
   const rule = "=".repeat(79);
   const text = `${rule}\n  fixes CVE-2026-0007\n${rule}\n  Update ID: A-1\n` +
     "       Type: security\n       Bugs: 1 - CVE-2026-0008 a: b\n           : 2 - CVE-2026-0009\n" +
-    "   Severity: Low CVE-2026-0010\n";
-  assertEquals(parseDnf4AdvisoryCves(text), [
-    { id: "A-1", listed: [], mentioned: ["CVE-2026-0007", "CVE-2026-0008", "CVE-2026-0009"] },
+    "   Severity: very low\n";
+  assertEquals(parseDnf4AdvisoryDetails(text), [
+    {
+      id: "A-1",
+      severity: null,
+      ownWord: "very low",
+      listed: [],
+      mentioned: ["CVE-2026-0007", "CVE-2026-0008", "CVE-2026-0009"],
+    },
   ]);
 });
 
 Deno.test("parsers of dnf 4's advisories keep to the laws", () => {
   const rows = (text: string) => parseDnf4Advisories(text).packages;
   checkLineParser(readFixture("dnf", "advisories.txt"), rows);
-  checkJunk(readFixture("dnf", "cves.txt"), parseDnf4AdvisoryCves);
+  checkJunk(readFixture("dnf", "cves.txt"), parseDnf4AdvisoryDetails);
 });

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import {
   parseDnf5Advisories,
-  parseDnf5AdvisoryCves,
+  parseDnf5AdvisoryDetails,
   parseDnf5AdvisoryTable,
 } from "../../src/scanners/dnf5_advisories.ts";
 import { checkCuts, checkJunk, checkLineParser } from "./dnf_parser_laws.ts";
@@ -48,24 +48,40 @@ Deno.test("parseDnf5Advisories() needs a list; of that, it counts what it cannot
   assertEquals(parseDnf5Advisories(JSON.stringify([bare]))?.packages[0]?.severity, null);
 });
 
-Deno.test("parseDnf5AdvisoryCves() reads lists, and the objects of versions before 5.3", () => {
+Deno.test("parseDnf5AdvisoryDetails() reads lists, and the objects of versions before 5.3", () => {
   const told = [
-    { id: "FEDORA-2018-318f184000", listed: ["CVE-2999"], mentioned: [] },
-    { id: "FEDORA-2019-57b5902ed1", listed: [], mentioned: ["CVE-2019-6470"] },
+    {
+      id: "FEDORA-2018-318f184000",
+      severity: null,
+      ownWord: null,
+      listed: ["CVE-2999"],
+      mentioned: [],
+    },
+    {
+      id: "FEDORA-2019-57b5902ed1",
+      severity: "critical" as const,
+      ownWord: null,
+      listed: [],
+      mentioned: ["CVE-2019-6470"],
+    },
   ];
-  assertEquals(parseDnf5AdvisoryCves(INFO), told);
+  assertEquals(parseDnf5AdvisoryDetails(INFO), told);
   const list: { Name: string }[] = JSON.parse(INFO);
   const object = Object.fromEntries(list.map((one) => [one.Name, one]));
-  assertEquals(parseDnf5AdvisoryCves(JSON.stringify(object, null, 2)), told);
-  for (const text of ["", "junk", "[", "1"]) assertEquals(parseDnf5AdvisoryCves(text), undefined);
-  for (const text of ["[]", "{}", "[null, 1, {}]"]) assertEquals(parseDnf5AdvisoryCves(text), []);
+  assertEquals(parseDnf5AdvisoryDetails(JSON.stringify(object, null, 2)), told);
+  for (const text of ["", "junk", "[", "1"]) {
+    assertEquals(parseDnf5AdvisoryDetails(text), undefined);
+  }
+  for (const text of ["[]", "{}", "[null, 1, {}]"]) {
+    assertEquals(parseDnf5AdvisoryDetails(text), []);
+  }
 });
 
 Deno.test("parsers of dnf 5's advisories keep to the laws", () => {
   const table = (text: string) => parseDnf5AdvisoryTable(text).packages;
   checkLineParser(readFixture("dnf5", "advisory_list.txt"), table);
   for (
-    const [text, parse] of [[LIST, parseDnf5Advisories], [INFO, parseDnf5AdvisoryCves]] as const
+    const [text, parse] of [[LIST, parseDnf5Advisories], [INFO, parseDnf5AdvisoryDetails]] as const
   ) {
     // JSON that was cut off tells nothing.
     checkCuts(text.slice(0, -2), (cut) => parse(cut) === undefined ? [] : [cut]);

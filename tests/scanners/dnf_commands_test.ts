@@ -27,7 +27,7 @@ Deno.test("run() asks again while another dnf holds the lock, for a minute", asy
   const beganMs = host.clock.monotonicMs();
   assertEquals((await finish(host, commands.run("list", argv))).stdout, "there\n");
   assertEquals(host.asked.length, 3);
-  assertEquals(host.clock.monotonicMs() - beganMs <= 6_000, true);
+  assertEquals(host.clock.monotonicMs() - beganMs <= 15_000, true);
 });
 
 Deno.test("run() gives up on the lock; the scan's failure says nothing of dnf's health", async () => {

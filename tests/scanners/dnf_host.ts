@@ -19,8 +19,10 @@ export type Question =
 export function questionOf([program, ...args]: readonly string[]): Question {
   if (program === "/usr/bin/rpm") return "installed";
   if (args.includes("--version")) return "version";
-  if (args.includes("--disableexcludes=all")) return "excluded";
-  if (args.includes("repoquery")) return args.includes("-C") ? "offered" : "fetched";
+  if (args.includes("repoquery")) {
+    if (args.includes("--disableexcludes=all")) return "excluded";
+    return args.includes("-C") ? "offered" : "fetched";
+  }
   if (args.includes("info")) return "cves";
   return args.includes("list") ? "advisories" : "obsoletes";
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { AdvisoryRow } from "../../src/scanners/dnf_advisories.ts";
+import type { AdvisoryDetails, AdvisoryRow } from "../../src/scanners/dnf_advisories.ts";
 import { type DnfState, joinUpdates } from "../../src/scanners/dnf_updates.ts";
 import { type OfferedRpm, parseNevra, type RpmPackage } from "../../src/scanners/rpm_packages.ts";
 
@@ -22,13 +22,17 @@ function advisory(id: string, nevra: string, changes: Partial<AdvisoryRow> = {})
   return { ...row, ...changes };
 }
 
+function details(id: string, changes: Partial<AdvisoryDetails>): AdvisoryDetails {
+  return { id, severity: null, ownWord: null, listed: [], mentioned: [], ...changes };
+}
+
 const NOTHING: DnfState = {
   installed: [],
   offered: [],
   withExcluded: [],
   obsoletes: [],
   advisories: [],
-  cves: [],
+  details: [],
 };
 
 Deno.test("joinUpdates() compares with the newest of several versions, of the same architecture", () => {
@@ -75,11 +79,11 @@ Deno.test("joinUpdates() has all advisories of a package, the worst severity, an
       advisory("A-5", "a-5-1.i686", { severity: "critical" }),
       advisory("A-6", "b-5-1.x86_64", { severity: "critical" }), // Not installed.
     ],
-    cves: [
-      { id: "A-1", listed: ["CVE-2026-0001"], mentioned: ["CVE-2000-0001"] },
-      { id: "A-2", listed: [], mentioned: ["CVE-2026-0002", "CVE-2026-0001"] },
-      { id: "A-3", listed: [], mentioned: ["CVE-2000-0002"] },
-      { id: "A-4", listed: ["CVE-2000-0003"], mentioned: [] },
+    details: [
+      details("A-1", { listed: ["CVE-2026-0001"], mentioned: ["CVE-2000-0001"] }),
+      details("A-2", { mentioned: ["CVE-2026-0002", "CVE-2026-0001"], severity: "critical" }),
+      details("A-3", { mentioned: ["CVE-2000-0002"] }),
+      details("A-4", { listed: ["CVE-2000-0003"] }),
     ],
   });
   assertEquals(
@@ -104,6 +108,31 @@ Deno.test("joinUpdates() says why there is no severity", () => {
       [null, security, reason],
     );
   }
+});
+
+Deno.test("joinUpdates() asks the advisory itself where the list knows no severity", () => {
+  for (
+    const [changes, expected] of [
+      [{ severity: "low" }, ["low", "advisory A"]],
+      [{ ownWord: "High" }, [null, 'advisory A says "High"']],
+      [{}, [null, "advisory A does not tell"]],
+    ] as const
+  ) {
+    const [update] = joinUpdates({
+      ...NOTHING,
+      offered: [offered("a-2-1.noarch")],
+      advisories: [advisory("A", "a-2-1.noarch")],
+      details: [details("A", changes)],
+    });
+    assertEquals([update?.severity, update?.severityReason], [...expected]);
+  }
+  const [fix] = joinUpdates({
+    ...NOTHING,
+    offered: [offered("a-2-1.noarch")],
+    advisories: [advisory("A", "a-2-1.noarch", { isSecurity: false })],
+    details: [details("A", { severity: "critical" })],
+  });
+  assertEquals(fix?.severity, null, "how bad a bug is says nothing of a hole");
 });
 
 Deno.test("joinUpdates() tells a package once: offered, or else held, or else replacing", () => {

@@ -28,8 +28,8 @@ export async function hasExcludes(
       file ?? "/etc/dnf/dnf.conf",
       ...names.map((name) => `${folder}/${name}`),
     ].map((path) => readOrNothing(files, path)));
-    return /^\s*[^#\s]/m.test(locked) ||
-      settings.some((text) => /^\s*exclude(?:pkgs)?\s*=[ \t]*\S/m.test(text));
+    return /^[ \t]*[^#\s]/m.test(locked) ||
+      settings.some((text) => /^[ \t]*exclude(?:pkgs)?[ \t]*=[ \t]*\S/m.test(text));
   } catch (error) {
     if (error instanceof FileError) return false;
     throw error;

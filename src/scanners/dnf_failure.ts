@@ -70,7 +70,7 @@ function classify(result: RunResult): { reason: ScanErrorReason; next: string } 
 }
 
 /** Dnf 5's line of progress on a repository, and its complaint once no mirror is left. */
-const PROGRESS = /^ ?(\S.{0,199}?) +(?:\d{1,3}|\?\?\?)% \| /;
+const PROGRESS = /^ ?(\S.{0,199}?) {1,200}(?:\d{1,3}|\?\?\?)% \| /;
 const GAVE_UP = /^>>> .*(?:All mirrors were tried|Usable URL not found|Librepo error)/;
 
 /** What a command that succeeded says it left out. */

@@ -83,6 +83,7 @@ function parseRows<T>(
 }
 
 function sourceName(file: string): string | null {
+  if (file.length > 1_000) return null;
   return /^(\S+)-[^-\s]+-[^-\s]+\.(?:no)?src\.rpm$/.exec(file)?.[1] ?? null;
 }
 

@@ -21,6 +21,13 @@ Deno.test("hasExcludes() looks into dnf's settings, its repositories' and its ve
   }
 });
 
+Deno.test("hasExcludes() is done soon with a file of nothing but lines", async () => {
+  const { files } = new FakeSystem();
+  files.texts.set("/etc/dnf/dnf.conf", "\n".repeat(1_000_000));
+  files.texts.set("/etc/dnf/plugins/versionlock.list", " \n".repeat(500_000));
+  assertEquals(await hasExcludes({ files }, {}), false);
+});
+
 Deno.test("hasExcludes() takes what it cannot read for nothing", async () => {
   const { files } = new FakeSystem();
   files.texts.set("/etc/dnf/dnf.conf", "exclude=x\n");

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { dnfFailure, dnfWarnings, hasNoCache, isLocked } from "../../src/scanners/dnf_failure.ts";
 import type { ScanErrorReason } from "../../src/scanners/scanner.ts";
+import { checkJunk } from "./dnf_parser_laws.ts";
 import { failed } from "./dnf_host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 
@@ -92,6 +93,12 @@ for (const [name, result, reason, words] of ROWS) {
 Deno.test("dnfFailure() tells a bounded part of what dnf said", () => {
   const error = dnfFailure("list", failed(`Error: ${"x".repeat(5_000)}\n`.repeat(50)));
   assert(error.message.length < 1_700, `${error.message.length}`);
+});
+
+Deno.test("dnfFailure() and dnfWarnings() keep to the laws", () => {
+  const stderr = readFixture("dnf", "stderr_repository_down.txt");
+  checkJunk(stderr, (text) => dnfFailure("list", failed(`${text}\n`)));
+  checkJunk(stderr, (text) => dnfWarnings(succeeded(text, text)));
 });
 
 Deno.test("hasNoCache() and isLocked() need a failure", () => {

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { newestListMs, toldAgeMs } from "../../src/scanners/dnf_lists.ts";
+import { checkJunk } from "./dnf_parser_laws.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 Deno.test("toldAgeMs() reads dnf 4's words", () => {
@@ -23,6 +24,10 @@ Deno.test("toldAgeMs() reads dnf 4's words", () => {
     const stderr = `Last metadata expiration check: ${age} ago on x.`;
     assertEquals(toldAgeMs({ stderr }), seconds * 1_000);
   }));
+  checkJunk(
+    "Last metadata expiration check: 1 day, 2:03:04 ago on x.",
+    (stderr) => toldAgeMs({ stderr }),
+  );
 });
 
 Deno.test("newestListMs() goes by the newest list of packages, not by an index", async () => {

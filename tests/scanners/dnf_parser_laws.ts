@@ -45,8 +45,15 @@ export function checkCuts<T>(text: string, parse: (text: string) => readonly T[]
   }
 }
 
-/** Junk, and a text with characters changed, is read without an error. */
+/** Megabytes of one character, in a line and in lines; slow expressions take minutes over these. */
+const LONG_TEXTS = [..."x -=\t\n[{.:"].flatMap((one) => [
+  one.repeat(2_000_000),
+  `a.${one.repeat(60_000)}b\n`.repeat(30),
+]);
+
+/** Junk, and a text with characters changed, is read without an error, and soon. */
 export function checkJunk(text: string, parse: (text: string) => unknown): void {
+  for (const long of LONG_TEXTS) parse(long);
   fc.assert(fc.property(fc.string({ unit: "binary" }), (junk) => {
     parse(junk);
   }));

@@ -70,7 +70,7 @@ const describedAdvisory = v.object({
   Description: text,
   Severity: text,
   references: v.fallback(
-    v.array(v.object({ Title: text, Id: text, Type: text })),
+    v.array(v.object({ Title: text, Id: text })),
     [],
   ),
 });
@@ -86,7 +86,7 @@ export function parseDnf5AdvisoryDetails(text: string): AdvisoryDetails[] | unde
     const result = v.safeParse(describedAdvisory, item);
     if (!result.success) return [];
     const { Name, Title, Description, Severity, references } = result.output;
-    const listed = references.filter(({ Type, Id }) => Type.toLowerCase() === "cve" && isCve(Id));
+    const listed = references.filter(({ Id }) => isCve(Id));
     const texts = [Title, Description, ...references.map(({ Title }) => Title)];
     return [{
       id: Name,

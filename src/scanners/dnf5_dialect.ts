@@ -8,6 +8,7 @@ import {
   parseDnf5AdvisoryDetails,
   parseDnf5AdvisoryTable,
 } from "./dnf5_advisories.ts";
+import { findJson } from "./dnf5_json.ts";
 import { parseDnf5Obsoletes } from "./dnf5_obsoletes.ts";
 import { OFFERED_FORMAT } from "./rpm_packages.ts";
 
@@ -41,6 +42,14 @@ export function dnf5Dialect(version: DnfVersion): DnfDialect {
     obsoletes: isAtLeast(version, UPGRADES_IN_JSON)
       ? { command: ["-q", "check-upgrade", "--json"], codes: [0, 100], read: parseDnf5Obsoletes }
       : { command: ["-q", "check-upgrade"], codes: [0, 100], read: parseObsoletes },
+    repositories: {
+      command: ["-q", "repo", "list", "--json"],
+      codes: [0],
+      read: (stdout) => {
+        const list = findJson(stdout);
+        return Array.isArray(list) ? list.length : undefined;
+      },
+    },
     systemCache: "/var/cache/libdnf5",
     userCache: ".cache/libdnf5",
   };

@@ -2,7 +2,7 @@
 
 import { CommandError, type RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
-import { dnfFailure, isLocked } from "./dnf_failure.ts";
+import { dnfFailure, isLocked, tellsOfLock } from "./dnf_failure.ts";
 import { ScanError, type ScanErrorReason } from "./scanner.ts";
 
 /** For each question; they take one to three seconds. */
@@ -54,7 +54,7 @@ export class DnfCommands {
       return await this.#system.runCommand(argv, { timeoutMs, signal: this.#signal });
     } catch (cause) {
       if (!(cause instanceof CommandError)) throw cause;
-      const reason = reasonOf(cause);
+      const reason = tellsOfLock(cause.stderr) ? "locked" : reasonOf(cause);
       throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
     }
   }

@@ -28,6 +28,8 @@ export interface DnfDialect {
   readonly details: DnfQuestion<readonly AdvisoryDetails[]> | null;
   /** What would be replaced by a package of another name. */
   readonly obsoletes: DnfQuestion<PackageList<ObsoletingRpm>>;
+  /** How many repositories are enabled; `null` where `obsoletes` fails if there is none. */
+  readonly repositories: DnfQuestion<number> | null;
   /** The folder of root's package lists. */
   readonly systemCache: string;
   /** That of a user, below the home folder; `null` where it has no fixed name. */

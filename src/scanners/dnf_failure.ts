@@ -15,7 +15,8 @@ const LOCKED_CODE = 200;
 const USAGE_CODE = 2;
 
 const NO_CACHE = /Cache-only enabled but no cache/;
-const LOCKED = /Waiting for process with pid|already locked by \d|Failed to obtain .*lock/i;
+const LOCKED =
+  /Waiting for (?:process with pid|a lock)|already locked by \d|Failed to obtain .*lock/i;
 const PROMPT = /Is this ok \[y\/N\]:/;
 const UNREGISTERED = /This system is not registered|Unable to read consumer identity/;
 const NO_REPOSITORIES = /There are no enabled repositories|No repositories (?:are )?available/i;
@@ -29,9 +30,14 @@ export function hasNoCache({ code, stderr }: RunResult): boolean {
   return code !== 0 && NO_CACHE.test(stderr);
 }
 
+/** Whether these words tell of another dnf that is in the way; dnf 5 waits for it without an end. */
+export function tellsOfLock(stderr: string): boolean {
+  return LOCKED.test(stderr);
+}
+
 /** Whether another dnf was in the way. */
 export function isLocked({ code, stderr }: RunResult): boolean {
-  return code === LOCKED_CODE || (code !== 0 && code !== 100 && LOCKED.test(stderr));
+  return code === LOCKED_CODE || (code !== 0 && code !== 100 && tellsOfLock(stderr));
 }
 
 /** The error for a command that ended with another code than it should; `action` as in "Cannot …". */

@@ -38,16 +38,24 @@ export async function listWithExcluded(
 
 /**
  * Without an update in the list this one has to succeed: `repoquery` is content with no repository at
- * all, and says nothing.
+ * all, and says nothing. Of dnf 5's questions none minds, so it is asked for its repositories.
  */
 export async function listObsoletes(
   asking: Asking,
   hasUpdates: boolean,
 ): Promise<PackageList<ObsoletingRpm>> {
   const action = "list replaced packages";
-  const { obsoletes } = asking.dialect;
+  const { obsoletes, repositories } = asking.dialect;
   if (hasUpdates) return await askOr(asking, action, obsoletes) ?? NOTHING;
-  return await ask(asking, action, obsoletes);
+  const answer = await ask(asking, action, obsoletes);
+  if (answer.packages.length === 0 && repositories !== null) {
+    const count = await askOr(asking, "list the repositories", repositories);
+    if (count === 0) {
+      const fact = "there are no enabled repositories";
+      throw new ScanError(`Cannot scan with dnf: ${fact}`, { reason: "permanent" });
+    }
+  }
+  return answer;
 }
 
 /** Which advisories there are; `flags` go before the command. */

@@ -77,6 +77,7 @@ const ROWS: readonly [string, ReturnType<typeof failed>, ScanErrorReason, string
     "this version of dnf is asked in another way",
   ],
   ["a lock (4)", failed("metadata already locked by 12\n", 200), "locked", "already locked by 12"],
+  ["a lock, without a word", failed("", 200), "locked", "exit 200"],
   ["a lock, waited for", failed("Waiting for process with pid 12 to finish.\n"), "locked", "12"],
   ["a signal", failed("", 137), "transient", "exit 137"],
 ];

@@ -14,7 +14,8 @@ export type Question =
   | "excluded"
   | "advisories"
   | "cves"
-  | "obsoletes";
+  | "obsoletes"
+  | "repositories";
 
 export function questionOf([program, ...args]: readonly string[]): Question {
   if (program === "/usr/bin/rpm") return "installed";
@@ -23,6 +24,7 @@ export function questionOf([program, ...args]: readonly string[]): Question {
     if (args.includes("--disableexcludes=all")) return "excluded";
     return args.includes("-C") ? "offered" : "fetched";
   }
+  if (args.includes("repo")) return "repositories";
   if (args.includes("info")) return "cves";
   return args.includes("list") ? "advisories" : "obsoletes";
 }
@@ -64,7 +66,11 @@ export class DnfHost extends FakeSystem {
     const count = this.#counts.get(question) ?? 0;
     this.#counts.set(question, count + 1);
     const told = this.answers[question];
-    if (told === undefined) return succeeded(readText(this.#files[question]));
+    if (told === undefined) {
+      const answer = succeeded(readText(this.#files[question]));
+      // dnf 4 ends so where there are updates, dnf 5 in JSON does not.
+      return { ...answer, code: argv.includes("check-update") ? 100 : 0 };
+    }
     if ("code" in told) return told;
     const answer = told[Math.min(count, told.length - 1)];
     return answer ?? succeeded("");
@@ -85,6 +91,7 @@ const DNF4 = {
   advisories: "dnf/advisories.txt",
   cves: "dnf/cves.txt",
   obsoletes: "dnf/obsoletes.txt",
+  repositories: "",
 };
 
 const DNF5 = {
@@ -96,6 +103,7 @@ const DNF5 = {
   advisories: "dnf5/advisory_list.json",
   cves: "dnf5/advisory_info.json",
   obsoletes: "dnf5/check_upgrade.json",
+  repositories: "dnf5/repo_list.json",
 };
 
 /** A command that failed with these words on stderr, or with a fixture's. */

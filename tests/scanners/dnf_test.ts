@@ -169,6 +169,36 @@ Deno.test("scan() does not believe in an empty list that dnf does not confirm", 
   }
 });
 
+Deno.test("scan() believes dnf 5 that there is no update if there is a repository", async () => {
+  const host = new DnfHost(5);
+  host.answers = { offered: succeeded(""), obsoletes: succeeded("{}\n") };
+  assertEquals((await dnfScanner().scan(host, {})).updates, []);
+  host.answers = { ...host.answers, repositories: succeeded("[]\n") };
+  const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+  assertEquals(error.message, "Cannot scan with dnf: there are no enabled repositories");
+  host.answers = { ...host.answers, repositories: failed("what?\n", 2) };
+  assertEquals((await dnfScanner().scan(host, {})).warnings.length, 1);
+});
+
+Deno.test("scan() tells a dnf 5 that waits for a lock from one that hangs", async () => {
+  for (
+    const [stderr, reason] of [["Waiting for a lock on the system repository; x\n", "locked"], [
+      "Updating and loading repositories:\n",
+      "transient",
+    ]]
+  ) {
+    const host = new DnfHost(5);
+    const answer = host.runCommand;
+    host.runCommand = (argv, options) => {
+      if (questionOf(argv) !== "offered") return answer(argv, options);
+      const known = { reason: "timeout", stderr: stderr ?? "" } as const;
+      return Promise.reject(new CommandError("Cannot run", known));
+    };
+    const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+    assertEquals(error.reason, reason);
+  }
+});
+
 Deno.test("scan() tells excluded updates as held, and asks for them where some are", async () => {
   const host = new DnfHost();
   host.files.texts.set("/etc/dnf/dnf.conf", "[main]\nexcludepkgs = bash\n");

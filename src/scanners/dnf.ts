@@ -84,10 +84,9 @@ async function scanDnf(
   const commands = new DnfCommands(system, scanOptions.signal);
   const rpm = [RPM, ...options.rpmArguments ?? []];
   // Neither takes dnf's lock. All else does, to read too, and goes one after the other.
-  const [installed, { path, dialect }] = await Promise.all([
-    listInstalled(commands, rpm),
-    findDialect(system, commands),
-  ]);
+  const asked = [listInstalled(commands, rpm), findDialect(system, commands)] as const;
+  await Promise.allSettled(asked); // Where one fails, the other is not left behind.
+  const [installed, { path, dialect }] = await Promise.all(asked);
   const program = [path, ...options.dnfArguments ?? [], ...dialect.settings];
   const isRoot = system.machine.userId() === 0;
   const offers = await getOffers({

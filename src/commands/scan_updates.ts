@@ -3,7 +3,7 @@
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandHandler, CommandOutcome, CommandRun } from "../buffer/command.ts";
 import type { Log } from "../log.ts";
-import { keepLastScans } from "../scanners/last_scans.ts";
+import { keepLastScans, type LastScans, readLastScans } from "../scanners/last_scans.ts";
 import type { ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner, ScannerName } from "../scanners/scanner.ts";
 import { encodeUpdate, type PackageType } from "../server/update_item.ts";
@@ -44,8 +44,10 @@ async function scanAndTell(
   const { system, log, guard } = parts;
   const startedMs = system.clock.monotonicMs();
   const scanners = await parts.findScanners();
+  const before = await lastScans(parts);
   const reports = await Promise.all(scanners.map(async (scanner) => {
-    const report = await guard.scan(scanner, signal);
+    const lastCount = before[scanner.name]?.last_count;
+    const report = await guard.scan(scanner, signal, lastCount === undefined ? {} : { lastCount });
     tell(log, report);
     // A scanner that takes long does not hold up what another one has found.
     tellEarly(updateEvents(command, report, new Date(system.clock.nowMs()).toISOString()));
@@ -60,6 +62,16 @@ async function scanAndTell(
     durationMs: system.clock.monotonicMs() - startedMs,
   });
   return { events: [result], rapidPollingMs: null };
+}
+
+/** What the scanners found before, so that one which finds nothing any more can be doubted. */
+async function lastScans({ system, log, stateDirectory }: ScanUpdatesParts): Promise<LastScans> {
+  try {
+    return await readLastScans(system.files, stateDirectory);
+  } catch (error) {
+    log.warning("last scans not read", { why: String(error) });
+    return {};
+  }
 }
 
 async function keepForStatus(

@@ -92,6 +92,8 @@ export interface ScanAnswer {
 export interface ScanOptions {
   /** Fetch new package lists first. @default false */
   readonly refresh?: boolean;
+  /** How many updates this scanner's last list held; absent if there is none to compare with. */
+  readonly lastCount?: number;
   readonly signal?: AbortSignal;
 }
 

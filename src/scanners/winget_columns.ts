@@ -1,0 +1,154 @@
+/** Finds the columns of a table of winget's by their places, whatever language its heading is in. */
+
+import stringWidth from "string-width";
+
+/**
+ * The headings in the languages that winget speaks, in its own order: name, id, installed version,
+ * available version, source. From its resources (`Localization/Resources` in microsoft/winget-cli).
+ */
+const HEADINGS: readonly (readonly string[])[] = [
+  ["Name", "Id", "Version", "Available", "Source"],
+  ["Name", "ID", "Version", "Verfügbar", "Quelle"],
+  ["Nom", "ID", "Version", "Disponible", "Source"],
+  ["名前", "ID", "バージョン", "利用可能", "ソース"],
+  ["Nombre", "Id", "Versión", "Disponible", "Origen"],
+  ["Nome", "Id", "Versione", "Disponibile", "Origine"],
+  ["Nome", "ID", "Versão", "Disponível", "Origem"],
+  ["Имя", "ИД", "Версия", "Доступно", "Источник"],
+  ["이름", "장치 ID", "버전", "사용 가능", "원본"],
+  ["名称", "ID", "版本", "可用", "源"],
+  ["名稱", "識別碼", "版本", "可用", "來源"],
+];
+
+/** Fewest and most columns: winget leaves those out that would be empty, the last ones. */
+const FEWEST = 3;
+const MOST = 5;
+
+/** A heading in a strange language is believed only within bounds that keep reading it cheap. */
+const MOST_WORDS = 10;
+const MOST_ROWS = 2_000;
+
+/** Sentences that may follow a table without a blank line between. */
+const MOST_SENTENCES = 4;
+
+/** A word of a heading, and the display column at which it begins. */
+interface Word {
+  readonly text: string;
+  readonly at: number;
+}
+
+/**
+ * Where the columns begin, in display columns from the left; `undefined` if that is in doubt.
+ *
+ * A heading that is known is taken by its words. For any other, a word begins a column only if
+ * every row has a blank before it, and the columns must be exactly as wide as what is in them, as
+ * winget makes them: chatter above a line of dashes is no heading.
+ */
+export function findColumns(heading: string, below: readonly string[]): number[] | undefined {
+  const words = wordsOf(heading);
+  return knownColumns(words) ?? columnsByRows(heading, words, below);
+}
+
+function knownColumns(words: readonly Word[]): number[] | undefined {
+  const text = textOf(words.map((word) => word.text));
+  for (const titles of HEADINGS) {
+    for (let count = FEWEST; count <= MOST; count++) {
+      const columns = titles.slice(0, count);
+      if (textOf(columns) !== text) continue;
+      let next = 0;
+      return columns.map((title) => {
+        const at = words[next]?.at ?? 0;
+        next += title.split(" ").length;
+        return at;
+      });
+    }
+  }
+  return undefined;
+}
+
+function textOf(words: readonly string[]): string {
+  return words.join(" ").normalize("NFC").toLowerCase();
+}
+
+function columnsByRows(
+  heading: string,
+  words: readonly Word[],
+  below: readonly string[],
+): number[] | undefined {
+  if (words.length > MOST_WORDS || below.length > MOST_ROWS) return undefined;
+  const fewest = Math.max(1, below.length - MOST_SENTENCES);
+  for (let count = below.length; count >= fewest; count--) {
+    const rows = below.slice(0, count);
+    const starts = commonStarts(words, rows);
+    if (starts.length > FEWEST && starts.length <= MOST && isTight([heading, ...rows], starts)) {
+      return starts;
+    }
+  }
+  return undefined;
+}
+
+/** The second word of a heading has text before it in some row, or nothing below it in all. */
+function commonStarts(words: readonly Word[], rows: readonly string[]): number[] {
+  const separate = words.map(({ at }) => at)
+    .filter((at, index) => index === 0 || rows.every((row) => cutAt(row, [0, at]) !== undefined));
+  const cells = rows.map((row) => cutAt(row, separate) ?? []);
+  return separate.filter((_, column) => cells.some((row) => (row[column] ?? "").trim() !== ""));
+}
+
+/** Whether each column but the last, which is not padded, is as wide as its widest cell. */
+function isTight(lines: readonly string[], starts: readonly number[]): boolean {
+  const cells = lines.map((line) => cutAt(line, starts));
+  return starts.slice(0, -1).every((start, column) => {
+    const width = (starts[column + 1] ?? 0) - 1 - start;
+    const texts = cells.map((row) => row?.[column]?.trimEnd() ?? "");
+    const widest = Math.max(...texts.map((text) => stringWidth(text)));
+    // Half of a wide character does not fit before the mark of a cell that was cut.
+    return widest === width || (widest === width - 1 && texts.some((text) => text.endsWith("…")));
+  });
+}
+
+function wordsOf(line: string): Word[] {
+  const words: { text: string; at: number }[] = [];
+  let at = 0;
+  let before = " ";
+  for (const character of charactersOf(line)) {
+    const last = words.at(-1);
+    if (character !== " ") {
+      if (before === " " || !last) words.push({ text: character, at });
+      else last.text += character;
+    }
+    before = character;
+    at += stringWidth(character);
+  }
+  return words;
+}
+
+/**
+ * Cuts a line into cells that begin at `starts` (display columns, growing); `undefined` if a
+ * character stands across a start, or one that is no blank right before it: that is no row.
+ */
+export function cutAt(line: string, starts: readonly number[]): string[] | undefined {
+  const cells = starts.map(() => "");
+  let column = 0;
+  let position = 0;
+  let before = " ";
+  for (const character of charactersOf(line)) {
+    const next = starts[column + 1];
+    if (next !== undefined && position >= next) {
+      if (position > next || before !== " ") return undefined;
+      column++;
+    }
+    cells[column] += character;
+    before = character;
+    position += stringWidth(character);
+  }
+  return cells;
+}
+
+const segmenter = new Intl.Segmenter();
+
+/** What a terminal shows as one character: a letter with its accents, an ideograph, an emoji. */
+function charactersOf(line: string): Iterable<string> {
+  if (/^[\x20-\x7e]*$/.test(line)) return line;
+  return Array.from(segmenter.segment(line), ({ segment }) => segment);
+}

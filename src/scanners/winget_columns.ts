@@ -41,12 +41,16 @@ interface Word {
  * Where the columns begin, in display columns from the left; `undefined` if that is in doubt.
  *
  * A heading that is known is taken by its words. For any other, a word begins a column only if
- * every row has a blank before it, and the columns must be exactly as wide as what is in them, as
- * winget makes them: chatter above a line of dashes is no heading.
+ * every row has a blank before it, and the columns and the `rule` below the heading must be exactly
+ * as wide as what is in them, as winget makes them: chatter above a line of dashes is no heading,
+ * nor is a row above one.
  */
-export function findColumns(heading: string, below: readonly string[]): number[] | undefined {
-  const words = wordsOf(heading);
-  return knownColumns(words) ?? columnsByRows(heading, words, below);
+export function findColumns(
+  heading: string,
+  rule: string,
+  below: readonly string[],
+): number[] | undefined {
+  return knownColumns(wordsOf(heading)) ?? columnsByRows(heading, rule, below);
 }
 
 function knownColumns(words: readonly Word[]): number[] | undefined {
@@ -72,17 +76,18 @@ function textOf(words: readonly string[]): string {
 
 function columnsByRows(
   heading: string,
-  words: readonly Word[],
+  rule: string,
   below: readonly string[],
 ): number[] | undefined {
-  if (words.length > MOST_WORDS || below.length > MOST_ROWS) return undefined;
+  const words = wordsOf(heading);
+  if (words.length > MOST_WORDS || below.length > MOST_ROWS || /\d/.test(heading)) return undefined;
   const fewest = Math.max(1, below.length - MOST_SENTENCES);
   for (let count = below.length; count >= fewest; count--) {
     const rows = below.slice(0, count);
     const starts = commonStarts(words, rows);
-    if (starts.length > FEWEST && starts.length <= MOST && isTight([heading, ...rows], starts)) {
-      return starts;
-    }
+    const lines = [heading, ...rows];
+    const isTable = starts.length > FEWEST && starts.length <= MOST && areUpgrades(rows, starts);
+    if (isTable && isTight(lines, starts) && widestOf(lines) === rule.length) return starts;
   }
   return undefined;
 }
@@ -95,16 +100,29 @@ function commonStarts(words: readonly Word[], rows: readonly string[]): number[]
   return separate.filter((_, column) => cells.some((row) => (row[column] ?? "").trim() !== ""));
 }
 
+/** A sentence below the table reaches into no second column, or across where one begins. */
+function areUpgrades(rows: readonly string[], starts: readonly number[]): boolean {
+  return rows.every((row) => {
+    const cells = cutAt(row, starts)?.map((cell) => cell.trim());
+    return cells !== undefined && /^\S+$/.test(cells[1] ?? "") && cells[3] !== "";
+  });
+}
+
 /** Whether each column but the last, which is not padded, is as wide as its widest cell. */
 function isTight(lines: readonly string[], starts: readonly number[]): boolean {
   const cells = lines.map((line) => cutAt(line, starts));
   return starts.slice(0, -1).every((start, column) => {
     const width = (starts[column + 1] ?? 0) - 1 - start;
-    const texts = cells.map((row) => row?.[column]?.trimEnd() ?? "");
-    const widest = Math.max(...texts.map((text) => stringWidth(text)));
+    const texts = cells.map((row) => row?.[column] ?? "");
+    const widest = widestOf(texts);
     // Half of a wide character does not fit before the mark of a cell that was cut.
-    return widest === width || (widest === width - 1 && texts.some((text) => text.endsWith("…")));
+    return widest === width ||
+      (widest === width - 1 && texts.some((text) => text.trimEnd().endsWith("…")));
   });
+}
+
+function widestOf(texts: readonly string[]): number {
+  return Math.max(...texts.map((text) => stringWidth(text.trimEnd())));
 }
 
 function wordsOf(line: string): Word[] {

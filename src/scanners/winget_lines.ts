@@ -3,6 +3,9 @@
 /** Longer lines belong to no table of winget's; its own are a few hundred characters wide. */
 const MAX_LINE_LENGTH = 16_384;
 
+/** A table has a line a package; no host has so many. */
+const MOST_LINES = 20_000;
+
 /** Steers a terminal's colours, cursor (CSI) and title or taskbar (OSC); takes no room in a row. */
 // deno-lint-ignore no-control-regex
 const STEERING = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x08/g;
@@ -13,7 +16,7 @@ const DEBRIS = /^[\s\\|/-]*$|[\u2588-\u2593]/;
 /** Lines of an output, and how many had to be left out. */
 export interface WingetLines {
   readonly lines: readonly string[];
-  /** Lines that were too long, or that the output ends in the middle of. */
+  /** Lines that were too long or too many, or that the output ends in the middle of. */
   readonly dropped: number;
 }
 
@@ -26,10 +29,10 @@ export interface WingetLines {
 export function wingetLines(text: string): WingetLines {
   const all = text.replace(/^\ufeff/, "").split("\n");
   const rest = all.pop();
-  const shown = all.map(lastWritten);
+  const shown = all.slice(0, MOST_LINES).map(lastWritten);
   const lines = shown.filter((line) => line.length <= MAX_LINE_LENGTH)
     .map((line) => line.replace(STEERING, ""));
-  return { lines, dropped: shown.length - lines.length + (rest ? 1 : 0) };
+  return { lines, dropped: all.length - lines.length + (rest ? 1 : 0) };
 }
 
 /** Whether a line says nothing: it is blank, or what is left of a spinner or a progress bar. */

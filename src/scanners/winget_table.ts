@@ -7,6 +7,9 @@ import { isDebris } from "./winget_lines.ts";
 /** The line between a heading and its rows, as wide as the table. */
 const RULE = /^-{8,}$/;
 
+/** winget prints three; more are a sign that these are none of its own. */
+const MOST_TABLES = 8;
+
 /** What winget puts at the end of a cell that it cut. */
 const CUT = "…";
 
@@ -53,31 +56,38 @@ export function readTables(
   lines: readonly string[],
   kind: "upgrades" | "installed",
 ): WingetTable[] {
-  return lines.flatMap((line, index): WingetTable[] => {
-    const heading = lines[index - 1];
-    if (!RULE.test(line) || heading === undefined || isDebris(heading)) return [];
-    const below = bodyOf(lines, index + 1);
-    const starts = findColumns(heading.trimEnd(), below);
-    const startsAt = index - 1;
-    if (!starts || (kind === "upgrades" && starts.length < 4)) {
-      return [{ startsAt, endsAt: index + 1 + below.length, rows: undefined }];
-    }
-    const rows: WingetRow[] = [];
-    for (const text of below) {
-      const row = readRow(text, starts);
-      if (!row || (kind === "upgrades" && row.available === "")) break;
-      rows.push(row);
-    }
-    return [{ startsAt, endsAt: index + 1 + rows.length, rows }];
-  });
+  const tables: WingetTable[] = [];
+  for (let at = 1; at < lines.length && tables.length < MOST_TABLES; at++) {
+    const rule = lines[at] ?? "";
+    const heading = lines[at - 1] ?? "";
+    if (!RULE.test(rule) || isDebris(heading)) continue;
+    const below = bodyOf(lines, at + 1);
+    const rows = readRows(findColumns(heading.trimEnd(), rule, below), below, kind);
+    tables.push({ startsAt: at - 1, endsAt: at + 1 + (rows ?? below).length, rows });
+  }
+  return tables;
+}
+
+function readRows(
+  starts: readonly number[] | undefined,
+  below: readonly string[],
+  kind: "upgrades" | "installed",
+): WingetRow[] | undefined {
+  if (!starts || (kind === "upgrades" && starts.length < 4)) return undefined;
+  const rows: WingetRow[] = [];
+  for (const line of below) {
+    const row = readRow(line, starts);
+    if (!row || (kind === "upgrades" && row.available === "")) break;
+    rows.push(row);
+  }
+  return rows;
 }
 
 /** The lines up to a blank one or to the heading of the next table. */
 function bodyOf(lines: readonly string[], from: number): readonly string[] {
   let end = from;
-  while (end < lines.length && (lines[end] ?? "").trim() !== "") end++;
-  const next = lines.slice(from, end).findIndex((line) => RULE.test(line));
-  return lines.slice(from, next < 0 ? end : from + Math.max(0, next - 1));
+  while ((lines[end] ?? "").trim() !== "" && !RULE.test(lines[end + 1] ?? "")) end++;
+  return lines.slice(from, end);
 }
 
 function readRow(line: string, starts: readonly number[]): WingetRow | undefined {

@@ -20,9 +20,25 @@ const HEADINGS: readonly (readonly string[])[] = [
   ["名稱", "識別碼", "版本", "可用", "來源"],
 ];
 
-/** Fewest and most columns: winget leaves those out that would be empty, the last ones. */
-const FEWEST = 3;
-const MOST = 5;
+/** What the columns hold, in winget's order. */
+const FIELDS = ["name", "id", "version", "available", "source"] as const;
+
+/** Where the columns of a table begin, in display columns from the left, and what they hold. */
+export interface Columns {
+  readonly starts: readonly number[];
+  readonly fields: readonly (typeof FIELDS)[number][];
+}
+
+/** Which of the columns there may be: winget leaves those out that would be empty. */
+const LAYOUTS: readonly Columns["fields"][] = [
+  FIELDS,
+  ["name", "id", "version", "available"],
+  ["name", "id", "version", "source"],
+  ["name", "id", "version"],
+];
+
+/** Microsoft's sources, which there are on every host: the fifth column says one of these. */
+const SOURCES = ["winget", "msstore"];
 
 /** A heading in a strange language is believed only within bounds that keep reading it cheap. */
 const MOST_WORDS = 10;
@@ -38,7 +54,7 @@ interface Word {
 }
 
 /**
- * Where the columns begin, in display columns from the left; `undefined` if that is in doubt.
+ * The columns under a heading; `undefined` if they are in doubt.
  *
  * A heading that is known is taken by its words. For any other, a word begins a column only if
  * every row has a blank before it, and the columns and the `rule` below the heading must be exactly
@@ -49,22 +65,23 @@ export function findColumns(
   heading: string,
   rule: string,
   below: readonly string[],
-): number[] | undefined {
+): Columns | undefined {
   return knownColumns(wordsOf(heading)) ?? columnsByRows(heading, rule, below);
 }
 
-function knownColumns(words: readonly Word[]): number[] | undefined {
+function knownColumns(words: readonly Word[]): Columns | undefined {
   const text = textOf(words.map((word) => word.text));
   for (const titles of HEADINGS) {
-    for (let count = FEWEST; count <= MOST; count++) {
-      const columns = titles.slice(0, count);
+    for (const fields of LAYOUTS) {
+      const columns = fields.map((field) => titles[FIELDS.indexOf(field)] ?? "");
       if (textOf(columns) !== text) continue;
       let next = 0;
-      return columns.map((title) => {
+      const starts = columns.map((title) => {
         const at = words[next]?.at ?? 0;
         next += title.split(" ").length;
         return at;
       });
+      return { starts, fields };
     }
   }
   return undefined;
@@ -78,7 +95,7 @@ function columnsByRows(
   heading: string,
   rule: string,
   below: readonly string[],
-): number[] | undefined {
+): Columns | undefined {
   const words = wordsOf(heading);
   if (words.length > MOST_WORDS || below.length > MOST_ROWS || /\d/.test(heading)) return undefined;
   const fewest = Math.max(1, below.length - MOST_SENTENCES);
@@ -86,8 +103,10 @@ function columnsByRows(
     const rows = below.slice(0, count);
     const starts = commonStarts(words, rows);
     const lines = [heading, ...rows];
-    const isTable = starts.length > FEWEST && starts.length <= MOST && areUpgrades(rows, starts);
-    if (isTable && isTight(lines, starts) && widestOf(lines) === rule.length) return starts;
+    const isTable = (starts.length === 4 || starts.length === 5) && areUpgrades(rows, starts);
+    if (isTable && isTight(lines, starts) && widestOf(lines) === rule.length) {
+      return { starts, fields: FIELDS.slice(0, starts.length) };
+    }
   }
   return undefined;
 }
@@ -100,11 +119,14 @@ function commonStarts(words: readonly Word[], rows: readonly string[]): number[]
   return separate.filter((_, column) => cells.some((row) => (row[column] ?? "").trim() !== ""));
 }
 
-/** A sentence below the table reaches into no second column, or across where one begins. */
+/**
+ * A sentence below a table reaches into no second column, or across where one begins. Where a
+ * version of two words stands below a heading of two, the last column holds no source.
+ */
 function areUpgrades(rows: readonly string[], starts: readonly number[]): boolean {
   return rows.every((row) => {
-    const cells = cutAt(row, starts)?.map((cell) => cell.trim());
-    return cells !== undefined && /^\S+$/.test(cells[1] ?? "") && cells[3] !== "";
+    const [, id = "", , available = "", source = SOURCES[0] ?? ""] = cutAt(row, starts) ?? [];
+    return /^\S+$/.test(id.trim()) && available.trim() !== "" && SOURCES.includes(source.trim());
   });
 }
 

@@ -1,7 +1,7 @@
 /** Reads the tables in winget's output, by the places of their columns and no word in them. */
 
 import { withoutControls } from "./output_lines.ts";
-import { cutAt, findColumns } from "./winget_columns.ts";
+import { type Columns, cutAt, findColumns } from "./winget_columns.ts";
 import { isDebris } from "./winget_lines.ts";
 
 /** The line between a heading and its rows, as wide as the table. */
@@ -69,14 +69,14 @@ export function readTables(
 }
 
 function readRows(
-  starts: readonly number[] | undefined,
+  columns: Columns | undefined,
   below: readonly string[],
   kind: "upgrades" | "installed",
 ): WingetRow[] | undefined {
-  if (!starts || (kind === "upgrades" && starts.length < 4)) return undefined;
+  if (!columns || (kind === "upgrades" && !columns.fields.includes("available"))) return undefined;
   const rows: WingetRow[] = [];
   for (const line of below) {
-    const row = readRow(line, starts);
+    const row = readRow(line, columns);
     if (!row || (kind === "upgrades" && row.available === "")) break;
     rows.push(row);
   }
@@ -90,11 +90,11 @@ function bodyOf(lines: readonly string[], from: number): readonly string[] {
   return lines.slice(from, end);
 }
 
-function readRow(line: string, starts: readonly number[]): WingetRow | undefined {
+function readRow(line: string, { starts, fields }: Columns): WingetRow | undefined {
   for (const shift of shiftsFor(line)) {
     const shifted = starts.map((start, column) => column === 0 ? start : start + shift);
     const cells = cutAt(line, shifted);
-    const row = cells && rowOf(cells);
+    const row = cells && rowOf(cells, fields);
     if (row && (shift === 0 || isAscii(cells.slice(1).join("")))) return row;
   }
   return undefined;
@@ -110,11 +110,11 @@ function isAscii(text: string): boolean {
 }
 
 /** Cells stand on the left; an id is one word. */
-function rowOf(cells: readonly string[]): WingetRow | undefined {
+function rowOf(cells: readonly string[], fields: Columns["fields"]): WingetRow | undefined {
   const isLoose = cells.slice(0, -1).some((cell) => cell.startsWith(" ") && cell.trim() !== "");
   if (isLoose) return undefined;
+  const row = { name: "", id: "", version: "", available: "", source: null };
   const clean = cells.map((cell) => withoutControls(cell).replaceAll("\t", " ").trim());
-  const [name = "", id = "", version = "", available = "", source = null] = clean;
-  if (!/^\S+$/.test(id)) return undefined;
-  return { name, id, version, available, source };
+  const told = Object.fromEntries(fields.map((field, column) => [field, clean[column] ?? ""]));
+  return /^\S+$/.test(told["id"] ?? "") ? { ...row, ...told } : undefined;
 }

@@ -9,14 +9,11 @@ import { cutGap, gapsIn, requireAnswer, wingetUpdates } from "./winget_answer.ts
 import { uncut } from "./winget_cut.ts";
 import { askWingetModule } from "./winget_module.ts";
 import { type WingetAccount, wingetAccount, wingetPlaces } from "./winget_places.ts";
-import {
-  findWinget,
-  listInstalled,
-  listUpgrades,
-  TIMEOUT_MS,
-  type Winget,
-} from "./winget_program.ts";
+import { findWinget, listInstalled, listUpgrades, type Winget } from "./winget_program.ts";
 import { parseWingetUpgrades } from "./winget_upgrades.ts";
+
+/** What the module does not tell in this time winget tells sooner. */
+const MODULE_TIMEOUT_MS = 60_000;
 
 /** The scanner. It fetches nothing: winget refreshes its own sources when they are old. */
 export function wingetScanner(): Scanner {
@@ -57,7 +54,7 @@ async function tryModule(
   { signal }: ScanOptions,
 ): Promise<Found | null> {
   try {
-    const options = { timeoutMs: TIMEOUT_MS, ...(signal && { signal }) };
+    const options = { timeoutMs: MODULE_TIMEOUT_MS, ...(signal && { signal }) };
     const rows = await askWingetModule(system, account, options);
     if (rows === null || rows.length === 0) return null;
     return { updates: wingetUpdates(rows), warnings: accountGap(account, "its PowerShell module") };

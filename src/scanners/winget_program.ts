@@ -6,8 +6,8 @@ import { ScanError, type ScanOptions } from "./scanner.ts";
 import { isTooOld, saysNothingFound, wingetFailure, wingetNotRun } from "./winget_failure.ts";
 import { wingetPlaces } from "./winget_places.ts";
 
-/** For everything that is asked in one scan. */
-export const TIMEOUT_MS = 120_000;
+/** For everything that winget is asked in one scan. */
+const TIMEOUT_MS = 120_000;
 
 /** A list of a thousand packages is a fifth of a megabyte; progress bars may be more. */
 const MAX_OUTPUT_BYTES = 8_388_608;
@@ -117,7 +117,11 @@ function runner(
   { endMs, signal }: { endMs: number; signal: AbortSignal | undefined },
 ): Winget["run"] {
   return async (action, args) => {
-    const timeoutMs = Math.max(1, endMs - clock.monotonicMs());
+    const timeoutMs = endMs - clock.monotonicMs();
+    if (timeoutMs <= 0) {
+      const fact = `no end within ${TIMEOUT_MS / 1_000} s`;
+      throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "transient" });
+    }
     try {
       return await runCommand([path, ...args], {
         timeoutMs,

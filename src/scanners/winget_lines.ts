@@ -1,5 +1,7 @@
 /** Cuts winget's output into the lines that a terminal would show, without progress bars' remains. */
 
+import { withoutControls } from "./output_lines.ts";
+
 /** Longer lines belong to no table of winget's; its own are a few hundred characters wide. */
 const MAX_LINE_LENGTH = 16_384;
 
@@ -38,6 +40,11 @@ export function wingetLines(text: string): WingetLines {
 /** Whether a line says nothing: it is blank, or what is left of a spinner or a progress bar. */
 export function isDebris(line: string): boolean {
   return DEBRIS.test(line);
+}
+
+/** A cell or a sentence without what steers a terminal, and without blanks around it. */
+export function plainText(text: string): string {
+  return withoutControls(text).replaceAll("\t", " ").trim();
 }
 
 /** A spinner of two minutes is one line of a hundred thousand characters. */

@@ -2,10 +2,10 @@
 
 import * as v from "valibot";
 import type { System } from "../system/system.ts";
-import { withoutControls } from "./output_lines.ts";
 import { type PowershellOptions, runPowershell } from "./powershell.ts";
 import { runPwsh } from "./pwsh.ts";
 import { ScanError } from "./scanner.ts";
+import { plainText } from "./winget_lines.ts";
 import type { WingetAccount } from "./winget_places.ts";
 import type { WingetUpgrade } from "./winget_upgrades.ts";
 
@@ -34,7 +34,7 @@ const NAME = "Microsoft.WinGet.Client";
 const LONGEST_TEXT = 1_000;
 const MOST_UPDATES = 5_000;
 
-const text = v.pipe(v.string(), v.maxLength(LONGEST_TEXT), v.transform(withoutControls), v.trim());
+const text = v.pipe(v.string(), v.maxLength(LONGEST_TEXT), v.transform(plainText));
 const word = v.pipe(text, v.regex(/^\S+$/));
 const update = v.object({
   name: text,

@@ -1,8 +1,7 @@
 /** Reads the tables in winget's output, by the places of their columns and no word in them. */
 
-import { withoutControls } from "./output_lines.ts";
 import { type Columns, cutAt, findColumns } from "./winget_columns.ts";
-import { isDebris } from "./winget_lines.ts";
+import { isDebris, plainText } from "./winget_lines.ts";
 
 /** The line between a heading and its rows, as wide as the table. */
 const RULE = /^-{8,}$/;
@@ -114,7 +113,7 @@ function rowOf(cells: readonly string[], fields: Columns["fields"]): WingetRow |
   const isLoose = cells.slice(0, -1).some((cell) => cell.startsWith(" ") && cell.trim() !== "");
   if (isLoose) return undefined;
   const row = { name: "", id: "", version: "", available: "", source: null };
-  const clean = cells.map((cell) => withoutControls(cell).replaceAll("\t", " ").trim());
+  const clean = cells.map(plainText);
   const told = Object.fromEntries(fields.map((field, column) => [field, clean[column] ?? ""]));
   return /^\S+$/.test(told["id"] ?? "") ? { ...row, ...told } : undefined;
 }

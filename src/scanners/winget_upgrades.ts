@@ -1,8 +1,7 @@
 /** Reads what `winget upgrade` prints: up to three tables and the sentences around them, in any language. */
 
-import { withoutControls } from "./output_lines.ts";
 import type { UpdateState } from "./scanner.ts";
-import { isDebris, wingetLines } from "./winget_lines.ts";
+import { isDebris, plainText, wingetLines } from "./winget_lines.ts";
 import { readTables, type WingetRow, type WingetTable } from "./winget_table.ts";
 
 /** A row, and which of the tables it stood in. */
@@ -115,5 +114,5 @@ function readSentences(sentences: readonly Sentence[]) {
 }
 
 function shorten(line: string): string {
-  return withoutControls(line).trim().slice(0, LONGEST_MESSAGE);
+  return plainText(line).slice(0, LONGEST_MESSAGE).toWellFormed();
 }

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { wingetScanner } from "../../src/scanners/winget.ts";
 import { CommandError, type RunResult } from "../../src/system/process.ts";
@@ -238,6 +239,49 @@ Deno.test("scan() gives all that it asks winget two minutes together", async () 
   const { updates } = await wingetScanner().scan(host, {});
   assertEquals(left, [120_000, 70_000, 20_000]);
   assertEquals(updates.length, 1);
+});
+
+Deno.test("scan() of whatever winget prints is a list or a ScanError, and no silence is a list", async () => {
+  const fixtures = ["language_fr.txt", "old_cut_ids.txt", "new_three_tables.txt"];
+  const output = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 200 }),
+    fc.array(
+      fc.constantFrom(
+        "Name Id Version Available",
+        "-------------------------",
+        "a    b  1       2",
+        "1 upgrades available.",
+        "Nichts gefunden.",
+        "Name Id",
+        "",
+        "\r - \r",
+      ),
+      { maxLength: 6 },
+    ).map((lines) => lines.join("\r\n")),
+    fc.tuple(fc.constantFrom(...fixtures), fc.nat(900), fc.string({ maxLength: 9 }))
+      .map(([name, at, text]) => {
+        const whole = readFixture("winget", name);
+        return whole.slice(0, at) + text + whole.slice(at + 2);
+      }),
+  );
+  await fc.assert(
+    fc.asyncProperty(output, fc.constantFrom(0, 1, -1978335212), async (stdout, code) => {
+      const host = hostWith(winget("v1.29.240", { ...ended(code, stdout) }, () => ended(1)));
+      try {
+        const { updates, warnings } = await wingetScanner().scan(host, {});
+        const isSilent = stdout.trim() === "" && code === 0;
+        assert(updates.length > 0 || !isSilent, JSON.stringify(stdout));
+        const told = [...updates.flatMap((update) => Object.values(update)), ...warnings].join("");
+        // deno-lint-ignore no-control-regex
+        assert(!/[\0-\x1f\x7f-\x9f]/.test(told), told);
+      } catch (error) {
+        assert(error instanceof ScanError, String(error));
+        // deno-lint-ignore no-control-regex
+        assert(!/[\0-\x1f\x7f-\x9f]/.test(error.message), error.message);
+      }
+    }),
+    { numRuns: 400 },
+  );
 });
 
 Deno.test("isAvailable() is true for the alias of a user", async () => {

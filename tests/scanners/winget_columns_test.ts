@@ -17,6 +17,13 @@ Deno.test("findColumns() finds none in nothing, junk and prose", () => {
   }
 });
 
+Deno.test("findColumns() takes no row for a heading, however well it fits", () => {
+  const row = "Git Git.Git 2.31.0 2.33.0";
+  assertEquals(findColumns(row, "-".repeat(row.length), [row, row]), undefined);
+  const heading = "Aaa Bbb.Bbb Cccccc Dddddd";
+  assertEquals(findColumns(heading, "-".repeat(row.length), [row, row])?.starts, [0, 4, 12, 19]);
+});
+
 Deno.test("findColumns() takes a known heading by its words, whatever stands below", () => {
   const heading = "이름      장치 ID  버전 사용 가능 원본";
   assertEquals(findColumns(heading, "--------", []), {

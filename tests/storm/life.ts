@@ -24,11 +24,16 @@ export class Life {
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
   #seen = 0;
 
-  constructor(host: Host, strike: Strike, longestMs = LONGEST_LIFE_MS) {
+  constructor(
+    host: Host,
+    strike: Strike,
+    { instead, longestMs = LONGEST_LIFE_MS }: { instead?: string; longestMs?: number } = {},
+  ) {
     this.#strike = strike;
     this.#watcher = strike.kind === "write" ? this.#watch(host.stateDirectory) : null;
     this.#program = host.start(["run", "--log-format", "json", "--log-level", "debug"], {
       onLine: (line) => this.#take(line),
+      ...instead !== undefined && { instead },
     });
     const isTimed = strike.kind === "clock" || strike.kind === "start";
     if (isTimed) this.#killIn(strike.afterMs);

@@ -4,11 +4,12 @@ import { parseArgs } from "@std/cli/parse-args";
 
 /**
  * What happens besides the kills. `up`: the server is there, and loses answers. `down`: it refuses
- * every connection for the first half. `full`: the buffer is near its bound all the time.
+ * every connection for the first half. `full`: the buffer is near its bound all the time. `once`: the
+ * agent has commands that must not be repeated, and runs from source for that.
  */
-export type Variant = "up" | "down" | "full";
+export type Variant = "up" | "down" | "full" | "once";
 
-export const VARIANTS: readonly Variant[] = ["up", "down", "full"];
+export const VARIANTS: readonly Variant[] = ["up", "down", "full", "once"];
 
 export interface StormOptions {
   /** In each variant. */
@@ -35,5 +36,5 @@ export function readOptions(words: readonly string[], anySeed: number): StormOpt
   if (variants.length === 0) {
     throw new Error(`Cannot read --variant "${wanted}": it is one of ${VARIANTS.join(", ")}, all`);
   }
-  return { kills: number("kills", 20), seed: number("seed", anySeed), variants };
+  return { kills: number("kills", 15), seed: number("seed", anySeed), variants };
 }

@@ -39,6 +39,8 @@ export interface StormRecord {
   /** Ids of commands that were written down by hand between lives. */
   readonly writtenDown: readonly string[];
   readonly doubleStarts: readonly DoubleStart[];
+  /** Ids of commands that must not be repeated, once for each run; `null`: there were none. */
+  readonly marks: { readonly types: readonly string[]; readonly ids: readonly string[] } | null;
   /** Names of what no server takes: it is set aside in the end, or waits for its next attempt. */
   readonly neverTaken: ReadonlySet<string>;
   /** Whether a server that is well has had time to take all that it takes. */

@@ -58,7 +58,21 @@ export function describeRecord(record: StormRecord): string[] {
     `  commands  ${inAll} handed over: ${writtenDown} written down, of which ${open} not finished ` +
     `yet; lost with the answer: ${lostByServer} by the server, ${lostByDeath} by the agent's death`,
     `            ${repeated} of them begun more than once`,
+    ...describeMarks(record),
     `  second agents on the folder: ${record.doubleStarts.length}, refused: ${refused}`,
+  ];
+}
+
+function describeMarks({ marks, testimony }: StormRecord): string[] {
+  if (marks === null) return [];
+  const told =
+    testimony.appended.filter(({ kind, body }) =>
+      kind === "log" && JSON.parse(body).stderr.startsWith("interrupted")
+    ).length;
+  const ids = new Set(marks.ids);
+  return [
+    `  of those that must not be repeated ${ids.size} were run, ${marks.ids.length} times in all; ` +
+    `${told} were told to be interrupted`,
   ];
 }
 

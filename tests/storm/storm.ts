@@ -9,6 +9,7 @@ import { type Host, onHost } from "../e2e/harness.ts";
 import { copyBuffer, findHits, type Hit } from "./autopsy.ts";
 import { drawEvents, feed } from "./feed.ts";
 import { Life, STARTED } from "./life.ts";
+import { MARKED, MARKS } from "./marking_agent.ts";
 import type { Variant } from "./options.ts";
 import type { DoubleStart, LifeRecord, StormRecord } from "./record.ts";
 import { drawStrike, type Strike } from "./strike.ts";
@@ -132,6 +133,10 @@ class Player {
     this.#limits = { maxEvents, maxBytes: 67_108_864, maxAttempts: MAX_ATTEMPTS };
   }
 
+  get #program(): { instead?: string } {
+    return this.#plan.variant === "once" ? { instead: "tests/storm/marking_agent.ts" } : {};
+  }
+
   get #scratch(): string {
     return `${this.#host.folder}/scratch`;
   }
@@ -234,7 +239,7 @@ class Player {
   /** `isBusy`: commands come in while it lives. */
   #begin(strike: Strike, options: { isBusy: boolean; longestMs?: number }): Life {
     const { isBusy, longestMs } = options;
-    const life = new Life(this.#host, strike, longestMs);
+    const life = new Life(this.#host, strike, { ...this.#program, ...longestMs && { longestMs } });
     this.#stage.onRequest = (request, at) => {
       if (isBusy && at === "arrived" && request.path.endsWith("/commands")) this.#queueCommands();
       life.onStage(request, at);
@@ -253,7 +258,7 @@ class Player {
   async #startSecond(first: Life): Promise<void> {
     const hasStarted = first.program.waitFor("start", (line) => line.includes(STARTED));
     if (!await hasStarted.then(() => true, () => false)) return;
-    const second = new Life(this.#host, NEVER);
+    const second = new Life(this.#host, NEVER, this.#program);
     const status = await Promise.race([second.program.ended, first.program.ended.then(() => null)]);
     second.kill();
     await second.ended();
@@ -298,6 +303,12 @@ class Player {
     return readTestimony(copy.path);
   }
 
+  async #marks(): Promise<StormRecord["marks"]> {
+    if (this.#plan.variant !== "once") return null;
+    const text = await Deno.readTextFile(`${this.#host.stateDirectory}/${MARKS}`);
+    return { types: MARKED, ids: text.split("\n").slice(0, -1) };
+  }
+
   async #record({ isSettled }: { isSettled: boolean }): Promise<StormRecord> {
     const state = this.#host.server.state();
     return {
@@ -308,6 +319,7 @@ class Player {
       fed: [...this.#fed],
       writtenDown: [...this.#writtenDown],
       doubleStarts: [...this.#doubleStarts],
+      marks: await this.#marks(),
       neverTaken: this.#neverTaken,
       isSettled,
       mayDrop: this.#plan.variant === "full",

@@ -6,6 +6,7 @@
 import type { EventKind } from "../../src/buffer/buffer.ts";
 import { commandComplaints } from "./command_verdict.ts";
 import { identitiesAt, identitiesOf } from "./identity_of.ts";
+import { markComplaints } from "./mark_verdict.ts";
 import type { StormRecord } from "./record.ts";
 import type { WitnessedEvent } from "./witness.ts";
 
@@ -27,6 +28,7 @@ export function complaints(record: StormRecord): string[] {
     ...eventComplaints(record),
     ...counterComplaints(record),
     ...commandComplaints(record),
+    ...markComplaints(record),
     ...otherComplaints(record),
     ...(record.isSettled ? settledComplaints(record) : []),
   ];

@@ -73,6 +73,7 @@ const good: StormRecord = {
   fed: [],
   writtenDown: [],
   doubleStarts: [{ code: 1, said: "process 7 already runs an agent on it" }],
+  marks: null,
   neverTaken: new Set(),
   isSettled: false,
   mayDrop: false,
@@ -91,6 +92,10 @@ function unheard(requests: LoggedRequest[], lives = good.lives): StormRecord {
 Deno.test("complaints() has none about a storm that cost nothing", () => {
   assertEquals(complaints(good), []);
 });
+
+function withMarks(ids: readonly string[], differently: Partial<Testimony> = {}): StormRecord {
+  return { ...withTestimony(differently), marks: { types: ["reboot"], ids } };
+}
 
 const wrong: readonly [string, StormRecord, string][] = [
   [
@@ -187,7 +192,29 @@ const wrong: readonly [string, StormRecord, string][] = [
   ["what still waits when all is calm", { ...good, isSettled: true }, "still waits"],
 ];
 
-for (const [what, record, complaint] of wrong) {
+const marked: readonly [string, StormRecord, string][] = [
+  ["that was run twice", withMarks([COMMAND, COMMAND]), "was run 2 times"],
+  ["that was run and never written down", withMarks([COMMAND, OTHER]), "is not in the journal"],
+  [
+    "that was run before it was begun",
+    withMarks([COMMAND], { commands: [{ id: COMMAND, type: "reboot", state: "received" }] }),
+    "was run before that was written down",
+  ],
+  [
+    "that was told to be done and was not",
+    withMarks([], {
+      appended: [{ ...log(COMMAND), body: log(COMMAND).body.replace("failed", "success") }],
+    }),
+    "was told to be done, and was not",
+  ],
+];
+
+Deno.test("complaints() has none about a command that was run once, or was interrupted", () => {
+  assertEquals(complaints(withMarks([COMMAND])), []);
+  assertEquals(complaints(withMarks([])), []);
+});
+
+for (const [what, record, complaint] of [...wrong, ...marked]) {
   Deno.test(`complaints() finds ${what}`, () => {
     const found = complaints(record);
     assert(found.some((one) => one.includes(complaint)), found.join("\n") || "none");

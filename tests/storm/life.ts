@@ -30,7 +30,8 @@ export class Life {
     { instead, longestMs = LONGEST_LIFE_MS }: { instead?: string; longestMs?: number } = {},
   ) {
     this.#strike = strike;
-    this.#watcher = strike.kind === "write" ? this.#watch(host.stateDirectory) : null;
+    const isWatched = strike.kind === "write" || strike.kind === "move";
+    this.#watcher = isWatched ? this.#watch(host.stateDirectory) : null;
     this.#program = host.start(["run", "--log-format", "json", "--log-level", "debug"], {
       onLine: (line) => this.#take(line),
       ...instead !== undefined && { instead },
@@ -104,7 +105,10 @@ export class Life {
     const watcher = Deno.watchFs(folder, { recursive: false });
     void (async () => {
       for await (const { kind, paths } of watcher) {
-        if (kind === "modify" && paths.some((path) => path.endsWith("-wal"))) this.#count();
+        const isAwaited = this.#strike.kind === "move"
+          ? paths.some((path) => path.includes("buffer.sqlite."))
+          : kind === "modify" && paths.some((path) => path.endsWith("-wal"));
+        if (isAwaited) this.#count();
       }
     })();
     return watcher;

@@ -5,11 +5,12 @@ import { parseArgs } from "@std/cli/parse-args";
 /**
  * What happens besides the kills. `up`: the server is there, and loses answers. `down`: it refuses
  * every connection for the first half. `full`: the buffer is near its bound all the time. `once`: the
- * agent has commands that must not be repeated, and runs from source for that.
+ * agent has commands that must not be repeated, and runs from source for that. `damaged`: it finds a damaged
+ * buffer, and dies at its start.
  */
-export type Variant = "up" | "down" | "full" | "once";
+export type Variant = "up" | "down" | "full" | "once" | "damaged";
 
-export const VARIANTS: readonly Variant[] = ["up", "down", "full", "once"];
+export const VARIANTS: readonly Variant[] = ["up", "down", "full", "once", "damaged"];
 
 export interface StormOptions {
   /** In each variant. */

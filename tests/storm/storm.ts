@@ -13,6 +13,7 @@ import { MARKED, MARKS } from "./marking_agent.ts";
 import type { Variant } from "./options.ts";
 import type { DoubleStart, LifeRecord, StormRecord } from "./record.ts";
 import { drawStrike, type Strike } from "./strike.ts";
+import { settledComplaints } from "./verdict.ts";
 import { drawFault } from "./weather.ts";
 import { placeWitness, readTestimony, type Testimony } from "./witness.ts";
 
@@ -23,7 +24,7 @@ const NEVER: Strike = { kind: "line", message: "", nth: Infinity, afterMs: 0 };
 export interface StormPlan {
   readonly kills: number;
   readonly seed: number;
-  readonly variant: Variant;
+  readonly variant: Exclude<Variant, "damaged">;
 }
 
 /** One kill, for the figures. */
@@ -46,8 +47,9 @@ export interface Storm {
 /** Commands that are handed over before the server goes, and written down while it is away. */
 const STASH = 200;
 
-/** The last life goes on until so long nothing more was delivered. */
-const QUIET_MS = 2_500;
+/** The last life goes on until nothing waits any more that a server takes; looked at so often. */
+const CALM_STEP_MS = 500;
+const LONGEST_CALM_MS = 150_000;
 
 /**
  * Every so many lives the agent has a real scanner, and is killed in the middle of a scan; else a
@@ -272,28 +274,18 @@ class Player {
     this.#lives.push({ bornMs: first.deadMs, deadMs: second.deadMs, lines: second.lines });
   }
 
-  /** One more life, with a server that is well, until nothing more is delivered; it ends by itself. */
+  /** One more life, with a server that is well, until it has all that it takes; it ends by itself. */
   async #calm(): Promise<void> {
     await this.#host.server.setFault({ mode: "none" });
-    const life = this.#begin(NEVER, { isBusy: false, longestMs: 120_000 });
-    const delivered = () => {
-      const { logs, updates, systemInfo } = this.#host.server.state();
-      return logs.length + updates.length + systemInfo.length;
-    };
-    for (let count = -1; life.deadMs === Infinity;) {
-      const now = delivered();
-      if (count === now && !this.#hasOpenCommands(life)) break;
-      count = now;
-      await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    const life = this.#begin(NEVER, { isBusy: false, longestMs: 2 * LONGEST_CALM_MS });
+    for (let waitedMs = 0; waitedMs < LONGEST_CALM_MS; waitedMs += CALM_STEP_MS) {
+      await new Promise((resolve) => setTimeout(resolve, CALM_STEP_MS));
+      const testimony = readTestimony(this.#bufferPath, { readOnly: true });
+      const record = { testimony, neverTaken: this.#neverTaken };
+      if (life.deadMs !== Infinity || settledComplaints(record).length === 0) break;
     }
     await life.program.stop("SIGTERM");
     await this.#end(life);
-  }
-
-  /** By its own words, since its file is in use: begun or taken up in this life, and not finished. */
-  #hasOpenCommands({ lines }: Life): boolean {
-    const count = (message: string) => lines.filter((line) => line.message === message).length;
-    return count("command started") > count("command finished");
   }
 
   async #testimony(): Promise<Testimony> {

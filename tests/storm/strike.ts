@@ -22,7 +22,9 @@ export type Strike =
     readonly afterMs: number;
   }
   /** The `nth` time that something is written to the buffer's log of changes. */
-  | { readonly kind: "write"; readonly nth: number; readonly afterMs: number };
+  | { readonly kind: "write"; readonly nth: number; readonly afterMs: number }
+  /** The `nth` time that something of a damaged buffer is moved aside. */
+  | { readonly kind: "move"; readonly nth: number; readonly afterMs: number };
 
 /** What can be awaited, and how many of it a life sees at most, as a rule. */
 const PATHS: readonly [string, number][] = [

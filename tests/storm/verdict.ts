@@ -105,7 +105,9 @@ function counterComplaints({ testimony }: StormRecord): string[] {
 }
 
 /** Once a server that is well has been there for long enough, only what it never takes still waits. */
-function settledComplaints({ testimony: { kept, commands }, neverTaken }: StormRecord): string[] {
+export function settledComplaints(
+  { testimony: { kept, commands }, neverTaken }: Pick<StormRecord, "testimony" | "neverTaken">,
+): string[] {
   const waiting = kept.filter((event) =>
     event.state === "pending" &&
     !identitiesOf(event).some((identity) => neverTaken.has(identity))

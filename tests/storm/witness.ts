@@ -67,8 +67,8 @@ export function placeWitness(path: string): void {
 }
 
 /** Reads all of it out of a file; of a copy, if an agent is to find the file as it left it. */
-export function readTestimony(path: string): Testimony {
-  const database = openRealDatabase(path);
+export function readTestimony(path: string, options: { readOnly?: boolean } = {}): Testimony {
+  const database = openRealDatabase(path, options);
   const text = (value: unknown) => value === null || value === undefined ? null : String(value);
   try {
     return {

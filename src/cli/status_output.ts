@@ -97,9 +97,7 @@ export function statusAsText(status: Status): string {
 type Line = [title: string, text: string];
 
 function describeAgent({ identity, holder, nowMs }: Status): Line[] {
-  const running = holder
-    ? `running for ${describeDuration(nowMs - holder.since_ms)} (process ${holder.process_id})`
-    : "not running";
+  const running = describeRunning(holder, nowMs);
   if (identity === null) return [["Agent", `${running}, not registered`]];
   const { agentId, serverUrl, tokenEndMs } = identity;
   const lines: Line[] = [["Agent", running], ["Id", agentId], ["Server", serverUrl]];
@@ -109,6 +107,13 @@ function describeAgent({ identity, holder, nowMs }: Status): Line[] {
     lines.push(["Token", `${end}; renewed by itself`]);
   }
   return lines;
+}
+
+function describeRunning(holder: Holder | null, nowMs: number): string {
+  if (holder === null) return "not running";
+  const { since_ms: sinceMs, process_id: process } = holder;
+  if (sinceMs === null) return "running";
+  return `running for ${describeDuration(nowMs - sinceMs)} (process ${process})`;
 }
 
 function describeConnection({ state, identity, nowMs }: Status): Line[] {

@@ -14,6 +14,8 @@ export class FakeFiles implements Files {
   readonly modes = new Map<string, number>();
   readonly modifiedMs = new Map<string, number>();
   readonly locked = new Set<string>();
+  /** Where a test wants one file told from another of its name. */
+  readonly identities = new Map<string, string>();
   #failing = new Map<string, FileErrorReason>();
 
   fail(purpose: string, reason: FileErrorReason): void {
@@ -56,6 +58,16 @@ export class FakeFiles implements Files {
   }
 
   // deno-lint-ignore require-await
+  async overwriteText(purpose: string, path: string, text: string): Promise<void> {
+    this.#check(purpose);
+    const before = this.texts.get(path);
+    if (before === undefined) {
+      throw new FileError(`Cannot ${purpose}: no "${path}"`, { reason: "failed" });
+    }
+    this.texts.set(path, text + before.slice(text.length));
+  }
+
+  // deno-lint-ignore require-await
   async makeDirectory(purpose: string, path: string, options: { mode: number }): Promise<void> {
     this.#check(purpose);
     this.modes.set(path, options.mode);
@@ -82,13 +94,15 @@ export class FakeFiles implements Files {
   async inspect(purpose: string, path: string): Promise<FileFacts | undefined> {
     this.#check(purpose);
     const text = this.texts.get(path);
-    if (text === undefined) return undefined;
+    const isDirectory = [...this.texts.keys()].some((name) => name.startsWith(`${path}/`));
+    if (text === undefined && !isDirectory) return undefined;
     const mode = this.modes.get(path) ?? 0o644;
     return {
-      isDirectory: false,
-      sizeBytes: text.length,
+      isDirectory,
+      sizeBytes: text?.length ?? 0,
       modifiedMs: this.modifiedMs.get(path) ?? 0,
       mode,
+      identity: this.identities.get(path) ?? null,
     };
   }
 
@@ -106,6 +120,7 @@ export class FakeFiles implements Files {
     this.#check(purpose);
     if (this.locked.has(path)) return undefined;
     this.locked.add(path);
+    this.texts.set(path, "");
     return { release: () => this.locked.delete(path) };
   }
 }

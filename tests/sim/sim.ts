@@ -285,7 +285,7 @@ export class Sim {
       terminal: fake.terminal,
       runCommand: (argv, options) => gate.later(() => commands(argv, options)),
       sendHttp: (request) => gate.later(() => this.#send(request)),
-      openDatabase: () => disk.open(gate),
+      openDatabase: (path) => disk.open(gate, path),
       readEnvironment: () => undefined,
       onHostHint: (listener) => {
         this.#hints.add(listener);

@@ -144,7 +144,7 @@ export async function findHolder(
     return lock === undefined ? told ?? { process_id: null, since_ms: null } : undefined;
   } catch (error) {
     // On a read-only disk nothing can be locked, and the word is all there is.
-    if (error instanceof FileError && error.reason === "denied") return told;
+    if (error instanceof FileError) return told;
     throw error;
   }
 }

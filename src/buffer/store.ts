@@ -188,13 +188,17 @@ function openWritable(parts: Parts, path: string): Database {
   const database = parts.openDatabase(path);
   try {
     checkVersion(database);
-    // SQLite opens what it may only read without a word, and refuses the first change.
-    database.transaction(() => {});
+    refuseReadOnly(database);
     return database;
   } catch (error) {
     database.close();
     throw error;
   }
+}
+
+/** SQLite opens what it may only read without a word, and refuses the first change, for ever. */
+function refuseReadOnly(database: Database): void {
+  database.transaction(() => database.run("DELETE FROM counters WHERE name IS NULL"));
 }
 
 function withAdvice(error: unknown, path: string): unknown {
@@ -216,6 +220,7 @@ function openMigrated(parts: Parts, path: string): Database {
   try {
     migrate(database);
     checkIntegrity(database);
+    refuseReadOnly(database);
     return database;
   } catch (error) {
     database.close();

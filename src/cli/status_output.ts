@@ -2,10 +2,13 @@
 
 import type { Holder } from "../agent/hold_state.ts";
 import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
+import type { CommandCounts } from "../buffer/command_counts.ts";
+import { REMEMBERED } from "../buffer/sqlite_journal.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
 import { describeDuration, describeSize } from "./duration.ts";
+import { describeDisk, diskAsJson, type DiskStatus } from "./status_disk.ts";
 import { plain } from "./table.ts";
 
 /** All there is to say. */
@@ -23,7 +26,9 @@ export interface Status {
   /** As last saved; `null`: the agent has not run yet. */
   readonly state: StoredState | null;
   readonly buffer: BufferCounts | null;
+  readonly commands: CommandCounts | null;
   readonly limits: BufferLimits;
+  readonly disk: DiskStatus;
   readonly scannerBreakers: Readonly<Record<string, SavedBreaker>>;
   readonly scans: LastScans;
 }
@@ -69,7 +74,10 @@ export function statusAsJson(status: Status): string {
         purged: buffer.purged,
         max_events: limits.maxEvents,
         max_bytes: limits.maxBytes,
+        max_attempts: limits.maxAttempts,
       },
+      commands: status.commands && { ...status.commands, max_remembered: REMEMBERED },
+      disk: diskAsJson(status.disk, holder),
       scanners: status.scans,
       scanner_breakers: Object.entries(status.scannerBreakers).map(([name, breaker]) => ({
         name,
@@ -90,6 +98,7 @@ export function statusAsText(status: Status): string {
     ...describeAgent(status),
     ...describeConnection(status),
     ...describeBuffer(status),
+    ...describeDisk(status.disk, status.holder),
     ...describeScans(status),
   ].map(([title, text]) => `${title.padEnd(12)}${plain(text)}`).join("\n");
 }
@@ -143,8 +152,8 @@ function describeConnection({ state, identity, nowMs }: Status): Line[] {
   return lines;
 }
 
-function describeBuffer({ buffer, limits, nowMs }: Status): Line[] {
-  if (buffer === null) return [["Buffer", "empty"]];
+function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): Line[] {
+  if (buffer === null) return disk.unreadable === null ? [["Buffer", "empty"]] : [];
   const { delivered, setAside, purged } = buffer;
   const dropped = Object.values(buffer.dropped).reduce((sum, count) => sum + count, 0);
   const oldest = buffer.oldestPendingMs === null
@@ -154,7 +163,15 @@ function describeBuffer({ buffer, limits, nowMs }: Status): Line[] {
   return [
     ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
     ["", `${delivered} delivered, ${setAside} set aside, ${dropped} dropped, ${purged} purged`],
+    ["", `an event is set aside after ${limits.maxAttempts} refusals of its own`],
+    ...describeCommands(commands),
   ];
+}
+
+function describeCommands(commands: CommandCounts | null): Line[] {
+  if (commands === null) return [];
+  const { unfinished, remembered } = commands;
+  return [["Commands", `${unfinished} unfinished, ${remembered} of ${REMEMBERED} remembered`]];
 }
 
 function describeScans({ scans, scannerBreakers, nowMs }: Status): Line[] {

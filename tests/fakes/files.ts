@@ -16,6 +16,7 @@ export class FakeFiles implements Files {
   readonly locked = new Set<string>();
   /** Where a test wants one file told from another of its name. */
   readonly identities = new Map<string, string>();
+  #locks = new Map<string, FileLock>();
   #failing = new Map<string, FileErrorReason>();
 
   fail(purpose: string, reason: FileErrorReason): void {
@@ -119,8 +120,13 @@ export class FakeFiles implements Files {
   async lock(purpose: string, path: string): Promise<FileLock | undefined> {
     this.#check(purpose);
     if (this.locked.has(path)) return undefined;
+    const lock: FileLock = {
+      // One that was taken of an earlier file of that name lets go of that one alone.
+      release: () => this.#locks.get(path) === lock && this.locked.delete(path),
+    };
+    this.#locks.set(path, lock);
     this.locked.add(path);
-    this.texts.set(path, "");
-    return { release: () => this.locked.delete(path) };
+    if (!this.texts.has(path)) this.texts.set(path, "");
+    return lock;
   }
 }

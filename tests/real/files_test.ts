@@ -133,7 +133,7 @@ Deno.test("writeText() leaves the old text and nothing else when it fails", () =
   }));
 
 Deno.test("writeText() tells a full disk and a read-only one apart", async () => {
-  await withSmallDisk({ sizeKib: 64 }, async (folder, remount) => {
+  await withSmallDisk({ sizeKib: 64 }, async (folder, { remount }) => {
     const path = `${folder}/text`;
     await realFiles.writeText("save it", path, "old", { mode: 0o600 });
     const message = await refused(

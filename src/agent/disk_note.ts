@@ -65,6 +65,7 @@ export class DiskNote {
     while (this.#isStale) {
       this.#isStale = false;
       const condition = this.#condition();
+      if (condition.disk === "held") continue; // The folder is another's, and so is the note in it.
       const told = JSON.stringify(condition);
       if (told === this.#told) continue;
       if (await this.#write(this.#textOf(condition))) this.#told = told;

@@ -12,8 +12,10 @@ export interface MovedOut {
 
 /**
  * Carries all over, without waiting for anything, so that nothing is appended meanwhile. Closing a
- * database deletes its `-wal` and `-shm` by name, and they have the new one's names: so the new one is
- * closed first, when all it has is in its main file; where that cannot be, the old one stays open.
+ * database deletes its `-wal` and `-shm` by name, unless SQLite sees by the inode's number that the
+ * file has moved; it does not where another file system has been mounted over the folder. They are
+ * the new one's names: so that one is closed first, when all it has is in its main file; where that
+ * cannot be, the old one stays open.
  *
  * Throws `DatabaseError`; the new one is closed then, and the old one goes on.
  */

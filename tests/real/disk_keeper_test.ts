@@ -11,7 +11,7 @@ import { FakeClock } from "../fakes/clock.ts";
 import { event } from "../fakes/lasting.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { inFolder } from "./folder.ts";
-import { withSmallDisk } from "./small_disk.ts";
+import { mountSmallDisk, withSmallDisk } from "./small_disk.ts";
 
 const limits = { maxEvents: 100_000, maxBytes: 64_000_000, maxAttempts: 3 };
 
@@ -132,24 +132,61 @@ for (const kind of ["tmpfs", "ext4"] as const) {
     });
   });
 
-  Deno.test(`a disk (${kind}) that is read-only at the start is written when it no longer is`, async () => {
-    await withSmallDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (folder, disk) => {
-      const before = await open(folder);
-      before.buffer.append([event("earlier")]);
-      before.keeper.close();
-      await disk.remount("ro");
-      const { keeper, buffer, comesBack, bodies } = await open(folder);
-      assertEquals([keeper.opened, keeper.condition.disk], [null, "denied"]);
-      buffer.append([event("later")]);
-      assertEquals(bodies(), ["later"]);
-      await disk.remount("rw");
-      await comesBack();
-      assertEquals(bodies(), ["earlier", "later"]);
-      assertEquals(await afterDeath(folder), ["earlier", "later"]);
-      keeper.close();
+  for (const end of ["ended", "was killed"]) {
+    Deno.test(`read-only (${kind}) after an agent that ${end}: written when it no longer is`, async () => {
+      await withSmallDisk(
+        { sizeKib: kind === "ext4" ? 4_096 : 512, kind },
+        async (folder, disk) => {
+          await leave(folder, end);
+          await disk.remount("ro");
+          const { keeper, buffer, comesBack, bodies } = await open(folder);
+          assertEquals([keeper.opened, keeper.condition.disk], [null, "denied"]);
+          buffer.append([event("later")]);
+          assertEquals(bodies(), ["later"]);
+          await disk.remount("rw");
+          await comesBack();
+          assertEquals(bodies(), ["earlier", "later"]);
+          assertEquals(await afterDeath(folder), ["earlier", "later"]);
+          keeper.close();
+        },
+      );
     });
+  }
+}
+
+/** Leaves one event there, as an agent does that comes to its end, or does not. */
+async function leave(folder: string, end: string): Promise<void> {
+  await inFolder(async (own) => {
+    const { keeper, buffer } = await open(own);
+    buffer.append([event("earlier")]);
+    if (end === "ended") keeper.close();
+    for (const { name } of Deno.readDirSync(own)) {
+      await Deno.copyFile(`${own}/${name}`, `${folder}/${name}`);
+    }
+    if (end !== "ended") keeper.close();
   });
 }
+
+Deno.test("another file system mounted over its folder: nothing is lost, whatever the inodes' numbers", async () => {
+  await withSmallDisk({ sizeKib: 1_024 }, async (folder) => {
+    const { keeper, buffer, bodies } = await open(folder);
+    buffer.append([event("before")]);
+    const before = await Deno.stat(`${folder}/buffer.sqlite`);
+    const over = await mountSmallDisk(folder, { sizeKib: 1_024 });
+    assert(over !== null);
+    try {
+      await keeper.look();
+      // Deleting by name is what SQLite does where the number is the same, though the device is not.
+      assertEquals((await Deno.stat(`${folder}/buffer.sqlite`)).ino, before.ino);
+      buffer.append([event("after")]);
+      assertEquals(bodies(), ["before", "after"]);
+      assertEquals(await afterDeath(folder), ["before", "after"]);
+      keeper.close();
+    } finally {
+      await over.unmount();
+    }
+  });
+});
 
 Deno.test("a full disk with a damaged file: it starts, and the damage is mended when there is room", async () => {
   await withSmallDisk({ sizeKib: 1_024 }, async (folder, disk) => {

@@ -140,7 +140,7 @@ for (const { old, tellings } of [{ old: false, tellings: 1 }, { old: true, telli
       await agent.stop("SIGTERM");
       assertEquals(told().length, tellings);
       const status = JSON.parse((await host.pennon(["status", "--json"])).out);
-      assertEquals(status.commands, { received: 0, started: 0, finished: 0, reported: 1 });
+      assertEquals([status.commands.finished, status.commands.reported], [0, 1]);
       const { code, out } = await host.pennon(["events", "list", "--json"]);
       assertEquals([code, JSON.parse(out).total], [0, 0]);
     }, { old }));

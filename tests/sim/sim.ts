@@ -62,7 +62,7 @@ export class Sim {
     this.trace.onMessage = (message) => {
       if (message === "connection breaker half-open") this.monitor.halfOpened();
       if (message === "connection breaker closed") this.monitor.closed();
-      if (message === "step failed" && this.disk.fault === null) this.fail("a step failed");
+      if (message === "step failed") this.fail("a step failed");
     };
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
   }
@@ -250,8 +250,7 @@ export class Sim {
       );
     } catch (error) {
       if (gate.isDead) return;
-      if (this.disk.fault === null) this.fail(`the agent did not start: ${error}`);
-      gate.kill(); // As systemd would have it, it is started again.
+      this.fail(`the agent did not start: ${error}`); // Whatever the disk does.
     }
   }
 
@@ -287,7 +286,7 @@ export class Sim {
       terminal: fake.terminal,
       runCommand: (argv, options) => gate.later(() => commands(argv, options)),
       sendHttp: (request) => gate.later(() => this.#send(request)),
-      openDatabase: () => disk.open(gate),
+      openDatabase: (path) => disk.open(gate, path),
       readEnvironment: () => undefined,
       onHostHint: (listener) => {
         this.#hints.add(listener);

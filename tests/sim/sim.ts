@@ -10,6 +10,7 @@ import { loadIdentity, saveIdentity } from "../../src/identity.ts";
 import type { Log } from "../../src/log.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import type { HostHint, Random, System } from "../../src/system/system.ts";
+import { settle } from "../fakes/clock.ts";
 import { FakeSystem, seededRandom } from "../fakes/system.ts";
 import type { Episode, Fault } from "./episodes.ts";
 import { fateOf } from "./fates.ts";
@@ -400,15 +401,12 @@ export class Sim {
     }
   }
 
-  /** Changes the buffer as a person does, in the agent's own process: what dies in it, dies whole. */
+  /** Changes the buffer as a person does, in the agent's own process: one that dies in it never ends. */
   async change(work: (buffer: EventBuffer) => void): Promise<void> {
     const gate = this.#gate;
-    try {
-      const { buffer } = await openBuffer(this.#system(gate), STATE, LIMITS);
-      work(buffer);
-    } catch (error) {
-      if (!gate.isDead) throw error;
-    }
+    openBuffer(this.#system(gate), STATE, LIMITS).then(({ buffer }) => work(buffer))
+      .catch((error) => gate.isDead || this.fail(`the buffer was not changed: ${error}`));
+    await settle();
   }
 
   /** What the disk holds, read as the agent would. */

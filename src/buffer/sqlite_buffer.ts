@@ -274,7 +274,8 @@ export class SqliteBuffer implements EventBuffer {
   }
 }
 
-function sizeOf(body: string): number {
+/** What an event with this body takes. */
+export function sizeOf(body: string): number {
   return new TextEncoder().encode(body).length + OVERHEAD_BYTES;
 }
 

@@ -120,8 +120,13 @@ export class Host {
     return this.server.state().requests.filter(({ path }) => path.endsWith("/commands")).length;
   }
 
-  async end(): Promise<void> {
+  /** Ends every program that still runs, as `kill -9` would. */
+  async stopAll(): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.stop("SIGKILL")));
+  }
+
+  async end(): Promise<void> {
+    await this.stopAll();
     await this.server.close();
     await Deno.remove(this.folder, { recursive: true });
   }

@@ -6,8 +6,11 @@ import type { Host } from "../e2e/harness.ts";
 import type { ToldLine } from "./record.ts";
 import { isAwaited, type Strike } from "./strike.ts";
 
-/** Where what a strike waits for does not come, the life ends all the same. */
-const LONGEST_LIFE_MS = 2_000;
+/** Where what a strike waits for does not come, the life ends all the same, so long after its start. */
+const LONGEST_LIFE_MS = 1_500;
+
+/** And so long after its birth, if it does not come to that. */
+const LONGEST_START_MS = 10_000;
 
 /** The agent's own words for it: the first line of `pennon run`. */
 export const STARTED = "agent started";
@@ -22,6 +25,7 @@ export class Life {
   readonly #strike: Strike;
   readonly #watcher: Deno.FsWatcher | null;
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  readonly #longestMs: number;
   #seen = 0;
 
   constructor(
@@ -38,7 +42,8 @@ export class Life {
     });
     const isTimed = strike.kind === "clock" || strike.kind === "start";
     if (isTimed) this.#killIn(strike.afterMs);
-    this.#later(longestMs, () => this.kill());
+    this.#longestMs = longestMs;
+    this.#later(longestMs + LONGEST_START_MS, () => this.kill());
   }
 
   get program(): Program {
@@ -77,6 +82,7 @@ export class Life {
     }
     const told: ToldLine = JSON.parse(line);
     this.lines.push(told);
+    if (told.message === STARTED) this.#later(this.#longestMs, () => this.kill());
     if (this.#strike.kind === "line" && told.message === this.#strike.message) this.#count();
   }
 

@@ -8,7 +8,7 @@ import { commandComplaints } from "./command_verdict.ts";
 import { identitiesAt, identitiesOf } from "./identity_of.ts";
 import { markComplaints } from "./mark_verdict.ts";
 import type { StormRecord } from "./record.ts";
-import type { WitnessedEvent } from "./witness.ts";
+import type { KeptEvent, WitnessedEvent } from "./witness.ts";
 
 /** Lines that a whole disk gives no reason for. */
 const NEVER_SAID = [
@@ -108,9 +108,13 @@ function counterComplaints({ testimony }: StormRecord): string[] {
 export function settledComplaints(
   { testimony: { kept, commands }, neverTaken }: Pick<StormRecord, "testimony" | "neverTaken">,
 ): string[] {
-  const waiting = kept.filter((event) =>
-    event.state === "pending" &&
-    !identitiesOf(event).some((identity) => neverTaken.has(identity))
+  const pending = kept.filter(({ state }) => state === "pending");
+  const isNeverTaken = (event: KeptEvent) =>
+    identitiesOf(event).some((identity) => neverTaken.has(identity));
+  // What is left of a command waits for what came before it, however long that takes.
+  const heldUp = new Set(pending.filter(isNeverTaken).map(({ commandId }) => commandId));
+  const waiting = pending.filter((event) =>
+    !isNeverTaken(event) && (event.commandId === null || !heldUp.has(event.commandId))
   );
   const open = commands.filter(({ state }) => state !== "finished");
   return [

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { LoggedRequest } from "../../tools/refserver/request_log.ts";
 import { commandComplaints, followCommands } from "./command_verdict.ts";
 import type { StormRecord } from "./record.ts";
-import { complaints, missingEvents } from "./verdict.ts";
+import { complaints, missingEvents, settledComplaints } from "./verdict.ts";
 import type { KeptEvent, Testimony, WitnessedEvent } from "./witness.ts";
 
 const COMMAND = "0b2f4f57-1111-4111-8111-000000000001";
@@ -220,6 +220,18 @@ for (const [what, record, complaint] of [...wrong, ...marked]) {
     assert(found.some((one) => one.includes(complaint)), found.join("\n") || "none");
   });
 }
+
+Deno.test("settledComplaints() lets a command's log wait behind a list that no server takes", () => {
+  const bad = list("bad", ["a"]);
+  const behind = log(OTHER);
+  const settled = (kept: KeptEvent[], neverTaken: string[]) =>
+    settledComplaints({ testimony: { ...testimony, kept }, neverTaken: new Set(neverTaken) })
+      .length;
+  const both = [kept(bad), kept(behind)];
+  assertEquals(settled(both, [`item/${OTHER}/a`]), 0);
+  assertEquals(settled(both, []), 2);
+  assertEquals(settled([kept(bad, "set_aside"), kept(behind)], [`item/${OTHER}/a`]), 1);
+});
 
 Deno.test("missingEvents() takes the parts of a list for the whole", () => {
   const whole = list("whole", ["a", "b", "c"]);

@@ -20,6 +20,8 @@ export interface ScannerGuardParts {
   readonly system: System;
   readonly log: Log;
   readonly settings: ScannerBreakerSettings;
+  /** Where scanners may keep package lists of their own. */
+  readonly cacheDirectory: string;
   /** Keeps the breakers through a restart; never throws. */
   keep(breakers: ScannerBreakers): Promise<void>;
 }
@@ -71,11 +73,12 @@ export class ScannerGuard {
     scanner: Scanner,
     given: ScanOptions & { readonly signal: AbortSignal },
   ): Promise<ScanReport> {
-    const { system, settings: { timeoutMs } } = this.#parts;
+    const { system, settings: { timeoutMs }, cacheDirectory } = this.#parts;
     const startedMs = system.clock.monotonicMs();
     const end = new AbortController();
     const tooLong = new AbortController();
-    const options = { ...given, signal: AbortSignal.any([given.signal, tooLong.signal]) };
+    const signal = AbortSignal.any([given.signal, tooLong.signal]);
+    const options = { ...given, cacheDirectory, signal };
     const limit = system.clock.sleep(timeoutMs, end.signal).then(() => null, () => null);
     try {
       const scan = runScan(system, scanner, options);

@@ -2,8 +2,8 @@
 
 import type { System } from "../system/system.ts";
 
-/** The package managers Pennon knows, by the names it shows. */
-export type ScannerName = "apt" | "dnf" | "winupdate" | "winget";
+/** What the server calls packages, by where they come from; it knows no others. */
+export type PackageType = "apt" | "dnf" | "windows_update" | "winget" | "docker_image";
 
 /**
  * Whether an update would be installed now, or what stands in its way.
@@ -45,7 +45,7 @@ export interface Update {
   readonly security: boolean | null;
   readonly cves: readonly string[];
   readonly advisories: readonly string[];
-  /** Size of the download. */
+  /** Size of the download; of Windows Update's, which tells no other, the most that it may be. */
   readonly sizeBytes: number | null;
   readonly description: string | null;
   /** The source package, which is what security trackers go by; `null` where it has none. */
@@ -94,12 +94,18 @@ export interface ScanOptions {
   readonly refresh?: boolean;
   /** How many updates this scanner's last list held; absent if there is none to compare with. */
   readonly lastCount?: number;
+  /**
+   * A folder of the agent's own, where lists may be kept beside the host's; without one old lists
+   * are only told of.
+   */
+  readonly cacheDirectory?: string;
   readonly signal?: AbortSignal;
 }
 
 /** One package manager. */
 export interface Scanner {
-  readonly name: ScannerName;
+  /** For people, the configuration and files: a short word of small letters. */
+  readonly name: string;
   /** Whether this host has the package manager at all; quick, and never throws. */
   isAvailable(system: System): Promise<boolean>;
   /** Asks the package manager. Changes nothing on the host; throws `ScanError`. */

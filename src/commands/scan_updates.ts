@@ -171,7 +171,9 @@ function tell(log: Log, report: ScanReport): void {
 /** "apt: 12 updates, 3 of them security; 2 new or changed, 1 waits no more: curl". */
 function summarize(report: ScanReport, { isFull, items, gone }: News): string {
   const security = report.updates.filter((update) => update.security === true).length;
-  const told = `${report.name}: ${report.updates.length} updates, ${security} of them security`;
+  const scope = report.scope === undefined ? "" : ` (${report.scope})`;
+  const found = `${report.updates.length} updates, ${security} of them security`;
+  const told = `${report.name}: ${found}${scope}`;
   const changed = items.length - gone.length;
   const news = isFull ? [] : changed === 0 ? ["no changes"] : [`${changed} new or changed`];
   if (gone.length > 0) {

@@ -86,6 +86,8 @@ export interface ScanAnswer {
   readonly warnings: readonly string[];
   /** Age of the package lists the answer was read from; `null` if that is not known. */
   readonly metadataAgeS: number | null;
+  /** Whom was asked and what he can see, where that is not the same for everybody on the host. */
+  readonly scope?: string;
 }
 
 /** What a scan may touch, and how it is asked. */

@@ -164,3 +164,12 @@ Deno.test("scan_updates tells all again where what was told cannot be kept", asy
   const { log, events } = await run([apt(3)], system);
   assertEquals([...counts, events.length, log.told("told updates not kept").length], [2, 2, 1]);
 });
+
+Deno.test("scan_updates says whom a scanner asked", async () => {
+  const asked: Scanner = {
+    ...apt(1),
+    scan: async () => ({ ...await apt(1).scan(new FakeSystem(), {}), scope: "asked as SYSTEM" }),
+  };
+  const { result } = await run([asked]);
+  assertEquals(result.stdout, "apt: 1 updates, 1 of them security (asked as SYSTEM)");
+});

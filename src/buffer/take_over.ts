@@ -30,12 +30,12 @@ const FIRST_DROP = `
   INSERT INTO counters (name, value) VALUES ('first_drop_ms', ?)
   ON CONFLICT (name) DO UPDATE SET value = min(value, excluded.value)`;
 
-/** What was done with a command is never undone. */
+/** How far a command has come: what was done with it is never undone. */
+const RANKS = ["received", "started", "finished", "reported"];
+
 const ADVANCE = `
-  UPDATE commands SET state = ?1, params = ?2
-  WHERE id = ?3 AND (state = 'received' AND ?1 <> 'received'
-    OR state = 'started' AND ?1 IN ('finished', 'reported')
-    OR state = 'finished' AND ?1 = 'reported')`;
+  UPDATE commands SET state = ?, params = ? WHERE id = ? AND
+    CASE state WHEN 'received' THEN 0 WHEN 'started' THEN 1 WHEN 'finished' THEN 2 ELSE 3 END < ?`;
 
 const OTHER_TABLES = `
   SELECT name FROM sqlite_master
@@ -131,7 +131,8 @@ function takeCommands(from: Database, to: Database): void {
   for (const row of from.all("SELECT * FROM commands ORDER BY number")) {
     const { number: _, ...kept } = row;
     if (insert(to, "commands", kept) > 0) continue;
-    to.run(ADVANCE, row["state"]!, row["params"]!, row["id"]!);
+    const rank = RANKS.indexOf(String(row["state"]));
+    to.run(ADVANCE, row["state"]!, row["params"]!, row["id"]!, rank);
   }
 }
 

@@ -23,8 +23,8 @@ const RESTORE = `
 
 /** What was done with a command is never undone. */
 const ADVANCE = `
-  UPDATE commands SET state = ?1, params = ?2
-  WHERE id = ?3 AND (state = 'received' AND ?1 <> 'received' OR state = 'started' AND ?1 = 'finished')`;
+  UPDATE commands SET state = ?, params = ?
+  WHERE id = ? AND (state = 'received' OR state = 'started' AND ? = 'finished')`;
 
 const OTHER_TABLES = `
   SELECT name FROM sqlite_master
@@ -109,7 +109,7 @@ function takeCommands(from: Database, to: Database): void {
   for (const row of from.all("SELECT * FROM commands ORDER BY number")) {
     const { number: _, ...kept } = row;
     if (insert(to, "commands", kept) > 0) continue;
-    to.run(ADVANCE, row["state"]!, row["params"]!, row["id"]!);
+    to.run(ADVANCE, row["state"]!, row["params"]!, row["id"]!, row["state"]!);
   }
 }
 

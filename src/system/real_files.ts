@@ -2,6 +2,7 @@
 
 import { FileError, type FileErrorReason, type FileFacts, type Files } from "./files.ts";
 import { databaseErrorReason } from "./real_database_error.ts";
+import { onceLetGo } from "./real_let_go.ts";
 import { takeRealLock } from "./real_lock.ts";
 
 /** Read unless the caller says otherwise. */
@@ -25,12 +26,12 @@ export const realFiles: Files = {
   },
   remove(purpose, path) {
     return guard(purpose, path, async () => {
-      await unlessAbsent(Deno.remove(path));
+      await unlessAbsent(onceLetGo(() => Deno.remove(path)));
     });
   },
   rename(purpose, from, to) {
     return guard(purpose, from, async () => {
-      await Deno.rename(from, to);
+      await onceLetGo(() => Deno.rename(from, to));
       await syncFolderOf(to);
     });
   },
@@ -50,7 +51,7 @@ async function readText(path: string, maxBytes: number): Promise<string | undefi
   if (!facts) return undefined;
   // Opening a pipe waits for its other end, for ever if nobody comes.
   if (!facts.isFile) throw new Refusal("not a regular file", "failed");
-  const file = await unlessAbsent(Deno.open(path, { read: true }));
+  const file = await unlessAbsent(onceLetGo(() => Deno.open(path, { read: true })));
   if (!file) return undefined;
   try {
     return new TextDecoder().decode(await readAtMost(file, maxBytes));
@@ -88,7 +89,7 @@ async function writeText(path: string, text: string, options: { mode: number }):
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
     await writeSynced(temporary, new TextEncoder().encode(text), options.mode);
-    await Deno.rename(temporary, path);
+    await onceLetGo(() => Deno.rename(temporary, path));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;

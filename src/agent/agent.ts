@@ -85,7 +85,13 @@ async function makeGuard(parts: AgentParts): Promise<ScannerGuard> {
     "scanner breakers",
     (saved) => saveScannerBreakers(system, stateDirectory, saved),
   );
-  return new ScannerGuard({ system, log, settings, keep }, breakers);
+  return new ScannerGuard({
+    system,
+    log,
+    settings,
+    cacheDirectory: `${stateDirectory}/cache`,
+    keep,
+  }, breakers);
 }
 
 interface LoopIngredients {

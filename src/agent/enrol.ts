@@ -1,5 +1,6 @@
 /** Enrols this host with a server, and takes it off again. */
 
+import { forgetToldUpdates } from "../commands/told_updates.ts";
 import type { Config } from "../config.ts";
 import { hostFacts } from "../host/host.ts";
 import { forgetIdentity, type Identity, saveIdentity } from "../identity.ts";
@@ -85,7 +86,7 @@ export async function unregister(
       throw new EnrolError(`Cannot unregister: ${explain(answer)}`);
     }
     await forgetIdentity(system, stateDirectory);
-    await forgetState(system, stateDirectory);
+    await forgetPast(system, stateDirectory);
     return { deletedOnServer: isGone };
   });
 }
@@ -104,10 +105,15 @@ async function whileHeld<T>(
   }
 }
 
-/** What an earlier identity left of the loop's state is void. */
 async function keep({ system, stateDirectory }: Enrolment, identity: Identity): Promise<void> {
-  await forgetState(system, stateDirectory);
+  await forgetPast(system, stateDirectory);
   await saveIdentity(system, stateDirectory, identity);
+}
+
+/** The loop's state of an earlier identity is void, and so is what its server was told. */
+async function forgetPast(system: System, stateDirectory: string): Promise<void> {
+  await forgetState(system, stateDirectory);
+  await forgetToldUpdates(system, stateDirectory);
 }
 
 async function deleteOnServer(client: Client, identity: Identity): Promise<Answer<unknown>> {

@@ -4,7 +4,7 @@ import { CONNECTION, resetBreaker } from "../agent/breaker_reset.ts";
 import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
 import { showState } from "../agent/state_file.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
-import { knownScanners } from "../scanners/available.ts";
+import { SCANNER_NAMES } from "../scanners/available.ts";
 import type { System } from "../system/system.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
 import { UsageError } from "./command.ts";
@@ -17,7 +17,7 @@ export const breakerCommand: CliCommand = {
   summary: "List the circuit breakers, or close one",
   usage: "list | reset NAME [--json]",
   details: [
-    'NAME is "connection", or a scanner\'s: apt, dnf, winupdate, winget. A reset',
+    `NAME is "connection", or a scanner's: ${SCANNER_NAMES.join(", ")}. A reset`,
     "closes the breaker and forgets its waits; a running agent tries at once.",
   ],
   options: [{ name: "json", summary: "Answer in JSON" }],
@@ -82,7 +82,7 @@ async function reset(
   settings: Settings,
   { name, asJson }: { name: string | undefined; asJson: boolean },
 ): Promise<ExitCode> {
-  const names = [CONNECTION, ...knownScanners().map((scanner) => scanner.name)];
+  const names = [CONNECTION, ...SCANNER_NAMES];
   if (name === undefined || !names.includes(name)) {
     throw new UsageError(`Cannot reset "${name ?? ""}": the breakers are ${names.join(", ")}`);
   }

@@ -1,16 +1,14 @@
 /** `pennon scan`: what could be updated here, now; needs no server, no registration, no root. */
 
-import { availableScanners } from "../scanners/available.ts";
+import { availableScanners, SCANNER_NAMES } from "../scanners/available.ts";
 import { runScans, type ScanReport } from "../scanners/run_scans.ts";
-import type { Scanner, ScannerName } from "../scanners/scanner.ts";
+import type { Scanner, ScanOptions } from "../scanners/scanner.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
 import { openSettings } from "./settings.ts";
 import { plain } from "./table.ts";
 import { scanAsCsv, scanAsJson, scanAsText } from "./scan_output.ts";
-
-const NAMES: readonly ScannerName[] = ["apt", "dnf", "winupdate", "winget"];
 
 export const scanCommand: CliCommand = {
   name: "scan",
@@ -22,7 +20,7 @@ export const scanCommand: CliCommand = {
     "Exits 0 whether or not there are updates, 1 if a scanner failed.",
   ],
   options: [
-    { name: "only", value: "NAMES", summary: `Only these: ${NAMES.join(", ")}` },
+    { name: "only", value: "NAMES", summary: `Only these: ${SCANNER_NAMES.join(", ")}` },
     { name: "refresh", summary: "Fetch new package lists first" },
     { name: "json", summary: "Answer in JSON" },
     { name: "csv", summary: "Answer in CSV" },
@@ -32,12 +30,15 @@ export const scanCommand: CliCommand = {
     if (given.flags.has("json") && given.flags.has("csv")) {
       throw new UsageError('Cannot answer in JSON and CSV at once: give "--json" or "--csv"');
     }
-    const { config } = await openSettings(system, given);
+    const { config, stateDirectory } = await openSettings(system, given);
     const only = given.values["only"];
     const names = only === undefined ? config.scanners.enabled : readNames(only);
     const startedMs = system.clock.nowMs();
     const scanners = await availableScanners(system, names);
-    const reports = await scanInTheOpen(system, scanners, given.flags.has("refresh"));
+    const reports = await scanInTheOpen(system, scanners, {
+      refresh: given.flags.has("refresh"),
+      cacheDirectory: `${stateDirectory}/cache`,
+    });
     system.terminal.print(format(system, given, { reports, names, startedMs }));
     tellGaps(system, reports);
     const missing = names.filter((name) => !reports.some((report) => report.name === name));
@@ -45,11 +46,11 @@ export const scanCommand: CliCommand = {
   },
 };
 
-function readNames(list: string): ScannerName[] {
+function readNames(list: string): string[] {
   return list.split(",").map((word) => {
-    const name = NAMES.find((known) => known === word.trim());
+    const name = SCANNER_NAMES.find((known) => known === word.trim());
     if (name) return name;
-    throw new UsageError(`Cannot scan with "${word}": it is none of ${NAMES.join(", ")}`);
+    throw new UsageError(`Cannot scan with "${word}": it is none of ${SCANNER_NAMES.join(", ")}`);
   });
 }
 
@@ -57,7 +58,7 @@ function readNames(list: string): ScannerName[] {
 async function scanInTheOpen(
   system: System,
   scanners: readonly Scanner[],
-  refresh: boolean,
+  options: ScanOptions,
 ): Promise<ScanReport[]> {
   const stop = new AbortController();
   const endListening = system.onStopRequest((signal) =>
@@ -66,7 +67,7 @@ async function scanInTheOpen(
   const names = scanners.map(({ name }) => name).join(", ");
   if (scanners.length > 0) system.terminal.showProgress(`Asking ${names} ...`);
   try {
-    return await runScans(system, scanners, { refresh, signal: stop.signal });
+    return await runScans(system, scanners, { ...options, signal: stop.signal });
   } finally {
     system.terminal.showProgress("");
     endListening();

@@ -1,7 +1,7 @@
 /** A scan's answer as a table, as JSON and as CSV. Pure. */
 
 import type { ScanReport } from "../scanners/run_scans.ts";
-import type { ScannerName, Update } from "../scanners/scanner.ts";
+import type { Severity, Update } from "../scanners/scanner.ts";
 import { describeSize } from "./duration.ts";
 import { type Column, formatTable, plain } from "./table.ts";
 
@@ -77,7 +77,7 @@ function updateAsJson(update: Update) {
   };
 }
 
-type CsvColumn = [title: string, value: (name: ScannerName, update: Update) => unknown];
+type CsvColumn = [title: string, value: (name: string, update: Update) => unknown];
 
 const CSV_COLUMNS: readonly CsvColumn[] = [
   ["scanner", (name) => name],
@@ -111,13 +111,16 @@ function csvCell(value: unknown): string {
 }
 
 const COLUMNS: readonly Column[] = [
-  { title: "PACKAGE" },
-  { title: "INSTALLED" },
-  { title: "AVAILABLE" },
+  { title: "PACKAGE", narrowest: 22 },
+  { title: "INSTALLED", narrowest: 12, spare: 2 },
+  { title: "AVAILABLE", narrowest: 12 },
   { title: "SECURITY" },
   { title: "STATE" },
-  { title: "SIZE", alignRight: true },
+  { title: "SIZE", alignRight: true, spare: 1 },
 ];
+
+/** Worst first; an update whose severity nobody tells stands between those that close a hole. */
+const SEVERITIES: readonly (Severity | null)[] = ["critical", "important", null, "moderate", "low"];
 
 /** A table sorted by what matters, with totals; `width` in terminal columns. */
 export function scanAsText(reports: readonly ScanReport[], width: number): string {
@@ -149,9 +152,10 @@ function describeSecurity(security: boolean | null): string {
   return security === null ? "unknown" : security ? "yes" : "no";
 }
 
-/** Security first, then what can be installed, then by name. */
+/** Security first, the worst of it in front; then what can be installed, then by name. */
 function byWeight(a: Update, b: Update): number {
   return Number(b.security === true) - Number(a.security === true) ||
+    SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
     Number(b.state === "upgradable") - Number(a.state === "upgradable") ||
     a.package.localeCompare(b.package, "en");
 }

@@ -1,4 +1,4 @@
-/** Rows as a table that fits the terminal: columns are aligned, the widest are cut. Pure. */
+/** Rows as a table that fits the terminal: what matters least is left out, then the widest cut. Pure. */
 
 import stringWidth from "string-width";
 
@@ -6,6 +6,10 @@ import stringWidth from "string-width";
 export interface Column {
   readonly title: string;
   readonly alignRight?: boolean;
+  /** Cut narrower than this, its cells say too little. @default `NARROWEST` */
+  readonly narrowest?: number;
+  /** Left out where not all fit, the lowest first. @default never */
+  readonly spare?: number;
 }
 
 const GAP = "  ";
@@ -21,28 +25,52 @@ export function formatTable(
 ): string[] {
   const titles = columns.map(({ title }) => title);
   const cells = [titles, ...rows].map((row) => row.map(plain));
-  const widths = columns.map((_, index) =>
-    Math.max(...cells.map((row) => stringWidth(row[index] ?? "")))
-  );
-  shrink(widths, width - GAP.length * (columns.length - 1));
+  const all = columns.map((column, index) => ({
+    ...column,
+    index,
+    width: Math.max(...cells.map((row) => stringWidth(row[index] ?? ""))),
+  }));
+  const shown = shrink(leaveOut(all, width), width);
   return cells.map((row) =>
-    columns.map((column, index) => {
-      const cell = cutToWidth(row[index] ?? "", widths[index] ?? 0);
-      const padding = " ".repeat(Math.max(0, (widths[index] ?? 0) - stringWidth(cell)));
-      return column.alignRight ? padding + cell : cell + padding;
+    shown.map(({ index, width, alignRight }) => {
+      const cell = cutToWidth(row[index] ?? "", width);
+      const padding = " ".repeat(Math.max(0, width - stringWidth(cell)));
+      return alignRight ? padding + cell : cell + padding;
     }).join(GAP).trimEnd()
   );
 }
 
-/** Takes from the widest column, one by one, until all fit. */
-function shrink(widths: number[], room: number): void {
-  let total = widths.reduce((sum, width) => sum + width, 0);
-  while (total > room) {
-    const widest = widths.indexOf(Math.max(...widths));
-    if ((widths[widest] ?? 0) <= NARROWEST) return;
-    widths[widest] = (widths[widest] ?? 0) - 1;
-    total -= 1;
+/** A column as it is to be shown. */
+interface Shown extends Column {
+  readonly index: number;
+  readonly width: number;
+}
+
+/** Leaves out spare columns until the rest fits without being cut too narrow. */
+function leaveOut(columns: readonly Shown[], width: number): readonly Shown[] {
+  const least = columns.map((column) => Math.min(column.width, column.narrowest ?? column.width));
+  if (total(least) <= width) return columns;
+  const [first] = columns.filter(({ spare }) => spare !== undefined)
+    .toSorted((a, b) => (a.spare ?? 0) - (b.spare ?? 0));
+  return first ? leaveOut(columns.filter((column) => column !== first), width) : columns;
+}
+
+/** Takes from the widest column, one by one, until all fit; none below its narrowest before it must. */
+function shrink(columns: readonly Shown[], width: number): readonly Shown[] {
+  const widths = columns.map((column) => column.width);
+  for (const least of [columns.map(({ narrowest }) => narrowest ?? NARROWEST), []]) {
+    while (total(widths) > width) {
+      const spare = widths.map((one, index) => one > (least[index] ?? NARROWEST) ? one : -1);
+      const widest = spare.indexOf(Math.max(...spare));
+      if ((spare[widest] ?? -1) < 0) break;
+      widths[widest] = (widths[widest] ?? 0) - 1;
+    }
   }
+  return columns.map((column, index) => ({ ...column, width: widths[index] ?? 0 }));
+}
+
+function total(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
 }
 
 /** Cuts a text to a width in terminal columns; a cut one ends in `~`. */

@@ -3,12 +3,20 @@
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandHandler, CommandOutcome, CommandRun } from "../buffer/command.ts";
 import type { Log } from "../log.ts";
+import { packageTypeOf } from "../scanners/available.ts";
 import { keepLastScans } from "../scanners/last_scans.ts";
 import type { ScanReport } from "../scanners/run_scans.ts";
-import type { Scanner, ScannerName } from "../scanners/scanner.ts";
-import { encodeUpdate, type PackageType } from "../server/update_item.ts";
+import type { Scanner } from "../scanners/scanner.ts";
+import { encodeUpdate } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
+import { findNews, type News } from "./news.ts";
+import {
+  forgetToldUpdates,
+  keepToldUpdates,
+  readToldUpdates,
+  type ToldUpdates,
+} from "./told_updates.ts";
 import type { ScannerGuard } from "./scanner_guard.ts";
 
 /** What the command needs. */
@@ -24,42 +32,82 @@ export interface ScanUpdatesParts {
 /** Updates in one event: an event is one request, and the server takes it whole or not at all. */
 const UPDATES_PER_EVENT = 200;
 
-const PACKAGE_TYPES: Readonly<Record<ScannerName, PackageType>> = {
-  apt: "apt",
-  dnf: "dnf",
-  winupdate: "windows_update",
-  winget: "winget",
-};
+/** Names of packages that wait no more in the log; each has an item of its own besides. */
+const NAMED_GONE = 20;
 
 /** The handler. A scan changes nothing on the host, so it may be repeated. */
 export function scanUpdates(parts: ScanUpdatesParts): CommandHandler {
   return { repeatable: true, run: (command, run) => scanAndTell(parts, command, run) };
 }
 
+/** What one scanner answered, and what of it the server did not know; `null`: it has no list. */
+interface Answer {
+  readonly report: ScanReport;
+  readonly news: News | null;
+}
+
+/**
+ * Only what changed is news: a list that is the same as the one told before is a line in the log. The
+ * whole list goes at least daily, and to a command with `full`.
+ */
 async function scanAndTell(
   parts: ScanUpdatesParts,
   command: Command,
   { signal, tellEarly }: CommandRun,
 ): Promise<CommandOutcome> {
-  const { system, log, guard } = parts;
+  const { system, log, guard, stateDirectory } = parts;
   const startedMs = system.clock.monotonicMs();
   const scanners = await parts.findScanners();
-  const reports = await Promise.all(scanners.map(async (scanner) => {
+  const told = await readToldUpdates(system, stateDirectory);
+  const wantsAll = command.params["full"] === true;
+  const answers = await Promise.all(scanners.map(async (scanner): Promise<Answer> => {
     const report = await guard.scan(scanner, signal);
     tell(log, report);
+    const news = newsOf(system, report, { told, wantsAll });
     // A scanner that takes long does not hold up what another one has found.
-    tellEarly(updateEvents(command, report, new Date(system.clock.nowMs()).toISOString()));
-    return report;
+    if (news) tellEarly(updateEvents(command, report.name, news, system.clock.nowMs()));
+    return { report, news };
   }));
-  await keepForStatus(parts, reports);
-  const isUsable = reports.some((report) => report.result !== "failed");
+  await keepTold(parts, told, answers);
+  await keepForStatus(parts, answers.map(({ report }) => report));
+  const isUsable = answers.some(({ report }) => report.result !== "failed");
   const result = logEvent(command, {
     result: isUsable ? "success" : "failed",
-    stdout: reports.filter((report) => report.result !== "failed").map(summarize).join("\n"),
-    stderr: describeGaps(reports),
+    stdout: answers.flatMap((answer) => answer.news ? [summarize(answer.report, answer.news)] : [])
+      .join("\n"),
+    stderr: describeGaps(answers.map(({ report }) => report)),
     durationMs: system.clock.monotonicMs() - startedMs,
   });
   return { events: [result], rapidPollingMs: null };
+}
+
+function newsOf(
+  { clock, architecture }: System,
+  { name, result, updates }: ScanReport,
+  { told, wantsAll }: { told: ToldUpdates; wantsAll: boolean },
+): News | null {
+  if (result === "failed") return null;
+  const packageType = packageTypeOf(name);
+  const items = updates.map((update) => encodeUpdate(update, packageType, architecture));
+  const current = { packageType, items, isWhole: result === "ok" };
+  return findNews(current, told.get(name), { nowMs: clock.nowMs(), wantsAll });
+}
+
+/** What cannot be kept is forgotten: the whole list once more is better than a change untold. */
+async function keepTold(
+  { system, log, stateDirectory }: ScanUpdatesParts,
+  before: ToldUpdates,
+  answers: readonly Answer[],
+): Promise<void> {
+  const now = answers.flatMap(({ report, news }) =>
+    news ? [[report.name, news.told] as const] : []
+  );
+  try {
+    await keepToldUpdates(system, stateDirectory, new Map([...before, ...now]));
+  } catch (error) {
+    log.warning("told updates not kept", { why: String(error) });
+    await forgetToldUpdates(system, stateDirectory).catch(() => {});
+  }
 }
 
 async function keepForStatus(
@@ -75,17 +123,22 @@ async function keepForStatus(
   }
 }
 
-function updateEvents(command: Command, report: ScanReport, timestamp: string): NewEvent[] {
-  const packageType = PACKAGE_TYPES[report.name];
-  const items = report.updates.map((update) => encodeUpdate(update, packageType));
+function updateEvents(
+  command: Command,
+  name: string,
+  { items, isFull }: News,
+  nowMs: number,
+): NewEvent[] {
+  const timestamp = new Date(nowMs).toISOString();
   const events: NewEvent[] = [];
   for (let start = 0; start < items.length; start += UPDATES_PER_EVENT) {
     const updates = items.slice(start, start + UPDATES_PER_EVENT);
     events.push({
       kind: "updates",
       commandId: command.id,
-      // Parts of one list do not supersede each other, only the same part of an older list.
-      snapshotOf: `updates/${report.name}/${start / UPDATES_PER_EVENT}`,
+      // Parts of one list do not supersede each other, only the same part of an older list. Changes
+      // stand for no list, and are superseded by none.
+      snapshotOf: isFull ? `updates/${name}/${start / UPDATES_PER_EVENT}` : null,
       body: JSON.stringify({ command_id: command.id, timestamp, updates }),
     });
   }
@@ -103,9 +156,18 @@ function tell(log: Log, report: ScanReport): void {
   log.warning("scan done, with gaps", { ...found, why: report.warnings.join("; ") });
 }
 
-function summarize(report: ScanReport): string {
+/** "apt: 12 updates, 3 of them security; 2 new or changed, 1 waits no more: curl". */
+function summarize(report: ScanReport, { isFull, items, gone }: News): string {
   const security = report.updates.filter((update) => update.security === true).length;
-  return `${report.name}: ${report.updates.length} updates, ${security} of them security`;
+  const told = `${report.name}: ${report.updates.length} updates, ${security} of them security`;
+  const changed = items.length - gone.length;
+  const news = isFull ? [] : changed === 0 ? ["no changes"] : [`${changed} new or changed`];
+  if (gone.length > 0) {
+    const names = gone.slice(0, NAMED_GONE).join(", ");
+    const more = gone.length > NAMED_GONE ? ", …" : "";
+    news.push(`${gone.length} no longer waiting: ${names}${more}`);
+  }
+  return news.length === 0 ? told : `${told}; ${news.join(", ")}`;
 }
 
 /** What is missing, by scanner: an empty list must never be taken for "nothing to do". */

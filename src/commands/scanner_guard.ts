@@ -20,6 +20,8 @@ export interface ScannerGuardParts {
   readonly system: System;
   readonly log: Log;
   readonly settings: ScannerBreakerSettings;
+  /** Where scanners may keep package lists of their own. */
+  readonly cacheDirectory: string;
   /** Keeps the breakers through a restart; never throws. */
   keep(breakers: ScannerBreakers): Promise<void>;
 }
@@ -64,11 +66,11 @@ export class ScannerGuard {
 
   /** A scanner may have forgotten its limits: nobody waits for it longer than for its own. */
   async #scanInTime(scanner: Scanner, signal: AbortSignal): Promise<ScanReport> {
-    const { system, settings: { timeoutMs } } = this.#parts;
+    const { system, settings: { timeoutMs }, cacheDirectory } = this.#parts;
     const startedMs = system.clock.monotonicMs();
     const end = new AbortController();
     const tooLong = new AbortController();
-    const options = { signal: AbortSignal.any([signal, tooLong.signal]) };
+    const options = { cacheDirectory, signal: AbortSignal.any([signal, tooLong.signal]) };
     const limit = system.clock.sleep(timeoutMs, end.signal).then(() => null, () => null);
     try {
       const scan = runScan(system, scanner, options);

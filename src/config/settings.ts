@@ -1,5 +1,6 @@
 /** The table of settings: each with its place, its kind, its default and a line for people. */
 
+import { SCANNER_NAMES } from "../scanners/available.ts";
 import type { LogFormat, LogLevel } from "../log.ts";
 import { choice, choices, duration, integer, type Kind, size, text, texts, url } from "./values.ts";
 
@@ -31,8 +32,6 @@ function setting<T>(
     isSecret: rest.isSecret ?? false,
   };
 }
-
-const SCANNERS = ["apt", "dnf", "winupdate", "winget"] as const;
 
 const web = (what: string) => url(`${what}, http:// or https://`, ["http:", "https:"]);
 const proxy = url("the address of an http:// proxy", ["http:"]);
@@ -153,8 +152,8 @@ export const SETTINGS = {
     fallback: 10,
     summary: "Refusals of one event before it is set aside",
   }),
-  scanners: setting("scanners.enabled", choices(...SCANNERS), {
-    fallback: SCANNERS,
+  scanners: setting("scanners.enabled", choices(...SCANNER_NAMES), {
+    fallback: SCANNER_NAMES,
     summary: "Scanners that may run, if the host has them",
   }),
   scannerTimeout: setting("scanners.timeout", duration("1s", "12h"), {

@@ -1,10 +1,12 @@
 /** Scans for updates with apt, on Debian, Ubuntu and what is made from them. */
 
 import type { System } from "../system/system.ts";
+import { changelogPaths, type Changelogs, parseChangelogs } from "./apt_changelogs.ts";
 import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt_commands.ts";
 import { ReplacedListsError } from "./apt_failure.ts";
 import { parseInstalled } from "./apt_installed.ts";
-import { type AptPlaces, haveLists, listsFetchedMs, stateStamp } from "./apt_lists.ts";
+import { chooseLists } from "./apt_list_source.ts";
+import { type AptPlaces, haveLists, stateStamp } from "./apt_lists.ts";
 import { parsePolicy } from "./apt_policy.ts";
 import { parseReleases } from "./apt_releases.ts";
 import { parseShow } from "./apt_show.ts";
@@ -14,8 +16,8 @@ import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./sc
 import type { Update } from "./scanner.ts";
 
 /**
- * The scanner. It needs no rights and takes no lock; with `refresh` and root's rights it fetches the
- * package lists first, as `apt-get update` does.
+ * The scanner. It needs no rights and takes no lock. Only with `refresh` and root's rights does it
+ * fetch the host's package lists, as `apt-get update` does.
  */
 export function aptScanner(options: AptOptions = {}): Scanner {
   return {
@@ -41,40 +43,17 @@ async function scanApt(
   scanOptions: ScanOptions,
   options: AptOptions,
 ): Promise<ScanAnswer> {
-  const places: AptPlaces = {
-    aptStateDirectory: options.aptStateDirectory ?? "/var/lib/apt",
-    dpkgDirectory: options.dpkgDirectory ?? "/var/lib/dpkg",
-  };
-  const newCommands = () => new AptCommands(system, options, scanOptions.signal);
-  const warnings = scanOptions.refresh ? await refresh(system, newCommands()) : [];
+  const source = await chooseLists(system, scanOptions, options);
+  const { places, warnings } = source;
+  const newCommands = () => new AptCommands(system, options, source);
   const reading = await readTwiceAtMost(system, places, newCommands);
   const hasLists = await haveLists(system, places);
-  if (!hasLists) warnings.push('There are no package lists yet: run "apt-get update"');
+  const untold = hasLists ? [] : ['There are no package lists yet: run "apt-get update"'];
   return {
     updates: reading.updates,
-    warnings: [...warnings, ...reading.warnings],
-    metadataAgeS: hasLists ? await listsAgeS(system, places) : null,
+    warnings: [...warnings, ...untold, ...reading.warnings],
+    metadataAgeS: hasLists && source.ageMs !== null ? Math.round(source.ageMs / 1_000) : null,
   };
-}
-
-async function listsAgeS(system: System, places: AptPlaces): Promise<number | null> {
-  const fetchedMs = await listsFetchedMs(system, places);
-  if (fetchedMs === null) return null;
-  return Math.max(0, Math.round((system.clock.nowMs() - fetchedMs) / 1_000));
-}
-
-/** Fetches package lists; what is missing then, as warnings: the old lists are there all the same. */
-async function refresh(system: System, commands: AptCommands): Promise<string[]> {
-  if (system.machine.userId() !== 0) {
-    return ["Cannot refresh the package lists: only root may"];
-  }
-  try {
-    await commands.update();
-    return commands.warnings;
-  } catch (error) {
-    if (!(error instanceof ScanError)) throw error;
-    return [error.message];
-  }
 }
 
 interface Reading {
@@ -124,8 +103,12 @@ async function read(commands: AptCommands): Promise<Reading> {
     const fact = "dpkg-query tells of no installed package";
     throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
   }
-  const simulated = await commands.simulateUpgrade();
-  const policies = parsePolicy(await commands.queryPolicies([...installed.packages.keys()]));
+  const [simulated, policy, releases] = await all([
+    commands.simulateUpgrade(),
+    commands.queryPolicies([...installed.packages.keys()]),
+    commands.queryReleases(),
+  ]);
+  const policies = parsePolicy(policy);
   if (policies.packages.size === 0) {
     const fact = "the answer of apt-cache policy is not understood";
     throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
@@ -134,11 +117,36 @@ async function read(commands: AptCommands): Promise<Reading> {
     installed,
     simulation: simulated === null ? null : parseSimulation(simulated),
     policies,
-    releases: parseReleases(await commands.queryReleases()),
+    releases: parseReleases(releases),
   };
   const waiting = findWaiting(state);
   const wanted = waiting.map(({ name, availableVersion }) => `${name}=${availableVersion}`);
-  const shown = parseShow(await commands.showPackages(wanted));
-  const updates = describeUpdates(waiting, state, shown);
+  const [show, changelogs] = await all([
+    commands.showPackages(wanted),
+    readChangelogs(commands, changelogPaths(waiting, installed)),
+  ]);
+  const shown = parseShow(show);
+  const updates = describeUpdates(waiting, state, { shown, changelogs });
   return { updates, warnings: [...commands.warnings, ...tellGaps(state, shown)] };
+}
+
+/** What they tell is more than apt does: without them nothing is missing. */
+async function readChangelogs(
+  commands: AptCommands,
+  paths: readonly string[],
+): Promise<Changelogs> {
+  try {
+    return parseChangelogs(await commands.readChangelogs(paths));
+  } catch (error) {
+    if (error instanceof ScanError) return new Map();
+    throw error;
+  }
+}
+
+/** Like `Promise.all`, but none goes on unseen when another has failed. */
+async function all<T extends readonly unknown[]>(
+  work: readonly [...{ [K in keyof T]: Promise<T[K]> }],
+): Promise<T> {
+  await Promise.allSettled(work);
+  return await Promise.all(work) as unknown as T;
 }

@@ -10,12 +10,18 @@ import { ScanError, type ScanErrorReason } from "./scanner.ts";
 export const APT_GET = "/usr/bin/apt-get";
 const APT_CACHE = "/usr/bin/apt-cache";
 export const DPKG_QUERY = "/usr/bin/dpkg-query";
+const GZIP = "/usr/bin/gzip";
 
 /** For each question, which takes one to eight seconds. */
 const TIMEOUT_MS = 60_000;
 
 /** Fetching package lists waits for mirrors. */
 const REFRESH_TIMEOUT_MS = 300_000;
+
+/** Between two tries to fetch lists that something else (`apt-daily`, a person) has locked. */
+const BUSY_PAUSES_MS = [5_000, 15_000, 30_000];
+
+const NEVER = new AbortController().signal;
 
 /** Linux takes at most 128 KiB of arguments where the stack is small; some is left for the rest. */
 const MAX_ARGUMENT_BYTES = 100_000;
@@ -30,16 +36,25 @@ export interface AptOptions {
   readonly aptStateDirectory?: string;
 }
 
+/** How one scan asks. */
+export interface AskOptions {
+  /** Put before the other arguments of apt's programs: `-o`, and a setting. */
+  readonly settings?: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Asks apt and dpkg; every method throws `ScanError`. */
 export class AptCommands {
   readonly #system: System;
   readonly #options: AptOptions;
+  readonly #settings: readonly string[];
   readonly #signal: AbortSignal | undefined;
   readonly #warnings = new Set<string>();
 
-  constructor(system: System, options: AptOptions, signal: AbortSignal | undefined) {
+  constructor(system: System, options: AptOptions, { settings = [], signal }: AskOptions) {
     this.#system = system;
     this.#options = options;
+    this.#settings = settings;
     this.#signal = signal;
   }
 
@@ -64,7 +79,7 @@ export class AptCommands {
       // As with -qq, which implies it, apt would refuse to simulate what takes more than a yes.
       "APT::Get::Assume-Yes=false",
     ].flatMap((setting) => ["-o", setting]);
-    const argv = [APT_GET, "--simulate", "-q", ...settings, "dist-upgrade"];
+    const argv = [APT_GET, ...this.#settings, "--simulate", "-q", ...settings, "dist-upgrade"];
     const result = await this.#run(action, argv, TIMEOUT_MS);
     if (!isBroken(result)) return this.#answer(action, result);
     this.#warnings.add(
@@ -77,26 +92,53 @@ export class AptCommands {
 
   /** The package files and their releases. */
   queryReleases(): Promise<string> {
-    return this.#ask("list the package files", [APT_CACHE, "policy"]);
+    return this.#ask("list the package files", [APT_CACHE, ...this.#settings, "policy"]);
   }
 
   /** The versions of packages, by apt's names. */
   queryPolicies(names: readonly string[]): Promise<string> {
-    return this.#askInBatches("list the versions of packages", [APT_CACHE, "policy"], names);
+    const argv = [APT_CACHE, ...this.#settings, "policy"];
+    return this.#askInBatches("list the versions of packages", argv, names);
   }
 
   /** What is known of packages, each as `name=version`. */
   showPackages(packages: readonly string[]): Promise<string> {
-    const argv = [APT_CACHE, "show", "--no-all-versions"];
+    const argv = [APT_CACHE, ...this.#settings, "show", "--no-all-versions"];
     return this.#askInBatches("describe packages", argv, packages);
   }
 
-  /** Fetches package lists. Everything that went wrong is an error, one mirror's failure too. */
+  /** The texts of packed changelogs, one after the other; those that cannot be read are left out. */
+  async readChangelogs(paths: readonly string[]): Promise<string> {
+    if (paths.length === 0) return "";
+    const argv = [GZIP, "-dc", "--", ...paths];
+    return (await this.#run("read changelogs", argv, TIMEOUT_MS)).stdout;
+  }
+
+  /**
+   * Fetches package lists, and waits a while for whoever else does. Everything that went wrong is an
+   * error, one mirror's failure too.
+   */
   async update(): Promise<void> {
+    for (const pauseMs of BUSY_PAUSES_MS) {
+      try {
+        return await this.#updateOnce();
+      } catch (error) {
+        if (!(error instanceof ScanError) || error.reason !== "locked") throw error;
+        await this.#pause(pauseMs);
+      }
+    }
+    await this.#updateOnce();
+  }
+
+  async #updateOnce(): Promise<void> {
     const action = "refresh the package lists";
-    const argv = [APT_GET, "-qq", "-o", "APT::Update::Error-Mode=any", "update"];
+    const argv = [APT_GET, ...this.#settings, "-qq", "-o", "APT::Update::Error-Mode=any", "update"];
     const result = await this.#run(action, argv, REFRESH_TIMEOUT_MS);
     this.#answer(action, result);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return this.#system.clock.sleep(ms, this.#signal ?? NEVER);
   }
 
   async #askInBatches(

@@ -17,6 +17,9 @@ const COLOUR = /\x1b\[[\d;]*m/g;
 /** Told shortened: they go to a terminal and to a server. */
 const LONGEST_COMPLAINT = 300;
 
+/** Complaints are looked for in so much of what a command said: more would be a flood. */
+const MAX_STDERR_LENGTH = 1_048_576;
+
 /** Complaints of one command that are told; mirrors come in dozens. */
 const TOLD_COMPLAINTS = 10;
 
@@ -27,7 +30,8 @@ const REPLACED =
 
 /** Apt's complaints of a severity, one a line, without what begins them. */
 export function complaints(stderr: string, severity: "errors" | "warnings"): string[] {
-  const found = outputLines(`${stderr.replace(COLOUR, "")}\n`).lines.flatMap((line) => {
+  const text = stderr.slice(0, MAX_STDERR_LENGTH).replace(COLOUR, "");
+  const found = outputLines(`${text}\n`).lines.flatMap((line) => {
     const [start, kind] = COMPLAINT.exec(line) ?? [];
     if (start === undefined || (kind?.startsWith("W") ?? false) !== (severity === "warnings")) {
       return [];

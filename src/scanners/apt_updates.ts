@@ -1,5 +1,6 @@
 /** Decides from what apt's commands told which updates are waiting, and in what state. Pure. */
 
+import { changelogFacts, type Changelogs } from "./apt_changelogs.ts";
 import type { InstalledPackages } from "./apt_installed.ts";
 import { type AptName, splitAptName } from "./apt_name.ts";
 import type { PackagePolicy, Policies } from "./apt_policy.ts";
@@ -69,17 +70,26 @@ function isPhased({ versions }: PackagePolicy, candidate: string): boolean {
   return versions.some(({ version, isPhased }) => version === candidate && isPhased);
 }
 
-/** The updates in full. `shown` is what `apt-cache show` told of them, as far as it did. */
+/** What was read of the updates besides, as far as it was. */
+export interface AptDetails {
+  /** What `apt-cache show` told. */
+  readonly shown: ShownPackages;
+  readonly changelogs: Changelogs;
+}
+
+/** The updates in full. */
 export function describeUpdates(
   waiting: readonly WaitingUpdate[],
   state: AptState,
-  shown: ShownPackages,
+  { shown, changelogs }: AptDetails,
 ): Update[] {
   const details = indexDetails(shown, state.installed.ownArchitecture);
   return waiting.map((update) => {
     const { name, currentVersion, availableVersion } = update;
     const known = details.get(`${name}=${availableVersion}`);
     const installed = state.installed.packages.get(name);
+    const sourcePackage = known?.sourcePackage ?? installed?.sourcePackage ?? null;
+    const { cves, advisories, urgency } = changelogFacts(changelogs, sourcePackage ?? "", update);
     return {
       package: splitAptName(name).name,
       currentVersion,
@@ -88,16 +98,26 @@ export function describeUpdates(
       source: update.origins ?? describeOrigins(update, state),
       state: update.state,
       severity: null,
-      severityReason: "apt does not tell",
+      severityReason: urgency === null
+        ? "apt does not tell"
+        : `apt does not tell; the changelog says urgency ${urgency}`,
       security: isSecurity(update, state),
-      cves: [],
-      advisories: [],
+      cves,
+      advisories,
       sizeBytes: known?.sizeBytes ?? null,
       description: known?.description ?? null,
-      sourcePackage: known?.sourcePackage ?? installed?.sourcePackage ?? null,
-      reboot: null,
+      sourcePackage,
+      reboot: wantsReboot(splitAptName(name).name) ? "maybe" : null,
     };
   });
+}
+
+/**
+ * Kernels, the C library, systemd, D-Bus and microcode take effect only with a restart; apt itself does
+ * not tell of any.
+ */
+function wantsReboot(name: string): boolean {
+  return /^(linux-image-.+|linux-generic.*|libc6|systemd|dbus|(amd64|intel)-microcode)$/.test(name);
 }
 
 /** By `name=version`, as they were asked for. */

@@ -5,7 +5,6 @@ import {
   ScanError,
   type ScanErrorReason,
   type Scanner,
-  type ScannerName,
   type ScanOptions,
   type Update,
 } from "./scanner.ts";
@@ -15,7 +14,7 @@ import {
  * what is missing. `failed`: there is no list, which is not an empty one.
  */
 export interface ScanReport {
-  readonly name: ScannerName;
+  readonly name: string;
   readonly result: "ok" | "degraded" | "failed";
   readonly durationMs: number;
   readonly error: { readonly reason: ScanErrorReason; readonly message: string } | null;
@@ -58,7 +57,7 @@ export async function runScan(
 
 /** The report of a scan that has no list. */
 export function failedReport(
-  name: ScannerName,
+  name: string,
   error: NonNullable<ScanReport["error"]>,
   durationMs: number,
 ): ScanReport {

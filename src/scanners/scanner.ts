@@ -2,8 +2,8 @@
 
 import type { System } from "../system/system.ts";
 
-/** The package managers Pennon knows, by the names it shows. */
-export type ScannerName = "apt" | "dnf" | "winupdate" | "winget";
+/** What the server calls packages, by where they come from; it knows no others. */
+export type PackageType = "apt" | "dnf" | "windows_update" | "winget" | "docker_image";
 
 /**
  * Whether an update would be installed now, or what stands in its way.
@@ -92,12 +92,18 @@ export interface ScanAnswer {
 export interface ScanOptions {
   /** Fetch new package lists first. @default false */
   readonly refresh?: boolean;
+  /**
+   * A folder of the agent's own, where lists may be kept beside the host's; without one old lists
+   * are only told of.
+   */
+  readonly cacheDirectory?: string;
   readonly signal?: AbortSignal;
 }
 
 /** One package manager. */
 export interface Scanner {
-  readonly name: ScannerName;
+  /** For people, the configuration and files: a short word of small letters. */
+  readonly name: string;
   /** Whether this host has the package manager at all; quick, and never throws. */
   isAvailable(system: System): Promise<boolean>;
   /** Asks the package manager. Changes nothing on the host; throws `ScanError`. */

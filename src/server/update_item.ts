@@ -25,7 +25,7 @@ export interface ReportedUpdate {
 export type WireSeverity = "critical" | "important" | "moderate" | "low";
 
 /** The package types the server knows. */
-export type PackageType = "apt" | "dnf" | "windows_update" | "winget";
+export type PackageType = "apt" | "dnf" | "windows_update" | "winget" | "docker_image";
 
 /** An item of `POST /agents/{id}/updates`. */
 export interface UpdateItem {
@@ -48,16 +48,32 @@ const DESCRIPTION_LIMIT = 2_000;
 /** Longer lists of CVEs are cut; a kernel's can run to thousands. */
 const CVE_LIMIT = 500;
 
+/** What Debian and rpm call the processors that `uname -m` names. */
+const OWN_ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
+  x86_64: ["amd64", "x86_64"],
+  aarch64: ["arm64", "aarch64"],
+  armv7l: ["armhf", "armv7hl"],
+  i686: ["i386", "i686"],
+  ppc64le: ["ppc64el", "ppc64le"],
+  riscv64: ["riscv64"],
+  s390x: ["s390x"],
+};
+
 /**
- * Encodes one update. The server has no word for "unknown": a security update of unknown severity
- * is told as `important`, any other as `low`, and the metadata says that this rule decided.
+ * Encodes one update for a host whose processor is `machine` (in the words of `uname -m`). The server
+ * has no word for "unknown": a security update of unknown severity is told as `important`, any other
+ * as `low`, and the metadata says that this rule decided.
  */
-export function encodeUpdate(update: ReportedUpdate, packageType: PackageType): UpdateItem {
+export function encodeUpdate(
+  update: ReportedUpdate,
+  packageType: PackageType,
+  machine: string,
+): UpdateItem {
   const severity = update.severity ?? (update.security ? "important" : "low");
   const kb = update.advisories.find((advisory) => /^KB\d+$/i.test(advisory));
   return {
     package_type: packageType,
-    package_name: cut(update.package, LIMITS.packageName),
+    package_name: cut(nameOf(update, packageType, machine), LIMITS.packageName),
     package_description: cut(update.description ?? "", DESCRIPTION_LIMIT),
     current_version: cut(update.currentVersion ?? "", LIMITS.version),
     available_version: cut(update.availableVersion, LIMITS.version),
@@ -70,14 +86,61 @@ export function encodeUpdate(update: ReportedUpdate, packageType: PackageType): 
   };
 }
 
+/**
+ * The server keeps one row a name: a package of another processor's goes by the name that its package
+ * manager has for it beside the host's own, and understands in a command.
+ */
+function nameOf(update: ReportedUpdate, packageType: PackageType, machine: string): string {
+  const { package: name, architecture } = update;
+  const own = [null, "all", "noarch", ...OWN_ARCHITECTURES[machine] ?? [machine]];
+  if (own.includes(architecture)) return name;
+  switch (packageType) {
+    case "apt":
+      return `${name}:${architecture}`;
+    case "dnf":
+      return `${name}.${architecture}`;
+    case "windows_update":
+    case "winget":
+    case "docker_image":
+      return name;
+  }
+}
+
+/**
+ * Tells that an update waits no more. The server keeps a row a package name for good and takes no word
+ * to delete one, so its row is made one that presses nobody: severity `low`, state `gone`.
+ */
+export function goneItem(
+  packageType: PackageType,
+  packageName: string,
+  availableVersion: string,
+): UpdateItem {
+  return {
+    package_type: packageType,
+    package_name: packageName,
+    package_description: "",
+    current_version: "",
+    available_version: availableVersion,
+    severity: "low",
+    cve_list: [],
+    kb_id: "",
+    repository_source: "",
+    size_bytes: 0,
+    metadata: { state: "gone", severity_reason: "no longer waiting on this host" },
+  };
+}
+
+/** Of an update the server keeps only names, versions, severity, source and this. */
 function metadataOf(update: ReportedUpdate): UpdateItem["metadata"] {
   const known = {
     architecture: update.architecture,
+    description: update.description === null ? null : cut(update.description, DESCRIPTION_LIMIT),
+    size_bytes: update.sizeBytes,
     source_package: update.sourcePackage,
     security: update.security,
     reboot: update.reboot,
   };
-  const told = Object.entries(known).filter((entry): entry is [string, string | boolean] =>
+  const told = Object.entries(known).filter((entry): entry is [string, string | number | boolean] =>
     entry[1] !== null
   );
   return {
@@ -87,5 +150,6 @@ function metadataOf(update: ReportedUpdate): UpdateItem["metadata"] {
       ? `${update.severityReason}; ${update.security ? "security" : "not security"} by rule`
       : update.severityReason,
     ...(update.advisories.length > 0 && { advisories: update.advisories }),
+    ...(update.cves.length > 0 && { cves: update.cves.slice(0, CVE_LIMIT) }),
   };
 }

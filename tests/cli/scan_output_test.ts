@@ -54,6 +54,31 @@ Deno.test("scanAsText() puts first what matters, and totals last", () => {
   ]);
 });
 
+Deno.test("scanAsText() puts the worst hole first, and one of unknown severity in the middle", () => {
+  const severities = ["low", "critical", null, "moderate", "important"] as const;
+  const updates = severities.map((severity) => ({ ...libssl, package: `${severity}`, severity }));
+  const lines = scanAsText([{ ...apt, updates }], 80).split("\n").slice(1, 6);
+  assertEquals(lines.map((line) => line.split(":")[0]), [
+    "critical",
+    "important",
+    "null",
+    "moderate",
+    "low",
+  ]);
+});
+
+Deno.test("scanAsText() fits 60 columns by leaving out what matters least", () => {
+  const long = {
+    ...libssl,
+    package: "libpython3.11-minimal",
+    currentVersion: "3.11.2-6+deb12u6",
+    availableVersion: "3.11.2-6+deb12u9",
+  };
+  const [heading, row] = scanAsText([{ ...apt, updates: [long] }], 60).split("\n");
+  assertEquals(heading, "PACKAGE                 AVAILABLE       SECURITY  STATE");
+  assertEquals(row, "libpython3.11-minimal~  3.11.2-6+deb1~  yes       upgradable");
+});
+
 Deno.test("scanAsText() says so when there is nothing to update", () => {
   assertEquals(scanAsText([{ ...apt, updates: [] }], 80), "apt: 0 updates, 0 security");
   const degraded = { ...apt, updates: [], result: "degraded" } as const;

@@ -18,6 +18,23 @@ Deno.test("formatTable() cuts the widest column first", () => {
   assertEquals(lines[1], `${"x".repeat(22)}~  short`);
 });
 
+Deno.test("formatTable() leaves spare columns out before it cuts others too narrow", () => {
+  const columns = [
+    { title: "NAME", narrowest: 8 },
+    { title: "OLD", narrowest: 4, spare: 2 },
+    { title: "SIZE", spare: 1 },
+  ];
+  const rows = [["a-long-name", "1.0.0", "12 MiB"]];
+  const at = (width: number) => formatTable(columns, rows, width)[1];
+  assertEquals(at(26), "a-long-name  1.0.0  12 MiB");
+  assertEquals(at(25), "a-long-na~  1.0.0  12 MiB");
+  assertEquals(at(22), "a-long-~  1.0~  12 MiB", "8 + 4 + 6 and two gaps");
+  assertEquals(at(21), "a-long-name  1.0.0", "the size goes first");
+  assertEquals(at(14), "a-long-~  1.0~");
+  assertEquals(at(13), "a-long-name");
+  assertEquals(at(7), "a-long~");
+});
+
 Deno.test("formatTable() fits any terminal of 60 columns, whatever is in the cells", () => {
   const cell = fc.string({ unit: "binary", maxLength: 80 });
   fc.assert(fc.property(fc.array(fc.tuple(cell, cell, cell), { maxLength: 5 }), (rows) => {

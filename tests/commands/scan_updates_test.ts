@@ -42,12 +42,12 @@ const dnf: Scanner = {
   scan: () => Promise.reject(new ScanError("Cannot scan: locked", { reason: "locked" })),
 };
 
-async function run(scanners: readonly Scanner[], system = new FakeSystem()) {
+async function run(scanners: readonly Scanner[], system = new FakeSystem(), params = {}) {
   const log = new FakeLog();
   const findScanners = () => Promise.resolve(scanners);
   const { guard } = makeGuard(system, log);
   const handler = scanUpdates({ system, log, stateDirectory: "/state", guard, findScanners });
-  const command = { id: "c1", type: "scan_updates", params: {} };
+  const command = { id: "c1", type: "scan_updates", params };
   const early: NewEvent[] = [];
   const outcome = await handler.run(command, {
     signal: new AbortController().signal,
@@ -104,4 +104,45 @@ Deno.test("scan_updates goes on where only its note for status cannot be kept", 
   const { log, result } = await run([apt(1)], system);
   assertEquals(result.result, "success");
   assertEquals(log.told("last scans not kept").length, 1);
+});
+
+Deno.test("scan_updates tells a list once, then what changed, then what went", async () => {
+  const system = new FakeSystem();
+  await run([apt(3)], system);
+  const same = await run([apt(3)], system);
+  assertEquals([same.events.length, same.result.stdout], [
+    1,
+    "apt: 3 updates, 3 of them security; no changes",
+  ]);
+  const more = await run([apt(4)], system);
+  const [event] = more.events;
+  const names = JSON.parse(event?.body ?? "").updates.map(
+    ({ package_name }: { package_name: string }) => package_name,
+  );
+  assertEquals([names, event?.snapshotOf], [["p3"], null]);
+  const less = await run([apt(2)], system);
+  const states = JSON.parse(less.events[0]?.body ?? "").updates.map(
+    ({ metadata }: { metadata: { state: string } }) => metadata.state,
+  );
+  assertEquals(states, ["gone", "gone"]);
+  assertEquals(
+    less.result.stdout,
+    "apt: 2 updates, 2 of them security; no changes, 2 no longer waiting: p2, p3",
+  );
+});
+
+Deno.test("scan_updates tells the whole list to a command with full, and once a day", async () => {
+  const system = new FakeSystem();
+  const count = async (params = {}) => (await run([apt(3)], system, params)).events.length;
+  assertEquals([await count(), await count(), await count({ full: true })], [2, 1, 2]);
+  await system.clock.advance(24 * 3_600_000);
+  assertEquals([await count(), await count()], [2, 1]);
+});
+
+Deno.test("scan_updates tells all again where what was told cannot be kept", async () => {
+  const system = new FakeSystem();
+  system.files.fail("keep what was told", "full");
+  const counts = [(await run([apt(3)], system)).events.length];
+  const { log, events } = await run([apt(3)], system);
+  assertEquals([...counts, events.length, log.told("told updates not kept").length], [2, 2, 1]);
 });

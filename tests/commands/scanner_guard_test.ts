@@ -1,10 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import {
-  ScanError,
-  type ScanErrorReason,
-  type Scanner,
-  type ScannerName,
-} from "../../src/scanners/scanner.ts";
+import { ScanError, type ScanErrorReason, type Scanner } from "../../src/scanners/scanner.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeGuard, SCANNER_SETTINGS } from "../fakes/scanner_guard.ts";
@@ -12,7 +7,7 @@ import { FakeSystem } from "../fakes/system.ts";
 
 const never = new AbortController().signal;
 
-function scanner(name: ScannerName, scan: Scanner["scan"]): Scanner {
+function scanner(name: string, scan: Scanner["scan"]): Scanner {
   return { name, isAvailable: () => Promise.resolve(true), scan };
 }
 

@@ -19,6 +19,12 @@ export function makeGuard(system: System, log: Log, breakers: ScannerBreakers = 
     kept.push(saved);
     return Promise.resolve();
   };
-  const guard = new ScannerGuard({ system, log, settings: SCANNER_SETTINGS, keep }, breakers);
+  const guard = new ScannerGuard({
+    system,
+    log,
+    settings: SCANNER_SETTINGS,
+    cacheDirectory: "/state/cache",
+    keep,
+  }, breakers);
   return { guard, kept };
 }

@@ -13,6 +13,17 @@ import { lacks } from "./lacks.ts";
 const system = realSystem();
 const isRoot = Deno.uid() === 0;
 
+/** Waits for nobody: what is tested is what comes after the waiting. */
+const impatient: System = {
+  ...system,
+  clock: {
+    nowMs: () => system.clock.nowMs(),
+    monotonicMs: () => system.clock.monotonicMs(),
+    asleepMs: () => 0,
+    sleep: () => Promise.resolve(),
+  },
+};
+
 /** Runs a test where there is apt, with an apt root of its own. */
 function onApt(name: string, test: (root: AptRoot) => Promise<void>): void {
   Deno.test(name, async () => {
@@ -127,7 +138,7 @@ onApt(
     if (!isRoot) return console.log("skipped: only root may refresh");
     await fillArchive(root);
     await using _held = await hold([`${root.path}/var/lib/apt/lists/lock`]);
-    const { updates, warnings } = await aptScanner(root.options).scan(system, { refresh: true });
+    const { updates, warnings } = await aptScanner(root.options).scan(impatient, { refresh: true });
     assertEquals(updates.length, EXPECTED_UPDATES.length);
     assert(/Could not get lock .* held by process \d+/.test(warnings[0] ?? ""), warnings[0]);
   },
@@ -151,6 +162,74 @@ onApt(
     assert(warnings.some((warning) => warning.includes("127.0.0.1:9")), warnings.join("\n"));
   },
 );
+
+onApt(
+  "old lists are left as they are, and fetched into a folder of the agent's own",
+  async (root) => {
+    await root.install([{ name: "tool", version: "1.0" }]);
+    const suite = { archive: "a", suite: "stable", release: {} };
+    await root.offer([{ ...suite, packages: [] }]);
+    await root.publish({ ...suite, packages: [{ name: "tool", version: "2.0" }] });
+    const lists = `${root.path}/var/lib/apt/lists`;
+    const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
+    for (const folder of [lists, `${lists}/partial`]) {
+      await Deno.utime(folder, twoDaysAgo, twoDaysAgo);
+    }
+    const scan = (options = {}) => aptScanner(root.options).scan(system, options);
+    assertEquals((await scan()).updates, [], "nowhere to keep others");
+    const cacheDirectory = `${root.path}/own`;
+    const own = await scan({ cacheDirectory });
+    assertEquals(own.updates.map(({ availableVersion }) => availableVersion), ["2.0"]);
+    assertEquals(own.warnings, []);
+    assert(own.metadataAgeS !== null && own.metadataAgeS < 600, `${own.metadataAgeS} s`);
+    assertEquals((await Deno.stat(lists)).mtime, twoDaysAgo, "the host's lists were touched");
+    const gone = "deb [trusted=yes] http://127.0.0.1:9/gone stable main\n";
+    await root.write("etc/apt/sources.list.d/gone.list", gone);
+    assertEquals((await scan({ cacheDirectory })).warnings, [], "they are young enough");
+    await Deno.remove(`${cacheDirectory}/apt/fetched`);
+    const half = await scan({ cacheDirectory });
+    assertEquals(half.updates, [], "the host's, which know of none");
+    assert(half.warnings[0]?.includes("127.0.0.1:9"), half.warnings.join());
+  },
+);
+
+onApt(
+  "the changelog of a package that is ahead tells what an update of its source closes",
+  async (root) => {
+    const paths = ["/usr/share/doc/openssl/changelog.Debian.gz", "/usr/bin/gzip"];
+    for (const path of paths) {
+      if (!await exists(path)) return console.log(`skipped: no ${path} here`);
+    }
+    const { stdout: version } = await run([
+      "/usr/bin/dpkg-query",
+      "-W",
+      "-f",
+      "${Version}",
+      "openssl",
+    ]);
+    const { stdout: text } = await run(["/usr/bin/gzip", "-dc", paths[0]!]);
+    const [newest = ""] = text.split("\n -- ", 1);
+    const source = { fields: { Source: "openssl" } };
+    await root.install([
+      { name: "openssl", version },
+      { name: "libssl3", version: `${version}~`, ...source },
+    ]);
+    const packages = [{ name: "libssl3", version, ...source }];
+    await root.offer([{ archive: "a", suite: "stable", release: {}, packages }]);
+    const { updates: [update] } = await aptScanner(root.options).scan(system, {});
+    assertEquals(update?.cves, [...new Set(newest.match(/CVE-\d{4}-\d{4,}/g) ?? [])]);
+    const urgency = /urgency=(\w+)/.exec(newest)?.[1];
+    assertEquals(
+      update?.severityReason,
+      `apt does not tell; the changelog says urgency ${urgency}`,
+    );
+    assertEquals(update?.severity, null);
+  },
+);
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
 
 onApt("lists that were never fetched are no clean bill of health", async (root) => {
   await root.install([{ name: "tool", version: "1.0" }]);

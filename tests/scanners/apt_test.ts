@@ -9,7 +9,8 @@ import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts
 
 type Question = "installed" | "simulation" | "policy" | "releases" | "show" | "update";
 
-function questionOf([program, ...args]: readonly string[]): Question {
+function questionOf([program, ...words]: readonly string[]): Question {
+  const args = words.filter((word, index) => word !== "-o" && words[index - 1] !== "-o");
   if (program === "/usr/bin/dpkg-query") return "installed";
   if (program === "/usr/bin/apt-get") return args.at(-1) === "update" ? "update" : "simulation";
   assertEquals(program, "/usr/bin/apt-cache");
@@ -197,6 +198,78 @@ Deno.test("scan() with refresh fetches first as root, and says that others may n
   const old = await scanner.scan(host, { refresh: true });
   assert(old.warnings[0]?.startsWith("Cannot refresh the package lists: Failed to fetch "));
   assertEquals(old.updates.length, EXPECTED_UPDATES.length);
+});
+
+const DAY_MS = 86_400_000;
+const STAMP = "/own/apt/fetched";
+
+/** The lists that the last scan read: apt's words for the place, or "the host's". */
+function listsRead(host: AptHost): string {
+  const [, , place = ""] = host.asked.find((argv) => argv.includes("--simulate")) ?? [];
+  return place.startsWith("Dir::State::lists=") ? place : "the host's";
+}
+
+async function scanOf(host: AptHost, options: { refresh?: boolean } = {}) {
+  host.asked.length = 0;
+  const answer = await scanner.scan(host, { cacheDirectory: "/own", ...options });
+  const fetched = host.asked.filter((argv) => argv.at(-1) === "update").length;
+  return { ...answer, fetched, lists: listsRead(host) };
+}
+
+function hostWithLists(ageMs: number): AptHost {
+  const host = new AptHost();
+  host.files.texts.set("/var/lib/apt/lists", "");
+  host.files.modifiedMs.set("/var/lib/apt/lists", host.clock.nowMs() - ageMs);
+  host.files.texts.set("/own/apt/lists/mirror_InRelease", "");
+  return host;
+}
+
+Deno.test("scan() reads the host's lists until they are a day old, then fetches its own", async () => {
+  const young = await scanOf(hostWithLists(DAY_MS - 1));
+  assertEquals([young.fetched, young.lists], [0, "the host's"]);
+  const host = hostWithLists(DAY_MS);
+  const old = await scanOf(host);
+  assertEquals([old.fetched, old.lists], [1, "Dir::State::lists=/own/apt/lists/"]);
+  assertEquals(host.files.modes.get("/own/apt/lists/partial"), 0o700);
+  host.files.modifiedMs.set(STAMP, host.clock.nowMs() - DAY_MS + 1);
+  const again = await scanOf(host);
+  assertEquals([again.fetched, again.lists], [0, "Dir::State::lists=/own/apt/lists/"]);
+  assertEquals(again.metadataAgeS, 86_400);
+  host.files.modifiedMs.set(STAMP, host.clock.nowMs() - DAY_MS);
+  assertEquals((await scanOf(host)).fetched, 1);
+});
+
+Deno.test("scan() with refresh fetches lists of its own for those who are not root", async () => {
+  const host = hostWithLists(0);
+  const { fetched, lists, warnings } = await scanOf(host, { refresh: true });
+  assertEquals([fetched, lists], [1, "Dir::State::lists=/own/apt/lists/"]);
+  assertEquals(warnings, EXPECTED_WARNINGS);
+});
+
+Deno.test("scan() goes by the host's old lists where its own cannot be fetched whole, and says so", async () => {
+  const host = hostWithLists(2 * DAY_MS);
+  host.files.texts.set(STAMP, "");
+  host.answers = { update: exit100("stderr_fetch.txt") };
+  const { fetched, lists, warnings, metadataAgeS } = await scanOf(host);
+  assertEquals([fetched, lists, metadataAgeS], [1, "the host's", 2 * 86_400]);
+  assert(
+    warnings[0]?.startsWith("The package lists are not fresh: Cannot refresh the package lists"),
+  );
+  assertEquals(host.files.texts.has(STAMP), false, "half a fetch is none");
+  host.files.fail("make private lists", "full");
+  assertEquals((await scanOf(host)).fetched, 0);
+});
+
+Deno.test("scan() waits for whoever else fetches lists, three times, and then says so", async () => {
+  const host = hostWithLists(2 * DAY_MS);
+  host.answers = { update: exit100("stderr_lock.txt") };
+  const scan = scanOf(host);
+  await host.clock.advance(49_999);
+  assertEquals(host.asked.filter((argv) => argv.at(-1) === "update").length, 3);
+  await host.clock.advance(1);
+  const { fetched, warnings } = await scan;
+  assertEquals(fetched, 4);
+  assert(warnings[0]?.includes("Could not get lock"), warnings[0]);
 });
 
 Deno.test("inBatches() cuts where one more name would not fit, and loses none", () => {

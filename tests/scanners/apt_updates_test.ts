@@ -27,13 +27,13 @@ const made = stateOf("made");
 const shown = parseShow(readFixture("apt", "made_show.txt"));
 
 Deno.test("every case of the made archive comes out as it was worked out by hand", () => {
-  const updates = describeUpdates(findWaiting(made), made, shown);
+  const updates = describeUpdates(findWaiting(made), made, { shown, changelogs: new Map() });
   assertEquals(updates.map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
   assertEquals(tellGaps(made, shown), EXPECTED_WARNINGS);
 });
 
 Deno.test("describeUpdates() adds size, source and purpose where they are known", () => {
-  const updates = describeUpdates(findWaiting(made), made, shown);
+  const updates = describeUpdates(findWaiting(made), made, { shown, changelogs: new Map() });
   const find = (name: string) => updates.find((update) => update.package === name);
   assertEquals(find("libssl3t64")?.sourcePackage, "openssl");
   assertEquals(find("libssl3t64")?.sizeBytes, 1_010);
@@ -48,7 +48,7 @@ Deno.test("describeUpdates() adds size, source and purpose where they are known"
 Deno.test("security is not known where no package file is marked as security's", () => {
   const files = new Map([...made.releases.files].filter(([file]) => !/security/.test(file)));
   const state = { ...made, releases: { files, unparsed: 0 } };
-  const updates = describeUpdates(findWaiting(state), state, shown);
+  const updates = describeUpdates(findWaiting(state), state, { shown, changelogs: new Map() });
   assertEquals([...new Set(updates.map(({ security }) => security))], [null]);
 });
 
@@ -64,7 +64,10 @@ Deno.test("without a simulation nothing can be upgraded, and nothing is hidden",
 Deno.test("a Debian host's updates come with their origins and security", () => {
   const debian = stateOf("debian12");
   const details = parseShow(readFixture("apt", "debian12_show.txt"));
-  const updates = describeUpdates(findWaiting(debian), debian, details);
+  const updates = describeUpdates(findWaiting(debian), debian, {
+    shown: details,
+    changelogs: new Map(),
+  });
   assertEquals(updates.length, debian.simulation?.changes.length);
   for (const { package: name, security, source } of updates) {
     if (source?.includes("Debian-Security")) assertEquals(security, true, name);

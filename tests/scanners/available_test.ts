@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { availableScanners, knownScanners } from "../../src/scanners/available.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { availableScanners, packageTypeOf, SCANNER_NAMES } from "../../src/scanners/available.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 function host(...paths: string[]): FakeSystem {
@@ -33,6 +33,11 @@ Deno.test("availableScanners() answers no Linux scanner elsewhere", async () => 
   assertEquals(await namesOn(system), []);
 });
 
-Deno.test("knownScanners() has each scanner once", () => {
-  assertEquals(knownScanners().map(({ name }) => name).toSorted(), ALL.toSorted());
+Deno.test("SCANNER_NAMES has each scanner once", () => {
+  assertEquals(SCANNER_NAMES.toSorted(), ALL.toSorted());
+});
+
+Deno.test("packageTypeOf() answers the server's word, and refuses what is no scanner's", () => {
+  assertEquals(SCANNER_NAMES.map(packageTypeOf), ["apt", "dnf", "windows_update", "winget"]);
+  assertThrows(() => packageTypeOf("zypper"), RangeError);
 });

@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { runScans } from "../../src/scanners/run_scans.ts";
-import { ScanError, type Scanner, type ScannerName } from "../../src/scanners/scanner.ts";
+import { ScanError, type Scanner } from "../../src/scanners/scanner.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
-function scanner(name: ScannerName, scan: Scanner["scan"]): Scanner {
+function scanner(name: string, scan: Scanner["scan"]): Scanner {
   return { name, isAvailable: () => Promise.resolve(true), scan };
 }
 

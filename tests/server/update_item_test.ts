@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { encodeUpdate, type ReportedUpdate } from "../../src/server/update_item.ts";
+import { encodeUpdate, goneItem, type ReportedUpdate } from "../../src/server/update_item.ts";
 
 const openssl: ReportedUpdate = {
   package: "libssl3",
@@ -21,7 +21,7 @@ const openssl: ReportedUpdate = {
 };
 
 Deno.test("encodeUpdate() writes an update in the server's words", () => {
-  assertEquals(encodeUpdate(openssl, "apt"), {
+  assertEquals(encodeUpdate(openssl, "apt", "x86_64"), {
     package_type: "apt",
     package_name: "libssl3",
     package_description: "",
@@ -35,6 +35,7 @@ Deno.test("encodeUpdate() writes an update in the server's words", () => {
     metadata: {
       architecture: "amd64",
       source_package: "openssl",
+      size_bytes: 2_022_532,
       security: true,
       state: "upgradable",
       severity_reason: "apt does not tell; security by rule",
@@ -51,20 +52,63 @@ Deno.test("encodeUpdate() makes one of four words of every severity", () => {
     [null, null, "low"],
   ] as const;
   for (const [severity, security, expected] of rows) {
-    assertEquals(encodeUpdate({ ...openssl, severity, security }, "apt").severity, expected);
+    assertEquals(
+      encodeUpdate({ ...openssl, severity, security }, "apt", "x86_64").severity,
+      expected,
+    );
   }
+});
+
+Deno.test("encodeUpdate() gives a package of another processor's the name that it has beside the own", () => {
+  const rows = [
+    ["apt", "amd64", "x86_64", "libssl3"],
+    ["apt", "all", "x86_64", "libssl3"],
+    ["apt", null, "x86_64", "libssl3"],
+    ["apt", "i386", "x86_64", "libssl3:i386"],
+    ["apt", "arm64", "aarch64", "libssl3"],
+    ["apt", "amd64", "aarch64", "libssl3:amd64"],
+    ["apt", "loong64", "loong64", "libssl3"],
+    ["dnf", "x86_64", "x86_64", "libssl3"],
+    ["dnf", "noarch", "x86_64", "libssl3"],
+    ["dnf", "i686", "x86_64", "libssl3.i686"],
+    ["winget", "x86", "x86_64", "libssl3"],
+  ] as const;
+  for (const [packageType, architecture, machine, expected] of rows) {
+    const item = encodeUpdate({ ...openssl, architecture }, packageType, machine);
+    assertEquals(item.package_name, expected, `${packageType} ${architecture} on ${machine}`);
+  }
+});
+
+Deno.test("encodeUpdate() puts into the metadata what the server has no column for", () => {
+  const update = {
+    ...openssl,
+    cves: ["CVE-2026-1"],
+    advisories: ["DSA-1-1"],
+    description: "TLS",
+    reboot: "maybe",
+  };
+  const { metadata } = encodeUpdate(update, "apt", "x86_64");
+  assertEquals(
+    [metadata["cves"], metadata["advisories"], metadata["description"], metadata["reboot"]],
+    [["CVE-2026-1"], ["DSA-1-1"], "TLS", "maybe"],
+  );
+});
+
+Deno.test("goneItem() is an item that the server takes, and that presses nobody", () => {
+  const { severity, available_version, metadata } = goneItem("dnf", "curl", "8.1-2");
+  assertEquals([severity, available_version, metadata["state"]], ["low", "8.1-2", "gone"]);
 });
 
 Deno.test("encodeUpdate() finds the KB among the advisories", () => {
   const update = { ...openssl, advisories: ["MS26-001", "KB5070001"] };
-  assertEquals(encodeUpdate(update, "windows_update").kb_id, "KB5070001");
+  assertEquals(encodeUpdate(update, "windows_update", "x86_64").kb_id, "KB5070001");
 });
 
 Deno.test("encodeUpdate() never sends what a column cannot hold", () => {
   const text = fc.string({ maxLength: 1_200, unit: "binary" });
   fc.assert(fc.property(text, text, text, (name, version, source) => {
     const update = { ...openssl, package: name, availableVersion: version, source };
-    const item = encodeUpdate({ ...update, advisories: [`KB${"9".repeat(99)}`] }, "apt");
+    const item = encodeUpdate({ ...update, advisories: [`KB${"9".repeat(99)}`] }, "apt", "x86_64");
     assert([...item.package_name].length <= 500);
     assert([...item.available_version].length <= 100);
     assert([...item.repository_source].length <= 255);

@@ -77,16 +77,19 @@ function fixture(folder: string, name: string): RunResult {
   return result;
 }
 
-function answerOf([program, ...args]: readonly string[]): RunResult | undefined {
+function answerOf([program, ...words]: readonly string[]): RunResult | undefined {
+  const args = words.filter((word, index) => word !== "-o" && words[index - 1] !== "-o");
   switch (program) {
     case "/usr/bin/dpkg-query":
       return fixture("apt", "made_installed.txt");
     case "/usr/bin/apt-get":
-      return fixture("apt", "made_simulation.txt");
+      return args.at(-1) === "update" ? succeeded("") : fixture("apt", "made_simulation.txt");
     case "/usr/bin/apt-cache": {
       const question = args[0] === "show" ? "show" : args.length === 1 ? "releases" : "policy";
       return fixture("apt", `made_${question}.txt`);
     }
+    case "/usr/bin/gzip":
+      return succeeded("");
     case "/usr/bin/rpm":
       return fixture("dnf", "installed.txt");
     case "/usr/bin/dnf": {

@@ -17,6 +17,7 @@ const PROGRAMS = {
     "/usr/bin/df",
     "/usr/bin/dnf",
     "/usr/bin/dpkg-query",
+    "/usr/bin/gzip",
     "/usr/bin/ps",
     "/usr/bin/rpm",
   ],

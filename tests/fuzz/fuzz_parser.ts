@@ -1,0 +1,88 @@
+/** Feeds one parser with damaged texts, and with lines that are far too long. */
+
+import fc from "fast-check";
+import { ScanError } from "../../src/scanners/scanner.ts";
+import { mutated } from "./mutate.ts";
+import type { Parser } from "./parsers.ts";
+
+/** What came of one parser. */
+export interface FuzzResult {
+  readonly name: string;
+  readonly cases: number;
+  /** What went wrong, with the seed to see it again; `null`: nothing. */
+  readonly failure: string | null;
+  readonly tookMs: number;
+}
+
+const LONG_LINE = 10_000_000;
+
+/** What makes a text steer a terminal or turn its writing around; the tab is harmless. */
+// deno-lint-ignore no-control-regex
+const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+
+export interface FuzzOptions {
+  readonly cases: number;
+  readonly seed?: number;
+}
+
+/** Runs `cases` damaged texts; a parser may throw `ScanError`, and must let nothing steering through. */
+export function fuzzParser(
+  parser: Parser,
+  texts: readonly string[],
+  { cases, seed }: FuzzOptions,
+): FuzzResult {
+  const startedMs = performance.now();
+  const run = fc.check(fc.property(mutated(texts), (text) => look(parser, text)), {
+    numRuns: cases,
+    ...(seed !== undefined && { seed }),
+  });
+  const tookMs = performance.now() - startedMs;
+  const failure = run.failed
+    ? `seed ${run.seed}: ${JSON.stringify(run.counterexample)}: ${run.errorInstance}`
+    : null;
+  return { name: parser.name, cases: run.numRuns, failure, tookMs };
+}
+
+/** The longest that the parser takes over a line of 10 million characters. */
+export function longestLineMs(parser: Parser, texts: readonly string[]): number {
+  return Math.max(...longLines(texts).map((line) => timeOf(() => look(parser, line))));
+}
+
+function look(parser: Parser, text: string): void {
+  try {
+    const found = steeringText(parser.parse(text));
+    if (found !== null) throw new Error(`lets through ${JSON.stringify(found)}`);
+  } catch (error) {
+    if (!(error instanceof ScanError)) throw error;
+    if (STEERING.test(error.message)) {
+      throw new Error(`its error lets through ${JSON.stringify(error.message)}`);
+    }
+  }
+}
+
+/** A text anywhere in a value that could steer; `null`: none. */
+export function steeringText(value: unknown): string | null {
+  if (typeof value === "string") return STEERING.test(value) ? value : null;
+  if (value instanceof Map) return steeringText([...value]);
+  if (typeof value !== "object" || value === null) return null;
+  for (const [key, inner] of Object.entries(value)) {
+    const found = steeringText(key) ?? steeringText(inner);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** Lines that a careless pattern takes for ever over: of one character, and of the fixtures' own. */
+function longLines(texts: readonly string[]): string[] {
+  const units = [" ", "a", "0", "-", "(", "[", "a ", "a:", "(1 ", "[a] ", "a=b,", "…", "装"];
+  const own = texts.flatMap((text) => text.split("\n").slice(0, 3)).filter((line) => line !== "");
+  return [...units, ...own.slice(0, 6)].map((unit) =>
+    `${unit.repeat(Math.ceil(LONG_LINE / unit.length))}\n`
+  );
+}
+
+function timeOf(work: () => void): number {
+  const startedMs = performance.now();
+  work();
+  return performance.now() - startedMs;
+}

@@ -1,0 +1,78 @@
+/** `deno task fuzz`: damaged texts for every parser, and which of them it did not stand. */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { PARSERS } from "./parsers.ts";
+import type { FuzzReport } from "./worker.ts";
+
+/** A parser may take so long over a line of 10 MB. */
+const LONGEST_LINE_MS = 1_000;
+
+interface Options {
+  readonly cases: number;
+  readonly only: RegExp;
+  readonly seed: number | undefined;
+}
+
+function readOptions(words: string[]): Options {
+  const given = parseArgs(words, {
+    string: ["cases", "only", "seed"],
+    unknown: (word) => {
+      throw new Error(`Cannot read "${word}": no such option`);
+    },
+  });
+  const cases = Number(given["cases"] ?? 100_000);
+  if (!Number.isInteger(cases) || cases < 1) throw new Error("Cannot read --cases: not a number");
+  const seed = given["seed"] === undefined ? undefined : Number(given["seed"]);
+  return { cases, only: new RegExp(String(given["only"] ?? "")), seed };
+}
+
+async function runAll(options: Options, onResult: (result: FuzzReport) => void): Promise<void> {
+  const names = PARSERS.map(({ name }) => name).filter((name) => options.only.test(name));
+  const play = (worker: Worker) =>
+    new Promise<void>((resolve, reject) => {
+      const give = () => {
+        const name = names.shift();
+        if (name === undefined) return resolve();
+        worker.postMessage({ name, cases: options.cases, seed: options.seed });
+      };
+      worker.onmessage = ({ data }: MessageEvent<FuzzReport>) => {
+        onResult(data);
+        give();
+      };
+      worker.onerror = (event) => reject(new Error(event.message));
+      give();
+    });
+  const workers = Array.from(
+    { length: Math.min(navigator.hardwareConcurrency, names.length) },
+    () => new Worker(new URL("worker.ts", import.meta.url), { type: "module" }),
+  );
+  try {
+    await Promise.all(workers.map(play));
+  } finally {
+    workers.forEach((worker) => worker.terminate());
+  }
+}
+
+async function main(words: string[]): Promise<number> {
+  let failed = 0;
+  await runAll(readOptions(words), ({ name, cases, failure, tookMs, longestLineMs }) => {
+    const isSlow = longestLineMs > LONGEST_LINE_MS;
+    if (failure !== null || isSlow) failed += 1;
+    console.log(
+      `${name.padEnd(20)} ${cases} cases in ${(tookMs / 1_000).toFixed(1)} s, 10 MB in a line: ` +
+        `${longestLineMs.toFixed(0)} ms at most${isSlow ? ", TOO LONG" : ""}`,
+    );
+    if (failure !== null) console.log(`  FAILED ${failure}`);
+  });
+  console.log(failed === 0 ? "Every parser stood it." : `${failed} parsers did not stand it.`);
+  return failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exit(await main(Deno.args));
+  } catch (error) {
+    console.error(`fuzz: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(2);
+  }
+}

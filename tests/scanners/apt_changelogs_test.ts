@@ -1,0 +1,114 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  changelogFacts,
+  changelogPaths,
+  parseChangelogs,
+} from "../../src/scanners/apt_changelogs.ts";
+import { parseInstalled } from "../../src/scanners/apt_installed.ts";
+import type { WaitingUpdate } from "../../src/scanners/apt_updates.ts";
+import { readFixture } from "./fixture.ts";
+
+const KRB5 = parseChangelogs(readFixture("apt", "changelog_krb5.txt"));
+
+function facts(currentVersion: string, availableVersion: string, source = "krb5") {
+  const { cves, urgency } = changelogFacts(KRB5, source, { currentVersion, availableVersion });
+  return [cves, urgency];
+}
+
+Deno.test("parseChangelogs() of nothing, junk or a text without headings is empty", () => {
+  for (const text of ["", "junk\n", "\n\n\n", "  * CVE-2026-1234\n", "krb5 (1.0) half a heading"]) {
+    assertEquals(parseChangelogs(text).size, 0, text);
+  }
+});
+
+Deno.test("parseChangelogs() reads versions, urgencies and the holes that were closed", () => {
+  assertEquals(KRB5.get("krb5")?.map(({ version, urgency, cves }) => [version, urgency, cves]), [
+    ["1.20.1-2+deb12u5", "high", ["CVE-2026-40355", "CVE-2026-40356"]],
+    ["1.20.1-2+deb12u4", "medium", ["CVE-2025-3576"]],
+    ["1.20.1-2+deb12u3", "medium", ["CVE-2024-26462", "CVE-2025-24528"]],
+  ]);
+});
+
+Deno.test("parseChangelogs() keeps the texts of several sources apart, and reads advisories", () => {
+  const text = "aa (1:2-1) x-security; urgency=HIGH\n\n  * DSA-6001-1, USN-7000-2: CVE-2026-1\n" +
+    "  * CVE-2026-0001.\n\nbb (1) x; urgency=low, binary-only=yes\n\n  * CVE-2026-0002\n";
+  const found = parseChangelogs(text);
+  assertEquals(found.get("aa"), [{
+    version: "1:2-1",
+    urgency: "high",
+    cves: ["CVE-2026-0001"],
+    advisories: ["DSA-6001-1", "USN-7000-2"],
+  }]);
+  assertEquals(found.get("bb")?.[0]?.cves, ["CVE-2026-0002"]);
+});
+
+Deno.test("changelogFacts() tells what lies between the two versions, the newer one included", () => {
+  const [, u4, u3] = ["1.20.1-2+deb12u5", "1.20.1-2+deb12u4", "1.20.1-2+deb12u3"];
+  assertEquals(facts(u3, u4), [["CVE-2025-3576"], "medium"]);
+  assertEquals(facts(u3, "1.20.1-2+deb12u5"), [
+    ["CVE-2026-40355", "CVE-2026-40356", "CVE-2025-3576"],
+    "high",
+  ]);
+  assertEquals(facts(`${u3}+b1`, `${u4}+b2`), [["CVE-2025-3576"], "medium"], "built anew");
+});
+
+Deno.test("changelogFacts() tells nothing where the changelog lacks the version that waits", () => {
+  assertEquals(facts("1.20.1-2+deb12u3", "1.20.1-2+deb12u6"), [[], null]);
+  assertEquals(facts("1.20.1-2+deb12u3", "1.20.1-2+deb12u5", "openssl"), [[], null]);
+});
+
+Deno.test("changelogPaths() names one file a source, of the package that is furthest ahead", () => {
+  const row = (name: string, version: string, source: string) =>
+    [name, version, "amd64", "install", "installed", source].join("\t");
+  const installed = parseInstalled(
+    [
+      row("libkrb5-3", "1.20-1", "krb5"),
+      row("krb5-locales", "1.20-3", "krb5"),
+      row("krb5-user", "1.20-2", "krb5"),
+      row("curl", "8-1", "curl"),
+      row("libcurl4", "8-1+b1", "curl"),
+      "",
+    ].join("\n"),
+  );
+  const waiting = (name: string, currentVersion: string): WaitingUpdate => ({
+    name,
+    currentVersion,
+    availableVersion: "9",
+    architecture: "amd64",
+    origins: null,
+    state: "upgradable",
+  });
+  const wanted = [
+    waiting("libkrb5-3", "1.20-1"),
+    waiting("krb5-user", "1.20-2"),
+    waiting("curl", "8-1"),
+  ];
+  assertEquals(changelogPaths(wanted, installed), [
+    "/usr/share/doc/krb5-locales/changelog.Debian.gz",
+  ]);
+  assertEquals(changelogPaths([], installed), []);
+});
+
+Deno.test("parseChangelogs() makes of any text only what it is made of", () => {
+  const line = fc.constantFrom(
+    "a (1) x; urgency=low",
+    "b (2-1) x y; urgency=emergency",
+    "  * CVE-2026-12345",
+    " -- someone <a@b>  Mon",
+    "",
+    "(1) ; urgency=",
+    "\u0000\u001b[31m",
+  );
+  fc.assert(fc.property(fc.array(fc.oneof(line, fc.string())), (lines) => {
+    for (const [source, entries] of parseChangelogs(lines.join("\n"))) {
+      for (const { version, cves } of entries) {
+        assertEquals([/^[a-z0-9][a-z0-9+.-]+$/.test(source), /[\s()]/.test(version)], [
+          true,
+          false,
+        ]);
+        assertEquals(cves.every((cve) => /^CVE-\d{4}-\d{4,10}$/.test(cve)), true);
+      }
+    }
+  }));
+});

@@ -142,7 +142,9 @@ function total({ name, result, updates, error }: ScanReport): string {
   const security = updates.filter((update) => update.security === true).length;
   const sizeBytes = updates.reduce((sum, update) => sum + (update.sizeBytes ?? 0), 0);
   const waiting = updates.length === 1 ? "1 update" : `${updates.length} updates`;
-  const size = updates.length === 0 ? "" : `, ${describeSize(sizeBytes)} to download`;
+  // Windows Update tells no size but the largest that a download may have.
+  const bound = name === "winupdate" ? "at most " : "";
+  const size = updates.length === 0 ? "" : `, ${bound}${describeSize(sizeBytes)} to download`;
   return `${name}: ${waiting}, ${security} security${size}${
     result === "ok" ? "" : " (not complete)"
   }`;

@@ -45,7 +45,7 @@ export interface Update {
   readonly security: boolean | null;
   readonly cves: readonly string[];
   readonly advisories: readonly string[];
-  /** Size of the download. */
+  /** Size of the download; of Windows Update's, which tells no other, the most that it may be. */
   readonly sizeBytes: number | null;
   readonly description: string | null;
   /** The source package, which is what security trackers go by; `null` where it has none. */

@@ -1,0 +1,193 @@
+/** Asks Windows PowerShell 5.1, which every Windows has, for a value: by a script, and as JSON. */
+
+import { CommandError, type RunResult } from "../system/process.ts";
+import type { System } from "../system/system.ts";
+import { describeComplaint } from "./powershell_complaint.ts";
+import { BEGIN, END, frameScript } from "./powershell_frame.ts";
+import { ScanError, type ScanErrorReason } from "./scanner.ts";
+
+/** Below Windows' folder. A 32-bit program would be shown another `System32`; Pennon is none. */
+const PROGRAM = "System32\\WindowsPowerShell\\v1.0\\powershell.exe";
+
+/** Windows has one where the environment does not say which. */
+const USUAL_ROOT = "C:\\Windows";
+
+const FLAGS = [
+  "-NoLogo",
+  "-NoProfile",
+  "-NonInteractive",
+  // For modules of scripts, in this process alone; a policy of the domain's wins over it.
+  "-ExecutionPolicy",
+  "Bypass",
+  "-OutputFormat",
+  "Text",
+];
+
+/** Windows starts no program with a longer command line, in UTF-16 units and with an ending NUL. */
+const MAX_COMMAND_LINE = 32_766;
+
+/** An answer is base64, and twice as long where a host writes UTF-16. */
+const MAX_OUTPUT_BYTES = 33_554_432;
+
+/** Bounds on one question. */
+export interface PowershellOptions {
+  /** After this PowerShell is ended; what it asked of a service goes on there. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Windows' folder as the environment has it; `undefined` if that is no folder on a drive. */
+export function windowsFolder(system: System): string | undefined {
+  const root = system.readEnvironment("SystemRoot") ?? USUAL_ROOT;
+  const isFolder = /^[A-Za-z]:(?:\\[\w $~.()-]+)+\\?$/.test(root) && !root.includes("..");
+  return isFolder ? root.replace(/\\$/, "") : undefined;
+}
+
+/** The program; throws `ScanError`. */
+export function powershellPath(system: System): string {
+  const root = windowsFolder(system);
+  if (root !== undefined) return `${root}\\${PROGRAM}`;
+  const value = describeComplaint(system.readEnvironment("SystemRoot") ?? "");
+  const fact = `SystemRoot is "${value}", which is no folder on a drive`;
+  throw new ScanError(`Cannot run PowerShell: ${fact}`, { reason: "permanent" });
+}
+
+/**
+ * The value that `script` leaves in `$answer`, after a way through JSON; `powershell_frame.ts` tells
+ * what a script may rely on. Throws `ScanError`; an error in the script is a value, see there.
+ */
+export async function runPowershell(
+  system: System,
+  script: string,
+  options: PowershellOptions,
+): Promise<unknown> {
+  const argv = commandLine(powershellPath(system), script);
+  const result = await run(system, argv, options);
+  if (result.truncated) {
+    const fact = "the answer is too long";
+    throw new ScanError(`Cannot ask PowerShell: ${fact}`, { reason: "permanent" });
+  }
+  try {
+    return refuseConstrained(parseEnvelope(result.stdout));
+  } catch (error) {
+    // How it ended says more than what is missing from an answer that was cut off.
+    if (!(error instanceof UnreadableError) || result.code === 0) throw error;
+    throw endFailure(result);
+  }
+}
+
+function commandLine(program: string, script: string): string[] {
+  const argv = [program, ...FLAGS, "-EncodedCommand", encodeCommand(frameScript(script))];
+  // Each word may get quotes, and has a blank behind it.
+  const length = argv.reduce((sum, word) => sum + word.length + 3, 0);
+  if (length <= MAX_COMMAND_LINE) return argv;
+  const fact = `the script makes a command line of ${length} characters`;
+  throw new ScanError(`Cannot run PowerShell: ${fact}`, { reason: "permanent" });
+}
+
+/** Base64 of UTF-16LE, as `-EncodedCommand` wants it. */
+export function encodeCommand(script: string): string {
+  let bytes = "";
+  for (let at = 0; at < script.length; at++) {
+    const unit = script.charCodeAt(at);
+    bytes += String.fromCharCode(unit & 0xff, unit >> 8);
+  }
+  return btoa(bytes);
+}
+
+async function run(
+  system: System,
+  argv: readonly string[],
+  { timeoutMs, signal }: PowershellOptions,
+): Promise<RunResult> {
+  try {
+    return await system.runCommand(argv, {
+      timeoutMs,
+      maxOutputBytes: MAX_OUTPUT_BYTES,
+      ...(signal && { signal }),
+    });
+  } catch (cause) {
+    if (!(cause instanceof CommandError)) throw cause;
+    const fact = cause.message.replace(/^Cannot run "[^"]*": /, "");
+    throw new ScanError(`Cannot run PowerShell: ${fact}`, { reason: startFailure(cause), cause });
+  }
+}
+
+function startFailure({ reason, message }: CommandError): ScanErrorReason {
+  switch (reason) {
+    case "not_found":
+      return "not_available";
+    case "denied":
+      return "permanent";
+    case "timeout":
+    case "aborted":
+      return "transient";
+    case "failed":
+      // ERROR_ACCESS_DISABLED_BY_POLICY: a software restriction policy.
+      return message.includes("os error 1260") ? "not_available" : "transient";
+  }
+}
+
+/** There is no answer, or none that can be read. */
+class UnreadableError extends ScanError {}
+
+/**
+ * The JSON value in what PowerShell printed, whatever stands around it and in whatever width its
+ * characters were written. Throws `ScanError`, also where there is more than one answer.
+ */
+export function parseEnvelope(stdout: string): unknown {
+  // UTF-16 read as UTF-8 has a NUL after each ASCII character.
+  const text = stdout.replaceAll("\0", "");
+  const begin = text.indexOf(BEGIN);
+  if (begin < 0) {
+    const next = "look in the antivirus program's log whether it stopped powershell.exe";
+    throw unreadable(`it printed none. Next: ${next}`, "permanent");
+  }
+  if (text.indexOf(BEGIN, begin + 1) >= 0) {
+    throw unreadable("it printed more than one", "permanent");
+  }
+  const end = text.indexOf(END, begin);
+  if (end < 0) throw unreadable("it was cut off", "transient");
+  return decodeAnswer(text.slice(begin + BEGIN.length, end));
+}
+
+/** A host that is narrower than the answer may have broken it into lines. */
+function decodeAnswer(text: string): unknown {
+  try {
+    const bytes = atob(text.replace(/\s+/g, ""));
+    const json = new TextDecoder("utf-8", { fatal: true }).decode(
+      Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)),
+    );
+    return JSON.parse(json);
+  } catch (cause) {
+    throw unreadable("it is damaged", "permanent", cause);
+  }
+}
+
+function unreadable(fact: string, reason: ScanErrorReason, cause?: unknown): ScanError {
+  return new UnreadableError(`Cannot read PowerShell's answer: ${fact}`, { reason, cause });
+}
+
+/** The frame answers by itself where the script's own means are forbidden. */
+function refuseConstrained(answer: unknown): unknown {
+  const isObject = typeof answer === "object" && answer !== null;
+  if (!isObject || !("constrained" in answer) || answer.constrained !== true) return answer;
+  const fact = "an application control policy holds it to ConstrainedLanguage mode";
+  const next = "have the policy (WDAC, AppLocker) allow Pennon's scripts";
+  throw new ScanError(`Cannot ask PowerShell: ${fact}. Next: ${next}`, {
+    reason: "not_available",
+  });
+}
+
+/** NTSTATUS codes of errors: it crashed, or the system was going down. */
+const FIRST_CRASH = 0xc0000000;
+
+function endFailure({ code, stderr }: RunResult): ScanError {
+  // Windows' codes are unsigned; Deno tells them as signed.
+  const unsigned = code >>> 0;
+  const told = describeComplaint(stderr);
+  const fact = `exit ${unsigned > 0xffff ? `0x${unsigned.toString(16)}` : unsigned}`;
+  return new ScanError(`Cannot ask PowerShell: ${fact}${told && `: ${told}`}`, {
+    reason: unsigned >= FIRST_CRASH ? "transient" : "permanent",
+  });
+}

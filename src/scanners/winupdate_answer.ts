@@ -1,0 +1,177 @@
+/** Reads what the script of `winupdate_script.ts` answered, field by field: it comes from outside. */
+
+import * as v from "valibot";
+import { withoutControls } from "./output_lines.ts";
+import { ScanError } from "./scanner.ts";
+import {
+  describeFault,
+  type FaultSurroundings,
+  WinupdateError,
+  winupdateFailure,
+} from "./winupdate_failure.ts";
+
+/** More updates than any host has waiting; the rest is counted as not read. */
+const MAX_UPDATES = 5_000;
+
+/** Longer lists within one update are cut. */
+const MAX_LIST = 500;
+
+/** PowerShell 5.1 makes `null` or `{}` of an empty collection, and a thing of a list of one. */
+function asList(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value.slice(0, MAX_LIST);
+  if (value === null || value === undefined) return [];
+  if (typeof value !== "object") return [value];
+  if ("value" in value && Array.isArray(value.value)) return value.value.slice(0, MAX_LIST);
+  return Object.keys(value).length === 0 ? [] : [value];
+}
+
+const text = v.pipe(v.string(), v.transform(clean));
+const optionalText = v.pipe(v.nullish(v.string(), ""), v.transform(clean));
+const optionalNumber = v.nullish(v.number(), null);
+const texts = v.nullish(v.pipe(v.unknown(), v.transform(asList), v.array(text)), []);
+const category = v.pipe(v.object({ id: text }), v.transform(({ id }) => id));
+
+const updateShape = v.object({
+  id: v.pipe(v.string(), v.regex(/^\{?[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\}?$/i)),
+  revision: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  title: optionalText,
+  description: optionalText,
+  kb: texts,
+  severity: optionalText,
+  cves: texts,
+  bulletins: texts,
+  categories: v.nullish(v.pipe(v.unknown(), v.transform(asList), v.array(category)), []),
+  /** Bytes; text, for it is a DECIMAL. */
+  maxDownloadSize: optionalText,
+  rebootBehavior: optionalNumber,
+  browseOnly: v.nullish(v.boolean(), false),
+  type: optionalNumber,
+  /** When it was last published; ISO 8601. */
+  deployed: optionalText,
+});
+
+/** One update, as the agent tells it; texts hold no control characters. */
+export type WinupdateItem = v.InferOutput<typeof updateShape>;
+
+const faultShape = v.object({
+  hresult: v.pipe(v.string(), v.regex(/^0x[\da-f]{8}$/i)),
+  message: optionalText,
+});
+const serviceShape = v.object({ start: optionalText });
+
+const answerShape = v.object({
+  online: v.nullish(v.boolean(), true),
+  rebootRequired: v.nullish(v.boolean(), null),
+  source: optionalText,
+  server: v.pipe(optionalText, v.transform(withoutCredentials)),
+  noInternet: v.nullish(v.boolean(), false),
+  services: v.nullish(v.record(v.string(), serviceShape), {}),
+  lastSearch: optionalText,
+  error: v.nullish(faultShape, null),
+  resultCode: optionalNumber,
+  warnings: v.nullish(v.pipe(v.unknown(), v.transform(asList), v.array(faultShape)), []),
+  updates: v.optional(v.unknown()),
+  unread: v.nullish(v.number(), 0),
+});
+
+/** A search that succeeded, with or without errors. */
+export interface WinupdateAnswer {
+  /** Whether the update server was asked. */
+  readonly online: boolean;
+  /** Whether Windows waits for a restart; `null` if it does not tell. */
+  readonly rebootRequired: boolean | null;
+  /** `wsus`, or the id of the update service. */
+  readonly source: string;
+  readonly lastSearchMs: number | null;
+  /** Why the search is not complete, a sentence each. */
+  readonly gaps: readonly string[];
+  /** Updates that could not be read. */
+  readonly unread: number;
+  readonly updates: readonly WinupdateItem[];
+}
+
+/** `OperationResultCode` of wuapi.h. */
+const SUCCEEDED = 2;
+const SUCCEEDED_WITH_ERRORS = 3;
+const ABORTED = 5;
+
+/** Reads an answer. Throws `ScanError` for one of another shape, and for one that is a failure. */
+export function parseWinupdate(value: unknown): WinupdateAnswer {
+  const parsed = v.safeParse(answerShape, value);
+  if (!parsed.success) throw notUnderstood();
+  const answer = parsed.output;
+  const where: FaultSurroundings = {
+    server: answer.server,
+    noInternet: answer.noInternet,
+    disabled: Object.keys(answer.services)
+      .filter((name) => /^\w{1,40}$/.test(name) && answer.services[name]?.start === "Disabled"),
+  };
+  if (answer.error) throw winupdateFailure(answer.error, where);
+  const { resultCode, warnings } = answer;
+  if (resultCode !== SUCCEEDED && resultCode !== SUCCEEDED_WITH_ERRORS) {
+    throw resultFailure(resultCode, warnings[0], where);
+  }
+  const { updates, unread } = parseUpdates(answer.updates);
+  const faults = [...new Set(warnings.map((warning) => describeFault(warning, where)))];
+  const gaps = faults.map((fault) => `Windows Update could not search everything: ${fault}`);
+  if (resultCode === SUCCEEDED_WITH_ERRORS && gaps.length === 0) {
+    gaps.push("Windows Update could not search everything, and does not tell why");
+  }
+  return {
+    online: answer.online,
+    rebootRequired: answer.rebootRequired,
+    source: answer.source,
+    lastSearchMs: instantOf(answer.lastSearch),
+    gaps: gaps.slice(0, 10),
+    unread: unread + Math.max(0, Math.floor(answer.unread)),
+    updates,
+  };
+}
+
+/** Only a list says that there is nothing: `null` and `{}` may be anything. */
+function parseUpdates(value: unknown): { updates: WinupdateItem[]; unread: number } {
+  const wrapped = typeof value === "object" && value !== null && "value" in value
+    ? value.value
+    : value;
+  const isUpdate = typeof wrapped === "object" && wrapped !== null && "id" in wrapped;
+  if (!Array.isArray(wrapped) && !isUpdate) throw notUnderstood();
+  const all: unknown[] = Array.isArray(wrapped) ? wrapped : [wrapped];
+  const updates = all.slice(0, MAX_UPDATES).flatMap((item) => {
+    const parsed = v.safeParse(updateShape, item);
+    return parsed.success ? [parsed.output] : [];
+  });
+  if (all.length > 0 && updates.length === 0) throw notUnderstood();
+  return { updates, unread: all.length - updates.length };
+}
+
+function resultFailure(
+  resultCode: number | null,
+  warning: { hresult: string; message: string } | undefined,
+  where: FaultSurroundings,
+): ScanError {
+  if (resultCode === null) return notUnderstood();
+  if (warning) return winupdateFailure(warning, where);
+  const fact = resultCode === ABORTED ? "the search was broken off" : "the search failed";
+  return new WinupdateError(`Cannot search for updates: ${fact}`, { reason: "transient" });
+}
+
+function notUnderstood(): ScanError {
+  const fact = "its answer is not understood";
+  return new ScanError(`Cannot read Windows Update's list: ${fact}`, { reason: "permanent" });
+}
+
+/** Without what could steer a terminal, line ends among it, and without half characters. */
+function clean(value: string): string {
+  return withoutControls(value.replace(/\s+/g, " ")).trim().toWellFormed();
+}
+
+/** An address may have been given with a name and a password. */
+function withoutCredentials(address: string): string {
+  return address.replace(/\/\/[^/]*@/, "//").slice(0, 200).toWellFormed();
+}
+
+/** `null` for what is no date. */
+function instantOf(date: string): number | null {
+  const ms = Date.parse(date);
+  return Number.isFinite(ms) ? ms : null;
+}

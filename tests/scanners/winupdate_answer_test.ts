@@ -1,0 +1,168 @@
+import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { parseEnvelope } from "../../src/scanners/powershell.ts";
+import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
+import { parseWinupdate } from "../../src/scanners/winupdate_answer.ts";
+import { WinupdateError } from "../../src/scanners/winupdate_failure.ts";
+import { describeUpdates, tellGaps } from "../../src/scanners/winupdate_updates.ts";
+import { readFixture } from "./fixture.ts";
+import { envelope } from "./powershell_stub.ts";
+
+/** The value in a fixture. */
+function read(name: string): Record<string, unknown> {
+  return JSON.parse(readFixture("winupdate", name));
+}
+
+/** The updates in a fixture. */
+function itemsOf(name: string): Record<string, unknown>[] {
+  return JSON.parse(readFixture("winupdate", name)).updates;
+}
+
+const REFUSED: readonly [string, unknown, ScanErrorReason][] = [
+  ["nothing", undefined, "permanent"],
+  ["null", null, "permanent"],
+  ["a text", "no updates", "permanent"],
+  ["a list", [], "permanent"],
+  ["an empty object", {}, "permanent"],
+  ["no list of updates", { schema: 1, resultCode: 2 }, "permanent"],
+  ["null for a list", read("null.json"), "permanent"],
+  ["an empty object for a list", read("empty_object.json"), "permanent"],
+  ["a list without a result", { updates: [] }, "permanent"],
+  ["a list of which nothing is understood", { resultCode: 2, updates: [1, {}] }, "permanent"],
+  ["an error that has no code", { error: { message: "x" } }, "permanent"],
+  ["a search that was not begun", { resultCode: 0, updates: [] }, "transient"],
+  ["a search that failed", read("failed.json"), "transient"],
+  ["a search that was broken off", { resultCode: 5, updates: [] }, "transient"],
+  ["a search that failed and says why", {
+    ...read("failed.json"),
+    warnings: [{ context: 4, hresult: "0x80244019", message: "" }],
+  }, "permanent"],
+  ["a name that is not resolved", read("error_name.json"), "transient"],
+  ["a service that is disabled", read("error_disabled.json"), "not_available"],
+  ["a policy against the internet", read("error_no_internet.json"), "permanent"],
+];
+
+for (const [name, value, reason] of REFUSED) {
+  Deno.test(`parseWinupdate() has no empty list for ${name}`, () => {
+    const error = assertThrows(() => parseWinupdate(value), ScanError);
+    assertInstanceOf(error, ScanError);
+    assertEquals(error.reason, reason, error.message);
+    assert(error.message.startsWith("Cannot "), error.message);
+  });
+}
+
+Deno.test("parseWinupdate() tells failures of the search from answers that are not understood", () => {
+  assertInstanceOf(
+    assertThrows(() => parseWinupdate(read("error_name.json")), ScanError),
+    WinupdateError,
+  );
+  assert(!(assertThrows(() => parseWinupdate({}), ScanError) instanceof WinupdateError));
+});
+
+Deno.test("parseWinupdate() names a WSUS server without the password in its address", () => {
+  const error = assertThrows(() => parseWinupdate(read("error_wsus.json")), ScanError);
+  assertEquals(
+    error.message,
+    'Cannot search for updates: the WSUS server "http://wsus.example:8530" or a proxy has trouble ' +
+      "of its own (HTTP 500 to 504) (0x80244022)",
+  );
+});
+
+Deno.test("parseWinupdate() takes an empty list of a search that succeeded", () => {
+  const answer = parseWinupdate(read("none.json"));
+  assertEquals([answer.updates, answer.unread, answer.gaps], [[], 0, []]);
+  assertEquals([answer.online, answer.rebootRequired], [true, false]);
+  assertEquals(answer.lastSearchMs, Date.UTC(2026, 10, 24, 3, 12, 45));
+});
+
+Deno.test("parseWinupdate() reads one update that is no list, and lists that are objects", () => {
+  const [whole] = parseWinupdate(read("two.json")).updates;
+  assert(whole);
+  assertEquals(parseWinupdate(read("one_object.json")).updates, [whole]);
+  assertEquals(parseWinupdate(read("wrapped.json")).updates.length, 2);
+});
+
+Deno.test("parseWinupdate() takes a search with errors, and says what is missing", () => {
+  assertEquals(parseWinupdate(read("wsus_incomplete.json")).gaps, [
+    "Windows Update could not search everything: the update server did not answer in time " +
+    "(0x8024401C)",
+  ]);
+  assertEquals(parseWinupdate({ resultCode: 3, updates: [] }).gaps, [
+    "Windows Update could not search everything, and does not tell why",
+  ]);
+});
+
+Deno.test("parseWinupdate() counts what it does not understand beside what it does", () => {
+  const updates = itemsOf("two.json");
+  const odd = [
+    { ...updates[0], id: "none" },
+    { ...updates[0], revision: -1 },
+    { ...updates[0], title: 5 },
+    null,
+  ];
+  const answer = parseWinupdate({ resultCode: 2, updates: [...odd, ...updates], unread: 2 });
+  assertEquals([answer.updates.length, answer.unread], [2, 6]);
+});
+
+Deno.test("parseWinupdate() reads at most 5,000 updates, and counts the rest", () => {
+  const [item] = itemsOf("two.json");
+  const updates = (count: number) => Array.from({ length: count }, () => item);
+  const unread = (count: number) => parseWinupdate({ resultCode: 2, updates: updates(count) });
+  assertEquals(unread(5_000).unread, 0);
+  assertEquals([unread(5_001).updates.length, unread(5_001).unread], [5_000, 1]);
+});
+
+/** Reads an answer to the end, or fails as it may. */
+function readAll(value: unknown): string {
+  try {
+    const answer = parseWinupdate(value);
+    return JSON.stringify([describeUpdates(answer), tellGaps(answer)]);
+  } catch (error) {
+    assertInstanceOf(error, ScanError);
+    return JSON.stringify(error.message);
+  }
+}
+
+/** JSON writes control characters as escapes, but for those from U+007F on. */
+const CONTROL = /\\[bfnrt]|\\u00[01][\da-f]|\\u00[89]|[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/i;
+
+const anyText = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.constantFrom(
+    "\x1b[2J",
+    "a\nb",
+    "\u202egnp",
+    "\ud800",
+    "CVE-2026-12345",
+    "5070001",
+    "0x80240438",
+  ),
+);
+
+Deno.test("any JSON in the envelope is read or refused as a ScanError", () => {
+  fc.assert(fc.property(fc.jsonValue(), (value) => {
+    readAll(parseEnvelope(envelope(JSON.stringify(value))));
+  }));
+});
+
+Deno.test("no change of a field makes anything but a ScanError, or lets a control character in", () => {
+  const names = Object.keys(itemsOf("reported.json")[0] ?? {});
+  const anyValue = fc.oneof(anyText, fc.array(anyText), fc.jsonValue(), fc.integer());
+  const change = fc.record({ name: fc.constantFrom(...names), value: anyValue });
+  const outer = fc.record({
+    name: fc.constantFrom(...Object.keys(read("reported.json")), "error"),
+    value: fc.oneof(anyValue, fc.array(fc.record({ hresult: anyText, message: anyText }))),
+  });
+  const fixture = read("reported.json");
+  const updates = itemsOf("reported.json");
+  fc.assert(
+    fc.property(fc.array(change), fc.option(outer, { freq: 5 }), (changes, last) => {
+      const fields = Object.fromEntries(changes.map(({ name, value }) => [name, value]));
+      const changed = { ...fixture, updates: updates.map((item) => ({ ...item, ...fields })) };
+      const told = readAll(last ? { ...changed, [last.name]: last.value } : changed);
+      assert(!CONTROL.test(told), told);
+      assert(told.isWellFormed());
+    }),
+    { numRuns: 2_000 },
+  );
+});

@@ -1,0 +1,83 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import type { ScanErrorReason } from "../../src/scanners/scanner.ts";
+import {
+  describeFault,
+  type FaultSurroundings,
+  winupdateFailure,
+} from "../../src/scanners/winupdate_failure.ts";
+
+const HERE: FaultSurroundings = { server: "", noInternet: false, disabled: [] };
+
+function failure(hresult: string, where: Partial<FaultSurroundings> = {}, message = "") {
+  return winupdateFailure({ hresult, message }, { ...HERE, ...where });
+}
+
+/** winupdate.md, 3.5, row by row. */
+const REASONS: readonly [codes: string, reason: ScanErrorReason][] = [
+  ["80240438 8024402C 80072EE2 80072EFD 80072EFE 80072EE7 8024401C", "transient"],
+  ["80072F8F", "permanent"],
+  ["8024401F 80244021 80244022 80244023", "transient"],
+  ["80244017 80244018 8024401B 80244019", "permanent"],
+  ["80244007 80244010 8024A10A 8024A000 8024A004 8024A005 8024001E", "transient"],
+  ["80240009", "locked"],
+  ["8024000B 8024001F 8007045B 800706BA 800706BE", "transient"],
+  ["80240032 80070005", "permanent"],
+  ["80240001 80070422 8024002E 80040154", "not_available"],
+  ["80248007 8024801F C80003FA", "permanent"],
+];
+
+for (const [codes, reason] of REASONS) {
+  Deno.test(`winupdateFailure() takes ${codes} for ${reason}`, () => {
+    for (const code of codes.split(" ")) {
+      const error = failure(`0x${code}`);
+      assertEquals(error.reason, reason, code);
+      assert(error.message.startsWith("Cannot search for updates: "), error.message);
+      assert(error.message.includes(`(0x${code})`), error.message);
+      assert(!error.message.includes("@") && !error.message.includes("unknown"), error.message);
+    }
+  });
+}
+
+Deno.test("winupdateFailure() names the WSUS server, whatever is in its name", () => {
+  assertEquals(
+    failure("0x80072efd", { server: "http://w$&:8530" }).message,
+    'Cannot search for updates: the connection to the WSUS server "http://w$&:8530" failed or ' +
+      "broke off (0x80072EFD). Next: check the host's network, name resolution and proxy",
+  );
+});
+
+Deno.test("winupdateFailure() knows a policy that keeps the host from Microsoft", () => {
+  const error = failure("0x80240438", { noInternet: true });
+  assertEquals(error.reason, "permanent");
+  assert(error.message.includes("DoNotConnectToWindowsUpdateInternetLocations"), error.message);
+  const behind = failure("0x80240438", { noInternet: true, server: "http://wsus" });
+  assertEquals(behind.reason, "transient");
+});
+
+Deno.test("winupdateFailure() tells of disabled services, once", () => {
+  assertEquals(
+    failure("0x80070422", { disabled: ["wuauserv"] }).message,
+    "Cannot search for updates: its service is disabled (0x80070422). " +
+      'Next: run "sc.exe config wuauserv start= demand" as an administrator',
+  );
+  const denied = failure("0x80070005", { disabled: ["wuauserv", "BITS"] }).message;
+  assert(
+    denied.includes("; the service wuauserv is disabled; the service BITS is disabled."),
+    denied,
+  );
+});
+
+Deno.test("describeFault() has the system's words for what it does not know, in bounds", () => {
+  const told = describeFault({ hresult: "0x80131500", message: "\x1b[1mNein\n " }, HERE);
+  assertEquals(told, "[1mNein (0x80131500)");
+  const mail = describeFault({ hresult: "0x80131500", message: "write to a@b" }, HERE);
+  assertEquals(mail, "write to a@b (0x80131500)");
+  assertEquals(describeFault({ hresult: "0x1", message: " " }, HERE), "an unknown error (0x1)");
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (message) => {
+    const text = describeFault({ hresult: "0x80131500", message: message.repeat(50) }, HERE);
+    assert(text.length < 230 && text.isWellFormed());
+    // deno-lint-ignore no-control-regex
+    assert(!/[\0-\x08\x0a-\x1f\x7f-\x9f]/.test(text));
+  }));
+});

@@ -55,8 +55,8 @@ export class StandIn {
     try {
       (await Deno.open(`${this.#folder}\\${name}`, { read: true })).close();
       return false;
-    } catch {
-      return true;
+    } catch (error) {
+      return !(error instanceof Deno.errors.NotFound);
     }
   }
 

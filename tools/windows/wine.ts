@@ -25,6 +25,8 @@ export function wineEnvironment(registry: string): Record<string, string> {
     DENO_DIR: windowsPath(DENO_CACHE),
     DENO_NO_UPDATE_CHECK: "1",
     PENNON_STAND_IN: windowsPath(STAND_IN),
+    // enter.sh makes room there for a PowerShell that is played.
+    PENNON_PLAYED_WINDOWS: "C:\\windows",
   };
 }
 

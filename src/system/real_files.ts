@@ -4,6 +4,7 @@ import { FileError, type FileErrorReason, type FileFacts, type Files } from "./f
 import { databaseErrorReason } from "./real_database_error.ts";
 import { onceLetGo } from "./real_let_go.ts";
 import { takeRealLock } from "./real_lock.ts";
+import { makeFolder } from "./real_private_folder.ts";
 
 /** Read unless the caller says otherwise. */
 const DEFAULT_MAX_BYTES = 1_048_576;
@@ -22,7 +23,7 @@ export const realFiles: Files = {
     return guard(purpose, path, () => writeText(path, text, options));
   },
   makeDirectory(purpose, path, options) {
-    return guard(purpose, path, () => Deno.mkdir(path, { recursive: true, mode: options.mode }));
+    return guard(purpose, path, () => makeFolder(path, options.mode));
   },
   remove(purpose, path) {
     return guard(purpose, path, async () => {

@@ -43,6 +43,8 @@ export interface BufferCounts {
   readonly delivered: number;
   /** Dropped to make room, by kind. */
   readonly dropped: Readonly<Record<EventKind, number>>;
+  /** When the first of those was dropped; `null`: none was. */
+  readonly firstDropMs: number | null;
   /** Set aside, and deleted by a person. */
   readonly purged: number;
 }
@@ -70,7 +72,8 @@ export interface EventBuffer {
   /**
    * Keeps events, all or none; when it returns they survive a power cut. When the buffer is full,
    * superseded snapshots go first, then the oldest of what matters least; what was set aside takes
-   * room, and stays. Throws `BufferError` at an event that is larger than the whole buffer.
+   * room, and stays. What went is told by one more event, `drop_notice.ts`, whose room is always
+   * kept free. Throws `BufferError` at an event that is larger than the whole buffer.
    */
   append(events: readonly NewEvent[]): Appended;
   /** The next events to send, most important first, in order within a command. */
@@ -82,6 +85,11 @@ export interface EventBuffer {
    * meanwhile answers `set_aside`: nothing waits for it either.
    */
   refuse(id: string, error: string): StoredEvent["state"];
+  /**
+   * This event was sent, and nobody knows whether the server has it: of a command's log the server
+   * itself may be asked (`CommandJournal`), of no other kind.
+   */
+  noteUnanswered(id: string): void;
   /**
    * The server did not take this event, and may take one of its halves: two events go on in its
    * place, each with one attempt more than it had if that is counted, yet never one that is the last.

@@ -4,7 +4,7 @@ import type { Database, Row } from "../system/database.ts";
 import type { BufferCounts, EventKind } from "./buffer.ts";
 import type { Load } from "./rules.ts";
 
-/** What is counted. `pending`, `set_aside` and `size_bytes` are what is there, the others only grow. */
+/** What is counted. `pending`, `set_aside` and `size_bytes` are what is there, the others only grow, but for `first_drop_ms`, an instant. */
 export type Counter =
   | "pending"
   | "set_aside"
@@ -12,6 +12,7 @@ export type Counter =
   | "appended"
   | "delivered"
   | "purged"
+  | "first_drop_ms"
   | `dropped_${EventKind}`;
 
 const ADD = `
@@ -53,6 +54,7 @@ export function readCounts(database: Database): BufferCounts {
       dependencies: count("dropped_dependencies"),
       log: count("dropped_log"),
     },
+    firstDropMs: count("first_drop_ms") || null,
     purged: count("purged"),
   };
 }

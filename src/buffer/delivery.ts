@@ -7,16 +7,16 @@ import { splitBody } from "./split.ts";
 /**
  * What came of sending one event.
  *
- * `delivered`: the server has it; `alsoRefused`: which shows that an earlier failure was another
+ * `delivered`: the server has it; `isLast`: and takes no more for now; `alsoRefused`: which shows that an earlier failure was another
  * event's own. `refused`: the server will not have this one. `doubtful`: it broke over this one, and
  * may break over any. `divided`: the same, and its halves are to be tried. `later`: nothing is known
- * of the event; the way to the server is not free.
+ * of the event; the way to the server is not free. `isUnanswered`: it may have got there all the same.
  */
 export type Delivery =
-  | { readonly kind: "delivered"; readonly pauseMs: number; readonly alsoRefused?: Refusal }
+  | { readonly kind: "delivered"; readonly isLast: boolean; readonly alsoRefused?: Refusal }
   | { readonly kind: "refused" | "divided" } & Refusal
   | { readonly kind: "doubtful" }
-  | { readonly kind: "later" };
+  | { readonly kind: "later"; readonly isUnanswered?: boolean };
 
 /** An event that the server will not have, and its word for that. */
 export interface Refusal {
@@ -47,13 +47,11 @@ export interface Drained {
   /** Events that the server would not have, and that are to be told again. */
   readonly refused: number;
   readonly setAside: number;
-  /** How long the server wants a pause before the next round; 0: none. */
-  readonly pauseMs: number;
 }
 
 /**
- * Sends what is pending, most important first, until the buffer is empty or the courier says `later`
- * or asks for a pause. An event is forgotten only when the server has it; one that is refused is
+ * Sends what is pending, most important first, until the buffer is empty, the courier says `later` or
+ * the server takes no more for now. An event is forgotten only when the server has it; one that is refused is
  * split if that may help, is set aside in the end, and holds up none but its own command's.
  */
 export async function drain(buffer: EventBuffer, log: Log, courier: Courier): Promise<Drained> {
@@ -63,7 +61,7 @@ export async function drain(buffer: EventBuffer, log: Log, courier: Courier): Pr
 }
 
 class Round {
-  readonly drained = { delivered: 0, refused: 0, setAside: 0, pauseMs: 0 };
+  readonly drained = { delivered: 0, refused: 0, setAside: 0 };
   readonly #buffer: EventBuffer;
   readonly #log: Log;
   readonly #courier: Courier;
@@ -96,6 +94,7 @@ class Round {
   #takeIn(event: StoredEvent, result: Delivery): "go_on" | "look_again" | "end" {
     switch (result.kind) {
       case "later":
+        if (result.isUnanswered) this.#buffer.noteUnanswered(event.id);
         return "end";
       case "refused":
         return this.#refuse(result);
@@ -108,9 +107,7 @@ class Round {
         this.#buffer.acknowledge([event.id]);
         this.drained.delivered += 1;
         const then = result.alsoRefused ? this.#refuse(result.alsoRefused) : "go_on";
-        if (result.pauseMs === 0) return then;
-        this.drained.pauseMs = result.pauseMs;
-        return "end";
+        return result.isLast ? "end" : then;
       }
     }
   }

@@ -11,8 +11,12 @@ export interface ReceivedCommand {
   readonly params: string;
 }
 
-/** How far a command has come. Its report is then an event in the buffer. */
-export type CommandState = "received" | "started" | "finished";
+/**
+ * How far a command has come. When it is `finished` its report is in the buffer; when nothing of that
+ * waits any more, because the server has it or it was set aside, it is `reported`. One whose report a
+ * full buffer dropped stays `finished`.
+ */
+export type CommandState = "received" | "started" | "finished" | "reported";
 
 /** A command in the journal. */
 export interface JournalEntry extends ReceivedCommand {
@@ -33,4 +37,13 @@ export interface CommandJournal {
   finish(id: string, appendReport: () => void): void;
   /** Commands that are not finished, oldest first: to be run, or found interrupted. */
   unfinished(): JournalEntry[];
+  /** How many commands it remembers, by state. */
+  counts(): Readonly<Record<CommandState, number>>;
+  /** Ids of finished commands whose log was sent and not answered, oldest first; see `confirm.ts`. */
+  unconfirmed(): string[];
+  /**
+   * The server says that it has these commands' results: their logs are not sent again. An id that
+   * was not asked for is passed over. Answers how many logs that were.
+   */
+  confirm(ids: readonly string[]): number;
 }

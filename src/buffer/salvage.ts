@@ -21,7 +21,7 @@ const PAGE = 256;
 const LAST_KEY = 2 ** 52;
 
 const KINDS = new Set(["updates", "log", "dependencies", "system_info"]);
-const COMMAND_STATES = new Set(["received", "started", "finished"]);
+const COMMAND_STATES = new Set(["received", "started", "finished", "reported"]);
 
 const ADD_EVENT = `
   INSERT OR IGNORE INTO events (id, kind, command_id, snapshot_of, state, superseded, urgency,

@@ -52,23 +52,62 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX events_to_send
     ON events (state, urgency DESC, coalesce(place, sequence), sequence);
   `,
+  `
+  -- 1: it was sent, and no answer came: the server may have it
+  ALTER TABLE events ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX events_unanswered ON events (command_id) WHERE unanswered = 1;
+
+  -- SQLite changes no CHECK of a table that is there.
+  CREATE TABLE commands_with_reported (
+    number       INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           TEXT NOT NULL UNIQUE,
+    type         TEXT NOT NULL,
+    params       TEXT NOT NULL,
+    state        TEXT NOT NULL CHECK (state IN ('received', 'started', 'finished', 'reported')),
+    received_ms  INTEGER NOT NULL
+  );
+  INSERT INTO commands_with_reported (number, id, type, params, state, received_ms)
+    SELECT number, id, type, params,
+      CASE WHEN state = 'finished' AND id NOT IN (
+        SELECT command_id FROM events WHERE command_id IS NOT NULL AND state = 'pending'
+      ) THEN 'reported' ELSE state END,
+      received_ms
+    FROM commands;
+  DROP TABLE commands;
+  ALTER TABLE commands_with_reported RENAME TO commands;
+  CREATE INDEX commands_unfinished ON commands (number) WHERE state IN ('received', 'started');
+  `,
 ];
 
 /** The version that this Pennon writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /**
- * Brings a database to this version, in one transaction. One of a later version is refused and left
- * as it is: a newer Pennon wrote it, and may yet want it.
+ * Brings a database to this version (or to an earlier one, as an earlier Pennon would), in one
+ * transaction. One of a later version is refused and left as it is: a newer Pennon wrote it, and may
+ * yet want it.
  */
-export function migrate(database: Database): void {
+export function migrate(database: Database, target: number = SCHEMA_VERSION): void {
   const version = readVersion(database);
   if (version > SCHEMA_VERSION) throw newer(version);
-  if (version === SCHEMA_VERSION) return;
+  if (version >= target) return;
   database.transaction(() => {
-    for (const step of MIGRATIONS.slice(version)) database.execute(step);
-    database.execute(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    for (const step of MIGRATIONS.slice(version, target)) takeStep(database, step);
+    database.execute(`PRAGMA user_version = ${target}`);
   });
+}
+
+/** A step that does not fit the tables was taken before: the version that is written is not true. */
+function takeStep(database: Database, step: string): void {
+  try {
+    database.execute(step);
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || error.reason !== "failed") throw error;
+    throw new DatabaseError(`Cannot bring the buffer to this version: ${error.message}`, {
+      reason: "corrupt",
+      cause: error,
+    });
+  }
 }
 
 /** Refuses a database of any other version than this one's. */

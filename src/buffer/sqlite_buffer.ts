@@ -12,11 +12,16 @@ import type {
   NewEvent,
   StoredEvent,
 } from "./buffer.ts";
+import { markUnanswered } from "./confirm.ts";
 import { addToCounters, readCounts, readLoad } from "./counters.ts";
+import { NOTICE_BYTES } from "./drop_notice.ts";
+import { refuseEvent } from "./refuse_event.ts";
+import { noteReported } from "./reported.ts";
 import { type Droppable, IMPORTANCE, planRoom, urgencyBehind } from "./rules.ts";
 import { BufferError } from "./schema.ts";
 import { splitEvent } from "./split_event.ts";
 import { purgeSetAside, requeueSetAside } from "./set_aside.ts";
+import { tellDropped, withoutNotice } from "./tell_dropped.ts";
 
 /** What an event takes besides its body: columns and indexes, rounded up. */
 export const OVERHEAD_BYTES = 256;
@@ -74,6 +79,9 @@ export class SqliteBuffer implements EventBuffer {
         for (const kind of gone) dropped[kind] += 1;
         return id;
       });
+      if (Object.values(dropped).some((count) => count > 0)) {
+        tellDropped(this.#database, this.#newId(), sizeOf);
+      }
       return { ids, dropped };
     });
   }
@@ -89,7 +97,7 @@ export class SqliteBuffer implements EventBuffer {
     this.#database.transaction(() => {
       for (const id of ids) {
         const [row] = this.#database.all(
-          "DELETE FROM events WHERE id = ? RETURNING state, size_bytes",
+          "DELETE FROM events WHERE id = ? RETURNING state, size_bytes, command_id",
           id,
         );
         if (row === undefined) continue; // Acknowledged before, or dropped meanwhile.
@@ -98,26 +106,17 @@ export class SqliteBuffer implements EventBuffer {
           size_bytes: -Number(row["size_bytes"]),
           delivered: 1,
         });
+        noteReported(this.#database, row["command_id"]);
       }
     });
   }
 
   refuse(id: string, error: string): StoredEvent["state"] {
-    return this.#database.transaction(() => {
-      const [row] = this.#database.all("SELECT attempts, state FROM events WHERE id = ?", id);
-      if (row === undefined || row["state"] === "set_aside") return "set_aside";
-      const attempts = Number(row["attempts"]) + 1;
-      const state = attempts >= this.#limits.maxAttempts ? "set_aside" : "pending";
-      this.#database.run(
-        "UPDATE events SET attempts = ?, state = ?, last_error = ? WHERE id = ?",
-        attempts,
-        state,
-        error,
-        id,
-      );
-      if (state === "set_aside") addToCounters(this.#database, { pending: -1, set_aside: 1 });
-      return state;
-    });
+    return refuseEvent(this.#database, { id, error }, this.#limits.maxAttempts);
+  }
+
+  noteUnanswered(id: string): void {
+    markUnanswered(this.#database, id);
   }
 
   split(
@@ -197,10 +196,17 @@ export class SqliteBuffer implements EventBuffer {
 
   #measure(event: NewEvent): number {
     const sizeBytes = sizeOf(event.body);
-    if (sizeBytes <= this.#limits.maxBytes) return sizeBytes;
+    const { maxBytes } = this.#roomForEvents();
+    if (sizeBytes <= maxBytes) return sizeBytes;
     throw new BufferError(
-      `Cannot keep an event of ${sizeBytes} bytes: the buffer holds ${this.#limits.maxBytes}`,
+      `Cannot keep an event of ${sizeBytes} bytes: the buffer holds ${maxBytes}`,
     );
+  }
+
+  /** All but the place of the notice of what was dropped, which so costs no other event. */
+  #roomForEvents(): BufferLimits {
+    const { maxEvents, maxBytes } = this.#limits;
+    return { ...this.#limits, maxEvents: maxEvents - 1, maxBytes: maxBytes - NOTICE_BYTES };
   }
 
   #newId(): { id: string; createdMs: number } {
@@ -215,8 +221,14 @@ export class SqliteBuffer implements EventBuffer {
     const superseded = event.snapshotOf === null
       ? []
       : this.#database.all(SUPERSEDE, event.snapshotOf);
-    const present = { load: readLoad(this.#database), limits: this.#limits };
-    const victims = planRoom(this.#droppable(event.kind), present, sizeBytes);
+    const present = { load: readLoad(this.#database), limits: this.#roomForEvents() };
+    // As a rule there is room: whether the notice is a part of the load is asked only if not.
+    const victims = planRoom([], present, sizeBytes) ??
+      planRoom(
+        this.#droppable(event.kind),
+        { ...present, load: withoutNotice(this.#database, present.load) },
+        sizeBytes,
+      );
     if (victims !== null) return victims;
     for (const row of superseded) this.#database.run(REINSTATE, Number(row["sequence"]));
     return null;

@@ -2,6 +2,7 @@
 
 import type { Database } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
+import { confirmResults, findUnconfirmed } from "./confirm.ts";
 import type { CommandJournal, CommandState, JournalEntry, ReceivedCommand } from "./journal.ts";
 
 /** Of so many newest commands the finished ones are remembered, to recognise one handed over again. */
@@ -11,15 +12,17 @@ const RECEIVE = `
   INSERT INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, 'received', ?)
   ON CONFLICT (id) DO NOTHING`;
 
-const START = "UPDATE commands SET state = 'started' WHERE id = ? AND state <> 'finished'";
+const START = `
+  UPDATE commands SET state = 'started' WHERE id = ? AND state IN ('received', 'started')`;
 
 /** Its parameters are of no more use, and may be large. */
 const FINISH = `
-  UPDATE commands SET state = 'finished', params = '{}' WHERE id = ? AND state <> 'finished'`;
+  UPDATE commands SET state = 'finished', params = '{}'
+  WHERE id = ? AND state IN ('received', 'started')`;
 
 const FORGET = `
   DELETE FROM commands
-  WHERE state = 'finished' AND number <= (SELECT max(number) FROM commands) - ?`;
+  WHERE state IN ('finished', 'reported') AND number <= (SELECT max(number) FROM commands) - ?`;
 
 /** The journal on a database that `schema.ts` has prepared. */
 export class SqliteJournal implements CommandJournal {
@@ -54,7 +57,7 @@ export class SqliteJournal implements CommandJournal {
 
   unfinished(): JournalEntry[] {
     const rows = this.#database.all(
-      "SELECT * FROM commands WHERE state <> 'finished' ORDER BY number",
+      "SELECT * FROM commands WHERE state IN ('received', 'started') ORDER BY number",
     );
     return rows.map((row) => ({
       id: String(row["id"]),
@@ -63,6 +66,21 @@ export class SqliteJournal implements CommandJournal {
       state: row["state"] as CommandState,
       receivedMs: Number(row["received_ms"]),
     }));
+  }
+
+  counts(): Record<CommandState, number> {
+    const counts = { received: 0, started: 0, finished: 0, reported: 0 };
+    const rows = this.#database.all("SELECT state, count(*) AS count FROM commands GROUP BY state");
+    for (const row of rows) counts[row["state"] as CommandState] = Number(row["count"]);
+    return counts;
+  }
+
+  unconfirmed(): string[] {
+    return findUnconfirmed(this.#database, this.#clock.nowMs());
+  }
+
+  confirm(ids: readonly string[]): number {
+    return confirmResults(this.#database, ids, this.#clock.nowMs());
   }
 }
 

@@ -71,6 +71,7 @@ async function readStatus(system: System, settings: Settings): Promise<Status> {
   const identity = await loadIdentity(system, stateDirectory);
   const buffer = await openBufferReadOnly(system, stateDirectory, config.buffer);
   const counts = buffer?.buffer.counts() ?? null;
+  const commands = buffer?.journal.counts() ?? null;
   buffer?.close();
   return {
     nowMs: system.clock.nowMs(),
@@ -85,6 +86,7 @@ async function readStatus(system: System, settings: Settings): Promise<Status> {
     holder: await findHolder(system, stateDirectory) ?? null,
     state: await showState(system, stateDirectory) ?? null,
     buffer: counts,
+    commands,
     limits: config.buffer,
     scannerBreakers: await showScannerBreakers(system, stateDirectory),
     scans: await readLastScans(system.files, stateDirectory),

@@ -2,6 +2,7 @@
 
 import type { Holder } from "../agent/hold_state.ts";
 import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
+import type { CommandState } from "../buffer/journal.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
@@ -23,6 +24,8 @@ export interface Status {
   /** As last saved; `null`: the agent has not run yet. */
   readonly state: StoredState | null;
   readonly buffer: BufferCounts | null;
+  /** How far the commands are that the journal remembers. */
+  readonly commands: Readonly<Record<CommandState, number>> | null;
   readonly limits: BufferLimits;
   readonly scannerBreakers: Readonly<Record<string, SavedBreaker>>;
   readonly scans: LastScans;
@@ -66,10 +69,12 @@ export function statusAsJson(status: Status): string {
         appended: buffer.appended,
         delivered: buffer.delivered,
         dropped: buffer.dropped,
+        dropped_since: iso(buffer.firstDropMs),
         purged: buffer.purged,
         max_events: limits.maxEvents,
         max_bytes: limits.maxBytes,
       },
+      commands: status.commands,
       scanners: status.scans,
       scanner_breakers: Object.entries(status.scannerBreakers).map(([name, breaker]) => ({
         name,
@@ -90,6 +95,7 @@ export function statusAsText(status: Status): string {
     ...describeAgent(status),
     ...describeConnection(status),
     ...describeBuffer(status),
+    ...describeCommands(status),
     ...describeScans(status),
   ].map(([title, text]) => `${title.padEnd(12)}${plain(text)}`).join("\n");
 }
@@ -146,10 +152,26 @@ function describeBuffer({ buffer, limits, nowMs }: Status): Line[] {
     ? ""
     : `, oldest ${describeDuration(nowMs - buffer.oldestPendingMs)}`;
   const room = `${describeSize(buffer.sizeBytes)} of ${describeSize(limits.maxBytes)}`;
-  return [
+  const lines: Line[] = [
     ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
     ["", `${delivered} delivered, ${setAside} set aside, ${dropped} dropped, ${purged} purged`],
   ];
+  if (buffer.firstDropMs !== null) {
+    const kinds = Object.entries(buffer.dropped).filter(([, count]) => count > 0)
+      .map(([kind, count]) => `${count} ${kind}`);
+    const since = describeDuration(nowMs - buffer.firstDropMs);
+    lines.push(["Dropped", `${kinds.join(", ")}; the buffer was full, first ${since} ago`]);
+  }
+  return lines;
+}
+
+/** Nothing where all is told. */
+function describeCommands({ commands }: Status): Line[] {
+  if (commands === null) return [];
+  const { received, started, finished } = commands;
+  if (received + started + finished === 0) return [];
+  const text = `${received} received, ${started} started, ${finished} finished and not reported`;
+  return [["Commands", text]];
 }
 
 function describeScans({ scans, scannerBreakers, nowMs }: Status): Line[] {

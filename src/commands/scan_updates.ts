@@ -4,7 +4,7 @@ import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandHandler, CommandOutcome, CommandRun } from "../buffer/command.ts";
 import type { Log } from "../log.ts";
 import { packageTypeOf } from "../scanners/available.ts";
-import { keepLastScans } from "../scanners/last_scans.ts";
+import { keepLastScans, type LastScans, readLastScans } from "../scanners/last_scans.ts";
 import type { ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
 import { encodeUpdate } from "../server/update_item.ts";
@@ -60,8 +60,10 @@ async function scanAndTell(
   const scanners = await parts.findScanners();
   const told = await readToldUpdates(system, stateDirectory);
   const wantsAll = command.params["full"] === true;
+  const before = await lastScans(parts);
   const answers = await Promise.all(scanners.map(async (scanner): Promise<Answer> => {
-    const report = await guard.scan(scanner, signal);
+    const lastCount = before[scanner.name]?.last_count;
+    const report = await guard.scan(scanner, signal, lastCount === undefined ? {} : { lastCount });
     tell(log, report);
     const news = newsOf(system, report, { told, wantsAll });
     // A scanner that takes long does not hold up what another one has found.
@@ -107,6 +109,16 @@ async function keepTold(
   } catch (error) {
     log.warning("told updates not kept", { why: String(error) });
     await forgetToldUpdates(system, stateDirectory).catch(() => {});
+  }
+}
+
+/** What the scanners found before, so that one which finds nothing any more can be doubted. */
+async function lastScans({ system, log, stateDirectory }: ScanUpdatesParts): Promise<LastScans> {
+  try {
+    return await readLastScans(system.files, stateDirectory);
+  } catch (error) {
+    log.warning("last scans not read", { why: String(error) });
+    return {};
   }
 }
 

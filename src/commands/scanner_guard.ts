@@ -9,7 +9,7 @@ import { tellChange } from "../breaker/change_log.ts";
 import { type ScannerBreakerSettings, scannerPolicy } from "../breaker/scanner.ts";
 import type { Log } from "../log.ts";
 import { failedReport, runScan, type ScanReport } from "../scanners/run_scans.ts";
-import type { Scanner } from "../scanners/scanner.ts";
+import type { Scanner, ScanOptions } from "../scanners/scanner.ts";
 import type { System } from "../system/system.ts";
 
 /** The breakers by their scanners' names. */
@@ -40,14 +40,18 @@ export class ScannerGuard {
   }
 
   /** Runs one scan if its breaker allows it; a refusal is a report too. Throws only if `signal` does. */
-  async scan(scanner: Scanner, signal: AbortSignal): Promise<ScanReport> {
+  async scan(
+    scanner: Scanner,
+    signal: AbortSignal,
+    known: Pick<ScanOptions, "lastCount"> = {},
+  ): Promise<ScanReport> {
     const { name } = scanner;
     const admission = admit(this.#breakerOf(name), this.#step());
     await this.#enter(name, admission.breaker);
     if (!admission.admitted) return refused(name, admission.breaker, admission.retryInMs);
     const { permit } = admission;
     try {
-      const report = await this.#scanInTime(scanner, signal);
+      const report = await this.#scanInTime(scanner, { ...known, signal });
       const result = { permit, verdict: verdictOf(report), reason: report.error?.message ?? "" };
       await this.#enter(name, settle(this.#breakerOf(name), result, this.#step()));
       return report;
@@ -65,12 +69,16 @@ export class ScannerGuard {
   }
 
   /** A scanner may have forgotten its limits: nobody waits for it longer than for its own. */
-  async #scanInTime(scanner: Scanner, signal: AbortSignal): Promise<ScanReport> {
+  async #scanInTime(
+    scanner: Scanner,
+    given: ScanOptions & { readonly signal: AbortSignal },
+  ): Promise<ScanReport> {
     const { system, settings: { timeoutMs }, cacheDirectory } = this.#parts;
     const startedMs = system.clock.monotonicMs();
     const end = new AbortController();
     const tooLong = new AbortController();
-    const options = { cacheDirectory, signal: AbortSignal.any([signal, tooLong.signal]) };
+    const signal = AbortSignal.any([given.signal, tooLong.signal]);
+    const options = { ...given, cacheDirectory, signal };
     const limit = system.clock.sleep(timeoutMs, end.signal).then(() => null, () => null);
     try {
       const scan = runScan(system, scanner, options);

@@ -1,5 +1,6 @@
 /** One check-in: tells how the host is, and hears what the server wants. */
 
+import type { CommandJournal } from "../buffer/journal.ts";
 import type { Log } from "../log.ts";
 import type { Client } from "../server/client.ts";
 import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
@@ -9,6 +10,7 @@ import type { Session } from "./session.ts";
 
 /** What a check-in needs. */
 export interface CheckInParts {
+  readonly journal: CommandJournal;
   readonly connection: Connection;
   readonly session: Session;
   readonly client: Client;
@@ -18,9 +20,14 @@ export interface CheckInParts {
 /** What the server said, or why it was not asked. */
 export type CheckedIn = Answer<CheckInAnswer> | Withheld;
 
-/** Checks in. What the answer holds is handed over once, and is not on disk yet. */
-export async function checkIn(parts: CheckInParts, body: CheckInBody): Promise<CheckedIn> {
-  const { connection, session, client, signal } = parts;
+/**
+ * Checks in, and asks for the results whose answer was lost. What the answer holds is handed over
+ * once, and is not on disk yet.
+ */
+export async function checkIn(parts: CheckInParts, told: CheckInBody): Promise<CheckedIn> {
+  const { connection, session, client, journal, signal } = parts;
+  const asked = journal.unconfirmed();
+  const body = asked.length === 0 ? told : { ...told, pending_acknowledgments: asked };
   return await connection.attempt("check_in", (limits) => {
     const options = { ...limits, signal: AbortSignal.any([signal, limits.signal]) };
     const call = session.call((caller) => client.checkIn(caller, body, options), limits.signal);
@@ -38,9 +45,13 @@ function asFailure<T>(answer: Answer<T>): Answer<T> {
   return { kind: "failed", why, status, offline: false, retryAfterMs: null };
 }
 
-/** The log's line for a check-in that went well; how others went, the connection tells. */
-export function tellCheckIn(
-  log: Log,
+/**
+ * What is left to do when the commands are on disk: the log's line for a check-in that went well (how
+ * others went, the connection tells), and the server's word on the results that it was asked for. One
+ * that says nothing of them has lost none.
+ */
+export function closeCheckIn(
+  { journal, log }: { readonly journal: CommandJournal; readonly log: Log },
   answer: CheckedIn,
   dueInMs: number | null,
 ): void {
@@ -52,4 +63,6 @@ export function tellCheckIn(
   const told = { commands, next_in_s: Math.round((dueInMs ?? 0) / 1_000) };
   if (commands > 0) log.info("checked in", told);
   else log.debug("checked in", told);
+  const logs = journal.confirm(answer.value.acknowledged_ids ?? []);
+  if (logs > 0) log.info("results confirmed by the server", { logs });
 }

@@ -1,6 +1,6 @@
 /**
  * Sends what waits in the buffer, when the connection allows it: slowly at first after an outage, and
- * never past the end of the server's own window.
+ * never more than the server's own window takes.
  */
 
 import type { EventBuffer, EventKind, StoredEvent } from "../buffer/buffer.ts";
@@ -12,6 +12,7 @@ import type { Client, Report } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
 import { Blame } from "./blame.ts";
 import type { Connection, Withheld } from "./connection.ts";
+import { freeFromMs, NEW_PACE, noteAnswer, noteTurnedAway, type Pace } from "./pace.ts";
 import { climb, NEW_RAMP, portion, type Ramp, RAMP_STEP_MS } from "./ramp.ts";
 import type { Session } from "./session.ts";
 
@@ -32,6 +33,9 @@ const DOUBTFUL: ReadonlySet<number> = new Set([404, 500]);
 /** Answers for which one item of many may be the reason, or their number. */
 const ONE_ITEM: ReadonlySet<number> = new Set([400, 413, 422, 500]);
 
+/** Answers of a gateway that may have passed the request on. */
+const GATEWAY: ReadonlySet<number> = new Set([502, 504]);
+
 /** So many events, or one so large, are a burst: the server's health is asked first. */
 const BURST_EVENTS = 10;
 const BURST_BYTES = 262_144;
@@ -49,8 +53,11 @@ export class Delivering {
   /** Until then everything that waits is put off. */
   #idleUntilMs = -Infinity;
   #ramp: Ramp = null;
+  #pace: Pace = NEW_PACE;
   #hasCheckedIn = false;
   readonly #blame = new Blame();
+  /** Logs of commands that the server may have: the next check-in asks, so they wait for it. */
+  readonly #toAskFor = new Set<string>();
   /** Whether this round has tried if a part of an event gets through where the whole may not. */
   #hasDivided = false;
 
@@ -61,6 +68,7 @@ export class Delivering {
   /** A check-in went well; `isReturn`: the first one after a start or an outage. What waits then goes slowly. */
   afterCheckIn(isReturn: boolean): void {
     this.#hasCheckedIn = true;
+    this.#toAskFor.clear();
     if (isReturn && this.#parts.buffer.counts().pending > 0) this.#ramp = NEW_RAMP;
   }
 
@@ -68,8 +76,10 @@ export class Delivering {
   dueInMs(): number {
     const { clock, connection, buffer } = this.#parts;
     if (!connection.isHealthy || !this.#hasCheckedIn) return Infinity;
-    if (buffer.counts().pending === 0) return Infinity;
-    const pauseMs = Math.max(this.#notBeforeMs, this.#idleUntilMs) - clock.monotonicMs();
+    const { pending } = buffer.counts();
+    if (pending === 0) return Infinity;
+    const notBeforeMs = Math.max(this.#notBeforeMs, this.#idleUntilMs);
+    const pauseMs = Math.max(notBeforeMs, freeFromMs(this.#pace, pending)) - clock.monotonicMs();
     return Math.max(0, pauseMs, connection.waitMs("delivery"));
   }
 
@@ -85,7 +95,7 @@ export class Delivering {
 
   /** Sends one portion; how many events were delivered. Throws what the buffer throws. */
   async deliver(cut: AbortSignal): Promise<number> {
-    const { buffer, log, random, clock } = this.#parts;
+    const { buffer, log, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
     const isBurst = buffer.counts().pending >= BURST_EVENTS;
     this.#hasDivided = false;
@@ -98,7 +108,7 @@ export class Delivering {
         sent += 1;
         return this.#send(event, { isBurst, cut });
       },
-      isPutOff: ({ id }) => this.#blame.notBeforeMs(id) > nowMs,
+      isPutOff: ({ id }) => this.#toAskFor.has(id) || this.#blame.notBeforeMs(id) > nowMs,
       onSplit: ({ id }, halves, isCounted) => this.#blame.split(id, halves, isCounted),
     });
     const isSpent = left <= 0;
@@ -108,9 +118,7 @@ export class Delivering {
       this.#ramp = null;
       this.#blame.clear();
     }
-    // Past the end of the server's window by a little chance: its other agents wait for it too.
-    const pauseMs = drained.pauseMs * (1 + 0.2 * random());
-    this.putOff(Math.max(pauseMs, isSpent ? RAMP_STEP_MS : 0));
+    this.putOff(isSpent ? RAMP_STEP_MS : 0);
     if (sent === 0) this.#idleUntilMs = this.#blame.nextMs(nowMs);
     if (drained.delivered > 0) {
       log.info("events delivered", { delivered: drained.delivered, pending });
@@ -124,30 +132,53 @@ export class Delivering {
   ): Promise<Delivery> {
     const { connection, session, client } = this.#parts;
     if (cut.aborted || !connection.isHealthy) return { kind: "later" };
+    let sentMs: number | null = null;
     const answer = await connection.attempt("delivery", (limits) => {
       const options = { ...limits, signal: AbortSignal.any([cut, limits.signal]) };
       const report = { report: REPORTS[event.kind], body: event.body };
-      const call = session.call((caller) => client.report(caller, report, options), limits.signal);
+      const call = session.call((caller) => {
+        sentMs = this.#parts.clock.monotonicMs();
+        return client.report(caller, report, options);
+      }, limits.signal);
       return call.then(asEventsProblem);
     }, { isBurst: isBurst || event.sizeBytes >= BURST_BYTES });
-    return this.#meaningOf(event, answer);
+    if (sentMs !== null) this.#keepPace(answer, sentMs);
+    const meaning = this.#meaningOf(event, answer, sentMs !== null);
+    if (meaning.kind === "later" && meaning.isUnanswered) this.#toAskFor.add(event.id);
+    return meaning;
   }
 
-  #meaningOf(event: StoredEvent, answer: Answer<unknown> | Withheld): Delivery {
+  #keepPace(answer: Answer<unknown> | Withheld, sentMs: number): void {
+    const { clock, random } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const rateLimit = answer.kind === "ok" ? answer.rateLimit : null;
+    this.#pace = answer.kind === "limited"
+      ? noteTurnedAway(this.#pace, nowMs, answer.retryAfterMs)
+      : noteAnswer(this.#pace, { sentMs, nowMs, rateLimit, random });
+  }
+
+  #meaningOf(
+    event: StoredEvent,
+    answer: Answer<unknown> | Withheld,
+    wasSent: boolean,
+  ): Delivery {
     switch (answer.kind) {
       case "ok": {
         const alsoRefused = this.#blame.delivered(event.id);
-        const isSpent = answer.rateLimit !== null && answer.rateLimit.remaining === 0;
-        const pauseMs = isSpent ? answer.rateLimit.resetInMs : 0;
-        return { kind: "delivered", pauseMs, ...alsoRefused && { alsoRefused } };
+        const isLast = this.#pace.remaining === 0;
+        return { kind: "delivered", isLast, ...alsoRefused && { alsoRefused } };
       }
       case "refused":
         return this.#refused(event, answer);
       case "failed":
+      case "aborted":
+        return {
+          kind: "later",
+          isUnanswered: wasSent && isResult(event) && mayHaveArrived(answer),
+        };
       case "limited":
       case "unauthorized":
       case "needs_person":
-      case "aborted":
       case "withheld":
         return { kind: "later" };
     }
@@ -177,6 +208,17 @@ export class Delivering {
 /** Whether it holds several items and was not split before. */
 function isWhole(event: StoredEvent): boolean {
   return event.place === event.sequence && splitBody(event) !== null;
+}
+
+/** Whether the server may have acted all the same: its answer is lost, or a gateway did not wait. */
+function mayHaveArrived(answer: Answer<unknown>): boolean {
+  if (answer.kind !== "failed") return answer.kind === "aborted";
+  return answer.status === null ? !answer.offline : GATEWAY.has(answer.status);
+}
+
+/** Whether the server can be asked if it has it. */
+function isResult({ kind, commandId }: StoredEvent): boolean {
+  return kind === "log" && commandId !== null;
 }
 
 /** A server that takes check-ins, as this one just did, is there: a 500 on an event is no outage. */

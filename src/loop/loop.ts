@@ -8,7 +8,7 @@ import type { CommandOutcome } from "../buffer/command.ts";
 import { keep } from "../buffer/keep.ts";
 import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
 import type { HostHint, Random } from "../system/system.ts";
-import { type CheckedIn, checkIn, type CheckInParts, tellCheckIn } from "./checkin.ts";
+import { type CheckedIn, checkIn, type CheckInParts, closeCheckIn } from "./checkin.ts";
 import { Delivering } from "./delivering.ts";
 import { Inbox, type InboxParts } from "./inbox.ts";
 import { RAMP_STEP_MS } from "./ramp.ts";
@@ -190,7 +190,7 @@ export class Loop {
     const dueInMs = this.#dueAfter(answer, cut);
     const nextCheckInMs = dueInMs === null ? null : this.#parts.clock.monotonicMs() + dueInMs;
     this.#state = { ...this.#state, nextCheckInMs };
-    tellCheckIn(this.#parts.log, answer, dueInMs);
+    closeCheckIn(this.#parts, answer, dueInMs);
     if (answer.kind === "ok") await this.#tellSystemInfo();
     await this.#save();
     return answer.kind === "ok";

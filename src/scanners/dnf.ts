@@ -1,22 +1,39 @@
-/** Scans for updates with dnf 4, on Red Hat's systems and their kin; dnf 5 is only recognised. */
+/** Scans for updates with dnf 4 or dnf 5, on Red Hat's systems, Fedora and their kin. */
 
-import { CommandError, type RunResult } from "../system/process.ts";
+import type { RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
-import { parseAdvisories } from "./dnf_advisories.ts";
-import { dnfFailure, dnfWarnings, hasNoCache } from "./dnf_failure.ts";
+import { dnf4Dialect } from "./dnf4_dialect.ts";
+import { dnf5Dialect } from "./dnf5_dialect.ts";
+import { DnfCommands } from "./dnf_commands.ts";
+import type { DnfDialect } from "./dnf_dialect.ts";
+import type { DnfConfiguration } from "./dnf_excludes.ts";
+import { newestListMs, toldAgeMs } from "./dnf_lists.ts";
+import { getOffers } from "./dnf_offers.ts";
+import {
+  type Asking,
+  describeAdvisories,
+  listAdvisories,
+  listObsoletes,
+  listWithExcluded,
+  NOTHING,
+} from "./dnf_questions.ts";
 import { joinUpdates } from "./dnf_updates.ts";
-import { newestListMs } from "./dnf_lists.ts";
-import { INSTALLED_FORMAT, OFFERED_FORMAT, parseInstalled, parseOffered } from "./rpm_packages.ts";
+import { parseDnfVersion } from "./dnf_version.ts";
+import {
+  INSTALLED_FORMAT,
+  type InstalledRpm,
+  type PackageList,
+  parseInstalled,
+  parseOffered,
+} from "./rpm_packages.ts";
 import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
 
-/** Absolute, so that nothing found through `PATH` is run in their place. */
-const DNF = "/usr/bin/dnf";
+/**
+ * Absolute, so that nothing found through `PATH` is run in their place. The first that is there is
+ * asked; either may be a link to the other generation.
+ */
+const DNF = ["/usr/bin/dnf", "/usr/bin/dnf5"];
 const RPM = "/usr/bin/rpm";
-
-const TIMEOUT_MS = 120_000;
-
-/** Fetching package lists waits for mirrors. */
-const FETCH_TIMEOUT_MS = 300_000;
 
 /**
  * rpm's database, by every name and place it has had. A host may have dnf to build images for others
@@ -32,13 +49,12 @@ export interface DnfOptions {
   readonly dnfArguments?: readonly string[];
   /** Put before rpm's other arguments. */
   readonly rpmArguments?: readonly string[];
-  /** Where root's package lists are. @default "/var/cache/dnf" */
-  readonly cacheDirectory?: string;
+  readonly configuration?: DnfConfiguration;
 }
 
 /**
  * The scanner. It reads the package lists that dnf has; without root's rights, which dnf keeps lists
- * of its own for, it has dnf fetch them if need be.
+ * of its own for, it has dnf fetch them if there are none or if they are older than a day.
  */
 export function dnfScanner(options: DnfOptions = {}): Scanner {
   return {
@@ -50,122 +66,104 @@ export function dnfScanner(options: DnfOptions = {}): Scanner {
 
 async function isAvailable({ files }: System): Promise<boolean> {
   try {
-    const look = (path: string) => files.inspect("look for dnf", path);
-    const [dnf, rpm] = await Promise.all([DNF, RPM].map(look));
-    const databases = await Promise.all(DATABASES.map(look));
-    return dnf !== undefined && rpm !== undefined && databases.some((one) => one !== undefined);
+    const isThere = async (path: string) => await files.inspect("look for dnf", path) !== undefined;
+    const [dnf, rpm, databases] = await Promise.all(
+      [DNF, [RPM], DATABASES].map((paths) => Promise.all(paths.map(isThere))),
+    );
+    return [dnf, rpm, databases].every((found) => found?.includes(true));
   } catch {
     return false;
   }
 }
-
-/** Runs a program with these arguments; a code other than 0 is a result. */
-type Ask = (action: string, argv: readonly string[], timeoutMs?: number) => Promise<RunResult>;
 
 async function scanDnf(
   system: System,
   scanOptions: ScanOptions,
   options: DnfOptions,
 ): Promise<ScanAnswer> {
-  const ask = asker(system, scanOptions.signal);
-  const dnf = [DNF, ...options.dnfArguments ?? []];
+  const commands = new DnfCommands(system, scanOptions.signal);
   const rpm = [RPM, ...options.rpmArguments ?? []];
-  await requireDnf4(ask);
+  // Neither takes dnf's lock. All else does, to read too, and goes one after the other.
+  const asked = [listInstalled(commands, rpm), findDialect(system, commands)] as const;
+  await Promise.allSettled(asked); // Where one fails, the other is not left behind.
+  const [installed, { path, dialect }] = await Promise.all(asked);
+  const program = [path, ...options.dnfArguments ?? [], ...dialect.settings];
   const isRoot = system.machine.userId() === 0;
-  const listing = await listUpdates(ask, dnf, { isRoot, refresh: scanOptions.refresh ?? false });
-  const offered = parseOffered(listing.stdout);
-  const action = "list the installed packages";
-  const all = await ask(action, [...rpm, "-qa", "--qf", INSTALLED_FORMAT]);
-  const installed = parseInstalled(answerOf(action, all));
-  const warnings = dnfWarnings(listing);
-  const advisories = await askAdvisories(ask, dnf, warnings);
-  const lists = [offered, installed, advisories.advisories, advisories.cves];
+  const offers = await getOffers({
+    commands,
+    program,
+    offered: dialect.offered,
+    isRoot,
+    refresh: scanOptions.refresh ?? false,
+    ageMs: (result) => ageOf(system, dialect, result),
+  });
+  const asking: Asking = { commands, dialect, program, warnings: [...offers.warnings] };
+  const offered = parseOffered(offers.stdout);
+  const excluded = await listWithExcluded(system, asking, options.configuration ?? {});
+  const hasUpdates = offered.packages.length > 0 || excluded.packages.length > 0;
+  const flags = excluded.packages.length > 0 ? dialect.withExcluded ?? [] : [];
+  const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
+  const details = advisories.packages.length > 0 ? await describeAdvisories(asking, flags) : [];
+  const obsoletes = await listObsoletes(asking, hasUpdates);
+  const lists = [offered, installed, excluded, advisories, obsoletes];
   const unparsed = lists.reduce((sum, list) => sum + list.unparsed, 0);
-  if (unparsed > 0) warnings.push(`Lines of dnf's answers that were not understood: ${unparsed}`);
-  const fetchedMs = isRoot ? await newestListMs(system, options.cacheDirectory) : null;
-  const ageMs = fetchedMs === null ? null : Math.max(0, system.clock.nowMs() - fetchedMs);
+  if (unparsed > 0) {
+    asking.warnings.push(`Lines of dnf's answers that were not understood: ${unparsed}`);
+  }
   return {
     updates: joinUpdates({
       installed: installed.packages,
       offered: offered.packages,
-      advisories: advisories.advisories.packages,
-      cves: advisories.cves.packages,
+      withExcluded: excluded.packages,
+      obsoletes: obsoletes.packages,
+      advisories: advisories.packages,
+      details,
     }),
-    warnings,
-    metadataAgeS: ageMs === null ? null : Math.round(ageMs / 1_000),
+    warnings: asking.warnings,
+    metadataAgeS: offers.ageMs === null ? null : Math.round(offers.ageMs / 1_000),
   };
+}
+
+async function listInstalled(
+  commands: DnfCommands,
+  rpm: readonly string[],
+): Promise<PackageList<InstalledRpm>> {
+  const argv = [...rpm, "-qa", "--qf", INSTALLED_FORMAT];
+  const installed = parseInstalled(await commands.ask("list the installed packages", argv));
+  if (installed.packages.length > 0) return installed;
+  throw new ScanError("Cannot scan with dnf: rpm tells of no installed package", {
+    reason: "not_available",
+  });
 }
 
 /** The distribution does not tell which dnf it has; dnf does. */
-async function requireDnf4(ask: Ask): Promise<void> {
-  const action = "ask dnf for its version";
-  const [line = ""] = answerOf(action, await ask(action, [DNF, "--version"])).split("\n", 1);
-  if (/^4\.\d/.test(line)) return;
-  const found = line.startsWith("dnf5") ? "dnf 5" : "this dnf";
-  const fact = `this version of Pennon does not read ${found} yet`;
+async function findDialect(
+  { files }: System,
+  commands: DnfCommands,
+): Promise<{ path: string; dialect: DnfDialect }> {
+  const found = await Promise.all(
+    DNF.map((path) => files.inspect("look for dnf", path).catch(() => undefined)),
+  );
+  const path = DNF.find((_, index) => found[index] !== undefined) ?? DNF[0] ?? "";
+  const version = parseDnfVersion(
+    await commands.ask("ask dnf for its version", [path, "--version"]),
+  );
+  if (version?.[0] === 4) return { path, dialect: dnf4Dialect };
+  if (version?.[0] === 5) return { path, dialect: dnf5Dialect(version) };
+  const fact = `"${path}" is neither dnf 4 nor dnf 5`;
   throw new ScanError(`Cannot scan with dnf: ${fact}`, { reason: "not_available" });
 }
 
-/** Without `-q`: only then does dnf tell, on stderr, which repositories it left out. */
-async function listUpdates(
-  ask: Ask,
-  dnf: readonly string[],
-  { isRoot, refresh }: { isRoot: boolean; refresh: boolean },
-): Promise<RunResult> {
-  const action = "list updates with dnf";
-  const list = ["--color=never", "repoquery", "--upgrades", "--latest-limit=1"];
-  const rest = [...list, "--qf", OFFERED_FORMAT];
-  const fetchAndList = (...flags: string[]) =>
-    ask(action, [...dnf, ...flags, ...rest], FETCH_TIMEOUT_MS);
-  let result = refresh
-    ? await fetchAndList("--refresh")
-    : await ask(action, [...dnf, "-C", ...rest]);
-  if (hasNoCache(result)) {
-    // Root's lists are the host's, and nobody said that they may be fetched.
-    if (isRoot) {
-      const fact = 'there are no package lists yet: run "dnf makecache"';
-      throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "transient" });
-    }
-    result = await fetchAndList();
-  }
-  answerOf(action, result);
-  return result;
-}
-
-/** Advisories and CVEs, which dnf 4 tells apart from each other; a failure is a warning more. */
-async function askAdvisories(ask: Ask, dnf: readonly string[], warnings: string[]) {
-  const action = "read advisories";
-  async function list(...flags: string[]) {
-    try {
-      const argv = [...dnf, "-q", "-C", "updateinfo", "list", "--updates", ...flags];
-      return parseAdvisories(answerOf(action, await ask(action, argv)));
-    } catch (error) {
-      if (!(error instanceof ScanError)) throw error;
-      warnings.push(error.message);
-      return { packages: [], unparsed: 0 };
-    }
-  }
-  return { advisories: await list(), cves: await list("--with-cve") };
-}
-
-function asker({ runCommand }: System, signal: AbortSignal | undefined): Ask {
-  return async (action, argv, timeoutMs = TIMEOUT_MS) => {
-    try {
-      return await runCommand(argv, { timeoutMs, ...(signal && { signal }) });
-    } catch (cause) {
-      if (!(cause instanceof CommandError)) throw cause;
-      const reason = cause.reason === "not_found"
-        ? "not_available"
-        : cause.reason === "denied"
-        ? "permanent"
-        : "transient";
-      throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
-    }
-  };
-}
-
-function answerOf(action: string, result: RunResult): string {
-  if (result.code !== 0) throw dnfFailure(action, result);
-  if (!result.truncated) return result.stdout;
-  throw new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
+async function ageOf(
+  system: System,
+  { systemCache, userCache }: DnfDialect,
+  result: RunResult,
+): Promise<number | null> {
+  const told = toldAgeMs(result);
+  if (told !== null) return told;
+  const home = system.machine.homeDirectory();
+  const ownCache = userCache === null || home === null ? null : `${home}/${userCache}`;
+  const folder = system.machine.userId() === 0 ? systemCache : ownCache;
+  const fetchedMs = folder === null ? null : await newestListMs(system, folder);
+  return fetchedMs === null ? null : Math.max(0, system.clock.nowMs() - fetchedMs);
 }

@@ -1,48 +1,56 @@
-/** Reads `dnf updateinfo list`: which updates an advisory is about, and how bad it says they are. */
+/** Advisories: which updates they are about, how bad they say the holes are, which CVEs they name. */
 
-import { outputLines } from "./output_lines.ts";
-import { type PackageList, parseNevra, type RpmPackage } from "./rpm_packages.ts";
+import { withoutControls } from "./output_lines.ts";
+import type { RpmPackage } from "./rpm_packages.ts";
 import type { Severity } from "./scanner.ts";
 
-/** One line: an advisory's id, or a CVE's, and a package that closes it. */
+/** An advisory, and a package that follows it. */
 export interface AdvisoryRow {
   readonly id: string;
   readonly isSecurity: boolean;
   /** `null` where the advisory has none, or one in words of its own. */
   readonly severity: Severity | null;
+  /** The advisory's own word for its severity, if it has one that is no severity of ours. */
+  readonly ownWord: string | null;
   readonly package: RpmPackage;
+}
+
+/** What an advisory tells of itself. */
+export interface AdvisoryDetails extends Pick<AdvisoryRow, "id" | "severity" | "ownWord"> {
+  /** The CVEs that it lists as closed. */
+  readonly listed: readonly string[];
+  /** The CVEs that its title, its bugs or its description speak of: Fedora lists none. */
+  readonly mentioned: readonly string[];
 }
 
 /** From bad to worse. */
 const SEVERITIES: readonly Severity[] = ["low", "moderate", "important", "critical"];
 
-/** What dnf 4 writes for advisories that are not about security. */
-const OTHER_TYPES = new Set(["bugfix", "enhancement", "newpackage", "unknown"]);
+/** Words for "nobody said". */
+const NO_SEVERITY = ["", "none", "unknown"];
 
-const SECURITY_SUFFIX = "/Sec.";
+const LONGEST_WORD = 40;
 
-/** Reads rows `id type package`. Ids are in nobody's scheme: any word will do. */
-export function parseAdvisories(text: string): PackageList<AdvisoryRow> {
-  const { lines, dropped } = outputLines(text);
-  const filled = lines.filter((line) => line.trim() !== "");
-  const packages = filled.map(parseRow).filter((row) => row !== undefined);
-  return { packages, unparsed: dropped + filled.length - packages.length };
-}
-
-function parseRow(line: string): AdvisoryRow | undefined {
-  const words = line.trim().split(/\s+/);
-  const [id = "", ...rest] = words;
-  const nevra = parseNevra(rest.pop() ?? "");
-  // A severity may be free text, and hold blanks.
-  const type = rest.join(" ");
-  const isSecurity = type.endsWith(SECURITY_SUFFIX);
-  if (!nevra || !(isSecurity || OTHER_TYPES.has(type))) return undefined;
-  const word = type.slice(0, -SECURITY_SUFFIX.length).toLowerCase();
-  const severity = isSecurity ? SEVERITIES.find((known) => known === word) ?? null : null;
-  return { id, isSecurity, severity, package: nevra };
+/** Reads an advisory's word for its severity, whatever its case. */
+export function readSeverity(text: string): Pick<AdvisoryRow, "severity" | "ownWord"> {
+  const told = withoutControls(text).trim();
+  const word = told.toLowerCase();
+  const severity = SEVERITIES.find((known) => known === word) ?? null;
+  const isOwn = severity === null && !NO_SEVERITY.includes(word);
+  return { severity, ownWord: isOwn ? told.slice(0, LONGEST_WORD) : null };
 }
 
 /** The worst severity of those given; `null` if none has one. */
 export function worstSeverity(rows: readonly AdvisoryRow[]): Severity | null {
   return SEVERITIES.findLast((severity) => rows.some((row) => row.severity === severity)) ?? null;
+}
+
+/** Whether a reference is a CVE: advisories list their own id, and bare numbers, as such, too. */
+export function isCve(id: string): boolean {
+  return /^CVE-[\w-]{1,40}$/.test(id);
+}
+
+/** The CVEs that a text speaks of, each once. */
+export function mentionedCves(text: string): string[] {
+  return [...new Set(text.match(/\bCVE-\d{4}-\d{4,10}\b/g) ?? [])];
 }

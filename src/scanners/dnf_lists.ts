@@ -1,24 +1,59 @@
-/** Looks at dnf's package lists on disk: how old they are. */
+/** Tells how old the package lists are that dnf answered from. */
 
+import type { RunResult } from "../system/process.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 
 const PURPOSE = "look at dnf's package lists";
 
-/** When a list was last found to be up to date; `null` if that is not known. */
+/** Repositories looked at: a cache keeps those of others that are long gone. */
+const MOST_REPOSITORIES = 500;
+
+/** What dnf 4 says of it on stderr, whoever asks; a list that was fetched just now goes unsaid. */
+const CHECKED =
+  /^Last metadata expiration check: (?:(\d{1,6}) days?, )?(\d{1,2}):(\d\d):(\d\d) ago/m;
+
+/** The age that a command told, in ms; `null` if it told none. */
+export function toldAgeMs({ stderr }: Pick<RunResult, "stderr">): number | null {
+  const [, days = "0", hours, minutes, seconds] = CHECKED.exec(stderr) ?? [];
+  if (hours === undefined) return null;
+  const wholeHours = Number(days) * 24 + Number(hours);
+  return ((wholeHours * 60 + Number(minutes)) * 60 + Number(seconds)) * 1_000;
+}
+
+/**
+ * When a list was last found to be up to date; `null` if that is not known. Dnf sets the time of the
+ * list of packages then, and leaves that of the index as it is.
+ */
 export async function newestListMs(
-  { files }: System,
-  cacheDirectory: string = "/var/cache/dnf",
+  { files }: Pick<System, "files">,
+  cacheDirectory: string,
 ): Promise<number | null> {
   try {
-    const names = await files.list(PURPOSE, cacheDirectory);
-    const facts = await Promise.all(
-      names.map((name) => files.inspect(PURPOSE, `${cacheDirectory}/${name}/repodata/repomd.xml`)),
-    );
-    const times = facts.filter((fact) => fact !== undefined).map((fact) => fact.modifiedMs);
-    return times.length > 0 ? Math.max(...times) : null;
+    const names = (await files.list(PURPOSE, cacheDirectory)).slice(0, MOST_REPOSITORIES);
+    const times = await Promise.all(names.map(async (name) => {
+      const folder = `${cacheDirectory}/${name}/repodata`;
+      const lists = await namesIn(files, folder);
+      const primaries = lists.filter((list) => /primary\.xml/.test(list));
+      const facts = await Promise.all(
+        primaries.map((list) => files.inspect(PURPOSE, `${folder}/${list}`)),
+      );
+      return facts.filter((fact) => fact !== undefined).map((fact) => fact.modifiedMs);
+    }));
+    const known = times.flat();
+    return known.length > 0 ? Math.max(...known) : null;
   } catch (error) {
     if (error instanceof FileError) return null;
+    throw error;
+  }
+}
+
+/** A file beside the repositories' folders is no folder. */
+async function namesIn(files: System["files"], folder: string): Promise<string[]> {
+  try {
+    return await files.list(PURPOSE, folder);
+  } catch (error) {
+    if (error instanceof FileError) return [];
     throw error;
   }
 }

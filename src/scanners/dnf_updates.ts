@@ -1,52 +1,104 @@
 /** Puts together what dnf and rpm told into updates. Pure. */
 
-import { type AdvisoryRow, worstSeverity } from "./dnf_advisories.ts";
+import { type AdvisoryDetails, type AdvisoryRow, worstSeverity } from "./dnf_advisories.ts";
+import type { ObsoletingRpm } from "./dnf_obsoletes.ts";
+import { rebootHint } from "./dnf_reboot.ts";
 import type { InstalledRpm, OfferedRpm, RpmPackage } from "./rpm_packages.ts";
 import { compareEvr, formatEvr } from "./rpm_version.ts";
-import type { Update } from "./scanner.ts";
+import type { Update, UpdateState } from "./scanner.ts";
 
 /** What the host has and what its repositories offer. */
 export interface DnfState {
   readonly installed: readonly InstalledRpm[];
   readonly offered: readonly OfferedRpm[];
+  /** As `offered`, with what the administrator excluded. */
+  readonly withExcluded: readonly OfferedRpm[];
+  readonly obsoletes: readonly ObsoletingRpm[];
   readonly advisories: readonly AdvisoryRow[];
-  /** As advisories, but each row's id is a CVE. */
-  readonly cves: readonly AdvisoryRow[];
+  /** What the advisories tell of themselves; of some, nothing is known. */
+  readonly details: readonly AdvisoryDetails[];
 }
 
-/** The updates, in the order they were offered. */
+/** The updates: those that are offered, those that are held, those that replace another package. */
 export function joinUpdates(state: DnfState): Update[] {
   const installed = Map.groupBy(state.installed, ({ name }) => name);
-  const advisories = Map.groupBy(state.advisories, rowKey);
-  const cves = Map.groupBy(state.cves, rowKey);
-  const rowsOf = (rows: Map<string, AdvisoryRow[]>, offered: OfferedRpm) =>
-    (rows.get(packageKey(offered)) ?? []).filter((row) => compareEvr(row.package, offered) <= 0);
+  const details = new Map(state.details.map((one) => [one.id, one]));
+  const advisories = Map.groupBy(
+    state.advisories.map((row) => withOwnSeverity(row, details.get(row.id))),
+    (row) => packageKey(row.package),
+  );
+  const rowsOf = (offered: RpmPackage) =>
+    (advisories.get(packageKey(offered)) ?? [])
+      // A newer version than the one that is offered is kept from this host.
+      .filter((row) => compareEvr(row.package, offered) <= 0);
   // A repository without any advisory says nothing, not even that there is no hole.
   const telling = new Set(
-    state.offered.filter((offered) => rowsOf(advisories, offered).length > 0)
+    state.offered.filter((offered) => rowsOf(offered).length > 0)
       .map(({ repository }) => repository),
   );
-  return state.offered.map((offered) => {
+  function describe(offered: OfferedRpm, state: UpdateState): Update {
     const current = newest(installed.get(offered.name) ?? [], offered.architecture);
-    const about = rowsOf(advisories, offered);
-    const isSecurity = about.some((row) => row.isSecurity);
+    const rows = rowsOf(offered);
+    const isSecurity = rows.some((row) => row.isSecurity);
     return {
       package: offered.name,
       currentVersion: current ? formatEvr(current) : null,
       availableVersion: formatEvr(offered),
       architecture: offered.architecture,
       source: offered.repository,
-      state: current ? "upgradable" : "unknown_current",
-      ...describeSeverity(about),
+      state: current ? state : "unknown_current",
+      ...describeSeverity(rows),
       security: isSecurity ? true : telling.has(offered.repository) ? false : null,
-      cves: unique(rowsOf(cves, offered).map(({ id }) => id).filter((id) => /^CVE-/.test(id))),
-      advisories: unique(about.map(({ id }) => id)),
+      cves: unique(rows.flatMap((row) => cvesOf(row, details.get(row.id)))),
+      advisories: unique(rows.map(({ id }) => id)),
       sizeBytes: offered.sizeBytes,
-      description: null,
-      sourcePackage: current?.sourcePackage ?? null,
-      reboot: null,
+      description: offered.summary,
+      sourcePackage: offered.sourcePackage ?? current?.sourcePackage ?? null,
+      reboot: rebootHint(offered.name),
     };
-  });
+  }
+  const known = new Set(state.offered.map(packageKey));
+  return [
+    ...state.offered.map((offered) => describe(offered, "upgradable")),
+    ...state.withExcluded.filter((offered) => !known.has(packageKey(offered)))
+      .map((offered) => describe(offered, "held")),
+    // One that is an update of itself as well is told as that.
+    ...state.obsoletes.filter((one) => !known.has(packageKey(one.package))).map(describeReplacing),
+  ];
+}
+
+/** Advisories are told of newer versions of what is installed, and so of none of these. */
+function describeReplacing({ package: package_, repository, replaces }: ObsoletingRpm): Update {
+  return {
+    package: package_.name,
+    currentVersion: unique(replaces.map((old) => `${old.name}-${formatEvr(old)}`)).join(", "),
+    availableVersion: formatEvr(package_),
+    architecture: package_.architecture,
+    source: repository,
+    state: "obsoletes",
+    severity: null,
+    severityReason: "dnf tells no advisories of a package that replaces another",
+    security: null,
+    cves: [],
+    advisories: [],
+    sizeBytes: null,
+    description: `Replaces ${unique(replaces.map(({ name }) => name)).join(", ")}`,
+    sourcePackage: null,
+    reboot: rebootHint(package_.name),
+  };
+}
+
+/** Where a list has no word of ours: dnf 4's knows severities in one spelling alone. */
+function withOwnSeverity(row: AdvisoryRow, known: AdvisoryDetails | undefined): AdvisoryRow {
+  if (!known || !row.isSecurity || row.severity !== null) return row;
+  return { ...row, severity: known.severity, ownWord: known.ownWord ?? row.ownWord };
+}
+
+/** What an advisory only speaks of counts where it is about security and lists none. */
+function cvesOf(row: AdvisoryRow, known: AdvisoryDetails | undefined): readonly string[] {
+  if (!known) return [];
+  if (known.listed.length > 0 || !row.isSecurity) return known.listed;
+  return known.mentioned;
 }
 
 /** Going to the newest version closes all the holes, so the worst one counts. */
@@ -58,9 +110,12 @@ function describeSeverity(
     const id = rows.find((row) => row.severity === severity)?.id;
     return { severity, severityReason: `advisory ${id}` };
   }
-  const hasSecurity = rows.some((row) => row.isSecurity);
-  const severityReason = hasSecurity
-    ? "the advisory does not tell"
+  const security = rows.find((row) => row.isSecurity);
+  const own = rows.find((row) => row.ownWord !== null);
+  const severityReason = own
+    ? `advisory ${own.id} says "${own.ownWord}"`
+    : security
+    ? `advisory ${security.id} does not tell`
     : rows.length > 0
     ? "no security advisory"
     : "no advisory";
@@ -71,10 +126,6 @@ function describeSeverity(
 function newest(packages: readonly InstalledRpm[], architecture: string): InstalledRpm | undefined {
   const same = packages.filter((package_) => package_.architecture === architecture);
   return (same.length > 0 ? same : packages).toSorted(compareEvr).at(-1);
-}
-
-function rowKey(row: AdvisoryRow): string {
-  return packageKey(row.package);
 }
 
 /** An advisory names the version that closed the hole first; any later one closes it too. */

@@ -8,6 +8,8 @@ const lastScan = v.object({
   at_ms: v.number(),
   result: v.picklist(["ok", "degraded", "failed"]),
   updates: v.number(),
+  /** Updates in the newest list, which is an older scan's where this one failed. */
+  last_count: v.optional(v.number()),
   security: v.number(),
   duration_ms: v.number(),
   error: v.nullable(v.string()),
@@ -40,14 +42,19 @@ export async function keepLastScans(
   scans: { reports: readonly ScanReport[]; nowMs: number },
 ): Promise<void> {
   const before = await readLastScans(files, stateDirectory);
-  const after: LastScans = Object.fromEntries(scans.reports.map((report) => [report.name, {
-    at_ms: scans.nowMs,
-    result: report.result,
-    updates: report.updates.length,
-    security: report.updates.filter((update) => update.security === true).length,
-    duration_ms: report.durationMs,
-    error: report.error?.message ?? null,
-  }]));
+  const after: LastScans = Object.fromEntries(scans.reports.map((report) => {
+    const failed = report.result === "failed";
+    const lastCount = failed ? before[report.name]?.last_count : report.updates.length;
+    return [report.name, {
+      at_ms: scans.nowMs,
+      result: report.result,
+      updates: report.updates.length,
+      ...(lastCount !== undefined && { last_count: lastCount }),
+      security: report.updates.filter((update) => update.security === true).length,
+      duration_ms: report.durationMs,
+      error: report.error?.message ?? null,
+    }];
+  }));
   const text = `${JSON.stringify({ ...before, ...after }, null, 2)}\n`;
   await files.writeText("keep the last scans", `${stateDirectory}/${FILE}`, text, { mode: 0o600 });
 }

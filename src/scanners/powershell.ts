@@ -151,14 +151,13 @@ export function parseEnvelope(stdout: string): unknown {
   return decodeAnswer(text.slice(begin + BEGIN.length, end));
 }
 
-/** A host that is narrower than the answer may have broken it into lines. */
+/** A host that is narrower than the answer may have broken it into lines; `atob` minds no blanks. */
 function decodeAnswer(text: string): unknown {
   try {
-    const bytes = atob(text.replace(/\s+/g, ""));
-    const json = new TextDecoder("utf-8", { fatal: true }).decode(
-      Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)),
-    );
-    return JSON.parse(json);
+    const binary = atob(text);
+    const bytes = new Uint8Array(binary.length);
+    for (let at = 0; at < bytes.length; at++) bytes[at] = binary.charCodeAt(at);
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     throw unreadable("it is damaged", "permanent", cause);
   }

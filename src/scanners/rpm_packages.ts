@@ -1,5 +1,6 @@
 /** Reads lists of RPM packages: what is installed, and what dnf would bring. */
 
+import { isDnfChatter } from "./dnf_chatter.ts";
 import { outputLines } from "./output_lines.ts";
 import type { Evr } from "./rpm_version.ts";
 
@@ -15,9 +16,11 @@ export interface InstalledRpm extends RpmPackage {
 }
 
 /** A package that a repository offers. */
-export interface OfferedRpm extends RpmPackage {
+export interface OfferedRpm extends InstalledRpm {
   readonly repository: string;
   readonly sizeBytes: number | null;
+  /** One line on what it is for. */
+  readonly summary: string | null;
 }
 
 /** Packages in the order they came, and how many lines were none. */
@@ -32,28 +35,36 @@ const NEVRA_FORMAT = ["name", "epoch", "version", "release", "arch"];
 export const INSTALLED_FORMAT = ["NAME", "EPOCHNUM", "VERSION", "RELEASE", "ARCH", "SOURCERPM"]
   .map((tag) => `%{${tag}}`).join("\\t") + "\\n";
 
-/** The format to ask `dnf repoquery` for; dnf 4 ends the line by itself. */
-export const OFFERED_FORMAT = [...NEVRA_FORMAT, "repoid", "downloadsize"]
+/**
+ * The format to ask `dnf repoquery` for; dnf 4 ends the line by itself, dnf 5 does not. The summary
+ * is free text, and so the last.
+ */
+export const OFFERED_FORMAT = [...NEVRA_FORMAT, "repoid", "downloadsize", "sourcerpm", "summary"]
   .map((tag) => `%{${tag}}`).join("\\t");
 
 /** Reads lines of `INSTALLED_FORMAT`; keys, which rpm lists as packages too, are left out. */
 export function parseInstalled(text: string): PackageList<InstalledRpm> {
-  return parseRows(text, NEVRA_FORMAT.length + 1, ([source = ""]) => ({
-    sourcePackage: /^(\S+)-[^-\s]+-[^-\s]+\.(?:no)?src\.rpm$/.exec(source)?.[1] ?? null,
-  }));
+  return parseRows(text, (rest) => {
+    const [source = ""] = rest;
+    return rest.length === 1 ? { sourcePackage: sourceName(source) } : undefined;
+  });
 }
 
 /** Reads lines of `OFFERED_FORMAT`. */
 export function parseOffered(text: string): PackageList<OfferedRpm> {
-  return parseRows(text, NEVRA_FORMAT.length + 2, ([repository = "", size = ""]) => {
-    if (!/^\S{1,255}$/.test(repository)) return undefined;
-    return { repository, sizeBytes: /^\d{1,15}$/.test(size) ? Number(size) : null };
+  return parseRows(text, ([repository = "", size = "", source = "", ...words]) => {
+    if (!/^\S{1,255}$/.test(repository) || words.length === 0) return undefined;
+    return {
+      repository,
+      sizeBytes: /^\d{1,15}$/.test(size) ? Number(size) : null,
+      sourcePackage: sourceName(source),
+      summary: words.join(" ").trim() || null,
+    };
   });
 }
 
 function parseRows<T>(
   text: string,
-  fieldCount: number,
   readRest: (fields: readonly string[]) => T | undefined,
 ): PackageList<RpmPackage & T> {
   const { lines, dropped } = outputLines(text);
@@ -62,13 +73,18 @@ function parseRows<T>(
   for (const line of lines) {
     const fields = line.split("\t");
     const [name = "", epoch = "", version = "", release = "", architecture = ""] = fields;
-    if (line === "" || (name === "gpg-pubkey" && architecture === "(none)")) continue;
+    if (isDnfChatter(line) || (name === "gpg-pubkey" && architecture === "(none)")) continue;
     const nevra = { name, epoch, version, release, architecture };
     const rest = readRest(fields.slice(NEVRA_FORMAT.length));
-    if (fields.length !== fieldCount || !isNevra(nevra) || !rest) unparsed += 1;
+    if (!isNevra(nevra) || !rest) unparsed += 1;
     else packages.push({ ...nevra, ...rest });
   }
   return { packages, unparsed };
+}
+
+function sourceName(file: string): string | null {
+  if (file.length > 1_000) return null;
+  return /^(\S+)-[^-\s]+-[^-\s]+\.(?:no)?src\.rpm$/.exec(file)?.[1] ?? null;
 }
 
 /** Reads `name-[epoch:]version-release.architecture` from the right: a name may hold anything. */
@@ -87,6 +103,18 @@ export function parseNevra(text: string): RpmPackage | undefined {
     architecture: text.slice(dot + 1),
   };
   return isNevra(nevra) ? nevra : undefined;
+}
+
+/** Reads `name.architecture` and `[epoch:]version-release`, as dnf's tables have them. */
+export function parseNameAndEvr(nameAndArchitecture: string, evr: string): RpmPackage | undefined {
+  const dot = nameAndArchitecture.lastIndexOf(".");
+  // A name in front of the version must not be able to borrow a dash from it.
+  if (dot < 1 || !/^[^-]+-[^-]+$/.test(evr)) return undefined;
+  const [name, architecture] = [
+    nameAndArchitecture.slice(0, dot),
+    nameAndArchitecture.slice(dot + 1),
+  ];
+  return parseNevra(`${name}-${evr}.${architecture}`);
 }
 
 function isNevra({ name, epoch, version, release, architecture }: RpmPackage): boolean {

@@ -97,6 +97,8 @@ export interface ScanOptions {
    * are only told of.
    */
   readonly cacheDirectory?: string;
+  /** How many updates this scanner's last list held; absent if there is none to compare with. */
+  readonly lastCount?: number;
   readonly signal?: AbortSignal;
 }
 

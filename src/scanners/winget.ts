@@ -1,26 +1,109 @@
-/** Scans for updates with winget, Windows' package manager; for now it only says that it cannot. */
+/**
+ * Scans for updates with winget, Windows' package manager: through PowerShell's module if the host
+ * has that, else by the text that winget prints.
+ */
 
 import type { System } from "../system/system.ts";
-import { type ScanAnswer, ScanError, type Scanner } from "./scanner.ts";
+import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
+import { cutGap, gapsIn, requireAnswer, wingetUpdates } from "./winget_answer.ts";
+import { uncut } from "./winget_cut.ts";
+import { askWingetModule } from "./winget_module.ts";
+import { type WingetAccount, wingetAccount, wingetPlaces } from "./winget_places.ts";
+import { findWinget, listInstalled, listUpgrades, type Winget } from "./winget_program.ts";
+import { parseWingetUpgrades } from "./winget_upgrades.ts";
 
-/** The scanner. */
+/** What the module does not tell in this time winget tells sooner. */
+const MODULE_TIMEOUT_MS = 60_000;
+
+/** The scanner. It fetches nothing: winget refreshes its own sources when they are old. */
 export function wingetScanner(): Scanner {
   return { name: "winget", isAvailable, scan: scanWinget };
 }
 
-/** Each user has a winget of their own. */
 async function isAvailable(system: System): Promise<boolean> {
-  const folder = system.readEnvironment("LOCALAPPDATA");
-  if (folder === undefined) return false;
+  return (await wingetPlaces(system)).length > 0;
+}
+
+async function scanWinget(system: System, options: ScanOptions): Promise<ScanAnswer> {
+  const account = wingetAccount(system);
+  const fromModule = await tryModule(system, account, options);
+  const { updates, warnings } = fromModule ?? await askProgram(system, account, options);
+  const { lastCount = 0 } = options;
+  if (updates.length === 0 && lastCount > 0) {
+    warnings.push(
+      `winget finds no updates as ${account.description}, where it found ${lastCount} the last ` +
+        "time: that is believed when the next scan finds none either",
+    );
+  }
+  return { updates, warnings, metadataAgeS: null };
+}
+
+/** A list, and what is missing from it. */
+interface Found {
+  readonly updates: ScanAnswer["updates"];
+  readonly warnings: string[];
+}
+
+/**
+ * The module's list; `null` where there is no module, where it fails, and where it finds nothing:
+ * it is known to miss updates, so that an empty list is only believed of winget itself.
+ */
+async function tryModule(
+  system: System,
+  account: WingetAccount,
+  { signal }: ScanOptions,
+): Promise<Found | null> {
   try {
-    const path = `${folder}\\Microsoft\\WindowsApps\\winget.exe`;
-    return await system.files.inspect("look for winget", path) !== undefined;
-  } catch {
-    return false;
+    const options = { timeoutMs: MODULE_TIMEOUT_MS, ...(signal && { signal }) };
+    const rows = await askWingetModule(system, account, options);
+    if (rows === null || rows.length === 0) return null;
+    return { updates: wingetUpdates(rows), warnings: accountGap(account, "its PowerShell module") };
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof ScanError)) throw error;
+    return null;
   }
 }
 
-function scanWinget(): Promise<ScanAnswer> {
-  const message = "Cannot scan with winget: this version of Pennon does not read it yet";
-  return Promise.reject(new ScanError(message, { reason: "not_available" }));
+async function askProgram(
+  system: System,
+  account: WingetAccount,
+  options: ScanOptions,
+): Promise<Found> {
+  const winget = await findWinget(system, options);
+  const { stdout, saysNothing } = await listUpgrades(winget);
+  const answer = parseWingetUpgrades(stdout);
+  requireAnswer(answer, saysNothing);
+  const { rows, unknown } = await uncut(answer.rows, (query) => tryList(winget, query, options));
+  if (rows.length === 0 && unknown.length > 0) {
+    const fact = `it cut the ids of all ${unknown.length} updates`;
+    throw new ScanError(`Cannot list updates with winget: ${fact}`, { reason: "permanent" });
+  }
+  const warnings = [
+    ...gapsIn(answer),
+    ...cutGap(unknown),
+    ...accountGap(account, `"${winget.path}"`),
+  ];
+  return { updates: wingetUpdates(rows), warnings };
+}
+
+async function tryList(
+  winget: Winget,
+  query: readonly string[],
+  { signal }: ScanOptions,
+): Promise<string | null> {
+  try {
+    return await listInstalled(winget, query);
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof ScanError)) throw error;
+    return null;
+  }
+}
+
+/** Whoever reads the list must know what it cannot hold. */
+function accountGap(account: WingetAccount, tool: string): string[] {
+  if (!account.isService) return [];
+  return [
+    `Asked as ${account.description} through ${tool}: ` +
+    "what users installed for themselves alone is not in the list",
+  ];
 }

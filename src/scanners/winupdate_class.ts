@@ -18,8 +18,8 @@ export type WinupdateClass =
  * By what decides first. Definitions (of malware) come several times a day and are never done;
  * upgrades are whole new versions of Windows: neither says anything of how well a host is patched.
  *
- * From Microsoft's list of update classifications and, for "updates", "tools" and "upgrades", from
- * logs of Windows hosts in public issue threads (ansible/ansible 50003 and 79885).
+ * The ids are the same on every Windows and every WSUS server. That of "updates" is often told wrong:
+ * this one is what hosts answer (public threads ansible/ansible 50003 and 79885).
  */
 const CLASSES: readonly [WinupdateClass, string][] = [
   ["definitions", "e0789628-ce08-4437-be74-2495b842f43b"],

@@ -69,18 +69,34 @@ export function tellGaps(answer: WinupdateAnswer): string[] {
   return gaps;
 }
 
-/** With a KB number: a title may lack it, and Windows has been known to tell none at all. */
+/** `(Version 1.421.100.0)` at the end of a title, in any language. */
+const VERSION = / *\(([^()]*\d+(?:\.\d+){2,}[^()]*)\)$/;
+
+/**
+ * With a KB number: a title may lack it, and Windows has been known to tell none at all. Without the
+ * version of definitions, which come several times a day: a server that goes by the name would soon
+ * have thousands of them.
+ */
 function titleOf(item: WinupdateItem): string {
   const [kb] = kbsOf(item);
-  const title = item.title.slice(0, LONGEST_TITLE).toWellFormed().trim();
+  const whole = wholeTitle(item);
+  const title = isDefinitions(item) ? whole.replace(VERSION, "") : whole;
   if (title === "") return kb ?? `Update ${item.id}`;
   return kb === undefined || title.includes(kb.slice(2)) ? title : `${title} (${kb})`;
+}
+
+function wholeTitle({ title }: WinupdateItem): string {
+  return title.slice(0, LONGEST_TITLE).toWellFormed().trim();
 }
 
 /** WSUS publishers give numbers of their own, and words; those are no articles of Microsoft's. */
 function kbsOf({ kb }: WinupdateItem): string[] {
   return kb.map((id) => id.replace(/^KB/i, "")).filter((id) => /^\d{4,9}$/.test(id))
     .map((id) => `KB${id}`);
+}
+
+function isDefinitions({ categories, type }: WinupdateItem): boolean {
+  return classOf(categories, type) === "definitions";
 }
 
 function isCve(id: string): boolean {
@@ -111,7 +127,9 @@ function sizeOf({ maxDownloadSize }: WinupdateItem): number | null {
 
 function describe(item: WinupdateItem): string | null {
   const [day] = /^\d{4}-\d\d-\d\d(?=T)/.exec(item.deployed) ?? [];
+  const [, version] = (isDefinitions(item) && VERSION.exec(wholeTitle(item))) || [];
   const sentences = [
+    version === undefined ? "" : `${version}.`,
     item.description.slice(0, LONGEST_DESCRIPTION).toWellFormed(),
     day === undefined ? "" : `Published ${day}.`,
     sizeOf(item) === null ? "" : "The size is the most that it may be.",

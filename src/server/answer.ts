@@ -40,7 +40,7 @@ export function readAnswer<T>(
   nowMs: number,
 ): Answer<T> {
   const { status, headers } = response;
-  const serverMs = readServerClock(headers, nowMs);
+  const serverMs = readServerClock(headers);
   const why = describe(response);
   const failed = { kind: "failed", why, status, offline: false, retryAfterMs: null } as const;
   if (status >= 200 && status < 300) {
@@ -48,7 +48,7 @@ export function readAnswer<T>(
     if (value === undefined) return { ...failed, why: `${why}, but not the answer promised` };
     return { kind: "ok", value, rateLimit: readRateLimit(headers, serverMs) };
   }
-  const retryAfterMs = readRetryAfterMs(headers["retry-after"], serverMs);
+  const retryAfterMs = readRetryAfterMs(headers["retry-after"], serverMs ?? nowMs);
   switch (status) {
     case 401:
       return { kind: "unauthorized", why };
@@ -78,7 +78,8 @@ export function readFailure(error: unknown): Answer<never> {
   };
 }
 
-function parseJson<T>(body: string, readShape: ReadShape<T>): T | undefined {
+/** Reads a body; `undefined` if it is no JSON or has another shape. */
+export function parseJson<T>(body: string, readShape: ReadShape<T>): T | undefined {
   try {
     return readShape(JSON.parse(body));
   } catch (error) {

@@ -4,14 +4,15 @@
  */
 
 import type { Clock } from "../system/system.ts";
-import type { HttpRequest, SendHttp, TlsOptions } from "../system/http.ts";
-import { type Answer, readAnswer, readFailure, type ReadShape } from "./answer.ts";
+import type { HttpRequest, HttpResponse, SendHttp, TlsOptions } from "../system/http.ts";
+import { type Answer, parseJson, readAnswer, readFailure, type ReadShape } from "./answer.ts";
 import {
   type CheckInAnswer,
   type CheckInBody,
   type Health,
   readAnyObject,
   readCheckIn,
+  readEndedCommand,
   readHealth,
   readRegistration,
   readRenewal,
@@ -56,6 +57,8 @@ interface Call<T> extends CallOptions {
   /** JSON text. */
   readonly body?: string;
   readonly readShape: ReadShape<T>;
+  /** Reads the body of a 409 that means: the server has this already. */
+  readonly readConflict?: ReadShape<unknown>;
 }
 
 /** The calls of protocol.md. Every answer is checked before it is believed. */
@@ -143,6 +146,7 @@ export class Client {
       token: caller.accessToken,
       body: event.body,
       readShape: readAnyObject,
+      ...(event.report === "logs" && { readConflict: readEndedCommand }),
     });
     // Servers before v0.1.18 have no such route, and nowhere to keep what it brings.
     const isOldServer = answer.kind === "refused" && answer.status === 404;
@@ -181,7 +185,7 @@ export class Client {
   async #call<T>(call: Call<T>): Promise<Answer<T>> {
     try {
       const response = await this.#sendHttp(this.#request(call));
-      return readAnswer(response, call.readShape, this.#clock.nowMs());
+      return readAnswer(settleConflict(response, call), call.readShape, this.#clock.nowMs());
     } catch (error) {
       return readFailure(error);
     }
@@ -209,6 +213,16 @@ export class Client {
       ...(call.signal && { signal: call.signal }),
     };
   }
+}
+
+/** A resend that the server recognises has arrived. */
+function settleConflict(
+  response: HttpResponse,
+  { readConflict }: Pick<Call<unknown>, "readConflict">,
+): HttpResponse {
+  const isKnown = response.status === 409 && readConflict !== undefined &&
+    parseJson(response.body, readConflict) !== undefined;
+  return isKnown ? { ...response, status: 200 } : response;
 }
 
 function agentPath(caller: Caller): string {

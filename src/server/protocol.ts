@@ -81,6 +81,14 @@ export const readAnyObject: ReadShape<Record<string, unknown>> = shape(
   ),
 );
 
+/**
+ * A log that a server after v0.1.18 turns away with 409 because its command is over already: it has
+ * the result. Of one that the server itself has given up (`timed_out`) it has none.
+ */
+export const readEndedCommand: ReadShape<unknown> = shape(
+  v.object({ current_status: v.picklist(["completed", "failed"]) }),
+);
+
 /** A server that is up but not set up answers 200 too: only its word tells. */
 export const readHealth: ReadShape<Health> = (json) => {
   const read = shape(v.object({ status: v.pipe(v.string(), v.maxLength(200)) }))(json);
@@ -115,6 +123,8 @@ export interface CheckInBody {
   readonly disk_percent?: number;
   readonly uptime?: string;
   readonly version: string;
+  /** Commands whose result may have got lost: those that the server has are in its answer. */
+  readonly pending_acknowledgments?: readonly string[];
   readonly metadata: {
     /** The server asserts this type and panics at another. */
     readonly rapid_polling_enabled: boolean;

@@ -23,33 +23,41 @@ function readHttpDate(value: string): number {
 
 /**
  * What the server's own clock says, by its `Date` header (RFC 9110, section 6.6.1): instants that it
- * sends are meant by that one, whatever this host's says. `nowMs` where it does not tell.
+ * sends are meant by that one, whatever this host's says. `null` where it does not tell.
  */
-export function readServerClock(
-  headers: Readonly<Record<string, string>>,
-  nowMs: number,
-): number {
+export function readServerClock(headers: Readonly<Record<string, string>>): number | null {
   const dateMs = readHttpDate(headers["date"]?.trim() ?? "");
-  return Number.isNaN(dateMs) ? nowMs : dateMs;
+  return Number.isNaN(dateMs) ? null : dateMs;
 }
 
 /** How much more the server takes in its present window. */
 export interface RateLimit {
+  /** Of the whole window; `null`: it does not say. */
+  readonly limit: number | null;
   readonly remaining: number;
   /** Until the window is over. */
   readonly resetInMs: number;
 }
 
-/** Reads the `X-RateLimit-*` headers; `null` where they are missing or make no sense. */
+/** The server's own window, where there is no telling by its reset. */
+const WINDOW_MS = 60_000;
+
+/**
+ * Reads the `X-RateLimit-*` headers; `null` where they are missing or make no sense. Their reset is an
+ * instant of the server's clock: where that is not known (`null`), this host's may be wrong by hours,
+ * and the window's usual length is the better guess.
+ */
 export function readRateLimit(
   headers: Readonly<Record<string, string>>,
-  nowMs: number,
+  serverMs: number | null,
 ): RateLimit | null {
   const remaining = readCount(headers["x-ratelimit-remaining"]);
   const resetS = readCount(headers["x-ratelimit-reset"]);
   if (remaining === null || resetS === null) return null;
-  const resetInMs = Math.min(LONGEST_RETRY_AFTER_MS, Math.max(0, resetS * 1_000 - nowMs));
-  return { remaining, resetInMs };
+  const resetInMs = serverMs === null
+    ? WINDOW_MS
+    : Math.min(LONGEST_RETRY_AFTER_MS, Math.max(0, resetS * 1_000 - serverMs));
+  return { limit: readCount(headers["x-ratelimit-limit"]), remaining, resetInMs };
 }
 
 function readCount(header: string | undefined): number | null {

@@ -36,13 +36,16 @@ export type CommandErrorReason =
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly reason: CommandErrorReason;
+  /** What it had said on stderr until it was ended: what it was waiting for, perhaps. */
+  readonly stderr: string;
 
   constructor(
     message: string,
-    options: { reason: CommandErrorReason; cause?: unknown },
+    options: { reason: CommandErrorReason; cause?: unknown; stderr?: string },
   ) {
     super(message, { cause: options.cause });
     this.reason = options.reason;
+    this.stderr = options.stderr ?? "";
   }
 }
 

@@ -41,7 +41,7 @@ export const runRealCommand: RunCommand = async (argv, options) => {
     if (typeof first !== "string") return await resultOf(run, first);
     await end(run);
     const fact = first === "timeout" ? `no end within ${options.timeoutMs} ms` : "asked to stop";
-    throw refusal(argv, first, fact);
+    throw refusal(argv, first, fact, { stderr: run.stderr.text() });
   } finally {
     stop.forget();
     run.stdout.close();
@@ -73,7 +73,7 @@ function start(argv: readonly string[], options: RunOptions): Run {
     };
   } catch (cause) {
     const fact = cause instanceof Error ? cause.message : String(cause);
-    throw refusal(argv, startFailure(cause), fact, cause);
+    throw refusal(argv, startFailure(cause), fact, { cause });
   }
 }
 
@@ -153,7 +153,7 @@ function refusal(
   argv: readonly string[],
   reason: CommandErrorReason,
   fact: string,
-  cause?: unknown,
+  known: { cause?: unknown; stderr?: string } = {},
 ): CommandError {
-  return new CommandError(`Cannot run "${argv[0] ?? ""}": ${fact}`, { reason, cause });
+  return new CommandError(`Cannot run "${argv[0] ?? ""}": ${fact}`, { reason, ...known });
 }

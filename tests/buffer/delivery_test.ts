@@ -7,7 +7,7 @@ import { FakeSystem } from "../fakes/system.ts";
 
 async function setUp(events: NewEvent[]) {
   const limits = { maxEvents: 1_000, maxBytes: 1_000_000, maxAttempts: 2 };
-  const { buffer } = await openBuffer(new FakeSystem(), "/state", limits);
+  const { buffer, journal } = await openBuffer(new FakeSystem(), "/state", limits);
   buffer.append(events);
   const sent: string[] = [];
   const run = (answer: (body: string) => Delivery | "refused") =>
@@ -19,18 +19,18 @@ async function setUp(events: NewEvent[]) {
         return Promise.resolve(result === "refused" ? { kind: result, ...refusal } : result);
       },
     });
-  return { buffer, sent, run };
+  return { buffer, journal, sent, run };
 }
 
 function log(body: string, commandId: string | null = null): NewEvent {
   return { kind: "log", commandId, snapshotOf: null, body };
 }
 
-const delivered: Delivery = { kind: "delivered", pauseMs: 0 };
+const delivered: Delivery = { kind: "delivered", isLast: false };
 
 Deno.test("drain() sends everything, and forgets it only then", async () => {
   const { buffer, sent, run } = await setUp(Array.from({ length: 120 }, (_, n) => log(`${n}`)));
-  assertEquals(await run(() => delivered), { delivered: 120, refused: 0, setAside: 0, pauseMs: 0 });
+  assertEquals(await run(() => delivered), { delivered: 120, refused: 0, setAside: 0 });
   assertEquals(sent.length, 120);
   assertEquals(buffer.counts().pending, 0);
 });
@@ -41,7 +41,6 @@ Deno.test("drain() stops at once when the way is not free, and counts no attempt
     delivered: 0,
     refused: 0,
     setAside: 0,
-    pauseMs: 0,
   });
   assertEquals(sent, ["a"]);
   assertEquals(buffer.list().map(({ attempts }) => attempts), [0, 0]);
@@ -53,9 +52,9 @@ Deno.test("drain() sends the others past one that is refused, and sets that asid
     ...Array.from({ length: 70 }, () => log("x")),
   ]);
   const answer = (body: string) => body === "bad" ? "refused" : delivered;
-  assertEquals(await run(answer), { delivered: 70, refused: 1, setAside: 0, pauseMs: 0 });
-  assertEquals(await run(answer), { delivered: 0, refused: 0, setAside: 1, pauseMs: 0 });
-  assertEquals(await run(answer), { delivered: 0, refused: 0, setAside: 0, pauseMs: 0 });
+  assertEquals(await run(answer), { delivered: 70, refused: 1, setAside: 0 });
+  assertEquals(await run(answer), { delivered: 0, refused: 0, setAside: 1 });
+  assertEquals(await run(answer), { delivered: 0, refused: 0, setAside: 0 });
   assertEquals(sent.filter((body) => body === "bad").length, 2);
   assertEquals(buffer.counts().setAside, 1);
 });
@@ -69,10 +68,20 @@ Deno.test("drain() keeps a command's events in order, past a refusal too", async
   assertEquals(sent, ["a1", "b1", "a1", "a2"]); // … until a1 is set aside.
 });
 
-Deno.test("drain() pauses when the server asks for it", async () => {
+Deno.test("drain() stops when the server takes no more for now", async () => {
   const { sent, run } = await setUp([log("a"), log("b")]);
-  assertEquals((await run(() => ({ kind: "delivered", pauseMs: 500 }))).pauseMs, 500);
+  assertEquals((await run(() => ({ kind: "delivered", isLast: true }))).delivered, 1);
   assertEquals(sent, ["a"]);
+});
+
+Deno.test("drain() notes which log has no answer", async () => {
+  for (const isUnanswered of [true, false]) {
+    const { journal, run } = await setUp([log("a", "c1")]);
+    journal.receive([{ id: "c1", type: "reboot", params: "{}" }]);
+    journal.finish("c1", () => {});
+    await run(() => ({ kind: "later", isUnanswered }));
+    assertEquals(journal.unconfirmed(), isUnanswered ? ["c1"] : []);
+  }
 });
 
 Deno.test("drain() splits what is refused until the bad item is alone, and keeps the order", async () => {

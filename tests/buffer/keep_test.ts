@@ -5,7 +5,7 @@ import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 Deno.test("keep() tells what a full buffer dropped, and says nothing while there is room", async () => {
-  const limits = { maxEvents: 2, maxBytes: 1_000_000, maxAttempts: 1 };
+  const limits = { maxEvents: 3, maxBytes: 1_000_000, maxAttempts: 1 };
   const { buffer } = await openBuffer(new FakeSystem(), "/state", limits);
   const log = new FakeLog();
   const event = { kind: "log", commandId: null, snapshotOf: null, body: "{}" } as const;

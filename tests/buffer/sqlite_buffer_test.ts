@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import type { BufferCounts, EventBuffer, EventKind, NewEvent } from "../../src/buffer/buffer.ts";
+import type {
+  BufferCounts,
+  EventBuffer,
+  EventKind,
+  NewEvent,
+  StoredEvent,
+} from "../../src/buffer/buffer.ts";
+import { NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
 import { BufferError } from "../../src/buffer/schema.ts";
 import { openBuffer, type OpenedBuffer } from "../../src/buffer/store.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -19,8 +26,10 @@ function droppedIn(counts: BufferCounts): number {
   return Object.values(counts.dropped).reduce((sum, count) => sum + count, 0);
 }
 
+/** Of what is to be sent, but for the notice of what was dropped. */
 function bodies(buffer: EventBuffer): string[] {
-  return buffer.next(1_000).map(({ body }) => body);
+  return buffer.next(1_000).filter(({ snapshotOf }) => snapshotOf !== NOTICE_KEY)
+    .map(({ body }) => body);
 }
 
 Deno.test("next() gives what matters most first, oldest first", async () => {
@@ -100,7 +109,7 @@ Deno.test("append() gives every event an id of its own, in order of time", async
 });
 
 Deno.test("append() to a full buffer drops stale snapshots first, then what matters least", async () => {
-  const { buffer } = await open({ ...limits, maxEvents: 4 });
+  const { buffer } = await open({ ...limits, maxEvents: 5 });
   buffer.append([
     event("updates", { snapshotOf: "updates/apt", body: "old list" }),
     event("system_info", { body: "info" }),
@@ -121,7 +130,7 @@ Deno.test("append() to a full buffer drops stale snapshots first, then what matt
 });
 
 Deno.test("append() that finds no room leaves an earlier snapshot current", async () => {
-  const { buffer } = await open({ ...limits, maxEvents: 2 });
+  const { buffer } = await open({ ...limits, maxEvents: 3 });
   buffer.append([event("system_info", { snapshotOf: "system_info", body: "info" })]);
   buffer.append([event("log", { body: "log" })]);
   buffer.append([event("updates", { body: "list" })]);
@@ -132,11 +141,11 @@ Deno.test("append() that finds no room leaves an earlier snapshot current", asyn
 });
 
 Deno.test("append() never drops what was set aside", async () => {
-  const { buffer } = await open({ maxEvents: 2, maxBytes: 1_000_000, maxAttempts: 1 });
+  const { buffer } = await open({ ...limits, maxEvents: 3, maxAttempts: 1 });
   const { ids: [id = ""] } = buffer.append([event("system_info", { body: "refused" })]);
   buffer.refuse(id, "HTTP 400");
   for (const body of ["a", "b", "c"]) buffer.append([event("log", { body })]);
-  assertEquals(buffer.list().map(({ body }) => body), ["refused", "c"]);
+  assertEquals(buffer.list().map(({ body }) => body).slice(0, 2), ["refused", "c"]);
 });
 
 Deno.test("append() holds the bound in bytes too", async () => {
@@ -146,7 +155,73 @@ Deno.test("append() holds the bound in bytes too", async () => {
   }
   const counts = buffer.counts();
   assert(counts.sizeBytes <= 10_000);
-  assertEquals(counts.pending + droppedIn(counts), 50);
+  assertEquals(counts.pending + droppedIn(counts), 50 + 1);
+});
+
+/** A full buffer of two events and the notice's place. */
+async function full(system = new FakeSystem()) {
+  const opened = await open({ ...limits, maxEvents: 3, maxAttempts: 1 }, system);
+  opened.buffer.append(["a", "b"].map((body) => event("log", { body })));
+  return { ...opened, system };
+}
+
+function notices(buffer: EventBuffer): StoredEvent[] {
+  return buffer.list().filter(({ snapshotOf }) => snapshotOf === NOTICE_KEY);
+}
+
+Deno.test("append() tells what it dropped by one event, with all counts since the first drop", async () => {
+  const { buffer, system } = await full();
+  assertEquals(notices(buffer), []);
+  buffer.append([event("system_info")]);
+  const [first] = notices(buffer);
+  await system.clock.advance(60_000);
+  buffer.append([event("log", { body: "c" })]);
+  const [notice, ...more] = notices(buffer);
+  assert(notice && first && notice.id !== first.id);
+  assertEquals(more, []);
+  assertEquals([notice.kind, notice.commandId, notice.state], ["log", null, "pending"]);
+  const { dropped, firstDropMs, appended, pending } = buffer.counts();
+  assertEquals(JSON.parse(JSON.parse(notice.body).stdout), {
+    since: new Date(first.createdMs).toISOString(),
+    dropped,
+  });
+  assertEquals(firstDropMs, first.createdMs);
+  assertEquals(dropped, { system_info: 1, updates: 0, dependencies: 0, log: 1 });
+  // a, b, the host's facts, c, and the notice once.
+  assertEquals([appended, pending], [5, 3]);
+  assertEquals(bodies(buffer), ["b", "c"]);
+});
+
+Deno.test("append() keeps new counts where the old ones are just being delivered", async () => {
+  const { buffer } = await full();
+  buffer.append([event("log")]);
+  const [sent] = notices(buffer);
+  buffer.append([event("log")]);
+  buffer.acknowledge([sent!.id]);
+  const [notice] = notices(buffer);
+  assertEquals(JSON.parse(JSON.parse(notice!.body).stdout).dropped.log, 2);
+  buffer.acknowledge([notice!.id]);
+  assertEquals(notices(buffer), []);
+  buffer.append([event("log"), event("log")]);
+  assertEquals(JSON.parse(JSON.parse(notices(buffer)[0]!.body).stdout).dropped.log, 4);
+});
+
+Deno.test("append() tells anew what the server would not have told", async () => {
+  const { buffer } = await full();
+  buffer.append([event("log")]);
+  assertEquals(buffer.refuse(notices(buffer)[0]!.id, "HTTP 400"), "set_aside");
+  buffer.append([event("log")]);
+  assertEquals(notices(buffer).map(({ state }) => state), ["pending"]);
+  const { setAside, pending, appended, dropped } = buffer.counts();
+  assertEquals([setAside, pending, appended - dropped.log], [0, 3, 3]);
+});
+
+Deno.test("append() that fails drops nothing and tells nothing", async () => {
+  const { buffer } = await full();
+  const tooLarge = event("log", { body: "x".repeat(limits.maxBytes) });
+  assertThrows(() => buffer.append([event("log"), tooLarge]), BufferError);
+  assertEquals([notices(buffer), buffer.counts().firstDropMs], [[], null]);
+  assertEquals(bodies(buffer), ["a", "b"]);
 });
 
 Deno.test("refuse() sets an event aside at the last attempt and not before", async () => {
@@ -271,6 +346,10 @@ Deno.test("whatever happens: delivered + pending + set aside + dropped + purged 
         assertEquals(listed.length, counts.pending + counts.setAside);
         assertEquals(listed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), counts.sizeBytes);
         assert(listed.length <= bounds.maxEvents && counts.sizeBytes <= bounds.maxBytes);
+        const told = notices(buffer);
+        assert(told.length <= 1, "more than one notice");
+        if (told[0]?.state !== "pending") continue;
+        assertEquals(JSON.parse(JSON.parse(told[0].body).stdout).dropped, counts.dropped);
       }
     }),
     { numRuns: 60 },

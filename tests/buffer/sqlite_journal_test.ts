@@ -1,4 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import type { EventKind, NewEvent } from "../../src/buffer/buffer.ts";
+import { ASKED_FOR_MS, MOST_ASKED } from "../../src/buffer/confirm.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -47,4 +49,122 @@ Deno.test("finish() keeps the report and the command's end, or neither", async (
   assertEquals([buffer.counts().pending, journal.unfinished().length], [0, 1]);
   journal.finish("c1", () => void buffer.append([report]));
   assertEquals([buffer.counts().pending, journal.unfinished().length], [1, 0]);
+});
+
+function report(id: string, kind: EventKind = "log"): NewEvent {
+  return { kind, commandId: id, snapshotOf: null, body: "{}" };
+}
+
+/** A command that was run and told, and its events' ids. */
+async function told(id: string, kinds: readonly EventKind[], system = new FakeSystem()) {
+  const opened = await open(system);
+  const { journal, buffer } = opened;
+  journal.receive([{ ...scan, id }]);
+  journal.start(id);
+  let ids: readonly string[] = [];
+  journal.finish(id, () => {
+    ids = buffer.append(kinds.map((kind) => report(id, kind))).ids;
+  });
+  return { ...opened, system, ids };
+}
+
+const NONE = { received: 0, started: 0, finished: 0, reported: 0 };
+
+Deno.test("a command is reported when its last event is delivered, and not before", async () => {
+  const { journal, buffer, ids } = await told("c1", ["updates", "log"]);
+  assertEquals(journal.counts(), { ...NONE, finished: 1 });
+  buffer.acknowledge(ids.slice(0, 1));
+  assertEquals(journal.counts(), { ...NONE, finished: 1 });
+  buffer.acknowledge(ids.slice(1));
+  assertEquals(journal.counts(), { ...NONE, reported: 1 });
+});
+
+Deno.test("a command is reported when its last event is set aside", async () => {
+  const { journal, buffer, ids: [id = ""] } = await told("c1", ["log"]);
+  for (let refusals = 0; refusals < limits.maxAttempts; refusals++) {
+    assertEquals(journal.counts(), { ...NONE, finished: 1 });
+    buffer.refuse(id, "HTTP 400");
+  }
+  assertEquals(journal.counts(), { ...NONE, reported: 1 });
+});
+
+Deno.test("an event that is delivered while its command runs reports nothing yet", async () => {
+  const { journal, buffer } = await open();
+  journal.receive([scan]);
+  journal.start("c1");
+  const { ids } = buffer.append([report("c1", "updates")]);
+  buffer.acknowledge(ids);
+  assertEquals(journal.counts(), { ...NONE, started: 1 });
+});
+
+Deno.test("a command whose report a full buffer dropped is never called reported", async () => {
+  const system = new FakeSystem();
+  const { journal, buffer } = await openBuffer(system, "/state", { ...limits, maxEvents: 2 });
+  journal.receive([scan, { ...scan, id: "c2" }]);
+  for (const id of ["c1", "c2"]) journal.finish(id, () => void buffer.append([report(id)]));
+  buffer.acknowledge(buffer.list().map(({ id }) => id));
+  assertEquals(journal.counts(), { ...NONE, finished: 1, reported: 1 });
+});
+
+Deno.test("no state lets a command be run, or ended, a second time", async () => {
+  const { journal, buffer, ids } = await told("c1", ["log"]);
+  for (const state of ["finished", "reported"] as const) {
+    assertEquals(journal.counts()[state], 1);
+    assertEquals([journal.receive([scan]), journal.unfinished()], [[], []]);
+    assertThrows(() => journal.start("c1"), Error, "it is finished");
+    assertThrows(() => journal.finish("c1", () => {}), Error, "it is finished");
+    buffer.acknowledge(ids);
+  }
+});
+
+Deno.test("unconfirmed() asks for finished commands whose log was sent without an answer", async () => {
+  const { journal, buffer, ids: [updates = "", log = ""] } = await told("c1", ["updates", "log"]);
+  assertEquals(journal.unconfirmed(), []);
+  buffer.noteUnanswered(updates); // The server has no word on those.
+  assertEquals(journal.unconfirmed(), []);
+  buffer.noteUnanswered(log);
+  assertEquals(journal.unconfirmed(), ["c1"]);
+  buffer.acknowledge([log]);
+  assertEquals(journal.unconfirmed(), []);
+});
+
+Deno.test("unconfirmed() asks for the oldest, and no more than its number", async () => {
+  const { journal, buffer } = await openBuffer(new FakeSystem(), "/state", {
+    ...limits,
+    maxEvents: 1_000,
+  });
+  const names = Array.from({ length: MOST_ASKED + 2 }, (_, number) => `c${number}`);
+  journal.receive(names.map((id) => ({ ...scan, id })));
+  for (const id of names.toReversed()) {
+    journal.finish(id, () => {
+      const { ids } = buffer.append([report(id)]);
+      buffer.noteUnanswered(ids[0]!);
+    });
+  }
+  assertEquals(journal.unconfirmed(), names.slice(0, MOST_ASKED));
+});
+
+Deno.test("unconfirmed() gives up before the server writes a result of its own", async () => {
+  const { journal, buffer, system, ids: [log = ""] } = await told("c1", ["log"]);
+  buffer.noteUnanswered(log);
+  await system.clock.advance(ASKED_FOR_MS);
+  assertEquals(journal.unconfirmed(), ["c1"]);
+  await system.clock.advance(1);
+  assertEquals([journal.unconfirmed(), journal.confirm(["c1"])], [[], 0]);
+  assertEquals(buffer.counts().pending, 1); // It is sent again: never lost.
+});
+
+Deno.test("confirm() takes the log as delivered, and no other event", async () => {
+  const { journal, buffer, ids: [updates = "", log = ""] } = await told("c1", ["updates", "log"]);
+  buffer.noteUnanswered(updates);
+  assertEquals(journal.confirm(["c1", "unknown"]), 0);
+  buffer.noteUnanswered(log);
+  assertEquals(journal.confirm(["c1"]), 1);
+  assertEquals(buffer.list().map(({ id }) => id), [updates]);
+  const { delivered, pending, sizeBytes } = buffer.counts();
+  assertEquals([delivered, pending, sizeBytes], [1, 1, buffer.list()[0]!.sizeBytes]);
+  assertEquals(journal.counts(), { ...NONE, finished: 1 });
+  buffer.acknowledge([updates]);
+  assertEquals(journal.counts(), { ...NONE, reported: 1 });
+  assertEquals(journal.confirm(["c1"]), 0);
 });

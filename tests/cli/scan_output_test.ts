@@ -54,6 +54,14 @@ Deno.test("scanAsText() puts first what matters, and totals last", () => {
   ]);
 });
 
+Deno.test("scanAsText() calls Windows Update's sizes what they are", () => {
+  const windows = { ...apt, name: "winupdate", updates: [tool] } as const;
+  assertEquals(
+    scanAsText([windows], 80).split("\n").at(-1),
+    "winupdate: 1 update, 0 security, at most 1 KiB to download",
+  );
+});
+
 Deno.test("scanAsText() puts the worst hole first, and one of unknown severity in the middle", () => {
   const severities = ["low", "critical", null, "moderate", "important"] as const;
   const updates = severities.map((severity) => ({ ...libssl, package: `${severity}`, severity }));

@@ -146,3 +146,21 @@ Deno.test("scan_updates tells all again where what was told cannot be kept", asy
   const { log, events } = await run([apt(3)], system);
   assertEquals([...counts, events.length, log.told("told updates not kept").length], [2, 2, 1]);
 });
+
+Deno.test("scan_updates tells a scanner how many updates its last list held", async () => {
+  const system = new FakeSystem();
+  const told: (number | undefined)[] = [];
+  const scanner = (count: number): Scanner => ({
+    ...apt(count),
+    scan: (_, { lastCount }) => {
+      told.push(lastCount);
+      return apt(count).scan(system, {});
+    },
+  });
+  for (const count of [3, 0, 0]) await run([scanner(count)], system);
+  assertEquals(told, [undefined, 3, 0]);
+  system.files.fail("read the last scans", "denied");
+  const { log, result } = await run([scanner(1)], system);
+  assertEquals([told.at(-1), result.result], [undefined, "success"]);
+  assertEquals(log.told("last scans not read").length, 1);
+});

@@ -126,21 +126,25 @@ Deno.test("SIGTERM in the middle of a command: it stops soon, and the command is
     assertEquals(host.server.state().logs.filter(({ command_id }) => command_id === id).length, 1);
   }));
 
-Deno.test("an answer that was lost costs no event and brings no second command", () =>
-  onHost(async (host) => {
-    await host.register();
-    const id = host.server.queueCommand({ type: "collect_specs" });
-    await host.server.setFault({ mode: "lost_answer", path: "/logs$", count: 1 });
-    const agent = host.run();
-    // The server has it already; the agent cannot know, and tells it again.
-    await host.until(
-      "second telling",
-      () => host.server.state().logs.filter(({ command_id }) => command_id === id).length === 2,
-    );
-    await agent.stop("SIGTERM");
-    const { code, out } = await host.pennon(["events", "list", "--json"]);
-    assertEquals([code, JSON.parse(out).total], [0, 0]);
-  }));
+for (const { old, tellings } of [{ old: false, tellings: 1 }, { old: true, tellings: 2 }]) {
+  const server = old ? "an old server hears it twice" : "a server that is asked has it once";
+  Deno.test(`an answer that was lost costs no event and brings no second command: ${server}`, () =>
+    onHost(async (host) => {
+      await host.register();
+      const id = host.server.queueCommand({ type: "collect_specs" });
+      await host.server.setFault({ mode: "lost_answer", path: "/logs$", count: 1 });
+      const agent = host.run();
+      const told = () => host.server.state().logs.filter(({ command_id }) => command_id === id);
+      if (old) await host.until("second telling", () => told().length === 2);
+      else await agent.waitFor("a word on it", (line) => line.includes("results confirmed"));
+      await agent.stop("SIGTERM");
+      assertEquals(told().length, tellings);
+      const status = JSON.parse((await host.pennon(["status", "--json"])).out);
+      assertEquals(status.commands, { received: 0, started: 0, finished: 0, reported: 1 });
+      const { code, out } = await host.pennon(["events", "list", "--json"]);
+      assertEquals([code, JSON.parse(out).total], [0, 0]);
+    }, { old }));
+}
 
 Deno.test("neither a proxy's page nor a redirect is believed, and no token goes astray", () =>
   onHost(async (host) => {

@@ -30,6 +30,8 @@ export class FakeServer {
   /** Reports whose body holds this text are answered with this status. */
   poison: { text: string; status: number } | null = null;
   rateLimit: Record<string, string> = {};
+  /** Which of the results that it is asked for it has; `null`: an old one, which is silent. */
+  hasResults: ((asked: readonly string[]) => string[]) | null = null;
   #hanging: (() => void)[] = [];
   #commands: { id: string; type: string; params: Record<string, unknown> }[] = [];
   #clock: Clock;
@@ -87,7 +89,11 @@ export class FakeServer {
     }
     if (token !== this.acceptedToken) return json(401, { error: "expired" });
     if (path.endsWith("/commands")) {
-      return json(200, { commands: this.#commands.splice(0, 10) });
+      const asked = body["pending_acknowledgments"] as string[] | undefined;
+      return json(200, {
+        commands: this.#commands.splice(0, 10),
+        ...(asked && this.hasResults && { acknowledged_ids: this.hasResults(asked) }),
+      });
     }
     if (this.poison && JSON.stringify(body).includes(this.poison.text)) {
       return json(this.poison.status, { error: "poison" });

@@ -7,6 +7,10 @@ import { parsePolicy } from "../../src/scanners/apt_policy.ts";
 import { parseReleases } from "../../src/scanners/apt_releases.ts";
 import { parseShow } from "../../src/scanners/apt_show.ts";
 import { parseSimulation } from "../../src/scanners/apt_simulation.ts";
+import { parseEnvelope } from "../../src/scanners/powershell.ts";
+import { describeComplaint } from "../../src/scanners/powershell_complaint.ts";
+import { parseWinupdate } from "../../src/scanners/winupdate_answer.ts";
+import { describeUpdates, tellGaps } from "../../src/scanners/winupdate_updates.ts";
 
 /** One parser: whatever it makes of a text is looked through. */
 export interface Parser {
@@ -38,4 +42,33 @@ export const PARSERS: readonly Parser[] = [
     fixtures: /^stderr/,
     parse: (text) => [complaints(text, "errors"), complaints(text, "warnings")],
   },
+  {
+    name: "powershell",
+    tool: "winupdate",
+    fixtures: /^stdout/,
+    parse: (text) => {
+      const complaint = describeComplaint(text);
+      return [complaint, describeWinupdate(parseEnvelope(text))];
+    },
+  },
+  {
+    name: "winupdate",
+    tool: "winupdate",
+    fixtures: /\.json$/,
+    parse: (text) => describeWinupdate(readJson(text)),
+  },
 ];
+
+function describeWinupdate(value: unknown) {
+  const answer = parseWinupdate(value);
+  return [describeUpdates(answer), tellGaps(answer)];
+}
+
+/** Text that is no JSON never reaches this parser; `null` is refused by it. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

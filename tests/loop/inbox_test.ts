@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Command } from "../../src/buffer/command.ts";
-import type { CommandJournal } from "../../src/buffer/journal.ts";
+import type { CommandJournal, ReceivedCommand } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { Inbox } from "../../src/loop/inbox.ts";
 import { Worker } from "../../src/loop/worker.ts";
@@ -23,15 +23,18 @@ async function setUp() {
   const log = new FakeLog();
   const ran: Command[] = [];
   const disk = { isFull: false };
-  const sick: CommandJournal = {
-    receive(commands) {
+  const sick = {
+    receive(commands: readonly ReceivedCommand[]) {
       if (disk.isFull) throw new DatabaseError("Cannot change database: full", { reason: "full" });
       return journal.receive(commands);
     },
-    start: (id) => journal.start(id),
-    finish: (id, append) => journal.finish(id, append),
+    start: (id: string) => journal.start(id),
+    finish: (id: string, append: () => void) => journal.finish(id, append),
     unfinished: () => journal.unfinished(),
-  };
+    counts: () => journal.counts(),
+    unconfirmed: () => journal.unconfirmed(),
+    confirm: (ids: readonly string[]) => journal.confirm(ids),
+  } satisfies CommandJournal;
   const worker = new Worker({
     clock,
     log,

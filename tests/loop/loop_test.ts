@@ -274,6 +274,7 @@ Deno.test("run() pauses when the server's window is spent", () =>
     const { clock } = world.system;
     const resetS = Math.ceil(clock.nowMs() / 1_000) + INTERVAL_MS * 2 / 1_000 + 60;
     world.server.rateLimit = {
+      date: new Date(clock.nowMs()).toUTCString(),
       "x-ratelimit-remaining": "0",
       "x-ratelimit-reset": String(resetS),
     };

@@ -7,8 +7,8 @@ export interface RpmPackage {
   readonly name: string;
   /** `[epoch:]version-release`. */
   readonly evr: string;
-  /** `noarch` or, by default, the host's own. */
-  readonly architecture?: "noarch";
+  /** By default the host's own; `i686` can be made on a host that has x86_64. */
+  readonly architecture?: "noarch" | "i686";
   /** Further lines of its spec: `Requires: nothing-has-this`. */
   readonly lines?: readonly string[];
 }
@@ -18,6 +18,9 @@ export interface Advisory {
   readonly id: string;
   readonly type: string;
   readonly severity?: string;
+  readonly title?: string;
+  /** In XML. */
+  readonly description?: string;
   readonly references?: readonly { readonly type: string; readonly id: string }[];
   readonly packages: readonly RpmPackage[];
 }
@@ -30,6 +33,16 @@ export async function missingPrograms(): Promise<string[]> {
     PROGRAMS.map((name) => Deno.stat(`/usr/bin/${name}`).then(() => true, () => false)),
   );
   return PROGRAMS.filter((_, index) => !found[index]);
+}
+
+/** A test on real dnf in a world of its own; skipped, aloud, where that cannot be made. */
+export function onDnf(name: string, test: (root: DnfRoot) => Promise<void>): void {
+  Deno.test(name, async () => {
+    const missing = await missingPrograms();
+    if (missing.length > 0) return console.log(`skipped: no ${missing.join(", ")} here`);
+    await using root = await DnfRoot.make();
+    await test(root);
+  });
 }
 
 export class DnfRoot {
@@ -74,8 +87,11 @@ export class DnfRoot {
     return {
       dnfArguments: ["-c", `${path}/dnf.conf`, `--installroot=${path}/host`, "--releasever=9"],
       rpmArguments: [`--root=${path}/host`],
-      // dnf takes it for a folder below the install root.
-      cacheDirectory: `${path}/host${path}/cache`,
+      configuration: {
+        file: `${path}/dnf.conf`,
+        repositories: `${path}/repos.d`,
+        locks: `${path}/versionlock.list`,
+      },
     };
   }
 
@@ -84,6 +100,21 @@ export class DnfRoot {
     return run(["/usr/bin/dnf", ...this.options.dnfArguments, ...args], {
       HOME: Deno.env.get("HOME") ?? "/",
     });
+  }
+
+  /** Where dnf keeps its package lists: it takes the folder for one below the install root. */
+  get cache(): string {
+    return `${this.path}/host${this.path}/cache`;
+  }
+
+  /** Makes the package lists look as if they had been fetched that long ago. */
+  async age(hours: number): Promise<void> {
+    const then = new Date(Date.now() - hours * 3_600_000);
+    for (const name of await namesIn(this.cache)) {
+      const folder = `${this.cache}/${name}/repodata`;
+      const lists = await namesIn(folder).catch(() => []);
+      for (const list of lists) await Deno.utime(`${folder}/${list}`, then, then);
+    }
   }
 
   /** Makes a repository of packages, and has dnf know it by that name. */
@@ -102,6 +133,19 @@ export class DnfRoot {
     await this.know(name, `file://${folder}`);
   }
 
+  /** Adds metadata of another kind to a repository that is offered. */
+  async describe(name: string, kind: string, text: string): Promise<void> {
+    const file = `${this.path}/${kind}.yaml`;
+    await Deno.writeTextFile(file, text);
+    const data = `${this.path}/rpms-${name}/repodata`;
+    await must(["/usr/bin/modifyrepo_c", `--mdtype=${kind}`, file, data]);
+  }
+
+  /** Adds a line to dnf's settings. */
+  async configure(line: string): Promise<void> {
+    await Deno.writeTextFile(`${this.path}/dnf.conf`, `${line}\n`, { append: true });
+  }
+
   async know(name: string, url: string, ...lines: string[]): Promise<void> {
     const text = [`[${name}]`, `name=${name}`, `baseurl=${url}`, "gpgcheck=0", ...lines, ""];
     await Deno.writeTextFile(`${this.path}/repos.d/${name}.repo`, text.join("\n"));
@@ -117,9 +161,18 @@ export class DnfRoot {
     await must(["/usr/bin/rpm", ...this.options.rpmArguments, "-i", ...flags, ...paths]);
   }
 
-  /** Builds all packages at once, as parts of one that is thrown away. */
+  /** Builds packages, all of an architecture at once as parts of one that is thrown away. */
   async #build(name: string, packages: readonly RpmPackage[]): Promise<string> {
     const folder = `${this.path}/rpms-${name}`;
+    const byTarget = Map.groupBy(
+      packages,
+      ({ architecture }) => architecture === "i686" ? architecture : this.architecture,
+    );
+    for (const [target, some] of byTarget) await this.#buildFor(target, folder, some);
+    return folder;
+  }
+
+  async #buildFor(target: string, folder: string, packages: readonly RpmPackage[]): Promise<void> {
     const parts = packages.map(({ name, evr, architecture, lines = [] }) => {
       const [, epoch, version, release] = /^(?:(\d+):)?(.+)-([^-]+)$/.exec(evr) ?? [];
       return [
@@ -128,7 +181,7 @@ export class DnfRoot {
         `Version: ${version}`,
         `Release: ${release}`,
         `Summary: The package ${name}`,
-        ...(architecture ? [`BuildArch: ${architecture}`] : []),
+        ...(architecture === "noarch" ? ["BuildArch: noarch"] : []),
         ...lines,
         `%description -n ${name}\nThe package ${name}.`,
         `%files -n ${name}`,
@@ -136,12 +189,13 @@ export class DnfRoot {
     });
     const head =
       "Name: thrown-away\nVersion: 1\nRelease: 1\nSummary: None\nLicense: MIT\n%description\nNone.";
-    const spec = `${this.path}/${name}.spec`;
+    const spec = `${folder}-${target}.spec`;
     await Deno.writeTextFile(spec, [head, ...parts, ""].join("\n"));
     await must([
       "/usr/bin/rpmbuild",
       "-bb",
       "--quiet",
+      `--target=${target}`,
       "--define",
       `_topdir ${this.path}/build`,
       "--define",
@@ -150,11 +204,11 @@ export class DnfRoot {
       "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
       spec,
     ]);
-    return folder;
   }
 
   #updateInfo(advisories: readonly Advisory[]): string {
-    const updates = advisories.map(({ id, type, severity, references = [], packages }) => {
+    const updates = advisories.map((advisory) => {
+      const { id, type, severity, title = id, description, references = [], packages } = advisory;
       const links = references.map(({ type, id }) =>
         `<reference type="${type}" id="${id}" href="http://advisory.example/${id}" title="${id}"/>`
       );
@@ -165,8 +219,9 @@ export class DnfRoot {
           `<filename>${name}-${version}-${release}.${architecture}.rpm</filename></package>`;
       });
       return `<update from="x@example.org" status="stable" type="${type}" version="1">` +
-        `<id>${id}</id><title>${id}</title><issued date="2026-11-02 00:00:00"/>` +
+        `<id>${id}</id><title>${title}</title><issued date="2026-11-02 00:00:00"/>` +
         (severity === undefined ? "" : `<severity>${severity}</severity>`) +
+        (description === undefined ? "" : `<description>${description}</description>`) +
         `<references>${links.join("")}</references>` +
         `<pkglist><collection>${files.join("")}</collection></pkglist></update>`;
     });
@@ -174,7 +229,7 @@ export class DnfRoot {
   }
 }
 
-async function must(argv: readonly string[]): Promise<void> {
+export async function must(argv: readonly string[]): Promise<void> {
   const { code, stderr } = await run(argv, { HOME: Deno.env.get("HOME") ?? "/" });
   if (code !== 0) throw new Error(`${argv[0]}: exit ${code}: ${stderr}`);
 }

@@ -1,121 +1,156 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import { ScanError } from "../../src/scanners/scanner.ts";
+import { ScanError, type Update } from "../../src/scanners/scanner.ts";
 import { realSystem } from "../../src/system/real.ts";
-import { DnfRoot, missingPrograms, type RpmPackage } from "./dnf_root.ts";
+import { type DnfRoot, onDnf } from "./dnf_root.ts";
+import { fillRoot } from "./dnf_world.ts";
 
 const system = realSystem();
 
-function onDnf(name: string, test: (root: DnfRoot) => Promise<void>): void {
-  Deno.test(name, async () => {
-    const missing = await missingPrograms();
-    if (missing.length > 0) return console.log(`skipped: no ${missing.join(", ")} here`);
-    await using root = await DnfRoot.make();
-    await test(root);
-  });
+async function scan(root: DnfRoot, refresh = false) {
+  return await dnfScanner(root.options).scan(system, { refresh });
 }
 
-const INSTALLED: readonly RpmPackage[] = [
-  { name: "bash", evr: "5.1.8-6.el9" },
-  { name: "openssl-libs", evr: "1:3.0.7-24.el9" },
-  { name: "tzdata", evr: "2024a-1.el9", architecture: "noarch" },
-  { name: "multi", evr: "1-1.el9" },
-  { name: "c++-tool_x", evr: "1.0~rc1-1.el9" },
-  { name: "current", evr: "2-1.el9" },
-];
+function told(updates: readonly Update[]): string[] {
+  return updates.map((update) =>
+    `${update.package}.${update.architecture} ${update.currentVersion} -> ` +
+    `${update.availableVersion} ${update.source} ${update.state} ${update.severity} ` +
+    `${update.security} ${update.cves} ${update.advisories}`
+  ).toSorted();
+}
 
-const openssl: RpmPackage = { name: "openssl-libs", evr: "1:3.0.7-28.el9_4" };
-const multi: RpmPackage = { name: "multi", evr: "1-3.el9" };
-
-async function fill(root: DnfRoot): Promise<void> {
-  await root.install(INSTALLED);
-  await root.offer("updates", [
-    { name: "bash", evr: "5.1.8-9.el9" },
-    openssl,
-    { name: "tzdata", evr: "2024b-2.el9", architecture: "noarch" },
-    multi,
-    { name: "current", evr: "2-1.el9" },
-    { name: "not-installed", evr: "9-1.el9" },
-  ], [
-    {
-      id: "RHSA-2026:1001",
-      type: "security",
-      severity: "Important",
-      references: [{ type: "cve", id: "CVE-2026-0001" }, { type: "self", id: "RHSA-2026:1001" }],
-      packages: [openssl],
-    },
-    {
-      id: "RHSA-2026:1003",
-      type: "security",
-      severity: "Moderate",
-      references: [{ type: "cve", id: "CVE-2026-0004" }],
-      packages: [{ name: "multi", evr: "1-2.el9" }],
-    },
-    {
-      id: "FEDORA-2026-1bbec06c4d",
-      type: "bugfix",
-      packages: [{ name: "bash", evr: "5.1.8-9.el9" }],
-    },
-    {
-      id: "RHSA-2026:9999",
-      type: "security",
-      severity: "Critical",
-      packages: [{ name: "not-installed", evr: "9-1.el9" }],
-    },
-  ]);
-  await root.offer("vendor", [{ name: "c++-tool_x", evr: "1.0-1.el9" }]);
-  const { code, stderr } = await root.dnf("makecache");
-  assertEquals(code, 0, stderr);
+/** What dnf prints, as words, of the lines that begin with a word and match `pattern`. */
+async function answer(root: DnfRoot, pattern: RegExp, ...args: string[]): Promise<string[][]> {
+  const { stdout } = await root.dnf("-q", "-C", ...args);
+  return stdout.split("\n").filter((line) => pattern.test(line)).map((line) =>
+    line.trim().split(/\s+/)
+  );
 }
 
 onDnf("lists what dnf would upgrade, with severity, CVEs and advisories", async (root) => {
-  await fill(root);
-  const { updates, warnings, metadataAgeS } = await dnfScanner(root.options).scan(system, {});
-  assertEquals(
-    updates.map((update) =>
-      `${update.package} ${update.currentVersion} -> ${update.availableVersion} ${update.source} ` +
-      `${update.severity} ${update.security} ${update.cves} ${update.advisories}`
-    ).toSorted(),
-    [
-      "bash 5.1.8-6.el9 -> 5.1.8-9.el9 updates null false  FEDORA-2026-1bbec06c4d",
-      "c++-tool_x 1.0~rc1-1.el9 -> 1.0-1.el9 vendor null null  ",
-      "multi 1-1.el9 -> 1-3.el9 updates moderate true CVE-2026-0004 RHSA-2026:1003",
-      "openssl-libs 1:3.0.7-24.el9 -> 1:3.0.7-28.el9_4 updates important true CVE-2026-0001 " +
-      "RHSA-2026:1001",
-      "tzdata 2024a-1.el9 -> 2024b-2.el9 updates null false  ",
-    ],
-  );
+  await fillRoot(root);
+  const { updates, warnings, metadataAgeS } = await scan(root);
+  const arch = root.architecture;
+  assertEquals(told(updates), [
+    `bash.${arch} 5.1.8-6.el9 -> 5.1.8-9.el9 updates upgradable null false  ` +
+    "FEDORA-2026-1bbec06c4d",
+    `c++-tool_x.${arch} 1.0~rc1-1.el9 -> 1.0-1.el9 vendor upgradable null null  `,
+    `described.${arch} 1-1.el9 -> 2-1.el9 updates upgradable null true CVE-2026-0005 ` +
+    "RHSA-2026:1005",
+    `kernel-core.${arch} 5.14.0-427.13.1.el9_4 -> 5.14.0-427.40.1.el9_4 updates upgradable ` +
+    "critical true CVE-2026-0003 RLSA-2026:1002",
+    `lib.${arch} 1-1.el9 -> 2-1.el9 updates upgradable low true  RHSA-2026:1006`,
+    `multi.${arch} 1-1.el9 -> 1-3.el9 updates upgradable important true ` +
+    "CVE-2026-0004,CVE-2026-0006 RHSA-2026:1003,RHSA-2026:1004",
+    "newtool.noarch oldtool-1.0-1.el9 -> 2.0-1.el9 updates obsoletes null null  ",
+    `openssl-libs.${arch} 1:3.0.7-24.el9 -> 1:3.0.7-28.el9_4 updates upgradable important true ` +
+    "CVE-2026-0001,CVE-2026-0002 RHSA-2026:1001",
+    "tzdata.noarch 2024a-1.el9 -> 2024b-2.el9 updates upgradable null false  ",
+  ]);
   assertEquals(warnings, []);
-  assert(updates.every(({ sizeBytes }) => (sizeBytes ?? 0) > 0));
-  if (Deno.uid() === 0) assert(metadataAgeS !== null && metadataAgeS < 600);
-  const own = await root.dnf("-q", "-C", "check-update");
-  const listed = own.stdout.split("\n").filter((line) => /^\S+\.\S+ /.test(line)).map((line) => {
-    const [nameAndArchitecture = "", evr] = line.split(/\s+/);
-    return `${nameAndArchitecture} ${evr}`;
-  });
+  const sized = updates.filter(({ state }) => state !== "obsoletes");
+  assert(sized.every(({ sizeBytes }) => (sizeBytes ?? 0) > 0));
   assertEquals(
-    updates.map((update) => `${update.package}.${update.architecture} ${update.availableVersion}`)
-      .toSorted(),
-    listed.toSorted(),
+    updates.filter(({ reboot }) => reboot === "required").map((update) => update.package),
+    ["kernel-core"],
   );
+  const bash = updates.find((update) => update.package === "bash");
+  assertEquals([bash?.description, bash?.sourcePackage], ["The package bash", "thrown-away"]);
+  assert(metadataAgeS !== null && metadataAgeS < 600, `${metadataAgeS}`);
+});
+
+onDnf("the list is check-update's own, package by package", async (root) => {
+  await fillRoot(root);
+  const { updates } = await scan(root);
+  const rows = await answer(root, /^\S+\.\S+ /, "check-update");
+  assertEquals(
+    updates.map((one) => `${one.package}.${one.architecture} ${one.availableVersion} ${one.source}`)
+      .toSorted(),
+    rows.map((row) => row.join(" ")).toSorted(),
+  );
+});
+
+onDnf("advisories, severities and CVEs are updateinfo's own, package by package", async (root) => {
+  await fillRoot(root);
+  const { updates } = await scan(root);
+  const keyOf = (nevra: string) => nevra.replace(/-[^-]+-[^-]+\.([^.]+)$/, ".$1");
+  const collect = async (...flags: string[]) =>
+    (await answer(root, /^\S+ +\S+ +\S+$/, "updateinfo", "list", "--updates", ...flags))
+      .map(([id = "", kind = "", nevra = ""]) => ({ id, kind, key: keyOf(nevra) }));
+  const [advisories, cves] = [await collect(), await collect("--with-cve")];
+  assert(advisories.length > 6 && cves.length > 4);
+  for (const update of updates) {
+    const key = `${update.package}.${update.architecture}`;
+    const own = advisories.filter((row) => row.key === key);
+    assertEquals(update.advisories.toSorted(), own.map(({ id }) => id).toSorted(), key);
+    assertEquals(update.security === true, own.some(({ kind }) => kind.endsWith("/Sec.")), key);
+    const kinds = new Set(own.map(({ kind }) => kind.toLowerCase().replace("/sec.", "")));
+    const worst = ["critical", "important", "moderate", "low"].find((word) => kinds.has(word));
+    assertEquals(update.severity, worst ?? null, key);
+    const listed = cves.filter((row) => row.key === key && row.id.startsWith("CVE-"));
+    const expected = key.startsWith("described.") ? ["CVE-2026-0005"] : listed.map(({ id }) => id);
+    assertEquals(update.cves.toSorted(), expected.toSorted(), key);
+  }
 });
 
 onDnf("a repository that is down is a failure, and a host without lists too", async (root) => {
   await root.install([{ name: "bash", evr: "5.1.8-6.el9" }]);
   await root.know("dead", "http://127.0.0.1:9/x");
-  const error = await assertRejects(() => dnfScanner(root.options).scan(system, {}), ScanError);
+  const error = await assertRejects(() => scan(root), ScanError);
   assertEquals(error.reason, "transient");
-  const refreshed = await assertRejects(
-    () => dnfScanner(root.options).scan(system, { refresh: true }),
-    ScanError,
-  );
+  if (Deno.uid() === 0) assert(error.message.includes('run "dnf makecache"'), error.message);
+  const refreshed = await assertRejects(() => scan(root, true), ScanError);
+  assertEquals(refreshed.reason, "transient");
   assert(refreshed.message.includes("'dead'"), refreshed.message);
 });
 
 onDnf("a repository that may be down is named, and the others are read", async (root) => {
-  await fill(root);
+  await fillRoot(root);
   await root.know("dead", "http://127.0.0.1:9/x", "skip_if_unavailable=1");
-  const { updates, warnings } = await dnfScanner(root.options).scan(system, { refresh: true });
-  assertEquals(updates.length, 5);
-  assertEquals(warnings, ["Repositories that could not be read: dead"]);
+  await Deno.writeTextFile(`${root.path}/repos.d/bad.repo`, "no section\n");
+  const { updates, warnings } = await scan(root, true);
+  assertEquals(updates.length, 9);
+  assertEquals(warnings.toSorted(), [
+    `A repository's file could not be read: "${root.path}/repos.d/bad.repo"`,
+    "Repositories that could not be read: dead",
+  ]);
+});
+
+onDnf("lists that cannot be fetched anew are used as they are, and called old", async (root) => {
+  await fillRoot(root);
+  await root.age(50);
+  await Deno.rename(`${root.path}/rpms-updates`, `${root.path}/elsewhere`);
+  const { updates, warnings, metadataAgeS } = await scan(root, true);
+  assertEquals(updates.length, 9);
+  assert(metadataAgeS !== null && metadataAgeS >= 50 * 3_600, `${metadataAgeS}`);
+  assert(warnings[0]?.includes("Failed to download metadata for repo 'updates'"), warnings[0]);
+  assertEquals(warnings[1], "The package lists are 2 days old");
+});
+
+onDnf(
+  "old lists are left alone, and said to be old, until a refresh is asked for",
+  async (root) => {
+    if (Deno.uid() !== 0) return console.log("skipped: another user's lists are fetched");
+    await fillRoot(root);
+    await root.age(50);
+    const { warnings } = await scan(root);
+    assertEquals(warnings.map((warning) => warning.split(":")[0]), [
+      "The package lists are 2 days old",
+    ]);
+    const { warnings: after, metadataAgeS } = await scan(root, true);
+    assertEquals(after, []);
+    assert(metadataAgeS !== null && metadataAgeS < 600);
+  },
+);
+
+onDnf("a host without repositories has no empty list", async (root) => {
+  await root.install([{ name: "bash", evr: "5.1.8-6.el9" }]);
+  const error = await assertRejects(() => scan(root), ScanError);
+  assertEquals(error.reason, "permanent");
+  assert(error.message.includes("There are no enabled repositories"), error.message);
+});
+
+onDnf("a host without packages of rpm's is none of dnf's", async (root) => {
+  const error = await assertRejects(() => scan(root), ScanError);
+  assertEquals(error.reason, "not_available");
 });

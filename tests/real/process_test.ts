@@ -133,6 +133,14 @@ unixTest("a program past its time is ended with its children", async () => {
   assertEquals(message, `Cannot run "/bin/sh": no end within 100 ms`);
 });
 
+unixTest("a program past its time leaves what it said on stderr", async () => {
+  const error = await assertRejects(
+    () => shell("echo waiting >&2; exec sleep 300", { timeoutMs: 500 }),
+    CommandError,
+  );
+  assertEquals([error.reason, error.stderr], ["timeout", "waiting\n"]);
+});
+
 unixTest("a group that ignores TERM is killed, grandchildren that hold the pipe too", async () => {
   const pidFile = await Deno.makeTempFile();
   try {

@@ -337,6 +337,29 @@ Deno.test("a new server acknowledges what it has stored, an old one knows nothin
   }
 });
 
+Deno.test("a new server takes one log of a command, and acknowledges what it gave up itself", async () => {
+  for (const old of [false, true]) {
+    const clock = new FakeClock();
+    await withServer({ old, clock }, async (server) => {
+      const agent = await enrol(server);
+      const [done, late] = [1, 2].map(() => server.queueCommand({ type: "scan_updates" }));
+      await agent.send("GET", "commands");
+      const tell = async (command_id: string | undefined) => {
+        const { status, json } = await agent.send("POST", "logs", { ...log, command_id });
+        return [status, json.current_status];
+      };
+      assertEquals(await tell(done), [200, undefined]);
+      assertEquals(await tell(done), old ? [200, undefined] : [409, "completed"]);
+      clock.setNow(clock.nowMs() + 2 * HOUR_MS);
+      const asked = { pending_acknowledgments: [late] };
+      const answer = await agent.send("GET", "commands", asked);
+      assertEquals(answer.json.acknowledged_ids, old ? undefined : [late]);
+      assertEquals(await tell(late), old ? [200, undefined] : [409, "timed_out"]);
+      assertEquals(server.state().violations, []);
+    });
+  }
+});
+
 Deno.test("an access token ends with its life, and a renewal gives another", async () => {
   const clock = new FakeClock();
   await withServer({ clock, tokenLifeS: 60 }, async (server) => {

@@ -42,7 +42,9 @@ async function start(folder: string, file: Uint8Array) {
     assertEquals(appended, delivered + pending + setAside);
     const kept = opened.buffer.list();
     assertEquals(kept.length, pending + setAside);
-    for (const { state, body } of kept) if (state === "pending") JSON.parse(body);
+    // A flip in the middle of a text is not noticed by SQLite; the server then refuses that event.
+    const salvaged = opened.recovered === null ? [] : kept;
+    for (const { state, body } of salvaged) if (state === "pending") JSON.parse(body);
     return { kept: kept.length - 1, recovered: opened.recovered };
   } finally {
     opened.close();

@@ -25,6 +25,9 @@ Deno.test("availableScanners() answers those that are there, in the order asked 
 
 Deno.test("availableScanners() takes a dnf without packages of rpm's for a builder's tool", async () => {
   assertEquals(await namesOn(host("/usr/bin/dnf", "/usr/bin/rpm")), []);
+  const database = "/usr/lib/sysimage/rpm/rpmdb.sqlite";
+  assertEquals(await namesOn(host("/usr/bin/dnf5", "/usr/bin/rpm", database)), ["dnf"]);
+  assertEquals(await namesOn(host("/usr/bin/microdnf", "/usr/bin/rpm", database)), []);
 });
 
 Deno.test("availableScanners() answers no Linux scanner elsewhere", async () => {

@@ -1,73 +1,102 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import fc from "fast-check";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import { parseAdvisories } from "../../src/scanners/dnf_advisories.ts";
-import { dnfFailure, dnfWarnings, hasNoCache } from "../../src/scanners/dnf_failure.ts";
-import { parseInstalled, parseNevra, parseOffered } from "../../src/scanners/rpm_packages.ts";
-import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
-import type { RunResult } from "../../src/system/process.ts";
-import { FakeSystem } from "../fakes/system.ts";
+import { ScanError, type ScanErrorReason, type Update } from "../../src/scanners/scanner.ts";
+import { CommandError } from "../../src/system/process.ts";
+import { DnfHost, failed, questionOf } from "./dnf_host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 
-type Question = "version" | "offered" | "installed" | "advisories" | "advisories_cve";
-
-function questionOf([program, ...args]: readonly string[]): Question {
-  if (program === "/usr/bin/rpm") return "installed";
-  assertEquals(program, "/usr/bin/dnf");
-  if (args[0] === "--version") return "version";
-  if (args.includes("repoquery")) return "offered";
-  return args.includes("--with-cve") ? "advisories_cve" : "advisories";
+function tell(update: Update): string {
+  return `${update.package} ${update.currentVersion} -> ${update.availableVersion} ` +
+    `${update.state} ${update.severity} ${update.security} ${update.cves} ${update.advisories}`;
 }
 
-class DnfHost extends FakeSystem {
-  readonly asked: string[][] = [];
-  answers: Partial<Record<Question, RunResult>> = {};
-
-  override runCommand = (argv: readonly string[]): Promise<RunResult> => {
-    this.asked.push([...argv]);
-    const question = questionOf(argv);
-    const captured = question === "version"
-      ? "4.14.0\n  Installed: dnf\n"
-      : readFixture("dnf", `${question}.txt`);
-    return Promise.resolve(this.answers[question] ?? succeeded(captured));
-  };
-}
-
-function exit1(fixture: string): RunResult {
-  return { code: 1, stdout: "", stderr: readFixture("dnf", fixture), truncated: false };
-}
-
-Deno.test("scan() joins what is offered, installed and advised", async () => {
-  const { updates, warnings } = await dnfScanner().scan(new DnfHost(), {});
-  assertEquals(
-    updates.map((update) =>
-      `${update.package} ${update.currentVersion} -> ${update.availableVersion} ` +
-      `${update.severity} ${update.security} ${update.cves} ${update.advisories}`
-    ),
-    [
-      "a-very-long-package-name-that-forces-wrapping-in-check-update 2023.01.01-1.el9 -> " +
-      "2024.11.12.654321-1.20241112git0123456789abcdef.el9 null null  ",
-      "bash 5.1.8-6.el9 -> 5.1.8-9.el9 null false  FEDORA-2026-1bbec06c4d",
-      "blocked 1-1.el9 -> 2-1.el9 null true  ALSA-2026:1004",
-      "kernel-core 5.14.0-427.13.1.el9_4 -> 5.14.0-427.40.1.el9_4 critical true CVE-2026-0003 " +
-      "RLSA-2026:1002",
-      "multi 1-1.el9 -> 1-3.el9 moderate true CVE-2026-0004 RHSA-2026:1003",
-      "openssl-libs 1:3.0.7-24.el9 -> 1:3.0.7-28.el9_4 important true CVE-2026-0001,CVE-2026-0002 " +
-      "RHSA-2026:1001",
-      "tzdata 2024a-1.el9 -> 2024b-2.el9 null false  ALBA-2026:A003",
-    ],
-  );
+Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is installed", async () => {
+  const host = new DnfHost();
+  const { updates, warnings } = await dnfScanner().scan(host, {});
+  assertEquals(updates.map(tell), [
+    "a-very-long-package-name-that-forces-wrapping-in-check-update 2023.01.01-1.el9 -> " +
+    "2024.11.12.654321-1.20241112git0123456789abcdef.el9 upgradable null null  ",
+    "bash 5.1.8-6.el9 -> 5.1.8-9.el9 upgradable null false  FEDORA-2026-1bbec06c4d",
+    "blocked 1-1.el9 -> 2-1.el9 upgradable null true CVE-2026-0005 ALSA-2026:1004",
+    "kernel-core 5.14.0-427.13.1.el9_4 -> 5.14.0-427.40.1.el9_4 upgradable critical true " +
+    "CVE-2026-0003 RLSA-2026:1002",
+    "multi 1-1.el9 -> 1-3.el9 upgradable moderate true CVE-2026-0004 RHSA-2026:1003",
+    "openssl-libs 1:3.0.7-24.el9 -> 1:3.0.7-28.el9_4 upgradable important true " +
+    "CVE-2026-0001,CVE-2026-0002 RHSA-2026:1001",
+    "tzdata 2024a-1.el9 -> 2024b-2.el9 upgradable null false  ALBA-2026:A003",
+    "newtool oldtool-1.0-1.el9 -> 2.0-1.el9 obsoletes null null  ",
+  ]);
   assertEquals(warnings, []);
   assertEquals(updates[3]?.severityReason, "advisory RLSA-2026:1002");
-  assertEquals([updates[1]?.source, updates[1]?.sizeBytes], ["updates", 5_657]);
+  assertEquals(updates[2]?.severityReason, "advisory ALSA-2026:1004 does not tell");
+  assertEquals(updates.map(({ reboot }) => reboot).filter((hint) => hint !== null), ["required"]);
+  const { source, sizeBytes, description, sourcePackage } = updates[1] ?? {};
+  assertEquals(
+    [source, sizeBytes, description, sourcePackage],
+    ["updates", 5_573, "The package bash", "thrown-away"],
+  );
+  // Each of dnf 4's commands waits for the one before it: no more of them than are needed.
+  assertEquals(host.questions.toSorted(), [
+    "advisories",
+    "cves",
+    "installed",
+    "obsoletes",
+    "offered",
+    "version",
+  ]);
+  assert(host.asked.slice(2).every((argv) => argv.includes("--setopt=exit_on_lock=True")));
+});
+
+Deno.test("scan() speaks dnf 5's dialect where dnf is dnf 5, by whatever name", async () => {
+  for (const program of ["/usr/bin/dnf", "/usr/bin/dnf5"]) {
+    const host = new DnfHost(5, program);
+    const { updates, warnings } = await dnfScanner().scan(host, {});
+    assertEquals(updates.map(tell), [
+      "flac 1.3.2-8.fc29 -> 1.3.3-8.fc29 upgradable null false  FEDORA-2999:002-02",
+      "glibc 2.28-9.fc29 -> 2.28-26.fc29 upgradable null false CVE-2999 FEDORA-2018-318f184000",
+      "glibc-common 2.28-9.fc29 -> 2.28-26.fc29 upgradable null false  ",
+      "labirinto 1.55.0-1.fc30 -> 1.56.2-6.fc30 upgradable critical true CVE-2019-6470 " +
+      "FEDORA-2019-57b5902ed1,FEDORA-2019-f4eb34cf4c,FEDORA-2022-2222222222," +
+      "FEDORA-2022-2222222223",
+      "newtool oldtool-1.0-1.fc29 -> 1:2.0-1.fc29 obsoletes null null  ",
+    ]);
+    assertEquals(warnings, []);
+    const offered = host.asked.find((argv) => questionOf(argv) === "offered");
+    assert(offered?.at(-1)?.endsWith("\\n"), "dnf 5 ends no line by itself");
+    assert(!host.asked.flat().some((word) => word.includes("exit_on_lock")));
+  }
+});
+
+Deno.test("scan() asks old versions of dnf 5 for tables, past their progress on stdout", async () => {
+  const host = new DnfHost(5);
+  const table = (name: string) =>
+    succeeded(readFixture("dnf5", "progress.txt") + readFixture("dnf5", name));
+  host.answers = {
+    version: succeeded("dnf5 version 5.2.3.0\n"),
+    offered: table("offered.txt"),
+    advisories: table("advisory_list.txt"),
+    obsoletes: { ...table("check_upgrade.txt"), code: 100 },
+  };
+  const { updates, warnings } = await dnfScanner().scan(host, {});
+  assertEquals(updates.map(({ package: name, severity }) => `${name} ${severity}`), [
+    "flac null",
+    "glibc null",
+    "glibc-common null",
+    "labirinto critical",
+    "newtool null",
+  ]);
+  assertEquals(warnings, ["Cannot read the advisories' CVEs: this needs dnf 5.2.9 or later"]);
+  assert(!host.asked.flat().includes("--json"));
+  assert(host.asked.filter((argv) => questionOf(argv) === "offered")[0]?.includes("-q"));
 });
 
 const FAILURES: readonly [string, DnfHost["answers"], ScanErrorReason][] = [
-  ["dnf 5 is there", { version: succeeded("dnf5 version 5.2.6\n") }, "not_available"],
-  ["no mirror answers", { offered: exit1("stderr_unreachable.txt") }, "transient"],
-  ["a signature is wrong", { offered: exit1("stderr_gpg.txt") }, "permanent"],
-  ["rpm fails", { installed: { ...succeeded("", "error: x\n"), code: 1 } }, "permanent"],
+  ["dnf is yum", { version: succeeded("3.4.3\n") }, "not_available"],
+  ["dnf's version is not understood", { version: succeeded("") }, "not_available"],
+  ["rpm fails", { installed: failed("error: cannot open Packages database in x\n") }, "permanent"],
+  ["rpm knows of no package", { installed: succeeded("") }, "not_available"],
   ["the answer is too long", { offered: { ...succeeded(""), truncated: true } }, "permanent"],
+  ["no mirror answers", { offered: failed("dnf/stderr_unreachable.txt") }, "transient"],
 ];
 
 for (const [name, answers, reason] of FAILURES) {
@@ -79,73 +108,118 @@ for (const [name, answers, reason] of FAILURES) {
   });
 }
 
-Deno.test("scan() as root fetches nothing by itself; others have lists of their own", async () => {
-  const host = new DnfHost();
-  host.machine = { ...host.machine, userId: () => 0 };
-  host.answers = { offered: exit1("stderr_no_cache.txt") };
-  const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
-  assert(error.message.includes('run "dnf makecache"'), error.message);
-  host.machine = { ...host.machine, userId: () => 1000 };
-  await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
-  const queries = host.asked.filter((argv) => questionOf(argv) === "offered");
-  assertEquals(queries.map((argv) => argv.includes("-C")), [true, true, false]);
-});
-
-Deno.test("scan() without advisories is a list all the same, and says what is missing", async () => {
-  const host = new DnfHost();
-  host.answers = { advisories: exit1("stderr_gpg.txt") };
-  const { updates, warnings } = await dnfScanner().scan(host, {});
-  assertEquals(updates.length, 7);
-  assert(warnings[0]?.startsWith("Cannot read advisories: "), warnings[0]);
-});
-
-Deno.test("parseAdvisories() does not half-read another language", () => {
-  const { packages, unparsed } = parseAdvisories(readFixture("dnf", "advisories_german.txt"));
-  assertEquals([packages, unparsed], [[], 3]);
-});
-
-Deno.test("dnfWarnings() names what was left out, whatever else is said", () => {
-  const stderr = readFixture("dnf", "stderr_repository_down.txt");
-  assertEquals(dnfWarnings(succeeded("", stderr)), [
-    'A repository\'s file could not be read: "/etc/yum.repos.d/bad.repo"',
-    "Repositories that could not be read: dead",
-  ]);
-});
-
-Deno.test("dnfFailure() tells dnf's own words, in bounds", () => {
-  assertEquals(
-    dnfFailure("list", exit1("stderr_no_cache.txt")).message,
-    "Cannot list: Cache-only enabled but no cache for 'dead'",
-  );
-  assertEquals(dnfFailure("list", { ...succeeded(""), code: 3 }).message, "Cannot list: exit 3");
-  const waiting = "Waiting for process with pid 12 to finish.\n";
-  assertEquals(dnfFailure("list", { ...succeeded("", waiting), code: 1 }).reason, "locked");
-  assertEquals(hasNoCache(succeeded("", "Cache-only enabled but no cache")), false);
-});
-
-Deno.test("parseNevra() reads from the right", () => {
-  assertEquals(parseNevra("java-17-openjdk-1:17.0.1-2.el9.x86_64"), {
-    name: "java-17-openjdk",
-    epoch: "1",
-    version: "17.0.1",
-    release: "2.el9",
-    architecture: "x86_64",
-  });
-  for (const text of ["", "x", "a-b", "a-1.x86_64", "-1-1.noarch", "a-1-1"]) {
-    assertEquals(parseNevra(text), undefined, text);
+Deno.test("scan() fails for now when dnf takes too long, and for good when it may not be run", async () => {
+  for (
+    const [reason, expected] of [["timeout", "transient"], ["denied", "permanent"], [
+      "not_found",
+      "not_available",
+    ]] as const
+  ) {
+    const host = new DnfHost();
+    const answer = host.runCommand;
+    host.runCommand = (argv, options) => {
+      if (questionOf(argv) !== "offered") return answer(argv, options);
+      return Promise.reject(new CommandError("Cannot run", { reason }));
+    };
+    const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+    assertEquals(error.reason, expected);
   }
 });
 
-Deno.test("parsers cut anywhere tell nothing that the whole does not, and never throw", () => {
-  const offered = readFixture("dnf", "offered.txt");
-  const all = parseOffered(offered).packages;
-  fc.assert(fc.property(fc.nat(offered.length), (length) => {
-    const { packages } = parseOffered(offered.slice(0, length));
-    assertEquals(packages, all.slice(0, packages.length));
-  }));
-  fc.assert(fc.property(fc.string(), (text) => {
-    parseAdvisories(text);
-    parseInstalled(text);
-    parseOffered(text);
-  }));
+Deno.test("scan() without advisories is a list all the same, and says what is missing", async () => {
+  const broken = [failed("dnf/stderr_gpg.txt"), failed("x", 2)];
+  for (const answer of broken) {
+    const host = new DnfHost();
+    host.answers = { advisories: answer, obsoletes: answer };
+    const { updates, warnings } = await dnfScanner().scan(host, {});
+    assertEquals([updates.length, updates.some(({ security }) => security !== null)], [7, false]);
+    assertEquals(
+      warnings.map((warning) => warning.split(":")[0]),
+      ["Cannot read advisories", "Cannot list replaced packages"],
+    );
+  }
+});
+
+Deno.test("scan() does not take an answer of dnf 5's that is no JSON for an empty one", async () => {
+  const host = new DnfHost(5);
+  host.answers = { advisories: succeeded("[\n  {"), obsoletes: succeeded("") };
+  const { updates, warnings } = await dnfScanner().scan(host, {});
+  assertEquals(updates.length, 4);
+  assertEquals(warnings, [
+    "Cannot read advisories: the answer is not understood",
+    "Cannot list replaced packages: the answer is not understood",
+  ]);
+});
+
+Deno.test("scan() asks for no advisories where there is no update", async () => {
+  const host = new DnfHost();
+  host.answers = { offered: succeeded(""), obsoletes: succeeded("") };
+  assertEquals((await dnfScanner().scan(host, {})).updates, []);
+  assertEquals(host.questions.toSorted(), ["installed", "obsoletes", "offered", "version"]);
+});
+
+Deno.test("scan() does not believe in an empty list that dnf does not confirm", async () => {
+  for (const generation of [4, 5] as const) {
+    const host = new DnfHost(generation);
+    const noRepositories = failed('Error: There are no enabled repositories in "/x".\n');
+    host.answers = { offered: succeeded(""), obsoletes: noRepositories };
+    const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+    assertEquals(error.reason, "permanent");
+    assert(error.message.includes("There are no enabled repositories"), error.message);
+  }
+});
+
+Deno.test("scan() believes dnf 5 that there is no update if there is a repository", async () => {
+  const host = new DnfHost(5);
+  host.answers = { offered: succeeded(""), obsoletes: succeeded("{}\n") };
+  assertEquals((await dnfScanner().scan(host, {})).updates, []);
+  host.answers = { ...host.answers, repositories: succeeded("[]\n") };
+  const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+  assertEquals(error.message, "Cannot scan with dnf: there are no enabled repositories");
+  host.answers = { ...host.answers, repositories: failed("what?\n", 2) };
+  assertEquals((await dnfScanner().scan(host, {})).warnings.length, 1);
+});
+
+Deno.test("scan() tells a dnf 5 that waits for a lock from one that hangs", async () => {
+  for (
+    const [stderr, reason] of [["Waiting for a lock on the system repository; x\n", "locked"], [
+      "Updating and loading repositories:\n",
+      "transient",
+    ]]
+  ) {
+    const host = new DnfHost(5);
+    const answer = host.runCommand;
+    host.runCommand = (argv, options) => {
+      if (questionOf(argv) !== "offered") return answer(argv, options);
+      const known = { reason: "timeout", stderr: stderr ?? "" } as const;
+      return Promise.reject(new CommandError("Cannot run", known));
+    };
+    const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+    assertEquals(error.reason, reason);
+  }
+});
+
+Deno.test("scan() tells excluded updates as held, and asks for them where some are", async () => {
+  const host = new DnfHost();
+  host.files.texts.set("/etc/dnf/dnf.conf", "[main]\nexcludepkgs = bash\n");
+  const all = readFixture("dnf", "offered.txt");
+  host.answers = { offered: succeeded(all.replace(/^bash.*\n/m, "")) };
+  const { updates } = await dnfScanner().scan(host, {});
+  assertEquals(
+    updates.filter(({ state }) => state === "held").map(tell),
+    ["bash 5.1.8-6.el9 -> 5.1.8-9.el9 held null false  FEDORA-2026-1bbec06c4d"],
+  );
+  assertEquals(updates.length, 8);
+});
+
+Deno.test("scan() counts what it does not understand, and nothing that plugins say", async () => {
+  const host = new DnfHost();
+  const chatter = "Updating Subscription Management repositories.\n" +
+    "Updates                 1.1 MB/s | 2.9 kB     00:00    \n\n";
+  host.answers = { offered: succeeded(chatter + readFixture("dnf", "offered.txt")) };
+  assertEquals((await dnfScanner().scan(host, {})).warnings, []);
+  host.answers = { offered: succeeded("bash\t0\t1\t2\tx86_64\n") };
+  assertEquals((await dnfScanner().scan(host, {})).warnings, [
+    "Lines of dnf's answers that were not understood: 1",
+  ]);
 });

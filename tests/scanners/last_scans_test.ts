@@ -28,6 +28,24 @@ Deno.test("keepLastScans() keeps a scanner's last scan beside the others'", asyn
   assertEquals(files.modes.get("/state/last-scans.json"), 0o600);
 });
 
+Deno.test("keepLastScans() keeps the count of the newest list through scans that fail", async () => {
+  const files = new FakeFiles();
+  const counts: (number | undefined)[] = [];
+  const error = { reason: "transient" as const, message: "Cannot scan" };
+  const update = { package: "x" } as ScanReport["updates"][number];
+  const reports = [
+    report("apt", { result: "failed", error }),
+    report("apt", { updates: [update, update] }),
+    report("apt", { result: "failed", error }),
+    report("apt", { result: "degraded" }),
+  ];
+  for (const each of reports) {
+    await keepLastScans(files, "/state", { reports: [each], nowMs: 1_000 });
+    counts.push((await readLastScans(files, "/state"))["apt"]?.last_count);
+  }
+  assertEquals(counts, [undefined, 2, 2, 0]);
+});
+
 Deno.test("readLastScans() reads a damaged file as none", async () => {
   const files = new FakeFiles();
   assertEquals(await readLastScans(files, "/state"), {});

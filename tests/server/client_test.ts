@@ -106,6 +106,25 @@ Deno.test("host facts that an old server has no route for count as told; nothing
   assertEquals(refused.kind, "refused");
 });
 
+Deno.test("a log of a command that is over has arrived before; any other 409 is a refusal", async () => {
+  const rows: [report: Parameters<Client["report"]>[1]["report"], body: string, kind: string][] = [
+    ["logs", '{"error":"duplicate log submission","current_status":"completed"}', "ok"],
+    ["logs", '{"error":"duplicate log submission","current_status":"failed"}', "ok"],
+    // The server has given it up by itself, and has no result.
+    ["logs", '{"error":"duplicate log submission","current_status":"timed_out"}', "refused"],
+    ["logs", '{"error":"conflict"}', "refused"],
+    ["logs", "", "refused"],
+    ["logs", "<html>", "refused"],
+    ["updates", '{"current_status":"completed"}', "refused"],
+  ];
+  for (const [report, body, kind] of rows) {
+    const { client } = setUp({ status: 409, body });
+    assertEquals((await client.report(caller, { report, body: "{}" })).kind, kind, body);
+  }
+  const { client } = setUp({ status: 400, body: '{"current_status":"completed"}' });
+  assertEquals((await client.report(caller, { report: "logs", body: "{}" })).kind, "refused");
+});
+
 Deno.test("what never reached the server is an answer too, not an exception", async () => {
   const { client } = setUp(new HttpError("Cannot connect: refused", { reason: "refused" }));
   assertEquals((await client.health()).kind, "failed");

@@ -4,6 +4,7 @@ import {
   LONGEST_RETRY_AFTER_MS,
   readRateLimit,
   readRetryAfterMs,
+  readServerClock,
 } from "../../src/server/retry_after.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23, 12, 0, 0);
@@ -51,9 +52,30 @@ Deno.test("readRateLimit() reads what is left and when the window ends", () => {
     [{}, null],
     [headers("junk", String(resetS)), null],
     [headers("3", "-1"), null],
-    [headers("3", String(resetS)), { remaining: 3, resetInMs: 20_000 }],
-    [headers("0", "1"), { remaining: 0, resetInMs: 0 }],
-    [headers("0", "999999999999"), { remaining: 0, resetInMs: LONGEST_RETRY_AFTER_MS }],
+    [headers("3", String(resetS)), { limit: null, remaining: 3, resetInMs: 20_000 }],
+    [headers("0", "1"), { limit: null, remaining: 0, resetInMs: 0 }],
+    [
+      headers("0", "999999999999"),
+      { limit: null, remaining: 0, resetInMs: LONGEST_RETRY_AFTER_MS },
+    ],
+    [
+      { ...headers("3", String(resetS)), "x-ratelimit-limit": "30" },
+      { limit: 30, remaining: 3, resetInMs: 20_000 },
+    ],
+    [
+      { ...headers("3", String(resetS)), "x-ratelimit-limit": "many" },
+      { limit: null, remaining: 3, resetInMs: 20_000 },
+    ],
   ];
   for (const [given, expected] of rows) assertEquals(readRateLimit(given, NOW_MS), expected);
+});
+
+Deno.test("readRateLimit() believes no instant of a server whose clock is not known", () => {
+  for (const resetS of [0, NOW_MS / 1_000 + 20, 999_999_999_999]) {
+    const headers = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": String(resetS) };
+    assertEquals(readRateLimit(headers, null)?.resetInMs, 60_000);
+  }
+  assertEquals(readServerClock({}), null);
+  assertEquals(readServerClock({ date: "soon" }), null);
+  assertEquals(readServerClock({ date: new Date(NOW_MS).toUTCString() }), NOW_MS);
 });

@@ -43,8 +43,8 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("attempts used up by an outage", [
     "loop/delivering.ts",
-    '      case "failed":\n      case "limited":',
-    '      case "failed":\n        return this.#refused(event, { status: 400, why: answer.why });\n      case "limited":',
+    '      case "failed":\n      case "aborted":',
+    '      case "failed":\n        return this.#refused(event, { status: 400, why: answer.why });\n      case "aborted":',
   ]),
   mutant("delete before acknowledged", [
     "buffer/delivery.ts",

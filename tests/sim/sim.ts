@@ -1,6 +1,7 @@
 /** One run of the real agent in a world of virtual time: one seed, one trace. */
 
 import { type Agent, makeAgent } from "../../src/agent/agent.ts";
+import type { EventBuffer } from "../../src/buffer/buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
@@ -24,6 +25,7 @@ import { Trace } from "./trace.ts";
 const START_MS = Date.UTC(2026, 0, 1);
 const STATE = "/var/lib/pennon";
 const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
+const LIMITS = { maxEvents: 50_000, maxBytes: 64 * 1_024 ** 2, maxAttempts: 10 };
 const YEARS_MS = 10 * 365 * 86_400_000;
 
 /** A world with one host and one server, and what goes wrong in it. */
@@ -55,7 +57,7 @@ export class Sim {
 
   constructor(readonly seed: number) {
     this.random = seededRandom(seed);
-    this.server = new SimServer(() => this.clock.serverNowMs);
+    this.server = new SimServer(() => this.clock.serverNowMs, this.random() < 0.5);
     this.monitor = new Monitor(this.clock, (what) => this.fail(what));
     this.trace.onMessage = (message) => {
       if (message === "connection breaker half-open") this.monitor.halfOpened();
@@ -399,11 +401,21 @@ export class Sim {
     }
   }
 
+  /** Changes the buffer as a person does, in the agent's own process: what dies in it, dies whole. */
+  async change(work: (buffer: EventBuffer) => void): Promise<void> {
+    const gate = this.#gate;
+    try {
+      const { buffer } = await openBuffer(this.#system(gate), STATE, LIMITS);
+      work(buffer);
+    } catch (error) {
+      if (!gate.isDead) throw error;
+    }
+  }
+
   /** What the disk holds, read as the agent would. */
   async inspect() {
-    const limits = { maxEvents: 50_000, maxBytes: 64 * 1_024 ** 2, maxAttempts: 10 };
     const system = this.#system(new Gate(() => {}));
-    const { buffer, journal } = await openBuffer(system, STATE, limits);
+    const { buffer, journal } = await openBuffer(system, STATE, LIMITS);
     return { buffer, journal };
   }
 

@@ -9,11 +9,26 @@ export interface ServerCommand {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
+/** A command that it has handed over, as a server after v0.1.18 keeps it. */
+interface Tracked {
+  readonly command: ServerCommand;
+  readonly sentMs: number;
+  readonly status: "sent" | "completed" | "failed" | "timed_out";
+}
+
 const REPORTS_PER_MINUTE = 30;
+const COMMAND_TIMEOUT_MS = 2 * 3_600_000;
+/** A command of which nothing is heard for so long is handed over once more. */
+const STUCK_MS = 5 * 60_000;
+/** An agent asks for no more at a time. */
+const MOST_ASKED = 50;
 const TOKEN_LIFE_MS = 24 * 3_600_000;
 
 /** Texts whose reports it always breaks over. */
 export const POISON = "poison";
+
+/** Texts whose reports it refuses, until it is told otherwise. */
+export const REFUSED_TEXT = "unwanted";
 
 export class SimServer {
   readonly queue: ServerCommand[] = [];
@@ -26,6 +41,15 @@ export class SimServer {
   /** Ids of the commands in the check-in answers that it gave. */
   readonly handedOver = new Set<string>();
   isConfigured = true;
+  refusesUnwanted = true;
+  /** Whether its answers carry its own time. */
+  tellsTime = true;
+  /** How often it was asked for a result in vain, and how often it had it. */
+  readonly acknowledged = { no: 0, yes: 0 };
+  /** Requests that it turned away because its window was full: the most in a row. */
+  mostTurnedAwayInARow = 0;
+  #turnedAwayInARow = 0;
+  readonly #tracked = new Map<string, Tracked>();
   /** No token is good, and none is renewed. */
   refusesAll = false;
   #tokenNumber = 1;
@@ -34,7 +58,8 @@ export class SimServer {
   #lastCheckIn = "";
   readonly #nowMs: () => number;
 
-  constructor(nowMs: () => number) {
+  /** An old one knows no acknowledgements, times nothing out and takes every log. */
+  constructor(nowMs: () => number, readonly isOld: boolean) {
     this.#nowMs = nowMs;
   }
 
@@ -80,7 +105,7 @@ export class SimServer {
     if (this.refusesAll || token !== this.token() || isOver) {
       return this.#answer(401, '{"error":"invalid token"}');
     }
-    if (path.endsWith("/commands")) return this.#checkIn();
+    if (path.endsWith("/commands")) return this.#checkIn(request.body ?? "{}");
     return this.#report(path.slice(path.lastIndexOf("/") + 1), request.body ?? "");
   }
 
@@ -91,10 +116,13 @@ export class SimServer {
     return this.#answer(200, JSON.stringify({ token: this.token() }));
   }
 
-  #checkIn(): HttpResponse {
-    const commands = this.queue.splice(0, 10);
-    for (const { id, type, params } of commands) {
+  #checkIn(body: string): HttpResponse {
+    this.#timeOut();
+    const commands = [...this.queue.splice(0, 10), ...this.#takeStuck()];
+    for (const command of commands) {
+      const { id, type, params } = command;
       this.handedOver.add(id);
+      this.#tracked.set(id, { command, sentMs: this.#nowMs(), status: "sent" });
       if (type === "enable_heartbeat") {
         this.#rapidUntilMs = this.#nowMs() + Number(params["duration_minutes"]) * 60_000;
       }
@@ -104,8 +132,45 @@ export class SimServer {
     this.#lastCheckIn = JSON.stringify({
       commands,
       ...(isRapid && { rapid_polling: { enabled: true, until } }),
+      ...this.#acknowledge(JSON.parse(body)),
     });
     return this.#answer(200, this.#lastCheckIn);
+  }
+
+  /** RedFlag's `VerifyResultsRecorded`: whatever has a result, the server's own included. */
+  #acknowledge(
+    { pending_acknowledgments: asked = [] }: { pending_acknowledgments?: string[] },
+  ): { acknowledged_ids?: string[] } {
+    if (asked.length > MOST_ASKED) throw new Error(`asked for ${asked.length} results`);
+    if (this.isOld || asked.length === 0) return {};
+    const has = asked.filter((id) => (this.#tracked.get(id)?.status ?? "sent") !== "sent");
+    this.acknowledged.yes += has.length;
+    this.acknowledged.no += asked.length - has.length;
+    return { acknowledged_ids: has };
+  }
+
+  /** Those of which nothing was heard, once more each. */
+  #takeStuck(): ServerCommand[] {
+    if (this.isOld) return [];
+    return [...this.#tracked.values()]
+      .filter(({ status, sentMs }) => status === "sent" && this.#nowMs() - sentMs > STUCK_MS)
+      .map(({ command }) => command);
+  }
+
+  #timeOut(): void {
+    for (const [id, tracked] of this.#tracked) {
+      const isLate = this.#nowMs() - tracked.sentMs > COMMAND_TIMEOUT_MS;
+      if (!isLate) continue;
+      if (this.isOld || tracked.status !== "sent") this.#tracked.delete(id);
+      else this.#tracked.set(id, { ...tracked, status: "timed_out" });
+    }
+  }
+
+  /** Why a later server does not take a log: its command is over. */
+  #conflict({ command_id: id }: { command_id?: string }): string | null {
+    this.#timeOut();
+    const status = this.#tracked.get(id ?? "")?.status ?? "sent";
+    return this.isOld || status === "sent" ? null : status;
   }
 
   #report(kind: string, body: string): HttpResponse {
@@ -113,25 +178,46 @@ export class SimServer {
     this.#reportInstants = this.#reportInstants.filter((atMs) => atMs > nowMs - 60_000);
     const resetMs = (this.#reportInstants[0] ?? nowMs) + 60_000;
     if (this.#reportInstants.length >= REPORTS_PER_MINUTE) {
-      const retryAfter = String(Math.ceil((resetMs - nowMs) / 1_000));
+      this.#turnedAwayInARow += 1;
+      this.mostTurnedAwayInARow = Math.max(this.mostTurnedAwayInARow, this.#turnedAwayInARow);
+      // Rounded down, as RedFlag does.
+      const retryAfter = String(Math.trunc((resetMs - nowMs) / 1_000));
       return this.#answer(429, '{"error":"slow down"}', { "retry-after": retryAfter });
     }
     this.#reportInstants.push(nowMs);
+    this.#turnedAwayInARow = 0;
     if (body.includes(POISON)) {
       this.refusals.set(body, (this.refusals.get(body) ?? 0) + 1);
       return this.#answer(500, '{"error":"violates check constraint"}');
     }
+    if (this.refusesUnwanted && body.includes(REFUSED_TEXT)) {
+      this.refusals.set(body, (this.refusals.get(body) ?? 0) + 1);
+      return this.#answer(400, '{"error":"not wanted"}');
+    }
+    if (kind === "logs") {
+      const log = JSON.parse(body);
+      const status = this.#conflict(log);
+      if (status !== null) {
+        this.refusals.set(body, (this.refusals.get(body) ?? 0) + 1);
+        return this.#answer(409, JSON.stringify({ error: "duplicate", current_status: status }));
+      }
+      this.logged.add(log.command_id);
+      const tracked = this.#tracked.get(log.command_id);
+      const ended = log.result === "success" ? "completed" : "failed";
+      if (tracked) this.#tracked.set(log.command_id, { ...tracked, status: ended });
+    }
     this.stored.set(body, (this.stored.get(body) ?? 0) + 1);
-    if (kind === "logs") this.logged.add(JSON.parse(body).command_id);
     return this.#answer(200, '{"message":"stored"}', {
       "x-ratelimit-limit": String(REPORTS_PER_MINUTE),
       "x-ratelimit-remaining": String(REPORTS_PER_MINUTE - this.#reportInstants.length),
-      "x-ratelimit-reset": String(Math.ceil(resetMs / 1_000)),
+      // As RedFlag says it: a window from now, whenever a place is free.
+      "x-ratelimit-reset": String(Math.floor((nowMs + 60_000) / 1_000)),
     });
   }
 
   #answer(status: number, body: string, headers: Record<string, string> = {}): HttpResponse {
-    return { status, headers: { ...headers, date: new Date(this.#nowMs()).toUTCString() }, body };
+    const date = new Date(this.#nowMs()).toUTCString();
+    return { status, headers: this.tellsTime ? { ...headers, date } : headers, body };
   }
 }
 

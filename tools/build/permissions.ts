@@ -16,6 +16,7 @@ const PROGRAMS = {
     "/usr/bin/apt-get",
     "/usr/bin/df",
     "/usr/bin/dnf",
+    "/usr/bin/dnf5",
     "/usr/bin/dpkg-query",
     "/usr/bin/gzip",
     "/usr/bin/ps",

@@ -19,7 +19,7 @@ export interface Backend {
   readonly registrationTokens: ReadonlySet<string>;
   readonly checkInIntervalS: number;
   readonly refreshTokenLifeMs: number;
-  /** A server of before acknowledgements and system-info. */
+  /** A server of before acknowledgements, system-info and refused duplicates. */
   readonly old: boolean;
   nowMs(): number;
 }

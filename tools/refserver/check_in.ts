@@ -39,7 +39,7 @@ export function checkIn(backend: Backend, call: Call): Reply {
     const denied = believed !== null && told.metadata["rapid_polling_enabled"] !== true;
     if (denied) agents.setRapidUntil(agentId, null);
     const busyUntil = taken.length > 0 ? instant(nowMs + BUSY_MS) : believed;
-    const acknowledged = backend.old ? [] : commands.reported(agentId, told.pendingAcknowledgments);
+    const acknowledged = backend.old ? [] : commands.reported(told.pendingAcknowledgments);
     return json(200, {
       commands: taken.map(({ id, type, params }) => ({ id, type, params })),
       ...(busyUntil === null || denied

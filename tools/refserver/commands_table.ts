@@ -92,22 +92,25 @@ export class CommandsTable {
     return row && commandOf(row);
   }
 
-  /** Those of `ids` whose result is stored. */
-  reported(agentId: string, ids: readonly string[]): string[] {
+  /** Those of `ids` that have any result: the real one asks neither whose they are nor who wrote it. */
+  reported(ids: readonly string[]): string[] {
     return ids.filter((id) =>
-      this.#database.all(
-        `SELECT 1 FROM agent_commands
-         WHERE id = ? AND agent_id = ? AND status IN ('completed', 'failed')`,
-        id,
-        agentId,
-      ).length > 0
+      this.#database.all("SELECT 1 FROM agent_commands WHERE id = ? AND result IS NOT NULL", id)
+        .length > 0
     );
   }
 
-  /** Gives up on what was sent too long ago. */
+  /** How far a command has come; `undefined`: there is none. */
+  statusOf(id: string): CommandStatus | undefined {
+    const [row] = this.#database.all("SELECT status FROM agent_commands WHERE id = ?", id);
+    return row && row["status"] as CommandStatus;
+  }
+
+  /** Gives up on what was sent too long ago, and writes that down as its result. */
   expire(nowMs: number): void {
     this.#database.run(
-      "UPDATE agent_commands SET status = 'timed_out' WHERE status = 'sent' AND sent_at_ms <= ?",
+      `UPDATE agent_commands SET status = 'timed_out', result = '{"error":"operation timed out"}'
+       WHERE status = 'sent' AND sent_at_ms <= ?`,
       nowMs - COMMAND_TIMEOUT_MS,
     );
   }

@@ -21,7 +21,7 @@ Usage: deno run -A tools/refserver/main.ts [options]
   --limit-register N         registrations a minute and address, 0: no limit (5)
   --limit-public N           renewals a minute and address (20)
   --limit-agent N            reports a minute and agent (30)
-  --old                      a server without acknowledgements and system-info
+  --old                      a server without acknowledgements, system-info and 409
   --fault JSON               a fault from the start, as for POST /debug/fault
 
 The first line on stdout is {"ready":true,"port":N,"controlPort":N}; then a line a request.

@@ -47,7 +47,7 @@ export interface RefserverOptions {
   readonly limits?: Partial<RateLimits>;
   /** Larger bodies get 413. @default 16 MiB */
   readonly maxBodyBytes?: number;
-  /** Knows neither acknowledgements nor system-info (404). @default false */
+  /** Knows neither acknowledgements nor system-info (404), and takes every log. @default false */
   readonly old?: boolean;
   /** @default { mode: "none" } */
   readonly fault?: FaultInput;

@@ -29,6 +29,9 @@ export function reportUpdates(backend: Backend, call: Call): Reply {
   });
 }
 
+/** A command in one of these states takes no further log; servers up to v0.1.18 kept every one. */
+const OVER: ReadonlySet<string> = new Set(["completed", "failed", "timed_out"]);
+
 /** `POST /agents/{id}/logs`: `success` completes its command, `failed` fails it. */
 export function reportLog(backend: Backend, call: Call): Reply {
   const decoded = decode(backend, call, LogSchema);
@@ -43,6 +46,12 @@ export function reportLog(backend: Backend, call: Call): Reply {
       backend.store.transaction(() => {
         const { agents, commands, reports } = backend.store;
         agents.seen(call.agentId, call.nowMs);
+        const current_status = backend.old ? undefined : commands.statusOf(log.command_id);
+        if (current_status !== undefined && OVER.has(current_status)) {
+          const { command_id } = log;
+          const answer = { error: "duplicate log submission", command_id, current_status };
+          return json(409, answer, `${log.action}: ${current_status} before`);
+        }
         reports.addLog(call.agentId, log, call.nowMs);
         const { stdout, stderr, exit_code, duration_seconds } = log;
         const command = commands.report(

@@ -1,0 +1,32 @@
+/** Counts the server's refusal of an event, and sets it aside at the last, in the database. */
+
+import type { Database } from "../system/database.ts";
+import type { StoredEvent } from "./buffer.ts";
+import { addToCounters } from "./counters.ts";
+import { noteReported } from "./reported.ts";
+
+/** One transaction; an event that is not there any more answers `set_aside`. */
+export function refuseEvent(
+  database: Database,
+  { id, error }: { id: string; error: string },
+  maxAttempts: number,
+): StoredEvent["state"] {
+  return database.transaction(() => {
+    const [row] = database.all("SELECT attempts, state, command_id FROM events WHERE id = ?", id);
+    if (row === undefined || row["state"] === "set_aside") return "set_aside";
+    const attempts = Number(row["attempts"]) + 1;
+    const state = attempts >= maxAttempts ? "set_aside" : "pending";
+    database.run(
+      "UPDATE events SET attempts = ?, state = ?, last_error = ? WHERE id = ?",
+      attempts,
+      state,
+      error,
+      id,
+    );
+    if (state === "set_aside") {
+      addToCounters(database, { pending: -1, set_aside: 1 });
+      noteReported(database, row["command_id"]);
+    }
+    return state;
+  });
+}

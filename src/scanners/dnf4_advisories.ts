@@ -1,0 +1,82 @@
+/** Reads what dnf 4 tells of advisories: `updateinfo list` and `updateinfo info`. */
+
+import { type AdvisoryDetails, type AdvisoryRow, isCve, mentionedCves } from "./dnf_advisories.ts";
+import { readSeverity } from "./dnf_advisories.ts";
+import { isDnfChatter } from "./dnf_chatter.ts";
+import { outputLines } from "./output_lines.ts";
+import { type PackageList, parseNevra } from "./rpm_packages.ts";
+
+/** What dnf 4 writes for advisories that are not about security. */
+const OTHER_TYPES = new Set(["bugfix", "enhancement", "newpackage", "unknown"]);
+
+const SECURITY_SUFFIX = "/Sec.";
+
+/** Reads rows `id type package`. Ids are in nobody's scheme: any word will do. */
+export function parseDnf4Advisories(text: string): PackageList<AdvisoryRow> {
+  const { lines, dropped } = outputLines(text);
+  const told = lines.filter((line) => !isDnfChatter(line));
+  const packages = told.map(parseRow).filter((row) => row !== undefined);
+  return { packages, unparsed: dropped + told.length - packages.length };
+}
+
+function parseRow(line: string): AdvisoryRow | undefined {
+  const words = line.trim().split(/\s+/);
+  const [id = "", ...rest] = words;
+  const nevra = parseNevra(rest.pop() ?? "");
+  // A severity may be free text, and hold blanks.
+  const type = rest.join(" ");
+  const isSecurity = type.endsWith(SECURITY_SUFFIX);
+  if (!nevra || !(isSecurity || OTHER_TYPES.has(type))) return undefined;
+  const word = isSecurity ? type.slice(0, -SECURITY_SUFFIX.length) : "";
+  return { id, isSecurity, ...readSeverity(word), package: nevra };
+}
+
+/** An advisory that is being read. */
+interface Block {
+  readonly id: string;
+  /** Of the field that the last line belonged to. */
+  label: string;
+  severity: string;
+  readonly listed: string[];
+  readonly texts: string[];
+}
+
+/** Labels stand right-aligned before a colon in this column; a line without one goes on. */
+const COLON = 11;
+
+/**
+ * Reads blocks of `label: text` lines, each under a title between two rules. What belongs to no
+ * block is passed over: the rows above tell which advisories there are.
+ */
+export function parseDnf4AdvisoryDetails(text: string): AdvisoryDetails[] {
+  const found: AdvisoryDetails[] = [];
+  let title = "";
+  let block: Block | undefined;
+  const end = () => {
+    if (block) {
+      const { id, severity, listed, texts } = block;
+      const mentioned = mentionedCves(texts.join("\n"));
+      found.push({ id, ...readSeverity(severity), listed, mentioned });
+    }
+    block = undefined;
+  };
+  for (const line of outputLines(text).lines) {
+    const label = line.slice(0, COLON).trim();
+    const isField = line[COLON] === ":" && /^\s*[A-Z]?[A-Za-z ]*$/.test(line.slice(0, COLON));
+    const value = line.slice(COLON + 2);
+    if (/^={79}$/.test(line)) end();
+    else if (!isField) title = line;
+    else if (label === "Update ID") {
+      end();
+      block = { id: value.trim(), label, severity: "", listed: [], texts: [title] };
+      title = "";
+    } else if (block) {
+      block.label = label || block.label;
+      if (label === "Severity") block.severity = value;
+      if (block.label === "CVEs" && isCve(value.trim())) block.listed.push(value.trim());
+      if (block.label === "Bugs" || block.label === "Description") block.texts.push(value);
+    }
+  }
+  end();
+  return found;
+}

@@ -1,0 +1,98 @@
+/** Reads what dnf 5 tells of advisories: `advisory list` and `advisory info`, in JSON or as a table. */
+
+import * as v from "valibot";
+import {
+  type AdvisoryDetails,
+  type AdvisoryRow,
+  isCve,
+  mentionedCves,
+  readSeverity,
+} from "./dnf_advisories.ts";
+import { isDnfChatter } from "./dnf_chatter.ts";
+import { findJson } from "./dnf5_json.ts";
+import { outputLines } from "./output_lines.ts";
+import { type PackageList, parseNevra } from "./rpm_packages.ts";
+
+/** What is shown to people and to the server holds no control character. */
+const ID = /^[!-~]{1,200}$/;
+
+const listedAdvisory = v.object({
+  name: v.pipe(v.string(), v.regex(ID)),
+  type: v.string(),
+  severity: v.fallback(v.string(), ""),
+  nevra: v.string(),
+});
+
+/** Reads `advisory list --json` (5.2.4 and later); `undefined` if it is no list. */
+export function parseDnf5Advisories(text: string): PackageList<AdvisoryRow> | undefined {
+  const list = findJson(text);
+  if (!Array.isArray(list)) return undefined;
+  const packages = list.map((item) => {
+    const result = v.safeParse(listedAdvisory, item);
+    if (!result.success) return undefined;
+    const { name, type, severity, nevra } = result.output;
+    return advisoryRow(name, type, severity, nevra);
+  }).filter((row) => row !== undefined);
+  return { packages, unparsed: list.length - packages.length };
+}
+
+/** Reads the table of `advisory list`: `name type severity package date time`. */
+export function parseDnf5AdvisoryTable(text: string): PackageList<AdvisoryRow> {
+  const { lines, dropped } = outputLines(text);
+  const told = lines.filter((line) => !isDnfChatter(line) && !/^Name +Type +Severity /.test(line));
+  const packages = told.map((line) => {
+    const [id = "", type = "", ...rest] = line.trim().split(/\s+/);
+    const [time = "", date = "", nevra = "", ...severity] = rest.reverse();
+    if (!/^\d\d:\d\d:\d\d$/.test(time) || !/^\d{4}-\d\d-\d\d$/.test(date)) return undefined;
+    return advisoryRow(id, type, severity.reverse().join(" "), nevra);
+  }).filter((row) => row !== undefined);
+  return { packages, unparsed: dropped + told.length - packages.length };
+}
+
+function advisoryRow(
+  id: string,
+  type: string,
+  severity: string,
+  nevra: string,
+): AdvisoryRow | undefined {
+  const package_ = parseNevra(nevra);
+  if (!package_) return undefined;
+  const isSecurity = type.toLowerCase() === "security";
+  // How important a bug is says nothing of a hole.
+  return { id, isSecurity, ...readSeverity(isSecurity ? severity : ""), package: package_ };
+}
+
+const text = v.fallback(v.string(), "");
+
+const describedAdvisory = v.object({
+  Name: v.pipe(v.string(), v.regex(ID)),
+  Title: text,
+  Description: text,
+  Severity: text,
+  references: v.fallback(
+    v.array(v.object({ Title: text, Id: text })),
+    [],
+  ),
+});
+
+/**
+ * Reads `advisory info --json` (5.2.9 and later): a list, before 5.3 an object by the advisories'
+ * names; `undefined` if it is neither.
+ */
+export function parseDnf5AdvisoryDetails(text: string): AdvisoryDetails[] | undefined {
+  const value = findJson(text);
+  if (typeof value !== "object" || value === null) return undefined;
+  return Object.values(value).flatMap((item) => {
+    const result = v.safeParse(describedAdvisory, item);
+    if (!result.success) return [];
+    const { Name, Title, Description, Severity, references } = result.output;
+    const listed = references.filter(({ Id }) => isCve(Id));
+    const texts = [Title, Description, ...references.map(({ Title }) => Title)];
+    return [{
+      id: Name,
+      ...readSeverity(Severity),
+      listed: [...new Set(listed.map(({ Id }) => Id))],
+      mentioned: mentionedCves(texts.join("\n")),
+    }];
+  });
+}

@@ -1,0 +1,37 @@
+/** How one generation of dnf is asked, and how its answers are read. */
+
+import type { AdvisoryDetails, AdvisoryRow } from "./dnf_advisories.ts";
+import type { ObsoletingRpm } from "./dnf_obsoletes.ts";
+import type { PackageList } from "./rpm_packages.ts";
+
+/** One question; `Answer` is what it is about. */
+export interface DnfQuestion<Answer> {
+  /** The command and its arguments, without those of where and when to fetch. */
+  readonly command: readonly string[];
+  /** The exit codes that come with an answer. */
+  readonly codes: readonly number[];
+  /** Reads the answer; `undefined` if it is none. */
+  read(stdout: string): Answer | undefined;
+}
+
+/** The words of dnf 4, or of dnf 5. */
+export interface DnfDialect {
+  /** Put before every command. */
+  readonly settings: readonly string[];
+  /** What the host could be upgraded to, in `OFFERED_FORMAT`; tells on stderr what it left out. */
+  readonly offered: readonly string[];
+  /** Has a command see what the administrator keeps from dnf; `null` where nothing can. */
+  readonly withExcluded: readonly string[] | null;
+  /** Which advisories there are for newer packages than those installed. */
+  readonly advisories: DnfQuestion<PackageList<AdvisoryRow>>;
+  /** What those advisories say; `null` where that is not told in a form that can be read. */
+  readonly details: DnfQuestion<readonly AdvisoryDetails[]> | null;
+  /** What would be replaced by a package of another name. */
+  readonly obsoletes: DnfQuestion<PackageList<ObsoletingRpm>>;
+  /** How many repositories are enabled; `null` where `obsoletes` fails if there is none. */
+  readonly repositories: DnfQuestion<number> | null;
+  /** The folder of root's package lists. */
+  readonly systemCache: string;
+  /** That of a user, below the home folder; `null` where it has no fixed name. */
+  readonly userCache: string | null;
+}

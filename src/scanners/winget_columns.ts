@@ -1,0 +1,194 @@
+/** Finds the columns of a table of winget's by their places, whatever language its heading is in. */
+
+import stringWidth from "string-width";
+
+/**
+ * The headings in the languages that winget speaks, in its own order: name, id, installed version,
+ * available version, source. From its resources (`Localization/Resources` in microsoft/winget-cli).
+ */
+const HEADINGS: readonly (readonly string[])[] = [
+  ["Name", "Id", "Version", "Available", "Source"],
+  ["Name", "ID", "Version", "Verfügbar", "Quelle"],
+  ["Nom", "ID", "Version", "Disponible", "Source"],
+  ["名前", "ID", "バージョン", "利用可能", "ソース"],
+  ["Nombre", "Id", "Versión", "Disponible", "Origen"],
+  ["Nome", "Id", "Versione", "Disponibile", "Origine"],
+  ["Nome", "ID", "Versão", "Disponível", "Origem"],
+  ["Имя", "ИД", "Версия", "Доступно", "Источник"],
+  ["이름", "장치 ID", "버전", "사용 가능", "원본"],
+  ["名称", "ID", "版本", "可用", "源"],
+  ["名稱", "識別碼", "版本", "可用", "來源"],
+];
+
+/** What the columns hold, in winget's order. */
+const FIELDS = ["name", "id", "version", "available", "source"] as const;
+
+/** Where the columns of a table begin, in display columns from the left, and what they hold. */
+export interface Columns {
+  readonly starts: readonly number[];
+  readonly fields: readonly (typeof FIELDS)[number][];
+}
+
+/** Which of the columns there may be: winget leaves those out that would be empty. */
+const LAYOUTS: readonly Columns["fields"][] = [
+  FIELDS,
+  ["name", "id", "version", "available"],
+  ["name", "id", "version", "source"],
+  ["name", "id", "version"],
+];
+
+/** Microsoft's sources, which there are on every host: the fifth column says one of these. */
+const SOURCES = ["winget", "msstore"];
+
+/** A heading in a strange language is believed only within bounds that keep reading it cheap. */
+const MOST_WORDS = 10;
+const MOST_ROWS = 2_000;
+
+/** Sentences that may follow a table without a blank line between. */
+const MOST_SENTENCES = 4;
+
+/** A word of a heading, and the display column at which it begins. */
+interface Word {
+  readonly text: string;
+  readonly at: number;
+}
+
+/**
+ * The columns under a heading; `undefined` if they are in doubt.
+ *
+ * A heading that is known is taken by its words. For any other, a word begins a column only if
+ * every row has a blank before it, and the columns and the `rule` below the heading must be exactly
+ * as wide as what is in them, as winget makes them: chatter above a line of dashes is no heading,
+ * nor is a row above one.
+ */
+export function findColumns(
+  heading: string,
+  rule: string,
+  below: readonly string[],
+): Columns | undefined {
+  return knownColumns(wordsOf(heading)) ?? columnsByRows(heading, rule, below);
+}
+
+function knownColumns(words: readonly Word[]): Columns | undefined {
+  const text = textOf(words.map((word) => word.text));
+  for (const titles of HEADINGS) {
+    for (const fields of LAYOUTS) {
+      const columns = fields.map((field) => titles[FIELDS.indexOf(field)] ?? "");
+      if (textOf(columns) !== text) continue;
+      let next = 0;
+      const starts = columns.map((title) => {
+        const at = words[next]?.at ?? 0;
+        next += title.split(" ").length;
+        return at;
+      });
+      return { starts, fields };
+    }
+  }
+  return undefined;
+}
+
+function textOf(words: readonly string[]): string {
+  return words.join(" ").normalize("NFC").toLowerCase();
+}
+
+function columnsByRows(
+  heading: string,
+  rule: string,
+  below: readonly string[],
+): Columns | undefined {
+  const words = wordsOf(heading);
+  if (words.length > MOST_WORDS || below.length > MOST_ROWS || /\d/.test(heading)) return undefined;
+  const fewest = Math.max(1, below.length - MOST_SENTENCES);
+  for (let count = below.length; count >= fewest; count--) {
+    const rows = below.slice(0, count);
+    const starts = commonStarts(words, rows);
+    const lines = [heading, ...rows];
+    const isTable = (starts.length === 4 || starts.length === 5) && areUpgrades(rows, starts);
+    if (isTable && isTight(lines, starts) && widestOf(lines) === rule.length) {
+      return { starts, fields: FIELDS.slice(0, starts.length) };
+    }
+  }
+  return undefined;
+}
+
+/** The second word of a heading has text before it in some row, or nothing below it in all. */
+function commonStarts(words: readonly Word[], rows: readonly string[]): number[] {
+  const separate = words.map(({ at }) => at)
+    .filter((at, index) => index === 0 || rows.every((row) => cutAt(row, [0, at]) !== undefined));
+  const cells = rows.map((row) => cutAt(row, separate) ?? []);
+  return separate.filter((_, column) => cells.some((row) => (row[column] ?? "").trim() !== ""));
+}
+
+/**
+ * A sentence below a table reaches into no second column, or across where one begins. Where a
+ * version of two words stands below a heading of two, the last column holds no source.
+ */
+function areUpgrades(rows: readonly string[], starts: readonly number[]): boolean {
+  return rows.every((row) => {
+    const [, id = "", , available = "", source = SOURCES[0] ?? ""] = cutAt(row, starts) ?? [];
+    return /^\S+$/.test(id.trim()) && available.trim() !== "" && SOURCES.includes(source.trim());
+  });
+}
+
+/** Whether each column but the last, which is not padded, is as wide as its widest cell. */
+function isTight(lines: readonly string[], starts: readonly number[]): boolean {
+  const cells = lines.map((line) => cutAt(line, starts));
+  return starts.slice(0, -1).every((start, column) => {
+    const width = (starts[column + 1] ?? 0) - 1 - start;
+    const texts = cells.map((row) => row?.[column] ?? "");
+    const widest = widestOf(texts);
+    // Half of a wide character does not fit before the mark of a cell that was cut.
+    return widest === width ||
+      (widest === width - 1 && texts.some((text) => text.trimEnd().endsWith("…")));
+  });
+}
+
+function widestOf(texts: readonly string[]): number {
+  return Math.max(...texts.map((text) => stringWidth(text.trimEnd())));
+}
+
+function wordsOf(line: string): Word[] {
+  const words: { text: string; at: number }[] = [];
+  let at = 0;
+  let before = " ";
+  for (const character of charactersOf(line)) {
+    const last = words.at(-1);
+    if (character !== " ") {
+      if (before === " " || !last) words.push({ text: character, at });
+      else last.text += character;
+    }
+    before = character;
+    at += stringWidth(character);
+  }
+  return words;
+}
+
+/**
+ * Cuts a line into cells that begin at `starts` (display columns, growing); `undefined` if a
+ * character stands across a start, or one that is no blank right before it: that is no row.
+ */
+export function cutAt(line: string, starts: readonly number[]): string[] | undefined {
+  const cells = starts.map(() => "");
+  let column = 0;
+  let position = 0;
+  let before = " ";
+  for (const character of charactersOf(line)) {
+    const next = starts[column + 1];
+    if (next !== undefined && position >= next) {
+      if (position > next || before !== " ") return undefined;
+      column++;
+    }
+    cells[column] += character;
+    before = character;
+    position += stringWidth(character);
+  }
+  return cells;
+}
+
+const segmenter = new Intl.Segmenter();
+
+/** What a terminal shows as one character: a letter with its accents, an ideograph, an emoji. */
+function charactersOf(line: string): Iterable<string> {
+  if (/^[\x20-\x7e]*$/.test(line)) return line;
+  return Array.from(segmenter.segment(line), ({ segment }) => segment);
+}

@@ -1,0 +1,135 @@
+/** Finds a winget that works and asks it: text, since no release of it answers in JSON. */
+
+import type { RunResult } from "../system/process.ts";
+import type { System } from "../system/system.ts";
+import { ScanError, type ScanOptions } from "./scanner.ts";
+import { isTooOld, saysNothingFound, wingetFailure, wingetNotRun } from "./winget_failure.ts";
+import { wingetPlaces } from "./winget_places.ts";
+
+/** For everything that winget is asked in one scan. */
+const TIMEOUT_MS = 120_000;
+
+/** A list of a thousand packages is a fifth of a megabyte; progress bars may be more. */
+const MAX_OUTPUT_BYTES = 8_388_608;
+
+/** Since this version it can be told to leave out progress bars, and cuts no cells. */
+const QUIET_SINCE: readonly [number, number] = [1, 29];
+
+/**
+ * What is asked, each time with fewer options than the last, for older versions. `--source winget`:
+ * the store's source fails for services and takes the answer with it. No option that installs.
+ */
+const LISTINGS: readonly (readonly string[])[] = [
+  [
+    "upgrade",
+    "--include-unknown",
+    "--include-pinned",
+    "--source",
+    "winget",
+    "--accept-source-agreements",
+    "--disable-interactivity",
+  ],
+  ["upgrade", "--include-unknown", "--source", "winget", "--accept-source-agreements"],
+  ["upgrade", "--source", "winget"],
+];
+
+const ACTION = "list updates with winget";
+
+/** A winget that has told its version, and so works. */
+export interface Winget {
+  readonly path: string;
+  /** Major and minor; `null` if what it said was none. */
+  readonly version: readonly [number, number] | null;
+  /** Runs it; a code other than 0 is a result. Throws `ScanError`. */
+  run(action: string, args: readonly string[]): Promise<RunResult>;
+}
+
+/** The best winget on this host that starts and says its version. Throws `ScanError`. */
+export async function findWinget(system: System, options: ScanOptions): Promise<Winget> {
+  const endMs = system.clock.monotonicMs() + TIMEOUT_MS;
+  const failures: ScanError[] = [];
+  for (const path of await wingetPlaces(system)) {
+    const run = runner(system, path, { endMs, signal: options.signal });
+    try {
+      const action = `start winget ("${path}")`;
+      const { code, stdout } = await run(action, ["--version"]);
+      if (code !== 0) throw wingetFailure(action, code);
+      if (stdout.trim() === "") {
+        throw new ScanError(`Cannot ${action}: it said nothing`, { reason: "not_available" });
+      }
+      return { path, version: parseWingetVersion(stdout), run };
+    } catch (error) {
+      if (options.signal?.aborted || !(error instanceof ScanError)) throw error;
+      failures.push(error);
+    }
+  }
+  // The first is that of the winget that should have worked.
+  const [first] = failures;
+  if (first) throw first;
+  const fact = "this account has none";
+  throw new ScanError(`Cannot scan with winget: ${fact}`, { reason: "not_available" });
+}
+
+/** Major and minor of `v1.29.240` or `v1.5.441-preview`. */
+export function parseWingetVersion(stdout: string): readonly [number, number] | null {
+  const [, major, minor] = /\bv(\d{1,6})\.(\d{1,6})/.exec(stdout) ?? [];
+  return major === undefined ? null : [Number(major), Number(minor)];
+}
+
+/** What winget says of updates, and whether its exit code said that there are none. */
+export async function listUpgrades(
+  winget: Winget,
+): Promise<{ stdout: string; saysNothing: boolean }> {
+  let result: RunResult | undefined;
+  for (const listing of LISTINGS) {
+    result = await winget.run(ACTION, [...listing, ...quiet(winget)]);
+    if (!isTooOld(result.code)) break;
+  }
+  if (!result || result.truncated) {
+    throw new ScanError(`Cannot ${ACTION}: the answer is too long`, { reason: "permanent" });
+  }
+  const saysNothing = saysNothingFound(result.code);
+  if (result.code !== 0 && !saysNothing) throw wingetFailure(ACTION, result.code);
+  return { stdout: result.stdout, saysNothing };
+}
+
+/** What winget says of installed packages that match `query`; `null` if it says nothing useful. */
+export async function listInstalled(
+  winget: Winget,
+  query: readonly string[],
+): Promise<string | null> {
+  const options = ["--source", "winget", "--accept-source-agreements", "--disable-interactivity"];
+  const args = ["list", ...query, ...options, ...quiet(winget)];
+  const { code, stdout, truncated } = await winget.run("look up a package with winget", args);
+  return code === 0 && !truncated ? stdout : null;
+}
+
+function quiet({ version }: Winget): string[] {
+  const [major, minor] = QUIET_SINCE;
+  const isQuiet = version !== null &&
+    (version[0] > major || (version[0] === major && version[1] >= minor));
+  return isQuiet ? ["--no-progress"] : [];
+}
+
+function runner(
+  { clock, runCommand }: System,
+  path: string,
+  { endMs, signal }: { endMs: number; signal: AbortSignal | undefined },
+): Winget["run"] {
+  return async (action, args) => {
+    const timeoutMs = endMs - clock.monotonicMs();
+    if (timeoutMs <= 0) {
+      const fact = `no end within ${TIMEOUT_MS / 1_000} s`;
+      throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "transient" });
+    }
+    try {
+      return await runCommand([path, ...args], {
+        timeoutMs,
+        maxOutputBytes: MAX_OUTPUT_BYTES,
+        ...(signal && { signal }),
+      });
+    } catch (cause) {
+      throw wingetNotRun(action, cause);
+    }
+  };
+}

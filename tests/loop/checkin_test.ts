@@ -1,0 +1,67 @@
+import { assertEquals } from "@std/assert";
+import { INTERVAL_MS, inWorld, type World } from "../fakes/world.ts";
+
+/** A command whose log reaches the server, while its answer does not; then the server is well. */
+async function loseAnswer(world: World): Promise<void> {
+  const { server } = world;
+  world.handler = {
+    repeatable: true,
+    run: (command) => {
+      server.mood = { kind: "hangs" };
+      return Promise.resolve(world.done(command));
+    },
+  };
+  server.queue("c1", "scan_updates");
+  await world.advance(INTERVAL_MS);
+  assertEquals([server.count("/logs"), server.reports.length], [1, 0]);
+  await world.advance(40_000); // Past the call's time limit.
+  assertEquals(world.journal.unconfirmed(), ["c1"]);
+  server.answerHanging();
+}
+
+function asked(world: World): unknown[] {
+  return world.server.requests.filter(({ path }) => path.endsWith("/commands"))
+    .map(({ body }) => body["pending_acknowledgments"]).filter((ids) => ids !== undefined);
+}
+
+Deno.test("checkIn() asks for the result whose answer was lost, and it is not sent again", () =>
+  inWorld(async (world) => {
+    world.server.hasResults = (ids) => [...ids];
+    await loseAnswer(world);
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(asked(world), [["c1"]]);
+    assertEquals([world.server.count("/logs"), world.buffer.counts().pending], [1, 0]);
+    assertEquals(world.journal.counts().reported, 1);
+  }));
+
+Deno.test("checkIn() that gets no word on it sends the result again", () =>
+  inWorld(async (world) => {
+    await loseAnswer(world);
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(asked(world), [["c1"]]);
+    assertEquals([world.server.count("/logs"), world.buffer.counts().pending], [2, 0]);
+    assertEquals(world.journal.counts().reported, 1);
+  }));
+
+Deno.test("checkIn() believes no word on a result that was not asked for", () =>
+  inWorld(async (world) => {
+    world.server.hasResults = () => ["c1", "c2", "other"];
+    world.journal.receive([{ id: "c2", type: "reboot", params: "{}" }]);
+    world.server.mood = { kind: "gone" };
+    world.journal.finish("c2", () => {
+      const body = '{"command_id":"c2"}';
+      world.buffer.append([{ kind: "log", commandId: "c2", snapshotOf: null, body }]);
+    });
+    assertEquals(world.journal.confirm(["c2"]), 0);
+    world.server.mood = { kind: "well" };
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["c2"]);
+    assertEquals(asked(world), []);
+  }));
+
+Deno.test("checkIn() says nothing of results while there is none to ask for", () =>
+  inWorld(async (world) => {
+    world.server.queue("c1", "scan_updates");
+    await world.advance(3 * INTERVAL_MS);
+    assertEquals([asked(world), world.journal.counts().reported], [[], 1]);
+  }));

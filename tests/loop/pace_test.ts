@@ -1,0 +1,99 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  freeFromMs,
+  NEW_PACE,
+  noteAnswer,
+  noteTurnedAway,
+  type Pace,
+} from "../../src/loop/pace.ts";
+import type { RateLimit } from "../../src/server/retry_after.ts";
+import { seededRandom } from "../fakes/system.ts";
+import { RateLimiter } from "../../tools/refserver/rate_limit.ts";
+
+const MINUTE_MS = 60_000;
+
+function limited(remaining: number, rest: Partial<RateLimit> = {}): RateLimit {
+  return { limit: 3, remaining, resetInMs: MINUTE_MS, ...rest };
+}
+
+function answers(list: readonly (readonly [atMs: number, told: RateLimit | null])[]): Pace {
+  return list.reduce(
+    (pace, [nowMs, rateLimit]) =>
+      noteAnswer(pace, { sentMs: nowMs, nowMs, rateLimit, random: () => 1 }),
+    NEW_PACE,
+  );
+}
+
+Deno.test("freeFromMs() holds nothing back from a server that has room, or says nothing of it", () => {
+  for (const told of [null, limited(1), limited(2)]) {
+    assertEquals(freeFromMs(answers([[1_000, told]]), 9), -Infinity);
+  }
+});
+
+Deno.test("freeFromMs() is when our own answers leave the window, whatever its reset says", () => {
+  const pace = answers([[1_000, limited(2)], [5_000, limited(1)], [9_000, limited(0)]]);
+  assertEquals(freeFromMs(pace, 1), 1_000 + MINUTE_MS);
+  assertEquals(freeFromMs(pace, 2), 5_000 + MINUTE_MS);
+  assertEquals(freeFromMs(pace, 9), 9_000 + MINUTE_MS);
+});
+
+Deno.test("freeFromMs() waits for five places at most, and not for fewer than wait", () => {
+  const pace = answers(Array.from({ length: 30 }, (_, n) => [n, limited(29 - n, { limit: 30 })]));
+  assertEquals([1, 4, 5, 6, 100].map((waiting) => freeFromMs(pace, waiting) - MINUTE_MS), [
+    0,
+    3,
+    4,
+    4,
+    4,
+  ]);
+});
+
+Deno.test("freeFromMs() counts what broke or was refused: the server had counted it before", () => {
+  const pace = answers([[1_000, limited(1)], [2_000, null]]);
+  assertEquals(pace.remaining, 0);
+  assertEquals(answers([[2_000, null], [3_000, null]]).remaining, null);
+});
+
+Deno.test("freeFromMs() waits for the reset, and a little chance, where others fill the window", () => {
+  assertEquals(freeFromMs(answers([[1_000, limited(0)]]), 9), 1_000 + 1.2 * MINUTE_MS);
+  const unknown = answers([[1_000, limited(0, { limit: null, resetInMs: 20_000 })]]);
+  assertEquals(freeFromMs(unknown, 9), 1_000 + 24_000);
+});
+
+Deno.test("freeFromMs() believes a server whose window is longer than a minute", () => {
+  const told = (remaining: number) => limited(remaining, { resetInMs: 5 * MINUTE_MS });
+  const pace = answers([[0, told(2)], [2 * MINUTE_MS, told(1)], [3 * MINUTE_MS, told(0)]]);
+  assertEquals(freeFromMs(pace, 1), 5 * MINUTE_MS);
+});
+
+Deno.test("noteTurnedAway() adds the second that Retry-After was rounded down by", () => {
+  assertEquals(freeFromMs(noteTurnedAway(NEW_PACE, 500, 7_000), 1), 8_500);
+  assertEquals(freeFromMs(noteTurnedAway(NEW_PACE, 500, null), 1), 1_500);
+});
+
+Deno.test("a drain at this pace meets no 429, and loses no time, however slow the server", () => {
+  fc.assert(
+    fc.property(fc.integer(), fc.integer({ min: 0, max: 900 }), (seed, slowestMs) => {
+      const random = seededRandom(seed);
+      const limiter = new RateLimiter();
+      let pace = NEW_PACE;
+      let nowMs = 0;
+      let answering = 0;
+      for (let waiting = 600; waiting > 0; waiting--) {
+        nowMs = Math.max(nowMs, freeFromMs(pace, waiting));
+        const latencyMs = random() * slowestMs;
+        const { allowed, headers } = limiter.take("agent", 30, nowMs + latencyMs * random());
+        assert(allowed, `a 429 at ${nowMs} ms`);
+        const sentMs = nowMs;
+        nowMs += latencyMs;
+        answering += latencyMs;
+        const remaining = Number(headers["X-RateLimit-Remaining"]);
+        const rateLimit = { limit: 30, remaining, resetInMs: MINUTE_MS };
+        pace = noteAnswer(pace, { sentMs, nowMs, rateLimit, random });
+      }
+      assert(nowMs <= 600 / 30 * MINUTE_MS + answering, `${nowMs} ms`);
+    }),
+    { numRuns: 30 },
+  );
+});

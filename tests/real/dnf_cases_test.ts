@@ -1,0 +1,181 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { dnfScanner } from "../../src/scanners/dnf.ts";
+import { ScanError } from "../../src/scanners/scanner.ts";
+import { realSystem } from "../../src/system/real.ts";
+import type { System } from "../../src/system/system.ts";
+import { run } from "./apt_root.ts";
+import { type DnfRoot, must, onDnf } from "./dnf_root.ts";
+import { fillRoot } from "./dnf_world.ts";
+
+const system = realSystem();
+const isRoot = Deno.uid() === 0;
+
+async function scan(root: DnfRoot, refresh = false) {
+  return await dnfScanner(root.options).scan(system, { refresh });
+}
+
+onDnf("tells what is excluded as held, with the advisory it is about", async (root) => {
+  await fillRoot(root);
+  await root.configure("excludepkgs=openssl*");
+  const { updates, warnings } = await scan(root);
+  const held = updates.filter(({ state }) => state === "held");
+  assertEquals(held.map((one) => `${one.package} ${one.currentVersion} ${one.availableVersion}`), [
+    "openssl-libs 1:3.0.7-24.el9 1:3.0.7-28.el9_4",
+  ]);
+  assertEquals([held[0]?.severity, held[0]?.cves.length], ["important", 2]);
+  assertEquals([updates.length, warnings], [9, []]);
+});
+
+onDnf("tells architectures side by side apart", async (root) => {
+  if (root.architecture !== "x86_64") return console.log("skipped: no second architecture here");
+  const both = (evr: string) => [
+    { name: "libboth", evr },
+    { name: "libboth", evr, architecture: "i686" } as const,
+  ];
+  await root.install([...both("1-1"), { name: "libone", evr: "1-1" }]);
+  const old = { name: "libone", evr: "2-1", architecture: "i686" } as const;
+  await root.offer("updates", [...both("2-1"), { name: "libone", evr: "2-1" }, old], [{
+    id: "A-1",
+    type: "security",
+    severity: "low",
+    packages: [{ name: "libboth", evr: "2-1", architecture: "i686" }],
+  }]);
+  await root.dnf("makecache");
+  const { updates, warnings } = await scan(root);
+  assertEquals(
+    updates.map((one) => `${one.package}.${one.architecture} ${one.currentVersion} ${one.severity}`)
+      .toSorted(),
+    ["libboth.i686 1-1 low", "libboth.x86_64 1-1 null", "libone.x86_64 1-1 null"],
+  );
+  assertEquals(warnings, []);
+});
+
+/** A module with two streams, the first of them enabled by default. */
+function modules(architecture: string): string {
+  const stream = (name: string) =>
+    [
+      "---",
+      "document: modulemd",
+      "version: 2",
+      "data:",
+      "  name: tool",
+      `  stream: "${name}"`,
+      "  version: 1",
+      "  context: deadbeef",
+      `  arch: ${architecture}`,
+      "  summary: A tool",
+      "  description: A tool",
+      "  license: {module: [MIT]}",
+      `  artifacts: {rpms: ["tool-0:${name}-1.${architecture}"]}`,
+      "...",
+    ].join("\n");
+  const defaults = 'data: {module: tool, stream: "2"}';
+  const head = "---\ndocument: modulemd-defaults\nversion: 1";
+  return `${stream("2")}\n${stream("3")}\n${head}\n${defaults}\n...\n`;
+}
+
+onDnf("offers of a module what is in its stream", async (root) => {
+  await root.install([{ name: "tool", evr: "1-1" }]);
+  await root.offer("modular", [{ name: "tool", evr: "2-1" }]);
+  await root.offer("modular", [{ name: "tool", evr: "3-1" }]);
+  await root.describe("modular", "modules", modules(root.architecture));
+  const { stderr, code } = await root.dnf("makecache");
+  assertEquals(code, 0, stderr);
+  const { updates, warnings } = await scan(root);
+  assertEquals(updates.map((one) => `${one.package} ${one.availableVersion}`), ["tool 2-1"]);
+  assertEquals(warnings, []);
+});
+
+onDnf("waits for another dnf's lock, and names it if that does not end", async (root) => {
+  if (!isRoot) return console.log("skipped: only root's lock is where it can be held");
+  await fillRoot(root);
+  const lock = `${root.cache}/metadata_lock.pid`;
+  await Deno.writeTextFile(lock, String(Deno.pid));
+  let sleeps = 0;
+  const waiting = (isFreed: boolean): System => ({
+    ...system,
+    clock: {
+      nowMs: () => system.clock.nowMs(),
+      monotonicMs: () => system.clock.monotonicMs(),
+      asleepMs: () => 0,
+      async sleep() {
+        sleeps += 1;
+        if (isFreed) await Deno.remove(lock);
+      },
+    },
+  });
+  const scanner = dnfScanner(root.options);
+  const error = await assertRejects(() => scanner.scan(waiting(false), {}), ScanError);
+  assertEquals([error.reason, sleeps], ["locked", 12]);
+  assert(error.message.includes(`already locked by ${Deno.pid}`), error.message);
+  assertEquals((await scanner.scan(waiting(true), {})).updates.length, 9);
+});
+
+onDnf("asks nobody to accept a repository's key, and accepts none", async (root) => {
+  await fillRoot(root);
+  const home = `${root.path}/gpg`;
+  await Deno.mkdir(home, { mode: 0o700 });
+  const gpg = ["/usr/bin/gpg", "--homedir", home, "--batch", "--quiet", "--passphrase", ""];
+  await must([...gpg, "--quick-generate-key", "T <t@example.com>", "rsa2048", "sign", "never"]);
+  const key = `${root.path}/key.asc`;
+  await must([...gpg, "--armor", "--output", key, "--export"]);
+  const repomd = `${root.path}/rpms-vendor/repodata/repomd.xml`;
+  await must([...gpg, "--armor", "--output", `${repomd}.asc`, "--detach-sign", repomd]);
+  const lines = ["repo_gpgcheck=1", `gpgkey=file://${key}`];
+  await root.know("vendor", `file://${root.path}/rpms-vendor`, ...lines);
+  await Deno.remove(root.cache, { recursive: true });
+  const before = await run(["/usr/bin/rpm", ...root.options.rpmArguments, "-qa"]);
+  const error = await assertRejects(() => scan(root, true), ScanError);
+  assertEquals(error.reason, "permanent");
+  assert(error.message.includes("vendor"), error.message);
+  assert(error.message.includes('run "dnf makecache"'), error.message);
+  assertEquals(await run(["/usr/bin/rpm", ...root.options.rpmArguments, "-qa"]), before);
+});
+
+/** The system as a user without any rights has it. */
+function asNobody(): System {
+  const user = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+  return {
+    ...system,
+    machine: { ...system.machine, userId: () => 65_534 },
+    runCommand: (argv, options) =>
+      system.runCommand(["/usr/bin/setpriv", ...user, ...argv], options),
+  };
+}
+
+onDnf("an ordinary user's scan has lists of its own, and leaves root's alone", async (root) => {
+  if (!isRoot) return console.log("skipped: only root can become another user");
+  await fillRoot(root);
+  await Deno.chmod(root.path, 0o755);
+  await must(["/bin/chmod", "-R", "a+rX", root.path]);
+  const own = `${root.path}/nobody`;
+  await Deno.mkdir(own);
+  await Deno.chown(own, 65_534, 65_534);
+  const settings = ["cachedir", "logdir", "persistdir"].map((name) =>
+    `--setopt=${name}=${own}/${name}`
+  );
+  const { options } = root;
+  // Below an install root dnf would look for the user's folders as well; rpm's database is there.
+  for (const folder of [`${root.path}/host${own}`, `${own}/logdir`]) {
+    await must(["/bin/mkdir", "-p", folder]);
+    await must(["/bin/chmod", "777", folder]);
+  }
+  const scanner = dnfScanner({ ...options, dnfArguments: [...options.dnfArguments, ...settings] });
+  const before = await stamps(root.cache);
+  const first = await scanner.scan(asNobody(), {});
+  assertEquals([first.updates.length, first.warnings], [9, []]);
+  assertEquals(first.metadataAgeS, 0);
+  const second = await scanner.scan(asNobody(), {});
+  assertEquals(second.updates, first.updates);
+  assert(second.metadataAgeS !== null && second.metadataAgeS < 600);
+  assertEquals(await stamps(root.cache), before);
+  // Without a place to write to, dnf says so.
+  const error = await assertRejects(() => dnfScanner(options).scan(asNobody(), {}), ScanError);
+  assertEquals(error.reason, "permanent");
+  assert(error.message.includes("Permission denied"), error.message);
+});
+
+async function stamps(folder: string): Promise<string> {
+  const { stdout } = await run(["/usr/bin/find", folder, "-printf", "%p %T@\n"]);
+  return stdout.split("\n").toSorted().join("\n");
+}

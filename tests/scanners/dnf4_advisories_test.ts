@@ -1,0 +1,77 @@
+import { assertEquals } from "@std/assert";
+import {
+  parseDnf4Advisories,
+  parseDnf4AdvisoryDetails,
+} from "../../src/scanners/dnf4_advisories.ts";
+import { checkJunk, checkLineParser } from "./dnf_parser_laws.ts";
+import { readFixture } from "./fixture.ts";
+
+Deno.test("parseDnf4Advisories() reads any word for an id and any case for a severity", () => {
+  const rows: [string, string | undefined][] = [
+    ["", undefined],
+    ["junk", undefined],
+    ["RHSA-2026:1 Important/Sec. a-1-1.noarch", "RHSA-2026:1 true important"],
+    ["  ALAS2023-2026-123 critical/Sec. a-1:1-1.noarch", "ALAS2023-2026-123 true critical"],
+    ["X LOW/Sec. a-1-1.noarch   ", "X true low"],
+    ["X Unknown/Sec. a-1-1.noarch", "X true null"],
+    ["X custom severity/Sec. a-1-1.noarch", "X true null"],
+    ["FEDORA-2026-1bbec06c4d bugfix a-1-1.noarch", "FEDORA-2026-1bbec06c4d false null"],
+    ["X Fehlerkorrektur a-1-1.noarch", undefined],
+    ["X Kritisch/Sicherheit a-1-1.noarch", undefined],
+    ["X bugfix a", undefined],
+  ];
+  for (const [line, expected] of rows) {
+    const { packages, unparsed } = parseDnf4Advisories(`${line}\n`);
+    const told = packages.map(({ id, isSecurity, severity }) => `${id} ${isSecurity} ${severity}`);
+    assertEquals(told[0], expected, line);
+    assertEquals(unparsed, line === "" || expected ? 0 : 1, line);
+  }
+});
+
+Deno.test("parseDnf4Advisories() does not half-read another language", () => {
+  const { packages, unparsed } = parseDnf4Advisories(readFixture("dnf", "advisories_german.txt"));
+  assertEquals([packages, unparsed], [[], 3]);
+});
+
+Deno.test("parseDnf4AdvisoryDetails() tells apart what an advisory lists and what it speaks of", () => {
+  const found = parseDnf4AdvisoryDetails(readFixture("dnf", "cves.txt"));
+  assertEquals(
+    found.map(({ id, severity, listed, mentioned }) =>
+      `${id} ${severity}: ${listed}; ${mentioned}`
+    ),
+    [
+      "ALBA-2026:A003 null: ; ",
+      // Its description holds a line like one that begins an advisory.
+      "ALSA-2026:1004 null: ; CVE-2026-0005",
+      "FEDORA-2026-1bbec06c4d null: ; CVE-2020-9999",
+      "RHSA-2026:1001 important: CVE-2026-0001,CVE-2026-0002; ",
+      // 2999 has the type of a CVE, too.
+      "RHSA-2026:1003 moderate: CVE-2026-0004; ",
+      "RLSA-2026:1002 critical: CVE-2026-0003; ",
+    ],
+  );
+  assertEquals(parseDnf4AdvisoryDetails(""), []);
+  assertEquals(parseDnf4AdvisoryDetails("junk\n       CVEs: CVE-2026-0001\n"), []);
+});
+
+Deno.test("parseDnf4AdvisoryDetails() looks for CVEs in titles and bugs as well", () => {
+  const rule = "=".repeat(79);
+  const text = `${rule}\n  fixes CVE-2026-0007\n${rule}\n  Update ID: A-1\n` +
+    "       Type: security\n       Bugs: 1 - CVE-2026-0008 a: b\n           : 2 - CVE-2026-0009\n" +
+    "   Severity: very low\n";
+  assertEquals(parseDnf4AdvisoryDetails(text), [
+    {
+      id: "A-1",
+      severity: null,
+      ownWord: "very low",
+      listed: [],
+      mentioned: ["CVE-2026-0007", "CVE-2026-0008", "CVE-2026-0009"],
+    },
+  ]);
+});
+
+Deno.test("parsers of dnf 4's advisories keep to the laws", () => {
+  const rows = (text: string) => parseDnf4Advisories(text).packages;
+  checkLineParser(readFixture("dnf", "advisories.txt"), rows);
+  checkJunk(readFixture("dnf", "cves.txt"), parseDnf4AdvisoryDetails);
+});

@@ -1,0 +1,90 @@
+import { assertEquals } from "@std/assert";
+import {
+  parseDnf5Advisories,
+  parseDnf5AdvisoryDetails,
+  parseDnf5AdvisoryTable,
+} from "../../src/scanners/dnf5_advisories.ts";
+import { checkCuts, checkJunk, checkLineParser } from "./dnf_parser_laws.ts";
+import { readFixture } from "./fixture.ts";
+
+const LIST = readFixture("dnf5", "advisory_list.json");
+const INFO = readFixture("dnf5", "advisory_info.json");
+
+Deno.test("parseDnf5Advisories() and parseDnf5AdvisoryTable() read the same", () => {
+  const list = parseDnf5Advisories(LIST);
+  const table = parseDnf5AdvisoryTable(readFixture("dnf5", "advisory_list.txt"));
+  const byId = (a: { id: string }, b: { id: string }) => a.id < b.id ? -1 : 1;
+  assertEquals(list?.packages.toSorted(byId), table.packages.toSorted(byId));
+  assertEquals([list?.unparsed, table.unparsed], [0, 0]);
+  assertEquals(
+    table.packages.map(({ isSecurity, severity, ownWord }) =>
+      `${isSecurity} ${severity} ${ownWord}`
+    ),
+    [
+      "false null null",
+      "true critical null",
+      "true moderate null",
+      "false null null",
+      "true null custom_severity",
+      "false null null",
+    ],
+  );
+});
+
+Deno.test("parseDnf5Advisories() needs a list; of that, it counts what it cannot read", () => {
+  for (const text of ["", "junk", "{}", '{"name":"x"}', LIST.slice(0, -3)]) {
+    assertEquals(parseDnf5Advisories(text), undefined, text);
+  }
+  assertEquals(parseDnf5Advisories("[]"), { packages: [], unparsed: 0 });
+  const good = { name: "A", type: "security", severity: "LOW", nevra: "a-1-1.noarch" };
+  const bad = [null, 1, {}, { ...good, name: "A B" }, { ...good, nevra: "a" }, {
+    ...good,
+    name: "\u001b[31mA",
+  }];
+  const { packages = [], unparsed } = parseDnf5Advisories(JSON.stringify([good, ...bad])) ?? {};
+  assertEquals(packages.map(({ id, severity }) => [id, severity]), [["A", "low"]]);
+  assertEquals(unparsed, bad.length);
+  const { severity: _, ...bare } = good;
+  assertEquals(parseDnf5Advisories(JSON.stringify([bare]))?.packages[0]?.severity, null);
+});
+
+Deno.test("parseDnf5AdvisoryDetails() reads lists, and the objects of versions before 5.3", () => {
+  const told = [
+    {
+      id: "FEDORA-2018-318f184000",
+      severity: null,
+      ownWord: null,
+      listed: ["CVE-2999"],
+      mentioned: [],
+    },
+    {
+      id: "FEDORA-2019-57b5902ed1",
+      severity: "critical" as const,
+      ownWord: null,
+      listed: [],
+      mentioned: ["CVE-2019-6470"],
+    },
+  ];
+  assertEquals(parseDnf5AdvisoryDetails(INFO), told);
+  const list: { Name: string }[] = JSON.parse(INFO);
+  const object = Object.fromEntries(list.map((one) => [one.Name, one]));
+  assertEquals(parseDnf5AdvisoryDetails(JSON.stringify(object, null, 2)), told);
+  for (const text of ["", "junk", "[", "1"]) {
+    assertEquals(parseDnf5AdvisoryDetails(text), undefined);
+  }
+  for (const text of ["[]", "{}", "[null, 1, {}]"]) {
+    assertEquals(parseDnf5AdvisoryDetails(text), []);
+  }
+});
+
+Deno.test("parsers of dnf 5's advisories keep to the laws", () => {
+  const table = (text: string) => parseDnf5AdvisoryTable(text).packages;
+  checkLineParser(readFixture("dnf5", "advisory_list.txt"), table);
+  for (
+    const [text, parse] of [[LIST, parseDnf5Advisories], [INFO, parseDnf5AdvisoryDetails]] as const
+  ) {
+    // JSON that was cut off tells nothing.
+    checkCuts(text.slice(0, -2), (cut) => parse(cut) === undefined ? [] : [cut]);
+    checkJunk(text, parse);
+  }
+});

@@ -1,0 +1,31 @@
+import { assertEquals } from "@std/assert";
+import { isDnfChatter } from "../../src/scanners/dnf_chatter.ts";
+import { readFixture } from "./fixture.ts";
+
+Deno.test("isDnfChatter() knows what plugins and progress say", () => {
+  for (
+    const line of [
+      "",
+      "   ",
+      "Updating Subscription Management repositories.",
+      "Unable to read consumer identity",
+      "This system is not registered with an entitlement server. You can use rhc.",
+      "Loaded plugins: builddep",
+      "Last metadata expiration check: 0:42:20 ago on Mon 05 Jan 2026 11:52:38 AM CET.",
+      "Updates                                         1.1 MB/s | 2.9 kB     00:00    ",
+      "Vendor                                          448 kB/s | 931  B     00:00    ",
+      "Dead                                            0.0  B/s |   0  B     00:00    ",
+      ...readFixture("dnf5", "progress.txt").trimEnd().split("\n"),
+      " test                                   ???% |   0.0   B/s |   0.0   B |  00m00s",
+      "Security: kernel-core-5.14.0-1.el9.x86_64 is an installed security update",
+    ]
+  ) assertEquals(isDnfChatter(line), true, line);
+});
+
+Deno.test("isDnfChatter() takes no answer for chatter", () => {
+  const answers = ["offered.txt", "installed.txt", "advisories.txt", "advisories_german.txt"]
+    .flatMap((name) => readFixture("dnf", name).trimEnd().split("\n"));
+  for (const line of [...answers, "junk", "Fehler: x", `${" ".repeat(500)}`]) {
+    assertEquals(isDnfChatter(line), false, line);
+  }
+});

@@ -1,0 +1,32 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { runPwsh } from "../../src/scanners/pwsh.ts";
+import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
+import { CommandError, type CommandErrorReason } from "../../src/system/process.ts";
+import { succeeded } from "./fixture.ts";
+import { WingetHost } from "./winget_host.ts";
+
+const LIMITS = { timeoutMs: 1_000 };
+
+Deno.test("runPwsh() runs PowerShell 7 by its full path, and reads its envelope", async () => {
+  const host = new WingetHost();
+  host.answer = () => succeeded(`noise\r\n<<<BEGIN>>>\r\n${btoa('{"a":1}')}\r\n<<<END>>>\r\n`);
+  assertEquals(await runPwsh(host, "$answer = @{a=1}", LIMITS), { a: 1 });
+  const [program, thread] = host.asked[0] ?? [];
+  assertEquals([program, thread], ["C:\\Program Files\\PowerShell\\7\\pwsh.exe", "-MTA"]);
+});
+
+Deno.test("runPwsh() tells a PowerShell that is not there from one that fails", async () => {
+  const host = new WingetHost();
+  const reasons: [CommandErrorReason, ScanErrorReason][] = [
+    ["not_found", "not_available"],
+    ["timeout", "transient"],
+    ["failed", "transient"],
+  ];
+  for (const [reason, expected] of reasons) {
+    host.answer = () => new CommandError("Cannot run", { reason });
+    const error = await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+    assertEquals(error.reason, expected);
+  }
+  host.answer = () => succeeded("");
+  await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+});

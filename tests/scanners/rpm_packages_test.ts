@@ -1,0 +1,83 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  parseInstalled,
+  parseNameAndEvr,
+  parseNevra,
+  parseOffered,
+} from "../../src/scanners/rpm_packages.ts";
+import { checkLineParser } from "./dnf_parser_laws.ts";
+import { readFixture } from "./fixture.ts";
+
+Deno.test("parseOffered() reads rows of fields, the summary last", () => {
+  const row = (...fields: string[]) => `${["a", "0", "1", "2", "noarch", ...fields].join("\t")}\n`;
+  assertEquals(parseOffered(""), { packages: [], unparsed: 0 });
+  assertEquals(parseOffered("junk\n"), { packages: [], unparsed: 1 });
+  const { packages: [first] } = parseOffered(row("r", "7", "s-1-1.src.rpm", "Has a", "tab in it"));
+  assertEquals(first, {
+    name: "a",
+    epoch: "0",
+    version: "1",
+    release: "2",
+    architecture: "noarch",
+    repository: "r",
+    sizeBytes: 7,
+    sourcePackage: "s",
+    summary: "Has a tab in it",
+  });
+  const { packages: [bare] } = parseOffered(row("r", "?", "", ""));
+  assertEquals([bare?.sizeBytes, bare?.sourcePackage, bare?.summary], [null, null, null]);
+  for (const text of [row("r", "7"), row("r", "7", ""), row("", "7", "", ""), "a\t0\t1\t2\n"]) {
+    assertEquals(parseOffered(text), { packages: [], unparsed: 1 });
+  }
+});
+
+Deno.test("parseInstalled() leaves keys out, and lines with more or less than their fields", () => {
+  const key = "gpg-pubkey\t0\t3cf50a8e\t5a4f7f1b\t(none)\t(none)\n";
+  assertEquals(parseInstalled(key), { packages: [], unparsed: 0 });
+  assertEquals(parseInstalled("a\t0\t1\t2\tnoarch\n").unparsed, 1);
+  assertEquals(parseInstalled("a\t0\t1\t2\tnoarch\ts-1-1.src.rpm\tmore\n").unparsed, 1);
+  assertEquals(parseInstalled("a\t0\t1\t2\tnoarch\t(none)\n").packages[0]?.sourcePackage, null);
+});
+
+Deno.test("parseNevra() reads from the right", () => {
+  assertEquals(parseNevra("java-17-openjdk-1:17.0.1-2.el9.x86_64"), {
+    name: "java-17-openjdk",
+    epoch: "1",
+    version: "17.0.1",
+    release: "2.el9",
+    architecture: "x86_64",
+  });
+  for (const text of ["", "x", "a-b", "a-1.x86_64", "-1-1.noarch", "a-1-1"]) {
+    assertEquals(parseNevra(text), undefined, text);
+  }
+});
+
+Deno.test("parseNameAndEvr() reads what parseNevra() reads, in two parts", () => {
+  assertEquals(parseNameAndEvr("c++-x.y_z.i686", "3:1.0~rc1-2.el9"), {
+    name: "c++-x.y_z",
+    epoch: "3",
+    version: "1.0~rc1",
+    release: "2.el9",
+    architecture: "i686",
+  });
+  for (
+    const [name, evr] of [["", ""], ["a", "1-1"], ["a.noarch", "1"], ["a.noarch", "b-1-1"]] as const
+  ) {
+    assertEquals(parseNameAndEvr(name, evr), undefined);
+  }
+  const word = fc.stringMatching(/^[a-z0-9][a-z0-9.+_-]{0,10}[a-z0-9]$/);
+  const part = fc.stringMatching(/^[a-z0-9][a-z0-9.~^]{0,8}$/);
+  fc.assert(fc.property(word, fc.nat(9), part, part, (name, epoch, version, release) => {
+    const read = parseNameAndEvr(`${name}.x86_64`, `${epoch}:${version}-${release}`);
+    const expected = { name, epoch: `${epoch}`, version, release, architecture: "x86_64" };
+    assertEquals(read, expected);
+    assertEquals(parseNevra(`${name}-${epoch}:${version}-${release}.x86_64`), expected);
+  }));
+});
+
+Deno.test("parsers of rows keep to the laws", () => {
+  checkLineParser(readFixture("dnf", "offered.txt"), (text) => parseOffered(text).packages);
+  checkLineParser(readFixture("dnf5", "offered.txt"), (text) => parseOffered(text).packages);
+  checkLineParser(readFixture("dnf", "installed.txt"), (text) => parseInstalled(text).packages);
+});

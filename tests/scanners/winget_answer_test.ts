@@ -1,0 +1,145 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
+import { cutGap, gapsIn, requireAnswer, wingetUpdates } from "../../src/scanners/winget_answer.ts";
+import { parseWingetUpgrades, type WingetUpgrade } from "../../src/scanners/winget_upgrades.ts";
+import { readFixture } from "./fixture.ts";
+
+function read(name: string) {
+  return parseWingetUpgrades(readFixture("winget", name));
+}
+
+const NO_LIST: readonly [what: string, stdout: string, reason: ScanErrorReason, fact: string][] = [
+  ["nothing at all", "", "not_available", "it said nothing at all"],
+  ["a spinner alone", "\r   - \r   \\ \r\r\n", "not_available", "it said nothing at all"],
+  [
+    "a source that failed",
+    readFixture("winget", "nothing_source_failed.txt"),
+    "transient",
+    "it found nothing, and said: Failed in attempting to update the source: winget; " +
+    "Failed when searching source; results will not be included: winget; " +
+    "No installed package found matching input criteria.",
+  ],
+  [
+    "one complaint",
+    "Failed when opening source(s)\r\n",
+    "transient",
+    "it found nothing, and said: Failed when opening source(s)",
+  ],
+  ["half a sentence", "No installed package fou", "transient", "the answer is cut off"],
+  [
+    "a table that is none",
+    readFixture("winget", "report_squeezed_french.txt"),
+    "permanent",
+    "its table is not understood",
+  ],
+  [
+    "another table",
+    "Name Id\r\n--------\r\nGit  Git.Git\r\n",
+    "permanent",
+    "its table is not understood",
+  ],
+];
+
+for (const [what, stdout, reason, fact] of NO_LIST) {
+  Deno.test(`requireAnswer() takes ${what} for no list`, () => {
+    const error = assertThrows(
+      () => requireAnswer(parseWingetUpgrades(stdout), false),
+      ScanError,
+    );
+    assertEquals([error.reason, error.message], [
+      reason,
+      `Cannot list updates with winget: ${fact}`,
+    ]);
+  });
+}
+
+Deno.test("requireAnswer() believes one sentence, in any language, or the exit code", () => {
+  for (const name of ["new_nothing.txt", "nothing_pins.txt", "report_nothing_unknown.txt"]) {
+    requireAnswer(read(name), false);
+  }
+  requireAnswer(parseWingetUpgrades("Es wurde kein Paket gefunden.\r\n"), false);
+  requireAnswer(parseWingetUpgrades(""), true);
+  requireAnswer(read("new_four_columns.txt"), false);
+});
+
+Deno.test("gapsIn() of a whole list is empty", () => {
+  const whole = [
+    "new_five_columns.txt",
+    "new_three_tables.txt",
+    "new_explicit_alone.txt",
+    "new_nothing.txt",
+    "report_explicit_one.txt",
+    "language_ru.txt",
+    "language_ja.txt",
+  ];
+  for (const name of whole) assertEquals(gapsIn(read(name)), [], name);
+});
+
+Deno.test("gapsIn() tells what is missing", () => {
+  const rows: [name: string, gaps: string[]][] = [
+    ["report_pins.txt", [
+      "Packages with updates that are pinned, and not in the list: 3",
+      "Packages of unknown version that winget left out of the list: 4",
+    ]],
+    ["new_source_failed.txt", [
+      "winget says: Failed when searching source; results will not be included: msstore",
+    ]],
+    ["new_limit.txt", ["winget says: <additional entries truncated due to result limit>"]],
+    ["report_german.txt", [
+      "winget's own count of the updates is missing: the list may be cut off",
+    ]],
+    ["nothing_pins.txt", ["Packages with updates that are pinned, and not in the list: 2"]],
+  ];
+  for (const [name, gaps] of rows) assertEquals(gapsIn(read(name)), gaps, name);
+  const cutOff = readFixture("winget", "new_four_columns.txt").replace("2 upgrades", "3 upgrades");
+  assertEquals(gapsIn(parseWingetUpgrades(`${cutOff}4 pac`)), [
+    "winget counts 3 updates, 2 of which could be read",
+    "Lines of winget's answer that were too long or cut off: 1",
+  ]);
+});
+
+Deno.test("wingetUpdates() keeps one id in two versions, and the same twice once", () => {
+  const twice = wingetUpdates(read("report_same_twice.txt").rows);
+  assertEquals(twice.map((update) => update.package), [
+    "OpenWhisperSystems.Signal",
+    "Microsoft.Edge",
+    "Microsoft.EdgeWebView2Runtime",
+    "Microsoft.Office",
+    "Postman.Postman",
+  ]);
+  const teams = wingetUpdates(read("report_same_id.txt").rows)
+    .filter((update) => update.package === "Microsoft.Teams");
+  assertEquals(teams.map(({ currentVersion }) => currentVersion), ["1.4.00.23957", "1.2.0.24753"]);
+});
+
+Deno.test("wingetUpdates() invents no severity, version or source", () => {
+  const [update] = wingetUpdates(read("report_unknown.txt").rows);
+  assertEquals(update, {
+    package: "Mega.MEGASync",
+    currentVersion: null,
+    availableVersion: "4.6.1.0",
+    architecture: null,
+    source: "winget",
+    state: "unknown_current",
+    severity: null,
+    severityReason: "winget does not tell",
+    security: null,
+    cves: [],
+    advisories: [],
+    sizeBytes: null,
+    description: "MEGAsync",
+    sourcePackage: null,
+    reboot: null,
+  });
+  const states = wingetUpdates(read("new_three_tables.txt").rows).map(({ state }) => state);
+  assertEquals(states, ["upgradable", "upgradable", "explicit_only", "pinned"]);
+});
+
+Deno.test("cutGap() names what was left out, and not all of much", () => {
+  const row = read("new_four_columns.txt").rows[0];
+  const rows = Array.from({ length: 7 }, () => row).filter((one): one is WingetUpgrade => !!one);
+  assertEquals(cutGap([]), []);
+  const [gap = ""] = cutGap(rows);
+  assertEquals(gap.match(/7-Zip/g)?.length, 5);
+  assertEquals(gap.includes("cut their ids or versions: 7 ("), true);
+});

@@ -1,0 +1,60 @@
+import { assertEquals } from "@std/assert";
+import { cutAt, findColumns } from "../../src/scanners/winget_columns.ts";
+
+Deno.test("findColumns() finds none in nothing, junk and prose", () => {
+  const headings = [
+    "",
+    "Name",
+    "Name Id",
+    "a b c d",
+    "Failed in attempting to update the source: winget",
+    "7-Zip 7zip.7zip 23.01 24.08",
+  ];
+  for (const heading of headings) {
+    assertEquals(findColumns(heading, "--------", []), undefined, heading);
+    const row = "Git  Git.Git 2.31.0  2.33.0";
+    assertEquals(findColumns(heading, "-".repeat(27), [row]), undefined, heading);
+  }
+});
+
+Deno.test("findColumns() takes no row for a heading, however well it fits", () => {
+  const row = "Git Git.Git 2.31.0 2.33.0";
+  assertEquals(findColumns(row, "-".repeat(row.length), [row, row]), undefined);
+  const heading = "Aaa Bbb.Bbb Cccccc Dddddd";
+  assertEquals(findColumns(heading, "-".repeat(row.length), [row, row])?.starts, [0, 4, 12, 19]);
+});
+
+Deno.test("findColumns() takes a known heading by its words, whatever stands below", () => {
+  const heading = "이름      장치 ID  버전 사용 가능 원본";
+  assertEquals(findColumns(heading, "--------", []), {
+    starts: [0, 10, 19, 24, 34],
+    fields: ["name", "id", "version", "available", "source"],
+  });
+  const decomposed = "Nombre Id Versión Disponible".normalize("NFD");
+  assertEquals(findColumns(decomposed, "--------", [])?.starts, [0, 7, 10, 18]);
+  assertEquals(findColumns("NAME ID VERSION SOURCE", "--------", [])?.fields, [
+    "name",
+    "id",
+    "version",
+    "source",
+  ]);
+});
+
+Deno.test("findColumns() joins the words of a strange heading only as far as the rows allow", () => {
+  const heading = "Tên      Mã      Phiên bản Có sẵn";
+  const rows = ["Git      Git.Git 2.31.0    2.33.0", "Zoom One Zm.Zoom < 6.2.0   6.2.7 (4)"];
+  const rule = "-".repeat(36);
+  assertEquals(findColumns(heading, rule, rows)?.starts, [0, 9, 17, 27]);
+  // The rule is as wide as the table, and the columns as wide as what is in them.
+  assertEquals(findColumns(heading, `${rule}-`, rows), undefined);
+  assertEquals(findColumns(heading, rule, rows.slice(0, 1)), undefined);
+});
+
+Deno.test("cutAt() cuts by display width, and not across a character", () => {
+  assertEquals(cutAt("ab cd", [0, 3]), ["ab ", "cd"]);
+  assertEquals(cutAt("中 cd", [0, 3]), ["中 ", "cd"]);
+  assertEquals(cutAt("e\u0301\u0301  cd", [0, 3]), ["e\u0301\u0301  ", "cd"]);
+  assertEquals(cutAt("ab", [0, 3]), ["ab", ""]);
+  assertEquals(cutAt("abc d", [0, 3]), undefined);
+  assertEquals(cutAt("a中中", [0, 2]), undefined);
+});

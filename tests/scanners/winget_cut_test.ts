@@ -1,0 +1,99 @@
+import { assertEquals } from "@std/assert";
+import { needsLookup, uncut } from "../../src/scanners/winget_cut.ts";
+import { parseWingetUpgrades, type WingetUpgrade } from "../../src/scanners/winget_upgrades.ts";
+import { readFixture } from "./fixture.ts";
+import { renderTable } from "./winget_renderer.ts";
+
+const TITLES = ["Name", "Id", "Version", "Available", "Source"];
+
+function row(extra: Partial<WingetUpgrade>): WingetUpgrade {
+  return {
+    name: "Contoso Tool",
+    id: "Contoso.To…",
+    version: "1.0",
+    available: "1.1",
+    source: null,
+    state: "upgradable",
+    ...extra,
+  };
+}
+
+function listing(...rows: string[][]): string {
+  return [...renderTable(TITLES, rows), ""].join("\r\n");
+}
+
+async function lookUp(rows: readonly WingetUpgrade[], answers: Record<string, string>) {
+  const asked: string[] = [];
+  const found = await uncut(rows, (query) => {
+    asked.push(query.join(" "));
+    return Promise.resolve(answers[query.join(" ")] ?? null);
+  });
+  return { asked, ids: found.rows.map(({ id }) => id), ...found };
+}
+
+Deno.test("needsLookup() minds cut ids and versions, not cut names", () => {
+  assertEquals(needsLookup(row({ id: "Contoso.Tool" })), false);
+  assertEquals(needsLookup(row({ id: "Contoso.Tool", name: "Contoso T…" })), false);
+  for (const extra of [{}, { version: "1.0…" }, { available: "1.…" }]) {
+    assertEquals(needsLookup(row(extra)), true);
+  }
+});
+
+Deno.test("uncut() asks for what is left of an id, and leaves out what it learns nothing of", async () => {
+  const { rows } = parseWingetUpgrades(readFixture("winget", "old_cut_ids.txt"));
+  const first = "--id Contoso.ProductWithAnIdThatGoesOnAndOn.ToTheEn";
+  const { asked, ids, unknown } = await lookUp(rows, {
+    [first]: readFixture("winget", "list_cut_id.txt"),
+  });
+  assertEquals(asked, [first, "--id Microsoft.DotNet.Runtime.PreviewOfTheNextVersi"]);
+  assertEquals(ids, ["Contoso.ProductWithAnIdThatGoesOnAndOn.ToTheEndOfTheLine", "7zip.7zip"]);
+  assertEquals(unknown.map(({ name }) => name), [
+    "Microsoft .NET Runtime - 8.0.11 (x64) with an…",
+  ]);
+});
+
+Deno.test("uncut() believes one package alone, of the same name and version", async () => {
+  const two = listing(
+    ["Contoso Tool", "Contoso.Tool", "1.0", "1.1", ""],
+    ["Contoso Toolbox", "Contoso.Toolbox", "3.0", "", ""],
+  );
+  const asked = "--id Contoso.To";
+  assertEquals((await lookUp([row({})], { [asked]: two })).ids, ["Contoso.Tool"]);
+  const same = listing(
+    ["Contoso Tool", "Contoso.Tool", "1.0", "1.1", ""],
+    ["Contoso Tool", "Contoso.Tools", "1.0", "1.1", ""],
+  );
+  assertEquals((await lookUp([row({})], { [asked]: same })).ids, []);
+  const other = listing(["Contoso Tool", "Fabrikam.Tool", "1.0", "1.1", ""]);
+  assertEquals((await lookUp([row({})], { [asked]: other })).ids, []);
+  const stillCut = listing(["Contoso Tool", "Contoso.Tool…", "1.0", "1.1", ""]);
+  assertEquals((await lookUp([row({})], { [asked]: stillCut })).ids, []);
+});
+
+Deno.test("uncut() asks for the whole name where the id leads nowhere", async () => {
+  const { ids, asked } = await lookUp([row({})], {
+    "--name Contoso Tool --exact": listing(["Contoso Tool", "Contoso.Tool", "1.0", "1.1", ""]),
+  });
+  assertEquals([ids, asked.length], [["Contoso.Tool"], 2]);
+});
+
+Deno.test("uncut() completes versions, and gives no half one", async () => {
+  const cut = row({ id: "Contoso.Tool", version: "1.0.123…", available: "1.1.0…" });
+  const query = "--id Contoso.Tool --exact";
+  const whole = listing(["Contoso Tool", "Contoso.Tool", "1.0.12345", "1.1.0.77", ""]);
+  const { rows } = await lookUp([cut], { [query]: whole });
+  assertEquals(rows.map(({ version, available }) => [version, available]), [[
+    "1.0.12345",
+    "1.1.0.77",
+  ]]);
+  const none = listing(["Contoso Tool", "Contoso.Tool", "1.0.12345", "", ""]);
+  assertEquals((await lookUp([cut], { [query]: none })).rows, []);
+});
+
+Deno.test("uncut() never lets winget take an id for an option, and asks twenty times at most", async () => {
+  const odd = await lookUp([row({ id: "--all…", name: "-x" }), row({ id: "…", name: "/y" })], {});
+  assertEquals([odd.asked, odd.rows, odd.unknown.length], [[], [], 2]);
+  const many = Array.from({ length: 30 }, (_, n) => row({ id: `Contoso.${n}…`, name: "cut…" }));
+  const { asked, unknown } = await lookUp(many, {});
+  assertEquals([asked.length, unknown.length], [20, 30]);
+});

@@ -1,0 +1,82 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { CommandError, type CommandErrorReason } from "../../src/system/process.ts";
+import type { ScanErrorReason } from "../../src/scanners/scanner.ts";
+import {
+  isTooOld,
+  saysNothingFound,
+  wingetFailure,
+  wingetNotRun,
+} from "../../src/scanners/winget_failure.ts";
+
+const CODES: readonly [code: number, reason: ScanErrorReason][] = [
+  [-1978335230, "permanent"],
+  [-1978335162, "permanent"],
+  [-1978335166, "permanent"],
+  [-1978335217, "permanent"],
+  [-1978335221, "permanent"],
+  [-1978335211, "permanent"],
+  [-1978335163, "transient"],
+  [-1978335157, "transient"],
+  [0x8a150044, "transient"],
+  [0x8a15003b, "transient"],
+  [0x8a150039, "transient"],
+  [-1978335123, "transient"],
+  [-1978335138, "permanent"],
+  [-1978335174, "not_available"],
+  [-1978335231, "transient"],
+  [-1978335229, "transient"],
+  [0x8a150005, "transient"],
+  [0x8a15006a, "transient"],
+  [0x80072ee7, "transient"],
+  [0x80072efd, "transient"],
+  [0x80072ee2, "transient"],
+  [0x801901f4, "transient"],
+  [0x80073cff, "permanent"],
+  [0x80073d02, "permanent"],
+  [0x80070005, "permanent"],
+  [-1073741515, "not_available"],
+  [1, "permanent"],
+];
+
+for (const [code, reason] of CODES) {
+  Deno.test(`wingetFailure() takes ${code} for ${reason}, signed or not`, () => {
+    for (const number of [code | 0, code >>> 0]) {
+      const error = wingetFailure("list updates", number);
+      assertEquals(error.reason, reason);
+      const hex = (code >>> 0).toString(16).toUpperCase().padStart(8, "0");
+      assert(error.message.startsWith("Cannot list updates: "), error.message);
+      assert(error.message.includes(`(0x${hex})`), error.message);
+    }
+  });
+}
+
+Deno.test("wingetFailure() says what to do where a person can do something", () => {
+  assertEquals(
+    wingetFailure("list updates", -1978335217).message,
+    "Cannot list updates: the source's data is missing for this account (0x8A15000F). " +
+      "Next: run `winget source update` as the same account",
+  );
+  const family = wingetFailure("list updates", 0x80073d02).message;
+  assert(family.includes("repair App Installer"), family);
+});
+
+Deno.test("saysNothingFound() and isTooOld() know their codes, signed or not", () => {
+  assertEquals([-1978335212, 0x8a150014, -1978335189].map(saysNothingFound), [true, true, true]);
+  assertEquals([0, 1, -1978335230].map(saysNothingFound), [false, false, false]);
+  assertEquals([-1978335230, 0x8a150002, -1978335231].map(isTooOld), [true, true, false]);
+});
+
+Deno.test("wingetNotRun() tells a winget that is not there from one that hangs", () => {
+  const reasons: [CommandErrorReason, ScanErrorReason][] = [
+    ["not_found", "not_available"],
+    ["failed", "not_available"],
+    ["denied", "permanent"],
+    ["timeout", "transient"],
+    ["aborted", "transient"],
+  ];
+  for (const [reason, expected] of reasons) {
+    const error = new CommandError("Cannot run", { reason });
+    assertEquals(wingetNotRun("list updates", error).reason, expected);
+  }
+  assertThrows(() => wingetNotRun("list updates", new TypeError("x")), TypeError);
+});

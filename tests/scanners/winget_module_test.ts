@@ -1,0 +1,96 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { ScanError } from "../../src/scanners/scanner.ts";
+import { parseWingetModule, WINGET_SCRIPT } from "../../src/scanners/winget_module.ts";
+import { readFixture } from "./fixture.ts";
+
+function read(name: string) {
+  return parseWingetModule(JSON.parse(readFixture("winget", name)));
+}
+
+Deno.test("parseWingetModule() rejects what is missing, junk or half an answer", () => {
+  const update = { name: "a", id: "a.b", installed: "1", available: "2", source: "winget" };
+  const junk = [
+    undefined,
+    null,
+    [],
+    {},
+    "",
+    7,
+    { packages: 3 },
+    { packages: 3, updates: null },
+    { packages: 3, updates: {} },
+    { packages: -1, updates: [] },
+    { packages: "3", updates: [] },
+    { updates: [] },
+    { packages: 3, updates: [{ ...update, id: "" }] },
+    { packages: 3, updates: [{ ...update, id: "two words" }] },
+    { packages: 3, updates: [{ ...update, available: "" }] },
+    { packages: 3, updates: [{ ...update, name: "x".repeat(1_001) }] },
+  ];
+  for (const answer of junk) {
+    const error = assertThrows(() => parseWingetModule(answer), ScanError);
+    assert(error.message.startsWith("Cannot read Microsoft.WinGet.Client's answer: "));
+  }
+});
+
+Deno.test("parseWingetModule() reads two updates, one that is no list, and none", () => {
+  const powershell = {
+    name: "PowerShell 7-x64",
+    id: "Microsoft.PowerShell",
+    version: "7.4.5.0",
+    available: "7.4.6.0",
+    source: "winget",
+    state: "upgradable",
+  } as const;
+  assertEquals(read("module_one.json"), { packages: 57, updates: [powershell] });
+  assertEquals(read("module_none.json"), { packages: 57, updates: [] });
+  const { updates } = read("module_two.json");
+  assertEquals(updates.map(({ id, version }) => `${id} ${version}`), [
+    "Microsoft.PowerShell 7.4.5.0",
+    "Microsoft.WindowsTerminal Unknown",
+  ]);
+  assertEquals(updates[1]?.name, "Windows ターミナル");
+});
+
+Deno.test("parseWingetModule() tells the module's own complaint", () => {
+  const error = assertThrows(() => read("module_error.json"), ScanError);
+  assertEquals(
+    error.message,
+    "Cannot ask Microsoft.WinGet.Client: This cmdlet is not supported in Windows PowerShell. " +
+      "(0x80131515)",
+  );
+});
+
+Deno.test("parseWingetModule() throws nothing but ScanError, and lets no control character through", () => {
+  const text = fc.string({ unit: "binary", maxLength: 20 });
+  const update = fc.record({
+    name: text,
+    id: text,
+    installed: text,
+    available: text,
+    source: fc.option(text),
+  });
+  const answer = fc.oneof(
+    fc.anything(),
+    fc.record({ packages: fc.nat(), updates: fc.oneof(fc.array(update), update) }),
+  );
+  fc.assert(fc.property(answer, (value) => {
+    try {
+      const { updates } = parseWingetModule(value);
+      for (const { name, id, version, available, source } of updates) {
+        // deno-lint-ignore no-control-regex
+        assert(!/[\0-\x1f\x7f-\x9f]/.test([name, id, version, available, source].join()));
+        assert(/^\S+$/.test(id) && available !== "");
+      }
+    } catch (error) {
+      assert(error instanceof ScanError, String(error));
+    }
+  }));
+});
+
+Deno.test("the script is ASCII, installs nothing and compares no versions", () => {
+  // deno-lint-ignore no-control-regex
+  assert(/^[\n\x20-\x7e]+$/.test(WINGET_SCRIPT));
+  assert(!/Install-|Update-|Repair-|Set-|-gt|-lt/.test(WINGET_SCRIPT));
+});

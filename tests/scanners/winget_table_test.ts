@@ -1,0 +1,140 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { wingetLines } from "../../src/scanners/winget_lines.ts";
+import { isBeginningOf, readTables, type WingetRow } from "../../src/scanners/winget_table.ts";
+import { readFixture } from "./fixture.ts";
+import { renderTable } from "./winget_renderer.ts";
+
+function read(lines: readonly string[], kind: "upgrades" | "installed" = "upgrades") {
+  const tables = readTables(lines, kind);
+  assertEquals(tables.length, 1);
+  return tables[0]?.rows;
+}
+
+function cellsOf({ name, id, version, available, source }: WingetRow): string[] {
+  return [name, id, version, available, source ?? ""];
+}
+
+const HEADINGS = [
+  ["Name", "Id", "Version", "Available", "Source"],
+  ["名前", "ID", "バージョン", "利用可能", "ソース"],
+  ["이름", "장치 ID", "버전", "사용 가능", "원본"],
+  ["Имя", "ИД", "Версия", "Доступно", "Источник"],
+];
+
+/** Languages that are not known here, one of them with headings of two words. */
+const STRANGE = [
+  ["Nazwa", "Identyfikator", "Wersja", "Dostępne", "Źródło"],
+  ["Tên", "Mã", "Phiên bản", "Có sẵn", "Nguồn"],
+];
+
+const nameUnit = fc.constantFrom(
+  ...["a", "Z", "7", "(", ")", ".", "-", "+", "é", "e\u0301", "中", "ー", "한", "ｱ", "Ж", "…", '"'],
+  ...["x", "n", "w", "®"],
+);
+const words = fc.array(fc.string({ unit: nameUnit, minLength: 1, maxLength: 9 }), {
+  minLength: 1,
+  maxLength: 6,
+}).map((parts) => parts.join(" "));
+const id = fc.string({
+  unit: fc.constantFrom(..."abcXYZ019.+-_,中"),
+  minLength: 1,
+  maxLength: 40,
+});
+const version = fc.tuple(
+  fc.constantFrom("", "< ", "> "),
+  fc.string({ unit: fc.constantFrom(..."0123456789."), minLength: 1, maxLength: 16 }),
+  fc.constantFrom("", " (49583)", "-beta 2"),
+).map((parts) => parts.join(""));
+const rowsWith = (source: fc.Arbitrary<string>) =>
+  fc.array(fc.tuple(words, id, version, version, source), { minLength: 1, maxLength: 12 });
+const rows = fc.oneof(
+  rowsWith(fc.constant("")),
+  rowsWith(fc.constantFrom("winget", "msstore", "contoso-private")),
+);
+
+Deno.test("readTables() reads back what winget would print, whole", () => {
+  fc.assert(fc.property(fc.constantFrom(...HEADINGS), rows, (titles, printed) => {
+    const lines = [...renderTable(titles, printed), `${printed.length} upgrades available.`, ""];
+    assertEquals(read(lines)?.map(cellsOf), printed);
+  }));
+});
+
+Deno.test("readTables() reads back what winget would print in a language that is not known", () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...STRANGE), rows, (titles, printed) => {
+      const found = read([...renderTable(titles, printed), "Tổng: 3 bản.", ""])?.map(cellsOf);
+      // It may be in doubt, and is then no table; it is never another one.
+      if (found) assertEquals(found, printed);
+    }),
+    { numRuns: 300 },
+  );
+  const printed = [
+    ["7-Zip", "7zip.7zip", "23.01", "24.08", "winget"],
+    ["Windows Terminal", "Microsoft.WindowsTerminal", "1.18.2822.0", "1.21.3231.0", "winget"],
+  ];
+  for (const titles of STRANGE) {
+    const lines = [...renderTable(titles, printed), "2 to be had.", "3 more --include-unknown"];
+    assertEquals(read(lines)?.map(cellsOf), printed);
+  }
+});
+
+Deno.test("readTables() reads of a table that was shrunk what is left of its cells", () => {
+  const limits = fc.integer({ min: 70, max: 119 });
+  fc.assert(fc.property(fc.constantFrom(...HEADINGS), rows, limits, (titles, printed, limit) => {
+    const lines = renderTable(titles, printed, { limit, measured: 5 });
+    const found = read(lines)?.map(cellsOf) ?? [];
+    assertEquals(found.length, printed.length);
+    for (const [index, row] of found.entries()) {
+      const isLeft = row.map((cell, column) => {
+        const whole = printed[index]?.[column] ?? "";
+        return cell === whole || isBeginningOf(cell, whole);
+      });
+      assertEquals(isLeft, [true, true, true, true, true], lines.join("\n"));
+    }
+  }));
+});
+
+Deno.test("readTables() reads installed packages, some of which have no newer version", () => {
+  const spanish = read(
+    wingetLines(readFixture("winget", "report_list_spanish.txt")).lines,
+    "installed",
+  );
+  assertEquals(spanish?.map(({ id, version, available }) => `${id} ${version} ${available}`), [
+    "12030rocksdanister.LivelyWallpaper_97hta… 1.0.137.0 ",
+    "Blitz.Blitz 2.1.128 ",
+    "Microsoft.VisualStudio.2022.Community 17.7.3 17.9.1",
+    "40345RevoltCommunications.revolt.chat_dr… 1.0.6.0 ",
+    "7zip.7zip 23.01 ",
+    "AnyDeskSoftwareGmbH.AnyDesk 8.0.9 ",
+    "Battle.net Unknown ",
+  ]);
+  const chinese = read(
+    wingetLines(readFixture("winget", "report_list_chinese.txt")).lines,
+    "installed",
+  );
+  assertEquals(chinese?.map(({ name, id, available, source }) => [name, id, available, source]), [
+    ["阿里云盘", "Alibaba.aDrive", "", "winget"],
+    ["MagicPods", "715AleksandrMaslov.MagicPods_vk1h99z2mpttm", "", ""],
+    ["HP Smart", "AD2F1837.HPPrinterControl_v10z8vjag6ke6", "", ""],
+    ["英特尔® 显卡控制中心", "AppUp.IntelGraphicsExperience_8j3eq9eme6ctt", "", ""],
+    ["ThunderboltTM 控制中心", "AppUp.ThunderboltControlCenter_8j3eq9eme6ctt", "", ""],
+    ["Ubuntu", "CanonicalGroupLimited.UbuntuonWindows_79rhkp…", "", ""],
+    ["Docker Desktop", "Docker.DockerDesktop", "", "winget"],
+  ]);
+});
+
+Deno.test("readTables() takes no source for a version that is available", () => {
+  const rows = [["Git", "Git.Git", "2.31.0", "", "winget"]];
+  assertEquals(read(renderTable(HEADINGS[0] ?? [], rows)), undefined);
+});
+
+Deno.test("readTables() reads a row whose name is of another width in winget's eyes", () => {
+  const titles = HEADINGS[0] ?? [];
+  const lines = renderTable(titles, [
+    ["Heart ❤️ Rate", "Contoso.Heart", "1.0", "1.1", "winget"],
+    ["Another name", "Contoso.Other", "2.0", "2.1", "winget"],
+  ]);
+  const narrower = lines.map((line) => line.replace("❤️ Rate", "❤️ Rate "));
+  assertEquals(read(narrower)?.map(({ id }) => id), ["Contoso.Heart", "Contoso.Other"]);
+});

@@ -1,0 +1,292 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
+import { wingetScanner } from "../../src/scanners/winget.ts";
+import { CommandError, type RunResult } from "../../src/system/process.ts";
+import { readFixture, succeeded } from "./fixture.ts";
+import { ALIAS, type Answer, ended, winget, WingetHost } from "./winget_host.ts";
+
+const MODULE =
+  "C:\\Program Files\\WindowsPowerShell\\Modules\\Microsoft.WinGet.Client\\1.9.2\\x.psd1";
+const PROGRAM = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe";
+const PWSH = "C:\\Program Files\\PowerShell\\7\\pwsh.exe";
+
+function hostWith(answer: Answer): WingetHost {
+  const host = new WingetHost();
+  host.answer = answer;
+  return host;
+}
+
+function envelope(fixture: string): RunResult {
+  const bytes = new TextEncoder().encode(readFixture("winget", fixture));
+  const base64 = btoa(String.fromCharCode(...bytes));
+  return succeeded(`\r\n<<<BEGIN>>>\r\n${base64}\r\n<<<END>>>\r\n`);
+}
+
+async function failure(host: WingetHost): Promise<[ScanErrorReason, string]> {
+  const error = await assertRejects(() => wingetScanner().scan(host, {}), ScanError);
+  return [error.reason, error.message];
+}
+
+Deno.test("scan() reads the table, and asks for no installation", async () => {
+  const host = hostWith(winget("v1.29.240", "language_ja.txt"));
+  const { updates, warnings, metadataAgeS } = await wingetScanner().scan(host, {});
+  assertEquals([updates.length, warnings, metadataAgeS], [6, [], null]);
+  assertEquals(host.asked, [[ALIAS, "--version"], [
+    ALIAS,
+    "upgrade",
+    "--include-unknown",
+    "--include-pinned",
+    "--source",
+    "winget",
+    "--accept-source-agreements",
+    "--disable-interactivity",
+    "--no-progress",
+  ]]);
+});
+
+Deno.test("scan() asks no winget before 1.29 to leave out progress", async () => {
+  for (const version of ["v1.28.190", "v1.29.20-preview", "v2.0.1", "nonsense"]) {
+    const host = hostWith(winget(version, "new_nothing.txt"));
+    assertEquals((await wingetScanner().scan(host, {})).updates, []);
+    const isNew = version.startsWith("v1.29") || version.startsWith("v2");
+    assertEquals(host.asked[1]?.includes("--no-progress"), isNew, version);
+  }
+});
+
+Deno.test("scan() asks an old winget again with fewer options, and resets nothing", async () => {
+  const old = winget("v1.2.10691", "report_explicit_four_columns.txt");
+  const refused = succeeded(readFixture("winget", "report_option_unknown.txt"));
+  const host = hostWith((args, ...rest) =>
+    args.includes("--include-pinned") || args.includes("--include-unknown")
+      ? { ...refused, code: -1978335230 }
+      : old(args, ...rest)
+  );
+  assertEquals((await wingetScanner().scan(host, {})).updates.length, 2);
+  assertEquals(host.asked.at(-1), [ALIAS, "upgrade", "--source", "winget"]);
+  assert(!host.asked.flat().some((word) => /reset|--all|--silent|--force/.test(word)));
+  const stubborn = hostWith(winget("v1.2.10691", ended(-1978335230)));
+  assertEquals((await failure(stubborn))[0], "permanent");
+  assertEquals(stubborn.asked.length, 4);
+});
+
+const FAILURES: readonly [what: string, answer: Answer, reason: ScanErrorReason][] = [
+  ["there is no winget", () => new CommandError("x", { reason: "not_found" }), "not_available"],
+  ["the alias leads nowhere", () => new CommandError("x", { reason: "failed" }), "not_available"],
+  ["winget may not be run", () => new CommandError("x", { reason: "denied" }), "permanent"],
+  ["winget hangs", () => new CommandError("x", { reason: "timeout" }), "transient"],
+  ["a DLL is missing", () => ended(0xc0000135), "not_available"],
+  ["winget prints nothing, not even its version", () => succeeded(""), "not_available"],
+  ["Group Policy blocks it", winget("v1.28.1", ended(0x8a15003a)), "not_available"],
+  ["there are no source data for the account", winget("v1.28.1", ended(0x8a15000f)), "permanent"],
+  ["sources do not open", winget("v1.28.1", ended(0x8a150045)), "transient"],
+  [
+    "agreements are not accepted",
+    winget("v1.6.1", ended(0x8a150046, readFixture("winget", "agreements.txt"))),
+    "permanent",
+  ],
+  ["winget says nothing", winget("v1.28.1", succeeded("")), "not_available"],
+  ["a source failed", winget("v1.28.1", "nothing_source_failed.txt"), "transient"],
+  ["the table is not understood", winget("v1.28.1", "report_squeezed_french.txt"), "permanent"],
+  [
+    "the answer is too long",
+    winget("v1.28.1", { ...succeeded("x"), truncated: true }),
+    "permanent",
+  ],
+  ["every id is cut for good", winget("v1.28.1", cutForGood()), "permanent"],
+];
+
+function cutForGood(): RunResult {
+  const lines = readFixture("winget", "old_cut_ids.txt").split("\r\n");
+  return succeeded(lines.filter((line) => !line.startsWith("7-Zip")).join("\r\n"));
+}
+
+for (const [what, answer, reason] of FAILURES) {
+  Deno.test(`scan() fails, and has no empty list to show, when ${what}`, async () => {
+    const [found, message] = await failure(hostWith(answer));
+    assertEquals(found, reason, message);
+    assert(message.startsWith("Cannot "), message);
+  });
+}
+
+Deno.test("scan() finds no updates only where winget says so", async () => {
+  const answers = [
+    winget("v1.29.240", "new_nothing.txt"),
+    winget("v1.29.240", ended(0x8a150014, "Kein Paket gefunden.\r\n")),
+    winget("v1.29.240", ended(0x8a15002b)),
+  ];
+  for (const answer of answers) {
+    const { updates, warnings } = await wingetScanner().scan(hostWith(answer), {});
+    assertEquals([updates, warnings], [[], []]);
+  }
+});
+
+Deno.test("scan() doubts an empty list after a full one, and no other", async () => {
+  const scan = (fixture: string, lastCount: number) =>
+    wingetScanner().scan(hostWith(winget("v1.29.240", fixture)), { lastCount });
+  const { updates, warnings } = await scan("new_nothing.txt", 40);
+  assertEquals(updates, []);
+  assertEquals(warnings, [
+    'winget finds no updates as the user "anna", where it found 40 the last time: ' +
+    "that is believed when the next scan finds none either",
+  ]);
+  assertEquals((await scan("new_nothing.txt", 0)).warnings, []);
+  assertEquals((await scan("new_four_columns.txt", 40)).warnings, []);
+});
+
+Deno.test("scan() looks up what winget cut, and tells what it could not learn", async () => {
+  const lookUp: Answer = (args) =>
+    args.some((word) => word.startsWith("Contoso."))
+      ? succeeded(readFixture("winget", "list_cut_id.txt"))
+      : ended(0x8a150014);
+  const host = hostWith(winget("v1.28.190", "old_cut_ids.txt", lookUp));
+  const { updates, warnings } = await wingetScanner().scan(host, {});
+  assertEquals(updates.map((update) => update.package), [
+    "Contoso.ProductWithAnIdThatGoesOnAndOn.ToTheEndOfTheLine",
+    "7zip.7zip",
+  ]);
+  assertEquals(warnings.length, 1);
+  assert(warnings[0]?.includes("Microsoft .NET Runtime"), warnings[0]);
+  const hanging = hostWith(
+    winget("v1.28.190", "old_cut_ids.txt", () => new CommandError("x", { reason: "timeout" })),
+  );
+  assertEquals((await wingetScanner().scan(hanging, {})).updates.length, 1);
+});
+
+Deno.test("scan() as SYSTEM runs the newest package, and says what it cannot see", async () => {
+  const host = hostWith(winget("v1.28.190", "new_nothing.txt"));
+  host.becomeSystem();
+  assertEquals(await wingetScanner().isAvailable(host), false);
+  assertEquals((await failure(host))[0], "not_available");
+  host.addPackage("1.9.25200.0");
+  const newest = host.addPackage("1.22.11261.0");
+  assertEquals(await wingetScanner().isAvailable(host), true);
+  const { warnings } = await wingetScanner().scan(host, {});
+  assertEquals(warnings, [
+    `Asked as SYSTEM through "${newest}": ` +
+    "what users installed for themselves alone is not in the list",
+  ]);
+});
+
+Deno.test("scan() takes the next winget where the first does not start", async () => {
+  const works = winget("v1.22.1", "new_four_columns.txt");
+  const host = hostWith((args, program, options) =>
+    program.includes("_1.23.") ? ended(0xc0000135) : works(args, program, options)
+  );
+  host.becomeSystem();
+  host.addPackage("1.23.0.0");
+  const older = host.addPackage("1.22.0.0");
+  assertEquals((await wingetScanner().scan(host, {})).updates.length, 2);
+  assertEquals(host.asked.at(-1)?.[0], older);
+});
+
+Deno.test("scan() asks the module where it is, and winget where that fails or finds nothing", async () => {
+  const text = winget("v1.29.240", "new_four_columns.txt");
+  const scan = async (module: RunResult) => {
+    const host = hostWith((args, program, options) =>
+      program === PROGRAM ? module : text(args, program, options)
+    );
+    host.files.texts.set(MODULE, "");
+    const { updates } = await wingetScanner().scan(host, {});
+    return { names: updates.map((update) => update.package), asked: host.asked };
+  };
+  const found = await scan(envelope("module_two.json"));
+  assertEquals(found.names, ["Microsoft.PowerShell", "Microsoft.WindowsTerminal"]);
+  assertEquals(found.asked.map(([program]) => program), [PROGRAM]);
+  for (const other of ["module_none.json", "module_error.json"]) {
+    const { names, asked } = await scan(envelope(other));
+    assertEquals(names, ["7zip.7zip", "Microsoft.PowerShell"]);
+    assertEquals(asked.map(([program]) => program), [PROGRAM, ALIAS, ALIAS]);
+  }
+  assertEquals((await scan(succeeded(""))).names, ["7zip.7zip", "Microsoft.PowerShell"]);
+  assertEquals((await scan(ended(1))).names, ["7zip.7zip", "Microsoft.PowerShell"]);
+});
+
+Deno.test("scan() as SYSTEM asks the module in PowerShell 7 alone", async () => {
+  const text = winget("v1.29.240", "new_four_columns.txt");
+  const host = hostWith((args, program, options) => {
+    if (program === PWSH) return envelope("module_one.json");
+    return text(args, program, options);
+  });
+  host.becomeSystem();
+  host.addPackage("1.22.0.0");
+  host.files.texts.set(MODULE, "");
+  const { updates, warnings } = await wingetScanner().scan(host, {});
+  assertEquals(updates.map((update) => update.package), ["Microsoft.PowerShell"]);
+  assertEquals([host.asked[0]?.[1], warnings.length], ["-MTA", 1]);
+});
+
+Deno.test("scan() that is called off is called off everywhere", async () => {
+  const stop = new AbortController();
+  const host = hostWith((args, program) => {
+    if (program === PROGRAM) return succeeded("");
+    if (args[0] === "--version") return succeeded("v1.28.190\r\n");
+    if (args[0] === "upgrade") return succeeded(readFixture("winget", "old_cut_ids.txt"));
+    stop.abort();
+    return new CommandError("Cannot run: asked to stop", { reason: "aborted" });
+  });
+  await assertRejects(() => wingetScanner().scan(host, { signal: stop.signal }), ScanError);
+  assertEquals(host.asked.length, 3);
+});
+
+Deno.test("scan() gives all that it asks winget two minutes together", async () => {
+  const left: number[] = [];
+  const host = hostWith((args, program, options) => {
+    left.push(options.timeoutMs);
+    return winget("v1.28.190", "old_cut_ids.txt", () => ended(1))(args, program, options);
+  });
+  host.takesMs = 50_000;
+  const { updates } = await wingetScanner().scan(host, {});
+  assertEquals(left, [120_000, 70_000, 20_000]);
+  assertEquals(updates.length, 1);
+});
+
+Deno.test("scan() of whatever winget prints is a list or a ScanError, and no silence is a list", async () => {
+  const fixtures = ["language_fr.txt", "old_cut_ids.txt", "new_three_tables.txt"];
+  const output = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 200 }),
+    fc.array(
+      fc.constantFrom(
+        "Name Id Version Available",
+        "-------------------------",
+        "a    b  1       2",
+        "1 upgrades available.",
+        "Nichts gefunden.",
+        "Name Id",
+        "",
+        "\r - \r",
+      ),
+      { maxLength: 6 },
+    ).map((lines) => lines.join("\r\n")),
+    fc.tuple(fc.constantFrom(...fixtures), fc.nat(900), fc.string({ maxLength: 9 }))
+      .map(([name, at, text]) => {
+        const whole = readFixture("winget", name);
+        return whole.slice(0, at) + text + whole.slice(at + 2);
+      }),
+  );
+  await fc.assert(
+    fc.asyncProperty(output, fc.constantFrom(0, 1, -1978335212), async (stdout, code) => {
+      const host = hostWith(winget("v1.29.240", { ...ended(code, stdout) }, () => ended(1)));
+      try {
+        const { updates, warnings } = await wingetScanner().scan(host, {});
+        const isSilent = stdout.trim() === "" && code === 0;
+        assert(updates.length > 0 || !isSilent, JSON.stringify(stdout));
+        const told = [...updates.flatMap((update) => Object.values(update)), ...warnings].join("");
+        // deno-lint-ignore no-control-regex
+        assert(!/[\0-\x1f\x7f-\x9f]/.test(told), told);
+      } catch (error) {
+        assert(error instanceof ScanError, String(error));
+        // deno-lint-ignore no-control-regex
+        assert(!/[\0-\x1f\x7f-\x9f]/.test(error.message), error.message);
+      }
+    }),
+    { numRuns: 400 },
+  );
+});
+
+Deno.test("isAvailable() is true for the alias of a user", async () => {
+  const host = new WingetHost();
+  assertEquals(await wingetScanner().isAvailable(host), true);
+  host.files.texts.delete(ALIAS);
+  assertEquals(await wingetScanner().isAvailable(host), false);
+});

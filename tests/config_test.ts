@@ -131,5 +131,8 @@ Deno.test("locations() are the host's for root, and the user's for anybody else"
   });
   const windows = systemWith(undefined, { ProgramData: "D:\\Data" });
   windows.os = "windows";
-  assertEquals(locations(windows).stateDirectory, "D:\\Data\\Pennon");
+  assertEquals(locations(windows), {
+    configFiles: ["D:\\Data\\Pennon\\config.toml"],
+    stateDirectory: "D:\\Data\\Pennon\\State",
+  });
 });

@@ -1,5 +1,7 @@
 /** A program of the demo's or a test's, running: its lines as they come, and its end. */
 
+import { fileURLToPath } from "node:url";
+
 /** How to start one. */
 export interface ProgramOptions {
   /** The program's file, and its arguments. */
@@ -15,7 +17,7 @@ const ROOT = new URL("../", import.meta.url);
 /** The command that runs a script of this repository, on the very Deno that runs us. */
 export function script(path: string, ...args: string[]): [string, ...string[]] {
   const flags = ["run", "--quiet", "--no-prompt", "--frozen", "-A"];
-  return [Deno.execPath(), ...flags, new URL(path, ROOT).pathname, ...args];
+  return [Deno.execPath(), ...flags, fileURLToPath(new URL(path, ROOT)), ...args];
 }
 
 /** A child process; whoever starts it stops it. */

@@ -17,7 +17,8 @@ export function locations(system: System): Locations {
   switch (system.os) {
     case "windows": {
       const base = `${system.readEnvironment("ProgramData") ?? "C:\\ProgramData"}\\Pennon`;
-      return { configFiles: [`${base}\\config.toml`], stateDirectory: base };
+      // Apart from the configuration, which every user may read: nobody else may read the state.
+      return { configFiles: [`${base}\\config.toml`], stateDirectory: `${base}\\State` };
     }
     case "macos": {
       const base = "/Library/Application Support/Pennon";

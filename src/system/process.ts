@@ -2,18 +2,21 @@
 
 /** Bounds on one run. */
 export interface RunOptions {
-  /** After this the program's whole process group is ended: TERM, then KILL. */
+  /** After this the program is ended with what it started: TERM, then KILL; on Windows at once. */
   readonly timeoutMs: number;
   /** Kept of stdout and of stderr, each; the rest is read and dropped. @default 16 MiB */
   readonly maxOutputBytes?: number;
-  /** Added to the fixed environment (`PATH`, `HOME`, `LC_ALL=C.UTF-8`, and nothing else). */
+  /** Added to the fixed environment (`PATH`, `HOME`, `LC_ALL=C.UTF-8`, and nothing else; on Windows its folders too). */
   readonly environment?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
 /** How a program ended by itself, whatever it said. */
 export interface RunResult {
-  /** The exit code; 128 + the signal's number where a signal ended it. */
+  /**
+   * The exit code; 128 + the signal's number where a signal ended it. On Windows an HRESULT comes as
+   * a negative number: `code >>> 0` is what its tables have.
+   */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;

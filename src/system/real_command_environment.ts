@@ -29,6 +29,11 @@ const WINDOWS_NAMES = [
   "windir",
 ];
 
+/** Windows' own folder, which is not always on `C:`. */
+export function systemRoot(): string {
+  return readRealEnvironment("SystemRoot") ?? "C:\\Windows";
+}
+
 /**
  * `PATH`, `HOME` and `LC_ALL`, and on Windows the folders that the system keeps in variables.
  *

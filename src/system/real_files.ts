@@ -2,7 +2,9 @@
 
 import { FileError, type FileErrorReason, type FileFacts, type Files } from "./files.ts";
 import { databaseErrorReason } from "./real_database_error.ts";
+import { onceLetGo } from "./real_let_go.ts";
 import { takeRealLock } from "./real_lock.ts";
+import { makeFolder } from "./real_private_folder.ts";
 
 /** Read unless the caller says otherwise. */
 const DEFAULT_MAX_BYTES = 1_048_576;
@@ -24,16 +26,16 @@ export const realFiles: Files = {
     return guard(purpose, path, () => overwriteText(path, text));
   },
   makeDirectory(purpose, path, options) {
-    return guard(purpose, path, () => Deno.mkdir(path, { recursive: true, mode: options.mode }));
+    return guard(purpose, path, () => makeFolder(path, options.mode));
   },
   remove(purpose, path) {
     return guard(purpose, path, async () => {
-      await unlessAbsent(Deno.remove(path));
+      await unlessAbsent(onceLetGo(() => Deno.remove(path)));
     });
   },
   rename(purpose, from, to) {
     return guard(purpose, from, async () => {
-      await Deno.rename(from, to);
+      await onceLetGo(() => Deno.rename(from, to));
       await syncFolderOf(to);
     });
   },
@@ -53,7 +55,7 @@ async function readText(path: string, maxBytes: number): Promise<string | undefi
   if (!facts) return undefined;
   // Opening a pipe waits for its other end, for ever if nobody comes.
   if (!facts.isFile) throw new Refusal("not a regular file", "failed");
-  const file = await unlessAbsent(Deno.open(path, { read: true }));
+  const file = await unlessAbsent(onceLetGo(() => Deno.open(path, { read: true })));
   if (!file) return undefined;
   try {
     return new TextDecoder().decode(await readAtMost(file, maxBytes));
@@ -91,7 +93,7 @@ async function writeText(path: string, text: string, options: { mode: number }):
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
     await writeSynced(temporary, new TextEncoder().encode(text), options.mode);
-    await Deno.rename(temporary, path);
+    await onceLetGo(() => Deno.rename(temporary, path));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;

@@ -6,15 +6,35 @@ import type { EndedBy } from "./real_http_deadline.ts";
 /**
  * Words of the operating system and of rustls in Deno's messages, the same on 2.4.2 and 2.9.6. Deno
  * gives no code for a name that does not resolve or a certificate that does not verify.
+ *
+ * Windows has its words in the user's language, so of those only the numbers count:
+ * https://learn.microsoft.com/en-us/windows/win32/winsock/windows-sockets-error-codes-2.
  */
 const WORDS: readonly [RegExp, HttpErrorReason, string][] = [
-  [/temporary failure in name resolution/i, "offline", "no name service can be reached"],
-  [/network is unreachable|no route to host|os error (101|113)\b/i, "offline", "no route to it"],
-  [/failed to lookup address|name or service not known|no such host/i, "dns", "no such name"],
+  [
+    /temporary failure in name resolution|os error 1100[23]\b/i,
+    "offline",
+    "no name service can be reached",
+  ],
+  [
+    /network is unreachable|no route to host|os error (101|113|10050|10051|10065)\b/i,
+    "offline",
+    "no route to it",
+  ],
+  [
+    /failed to lookup address|name or service not known|no such host|os error 1100[14]\b/i,
+    "dns",
+    "no such name",
+  ],
+  [/os error (110|10060)\b/i, "timeout", "no answer in time"],
   [/invalid peer certificate: (\w+)/i, "tls", "its certificate is not trusted"],
   [/certificate|fatal alert|corrupt message|tls|handshake/i, "tls", "TLS failed"],
-  [/connection refused|os error 111\b/i, "refused", "connection refused"],
-  [/connection reset|broken pipe|unexpected eof|close_notify|os error (32|104)\b/i, "cut_off", ""],
+  [/connection refused|os error (111|10061)\b/i, "refused", "connection refused"],
+  [
+    /connection reset|broken pipe|unexpected eof|close_notify|os error (32|104|10053|10054)\b/i,
+    "cut_off",
+    "",
+  ],
 ];
 
 /** The error that the port promises; `endedBy` outranks what the socket then says. */

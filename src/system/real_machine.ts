@@ -27,9 +27,10 @@ function ask<T>(question: () => T, unknown: T): T {
   }
 }
 
+/** On Windows Deno has what can be had under `free`, and 0 under `available`. */
 function memory(): { totalBytes: number; availableBytes: number } {
-  const { total, available } = Deno.systemMemoryInfo();
-  return { totalBytes: total, availableBytes: available };
+  const { total, free, available } = Deno.systemMemoryInfo();
+  return { totalBytes: total, availableBytes: Deno.build.os === "windows" ? free : available };
 }
 
 function cpuTimes(cpu: ReturnType<typeof cpus>[number]): CpuTimes {

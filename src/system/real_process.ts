@@ -3,8 +3,9 @@
 import { CommandError, type CommandErrorReason, type RunOptions } from "./process.ts";
 import type { RunCommand, RunResult } from "./process.ts";
 import { CapturedOutput } from "./real_captured_output.ts";
-import { commandEnvironment } from "./real_command_environment.ts";
+import { commandEnvironment, systemRoot } from "./real_command_environment.ts";
 import { signalGroup } from "./real_process_group.ts";
+import { killTree } from "./real_process_tree.ts";
 
 /** Kept of each stream unless the caller says otherwise. */
 const DEFAULT_MAX_OUTPUT_BYTES = 16_777_216;
@@ -25,8 +26,8 @@ interface Run {
 }
 
 /**
- * Runs a program in a process group of its own, so that ending it ends its children too; on
- * Windows, which has no such groups, only the program itself is ended.
+ * Runs a program in a process group of its own, so that ending it ends its children too; on Windows,
+ * which has no such groups, it is ended with the processes that descend from it.
  *
  * A program that ends by itself has ended, even if something that it left behind (a service that it
  * started) still holds its output open: that is listened to for a second and then left alone.
@@ -55,8 +56,9 @@ function start(argv: readonly string[], options: RunOptions): Run {
   try {
     const child = new Deno.Command(program, {
       args,
-      // A folder that nobody can take away; elsewhere than the agent's own, which may be gone.
-      ...(isWindows ? {} : { cwd: "/", detached: true }),
+      // A folder that nobody can take away; elsewhere than the agent's own, which may be gone, or,
+      // on Windows, hold a library that the program would load.
+      ...(isWindows ? { cwd: `${systemRoot()}\\System32` } : { cwd: "/", detached: true }),
       clearEnv: true,
       env: { ...commandEnvironment(), ...options.environment },
       stdin: "null",
@@ -80,7 +82,17 @@ function startFailure(error: unknown): CommandErrorReason {
   if (error instanceof Deno.errors.NotADirectory) return "not_found";
   if (error instanceof Deno.errors.PermissionDenied) return "denied";
   if (error instanceof Deno.errors.NotCapable) return "denied";
-  return "failed";
+  return isWindows ? windowsStartFailure(String(error)) : "failed";
+}
+
+/**
+ * Deno tells of a start on Windows in words only: its own for a program that is not there, and
+ * Windows' number for anything else. Refused (5), needs another's rights (740), or forbidden by a
+ * policy (1260): https://learn.microsoft.com/en-us/windows/win32/debug/system-error-codes.
+ */
+function windowsStartFailure(message: string): CommandErrorReason {
+  if (/: File not found$|\(os error [23]\)/.test(message)) return "not_found";
+  return /\(os error (5|740|1260)\)/.test(message) ? "denied" : "failed";
 }
 
 /** A promise of the reason to end the program before its time, and a way to forget about it. */
@@ -107,12 +119,17 @@ async function resultOf(run: Run, status: Deno.CommandStatus): Promise<RunResult
   };
 }
 
-/** Ends the program and its group. Returns even if the kernel will not let them go. */
+/** Ends the program and what it started. Returns even if the kernel will not let them go. */
 async function end(run: Run): Promise<void> {
   const gone = Promise.all([run.child.status, outputEnded(run)]);
-  await signalGroup(run.child, "SIGTERM");
-  await atMost(gone, TERM_GRACE_MS);
-  await signalGroup(run.child, "SIGKILL");
+  if (isWindows) {
+    // A program without a window cannot be asked to end there.
+    await killTree(run.child);
+  } else {
+    await signalGroup(run.child, "SIGTERM");
+    await atMost(gone, TERM_GRACE_MS);
+    await signalGroup(run.child, "SIGKILL");
+  }
   await atMost(gone, LAST_WORDS_MS);
   run.child.unref();
 }

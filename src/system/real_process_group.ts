@@ -1,4 +1,7 @@
-/** Sends a signal to a child and to all that it started, with the permissions that there are. */
+/**
+ * Sends a signal to a child and to all that it started, with the permissions that there are. On
+ * Windows `real_process_tree.ts` does that.
+ */
 
 /**
  * Sends `signal` to the process group that `child` leads; one that is gone already is no error.
@@ -11,7 +14,6 @@ export async function signalGroup(
   child: Deno.ChildProcess,
   signal: "SIGTERM" | "SIGKILL",
 ): Promise<void> {
-  if (Deno.build.os === "windows") return signalChild(child, signal);
   try {
     Deno.kill(-child.pid, signal);
   } catch (error) {

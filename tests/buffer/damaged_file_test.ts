@@ -34,9 +34,10 @@ function dyingAt(files: FakeFiles, last: number): Files {
 /** What a start does with a damaged buffer; the new one's files come one by one, as SQLite's do. */
 async function salvage(disk: FakeFiles, files: Files): Promise<void> {
   await moveAside(files, PATH);
-  for (const suffix of ["", "-wal", "-shm"]) {
+  for (const suffix of ["", "-journal", "-wal", "-shm"]) {
     await files.inspect("a step of SQLite's", PATH + suffix);
     disk.texts.set(PATH + suffix, `new${suffix}`);
+    if (suffix === "-wal") disk.texts.delete(`${PATH}-journal`);
   }
   await keepForPeople(files, PATH, NOW_MS);
 }

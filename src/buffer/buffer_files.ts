@@ -6,8 +6,11 @@
 import type { Files } from "../system/files.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
 
-/** SQLite's own files beside a database; they belong to it. */
-export const SQLITE_SUFFIXES = ["", "-wal", "-shm"] as const;
+/**
+ * A database, and SQLite's own files beside it, which belong to it: the last one is there while a new
+ * database is made, before it has a log, and left beside another one would undo that one's pages.
+ */
+export const SQLITE_SUFFIXES = ["", "-wal", "-shm", "-journal"] as const;
 
 const SIDE = /^buffer-v(\d{1,3})\.sqlite$/;
 

@@ -1,10 +1,11 @@
 /** Opens the buffer's file: for the agent, for `status` to look into, for a person to change. */
 
 import { type Database, DatabaseError } from "../system/database.ts";
-import { FileError, type Files } from "../system/files.ts";
+import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { BufferLimits, EventBuffer } from "./buffer.ts";
 import { findSideFiles, mainPath, sidePath, SQLITE_SUFFIXES } from "./buffer_files.ts";
+import { keepForPeople, moveAside, putBack } from "./damaged_file.ts";
 import type { CommandJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
 import { BufferError, checkVersion, migrate, NewerBufferError } from "./schema.ts";
@@ -74,6 +75,7 @@ async function openMainOrSide(
 }
 
 async function openAt(parts: Parts, path: string, limits: BufferLimits): Promise<OpenedBuffer> {
+  await putBack(parts.files, path);
   try {
     return wrap(parts, openMigrated(parts, path), { path, limits });
   } catch (error) {
@@ -88,18 +90,16 @@ async function beginAnew(
   path: string,
   { limits, why }: { limits: BufferLimits; why: string },
 ): Promise<OpenedBuffer> {
-  const movedTo = await moveAside(parts, path);
+  const damaged = await moveAside(parts.files, path);
   let database: Database | null = null;
   try {
     database = openMigrated(parts, path);
-    const recovered = { movedTo, why, ...salvageFrom(parts, movedTo, database) };
-    return { ...wrap(parts, database, { path, limits }), recovered };
+    const salvaged = salvageFrom(parts, damaged, database);
+    const movedTo = await keepForPeople(parts.files, path, parts.clock.nowMs());
+    return { ...wrap(parts, database, { path, limits }), recovered: { movedTo, why, ...salvaged } };
   } catch (error) {
     database?.close();
-    for (const suffix of SQLITE_SUFFIXES) {
-      await parts.files.remove("clear the way for the damaged buffer", path + suffix);
-    }
-    await renameAll(parts.files, movedTo, path);
+    await putBack(parts.files, path);
     throw error;
   }
 }
@@ -265,19 +265,4 @@ function wrap(
     takenOver: null,
     close: () => database.close(),
   };
-}
-
-/** SQLite's own files beside the database belong to it, and must not be taken for the new one's. */
-async function moveAside({ files, clock }: Parts, path: string): Promise<string> {
-  const instant = new Date(clock.nowMs()).toISOString().replaceAll(":", "");
-  const movedTo = `${path}.corrupt-${instant}`;
-  await renameAll(files, path, movedTo);
-  return movedTo;
-}
-
-async function renameAll(files: Files, from: string, to: string): Promise<void> {
-  for (const suffix of SQLITE_SUFFIXES) {
-    if (await files.inspect("look at the buffer", from + suffix) === undefined) continue;
-    await files.rename("move the damaged buffer", from + suffix, to + suffix);
-  }
 }

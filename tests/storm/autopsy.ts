@@ -2,6 +2,7 @@
 
 import type { RefserverState } from "../../tools/refserver/refserver.ts";
 import type { LoggedRequest } from "../../tools/refserver/request_log.ts";
+import { isUnfinished } from "./command_verdict.ts";
 import { identitiesAt, identitiesOf } from "./identity_of.ts";
 import type { Life } from "./life.ts";
 import { STARTED } from "./life.ts";
@@ -61,7 +62,9 @@ export async function findHits(
   if (commands.some(({ state }) => state === "received")) hits.add("received");
   if (commands.some(({ state }) => state === "started")) hits.add("running");
   const known = new Map(commands.map(({ id, state }) => [id, state]));
-  const begun = idsTold(life, "command started").filter((id) => known.get(id) === "finished");
+  const begun = idsTold(life, "command started").filter((id) =>
+    !isUnfinished(known.get(id) ?? "received")
+  );
   const told = new Set(idsTold(life, "command finished"));
   if (begun.some((id) => !told.has(id))) hits.add("committed");
   if (requests.some(({ handedOver }) => handedOver.some((id) => !known.has(id)))) {

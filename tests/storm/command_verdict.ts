@@ -143,7 +143,7 @@ function lineComplaints({ lives, testimony }: StormRecord): string[] {
     }
   }
   const done = new Set(
-    testimony.commands.filter(({ state }) => !isOpen(state)).map(({ id }) => id),
+    testimony.commands.filter(({ state }) => !isUnfinished(state)).map(({ id }) => id),
   );
   for (const id of finished) {
     if (!done.has(id)) found.push(`command ${id} was told to be finished, and is not`);
@@ -164,8 +164,8 @@ function resultComplaints({ testimony, mayDrop, server }: StormRecord): string[]
   const statusOf = new Map(server.commands.map(({ id, status }) => [id, status]));
   for (const { id, state } of testimony.commands) {
     const count = reports.get(id) ?? 0;
-    if (isOpen(state) && count > 0) found.push(`command ${id} is ${state}, and was reported`);
-    if (isOpen(state)) continue;
+    if (isUnfinished(state) && count > 0) found.push(`command ${id} is ${state}, and was reported`);
+    if (isUnfinished(state)) continue;
     if (count > 1 || count === 0 && !mayDrop) {
       found.push(`command ${id} is ${state}, with ${count} reports`);
     }
@@ -177,6 +177,7 @@ function resultComplaints({ testimony, mayDrop, server }: StormRecord): string[]
   return found;
 }
 
-function isOpen(state: string): boolean {
+/** Whether a command in this state of the journal is still to be run to its end. */
+export function isUnfinished(state: string): boolean {
   return state === "received" || state === "started";
 }

@@ -1,7 +1,7 @@
 /** The figures of a storm, in lines for people. */
 
 import { type Hit, HITS, isIdle } from "./autopsy.ts";
-import { followCommands } from "./command_verdict.ts";
+import { followCommands, isUnfinished } from "./command_verdict.ts";
 import { identitiesAt, identitiesOf } from "./identity_of.ts";
 import type { StormRecord } from "./record.ts";
 import type { Storm } from "./storm.ts";
@@ -43,7 +43,7 @@ export function describeRecord(record: StormRecord): string[] {
   const dropped = Object.entries(counters).filter(([name]) => name.startsWith("dropped_"))
     .reduce((sum, [, count]) => sum + count, 0);
   const { inAll, writtenDown, lostByServer, lostByDeath } = followCommands(record);
-  const open = commands.filter(({ state }) => state === "received" || state === "started").length;
+  const open = commands.filter(({ state }) => isUnfinished(state)).length;
   const starts = new Map<string, number>();
   for (const { id, state } of steps) {
     if (state === "started") starts.set(id, (starts.get(id) ?? 0) + 1);

@@ -4,7 +4,7 @@
  */
 
 import type { EventKind } from "../../src/buffer/buffer.ts";
-import { commandComplaints } from "./command_verdict.ts";
+import { commandComplaints, isUnfinished } from "./command_verdict.ts";
 import { identitiesAt, identitiesOf } from "./identity_of.ts";
 import { markComplaints } from "./mark_verdict.ts";
 import type { StormRecord } from "./record.ts";
@@ -116,7 +116,7 @@ export function settledComplaints(
   const waiting = pending.filter((event) =>
     !isNeverTaken(event) && (event.commandId === null || !heldUp.has(event.commandId))
   );
-  const open = commands.filter(({ state }) => state !== "finished");
+  const open = commands.filter(({ state }) => isUnfinished(state));
   return [
     ...waiting.map(({ id, kind }) => `event ${id} of kind ${kind} still waits`),
     ...open.map(({ id, state }) => `command ${id} is still ${state}`),

@@ -4,7 +4,6 @@ import { connectionPolicy } from "../breaker/connection.ts";
 import { longestScannerOpenMs } from "../breaker/scanner.ts";
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/command.ts";
-import { openBuffer, type OpenedBuffer } from "../buffer/store.ts";
 import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
 import { type ScannerBreakers, ScannerGuard } from "../commands/scanner_guard.ts";
@@ -17,18 +16,21 @@ import { Connection } from "../loop/connection.ts";
 import { Loop } from "../loop/loop.ts";
 import { LONGEST_RAPID_MS } from "../loop/rapid.ts";
 import { Session } from "../loop/session.ts";
-import type { LoopState } from "../loop/state.ts";
+import { type LoopState, NEW_STATE } from "../loop/state.ts";
 import { NEEDS_PERSON_WAIT_MS } from "../loop/transition.ts";
 import { Worker } from "../loop/worker.ts";
 import { availableScanners } from "../scanners/available.ts";
 import type { Client } from "../server/client.ts";
+import { FileError } from "../system/files.ts";
 import type { CpuTimes } from "../system/machine.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { clientFor } from "./client_for.ts";
+import type { Hold } from "./hold_state.ts";
 import { type AgentCondition, checkInBody, systemInfoEvent } from "./host_report.ts";
 import { loadScannerBreakers, saveScannerBreakers } from "./scanner_breakers_file.ts";
 import { loadState, saveState } from "./state_file.ts";
+import { StateStore } from "./state_store.ts";
 
 /** What an agent is made from. */
 export interface AgentParts {
@@ -39,6 +41,8 @@ export interface AgentParts {
   readonly log: Log;
   /** Who runs types of commands that this version leaves to others. @default nobody */
   readonly moreHandlers?: ReadonlyMap<string, CommandHandler>;
+  /** The hold on the state folder, to be renewed if that is made anew. @default none */
+  readonly hold?: Hold;
 }
 
 /** An agent that is ready to run. */
@@ -46,16 +50,20 @@ export interface Agent {
   readonly loop: Loop;
   /** Closes a breaker, "connection" or a scanner's, because a person said so. */
   resetBreaker(name: string): Promise<void>;
+  /** Looks after the state folder until `signal` is given. */
+  watch(signal: AbortSignal): Promise<void>;
   /** Lets go of the buffer. */
   close(): void;
 }
 
-/** Makes an agent of its parts; throws `FileError`, `DatabaseError` or `BufferError`. */
+/**
+ * Makes an agent of its parts. A disk that refuses stops nobody: the agent goes on with what it can
+ * read, and keeps in memory what cannot be written. Throws `FileError`, or `Error`, where a
+ * certificate cannot be used.
+ */
 export async function makeAgent(parts: AgentParts): Promise<Agent> {
   const { system, config, identity, stateDirectory, log } = parts;
   const client = await clientFor(system, config, identity.serverUrl);
-  const opened = await openBuffer(system, stateDirectory, config.buffer);
-  if (opened.recovered) log.error("buffer was damaged, begun anew", { ...opened.recovered });
   const intervalMs = identity.intervalMs ?? config.polling.intervalMs;
   const longest = {
     notBeforeMs: 2 * NEEDS_PERSON_WAIT_MS,
@@ -63,23 +71,60 @@ export async function makeAgent(parts: AgentParts): Promise<Agent> {
     rapidMs: LONGEST_RAPID_MS,
     intervalMs: 2 * intervalMs,
   };
-  const state = await loadState(system, stateDirectory, { longest, log });
+  const state = await readOr(
+    log,
+    "state",
+    () => loadState(system, stateDirectory, { longest, log }),
+    NEW_STATE,
+  );
   const guard = await makeGuard(parts);
-  const loop = makeLoop(parts, { client, opened, state, intervalMs, guard });
+  const tokens: Tokens = { current: identity };
+  const store: StateStore = new StateStore({
+    system,
+    log,
+    stateDirectory,
+    limits: config.buffer,
+    hold: parts.hold ?? null,
+    identity: () => tokens.current,
+    async onNewFolder() {
+      await saveState(system, stateDirectory, loop.state);
+      await saveScannerBreakers(system, stateDirectory, guard.breakers);
+    },
+    onBack: () => loop.afterAppend(),
+  });
+  const loop: Loop = makeLoop(parts, { client, store, state, intervalMs, guard, tokens });
+  await store.open();
   return {
     loop,
     async resetBreaker(name) {
       if (name === "connection") loop.resetConnection();
       else await guard.reset(name);
     },
-    close: () => opened.close(),
+    watch: (signal) => store.watch(signal),
+    close: () => store.close(),
   };
+}
+
+/** What cannot be read is told, and begins anew: the agent runs all the same. */
+async function readOr<T>(log: Log, what: string, read: () => Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    log.error("not read, beginning anew", { what, why: error.message });
+    return otherwise;
+  }
 }
 
 async function makeGuard(parts: AgentParts): Promise<ScannerGuard> {
   const { system, config: { scanners: settings }, stateDirectory, log } = parts;
   const longestMs = longestScannerOpenMs(settings);
-  const breakers = await loadScannerBreakers(system, stateDirectory, longestMs);
+  const breakers = await readOr<ScannerBreakers>(
+    log,
+    "scanner breakers",
+    () => loadScannerBreakers(system, stateDirectory, longestMs),
+    new Map(),
+  );
   const keep = keeper<ScannerBreakers>(
     log,
     "scanner breakers",
@@ -94,9 +139,15 @@ async function makeGuard(parts: AgentParts): Promise<ScannerGuard> {
   }, breakers);
 }
 
+/** The identity with the token that is used now. */
+interface Tokens {
+  current: Identity;
+}
+
 interface LoopIngredients {
   readonly client: Client;
-  readonly opened: OpenedBuffer;
+  readonly store: StateStore;
+  readonly tokens: Tokens;
   readonly state: LoopState;
   readonly intervalMs: number;
   readonly guard: ScannerGuard;
@@ -105,7 +156,8 @@ interface LoopIngredients {
 function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
   const { system, config, identity, stateDirectory, log } = parts;
   const { clock, random } = system;
-  const { client, opened: { buffer, journal }, state, intervalMs, guard } = ingredients;
+  const { client, store, state, intervalMs, guard, tokens } = ingredients;
+  const { buffer, journal } = store;
   const connection = new Connection({
     clock,
     random,
@@ -124,7 +176,10 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     random,
     log,
     renew: () => client.renew(identity.agentId, identity.refreshToken),
-    keepToken: (accessToken) => saveIdentity(system, stateDirectory, { ...identity, accessToken }),
+    keepToken: (accessToken) => {
+      tokens.current = { ...identity, accessToken };
+      return saveIdentity(system, stateDirectory, tokens.current);
+    },
   }, identity);
   const collectSystemInfo = async (): Promise<NewEvent> =>
     systemInfoEvent(await hostFacts(system), clock.nowMs());
@@ -154,6 +209,8 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
       scannerBreakers: [...guard.breakers].map(([name, { state }]) => [name, state] as const),
       pendingEvents: pending,
       setAsideEvents: setAside,
+      bufferDisk: store.condition.disk,
+      eventsInMemory: store.condition.events,
     };
   });
   const loop = new Loop({

@@ -93,6 +93,7 @@ export async function takeResets(
 ): Promise<void> {
   const { files, clock } = system;
   const path = `${parts.stateDirectory}/${FILE}`;
+  let isRefused = false;
   while (true) {
     try {
       await clock.sleep(LOOK_EVERY_MS, signal);
@@ -101,15 +102,21 @@ export async function takeResets(
     }
     try {
       const text = await files.readText("look for a request", path);
-      if (text === undefined) continue;
+      if (text === undefined) {
+        isRefused = false;
+        continue;
+      }
       const read = v.safeParse(request, JSON.parse(text));
       if (read.success) {
         parts.log.info("breaker reset by a person", { breaker: read.output.name });
         await parts.reset(read.output.name);
       }
       await files.remove("take up a request", path);
+      isRefused = false;
     } catch (error) {
-      parts.log.warning("request not taken up", { why: String(error) });
+      // A folder that cannot be read is told once, not every two seconds.
+      if (!isRefused) parts.log.warning("request not taken up", { why: String(error) });
+      isRefused = true;
       await files.remove("take up a request", path).catch(() => {});
     }
   }

@@ -101,6 +101,10 @@ export interface AgentCondition {
   readonly scannerBreakers: readonly (readonly [name: string, state: string])[];
   readonly pendingEvents: number;
   readonly setAsideEvents: number;
+  /** "ok", or why the disk takes no writes. */
+  readonly bufferDisk: string;
+  /** Of the pending ones, those that would be lost with the process. */
+  readonly eventsInMemory: number;
 }
 
 /** What a check-in tells of the agent. */
@@ -136,6 +140,8 @@ export function checkInBody(metrics: ReportedMetrics, agent: ReportedAgent): Che
       scanner_breakers: agent.scannerBreakers.map((pair) => pair.join(":")).join(" "),
       pending_events: agent.pendingEvents,
       set_aside_events: agent.setAsideEvents,
+      buffer_disk: agent.bufferDisk,
+      events_in_memory: agent.eventsInMemory,
     },
   };
 }

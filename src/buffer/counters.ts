@@ -15,10 +15,6 @@ export type Counter =
   | "first_drop_ms"
   | `dropped_${EventKind}`;
 
-const ADD = `
-  INSERT INTO counters (name, value) VALUES (?, ?)
-  ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`;
-
 /**
  * One statement, so that another process's reading is of one instant. The oldest is found by the
  * rowid, whose first rows are the oldest, not by an index of all that is pending.
@@ -28,12 +24,24 @@ const READ = `
     SELECT created_ms FROM events NOT INDEXED WHERE state = 'pending' ORDER BY sequence LIMIT 1
   ) AS oldest_ms FROM counters`;
 
-/** Adds to counters; part of the transaction it is called in. */
+const READ_LOAD = `
+  SELECT sum(value) FILTER (WHERE name IN ('pending', 'set_aside')) AS events,
+    sum(value) FILTER (WHERE name = 'size_bytes') AS size_bytes
+  FROM counters`;
+
+/** Adds to counters, in one statement; part of the transaction it is called in. */
 export function addToCounters(
   database: Database,
   changes: Readonly<Partial<Record<Counter, number>>>,
 ): void {
-  for (const [name, change] of Object.entries(changes)) database.run(ADD, name, change);
+  const values = Object.entries(changes).flat();
+  if (values.length > 0) database.run(addSql(values.length / 2), ...values);
+}
+
+function addSql(counters: number): string {
+  const rows = Array.from({ length: counters }, () => "(?, ?)").join(", ");
+  return `INSERT INTO counters (name, value) VALUES ${rows}
+    ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`;
 }
 
 /** Reads all of them, and since when the oldest event has been waiting. */
@@ -61,8 +69,8 @@ export function readCounts(database: Database): BufferCounts {
 
 /** Reads how full the buffer is; what was set aside takes its room too. */
 export function readLoad(database: Database): Load {
-  const count = counter(database.all("SELECT name, value FROM counters"));
-  return { events: count("pending") + count("set_aside"), sizeBytes: count("size_bytes") };
+  const [row] = database.all(READ_LOAD);
+  return { events: Number(row?.["events"] ?? 0), sizeBytes: Number(row?.["size_bytes"] ?? 0) };
 }
 
 /** One that was never added to is 0. */

@@ -122,6 +122,7 @@ class Round {
     const halves = mayBeOneItem ? splitBody(event) : null;
     if (halves === null) return false;
     const ids = this.#buffer.split(event.id, halves, { error: why, isCounted });
+    if (ids.length === 0) return false; // The disk would not have it, or it is gone.
     this.#log.warning("event split", { event: event.id, kind: event.kind, why });
     this.#courier.onSplit?.(event, ids, isCounted);
     return true;

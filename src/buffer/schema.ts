@@ -4,7 +4,12 @@ import { type Database, DatabaseError } from "../system/database.ts";
 
 /** A buffer that cannot be opened as it is, or an event that never fits. */
 export class BufferError extends Error {
-  override readonly name = "BufferError";
+  override readonly name: string = "BufferError";
+}
+
+/** A buffer that a newer Pennon wrote: it is left as it is. */
+export class NewerBufferError extends BufferError {
+  override readonly name = "NewerBufferError";
 }
 
 /** Each step leads from its index to the next version; steps are only ever added. */
@@ -127,7 +132,7 @@ function readVersion(database: Database): number {
 }
 
 function newer(version: number): BufferError {
-  return new BufferError(
+  return new NewerBufferError(
     `Cannot open the buffer: a newer Pennon wrote it (version ${version}, this one knows ` +
       `${SCHEMA_VERSION}). Next: run that Pennon, or give this one another "--state-dir"`,
   );

@@ -3,6 +3,7 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Database, Row } from "../system/database.ts";
 import type { Clock, Random } from "../system/system.ts";
+import { AppendBatch } from "./append_batch.ts";
 import type {
   Appended,
   BufferCounts,
@@ -13,7 +14,7 @@ import type {
   StoredEvent,
 } from "./buffer.ts";
 import { markUnanswered } from "./confirm.ts";
-import { addToCounters, readCounts, readLoad } from "./counters.ts";
+import { addToCounters, readCounts } from "./counters.ts";
 import { NOTICE_BYTES } from "./drop_notice.ts";
 import { refuseEvent } from "./refuse_event.ts";
 import { noteReported } from "./reported.ts";
@@ -25,10 +26,6 @@ import { tellDropped, withoutNotice } from "./tell_dropped.ts";
 
 /** What an event takes besides its body: columns and indexes, rounded up. */
 export const OVERHEAD_BYTES = 256;
-
-const ADD = `
-  INSERT INTO events (id, kind, command_id, snapshot_of, urgency, importance, created_ms, size_bytes,
-    body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 /** In the order of `events_to_send`. */
 const NEXT = `
@@ -74,11 +71,14 @@ export class SqliteBuffer implements EventBuffer {
   append(events: readonly NewEvent[]): Appended {
     return this.#database.transaction(() => {
       const dropped = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
+      const batch = new AppendBatch(this.#database);
       const ids = events.map((event) => {
-        const { id, gone } = this.#add(event);
+        const { id, gone } = this.#add(event, batch);
         for (const kind of gone) dropped[kind] += 1;
         return id;
       });
+      batch.count("appended", events.length);
+      batch.finish();
       if (Object.values(dropped).some((count) => count > 0)) {
         tellDropped(this.#database, this.#newId(), sizeOf);
       }
@@ -168,29 +168,21 @@ export class SqliteBuffer implements EventBuffer {
   }
 
   /** Adds one event; `gone` are the kinds of those that it cost, its own if it found no room. */
-  #add(event: NewEvent): { id: string; gone: EventKind[] } {
+  #add(event: NewEvent, batch: AppendBatch): { id: string; gone: EventKind[] } {
     const sizeBytes = this.#measure(event);
     const { id, createdMs } = this.#newId();
-    addToCounters(this.#database, { appended: 1 });
-    const victims = this.#planRoom(event, sizeBytes);
+    const { kind, commandId, snapshotOf, body } = event;
+    const victims = this.#planRoom(event, sizeBytes, batch);
     if (victims === null) {
-      addToCounters(this.#database, { [`dropped_${event.kind}`]: 1 });
-      return { id, gone: [event.kind] };
+      batch.count(`dropped_${kind}`, 1);
+      return { id, gone: [kind] };
     }
-    victims.forEach((victim) => this.#drop(victim));
-    this.#database.run(
-      ADD,
-      id,
-      event.kind,
-      event.commandId,
-      event.snapshotOf,
-      this.#urgencyOf(event),
-      IMPORTANCE[event.kind],
-      createdMs,
-      sizeBytes,
-      event.body,
-    );
-    addToCounters(this.#database, { pending: 1, size_bytes: sizeBytes });
+    victims.forEach((victim) => this.#drop(victim, batch));
+    if (victims.length > 0) batch.forgetUrgencies();
+    // Behind what its command still has waiting, whose last one is its least urgent one.
+    const urgency = urgencyBehind(kind, commandId === null ? null : batch.urgencyOf(commandId));
+    const importance = IMPORTANCE[kind];
+    batch.add({ id, kind, commandId, snapshotOf, urgency, importance, createdMs, sizeBytes, body });
     return { id, gone: victims.map(({ kind }) => kind) };
   }
 
@@ -212,20 +204,20 @@ export class SqliteBuffer implements EventBuffer {
   #newId(): { id: string; createdMs: number } {
     const { clock, random } = this.#world;
     const createdMs = clock.nowMs();
-    const bytes = Uint8Array.from({ length: 16 }, () => Math.floor(random() * 256));
-    return { id: uuidv7({ msecs: createdMs, random: bytes }), createdMs };
+    const words = new Uint32Array(4);
+    for (let at = 0; at < words.length; at++) words[at] = random() * 2 ** 32;
+    const id = uuidv7({ msecs: createdMs, random: new Uint8Array(words.buffer) });
+    return { id, createdMs };
   }
 
   /** What goes for a new event, `null` if it is the event itself; marks what the event supersedes. */
-  #planRoom(event: NewEvent, sizeBytes: number): Droppable[] | null {
-    const superseded = event.snapshotOf === null
-      ? []
-      : this.#database.all(SUPERSEDE, event.snapshotOf);
-    const present = { load: readLoad(this.#database), limits: this.#roomForEvents() };
+  #planRoom(event: NewEvent, sizeBytes: number, batch: AppendBatch): Droppable[] | null {
+    const superseded = event.snapshotOf === null ? [] : this.#supersede(event.snapshotOf, batch);
+    const present = { load: batch.load, limits: this.#roomForEvents() };
     // As a rule there is room: whether the notice is a part of the load is asked only if not.
     const victims = planRoom([], present, sizeBytes) ??
       planRoom(
-        this.#droppable(event.kind),
+        this.#droppable(event.kind, batch),
         { ...present, load: withoutNotice(this.#database, present.load) },
         sizeBytes,
       );
@@ -234,7 +226,13 @@ export class SqliteBuffer implements EventBuffer {
     return null;
   }
 
-  *#droppable(kind: EventKind): Generator<Droppable> {
+  #supersede(key: string, batch: AppendBatch): Row[] {
+    batch.writeIfSnapshot(key);
+    return this.#database.all(SUPERSEDE, key);
+  }
+
+  *#droppable(kind: EventKind, batch: AppendBatch): Generator<Droppable> {
+    batch.writeRows();
     yield* this.#pages(SUPERSEDED);
     yield* this.#pages(UNIMPORTANT, IMPORTANCE[kind]);
   }
@@ -253,28 +251,16 @@ export class SqliteBuffer implements EventBuffer {
     }
   }
 
-  #drop({ sequence, kind, sizeBytes }: Droppable): void {
+  #drop({ sequence, kind, sizeBytes }: Droppable, batch: AppendBatch): void {
     this.#database.run("DELETE FROM events WHERE sequence = ?", sequence);
-    addToCounters(this.#database, {
-      pending: -1,
-      size_bytes: -sizeBytes,
-      [`dropped_${kind}`]: 1,
-    });
-  }
-
-  /** Behind what its command still has waiting, whose last one is its least urgent one. */
-  #urgencyOf({ kind, commandId }: NewEvent): number {
-    if (commandId === null) return urgencyBehind(kind, null);
-    const [row] = this.#database.all(
-      "SELECT min(urgency) AS urgency FROM events WHERE command_id = ? AND state = 'pending'",
-      commandId,
-    );
-    const earlier = row?.["urgency"] ?? null;
-    return urgencyBehind(kind, earlier === null ? null : Number(earlier));
+    batch.count("pending", -1);
+    batch.count("size_bytes", -sizeBytes);
+    batch.count(`dropped_${kind}`, 1);
   }
 }
 
-function sizeOf(body: string): number {
+/** What an event with this body takes. */
+export function sizeOf(body: string): number {
   return new TextEncoder().encode(body).length + OVERHEAD_BYTES;
 }
 

@@ -2,6 +2,7 @@
 
 import type { Database } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
+import { countByState } from "./command_counts.ts";
 import { confirmResults, findUnconfirmed } from "./confirm.ts";
 import type { CommandJournal, CommandState, JournalEntry, ReceivedCommand } from "./journal.ts";
 
@@ -69,10 +70,7 @@ export class SqliteJournal implements CommandJournal {
   }
 
   counts(): Record<CommandState, number> {
-    const counts = { received: 0, started: 0, finished: 0, reported: 0 };
-    const rows = this.#database.all("SELECT state, count(*) AS count FROM commands GROUP BY state");
-    for (const row of rows) counts[row["state"] as CommandState] = Number(row["count"]);
-    return counts;
+    return countByState(this.#database);
   }
 
   unconfirmed(): string[] {

@@ -1,48 +1,129 @@
 /** Opens the buffer's file: for the agent, for `status` to look into, for a person to change. */
 
 import { type Database, DatabaseError } from "../system/database.ts";
-import { FileError } from "../system/files.ts";
+import { FileError, type Files } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { BufferLimits, EventBuffer } from "./buffer.ts";
+import { findSideFiles, mainPath, sidePath, SQLITE_SUFFIXES } from "./buffer_files.ts";
 import type { CommandJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
-import { BufferError, checkVersion, migrate } from "./schema.ts";
+import { BufferError, checkVersion, migrate, NewerBufferError } from "./schema.ts";
 import { SqliteBuffer } from "./sqlite_buffer.ts";
 import { SqliteJournal } from "./sqlite_journal.ts";
+import { takeOver } from "./take_over.ts";
 
 /** A buffer and a journal in one file, open. */
 export interface OpenedBuffer {
   readonly buffer: EventBuffer;
   readonly journal: CommandJournal;
+  readonly database: Database;
+  readonly path: string;
   /** Set if a damaged file was found and moved aside, with what was read out of it. */
   readonly recovered: ({ readonly movedTo: string; readonly why: string } & Salvaged) | null;
+  /** The newer Pennon's file that is left alone, beside which this one is; `null`: there is none. */
+  readonly beside: string | null;
+  /** What was taken over from files that older Pennons left beside, if there were any. */
+  readonly takenOver: { readonly files: number; readonly events: number } | null;
   close(): void;
 }
-
-const FILE = "buffer.sqlite";
 
 type Parts = Pick<System, "clock" | "random" | "files" | "openDatabase">;
 
 /**
  * Opens the buffer in the state folder, or makes it. A file that is damaged, or no database, is moved
- * aside and a new one begun with what can be read of it; throws `BufferError` at one of a newer Pennon, `DatabaseError` or `FileError` if the
- * disk refuses.
+ * aside and a new one begun with what can be read of it; one of a newer Pennon is left alone, and
+ * another begun beside it. What was left beside earlier is taken over. Throws `DatabaseError` or
+ * `FileError` if the disk refuses.
  */
 export async function openBuffer(
   parts: Parts,
   stateDirectory: string,
   limits: BufferLimits,
 ): Promise<OpenedBuffer> {
-  const path = `${stateDirectory}/${FILE}`;
+  const opened = await openMainOrSide(parts, stateDirectory, limits);
   try {
-    return wrap(parts, openMigrated(parts, path), { limits, recovered: null });
+    const takenOver = await takeSideFiles(parts, stateDirectory, { opened, limits });
+    return { ...opened, takenOver };
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+}
+
+/** Opens once more, without a look, what this process has opened before. Throws `DatabaseError`. */
+export function reopenBuffer(
+  parts: Parts,
+  { path, beside }: OpenedBuffer,
+  limits: BufferLimits,
+): OpenedBuffer {
+  return { ...wrap(parts, parts.openDatabase(path), { path, limits }), beside };
+}
+
+async function openMainOrSide(
+  parts: Parts,
+  stateDirectory: string,
+  limits: BufferLimits,
+): Promise<OpenedBuffer> {
+  const path = mainPath(stateDirectory);
+  try {
+    return await openAt(parts, path, limits);
+  } catch (error) {
+    if (!(error instanceof NewerBufferError)) throw error;
+    return { ...await openAt(parts, sidePath(stateDirectory), limits), beside: path };
+  }
+}
+
+async function openAt(parts: Parts, path: string, limits: BufferLimits): Promise<OpenedBuffer> {
+  try {
+    return wrap(parts, openMigrated(parts, path), { path, limits });
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.reason !== "corrupt") throw error;
-    const movedTo = await moveAside(parts, path);
-    const database = openMigrated(parts, path);
-    const recovered = { movedTo, why: error.message, ...salvageFrom(parts, movedTo, database) };
-    return wrap(parts, database, { limits, recovered });
+    return await beginAnew(parts, path, { limits, why: error.message });
   }
+}
+
+/** A disk that takes no new file gets the damaged one back: it may yet be salvaged. */
+async function beginAnew(
+  parts: Parts,
+  path: string,
+  { limits, why }: { limits: BufferLimits; why: string },
+): Promise<OpenedBuffer> {
+  const movedTo = await moveAside(parts, path);
+  let database: Database | null = null;
+  try {
+    database = openMigrated(parts, path);
+    const recovered = { movedTo, why, ...salvageFrom(parts, movedTo, database) };
+    return { ...wrap(parts, database, { path, limits }), recovered };
+  } catch (error) {
+    database?.close();
+    for (const suffix of SQLITE_SUFFIXES) {
+      await parts.files.remove("clear the way for the damaged buffer", path + suffix);
+    }
+    await renameAll(parts.files, movedTo, path);
+    throw error;
+  }
+}
+
+/** In one transaction each, and then the file goes: dying in between takes it over once more. */
+async function takeSideFiles(
+  parts: Parts,
+  stateDirectory: string,
+  { opened, limits }: { opened: OpenedBuffer; limits: BufferLimits },
+): Promise<OpenedBuffer["takenOver"]> {
+  const paths = await findSideFiles(parts.files, stateDirectory, opened.path);
+  let events = 0;
+  for (const path of paths) {
+    const side = await openAt(parts, path, limits);
+    try {
+      events += takeOver(side.database, opened);
+    } finally {
+      side.close();
+    }
+    for (const suffix of SQLITE_SUFFIXES) {
+      await parts.files.remove("remove what was taken over", path + suffix);
+    }
+  }
+  return paths.length === 0 ? null : { files: paths.length, events };
 }
 
 /** Opens it for reading alone; `null` if there is none yet. */
@@ -51,15 +132,33 @@ export async function openBufferReadOnly(
   stateDirectory: string,
   limits: BufferLimits,
 ): Promise<OpenedBuffer | null> {
-  const path = `${stateDirectory}/${FILE}`;
-  if (await parts.files.inspect("look for the buffer", path) === undefined) return null;
-  const database = parts.openDatabase(path, { readOnly: true });
+  return await eitherOf(parts, stateDirectory, (path) => {
+    const database = parts.openDatabase(path, { readOnly: true });
+    try {
+      checkVersion(database);
+      return wrap(parts, database, { path, limits });
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  });
+}
+
+/** The buffer, or this version's own beside a newer one; `null` if there is neither. */
+async function eitherOf(
+  { files }: Parts,
+  stateDirectory: string,
+  open: (path: string) => OpenedBuffer,
+): Promise<OpenedBuffer | null> {
+  const isThere = async (path: string) =>
+    await files.inspect("look for the buffer", path) !== undefined;
+  const path = mainPath(stateDirectory);
+  const side = sidePath(stateDirectory);
   try {
-    checkVersion(database);
-    return wrap(parts, database, { limits, recovered: null });
+    return await isThere(path) ? open(path) : null;
   } catch (error) {
-    database.close();
-    throw error;
+    if (!(error instanceof NewerBufferError) || !await isThere(side)) throw error;
+    return { ...open(side), beside: path };
   }
 }
 
@@ -74,14 +173,14 @@ export async function openBufferForChange(
   stateDirectory: string,
   limits: BufferLimits,
 ): Promise<OpenedBuffer | null> {
-  const path = `${stateDirectory}/${FILE}`;
   try {
-    const facts = await parts.files.inspect("look for the buffer", path);
-    if (facts === undefined) return null;
-    const database = openWritable(parts, path);
-    return wrap(parts, database, { limits, recovered: null });
+    return await eitherOf(
+      parts,
+      stateDirectory,
+      (path) => wrap(parts, openWritable(parts, path), { path, limits }),
+    );
   } catch (error) {
-    throw withAdvice(error, path);
+    throw withAdvice(error, mainPath(stateDirectory));
   }
 }
 
@@ -89,13 +188,17 @@ function openWritable(parts: Parts, path: string): Database {
   const database = parts.openDatabase(path);
   try {
     checkVersion(database);
-    // SQLite opens what it may only read without a word, and refuses the first change.
-    database.transaction(() => {});
+    refuseReadOnly(database);
     return database;
   } catch (error) {
     database.close();
     throw error;
   }
+}
+
+/** SQLite opens what it may only read without a word, and refuses the first change, for ever. */
+function refuseReadOnly(database: Database): void {
+  database.transaction(() => database.run("DELETE FROM counters WHERE name IS NULL"));
 }
 
 function withAdvice(error: unknown, path: string): unknown {
@@ -117,6 +220,7 @@ function openMigrated(parts: Parts, path: string): Database {
   try {
     migrate(database);
     checkIntegrity(database);
+    refuseReadOnly(database);
     return database;
   } catch (error) {
     database.close();
@@ -149,13 +253,16 @@ function salvageFrom({ openDatabase }: Parts, path: string, fresh: Database): Sa
 function wrap(
   { clock, random }: Parts,
   database: Database,
-  rest: { limits: BufferLimits; recovered: OpenedBuffer["recovered"] },
+  { path, limits }: { path: string; limits: BufferLimits },
 ): OpenedBuffer {
-  const events = new SqliteBuffer(database, { clock, random }, rest.limits);
   return {
-    buffer: events,
+    buffer: new SqliteBuffer(database, { clock, random }, limits),
     journal: new SqliteJournal(database, clock),
-    recovered: rest.recovered,
+    database,
+    path,
+    recovered: null,
+    beside: null,
+    takenOver: null,
     close: () => database.close(),
   };
 }
@@ -163,14 +270,14 @@ function wrap(
 /** SQLite's own files beside the database belong to it, and must not be taken for the new one's. */
 async function moveAside({ files, clock }: Parts, path: string): Promise<string> {
   const instant = new Date(clock.nowMs()).toISOString().replaceAll(":", "");
-  for (const suffix of ["", "-wal", "-shm"]) {
-    const from = path + suffix;
-    if (await files.inspect("look at the buffer", from) === undefined) continue;
-    await files.rename(
-      "move the damaged buffer aside",
-      from,
-      `${path}.corrupt-${instant}${suffix}`,
-    );
+  const movedTo = `${path}.corrupt-${instant}`;
+  await renameAll(files, path, movedTo);
+  return movedTo;
+}
+
+async function renameAll(files: Files, from: string, to: string): Promise<void> {
+  for (const suffix of SQLITE_SUFFIXES) {
+    if (await files.inspect("look at the buffer", from + suffix) === undefined) continue;
+    await files.rename("move the damaged buffer", from + suffix, to + suffix);
   }
-  return `${path}.corrupt-${instant}`;
 }

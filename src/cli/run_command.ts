@@ -30,19 +30,25 @@ export const runCommand: CliCommand = {
     const identity = await openIdentity(system, settings, "run");
     const { config, stateDirectory } = settings;
     const log = openLog(system, config, [identity.accessToken, identity.refreshToken]);
-    const hold = await holdState(system, stateDirectory, "run");
+    const hold = await holdState(system, stateDirectory, "run", {
+      onRefused: ({ message: why }) =>
+        log.error("state folder not held, a second agent cannot be kept out", { why }),
+    });
     try {
-      const agent = await makeAgent({ system, config, identity, stateDirectory, log });
+      const agent = await makeAgent({ system, config, identity, stateDirectory, log, hold });
       const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
       const ended = new AbortController();
       const reset = (name: string) => agent.resetBreaker(name);
-      const resets = takeResets(system, { stateDirectory, log, reset }, ended.signal);
+      const beside = [
+        takeResets(system, { stateDirectory, log, reset }, ended.signal),
+        agent.watch(ended.signal),
+      ];
       try {
         return await untilStopped(system, log, { agent, once: given.flags.has("once") });
       } finally {
         ended.abort();
-        await resets;
+        await Promise.all(beside);
         agent.close();
       }
     } finally {

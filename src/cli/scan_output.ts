@@ -53,6 +53,7 @@ function scannerAsJson(name: string, report: ScanReport | undefined) {
     error: report.error,
     warnings: report.warnings,
     metadata_age_s: report.metadataAgeS,
+    ...(report.scope !== undefined && { scope: report.scope }),
     updates: report.updates.map(updateAsJson),
   };
 }

@@ -1,12 +1,18 @@
 /** `pennon status`: what the agent is doing, has to tell, and will do next. */
 
 import { findHolder } from "../agent/hold_state.ts";
+import { showDiskNote } from "../agent/disk_note.ts";
 import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
 import { showState } from "../agent/state_file.ts";
+import { tryFolder } from "../agent/try_folder.ts";
+import { countCommands } from "../buffer/command_counts.ts";
+import { BufferError } from "../buffer/schema.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
 import { loadIdentity } from "../identity.ts";
 import { readLastScans } from "../scanners/last_scans.ts";
 import { readTokenLife } from "../server/access_token.ts";
+import { DatabaseError } from "../system/database.ts";
+import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
 import { openSettings, type Settings } from "./settings.ts";
@@ -69,10 +75,7 @@ async function watch(system: System, settings: Settings, asJson: boolean): Promi
 async function readStatus(system: System, settings: Settings): Promise<Status> {
   const { stateDirectory, config } = settings;
   const identity = await loadIdentity(system, stateDirectory);
-  const buffer = await openBufferReadOnly(system, stateDirectory, config.buffer);
-  const counts = buffer?.buffer.counts() ?? null;
-  const commands = buffer?.journal.counts() ?? null;
-  buffer?.close();
+  const { unreadable, leftAlone, ...kept } = await readBuffer(system, settings);
   return {
     nowMs: system.clock.nowMs(),
     identity: identity
@@ -85,10 +88,42 @@ async function readStatus(system: System, settings: Settings): Promise<Status> {
       : null,
     holder: await findHolder(system, stateDirectory) ?? null,
     state: await showState(system, stateDirectory) ?? null,
-    buffer: counts,
-    commands,
+    ...kept,
     limits: config.buffer,
+    disk: {
+      refusal: await tryFolder(system, stateDirectory),
+      told: await showDiskNote(system, stateDirectory) ?? null,
+      unreadable,
+      leftAlone,
+    },
     scannerBreakers: await showScannerBreakers(system, stateDirectory),
     scans: await readLastScans(system.files, stateDirectory),
   };
+}
+
+/** A disk that will not let the buffer be read is what `status` is to tell, not what ends it. */
+async function readBuffer(
+  system: System,
+  { stateDirectory, config }: Settings,
+): Promise<
+  Pick<Status, "buffer" | "commands"> & Pick<Status["disk"], "unreadable" | "leftAlone">
+> {
+  try {
+    const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
+    try {
+      return {
+        buffer: opened?.buffer.counts() ?? null,
+        commands: opened && countCommands(opened.database),
+        unreadable: null,
+        leftAlone: opened?.beside ?? null,
+      };
+    } finally {
+      opened?.close();
+    }
+  } catch (error) {
+    const isDisk = error instanceof DatabaseError || error instanceof FileError ||
+      error instanceof BufferError;
+    if (!isDisk) throw error;
+    return { buffer: null, commands: null, unreadable: error.message, leftAlone: null };
+  }
 }

@@ -2,11 +2,13 @@
 
 import type { Holder } from "../agent/hold_state.ts";
 import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
-import type { CommandState } from "../buffer/journal.ts";
+import type { CommandCounts } from "../buffer/command_counts.ts";
+import { REMEMBERED } from "../buffer/sqlite_journal.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
 import { describeDuration, describeSize } from "./duration.ts";
+import { describeDisk, diskAsJson, type DiskStatus } from "./status_disk.ts";
 import { plain } from "./table.ts";
 
 /** All there is to say. */
@@ -24,9 +26,9 @@ export interface Status {
   /** As last saved; `null`: the agent has not run yet. */
   readonly state: StoredState | null;
   readonly buffer: BufferCounts | null;
-  /** How far the commands are that the journal remembers. */
-  readonly commands: Readonly<Record<CommandState, number>> | null;
+  readonly commands: CommandCounts | null;
   readonly limits: BufferLimits;
+  readonly disk: DiskStatus;
   readonly scannerBreakers: Readonly<Record<string, SavedBreaker>>;
   readonly scans: LastScans;
 }
@@ -73,8 +75,10 @@ export function statusAsJson(status: Status): string {
         purged: buffer.purged,
         max_events: limits.maxEvents,
         max_bytes: limits.maxBytes,
+        max_attempts: limits.maxAttempts,
       },
-      commands: status.commands,
+      commands: status.commands && { ...status.commands, max_remembered: REMEMBERED },
+      disk: diskAsJson(status.disk, holder),
       scanners: status.scans,
       scanner_breakers: Object.entries(status.scannerBreakers).map(([name, breaker]) => ({
         name,
@@ -95,7 +99,7 @@ export function statusAsText(status: Status): string {
     ...describeAgent(status),
     ...describeConnection(status),
     ...describeBuffer(status),
-    ...describeCommands(status),
+    ...describeDisk(status.disk, status.holder),
     ...describeScans(status),
   ].map(([title, text]) => `${title.padEnd(12)}${plain(text)}`).join("\n");
 }
@@ -103,9 +107,7 @@ export function statusAsText(status: Status): string {
 type Line = [title: string, text: string];
 
 function describeAgent({ identity, holder, nowMs }: Status): Line[] {
-  const running = holder
-    ? `running for ${describeDuration(nowMs - holder.since_ms)} (process ${holder.process_id})`
-    : "not running";
+  const running = describeRunning(holder, nowMs);
   if (identity === null) return [["Agent", `${running}, not registered`]];
   const { agentId, serverUrl, tokenEndMs } = identity;
   const lines: Line[] = [["Agent", running], ["Id", agentId], ["Server", serverUrl]];
@@ -115,6 +117,13 @@ function describeAgent({ identity, holder, nowMs }: Status): Line[] {
     lines.push(["Token", `${end}; renewed by itself`]);
   }
   return lines;
+}
+
+function describeRunning(holder: Holder | null, nowMs: number): string {
+  if (holder === null) return "not running";
+  const { since_ms: sinceMs, process_id: process } = holder;
+  if (sinceMs === null) return "running";
+  return `running for ${describeDuration(nowMs - sinceMs)} (process ${process})`;
 }
 
 function describeConnection({ state, identity, nowMs }: Status): Line[] {
@@ -144,8 +153,8 @@ function describeConnection({ state, identity, nowMs }: Status): Line[] {
   return lines;
 }
 
-function describeBuffer({ buffer, limits, nowMs }: Status): Line[] {
-  if (buffer === null) return [["Buffer", "empty"]];
+function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): Line[] {
+  if (buffer === null) return disk.unreadable === null ? [["Buffer", "empty"]] : [];
   const { delivered, setAside, purged } = buffer;
   const dropped = Object.values(buffer.dropped).reduce((sum, count) => sum + count, 0);
   const oldest = buffer.oldestPendingMs === null
@@ -155,6 +164,8 @@ function describeBuffer({ buffer, limits, nowMs }: Status): Line[] {
   const lines: Line[] = [
     ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
     ["", `${delivered} delivered, ${setAside} set aside, ${dropped} dropped, ${purged} purged`],
+    ["", `an event is set aside after ${limits.maxAttempts} refusals of its own`],
+    ...describeCommands(commands),
   ];
   if (buffer.firstDropMs !== null) {
     const kinds = Object.entries(buffer.dropped).filter(([, count]) => count > 0)
@@ -165,13 +176,17 @@ function describeBuffer({ buffer, limits, nowMs }: Status): Line[] {
   return lines;
 }
 
-/** Nothing where all is told. */
-function describeCommands({ commands }: Status): Line[] {
+function describeCommands(commands: CommandCounts | null): Line[] {
   if (commands === null) return [];
-  const { received, started, finished } = commands;
-  if (received + started + finished === 0) return [];
-  const text = `${received} received, ${started} started, ${finished} finished and not reported`;
-  return [["Commands", text]];
+  const { received, started, finished, unfinished, remembered } = commands;
+  const lines: Line[] = [
+    ["Commands", `${unfinished} unfinished, ${remembered} of ${REMEMBERED} remembered`],
+  ];
+  if (received + started + finished > 0) {
+    const text = `${received} received, ${started} started, ${finished} finished and not reported`;
+    lines.push(["", text]);
+  }
+  return lines;
 }
 
 function describeScans({ scans, scannerBreakers, nowMs }: Status): Line[] {

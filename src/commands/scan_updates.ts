@@ -59,8 +59,8 @@ async function scanAndTell(
   const startedMs = system.clock.monotonicMs();
   const scanners = await parts.findScanners();
   const told = await readToldUpdates(system, stateDirectory);
-  const wantsAll = command.params["full"] === true;
   const before = await lastScans(parts);
+  const wantsAll = command.params["full"] === true;
   const answers = await Promise.all(scanners.map(async (scanner): Promise<Answer> => {
     const lastCount = before[scanner.name]?.last_count;
     const report = await guard.scan(scanner, signal, lastCount === undefined ? {} : { lastCount });
@@ -81,6 +81,16 @@ async function scanAndTell(
     durationMs: system.clock.monotonicMs() - startedMs,
   });
   return { events: [result], rapidPollingMs: null };
+}
+
+/** What the scanners found before, so that one which finds nothing any more can be doubted. */
+async function lastScans({ system, log, stateDirectory }: ScanUpdatesParts): Promise<LastScans> {
+  try {
+    return await readLastScans(system.files, stateDirectory);
+  } catch (error) {
+    log.warning("last scans not read", { why: String(error) });
+    return {};
+  }
 }
 
 function newsOf(
@@ -109,16 +119,6 @@ async function keepTold(
   } catch (error) {
     log.warning("told updates not kept", { why: String(error) });
     await forgetToldUpdates(system, stateDirectory).catch(() => {});
-  }
-}
-
-/** What the scanners found before, so that one which finds nothing any more can be doubted. */
-async function lastScans({ system, log, stateDirectory }: ScanUpdatesParts): Promise<LastScans> {
-  try {
-    return await readLastScans(system.files, stateDirectory);
-  } catch (error) {
-    log.warning("last scans not read", { why: String(error) });
-    return {};
   }
 }
 
@@ -171,7 +171,9 @@ function tell(log: Log, report: ScanReport): void {
 /** "apt: 12 updates, 3 of them security; 2 new or changed, 1 waits no more: curl". */
 function summarize(report: ScanReport, { isFull, items, gone }: News): string {
   const security = report.updates.filter((update) => update.security === true).length;
-  const told = `${report.name}: ${report.updates.length} updates, ${security} of them security`;
+  const scope = report.scope === undefined ? "" : ` (${report.scope})`;
+  const found = `${report.updates.length} updates, ${security} of them security`;
+  const told = `${report.name}: ${found}${scope}`;
   const changed = items.length - gone.length;
   const news = isFull ? [] : changed === 0 ? ["no changes"] : [`${changed} new or changed`];
   if (gone.length > 0) {

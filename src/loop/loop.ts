@@ -100,8 +100,8 @@ export class Loop {
   async runOnce(signals: StopSignals): Promise<boolean> {
     this.#parts.worker.resume(signals.stop);
     const reached = await this.#checkIn(signals);
-    if (this.#inbox.held > 0) throw new Error("Cannot run commands: the disk takes no writes");
-    await this.#parts.worker.idle;
+    const isStuck = await this.#parts.worker.idleOrStuck() === "stuck" || this.#inbox.held > 0;
+    if (isStuck) throw new Error("Cannot run commands: the disk takes no writes");
     await this.#drainOut(signals.cut);
     return reached;
   }

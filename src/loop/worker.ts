@@ -34,6 +34,9 @@ export class Worker {
   readonly #parts: WorkerParts;
   #queue: Promise<void> = Promise.resolve();
   #waiting = 0;
+  /** Ids of the commands that wait or run. */
+  readonly #taken = new Set<string>();
+  readonly #stuck = Promise.withResolvers<"stuck">();
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
@@ -49,20 +52,52 @@ export class Worker {
     return this.#queue;
   }
 
-  /** Takes up what an earlier process left: what was begun is repeated only if that is safe. */
+  /** Resolves then, or as soon as a command has had to wait for the disk. */
+  idleOrStuck(): Promise<"idle" | "stuck"> {
+    return Promise.race([this.#queue.then(() => "idle" as const), this.#stuck.promise]);
+  }
+
+  /**
+   * Takes up what an earlier process left: what was begun is repeated only if that is safe. Where the
+   * disk does not tell, it is asked again until it does.
+   */
   resume(signal: AbortSignal): void {
-    for (const entry of this.#parts.journal.unfinished()) {
-      const isInterrupted = entry.state === "started" &&
-        !this.#parts.findHandler(entry.type).repeatable;
-      if (isInterrupted) this.#reportInterrupted(entry);
-      else this.take(toCommand(entry), signal);
+    if (!this.#resumeNow(signal)) void this.#resumeLater(signal).catch(() => {});
+  }
+
+  #resumeNow(signal: AbortSignal): boolean {
+    const { journal, findHandler } = this.#parts;
+    try {
+      for (const entry of journal.unfinished()) {
+        const isInterrupted = entry.state === "started" && !findHandler(entry.type).repeatable;
+        if (isInterrupted && !this.#taken.has(entry.id)) this.#queueReport(entry, signal);
+        else this.take(toCommand(entry), signal);
+      }
+      return true;
+    } catch (error) {
+      if (error instanceof DatabaseError) return false;
+      throw error;
     }
   }
 
-  /** Queues a command that is in the journal. */
+  async #resumeLater(signal: AbortSignal): Promise<void> {
+    do await this.#parts.clock.sleep(DISK_AGAIN_MS, signal); while (!this.#resumeNow(signal));
+  }
+
+  /** Queues a command that is in the journal; one that is queued already, or runs, is passed over. */
   take(command: Command, signal: AbortSignal): void {
+    if (this.#taken.has(command.id)) return;
+    this.#enqueue(command, () => this.#run(command, signal));
+  }
+
+  #queueReport(entry: JournalEntry, signal: AbortSignal): void {
+    this.#enqueue(toCommand(entry), () => this.#reportInterrupted(entry, signal));
+  }
+
+  #enqueue(command: Command, work: () => Promise<void>): void {
+    this.#taken.add(command.id);
     this.#waiting += 1;
-    this.#queue = this.#queue.then(() => this.#run(command, signal)).catch((error) => {
+    this.#queue = this.#queue.then(work).catch((error) => {
       // Only the disk can bring us here; the journal still has the command, for the next start.
       this.#parts.log.error("command left for the next start", {
         command: command.type,
@@ -70,6 +105,7 @@ export class Worker {
       });
     }).finally(() => {
       this.#waiting -= 1;
+      this.#taken.delete(command.id);
     });
   }
 
@@ -105,6 +141,7 @@ export class Worker {
         if (!(error instanceof DatabaseError)) throw error;
         const fields = { command: command.type, id: command.id, why: error.message };
         if (tries === 0) log.error("command waits for the disk", fields);
+        this.#stuck.resolve("stuck");
         await clock.sleep(DISK_AGAIN_MS, signal);
       }
     }
@@ -133,12 +170,18 @@ export class Worker {
     }
   }
 
-  #reportInterrupted(entry: JournalEntry): void {
+  async #reportInterrupted(entry: JournalEntry, signal: AbortSignal): Promise<void> {
     const { log, journal, buffer, reportFailure } = this.#parts;
     const why = "interrupted: the agent stopped in the middle of it";
     log.warning("command was interrupted", { command: entry.type, id: entry.id });
-    const event = reportFailure(toCommand(entry), why, 0);
-    journal.finish(entry.id, () => keep(buffer, log, [event]));
+    const command = toCommand(entry);
+    const event = reportFailure(command, why, 0);
+    await this.#persist(
+      command,
+      signal,
+      () => journal.finish(entry.id, () => keep(buffer, log, [event])),
+    );
+    this.#parts.onEarly();
   }
 }
 

@@ -20,6 +20,8 @@ export interface ScanReport {
   readonly error: { readonly reason: ScanErrorReason; readonly message: string } | null;
   readonly warnings: readonly string[];
   readonly metadataAgeS: number | null;
+  /** See `ScanAnswer`. */
+  readonly scope?: string;
   readonly updates: readonly Update[];
 }
 
@@ -42,9 +44,9 @@ export async function runScan(
   const took = () => Math.round(system.clock.monotonicMs() - startedMs);
   const { name } = scanner;
   try {
-    const { updates, warnings, metadataAgeS } = await scanner.scan(system, options);
-    const result = warnings.length === 0 ? "ok" : "degraded";
-    return { name, result, durationMs: took(), error: null, warnings, metadataAgeS, updates };
+    const answer = await scanner.scan(system, options);
+    const result = answer.warnings.length === 0 ? "ok" : "degraded";
+    return { name, result, durationMs: took(), error: null, ...answer };
   } catch (error) {
     if (options.signal?.aborted) throw error;
     // Anything else is a mistake of ours; it must not take the other scanners' answers with it.

@@ -86,19 +86,21 @@ export interface ScanAnswer {
   readonly warnings: readonly string[];
   /** Age of the package lists the answer was read from; `null` if that is not known. */
   readonly metadataAgeS: number | null;
+  /** Whom was asked and what he can see, where that is not the same for everybody on the host. */
+  readonly scope?: string;
 }
 
 /** What a scan may touch, and how it is asked. */
 export interface ScanOptions {
   /** Fetch new package lists first. @default false */
   readonly refresh?: boolean;
+  /** How many updates this scanner's last list held; absent if there is none to compare with. */
+  readonly lastCount?: number;
   /**
    * A folder of the agent's own, where lists may be kept beside the host's; without one old lists
    * are only told of.
    */
   readonly cacheDirectory?: string;
-  /** How many updates this scanner's last list held; absent if there is none to compare with. */
-  readonly lastCount?: number;
   readonly signal?: AbortSignal;
 }
 

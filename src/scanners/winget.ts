@@ -27,7 +27,7 @@ async function isAvailable(system: System): Promise<boolean> {
 async function scanWinget(system: System, options: ScanOptions): Promise<ScanAnswer> {
   const account = wingetAccount(system);
   const fromModule = await tryModule(system, account, options);
-  const { updates, warnings } = fromModule ?? await askProgram(system, account, options);
+  const { updates, warnings, tool } = fromModule ?? await askProgram(system, options);
   const { lastCount = 0 } = options;
   if (updates.length === 0 && lastCount > 0) {
     warnings.push(
@@ -35,13 +35,14 @@ async function scanWinget(system: System, options: ScanOptions): Promise<ScanAns
         "time: that is believed when the next scan finds none either",
     );
   }
-  return { updates, warnings, metadataAgeS: null };
+  return { updates, warnings, metadataAgeS: null, scope: describeScope(account, tool) };
 }
 
-/** A list, and what is missing from it. */
+/** A list, what is missing from it, and what it was had from. */
 interface Found {
   readonly updates: ScanAnswer["updates"];
   readonly warnings: string[];
+  readonly tool: string;
 }
 
 /**
@@ -57,18 +58,14 @@ async function tryModule(
     const options = { timeoutMs: MODULE_TIMEOUT_MS, ...(signal && { signal }) };
     const rows = await askWingetModule(system, account, options);
     if (rows === null || rows.length === 0) return null;
-    return { updates: wingetUpdates(rows), warnings: accountGap(account, "its PowerShell module") };
+    return { updates: wingetUpdates(rows), warnings: [], tool: "its PowerShell module" };
   } catch (error) {
     if (signal?.aborted || !(error instanceof ScanError)) throw error;
     return null;
   }
 }
 
-async function askProgram(
-  system: System,
-  account: WingetAccount,
-  options: ScanOptions,
-): Promise<Found> {
+async function askProgram(system: System, options: ScanOptions): Promise<Found> {
   const winget = await findWinget(system, options);
   const { stdout, saysNothing } = await listUpgrades(winget);
   const answer = parseWingetUpgrades(stdout);
@@ -78,12 +75,8 @@ async function askProgram(
     const fact = `it cut the ids of all ${unknown.length} updates`;
     throw new ScanError(`Cannot list updates with winget: ${fact}`, { reason: "permanent" });
   }
-  const warnings = [
-    ...gapsIn(answer),
-    ...cutGap(unknown),
-    ...accountGap(account, `"${winget.path}"`),
-  ];
-  return { updates: wingetUpdates(rows), warnings };
+  const warnings = [...gapsIn(answer), ...cutGap(unknown)];
+  return { updates: wingetUpdates(rows), warnings, tool: `"${winget.path}"` };
 }
 
 async function tryList(
@@ -99,11 +92,8 @@ async function tryList(
   }
 }
 
-/** Whoever reads the list must know what it cannot hold. */
-function accountGap(account: WingetAccount, tool: string): string[] {
-  if (!account.isService) return [];
-  return [
-    `Asked as ${account.description} through ${tool}: ` +
-    "what users installed for themselves alone is not in the list",
-  ];
+/** Whoever reads the list must know what it cannot hold; a user sees the whole machine's and his own. */
+function describeScope({ description, isService }: WingetAccount, tool: string): string {
+  const limit = isService ? ", who sees only what was installed for the whole machine" : "";
+  return `asked through ${tool} as ${description}${limit}`;
 }

@@ -56,8 +56,7 @@ const answered = v.object({
 const failed = v.object({ error: v.object({ message: text, hresult: v.optional(text) }) });
 
 /**
- * What the module answers; `null` where it is not installed, or could not work for this account, or
- * saw no package at all, as it does where winget sees some. Throws `ScanError`.
+ * What the module answers; `null` where it is not installed. Throws `ScanError`.
  *
  * In Windows PowerShell the module refuses a service's account ("not supported"), but not in
  * PowerShell 7, if that is here.
@@ -71,8 +70,7 @@ export async function askWingetModule(
   const answer = account.isService
     ? await runPwsh(system, WINGET_SCRIPT, options)
     : await runPowershell(system, WINGET_SCRIPT, options);
-  const { packages, updates } = parseWingetModule(answer);
-  return packages === 0 ? null : updates;
+  return parseWingetModule(answer).updates;
 }
 
 /** Reads the script's answer. Throws `ScanError`. */

@@ -27,6 +27,8 @@ export interface FileFacts {
   readonly modifiedMs: number;
   /** Permission bits, `null` where the system has none (Windows). */
   readonly mode: number | null;
+  /** Which file it is: another one of the same name has another. `null` where the system has none. */
+  readonly identity: string | null;
 }
 
 /** A hold on a path that ends with the process, however that ends. */
@@ -49,6 +51,11 @@ export interface Files {
     text: string,
     options: { mode: number },
   ): Promise<void>;
+  /**
+   * Writes over the beginning of a file that is there, in place and synced: a full disk takes that, if
+   * the file is no shorter. A reader may see a part of it.
+   */
+  overwriteText(purpose: string, path: string, text: string): Promise<void>;
   /** Makes a folder and its parents; the mode is for those it makes. No error if it is there. */
   makeDirectory(
     purpose: string,

@@ -22,6 +22,9 @@ export const realFiles: Files = {
   writeText(purpose, path, text, options) {
     return guard(purpose, path, () => writeText(path, text, options));
   },
+  overwriteText(purpose, path, text) {
+    return guard(purpose, path, () => overwriteText(path, text));
+  },
   makeDirectory(purpose, path, options) {
     return guard(purpose, path, () => makeFolder(path, options.mode));
   },
@@ -104,12 +107,26 @@ async function writeSynced(path: string, bytes: Uint8Array, mode: number): Promi
   try {
     // The umask may have taken bits away that were asked for.
     if (!isWindows) await Deno.chmod(path, mode);
-    let written = 0;
-    while (written < bytes.length) written += await file.write(bytes.subarray(written));
+    await writeAll(file, bytes);
     await file.syncData();
   } finally {
     file.close();
   }
+}
+
+async function overwriteText(path: string, text: string): Promise<void> {
+  const file = await Deno.open(path, { read: true, write: true });
+  try {
+    await writeAll(file, new TextEncoder().encode(text));
+    await file.syncData();
+  } finally {
+    file.close();
+  }
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) written += await file.write(bytes.subarray(written));
 }
 
 /** Makes a rename in this folder survive a power cut, where the system lets a folder be synced. */
@@ -152,6 +169,7 @@ async function inspect(path: string): Promise<FileFacts | undefined> {
     sizeBytes: facts.size,
     modifiedMs: facts.mtime?.getTime() ?? 0,
     mode: isWindows || facts.mode === null ? null : facts.mode & 0o7777,
+    identity: isWindows || facts.ino === null ? null : `${facts.dev}:${facts.ino}`,
   };
 }
 

@@ -19,7 +19,12 @@ export function takeRealLock(path: string): FileLock | undefined {
   createPrivateFile(path);
   const database = new DatabaseSync(path);
   try {
-    database.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");
+    // Its journal in memory, for a full disk; and a change, because on what may only be read SQLite
+    // begins a mere reading, without a word. It is never committed.
+    database.exec(
+      "PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE; " +
+        "PRAGMA user_version = 1",
+    );
   } catch (error) {
     database.close();
     if (databaseErrorReason(error) === "busy") return undefined;

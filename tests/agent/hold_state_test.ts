@@ -22,12 +22,43 @@ Deno.test("holdState() does without the other's word where that is damaged", asy
   assertEquals(error.message.includes("another process already runs"), true);
 });
 
-Deno.test("holdState() that cannot say who it is lets go of the folder", async () => {
+Deno.test("holdState() that cannot say who it is holds the folder all the same", async () => {
   const system = new FakeSystem();
   system.files.fail("tell who runs", "full");
-  await assertRejects(() => holdState(system, "/state", "run"), FileError);
+  const hold = await holdState(system, "/state", "run");
+  const error = await assertRejects(() => holdState(system, "/state", "run"), HeldError);
+  assertEquals(error.message.includes("another process already runs"), true);
+  assertEquals(await findHolder(system, "/state"), { process_id: null, since_ms: null });
   system.files.heal("tell who runs");
-  await holdState(system, "/state", "run");
+  await hold.renew();
+  assertEquals((await findHolder(system, "/state"))?.process_id, 4_242);
+});
+
+Deno.test("holdState() goes on without a hold only where it is told to", async () => {
+  const system = new FakeSystem();
+  system.files.fail("lock the state folder", "denied");
+  await assertRejects(() => holdState(system, "/state", "register"), FileError);
+  const refusals: string[] = [];
+  const options = { onRefused: ({ reason }: FileError) => refusals.push(reason) };
+  const hold = await holdState(system, "/state", "run", options);
+  assertEquals(refusals, ["denied"]);
+  system.files.heal("lock the state folder");
+  await hold.renew(); // As soon as the disk takes it.
+  await assertRejects(() => holdState(system, "/state", "run", options), HeldError);
+  assertEquals(refusals, ["denied"]);
+});
+
+Deno.test("renew() takes a folder that was made anew, and none that somebody else has", async () => {
+  const system = new FakeSystem();
+  const { files } = system;
+  const hold = await holdState(system, "/state", "run");
+  files.texts.clear();
+  files.locked.clear();
+  await hold.renew();
+  assertEquals(files.locked.has("/state/agent.lock"), true);
+  assertEquals((await findHolder(system, "/state"))?.process_id, 4_242);
+  files.identities.set("/state/agent.lock", "another"); // Its own process holds it, and not we.
+  await assertRejects(() => hold.renew(), HeldError);
 });
 
 Deno.test("findHolder() does not take a killed agent's word for a running one", async () => {

@@ -45,6 +45,8 @@ const condition = {
   scannerBreakers: [["apt", "open"], ["dnf", "closed"]],
   pendingEvents: 3,
   setAsideEvents: 1,
+  bufferDisk: "full",
+  eventsInMemory: 2,
 } as const;
 
 Deno.test("checkInBody() always says whether rapid polling is on, as a boolean", () => {
@@ -63,6 +65,8 @@ Deno.test("checkInBody() always says whether rapid polling is on, as a boolean",
     scanner_breakers: "apt:open dnf:closed",
     pending_events: 3,
     set_aside_events: 1,
+    buffer_disk: "full",
+    events_in_memory: 2,
   });
 });
 

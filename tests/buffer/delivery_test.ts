@@ -107,3 +107,13 @@ Deno.test("drain() splits what is refused until the bad item is alone, and keeps
   ]);
   assertEquals(buffer.list().map(({ body }) => body), [updates([4])]);
 });
+
+Deno.test("drain() passes over a list that the disk will not have split", async () => {
+  const body = JSON.stringify({ updates: [1, 2] });
+  const list: NewEvent = { kind: "updates", commandId: null, snapshotOf: null, body };
+  const { buffer, sent, run } = await setUp([list, log("other")]);
+  buffer.split = () => [];
+  buffer.refuse = () => "pending";
+  const drained = await run((sent) => sent === body ? "refused" : delivered);
+  assertEquals([drained.delivered, drained.refused, sent], [1, 1, ["other", body]]);
+});

@@ -64,3 +64,21 @@ Deno.test("openBufferForChange() tells of a disk that refuses as it is", async (
   await assertRejects(() => change(system), DatabaseError, "on purpose");
   assertEquals(closed(), 1);
 });
+
+Deno.test("openBuffer() that can begin no new file puts the damaged one back, to be salvaged later", async () => {
+  const system = new FakeSystem();
+  const path = "/state/buffer.sqlite";
+  system.files.texts.set(path, "damaged");
+  system.files.texts.set(`${path}-wal`, "its end");
+  const open = system.openDatabase.bind(system);
+  const refuse = (reason: DatabaseErrorReason) => () => {
+    throw new DatabaseError("Cannot open database: on purpose", { reason });
+  };
+  const answers = [refuse("corrupt"), refuse("full"), refuse("corrupt")];
+  system.openDatabase = (asked) => (answers.shift() ?? open)(asked);
+  await assertRejects(() => openBuffer(system, "/state", limits), DatabaseError);
+  assertEquals([...system.files.texts], [[path, "damaged"], [`${path}-wal`, "its end"]]);
+  const { recovered } = await openBuffer(system, "/state", limits);
+  assert(system.files.texts.has(recovered?.movedTo ?? ""));
+  assertEquals(system.files.texts.get(`${recovered?.movedTo}-wal`), "its end");
+});

@@ -4,6 +4,15 @@ import { type Status, statusAsJson, statusAsText } from "../../src/cli/status_ou
 const NOW_MS = Date.UTC(2026, 10, 24);
 const NONE = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
 
+const ALL_TOLD = {
+  received: 0,
+  started: 0,
+  finished: 0,
+  reported: 7,
+  remembered: 7,
+  unfinished: 0,
+};
+
 function status(change: Partial<Status> = {}): Status {
   return {
     nowMs: NOW_MS,
@@ -21,7 +30,8 @@ function status(change: Partial<Status> = {}): Status {
       firstDropMs: null,
       purged: 0,
     },
-    commands: { received: 0, started: 0, finished: 0, reported: 7 },
+    commands: ALL_TOLD,
+    disk: { refusal: null, told: null, unreadable: null, leftAlone: null },
     limits: { maxEvents: 100, maxBytes: 1_000, maxAttempts: 10 },
     scannerBreakers: {},
     scans: {},
@@ -31,19 +41,17 @@ function status(change: Partial<Status> = {}): Status {
 
 Deno.test("statusAsText() says nothing of commands that are all told, nor of drops that were none", () => {
   const text = statusAsText(status());
-  assert(!text.includes("Commands") && !text.includes("Dropped"), text);
+  assert(!text.includes("not reported") && !text.includes("Dropped"), text);
   assertEquals(JSON.parse(statusAsJson(status())).commands, {
-    received: 0,
-    started: 0,
-    finished: 0,
-    reported: 7,
+    ...ALL_TOLD,
+    max_remembered: 10_000,
   });
   assertEquals(JSON.parse(statusAsJson(status({ commands: null }))).commands, null);
 });
 
 Deno.test("statusAsText() says how far commands are that are not all told", () => {
   for (const state of ["received", "started", "finished"] as const) {
-    const commands = { received: 0, started: 0, finished: 0, reported: 1, [state]: 3 };
+    const commands = { ...ALL_TOLD, [state]: 3 };
     assertStringIncludes(statusAsText(status({ commands })), `3 ${state}`);
   }
 });

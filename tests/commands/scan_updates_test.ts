@@ -106,6 +106,24 @@ Deno.test("scan_updates goes on where only its note for status cannot be kept", 
   assertEquals(log.told("last scans not kept").length, 1);
 });
 
+Deno.test("scan_updates tells a scanner how many updates its last list held", async () => {
+  const system = new FakeSystem();
+  const told: (number | undefined)[] = [];
+  const scanner = (count: number): Scanner => ({
+    ...apt(count),
+    scan: (_, { lastCount }) => {
+      told.push(lastCount);
+      return apt(count).scan(system, {});
+    },
+  });
+  for (const count of [3, 0, 0]) await run([scanner(count)], system);
+  assertEquals(told, [undefined, 3, 0]);
+  system.files.fail("read the last scans", "denied");
+  const { log, result } = await run([scanner(1)], system);
+  assertEquals([told.at(-1), result.result], [undefined, "success"]);
+  assertEquals(log.told("last scans not read").length, 1);
+});
+
 Deno.test("scan_updates tells a list once, then what changed, then what went", async () => {
   const system = new FakeSystem();
   await run([apt(3)], system);
@@ -147,20 +165,11 @@ Deno.test("scan_updates tells all again where what was told cannot be kept", asy
   assertEquals([...counts, events.length, log.told("told updates not kept").length], [2, 2, 1]);
 });
 
-Deno.test("scan_updates tells a scanner how many updates its last list held", async () => {
-  const system = new FakeSystem();
-  const told: (number | undefined)[] = [];
-  const scanner = (count: number): Scanner => ({
-    ...apt(count),
-    scan: (_, { lastCount }) => {
-      told.push(lastCount);
-      return apt(count).scan(system, {});
-    },
-  });
-  for (const count of [3, 0, 0]) await run([scanner(count)], system);
-  assertEquals(told, [undefined, 3, 0]);
-  system.files.fail("read the last scans", "denied");
-  const { log, result } = await run([scanner(1)], system);
-  assertEquals([told.at(-1), result.result], [undefined, "success"]);
-  assertEquals(log.told("last scans not read").length, 1);
+Deno.test("scan_updates says whom a scanner asked", async () => {
+  const asked: Scanner = {
+    ...apt(1),
+    scan: async () => ({ ...await apt(1).scan(new FakeSystem(), {}), scope: "asked as SYSTEM" }),
+  };
+  const { result } = await run([asked]);
+  assertEquals(result.stdout, "apt: 1 updates, 1 of them security (asked as SYSTEM)");
 });

@@ -76,12 +76,14 @@ export class Host {
       input?: string;
       onLine?: (line: string, stream: "stdout" | "stderr") => void;
       wrap?: readonly [string, ...string[]];
+      /** A program of the test's own, from source, in place of `pennon`. */
+      instead?: string;
     } = {},
   ): Program {
-    const { wrap, ...rest } = options;
+    const { wrap, instead, ...rest } = options;
     const own = ["--state-dir", this.stateDirectory, "--config", `${this.folder}/config.toml`];
-    const command: [string, ...string[]] = EXECUTABLE === undefined
-      ? script("main.ts", ...words, ...own)
+    const command: [string, ...string[]] = instead !== undefined || EXECUTABLE === undefined
+      ? script(instead ?? "main.ts", ...words, ...own)
       : [EXECUTABLE, ...words, ...own];
     const program = new Program({ argv: wrap ? [...wrap, ...command] : command, ...rest });
     this.#programs.push(program);
@@ -118,8 +120,13 @@ export class Host {
     return this.server.state().requests.filter(({ path }) => path.endsWith("/commands")).length;
   }
 
-  async end(): Promise<void> {
+  /** Ends every program that still runs, as `kill -9` would. */
+  async stopAll(): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.stop("SIGKILL")));
+  }
+
+  async end(): Promise<void> {
+    await this.stopAll();
     await this.server.close();
     await Deno.remove(this.folder, { recursive: true });
   }

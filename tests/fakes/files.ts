@@ -14,6 +14,9 @@ export class FakeFiles implements Files {
   readonly modes = new Map<string, number>();
   readonly modifiedMs = new Map<string, number>();
   readonly locked = new Set<string>();
+  /** Where a test wants one file told from another of its name. */
+  readonly identities = new Map<string, string>();
+  #locks = new Map<string, FileLock>();
   #failing = new Map<string, FileErrorReason>();
 
   fail(purpose: string, reason: FileErrorReason): void {
@@ -56,6 +59,16 @@ export class FakeFiles implements Files {
   }
 
   // deno-lint-ignore require-await
+  async overwriteText(purpose: string, path: string, text: string): Promise<void> {
+    this.#check(purpose);
+    const before = this.texts.get(path);
+    if (before === undefined) {
+      throw new FileError(`Cannot ${purpose}: no "${path}"`, { reason: "failed" });
+    }
+    this.texts.set(path, text + before.slice(text.length));
+  }
+
+  // deno-lint-ignore require-await
   async makeDirectory(purpose: string, path: string, options: { mode: number }): Promise<void> {
     this.#check(purpose);
     this.modes.set(path, options.mode);
@@ -82,13 +95,15 @@ export class FakeFiles implements Files {
   async inspect(purpose: string, path: string): Promise<FileFacts | undefined> {
     this.#check(purpose);
     const text = this.texts.get(path);
-    if (text === undefined) return undefined;
+    const isDirectory = [...this.texts.keys()].some((name) => name.startsWith(`${path}/`));
+    if (text === undefined && !isDirectory) return undefined;
     const mode = this.modes.get(path) ?? 0o644;
     return {
-      isDirectory: false,
-      sizeBytes: text.length,
+      isDirectory,
+      sizeBytes: text?.length ?? 0,
       modifiedMs: this.modifiedMs.get(path) ?? 0,
       mode,
+      identity: this.identities.get(path) ?? null,
     };
   }
 
@@ -105,7 +120,13 @@ export class FakeFiles implements Files {
   async lock(purpose: string, path: string): Promise<FileLock | undefined> {
     this.#check(purpose);
     if (this.locked.has(path)) return undefined;
+    const lock: FileLock = {
+      // One that was taken of an earlier file of that name lets go of that one alone.
+      release: () => this.#locks.get(path) === lock && this.locked.delete(path),
+    };
+    this.#locks.set(path, lock);
     this.locked.add(path);
-    return { release: () => this.locked.delete(path) };
+    if (!this.texts.has(path)) this.texts.set(path, "");
+    return lock;
   }
 }

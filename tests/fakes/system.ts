@@ -86,6 +86,7 @@ export class FakeSystem implements System {
     Promise.reject(new HttpError("Cannot connect: refused", { reason: "refused" }));
 
   openDatabase(path: string): Database {
+    if (path === ":memory:") return openRealDatabase(path);
     const known = this.databases.get(path);
     if (known) return known;
     const database = openRealDatabase(":memory:");

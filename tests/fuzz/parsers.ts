@@ -12,6 +12,27 @@ import { describeComplaint } from "../../src/scanners/powershell_complaint.ts";
 import { parseWinupdate } from "../../src/scanners/winupdate_answer.ts";
 import { describeUpdates, tellGaps } from "../../src/scanners/winupdate_updates.ts";
 
+import {
+  parseDnf4Advisories,
+  parseDnf4AdvisoryDetails,
+} from "../../src/scanners/dnf4_advisories.ts";
+import {
+  parseDnf5Advisories,
+  parseDnf5AdvisoryDetails,
+  parseDnf5AdvisoryTable,
+} from "../../src/scanners/dnf5_advisories.ts";
+import { parseDnf5Obsoletes } from "../../src/scanners/dnf5_obsoletes.ts";
+import { dnfFailure, dnfWarnings } from "../../src/scanners/dnf_failure.ts";
+import { parseObsoletes } from "../../src/scanners/dnf_obsoletes.ts";
+import { parseDnfVersion } from "../../src/scanners/dnf_version.ts";
+import {
+  parseInstalled as parseInstalledRpms,
+  parseOffered,
+} from "../../src/scanners/rpm_packages.ts";
+import { gapsIn, wingetUpdates } from "../../src/scanners/winget_answer.ts";
+import { parseWingetModule } from "../../src/scanners/winget_module.ts";
+import { parseWingetUpgrades } from "../../src/scanners/winget_upgrades.ts";
+
 /** One parser: whatever it makes of a text is looked through. */
 export interface Parser {
   readonly name: string;
@@ -57,15 +78,78 @@ export const PARSERS: readonly Parser[] = [
     fixtures: /\.json$/,
     parse: (text) => describeWinupdate(readJson(text)),
   },
+  { name: "dnf_offered", tool: "dnf", fixtures: /^offered/, parse: parseOffered },
+  { name: "rpm_installed", tool: "dnf", fixtures: /^installed/, parse: parseInstalledRpms },
+  { name: "dnf4_advisories", tool: "dnf", fixtures: /^advisories/, parse: parseDnf4Advisories },
+  { name: "dnf4_details", tool: "dnf", fixtures: /^cves/, parse: parseDnf4AdvisoryDetails },
+  { name: "dnf_obsoletes", tool: "dnf", fixtures: /^obsoletes/, parse: parseObsoletes },
+  {
+    name: "dnf_failure",
+    tool: "dnf",
+    fixtures: /^stderr/,
+    parse: (stderr) => {
+      const result = { code: 1, stdout: "", stderr, truncated: false };
+      return [dnfFailure("list updates", result).message, dnfWarnings(result)];
+    },
+  },
+  {
+    name: "dnf5_advisories",
+    tool: "dnf5",
+    fixtures: /^advisory_list\.json/,
+    parse: (text) => parseDnf5Advisories(asJson(text)),
+  },
+  {
+    name: "dnf5_details",
+    tool: "dnf5",
+    fixtures: /^advisory_info/,
+    parse: (text) => parseDnf5AdvisoryDetails(asJson(text)),
+  },
+  {
+    name: "dnf5_obsoletes",
+    tool: "dnf5",
+    fixtures: /^check_upgrade\.json/,
+    parse: (text) => parseDnf5Obsoletes(asJson(text)),
+  },
+  {
+    name: "dnf5_table",
+    tool: "dnf5",
+    fixtures: /^advisory_list\.txt/,
+    parse: parseDnf5AdvisoryTable,
+  },
+  { name: "dnf_version", tool: "dnf5", fixtures: /^version/, parse: parseDnfVersion },
+  {
+    name: "winget_upgrades",
+    tool: "winget",
+    fixtures: /^(language|list|new|nothing|old|report)_/,
+    parse: (text) => {
+      const answer = parseWingetUpgrades(text);
+      return [wingetUpdates(answer.rows), gapsIn(answer)];
+    },
+  },
+  {
+    name: "winget_module",
+    tool: "winget",
+    fixtures: /^module/,
+    parse: (text) => wingetUpdates(parseWingetModule(readJson(text)).updates),
+  },
 ];
+
+/** A text of brackets alone never ends for V8's own reader of JSON. */
+function asJson(text: string): string {
+  return /^[[{]{20}/.test(text) ? "" : text;
+}
 
 function describeWinupdate(value: unknown) {
   const answer = parseWinupdate(value);
   return [describeUpdates(answer), tellGaps(answer)];
 }
 
-/** Text that is no JSON never reaches this parser; `null` is refused by it. */
+/**
+ * Text that is no JSON never reaches this parser, which refuses `null` as it does whatever is no object;
+ * V8 itself takes seconds over ten million brackets.
+ */
 function readJson(text: string): unknown {
+  if (!text.trimStart().startsWith("{")) return null;
   try {
     return JSON.parse(text);
   } catch {

@@ -127,3 +127,56 @@ Deno.test("resume() reports what must not be run twice, and runs what never bega
   assertEquals(ran, ["b"]);
   assertEquals(bodies(), ["interrupted: the agent stopped in the middle of it", "done"]);
 });
+
+Deno.test("resume() of a disk that does not tell asks until it does, and runs nothing twice", async () => {
+  const ran: string[] = [];
+  const { parts, worker, commands, log, clock } = await setUp({
+    repeatable: false,
+    async run(command) {
+      ran.push(command.id);
+      await clock.sleep(60_000, never);
+      return outcome(command);
+    },
+  }, ["left", "fresh"]);
+  const { journal } = parts;
+  const unfinished = journal.unfinished.bind(journal);
+  journal.unfinished = () => {
+    throw new DatabaseError("Cannot read", { reason: "denied" });
+  };
+  worker.resume(never);
+  worker.take(commands[1]!, never); // It came in meanwhile, and runs when the disk tells of it.
+  await clock.advance(20_000);
+  assertEquals(ran, ["fresh"]);
+  journal.unfinished = unfinished;
+  await clock.advance(200_000);
+  assertEquals([ran, journal.unfinished()], [["fresh", "left"], []]);
+  assertEquals(log.events.filter(({ level }) => level === "error"), []);
+});
+
+Deno.test("resume() tells of an interrupted command when the disk takes that", async () => {
+  const { parts, worker, bodies, clock } = await setUp({
+    repeatable: false,
+    run: (command) => Promise.resolve(outcome(command)),
+  }, ["a", "b"]);
+  parts.journal.start("a");
+  const { buffer } = parts;
+  const append = buffer.append.bind(buffer);
+  buffer.append = () => {
+    throw new DatabaseError("Cannot write: the disk is full", { reason: "full" });
+  };
+  worker.resume(never);
+  assertEquals(await worker.idleOrStuck(), "stuck");
+  buffer.append = append;
+  await clock.advance(10_000);
+  await worker.idle;
+  assertEquals(bodies(), ["interrupted: the agent stopped in the middle of it", "done"]);
+});
+
+Deno.test("idleOrStuck() is idle when all is done", async () => {
+  const { worker, commands } = await setUp({
+    repeatable: true,
+    run: (command) => Promise.resolve(outcome(command)),
+  }, ["a"]);
+  worker.take(commands[0]!, never);
+  assertEquals(await worker.idleOrStuck(), "idle");
+});

@@ -75,7 +75,7 @@ Deno.test("a file that is no database is moved aside, and a new one begun", () =
     again.close();
   }));
 
-Deno.test("a buffer of a newer Pennon is refused and left as it is", () =>
+Deno.test("a buffer of a newer Pennon is left as it is, and people are told", () =>
   inFolder(async (folder) => {
     const first = await openBuffer(system, folder, limits);
     first.buffer.append([log("kept")]);
@@ -84,8 +84,10 @@ Deno.test("a buffer of a newer Pennon is refused and left as it is", () =>
     const database = openRealDatabase(path);
     database.execute(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
     database.close();
-    await assertRejects(() => openBuffer(system, folder, limits), BufferError);
     await assertRejects(() => openBufferReadOnly(system, folder, limits), BufferError);
+    const beside = await openBuffer(system, folder, limits);
+    assertEquals([beside.beside, beside.buffer.counts().pending], [path, 0]);
+    beside.close();
     const kept = openRealDatabase(path);
     assertEquals(kept.all("SELECT body FROM events")[0]?.["body"], "kept");
     kept.close();

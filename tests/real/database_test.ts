@@ -126,7 +126,7 @@ Deno.test("a place that cannot be written is denied", () =>
     const database = openRealDatabase(path, { readOnly: true });
     refused("denied", () => database.execute("CREATE TABLE t (a INTEGER)"));
     database.close();
-    await withSmallDisk({ sizeKib: 512 }, async (disk, remount) => {
+    await withSmallDisk({ sizeKib: 512 }, async (disk, { remount }) => {
       openRealDatabase(`${disk}/events.db`).close();
       await remount("ro");
       refused("denied", () => openRealDatabase(`${disk}/new.db`));

@@ -144,7 +144,7 @@ Deno.test("writeText() leaves the old text and nothing else when it fails", () =
   }));
 
 Deno.test("writeText() tells a full disk and a read-only one apart", async () => {
-  await withSmallDisk({ sizeKib: 64 }, async (folder, remount) => {
+  await withSmallDisk({ sizeKib: 64 }, async (folder, { remount }) => {
     const path = `${folder}/text`;
     await realFiles.writeText("save it", path, "old", { mode: 0o600 });
     const message = await refused(
@@ -264,4 +264,48 @@ Deno.test("lock() held by another process is refused at once, and free when that
     const lock = await realFiles.lock("lock it", path);
     assert(lock);
     lock.release();
+  }));
+
+Deno.test("lock() keeps others out on a full disk, and is refused on a read-only one", async () => {
+  await withSmallDisk({ sizeKib: 64 }, async (folder, disk) => {
+    const path = `${folder}/lock`;
+    await Deno.writeTextFile(path, "");
+    await disk.fill();
+    const lock = await realFiles.lock("lock it", path);
+    assert(lock !== undefined);
+    assertEquals(await realFiles.lock("lock it", path), undefined);
+    assertEquals((await Deno.stat(path)).size, 0);
+    lock.release();
+    await disk.remount("ro");
+    await refused("denied", () => realFiles.lock("lock it", path));
+    await disk.remount("rw");
+  });
+});
+
+Deno.test("overwriteText() writes in place what a full disk would not take anew", async () => {
+  await withSmallDisk({ sizeKib: 64 }, async (folder, disk) => {
+    const path = `${folder}/note`;
+    await refused("failed", () => realFiles.overwriteText("tell it", path, "new"));
+    await realFiles.writeText("tell it", path, "old and long", { mode: 0o600 });
+    await disk.fill();
+    await refused("full", () => realFiles.writeText("tell it", path, "new", { mode: 0o600 }));
+    await realFiles.overwriteText("tell it", path, "new");
+    assertEquals(await Deno.readTextFile(path), "new and long");
+    await disk.remount("ro");
+    await refused("denied", () => realFiles.overwriteText("tell it", path, "newer"));
+    await disk.remount("rw");
+  });
+});
+
+Deno.test("inspect() tells one file from another of its name", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/file`;
+    await Deno.writeTextFile(path, "a");
+    const before = await realFiles.inspect("look", path);
+    await Deno.writeTextFile(path, "b");
+    assertEquals((await realFiles.inspect("look", path))?.identity, before?.identity);
+    await Deno.writeTextFile(`${folder}/other`, "c");
+    await Deno.rename(`${folder}/other`, path);
+    const after = await realFiles.inspect("look", path);
+    assert(isWindows ? after?.identity === null : after?.identity !== before?.identity);
   }));

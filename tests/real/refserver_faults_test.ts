@@ -135,6 +135,32 @@ Deno.test("lost_answer: acted, and not a word", async () => {
   });
 });
 
+Deno.test("a fault with a chance meets those requests that the dice say", async () => {
+  const drawn = [0.5, 0.49, 0.9, 0];
+  const random = () => drawn.shift() ?? 1;
+  await withServer({ random, fault: { mode: "reset", chance: 0.5, count: 2 } }, async (server) => {
+    for (let left = 5; left > 0; left--) await rawRequest(server.url, health);
+    assertEquals(faultsSeen(server), [null, "reset", null, "reset", null]);
+  });
+});
+
+Deno.test("onStage() is told how far each request has come, and what is kept of it", async () => {
+  const stages: string[] = [];
+  const onStage: RefserverOptions["onStage"] = ({ path }, stage) => stages.push(`${path} ${stage}`);
+  await withServer({ onStage }, async (server) => {
+    await call(server.url, health);
+    await server.setFault({ mode: "lost_answer" });
+    await rawRequest(server.url, health);
+    await server.setFault({ mode: "hang" });
+    await rawRequest(server.url, health, { silenceMs: SILENCE_MS });
+    const [whole, lost] = server.state().requests;
+    assert(whole!.answeredAtMs !== null && whole!.answeredAtMs >= whole!.atMs);
+    assertEquals(lost!.answeredAtMs, null);
+  });
+  const all = ["arrived", "acted", "answered", "arrived", "acted", "arrived"];
+  assertEquals(stages, all.map((stage) => `/health ${stage}`));
+});
+
 Deno.test("status, html and redirect: a proxy answers, nothing is done", async () => {
   const cases: [FaultInput, number, string, string][] = [
     [{ mode: "status", status: 503, retryAfter: "120" }, 503, "retry-after", "120"],

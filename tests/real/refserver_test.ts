@@ -143,6 +143,8 @@ Deno.test("a check-in hands commands over once, ten at a time, oldest first", as
     const second = await agent.send("GET", "commands");
     assertEquals(second.json.commands.map(({ id }: { id: string }) => id), ids.slice(10));
     assertEquals((await agent.send("GET", "commands")).json, { commands: [] });
+    const handedOver = server.state().requests.slice(-3).map((request) => request.handedOver);
+    assertEquals(handedOver, [ids.slice(0, 10), ids.slice(10), []]);
     const [known] = server.state().agents;
     assertEquals(known!.lastCheckIn, { cpu_percent: 3.5, version: "0.2.0" });
     assertEquals([known!.currentVersion, known!.checkIns], ["0.2.0", 3]);

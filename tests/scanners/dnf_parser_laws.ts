@@ -45,10 +45,10 @@ export function checkCuts<T>(text: string, parse: (text: string) => readonly T[]
   }
 }
 
-/** Megabytes of one character, in a line and in lines; slow expressions take minutes over these. */
+/** Much of one character, in a line and in lines; slow expressions take long over these. */
 const LONG_TEXTS = [..."x -=\t\n[{.:"].flatMap((one) => [
-  one.repeat(2_000_000),
-  `a.${one.repeat(60_000)}b\n`.repeat(30),
+  one.repeat(300_000),
+  `a.${one.repeat(60_000)}b\n`.repeat(4),
 ]);
 
 /** Junk, and a text with characters changed, is read without an error, and soon. */

@@ -20,6 +20,13 @@ const NO_LIST: readonly [what: string, stdout: string, reason: ScanErrorReason, 
     "No installed package found matching input criteria.",
   ],
   [
+    "a source that failed, in another language",
+    "Die Quelle ist nicht zu erreichen: winget\r\nEs wurde kein Paket gefunden.\r\n",
+    "transient",
+    "it found nothing, and said: Die Quelle ist nicht zu erreichen: winget; " +
+    "Es wurde kein Paket gefunden.",
+  ],
+  [
     "one complaint",
     "Failed when opening source(s)\r\n",
     "transient",

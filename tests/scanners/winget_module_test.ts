@@ -90,7 +90,6 @@ Deno.test("parseWingetModule() throws nothing but ScanError, and lets no control
 });
 
 Deno.test("the script is ASCII, installs nothing and compares no versions", () => {
-  // deno-lint-ignore no-control-regex
   assert(/^[\n\x20-\x7e]+$/.test(WINGET_SCRIPT));
   assert(!/Install-|Update-|Repair-|Set-|-gt|-lt/.test(WINGET_SCRIPT));
 });

@@ -138,3 +138,15 @@ Deno.test("readTables() reads a row whose name is of another width in winget's e
   const narrower = lines.map((line) => line.replace("❤️ Rate", "❤️ Rate "));
   assertEquals(read(narrower)?.map(({ id }) => id), ["Contoso.Heart", "Contoso.Other"]);
 });
+
+Deno.test("readTables() ends a table at a line whose cells begin elsewhere, or at the next table", () => {
+  const lines = ["Name Id Version Available", "-".repeat(25), "a    b  1       2"];
+  assertEquals(read(lines)?.length, 1);
+  assertEquals(read([...lines, "so   it  goes   on"])?.length, 1);
+  assertEquals(read([...lines, "so   it goes    on"])?.length, 2);
+  const two = readTables([...lines, ...lines], "upgrades");
+  assertEquals(two.map(({ rows, startsAt, endsAt }) => [rows?.length, startsAt, endsAt]), [
+    [1, 0, 3],
+    [1, 3, 6],
+  ]);
+});

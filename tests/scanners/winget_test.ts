@@ -30,8 +30,9 @@ async function failure(host: WingetHost): Promise<[ScanErrorReason, string]> {
 
 Deno.test("scan() reads the table, and asks for no installation", async () => {
   const host = hostWith(winget("v1.29.240", "language_ja.txt"));
-  const { updates, warnings, metadataAgeS } = await wingetScanner().scan(host, {});
+  const { updates, warnings, metadataAgeS, scope } = await wingetScanner().scan(host, {});
   assertEquals([updates.length, warnings, metadataAgeS], [6, [], null]);
+  assertEquals(scope, `asked through "${ALIAS}" as the user "anna"`);
   assertEquals(host.asked, [[ALIAS, "--version"], [
     ALIAS,
     "upgrade",
@@ -161,10 +162,10 @@ Deno.test("scan() as SYSTEM runs the newest package, and says what it cannot see
   host.addPackage("1.9.25200.0");
   const newest = host.addPackage("1.22.11261.0");
   assertEquals(await wingetScanner().isAvailable(host), true);
-  const { warnings } = await wingetScanner().scan(host, {});
-  assertEquals(warnings, [
-    `Asked as SYSTEM through "${newest}": ` +
-    "what users installed for themselves alone is not in the list",
+  const { warnings, scope } = await wingetScanner().scan(host, {});
+  assertEquals([warnings, scope], [
+    [],
+    `asked through "${newest}" as SYSTEM, who sees only what was installed for the whole machine`,
   ]);
 });
 
@@ -211,9 +212,10 @@ Deno.test("scan() as SYSTEM asks the module in PowerShell 7 alone", async () => 
   host.becomeSystem();
   host.addPackage("1.22.0.0");
   host.files.texts.set(MODULE, "");
-  const { updates, warnings } = await wingetScanner().scan(host, {});
+  const { updates, warnings, scope } = await wingetScanner().scan(host, {});
   assertEquals(updates.map((update) => update.package), ["Microsoft.PowerShell"]);
-  assertEquals([host.asked[0]?.[1], warnings.length], ["-MTA", 1]);
+  assertEquals([host.asked[0]?.[1], warnings], ["-MTA", []]);
+  assert(scope?.startsWith("asked through its PowerShell module as SYSTEM, who "), scope);
 });
 
 Deno.test("scan() that is called off is called off everywhere", async () => {

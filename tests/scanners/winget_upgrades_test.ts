@@ -196,6 +196,12 @@ Deno.test("parseWingetUpgrades() lets no control character through, and survives
   assertEquals(rows.map(({ name }) => name), ["7-Zp 23.01 (x64)", "Power\ufffdhell 7-x64"]);
 });
 
+Deno.test("parseWingetUpgrades() takes winget's count from below the table, not from a warning", () => {
+  const text = readFixture("winget", "new_four_columns.txt");
+  const { announced, messages } = parseWingetUpgrades(`Die Quelle meldet 503.\r\n${text}`);
+  assertEquals([announced, messages], [2, ["Die Quelle meldet 503."]]);
+});
+
 const FILES = [
   ...LANGUAGES.map((language) => `language_${language}.txt`),
   ...CASES.map(([file]) => file),

@@ -61,4 +61,6 @@ Deno.test("winupdateScript() casts every text and makes every list anew", () => 
   const safe = /=(?:\[(?:string|int|bool)\]\$|@\(|Get-Day \$)/;
   assertEquals(fields.filter((line) => !safe.test(line)), []);
   assert(fields.length > 10);
+  // What returns nothing would be an empty object in JSON.
+  assert(/function Get-Day[^\n]*else\{''\}\}\n/.test(winupdateScript({ online: true })));
 });

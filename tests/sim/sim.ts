@@ -10,6 +10,7 @@ import { loadIdentity, saveIdentity } from "../../src/identity.ts";
 import type { Log } from "../../src/log.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import type { HostHint, Random, System } from "../../src/system/system.ts";
+import { settle } from "../fakes/clock.ts";
 import { FakeSystem, seededRandom } from "../fakes/system.ts";
 import type { Episode, Fault } from "./episodes.ts";
 import { fateOf } from "./fates.ts";
@@ -62,7 +63,7 @@ export class Sim {
     this.trace.onMessage = (message) => {
       if (message === "connection breaker half-open") this.monitor.halfOpened();
       if (message === "connection breaker closed") this.monitor.closed();
-      if (message === "step failed" && this.disk.fault === null) this.fail("a step failed");
+      if (message === "step failed") this.fail("a step failed");
     };
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
   }
@@ -250,8 +251,7 @@ export class Sim {
       );
     } catch (error) {
       if (gate.isDead) return;
-      if (this.disk.fault === null) this.fail(`the agent did not start: ${error}`);
-      gate.kill(); // As systemd would have it, it is started again.
+      this.fail(`the agent did not start: ${error}`); // Whatever the disk does.
     }
   }
 
@@ -287,7 +287,7 @@ export class Sim {
       terminal: fake.terminal,
       runCommand: (argv, options) => gate.later(() => commands(argv, options)),
       sendHttp: (request) => gate.later(() => this.#send(request)),
-      openDatabase: () => disk.open(gate),
+      openDatabase: (path) => disk.open(gate, path),
       readEnvironment: () => undefined,
       onHostHint: (listener) => {
         this.#hints.add(listener);
@@ -401,15 +401,12 @@ export class Sim {
     }
   }
 
-  /** Changes the buffer as a person does, in the agent's own process: what dies in it, dies whole. */
+  /** Changes the buffer as a person does, in the agent's own process: one that dies in it never ends. */
   async change(work: (buffer: EventBuffer) => void): Promise<void> {
     const gate = this.#gate;
-    try {
-      const { buffer } = await openBuffer(this.#system(gate), STATE, LIMITS);
-      work(buffer);
-    } catch (error) {
-      if (!gate.isDead) throw error;
-    }
+    openBuffer(this.#system(gate), STATE, LIMITS).then(({ buffer }) => work(buffer))
+      .catch((error) => gate.isDead || this.fail(`the buffer was not changed: ${error}`));
+    await settle();
   }
 
   /** What the disk holds, read as the agent would. */

@@ -28,6 +28,11 @@ export class SimDisk {
     return {
       readText: (_purpose, path) => read(() => this.texts.get(path)),
       writeText: (purpose, path, text) => write(purpose, () => void this.texts.set(path, text)),
+      // In place: a full disk takes it.
+      overwriteText: (purpose, path, text) =>
+        this.fault === "full" && this.texts.has(path)
+          ? read(() => void this.texts.set(path, text))
+          : write(purpose, () => void this.texts.set(path, text)),
       makeDirectory: (purpose) => write(purpose, () => {}),
       remove: (purpose, path) => write(purpose, () => void this.texts.delete(path)),
       rename: (purpose, from, to) => write(purpose, () => this.#rename(from, to)),
@@ -39,8 +44,10 @@ export class SimDisk {
   }
 
   /** The database as one process sees it; a process that dies in a transaction leaves none. */
-  open(gate: Gate): Database {
+  open(gate: Gate, path: string): Database {
+    if (path === ":memory:") return openRealDatabase(path);
     const { database } = this;
+    if (!this.texts.has(path)) this.texts.set(path, "");
     const write = <T>(effect: () => T): T =>
       gate.sync(() => {
         if (this.fault === null) return effect();
@@ -64,8 +71,12 @@ export class SimDisk {
 
   #inspect(path: string): FileFacts | undefined {
     const text = this.texts.get(path);
+    const isDirectory = [...this.texts.keys()].some((name) => name.startsWith(`${path}/`));
+    if (isDirectory) {
+      return { isDirectory, sizeBytes: 0, modifiedMs: 0, mode: 0o700, identity: null };
+    }
     return text === undefined
       ? undefined
-      : { isDirectory: false, sizeBytes: text.length, modifiedMs: 0, mode: 0o600 };
+      : { isDirectory: false, sizeBytes: text.length, modifiedMs: 0, mode: 0o600, identity: null };
   }
 }

@@ -40,13 +40,14 @@ export function checkIn(backend: Backend, call: Call): Reply {
     if (denied) agents.setRapidUntil(agentId, null);
     const busyUntil = taken.length > 0 ? instant(nowMs + BUSY_MS) : believed;
     const acknowledged = backend.old ? [] : commands.reported(told.pendingAcknowledgments);
-    return json(200, {
+    const reply = json(200, {
       commands: taken.map(({ id, type, params }) => ({ id, type, params })),
       ...(busyUntil === null || denied
         ? {}
         : { rapid_polling: { enabled: true, until: busyUntil } }),
       ...(acknowledged.length === 0 ? {} : { acknowledged_ids: acknowledged }),
     }, taken.map(({ type }) => type).join(", ") || "nothing to do");
+    return { ...reply, handedOver: taken.map(({ id }) => id) };
   });
 }
 

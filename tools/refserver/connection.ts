@@ -9,11 +9,13 @@ import {
   type WireRequest,
   writeAll,
 } from "./http_wire.ts";
-import type { LoggedRequest, RequestLog } from "./request_log.ts";
+import type { LoggedRequest, RequestLog, RequestStage } from "./request_log.ts";
 
 /** An answer, and what the request was about. */
 export interface Reply extends WireAnswer {
   readonly summary: string;
+  /** Ids of the commands that it hands over. @default none */
+  readonly handedOver?: readonly string[];
 }
 
 /** What a connection leads to. */
@@ -25,6 +27,8 @@ export interface Site {
   readonly signal: AbortSignal;
   /** Acts on a request. */
   handle(request: WireRequest, fromAddress: string): Promise<Reply>;
+  /** Told at each stage of a request, before anything else is done. */
+  onStage?(request: LoggedRequest, stage: RequestStage): void;
 }
 
 /** Serves a connection until one side has had enough, and closes it. Never throws. */
@@ -64,20 +68,23 @@ async function serveOne(
     const request = await reader.readRest(line, site.maxBodyBytes);
     entry.bodyBytes = request.bodyBytes;
     entry.hasAuthorization = request.headers.has("authorization");
+    site.onStage?.(entry, "arrived");
     if (fault?.mode === "hang") return await neverAnswer(connection, entry);
     if (fault?.mode === "slow") await pause(fault.delayMs, site.signal);
     const reply = standIn(fault, request) ??
       await site.handle(request, (connection.remoteAddr as Deno.NetAddr).hostname);
     entry.status = reply.status;
     entry.summary = reply.summary;
-    return await answer(connection, reply, { fault, keepAlive: request.keepAlive, entry });
+    entry.handedOver = reply.handedOver ?? [];
+    site.onStage?.(entry, "acted");
+    return await answer(connection, reply, { fault, keepAlive: request.keepAlive, entry, site });
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     entry ??= site.log.begin("?", "?", null);
     entry.status = error.status;
     site.log.violate(entry, error.message);
     const reply = { status: error.status, headers: {}, body: error.message, summary: "" };
-    return await answer(connection, reply, { fault: undefined, keepAlive: false, entry });
+    return await answer(connection, reply, { fault: undefined, keepAlive: false, entry, site });
   } finally {
     if (entry) site.log.end(entry);
   }
@@ -86,9 +93,14 @@ async function serveOne(
 async function answer(
   connection: Deno.Conn,
   reply: Reply,
-  options: { fault: RequestFault | undefined; keepAlive: boolean; entry: LoggedRequest },
+  options: {
+    fault: RequestFault | undefined;
+    keepAlive: boolean;
+    entry: LoggedRequest;
+    site: Site;
+  },
 ): Promise<boolean> {
-  const { fault, keepAlive, entry } = options;
+  const { fault, keepAlive, entry, site } = options;
   if (fault?.mode === "lost_answer") return false;
   const { head, body } = encodeAnswer(reply, { keepAlive });
   const half = body.subarray(0, Math.floor(body.length / 2));
@@ -99,6 +111,8 @@ async function answer(
   }
   await writeAll(connection, head);
   await writeAll(connection, body);
+  site.log.answered(entry);
+  site.onStage?.(entry, "answered");
   return keepAlive;
 }
 

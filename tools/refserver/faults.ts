@@ -1,11 +1,16 @@
 /** The faults the reference server can be told to have, and which request meets one. */
 
 import * as v from "valibot";
+import type { Random } from "../../src/system/system.ts";
 
 const MAX_DELAY_MS = 3_600_000;
 
-/** Which requests: those whose path the expression matches, so many, then healthy again. */
+/**
+ * Which requests: those whose path the expression matches, each with so much of a chance, so many,
+ * then healthy again.
+ */
 const which = {
+  chance: v.exactOptional(v.pipe(v.number(), v.minValue(0), v.maxValue(1))),
   path: v.exactOptional(v.pipe(v.string(), v.maxLength(500), v.check(isExpression, "no regexp"))),
   count: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1))),
 };
@@ -68,8 +73,13 @@ export type RequestFault = Exclude<Fault, { mode: "none" | "refuse" }>;
 
 /** The one fault that is set, and how many requests it is still for. */
 export class FaultPlan {
+  readonly #random: Random;
   #fault: Fault = { mode: "none" };
   #left = Infinity;
+
+  constructor(random: Random = Math.random) {
+    this.#random = random;
+  }
 
   /** What is set now; `none` once its requests are used up. */
   get fault(): Fault {
@@ -91,6 +101,7 @@ export class FaultPlan {
     if (fault.mode === "none" || fault.mode === "refuse") return undefined;
     if (fault.mode === "waiting_for_configuration") return fault;
     if (fault.path !== undefined && !new RegExp(fault.path).test(path)) return undefined;
+    if (fault.chance !== undefined && this.#random() >= fault.chance) return undefined;
     this.#left -= 1;
     if (this.#left === 0) this.#fault = { mode: "none" };
     return fault;

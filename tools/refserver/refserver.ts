@@ -3,6 +3,7 @@
  * has the faults it is told to have. For tests and the demo; never part of the executable.
  */
 
+import type { Random } from "../../src/system/system.ts";
 import type { Agent } from "./agents_table.ts";
 import type { Backend } from "./backend.ts";
 import type { ServerCommand } from "./commands_table.ts";
@@ -18,7 +19,13 @@ import type {
   ReportedSystemInfo,
   ReportedUpdate,
 } from "./reports_table.ts";
-import { type LoggedRequest, RequestLog, type ServerClock, type Violation } from "./request_log.ts";
+import {
+  type LoggedRequest,
+  RequestLog,
+  type RequestStage,
+  type ServerClock,
+  type Violation,
+} from "./request_log.ts";
 import { route } from "./routes.ts";
 import { Store } from "./store.ts";
 import { AccessTokens } from "./tokens.ts";
@@ -52,6 +59,10 @@ export interface RefserverOptions {
   /** @default { mode: "none" } */
   readonly fault?: FaultInput;
   readonly clock?: ServerClock;
+  /** Decides which requests meet a fault that has a chance. @default Math.random */
+  readonly random?: Random;
+  /** Told at each stage of a request, before the server goes on. */
+  readonly onStage?: (request: LoggedRequest, stage: RequestStage) => void;
   /** Is given a line a request and a line a violation. @default drops them */
   readonly print?: (line: string) => void;
 }
@@ -122,7 +133,7 @@ const realClock: ServerClock = { nowMs: () => Date.now(), monotonicMs: () => per
 class RunningRefserver implements Refserver {
   readonly #store: Store;
   readonly #log: RequestLog;
-  readonly #faults = new FaultPlan();
+  readonly #faults: FaultPlan;
   readonly #backend: Backend;
   readonly #listener: Listener;
   readonly #control: Listener;
@@ -133,6 +144,7 @@ class RunningRefserver implements Refserver {
   constructor(options: RefserverOptions) {
     const clock = options.clock ?? realClock;
     this.#log = new RequestLog(clock, options.print ?? (() => {}));
+    this.#faults = new FaultPlan(options.random);
     this.#store = new Store(options.data ?? ":memory:");
     this.#backend = makeBackend(options, { store: this.#store, log: this.#log, clock });
     const maxBodyBytes = options.maxBodyBytes ?? 16_777_216;
@@ -142,6 +154,7 @@ class RunningRefserver implements Refserver {
       faults: this.#faults,
       log: this.#log,
       handle: (request, fromAddress) => route(this.#backend, request, fromAddress),
+      ...options.onStage && { onStage: options.onStage },
     };
     const controlSite: Site = {
       ...shared,

@@ -19,7 +19,14 @@ export interface LoggedRequest {
   hasAuthorization: boolean;
   /** What it was about, in a few words. */
   summary: string;
+  /** Ids of the commands that its answer hands over, or would have. */
+  handedOver: readonly string[];
+  /** When the whole answer had been given to the network, on the clock of `atMs`; `null`: never. */
+  answeredAtMs: number | null;
 }
+
+/** How far a request has come: read whole, acted upon, answered in full. */
+export type RequestStage = "arrived" | "acted" | "answered";
 
 /** Something that a correct agent never does, whatever the server answered. */
 export interface Violation {
@@ -60,6 +67,8 @@ export class RequestLog {
       bodyBytes: 0,
       hasAuthorization: false,
       summary: "",
+      handedOver: [],
+      answeredAtMs: null,
     };
     this.requests.push(request);
     if (this.requests.length > MAX_REQUESTS) {
@@ -67,6 +76,11 @@ export class RequestLog {
       this.dropped += 1;
     }
     return request;
+  }
+
+  /** Notes that a request's answer is on its way, all of it. */
+  answered(request: LoggedRequest): void {
+    request.answeredAtMs = this.#clock.monotonicMs();
   }
 
   /** Prints a request that is over. */

@@ -1,0 +1,122 @@
+/** The agent's buffer and journal on a disk that may fail, in a state folder that may vanish. */
+
+import type { DiskCondition } from "../buffer/disk_condition.ts";
+import { DiskKeeper, FolderHeldError } from "../buffer/disk_keeper.ts";
+import type { EventBuffer } from "../buffer/buffer.ts";
+import type { CommandJournal } from "../buffer/journal.ts";
+import { LastingBuffer } from "../buffer/lasting_buffer.ts";
+import { LastingJournal } from "../buffer/lasting_journal.ts";
+import type { Config } from "../config.ts";
+import { type Identity, IdentityError, loadIdentity, saveIdentity } from "../identity.ts";
+import type { Log } from "../log.ts";
+import type { System } from "../system/system.ts";
+import { DiskNote } from "./disk_note.ts";
+import { HeldError, type Hold } from "./hold_state.ts";
+
+/** How often the file is looked for in its folder. */
+const LOOK_EVERY_MS = 5_000;
+
+/** What a store is made from. */
+export interface StateStoreParts {
+  readonly system: System;
+  readonly log: Log;
+  readonly stateDirectory: string;
+  readonly limits: Config["buffer"];
+  /** `null`: whoever runs this keeps others out. */
+  readonly hold: Hold | null;
+  /** The agent with its present token, for a folder that has lost it. */
+  identity(): Identity;
+  /** The folder was made anew: all else that is kept in it is to be saved. */
+  onNewFolder(): Promise<void>;
+  /** The disk takes writes again. */
+  onBack(): void;
+}
+
+export class StateStore {
+  readonly buffer: EventBuffer;
+  readonly journal: CommandJournal;
+  readonly #parts: StateStoreParts;
+  readonly #keeper: DiskKeeper;
+  readonly #note: DiskNote;
+
+  constructor(parts: StateStoreParts) {
+    const { system, log, stateDirectory, limits } = parts;
+    this.#parts = parts;
+    this.#keeper = new DiskKeeper({
+      system,
+      log,
+      stateDirectory,
+      limits,
+      prepareFolder: () => this.#prepareFolder(),
+      onBack: () => this.#comeBack(),
+      onTrouble: () => void this.#note.tell(),
+    });
+    const buffer = new LastingBuffer(this.#keeper);
+    this.buffer = buffer;
+    this.journal = new LastingJournal(buffer);
+    this.#note = new DiskNote(system, stateDirectory, () => this.#keeper.condition);
+  }
+
+  get condition(): DiskCondition {
+    return this.#keeper.condition;
+  }
+
+  /** Opens what is on disk, or goes on without and tries again by itself. */
+  async open(): Promise<void> {
+    await this.#keeper.open();
+    await this.#note.tell();
+  }
+
+  /** Looks after the folder until `signal` is given. */
+  async watch(signal: AbortSignal): Promise<void> {
+    while (true) {
+      try {
+        await this.#parts.system.clock.sleep(LOOK_EVERY_MS, signal);
+      } catch {
+        return; // The agent stops.
+      }
+      await this.#keeper.look();
+      await this.#note.tell();
+    }
+  }
+
+  close(): void {
+    this.#keeper.close();
+  }
+
+  async #prepareFolder(): Promise<void> {
+    const { system, stateDirectory, hold, identity, onNewFolder } = this.#parts;
+    await system.files.makeDirectory("make the state folder", stateDirectory, { mode: 0o700 });
+    const { agentId } = identity();
+    const found = await this.#agentThere();
+    if (found !== null && found !== agentId) {
+      throw new FolderHeldError(`Cannot use "${stateDirectory}": it is agent "${found}"'s now`);
+    }
+    try {
+      await hold?.renew();
+    } catch (error) {
+      throw error instanceof HeldError ? new FolderHeldError(error.message) : error;
+    }
+    if (found === null) await saveIdentity(system, stateDirectory, identity());
+    await onNewFolder();
+    void this.#note.tellAgain();
+  }
+
+  /** Whose the folder is; one that is damaged is this agent's, and a person's to mend. */
+  async #agentThere(): Promise<string | null> {
+    const { system, stateDirectory, identity } = this.#parts;
+    try {
+      return (await loadIdentity(system, stateDirectory))?.agentId ?? null;
+    } catch (error) {
+      if (error instanceof IdentityError) return identity().agentId;
+      throw error;
+    }
+  }
+
+  #comeBack(): void {
+    const { hold, log, onBack } = this.#parts;
+    void this.#note.tell();
+    hold?.renew().catch((error) => log.error("state folder not held", { why: error.message }));
+    onBack();
+  }
+}

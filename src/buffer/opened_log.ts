@@ -1,0 +1,19 @@
+/** The log's lines about a buffer that was not opened as it was left. */
+
+import type { Log } from "../log.ts";
+import { mainPath } from "./buffer_files.ts";
+import type { OpenedBuffer } from "./store.ts";
+
+/** Tells of damage, of a newer Pennon's file that is left alone, and of older ones taken over. */
+export function tellOpened(
+  log: Log,
+  stateDirectory: string,
+  { recovered, beside, path, takenOver }: OpenedBuffer,
+): void {
+  if (recovered) log.error("buffer was damaged, begun anew", { ...recovered });
+  if (beside) {
+    const leftAlone = mainPath(stateDirectory);
+    log.warning("buffer is a newer Pennon's, left alone", { file: leftAlone, instead: path });
+  }
+  if (takenOver) log.info("older buffer taken over", { ...takenOver });
+}

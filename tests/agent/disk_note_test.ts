@@ -1,0 +1,63 @@
+import { assertEquals } from "@std/assert";
+import { DiskNote, showDiskNote } from "../../src/agent/disk_note.ts";
+import type { DiskCondition } from "../../src/buffer/disk_condition.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const WELL: DiskCondition = { disk: "ok", why: null, events: 0, sizeBytes: 0, acknowledgements: 0 };
+const PATH = "/state/disk.json";
+
+function start() {
+  const system = new FakeSystem();
+  const known = { condition: WELL };
+  const note = new DiskNote(system, "/state", () => known.condition);
+  return { system, known, note };
+}
+
+Deno.test("showDiskNote() reads nothing out of missing, junk and half-written texts", async () => {
+  const { system } = start();
+  assertEquals(await showDiskNote(system, "/state"), undefined);
+  for (const text of ["", "junk", "{}", "null", '{"schema":"pennon.disk/1","proc']) {
+    system.files.texts.set(PATH, text);
+    assertEquals(await showDiskNote(system, "/state"), undefined, text);
+  }
+});
+
+Deno.test("tell() writes once, and over it in place where the disk is full by then", async () => {
+  const { system, known, note } = start();
+  await note.tell();
+  const { length } = system.files.texts.get(PATH) ?? "";
+  assertEquals([length, system.files.modes.get(PATH)], [1_024, 0o600]);
+  // As long as a why may be, and with what takes more than a byte.
+  const why = `Cannot write: "/state/\u00fc": ${"no room ".repeat(100)}`;
+  known.condition = { disk: "full", why, events: 7, sizeBytes: 8_000, acknowledgements: 9 };
+  const { writeText } = system.files;
+  system.files.writeText = () => Promise.reject(new Error("it was to be written in place"));
+  await note.tell();
+  system.files.writeText = writeText;
+  assertEquals(system.files.texts.get(PATH)?.length, 1_024);
+  const told = await showDiskNote(system, "/state");
+  assertEquals(
+    [told?.disk, told?.events, told?.size_bytes, told?.acknowledgements, told?.process_id],
+    ["full", 7, 8_000, 9, 4_242],
+  );
+  assertEquals(told?.why?.length, 200);
+});
+
+Deno.test("tell() goes on without a word where the disk takes none, and tells it later", async () => {
+  const { system, known, note } = start();
+  system.files.fail("tell of the disk", "denied");
+  await note.tell();
+  assertEquals(await showDiskNote(system, "/state"), undefined);
+  system.files.heal("tell of the disk");
+  await note.tell();
+  assertEquals((await showDiskNote(system, "/state"))?.disk, "ok");
+  // The same again is not written again, unless the folder is another.
+  system.files.texts.delete(PATH);
+  await note.tell();
+  assertEquals(system.files.texts.has(PATH), false);
+  await note.tellAgain();
+  assertEquals(system.files.texts.has(PATH), true);
+  known.condition = { ...WELL, events: 1 };
+  await Promise.all([note.tell(), note.tell()]);
+  assertEquals((await showDiskNote(system, "/state"))?.events, 1);
+});

@@ -1,0 +1,103 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { holdState } from "../../src/agent/hold_state.ts";
+import { StateStore } from "../../src/agent/state_store.ts";
+import { showDiskNote } from "../../src/agent/disk_note.ts";
+import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
+import { event } from "../fakes/lasting.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { SickDisk } from "../fakes/sick_disk.ts";
+
+const identity: Identity = {
+  agentId: "agent-1",
+  serverUrl: "http://server.test",
+  accessToken: "access-1",
+  refreshToken: "refresh-1",
+  intervalMs: null,
+  registeredMs: 0,
+};
+
+async function start() {
+  const disk = new SickDisk();
+  const { system } = disk;
+  const log = new FakeLog();
+  const calls: string[] = [];
+  const hold = await holdState(system, "/state", "run");
+  await saveIdentity(system, "/state", identity);
+  const present = { ...identity, accessToken: "access-2" };
+  const store = new StateStore({
+    system,
+    log,
+    stateDirectory: "/state",
+    limits: { maxEvents: 100, maxBytes: 4_194_304, maxAttempts: 3 },
+    hold,
+    identity: () => present,
+    onNewFolder: () => Promise.resolve(void calls.push("new folder")),
+    onBack: () => calls.push("back"),
+  });
+  await store.open();
+  const end = new AbortController();
+  const watching = store.watch(end.signal);
+  return {
+    disk,
+    system,
+    log,
+    calls,
+    store,
+    async remove(): Promise<void> {
+      disk.vanish();
+      system.files.texts.clear();
+      system.files.locked.clear();
+      await system.clock.advance(5_000);
+    },
+    async end(): Promise<void> {
+      end.abort();
+      await watching;
+      store.close();
+    },
+  };
+}
+
+Deno.test("a folder that is gone has its lock, the identity of now and the state again within 5 s", async () => {
+  const { system, calls, store, remove, end } = await start();
+  store.buffer.append([event("a")]);
+  await remove();
+  assertEquals((await loadIdentity(system, "/state"))?.accessToken, "access-2");
+  assertEquals(system.files.modes.get("/state/identity.json"), 0o600);
+  assertEquals(system.files.modes.get("/state"), 0o700);
+  assertEquals([...system.files.locked], ["/state/agent.lock"]);
+  assertEquals([calls, store.buffer.counts().pending], [["new folder"], 1]);
+  assertEquals((await showDiskNote(system, "/state"))?.disk, "ok");
+  await end();
+});
+
+Deno.test("a folder that another agent has, or is, stays that one's", async () => {
+  for (const other of ["process", "agent"]) {
+    const { system, disk, store, end } = await start();
+    disk.vanish();
+    system.files.texts.clear();
+    if (other === "process") {
+      system.files.identities.set("/state/agent.lock", "theirs");
+      system.files.texts.set("/state/agent.lock", "");
+    } else await saveIdentity(system, "/state", { ...identity, agentId: "agent-2" });
+    const before = new Map(system.files.texts);
+    await system.clock.advance(5_000);
+    assertEquals(store.condition.disk, "held");
+    assertStringIncludes(store.condition.why ?? "", other);
+    assertEquals(system.files.texts, before);
+    assertEquals(system.databases.has("/state/buffer.sqlite"), false);
+    await end();
+  }
+});
+
+Deno.test("what is in memory is told while it is there, and no longer", async () => {
+  const { system, disk, store, calls, end } = await start();
+  disk.fault = "full";
+  store.buffer.append([event("a")]);
+  await system.clock.advance(0);
+  const told = await showDiskNote(system, "/state");
+  assertEquals([told?.disk, told?.events], ["full", 1]);
+  disk.heal();
+  await system.clock.advance(10_000);
+  assertEquals([(await showDiskNote(system, "/state"))?.events, calls], [0, ["back"]]);
+  await end();
+});

@@ -1,0 +1,124 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import type { EventKind, NewEvent } from "../../src/buffer/buffer.ts";
+import { NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
+import { URGENCY } from "../../src/buffer/rules.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
+import type { Database, Row, SqlValue } from "../../src/system/database.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const limits = { maxEvents: 1_000, maxBytes: 10_000_000, maxAttempts: 3 };
+
+function log(extra: Partial<NewEvent> = {}): NewEvent {
+  return { kind: "log", commandId: null, snapshotOf: null, body: "{}", ...extra };
+}
+
+/** The buffer's database, with every statement that is put to it. */
+class Watched {
+  readonly system = new FakeSystem();
+  readonly asked: [string, SqlValue[]][] = [];
+
+  async open(bounds = limits) {
+    const opened = await openBuffer(
+      { ...this.system, openDatabase: (path) => this.#watch(this.system.openDatabase(path)) },
+      "/state",
+      bounds,
+    );
+    this.asked.length = 0;
+    return opened.buffer;
+  }
+
+  /** How SQLite would go about it. */
+  planOf([sql, values]: [string, SqlValue[]]): string {
+    return [...this.system.databases.values()].flatMap((database) =>
+      database.all(`EXPLAIN QUERY PLAN ${sql}`, ...values).map((row) => String(row["detail"]))
+    ).join("; ");
+  }
+
+  rows(): Row[] {
+    return [...this.system.databases.values()].flatMap((database) =>
+      database.all("SELECT * FROM events ORDER BY sequence")
+    );
+  }
+
+  #watch(database: Database): Database {
+    const note = (sql: string, values: SqlValue[]) => this.asked.push([sql, values]);
+    return {
+      execute: (sql) => database.execute(sql),
+      run: (sql, ...values) => (note(sql, values), database.run(sql, ...values)),
+      all: (sql, ...values) => (note(sql, values), database.all(sql, ...values)),
+      transaction: (work) => database.transaction(work),
+      close: () => database.close(),
+    };
+  }
+}
+
+const newEvent: fc.Arbitrary<NewEvent> = fc.record({
+  kind: fc.constantFrom<EventKind>("updates", "log", "dependencies", "system_info"),
+  commandId: fc.constantFrom(null, "a", "b"),
+  snapshotOf: fc.constantFrom(null, null, "updates/apt", "updates/dnf"),
+  body: fc.nat(900).map((length) => "x".repeat(length)),
+});
+
+Deno.test("append() of many does what appending each does, however full the buffer is", async () => {
+  // All but the id, which is drawn, and the number, which the notice of drops uses up too: it comes
+  // last here, since each drop writes it anew.
+  const isNotice = (row: Row) => row["snapshot_of"] === NOTICE_KEY;
+  const told = (rows: Row[]) =>
+    [...rows.filter((row) => !isNotice(row)), ...rows.filter(isNotice)]
+      .map(({ id: _, sequence: __, ...rest }) => rest);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(newEvent, { maxLength: 12 }),
+      fc.array(newEvent, { minLength: 1, maxLength: 60 }),
+      fc.constantFrom(8, 20, 100),
+      async (before, events, maxEvents) => {
+        const bounds = { maxEvents, maxBytes: 20_000, maxAttempts: 2 };
+        const [together, each] = [new Watched(), new Watched()];
+        const [one, other] = [await together.open(bounds), await each.open(bounds)];
+        for (const buffer of [one, other]) buffer.append(before);
+        one.append(events);
+        for (const event of events) other.append([event]);
+        assertEquals(told(together.rows()), told(each.rows()));
+        assertEquals(one.counts(), other.counts());
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+Deno.test("append() writes many rows with one statement, and the counters once", async () => {
+  const watched = new Watched();
+  const buffer = await watched.open();
+  buffer.append(Array.from({ length: 32 }, () => log({ commandId: "one" })));
+  const inserts = watched.asked.filter(([sql]) => sql.includes("INTO events"));
+  const counters = watched.asked.filter(([sql]) => sql.includes("INTO counters"));
+  assertEquals([inserts.length, counters.length, watched.asked.length], [2, 1, 5]);
+  assertEquals(buffer.counts().pending, 32);
+});
+
+Deno.test("append() to a buffer with room never walks through what is in it", async () => {
+  const watched = new Watched();
+  const buffer = await watched.open();
+  buffer.append([log({ commandId: "one", snapshotOf: "updates/apt" }), log({ commandId: "two" })]);
+  const plans = watched.asked.filter(([sql]) => !sql.includes("counters")).map((statement) =>
+    watched.planOf(statement)
+  ).filter((plan) => plan !== "");
+  assertEquals(plans.length, 3); // What it supersedes, and what of each command waits.
+  for (const plan of plans) {
+    assert(/SEARCH .*(command_id|snapshot_of)=\?/.test(plan), plan);
+  }
+});
+
+Deno.test("append() of many forgets what of a command has gone to make room", async () => {
+  const watched = new Watched();
+  const buffer = await watched.open({ ...limits, maxEvents: 2 });
+  buffer.append([
+    log({ kind: "updates", commandId: "a" }),
+    log({ commandId: "b" }),
+    log({ commandId: "c" }), // The updates go.
+    log({ commandId: "a", body: "late" }),
+  ]);
+  const late = watched.rows().find((row) => row["body"] === "late");
+  assertEquals(late?.["urgency"], URGENCY.log);
+});

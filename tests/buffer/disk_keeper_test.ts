@@ -1,0 +1,166 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { FolderHeldError } from "../../src/buffer/disk_keeper.ts";
+import { DatabaseError } from "../../src/system/database.ts";
+import { FileError } from "../../src/system/files.ts";
+import { event, openLasting } from "../fakes/lasting.ts";
+import { SickDisk } from "../fakes/sick_disk.ts";
+
+Deno.test("open() without a disk goes on in memory, and opens what is there when it can", async () => {
+  const disk = new SickDisk();
+  (await openLasting({}, disk)).buffer.append([event("earlier")]);
+  disk.isDead = true;
+  const lasting = await openLasting({}, disk);
+  assertEquals([lasting.keeper.opened, lasting.keeper.condition.disk], [null, "io"]);
+  lasting.buffer.append([event("later")]);
+  assertEquals(lasting.bodies(), ["later"]);
+  const { why } = lasting.keeper.condition;
+  assertEquals(why, "Cannot use database: io on purpose"); // However often it is met.
+  disk.isDead = false;
+  await lasting.tryAgain();
+  assertEquals(lasting.bodies(), ["earlier", "later"]);
+  assertEquals(lasting.log.events.map(({ message }) => message), [
+    "disk refuses, events are kept in memory",
+    "disk takes writes again",
+  ]);
+});
+
+Deno.test("open() makes a folder that is not there ready first, and waits where it cannot", async () => {
+  const disk = new SickDisk();
+  const calls: string[] = [];
+  const lasting = await openLasting({}, disk);
+  lasting.keeper.close();
+  disk.vanish();
+  const again = await openLasting({}, disk);
+  again.keeper.close();
+  disk.vanish();
+  again.prepare = () => {
+    calls.push("prepare");
+    throw new FileError("Cannot make the state folder: no right", { reason: "denied" });
+  };
+  await again.keeper.open();
+  assertEquals([calls, again.keeper.opened, again.keeper.condition.disk], [
+    ["prepare"],
+    null,
+    "denied",
+  ]);
+});
+
+Deno.test("look() carries all over where the file has vanished, once", async () => {
+  const lasting = await openLasting();
+  const { buffer, journal, keeper, disk, log } = lasting;
+  const { ids } = buffer.append([event("a"), event("b", "c"), event("x")]);
+  buffer.acknowledge(ids.slice(0, 1));
+  for (let count = 0; count < 3; count++) buffer.refuse(ids[2]!, "HTTP 400");
+  journal.receive(["c", "d", "e"].map((id) => ({ id, type: "reboot", params: "{}" })));
+  journal.start("c");
+  journal.start("d");
+  journal.finish("d", () => {});
+  const before = buffer.counts();
+  disk.vanish();
+  await keeper.look();
+  await keeper.look();
+  assertEquals(buffer.counts(), before);
+  assertEquals(lasting.bodies(), ["b"]);
+  assertEquals(buffer.find(ids[2]!, 1).map(({ state, attempts }) => [state, attempts]), [
+    ["set_aside", 3],
+  ]);
+  assertEquals(journal.unfinished().map(({ id, state }) => `${id} ${state}`), [
+    "c started",
+    "e received",
+  ]);
+  assertEquals(journal.receive([{ id: "d", type: "reboot", params: "{}" }]), []);
+  assertEquals(log.told("buffer vanished in the state folder, begun anew").length, 1);
+});
+
+Deno.test("look() takes another file in its place for a replacement, and loses neither's events", async () => {
+  const disk = new SickDisk();
+  const { files } = disk.system;
+  files.identities.set("/state/buffer.sqlite", "own");
+  const lasting = await openLasting({}, disk);
+  lasting.buffer.append([event("own")]);
+  lasting.disk.vanish();
+  const other = await openLasting({}, lasting.disk);
+  other.buffer.append([event("other's")]);
+  other.keeper.close();
+  files.identities.set("/state/buffer.sqlite", "another");
+  await lasting.keeper.look();
+  assertEquals(lasting.bodies(), ["other's", "own"]);
+  assertEquals(lasting.log.told("buffer replaced in the state folder, begun anew").length, 1);
+});
+
+Deno.test("look() that may not look changes nothing: what is open goes on", async () => {
+  const lasting = await openLasting();
+  lasting.disk.system.files.fail("look for the buffer", "denied");
+  await lasting.keeper.look();
+  lasting.buffer.append([event("a")]);
+  assertEquals([lasting.keeper.condition.disk, lasting.log.events], ["ok", []]);
+});
+
+Deno.test("a folder that is gone, or somebody else's, is waited for, with all events at stake told", async () => {
+  for (
+    const [error, told] of [
+      [new FileError("Cannot make the state folder: no right", { reason: "denied" }), "gone"],
+      [new FolderHeldError("Cannot run: process 7 already runs"), "held"],
+    ] as const
+  ) {
+    const lasting = await openLasting();
+    lasting.buffer.append([event("a")]);
+    lasting.prepare = () => Promise.reject(error);
+    lasting.disk.vanish();
+    await lasting.keeper.look();
+    lasting.buffer.append([event("b")]);
+    const { disk, why, events } = lasting.keeper.condition;
+    assertEquals([disk, events], [told, 2]);
+    assertStringIncludes(why ?? "", error.message);
+    await lasting.tryAgain();
+    assertEquals(lasting.keeper.condition.disk, told); // Still: the open file takes writes, and is lost.
+    lasting.prepare = () => Promise.resolve();
+    await lasting.tryAgain();
+    assertEquals([lasting.keeper.condition.disk, lasting.keeper.condition.events], ["ok", 0]);
+    assertEquals(lasting.bodies(), ["a", "b"]);
+  }
+});
+
+Deno.test("damage met while it runs has the file opened anew", async () => {
+  const lasting = await openLasting();
+  lasting.buffer.append([event("a")]);
+  const before = lasting.keeper.opened;
+  lasting.disk.fault = "corrupt";
+  lasting.buffer.append([event("b")]);
+  lasting.disk.fault = null;
+  await lasting.tryAgain();
+  assert(lasting.keeper.opened !== before);
+  assertEquals(lasting.bodies(), ["a", "b"]);
+});
+
+Deno.test("close() writes what it can, and tells what is lost with the process", async () => {
+  const lasting = await openLasting();
+  lasting.disk.fault = "full";
+  const { ids } = lasting.buffer.append([event("a")]);
+  lasting.buffer.acknowledge(ids);
+  lasting.buffer.append([event("b")]);
+  lasting.keeper.close();
+  assertEquals(lasting.log.told("lost, the disk took none").map(({ events }) => events), [1]);
+  assertEquals(lasting.disk.system.clock.sleeping, 0);
+  const again = await openLasting();
+  again.disk.fault = "full";
+  again.buffer.append([event("c")]);
+  again.disk.fault = null;
+  again.keeper.close();
+  assertEquals(again.log.told("lost, the disk took none"), []);
+  const third = await openLasting({}, again.disk);
+  assertEquals(third.bodies(), ["c"]);
+});
+
+Deno.test("flush() refuses before there is a file", async () => {
+  const disk = new SickDisk();
+  disk.isDead = true;
+  const { keeper } = await openLasting({}, disk);
+  try {
+    keeper.flush();
+  } catch (error) {
+    assert(error instanceof DatabaseError && error.reason === "io");
+    return;
+  }
+  throw new Error("it did not refuse");
+});

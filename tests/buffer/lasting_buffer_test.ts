@@ -1,0 +1,252 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import type { NewEvent } from "../../src/buffer/buffer.ts";
+import { MAX_OWED, TAIL_MAX_BYTES, TAIL_MAX_EVENTS } from "../../src/buffer/tail.ts";
+import { DatabaseError } from "../../src/system/database.ts";
+import { event, type Lasting, openLasting } from "../fakes/lasting.ts";
+
+function total({ buffer }: Lasting): void {
+  const { appended, delivered, pending, setAside, dropped, purged } = buffer.counts();
+  const gone = Object.values(dropped).reduce((sum, count) => sum + count, 0);
+  assertEquals(appended, delivered + pending + setAside + gone + purged);
+}
+
+Deno.test("append() keeps in memory what the disk refuses, and writes it in order", async () => {
+  const lasting = await openLasting();
+  const { buffer, keeper, disk, log } = lasting;
+  buffer.append([event("1", "c")]);
+  disk.fault = "full";
+  buffer.append([event("2", "c"), event("3", "c")]);
+  assertEquals(lasting.bodies(), ["1", "2", "3"]);
+  const { disk: why, events, acknowledgements } = keeper.condition;
+  assertEquals([why, events, acknowledgements], ["full", 2, 0]);
+  assertEquals(log.told("disk refuses, events are kept in memory").length, 1);
+  await lasting.tryAgain();
+  assertEquals(keeper.condition.events, 2);
+  disk.fault = null;
+  await lasting.tryAgain();
+  assertEquals([keeper.condition.disk, keeper.condition.events], ["ok", 0]);
+  assertEquals(log.told("disk takes writes again").map(({ written }) => written), [2]);
+  assertEquals([lasting.backs, lasting.bodies()], [1, ["1", "2", "3"]]);
+  assertEquals(disk.system.clock.sleeping, 0);
+});
+
+Deno.test("append() brings what is in memory to disk first, without waiting for its turn", async () => {
+  const lasting = await openLasting();
+  lasting.disk.fault = "io";
+  const { ids } = lasting.buffer.append([event("first", "c")]);
+  lasting.disk.fault = null;
+  lasting.buffer.append([event("second", "c")]);
+  assertEquals([lasting.bodies(), lasting.keeper.condition.events], [["first", "second"], 0]);
+  assertEquals(lasting.buffer.next(1)[0]?.id, ids[0]); // It kept its id.
+  total(lasting);
+});
+
+Deno.test("append() in memory goes up to its bounds, and counts what goes at one past them", async () => {
+  const lasting = await openLasting({ maxEvents: 50_000 });
+  lasting.disk.fault = "full";
+  // One place is kept for the word on what was dropped.
+  const many = Array.from({ length: TAIL_MAX_EVENTS - 1 }, (_, number) => event(String(number)));
+  assertEquals(lasting.buffer.append(many).dropped.log, 0);
+  assertEquals(lasting.buffer.append([event("one more")]).dropped.log, 1);
+  assertEquals([lasting.keeper.condition.events, lasting.bodies()[0]], [TAIL_MAX_EVENTS, "1"]);
+  const tooLarge = event("x".repeat(TAIL_MAX_BYTES));
+  const refusal = assertThrows(() => lasting.buffer.append([tooLarge]), DatabaseError);
+  assertEquals(refusal.reason, "full");
+  lasting.disk.fault = null;
+  await lasting.tryAgain();
+  total(lasting);
+  assertEquals(lasting.buffer.counts().dropped.log, 1);
+  assertEquals(lasting.buffer.counts().appended, TAIL_MAX_EVENTS + 1);
+});
+
+Deno.test("acknowledge() that the disk refuses is remembered, and written when it can be", async () => {
+  const lasting = await openLasting();
+  const { buffer, keeper, disk } = lasting;
+  const { ids } = buffer.append([event("a"), event("b")]);
+  disk.fault = "full";
+  buffer.acknowledge(ids.slice(0, 1));
+  assertEquals(lasting.bodies(), ["b"]);
+  const { pending, delivered } = buffer.counts();
+  assertEquals([pending, delivered, keeper.condition.acknowledgements], [1, 1, 1]);
+  disk.fault = null;
+  await lasting.tryAgain();
+  assertEquals(keeper.condition.acknowledgements, 0);
+  assertEquals([buffer.counts().pending, buffer.counts().delivered], [1, 1]);
+});
+
+Deno.test("next() sends no more of the disk's events than can be remembered as sent", async () => {
+  const lasting = await openLasting({ maxEvents: 10_000 });
+  const { buffer, disk } = lasting;
+  const events = Array.from({ length: MAX_OWED + 1 }, (_, number) => event(String(number), "c"));
+  const { ids } = buffer.append(events);
+  disk.fault = "full";
+  buffer.acknowledge(ids.slice(0, MAX_OWED - 1));
+  assertEquals(lasting.bodies(), [String(MAX_OWED - 1), String(MAX_OWED)]);
+  buffer.acknowledge([ids[MAX_OWED - 1]!]);
+  buffer.append([event("alone"), event("behind", "c")]);
+  assertEquals(lasting.bodies(), ["alone"]);
+  disk.fault = null;
+  await lasting.tryAgain();
+  assertEquals(lasting.bodies(), [String(MAX_OWED), "alone", "behind"]);
+});
+
+Deno.test("next() of a disk that cannot be read lets nothing overtake its own command", async () => {
+  const lasting = await openLasting();
+  lasting.buffer.append([event("early", "c")]);
+  assertEquals(lasting.buffer.counts().pending, 1);
+  lasting.disk.isDead = true;
+  lasting.buffer.append([event("late", "c"), event("alone")]);
+  assertEquals(lasting.bodies(), ["alone"]);
+  assertEquals(lasting.buffer.counts().pending, 3); // As last counted.
+  lasting.disk.isDead = false;
+  await lasting.tryAgain();
+  assertEquals(lasting.bodies(), ["early", "late", "alone"]);
+});
+
+Deno.test("refuse() and split() of what the disk cannot change leave it as it is", async () => {
+  const lasting = await openLasting({ maxAttempts: 1 });
+  const { buffer, disk } = lasting;
+  const { ids: [id = ""] } = buffer.append([event("on disk")]);
+  disk.fault = "io";
+  assertEquals(buffer.refuse(id, "HTTP 400"), "pending");
+  assertEquals(buffer.split(id, ["a", "b"], { error: "HTTP 500", isCounted: true }), []);
+  const { ids: [own = "", whole = ""] } = buffer.append([event("in memory"), event("whole")]);
+  assertEquals(buffer.refuse(own, "HTTP 400"), "set_aside");
+  assertEquals(buffer.split(whole, ["a", "b"], { error: "500", isCounted: true }).length, 2);
+  disk.fault = null;
+  await lasting.tryAgain();
+  const set = buffer.list({ state: "set_aside" });
+  assertEquals(set.map(({ body, lastError }) => [body, lastError]), [["in memory", "HTTP 400"]]);
+  assertEquals(lasting.bodies(), ["on disk", "a", "b"]);
+  assertEquals(buffer.requeue([own]), 1);
+  assertEquals(buffer.find(own, 2).map(({ state }) => state), ["pending"]);
+  total(lasting);
+});
+
+/** What may happen, by chance. */
+type Act =
+  | { do: "append"; commands: (string | null)[] }
+  | { do: "deliver" | "refuse" | "split"; nth: number }
+  | { do: "fault"; reason: "full" | "io" | null }
+  | { do: "die" | "revive" | "wait" | "vanish" }
+  | { do: "refuse call"; number: number };
+
+const act: fc.Arbitrary<Act> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("append" as const),
+      commands: fc.array(fc.constantFrom("c", "d", null), { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        "deliver" as const,
+        "deliver" as const,
+        "refuse" as const,
+        "split" as const,
+      ),
+      nth: fc.nat(2),
+    }),
+  },
+  fc.record({
+    do: fc.constant("fault" as const),
+    reason: fc.constantFrom("full" as const, "io" as const, null),
+  }),
+  fc.record({
+    do: fc.constantFrom("die" as const, "revive" as const, "wait" as const, "vanish" as const),
+  }),
+  fc.record({ do: fc.constant("refuse call" as const), number: fc.nat(40) }),
+);
+
+/** A delivery as the drain does it: the first that is not behind another of its command. */
+class Model {
+  readonly sent: string[] = [];
+  readonly told: { body: string; commandId: string | null }[] = [];
+  #number = 0;
+
+  constructor(readonly lasting: Lasting) {}
+
+  async play(step: Act): Promise<void> {
+    const { buffer, disk } = this.lasting;
+    switch (step.do) {
+      case "append": {
+        const events = step.commands.map((command) => this.#make(command));
+        buffer.append(events);
+        this.told.push(...events);
+        return;
+      }
+      case "deliver":
+      case "refuse":
+      case "split": {
+        const found = buffer.next(20);
+        const chosen = found.filter(({ commandId }, index) =>
+          commandId === null ||
+          found.findIndex((other) => other.commandId === commandId) === index
+        )[step.nth];
+        if (chosen === undefined) return;
+        if (step.do === "refuse") return void buffer.refuse(chosen.id, "HTTP 400");
+        if (step.do === "split" && chosen.commandId === null) {
+          const halves = [`${chosen.body}a`, `${chosen.body}b`] as const;
+          const ids = buffer.split(chosen.id, halves, { error: "HTTP 500", isCounted: false });
+          if (ids.length === 0) return;
+          const at = this.told.findIndex(({ body }) => body === chosen.body);
+          this.told.splice(at, 1, ...halves.map((body) => ({ body, commandId: null })));
+          return;
+        }
+        assert(!this.sent.includes(chosen.body), `"${chosen.body}" is sent twice`);
+        this.sent.push(chosen.body);
+        return buffer.acknowledge([chosen.id]);
+      }
+      case "fault":
+        disk.fault = step.reason;
+        return;
+      case "die":
+      case "revive":
+        disk.isDead = step.do === "die";
+        return;
+      case "refuse call":
+        return disk.refuseCall(step.number);
+      case "vanish":
+        disk.vanish();
+        return await this.lasting.keeper.look();
+      case "wait":
+        return await this.lasting.tryAgain();
+    }
+  }
+
+  #make(commandId: string | null): NewEvent {
+    return event(String(this.#number++), commandId);
+  }
+}
+
+Deno.test("a disk that fails and recovers at random loses nothing, sends nothing twice, keeps the order", () =>
+  fc.assert(
+    fc.asyncProperty(fc.array(act, { maxLength: 60 }), async (acts) => {
+      const lasting = await openLasting({ maxAttempts: 2 });
+      const model = new Model(lasting);
+      for (const step of acts) {
+        await model.play(step);
+        total(lasting);
+      }
+      lasting.disk.heal();
+      await lasting.keeper.look();
+      await lasting.tryAgain();
+      total(lasting);
+      assertEquals([lasting.keeper.condition.disk, lasting.keeper.condition.events], ["ok", 0]);
+      while (lasting.buffer.next(1).length > 0) await model.play({ do: "deliver", nth: 0 });
+      const aside = lasting.buffer.list({ state: "set_aside" }).map(({ body }) => body);
+      assertEquals([...model.sent, ...aside].sort(), model.told.map(({ body }) => body).sort());
+      for (const command of ["c", "d"]) {
+        const own = model.told.filter(({ commandId }) => commandId === command)
+          .map(({ body }) => body);
+        const order = model.sent.filter((body) => own.includes(body)).map(Number);
+        assertEquals(order, order.toSorted((a, b) => a - b), command);
+      }
+      lasting.keeper.close();
+    }),
+    { numRuns: 200 },
+  ));

@@ -1,0 +1,61 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { DatabaseError } from "../../src/system/database.ts";
+import { event, openLasting } from "../fakes/lasting.ts";
+import { SickDisk } from "../fakes/sick_disk.ts";
+
+const command = { id: "c", type: "scan_updates", params: "{}" };
+
+Deno.test("the journal takes no command before there is a disk, and finds what was left on it", async () => {
+  const disk = new SickDisk();
+  (await openLasting({}, disk)).journal.receive([command]);
+  disk.isDead = true;
+  const { journal, keeper, ...lasting } = await openLasting({}, disk);
+  assertThrows(() => journal.receive([{ ...command, id: "d" }]), DatabaseError);
+  assertThrows(() => journal.unfinished(), DatabaseError);
+  disk.isDead = false;
+  await disk.system.clock.advance(10_000);
+  assertEquals([keeper.condition.disk, lasting.backs], ["ok", 0]);
+  assertEquals(journal.unfinished().map(({ id }) => id), ["c"]);
+});
+
+Deno.test("finish() of a full disk throws, and neither ends the command nor reports it", async () => {
+  const { journal, buffer, disk } = await openLasting();
+  journal.receive([command]);
+  journal.start("c");
+  disk.fault = "full";
+  buffer.append([event("early", "c")]);
+  const finish = () => journal.finish("c", () => void buffer.append([event("report", "c")]));
+  assertThrows(finish, DatabaseError);
+  assertEquals(buffer.next(9).map(({ body }) => body), ["early"]);
+  disk.fault = null;
+  finish();
+  assertEquals(buffer.next(9).map(({ body }) => body), ["early", "report"]);
+  assertEquals(journal.unfinished(), []);
+});
+
+Deno.test("finish() that fails at any call of the disk did all of it, or nothing", async () => {
+  let refusals = 0;
+  for (let call = 1; call < 60; call++) {
+    const { journal, buffer, disk, keeper } = await openLasting();
+    journal.receive([command]);
+    journal.start("c");
+    disk.fault = "io";
+    buffer.append([event("early", "c")]);
+    disk.fault = null;
+    disk.refuseCall(call);
+    let isDone = true;
+    try {
+      journal.finish("c", () => void buffer.append([event("report", "c")]));
+    } catch (error) {
+      assert(error instanceof DatabaseError);
+      isDone = false;
+      refusals += 1;
+    }
+    disk.refuseCall(Infinity);
+    const reported = buffer.next(9).map(({ body }) => body);
+    assertEquals(reported, isDone ? ["early", "report"] : ["early"], `call ${call}`);
+    assertEquals(journal.unfinished().length, isDone ? 0 : 1, `call ${call}`);
+    keeper.close();
+  }
+  assert(refusals > 10, `${refusals} refusals`);
+});

@@ -1,0 +1,174 @@
+/** The program on a disk that is full, read-only, forbidden or gone: it runs, says so, and comes back. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { SCHEMA_VERSION } from "../../src/buffer/schema.ts";
+import { openRealDatabase } from "../../src/system/real_database.ts";
+import type { Program } from "../../tools/program.ts";
+import { lacks } from "../real/lacks.ts";
+import { mountSmallDisk, type SmallDisk, type SmallDiskOptions } from "../real/small_disk.ts";
+import { type Host, onHost, within } from "./harness.ts";
+
+/** A host whose state folder is a small disk of its own. */
+function onDisk(
+  options: SmallDiskOptions,
+  story: (host: Host, disk: SmallDisk) => Promise<void>,
+): Promise<void> {
+  return onHost(async (host) => {
+    await Deno.mkdir(host.stateDirectory, { mode: 0o700 });
+    const disk = await mountSmallDisk(host.stateDirectory, options);
+    if (disk === null) return;
+    try {
+      await host.register();
+      await story(host, disk);
+    } finally {
+      await host.stopAll();
+      await disk.unmount();
+    }
+  });
+}
+
+function says(program: Program, text: string): Promise<string> {
+  return within(program.waitFor(text, (line) => line.includes(text)), text);
+}
+
+async function statusOf(host: Host) {
+  const { code, out, err } = await host.pennon(["status", "--json"]);
+  assertEquals(code, 0, err);
+  return JSON.parse(out);
+}
+
+/** The server hears from an agent that cannot write; then the disk is well, and all is done. */
+async function runsAndComesBack(
+  host: Host,
+  agent: Program,
+  heal: () => Promise<void>,
+): Promise<void> {
+  const waiting = host.server.queueCommand({ type: "collect_specs" });
+  await says(agent, "disk refuses, events are kept in memory");
+  await host.until("host facts out of memory", () => host.server.state().systemInfo.length > 0);
+  await says(agent, "commands wait for the disk");
+  assertEquals(host.logOf(waiting), undefined);
+  await heal();
+  await says(agent, "disk takes writes again");
+  await host.until("the command's result", () => host.logOf(waiting) !== undefined);
+  assertEquals(host.logOf(waiting)?.result, "success");
+  const { disk, buffer } = await statusOf(host);
+  assertEquals([disk.takes_writes, disk.events_in_memory, buffer.pending], [true, 0, 0]);
+  await within(agent.stop("SIGTERM"), "the end");
+  assertEquals((await agent.ended).code, 0);
+}
+
+for (const kind of ["tmpfs", "ext4"] as const) {
+  Deno.test(`starts on a full disk (${kind}), runs, and comes back when there is room`, () =>
+    onDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (host, disk) => {
+      await disk.fill();
+      const agent = host.run();
+      await says(agent, "agent started");
+      const { disk: told } = await statusOf(host);
+      assertEquals([told.takes_writes, told.why.includes("o space left")], [false, true]);
+      await runsAndComesBack(host, agent, () => disk.makeRoom());
+    }));
+
+  Deno.test(`starts on a read-only disk (${kind}), runs, and comes back`, () =>
+    onDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (host, disk) => {
+      await disk.remount("ro");
+      const agent = host.run();
+      await says(agent, "state folder not held, a second agent cannot be kept out");
+      const { disk: told } = await statusOf(host);
+      assertEquals([told.takes_writes, told.events_in_memory], [false, null]);
+      await runsAndComesBack(host, agent, () => disk.remount("rw"));
+    }));
+}
+
+Deno.test("runs on when its disk fills up, shows what is in memory, and writes it when it can", () =>
+  onDisk({ sizeKib: 512 }, async (host, disk) => {
+    const agent = host.run();
+    await host.until("host facts", () => host.server.state().systemInfo.length > 0);
+    await host.server.setFault({ mode: "reset" });
+    await disk.fill();
+    const id = host.server.queueCommand({ type: "collect_specs" });
+    await host.server.setFault({ mode: "none" });
+    await says(agent, "commands wait for the disk");
+    const { disk: told } = await statusOf(host);
+    assertEquals(told.takes_writes, false);
+    assertStringIncludes((await host.pennon(["status"])).out, "takes no writes");
+    await disk.makeRoom();
+    await host.until("the command's result", () => host.logOf(id) !== undefined);
+    await within(agent.stop("SIGTERM"), "the end");
+  }));
+
+Deno.test("a state folder that is removed while it runs is made anew, and nothing is lost", () =>
+  onHost(async (host) => {
+    await host.register();
+    const agent = host.run();
+    await host.until("host facts", () => host.server.state().systemInfo.length > 0);
+    const before = (await statusOf(host)).buffer;
+    // A command's report waits in the buffer while the server takes none.
+    const id = host.server.queueCommand({ type: "collect_specs" });
+    await host.until("command", () => host.server.state().commands[0]?.status !== "pending");
+    await host.server.setFault({ mode: "reset" });
+    await Deno.remove(host.stateDirectory, { recursive: true });
+    await says(agent, "buffer vanished in the state folder, begun anew");
+    const { mode } = await Deno.stat(host.stateDirectory);
+    const identity = await Deno.stat(`${host.stateDirectory}/identity.json`);
+    assertEquals([mode! & 0o777, identity.mode! & 0o777], [0o700, 0o600]);
+    const status = await statusOf(host);
+    assertEquals([status.running, status.process_id], [true, agent.processId]);
+    assert(status.buffer.appended >= before.appended, "the counters went on");
+    const second = await host.pennon(["run"]);
+    assertStringIncludes(second.err, `process ${agent.processId} already runs`);
+    await host.server.setFault({ mode: "none" });
+    await host.until("the command's result", () => host.logOf(id) !== undefined);
+    await within(agent.stop("SIGTERM"), "the end");
+    assertEquals((await host.pennon(["run", "--once"])).code, 0);
+    assertEquals(host.server.state().logs.filter((log) => log.command_id === id).length, 1);
+    const { agents, violations } = host.server.state();
+    assertEquals([agents.length, violations], [1, []]);
+  }));
+
+Deno.test("leaves a newer Pennon's buffer alone, keeps its own beside, and takes that over later", () =>
+  onHost(async (host) => {
+    await host.register();
+    assertEquals((await host.pennon(["run", "--once"])).code, 0);
+    const main = `${host.stateDirectory}/buffer.sqlite`;
+    const setVersion = (version: number) => {
+      const database = openRealDatabase(main);
+      database.execute(`PRAGMA user_version = ${version}`);
+      database.close();
+    };
+    setVersion(SCHEMA_VERSION + 1);
+    const before = await Deno.readFile(main);
+    const agent = host.run();
+    await says(agent, "buffer is a newer Pennon's, left alone");
+    const id = host.server.queueCommand({ type: "collect_specs" });
+    await host.until("a result", () => host.logOf(id) !== undefined);
+    assertEquals((await statusOf(host)).buffer.pending, 0);
+    // It ends with a report that the server has not taken.
+    const late = host.server.queueCommand({ type: "collect_specs" });
+    await host.until("command", () => host.server.state().commands[1]?.status !== "pending");
+    await host.server.setFault({ mode: "reset" });
+    await within(agent.stop("SIGKILL"), "the end");
+    assertEquals(await Deno.readFile(main), before);
+    setVersion(SCHEMA_VERSION);
+    await host.server.setFault({ mode: "none" });
+    const upgraded = host.run();
+    await says(upgraded, "older buffer taken over");
+    await host.until("the late result", () => host.logOf(late) !== undefined);
+    const names = [...Deno.readDirSync(host.stateDirectory)].map(({ name }) => name);
+    assertEquals(names.filter((name) => name.startsWith("buffer-v")), []);
+    await within(upgraded.stop("SIGTERM"), "the end");
+  }));
+
+Deno.test("runs on without the right to write its folder, and comes back with it", async () => {
+  if (await lacks("setpriv")) return;
+  await onHost(async (host) => {
+    await host.register();
+    await Deno.chmod(host.stateDirectory, 0o500);
+    // Root may write everywhere, unless it is root without that right.
+    const drop = "-dac_override,-dac_read_search";
+    const agent = host.start(["run", "--log-format", "json"], {
+      wrap: ["setpriv", `--bounding-set=${drop}`, `--inh-caps=${drop}`],
+    });
+    await runsAndComesBack(host, agent, () => Deno.chmod(host.stateDirectory, 0o700));
+  });
+});

@@ -1,0 +1,249 @@
+/** The keeper on real files and file systems; time is a test's, so that nobody waits. */
+
+import { assert, assertEquals } from "@std/assert";
+import { DiskKeeper } from "../../src/buffer/disk_keeper.ts";
+import { LastingBuffer } from "../../src/buffer/lasting_buffer.ts";
+import { SCHEMA_VERSION } from "../../src/buffer/schema.ts";
+import { openBuffer, openBufferForChange, openBufferReadOnly } from "../../src/buffer/store.ts";
+import { openRealDatabase } from "../../src/system/real_database.ts";
+import { realSystem } from "../../src/system/real.ts";
+import { FakeClock } from "../fakes/clock.ts";
+import { event } from "../fakes/lasting.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { inFolder } from "./folder.ts";
+import { mountSmallDisk, withSmallDisk } from "./small_disk.ts";
+
+const limits = { maxEvents: 100_000, maxBytes: 64_000_000, maxAttempts: 3 };
+
+async function open(folder: string) {
+  const clock = new FakeClock();
+  const log = new FakeLog();
+  const back = { resolve: () => {} };
+  const keeper = new DiskKeeper({
+    system: { ...realSystem(), clock },
+    log,
+    stateDirectory: folder,
+    limits,
+    prepareFolder: () => Deno.mkdir(folder, { recursive: true, mode: 0o700 }),
+    onBack: () => back.resolve(),
+    onTrouble: () => {},
+  });
+  await keeper.open();
+  const buffer = new LastingBuffer(keeper);
+  return {
+    keeper,
+    buffer,
+    log,
+    bodies: () => buffer.next(100_000).map(({ body }) => body),
+    /** Its next tries, until one goes well: they wait for real files. */
+    async comesBack(): Promise<void> {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      back.resolve = resolve;
+      await clock.advance(10_000);
+      await promise;
+    },
+  };
+}
+
+/** What another process would find if this one died now: what is on disk, and nothing else. */
+async function afterDeath(folder: string): Promise<string[]> {
+  const copy = await Deno.makeTempDir({ prefix: "pennon-copy-" });
+  try {
+    for (const { name } of Deno.readDirSync(folder)) {
+      if (/^buffer.*(sqlite|-wal)$/.test(name)) {
+        await Deno.copyFile(`${folder}/${name}`, `${copy}/${name}`);
+      }
+    }
+    const opened = await openBuffer(realSystem(), copy, limits);
+    const bodies = opened.buffer.list().map(({ body }) => body);
+    opened.close();
+    return bodies;
+  } finally {
+    await Deno.remove(copy, { recursive: true });
+  }
+}
+
+Deno.test("a folder deleted under it is made anew, with all that was in it, and keeps what comes", () =>
+  inFolder(async (parent) => {
+    const folder = `${parent}/state`;
+    await Deno.mkdir(folder);
+    const { keeper, buffer, log } = await open(folder);
+    for (let round = 0; round < 3; round++) {
+      buffer.append([event(`before ${round}`)]);
+      await Deno.remove(folder, { recursive: true });
+      buffer.append([event(`between ${round}`)]);
+      await keeper.look();
+      buffer.append([event(`after ${round}`)]);
+      const all = ["before", "between", "after"];
+      const expected = [0, 1, 2].slice(0, round + 1)
+        .flatMap((past) => all.map((word) => `${word} ${past}`));
+      assertEquals(await afterDeath(folder), expected);
+    }
+    assertEquals(log.told("buffer vanished in the state folder, begun anew").length, 3);
+    keeper.close();
+  }));
+
+Deno.test("a folder replaced by another has both their events, and neither's -wal is lost", () =>
+  inFolder(async (parent) => {
+    const folder = `${parent}/state`;
+    await Deno.mkdir(folder);
+    const { keeper, buffer } = await open(folder);
+    buffer.append([event("own")]);
+    await Deno.mkdir(`${parent}/other`);
+    const other = await open(`${parent}/other`);
+    other.buffer.append([event("other's")]);
+    await Deno.rename(folder, `${parent}/old`);
+    await Deno.mkdir(folder);
+    // As a copy of a folder in use: its events are in its -wal alone.
+    for (const { name } of Deno.readDirSync(`${parent}/other`)) {
+      await Deno.copyFile(`${parent}/other/${name}`, `${folder}/${name}`);
+    }
+    await keeper.look();
+    buffer.append([event("later")]);
+    assertEquals(await afterDeath(folder), ["other's", "own", "later"]);
+    keeper.close();
+    other.keeper.close();
+  }));
+
+for (const kind of ["tmpfs", "ext4"] as const) {
+  Deno.test(`a full disk (${kind}): what it refuses is sent from memory, and written with room`, async () => {
+    await withSmallDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (folder, disk) => {
+      const { keeper, buffer, comesBack, bodies } = await open(folder);
+      const { ids } = buffer.append([event("1", "c"), event("2")]);
+      await disk.fill();
+      let appended = 2;
+      // The file may have room of its own for some.
+      while (keeper.condition.events < 20) {
+        buffer.append([event(`${++appended} ${"x".repeat(900)}`, "c")]);
+        assert(appended < 5_000, "the disk never filled");
+      }
+      assertEquals(keeper.condition.disk, "full");
+      buffer.acknowledge(ids);
+      const { pending, delivered } = buffer.counts();
+      assertEquals([pending + delivered, delivered], [appended, 2]);
+      await disk.makeRoom();
+      await comesBack();
+      const { disk: now, events, acknowledgements } = keeper.condition;
+      assertEquals([now, events, acknowledgements], ["ok", 0, 0]);
+      const numbers = bodies().map((body) => parseInt(body));
+      assertEquals(numbers, Array.from({ length: appended - 2 }, (_, index) => index + 3));
+      assertEquals((await afterDeath(folder)).length, appended - 2);
+      keeper.close();
+    });
+  });
+
+  for (const end of ["ended", "was killed"]) {
+    Deno.test(`read-only (${kind}) after an agent that ${end}: written when it no longer is`, async () => {
+      await withSmallDisk(
+        { sizeKib: kind === "ext4" ? 4_096 : 512, kind },
+        async (folder, disk) => {
+          await leave(folder, end);
+          await disk.remount("ro");
+          const { keeper, buffer, comesBack, bodies } = await open(folder);
+          assertEquals([keeper.opened, keeper.condition.disk], [null, "denied"]);
+          buffer.append([event("later")]);
+          assertEquals(bodies(), ["later"]);
+          await disk.remount("rw");
+          await comesBack();
+          assertEquals(bodies(), ["earlier", "later"]);
+          assertEquals(await afterDeath(folder), ["earlier", "later"]);
+          keeper.close();
+        },
+      );
+    });
+  }
+}
+
+/** Leaves one event there, as an agent does that comes to its end, or does not. */
+async function leave(folder: string, end: string): Promise<void> {
+  await inFolder(async (own) => {
+    const { keeper, buffer } = await open(own);
+    buffer.append([event("earlier")]);
+    if (end === "ended") keeper.close();
+    for (const { name } of Deno.readDirSync(own)) {
+      await Deno.copyFile(`${own}/${name}`, `${folder}/${name}`);
+    }
+    if (end !== "ended") keeper.close();
+  });
+}
+
+Deno.test("another file system mounted over its folder: nothing is lost, whatever the inodes' numbers", async () => {
+  await withSmallDisk({ sizeKib: 1_024 }, async (folder) => {
+    const { keeper, buffer, bodies } = await open(folder);
+    buffer.append([event("before")]);
+    const before = await Deno.stat(`${folder}/buffer.sqlite`);
+    const over = await mountSmallDisk(folder, { sizeKib: 1_024 });
+    assert(over !== null);
+    try {
+      await keeper.look();
+      // Deleting by name is what SQLite does where the number is the same, though the device is not.
+      assertEquals((await Deno.stat(`${folder}/buffer.sqlite`)).ino, before.ino);
+      buffer.append([event("after")]);
+      assertEquals(bodies(), ["before", "after"]);
+      assertEquals(await afterDeath(folder), ["before", "after"]);
+      keeper.close();
+    } finally {
+      await over.unmount();
+    }
+  });
+});
+
+Deno.test("a full disk with a damaged file: it starts, and the damage is mended when there is room", async () => {
+  await withSmallDisk({ sizeKib: 1_024 }, async (folder, disk) => {
+    const before = await open(folder);
+    before.buffer.append(Array.from({ length: 50 }, (_, number) => event(String(number))));
+    before.keeper.close();
+    const bytes = await Deno.readFile(`${folder}/buffer.sqlite`);
+    bytes.fill(0xa5, bytes.length - 4_096);
+    await Deno.writeFile(`${folder}/buffer.sqlite`, bytes);
+    await disk.fill();
+    const { keeper, buffer, comesBack, bodies, log } = await open(folder);
+    assertEquals(keeper.opened, null);
+    buffer.append([event("new")]);
+    await disk.makeRoom();
+    await comesBack();
+    assertEquals(log.told("buffer was damaged, begun anew").length, 1);
+    const salvaged = bodies();
+    assertEquals(salvaged.at(-1), "new");
+    assert(salvaged.length > 1, "something was salvaged");
+    keeper.close();
+  });
+});
+
+Deno.test("a newer Pennon's file: another beside it, for people too, and taken over by whoever can", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/buffer.sqlite`;
+    const setVersion = (version: number) => {
+      const database = openRealDatabase(path);
+      database.execute(`PRAGMA user_version = ${version}`);
+      database.close();
+    };
+    const first = await open(folder);
+    first.buffer.append([event("in the newer one")]);
+    first.keeper.close();
+    setVersion(SCHEMA_VERSION + 1);
+    const bytes = await Deno.readFile(path);
+    for (let start = 0; start < 2; start++) {
+      const beside = await open(folder);
+      beside.buffer.append([event(`beside ${start}`)]);
+      assertEquals(beside.log.told("buffer is a newer Pennon's, left alone").length, 1);
+      beside.keeper.close();
+    }
+    assertEquals(await Deno.readFile(path), bytes);
+    for (const look of [openBufferReadOnly, openBufferForChange]) {
+      const opened = await look(realSystem(), folder, limits);
+      assertEquals([opened?.buffer.counts().pending, opened?.beside], [2, path]);
+      opened?.close();
+    }
+    // An even older Pennon's, which this one's own takes over as well.
+    await Deno.copyFile(`${folder}/buffer-v${SCHEMA_VERSION}.sqlite`, `${folder}/buffer-v1.sqlite`);
+    setVersion(SCHEMA_VERSION);
+    const upgraded = await open(folder);
+    assertEquals(upgraded.bodies(), ["in the newer one", "beside 0", "beside 1"]);
+    assertEquals(upgraded.log.told("older buffer taken over"), [{ files: 2, events: 2 }]);
+    upgraded.keeper.close();
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["buffer.sqlite"]);
+    const again = await open(folder);
+    assertEquals(again.buffer.counts().appended, 3);
+    again.keeper.close();
+  }));

@@ -50,6 +50,8 @@ export interface DnfOptions {
   /** Put before rpm's other arguments. */
   readonly rpmArguments?: readonly string[];
   readonly configuration?: DnfConfiguration;
+  /** Where root's package lists are. @default the dialect's own */
+  readonly cacheDirectory?: string;
 }
 
 /**
@@ -89,13 +91,14 @@ async function scanDnf(
   const [installed, { path, dialect }] = await Promise.all(asked);
   const program = [path, ...options.dnfArguments ?? [], ...dialect.settings];
   const isRoot = system.machine.userId() === 0;
+  const caches = options.cacheDirectory && { systemCache: options.cacheDirectory };
   const offers = await getOffers({
     commands,
     program,
     offered: dialect.offered,
     isRoot,
     refresh: scanOptions.refresh ?? false,
-    ageMs: (result) => ageOf(system, dialect, result),
+    ageMs: (result) => ageOf(system, { ...dialect, ...caches }, result),
   });
   const asking: Asking = { commands, dialect, program, warnings: [...offers.warnings] };
   const offered = parseOffered(offers.stdout);
@@ -156,7 +159,7 @@ async function findDialect(
 
 async function ageOf(
   system: System,
-  { systemCache, userCache }: DnfDialect,
+  { systemCache, userCache }: Pick<DnfDialect, "systemCache" | "userCache">,
   result: RunResult,
 ): Promise<number | null> {
   const told = toldAgeMs(result);

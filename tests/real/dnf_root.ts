@@ -92,6 +92,8 @@ export class DnfRoot {
         repositories: `${path}/repos.d`,
         locks: `${path}/versionlock.list`,
       },
+      // Below the installroot, as dnf has it.
+      cacheDirectory: `${path}/host${path}/cache`,
     };
   }
 

@@ -44,9 +44,9 @@ export class Inbox {
     const room = MOST_HELD - this.#held.length;
     if (commands.length > room) this.#tellLost(commands.slice(room));
     this.#held.push(...commands.slice(0, room));
-    if (this.#isWaiting) return;
+    // Also while others wait: what is well by now needs no 10 s more.
     const why = this.#write(signal);
-    if (why === null) return;
+    if (why === null || this.#isWaiting) return;
     this.#parts.log.error("commands wait for the disk", { commands: this.#held.length, why });
     this.#isWaiting = true;
     // Whoever is to stop has no more time for a sick disk.

@@ -77,7 +77,10 @@ Deno.test("openBuffer() that can begin no new file puts the damaged one back, to
   const answers = [refuse("corrupt"), refuse("full"), refuse("corrupt")];
   system.openDatabase = (asked) => (answers.shift() ?? open)(asked);
   await assertRejects(() => openBuffer(system, "/state", limits), DatabaseError);
-  assertEquals([...system.files.texts], [[path, "damaged"], [`${path}-wal`, "its end"]]);
+  assertEquals(
+    new Map(system.files.texts),
+    new Map([[path, "damaged"], [`${path}-wal`, "its end"]]),
+  );
   const { recovered } = await openBuffer(system, "/state", limits);
   assert(system.files.texts.has(recovered?.movedTo ?? ""));
   assertEquals(system.files.texts.get(`${recovered?.movedTo}-wal`), "its end");

@@ -80,6 +80,20 @@ Deno.test("receive() holds what a full disk refuses, and runs it when there is r
   assertEquals(inbox.held, 0);
 });
 
+Deno.test("receive() writes all that waits as soon as a further command finds the disk well", async () => {
+  const { inbox, worker, ran, disk, clock } = await setUp();
+  const { signal } = new AbortController();
+  disk.isFull = true;
+  inbox.receive([command("a")], signal);
+  await clock.advance(1);
+  disk.isFull = false;
+  inbox.receive([command("b")], signal);
+  assertEquals(inbox.held, 0);
+  await clock.advance(10_000);
+  await worker.idle;
+  assertEquals(ran.map(({ id }) => id), ["a", "b"]);
+});
+
 Deno.test("receive() says what is lost when it is stopped, or has no more room", async () => {
   const { inbox, disk, log } = await setUp();
   const stop = new AbortController();

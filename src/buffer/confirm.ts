@@ -24,9 +24,12 @@ const MARK = `
   UPDATE events SET unanswered = 1
   WHERE id = ? AND kind = 'log' AND command_id IS NOT NULL AND unanswered = 0`;
 
-/** What may be asked for; an instant in the future is that of a clock that was set back since. */
+/**
+ * What may be asked for; an instant in the future is that of a clock that was set back since. `CROSS`
+ * has SQLite look at the few unanswered events first, and not walk through all commands.
+ */
 const ASKED = `
-  FROM events JOIN commands ON commands.id = events.command_id
+  FROM events CROSS JOIN commands ON commands.id = events.command_id
   WHERE events.unanswered = 1 AND events.state = 'pending' AND commands.state = 'finished'
     AND commands.received_ms BETWEEN ? AND ?`;
 

@@ -26,11 +26,16 @@ export function describeKills({ kills }: Storm): string[] {
   return lines;
 }
 
-/** Says so if the kills mostly hit an agent that did nothing. */
+/**
+ * Says so if too many kills hit an agent that did nothing: if the busy ones are three standard
+ * deviations fewer than `LEAST_BUSY_PERCENT`, which chance alone hardly makes, or none at all.
+ */
 export function idleComplaints({ kills }: Storm): string[] {
-  const busyPercent = 100 * (1 - idleKills(kills) / kills.length);
-  if (busyPercent >= LEAST_BUSY_PERCENT) return [];
-  return [`only ${busyPercent.toFixed(0)} % of the kills hit a busy agent`];
+  const least = LEAST_BUSY_PERCENT / 100;
+  const deviation = Math.sqrt(least * (1 - least) / kills.length);
+  const busy = kills.length - idleKills(kills);
+  if (busy >= 1 && busy / kills.length >= least - 3 * deviation) return [];
+  return [`only ${busy} of ${kills.length} kills hit a busy agent`];
 }
 
 /** What became of events and commands: a line each. */

@@ -112,9 +112,9 @@ hostTest("winget: SYSTEM's is the highest version in the packages' folder", asyn
   const files = { ...VERSION, out: table("new_four_columns.txt") };
   const old = await host.winget(`${PLAY}[]\nexit = 1`, files, folder("1.9.1551.0"));
   await host.winget(`${PLAY}[]\nstdout = out`, files, folder("1.22.11261.0"));
-  const { updates, warnings } = await scan();
+  const { updates, scope } = await scan();
   assertEquals([updates.length, await old.runs()], [2, []]);
-  assertStringIncludes(warnings.join(), "SYSTEM");
+  assertStringIncludes(scope ?? "", "SYSTEM");
 }, { profile: "Windows\\System32\\config\\systemprofile" });
 
 hostTest("winget: its PowerShell module is asked where it is installed", async (host) => {

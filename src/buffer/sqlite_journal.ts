@@ -21,9 +21,11 @@ const FINISH = `
   UPDATE commands SET state = 'finished', params = '{}'
   WHERE id = ? AND state IN ('received', 'started')`;
 
+/** By their count: numbers have gaps, since a command that was handed over again uses one up. */
 const FORGET = `
   DELETE FROM commands
-  WHERE state IN ('finished', 'reported') AND number <= (SELECT max(number) FROM commands) - ?`;
+  WHERE state IN ('finished', 'reported')
+    AND number <= (SELECT number FROM commands ORDER BY number DESC LIMIT 1 OFFSET ?)`;
 
 /** The journal on a database that `schema.ts` has prepared. */
 export class SqliteJournal implements CommandJournal {

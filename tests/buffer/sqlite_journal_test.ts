@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { EventKind, NewEvent } from "../../src/buffer/buffer.ts";
 import { ASKED_FOR_MS, MOST_ASKED } from "../../src/buffer/confirm.ts";
+import { REMEMBERED } from "../../src/buffer/sqlite_journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -18,6 +19,27 @@ Deno.test("receive() answers only the commands that were not known", async () =>
   assertEquals(journal.receive([scan]), []);
   journal.finish("c1", () => {});
   assertEquals(journal.receive([scan]), []);
+});
+
+Deno.test("a command is remembered however often others are handed over again", async () => {
+  const { journal } = await open();
+  const finish = (id: string) => {
+    journal.receive([{ ...reboot, id }]);
+    journal.finish(id, () => {});
+  };
+  finish("first");
+  const again = Array.from({ length: 100 }, (_, number) => ({ ...scan, id: `again-${number}` }));
+  for (let round = 0; round <= REMEMBERED / again.length; round++) journal.receive(again);
+  finish("second");
+  assertEquals(journal.receive([{ ...reboot, id: "first" }]), []);
+});
+
+Deno.test("of the newest commands so many are remembered, and no more", async () => {
+  const { journal } = await open();
+  const id = (number: number) => ({ ...scan, id: `c-${number}` });
+  journal.receive(Array.from({ length: REMEMBERED + 1 }, (_, number) => id(number)));
+  for (const number of [0, 1, REMEMBERED]) journal.finish(`c-${number}`, () => {});
+  assertEquals(journal.receive([id(0), id(1)]).length, 1);
 });
 
 Deno.test("unfinished() tells how far each command came, oldest first, after a restart too", async () => {

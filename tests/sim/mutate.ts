@@ -12,6 +12,10 @@ const FILES = ["deno.json", "deno.lock"];
 const ROUNDS = [["--seeds", "20"], ["--from", "21", "--seeds", "180"]];
 const DAYS = "10";
 
+/** A round takes a sixth of this on two cores; a mistake that has the agent spin never ends by itself. */
+const LIMIT_MS = 120_000;
+const LONG_LIMIT_MS = 600_000;
+
 /** The first violation that the simulator found; `null`: the mistake went through. */
 async function hunt(mutant: Mutant): Promise<string | null> {
   const folder = await Deno.makeTempDir({ prefix: "pennon-mutant-" });
@@ -20,8 +24,9 @@ async function hunt(mutant: Mutant): Promise<string | null> {
     for (const { file, from, to } of mutant.edits) await edit(`${folder}/${file}`, from, to);
     const scenarios = await run(folder, "tests/sim/scenarios.ts", []);
     if (scenarios !== null) return scenarios;
-    for (const seeds of ROUNDS) {
-      const found = await run(folder, "tests/sim/main.ts", [...seeds, "--days", DAYS]);
+    for (const [index, seeds] of ROUNDS.entries()) {
+      const limitMs = index === 0 ? LIMIT_MS : LONG_LIMIT_MS;
+      const found = await run(folder, "tests/sim/main.ts", [...seeds, "--days", DAYS], limitMs);
       if (found !== null) return found;
     }
     return null;
@@ -51,12 +56,15 @@ async function edit(path: string, from: string, to: string): Promise<void> {
   await Deno.writeTextFile(path, parts.join(to));
 }
 
-async function run(folder: string, script: string, args: readonly string[]) {
+async function run(folder: string, script: string, args: readonly string[], limitMs = LIMIT_MS) {
+  const signal = AbortSignal.timeout(limitMs);
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", "--no-check", "--allow-read=.", script, ...args],
     cwd: folder,
+    signal,
   }).output();
   if (code === 0) return null;
+  if (signal.aborted) return `no end within ${limitMs / 1_000} s: the agent spins`;
   const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   return /^(Seed|Scenario) .*$/m.exec(text)?.[0] ?? `exit ${code}: ${text.slice(0, 300)}`;
 }

@@ -56,7 +56,7 @@ export function closeCheckIn(
   dueInMs: number | null,
 ): void {
   if (answer.kind === "withheld") {
-    log.debug("check-in withheld", { retry_in_ms: Math.round(answer.retryInMs) });
+    log.warning("check-in withheld", { retry_in_s: Math.ceil(answer.retryInMs / 1_000) });
   }
   if (answer.kind !== "ok") return;
   const commands = answer.value.commands.length;

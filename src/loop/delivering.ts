@@ -68,6 +68,8 @@ export class Delivering {
   /** A check-in went well; `isReturn`: the first one after a start or an outage. What waits then goes slowly. */
   afterCheckIn(isReturn: boolean): void {
     this.#hasCheckedIn = true;
+    // What waited to be asked for does so no longer.
+    if (this.#toAskFor.size > 0) this.#idleUntilMs = -Infinity;
     this.#toAskFor.clear();
     if (isReturn && this.#parts.buffer.counts().pending > 0) this.#ramp = NEW_RAMP;
   }

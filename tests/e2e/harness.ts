@@ -107,7 +107,7 @@ export class Host {
       if (isReached(this)) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    const said = this.#programs.flatMap(({ lines }) => lines).slice(-15).join("\n");
+    const said = this.#programs.flatMap(({ lines }) => lines.slice(-20)).join("\n");
     throw new Error(`Cannot go on: still no ${what}\n${said}`);
   }
 

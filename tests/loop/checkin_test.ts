@@ -43,6 +43,21 @@ Deno.test("checkIn() that gets no word on it sends the result again", () =>
     assertEquals(world.journal.counts().reported, 1);
   }));
 
+Deno.test("a result without an answer goes again right after the check-in that asked for it", () =>
+  inWorld(async (world) => {
+    const { server } = world;
+    world.handler = {
+      repeatable: true,
+      run: (command) => Promise.resolve(world.done(command, 600_000)),
+    };
+    server.poison = { text: "c1", status: 502 };
+    server.queue("c1", "scan_updates");
+    while (server.count("/logs") === 0) await world.advance(100);
+    server.poison = null;
+    await world.advance(20_000); // Rapid polling: a check-in every 5 s.
+    assertEquals([server.count("/logs"), server.reports.length], [2, 1]);
+  }));
+
 Deno.test("checkIn() believes no word on a result that was not asked for", () =>
   inWorld(async (world) => {
     world.server.hasResults = () => ["c1", "c2", "other"];

@@ -364,4 +364,6 @@ Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
   assertEquals(world.server.reports.length, 1);
   world.server.mood = { kind: "gone" };
   assertEquals(await world.loop.runOnce({ stop: NEVER, cut: NEVER }), false);
+  assertEquals(await world.loop.runOnce({ stop: NEVER, cut: NEVER }), false);
+  assert(world.log.told("check-in withheld").length > 0, "left alone");
 });

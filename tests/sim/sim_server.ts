@@ -53,6 +53,8 @@ export class SimServer {
   /** No token is good, and none is renewed. */
   refusesAll = false;
   #tokenNumber = 1;
+  /** As last made: asked for with each request. */
+  #token: [number: number, startMs: number, text: string] = [0, 0, ""];
   #rapidUntilMs = 0;
   #reportInstants: number[] = [];
   #lastCheckIn = "";
@@ -65,7 +67,11 @@ export class SimServer {
 
   /** The access token of the moment. */
   token(): string {
-    return this.#makeToken(this.#tokenNumber);
+    const [number, startMs, text] = this.#token;
+    if (number === this.#tokenNumber && startMs === this.#lifeStartMs) return text;
+    const made = this.#makeToken(this.#tokenNumber);
+    this.#token = [this.#tokenNumber, this.#lifeStartMs, made];
+    return made;
   }
 
   /** From now on only a renewed token is good. */
@@ -128,10 +134,11 @@ export class SimServer {
       }
     }
     const isRapid = this.#nowMs() < this.#rapidUntilMs;
-    const until = new Date(this.#rapidUntilMs).toISOString();
     this.#lastCheckIn = JSON.stringify({
       commands,
-      ...(isRapid && { rapid_polling: { enabled: true, until } }),
+      ...(isRapid && {
+        rapid_polling: { enabled: true, until: new Date(this.#rapidUntilMs).toISOString() },
+      }),
       ...this.#acknowledge(JSON.parse(body)),
     });
     return this.#answer(200, this.#lastCheckIn);
@@ -216,8 +223,8 @@ export class SimServer {
   }
 
   #answer(status: number, body: string, headers: Record<string, string> = {}): HttpResponse {
-    const date = new Date(this.#nowMs()).toUTCString();
-    return { status, headers: this.tellsTime ? { ...headers, date } : headers, body };
+    if (!this.tellsTime) return { status, headers, body };
+    return { status, headers: { ...headers, date: new Date(this.#nowMs()).toUTCString() }, body };
   }
 }
 

@@ -169,7 +169,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     },
     callLimitMs: longestCallMs(config),
     checkHealth: (limits) => client.health(limits),
-    countPending: () => buffer.counts().pending,
+    countPending: () => buffer.countWaiting().pending,
   }, state.connection);
   const session = new Session({
     clock,
@@ -202,7 +202,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     onDone: (outcome) => loop.afterCommand(outcome),
   });
   const describeHost = hostDescriber(system, () => {
-    const { pending, setAside } = buffer.counts();
+    const { pending, setAside } = buffer.countWaiting();
     return {
       breaker: connection.state.breaker.state,
       failures: connection.state.paths.check_in.failures,

@@ -33,6 +33,9 @@ export interface StoredEvent extends NewEvent {
   readonly sizeBytes: number;
 }
 
+/** How many events wait: for the server, and for a person. */
+export type Waiting = Pick<BufferCounts, "pending" | "setAside">;
+
 /** What is in the buffer and what went through it, since it was made. */
 export interface BufferCounts {
   readonly pending: number;
@@ -115,4 +118,6 @@ export interface EventBuffer {
   /** Deletes an event that was set aside, for good; `false`, and nothing done, if it was not. */
   purge(id: string): boolean;
   counts(): BufferCounts;
+  /** As `counts()`, cheap enough to be asked at every step. */
+  countWaiting(): Waiting;
 }

@@ -7,8 +7,8 @@ import { splitBody } from "./split.ts";
 /**
  * What came of sending one event.
  *
- * `delivered`: the server has it; `isLast`: and takes no more for now; `alsoRefused`: which shows that an earlier failure was another
- * event's own. `refused`: the server will not have this one. `doubtful`: it broke over this one, and
+ * `delivered`: the server has it; `isLast`: and takes no more for now; `alsoRefused`: which shows
+ * that an earlier failure was another event's own. `refused`: the server will not have this one. `doubtful`: it broke over this one, and
  * may break over any. `divided`: the same, and its halves are to be tried. `later`: nothing is known
  * of the event; the way to the server is not free. `isUnanswered`: it may have got there all the same.
  */
@@ -36,7 +36,7 @@ export interface Courier {
 }
 
 /** Events looked at together; each is sent by itself. */
-const BATCH = 50;
+const BATCH = 16;
 
 /** So many events in a row that the server breaks over, and it is given a rest. */
 const DOUBTFUL_IN_A_ROW = 3;
@@ -51,8 +51,8 @@ export interface Drained {
 
 /**
  * Sends what is pending, most important first, until the buffer is empty, the courier says `later` or
- * the server takes no more for now. An event is forgotten only when the server has it; one that is refused is
- * split if that may help, is set aside in the end, and holds up none but its own command's.
+ * the server takes no more for now. An event is forgotten only when the server has it; one that is
+ * refused is split if that may help, is set aside in the end, and holds up none but its own command's.
  */
 export async function drain(buffer: EventBuffer, log: Log, courier: Courier): Promise<Drained> {
   const round = new Round(buffer, log, courier);
@@ -77,18 +77,19 @@ class Round {
     this.#courier = courier;
   }
 
-  /** Sends the events at the front; `false`: the round is over. */
+  /** Sends the events at the front; `false`: the round is over, what came meanwhile is the next one's. */
   async page(): Promise<boolean> {
-    const next = this.#buffer.next(BATCH + this.#passedOver.size)
-      .filter((event) => !this.#passedOver.has(event.id));
-    for (const event of next) {
+    const limit = BATCH + this.#passedOver.size;
+    const found = this.#buffer.next(limit);
+    for (const event of found) {
+      if (this.#passedOver.has(event.id)) continue;
       if (this.#isHeldUp(event) || this.#courier.isPutOff?.(event)) this.#passOver(event);
       else {
         const then = this.#takeIn(event, await this.#courier.send(event));
         if (then !== "go_on") return then === "look_again";
       }
     }
-    return next.length > 0;
+    return found.length === limit;
   }
 
   #takeIn(event: StoredEvent, result: Delivery): "go_on" | "look_again" | "end" {

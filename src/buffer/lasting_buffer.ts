@@ -11,6 +11,7 @@ import type {
   EventKind,
   NewEvent,
   StoredEvent,
+  Waiting,
 } from "./buffer.ts";
 import type { OpenedBuffer } from "./store.ts";
 import { MAX_OWED, type Tail } from "./tail.ts";
@@ -40,8 +41,9 @@ const NOTHING: BufferCounts = {
 
 export class LastingBuffer implements EventBuffer {
   readonly #disk: Disk;
-  /** As last read, for when the disk cannot be read. */
+  /** As last read, each, for when the disk cannot be read. */
   #counted: BufferCounts = NOTHING;
+  #waiting: Waiting = NOTHING;
   #isDirect = false;
 
   constructor(disk: Disk) {
@@ -160,6 +162,20 @@ export class LastingBuffer implements EventBuffer {
       delivered: this.#counted.delivered + owed,
     };
     return inMemory === null ? onDisk : sum(onDisk, inMemory);
+  }
+
+  countWaiting(): Waiting {
+    const { owed, buffer } = this.#disk.tail;
+    const onDisk = this.#onOpened(
+      (opened) => this.#waiting = opened.buffer.countWaiting(),
+      () => this.#waiting,
+    );
+    if (buffer === null && owed.size === 0) return onDisk;
+    const inMemory = buffer?.countWaiting();
+    return {
+      pending: Math.max(0, onDisk.pending - owed.size) + (inMemory?.pending ?? 0),
+      setAside: onDisk.setAside + (inMemory?.setAside ?? 0),
+    };
   }
 
   #both(read: (buffer: EventBuffer) => StoredEvent[]): StoredEvent[] {

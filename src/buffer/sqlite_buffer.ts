@@ -12,9 +12,10 @@ import type {
   EventKind,
   NewEvent,
   StoredEvent,
+  Waiting,
 } from "./buffer.ts";
 import { markUnanswered } from "./confirm.ts";
-import { addToCounters, readCounts } from "./counters.ts";
+import { addToCounters, readCounts, readWaiting } from "./counters.ts";
 import { NOTICE_BYTES } from "./drop_notice.ts";
 import { refuseEvent } from "./refuse_event.ts";
 import { noteReported } from "./reported.ts";
@@ -165,6 +166,10 @@ export class SqliteBuffer implements EventBuffer {
 
   counts(): BufferCounts {
     return readCounts(this.#database);
+  }
+
+  countWaiting(): Waiting {
+    return readWaiting(this.#database);
   }
 
   /** Adds one event; `gone` are the kinds of those that it cost, its own if it found no room. */

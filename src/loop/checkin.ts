@@ -29,10 +29,9 @@ export async function checkIn(parts: CheckInParts, told: CheckInBody): Promise<C
   const asked = journal.unconfirmed();
   const body = asked.length === 0 ? told : { ...told, pending_acknowledgments: asked };
   return await connection.attempt("check_in", (limits) => {
-    const options = { ...limits, signal: AbortSignal.any([signal, limits.signal]) };
-    const call = session.call((caller) => client.checkIn(caller, body, options), limits.signal);
+    const call = session.call((caller) => client.checkIn(caller, body, limits), limits.signal);
     return call.then(asFailure);
-  });
+  }, { cut: signal });
 }
 
 /**

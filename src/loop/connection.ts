@@ -48,10 +48,15 @@ export type MakeCall<T> = (limits: CallLimits) => Promise<Answer<T>>;
 export interface AttemptOptions {
   /** @default false */
   readonly isBurst?: boolean;
+  /** Given when the call is to be cut off: its own signal then is given too. */
+  readonly cut?: AbortSignal;
 }
 
 /** So much longer than a call may take, and the host has been asleep in the middle of it. */
 const ASLEEP_MS = 2_000;
+
+/** One for all: making a new one with each call costs more than the call's clock. */
+const DONE = new Error("done");
 
 export class Connection {
   readonly #parts: ConnectionParts;
@@ -121,11 +126,13 @@ export class Connection {
     const startedMs = clock.monotonicMs();
     const asleepMs = clock.asleepMs();
     const over = new AbortController();
+    const unfollow = follow(options.cut, over);
     const { probe } = permit;
     const call = this.#callInHealth(makeCall, { probe, over: over.signal, ...options });
     const limitMs = permit.probe ? this.#parts.policy.breaker.probeTimeoutMs : undefined;
     const settled = await this.#within(limitMs ?? this.#parts.callLimitMs, call)
-      .catch((error) => this.#giveBack(permit, error));
+      .catch((error) => this.#giveBack(permit, error))
+      .finally(unfollow);
     if (settled === null) over.abort(new Error("the call took too long"));
     const wasAsleep = clock.asleepMs() - asleepMs > ASLEEP_MS;
     // What broke because this host slept says nothing of the server.
@@ -156,7 +163,7 @@ export class Connection {
       nowMs,
       tookMs: nowMs - call.startedMs,
       waitMs: this.waitMs(path),
-      pending: countPending(),
+      countPending,
     });
   }
 
@@ -177,7 +184,7 @@ export class Connection {
     try {
       return await Promise.race([call, limit]);
     } finally {
-      done.abort();
+      done.abort(DONE);
     }
   }
 
@@ -256,4 +263,13 @@ function unhealthy(health: Exclude<Answer<Health>, { kind: "ok" }>): Answer<neve
       return { kind: "failed", why, status, offline: false, retryAfterMs: null };
     }
   }
+}
+
+/** `over` is given when `signal` is, until that is undone. Costs less than `AbortSignal.any`. */
+function follow(signal: AbortSignal | undefined, over: AbortController): () => void {
+  if (signal === undefined) return () => {};
+  const end = () => over.abort(signal.reason);
+  if (signal.aborted) end();
+  signal.addEventListener("abort", end);
+  return () => signal.removeEventListener("abort", end);
 }

@@ -13,8 +13,8 @@ export interface AnswerContext {
   readonly tookMs: number;
   /** Until the next call on this path. */
   readonly waitMs: number;
-  /** Events that wait. */
-  readonly pending: number;
+  /** How many events wait. */
+  countPending(): number;
 }
 
 /** A line for an answer that was not simply good, and a summary when an outage is over. */
@@ -57,7 +57,7 @@ export function tellAnswer(log: Log, answer: Answer<unknown>, context: AnswerCon
   log.info("connection recovered", {
     outage_s: seconds(context.nowMs - before.outage.sinceMs),
     attempts: before.outage.attempts,
-    buffered: context.pending,
+    buffered: context.countPending(),
     why: before.outage.why,
   });
 }

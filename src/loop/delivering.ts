@@ -71,14 +71,14 @@ export class Delivering {
     // What waited to be asked for does so no longer.
     if (this.#toAskFor.size > 0) this.#idleUntilMs = -Infinity;
     this.#toAskFor.clear();
-    if (isReturn && this.#parts.buffer.counts().pending > 0) this.#ramp = NEW_RAMP;
+    if (isReturn && this.#parts.buffer.countWaiting().pending > 0) this.#ramp = NEW_RAMP;
   }
 
   /** How long until something is to be sent, in ms; `Infinity`: there is nothing, or no way. */
   dueInMs(): number {
     const { clock, connection, buffer } = this.#parts;
     if (!connection.isHealthy || !this.#hasCheckedIn) return Infinity;
-    const { pending } = buffer.counts();
+    const { pending } = buffer.countWaiting();
     if (pending === 0) return Infinity;
     const notBeforeMs = Math.max(this.#notBeforeMs, this.#idleUntilMs);
     const pauseMs = Math.max(notBeforeMs, freeFromMs(this.#pace, pending)) - clock.monotonicMs();
@@ -95,11 +95,11 @@ export class Delivering {
     this.#notBeforeMs = this.#parts.clock.monotonicMs() + ms;
   }
 
-  /** Sends one portion; how many events were delivered. Throws what the buffer throws. */
-  async deliver(cut: AbortSignal): Promise<number> {
+  /** Sends one portion; whether anything was tried. Throws what the buffer throws. */
+  async deliver(cut: AbortSignal): Promise<boolean> {
     const { buffer, log, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const isBurst = buffer.counts().pending >= BURST_EVENTS;
+    const isBurst = buffer.countWaiting().pending >= BURST_EVENTS;
     this.#hasDivided = false;
     let left = portion(this.#ramp);
     let sent = 0;
@@ -115,7 +115,7 @@ export class Delivering {
     });
     const isSpent = left <= 0;
     if (isSpent) this.#ramp = climb(this.#ramp);
-    const pending = buffer.counts().pending;
+    const { pending } = buffer.countWaiting();
     if (pending === 0) {
       this.#ramp = null;
       this.#blame.clear();
@@ -125,7 +125,7 @@ export class Delivering {
     if (drained.delivered > 0) {
       log.info("events delivered", { delivered: drained.delivered, pending });
     }
-    return drained.delivered;
+    return sent > 0;
   }
 
   async #send(
@@ -136,14 +136,13 @@ export class Delivering {
     if (cut.aborted || !connection.isHealthy) return { kind: "later" };
     let sentMs: number | null = null;
     const answer = await connection.attempt("delivery", (limits) => {
-      const options = { ...limits, signal: AbortSignal.any([cut, limits.signal]) };
       const report = { report: REPORTS[event.kind], body: event.body };
       const call = session.call((caller) => {
         sentMs = this.#parts.clock.monotonicMs();
-        return client.report(caller, report, options);
+        return client.report(caller, report, limits);
       }, limits.signal);
       return call.then(asEventsProblem);
-    }, { isBurst: isBurst || event.sizeBytes >= BURST_BYTES });
+    }, { isBurst: isBurst || event.sizeBytes >= BURST_BYTES, cut });
     if (sentMs !== null) this.#keepPace(answer, sentMs);
     const meaning = this.#meaningOf(event, answer, sentMs !== null);
     if (meaning.kind === "later" && meaning.isUnanswered) this.#toAskFor.add(event.id);

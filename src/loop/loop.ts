@@ -15,6 +15,7 @@ import { RAMP_STEP_MS } from "./ramp.ts";
 import { clampRapidMs, rapidLeftMs } from "./rapid.ts";
 import { nextCheckInMs } from "./schedule.ts";
 import type { LoopState } from "./state.ts";
+import type { StopSignals } from "./stop_signals.ts";
 
 /** What the loop is made of. */
 export interface LoopParts extends Omit<CheckInParts, "signal">, InboxParts {
@@ -28,17 +29,6 @@ export interface LoopParts extends Omit<CheckInParts, "signal">, InboxParts {
   collectSystemInfo(): Promise<NewEvent | null>;
   /** Keeps the state; never throws. */
   saveState(state: LoopState): Promise<void>;
-}
-
-/** The two steps of stopping. */
-export interface StopSignals {
-  /** Begin nothing new; a command that runs is ended, and waits in the journal. */
-  readonly stop: AbortSignal;
-  /**
-   * Cut off what is under way with the server. Until then a call may end by itself: an answer that
-   * nobody reads may hold commands, and a report whose answer is lost is sent twice.
-   */
-  readonly cut: AbortSignal;
 }
 
 /** How often to check in. */
@@ -62,6 +52,9 @@ const TROUBLE_MS = 10_000;
 
 /** A host that wakes, or a link that comes up, more often than this is heeded once. */
 const HINT_EVERY_MS = 300_000;
+
+/** One for all: making a new one with each wake costs more than the wake. */
+const WOKEN = new Error("woken");
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -89,6 +82,7 @@ export class Loop {
   /** Goes on until it is to stop; then sends what it can until it is cut off. */
   async run(signals: StopSignals): Promise<void> {
     const { stop } = signals;
+    stop.addEventListener("abort", () => this.#wake.abort(WOKEN));
     this.#parts.worker.resume(stop);
     this.#spreadStart();
     while (!stop.aborted) await this.#step(signals);
@@ -128,7 +122,7 @@ export class Loop {
   /** There is something new to send. */
   afterAppend(): void {
     this.#delivering.afterAppend();
-    this.#wake.abort();
+    this.#wake.abort(WOKEN);
   }
 
   /** The host has woken or its network has come up: what only waited for that comes soon. */
@@ -140,14 +134,14 @@ export class Loop {
     log.info("host is back", { hint });
     connection.hurry(ONLINE_SPREAD_MS);
     if (hint === "woke") this.#bringForward(nowMs + random() * WAKE_SPREAD_MS);
-    this.#wake.abort();
+    this.#wake.abort(WOKEN);
   }
 
   /** A person wants the connection tried anew, at once. */
   resetConnection(): void {
     this.#parts.connection.reset();
     this.#bringForward(this.#parts.clock.monotonicMs());
-    this.#wake.abort();
+    this.#wake.abort(WOKEN);
   }
 
   #bringForward(dueMs: number): void {
@@ -156,13 +150,12 @@ export class Loop {
   }
 
   async #deliver(cut: AbortSignal): Promise<void> {
-    await this.#delivering.deliver(cut);
-    await this.#save();
+    if (await this.#delivering.deliver(cut)) await this.#save();
   }
 
   async #step(signals: StopSignals): Promise<void> {
     try {
-      await this.#sleep(signals.stop);
+      await this.#sleep();
       if (signals.stop.aborted) return;
       if (this.#checkInDueInMs() <= 0) await this.#checkIn(signals);
       if (this.#delivering.dueInMs() <= 0) await this.#deliver(signals.cut);
@@ -254,14 +247,14 @@ export class Loop {
     this.#state = { ...this.#state, nextCheckInMs };
   }
 
-  async #sleep(signal: AbortSignal): Promise<void> {
+  async #sleep(): Promise<void> {
     const troubleMs = this.#troubleUntilMs - this.#parts.clock.monotonicMs();
     const waitMs = troubleMs > 0
       ? troubleMs
       : Math.min(this.#checkInDueInMs(), this.#delivering.dueInMs());
     this.#wake = new AbortController();
     try {
-      await this.#parts.clock.sleep(waitMs, AbortSignal.any([signal, this.#wake.signal]));
+      await this.#parts.clock.sleep(waitMs, this.#wake.signal);
     } catch {
       // Woken: the caller looks at what is due now.
     }

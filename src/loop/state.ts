@@ -136,7 +136,7 @@ export function encodeState(state: LoopState, at: TwoClocks): string {
     lastCheckInMs: orNull(state.lastCheckInMs),
     lastSystemInfoMs: orNull(state.lastSystemInfoMs),
   };
-  return `${JSON.stringify(encoded, null, 2)}\n`;
+  return `${JSON.stringify(encoded)}\n`;
 }
 
 /** Reads a saved state as it stands, for showing; `undefined` if it is damaged. */

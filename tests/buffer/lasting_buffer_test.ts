@@ -69,6 +69,7 @@ Deno.test("acknowledge() that the disk refuses is remembered, and written when i
   assertEquals(lasting.bodies(), ["b"]);
   const { pending, delivered } = buffer.counts();
   assertEquals([pending, delivered, keeper.condition.acknowledgements], [1, 1, 1]);
+  assertEquals(buffer.countWaiting(), { pending: 1, setAside: 0 });
   disk.fault = null;
   await lasting.tryAgain();
   assertEquals(keeper.condition.acknowledgements, 0);
@@ -95,10 +96,12 @@ Deno.test("next() of a disk that cannot be read lets nothing overtake its own co
   const lasting = await openLasting();
   lasting.buffer.append([event("early", "c")]);
   assertEquals(lasting.buffer.counts().pending, 1);
+  assertEquals(lasting.buffer.countWaiting().pending, 1);
   lasting.disk.isDead = true;
   lasting.buffer.append([event("late", "c"), event("alone")]);
   assertEquals(lasting.bodies(), ["alone"]);
   assertEquals(lasting.buffer.counts().pending, 3); // As last counted.
+  assertEquals(lasting.buffer.countWaiting().pending, 3);
   lasting.disk.isDead = false;
   await lasting.tryAgain();
   assertEquals(lasting.bodies(), ["early", "late", "alone"]);

@@ -342,6 +342,8 @@ Deno.test("whatever happens: delivered + pending + set aside + dropped + purged 
         const counts = buffer.counts();
         const kept = counts.delivered + counts.pending + counts.setAside + droppedIn(counts);
         assertEquals(kept + counts.purged, counts.appended);
+        const { pending, setAside } = counts;
+        assertEquals(buffer.countWaiting(), { pending, setAside });
         const listed = buffer.list();
         assertEquals(listed.length, counts.pending + counts.setAside);
         assertEquals(listed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), counts.sizeBytes);

@@ -91,7 +91,7 @@ export class World {
       },
       callLimitMs: 100_000,
       checkHealth: () => client.health(),
-      countPending: () => buffer.counts().pending,
+      countPending: () => buffer.countWaiting().pending,
     }, state.connection);
     const caller = { agentId: AGENT_ID, accessToken: "access-1" };
     const session = new Session({

@@ -144,6 +144,24 @@ Deno.test("a call that the host slept through says nothing of the server", async
   assertEquals(connection.state.breaker, NEW_STATE.connection.breaker);
 });
 
+Deno.test("a call that is cut off is told so, and one that is over no more", async () => {
+  const { connection } = setUp();
+  const cut = new AbortController();
+  const signals: AbortSignal[] = [];
+  const attempt = (answer: Promise<typeof fine>) =>
+    connection.attempt("check_in", ({ signal }) => {
+      signals.push(signal);
+      return answer;
+    }, { cut: cut.signal });
+  await attempt(Promise.resolve(fine));
+  const { promise, resolve } = Promise.withResolvers<typeof fine>();
+  const second = attempt(promise);
+  cut.abort(new Error("no time left"));
+  assertEquals(signals.map(({ aborted }) => aborted), [false, true]);
+  resolve(fine);
+  await second;
+});
+
 Deno.test("a call without an end fails at the connection's own limit", async () => {
   const { connection, clock } = setUp();
   const attempt = connection.attempt("check_in", () => new Promise(() => {}));

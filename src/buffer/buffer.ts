@@ -79,6 +79,11 @@ export interface EventBuffer {
    * kept free. Throws `BufferError` at an event that is larger than the whole buffer.
    */
   append(events: readonly NewEvent[]): Appended;
+  /**
+   * Does what an append has put off, so that whoever looks for an event next need not; to be called
+   * when there is nothing else to do. Does nothing where the disk refuses.
+   */
+  sortIn(): void;
   /** The next events to send, most important first, in order within a command. */
   next(limit: number): StoredEvent[];
   /** The server has these: they are done. An id that is not in the buffer is passed over. */

@@ -13,6 +13,7 @@
 import type { Database } from "../system/database.ts";
 import { addToCounters } from "./counters.ts";
 import { noteReported } from "./reported.ts";
+import { sortIn } from "./sort_in.ts";
 
 /** After so long the server writes a result of its own; 5 min less, for clocks and sick disks. */
 export const ASKED_FOR_MS = 2 * 3_600_000 - 5 * 60_000;
@@ -22,7 +23,7 @@ export const MOST_ASKED = 50;
 
 const MARK = `
   UPDATE events SET unanswered = 1
-  WHERE id = ? AND kind = 'log' AND command_id IS NOT NULL AND unanswered = 0`;
+  WHERE id = ? AND is_sorted = 1 AND kind = 'log' AND command_id IS NOT NULL AND unanswered = 0`;
 
 const ANY = "SELECT 1 FROM events WHERE unanswered = 1 LIMIT 1";
 
@@ -60,9 +61,10 @@ export function confirmResults(
   nowMs: number,
 ): number {
   if (commandIds.length === 0) return 0;
-  return database.transaction(() =>
-    commandIds.reduce((sum, id) => sum + confirmResult(database, id, nowMs), 0)
-  );
+  return database.transaction(() => {
+    sortIn(database);
+    return commandIds.reduce((sum, id) => sum + confirmResult(database, id, nowMs), 0);
+  });
 }
 
 function confirmResult(database: Database, commandId: string, nowMs: number): number {

@@ -1,13 +1,10 @@
-/** The buffer's counters: kept beside the events they count, changed in the same transaction. */
+/** The buffer's counters: one row beside the events they count, changed in the same transaction. */
 
-import type { Database } from "../system/database.ts";
+import { type Database, DatabaseError, type Row } from "../system/database.ts";
 import type { BufferCounts, EventKind, Waiting } from "./buffer.ts";
 import type { Load } from "./rules.ts";
 
-/**
- * What is counted. `pending`, `set_aside` and `size_bytes` are what is there, the others only grow, but
- * for `first_drop_ms`, an instant.
- */
+/** What is counted. `pending`, `set_aside` and `size_bytes` are what is there, the others only grow. */
 export type Counter =
   | "pending"
   | "set_aside"
@@ -15,69 +12,53 @@ export type Counter =
   | "appended"
   | "delivered"
   | "purged"
-  | "first_drop_ms"
   | `dropped_${EventKind}`;
 
-const NAMES: readonly Counter[] = [
-  "pending",
-  "set_aside",
-  "size_bytes",
-  "appended",
-  "delivered",
-  "purged",
-  "first_drop_ms",
-  "dropped_system_info",
-  "dropped_updates",
-  "dropped_dependencies",
-  "dropped_log",
-];
-
 /**
- * One statement, so that another process's reading is of one instant, and one row, since it is asked
- * with each check-in. The oldest is found by the rowid, whose first rows are the oldest, not by an
- * index of all that is pending.
+ * One statement, so that another process's reading is of one instant. The oldest is found by the
+ * rowid, whose first rows are the oldest, not by an index of all that is pending.
  */
 const READ = `
-  SELECT ${NAMES.map((name) => `sum(value) FILTER (WHERE name = '${name}') AS ${name}`).join(", ")},
-    (SELECT created_ms FROM events NOT INDEXED WHERE state = 'pending' ORDER BY sequence LIMIT 1)
-      AS oldest_ms
-  FROM counters`;
+  SELECT *, (
+    SELECT created_ms FROM events NOT INDEXED WHERE state = 'pending' ORDER BY sequence LIMIT 1
+  ) AS oldest_ms FROM counters`;
 
-const READ_WAITING = `
-  SELECT (SELECT value FROM counters WHERE name = 'pending') AS pending,
-    (SELECT value FROM counters WHERE name = 'set_aside') AS set_aside`;
+const READ_WAITING = "SELECT pending, set_aside FROM counters";
 
-const READ_LOAD = `
-  SELECT sum(value) FILTER (WHERE name IN ('pending', 'set_aside')) AS events,
-    sum(value) FILTER (WHERE name = 'size_bytes') AS size_bytes
-  FROM counters`;
+const READ_LOAD = "SELECT pending + set_aside AS events, size_bytes FROM counters";
+
+/** Sorted in as soon as it is written, if all before it is. */
+const TAKE_SEQUENCE = `
+  UPDATE counters SET sorted_to = sorted_to + (sorted_to = last_sequence),
+    last_sequence = last_sequence + 1
+  RETURNING last_sequence`;
 
 /** Adds to counters, in one statement; part of the transaction it is called in. */
 export function addToCounters(
   database: Database,
   changes: Readonly<Partial<Record<Counter, number>>>,
 ): void {
-  const values = Object.entries(changes).flat();
-  if (values.length > 0) database.run(addSql(values.length / 2), ...values);
+  const names = Object.keys(changes);
+  if (names.length === 0) return;
+  const sets = names.map((name) => `${name} = ${name} + ?`).join(", ");
+  database.run(`UPDATE counters SET ${sets}`, ...Object.values(changes));
 }
 
-function addSql(counters: number): string {
-  const rows = Array.from({ length: counters }, () => "(?, ?)").join(", ");
-  return `INSERT INTO counters (name, value) VALUES ${rows}
-    ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`;
+/** The number of an event that is written with `is_sorted` 1; no number is given twice. */
+export function takeSequence(database: Database): number {
+  return Number(theRow(database.all(TAKE_SEQUENCE))["last_sequence"]);
 }
 
 /** Reads all of them, and since when the oldest event has been waiting. */
 export function readCounts(database: Database): BufferCounts {
-  const row = database.all(READ)[0] ?? {};
-  // One that was never added to is 0.
-  const count = (name: Counter) => Number(row[name] ?? 0);
-  const oldestMs = row["oldest_ms"] ?? null;
+  const row = theRow(database.all(READ));
+  const orNull = (name: string) => row[name] === null ? null : Number(row[name]);
+  const count = (name: Counter) => Number(row[name]);
   return {
     pending: count("pending"),
     setAside: count("set_aside"),
     sizeBytes: count("size_bytes"),
-    oldestPendingMs: oldestMs === null ? null : Number(oldestMs),
+    oldestPendingMs: orNull("oldest_ms"),
     appended: count("appended"),
     delivered: count("delivered"),
     dropped: {
@@ -86,19 +67,26 @@ export function readCounts(database: Database): BufferCounts {
       dependencies: count("dropped_dependencies"),
       log: count("dropped_log"),
     },
-    firstDropMs: count("first_drop_ms") || null,
+    firstDropMs: orNull("first_drop_ms"),
     purged: count("purged"),
   };
 }
 
 /** Reads how many events wait, for the server and for a person. */
 export function readWaiting(database: Database): Waiting {
-  const [row] = database.all(READ_WAITING);
-  return { pending: Number(row?.["pending"] ?? 0), setAside: Number(row?.["set_aside"] ?? 0) };
+  const row = theRow(database.all(READ_WAITING));
+  return { pending: Number(row["pending"]), setAside: Number(row["set_aside"]) };
 }
 
 /** Reads how full the buffer is; what was set aside takes its room too. */
 export function readLoad(database: Database): Load {
-  const [row] = database.all(READ_LOAD);
-  return { events: Number(row?.["events"] ?? 0), sizeBytes: Number(row?.["size_bytes"] ?? 0) };
+  const row = theRow(database.all(READ_LOAD));
+  return { events: Number(row["events"]), sizeBytes: Number(row["size_bytes"]) };
+}
+
+function theRow([row]: readonly Row[]): Row {
+  if (row !== undefined) return row;
+  throw new DatabaseError("Cannot read the buffer's counters: they are gone", {
+    reason: "corrupt",
+  });
 }

@@ -82,6 +82,10 @@ export class LastingBuffer implements EventBuffer {
     }
   }
 
+  sortIn(): void {
+    this.#onOpened((opened) => opened.buffer.sortIn(), () => {});
+  }
+
   next(limit: number): StoredEvent[] {
     const { opened, tail } = this.#disk;
     const inMemory = tail.next(limit);

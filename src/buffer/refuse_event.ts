@@ -5,6 +5,9 @@ import type { StoredEvent } from "./buffer.ts";
 import { addToCounters } from "./counters.ts";
 import { noteReported } from "./reported.ts";
 
+const FIND = `
+  SELECT sequence, attempts, state, command_id FROM events WHERE id = ? AND is_sorted = 1`;
+
 /** One transaction; an event that is not there any more answers `set_aside`. */
 export function refuseEvent(
   database: Database,
@@ -12,16 +15,16 @@ export function refuseEvent(
   maxAttempts: number,
 ): StoredEvent["state"] {
   return database.transaction(() => {
-    const [row] = database.all("SELECT attempts, state, command_id FROM events WHERE id = ?", id);
+    const [row] = database.all(FIND, id);
     if (row === undefined || row["state"] === "set_aside") return "set_aside";
     const attempts = Number(row["attempts"]) + 1;
     const state = attempts >= maxAttempts ? "set_aside" : "pending";
     database.run(
-      "UPDATE events SET attempts = ?, state = ?, last_error = ? WHERE id = ?",
+      "UPDATE events SET attempts = ?, state = ?, last_error = ? WHERE sequence = ?",
       attempts,
       state,
       error,
-      id,
+      row["sequence"]!,
     );
     if (state === "set_aside") {
       addToCounters(database, { pending: -1, set_aside: 1 });

@@ -4,7 +4,7 @@
  */
 
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
-import { addToCounters, readCounts } from "./counters.ts";
+import { addToCounters, readCounts, takeSequence } from "./counters.ts";
 
 /** What came over. */
 export interface Salvaged {
@@ -24,9 +24,12 @@ const KINDS = new Set(["updates", "log", "dependencies", "system_info"]);
 const COMMAND_STATES = new Set(["received", "started", "finished", "reported"]);
 
 const ADD_EVENT = `
-  INSERT OR IGNORE INTO events (id, kind, command_id, snapshot_of, state, superseded, urgency,
-    importance, attempts, created_ms, size_bytes, last_error, body)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  INSERT INTO events (sequence, id, kind, command_id, snapshot_of, state, superseded, urgency,
+    importance, attempts, created_ms, size_bytes, last_error, is_sorted, body)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+/** In front of all of them: what was not sorted in then is to be sorted in yet. */
+const SORT_ALL = "UPDATE counters SET sorted_to = 0";
 
 const ADD_COMMAND = `
   INSERT OR IGNORE INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, ?, ?)`;
@@ -41,7 +44,13 @@ export function salvage(damaged: Database, fresh: Database): Salvaged {
     const events = readable(damaged, "events", "sequence").filter(isEvent)
       .sort((a, b) => placeOf(a) - placeOf(b) || Number(a["sequence"]) - Number(b["sequence"]));
     const commands = readable(damaged, "commands", "number").filter(isCommand);
-    for (const row of events) addEvent(fresh, row);
+    const ids = new Set<unknown>();
+    for (const row of events) {
+      if (ids.has(row["id"])) continue; // A second copy of one that is there.
+      ids.add(row["id"]);
+      addEvent(fresh, row);
+    }
+    fresh.run(SORT_ALL);
     for (const row of commands) {
       const { id, type, params, state, received_ms } = row;
       fresh.run(ADD_COMMAND, id!, type!, params!, state!, received_ms!);
@@ -105,8 +114,9 @@ function backTo(from: number, length: number, works: (start: number) => boolean)
 function addEvent(fresh: Database, row: Row): void {
   const isWhole = isJson(row["body"]);
   const state = isWhole && row["state"] !== "set_aside" ? "pending" : "set_aside";
-  const added = fresh.run(
+  fresh.run(
     ADD_EVENT,
+    takeSequence(fresh),
     row["id"]!,
     row["kind"]!,
     row["command_id"] ?? null,
@@ -119,9 +129,9 @@ function addEvent(fresh: Database, row: Row): void {
     row["created_ms"]!,
     row["size_bytes"]!,
     isWhole ? row["last_error"] ?? null : "damaged on disk",
+    row["is_sorted"] === 0 && state === "pending" ? 0 : 1,
     row["body"]!,
   );
-  if (added === 0) return; // A second copy of one that is there.
   addToCounters(fresh, { appended: 1, [state]: 1, size_bytes: Number(row["size_bytes"]) });
 }
 

@@ -82,6 +82,82 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE commands_with_reported RENAME TO commands;
   CREATE INDEX commands_unfinished ON commands (number) WHERE state IN ('received', 'started');
   `,
+  `
+  -- Counted by themselves below; no key is unique and no index is kept before it is sorted in.
+  CREATE TABLE events_to_sort (
+    sequence     INTEGER PRIMARY KEY,
+    id           TEXT NOT NULL,
+    kind         TEXT NOT NULL CHECK (kind IN ('updates', 'log', 'dependencies', 'system_info')),
+    command_id   TEXT,
+    snapshot_of  TEXT,
+    state        TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'set_aside')),
+    superseded   INTEGER NOT NULL DEFAULT 0,
+    urgency      INTEGER NOT NULL,
+    importance   INTEGER NOT NULL,
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    created_ms   INTEGER NOT NULL,
+    size_bytes   INTEGER NOT NULL,
+    last_error   TEXT,
+    place        INTEGER,
+    unanswered   INTEGER NOT NULL DEFAULT 0,
+    -- 0: only written down so far; urgency and superseded are not yet what they will be
+    is_sorted    INTEGER NOT NULL DEFAULT 0,
+    -- Last, so that the others are read without it.
+    body         TEXT NOT NULL
+  );
+  INSERT INTO events_to_sort SELECT sequence, id, kind, command_id, snapshot_of, state, superseded,
+    urgency, importance, attempts, created_ms, size_bytes, last_error, place, unanswered, 1, body
+    FROM events;
+
+  -- One row.
+  CREATE TABLE counters_in_a_row (
+    one                   INTEGER PRIMARY KEY CHECK (one = 1),
+    pending               INTEGER NOT NULL,
+    set_aside             INTEGER NOT NULL,
+    size_bytes            INTEGER NOT NULL,
+    appended              INTEGER NOT NULL,
+    delivered             INTEGER NOT NULL,
+    purged                INTEGER NOT NULL,
+    dropped_system_info   INTEGER NOT NULL,
+    dropped_updates       INTEGER NOT NULL,
+    dropped_dependencies  INTEGER NOT NULL,
+    dropped_log           INTEGER NOT NULL,
+    first_drop_ms         INTEGER,
+    -- The last one that an event was given, and the last one that is sorted in
+    last_sequence         INTEGER NOT NULL,
+    sorted_to             INTEGER NOT NULL
+  );
+  INSERT INTO counters_in_a_row SELECT 1,
+    coalesce(sum(value) FILTER (WHERE name = 'pending'), 0),
+    coalesce(sum(value) FILTER (WHERE name = 'set_aside'), 0),
+    coalesce(sum(value) FILTER (WHERE name = 'size_bytes'), 0),
+    coalesce(sum(value) FILTER (WHERE name = 'appended'), 0),
+    coalesce(sum(value) FILTER (WHERE name = 'delivered'), 0),
+    coalesce(sum(value) FILTER (WHERE name = 'purged'), 0),
+    coalesce(sum(value) FILTER (WHERE name = 'dropped_system_info'), 0),
+    coalesce(sum(value) FILTER (WHERE name = 'dropped_updates'), 0),
+    coalesce(sum(value) FILTER (WHERE name = 'dropped_dependencies'), 0),
+    coalesce(sum(value) FILTER (WHERE name = 'dropped_log'), 0),
+    sum(value) FILTER (WHERE name = 'first_drop_ms'),
+    coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'), 0),
+    coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'), 0)
+    FROM counters;
+
+  DROP TABLE events;
+  DROP TABLE counters;
+  ALTER TABLE events_to_sort RENAME TO events;
+  ALTER TABLE counters_in_a_row RENAME TO counters;
+  CREATE UNIQUE INDEX events_by_id ON events (id) WHERE is_sorted = 1;
+  CREATE INDEX events_to_send ON events (state, urgency DESC, coalesce(place, sequence), sequence)
+    WHERE is_sorted = 1;
+  CREATE INDEX events_to_drop ON events (state, superseded DESC, importance, sequence)
+    WHERE is_sorted = 1;
+  CREATE INDEX events_current ON events (snapshot_of)
+    WHERE superseded = 0 AND snapshot_of IS NOT NULL AND is_sorted = 1;
+  CREATE INDEX events_by_command ON events (command_id)
+    WHERE command_id IS NOT NULL AND is_sorted = 1;
+  CREATE INDEX events_unanswered ON events (command_id) WHERE unanswered = 1;
+  `,
 ];
 
 /** The version that this Pennon writes. */
@@ -119,6 +195,11 @@ function takeStep(database: Database, step: string): void {
 export function checkVersion(database: Database): void {
   const version = readVersion(database);
   if (version > SCHEMA_VERSION) throw newer(version);
+  if (version === SCHEMA_VERSION) return;
+  throw new BufferError(
+    `Cannot open the buffer: an older Pennon wrote it (version ${version}, this one's is ` +
+      `${SCHEMA_VERSION}). Next: start this one's agent, which brings it over`,
+  );
 }
 
 /** No Pennon will have come so far: such a number is damage. */

@@ -8,9 +8,10 @@ const REQUEUE = "UPDATE events SET state = 'pending', attempts = 0 WHERE state =
 /** They wait again, at their old place in the order. One transaction; answers how many they were. */
 export function requeueSetAside(database: Database, ids: readonly string[] | "all"): number {
   return database.transaction(() => {
-    const count = ids === "all"
-      ? database.run(REQUEUE)
-      : ids.reduce((sum, id) => sum + database.run(`${REQUEUE} AND id = ?`, id), 0);
+    const count = ids === "all" ? database.run(REQUEUE) : ids.reduce(
+      (sum, id) => sum + database.run(`${REQUEUE} AND id = ? AND is_sorted = 1`, id),
+      0,
+    );
     if (count > 0) addToCounters(database, { pending: count, set_aside: -count });
     return count;
   });
@@ -20,7 +21,7 @@ export function requeueSetAside(database: Database, ids: readonly string[] | "al
 export function purgeSetAside(database: Database, id: string): boolean {
   return database.transaction(() => {
     const [row] = database.all(
-      "DELETE FROM events WHERE id = ? AND state = 'set_aside' RETURNING size_bytes",
+      "DELETE FROM events WHERE id = ? AND is_sorted = 1 AND state = 'set_aside' RETURNING size_bytes",
       id,
     );
     if (row === undefined) return false;

@@ -1,7 +1,7 @@
 /** Puts an event's parts in its place, in the database. */
 
 import type { Database } from "../system/database.ts";
-import { addToCounters } from "./counters.ts";
+import { addToCounters, takeSequence } from "./counters.ts";
 
 /** What takes the place of an event. */
 export interface Parts {
@@ -18,10 +18,11 @@ export interface Parts {
 
 /** A part of an event, in its place; the columns not named come from the whole. */
 const ADD_PART = `
-  INSERT INTO events (id, kind, command_id, snapshot_of, superseded, urgency, importance, created_ms,
-    place, size_bytes, attempts, last_error, body)
-  SELECT ?, kind, command_id, snapshot_of, superseded, urgency, importance, created_ms,
-    coalesce(place, sequence), ?, max(attempts, min(attempts + ?, ?)), ?, ? FROM events WHERE sequence = ?`;
+  INSERT INTO events (sequence, id, kind, command_id, snapshot_of, superseded, urgency, importance,
+    created_ms, place, size_bytes, attempts, last_error, is_sorted, body)
+  SELECT ?, ?, kind, command_id, snapshot_of, superseded, urgency, importance, created_ms,
+    coalesce(place, sequence), ?, max(attempts, min(attempts + ?, ?)), ?, 1, ?
+  FROM events WHERE sequence = ?`;
 
 /** One transaction; answers the parts' ids, none if the event is not pending. */
 export function splitEvent(
@@ -31,14 +32,15 @@ export function splitEvent(
 ): readonly string[] {
   return database.transaction(() => {
     const [whole] = database.all(
-      "SELECT sequence, size_bytes FROM events WHERE id = ? AND state = 'pending'",
+      "SELECT sequence, size_bytes FROM events WHERE id = ? AND is_sorted = 1 AND state = 'pending'",
       id,
     );
     if (whole === undefined) return [];
     const sequence = Number(whole["sequence"]);
     const { more, most } = attempts;
     for (const { id, sizeBytes, body } of parts) {
-      database.run(ADD_PART, id, sizeBytes, more, most, error, body, sequence);
+      const own = takeSequence(database);
+      database.run(ADD_PART, own, id, sizeBytes, more, most, error, body, sequence);
     }
     database.run("DELETE FROM events WHERE sequence = ?", sequence);
     addToCounters(database, {

@@ -1,9 +1,8 @@
 /** The event buffer on SQLite: every method is one transaction, durable when it returns. */
 
 import { v7 as uuidv7 } from "uuid";
-import type { Database, Row } from "../system/database.ts";
+import { type Database, DatabaseError, type Row } from "../system/database.ts";
 import type { Clock, Random } from "../system/system.ts";
-import { AppendBatch } from "./append_batch.ts";
 import type {
   Appended,
   BufferCounts,
@@ -14,44 +13,31 @@ import type {
   StoredEvent,
   Waiting,
 } from "./buffer.ts";
+import { exchange } from "./make_room.ts";
 import { markUnanswered } from "./confirm.ts";
 import { addToCounters, readCounts, readWaiting } from "./counters.ts";
 import { NOTICE_BYTES } from "./drop_notice.ts";
 import { refuseEvent } from "./refuse_event.ts";
 import { noteReported } from "./reported.ts";
-import { type Droppable, IMPORTANCE, planRoom, urgencyBehind } from "./rules.ts";
 import { BufferError } from "./schema.ts";
+import { nextUnsorted, sortIn } from "./sort_in.ts";
 import { splitEvent } from "./split_event.ts";
 import { purgeSetAside, requeueSetAside } from "./set_aside.ts";
-import { tellDropped, withoutNotice } from "./tell_dropped.ts";
+import { tellDropped } from "./tell_dropped.ts";
+import { type NewRow, writeDown } from "./write_down.ts";
 
 /** What an event takes besides its body: columns and indexes, rounded up. */
 export const OVERHEAD_BYTES = 256;
 
 /** In the order of `events_to_send`. */
 const NEXT = `
-  SELECT * FROM events WHERE state = 'pending'
+  SELECT * FROM events WHERE is_sorted = 1 AND state = 'pending'
   ORDER BY urgency DESC, coalesce(place, sequence), sequence LIMIT ?`;
 
-/** A later event was appended with the same key. */
-const SUPERSEDE = `
-  UPDATE events SET superseded = 1 WHERE snapshot_of = ? AND superseded = 0 RETURNING sequence`;
+const TAKE = `
+  DELETE FROM events WHERE id = ? AND is_sorted = 1 RETURNING state, size_bytes, command_id`;
 
-/** The later event was not kept after all. */
-const REINSTATE = "UPDATE events SET superseded = 0 WHERE sequence = ?";
-
-/** What may go, in the order of `events_to_drop`. What was set aside waits for a person, and stays. */
-const SUPERSEDED = `
-  SELECT sequence, kind, size_bytes FROM events
-  WHERE state = 'pending' AND superseded = 1
-  ORDER BY importance, sequence LIMIT ? OFFSET ?`;
-const UNIMPORTANT = `
-  SELECT sequence, kind, size_bytes FROM events
-  WHERE state = 'pending' AND superseded = 0 AND importance <= ?
-  ORDER BY importance, sequence LIMIT ? OFFSET ?`;
-
-/** Read at a time; one is enough, as a rule. */
-const PAGE = 16;
+const NOTHING_DROPPED = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
 
 /** The store of events on a database that `schema.ts` has prepared. */
 export class SqliteBuffer implements EventBuffer {
@@ -71,36 +57,32 @@ export class SqliteBuffer implements EventBuffer {
 
   append(events: readonly NewEvent[]): Appended {
     return this.#database.transaction(() => {
-      const dropped = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
-      const batch = new AppendBatch(this.#database);
-      const ids = events.map((event) => {
-        const { id, gone } = this.#add(event, batch);
-        for (const kind of gone) dropped[kind] += 1;
-        return id;
-      });
-      batch.count("appended", events.length);
-      batch.finish();
-      if (Object.values(dropped).some((count) => count > 0)) {
-        tellDropped(this.#database, this.#newId(), sizeOf);
-      }
-      return { ids, dropped };
+      const rows = events.map((event) => this.#measure(event));
+      const ids = rows.map(({ id }) => id);
+      const isWritten = writeDown(this.#database, rows, this.#roomForEvents());
+      return { ids, dropped: isWritten ? NOTHING_DROPPED : this.#makeRoomFor(rows) };
     });
   }
 
+  sortIn(): void {
+    sortIn(this.#database);
+  }
+
   next(limit: number): StoredEvent[] {
-    return this.#database.all(
-      NEXT,
-      limit,
-    ).map(toEvent);
+    try {
+      sortIn(this.#database);
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      // A disk that takes nothing may yet be read.
+      return nextUnsorted(this.#database, limit).map(toEvent);
+    }
+    return this.#database.all(NEXT, limit).map(toEvent);
   }
 
   acknowledge(ids: readonly string[]): void {
-    this.#database.transaction(() => {
+    this.#sorted(() => {
       for (const id of ids) {
-        const [row] = this.#database.all(
-          "DELETE FROM events WHERE id = ? RETURNING state, size_bytes, command_id",
-          id,
-        );
+        const [row] = this.#database.all(TAKE, id);
         if (row === undefined) continue; // Acknowledged before, or dropped meanwhile.
         addToCounters(this.#database, {
           [row["state"] as StoredEvent["state"]]: -1,
@@ -113,11 +95,12 @@ export class SqliteBuffer implements EventBuffer {
   }
 
   refuse(id: string, error: string): StoredEvent["state"] {
-    return refuseEvent(this.#database, { id, error }, this.#limits.maxAttempts);
+    const { maxAttempts } = this.#limits;
+    return this.#sorted(() => refuseEvent(this.#database, { id, error }, maxAttempts));
   }
 
   noteUnanswered(id: string): void {
-    markUnanswered(this.#database, id);
+    this.#sorted(() => markUnanswered(this.#database, id));
   }
 
   split(
@@ -126,12 +109,13 @@ export class SqliteBuffer implements EventBuffer {
     { error, isCounted }: { error: string; isCounted: boolean },
   ): readonly string[] {
     const { maxAttempts } = this.#limits;
-    return splitEvent(this.#database, id, {
+    const parts = {
       parts: halves.map((body) => ({ id: this.#newId().id, body, sizeBytes: sizeOf(body) })),
       error,
       // Never the last one: whoever is to blame is not known yet.
       attempts: { more: isCounted ? 1 : 0, most: maxAttempts - 1 },
-    });
+    };
+    return this.#sorted(() => splitEvent(this.#database, id, parts));
   }
 
   list(options: { state?: StoredEvent["state"]; limit?: number } = {}): StoredEvent[] {
@@ -172,32 +156,35 @@ export class SqliteBuffer implements EventBuffer {
     return readWaiting(this.#database);
   }
 
-  /** Adds one event; `gone` are the kinds of those that it cost, its own if it found no room. */
-  #add(event: NewEvent, batch: AppendBatch): { id: string; gone: EventKind[] } {
-    const sizeBytes = this.#measure(event);
-    const { id, createdMs } = this.#newId();
-    const { kind, commandId, snapshotOf, body } = event;
-    const victims = this.#planRoom(event, sizeBytes, batch);
-    if (victims === null) {
-      batch.count(`dropped_${kind}`, 1);
-      return { id, gone: [kind] };
-    }
-    victims.forEach((victim) => this.#drop(victim, batch));
-    if (victims.length > 0) batch.forgetUrgencies();
-    // Behind what its command still has waiting, whose last one is its least urgent one.
-    const urgency = urgencyBehind(kind, commandId === null ? null : batch.urgencyOf(commandId));
-    const importance = IMPORTANCE[kind];
-    batch.add({ id, kind, commandId, snapshotOf, urgency, importance, createdMs, sizeBytes, body });
-    return { id, gone: victims.map(({ kind }) => kind) };
+  /** What has to find an event, or all of a command's: one transaction. */
+  #sorted<T>(work: () => T): T {
+    return this.#database.transaction(() => {
+      sortIn(this.#database);
+      return work();
+    });
   }
 
-  #measure(event: NewEvent): number {
+  #measure(event: NewEvent): NewRow {
     const sizeBytes = sizeOf(event.body);
     const { maxBytes } = this.#roomForEvents();
-    if (sizeBytes <= maxBytes) return sizeBytes;
+    if (sizeBytes <= maxBytes) return { ...this.#newId(), sizeBytes, event };
     throw new BufferError(
       `Cannot keep an event of ${sizeBytes} bytes: the buffer holds ${maxBytes}`,
     );
+  }
+
+  /** Keeps events one after the other, at the cost of others or not at all; what that cost, by kind. */
+  #makeRoomFor(rows: readonly NewRow[]): Appended["dropped"] {
+    const dropped = { ...NOTHING_DROPPED };
+    for (const row of rows) {
+      sortIn(this.#database);
+      for (const kind of exchange(this.#database, row, this.#roomForEvents())) dropped[kind] += 1;
+    }
+    if (Object.values(dropped).some((count) => count > 0)) {
+      sortIn(this.#database);
+      tellDropped(this.#database, this.#newId(), sizeOf);
+    }
+    return dropped;
   }
 
   /** All but the place of the notice of what was dropped, which so costs no other event. */
@@ -214,59 +201,13 @@ export class SqliteBuffer implements EventBuffer {
     const id = uuidv7({ msecs: createdMs, random: new Uint8Array(words.buffer) });
     return { id, createdMs };
   }
-
-  /** What goes for a new event, `null` if it is the event itself; marks what the event supersedes. */
-  #planRoom(event: NewEvent, sizeBytes: number, batch: AppendBatch): Droppable[] | null {
-    const superseded = event.snapshotOf === null ? [] : this.#supersede(event.snapshotOf, batch);
-    const present = { load: batch.load, limits: this.#roomForEvents() };
-    // As a rule there is room: whether the notice is a part of the load is asked only if not.
-    const victims = planRoom([], present, sizeBytes) ??
-      planRoom(
-        this.#droppable(event.kind, batch),
-        { ...present, load: withoutNotice(this.#database, present.load) },
-        sizeBytes,
-      );
-    if (victims !== null) return victims;
-    for (const row of superseded) this.#database.run(REINSTATE, Number(row["sequence"]));
-    return null;
-  }
-
-  #supersede(key: string, batch: AppendBatch): Row[] {
-    batch.writeIfSnapshot(key);
-    return this.#database.all(SUPERSEDE, key);
-  }
-
-  *#droppable(kind: EventKind, batch: AppendBatch): Generator<Droppable> {
-    batch.writeRows();
-    yield* this.#pages(SUPERSEDED);
-    yield* this.#pages(UNIMPORTANT, IMPORTANCE[kind]);
-  }
-
-  *#pages(sql: string, ...values: number[]): Generator<Droppable> {
-    for (let offset = 0;; offset += PAGE) {
-      const rows = this.#database.all(sql, ...values, PAGE, offset);
-      for (const row of rows) {
-        yield {
-          sequence: Number(row["sequence"]),
-          kind: row["kind"] as EventKind,
-          sizeBytes: Number(row["size_bytes"]),
-        };
-      }
-      if (rows.length < PAGE) return;
-    }
-  }
-
-  #drop({ sequence, kind, sizeBytes }: Droppable, batch: AppendBatch): void {
-    this.#database.run("DELETE FROM events WHERE sequence = ?", sequence);
-    batch.count("pending", -1);
-    batch.count("size_bytes", -sizeBytes);
-    batch.count(`dropped_${kind}`, 1);
-  }
 }
+
+const encoder = new TextEncoder();
 
 /** What an event with this body takes. */
 export function sizeOf(body: string): number {
-  return new TextEncoder().encode(body).length + OVERHEAD_BYTES;
+  return encoder.encode(body).length + OVERHEAD_BYTES;
 }
 
 function toEvent(row: Row): StoredEvent {

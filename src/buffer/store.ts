@@ -5,6 +5,7 @@ import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { BufferLimits, EventBuffer } from "./buffer.ts";
 import { findSideFiles, mainPath, sidePath, SQLITE_SUFFIXES } from "./buffer_files.ts";
+import { readWaiting } from "./counters.ts";
 import { keepForPeople, moveAside, putBack } from "./damaged_file.ts";
 import type { CommandJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
@@ -198,7 +199,7 @@ function openWritable(parts: Parts, path: string): Database {
 
 /** SQLite opens what it may only read without a word, and refuses the first change, for ever. */
 function refuseReadOnly(database: Database): void {
-  database.transaction(() => database.run("DELETE FROM counters WHERE name IS NULL"));
+  database.transaction(() => database.run("DELETE FROM counters WHERE one IS NULL"));
 }
 
 function withAdvice(error: unknown, path: string): unknown {
@@ -232,8 +233,10 @@ function openMigrated(parts: Parts, path: string): Database {
 function checkIntegrity(database: Database): void {
   const [row] = database.all("PRAGMA integrity_check(1)");
   const found = String(row?.["integrity_check"]);
-  if (found === "ok") return;
-  throw new DatabaseError(`Cannot trust database: ${found}`, { reason: "corrupt" });
+  if (found !== "ok") {
+    throw new DatabaseError(`Cannot trust database: ${found}`, { reason: "corrupt" });
+  }
+  readWaiting(database); // Without its counters it is of no use.
 }
 
 /** A file that cannot even be opened has nothing to give. */

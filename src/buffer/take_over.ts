@@ -5,9 +5,10 @@
 
 import type { Database, Row, SqlValue } from "../system/database.ts";
 import type { EventBuffer, EventKind, NewEvent } from "./buffer.ts";
-import { addToCounters, readCounts } from "./counters.ts";
+import { addToCounters, readCounts, takeSequence } from "./counters.ts";
 import { NOTICE_KEY } from "./drop_notice.ts";
 import { BufferError } from "./schema.ts";
+import { sortIn } from "./sort_in.ts";
 import { sizeOf } from "./sqlite_buffer.ts";
 import { tellDropped } from "./tell_dropped.ts";
 
@@ -23,12 +24,11 @@ const EVENTS = "SELECT sequence FROM events ORDER BY coalesce(place, sequence), 
 /** An event as it was; the order of appending is the new buffer's own. */
 const RESTORE = `
   UPDATE events SET id = ?, created_ms = ?, attempts = ?, last_error = ?, unanswered = ?
-  WHERE id = ?`;
+  WHERE id = ? AND is_sorted = 1`;
 
 /** The earlier of the two. */
 const FIRST_DROP = `
-  INSERT INTO counters (name, value) VALUES ('first_drop_ms', ?)
-  ON CONFLICT (name) DO UPDATE SET value = min(value, excluded.value)`;
+  UPDATE counters SET first_drop_ms = min(coalesce(first_drop_ms, ?), ?)`;
 
 /** How far a command has come: what was done with it is never undone. */
 const RANKS = ["received", "started", "finished", "reported"];
@@ -49,6 +49,7 @@ const OTHER_TABLES = `
  */
 export function takeOver(from: Database, to: Heir): number {
   return to.database.transaction(() => {
+    sortIn(to.database);
     let events = 0;
     // One by one: together they may be as large as a whole buffer.
     let notice: Row | null = null;
@@ -71,10 +72,12 @@ export function takeOver(from: Database, to: Heir): number {
 
 function takeEvent(row: Row, to: Heir): boolean {
   const id = row["id"]!;
-  if (to.database.all("SELECT 1 FROM events WHERE id = ?", id).length > 0) return false;
+  if (to.database.all("SELECT 1 FROM events WHERE id = ? AND is_sorted = 1", id).length > 0) {
+    return false;
+  }
   if (row["state"] === "set_aside") {
-    const { sequence: _, place: __, ...kept } = row;
-    insert(to.database, "events", kept);
+    const { place: _, ...kept } = row;
+    insert(to.database, "events", { ...kept, sequence: takeSequence(to.database) });
     addToCounters(to.database, {
       appended: 1,
       set_aside: 1,
@@ -90,6 +93,7 @@ function takeEvent(row: Row, to: Heir): boolean {
   };
   const added = append(event, row, to);
   if (added === null) return false;
+  sortIn(to.database);
   const { created_ms, attempts, last_error, unanswered } = row;
   return to.database.run(RESTORE, id, created_ms!, attempts!, last_error!, unanswered!, added) ===
     1;
@@ -110,7 +114,7 @@ function append(event: NewEvent, row: Row, { buffer, database }: Heir): string |
 /** Of what is no longer there: what is, was counted as it came. */
 function takeCounters(from: Database, to: Database): void {
   const { appended, pending, setAside, delivered, dropped, firstDropMs, purged } = readCounts(from);
-  if (firstDropMs !== null) to.run(FIRST_DROP, firstDropMs);
+  if (firstDropMs !== null) to.run(FIRST_DROP, firstDropMs, firstDropMs);
   addToCounters(to, {
     appended: appended - pending - setAside,
     delivered,

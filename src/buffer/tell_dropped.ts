@@ -2,20 +2,23 @@
 
 import type { Database } from "../system/database.ts";
 import type { StoredEvent } from "./buffer.ts";
-import { addToCounters, readCounts } from "./counters.ts";
+import { addToCounters, readCounts, takeSequence } from "./counters.ts";
 import { dropNotice, NOTICE_IMPORTANCE, NOTICE_KEY } from "./drop_notice.ts";
 import { type Load, URGENCY } from "./rules.ts";
 
-const FIRST_DROP = "INSERT OR IGNORE INTO counters (name, value) VALUES ('first_drop_ms', ?)";
+const FIRST_DROP = "UPDATE counters SET first_drop_ms = coalesce(first_drop_ms, ?)";
 
-const FIND = "SELECT size_bytes FROM events WHERE snapshot_of = ? AND superseded = 0";
+const FIND = `
+  SELECT size_bytes FROM events WHERE snapshot_of = ? AND superseded = 0 AND is_sorted = 1`;
 
 const TAKE_BACK = `
-  DELETE FROM events WHERE snapshot_of = ? AND superseded = 0 RETURNING state, size_bytes`;
+  DELETE FROM events WHERE snapshot_of = ? AND superseded = 0 AND is_sorted = 1
+  RETURNING state, size_bytes`;
 
 const ADD = `
-  INSERT INTO events (id, kind, snapshot_of, urgency, importance, created_ms, size_bytes, body)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+  INSERT INTO events (sequence, id, kind, snapshot_of, urgency, importance, created_ms, size_bytes,
+    is_sorted, body)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`;
 
 /** A load without the notice, which has a place of its own. */
 export function withoutNotice(database: Database, { events, sizeBytes }: Load): Load {
@@ -47,6 +50,7 @@ export function tellDropped(
   }
   database.run(
     ADD,
+    takeSequence(database),
     id,
     kind,
     NOTICE_KEY,

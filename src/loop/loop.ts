@@ -157,6 +157,7 @@ export class Loop {
     try {
       await this.#sleep();
       if (signals.stop.aborted) return;
+      this.#parts.buffer.sortIn(); // Woken by an append, as a rule.
       if (this.#checkInDueInMs() <= 0) await this.#checkIn(signals);
       if (this.#delivering.dueInMs() <= 0) await this.#deliver(signals.cut);
     } catch (error) {

@@ -87,11 +87,11 @@ class RealDatabase implements Database {
 
   transaction<T>(work: () => T): T {
     if (this.#inTransaction) return work();
-    this.execute("BEGIN IMMEDIATE");
+    this.run("BEGIN IMMEDIATE");
     this.#inTransaction = true;
     try {
       const result = work();
-      this.execute("COMMIT");
+      this.run("COMMIT");
       return result;
     } catch (error) {
       this.#rollback();

@@ -97,9 +97,8 @@ export function readTestimony(path: string, options: { readOnly?: boolean } = {}
         state: String(row["state"]),
       })),
       counters: Object.fromEntries(
-        database.all("SELECT name, value FROM counters").map((row) =>
-          [String(row["name"]), Number(row["value"])] as const
-        ),
+        Object.entries(database.all("SELECT * FROM counters")[0] ?? {})
+          .map(([name, value]) => [name, Number(value)] as const),
       ),
     };
   } finally {

@@ -14,7 +14,7 @@ import { level, openLevel } from "./level.ts";
 import { LIMITS, LOOK, pennon } from "./pennon.ts";
 
 /** What is measured in each round. */
-export type Task = "one by one" | "batches" | "drain";
+export type Task = "one by one" | "batches" | "sort in" | "drain";
 
 /** What an event cost, in microseconds, round by round. */
 export interface Cost {
@@ -48,7 +48,7 @@ async function speed(folder: string, rounds: number): Promise<Speeds> {
     bareReused(folder),
     ...await orNone(() => level(folder)),
   ];
-  const speeds: Speeds = { "one by one": {}, batches: {}, drain: {} };
+  const speeds: Speeds = { "one by one": {}, batches: {}, "sort in": {}, drain: {} };
   const events = makeEvents(ONE_BY_ONE);
   const batches = makeBatches(BATCHES);
   // The first round is for the compiler, and for files to be there.
@@ -56,6 +56,7 @@ async function speed(folder: string, rounds: number): Promise<Speeds> {
     const order = contestants.map((_, at) => contestants[(at + round + 1) % contestants.length]!);
     for (const [task, run] of tasks(events, batches)) {
       for (const contestant of order) {
+        if (task === "sort in" && contestant.sortIn === undefined) continue;
         const { took, cpu } = await run(contestant);
         if (round < 0) continue;
         const cost = speeds[task][contestant.name] ??= { took: [], cpu: [] };
@@ -83,6 +84,10 @@ function tasks(
       timed(batches.length * BATCH, async () => {
         for (const batch of batches) await contestant.append(batch);
       })],
+    [
+      "sort in",
+      (contestant) => timed(events.length + batches.length * BATCH, () => contestant.sortIn?.()),
+    ],
     ["drain", (contestant) => timed(DRAINED, async () => await contestant.drain(DRAINED))],
   ];
 }
@@ -92,7 +97,7 @@ interface Spent {
   readonly cpu: number;
 }
 
-async function timed(events: number, work: () => Promise<void>): Promise<Spent> {
+async function timed(events: number, work: () => void | Promise<void>): Promise<Spent> {
   const cpuBefore = process.cpuUsage();
   const beganMs = performance.now();
   await work();
@@ -101,12 +106,15 @@ async function timed(events: number, work: () => Promise<void>): Promise<Spent> 
   return { took: tookMs * 1_000 / events, cpu: (user + system) / events };
 }
 
-/** Leaves without closing, as an agent that is killed. */
+/** Sorts in after each append, as the agent's loop does, and leaves without closing, as one killed. */
 async function fill(folder: string, count: number): Promise<number> {
   const contestants = [await pennon(folder), ...await orNone(() => level(folder))];
   for (let left = count; left > 0; left -= BATCH) {
     const [batch = []] = makeBatches(1);
-    for (const contestant of contestants) await contestant.append(batch.slice(0, left));
+    for (const contestant of contestants) {
+      await contestant.append(batch.slice(0, left));
+      contestant.sortIn?.();
+    }
   }
   return count;
 }

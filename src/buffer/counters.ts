@@ -1,4 +1,7 @@
-/** The buffer's counters: one row beside the events they count, changed in the same transaction. */
+/**
+ * The buffer's counters: one row beside the events they count, changed in the same transaction. It
+ * counts what is sorted in; the view `totals` counts all.
+ */
 
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
 import type { BufferCounts, EventKind, Waiting } from "./buffer.ts";
@@ -21,17 +24,13 @@ export type Counter =
 const READ = `
   SELECT *, (
     SELECT created_ms FROM events NOT INDEXED WHERE state = 'pending' ORDER BY sequence LIMIT 1
-  ) AS oldest_ms FROM counters`;
+  ) AS oldest_ms FROM totals`;
 
-const READ_WAITING = "SELECT pending, set_aside FROM counters";
+const READ_WAITING = "SELECT pending, set_aside FROM totals";
 
-const READ_LOAD = "SELECT pending + set_aside AS events, size_bytes FROM counters";
+const READ_LOAD = "SELECT pending + set_aside AS events, size_bytes FROM totals";
 
-/** Sorted in as soon as it is written, if all before it is. */
-const TAKE_SEQUENCE = `
-  UPDATE counters SET sorted_to = sorted_to + (sorted_to = last_sequence),
-    last_sequence = last_sequence + 1
-  RETURNING last_sequence`;
+const TAKE_SEQUENCE = "UPDATE counters SET sorted_to = sorted_to + 1 RETURNING sorted_to";
 
 /** Adds to counters, in one statement; part of the transaction it is called in. */
 export function addToCounters(
@@ -44,9 +43,12 @@ export function addToCounters(
   database.run(`UPDATE counters SET ${sets}`, ...Object.values(changes));
 }
 
-/** The number of an event that is written with `is_sorted` 1; no number is given twice. */
+/**
+ * The number of an event that is written with `is_sorted` 1, when all before it is sorted in; no
+ * number is given twice.
+ */
 export function takeSequence(database: Database): number {
-  return Number(theRow(database.all(TAKE_SEQUENCE))["last_sequence"]);
+  return Number(theRow(database.all(TAKE_SEQUENCE))["sorted_to"]);
 }
 
 /** Reads all of them, and since when the oldest event has been waiting. */

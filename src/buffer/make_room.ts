@@ -5,7 +5,7 @@ import type { BufferLimits, EventKind } from "./buffer.ts";
 import { addToCounters, readLoad } from "./counters.ts";
 import { type Droppable, IMPORTANCE, planRoom } from "./rules.ts";
 import { withoutNotice } from "./tell_dropped.ts";
-import { type NewRow, writeDown } from "./write_down.ts";
+import { ANY_ROOM, type NewRow, writeDown } from "./write_down.ts";
 
 /** A later event was appended with the same key. */
 const SUPERSEDE = `
@@ -24,9 +24,6 @@ const UNIMPORTANT = `
   SELECT sequence, kind, size_bytes FROM events
   WHERE is_sorted = 1 AND state = 'pending' AND superseded = 0 AND importance <= ?
   ORDER BY importance, sequence LIMIT ? OFFSET ?`;
-
-/** For what has found its room already. */
-const ANY_ROOM = { maxEvents: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER };
 
 /** Read at a time; one is enough, as a rule. */
 const PAGE = 16;

@@ -4,7 +4,9 @@
  */
 
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
+import type { EventKind } from "./buffer.ts";
 import { addToCounters, readCounts, takeSequence } from "./counters.ts";
+import { ANY_ROOM, type NewRow, writeDown } from "./write_down.ts";
 
 /** What came over. */
 export interface Salvaged {
@@ -26,10 +28,7 @@ const COMMAND_STATES = new Set(["received", "started", "finished", "reported"]);
 const ADD_EVENT = `
   INSERT INTO events (sequence, id, kind, command_id, snapshot_of, state, superseded, urgency,
     importance, attempts, created_ms, size_bytes, last_error, is_sorted, body)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-
-/** In front of all of them: what was not sorted in then is to be sorted in yet. */
-const SORT_ALL = "UPDATE counters SET sorted_to = 0";
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`;
 
 const ADD_COMMAND = `
   INSERT OR IGNORE INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, ?, ?)`;
@@ -45,12 +44,10 @@ export function salvage(damaged: Database, fresh: Database): Salvaged {
       .sort((a, b) => placeOf(a) - placeOf(b) || Number(a["sequence"]) - Number(b["sequence"]));
     const commands = readable(damaged, "commands", "number").filter(isCommand);
     const ids = new Set<unknown>();
-    for (const row of events) {
-      if (ids.has(row["id"])) continue; // A second copy of one that is there.
-      ids.add(row["id"]);
-      addEvent(fresh, row);
-    }
-    fresh.run(SORT_ALL);
+    const isFirst = ({ id }: Row) => !ids.has(id) && ids.add(id);
+    const kept = events.filter(isFirst);
+    for (const row of kept) if (!isUnsorted(row)) addEvent(fresh, row);
+    writeDown(fresh, kept.filter(isUnsorted).map(asNew), ANY_ROOM);
     for (const row of commands) {
       const { id, type, params, state, received_ms } = row;
       fresh.run(ADD_COMMAND, id!, type!, params!, state!, received_ms!);
@@ -129,10 +126,28 @@ function addEvent(fresh: Database, row: Row): void {
     row["created_ms"]!,
     row["size_bytes"]!,
     isWhole ? row["last_error"] ?? null : "damaged on disk",
-    row["is_sorted"] === 0 && state === "pending" ? 0 : 1,
     row["body"]!,
   );
   addToCounters(fresh, { appended: 1, [state]: 1, size_bytes: Number(row["size_bytes"]) });
+}
+
+/** The newest ones, which nobody has looked for yet. */
+function isUnsorted(row: Row): boolean {
+  return row["is_sorted"] === 0 && row["state"] === "pending" && isJson(row["body"]);
+}
+
+function asNew(row: Row): NewRow {
+  return {
+    id: String(row["id"]),
+    createdMs: Number(row["created_ms"]),
+    sizeBytes: Number(row["size_bytes"]),
+    event: {
+      kind: row["kind"] as EventKind,
+      commandId: row["command_id"] as string | null,
+      snapshotOf: row["snapshot_of"] as string | null,
+      body: String(row["body"]),
+    },
+  };
 }
 
 function isEvent(row: Row): boolean {

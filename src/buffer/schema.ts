@@ -83,7 +83,6 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX commands_unfinished ON commands (number) WHERE state IN ('received', 'started');
   `,
   `
-  -- Counted by themselves below; no key is unique and no index is kept before it is sorted in.
   CREATE TABLE events_to_sort (
     sequence     INTEGER PRIMARY KEY,
     id           TEXT NOT NULL,
@@ -100,16 +99,18 @@ const MIGRATIONS: readonly string[] = [
     last_error   TEXT,
     place        INTEGER,
     unanswered   INTEGER NOT NULL DEFAULT 0,
-    -- 0: only written down so far; urgency and superseded are not yet what they will be
+    -- 0: only written down so far: not counted, in no index, urgency and superseded not yet right
     is_sorted    INTEGER NOT NULL DEFAULT 0,
+    -- size_bytes of all that was ever written down, with this one
+    bytes_to     INTEGER NOT NULL DEFAULT 0,
     -- Last, so that the others are read without it.
     body         TEXT NOT NULL
   );
   INSERT INTO events_to_sort SELECT sequence, id, kind, command_id, snapshot_of, state, superseded,
-    urgency, importance, attempts, created_ms, size_bytes, last_error, place, unanswered, 1, body
-    FROM events;
+    urgency, importance, attempts, created_ms, size_bytes, last_error, place, unanswered, 1, 0,
+    body FROM events;
 
-  -- One row.
+  -- One row, of what is sorted in.
   CREATE TABLE counters_in_a_row (
     one                   INTEGER PRIMARY KEY CHECK (one = 1),
     pending               INTEGER NOT NULL,
@@ -123,9 +124,10 @@ const MIGRATIONS: readonly string[] = [
     dropped_dependencies  INTEGER NOT NULL,
     dropped_log           INTEGER NOT NULL,
     first_drop_ms         INTEGER,
-    -- The last one that an event was given, and the last one that is sorted in
-    last_sequence         INTEGER NOT NULL,
-    sorted_to             INTEGER NOT NULL
+    -- The last sequence that is sorted in; those after it have no gaps
+    sorted_to             INTEGER NOT NULL,
+    -- That event's
+    bytes_to              INTEGER NOT NULL
   );
   INSERT INTO counters_in_a_row SELECT 1,
     coalesce(sum(value) FILTER (WHERE name = 'pending'), 0),
@@ -140,7 +142,7 @@ const MIGRATIONS: readonly string[] = [
     coalesce(sum(value) FILTER (WHERE name = 'dropped_log'), 0),
     sum(value) FILTER (WHERE name = 'first_drop_ms'),
     coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'), 0),
-    coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'), 0)
+    0
     FROM counters;
 
   DROP TABLE events;
@@ -157,6 +159,19 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX events_by_command ON events (command_id)
     WHERE command_id IS NOT NULL AND is_sorted = 1;
   CREATE INDEX events_unanswered ON events (command_id) WHERE unanswered = 1;
+
+  -- The counters with what is not yet sorted in
+  CREATE VIEW totals AS SELECT
+    pending + tail_events AS pending, set_aside, size_bytes + tail_bytes AS size_bytes,
+    appended + tail_events AS appended, delivered, purged, dropped_system_info, dropped_updates,
+    dropped_dependencies, dropped_log, first_drop_ms, sorted_to + tail_events AS last_sequence,
+    bytes_to + tail_bytes AS bytes_to
+    FROM (
+      SELECT counters.*, coalesce(last.sequence - counters.sorted_to, 0) AS tail_events,
+        coalesce(last.bytes_to - counters.bytes_to, 0) AS tail_bytes
+      FROM counters LEFT JOIN events AS last
+        ON last.sequence = (SELECT max(sequence) FROM events WHERE sequence > counters.sorted_to)
+    );
   `,
 ];
 

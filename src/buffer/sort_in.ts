@@ -7,11 +7,12 @@ import type { Database, Row } from "../system/database.ts";
 import type { EventKind } from "./buffer.ts";
 import { urgencyBehind } from "./rules.ts";
 
-const REACHED = "SELECT last_sequence, sorted_to FROM counters";
+const IS_ANY = `
+  SELECT 1 FROM counters WHERE sorted_to < (SELECT max(sequence) FROM events) LIMIT 1`;
 
 const UNSORTED = `
-  SELECT sequence, kind, command_id, snapshot_of FROM events
-  WHERE sequence > ? AND is_sorted = 0 ORDER BY sequence LIMIT ?`;
+  SELECT sequence, kind, command_id, snapshot_of, size_bytes, bytes_to FROM events
+  WHERE sequence > (SELECT sorted_to FROM counters) ORDER BY sequence LIMIT ?`;
 
 /**
  * Of a command. The plus sign keeps SQLite from walking through all that is pending, from the least
@@ -27,7 +28,10 @@ const SUPERSEDE = `
 
 const SORT = "UPDATE events SET is_sorted = 1, urgency = ? WHERE sequence = ?";
 
-const FINISH = "UPDATE counters SET sorted_to = ?";
+/** They are counted now. */
+const FINISH = `
+  UPDATE counters SET pending = pending + ?, appended = appended + ?, size_bytes = size_bytes + ?,
+    sorted_to = ?, bytes_to = ?`;
 
 /** To a transaction: a few milliseconds, and little memory. */
 const PAGE = 1_000;
@@ -39,16 +43,24 @@ export function sortIn(database: Database): void {
 
 /** Whether there may be more. */
 function sortPage(database: Database): boolean {
-  const [reached] = database.all(REACHED);
-  if (reached === undefined || reached["last_sequence"] === reached["sorted_to"]) return false;
+  if (database.all(IS_ANY).length === 0) return false;
   return database.transaction(() => {
-    const rows = database.all(UNSORTED, reached["sorted_to"]!, PAGE);
+    const rows = database.all(UNSORTED, PAGE);
+    const last = rows.at(-1);
+    if (last === undefined) return false; // Another process was quicker.
     /** By command; `null`: nothing of it waits. */
     const least = new Map<string, number | null>();
     for (const row of rows) sortRow(database, row, least);
-    const isLast = rows.length < PAGE;
-    database.run(FINISH, (isLast ? reached : rows.at(-1)!)[isLast ? "last_sequence" : "sequence"]!);
-    return !isLast;
+    const sizeBytes = rows.reduce((sum, row) => sum + Number(row["size_bytes"]), 0);
+    database.run(
+      FINISH,
+      rows.length,
+      rows.length,
+      sizeBytes,
+      last["sequence"]!,
+      last["bytes_to"]!,
+    );
+    return rows.length === PAGE;
   });
 }
 

@@ -1,6 +1,6 @@
 /**
- * Writes new events down: a row and one line of counters each, and no index, so that an append costs
- * little more than its sync. Whoever looks for an event sorts it in first (`sort_in.ts`).
+ * Writes new events down, a row each: no index and no counter, so that an append costs little more
+ * than its sync. Whoever looks for an event sorts it in first (`sort_in.ts`).
  */
 
 import type { Database, SqlValue } from "../system/database.ts";
@@ -18,6 +18,12 @@ export interface NewRow {
 /** What there may be in all. */
 export type Room = Pick<BufferLimits, "maxEvents" | "maxBytes">;
 
+/** For what has found its room already. */
+export const ANY_ROOM: Room = {
+  maxEvents: Number.MAX_SAFE_INTEGER,
+  maxBytes: Number.MAX_SAFE_INTEGER,
+};
+
 const COLUMNS = [
   "sequence",
   "id",
@@ -28,6 +34,7 @@ const COLUMNS = [
   "importance",
   "created_ms",
   "size_bytes",
+  "bytes_to",
   "body",
 ];
 
@@ -37,45 +44,41 @@ const TOGETHER = 16;
 const ADD_ONE = addSql(1);
 const ADD_MANY = addSql(TOGETHER);
 
-/** Room, numbers and counts in one: it answers nothing, and does nothing, if there is no room. */
-const CLAIM = `
-  UPDATE counters SET pending = pending + ?, appended = appended + ?,
-    last_sequence = last_sequence + ?, size_bytes = size_bytes + ?
-  WHERE pending + set_aside + ? <= ? AND size_bytes + ? <= ?
-  RETURNING last_sequence`;
+const LOOK = `
+  SELECT pending + set_aside AS events, size_bytes, last_sequence, bytes_to FROM totals`;
 
 /** Part of the transaction it is called in; `false`, and nothing done, if they do not all fit. */
 export function writeDown(database: Database, rows: readonly NewRow[], room: Room): boolean {
-  const last = claim(database, rows, room);
-  if (last === null) return false;
-  const first = last - rows.length + 1;
+  const [found = {}] = database.all(LOOK);
+  const sizeBytes = rows.reduce((sum, row) => sum + row.sizeBytes, 0);
+  const isRoom = Number(found["events"]) + rows.length <= room.maxEvents &&
+    Number(found["size_bytes"]) + sizeBytes <= room.maxBytes;
+  if (!isRoom) return false;
+  const place = {
+    sequence: Number(found["last_sequence"]),
+    bytesTo: Number(found["bytes_to"]),
+  };
   for (let at = 0; at < rows.length;) {
     const isMany = rows.length - at >= TOGETHER;
     const end = isMany ? at + TOGETHER : at + 1;
     const values: SqlValue[] = [];
-    for (; at < end; at++) pushValues(values, first + at, rows[at]!);
+    for (; at < end; at++) pushValues(values, place, rows[at]!);
     database.run(isMany ? ADD_MANY : ADD_ONE, ...values);
   }
   return true;
 }
 
-/** The last of their numbers; `null`: there is no room. */
-function claim(database: Database, rows: readonly NewRow[], room: Room): number | null {
-  const count = rows.length;
-  const sizeBytes = rows.reduce((sum, row) => sum + row.sizeBytes, 0);
-  const { maxEvents, maxBytes } = room;
-  const [claimed] = database.all(
-    CLAIM,
-    ...[count, count, count, sizeBytes],
-    ...[count, maxEvents, sizeBytes, maxBytes],
-  );
-  return claimed === undefined ? null : Number(claimed["last_sequence"]);
-}
-
-function pushValues(values: SqlValue[], sequence: number, row: NewRow): void {
+/** `place` is the last event's, and then this one's. */
+function pushValues(
+  values: SqlValue[],
+  place: { sequence: number; bytesTo: number },
+  row: NewRow,
+): void {
   const { kind, commandId, snapshotOf, body } = row.event;
+  place.sequence += 1;
+  place.bytesTo += row.sizeBytes;
   values.push(
-    sequence,
+    place.sequence,
     row.id,
     kind,
     commandId,
@@ -84,6 +87,7 @@ function pushValues(values: SqlValue[], sequence: number, row: NewRow): void {
     IMPORTANCE[kind],
     row.createdMs,
     row.sizeBytes,
+    place.bytesTo,
     body,
   );
 }

@@ -73,7 +73,7 @@ for (let version = 1; version < SCHEMA_VERSION; version++) {
     assertEquals(database.all("PRAGMA integrity_check")[0]?.["integrity_check"], "ok");
     assertEquals(
       rows("SELECT * FROM events ORDER BY sequence"),
-      events.map((row) => ({ place: null, ...row, unanswered: 0, is_sorted: 1 })),
+      events.map((row) => ({ place: null, ...row, unanswered: 0, is_sorted: 1, bytes_to: 0 })),
     );
     assertEquals(rows("SELECT * FROM counters"), [{
       one: 1,
@@ -88,8 +88,8 @@ for (let version = 1; version < SCHEMA_VERSION; version++) {
       dropped_dependencies: 0,
       dropped_log: 2,
       first_drop_ms: null,
-      last_sequence: 9,
       sorted_to: 9,
+      bytes_to: 0,
     }]);
     assertEquals(rows("SELECT number, id, state FROM commands ORDER BY number"), [
       { number: 1, id: "new", state: "received" },

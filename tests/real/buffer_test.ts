@@ -29,7 +29,7 @@ const APPENDING = (folder: string) => `
     if (number % 3 === 0) buffer.acknowledge([buffer.next(1)[0].id]);
     Deno.stdout.writeSync(word.encode(number + "\\n"));
     // Whoever writes without a pause keeps every other process out.
-    if (number % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    if (number % 4 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   }`;
 
 Deno.test("an append that returned survives kill -9, ten times over", () =>

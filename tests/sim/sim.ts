@@ -388,7 +388,7 @@ export class Sim {
       "SELECT count(*) AS indexes FROM sqlite_master WHERE name = 'events_by_id'",
     );
     if (rows[0]?.["indexes"] !== 1) return;
-    const [value = {}] = this.disk.database.all("SELECT * FROM counters");
+    const [value = {}] = this.disk.database.all("SELECT * FROM totals");
     const of = (name: string) => Number(value[name] ?? 0);
     const dropped = Object.keys(value).filter((name) => name.startsWith("dropped_"))
       .reduce((sum, name) => sum + of(name), 0);

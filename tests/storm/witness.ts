@@ -97,7 +97,7 @@ export function readTestimony(path: string, options: { readOnly?: boolean } = {}
         state: String(row["state"]),
       })),
       counters: Object.fromEntries(
-        Object.entries(database.all("SELECT * FROM counters")[0] ?? {})
+        Object.entries(database.all("SELECT * FROM totals")[0] ?? {})
           .map(([name, value]) => [name, Number(value)] as const),
       ),
     };

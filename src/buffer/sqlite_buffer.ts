@@ -1,5 +1,6 @@
 /** The event buffer on SQLite: every method is one transaction, durable when it returns. */
 
+import { Buffer } from "node:buffer";
 import { v7 as uuidv7 } from "uuid";
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
 import type { Clock, Random } from "../system/system.ts";
@@ -24,7 +25,7 @@ import { nextUnsorted, sortIn } from "./sort_in.ts";
 import { splitEvent } from "./split_event.ts";
 import { purgeSetAside, requeueSetAside } from "./set_aside.ts";
 import { tellDropped } from "./tell_dropped.ts";
-import { type NewRow, writeDown } from "./write_down.ts";
+import { type NewRow, writeDown, writeOneDown } from "./write_down.ts";
 
 /** What an event takes besides its body: columns and indexes, rounded up. */
 export const OVERHEAD_BYTES = 256;
@@ -56,10 +57,15 @@ export class SqliteBuffer implements EventBuffer {
   }
 
   append(events: readonly NewEvent[]): Appended {
+    const rows = events.map((event) => this.#measure(event));
+    const ids = rows.map(({ id }) => id);
+    const room = this.#roomForEvents();
+    const [row] = rows;
+    if (row !== undefined && rows.length === 1 && writeOneDown(this.#database, row, room)) {
+      return { ids, dropped: NOTHING_DROPPED };
+    }
     return this.#database.transaction(() => {
-      const rows = events.map((event) => this.#measure(event));
-      const ids = rows.map(({ id }) => id);
-      const isWritten = writeDown(this.#database, rows, this.#roomForEvents());
+      const isWritten = writeDown(this.#database, rows, room);
       return { ids, dropped: isWritten ? NOTHING_DROPPED : this.#makeRoomFor(rows) };
     });
   }
@@ -203,11 +209,9 @@ export class SqliteBuffer implements EventBuffer {
   }
 }
 
-const encoder = new TextEncoder();
-
 /** What an event with this body takes. */
 export function sizeOf(body: string): number {
-  return encoder.encode(body).length + OVERHEAD_BYTES;
+  return Buffer.byteLength(body) + OVERHEAD_BYTES;
 }
 
 function toEvent(row: Row): StoredEvent {

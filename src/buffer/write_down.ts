@@ -44,8 +44,36 @@ const TOGETHER = 16;
 const ADD_ONE = addSql(1);
 const ADD_MANY = addSql(TOGETHER);
 
+/** The same for a single event, room and all: without a transaction around it, it is one. */
+const ADD_IF_ROOM = `
+  INSERT INTO events (${COLUMNS.join(", ")})
+  SELECT last_sequence + 1, ?, ?, ?, ?, ?, ?, ?, ?, bytes_to + ?, ? FROM totals
+  WHERE pending + set_aside + 1 <= ? AND size_bytes + ? <= ?`;
+
 const LOOK = `
   SELECT pending + set_aside AS events, size_bytes, last_sequence, bytes_to FROM totals`;
+
+/** One transaction, or part of one; `false`, and nothing done, if it does not fit. */
+export function writeOneDown(database: Database, row: NewRow, room: Room): boolean {
+  const { id, createdMs, sizeBytes, event: { kind, commandId, snapshotOf, body } } = row;
+  const added = database.run(
+    ADD_IF_ROOM,
+    id,
+    kind,
+    commandId,
+    snapshotOf,
+    URGENCY[kind],
+    IMPORTANCE[kind],
+    createdMs,
+    sizeBytes,
+    sizeBytes,
+    body,
+    room.maxEvents,
+    sizeBytes,
+    room.maxBytes,
+  );
+  return added === 1;
+}
 
 /** Part of the transaction it is called in; `false`, and nothing done, if they do not all fit. */
 export function writeDown(database: Database, rows: readonly NewRow[], room: Room): boolean {

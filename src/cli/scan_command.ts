@@ -6,9 +6,9 @@ import type { Scanner, ScanOptions } from "../scanners/scanner.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
+import { plain } from "./plain.ts";
+import { scanAsCsv, scanAsJson } from "./scan_output.ts";
 import { openSettings } from "./settings.ts";
-import { plain } from "./table.ts";
-import { scanAsCsv, scanAsJson, scanAsText } from "./scan_output.ts";
 
 export const scanCommand: CliCommand = {
   name: "scan",
@@ -39,7 +39,7 @@ export const scanCommand: CliCommand = {
       refresh: given.flags.has("refresh"),
       cacheDirectory: `${stateDirectory}/cache`,
     });
-    system.terminal.print(format(system, given, { reports, names, startedMs }));
+    system.terminal.print(await format(system, given, { reports, names, startedMs }));
     tellGaps(system, reports);
     const missing = names.filter((name) => !reports.some((report) => report.name === name));
     return exitCode(system, reports, only === undefined ? [] : missing);
@@ -74,15 +74,17 @@ async function scanInTheOpen(
   }
 }
 
-function format(
+async function format(
   system: System,
   { flags }: Arguments,
   scan: { reports: readonly ScanReport[]; names: readonly string[]; startedMs: number },
-): string {
+): Promise<string> {
   const host = system.machine.hostName();
   if (flags.has("json")) return scanAsJson({ ...scan, host });
   if (flags.has("csv")) return scanAsCsv(scan.reports);
   const { terminal } = system;
+  // It takes 20 ms to load what tells how wide characters are: only a table waits for that.
+  const { scanAsText } = await import("./scan_text.ts");
   return scanAsText(scan.reports, terminal.stdoutIsTerminal ? terminal.columns() : Infinity);
 }
 

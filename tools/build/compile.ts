@@ -7,6 +7,7 @@ import { permissionFlags } from "./permissions.ts";
 import { runTool, type ToolResult } from "./run.ts";
 import { stageSources } from "./stage.ts";
 import type { Target } from "./targets.ts";
+import { V8_FLAGS } from "./v8_flags.ts";
 
 const ENTRY = "main.ts";
 
@@ -91,8 +92,7 @@ async function compileWith(compiler: Compiler, target: Target): Promise<ToolResu
     "--no-check",
     // Else the executable keeps, and believes, a file of a well-known name in the temporary folder.
     "--no-code-cache",
-    // An agent stays for months and has next to nothing to do: memory counts more than speed.
-    "--v8-flags=--max-semi-space-size=1,--optimize-for-size",
+    V8_FLAGS,
     `--env-file=${Deno.cwd()}/tools/build/executable.env`,
     ...permissionFlags(target),
     `--target=${target.triple}`,

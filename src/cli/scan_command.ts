@@ -1,8 +1,9 @@
 /** `pennon scan`: what could be updated here, now; needs no server, no registration, no root. */
 
 import { availableScanners, SCANNER_NAMES } from "../scanners/available.ts";
-import { runScans, type ScanReport } from "../scanners/run_scans.ts";
-import type { Scanner, ScanOptions } from "../scanners/scanner.ts";
+import { readLastCounts } from "../scanners/last_scans.ts";
+import { type RunOptions, runScans, type ScanReport } from "../scanners/run_scans.ts";
+import type { Scanner } from "../scanners/scanner.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
@@ -34,8 +35,12 @@ export const scanCommand: CliCommand = {
     const only = given.values["only"];
     const names = only === undefined ? config.scanners.enabled : readNames(only);
     const startedMs = system.clock.nowMs();
-    const scanners = await availableScanners(system, names);
+    const [scanners, lastCounts] = await Promise.all([
+      availableScanners(system, names),
+      readLastCounts(system.files, stateDirectory),
+    ]);
     const reports = await scanInTheOpen(system, scanners, {
+      lastCounts,
       refresh: given.flags.has("refresh"),
       cacheDirectory: `${stateDirectory}/cache`,
     });
@@ -58,7 +63,7 @@ function readNames(list: string): string[] {
 async function scanInTheOpen(
   system: System,
   scanners: readonly Scanner[],
-  options: ScanOptions,
+  options: RunOptions,
 ): Promise<ScanReport[]> {
   const stop = new AbortController();
   const endListening = system.onStopRequest((signal) =>

@@ -9,6 +9,7 @@ import type { Arguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
 import { plain } from "./plain.ts";
 import { scanAsCsv, scanAsJson } from "./scan_output.ts";
+import { scanAsText } from "./scan_text.ts";
 import { openSettings } from "./settings.ts";
 
 export const scanCommand: CliCommand = {
@@ -88,9 +89,7 @@ async function format(
   if (flags.has("json")) return scanAsJson({ ...scan, host });
   if (flags.has("csv")) return scanAsCsv(scan.reports);
   const { terminal } = system;
-  // It takes 20 ms to load what tells how wide characters are: only a table waits for that.
-  const { scanAsText } = await import("./scan_text.ts");
-  return scanAsText(scan.reports, terminal.stdoutIsTerminal ? terminal.columns() : Infinity);
+  return await scanAsText(scan.reports, terminal.stdoutIsTerminal ? terminal.columns() : Infinity);
 }
 
 function tellGaps(system: System, reports: readonly ScanReport[]): void {

@@ -3,7 +3,7 @@
 import type { ScanReport } from "../scanners/run_scans.ts";
 import type { Severity, Update } from "../scanners/scanner.ts";
 import { describeSize } from "./duration.ts";
-import { type Column, formatTable } from "./table.ts";
+import type { Column } from "./table.ts";
 
 const COLUMNS: readonly Column[] = [
   { title: "PACKAGE", narrowest: 22 },
@@ -17,8 +17,11 @@ const COLUMNS: readonly Column[] = [
 /** Worst first; an update whose severity nobody tells stands between those that close a hole. */
 const SEVERITIES: readonly (Severity | null)[] = ["critical", "important", null, "moderate", "low"];
 
-/** A table sorted by what matters, with totals; `width` in terminal columns. */
-export function scanAsText(reports: readonly ScanReport[], width: number): string {
+/**
+ * A table sorted by what matters, with totals; `width` in terminal columns. Where there is nothing to
+ * show in a table, what tells how wide characters are is not loaded, which takes 20 ms.
+ */
+export async function scanAsText(reports: readonly ScanReport[], width: number): Promise<string> {
   const updates = reports.flatMap((report) => report.updates);
   const rows = updates.toSorted(byWeight).map((update) => [
     update.architecture === null ? update.package : `${update.package}:${update.architecture}`,
@@ -28,8 +31,10 @@ export function scanAsText(reports: readonly ScanReport[], width: number): strin
     update.state,
     update.sizeBytes === null ? "-" : describeSize(update.sizeBytes),
   ]);
-  const table = rows.length === 0 ? [] : [...formatTable(COLUMNS, rows, width), ""];
-  return [...table, ...reports.map(total)].join("\n");
+  const totals = reports.map(total);
+  if (rows.length === 0) return totals.join("\n");
+  const { formatTable } = await import("./table.ts");
+  return [...formatTable(COLUMNS, rows, width), "", ...totals].join("\n");
 }
 
 function total({ name, result, updates, error }: ScanReport): string {

@@ -3,6 +3,7 @@ import { BuildError } from "../../tools/build/build_error.ts";
 import { aliases, bundle } from "../../tools/build/bundle.ts";
 import { elfEnd } from "../../tools/build/elf_end.ts";
 import { npmIntegrityOf, sha256Of } from "../../tools/build/digest.ts";
+import { licensesOf } from "../../tools/build/licenses.ts";
 import { permissionFlags } from "../../tools/build/permissions.ts";
 import { TARGETS } from "../../tools/build/targets.ts";
 
@@ -117,9 +118,21 @@ Deno.test("bundle() makes the same files twice, and a file of what is loaded lat
     assertEquals((await Deno.stat(`${into}/main.js`)).mtime, new Date(0));
   }
   assertEquals(made[0], made[1]);
-  assertEquals(made[0]?.size, 2);
+  assertEquals(made[0]?.size, 3, "with the licences, of which there are none");
   assert(!made[0]?.get("main.js")?.includes("second"));
   await Deno.writeTextFile(`${folder}/main.ts`, 'import "./gone.ts";');
   await assertRejects(() => bundle({ folder, entry: "main.ts", imports: {}, into }), BuildError);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("licensesOf() finds each package's licence once", async () => {
+  const folder = await Deno.makeTempDir();
+  const files = ["node_modules/.deno/a@1/node_modules/a/a.js", "node_modules/@s/b/b.js"];
+  for (const path of ["node_modules/.deno/a@1/node_modules/a", "node_modules/@s/b"]) {
+    await Deno.mkdir(`${folder}/${path}`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/${path}/LICENSE.md`, `of ${path.at(-1)}`);
+  }
+  const all = [...files, "node_modules/@s/b/c.js", "src/d.ts"];
+  assertEquals(await licensesOf(folder, all), "@s/b\n\nof b\n\na\n\nof a");
   await Deno.remove(folder, { recursive: true });
 });

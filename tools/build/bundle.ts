@@ -5,6 +5,10 @@
 
 import * as esbuild from "esbuild";
 import { BuildError } from "./build_error.ts";
+import { licensesOf } from "./licenses.ts";
+
+/** Beside the bundle: the licences of what is in it. */
+export const LICENSES = "LICENSES";
 
 /** Deno writes the files' times into an executable, and two builds are to be the same. */
 const INSTANT = new Date(0);
@@ -28,7 +32,7 @@ export async function bundle(
   await Deno.remove(into, { recursive: true }).catch(() => {});
   await Deno.mkdir(into, { recursive: true });
   try {
-    await esbuild.build({
+    const { metafile } = await esbuild.build({
       absWorkingDir: await Deno.realPath(folder),
       entryPoints: [entry],
       outdir: await Deno.realPath(into),
@@ -43,8 +47,11 @@ export async function bundle(
       tsconfigRaw: {},
       minifyWhitespace: true,
       minifySyntax: true,
+      metafile: true,
       logLevel: "silent",
     });
+    const licenses = await licensesOf(folder, Object.keys(metafile.inputs));
+    await Deno.writeTextFile(`${into}/${LICENSES}`, licenses);
   } catch (cause) {
     const fact = cause instanceof Error ? cause.message : String(cause);
     throw new BuildError(`Cannot bundle "${entry}": ${fact}`, { cause });

@@ -1,7 +1,7 @@
 /** Compiles the program for a target: the plain way, else with the base out of npm. */
 
 import { BuildError } from "./build_error.ts";
-import { bundle } from "./bundle.ts";
+import { bundle, LICENSES } from "./bundle.ts";
 import { NPM_BASE_VERSION, npmBase } from "./npm_base.ts";
 import { permissionFlags } from "./permissions.ts";
 import { runTool, type ToolResult } from "./run.ts";
@@ -95,6 +95,7 @@ async function compileWith(compiler: Compiler, target: Target): Promise<ToolResu
     V8_FLAGS,
     `--env-file=${Deno.cwd()}/tools/build/executable.env`,
     ...permissionFlags(target),
+    `--include=${LICENSES}`,
     `--target=${target.triple}`,
     `--output=${made}`,
     ENTRY.replace(".ts", ".js"),

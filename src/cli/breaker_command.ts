@@ -9,7 +9,8 @@ import type { System } from "../system/system.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
 import { UsageError } from "./command.ts";
 import { describeDuration } from "./duration.ts";
-import { openLog, openSettings, type Settings } from "./settings.ts";
+import { openLog } from "./open_log.ts";
+import { openSettings, type Settings } from "./settings.ts";
 import { formatTable } from "./table.ts";
 
 export const breakerCommand: CliCommand = {

@@ -3,31 +3,25 @@
 import { ConfigError } from "../config.ts";
 import type { System } from "../system/system.ts";
 import { type Arguments, readArguments } from "./arguments.ts";
-import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
-import { breakerCommand } from "./breaker_command.ts";
-import { configCommand } from "./config_command.ts";
-import { eventsCommand } from "./events_command.ts";
+import { type CliCommand, type ExitCode, NotRegisteredError, UsageError } from "./command.ts";
 import { describeCommand, describeCommands } from "./help.ts";
-import { NotRegisteredError } from "./registered.ts";
-import { registerCommand } from "./register_command.ts";
-import { runCommand } from "./run_command.ts";
-import { scanCommand } from "./scan_command.ts";
-import { statusCommand } from "./status_command.ts";
-import { plain } from "./table.ts";
-import { unregisterCommand } from "./unregister_command.ts";
-import { versionCommand } from "./version_command.ts";
+import { plain } from "./plain.ts";
 
-const COMMANDS: readonly CliCommand[] = [
-  runCommand,
-  registerCommand,
-  unregisterCommand,
-  scanCommand,
-  statusCommand,
-  eventsCommand,
-  breakerCommand,
-  configCommand,
-  versionCommand,
-];
+/**
+ * The commands by name, in the order of the help. Each is loaded when it is asked for: no command
+ * waits for what only another needs.
+ */
+const COMMANDS: ReadonlyMap<string, () => Promise<CliCommand>> = new Map([
+  ["run", async () => (await import("./run_command.ts")).runCommand],
+  ["register", async () => (await import("./register_command.ts")).registerCommand],
+  ["unregister", async () => (await import("./unregister_command.ts")).unregisterCommand],
+  ["scan", async () => (await import("./scan_command.ts")).scanCommand],
+  ["status", async () => (await import("./status_command.ts")).statusCommand],
+  ["events", async () => (await import("./events_command.ts")).eventsCommand],
+  ["breaker", async () => (await import("./breaker_command.ts")).breakerCommand],
+  ["config", async () => (await import("./config_command.ts")).configCommand],
+  ["version", async () => (await import("./version_command.ts")).versionCommand],
+]);
 
 /** Runs `pennon` with these words after its name; answers the exit code. Never throws. */
 export async function cli(words: readonly string[], system: System): Promise<ExitCode> {
@@ -40,24 +34,25 @@ export async function cli(words: readonly string[], system: System): Promise<Exi
 
 async function dispatch(words: readonly string[], system: System): Promise<ExitCode> {
   const [name = "help", ...rest] = words;
-  if (name === "help" || name === "--help" || name === "-h") return help(rest, system);
-  const command = findCommand(name === "--version" ? "version" : name);
+  if (name === "help" || name === "--help" || name === "-h") return await help(rest, system);
+  const command = await loadCommand(name === "--version" ? "version" : name);
   const given: Arguments = readArguments(rest, command.options, command.maxArguments);
   if (!given.flags.has("help")) return await command.run(system, given);
   system.terminal.print(describeCommand(command));
   return 0;
 }
 
-function help(words: readonly string[], system: System): ExitCode {
+async function help(words: readonly string[], { terminal }: System): Promise<ExitCode> {
   const [name] = words;
   const isNamed = name !== undefined && name !== "help" && !name.startsWith("-");
-  system.terminal.print(isNamed ? describeCommand(findCommand(name)) : describeCommands(COMMANDS));
+  if (isNamed) terminal.print(describeCommand(await loadCommand(name)));
+  else terminal.print(describeCommands(await Promise.all([...COMMANDS.keys()].map(loadCommand))));
   return 0;
 }
 
-function findCommand(name: string): CliCommand {
-  const command = COMMANDS.find((known) => known.name === name);
-  if (command) return command;
+async function loadCommand(name: string): Promise<CliCommand> {
+  const load = COMMANDS.get(name);
+  if (load) return await load();
   throw new UsageError(`Cannot run "${name}": no such command`);
 }
 

@@ -1,4 +1,4 @@
-/** What a command of the command line is. */
+/** What a command of the command line is, and why one may refuse to run. */
 
 import type { System } from "../system/system.ts";
 import type { Arguments, OptionSpec } from "./arguments.ts";
@@ -24,4 +24,15 @@ export interface CliCommand {
 /** The command line was used in a way it cannot be; exits 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+}
+
+/** This host is not enrolled; exits 3. */
+export class NotRegisteredError extends Error {
+  override readonly name = "NotRegisteredError";
+
+  constructor(action: string) {
+    super(
+      `Cannot ${action}: this host is not registered. Next: pennon register --server URL --token TOKEN`,
+    );
+  }
 }

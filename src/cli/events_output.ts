@@ -2,7 +2,8 @@
 
 import type { StoredEvent } from "../buffer/buffer.ts";
 import { describeDuration, describeSize } from "./duration.ts";
-import { formatTable, plain } from "./table.ts";
+import { plain } from "./plain.ts";
+import { formatTable } from "./table.ts";
 
 /** `pennon.events/1` of several; it only ever gains fields. */
 export function eventsAsJson(events: readonly StoredEvent[], total: number): string {

@@ -2,18 +2,8 @@
 
 import { type Identity, loadIdentity } from "../identity.ts";
 import type { System } from "../system/system.ts";
+import { NotRegisteredError } from "./command.ts";
 import type { Settings } from "./settings.ts";
-
-/** This host is not enrolled; exits 3. */
-export class NotRegisteredError extends Error {
-  override readonly name = "NotRegisteredError";
-
-  constructor(action: string) {
-    super(
-      `Cannot ${action}: this host is not registered. Next: pennon register --server URL --token TOKEN`,
-    );
-  }
-}
 
 /**
  * The identity, for the server that is configured and no other: a token goes to nobody else. Throws

@@ -8,7 +8,8 @@ import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
 import { openIdentity } from "./registered.ts";
-import { openLog, openSettings } from "./settings.ts";
+import { openLog } from "./open_log.ts";
+import { openSettings } from "./settings.ts";
 
 /** Time for a last delivery after the request to stop. */
 const DRAIN_MS = 5_000;

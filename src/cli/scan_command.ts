@@ -1,14 +1,16 @@
 /** `pennon scan`: what could be updated here, now; needs no server, no registration, no root. */
 
 import { availableScanners, SCANNER_NAMES } from "../scanners/available.ts";
-import { runScans, type ScanReport } from "../scanners/run_scans.ts";
-import type { Scanner, ScanOptions } from "../scanners/scanner.ts";
+import { readLastCounts } from "../scanners/last_scans.ts";
+import { type RunOptions, runScans, type ScanReport } from "../scanners/run_scans.ts";
+import type { Scanner } from "../scanners/scanner.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
+import { plain } from "./plain.ts";
+import { scanAsCsv, scanAsJson } from "./scan_output.ts";
+import { scanAsText } from "./scan_text.ts";
 import { openSettings } from "./settings.ts";
-import { plain } from "./table.ts";
-import { scanAsCsv, scanAsJson, scanAsText } from "./scan_output.ts";
 
 export const scanCommand: CliCommand = {
   name: "scan",
@@ -34,12 +36,16 @@ export const scanCommand: CliCommand = {
     const only = given.values["only"];
     const names = only === undefined ? config.scanners.enabled : readNames(only);
     const startedMs = system.clock.nowMs();
-    const scanners = await availableScanners(system, names);
+    const [scanners, lastCounts] = await Promise.all([
+      availableScanners(system, names),
+      readLastCounts(system.files, stateDirectory),
+    ]);
     const reports = await scanInTheOpen(system, scanners, {
+      lastCounts,
       refresh: given.flags.has("refresh"),
       cacheDirectory: `${stateDirectory}/cache`,
     });
-    system.terminal.print(format(system, given, { reports, names, startedMs }));
+    system.terminal.print(await format(system, given, { reports, names, startedMs }));
     tellGaps(system, reports);
     const missing = names.filter((name) => !reports.some((report) => report.name === name));
     return exitCode(system, reports, only === undefined ? [] : missing);
@@ -58,7 +64,7 @@ function readNames(list: string): string[] {
 async function scanInTheOpen(
   system: System,
   scanners: readonly Scanner[],
-  options: ScanOptions,
+  options: RunOptions,
 ): Promise<ScanReport[]> {
   const stop = new AbortController();
   const endListening = system.onStopRequest((signal) =>
@@ -74,16 +80,16 @@ async function scanInTheOpen(
   }
 }
 
-function format(
+async function format(
   system: System,
   { flags }: Arguments,
   scan: { reports: readonly ScanReport[]; names: readonly string[]; startedMs: number },
-): string {
+): Promise<string> {
   const host = system.machine.hostName();
   if (flags.has("json")) return scanAsJson({ ...scan, host });
   if (flags.has("csv")) return scanAsCsv(scan.reports);
   const { terminal } = system;
-  return scanAsText(scan.reports, terminal.stdoutIsTerminal ? terminal.columns() : Infinity);
+  return await scanAsText(scan.reports, terminal.stdoutIsTerminal ? terminal.columns() : Infinity);
 }
 
 function tellGaps(system: System, reports: readonly ScanReport[]): void {

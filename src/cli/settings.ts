@@ -1,7 +1,6 @@
 /** What every command begins with: the configuration, and the folder it works in. */
 
 import { type Config, loadConfig, type LoadedConfig, locations } from "../config.ts";
-import { createLog, type Log } from "../log.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 
@@ -34,13 +33,4 @@ export async function openSettings(
   const stateDirectory = given.values["state-dir"] ?? locations(system).stateDirectory;
   for (const warning of loaded.warnings) system.terminal.printError(`pennon: ${warning}`);
   return { config: loaded.config, loaded, stateDirectory };
-}
-
-/** The log on stderr, in the configuration's level and format. */
-export function openLog(system: System, config: Config, secrets: readonly string[]): Log {
-  return createLog(
-    (line) => system.terminal.printError(line),
-    () => system.clock.nowMs(),
-    { ...config.log, secrets: () => secrets },
-  );
 }

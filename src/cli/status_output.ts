@@ -8,8 +8,8 @@ import type { SavedBreaker } from "../breaker/saved.ts";
 import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
 import { describeDuration, describeSize } from "./duration.ts";
+import { plain } from "./plain.ts";
 import { describeDisk, diskAsJson, type DiskStatus } from "./status_disk.ts";
-import { plain } from "./table.ts";
 
 /** All there is to say. */
 export interface Status {

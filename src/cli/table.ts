@@ -1,6 +1,7 @@
 /** Rows as a table that fits the terminal: what matters least is left out, then the widest cut. Pure. */
 
 import stringWidth from "string-width";
+import { plain } from "./plain.ts";
 
 /** A column's heading, and whether its cells stand on the right. */
 export interface Column {
@@ -82,10 +83,4 @@ export function cutToWidth(text: string, width: number): string {
     cut += segment;
   }
   return `${cut}~`;
-}
-
-/** What comes from outside must not be able to steer the terminal. */
-export function plain(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "");
 }

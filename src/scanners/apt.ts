@@ -98,36 +98,44 @@ async function readWhileStill(
 }
 
 async function read(commands: AptCommands): Promise<Reading> {
+  // Two questions at a time: a third would only take the cores from those that are waited for.
+  const [packages, offers] = await all([readPackages(commands), readOffers(commands)]);
+  const state: AptState = { ...packages, ...offers };
+  const waiting = findWaiting(state);
+  const wanted = waiting.map(({ name, availableVersion }) => `${name}=${availableVersion}`);
+  const [show, changelogs] = await all([
+    commands.showPackages(wanted),
+    readChangelogs(commands, changelogPaths(waiting, state.installed)),
+  ]);
+  const shown = parseShow(show);
+  const updates = describeUpdates(waiting, state, { shown, changelogs });
+  return { updates, warnings: [...commands.warnings, ...tellGaps(state, shown)] };
+}
+
+/** The installed packages, and what apt knows of each. */
+async function readPackages(
+  commands: AptCommands,
+): Promise<Pick<AptState, "installed" | "policies">> {
   const installed = parseInstalled(await commands.queryInstalled());
   if (installed.packages.size === 0) {
     const fact = "dpkg-query tells of no installed package";
     throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
   }
-  const [simulated, policy, releases] = await all([
-    commands.simulateUpgrade(),
-    commands.queryPolicies([...installed.packages.keys()]),
-    commands.queryReleases(),
-  ]);
-  const policies = parsePolicy(policy);
+  const policies = parsePolicy(await commands.queryPolicies([...installed.packages.keys()]));
   if (policies.packages.size === 0) {
     const fact = "the answer of apt-cache policy is not understood";
     throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
   }
-  const state: AptState = {
-    installed,
-    simulation: simulated === null ? null : parseSimulation(simulated),
-    policies,
-    releases: parseReleases(releases),
-  };
-  const waiting = findWaiting(state);
-  const wanted = waiting.map(({ name, availableVersion }) => `${name}=${availableVersion}`);
-  const [show, changelogs] = await all([
-    commands.showPackages(wanted),
-    readChangelogs(commands, changelogPaths(waiting, installed)),
-  ]);
-  const shown = parseShow(show);
-  const updates = describeUpdates(waiting, state, { shown, changelogs });
-  return { updates, warnings: [...commands.warnings, ...tellGaps(state, shown)] };
+  return { installed, policies };
+}
+
+/** What an upgrade would do, and whose the package files are. */
+async function readOffers(
+  commands: AptCommands,
+): Promise<Pick<AptState, "simulation" | "releases">> {
+  const simulated = await commands.simulateUpgrade();
+  const simulation = simulated === null ? null : parseSimulation(simulated);
+  return { simulation, releases: parseReleases(await commands.queryReleases()) };
 }
 
 /** What they tell is more than apt does: without them nothing is missing. */

@@ -4,7 +4,8 @@ import { CommandError, type RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
 import { aptFailure, complaints, isBroken } from "./apt_failure.ts";
 import { INSTALLED_FORMAT } from "./apt_installed.ts";
-import { ScanError, type ScanErrorReason } from "./scanner.ts";
+import { reasonNotRun } from "./not_run.ts";
+import { ScanError } from "./scanner.ts";
 
 /** Absolute, so that nothing found through `PATH` is run in their place. */
 export const APT_GET = "/usr/bin/apt-get";
@@ -174,22 +175,9 @@ export class AptCommands {
       });
     } catch (cause) {
       if (!(cause instanceof CommandError)) throw cause;
-      const reason = reasonOf(cause);
+      const reason = reasonNotRun(cause);
       throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
     }
-  }
-}
-
-function reasonOf({ reason }: CommandError): ScanErrorReason {
-  switch (reason) {
-    case "not_found":
-      return "not_available";
-    case "denied":
-      return "permanent";
-    case "timeout":
-    case "aborted":
-    case "failed":
-      return "transient";
   }
 }
 

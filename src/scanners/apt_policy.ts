@@ -66,20 +66,23 @@ function emptyDraft(name: AptName): Draft {
 
 const VERSION_LINE = /^ (?:\*{3}| {3}) (\S+) -?\d+( \(phased \d{1,3}%\))?$/;
 const FILE_LINE = /^ {7,}-?\d+ (\S.*)$/;
+const FIELD_INDENT = /^ {2}\S/;
 
-/** Adds what the line tells; whether it was understood. */
+/** Adds what the line tells; whether it was understood. How far it is set in says what it is. */
 function addLine(draft: Draft, line: string): boolean {
-  const [, version, phased] = VERSION_LINE.exec(line) ?? [];
-  if (version !== undefined) {
-    if (!isVersion(version)) return false;
-    draft.versions.push({ version, isPhased: phased !== undefined, files: [] });
-    return true;
-  }
+  if (FIELD_INDENT.test(line)) return addField(draft, line);
   const [, file] = FILE_LINE.exec(line) ?? [];
   if (file !== undefined) {
     draft.versions.at(-1)?.files.push(file);
     return draft.versions.length > 0;
   }
+  const [, version, phased] = VERSION_LINE.exec(line) ?? [];
+  if (version === undefined || !isVersion(version)) return false;
+  draft.versions.push({ version, isPhased: phased !== undefined, files: [] });
+  return true;
+}
+
+function addField(draft: Draft, line: string): boolean {
   const [field = "", value = ""] = line.trim().split(": ", 2);
   switch (field) {
     case "Installed":

@@ -2,6 +2,8 @@
 
 /** Negative if `a` is older than `b`, positive if it is newer, 0 if dpkg takes them for the same. */
 export function compareDebianVersions(a: string, b: string): number {
+  // By far the most are compared with themselves: what is installed, with what could be.
+  if (a === b) return 0;
   const one = split(a);
   const other = split(b);
   return compareDigits(one.epoch, other.epoch) || comparePart(one.upstream, other.upstream) ||

@@ -3,7 +3,8 @@
 import { CommandError, type RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
 import { dnfFailure, isLocked, tellsOfLock } from "./dnf_failure.ts";
-import { ScanError, type ScanErrorReason } from "./scanner.ts";
+import { reasonNotRun } from "./not_run.ts";
+import { ScanError } from "./scanner.ts";
 
 /** For each question; they take one to three seconds. */
 const TIMEOUT_MS = 120_000;
@@ -54,7 +55,7 @@ export class DnfCommands {
       return await this.#system.runCommand(argv, { timeoutMs, signal: this.#signal });
     } catch (cause) {
       if (!(cause instanceof CommandError)) throw cause;
-      const reason = tellsOfLock(cause.stderr) ? "locked" : reasonOf(cause);
+      const reason = tellsOfLock(cause.stderr) ? "locked" : reasonNotRun(cause);
       throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
     }
   }
@@ -69,17 +70,4 @@ export function answerOf(
   if (!codes.includes(result.code)) throw dnfFailure(action, result);
   if (!result.truncated) return result.stdout;
   throw new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
-}
-
-function reasonOf({ reason }: CommandError): ScanErrorReason {
-  switch (reason) {
-    case "not_found":
-      return "not_available";
-    case "denied":
-      return "permanent";
-    case "timeout":
-    case "aborted":
-    case "failed":
-      return "transient";
-  }
 }

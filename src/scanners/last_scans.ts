@@ -1,7 +1,7 @@
 /** What the last scan of each scanner found, kept for `status`: counts, not lists. */
 
 import * as v from "valibot";
-import type { Files } from "../system/files.ts";
+import { FileError, type Files } from "../system/files.ts";
 import type { ScanReport } from "./run_scans.ts";
 
 const lastScan = v.object({
@@ -32,6 +32,26 @@ export async function readLastScans(files: Files, stateDirectory: string): Promi
     return result.success ? result.output : {};
   } catch {
     return {}; // Not JSON; the next scan writes it anew.
+  }
+}
+
+/**
+ * How many updates each scanner's newest list held, by its name; none where that cannot be read: an
+ * ordinary user may not read what root's agent keeps.
+ */
+export async function readLastCounts(
+  files: Files,
+  stateDirectory: string,
+): Promise<Map<string, number>> {
+  try {
+    const counts = Object.entries(await readLastScans(files, stateDirectory))
+      .flatMap(([name, { last_count }]): [string, number][] =>
+        last_count === undefined ? [] : [[name, last_count]]
+      );
+    return new Map(counts);
+  } catch (error) {
+    if (error instanceof FileError) return new Map();
+    throw error;
   }
 }
 

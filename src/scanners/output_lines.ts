@@ -10,6 +10,14 @@ export interface OutputLines {
   readonly dropped: number;
 }
 
+/** Characters that move a cursor, ring a bell or turn the writing around. */
+// deno-lint-ignore no-control-regex
+const CONTROLS = /[\0-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
+
+/** The same but for the end of a line: most outputs have none, and then no line is looked through. */
+// deno-lint-ignore no-control-regex
+const RARE = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
+
 /**
  * The lines of `text`, whether they end in LF, CRLF or CR, without control characters but the tab.
  *
@@ -17,14 +25,15 @@ export interface OutputLines {
  */
 export function outputLines(text: string): OutputLines {
   const whole = text.startsWith("\ufeff") ? text.slice(1) : text;
-  const all = whole.split(/\r\n|\n|\r/);
+  const isPlain = !RARE.test(whole);
+  const all = whole.split(isPlain ? "\n" : /\r\n|\n|\r/);
   const rest = all.pop();
-  const lines = all.filter((line) => line.length <= MAX_LINE_LENGTH).map(withoutControls);
+  const short = all.filter((line) => line.length <= MAX_LINE_LENGTH);
+  const lines = isPlain ? short : short.map(withoutControls);
   return { lines, dropped: all.length - lines.length + (rest ? 1 : 0) };
 }
 
-/** `text` without the characters that move a cursor, ring a bell or turn the writing around. */
+/** `text` without the characters that are not safe to show. */
 export function withoutControls(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\0-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, "");
+  return text.replace(CONTROLS, "");
 }

@@ -2,6 +2,7 @@
 
 import { CommandError, type RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
+import { reasonNotRun } from "./not_run.ts";
 import { describeComplaint } from "./powershell_complaint.ts";
 import { BEGIN, END, frameScript } from "./powershell_frame.ts";
 import { ScanError, type ScanErrorReason } from "./scanner.ts";
@@ -113,19 +114,10 @@ async function run(
   }
 }
 
-function startFailure({ reason, message }: CommandError): ScanErrorReason {
-  switch (reason) {
-    case "not_found":
-      return "not_available";
-    case "denied":
-      return "permanent";
-    case "timeout":
-    case "aborted":
-      return "transient";
-    case "failed":
-      // ERROR_ACCESS_DISABLED_BY_POLICY: a software restriction policy.
-      return message.includes("os error 1260") ? "not_available" : "transient";
-  }
+function startFailure(cause: CommandError): ScanErrorReason {
+  // ERROR_ACCESS_DISABLED_BY_POLICY: a software restriction policy.
+  const isForbidden = cause.reason === "failed" && cause.message.includes("os error 1260");
+  return isForbidden ? "not_available" : reasonNotRun(cause);
 }
 
 /** There is no answer, or none that can be read. */

@@ -25,13 +25,22 @@ export interface ScanReport {
   readonly updates: readonly Update[];
 }
 
+/** How all scanners are asked; what holds for one of them only, by its name. */
+export interface RunOptions extends Omit<ScanOptions, "lastCount"> {
+  /** See `ScanOptions.lastCount`. @default none is known */
+  readonly lastCounts?: ReadonlyMap<string, number>;
+}
+
 /** Asks every scanner given; the reports come in the scanners' order. */
 export function runScans(
   system: System,
   scanners: readonly Scanner[],
-  options: ScanOptions = {},
+  { lastCounts, ...options }: RunOptions = {},
 ): Promise<ScanReport[]> {
-  return Promise.all(scanners.map((scanner) => runScan(system, scanner, options)));
+  return Promise.all(scanners.map((scanner) => {
+    const lastCount = lastCounts?.get(scanner.name);
+    return runScan(system, scanner, { ...options, ...(lastCount !== undefined && { lastCount }) });
+  }));
 }
 
 /** Asks one scanner; throws only if the signal in `options` was given meanwhile. */

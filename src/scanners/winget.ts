@@ -5,12 +5,10 @@
 
 import type { System } from "../system/system.ts";
 import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
-import { cutGap, gapsIn, requireAnswer, wingetUpdates } from "./winget_answer.ts";
-import { uncut } from "./winget_cut.ts";
+import { wingetUpdates } from "./winget_answer.ts";
+import type { WingetListing } from "./winget_listing.ts";
 import { askWingetModule } from "./winget_module.ts";
 import { type WingetAccount, wingetAccount, wingetPlaces } from "./winget_places.ts";
-import { findWinget, listInstalled, listUpgrades, type Winget } from "./winget_program.ts";
-import { parseWingetUpgrades } from "./winget_upgrades.ts";
 
 /** What the module does not tell in this time winget tells sooner. */
 const MODULE_TIMEOUT_MS = 60_000;
@@ -38,13 +36,6 @@ async function scanWinget(system: System, options: ScanOptions): Promise<ScanAns
   return { updates, warnings, metadataAgeS: null, scope: describeScope(account, tool) };
 }
 
-/** A list, what is missing from it, and what it was had from. */
-interface Found {
-  readonly updates: ScanAnswer["updates"];
-  readonly warnings: string[];
-  readonly tool: string;
-}
-
 /**
  * The module's list; `null` where there is no module, where it fails, and where it finds nothing:
  * it is known to miss updates, so that an empty list is only believed of winget itself.
@@ -53,7 +44,7 @@ async function tryModule(
   system: System,
   account: WingetAccount,
   { signal }: ScanOptions,
-): Promise<Found | null> {
+): Promise<WingetListing | null> {
   try {
     const options = { timeoutMs: MODULE_TIMEOUT_MS, ...(signal && { signal }) };
     const rows = await askWingetModule(system, account, options);
@@ -65,31 +56,9 @@ async function tryModule(
   }
 }
 
-async function askProgram(system: System, options: ScanOptions): Promise<Found> {
-  const winget = await findWinget(system, options);
-  const { stdout, saysNothing } = await listUpgrades(winget);
-  const answer = parseWingetUpgrades(stdout);
-  requireAnswer(answer, saysNothing);
-  const { rows, unknown } = await uncut(answer.rows, (query) => tryList(winget, query, options));
-  if (rows.length === 0 && unknown.length > 0) {
-    const fact = `it cut the ids of all ${unknown.length} updates`;
-    throw new ScanError(`Cannot list updates with winget: ${fact}`, { reason: "permanent" });
-  }
-  const warnings = [...gapsIn(answer), ...cutGap(unknown)];
-  return { updates: wingetUpdates(rows), warnings, tool: `"${winget.path}"` };
-}
-
-async function tryList(
-  winget: Winget,
-  query: readonly string[],
-  { signal }: ScanOptions,
-): Promise<string | null> {
-  try {
-    return await listInstalled(winget, query);
-  } catch (error) {
-    if (signal?.aborted || !(error instanceof ScanError)) throw error;
-    return null;
-  }
+async function askProgram(system: System, options: ScanOptions): Promise<WingetListing> {
+  const { listWithWinget } = await import("./winget_listing.ts");
+  return await listWithWinget(system, options);
 }
 
 /** Whoever reads the list must know what it cannot hold; a user sees the whole machine's and his own. */

@@ -1,6 +1,7 @@
 /** What winget's exit codes say, as reasons and as what a person can do about them. */
 
 import { CommandError } from "../system/process.ts";
+import { reasonNotRun } from "./not_run.ts";
 import { ScanError, type ScanErrorReason } from "./scanner.ts";
 
 /** An exit code's meaning. */
@@ -108,17 +109,8 @@ export function wingetNotRun(action: string, cause: unknown): ScanError {
 }
 
 /** An alias without a package behind it does not start, whatever Windows says is the matter. */
-function reasonOf({ reason }: CommandError): ScanErrorReason {
-  switch (reason) {
-    case "not_found":
-    case "failed":
-      return "not_available";
-    case "denied":
-      return "permanent";
-    case "timeout":
-    case "aborted":
-      return "transient";
-  }
+function reasonOf(cause: CommandError): ScanErrorReason {
+  return cause.reason === "failed" ? "not_available" : reasonNotRun(cause);
 }
 
 function familyOf(number: number): Meaning {

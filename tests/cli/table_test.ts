@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import stringWidth from "string-width";
-import { cutToWidth, formatTable, plain } from "../../src/cli/table.ts";
+import { cutToWidth, formatTable } from "../../src/cli/table.ts";
 
 Deno.test("formatTable() aligns columns and leaves no trailing blanks", () => {
   const columns = [{ title: "PACKAGE" }, { title: "SIZE", alignRight: true }];
@@ -52,8 +52,4 @@ Deno.test("cutToWidth() marks what it cut, and cuts no character in half", () =>
   assertEquals(cutToWidth("abcd", 3), "ab~");
   assertEquals(cutToWidth("腾讯QQ", 4), "腾~");
   assertEquals(cutToWidth("\u0600", 4), "\u0600"); // string-width 8.1.0 threw here.
-});
-
-Deno.test("plain() leaves nothing that steers a terminal", () => {
-  assertEquals(plain("a\u001b[31mb\r\n\u009bc"), "a[31mbc");
 });

@@ -1,10 +1,10 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BuildError } from "../../tools/build/build_error.ts";
+import { aliases, bundle } from "../../tools/build/bundle.ts";
 import { elfEnd } from "../../tools/build/elf_end.ts";
 import { npmIntegrityOf, sha256Of } from "../../tools/build/digest.ts";
+import { licensesOf } from "../../tools/build/licenses.ts";
 import { permissionFlags } from "../../tools/build/permissions.ts";
-import { slimLock } from "../../tools/build/slim_lock.ts";
-import { slimPackages } from "../../tools/build/slim_packages.ts";
 import { TARGETS } from "../../tools/build/targets.ts";
 
 /** What the flags of this name list. */
@@ -90,64 +90,49 @@ Deno.test("every variable and program that the sources name is allowed", async (
   assertEquals(refused, []);
 });
 
-Deno.test("slimLock() leaves out what nothing imports, and what only that depends on", () => {
-  const config = {
-    imports: {
-      "a": "npm:@scope/a@1.0.0/mod.js",
-      "a/tests": "npm:@scope/a@1.0.0/tests.js",
-      "t": "npm:t@2.0.0",
-    },
-    strict: true,
+Deno.test("aliases() lead from what is imported to where npm puts it", () => {
+  const imports = {
+    "@scope/a": "npm:@scope/a@1.0.0",
+    "@std/b": "npm:deno-std@1.4.0/b/mod.js",
+    "c": "npm:c@2.0.0",
+    "d": "npm:@scope/d@1.0.0/d.js",
   };
-  const lock = {
-    version: "5",
-    specifiers: {
-      "npm:@scope/a@1.0.0": "1.0.0",
-      "npm:@types/x@*": "9.0.0",
-      "npm:t@2.0.0": "2.0.0",
-    },
-    npm: {
-      "@scope/a@1.0.0": { integrity: "i", dependencies: ["b"] },
-      "@types/x@9.0.0": {},
-      "b@1.0.0": { dependencies: ["c@2.0.0"] },
-      "bb@1.0.0": {},
-      "c@1.0.0": {},
-      "c@2.0.0": { dependencies: ["b"] },
-      "t@2.0.0": { dependencies: ["c@1.0.0", "bb"] },
-    },
-    workspace: { dependencies: ["npm:@scope/a@1.0.0", "npm:t@2.0.0"] },
-  };
-  const slimmed = slimLock({ config, lock, isImported: (name) => name === "a" });
-  const slimConfig = { imports: { "a": "npm:@scope/a@1.0.0/mod.js" }, strict: true };
-  const slim = {
-    version: "5",
-    specifiers: { "npm:@scope/a@1.0.0": "1.0.0", "npm:@types/x@*": "9.0.0" },
-    npm: {
-      "@scope/a@1.0.0": { integrity: "i", dependencies: ["b"] },
-      "@types/x@9.0.0": {},
-      "b@1.0.0": { dependencies: ["c@2.0.0"] },
-      "c@2.0.0": { dependencies: ["b"] },
-    },
-    workspace: { dependencies: ["npm:@scope/a@1.0.0"] },
-  };
-  assertEquals(slimmed, { config: slimConfig, lock: slim });
+  assertEquals(aliases(imports), { "@std/b": "deno-std/b/mod.js", "d": "@scope/d/d.js" });
 });
 
-Deno.test("slimPackages() takes what no program runs", async () => {
+Deno.test("bundle() makes the same files twice, and a file of what is loaded later", async () => {
   const folder = await Deno.makeTempDir();
-  await Deno.mkdir(`${folder}/dist`);
-  const files = [
-    "a.js",
-    "a.d.ts",
-    "a.js.map",
-    "README.md",
-    "dist/a.mjs",
-    "dist/a.cjs",
-    "package.json",
-  ];
-  for (const file of files) await Deno.writeTextFile(`${folder}/${file}`, "");
-  await slimPackages(folder);
-  const left = [...Deno.readDirSync(folder), ...Deno.readDirSync(`${folder}/dist`)];
-  assertEquals(left.map(({ name }) => name).sort(), ["a.js", "a.mjs", "dist", "package.json"]);
+  const texts = {
+    "main.ts": 'console.log("first", (await import("./later.ts")).word);',
+    "later.ts": 'export const word: string = "second";',
+  };
+  for (const [name, text] of Object.entries(texts)) {
+    await Deno.writeTextFile(`${folder}/${name}`, text);
+  }
+  const into = `${folder}/made`;
+  const made: Map<string, string>[] = [];
+  for (let round = 0; round < 2; round++) {
+    await bundle({ folder, entry: "main.ts", imports: {}, into });
+    const names = [...Deno.readDirSync(into)].map(({ name }) => name).sort();
+    made.push(new Map(names.map((name) => [name, Deno.readTextFileSync(`${into}/${name}`)])));
+    assertEquals((await Deno.stat(`${into}/main.js`)).mtime, new Date(0));
+  }
+  assertEquals(made[0], made[1]);
+  assertEquals(made[0]?.size, 3, "with the licences, of which there are none");
+  assert(!made[0]?.get("main.js")?.includes("second"));
+  await Deno.writeTextFile(`${folder}/main.ts`, 'import "./gone.ts";');
+  await assertRejects(() => bundle({ folder, entry: "main.ts", imports: {}, into }), BuildError);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("licensesOf() finds each package's licence once", async () => {
+  const folder = await Deno.makeTempDir();
+  const files = ["node_modules/.deno/a@1/node_modules/a/a.js", "node_modules/@s/b/b.js"];
+  for (const path of ["node_modules/.deno/a@1/node_modules/a", "node_modules/@s/b"]) {
+    await Deno.mkdir(`${folder}/${path}`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/${path}/LICENSE.md`, `of ${path.at(-1)}`);
+  }
+  const all = [...files, "node_modules/@s/b/c.js", "src/d.ts"];
+  assertEquals(await licensesOf(folder, all), "@s/b\n\nof b\n\na\n\nof a");
   await Deno.remove(folder, { recursive: true });
 });

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { keepLastScans, readLastScans } from "../../src/scanners/last_scans.ts";
+import { keepLastScans, readLastCounts, readLastScans } from "../../src/scanners/last_scans.ts";
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
+import { FileError } from "../../src/system/files.ts";
 import { FakeFiles } from "../fakes/files.ts";
 
 function report(name: "apt" | "dnf", extra: Partial<ScanReport> = {}): ScanReport {
@@ -53,4 +54,20 @@ Deno.test("readLastScans() reads a damaged file as none", async () => {
     files.texts.set("/state/last-scans.json", text);
     assertEquals(await readLastScans(files, "/state"), {}, text);
   }
+});
+
+Deno.test("readLastCounts() knows the newest lists, and nothing of what it may not read", async () => {
+  const files = new FakeFiles();
+  assertEquals(await readLastCounts(files, "/state"), new Map());
+  const error = { reason: "transient" as const, message: "Cannot scan" };
+  const update = { package: "x" } as ScanReport["updates"][number];
+  const reports = [
+    report("apt", { updates: [update, update] }),
+    report("dnf", { result: "failed", error }),
+  ];
+  await keepLastScans(files, "/state", { reports, nowMs: 0 });
+  assertEquals(await readLastCounts(files, "/state"), new Map([["apt", 2]]));
+  const refusing = new FakeFiles();
+  refusing.readText = () => Promise.reject(new FileError("Cannot read", { reason: "denied" }));
+  assertEquals(await readLastCounts(refusing, "/state"), new Map());
 });

@@ -36,3 +36,15 @@ Deno.test("runScans() that is called off is no failure of the scanner", async ()
   const stop = AbortSignal.abort(new Error("stopped"));
   await assertRejects(() => runScans(new FakeSystem(), [locked], { signal: stop }), ScanError);
 });
+
+Deno.test("runScans() tells each scanner what its own last list held", async () => {
+  const told: unknown[] = [];
+  const curious = ["apt", "winget"].map((name) =>
+    scanner(name, (_, options) => {
+      told.push([name, options]);
+      return Promise.resolve({ updates: [], warnings: [], metadataAgeS: null });
+    })
+  );
+  await runScans(new FakeSystem(), curious, { lastCounts: new Map([["winget", 3]]) });
+  assertEquals(told, [["apt", {}], ["winget", { lastCount: 3 }]]);
+});

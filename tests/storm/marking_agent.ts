@@ -7,8 +7,9 @@ import { makeAgent } from "../../src/agent/agent.ts";
 import { holdState } from "../../src/agent/hold_state.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
 import { readArguments } from "../../src/cli/arguments.ts";
+import { openLog } from "../../src/cli/open_log.ts";
 import { openIdentity } from "../../src/cli/registered.ts";
-import { openLog, openSettings } from "../../src/cli/settings.ts";
+import { openSettings } from "../../src/cli/settings.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
 import { realSystem } from "../../src/system/real.ts";
 

@@ -8,6 +8,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { V8_FLAGS } from "../build/v8_flags.ts";
 import type { Speeds, Start, Task } from "./buffer/child.ts";
 import { fileSystemOf } from "./buffer/file_system.ts";
 import { type Finding, median, quartiles, report, speedRatios } from "./buffer/verdict.ts";
@@ -22,9 +23,6 @@ const TARGET_GROWTH_MB = 15;
 
 /** Of starts, each in a process of its own. */
 const STARTS = 7;
-
-/** As `tools/build/compile.ts` has it. */
-const SMALL_HEAP = "--v8-flags=--max-semi-space-size=1,--optimize-for-size";
 
 /** Names of `buffer/`'s contestants. */
 const PENNON = "pennon";
@@ -155,7 +153,7 @@ async function timeReading(path: string): Promise<number> {
 function childIn(hasSmallHeap: boolean): Child {
   const lock = new URL("tools/bench/buffer/packages.lock", ROOT).pathname;
   const flags = ["run", "--quiet", "--no-prompt", `--lock=${lock}`, "--frozen", "-A"];
-  if (hasSmallHeap) flags.push(SMALL_HEAP);
+  if (hasSmallHeap) flags.push(V8_FLAGS);
   return async (...args) => {
     const { success, stdout } = await new Deno.Command(Deno.execPath(), {
       args: [...flags, new URL("tools/bench/buffer/child.ts", ROOT).pathname, ...args],

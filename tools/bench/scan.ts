@@ -1,12 +1,14 @@
 /**
- * `deno task bench:scan`: what `pennon scan` takes beside the very commands of apt and dpkg that it
- * runs, one after the other, for 0, 100 and 2,000 updates. Needs root's rights: the made packages are
- * mounted over the host's, in a mount namespace of its own. Exits 1 if a target is missed.
+ * `deno task bench:scan`: what `pennon scan` takes beside the very commands of its package manager
+ * that it runs, one after the other, for 0, 100 and 2,000 updates. Needs root's rights: a made host
+ * is mounted over this one, in a mount namespace of its own. Exits 1 if a target is missed.
+ *
+ * `--only apt` or `--only dnf` measures that one alone.
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { AptRoot } from "../../tests/real/apt_root.ts";
-import { median, timeCommands, timeScan } from "./scan_times.ts";
+import { makeHost, type Manager, missingFor } from "./scan_host.ts";
+import { commandsOfScan, median, timeCommands, timeScan } from "./scan_times.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -15,75 +17,80 @@ const TARGET = 1.15;
 
 const SIZES = [0, 100, 2_000];
 
-/** Packages on the host besides those that wait, as on a server. */
-const OTHERS = 700;
+/** By turns a scan and its commands; dnf's take ten times as long as apt's. */
+const ROUNDS: Readonly<Record<Manager, number>> = { apt: 7, dnf: 3 };
 
-/** Packages in the archive: Debian 12 has 63,000 in main, and apt reads them all. */
-const ARCHIVE = 60_000;
+/** What a host is to be covered with, for the namespace's own process. */
+const PLAN = "bench.json";
 
-const ROUNDS = 7;
-
-/** What of the host is covered by the made one. */
-const COVERED = ["etc/apt", "var/lib/apt", "var/lib/dpkg", "var/cache/apt"];
+interface Plan {
+  readonly manager: Manager;
+  readonly updates: number;
+  readonly covered: Readonly<Record<string, string>>;
+  readonly prepare: readonly string[];
+}
 
 async function main(words: string[]): Promise<number> {
-  const { inside } = parseArgs(words, { string: ["inside"] });
+  const { inside, only } = parseArgs(words, { string: ["inside", "only"] });
   if (typeof inside === "string") return await measureInside(inside);
   const executable = await findExecutable();
   console.log(
     `Scanner: ${executable ?? "from source, slower to start: make dist/ with task build"}`,
   );
   let missed = 0;
-  for (const updates of SIZES) {
-    await using root = await makeHost(updates);
-    const { code, stdout, stderr } = await inNamespace("--inside", root.path);
-    if (code > 1) throw new Error(`Cannot measure: ${stderr.trim()}`);
-    console.log(`${String(updates).padStart(5)} updates: ${stdout.trim()}`);
-    missed += code;
+  for (const manager of ["apt", "dnf"] as const) {
+    if (only !== undefined && only !== manager) continue;
+    const missing = await missingFor(manager);
+    if (missing.length > 0) console.log(`${manager}: NOT measured, no ${missing.join(", ")} here`);
+    else missed += await measure(manager);
   }
   console.log(missed === 0 ? "Every target holds." : "NOT every target holds.");
   return missed === 0 ? 0 : 1;
 }
 
+/** Measures for every size; answers how often the target was missed. */
+async function measure(manager: Manager): Promise<number> {
+  let missed = 0;
+  for (const updates of SIZES) {
+    await using host = await makeHost(manager, updates);
+    const { covered, prepare } = host;
+    const plan: Plan = { manager, updates, covered, prepare };
+    await Deno.writeTextFile(`${host.path}/${PLAN}`, JSON.stringify(plan));
+    const { code, stdout, stderr } = await inNamespace("--inside", host.path);
+    if (code > 1) throw new Error(`Cannot measure: ${stderr.trim()}`);
+    console.log(`${manager} ${String(updates).padStart(5)} updates: ${stdout.trim()}`);
+    missed += code;
+  }
+  return missed;
+}
+
 /** Runs this very script in a mount namespace of its own. */
 async function inNamespace(...args: string[]) {
   const script = [Deno.execPath(), "run", "-A", "--no-prompt", new URL(import.meta.url).pathname];
-  const { code, stdout, stderr } = await new Deno.Command("/usr/bin/unshare", {
-    args: ["--mount", "--propagation", "private", ...script, ...args],
-    cwd: ROOT,
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  return await run("/usr/bin/unshare", [
+    "--mount",
+    "--propagation",
+    "private",
+    ...script,
+    ...args,
+  ]);
 }
 
-/** A host with as many updates, all of them to be had from one repository. */
-async function makeHost(updates: number): Promise<AptRoot> {
-  const root = await AptRoot.make();
-  const name = (index: number) => `package-${String(index).padStart(5, "0")}`;
-  const installed = Array.from({ length: updates + OTHERS }, (_, index) => name(index));
-  await root.install(installed.map((name) => ({ name, version: "1.0-1" })));
-  const packages = Array.from({ length: ARCHIVE }, (_, index) => ({
-    name: name(index),
-    version: index < updates ? "1.1-1" : "1.0-1",
-  }));
-  await root.offer([{ archive: "a", suite: "stable", release: {}, packages }]);
-  return root;
-}
-
-/** Runs in the namespace: covers the host's folders, and measures by turns. */
+/** Runs in the namespace: covers what is the host's, and measures by turns. */
 async function measureInside(path: string): Promise<number> {
-  for (const folder of COVERED) {
-    const { success } = await new Deno.Command("/usr/bin/mount", {
-      args: ["--bind", `${path}/${folder}`, `/${folder}`],
-    }).output();
-    if (!success) throw new Error(`Cannot measure: "/${folder}" cannot be mounted over`);
+  const plan: Plan = JSON.parse(await Deno.readTextFile(`${path}/${PLAN}`));
+  for (const [place, cover] of Object.entries(plan.covered)) {
+    await mustRun("/usr/bin/mount", ["--bind", cover, place]);
   }
+  const [program, ...args] = plan.prepare;
+  if (program !== undefined) await mustRun(program, args);
+  const { manager, updates } = plan;
   const executable = await findExecutable();
+  const commands = await commandsOfScan(manager, updates);
   const rounds: { scanMs: number; commandsMs: number }[] = [];
-  for (let round = 0; round <= ROUNDS; round++) {
-    const commandsMs = await timeCommands();
-    const scanMs = await timeScan(executable, `${path}/state`);
+  for (let round = 0; round <= ROUNDS[manager]; round++) {
+    const commandsMs = await timeCommands(commands);
+    const scanMs = await timeScan(manager, { executable, state: `${path}/state` });
     if (round > 0) rounds.push({ scanMs, commandsMs }); // The first one warms the caches.
   }
   const ratio = median(rounds.map(({ scanMs, commandsMs }) => scanMs / commandsMs));
@@ -94,6 +101,18 @@ async function measureInside(path: string): Promise<number> {
       `${ratio.toFixed(2)} x (at most ${TARGET} x: ${ratio <= TARGET ? "holds" : "MISSED"})`,
   );
   return ratio <= TARGET ? 0 : 1;
+}
+
+async function mustRun(program: string, args: readonly string[]): Promise<void> {
+  const { code, stderr } = await run(program, args);
+  if (code !== 0) throw new Error(`Cannot measure: ${program} ${args.join(" ")}: ${stderr.trim()}`);
+}
+
+async function run(program: string, args: readonly string[]) {
+  const command = new Deno.Command(program, { args: [...args], cwd: ROOT, stdin: "null" });
+  const { code, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
 /** The executable as the build made it, or `null`. */

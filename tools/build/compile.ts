@@ -1,21 +1,20 @@
 /** Compiles the program for a target: the plain way, else with the base out of npm. */
 
 import { BuildError } from "./build_error.ts";
+import { bundle, LICENSES } from "./bundle.ts";
 import { NPM_BASE_VERSION, npmBase } from "./npm_base.ts";
 import { permissionFlags } from "./permissions.ts";
 import { runTool, type ToolResult } from "./run.ts";
-import { slimPackages } from "./slim_packages.ts";
-import { stageSources, stillTimes } from "./stage.ts";
+import { stageSources } from "./stage.ts";
 import type { Target } from "./targets.ts";
+import { V8_FLAGS } from "./v8_flags.ts";
 
 const ENTRY = "main.ts";
 
 /** A folder for what is not finished: `dist/` holds whole executables only. */
 const WORKSHOP = ".cache/build";
 const STAGE = `${WORKSHOP}/sources`;
-
-/** Where Deno unpacks what comes from npm, see `run.ts`. */
-const PACKAGES = ".cache/deno/npm";
+const BUNDLE = `${WORKSHOP}/bundle`;
 
 /** Modules are a few MB; a base is about 40. */
 const FETCH_TIMEOUT_MS = 300_000;
@@ -37,13 +36,14 @@ interface Compiler {
  * @throws {BuildError} if it cannot be made; a file of an earlier build is then gone
  */
 export async function compile(target: Target, tell: (progress: string) => void): Promise<string> {
-  await stageSources(STAGE);
+  const imports = await stageSources(STAGE);
   await Deno.mkdir("dist", { recursive: true });
   // What is there afterwards is of this build, or not there.
   await Deno.remove(target.file).catch(() => {});
   const own: Compiler = { argv: [Deno.execPath()], environment: {} };
-  tell(`compiling for ${target.triple} with Deno ${Deno.version.deno}`);
   await fetchModules(own);
+  await bundle({ folder: STAGE, entry: ENTRY, imports, into: BUNDLE });
+  tell(`compiling for ${target.triple} with Deno ${Deno.version.deno}`);
   const plain = await compileWith(own, target);
   if (plain.success) return `deno compile, Deno ${Deno.version.deno}`;
   const why = gistOf(plain.output);
@@ -66,19 +66,17 @@ async function compileWithNpmBase(
       : ["npx", "-y", `deno@${NPM_BASE_VERSION}`],
     environment: { DENORT_BIN: `${Deno.cwd()}/${base}` },
   };
-  await fetchModules(compiler);
   const { success, output } = await compileWith(compiler, target);
   if (success) return `deno compile, Deno ${NPM_BASE_VERSION}, base out of npm`;
   throw new BuildError(`Cannot compile for "${target.triple}": ${gistOf(output)}`);
 }
 
-/** Beforehand, so that compiling itself takes nothing but what the lock file names. */
+/** Nothing but what the lock file names, into `node_modules` beside the sources. */
 async function fetchModules(compiler: Compiler): Promise<void> {
   const args = ["cache", "--quiet", "--frozen", ENTRY];
-  const { success, output } = await runCompiler(compiler, args, FETCH_TIMEOUT_MS);
+  const options = { timeoutMs: FETCH_TIMEOUT_MS, folder: STAGE };
+  const { success, output } = await runCompiler(compiler, args, options);
   if (!success) throw new BuildError(`Cannot fetch modules of "${ENTRY}": ${gistOf(output)}`);
-  await slimPackages(PACKAGES);
-  await stillTimes(PACKAGES);
 }
 
 async function compileWith(compiler: Compiler, target: Target): Promise<ToolResult> {
@@ -86,22 +84,25 @@ async function compileWith(compiler: Compiler, target: Target): Promise<ToolResu
   const made = `${Deno.cwd()}/${WORKSHOP}/${target.file.slice("dist/".length)}`;
   const args = [
     "compile",
-    "--frozen",
+    // The bundle is all there is; the project's own would bring its packages in once more.
+    "--no-config",
+    "--no-lock",
     "--cached-only",
-    // Types are the gate's business, and those of one version differ from another's.
+    // There are no types in it, and 2.4.2 would ask npm for Node's.
     "--no-check",
     // Else the executable keeps, and believes, a file of a well-known name in the temporary folder.
     "--no-code-cache",
-    // An agent stays for months and has next to nothing to do: memory counts more than speed.
-    "--v8-flags=--max-semi-space-size=1,--optimize-for-size",
+    V8_FLAGS,
     `--env-file=${Deno.cwd()}/tools/build/executable.env`,
     ...permissionFlags(target),
+    `--include=${LICENSES}`,
     `--target=${target.triple}`,
     `--output=${made}`,
-    ENTRY,
+    ENTRY.replace(".ts", ".js"),
   ];
   try {
-    const result = await runCompiler(compiler, args, COMPILE_TIMEOUT_MS);
+    const options = { timeoutMs: COMPILE_TIMEOUT_MS, folder: BUNDLE };
+    const result = await runCompiler(compiler, args, options);
     if (result.success) await Deno.rename(made, target.file);
     return result;
   } finally {
@@ -112,11 +113,11 @@ async function compileWith(compiler: Compiler, target: Target): Promise<ToolResu
 async function runCompiler(
   compiler: Compiler,
   args: readonly string[],
-  timeoutMs: number,
+  options: { timeoutMs: number; folder: string },
 ): Promise<ToolResult> {
   const [program, ...first] = compiler.argv;
   const { environment } = compiler;
-  return await runTool(program, [...first, ...args], { timeoutMs, environment, folder: STAGE });
+  return await runTool(program, [...first, ...args], { ...options, environment });
 }
 
 /** Deno's error, or its outermost cause and its innermost, out of all it wrote. */

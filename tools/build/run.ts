@@ -41,7 +41,8 @@ export async function runTool(
 function caches(): Record<string, string> {
   const folder = `${Deno.cwd()}/.cache`;
   return {
-    DENO_DIR: `${folder}/deno`,
+    // Not `deno`: earlier builds took files out of the packages that they left there.
+    DENO_DIR: `${folder}/modules`,
     npm_config_cache: `${folder}/npm`,
     // 2.4.2 knows only its own list of authorities unless told; a company's proxy has its own.
     DENO_TLS_CA_STORE: Deno.env.get("DENO_TLS_CA_STORE") ?? "mozilla,system",

@@ -1,0 +1,14 @@
+/** The log of a command that keeps one. */
+
+import type { Config } from "../config.ts";
+import { createLog, type Log } from "../log.ts";
+import type { System } from "../system/system.ts";
+
+/** The log on stderr, in the configuration's level and format. */
+export function openLog(system: System, config: Config, secrets: readonly string[]): Log {
+  return createLog(
+    (line) => system.terminal.printError(line),
+    () => system.clock.nowMs(),
+    { ...config.log, secrets: () => secrets },
+  );
+}

@@ -1,0 +1,11 @@
+import { assertEquals } from "@std/assert";
+import { reasonNotRun } from "../../src/scanners/not_run.ts";
+import { CommandError, type CommandErrorReason } from "../../src/system/process.ts";
+
+Deno.test("reasonNotRun() tells what is gone, what is forbidden, and what may go well next time", () => {
+  const reasons: CommandErrorReason[] = ["not_found", "denied", "timeout", "aborted", "failed"];
+  assertEquals(
+    reasons.map((reason) => reasonNotRun(new CommandError("Cannot run it", { reason }))),
+    ["not_available", "permanent", "transient", "transient", "transient"],
+  );
+});

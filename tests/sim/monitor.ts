@@ -148,7 +148,11 @@ export class Monitor {
 
   #checkGap(gapMs: number, { connection }: LoopState): void {
     if (!this.#isClear(gapMs + 1_000)) return;
-    const isOutage = this.#lastEnding === "failure" || this.#lastEnding === "offline";
+    // A report that failed brings no check-in forward: its answer may be lost, and is asked for then.
+    const isHealthy = connection.breaker.state === "closed" &&
+      connection.paths.check_in.failures === 0;
+    const isOutage = !isHealthy &&
+      (this.#lastEnding === "failure" || this.#lastEnding === "offline");
     const isAsked = Math.max(this.#notBefore.check_in, this.#notBefore.delivery) > 0 &&
       gapMs <= 1.2 * 3_600_000 + SLACK_MS;
     const isForPerson = connection.needsPerson !== null;

@@ -171,6 +171,8 @@ function nextOutage(
     case "limited":
     case "unauthorized":
     case "needs_person":
+      // The server was reached: this host is offline no longer, and what it was asked to wait stands.
+      return outage && { ...outage, offline: false };
     case "aborted":
       return outage;
   }

@@ -172,6 +172,17 @@ Deno.test("a call without an end fails at the connection's own limit", async () 
   assertEquals(connection.state.outage?.attempts, 1);
 });
 
+Deno.test("hurry() leaves a server's wish alone that was the first word after a host was offline", async () => {
+  const { connection, call, clock } = setUp();
+  await call({ ...gone, offline: true });
+  await clock.advance(connection.waitMs("check_in"));
+  await call({ kind: "limited", why: "HTTP 429", retryAfterMs: 900_000 });
+  const waitMs = connection.waitMs("check_in");
+  assert(waitMs >= 900_000);
+  connection.hurry(30_000);
+  assertEquals(connection.waitMs("check_in"), waitMs);
+});
+
 Deno.test("hurry() shortens the wait of an offline host, and of no other", async () => {
   const offline = { ...gone, offline: true };
   const { connection, call, clock } = setUp();

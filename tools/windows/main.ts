@@ -85,18 +85,31 @@ async function test(folder: string, files: readonly string[]): Promise<number> {
   return worst;
 }
 
-/** npm packages are the same files on every system, so this host's Deno fetches them. */
+/**
+ * npm packages are the same files on every system, so this host's Deno fetches them; those that are
+ * for Windows alone it passes over, unless it is asked for them by name.
+ */
 async function fetchDependencies(root: string, registry: string): Promise<void> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["install", "--frozen", "--quiet"],
-    cwd: PROJECT,
-    env: { DENO_DIR: `${root}${DENO_CACHE}`, NPM_CONFIG_REGISTRY: registry },
-    stdin: "null",
-    stdout: "null",
-  }).output();
-  if (success) return;
-  const said = new TextDecoder().decode(stderr).trim();
-  throw new PlaceError(`Cannot fetch dependencies: ${said}`, { reason: "failed" });
+  const lock = JSON.parse(await Deno.readTextFile(`${PROJECT}/deno.lock`));
+  const forWindows = Object.entries<{ os?: string[]; cpu?: string[] }>(lock.npm)
+    .filter(([, { os, cpu }]) => os?.includes("win32") && (cpu?.includes("x64") ?? true))
+    .map(([name]) => `npm:${name}`);
+  const fetches = [["install", "--frozen", "--quiet"]];
+  if (forWindows.length > 0) {
+    fetches.push(["cache", "--no-config", "--no-lock", "--quiet", ...forWindows]);
+  }
+  for (const args of fetches) {
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: PROJECT,
+      env: { DENO_DIR: `${root}${DENO_CACHE}`, NPM_CONFIG_REGISTRY: registry },
+      stdin: "null",
+      stdout: "null",
+    }).output();
+    if (success) continue;
+    const said = new TextDecoder().decode(stderr).trim();
+    throw new PlaceError(`Cannot fetch dependencies: ${said}`, { reason: "failed" });
+  }
 }
 
 async function compileStandIn(root: string): Promise<void> {

@@ -51,9 +51,11 @@ export function drawStrike(random: Random, isReachable: boolean): Strike {
   const pick = <T>(list: readonly T[]) => list[Math.floor(upTo(list.length))]!;
   const nthOf = (most: number) => 1 + Math.floor(upTo(most));
   const kind = random();
-  if (kind < 0.15) return { kind: "clock", afterMs: upTo(1_500) };
-  if (kind < 0.3) return { kind: "start", afterMs: upTo(400) };
-  if (kind < 0.5) return { kind: "write", nth: nthOf(40), afterMs: upTo(2) };
+  if (kind < 0.15) return { kind: "clock", afterMs: upTo(1_000) };
+  // The executable begins after some 30 ms.
+  if (kind < 0.3) return { kind: "start", afterMs: upTo(150) };
+  // An append is a write or two.
+  if (kind < 0.5) return { kind: "write", nth: nthOf(16), afterMs: upTo(2) };
   if (kind < 0.65 || !isReachable) {
     const [message, most] = isReachable ? pick(LINES) : pick(LINES.slice(0, 3));
     const afterMs = random() < 0.5 ? 0 : upTo(10);

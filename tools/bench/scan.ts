@@ -18,7 +18,7 @@ const TARGET = 1.15;
 const SIZES = [0, 100, 2_000];
 
 /** By turns a scan and its commands; dnf's take ten times as long as apt's. */
-const ROUNDS: Readonly<Record<Manager, number>> = { apt: 7, dnf: 3 };
+const ROUNDS: Readonly<Record<Manager, number>> = { apt: 21, dnf: 5 };
 
 /** What a host is to be covered with, for the namespace's own process. */
 const PLAN = "bench.json";

@@ -8,9 +8,10 @@ import { splitBody } from "./split.ts";
  * What came of sending one event.
  *
  * `delivered`: the server has it; `isLast`: and takes no more for now; `alsoRefused`: which shows
- * that an earlier failure was another event's own. `refused`: the server will not have this one. `doubtful`: it broke over this one, and
- * may break over any. `divided`: the same, and its halves are to be tried. `later`: nothing is known
- * of the event; the way to the server is not free. `isUnanswered`: it may have got there all the same.
+ * that an earlier failure was another event's own. `refused`: the server will not have this one.
+ * `doubtful`: it broke over this one, and may break over any. `divided`: the same, and its halves
+ * are to be tried. `later`: nothing is known of the event; the way to the server is not free;
+ * `isUnanswered`: it may have got there all the same.
  */
 export type Delivery =
   | { readonly kind: "delivered"; readonly isLast: boolean; readonly alsoRefused?: Refusal }

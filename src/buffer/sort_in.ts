@@ -8,7 +8,7 @@ import type { EventKind } from "./buffer.ts";
 import { urgencyBehind } from "./rules.ts";
 
 const IS_ANY = `
-  SELECT 1 FROM counters WHERE sorted_to < (SELECT max(sequence) FROM events) LIMIT 1`;
+  SELECT 1 FROM counters WHERE sorted_to < (SELECT max(sequence) FROM events)`;
 
 const UNSORTED = `
   SELECT sequence, kind, command_id, snapshot_of, size_bytes, bytes_to FROM events

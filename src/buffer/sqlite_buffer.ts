@@ -14,10 +14,10 @@ import type {
   StoredEvent,
   Waiting,
 } from "./buffer.ts";
-import { exchange } from "./make_room.ts";
 import { markUnanswered } from "./confirm.ts";
 import { addToCounters, readCounts, readWaiting } from "./counters.ts";
 import { NOTICE_BYTES } from "./drop_notice.ts";
+import { exchange } from "./make_room.ts";
 import { refuseEvent } from "./refuse_event.ts";
 import { noteReported } from "./reported.ts";
 import { BufferError } from "./schema.ts";

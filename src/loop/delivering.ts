@@ -65,7 +65,10 @@ export class Delivering {
     this.#parts = parts;
   }
 
-  /** A check-in went well; `isReturn`: the first one after a start or an outage. What waits then goes slowly. */
+  /**
+   * A check-in went well; `isReturn`: the first one after a start or an outage. What waits then goes
+   * slowly.
+   */
   afterCheckIn(isReturn: boolean): void {
     this.#hasCheckedIn = true;
     // What waited to be asked for does so no longer.

@@ -355,6 +355,21 @@ Deno.test("run() that is to stop delivers the report of a command that came to i
     assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["c1"]);
   }));
 
+Deno.test("run() sorts in what was appended, while the server is away too", () =>
+  inWorld(async (world) => {
+    world.server.mood = { kind: "gone" };
+    await world.advance(2 * INTERVAL_MS); // Until it knows, and asks for nothing to send.
+    world.buffer.append([log("c1")]);
+    const isSorted = () =>
+      [...world.system.databases.values()].flatMap((database) =>
+        database.all("SELECT is_sorted FROM events").map((row) => row["is_sorted"])
+      );
+    assertEquals(isSorted(), [0]);
+    world.loop.afterAppend();
+    await world.advance(1);
+    assertEquals(isSorted(), [1]);
+  }));
+
 Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
   const world = new World();
   await world.start();

@@ -2,7 +2,7 @@
 
 import { ALL_SETTINGS, type Setting } from "./config/settings.ts";
 import { locations } from "./config/locations.ts";
-import { readToml, TomlError, type Written } from "./config/toml.ts";
+import type { Written } from "./config/toml.ts";
 import { assemble, type Config, crossCheck } from "./config/assemble.ts";
 import { nearest } from "./config/nearest.ts";
 import { FileError } from "./system/files.ts";
@@ -62,7 +62,7 @@ export async function loadConfig(
 ): Promise<LoadedConfig> {
   const { file, text } = await findFile(system, options.file);
   const problems: string[] = [];
-  const written = parseFile(file, text, problems);
+  const written = file === null ? new Map() : await readWritten(file, text, problems);
   const values = new Map<string, unknown>();
   const sources = new Map<string, Source>();
   for (const setting of ALL_SETTINGS) {
@@ -120,11 +120,13 @@ async function readFile({ files }: System, path: string): Promise<string | undef
   }
 }
 
-function parseFile(
-  file: string | null,
+/** What the file says. What reads TOML is loaded only if there is some. */
+async function readWritten(
+  file: string,
   text: string,
   problems: string[],
-): ReadonlyMap<string, Written> {
+): Promise<ReadonlyMap<string, Written>> {
+  const { readToml, TomlError } = await import("./config/toml.ts");
   try {
     const written = readToml(text);
     const known = ALL_SETTINGS.map(({ path }) => path);

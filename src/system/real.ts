@@ -5,12 +5,12 @@ import { realClock } from "./real_clock.ts";
 import { openRealDatabase } from "./real_database.ts";
 import { realFiles } from "./real_files.ts";
 import { onRealHostHint } from "./real_host_watch.ts";
-import { realSendHttp } from "./real_http.ts";
 import { realMachine } from "./real_machine.ts";
 import { createPrivateFile } from "./real_private_file.ts";
 import { runRealCommand } from "./real_process.ts";
 import { RealTerminal } from "./real_terminal.ts";
 import type { Database } from "./database.ts";
+import type { SendHttp } from "./http.ts";
 import type { Os, System } from "./system.ts";
 
 /** This machine as a `System`. */
@@ -25,12 +25,19 @@ export function realSystem(): System {
     machine: realMachine,
     terminal: new RealTerminal(),
     runCommand: runRealCommand,
-    sendHttp: realSendHttp(),
+    sendHttp: lazySendHttp(),
     openDatabase: openPrivateDatabase,
     readEnvironment: readRealEnvironment,
     onHostHint: onRealHostHint,
     onStopRequest,
   };
+}
+
+/** Loaded for the first request: most commands send none. */
+function lazySendHttp(): SendHttp {
+  let loaded: Promise<SendHttp> | undefined;
+  const load = async () => (await import("./real_http.ts")).realSendHttp();
+  return async (request) => await (await (loaded ??= load()))(request);
 }
 
 /** Systems that are neither are told apart by no server; their tools are Linux's, if any. */

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { cli } from "../../src/cli/cli.ts";
 // Loaded before it is asked for: loading takes real time, and the clock here stands still.
 import "../../src/cli/run_command.ts";
+import "../../src/config/toml.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";

@@ -20,7 +20,8 @@ const USAGE = `Usage: deno task test:windows [options] [TEST FILES]
 
 /** The tests on real parts that are not of Linux alone. */
 const REAL = ["buffer", "database", "files", "http", "machine", "process"]
-  .concat("refserver", "refserver_faults", "system", "terminal")
+  .concat("refserver", "refserver_check_in", "refserver_control", "refserver_enrolment")
+  .concat("refserver_faults", "refserver_reports", "refserver_wire", "system", "terminal")
   .map((name) => `tests/real/${name}_test.ts`);
 
 /** All of one kind of tests; ten times what they take on two cores. */

@@ -1,0 +1,120 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { holdState } from "../../src/agent/hold_state.ts";
+import { loadIdentity } from "../../src/identity.ts";
+import { FakeServer } from "../fakes/server.ts";
+import { FakeSystem } from "../fakes/system.ts";
+import { enrolled, say, STATE, URL } from "./said.ts";
+
+Deno.test("register keeps the identity for this user alone, and tells no token", async () => {
+  const { system, said } = await enrolled();
+  assertEquals([said.code, said.out], [0, `Registered with ${URL} as a1\n`]);
+  assert(!`${said.out}${said.err}`.includes("access-1"));
+  const identity = await loadIdentity(system, STATE);
+  assertEquals([identity?.agentId, identity?.serverUrl, identity?.intervalMs], ["a1", URL, 60_000]);
+  assertEquals(system.files.modes.get(`${STATE}/identity.json`), 0o600);
+  const again = await say(system, "register", "--server", URL, "--token", "t");
+  assertEquals(again.code, 1);
+  assertStringIncludes(again.err, "--replace");
+});
+
+Deno.test("register that is refused says why and keeps nothing", async () => {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  const rows: [status: number, body: string, says: string][] = [
+    [401, '{"error":"bad token"}', "the server does not take this token"],
+    [429, '{"error":"slow"}', "try again in a minute"],
+    [400, '{"error":"bad hostname"}', "bad hostname"],
+    [200, "<html>login</html>", "Cannot register"],
+    [200, '{"agent_id":"../x","token":"t","refresh_token":"r"}', "Cannot register"],
+  ];
+  for (const [status, body, says] of rows) {
+    server.mood = { kind: "answers", status, body };
+    const { code, err } = await say(system, "register", "--server", URL, "--token", "t");
+    assertEquals(code, 1, body);
+    assertStringIncludes(err, says);
+    assertEquals(await loadIdentity(system, STATE), undefined);
+  }
+});
+
+Deno.test("register asks no server for an agent whose identity it could not keep", async () => {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  system.files.fail("make the state folder", "denied");
+  const words = ["register", "--server", URL, "--token", "t"];
+  assertEquals((await say(system, ...words)).code, 1);
+  assertEquals(server.requests, []);
+});
+
+Deno.test("register takes back an agent whose identity the disk would not take", async () => {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  system.files.fail("save the identity", "full");
+  const answer = { agent_id: "a1", token: "access-1", refresh_token: "refresh-1" };
+  server.mood = { kind: "answers", status: 200, body: JSON.stringify(answer) };
+  const { code, err } = await say(system, "register", "--server", URL, "--token", "t");
+  assertEquals(code, 1);
+  assertStringIncludes(err, "Cannot save the identity");
+  assertEquals(server.requests.map(({ method }) => method), ["POST", "DELETE"]);
+});
+
+Deno.test("register and unregister leave an agent that runs alone", async () => {
+  const { system, server } = await enrolled();
+  await holdState(system, STATE, "run");
+  const before = server.requests.length;
+  for (
+    const words of [["register", "--replace", "--server", URL, "--token", "t"], ["unregister"]]
+  ) {
+    const { code, err } = await say(system, ...words);
+    assertEquals(code, 1);
+    assertStringIncludes(err, `Cannot ${words[0]}: process 4242 already runs an agent`);
+  }
+  assertEquals(server.requests.length, before);
+});
+
+Deno.test("a token goes to no other server than the one that gave it", async () => {
+  const { system, server } = await enrolled();
+  system.environment.set("PENNON_SERVER_URL", "http://other.test");
+  const before = server.requests.length;
+  for (const words of [["run", "--once"], ["unregister"]]) {
+    const { code, err } = await say(system, ...words);
+    assertEquals(code, 1);
+    assertStringIncludes(err, 'registered with "http://server.test"');
+  }
+  assertEquals(server.requests.length, before);
+});
+
+Deno.test("run without a registration answers 3", async () => {
+  const { code, err } = await say(new FakeSystem(), "run");
+  assertEquals(code, 3);
+  assertStringIncludes(err, "pennon register --server URL");
+});
+
+Deno.test("unregister forgets the tokens; a server that is gone is told of, not passed over", async () => {
+  const { system, server } = await enrolled();
+  server.mood = { kind: "gone" };
+  assertEquals((await say(system, "unregister")).code, 1);
+  assert(await loadIdentity(system, STATE) !== undefined);
+  server.mood = { kind: "answers", status: 404, body: '{"error":"no agent"}' };
+  const { code, out } = await say(system, "unregister", "--json");
+  assertEquals(code, 0);
+  assertEquals(JSON.parse(out), {
+    schema: "pennon.unregister/1",
+    agent_id: "a1",
+    server_url: URL,
+    deleted_on_server: true,
+  });
+  assertEquals(await loadIdentity(system, STATE), undefined);
+  assertEquals((await say(system, "status")).code, 3);
+});
+
+Deno.test("unregister --force forgets the tokens, and says what is left to do", async () => {
+  const { system, server } = await enrolled();
+  server.mood = { kind: "gone" };
+  const { code, out, err } = await say(system, "unregister", "--force");
+  assertEquals([code, out], [0, `Unregistered a1 from ${URL}\n`]);
+  assertStringIncludes(err, "delete the agent in its dashboard");
+  assertEquals(await loadIdentity(system, STATE), undefined);
+});

@@ -118,6 +118,11 @@ Deno.test("runs on when its disk fills up, shows what is in memory, and writes i
     await within(agent.stop("SIGTERM"), "the end");
   }));
 
+function isReset(host: Host, path: string): boolean {
+  return host.server.state().requests
+    .some((request) => request.fault === "reset" && request.path.endsWith(path));
+}
+
 Deno.test("a state folder that is removed while it runs is made anew, and nothing is lost", () =>
   onHost(async (host) => {
     await host.register();
@@ -127,8 +132,7 @@ Deno.test("a state folder that is removed while it runs is made anew, and nothin
     // A command's report waits in the buffer while the server takes none.
     await host.server.setFault({ mode: "reset", path: "/logs$" });
     const id = host.server.queueCommand({ type: "collect_specs" });
-    const reports = () => host.server.state().requests.filter(({ path }) => path.endsWith("/logs"));
-    await host.until("a report", () => reports().length > 0);
+    await host.until("a report", () => isReset(host, "/logs"));
     await removeUnderWriter(host.stateDirectory);
     await says(agent, "buffer vanished in the state folder, begun anew");
     const { mode } = await Deno.stat(host.stateDirectory);
@@ -167,9 +171,9 @@ Deno.test("leaves a newer Pennon's buffer alone, keeps its own beside, and takes
     await host.until("a result", () => host.logOf(id) !== undefined);
     await statusWhenDelivered(host);
     // It ends with a report that the server has not taken.
+    await host.server.setFault({ mode: "reset", path: "/logs$" });
     const late = host.server.queueCommand({ type: "collect_specs" });
-    await host.until("command", () => host.server.state().commands[1]?.status !== "pending");
-    await host.server.setFault({ mode: "reset" });
+    await host.until("a report", () => isReset(host, "/logs"));
     await within(agent.stop("SIGKILL"), "the end");
     assertEquals(await Deno.readFile(main), before);
     setVersion(SCHEMA_VERSION);

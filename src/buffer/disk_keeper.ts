@@ -170,11 +170,8 @@ export class DiskKeeper implements Disk {
     const opened = this.#opened;
     if (opened === null) return;
     try {
-      const events = opened.database.transaction(() => {
-        opened.database.run(PROBE);
-        return this.tail.isEmpty ? 0 : this.tail.giveTo(opened);
-      });
-      this.#comeBack(events);
+      opened.database.run(PROBE);
+      this.#comeBack(this.tail.isEmpty ? 0 : this.tail.giveTo(opened));
     } catch (error) {
       this.refused(error);
     }

@@ -69,7 +69,12 @@ export class Tail {
     return this.#kept?.buffer.find(id, 1).some((event) => event.id === id) ?? false;
   }
 
-  /** All of it goes to the disk in one transaction, and is gone from here. Throws `DatabaseError`. */
+  /**
+   * All of it goes to the disk in one transaction, and is gone from here. Throws `DatabaseError`.
+   *
+   * Never within another transaction: a full disk refuses the commit, and that would come after what
+   * was in memory is gone.
+   */
   giveTo(disk: Heir): number {
     const kept = this.#kept;
     const events = disk.database.transaction(() => {

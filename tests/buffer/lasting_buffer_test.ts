@@ -31,6 +31,26 @@ Deno.test("append() keeps in memory what the disk refuses, and writes it in orde
   assertEquals(disk.system.clock.sleeping, 0);
 });
 
+Deno.test("a disk that refuses every commit takes nothing out of memory, however often it is tried", async () => {
+  const lasting = await openLasting();
+  const { buffer, keeper, disk } = lasting;
+  const { ids } = buffer.append([event("1"), event("2", "c")]);
+  disk.commitFault = "full";
+  buffer.append([event("3", "c"), event("4")]);
+  buffer.acknowledge(ids.slice(0, 1));
+  for (let round = 0; round < 3; round++) {
+    await lasting.tryAgain();
+    const { events, acknowledgements } = keeper.condition;
+    assertEquals([events, acknowledgements, lasting.bodies()], [2, 1, ["2", "3", "4"]]);
+    total(lasting);
+  }
+  disk.commitFault = null;
+  await lasting.tryAgain();
+  assertEquals([keeper.condition.events, lasting.bodies()], [0, ["2", "3", "4"]]);
+  assertEquals(buffer.counts().delivered, 1);
+  total(lasting);
+});
+
 Deno.test("append() brings what is in memory to disk first, without waiting for its turn", async () => {
   const lasting = await openLasting();
   lasting.disk.fault = "io";
@@ -131,7 +151,7 @@ Deno.test("refuse() and split() of what the disk cannot change leave it as it is
 type Act =
   | { do: "append"; commands: (string | null)[] }
   | { do: "deliver" | "refuse" | "split"; nth: number }
-  | { do: "fault"; reason: "full" | "io" | null }
+  | { do: "fault"; reason: "full" | "io" | null; at: "write" | "commit" }
   | { do: "die" | "revive" | "wait" | "vanish" }
   | { do: "refuse call"; number: number };
 
@@ -158,6 +178,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   fc.record({
     do: fc.constant("fault" as const),
     reason: fc.constantFrom("full" as const, "io" as const, null),
+    at: fc.constantFrom("write" as const, "commit" as const),
   }),
   fc.record({
     do: fc.constantFrom("die" as const, "revive" as const, "wait" as const, "vanish" as const),
@@ -205,7 +226,8 @@ class Model {
         return buffer.acknowledge([chosen.id]);
       }
       case "fault":
-        disk.fault = step.reason;
+        disk.fault = step.at === "write" ? step.reason : null;
+        disk.commitFault = step.at === "commit" ? step.reason : null;
         return;
       case "die":
       case "revive":

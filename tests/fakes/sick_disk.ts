@@ -1,4 +1,4 @@
-/** A machine whose databases refuse on purpose: all writes, or exactly the n-th call. */
+/** A machine whose databases refuse on purpose: all writes, all commits, or exactly the n-th call. */
 
 import {
   type Database,
@@ -14,6 +14,8 @@ export class SickDisk {
   readonly system: FakeSystem;
   /** Every write is refused for this reason, reads are not. */
   fault: DatabaseErrorReason | null = null;
+  /** Writes are taken, and refused when they are to be committed: so does a full disk under a log. */
+  commitFault: DatabaseErrorReason | null = null;
   /** Every call is refused, opening too. */
   isDead = false;
   /** How many calls there have been. */
@@ -38,6 +40,7 @@ export class SickDisk {
   /** Nothing is refused any more. */
   heal(): void {
     this.fault = null;
+    this.commitFault = null;
     this.isDead = false;
     this.#refusedCall = Infinity;
   }
@@ -57,25 +60,42 @@ export class SickDisk {
     throw new DatabaseError(`Cannot use database: ${reason} on purpose`, { reason });
   }
 
+  #commit(): void {
+    const reason = this.commitFault;
+    if (reason === null) return;
+    throw new DatabaseError(`Cannot use database: ${reason} on purpose`, { reason });
+  }
+
   #guard(database: Database): Database {
+    let depth = 0;
+    const write = <T>(work: () => T): T => {
+      this.#pass(true);
+      if (depth === 0) this.#commit(); // A statement by itself is a transaction.
+      return work();
+    };
     return {
       execute: (sql) => {
-        this.#pass(!sql.startsWith("PRAGMA"));
+        if (!sql.startsWith("PRAGMA")) return write(() => database.execute(sql));
+        this.#pass(false);
         database.execute(sql);
       },
-      run: (sql: string, ...values: SqlValue[]) => {
-        this.#pass(true);
-        return database.run(sql, ...values);
-      },
+      run: (sql: string, ...values: SqlValue[]) => write(() => database.run(sql, ...values)),
       all: (sql: string, ...values: SqlValue[]) => {
-        this.#pass(!/^\s*(SELECT|PRAGMA)/.test(sql));
+        if (!/^\s*(SELECT|PRAGMA)/.test(sql)) return write(() => database.all(sql, ...values));
+        this.#pass(false);
         return database.all(sql, ...values);
       },
       transaction: (work) =>
         database.transaction(() => {
-          const result = work();
-          this.#pass(false); // The commit.
-          return result;
+          depth += 1;
+          try {
+            const result = work();
+            this.#pass(false);
+            if (depth === 1) this.#commit(); // An inner one commits nothing.
+            return result;
+          } finally {
+            depth -= 1;
+          }
         }),
       close: () => database.close(),
     };

@@ -19,6 +19,7 @@ async function open(folder: string) {
   const clock = new FakeClock();
   const log = new FakeLog();
   const back = { resolve: () => {} };
+  const inVain = { resolve: () => {} };
   const keeper = new DiskKeeper({
     system: { ...realSystem(), clock },
     log,
@@ -26,7 +27,7 @@ async function open(folder: string) {
     limits,
     prepareFolder: () => Deno.mkdir(folder, { recursive: true, mode: 0o700 }),
     onBack: () => back.resolve(),
-    onTrouble: () => {},
+    onTrouble: () => inVain.resolve(),
   });
   await keeper.open();
   const buffer = new LastingBuffer(keeper);
@@ -35,6 +36,13 @@ async function open(folder: string) {
     buffer,
     log,
     bodies: () => buffer.next(100_000).map(({ body }) => body),
+    /** Its next try, of a disk that is as bad as before. */
+    async triesInVain(): Promise<void> {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      inVain.resolve = resolve;
+      await clock.advance(10_000);
+      await promise;
+    },
     /** Its next tries, until one goes well: they wait for real files. */
     async comesBack(): Promise<void> {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -108,7 +116,7 @@ Deno.test("a folder replaced by another has both their events, and neither's -wa
 for (const kind of ["tmpfs", "ext4"] as const) {
   Deno.test(`a full disk (${kind}): what it refuses is sent from memory, and written with room`, async () => {
     await withSmallDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (folder, disk) => {
-      const { keeper, buffer, comesBack, bodies } = await open(folder);
+      const { keeper, buffer, comesBack, triesInVain, bodies } = await open(folder);
       const { ids } = buffer.append([event("1", "c"), event("2")]);
       await disk.fill();
       let appended = 2;
@@ -121,6 +129,9 @@ for (const kind of ["tmpfs", "ext4"] as const) {
       buffer.acknowledge(ids);
       const { pending, delivered } = buffer.counts();
       assertEquals([pending + delivered, delivered], [appended, 2]);
+      const before = keeper.condition;
+      await triesInVain();
+      assertEquals([keeper.condition, bodies().length], [before, appended - 2]);
       await disk.makeRoom();
       await comesBack();
       const { disk: now, events, acknowledgements } = keeper.condition;

@@ -65,6 +65,7 @@ export class Sim {
       if (message === "connection breaker closed") this.monitor.closed();
       if (message === "step failed") this.fail("a step failed");
     };
+    this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
   }
 

@@ -12,6 +12,8 @@ export class SimDisk {
   readonly texts = new Map<string, string>();
   readonly database: Database = openRealDatabase(":memory:");
   fault: DiskFault = null;
+  /** Told of what an agent has lost without dying. */
+  onLost: (what: string) => void = () => {};
 
   /** The files as one process sees them. */
   files(gate: Gate): Files {
@@ -45,21 +47,69 @@ export class SimDisk {
 
   /** The database as one process sees it; a process that dies in a transaction leaves none. */
   open(gate: Gate, path: string): Database {
-    if (path === ":memory:") return openRealDatabase(path);
+    if (path === ":memory:") return this.#openMemory();
     const { database } = this;
     if (!this.texts.has(path)) this.texts.set(path, "");
+    let depth = 0;
+    const refuse = (fault: DiskFault) => {
+      if (fault === null || fault !== this.fault) return;
+      throw new DatabaseError(`Cannot write: ${fault}`, { reason: fault });
+    };
+    // With a log beside it, a disk without room refuses the commit, after all that was written.
+    const commit = () => {
+      if (depth === 0) refuse("full");
+    };
     const write = <T>(effect: () => T): T =>
       gate.sync(() => {
-        if (this.fault === null) return effect();
-        throw new DatabaseError(`Cannot write: ${this.fault}`, { reason: this.fault });
+        refuse("io");
+        commit();
+        return effect();
       });
     return {
       execute: (sql) => write(() => database.execute(sql)),
       run: (sql: string, ...values: SqlValue[]) => write(() => database.run(sql, ...values)),
       all: (sql, ...values) => gate.sync(() => database.all(sql, ...values)),
-      transaction: (work) => write(() => database.transaction(work)),
+      transaction: (work) =>
+        gate.sync(() =>
+          database.transaction(() => {
+            depth += 1;
+            let result;
+            try {
+              result = work();
+            } finally {
+              depth -= 1;
+            }
+            commit();
+            return result;
+          })
+        ),
       close: () => {},
     };
+  }
+
+  /** What an agent keeps in memory while the disk refuses: let go of, it has to be on the disk. */
+  #openMemory(): Database {
+    const database = openRealDatabase(":memory:");
+    const close = () => {
+      const ids = database.all("SELECT id FROM events").map(({ id }) => String(id));
+      database.close();
+      // By then whatever it was that let go of them has ended.
+      queueMicrotask(() => {
+        const lost = ids.filter((id) => !this.#has(id)).length;
+        if (lost > 0) this.onLost(`${lost} events that were kept in memory are gone`);
+      });
+    };
+    return {
+      execute: (sql) => database.execute(sql),
+      run: (sql, ...values) => database.run(sql, ...values),
+      all: (sql, ...values) => database.all(sql, ...values),
+      transaction: (work) => database.transaction(work),
+      close,
+    };
+  }
+
+  #has(eventId: string): boolean {
+    return this.database.all("SELECT 1 FROM events WHERE id = ?", eventId).length > 0;
   }
 
   #rename(from: string, to: string): void {

@@ -5,11 +5,12 @@
 
 import type { EventBuffer, NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandHandler, CommandOutcome } from "../buffer/command.ts";
-import type { CommandJournal, JournalEntry } from "../buffer/journal.ts";
+import type { CommandJournal } from "../buffer/journal.ts";
 import { keep } from "../buffer/keep.ts";
 import type { Log } from "../log.ts";
 import { DatabaseError } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
+import { type NotRun, readEntry } from "./read_entry.ts";
 
 /** What a worker is made of. */
 export interface WorkerParts {
@@ -69,9 +70,9 @@ export class Worker {
     const { journal, findHandler } = this.#parts;
     try {
       for (const entry of journal.unfinished()) {
-        const isInterrupted = entry.state === "started" && !findHandler(entry.type).repeatable;
-        if (isInterrupted && !this.#taken.has(entry.id)) this.#queueReport(entry, signal);
-        else this.take(toCommand(entry), signal);
+        const { command, notRun } = readEntry(entry, findHandler(entry.type));
+        if (notRun === null) this.take(command, signal);
+        else this.#queueReport(command, notRun, signal);
       }
       return true;
     } catch (error) {
@@ -90,8 +91,9 @@ export class Worker {
     this.#enqueue(command, () => this.#run(command, signal));
   }
 
-  #queueReport(entry: JournalEntry, signal: AbortSignal): void {
-    this.#enqueue(toCommand(entry), () => this.#reportInterrupted(entry, signal));
+  #queueReport(command: Command, reason: NotRun, signal: AbortSignal): void {
+    if (this.#taken.has(command.id)) return;
+    this.#enqueue(command, () => this.#reportNotRun(command, reason, signal));
   }
 
   #enqueue(command: Command, work: () => Promise<void>): void {
@@ -170,23 +172,21 @@ export class Worker {
     }
   }
 
-  async #reportInterrupted(entry: JournalEntry, signal: AbortSignal): Promise<void> {
+  async #reportNotRun(
+    command: Command,
+    { message, why }: NotRun,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { log, journal, buffer, reportFailure } = this.#parts;
-    const why = "interrupted: the agent stopped in the middle of it";
-    log.warning("command was interrupted", { command: entry.type, id: entry.id });
-    const command = toCommand(entry);
+    log.warning(message, { command: command.type, id: command.id });
     const event = reportFailure(command, why, 0);
     await this.#persist(
       command,
       signal,
-      () => journal.finish(entry.id, () => keep(buffer, log, [event])),
+      () => journal.finish(command.id, () => keep(buffer, log, [event])),
     );
     this.#parts.onEarly();
   }
-}
-
-function toCommand(entry: JournalEntry): Command {
-  return { id: entry.id, type: entry.type, params: JSON.parse(entry.params) };
 }
 
 function messageOf(error: unknown): string {

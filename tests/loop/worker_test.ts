@@ -153,6 +153,25 @@ Deno.test("resume() of a disk that does not tell asks until it does, and runs no
   assertEquals(log.events.filter(({ level }) => level === "error"), []);
 });
 
+Deno.test("resume() reports a command that the disk has damaged, and goes on with the next", async () => {
+  const handler = {
+    repeatable: true,
+    run: (command: Command) => Promise.resolve(outcome(command)),
+  };
+  const { parts, worker, log, bodies } = await setUp(handler, []);
+  const damaged = ['{"a":1', "[1]", "null", ""];
+  const entries = [...damaged, '{"a":1}'];
+  parts.journal.receive(
+    entries.map((params, number) => ({ id: `c${number}`, type: "scan_updates", params })),
+  );
+  worker.resume(never);
+  await worker.idle;
+  const why = "not run: what was kept of it is damaged on disk";
+  assertEquals(bodies(), [...damaged.map(() => why), "done"]);
+  assertEquals(log.told("command is damaged on disk").length, damaged.length);
+  assertEquals(parts.journal.unfinished(), []);
+});
+
 Deno.test("resume() tells of an interrupted command when the disk takes that", async () => {
   const { parts, worker, bodies, clock } = await setUp({
     repeatable: false,

@@ -82,3 +82,26 @@ Deno.test("scan on a host without a package manager says so; one asked for by na
   assertEquals(missed.code, 1);
   assertStringIncludes(missed.err, "Cannot scan with apt: it is not on this host");
 });
+
+Deno.test("run without a registration answers 3", async () => {
+  const { code, err } = await say(new FakeSystem(), "run");
+  assertEquals(code, 3);
+  assertStringIncludes(err, "pennon register --server URL");
+});
+
+Deno.test("events list tells what waits", async () => {
+  const { system, server } = await enrolled();
+  assertEquals((await say(system, "events", "list")).out, "No events\n");
+  server.poison = { text: "command_id", status: 400 };
+  server.queue("c1", "disable_heartbeat");
+  await say(system, "run", "--once");
+  const { events, total } = JSON.parse((await say(system, "events", "list", "--json")).out);
+  assertEquals([total, events[0].kind, events[0].command_id, events[0].attempts], [
+    1,
+    "log",
+    "c1",
+    1,
+  ]);
+  assertStringIncludes((await say(system, "events", "list")).out, "HTTP 400");
+  assertEquals((await say(system, "events", "list", "--dead")).out, "No events\n");
+});

@@ -85,36 +85,3 @@ Deno.test("a token goes to no other server than the one that gave it", async () 
   }
   assertEquals(server.requests.length, before);
 });
-
-Deno.test("run without a registration answers 3", async () => {
-  const { code, err } = await say(new FakeSystem(), "run");
-  assertEquals(code, 3);
-  assertStringIncludes(err, "pennon register --server URL");
-});
-
-Deno.test("unregister forgets the tokens; a server that is gone is told of, not passed over", async () => {
-  const { system, server } = await enrolled();
-  server.mood = { kind: "gone" };
-  assertEquals((await say(system, "unregister")).code, 1);
-  assert(await loadIdentity(system, STATE) !== undefined);
-  server.mood = { kind: "answers", status: 404, body: '{"error":"no agent"}' };
-  const { code, out } = await say(system, "unregister", "--json");
-  assertEquals(code, 0);
-  assertEquals(JSON.parse(out), {
-    schema: "pennon.unregister/1",
-    agent_id: "a1",
-    server_url: URL,
-    deleted_on_server: true,
-  });
-  assertEquals(await loadIdentity(system, STATE), undefined);
-  assertEquals((await say(system, "status")).code, 3);
-});
-
-Deno.test("unregister --force forgets the tokens, and says what is left to do", async () => {
-  const { system, server } = await enrolled();
-  server.mood = { kind: "gone" };
-  const { code, out, err } = await say(system, "unregister", "--force");
-  assertEquals([code, out], [0, `Unregistered a1 from ${URL}\n`]);
-  assertStringIncludes(err, "delete the agent in its dashboard");
-  assertEquals(await loadIdentity(system, STATE), undefined);
-});

@@ -2,7 +2,7 @@
 
 import { CommandError, type RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
-import { aptFailure, complaints, isBroken } from "./apt_failure.ts";
+import { aptFailure, complaints, isBroken, unfetched } from "./apt_failure.ts";
 import { INSTALLED_FORMAT } from "./apt_installed.ts";
 import { reasonNotRun } from "./not_run.ts";
 import { ScanError } from "./scanner.ts";
@@ -135,6 +135,11 @@ export class AptCommands {
     const action = "refresh the package lists";
     const argv = [APT_GET, ...this.#settings, "-qq", "-o", "APT::Update::Error-Mode=any", "update"];
     const result = await this.#run(action, argv, REFRESH_TIMEOUT_MS);
+    const missing = unfetched(result.stderr);
+    if (result.code === 0 && missing.length > 0) {
+      const fact = missing.join("; ");
+      throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "transient" });
+    }
     this.#answer(action, result);
   }
 

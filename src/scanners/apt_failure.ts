@@ -25,6 +25,7 @@ const TOLD_COMPLAINTS = 10;
 
 const LOCKED = /Could not get lock|Unable to lock|Unable to acquire the dpkg frontend lock/;
 const BROKEN = /Unmet dependencies|Unable to correct problems|generated breaks|Broken packages/i;
+const UNFETCHED = /^(Failed to fetch|Some index files failed to download)/;
 const REPLACED =
   /Unable to parse package file|Could not open file .*\/lists\/|lists or status file/;
 
@@ -41,6 +42,14 @@ export function complaints(stderr: string, severity: "errors" | "warnings"): str
     return / is configured multiple times /.test(text) ? [] : [text.slice(0, LONGEST_COMPLAINT)];
   });
   return [...new Set(found)].slice(0, TOLD_COMPLAINTS);
+}
+
+/**
+ * Sources that apt failed to fetch and ended well all the same: before apt 2.1 it knows no
+ * `APT::Update::Error-Mode`, and warns.
+ */
+export function unfetched(stderr: string): string[] {
+  return complaints(stderr, "warnings").filter((warning) => UNFETCHED.test(warning));
 }
 
 /** Whether apt would not simulate because installed packages do not fit together. */

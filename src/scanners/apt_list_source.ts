@@ -3,7 +3,12 @@
 import type { System } from "../system/system.ts";
 import { AptCommands, type AptOptions, type AskOptions } from "./apt_commands.ts";
 import { type AptPlaces, listsFetchedMs } from "./apt_lists.ts";
-import { fetchPrivately, privatelyFetchedMs, privateSettings } from "./apt_private_lists.ts";
+import {
+  fetchPrivately,
+  fetchSettings,
+  privatelyFetchedMs,
+  privateSettings,
+} from "./apt_private_lists.ts";
 import { ScanError, type ScanOptions } from "./scanner.ts";
 
 /** Lists that were fetched before so long are fetched anew, into a folder of the agent's own. */
@@ -50,7 +55,8 @@ export async function chooseLists(
   const directory = `${cacheDirectory}/apt`;
   const settings = privateSettings(directory);
   if (refresh || isOld(age(await privatelyFetchedMs(system, directory)))) {
-    const commands = new AptCommands(system, options, { settings, signal });
+    const fetching = { settings: fetchSettings(directory), signal };
+    const commands = new AptCommands(system, options, fetching);
     const why = await fetchPrivately(system, directory, commands);
     if (why !== null) return await hosts([`The package lists are not fresh: ${why}`]);
   }

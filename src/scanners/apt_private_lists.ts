@@ -14,6 +14,16 @@ const FOLDERS = ["", "/lists", "/lists/partial", "/cache", "/cache/archives/part
 /** Its time is that of the last fetch that went well; the lists' own are those of the archive. */
 const STAMP = "fetched";
 
+/** Read by apt after all others, when it fetches. */
+const CONFIG = "fetch.conf";
+
+/**
+ * Hosts have apt run things when it has fetched lists, such as a stamp that says that the host's are
+ * young. These lists are not the host's, and its hooks, which may do anything, are not for them.
+ */
+const WITHOUT_HOOKS = ["Pre-Invoke", "Post-Invoke", "Post-Invoke-Success"]
+  .map((hook) => `#clear APT::Update::${hook};\n`).join("");
+
 /** Settings that have apt look into `directory`; as root it would else lower its rights, and fail. */
 export function privateSettings(directory: string): string[] {
   return [
@@ -21,6 +31,11 @@ export function privateSettings(directory: string): string[] {
     `Dir::Cache=${directory}/cache/`,
     "APT::Sandbox::User=root",
   ].flatMap((setting) => ["-o", setting]);
+}
+
+/** Settings that have apt fetch lists into `directory`, and do nothing else. */
+export function fetchSettings(directory: string): string[] {
+  return ["-c", `${directory}/${CONFIG}`, ...privateSettings(directory)];
 }
 
 /** When the lists in `directory` were fetched; `null`: never, or not to an end. */
@@ -38,7 +53,7 @@ export async function privatelyFetchedMs(
 }
 
 /**
- * Has apt fetch lists into `directory`; `commands` are made with `privateSettings`. One source that
+ * Has apt fetch lists into `directory`; `commands` are made with `fetchSettings`. One source that
  * fails fails all: lists without it would hide its updates. Answers why not, or `null`.
  */
 export async function fetchPrivately(
@@ -51,6 +66,8 @@ export async function fetchPrivately(
       await files.makeDirectory("make private lists", `${directory}${folder}`, { mode: 0o700 });
     }
     await files.remove("begin private lists", `${directory}/${STAMP}`);
+    const config = `${directory}/${CONFIG}`;
+    await files.writeText("begin private lists", config, WITHOUT_HOOKS, { mode: 0o600 });
     await commands.update();
     await files.writeText("finish private lists", `${directory}/${STAMP}`, "", { mode: 0o600 });
     return null;

@@ -49,12 +49,15 @@ function parseRelease(text: string): Release {
 }
 
 /**
- * Whether a release carries security fixes only, by the distributors' own marks: Debian's label,
- * Ubuntu's pockets, Ubuntu Pro's two archives. Never by a word in a package's or a host's name.
+ * Whether a release carries security fixes only, by the distributors' own marks: Debian's label and
+ * suites (Devuan's too), Ubuntu's pockets, Ubuntu Pro's two archives. Never by a word in a package's
+ * or a host's name.
  */
 export function isSecurityRelease({ origin, label, suite }: Release): boolean {
   if (label === "Debian-Security") return true;
   switch (origin) {
+    case "Debian":
+    case "Devuan":
     case "Ubuntu":
       return suite?.endsWith("-security") ?? false;
     case "UbuntuESM":

@@ -193,6 +193,32 @@ onApt(
   },
 );
 
+onApt("what the host runs after a fetch is not run for lists of the agent's own", async (root) => {
+  await root.install([{ name: "tool", version: "1.0" }]);
+  const suite = { archive: "a", suite: "stable", release: {} };
+  await root.offer([{ ...suite, packages: [] }]);
+  await root.publish({ ...suite, packages: [{ name: "tool", version: "2.0" }] });
+  // As Ubuntu's hook does: a stamp that says that the host's own lists are young.
+  const stamp = `${root.path}/var/lib/apt/periodic/update-success-stamp`;
+  await root.write("var/lib/apt/periodic/README", "");
+  const hooks = ["Pre-Invoke", "Post-Invoke", "Post-Invoke-Success"]
+    .map((hook) => `APT::Update::${hook} {"touch ${stamp}";};\n`);
+  await root.write("etc/apt/apt.conf.d/15update-stamp", hooks.join(""));
+  const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
+  for (const folder of ["lists", "lists/partial"]) {
+    await Deno.utime(`${root.path}/var/lib/apt/${folder}`, twoDaysAgo, twoDaysAgo);
+  }
+  for (let round = 0; round < 2; round++) {
+    const cacheDirectory = `${root.path}/own`;
+    const { updates, warnings } = await aptScanner(root.options).scan(system, { cacheDirectory });
+    assertEquals([updates.map(({ availableVersion }) => availableVersion), warnings], [
+      ["2.0"],
+      [],
+    ]);
+    assert(!await exists(stamp), "a hook of the host's was run");
+  }
+});
+
 onApt(
   "the changelog of a package that is ahead tells what an update of its source closes",
   async (root) => {

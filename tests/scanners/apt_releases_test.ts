@@ -55,6 +55,8 @@ Deno.test("parseReleases() counts what it does not understand, and never throws"
 Deno.test("isSecurityRelease() goes by the distributors' marks, never by a word", () => {
   const yes = [
     release({ label: "Debian-Security", suite: "stable-security" }),
+    release({ origin: "Debian", label: "A mirror of ours", suite: "stable-security" }),
+    release({ origin: "Devuan", label: "Devuan", suite: "stable-security" }),
     release({ origin: "Ubuntu", suite: "noble-security" }),
     release({ origin: "UbuntuESM", suite: "noble-infra-security" }),
     release({ origin: "UbuntuESMApps", suite: "noble-apps-security" }),

@@ -260,6 +260,17 @@ Deno.test("scan() goes by the host's old lists where its own cannot be fetched w
   assertEquals((await scanOf(host)).fetched, 0);
 });
 
+Deno.test("scan() takes a fetch that an old apt calls well for what it was: one without a source", async () => {
+  const host = hostWithLists(2 * DAY_MS);
+  const stderr =
+    "W: Failed to fetch http://127.0.0.1:9/dists/stable/InRelease  Could not connect\n" +
+    "W: Some index files failed to download. They have been ignored, or old ones used instead.\n";
+  host.answers = { update: () => ({ ...succeeded(""), stderr }) };
+  const { fetched, lists, warnings } = await scanOf(host);
+  assertEquals([fetched, lists, host.files.texts.has(STAMP)], [1, "the host's", false]);
+  assert(warnings[0]?.includes("Failed to fetch http://127.0.0.1:9/"), warnings[0]);
+});
+
 Deno.test("scan() waits for whoever else fetches lists, three times, and then says so", async () => {
   const host = hostWithLists(2 * DAY_MS);
   host.answers = { update: exit100("stderr_lock.txt") };

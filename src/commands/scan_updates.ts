@@ -95,13 +95,13 @@ async function lastScans({ system, log, stateDirectory }: ScanUpdatesParts): Pro
 
 function newsOf(
   { clock, architecture }: System,
-  { name, result, updates }: ScanReport,
+  { name, result, updates, isWhole = result === "ok" }: ScanReport,
   { told, wantsAll }: { told: ToldUpdates; wantsAll: boolean },
 ): News | null {
   if (result === "failed") return null;
   const packageType = packageTypeOf(name);
   const items = updates.map((update) => encodeUpdate(update, packageType, architecture));
-  const current = { packageType, items, isWhole: result === "ok" };
+  const current = { packageType, items, isWhole };
   return findNews(current, told.get(name), { nowMs: clock.nowMs(), wantsAll });
 }
 

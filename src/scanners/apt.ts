@@ -11,7 +11,13 @@ import { parsePolicy } from "./apt_policy.ts";
 import { parseReleases } from "./apt_releases.ts";
 import { parseShow } from "./apt_show.ts";
 import { parseSimulation } from "./apt_simulation.ts";
-import { type AptState, describeUpdates, findWaiting, tellGaps } from "./apt_updates.ts";
+import {
+  type AptState,
+  describeUpdates,
+  findWaiting,
+  tellEffects,
+  tellGaps,
+} from "./apt_updates.ts";
 import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
 import type { Update } from "./scanner.ts";
 
@@ -49,16 +55,19 @@ async function scanApt(
   const reading = await readTwiceAtMost(system, places, newCommands);
   const hasLists = await haveLists(system, places);
   const untold = hasLists ? [] : ['There are no package lists yet: run "apt-get update"'];
+  const gaps = [...warnings, ...untold, ...reading.gaps];
   return {
     updates: reading.updates,
-    warnings: [...warnings, ...untold, ...reading.warnings],
+    warnings: [...gaps, ...reading.effects],
+    isWhole: gaps.length === 0,
     metadataAgeS: hasLists && source.ageMs !== null ? Math.round(source.ageMs / 1_000) : null,
   };
 }
 
 interface Reading {
   readonly updates: readonly Update[];
-  readonly warnings: readonly string[];
+  readonly gaps: readonly string[];
+  readonly effects: readonly string[];
 }
 
 /** Asks everything, and once more if packages or package lists changed while it was asked. */
@@ -109,7 +118,8 @@ async function read(commands: AptCommands): Promise<Reading> {
   ]);
   const shown = parseShow(show);
   const updates = describeUpdates(waiting, state, { shown, changelogs });
-  return { updates, warnings: [...commands.warnings, ...tellGaps(state, shown)] };
+  const gaps = [...commands.warnings, ...tellGaps(state, shown)];
+  return { updates, gaps, effects: tellEffects(state) };
 }
 
 /** The installed packages, and what apt knows of each. */

@@ -158,18 +158,24 @@ function describeOrigins(update: WaitingUpdate, { policies, releases }: AptState
   return [...new Set(origins)].join(", ") || null;
 }
 
-/** What a person should know besides the list: what else an upgrade would do, what was not read. */
-export function tellGaps(state: AptState, shown: ShownPackages): string[] {
-  const { installed, simulation, policies, releases } = state;
-  const gaps: string[] = [];
+/** What else an upgrade would do, which is no gap in the list. */
+export function tellEffects({ simulation }: AptState): string[] {
+  const effects: string[] = [];
   if (simulation && simulation.removals.length > 0) {
-    gaps.push(`apt-get dist-upgrade would remove ${enumerate(simulation.removals)}`);
+    effects.push(`apt-get dist-upgrade would remove ${enumerate(simulation.removals)}`);
   }
   const downgrades = simulation?.changes.filter((change) => !isUpgrade(change)) ?? [];
   if (downgrades.length > 0) {
     const names = enumerate(downgrades.map(({ name }) => name));
-    gaps.push(`apt-get dist-upgrade would go back to an older version of ${names}`);
+    effects.push(`apt-get dist-upgrade would go back to an older version of ${names}`);
   }
+  return effects;
+}
+
+/** What was not read, or not understood. */
+export function tellGaps(state: AptState, shown: ShownPackages): string[] {
+  const { installed, simulation, policies, releases } = state;
+  const gaps: string[] = [];
   const untold = [...installed.packages.keys()].filter((name) => !policies.packages.has(name));
   if (untold.length > 0) gaps.push(`apt-cache policy does not tell of ${enumerate(untold)}`);
   const parts = [installed, simulation, policies, releases, shown];

@@ -21,6 +21,8 @@ export interface ScanReport {
   readonly warnings: readonly string[];
   readonly metadataAgeS: number | null;
   /** See `ScanAnswer`. */
+  readonly isWhole?: boolean;
+  /** See `ScanAnswer`. */
   readonly scope?: string;
   readonly updates: readonly Update[];
 }

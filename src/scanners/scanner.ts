@@ -84,6 +84,11 @@ export interface ScanAnswer {
   readonly updates: readonly Update[];
   /** What is missing from the list or doubtful in it, a sentence each. Empty: nothing. */
   readonly warnings: readonly string[];
+  /**
+   * Whether every update that waits is in the list: then what is not in it waits no more, whatever
+   * there is to warn of. @default whether there are no warnings
+   */
+  readonly isWhole?: boolean;
   /** Age of the package lists the answer was read from; `null` if that is not known. */
   readonly metadataAgeS: number | null;
   /** Whom was asked and what he can see, where that is not the same for everybody on the host. */

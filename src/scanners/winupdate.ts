@@ -6,7 +6,7 @@ import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./sc
 import { parseWinupdate, type WinupdateAnswer } from "./winupdate_answer.ts";
 import { WinupdateError } from "./winupdate_failure.ts";
 import { winupdateScript } from "./winupdate_script.ts";
-import { describeUpdates, tellGaps } from "./winupdate_updates.ts";
+import { describeUpdates, tellGaps, tellLimits } from "./winupdate_updates.ts";
 
 /** The library that answers whoever asks Windows Update; a Windows without it has no such thing. */
 const LIBRARY = "System32\\wuapi.dll";
@@ -98,9 +98,11 @@ async function search(
 
 function describeAnswer(system: System, answer: WinupdateAnswer): ScanAnswer {
   const sinceMs = answer.online ? system.clock.nowMs() : answer.lastSearchMs;
+  const gaps = tellGaps(answer);
   return {
     updates: describeUpdates(answer),
-    warnings: tellGaps(answer),
+    warnings: [...gaps, ...tellLimits(answer)],
+    isWhole: gaps.length === 0,
     metadataAgeS: sinceMs === null
       ? null
       : Math.max(0, Math.round((system.clock.nowMs() - sinceMs) / 1_000)),

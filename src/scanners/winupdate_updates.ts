@@ -56,17 +56,20 @@ export function describeUpdates({ updates, source }: WinupdateAnswer): Update[] 
   });
 }
 
-/** What a person should know besides the list. */
+/** What is missing from the list, or may be. */
 export function tellGaps(answer: WinupdateAnswer): string[] {
   const gaps = [...answer.gaps];
   if (answer.unread > 0) gaps.push(`Updates that could not be read: ${answer.unread}`);
   if (answer.rebootRequired) {
     gaps.push("Windows waits for a restart: until then it may not tell of every update");
   }
-  if (answer.updates.length === 0 && sourceOf(answer.source) === "WSUS") {
-    gaps.push("The host asks a WSUS server, which tells only of updates that were approved there");
-  }
   return gaps;
+}
+
+/** What a person should know of a list that is all that its server tells. */
+export function tellLimits({ updates, source }: WinupdateAnswer): string[] {
+  if (updates.length > 0 || sourceOf(source) !== "WSUS") return [];
+  return ["The host asks a WSUS server, which tells only of updates that were approved there"];
 }
 
 /** `(Version 1.421.100.0)` at the end of a title, in any language. */

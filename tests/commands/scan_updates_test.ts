@@ -1,7 +1,12 @@
 import { assertEquals } from "@std/assert";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { scanUpdates } from "../../src/commands/scan_updates.ts";
-import { ScanError, type Scanner, type Update } from "../../src/scanners/scanner.ts";
+import {
+  type ScanAnswer,
+  ScanError,
+  type Scanner,
+  type Update,
+} from "../../src/scanners/scanner.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeGuard } from "../fakes/scanner_guard.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -26,9 +31,9 @@ function update(name: string): Update {
   };
 }
 
-function apt(count: number, warnings: string[] = []): Scanner {
+function apt(count: number, warnings: string[] = [], more: Partial<ScanAnswer> = {}): Scanner {
   const updates = Array.from({ length: count }, (_, n) => update(`p${n}`));
-  const answer = { updates, warnings, metadataAgeS: null };
+  const answer = { updates, warnings, metadataAgeS: null, ...more };
   return {
     name: "apt",
     isAvailable: () => Promise.resolve(true),
@@ -147,6 +152,16 @@ Deno.test("scan_updates tells a list once, then what changed, then what went", a
     less.result.stdout,
     "apt: 2 updates, 2 of them security; no changes, 2 no longer waiting: p2, p3",
   );
+});
+
+Deno.test("scan_updates takes what a whole list lacks for gone, whatever there is to warn of", async () => {
+  const system = new FakeSystem();
+  const gone = async (isWhole: boolean) => {
+    const { result } = await run([apt(1, ["would remove x"], { isWhole })], system);
+    return result.stdout.includes("1 no longer waiting: p1");
+  };
+  await run([apt(2)], system);
+  assertEquals([await gone(false), await gone(true)], [false, true]);
 });
 
 Deno.test("scan_updates tells the whole list to a command with full, and once a day", async () => {

@@ -10,7 +10,7 @@ import { parseSimulation } from "../../src/scanners/apt_simulation.ts";
 import { parseEnvelope } from "../../src/scanners/powershell.ts";
 import { describeComplaint } from "../../src/scanners/powershell_complaint.ts";
 import { parseWinupdate } from "../../src/scanners/winupdate_answer.ts";
-import { describeUpdates, tellGaps } from "../../src/scanners/winupdate_updates.ts";
+import { describeUpdates, tellGaps, tellLimits } from "../../src/scanners/winupdate_updates.ts";
 
 import {
   parseDnf4Advisories,
@@ -141,7 +141,7 @@ function asJson(text: string): string {
 
 function describeWinupdate(value: unknown) {
   const answer = parseWinupdate(value);
-  return [describeUpdates(answer), tellGaps(answer)];
+  return [describeUpdates(answer), tellGaps(answer), tellLimits(answer)];
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   describeUpdates,
   enumerate,
   findWaiting,
+  tellEffects,
   tellGaps,
 } from "../../src/scanners/apt_updates.ts";
 import { readFixture } from "./fixture.ts";
@@ -29,7 +30,7 @@ const shown = parseShow(readFixture("apt", "made_show.txt"));
 Deno.test("every case of the made archive comes out as it was worked out by hand", () => {
   const updates = describeUpdates(findWaiting(made), made, { shown, changelogs: new Map() });
   assertEquals(updates.map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
-  assertEquals(tellGaps(made, shown), EXPECTED_WARNINGS);
+  assertEquals([tellGaps(made, shown), tellEffects(made)], [[], EXPECTED_WARNINGS]);
 });
 
 Deno.test("describeUpdates() adds size, source and purpose where they are known", () => {

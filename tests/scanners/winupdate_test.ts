@@ -89,10 +89,18 @@ for (const [name, reason] of REFUSED) {
 }
 
 Deno.test("scanWinupdate() is degraded by errors, a restart that is due and a WSUS server", async () => {
-  const { updates, warnings } = await answerOf(
+  const { updates, warnings, isWhole } = await answerOf(
     new PowershellHost(answered("wsus_incomplete.json")),
   );
-  assertEquals([updates.length, warnings.length], [0, 3]);
+  assertEquals([updates.length, warnings.length, isWhole], [0, 3, false]);
+});
+
+Deno.test("scanWinupdate() of a WSUS host that has all that is approved answers a list that is whole", async () => {
+  const nothing = JSON.stringify({ resultCode: 2, source: "wsus", updates: [] });
+  const { warnings, isWhole } = await answerOf(
+    new PowershellHost(succeeded(envelope(nothing))),
+  );
+  assertEquals([warnings.length, isWhole], [1, true]);
 });
 
 Deno.test("scanWinupdate() repeats a search that failed in passing, after 30 s and after 120 s", async () => {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Update } from "../../src/scanners/scanner.ts";
 import { parseWinupdate } from "../../src/scanners/winupdate_answer.ts";
-import { describeUpdates, tellGaps } from "../../src/scanners/winupdate_updates.ts";
+import { describeUpdates, tellGaps, tellLimits } from "../../src/scanners/winupdate_updates.ts";
 import { encodeUpdate } from "../../src/server/update_item.ts";
 import { readFixture } from "./fixture.ts";
 
@@ -211,8 +211,14 @@ Deno.test("tellGaps() has a sentence for whatever makes a list doubtful", () => 
     "Windows Update could not search everything: the update server did not answer in time " +
     "(0x8024401C)",
     "Windows waits for a restart: until then it may not tell of every update",
+  ]);
+});
+
+Deno.test("tellLimits() says of an empty list of WSUS whose it is", () => {
+  const wsus = (updates: unknown[]) => parseWinupdate({ resultCode: 2, source: "wsus", updates });
+  assertEquals(tellLimits(wsus([PLAIN])), []);
+  assertEquals(tellLimits(read("none.json")), []);
+  assertEquals(tellLimits(wsus([])), [
     "The host asks a WSUS server, which tells only of updates that were approved there",
   ]);
-  const wsus = parseWinupdate({ resultCode: 2, source: "wsus", updates: [PLAIN] });
-  assertEquals(tellGaps(wsus), []);
 });

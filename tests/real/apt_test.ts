@@ -6,6 +6,7 @@ import { ScanError } from "../../src/scanners/scanner.ts";
 import type { System } from "../../src/system/system.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "../scanners/made_archive.ts";
+import { whatAptUpgrades } from "./apt_answer.ts";
 import { fillArchive } from "./apt_archive.ts";
 import { AptRoot, run } from "./apt_root.ts";
 import { lacks } from "./lacks.ts";
@@ -31,14 +32,6 @@ function onApt(name: string, test: (root: AptRoot) => Promise<void>): void {
     await using root = await AptRoot.make();
     await test(root);
   });
-}
-
-/** What `apt-get` itself says it would upgrade: the two versions by name, found by its own rule. */
-function whatAptUpgrades(simulation: string): string[] {
-  return simulation.split("\n").flatMap((line) => {
-    const [, name, current, next] = /^Inst (\S+) \[([^\]]+)\] \((\S+) /.exec(line) ?? [];
-    return name === undefined ? [] : [`${name} ${current} -> ${next}`];
-  }).toSorted();
 }
 
 async function whatPennonUpgrades(asked: System, root?: AptRoot): Promise<string[]> {

@@ -77,10 +77,12 @@ export class AptCommands {
     const action = "simulate an upgrade";
     const settings = [
       "APT::Get::Show-User-Simulation-Note=false",
-      // As with -qq, which implies it, apt would refuse to simulate what takes more than a yes.
+      // With it apt would refuse to simulate what takes more than a yes: that an essential package
+      // goes, or that an older version comes back.
       "APT::Get::Assume-Yes=false",
     ].flatMap((setting) => ["-o", setting]);
-    const argv = [APT_GET, ...this.#settings, "--simulate", "-q", ...settings, "dist-upgrade"];
+    // -qq implies it in spite of the setting, and -q is -qq where the host's settings say `quiet`.
+    const argv = [APT_GET, ...this.#settings, "--simulate", "-q=1", ...settings, "dist-upgrade"];
     const result = await this.#run(action, argv, TIMEOUT_MS);
     if (!isBroken(result)) return this.#answer(action, result);
     this.#warnings.add(

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { aptScanner } from "../../src/scanners/apt.ts";
 import type { Update } from "../../src/scanners/scanner.ts";
 import { realSystem } from "../../src/system/real.ts";
@@ -153,3 +153,28 @@ onBuiltApt("answers as apt does of built repositories, package by package", asyn
     assertEquals(sizeBytes, sizes.get(`${name} ${availableVersion}`) ?? "no such file", name);
   }
 });
+
+/** What a host may say in its apt.conf.d; each has "-q" or what it implies mean another thing. */
+const HOST_SETTINGS = ["", 'APT::Get::Assume-Yes "true";', 'quiet "1";', 'quiet "2";'];
+
+onBuiltApt(
+  "an essential package that would go is told of, whatever the host says",
+  async (root) => {
+    await root.install(INSTALLED.filter(({ name }) => /^init-/.test(name)));
+    const packages = [
+      { name: "init-new", version: "1.0-2", fields: { ...essential, Conflicts: "init-old" } },
+    ];
+    await buildArchives(root, [
+      { archive: "debian", suite: "bookworm", isSigned: true, release: DEBIAN, packages },
+    ]);
+    const allowed = 'APT::Get::Allow-Solver-Remove-Essential "true";';
+    for (const setting of HOST_SETTINGS) {
+      await root.write("etc/apt/apt.conf.d/host", `${allowed}\n${setting}\n`);
+      const { stderr } = await root.apt("get", "-s", "-qq", "dist-upgrade");
+      assert(/Essential packages were removed and -y was used/.test(stderr), stderr);
+      const { updates, warnings } = await aptScanner(root.options).scan(system, {});
+      assertEquals(updates.map(say), ["init-new 1.0-1 -> 1.0-2 upgradable"], setting);
+      assertEquals(warnings, ["apt-get dist-upgrade would remove init-old"], setting);
+    }
+  },
+);

@@ -1,12 +1,12 @@
 /** Scans for updates with apt, on Debian, Ubuntu and what is made from them. */
 
 import type { System } from "../system/system.ts";
-import { changelogPaths, type Changelogs, parseChangelogs } from "./apt_changelogs.ts";
+import { changelogPaths, parseChangelogs } from "./apt_changelogs.ts";
 import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt_commands.ts";
 import { ReplacedListsError } from "./apt_failure.ts";
 import { parseInstalled } from "./apt_installed.ts";
 import { chooseLists } from "./apt_list_source.ts";
-import { type AptPlaces, haveLists, stateStamp } from "./apt_lists.ts";
+import { type AptPlaces, haveLists, mayBeUnsigned, stateStamp } from "./apt_lists.ts";
 import { parsePolicy } from "./apt_policy.ts";
 import { parseReleases } from "./apt_releases.ts";
 import { parseShow } from "./apt_show.ts";
@@ -18,6 +18,7 @@ import {
   tellEffects,
   tellGaps,
 } from "./apt_updates.ts";
+import { parseFiles, tellUntrusted } from "./apt_untrusted.ts";
 import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
 import type { Update } from "./scanner.ts";
 
@@ -58,7 +59,7 @@ async function scanApt(
   const gaps = [...warnings, ...untold, ...reading.gaps];
   return {
     updates: reading.updates,
-    warnings: [...gaps, ...reading.effects],
+    warnings: [...gaps, ...reading.notes],
     isWhole: gaps.length === 0,
     metadataAgeS: hasLists && source.ageMs !== null ? Math.round(source.ageMs / 1_000) : null,
   };
@@ -67,7 +68,8 @@ async function scanApt(
 interface Reading {
   readonly updates: readonly Update[];
   readonly gaps: readonly string[];
-  readonly effects: readonly string[];
+  /** What is to be known besides, though no update is missing. */
+  readonly notes: readonly string[];
 }
 
 /** Asks everything, and once more if packages or package lists changed while it was asked. */
@@ -96,7 +98,7 @@ async function readWhileStill(
 ): Promise<Reading | undefined> {
   const before = await stateStamp(system, places);
   try {
-    const reading = await read(commands);
+    const reading = await read(commands, await mayBeUnsigned(system, places));
     return await stateStamp(system, places) === before ? reading : undefined;
   } catch (error) {
     const isAboutState = error instanceof ScanError && error.reason === "permanent";
@@ -106,20 +108,32 @@ async function readWhileStill(
   }
 }
 
-async function read(commands: AptCommands): Promise<Reading> {
+async function read(commands: AptCommands, isUnsigned: boolean): Promise<Reading> {
   // Two questions at a time: a third would only take the cores from those that are waited for.
   const [packages, offers] = await all([readPackages(commands), readOffers(commands)]);
   const state: AptState = { ...packages, ...offers };
   const waiting = findWaiting(state);
   const wanted = waiting.map(({ name, availableVersion }) => `${name}=${availableVersion}`);
-  const [show, changelogs] = await all([
+  const mayBeUntrusted = isUnsigned && waiting.length > 0;
+  const [show, untrusted, changelogs] = await all([
     commands.showPackages(wanted),
-    readChangelogs(commands, changelogPaths(waiting, state.installed)),
+    ifAnswered(
+      () => mayBeUntrusted ? commands.queryUntrusted() : Promise.resolve(""),
+      parseFiles,
+    ),
+    ifAnswered(
+      () => commands.readChangelogs(changelogPaths(waiting, state.installed)),
+      parseChangelogs,
+    ),
   ]);
   const shown = parseShow(show);
   const updates = describeUpdates(waiting, state, { shown, changelogs });
   const gaps = [...commands.warnings, ...tellGaps(state, shown)];
-  return { updates, gaps, effects: tellEffects(state) };
+  const notes = [
+    ...tellEffects(state),
+    ...tellUntrusted(waiting, state.policies, untrusted),
+  ];
+  return { updates, gaps, notes };
 }
 
 /** The installed packages, and what apt knows of each. */
@@ -148,15 +162,12 @@ async function readOffers(
   return { simulation, releases: parseReleases(await commands.queryReleases()) };
 }
 
-/** What they tell is more than apt does: without them nothing is missing. */
-async function readChangelogs(
-  commands: AptCommands,
-  paths: readonly string[],
-): Promise<Changelogs> {
+/** For what tells more than apt's own list does: without an answer nothing is missing. */
+async function ifAnswered<T>(ask: () => Promise<string>, parse: (text: string) => T): Promise<T> {
   try {
-    return parseChangelogs(await commands.readChangelogs(paths));
+    return parse(await ask());
   } catch (error) {
-    if (error instanceof ScanError) return new Map();
+    if (error instanceof ScanError) return parse("");
     throw error;
   }
 }

@@ -98,6 +98,13 @@ export class AptCommands {
     return this.#ask("list the package files", [APT_CACHE, ...this.#settings, "policy"]);
   }
 
+  /** The package files that no signature vouches for, one a line. */
+  queryUntrusted(): Promise<string> {
+    const filter = ["--format", "$(DESCRIPTION)", "Created-By: Packages", "Trusted: no"];
+    const argv = [APT_GET, ...this.#settings, "indextargets", ...filter];
+    return this.#ask("list the sources that are not signed", argv);
+  }
+
   /** The versions of packages, by apt's names. */
   queryPolicies(names: readonly string[]): Promise<string> {
     const argv = [APT_CACHE, ...this.#settings, "policy"];

@@ -11,6 +11,9 @@ export interface AptPlaces {
 
 const PURPOSE = "look at the package lists";
 
+/** A list of packages, packed or not. */
+const PACKAGES = /_Packages(\.\w+)?$/;
+
 /**
  * When the lists were last fetched; `null` if that is not known.
  *
@@ -36,11 +39,37 @@ export async function haveLists(
   { files }: System,
   { aptStateDirectory }: AptPlaces,
 ): Promise<boolean> {
+  const names = await listNames({ files }, aptStateDirectory);
+  return names.some((name) => name.endsWith("Release") || PACKAGES.test(name));
+}
+
+/**
+ * Whether nobody may have signed what a list says. The source of such a list can be trusted all the
+ * same, because its owner said so: only apt tells, and takes a while.
+ */
+export async function mayBeUnsigned(
+  { files }: System,
+  { aptStateDirectory }: AptPlaces,
+): Promise<boolean> {
+  const names = await listNames({ files }, aptStateDirectory);
+  const releases = names.filter((name) => /_(In)?Release$/.test(name));
+  if (releases.some((name) => name.endsWith("_Release") && !names.includes(`${name}.gpg`))) {
+    return true;
+  }
+  // A source may even do without a Release file.
+  const starts = releases.map((name) => name.replace(/(In)?Release$/, ""));
+  const isOfRelease = (name: string) => starts.some((start) => name.startsWith(start));
+  return names.some((name) => PACKAGES.test(name) && !isOfRelease(name));
+}
+
+async function listNames(
+  { files }: Pick<System, "files">,
+  aptStateDirectory: string,
+): Promise<string[]> {
   try {
-    const names = await files.list(PURPOSE, `${aptStateDirectory}/lists`);
-    return names.some((name) => /(Release|_Packages(\.\w+)?)$/.test(name));
+    return await files.list(PURPOSE, `${aptStateDirectory}/lists`);
   } catch (error) {
-    if (error instanceof FileError) return false;
+    if (error instanceof FileError) return [];
     throw error;
   }
 }

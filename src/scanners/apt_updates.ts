@@ -148,11 +148,18 @@ function isSecurity(update: WaitingUpdate, { policies, releases }: AptState): bo
   );
 }
 
-function describeOrigins(update: WaitingUpdate, { policies, releases }: AptState): string | null {
-  const policy = policies.packages.get(update.name);
-  const offered = policy?.versions.find(({ version }) => version === update.availableVersion);
-  const origins = (offered?.files ?? []).map((file) => {
-    const release = releases.files.get(file);
+/** The package files that offer the available version. */
+export function filesOf(
+  { name, availableVersion }: WaitingUpdate,
+  policies: Policies,
+): readonly string[] {
+  const versions = policies.packages.get(name)?.versions ?? [];
+  return versions.find(({ version }) => version === availableVersion)?.files ?? [];
+}
+
+function describeOrigins(update: WaitingUpdate, state: AptState): string | null {
+  const origins = filesOf(update, state.policies).map((file) => {
+    const release = state.releases.files.get(file);
     return release ? describeRelease(release) : null;
   }).filter((origin) => origin !== null);
   return [...new Set(origins)].join(", ") || null;

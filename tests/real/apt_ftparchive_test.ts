@@ -134,6 +134,8 @@ async function fill(root: AptRoot): Promise<Map<string, number>> {
   return await buildArchives(root, SUITES);
 }
 
+const UNAUTHENTICATED = "WARNING: The following packages cannot be authenticated!";
+
 /** In the words of `whatAptSays`. */
 function say({ package: name, currentVersion, availableVersion, state }: Update): string {
   return `${name} ${currentVersion} -> ${availableVersion} ${state}`;
@@ -148,7 +150,14 @@ onBuiltApt("answers as apt does of built repositories, package by package", asyn
   assertEquals(updates.map(describe).toSorted(), expected);
   const { stdout: simulation } = await root.apt("get", "-s", "dist-upgrade");
   assertEquals(whatAptRemoves(simulation), ["relic"]);
-  assertEquals(warnings, ["apt-get dist-upgrade would remove relic"]);
+  assertEquals(warnings, [
+    "apt-get dist-upgrade would remove relic",
+    "apt cannot authenticate vendor-tool: not offered by a signed source",
+  ]);
+  const refusal = await root.apt("get", "-y", "--download-only", "install", "vendor-tool");
+  assert(refusal.stdout.includes(`${UNAUTHENTICATED}\n  vendor-tool\n`), refusal.stdout);
+  const vouched = await root.apt("get", "-y", "--download-only", "install", "vendor-too");
+  assert(!vouched.stdout.includes(UNAUTHENTICATED), vouched.stdout);
   for (const { package: name, availableVersion, sizeBytes } of updates) {
     assertEquals(sizeBytes, sizes.get(`${name} ${availableVersion}`) ?? "no such file", name);
   }

@@ -7,11 +7,19 @@ import { FakeSystem } from "../fakes/system.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
 
-type Question = "installed" | "simulation" | "policy" | "releases" | "show" | "update";
+type Question =
+  | "installed"
+  | "simulation"
+  | "policy"
+  | "releases"
+  | "show"
+  | "untrusted"
+  | "update";
 
 function questionOf([program, ...words]: readonly string[]): Question {
   const args = words.filter((word, index) => word !== "-o" && words[index - 1] !== "-o");
   if (program === "/usr/bin/dpkg-query") return "installed";
+  if (args[0] === "indextargets") return "untrusted";
   if (program === "/usr/bin/apt-get") return args.at(-1) === "update" ? "update" : "simulation";
   assertEquals(program, "/usr/bin/apt-cache");
   return args[0] === "show" ? "show" : args.length === 1 ? "releases" : "policy";
@@ -45,7 +53,9 @@ class AptHost extends FakeSystem {
 }
 
 function captured(question: Question): string {
-  return question === "update" ? "" : readFixture("apt", `made_${question}.txt`);
+  return question === "update" || question === "untrusted"
+    ? ""
+    : readFixture("apt", `made_${question}.txt`);
 }
 
 const scanner = aptScanner();
@@ -66,6 +76,22 @@ Deno.test("scan() asks five questions, each within bounds, with nothing for a sh
   const shown = host.asked.at(-1)?.slice(3) ?? [];
   assertEquals(shown.length, EXPECTED_UPDATES.length);
   assert(shown.includes("g++-tool=2:1.0+dfsg~rc1-1~deb12u2+b3"));
+});
+
+Deno.test("scan() asks which sources are signed only where a list has no signature", async () => {
+  const lists = "/var/lib/apt/lists";
+  const rows: [names: string[], asks: boolean][] = [
+    [["corp_dists_a_InRelease", "corp_dists_a_main_binary-amd64_Packages.lz4"], false],
+    [["corp_flat_Release", "corp_flat_Release.gpg", "corp_flat_Packages"], false],
+    [["corp_flat_Release", "corp_flat_Packages"], true],
+    [["corp_dists_a_InRelease", "corp_dists_b_main_binary-amd64_Packages"], true],
+  ];
+  for (const [names, asks] of rows) {
+    const host = new AptHost();
+    for (const name of names) host.files.texts.set(`${lists}/${name}`, "");
+    await scanner.scan(host, {});
+    assertEquals(host.asked.map(questionOf).includes("untrusted"), asks, names.join(" "));
+  }
 });
 
 Deno.test("scan() of a host on which apt is gone is not available", async () => {

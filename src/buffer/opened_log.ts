@@ -8,9 +8,13 @@ import type { OpenedBuffer } from "./store.ts";
 export function tellOpened(
   log: Log,
   stateDirectory: string,
-  { recovered, beside, path, takenOver }: OpenedBuffer,
+  { recovered, recounted, beside, path, takenOver }: OpenedBuffer,
 ): void {
   if (recovered) log.error("buffer was damaged, begun anew", { ...recovered });
+  if (recounted) {
+    const { wrong, events } = recounted;
+    log.error("buffer's counters were damaged, counted anew", { wrong: wrong.join(", "), events });
+  }
   if (beside) {
     const leftAlone = mainPath(stateDirectory);
     log.warning("buffer is a newer Pennon's, left alone", { file: leftAlone, instead: path });

@@ -5,7 +5,7 @@ import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { BufferLimits, EventBuffer } from "./buffer.ts";
 import { findSideFiles, mainPath, sidePath, SQLITE_SUFFIXES } from "./buffer_files.ts";
-import { readWaiting } from "./counters.ts";
+import { checkCounters, type Recounted } from "./check_counters.ts";
 import { keepForPeople, moveAside, putBack } from "./damaged_file.ts";
 import type { CommandJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
@@ -22,6 +22,8 @@ export interface OpenedBuffer {
   readonly path: string;
   /** Set if a damaged file was found and moved aside, with what was read out of it. */
   readonly recovered: ({ readonly movedTo: string; readonly why: string } & Salvaged) | null;
+  /** Set if its counters were not those of its events, and were counted anew. */
+  readonly recounted: Recounted | null;
   /** The newer Pennon's file that is left alone, beside which this one is; `null`: there is none. */
   readonly beside: string | null;
   /** What was taken over from files that older Pennons left beside, if there were any. */
@@ -78,7 +80,8 @@ async function openMainOrSide(
 async function openAt(parts: Parts, path: string, limits: BufferLimits): Promise<OpenedBuffer> {
   await putBack(parts.files, path);
   try {
-    return wrap(parts, openMigrated(parts, path), { path, limits });
+    const { database, recounted } = openMigrated(parts, path);
+    return { ...wrap(parts, database, { path, limits }), recounted };
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.reason !== "corrupt") throw error;
     return await beginAnew(parts, path, { limits, why: error.message });
@@ -94,7 +97,7 @@ async function beginAnew(
   const damaged = await moveAside(parts.files, path);
   let database: Database | null = null;
   try {
-    database = openMigrated(parts, path);
+    ({ database } = openMigrated(parts, path));
     const salvaged = salvageFrom(parts, damaged, database);
     const movedTo = await keepForPeople(parts.files, path, parts.clock.nowMs());
     return { ...wrap(parts, database, { path, limits }), recovered: { movedTo, why, ...salvaged } };
@@ -216,13 +219,17 @@ function withAdvice(error: unknown, path: string): unknown {
   }
 }
 
-function openMigrated(parts: Parts, path: string): Database {
+function openMigrated(
+  parts: Parts,
+  path: string,
+): { database: Database; recounted: Recounted | null } {
   const database = parts.openDatabase(path);
   try {
     migrate(database);
     checkIntegrity(database);
+    const recounted = checkCounters(database);
     refuseReadOnly(database);
-    return database;
+    return { database, recounted };
   } catch (error) {
     database.close();
     throw error;
@@ -236,7 +243,6 @@ function checkIntegrity(database: Database): void {
   if (found !== "ok") {
     throw new DatabaseError(`Cannot trust database: ${found}`, { reason: "corrupt" });
   }
-  readWaiting(database); // Without its counters it is of no use.
 }
 
 /** A file that cannot even be opened has nothing to give. */
@@ -264,6 +270,7 @@ function wrap(
     database,
     path,
     recovered: null,
+    recounted: null,
     beside: null,
     takenOver: null,
     close: () => database.close(),

@@ -1,0 +1,142 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { checkCounters } from "../../src/buffer/check_counters.ts";
+import { migrate } from "../../src/buffer/schema.ts";
+import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
+import { type Database, DatabaseError } from "../../src/system/database.ts";
+import { openRealDatabase } from "../../src/system/real_database.ts";
+import { event } from "../fakes/lasting.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const system = new FakeSystem();
+
+/** Events sorted in, set aside, delivered, dropped and purged, and two that are only written down. */
+function make() {
+  const database = openRealDatabase(":memory:");
+  migrate(database);
+  const limits = { maxEvents: 8, maxBytes: 1_000_000, maxAttempts: 1 };
+  const small = new SqliteBuffer(database, system, limits);
+  small.append(Array.from({ length: 10 }, (_, number) => event(String(number), "c")));
+  const [first, second, third, fourth] = small.next(4).filter((found) => found.commandId === "c");
+  small.acknowledge([first!.id]);
+  for (const { id } of [second!, third!, fourth!]) small.refuse(id, "HTTP 400");
+  small.purge(second!.id);
+  small.requeue([third!.id]);
+  const buffer = new SqliteBuffer(database, system, { ...limits, maxEvents: 100 });
+  buffer.append([event("late", "c"), event("later")]);
+  return { database, buffer };
+}
+
+function rowOf(database: Database) {
+  return { ...database.all("SELECT * FROM counters")[0] };
+}
+
+function balance(buffer: SqliteBuffer): number {
+  const { appended, pending, setAside, delivered, purged, dropped } = buffer.counts();
+  const gone = Object.values(dropped).reduce((sum, count) => sum + count, delivered + purged);
+  return appended - pending - setAside - gone;
+}
+
+Deno.test("checkCounters() changes nothing where they are right", () => {
+  const empty = openRealDatabase(":memory:");
+  migrate(empty);
+  assertEquals(checkCounters(empty), null);
+  const { database, buffer } = make();
+  const before = rowOf(database);
+  assertEquals([checkCounters(database), rowOf(database)], [null, before]);
+  buffer.sortIn();
+  assertEquals(checkCounters(database), null);
+  buffer.acknowledge(buffer.list().map(({ id }) => id));
+  assertEquals(checkCounters(database), null); // Its numbers are higher than any that is there.
+});
+
+const PRESENT = ["pending", "set_aside", "size_bytes", "sorted_to", "bytes_to"];
+const WRONG = [-32_466, 0, 3, 70_000, 2 ** 40];
+/** Not even to be read, no number, none at all. */
+const ABSURD = ["9223372036854775807", "-9223372036854775807", "'x'", "x'00'", "1.5"];
+
+Deno.test("checkCounters() counts what is there anew, whatever a counter says", () => {
+  const whole = make();
+  const right = whole.buffer.counts();
+  const bodies = whole.buffer.next(99).map(({ body }) => body);
+  for (const name of PRESENT) {
+    for (const value of [...WRONG, ...ABSURD]) {
+      const { database, buffer } = make();
+      const before = rowOf(database);
+      database.execute(`UPDATE counters SET ${name} = ${value}`);
+      if (before[name] === value) continue;
+      const found = checkCounters(database);
+      assertEquals(found?.events, 8, `${name} ${value}`);
+      assertEquals(found?.wrong.includes(name), true, `${name} ${value}: ${found?.wrong}`);
+      assertEquals(checkCounters(database), null);
+      assertEquals(buffer.counts(), { ...right, oldestPendingMs: buffer.counts().oldestPendingMs });
+      assertEquals(buffer.next(99).map(({ body }) => body), bodies, `${name} ${value}`);
+      buffer.append([event("new")]);
+      assertEquals([buffer.next(99).length, balance(buffer)], [bodies.length + 1, 0]);
+    }
+  }
+});
+
+Deno.test("checkCounters() makes a count of the past that is none what the others leave for it", () => {
+  for (const name of ["appended", "delivered", "purged", "dropped_log", "dropped_updates"]) {
+    for (const value of [-32_466, 2 ** 60, ...ABSURD]) {
+      const { database, buffer } = make();
+      const right = buffer.counts();
+      database.execute(`UPDATE counters SET ${name} = ${value}`);
+      const found = checkCounters(database);
+      assertEquals(
+        [found?.wrong.includes(name), buffer.counts()],
+        [true, right],
+        `${name} ${value}`,
+      );
+    }
+  }
+});
+
+Deno.test("checkCounters() leaves what may be true, and has the sum come out", () => {
+  const { database, buffer } = make();
+  database.execute("UPDATE counters SET delivered = 70000, purged = -1, dropped_log = 'x'");
+  checkCounters(database);
+  const { delivered, purged, dropped } = buffer.counts();
+  assertEquals([delivered, purged, dropped.log, balance(buffer)], [70_000, 0, 0, 0]);
+  for (const value of ["-1", "9000000000000000000", "'x'"]) {
+    database.execute(`UPDATE counters SET first_drop_ms = ${value}`);
+    assertEquals(checkCounters(database)?.wrong, ["first_drop_ms"]);
+    assertEquals(buffer.counts().firstDropMs, null);
+  }
+});
+
+Deno.test("checkCounters() finds what was passed over, in its order, after work has gone on behind it", () => {
+  const { database, buffer } = make();
+  buffer.next(1);
+  const list = (text: string) => ({ ...event(text), kind: "updates", snapshotOf: "apt" }) as const;
+  buffer.append([{ ...event("passed over", "d"), kind: "updates" }, list("old list")]);
+  database.execute("UPDATE counters SET sorted_to = sorted_to + 64");
+  buffer.append([event("after it", "d"), list("new list")]);
+  assertEquals(buffer.next(99).some(({ body }) => body === "passed over"), false);
+  assertEquals(checkCounters(database)?.wrong, ["sorted_to", "bytes_to"]);
+  assertEquals(checkCounters(database), null);
+  const bodies = buffer.next(99).filter(({ commandId }) => commandId === "d")
+    .map(({ body }) => body);
+  assertEquals(bodies, ["passed over", "after it"]);
+  assertEquals(
+    database.all("SELECT body FROM events WHERE superseded = 1")[0]?.["body"],
+    "old list",
+  );
+  assertEquals(balance(buffer), 0);
+});
+
+Deno.test("checkCounters() takes for damage what no count can mend", () => {
+  for (
+    const damage of [
+      "DELETE FROM counters",
+      "UPDATE events SET size_bytes = 9223372036854775807 WHERE body = 'late'",
+      "UPDATE events SET size_bytes = 'x' WHERE body = 'late'",
+      "UPDATE events SET sequence = 9223372036854775807 WHERE body = 'later'",
+    ]
+  ) {
+    const { database } = make();
+    database.execute(damage);
+    const error = assertThrows(() => checkCounters(database), DatabaseError);
+    assertEquals(error.reason, "corrupt", damage);
+  }
+});

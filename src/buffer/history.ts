@@ -3,7 +3,8 @@
  * tells them, so what a sick disk has left of them is looked at before it is believed.
  */
 
-import type { Row } from "../system/database.ts";
+import { type Database, DatabaseError, type Row } from "../system/database.ts";
+import { addToCounters } from "./counters.ts";
 
 /** Those that only grow. */
 export const GONE = [
@@ -41,6 +42,10 @@ export const HISTORY_COLUMNS = [
   asCount("first_drop_ms", LAST_INSTANT_MS),
 ].join(", ");
 
+/** The earlier of the two. */
+const FIRST_DROP = `
+  UPDATE counters SET first_drop_ms = min(coalesce(first_drop_ms, ?), ?)`;
+
 /**
  * What can be believed of it, where so many events are there and counted. One count that is none is
  * what the others leave for it; of several nobody knows, and they begin at 0.
@@ -57,7 +62,23 @@ export function historyOf(row: Row, present: number): History {
   };
 }
 
+/** As far as the counters can be read and believed. Throws `DatabaseError`. */
+export function readHistory(database: Database): History {
+  const columns = `${HISTORY_COLUMNS}, ${asCount("pending")}, ${asCount("set_aside")}`;
+  const [row] = database.all(`SELECT ${columns} FROM counters`);
+  if (row !== undefined) return historyOf(row, Number(row["pending"]) + Number(row["set_aside"]));
+  throw new DatabaseError("Cannot read the buffer's counters: they are gone", {
+    reason: "corrupt",
+  });
+}
+
+/** Adds another buffer's, since the earlier first drop; the sum of all stays what it is. */
+export function addHistory(database: Database, { first_drop_ms, ...counts }: History): void {
+  if (first_drop_ms !== null) database.run(FIRST_DROP, first_drop_ms, first_drop_ms);
+  addToCounters(database, { ...counts, appended: sumOf(counts) });
+}
+
 /** How many events that were. */
-export function sumOf(history: History | Row): number {
+export function sumOf(history: Omit<History, "first_drop_ms"> | Row): number {
   return GONE.reduce((sum, name) => sum + Number(history[name] ?? 0), 0);
 }

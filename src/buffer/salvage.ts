@@ -6,6 +6,8 @@
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
 import type { EventKind } from "./buffer.ts";
 import { addToCounters, readCounts, takeSequence } from "./counters.ts";
+import { NOTICE_KEY } from "./drop_notice.ts";
+import { addHistory, readHistory } from "./history.ts";
 import { ANY_ROOM, type NewRow, writeDown } from "./write_down.ts";
 
 /** What came over. */
@@ -35,7 +37,8 @@ const ADD_COMMAND = `
 
 /**
  * Copies from a damaged database, which is only read, in one transaction of the new one. An event
- * whose text is no JSON any more is set aside, for a person to see.
+ * whose text is no JSON any more is set aside, for a person to see. What was delivered, dropped and
+ * purged comes over if the counters can be read, so that the next notice of drops tells of all.
  */
 export function salvage(damaged: Database, fresh: Database): Salvaged {
   return fresh.transaction(() => {
@@ -46,12 +49,16 @@ export function salvage(damaged: Database, fresh: Database): Salvaged {
     const ids = new Set<unknown>();
     const isFirst = ({ id }: Row) => !ids.has(id) && ids.add(id);
     const kept = events.filter(isFirst);
-    for (const row of kept) if (!isUnsorted(row)) addEvent(fresh, row);
+    const history = attempt(() => readHistory(damaged));
+    for (const row of kept) {
+      if (!isUnsorted(row)) addEvent(fresh, history === null ? asUntold(row) : row);
+    }
     writeDown(fresh, kept.filter(isUnsorted).map(asNew), ANY_ROOM);
     for (const row of commands) {
       const { id, type, params, state, received_ms } = row;
       fresh.run(ADD_COMMAND, id!, type!, params!, state!, received_ms!);
     }
+    if (history !== null) addHistory(fresh, history);
     const { pending, setAside } = readCounts(fresh);
     const before = attempt(() => readCounts(damaged));
     return {
@@ -129,6 +136,14 @@ function addEvent(fresh: Database, row: Row): void {
     row["body"]!,
   );
   addToCounters(fresh, { appended: 1, [state]: 1, size_bytes: Number(row["size_bytes"]) });
+}
+
+/**
+ * A notice of drops that the new counters do not know, for which the next one must not take its place:
+ * an event as any other.
+ */
+function asUntold(row: Row): Row {
+  return row["snapshot_of"] === NOTICE_KEY ? { ...row, snapshot_of: null } : row;
 }
 
 /** The newest ones, which nobody has looked for yet. */

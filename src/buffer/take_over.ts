@@ -5,8 +5,9 @@
 
 import type { Database, Row, SqlValue } from "../system/database.ts";
 import type { EventBuffer, EventKind, NewEvent } from "./buffer.ts";
-import { addToCounters, readCounts, takeSequence } from "./counters.ts";
+import { addToCounters, takeSequence } from "./counters.ts";
 import { NOTICE_KEY } from "./drop_notice.ts";
+import { addHistory, readHistory } from "./history.ts";
 import { BufferError } from "./schema.ts";
 import { sortIn } from "./sort_in.ts";
 import { sizeOf } from "./sqlite_buffer.ts";
@@ -25,10 +26,6 @@ const EVENTS = "SELECT sequence FROM events ORDER BY coalesce(place, sequence), 
 const RESTORE = `
   UPDATE events SET id = ?, created_ms = ?, attempts = ?, last_error = ?, unanswered = ?
   WHERE id = ? AND is_sorted = 1`;
-
-/** The earlier of the two. */
-const FIRST_DROP = `
-  UPDATE counters SET first_drop_ms = min(coalesce(first_drop_ms, ?), ?)`;
 
 /** How far a command has come: what was done with it is never undone. */
 const RANKS = ["received", "started", "finished", "reported"];
@@ -58,7 +55,8 @@ export function takeOver(from: Database, to: Heir): number {
       if (row?.["snapshot_of"] === NOTICE_KEY) notice = row;
       else if (row !== undefined && takeEvent(row, to)) events += 1;
     }
-    takeCounters(from, to.database);
+    // Of what is no longer there: what is, was counted as it came.
+    addHistory(to.database, readHistory(from));
     if (notice !== null) takeNotice(notice, to.database);
     takeCommands(from, to.database);
     for (const { name } of from.all(OTHER_TABLES)) {
@@ -109,21 +107,6 @@ function append(event: NewEvent, row: Row, { buffer, database }: Heir): string |
     takeNotice(row, database);
     return null;
   }
-}
-
-/** Of what is no longer there: what is, was counted as it came. */
-function takeCounters(from: Database, to: Database): void {
-  const { appended, pending, setAside, delivered, dropped, firstDropMs, purged } = readCounts(from);
-  if (firstDropMs !== null) to.run(FIRST_DROP, firstDropMs, firstDropMs);
-  addToCounters(to, {
-    appended: appended - pending - setAside,
-    delivered,
-    purged,
-    dropped_system_info: dropped.system_info,
-    dropped_updates: dropped.updates,
-    dropped_dependencies: dropped.dependencies,
-    dropped_log: dropped.log,
-  });
 }
 
 /** Tells the counts, which are now those of both; in the name of a row that is not taken itself. */

@@ -150,3 +150,23 @@ Deno.test("every bit of the counters flipped in turn: each event is found, and c
     console.log(`${(end - row) * 8} flips`, told);
     assert(told.recounted > 100, `${told.recounted}`);
   }));
+
+Deno.test("a page damaged after drops: the next notice tells of those too", () =>
+  inFolder(async (folder) => {
+    const small = { ...limits, maxEvents: 51 };
+    const first = await openBuffer(system, folder, small);
+    first.buffer.append(Array.from({ length: 150 }, (_, number) => log(number)));
+    first.close();
+    const path = `${folder}/buffer.sqlite`;
+    const file = await Deno.readFile(path);
+    file.fill(0xa5, file.length - PAGE_BYTES);
+    await Deno.writeFile(path, file);
+    const { buffer, recovered, close } = await openBuffer(system, folder, small);
+    assert(recovered !== null);
+    buffer.append(Array.from({ length: 60 }, (_, number) => log(1_000 + number)));
+    const { dropped } = buffer.counts();
+    const [notice, ...others] = buffer.list().filter(({ snapshotOf }) => snapshotOf !== null);
+    assertEquals(JSON.parse(JSON.parse(notice!.body).stdout).dropped, dropped);
+    assertEquals([others, dropped.log + (recovered.lostEvents ?? 0)], [[], 160]);
+    close();
+  }));

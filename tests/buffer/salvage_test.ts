@@ -1,0 +1,83 @@
+import { assertEquals } from "@std/assert";
+import { NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
+import { salvage } from "../../src/buffer/salvage.ts";
+import { migrate } from "../../src/buffer/schema.ts";
+import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
+import { openRealDatabase } from "../../src/system/real_database.ts";
+import { event } from "../fakes/lasting.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const system = new FakeSystem();
+
+function make(maxEvents: number) {
+  const database = openRealDatabase(":memory:");
+  migrate(database);
+  const limits = { maxEvents, maxBytes: 1_000_000, maxAttempts: 1 };
+  return { database, buffer: new SqliteBuffer(database, system, limits) };
+}
+
+function some(count: number) {
+  return Array.from({ length: count }, (_, number) => event(`"${number}"`));
+}
+
+/** What notices of drops that wait tell, in words. */
+function notices(buffer: SqliteBuffer): string[] {
+  return buffer.list().filter(({ body }) => body.includes("events_dropped"))
+    .map(({ body }) => JSON.parse(body).stderr.match(/full: (.*), since/)[1]);
+}
+
+function balance(buffer: SqliteBuffer): number {
+  const { appended, pending, setAside, delivered, purged, dropped } = buffer.counts();
+  const gone = Object.values(dropped).reduce((sum, count) => sum + count, delivered + purged);
+  return appended - pending - setAside - gone;
+}
+
+Deno.test("salvage() takes along what was delivered, dropped and purged, and since when", () => {
+  const [damaged, fresh] = [make(11), make(11)];
+  damaged.buffer.append(some(110));
+  const [a, b, c] = damaged.buffer.next(9).filter(({ snapshotOf }) => snapshotOf === null);
+  damaged.buffer.acknowledge([a!.id]);
+  for (const { id } of [b!, c!]) damaged.buffer.refuse(id, "HTTP 400");
+  damaged.buffer.purge(b!.id);
+  assertEquals(salvage(damaged.database, fresh.database).lostEvents, 0);
+  assertEquals(fresh.buffer.counts(), damaged.buffer.counts());
+});
+
+Deno.test("salvage() lets the next notice of drops tell of the earlier ones too", () => {
+  const [damaged, fresh] = [make(11), make(11)];
+  damaged.buffer.append(some(110));
+  assertEquals(notices(damaged.buffer), ["100 log"]);
+  damaged.database.execute("DELETE FROM events WHERE body = '\"105\"'"); // What cannot be read.
+  assertEquals(salvage(damaged.database, fresh.database).lostEvents, 1);
+  assertEquals(balance(fresh.buffer), 0);
+  fresh.buffer.append(some(61)); // One finds the place of the lost one.
+  assertEquals([notices(fresh.buffer), balance(fresh.buffer)], [["160 log"], 0]);
+});
+
+Deno.test("salvage() without counters keeps the notice of drops beside the next one", () => {
+  for (
+    const damage of ["DELETE FROM counters", "DROP VIEW totals; DROP TABLE counters"]
+  ) {
+    const [damaged, fresh] = [make(11), make(11)];
+    damaged.buffer.append(some(110));
+    damaged.database.execute(damage);
+    assertEquals(salvage(damaged.database, fresh.database).lostEvents, null);
+    fresh.buffer.append(some(60));
+    // The old one takes the place of an event.
+    assertEquals(notices(fresh.buffer), ["100 log", "61 log"]);
+    assertEquals([fresh.buffer.counts().pending, balance(fresh.buffer)], [11, 0]);
+    assertEquals(fresh.buffer.list().filter((kept) => kept.snapshotOf === NOTICE_KEY).length, 1);
+  }
+});
+
+Deno.test("salvage() believes no count that cannot be", () => {
+  const [damaged, fresh] = [make(11), make(11)];
+  damaged.buffer.append(some(110));
+  damaged.database.execute(
+    "UPDATE counters SET dropped_log = -32668, delivered = 1 << 62, first_drop_ms = 1 << 62",
+  );
+  salvage(damaged.database, fresh.database);
+  const { pending, delivered, dropped, firstDropMs } = fresh.buffer.counts();
+  assertEquals([pending, delivered, dropped.log, firstDropMs], [11, 0, 0, null]);
+  assertEquals(balance(fresh.buffer), 0);
+});

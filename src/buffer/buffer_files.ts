@@ -12,7 +12,8 @@ import { SCHEMA_VERSION } from "./schema.ts";
  */
 export const SQLITE_SUFFIXES = ["", "-wal", "-shm", "-journal"] as const;
 
-const SIDE = /^buffer-v(\d{1,3})\.sqlite$/;
+/** With one that a salvage was to move out of the way: the process died before there was another. */
+const SIDE = /^(buffer-v(\d{1,3})\.sqlite)(\.damaged)?$/;
 
 /** Where the buffer is. */
 export function mainPath(stateDirectory: string): string {
@@ -31,8 +32,9 @@ export async function findSideFiles(
   except: string,
 ): Promise<string[]> {
   const names = await files.list("look for older buffers", stateDirectory);
-  return names.filter((name) => Number(SIDE.exec(name)?.[1] ?? Infinity) <= SCHEMA_VERSION)
-    .map((name) => `${stateDirectory}/${name}`)
-    .filter((path) => path !== except)
-    .sort();
+  const paths = names.map((name) => SIDE.exec(name))
+    .filter((match) => match !== null && Number(match[2]) <= SCHEMA_VERSION)
+    .map((match) => `${stateDirectory}/${match?.[1]}`)
+    .filter((path) => path !== except);
+  return [...new Set(paths)].sort();
 }

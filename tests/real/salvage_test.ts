@@ -170,3 +170,15 @@ Deno.test("a page damaged after drops: the next notice tells of those too", () =
     assertEquals([others, dropped.log + (recovered.lostEvents ?? 0)], [[], 160]);
     close();
   }));
+
+Deno.test("a file left beside whose salvage was cut off is found, and its events with it", () =>
+  inFolder(async (folder) => {
+    const side = await openBuffer(system, folder, limits);
+    side.buffer.append([log(0), log(1)]);
+    side.close();
+    await Deno.rename(`${folder}/buffer.sqlite`, `${folder}/buffer-v3.sqlite.damaged`);
+    const { buffer, takenOver, close } = await openBuffer(system, folder, limits);
+    assertEquals([takenOver, buffer.counts().pending], [{ files: 1, events: 2 }, 2]);
+    close();
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["buffer.sqlite"]);
+  }));

@@ -23,7 +23,7 @@ export function moveOut(old: OpenedBuffer, fresh: OpenedBuffer): MovedOut {
   let events: number;
   let areClosed: boolean;
   try {
-    events = takeOver(old.database, fresh);
+    events = takeOver(old.database, fresh, { mayRepeat: true });
     const [checkpoint] = fresh.database.all("PRAGMA wal_checkpoint(TRUNCATE)");
     areClosed = Number(checkpoint?.["busy"] ?? 1) === 0;
   } catch (error) {

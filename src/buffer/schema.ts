@@ -173,6 +173,22 @@ const MIGRATIONS: readonly string[] = [
         ON last.sequence = (SELECT max(sequence) FROM events WHERE sequence > counters.sorted_to)
     );
   `,
+  `
+  -- Other files, and how far their counters are in this one's; number 0 is this file itself. By its
+  -- id a file is known, whatever its name.
+  CREATE TABLE taken_over (
+    number               INTEGER PRIMARY KEY,
+    id                   TEXT NOT NULL,
+    appended             INTEGER NOT NULL DEFAULT 0,
+    delivered            INTEGER NOT NULL DEFAULT 0,
+    purged               INTEGER NOT NULL DEFAULT 0,
+    dropped_system_info  INTEGER NOT NULL DEFAULT 0,
+    dropped_updates      INTEGER NOT NULL DEFAULT 0,
+    dropped_dependencies INTEGER NOT NULL DEFAULT 0,
+    dropped_log          INTEGER NOT NULL DEFAULT 0
+  );
+  INSERT INTO taken_over (number, id) VALUES (0, lower(hex(randomblob(16))));
+  `,
 ];
 
 /** The version that this Pennon writes. */

@@ -46,8 +46,7 @@ export async function openBuffer(
 ): Promise<OpenedBuffer> {
   const opened = await openMainOrSide(parts, stateDirectory, limits);
   try {
-    const takenOver = await takeSideFiles(parts, stateDirectory, { opened, limits });
-    return { ...opened, takenOver };
+    return await takeSideFiles(parts, stateDirectory, { opened, limits });
   } catch (error) {
     opened.close();
     throw error;
@@ -108,18 +107,24 @@ async function beginAnew(
   }
 }
 
-/** In one transaction each, and then the file goes: dying in between takes it over once more. */
+/**
+ * In one transaction each, and then the file goes: dying in between takes it over once more. Damage
+ * in one of them is told as the buffer's own would be.
+ */
 async function takeSideFiles(
   parts: Parts,
   stateDirectory: string,
   { opened, limits }: { opened: OpenedBuffer; limits: BufferLimits },
-): Promise<OpenedBuffer["takenOver"]> {
+): Promise<OpenedBuffer> {
   const paths = await findSideFiles(parts.files, stateDirectory, opened.path);
+  let { recovered, recounted } = opened;
   let events = 0;
   for (const path of paths) {
     const side = await openAt(parts, path, limits);
+    recovered ??= side.recovered;
+    recounted ??= side.recounted;
     try {
-      events += takeOver(side.database, opened);
+      events += takeOver(side.database, opened, { mayRepeat: true });
     } finally {
       side.close();
     }
@@ -127,7 +132,8 @@ async function takeSideFiles(
       await parts.files.remove("remove what was taken over", path + suffix);
     }
   }
-  return paths.length === 0 ? null : { files: paths.length, events };
+  const takenOver = paths.length === 0 ? null : { files: paths.length, events };
+  return { ...opened, recovered, recounted, takenOver };
 }
 
 /** Opens it for reading alone; `null` if there is none yet. */

@@ -7,10 +7,11 @@ import type { Database, Row, SqlValue } from "../system/database.ts";
 import type { EventBuffer, EventKind, NewEvent } from "./buffer.ts";
 import { addToCounters, takeSequence } from "./counters.ts";
 import { NOTICE_KEY } from "./drop_notice.ts";
-import { addHistory, readHistory } from "./history.ts";
+import { addHistory, type History, readHistory } from "./history.ts";
 import { BufferError } from "./schema.ts";
 import { sortIn } from "./sort_in.ts";
 import { sizeOf } from "./sqlite_buffer.ts";
+import { takeOnce } from "./taken_over.ts";
 import { tellDropped } from "./tell_dropped.ts";
 
 /** Where it goes. */
@@ -37,27 +38,27 @@ const ADVANCE = `
 const OTHER_TABLES = `
   SELECT name FROM sqlite_master
   WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-    AND name NOT IN ('events', 'counters', 'commands')`;
+    AND name NOT IN ('events', 'counters', 'commands', 'taken_over')`;
 
 /**
  * Copies events with their ids and states, commands with theirs, and adds the counters, in one
  * transaction of `to`; both have this version's tables. What is in `to` already is passed over; where
  * `to` is full its rules say what goes, and what was set aside stays. Answers how many events came.
+ *
+ * With `mayRepeat`, for a file that is still there afterwards, what was added to the counters is
+ * remembered, and a file that has not changed since is not looked through again.
  */
-export function takeOver(from: Database, to: Heir): number {
+export function takeOver(
+  from: Database,
+  to: Heir,
+  { mayRepeat = false }: { mayRepeat?: boolean } = {},
+): number {
   return to.database.transaction(() => {
     sortIn(to.database);
-    let events = 0;
-    // One by one: together they may be as large as a whole buffer.
-    let notice: Row | null = null;
-    for (const { sequence } of from.all(EVENTS)) {
-      const [row] = from.all("SELECT * FROM events WHERE sequence = ?", sequence!);
-      if (row?.["snapshot_of"] === NOTICE_KEY) notice = row;
-      else if (row !== undefined && takeEvent(row, to)) events += 1;
-    }
-    // Of what is no longer there: what is, was counted as it came.
-    addHistory(to.database, readHistory(from));
-    if (notice !== null) takeNotice(notice, to.database);
+    const { isAny, history } = mayRepeat
+      ? takeOnce(from, to.database)
+      : { isAny: true, history: readHistory(from) };
+    const events = isAny ? takeEvents(from, to, history) : 0;
     takeCommands(from, to.database);
     for (const { name } of from.all(OTHER_TABLES)) {
       for (const row of from.all(`SELECT * FROM "${name}"`)) {
@@ -66,6 +67,21 @@ export function takeOver(from: Database, to: Heir): number {
     }
     return events;
   });
+}
+
+function takeEvents(from: Database, to: Heir, history: History): number {
+  let events = 0;
+  let notice: Row | null = null;
+  // One by one: together they may be as large as a whole buffer.
+  for (const { sequence } of from.all(EVENTS)) {
+    const [row] = from.all("SELECT * FROM events WHERE sequence = ?", sequence!);
+    if (row?.["snapshot_of"] === NOTICE_KEY) notice = row;
+    else if (row !== undefined && takeEvent(row, to)) events += 1;
+  }
+  // Of what is no longer there: what is, was counted as it came.
+  addHistory(to.database, history);
+  if (notice !== null) takeNotice(notice, to.database);
+  return events;
 }
 
 function takeEvent(row: Row, to: Heir): boolean {

@@ -40,8 +40,14 @@ function older(version: number): Database {
     "9, 'e9', 'system_info', NULL, 'system_info', 'pending', 0, 0, 0, 0, 1004, 304, NULL, '{}'",
   );
   if (version >= 2) database.execute("UPDATE events SET place = 5 WHERE id = 'e7'");
-  for (const counter of ["'pending', 4", "'set_aside', 1", "'appended', 9", "'dropped_log', 2"]) {
+  const counters = ["'pending', 4", "'set_aside', 1", "'appended', 9", "'dropped_log', 2"];
+  for (const counter of version < 4 ? counters : []) {
     database.execute(`INSERT INTO counters VALUES (${counter})`);
+  }
+  if (version >= 4) {
+    database.execute(`
+      UPDATE events SET is_sorted = 1;
+      UPDATE counters SET pending = 4, set_aside = 1, appended = 9, dropped_log = 2, sorted_to = 9`);
   }
   const states = {
     new: "received",

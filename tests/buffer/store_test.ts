@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BufferError } from "../../src/buffer/schema.ts";
 import { openBuffer, openBufferForChange } from "../../src/buffer/store.ts";
-import { DatabaseError, type DatabaseErrorReason } from "../../src/system/database.ts";
+import {
+  type Database,
+  DatabaseError,
+  type DatabaseErrorReason,
+} from "../../src/system/database.ts";
+import { FileError } from "../../src/system/files.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 1 };
@@ -84,4 +89,114 @@ Deno.test("openBuffer() that can begin no new file puts the damaged one back, to
   const { recovered } = await openBuffer(system, "/state", limits);
   assert(system.files.texts.has(recovered?.movedTo ?? ""));
   assertEquals(system.files.texts.get(`${recovered?.movedTo}-wal`), "its end");
+});
+
+/** What an older Pennon left beside: some of it delivered, dropped and set aside, and a command. */
+async function withSide(): Promise<FakeSystem> {
+  const system = new FakeSystem();
+  const small = { ...limits, maxEvents: 11 };
+  const { buffer, journal } = await openBuffer(system, "/state", small);
+  const event = { kind: "log", commandId: null, snapshotOf: null, body: "{}" } as const;
+  buffer.append(Array.from({ length: 20 }, () => event));
+  const [first, second] = buffer.next(20).filter(({ snapshotOf }) => snapshotOf === null);
+  buffer.acknowledge([first!.id]);
+  buffer.refuse(second!.id, "HTTP 400");
+  journal.receive([{ id: "c", type: "reboot", params: "{}" }]);
+  const path = "/state/buffer.sqlite";
+  system.databases.set("/state/buffer-v3.sqlite", system.databases.get(path)!);
+  system.files.texts.set("/state/buffer-v3.sqlite", "");
+  system.databases.delete(path);
+  system.files.texts.delete(path);
+  return system;
+}
+
+/** The same machine for a process that dies at its `last` call, and makes no other. */
+function dyingAt(system: FakeSystem, last: number) {
+  let calls = 0;
+  const live = () => {
+    if (++calls >= last) throw new Error("dead");
+  };
+  const { clock, random, files } = system;
+  const dying = new Proxy(files, {
+    get(target, name) {
+      const member = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]) => (live(), member.apply(target, args));
+    },
+  });
+  const openDatabase = (path: string): Database => {
+    live();
+    const database = system.openDatabase(path);
+    return {
+      execute: (sql) => (live(), database.execute(sql)),
+      run: (sql, ...values) => (live(), database.run(sql, ...values)),
+      all: (sql, ...values) => (live(), database.all(sql, ...values)),
+      transaction(work) {
+        const result = database.transaction(() => {
+          const result = work();
+          live();
+          return result;
+        });
+        live(); // It is committed, and nobody knows.
+        return result;
+      },
+      close: () => {},
+    };
+  };
+  return { clock, random, files: dying, openDatabase };
+}
+
+Deno.test("openBuffer() takes a side file over once, wherever it had died before, and again", async () => {
+  const whole = await openBuffer(await withSide(), "/state", limits);
+  const { takenOver, buffer } = whole;
+  assertEquals(takenOver, { files: 1, events: 9 });
+  const right = buffer.counts();
+  assertEquals([right.delivered, right.dropped.log, right.setAside], [1, 10, 1]);
+  let isOver = false;
+  for (let death = 1; !isOver; death++) {
+    const system = await withSide();
+    for (let life = 0; life < 3; life++) {
+      isOver = await openBuffer(dyingAt(system, death), "/state", limits)
+        .then(() => true, () => false);
+    }
+    const { buffer, journal } = await openBuffer(system, "/state", limits);
+    assertEquals(buffer.counts(), right, `death at call ${death}`);
+    assertEquals(journal.unfinished().map(({ id }) => id), ["c"]);
+    const left = [...system.files.texts.keys()].filter((path) => path.includes("-v3"));
+    assertEquals(left, []);
+    if (death > 2_000) throw new Error("it never ends");
+  }
+});
+
+Deno.test("openBuffer() drops nothing anew for a side file that it cannot remove", async () => {
+  const system = await withSide();
+  const tight = { ...limits, maxEvents: 6 };
+  system.files.fail("remove what was taken over", "denied");
+  for (let start = 0; start < 3; start++) {
+    await assertRejects(() => openBuffer(system, "/state", tight), FileError);
+  }
+  system.files.heal("remove what was taken over");
+  const { buffer } = await openBuffer(system, "/state", tight);
+  const { appended, pending, setAside, delivered, dropped } = buffer.counts();
+  assertEquals([appended, delivered], [21, 1]);
+  assertEquals(pending + setAside + dropped.log, 20);
+});
+
+Deno.test("openBuffer() finds a side file whose salvage was cut off, and tells of its damage", async () => {
+  const system = new FakeSystem();
+  const path = "/state/buffer-v3.sqlite";
+  system.files.texts.set(`${path}.damaged`, "damaged");
+  system.files.texts.set(`${path}.damaged-wal`, "its end");
+  const open = system.openDatabase.bind(system);
+  // The file itself, a new one in its place, and what can be read of the damaged one.
+  const answers = [true, false, true];
+  system.openDatabase = (asked) => {
+    if (!asked.startsWith(path) || !answers.shift()) return open(asked);
+    throw new DatabaseError("Cannot open database: on purpose", { reason: "corrupt" });
+  };
+  const { takenOver, recovered } = await openBuffer(system, "/state", limits);
+  assertEquals(takenOver, { files: 1, events: 0 });
+  assert(recovered?.movedTo.startsWith(`${path}.corrupt-`));
+  assertEquals(system.files.texts.get(recovered?.movedTo ?? ""), "damaged");
+  assertEquals((await openBuffer(system, "/state", limits)).takenOver, null);
 });

@@ -65,7 +65,12 @@ function fromVersion(version: number): Story {
       add("0e000001", "updates", 8, items);
       add("0e000002", "log", 9, JSON.stringify({ command_id: "old", text: REFUSED_TEXT }));
       database.execute(`
-        INSERT INTO counters VALUES ('pending', 2), ('appended', 2), ('size_bytes', 600);
+        ${
+        version < 4
+          ? "INSERT INTO counters VALUES ('pending', 2), ('appended', 2), ('size_bytes', 600)"
+          : `UPDATE events SET is_sorted = 1;
+            UPDATE counters SET pending = 2, appended = 2, size_bytes = 600, sorted_to = 2`
+      };
         INSERT INTO commands (id, type, params, state, received_ms)
           VALUES ('old', 'scan_updates', '{}', 'finished', 1)`);
     },

@@ -25,7 +25,7 @@ const PAGE = 256;
 const LAST_KEY = 2 ** 52;
 
 const KINDS = new Set(["updates", "log", "dependencies", "system_info"]);
-const COMMAND_STATES = new Set(["received", "started", "finished", "reported"]);
+const COMMAND_STATES = ["received", "started", "finished", "reported"];
 
 const ADD_EVENT = `
   INSERT INTO events (sequence, id, kind, command_id, snapshot_of, state, superseded, urgency,
@@ -54,16 +54,13 @@ export function salvage(damaged: Database, fresh: Database): Salvaged {
       if (!isUnsorted(row)) addEvent(fresh, history === null ? asUntold(row) : row);
     }
     writeDown(fresh, kept.filter(isUnsorted).map(asNew), ANY_ROOM);
-    for (const row of commands) {
-      const { id, type, params, state, received_ms } = row;
-      fresh.run(ADD_COMMAND, id!, type!, params!, state!, received_ms!);
-    }
+    const added = commands.filter((row) => addCommand(fresh, row));
     if (history !== null) addHistory(fresh, history);
     const { pending, setAside } = readCounts(fresh);
     const before = attempt(() => readCounts(damaged));
     return {
       events: pending + setAside,
-      commands: commands.length,
+      commands: added.length,
       lostEvents: before && Math.max(0, before.pending + before.setAside - pending - setAside),
     };
   });
@@ -97,7 +94,8 @@ function readable(database: Database, table: string, key: string): Row[] {
     const last = read.at(-1);
     if (last === undefined) return rows;
     rows.push(...read);
-    from = Number(last[key]) + 1;
+    // A flipped bit in a key leaves a row that is out of order: never back, or it has no end.
+    from = Math.max(from, Number(last[key])) + 1;
     size = PAGE;
   }
   return rows;
@@ -172,9 +170,32 @@ function isEvent(row: Row): boolean {
     );
 }
 
+/** The server never repeats one: whatever else of it is damaged, it is answered at least. */
 function isCommand(row: Row): boolean {
-  return isText(row["id"]) && isText(row["type"]) && isJson(row["params"]) &&
-    COMMAND_STATES.has(String(row["state"])) && isCount(row["received_ms"]);
+  return isText(row["id"]) && stateOf(row) !== undefined;
+}
+
+/** `false`: it was there. */
+function addCommand(fresh: Database, row: Row): boolean {
+  const { id, type, params, received_ms } = row;
+  const rows = fresh.run(
+    ADD_COMMAND,
+    id!,
+    isText(type) ? type : "",
+    isText(params) ? params : "",
+    stateOf(row)!,
+    isCount(received_ms) ? Number(received_ms) : 0,
+  );
+  return rows === 1;
+}
+
+/** A word in which a bit is flipped is still no other one. */
+function stateOf(row: Row): string | undefined {
+  const word = String(row["state"]);
+  return COMMAND_STATES.find((state) =>
+    state.length === word.length &&
+    Array.from(state).filter((letter, at) => letter !== word[at]).length <= 1
+  );
 }
 
 function placeOf(row: Row): number {

@@ -3,6 +3,7 @@ import { NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
 import { salvage } from "../../src/buffer/salvage.ts";
 import { migrate } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
+import type { Database } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real_database.ts";
 import { event } from "../fakes/lasting.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -80,4 +81,49 @@ Deno.test("salvage() believes no count that cannot be", () => {
   const { pending, delivered, dropped, firstDropMs } = fresh.buffer.counts();
   assertEquals([pending, delivered, dropped.log, firstDropMs], [11, 0, 0, null]);
   assertEquals(balance(fresh.buffer), 0);
+});
+
+Deno.test("salvage() comes to an end where a key is out of order", () => {
+  const [damaged, fresh] = [make(11), make(11)];
+  damaged.buffer.append(some(3));
+  const { database } = damaged;
+  const rows = database.all("SELECT * FROM events ORDER BY sequence");
+  rows[2]!["sequence"] = 0; // A flipped bit of it.
+  let calls = 0;
+  const disordered: Database = {
+    execute: (sql) => database.execute(sql),
+    run: (sql, ...values) => database.run(sql, ...values),
+    all(sql, ...values) {
+      if (++calls > 1_000) throw new Error("it has no end");
+      if (!sql.includes("FROM events WHERE sequence >=")) return database.all(sql, ...values);
+      // SQLite goes to the first that is large enough, and on from there.
+      const start = rows.findIndex((row) => Number(row["sequence"]) >= Number(values[0]));
+      return start < 0 ? [] : rows.slice(start);
+    },
+    transaction: (work) => database.transaction(work),
+    close: () => {},
+  };
+  assertEquals(salvage(disordered, fresh.database).events, 3);
+  assertEquals(new Set(fresh.buffer.next(9).map(({ body }) => body)).size, 3);
+});
+
+Deno.test("salvage() keeps a command of which something is damaged, so that it is answered", () => {
+  const [damaged, fresh] = [make(11), make(11)];
+  const add = (values: string) =>
+    damaged.database.execute(
+      `INSERT INTO commands (id, type, params, state, received_ms) VALUES (${values})`,
+    );
+  damaged.database.execute("PRAGMA ignore_check_constraints = ON");
+  add("'no json', 'reboot', '{\"a', 'received', 5");
+  add("'bytes', x'00', x'00', 'started', 'x'");
+  add("'flipped', 'reboot', '{}', 'receivee', 5");
+  add("'nothing like it', 'reboot', '{}', 'xxxxxxxx', 5");
+  assertEquals(salvage(damaged.database, fresh.database).commands, 3);
+  const found = fresh.database.all("SELECT * FROM commands ORDER BY number")
+    .map(({ id, type, params, state, received_ms }) => [id, type, params, state, received_ms]);
+  assertEquals(found, [
+    ["no json", "reboot", '{"a', "received", 5],
+    ["bytes", "", "", "started", 0],
+    ["flipped", "reboot", "{}", "received", 5],
+  ]);
 });

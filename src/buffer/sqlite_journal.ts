@@ -21,6 +21,11 @@ const FINISH = `
   UPDATE commands SET state = 'finished', params = '{}'
   WHERE id = ? AND state IN ('received', 'started')`;
 
+/** As texts, which a flipped bit may have made bytes of. */
+const UNFINISHED = `
+  SELECT id, CAST(type AS TEXT) AS type, CAST(params AS TEXT) AS params, state, received_ms
+  FROM commands WHERE state IN ('received', 'started') ORDER BY number`;
+
 /** By their count: numbers have gaps, since a command that was handed over again uses one up. */
 const FORGET = `
   DELETE FROM commands
@@ -59,9 +64,7 @@ export class SqliteJournal implements CommandJournal {
   }
 
   unfinished(): JournalEntry[] {
-    const rows = this.#database.all(
-      "SELECT * FROM commands WHERE state IN ('received', 'started') ORDER BY number",
-    );
+    const rows = this.#database.all(UNFINISHED);
     return rows.map((row) => ({
       id: String(row["id"]),
       type: String(row["type"]),

@@ -182,3 +182,45 @@ Deno.test("a file left beside whose salvage was cut off is found, and its events
     close();
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["buffer.sqlite"]);
   }));
+
+Deno.test("every bit of a command flipped in turn: it is given out as it is, and the other unharmed", () =>
+  inFolder(async (folder) => {
+    const opened = await openBuffer(system, folder, limits);
+    const other = { id: "other", type: "reboot", params: "{}" };
+    const params = JSON.stringify({ packages: ["one", "two"] });
+    opened.journal.receive([other, { id: "command", type: "install_updates", params }]);
+    const [table] = opened.database.all(
+      "SELECT rootpage FROM sqlite_master WHERE name = 'commands'",
+    );
+    opened.close();
+    const whole = await Deno.readFile(`${folder}/buffer.sqlite`);
+    const page = (Number(table!["rootpage"]) - 1) * PAGE_BYTES;
+    const view = new DataView(whole.buffer);
+    // The newest row is the first on the page, and the older one is behind it.
+    const [end, start] = [8, 10].map((at) => page + view.getUint16(page + at));
+    const texts = new TextDecoder("latin1").decode(whole.subarray(start, end));
+    const textsAt = start! + texts.indexOf("command");
+    const paramsAt = start! + texts.indexOf(params);
+    const textsEnd = paramsAt + params.length + "received".length;
+    for (let bit = start! * 8; bit < end! * 8; bit++) {
+      const file = whole.slice();
+      file[bit >> 3]! ^= 1 << (bit & 7);
+      for await (const { name } of Deno.readDir(folder)) await Deno.remove(`${folder}/${name}`);
+      await Deno.writeFile(`${folder}/buffer.sqlite`, file);
+      const { journal, recovered, close } = await openBuffer(system, folder, limits);
+      const where = `byte ${(bit >> 3) - start!}, bit ${bit & 7}`;
+      const found = journal.unfinished();
+      assertEquals(found.find(({ id }) => id === "other")?.params, "{}", where);
+      if (recovered === null) {
+        const bytes = file.subarray(paramsAt, paramsAt + params.length);
+        assertEquals(found.map(({ id }) => id), ["other", "command"], where);
+        assertEquals(found[1]?.params, new TextDecoder().decode(bytes), where);
+      } else if (bit >> 3 >= textsAt && bit >> 3 < textsEnd) assertEquals(found.length, 2, where);
+      for (const { id } of found) {
+        journal.start(id);
+        journal.finish(id, () => {});
+      }
+      assertEquals(journal.unfinished(), [], where);
+      close();
+    }
+  }));

@@ -224,6 +224,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     buffer,
     journal,
     worker,
+    backoff: config.backoff,
     polling: { ...config.polling, intervalMs },
     describeHost,
     collectSystemInfo,

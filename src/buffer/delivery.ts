@@ -39,9 +39,6 @@ export interface Courier {
 /** Events looked at together; each is sent by itself. */
 const BATCH = 16;
 
-/** So many events in a row that the server breaks over, and it is given a rest. */
-const DOUBTFUL_IN_A_ROW = 3;
-
 /** What a round of delivery did. */
 export interface Drained {
   readonly delivered: number;
@@ -70,7 +67,6 @@ class Round {
   readonly #passedOver = new Set<string>();
   /** The place of what a command waits for. Parts of one event have one place, and no order. */
   readonly #heldUp = new Map<string, number>();
-  #doubtfulInARow = 0;
 
   constructor(buffer: EventBuffer, log: Log, courier: Courier) {
     this.#buffer = buffer;
@@ -101,23 +97,19 @@ class Round {
       case "refused":
         return this.#refuse(result);
       case "divided":
-        return this.#split(result, { isCounted: false }) ? "look_again" : this.#doubt(event);
+        if (this.#split(result, { isCounted: false })) return "look_again";
+        this.#passOver(event);
+        return "go_on";
       case "doubtful":
-        return this.#doubt(event);
+        this.#passOver(event);
+        return "go_on";
       case "delivered": {
-        this.#doubtfulInARow = 0;
         this.#buffer.acknowledge([event.id]);
         this.drained.delivered += 1;
         const then = result.alsoRefused ? this.#refuse(result.alsoRefused) : "go_on";
         return result.isLast ? "end" : then;
       }
     }
-  }
-
-  #doubt(event: StoredEvent): "go_on" | "end" {
-    this.#passOver(event);
-    this.#doubtfulInARow += 1;
-    return this.#doubtfulInARow < DOUBTFUL_IN_A_ROW ? "go_on" : "end";
   }
 
   #split({ event, why, mayBeOneItem }: Refusal, { isCounted }: { isCounted: boolean }): boolean {

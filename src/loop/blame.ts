@@ -27,6 +27,8 @@ interface PutOff {
   readonly delivered: number;
   /** Whether it has been counted against the event. */
   readonly isCounted: boolean;
+  /** How often the server had come round by then. */
+  readonly recoveries: number;
 }
 
 /**
@@ -37,6 +39,7 @@ export type Fault = "its_own" | "unknown" | "still_unknown";
 
 export class Blame {
   #delivered = 0;
+  #recoveries = 0;
   readonly #putOff = new Map<string, PutOff>();
   /** Each half of an event, to the other, until one of them is delivered. */
   readonly #twins = new Map<string, string>();
@@ -45,7 +48,17 @@ export class Blame {
 
   /** Not before this instant is the event to be sent again. */
   notBeforeMs(id: string): number {
-    return this.#putOff.get(id)?.notBeforeMs ?? -Infinity;
+    const putOff = this.#putOff.get(id);
+    if (putOff === undefined) return -Infinity;
+    return this.#isFree(putOff) ? -Infinity : putOff.notBeforeMs;
+  }
+
+  /**
+   * The server had broken over everything, and takes reports again: what it broke over need not wait
+   * for an hour more. Each is tried once before its time, and that try counts for nothing.
+   */
+  recovered(): void {
+    this.#recoveries += 1;
   }
 
   /** The server has it. Answers its other half's refusal, if that now turns out to be its own. */
@@ -71,6 +84,7 @@ export class Blame {
       notBeforeMs: nowMs + REFUSED_AGAIN_MS,
       delivered: this.#delivered,
       isCounted: true,
+      recoveries: this.#recoveries,
     });
   }
 
@@ -78,6 +92,10 @@ export class Blame {
   broke(refusal: Refusal, { nowMs, random }: { nowMs: number; random: Random }): Fault {
     const { id } = refusal.event;
     const before = this.#putOff.get(id);
+    if (before !== undefined && this.#isFree(before) && nowMs < before.notBeforeMs) {
+      this.#putOff.set(id, { ...before, recoveries: this.#recoveries });
+      return "unknown";
+    }
     const doubts = (before?.doubts ?? 0) + 1;
     const isOwn = this.#proven.has(id) ||
       before !== undefined && this.#delivered > before.delivered;
@@ -87,6 +105,7 @@ export class Blame {
       notBeforeMs: nowMs + backoffMs(doubts, DOUBT, random),
       delivered: this.#delivered,
       isCounted: isOwn,
+      recoveries: this.#recoveries,
     });
     if (isOwn) return "its_own";
     return before === undefined || this.#putOff.size > MOST_DOUBTED ? "unknown" : "still_unknown";
@@ -120,6 +139,11 @@ export class Blame {
     this.#putOff.clear();
     this.#twins.clear();
     this.#proven.clear();
+  }
+
+  /** Whether the server has come round since, so that it may be tried before its time. */
+  #isFree({ doubts, recoveries }: PutOff): boolean {
+    return doubts > 0 && recoveries < this.#recoveries;
   }
 
   #forget(id: string): void {

@@ -1,6 +1,6 @@
 /**
- * Sends what waits in the buffer, when the connection allows it: slowly at first after an outage, and
- * never more than the server's own window takes.
+ * Sends what waits in the buffer, when the connection allows it: slowly at first after an outage and
+ * where nothing gets through, and never more than the server's own window takes.
  */
 
 import type { EventBuffer, EventKind, StoredEvent } from "../buffer/buffer.ts";
@@ -10,10 +10,12 @@ import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client, Report } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
+import type { BackoffPolicy } from "./backoff.ts";
 import { Blame } from "./blame.ts";
 import type { Connection, Withheld } from "./connection.ts";
 import { freeFromMs, NEW_PACE, noteAnswer, noteTurnedAway, type Pace } from "./pace.ts";
 import { climb, NEW_RAMP, portion, type Ramp, RAMP_STEP_MS } from "./ramp.ts";
+import { GOOD_RECEPTION, isPoor, noteDoubt, noteRefused, type Reception } from "./reception.ts";
 import type { Session } from "./session.ts";
 
 /** What delivering needs. */
@@ -25,6 +27,8 @@ export interface DeliveringParts {
   readonly connection: Connection;
   readonly session: Session;
   readonly client: Client;
+  /** Of a server that breaks over every report; the connection's paths have their own. */
+  readonly backoff: BackoffPolicy;
 }
 
 /** Answers that may be about the event, or about a server (or a proxy) that is not set up. */
@@ -54,6 +58,7 @@ export class Delivering {
   #idleUntilMs = -Infinity;
   #ramp: Ramp = null;
   #pace: Pace = NEW_PACE;
+  #reception: Reception = GOOD_RECEPTION;
   #hasCheckedIn = false;
   readonly #blame = new Blame();
   /** Logs of commands that the server may have: the next check-in asks, so they wait for it. */
@@ -83,9 +88,15 @@ export class Delivering {
     if (!connection.isHealthy || !this.#hasCheckedIn) return Infinity;
     const { pending } = buffer.countWaiting();
     if (pending === 0) return Infinity;
-    const notBeforeMs = Math.max(this.#notBeforeMs, this.#idleUntilMs);
-    const pauseMs = Math.max(notBeforeMs, freeFromMs(this.#pace, pending)) - clock.monotonicMs();
+    const instants = [this.#notBeforeMs, this.#idleUntilMs, this.#reception.notBeforeMs];
+    const notBeforeMs = Math.max(...instants, freeFromMs(this.#pace, pending));
+    const pauseMs = notBeforeMs - clock.monotonicMs();
     return Math.max(0, pauseMs, connection.waitMs("delivery"));
+  }
+
+  /** A person wants it tried anew: the server's rest is over. */
+  endRest(): void {
+    this.#reception = GOOD_RECEPTION;
   }
 
   /** There is something new to send; what the server did not take keeps waiting. */
@@ -102,33 +113,46 @@ export class Delivering {
   async deliver(cut: AbortSignal): Promise<boolean> {
     const { buffer, log, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const isBurst = buffer.countWaiting().pending >= BURST_EVENTS;
     this.#hasDivided = false;
-    let left = portion(this.#ramp);
-    let sent = 0;
-    const drained = await drain(buffer, log, {
-      send: (event) => {
-        if (left <= 0) return Promise.resolve({ kind: "later" });
-        left -= 1;
-        sent += 1;
-        return this.#send(event, { isBurst, cut });
-      },
-      isPutOff: ({ id }) => this.#toAskFor.has(id) || this.#blame.notBeforeMs(id) > nowMs,
-      onSplit: ({ id }, halves, isCounted) => this.#blame.split(id, halves, isCounted),
-    });
-    const isSpent = left <= 0;
-    if (isSpent) this.#ramp = climb(this.#ramp);
+    // What it broke over is asked about again when it has broken over all: one of the others may do.
+    const isInDoubt = this.#reception.rests > 0;
+    let round = await this.#sendPortion(cut, isInDoubt ? -Infinity : nowMs);
+    if (isInDoubt && round.sent === 0) round = await this.#sendPortion(cut, nowMs);
+    const { sent, delivered, isOver } = round;
+    if (isPoor(this.#reception)) this.#ramp = NEW_RAMP;
+    else if (isOver && delivered > 0) this.#ramp = climb(this.#ramp);
     const { pending } = buffer.countWaiting();
     if (pending === 0) {
       this.#ramp = null;
       this.#blame.clear();
     }
-    this.putOff(isSpent ? RAMP_STEP_MS : 0);
+    this.putOff(isOver ? RAMP_STEP_MS : 0);
     if (sent === 0) this.#idleUntilMs = this.#blame.nextMs(nowMs);
-    if (drained.delivered > 0) {
-      log.info("events delivered", { delivered: drained.delivered, pending });
-    }
+    if (delivered > 0) log.info("events delivered", { delivered, pending });
     return sent > 0;
+  }
+
+  /** Of the events that were put off, those until `dueByMs` at the latest are sent too. */
+  async #sendPortion(
+    cut: AbortSignal,
+    dueByMs: number,
+  ): Promise<{ sent: number; delivered: number; isOver: boolean }> {
+    const { buffer, log } = this.#parts;
+    const isBurst = buffer.countWaiting().pending >= BURST_EVENTS;
+    const size = portion(this.#ramp);
+    let sent = 0;
+    const isOver = () => sent >= size || sent > 0 && isPoor(this.#reception);
+    const { delivered } = await drain(buffer, log, {
+      send: (event) => {
+        const isWindowSpent = sent > 0 && this.#pace.remaining === 0;
+        if (isOver() || isWindowSpent) return Promise.resolve({ kind: "later" });
+        sent += 1;
+        return this.#send(event, { isBurst, cut });
+      },
+      isPutOff: ({ id }) => this.#toAskFor.has(id) || this.#blame.notBeforeMs(id) > dueByMs,
+      onSplit: ({ id }, halves, isCounted) => this.#blame.split(id, halves, isCounted),
+    });
+    return { sent, delivered, isOver: isOver() };
   }
 
   async #send(
@@ -155,7 +179,7 @@ export class Delivering {
   #keepPace(answer: Answer<unknown> | Withheld, sentMs: number): void {
     const { clock, random } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const rateLimit = answer.kind === "ok" ? answer.rateLimit : null;
+    const rateLimit = "rateLimit" in answer ? answer.rateLimit ?? null : null;
     this.#pace = answer.kind === "limited"
       ? noteTurnedAway(this.#pace, nowMs, answer.retryAfterMs)
       : noteAnswer(this.#pace, { sentMs, nowMs, rateLimit, random });
@@ -168,6 +192,8 @@ export class Delivering {
   ): Delivery {
     switch (answer.kind) {
       case "ok": {
+        if (this.#reception.rests > 0) this.#blame.recovered();
+        this.#reception = GOOD_RECEPTION;
         const alsoRefused = this.#blame.delivered(event.id);
         const isLast = this.#pace.remaining === 0;
         return { kind: "delivered", isLast, ...alsoRefused && { alsoRefused } };
@@ -195,17 +221,33 @@ export class Delivering {
     const refusal = { event, why, mayBeOneItem };
     if (!DOUBTFUL.has(status)) {
       this.#blame.refused(refusal, nowMs);
+      this.#reception = noteRefused(this.#reception);
       return { kind: "refused", ...refusal };
     }
     const fault = this.#blame.broke(refusal, { nowMs, random });
     // Once without asking whose fault it is: the halves will show.
     if (fault === "its_own" || mayBeOneItem && isWhole(event)) {
+      this.#reception = noteRefused(this.#reception);
       return { kind: "refused", ...refusal };
     }
+    this.#doubt(why);
     // Where nothing gets through at all, a part of something may: one try a round.
     const isDivided = mayBeOneItem && fault === "still_unknown" && !this.#hasDivided;
     this.#hasDivided ||= isDivided;
     return isDivided ? { kind: "divided", ...refusal } : { kind: "doubtful" };
+  }
+
+  #doubt(why: string): void {
+    const { clock, random, log, backoff: policy } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const { rests } = this.#reception;
+    this.#reception = noteDoubt(this.#reception, { nowMs, policy, random });
+    if (this.#reception.rests === rests) return;
+    const next_in_s = Math.ceil((this.#reception.notBeforeMs - nowMs) / 1_000);
+    const told = { why, rests: rests + 1, next_in_s };
+    // As with an outage: loudly when it begins.
+    if (rests === 0) log.warning("server breaks over reports, given a rest", told);
+    else log.info("server breaks over reports, given a rest", told);
   }
 }
 
@@ -227,7 +269,7 @@ function isResult({ kind, commandId }: StoredEvent): boolean {
 
 /** A server that takes check-ins, as this one just did, is there: a 500 on an event is no outage. */
 function asEventsProblem(answer: Answer<unknown>): Answer<unknown> {
-  return answer.kind === "failed" && answer.status === 500
-    ? { kind: "refused", why: answer.why, status: 500 }
-    : answer;
+  if (answer.kind !== "failed" || answer.status !== 500) return answer;
+  const { why, rateLimit } = answer;
+  return { kind: "refused", why, status: 500, ...(rateLimit && { rateLimit }) };
 }

@@ -3,13 +3,13 @@
  * The rules are elsewhere (`schedule.ts`, `transition.ts`, `delivering.ts`); here is their order.
  */
 
-import type { EventBuffer, NewEvent } from "../buffer/buffer.ts";
+import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
 import { keep } from "../buffer/keep.ts";
 import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
-import type { HostHint, Random } from "../system/system.ts";
+import type { HostHint } from "../system/system.ts";
 import { type CheckedIn, checkIn, type CheckInParts, closeCheckIn } from "./checkin.ts";
-import { Delivering } from "./delivering.ts";
+import { Delivering, type DeliveringParts } from "./delivering.ts";
 import { Inbox, type InboxParts } from "./inbox.ts";
 import { RAMP_STEP_MS } from "./ramp.ts";
 import { clampRapidMs, rapidLeftMs } from "./rapid.ts";
@@ -18,10 +18,8 @@ import type { LoopState } from "./state.ts";
 import type { StopSignals } from "./stop_signals.ts";
 
 /** What the loop is made of. */
-export interface LoopParts extends Omit<CheckInParts, "signal">, InboxParts {
+export interface LoopParts extends Omit<CheckInParts, "signal">, InboxParts, DeliveringParts {
   readonly agentId: string;
-  readonly random: Random;
-  readonly buffer: EventBuffer;
   readonly polling: LoopPolling;
   /** The body of the next check-in; rapid polling for so much longer, 0: off. */
   describeHost(rapidLeftMs: number): CheckInBody;
@@ -140,6 +138,7 @@ export class Loop {
   /** A person wants the connection tried anew, at once. */
   resetConnection(): void {
     this.#parts.connection.reset();
+    this.#delivering.endRest();
     this.#bringForward(this.#parts.clock.monotonicMs());
     this.#wake.abort(WOKEN);
   }

@@ -13,6 +13,8 @@ import { type RateLimit, readRateLimit, readRetryAfterMs, readServerClock } from
  * `failed`: the server, or the way to it, is sick. `limited`: it is well, and wants fewer requests.
  * `refused`: it is well, and will not have this very request. `unauthorized`: the access token is no
  * longer good. `needs_person`: nothing the agent can do helps. `aborted`: we stopped it ourselves.
+ * `rateLimit`: what the server told of its window, which a request that failed has used as well; one
+ * that it turned away has not, and says by `retryAfterMs` when to come back.
  */
 export type Answer<T> =
   | { readonly kind: "ok"; readonly value: T; readonly rateLimit: RateLimit | null }
@@ -23,9 +25,15 @@ export type Answer<T> =
     /** Nothing left this host: the server has felt nothing. */
     readonly offline: boolean;
     readonly retryAfterMs: number | null;
+    readonly rateLimit?: RateLimit;
   }
   | { readonly kind: "limited"; readonly why: string; readonly retryAfterMs: number | null }
-  | { readonly kind: "refused"; readonly why: string; readonly status: number }
+  | {
+    readonly kind: "refused";
+    readonly why: string;
+    readonly status: number;
+    readonly rateLimit?: RateLimit;
+  }
   | { readonly kind: "unauthorized"; readonly why: string }
   | { readonly kind: "needs_person"; readonly why: string }
   | { readonly kind: "aborted" };
@@ -42,11 +50,20 @@ export function readAnswer<T>(
   const { status, headers } = response;
   const serverMs = readServerClock(headers);
   const why = describe(response);
-  const failed = { kind: "failed", why, status, offline: false, retryAfterMs: null } as const;
+  const rateLimit = readRateLimit(headers, serverMs);
+  const told = rateLimit === null ? {} : { rateLimit };
+  const failed = {
+    kind: "failed",
+    why,
+    status,
+    offline: false,
+    retryAfterMs: null,
+    ...told,
+  } as const;
   if (status >= 200 && status < 300) {
     const value = parseJson(response.body, readShape);
     if (value === undefined) return { ...failed, why: `${why}, but not the answer promised` };
-    return { kind: "ok", value, rateLimit: readRateLimit(headers, serverMs) };
+    return { kind: "ok", value, rateLimit };
   }
   const retryAfterMs = readRetryAfterMs(headers["retry-after"], serverMs ?? nowMs);
   switch (status) {
@@ -61,7 +78,7 @@ export function readAnswer<T>(
     case 408:
       return failed;
   }
-  if (status >= 400 && status < 500) return { kind: "refused", why, status };
+  if (status >= 400 && status < 500) return { kind: "refused", why, status, ...told };
   return failed;
 }
 

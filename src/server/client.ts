@@ -151,7 +151,7 @@ export class Client {
     // Servers before v0.1.18 have no such route, and nowhere to keep what it brings.
     const isOldServer = answer.kind === "refused" && answer.status === 404;
     return isOldServer && event.report === "system-info"
-      ? { kind: "ok", value: {}, rateLimit: null }
+      ? { kind: "ok", value: {}, rateLimit: answer.rateLimit ?? null }
       : answer;
   }
 

@@ -29,6 +29,7 @@ export class FakeServer {
   refreshToken = "refresh-1";
   /** Reports whose body holds this text are answered with this status. */
   poison: { text: string; status: number } | null = null;
+  /** Headers of its answers to reports, whatever their status. */
   rateLimit: Record<string, string> = {};
   /** Which of the results that it is asked for it has; `null`: an old one, which is silent. */
   hasResults: ((asked: readonly string[]) => string[]) | null = null;
@@ -96,7 +97,7 @@ export class FakeServer {
       });
     }
     if (this.poison && JSON.stringify(body).includes(this.poison.text)) {
-      return json(this.poison.status, { error: "poison" });
+      return { ...json(this.poison.status, { error: "poison" }), headers: this.rateLimit };
     }
     this.reports.push({ report: path.split("/").at(-1) ?? "", body });
     return { ...json(200, { message: "stored" }), headers: this.rateLimit };

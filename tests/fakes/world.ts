@@ -122,6 +122,7 @@ export class World {
       buffer,
       journal,
       worker,
+      backoff,
       polling: {
         intervalMs: INTERVAL_MS,
         rapidIntervalMs: 5_000,

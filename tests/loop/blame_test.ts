@@ -69,6 +69,20 @@ Deno.test("a refusal is tried again in a minute, a doubt in up to an hour", () =
   assertEquals(blame.notBeforeMs("b"), -Infinity);
 });
 
+Deno.test("recovered() lets each doubt be tried once before its time, and that counts for nothing", () => {
+  const blame = new Blame();
+  for (let count = 0; count < 9; count++) blame.broke(refusal("a"), { nowMs: 0, random: () => 1 });
+  blame.refused(refusal("b"), 0);
+  blame.recovered();
+  blame.delivered("c");
+  assertEquals([blame.notBeforeMs("a"), blame.notBeforeMs("b")], [-Infinity, 60_000]);
+  assertEquals(blame.broke(refusal("a"), { nowMs: 1_000, random: () => 1 }), "unknown");
+  assertEquals(blame.notBeforeMs("a"), 3_600_000);
+  blame.recovered();
+  // In its own time it counts, as it would have.
+  assertEquals(blame.broke(refusal("a"), { nowMs: 3_600_000, random: () => 1 }), "its_own");
+});
+
 Deno.test("halves go on waiting where the whole stopped, and one is blamed when others get through", () => {
   const blame = new Blame();
   for (let count = 0; count < 9; count++) {

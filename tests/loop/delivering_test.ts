@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
+import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { log, World } from "../fakes/world.ts";
 
 const ITEMS = 200;
+const MINUTE_MS = 60_000;
 
 function list(bad: ReadonlySet<number>): string {
   const updates = Array.from({ length: ITEMS }, (_, number) => ({
@@ -71,4 +73,147 @@ Deno.test("a list that is too large goes out in halves", async () => {
   assertEquals(arrived.length, ITEMS);
   assertEquals(world.buffer.counts().setAside, 0);
   assert(requests < 20, `${requests}`);
+});
+
+/** A loop that has checked in, and has so much to tell to a server that answers so to each. */
+async function backlog(count: number, status: number, atOnce = true): Promise<World> {
+  const world = new World();
+  world.maxAttempts = 10;
+  await world.start();
+  await world.advance(0);
+  world.server.poison = { text: "bad", status };
+  const events = Array.from({ length: count }, (_, n): NewEvent => log(`c${n}`, "bad"));
+  world.buffer.append(events);
+  if (atOnce) await tellNow(world);
+  return world;
+}
+
+async function tellNow(world: World): Promise<void> {
+  world.loop.afterAppend();
+  await world.advance(0);
+}
+
+/** What still waits is not waited for. */
+async function end(world: World): Promise<void> {
+  world.cutOff();
+  await world.stop();
+}
+
+/** How many reports went out in each second, or each minute, from now on. */
+async function perStep(world: World, { steps, stepMs }: { steps: number; stepMs: number }) {
+  const counts: number[] = [];
+  for (let step = 0; step < steps; step++) {
+    const before = world.server.count("/logs");
+    await world.advance(stepMs);
+    counts.push(world.server.count("/logs") - before);
+  }
+  return counts;
+}
+
+Deno.test("a server that breaks over all of a backlog gets a few reports, and its rest", async () => {
+  for (const status of [500, 404]) {
+    const world = await backlog(900, status);
+    assertEquals(world.server.count("/logs"), 3);
+    const seconds = await perStep(world, { steps: 60, stepMs: 1_000 });
+    assert(Math.max(...seconds) <= 1, `${Math.max(...seconds)} in one second`);
+    const minutes = await perStep(world, { steps: 59, stepMs: MINUTE_MS });
+    const first = 3 + seconds.reduce((sum, count) => sum + count, 0);
+    assert(first <= 24, `${first} in the first minute`);
+    assert(Math.max(...minutes.slice(9)) <= 12, `${Math.max(...minutes.slice(9))} a minute`);
+    const later = minutes.slice(9).reduce((sum, count) => sum + count, 0) / 50;
+    assert(later >= 0.5 && later <= 4, `${later} a minute`);
+    // Nothing of that counts against any of them, and one warning tells of it.
+    assertEquals(world.buffer.list().filter(({ attempts }) => attempts > 0), []);
+    const told = world.log.events.filter(({ message }) => message.endsWith("given a rest"));
+    assertEquals(told.filter(({ level }) => level === "warning").length, 1);
+    world.server.poison = null;
+    await perStep(world, { steps: 600, stepMs: 1_000 });
+    assertEquals(world.buffer.counts().delivered, 900);
+    await end(world);
+  }
+});
+
+Deno.test("the rest is kept when more is appended, and ended by a report that gets through", async () => {
+  const world = await backlog(6, 500);
+  await world.advance(10 * MINUTE_MS);
+  const before = world.server.count("/logs");
+  while (world.server.count("/logs") === before) await world.advance(1_000);
+  await world.advance(2_000);
+  const tried = world.server.count("/logs");
+  const rests = () => world.log.told("server breaks over reports, given a rest");
+  assert(Number(rests().at(-1)?.["rests"]) > 1);
+  const told = rests().length;
+  world.buffer.append([log("good")]);
+  for (let more = 0; more < 20; more++) await tellNow(world);
+  assert(world.server.count("/logs") - tried <= 1, "what is new hurries nobody");
+  await world.advance(5 * MINUTE_MS);
+  assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["good"]);
+  // What it broke over is tried again once it takes reports, and its rests begin anew.
+  const next = rests().slice(told).map(({ rests }) => rests);
+  assertEquals(next.slice(next.indexOf(1)), [1, 2]);
+  await end(world);
+});
+
+Deno.test("a hundred events that it breaks over do not hold up the good one behind them for ever", async () => {
+  const world = await backlog(100, 500, false);
+  world.buffer.append([log("good")]);
+  await tellNow(world);
+  await world.advance(3 * 60 * MINUTE_MS);
+  assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["good"]);
+  await end(world);
+});
+
+Deno.test("a server that refuses all of a backlog hears one a second, each at most once a minute", async () => {
+  const world = await backlog(900, 400);
+  assertEquals(world.server.count("/logs"), 3);
+  const seconds = await perStep(world, { steps: 120, stepMs: 1_000 });
+  assert(Math.max(...seconds) <= 1, `${Math.max(...seconds)} in one second`);
+  assert(
+    seconds.reduce((sum, count) => sum + count, 0) >= 110,
+    "each gets its answer all the same",
+  );
+  assertEquals(Math.max(...world.buffer.list().map(({ attempts }) => attempts)), 3);
+  await end(world);
+});
+
+Deno.test("a ramp climbs by what gets through, and by nothing else", async () => {
+  const world = new World();
+  world.server.poison = { text: "bad", status: 400 };
+  await world.start();
+  const events = Array.from({ length: 60 }, (_, n) => log(`c${n}`, n < 2 ? "bad" : "good"));
+  world.buffer.append(events);
+  await world.advance(0);
+  const seconds = [world.server.count("/logs")];
+  seconds.push(...await perStep(world, { steps: 6, stepMs: 1_000 }));
+  assertEquals(seconds, [1, 1, 1, 2, 4, 8, 16]);
+  await end(world);
+});
+
+Deno.test("a report that fails spends the server's window too, where it says so", async () => {
+  for (const status of [400, 500]) {
+    const world = await backlog(5, status, false);
+    const nowMs = world.system.clock.nowMs();
+    world.server.rateLimit = {
+      date: new Date(nowMs).toUTCString(),
+      "x-ratelimit-remaining": "0",
+      "x-ratelimit-reset": String(Math.ceil(nowMs / 1_000) + 120),
+    };
+    await tellNow(world);
+    await world.advance(119_000);
+    assertEquals(world.server.count("/logs"), 1, `HTTP ${status}`);
+    world.server.rateLimit = {};
+    await world.advance(5 * MINUTE_MS);
+    assert(world.server.count("/logs") > 1);
+    await end(world);
+  }
+});
+
+Deno.test("resetConnection() ends the rest too: it is a person's word", async () => {
+  const world = await backlog(50, 500);
+  await world.advance(60 * MINUTE_MS);
+  world.server.poison = null;
+  world.loop.resetConnection();
+  await world.advance(1_000);
+  assert(world.server.reports.length > 0);
+  await end(world);
 });

@@ -48,6 +48,20 @@ Deno.test("readAnswer() takes Retry-After from 429 and 503", () => {
   assertEquals(elsewhere.retryAfterMs, null);
 });
 
+Deno.test("readAnswer() takes the server's window from an answer of any status", () => {
+  const headers = {
+    "x-ratelimit-limit": "30",
+    "x-ratelimit-remaining": "7",
+    "x-ratelimit-reset": "1",
+  };
+  for (const status of [200, 400, 404, 409, 500, 503]) {
+    const read = answer(status, "{}", headers);
+    assert("rateLimit" in read, String(status));
+    assertEquals([read.rateLimit?.limit, read.rateLimit?.remaining], [30, 7], String(status));
+    assertEquals((answer(status) as { rateLimit?: unknown }).rateLimit ?? null, null);
+  }
+});
+
 Deno.test("readAnswer() does not take a proxy's page for an answer", () => {
   for (const body of ["<html>Sign in</html>", "", "[]", "null", '"ok"', "{"]) {
     assertEquals(answer(200, body).kind, "failed", body);

@@ -7,6 +7,9 @@ import type { RequestFate } from "./sim_network.ts";
 
 const WELL: RequestFate = { kind: "well" };
 
+/** What takes an event; a sick part of the server, or a proxy, may break over these alone. */
+const REPORT = /\/(updates|logs|dependencies|system-info)$/;
+
 /** The world as far as a request's fate depends on it. */
 export interface FateWorld {
   readonly random: Random;
@@ -27,6 +30,9 @@ export function fateOf(world: FateWorld, request: HttpRequest): RequestFate {
   if (is("burst_5xx")) {
     const status = [500, 502, 503, 504, 408][Math.floor(random() * 5)]!;
     return random() < 0.8 ? { kind: "status", status } : WELL;
+  }
+  if (is("reports_break") && REPORT.test(request.url)) {
+    return { kind: "status", status: random() < 0.5 ? 500 : 404 };
   }
   const isHealth = request.url.endsWith("/health");
   if (is("limited") && !isHealth) return { kind: "status", status: 429, ...retryAfter(random) };

@@ -58,6 +58,15 @@ export const MUTANTS: readonly Mutant[] = [
     "const fault = this.#blame.broke(refusal, { nowMs, random });\n    this.#blame.clear();\n" +
     '    if (fault !== "its_own") return { kind: "later" };',
   ]),
+  mutant("no rest for a server that breaks over every report", [
+    "loop/reception.ts",
+    "return inVain >= IN_A_ROW;",
+    "return inVain < 0;",
+  ], [
+    "loop/delivering.ts",
+    "const instants = [this.#notBeforeMs, this.#idleUntilMs, this.#reception.notBeforeMs];",
+    "const instants = [this.#notBeforeMs, this.#idleUntilMs];",
+  ]),
   mutant("Retry-After ignored", [
     "server/retry_after.ts",
     "if (!(waitMs > 0)) return null;",

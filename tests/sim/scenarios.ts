@@ -124,6 +124,29 @@ const offline: Scenario = {
   },
 };
 
+const breaksOverReports: Scenario = {
+  name: "a server that breaks over every report gets its rest, however much there is to tell",
+  async play(sim) {
+    await sim.run(MINUTE_MS);
+    const isReport = (url: string) => !/\/(health|commands|renew)$/.test(url);
+    let reports = 0;
+    sim.fate = ({ url }) => {
+      if (!isReport(url)) return null;
+      reports += 1;
+      return { kind: "status", status: reports % 2 === 0 ? 500 : 404 };
+    };
+    sim.pile(900);
+    await sim.run(10 * MINUTE_MS);
+    reports = 0;
+    await sim.run(HOUR_MS + 10 * MINUTE_MS);
+    must(reports >= 30 && reports <= 240, `${reports} reports in an hour`);
+    sim.fate = null;
+    await sim.run(sim.clock.trueMs + 900 / 30 * MINUTE_MS * 1.2 + 10 * MINUTE_MS);
+    const { buffer } = await sim.inspect();
+    must(buffer.counts().pending <= 5, `${buffer.counts().pending} events are not delivered`);
+  },
+};
+
 export const SCENARIOS: readonly Scenario[] = [
   lateProbe,
   silentProbe,
@@ -131,6 +154,7 @@ export const SCENARIOS: readonly Scenario[] = [
   crashAtCheckIn,
   sleep,
   offline,
+  breaksOverReports,
 ];
 
 /** Plays a story with a seed; throws the violation it ends in. */

@@ -1,7 +1,7 @@
 /** One run of the real agent in a world of virtual time: one seed, one trace. */
 
 import { type Agent, makeAgent } from "../../src/agent/agent.ts";
-import type { EventBuffer } from "../../src/buffer/buffer.ts";
+import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
@@ -28,6 +28,8 @@ const STATE = "/var/lib/pennon";
 const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
 const LIMITS = { maxEvents: 50_000, maxBytes: 64 * 1_024 ** 2, maxAttempts: 10 };
 const YEARS_MS = 10 * 365 * 86_400_000;
+/** Far more than the server takes in a minute. */
+const BACKLOG = 300;
 
 /** A world with one host and one server, and what goes wrong in it. */
 export class Sim {
@@ -152,6 +154,8 @@ export class Sim {
         return;
       case "suspend":
         return this.#suspend(toMs - this.clock.trueMs);
+      case "backlog":
+        return this.pile(BACKLOG);
     }
   }
 
@@ -168,6 +172,15 @@ export class Sim {
     if (fault !== "disk_full" && fault !== "disk_io") return;
     this.monitor.excuse();
     if (!this.isActive("disk_full") && !this.isActive("disk_io")) this.disk.fault = null;
+  }
+
+  /** So many events are in the buffer all at once, as after a while without a server. */
+  pile(count: number): void {
+    const events = Array.from({ length: count }, (_, n): NewEvent => {
+      const body = JSON.stringify({ n, piledMs: this.clock.trueMs });
+      return { kind: "dependencies", commandId: null, snapshotOf: null, body };
+    });
+    void this.change((buffer) => void buffer.append(events));
   }
 
   #crashOn(untilMs: number): void {

@@ -193,20 +193,30 @@ export class SimServer {
     }
     this.#reportInstants.push(nowMs);
     this.#turnedAwayInARow = 0;
+    const headers = {
+      "x-ratelimit-limit": String(REPORTS_PER_MINUTE),
+      "x-ratelimit-remaining": String(REPORTS_PER_MINUTE - this.#reportInstants.length),
+      // As RedFlag says it: a window from now, whenever a place is free.
+      "x-ratelimit-reset": String(Math.floor((nowMs + 60_000) / 1_000)),
+    };
     if (body.includes(POISON)) {
       this.refusals.set(body, (this.refusals.get(body) ?? 0) + 1);
-      return this.#answer(500, '{"error":"violates check constraint"}');
+      return this.#answer(500, '{"error":"violates check constraint"}', headers);
     }
     if (this.refusesUnwanted && body.includes(REFUSED_TEXT)) {
       this.refusals.set(body, (this.refusals.get(body) ?? 0) + 1);
-      return this.#answer(400, '{"error":"not wanted"}');
+      return this.#answer(400, '{"error":"not wanted"}', headers);
     }
     if (kind === "logs") {
       const log = JSON.parse(body);
       const status = this.#conflict(log);
       if (status !== null) {
         this.refusals.set(body, (this.refusals.get(body) ?? 0) + 1);
-        return this.#answer(409, JSON.stringify({ error: "duplicate", current_status: status }));
+        return this.#answer(
+          409,
+          JSON.stringify({ error: "duplicate", current_status: status }),
+          headers,
+        );
       }
       this.logged.add(log.command_id);
       const tracked = this.#tracked.get(log.command_id);
@@ -214,12 +224,7 @@ export class SimServer {
       if (tracked) this.#tracked.set(log.command_id, { ...tracked, status: ended });
     }
     this.stored.set(body, (this.stored.get(body) ?? 0) + 1);
-    return this.#answer(200, '{"message":"stored"}', {
-      "x-ratelimit-limit": String(REPORTS_PER_MINUTE),
-      "x-ratelimit-remaining": String(REPORTS_PER_MINUTE - this.#reportInstants.length),
-      // As RedFlag says it: a window from now, whenever a place is free.
-      "x-ratelimit-reset": String(Math.floor((nowMs + 60_000) / 1_000)),
-    });
+    return this.#answer(200, '{"message":"stored"}', headers);
   }
 
   #answer(status: number, body: string, headers: Record<string, string> = {}): HttpResponse {

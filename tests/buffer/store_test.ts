@@ -200,3 +200,22 @@ Deno.test("openBuffer() finds a side file whose salvage was cut off, and tells o
   assertEquals(system.files.texts.get(recovered?.movedTo ?? ""), "damaged");
   assertEquals((await openBuffer(system, "/state", limits)).takenOver, null);
 });
+
+Deno.test("openBuffer() counts anew, wherever it had died before, and then never again", async () => {
+  let isOver = false;
+  for (let death = 1; !isOver; death++) {
+    const system = new FakeSystem();
+    const { buffer, database } = await openBuffer(system, "/state", limits);
+    const event = { kind: "log", commandId: null, snapshotOf: null, body: "{}" } as const;
+    buffer.acknowledge(buffer.append([event, event, event]).ids.slice(0, 1));
+    buffer.append([event, event]);
+    const right = buffer.counts();
+    database.execute("UPDATE counters SET sorted_to = 99, pending = 0");
+    isOver = await openBuffer(dyingAt(system, death), "/state", limits)
+      .then(() => true, () => false);
+    const opened = await openBuffer(system, "/state", limits);
+    assertEquals(opened.buffer.counts(), right, `death at call ${death}`);
+    assertEquals(opened.buffer.next(9).length, 4);
+    if (isOver) assertEquals(opened.recounted, null);
+  }
+});

@@ -175,7 +175,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     clock,
     random,
     log,
-    renew: () => client.renew(identity.agentId, identity.refreshToken),
+    renew: (signal) => client.renew(identity.agentId, identity.refreshToken, { signal }),
     keepToken: (accessToken) => {
       tokens.current = { ...identity, accessToken };
       return saveIdentity(system, stateDirectory, tokens.current);

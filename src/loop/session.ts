@@ -8,14 +8,15 @@ import { readTokenLife } from "../server/access_token.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Caller } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
+import { SharedCall } from "./shared_call.ts";
 
 /** What a session is made of. */
 export interface SessionParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Asks the server for a new access token. */
-  renew(): Promise<Answer<{ token: string }>>;
+  /** Asks the server for a new access token, until `signal` is given. */
+  renew(signal: AbortSignal): Promise<Answer<{ token: string }>>;
   /** Keeps the new token; when it returns it is on disk. May throw. */
   keepToken(accessToken: string): Promise<void>;
 }
@@ -28,7 +29,8 @@ export class Session {
   readonly #agentId: string;
   #accessToken: string;
   #renewAtMs: number;
-  #renewal: Promise<Answer<{ token: string }>> | null = null;
+  /** Cut off with the last of the calls that wait for it: a stop, or a probe, waits for no renewal. */
+  readonly #renewal = new SharedCall((signal) => this.#renew(signal));
 
   constructor(parts: SessionParts, caller: Caller) {
     this.#parts = parts;
@@ -48,7 +50,7 @@ export class Session {
   ): Promise<Answer<T>> {
     let renewed: Answer<{ token: string }> | null = null;
     if (this.#parts.clock.nowMs() >= this.#renewAtMs) {
-      renewed = await this.#renewOnce();
+      renewed = await this.#renewal.wait(over);
       // A server that says when to come back means every call; else the old token may still do.
       if (renewed.kind === "failed" && renewed.retryAfterMs !== null) return renewed;
       if (renewed.kind !== "ok") this.#parts.log.debug("early renewal put off");
@@ -60,7 +62,7 @@ export class Session {
     if (over.aborted) return { kind: "aborted" };
     if (usedToken === this.#accessToken) {
       // One that has failed just now is not tried again.
-      if (renewed === null || renewed.kind === "ok") renewed = await this.#renewOnce();
+      if (renewed === null || renewed.kind === "ok") renewed = await this.#renewal.wait(over);
       if (renewed.kind !== "ok") return asRefusal(renewed);
     }
     if (over.aborted) return { kind: "aborted" };
@@ -72,15 +74,8 @@ export class Session {
     return { agentId: this.#agentId, accessToken: this.#accessToken };
   }
 
-  #renewOnce(): Promise<Answer<{ token: string }>> {
-    this.#renewal ??= this.#renew().finally(() => {
-      this.#renewal = null;
-    });
-    return this.#renewal;
-  }
-
-  async #renew(): Promise<Answer<{ token: string }>> {
-    const answer = await this.#parts.renew();
+  async #renew(signal: AbortSignal): Promise<Answer<{ token: string }>> {
+    const answer = await this.#parts.renew(signal);
     if (answer.kind !== "ok") {
       // Not at once again, with each call: the next try is drawn from what is left.
       const askedMs = "retryAfterMs" in answer ? answer.retryAfterMs ?? 0 : 0;

@@ -7,8 +7,8 @@ import { settle } from "../fakes/clock.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
-/** An agent whose first check-in hangs; `ended` is its exit code, once it has one. */
-async function hangingAgent() {
+/** An agent whose first check-in hangs, in that request; `ended` is its exit code, once it has one. */
+async function hangingAgent(where = "/commands") {
   const system = new FakeSystem();
   const server = new FakeServer(system.clock);
   system.sendHttp = server.sendHttp;
@@ -16,14 +16,16 @@ async function hangingAgent() {
   server.mood = { kind: "answers", status: 200, body: JSON.stringify(identity) };
   await cli(["register", "--server", "http://server.test", "--token", "t"], system);
   system.files.texts.set("/etc/pennon/config.toml", '[polling]\nstart_spread = "0s"\n');
-  server.mood = { kind: "hangs" };
+  server.mood = { kind: "well" };
+  server.hangsAt = where;
+  server.acceptedToken = where === "/renew" ? "access-2" : "access-1";
   let ended: number | null = null;
   const running = cli(["run"], system).then((code) => ended = code);
-  for (let turn = 0; turn < 20 && server.count("/commands") === 0; turn++) {
+  for (let turn = 0; turn < 20 && server.count(where) === 0; turn++) {
     await system.clock.advance(0);
     await settle();
   }
-  assertEquals(server.count("/commands"), 1);
+  assertEquals(server.count(where), 1);
   const signal = () => system.stopListeners.forEach((listener) => listener("SIGTERM"));
   const advance = async (ms: number) => {
     await system.clock.advance(ms);
@@ -34,6 +36,16 @@ async function hangingAgent() {
 
 Deno.test("a request to stop cuts off a server that does not answer after 5 s, and not before", async () => {
   const { system, running, signal, advance, ended } = await hangingAgent();
+  signal();
+  await advance(4_999);
+  assertEquals(ended(), null);
+  await advance(1);
+  assertEquals(await running, 0);
+  assertEquals([system.stopListeners.size, system.clock.sleeping], [0, 0]);
+});
+
+Deno.test("a request to stop waits no longer for a token that the server does not renew", async () => {
+  const { system, running, signal, advance, ended } = await hangingAgent("/renew");
   signal();
   await advance(4_999);
   assertEquals(ended(), null);

@@ -24,6 +24,8 @@ export class FakeServer {
   /** Reports by their path's last part, as they were taken. */
   readonly reports: { report: string; body: Record<string, unknown> }[] = [];
   mood: Mood = { kind: "well" };
+  /** Requests whose path ends so are never answered, whatever its mood. */
+  hangsAt: string | null = null;
   healthStatus = "healthy";
   acceptedToken = "access-1";
   refreshToken = "refresh-1";
@@ -51,6 +53,11 @@ export class FakeServer {
     for (const answer of this.#hanging.splice(0)) answer();
   }
 
+  /** How many requests wait for an answer that does not come. */
+  get hanging(): number {
+    return this.#hanging.length;
+  }
+
   /** How many requests went to paths that end so. */
   count(end: string): number {
     return this.requests.filter(({ path }) => path.endsWith(end)).length;
@@ -62,19 +69,25 @@ export class FakeServer {
     const body = request.body === undefined ? {} : JSON.parse(request.body);
     const atMs = this.#clock.monotonicMs();
     this.requests.push({ atMs, method: request.method, path, token, body });
-    switch (this.mood.kind) {
+    const isHanging = this.hangsAt !== null && path.endsWith(this.hangsAt);
+    const mood: Mood = isHanging ? { kind: "hangs" } : this.mood;
+    switch (mood.kind) {
       case "gone": {
         const refused = new HttpError("Cannot connect: refused", { reason: "refused" });
         return Promise.reject(refused);
       }
       case "hangs":
         return new Promise((resolve, reject) => {
-          this.#hanging.push(() => resolve(this.#answer(path, token, body)));
+          const answer = () => resolve(this.#answer(path, token, body));
+          this.#hanging.push(answer);
           const stopped = new HttpError("Cannot wait: stopped", { reason: "aborted" });
-          request.signal?.addEventListener("abort", () => reject(stopped));
+          request.signal?.addEventListener("abort", () => {
+            this.#hanging = this.#hanging.filter((other) => other !== answer);
+            reject(stopped);
+          });
         });
       case "answers": {
-        const { status, headers = {}, body: text = "{}" } = this.mood;
+        const { status, headers = {}, body: text = "{}" } = mood;
         return Promise.resolve({ status, headers, body: text });
       }
       case "well":

@@ -98,7 +98,7 @@ export class World {
       clock,
       random,
       log: this.log,
-      renew: () => client.renew(AGENT_ID, "refresh-1"),
+      renew: (signal) => client.renew(AGENT_ID, "refresh-1", { signal }),
       keepToken: () => Promise.resolve(),
     }, caller);
     const worker = new Worker({

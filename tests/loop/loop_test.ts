@@ -148,6 +148,23 @@ Deno.test("run() makes one probe at a time while the breaker is half-open", () =
     assertEquals(world.log.told("connection breaker closed").length, 1);
   }));
 
+Deno.test("a renewal in a probe ends with the probe", () =>
+  inWorld(async (world) => {
+    world.server.mood = { kind: "gone" };
+    await world.advance(30 * 60_000);
+    world.server.mood = { kind: "well" };
+    world.server.acceptedToken = "access-2";
+    world.server.hangsAt = "/renew";
+    const before = world.server.count("/renew");
+    while (world.server.count("/renew") === before) await world.advance(1_000);
+    await world.advance(10_000);
+    assertEquals(world.server.hanging, 0);
+    assertEquals(world.loop.state.connection.breaker.state, "open");
+    world.server.hangsAt = null;
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(world.log.told("connection breaker closed").length, 1);
+  }));
+
 Deno.test("run() sends nothing before Retry-After is over", () =>
   inWorld(async (world) => {
     world.server.mood = { kind: "answers", status: 429, headers: { "retry-after": "900" } };
@@ -327,6 +344,25 @@ Deno.test("run() that is cut off ends, and takes that for no failure of the serv
   await stopped;
   assertEquals(world.checkIns(), 1);
   assertEquals(world.saved.at(-1)?.connection.paths.check_in.failures, 0);
+});
+
+Deno.test("run() that is cut off in a renewal ends, and blames neither the server nor the token", async () => {
+  const world = new World();
+  world.server.acceptedToken = "access-2";
+  world.server.hangsAt = "/renew";
+  await world.start();
+  await world.advance(0);
+  assertEquals(world.server.count("/renew"), 1);
+  const stopped = world.stop();
+  world.cutOff();
+  await stopped;
+  const { paths, breaker, needsPerson, outage } = world.loop.state.connection;
+  assertEquals([paths.check_in.failures, breaker.state, needsPerson, outage], [
+    0,
+    "closed",
+    null,
+    null,
+  ]);
 });
 
 Deno.test("run() that is to stop still delivers what it can", () =>

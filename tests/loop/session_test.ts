@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Session } from "../../src/loop/session.ts";
 import type { Answer } from "../../src/server/answer.ts";
-import { FakeClock } from "../fakes/clock.ts";
+import { FakeClock, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 
 const START_MS = Date.UTC(2026, 10, 23);
@@ -17,7 +17,10 @@ function token(name: string, startMs = START_MS): string {
 
 const unauthorized: Answer<never> = { kind: "unauthorized", why: "HTTP 401" };
 
-function setUp(renewals: Answer<{ token: string }>[]) {
+function setUp(
+  renewals: Answer<{ token: string }>[],
+  renew?: (signal: AbortSignal) => Promise<Answer<{ token: string }>>,
+) {
   const clock = new FakeClock(START_MS);
   const kept: string[] = [];
   let asked = 0;
@@ -25,12 +28,12 @@ function setUp(renewals: Answer<{ token: string }>[]) {
     clock,
     random: () => 0.5,
     log: new FakeLog(),
-    renew: () => {
+    renew: renew ?? (() => {
       asked += 1;
       const answer = renewals.shift();
       assert(answer, "one renewal too many");
       return Promise.resolve(answer);
-    },
+    }),
     keepToken: (accessToken) => {
       kept.push(accessToken);
       return Promise.resolve();
@@ -66,6 +69,42 @@ Deno.test("call() never renews twice at once", async () => {
   const calls = Array.from({ length: 10 }, () => session.call(takes(token("new")), never));
   assert((await Promise.all(calls)).every(({ kind }) => kind === "ok"));
   assertEquals(asked(), 1);
+});
+
+Deno.test("call() ends with its own signal, and a renewal with the last call that waits for it", async () => {
+  const renewals: AbortSignal[] = [];
+  const { promise, resolve } = Promise.withResolvers<Answer<{ token: string }>>();
+  const { session, kept } = setUp([], (signal) => {
+    renewals.push(signal);
+    return promise;
+  });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const calls = [first, second].map(({ signal }) => session.call(takes(token("new")), signal));
+  await settle();
+  first.abort();
+  assertEquals(await calls[0], { kind: "aborted" });
+  assertEquals(renewals.map(({ aborted }) => aborted), [false]);
+  resolve(renewed);
+  assertEquals((await calls[1])?.kind, "ok");
+  assertEquals([kept, renewals.length], [[token("new")], 1]);
+});
+
+Deno.test("call() that was cut off in a renewal leaves the next one free to renew", async () => {
+  let renewals = 0;
+  const { session } = setUp([], (signal) => {
+    renewals += 1;
+    if (renewals > 1) return Promise.resolve(renewed);
+    return new Promise((resolve) => {
+      signal.addEventListener("abort", () => resolve({ kind: "aborted" }));
+    });
+  });
+  const over = new AbortController();
+  const call = session.call(takes(token("new")), over.signal);
+  await settle();
+  over.abort();
+  assertEquals(await call, { kind: "aborted" });
+  assertEquals((await session.call(takes(token("new")), never)).kind, "ok");
+  assertEquals(renewals, 2);
 });
 
 Deno.test("call() needs a person when the renewal is refused, or does not help", async () => {

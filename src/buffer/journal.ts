@@ -26,6 +26,8 @@ export interface JournalEntry extends ReceivedCommand {
 
 /** The journal. Methods throw `DatabaseError` when the disk refuses. */
 export interface CommandJournal {
+  /** Writes, and changes nothing: whoever takes commands that come only once asks this before. */
+  tryWriting(): void;
   /** Writes commands down, durably; answers those that were not known before. */
   receive(commands: readonly ReceivedCommand[]): ReceivedCommand[];
   /** Notes that it is about to be run; throws if it is finished, or was never received. */

@@ -14,6 +14,10 @@ export class LastingJournal implements CommandJournal {
     this.#buffer = buffer;
   }
 
+  tryWriting(): void {
+    this.#buffer.onDisk(({ journal }) => journal.tryWriting());
+  }
+
   receive(commands: readonly ReceivedCommand[]): ReceivedCommand[] {
     return this.#buffer.onDisk(({ journal }) => journal.receive(commands));
   }

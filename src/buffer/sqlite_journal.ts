@@ -13,6 +13,9 @@ const RECEIVE = `
   INSERT INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, 'received', ?)
   ON CONFLICT (id) DO NOTHING`;
 
+/** Writes a page, and changes nothing. */
+const PROBE = "UPDATE counters SET appended = appended";
+
 const START = `
   UPDATE commands SET state = 'started' WHERE id = ? AND state IN ('received', 'started')`;
 
@@ -40,6 +43,10 @@ export class SqliteJournal implements CommandJournal {
   constructor(database: Database, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
+  }
+
+  tryWriting(): void {
+    this.#database.run(PROBE);
   }
 
   receive(commands: readonly ReceivedCommand[]): ReceivedCommand[] {

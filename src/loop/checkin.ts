@@ -2,6 +2,7 @@
 
 import type { CommandJournal } from "../buffer/journal.ts";
 import type { Log } from "../log.ts";
+import { DatabaseError } from "../system/database.ts";
 import type { Client } from "../server/client.ts";
 import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
 import type { Answer } from "../server/answer.ts";
@@ -42,6 +43,44 @@ function asFailure<T>(answer: Answer<T>): Answer<T> {
   if (answer.kind !== "refused") return answer;
   const { why, status } = answer;
   return { kind: "failed", why, status, offline: false, retryAfterMs: null };
+}
+
+/**
+ * Throws where the disk would not take down a command: one that is handed over to an agent that ends
+ * before the disk is well again is lost.
+ */
+export function checkDisk({ journal }: Pick<CheckInParts, "journal">): void {
+  try {
+    journal.tryWriting();
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    const { message, reason } = error;
+    throw new Error(
+      `Cannot check in: the disk takes no commands down (${reason}): ${message}. Next: see "pennon status"`,
+      { cause: error },
+    );
+  }
+}
+
+/** In how many ms the next check-in is due; `null`: when the connection allows it. */
+export function dueAfter(
+  answer: CheckedIn,
+  when: { nextInMs(): number; afterSleepMs(): number; isCutOff: boolean },
+): number | null {
+  switch (answer.kind) {
+    case "failed":
+    case "limited":
+      return null;
+    case "aborted":
+      // Not by us: the host has slept in the middle of it.
+      return when.isCutOff ? when.nextInMs() : when.afterSleepMs();
+    case "ok":
+    case "refused":
+    case "unauthorized":
+    case "needs_person":
+    case "withheld":
+      return when.nextInMs();
+  }
 }
 
 /**

@@ -24,6 +24,9 @@ const DISK_AGAIN_MS = 10_000;
 /** More than this are not held; the server times a command out of which nothing is heard. */
 const MOST_HELD = 1_000;
 
+/** Begins nothing that is taken with it. */
+const ENDED = AbortSignal.abort(new Error("the agent ends"));
+
 export class Inbox {
   readonly #parts: InboxParts;
   #held: Command[] = [];
@@ -50,13 +53,25 @@ export class Inbox {
     this.#parts.log.error("commands wait for the disk", { commands: this.#held.length, why });
     this.#isWaiting = true;
     // Whoever is to stop has no more time for a sick disk.
-    void this.#writeLater(signal).catch(() => this.#tellLost(this.#held)).finally(() => {
+    void this.#writeLater(signal).catch(() => this.end()).finally(() => {
       this.#isWaiting = false;
     });
   }
 
+  /**
+   * The agent ends: what the disk takes now waits in the journal for the next start, and what it does
+   * not is lost, and told by its ids.
+   */
+  end(): void {
+    if (this.#held.length === 0 || this.#write(ENDED) === null) return;
+    this.#tellLost(this.#held);
+    this.#held = [];
+  }
+
   async #writeLater(signal: AbortSignal): Promise<void> {
-    do await this.#parts.clock.sleep(DISK_AGAIN_MS, signal); while (this.#write(signal) !== null);
+    do await this.#parts.clock.sleep(DISK_AGAIN_MS, signal); while (
+      this.#held.length > 0 && this.#write(signal) !== null
+    );
   }
 
   /** Why the disk refuses; `null`: it does not. */

@@ -8,7 +8,7 @@ import type { CommandOutcome } from "../buffer/command.ts";
 import { keep } from "../buffer/keep.ts";
 import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
 import type { HostHint } from "../system/system.ts";
-import { type CheckedIn, checkIn, type CheckInParts, closeCheckIn } from "./checkin.ts";
+import { checkDisk, checkIn, type CheckInParts, closeCheckIn, dueAfter } from "./checkin.ts";
 import { Delivering, type DeliveringParts } from "./delivering.ts";
 import { Inbox, type InboxParts } from "./inbox.ts";
 import { RAMP_STEP_MS } from "./ramp.ts";
@@ -83,19 +83,28 @@ export class Loop {
     stop.addEventListener("abort", () => this.#wake.abort(WOKEN));
     this.#parts.worker.resume(stop);
     this.#spreadStart();
-    while (!stop.aborted) await this.#step(signals);
-    await this.#parts.worker.idle;
-    await this.#drainOut(signals.cut);
+    try {
+      while (!stop.aborted) await this.#step(signals);
+      await this.#parts.worker.idle;
+      await this.#drainOut(signals.cut);
+    } finally {
+      this.#inbox.end();
+    }
   }
 
   /** One cycle: check in, run what came, deliver. Whether the server was reached. */
   async runOnce(signals: StopSignals): Promise<boolean> {
+    checkDisk(this.#parts);
     this.#parts.worker.resume(signals.stop);
-    const reached = await this.#checkIn(signals);
-    const isStuck = await this.#parts.worker.idleOrStuck() === "stuck" || this.#inbox.held > 0;
-    if (isStuck) throw new Error("Cannot run commands: the disk takes no writes");
-    await this.#drainOut(signals.cut);
-    return reached;
+    try {
+      const reached = await this.#checkIn(signals);
+      const isStuck = await this.#parts.worker.idleOrStuck() === "stuck" || this.#inbox.held > 0;
+      if (isStuck) throw new Error("Cannot run commands: the disk takes no writes");
+      await this.#drainOut(signals.cut);
+      return reached;
+    } finally {
+      this.#inbox.end();
+    }
   }
 
   /** Sends what can go before the end, at the ramp's pace; what has to wait longer stays. */
@@ -180,7 +189,11 @@ export class Loop {
       this.#inbox.receive(answer.value.commands, stop);
       this.#takeAnswer(answer.value, wasOut);
     }
-    const dueInMs = this.#dueAfter(answer, cut);
+    const dueInMs = dueAfter(answer, {
+      nextInMs: () => this.#nextInMs(),
+      afterSleepMs: () => this.#parts.random() * WAKE_SPREAD_MS,
+      isCutOff: cut.aborted,
+    });
     const nextCheckInMs = dueInMs === null ? null : this.#parts.clock.monotonicMs() + dueInMs;
     this.#state = { ...this.#state, nextCheckInMs };
     closeCheckIn(this.#parts, answer, dueInMs);
@@ -197,24 +210,6 @@ export class Loop {
     const nextCheckInMs = this.#parts.clock.monotonicMs() + this.#nextInMs();
     this.#state = { ...this.#state, nextCheckInMs };
     await this.#save();
-  }
-
-  /** When the next check-in is due; `null`: when the connection allows it. */
-  #dueAfter(answer: CheckedIn, cut: AbortSignal): number | null {
-    switch (answer.kind) {
-      case "failed":
-      case "limited":
-        return null;
-      case "aborted":
-        // Not by us: the host has slept in the middle of it.
-        return cut.aborted ? this.#nextInMs() : this.#parts.random() * WAKE_SPREAD_MS;
-      case "ok":
-      case "refused":
-      case "unauthorized":
-      case "needs_person":
-      case "withheld":
-        return this.#nextInMs();
-    }
   }
 
   #takeAnswer(answer: CheckInAnswer, isReturn: boolean): void {

@@ -18,6 +18,20 @@ Deno.test("the journal takes no command before there is a disk, and finds what w
   assertEquals(journal.unfinished().map(({ id }) => id), ["c"]);
 });
 
+Deno.test("tryWriting() tells a disk that takes no command from one that does, and changes nothing", async () => {
+  const { journal, buffer, disk } = await openLasting();
+  buffer.append([event("a")]);
+  const before = buffer.counts();
+  journal.tryWriting();
+  assertEquals(buffer.counts(), before);
+  disk.fault = "full";
+  assertThrows(() => journal.tryWriting(), DatabaseError);
+  disk.fault = null;
+  journal.tryWriting();
+  const none = await openLasting({}, Object.assign(new SickDisk(), { isDead: true }));
+  assertThrows(() => none.journal.tryWriting(), DatabaseError);
+});
+
 Deno.test("finish() of a full disk throws, and neither ends the command nor reports it", async () => {
   const { journal, buffer, disk } = await openLasting();
   journal.receive([command]);

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { SickDisk } from "../fakes/sick_disk.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { enrolled, say } from "./said.ts";
 
@@ -59,6 +60,22 @@ Deno.test("run --once checks in, delivers, and answers 1 where no server was rea
   assertEquals(server.reports.map(({ report }) => report), ["logs", "system-info"]);
   server.mood = { kind: "gone" };
   assertEquals((await say(system, "run", "--once")).code, 1);
+});
+
+Deno.test("run --once on a disk that takes no writes says so, ends with 1 and takes no command", async () => {
+  const { system, server } = await enrolled();
+  const disk = new SickDisk(system);
+  server.queue("c1", "reboot");
+  for (const breakIt of [() => disk.fault = "full", () => disk.isDead = true]) {
+    disk.heal();
+    breakIt();
+    const { code, err } = await say(system, "run", "--once");
+    assertEquals([code, server.count("/commands")], [1, 0]);
+    assertStringIncludes(err, "Cannot check in: the disk takes no commands down");
+  }
+  disk.heal();
+  assertEquals((await say(system, "run", "--once")).code, 0);
+  assertEquals(server.count("/commands"), 1);
 });
 
 Deno.test("scan of which a package manager failed answers 1, and prints its reason", async () => {

@@ -24,6 +24,7 @@ async function setUp() {
   const ran: Command[] = [];
   const disk = { isFull: false };
   const sick = {
+    tryWriting: () => journal.tryWriting(),
     receive(commands: readonly ReceivedCommand[]) {
       if (disk.isFull) throw new DatabaseError("Cannot change database: full", { reason: "full" });
       return journal.receive(commands);
@@ -52,7 +53,7 @@ async function setUp() {
     onDone: () => {},
   });
   const inbox = new Inbox({ clock, log, journal: sick, worker });
-  return { inbox, worker, ran, disk, clock, log };
+  return { inbox, worker, ran, disk, clock, log, journal };
 }
 
 Deno.test("receive() runs what was not known, once it is on disk", async () => {
@@ -92,6 +93,24 @@ Deno.test("receive() writes all that waits as soon as a further command finds th
   await clock.advance(10_000);
   await worker.idle;
   assertEquals(ran.map(({ id }) => id), ["a", "b"]);
+});
+
+Deno.test("end() tries once more, and says what the disk took none of, once", async () => {
+  for (const isFull of [true, false]) {
+    const { inbox, worker, ran, disk, log, clock, journal } = await setUp();
+    const { signal } = new AbortController();
+    disk.isFull = true;
+    inbox.receive([command("a"), command("b")], signal);
+    disk.isFull = isFull;
+    inbox.end();
+    inbox.end();
+    await clock.advance(60_000);
+    await worker.idle;
+    const lost = log.told("commands lost, the disk took none").map(({ commands }) => commands);
+    // It begins nothing: what is on disk is the next start's.
+    assertEquals([lost, ran, inbox.held], [isFull ? ["a b"] : [], [], 0]);
+    assertEquals(journal.unfinished().map(({ id }) => id), isFull ? [] : ["a", "b"]);
+  }
 });
 
 Deno.test("receive() says what is lost when it is stopped, or has no more room", async () => {

@@ -1,7 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { CommandOutcome } from "../../src/buffer/command.ts";
 import { ceilingMs } from "../../src/loop/backoff.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
+import { DatabaseError } from "../../src/system/database.ts";
 import { settle } from "../fakes/clock.ts";
 import { backoff, INTERVAL_MS, inWorld, log, NEVER, World } from "../fakes/world.ts";
 
@@ -405,6 +406,38 @@ Deno.test("run() sorts in what was appended, while the server is away too", () =
     await world.advance(1);
     assertEquals(isSorted(), [1]);
   }));
+
+Deno.test("runOnce() does not check in where the disk would take no command down", async () => {
+  const world = new World();
+  await world.start();
+  await world.stop();
+  world.server.queue("c1", "reboot");
+  const before = world.server.requests.length;
+  const full = new DatabaseError("Cannot change database: full", { reason: "full" });
+  const write = world.journal.tryWriting;
+  world.journal.tryWriting = () => {
+    throw full;
+  };
+  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
+  await assertRejects(once, Error, "Cannot check in: the disk takes no commands down (full)");
+  assertEquals(world.server.requests.length, before);
+  world.journal.tryWriting = write;
+  assertEquals([await once(), world.ran], [true, ["c1"]]);
+});
+
+Deno.test("runOnce() names the commands that the disk refused all the same", async () => {
+  const world = new World();
+  await world.start();
+  await world.stop();
+  world.server.queue("c1", "reboot");
+  world.server.queue("c2", "reboot");
+  world.journal.receive = () => {
+    throw new DatabaseError("Cannot change database: full", { reason: "full" });
+  };
+  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
+  await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
+  assertEquals(world.log.told("commands lost, the disk took none"), [{ commands: "c1 c2" }]);
+});
 
 Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
   const world = new World();

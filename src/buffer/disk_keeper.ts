@@ -170,7 +170,7 @@ export class DiskKeeper implements Disk {
     const opened = this.#opened;
     if (opened === null) return;
     try {
-      opened.database.run(PROBE);
+      opened.journal.tryWriting();
       this.#comeBack(this.tail.isEmpty ? 0 : this.tail.giveTo(opened));
     } catch (error) {
       this.refused(error);
@@ -268,6 +268,3 @@ export class DiskKeeper implements Disk {
     this.#meet(reason === "full" || reason === "denied" ? reason : "failed", message);
   }
 }
-
-/** Writes a page, and changes nothing. */
-const PROBE = "UPDATE counters SET appended = appended";

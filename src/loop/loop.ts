@@ -61,6 +61,8 @@ export class Loop {
   #state: LoopState;
   /** Whether a check-in has gone well since the start. */
   #isBack = false;
+  /** Since the last check-in was put together a command has changed what it says. */
+  #isOutdated = false;
   #lastHintMs = -Infinity;
   #troubleUntilMs = -Infinity;
   #wake = new AbortController();
@@ -122,6 +124,7 @@ export class Loop {
     if (outcome.rapidPollingMs !== null) {
       this.#setRapid(clampRapidMs(outcome.rapidPollingMs));
       this.#state = { ...this.#state, nextCheckInMs: null }; // The server wants to see it at once.
+      this.#isOutdated = true;
     }
     this.afterAppend();
   }
@@ -183,13 +186,14 @@ export class Loop {
     const { connection } = this.#parts;
     const wasOut = connection.state.outage !== null || !this.#isBack;
     if (connection.waitMs("check_in") <= 0) await this.#writeAhead();
+    this.#isOutdated = false;
     const body = this.#parts.describeHost(this.#rapidLeftMs());
     const answer = await checkIn({ ...this.#parts, signal: cut }, body);
     if (answer.kind === "ok") {
       this.#inbox.receive(answer.value.commands, stop);
       this.#takeAnswer(answer.value, wasOut);
     }
-    const dueInMs = dueAfter(answer, {
+    const dueInMs = answer.kind === "ok" && this.#isOutdated ? null : dueAfter(answer, {
       nextInMs: () => this.#nextInMs(),
       afterSleepMs: () => this.#parts.random() * WAKE_SPREAD_MS,
       isCutOff: cut.aborted,
@@ -219,7 +223,7 @@ export class Loop {
     this.#delivering.afterCheckIn(isReturn);
     this.#state = { ...this.#state, lastCheckInMs: nowMs };
     const leftMs = rapidLeftMs(answer.rapid_polling, clock.nowMs());
-    if (leftMs !== null) this.#setRapid(leftMs);
+    if (leftMs !== null && !this.#isOutdated) this.#setRapid(leftMs);
   }
 
   async #tellSystemInfo(): Promise<void> {

@@ -33,6 +33,8 @@ export class FakeServer {
   poison: { text: string; status: number } | null = null;
   /** Headers of its answers to reports, whatever their status. */
   rateLimit: Record<string, string> = {};
+  /** What its answers to check-ins say of rapid polling. */
+  rapidPolling: { enabled: boolean; until: string } | null = null;
   /** Which of the results that it is asked for it has; `null`: an old one, which is silent. */
   hasResults: ((asked: readonly string[]) => string[]) | null = null;
   #hanging: (() => void)[] = [];
@@ -106,6 +108,7 @@ export class FakeServer {
       const asked = body["pending_acknowledgments"] as string[] | undefined;
       return json(200, {
         commands: this.#commands.splice(0, 10),
+        ...(this.rapidPolling && { rapid_polling: this.rapidPolling }),
         ...(asked && this.hasResults && { acknowledged_ids: this.hasResults(asked) }),
       });
     }

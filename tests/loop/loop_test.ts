@@ -407,6 +407,34 @@ Deno.test("run() sorts in what was appended, while the server is away too", () =
     assertEquals(isSorted(), [1]);
   }));
 
+Deno.test("run() checks in at once after a heartbeat command that ended in the middle of a check-in", async () => {
+  for (const rapidPollingMs of [600_000, 0]) {
+    const world = new World();
+    const { promise, resolve } = Promise.withResolvers<CommandOutcome>();
+    world.handler = { repeatable: true, run: () => promise };
+    world.server.queue("c1", "enable_heartbeat");
+    await world.start();
+    await world.advance(0);
+    world.server.hangsAt = "/commands";
+    while (world.checkIns() === 1) await world.advance(1_000);
+    resolve({ events: [], rapidPollingMs });
+    await settle();
+    // The body that is under way did not say so: neither is what the server makes of that its word.
+    world.server.rapidPolling = { enabled: rapidPollingMs === 0, until: "2030-01-01T00:00:00Z" };
+    world.server.hangsAt = null;
+    world.server.answerHanging();
+    await settle();
+    world.server.rapidPolling = null;
+    await world.advance(0);
+    assertEquals(world.checkIns(), 3);
+    const { body } = world.server.requests.filter(({ path }) => path.endsWith("/commands"))[2]!;
+    assertEquals(body["metadata"], { rapid_polling_enabled: rapidPollingMs > 0 });
+    await world.advance(10_000);
+    assertEquals(world.checkIns() > 3, rapidPollingMs > 0);
+    await world.stop();
+  }
+});
+
 Deno.test("runOnce() does not check in where the disk would take no command down", async () => {
   const world = new World();
   await world.start();

@@ -88,7 +88,7 @@ export class LastingBuffer implements EventBuffer {
 
   next(limit: number): StoredEvent[] {
     const { opened, tail } = this.#disk;
-    const inMemory = tail.next(limit);
+    const inMemory = tail.next(limit).map(behindDisk);
     if (opened === null) return inMemory.filter(isAlone);
     try {
       const owed = tail.owed;
@@ -201,6 +201,15 @@ export class LastingBuffer implements EventBuffer {
       return otherwise();
     }
   }
+}
+
+/** Added to the numbers in memory, which begin at 1 as the disk's do. */
+const BEHIND_DISK = 2 ** 52;
+
+/** What is in memory came after all that is on disk: its numbers are not to be taken for the disk's. */
+function behindDisk(event: StoredEvent): StoredEvent {
+  const { sequence, place } = event;
+  return { ...event, sequence: sequence + BEHIND_DISK, place: place + BEHIND_DISK };
 }
 
 /** Whether nothing that came before it has to go first. */

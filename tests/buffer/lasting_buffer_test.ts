@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { MAX_OWED, TAIL_MAX_BYTES, TAIL_MAX_EVENTS } from "../../src/buffer/tail.ts";
 import { DatabaseError } from "../../src/system/database.ts";
+import { drain } from "../../src/buffer/delivery.ts";
 import { event, type Lasting, openLasting } from "../fakes/lasting.ts";
 
 function total({ buffer }: Lasting): void {
@@ -10,6 +11,22 @@ function total({ buffer }: Lasting): void {
   const gone = Object.values(dropped).reduce((sum, count) => sum + count, 0);
   assertEquals(appended, delivered + pending + setAside + gone + purged);
 }
+
+Deno.test("drain() keeps a command's order from disk to memory, whatever their numbers", async () => {
+  const { buffer, disk, log } = await openLasting();
+  buffer.append([event("first", "c")]);
+  disk.fault = "full";
+  buffer.append([event("second", "c"), event("other", "d")]);
+  const sent: string[] = [];
+  await drain(buffer, log, {
+    send(event) {
+      sent.push(event.body);
+      const kind = event.body === "first" ? "doubtful" : "delivered";
+      return Promise.resolve({ kind, isLast: false });
+    },
+  });
+  assertEquals(sent, ["first", "other"]); // The second one has the first one's number, in memory.
+});
 
 Deno.test("append() keeps in memory what the disk refuses, and writes it in order", async () => {
   const lasting = await openLasting();

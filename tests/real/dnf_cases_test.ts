@@ -167,7 +167,8 @@ onDnf("an ordinary user's scan has lists of its own, and leaves root's alone", a
   assertEquals(first.metadataAgeS, 0);
   const second = await scanner.scan(asNobody(), {});
   assertEquals(second.updates, first.updates);
-  assert(second.metadataAgeS !== null && second.metadataAgeS < 600);
+  // Of a list that is younger than a second dnf tells no age.
+  assert((second.metadataAgeS ?? 0) < 600);
   assertEquals(await stamps(root.cache), before);
   // Without a place to write to, dnf says so.
   const error = await assertRejects(() => dnfScanner(options).scan(asNobody(), {}), ScanError);

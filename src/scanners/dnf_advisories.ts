@@ -10,7 +10,7 @@ export interface AdvisoryRow {
   readonly isSecurity: boolean;
   /** `null` where the advisory has none, or one in words of its own. */
   readonly severity: Severity | null;
-  /** The advisory's own word for its severity, if it has one that is no severity of ours. */
+  /** The advisory's own word for its severity, if it is none of ours. */
   readonly ownWord: string | null;
   readonly package: RpmPackage;
 }
@@ -26,6 +26,9 @@ export interface AdvisoryDetails extends Pick<AdvisoryRow, "id" | "severity" | "
 /** From bad to worse. */
 const SEVERITIES: readonly Severity[] = ["low", "moderate", "important", "critical"];
 
+/** Amazon Linux's four words are these but for one. */
+const OTHER_WORDS: ReadonlyMap<string, Severity> = new Map([["medium", "moderate"]]);
+
 /** Words for "nobody said". */
 const NO_SEVERITY = ["", "none", "unknown"];
 
@@ -35,8 +38,9 @@ const LONGEST_WORD = 40;
 export function readSeverity(text: string): Pick<AdvisoryRow, "severity" | "ownWord"> {
   const told = withoutControls(text).trim();
   const word = told.toLowerCase();
-  const severity = SEVERITIES.find((known) => known === word) ?? null;
-  const isOwn = severity === null && !NO_SEVERITY.includes(word);
+  const usual = SEVERITIES.find((known) => known === word);
+  const isOwn = usual === undefined && !NO_SEVERITY.includes(word);
+  const severity = usual ?? OTHER_WORDS.get(word) ?? null;
   return { severity, ownWord: isOwn ? told.slice(0, LONGEST_WORD) : null };
 }
 

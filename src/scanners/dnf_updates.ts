@@ -107,8 +107,9 @@ function describeSeverity(
 ): Pick<Update, "severity" | "severityReason"> {
   const severity = worstSeverity(rows);
   if (severity !== null) {
-    const id = rows.find((row) => row.severity === severity)?.id;
-    return { severity, severityReason: `advisory ${id}` };
+    const row = rows.find((row) => row.severity === severity);
+    const says = row?.ownWord ? ` says "${row.ownWord}"` : "";
+    return { severity, severityReason: `advisory ${row?.id}${says}` };
   }
   const security = rows.find((row) => row.isSecurity);
   const own = rows.find((row) => row.ownWord !== null);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { isCve, mentionedCves, readSeverity } from "../../src/scanners/dnf_advisories.ts";
 
-Deno.test("readSeverity() knows four words in any case; none and unknown are no words", () => {
+Deno.test("readSeverity() knows four words in any case, and medium; none and unknown are no words", () => {
   for (const word of ["critical", "important", "moderate", "low"] as const) {
     for (const text of [word, word.toUpperCase(), ` ${word} `]) {
       assertEquals(readSeverity(text), { severity: word, ownWord: null });
@@ -10,6 +10,8 @@ Deno.test("readSeverity() knows four words in any case; none and unknown are no 
   for (const text of ["", "None", "none", "NONE", "Unknown"]) {
     assertEquals(readSeverity(text), { severity: null, ownWord: null });
   }
+  // Amazon Linux's word.
+  assertEquals(readSeverity("Medium"), { severity: "moderate", ownWord: "Medium" });
   assertEquals(readSeverity("custom_severity"), { severity: null, ownWord: "custom_severity" });
   assertEquals(readSeverity("\u001b[31mHigh").ownWord, "[31mHigh");
   assertEquals(readSeverity("x".repeat(99)).ownWord?.length, 40);

@@ -94,6 +94,18 @@ Deno.test("joinUpdates() has all advisories of a package, the worst severity, an
   assertEquals(update?.cves, ["CVE-2026-0001", "CVE-2026-0002"]);
 });
 
+Deno.test("joinUpdates() tells the advisory's own word beside ours", () => {
+  const [update] = joinUpdates({
+    ...NOTHING,
+    offered: [offered("a-2-1.noarch")],
+    advisories: [advisory("A", "a-2-1.noarch", { severity: "moderate", ownWord: "medium" })],
+  });
+  assertEquals([update?.severity, update?.severityReason], [
+    "moderate",
+    'advisory A says "medium"',
+  ]);
+});
+
 Deno.test("joinUpdates() says why there is no severity", () => {
   const rows: [AdvisoryRow[], boolean | null, string][] = [
     [[], null, "no advisory"],

@@ -27,18 +27,23 @@ export function joinUpdates(state: DnfState): Update[] {
     state.advisories.map((row) => withOwnSeverity(row, details.get(row.id))),
     (row) => packageKey(row.package),
   );
-  const rowsOf = (offered: RpmPackage) =>
+  const currentOf = (offered: RpmPackage) =>
+    newest(installed.get(offered.name) ?? [], offered.architecture);
+  const knownOf = (offered: RpmPackage) =>
     (advisories.get(packageKey(offered)) ?? [])
       // A newer version than the one that is offered is kept from this host.
       .filter((row) => compareEvr(row.package, offered) <= 0);
+  // What is installed is told of as well where an older kernel is the one that runs.
+  const rowsOf = (offered: RpmPackage, current: RpmPackage | undefined) =>
+    knownOf(offered).filter((row) => !current || compareEvr(row.package, current) > 0);
   // A repository without any advisory says nothing, not even that there is no hole.
   const telling = new Set(
-    state.offered.filter((offered) => rowsOf(offered).length > 0)
+    state.offered.filter((offered) => knownOf(offered).length > 0)
       .map(({ repository }) => repository),
   );
   function describe(offered: OfferedRpm, state: UpdateState): Update {
-    const current = newest(installed.get(offered.name) ?? [], offered.architecture);
-    const rows = rowsOf(offered);
+    const current = currentOf(offered);
+    const rows = rowsOf(offered, current);
     const isSecurity = rows.some((row) => row.isSecurity);
     return {
       package: offered.name,

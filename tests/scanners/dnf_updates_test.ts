@@ -94,6 +94,30 @@ Deno.test("joinUpdates() has all advisories of a package, the worst severity, an
   assertEquals(update?.cves, ["CVE-2026-0001", "CVE-2026-0002"]);
 });
 
+Deno.test("joinUpdates() leaves out advisories of what is installed, beside an older kernel too", () => {
+  const state: DnfState = {
+    ...NOTHING,
+    installed: [installed("kernel-core-5-1.x86_64"), installed("kernel-core-5-2.x86_64")],
+    offered: [offered("kernel-core-5-3.x86_64")],
+    advisories: [
+      // dnf tells of it as long as 5-1 is the one that runs.
+      advisory("A-2", "kernel-core-5-2.x86_64", { severity: "critical" }),
+      advisory("A-3", "kernel-core-5-3.x86_64", { isSecurity: false }),
+    ],
+    details: [details("A-2", { listed: ["CVE-2026-0002"] })],
+  };
+  const [update] = joinUpdates(state);
+  assertEquals([update?.severity, update?.security, update?.cves, update?.advisories], [
+    null,
+    false,
+    [],
+    ["A-3"],
+  ]);
+  // It shows all the same that this repository has advisories.
+  const [other] = joinUpdates({ ...state, advisories: state.advisories.slice(0, 1) });
+  assertEquals([other?.severity, other?.security, other?.advisories], [null, false, []]);
+});
+
 Deno.test("joinUpdates() tells the advisory's own word beside ours", () => {
   const [update] = joinUpdates({
     ...NOTHING,

@@ -6,7 +6,8 @@ import { dnf4Dialect } from "./dnf4_dialect.ts";
 import { dnf5Dialect } from "./dnf5_dialect.ts";
 import { DnfCommands } from "./dnf_commands.ts";
 import type { DnfDialect } from "./dnf_dialect.ts";
-import type { DnfConfiguration } from "./dnf_excludes.ts";
+import { type DnfFiles, readDnfConfiguration } from "./dnf_configuration.ts";
+import { mayExclude } from "./dnf_excludes.ts";
 import { newestListMs, toldAgeMs } from "./dnf_lists.ts";
 import { getOffers } from "./dnf_offers.ts";
 import {
@@ -49,7 +50,7 @@ export interface DnfOptions {
   readonly dnfArguments?: readonly string[];
   /** Put before rpm's other arguments. */
   readonly rpmArguments?: readonly string[];
-  readonly configuration?: DnfConfiguration;
+  readonly configuration?: DnfFiles;
   /** Where root's package lists are. @default the dialect's own */
   readonly cacheDirectory?: string;
 }
@@ -86,9 +87,13 @@ async function scanDnf(
   const commands = new DnfCommands(system, scanOptions.signal);
   const rpm = [RPM, ...options.rpmArguments ?? []];
   // Neither takes dnf's lock. All else does, to read too, and goes one after the other.
-  const asked = [listInstalled(commands, rpm), findDialect(system, commands)] as const;
-  await Promise.allSettled(asked); // Where one fails, the other is not left behind.
-  const [installed, { path, dialect }] = await Promise.all(asked);
+  const asked = [
+    listInstalled(commands, rpm),
+    findDialect(system, commands),
+    readDnfConfiguration(system, options.configuration ?? {}),
+  ] as const;
+  await Promise.allSettled(asked); // Where one fails, the others are not left behind.
+  const [installed, { path, dialect }, configuration] = await Promise.all(asked);
   const program = [path, ...options.dnfArguments ?? [], ...dialect.settings];
   const isRoot = system.machine.userId() === 0;
   const caches = options.cacheDirectory && { systemCache: options.cacheDirectory };
@@ -102,7 +107,7 @@ async function scanDnf(
   });
   const asking: Asking = { commands, dialect, program, warnings: [...offers.warnings] };
   const offered = parseOffered(offers.stdout);
-  const excluded = await listWithExcluded(system, asking, options.configuration ?? {});
+  const excluded = await listWithExcluded(asking, mayExclude(configuration));
   const hasUpdates = offered.packages.length > 0 || excluded.packages.length > 0;
   const flags = excluded.packages.length > 0 ? dialect.withExcluded ?? [] : [];
   const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;

@@ -1,10 +1,8 @@
 /** The questions to dnf besides what it offers; where nothing hangs on one, its failure is a warning. */
 
-import type { System } from "../system/system.ts";
 import type { AdvisoryDetails, AdvisoryRow } from "./dnf_advisories.ts";
 import type { DnfCommands } from "./dnf_commands.ts";
 import type { DnfDialect, DnfQuestion } from "./dnf_dialect.ts";
-import { type DnfConfiguration, hasExcludes } from "./dnf_excludes.ts";
 import type { ObsoletingRpm } from "./dnf_obsoletes.ts";
 import { type OfferedRpm, type PackageList, parseOffered } from "./rpm_packages.ts";
 import { ScanError } from "./scanner.ts";
@@ -22,16 +20,13 @@ export interface Asking {
 /** The answer where there is none, or where it was not asked. */
 export const NOTHING: PackageList<never> = { packages: [], unparsed: 0 };
 
-/** What dnf would offer if nobody had told it not to; costs a call only where somebody did. */
+/** What dnf would offer if nobody had told it not to; costs a call, so only where somebody may have. */
 export async function listWithExcluded(
-  system: System,
   asking: Asking,
-  configuration: DnfConfiguration,
+  mayExclude: boolean,
 ): Promise<PackageList<OfferedRpm>> {
   const { withExcluded, offered } = asking.dialect;
-  if (withExcluded === null || !await hasExcludes(system, configuration)) {
-    return NOTHING;
-  }
+  if (withExcluded === null || !mayExclude) return NOTHING;
   const question = { command: [...withExcluded, ...offered], codes: [0], read: parseOffered };
   return await askOr(asking, "list excluded updates", question) ?? NOTHING;
 }

@@ -13,6 +13,18 @@ async function scan(root: DnfRoot) {
 
 const of = (evr: string, ...names: string[]): RpmPackage[] => names.map((name) => ({ name, evr }));
 
+for (const setting of ["excludepkgs =\n  foo*", "exclude=baz,\n\tfoo", "includepkgs = bar*"]) {
+  onDnf(`tells as held what ${JSON.stringify(setting)} keeps from dnf`, async (root) => {
+    await root.install(of("1-1", "foo", "bar"));
+    await root.offer("updates", of("2-1", "foo", "bar"));
+    await root.configure(setting);
+    await root.dnf("makecache");
+    const { told, warnings } = await scan(root);
+    assertEquals(told, ["bar 1-1 -> 2-1 updates upgradable", "foo 1-1 -> 2-1 updates held"]);
+    assertEquals(warnings, []);
+  });
+}
+
 onDnf("takes Amazon's medium for moderate, and tells the word", async (root) => {
   await root.install(of("1-1", "foo"));
   const packages = of("2-1", "foo");

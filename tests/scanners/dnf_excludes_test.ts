@@ -1,36 +1,33 @@
 import { assertEquals } from "@std/assert";
-import { hasExcludes } from "../../src/scanners/dnf_excludes.ts";
-import { FakeSystem } from "../fakes/system.ts";
+import type { DnfConfiguration } from "../../src/scanners/dnf_configuration.ts";
+import { mayExclude } from "../../src/scanners/dnf_excludes.ts";
+import { parseDnfSettings } from "../../src/scanners/dnf_settings.ts";
 
-Deno.test("hasExcludes() looks into dnf's settings, its repositories' and its version locks", async () => {
-  const rows: [string, string, boolean][] = [
-    ["/etc/dnf/dnf.conf", "", false],
-    ["/etc/dnf/dnf.conf", "[main]\nexclude=\nkeepcache=1\n", false],
-    ["/etc/dnf/dnf.conf", "[main]\n# exclude=kernel*\n", false],
-    ["/etc/dnf/dnf.conf", "[main]\nexclude=kernel*\n", true],
-    ["/etc/dnf/dnf.conf", "[main]\n excludepkgs = kernel*\n", true],
-    ["/etc/yum.repos.d/a.repo", "[a]\nexcludepkgs=nginx\n", true],
-    ["/etc/yum.repos.d/a.repo.off", "[a]\nexcludepkgs=nginx\n", false],
-    ["/etc/dnf/plugins/versionlock.list", "# nothing\n\n", false],
-    ["/etc/dnf/plugins/versionlock.list", "# bash\nbash-0:5.1.8-6.el9.*\n", true],
+function configured(text: string, changes: Partial<DnfConfiguration> = {}): DnfConfiguration {
+  return { settings: parseDnfSettings([text]), locks: "", isWhole: true, ...changes };
+}
+
+Deno.test("mayExclude() knows every spelling that dnf does", () => {
+  const rows: [string, boolean][] = [
+    ["", false],
+    ["[main]\nexclude=\nkeepcache=1\n", false],
+    ["[main]\n# exclude=kernel*\n", false],
+    ["[main]\nexcludepkgs_x=kernel*\n", false],
+    ["[main]\nexclude=kernel*\n", true],
+    ["[main]\n excludepkgs = kernel*\n", true],
+    ["[main]\nexcludepkgs=\n  kernel*\n", true],
+    ["[main]\r\nexcludepkgs =\r\n\tkernel*\r\n", true],
+    ["[main]\nincludepkgs=bash*\n", true],
+    ["[a]\nexcludepkgs=nginx\n", true],
+    // A line that goes on with a value is no setting of its own, to dnf either.
+    ["[main]\nkeepcache=1\n  excludepkgs=kernel*\n", false],
   ];
-  for (const [path, text, expected] of rows) {
-    const { files } = new FakeSystem();
-    files.texts.set(path, text);
-    assertEquals(await hasExcludes({ files }, {}), expected, `${path}: ${text}`);
-  }
+  for (const [text, expected] of rows) assertEquals(mayExclude(configured(text)), expected, text);
 });
 
-Deno.test("hasExcludes() is done soon with a file of nothing but lines", async () => {
-  const { files } = new FakeSystem();
-  files.texts.set("/etc/dnf/dnf.conf", "\n".repeat(1_000_000));
-  files.texts.set("/etc/dnf/plugins/versionlock.list", " \n".repeat(500_000));
-  assertEquals(await hasExcludes({ files }, {}), false);
-});
-
-Deno.test("hasExcludes() takes what it cannot read for nothing", async () => {
-  const { files } = new FakeSystem();
-  files.texts.set("/etc/dnf/dnf.conf", "exclude=x\n");
-  files.fail("look for packages that are excluded", "denied");
-  assertEquals(await hasExcludes({ files }, {}), false);
+Deno.test("mayExclude() looks at the version locks, and takes what it cannot read for one", () => {
+  assertEquals(mayExclude(configured("", { locks: "# nothing\n\n" })), false);
+  assertEquals(mayExclude(configured("", { locks: "# bash\nbash-0:5.1.8-6.el9.*\n" })), true);
+  assertEquals(mayExclude(configured("", { isWhole: false })), true);
+  assertEquals(mayExclude(configured("", { locks: " \n".repeat(500_000) })), false);
 });

@@ -151,6 +151,16 @@ Deno.test("scan() does not take an answer of dnf 5's that is no JSON for an empt
   ]);
 });
 
+Deno.test("scan() asks dnf for excluded updates where its settings cannot be read", async () => {
+  const host = new DnfHost();
+  host.files.fail("read dnf's configuration", "denied");
+  const all = readFixture("dnf", "offered.txt");
+  host.answers = { offered: succeeded(""), obsoletes: succeeded(""), excluded: succeeded(all) };
+  const { updates, warnings } = await dnfScanner().scan(host, {});
+  assertEquals([updates.length, updates.every(({ state }) => state === "held")], [7, true]);
+  assertEquals(warnings, []);
+});
+
 Deno.test("scan() asks for no advisories where there is no update", async () => {
   const host = new DnfHost();
   host.answers = { offered: succeeded(""), obsoletes: succeeded("") };

@@ -1,0 +1,42 @@
+/** Reads dnf's own settings and those of its repositories, by the rules of its files. Pure. */
+
+/** Settings by their names. Lines of a value that goes on are parted by a line end. */
+export type DnfSection = ReadonlyMap<string, string>;
+
+/** The repositories, by their ids, and dnf itself. */
+export type DnfSettings = ReadonlyMap<string, DnfSection>;
+
+/** The section that is no repository. */
+export const MAIN = "main";
+
+/**
+ * Reads `[section]` and `key=value`; of a setting that is there twice, the last counts. An indented
+ * line goes on with the value above it; behind an empty line or a comment there is none to go on
+ * with, and dnf would refuse the file.
+ */
+export function parseDnfSettings(texts: readonly string[]): DnfSettings {
+  const sections = new Map<string, Map<string, string>>();
+  for (const text of texts) {
+    let section = new Map<string, string>();
+    let open: string | undefined;
+    for (const line of text.split(/\r?\n/)) {
+      const told = line.trim();
+      if (open !== undefined && told !== "" && /^\s/.test(line)) {
+        section.set(open, `${section.get(open)}\n${told}`);
+        continue;
+      }
+      open = undefined;
+      if (/^(?:$|[#;])/.test(told)) continue;
+      const [, name] = /^\[([^\]]{1,1000})\]/.exec(told) ?? [];
+      const equals = told.indexOf("=");
+      if (name !== undefined) {
+        section = sections.get(name) ?? new Map<string, string>();
+        sections.set(name, section);
+      } else if (equals > 0) {
+        open = told.slice(0, equals).trimEnd();
+        section.set(open, told.slice(equals + 1).trimStart());
+      }
+    }
+  }
+  return sections;
+}

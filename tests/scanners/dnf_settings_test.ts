@@ -1,0 +1,35 @@
+import { assertEquals } from "@std/assert";
+import { parseDnfSettings } from "../../src/scanners/dnf_settings.ts";
+import { checkJunk } from "./dnf_parser_laws.ts";
+
+function told(...texts: string[]): string[] {
+  return [...parseDnfSettings(texts)].flatMap(([section, settings]) =>
+    [...settings].map(([key, value]) => `${section}.${key}=${value}`)
+  );
+}
+
+Deno.test("parseDnfSettings() reads sections, settings and lines that go on", () => {
+  const rows: [string, string[]][] = [
+    ["", []],
+    ["junk", []],
+    ["a=1\n", []],
+    ["[main]\n=1\nno value\n", []],
+    ["[main]\na=1\n[b]\na = 2 = 3 \n", ["main.a=1", "b.a=2 = 3"]],
+    ["[main]\r\na=1\r\nb=\r\n", ["main.a=1", "main.b="]],
+    ["[main]\na=1\n  2\n\t3\nb=4\n", ["main.a=1\n2\n3", "main.b=4"]],
+    ["[main]\na=\n  2=3\n", ["main.a=\n2=3"]],
+    ["[main]\n# a=1\n; b=1\nc=1\n", ["main.c=1"]],
+    // dnf refuses these; what is there is read all the same.
+    ["[main]\n a=1\n", ["main.a=1"]],
+    ["[main]\na=1\n\n  b=2\n", ["main.a=1", "main.b=2"]],
+    // Of the same one, the last counts.
+    ["[main]\na=1\n[b]\na=1\n[main]\na=2\n", ["main.a=2", "b.a=1"]],
+  ];
+  for (const [text, expected] of rows) assertEquals(told(text), expected, text);
+  assertEquals(told("[a]\nb=1\n", "c=1\n[a]\nd=1\n"), ["a.b=1", "a.d=1"]);
+});
+
+Deno.test("parseDnfSettings() is done soon with a file of nothing but lines, or of junk", () => {
+  for (const line of ["\n", " \n", "a=1\n", " a\n"]) told(`[main]\na=1\n${line.repeat(500_000)}`);
+  checkJunk("[main]\nexcludepkgs=\n  a b\n[b]\nenabled=0\n", (text) => told(text));
+});

@@ -6,18 +6,20 @@ import { dnf4Dialect } from "./dnf4_dialect.ts";
 import { dnf5Dialect } from "./dnf5_dialect.ts";
 import { DnfCommands } from "./dnf_commands.ts";
 import type { DnfDialect } from "./dnf_dialect.ts";
+import { confirmOffers } from "./dnf_confirmed.ts";
 import { type DnfFiles, readDnfConfiguration } from "./dnf_configuration.ts";
 import { mayExclude } from "./dnf_excludes.ts";
 import { newestListMs, toldAgeMs } from "./dnf_lists.ts";
 import { getOffers } from "./dnf_offers.ts";
 import {
   type Asking,
+  checkUpdates,
   describeAdvisories,
   listAdvisories,
-  listObsoletes,
   listWithExcluded,
   NOTHING,
 } from "./dnf_questions.ts";
+import { hasPriorities } from "./dnf_settings.ts";
 import { joinUpdates } from "./dnf_updates.ts";
 import { parseDnfVersion } from "./dnf_version.ts";
 import {
@@ -112,8 +114,11 @@ async function scanDnf(
   const flags = excluded.packages.length > 0 ? dialect.withExcluded ?? [] : [];
   const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
   const details = advisories.packages.length > 0 ? await describeAdvisories(asking, flags) : [];
-  const obsoletes = await listObsoletes(asking, hasUpdates);
-  const lists = [offered, installed, excluded, advisories, obsoletes];
+  const checked = await checkUpdates(asking, hasUpdates);
+  const isChosen = hasPriorities(configuration.settings);
+  const confirmed = confirmOffers(offered.packages, checked, isChosen);
+  asking.warnings.push(...confirmed.warnings);
+  const lists = [offered, installed, excluded, advisories, checked ?? NOTHING];
   const unparsed = lists.reduce((sum, list) => sum + list.unparsed, 0);
   if (unparsed > 0) {
     asking.warnings.push(`Lines of dnf's answers that were not understood: ${unparsed}`);
@@ -121,9 +126,10 @@ async function scanDnf(
   return {
     updates: joinUpdates({
       installed: installed.packages,
-      offered: offered.packages,
+      offered: confirmed.taken,
+      passedOver: confirmed.passedOver,
       withExcluded: excluded.packages,
-      obsoletes: obsoletes.packages,
+      obsoletes: checked?.obsoletes ?? [],
       advisories: advisories.packages,
       details,
     }),

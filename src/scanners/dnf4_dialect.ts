@@ -2,7 +2,7 @@
 
 import { parseDnf4Advisories, parseDnf4AdvisoryDetails } from "./dnf4_advisories.ts";
 import type { DnfDialect } from "./dnf_dialect.ts";
-import { parseObsoletes } from "./dnf_obsoletes.ts";
+import { readCheckUpdate } from "./dnf_check_update.ts";
 import { OFFERED_FORMAT } from "./rpm_packages.ts";
 
 // Without --latest-limit it lists every version that is newer.
@@ -24,7 +24,7 @@ export const dnf4Dialect: DnfDialect = {
     codes: [0],
     read: parseDnf4AdvisoryDetails,
   },
-  obsoletes: { command: ["-q", "check-update"], codes: [0, 100], read: parseObsoletes },
+  updates: { command: ["-q", "check-update"], codes: [0, 100], read: readCheckUpdate },
   repositories: null,
   systemCache: "/var/cache/dnf",
   userCache: null,

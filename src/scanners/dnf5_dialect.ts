@@ -2,14 +2,14 @@
 
 import { type DnfVersion, isAtLeast } from "./dnf_version.ts";
 import type { DnfDialect } from "./dnf_dialect.ts";
-import { parseObsoletes } from "./dnf_obsoletes.ts";
+import { readCheckUpdate } from "./dnf_check_update.ts";
 import {
   parseDnf5Advisories,
   parseDnf5AdvisoryDetails,
   parseDnf5AdvisoryTable,
 } from "./dnf5_advisories.ts";
 import { findJson } from "./dnf5_json.ts";
-import { parseDnf5Obsoletes } from "./dnf5_obsoletes.ts";
+import { parseDnf5CheckUpgrade } from "./dnf5_check_upgrade.ts";
 import { OFFERED_FORMAT } from "./rpm_packages.ts";
 
 /** From these on: progress goes to stderr; lists, descriptions and updates are told in JSON. */
@@ -39,9 +39,9 @@ export function dnf5Dialect(version: DnfVersion): DnfDialect {
       }
       : null,
     // In JSON it ends with 0 even if there are updates.
-    obsoletes: isAtLeast(version, UPGRADES_IN_JSON)
-      ? { command: ["-q", "check-upgrade", "--json"], codes: [0, 100], read: parseDnf5Obsoletes }
-      : { command: ["-q", "check-upgrade"], codes: [0, 100], read: parseObsoletes },
+    updates: isAtLeast(version, UPGRADES_IN_JSON)
+      ? { command: ["-q", "check-upgrade", "--json"], codes: [0, 100], read: parseDnf5CheckUpgrade }
+      : { command: ["-q", "check-upgrade"], codes: [0, 100], read: readCheckUpdate },
     repositories: {
       command: ["-q", "repo", "list", "--json"],
       codes: [0],

@@ -10,6 +10,7 @@ const CHATTER = [
   /^(Updating and loading repositories:|Repositories loaded\.)$/,
   // "Security: kernel-core-5.14.0-427.el9.x86_64 is an installed security update"
   /^Security: \S+ is (an installed security update|the currently running version)$/,
+  /^No security updates needed, but \d+ updates?(?:\(s\))? available$/,
   // Progress: "updates   1.1 MB/s | 2.9 kB     00:00", " Fedora 41   100% |  36.6 KiB/s | …".
   /^[^\t]{1,200}\s[\d.]+ +[kMG]?i?B\/s \| /,
   /^[^\t]{1,200}\s(\d{1,3}|\?\?\?)% \| /,

@@ -1,7 +1,7 @@
 /** How one generation of dnf is asked, and how its answers are read. */
 
 import type { AdvisoryDetails, AdvisoryRow } from "./dnf_advisories.ts";
-import type { ObsoletingRpm } from "./dnf_obsoletes.ts";
+import type { CheckedUpdates } from "./dnf_check_update.ts";
 import type { PackageList } from "./rpm_packages.ts";
 
 /** One question; `Answer` is what it is about. */
@@ -10,8 +10,8 @@ export interface DnfQuestion<Answer> {
   readonly command: readonly string[];
   /** The exit codes that come with an answer. */
   readonly codes: readonly number[];
-  /** Reads the answer; `undefined` if it is none. */
-  read(stdout: string): Answer | undefined;
+  /** Reads the answer that came with that exit code; `undefined` if it is none. */
+  read(stdout: string, code: number): Answer | undefined;
 }
 
 /** The words of dnf 4, or of dnf 5. */
@@ -26,9 +26,9 @@ export interface DnfDialect {
   readonly advisories: DnfQuestion<PackageList<AdvisoryRow>>;
   /** What those advisories say; `null` where that is not told in a form that can be read. */
   readonly details: DnfQuestion<readonly AdvisoryDetails[]> | null;
-  /** What would be replaced by a package of another name. */
-  readonly obsoletes: DnfQuestion<PackageList<ObsoletingRpm>>;
-  /** How many repositories are enabled; `null` where `obsoletes` fails if there is none. */
+  /** What dnf itself would update, and what would be replaced by a package of another name. */
+  readonly updates: DnfQuestion<CheckedUpdates>;
+  /** How many repositories are enabled; `null` where `updates` fails if there is none. */
   readonly repositories: DnfQuestion<number> | null;
   /** The folder of root's package lists. */
   readonly systemCache: string;

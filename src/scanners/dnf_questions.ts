@@ -1,9 +1,9 @@
 /** The questions to dnf besides what it offers; where nothing hangs on one, its failure is a warning. */
 
 import type { AdvisoryDetails, AdvisoryRow } from "./dnf_advisories.ts";
-import type { DnfCommands } from "./dnf_commands.ts";
+import { answerOf, type DnfCommands } from "./dnf_commands.ts";
 import type { DnfDialect, DnfQuestion } from "./dnf_dialect.ts";
-import type { ObsoletingRpm } from "./dnf_obsoletes.ts";
+import type { CheckedUpdates } from "./dnf_check_update.ts";
 import { type OfferedRpm, type PackageList, parseOffered } from "./rpm_packages.ts";
 import { ScanError } from "./scanner.ts";
 
@@ -32,18 +32,21 @@ export async function listWithExcluded(
 }
 
 /**
+ * What dnf itself would update and replace; `undefined`, and a warning, if that cannot be told.
+ *
  * Without an update in the list this one has to succeed: `repoquery` is content with no repository at
  * all, and says nothing. Of dnf 5's questions none minds, so it is asked for its repositories.
  */
-export async function listObsoletes(
+export async function checkUpdates(
   asking: Asking,
   hasUpdates: boolean,
-): Promise<PackageList<ObsoletingRpm>> {
-  const action = "list replaced packages";
-  const { obsoletes, repositories } = asking.dialect;
-  if (hasUpdates) return await askOr(asking, action, obsoletes) ?? NOTHING;
-  const answer = await ask(asking, action, obsoletes);
-  if (answer.packages.length === 0 && repositories !== null) {
+): Promise<CheckedUpdates | undefined> {
+  const action = "check updates and list replaced packages";
+  const { updates, repositories } = asking.dialect;
+  if (hasUpdates) return await askOr(asking, action, updates);
+  const answer = await ask(asking, action, updates);
+  const count = answer.upgrades.length + answer.obsoletes.length;
+  if (count === 0 && repositories !== null) {
     const count = await askOr(asking, "list the repositories", repositories);
     if (count === 0) {
       const fact = "there are no enabled repositories";
@@ -100,7 +103,8 @@ async function ask<Answer>(
   action: string,
   { command, codes, read }: DnfQuestion<Answer>,
 ): Promise<Answer> {
-  const answer = read(await commands.ask(action, [...program, "-C", ...command], codes));
+  const result = await commands.run(action, [...program, "-C", ...command]);
+  const answer = read(answerOf(action, result, codes), result.code);
   if (answer !== undefined) return answer;
   const fact = "the answer is not understood";
   throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "permanent" });

@@ -40,3 +40,23 @@ export function parseDnfSettings(texts: readonly string[]): DnfSettings {
   }
   return sections;
 }
+
+/** What dnf takes for "no" where it asks for yes or no. */
+const NO = /^(?:0|no|false|off)$/i;
+
+/** The repositories that are enabled, which they are unless they say no. */
+export function enabledRepositories(settings: DnfSettings): [string, DnfSection][] {
+  return [...settings].filter(([id, section]) =>
+    id !== MAIN && !NO.test(section.get("enabled") ?? "")
+  );
+}
+
+/** What a repository has that says nothing of its priority. */
+const USUAL_PRIORITY = "99";
+
+/** Whether dnf prefers a repository to others, which it then takes no newer version from. */
+export function hasPriorities(settings: DnfSettings): boolean {
+  return enabledRepositories(settings).some(([, section]) =>
+    (section.get("priority") ?? USUAL_PRIORITY) !== USUAL_PRIORITY
+  );
+}

@@ -1,16 +1,20 @@
 /** Puts together what dnf and rpm told into updates. Pure. */
 
 import { type AdvisoryDetails, type AdvisoryRow, worstSeverity } from "./dnf_advisories.ts";
-import type { ObsoletingRpm } from "./dnf_obsoletes.ts";
+import type { ObsoletingRpm } from "./dnf_check_update.ts";
+import { newestOffers } from "./dnf_confirmed.ts";
 import { rebootHint } from "./dnf_reboot.ts";
-import type { InstalledRpm, OfferedRpm, RpmPackage } from "./rpm_packages.ts";
+import { type InstalledRpm, type OfferedRpm, packageKey, type RpmPackage } from "./rpm_packages.ts";
 import { compareEvr, formatEvr } from "./rpm_version.ts";
 import type { Update, UpdateState } from "./scanner.ts";
 
 /** What the host has and what its repositories offer. */
 export interface DnfState {
   readonly installed: readonly InstalledRpm[];
+  /** What dnf would take, each package once. */
   readonly offered: readonly OfferedRpm[];
+  /** What dnf passes over, by its priorities: it is no update, and nobody holds it. */
+  readonly passedOver: readonly OfferedRpm[];
   /** As `offered`, with what the administrator excluded. */
   readonly withExcluded: readonly OfferedRpm[];
   readonly obsoletes: readonly ObsoletingRpm[];
@@ -62,14 +66,27 @@ export function joinUpdates(state: DnfState): Update[] {
       reboot: rebootHint(offered.name),
     };
   }
-  const known = new Set(state.offered.map(packageKey));
+  const taken = new Set(state.offered.map(packageKey));
+  const known = new Set([...taken, ...state.passedOver.map(packageKey)]);
   return [
     ...state.offered.map((offered) => describe(offered, "upgradable")),
-    ...state.withExcluded.filter((offered) => !known.has(packageKey(offered)))
+    ...newestOffers(state.withExcluded).filter((offered) => !known.has(packageKey(offered)))
       .map((offered) => describe(offered, "held")),
     // One that is an update of itself as well is told as that.
-    ...state.obsoletes.filter((one) => !known.has(packageKey(one.package))).map(describeReplacing),
+    ...mergeReplacing(state.obsoletes).filter((one) => !taken.has(packageKey(one.package)))
+      .map(describeReplacing),
   ];
+}
+
+/** A row is of one repository and of one package that goes; dnf takes the first repository. */
+function mergeReplacing(rows: readonly ObsoletingRpm[]): ObsoletingRpm[] {
+  const merged = new Map<string, ObsoletingRpm>();
+  for (const row of rows) {
+    const before = merged.get(packageKey(row.package)) ?? { ...row, replaces: [] };
+    const replaces = [...before.replaces, ...row.replaces];
+    merged.set(packageKey(row.package), { ...before, replaces });
+  }
+  return [...merged.values()];
 }
 
 /** Advisories are told of newer versions of what is installed, and so of none of these. */
@@ -132,11 +149,6 @@ function describeSeverity(
 function newest(packages: readonly InstalledRpm[], architecture: string): InstalledRpm | undefined {
   const same = packages.filter((package_) => package_.architecture === architecture);
   return (same.length > 0 ? same : packages).toSorted(compareEvr).at(-1);
-}
-
-/** An advisory names the version that closed the hole first; any later one closes it too. */
-function packageKey({ name, architecture }: RpmPackage): string {
-  return `${name}.${architecture}`;
 }
 
 function unique(words: readonly string[]): string[] {

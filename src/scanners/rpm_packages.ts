@@ -10,6 +10,11 @@ export interface RpmPackage extends Evr {
   readonly architecture: string;
 }
 
+/** Which package it is, of whatever version. */
+export function packageKey({ name, architecture }: RpmPackage): string {
+  return `${name}.${architecture}`;
+}
+
 /** A package that is on the host. */
 export interface InstalledRpm extends RpmPackage {
   readonly sourcePackage: string | null;

@@ -21,9 +21,9 @@ import {
   parseDnf5AdvisoryDetails,
   parseDnf5AdvisoryTable,
 } from "../../src/scanners/dnf5_advisories.ts";
-import { parseDnf5Obsoletes } from "../../src/scanners/dnf5_obsoletes.ts";
+import { parseDnf5CheckUpgrade } from "../../src/scanners/dnf5_check_upgrade.ts";
+import { parseCheckUpdate } from "../../src/scanners/dnf_check_update.ts";
 import { dnfFailure, dnfWarnings } from "../../src/scanners/dnf_failure.ts";
-import { parseObsoletes } from "../../src/scanners/dnf_obsoletes.ts";
 import { parseDnfVersion } from "../../src/scanners/dnf_version.ts";
 import {
   parseInstalled as parseInstalledRpms,
@@ -82,7 +82,7 @@ export const PARSERS: readonly Parser[] = [
   { name: "rpm_installed", tool: "dnf", fixtures: /^installed/, parse: parseInstalledRpms },
   { name: "dnf4_advisories", tool: "dnf", fixtures: /^advisories/, parse: parseDnf4Advisories },
   { name: "dnf4_details", tool: "dnf", fixtures: /^cves/, parse: parseDnf4AdvisoryDetails },
-  { name: "dnf_obsoletes", tool: "dnf", fixtures: /^obsoletes/, parse: parseObsoletes },
+  { name: "dnf_check_update", tool: "dnf", fixtures: /^check_update/, parse: parseCheckUpdate },
   {
     name: "dnf_failure",
     tool: "dnf",
@@ -105,10 +105,10 @@ export const PARSERS: readonly Parser[] = [
     parse: (text) => parseDnf5AdvisoryDetails(asJson(text)),
   },
   {
-    name: "dnf5_obsoletes",
+    name: "dnf5_check_upgrade",
     tool: "dnf5",
     fixtures: /^check_upgrade\.json/,
-    parse: (text) => parseDnf5Obsoletes(asJson(text)),
+    parse: (text) => parseDnf5CheckUpgrade(asJson(text)),
   },
   {
     name: "dnf5_table",

@@ -13,6 +13,73 @@ async function scan(root: DnfRoot) {
 
 const of = (evr: string, ...names: string[]): RpmPackage[] => names.map((name) => ({ name, evr }));
 
+/** Has dnf know a repository once more, with these lines and by another name. */
+async function know(root: DnfRoot, name: string, as: string, ...lines: string[]): Promise<void> {
+  await root.know(as, `file://${root.path}/rpms-${name}`, ...lines);
+}
+
+onDnf("takes what a preferred repository has, and each package once", async (root) => {
+  await root.install(of("1-1", "foo", "bar", "same", "oldtool", "oldertool"));
+  await root.install(of("1-1", "kernel-core"));
+  await root.install(of("2-1", "kernel-core"));
+  const lines = ["Obsoletes: oldtool", "Obsoletes: oldertool"];
+  const preferred = [...of("2-1", "foo", "bar"), ...of("1-1", "same"), ...of("3-1", "kernel-core")];
+  await root.offer("prefer", [...preferred, { name: "newtool", evr: "1-1", lines }]);
+  await root.offer("other", [...of("3-1", "foo", "same"), ...of("2-1", "bar")]);
+  await know(root, "prefer", "prefer", "priority=10", "cost=2000");
+  await know(root, "prefer", "twin", "priority=10");
+  await root.dnf("makecache");
+  const { updates, told, warnings } = await scan(root);
+  assertEquals(told, [
+    "bar 1-1 -> 2-1 twin upgradable",
+    "foo 1-1 -> 2-1 twin upgradable",
+    "kernel-core 2-1 -> 3-1 twin upgradable",
+    "newtool oldertool-1-1, oldtool-1-1 -> 1-1 twin obsoletes",
+  ]);
+  assertEquals(warnings, []);
+  // Of a version that `repoquery` passes over for a newer one, no size is told.
+  const foo = updates.find((one) => one.package === "foo");
+  assertEquals([foo?.sizeBytes, foo?.description], [null, "The package foo"]);
+  // It is what dnf would do.
+  const { stdout } = await root.dnf("-C", "upgrade", "--assumeno");
+  for (const row of ["foo +[^ ]+ +2-1 +twin ", "bar +[^ ]+ +2-1 +twin "]) {
+    assertEquals(new RegExp(row).test(stdout), true, stdout);
+  }
+  assertEquals(/^ same /m.test(stdout), false, stdout);
+});
+
+onDnf("holds what is excluded, and not what a preferred repository does not have", async (root) => {
+  await root.install(of("1-1", "foo", "bar"));
+  await root.offer("prefer", of("1-1", "foo"));
+  await root.offer("other", of("2-1", "foo", "bar"));
+  await know(root, "prefer", "prefer", "priority=10");
+  await know(root, "other", "twin");
+  await root.configure("excludepkgs=bar");
+  await root.dnf("makecache");
+  const { told, warnings } = await scan(root);
+  assertEquals(told, ["bar 1-1 -> 2-1 other held"]);
+  assertEquals(warnings, []);
+});
+
+onDnf("reads rows of check-update that are in two lines", async (root) => {
+  const long = "a".repeat(40);
+  const repository = "r".repeat(20);
+  await root.install(of("1-1", long, "foo"));
+  // The longest name, version and repository fill 80 columns, and no blank fits between them.
+  const filling = 80 - `${long}.${root.architecture}${repository}`.length;
+  const evr = `2-${"1".repeat(filling - 2)}`;
+  await root.offer(repository, [...of("2-1", long), ...of(evr, "foo")]);
+  await root.dnf("makecache");
+  const { stdout } = await root.dnf("-q", "-C", "check-update");
+  assertEquals(stdout.split("\n").some((line) => line.trim().endsWith(root.architecture)), true);
+  const { told, warnings } = await scan(root);
+  assertEquals(told, [
+    `${long} 1-1 -> 2-1 ${repository} upgradable`,
+    `foo 1-1 -> ${evr} ${repository} upgradable`,
+  ]);
+  assertEquals(warnings, []);
+});
+
 for (const setting of ["excludepkgs =\n  foo*", "exclude=baz,\n\tfoo", "includepkgs = bar*"]) {
   onDnf(`tells as held what ${JSON.stringify(setting)} keeps from dnf`, async (root) => {
     await root.install(of("1-1", "foo", "bar"));

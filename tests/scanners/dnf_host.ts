@@ -14,7 +14,7 @@ export type Question =
   | "excluded"
   | "advisories"
   | "cves"
-  | "obsoletes"
+  | "checked"
   | "repositories";
 
 export function questionOf([program, ...args]: readonly string[]): Question {
@@ -26,7 +26,7 @@ export function questionOf([program, ...args]: readonly string[]): Question {
   }
   if (args.includes("repo")) return "repositories";
   if (args.includes("info")) return "cves";
-  return args.includes("list") ? "advisories" : "obsoletes";
+  return args.includes("list") ? "advisories" : "checked";
 }
 
 /** One answer for always, or one after the other. */
@@ -90,7 +90,7 @@ const DNF4 = {
   excluded: "dnf/offered.txt",
   advisories: "dnf/advisories.txt",
   cves: "dnf/cves.txt",
-  obsoletes: "dnf/obsoletes.txt",
+  checked: "dnf/check_update.txt",
   repositories: "",
 };
 
@@ -102,7 +102,7 @@ const DNF5 = {
   excluded: "dnf5/offered.txt",
   advisories: "dnf5/advisory_list.json",
   cves: "dnf5/advisory_info.json",
-  obsoletes: "dnf5/check_upgrade.json",
+  checked: "dnf5/check_upgrade.json",
   repositories: "dnf5/repo_list.json",
 };
 

@@ -77,5 +77,5 @@ Deno.test("getOffers() fails with what kept it from new lists if there are no ol
 Deno.test("getOffers() fetches new lists when asked, before anything else is asked of dnf", async () => {
   const host = hostWith({}, "root");
   assertEquals((await dnfScanner().scan(host, { refresh: true })).metadataAgeS, 0);
-  assertEquals(host.questions.slice(2), ["fetched", "advisories", "cves", "obsoletes"]);
+  assertEquals(host.questions.slice(2), ["fetched", "advisories", "cves", "checked"]);
 });

@@ -1,5 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { parseDnfSettings } from "../../src/scanners/dnf_settings.ts";
+import {
+  enabledRepositories,
+  hasPriorities,
+  parseDnfSettings,
+} from "../../src/scanners/dnf_settings.ts";
 import { checkJunk } from "./dnf_parser_laws.ts";
 
 function told(...texts: string[]): string[] {
@@ -32,4 +36,24 @@ Deno.test("parseDnfSettings() reads sections, settings and lines that go on", ()
 Deno.test("parseDnfSettings() is done soon with a file of nothing but lines, or of junk", () => {
   for (const line of ["\n", " \n", "a=1\n", " a\n"]) told(`[main]\na=1\n${line.repeat(500_000)}`);
   checkJunk("[main]\nexcludepkgs=\n  a b\n[b]\nenabled=0\n", (text) => told(text));
+});
+
+Deno.test("enabledRepositories() leaves out those that say no", () => {
+  const settings = parseDnfSettings([
+    "[main]\nenabled=1\n[a]\nname=a\n[b]\nenabled=0\n[c]\nenabled=1\n[d]\nenabled=False\n[e]\n",
+  ]);
+  assertEquals(enabledRepositories(settings).map(([id]) => id), ["a", "c", "e"]);
+});
+
+Deno.test("hasPriorities() looks at repositories that are enabled, for other than the usual one", () => {
+  const rows: [string, boolean][] = [
+    ["[main]\npriority=1\n", false],
+    ["[a]\nname=a\n", false],
+    ["[a]\npriority=99\n", false],
+    ["[a]\npriority=1\nenabled=0\n", false],
+    ["[a]\nname=a\n[b]\npriority = 98\n", true],
+  ];
+  for (const [text, expected] of rows) {
+    assertEquals(hasPriorities(parseDnfSettings([text])), expected, text);
+  }
 });

@@ -38,9 +38,9 @@ Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is ins
   // Each of dnf 4's commands waits for the one before it: no more of them than are needed.
   assertEquals(host.questions.toSorted(), [
     "advisories",
+    "checked",
     "cves",
     "installed",
-    "obsoletes",
     "offered",
     "version",
   ]);
@@ -75,7 +75,7 @@ Deno.test("scan() asks old versions of dnf 5 for tables, past their progress on 
     version: succeeded("dnf5 version 5.2.3.0\n"),
     offered: table("offered.txt"),
     advisories: table("advisory_list.txt"),
-    obsoletes: { ...table("check_upgrade.txt"), code: 100 },
+    checked: { ...table("check_upgrade.txt"), code: 100 },
   };
   const { updates, warnings } = await dnfScanner().scan(host, {});
   assertEquals(updates.map(({ package: name, severity }) => `${name} ${severity}`), [
@@ -130,32 +130,56 @@ Deno.test("scan() without advisories is a list all the same, and says what is mi
   const broken = [failed("dnf/stderr_gpg.txt"), failed("x", 2)];
   for (const answer of broken) {
     const host = new DnfHost();
-    host.answers = { advisories: answer, obsoletes: answer };
+    host.answers = { advisories: answer, checked: answer };
     const { updates, warnings } = await dnfScanner().scan(host, {});
     assertEquals([updates.length, updates.some(({ security }) => security !== null)], [7, false]);
     assertEquals(
       warnings.map((warning) => warning.split(":")[0]),
-      ["Cannot read advisories", "Cannot list replaced packages"],
+      ["Cannot read advisories", "Cannot check updates and list replaced packages"],
     );
   }
 });
 
 Deno.test("scan() does not take an answer of dnf 5's that is no JSON for an empty one", async () => {
   const host = new DnfHost(5);
-  host.answers = { advisories: succeeded("[\n  {"), obsoletes: succeeded("") };
+  host.answers = { advisories: succeeded("[\n  {"), checked: succeeded("") };
   const { updates, warnings } = await dnfScanner().scan(host, {});
   assertEquals(updates.length, 4);
   assertEquals(warnings, [
     "Cannot read advisories: the answer is not understood",
-    "Cannot list replaced packages: the answer is not understood",
+    "Cannot check updates and list replaced packages: the answer is not understood",
   ]);
+});
+
+Deno.test("scan() keeps what is offered where dnf's own list is empty, and doubts that list", async () => {
+  const host = new DnfHost();
+  host.answers = { checked: { ...succeeded(""), code: 100 } };
+  const { updates, warnings } = await dnfScanner().scan(host, {});
+  assertEquals(updates.length, 7);
+  assertEquals(warnings, [
+    "Cannot check updates and list replaced packages: the answer is not understood",
+  ]);
+});
+
+Deno.test("scan() goes by dnf's own list where a repository is preferred, and else doubts it", async () => {
+  const host = new DnfHost();
+  const table = readFixture("dnf", "check_update.txt").replace(/^bash.*\n/m, "");
+  host.answers = { checked: { ...succeeded(table), code: 100 } };
+  const doubtful = await dnfScanner().scan(host, {});
+  assertEquals([doubtful.updates.length, doubtful.warnings], [8, [
+    "Two of dnf's answers do not fit together, on the updates of bash.x86_64",
+  ]]);
+  host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n");
+  const { updates, warnings } = await dnfScanner().scan(host, {});
+  assertEquals([updates.length, warnings], [7, []]);
+  assert(!updates.some((update) => update.package === "bash"));
 });
 
 Deno.test("scan() asks dnf for excluded updates where its settings cannot be read", async () => {
   const host = new DnfHost();
   host.files.fail("read dnf's configuration", "denied");
   const all = readFixture("dnf", "offered.txt");
-  host.answers = { offered: succeeded(""), obsoletes: succeeded(""), excluded: succeeded(all) };
+  host.answers = { offered: succeeded(""), checked: succeeded(""), excluded: succeeded(all) };
   const { updates, warnings } = await dnfScanner().scan(host, {});
   assertEquals([updates.length, updates.every(({ state }) => state === "held")], [7, true]);
   assertEquals(warnings, []);
@@ -163,16 +187,16 @@ Deno.test("scan() asks dnf for excluded updates where its settings cannot be rea
 
 Deno.test("scan() asks for no advisories where there is no update", async () => {
   const host = new DnfHost();
-  host.answers = { offered: succeeded(""), obsoletes: succeeded("") };
+  host.answers = { offered: succeeded(""), checked: succeeded("") };
   assertEquals((await dnfScanner().scan(host, {})).updates, []);
-  assertEquals(host.questions.toSorted(), ["installed", "obsoletes", "offered", "version"]);
+  assertEquals(host.questions.toSorted(), ["checked", "installed", "offered", "version"]);
 });
 
 Deno.test("scan() does not believe in an empty list that dnf does not confirm", async () => {
   for (const generation of [4, 5] as const) {
     const host = new DnfHost(generation);
     const noRepositories = failed('Error: There are no enabled repositories in "/x".\n');
-    host.answers = { offered: succeeded(""), obsoletes: noRepositories };
+    host.answers = { offered: succeeded(""), checked: noRepositories };
     const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
     assertEquals(error.reason, "permanent");
     assert(error.message.includes("There are no enabled repositories"), error.message);
@@ -181,7 +205,7 @@ Deno.test("scan() does not believe in an empty list that dnf does not confirm", 
 
 Deno.test("scan() believes dnf 5 that there is no update if there is a repository", async () => {
   const host = new DnfHost(5);
-  host.answers = { offered: succeeded(""), obsoletes: succeeded("{}\n") };
+  host.answers = { offered: succeeded(""), checked: succeeded("{}\n") };
   assertEquals((await dnfScanner().scan(host, {})).updates, []);
   host.answers = { ...host.answers, repositories: succeeded("[]\n") };
   const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
@@ -213,7 +237,11 @@ Deno.test("scan() tells excluded updates as held, and asks for them where some a
   const host = new DnfHost();
   host.files.texts.set("/etc/dnf/dnf.conf", "[main]\nexcludepkgs = bash\n");
   const all = readFixture("dnf", "offered.txt");
-  host.answers = { offered: succeeded(all.replace(/^bash.*\n/m, "")) };
+  const withoutBash = (text: string) => succeeded(text.replace(/^bash.*\n/m, ""));
+  host.answers = {
+    offered: withoutBash(all),
+    checked: withoutBash(readFixture("dnf", "check_update.txt")),
+  };
   const { updates } = await dnfScanner().scan(host, {});
   assertEquals(
     updates.filter(({ state }) => state === "held").map(tell),
@@ -228,7 +256,7 @@ Deno.test("scan() counts what it does not understand, and nothing that plugins s
     "Updates                 1.1 MB/s | 2.9 kB     00:00    \n\n";
   host.answers = { offered: succeeded(chatter + readFixture("dnf", "offered.txt")) };
   assertEquals((await dnfScanner().scan(host, {})).warnings, []);
-  host.answers = { offered: succeeded("bash\t0\t1\t2\tx86_64\n") };
+  host.answers = { offered: succeeded("bash\t0\t1\t2\tx86_64\n"), checked: succeeded("") };
   assertEquals((await dnfScanner().scan(host, {})).warnings, [
     "Lines of dnf's answers that were not understood: 1",
   ]);

@@ -29,6 +29,7 @@ function details(id: string, changes: Partial<AdvisoryDetails>): AdvisoryDetails
 const NOTHING: DnfState = {
   installed: [],
   offered: [],
+  passedOver: [],
   withExcluded: [],
   obsoletes: [],
   advisories: [],
@@ -181,12 +182,27 @@ Deno.test("joinUpdates() tells a package once: offered, or else held, or else re
     ...NOTHING,
     installed: [installed("a-1-1.noarch"), installed("b-1-1.noarch")],
     offered: [offered("a-2-1.noarch")],
-    withExcluded: [offered("a-3-1.noarch"), offered("b-2-1.noarch")],
-    obsoletes: [replacing("a-2-1.noarch"), replacing("new-1-1.noarch")],
+    passedOver: [offered("c-2-1.noarch", "other")],
+    withExcluded: [
+      offered("a-3-1.noarch"),
+      offered("b-2-1.noarch"),
+      offered("b-2-1.noarch", "twin"),
+      offered("c-2-1.noarch", "other"),
+    ],
+    obsoletes: [
+      replacing("a-2-1.noarch"),
+      replacing("new-1-1.noarch"),
+      { ...replacing("new-1-1.noarch"), repository: "twin" },
+      { ...replacing("new-1-1.noarch"), replaces: [rpm("oldest-1-1.noarch")] },
+    ],
   });
   assertEquals(
-    updates.map((update) => `${update.package} ${update.state} ${update.currentVersion}`),
-    ["a upgradable 1-1", "b held 1-1", "new obsoletes old-1:1-1, older-2-1"],
+    updates.map((one) => `${one.package} ${one.state} ${one.currentVersion} ${one.source}`),
+    [
+      "a upgradable 1-1 updates",
+      "b held 1-1 updates",
+      "new obsoletes old-1:1-1, older-2-1, oldest-1-1 r",
+    ],
   );
-  assertEquals(updates[2]?.description, "Replaces old, older");
+  assertEquals(updates[2]?.description, "Replaces old, older, oldest");
 });

@@ -1,15 +1,14 @@
 /** Scans for updates with dnf 4 or dnf 5, on Red Hat's systems, Fedora and their kin. */
 
-import type { RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
 import { dnf4Dialect } from "./dnf4_dialect.ts";
 import { dnf5Dialect } from "./dnf5_dialect.ts";
 import { DnfCommands } from "./dnf_commands.ts";
 import type { DnfDialect } from "./dnf_dialect.ts";
-import { confirmOffers } from "./dnf_confirmed.ts";
 import { type DnfFiles, readDnfConfiguration } from "./dnf_configuration.ts";
+import { ageOfLists, findOldLists, listsFolder } from "./dnf_age.ts";
+import { confirmOffers } from "./dnf_confirmed.ts";
 import { mayExclude } from "./dnf_excludes.ts";
-import { newestListMs, toldAgeMs } from "./dnf_lists.ts";
 import { getOffers } from "./dnf_offers.ts";
 import {
   type Asking,
@@ -96,16 +95,17 @@ async function scanDnf(
   ] as const;
   await Promise.allSettled(asked); // Where one fails, the others are not left behind.
   const [installed, { path, dialect }, configuration] = await Promise.all(asked);
+  const { settings } = configuration;
   const program = [path, ...options.dnfArguments ?? [], ...dialect.settings];
   const isRoot = system.machine.userId() === 0;
-  const caches = options.cacheDirectory && { systemCache: options.cacheDirectory };
+  const cache = listsFolder(system, dialect, options.cacheDirectory);
   const offers = await getOffers({
     commands,
     program,
     offered: dialect.offered,
     isRoot,
     refresh: scanOptions.refresh ?? false,
-    ageMs: (result) => ageOf(system, { ...dialect, ...caches }, result),
+    ageMs: (result) => ageOfLists(system, cache, result),
   });
   const asking: Asking = { commands, dialect, program, warnings: [...offers.warnings] };
   const offered = parseOffered(offers.stdout);
@@ -115,9 +115,8 @@ async function scanDnf(
   const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
   const details = advisories.packages.length > 0 ? await describeAdvisories(asking, flags) : [];
   const checked = await checkUpdates(asking, hasUpdates);
-  const isChosen = hasPriorities(configuration.settings);
-  const confirmed = confirmOffers(offered.packages, checked, isChosen);
-  asking.warnings.push(...confirmed.warnings);
+  const confirmed = confirmOffers(offered.packages, checked, hasPriorities(settings));
+  asking.warnings.push(...confirmed.warnings, ...await findOldLists(system, cache, settings));
   const lists = [offered, installed, excluded, advisories, checked ?? NOTHING];
   const unparsed = lists.reduce((sum, list) => sum + list.unparsed, 0);
   if (unparsed > 0) {
@@ -166,18 +165,4 @@ async function findDialect(
   if (version?.[0] === 5) return { path, dialect: dnf5Dialect(version) };
   const fact = `"${path}" is neither dnf 4 nor dnf 5`;
   throw new ScanError(`Cannot scan with dnf: ${fact}`, { reason: "not_available" });
-}
-
-async function ageOf(
-  system: System,
-  { systemCache, userCache }: Pick<DnfDialect, "systemCache" | "userCache">,
-  result: RunResult,
-): Promise<number | null> {
-  const told = toldAgeMs(result);
-  if (told !== null) return told;
-  const home = system.machine.homeDirectory();
-  const ownCache = userCache === null || home === null ? null : `${home}/${userCache}`;
-  const folder = system.machine.userId() === 0 ? systemCache : ownCache;
-  const fetchedMs = folder === null ? null : await newestListMs(system, folder);
-  return fetchedMs === null ? null : Math.max(0, system.clock.nowMs() - fetchedMs);
 }

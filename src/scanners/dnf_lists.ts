@@ -3,6 +3,7 @@
 import type { RunResult } from "../system/process.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
+import type { KeptLists } from "./dnf_old_lists.ts";
 
 const PURPOSE = "look at dnf's package lists";
 
@@ -21,6 +22,40 @@ export function toldAgeMs({ stderr }: Pick<RunResult, "stderr">): number | null 
   return ((wholeHours * 60 + Number(minutes)) * 60 + Number(seconds)) * 1_000;
 }
 
+/** A folder of a repository's lists: its id, and a number made of where it is. */
+const LISTS_FOLDER = /^(.+)-[0-9a-f]{16}$/;
+
+/**
+ * When the lists of these repositories were last found to be up to date. One without lists is left
+ * out; of one that moved, and has several, the newest count.
+ */
+export async function keptLists(
+  { files }: Pick<System, "files">,
+  cacheDirectory: string,
+  repositories: readonly string[],
+): Promise<KeptLists[]> {
+  try {
+    const names = await files.list(PURPOSE, cacheDirectory);
+    const wanted = new Set(repositories);
+    const folders = Map.groupBy(
+      names.filter((name) => wanted.has(idOf(name))).slice(0, MOST_REPOSITORIES),
+      idOf,
+    );
+    const kept = await Promise.all([...folders].map(async ([repository, own]) => {
+      const times = await Promise.all(own.map((name) => listTimes(files, cacheDirectory, name)));
+      return { repository, fetchedMs: Math.max(...times.flat()) };
+    }));
+    return kept.filter(({ fetchedMs }) => fetchedMs > -Infinity);
+  } catch (error) {
+    if (error instanceof FileError) return [];
+    throw error;
+  }
+}
+
+function idOf(folder: string): string {
+  return LISTS_FOLDER.exec(folder)?.[1] ?? "";
+}
+
 /**
  * When a list was last found to be up to date; `null` if that is not known. Dnf sets the time of the
  * list of packages then, and leaves that of the index as it is.
@@ -31,21 +66,26 @@ export async function newestListMs(
 ): Promise<number | null> {
   try {
     const names = (await files.list(PURPOSE, cacheDirectory)).slice(0, MOST_REPOSITORIES);
-    const times = await Promise.all(names.map(async (name) => {
-      const folder = `${cacheDirectory}/${name}/repodata`;
-      const lists = await namesIn(files, folder);
-      const primaries = lists.filter((list) => /primary\.xml/.test(list));
-      const facts = await Promise.all(
-        primaries.map((list) => files.inspect(PURPOSE, `${folder}/${list}`)),
-      );
-      return facts.filter((fact) => fact !== undefined).map((fact) => fact.modifiedMs);
-    }));
+    const times = await Promise.all(names.map((name) => listTimes(files, cacheDirectory, name)));
     const known = times.flat();
     return known.length > 0 ? Math.max(...known) : null;
   } catch (error) {
     if (error instanceof FileError) return null;
     throw error;
   }
+}
+
+async function listTimes(
+  files: System["files"],
+  cacheDirectory: string,
+  name: string,
+): Promise<number[]> {
+  const folder = `${cacheDirectory}/${name}/repodata`;
+  const primaries = (await namesIn(files, folder)).filter((list) => /primary\.xml/.test(list));
+  const facts = await Promise.all(
+    primaries.map((list) => files.inspect(PURPOSE, `${folder}/${list}`)),
+  );
+  return facts.filter((fact) => fact !== undefined).map((fact) => fact.modifiedMs);
 }
 
 /** A file beside the repositories' folders is no folder. */

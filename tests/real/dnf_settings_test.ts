@@ -92,6 +92,26 @@ for (const setting of ["excludepkgs =\n  foo*", "exclude=baz,\n\tfoo", "includep
   });
 }
 
+onDnf("names a repository that was down when the others were read", async (root) => {
+  if (Deno.uid() !== 0) return console.log("skipped: where another user's lists are is not known");
+  await root.install(of("1-1", "foo", "bar"));
+  await root.offer("alive", of("2-1", "foo"));
+  await root.offer("dead", of("2-1", "bar"));
+  await know(root, "dead", "dead", "skip_if_unavailable=1");
+  await root.dnf("makecache");
+  await root.age(40 * 24);
+  await Deno.rename(`${root.path}/rpms-dead`, `${root.path}/elsewhere`);
+  await root.dnf("makecache");
+  const { told, warnings } = await scan(root);
+  // dnf reads them all the same, and says nothing.
+  assertEquals(told, ["bar 1-1 -> 2-1 dead upgradable", "foo 1-1 -> 2-1 alive upgradable"]);
+  assertEquals(warnings, [
+    'Repositories whose package lists are old: dead (40 days); run "dnf makecache" to see why',
+  ]);
+  await know(root, "elsewhere", "dead", "enabled=0");
+  assertEquals((await scan(root)).warnings, []);
+});
+
 onDnf("takes Amazon's medium for moderate, and tells the word", async (root) => {
   await root.install(of("1-1", "foo"));
   const packages = of("2-1", "foo");

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { newestListMs, toldAgeMs } from "../../src/scanners/dnf_lists.ts";
+import { keptLists, newestListMs, toldAgeMs } from "../../src/scanners/dnf_lists.ts";
 import { checkJunk } from "./dnf_parser_laws.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -46,4 +46,26 @@ Deno.test("newestListMs() goes by the newest list of packages, not by an index",
   assertEquals(await newestListMs({ files }, "/cache"), 7_000);
   files.fail("look at dnf's package lists", "denied");
   assertEquals(await newestListMs({ files }, "/cache"), null);
+});
+
+Deno.test("keptLists() tells of each repository when its lists were fetched", async () => {
+  const { files } = new FakeSystem();
+  const put = (folder: string, modifiedMs: number) => {
+    files.texts.set(`/cache/${folder}`, "");
+    files.texts.set(`/cache/${folder}/repodata/7-primary.xml.zst`, "");
+    files.modifiedMs.set(`/cache/${folder}/repodata/7-primary.xml.zst`, modifiedMs);
+  };
+  put("base-0123456789abcdef", 5_000);
+  put("base-os-0123456789abcdef", 6_000);
+  // It was moved, and the lists of where it was are still there.
+  put("base-fedcba9876543210", 7_000);
+  put("other-0123456789abcdef", 8_000);
+  put("base-other", 9_000);
+  files.texts.set("/cache/empty-0123456789abcdef", "");
+  assertEquals(await keptLists({ files }, "/cache", ["base", "base-os", "empty", "gone"]), [
+    { repository: "base", fetchedMs: 7_000 },
+    { repository: "base-os", fetchedMs: 6_000 },
+  ]);
+  files.fail("look at dnf's package lists", "denied");
+  assertEquals(await keptLists({ files }, "/cache", ["base"]), []);
 });

@@ -185,6 +185,25 @@ Deno.test("scan() asks dnf for excluded updates where its settings cannot be rea
   assertEquals(warnings, []);
 });
 
+Deno.test("scan() names a repository whose lists are older than the others'", async () => {
+  const host = new DnfHost();
+  host.becomeRoot();
+  host.files.texts.set("/etc/yum.repos.d/x.repo", "[new]\nname=new\n[old]\nname=old\n");
+  const put = (repository: string, days: number) => {
+    const path = `/var/cache/dnf/${repository}-0123456789abcdef`;
+    host.files.texts.set(path, "");
+    host.files.texts.set(`${path}/repodata/1-primary.xml.gz`, "");
+    const modifiedMs = host.clock.nowMs() - days * 86_400_000;
+    host.files.modifiedMs.set(`${path}/repodata/1-primary.xml.gz`, modifiedMs);
+  };
+  put("new", 0);
+  put("old", 40);
+  put("gone", 400);
+  assertEquals((await dnfScanner().scan(host, {})).warnings, [
+    'Repositories whose package lists are old: old (40 days); run "dnf makecache" to see why',
+  ]);
+});
+
 Deno.test("scan() asks for no advisories where there is no update", async () => {
   const host = new DnfHost();
   host.answers = { offered: succeeded(""), checked: succeeded("") };

@@ -176,6 +176,8 @@ export class Sim {
 
   /** So many events are in the buffer all at once, as after a while without a server. */
   pile(count: number): void {
+    // A disk that takes none is another fault's story.
+    if (this.disk.fault !== null) return void this.clock.after(60_000, () => this.pile(count));
     const events = Array.from({ length: count }, (_, n): NewEvent => {
       const body = JSON.stringify({ n, piledMs: this.clock.trueMs });
       return { kind: "dependencies", commandId: null, snapshotOf: null, body };

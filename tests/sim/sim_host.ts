@@ -95,7 +95,9 @@ function answerOf([program, ...words]: readonly string[]): RunResult | undefined
     case "/usr/bin/dnf": {
       if (args[0] === "--version") return succeeded("4.14.0\n  Installed: dnf\n");
       if (args.includes("repoquery")) return fixture("dnf", "offered.txt");
-      if (args.includes("check-update")) return { ...fixture("dnf", "check_update.txt"), code: 100 };
+      if (args.includes("check-update")) {
+        return { ...fixture("dnf", "check_update.txt"), code: 100 };
+      }
       return fixture("dnf", args.includes("info") ? "cves.txt" : "advisories.txt");
     }
   }

@@ -2,6 +2,7 @@
 
 import { setImmediate } from "node:timers";
 import type { Clock } from "../../src/system/system.ts";
+import { portCalls } from "./gate.ts";
 
 interface Due {
   atMs: number;
@@ -11,16 +12,20 @@ interface Due {
   readonly isWorld: boolean;
 }
 
-/** Promises that follow one another in one step of the agent: more than there ever are. */
+/** Promises that follow one another between two calls of a port: more than there ever are. */
 const LONGEST_CHAIN = 500;
 
 /**
  * Lets everything that can go on go on. `setImmediate` comes when no promise is left to go on; where
- * that takes a real millisecond (before Deno 2.5), promises are waited for by their number.
+ * that takes a real millisecond (before Deno 2.5), promises are waited for by their number, until no
+ * port has been called meanwhile.
  */
 export async function comeToRest(): Promise<void> {
   if (hasFastImmediate) return await new Promise((resolve) => setImmediate(resolve));
-  for (let turn = 0; turn < LONGEST_CHAIN; turn++) await Promise.resolve();
+  for (let before = -1; before !== portCalls();) {
+    before = portCalls();
+    for (let turn = 0; turn < LONGEST_CHAIN; turn++) await Promise.resolve();
+  }
 }
 
 const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);

@@ -52,8 +52,11 @@ export class Inbox {
     if (why === null || this.#isWaiting) return;
     this.#parts.log.error("commands wait for the disk", { commands: this.#held.length, why });
     this.#isWaiting = true;
-    // Whoever is to stop has no more time for a sick disk.
-    void this.#writeLater(signal).catch(() => this.end()).finally(() => {
+    void this.#writeLater(signal).catch((error) => {
+      // Whoever is to stop has no more time for a sick disk.
+      if (signal.aborted) return this.end();
+      this.#parts.log.error("commands are left to the end", { why: String(error) });
+    }).finally(() => {
       this.#isWaiting = false;
     });
   }

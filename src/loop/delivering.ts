@@ -8,7 +8,7 @@ import { type Delivery, drain } from "../buffer/delivery.ts";
 import { splitBody } from "../buffer/split.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
-import type { Client, Report } from "../server/client.ts";
+import { type Client, NO_ROUTE, type Report } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
 import type { BackoffPolicy } from "./backoff.ts";
 import { Blame } from "./blame.ts";
@@ -192,10 +192,11 @@ export class Delivering {
   ): Delivery {
     switch (answer.kind) {
       case "ok": {
+        const isLast = this.#pace.remaining === 0;
+        if (answer.value === NO_ROUTE) return { kind: "delivered", isLast };
         if (this.#reception.rests > 0) this.#blame.recovered();
         this.#reception = GOOD_RECEPTION;
         const alsoRefused = this.#blame.delivered(event.id);
-        const isLast = this.#pace.remaining === 0;
         return { kind: "delivered", isLast, ...alsoRefused && { alsoRefused } };
       }
       case "refused":

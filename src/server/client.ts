@@ -61,6 +61,12 @@ interface Call<T> extends CallOptions {
   readonly readConflict?: ReadShape<unknown>;
 }
 
+/**
+ * The value of an answer to host facts that the server has nowhere to keep: they are done with. A
+ * proxy with a wrong rule says the same, so it is no sign that the server takes reports.
+ */
+export const NO_ROUTE: Readonly<Record<string, never>> = {};
+
 /** The calls of protocol.md. Every answer is checked before it is believed. */
 export class Client {
   readonly #sendHttp: SendHttp;
@@ -151,7 +157,7 @@ export class Client {
     // Servers before v0.1.18 have no such route, and nowhere to keep what it brings.
     const isOldServer = answer.kind === "refused" && answer.status === 404;
     return isOldServer && event.report === "system-info"
-      ? { kind: "ok", value: {}, rateLimit: answer.rateLimit ?? null }
+      ? { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null }
       : answer;
   }
 

@@ -133,6 +133,23 @@ Deno.test("a server that breaks over all of a backlog gets a few reports, and it
   }
 });
 
+Deno.test("host facts that a server has nowhere to keep are no sign that it takes the rest", async () => {
+  const world = await backlog(1, 404);
+  world.systemInfo = {
+    kind: "system_info",
+    commandId: null,
+    snapshotOf: "system_info",
+    body: "{}",
+  };
+  world.server.poison = { text: "", status: 404 };
+  await perStep(world, { steps: 24, stepMs: 60 * MINUTE_MS });
+  assert(world.server.count("/system-info") > 20, "host facts were told");
+  assertEquals(world.buffer.list().map(({ state, attempts }) => [state, attempts]), [
+    ["pending", 0],
+  ]);
+  await end(world);
+});
+
 Deno.test("the rest is kept when more is appended, and ended by a report that gets through", async () => {
   const world = await backlog(6, 500);
   await world.advance(10 * MINUTE_MS);

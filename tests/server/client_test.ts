@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Client } from "../../src/server/client.ts";
+import { Client, NO_ROUTE } from "../../src/server/client.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import { FakeClock } from "../fakes/clock.ts";
 
@@ -99,7 +99,7 @@ Deno.test("an id leads nowhere but to its own agent's path", async () => {
 Deno.test("host facts that an old server has no route for count as told; nothing else does", async () => {
   const { client } = setUp({ status: 404, body: '{"error":"no route"}' });
   const facts = await client.report(caller, { report: "system-info", body: "{}" });
-  assertEquals(facts.kind, "ok");
+  assert(facts.kind === "ok" && facts.value === NO_ROUTE);
   assertEquals((await client.report(caller, { report: "logs", body: "{}" })).kind, "refused");
   const strict = setUp({ status: 400, body: '{"error":"no"}' }).client;
   const refused = await strict.report(caller, { report: "system-info", body: "{}" });

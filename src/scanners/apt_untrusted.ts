@@ -1,7 +1,8 @@
 /** Which updates no signature vouches for, and no person either. Pure. */
 
-import { enumerate, filesOf, type WaitingUpdate } from "./apt_updates.ts";
 import type { Policies } from "./apt_policy.ts";
+import { filesOf, type WaitingUpdate } from "./apt_updates.ts";
+import { enumerate } from "./enumerate.ts";
 import { outputLines } from "./output_lines.ts";
 
 /** Reads a list of package files, one a line, named as in `OfferedVersion.files`. */

@@ -8,6 +8,7 @@ import { describeRelease, isSecurityRelease, type Releases } from "./apt_release
 import type { PackageDetails, ShownPackages } from "./apt_show.ts";
 import type { Simulation } from "./apt_simulation.ts";
 import { compareDebianVersions } from "./debian_version.ts";
+import { enumerate } from "./enumerate.ts";
 import type { Update, UpdateState } from "./scanner.ts";
 
 /** What the host has and what apt offers, read at one moment. */
@@ -189,12 +190,4 @@ export function tellGaps(state: AptState, shown: ShownPackages): string[] {
   const unparsed = parts.reduce((sum, part) => sum + (part?.unparsed ?? 0), 0);
   if (unparsed > 0) gaps.push(`Lines of apt's answers that were not understood: ${unparsed}`);
   return gaps;
-}
-
-const ENUMERATED = 10;
-
-/** `a, b and 3 more`. */
-export function enumerate(names: readonly string[]): string {
-  const told = names.slice(0, ENUMERATED).join(", ");
-  return names.length > ENUMERATED ? `${told} and ${names.length - ENUMERATED} more` : told;
 }

@@ -1,7 +1,8 @@
 /** Keeps of what repositories offer what dnf would take: `repoquery` knows nothing of priorities. */
 
 import type { CheckedUpdates, ListedRpm } from "./dnf_check_update.ts";
-import { type OfferedRpm, packageKey } from "./rpm_packages.ts";
+import { enumerate } from "./enumerate.ts";
+import { type OfferedRpm, packageKey, type RpmPackage } from "./rpm_packages.ts";
 import { compareEvr } from "./rpm_version.ts";
 
 /** How many packages a warning names. */
@@ -29,7 +30,7 @@ export function confirmOffers(
   // A row that was not understood may be the one that is missing.
   const isExplained = hasPriorities && checked.unparsed === 0;
   const byKey = Map.groupBy(offered, packageKey);
-  const listed = newestRows(checked.upgrades);
+  const listed = newest(checked.upgrades, (row) => row.package);
   const missing = offers.filter((offer) => !listed.has(packageKey(offer)));
   const known = [...listed].filter(([key]) => byKey.has(key));
   const unknown = [...listed].filter(([key]) => !byKey.has(key));
@@ -38,17 +39,13 @@ export function confirmOffers(
     ...unknown.map(([key]) => key),
     ...isExplained ? [] : [...others.map(([key]) => key), ...missing.map(packageKey)],
   ];
-  const taken = offers.map((offer) => {
+  const taken = offers.flatMap((offer) => {
     const row = listed.get(packageKey(offer));
-    return row
-      ? describe(row, byKey.get(packageKey(offer)) ?? [])
-      : isExplained
-      ? undefined
-      : offer;
+    if (row) return [describe(row, byKey.get(packageKey(offer)) ?? [])];
+    return isExplained ? [] : [offer];
   });
   return {
-    taken: [...taken, ...unknown.map(([, row]) => describe(row, []))]
-      .filter((offer) => offer !== undefined),
+    taken: [...taken, ...unknown.map(([, row]) => describe(row, []))],
     passedOver: isExplained ? missing : [],
     warnings: doubtful.length > 0 ? [tellDoubt(doubtful)] : [],
   };
@@ -56,24 +53,20 @@ export function confirmOffers(
 
 /** Of each package the newest offer, and of several like it the first. */
 export function newestOffers(offered: readonly OfferedRpm[]): OfferedRpm[] {
-  const newest = new Map<string, OfferedRpm>();
-  for (const offer of offered) {
-    const before = newest.get(packageKey(offer));
-    if (!before || compareEvr(before, offer) < 0) newest.set(packageKey(offer), offer);
-  }
-  return [...newest.values()];
+  return [...newest(offered, (offer) => offer).values()];
 }
 
-/** Of each package the newest row, and of several like it the first, which is what dnf takes. */
-function newestRows(rows: readonly ListedRpm[]): Map<string, ListedRpm> {
-  const newest = new Map<string, ListedRpm>();
-  for (const row of rows) {
-    const before = newest.get(packageKey(row.package));
-    if (!before || compareEvr(before.package, row.package) < 0) {
-      newest.set(packageKey(row.package), row);
+/** By package; of several of one version the first, which is what dnf takes. */
+function newest<T>(items: readonly T[], rpmOf: (item: T) => RpmPackage): Map<string, T> {
+  const found = new Map<string, T>();
+  for (const item of items) {
+    const rpm = rpmOf(item);
+    const before = found.get(packageKey(rpm));
+    if (before === undefined || compareEvr(rpmOf(before), rpm) < 0) {
+      found.set(packageKey(rpm), item);
     }
   }
-  return newest;
+  return found;
 }
 
 /** The row as an offer. Of another version a package tells what it is for, and not its size. */
@@ -91,7 +84,6 @@ function isSame(offer: OfferedRpm, row: ListedRpm): boolean {
 }
 
 function tellDoubt(keys: readonly string[]): string {
-  const told = keys.slice(0, TOLD_PACKAGES).join(", ");
-  const more = keys.length > TOLD_PACKAGES ? ` and ${keys.length - TOLD_PACKAGES} more` : "";
-  return `Two of dnf's answers do not fit together, on the updates of ${told}${more}`;
+  const told = enumerate(keys, TOLD_PACKAGES);
+  return `Two of dnf's answers do not fit together, on the updates of ${told}`;
 }

@@ -1,5 +1,6 @@
 /** Finds repositories whose package lists dnf did not get anew when it got those of others. Pure. */
 
+import { enumerate } from "./enumerate.ts";
 import { type DnfSection, type DnfSettings, MAIN } from "./dnf_settings.ts";
 
 /** How long dnf is content with a list where nobody says otherwise (dnf.conf(5)). */
@@ -29,11 +30,13 @@ export function tellOldLists(
     newestMs - fetchedMs > expiryMs(settings.get(repository), main)
   ).toSorted((a, b) => a.fetchedMs - b.fetchedMs);
   if (old.length === 0) return [];
-  const told = old.slice(0, TOLD_REPOSITORIES)
-    .map(({ repository, fetchedMs }) => `${repository} (${tellDays(nowMs - fetchedMs)})`);
-  const more = old.length > told.length ? ` and ${old.length - told.length} more` : "";
+  const names = old.map(({ repository, fetchedMs }) =>
+    `${repository} (${tellDays(nowMs - fetchedMs)})`
+  );
   const advice = 'run "dnf makecache" to see why';
-  return [`Repositories whose package lists are old: ${told.join(", ")}${more}; ${advice}`];
+  return [
+    `Repositories whose package lists are old: ${enumerate(names, TOLD_REPOSITORIES)}; ${advice}`,
+  ];
 }
 
 function expiryMs(repository: DnfSection | undefined, main: DnfSection | undefined): number {

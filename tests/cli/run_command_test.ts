@@ -34,25 +34,22 @@ async function hangingAgent(where = "/commands") {
   return { system, running, signal, advance, ended: () => ended };
 }
 
-Deno.test("a request to stop cuts off a server that does not answer after 5 s, and not before", async () => {
-  const { system, running, signal, advance, ended } = await hangingAgent();
+/** Asserts that an agent which waits there ends 5 s after a request to stop, and not before. */
+async function assertStops(where: string): Promise<void> {
+  const { system, running, signal, advance, ended } = await hangingAgent(where);
   signal();
   await advance(4_999);
   assertEquals(ended(), null);
   await advance(1);
   assertEquals(await running, 0);
   assertEquals([system.stopListeners.size, system.clock.sleeping], [0, 0]);
-});
+}
 
-Deno.test("a request to stop waits no longer for a token that the server does not renew", async () => {
-  const { system, running, signal, advance, ended } = await hangingAgent("/renew");
-  signal();
-  await advance(4_999);
-  assertEquals(ended(), null);
-  await advance(1);
-  assertEquals(await running, 0);
-  assertEquals([system.stopListeners.size, system.clock.sleeping], [0, 0]);
-});
+Deno.test("a request to stop cuts off a server that does not answer after 5 s, and not before", () =>
+  assertStops("/commands"));
+
+Deno.test("a request to stop waits no longer for a token that the server does not renew", () =>
+  assertStops("/renew"));
 
 Deno.test("a second request to stop ends it at once, as a failure", async () => {
   const { running, signal, system } = await hangingAgent();

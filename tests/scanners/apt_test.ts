@@ -62,9 +62,9 @@ const scanner = aptScanner();
 
 Deno.test("scan() asks five questions, each within bounds, with nothing for a shell", async () => {
   const host = new AptHost();
-  const { updates, warnings } = await scanner.scan(host, {});
+  const { updates, warnings, isWhole } = await scanner.scan(host, {});
   assertEquals(updates.map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
-  assertEquals(warnings, EXPECTED_WARNINGS);
+  assertEquals([warnings, isWhole], [EXPECTED_WARNINGS, true]);
   assertEquals(host.asked.map(questionOf), [
     "installed",
     "simulation",

@@ -7,7 +7,6 @@ import { parseSimulation } from "../../src/scanners/apt_simulation.ts";
 import {
   type AptState,
   describeUpdates,
-  enumerate,
   findWaiting,
   tellEffects,
   tellGaps,
@@ -86,10 +85,4 @@ Deno.test("tellGaps() tells of lines and packages that were not understood", () 
   assertEquals(gaps.length, 2);
   assert(gaps[0]?.startsWith("apt-cache policy does not tell of bash, bpo-tool, "));
   assertEquals(gaps[1], "Lines of apt's answers that were not understood: 2");
-});
-
-Deno.test("enumerate() names ten and counts the rest", () => {
-  const names = Array.from({ length: 12 }, (_, n) => `p${n}`);
-  assertEquals(enumerate(names.slice(0, 2)), "p0, p1");
-  assertEquals(enumerate(names), "p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 and 2 more");
 });

@@ -22,10 +22,11 @@ async function setUp() {
   const { buffer, journal } = await openBuffer(system, "/state", limits);
   const log = new FakeLog();
   const ran: Command[] = [];
-  const disk = { isFull: false };
+  const disk = { isFull: false, isBroken: false };
   const sick = {
     tryWriting: () => journal.tryWriting(),
     receive(commands: readonly ReceivedCommand[]) {
+      if (disk.isBroken) throw new TypeError("a mistake");
       if (disk.isFull) throw new DatabaseError("Cannot change database: full", { reason: "full" });
       return journal.receive(commands);
     },
@@ -111,6 +112,20 @@ Deno.test("end() tries once more, and says what the disk took none of, once", as
     assertEquals([lost, ran, inbox.held], [isFull ? ["a b"] : [], [], 0]);
     assertEquals(journal.unfinished().map(({ id }) => id), isFull ? [] : ["a", "b"]);
   }
+});
+
+Deno.test("receive() tells of a mistake that is not the disk's, and of the commands at the end", async () => {
+  const { inbox, disk, log, clock } = await setUp();
+  disk.isFull = true;
+  inbox.receive([command("a")], new AbortController().signal);
+  disk.isBroken = true;
+  await clock.advance(10_000);
+  await settle();
+  const told = log.told("commands are left to the end").map(({ why }) => why);
+  assertEquals([told, inbox.held], [["TypeError: a mistake"], 1]);
+  disk.isBroken = false;
+  inbox.end();
+  assertEquals(log.told("commands lost, the disk took none").length, 1);
 });
 
 Deno.test("receive() says what is lost when it is stopped, or has no more room", async () => {

@@ -94,6 +94,28 @@ Deno.test("scan() asks which sources are signed only where a list has no signatu
   }
 });
 
+Deno.test("scan() is whole without an answer on what is signed, and asks nothing where nothing waits", async () => {
+  const unsigned = () => {
+    const host = new AptHost();
+    host.files.texts.set("/var/lib/apt/lists/corp_flat_Packages", "");
+    return host;
+  };
+  const silent = unsigned();
+  silent.answers = { untrusted: () => ({ ...succeeded(""), code: 100, stderr: "E: no\n" }) };
+  const { updates, warnings } = await scanner.scan(silent, {});
+  assertEquals([updates.length, warnings], [EXPECTED_UPDATES.length, EXPECTED_WARNINGS]);
+  const current = unsigned();
+  const policy = "tool:\n  Installed: 1.0\n  Candidate: 1.0\n  Version table:\n *** 1.0 100\n" +
+    "        100 /var/lib/dpkg/status\n";
+  current.answers = {
+    installed: () => succeeded("tool\t1.0\tamd64\tinstall\tinstalled\ttool\n"),
+    simulation: () => succeeded(""),
+    policy: () => succeeded(policy),
+  };
+  assertEquals((await scanner.scan(current, {})).updates, []);
+  assertEquals(current.asked.map(questionOf).includes("untrusted"), false);
+});
+
 Deno.test("scan() of a host on which apt is gone is not available", async () => {
   const host = new FakeSystem();
   assertEquals(await scanner.isAvailable(host), false);

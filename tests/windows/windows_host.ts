@@ -82,11 +82,15 @@ export class WindowsHost {
     return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
   }
 
-  /** Starts one; whoever does ends it. Its files are where Windows has them. */
+  /**
+   * Starts one; whoever does ends it. Its files are where Windows has them. From the cache only:
+   * Windows' Deno asks the npm registry about packages that it has, and two of its threads that start
+   * Winsock at once may leave Wine's count of starts at 0, where no socket opens (error 10093).
+   */
   start(words: readonly string[]): Deno.ChildProcess {
     const [file, ...args] = script("main.ts", ...words);
     return new Deno.Command(file, {
-      args,
+      args: args.toSpliced(1, 0, "--cached-only"),
       env: { ...this.variables, NO_COLOR: "1" },
       stdin: "piped",
       stdout: "piped",

@@ -25,7 +25,7 @@ export class ConfigError extends Error {
 /** Where a value came from. */
 export interface Source {
   readonly from: "default" | "file" | "environment" | "flag";
-  /** The line of the file, the variable, the flag. */
+  /** The line of the file, the variable, or that it was a flag. */
   readonly detail: string;
 }
 
@@ -153,7 +153,7 @@ function candidate(
   },
 ): Candidate {
   const flag = given.flags[setting.path];
-  if (flag !== undefined) return { from: "flag", detail: setting.path, value: flag };
+  if (flag !== undefined) return { from: "flag", detail: "on the command line", value: flag };
   for (const name of setting.environment) {
     const value = system.readEnvironment(name);
     if (value !== undefined) return { from: "environment", detail: name, value };

@@ -10,6 +10,7 @@ import type { Client } from "../server/client.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { clientFor } from "./client_for.ts";
+import { adviceOn } from "./enrol_advice.ts";
 import { holdState } from "./hold_state.ts";
 import { registerBody } from "./host_report.ts";
 import { forgetState } from "./state_file.ts";
@@ -18,6 +19,9 @@ import { forgetState } from "./state_file.ts";
 export class EnrolError extends Error {
   override readonly name = "EnrolError";
 }
+
+const UNREGISTER_ADVICE =
+  'try again; or give "--force", and delete the agent in the server\'s dashboard';
 
 /** Where to enrol, and where to keep what comes of it. */
 export interface Enrolment {
@@ -42,7 +46,7 @@ export async function register(
     const nowMs = system.clock.nowMs();
     const body = registerBody(await hostFacts(system), { agentVersion: VERSION, nowMs });
     const answer = await client.register(token, body);
-    if (answer.kind !== "ok") throw new EnrolError(`Cannot register: ${explain(answer)}`);
+    if (answer.kind !== "ok") throw refusal("register", answer, adviceOn(answer));
     const { agent_id, token: accessToken, refresh_token, config: told } = answer.value;
     const identity: Identity = {
       agentId: agent_id,
@@ -83,7 +87,7 @@ export async function unregister(
     const answer = await deleteOnServer(client, identity);
     const isGone = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
     if (!isGone && !options.evenIfUnreached) {
-      throw new EnrolError(`Cannot unregister: ${explain(answer)}`);
+      throw refusal("unregister", answer, UNREGISTER_ADVICE);
     }
     await forgetIdentity(system, stateDirectory);
     await forgetPast(system, stateDirectory);
@@ -125,6 +129,11 @@ async function deleteOnServer(client: Client, identity: Identity): Promise<Answe
   return await client.unregister({ agentId, accessToken: renewed.value.token });
 }
 
+function refusal(action: string, answer: Answer<unknown>, next: string | undefined): EnrolError {
+  const advice = next === undefined ? "" : `. Next: ${next}`;
+  return new EnrolError(`Cannot ${action}: ${explain(answer)}${advice}`);
+}
+
 function explain(answer: Answer<unknown>): string {
   switch (answer.kind) {
     case "ok":
@@ -133,7 +142,7 @@ function explain(answer: Answer<unknown>): string {
     case "unauthorized":
       return `the server does not take this token (${answer.why})`;
     case "limited":
-      return `the server wants fewer requests (${answer.why}); try again in a minute`;
+      return `the server wants fewer requests (${answer.why})`;
     case "failed":
     case "refused":
     case "needs_person":

@@ -53,7 +53,8 @@ async function help(words: readonly string[], { terminal }: System): Promise<Exi
 async function loadCommand(name: string): Promise<CliCommand> {
   const load = COMMANDS.get(name);
   if (load) return await load();
-  throw new UsageError(`Cannot run "${name}": no such command`);
+  const fact = name.startsWith("-") ? "options come after the command" : "no such command";
+  throw new UsageError(`Cannot run "${name}": ${fact}`);
 }
 
 function explain(error: unknown, { terminal }: System): ExitCode {

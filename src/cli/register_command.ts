@@ -69,7 +69,9 @@ async function enrol(system: System, settings: Settings, given: Arguments) {
 
 async function readToken(system: System, given: string | undefined): Promise<string | undefined> {
   if (given !== "-") return given;
-  return (await system.terminal.readInput(TOKEN_LIMIT_BYTES)).trim();
+  const token = (await system.terminal.readInput(TOKEN_LIMIT_BYTES)).trim();
+  if (token === "") throw new UsageError("Cannot register: no token came on stdin");
+  return token;
 }
 
 async function takeOver(system: System, settings: Settings, file: string) {

@@ -3,7 +3,7 @@
  * decide by. Pure; resilience.md's section 1 is its specification.
  */
 
-import { HttpError, type HttpResponse } from "../system/http.ts";
+import { HttpError, type HttpErrorReason, type HttpResponse } from "../system/http.ts";
 import { cut } from "./limits.ts";
 import { type RateLimit, readRateLimit, readRetryAfterMs, readServerClock } from "./retry_after.ts";
 
@@ -22,6 +22,8 @@ export type Answer<T> =
     readonly kind: "failed";
     readonly why: string;
     readonly status: number | null;
+    /** Why no whole answer came, where none did. */
+    readonly reason?: HttpErrorReason;
     /** Nothing left this host: the server has felt nothing. */
     readonly offline: boolean;
     readonly retryAfterMs: number | null;
@@ -90,6 +92,7 @@ export function readFailure(error: unknown): Answer<never> {
     kind: "failed",
     why: error.message,
     status: null,
+    reason: error.reason,
     offline: error.reason === "offline",
     retryAfterMs: null,
   };

@@ -23,9 +23,9 @@ Deno.test("register that is refused says why and keeps nothing", async () => {
   system.sendHttp = server.sendHttp;
   const rows: [status: number, body: string, says: string][] = [
     [401, '{"error":"bad token"}', "the server does not take this token"],
-    [429, '{"error":"slow"}', "try again in a minute"],
+    [429, '{"error":"slow"}', "Next: try again in a minute"],
     [400, '{"error":"bad hostname"}', "bad hostname"],
-    [200, "<html>login</html>", "Cannot register"],
+    [200, "<html>login</html>", "Next: see that the address is a RedFlag server's"],
     [200, '{"agent_id":"../x","token":"t","refresh_token":"r"}', "Cannot register"],
   ];
   for (const [status, body, says] of rows) {

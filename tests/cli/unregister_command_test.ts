@@ -5,7 +5,9 @@ import { enrolled, say, STATE, URL } from "./said.ts";
 Deno.test("unregister forgets the tokens; a server that is gone is told of, not passed over", async () => {
   const { system, server } = await enrolled();
   server.mood = { kind: "gone" };
-  assertEquals((await say(system, "unregister")).code, 1);
+  const unreached = await say(system, "unregister");
+  assertEquals(unreached.code, 1);
+  assertStringIncludes(unreached.err, 'Next: try again; or give "--force"');
   assert(await loadIdentity(system, STATE) !== undefined);
   server.mood = { kind: "answers", status: 404, body: '{"error":"no agent"}' };
   const { code, out } = await say(system, "unregister", "--json");

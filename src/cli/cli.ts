@@ -1,6 +1,7 @@
 /** The command line: finds the command, runs it, and turns what goes wrong into words and a code. */
 
 import { ConfigError } from "../config.ts";
+import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { type Arguments, readArguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, NotRegisteredError, UsageError } from "./command.ts";
@@ -65,5 +66,10 @@ function explain(error: unknown, { terminal }: System): ExitCode {
     return 2;
   }
   if (error instanceof ConfigError) return 2;
+  if (error instanceof FileError && error.reason === "denied") {
+    terminal.printError(
+      'Next: run this as the agent\'s user, or as root, or give another "--state-dir"',
+    );
+  }
   return error instanceof NotRegisteredError ? 3 : 1;
 }

@@ -43,7 +43,9 @@ Deno.test("register asks no server for an agent whose identity it could not keep
   system.sendHttp = server.sendHttp;
   system.files.fail("make the state folder", "denied");
   const words = ["register", "--server", URL, "--token", "t"];
-  assertEquals((await say(system, ...words)).code, 1);
+  const { code, err } = await say(system, ...words);
+  assertEquals(code, 1);
+  assertStringIncludes(err, "Next: run this as the agent's user, or as root");
   assertEquals(server.requests, []);
 });
 

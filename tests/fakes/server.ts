@@ -19,6 +19,9 @@ export interface SeenRequest {
   readonly body: Record<string, unknown>;
 }
 
+/** An agent that asks more often than this in no time at all would do so for ever. */
+const MAX_IN_ONE_INSTANT = 1_000;
+
 export class FakeServer {
   readonly requests: SeenRequest[] = [];
   /** Reports by their path's last part, as they were taken. */
@@ -70,6 +73,9 @@ export class FakeServer {
     const token = request.headers["authorization"]?.replace("Bearer ", "") ?? null;
     const body = request.body === undefined ? {} : JSON.parse(request.body);
     const atMs = this.#clock.monotonicMs();
+    if (this.requests.at(-MAX_IN_ONE_INSTANT)?.atMs === atMs) {
+      throw new Error(`Cannot answer: ${MAX_IN_ONE_INSTANT} requests in one instant`);
+    }
     this.requests.push({ atMs, method: request.method, path, token, body });
     const isHanging = this.hangsAt !== null && path.endsWith(this.hangsAt);
     const mood: Mood = isHanging ? { kind: "hangs" } : this.mood;

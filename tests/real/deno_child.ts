@@ -25,7 +25,7 @@ export async function startDeno(
   // For the names in its import map.
   const config = `--config=${fileURLToPath(new URL("../../deno.json", import.meta.url))}`;
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--no-lock", config, ...permissions, path],
+    args: ["run", "--no-prompt", "--frozen", "--cached-only", config, ...permissions, path],
     stdin: stdio.stdin ?? "null",
     stdout: stdio.stdout ?? "piped",
     stderr: "inherit",

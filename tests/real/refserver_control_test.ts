@@ -89,7 +89,7 @@ Deno.test("main.ts says where it listens, logs, and ends cleanly", async () => {
   const main = new URL("../../tools/refserver/main.ts", import.meta.url).href;
   const start = (...args: string[]) =>
     new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "--quiet", "-A", main, ...args],
+      args: ["run", "--no-prompt", "--quiet", "--cached-only", "-A", main, ...args],
       stdout: "piped",
       stderr: "piped",
     }).spawn();

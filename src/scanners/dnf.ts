@@ -15,10 +15,11 @@ import {
   checkUpdates,
   describeAdvisories,
   listAdvisories,
+  listReplacing,
   listWithExcluded,
   NOTHING,
 } from "./dnf_questions.ts";
-import { hasPriorities } from "./dnf_settings.ts";
+import { cheapestFirst, hasPriorities } from "./dnf_settings.ts";
 import { joinUpdates } from "./dnf_updates.ts";
 import { parseDnfVersion } from "./dnf_version.ts";
 import {
@@ -111,13 +112,18 @@ async function scanDnf(
   const offered = parseOffered(offers.stdout);
   const excluded = await listWithExcluded(asking, mayExclude(configuration));
   const hasUpdates = offered.packages.length > 0 || excluded.packages.length > 0;
-  const flags = excluded.packages.length > 0 ? dialect.withExcluded ?? [] : [];
+  const flags = excluded.packages.length > 0 ? dialect.withExcluded : [];
   const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
   const details = advisories.packages.length > 0 ? await describeAdvisories(asking, flags) : [];
   const checked = await checkUpdates(asking, hasUpdates);
-  const confirmed = confirmOffers(offered.packages, checked, hasPriorities(settings));
+  const replacing = await listReplacing(asking, checked);
+  const confirmed = confirmOffers(
+    offered.packages,
+    checked && { ...checked, upgrades: cheapestFirst(checked.upgrades, settings) },
+    hasPriorities(settings),
+  );
   asking.warnings.push(...confirmed.warnings, ...await findOldLists(system, cache, settings));
-  const lists = [offered, installed, excluded, advisories, checked ?? NOTHING];
+  const lists = [offered, installed, excluded, advisories, checked ?? NOTHING, replacing];
   const unparsed = lists.reduce((sum, list) => sum + list.unparsed, 0);
   if (unparsed > 0) {
     asking.warnings.push(`Lines of dnf's answers that were not understood: ${unparsed}`);
@@ -128,7 +134,7 @@ async function scanDnf(
       offered: confirmed.taken,
       passedOver: confirmed.passedOver,
       withExcluded: excluded.packages,
-      obsoletes: checked?.obsoletes ?? [],
+      obsoletes: cheapestFirst(replacing.packages, settings),
       advisories: advisories.packages,
       details,
     }),

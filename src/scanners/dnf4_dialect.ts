@@ -25,6 +25,7 @@ export const dnf4Dialect: DnfDialect = {
     read: parseDnf4AdvisoryDetails,
   },
   updates: { command: ["-q", "check-update"], codes: [0, 100], read: readCheckUpdate },
+  replacing: null,
   repositories: null,
   systemCache: "/var/cache/dnf",
   userCache: null,

@@ -12,11 +12,11 @@ import { findJson } from "./dnf5_json.ts";
 import { parseDnf5CheckUpgrade } from "./dnf5_check_upgrade.ts";
 import { OFFERED_FORMAT } from "./rpm_packages.ts";
 
-/** From these on: progress goes to stderr; lists, descriptions and updates are told in JSON. */
+/** From these on: progress goes to stderr; advisories, descriptions and lists are told in JSON. */
 const PROGRESS_ON_STDERR: DnfVersion = [5, 2, 6];
-const LIST_IN_JSON: DnfVersion = [5, 2, 4];
+const ADVISORIES_IN_JSON: DnfVersion = [5, 2, 4];
 const INFO_IN_JSON: DnfVersion = [5, 2, 9];
-const UPGRADES_IN_JSON: DnfVersion = [5, 4];
+const PACKAGES_IN_JSON: DnfVersion = [5, 4];
 
 /** The dialect of a version of dnf 5. */
 export function dnf5Dialect(version: DnfVersion): DnfDialect {
@@ -25,10 +25,10 @@ export function dnf5Dialect(version: DnfVersion): DnfDialect {
   return {
     settings: [],
     // Quiet it says nothing of the repositories that it left out.
-    offered: [...quiet, ...upgrades, "--queryformat", `${OFFERED_FORMAT}\\n`],
-    // Which of dnf 5's locks and excludes its options undo was not seen.
-    withExcluded: null,
-    advisories: isAtLeast(version, LIST_IN_JSON)
+    offered: [...quiet, ...upgrades, "--queryformat", `${OFFERED_FORMAT}\n`],
+    // Version locks are excludes of their own.
+    withExcluded: ["--setopt=disable_excludes=*"],
+    advisories: isAtLeast(version, ADVISORIES_IN_JSON)
       ? { command: ["-q", "advisory", "list", "--json"], codes: [0], read: parseDnf5Advisories }
       : { command: ["-q", "advisory", "list"], codes: [0], read: parseDnf5AdvisoryTable },
     details: isAtLeast(version, INFO_IN_JSON)
@@ -39,9 +39,17 @@ export function dnf5Dialect(version: DnfVersion): DnfDialect {
       }
       : null,
     // In JSON it ends with 0 even if there are updates.
-    updates: isAtLeast(version, UPGRADES_IN_JSON)
+    updates: isAtLeast(version, PACKAGES_IN_JSON)
       ? { command: ["-q", "check-upgrade", "--json"], codes: [0, 100], read: parseDnf5CheckUpgrade }
       : { command: ["-q", "check-upgrade"], codes: [0, 100], read: readCheckUpdate },
+    // Above, only an update that replaces another package as well is told as replacing one.
+    replacing: isAtLeast(version, PACKAGES_IN_JSON)
+      ? {
+        command: ["-q", "list", "--obsoletes", "--json"],
+        codes: [0],
+        read: parseDnf5CheckUpgrade,
+      }
+      : { command: ["-q", "list", "--obsoletes"], codes: [0], read: readCheckUpdate },
     repositories: {
       command: ["-q", "repo", "list", "--json"],
       codes: [0],

@@ -6,20 +6,28 @@ import { type DnfSettings, parseDnfSettings } from "./dnf_settings.ts";
 
 const PURPOSE = "read dnf's configuration";
 
-/** Where the files are, folders without a trailing slash. */
+/**
+ * Where the files are. Each is a file, by its ending, or a folder of such files without a slash at its
+ * end; what is told in a later one counts.
+ */
 export interface DnfFiles {
-  /** @default "/etc/dnf/dnf.conf" */
-  readonly file?: string;
-  /** @default "/etc/yum.repos.d" */
-  readonly repositories?: string;
-  /** Of the plugin `versionlock`. @default "/etc/dnf/plugins/versionlock.list" */
-  readonly locks?: string;
+  /** @default those of dnf.conf(5), of both generations */
+  readonly settings?: readonly string[];
+  /** @default the folders of dnf's repositories, and dnf 5's of what goes over them */
+  readonly repositories?: readonly string[];
+  /** @default those of dnf 4's plugin `versionlock`, and of dnf 5 */
+  readonly locks?: readonly string[];
 }
+
+const SETTINGS = ["/usr/share/dnf5/libdnf.conf.d", "/etc/dnf/libdnf5.conf.d", "/etc/dnf/dnf.conf"];
+const REPOSITORIES = ["/usr/share/dnf5/repos.d", "/etc/distro.repos.d", "/etc/yum.repos.d"]
+  .concat("/usr/share/dnf5/repos.override.d", "/etc/dnf/repos.override.d");
+const LOCKS = ["/etc/dnf/plugins/versionlock.list", "/etc/dnf/versionlock.toml"];
 
 /** What they say. */
 export interface DnfConfiguration {
   readonly settings: DnfSettings;
-  /** The plugin's list, as it is. */
+  /** The version locks, as they are written. */
   readonly locks: string;
   /** Whether everything that is there could be read. */
   readonly isWhole: boolean;
@@ -28,29 +36,47 @@ export interface DnfConfiguration {
 /** Reads them all; a file that is not there says nothing, and is no gap. */
 export async function readDnfConfiguration(
   { files }: Pick<System, "files">,
-  { file, repositories, locks }: DnfFiles,
+  { settings = SETTINGS, repositories = REPOSITORIES, locks = LOCKS }: DnfFiles,
 ): Promise<DnfConfiguration> {
-  const folder = repositories ?? "/etc/yum.repos.d";
-  const names = await orGap(() => files.list(PURPOSE, folder), []);
-  const found = names.value.filter((name) => name.endsWith(".repo"));
-  const [locked, ...texts] = await Promise.all(
-    [
-      locks ?? "/etc/dnf/plugins/versionlock.list",
-      file ?? "/etc/dnf/dnf.conf",
-      ...found.map((name) => `${folder}/${name}`),
-    ].map((path) => orGap(async () => await files.readText(PURPOSE, path) ?? "", "")),
-  );
+  const [main, repos, locked] = await Promise.all([
+    readTexts(files, settings, ".conf"),
+    readTexts(files, repositories, ".repo"),
+    Promise.all(locks.map((path) => readText(files, path))),
+  ]);
+  const all = [...main, ...repos];
   return {
-    settings: parseDnfSettings(texts.map(({ value }) => value)),
-    locks: locked?.value ?? "",
-    isWhole: [names, locked, ...texts].every((one) => one?.isGap === false),
+    settings: parseDnfSettings(all.map(({ value }) => value)),
+    locks: locked.map(({ value }) => value).join("\n").trim(),
+    isWhole: [...all, ...locked].every(({ isGap }) => !isGap),
   };
 }
 
-async function orGap<T>(
-  read: () => Promise<T>,
-  nothing: T,
-): Promise<{ value: T; isGap: boolean }> {
+/** What was read; a gap holds nothing. */
+interface Read<T> {
+  readonly value: T;
+  readonly isGap: boolean;
+}
+
+async function readTexts(
+  files: System["files"],
+  places: readonly string[],
+  ending: string,
+): Promise<Read<string>[]> {
+  const texts = await Promise.all(places.map(async (place) => {
+    if (place.endsWith(ending)) return [await readText(files, place)];
+    const names = await orGap(() => files.list(PURPOSE, place), []);
+    const found = names.value.filter((name) => name.endsWith(ending)).toSorted();
+    const read = await Promise.all(found.map((name) => readText(files, `${place}/${name}`)));
+    return [{ value: "", isGap: names.isGap }, ...read];
+  }));
+  return texts.flat();
+}
+
+function readText(files: System["files"], path: string): Promise<Read<string>> {
+  return orGap(async () => await files.readText(PURPOSE, path) ?? "", "");
+}
+
+async function orGap<T>(read: () => Promise<T>, nothing: T): Promise<Read<T>> {
   try {
     return { value: await read(), isGap: false };
   } catch (error) {

@@ -20,14 +20,16 @@ export interface DnfDialect {
   readonly settings: readonly string[];
   /** What the host could be upgraded to, in `OFFERED_FORMAT`; tells on stderr what it left out. */
   readonly offered: readonly string[];
-  /** Has a command see what the administrator keeps from dnf; `null` where nothing can. */
-  readonly withExcluded: readonly string[] | null;
+  /** Has a command see what the administrator keeps from dnf. */
+  readonly withExcluded: readonly string[];
   /** Which advisories there are for newer packages than those installed. */
   readonly advisories: DnfQuestion<PackageList<AdvisoryRow>>;
   /** What those advisories say; `null` where that is not told in a form that can be read. */
   readonly details: DnfQuestion<readonly AdvisoryDetails[]> | null;
   /** What dnf itself would update, and what would be replaced by a package of another name. */
   readonly updates: DnfQuestion<CheckedUpdates>;
+  /** What would be replaced, where `updates` does not tell it all; `null` where it does. */
+  readonly replacing: DnfQuestion<CheckedUpdates> | null;
   /** How many repositories are enabled; `null` where `updates` fails if there is none. */
   readonly repositories: DnfQuestion<number> | null;
   /** The folder of root's package lists. */

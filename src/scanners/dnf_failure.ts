@@ -25,6 +25,9 @@ const REFUSED = /Status code: 40[13]\b/;
 const UNREACHABLE =
   /Failed to download metadata|All mirrors were tried|Curl error|Librepo error|Usable URL not found/;
 
+/** Dnf 5's line of progress on a repository. */
+const PROGRESS = /^ ?(\S.{0,199}?) {1,200}(?:\d{1,3}|\?\?\?)% \| /;
+
 /** Whether dnf was told to use only what it has fetched before, and it never fetched anything. */
 export function hasNoCache({ code, stderr }: RunResult): boolean {
   return code !== 0 && NO_CACHE.test(stderr);
@@ -46,10 +49,16 @@ export function dnfFailure(action: string, result: RunResult): ScanError {
   const lines = outputLines(`${result.stderr}\n`).lines.filter((line) => line.trim() !== "");
   const telling = reason === "locked" ? LOCKED : /^(?:Config )?error:/i;
   const errors = lines.filter((line) => telling.test(line));
-  const told = (errors.length > 0 ? errors : lines.slice(-1)).slice(0, TOLD_COMPLAINTS)
-    .map((line) => line.replace(/^error: */i, "").slice(0, LONGEST_COMPLAINT));
+  const told = (errors.length > 0 ? errors : lastComplaint(lines)).slice(0, TOLD_COMPLAINTS)
+    .map((line) => line.trim().replace(/^error: */i, "").slice(0, LONGEST_COMPLAINT));
   const facts = told.length > 0 ? told.join("; ") : `exit ${result.code}`;
   return new ScanError(`Cannot ${action}: ${facts}${next === "" ? "" : `; ${next}`}`, { reason });
+}
+
+/** The last line that tells something; dnf 5 tells below it, indented, why that is. */
+function lastComplaint(lines: readonly string[]): readonly string[] {
+  const own = lines.filter((line) => !PROGRESS.test(line));
+  return own.slice(Math.max(0, own.findLastIndex((line) => !/^\s/.test(line))));
 }
 
 /** What kind of failure it is, and what a person can do about it, if dnf does not say so itself. */
@@ -75,8 +84,7 @@ function classify(result: RunResult): { reason: ScanErrorReason; next: string } 
   return { reason: code > 128 ? "transient" : "permanent", next: "" };
 }
 
-/** Dnf 5's line of progress on a repository, and its complaint once no mirror is left. */
-const PROGRESS = /^ ?(\S.{0,199}?) {1,200}(?:\d{1,3}|\?\?\?)% \| /;
+/** Dnf 5's complaint once no mirror is left. */
 const GAVE_UP = /^>>> .*(?:All mirrors were tried|Usable URL not found|Librepo error)/;
 
 /** What a command that succeeded says it left out. */

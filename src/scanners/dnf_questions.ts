@@ -3,7 +3,7 @@
 import type { AdvisoryDetails, AdvisoryRow } from "./dnf_advisories.ts";
 import { answerOf, type DnfCommands } from "./dnf_commands.ts";
 import type { DnfDialect, DnfQuestion } from "./dnf_dialect.ts";
-import type { CheckedUpdates } from "./dnf_check_update.ts";
+import type { CheckedUpdates, ObsoletingRpm } from "./dnf_check_update.ts";
 import { type OfferedRpm, type PackageList, parseOffered } from "./rpm_packages.ts";
 import { ScanError } from "./scanner.ts";
 
@@ -26,7 +26,7 @@ export async function listWithExcluded(
   mayExclude: boolean,
 ): Promise<PackageList<OfferedRpm>> {
   const { withExcluded, offered } = asking.dialect;
-  if (withExcluded === null || !mayExclude) return NOTHING;
+  if (!mayExclude) return NOTHING;
   const question = { command: [...withExcluded, ...offered], codes: [0], read: parseOffered };
   return await askOr(asking, "list excluded updates", question) ?? NOTHING;
 }
@@ -54,6 +54,17 @@ export async function checkUpdates(
     }
   }
   return answer;
+}
+
+/** What would be replaced by a package of another name; `checked` is what `checkUpdates` answered. */
+export async function listReplacing(
+  asking: Asking,
+  checked: CheckedUpdates | undefined,
+): Promise<PackageList<ObsoletingRpm>> {
+  const { replacing } = asking.dialect;
+  if (replacing === null) return { packages: checked?.obsoletes ?? [], unparsed: 0 };
+  const answer = await askOr(asking, "list replaced packages", replacing);
+  return { packages: answer?.obsoletes ?? [], unparsed: answer?.unparsed ?? 0 };
 }
 
 /** Which advisories there are; `flags` go before the command. */

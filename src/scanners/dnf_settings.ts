@@ -51,12 +51,26 @@ export function enabledRepositories(settings: DnfSettings): [string, DnfSection]
   );
 }
 
-/** What a repository has that says nothing of its priority. */
+/** What a repository has that says nothing of its priority, or of its cost (dnf.conf(5)). */
 const USUAL_PRIORITY = "99";
+const USUAL_COST = 1_000;
 
 /** Whether dnf prefers a repository to others, which it then takes no newer version from. */
 export function hasPriorities(settings: DnfSettings): boolean {
   return enabledRepositories(settings).some(([, section]) =>
     (section.get("priority") ?? USUAL_PRIORITY) !== USUAL_PRIORITY
   );
+}
+
+/** Rows in the order in which dnf takes one of several that are alike: it looks at what they cost. */
+export function cheapestFirst<T extends { readonly repository: string }>(
+  rows: readonly T[],
+  settings: DnfSettings,
+): T[] {
+  return rows.toSorted((a, b) => costOf(a.repository, settings) - costOf(b.repository, settings));
+}
+
+function costOf(repository: string, settings: DnfSettings): number {
+  const cost = settings.get(repository)?.get("cost") ?? "";
+  return /^\d{1,10}$/.test(cost) ? Number(cost) : USUAL_COST;
 }

@@ -58,8 +58,9 @@ export function joinUpdates(state: DnfState): Update[] {
       state: current ? state : "unknown_current",
       ...describeSeverity(rows),
       security: isSecurity ? true : telling.has(offered.repository) ? false : null,
-      cves: unique(rows.flatMap((row) => cvesOf(row, details.get(row.id)))),
-      advisories: unique(rows.map(({ id }) => id)),
+      // Dnf has no order of its own for them, and one that changed would be news.
+      cves: unique(rows.flatMap((row) => cvesOf(row, details.get(row.id)))).toSorted(),
+      advisories: unique(rows.map(({ id }) => id)).toSorted(),
       sizeBytes: offered.sizeBytes,
       description: offered.summary,
       sourcePackage: offered.sourcePackage ?? current?.sourcePackage ?? null,

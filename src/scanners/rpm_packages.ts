@@ -41,11 +41,11 @@ export const INSTALLED_FORMAT = ["NAME", "EPOCHNUM", "VERSION", "RELEASE", "ARCH
   .map((tag) => `%{${tag}}`).join("\\t") + "\\n";
 
 /**
- * The format to ask `dnf repoquery` for; dnf 4 ends the line by itself, dnf 5 does not. The summary
- * is free text, and so the last.
+ * The format to ask `dnf repoquery` for; dnf 4 ends the line by itself, dnf 5 does not. The tabs are
+ * real ones: of `\t` dnf 4 makes one, and dnf 5.4 does not. The summary is free text, and so the last.
  */
 export const OFFERED_FORMAT = [...NEVRA_FORMAT, "repoid", "downloadsize", "sourcerpm", "summary"]
-  .map((tag) => `%{${tag}}`).join("\\t");
+  .map((tag) => `%{${tag}}`).join("\t");
 
 /** Reads lines of `INSTALLED_FORMAT`; keys, which rpm lists as packages too, are left out. */
 export function parseInstalled(text: string): PackageList<InstalledRpm> {

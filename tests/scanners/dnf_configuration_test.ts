@@ -15,7 +15,7 @@ Deno.test("readDnfConfiguration() reads dnf's settings, its repositories' and it
       ["main", new Map([["keepcache", "1"]])],
       ["a", new Map([["enabled", "1"]])],
     ]),
-    locks: "bash\n",
+    locks: "bash",
     isWhole: true,
   });
 });
@@ -31,5 +31,25 @@ Deno.test("readDnfConfiguration() tells of a file that it cannot read, and reads
     settings: new Map(),
     locks: "",
     isWhole: false,
+  });
+});
+
+Deno.test("readDnfConfiguration() knows dnf 5's further places, each over the one before", async () => {
+  const { files } = new FakeSystem();
+  files.texts.set("/usr/share/dnf5/libdnf.conf.d/20-distribution.conf", "[main]\na=1\nb=1\n");
+  files.texts.set("/etc/dnf/libdnf5.conf.d/80-user.conf", "[main]\nb=2\n");
+  files.texts.set("/etc/dnf/libdnf5.conf.d/README", "[main]\nb=3\n");
+  files.texts.set("/usr/share/dnf5/repos.d/a.repo", "[a]\nenabled=1\n");
+  files.texts.set("/etc/distro.repos.d/b.repo", "[b]\nenabled=1\n");
+  files.texts.set("/etc/dnf/repos.override.d/99-config_manager.repo", "[a]\nenabled=0\n");
+  files.texts.set("/etc/dnf/versionlock.toml", 'version = "1.0"\n');
+  assertEquals(await readDnfConfiguration({ files }, {}), {
+    settings: new Map([
+      ["main", new Map([["a", "1"], ["b", "2"]])],
+      ["a", new Map([["enabled", "0"]])],
+      ["b", new Map([["enabled", "1"]])],
+    ]),
+    locks: 'version = "1.0"',
+    isWhole: true,
   });
 });

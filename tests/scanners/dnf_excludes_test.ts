@@ -28,6 +28,12 @@ Deno.test("mayExclude() knows every spelling that dnf does", () => {
 Deno.test("mayExclude() looks at the version locks, and takes what it cannot read for one", () => {
   assertEquals(mayExclude(configured("", { locks: "# nothing\n\n" })), false);
   assertEquals(mayExclude(configured("", { locks: "# bash\nbash-0:5.1.8-6.el9.*\n" })), true);
+  const toml = 'version = "1.0"\n';
+  assertEquals(mayExclude(configured("", { locks: toml })), false);
+  assertEquals(
+    mayExclude(configured("", { locks: `${toml}\n[[packages]]\nname = "bash"\n` })),
+    true,
+  );
   assertEquals(mayExclude(configured("", { isWhole: false })), true);
   assertEquals(mayExclude(configured("", { locks: " \n".repeat(500_000) })), false);
 });

@@ -79,6 +79,31 @@ const ROWS: readonly [string, ReturnType<typeof failed>, ScanErrorReason, string
   ["a lock (4)", failed("metadata already locked by 12\n", 200), "locked", "already locked by 12"],
   ["a lock, without a word", failed("", 200), "locked", "exit 200"],
   ["a lock, waited for", failed("Waiting for process with pid 12 to finish.\n"), "locked", "12"],
+  [
+    "a lock of dnf 5's",
+    failed("dnf5/real_stderr_lock.txt"),
+    "locked",
+    "Waiting for a lock on the system repository",
+  ],
+  [
+    "a repository's file that dnf 5 cannot read",
+    failed("dnf5/real_stderr_bad_file.txt"),
+    "permanent",
+    'Error in configuration file "/etc/yum.repos.d/bad.repo"; Missing section header on line 1',
+  ],
+  [
+    "a repository that dnf 5 does not reach",
+    failed("dnf5/real_stderr_unreachable.txt"),
+    "transient",
+    'list updates: Failed to download metadata (baseurl: "http://127.0.0.1:9/x") for repository ' +
+    '"dead": Usable URL not found',
+  ],
+  [
+    "progress, and no word",
+    failed(" updates   100% | 0.0 B/s | 3.5 KiB | 00m00s\n"),
+    "permanent",
+    ": exit 1",
+  ],
   ["a signal", failed("", 137), "transient", "exit 137"],
 ];
 

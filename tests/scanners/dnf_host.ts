@@ -15,16 +15,18 @@ export type Question =
   | "advisories"
   | "cves"
   | "checked"
+  | "replaced"
   | "repositories";
 
 export function questionOf([program, ...args]: readonly string[]): Question {
   if (program === "/usr/bin/rpm") return "installed";
   if (args.includes("--version")) return "version";
   if (args.includes("repoquery")) {
-    if (args.includes("--disableexcludes=all")) return "excluded";
+    if (args.some((word) => /disable_?excludes=/.test(word))) return "excluded";
     return args.includes("-C") ? "offered" : "fetched";
   }
   if (args.includes("repo")) return "repositories";
+  if (args.includes("--obsoletes")) return "replaced";
   if (args.includes("info")) return "cves";
   return args.includes("list") ? "advisories" : "checked";
 }
@@ -82,6 +84,17 @@ function readText(path: string): string {
   return name === "" ? path : readFixture(tool, name);
 }
 
+/** What a real dnf 5.4.6 answered, where it is not told by the made ones. */
+export const REAL_DNF5: Partial<Record<Question, Answer>> = Object.fromEntries([
+  ["version", "version.txt"],
+  ["installed", "installed.txt"],
+  ["offered", "offered.txt"],
+  ["advisories", "advisory_list.json"],
+  ["cves", "advisory_info.json"],
+  ["checked", "check_upgrade.json"],
+  ["replaced", "obsoletes.json"],
+].map(([question, file]) => [question, succeeded(readFixture("dnf5", `real_${file}`))]));
+
 const DNF4 = {
   version: "4.14.0\n  Installed: dnf-0:4.14.0-9.el9.noarch at Tue\n",
   installed: "dnf/installed.txt",
@@ -91,6 +104,7 @@ const DNF4 = {
   advisories: "dnf/advisories.txt",
   cves: "dnf/cves.txt",
   checked: "dnf/check_update.txt",
+  replaced: "",
   repositories: "",
 };
 
@@ -103,6 +117,7 @@ const DNF5 = {
   advisories: "dnf5/advisory_list.json",
   cves: "dnf5/advisory_info.json",
   checked: "dnf5/check_upgrade.json",
+  replaced: "dnf5/real_obsoletes.json",
   repositories: "dnf5/repo_list.json",
 };
 

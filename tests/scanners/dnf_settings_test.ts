@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import {
+  cheapestFirst,
   enabledRepositories,
   hasPriorities,
   parseDnfSettings,
@@ -56,4 +57,13 @@ Deno.test("hasPriorities() looks at repositories that are enabled, for other tha
   for (const [text, expected] of rows) {
     assertEquals(hasPriorities(parseDnfSettings([text])), expected, text);
   }
+});
+
+Deno.test("cheapestFirst() goes by what a repository costs, and else leaves the order", () => {
+  const settings = parseDnfSettings(["[dear]\ncost=2000\n[cheap]\ncost=10\n[odd]\ncost=x\n[a]\n"]);
+  const rows = ["dear", "b", "odd", "a", "cheap"].map((repository) => ({ repository }));
+  assertEquals(
+    cheapestFirst(rows, settings).map(({ repository }) => repository),
+    ["cheap", "b", "odd", "a", "dear"],
+  );
 });

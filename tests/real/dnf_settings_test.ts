@@ -1,10 +1,10 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import { realSystem } from "../../src/system/real.ts";
-import { type DnfRoot, onDnf, type RpmPackage } from "./dnf_root.ts";
+import { type DnfRoot, onDnf } from "./dnf_root.ts";
+import type { RpmPackage } from "./rpm_maker.ts";
 
 async function scan(root: DnfRoot) {
-  const { updates, warnings } = await dnfScanner(root.options).scan(realSystem(), {});
+  const { updates, warnings } = await dnfScanner(root.options).scan(root.host.system, {});
   const told = updates.map((one) =>
     `${one.package} ${one.currentVersion} -> ${one.availableVersion} ${one.source} ${one.state}`
   );
@@ -42,8 +42,8 @@ onDnf("takes what a preferred repository has, and each package once", async (roo
   assertEquals([foo?.sizeBytes, foo?.description], [null, "The package foo"]);
   // It is what dnf would do.
   const { stdout } = await root.dnf("-C", "upgrade", "--assumeno");
-  for (const row of ["foo +[^ ]+ +2-1 +twin ", "bar +[^ ]+ +2-1 +twin "]) {
-    assertEquals(new RegExp(row).test(stdout), true, stdout);
+  for (const name of ["foo", "bar"]) {
+    assertMatch(stdout, new RegExp(`^ *${name} +[^ ]+ +(?:0:)?2-1 +twin `, "m"));
   }
   assertEquals(/^ same /m.test(stdout), false, stdout);
 });
@@ -71,7 +71,8 @@ onDnf("reads rows of check-update that are in two lines", async (root) => {
   await root.offer(repository, [...of("2-1", long), ...of(evr, "foo")]);
   await root.dnf("makecache");
   const { stdout } = await root.dnf("-q", "-C", "check-update");
-  assertEquals(stdout.split("\n").some((line) => line.trim().endsWith(root.architecture)), true);
+  const isWrapped = stdout.split("\n").some((line) => line.trim().endsWith(root.architecture));
+  assertEquals(isWrapped, root.host.generation === 4);
   const { told, warnings } = await scan(root);
   assertEquals(told, [
     `${long} 1-1 -> 2-1 ${repository} upgradable`,

@@ -1,7 +1,8 @@
 /** A host and repositories with a bit of everything that an update can be. */
 
 import { assertEquals } from "@std/assert";
-import type { DnfRoot, RpmPackage } from "./dnf_root.ts";
+import type { DnfRoot } from "./dnf_root.ts";
+import type { RpmPackage } from "./rpm_maker.ts";
 
 const INSTALLED: readonly RpmPackage[] = [
   { name: "bash", evr: "5.1.8-6.el9" },

@@ -1,4 +1,4 @@
-/** The Windows place cannot be made or entered, for a reason that a person can do something about. */
+/** A place cannot be made or entered, for a reason that a person can do something about. */
 
 export class PlaceError extends Error {
   override readonly name = "PlaceError";

@@ -7,9 +7,11 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { endAllInside, PROJECT, runInside } from "./inside.ts";
+import { endAllAlone } from "../place/alone.ts";
+import { cacheFolder } from "../place/host.ts";
+import { PlaceError } from "../place/place_error.ts";
+import { PROJECT, runInside } from "./inside.ts";
 import { lacking, makePlace } from "./place.ts";
-import { PlaceError } from "./place_error.ts";
 import { DENO, DENO_CACHE, HOME, STAND_IN, WINE, wineEnvironment } from "./wine.ts";
 
 const USAGE = `Usage: deno task test:windows [options] [TEST FILES]
@@ -46,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const folder = String(flags["place"] ?? defaultFolder());
+  const folder = String(flags["place"] ?? cacheFolder("windows"));
   const lacks = await lacking(folder);
   if (lacks.length > 0) {
     console.error(`Cannot run the tests on Windows' Deno: this host lacks ${lacks.join(", ")}`);
@@ -145,12 +147,6 @@ async function npmRegistry(): Promise<string> {
   return new TextDecoder().decode(stdout).trim();
 }
 
-/** Kept between runs, and out of the project, of which there may be several copies. */
-function defaultFolder(): string {
-  const cache = Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME") ?? "/root"}/.cache`;
-  return `${cache}/pennon/windows`;
-}
-
 function seconds(sinceMs: number): string {
   return ((performance.now() - sinceMs) / 1_000).toFixed(1);
 }
@@ -163,7 +159,7 @@ function misuse(fact: string): never {
 if (import.meta.main) {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => {
-      endAllInside();
+      endAllAlone();
       Deno.exit(130);
     });
   }

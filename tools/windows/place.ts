@@ -4,8 +4,9 @@
  */
 
 import { npmIntegrityOf } from "../build/digest.ts";
-import { endAllInside, runAlone, runInside } from "./inside.ts";
-import { PlaceError } from "./place_error.ts";
+import { isThere, missingOnPath, proxies } from "../place/host.ts";
+import { failed, fetchDebian, step, STEP_TIMEOUT_MS } from "../place/steps.ts";
+import { runInside } from "./inside.ts";
 import { DENO, HOME, PREFIX, WINE, WINE_SERVER, wineEnvironment } from "./wine.ts";
 
 /** Debian 12's Wine 8 does not run Deno. */
@@ -19,9 +20,6 @@ const DENO_INTEGRITY = "sha512-" +
 
 /** Another recipe makes another folder. */
 const ROOT_NAME = "root-1";
-
-/** Each step on a slow line. */
-const STEP_TIMEOUT_MS = 1_800_000;
 
 /** What making it needs and tells. */
 export interface PlaceOptions {
@@ -52,28 +50,15 @@ export async function lacking(folder: string): Promise<string[]> {
   if (Deno.uid() !== 0) lacks.push("root");
   const programs = ["unshare", "chroot", "mount"];
   if (!await isThere(`${folder}/${ROOT_NAME}`)) programs.push("debootstrap");
-  for (const program of programs) if (!await isOnPath(program)) lacks.push(program);
-  return lacks;
+  return [...lacks, ...await missingOnPath(programs)];
 }
 
 /** Under another name until it is whole. */
 async function makeRoot(root: string, { folder, tell }: PlaceOptions): Promise<void> {
   const unfinished = `${root}.unfinished`;
   const log = `${folder}/log`;
-  await Deno.remove(unfinished, { recursive: true }).catch(() => {});
-  await Deno.remove(log).catch(() => {});
   tell(`fetching Debian ${SUITE} (once)`);
-  await step(
-    log,
-    "debootstrap",
-    () =>
-      runAlone(["debootstrap", "--variant=minbase", SUITE, unfinished], {
-        argv: ["debootstrap"],
-        environment: proxies(),
-        logFile: log,
-        timeoutMs: STEP_TIMEOUT_MS,
-      }),
-  );
+  await fetchDebian({ folder: unfinished, suite: SUITE, packages: [], log });
   for (const name of ["/etc/resolv.conf", "/etc/hosts"]) {
     await Deno.copyFile(name, `${unfinished}${name}`).catch(() => {});
   }
@@ -122,14 +107,6 @@ async function makePrefix(root: string, { folder, registry, tell }: PlaceOptions
   await Deno.rename(`${root}${prefix}`, `${root}${PREFIX}`);
 }
 
-async function step(log: string, name: string, run: () => Promise<number>): Promise<void> {
-  const code = await run();
-  if (code === 0) return;
-  const said = await Deno.readTextFile(log).catch(() => "");
-  const end = said.trimEnd().split("\n").slice(-10).join("\n");
-  throw failed(`Cannot make Windows place: ${name} ended with ${code}\n${end}`);
-}
-
 async function onHost(program: string, args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(program, { args, stdout: "null" })
     .output().catch((cause) => {
@@ -137,28 +114,4 @@ async function onHost(program: string, args: string[]): Promise<void> {
     });
   if (success) return;
   throw failed(`Cannot run "${program} ${args[0]}": ${new TextDecoder().decode(stderr).trim()}`);
-}
-
-/** How this host reaches others, where that is said in its environment. */
-function proxies(): Record<string, string> {
-  const names = ["http_proxy", "https_proxy", "no_proxy"];
-  return Object.fromEntries(names.flatMap((name) => {
-    const value = Deno.env.get(name);
-    return value ? [[name, value]] : [];
-  }));
-}
-
-async function isOnPath(program: string): Promise<boolean> {
-  const folders = (Deno.env.get("PATH") ?? "").split(":");
-  const found = await Promise.all(folders.map((folder) => isThere(`${folder}/${program}`)));
-  return found.some((there) => there);
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
-}
-
-function failed(message: string): PlaceError {
-  endAllInside();
-  return new PlaceError(message, { reason: "failed" });
 }

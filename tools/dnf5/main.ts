@@ -1,0 +1,113 @@
+/**
+ * `deno task test:dnf5`: runs the tests on real dnf once more, on dnf 5.
+ *
+ * Debian's next release has it. A small one is kept in a folder, and each test is a host of its own on
+ * it. Needs root, `debootstrap` and what the tests on dnf 4 need. Ends with the tests' own exit code,
+ * and with 3 where it could not run them.
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { endAllAlone } from "../place/alone.ts";
+import { cacheFolder, isThere, missingOnPath } from "../place/host.ts";
+import { PlaceError } from "../place/place_error.ts";
+import { fetchDebian } from "../place/steps.ts";
+
+const USAGE = `Usage: deno task test:dnf5 [options] [TEST FILES]
+
+  --place FOLDER     where dnf 5 is kept between runs (~/.cache/pennon/dnf5)
+  --allow-missing    end with 0 where this host cannot have dnf 5
+  --help`;
+
+const SUITE = "forky";
+const PACKAGES = ["dnf5", "rpm"];
+
+/** Another recipe makes another folder. */
+const ROOT_NAME = "debian-1";
+
+/** Where a host's own folders are laid over it. */
+const MOUNTED = ["/etc/dnf", "/etc/yum.repos.d", "/var/cache/libdnf5", "/var/lib/rpm"]
+  .concat("/var/lib/dnf");
+
+const PROGRAMS = ["unshare", "chroot", "mount", "debootstrap", "dnf", "rpm", "rpmbuild"]
+  .concat("createrepo_c", "modifyrepo_c", "perl", "gpg", "setpriv");
+
+const TESTS = ["dnf", "dnf5", "dnf_cases", "dnf_settings"].map((name) =>
+  `tests/real/${name}_test.ts`
+);
+
+async function main(args: readonly string[]): Promise<number> {
+  const flags = parseArgs(args, {
+    string: ["place"],
+    boolean: ["allow-missing", "help"],
+    unknown: (argument) => {
+      if (argument.startsWith("-")) misuse(`no such option "${argument}"`);
+      return true;
+    },
+  });
+  if (flags["help"]) {
+    console.log(USAGE);
+    return 0;
+  }
+  try {
+    const debian = await makeDebian(String(flags["place"] ?? cacheFolder("dnf5")));
+    return await test(debian, flags._.map(String));
+  } catch (error) {
+    if (!(error instanceof PlaceError)) throw error;
+    console.error(error.message);
+    return flags["allow-missing"] ? 0 : 3;
+  }
+}
+
+/** Makes the Debian, or finds it made; throws `PlaceError`. */
+async function makeDebian(folder: string): Promise<string> {
+  const isLinux = Deno.build.os === "linux" && Deno.build.arch === "x86_64";
+  const lacks = !isLinux ? ["Linux on x86-64"] : Deno.uid() === 0 ? [] : ["root"];
+  if (isLinux) lacks.push(...await missingOnPath(PROGRAMS));
+  if (lacks.length > 0) {
+    throw new PlaceError(
+      `Cannot run the tests on dnf 5: this host lacks ${lacks.join(", ")}\n` +
+        "Next: install what .ci/run does, as root; or allow it with --allow-missing",
+      { reason: "missing" },
+    );
+  }
+  await Deno.mkdir(folder, { recursive: true });
+  using held = await Deno.open(`${folder}/lock`, { write: true, create: true });
+  await held.lock(true);
+  const root = `${folder}/${ROOT_NAME}`;
+  if (await isThere(root)) return root;
+  console.error(`dnf5: fetching Debian ${SUITE} with ${PACKAGES.join(" and ")} (once)`);
+  const unfinished = `${root}.unfinished`;
+  const log = `${folder}/log`;
+  await fetchDebian({ folder: unfinished, suite: SUITE, packages: PACKAGES, log });
+  // As Fedora has it.
+  await Deno.symlink("dnf5", `${unfinished}/usr/bin/dnf`);
+  for (const place of MOUNTED) await Deno.mkdir(`${unfinished}${place}`, { recursive: true });
+  await Deno.rename(unfinished, root);
+  return root;
+}
+
+async function test(debian: string, files: readonly string[]): Promise<number> {
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", "--no-prompt", "-A", ...files.length > 0 ? files : TESTS],
+    env: { PENNON_DNF5_DEBIAN: debian },
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn().status;
+  return code;
+}
+
+function misuse(fact: string): never {
+  console.error(`Cannot test: ${fact}\n${USAGE}`);
+  Deno.exit(2);
+}
+
+if (import.meta.main) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => {
+      endAllAlone();
+      Deno.exit(130);
+    });
+  }
+  Deno.exit(await main(Deno.args));
+}

@@ -8,8 +8,8 @@ const BY_REASON: Readonly<Record<HttpErrorReason, string | undefined>> = {
   dns: "see that the server's address is spelt right, and known to this host's name service",
   refused: "see that the server runs, and that the address names its port",
   tls:
-    "see that the address names the host that the certificate is for; one of your own authority " +
-    "is trusted by tls.ca_file",
+    "see that the server speaks https, by the name in its certificate; an authority of your own " +
+    "goes into tls.ca_file",
   timeout: "see that no firewall is between, and that the address names the right port",
   cut_off: "see that the address begins with what the server speaks, http:// or https://",
   malformed: "see that the address is a RedFlag server's",

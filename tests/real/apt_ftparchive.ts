@@ -17,6 +17,9 @@ export interface BuiltSuite extends RootSuite {
 const KEYS = "keys";
 const KEYRING = "etc/apt/test-keyring.gpg";
 
+/** Two archives have the same file only if its bytes are: dpkg-deb writes down when it was built. */
+const BUILT_AT = { SOURCE_DATE_EPOCH: "1793577600" };
+
 /** Builds the suites, has apt fetch their lists, and returns the size of every package's file. */
 export async function buildArchives(
   root: AptRoot,
@@ -63,7 +66,8 @@ async function buildPackage(
   const lines = Object.entries(control).map(([field, value]) => `${field}: ${value}\n`);
   await root.write(`${folder}/DEBIAN/control`, lines.join(""));
   await root.write(`${folder}/usr/share/doc/${name}/README`, `${name} ${version}\n`);
-  await must(["dpkg-deb", "--root-owner-group", "--build", `${root.path}/${folder}`, file]);
+  const build = ["dpkg-deb", "--root-owner-group", "--build", `${root.path}/${folder}`, file];
+  await must(build, BUILT_AT);
   return file;
 }
 
@@ -128,8 +132,11 @@ class Signer {
   }
 }
 
-async function must(argv: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await run(argv);
+async function must(
+  argv: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<string> {
+  const { code, stdout, stderr } = await run(argv, environment);
   if (code !== 0) throw new Error(`${argv.join(" ")}: ${stderr}`);
   return stdout;
 }

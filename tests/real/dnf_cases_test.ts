@@ -212,7 +212,7 @@ onDnf("an ordinary user's scan has lists of its own, and leaves root's alone", a
   const before = await stamps(root.cache);
   const first = await scanner.scan(asNobody(root.host, own), {});
   assertEquals([first.updates.length, first.warnings], [9, []]);
-  assertEquals(first.metadataAgeS, 0);
+  assert(first.metadataAgeS !== null && first.metadataAgeS < 600, `${first.metadataAgeS}`);
   const second = await scanner.scan(asNobody(root.host, own), {});
   assertEquals(second.updates, first.updates);
   // Of a list that is younger than a second dnf tells no age.

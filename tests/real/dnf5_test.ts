@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
+import { ScanError } from "../../src/scanners/scanner.ts";
 import type { System } from "../../src/system/system.ts";
 import { type DnfRoot, onDnf } from "./dnf_root.ts";
 import { fillRoot } from "./dnf_world.ts";
@@ -40,6 +41,14 @@ onDnf5("heeds what config-manager sets over a repository's file", async (root) =
   assertEquals(updates.filter(({ state }) => state === "held").map((one) => one.package), ["bash"]);
   assertEquals(updates.some(({ source }) => source === "vendor"), false);
   assertEquals([updates.length, warnings], [8, []]);
+});
+
+onDnf5("names the repository's file with which dnf does nothing at all", async (root) => {
+  await fillRoot(root);
+  await Deno.writeTextFile(`${root.host.repositories}/bad.repo`, "no section\n");
+  const error = await assertRejects(() => scan(root), ScanError);
+  assertEquals(error.reason, "permanent");
+  assertMatch(error.message, /configuration file "[^"]*\/bad\.repo"; Missing section header/);
 });
 
 /** The system whose dnf says that it is an older one, and is asked as that is. */

@@ -212,7 +212,9 @@ onDnf("an ordinary user's scan has lists of its own, and leaves root's alone", a
   const before = await stamps(root.cache);
   const first = await scanner.scan(asNobody(root.host, own), {});
   assertEquals([first.updates.length, first.warnings], [9, []]);
-  assert(first.metadataAgeS !== null && first.metadataAgeS < 600, `${first.metadataAgeS}`);
+  // Of dnf 4's lists no time is known; dnf 5's may be a second old by now.
+  const mostS = root.host.generation === 4 ? 0 : 60;
+  assert(first.metadataAgeS !== null && first.metadataAgeS <= mostS, `${first.metadataAgeS}`);
   const second = await scanner.scan(asNobody(root.host, own), {});
   assertEquals(second.updates, first.updates);
   // Of a list that is younger than a second dnf tells no age.

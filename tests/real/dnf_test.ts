@@ -111,31 +111,22 @@ onDnf("a repository that is down is a failure, and a host without lists too", as
   if (Deno.uid() === 0) assert(error.message.includes('run "dnf makecache"'), error.message);
   const refreshed = await assertRejects(() => scan(root, true), ScanError);
   assertEquals(refreshed.reason, "transient");
-  assertMatch(refreshed.message, /(['"])dead\1/);
+  assert(refreshed.message.includes(root.host.generation === 4 ? "'dead'" : '"dead"'));
 });
 
 onDnf("a repository that may be down is named, and the others are read", async (root) => {
   await fillRoot(root);
   await root.know("dead", "http://127.0.0.1:9/x", "skip_if_unavailable=1");
+  const expected = ["Repositories that could not be read: dead"];
+  // With such a file dnf 5 does nothing at all (dnf5_test.ts).
+  if (root.host.generation === 4) {
+    const file = `${root.host.repositories}/bad.repo`;
+    await Deno.writeTextFile(file, "no section\n");
+    expected.unshift(`A repository's file could not be read: "${file}"`);
+  }
   const { updates, warnings } = await scan(root, true);
   assertEquals(updates.length, 9);
-  assertEquals(warnings, ["Repositories that could not be read: dead"]);
-});
-
-onDnf("a repository's file that is broken is named", async (root) => {
-  await fillRoot(root);
-  const file = `${root.host.repositories}/bad.repo`;
-  await Deno.writeTextFile(file, "no section\n");
-  if (root.host.generation === 4) {
-    const { updates, warnings } = await scan(root);
-    assertEquals(updates.length, 9);
-    assertEquals(warnings, [`A repository's file could not be read: "${file}"`]);
-    return;
-  }
-  // With such a file dnf 5 does nothing at all.
-  const error = await assertRejects(() => scan(root), ScanError);
-  assertEquals(error.reason, "permanent");
-  assertMatch(error.message, /configuration file "[^"]*\/bad\.repo"; Missing section header/);
+  assertEquals(warnings.toSorted(), expected);
 });
 
 onDnf("lists that cannot be fetched anew are used as they are, and called old", async (root) => {
@@ -144,17 +135,20 @@ onDnf("lists that cannot be fetched anew are used as they are, and called old", 
   await Deno.rename(`${root.path}/rpms-updates`, `${root.path}/elsewhere`);
   const { updates, warnings, metadataAgeS } = await scan(root, true);
   assertEquals(updates.length, 9);
-  assertMatch(warnings[0] ?? "", /Failed to download metadata .*(['"])updates\1/);
+  const [failure = "", ...old] = warnings;
+  if (root.host.generation === 4) {
+    assert(metadataAgeS !== null && metadataAgeS >= 50 * 3_600, `${metadataAgeS}`);
+    assert(failure.includes("Failed to download metadata for repo 'updates'"), failure);
+    assertEquals(old, ["The package lists are 2 days old"]);
+    return;
+  }
   // Dnf 4 ends at the first repository that fails; dnf 5 has fetched the other one.
-  const old = root.host.generation === 4
-    ? "The package lists are 2 days old"
-    : 'Repositories whose package lists are old: updates (2 days); run "dnf makecache" to see why';
-  assertEquals(
-    warnings.slice(1),
-    ["The package lists are 0 h old", old].slice(old[0] === "R" ? 0 : 1),
-  );
-  const leastS = root.host.generation === 4 ? 50 * 3_600 : 0;
-  assert(metadataAgeS !== null && metadataAgeS >= leastS, `${metadataAgeS}`);
+  assert(metadataAgeS !== null && metadataAgeS < 600, `${metadataAgeS}`);
+  assertMatch(failure, /Failed to download metadata \(baseurl: "[^"]+"\) for repository "updates"/);
+  assertEquals(old, [
+    "The package lists are 0 h old",
+    'Repositories whose package lists are old: updates (2 days); run "dnf makecache" to see why',
+  ]);
 });
 
 onDnf(
@@ -177,7 +171,8 @@ onDnf("a host without repositories has no empty list", async (root) => {
   await root.install([{ name: "bash", evr: "5.1.8-6.el9" }]);
   const error = await assertRejects(() => scan(root), ScanError);
   assertEquals(error.reason, "permanent");
-  assertMatch(error.message, /there are no enabled repositories/i);
+  const fact = "here are no enabled repositories";
+  assert(error.message.includes(root.host.generation === 4 ? `T${fact}` : `t${fact}`));
 });
 
 onDnf("a host without packages of rpm's is none of dnf's", async (root) => {

@@ -6,9 +6,8 @@
  * and with 3 where it could not run them.
  */
 
-import { parseArgs } from "@std/cli/parse-args";
-import { endAllAlone } from "../place/alone.ts";
-import { cacheFolder, isThere, missingOnPath } from "../place/host.ts";
+import { isThere, missingOnPath } from "../place/host.ts";
+import { runPlaceCommand } from "../place/place_command.ts";
 import { PlaceError } from "../place/place_error.ts";
 import { fetchDebian } from "../place/steps.ts";
 
@@ -34,29 +33,6 @@ const PROGRAMS = ["unshare", "chroot", "mount", "debootstrap", "dnf", "rpm", "rp
 const TESTS = ["dnf", "dnf5", "dnf_cases", "dnf_settings"].map((name) =>
   `tests/real/${name}_test.ts`
 );
-
-async function main(args: readonly string[]): Promise<number> {
-  const flags = parseArgs(args, {
-    string: ["place"],
-    boolean: ["allow-missing", "help"],
-    unknown: (argument) => {
-      if (argument.startsWith("-")) misuse(`no such option "${argument}"`);
-      return true;
-    },
-  });
-  if (flags["help"]) {
-    console.log(USAGE);
-    return 0;
-  }
-  try {
-    const debian = await makeDebian(String(flags["place"] ?? cacheFolder("dnf5")));
-    return await test(debian, flags._.map(String));
-  } catch (error) {
-    if (!(error instanceof PlaceError)) throw error;
-    console.error(error.message);
-    return flags["allow-missing"] ? 0 : 3;
-  }
-}
 
 /** Makes the Debian, or finds it made; throws `PlaceError`. */
 async function makeDebian(folder: string): Promise<string> {
@@ -86,7 +62,8 @@ async function makeDebian(folder: string): Promise<string> {
   return root;
 }
 
-async function test(debian: string, files: readonly string[]): Promise<number> {
+async function test(folder: string, files: readonly string[]): Promise<number> {
+  const debian = await makeDebian(folder);
   const { code } = await new Deno.Command(Deno.execPath(), {
     args: ["test", "--no-prompt", "-A", ...files.length > 0 ? files : TESTS],
     env: { PENNON_DNF5_DEBIAN: debian },
@@ -97,17 +74,9 @@ async function test(debian: string, files: readonly string[]): Promise<number> {
   return code;
 }
 
-function misuse(fact: string): never {
-  console.error(`Cannot test: ${fact}\n${USAGE}`);
-  Deno.exit(2);
-}
-
 if (import.meta.main) {
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, () => {
-      endAllAlone();
-      Deno.exit(130);
-    });
-  }
-  Deno.exit(await main(Deno.args));
+  await runPlaceCommand(
+    { name: "dnf5", usage: USAGE, allowed: ["missing", "failed"], test },
+    Deno.args,
+  );
 }

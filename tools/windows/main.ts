@@ -6,9 +6,7 @@
  * `debootstrap`, and npm. Ends with the tests' own exit code, and with 3 where it could not run them.
  */
 
-import { parseArgs } from "@std/cli/parse-args";
-import { endAllAlone } from "../place/alone.ts";
-import { cacheFolder } from "../place/host.ts";
+import { runPlaceCommand } from "../place/place_command.ts";
 import { PlaceError } from "../place/place_error.ts";
 import { PROJECT, runInside } from "./inside.ts";
 import { lacking, makePlace } from "./place.ts";
@@ -35,31 +33,20 @@ const REPORT = `${DENO_CACHE}/tests.xml`;
 
 const LIMITED = ["--parallel", "--allow-read=src,tests,docs"];
 
-async function main(args: readonly string[]): Promise<number> {
-  const flags = parseArgs(args, {
-    string: ["place"],
-    boolean: ["allow-missing", "help"],
-    unknown: (argument) => {
-      if (argument.startsWith("-")) misuse(`no such option "${argument}"`);
-      return true;
-    },
-  });
-  if (flags["help"]) {
-    console.log(USAGE);
-    return 0;
-  }
-  const folder = String(flags["place"] ?? cacheFolder("windows"));
+async function testOnWindows(folder: string, files: readonly string[]): Promise<number> {
   const lacks = await lacking(folder);
   if (lacks.length > 0) {
-    console.error(`Cannot run the tests on Windows' Deno: this host lacks ${lacks.join(", ")}`);
-    console.error("Next: as root, apt-get install debootstrap; or allow it with --allow-missing");
-    return flags["allow-missing"] ? 0 : 3;
+    throw new PlaceError(
+      `Cannot run the tests on Windows' Deno: this host lacks ${lacks.join(", ")}\n` +
+        "Next: as root, apt-get install debootstrap; or allow it with --allow-missing",
+      { reason: "missing" },
+    );
   }
   await Deno.mkdir(folder, { recursive: true });
   using held = await Deno.open(`${folder}/lock`, { write: true, create: true });
   // Two at once would share one registry of Windows.
   await held.lock(true);
-  return await test(folder, flags._.map(String));
+  return await test(folder, files);
 }
 
 async function test(folder: string, files: readonly string[]): Promise<number> {
@@ -151,23 +138,9 @@ function seconds(sinceMs: number): string {
   return ((performance.now() - sinceMs) / 1_000).toFixed(1);
 }
 
-function misuse(fact: string): never {
-  console.error(`Cannot test: ${fact}\n${USAGE}`);
-  Deno.exit(2);
-}
-
 if (import.meta.main) {
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, () => {
-      endAllAlone();
-      Deno.exit(130);
-    });
-  }
-  try {
-    Deno.exit(await main(Deno.args));
-  } catch (error) {
-    if (!(error instanceof PlaceError)) throw error;
-    console.error(error.message);
-    Deno.exit(3);
-  }
+  await runPlaceCommand(
+    { name: "windows", usage: USAGE, allowed: ["missing"], test: testOnWindows },
+    Deno.args,
+  );
 }

@@ -127,6 +127,18 @@ Deno.test("dnfFailure() and dnfWarnings() keep to the laws", () => {
   checkJunk(stderr, (text) => dnfWarnings(succeeded(text, text)));
 });
 
+Deno.test("dnfWarnings() and hasNoCache() read what a real dnf 5.4.6 said", () => {
+  const told = (name: string) => readFixture("dnf5", `real_stderr_${name}.txt`);
+  assertEquals(dnfWarnings(succeeded("", told("left_out"))), [
+    "Repositories that could not be read: dead",
+  ]);
+  for (const name of ["offered", "refresh"]) {
+    assertEquals(dnfWarnings(succeeded("", told(name))), [], name);
+  }
+  assertEquals(hasNoCache(failed(told("no_cache"))), true);
+  assertEquals(hasNoCache(failed(told("unreachable"))), false);
+});
+
 Deno.test("hasNoCache() and isLocked() need a failure", () => {
   assertEquals(hasNoCache(succeeded("", "Cache-only enabled but no cache")), false);
   assertEquals(isLocked(succeeded("", "Waiting for process with pid 12 to finish.")), false);

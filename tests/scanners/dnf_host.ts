@@ -93,6 +93,7 @@ export const REAL_DNF5: Partial<Record<Question, Answer>> = Object.fromEntries([
   ["cves", "advisory_info.json"],
   ["checked", "check_upgrade.json"],
   ["replaced", "obsoletes.json"],
+  ["repositories", "repo_list.json"],
 ].map(([question, file]) => [question, succeeded(readFixture("dnf5", `real_${file}`))]));
 
 const DNF4 = {

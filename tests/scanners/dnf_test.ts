@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
+import { parseDnf5Advisories, parseDnf5AdvisoryTable } from "../../src/scanners/dnf5_advisories.ts";
 import { ScanError, type ScanErrorReason, type Update } from "../../src/scanners/scanner.ts";
 import { CommandError } from "../../src/system/process.ts";
 import { DnfHost, failed, questionOf, REAL_DNF5 } from "./dnf_host.ts";
@@ -96,6 +97,19 @@ Deno.test("scan() reads what a real dnf 5.4.6 answered, as JSON and as tables", 
     replaced: succeeded(readFixture("dnf5", "real_obsoletes.txt")),
   };
   assertEquals((await dnfScanner().scan(tables, {})).updates, updates);
+  const list = parseDnf5Advisories(readFixture("dnf5", "real_advisory_list.json"));
+  const table = parseDnf5AdvisoryTable(readFixture("dnf5", "real_advisory_list.txt"));
+  assertEquals(new Set(table.packages), new Set(list?.packages));
+  assertEquals([table.packages.length, table.unparsed], [7, 0]);
+});
+
+Deno.test("scan() believes a real dnf 5.4.6 that nothing waits, since it has repositories", async () => {
+  const none = succeeded("{}\n");
+  const host = new DnfHost(5);
+  host.answers = { ...REAL_DNF5, offered: succeeded(""), checked: none, replaced: none };
+  const { updates, warnings } = await dnfScanner().scan(host, {});
+  assertEquals([updates, warnings], [[], []]);
+  assert(host.questions.includes("repositories"));
 });
 
 Deno.test("scan() asks old versions of dnf 5 for tables, past their progress on stdout", async () => {
@@ -269,6 +283,33 @@ Deno.test("scan() believes dnf 5 that there is no update if there is a repositor
   assertEquals(error.message, "Cannot scan with dnf: there are no enabled repositories");
   host.answers = { ...host.answers, repositories: failed("what?\n", 2) };
   assertEquals((await dnfScanner().scan(host, {})).warnings.length, 1);
+});
+
+Deno.test("scan() names of repositories that are alike the cheapest, as dnf takes it", async () => {
+  const host = new DnfHost(5);
+  host.files.texts.set("/etc/yum.repos.d/dear.repo", "[dear]\ncost=2000\n[twin]\n");
+  const rows = (name: string, more: object = {}) =>
+    ["dear", "twin"].map((repository) => ({
+      name,
+      arch: "noarch",
+      evr: "2-1",
+      repository,
+      ...more,
+    }));
+  const obsoletes = [{ name: "old", arch: "noarch", evr: "1-1" }];
+  const offer = (id: string) => `new\t0\t2\t1\tnoarch\t${id}\t7\tnew-2-1.src.rpm\tNew\n`;
+  host.answers = {
+    installed: succeeded("new\t0\t1\t1\tnoarch\tnew-1-1.src.rpm\n"),
+    offered: succeeded(offer("dear") + offer("twin")),
+    advisories: succeeded("[]\n"),
+    checked: succeeded(JSON.stringify({ upgrades: rows("new") })),
+    replaced: succeeded(
+      JSON.stringify({ obsoleting_packages: [...rows("newer", { obsoletes }), "junk"] }),
+    ),
+  };
+  const { updates, warnings } = await dnfScanner().scan(host, {});
+  assertEquals(updates.map((one) => `${one.package} ${one.source}`), ["new twin", "newer twin"]);
+  assertEquals(warnings, ["Lines of dnf's answers that were not understood: 1"]);
 });
 
 Deno.test("scan() tells a dnf 5 that waits for a lock from one that hangs", async () => {

@@ -6,6 +6,7 @@
  * and with 3 where it could not run them.
  */
 
+import { runAlone } from "../place/alone.ts";
 import { isThere, missingOnPath } from "../place/host.ts";
 import { runPlaceCommand } from "../place/place_command.ts";
 import { PlaceError } from "../place/place_error.ts";
@@ -62,16 +63,16 @@ async function makeDebian(folder: string): Promise<string> {
   return root;
 }
 
+/** Fifty times what they take on two cores. */
+const TESTS_TIMEOUT_MS = 900_000;
+
 async function test(folder: string, files: readonly string[]): Promise<number> {
   const debian = await makeDebian(folder);
-  const { code } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "--no-prompt", "-A", ...files.length > 0 ? files : TESTS],
-    env: { PENNON_DNF5_DEBIAN: debian },
-    stdin: "null",
-    stdout: "inherit",
-    stderr: "inherit",
-  }).spawn().status;
-  return code;
+  const args = ["test", "--no-prompt", "-A", ...files.length > 0 ? files : TESTS];
+  return await runAlone([Deno.execPath(), ...args], {
+    environment: { ...Deno.env.toObject(), PENNON_DNF5_DEBIAN: debian },
+    timeoutMs: TESTS_TIMEOUT_MS,
+  });
 }
 
 if (import.meta.main) {

@@ -12,7 +12,7 @@ export interface HttpRequest {
   readonly connectTimeoutMs: number;
   /** Limit on the whole exchange, connecting included. */
   readonly timeoutMs: number;
-  /** Limit on the answer's body, after decompression. */
+  /** Limit on the answer's body, as it is sent and after decompression. */
   readonly maxBodyBytes: number;
   readonly tls?: TlsOptions;
   /** The `http://[user:password@]host:port` of a proxy to go through. */
@@ -31,7 +31,7 @@ export interface TlsOptions {
 /** An answer that arrived whole. */
 export interface HttpResponse {
   readonly status: number;
-  /** Names in lower case; a repeated header's values joined by ", ". */
+  /** Names in lower case; a repeated header's values joined by ", ". At most 32 KiB in all. */
   readonly headers: Readonly<Record<string, string>>;
   /** Decompressed and read as UTF-8. */
   readonly body: string;
@@ -42,8 +42,9 @@ export interface HttpResponse {
  *
  * `offline`: nothing left this host (no link, no route, no resolver). `dns`: the name does not
  * resolve. `refused`: nobody listens there. `tls`: no trust. `timeout`: ours ran out. `cut_off`: the
- * connection ended before the answer did. `malformed`: that was not HTTP. `too_large`: more than
- * `maxBodyBytes`. `aborted`: our own signal. `proxy`: the proxy would not.
+ * connection ended before the answer did. `malformed`: that was not HTTP. `too_large`: a body
+ * of more than `maxBodyBytes`, or too much around it. `aborted`: our own signal. `proxy`: the proxy
+ * would not.
  */
 export type HttpErrorReason =
   | "offline"

@@ -1,6 +1,6 @@
 /**
- * The HTTP port on Deno's own sockets, with `http-parser-js` reading the answers; why not `fetch` or
- * `node:http` stands in docs/decisions/0002-http-on-sockets.md.
+ * The HTTP port on Deno's own sockets, with llhttp parsing the answers. Why not `fetch` or
+ * `node:http` is in docs/decisions/0002-http-on-sockets.md.
  */
 
 import { HttpError, type HttpRequest, type HttpResponse, type SendHttp } from "./http.ts";
@@ -8,8 +8,8 @@ import { ConnectionPool } from "./real_http_pool.ts";
 import { Deadline } from "./real_http_deadline.ts";
 import { describeFailure } from "./real_http_failure.ts";
 import { encodeRequest } from "./real_http_request.ts";
-import { inflate } from "./real_http_inflate.ts";
-import type { HttpConnection, RawResponse } from "./real_http_connection.ts";
+import type { WholeAnswer } from "./real_http_answer.ts";
+import type { HttpConnection } from "./real_http_connection.ts";
 
 /** A sender with connections of its own. */
 export type RealSendHttp = SendHttp & {
@@ -28,9 +28,8 @@ async function exchange(pool: ConnectionPool, request: HttpRequest): Promise<Htt
   const url = new URL(request.url);
   const deadline = new Deadline(request);
   try {
-    const raw = await answerOf(pool, request, { url, deadline });
-    const body = await inflate(raw, request.maxBodyBytes);
-    return { status: raw.status, headers: raw.headers, body };
+    const { status, headers, body } = await answerOf(pool, request, { url, deadline });
+    return { status, headers, body };
   } catch (error) {
     throw describeFailure(error, { host: url.host, endedBy: deadline.endedBy });
   } finally {
@@ -42,16 +41,16 @@ async function answerOf(
   pool: ConnectionPool,
   request: HttpRequest,
   { url, deadline }: { url: URL; deadline: Deadline },
-): Promise<RawResponse> {
+): Promise<WholeAnswer> {
   const bytes = encodeRequest(request, url);
-  const idle = pool.take(request, url);
+  const idle = await pool.take(request, url);
   if (idle) {
-    const raw = await tryOn(pool, idle, { bytes, request, deadline });
-    if (raw !== "closed before an answer") return raw;
+    const answer = await tryOn(pool, idle, { bytes, request, deadline });
+    if (answer !== "closed before an answer") return answer;
   }
   const fresh = await pool.open(request, url, deadline);
-  const raw = await tryOn(pool, fresh, { bytes, request, deadline });
-  if (raw !== "closed before an answer") return raw;
+  const answer = await tryOn(pool, fresh, { bytes, request, deadline });
+  if (answer !== "closed before an answer") return answer;
   throw new HttpError("closed before an answer", { reason: "cut_off" });
 }
 
@@ -63,13 +62,13 @@ async function tryOn(
   pool: ConnectionPool,
   connection: HttpConnection,
   { bytes, request, deadline }: { bytes: Uint8Array; request: HttpRequest; deadline: Deadline },
-): Promise<RawResponse | "closed before an answer"> {
+): Promise<WholeAnswer | "closed before an answer"> {
   deadline.guard(() => connection.close());
   try {
-    const raw = await connection.exchange(bytes, request.maxBodyBytes);
-    if (raw === "closed before an answer") connection.close();
-    else pool.giveBack(connection, raw.keepAlive);
-    return raw;
+    const answer = await connection.exchange(bytes, request.maxBodyBytes);
+    if (answer === "closed before an answer") connection.close();
+    else pool.giveBack(connection, answer.keepAlive);
+    return answer;
   } catch (error) {
     connection.close();
     throw error;

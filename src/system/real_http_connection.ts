@@ -1,31 +1,20 @@
 /** One connection that carries one request after another. */
 
-import { Buffer } from "node:buffer";
-import { HTTPParser } from "http-parser-js";
-import { HttpError } from "./http.ts";
-import { concatenate, tooLarge } from "./real_http_inflate.ts";
-
-/** An answer as it came. */
-export interface RawResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-  /** Whether the connection may carry another request. */
-  readonly keepAlive: boolean;
-}
-
-const READ_BYTES = 16_384;
+import { AnswerReader, type WholeAnswer } from "./real_http_answer.ts";
+import { LONGEST_INPUT_BYTES } from "./real_http_parser.ts";
 
 /** A stream of bytes both ways: TCP, or TLS on it. */
 export type Stream = Pick<Deno.Conn, "read" | "write" | "close">;
 
-/** The end of the input, or an error that came while nobody was reading. */
+/** The end of the input, or an error that came while no request waited for it. */
 type Read = { readonly bytes: Uint8Array | null } | { readonly error: unknown };
 
 export class HttpConnection {
   /** What makes another request fit on it: origin, certificates, proxy. */
   readonly key: string;
   readonly #stream: Stream;
+  /** One for all reads: there is never more than one at a time, and each is parsed before the next. */
+  readonly #buffer = new Uint8Array(LONGEST_INPUT_BYTES);
   #isClosed = false;
   #pending: Promise<Read> | null = null;
 
@@ -34,36 +23,39 @@ export class HttpConnection {
     this.key = key;
   }
 
-  /** Writes a request and reads its answer whole. */
+  /** Writes a request and reads its answer whole; a body of at most `maxBodyBytes`. */
   async exchange(
     request: Uint8Array,
-    maxBytes: number,
-  ): Promise<RawResponse | "closed before an answer"> {
-    const answer = new AnswerReader(maxBytes);
+    maxBodyBytes: number,
+  ): Promise<WholeAnswer | "closed before an answer"> {
     try {
-      await this.#write(request);
+      await writeAll(this.#stream, request);
     } catch (error) {
       if (isClosedByPeer(error)) return "closed before an answer";
       throw error;
     }
-    let isFirst = true;
-    while (!answer.isComplete) {
-      const read = await this.#read();
-      if ("error" in read) {
-        if (isFirst && isClosedByPeer(read.error)) return "closed before an answer";
-        throw read.error;
-      }
-      if (read.bytes === null && isFirst) return "closed before an answer";
-      answer.take(read.bytes);
-      isFirst = false;
+    const reader = new AnswerReader(maxBodyBytes);
+    try {
+      return await this.#readAnswer(reader);
+    } finally {
+      reader.close();
     }
-    return answer.response();
   }
 
   /** Reads ahead while idle: a server that closes, or speaks unasked, makes it useless. */
   watch(onUseless: () => void): void {
     this.#pending = this.#readNow();
     this.#pending.then(() => onUseless());
+  }
+
+  /**
+   * Whether nothing has come while it was idle: not its end, and no bytes that would be taken for
+   * the answer to the next request. What the system has received already is noticed within a turn of
+   * the event loop.
+   */
+  async isQuiet(): Promise<boolean> {
+    const turn = new Promise<"quiet">((resolve) => setTimeout(resolve, 0, "quiet"));
+    return await Promise.race([this.#pending, turn]) === "quiet";
   }
 
   close(): void {
@@ -76,9 +68,19 @@ export class HttpConnection {
     }
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
-    let written = 0;
-    while (written < bytes.length) written += await this.#stream.write(bytes.subarray(written));
+  async #readAnswer(reader: AnswerReader): Promise<WholeAnswer | "closed before an answer"> {
+    let isFirst = true;
+    while (!reader.isComplete) {
+      const read = await this.#read();
+      if ("error" in read) {
+        if (isFirst && isClosedByPeer(read.error)) return "closed before an answer";
+        throw read.error;
+      }
+      if (read.bytes === null && isFirst) return "closed before an answer";
+      await reader.take(read.bytes);
+      isFirst = false;
+    }
+    return await reader.answer();
   }
 
   #read(): Promise<Read> {
@@ -88,85 +90,22 @@ export class HttpConnection {
   }
 
   async #readNow(): Promise<Read> {
-    const buffer = new Uint8Array(READ_BYTES);
     try {
-      const length = await this.#stream.read(buffer);
-      return { bytes: length === null ? null : buffer.subarray(0, length) };
+      const length = await this.#stream.read(this.#buffer);
+      return { bytes: length === null ? null : this.#buffer.subarray(0, length) };
     } catch (error) {
       return { error };
     }
   }
 }
 
+/** Writes all of it: a socket may take a part only. */
+export async function writeAll(stream: Pick<Stream, "write">, bytes: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) written += await stream.write(bytes.subarray(written));
+}
+
 function isClosedByPeer(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
     error instanceof Deno.errors.UnexpectedEof;
-}
-
-/** Puts an answer together from the parser's calls. */
-class AnswerReader {
-  readonly #maxBytes: number;
-  readonly #parser = new HTTPParser(HTTPParser.RESPONSE);
-  readonly #chunks: Uint8Array[] = [];
-  #length = 0;
-  #status = 0;
-  #headers: Record<string, string> = {};
-  #keepAlive = false;
-  #complete = false;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-    this.#parser[HTTPParser.kOnHeadersComplete] = (info) => {
-      this.#status = info.statusCode ?? 0;
-      this.#headers = readHeaders(info.headers);
-      this.#keepAlive = info.shouldKeepAlive;
-      // No body follows these, whatever length they state (RFC 9112, section 6.3).
-      return this.#status === 204 || this.#status === 304 ? 1 : 0;
-    };
-    this.#parser[HTTPParser.kOnBody] = (bytes, offset, length) => {
-      this.#length += length;
-      this.#chunks.push(new Uint8Array(bytes.subarray(offset, offset + length)));
-    };
-    this.#parser[HTTPParser.kOnMessageComplete] = () => {
-      // 1xx only announce the answer (RFC 9110, section 15.2).
-      if (this.#status >= 200) this.#complete = true;
-    };
-  }
-
-  get isComplete(): boolean {
-    return this.#complete;
-  }
-
-  /** Takes what was read; `null` is the end of the input. */
-  take(bytes: Uint8Array | null): void {
-    const outcome = bytes === null
-      ? this.#parser.finish()
-      : this.#parser.execute(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-    if (this.#length > this.#maxBytes) throw tooLarge(this.#maxBytes);
-    if (this.#complete) return;
-    if (bytes === null) throw new HttpError("its answer was cut off", { reason: "cut_off" });
-    if (outcome instanceof Error) {
-      throw new HttpError(`that is not HTTP (${outcome.message})`, { reason: "malformed" });
-    }
-  }
-
-  response(): RawResponse {
-    return {
-      status: this.#status,
-      headers: this.#headers,
-      body: concatenate(this.#chunks, this.#length),
-      keepAlive: this.#keepAlive,
-    };
-  }
-}
-
-/** From a flat list of names and values; a repeated header's values are joined. */
-function readHeaders(flat: readonly string[]): Record<string, string> {
-  const headers: Record<string, string> = {};
-  for (let index = 0; index + 1 < flat.length; index += 2) {
-    const name = (flat[index] ?? "").toLowerCase();
-    const value = flat[index + 1] ?? "";
-    headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value;
-  }
-  return headers;
 }

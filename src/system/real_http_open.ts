@@ -2,11 +2,11 @@
 
 import { HttpError, type HttpRequest } from "./http.ts";
 import type { Deadline } from "./real_http_deadline.ts";
-import type { Stream } from "./real_http_connection.ts";
+import { type Stream, writeAll } from "./real_http_connection.ts";
 import { encodeHead, proxyAuthorization } from "./real_http_request.ts";
 
-/** A proxy's word on a tunnel is short. */
-const TUNNEL_ANSWER_BYTES = 65_536;
+/** Longest answer of a proxy to the request for a tunnel. */
+const TUNNEL_ANSWER_BYTES = 8_192;
 
 /** A stream that is ready for a request; what is half open is closed when the time is over. */
 export async function openStream(
@@ -105,7 +105,7 @@ async function tunnel(tcp: Deno.TcpConn, proxyUrl: string, url: URL): Promise<vo
 
 /** The status of the proxy's answer; what follows a 200's headers belongs to the tunnel. */
 async function askTunnel(tcp: Deno.TcpConn, head: Uint8Array): Promise<number> {
-  await tcp.write(head);
+  await writeAll(tcp, head);
   let text = "";
   const byte = new Uint8Array(1);
   // Byte by byte: nothing of the tunnel may be read here. It is a few hundred, once a connection.

@@ -13,14 +13,16 @@ type Timer = ReturnType<typeof setTimeout>;
 export class ConnectionPool {
   readonly #idle = new Map<string, { connection: HttpConnection; timer: Timer }>();
 
-  /** A connection that waits, if there is one that fits. */
-  take(request: HttpRequest, url: URL): HttpConnection | undefined {
+  /** A connection that waits, if there is one that fits and on which nothing has come unasked. */
+  async take(request: HttpRequest, url: URL): Promise<HttpConnection | undefined> {
     const key = keyOf(request, url);
     const waiting = this.#idle.get(key);
     if (!waiting) return undefined;
     clearTimeout(waiting.timer);
     this.#idle.delete(key);
-    return waiting.connection;
+    if (await waiting.connection.isQuiet()) return waiting.connection;
+    waiting.connection.close();
+    return undefined;
   }
 
   async open(request: HttpRequest, url: URL, deadline: Deadline): Promise<HttpConnection> {

@@ -1,6 +1,44 @@
-/** Pennon's entry: the real system in, the command line's exit code out. */
+/**
+ * Pennon's entry, of both its threads. The main thread supervises: it starts the worker, which may
+ * write to the state directory alone, and exits with its code. The worker runs the command line.
+ */
 
-import { cli } from "./src/cli/cli.ts";
-import { realSystem } from "./src/system/real.ts";
+import { locations } from "./src/config/locations.ts";
+import {
+  readRealEnvironment,
+  realHomeDirectory,
+  realOs,
+  realUserId,
+} from "./src/system/real_environment.ts";
+import { isWorkerThread, runInWorker, supervise } from "./src/system/real_supervisor.ts";
 
-if (import.meta.main) Deno.exit(await cli(Deno.args, realSystem()));
+if (isWorkerThread()) {
+  runInWorker(async () => {
+    const { cli } = await import("./src/cli/cli.ts");
+    const { realSystem } = await import("./src/system/real.ts");
+    return await cli(Deno.args, realSystem());
+  });
+} else if (import.meta.main) {
+  Deno.exit(await supervise(import.meta.url, stateDirectories(Deno.args)));
+}
+
+/**
+ * Where the command may write: the directories that follow `--state-dir`, or the usual one. The
+ * command line itself reads its options with a package, which is not to be loaded in this thread; if
+ * it understood them otherwise, its writes would be refused.
+ */
+function stateDirectories(words: readonly string[]): string[] {
+  const option = "--state-dir";
+  const given = words.flatMap((word, index) => {
+    if (word.startsWith(`${option}=`)) return [word.slice(option.length + 1)];
+    return word === option ? [words[index + 1] ?? ""] : [];
+  }).filter((directory) => directory !== "");
+  if (given.length > 0) return given;
+  return [
+    locations({
+      os: realOs(),
+      readEnvironment: readRealEnvironment,
+      machine: { userId: realUserId, homeDirectory: realHomeDirectory },
+    }).stateDirectory,
+  ];
+}

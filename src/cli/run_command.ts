@@ -32,6 +32,7 @@ export const runCommand: CliCommand = {
     const identity = await openIdentity(system, settings, "run");
     const { config, stateDirectory } = settings;
     const log = openLog(system, config, [identity.accessToken, identity.refreshToken]);
+    system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     const hold = await holdState(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
         log.error("state folder not held, a second agent cannot be kept out", { why }),

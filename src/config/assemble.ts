@@ -60,6 +60,10 @@ export interface Config {
     readonly minOpenMs: number;
     readonly maxOpenMs: number;
   };
+  readonly watchdog: {
+    /** Longest time that the event loop may not turn. */
+    readonly limitMs: number;
+  };
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
 }
 
@@ -117,6 +121,7 @@ export function assemble(valueOf: (setting: Setting<unknown>) => unknown): Confi
       minOpenMs: get(SETTINGS.scannerMinOpen),
       maxOpenMs: get(SETTINGS.scannerMaxOpen),
     },
+    watchdog: { limitMs: get(SETTINGS.watchdogLimit) },
     log: { level: get(SETTINGS.logLevel), format: get(SETTINGS.logFormat) },
   };
 }

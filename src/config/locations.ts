@@ -2,6 +2,11 @@
 
 import type { System } from "../system/system.ts";
 
+/** What of a system decides where things live. */
+export interface LocationFacts extends Pick<System, "os" | "readEnvironment"> {
+  readonly machine: Pick<System["machine"], "userId" | "homeDirectory">;
+}
+
 /** Paths that hold where nothing else is said. */
 export interface Locations {
   /** Looked for in this order; the first that is there counts. */
@@ -13,7 +18,7 @@ export interface Locations {
  * Root's places are the host's; any other user has their own below their home folder (XDG Base
  * Directory Specification 0.8), and reads the host's configuration where they have none.
  */
-export function locations(system: System): Locations {
+export function locations(system: LocationFacts): Locations {
   switch (system.os) {
     case "windows": {
       const base = `${system.readEnvironment("ProgramData") ?? "C:\\ProgramData"}\\Pennon`;

@@ -172,6 +172,10 @@ export const SETTINGS = {
     fallback: 6 * 3_600_000,
     summary: "It stays open for this at most, give or take a fifth",
   }),
+  watchdogLimit: setting("watchdog.limit", duration("5s", "1h"), {
+    fallback: 120_000,
+    summary: "The agent ends, to be started again, if its event loop stands still for this",
+  }),
   logLevel: setting<LogLevel>("log.level", choice("debug", "info", "warning", "error"), {
     fallback: "info",
     summary: "The least bad events that are told",

@@ -1,6 +1,6 @@
 /** The real thing behind every port: this machine, through Deno. Only `main.ts` imports it. */
 
-import { readRealEnvironment } from "./real_environment.ts";
+import { readRealEnvironment, realOs } from "./real_environment.ts";
 import { realClock } from "./real_clock.ts";
 import { openRealDatabase } from "./real_database.ts";
 import { realFiles } from "./real_files.ts";
@@ -8,15 +8,16 @@ import { onRealHostHint } from "./real_host_watch.ts";
 import { realMachine } from "./real_machine.ts";
 import { createPrivateFile } from "./real_private_file.ts";
 import { runRealCommand } from "./real_process.ts";
+import { stopSignals, watchEventLoop } from "./real_supervisor.ts";
 import { RealTerminal } from "./real_terminal.ts";
 import type { Database } from "./database.ts";
 import type { SendHttp } from "./http.ts";
-import type { Os, System } from "./system.ts";
+import type { System } from "./system.ts";
 
 /** This machine as a `System`. */
 export function realSystem(): System {
   return {
-    os: osOf(Deno.build.os),
+    os: realOs(),
     architecture: Deno.build.arch,
     processId: Deno.pid,
     clock: realClock,
@@ -30,6 +31,7 @@ export function realSystem(): System {
     readEnvironment: readRealEnvironment,
     onHostHint: onRealHostHint,
     onStopRequest,
+    watchEventLoop,
   };
 }
 
@@ -38,12 +40,6 @@ function lazySendHttp(): SendHttp {
   let loaded: Promise<SendHttp> | undefined;
   const load = async () => (await import("./real_http.ts")).realSendHttp();
   return async (request) => await (await (loaded ??= load()))(request);
-}
-
-/** Systems that are neither are told apart by no server; their tools are Linux's, if any. */
-function osOf(name: typeof Deno.build.os): Os {
-  if (name === "windows") return "windows";
-  return name === "darwin" ? "macos" : "linux";
 }
 
 /** Drawn together, because asking the system costs more than anything that is done with a draw. */
@@ -73,9 +69,7 @@ function openPrivateDatabase(path: string, options: { readOnly?: boolean } = {})
 }
 
 function onStopRequest(listener: (signal: string) => void): () => void {
-  // Windows has no SIGTERM; closing the console or Ctrl-Break comes as SIGBREAK.
-  const other = Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM";
-  const ends = (["SIGINT", other] as const).map((signal) => {
+  const ends = stopSignals().map((signal) => {
     const handle = () => listener(signal);
     Deno.addSignalListener(signal, handle);
     return () => Deno.removeSignalListener(signal, handle);

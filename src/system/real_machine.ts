@@ -3,7 +3,7 @@
 import { statfsSync } from "node:fs";
 import { cpus } from "node:os";
 import type { CpuTimes, Machine, NetworkAddress } from "./machine.ts";
-import { readRealEnvironment } from "./real_environment.ts";
+import { realHomeDirectory, realUserId } from "./real_environment.ts";
 
 /** This machine. */
 export const realMachine: Machine = {
@@ -14,8 +14,8 @@ export const realMachine: Machine = {
   cpus: () => ask(() => cpus().map(cpuTimes), []),
   disk: (path) => ask(() => disk(path), null),
   networkAddresses: () => ask(() => Deno.networkInterfaces().map(networkAddress), []),
-  userId: () => ask(() => Deno.uid(), null),
-  homeDirectory: () => readRealEnvironment("HOME") ?? readRealEnvironment("USERPROFILE") ?? null,
+  userId: realUserId,
+  homeDirectory: realHomeDirectory,
 };
 
 /** A fact that the system, a sandbox or Deno's permissions keep back is one we do not know. */

@@ -57,4 +57,9 @@ export interface System {
   onHostHint(listener: (hint: HostHint) => void): () => void;
   /** Calls `listener` for each request to stop (SIGINT, SIGTERM); the result ends that. */
   onStopRequest(listener: (signal: string) => void): () => void;
+  /**
+   * Ends the process, with a line in `format` on stderr and exit code 1, when the event loop has not
+   * turned for `limitMs`. Nothing in the program itself could do that.
+   */
+  watchEventLoop(limitMs: number, format: "text" | "json"): void;
 }

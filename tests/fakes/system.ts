@@ -72,6 +72,8 @@ export class FakeSystem implements System {
   databases = new Map<string, Database>();
   hintListeners = new Set<(hint: HostHint) => void>();
   stopListeners = new Set<(signal: string) => void>();
+  /** The limit that the program wants its event loop held to. */
+  watchedMs: number | null = null;
 
   constructor(seed: number = 1) {
     this.random = seededRandom(seed);
@@ -108,6 +110,10 @@ export class FakeSystem implements System {
   onStopRequest(listener: (signal: string) => void): () => void {
     this.stopListeners.add(listener);
     return () => this.stopListeners.delete(listener);
+  }
+
+  watchEventLoop(limitMs: number): void {
+    this.watchedMs = limitMs;
   }
 }
 

@@ -18,7 +18,11 @@ export function projectUrl(path: string): string {
 export async function startDeno(
   code: string,
   permissions: readonly string[] = ["-A"],
-  stdio: { stdin?: "null" | "piped"; stdout?: "piped" | "null" } = {},
+  stdio: {
+    stdin?: "null" | "piped";
+    stdout?: "piped" | "null";
+    stderr?: "inherit" | "piped";
+  } = {},
 ): Promise<DenoChild> {
   const path = await Deno.makeTempFile({ prefix: "pennon-child-", suffix: ".ts" });
   await Deno.writeTextFile(path, code);
@@ -28,7 +32,7 @@ export async function startDeno(
     args: ["run", "--no-prompt", "--frozen", "--cached-only", config, ...permissions, path],
     stdin: stdio.stdin ?? "null",
     stdout: stdio.stdout ?? "piped",
-    stderr: "inherit",
+    stderr: stdio.stderr ?? "inherit",
   }).spawn();
   return {
     process,

@@ -310,6 +310,7 @@ export class Sim {
         return () => this.#hints.delete(listener);
       },
       onStopRequest: () => () => {},
+      watchEventLoop: () => {},
     };
   }
 

@@ -4,6 +4,7 @@
  */
 
 import * as esbuild from "esbuild";
+import { createRequire } from "node:module";
 import { BuildError } from "./build_error.ts";
 import { licensesOf } from "./licenses.ts";
 
@@ -45,6 +46,7 @@ export async function bundle(
       alias: aliases(imports),
       target: "esnext",
       tsconfigRaw: {},
+      plugins: [webAssembly],
       minifyWhitespace: true,
       minifySyntax: true,
       metafile: true,
@@ -62,6 +64,20 @@ export async function bundle(
     await Deno.utime(`${into}/${name}`, INSTANT, INSTANT);
   }
 }
+
+/**
+ * A CommonJS file whose only export is a WebAssembly module goes in as its bytes. As a module it
+ * would ask for `require` at run time, and copy each of its bytes as a property.
+ */
+const webAssembly: esbuild.Plugin = {
+  name: "web-assembly",
+  setup(build) {
+    build.onLoad({ filter: /-wasm\.js$/ }, ({ path }) => ({
+      contents: new Uint8Array(createRequire(path)(path)),
+      loader: "binary",
+    }));
+  },
+};
 
 /** `name/file.js` for `npm:name@1.0.0/file.js`: which version it is, the lock file has decided. */
 export function aliases(imports: Readonly<Record<string, string>>): Record<string, string> {

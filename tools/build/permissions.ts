@@ -1,9 +1,10 @@
 /**
- * What the executable may do, compiled into it: the only list of it. A file, program or variable
- * that the agent needs and that is not here is refused, so this changes with the code.
+ * What the executable may do, compiled into it: the only list of it, but for the directories that
+ * may be written, which `main.ts` names at each start. A program, variable or fact that the agent
+ * needs and that is not here is refused, so this changes with the code.
  *
- * It keeps mistakes small; it is no wall against an attacker who runs code in the agent: the
- * package managers it may start can do anything. That wall is the service manager's sandbox.
+ * What this stops and what it does not is in docs/security.md: the package managers that the agent
+ * may start can do anything, so the wall against code in the agent is the service manager's sandbox.
  */
 
 import type { Target } from "./targets.ts";
@@ -23,44 +24,6 @@ const PROGRAMS = {
     "/usr/bin/rpm",
   ],
   macos: ["/bin/df", "/bin/kill", "/bin/ps"],
-};
-
-/**
- * The state folder and the configuration are where the user says, so writing is free but for what
- * belongs to the system and to its package managers.
- */
-const NEVER_WRITTEN = {
-  linux: [
-    "/bin",
-    "/boot",
-    "/dev",
-    "/etc/apt",
-    "/etc/dnf",
-    "/etc/group",
-    "/etc/gshadow",
-    "/etc/ld.so.conf",
-    "/etc/ld.so.conf.d",
-    "/etc/ld.so.preload",
-    "/etc/pam.d",
-    "/etc/passwd",
-    "/etc/shadow",
-    "/etc/ssh",
-    "/etc/sudoers",
-    "/etc/sudoers.d",
-    "/etc/yum.repos.d",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/proc",
-    "/sbin",
-    "/sys",
-    "/usr",
-    "/var/lib/apt",
-    "/var/lib/dnf",
-    "/var/lib/dpkg",
-    "/var/lib/rpm",
-  ],
-  macos: ["/System", "/bin", "/dev", "/etc", "/private/etc", "/sbin", "/usr"],
 };
 
 /** Variables of the environment. `PENNON_*` are the agent's own. */
@@ -116,11 +79,18 @@ const FACTS = [
 
 /** The flags of `deno compile` for a target. */
 export function permissionFlags(target: Target): string[] {
-  const common = ["--no-prompt", "--allow-net", "--allow-read", `--allow-sys=${FACTS.join()}`];
+  const common = [
+    "--no-prompt",
+    "--allow-net",
+    "--allow-read",
+    // Of the main thread, which gives it up when it has started the worker with less (main.ts).
+    "--allow-write",
+    "--unstable-worker-options",
+    `--allow-sys=${FACTS.join()}`,
+  ];
   if (target.os === "windows") {
     return [
       ...common,
-      "--allow-write",
       `--allow-env=${[...VARIABLES, ...WINDOWS_VARIABLES].join()}`,
       // winget lies in a folder named after its version, and powershell runs anything anyway.
       "--allow-run",
@@ -128,8 +98,6 @@ export function permissionFlags(target: Target): string[] {
   }
   return [
     ...common,
-    "--allow-write",
-    `--deny-write=${NEVER_WRITTEN[target.os].join()}`,
     `--allow-env=${VARIABLES.join()}`,
     `--allow-run=${PROGRAMS[target.os].join()}`,
   ];

@@ -65,6 +65,11 @@ function instance(): Instance {
   return loaded ??= load();
 }
 
+/** How much memory the parser has outside the garbage-collected heap, in bytes. */
+export function parserMemoryBytes(): number {
+  return instance().exports.memory.buffer.byteLength;
+}
+
 function load(): Instance {
   const span = (take: (parser: ResponseParser, bytes: Uint8Array) => void) =>
   (

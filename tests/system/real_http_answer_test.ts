@@ -8,6 +8,7 @@ import {
   OVERHEAD_BYTES,
   type WholeAnswer,
 } from "../../src/system/real_http_answer.ts";
+import { parserMemoryBytes } from "../../src/system/real_http_parser.ts";
 import { httpCase, MAX_BODY_BYTES } from "../fuzz/http/cases.ts";
 
 /** As much as one read of a connection brings at the most. */
@@ -132,6 +133,43 @@ Deno.test("AnswerReader holds every part around a body to the same limit", async
   for (const [first, unit] of rows) await assertFails(repeated(first, unit, many), "too_large");
 });
 
+Deno.test("AnswerReader lets a body bring along a quarter of its length, and no more", async () => {
+  const chunks = (size: number, bodyBytes: number) =>
+    latin1(`${size.toString(16)}\r\n${"a".repeat(size)}\r\n`.repeat(bodyBytes / size));
+  const options = { maxBodyBytes: 4_000_000 };
+  // Five bytes around 20, and six around 24: just over a quarter, and just a quarter.
+  await assertFails([latin1(CHUNKED), chunks(18, 1_800_000)], "too_large", options);
+  const whole = [latin1(CHUNKED), chunks(24, 2_400_000), latin1("0\r\n\r\n")];
+  assertEquals((await read(whole, options)).body.length, 2_400_000);
+});
+
+Deno.test("AnswerReader does not count what stands behind the answer", async () => {
+  const head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ";
+  const first = `${head}${"v".repeat(OVERHEAD_BYTES - head.length - 4)}\r\n\r\n`;
+  assertEquals((await read([latin1(`${first}HTTP/1.1 200 OK\r\n`)])).status, 200);
+});
+
+Deno.test("AnswerReader keeps answers apart that come at the same time", async () => {
+  const pieces = (letter: string) => {
+    const chunk = `100\r\n${letter.repeat(256)}\r\n`;
+    return [latin1(CHUNKED), ...Array(40).fill(latin1(chunk.repeat(30))), latin1("0\r\n\r\n")];
+  };
+  const options = { maxBodyBytes: 1_000_000 };
+  const letters = ["a", "b", "c"];
+  const answers = await Promise.all(letters.map((letter) => read(pieces(letter), options)));
+  assertEquals(answers.map(({ body }) => [...new Set(body)]), letters.map((letter) => [letter]));
+});
+
+Deno.test("AnswerReader needs no more memory for the ten-thousandth answer", async () => {
+  const bytes = latin1("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  const external: number[] = [];
+  for (let count = 0; count <= 20_000; count++) {
+    await read([bytes]);
+    if (count % 10_000 === 0) external.push(parserMemoryBytes());
+  }
+  assertEquals(new Set(external).size, 1, external.join());
+});
+
 Deno.test("AnswerReader counts headers and trailers", async () => {
   const head = (count: number) => `HTTP/1.1 200 OK\r\n${"A: b\r\n".repeat(count)}`;
   const end = "Content-Length: 0\r\n\r\n";
@@ -159,6 +197,8 @@ Deno.test("AnswerReader takes a body at the limit, and refuses one byte more bef
   await assertFails([latin1(stated(6))], "too_large", limits);
   assertEquals((await read([latin1(`${CHUNKED}5\r\n12345\r\n0\r\n\r\n`)], limits)).body, "12345");
   await assertFails([latin1(`${CHUNKED}6\r\n123456`)], "too_large", limits);
+  const none = "HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\n";
+  assertEquals((await read([latin1(none)], limits)).status, 304);
   const open = (body: string) => [latin1(`HTTP/1.1 200 OK\r\n\r\n${body}`)];
   assertEquals((await read(open("12345"), { ...limits, thenEnd: true })).body, "12345");
   await assertFails(open("123456"), "too_large", limits);
@@ -188,14 +228,18 @@ async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-function packed(body: Uint8Array, encoding = "gzip"): Uint8Array[] {
-  const head = `Content-Encoding: ${encoding}\r\nContent-Length: ${body.length}\r\n\r\n`;
+function packed(body: Uint8Array, encoding = "gzip", length = body.length): Uint8Array[] {
+  const head = `Content-Encoding: ${encoding}\r\nContent-Length: ${length}\r\n\r\n`;
   return [latin1(`HTTP/1.1 200 OK\r\n${head}`), body];
 }
 
 Deno.test("AnswerReader inflates up to the limit, and holds on to nothing past it", async () => {
   const atLimit = await gzip(new Uint8Array(MAX_BODY_BYTES).fill(0x61));
   assertEquals((await read(packed(atLimit))).body.length, MAX_BODY_BYTES);
+  // What is sent counts as well as what it inflates to.
+  const noise = crypto.getRandomValues(new Uint8Array(60_000));
+  assertEquals((await read(packed(await gzip(noise)))).status, 200);
+  await assertFails(packed(await gzip(noise)), "too_large", { maxBodyBytes: 60_000 });
   const past = await gzip(new Uint8Array(MAX_BODY_BYTES + 1).fill(0x61));
   await assertFails(packed(past), "too_large");
   // 64 MiB out of 64 KiB: it is refused while the first few slices inflate.
@@ -209,6 +253,7 @@ Deno.test("AnswerReader refuses compression that is damaged, cut short or was no
   const whole = await gzip(latin1("a text that is long enough to be cut"));
   for (const length of [1, 9, 12, whole.length - 9, whole.length - 1]) {
     await assertFails(packed(whole.subarray(0, length)), "malformed");
+    await assertFails(packed(whole, "gzip", whole.length + 1), "cut_off", { thenEnd: true });
   }
   await assertFails(packed(latin1("junk")), "malformed");
   for (const encoding of ["deflate", "br", "gzip, gzip", "zstd"]) {

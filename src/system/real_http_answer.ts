@@ -12,13 +12,14 @@ import { ResponseParser } from "./real_http_parser.ts";
 export const OVERHEAD_BYTES = 32_768;
 export const OVERHEAD_PER_BODY_BYTE = 0.25;
 
-/** Interim (1xx) answers before the answer itself (RFC 9110, section 15.2). */
+/**
+ * Interim (1xx) answers before the answer itself (RFC 9110, section 15.2). The parser refuses 101,
+ * which would lead to another protocol.
+ */
 export const MOST_INTERIM_ANSWERS = 20;
 
 /** Headers and trailers of an answer, those of interim answers included. */
 export const MOST_HEADERS = 200;
-
-const SWITCHING_PROTOCOLS = 101;
 
 /** An answer that arrived whole. */
 export interface WholeAnswer extends HttpResponse {
@@ -127,9 +128,6 @@ export class AnswerReader {
 
   #onHead(status: number, keepAlive: boolean): void {
     if (this.#name !== "") this.#endHeader();
-    if (status === SWITCHING_PROTOCOLS) {
-      throw new HttpError("it wants another protocol", { reason: "malformed" });
-    }
     if (status < 200) return this.#skipInterim();
     this.#status = status;
     this.#keepAlive = keepAlive;

@@ -146,7 +146,8 @@ Deno.test("AnswerReader lets a body bring along a quarter of its length, and no 
 Deno.test("AnswerReader does not count what stands behind the answer", async () => {
   const head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ";
   const first = `${head}${"v".repeat(OVERHEAD_BYTES - head.length - 4)}\r\n\r\n`;
-  assertEquals((await read([latin1(`${first}HTTP/1.1 200 OK\r\n`)])).status, 200);
+  const bytes = latin1(`${first}HTTP/1.1 200 OK\r\n`);
+  assertEquals((await read([bytes.subarray(0, 20_000), bytes.subarray(20_000)])).status, 200);
 });
 
 Deno.test("AnswerReader keeps answers apart that come at the same time", async () => {
@@ -188,6 +189,12 @@ Deno.test("AnswerReader skips a bounded number of interim answers, and nothing o
   assertEquals([answer.status, answer.body, answer.headers["x-early"]], [200, "ok", undefined]);
   const more = interim.repeat(MOST_INTERIM_ANSWERS + 1);
   await assertFails([latin1(more + last)], "malformed");
+  await assertFails([latin1(interim)], "cut_off", { thenEnd: true });
+  const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+  for (const headers of ["", upgrade]) {
+    const switching = `HTTP/1.1 101 Switching Protocols\r\n${headers}\r\n`;
+    await assertFails([latin1(switching + last)], "malformed");
+  }
 });
 
 Deno.test("AnswerReader takes a body at the limit, and refuses one byte more before it reads it", async () => {
@@ -239,7 +246,10 @@ Deno.test("AnswerReader inflates up to the limit, and holds on to nothing past i
   // What is sent counts as well as what it inflates to.
   const noise = crypto.getRandomValues(new Uint8Array(60_000));
   assertEquals((await read(packed(await gzip(noise)))).status, 200);
-  await assertFails(packed(await gzip(noise)), "too_large", { maxBodyBytes: 60_000 });
+  const [, sent = noise] = packed(await gzip(noise));
+  const head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n";
+  const limits = { maxBodyBytes: 60_010, thenEnd: true };
+  await assertFails([latin1(head), sent], "too_large", limits);
   const past = await gzip(new Uint8Array(MAX_BODY_BYTES + 1).fill(0x61));
   await assertFails(packed(past), "too_large");
   // 64 MiB out of 64 KiB: it is refused while the first few slices inflate.

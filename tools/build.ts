@@ -9,6 +9,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { BuildError } from "./build/build_error.ts";
 import { compile } from "./build/compile.ts";
 import { sha256Of } from "./build/digest.ts";
+import { SHIPPED_DENO } from "./build/shipped_deno.ts";
 import { tryOut } from "./build/try_out.ts";
 import { describeTarget, type Target, TARGETS } from "./build/targets.ts";
 
@@ -35,13 +36,14 @@ async function main(args: readonly string[]): Promise<number> {
 /** Answers the sha256 of what it made, and prints it with all there is to say. */
 async function build(target: Target): Promise<string> {
   const startMs = performance.now();
-  const way = await compile(target, (progress) => console.error(progress));
+  const base = await compile(target, (progress) => console.error(progress));
   const version = await tryOut(target);
   const tookS = ((performance.now() - startMs) / 1_000).toFixed(1);
   const sha256 = await sha256Of(target.file);
   const { size } = await Deno.stat(target.file);
   console.log(`file    ${target.file}`);
-  console.log(`way     ${way}`);
+  console.log(`deno    ${SHIPPED_DENO}`);
+  console.log(`base    ${base}`);
   if (version !== null) console.log(`says    ${version}`);
   console.log(`size    ${size} bytes`);
   console.log(`sha256  ${sha256}`);

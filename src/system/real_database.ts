@@ -118,19 +118,9 @@ class RealDatabase implements Database {
   #prepare(sql: string): StatementSync {
     const known = this.#statements.get(sql);
     if (known) return known;
-    const statement = this.#prepareAnew(sql);
+    const statement = this.#native.prepare(sql);
     this.#statements.set(sql, statement);
     return statement;
-  }
-
-  /** Deno 2.4.2 says only that preparing failed; `exec` tells why, and `EXPLAIN` does nothing. */
-  #prepareAnew(sql: string): StatementSync {
-    try {
-      return this.#native.prepare(sql);
-    } catch (error) {
-      this.#native.exec(`EXPLAIN ${sql}`);
-      throw error;
-    }
   }
 }
 

@@ -3,8 +3,8 @@
 import type { DatabaseErrorReason } from "./database.ts";
 
 /**
- * The texts of `sqlite3_errstr` (https://www.sqlite.org/src/file/src/main.c), which begin the message
- * of an error that carries no number: in Deno none of `exec` does, and in 2.4.2 none of `prepare`.
+ * The texts of `sqlite3_errstr` (https://www.sqlite.org/src/file/src/main.c). They begin the message of
+ * an error without a number: those of `exec` and of opening a database have none, up to Deno 2.9.6.
  */
 const REASONS_BY_TEXT: readonly (readonly [string, DatabaseErrorReason])[] = [
   ["database is locked", "busy"],

@@ -9,8 +9,9 @@ import { createPrivateFile } from "./real_private_file.ts";
  * Takes the lock, or answers `undefined` at once if another holder has it.
  *
  * The hold is an exclusive transaction on an empty SQLite file, because SQLite locks without
- * waiting on every system, and Deno's own `FsFile.lock` waits (`tryLock` came after 2.4.2). The
- * file is to be used for nothing else: closing any other handle on it would end the hold
+ * waiting on every system. Deno 2.6.8 has no such call of its own: its `FsFile.lock` waits, and
+ * `tryLock` came later. The file is to be used for nothing else: closing any other handle on it
+ * would end the hold
  * (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
  *
  * @throws {Error} if the file cannot be made or locked for another reason

@@ -3,8 +3,8 @@ import { BuildError } from "../../tools/build/build_error.ts";
 import { bundle } from "../../tools/build/bundle.ts";
 
 /**
- * esbuild tells its own process to end, and does not wait for it. Deno 2.4.2 sees that, and blames the
- * test that runs then: so this one is alone in its file.
+ * esbuild tells its own process to end, and does not wait for it. Deno 2.6.8 reports that as a leak of
+ * the test that runs then, so this one is alone in its file.
  */
 const UNWAITED = { sanitizeOps: false, sanitizeResources: false };
 

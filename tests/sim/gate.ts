@@ -5,13 +5,6 @@ export class Crashed extends Error {
   override readonly name = "Crashed";
 }
 
-let allCalls = 0;
-
-/** How many calls of ports there have been, by whatever process. */
-export function portCalls(): number {
-  return allCalls;
-}
-
 const NEVER: Promise<never> = new Promise(() => {});
 
 /** The gate of one process. `onCrash` is called once, at its end. */
@@ -60,7 +53,6 @@ export class Gate {
   }
 
   #pass(): void {
-    allCalls += 1;
     this.calls += 1;
     if (this.calls >= this.#crashAtCall) this.kill();
     if (this.isDead) throw new Crashed("Cannot go on: the process is dead");

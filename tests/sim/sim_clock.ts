@@ -2,7 +2,6 @@
 
 import { setImmediate } from "node:timers";
 import type { Clock } from "../../src/system/system.ts";
-import { portCalls } from "./gate.ts";
 
 interface Due {
   atMs: number;
@@ -12,24 +11,10 @@ interface Due {
   readonly isWorld: boolean;
 }
 
-/** Promises that follow one another between two calls of a port: more than there ever are. */
-const LONGEST_CHAIN = 500;
-
-/**
- * Lets everything that can go on go on. `setImmediate` comes when no promise is left to go on; where
- * that takes a real millisecond (before Deno 2.5), promises are waited for by their number, until no
- * port has been called meanwhile.
- */
+/** Lets everything that can go on go on: `setImmediate` fires when no promise is left to go on. */
 export async function comeToRest(): Promise<void> {
-  if (hasFastImmediate) return await new Promise((resolve) => setImmediate(resolve));
-  for (let before = -1; before !== portCalls();) {
-    before = portCalls();
-    for (let turn = 0; turn < LONGEST_CHAIN; turn++) await Promise.resolve();
-  }
+  await new Promise((resolve) => setImmediate(resolve));
 }
-
-const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
-const hasFastImmediate = major > 2 || (major === 2 && minor >= 5);
 
 /** The true time since the beginning, and the host's own clocks, which sleep and are set. */
 export class SimClock implements Clock {

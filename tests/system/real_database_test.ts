@@ -21,5 +21,6 @@ Deno.test("run() tells what SQLite refused", () => {
   const database = openRealDatabase(":memory:");
   const error = assertThrows(() => database.run("INSERT INTO nowhere VALUES (1)"), DatabaseError);
   assertEquals(error.reason, "failed");
+  assertEquals(error.message, "Cannot change database: no such table: nowhere");
   database.close();
 });

@@ -1,10 +1,11 @@
-/** Compiles the program for a target: the plain way, else with the base out of npm. */
+/** Compiles the program for a target with the shipped Deno, on its own base or on one from PyPI. */
 
 import { BuildError } from "./build_error.ts";
 import { bundle, LICENSES } from "./bundle.ts";
-import { NPM_BASE_VERSION, npmBase } from "./npm_base.ts";
 import { permissionFlags } from "./permissions.ts";
+import { BUILD_ELSEWHERE, fetchPypiBase, PYPI_BASES, type PypiBase } from "./pypi_base.ts";
 import { runTool, type ToolResult } from "./run.ts";
+import { SHIPPED_DENO, shippedDeno, type ToolCommand } from "./shipped_deno.ts";
 import { stageSources } from "./stage.ts";
 import type { Target } from "./targets.ts";
 import { V8_FLAGS } from "./v8_flags.ts";
@@ -20,66 +21,71 @@ const BUNDLE = `${WORKSHOP}/bundle`;
 const FETCH_TIMEOUT_MS = 300_000;
 const COMPILE_TIMEOUT_MS = 300_000;
 
-const NEXT_STEP =
-  "Build where Deno can download its base executables, or name one of this system " +
-  "and of this version of Deno in DENORT_BIN";
-
-/** A Deno to be run, and what its environment needs besides. */
-interface Compiler {
-  readonly argv: readonly [string, ...string[]];
-  readonly environment: Readonly<Record<string, string>>;
+/** How one of Deno's commands runs. */
+interface RunOptions {
+  readonly timeoutMs: number;
+  readonly folder: string;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /**
- * Makes the target's file and says which way.
+ * Makes the target's file and returns where its base came from.
  *
  * @throws {BuildError} if it cannot be made; a file of an earlier build is then gone
  */
-export async function compile(target: Target, tell: (progress: string) => void): Promise<string> {
+export async function compile(
+  target: Target,
+  onProgress: (progress: string) => void,
+): Promise<string> {
   const imports = await stageSources(STAGE);
   await Deno.mkdir("dist", { recursive: true });
   // What is there afterwards is of this build, or not there.
   await Deno.remove(target.file).catch(() => {});
-  const own: Compiler = { argv: [Deno.execPath()], environment: {} };
-  await fetchModules(own);
+  const deno = await shippedDeno();
+  await fetchModules(deno);
   await bundle({ folder: STAGE, entry: ENTRY, imports, into: BUNDLE });
-  tell(`compiling for ${target.triple} with Deno ${Deno.version.deno}`);
-  const plain = await compileWith(own, target);
-  if (plain.success) return `deno compile, Deno ${Deno.version.deno}`;
-  const why = gistOf(plain.output);
-  if (target.triple !== "x86_64-unknown-linux-gnu") {
-    throw new BuildError(`Cannot compile for "${target.triple}": ${why}\n${NEXT_STEP}`);
+  const named = Deno.env.get("DENORT_BIN");
+  const origin = named === undefined ? "Deno's own download" : `DENORT_BIN, ${named}`;
+  onProgress(`compiling for ${target.triple} with Deno ${SHIPPED_DENO}; base: ${origin}`);
+  const first = await compileWith(deno, target, {});
+  if (first.success) return origin;
+  const fact = gistOf(first.output);
+  const base = PYPI_BASES.get(target.triple);
+  if (!base) {
+    throw new BuildError(
+      `Cannot compile for "${target.triple}": ${fact}\nNext: ${BUILD_ELSEWHERE}`,
+    );
   }
-  tell(`not the plain way: ${why}`);
-  return await compileWithNpmBase(target, tell);
+  onProgress(`that base cannot be had: ${fact}`);
+  return await compileOnPypiBase(deno, target, { base, onProgress });
 }
 
-async function compileWithNpmBase(
+async function compileOnPypiBase(
+  deno: ToolCommand,
   target: Target,
-  tell: (progress: string) => void,
+  { base, onProgress }: { base: PypiBase; onProgress: (progress: string) => void },
 ): Promise<string> {
-  const base = await npmBase(tell);
-  tell(`compiling for ${target.triple} with Deno ${NPM_BASE_VERSION} and its base out of npm`);
-  const compiler: Compiler = {
-    argv: Deno.version.deno === NPM_BASE_VERSION
-      ? [Deno.execPath()]
-      : ["npx", "-y", `deno@${NPM_BASE_VERSION}`],
-    environment: { DENORT_BIN: `${Deno.cwd()}/${base}` },
-  };
-  const { success, output } = await compileWith(compiler, target);
-  if (success) return `deno compile, Deno ${NPM_BASE_VERSION}, base out of npm`;
+  const { path, origin } = await fetchPypiBase(base, onProgress);
+  onProgress(`compiling for ${target.triple} with Deno ${SHIPPED_DENO}; base: ${origin}`);
+  const environment = { DENORT_BIN: `${Deno.cwd()}/${path}` };
+  const { success, output } = await compileWith(deno, target, environment);
+  if (success) return origin;
   throw new BuildError(`Cannot compile for "${target.triple}": ${gistOf(output)}`);
 }
 
-/** Nothing but what the lock file names, into `node_modules` beside the sources. */
-async function fetchModules(compiler: Compiler): Promise<void> {
+/** Fetches what the lock file names and nothing else, into `node_modules` beside the sources. */
+async function fetchModules(deno: ToolCommand): Promise<void> {
   const args = ["cache", "--quiet", "--frozen", ENTRY];
   const options = { timeoutMs: FETCH_TIMEOUT_MS, folder: STAGE };
-  const { success, output } = await runCompiler(compiler, args, options);
+  const { success, output } = await runDeno(deno, args, options);
   if (!success) throw new BuildError(`Cannot fetch modules of "${ENTRY}": ${gistOf(output)}`);
 }
 
-async function compileWith(compiler: Compiler, target: Target): Promise<ToolResult> {
+async function compileWith(
+  deno: ToolCommand,
+  target: Target,
+  environment: Readonly<Record<string, string>>,
+): Promise<ToolResult> {
   // Its own name: Deno writes the file's name into the executable.
   const made = `${Deno.cwd()}/${WORKSHOP}/${target.file.slice("dist/".length)}`;
   const args = [
@@ -88,8 +94,6 @@ async function compileWith(compiler: Compiler, target: Target): Promise<ToolResu
     "--no-config",
     "--no-lock",
     "--cached-only",
-    // There are no types in it, and 2.4.2 would ask npm for Node's.
-    "--no-check",
     // Else the executable keeps, and believes, a file of a well-known name in the temporary folder.
     "--no-code-cache",
     V8_FLAGS,
@@ -101,8 +105,8 @@ async function compileWith(compiler: Compiler, target: Target): Promise<ToolResu
     ENTRY.replace(".ts", ".js"),
   ];
   try {
-    const options = { timeoutMs: COMPILE_TIMEOUT_MS, folder: BUNDLE };
-    const result = await runCompiler(compiler, args, options);
+    const options = { timeoutMs: COMPILE_TIMEOUT_MS, folder: BUNDLE, environment };
+    const result = await runDeno(deno, args, options);
     if (result.success) await Deno.rename(made, target.file);
     return result;
   } finally {
@@ -110,14 +114,12 @@ async function compileWith(compiler: Compiler, target: Target): Promise<ToolResu
   }
 }
 
-async function runCompiler(
-  compiler: Compiler,
+async function runDeno(
+  [program, ...first]: ToolCommand,
   args: readonly string[],
-  options: { timeoutMs: number; folder: string },
+  options: RunOptions,
 ): Promise<ToolResult> {
-  const [program, ...first] = compiler.argv;
-  const { environment } = compiler;
-  return await runTool(program, [...first, ...args], { ...options, environment });
+  return await runTool(program, [...first, ...args], options);
 }
 
 /** Deno's error, or its outermost cause and its innermost, out of all it wrote. */

@@ -44,7 +44,7 @@ function caches(): Record<string, string> {
     // Not `deno`: earlier builds took files out of the packages that they left there.
     DENO_DIR: `${folder}/modules`,
     npm_config_cache: `${folder}/npm`,
-    // 2.4.2 knows only its own list of authorities unless told; a company's proxy has its own.
+    // Deno 2.6.8 trusts its own list of authorities only, unless told; a company's proxy has its own.
     DENO_TLS_CA_STORE: Deno.env.get("DENO_TLS_CA_STORE") ?? "mozilla,system",
   };
 }

@@ -1,6 +1,6 @@
 /** What the executable tells V8 of itself: it stays for months and has next to nothing to do. */
 
-/** As `deno compile` and `deno run` take them. */
+/** As `deno compile` and `deno run` take them. Deno 2.6.8's V8, 14.5, heeds each. */
 export const V8_FLAGS = "--v8-flags=" + [
   // Memory counts more than speed.
   "--max-semi-space-size=1",

@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 on a bare connection: reads requests, writes answers. Not `node:http`, whose server loses
- * the body of a GET and cannot cut an answer off on the oldest Deno supported.
+ * HTTP/1.1 on a bare connection: reads requests, writes answers. Not `node:http`: on Deno 2.6.8 its
+ * server loses the body of a GET and cannot cut an answer off.
  */
 
 /** Bound on a request's first line and headers together. */

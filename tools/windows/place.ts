@@ -7,16 +7,16 @@ import { npmIntegrityOf } from "../build/digest.ts";
 import { isThere, missingOnPath, proxies } from "../place/host.ts";
 import { failed, fetchDebian, step, STEP_TIMEOUT_MS } from "../place/steps.ts";
 import { runInside } from "./inside.ts";
-import { DENO, HOME, PREFIX, WINE, WINE_SERVER, wineEnvironment } from "./wine.ts";
+import { DENO, DENO_VERSION, HOME, PREFIX, WINE, WINE_SERVER, wineEnvironment } from "./wine.ts";
 
 /** Debian 12's Wine 8 does not run Deno. */
 const SUITE = "trixie";
 const PACKAGES = ["wine64", "wine", "gcc-mingw-w64-x86-64-win32"];
 
-const DENO_PACKAGE = "@deno/win32-x64@2.9.5";
-const DENO_ARCHIVE = "deno-win32-x64-2.9.5.tgz";
+const DENO_PACKAGE = `@deno/win32-x64@${DENO_VERSION}`;
+const DENO_ARCHIVE = `deno-win32-x64-${DENO_VERSION}.tgz`;
 const DENO_INTEGRITY = "sha512-" +
-  "LkcERsH0olOgevg9L9eootSr1U8ydyfnX1bS3mFqU+lGBeTYtlec5b/QF473WUOGVgPlWECrkxi4As5kEaFOzg==";
+  "qRGnmVz/Ea6UWPht/S3xFRK17UZ/ls38DSVfgGB17fpASLxPkksqzWUI/BzL9YYoOknYzfc94mySGyInZu/JXw==";
 
 /** Another recipe makes another folder. */
 const ROOT_NAME = "root-1";

@@ -5,7 +5,9 @@ export const HOME = "/opt/pennon";
 
 export const WINE = "/usr/lib/wine/wine64";
 export const WINE_SERVER = "/usr/lib/wine/wineserver64";
-export const DENO = `${HOME}/deno.exe`;
+export const DENO_VERSION = "2.9.6";
+/** Its name says the version, so that a place that is kept between runs gets another one. */
+export const DENO = `${HOME}/deno-${DENO_VERSION}.exe`;
 export const STAND_IN = `${HOME}/stand_in.exe`;
 export const DENO_CACHE = `${HOME}/cache`;
 export const PREFIX = `${HOME}/prefix`;

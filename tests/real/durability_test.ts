@@ -190,15 +190,15 @@ Deno.test("powerCutLosses() tells each way in which bytes or a name can be lost"
     [[{ kind: "sync", file }, { kind: "write", file }], ["the end: the bytes of /f/a"]],
     [[{ kind: "write", file: "/other/a" }], []],
     [[{ kind: "write", file: "/f/a-shm" }], []],
-    [[{ kind: "make", file }], []],
+    [[{ kind: "make", mode: 0o600, file }], []],
     [
-      [{ kind: "make", file }, { kind: "write", file }, { kind: "sync", file }],
+      [{ kind: "make", mode: 0o600, file }, { kind: "write", file }, { kind: "sync", file }],
       ["the end: the name /f/a"],
     ],
-    [[{ kind: "make", file }, { kind: "sync", file: "/f" }, ...kept], []],
-    [[{ kind: "make", file: "/f/old" }], []],
-    [[{ kind: "make directory", file: "/f/d" }], ["the end: the name /f/d"]],
-    [[{ kind: "make directory", file: "/f/d" }, { kind: "sync", file: "/f" }], []],
+    [[{ kind: "make", mode: 0o600, file }, { kind: "sync", file: "/f" }, ...kept], []],
+    [[{ kind: "make", mode: 0o600, file: "/f/old" }], []],
+    [[{ kind: "make directory", mode: 0o700, file: "/f/d" }], ["the end: the name /f/d"]],
+    [[{ kind: "make directory", mode: 0o700, file: "/f/d" }, { kind: "sync", file: "/f" }], []],
     [
       [{ kind: "write", file }, { kind: "print", text: "kept" }, { kind: "sync", file }],
       ["kept: the bytes of /f/a"],
@@ -238,7 +238,7 @@ Deno.test("readTrace() puts calls in the order in which they ended, and leaves o
     '9 execve("/bin/true", ["true"], 0x7 /* 9 vars */) = 0',
   ].join("\n");
   assertEquals(readTrace(text), [
-    { kind: "make", file: "/f/a" },
+    { kind: "make", mode: 0o600, file: "/f/a" },
     { kind: "write", file: "/f/a" },
     { kind: "rename", file: "/f/a", to: "/f/b" },
     { kind: "sync", file: "/f/a" },

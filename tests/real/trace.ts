@@ -5,10 +5,9 @@ import { lacks } from "./lacks.ts";
 
 /** One call that succeeded. `file`: a descriptor's or a name's path. */
 export type Call =
-  | {
-    readonly kind: "write" | "sync" | "remove" | "make" | "make directory";
-    readonly file: string;
-  }
+  | { readonly kind: "write" | "sync" | "remove"; readonly file: string }
+  /** `mode`: as asked for, the umask not yet taken off; a file that is there keeps its own. */
+  | { readonly kind: "make" | "make directory"; readonly file: string; readonly mode: number }
   | { readonly kind: "rename"; readonly file: string; readonly to: string }
   /** A line that the program printed. */
   | { readonly kind: "print"; readonly text: string }
@@ -98,12 +97,13 @@ function readCall(line: string): Call | undefined {
   if (name === "" || result.startsWith("-")) return undefined;
   const [, file = ""] = /^\d+<([^>]*)>/.exec(words) ?? [];
   const names = [...words.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, text = ""]) => text);
+  const mode = Number.parseInt(/, (0[0-7]*)$/.exec(words)?.[1] ?? "0", 8);
   switch (name) {
     case "openat":
-      return /O_CREAT/.test(words) ? { kind: "make", file: names[0] ?? "" } : undefined;
+      return /O_CREAT/.test(words) ? { kind: "make", file: names[0] ?? "", mode } : undefined;
     case "mkdir":
     case "mkdirat":
-      return { kind: "make directory", file: names[0] ?? "" };
+      return { kind: "make directory", file: names[0] ?? "", mode };
     case "write":
     case "writev":
     case "pwrite64":

@@ -176,3 +176,24 @@ Deno.test("scan() that is refused says what the scanner last complained of, and 
   assertEquals(why, "Cannot scan: permanent");
   assert(Number(minutes) >= 12 && Number(minutes) <= 18, minutes);
 });
+
+Deno.test("scan() that probes is the only one, and gives its place back when it is stopped", async () => {
+  const { guard, system, kept } = setUp();
+  for (let scan = 0; scan < 3; scan++) await guard.scan(failing("permanent"), never);
+  await system.clock.advance(SCANNER_SETTINGS.minOpenMs * 1.2);
+  const stop = new AbortController();
+  const stopped = scanner(
+    "apt",
+    (_, { signal }) =>
+      new Promise((_resolve, reject) =>
+        signal?.addEventListener("abort", () => reject(new Error("stopped")))
+      ),
+  );
+  const probe = guard.scan(stopped, stop.signal);
+  await settle();
+  assertEquals(kept.at(-1)?.get("apt")?.state, "half_open");
+  assertEquals((await guard.scan(well, never)).error?.reason, "withheld");
+  stop.abort(new Error("stop"));
+  await assertRejects(() => probe, Error, "stopped");
+  assertEquals((await guard.scan(well, never)).result, "ok");
+});

@@ -257,3 +257,33 @@ Deno.test("reset() makes the late end of a call that was begun before it count f
   await call;
   assertEquals([connection.state.breaker.state, connection.state.breaker.failures], ["closed", 0]);
 });
+
+Deno.test("attempt() that is cut off while health is asked makes no call, and leaves no timer", async () => {
+  const cut = new AbortController();
+  const { connection, call, clock, waitOut } = setUp(() => {
+    cut.abort(new Error("no time left"));
+    return healthy;
+  });
+  await call(gone);
+  await waitOut();
+  const answer = await connection.attempt("check_in", () => {
+    throw new Error("it was called");
+  }, { cut: cut.signal });
+  assertEquals([answer, clock.sleeping], [{ kind: "aborted" }, 0]);
+});
+
+Deno.test("attempt() asks for health before a probe, though nothing is known of an outage", async () => {
+  const halfOpen = {
+    state: "half_open",
+    generation: 2,
+    failures: 5,
+    trips: 1,
+    reason: "HTTP 502",
+    sinceMs: 0,
+    probeUntilMs: null,
+  } as const;
+  const state = { ...NEW_STATE.connection, breaker: halfOpen };
+  const { asked, call, connection } = setUp(undefined, state);
+  await call(fine);
+  assertEquals([asked, connection.state.breaker.state], [[5_000], "closed"]);
+});

@@ -47,6 +47,9 @@ const OUTSIDE = [
   /from "node:(?!buffer")/,
 ];
 
+/** What the agent makes is for its user alone, whatever the umask: files 0600, directories 0700. */
+const OPEN_MODE = /\bmode: 0o(?![67]00\b)\w+/;
+
 /** Every complaint about `sources`, as "path: what is wrong". */
 export function complaints(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, text }) => {
@@ -89,8 +92,10 @@ function boundaries(path: string, text: string): string[] {
     const isLower = (RANKS[to] ?? Infinity) < (RANKS[from] ?? -Infinity);
     if (!isLower) found.push(`${from} imports ${to}, which is not of a lower rank`);
   }
-  if (/^src\/system\/real(_\w+)?\.ts$/.test(path)) return found;
   const code = withoutComments(text);
+  const [mode] = OPEN_MODE.exec(code) ?? [];
+  if (mode !== undefined) found.push(`it makes what others may read: ${mode}`);
+  if (/^src\/system\/real(_\w+)?\.ts$/.test(path)) return found;
   for (const pattern of OUTSIDE) {
     const hit = pattern.exec(code);
     if (hit) found.push(`it touches the outside world: ${hit[0]}`);

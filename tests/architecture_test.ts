@@ -65,6 +65,16 @@ Deno.test("a broken rule is caught", () => {
       `${HEADER}import { r } from "../system/real.ts";\n`,
       "it imports ../system/real.ts",
     ],
+    [
+      "src/agent/a.ts",
+      `${HEADER}const a = { mode: 0o644 };\n`,
+      "it makes what others may read: mode: 0o644",
+    ],
+    [
+      "src/system/real_a.ts",
+      `${HEADER}const a = { mode: 0o755 };\n`,
+      "it makes what others may read: mode: 0o755",
+    ],
     ["src/loop/a.ts", `${HEADER}Deno.exit(1);\n`, "it touches the outside world: Deno."],
     ["src/loop/a.ts", `${HEADER}const a = Date.now();\n`, "it touches the outside world: Date.now"],
     ["src/loop/a.ts", `${HEADER}await fetch(url);\n`, "it touches the outside world: fetch("],
@@ -82,6 +92,7 @@ Deno.test("a kept rule is not complained of", () => {
       path: "src/loop/b.ts",
       text: `${HEADER}// Deno.exit would be wrong here\nclient.fetch(1);\n`,
     },
+    { path: "src/agent/a.ts", text: `${HEADER}a({ mode: 0o600 }, { mode: 0o700 });\n` },
     { path: "src/system/real_clock.ts", text: `${HEADER}Date.now();\n` },
     { path: "tests/loop/a_test.ts", text: 'import { a } from "../../src/loop/a.ts";\n' },
   ];

@@ -23,6 +23,9 @@ export type LastScans = v.InferOutput<typeof lastScans>;
 
 const FILE = "last-scans.json";
 
+/** Longest error kept: one of megabytes would make a file that is never read, nor written, again. */
+const LONGEST_ERROR = 1_000;
+
 /** Reads what was kept; nothing, if nothing was or it is damaged. Throws `FileError`. */
 export async function readLastScans(files: Files, stateDirectory: string): Promise<LastScans> {
   const text = await files.readText("read the last scans", `${stateDirectory}/${FILE}`);
@@ -72,7 +75,7 @@ export async function keepLastScans(
       ...(lastCount !== undefined && { last_count: lastCount }),
       security: report.updates.filter((update) => update.security === true).length,
       duration_ms: report.durationMs,
-      error: report.error?.message ?? null,
+      error: report.error?.message.slice(0, LONGEST_ERROR) ?? null,
     }];
   }));
   const text = `${JSON.stringify({ ...before, ...after }, null, 2)}\n`;

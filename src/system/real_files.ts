@@ -26,7 +26,7 @@ export const realFiles: Files = {
     return guard(purpose, path, () => overwriteText(path, text));
   },
   makeDirectory(purpose, path, options) {
-    return guard(purpose, path, () => makeFolder(path, options.mode));
+    return guard(purpose, path, () => makeDirectory(path, options.mode));
   },
   remove(purpose, path) {
     return guard(purpose, path, async () => {
@@ -129,7 +129,29 @@ async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   while (written < bytes.length) written += await file.write(bytes.subarray(written));
 }
 
-/** Makes a rename in this folder survive a power cut, where the system lets a folder be synced. */
+/** Without a sync of its parent a new directory may be gone after a power cut, with all that is in it. */
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  const made = await missingDirectories(path);
+  await makeFolder(path, mode);
+  for (const directory of made) await syncFolderOf(directory);
+}
+
+/** Of `path` and its parents those that do not exist, the innermost first. */
+async function missingDirectories(path: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (let current = path.replace(/\/+$/, ""); !await isThere(current);) {
+    missing.push(current);
+    current = splitPath(current).folder;
+  }
+  return missing;
+}
+
+/** Also `true` for a place that may not be looked at: making what is below it will say why. */
+async function isThere(path: string): Promise<boolean> {
+  return await unlessAbsent(Deno.stat(path || "/")).catch(() => true) !== undefined;
+}
+
+/** Makes a new name in this folder survive a power cut, where the system lets a folder be synced. */
 async function syncFolderOf(path: string): Promise<void> {
   if (isWindows) return;
   try {

@@ -2,6 +2,8 @@ import { assertEquals } from "@std/assert";
 import { DiskNote, showDiskNote } from "../../src/agent/disk_note.ts";
 import type { DiskCondition } from "../../src/buffer/disk_condition.ts";
 import { FakeSystem } from "../fakes/system.ts";
+import { anyText } from "../fakes/texts.ts";
+import fc from "fast-check";
 
 const WELL: DiskCondition = { disk: "ok", why: null, events: 0, sizeBytes: 0, acknowledgements: 0 };
 const PATH = "/state/disk.json";
@@ -60,4 +62,25 @@ Deno.test("tell() goes on without a word where the disk takes none, and tells it
   known.condition = { ...WELL, events: 1 };
   await Promise.all([note.tell(), note.tell()]);
   assertEquals((await showDiskNote(system, "/state"))?.events, 1);
+});
+
+Deno.test("tell() is readable again and always as long, whatever the disk complained of", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyText(400), async (why) => {
+      const { system, known, note } = start();
+      const most = Number.MAX_SAFE_INTEGER;
+      known.condition = {
+        disk: "corrupt",
+        why,
+        events: most,
+        sizeBytes: most,
+        acknowledgements: most,
+      };
+      await note.tell();
+      const text = system.files.texts.get(PATH) ?? "";
+      assertEquals(new TextEncoder().encode(text).length, 1_024);
+      assertEquals((await showDiskNote(system, "/state"))?.why?.length, Math.min(200, why.length));
+    }),
+    { numRuns: 50 },
+  );
 });

@@ -101,3 +101,99 @@ Deno.test("reset() closes a breaker at once", async () => {
   await guard.reset("apt");
   assert((await guard.scan(well, never)).result === "ok");
 });
+
+Deno.test("reset() makes the late end of a scan that was begun before it count for nothing", async () => {
+  const { guard } = setUp();
+  for (let scan = 0; scan < 2; scan++) await guard.scan(failing("permanent"), never);
+  const late = Promise.withResolvers<never>();
+  const scan = guard.scan(scanner("apt", () => late.promise), never);
+  await settle();
+  await guard.reset("apt");
+  late.reject(new ScanError("Cannot scan", { reason: "permanent" }));
+  await scan;
+  assertEquals([guard.breakers.get("apt")?.state, guard.breakers.get("apt")?.failures], [
+    "closed",
+    0,
+  ]);
+});
+
+Deno.test("scan() aborts a scan at its limit, and one that is stopped, by the signal it gave", async () => {
+  const { guard, system } = setUp();
+  const given: { signal?: AbortSignal; cacheDirectory?: string }[] = [];
+  const hanging = scanner("apt", (_, options) => {
+    given.push(options);
+    return new Promise(() => {});
+  });
+  const first = guard.scan(hanging, never);
+  await settle();
+  await system.clock.advance(SCANNER_SETTINGS.timeoutMs - 1);
+  assertEquals(given[0]?.signal?.aborted, false);
+  await system.clock.advance(1);
+  assertEquals(given[0]?.signal?.aborted, true);
+  assertEquals((await first).durationMs, SCANNER_SETTINGS.timeoutMs);
+  assertEquals(system.clock.sleeping, 0);
+  const stop = new AbortController();
+  guard.scan(hanging, stop.signal);
+  await settle();
+  stop.abort(new Error("stop"));
+  assertEquals([given[1]?.signal?.aborted, given[1]?.cacheDirectory], [true, "/state/cache"]);
+});
+
+Deno.test("scan() takes what a scanner says after its limit for nothing", async () => {
+  const { guard, system } = setUp();
+  const late = Promise.withResolvers<never>();
+  const scan = guard.scan(scanner("apt", () => late.promise), never);
+  await system.clock.advance(SCANNER_SETTINGS.timeoutMs);
+  await scan;
+  late.reject(new ScanError("Cannot scan", { reason: "permanent" }));
+  await settle();
+  assertEquals(guard.breakers.get("apt")?.failures, 1);
+});
+
+Deno.test("scan() lets a lock that is held, or an absence, neither open nor close a breaker", async () => {
+  for (const reason of ["locked", "not_available"] as const) {
+    const { guard, system } = setUp();
+    for (let scan = 0; scan < 2; scan++) await guard.scan(failing("permanent"), never);
+    await guard.scan(failing(reason), never);
+    assertEquals(guard.breakers.get("apt")?.failures, 2, "it is no success either");
+    await guard.scan(failing("transient"), never);
+    assertEquals(guard.breakers.get("apt")?.state, "open");
+    await system.clock.advance(SCANNER_SETTINGS.minOpenMs * 1.2);
+    await guard.scan(failing(reason), never);
+    const { state } = guard.breakers.get("apt") ?? {};
+    assertEquals(state, "half_open");
+    // The probe's place is free again.
+    assertEquals((await guard.scan(well, never)).result, "ok");
+  }
+});
+
+Deno.test("scan() that is refused says what the scanner last complained of, and for how long", async () => {
+  const { guard, log } = setUp();
+  for (let scan = 0; scan < 3; scan++) await guard.scan(failing("permanent"), never);
+  assertEquals(log.told("scanner breaker opened")[0]?.["why"], "Cannot scan: permanent");
+  const { error } = await guard.scan(well, never);
+  const [, minutes, why] = /left alone for (\d+) min more: (.+)$/.exec(error?.message ?? "") ?? [];
+  assertEquals(why, "Cannot scan: permanent");
+  assert(Number(minutes) >= 12 && Number(minutes) <= 18, minutes);
+});
+
+Deno.test("scan() that probes is the only one, and gives its place back when it is stopped", async () => {
+  const { guard, system, kept } = setUp();
+  for (let scan = 0; scan < 3; scan++) await guard.scan(failing("permanent"), never);
+  await system.clock.advance(SCANNER_SETTINGS.minOpenMs * 1.2);
+  const stop = new AbortController();
+  const stopped = scanner(
+    "apt",
+    (_, { signal }) =>
+      new Promise((_resolve, reject) =>
+        signal?.addEventListener("abort", () => reject(new Error("stopped")))
+      ),
+  );
+  const probe = guard.scan(stopped, stop.signal);
+  await settle();
+  assertEquals(kept.at(-1)?.get("apt")?.state, "half_open");
+  assertEquals((await guard.scan(well, never)).error?.reason, "withheld");
+  stop.abort(new Error("stop"));
+  await assertRejects(() => probe, Error, "stopped");
+  assertEquals((await guard.scan(well, never)).result, "ok");
+});

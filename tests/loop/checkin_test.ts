@@ -1,5 +1,7 @@
-import { assertEquals } from "@std/assert";
-import { INTERVAL_MS, inWorld, type World } from "../fakes/world.ts";
+import { assert, assertEquals } from "@std/assert";
+import { type CheckedIn, closeCheckIn, dueAfter } from "../../src/loop/checkin.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { INTERVAL_MS, inWorld, log, World } from "../fakes/world.ts";
 
 /** A command whose log reaches the server, while its answer does not; then the server is well. */
 async function loseAnswer(world: World): Promise<void> {
@@ -79,4 +81,62 @@ Deno.test("checkIn() says nothing of results while there is none to ask for", ()
     world.server.queue("c1", "scan_updates");
     await world.advance(3 * INTERVAL_MS);
     assertEquals([asked(world), world.journal.counts().reported], [[], 1]);
+  }));
+
+/** A server that is healthy, and answers each check-in with one status. */
+async function refusing(status: number): Promise<World> {
+  const world = new World();
+  const { sendHttp } = world.server;
+  world.server.sendHttp = async (request) => {
+    const answer = await sendHttp(request);
+    if (!request.url.endsWith("/commands")) return answer;
+    return { status, headers: {}, body: '{"error":"no such agent"}' };
+  };
+  await world.start();
+  await world.advance(0);
+  return world;
+}
+
+for (const status of [400, 404, 409, 413, 422]) {
+  Deno.test(`a check-in that is refused with ${status} is a failure: backoff, breaker, no reports`, async () => {
+    const world = await refusing(status);
+    world.buffer.append([log("c1")]);
+    world.loop.afterAppend();
+    const { breaker, paths, outage } = world.loop.state.connection;
+    assertEquals([paths.check_in.failures, breaker.state, outage?.offline], [1, "closed", false]);
+    assert(breaker.state === "closed" && breaker.failures === 1);
+    assertEquals(outage?.why, `HTTP ${status}: no such agent`);
+    while (world.loop.state.connection.breaker.state !== "open") await world.advance(1_000);
+    assertEquals([world.checkIns(), world.server.count("/logs")], [5, 0]);
+    await world.stop();
+  });
+}
+
+Deno.test("dueAfter() leaves a failure to the connection, and spreads those that slept", () => {
+  const when = { nextInMs: () => 300, afterSleepMs: () => 60, isCutOff: false };
+  const failed = { why: "", status: null, offline: false, retryAfterMs: null };
+  const rows: [CheckedIn, number | null][] = [
+    [{ kind: "failed", ...failed }, null],
+    [{ kind: "limited", why: "", retryAfterMs: null }, null],
+    [{ kind: "aborted" }, 60],
+    [{ kind: "needs_person", why: "" }, 300],
+    [{ kind: "unauthorized", why: "" }, 300],
+    [{ kind: "withheld", retryInMs: 5 }, 300],
+  ];
+  for (const [answer, dueInMs] of rows) assertEquals(dueAfter(answer, when), dueInMs, answer.kind);
+  assertEquals(dueAfter({ kind: "aborted" }, { ...when, isCutOff: true }), 300);
+});
+
+Deno.test("closeCheckIn() warns of a check-in that was withheld, with the seconds left", () =>
+  inWorld((world) => {
+    const told = new FakeLog();
+    closeCheckIn(
+      { journal: world.journal, log: told },
+      { kind: "withheld", retryInMs: 4_001 },
+      null,
+    );
+    assertEquals(told.events, [
+      { level: "warning", message: "check-in withheld", fields: { retry_in_s: 5 } },
+    ]);
+    return Promise.resolve();
   }));

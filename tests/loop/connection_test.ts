@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connectionPolicy } from "../../src/breaker/connection.ts";
 import { ceilingMs } from "../../src/loop/backoff.ts";
 import { Connection } from "../../src/loop/connection.ts";
-import { NEW_STATE } from "../../src/loop/state.ts";
+import { type ConnectionState, NEW_STATE } from "../../src/loop/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import type { Health } from "../../src/server/protocol.ts";
 import { FakeLog } from "../fakes/log.ts";
@@ -31,7 +31,10 @@ const healthy: Answer<Health> = {
   rateLimit: null,
 };
 
-function setUp(health: () => Answer<Health> = () => healthy) {
+function setUp(
+  health: () => Answer<Health> = () => healthy,
+  state: ConnectionState = NEW_STATE.connection,
+) {
   const { clock, random } = new FakeSystem();
   const asked: (number | undefined)[] = [];
   const log = new FakeLog();
@@ -50,7 +53,7 @@ function setUp(health: () => Answer<Health> = () => healthy) {
       return Promise.resolve(health());
     },
     countPending: () => 7,
-  }, NEW_STATE.connection);
+  }, state);
   const call = (answer: Answer<string>) =>
     connection.attempt("check_in", () => Promise.resolve(answer));
   const waitOut = () => clock.advance(connection.waitMs("check_in"));
@@ -210,4 +213,77 @@ Deno.test("reset() forgets the waits, and asks for health before the next call",
   assertEquals([connection.waitMs("check_in"), connection.state.breaker.state], [0, "closed"]);
   await call(fine);
   assertEquals(asked.length, 1);
+});
+
+Deno.test("isHealthy is false for an open breaker, a failed check-in, or an operator's matter", () => {
+  const { connection: well } = NEW_STATE;
+  const open = {
+    state: "open",
+    generation: 1,
+    failures: 5,
+    trips: 1,
+    reason: "",
+    sinceMs: 0,
+    untilMs: 1e9,
+  } as const;
+  const failed = { failures: 1, notBeforeMs: -Infinity };
+  const rows: [ConnectionState, boolean][] = [
+    [well, true],
+    [{ ...well, paths: { ...well.paths, delivery: failed } }, true],
+    [{ ...well, paths: { ...well.paths, check_in: failed } }, false],
+    [{ ...well, breaker: open }, false],
+    [{ ...well, breaker: { ...open, state: "half_open", probeUntilMs: null } }, false],
+    [{ ...well, needsPerson: { why: "HTTP 403", notBeforeMs: 0 } }, false],
+  ];
+  for (const [state, isHealthy] of rows) {
+    assertEquals(setUp(undefined, state).connection.isHealthy, isHealthy);
+  }
+});
+
+Deno.test("hurry() never makes an offline host wait longer than it would have", async () => {
+  const { connection, call, clock } = setUp();
+  await call({ ...gone, offline: true });
+  await clock.advance(connection.waitMs("check_in") - 1);
+  connection.hurry(1e9);
+  assertEquals(connection.waitMs("check_in"), 1);
+});
+
+Deno.test("reset() makes the late end of a call that was begun before it count for nothing", async () => {
+  const { connection } = setUp();
+  const late = Promise.withResolvers<typeof gone>();
+  const call = connection.attempt("check_in", () => late.promise);
+  connection.reset();
+  late.resolve(gone);
+  await call;
+  assertEquals([connection.state.breaker.state, connection.state.breaker.failures], ["closed", 0]);
+});
+
+Deno.test("attempt() that is cut off while health is asked makes no call, and leaves no timer", async () => {
+  const cut = new AbortController();
+  const { connection, call, clock, waitOut } = setUp(() => {
+    cut.abort(new Error("no time left"));
+    return healthy;
+  });
+  await call(gone);
+  await waitOut();
+  const answer = await connection.attempt("check_in", () => {
+    throw new Error("it was called");
+  }, { cut: cut.signal });
+  assertEquals([answer, clock.sleeping], [{ kind: "aborted" }, 0]);
+});
+
+Deno.test("attempt() asks for health before a probe, though nothing is known of an outage", async () => {
+  const halfOpen = {
+    state: "half_open",
+    generation: 2,
+    failures: 5,
+    trips: 1,
+    reason: "HTTP 502",
+    sinceMs: 0,
+    probeUntilMs: null,
+  } as const;
+  const state = { ...NEW_STATE.connection, breaker: halfOpen };
+  const { asked, call, connection } = setUp(undefined, state);
+  await call(fine);
+  assertEquals([asked, connection.state.breaker.state], [[5_000], "closed"]);
 });

@@ -147,3 +147,79 @@ Deno.test("call() goes on with the old token when an early renewal fails", async
   assertEquals((await session.call(takes(token("old")), never)).kind, "ok");
   assertEquals(asked(), 1);
 });
+
+function sick(retryAfterMs: number | null): Answer<never> {
+  return { kind: "failed", why: "HTTP 503", status: 503, offline: false, retryAfterMs };
+}
+
+Deno.test("call() makes no call where an early renewal is told when to come back", async () => {
+  const { clock, session } = setUp([sick(60_000)]);
+  clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
+  const calls: string[] = [];
+  const answer = await session.call(({ accessToken }) => {
+    calls.push(accessToken);
+    return Promise.resolve(unauthorized);
+  }, never);
+  assertEquals([answer, calls], [sick(60_000), []]);
+});
+
+Deno.test("call() asks for no second renewal where an early one has just failed", async () => {
+  const { clock, session, asked } = setUp([sick(null), renewed]);
+  clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
+  assertEquals(await session.call(takes("none"), never), sick(null));
+  assertEquals(asked(), 1);
+});
+
+Deno.test("call() tries no early renewal again before the server allows it", async () => {
+  const hour = 3_600_000;
+  const limited: Answer<never> = { kind: "limited", why: "HTTP 429", retryAfterMs: hour };
+  const { clock, session, asked } = setUp([limited, renewed]);
+  // A quarter of the token's life is left, half of which the next draw would be in.
+  const nowMs = START_MS + (DAY_S - 600) * 1_000;
+  clock.setNow(nowMs);
+  await session.call(takes(token("old")), never);
+  clock.setNow(nowMs + 1.1 * hour - 1);
+  await session.call(takes(token("old")), never);
+  assertEquals(asked(), 1);
+  clock.setNow(nowMs + 1.1 * hour);
+  await session.call(takes(token("new")), never);
+  assertEquals(asked(), 2);
+});
+
+Deno.test("call() that another call's renewal overtook goes again with that token alone", async () => {
+  const { session, asked } = setUp([renewed]);
+  const first = Promise.withResolvers<void>();
+  const tokens: string[] = [];
+  const slow = session.call(async ({ accessToken }) => {
+    tokens.push(accessToken);
+    if (tokens.length === 1) await first.promise;
+    return await takes(token("new"))({ accessToken });
+  }, never);
+  await session.call(takes(token("new")), never);
+  first.resolve();
+  assertEquals((await slow).kind, "ok");
+  assertEquals([asked(), tokens], [1, [token("old"), token("new")]]);
+});
+
+Deno.test("call() begins nothing more once nobody waits for it, wherever it is", async () => {
+  // Before the call, after its 401, and after the renewal.
+  for (const place of ["early renewal", "call", "renewal"] as const) {
+    const over = new AbortController();
+    let renewals = 0;
+    const { clock, session } = setUp([], () => {
+      renewals += 1;
+      if (place !== "call") over.abort();
+      return Promise.resolve(renewed);
+    });
+    if (place === "early renewal") clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
+    let calls = 0;
+    const answer = await session.call(() => {
+      calls += 1;
+      if (place === "call") over.abort();
+      return Promise.resolve(unauthorized);
+    }, over.signal);
+    assertEquals(answer, { kind: "aborted" }, place);
+    assertEquals(calls, place === "early renewal" ? 0 : 1, place);
+    assertEquals(renewals, place === "call" ? 0 : 1, place);
+  }
+});

@@ -7,6 +7,8 @@ import {
   NEW_STATE,
   readStoredState,
 } from "../../src/loop/state.ts";
+import { SETTINGS } from "../../src/config/settings.ts";
+import { anyText } from "../fakes/texts.ts";
 
 const longest = {
   notBeforeMs: 3_600_000,
@@ -15,17 +17,19 @@ const longest = {
   intervalMs: 480_000,
 };
 
+const open = {
+  state: "open",
+  generation: 7,
+  failures: 6,
+  trips: 2,
+  reason: "refused",
+  sinceMs: 400_000,
+  untilMs: 560_000,
+} as const;
+
 const busy: LoopState = {
   connection: {
-    breaker: {
-      state: "open",
-      generation: 7,
-      failures: 6,
-      trips: 2,
-      reason: "refused",
-      sinceMs: 400_000,
-      untilMs: 560_000,
-    },
+    breaker: open,
     paths: {
       check_in: { failures: 6, notBeforeMs: 530_000 },
       delivery: { failures: 0, notBeforeMs: -Infinity },
@@ -38,6 +42,16 @@ const busy: LoopState = {
   lastCheckInMs: 380_000,
   lastSystemInfoMs: 100_000,
 };
+
+const halfOpen = {
+  state: "half_open",
+  generation: 8,
+  failures: 6,
+  trips: 2,
+  reason: "refused",
+  sinceMs: 400_000,
+  probeUntilMs: 505_000,
+} as const;
 
 function reload(state: LoopState, saved: [number, number], loaded: [number, number]): LoopState {
   const text = encodeState(state, { nowMs: saved[0], monotonicMs: saved[1] });
@@ -67,23 +81,9 @@ Deno.test("decodeState() counts the time that passed between two processes", () 
 });
 
 Deno.test("decodeState() takes no probe over a restart", () => {
-  const halfOpen: LoopState = {
-    ...busy,
-    connection: {
-      ...busy.connection,
-      breaker: {
-        state: "half_open",
-        generation: 8,
-        failures: 6,
-        trips: 2,
-        reason: "refused",
-        sinceMs: 400_000,
-        probeUntilMs: 505_000,
-      },
-    },
-  };
   const at: [number, number] = [1_700_000_000_000, 500_000];
-  const { breaker } = reload(halfOpen, at, at).connection;
+  const probing: LoopState = { ...busy, connection: { ...busy.connection, breaker: halfOpen } };
+  const { breaker } = reload(probing, at, at).connection;
   assert(breaker.state === "half_open");
   assertEquals(breaker.probeUntilMs, null);
 });
@@ -99,4 +99,42 @@ Deno.test("decodeState() never waits longer than is lawful, however the clock wa
     assert((state.rapidUntilMs ?? 0) - 1_000 <= longest.rapidMs);
     assert((state.lastCheckInMs ?? 0) <= 1_000, "a check-in in the future");
   }));
+});
+
+Deno.test("encodeState() is readable again, whatever was said and however long", () => {
+  fc.assert(
+    fc.property(anyText(2_500), anyText(2_500), anyText(2_500), (reason, out, person) => {
+      for (const state of ["open", "half_open"] as const) {
+        const at: [number, number] = [1_700_000_000_000, 500_000];
+        const { connection } = reload(
+          {
+            ...busy,
+            connection: {
+              ...busy.connection,
+              breaker: { ...(state === "open" ? open : halfOpen), reason },
+              outage: { sinceMs: 390_000, attempts: 6, why: out, offline: false },
+              needsPerson: { why: person, notBeforeMs: 600_000 },
+            },
+          },
+          at,
+          at,
+        );
+        assert(connection.breaker.state === state);
+        assertEquals(connection.breaker.reason, reason.slice(0, 1_000));
+        assertEquals(connection.outage?.why, out.slice(0, 1_000));
+        assertEquals(connection.needsPerson?.why, person.slice(0, 1_000));
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("encodeState() keeps the longest window that the configuration allows", () => {
+  const { kind } = SETTINGS.windowSize;
+  assertEquals([kind.read(1_000), kind.read(1_001)], [1_000, undefined]);
+  const recent = Array.from({ length: 1_000 }, (_, at) => at % 2 === 0);
+  const closed = { state: "closed", generation: 1, failures: 0, recent } as const;
+  const at: [number, number] = [1_700_000_000_000, 500_000];
+  const state = { ...busy, connection: { ...busy.connection, breaker: closed } };
+  assertEquals(reload(state, at, at).connection.breaker, closed);
 });

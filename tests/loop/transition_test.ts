@@ -3,7 +3,8 @@ import { NEW_BREAKER } from "../../src/breaker/breaker.ts";
 import { connectionPolicy } from "../../src/breaker/connection.ts";
 import { ceilingMs } from "../../src/loop/backoff.ts";
 import { type ConnectionState, NEW_STATE, type Path } from "../../src/loop/state.ts";
-import { takeIn, verdictOf } from "../../src/loop/transition.ts";
+import fc from "fast-check";
+import { type AnswerStep, resetConnection, takeIn, verdictOf } from "../../src/loop/transition.ts";
 import type { Answer } from "../../src/server/answer.ts";
 
 const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
@@ -143,4 +144,99 @@ Deno.test("takeIn() leaves everything as it was when we stopped the call ourselv
     policy: { backoff, breaker, intervalMs: 300_000 },
   });
   assertEquals(state, before);
+});
+
+function stepAt(nowMs: number, options: { draw?: number; intervalMs?: number } = {}): AnswerStep {
+  const { draw = 0.5, intervalMs = 300_000 } = options;
+  return {
+    path: "check_in",
+    permit: { generation: 0, probe: false },
+    nowMs,
+    random: () => draw,
+    policy: { backoff, breaker, intervalMs },
+  };
+}
+
+Deno.test("takeIn() lets no Retry-After shorten the backoff, nor the backoff a Retry-After", () => {
+  fc.assert(fc.property(
+    fc.integer({ min: 1, max: 12 }),
+    fc.integer({ min: 1, max: 3_600_000 }),
+    fc.double({ min: 0, max: 1, noNaN: true }),
+    (failures, retryAfterMs, draw) => {
+      const answers = new Array(failures).fill(failed({ retryAfterMs }));
+      const waitMs = waitAfter(answers, draw);
+      const backoffOnlyMs = waitAfter(new Array(failures).fill(failed()), draw);
+      const stretchedMs = retryAfterMs * (1 + 0.2 * draw);
+      assert(Math.abs(waitMs - Math.max(backoffOnlyMs, stretchedMs)) < 0.001, `${waitMs}`);
+    },
+  ));
+  assertEquals(waitAfter(new Array(7).fill(failed({ retryAfterMs: 1_000 })), 1), 300_000);
+});
+
+Deno.test("takeIn() waits no longer offline than the cap, where that is under 30 s", () => {
+  const policy = { backoff: { ...backoff, capMs: 10_000 }, breaker, intervalMs: 300_000 };
+  const offline = new Array(6).fill(failed({ offline: true }));
+  const state = offline.reduce<ConnectionState>(
+    (state, answer) => takeIn(state, answer, { ...stepAt(1_000, { draw: 1 }), policy }),
+    NEW_STATE.connection,
+  );
+  assertEquals(state.paths.check_in.notBeforeMs, 1_000 + 10_000);
+});
+
+Deno.test("takeIn() asks at the interval where that is over an hour, a fifth later by chance", () => {
+  const refused: Answer<unknown> = { kind: "needs_person", why: "HTTP 403" };
+  const rows = [
+    [300_000, 0, 3_600_000],
+    [300_000, 1, 4_320_000],
+    [7_200_000, 0, 7_200_000],
+    [7_200_000, 1, 8_640_000],
+  ] as const;
+  for (const [intervalMs, draw, waitMs] of rows) {
+    const state = takeIn(NEW_STATE.connection, refused, stepAt(1_000, { draw, intervalMs }));
+    assertEquals(state.needsPerson?.notBeforeMs, 1_000 + waitMs);
+  }
+});
+
+Deno.test("takeIn() keeps the hourly pace while the server only fails, or slows us down", () => {
+  const before = after([{ kind: "unauthorized", why: "HTTP 401" }], { draw: 0 });
+  const limited: Answer<unknown> = { kind: "limited", why: "HTTP 429", retryAfterMs: null };
+  for (const answer of [failed(), limited]) {
+    const state = takeIn(before, answer, stepAt(5_000_000, { draw: 0 }));
+    assertEquals(state.needsPerson, { why: "HTTP 401", notBeforeMs: 5_000_000 + 3_600_000 });
+  }
+  assertEquals(takeIn(before, { kind: "aborted" }, stepAt(5_000_000)), before);
+});
+
+Deno.test("takeIn() lets a server's wish shorten no longer wait of another path", () => {
+  const delivery = { failures: 3, notBeforeMs: 900_000 };
+  const before = { ...NEW_STATE.connection, paths: { ...NEW_STATE.connection.paths, delivery } };
+  const state = takeIn(before, failed({ retryAfterMs: 30_000 }), stepAt(1_000, { draw: 0 }));
+  assertEquals([state.paths.check_in.notBeforeMs, state.paths.delivery], [31_000, delivery]);
+});
+
+Deno.test("takeIn() counts an outage from its first failure, and tells the latest", () => {
+  const first = takeIn(NEW_STATE.connection, failed(), stepAt(1_000));
+  const later: Answer<unknown> = {
+    kind: "failed",
+    why: "refused",
+    status: null,
+    offline: true,
+    retryAfterMs: null,
+  };
+  const outage = { sinceMs: 1_000, attempts: 2, why: "refused", offline: true };
+  const second = takeIn(first, later, stepAt(50_000));
+  assertEquals(second.outage, outage);
+  // The server was reached, so that this host is not offline any more.
+  const limited: Answer<unknown> = { kind: "limited", why: "HTTP 429", retryAfterMs: null };
+  assertEquals(takeIn(second, limited, stepAt(60_000)).outage, { ...outage, offline: false });
+});
+
+Deno.test("resetConnection() begins a new generation without waits, and keeps the outage", () => {
+  const open = after(new Array(6).fill(failed({ retryAfterMs: 60_000 })));
+  const stuck = takeIn(open, { kind: "needs_person", why: "HTTP 403" }, stepAt(2_000));
+  const state = resetConnection(stuck);
+  const { generation } = stuck.breaker;
+  assertEquals(state.breaker, { ...NEW_BREAKER, generation: generation + 1 });
+  assertEquals(state.paths, NEW_STATE.connection.paths);
+  assertEquals([state.outage, state.needsPerson], [stuck.outage, null]);
 });

@@ -33,6 +33,16 @@ Deno.test("what was committed is there after kill -9, what was not is not", () =
     database.close();
   }));
 
+Deno.test("openRealDatabase() writes ahead, syncs each commit, and waits 2 s for another process", () =>
+  inFolder((folder) => {
+    const database = openRealDatabase(`${folder}/events.db`);
+    const pragmas = ["journal_mode", "synchronous", "wal_autocheckpoint", "busy_timeout"];
+    const values = pragmas.map((name) => Object.values(database.all(`PRAGMA ${name}`)[0] ?? {})[0]);
+    assertEquals(values, ["wal", 2, 4_000, 2_000]);
+    database.close();
+    return Promise.resolve();
+  }));
+
 Deno.test("a database that another process writes to is busy", () =>
   inFolder(async (folder) => {
     const path = `${folder}/events.db`;

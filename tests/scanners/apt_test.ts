@@ -338,3 +338,15 @@ Deno.test("inBatches() cuts where one more name would not fit, and loses none", 
   assertEquals(batches.map((batch) => batch.length), [500, 500]);
   assertEquals(inBatches([]), []);
 });
+
+Deno.test("scan() ends all that it starts with its own signal, fetching too", async () => {
+  const { signal } = new AbortController();
+  for (const host of [hostWithLists(0), hostWithLists(DAY_MS)]) {
+    await scanner.scan(host, { signal, cacheDirectory: "/own" });
+    assert(host.options.length >= 5 && host.options.every((each) => each.signal === signal));
+  }
+  const refreshed = new AptHost();
+  refreshed.machine = { ...refreshed.machine, userId: () => 0 };
+  await scanner.scan(refreshed, { refresh: true, signal });
+  assert(refreshed.options.every((each) => each.signal === signal));
+});

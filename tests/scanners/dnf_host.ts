@@ -36,6 +36,7 @@ export type Answer = RunResult | readonly RunResult[];
 
 export class DnfHost extends FakeSystem {
   readonly asked: string[][] = [];
+  readonly options: RunOptions[] = [];
   answers: Partial<Record<Question, Answer>> = {};
   readonly #files: Readonly<Record<Question, string>>;
   readonly #program: string;
@@ -59,10 +60,11 @@ export class DnfHost extends FakeSystem {
 
   override runCommand = async (
     argv: readonly string[],
-    _options: RunOptions,
+    options: RunOptions,
   ): Promise<RunResult> => {
     await Promise.resolve();
     this.asked.push([...argv]);
+    this.options.push(options);
     const question = questionOf(argv);
     if (question !== "installed") assertEquals(argv[0], this.#program);
     const count = this.#counts.get(question) ?? 0;

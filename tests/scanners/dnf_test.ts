@@ -359,3 +359,15 @@ Deno.test("scan() counts what it does not understand, and nothing that plugins s
     "Lines of dnf's answers that were not understood: 1",
   ]);
 });
+
+Deno.test("scan() ends all that it starts with its own signal, of dnf 4 and of dnf 5", async () => {
+  const { signal } = new AbortController();
+  for (const generation of [4, 5] as const) {
+    for (const refresh of [false, true]) {
+      const host = new DnfHost(generation);
+      host.becomeRoot();
+      await dnfScanner().scan(host, { signal, refresh });
+      assert(host.options.length >= 5 && host.options.every((each) => each.signal === signal));
+    }
+  }
+});

@@ -2,7 +2,9 @@ import { assertEquals } from "@std/assert";
 import { keepLastScans, readLastCounts, readLastScans } from "../../src/scanners/last_scans.ts";
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
 import { FileError } from "../../src/system/files.ts";
+import fc from "fast-check";
 import { FakeFiles } from "../fakes/files.ts";
+import { anyText } from "../fakes/texts.ts";
 
 function report(name: "apt" | "dnf", extra: Partial<ScanReport> = {}): ScanReport {
   return {
@@ -70,4 +72,26 @@ Deno.test("readLastCounts() knows the newest lists, and nothing of what it may n
   const refusing = new FakeFiles();
   refusing.readText = () => Promise.reject(new FileError("Cannot read", { reason: "denied" }));
   assertEquals(await readLastCounts(refusing, "/state"), new Map());
+});
+
+Deno.test("keepLastScans() is readable again, whatever a scanner complained of and at what length", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyText(3_000), async (message) => {
+      const files = new FakeFiles();
+      const error = { reason: "transient" as const, message };
+      const reports = [report("apt", { result: "failed", error }), report("dnf")];
+      await keepLastScans(files, "/state", { reports, nowMs: 1_000 });
+      const kept = await readLastScans(files, "/state");
+      assertEquals(kept["apt"]?.error, message.slice(0, 1_000));
+      assertEquals(kept["dnf"]?.error, null);
+    }),
+    { numRuns: 50 },
+  );
+  // Megabytes of it would make a file that is never read again, nor therefore written.
+  const files = new FakeFiles();
+  const error = { reason: "transient" as const, message: "x".repeat(2_000_000) };
+  const failed = [report("apt", { result: "failed", error })];
+  await keepLastScans(files, "/state", { reports: failed, nowMs: 1_000 });
+  await keepLastScans(files, "/state", { reports: [report("apt")], nowMs: 2_000 });
+  assertEquals((await readLastScans(files, "/state"))["apt"]?.at_ms, 2_000);
 });

@@ -292,3 +292,23 @@ Deno.test("isAvailable() is true for the alias of a user", async () => {
   host.files.texts.delete(ALIAS);
   assertEquals(await wingetScanner().isAvailable(host), false);
 });
+
+Deno.test("scan() ends all that it starts with its own signal, its module's PowerShell too", async () => {
+  const { signal } = new AbortController();
+  const given: (AbortSignal | undefined)[] = [];
+  const record = (answer: Answer): WingetHost =>
+    hostWith((args, program, options) => {
+      given.push(options.signal);
+      return answer(args, program, options);
+    });
+  await wingetScanner().scan(record(winget("v1.28.190", "old_cut_ids.txt")), { signal });
+  const ofProgram = given.length;
+  const host = record((_, program) =>
+    program === PROGRAM ? envelope("module_two.json") : new Error("winget was asked")
+  );
+  host.files.texts.set(MODULE, "");
+  host.files.texts.set(PROGRAM, "");
+  await wingetScanner().scan(host, { signal });
+  assertEquals([ofProgram > 2, given.length], [true, ofProgram + 1]);
+  assert(given.every((each) => each === signal));
+});

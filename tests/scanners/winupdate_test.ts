@@ -217,3 +217,13 @@ Deno.test("isAvailable() looks for the agent's library in Windows' folder", asyn
   host.files.fail("look for Windows Update", "denied");
   assertEquals(await isAvailable(host), false);
 });
+
+Deno.test("scanWinupdate() ends each search with its own signal, that in what is kept too", async () => {
+  const host = new PowershellHost(refused("0x8024402C"));
+  const { signal } = new AbortController();
+  const scanned = scanWinupdate(host, { signal }).catch(() => {});
+  for (let minute = 0; minute < 30; minute++) await host.clock.advance(60_000);
+  await scanned;
+  assert(asked(host).includes(false));
+  assert(host.asked.every(({ options }) => options.signal === signal));
+});

@@ -1,0 +1,183 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { CONNECTION, resetBreaker, takeResets } from "../../src/agent/breaker_reset.ts";
+import { holdState } from "../../src/agent/hold_state.ts";
+import { loadScannerBreakers, saveScannerBreakers } from "../../src/agent/scanner_breakers_file.ts";
+import { loadState, saveState } from "../../src/agent/state_file.ts";
+import type { Breaker } from "../../src/breaker/breaker.ts";
+import { type LoopState, NEW_STATE } from "../../src/loop/state.ts";
+import { settle } from "../fakes/clock.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const REQUEST = "/state/breaker-reset.json";
+const HOUR_MS = 3_600_000;
+
+function openSince(nowMs: number): Breaker {
+  return {
+    state: "open",
+    generation: 6,
+    failures: 5,
+    trips: 1,
+    reason: "HTTP 502",
+    sinceMs: nowMs,
+    untilMs: nowMs + HOUR_MS,
+  };
+}
+
+function setUp() {
+  const system = new FakeSystem();
+  const log = new FakeLog();
+  const reset = (name: string) => resetBreaker(system, { stateDirectory: "/state", log }, name);
+  return { system, log, reset };
+}
+
+Deno.test("resetBreaker() closes the connection's on disk, and leaves all else in the state", async () => {
+  const { system, log, reset } = setUp();
+  const nowMs = system.clock.monotonicMs();
+  const path = { failures: 6, notBeforeMs: nowMs + HOUR_MS };
+  const before: LoopState = {
+    connection: {
+      breaker: openSince(nowMs),
+      paths: { check_in: path, delivery: path },
+      outage: { sinceMs: nowMs - 60_000, attempts: 6, why: "HTTP 502", offline: false },
+      needsPerson: { why: "HTTP 403", notBeforeMs: nowMs + HOUR_MS },
+    },
+    rapidUntilMs: nowMs + 50 * HOUR_MS,
+    nextCheckInMs: nowMs + 50 * HOUR_MS,
+    lastCheckInMs: nowMs - 1_000,
+    lastSystemInfoMs: nowMs - 2_000,
+  };
+  await saveState(system, "/state", before);
+  assertEquals(await reset(CONNECTION), { byAgent: false });
+  const longest = { notBeforeMs: 1e12, openMs: 1e12, rapidMs: 1e12, intervalMs: 1e12 };
+  assertEquals(await loadState(system, "/state", { longest, log }), {
+    ...before,
+    connection: {
+      breaker: { state: "closed", generation: 7, failures: 0, recent: [] },
+      paths: NEW_STATE.connection.paths,
+      outage: before.connection.outage,
+      needsPerson: null,
+    },
+    nextCheckInMs: null,
+  });
+  // The folder is free again.
+  await (await holdState(system, "/state", "run")).release();
+});
+
+Deno.test("resetBreaker() closes one scanner's on disk, and leaves the others'", async () => {
+  const { system, reset } = setUp();
+  const open = openSince(system.clock.monotonicMs());
+  await saveScannerBreakers(system, "/state", new Map([["apt", open], ["dnf", open]]));
+  await reset("apt");
+  await reset("winget"); // One that was never used.
+  const closed = { state: "closed", failures: 0, recent: [] } as const;
+  assertEquals(
+    await loadScannerBreakers(system, "/state", HOUR_MS),
+    new Map<string, Breaker>([
+      ["apt", { ...closed, generation: 7 }],
+      ["dnf", open],
+      ["winget", { ...closed, generation: 1 }],
+    ]),
+  );
+});
+
+/** An agent that runs, and takes up requests. */
+async function running() {
+  const { system, log, reset } = setUp();
+  const hold = await holdState(system, "/state", "run");
+  const end = new AbortController();
+  const taken: string[] = [];
+  const agent = {
+    reset: (name: string): Promise<void> => Promise.resolve(void taken.push(name)),
+  };
+  const parts = { stateDirectory: "/state", log, reset: (name: string) => agent.reset(name) };
+  const taking = takeResets(system, parts, end.signal);
+  await settle();
+  return {
+    system,
+    log,
+    reset,
+    taken,
+    agent,
+    async end() {
+      end.abort();
+      await taking;
+      await hold.release();
+    },
+  };
+}
+
+Deno.test("a running agent takes up a reset within 2 s, once, and only then is it told of", async () => {
+  const { system, log, reset, taken, end } = await running();
+  let told: { byAgent: boolean } | undefined;
+  reset("apt").then((done) => told = done);
+  await system.clock.advance(1_999);
+  assertEquals([taken, told, system.files.texts.has(REQUEST)], [[], undefined, true]);
+  await system.clock.advance(1);
+  assertEquals([taken, system.files.texts.has(REQUEST)], [["apt"], false]);
+  await system.clock.advance(10_000);
+  assertEquals([taken, told], [["apt"], { byAgent: true }]);
+  assertEquals(log.told("breaker reset by a person"), [{ breaker: "apt" }]);
+  await end();
+});
+
+Deno.test("resetBreaker() takes its request back from an agent that does not answer for 15 s", async () => {
+  const { system, reset } = setUp();
+  await holdState(system, "/state", "run");
+  const asked = assertRejects(() => reset(CONNECTION), Error, "within 15 s. Next: restart");
+  await settle();
+  await system.clock.advance(14_999);
+  assertEquals(system.files.texts.has(REQUEST), true);
+  await system.clock.advance(1);
+  await asked;
+  assertEquals(system.files.texts.has(REQUEST), false);
+});
+
+Deno.test("a request that cannot be read is removed, and resets nothing", async () => {
+  const { system, log, taken, end } = await running();
+  const name = "x".repeat(50);
+  const rows: [text: string, taken: string[]][] = [
+    ["{", []],
+    ["null", []],
+    ["{}", []],
+    ['{"name":5}', []],
+    [JSON.stringify({ name: `${name}x` }), []],
+    [JSON.stringify({ name }), [name]],
+  ];
+  for (const [text, expected] of rows) {
+    system.files.texts.set(REQUEST, text);
+    await system.clock.advance(2_000);
+    assertEquals(taken.splice(0), expected, text);
+    assertEquals(system.files.texts.has(REQUEST), false, text);
+  }
+  assertEquals(log.told("request not taken up").length, 1); // The one that is no JSON.
+  await end();
+});
+
+Deno.test("a request that fails is removed and told of, a folder that cannot be read once", async () => {
+  const { system, log, agent, taken, end } = await running();
+  const { reset } = agent;
+  agent.reset = () => Promise.reject(new Error("no such breaker"));
+  system.files.texts.set(REQUEST, '{"name":"apt"}');
+  await system.clock.advance(6_000);
+  assertEquals(system.files.texts.has(REQUEST), false);
+  const failures = () => log.told("request not taken up");
+  assertEquals(failures(), [{ why: "Error: no such breaker" }]);
+  system.files.fail("look for a request", "denied");
+  await system.clock.advance(2_000);
+  assertEquals(failures().length, 2);
+  await system.clock.advance(60_000);
+  assertEquals(failures().length, 2);
+  system.files.heal("look for a request");
+  agent.reset = reset;
+  await system.clock.advance(2_000);
+  system.files.texts.set(REQUEST, '{"name":"apt"}');
+  await system.clock.advance(2_000);
+  assertEquals(taken, ["apt"]);
+  // After it went well, the next trouble is told of again.
+  system.files.fail("look for a request", "denied");
+  await system.clock.advance(2_000);
+  assertEquals(failures().length, 3);
+  await end();
+  assert(system.clock.sleeping === 0);
+});

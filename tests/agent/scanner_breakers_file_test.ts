@@ -1,0 +1,68 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import {
+  loadScannerBreakers,
+  saveScannerBreakers,
+  showScannerBreakers,
+} from "../../src/agent/scanner_breakers_file.ts";
+import type { Breaker } from "../../src/breaker/breaker.ts";
+import { FileError } from "../../src/system/files.ts";
+import { FakeSystem } from "../fakes/system.ts";
+import { anyText } from "../fakes/texts.ts";
+
+const PATH = "/state/scanner-breakers.json";
+const HOUR_MS = 3_600_000;
+
+function openBreaker(system: FakeSystem, reason: string): Breaker {
+  const nowMs = system.clock.monotonicMs();
+  return {
+    state: "open",
+    generation: 3,
+    failures: 4,
+    trips: 1,
+    reason,
+    sinceMs: nowMs,
+    untilMs: nowMs + 2 * HOUR_MS,
+  };
+}
+
+Deno.test("loadScannerBreakers() goes on where saveScannerBreakers() stopped", async () => {
+  const system = new FakeSystem();
+  assertEquals(await loadScannerBreakers(system, "/state", HOUR_MS), new Map());
+  const closed: Breaker = { state: "closed", generation: 1, failures: 2, recent: [] };
+  const breakers = new Map([["apt", openBreaker(system, "exit 100")], ["dnf", closed]]);
+  await saveScannerBreakers(system, "/state", breakers);
+  assertEquals(await loadScannerBreakers(system, "/state", 2 * HOUR_MS), breakers);
+  const cut = (await loadScannerBreakers(system, "/state", HOUR_MS)).get("apt");
+  assert(cut?.state === "open");
+  assertEquals(cut.untilMs, system.clock.monotonicMs() + HOUR_MS);
+});
+
+Deno.test("a damaged file of the scanners' breakers holds nothing against a scanner", async () => {
+  const system = new FakeSystem();
+  const name = "x".repeat(51);
+  const tooLong = { [name]: { state: "closed", generation: 0, failures: 0, recent: [] } };
+  const long = JSON.stringify({ schema: "pennon.scanner-breakers/1", breakers: tooLong });
+  for (const text of ["", "{", "null", '{"schema":"pennon.scanner-breakers/2"}', long]) {
+    system.files.texts.set(PATH, text);
+    assertEquals(await showScannerBreakers(system, "/state"), {}, text);
+  }
+  system.files.texts.set(PATH, long.replace(name, "x".repeat(50)));
+  assertEquals(Object.keys(await showScannerBreakers(system, "/state")), ["x".repeat(50)]);
+  system.files.fail("read the scanners' breakers", "denied");
+  await assertRejects(() => loadScannerBreakers(system, "/state", HOUR_MS), FileError);
+});
+
+Deno.test("saveScannerBreakers() is readable again, whatever a scanner said and at what length", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyText(2_500), async (reason) => {
+      const system = new FakeSystem();
+      const breakers = new Map([["apt", openBreaker(system, reason)]]);
+      await saveScannerBreakers(system, "/state", breakers);
+      const loaded = (await loadScannerBreakers(system, "/state", 2 * HOUR_MS)).get("apt");
+      assert(loaded?.state === "open");
+      assertEquals(loaded.reason, reason.slice(0, 1_000));
+    }),
+    { numRuns: 50 },
+  );
+});

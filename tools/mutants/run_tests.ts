@@ -15,16 +15,19 @@ const LOOK_EVERY_MS = 500;
 
 /**
  * Runs a command in a process namespace of its own: a mutation in what ends processes must find no
- * others, and all that it starts ends with it. Its mounts are its own as well.
+ * others, and all that it starts ends with it. Its mounts are its own as well. The shell is the first
+ * process there, which Deno cannot be: it reaps what others leave behind. Process numbers begin where
+ * they do on a host: procps' `kill` takes a group's number below 65 for a signal's.
  */
 const NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
+const SHELL = ["/bin/sh", "-c", 'echo 1000 > /proc/sys/kernel/ns_last_pid; "$@"; exit $?', "sh"];
 
 /** Whether this host lets us have such a namespace; without one, tests on real parts are left out. */
 export async function hasNamespaces(): Promise<boolean> {
   const [program = "", ...args] = NAMESPACE;
   try {
     const { success } = await new Deno.Command(program, {
-      args: [...args, "true"],
+      args: [...args, ...SHELL, "true"],
       stdout: "null",
       stderr: "null",
     }).output();
@@ -42,7 +45,7 @@ export async function runTests(
   const permissions = stage.isReal ? REAL_PERMISSIONS : UNIT_PERMISSIONS;
   const flags = ["--quiet", "--no-prompt", "--no-check", "--cached-only", "--fail-fast"];
   const deno = [Deno.execPath(), "test", ...flags, ...permissions, ...stage.files];
-  const [program = "", ...args] = stage.isReal ? [...NAMESPACE, ...deno] : deno;
+  const [program = "", ...args] = stage.isReal ? [...NAMESPACE, ...SHELL, ...deno] : deno;
   const child = new Deno.Command(program, {
     args,
     cwd: folder,
@@ -113,12 +116,18 @@ export function limitFor(stage: Stage, durations: Durations): number {
   return START_MS + PATIENCE * usual;
 }
 
-/** Runs one test file unmutated; answers how long it took, or `null` if it did not pass. */
+/**
+ * Runs one test file unmutated; answers how long it took, or `null` if it did not pass. On a busy
+ * machine a test that measures time may fail once: it gets a second chance.
+ */
 export async function measure(file: string, folder: string): Promise<number | null> {
-  const startedMs = performance.now();
   const stage = { files: [file], isReal: isRealTest(file) };
-  const end = await runTests(stage, { folder, limitMs: LONGEST_UNMUTATED_MS });
-  return end === "passed" ? performance.now() - startedMs : null;
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const startedMs = performance.now();
+    const end = await runTests(stage, { folder, limitMs: LONGEST_UNMUTATED_MS });
+    if (end === "passed") return performance.now() - startedMs;
+  }
+  return null;
 }
 
 const LONGEST_UNMUTATED_MS = 600_000;

@@ -10,6 +10,8 @@ export class Sandbox {
 
   static async make(root: string): Promise<Sandbox> {
     const folder = await Deno.makeTempDir({ prefix: "pennon-mutants-" });
+    // Some programs of the tests on real parts run as a user of their own, as apt does.
+    if (Deno.build.os !== "windows") await Deno.chmod(folder, 0o755);
     for (const part of PARTS) await copyFolder(`${root}/${part}`, `${folder}/${part}`);
     for (const file of FILES) await Deno.copyFile(`${root}/${file}`, `${folder}/${file}`);
     await Deno.mkdir(`${folder}/tmp`);

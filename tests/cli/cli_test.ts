@@ -125,3 +125,48 @@ Deno.test("events list tells what waits", async () => {
   assertStringIncludes((await say(system, "events", "list")).out, "HTTP 400");
   assertEquals((await say(system, "events", "list", "--dead")).out, "No events\n");
 });
+
+Deno.test("cli() says what to do where this user may not, and answers 3 where it is not registered", async () => {
+  const system = new FakeSystem();
+  system.files.fail("read the identity", "denied");
+  const denied = await say(system, "unregister");
+  assertEquals(denied.code, 1);
+  assertStringIncludes(denied.err, "Next: run this as the agent's user, or as root");
+  const broken = new FakeSystem();
+  broken.files.fail("read the identity", "failed");
+  const failed = await say(broken, "unregister");
+  assertEquals([failed.code, failed.err.includes("as root")], [1, false]);
+});
+
+Deno.test("cli() explains each command, whichever way it is asked", async () => {
+  const system = new FakeSystem();
+  const names = "run register unregister scan status events breaker config version".split(" ");
+  for (const name of names) {
+    const { code, out } = await say(system, "help", name);
+    assertEquals(code, 0);
+    assert(out.startsWith(`pennon ${name} - `), out);
+    assertEquals((await say(system, name, "--help")).out, out);
+    assertEquals((await say(system, name, "-h")).out, out);
+    for (const line of out.split("\n")) assert(line.length <= 80, line);
+  }
+  const { out } = await say(system);
+  for (const name of names) assertStringIncludes(out, `\n  ${name.padEnd(12)}`);
+});
+
+Deno.test("cli() keeps its state where it is told, and logs as it is told", async () => {
+  const { system } = await enrolled();
+  assertEquals((await say(system, "status", "--state-dir", "/elsewhere")).code, 3);
+  const { err } = await say(
+    system,
+    "run",
+    "--once",
+    "--log-format",
+    "json",
+    "--log-level",
+    "debug",
+  );
+  const lines = err.split("\n").filter((line) => line.startsWith("{"));
+  assert(lines.some((line) => JSON.parse(line).level === "debug"), err);
+  const quiet = await say(system, "run", "--once", "--log-level", "error");
+  assert(!quiet.err.includes("agent started"), quiet.err);
+});

@@ -11,6 +11,7 @@ Deno.test("cpuPercent() is the busy part of what has passed", () => {
   assertEquals(cpuPercent(times(100, 1_000), times(100, 1_000)), null);
   assertEquals(cpuPercent(times(100, 1_000), times(50, 500)), null); // Counters that went back.
   assertEquals(cpuPercent([], []), null);
+  assertEquals(cpuPercent(times(0, 0), times(1, 1)), 100);
   const two = (busyMs: number) => [...times(busyMs, 1_000), ...times(busyMs, 1_000)];
   assertEquals(cpuPercent([...times(0, 500), ...times(0, 500)], two(250)), 50);
   // Counters that do not fit together: never under nothing, never over all.
@@ -62,7 +63,7 @@ function withPrograms(answers: Record<string, { code?: number; stdout: string }>
   return { system, asked };
 }
 
-const PROCESSES = { stdout: "    1\n   42\n\n  666\n" };
+const PROCESSES = { stdout: "    1\n   42\n  \n  666\n" };
 
 Deno.test("hostFacts() counts processes by ps, where it stands and answers well", async () => {
   const linux = withPrograms({ "/usr/bin/ps": PROCESSES });

@@ -59,6 +59,8 @@ Deno.test("integer() reads whole numbers, and texts of them for the environment"
     [101, undefined],
     [1.5, undefined],
     ["7", 7],
+    [" 7 ", 7],
+    ["0000000000000007", undefined],
     ["7x", undefined],
     ["", undefined],
     [NaN, undefined],

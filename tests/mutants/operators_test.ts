@@ -27,6 +27,12 @@ const rows: readonly Row[] = [
   ["ternary", "f(a ? 1 : 2);", ["f(((a) ? (2) : (1)));", "f((1));", "f((2));"]],
   ["logical", "f(a && b);", ["f((a || b));", "f((a));", "f((b));"]],
   ["logical", "f(a ?? b);", ["f((a));", "f((b));"]],
+  ["logical", "f(a[0] ?? 0);", ["f((0));"]],
+  ["logical", 'f(a.at(-1) ?? "");', ['f((""));']],
+  ["number", "f(a[i] ?? 0);", []],
+  ["number", "f(a.b ?? 0);", ["f(a.b ?? 1);"]],
+  ["number", "const [a = 0] = b;", []],
+  ["number", "const { a = 0 } = b;", ["const { a = 1 } = b;"]],
   ["logical", "f((a || b) && c);", [
     "f(((a || b) || c));",
     "f((a || b));",

@@ -17,6 +17,48 @@ export interface Accepted {
 
 export const ACCEPTED: readonly Accepted[] = [
   {
+    file: "src/config/nearest.ts",
+    operator: "number",
+    before: "for (let i = 1; i <= Math.min(a.length, 200); i++) {",
+    after: "for (let i = 0; i <= Math.min(a.length, 200); i++) {",
+    reason: "The row before the first character is what the loop begins with",
+  },
+  {
+    file: "src/config/values.ts",
+    operator: "logical",
+    before: 'const unitMs = UNITS_MS[unit ?? ""];',
+    after: "const unitMs = UNITS_MS[(unit)];",
+    reason: "No unit has either name",
+  },
+  {
+    file: "src/config/values.ts",
+    operator: "number",
+    before: 'const [unit, unitBytes] = fitting.at(-1) ?? ["B", 1];',
+    after: 'const [unit, unitBytes] = fitting.at(-1) ?? ["B", 0];',
+    reason: "A byte always fits, so there is always a last one",
+  },
+  {
+    file: "src/config/values.ts",
+    operator: "number",
+    before: "const minMs = parseDuration(shortest) ?? 0;",
+    after: "const minMs = parseDuration(shortest) ?? 1;",
+    reason: "The bounds are written in settings.ts, where a test reads every one of them",
+  },
+  {
+    file: "src/config/values.ts",
+    operator: "number",
+    before: "const minBytes = parseSize(smallest) ?? 0;",
+    after: "const minBytes = parseSize(smallest) ?? 1;",
+    reason: "The bounds are written in settings.ts, where a test reads every one of them",
+  },
+  {
+    file: "src/config/values.ts",
+    operator: "logical",
+    before: "const minBytes = parseSize(smallest) ?? 0;",
+    after: "const minBytes = (parseSize(smallest));",
+    reason: "The bounds are written in settings.ts, where a test reads every one of them",
+  },
+  {
     file: "src/host/host.ts",
     operator: "number",
     before: "cpus.reduce((total, cpu) => total + cpu[key], 0);",

@@ -2,7 +2,7 @@
 
 import type { Expression, IfStatement, Node, SwitchCase } from "@babel/types";
 import { type Edit, type OperatorRule, replace } from "./mutation.ts";
-import { inParentheses, type Place, textOf } from "./syntax.ts";
+import { calleeName, inParentheses, type Place, textOf } from "./syntax.ts";
 
 const BOUNDARIES = new Map([["<", "<="], ["<=", "<"], [">", ">="], [">=", ">"]]);
 const EQUALITIES = new Map([["===", "!=="], ["!==", "==="], ["==", "!="], ["!=", "=="]]);
@@ -67,11 +67,24 @@ function ternary(
   ];
 }
 
+/**
+ * `list[0] ?? ""` and `list.at(-1) ?? 0`: the compiler wants to be told what an element is that is
+ * not there. What it is told makes a difference only where it really is not.
+ */
+export function isForTheCompiler(node: Node): boolean {
+  if (node.type !== "LogicalExpression" || node.operator !== "??") return false;
+  const { left, right } = node;
+  const isElement = left.type === "MemberExpression" && left.computed ||
+    left.type === "CallExpression" && calleeName(left) === "at";
+  return isElement && right.type.endsWith("Literal");
+}
+
 /** `&&` and `||` take each other's place, and each side stands alone. */
 export const logic: OperatorRule = (node, place) => {
   if (node.type !== "LogicalExpression") return [];
-  const sides = [node.left, node.right]
-    .map((side) => replace(node, "logical", inParentheses(textOf(side, place))));
+  const side = (one: Expression) => replace(node, "logical", inParentheses(textOf(one, place)));
+  if (isForTheCompiler(node)) return [side(node.right)];
+  const sides = [side(node.left), side(node.right)];
   if (node.operator === "??") return sides;
   const other = node.operator === "&&" ? "||" : "&&";
   return [replace(node, "logical", withOperator(node, other, place)), ...sides];

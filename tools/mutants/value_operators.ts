@@ -1,7 +1,7 @@
 /** Mutations of values: numbers, limits, tags, modes, regular expressions, SQL, arithmetic. */
 
 import type { CallExpression, NumericLiteral, RegExpLiteral, StringLiteral } from "@babel/types";
-import { withOperator } from "./condition_operators.ts";
+import { isForTheCompiler, withOperator } from "./condition_operators.ts";
 import { type Edit, type OperatorRule, replace } from "./mutation.ts";
 import { calleeName, inParentheses, isSql, isText, nameOf, type Place, textOf } from "./syntax.ts";
 
@@ -44,12 +44,20 @@ export const numbers: OperatorRule = (node, place) => {
   const [parent] = place.parents;
   if (parent?.type === "CallExpression" && LOOKS.includes(calleeName(parent))) return [];
   if (parent?.type === "ObjectProperty" && place.key === "key") return [];
+  if (isFallback(place)) return [];
   const written = textOf(node, place);
   const mode = MODES.get(written);
   if (mode !== undefined) return [replace(node, "file mode", mode)];
   if (written.startsWith("0o")) return [];
   return [otherNumber(node)];
 };
+
+/** What stands for an element that is not there, which the compiler wants to know of. */
+function isFallback({ parents: [parent, grandparent] }: Place): boolean {
+  if (parent === undefined) return false;
+  if (parent.type === "AssignmentPattern") return grandparent?.type === "ArrayPattern";
+  return isForTheCompiler(parent);
+}
 
 function otherNumber(node: NumericLiteral): Edit {
   const { value } = node;

@@ -170,3 +170,43 @@ Deno.test("cli() keeps its state where it is told, and logs as it is told", asyn
   const quiet = await say(system, "run", "--once", "--log-level", "error");
   assert(!quiet.err.includes("agent started"), quiet.err);
 });
+
+Deno.test("cli() takes no more words than a command has a use for, and says where help is", async () => {
+  const most = {
+    run: 0,
+    register: 0,
+    unregister: 0,
+    scan: 0,
+    status: 0,
+    events: 2,
+    breaker: 2,
+    config: 1,
+    version: 0,
+  };
+  for (const [name, count] of Object.entries(most)) {
+    const words = Array.from({ length: count + 1 }, (_, index) => `word${index}`);
+    const { code, out, err } = await say(new FakeSystem(), name, ...words);
+    assertEquals([code, out], [2, ""], name);
+    assertEquals(
+      err,
+      `pennon: Cannot read "word${count}": one argument too many\nNext: pennon help\n`,
+    );
+  }
+});
+
+Deno.test("run --once logs what it is, and that it is done", async () => {
+  const { system } = await enrolled();
+  const { err } = await say(system, "run", "--once", "--log-format", "json");
+  const logged = err.split("\n").filter((line) => line.startsWith("{")).map((line) =>
+    JSON.parse(line)
+  );
+  assertEquals(logged[0].message, "agent started");
+  assertEquals([logged[0].agent, logged[0].server], ["a1", "http://server.test"]);
+  assertEquals(logged.at(-1).message, "agent stopped");
+  assertEquals([system.stopListeners.size, system.hintListeners.size, system.clock.sleeping], [
+    0,
+    0,
+    0,
+  ]);
+  assertEquals(system.files.locked.size, 0, "another agent may run now");
+});

@@ -18,6 +18,8 @@ Deno.test("status tells what the agent left on disk, as text and as JSON", async
     false,
   ]);
   assertEquals([status.connection.breaker, status.connection.failures], ["closed", 1]);
+  assertEquals([status.disk.takes_writes, status.disk.why, status.process_id], [true, null, null]);
+  assertEquals([status.scanners, status.scanner_breakers], [{}, []]);
   const none = { received: 0, started: 0, finished: 0, reported: 0, remembered: 0, unfinished: 0 };
   assertEquals(status.commands, { ...none, max_remembered: 10_000 });
   const text = (await say(system, "status")).out;

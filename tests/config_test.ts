@@ -74,6 +74,55 @@ Deno.test("loadConfig() refuses junk in the environment, and never shows a secre
   assert(!secret.includes("top"), secret);
 });
 
+Deno.test("loadConfig() quotes a hundred characters of what it found at most", async () => {
+  const [problem = ""] = await problemsOf("", { PENNON_LOG_LEVEL: "x".repeat(500) });
+  const quoted = /found (.*), allowed/.exec(problem)?.[1] ?? "";
+  assertEquals(quoted, `"${"x".repeat(99)}`);
+});
+
+Deno.test("loadConfig() tells of every setting that does not fit, and of none that does", async () => {
+  const text = 'unknown = 1\n[log]\nlevel = "loud"\nformat = "json"\n[server]\nxxxxxxxx = 1\n';
+  assertEquals(await problemsOf(text, { PENNON_POLLING_INTERVAL: "1s" }), [
+    `Cannot read ${FILE}, line 1: "unknown" is no setting`,
+    `Cannot read ${FILE}, line 6: "server.xxxxxxxx" is no setting`,
+    'Cannot use polling.interval (PENNON_POLLING_INTERVAL): found "1s", ' +
+    'allowed is a duration from "10s" to "1d"',
+    `Cannot use log.level (${FILE}, line 3): found "loud", allowed is one of "debug", "info", ` +
+    '"warning", "error"',
+  ]);
+});
+
+Deno.test("loadConfig() takes the first of several variables that is set", async () => {
+  const proxy = async (environment: Record<string, string>) => {
+    const { config, sources } = await loadConfig(systemWith(undefined, environment));
+    return [config.proxy.https, sources.get("proxy.https")?.detail];
+  };
+  const others = { https_proxy: "http://c:1", HTTPS_PROXY: "http://b:1" };
+  assertEquals(await proxy(others), ["http://b:1", "HTTPS_PROXY"]);
+  assertEquals(await proxy({ ...others, PENNON_PROXY_HTTPS: "http://a:1" }), [
+    "http://a:1",
+    "PENNON_PROXY_HTTPS",
+  ]);
+});
+
+Deno.test("loadConfig() reads the host's file where the user has none, and only the first", async () => {
+  const system = new FakeSystem();
+  system.files.texts.set("/etc/pennon/config.toml", 'log.level = "debug"\n');
+  const shared = await loadConfig(system);
+  assertEquals([shared.file, shared.config.log.level], ["/etc/pennon/config.toml", "debug"]);
+  system.files.texts.set(FILE, "");
+  const own = await loadConfig(system);
+  assertEquals([own.file, own.config.log.level], [FILE, "info"]);
+  const named = await loadConfig(system, { file: "/etc/pennon/config.toml" });
+  assertEquals(named.config.log.level, "debug");
+});
+
+Deno.test("loadConfig() hides no mistake of ours behind a bad configuration", async () => {
+  const system = new FakeSystem();
+  system.files.readText = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(() => loadConfig(system), TypeError, "oops");
+});
+
 Deno.test("loadConfig() checks what settings are to each other", async () => {
   assertEquals(await problemsOf('backoff.floor = "10s"\ntls.key_file = "/k"\n'), [
     "Cannot use tls.certificate_file without tls.key_file, nor the other way round",

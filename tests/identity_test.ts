@@ -46,6 +46,48 @@ Deno.test("loadIdentity() refuses a file that is damaged, or open to others", as
   }
 });
 
+Deno.test("loadIdentity() takes each field up to its limit and no further", async () => {
+  const system = new FakeSystem();
+  await saveIdentity(system, "/state", identity);
+  const whole = JSON.parse(system.files.texts.get(FILE) ?? "");
+  const load = async (change: Record<string, unknown>) => {
+    system.files.texts.set(FILE, JSON.stringify({ ...whole, ...change }));
+    return await loadIdentity(system, "/state");
+  };
+  const rows: [good: Record<string, unknown>, bad: Record<string, unknown>][] = [
+    [{ agent_id: "a".repeat(64) }, { agent_id: "a".repeat(65) }],
+    [{ agent_id: "a_-9" }, { agent_id: "" }],
+    [{ agent_id: "A" }, { agent_id: "a b" }],
+    [{ access_token: "a".repeat(8_192) }, { access_token: "a".repeat(8_193) }],
+    [{ access_token: "!~" }, { access_token: "a b" }],
+    [{ refresh_token: "r" }, { refresh_token: "" }],
+    [{ refresh_token: "r" }, { refresh_token: "a\u007f" }],
+    [{ interval_ms: 1_000 }, { interval_ms: 999 }],
+    [{ interval_ms: 86_400_000 }, { interval_ms: 86_400_001 }],
+    [{ interval_ms: null }, { interval_ms: "60" }],
+    [{ server_url: "http://server.test" }, { server_url: "httpx://server.test" }],
+    [{ server_url: "https://server.test" }, { server_url: "xhttp://server.test" }],
+    [{ registered_ms: 0 }, { registered_ms: null }],
+    [{}, { schema: "pennon.identity/2" }],
+  ];
+  for (const [good, bad] of rows) {
+    assert(await load(good), JSON.stringify(good).slice(0, 100));
+    await assertRejects(() => load(bad), IdentityError, "is damaged");
+  }
+  assertEquals((await load({ server_url: "https://a.test///" }))?.serverUrl, "https://a.test");
+});
+
+Deno.test("loadIdentity() looks at no mode where the system has none", async () => {
+  const system = new FakeSystem();
+  await saveIdentity(system, "/state", identity);
+  const inspect = system.files.inspect.bind(system.files);
+  system.files.inspect = async (purpose, path) => {
+    const facts = await inspect(purpose, path);
+    return facts && { ...facts, mode: null };
+  };
+  assertEquals(await loadIdentity(system, "/state"), identity);
+});
+
 const other = {
   server_url: "https://redflag.test/",
   agent_id: identity.agentId,
@@ -65,12 +107,28 @@ Deno.test("adoptIdentity() takes over from RedFlag's agent and keeps its id", ()
   });
   const sparse = { ...other, check_in_interval: "often", tls: null };
   assertEquals(adoptIdentity(JSON.stringify(sparse), 5).intervalMs, null);
+  const intervals: [seconds: unknown, ms: number | null][] = [
+    [9, null],
+    [10, 10_000],
+    [86_400, 86_400_000],
+    [86_401, null],
+    [null, null],
+    [undefined, null],
+  ];
+  for (const [check_in_interval, ms] of intervals) {
+    const text = JSON.stringify({ ...other, check_in_interval });
+    assertEquals(adoptIdentity(text, 5).intervalMs, ms, String(check_in_interval));
+  }
+  for (const tls of [undefined, null, "odd", {}, { insecure_skip_verify: null }]) {
+    assertEquals(adoptIdentity(JSON.stringify({ ...other, tls }), 5).agentId, other.agent_id);
+  }
 });
 
 Deno.test("adoptIdentity() says what it cannot use", () => {
   const rows: [string, string][] = [
     ["", "all of it"],
-    ["[]", "server_url"],
+    ["[]", "server_url, agent_id, token, refresh_token cannot be used"],
+    [JSON.stringify({ ...other, token: "", agent_id: "" }), "agent_id, token cannot be used"],
     [JSON.stringify({ ...other, agent_id: "a/b" }), "agent_id"],
     [JSON.stringify({ ...other, token: "" }), "token"],
     [JSON.stringify({ ...other, tls: { insecure_skip_verify: true } }), "does not verify"],

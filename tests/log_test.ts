@@ -55,6 +55,48 @@ Deno.test("createLog() bounds a line and says that it did", () => {
   const { log, lines } = logTo();
   log.info("long", { why: "x".repeat(100_000) });
   assertEquals(lines[0]?.length, LONGEST_LINE + "(cut)".length);
+  const rest = `${lines[0]?.slice(0, lines[0].indexOf("x"))}`.length;
+  log.info("long", { why: "x".repeat(LONGEST_LINE - rest) });
+  assertEquals([lines[1]?.length, lines[1]?.endsWith("x")], [LONGEST_LINE, true]);
+  log.info("long", { why: "x".repeat(LONGEST_LINE - rest + 1) });
+  assertEquals(lines[2], `${lines[1]}(cut)`);
+});
+
+Deno.test("createLog() quotes a value that could be taken for more than one", () => {
+  const { log, lines } = logTo();
+  const rows: [value: string, written: string][] = [
+    ["a.b:c/d@e+f,g~h(i)-1", "a.b:c/d@e+f,g~h(i)-1"],
+    ["", '""'],
+    ["a b", '"a b"'],
+    ["a=b", '"a=b"'],
+    [" a", '" a"'],
+    ["a ", '"a "'],
+    ['"', '"\\""'],
+  ];
+  for (const [value, written] of rows) {
+    log.info("told", { value });
+    assertEquals(lines.at(-1)?.split("told ")[1], `value=${written}`);
+  }
+});
+
+Deno.test("createLog() hides a field by what it is called, in any case, and leaves others", () => {
+  const { log, lines } = logTo({ secrets: ["1234567", "12345678"] });
+  log.info("a", { Access_Token: "a", myPassword: "b", SECRET: "c", Authorization: "d", to: "e" });
+  assertEquals(
+    lines[0]?.split(" a ")[1],
+    "Access_Token=(hidden) myPassword=(hidden) SECRET=(hidden) Authorization=(hidden) to=e",
+  );
+  // A text of seven characters is no secret: taking it out would make lines unreadable.
+  log.info("b", { text: "1234567 and 12345678 and bearer x, Bearer y" });
+  assertEquals(
+    lines[1]?.split(" b ")[1],
+    'text="1234567 and (hidden) and Bearer (hidden) Bearer (hidden)"',
+  );
+  log.info("c", { a: "http://u:p@h/ http://u@h2/ http://h3/@x" });
+  assertEquals(
+    lines[2]?.split(" c ")[1],
+    'a="http://(hidden)@h/ http://(hidden)@h2/ http://h3/@x"',
+  );
 });
 
 Deno.test("createLog() tells no secret, however it is dressed", () => {

@@ -19,9 +19,23 @@ Deno.test("breakerChange() tells each transition, and nothing where there is non
     openForMs: 60_000,
     troubleMs: 0,
   });
-  assertEquals(breakerChange(open, halfOpen, 61_000)?.openForMs, null);
+  assertEquals(breakerChange(open, halfOpen, 61_000), {
+    from: "open",
+    to: "half_open",
+    why: "HTTP 502",
+    failures: 5,
+    openForMs: null,
+    troubleMs: 60_000,
+  });
   const healed = breakerChange(halfOpen, { ...NEW_BREAKER, generation: 3 }, 62_000);
-  assertEquals([healed?.to, healed?.troubleMs, healed?.failures], ["closed", 61_000, 5]);
+  assertEquals(healed, {
+    from: "half_open",
+    to: "closed",
+    why: "",
+    failures: 5,
+    openForMs: null,
+    troubleMs: 61_000,
+  });
 });
 
 Deno.test("tellChange() is one line: what, from, to, why, how long, how many failures", () => {
@@ -39,5 +53,17 @@ Deno.test("tellChange() is one line: what, from, to, why, how long, how many fai
     failures: 5,
     open_for_s: 60,
   });
-  assertEquals(log.events[1]?.fields["scanner"], "apt");
+  const { scanner, why, failures } = log.events[1]?.fields ?? {};
+  assertEquals([scanner, why, failures], ["apt", "HTTP 502", 5]);
+});
+
+Deno.test("tellChange() sums up how long the trouble was, to a tenth of a second", () => {
+  const log = new FakeLog();
+  const healed = breakerChange(halfOpen, { ...NEW_BREAKER, generation: 3 }, 62_260)!;
+  tellChange(log, { what: "connection" }, healed);
+  assertEquals(log.events, [{
+    level: "info",
+    message: "connection breaker closed",
+    fields: { from: "half_open", to: "closed", failures: 5, trouble_s: 61.3 },
+  }]);
 });

@@ -33,6 +33,41 @@ Deno.test("saveBreaker() bounds a reason that would make the file unreadable", (
   assert(v.is(savedBreaker, saved));
 });
 
+Deno.test("savedBreaker takes each number and text up to its limit and no further", () => {
+  const saved = saveBreaker(open, at);
+  const closed = { state: "closed", generation: 0, failures: 0, recent: [] };
+  const rows: [good: object, bad: object][] = [
+    [{ ...saved, generation: 1e9 }, { ...saved, generation: 1e9 + 1 }],
+    [{ ...saved, failures: 0 }, { ...saved, failures: -1 }],
+    [{ ...saved, trips: 1 }, { ...saved, trips: 1.5 }],
+    [{ ...saved, reason: "x".repeat(1_000) }, { ...saved, reason: "x".repeat(1_001) }],
+    [{ ...saved, sinceMs: -0.5 }, { ...saved, sinceMs: Infinity }],
+    [{ ...saved, untilMs: 0 }, { ...saved, untilMs: NaN }],
+    [{ ...closed, recent: Array(1_000).fill(true) }, {
+      ...closed,
+      recent: Array(1_001).fill(true),
+    }],
+    [closed, { ...closed, recent: [1] }],
+  ];
+  for (const [good, bad] of rows) {
+    assert(v.is(savedBreaker, good), JSON.stringify(good).slice(0, 200));
+    assert(!v.is(savedBreaker, bad), JSON.stringify(bad).slice(0, 200));
+  }
+});
+
+Deno.test("saveBreaker() writes whole instants since the epoch", () => {
+  const saved = saveBreaker({ ...open, sinceMs: 1_000.4, untilMs: 65_000.6 }, at);
+  assert(saved.state === "open");
+  assertEquals([saved.sinceMs, saved.untilMs], [at.nowMs - 4_000, at.nowMs + 60_001]);
+});
+
+Deno.test("restoreBreaker() keeps what is left of the time open, and how long the trouble lasts", () => {
+  const saved = saveBreaker(open, at);
+  const restored = restoreBreaker(saved, { nowMs: at.nowMs + 20_000, monotonicMs: 7 }, 300_000);
+  assert(restored.state === "open");
+  assertEquals([restored.untilMs, restored.sinceMs], [7 + 40_000, 7 - 24_000]);
+});
+
 Deno.test("restoreBreaker() is never open for longer than it may be, however the clock was set", () => {
   const years = 10 * 365 * 86_400_000;
   fc.assert(fc.property(fc.integer({ min: -years, max: years }), (jumpMs) => {

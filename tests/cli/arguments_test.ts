@@ -21,6 +21,10 @@ Deno.test("readArguments() reads values, flags and arguments", () => {
     [["--log-level", "debug"], { "log-level": "debug" }, [], []],
     [["-h"], {}, ["help"], []],
     [["--", "--json"], {}, [], ["--json"]],
+    [["-"], {}, [], ["-"]],
+    [["007"], {}, [], ["007"]],
+    [["--token", "a", "--only", "b", "--json"], { token: "a", only: "b" }, ["json"], []],
+    [["--json", "list"], {}, ["json"], ["list"]],
   ];
   for (const [words, values, flags, positional] of rows) {
     const given = readArguments(words, specs, 1);
@@ -39,6 +43,8 @@ Deno.test("readArguments() names the word that does not fit", () => {
     [["--token", "--json"], 'Cannot read "--token": it takes a value, TOKEN'],
     [["--token", "a", "--token", "b"], 'Cannot read "--token": given more than once'],
     [["--log-level", "loud"], "it takes one of debug, info, warning, error"],
+    [["--token="], 'Cannot read "--token": it takes a value, TOKEN'],
+    [["--token=a", "--token", "b"], 'Cannot read "--token": given more than once'],
     [["a", "b"], 'Cannot read "b": one argument too many'],
   ];
   for (const [words, message] of rows) {

@@ -24,6 +24,67 @@ Deno.test("breaker list shows each breaker, and breaker reset closes one on disk
   assertEquals(after.breakers[0].state, "closed");
 });
 
+Deno.test("breaker list has a line for each breaker, and nulls for what a closed one lacks", async () => {
+  const system = new FakeSystem();
+  const nowMs = system.clock.nowMs();
+  const tripped = {
+    generation: 1,
+    failures: 3,
+    trips: 1,
+    reason: "no network",
+    sinceMs: nowMs - 60_000,
+  };
+  const breakers = {
+    apt: { state: "open", ...tripped, untilMs: nowMs + 600_000 },
+    dnf: { state: "half_open", ...tripped, probeUntilMs: null },
+    winget: { state: "closed", generation: 0, failures: 1, recent: [] },
+  };
+  system.files.texts.set(
+    `${STATE}/scanner-breakers.json`,
+    JSON.stringify({ schema: "pennon.scanner-breakers/1", breakers }),
+  );
+  const { code, out } = await say(system, "breaker");
+  assertEquals([code, out.split("\n")], [0, [
+    "NAME    STATE      FAILURES  NEXT TRY   WHY",
+    "apt     open       3         in 10 min  no network",
+    "dnf     half-open  3         now        no network",
+    "winget  closed     1         now",
+    "",
+  ]]);
+  const since = new Date(nowMs - 60_000).toISOString();
+  const next_try_at = new Date(nowMs + 600_000).toISOString();
+  const reason = "no network";
+  assertEquals(JSON.parse((await say(system, "breaker", "list", "--json")).out), {
+    schema: "pennon.breaker/1",
+    breakers: [
+      { name: "apt", state: "open", failures: 3, reason, since, next_try_at },
+      { name: "dnf", state: "half_open", failures: 3, reason, since, next_try_at: null },
+      {
+        name: "winget",
+        state: "closed",
+        failures: 1,
+        reason: null,
+        since: null,
+        next_try_at: null,
+      },
+    ],
+  });
+  system.terminal.stdoutIsTerminal = true;
+  system.terminal.width = 40;
+  const lines = (await say(system, "breaker", "list")).out.trimEnd().split("\n");
+  assert(lines.every((line) => line.length <= 40), lines.join("\n"));
+});
+
+Deno.test("breaker reset --json says who closed it", async () => {
+  const { system } = await enrolled();
+  const { out } = await say(system, "breaker", "reset", "apt", "--json");
+  assertEquals(JSON.parse(out), {
+    schema: "pennon.breaker-reset/1",
+    name: "apt",
+    by_agent: false,
+  });
+});
+
 Deno.test("breaker reset is refused for a breaker that there is not", async () => {
   for (const words of [["reset"], ["reset", "toaster"], ["open", "apt"], ["list", "apt"]]) {
     assertEquals((await say(new FakeSystem(), "breaker", ...words)).code, 2, words.join(" "));

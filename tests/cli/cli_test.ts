@@ -125,3 +125,88 @@ Deno.test("events list tells what waits", async () => {
   assertStringIncludes((await say(system, "events", "list")).out, "HTTP 400");
   assertEquals((await say(system, "events", "list", "--dead")).out, "No events\n");
 });
+
+Deno.test("cli() says what to do where this user may not, and answers 3 where it is not registered", async () => {
+  const system = new FakeSystem();
+  system.files.fail("read the identity", "denied");
+  const denied = await say(system, "unregister");
+  assertEquals(denied.code, 1);
+  assertStringIncludes(denied.err, "Next: run this as the agent's user, or as root");
+  const broken = new FakeSystem();
+  broken.files.fail("read the identity", "failed");
+  const failed = await say(broken, "unregister");
+  assertEquals([failed.code, failed.err.includes("as root")], [1, false]);
+});
+
+Deno.test("cli() explains each command, whichever way it is asked", async () => {
+  const system = new FakeSystem();
+  const names = "run register unregister scan status events breaker config version".split(" ");
+  for (const name of names) {
+    const { code, out } = await say(system, "help", name);
+    assertEquals(code, 0);
+    assert(out.startsWith(`pennon ${name} - `), out);
+    assertEquals((await say(system, name, "--help")).out, out);
+    assertEquals((await say(system, name, "-h")).out, out);
+    for (const line of out.split("\n")) assert(line.length <= 80, line);
+  }
+  const { out } = await say(system);
+  for (const name of names) assertStringIncludes(out, `\n  ${name.padEnd(12)}`);
+});
+
+Deno.test("cli() keeps its state where it is told, and logs as it is told", async () => {
+  const { system } = await enrolled();
+  assertEquals((await say(system, "status", "--state-dir", "/elsewhere")).code, 3);
+  const { err } = await say(
+    system,
+    "run",
+    "--once",
+    "--log-format",
+    "json",
+    "--log-level",
+    "debug",
+  );
+  const lines = err.split("\n").filter((line) => line.startsWith("{"));
+  assert(lines.some((line) => JSON.parse(line).level === "debug"), err);
+  const quiet = await say(system, "run", "--once", "--log-level", "error");
+  assert(!quiet.err.includes("agent started"), quiet.err);
+});
+
+Deno.test("cli() takes no more words than a command has a use for, and says where help is", async () => {
+  const most = {
+    run: 0,
+    register: 0,
+    unregister: 0,
+    scan: 0,
+    status: 0,
+    events: 2,
+    breaker: 2,
+    config: 1,
+    version: 0,
+  };
+  for (const [name, count] of Object.entries(most)) {
+    const words = Array.from({ length: count + 1 }, (_, index) => `word${index}`);
+    const { code, out, err } = await say(new FakeSystem(), name, ...words);
+    assertEquals([code, out], [2, ""], name);
+    assertEquals(
+      err,
+      `pennon: Cannot read "word${count}": one argument too many\nNext: pennon help\n`,
+    );
+  }
+});
+
+Deno.test("run --once logs what it is, and that it is done", async () => {
+  const { system } = await enrolled();
+  const { err } = await say(system, "run", "--once", "--log-format", "json");
+  const logged = err.split("\n").filter((line) => line.startsWith("{")).map((line) =>
+    JSON.parse(line)
+  );
+  assertEquals(logged[0].message, "agent started");
+  assertEquals([logged[0].agent, logged[0].server], ["a1", "http://server.test"]);
+  assertEquals(logged.at(-1).message, "agent stopped");
+  assertEquals([system.stopListeners.size, system.hintListeners.size, system.clock.sleeping], [
+    0,
+    0,
+    0,
+  ]);
+  assertEquals(system.files.locked.size, 0, "another agent may run now");
+});

@@ -1,4 +1,4 @@
-import { assert } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeSystem } from "../fakes/system.ts";
 import { say } from "./said.ts";
 
@@ -13,4 +13,49 @@ Deno.test("config show tells each value and where it came from, and hides the se
   );
   assert(/^server\.registration_token +\(set\) +environment: PENNON_TOKEN$/m.test(out));
   assert(/^log\.level +debug +flag: /m.test(out), out);
+});
+
+Deno.test("config check says whether the configuration holds, and which file it is", async () => {
+  const system = new FakeSystem();
+  const check = async (...words: string[]) => await say(system, "config", "check", ...words);
+  assertEquals(await check(), {
+    code: 0,
+    out: "Configuration is good (no file, defaults only)\n",
+    err: "",
+  });
+  assertEquals(JSON.parse((await check("--json")).out), {
+    schema: "pennon.config-check/1",
+    ok: true,
+    file: null,
+  });
+  system.files.texts.set("/etc/pennon/config.toml", "[server]\n");
+  assertEquals((await check()).out, "Configuration is good (/etc/pennon/config.toml)\n");
+  assertEquals(JSON.parse((await check("--json")).out).file, "/etc/pennon/config.toml");
+  system.files.texts.set("/etc/pennon/config.toml", "[backoff]\nbase = 5\ncap = 6\n");
+  const bad = await check();
+  assertEquals([bad.code, bad.out, bad.err.trimEnd().split("\n").length], [2, "", 2]);
+});
+
+Deno.test("config show --json has every setting", async () => {
+  const { out } = await say(new FakeSystem(), "config", "show", "--json");
+  const { schema, file, settings } = JSON.parse(out);
+  assertEquals([schema, file, settings.length], ["pennon.config-show/1", null, 34]);
+  assertEquals(settings[0], { path: "server.url", value: "", from: "default" });
+});
+
+Deno.test("config show fits the terminal, and is whole in a pipe", async () => {
+  const system = new FakeSystem();
+  system.environment.set("PENNON_TLS_CA_FILE", `/${"x".repeat(100)}`);
+  assertStringIncludes((await say(system, "config", "show")).out, "x".repeat(100));
+  system.terminal.stdoutIsTerminal = true;
+  const lines = (await say(system, "config", "show")).out.split("\n");
+  assert(lines.every((line) => line.length <= 80));
+});
+
+Deno.test("config without check or show is misused", async () => {
+  for (const words of [[], ["eat"]]) {
+    const { code, err } = await say(new FakeSystem(), "config", ...words);
+    assertEquals(code, 2);
+    assertStringIncludes(err, 'it takes "check" or "show"');
+  }
 });

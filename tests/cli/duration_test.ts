@@ -6,12 +6,15 @@ Deno.test("describeDuration() speaks as a person would", () => {
     [-5, "0 s"],
     [0, "0 s"],
     [1_499, "1 s"],
+    [1_500, "2 s"],
+    [89_499, "89 s"],
     [89_000, "89 s"],
     [90_000, "2 min"],
     [89 * 60_000, "89 min"],
     [90 * 60_000, "2 h"],
     [47 * 3_600_000, "47 h"],
     [48 * 3_600_000, "2 days"],
+    [60 * 3_600_000, "3 days"],
   ];
   for (const [ms, text] of rows) assertEquals(describeDuration(ms), text);
 });
@@ -23,6 +26,10 @@ Deno.test("describeSize() speaks as a person would", () => {
     [1_024, "1 KiB"],
     [1_536, "1.5 KiB"],
     [67_108_864, "64 MiB"],
+    [1_024 ** 2 - 1, "1024 KiB"],
+    [1_024 ** 2, "1 MiB"],
+    [1_024 ** 3, "1 GiB"],
+    [1_024 ** 4, "1 TiB"],
     [5e15, "4547.5 TiB"],
   ];
   for (const [bytes, text] of rows) assertEquals(describeSize(bytes), text);

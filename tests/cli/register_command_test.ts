@@ -87,3 +87,50 @@ Deno.test("a token goes to no other server than the one that gave it", async () 
   }
   assertEquals(server.requests.length, before);
 });
+
+Deno.test("register --json names the agent and its server, with no advice", async () => {
+  const fresh = new FakeSystem();
+  const server = new FakeServer(fresh.clock);
+  fresh.sendHttp = server.sendHttp;
+  const answer = { agent_id: "a1", token: "access-1", refresh_token: "refresh-1" };
+  server.mood = { kind: "answers", status: 200, body: JSON.stringify(answer) };
+  const said = await say(fresh, "register", "--server", URL, "--token", "t", "--json");
+  assertEquals([said.code, said.err.includes("Next:")], [0, false]);
+  assertEquals(JSON.parse(said.out), {
+    schema: "pennon.register/1",
+    agent_id: "a1",
+    server_url: URL,
+  });
+});
+
+Deno.test("register reads the token from stdin, from a flag, or from the configuration", async () => {
+  const token = async (input: string, environment: Record<string, string>, ...words: string[]) => {
+    const system = new FakeSystem();
+    const server = new FakeServer(system.clock);
+    system.sendHttp = server.sendHttp;
+    system.terminal.input = input;
+    system.environment = new Map(Object.entries(environment));
+    server.mood = { kind: "answers", status: 400, body: "{}" };
+    await say(system, "register", "--server", URL, ...words);
+    return JSON.stringify(server.requests[0]?.body);
+  };
+  assertStringIncludes(await token(" from-stdin\n", {}, "--token", "-"), '"from-stdin"');
+  assertStringIncludes(await token("", { PENNON_TOKEN: "from-env" }), '"from-env"');
+  assertStringIncludes(
+    await token("", { PENNON_TOKEN: "from-env" }, "--token", "from-flag"),
+    '"from-flag"',
+  );
+});
+
+Deno.test("register without a server or a token says which one is missing", async () => {
+  const missing = async (...words: string[]) => await say(new FakeSystem(), "register", ...words);
+  const server = await missing("--token", "t");
+  assertEquals(server.code, 2);
+  assertStringIncludes(server.err, 'no server given; add "--server URL"');
+  const token = await missing("--server", URL);
+  assertEquals(token.code, 2);
+  assertStringIncludes(token.err, 'no token given; add "--token TOKEN"');
+  const adopted = await missing("--adopt", "/nowhere.json");
+  assertEquals(adopted.code, 1);
+  assertStringIncludes(adopted.err, 'Cannot take over: no file "/nowhere.json"');
+});

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import type { Update } from "../../src/scanners/scanner.ts";
 import { scanAsCsv, scanAsJson } from "../../src/cli/scan_output.ts";
 import { apt, dnf, tool } from "./scan_reports.ts";
 
@@ -27,6 +28,83 @@ Deno.test("scanAsJson() has the contract's fields, absent scanners too", () => {
     "description",
   ];
   for (const field of required) assert(field in first.updates[0], field);
+});
+
+Deno.test("scanAsJson() has each field of a scan and of an update, in its place", () => {
+  const update: Update = {
+    ...tool,
+    severity: "important",
+    severityReason: "the advisory says so",
+    security: null,
+    cves: ["CVE-2026-1"],
+    advisories: ["DSA-1"],
+    description: "A tool",
+    sourcePackage: "tools",
+    reboot: "required",
+  };
+  const report = { ...apt, warnings: ["old lists"], scope: "asked as root", updates: [update] };
+  const answer = { reports: [report], names: ["apt", "dnf"], host: "h", startedMs: 86_400_000 };
+  assertEquals(JSON.parse(scanAsJson(answer)), {
+    schema: "pennon.scan/1",
+    host: "h",
+    scanned_at: "1970-01-02T00:00:00.000Z",
+    scanners: [
+      {
+        name: "apt",
+        available: true,
+        result: "ok",
+        duration_ms: 1_200,
+        error: null,
+        warnings: ["old lists"],
+        metadata_age_s: 60,
+        scope: "asked as root",
+        updates: [{
+          package: "tool",
+          current_version: "1.0",
+          available_version: "1.1",
+          architecture: "amd64",
+          source: "Debian:12/stable",
+          state: "upgradable",
+          severity: "important",
+          severity_reason: "the advisory says so",
+          security: null,
+          cves: ["CVE-2026-1"],
+          advisories: ["DSA-1"],
+          size_bytes: 1_024,
+          description: "A tool",
+          source_package: "tools",
+          reboot: "required",
+        }],
+      },
+      {
+        name: "dnf",
+        available: false,
+        result: "failed",
+        duration_ms: 0,
+        error: { reason: "not_available", message: "Cannot scan with dnf: it is not on this host" },
+        warnings: [],
+        metadata_age_s: null,
+        updates: [],
+      },
+    ],
+  });
+  assertEquals("scope" in JSON.parse(scanAsJson({ ...answer, reports: [apt] })).scanners[0], false);
+});
+
+Deno.test("scanAsCsv() disarms each way a formula begins, and nothing else", () => {
+  const cell = (text: string) =>
+    scanAsCsv([{ ...apt, updates: [{ ...tool, package: text }] }]).split("\n")[1]?.split(",")[1];
+  const rows = [["=1", "'=1"], ["+1", "'+1"], ["-1", "'-1"], ["@a", "'@a"]];
+  for (const [text = "", shown] of [...rows, ["a=1", "a=1"], ["a-1", "a-1"], ["", ""]]) {
+    assertEquals(cell(text), shown);
+  }
+  assertEquals(cell('a"b'), '"a""b"');
+  assertEquals(cell("a\u001bb"), "ab");
+  const many = { ...tool, cves: ["CVE-1", "CVE-2"], advisories: ["A-1", "A-2"], security: null };
+  assertEquals(
+    scanAsCsv([{ ...apt, updates: [many] }]).split("\n")[1],
+    "apt,tool,1.0,1.1,amd64,Debian:12/stable,upgradable,,,CVE-1 CVE-2,A-1 A-2,1024",
+  );
 });
 
 Deno.test("scanAsCsv() quotes, and disarms what a spreadsheet would calculate", () => {

@@ -52,3 +52,56 @@ Deno.test("scanAsText() says so when there is nothing to update", async () => {
   const degraded = { ...apt, updates: [], result: "degraded" } as const;
   assertEquals(await scanAsText([degraded], 80), "apt: 0 updates, 0 security (not complete)");
 });
+
+Deno.test("scanAsText() orders by name what is alike, and what can be installed before what is held", async () => {
+  const names = async (...updates: Partial<typeof tool>[]) => {
+    const all = updates.map((update) => ({ ...tool, architecture: null, ...update }));
+    const lines = (await scanAsText([{ ...apt, updates: all }], 80)).split("\n");
+    return lines.slice(1, all.length + 1).map((line) => line.split(" ")[0]);
+  };
+  assertEquals(await names({ package: "b" }, { package: "a" }), ["a", "b"]);
+  assertEquals(
+    await names({ package: "a", state: "held" }, { package: "b" }),
+    ["b", "a"],
+  );
+  assertEquals(
+    await names({ package: "a", security: null }, { package: "b", security: true }),
+    ["b", "a"],
+  );
+});
+
+Deno.test("scanAsText() says of each update what is known, and a dash for what is not", async () => {
+  const row = async (update: Partial<typeof tool>) => {
+    const text = await scanAsText([{ ...apt, updates: [{ ...tool, ...update }] }], 80);
+    return text.split("\n")[1]?.split(/ +/);
+  };
+  const bare = { architecture: null, currentVersion: null, sizeBytes: null };
+  assertEquals(await row({ ...bare, security: null }), [
+    "tool",
+    "-",
+    "1.1",
+    "unknown",
+    "upgradable",
+    "-",
+  ]);
+  assertEquals((await row({ security: true, severity: "low" }))?.[3], "low");
+  assertEquals((await row({ security: true }))?.[3], "yes");
+});
+
+Deno.test("scanAsText() counts one update in the singular, and sums up what is known of sizes", async () => {
+  const total = async (...updates: Partial<typeof tool>[]) => {
+    const all = updates.map((update) => ({ ...tool, ...update }));
+    return (await scanAsText([{ ...apt, updates: all }], 80)).split("\n").at(-1);
+  };
+  assertEquals(await total({}), "apt: 1 update, 0 security, 1 KiB to download");
+  assertEquals(
+    await total({ sizeBytes: null, security: true }, { security: null }),
+    "apt: 2 updates, 1 security, 1 KiB to download",
+  );
+  const updates = [tool];
+  const degraded = { ...apt, updates, result: "degraded" } as const;
+  assertEquals(
+    (await scanAsText([degraded], 80)).split("\n").at(-1),
+    "apt: 1 update, 0 security, 1 KiB to download (not complete)",
+  );
+});

@@ -44,6 +44,24 @@ Deno.test("describeDisk() says why nothing is written or read", () => {
   ]);
 });
 
+Deno.test("describeDisk() repeats no reason, and tells none of an agent that is gone", () => {
+  const same = { ...well, refusal: told.why, told };
+  assertEquals(describeDisk(same, holder).map(([title]) => title), ["DISK", "In memory"]);
+  assertEquals(describeDisk({ ...well, told }, null), [["Disk", "takes writes"]]);
+  const silent = { ...well, told: { ...told, why: null } };
+  assertEquals(describeDisk(silent, holder).map(([title]) => title), ["Disk", "In memory"]);
+});
+
+Deno.test("diskAsJson() says why by what was tried, then by the agent's word, then by the buffer", () => {
+  const why = (disk: Partial<DiskStatus>, of: typeof holder | null = holder) =>
+    diskAsJson({ ...well, ...disk }, of).why;
+  assertEquals(why({ refusal: "tried", told, unreadable: "read" }), "tried");
+  assertEquals(why({ told, unreadable: "read" }), told.why);
+  assertEquals(why({ told, unreadable: "read" }, null), "read");
+  assertEquals(diskAsJson({ ...well, refusal: "tried" }, holder).takes_writes, false);
+  assertEquals(diskAsJson({ ...well, leftAlone: "/b" }, null).left_alone, "/b");
+});
+
 Deno.test("diskAsJson() has every bound with its counter, and null for what is not known", () => {
   assertEquals(diskAsJson({ ...well, told }, holder), {
     takes_writes: true,

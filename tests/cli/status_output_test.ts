@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { SavedBreaker } from "../../src/breaker/saved.ts";
+import type { StoredState } from "../../src/loop/state.ts";
 import { type Status, statusAsJson, statusAsText } from "../../src/cli/status_output.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24);
@@ -72,4 +74,282 @@ Deno.test("status tells what a full buffer dropped, by kind, and since when", ()
   const { dropped, dropped_since } = JSON.parse(statusAsJson(told)).buffer;
   assertEquals([dropped.updates, dropped_since], [12, "2026-11-23T23:00:00.000Z"]);
   assertEquals(JSON.parse(statusAsJson(status())).buffer.dropped_since, null);
+});
+
+const HOUR_MS = 3_600_000;
+
+const CLOSED: SavedBreaker = { state: "closed", generation: 0, failures: 0, recent: [] };
+
+const OPEN: Extract<SavedBreaker, { state: "open" }> = {
+  state: "open",
+  generation: 3,
+  failures: 7,
+  trips: 2,
+  reason: "HTTP 502",
+  sinceMs: NOW_MS - HOUR_MS,
+  untilMs: NOW_MS + 240_000,
+};
+
+const SAVED: StoredState = {
+  schema: "pennon.state/1",
+  connection: {
+    breaker: OPEN,
+    paths: {
+      check_in: { failures: 6, notBeforeMs: NOW_MS + 120_000 },
+      delivery: { failures: 1, notBeforeMs: null },
+    },
+    outage: { sinceMs: NOW_MS - 2 * HOUR_MS, attempts: 9, why: "HTTP 502", offline: false },
+    needsPerson: null,
+  },
+  rapidUntilMs: null,
+  nextCheckInMs: NOW_MS + 60_000,
+  lastCheckInMs: NOW_MS - 3 * HOUR_MS,
+  lastSystemInfoMs: null,
+};
+
+function saved(
+  change: Partial<StoredState> = {},
+  connection: Partial<StoredState["connection"]> = {},
+): StoredState {
+  return { ...SAVED, ...change, connection: { ...SAVED.connection, ...connection } };
+}
+
+const IDENTITY = {
+  agentId: "a1",
+  serverUrl: "https://server.test",
+  tokenEndMs: NOW_MS + 2 * HOUR_MS,
+  intervalMs: 300_000,
+};
+
+/** An agent in the middle of an outage, with something to say in every part. */
+const TROUBLED = status({
+  identity: IDENTITY,
+  holder: { process_id: 42, since_ms: NOW_MS - 5 * HOUR_MS },
+  state: SAVED,
+  buffer: {
+    pending: 12,
+    setAside: 2,
+    sizeBytes: 512,
+    oldestPendingMs: NOW_MS - HOUR_MS * 4,
+    appended: 30,
+    delivered: 15,
+    dropped: { ...NONE, updates: 3, log: 1 },
+    firstDropMs: NOW_MS - 2 * HOUR_MS,
+    purged: 1,
+  },
+  commands: { received: 1, started: 2, finished: 3, reported: 4, remembered: 10, unfinished: 3 },
+  scannerBreakers: {
+    apt: {
+      state: "open",
+      generation: 1,
+      failures: 3,
+      trips: 1,
+      reason: "no network",
+      sinceMs: NOW_MS,
+      untilMs: NOW_MS + 600_000,
+    },
+    dnf: {
+      state: "half_open",
+      generation: 2,
+      failures: 4,
+      trips: 1,
+      reason: "broken",
+      sinceMs: NOW_MS,
+      probeUntilMs: null,
+    },
+    winget: { state: "closed", generation: 0, failures: 1, recent: [] },
+  },
+  scans: {
+    apt: {
+      at_ms: NOW_MS - 120_000,
+      result: "failed",
+      updates: 0,
+      security: 0,
+      duration_ms: 5,
+      error: "no network",
+    },
+    dnf: {
+      at_ms: NOW_MS - 180_000,
+      result: "degraded",
+      updates: 7,
+      security: 2,
+      duration_ms: 5,
+      error: null,
+    },
+  },
+});
+
+Deno.test("statusAsText() of an agent in trouble says what it waits for, and until when", () => {
+  assertEquals(statusAsText(TROUBLED).split("\n"), [
+    "Agent       running for 5 h (process 42)",
+    "Id          a1",
+    "Server      https://server.test",
+    "Token       ends in 2 h; renewed by itself",
+    "Connection  open (HTTP 502)",
+    "Outage      for 2 h, 9 attempts: HTTP 502",
+    "Check-in    last 3 h ago, next in 4 min",
+    "Polling     every 5 min",
+    "Buffer      12 of 100 events waiting (512 B of 1000 B, oldest 4 h)",
+    "            15 delivered, 2 set aside, 4 dropped, 1 purged",
+    "            an event is set aside after 10 refusals of its own",
+    "Commands    3 unfinished, 10 of 10000 remembered",
+    "            1 received, 2 started, 3 finished and not reported",
+    "Dropped     3 updates, 1 log; the buffer was full, first 2 h ago",
+    "Disk        takes writes",
+    "In memory   not known",
+    "Scans       apt 2 min ago: failed: no network",
+    "            dnf 3 min ago: degraded, 7 updates, 2 security",
+    "Left alone  apt after 3 failures, next try in 10 min",
+    "Left alone  dnf after 4 failures, the next scan decides",
+  ]);
+});
+
+Deno.test("statusAsJson() has every field of the contract", () => {
+  const { disk, scanners, ...rest } = JSON.parse(statusAsJson(TROUBLED));
+  assertEquals(disk.takes_writes, true);
+  assertEquals(scanners.dnf.updates, 7);
+  assertEquals(rest, {
+    schema: "pennon.status/1",
+    registered: true,
+    agent_id: "a1",
+    server_url: "https://server.test",
+    token_ends_at: "2026-11-24T02:00:00.000Z",
+    running: true,
+    process_id: 42,
+    connection: {
+      breaker: "open",
+      reason: "HTTP 502",
+      failures: 6,
+      next_attempt_at: "2026-11-24T00:04:00.000Z",
+      outage_since: "2026-11-23T22:00:00.000Z",
+      outage_attempts: 9,
+      needs_person: null,
+      last_check_in_at: "2026-11-23T21:00:00.000Z",
+    },
+    polling: { mode: "normal", rapid_until: null, interval_s: 300 },
+    buffer: {
+      pending: 12,
+      set_aside: 2,
+      size_bytes: 512,
+      oldest_pending_at: "2026-11-23T20:00:00.000Z",
+      appended: 30,
+      delivered: 15,
+      dropped: { ...NONE, updates: 3, log: 1 },
+      dropped_since: "2026-11-23T22:00:00.000Z",
+      purged: 1,
+      max_events: 100,
+      max_bytes: 1_000,
+      max_attempts: 10,
+    },
+    commands: {
+      received: 1,
+      started: 2,
+      finished: 3,
+      reported: 4,
+      remembered: 10,
+      unfinished: 3,
+      max_remembered: 10_000,
+    },
+    scanner_breakers: [
+      {
+        name: "apt",
+        state: "open",
+        failures: 3,
+        reason: "no network",
+        next_try_at: "2026-11-24T00:10:00.000Z",
+      },
+      { name: "dnf", state: "half_open", failures: 4, reason: "broken", next_try_at: null },
+      { name: "winget", state: "closed", failures: 1, reason: null, next_try_at: null },
+    ],
+  });
+});
+
+Deno.test("statusAsJson() of a host that knows nothing yet has nulls, not guesses", () => {
+  const { connection, polling, buffer, ...rest } = JSON.parse(
+    statusAsJson(status({ buffer: null, commands: null })),
+  );
+  assertEquals([connection, polling, buffer], [null, null, null]);
+  const { registered, agent_id, server_url, token_ends_at, running, process_id } = rest;
+  assertEquals([registered, agent_id, server_url], [false, null, null]);
+  assertEquals([token_ends_at, running, process_id], [null, false, null]);
+});
+
+/** The line of the text that begins with a title. */
+function line(title: string, change: Partial<Status>): string | undefined {
+  return statusAsText(status({ identity: IDENTITY, ...change })).split("\n")
+    .find((one) => one.startsWith(title))?.slice(12);
+}
+
+Deno.test("statusAsText() says whether the agent runs, and since when if that is known", () => {
+  const agent = (holder: Status["holder"]) => line("Agent", { holder });
+  assertEquals(agent(null), "not running");
+  assertEquals(agent({ process_id: 42, since_ms: null }), "running");
+  assertEquals(
+    agent({ process_id: 42, since_ms: NOW_MS - 60_000 }),
+    "running for 60 s (process 42)",
+  );
+  assertEquals(line("Agent", { identity: null }), "not running, not registered");
+  assertEquals(line("Id", { identity: null }), undefined);
+});
+
+Deno.test("statusAsText() says how long the token lasts, to the very end", () => {
+  const token = (tokenEndMs: number | null) =>
+    line("Token", { identity: { ...IDENTITY, tokenEndMs } });
+  assertEquals(token(null), undefined);
+  assertEquals(token(NOW_MS + 2_000), "ends in 2 s; renewed by itself");
+  assertEquals(token(NOW_MS), "has ended; renewed by itself");
+});
+
+Deno.test("statusAsText() says when the next check-in is: the latest of all that it waits for", () => {
+  const checkIn = (change: Partial<StoredState>, notBeforeMs: number | null) => {
+    const paths = { ...SAVED.connection.paths, check_in: { failures: 0, notBeforeMs } };
+    return line("Check-in", { state: saved(change, { breaker: CLOSED, paths }) })?.split(", ")[1];
+  };
+  assertEquals(checkIn({ nextCheckInMs: null }, null), "due now");
+  assertEquals(checkIn({ nextCheckInMs: NOW_MS }, null), "due now");
+  assertEquals(checkIn({ nextCheckInMs: NOW_MS + 1_000 }, null), "next in 1 s");
+  assertEquals(checkIn({ nextCheckInMs: null }, NOW_MS + 2_000), "next in 2 s");
+  assertEquals(checkIn({ nextCheckInMs: NOW_MS + 3_000 }, NOW_MS + 2_000), "next in 3 s");
+  assertEquals(checkIn({ nextCheckInMs: NOW_MS + 1_000 }, NOW_MS + 2_000), "next in 2 s");
+  const none = saved({ lastCheckInMs: null });
+  assertEquals(line("Check-in", { state: none }), "last none yet, next in 4 min");
+});
+
+Deno.test("statusAsText() says how a well connection stands, and that it may need a person", () => {
+  const healthy = { breaker: CLOSED, outage: null };
+  const state = saved({}, healthy);
+  assertEquals(line("Connection", { state }), "closed");
+  assertEquals([line("Outage", { state }), line("ATTENTION", { state })], [undefined, undefined]);
+  const needsPerson = { why: "HTTP 403", notBeforeMs: NOW_MS };
+  assertEquals(
+    line("ATTENTION", { state: saved({}, { ...healthy, needsPerson }) }),
+    "needs a person: HTTP 403",
+  );
+  const json = JSON.parse(statusAsJson(status({ state: saved({}, { ...healthy, needsPerson }) })));
+  const { reason, outage_since, outage_attempts, needs_person } = json.connection;
+  assertEquals([reason, outage_since, outage_attempts, needs_person], [null, null, 0, "HTTP 403"]);
+  const { untilMs: _, ...tripped } = OPEN;
+  const breaker: SavedBreaker = { ...tripped, state: "half_open", probeUntilMs: null };
+  assertEquals(line("Connection", { state: saved({}, { breaker }) }), "half-open (HTTP 502)");
+  assertEquals(line("Connection", { state: null }), "no check-in yet");
+  assertEquals(line("Connection", { state: null, identity: null }), undefined);
+});
+
+Deno.test("status calls polling rapid until the instant that it ends, and not at it", () => {
+  const polling = (rapidUntilMs: number) => {
+    const state = saved({ rapidUntilMs });
+    const { mode, rapid_until } = JSON.parse(statusAsJson(status({ state }))).polling;
+    assertEquals(rapid_until, new Date(rapidUntilMs).toISOString());
+    return [mode, line("Polling", { state })];
+  };
+  assertEquals(polling(NOW_MS + 2_000), ["rapid", "rapid for 2 s more"]);
+  assertEquals(polling(NOW_MS), ["normal", "every 5 min"]);
+});
+
+Deno.test("statusAsText() calls a buffer that is not there empty, and one unread neither", () => {
+  assertEquals(line("Buffer", { buffer: null }), "empty");
+  const disk = { refusal: null, told: null, unreadable: "damaged", leftAlone: null };
+  assertEquals(line("Buffer", { buffer: null, disk }), undefined);
+  assertEquals(line("Buffer", {}), "0 of 100 events waiting (0 B of 1000 B)");
+  assertEquals(line("Commands", { commands: null }), undefined);
 });

@@ -35,6 +35,25 @@ Deno.test("formatTable() leaves spare columns out before it cuts others too narr
   assertEquals(at(7), "a-long~");
 });
 
+Deno.test("formatTable() cuts no column below its narrowest until it must, and then none below six", () => {
+  const columns = [{ title: "A", narrowest: 10 }, { title: "B" }];
+  const at = (width: number) =>
+    formatTable(columns, [["a".repeat(12), "b".repeat(12)]], width)[1]?.split("  ")
+      .map((cell) => cell.length);
+  assertEquals(at(26), [12, 12]);
+  assertEquals(at(25), [11, 12], "of two that are as wide the first is cut");
+  assertEquals(at(24), [11, 11]);
+  assertEquals(at(18), [10, 6]);
+  assertEquals(at(17), [9, 6]);
+  assertEquals(at(14), [6, 6]);
+  assertEquals(at(5), [6, 6], "narrower than any table can be");
+});
+
+Deno.test("formatTable() takes a missing cell for an empty one", () => {
+  assertEquals(formatTable([{ title: "A" }, { title: "B" }], [["x"]], 80), ["A  B", "x"]);
+  assertEquals(formatTable([{ title: "A" }], [], 80), ["A"]);
+});
+
 Deno.test("formatTable() fits any terminal of 60 columns, whatever is in the cells", () => {
   const cell = fc.string({ unit: "binary", maxLength: 80 });
   fc.assert(fc.property(fc.array(fc.tuple(cell, cell, cell), { maxLength: 5 }), (rows) => {

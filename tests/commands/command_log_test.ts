@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { failureEvent, logEvent } from "../../src/commands/command_log.ts";
 
 const command = { id: "c1", type: "scan_updates", params: {} };
@@ -22,7 +22,19 @@ Deno.test("logEvent() marks a text that it cut, at the limit and not before", ()
   const told = (stdout: string) =>
     JSON.parse(logEvent(command, { result: "success", stdout, durationMs: 0 }).body).stdout;
   assertEquals(told(longest), longest);
-  assert(told(`${longest}y`).endsWith("x\n(cut)"));
+  assertEquals(told(`${longest}y`), `${longest}\n(cut)`);
+  assertEquals(told("a\u0000b"), "ab");
+});
+
+Deno.test("logEvent() says of both streams what there was, in whole seconds", () => {
+  const { body } = logEvent({ ...command, type: "x".repeat(51) }, {
+    result: "failed",
+    stderr: "broken",
+    durationMs: 1_500,
+  });
+  const { action, stdout, stderr, exit_code, duration_seconds } = JSON.parse(body);
+  assertEquals([action, stdout, stderr], ["x".repeat(50), "", "broken"]);
+  assertEquals([exit_code, duration_seconds], [1, 2]);
 });
 
 Deno.test("failureEvent() fails the command, with the reason", () => {

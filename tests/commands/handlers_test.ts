@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
+import { collectSpecs } from "../../src/commands/collect_specs.ts";
 import { commandHandlers } from "../../src/commands/handlers.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeGuard } from "../fakes/scanner_guard.ts";
@@ -39,16 +40,51 @@ for (const type of [...REFUSED, "brew_coffee", "constructor", "__proto__", "x".r
   Deno.test(`commandHandlers() answers ${type.slice(0, 20)} with a failed log that says why`, async () => {
     const { events, log, rapidPollingMs } = await run(type);
     assertEquals([events.length, log.command_id, log.result], [1, "c1", "failed"]);
-    assert(log.stderr.startsWith(`Cannot run "${type.slice(0, 50)}`), log.stderr);
+    const why = REFUSED.includes(type)
+      ? "this version of Pennon does not change the host"
+      : "Pennon knows no such command";
+    assertEquals(log.stderr, `Cannot run "${type.slice(0, 50)}": ${why}`);
     assert(log.action.length <= 50);
     assertEquals(rapidPollingMs, null);
   });
 }
 
 Deno.test("collect_specs tells the facts, then that it did", async () => {
-  const { events, log } = await run("collect_specs");
+  const { events, log, rapidPollingMs } = await run("collect_specs");
   assertEquals(events.map(({ kind }) => kind), ["system_info", "log"]);
-  assertEquals([log.result, log.exit_code], ["success", 0]);
+  assertEquals([log.result, log.exit_code, log.stdout], ["success", 0, "facts collected"]);
+  assertEquals(rapidPollingMs, null);
+});
+
+Deno.test("collect_specs says how long it took", async () => {
+  const slow = new FakeSystem();
+  const handler = collectSpecs(slow.clock, async () => {
+    await slow.clock.advance(4_000);
+    return facts;
+  });
+  const { events } = await handler.run({ id: "c1", type: "collect_specs", params: {} }, {
+    signal: new AbortController().signal,
+    tellEarly: () => {},
+  });
+  assertEquals(JSON.parse(events[1]?.body ?? "null").duration_seconds, 4);
+});
+
+Deno.test("commandHandlers() takes further handlers, over its own of that type too", async () => {
+  const handler = {
+    repeatable: false,
+    run: () => Promise.resolve({ events: [], rapidPollingMs: 7 }),
+  };
+  const find = commandHandlers({
+    system,
+    log: new FakeLog(),
+    stateDirectory: "/state",
+    guard: makeGuard(system, new FakeLog()).guard,
+    findScanners: () => Promise.resolve([]),
+    collectSystemInfo: () => Promise.resolve(facts),
+    more: new Map([["brew_coffee", handler]]),
+  });
+  assertEquals(find("brew_coffee"), handler);
+  assertEquals(find("reboot") === handler, false);
 });
 
 Deno.test("scan_updates on a host without a package manager is no success", async () => {
@@ -58,7 +94,8 @@ Deno.test("scan_updates on a host without a package manager is no success", asyn
 });
 
 Deno.test("every handler of this version may be repeated after a crash", () => {
-  for (const type of ["scan_updates", "collect_specs", "enable_heartbeat", "reboot"]) {
+  const known = ["scan_updates", "collect_specs", "enable_heartbeat", "disable_heartbeat"];
+  for (const type of [...known, "reboot", "brew_coffee"]) {
     assertEquals(findHandler(type).repeatable, true, type);
   }
 });

@@ -17,7 +17,15 @@ Deno.test("enable_heartbeat takes the minutes asked for, 10 by default and 60 at
   for (const [duration_minutes, minutes] of rows) {
     const { rapidPollingMs, events } = await run({ duration_minutes });
     assertEquals(rapidPollingMs, minutes * 60_000);
-    assertEquals(JSON.parse(events[0]?.body ?? "").stdout, `rapid polling for ${minutes} min`);
+    assertEquals(JSON.parse(events[0]?.body ?? ""), {
+      command_id: "c1",
+      action: "enable_heartbeat",
+      result: "success",
+      stdout: `rapid polling for ${minutes} min`,
+      stderr: "",
+      exit_code: 0,
+      duration_seconds: 0,
+    });
   }
 });
 
@@ -34,4 +42,15 @@ Deno.test("disable_heartbeat ends rapid polling", async () => {
     tellEarly: () => {},
   });
   assertEquals(outcome.rapidPollingMs, 0);
+  const { result, stdout, duration_seconds } = JSON.parse(outcome.events[0]?.body ?? "");
+  assertEquals([result, stdout, duration_seconds], ["success", "rapid polling off", 0]);
+});
+
+Deno.test("enable_heartbeat quotes a hundred characters of what it was sent at most", () => {
+  const enable = () => run({ duration_minutes: "x".repeat(500) });
+  const { message } = assertThrows(enable, Error, "Cannot enable rapid polling");
+  assertEquals(
+    message.length,
+    `Cannot enable rapid polling: duration_minutes is , not 1 to 60`.length + 100,
+  );
 });

@@ -7,6 +7,7 @@ import {
   type Scanner,
   type Update,
 } from "../../src/scanners/scanner.ts";
+import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeGuard } from "../fakes/scanner_guard.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -187,4 +188,133 @@ Deno.test("scan_updates says whom a scanner asked", async () => {
   };
   const { result } = await run([asked]);
   assertEquals(result.stdout, "apt: 1 updates, 1 of them security (asked as SYSTEM)");
+});
+
+Deno.test("scan_updates puts 200 updates into an event, and the 201st into another", async () => {
+  const counts = async (count: number) =>
+    (await run([apt(count)])).events.slice(0, -1)
+      .map(({ body }) => JSON.parse(body).updates.length);
+  assertEquals(await counts(200), [200]);
+  assertEquals(await counts(201), [200, 1]);
+});
+
+Deno.test("scan_updates says which command it answers, and when it scanned", async () => {
+  const { events } = await run([apt(1)]);
+  const { command_id, timestamp, updates } = JSON.parse(events[0]?.body ?? "");
+  assertEquals([command_id, timestamp], ["c1", "2026-11-23T00:00:00.000Z"]);
+  assertEquals(updates.length, 1);
+});
+
+Deno.test("scan_updates names twenty packages that wait no more, and says that there are others", async () => {
+  const system = new FakeSystem();
+  const stdout = async (count: number) => (await run([apt(count)], system)).result.stdout;
+  await stdout(42);
+  const names = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, n) => `p${from + n}`).join(", ");
+  assertEquals(
+    await stdout(22),
+    `apt: 22 updates, 22 of them security; no changes, 20 no longer waiting: ${names(22, 42)}`,
+  );
+  assertEquals(
+    await stdout(1),
+    `apt: 1 updates, 1 of them security; no changes, 21 no longer waiting: ${names(1, 21)}, …`,
+  );
+});
+
+Deno.test("scan_updates tells changes and what went by themselves, both in one list", async () => {
+  const system = new FakeSystem();
+  await run([apt(3)], system);
+  const changed: Scanner = {
+    ...apt(1),
+    scan: () => {
+      const updates = [update("p0"), { ...update("p1"), security: null }, update("p9")];
+      return Promise.resolve({ updates, warnings: [], metadataAgeS: null });
+    },
+  };
+  const { result } = await run([changed], system);
+  assertEquals(
+    result.stdout,
+    "apt: 3 updates, 2 of them security; 2 new or changed, 1 no longer waiting: p2",
+  );
+});
+
+Deno.test("scan_updates logs each scan: what it found, the gaps, or why it failed", async () => {
+  const { log } = await run([apt(2), { ...apt(1, ["old", "cut"]), name: "dnf" }]);
+  assertEquals(log.events, [
+    { level: "info", message: "scan done", fields: { scanner: "apt", took_ms: 0, updates: 2 } },
+    {
+      level: "warning",
+      message: "scan done, with gaps",
+      fields: { scanner: "dnf", took_ms: 0, updates: 1, why: "old; cut" },
+    },
+  ]);
+  const failed = await run([dnf]);
+  assertEquals(failed.log.events, [{
+    level: "warning",
+    message: "scan failed",
+    fields: { scanner: "dnf", took_ms: 0, reason: "locked", why: "Cannot scan: locked" },
+  }]);
+});
+
+Deno.test("scan_updates keeps what a scanner was told of while that one fails", async () => {
+  const system = new FakeSystem();
+  await run([apt(3)], system);
+  const failing: Scanner = { ...dnf, name: "apt" };
+  assertEquals((await run([failing], system)).events.length, 1);
+  assertEquals((await run([apt(3)], system)).events.length, 1, "still told");
+});
+
+Deno.test("scan_updates forgets what it told where the new list cannot be kept", async () => {
+  const system = new FakeSystem();
+  await run([apt(3)], system);
+  system.files.fail("keep what was told", "full");
+  const { events } = await run([apt(4)], system);
+  assertEquals(events.length, 2);
+  system.files.heal("keep what was told");
+  const again = await run([apt(4)], system);
+  const { updates } = JSON.parse(again.events[0]?.body ?? "");
+  assertEquals(updates.length, 4, "the whole list: nobody knows what arrived");
+});
+
+Deno.test("scan_updates takes nothing but true for full", async () => {
+  const system = new FakeSystem();
+  await run([apt(3)], system);
+  for (const full of ["true", 1, {}, null, false]) {
+    assertEquals((await run([apt(3)], system, { full })).events.length, 1, String(full));
+  }
+});
+
+Deno.test("scan_updates says how long all scans took together", async () => {
+  const system = new FakeSystem();
+  const slow: Scanner = {
+    ...apt(1),
+    scan: async () => {
+      await system.clock.advance(7_000);
+      return await apt(1).scan(system, {});
+    },
+  };
+  assertEquals((await run([slow], system)).result.duration_seconds, 7);
+});
+
+Deno.test("scan_updates tells what one scanner found before another one ends", async () => {
+  const system = new FakeSystem();
+  const log = new FakeLog();
+  let end = () => {};
+  const slow: Scanner = {
+    ...dnf,
+    scan: () => new Promise((resolve) => end = () => resolve(apt(0).scan(system, {}))),
+  };
+  const { guard } = makeGuard(system, log);
+  const findScanners = () => Promise.resolve([slow, apt(2)]);
+  const handler = scanUpdates({ system, log, stateDirectory: "/state", guard, findScanners });
+  const early: NewEvent[] = [];
+  const running = handler.run({ id: "c1", type: "scan_updates", params: {} }, {
+    signal: new AbortController().signal,
+    tellEarly: (told) => void early.push(...told),
+  });
+  await settle();
+  assertEquals(early.map(({ snapshotOf }) => snapshotOf), ["updates/apt/0"]);
+  end();
+  const { events, rapidPollingMs } = await running;
+  assertEquals([events.length, rapidPollingMs], [1, null]);
 });

@@ -36,6 +36,12 @@ Deno.test("scan() leaves a scanner alone after three failures in a row, and not 
   assertEquals(kept.at(-1)?.get("apt")?.state, "open");
   const refused = await guard.scan(well, never);
   assertEquals([refused.result, refused.error?.reason], ["failed", "withheld"]);
+  assert(
+    /^Cannot scan with apt: it failed 3 times in a row and is left alone for 1[2-8] min more: Cannot scan: transient$/
+      .test(refused.error?.message ?? ""),
+    refused.error?.message,
+  );
+  assertEquals(refused.durationMs, 0);
 });
 
 Deno.test("scan() takes a lock that is held, or an absence, for nothing", async () => {
@@ -64,7 +70,10 @@ Deno.test("scan() does not wait for a scanner that forgets its limits, nor hold 
   await system.clock.advance(SCANNER_SETTINGS.timeoutMs);
   const report = await hanging;
   assertEquals([report.result, report.error?.reason], ["failed", "transient"]);
+  assertEquals(report.error?.message, "Cannot scan with apt: no end within 600 s");
+  assertEquals(report.durationMs, SCANNER_SETTINGS.timeoutMs);
   assertEquals(guard.breakers.get("apt")?.failures, 1);
+  assertEquals(system.clock.sleeping, 0);
 });
 
 Deno.test("scan() gives the permit back when it is stopped, and leaves no timer", async () => {
@@ -93,6 +102,45 @@ Deno.test("a scanner that throws what is no ScanError has failed", async () => {
     never,
   );
   assertEquals(report.error?.reason, "permanent");
+});
+
+Deno.test("scan() hands a scanner its limits, its directory and what was known", async () => {
+  const { guard } = setUp();
+  const given: unknown[] = [];
+  const asked = scanner("apt", (system, options) => {
+    given.push(options.cacheDirectory, options.lastCount, options.signal instanceof AbortSignal);
+    return well.scan(system, options);
+  });
+  await guard.scan(asked, never, { lastCount: 7 });
+  await guard.scan(asked, never);
+  assertEquals(given, ["/state/cache", 7, true, "/state/cache", undefined, true]);
+});
+
+Deno.test("scan() keeps each scanner's breaker by itself, and saves only what changed", async () => {
+  const { guard, kept } = setUp();
+  await guard.scan(failing("locked"), never);
+  assertEquals(kept, [], "a neutral result changes nothing");
+  await guard.scan(failing("permanent"), never);
+  await guard.scan({ ...failing("permanent"), name: "dnf" }, never);
+  assertEquals(kept.length, 2);
+  assertEquals([...kept[1] ?? []].map(([name, { failures }]) => [name, failures]), [
+    ["apt", 1],
+    ["dnf", 1],
+  ]);
+});
+
+Deno.test("a scan that was begun before a reset says nothing to the breaker after it", async () => {
+  const { guard } = setUp();
+  let fail = (_: Error) => {};
+  const slow = guard.scan(
+    scanner("apt", () => new Promise((_, reject) => fail = reject)),
+    never,
+  );
+  await settle();
+  await guard.reset("apt");
+  fail(new ScanError("Cannot scan: broken", { reason: "permanent" }));
+  await slow;
+  assertEquals(guard.breakers.get("apt")?.failures, 0);
 });
 
 Deno.test("reset() closes a breaker at once", async () => {

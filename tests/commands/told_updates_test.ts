@@ -32,6 +32,33 @@ Deno.test("readToldUpdates() takes a file that is none of ours, or cannot be rea
   assertEquals(await readToldUpdates(system, "/state"), new Map());
 });
 
+Deno.test("readToldUpdates() takes a list with a field of another shape for nothing", async () => {
+  const system = new FakeSystem();
+  const read = async (list: unknown) => {
+    const text = JSON.stringify({ schema: "pennon.told-updates/1", scanners: { apt: list } });
+    system.files.texts.set(PATH, text);
+    return (await readToldUpdates(system, "/state")).size;
+  };
+  assertEquals(await read({ fullAtMs: 5, items: { curl: ["2", "sum"] } }), 1);
+  assertEquals(await read({ fullAtMs: null, items: {} }), 0);
+  assertEquals(await read({ fullAtMs: 5, items: { curl: ["2"] } }), 0);
+  assertEquals(await read({ fullAtMs: 5, items: { curl: [2, "sum"] } }), 0);
+});
+
+Deno.test("readToldUpdates() reads a host's tens of thousands of updates, and no endless file", async () => {
+  const system = new FakeSystem();
+  const item = (n: number) => [`package-with-a-long-name-${n}`, ["1".repeat(20), "s".repeat(36)]];
+  const items = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => item(n)));
+  const text = JSON.stringify({
+    schema: "pennon.told-updates/1",
+    scanners: { apt: { fullAtMs: 5, items } },
+  });
+  system.files.texts.set(PATH, text);
+  assertEquals((await readToldUpdates(system, "/state")).size, 1);
+  system.files.texts.set(PATH, text + " ".repeat(8_388_609 - text.length));
+  assertEquals((await readToldUpdates(system, "/state")).size, 0);
+});
+
 Deno.test("keepToldUpdates() says when the disk refuses", async () => {
   const system = new FakeSystem();
   system.files.fail("keep what was told", "full");

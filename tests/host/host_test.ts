@@ -11,6 +11,12 @@ Deno.test("cpuPercent() is the busy part of what has passed", () => {
   assertEquals(cpuPercent(times(100, 1_000), times(100, 1_000)), null);
   assertEquals(cpuPercent(times(100, 1_000), times(50, 500)), null); // Counters that went back.
   assertEquals(cpuPercent([], []), null);
+  assertEquals(cpuPercent(times(0, 0), times(1, 1)), 100);
+  const two = (busyMs: number) => [...times(busyMs, 1_000), ...times(busyMs, 1_000)];
+  assertEquals(cpuPercent([...times(0, 500), ...times(0, 500)], two(250)), 50);
+  // Counters that do not fit together: never under nothing, never over all.
+  assertEquals(cpuPercent(times(100, 1_000), times(50, 1_100)), 0);
+  assertEquals(cpuPercent(times(100, 1_000), times(500, 1_100)), 100);
 });
 
 Deno.test("hostFacts() does without the programs a minimal system lacks", async () => {
@@ -25,13 +31,15 @@ Deno.test("hostFacts() does without the programs a minimal system lacks", async 
 
 Deno.test("hostFacts() tells no address that means nothing elsewhere", async () => {
   const system = new FakeSystem();
-  const addresses = ["127.0.0.1", "::1", "fe80::1", "169.254.1.1", "192.0.2.7", "2001:db8::7"];
+  const useless = ["127.0.0.1", "127.9.9.9", "::1", "fe80::1", "FE80::2", "169.254.1.1"];
+  const useful = ["192.0.2.7", "2001:db8::7", "::1:2", "10.127.0.1", "1.169.254.1", "2::fe80:1"];
+  const addresses = [...useless, ...useful];
   system.machine = {
     ...system.machine,
     networkAddresses: () =>
       addresses.map((address) => ({ interfaceName: "e", family: "IPv4", address, mac: "" })),
   };
-  assertEquals((await hostFacts(system)).addresses, ["192.0.2.7", "2001:db8::7"]);
+  assertEquals((await hostFacts(system)).addresses, useful);
 });
 
 Deno.test("hostFacts() speaks of Windows and macOS in their words", async () => {
@@ -40,6 +48,84 @@ Deno.test("hostFacts() speaks of Windows and macOS in their words", async () => 
   assertEquals((await hostFacts(system)).osVersion, "Windows 6.1.0-test");
   system.os = "macos";
   assertEquals((await hostFacts(system)).osVersion, "macOS (Darwin 6.1.0-test)");
+});
+
+/** Programs that answer, by their path; what was asked is kept. */
+function withPrograms(answers: Record<string, { code?: number; stdout: string }>) {
+  const system = new FakeSystem();
+  const asked: { argv: readonly string[]; timeoutMs: number }[] = [];
+  system.runCommand = (argv, options) => {
+    const answer = answers[argv[0] ?? ""];
+    if (!answer) return Promise.reject(new Error(`no ${argv[0]}`));
+    asked.push({ argv, timeoutMs: options.timeoutMs });
+    return Promise.resolve({ code: 0, stderr: "", truncated: false, ...answer });
+  };
+  return { system, asked };
+}
+
+const PROCESSES = { stdout: "    1\n   42\n  \n  666\n" };
+
+Deno.test("hostFacts() counts processes by ps, where it stands and answers well", async () => {
+  const linux = withPrograms({ "/usr/bin/ps": PROCESSES });
+  assertEquals((await hostFacts(linux.system)).processes, 3);
+  assertEquals(linux.asked, [{ argv: ["/usr/bin/ps", "-A", "-o", "pid="], timeoutMs: 5_000 }]);
+  const macos = withPrograms({ "/bin/ps": PROCESSES });
+  macos.system.os = "macos";
+  assertEquals((await hostFacts(macos.system)).processes, 3);
+  const failing = withPrograms({ "/usr/bin/ps": { ...PROCESSES, code: 1 } });
+  assertEquals((await hostFacts(failing.system)).processes, null);
+  const windows = withPrograms({ "/usr/bin/ps": PROCESSES, "/bin/ps": PROCESSES });
+  windows.system.os = "windows";
+  assertEquals([(await hostFacts(windows.system)).processes, windows.asked], [null, []]);
+});
+
+Deno.test("hostFacts() takes the disks from df on Linux alone", async () => {
+  const df = { stdout: "/dev/sda1 ext4 100 60 40 60% /\n/dev/sdb1 xfs 50 25 25 50% /mnt\n" };
+  const { system } = withPrograms({ "/usr/bin/df": df });
+  assertEquals((await hostFacts(system)).disks.map(({ mount }) => mount), ["/", "/mnt"]);
+  system.os = "macos";
+  assertEquals((await hostFacts(system)).disks.map(({ mount }) => mount), ["/"]);
+});
+
+Deno.test("hostFacts() and hostMetrics() look at the drive that Windows is on", async () => {
+  const system = new FakeSystem();
+  system.os = "windows";
+  const looked: string[] = [];
+  system.machine = {
+    ...system.machine,
+    disk: (path) => {
+      looked.push(path);
+      return { totalBytes: 100, freeBytes: 40 };
+    },
+  };
+  await hostFacts(system);
+  system.environment.set("SystemDrive", "D:");
+  assertEquals((await hostFacts(system)).disks, [
+    { mount: "D:\\", fileSystem: "", totalBytes: 100, usedBytes: 60 },
+  ]);
+  hostMetrics(system, []);
+  assertEquals(looked, ["C:\\", "D:\\", "D:\\"]);
+});
+
+Deno.test("hostFacts() tells a machine that tells nothing from one without processors", async () => {
+  const system = new FakeSystem();
+  const { cpuModel, cpuCores, memoryTotalBytes, uptimeS } = await hostFacts(system);
+  assertEquals([cpuModel, cpuCores, memoryTotalBytes, uptimeS], [
+    "Test CPU",
+    1,
+    8_000_000_000,
+    3_600,
+  ]);
+  system.machine = {
+    ...system.machine,
+    cpus: () => [],
+    memory: () => null,
+    disk: () => null,
+    uptimeS: () => null,
+  };
+  const poor = await hostFacts(system);
+  assertEquals([poor.cpuModel, poor.cpuCores, poor.memoryTotalBytes], [null, 0, null]);
+  assertEquals([poor.disks, poor.uptimeS], [[], null]);
 });
 
 Deno.test("hostMetrics() tells what the machine tells, and null for the rest", () => {

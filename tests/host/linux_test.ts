@@ -17,6 +17,24 @@ Deno.test("parseOsRelease() reads assignments as os-release(5) writes them", () 
   });
 });
 
+Deno.test("parseOsRelease() takes off quotes that match, and no others", () => {
+  const rows: [written: string, value: string][] = [
+    ['""', ""],
+    ["''", ""],
+    ['"', '"'],
+    ["'", "'"],
+    [`"a'`, `"a'`],
+    [`'a"`, `'a"`],
+    ["'a\\$b'", "a\\$b"], // In single quotes a backslash is one.
+    ["a\\$b", "a$b"],
+    ['a"', 'a"'],
+  ];
+  for (const [written, value] of rows) {
+    assertEquals(parseOsRelease(`A1_B=${written}\r\n`).get("A1_B"), value, written);
+  }
+  assertEquals([...parseOsRelease("a=1\n1A=1\n A=1\nxA=1\nA B=1\n")], [["A", "1"]]);
+});
+
 Deno.test("parseOsRelease() throws at nothing", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
     assert(parseOsRelease(text) instanceof Map);
@@ -30,6 +48,12 @@ Deno.test("readOsRelease() takes the first file that can be read", async () => {
   assertEquals(await readOsRelease(files), "Alpine 3.20");
   files.texts.set("/etc/os-release", DEBIAN);
   assertEquals(await readOsRelease(files), "Debian GNU/Linux 12 (bookworm)");
+  files.texts.set("/etc/os-release", "NAME=Arch\n");
+  assertEquals(await readOsRelease(files), "Arch");
+  files.texts.set("/etc/os-release", "VERSION_ID=3\n");
+  assertEquals(await readOsRelease(files), undefined);
+  files.fail("read os-release", "denied");
+  assertEquals(await readOsRelease(files), undefined);
 });
 
 const DF = `Filesystem     Type            1-blocks        Used   Available Capacity Mounted on
@@ -47,6 +71,16 @@ Deno.test("parseDf() lists real disks, the system's first, blanks in names too",
     { mount: "/mnt/my data", fileSystem: "ext4", totalBytes: 50e9, usedBytes: 25e9 },
   ]);
   assertEquals(parseDf(""), []);
+  const kinds = (...types: string[]) =>
+    parseDf(types.map((type) => `none ${type} 100 60 40 60% /${type}`).join("\n"))
+      .map(({ fileSystem }) => fileSystem);
+  assertEquals(kinds("tmpfs", "ramfs", "efivarfs", "iso9660", "fuse.sshfs", "nsfs", "autofs"), []);
+  // An NTFS disk is a fuseblk, and a name that only contains one of theirs is none of them.
+  assertEquals(kinds("fuseblk", "xtmpfs", "tmpfs2"), ["fuseblk", "xtmpfs", "tmpfs2"]);
+  assertEquals(parseDf("/dev/a ext4 0 0 0 - /empty"), []);
+  assertEquals(parseDf("x /dev/a ext4 100 60 40 60% /a"), []);
+  assertEquals(parseDf("/dev/a ext4 100 60 40 60% a"), []);
+  assertEquals(parseDf("/dev/a ext4 100 60 40 60% /a  ")[0]?.mount, "/a");
   assertEquals(parseDf("Dateisystem Typ 1-Blöcke Benutzt\n"), []);
 });
 
@@ -63,4 +97,14 @@ Deno.test("listDisks() does without a df that is absent or says nothing", async 
     Promise.resolve({ code, stdout, stderr: "", truncated: false });
   assertEquals(await listDisks(says("", 1), 1), null);
   assertEquals((await listDisks(says(DF, 1), 1))?.length, 2);
+  const asked: unknown[] = [];
+  const disks = await listDisks((argv, options) => {
+    asked.push(argv, options);
+    return says(DF, 0)();
+  }, 7);
+  assertEquals(disks?.length, 2);
+  assertEquals(asked, [
+    ["/usr/bin/df", "--portability", "--print-type", "--block-size=1", "--local"],
+    { timeoutMs: 7 },
+  ]);
 });

@@ -98,3 +98,69 @@ Deno.test("halves go on waiting where the whole stopped, and one is blamed when 
   blame.delivered("c");
   assertEquals(blame.broke(refusal("b"), at), "its_own");
 });
+
+Deno.test("broke() asks about ever smaller parts no more where many events are in doubt", () => {
+  const blame = new Blame();
+  for (let count = 0; count < 8; count++) blame.broke(refusal(`e${count}`), at);
+  assertEquals(blame.broke(refusal("e0"), at), "still_unknown", "eight in doubt");
+  blame.broke(refusal("e8"), at);
+  assertEquals(blame.broke(refusal("e0"), at), "unknown", "nine in doubt");
+});
+
+Deno.test("a doubt is tried again after a minute at least, and two at most the first time", () => {
+  const waits = (random: () => number) => {
+    const blame = new Blame();
+    blame.broke(refusal("a"), { nowMs: 500, random });
+    return blame.notBeforeMs("a");
+  };
+  assertEquals([waits(() => 0), waits(() => 1)], [60_500, 120_500]);
+});
+
+Deno.test("delivered() blames no half a second time, nor one that was blamed before", () => {
+  const blame = new Blame();
+  blame.split("whole", ["a", "b"], true);
+  blame.refused(refusal("a"), 0);
+  assertEquals(blame.delivered("b"), undefined, "its refusal was counted");
+  assertEquals(blame.delivered("b"), undefined);
+});
+
+Deno.test("nextMs() is the first instant to come, and in a minute at the latest", () => {
+  const blame = new Blame();
+  assertEquals(blame.nextMs(5_000), 65_000);
+  blame.refused(refusal("a"), 0);
+  blame.refused(refusal("b"), 10_000);
+  assertEquals([blame.nextMs(59_999), blame.nextMs(60_000), blame.nextMs(70_000)], [
+    60_000,
+    70_000,
+    130_000,
+  ]);
+});
+
+Deno.test("clear() forgets who waits, who is whose half, and what was proven", () => {
+  const blame = new Blame();
+  blame.refused(refusal("a"), 0);
+  blame.split("whole", ["b", "c"], true);
+  blame.split("other", ["d", "e"], true);
+  blame.delivered("d"); // Proves that the reason is in e.
+  blame.clear();
+  assertEquals(blame.notBeforeMs("a"), -Infinity);
+  blame.broke(refusal("b"), at);
+  assertEquals(blame.delivered("c"), undefined);
+  assertEquals(blame.broke(refusal("e"), at), "unknown");
+});
+
+Deno.test("split() that left one part, or none, makes no halves", () => {
+  const blame = new Blame();
+  blame.broke(refusal("whole"), at);
+  blame.split("whole", ["a"], false);
+  assertEquals([blame.notBeforeMs("whole"), blame.notBeforeMs("a")], [-Infinity, -Infinity]);
+  assertEquals(blame.broke(refusal("a"), at), "unknown");
+});
+
+Deno.test("split() of an event that was to blame lets its halves begin anew", () => {
+  const blame = new Blame();
+  for (let count = 0; count < 9; count++) blame.broke(refusal("whole"), at);
+  blame.split("whole", ["a", "b"], true);
+  assertEquals(blame.broke(refusal("a"), { nowMs: 0, random: () => 1 }), "unknown");
+  assertEquals(blame.notBeforeMs("a"), 120_000);
+});

@@ -1,5 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
-import { type CheckedIn, closeCheckIn, dueAfter } from "../../src/loop/checkin.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { CommandJournal } from "../../src/buffer/journal.ts";
+import { checkDisk, type CheckedIn, closeCheckIn, dueAfter } from "../../src/loop/checkin.ts";
+import type { CheckInAnswer } from "../../src/server/protocol.ts";
+import { DatabaseError } from "../../src/system/database.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { INTERVAL_MS, inWorld, log, World } from "../fakes/world.ts";
 
@@ -82,6 +85,83 @@ Deno.test("checkIn() says nothing of results while there is none to ask for", ()
     await world.advance(3 * INTERVAL_MS);
     assertEquals([asked(world), world.journal.counts().reported], [[], 1]);
   }));
+
+const WHEN = { nextInMs: () => 300_000, afterSleepMs: () => 7, isCutOff: false };
+
+Deno.test("dueAfter() leaves a failure to the backoff, and all else to the interval", () => {
+  const rows: [answer: CheckedIn, dueInMs: number | null][] = [
+    [
+      { kind: "failed", why: "HTTP 502", status: 502, offline: false, retryAfterMs: null },
+      null,
+    ],
+    [{ kind: "limited", why: "HTTP 429", retryAfterMs: null }, null],
+    [{ kind: "ok", value: { commands: [] }, rateLimit: null }, 300_000],
+    [{ kind: "refused", why: "HTTP 400", status: 400 }, 300_000],
+    [{ kind: "unauthorized", why: "HTTP 401" }, 300_000],
+    [{ kind: "needs_person", why: "HTTP 403" }, 300_000],
+    [{ kind: "withheld", retryInMs: 5 }, 300_000],
+    [{ kind: "aborted" }, 7],
+  ];
+  for (const [answer, dueInMs] of rows) {
+    assertEquals(dueAfter(answer, WHEN), dueInMs, answer.kind);
+  }
+  assertEquals(dueAfter({ kind: "aborted" }, { ...WHEN, isCutOff: true }), 300_000);
+});
+
+/** What closing a check-in says in the log, and which results it takes for confirmed. */
+function close(answer: CheckedIn, dueInMs: number | null = 299_600) {
+  const log = new FakeLog();
+  const confirmed: string[] = [];
+  const journal = {
+    confirm: (ids: readonly string[]) => confirmed.push(...ids),
+  } as Pick<CommandJournal, "confirm"> as CommandJournal;
+  closeCheckIn({ journal, log }, answer, dueInMs);
+  return { events: log.events, confirmed };
+}
+
+Deno.test("closeCheckIn() tells a check-in that brought commands, and whispers of others", () => {
+  const command = { id: "c1", type: "scan_updates", params: {} };
+  const ok = (value: CheckInAnswer): CheckedIn => ({ kind: "ok", value, rateLimit: null });
+  assertEquals(close(ok({ commands: [command] })).events, [
+    { level: "info", message: "checked in", fields: { commands: 1, next_in_s: 300 } },
+  ]);
+  assertEquals(close(ok({ commands: [] }), null).events, [
+    { level: "debug", message: "checked in", fields: { commands: 0, next_in_s: 0 } },
+  ]);
+  const { events, confirmed } = close(ok({ commands: [], acknowledged_ids: ["c1", "c2"] }));
+  assertEquals(confirmed, ["c1", "c2"]);
+  assertEquals(events.at(-1), {
+    level: "info",
+    message: "results confirmed by the server",
+    fields: { logs: 2 },
+  });
+});
+
+Deno.test("closeCheckIn() says when one was withheld, and takes no word from one that failed", () => {
+  assertEquals(close({ kind: "withheld", retryInMs: 1_001 }), {
+    events: [
+      { level: "warning", message: "check-in withheld", fields: { retry_in_s: 2 } },
+    ],
+    confirmed: [],
+  });
+  assertEquals(close({ kind: "needs_person", why: "HTTP 403" }), { events: [], confirmed: [] });
+});
+
+Deno.test("checkDisk() says what the disk would not do, and hides no mistake of ours", () => {
+  const journal = (error: Error) =>
+    ({
+      tryWriting: () => {
+        throw error;
+      },
+    }) as Pick<CommandJournal, "tryWriting"> as CommandJournal;
+  const full = new DatabaseError("Cannot change database: full", { reason: "full" });
+  assertThrows(
+    () => checkDisk({ journal: journal(full) }),
+    Error,
+    "Cannot check in: the disk takes no commands down (full): Cannot change database: full. Next:",
+  );
+  assertThrows(() => checkDisk({ journal: journal(new TypeError("oops")) }), TypeError, "oops");
+});
 
 /** A server that is healthy, and answers each check-in with one status. */
 async function refusing(status: number): Promise<World> {

@@ -215,6 +215,155 @@ Deno.test("reset() forgets the waits, and asks for health before the next call",
   assertEquals(asked.length, 1);
 });
 
+/** Brings a connection to its probe: the breaker is open, and its time is up. */
+async function beforeProbe(health?: () => Answer<Health>) {
+  const made = setUp(health);
+  for (const answer of [gone, gone]) {
+    await made.call(answer);
+    await made.waitOut();
+  }
+  assertEquals(made.connection.waitMs("check_in"), 0);
+  return made;
+}
+
+Deno.test("waitMs() is how long a probe that is out may still take, on every path", async () => {
+  const { connection, clock } = await beforeProbe();
+  const { promise, resolve } = Promise.withResolvers<typeof fine>();
+  const probe = connection.attempt("check_in", () => promise);
+  await clock.advance(4_000);
+  assertEquals([connection.waitMs("check_in"), connection.waitMs("delivery")], [6_000, 6_000]);
+  const other = await connection.attempt("delivery", () => Promise.resolve(fine));
+  assertEquals(other, { kind: "withheld", retryInMs: 6_000 });
+  resolve(fine);
+  assertEquals([(await probe).kind, connection.waitMs("delivery")], ["ok", 0]);
+});
+
+Deno.test("a probe without an end fails at its own limit, and its late answer closes nothing", async () => {
+  const { connection, clock, log } = await beforeProbe();
+  const { promise, resolve } = Promise.withResolvers<typeof fine>();
+  const signals: AbortSignal[] = [];
+  const probe = connection.attempt("check_in", ({ signal }) => {
+    signals.push(signal);
+    return promise;
+  });
+  await clock.advance(9_999);
+  assertEquals(signals[0]?.aborted, false);
+  await clock.advance(1);
+  const answer = await probe;
+  assert(answer.kind === "failed");
+  assertEquals([answer.why, answer.offline], ["no end of the call within 10 s", false]);
+  assertEquals([signals[0]?.aborted, connection.state.breaker.state], [true, "open"]);
+  const { breaker } = connection.state;
+  resolve(fine);
+  await clock.advance(0);
+  assertEquals(connection.state.breaker, breaker);
+  assertEquals(log.told("connection breaker closed"), []);
+  assertEquals(clock.sleeping, 0);
+});
+
+Deno.test("isHealthy only while check-ins go well, the breaker is closed and nobody is called", async () => {
+  const { connection, call, waitOut } = setUp();
+  assertEquals(connection.isHealthy, true);
+  await call(gone);
+  assertEquals(connection.isHealthy, false);
+  await waitOut();
+  await call(fine);
+  assertEquals(connection.isHealthy, true);
+  await call({ kind: "needs_person", why: "HTTP 403" });
+  assertEquals(connection.isHealthy, false);
+  assert(connection.waitMs("delivery") >= 3_600_000, "nobody else is asked either");
+  const tripped = await beforeProbe();
+  assertEquals(tripped.connection.isHealthy, false);
+});
+
+Deno.test("a report that fails makes the connection no less healthy", async () => {
+  const { connection } = setUp();
+  await connection.attempt("delivery", () => Promise.resolve(gone));
+  assertEquals([connection.isHealthy, connection.waitMs("check_in")], [true, 0]);
+  assert(connection.waitMs("delivery") > 0);
+});
+
+Deno.test("what the server's health is stands for the call that is not made", async () => {
+  const rows: [health: Answer<Health>, answer: Partial<Answer<unknown>>][] = [
+    [gone, gone],
+    [{ kind: "limited", why: "HTTP 429", retryAfterMs: 5_000 }, { kind: "limited" }],
+    [{ kind: "aborted" }, { kind: "aborted" }],
+    [
+      { kind: "refused", why: "HTTP 404", status: 404 },
+      { kind: "failed", why: "not healthy: HTTP 404", status: 404, offline: false },
+    ],
+    [
+      { kind: "unauthorized", why: "HTTP 401" },
+      { kind: "failed", why: "not healthy: HTTP 401", status: null },
+    ],
+    [
+      { kind: "needs_person", why: "HTTP 403" },
+      { kind: "failed", why: "not healthy: HTTP 403", status: null },
+    ],
+    [
+      { kind: "ok", value: { status: "sick", usable: false }, rateLimit: null },
+      { kind: "failed", why: 'not healthy: server says "sick"', status: 200 },
+    ],
+  ];
+  for (const [health, expected] of rows) {
+    const { call, connection, waitOut } = setUp(() => health);
+    await call(gone);
+    await waitOut();
+    const answer = await connection.attempt("check_in", () => {
+      throw new Error("it was called");
+    });
+    assertEquals({ ...answer, ...expected }, answer, health.kind);
+  }
+});
+
+Deno.test("a host that slept for two seconds in the middle of a call is no excuse yet", async () => {
+  const { connection, clock } = setUp();
+  const slept = (ms: number, answer: Answer<string>) =>
+    connection.attempt("delivery", () => {
+      clock.sleptMs += ms;
+      return Promise.resolve(answer);
+    });
+  assertEquals((await slept(28_800_000, fine)).kind, "ok", "an answer is an answer");
+  assertEquals((await slept(2_001, gone)).kind, "aborted");
+  assertEquals((await slept(2_000, gone)).kind, "failed");
+});
+
+Deno.test("a call that is cut off before its health is known begins nothing", async () => {
+  const cut = new AbortController();
+  const { connection, call, waitOut } = setUp(() => {
+    cut.abort(new Error("no time left"));
+    return healthy;
+  });
+  await call(gone);
+  await waitOut();
+  const answer = await connection.attempt("check_in", () => {
+    throw new Error("it was called");
+  }, { cut: cut.signal });
+  assertEquals(answer, { kind: "aborted" });
+});
+
+Deno.test("a call that is cut off already is told so at once", async () => {
+  const { connection } = setUp();
+  const cut = AbortSignal.abort(new Error("no time left"));
+  let isAborted = false;
+  await connection.attempt("check_in", ({ signal }) => {
+    isAborted = signal.aborted;
+    return Promise.resolve(fine);
+  }, { cut });
+  assertEquals(isAborted, true);
+});
+
+Deno.test("hurry() never puts an attempt off, and does nothing without an outage", async () => {
+  const { connection, call } = setUp();
+  connection.hurry(30_000);
+  assertEquals(connection.waitMs("check_in"), 0);
+  await call({ ...gone, offline: true });
+  const before = connection.waitMs("check_in");
+  assert(before > 0);
+  connection.hurry(3_600_000);
+  assert(connection.waitMs("check_in") <= before);
+});
+
 Deno.test("isHealthy is false for an open breaker, a failed check-in, or an operator's matter", () => {
   const { connection: well } = NEW_STATE;
   const open = {

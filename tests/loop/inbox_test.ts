@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import type { Command } from "../../src/buffer/command.ts";
 import type { CommandJournal, ReceivedCommand } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
@@ -137,4 +137,59 @@ Deno.test("receive() says what is lost when it is stopped, or has no more room",
   stop.abort();
   await settle();
   assertEquals(log.told("commands lost, the disk took none").length, 2);
+});
+
+Deno.test("receive() of nothing touches no disk, and of what is known runs nothing", async () => {
+  const { inbox, worker, ran, disk } = await setUp();
+  const { signal } = new AbortController();
+  disk.isBroken = true;
+  inbox.receive([], signal);
+  disk.isBroken = false;
+  inbox.receive([command("a")], signal);
+  await worker.idle;
+  inbox.receive([command("a")], signal);
+  await worker.idle;
+  assertEquals([ran.length, inbox.held], [1, 0]);
+});
+
+Deno.test("receive() tries the disk every ten seconds, not before, and only while it holds some", async () => {
+  const { inbox, disk, clock, log } = await setUp();
+  const { signal } = new AbortController();
+  disk.isFull = true;
+  inbox.receive([command("a")], signal);
+  assertEquals(log.told("commands wait for the disk"), [
+    { commands: 1, why: "Cannot change database: full" },
+  ]);
+  disk.isFull = false;
+  await clock.advance(9_999);
+  assertEquals(inbox.held, 1);
+  await clock.advance(1);
+  assertEquals([inbox.held, clock.sleeping], [0, 0]);
+  // The next time that the disk refuses it waits, and says so, anew.
+  disk.isFull = true;
+  inbox.receive([command("b")], signal);
+  assertEquals(log.told("commands wait for the disk").length, 2);
+  disk.isFull = false;
+  await clock.advance(10_000);
+  assertEquals(inbox.held, 0);
+});
+
+Deno.test("receive() holds a thousand commands, those that came first, and says which were lost", async () => {
+  const { inbox, disk, log } = await setUp();
+  const { signal } = new AbortController();
+  disk.isFull = true;
+  const some = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, number) => command(`c${from + number}`));
+  inbox.receive(some(0, 1_000), signal);
+  assertEquals([inbox.held, log.told("commands lost, the disk took none")], [1_000, []]);
+  inbox.receive(some(1_000, 1_002), signal);
+  assertEquals(inbox.held, 1_000);
+  assertEquals(log.told("commands lost, the disk took none"), [{ commands: "c1000 c1001" }]);
+  inbox.end();
+});
+
+Deno.test("receive() hides no mistake of ours", async () => {
+  const { inbox, disk } = await setUp();
+  disk.isBroken = true;
+  assertThrows(() => inbox.receive([command("a")], new AbortController().signal), TypeError);
 });

@@ -67,6 +67,32 @@ Deno.test("freeFromMs() believes a server whose window is longer than a minute",
   assertEquals(freeFromMs(pace, 1), 5 * MINUTE_MS);
 });
 
+Deno.test("noteAnswer() remembers a thousand answers, and those of one window", () => {
+  let pace = NEW_PACE;
+  const note = (nowMs: number) =>
+    pace = noteAnswer(pace, { sentMs: nowMs, nowMs, rateLimit: null, random: () => 0 });
+  for (let n = 0; n <= 1_000; n++) note(n);
+  assertEquals([pace.answeredMs.length, pace.answeredMs[0]], [1_000, 1]);
+  note(MINUTE_MS + 500);
+  assertEquals(pace.answeredMs[0], 501, "what was answered a window before this was sent is left");
+});
+
+Deno.test("noteAnswer() never counts below no place at all", () => {
+  const pace = answers([[0, limited(0)], [1, null], [2, null]]);
+  assertEquals(pace.remaining, 0);
+});
+
+Deno.test("freeFromMs() waits for the reset where the limit says nothing, and never before it was sent away", () => {
+  const none = answers([[1_000, limited(0, { limit: 0, resetInMs: 10_000 })]]);
+  assertEquals(freeFromMs(none, 9), 13_000);
+  const away = (pace: Pace) => noteTurnedAway(pace, 1_000, 120_000);
+  assertEquals(freeFromMs(away(none), 9), 122_000);
+  assertEquals(freeFromMs(away(answers([[1_000, limited(2)]])), 9), 122_000);
+  const full = answers([[0, limited(2)], [1, limited(1)], [2, limited(0)]]);
+  assertEquals(freeFromMs(away(full), 9), 122_000);
+  assertEquals(freeFromMs(full, 0), MINUTE_MS, "one place at least");
+});
+
 Deno.test("noteTurnedAway() adds the second that Retry-After was rounded down by", () => {
   assertEquals(freeFromMs(noteTurnedAway(NEW_PACE, 500, 7_000), 1), 8_500);
   assertEquals(freeFromMs(noteTurnedAway(NEW_PACE, 500, null), 1), 1_500);

@@ -18,12 +18,14 @@ Deno.test("rapidLeftMs() reads what the server says of rapid polling", () => {
 });
 
 Deno.test("clampRapidMs() holds a wish between nothing and an hour", () => {
-  assertEquals([-1, 0, 1, 3_600_000, 3_600_001, NaN].map(clampRapidMs), [
+  assertEquals([-1, 0, 1, 3_600_000, 3_600_001, NaN, Infinity, -Infinity].map(clampRapidMs), [
     0,
     0,
     1,
     3_600_000,
     3_600_000,
+    0,
+    0,
     0,
   ]);
 });

@@ -34,6 +34,9 @@ Deno.test("isPoor() from the third report in a row that was in vain, and not fro
   assertEquals([isPoor(two), isPoor(noteRefused(two))], [false, true]);
   const step = { nowMs: 0, policy, random: () => 0 };
   assertEquals(isPoor(noteDoubt(two, step)), true);
+  assertEquals(isPoor(noteDoubt(noteRefused(GOOD_RECEPTION), step)), false);
+  const rested = noteDoubt(noteDoubt(noteDoubt(GOOD_RECEPTION, step), step), step);
+  assertEquals([rested.inVain, rested.doubts, rested.rests], [3, 0, 1]);
   // A refusal is an answer: it brings no rest nearer.
   assertEquals(noteDoubt(two, step).rests, 0);
 });

@@ -59,6 +59,31 @@ Deno.test("nextCheckInMs() polls rapidly, give or take a tenth, until that ends"
   assertEquals(nextCheckInMs(rapid, "a", { nowMs: 0, random: () => 0.5 }), 5_000);
 });
 
+Deno.test("phase() is FNV-1a of the id, whatever the version: an agent keeps its place", () => {
+  // The hashes are those of the algorithm's authors.
+  assertEquals(phase(""), 0x811c9dc5 / 2 ** 32);
+  assertEquals(phase("a"), 0xe40c292c / 2 ** 32);
+  assertEquals(phase("foobar"), 0xbf9cf968 / 2 ** 32);
+});
+
+Deno.test("nextCheckInMs() takes the slot that is half an interval away, and none nearer", () => {
+  const phaseMs = phase("a") * 300_000;
+  const wait = (nowMs: number) =>
+    Math.round(nextCheckInMs(polling, "a", { nowMs, random: () => 0.5 }));
+  assertEquals(wait(phaseMs + 600_000), 300_000);
+  assertEquals(wait(phaseMs + 600_000 + 149_999), 150_001);
+  assertEquals(wait(phaseMs + 600_000 + 150_001), 449_999);
+});
+
+Deno.test("nextCheckInMs() polls at the ordinary pace when no rapid time is left", () => {
+  for (const rapidLeftMs of [0, -1]) {
+    const waitMs = nextCheckInMs({ ...polling, rapidLeftMs }, "a", { nowMs: 0, random: () => 0.5 });
+    assert(waitMs >= 150_000, String(waitMs));
+  }
+  const rapid = { ...polling, rapidLeftMs: 1 };
+  assertEquals(nextCheckInMs(rapid, "a", { nowMs: 0, random: () => 1 }), 5_500);
+});
+
 Deno.test("phase() spreads agents evenly", () => {
   const tenths = new Array<number>(10).fill(0);
   for (let agent = 0; agent < 10_000; agent++) {

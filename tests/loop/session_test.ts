@@ -22,12 +22,13 @@ function setUp(
   renew?: (signal: AbortSignal) => Promise<Answer<{ token: string }>>,
 ) {
   const clock = new FakeClock(START_MS);
+  const log = new FakeLog();
   const kept: string[] = [];
   let asked = 0;
   const session = new Session({
     clock,
     random: () => 0.5,
-    log: new FakeLog(),
+    log,
     renew: renew ?? (() => {
       asked += 1;
       const answer = renewals.shift();
@@ -39,7 +40,7 @@ function setUp(
       return Promise.resolve();
     },
   }, { agentId: "a", accessToken: token("old") });
-  return { clock, session, kept, asked: () => asked };
+  return { clock, log, session, kept, asked: () => asked };
 }
 
 /** A server that takes only this token. */
@@ -146,6 +147,155 @@ Deno.test("call() goes on with the old token when an early renewal fails", async
   assertEquals((await session.call(takes(token("old")), never)).kind, "ok");
   assertEquals((await session.call(takes(token("old")), never)).kind, "ok");
   assertEquals(asked(), 1);
+});
+
+function failedRenewal(retryAfterMs: number | null): Answer<never> {
+  return { kind: "failed", why: "HTTP 503", status: 503, offline: false, retryAfterMs };
+}
+
+Deno.test("call() makes no call at all where an early renewal is asked to come back later", async () => {
+  for (const [retryAfterMs, calls] of [[60_000, 0], [null, 1]] as const) {
+    const { clock, session, asked } = setUp([failedRenewal(retryAfterMs)]);
+    clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
+    let made = 0;
+    const answer = await session.call((caller) => {
+      made += 1;
+      return takes(token("old"))(caller);
+    }, never);
+    assertEquals([made, answer.kind, asked()], [calls, calls === 0 ? "failed" : "ok", 1]);
+  }
+});
+
+Deno.test("call() renews no sooner than the server allows, and a fifth later at most", async () => {
+  const { clock, session, asked } = setUp([failedRenewal(10_000_000), renewed]);
+  const nowMs = START_MS + 0.9 * DAY_S * 1_000;
+  clock.setNow(nowMs);
+  await session.call(takes(token("old")), never);
+  clock.setNow(nowMs + 10_999_999);
+  await session.call(takes(token("old")), never);
+  assertEquals(asked(), 1);
+  // 10,000 s and half of a fifth: its life is over by then, and the instant stands all the same.
+  clock.setNow(nowMs + 11_000_000);
+  await session.call(takes(token("new")), never);
+  assertEquals(asked(), 2);
+});
+
+Deno.test("call() draws the next early renewal from what is left of the token's life", async () => {
+  const failures = Array.from({ length: 3 }, () => failedRenewal(null));
+  const { clock, session, asked } = setUp(failures);
+  const at = async (part: number) => {
+    clock.setNow(START_MS + part * DAY_S * 1_000);
+    await session.call(takes(token("old")), never);
+    return asked();
+  };
+  assertEquals(await at(0.9), 1);
+  // The draw is half way: 0.95.
+  assertEquals([await at(0.949), await at(0.951)], [1, 2]);
+  assertEquals(await at(1), 3);
+  assertEquals(await at(2), 3, "it has ended: the next 401 renews it");
+});
+
+Deno.test("call() tries no renewal twice: one that failed just now is the answer to a 401", async () => {
+  const { clock, session, asked } = setUp([failedRenewal(null)]);
+  clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
+  const answer = await session.call(takes(token("new")), never);
+  assertEquals([answer.kind, asked()], ["failed", 1]);
+});
+
+Deno.test("call() renews once more where a token that is just renewed is not taken", async () => {
+  const newer = { ...renewed, value: { token: token("newer") } };
+  const { clock, session, asked } = setUp([renewed, newer]);
+  clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
+  assertEquals((await session.call(takes(token("newer")), never)).kind, "ok");
+  assertEquals(asked(), 2);
+});
+
+Deno.test("call() asks for no renewal where another call has renewed in the meantime", async () => {
+  const { session, asked } = setUp([renewed]);
+  const slow = Promise.withResolvers<Answer<string>>();
+  let first = true;
+  const late = session.call((caller) => {
+    if (!first) return takes(token("new"))(caller);
+    first = false;
+    return slow.promise;
+  }, never);
+  assertEquals((await session.call(takes(token("new")), never)).kind, "ok");
+  slow.resolve(unauthorized);
+  assertEquals([(await late).kind, asked()], ["ok", 1]);
+});
+
+Deno.test("call() begins nothing more once nobody waits for it", async () => {
+  const over = new AbortController();
+  const { session, asked } = setUp([renewed]);
+  let made = 0;
+  const answer = await session.call(() => {
+    made += 1;
+    over.abort();
+    return Promise.resolve(unauthorized);
+  }, over.signal);
+  assertEquals([answer, made, asked()], [{ kind: "aborted" }, 1, 0]);
+  assertEquals(await session.call(takes(token("old")), over.signal), { kind: "aborted" });
+});
+
+Deno.test("call() says why the server does not renew", async () => {
+  const why = async (refusal: Answer<never>) => {
+    const answer = await setUp([refusal]).session.call(takes("none"), never);
+    return "why" in answer ? [answer.kind, answer.why] : [answer.kind];
+  };
+  assertEquals(await why(unauthorized), ["needs_person", "renewal refused: HTTP 401"]);
+  assertEquals(await why({ kind: "needs_person", why: "HTTP 403" }), [
+    "needs_person",
+    "renewal refused: HTTP 403",
+  ]);
+  assertEquals(await why({ kind: "refused", why: "HTTP 404", status: 404 }), [
+    "needs_person",
+    "agent is deleted on the server: HTTP 404",
+  ]);
+  assertEquals(await why({ kind: "refused", why: "HTTP 400", status: 400 }), [
+    "needs_person",
+    "renewal refused: HTTP 400",
+  ]);
+  assertEquals(await why({ kind: "limited", why: "HTTP 429", retryAfterMs: null }), [
+    "limited",
+    "HTTP 429",
+  ]);
+  assertEquals(await why({ kind: "aborted" }), ["aborted"]);
+});
+
+Deno.test("call() goes on with a new token that the disk does not take, and says so", async () => {
+  const clock = new FakeClock(START_MS);
+  const log = new FakeLog();
+  const session = new Session({
+    clock,
+    random: () => 0.5,
+    log,
+    renew: () => Promise.resolve(renewed),
+    keepToken: () => Promise.reject(new Error("disk full")),
+  }, { agentId: "a", accessToken: token("old") });
+  assertEquals((await session.call(takes(token("new")), never)).kind, "ok");
+  assertEquals(log.told("access token not kept"), [{ why: "Error: disk full" }]);
+  assertEquals(log.told("access token renewed").length, 1);
+});
+
+Deno.test("call() uses a new token only when it is on disk, or cannot be", async () => {
+  const clock = new FakeClock(START_MS);
+  const disk = Promise.withResolvers<void>();
+  const session = new Session({
+    clock,
+    random: () => 0.5,
+    log: new FakeLog(),
+    renew: () => Promise.resolve(renewed),
+    keepToken: () => disk.promise,
+  }, { agentId: "a", accessToken: token("old") });
+  let made = 0;
+  const call = session.call((caller) => {
+    made += 1;
+    return takes(token("new"))(caller);
+  }, never);
+  await settle();
+  assertEquals(made, 1);
+  disk.resolve();
+  assertEquals([(await call).kind, made], ["ok", 2]);
 });
 
 function sick(retryAfterMs: number | null): Answer<never> {

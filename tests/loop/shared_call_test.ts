@@ -50,3 +50,21 @@ Deno.test("wait() begins nothing for who is not waiting, and passes on what is t
   const failure = await broken.wait(new AbortController().signal).catch((error) => error.message);
   assertEquals(failure, "a mistake");
 });
+
+Deno.test("wait() tells the call why it is cut off, and listens to nobody when it is over", async () => {
+  const { shared, begun, ends } = setUp();
+  const over = new AbortController();
+  const wait = shared.wait(over.signal);
+  over.abort(new Error("stop"));
+  await wait;
+  assertEquals(begun[0]?.reason.message, "stop");
+  const done = new AbortController();
+  const first = shared.wait(done.signal);
+  ends[1]?.(ok);
+  await first;
+  const second = shared.wait(new AbortController().signal);
+  done.abort(); // Its own call is over: the one that is under way is not its.
+  assertEquals(begun[2]?.aborted, false);
+  ends[2]?.(ok);
+  assertEquals(await second, ok);
+});

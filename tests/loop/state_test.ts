@@ -1,14 +1,16 @@
+import { SETTINGS } from "../../src/config/settings.ts";
+import { anyText } from "../fakes/texts.ts";
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
   decodeState,
   encodeState,
+  type LongestWaits,
   type LoopState,
   NEW_STATE,
   readStoredState,
+  type StoredState,
 } from "../../src/loop/state.ts";
-import { SETTINGS } from "../../src/config/settings.ts";
-import { anyText } from "../fakes/texts.ts";
 
 const longest = {
   notBeforeMs: 3_600_000,
@@ -17,19 +19,17 @@ const longest = {
   intervalMs: 480_000,
 };
 
-const open = {
-  state: "open",
-  generation: 7,
-  failures: 6,
-  trips: 2,
-  reason: "refused",
-  sinceMs: 400_000,
-  untilMs: 560_000,
-} as const;
-
 const busy: LoopState = {
   connection: {
-    breaker: open,
+    breaker: {
+      state: "open",
+      generation: 7,
+      failures: 6,
+      trips: 2,
+      reason: "refused",
+      sinceMs: 400_000,
+      untilMs: 560_000,
+    },
     paths: {
       check_in: { failures: 6, notBeforeMs: 530_000 },
       delivery: { failures: 0, notBeforeMs: -Infinity },
@@ -42,16 +42,6 @@ const busy: LoopState = {
   lastCheckInMs: 380_000,
   lastSystemInfoMs: 100_000,
 };
-
-const halfOpen = {
-  state: "half_open",
-  generation: 8,
-  failures: 6,
-  trips: 2,
-  reason: "refused",
-  sinceMs: 400_000,
-  probeUntilMs: 505_000,
-} as const;
 
 function reload(state: LoopState, saved: [number, number], loaded: [number, number]): LoopState {
   const text = encodeState(state, { nowMs: saved[0], monotonicMs: saved[1] });
@@ -81,9 +71,23 @@ Deno.test("decodeState() counts the time that passed between two processes", () 
 });
 
 Deno.test("decodeState() takes no probe over a restart", () => {
+  const halfOpen: LoopState = {
+    ...busy,
+    connection: {
+      ...busy.connection,
+      breaker: {
+        state: "half_open",
+        generation: 8,
+        failures: 6,
+        trips: 2,
+        reason: "refused",
+        sinceMs: 400_000,
+        probeUntilMs: 505_000,
+      },
+    },
+  };
   const at: [number, number] = [1_700_000_000_000, 500_000];
-  const probing: LoopState = { ...busy, connection: { ...busy.connection, breaker: halfOpen } };
-  const { breaker } = reload(probing, at, at).connection;
+  const { breaker } = reload(halfOpen, at, at).connection;
   assert(breaker.state === "half_open");
   assertEquals(breaker.probeUntilMs, null);
 });
@@ -100,6 +104,130 @@ Deno.test("decodeState() never waits longer than is lawful, however the clock wa
     assert((state.lastCheckInMs ?? 0) <= 1_000, "a check-in in the future");
   }));
 });
+
+/** What is saved of `busy`, with some fields changed. */
+function stored(change: (saved: StoredState) => unknown): StoredState | undefined {
+  const saved = readStoredState(encodeState(busy, { nowMs: 0, monotonicMs: 0 }));
+  assert(saved);
+  return readStoredState(JSON.stringify(change(saved)));
+}
+
+Deno.test("readStoredState() takes each count, text and instant up to its limit and no further", () => {
+  const outage = { sinceMs: 0, attempts: 1, why: "x", offline: false };
+  const rows: [good: Partial<StoredState["connection"]>, bad: unknown][] = [
+    [{ outage: { ...outage, attempts: 1e9 } }, { outage: { ...outage, attempts: 1e9 + 1 } }],
+    [{ outage: { ...outage, attempts: 0 } }, { outage: { ...outage, attempts: -1 } }],
+    [{ outage: { ...outage, attempts: 2 } }, { outage: { ...outage, attempts: 2.5 } }],
+    [
+      { outage: { ...outage, why: "x".repeat(1_000) } },
+      { outage: { ...outage, why: "x".repeat(1_001) } },
+    ],
+    [{ outage: null }, { outage: { ...outage, offline: "no" } }],
+    [
+      { needsPerson: { why: "x".repeat(1_000), notBeforeMs: 0 } },
+      { needsPerson: { why: "x".repeat(1_001), notBeforeMs: 0 } },
+    ],
+    [{ needsPerson: null }, { needsPerson: { why: "x", notBeforeMs: null } }],
+  ];
+  for (const [good, bad] of rows) {
+    const read = (connection: unknown) =>
+      stored((saved) => ({
+        ...saved,
+        connection: { ...saved.connection, ...(connection as Partial<StoredState["connection"]>) },
+      }));
+    assert(read(good), JSON.stringify(good).slice(0, 100));
+    assertEquals(read(bad), undefined, JSON.stringify(bad).slice(0, 100));
+  }
+  for (const field of ["rapidUntilMs", "nextCheckInMs", "lastCheckInMs", "lastSystemInfoMs"]) {
+    assert(stored((saved) => ({ ...saved, [field]: null })), field);
+    assertEquals(stored((saved) => ({ ...saved, [field]: "soon" })), undefined, field);
+    assertEquals(stored((saved) => ({ ...saved, [field]: undefined })), undefined, field);
+  }
+});
+
+Deno.test("encodeState() cuts a reason that would make the file unreadable", () => {
+  const why = "x".repeat(5_000);
+  const { outage, needsPerson } = busy.connection;
+  assert(outage && needsPerson);
+  const wordy: LoopState = {
+    ...busy,
+    connection: {
+      ...busy.connection,
+      outage: { ...outage, why },
+      needsPerson: { ...needsPerson, why },
+    },
+  };
+  const saved = readStoredState(encodeState(wordy, { nowMs: 0, monotonicMs: 0 }));
+  assertEquals(saved?.connection.outage?.why, why.slice(0, 1_000));
+  assertEquals(saved?.connection.needsPerson?.why, why.slice(0, 1_000));
+});
+
+Deno.test("encodeState() writes whole instants since the epoch, and null for none", () => {
+  const at = { nowMs: 10_000.4, monotonicMs: 100 };
+  const saved = readStoredState(encodeState({ ...busy, lastCheckInMs: Infinity }, at));
+  assertEquals([saved?.rapidUntilMs, saved?.nextCheckInMs, saved?.lastCheckInMs], [
+    709_900,
+    null,
+    null,
+  ]);
+  assertEquals(saved?.connection.paths, {
+    check_in: { failures: 6, notBeforeMs: 539_900 },
+    delivery: { failures: 0, notBeforeMs: null },
+  });
+});
+
+Deno.test("decodeState() cuts each wait to its own longest, and nothing to less", () => {
+  const saved = readStoredState(encodeState({ ...busy, nextCheckInMs: 800_000 }, {
+    nowMs: 0,
+    monotonicMs: 0,
+  }));
+  assert(saved);
+  const decode = (longest: LongestWaits) =>
+    decodeState(saved, { nowMs: 500_000, monotonicMs: 0 }, longest);
+  const short = decode({ notBeforeMs: 1_000, openMs: 2_000, rapidMs: 3_000, intervalMs: 4_000 });
+  assert(short.connection.breaker.state === "open");
+  assertEquals(short.connection.breaker.untilMs, 2_000);
+  assertEquals(short.connection.paths.check_in.notBeforeMs, 1_000);
+  assertEquals(short.connection.needsPerson?.notBeforeMs, 1_000);
+  assertEquals([short.rapidUntilMs, short.nextCheckInMs], [3_000, 4_000]);
+  const own = decode({ notBeforeMs: 1e6, openMs: 1e6, rapidMs: 1e6, intervalMs: 1e6 });
+  assertEquals(own.connection.needsPerson?.notBeforeMs, 100_000);
+  assertEquals(own.connection.paths.check_in.notBeforeMs, 30_000);
+  assertEquals([own.rapidUntilMs, own.nextCheckInMs], [200_000, 300_000]);
+  assertEquals([own.lastCheckInMs, own.lastSystemInfoMs], [-120_000, -400_000]);
+  assertEquals(own.connection.outage?.sinceMs, -110_000);
+});
+
+Deno.test("decodeState() puts what has happened in the past, though the clock was set back", () => {
+  const saved = readStoredState(encodeState(busy, { nowMs: 500_000, monotonicMs: 500_000 }));
+  assert(saved);
+  const state = decodeState(saved, { nowMs: 0, monotonicMs: 7 }, longest);
+  assertEquals([state.lastCheckInMs, state.lastSystemInfoMs], [7, 7]);
+  assertEquals(state.connection.outage?.sinceMs, 7);
+  const none = { ...saved, lastCheckInMs: null, rapidUntilMs: null };
+  const decoded = decodeState(none, { nowMs: 0, monotonicMs: 7 }, longest);
+  assertEquals([decoded.lastCheckInMs, decoded.rapidUntilMs], [null, null]);
+});
+
+const open = {
+  state: "open",
+  generation: 7,
+  failures: 6,
+  trips: 2,
+  reason: "refused",
+  sinceMs: 400_000,
+  untilMs: 560_000,
+} as const;
+
+const halfOpen = {
+  state: "half_open",
+  generation: 8,
+  failures: 6,
+  trips: 2,
+  reason: "refused",
+  sinceMs: 400_000,
+  probeUntilMs: 505_000,
+} as const;
 
 Deno.test("encodeState() is readable again, whatever was said and however long", () => {
   fc.assert(

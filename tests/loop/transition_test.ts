@@ -1,10 +1,16 @@
+import fc from "fast-check";
 import { assert, assertEquals } from "@std/assert";
 import { NEW_BREAKER } from "../../src/breaker/breaker.ts";
 import { connectionPolicy } from "../../src/breaker/connection.ts";
 import { ceilingMs } from "../../src/loop/backoff.ts";
 import { type ConnectionState, NEW_STATE, type Path } from "../../src/loop/state.ts";
-import fc from "fast-check";
-import { type AnswerStep, resetConnection, takeIn, verdictOf } from "../../src/loop/transition.ts";
+import {
+  type AnswerStep,
+  resetConnection,
+  takeIn,
+  verdictOf,
+  whyOf,
+} from "../../src/loop/transition.ts";
 import type { Answer } from "../../src/server/answer.ts";
 
 const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
@@ -144,6 +150,89 @@ Deno.test("takeIn() leaves everything as it was when we stopped the call ourselv
     policy: { backoff, breaker, intervalMs: 300_000 },
   });
   assertEquals(state, before);
+});
+
+Deno.test("takeIn() heeds a 503 with a time on both paths, and one without on its own", () => {
+  const asked = after([failed({ retryAfterMs: 30_000 })], { draw: 0 }).paths;
+  assertEquals(asked.check_in, { failures: 1, notBeforeMs: 31_000 });
+  assertEquals(asked.delivery, { failures: 0, notBeforeMs: 31_000 });
+  assertEquals(after([failed()]).paths.delivery.notBeforeMs, -Infinity);
+});
+
+Deno.test("takeIn() shortens no wait of the other path by what the server asks on this one", () => {
+  const step = (path: Path) => ({
+    path,
+    permit: { generation: 0, probe: false },
+    nowMs: 1_000,
+    random: () => 0,
+    policy: { backoff, breaker, intervalMs: 300_000 },
+  });
+  const slow = takeIn(NEW_STATE.connection, failed({ retryAfterMs: 60_000 }), step("delivery"));
+  const both = takeIn(slow, failed({ retryAfterMs: 10_000 }), step("check_in"));
+  assertEquals(both.paths.delivery.notBeforeMs, 61_000);
+});
+
+Deno.test("takeIn() counts a 429 among the failures of its path alone, until one is answered well", () => {
+  const limited: Answer<unknown> = { kind: "limited", why: "HTTP 429", retryAfterMs: 5_000 };
+  const state = after([limited, limited]);
+  assertEquals([state.paths.check_in.failures, state.paths.delivery.failures], [2, 0]);
+  assertEquals(state.paths.delivery.notBeforeMs, -Infinity, "its time is for this path");
+  assertEquals(after([limited, ok]).paths.check_in.failures, 0);
+  const refused: Answer<unknown> = { kind: "refused", why: "HTTP 400", status: 400 };
+  assertEquals(after([limited, refused]).paths.check_in, { failures: 0, notBeforeMs: -Infinity });
+});
+
+Deno.test("takeIn() knows from any answer that this host is online again", () => {
+  const offline = failed({ offline: true });
+  assertEquals(after([offline]).outage?.offline, true);
+  const answers: Answer<unknown>[] = [
+    { kind: "limited", why: "HTTP 429", retryAfterMs: null },
+    { kind: "unauthorized", why: "HTTP 401" },
+    { kind: "needs_person", why: "HTTP 403" },
+    failed(),
+  ];
+  for (const answer of answers) {
+    assertEquals(after([offline, answer]).outage?.offline, false, answer.kind);
+    if (answer.kind !== "failed") assertEquals(after([answer]).outage, null, answer.kind);
+  }
+  const refused: Answer<unknown> = { kind: "refused", why: "HTTP 400", status: 400 };
+  assertEquals(after([offline, refused]).outage, null);
+  assertEquals(after([offline, { kind: "aborted" }]).outage?.offline, true);
+});
+
+Deno.test("takeIn() keeps an offline host within a cap that is shorter than 30 s", () => {
+  const short = { ...backoff, capMs: 10_000 };
+  const step = {
+    path: "check_in",
+    permit: null,
+    nowMs: 0,
+    random: () => 1,
+    policy: { backoff: short, breaker, intervalMs: 300_000 },
+  } as const;
+  const offline = { failures: 9, notBeforeMs: 0 };
+  const before = { ...NEW_STATE.connection, paths: { check_in: offline, delivery: offline } };
+  const state = takeIn(before, failed({ offline: true }), step);
+  assertEquals(state.paths.check_in.notBeforeMs, 10_000);
+});
+
+Deno.test("takeIn() of a call that the breaker has judged itself brings only its time up to date", () => {
+  const step = {
+    path: "check_in",
+    permit: null,
+    nowMs: 70_000,
+    random: () => 1,
+    policy: { backoff, breaker, intervalMs: 300_000 },
+  } as const;
+  const open = after(new Array(5).fill(failed()), { draw: 1 });
+  assert(open.breaker.state === "open" && open.breaker.untilMs > 70_000);
+  assertEquals(takeIn(open, failed(), step).breaker, open.breaker);
+  const later = { ...step, nowMs: open.breaker.untilMs };
+  assertEquals(takeIn(open, failed(), later).breaker.state, "half_open");
+  assertEquals(takeIn(NEW_STATE.connection, failed(), step).breaker, NEW_BREAKER);
+});
+
+Deno.test("whyOf() is empty where nothing is wrong", () => {
+  assertEquals([whyOf(ok), whyOf({ kind: "aborted" }), whyOf(failed())], ["", "", "HTTP 502"]);
 });
 
 function stepAt(nowMs: number, options: { draw?: number; intervalMs?: number } = {}): AnswerStep {

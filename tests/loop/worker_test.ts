@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import type { Command, CommandHandler, CommandOutcome } from "../../src/buffer/command.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { Worker } from "../../src/loop/worker.ts";
@@ -198,4 +198,184 @@ Deno.test("idleOrStuck() is idle when all is done", async () => {
   }, ["a"]);
   worker.take(commands[0]!, never);
   assertEquals(await worker.idleOrStuck(), "idle");
+});
+
+Deno.test("take() passes over a command that waits or runs, and takes it again when it is done", async () => {
+  const ran: string[] = [];
+  const { worker, commands: [command] } = await setUp({
+    repeatable: true,
+    run(command) {
+      ran.push(command.id);
+      return Promise.resolve(outcome(command));
+    },
+  }, ["a"]);
+  worker.take(command!, never);
+  worker.take(command!, never);
+  assertEquals(worker.waiting, 1);
+  await worker.idle;
+  assertEquals([ran, worker.waiting], [["a"], 0]);
+  worker.take(command!, never);
+  assertEquals(worker.waiting, 1, "the journal is what knows that it was run");
+  await worker.idle;
+  assertEquals(worker.waiting, 0);
+});
+
+Deno.test("take() logs that a command begins, and how it ended", async () => {
+  const { worker, commands, log, clock } = await setUp({
+    repeatable: true,
+    async run(command) {
+      await clock.sleep(1_500, never);
+      if (command.id === "b") throw new Error("no room");
+      return outcome(command);
+    },
+  }, ["a", "b"]);
+  for (const command of commands) worker.take(command, never);
+  await clock.advance(4_000);
+  await worker.idle;
+  const about = (id: string) => ({ command: "scan_updates", id });
+  assertEquals(log.events, [
+    { level: "info", message: "command started", fields: about("a") },
+    {
+      level: "info",
+      message: "command finished",
+      fields: { ...about("a"), took_ms: 1_500, events: 1 },
+    },
+    { level: "info", message: "command started", fields: about("b") },
+    { level: "error", message: "command failed", fields: { ...about("b"), why: "no room" } },
+    {
+      level: "info",
+      message: "command finished",
+      fields: { ...about("b"), took_ms: 1_500, events: 1 },
+    },
+  ]);
+});
+
+Deno.test("take() says how long a command took that failed, and leaves rapid polling as it is", async () => {
+  const durations: number[] = [];
+  const outcomes: CommandOutcome[] = [];
+  const made = await setUp({
+    repeatable: true,
+    async run() {
+      await made.clock.sleep(2_000, never);
+      throw new Error("no room");
+    },
+  }, ["a"]);
+  const worker = new Worker({
+    ...made.parts,
+    reportFailure: (command, why, durationMs) => {
+      durations.push(durationMs);
+      return outcome(command, why).events[0]!;
+    },
+    onDone: (done) => void outcomes.push(done),
+  });
+  worker.take(made.commands[0]!, never);
+  await made.clock.advance(2_000);
+  await worker.idle;
+  assertEquals([durations, outcomes.map(({ rapidPollingMs }) => rapidPollingMs)], [[2_000], [
+    null,
+  ]]);
+});
+
+Deno.test("take() wakes the loop for what a command tells early, and not for nothing", async () => {
+  let woken = 0;
+  const made = await setUp({
+    repeatable: true,
+    run(command, { tellEarly }) {
+      tellEarly([]);
+      assertEquals(woken, 0);
+      tellEarly(outcome(command, "early").events);
+      assertEquals([woken, made.bodies()], [1, ["early"]]);
+      return Promise.resolve(outcome(command));
+    },
+  }, ["a"]);
+  const worker = new Worker({ ...made.parts, onEarly: () => woken += 1 });
+  worker.take(made.commands[0]!, never);
+  await worker.idle;
+  assertEquals([woken, made.bodies()], [1, ["early", "done"]]);
+});
+
+Deno.test("a command whose result cannot be written for another reason than the disk is left", async () => {
+  const { parts, worker, commands, done, log } = await setUp({
+    repeatable: true,
+    run: (command) => Promise.resolve(outcome(command)),
+  }, ["a", "b"]);
+  const start = parts.journal.start.bind(parts.journal);
+  parts.journal.start = (id) => {
+    if (id === "a") throw new TypeError("oops");
+    start(id);
+  };
+  for (const command of commands) worker.take(command, never);
+  await worker.idle;
+  assertEquals(done, ["b"], "the next one runs all the same");
+  assertEquals(log.told("command left for the next start"), [
+    { command: "scan_updates", why: "oops" },
+  ]);
+});
+
+Deno.test("take() begins nothing that is not in the journal as begun", async () => {
+  const ran: string[] = [];
+  const { parts, worker, commands, clock } = await setUp({
+    repeatable: true,
+    run(command) {
+      ran.push(command.id);
+      return Promise.resolve(outcome(command));
+    },
+  }, ["a"]);
+  const { journal } = parts;
+  const start = journal.start.bind(journal);
+  journal.start = () => {
+    throw new DatabaseError("Cannot write: the disk is full", { reason: "full" });
+  };
+  worker.take(commands[0]!, never);
+  await clock.advance(9_999);
+  assertEquals(ran, []);
+  journal.start = start;
+  await clock.advance(1);
+  await worker.idle;
+  assertEquals(ran, ["a"]);
+});
+
+Deno.test("resume() wakes the loop for the report of what was interrupted, and tells why", async () => {
+  let woken = 0;
+  const { parts, log } = await setUp({
+    repeatable: false,
+    run: (command) => Promise.resolve(outcome(command)),
+  }, ["a"]);
+  parts.journal.start("a");
+  const worker = new Worker({ ...parts, onEarly: () => woken += 1 });
+  worker.resume(never);
+  worker.resume(never);
+  assertEquals(worker.waiting, 1, "once, however often it is resumed");
+  await worker.idle;
+  assertEquals(woken, 1);
+  assertEquals(log.events[0], {
+    level: "warning",
+    message: "command was interrupted",
+    fields: { command: "scan_updates", id: "a" },
+  });
+});
+
+Deno.test("resume() hides no mistake of ours, and asks no more once it is to stop", async () => {
+  const { parts, worker, clock } = await setUp({
+    repeatable: true,
+    run: (command) => Promise.resolve(outcome(command)),
+  }, []);
+  parts.journal.unfinished = () => {
+    throw new TypeError("oops");
+  };
+  assertThrows(() => worker.resume(never), TypeError, "oops");
+  let asked = 0;
+  parts.journal.unfinished = () => {
+    asked += 1;
+    throw new DatabaseError("Cannot read", { reason: "denied" });
+  };
+  const stop = new AbortController();
+  worker.resume(stop.signal);
+  await clock.advance(9_999);
+  assertEquals(asked, 1);
+  await clock.advance(1);
+  assertEquals(asked, 2);
+  stop.abort(new Error("stop"));
+  await clock.advance(60_000);
+  assertEquals([asked, clock.sleeping], [2, 0]);
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
-import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
+import { type Answer, parseJson, readAnswer, readFailure } from "../../src/server/answer.ts";
 import { readAnyObject, readCheckIn, readHealth } from "../../src/server/protocol.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23);
@@ -15,11 +15,15 @@ function answer(
 
 Deno.test("readAnswer() puts every status into its class", () => {
   const rows: [number, Answer<unknown>["kind"]][] = [
+    [199, "failed"],
     [200, "ok"],
     [201, "ok"],
+    [299, "ok"],
+    [300, "failed"],
     [301, "failed"],
     [302, "failed"],
     [304, "failed"],
+    [399, "failed"],
     [400, "refused"],
     [401, "unauthorized"],
     [403, "needs_person"],
@@ -29,6 +33,7 @@ Deno.test("readAnswer() puts every status into its class", () => {
     [413, "refused"],
     [422, "refused"],
     [429, "limited"],
+    [499, "refused"],
     [500, "failed"],
     [502, "failed"],
     [503, "failed"],
@@ -75,14 +80,72 @@ Deno.test("readAnswer() repeats the server's words, without what a terminal woul
   assert(refused.why.length < 220);
 });
 
+Deno.test("readAnswer() says what went wrong: the status, the server's words, a redirect", () => {
+  const why = (status: number, body: string, headers: Record<string, string> = {}) => {
+    const read = answer(status, body, headers);
+    assert("why" in read);
+    return read.why;
+  };
+  assertEquals(why(400, '{"error":"no such agent"}'), "HTTP 400: no such agent");
+  for (const body of ["", "null", "5", "{}", '{"error":5}', "<html>"]) {
+    assertEquals(why(400, body), "HTTP 400", body);
+  }
+  assertEquals(why(200, "[]"), "HTTP 200, but not the answer promised");
+  const longest = "x".repeat(200);
+  assertEquals(why(400, JSON.stringify({ error: `${longest}y` })), `HTTP 400: ${longest}`);
+  const location = { location: "https://elsewhere.test" };
+  for (const status of [300, 302, 399]) {
+    assertEquals(why(status, "{}", location), `HTTP ${status}: a redirect, which is not followed`);
+  }
+  assertEquals([why(302, "{}"), why(400, "{}", location)], ["HTTP 302", "HTTP 400"]);
+});
+
+Deno.test("readAnswer() reads a date in Retry-After by the server's own clock", () => {
+  const headers = (date?: string) => ({
+    "retry-after": new Date(NOW_MS + 90_000).toUTCString(),
+    ...(date === undefined ? {} : { date }),
+  });
+  const waitMs = (date?: string) => {
+    const read = answer(429, "{}", headers(date));
+    assert(read.kind === "limited");
+    return read.retryAfterMs;
+  };
+  assertEquals(waitMs(), 90_000);
+  assertEquals(waitMs(new Date(NOW_MS + 60_000).toUTCString()), 30_000);
+  assertEquals(waitMs("soon"), 90_000);
+});
+
+Deno.test("readAnswer() says of an answer that came whole that this host is online", () => {
+  for (const status of [500, 408, 503]) {
+    const read = answer(status, "{}", { "retry-after": "30" });
+    assert(read.kind === "failed");
+    assertEquals([read.status, read.offline, read.reason], [status, false, undefined]);
+    assertEquals(read.retryAfterMs, status === 503 ? 30_000 : null);
+  }
+});
+
+Deno.test("parseJson() hides no mistake of ours", () => {
+  const mistake = () => {
+    throw new TypeError("a mistake of ours");
+  };
+  assertThrows(() => parseJson("{}", mistake), TypeError);
+  assertEquals(parseJson("{", mistake), undefined);
+});
+
 Deno.test("readFailure() tells our own abort and our own host from the server", () => {
   const reasons: HttpErrorReason[] = ["dns", "refused", "tls", "timeout", "cut_off", "malformed"];
   for (const reason of [...reasons, "too_large", "proxy"] as const) {
     const read = readFailure(new HttpError("Cannot connect", { reason }));
     assertEquals(read.kind === "failed" && !read.offline, true, reason);
   }
-  const offline = readFailure(new HttpError("Cannot connect", { reason: "offline" }));
-  assertEquals(offline.kind === "failed" && offline.offline, true);
+  assertEquals(readFailure(new HttpError("Cannot connect", { reason: "offline" })), {
+    kind: "failed",
+    why: "Cannot connect",
+    status: null,
+    reason: "offline",
+    offline: true,
+    retryAfterMs: null,
+  });
   assertEquals(readFailure(new HttpError("stop", { reason: "aborted" })).kind, "aborted");
   assertThrows(() => readFailure(new TypeError("a mistake of ours")), TypeError);
 });

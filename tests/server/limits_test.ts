@@ -1,6 +1,20 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { cut } from "../../src/server/limits.ts";
+import { cut, LIMITS } from "../../src/server/limits.ts";
+
+Deno.test("LIMITS are the widths of the server's columns", () => {
+  assertEquals(LIMITS, {
+    hostname: 255,
+    osVersion: 100,
+    osArchitecture: 20,
+    agentVersion: 20,
+    packageName: 500,
+    version: 100,
+    repositorySource: 255,
+    kbId: 50,
+    logAction: 50,
+  });
+});
 
 Deno.test("cut() counts characters as PostgreSQL does", () => {
   assertEquals(cut("", 3), "");

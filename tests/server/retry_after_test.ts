@@ -28,6 +28,9 @@ Deno.test("readRetryAfterMs() reads seconds and HTTP dates, and ignores all else
     ["Mon Nov 23 12:00:30 2026 GMT", 30_000],
     ["Mon, 23 Nov 2026 11:59:59 GMT", null],
     ["Mon, 23 Nov 2099 12:00:00 GMT", LONGEST_RETRY_AFTER_MS],
+    ["x Mon, 23 Nov 2026 12:00:30 GMT", null],
+    ["1x", null],
+    ["x1", null],
     ["2026-11-23T12:00:30Z", null], // Not one of HTTP's date forms.
   ];
   for (const [header, expected] of rows) {
@@ -67,6 +70,14 @@ Deno.test("readRateLimit() reads what is left and when the window ends", () => {
       { limit: null, remaining: 3, resetInMs: 20_000 },
     ],
   ];
+  const digits = (count: number) => "9".repeat(count);
+  const { limit } = readRateLimit({ ...headers("3", "1"), "x-ratelimit-limit": digits(15) }, 0) ??
+    {};
+  assertEquals(limit, 999_999_999_999_999);
+  assertEquals(readRateLimit(headers(digits(16), "1"), 0), null);
+  assertEquals(readRateLimit(headers("3", " 60 "), 0)?.resetInMs, 60_000);
+  assertEquals(readRateLimit({ "x-ratelimit-reset": "1" }, 0), null);
+  assertEquals(readRateLimit({ "x-ratelimit-remaining": "1" }, 0), null);
   for (const [given, expected] of rows) assertEquals(readRateLimit(given, NOW_MS), expected);
 });
 
@@ -77,5 +88,5 @@ Deno.test("readRateLimit() believes no instant of a server whose clock is not kn
   }
   assertEquals(readServerClock({}), null);
   assertEquals(readServerClock({ date: "soon" }), null);
-  assertEquals(readServerClock({ date: new Date(NOW_MS).toUTCString() }), NOW_MS);
+  assertEquals(readServerClock({ date: ` ${new Date(NOW_MS).toUTCString()} ` }), NOW_MS);
 });

@@ -1,0 +1,76 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { RunCommand } from "../../src/system/process.ts";
+import { settle } from "../fakes/clock.ts";
+import { FakeSystem } from "../fakes/system.ts";
+import { say } from "./said.ts";
+
+/** A host with apt, whose programs are run so. */
+function withApt(runCommand: RunCommand): FakeSystem {
+  const system = new FakeSystem();
+  for (const name of ["apt-get", "dpkg-query"]) system.files.texts.set(`/usr/bin/${name}`, "");
+  system.runCommand = runCommand;
+  return system;
+}
+
+const broken: RunCommand = () =>
+  Promise.resolve({ code: 100, stdout: "", stderr: "E: broken\u001b[2J", truncated: false });
+
+Deno.test("scan takes the names that it is given, blanks around them or not", async () => {
+  const { code, out } = await say(new FakeSystem(), "scan", "--only", " dnf , apt", "--json");
+  assertEquals(code, 1);
+  const names = JSON.parse(out).scanners.map(({ name }: { name: string }) => name);
+  assertEquals(names, ["dnf", "apt"]);
+});
+
+Deno.test("scan asks the configured scanners alone, and misses none that was not asked for", async () => {
+  const system = new FakeSystem();
+  system.environment.set("PENNON_SCANNERS_ENABLED", "dnf");
+  const { code, out } = await say(system, "scan", "--json");
+  const names = JSON.parse(out).scanners.map(({ name }: { name: string }) => name);
+  assertEquals([code, names], [0, ["dnf"]]);
+});
+
+Deno.test("scan that fails says why by the scanner's name, and steers no terminal", async () => {
+  const { code, err } = await say(withApt(broken), "scan");
+  assertEquals(code, 1);
+  assertStringIncludes(err, "pennon: apt: ");
+  // deno-lint-ignore no-control-regex
+  assert(!/\u001b/.test(err), err);
+});
+
+Deno.test("scan shows what it asks while it takes, and wipes that off", async () => {
+  const system = withApt(broken);
+  const shown: string[] = [];
+  system.terminal.showProgress = (text) => void shown.push(text);
+  await say(system, "scan");
+  assertEquals(shown, ["Asking apt ...", ""]);
+  shown.length = 0;
+  const bare = new FakeSystem();
+  bare.terminal.showProgress = (text) => void shown.push(text);
+  await say(bare, "scan");
+  assertEquals(shown, [""], "nothing is asked");
+});
+
+Deno.test("scan in CSV has its heading, and no table", async () => {
+  const { out } = await say(withApt(broken), "scan", "--csv");
+  assert(out.startsWith("scanner,package,current_version,"), out);
+});
+
+Deno.test("scan ends its programs at Ctrl-C, and listens no longer", async () => {
+  let stopped = false;
+  const system = withApt((_, { signal }) =>
+    new Promise((_resolve, reject) =>
+      signal?.addEventListener("abort", () => {
+        stopped = true;
+        reject(signal.reason);
+      })
+    )
+  );
+  const scanning = say(system, "scan");
+  for (let turn = 0; turn < 100 && system.stopListeners.size === 0; turn++) await settle();
+  await settle();
+  system.stopListeners.forEach((listener) => listener("SIGINT"));
+  const { code, err } = await scanning;
+  assertEquals([code, stopped, system.stopListeners.size], [1, true, 0]);
+  assertStringIncludes(err, "stopped: SIGINT");
+});

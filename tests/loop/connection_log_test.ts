@@ -1,0 +1,104 @@
+import { assertEquals } from "@std/assert";
+import { tellAnswer } from "../../src/loop/connection_log.ts";
+import { type ConnectionState, NEW_STATE, type Outage } from "../../src/loop/state.ts";
+import type { Answer } from "../../src/server/answer.ts";
+import { FakeLog, type LoggedEvent } from "../fakes/log.ts";
+
+const WELL = NEW_STATE.connection;
+const PERSON = { why: "HTTP 403", notBeforeMs: 0 };
+
+function outage(attempts: number): ConnectionState {
+  const since: Outage = { sinceMs: 0, attempts, why: "HTTP 502", offline: false };
+  return { ...WELL, outage: since };
+}
+
+function failed(offline = false): Answer<unknown> {
+  return { kind: "failed", why: "HTTP 502", status: 502, offline, retryAfterMs: null };
+}
+
+function told(
+  answer: Answer<unknown>,
+  { before = WELL, after = WELL }: { before?: ConnectionState; after?: ConnectionState } = {},
+): LoggedEvent[] {
+  const log = new FakeLog();
+  tellAnswer(log, answer, {
+    path: "delivery",
+    before,
+    after,
+    nowMs: 61_240,
+    tookMs: 12.4,
+    waitMs: 4_960,
+    countPending: () => 7,
+  });
+  return log.events;
+}
+
+const ABOUT = { path: "delivery", took_ms: 12 };
+
+Deno.test("tellAnswer() is silent where all is well, and where we stopped the call ourselves", () => {
+  assertEquals(told({ kind: "ok", value: {}, rateLimit: null }), []);
+  assertEquals(told({ kind: "aborted" }), []);
+  assertEquals(told({ kind: "aborted" }, { before: outage(2), after: outage(2) }), []);
+});
+
+Deno.test("tellAnswer() tells the first failure loudly, the next ones less, an offline host's least", () => {
+  const failure = (attempts: number, offline = false) => {
+    const [event, ...others] = told(failed(offline), { after: outage(attempts) });
+    assertEquals(others, []);
+    return event;
+  };
+  assertEquals(failure(1), {
+    level: "warning",
+    message: "server not reached",
+    fields: { ...ABOUT, why: "HTTP 502", offline: false, attempt: 1, next_in_s: 5 },
+  });
+  assertEquals([failure(2)?.level, failure(2)?.fields["attempt"]], ["info", 2]);
+  assertEquals([failure(1, true)?.level, failure(2, true)?.level], ["warning", "debug"]);
+  assertEquals(told(failed())[0]?.fields["attempt"], 1, "nothing is counted yet");
+});
+
+Deno.test("tellAnswer() tells a refusal, and a wish for fewer requests", () => {
+  assertEquals(told({ kind: "refused", why: "HTTP 400", status: 400 }), [
+    {
+      level: "warning",
+      message: "server refused a request",
+      fields: { ...ABOUT, why: "HTTP 400" },
+    },
+  ]);
+  assertEquals(told({ kind: "limited", why: "HTTP 429", retryAfterMs: null }), [
+    {
+      level: "warning",
+      message: "server asked to slow down",
+      fields: { ...ABOUT, why: "HTTP 429", next_in_s: 5 },
+    },
+  ]);
+});
+
+Deno.test("tellAnswer() calls a person once, and not with every hourly probe", () => {
+  for (const kind of ["needs_person", "unauthorized"] as const) {
+    const [event] = told({ kind, why: "HTTP 403" });
+    assertEquals([event?.level, event?.fields["why"], event?.fields["next_in_s"]], [
+      "error",
+      "HTTP 403",
+      5,
+    ]);
+    assertEquals(told({ kind, why: "HTTP 403" }, { before: { ...WELL, needsPerson: PERSON } }), []);
+  }
+});
+
+Deno.test("tellAnswer() sums an outage up when it is over, and not before", () => {
+  const ok: Answer<unknown> = { kind: "ok", value: {}, rateLimit: null };
+  assertEquals(told(ok, { before: outage(9) }), [
+    {
+      level: "info",
+      message: "connection recovered",
+      fields: { outage_s: 61.2, attempts: 9, buffered: 7, why: "HTTP 502" },
+    },
+  ]);
+  assertEquals(told(ok, { before: outage(9), after: outage(9) }), []);
+  const refused = told({ kind: "refused", why: "HTTP 400", status: 400 }, { before: outage(9) });
+  assertEquals(refused.map(({ message }) => message), [
+    "server refused a request",
+    "connection recovered",
+  ]);
+});

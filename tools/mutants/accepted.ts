@@ -1,0 +1,84 @@
+/**
+ * Mutations that no test can or should notice, each with the reason. `docs/testing.md` shows them to
+ * people; a test sees to it that each of them is still possible.
+ */
+
+import type { Operator } from "./mutation.ts";
+
+/** One mutation that may survive. */
+export interface Accepted {
+  readonly file: string;
+  readonly operator: Operator;
+  /** The line, or lines, before and after, as the report shows them. */
+  readonly before: string;
+  readonly after: string;
+  readonly reason: string;
+}
+
+export const ACCEPTED: readonly Accepted[] = [
+  {
+    file: "src/config/nearest.ts",
+    operator: "number",
+    before: "for (let i = 1; i <= Math.min(a.length, 200); i++) {",
+    after: "for (let i = 0; i <= Math.min(a.length, 200); i++) {",
+    reason: "The row before the first character is what the loop begins with",
+  },
+  {
+    file: "src/config/values.ts",
+    operator: "logical",
+    before: 'const unitMs = UNITS_MS[unit ?? ""];',
+    after: "const unitMs = UNITS_MS[(unit)];",
+    reason: "No unit has either name",
+  },
+  {
+    file: "src/config/values.ts",
+    operator: "number",
+    before: 'const [unit, unitBytes] = fitting.at(-1) ?? ["B", 1];',
+    after: 'const [unit, unitBytes] = fitting.at(-1) ?? ["B", 0];',
+    reason: "A byte always fits, so there is always a last one",
+  },
+  {
+    file: "src/config/values.ts",
+    operator: "number",
+    before: "const minMs = parseDuration(shortest) ?? 0;",
+    after: "const minMs = parseDuration(shortest) ?? 1;",
+    reason: "The bounds are written in settings.ts, where a test reads every one of them",
+  },
+  {
+    file: "src/config/values.ts",
+    operator: "number",
+    before: "const minBytes = parseSize(smallest) ?? 0;",
+    after: "const minBytes = parseSize(smallest) ?? 1;",
+    reason: "The bounds are written in settings.ts, where a test reads every one of them",
+  },
+  {
+    file: "src/config/values.ts",
+    operator: "logical",
+    before: "const minBytes = parseSize(smallest) ?? 0;",
+    after: "const minBytes = (parseSize(smallest));",
+    reason: "The bounds are written in settings.ts, where a test reads every one of them",
+  },
+  {
+    file: "src/host/host.ts",
+    operator: "number",
+    before: "cpus.reduce((total, cpu) => total + cpu[key], 0);",
+    after: "cpus.reduce((total, cpu) => total + cpu[key], 1);",
+    reason: "Only differences of such sums are used, and there the one cancels out",
+  },
+  {
+    file: "src/host/linux.ts",
+    operator: "logical",
+    before: "if (name !== undefined && value !== undefined) found.set(name, unquote(value));",
+    after: "if ((name !== undefined || value !== undefined)) found.set(name, unquote(value));",
+    reason: "Both come from one match: there are both of them or none",
+  },
+  {
+    file: "src/host/linux.ts",
+    operator: "regular expression",
+    before:
+      "const fields = /^(\\S+)\\s+(\\S+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)\\s+(?:\\d+%|-)\\s+(\\/.*)$/.exec(line);",
+    after:
+      "const fields = /^(\\S+)\\s+(\\S+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)\\s+(?:\\d+%|-)\\s+(\\/.*)/.exec(line);",
+    reason: "`.*` goes to the end of the line, with the anchor and without",
+  },
+];

@@ -31,7 +31,7 @@ const healthy: Answer<Health> = {
   rateLimit: null,
 };
 
-function setUp(health: () => Answer<Health> = () => healthy) {
+function setUp(health: () => Answer<Health> = () => healthy, state = NEW_STATE.connection) {
   const { clock, random } = new FakeSystem();
   const asked: (number | undefined)[] = [];
   const log = new FakeLog();
@@ -50,7 +50,7 @@ function setUp(health: () => Answer<Health> = () => healthy) {
       return Promise.resolve(health());
     },
     countPending: () => 7,
-  }, NEW_STATE.connection);
+  }, state);
   const call = (answer: Answer<string>) =>
     connection.attempt("check_in", () => Promise.resolve(answer));
   const waitOut = () => clock.advance(connection.waitMs("check_in"));
@@ -359,4 +359,15 @@ Deno.test("hurry() never puts an attempt off, and does nothing without an outage
   assert(before > 0);
   connection.hurry(3_600_000);
   assert(connection.waitMs("check_in") <= before);
+});
+
+Deno.test("a probe asks for health first, though the other path has ended the outage", async () => {
+  const tripped = { generation: 2, failures: 5, trips: 1, reason: "", sinceMs: 0 };
+  const { connection, asked, call } = setUp(undefined, {
+    ...NEW_STATE.connection,
+    breaker: { state: "half_open", ...tripped, probeUntilMs: null },
+  });
+  assertEquals(connection.state.outage, null);
+  await call(fine);
+  assertEquals(asked, [5_000]);
 });

@@ -436,3 +436,14 @@ Deno.test("attempt() asks for health before a probe, though nothing is known of 
   await call(fine);
   assertEquals([asked, connection.state.breaker.state], [[5_000], "closed"]);
 });
+
+Deno.test("a probe asks for health first, though the other path has ended the outage", async () => {
+  const tripped = { generation: 2, failures: 5, trips: 1, reason: "", sinceMs: 0 };
+  const { connection, asked, call } = setUp(undefined, {
+    ...NEW_STATE.connection,
+    breaker: { state: "half_open", ...tripped, probeUntilMs: null },
+  });
+  assertEquals(connection.state.outage, null);
+  await call(fine);
+  assertEquals(asked, [5_000]);
+});

@@ -467,6 +467,19 @@ Deno.test("runOnce() names the commands that the disk refused all the same", asy
   assertEquals(world.log.told("commands lost, the disk took none"), [{ commands: "c1 c2" }]);
 });
 
+Deno.test("runOnce() waits for no disk that refuses to have a command begun", async () => {
+  const world = new World();
+  await world.start();
+  await world.stop();
+  world.server.queue("c1", "scan_updates");
+  world.journal.start = () => {
+    throw new DatabaseError("Cannot change database: full", { reason: "full" });
+  };
+  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
+  await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
+  assertEquals(world.ran, []);
+});
+
 Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
   const world = new World();
   await world.start();

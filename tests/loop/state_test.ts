@@ -145,6 +145,15 @@ Deno.test("readStoredState() takes each count, text and instant up to its limit 
   }
 });
 
+Deno.test("readStoredState() takes no number that is beyond every number", () => {
+  const text = encodeState(busy, { nowMs: 0, monotonicMs: 0 });
+  for (const field of ["lastCheckInMs", "rapidUntilMs", "sinceMs", "notBeforeMs"]) {
+    const endless = text.replace(new RegExp(`"${field}":-?\\d+`), `"${field}":1e999`);
+    assert(endless !== text, field);
+    assertEquals(readStoredState(endless), undefined, field);
+  }
+});
+
 Deno.test("encodeState() cuts a reason that would make the file unreadable", () => {
   const why = "x".repeat(5_000);
   const { outage, needsPerson } = busy.connection;

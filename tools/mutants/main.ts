@@ -212,4 +212,11 @@ function shownOf(mutant: Mutant, texts: ReadonlyMap<string, string>): Result {
   return { file, line, operator, ...excerpt, fate, tookMs: 0 };
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  try {
+    Deno.exit(await main(Deno.args));
+  } catch (error) {
+    console.error(`mutants: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(1);
+  }
+}

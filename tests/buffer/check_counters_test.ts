@@ -195,3 +195,26 @@ Deno.test("checkCounters() sees an event sorted in behind the border, and one th
     assertEquals(buffer.next(99).length, found.length + 1);
   }
 });
+
+Deno.test("checkCounters() tells damage that no count can mend from a disk that takes no writes", () => {
+  const twins = make();
+  twins.database.execute(
+    "UPDATE events SET id = (SELECT id FROM events WHERE body = 'later') WHERE body = 'late'",
+  );
+  twins.database.execute("UPDATE counters SET pending = 0");
+  const damage = assertThrows(() => checkCounters(twins.database), DatabaseError);
+  assertEquals(damage.reason, "corrupt");
+  const { database } = make();
+  database.execute("UPDATE counters SET pending = 0");
+  const full = new DatabaseError("Cannot change database: full", { reason: "full" });
+  const refusing: Database = {
+    execute: (sql) => database.execute(sql),
+    run: (sql, ...values) => database.run(sql, ...values),
+    all: (sql, ...values) => database.all(sql, ...values),
+    transaction() {
+      throw full;
+    },
+    close: () => {},
+  };
+  assertEquals(assertThrows(() => checkCounters(refusing), DatabaseError), full);
+});

@@ -179,7 +179,8 @@ Deno.test("salvage() sets aside what is no JSON any more, and leaves out what is
       ["size_bytes", "9223372036854775807", 6],
     ] as const
   ) database.execute(`UPDATE events SET ${column} = ${value} WHERE body = '"${number}"'`);
-  salvage(database, fresh.database);
+  const { events, lostEvents } = salvage(database, fresh.database);
+  assertEquals([events, lostEvents], [2, 6]);
   assertEquals(fresh.buffer.list().map(({ body, state, lastError }) => [body, state, lastError]), [
     ['{"cut', "set_aside", "damaged on disk"],
     ['"7"', "pending", null],

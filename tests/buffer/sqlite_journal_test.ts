@@ -193,6 +193,7 @@ Deno.test("unconfirmed() asks for the oldest, and no more than its number", asyn
     ...limits,
     maxEvents: 1_000,
   });
+  assertEquals(MOST_ASKED, 50);
   const names = Array.from({ length: MOST_ASKED + 2 }, (_, number) => `c${number}`);
   journal.receive(names.map((id) => ({ ...scan, id })));
   for (const id of names.toReversed()) {

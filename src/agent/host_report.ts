@@ -1,6 +1,7 @@
 /** The host's facts and figures in the server's words: registration, check-in, system info. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
+import { encodeBody } from "../server/encode_body.ts";
 import { cut, LIMITS } from "../server/limits.ts";
 import type { CheckInBody, RegisterBody } from "../server/protocol.ts";
 
@@ -78,7 +79,7 @@ export function systemInfoEvent(facts: ReportedFacts, nowMs: number): NewEvent {
     kind: "system_info",
     commandId: null,
     snapshotOf: "system_info",
-    body: JSON.stringify(body),
+    body: encodeBody(body),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command } from "../buffer/command.ts";
+import { encodeBody } from "../server/encode_body.ts";
 import { cut, LIMITS } from "../server/limits.ts";
 import type { LogBody } from "../server/protocol.ts";
 
@@ -31,7 +32,7 @@ export function logEvent(command: Command, result: CommandResult): NewEvent {
     kind: "log",
     commandId: command.id,
     snapshotOf: null,
-    body: JSON.stringify(body),
+    body: encodeBody(body),
   };
 }
 

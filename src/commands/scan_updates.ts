@@ -7,6 +7,7 @@ import { packageTypeOf } from "../scanners/available.ts";
 import { keepLastScans, type LastScans, readLastScans } from "../scanners/last_scans.ts";
 import type { ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
+import { encodeBody } from "../server/encode_body.ts";
 import { encodeUpdate } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
@@ -151,7 +152,7 @@ function updateEvents(
       // Parts of one list do not supersede each other, only the same part of an older list. Changes
       // stand for no list, and are superseded by none.
       snapshotOf: isFull ? `updates/${name}/${start / UPDATES_PER_EVENT}` : null,
-      body: JSON.stringify({ command_id: command.id, timestamp, updates }),
+      body: encodeBody({ command_id: command.id, timestamp, updates }),
     });
   }
   return events;

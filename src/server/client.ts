@@ -6,6 +6,7 @@
 import type { Clock } from "../system/system.ts";
 import type { HttpRequest, HttpResponse, SendHttp, TlsOptions } from "../system/http.ts";
 import { type Answer, parseJson, readAnswer, readFailure, type ReadShape } from "./answer.ts";
+import { encodeBody } from "./encode_body.ts";
 import {
   type CheckInAnswer,
   type CheckInBody,
@@ -103,7 +104,7 @@ export class Client {
       path: "/api/v1/agents/register",
       token,
       // Older servers look for the token in the body only.
-      body: JSON.stringify({ ...body, registration_token: token }),
+      body: encodeBody({ ...body, registration_token: token }),
       readShape: readRegistration,
     });
   }
@@ -134,7 +135,7 @@ export class Client {
       method: "GET",
       path: `${agentPath(caller)}/commands`,
       token: caller.accessToken,
-      body: JSON.stringify(body),
+      body: encodeBody(body),
       readShape: readCheckIn,
     });
   }

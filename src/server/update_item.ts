@@ -42,11 +42,14 @@ export interface UpdateItem {
   readonly metadata: Readonly<Record<string, string | number | boolean | readonly string[]>>;
 }
 
-/** Longer descriptions are cut: the dashboard shows a line. */
+/** Longer descriptions, and other texts of the metadata, are cut: the dashboard shows a line. */
 const DESCRIPTION_LIMIT = 2_000;
 
-/** Longer lists of CVEs are cut; a kernel's can run to thousands. */
-const CVE_LIMIT = 500;
+/** Longer lists of CVEs and advisories are cut; a kernel's can run to thousands. */
+const LIST_LIMIT = 500;
+
+/** Longest entry of such a list. */
+const ENTRY_LIMIT = 255;
 
 /** What Debian and rpm call the processors that `uname -m` names. */
 const OWN_ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
@@ -78,10 +81,10 @@ export function encodeUpdate(
     current_version: cut(update.currentVersion ?? "", LIMITS.version),
     available_version: cut(update.availableVersion, LIMITS.version),
     severity,
-    cve_list: update.cves.slice(0, CVE_LIMIT),
+    cve_list: cutList(update.cves),
     kb_id: cut(kb ?? "", LIMITS.kbId),
     repository_source: cut(update.source ?? "", LIMITS.repositorySource),
-    size_bytes: update.sizeBytes ?? 0,
+    size_bytes: sizeOf(update) ?? 0,
     metadata: metadataOf(update),
   };
 }
@@ -134,22 +137,33 @@ export function goneItem(
 function metadataOf(update: ReportedUpdate): UpdateItem["metadata"] {
   const known = {
     architecture: update.architecture,
-    description: update.description === null ? null : cut(update.description, DESCRIPTION_LIMIT),
-    size_bytes: update.sizeBytes,
+    description: update.description,
+    size_bytes: sizeOf(update),
     source_package: update.sourcePackage,
     security: update.security,
     reboot: update.reboot,
-  };
-  const told = Object.entries(known).filter((entry): entry is [string, string | number | boolean] =>
-    entry[1] !== null
-  );
-  return {
-    ...Object.fromEntries(told),
     state: update.state,
     severity_reason: update.severity === null
       ? `${update.severityReason}; ${update.security ? "security" : "not security"} by rule`
       : update.severityReason,
-    ...(update.advisories.length > 0 && { advisories: update.advisories }),
-    ...(update.cves.length > 0 && { cves: update.cves.slice(0, CVE_LIMIT) }),
   };
+  const told = Object.entries(known).flatMap(([name, value]) =>
+    value === null
+      ? []
+      : [[name, typeof value === "string" ? cut(value, DESCRIPTION_LIMIT) : value] as const]
+  );
+  return {
+    ...Object.fromEntries(told),
+    ...(update.advisories.length > 0 && { advisories: cutList(update.advisories) }),
+    ...(update.cves.length > 0 && { cves: cutList(update.cves) }),
+  };
+}
+
+function cutList(list: readonly string[]): string[] {
+  return list.slice(0, LIST_LIMIT).map((entry) => cut(entry, ENTRY_LIMIT));
+}
+
+/** The server's column takes whole numbers alone; any other is none that it could use. */
+function sizeOf({ sizeBytes }: ReportedUpdate): number | null {
+  return sizeBytes !== null && Number.isSafeInteger(sizeBytes) && sizeBytes >= 0 ? sizeBytes : null;
 }

@@ -1,10 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
 import {
   checkInBody,
   describeUptime,
   registerBody,
   systemInfoEvent,
 } from "../../src/agent/host_report.ts";
+import { encodeBody } from "../../src/server/encode_body.ts";
+import { assertStorable } from "../fakes/storable.ts";
+import { anyText } from "../fakes/texts.ts";
 
 const facts = {
   hostName: "h".repeat(300),
@@ -102,4 +106,137 @@ Deno.test("describeUptime() counts days, hours and minutes", () => {
     "0d 23h 59m",
     "1d 0h 0m",
   ]);
+});
+
+const WIDTHS = [
+  ["hostname", "hostName", 255],
+  ["os_version", "osVersion", 100],
+  ["os_architecture", "architecture", 20],
+] as const;
+
+for (const [column, field, limit] of WIDTHS) {
+  Deno.test(`registerBody() sends a ${column} of ${limit} characters, and cuts one more`, () => {
+    for (const [given, sent] of [[limit, limit], [limit + 1, limit]] as const) {
+      const long = { ...facts, [field]: "😀".repeat(given) };
+      const body = registerBody(long, { agentVersion: "0.1.0", nowMs: 0 });
+      assertEquals([...body[column]].length, sent);
+    }
+  });
+}
+
+Deno.test("registerBody() and checkInBody() send a version of 20 characters, and cut one more", () => {
+  for (const [given, sent] of [[20, 20], [21, 20]] as const) {
+    const version = "1".repeat(given);
+    const registered = registerBody(facts, { agentVersion: version, nowMs: 0 });
+    const agent = { version, nowMs: 0, ...condition, rapidLeftMs: 0 };
+    const checkedIn = checkInBody(metrics, agent);
+    assertEquals([registered.agent_version.length, checkedIn.version.length], [sent, sent]);
+  }
+});
+
+Deno.test("registerBody() and systemInfoEvent() send nothing that the server cannot store", () => {
+  const text = anyText(300);
+  fc.assert(
+    fc.property(text, text, text, text, text, (hostName, osVersion, kernel, cpuModel, mount) => {
+      const disks = [{ mount, totalBytes: 1, usedBytes: 1 }];
+      const odd = { ...facts, hostName, osVersion, kernel, cpuModel, disks, addresses: [mount] };
+      const body = registerBody(odd, { agentVersion: kernel, nowMs: 0 });
+      for (const [column, , limit] of WIDTHS) assert([...body[column]].length <= limit);
+      assertStorable(encodeBody(body));
+      assertStorable(systemInfoEvent(odd, 0).body);
+    }),
+  );
+});
+
+Deno.test("checkInBody() leaves out each figure that is not known, and divides by nothing", () => {
+  const agent = { version: "0.1.0", nowMs: 0, ...condition, rapidLeftMs: 0 };
+  const unknown = {
+    cpuPercent: null,
+    memoryTotalBytes: null,
+    memoryUsedBytes: null,
+    diskTotalBytes: null,
+    diskUsedBytes: null,
+    uptimeS: null,
+  };
+  const figures = (known: Partial<Record<keyof typeof unknown, number>>) => {
+    const { metadata: _, version: __, ...rest } = checkInBody({ ...unknown, ...known }, agent);
+    return rest;
+  };
+  const gib = 1_024 ** 3;
+  assertEquals(figures({}), {});
+  assertEquals(figures({ cpuPercent: 0 }), { cpu_percent: 0 });
+  assertEquals(figures({ memoryUsedBytes: gib }), { memory_used_gb: 1 });
+  assertEquals(figures({ diskTotalBytes: 0, diskUsedBytes: 0 }), {
+    disk_used_gb: 0,
+    disk_total_gb: 0,
+  });
+  assertEquals(figures({ diskTotalBytes: 3 * gib, diskUsedBytes: gib }), {
+    disk_used_gb: 1,
+    disk_total_gb: 3,
+    disk_percent: 33.33,
+  });
+  assertEquals(figures({ uptimeS: 0 }), { uptime: "0d 0h 0m" });
+});
+
+Deno.test("systemInfoEvent() tells all that is known, and leaves out the rest", () => {
+  const body = JSON.parse(systemInfoEvent(facts, 1_000).body);
+  assertEquals(body, {
+    timestamp: "1970-01-01T00:00:01.000Z",
+    cpu_cores: 2,
+    cpu_threads: 2,
+    memory_total: 8_000,
+    disk_total: 100,
+    disk_used: 60,
+    ip_address: "192.0.2.1",
+    uptime: "1d 2h 3m",
+    metadata: {
+      kernel: "6.1.0",
+      os_version: "Debian GNU/Linux 12 (bookworm)",
+      addresses: ["192.0.2.1"],
+      disks: [{ mount: "/", totalBytes: 100, usedBytes: 60 }],
+    },
+  });
+  const bare = { ...facts, cpuModel: "CPU", processes: 7, memoryTotalBytes: null, uptimeS: null };
+  const other = JSON.parse(systemInfoEvent({ ...bare, disks: [], addresses: [] }, 0).body);
+  assertEquals([other.cpu_model, other.processes], ["CPU", 7]);
+  for (const name of ["memory_total", "disk_total", "disk_used", "ip_address", "uptime"]) {
+    assert(!(name in other), name);
+  }
+});
+
+Deno.test("registerBody() names what the dashboard shows, each under its own key", () => {
+  const { metadata } = registerBody({ ...facts, cpuModel: "CPU", processes: 7 }, {
+    agentVersion: "0.1.0",
+    nowMs: 0,
+  });
+  assertEquals(metadata, {
+    installation_time: "1970-01-01T00:00:00.000Z",
+    cpu_model: "CPU",
+    cpu_cores: "2",
+    memory_total: "8000",
+    processes: "7",
+    uptime: "1d 2h 3m",
+    disk_mount: "/",
+    disk_total: "100",
+    disk_used: "60",
+    kernel: "6.1.0",
+  });
+});
+
+Deno.test("checkInBody() says that rapid polling is on until its last millisecond", () => {
+  for (
+    const [rapidLeftMs, isOn, minutes] of [[1, true, 1], [60_001, true, 2], [0, false, 0]] as const
+  ) {
+    const { metadata } = checkInBody(metrics, {
+      version: "0.1.0",
+      nowMs: 0,
+      ...condition,
+      rapidLeftMs,
+    });
+    assertEquals([metadata.rapid_polling_enabled, metadata["polling_mode"]], [
+      isOn,
+      isOn ? "rapid" : "normal",
+    ]);
+    assertEquals(metadata["rapid_polling_duration_minutes"] ?? 0, minutes);
+  }
 });

@@ -32,6 +32,7 @@ Deno.test("loadScannerBreakers() goes on where saveScannerBreakers() stopped", a
   const closed: Breaker = { state: "closed", generation: 1, failures: 2, recent: [] };
   const breakers = new Map([["apt", openBreaker(system, "exit 100")], ["dnf", closed]]);
   await saveScannerBreakers(system, "/state", breakers);
+  assertEquals(system.files.modes.get(PATH), 0o600);
   assertEquals(await loadScannerBreakers(system, "/state", 2 * HOUR_MS), breakers);
   const cut = (await loadScannerBreakers(system, "/state", HOUR_MS)).get("apt");
   assert(cut?.state === "open");

@@ -3,6 +3,7 @@ import { holdState } from "../../src/agent/hold_state.ts";
 import { StateStore } from "../../src/agent/state_store.ts";
 import { showDiskNote } from "../../src/agent/disk_note.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
+import type { FakeFiles } from "../fakes/files.ts";
 import { event } from "../fakes/lasting.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
@@ -16,9 +17,10 @@ const identity: Identity = {
   registeredMs: 0,
 };
 
-async function start() {
+async function start(prepare: (files: FakeFiles) => void = () => {}) {
   const disk = new SickDisk();
   const { system } = disk;
+  prepare(system.files);
   const log = new FakeLog();
   const calls: string[] = [];
   const hold = await holdState(system, "/state", "run");
@@ -99,5 +101,50 @@ Deno.test("what is in memory is told while it is there, and no longer", async ()
   disk.heal();
   await system.clock.advance(10_000);
   assertEquals([(await showDiskNote(system, "/state"))?.events, calls], [0, ["back"]]);
+  await end();
+});
+
+Deno.test("status is told of the disk from the start, and as soon as the folder takes it", async () => {
+  const { system, end } = await start();
+  assertEquals((await showDiskNote(system, "/state"))?.disk, "ok");
+  await end();
+  const sick = await start((files) => files.fail("tell of the disk", "full"));
+  assertEquals(await showDiskNote(sick.system, "/state"), undefined);
+  sick.system.files.heal("tell of the disk");
+  await sick.system.clock.advance(4_999);
+  assertEquals(await showDiskNote(sick.system, "/state"), undefined);
+  await sick.system.clock.advance(1);
+  assertEquals((await showDiskNote(sick.system, "/state"))?.disk, "ok");
+  await sick.end();
+});
+
+Deno.test("a folder whose identity is damaged is this agent's, and stays as it is", async () => {
+  const { system, disk, store, calls, end } = await start();
+  disk.vanish();
+  system.files.texts.clear();
+  system.files.locked.clear();
+  system.files.texts.set("/state/identity.json", "{");
+  await system.clock.advance(5_000);
+  assertEquals([store.condition.disk, calls], ["ok", ["new folder"]]);
+  assertEquals(system.files.texts.get("/state/identity.json"), "{");
+  await end();
+});
+
+Deno.test("a disk that takes writes again has the lock again too, or says why not", async () => {
+  const { system, disk, store, log, calls, end } = await start();
+  disk.fault = "full";
+  store.buffer.append([event("a")]);
+  system.files.locked.clear();
+  system.files.texts.delete("/state/agent.lock");
+  disk.heal();
+  await system.clock.advance(10_000);
+  assertEquals([[...system.files.locked], calls], [["/state/agent.lock"], ["back"]]);
+  assertEquals(log.told("state folder not held"), []);
+  disk.fault = "full";
+  store.buffer.append([event("b")]);
+  system.files.fail("look at the lock", "denied");
+  disk.heal();
+  await system.clock.advance(10_000);
+  assertEquals(log.told("state folder not held").length, 1);
   await end();
 });

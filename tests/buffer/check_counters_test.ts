@@ -140,3 +140,81 @@ Deno.test("checkCounters() takes for damage what no count can mend", () => {
     assertEquals(error.reason, "corrupt", damage);
   }
 });
+
+Deno.test("checkCounters() puts parts in the place of their whole, and stale parts behind newer lists", () => {
+  const database = openRealDatabase(":memory:");
+  migrate(database);
+  const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 5 };
+  const buffer = new SqliteBuffer(database, system, limits);
+  const list = (body: string, commandId: string) =>
+    ({ kind: "updates", commandId, snapshotOf: "updates/apt", body }) as const;
+  const { ids: [whole = ""] } = buffer.append([list("old", "scan"), event("scan log", "scan")]);
+  buffer.append([list("new", "again"), event("again log", "again"), event("alone")]);
+  buffer.append([event("early", "mixed"), { ...list("late", "mixed"), snapshotOf: null }]);
+  buffer.split(whole, ["old 1", "old 2"], { error: "HTTP 500", isCounted: false });
+  const bodies = buffer.next(99).map(({ body }) => body);
+  assertEquals(bodies, [
+    ...["alone", "early", "old 1", "old 2", "scan log", "new", "again log", "late"],
+  ]);
+  const stale = () =>
+    database.all("SELECT body FROM events WHERE superseded = 1 ORDER BY sequence")
+      .map(({ body }) => body);
+  assertEquals(stale(), ["old 1", "old 2"]);
+  const right = buffer.counts();
+  // As they are written down, before anything is sorted in.
+  database.execute(
+    "UPDATE events SET is_sorted = 0, superseded = 0, urgency = CASE kind WHEN 'log' THEN 2 ELSE 1 END",
+  );
+  assertEquals(checkCounters(database) !== null, true);
+  assertEquals(checkCounters(database), null);
+  assertEquals([buffer.next(99).map(({ body }) => body), stale()], [bodies, ["old 1", "old 2"]]);
+  assertEquals(buffer.counts(), right);
+});
+
+Deno.test("checkCounters() sees an event sorted in behind the border, and one that is not before it", () => {
+  const low = "UPDATE counters SET sorted_to = sorted_to - 1";
+  const early = "SELECT min(sequence) FROM events";
+  for (
+    const [damage, isSorted] of [
+      ["UPDATE events SET is_sorted = 1 WHERE body = 'later'", false],
+      [`UPDATE events SET is_sorted = 0 WHERE sequence = (${early})`, false],
+      [low, false],
+      [low, true],
+    ] as const
+  ) {
+    const { database, buffer } = make();
+    if (isSorted) buffer.sortIn();
+    const right = buffer.counts();
+    database.execute(damage);
+    assertEquals(checkCounters(database)?.wrong.includes("sorted_to"), true, damage);
+    assertEquals(checkCounters(database), null);
+    assertEquals(buffer.counts(), right);
+    const found = buffer.next(99).map(({ body }) => body);
+    assertEquals(["late", "later"].every((body) => found.includes(body)), true);
+    buffer.append([event("new")]);
+    assertEquals(buffer.next(99).length, found.length + 1);
+  }
+});
+
+Deno.test("checkCounters() tells damage that no count can mend from a disk that takes no writes", () => {
+  const twins = make();
+  twins.database.execute(
+    "UPDATE events SET id = (SELECT id FROM events WHERE body = 'later') WHERE body = 'late'",
+  );
+  twins.database.execute("UPDATE counters SET pending = 0");
+  const damage = assertThrows(() => checkCounters(twins.database), DatabaseError);
+  assertEquals(damage.reason, "corrupt");
+  const { database } = make();
+  database.execute("UPDATE counters SET pending = 0");
+  const full = new DatabaseError("Cannot change database: full", { reason: "full" });
+  const refusing: Database = {
+    execute: (sql) => database.execute(sql),
+    run: (sql, ...values) => database.run(sql, ...values),
+    all: (sql, ...values) => database.all(sql, ...values),
+    transaction() {
+      throw full;
+    },
+    close: () => {},
+  };
+  assertEquals(assertThrows(() => checkCounters(refusing), DatabaseError), full);
+});

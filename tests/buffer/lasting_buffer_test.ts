@@ -164,6 +164,43 @@ Deno.test("refuse() and split() of what the disk cannot change leave it as it is
   total(lasting);
 });
 
+Deno.test("find() and list() put what is on disk and in memory together, each in its order", async () => {
+  const { buffer, disk } = await openLasting({ maxAttempts: 1 });
+  const { clock } = disk.system;
+  const { ids: [late = ""] } = buffer.append([event("on disk")]);
+  disk.fault = "full";
+  clock.setNow(clock.nowMs() - 60_000);
+  const { ids: [early = "", second = ""] } = buffer.append([event("in memory"), event("too")]);
+  assert(early < late);
+  assertEquals(buffer.find(late.slice(0, 2), 9).map(({ id }) => id), [early, second, late].sort());
+  assertEquals(buffer.find(late.slice(0, 2), 2).map(({ id }) => id), [early, second].sort());
+  assertEquals(buffer.find(second, 9).map(({ body }) => body), ["too"]);
+  assertEquals(buffer.list().map(({ body }) => body), ["on disk", "in memory", "too"]);
+  assertEquals(buffer.list({ limit: 2 }).map(({ body }) => body), ["on disk", "in memory"]);
+  buffer.refuse(second, "HTTP 400");
+  assertEquals(buffer.list({ state: "set_aside" }).map(({ body }) => body), ["too"]);
+  // What the server has is not listed, though the disk does not know that yet.
+  buffer.acknowledge([late]);
+  assertEquals(buffer.list().map(({ body }) => body), ["in memory", "too"]);
+  assertEquals([buffer.purge(second), buffer.purge(second), buffer.purge(late)], [
+    true,
+    false,
+    false,
+  ]);
+});
+
+Deno.test("acknowledge() of what is not there makes no count less than none", async () => {
+  const lasting = await openLasting();
+  const { buffer, disk } = lasting;
+  disk.fault = "full";
+  buffer.acknowledge(["unknown", "never heard of"]);
+  assertEquals(buffer.countWaiting(), { pending: 0, setAside: 0 });
+  assertEquals([buffer.counts().pending, buffer.counts().delivered], [0, 0]);
+  disk.fault = null;
+  await lasting.tryAgain();
+  assertEquals([buffer.counts().pending, buffer.counts().delivered], [0, 0]);
+});
+
 /** What may happen, by chance. */
 type Act =
   | { do: "append"; commands: (string | null)[] }

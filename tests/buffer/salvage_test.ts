@@ -127,3 +127,73 @@ Deno.test("salvage() keeps a command of which something is damaged, so that it i
     ["flipped", "reboot", "{}", "received", 5],
   ]);
 });
+
+Deno.test("salvage() reads page after page, and passes over nothing between them", () => {
+  const [damaged, fresh] = [make(1_000), make(1_000)];
+  damaged.buffer.append(some(700));
+  damaged.buffer.sortIn();
+  assertEquals(salvage(damaged.database, fresh.database).events, 700);
+  assertEquals(
+    fresh.buffer.list().map(({ body }) => body),
+    damaged.buffer.list().map(({ body }) => body),
+  );
+});
+
+Deno.test("salvage() takes of events and commands with one id the first, of each row what fits", () => {
+  const [damaged, fresh] = [make(11), make(11)];
+  damaged.buffer.append(some(3));
+  damaged.buffer.sortIn();
+  const { database } = damaged;
+  // As where the index that keeps ids apart is damaged.
+  const twice: Database = {
+    ...bound(database),
+    all(sql, ...values) {
+      const rows = database.all(sql, ...values);
+      const isRead = /FROM (events|commands) WHERE \w+ >=/.test(sql);
+      return isRead ? rows.flatMap((row) => [row, { ...row, params: "second" }]) : rows;
+    },
+  };
+  database.execute(
+    "INSERT INTO commands (id, type, params, state, received_ms) VALUES ('c', 'reboot', '1', 'started', 5)",
+  );
+  const salvaged = salvage(twice, fresh.database);
+  assertEquals([salvaged.events, salvaged.commands], [3, 1]);
+  assertEquals(fresh.database.all("SELECT params FROM commands"), [{ params: "1" }]);
+  assertEquals([fresh.buffer.counts().pending, balance(fresh.buffer)], [3, 0]);
+});
+
+Deno.test("salvage() sets aside what is no JSON any more, and leaves out what is no event", () => {
+  const [damaged, fresh] = [make(11), make(11)];
+  damaged.buffer.append(some(8));
+  damaged.buffer.sortIn();
+  const { database } = damaged;
+  database.execute("PRAGMA ignore_check_constraints = ON");
+  for (
+    const [column, value, number] of [
+      ["body", "'{\"cut'", 0],
+      ["id", "x'00'", 1],
+      ["kind", "'lof'", 2],
+      ["attempts", "-1", 3],
+      ["created_ms", "1.5", 4],
+      ["urgency", "'x'", 5],
+      ["size_bytes", "9223372036854775807", 6],
+    ] as const
+  ) database.execute(`UPDATE events SET ${column} = ${value} WHERE body = '"${number}"'`);
+  const { events, lostEvents } = salvage(database, fresh.database);
+  assertEquals([events, lostEvents], [2, 6]);
+  assertEquals(fresh.buffer.list().map(({ body, state, lastError }) => [body, state, lastError]), [
+    ['{"cut', "set_aside", "damaged on disk"],
+    ['"7"', "pending", null],
+  ]);
+  assertEquals(balance(fresh.buffer), 0);
+});
+
+function bound(database: Database): Database {
+  return {
+    execute: (sql) => database.execute(sql),
+    run: (sql, ...values) => database.run(sql, ...values),
+    all: (sql, ...values) => database.all(sql, ...values),
+    transaction: (work) => database.transaction(work),
+    close: () => {},
+  };
+}

@@ -93,6 +93,14 @@ Deno.test("split() leaves the last attempt to the halves, however often", async 
   assertEquals(buffer.refuse(id, "HTTP 500"), "set_aside");
 });
 
+Deno.test("split() divides nothing that waits for a person", async () => {
+  const { buffer } = await open({ ...limits, maxAttempts: 1 });
+  const { ids: [id = ""] } = buffer.append([event("updates", { body: "whole" })]);
+  buffer.refuse(id, "HTTP 400");
+  assertEquals(buffer.split(id, ["a", "b"], reason), []);
+  assertEquals([buffer.list().map(({ body }) => body), buffer.counts().setAside], [["whole"], 1]);
+});
+
 Deno.test("append() keeps all events or none", async () => {
   const { buffer } = await open();
   const tooLarge = event("log", { body: "x".repeat(limits.maxBytes) });
@@ -235,6 +243,45 @@ Deno.test("refuse() sets an event aside at the last attempt and not before", asy
   assertEquals(buffer.next(10), []);
   const [kept] = buffer.list({ state: "set_aside" });
   assertEquals([kept?.attempts, kept?.lastError], [3, "HTTP 400"]);
+});
+
+Deno.test("refuse() of what is set aside, dropped or delivered counts nothing", async () => {
+  const { buffer } = await open({ ...limits, maxAttempts: 1 });
+  const { ids: [dead = "", gone = ""] } = buffer.append([event("log"), event("log")]);
+  buffer.refuse(dead, "HTTP 400");
+  buffer.acknowledge([gone]);
+  const before = buffer.counts();
+  assertEquals(
+    ["set_aside", "set_aside", "set_aside"],
+    [dead, gone, "unknown"].map((id) => buffer.refuse(id, "again")),
+  );
+  assertEquals(buffer.counts(), before);
+  const [kept] = buffer.list();
+  assertEquals([kept?.attempts, kept?.lastError], [1, "HTTP 400"]);
+});
+
+Deno.test("acknowledge() of what was set aside meanwhile takes it from there", async () => {
+  const { buffer } = await open({ ...limits, maxAttempts: 1 });
+  const { ids: [id = ""] } = buffer.append([event("log")]);
+  buffer.refuse(id, "HTTP 400");
+  buffer.acknowledge([id]);
+  const { pending, setAside, delivered, sizeBytes } = buffer.counts();
+  assertEquals([pending, setAside, delivered, sizeBytes], [0, 0, 1, 0]);
+});
+
+Deno.test("list() is oldest first, of one state or of all, and no longer than it may be", async () => {
+  const { buffer } = await open({ ...limits, maxAttempts: 1 });
+  const events = ["a", "b", "c", "d"].map((body, at) =>
+    event(at % 2 === 0 ? "log" : "system_info", { body })
+  );
+  const { ids } = buffer.append(events);
+  for (const id of [ids[3] ?? "", ids[0] ?? ""]) buffer.refuse(id, "HTTP 400");
+  const listed = (options: Parameters<EventBuffer["list"]>[0]) =>
+    buffer.list(options).map(({ body }) => body).join("");
+  assertEquals(listed({}), "abcd");
+  assertEquals(listed({ limit: 3 }), "abc");
+  assertEquals(listed({ state: "set_aside" }), "ad");
+  assertEquals(listed({ state: "pending", limit: 1 }), "b");
 });
 
 Deno.test("acknowledge() forgets an event once, however often it is told", async () => {

@@ -42,6 +42,44 @@ Deno.test("of the newest commands so many are remembered, and no more", async ()
   assertEquals(journal.receive([id(0), id(1)]).length, 1);
 });
 
+Deno.test("what is forgotten is the oldest, finished or reported, and nothing that is still to be run", async () => {
+  const { journal, buffer } = await open();
+  const names = Array.from({ length: REMEMBERED + 4 }, (_, number) => `c-${number}`);
+  const receive = (from: number, to?: number) =>
+    journal.receive(names.slice(from, to).map((id) => ({ ...scan, id })));
+  const ids: string[] = [];
+  const finish = (number: number) =>
+    journal.finish(`c-${number}`, () => {
+      ids.push(...buffer.append([report(`c-${number}`)]).ids);
+    });
+  receive(0, 6);
+  for (const number of [0, 2, 4, 5]) finish(number);
+  buffer.acknowledge(ids.slice(0, 1)); // The first one is reported, the third is not.
+  receive(6);
+  finish(REMEMBERED + 3);
+  const unknown = names.slice(0, 7).filter((id) => journal.receive([{ ...scan, id }]).length > 0);
+  assertEquals(unknown, ["c-0", "c-2"]);
+});
+
+Deno.test("start() may be told again of a command that a crash cut off, finish() only once", async () => {
+  const { journal } = await open();
+  journal.receive([scan]);
+  journal.start("c1");
+  journal.start("c1");
+  assertEquals(journal.counts(), { ...NONE, started: 1 });
+  for (const unknown of [() => journal.start("c9"), () => journal.finish("c9", () => {})]) {
+    assertThrows(unknown, Error, "was never received");
+  }
+});
+
+Deno.test("tryWriting() writes, and changes nothing", async () => {
+  const { journal, buffer } = await open();
+  buffer.append([report("c1")]);
+  const before = buffer.counts();
+  journal.tryWriting();
+  assertEquals([buffer.counts(), journal.counts()], [before, NONE]);
+});
+
 Deno.test("unfinished() tells how far each command came, oldest first, after a restart too", async () => {
   const system = new FakeSystem();
   const { journal } = await open(system);
@@ -155,6 +193,7 @@ Deno.test("unconfirmed() asks for the oldest, and no more than its number", asyn
     ...limits,
     maxEvents: 1_000,
   });
+  assertEquals(MOST_ASKED, 50);
   const names = Array.from({ length: MOST_ASKED + 2 }, (_, number) => `c${number}`);
   journal.receive(names.map((id) => ({ ...scan, id })));
   for (const id of names.toReversed()) {
@@ -189,4 +228,48 @@ Deno.test("confirm() takes the log as delivered, and no other event", async () =
   buffer.acknowledge([updates]);
   assertEquals(journal.counts(), { ...NONE, reported: 1 });
   assertEquals(journal.confirm(["c1"]), 0);
+});
+
+Deno.test("unconfirmed() asks for a command once, and only for a log that waits of one that is over", async () => {
+  const { journal, buffer, ids } = await told("c1", ["updates", "log", "log"]);
+  const [updates = "", first = "", second = ""] = ids;
+  for (const id of ids) buffer.noteUnanswered(id);
+  assertEquals(journal.unconfirmed(), ["c1"]);
+  // Set aside, it waits for a person, whatever the server has.
+  for (const id of [first, second]) {
+    for (let refusals = 0; refusals < limits.maxAttempts; refusals++) buffer.refuse(id, "HTTP 400");
+  }
+  assertEquals([journal.unconfirmed(), journal.confirm(["c1"])], [[], 0]);
+  assertEquals([buffer.counts().pending, buffer.counts().setAside], [1, 2]);
+  buffer.acknowledge([updates]);
+});
+
+Deno.test("unconfirmed() asks for no command that still runs", async () => {
+  const { journal, buffer } = await open();
+  journal.receive([scan]);
+  journal.start("c1");
+  const { ids: [log = ""] } = buffer.append([report("c1")]);
+  buffer.noteUnanswered(log);
+  assertEquals([journal.unconfirmed(), journal.confirm(["c1"])], [[], 0]);
+  journal.finish("c1", () => {});
+  assertEquals([journal.unconfirmed(), journal.confirm(["c1"])], [["c1"], 1]);
+});
+
+Deno.test("unconfirmed() asks for no command that a clock set back puts in the future", async () => {
+  const { journal, buffer, system, ids: [log = ""] } = await told("c1", ["log"]);
+  buffer.noteUnanswered(log);
+  system.clock.setNow(system.clock.nowMs() - 1);
+  assertEquals([journal.unconfirmed(), journal.confirm(["c1"])], [[], 0]);
+});
+
+Deno.test("confirm() of all logs of a command that waits for nothing more reports it", async () => {
+  const { journal, buffer, ids } = await told("c1", ["log", "log"]);
+  for (const id of ids) buffer.noteUnanswered(id);
+  assertEquals(journal.confirm(["c1"]), 2);
+  assertEquals([journal.counts(), buffer.counts().pending, buffer.counts().sizeBytes], [
+    { ...NONE, reported: 1 },
+    0,
+    0,
+  ]);
+  assertEquals(journal.confirm([]), 0);
 });

@@ -130,3 +130,57 @@ Deno.test("takeOver() takes along that a command is reported, and that a log has
   assertEquals(to.journal.counts(), { received: 0, started: 0, finished: 1, reported: 1 });
   assertEquals(to.journal.unconfirmed(), ["b"]);
 });
+
+Deno.test("takeOver() brings a command forward from any state to any later one, and never back", () => {
+  const states = ["received", "started", "finished", "reported"];
+  for (const [fromRank, fromState] of states.entries()) {
+    for (const [toRank, toState] of states.entries()) {
+      const [from, to] = [make(), make()];
+      for (const [{ database }, state] of [[from, fromState], [to, toState]] as const) {
+        database.run(
+          "INSERT INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, ?, ?)",
+          "c",
+          "reboot",
+          JSON.stringify({ of: state }),
+          state,
+          5,
+        );
+      }
+      takeOver(from.database, to);
+      const later = fromRank > toRank ? fromState : toState;
+      assertEquals(
+        to.database.all("SELECT state, params FROM commands"),
+        [{ state: later, params: JSON.stringify({ of: later }) }],
+        `${fromState} over ${toState}`,
+      );
+    }
+  }
+});
+
+Deno.test("takeOver() takes along tables of another version's or program's, and none of SQLite's", () => {
+  const [from, to] = [make(), make()];
+  for (const { database, buffer, journal } of [from, to]) {
+    database.execute("CREATE TABLE marks (id TEXT PRIMARY KEY)");
+    buffer.append([event("a")]);
+    journal.receive([{ id: "c", type: "reboot", params: "{}" }]);
+  }
+  for (const id of ["x", "y"]) from.database.run("INSERT INTO marks VALUES (?)", id);
+  to.database.run("INSERT INTO marks VALUES (?)", "y");
+  takeOver(from.database, to);
+  assertEquals(to.database.all("SELECT id FROM marks ORDER BY id"), [{ id: "x" }, { id: "y" }]);
+  const names = to.database.all("SELECT name FROM sqlite_sequence").map(({ name }) => name);
+  assertEquals(names.length, new Set(names).size);
+});
+
+Deno.test("takeOver() tells of drops since the earlier first one, whosever that was", async () => {
+  for (const isOfHeir of [true, false]) {
+    const [from, to] = [make({ maxEvents: 2 }), make({ maxEvents: 2 })];
+    const [early, late] = isOfHeir ? [to, from] : [from, to];
+    early.buffer.append([event("a"), event("b")]);
+    const { firstDropMs } = early.buffer.counts();
+    await system.clock.advance(60_000);
+    late.buffer.append([event("c"), event("d")]);
+    takeOver(from.database, to);
+    assertEquals(to.buffer.counts().firstDropMs, firstDropMs);
+  }
+});

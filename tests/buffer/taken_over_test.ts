@@ -51,3 +51,16 @@ Deno.test("takeOnce() takes what it cannot read of its own notes for nothing", (
   const { isAny, history } = takeOnce(from, to);
   assertEquals([isAny, history.delivered], [true, 5]);
 });
+
+Deno.test("takeOnce() of a copy of the buffer itself knows it, and forgets not who it is", () => {
+  const [from, to] = [make("appended = 5, delivered = 5"), make()];
+  const idOf = (database: Database) =>
+    database.all("SELECT id FROM taken_over WHERE number = 0")[0]?.["id"];
+  const id = idOf(to);
+  from.run("UPDATE taken_over SET id = ? WHERE number = 0", id ?? "");
+  const first = takeOnce(from, to);
+  assertEquals([first.isAny, first.history.delivered], [true, 5]);
+  const again = takeOnce(from, to);
+  assertEquals([again.isAny, again.history.delivered], [false, 0]);
+  assertEquals(idOf(to), id);
+});

@@ -1,5 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
 import { failureEvent, logEvent } from "../../src/commands/command_log.ts";
+import { assertStorable } from "../fakes/storable.ts";
+import { anyText } from "../fakes/texts.ts";
 
 const command = { id: "c1", type: "scan_updates", params: {} };
 
@@ -40,4 +43,27 @@ Deno.test("logEvent() says of both streams what there was, in whole seconds", ()
 Deno.test("failureEvent() fails the command, with the reason", () => {
   const body = JSON.parse(failureEvent(command, "no room", 0).body);
   assertEquals([body.result, body.exit_code, body.stderr], ["failed", 1, "no room"]);
+});
+
+Deno.test("logEvent() sends an action of 50 characters, and cuts one more", () => {
+  for (const [given, sent] of [[50, 50], [51, 50]] as const) {
+    const { body } = failureEvent({ ...command, type: "x".repeat(given) }, "", 0);
+    assertEquals(JSON.parse(body).action.length, sent);
+  }
+});
+
+Deno.test("logEvent() sends no log that the server cannot store, whatever was said", () => {
+  fc.assert(
+    fc.property(anyText(200), anyText(70_000), anyText(70_000), (type, stdout, stderr) => {
+      const result = { result: "failed", stdout, stderr, durationMs: 1.5 } as const;
+      const { body } = logEvent({ ...command, type }, result);
+      assertStorable(body);
+      const told = JSON.parse(body);
+      for (const text of [told.stdout, told.stderr]) {
+        assert([...text].length <= 65_536 + "\n(cut)".length);
+      }
+      assert(Number.isInteger(told.duration_seconds));
+    }),
+    { numRuns: 40 },
+  );
 });

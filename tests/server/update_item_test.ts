@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { encodeBody } from "../../src/server/encode_body.ts";
 import { encodeUpdate, goneItem, type ReportedUpdate } from "../../src/server/update_item.ts";
+import { assertStorable } from "../fakes/storable.ts";
+import { anyText } from "../fakes/texts.ts";
 
 const openssl: ReportedUpdate = {
   package: "libssl3",
@@ -104,14 +107,100 @@ Deno.test("encodeUpdate() finds the KB among the advisories", () => {
   assertEquals(encodeUpdate(update, "windows_update", "x86_64").kb_id, "KB5070001");
 });
 
-Deno.test("encodeUpdate() never sends what a column cannot hold", () => {
-  const text = fc.string({ maxLength: 1_200, unit: "binary" });
-  fc.assert(fc.property(text, text, text, (name, version, source) => {
-    const update = { ...openssl, package: name, availableVersion: version, source };
-    const item = encodeUpdate({ ...update, advisories: [`KB${"9".repeat(99)}`] }, "apt", "x86_64");
-    assert([...item.package_name].length <= 500);
-    assert([...item.available_version].length <= 100);
-    assert([...item.repository_source].length <= 255);
-    assert(item.kb_id.length <= 50);
-  }));
+/** Characters as PostgreSQL counts them. */
+function length(text: string | undefined): number {
+  return [...text ?? ""].length;
+}
+
+const WIDTHS = [
+  ["package_name", "package", 500],
+  ["package_description", "description", 2_000],
+  ["current_version", "currentVersion", 100],
+  ["available_version", "availableVersion", 100],
+  ["repository_source", "source", 255],
+] as const;
+
+for (const [column, field, limit] of WIDTHS) {
+  Deno.test(`encodeUpdate() sends a ${column} of ${limit} characters, and cuts one more`, () => {
+    for (const letter of ["x", "😀"]) {
+      for (const [given, sent] of [[limit, limit], [limit + 1, limit]] as const) {
+        const update = { ...openssl, [field]: letter.repeat(given) };
+        assertEquals(length(encodeUpdate(update, "apt", "x86_64")[column]), sent);
+      }
+    }
+  });
+}
+
+Deno.test("encodeUpdate() sends a KB number of 50 characters, and cuts one more", () => {
+  for (const [digits, sent] of [[48, 50], [49, 50]] as const) {
+    const update = { ...openssl, advisories: [`KB${"9".repeat(digits)}`] };
+    assertEquals(encodeUpdate(update, "windows_update", "x86_64").kb_id.length, sent);
+  }
+});
+
+Deno.test("encodeUpdate() sends lists of 500 entries, each of 255 characters, and no more", () => {
+  for (const [count, entry, sent] of [[500, 255, 255], [501, 256, 255]] as const) {
+    const list = Array.from({ length: count }, () => "x".repeat(entry));
+    const item = encodeUpdate({ ...openssl, cves: list, advisories: list }, "apt", "x86_64");
+    for (const told of [item.cve_list, item.metadata["cves"], item.metadata["advisories"]]) {
+      assert(Array.isArray(told));
+      assertEquals([told.length, told[0].length], [500, sent]);
+    }
+  }
+});
+
+Deno.test("encodeUpdate() cuts each text of the metadata at 2,000 characters", () => {
+  const fields = [
+    "architecture",
+    "description",
+    "sourcePackage",
+    "severityReason",
+    "state",
+  ] as const;
+  for (const [given, sent] of [[1_500, 1_500], [2_000, 2_000], [2_100, 2_000]] as const) {
+    for (const field of fields) {
+      const update = { ...openssl, severity: "low", [field]: "x".repeat(given) } as const;
+      const { metadata } = encodeUpdate(update, "apt", "x86_64");
+      const longest = Math.max(...Object.values(metadata).map((value) => String(value).length));
+      assertEquals(longest, sent, field);
+    }
+  }
+});
+
+Deno.test("encodeUpdate() sends a size that is a whole number, or none", () => {
+  const rows = [[null, 0], [0, 0], [5, 5], [1.5, 0], [-1, 0], [NaN, 0], [Infinity, 0], [
+    2 ** 60,
+    0,
+  ]];
+  for (const [sizeBytes = null, sent] of rows) {
+    const item = encodeUpdate({ ...openssl, sizeBytes }, "apt", "x86_64");
+    assertEquals(item.size_bytes, sent);
+    assertEquals("size_bytes" in item.metadata, sent !== 0 || sizeBytes === 0, `${sizeBytes}`);
+  }
+});
+
+Deno.test("encodeUpdate() sends no item that the server cannot store, whatever a package manager says", () => {
+  const text = anyText(700);
+  const texts = fc.array(anyText(300), { maxLength: 5 });
+  fc.assert(fc.property(
+    fc.record({
+      package: text,
+      currentVersion: text,
+      availableVersion: text,
+      architecture: text,
+      source: text,
+      state: text,
+      severityReason: text,
+      description: text,
+      sourcePackage: text,
+      cves: texts,
+      advisories: texts,
+    }),
+    (fields) => {
+      const item = encodeUpdate({ ...openssl, ...fields }, "dnf", "x86_64");
+      for (const [column, , limit] of WIDTHS) assert(length(item[column]) <= limit, column);
+      assert(length(item.kb_id) <= 50);
+      assertStorable(encodeBody({ updates: [item] }));
+    },
+  ));
 });

@@ -1,0 +1,179 @@
+import { assert, assertEquals } from "@std/assert";
+import { type Agent, makeAgent } from "../../src/agent/agent.ts";
+import { loadScannerBreakers } from "../../src/agent/scanner_breakers_file.ts";
+import { loadState } from "../../src/agent/state_file.ts";
+import { loadConfig } from "../../src/config.ts";
+import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
+import { settle } from "../fakes/clock.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeServer } from "../fakes/server.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const identity: Identity = {
+  agentId: "a1",
+  serverUrl: "http://server.test",
+  accessToken: "access-1",
+  refreshToken: "refresh-1",
+  intervalMs: 60_000,
+  registeredMs: 0,
+};
+
+const never = new AbortController().signal;
+const longest = { notBeforeMs: 1e12, openMs: 1e12, rapidMs: 1e12, intervalMs: 1e12 };
+
+async function setUp(config = "") {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  system.files.texts.set("/etc/pennon/config.toml", config);
+  await saveIdentity(system, "/state", identity);
+  const log = new FakeLog();
+  const { config: loaded } = await loadConfig(system);
+  const make = (): Promise<Agent> =>
+    makeAgent({ system, config: loaded, identity, stateDirectory: "/state", log });
+  const once = (agent: Agent) => agent.loop.runOnce({ stop: never, cut: never });
+  return { system, server, log, make, once };
+}
+
+Deno.test("an agent tells once that its state is not saved, and once that it is again", async () => {
+  const { system, log, make, once } = await setUp();
+  const agent = await make();
+  system.files.fail("save state", "full");
+  for (let cycle = 0; cycle < 3; cycle++) {
+    await once(agent);
+    await system.clock.advance(60_000);
+  }
+  const notSaved = () => log.told("not saved").map(({ what }) => what);
+  assertEquals([notSaved(), log.told("saved again")], [["state"], []]);
+  system.files.heal("save state");
+  await once(agent);
+  assertEquals(log.told("saved again"), [{ what: "state" }]);
+  await once(agent);
+  assertEquals(log.told("saved again").length, 1);
+  system.files.fail("save state", "full");
+  await once(agent);
+  assertEquals(notSaved(), ["state", "state"]);
+  agent.close();
+});
+
+Deno.test("an agent that cannot read its state tells so, and begins anew", async () => {
+  const { system, server, log, make, once } = await setUp();
+  system.files.fail("read state", "denied");
+  system.files.fail("read the scanners' breakers", "denied");
+  const agent = await make();
+  assertEquals(log.told("not read, beginning anew").map(({ what }) => what), [
+    "state",
+    "scanner breakers",
+  ]);
+  assertEquals(await once(agent), true);
+  assertEquals(server.count("/commands"), 1);
+  agent.close();
+});
+
+Deno.test("resetBreaker() has kept what it did when it returns", async () => {
+  const { system, make } = await setUp();
+  const agent = await make();
+  const { files } = system;
+  const { writeText } = files;
+  // A disk that takes its time.
+  files.writeText = async (...words) => {
+    await settle();
+    return await writeText.apply(files, words);
+  };
+  await agent.resetBreaker("apt");
+  const kept = await loadScannerBreakers(system, "/state", 1e12);
+  assertEquals(kept.get("apt")?.generation, 1);
+  agent.close();
+});
+
+Deno.test("resetBreaker() of the connection has it tried at once, and no scanner's touched", async () => {
+  const { system, server, log, make, once } = await setUp();
+  const agent = await make();
+  server.mood = { kind: "gone" };
+  for (let cycle = 0; cycle < 8; cycle++) {
+    await once(agent);
+    await system.clock.advance(60_000);
+  }
+  assertEquals(agent.loop.state.connection.breaker.state, "open");
+  await agent.resetBreaker("connection");
+  assertEquals(agent.loop.state.connection.breaker.state, "closed");
+  server.mood = { kind: "well" };
+  assertEquals(await once(agent), true);
+  const { connection } = await loadState(system, "/state", { longest, log });
+  assertEquals(connection.breaker.state, "closed");
+  assertEquals(await loadScannerBreakers(system, "/state", 1e12), new Map());
+  agent.close();
+});
+
+Deno.test("an agent holds a saved wait within what its configuration allows", async () => {
+  const { system, make, once } = await setUp('[breaker]\nmax_open = "2m"\nmin_open = "2m"\n');
+  const far = new Date(system.clock.nowMs() + 1e11).getTime();
+  const saved = {
+    schema: "pennon.state/1",
+    connection: {
+      breaker: {
+        state: "open",
+        generation: 1,
+        failures: 5,
+        trips: 1,
+        reason: "",
+        sinceMs: 0,
+        untilMs: far,
+      },
+      paths: {
+        check_in: { failures: 0, notBeforeMs: far },
+        delivery: { failures: 0, notBeforeMs: far },
+      },
+      outage: null,
+      needsPerson: { why: "HTTP 403", notBeforeMs: far },
+    },
+    rapidUntilMs: far,
+    nextCheckInMs: far,
+    lastCheckInMs: null,
+    lastSystemInfoMs: null,
+  };
+  system.files.texts.set("/state/state.json", JSON.stringify(saved));
+  const nowMs = system.clock.monotonicMs();
+  const agent = await make();
+  const { connection, rapidUntilMs, nextCheckInMs } = agent.loop.state;
+  const { breaker, paths, needsPerson } = connection;
+  assert(breaker.state === "open");
+  assertEquals(
+    [breaker.untilMs, paths.check_in.notBeforeMs, needsPerson?.notBeforeMs, rapidUntilMs]
+      .map((ms) => (ms ?? 0) - nowMs),
+    [120_000, 7_200_000, 7_200_000, 3_600_000],
+  );
+  assertEquals((nextCheckInMs ?? 0) - nowMs, 120_000); // Twice the interval.
+  await once(agent);
+  agent.close();
+});
+
+Deno.test("an agent renews its token, keeps it, and uses it after a restart", async () => {
+  const { system, server, make, once } = await setUp();
+  server.acceptedToken = "access-2";
+  const agent = await make();
+  assertEquals(await once(agent), true);
+  assertEquals(await loadIdentity(system, "/state"), { ...identity, accessToken: "access-2" });
+  assertEquals(system.files.modes.get("/state/identity.json"), 0o600);
+  agent.close();
+});
+
+Deno.test("each check-in says how the agent is: its breakers, its buffer, its disk", async () => {
+  const { server, make, once } = await setUp();
+  const agent = await make();
+  await once(agent);
+  const { body } = server.requests.find(({ path }) => path.endsWith("/commands")) ?? {};
+  const { metadata } = body as { metadata: Record<string, unknown> };
+  assertEquals(metadata, {
+    rapid_polling_enabled: false,
+    polling_mode: "normal",
+    connection_breaker: "closed",
+    connection_failures: 0,
+    scanner_breakers: "",
+    pending_events: 0,
+    set_aside_events: 0,
+    buffer_disk: "ok",
+    events_in_memory: 0,
+  });
+  agent.close();
+});

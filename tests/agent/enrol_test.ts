@@ -1,0 +1,206 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { adopt, EnrolError, register, unregister } from "../../src/agent/enrol.ts";
+import { HeldError, holdState } from "../../src/agent/hold_state.ts";
+import { loadConfig } from "../../src/config.ts";
+import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
+import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const URL = "http://server.test";
+const STATE = "/state/state.json";
+const TOLD = "/state/told-updates.json";
+
+const identity: Identity = {
+  agentId: "a0",
+  serverUrl: URL,
+  accessToken: "access-0",
+  refreshToken: "refresh-0",
+  intervalMs: null,
+  registeredMs: 0,
+};
+
+type Answer = (request: HttpRequest) => HttpResponse | Error;
+
+function answer(status: number, body: unknown = {}): HttpResponse {
+  return { status, headers: {}, body: JSON.stringify(body) };
+}
+
+/** A host with what an earlier agent left, and a server; `events` is what happened, in order. */
+async function setUp(serve: Answer) {
+  const system = new FakeSystem();
+  const events: string[] = [];
+  system.sendHttp = (request) => {
+    events.push(`${request.method} ${request.url.slice(URL.length)}`);
+    const reply = serve(request);
+    return reply instanceof Error ? Promise.reject(reply) : Promise.resolve(reply);
+  };
+  for (const path of [STATE, TOLD]) system.files.texts.set(path, "an earlier agent's");
+  const { files } = system;
+  const { writeText, lock, remove } = files;
+  files.writeText = (
+    purpose,
+    ...rest
+  ) => (events.push(purpose), writeText.call(files, purpose, ...rest));
+  files.lock = (purpose, ...rest) => (events.push(purpose), lock.call(files, purpose, ...rest));
+  files.remove = (purpose, ...rest) => (events.push(purpose), remove.call(files, purpose, ...rest));
+  const { config } = await loadConfig(system);
+  return { system, events, enrolment: { system, config, stateDirectory: "/state" } };
+}
+
+const enrolled = {
+  agent_id: "a1",
+  token: "access-1",
+  refresh_token: "refresh-1",
+  config: { check_in_interval: 60 },
+};
+
+Deno.test("register() holds the folder, asks the server, forgets the past and keeps who it is, so", async () => {
+  const sent: HttpRequest[] = [];
+  const { system, events, enrolment } = await setUp((request) => {
+    sent.push(request);
+    return answer(200, enrolled);
+  });
+  const kept = await register(enrolment, URL, "a-token");
+  assertEquals(events, [
+    "lock the state folder",
+    "tell who runs",
+    "POST /api/v1/agents/register",
+    "forget state",
+    "forget what was told",
+    "save the identity",
+    "tell who runs",
+  ]);
+  assertEquals(await loadIdentity(system, "/state"), kept);
+  assertEquals(kept, {
+    agentId: "a1",
+    serverUrl: URL,
+    accessToken: "access-1",
+    refreshToken: "refresh-1",
+    intervalMs: 60_000,
+    registeredMs: system.clock.nowMs(),
+  });
+  assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [false, false]);
+  const body = JSON.parse(sent[0]?.body ?? "");
+  assertEquals([body.hostname, body.os_type, body.registration_token], [
+    "test-host",
+    "linux",
+    "a-token",
+  ]);
+  assertEquals(sent[0]?.headers["authorization"], "Bearer a-token");
+  await (await holdState(system, "/state", "run")).release(); // The folder is free again.
+});
+
+Deno.test("register() takes no interval from a server that gives none, or none that makes sense", async () => {
+  const rows: [config: unknown, intervalMs: number | null][] = [
+    [undefined, null],
+    [null, null],
+    [{}, null],
+    [{ check_in_interval: null }, null],
+    [{ check_in_interval: 0 }, null],
+    [{ check_in_interval: 1 }, 10_000],
+    [{ check_in_interval: 1e9 }, 86_400_000],
+  ];
+  for (const [config, intervalMs] of rows) {
+    const { enrolment } = await setUp(() => answer(200, { ...enrolled, config }));
+    assertEquals((await register(enrolment, URL, "t")).intervalMs, intervalMs);
+  }
+});
+
+const REFUSALS: [reply: HttpResponse | Error, says: string][] = [
+  [answer(401, { error: "used up" }), "the server does not take this token (HTTP 401: used up)"],
+  [answer(429), "the server wants fewer requests (HTTP 429)"],
+  [answer(400, { error: "bad hostname" }), "HTTP 400: bad hostname"],
+  [answer(403, { error: "bound" }), "HTTP 403: bound"],
+  [answer(500), "HTTP 500"],
+  [
+    new HttpError("Cannot reach server: refused", { reason: "refused" }),
+    "Cannot reach server: refused",
+  ],
+  [new HttpError("Cannot wait: stopped", { reason: "aborted" }), "stopped"],
+];
+
+for (const [reply, says] of REFUSALS) {
+  Deno.test(`register() and unregister() that are refused say "${says}", and change nothing`, async () => {
+    const { system, events, enrolment } = await setUp(() => reply);
+    await saveIdentity(system, "/state", identity);
+    const before = new Map(system.files.texts);
+    events.length = 0;
+    const error = await assertRejects(() => register(enrolment, URL, "t"), EnrolError);
+    assert(error.message.startsWith(`Cannot register: ${says}`), error.message);
+    assertEquals(events.filter((event) => event.startsWith("forget")), []);
+    const options = { evenIfUnreached: false };
+    const other = await assertRejects(() => unregister(enrolment, identity, options), EnrolError);
+    assert(other.message.startsWith(`Cannot unregister: ${says}`), other.message);
+    assertEquals(
+      system.files.texts.get("/state/identity.json"),
+      before.get("/state/identity.json"),
+    );
+    assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [true, true]);
+    await (await holdState(system, "/state", "run")).release();
+  });
+}
+
+Deno.test("register() that cannot keep the identity deletes the new agent, by its own token", async () => {
+  const deleted: (string | undefined)[] = [];
+  const { system, events, enrolment } = await setUp((request) => {
+    if (request.method === "DELETE") deleted.push(request.headers["authorization"]);
+    return answer(200, enrolled);
+  });
+  system.files.fail("save the identity", "full");
+  await assertRejects(() => register(enrolment, URL, "t"), Error, "save the identity");
+  assertEquals(events.at(-2), "DELETE /api/v1/agents/a1");
+  assertEquals(deleted, ["Bearer access-1"]);
+});
+
+Deno.test("adopt() keeps another's identity and forgets the past, where no agent runs", async () => {
+  const { system, events, enrolment } = await setUp(() => new Error("the server was asked"));
+  const hold = await holdState(system, "/state", "run");
+  await assertRejects(() => adopt(enrolment, identity), HeldError, "Cannot register: process 4242");
+  assertEquals(system.files.texts.has(STATE), true);
+  await hold.release();
+  events.length = 0;
+  await adopt(enrolment, identity);
+  assertEquals(await loadIdentity(system, "/state"), identity);
+  assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [false, false]);
+});
+
+Deno.test("unregister() renews a token that has run out, once, and deletes by the new one", async () => {
+  const { system, events, enrolment } = await setUp((request) => {
+    if (request.method === "POST") return answer(200, { token: "access-9" });
+    return answer(request.headers["authorization"] === "Bearer access-9" ? 200 : 401);
+  });
+  await saveIdentity(system, "/state", identity);
+  events.length = 0;
+  const options = { evenIfUnreached: false };
+  assertEquals(await unregister(enrolment, identity, options), { deletedOnServer: true });
+  assertEquals(events, [
+    "lock the state folder",
+    "tell who runs",
+    "DELETE /api/v1/agents/a0",
+    "POST /api/v1/agents/renew",
+    "DELETE /api/v1/agents/a0",
+    "forget the identity",
+    "forget state",
+    "forget what was told",
+    "tell who runs",
+  ]);
+  assertEquals(await loadIdentity(system, "/state"), undefined);
+});
+
+Deno.test("unregister() of what the server does not know, or that is forced, forgets it all", async () => {
+  const rows: [reply: HttpResponse | Error, force: boolean, deleted: boolean][] = [
+    [answer(404), false, true],
+    [answer(404), true, true],
+    [answer(401), true, false],
+    [new HttpError("Cannot reach server: refused", { reason: "refused" }), true, false],
+  ];
+  for (const [reply, evenIfUnreached, deletedOnServer] of rows) {
+    const { system, enrolment } = await setUp(() => reply);
+    await saveIdentity(system, "/state", identity);
+    assertEquals(await unregister(enrolment, identity, { evenIfUnreached }), { deletedOnServer });
+    const left = ["/state/identity.json", STATE, TOLD].filter((path) =>
+      system.files.texts.has(path)
+    );
+    assertEquals(left, []);
+  }
+});

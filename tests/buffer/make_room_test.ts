@@ -1,0 +1,185 @@
+import { assert, assertEquals } from "@std/assert";
+import type { BufferLimits, EventKind, NewEvent } from "../../src/buffer/buffer.ts";
+import { NOTICE_BYTES, NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
+import { migrate } from "../../src/buffer/schema.ts";
+import { OVERHEAD_BYTES, SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
+import { openRealDatabase } from "../../src/system/real_database.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+/** A buffer with room for so many events beside the notice of what was dropped. */
+function make(limits: { events?: number; bytes?: number; attempts?: number }) {
+  const database = openRealDatabase(":memory:");
+  migrate(database);
+  const all: BufferLimits = {
+    maxEvents: (limits.events ?? 1_000) + 1,
+    maxBytes: (limits.bytes ?? 1_000_000) + NOTICE_BYTES,
+    maxAttempts: limits.attempts ?? 1,
+  };
+  return { database, buffer: new SqliteBuffer(database, new FakeSystem(), all) };
+}
+
+function event(kind: EventKind, body: string, snapshotOf: string | null = null): NewEvent {
+  return { kind, commandId: null, snapshotOf, body };
+}
+
+/** What is kept, but for the notice, oldest first. */
+function kept(buffer: SqliteBuffer): string[] {
+  return buffer.list().filter(({ snapshotOf }) => snapshotOf !== NOTICE_KEY)
+    .map(({ body }) => body);
+}
+
+/** That no count is of anything but what is there, or went. */
+function assertBalanced(buffer: SqliteBuffer): void {
+  const { appended, pending, setAside, delivered, purged, dropped, sizeBytes } = buffer.counts();
+  const gone = Object.values(dropped).reduce((sum, count) => sum + count, delivered + purged);
+  const listed = buffer.list();
+  assertEquals([appended, listed.length], [pending + setAside + gone, pending + setAside]);
+  assertEquals(listed.reduce((sum, each) => sum + each.sizeBytes, 0), sizeBytes);
+}
+
+Deno.test("a buffer takes as many events as it may hold, and one more costs one", () => {
+  const { buffer } = make({ events: 3 });
+  const dropped = ["a", "b", "c", "d"].map((body) =>
+    buffer.append([event("log", body)]).dropped.log
+  );
+  assertEquals([dropped, kept(buffer)], [[0, 0, 0, 1], ["b", "c", "d"]]);
+  const together = make({ events: 3 }).buffer;
+  const three = ["a", "b", "c"].map((body) => event("log", body));
+  assertEquals(together.append(three).dropped.log, 0);
+  const oneMore = make({ events: 3 }).buffer;
+  assertEquals(oneMore.append([...three, event("log", "d")]).dropped.log, 1);
+});
+
+Deno.test("a buffer takes as many bytes as it may hold, and one more costs an event", () => {
+  const sizeBytes = 100 + OVERHEAD_BYTES;
+  const body = (letter: string, length = 100) => letter.repeat(length);
+  for (const [length, dropped] of [[100, 0], [101, 1]] as const) {
+    const { buffer } = make({ bytes: 3 * sizeBytes });
+    buffer.append([event("log", body("a")), event("log", body("b"))]);
+    assertEquals(buffer.append([event("log", body("c", length))]).dropped.log, dropped);
+    const together = make({ bytes: 3 * sizeBytes }).buffer;
+    const three = [body("a"), body("b"), body("c", length)].map((text) => event("log", text));
+    assertEquals(together.append(three).dropped.log, dropped);
+    assertBalanced(buffer);
+  }
+});
+
+Deno.test("of one kind the oldest goes first, of all kinds what matters least", () => {
+  const { buffer } = make({ events: 5 });
+  const kinds: EventKind[] = ["log", "dependencies", "updates", "system_info", "log"];
+  buffer.append(kinds.map((kind, at) => event(kind, `${kind} ${at}`)));
+  const went: string[] = [];
+  let before = kept(buffer);
+  for (let count = 0; count < 5; count++) {
+    buffer.append([event("log", `new ${count}`)]);
+    const after = kept(buffer);
+    went.push(...before.filter((body) => !after.includes(body)));
+    before = after;
+  }
+  assertEquals(went, ["system_info 3", "updates 2", "dependencies 1", "log 0", "log 4"]);
+  assertBalanced(buffer);
+});
+
+Deno.test("a list goes before everything else that waits as soon as a newer one comes", () => {
+  const { buffer } = make({ events: 4 });
+  buffer.append([
+    event("system_info", "info"),
+    event("updates", "dnf", "updates/dnf"),
+    event("updates", "old apt", "updates/apt"),
+    event("log", "log"),
+  ]);
+  buffer.append([event("updates", "new apt", "updates/apt")]);
+  assertEquals(kept(buffer), ["info", "dnf", "log", "new apt"]);
+  assertEquals(buffer.counts().dropped, { system_info: 0, updates: 1, dependencies: 0, log: 0 });
+});
+
+Deno.test("stale lists go before what waits, the least important of them first", () => {
+  const { buffer } = make({ events: 6 });
+  buffer.append([
+    event("updates", "old apt", "updates/apt"),
+    event("updates", "apt", "updates/apt"),
+    event("system_info", "old info", "system_info"),
+    event("system_info", "info", "system_info"),
+    event("system_info", "other info"),
+    event("log", "log"),
+  ]);
+  buffer.append([event("log", "1")]);
+  assertEquals(kept(buffer).includes("old info"), false);
+  buffer.append([event("log", "2")]);
+  assertEquals(kept(buffer), ["apt", "info", "other info", "log", "1", "2"]);
+});
+
+Deno.test("nothing is counted twice where stale lists and others go for one event", () => {
+  const { buffer } = make({ bytes: 3 * (1_000 + OVERHEAD_BYTES) });
+  const body = (letter: string, length = 1_000) => letter.repeat(length);
+  buffer.append([
+    event("updates", body("a"), "updates/apt"),
+    event("updates", body("b"), "updates/apt"),
+    event("log", body("c")),
+  ]);
+  // Both lists and the log have to go.
+  const { dropped } = buffer.append([event("log", body("d", 3_000))]);
+  assertEquals(dropped, { system_info: 0, updates: 2, dependencies: 0, log: 1 });
+  assertEquals(kept(buffer), [body("d", 3_000)]);
+  assertBalanced(buffer);
+});
+
+Deno.test("a newer list that finds no room leaves the older one current, and stale ones stale", () => {
+  const { buffer, database } = make({ bytes: 5 * (1_000 + OVERHEAD_BYTES) });
+  const body = (letter: string, length = 1_000) => letter.repeat(length);
+  buffer.append([
+    event("log", body("l")),
+    event("log", body("m")),
+    event("updates", body("a"), "updates/apt"),
+    event("updates", body("b"), "updates/apt"),
+    event("system_info", body("i")),
+  ]);
+  const stale = () =>
+    database.all("SELECT body FROM events WHERE superseded = 1").map((row) =>
+      String(row["body"])[0]
+    );
+  // The two logs matter more, and all else together makes no room for it.
+  const { dropped } = buffer.append([event("updates", body("c", 4_500), "updates/apt")]);
+  assertEquals(dropped, { system_info: 0, updates: 1, dependencies: 0, log: 0 });
+  assertEquals([stale(), kept(buffer).length], [["a"], 5]);
+  // So the stale list goes next, then what matters less than the current one.
+  for (const letter of ["n", "o"]) buffer.append([event("log", body(letter))]);
+  assertEquals(kept(buffer).map((text) => text[0]), ["l", "m", "b", "n", "o"]);
+  assertBalanced(buffer);
+});
+
+Deno.test("what was set aside is never dropped, stale or not", () => {
+  const { buffer } = make({ events: 3 });
+  const { ids: [list = "", log = ""] } = buffer.append([
+    event("updates", "old apt", "updates/apt"),
+    event("log", "log"),
+  ]);
+  buffer.refuse(list, "HTTP 400");
+  buffer.refuse(log, "HTTP 400");
+  buffer.append([event("updates", "new apt", "updates/apt")]);
+  for (let count = 0; count < 3; count++) buffer.append([event("log", String(count))]);
+  assertEquals(kept(buffer), ["old apt", "log", "2"]);
+  assertEquals(buffer.counts().setAside, 2);
+  assertBalanced(buffer);
+});
+
+Deno.test("a buffer that is full of what was set aside takes nothing more, and says so", () => {
+  const { buffer } = make({ events: 2 });
+  for (const id of buffer.append([event("log", "a"), event("log", "b")]).ids) {
+    buffer.refuse(id, "HTTP 400");
+  }
+  const { ids, dropped } = buffer.append([event("log", "c")]);
+  assertEquals([ids.length, dropped.log, kept(buffer)], [1, 1, ["a", "b"]]);
+  const [notice] = buffer.next(9);
+  assert(notice?.snapshotOf === NOTICE_KEY);
+  assertBalanced(buffer);
+});
+
+Deno.test("room is looked for page after page", () => {
+  const { buffer } = make({ bytes: 100 * (100 + OVERHEAD_BYTES) });
+  buffer.append(Array.from({ length: 50 }, () => event("system_info", "x".repeat(100), "info")));
+  buffer.append(Array.from({ length: 50 }, () => event("updates", "x".repeat(100))));
+  const { dropped } = buffer.append([event("log", "y".repeat(90 * (100 + OVERHEAD_BYTES)))]);
+  assertEquals([dropped.system_info, dropped.updates >= 40], [50, true]);
+  assertBalanced(buffer);
+});

@@ -6,12 +6,6 @@
 import type { Files } from "../system/files.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
 
-/**
- * A database, and SQLite's own files beside it, which belong to it: the last one is there while a new
- * database is made, before it has a log, and left beside another one would undo that one's pages.
- */
-export const SQLITE_SUFFIXES = ["", "-wal", "-shm", "-journal"] as const;
-
 /** With one that a salvage was to move out of the way: the process died before there was another. */
 const SIDE = /^(buffer-v(\d{1,3})\.sqlite)(\.damaged)?$/;
 

@@ -64,13 +64,20 @@ async function enrol(system: System, settings: Settings, given: Arguments) {
   if (url === null) throw new UsageError('Cannot register: no server given; add "--server URL"');
   const token = await readToken(system, given.values["token"]) ?? registrationToken;
   if (!token) throw new UsageError('Cannot register: no token given; add "--token TOKEN"');
+  if (!/^[!-~]+$/.test(token)) {
+    throw new UsageError("Cannot register: a token has no blanks and nothing beyond ASCII in it");
+  }
   return await register({ system, config, stateDirectory }, url, token);
 }
 
 async function readToken(system: System, given: string | undefined): Promise<string | undefined> {
   if (given !== "-") return given;
-  const token = (await system.terminal.readInput(TOKEN_LIMIT_BYTES)).trim();
+  // A byte more shows that there is more: a token that was cut would be another one.
+  const token = (await system.terminal.readInput(TOKEN_LIMIT_BYTES + 1)).trim();
   if (token === "") throw new UsageError("Cannot register: no token came on stdin");
+  if (token.length > TOKEN_LIMIT_BYTES) {
+    throw new UsageError(`Cannot register: more than ${TOKEN_LIMIT_BYTES} bytes came on stdin`);
+  }
   return token;
 }
 

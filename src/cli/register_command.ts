@@ -1,6 +1,8 @@
 /** `pennon register`: enrols this host with a server. */
 
 import { adopt, register } from "../agent/enrol.ts";
+import { ConfigError } from "../config.ts";
+import { readTrusted } from "../config/trusted.ts";
 import { adoptIdentity, loadIdentity } from "../identity.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
@@ -83,9 +85,16 @@ async function readToken(system: System, given: string | undefined): Promise<str
 
 async function takeOver(system: System, settings: Settings, file: string) {
   const { config, stateDirectory } = settings;
-  const text = await system.files.readText("read the other agent's configuration", file);
-  if (text === undefined) throw new Error(`Cannot take over: no file "${file}"`);
-  const identity = adoptIdentity(text, system.clock.nowMs());
+  // It names the server that is obeyed from then on, as the configuration does.
+  const read = await readTrusted(system, {
+    name: "the other agent's configuration",
+    path: file,
+    use: "configuration",
+  });
+  if (read === undefined) throw new Error(`Cannot take over: no file "${file}"`);
+  if (read.errors.length > 0) throw new ConfigError(read.errors);
+  for (const warning of read.warnings) system.terminal.printError(`pennon: ${warning}`);
+  const identity = adoptIdentity(read.text, system.clock.nowMs());
   await adopt({ system, config, stateDirectory }, identity);
   return identity;
 }

@@ -5,6 +5,7 @@ import { locations } from "./config/locations.ts";
 import type { Written } from "./config/toml.ts";
 import { assemble, type Config, crossCheck } from "./config/assemble.ts";
 import { nearest } from "./config/nearest.ts";
+import { readTrusted } from "./config/trusted.ts";
 import { FileError } from "./system/files.ts";
 import type { System } from "./system/system.ts";
 
@@ -60,7 +61,7 @@ export async function loadConfig(
   system: System,
   options: LoadOptions = {},
 ): Promise<LoadedConfig> {
-  const { file, text } = await findFile(system, options.file);
+  const { file, text, warnings: doubts } = await findFile(system, options.file);
   const problems: string[] = [];
   const written = file === null ? new Map() : await readWritten(file, text, problems);
   const values = new Map<string, unknown>();
@@ -77,7 +78,7 @@ export async function loadConfig(
   const config = assemble((setting) => values.get(setting.path));
   const { errors, warnings } = crossCheck(config);
   if (errors.length > 0) throw new ConfigError(errors);
-  return { config, values, sources, file, warnings };
+  return { config, values, sources, file, warnings: [...doubts, ...warnings] };
 }
 
 /** One line of `config show`. */
@@ -102,18 +103,20 @@ export function describeSettings(loaded: LoadedConfig): ShownSetting[] {
 async function findFile(
   system: System,
   named: string | undefined,
-): Promise<{ file: string | null; text: string }> {
+): Promise<{ file: string | null; text: string; warnings: readonly string[] }> {
   for (const file of named === undefined ? locations(system).configFiles : [named]) {
-    const text = await readFile(system, file);
-    if (text !== undefined) return { file, text };
+    const read = await readFile(system, file);
+    if (read === undefined) continue;
+    if (read.errors.length > 0) throw new ConfigError(read.errors);
+    return { file, ...read };
   }
-  if (named === undefined) return { file: null, text: "" };
+  if (named === undefined) return { file: null, text: "", warnings: [] };
   throw new ConfigError([`Cannot read the configuration: no file "${named}"`]);
 }
 
-async function readFile({ files }: System, path: string): Promise<string | undefined> {
+async function readFile(system: System, path: string) {
   try {
-    return await files.readText("read the configuration", path);
+    return await readTrusted(system, { name: "the configuration", path, use: "configuration" });
   } catch (error) {
     if (error instanceof FileError) throw new ConfigError([error.message]);
     throw error;

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import type { System } from "./system/system.ts";
+import { isRefused, trustProblems } from "./trusted_path.ts";
 
 /** An enrolled agent. */
 export interface Identity {
@@ -51,20 +52,22 @@ type Parts = Pick<System, "files">;
  * `IdentityError` if the file is damaged, or open to other users.
  */
 export async function loadIdentity(
-  { files }: Parts,
+  { files, machine }: Parts & Pick<System, "machine">,
   stateDirectory: string,
 ): Promise<Identity | undefined> {
   const path = `${stateDirectory}/${FILE}`;
-  const text = await files.readText("read the identity", path);
-  if (text === undefined) return undefined;
-  const mode = (await files.inspect("look at the identity", path))?.mode ?? null;
-  if (mode !== null && (mode & 0o077) !== 0) {
+  const found = await files.readTextAndFacts("read the identity", path);
+  if (found === undefined) return undefined;
+  const question = { userId: machine.userId(), use: "identity" } as const;
+  const itself = { steps: [{ path, ...found.facts }], isWhole: true };
+  const [problem] = trustProblems(itself, question).filter(isRefused);
+  if (problem) {
     throw new IdentityError(
-      `Cannot use the identity: other users can read "${path}". Next: chmod 600 it, and register ` +
-        `anew with "--replace" if anybody did`,
+      `Cannot use the identity: other users may have read it: ${problem.text}, and register anew ` +
+        `with "--replace" if anybody did`,
     );
   }
-  const read = v.safeParse(stored, parseJson(text));
+  const read = v.safeParse(stored, parseJson(found.text));
   if (!read.success) {
     throw new IdentityError(
       `Cannot use the identity: "${path}" is damaged. Next: pennon register --replace`,

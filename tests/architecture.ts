@@ -23,6 +23,7 @@ const RANKS: Readonly<Record<string, number>> = {
   service: 2,
   identity: 2,
   log: 1,
+  trusted_path: 1,
   version: 0,
   system: 0,
 };

@@ -150,6 +150,17 @@ Deno.test("loadConfig() takes a file that cannot be read for a bad configuration
   await assertRejects(() => loadConfig(system), ConfigError, "Cannot read the configuration");
 });
 
+Deno.test("loadConfig() takes no file of others' for root, and warns anybody else", async () => {
+  const system = systemWith("");
+  system.files.owners.set(FILE, 1_001);
+  const { warnings } = await loadConfig(system);
+  assertEquals(warnings, [
+    `the configuration is not safe: "${FILE}" belongs to user 1001. Next: sudo chown 1000 ${FILE}`,
+  ]);
+  system.machine = { ...system.machine, userId: () => 0 };
+  await assertRejects(() => loadConfig(system, { file: FILE }), ConfigError, "Cannot trust");
+});
+
 Deno.test("describeSettings() shows every value, its source, and no secret", async () => {
   const environment = { PENNON_TOKEN: "top-secret", HTTPS_PROXY: "http://u:pw@proxy:3128" };
   const shown = describeSettings(await loadConfig(systemWith("", environment)));

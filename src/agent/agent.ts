@@ -63,7 +63,12 @@ export interface Agent {
  */
 export async function makeAgent(parts: AgentParts): Promise<Agent> {
   const { system, config, identity, stateDirectory, log } = parts;
-  const client = await clientFor(system, config, identity.serverUrl);
+  const client = await clientFor(
+    system,
+    config,
+    identity.serverUrl,
+    (why) => log.warning("file is not safe", { why }),
+  );
   const intervalMs = identity.intervalMs ?? config.polling.intervalMs;
   const longest = {
     notBeforeMs: 2 * NEEDS_PERSON_WAIT_MS,

@@ -1,17 +1,24 @@
 /** The client for a server, as the configuration has it: certificates, proxy, limits. */
 
-import type { Config } from "../config.ts";
+import { type Config, ConfigError } from "../config.ts";
+import { readTrusted } from "../config/trusted.ts";
 import { Client } from "../server/client.ts";
 import type { TlsOptions } from "../system/http.ts";
 import type { System } from "../system/system.ts";
+import type { FileUse } from "../trusted_path.ts";
 import { VERSION } from "../version.ts";
 import { proxyFor } from "./proxy_for.ts";
 
-/** Makes a client; throws `FileError` if a certificate cannot be read, or `Error` if it cannot be shown. */
+/**
+ * Makes a client; `warn` is called with what is not as safe as it should be in the files it is made with.
+ * Throws `FileError` if a certificate cannot be read, `ConfigError` if others can change it or read its
+ * key, and `Error` if it cannot be shown.
+ */
 export async function clientFor(
   system: System,
   config: Config,
   serverUrl: string,
+  warn: (why: string) => void = () => {},
 ): Promise<Client> {
   const proxyUrl = proxyFor(serverUrl, config.proxy);
   if (proxyUrl !== null && config.tls.certificateFile !== null) {
@@ -23,23 +30,29 @@ export async function clientFor(
   return new Client(system.sendHttp, system.clock, {
     serverUrl,
     agentVersion: VERSION,
-    tls: await readTls(system, config),
+    tls: await readTls(system, config, warn),
     proxyUrl,
     ...config.http,
   });
 }
 
-async function readTls(system: System, config: Config): Promise<TlsOptions> {
+async function readTls(
+  system: System,
+  config: Config,
+  warn: (why: string) => void,
+): Promise<TlsOptions> {
   const { caFile, certificateFile, keyFile } = config.tls;
-  const read = async (purpose: string, path: string) => {
-    const text = await system.files.readText(purpose, path);
-    if (text === undefined) throw new Error(`Cannot ${purpose}: no file "${path}"`);
-    return text;
+  const read = async (name: string, path: string, use: FileUse) => {
+    const file = await readTrusted(system, { name, path, use });
+    if (file === undefined) throw new Error(`Cannot read ${name}: no file "${path}"`);
+    if (file.errors.length > 0) throw new ConfigError(file.errors);
+    file.warnings.forEach(warn);
+    return file.text;
   };
   return {
-    ...(caFile && { ca: await read("read tls.ca_file", caFile) }),
+    ...(caFile && { ca: await read("tls.ca_file", caFile, "configuration") }),
     ...(certificateFile &&
-      { certificate: await read("read tls.certificate_file", certificateFile) }),
-    ...(keyFile && { key: await read("read tls.key_file", keyFile) }),
+      { certificate: await read("tls.certificate_file", certificateFile, "configuration") }),
+    ...(keyFile && { key: await read("tls.key_file", keyFile, "key") }),
   };
 }

@@ -40,8 +40,8 @@ export async function register(
   serverUrl: string,
   token: string,
 ): Promise<Identity> {
-  const { system, config } = enrolment;
-  const client = await clientFor(system, config, serverUrl);
+  const { system } = enrolment;
+  const client = await clientOf(enrolment, serverUrl);
   return await whileHeld(enrolment, "register", async () => {
     const nowMs = system.clock.nowMs();
     const body = registerBody(await hostFacts(system), { agentVersion: VERSION, nowMs });
@@ -81,8 +81,8 @@ export async function unregister(
   identity: Identity,
   options: { evenIfUnreached: boolean },
 ): Promise<{ deletedOnServer: boolean }> {
-  const { system, config, stateDirectory } = enrolment;
-  const client = await clientFor(system, config, identity.serverUrl);
+  const { system, stateDirectory } = enrolment;
+  const client = await clientOf(enrolment, identity.serverUrl);
   return await whileHeld(enrolment, "unregister", async () => {
     const answer = await deleteOnServer(client, identity);
     const isGone = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
@@ -93,6 +93,11 @@ export async function unregister(
     await forgetPast(system, stateDirectory);
     return { deletedOnServer: isGone };
   });
+}
+
+async function clientOf({ system, config }: Enrolment, serverUrl: string): Promise<Client> {
+  const warn = (why: string) => system.terminal.printError(`pennon: ${why}`);
+  return await clientFor(system, config, serverUrl, warn);
 }
 
 /** A running agent would go on as whom it was, and write its tokens over the new ones. */

@@ -1,12 +1,17 @@
 /** Holds the state folder for one agent: a second one is told who has it. */
 
 import * as v from "valibot";
+import { ConfigError } from "../config.ts";
+import { checkStateDirectory } from "../config/trusted.ts";
 import { FileError, type FileLock } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 
 /** A hold on the state folder. */
 export interface Hold {
-  /** Takes the folder again if it is another one by now. Throws `HeldError`, or `FileError`. */
+  /**
+   * Takes the folder again if it is another one by now. Throws `HeldError`, `ConfigError` if it is open
+   * to other users, or `FileError`.
+   */
   renew(): Promise<void>;
   release(): Promise<void>;
 }
@@ -41,7 +46,8 @@ export interface HoldOptions {
 
 /**
  * Takes the state folder, which it makes if there is none; ends with the process, however that ends.
- * `action` completes "Cannot …". Throws `HeldError` naming the other agent, or `FileError`.
+ * `action` completes "Cannot …". Throws `HeldError` naming the other agent, `ConfigError` if the folder is
+ * open to other users, or `FileError`.
  */
 export async function holdState(
   system: System,
@@ -81,6 +87,9 @@ class StateHold implements Hold {
     const { files } = this.#system;
     const path = `${this.#stateDirectory}/${LOCK}`;
     await files.makeDirectory("make the state folder", this.#stateDirectory, { mode: 0o700 });
+    // It may have been made by another user since it was last looked at.
+    const { errors } = await checkStateDirectory(this.#system, this.#stateDirectory);
+    if (errors.length > 0) throw new ConfigError(errors);
     const found = await files.inspect("look at the lock", path);
     if (this.#lock !== null && found !== undefined && found.identity === this.#identity) {
       return await this.#tell();

@@ -6,7 +6,7 @@ import type { EventBuffer } from "../buffer/buffer.ts";
 import type { CommandJournal } from "../buffer/journal.ts";
 import { LastingBuffer } from "../buffer/lasting_buffer.ts";
 import { LastingJournal } from "../buffer/lasting_journal.ts";
-import type { Config } from "../config.ts";
+import { type Config, ConfigError } from "../config.ts";
 import { type Identity, IdentityError, loadIdentity, saveIdentity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
@@ -95,7 +95,8 @@ export class StateStore {
     try {
       await hold?.renew();
     } catch (error) {
-      throw error instanceof HeldError ? new FolderHeldError(error.message) : error;
+      const isOthers = error instanceof HeldError || error instanceof ConfigError;
+      throw isOthers ? new FolderHeldError(error.message) : error;
     }
     if (found === null) await saveIdentity(system, stateDirectory, identity());
     await onNewFolder();

@@ -6,12 +6,6 @@
 import type { Files } from "../system/files.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
 
-/**
- * A database, and SQLite's own files beside it, which belong to it: the last one is there while a new
- * database is made, before it has a log, and left beside another one would undo that one's pages.
- */
-export const SQLITE_SUFFIXES = ["", "-wal", "-shm", "-journal"] as const;
-
 /** With one that a salvage was to move out of the way: the process died before there was another. */
 const SIDE = /^(buffer-v(\d{1,3})\.sqlite)(\.damaged)?$/;
 
@@ -32,9 +26,14 @@ export async function findSideFiles(
   except: string,
 ): Promise<string[]> {
   const names = await files.list("look for older buffers", stateDirectory);
-  const paths = names.map((name) => SIDE.exec(name))
-    .filter((match) => match !== null && Number(match[2]) <= SCHEMA_VERSION)
-    .map((match) => `${stateDirectory}/${match?.[1]}`)
-    .filter((path) => path !== except);
-  return [...new Set(paths)].sort();
+  const paths = new Set<string>();
+  for (const name of names) {
+    const [, main, version] = SIDE.exec(name) ?? [];
+    if (main === undefined || Number(version) > SCHEMA_VERSION) continue;
+    // A link to nothing has nothing to give, or not until a disk is mounted.
+    const found = await files.inspect("look for older buffers", `${stateDirectory}/${name}`);
+    const path = `${stateDirectory}/${main}`;
+    if (found !== undefined && path !== except) paths.add(path);
+  }
+  return [...paths].sort();
 }

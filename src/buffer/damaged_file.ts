@@ -4,8 +4,8 @@
  * between any two of these steps.
  */
 
-import type { Files } from "../system/files.ts";
-import { SQLITE_SUFFIXES } from "./buffer_files.ts";
+import { SQLITE_SUFFIXES } from "../system/database.ts";
+import type { FileFacts, FileKind, Files } from "../system/files.ts";
 
 /** Of a damaged buffer that is still to be read. */
 const OWED = ".damaged";
@@ -27,7 +27,8 @@ export async function moveAside(files: Files, path: string): Promise<string> {
  * comes last, as it went first. Whether there was one.
  */
 export async function putBack(files: Files, path: string): Promise<boolean> {
-  if (!await isThere(files, path + OWED)) return false;
+  // A FIFO or a directory of that name is no salvage's, and the buffer stays where it is.
+  if ((await look(files, path + OWED))?.kind !== "file") return false;
   if (await isThere(files, path)) {
     for (const suffix of [...SIDE_SUFFIXES, ""]) {
       await files.remove("undo half a salvage", path + suffix);
@@ -41,10 +42,30 @@ export async function putBack(files: Files, path: string): Promise<boolean> {
 
 /** All that can be read is in the new one: keeps the damaged one for people. Answers its name. */
 export async function keepForPeople(files: Files, path: string, nowMs: number): Promise<string> {
-  const instant = new Date(nowMs).toISOString().replaceAll(":", "");
-  const kept = `${path}.corrupt-${instant}`;
+  const kept = keptPath(path, nowMs);
   for (const suffix of SQLITE_SUFFIXES) await move(files, path + OWED + suffix, kept + suffix);
   return kept;
+}
+
+/**
+ * Moves away what has the buffer's name and is no regular file, such as a FIFO or a directory, with
+ * what lies beside it: nothing in it can be read, and it is a person's to look at. `null` if there is
+ * no such thing. A symbolic link to nothing stays: its target may be on a disk that is not mounted.
+ */
+export async function moveStranger(
+  files: Files,
+  path: string,
+  nowMs: number,
+): Promise<{ movedTo: string; kind: FileKind } | null> {
+  const kind = (await look(files, path))?.kind ?? "file";
+  if (kind === "file") return null;
+  const movedTo = keptPath(path, nowMs);
+  for (const suffix of SQLITE_SUFFIXES) await move(files, path + suffix, movedTo + suffix);
+  return { movedTo, kind };
+}
+
+function keptPath(path: string, nowMs: number): string {
+  return `${path}.corrupt-${new Date(nowMs).toISOString().replaceAll(":", "")}`;
 }
 
 async function move(files: Files, from: string, to: string): Promise<void> {
@@ -52,5 +73,9 @@ async function move(files: Files, from: string, to: string): Promise<void> {
 }
 
 async function isThere(files: Files, path: string): Promise<boolean> {
-  return await files.inspect("look at the buffer", path) !== undefined;
+  return await look(files, path) !== undefined;
+}
+
+async function look(files: Files, path: string): Promise<FileFacts | undefined> {
+  return await files.inspect("look at the buffer", path);
 }

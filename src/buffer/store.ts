@@ -1,12 +1,12 @@
 /** Opens the buffer's file: for the agent, for `status` to look into, for a person to change. */
 
-import { type Database, DatabaseError } from "../system/database.ts";
-import { FileError } from "../system/files.ts";
+import { type Database, DatabaseError, SQLITE_SUFFIXES } from "../system/database.ts";
+import { FileError, notRegular } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { BufferLimits, EventBuffer } from "./buffer.ts";
-import { findSideFiles, mainPath, sidePath, SQLITE_SUFFIXES } from "./buffer_files.ts";
+import { findSideFiles, mainPath, sidePath } from "./buffer_files.ts";
 import { checkCounters, type Recounted } from "./check_counters.ts";
-import { keepForPeople, moveAside, putBack } from "./damaged_file.ts";
+import { keepForPeople, moveAside, moveStranger, putBack } from "./damaged_file.ts";
 import type { CommandJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
 import { BufferError, checkVersion, migrate, NewerBufferError } from "./schema.ts";
@@ -78,9 +78,17 @@ async function openMainOrSide(
 
 async function openAt(parts: Parts, path: string, limits: BufferLimits): Promise<OpenedBuffer> {
   await putBack(parts.files, path);
+  const stranger = await moveStranger(parts.files, path, parts.clock.nowMs());
   try {
     const { database, recounted } = openMigrated(parts, path);
-    return { ...wrap(parts, database, { path, limits }), recounted };
+    const recovered = stranger && {
+      movedTo: stranger.movedTo,
+      why: notRegular(path, stranger.kind),
+      events: 0,
+      commands: 0,
+      lostEvents: null,
+    };
+    return { ...wrap(parts, database, { path, limits }), recounted, recovered };
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.reason !== "corrupt") throw error;
     return await beginAnew(parts, path, { limits, why: error.message });

@@ -1,6 +1,8 @@
 /** `pennon register`: enrols this host with a server. */
 
 import { adopt, register } from "../agent/enrol.ts";
+import { ConfigError } from "../config.ts";
+import { readTrusted } from "../config/trusted.ts";
 import { adoptIdentity, loadIdentity } from "../identity.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
@@ -64,21 +66,35 @@ async function enrol(system: System, settings: Settings, given: Arguments) {
   if (url === null) throw new UsageError('Cannot register: no server given; add "--server URL"');
   const token = await readToken(system, given.values["token"]) ?? registrationToken;
   if (!token) throw new UsageError('Cannot register: no token given; add "--token TOKEN"');
+  if (!/^[!-~]+$/.test(token)) {
+    throw new UsageError("Cannot register: a token has no blanks and nothing beyond ASCII in it");
+  }
   return await register({ system, config, stateDirectory }, url, token);
 }
 
 async function readToken(system: System, given: string | undefined): Promise<string | undefined> {
   if (given !== "-") return given;
-  const token = (await system.terminal.readInput(TOKEN_LIMIT_BYTES)).trim();
+  // A byte more shows that there is more: a token that was cut would be another one.
+  const token = (await system.terminal.readInput(TOKEN_LIMIT_BYTES + 1)).trim();
   if (token === "") throw new UsageError("Cannot register: no token came on stdin");
+  if (token.length > TOKEN_LIMIT_BYTES) {
+    throw new UsageError(`Cannot register: more than ${TOKEN_LIMIT_BYTES} bytes came on stdin`);
+  }
   return token;
 }
 
 async function takeOver(system: System, settings: Settings, file: string) {
   const { config, stateDirectory } = settings;
-  const text = await system.files.readText("read the other agent's configuration", file);
-  if (text === undefined) throw new Error(`Cannot take over: no file "${file}"`);
-  const identity = adoptIdentity(text, system.clock.nowMs());
+  // It names the server that is obeyed from then on, as the configuration does.
+  const read = await readTrusted(system, {
+    name: "the other agent's configuration",
+    path: file,
+    use: "configuration",
+  });
+  if (read === undefined) throw new Error(`Cannot take over: no file "${file}"`);
+  if (read.errors.length > 0) throw new ConfigError(read.errors);
+  for (const warning of read.warnings) system.terminal.printError(`pennon: ${warning}`);
+  const identity = adoptIdentity(read.text, system.clock.nowMs());
   await adopt({ system, config, stateDirectory }, identity);
   return identity;
 }

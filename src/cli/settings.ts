@@ -1,8 +1,10 @@
 /** What every command begins with: the configuration, and the folder it works in. */
 
-import { type Config, loadConfig, type LoadedConfig, locations } from "../config.ts";
+import { type Config, ConfigError, loadConfig, type LoadedConfig, locations } from "../config.ts";
+import { checkStateDirectory } from "../config/trusted.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
+import { plain } from "./plain.ts";
 
 /** The settings a command works with. */
 export interface Settings {
@@ -11,7 +13,10 @@ export interface Settings {
   readonly stateDirectory: string;
 }
 
-/** Reads the configuration with the options over it; throws `ConfigError`. */
+/**
+ * Reads the configuration with the options over it, and looks at whom it and the state directory belong
+ * to. Throws `ConfigError`.
+ */
 export async function openSettings(
   system: System,
   given: Arguments,
@@ -31,6 +36,10 @@ export async function openSettings(
     flags: Object.fromEntries(set),
   });
   const stateDirectory = given.values["state-dir"] ?? locations(system).stateDirectory;
-  for (const warning of loaded.warnings) system.terminal.printError(`pennon: ${warning}`);
+  const { errors, warnings } = await checkStateDirectory(system, stateDirectory);
+  if (errors.length > 0) throw new ConfigError(errors);
+  for (const warning of [...loaded.warnings, ...warnings]) {
+    system.terminal.printError(`pennon: ${plain(warning)}`);
+  }
   return { config: loaded.config, loaded, stateDirectory };
 }

@@ -3,6 +3,12 @@
 /** What goes in and comes out of a column. */
 export type SqlValue = string | number | null;
 
+/**
+ * A database, and SQLite's own files beside it, which belong to it: the last one is there while a new
+ * database is made, before it has a log, and left beside another one would undo that one's pages.
+ */
+export const SQLITE_SUFFIXES = ["", "-wal", "-shm", "-journal"] as const;
+
 /** One row, by column name. */
 export type Row = Record<string, SqlValue>;
 

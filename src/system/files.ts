@@ -20,15 +20,56 @@ export class FileError extends Error {
   }
 }
 
-/** What is known of a file without reading it. */
+/** What a path leads to. `link`: a symbolic link, where the link itself is what is asked for. */
+export type FileKind = "file" | "directory" | "fifo" | "socket" | "device" | "link" | "unknown";
+
+const KIND_NAMES: Readonly<Record<FileKind, string>> = {
+  file: "a regular file",
+  directory: "a directory",
+  fifo: "a FIFO",
+  socket: "a socket",
+  device: "a device",
+  link: "a symbolic link to nothing",
+  unknown: "of an unknown kind",
+};
+
+/** For people: `"/a" is a FIFO, not a regular file`. */
+export function notRegular(path: string, kind: FileKind): string {
+  return `"${path}" is ${KIND_NAMES[kind]}, not a regular file`;
+}
+
+/** What is known of a file without reading it. Of a symbolic link, it is the target's. */
 export interface FileFacts {
-  readonly isDirectory: boolean;
+  readonly kind: FileKind;
   readonly sizeBytes: number;
   readonly modifiedMs: number;
   /** Permission bits, `null` where the system has none (Windows). */
   readonly mode: number | null;
+  /** The number of the user it belongs to, `null` where the system has none. */
+  readonly owner: number | null;
+  /** The number of its group, `null` where the system has none. */
+  readonly group: number | null;
   /** Which file it is: another one of the same name has another. `null` where the system has none. */
   readonly identity: string | null;
+}
+
+/** A text, and the facts of the very file it was read from. */
+export interface FileText {
+  readonly text: string;
+  readonly facts: FileFacts;
+}
+
+/** One name on the way to a file: a directory, a symbolic link (its own facts), the file itself. */
+export interface PathStep extends FileFacts {
+  readonly path: string;
+}
+
+/** The way that the system takes to a file. */
+export interface PathTrace {
+  /** From the root of the file system on; empty where files have no owners (Windows). */
+  readonly steps: readonly PathStep[];
+  /** Whether it leads to the file: else the last step is where something is missing. */
+  readonly isWhole: boolean;
 }
 
 /** A hold on a path that ends with the process, however that ends. */
@@ -38,12 +79,17 @@ export interface FileLock {
 
 /** Every method throws `FileError` where its comment does not say otherwise. */
 export interface Files {
-  /** The text of a file, `undefined` if there is none. At most `maxBytes` (1 MiB unless told). */
+  /**
+   * The text of a regular file, `undefined` if there is none; refuses anything else at once, a
+   * symbolic link to nothing too. At most `maxBytes` (1 MiB unless told).
+   */
   readText(
     purpose: string,
     path: string,
     options?: { maxBytes?: number },
   ): Promise<string | undefined>;
+  /** As `readText()`, with the facts of the file that was read: nothing can change in between. */
+  readTextAndFacts(purpose: string, path: string): Promise<FileText | undefined>;
   /** Written beside, synced, renamed over: a reader sees the old text or the new, never a part. */
   writeText(
     purpose: string,
@@ -65,8 +111,14 @@ export interface Files {
   /** Removes a file; no error if there is none. */
   remove(purpose: string, path: string): Promise<void>;
   rename(purpose: string, from: string, to: string): Promise<void>;
-  /** What is known of `path`, `undefined` if there is nothing. */
+  /** What is known of what `path` leads to, `undefined` if there is nothing. */
   inspect(purpose: string, path: string): Promise<FileFacts | undefined>;
+  /**
+   * Every step that the system takes from the root of the file system to `path`, in that order: each
+   * directory that is passed, each symbolic link with what it leads through, and at the end the file
+   * itself, if it is there.
+   */
+  trace(purpose: string, path: string): Promise<PathTrace>;
   /** Names in a folder, in no order; empty if there is no such folder. */
   list(purpose: string, path: string): Promise<string[]>;
   /** Takes the lock at `path`, or `undefined` at once if another process has it. */

@@ -3,6 +3,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Database, DatabaseError, type Row, type SqlValue } from "./database.ts";
 import { databaseErrorReason } from "./real_database_error.ts";
+import { checkSqliteFiles } from "./real_regular_file.ts";
 
 /** Waited for another process's transaction to end before `busy` is answered. */
 const BUSY_TIMEOUT_MS = 2_000;
@@ -19,10 +20,11 @@ const CHECKPOINT_PAGES = 4_000;
  * Commits reach the disk before they return (`synchronous=FULL`), so that what was written survives
  * a power cut: https://www.sqlite.org/pragma.html#pragma_synchronous.
  *
- * @throws {DatabaseError} if it cannot be opened, or is no database
+ * @throws {DatabaseError} if it cannot be opened, is no database, or no regular file
  */
 export function openRealDatabase(path: string, options: { readOnly?: boolean } = {}): Database {
   const readOnly = options.readOnly ?? false;
+  if (path !== ":memory:") guard("open database", () => checkSqliteFiles(path));
   if (!readOnly) checkFormat(path);
   const native = guard("open database", () => new DatabaseSync(path, { readOnly }));
   try {

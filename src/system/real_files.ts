@@ -1,10 +1,19 @@
 /** The files port on Deno: atomic writes, bounded reads, and locks that end with the process. */
 
-import { FileError, type FileErrorReason, type FileFacts, type Files } from "./files.ts";
+import type { FileHandle } from "node:fs/promises";
+import {
+  FileError,
+  type FileErrorReason,
+  type FileFacts,
+  type Files,
+  type FileText,
+} from "./files.ts";
 import { databaseErrorReason } from "./real_database_error.ts";
 import { onceLetGo } from "./real_let_go.ts";
 import { takeRealLock } from "./real_lock.ts";
+import { tracePath } from "./real_path_steps.ts";
 import { makeFolder } from "./real_private_folder.ts";
+import { factsOf, isAbsence, NotRegularError, openRegular } from "./real_regular_file.ts";
 
 /** Read unless the caller says otherwise. */
 const DEFAULT_MAX_BYTES = 1_048_576;
@@ -17,7 +26,12 @@ const isWindows = Deno.build.os === "windows";
 /** The file system of this machine. */
 export const realFiles: Files = {
   readText(purpose, path, options = {}) {
-    return guard(purpose, path, () => readText(path, options.maxBytes ?? DEFAULT_MAX_BYTES));
+    return guard(purpose, path, async () => {
+      return (await readText(path, options.maxBytes ?? DEFAULT_MAX_BYTES))?.text;
+    });
+  },
+  readTextAndFacts(purpose, path) {
+    return guard(purpose, path, () => readText(path, DEFAULT_MAX_BYTES));
   },
   writeText(purpose, path, text, options) {
     return guard(purpose, path, () => writeText(path, text, options));
@@ -42,6 +56,9 @@ export const realFiles: Files = {
   inspect(purpose, path) {
     return guard(purpose, path, () => inspect(path));
   },
+  trace(purpose, path) {
+    return guard(purpose, path, () => tracePath(path));
+  },
   list(purpose, path) {
     return guard(purpose, path, async () => await unlessAbsent(namesIn(path)) ?? []);
   },
@@ -50,31 +67,28 @@ export const realFiles: Files = {
   },
 };
 
-async function readText(path: string, maxBytes: number): Promise<string | undefined> {
-  const facts = await unlessAbsent(Deno.stat(path));
-  if (!facts) return undefined;
-  // Opening a pipe waits for its other end, for ever if nobody comes.
-  if (!facts.isFile) throw new Refusal("not a regular file", "failed");
-  const file = await unlessAbsent(onceLetGo(() => Deno.open(path, { read: true })));
+async function readText(path: string, maxBytes: number): Promise<FileText | undefined> {
+  const file = await onceLetGo(() => openRegular(path, "read"));
   if (!file) return undefined;
   try {
-    return new TextDecoder().decode(await readAtMost(file, maxBytes));
+    const bytes = await readAtMost(file.handle, maxBytes);
+    return { text: new TextDecoder().decode(bytes), facts: file.facts };
   } finally {
-    file.close();
+    await file.handle.close();
   }
 }
 
 /** What the file holds, not what its size says: it may grow while it is read. */
-async function readAtMost(file: Deno.FsFile, maxBytes: number): Promise<Uint8Array> {
+async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
   while (true) {
     const chunk = new Uint8Array(65_536);
-    const count = await file.read(chunk);
-    if (count === null) break;
-    sizeBytes += count;
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+    if (bytesRead === 0) break;
+    sizeBytes += bytesRead;
     if (sizeBytes > maxBytes) throw new Refusal(`more than ${maxBytes} bytes`, "too_large");
-    chunks.push(chunk.subarray(0, count));
+    chunks.push(chunk.subarray(0, bytesRead));
   }
   const bytes = new Uint8Array(sizeBytes);
   let offset = 0;
@@ -115,12 +129,18 @@ async function writeSynced(path: string, bytes: Uint8Array, mode: number): Promi
 }
 
 async function overwriteText(path: string, text: string): Promise<void> {
-  const file = await Deno.open(path, { read: true, write: true });
+  const file = await openRegular(path, "overwrite");
+  if (!file) throw new Refusal("no such file", "failed");
   try {
-    await writeAll(file, new TextEncoder().encode(text));
-    await file.syncData();
+    const bytes = new TextEncoder().encode(text);
+    let written = 0;
+    while (written < bytes.length) {
+      written +=
+        (await file.handle.write(bytes, written, bytes.length - written, null)).bytesWritten;
+    }
+    await file.handle.datasync();
   } finally {
-    file.close();
+    await file.handle.close();
   }
 }
 
@@ -184,15 +204,8 @@ async function sweepLeftovers(path: string): Promise<void> {
 }
 
 async function inspect(path: string): Promise<FileFacts | undefined> {
-  const facts = await unlessAbsent(Deno.stat(path));
-  if (!facts) return undefined;
-  return {
-    isDirectory: facts.isDirectory,
-    sizeBytes: facts.size,
-    modifiedMs: facts.mtime?.getTime() ?? 0,
-    mode: isWindows || facts.mode === null ? null : facts.mode & 0o7777,
-    identity: isWindows || facts.ino === null ? null : `${facts.dev}:${facts.ino}`,
-  };
+  const info = await unlessAbsent(Deno.stat(path));
+  return info && factsOf(info);
 }
 
 async function namesIn(path: string): Promise<string[]> {
@@ -211,9 +224,7 @@ async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
-    // A file where a folder of the path should be: then there is nothing below it either.
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    if (error instanceof Deno.errors.NotADirectory) return undefined;
+    if (isAbsence(error)) return undefined;
     throw error;
   }
 }
@@ -232,14 +243,21 @@ async function guard<T>(purpose: string, path: string, work: () => Promise<T>): 
   try {
     return await work();
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    // Deno adds "(os error 2): open '/path'"; the path is in our message already.
-    const fact = /^(.+?) \(os error \d+\)/.exec(message)?.[1] ?? message;
-    throw new FileError(`Cannot ${purpose}: "${path}": ${fact}`, {
+    throw new FileError(`Cannot ${purpose}: ${describe(path, cause)}`, {
       reason: reasonOf(cause),
       cause,
     });
   }
+}
+
+function describe(path: string, error: unknown): string {
+  if (error instanceof NotRegularError) return error.message;
+  const message = error instanceof Error ? error.message : String(error);
+  // Deno adds "(os error 2): open '/path'", and Node "ENOENT: " and ", open '/path'"; the path is in
+  // our message already.
+  const fact = /^(.+?) \(os error \d+\)/.exec(message)?.[1] ??
+    /^E[A-Z0-9]+: (.+), \w+(?: '.*')?$/.exec(message)?.[1] ?? message;
+  return `"${path}": ${fact}`;
 }
 
 function reasonOf(error: unknown): FileErrorReason {

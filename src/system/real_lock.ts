@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { FileLock } from "./files.ts";
 import { databaseErrorReason } from "./real_database_error.ts";
 import { createPrivateFile } from "./real_private_file.ts";
+import { checkSqliteFiles } from "./real_regular_file.ts";
 
 /**
  * Takes the lock, or answers `undefined` at once if another holder has it.
@@ -18,6 +19,7 @@ import { createPrivateFile } from "./real_private_file.ts";
  */
 export function takeRealLock(path: string): FileLock | undefined {
   createPrivateFile(path);
+  checkSqliteFiles(path);
   const database = new DatabaseSync(path);
   try {
     // Its journal in memory, for a full disk; and a change, because on what may only be read SQLite

@@ -52,10 +52,15 @@ export class RealTerminal implements Terminal {
   async readInput(maxBytes: number): Promise<string> {
     const bytes = new Uint8Array(maxBytes);
     let sizeBytes = 0;
-    while (sizeBytes < maxBytes) {
-      const count = await Deno.stdin.read(bytes.subarray(sizeBytes));
-      if (count === null) break;
-      sizeBytes += count;
+    try {
+      while (sizeBytes < maxBytes) {
+        const count = await Deno.stdin.read(bytes.subarray(sizeBytes));
+        if (count === null) break;
+        sizeBytes += count;
+      }
+    } catch (cause) {
+      const fact = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`Cannot read stdin: ${fact}`, { cause });
     }
     return new TextDecoder().decode(bytes.subarray(0, sizeBytes));
   }

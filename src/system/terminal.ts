@@ -11,6 +11,6 @@ export interface Terminal {
   readonly stderrIsTerminal: boolean;
   /** Width of the terminal on stdout in columns; 80 where there is none. */
   columns(): number;
-  /** All of stdin, at most `maxBytes` of it. */
+  /** All of stdin, at most `maxBytes` of it. Throws an `Error` where stdin cannot be read. */
   readInput(maxBytes: number): Promise<string>;
 }

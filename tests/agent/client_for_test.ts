@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { clientFor } from "../../src/agent/client_for.ts";
-import { loadConfig } from "../../src/config.ts";
+import { ConfigError, loadConfig } from "../../src/config.ts";
 import type { HttpRequest } from "../../src/system/http.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -10,6 +10,7 @@ async function setUp(config: string) {
   const system = new FakeSystem();
   system.files.texts.set("/etc/pennon/config.toml", config);
   for (const name of ["ca", "cert", "key"]) system.files.texts.set(`/${name}`, `PEM of ${name}`);
+  system.files.modes.set("/key", 0o600);
   const sent: HttpRequest[] = [];
   system.sendHttp = (request) => {
     sent.push(request);
@@ -39,4 +40,20 @@ Deno.test("clientFor() names a file that is not there", async () => {
 Deno.test("clientFor() does not go through a proxy without the certificate it should show", async () => {
   const { client } = await setUp(`${CONFIG}[proxy]\nhttps = "http://proxy.test:3128"\n`);
   await assertRejects(client, Error, 'adding "server.test" to proxy.except_for');
+});
+
+Deno.test("clientFor() uses no key that others can read, and warns of what they can write", async () => {
+  const { system, client } = await setUp(CONFIG);
+  system.files.modes.set("/key", 0o644);
+  await assertRejects(client, ConfigError, 'Cannot trust tls.key_file: "/key" can be read by');
+  system.files.modes.set("/key", 0o640);
+  system.files.owners.set("/ca", 1_001);
+  const warned: string[] = [];
+  const { config } = await loadConfig(system);
+  await clientFor(system, config, "https://server.test", (why) => warned.push(why));
+  assertEquals(warned, [
+    'tls.ca_file is not safe: "/ca" belongs to user 1001. Next: sudo chown 1000 /ca',
+  ]);
+  system.machine = { ...system.machine, userId: () => 0 };
+  await assertRejects(client, ConfigError, 'Cannot trust tls.ca_file: "/ca" belongs to user 1001');
 });

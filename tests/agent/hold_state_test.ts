@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { findHolder, HeldError, holdState } from "../../src/agent/hold_state.ts";
+import { ConfigError } from "../../src/config.ts";
 import { FileError } from "../../src/system/files.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -66,4 +67,14 @@ Deno.test("findHolder() does not take a killed agent's word for a running one", 
   await holdState(system, "/state", "run");
   system.files.locked.clear(); // The lock ends with its process, the word does not.
   assertEquals(await findHolder(system, "/state"), undefined);
+});
+
+Deno.test("holdState() makes no agent of root's at home in another user's folder", async () => {
+  const system = new FakeSystem();
+  system.machine = { ...system.machine, userId: () => 0 };
+  system.files.texts.set("/state/bait", "");
+  system.files.owners.set("/state", 1_001);
+  const options = { onRefused: () => {} };
+  await assertRejects(() => holdState(system, "/state", "run", options), ConfigError, "user 1001");
+  assertEquals(system.files.locked.size, 0);
 });

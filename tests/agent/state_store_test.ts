@@ -91,6 +91,20 @@ Deno.test("a folder that another agent has, or is, stays that one's", async () =
   }
 });
 
+Deno.test("a folder that another user has made in its place gets nothing that is this agent's", async () => {
+  const { system, disk, store, end } = await start();
+  system.machine = { ...system.machine, userId: () => 0 };
+  disk.vanish();
+  system.files.texts.clear();
+  system.files.texts.set("/state/bait", "");
+  system.files.owners.set("/state", 1_001);
+  await system.clock.advance(5_000);
+  assertEquals(store.condition.disk, "held");
+  assertStringIncludes(store.condition.why ?? "", '"/state" belongs to user 1001');
+  assertEquals([...system.files.texts.keys()], ["/state/bait"]);
+  await end();
+});
+
 Deno.test("what is in memory is told while it is there, and no longer", async () => {
   const { system, disk, store, calls, end } = await start();
   disk.fault = "full";

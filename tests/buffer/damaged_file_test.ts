@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { keepForPeople, moveAside, putBack } from "../../src/buffer/damaged_file.ts";
+import { keepForPeople, moveAside, moveStranger, putBack } from "../../src/buffer/damaged_file.ts";
 import type { Files } from "../../src/system/files.ts";
 import { FakeFiles } from "../fakes/files.ts";
 
@@ -90,4 +90,25 @@ Deno.test("putBack() makes the damaged one whole again, wherever a salvage and i
     }
     assert(salvaged);
   }
+});
+
+Deno.test("putBack() takes what is no regular file for no salvage's, and touches no buffer for it", async () => {
+  for (const kind of ["fifo", "socket", "directory", "device"] as const) {
+    const files = new FakeFiles();
+    files.texts.set(PATH, "good");
+    files.texts.set(`${PATH}.damaged`, "");
+    files.kinds.set(`${PATH}.damaged`, kind);
+    assertEquals(await putBack(files, PATH), false);
+    assertEquals(files.texts.get(PATH), "good", kind);
+  }
+});
+
+Deno.test("moveStranger() moves away what is no regular file, with what lies beside it, and nothing else", async () => {
+  const files = damaged();
+  assertEquals(await moveStranger(files, PATH, NOW_MS), null);
+  assertEquals(await moveStranger(files, "/state/absent.sqlite", NOW_MS), null);
+  files.kinds.set(PATH, "fifo");
+  assertEquals(await moveStranger(files, PATH, NOW_MS), { movedTo: KEPT, kind: "fifo" });
+  assertEquals(under(files, KEPT), { "": "damaged", "-wal": "damaged-wal", "-shm": "damaged-shm" });
+  assertEquals(files.texts.has(PATH), false);
 });

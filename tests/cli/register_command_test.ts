@@ -134,3 +134,26 @@ Deno.test("register without a server or a token says which one is missing", asyn
   assertEquals(adopted.code, 1);
   assertStringIncludes(adopted.err, 'Cannot take over: no file "/nowhere.json"');
 });
+
+Deno.test("register takes a token from stdin whole, or not at all", async () => {
+  const rows: [input: string, says: string | null][] = [
+    ["", "no token came on stdin"],
+    [" \n", "no token came on stdin"],
+    ["\0".repeat(8_193), "more than 8192 bytes came on stdin"],
+    ["t".repeat(8_193), "more than 8192 bytes came on stdin"],
+    ["\0\0", "a token has no blanks and nothing beyond ASCII in it"],
+    ["two words", "a token has no blanks and nothing beyond ASCII in it"],
+    ["t\u00e9", "a token has no blanks and nothing beyond ASCII in it"],
+    [`${"t".repeat(8_192)}`, null],
+    ["token\r\n", null],
+  ];
+  for (const [input, says] of rows) {
+    const system = new FakeSystem();
+    const server = new FakeServer(system.clock);
+    system.sendHttp = server.sendHttp;
+    system.terminal.input = input;
+    const { code, err } = await say(system, "register", "--server", URL, "--token", "-");
+    if (says !== null) assertStringIncludes(err, says);
+    assertEquals([code === 2, server.requests.length], [says !== null, says === null ? 1 : 0]);
+  }
+});

@@ -4,14 +4,22 @@ import {
   FileError,
   type FileErrorReason,
   type FileFacts,
+  type FileKind,
   type FileLock,
   type Files,
+  type FileText,
+  notRegular,
+  type PathTrace,
 } from "../../src/system/files.ts";
 
 /** Files as `path -> text`; `fail()` breaks exactly the calls made for one purpose. */
 export class FakeFiles implements Files {
   readonly texts = new Map<string, string>();
   readonly modes = new Map<string, number>();
+  /** Of what is no regular file; where nothing is said, it is one, or a directory of one. */
+  readonly kinds = new Map<string, FileKind>();
+  /** Numbers of users; where nothing is said, it is root's. */
+  readonly owners = new Map<string, number>();
   readonly modifiedMs = new Map<string, number>();
   readonly locked = new Set<string>();
   /** Where a test wants one file told from another of its name. */
@@ -40,10 +48,19 @@ export class FakeFiles implements Files {
   ): Promise<string | undefined> {
     this.#check(purpose);
     const text = this.texts.get(path);
+    const kind = this.kinds.get(path) ?? "file";
+    if (kind !== "file") {
+      throw new FileError(`Cannot ${purpose}: ${notRegular(path, kind)}`, { reason: "failed" });
+    }
     if (text !== undefined && text.length > (options.maxBytes ?? 1_048_576)) {
       throw new FileError(`Cannot ${purpose}: "${path}" is too large`, { reason: "too_large" });
     }
     return text;
+  }
+
+  async readTextAndFacts(purpose: string, path: string): Promise<FileText | undefined> {
+    const text = await this.readText(purpose, path);
+    return text === undefined ? undefined : { text, facts: this.#facts(path) };
   }
 
   // deno-lint-ignore require-await
@@ -89,20 +106,46 @@ export class FakeFiles implements Files {
     }
     this.texts.delete(from);
     this.texts.set(to, text);
+    const kind = this.kinds.get(from);
+    this.kinds.delete(from);
+    this.kinds.delete(to);
+    if (kind !== undefined) this.kinds.set(to, kind);
   }
 
   // deno-lint-ignore require-await
   async inspect(purpose: string, path: string): Promise<FileFacts | undefined> {
     this.#check(purpose);
-    const text = this.texts.get(path);
-    const isDirectory = [...this.texts.keys()].some((name) => name.startsWith(`${path}/`));
-    if (text === undefined && !isDirectory) return undefined;
-    const mode = this.modes.get(path) ?? 0o644;
+    return this.#isThere(path) ? this.#facts(path) : undefined;
+  }
+
+  // deno-lint-ignore require-await
+  async trace(purpose: string, path: string): Promise<PathTrace> {
+    this.#check(purpose);
+    const names = path.split("/").filter((name) => name !== "");
+    const all = ["/", ...names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`)];
+    const there = all.filter((step) => this.#isThere(step));
+    const steps = there.map((step) => ({ path: step, ...this.#facts(step) }));
+    return { steps, isWhole: there.length === all.length };
+  }
+
+  #isThere(path: string): boolean {
+    return this.texts.has(path) || this.#isDirectory(path);
+  }
+
+  #isDirectory(path: string): boolean {
+    const prefix = path === "/" ? path : `${path}/`;
+    return [...this.texts.keys()].some((name) => name.startsWith(prefix));
+  }
+
+  #facts(path: string): FileFacts {
+    const isDirectory = this.#isDirectory(path);
     return {
-      isDirectory,
-      sizeBytes: text?.length ?? 0,
+      kind: this.kinds.get(path) ?? (isDirectory ? "directory" : "file"),
+      sizeBytes: this.texts.get(path)?.length ?? 0,
       modifiedMs: this.modifiedMs.get(path) ?? 0,
-      mode,
+      mode: this.modes.get(path) ?? (isDirectory ? 0o755 : 0o644),
+      owner: this.owners.get(path) ?? 0,
+      group: this.owners.get(path) ?? 0,
       identity: this.identities.get(path) ?? null,
     };
   }

@@ -7,6 +7,7 @@ import { openRealDatabase } from "../../src/system/real_database.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { inFolder } from "./folder.ts";
+import { IRREGULAR, makeIrregular, NAMES } from "./irregular.ts";
 import { withSmallDisk } from "./small_disk.ts";
 
 const system = realSystem();
@@ -171,4 +172,69 @@ Deno.test("a full disk refuses an event whole, and takes the next when there is 
     assertEquals(buffer.counts().appended, 2);
     close();
   });
+});
+
+Deno.test({
+  name: "openBuffer() moves away what is no regular file, begins anew, and says so",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    inFolder(async (folder) => {
+      for (const kind of IRREGULAR) {
+        const state = `${folder}/${kind}`;
+        await Deno.mkdir(state);
+        const path = `${state}/buffer.sqlite`;
+        if (!await makeIrregular(kind, path)) {
+          console.log(`skipped in part: no ${kind} here`);
+          continue;
+        }
+        if (kind === "dangling") {
+          // Its target may be on a disk that is not mounted: it is left, and nothing made there.
+          await assertRejects(
+            () => openBuffer(system, state, limits),
+            DatabaseError,
+            `"${path}" is ${NAMES[kind]}`,
+          );
+          assertEquals([...Deno.readDirSync(state)].map(({ name }) => name), ["buffer.sqlite"]);
+          continue;
+        }
+        const { ino } = await Deno.lstat(path);
+        const { recovered, buffer, close } = await openBuffer(system, state, limits);
+        assertEquals(recovered?.why, `"${path}" is ${NAMES[kind]}, not a regular file`);
+        assertEquals((await Deno.lstat(recovered?.movedTo ?? "")).ino, ino);
+        assertEquals(buffer.append([log("a")]).ids.length, 1);
+        close();
+      }
+    }),
+});
+
+Deno.test({
+  name: "what is no regular file beside a good buffer costs none of its events",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    inFolder(async (folder) => {
+      for (const suffix of ["-wal", "-shm", "-journal", ".damaged"]) {
+        for (const kind of ["fifo", "directory", "dangling"] as const) {
+          const state = `${folder}/${kind}${suffix}`;
+          await Deno.mkdir(state);
+          const path = `${state}/buffer.sqlite`;
+          const before = await openBuffer(system, state, limits);
+          before.buffer.append([log("kept")]);
+          before.close();
+          await makeIrregular(kind, path + suffix);
+          const isOpened = suffix === ".damaged";
+          if (!isOpened) {
+            await assertRejects(
+              () => openBuffer(system, state, limits),
+              DatabaseError,
+              `"${path}${suffix}" is ${NAMES[kind]}`,
+            );
+            await Deno.remove(path + suffix, { recursive: true });
+          }
+          const after = await openBuffer(system, state, limits);
+          assertEquals(after.recovered, null);
+          assertEquals(after.buffer.list().map(({ body }) => body), ["kept"], kind + suffix);
+          after.close();
+        }
+      }
+    }),
 });

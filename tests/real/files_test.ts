@@ -189,7 +189,7 @@ Deno.test("makeDirectory() makes parents with its mode and takes what is there",
     await realFiles.makeDirectory("make it", path, { mode: 0o700 });
     await realFiles.makeDirectory("make it", path, { mode: 0o755 });
     const facts = await realFiles.inspect("look", path);
-    assertEquals([facts?.isDirectory, facts?.mode], [true, isWindows ? null : 0o700]);
+    assertEquals([facts?.kind, facts?.mode], ["directory", isWindows ? null : 0o700]);
     await Deno.writeTextFile(`${folder}/file`, "");
     await refused(
       "failed",
@@ -206,7 +206,7 @@ Deno.test("remove(), rename(), list() and inspect() do what they say", () =>
     await realFiles.rename("move it", `${folder}/a`, `${folder}/b`);
     assertEquals(await realFiles.list("look", folder), ["b"]);
     const facts = await realFiles.inspect("look", `${folder}/b`);
-    assertEquals([facts?.isDirectory, facts?.sizeBytes], [false, 5]);
+    assertEquals([facts?.kind, facts?.sizeBytes], ["file", 5]);
     assertEquals(facts?.modifiedMs, Deno.statSync(`${folder}/b`).mtime?.getTime());
     await realFiles.remove("remove it", `${folder}/b`);
     assertEquals(await realFiles.list("look", folder), []);

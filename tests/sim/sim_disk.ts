@@ -29,6 +29,13 @@ export class SimDisk {
       });
     return {
       readText: (_purpose, path) => read(() => this.texts.get(path)),
+      readTextAndFacts: (_purpose, path) =>
+        read(() => {
+          const text = this.texts.get(path);
+          const facts = this.#inspect(path);
+          return text === undefined || facts === undefined ? undefined : { text, facts };
+        }),
+      trace: () => read(() => ({ steps: [], isWhole: true })),
       writeText: (purpose, path, text) => write(purpose, () => void this.texts.set(path, text)),
       // In place: a full disk takes it.
       overwriteText: (purpose, path, text) =>
@@ -122,11 +129,15 @@ export class SimDisk {
   #inspect(path: string): FileFacts | undefined {
     const text = this.texts.get(path);
     const isDirectory = [...this.texts.keys()].some((name) => name.startsWith(`${path}/`));
-    if (isDirectory) {
-      return { isDirectory, sizeBytes: 0, modifiedMs: 0, mode: 0o700, identity: null };
-    }
-    return text === undefined
-      ? undefined
-      : { isDirectory: false, sizeBytes: text.length, modifiedMs: 0, mode: 0o600, identity: null };
+    if (text === undefined && !isDirectory) return undefined;
+    return {
+      kind: isDirectory ? "directory" : "file",
+      sizeBytes: text?.length ?? 0,
+      modifiedMs: 0,
+      mode: isDirectory ? 0o700 : 0o600,
+      owner: 0,
+      group: 0,
+      identity: null,
+    };
   }
 }

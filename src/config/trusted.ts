@@ -1,0 +1,70 @@
+/** Reads files that the agent is to rely on, and looks at whom they belong to on the way. */
+
+import { FileError, type FileFacts } from "../system/files.ts";
+import type { System } from "../system/system.ts";
+import { type FileUse, trustProblems } from "../trusted_path.ts";
+
+type Deps = Pick<System, "files" | "machine">;
+
+/** What is wrong with a file's owner, mode or directories; messages are for people. */
+export interface Distrust {
+  /** Any of these, and the file is not to be used. */
+  readonly errors: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** What to look at. */
+export interface TrustedFile {
+  /** For messages: `the configuration`, `tls.key_file`. */
+  readonly name: string;
+  readonly path: string;
+  readonly use: FileUse;
+}
+
+/**
+ * The text of a file and what is wrong with it; `undefined` if there is none. Owner and mode are those
+ * of the file that was read, and the way to it is looked at afterwards: where nobody but trusted users
+ * can write there, nobody else can have put this file there. Throws `FileError`.
+ */
+export async function readTrusted(
+  deps: Deps,
+  file: TrustedFile,
+): Promise<{ readonly text: string } & Distrust | undefined> {
+  const read = await deps.files.readTextAndFacts(`read ${file.name}`, file.path);
+  if (read === undefined) return undefined;
+  return { text: read.text, ...await distrust(deps, file, read.facts) };
+}
+
+/**
+ * What is wrong with the owner or mode of a directory, or with the way to it, whether it is there or
+ * yet to be made. What cannot be looked at is warned of.
+ */
+export async function checkStateDirectory(deps: Deps, path: string): Promise<Distrust> {
+  return await distrust(deps, { name: "the state directory", path, use: "state directory" });
+}
+
+async function distrust(
+  { files, machine }: Deps,
+  { name, path, use }: TrustedFile,
+  facts?: FileFacts,
+): Promise<Distrust> {
+  const userId = machine.userId();
+  try {
+    const trace = await files.trace(`look at the way to ${name}`, path);
+    const last = trace.steps.at(-1);
+    const problems = trustProblems(trace, { userId, use });
+    if (last !== undefined && facts !== undefined && last.identity !== facts.identity) {
+      const text = `"${path}" is another file since it was read. Next: try again`;
+      problems.push({ isRefused: userId === 0, text });
+    }
+    const texts = (areRefused: boolean) =>
+      problems.filter(({ isRefused }) => isRefused === areRefused).map(({ text }) => text);
+    return {
+      errors: texts(true).map((text) => `Cannot trust ${name}: ${text}`),
+      warnings: texts(false).map((text) => `${name} is not safe: ${text}`),
+    };
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    return { errors: [], warnings: [`${name} may not be safe: ${error.message}`] };
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Whom the agent trusts with its files: who may own what it relies on, and every directory on the way
+ * there, and who may write it. The rule is that of ssh and sudo; decision 0013 has the reasons. Pure.
+ */
+
+import type { PathStep, PathTrace } from "./system/files.ts";
+
+/** What a file is to the agent. */
+export type FileUse = "configuration" | "key" | "identity" | "state directory";
+
+/** The permission bits that each must not have: what others may read of it, and write. */
+const FORBIDDEN: Readonly<Record<FileUse, number>> = {
+  // Who can write it chooses the server that is obeyed.
+  configuration: 0o022,
+  // A group may read it: that is how distributions share a host's keys.
+  key: 0o026,
+  identity: 0o077,
+  "state directory": 0o022,
+};
+
+const ROOT = 0;
+const STICKY = 0o1000;
+const OTHERS_WRITE = 0o002;
+const GROUP_WRITE = 0o020;
+const ANYBODY_READS = 0o044;
+
+/** Who asks, and for what. */
+export interface TrustQuestion {
+  /** The user this process runs as; `null` where users have no numbers (Windows): all is trusted. */
+  readonly userId: number | null;
+  readonly use: FileUse;
+}
+
+/** One reason not to rely on a path. */
+export interface TrustProblem {
+  /** Whether it is to be refused; else it is to be warned of. */
+  readonly isRefused: boolean;
+  /** For people, with what to do: `"/a" can be written by every user (mode 666). Next: …`. */
+  readonly text: string;
+}
+
+/**
+ * What is wrong on the way to a file and with the file itself; where it is not there, on the way that
+ * there is.
+ *
+ * Trusted are root, the user who asks, and the owner of `/`, who can replace everything anyway: in a
+ * container that may be a user whom nobody inside can be. As root every problem is refused; for any
+ * other user only a secret that others can read, since nothing but that user's own is at stake.
+ */
+export function trustProblems(
+  { steps, isWhole }: PathTrace,
+  question: TrustQuestion,
+): TrustProblem[] {
+  const { userId, use } = question;
+  if (userId === null) return [];
+  const last = steps.at(-1);
+  const rootOwner = steps[0]?.path === "/" ? steps[0].owner : null;
+  const trusted = new Set([ROOT, userId, rootOwner]);
+  const problems = [...new Map(steps.map((step) => [step.path, step])).values()].flatMap((step) => {
+    const isItself = isWhole && step === last;
+    return [
+      ...ownerProblems(step, { userId, trusted, isItself }),
+      ...modeProblems(step, { userId, use, isItself }),
+    ];
+  });
+  if (rootOwner === null || rootOwner === ROOT || rootOwner === userId) return problems;
+  const text = `"/" belongs to user ${rootOwner}, who can replace every file on this host`;
+  return [{ isRefused: false, text }, ...problems];
+}
+
+/** Whether a problem ends what was to be done. */
+export function isRefused({ isRefused }: TrustProblem): boolean {
+  return isRefused;
+}
+
+function ownerProblems(
+  { path, kind, owner }: PathStep,
+  { userId, trusted, isItself }: {
+    userId: number;
+    trusted: ReadonlySet<number | null>;
+    isItself: boolean;
+  },
+): TrustProblem[] {
+  if (owner === null || trusted.has(owner)) return [];
+  const isRoot = userId === ROOT;
+  const options = kind === "link" ? "-h " : isItself && kind === "directory" ? "-R " : "";
+  const command = `${isRoot ? "" : "sudo "}chown ${options}${isRoot ? "root" : userId}`;
+  const other = isItself && kind === "directory" ? `, or run pennon as user ${owner}` : "";
+  return [{
+    isRefused: isRoot,
+    text: `"${path}" belongs to user ${owner}. Next: ${command} ${shellWord(path)}${other}`,
+  }];
+}
+
+function modeProblems(
+  step: PathStep,
+  { userId, use, isItself }: TrustQuestion & { userId: number; isItself: boolean },
+): TrustProblem[] {
+  const { path, kind, mode } = step;
+  if (mode === null || kind === "link") return []; // A link has no mode of its own.
+  // In a sticky directory each user may move his own files alone; its files' owners are looked at.
+  const isShared = !isItself && kind === "directory" && (mode & STICKY) !== 0;
+  const forbidden = isItself ? FORBIDDEN[use] : isShared ? 0 : OTHERS_WRITE | GROUP_WRITE;
+  const isSecret = isItself && use === "identity";
+  const excess = mode & forbidden & ~(!isSecret && isOwnGroup(step, userId) ? GROUP_WRITE : 0);
+  if (excess === 0) return [];
+  const who = (excess & 0o007) !== 0 ? "every user" : `group ${step.group}`;
+  const canWrite = (excess & (OTHERS_WRITE | GROUP_WRITE)) !== 0;
+  const command = !isItself || use === "configuration"
+    ? "chmod go-w"
+    : use === "state directory"
+    ? "chmod 700"
+    : "chmod 600";
+  return [{
+    isRefused: userId === ROOT || isSecret || (excess & ANYBODY_READS) !== 0,
+    text: `"${path}" can be ${canWrite ? "written" : "read"} by ${who} (mode ${
+      mode.toString(8)
+    }). Next: ${command} ${shellWord(path)}`,
+  }];
+}
+
+/**
+ * Whether the group is nobody else: root's, and for an ordinary user the one of the same number, which
+ * many systems give each user.
+ */
+function isOwnGroup({ owner, group }: PathStep, userId: number): boolean {
+  return group === ROOT || (userId !== ROOT && group === owner);
+}
+
+/** A path as a word of a shell's command line. */
+function shellWord(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+}

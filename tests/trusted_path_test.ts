@@ -1,0 +1,236 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import type { FileKind, PathStep } from "../src/system/files.ts";
+import { type FileUse, trustProblems } from "../src/trusted_path.ts";
+
+/** A step as `ls` would show it: `drwx` by its mode, `user:group`. */
+function step(path: string, kind: FileKind, mode: number, owner = 0, group = owner): PathStep {
+  return { path, kind, mode, owner, group, sizeBytes: 0, modifiedMs: 0, identity: null };
+}
+
+const ROOT_DIRECTORY = step("/", "directory", 0o755);
+const ETC = step("/etc", "directory", 0o755);
+const TMP = step("/tmp", "directory", 0o1777);
+
+const file = (mode: number, owner = 0, group = owner) =>
+  step("/etc/config.toml", "file", mode, owner, group);
+const directory = (mode: number, owner = 0, group = owner) =>
+  step("/srv", "directory", mode, owner, group);
+
+/** What becomes of a file at the end of these steps. */
+function verdict(
+  steps: readonly PathStep[],
+  userId: number | null,
+  use: FileUse,
+  isWhole = true,
+): string {
+  const problems = trustProblems({ steps, isWhole }, { userId, use });
+  if (problems.some(({ isRefused }) => isRefused)) return "refused";
+  return problems.length > 0 ? "warned" : "fine";
+}
+
+const ROOT = 0;
+const ME = 1_000;
+const OTHER = 1_001;
+
+Deno.test("trustProblems() judges the file itself by owner and mode", () => {
+  const rows: [
+    use: FileUse,
+    mode: number,
+    owner: number,
+    group: number,
+    user: number,
+    is: string,
+  ][] = [
+    // The configuration: root's, and nobody else may write it.
+    ["configuration", 0o644, ROOT, ROOT, ROOT, "fine"],
+    ["configuration", 0o600, ROOT, ROOT, ROOT, "fine"],
+    ["configuration", 0o444, ROOT, 50, ROOT, "fine"],
+    ["configuration", 0o646, ROOT, ROOT, ROOT, "refused"],
+    ["configuration", 0o666, ROOT, ROOT, ROOT, "refused"],
+    ["configuration", 0o664, ROOT, 50, ROOT, "refused"],
+    ["configuration", 0o664, ROOT, ROOT, ROOT, "fine"],
+    ["configuration", 0o644, ME, ME, ROOT, "refused"],
+    ["configuration", 0o600, ME, ROOT, ROOT, "refused"],
+    // An ordinary user: root's or one's own.
+    ["configuration", 0o644, ROOT, ROOT, ME, "fine"],
+    ["configuration", 0o644, ME, ME, ME, "fine"],
+    ["configuration", 0o664, ME, ME, ME, "fine"],
+    ["configuration", 0o664, ME, 50, ME, "warned"],
+    ["configuration", 0o666, ME, ME, ME, "warned"],
+    ["configuration", 0o644, OTHER, OTHER, ME, "warned"],
+    // A key: a group may read it, others not.
+    ["key", 0o600, ROOT, ROOT, ROOT, "fine"],
+    ["key", 0o640, ROOT, 50, ROOT, "fine"],
+    ["key", 0o604, ROOT, ROOT, ROOT, "refused"],
+    ["key", 0o644, ROOT, ROOT, ME, "refused"],
+    ["key", 0o602, ME, ME, ME, "warned"],
+    ["key", 0o606, ME, ME, ME, "refused"],
+    ["key", 0o660, ROOT, 50, ROOT, "refused"],
+    ["key", 0o600, ME, ME, ROOT, "refused"],
+    // The identity: nobody else at all.
+    ["identity", 0o600, ROOT, ROOT, ROOT, "fine"],
+    ["identity", 0o400, ME, ME, ME, "fine"],
+    ["identity", 0o640, ROOT, ROOT, ROOT, "refused"],
+    ["identity", 0o620, ME, ME, ME, "refused"],
+    ["identity", 0o601, ME, ME, ME, "refused"],
+    ["identity", 0o600, ME, ME, ROOT, "refused"],
+    ["identity", 0o600, OTHER, OTHER, ME, "warned"],
+  ];
+  for (const [use, mode, owner, group, userId, is] of rows) {
+    const steps = [ROOT_DIRECTORY, ETC, file(mode, owner, group)];
+    const row = `${use} ${mode.toString(8)} ${owner}:${group} for ${userId}`;
+    assertEquals(verdict(steps, userId, use), is, row);
+  }
+});
+
+Deno.test("trustProblems() judges the state directory, and each directory on the way", () => {
+  const state = (mode: number, owner = ROOT, group = owner) =>
+    step("/srv/state", "directory", mode, owner, group);
+  const rows: [steps: PathStep[], user: number, is: string][] = [
+    [[directory(0o755), state(0o700)], ROOT, "fine"],
+    [[directory(0o755), state(0o755)], ROOT, "fine"],
+    [[directory(0o755), state(0o777)], ROOT, "refused"],
+    [[directory(0o755), state(0o770, ROOT, 50)], ROOT, "refused"],
+    [[directory(0o755), state(0o770)], ROOT, "fine"],
+    // Sticky or not: in this very directory nobody else may make a file.
+    [[directory(0o755), state(0o1777)], ROOT, "refused"],
+    [[directory(0o755), state(0o700, ME)], ROOT, "refused"],
+    [[directory(0o755), state(0o700, ME)], ME, "fine"],
+    [[directory(0o755), state(0o700, OTHER)], ME, "warned"],
+    [[directory(0o755), state(0o777, ME)], ME, "warned"],
+    // The way there.
+    [[directory(0o777), state(0o700)], ROOT, "refused"],
+    [[directory(0o757), state(0o700)], ROOT, "refused"],
+    [[directory(0o775, ROOT, 50), state(0o700)], ROOT, "refused"],
+    [[directory(0o775), state(0o700)], ROOT, "fine"],
+    [[directory(0o755, ME), state(0o700)], ROOT, "refused"],
+    [[directory(0o755, ME), state(0o700, ME)], ME, "fine"],
+    [[directory(0o777, ME), state(0o700, ME)], ME, "warned"],
+    [[TMP, state(0o700)], ROOT, "fine"],
+    [[TMP, state(0o700, OTHER)], ROOT, "refused"],
+    [[step("/tmp", "directory", 0o1777, OTHER), state(0o700)], ROOT, "refused"],
+    // Links: whose they are counts, their mode means nothing.
+    [[step("/link", "link", 0o777), directory(0o755), state(0o700)], ROOT, "fine"],
+    [[step("/link", "link", 0o777, OTHER), directory(0o755), state(0o700)], ROOT, "refused"],
+  ];
+  for (const [steps, userId, is] of rows) {
+    const row = steps.map(({ path, mode, owner }) => `${path} ${mode?.toString(8)} ${owner}`)
+      .join();
+    assertEquals(
+      verdict([ROOT_DIRECTORY, ...steps], userId, "state directory"),
+      is,
+      `${row} for ${userId}`,
+    );
+  }
+});
+
+Deno.test("trustProblems() judges the way to what is not there yet", () => {
+  for (const use of ["configuration", "key", "identity", "state directory"] as const) {
+    const way = (last: PathStep) => verdict([ROOT_DIRECTORY, last], ROOT, use, false);
+    assertEquals(way(directory(0o755)), "fine");
+    assertEquals(way(TMP), "fine");
+    assertEquals(way(directory(0o777)), "refused");
+    assertEquals(way(directory(0o755, OTHER)), "refused");
+  }
+});
+
+Deno.test("trustProblems() trusts the owner of / and says who that is", () => {
+  const nobody = 65_534;
+  const way = [step("/", "directory", 0o755, nobody), step("/etc", "directory", 0o755, nobody)];
+  assertEquals(
+    trustProblems({ steps: [...way, file(0o644, nobody)], isWhole: true }, {
+      userId: ROOT,
+      use: "configuration",
+    }),
+    [
+      {
+        isRefused: false,
+        text: '"/" belongs to user 65534, who can replace every file on this host',
+      },
+    ],
+  );
+  assertEquals(verdict([...way, file(0o644, OTHER)], ROOT, "configuration"), "refused");
+  assertEquals(verdict([...way, file(0o666, nobody)], ROOT, "configuration"), "refused");
+  // Of a path that does not begin at the root, nothing is known of that.
+  assertEquals(verdict([file(0o600, nobody)], ROOT, "identity"), "refused");
+  const own = [step("/", "directory", 0o755, ME), file(0o644, ME)];
+  assertEquals(verdict(own, ME, "configuration"), "fine");
+});
+
+Deno.test("trustProblems() says what to do, in words a shell takes", () => {
+  const texts = (steps: PathStep[], userId: number, use: FileUse) =>
+    trustProblems({ steps: [ROOT_DIRECTORY, ...steps], isWhole: true }, { userId, use })
+      .map(({ text }) => text);
+  assertEquals(texts([file(0o666, ME)], ROOT, "configuration"), [
+    '"/etc/config.toml" belongs to user 1000. Next: chown root /etc/config.toml',
+    '"/etc/config.toml" can be written by every user (mode 666). Next: chmod go-w /etc/config.toml',
+  ]);
+  assertEquals(texts([file(0o664, ROOT, 50)], ROOT, "configuration"), [
+    '"/etc/config.toml" can be written by group 50 (mode 664). Next: chmod go-w /etc/config.toml',
+  ]);
+  assertEquals(texts([file(0o644)], ROOT, "key"), [
+    '"/etc/config.toml" can be read by every user (mode 644). Next: chmod 600 /etc/config.toml',
+  ]);
+  assertEquals(texts([directory(0o777)], ROOT, "state directory"), [
+    '"/srv" can be written by every user (mode 777). Next: chmod 700 /srv',
+  ]);
+  assertEquals(texts([directory(0o700, ME)], ROOT, "state directory"), [
+    '"/srv" belongs to user 1000. Next: chown -R root /srv, or run pennon as user 1000',
+  ]);
+  assertEquals(texts([step("/a b'c", "link", 0o777, OTHER), file(0o644)], ROOT, "configuration"), [
+    `"/a b'c" belongs to user 1001. Next: chown -h root '/a b'\\''c'`,
+  ]);
+  assertEquals(texts([file(0o644, OTHER)], ME, "configuration"), [
+    '"/etc/config.toml" belongs to user 1001. Next: sudo chown 1000 /etc/config.toml',
+  ]);
+});
+
+Deno.test("trustProblems() has nothing to say where users have no numbers", () => {
+  const steps = [ROOT_DIRECTORY, file(0o666, OTHER)];
+  assertEquals(verdict(steps, null, "identity"), "fine");
+  const windows = { ...file(0), mode: null, owner: null, group: null };
+  assertEquals(verdict([windows], null, "key"), "fine");
+});
+
+const anyStep = fc.record({
+  mode: fc.integer({ min: 0, max: 0o7777 }),
+  owner: fc.constantFrom(ROOT, ME, OTHER),
+  group: fc.constantFrom(ROOT, ME, OTHER),
+});
+
+Deno.test("trustProblems() lets root rely on nothing that an ordinary user can change", () => {
+  fc.assert(fc.property(
+    fc.array(anyStep, { maxLength: 4 }),
+    anyStep,
+    fc.constantFrom<FileUse>("configuration", "key", "identity", "state directory"),
+    (way, end, use) => {
+      const steps = [
+        ROOT_DIRECTORY,
+        ...way.map(({ mode, owner, group }, index) =>
+          step(`/${index}`, "directory", mode, owner, group)
+        ),
+        step(
+          "/end",
+          use === "state directory" ? "directory" : "file",
+          end.mode,
+          end.owner,
+          end.group,
+        ),
+      ];
+      // What an ordinary user, member of no group but his own, can do: change what is his, or what
+      // the mode lets him; in a sticky directory, only what is his there.
+      const canWrite = ({ mode, owner, group }: typeof end) =>
+        owner === OTHER || (mode & 0o002) !== 0 || (group === OTHER && (mode & 0o020) !== 0);
+      const canReplace = way.some((one, index) => {
+        const next = way[index + 1] ?? end;
+        const isSticky = (one.mode & 0o1000) !== 0 && one.owner !== OTHER;
+        return canWrite(one) && (!isSticky || next.owner === OTHER);
+      });
+      const canRead = (end.mode & 0o004) !== 0 || (end.group === OTHER && (end.mode & 0o040) !== 0);
+      const isAtRisk = canReplace || canWrite(end) || (use === "identity" && canRead) ||
+        (use === "key" && (end.mode & 0o004) !== 0);
+      if (isAtRisk) assert(verdict(steps, ROOT, use) === "refused");
+    },
+  ));
+});

@@ -58,3 +58,11 @@ Deno.test("a second request to stop ends it at once, as a failure", async () => 
   assertEquals(await running, 1);
   assertEquals([system.stopListeners.size, system.clock.sleeping], [0, 0]);
 });
+
+Deno.test("run has its event loop watched, with the limit of the configuration", async () => {
+  const { system, running, signal } = await hangingAgent();
+  assertEquals(system.watchedMs, 120_000);
+  signal();
+  signal();
+  await running;
+});

@@ -39,6 +39,7 @@ const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = 
   ["scanners.consecutive_failures", "3", "a whole number from 1 to 100"],
   ["scanners.min_open", "15m", 'a duration from "1s" to "1d"'],
   ["scanners.max_open", "6h", 'a duration from "1s" to "7d"'],
+  ["watchdog.limit", "2m", 'a duration from "5s" to "1h"'],
   ["log.level", "info", 'one of "debug", "info", "warning", "error"'],
   ["log.format", "text", 'one of "text", "json"'],
 ];

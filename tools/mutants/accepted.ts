@@ -17,6 +17,27 @@ export interface Accepted {
 
 export const ACCEPTED: readonly Accepted[] = [
   {
+    file: "src/breaker/change_log.ts",
+    operator: "number",
+    before: "const open_for_s = seconds(change.openForMs ?? 0);",
+    after: "const open_for_s = seconds(change.openForMs ?? 1);",
+    reason: "A change to open has a time; only its type allows for none",
+  },
+  {
+    file: "src/breaker/change_log.ts",
+    operator: "logical",
+    before: "const open_for_s = seconds(change.openForMs ?? 0);",
+    after: "const open_for_s = seconds((change.openForMs));",
+    reason: "A change to open has a time; only its type allows for none",
+  },
+  {
+    file: "src/breaker/scanner.ts",
+    operator: "number",
+    before: "windowFailures: 0,",
+    after: "windowFailures: 1,",
+    reason: "Nothing is counted in a window that holds nothing",
+  },
+  {
     file: "src/config/nearest.ts",
     operator: "number",
     before: "for (let i = 1; i <= Math.min(a.length, 200); i++) {",

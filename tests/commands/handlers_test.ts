@@ -69,7 +69,7 @@ Deno.test("collect_specs says how long it took", async () => {
   assertEquals(JSON.parse(events[1]?.body ?? "null").duration_seconds, 4);
 });
 
-Deno.test("commandHandlers() takes further handlers, over its own of that type too", async () => {
+Deno.test("commandHandlers() takes further handlers, over its own of that type too", () => {
   const handler = {
     repeatable: false,
     run: () => Promise.resolve({ events: [], rapidPollingMs: 7 }),

@@ -77,6 +77,19 @@ Deno.test("settle() lets failures older than the window go", () => {
   assertEquals(call(breaker, "failure", 0).state, "closed");
 });
 
+Deno.test("settle() remembers as many results as the window holds, and none without a window", () => {
+  for (const windowSize of [0, 1, 3]) {
+    let breaker: Breaker = NEW_BREAKER;
+    const step = { ...at(0), policy: { ...policy, consecutiveFailures: 99, windowSize } };
+    for (let count = 0; count < 4; count++) {
+      const permit = { generation: 0, probe: false };
+      breaker = settle(breaker, { permit, verdict: "failure", reason: "" }, step);
+    }
+    assert(breaker.state === "closed");
+    assertEquals([breaker.recent.length, breaker.failures], [windowSize, 4]);
+  }
+});
+
 Deno.test("settle() takes a neutral result for no result", () => {
   const before = fail(4);
   assertEquals(call(before, "neutral", 0), before);

@@ -45,6 +45,15 @@ Deno.test("describeUpdates() adds size, source and purpose where they are known"
   assert(updates.every(({ severity, cves }) => severity === null && cves.length === 0));
 });
 
+Deno.test("describeUpdates() has null for all that is not known of an update", () => {
+  const nothing = { packages: [], unparsed: 0 };
+  const details = { shown: nothing, changelogs: new Map() };
+  const [update] = describeUpdates(findWaiting(made), made, details);
+  assert(update);
+  assertEquals([update.description, update.sizeBytes], [null, null]);
+  assertEquals(JSON.parse(JSON.stringify(update)).description, null, "it is a field of the answer");
+});
+
 Deno.test("security is not known where no package file is marked as security's", () => {
   const files = new Map([...made.releases.files].filter(([file]) => !/security/.test(file)));
   const state = { ...made, releases: { files, unparsed: 0 } };

@@ -48,6 +48,13 @@ Deno.test("compareDebianVersions() takes what dpkg takes for the same for the sa
   for (const [a, b] of same) assertEquals(compareDebianVersions(a, b), 0);
 });
 
+Deno.test("compareDebianVersions() finds epoch and revision where there is next to no version", () => {
+  assert(compareDebianVersions("-1", "-2") < 0);
+  assert(compareDebianVersions("1:-1", "1:-2") < 0);
+  assert(compareDebianVersions(":1", ":2") < 0);
+  assert(compareDebianVersions("1:", "2:") < 0);
+});
+
 Deno.test("compareDebianVersions() is an order, whatever it is given", () => {
   const version = fc.string({ unit: fc.constantFrom(..."019aZ~+.-:"), maxLength: 8 });
   const sign = (a: string, b: string) => Math.sign(compareDebianVersions(a, b));

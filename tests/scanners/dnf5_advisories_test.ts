@@ -48,6 +48,24 @@ Deno.test("parseDnf5Advisories() needs a list; of that, it counts what it cannot
   assertEquals(parseDnf5Advisories(JSON.stringify([bare]))?.packages[0]?.severity, null);
 });
 
+Deno.test("parseDnf5AdvisoryTable() reads a row that is set in, and none without an instant", () => {
+  const row = "A-1 security low a-1-1.noarch 2026-01-01 10:00:00";
+  for (const text of [row, `  ${row}`, `${row}  `]) {
+    assertEquals(parseDnf5AdvisoryTable(`${text}\n`).packages.map(({ id }) => id), ["A-1"], text);
+  }
+  const wrong = [
+    row.slice(0, -9),
+    row.replace("10:00:00", "110:00:00"),
+    row.replace("10:00:00", "10:00:000"),
+    row.replace("2026-01-01", "2026-01-011"),
+    row.replace("2026-01-01", "x2026-01-01"),
+    row.replace("a-1-1.noarch", "a"),
+  ];
+  for (const text of wrong) {
+    assertEquals(parseDnf5AdvisoryTable(`${text}\n`), { packages: [], unparsed: 1 }, text);
+  }
+});
+
 Deno.test("parseDnf5AdvisoryDetails() reads lists, and the objects of versions before 5.3", () => {
   const told = [
     {

@@ -32,6 +32,15 @@ Deno.test("parseDnf5CheckUpgrade() takes an empty object for none, and a missing
   assertEquals([upgrades.length, obsoletes.length, unparsed], [2, 1, 3 + bad.length]);
 });
 
+Deno.test("parseDnf5CheckUpgrade() names of what is replaced only what it can read", () => {
+  const old = { name: "b", arch: "noarch", evr: "1-1" };
+  const unreadable = { ...old, evr: "1" };
+  const replacing = { ...old, name: "a", repository: "r", obsoletes: [unreadable, old] };
+  const text = JSON.stringify({ obsoleting_packages: [replacing] });
+  const [found] = parseDnf5CheckUpgrade(text)?.obsoletes ?? [];
+  assertEquals(found?.replaces.map(({ name }) => name), ["b"]);
+});
+
 Deno.test("parseDnf5CheckUpgrade() keeps to the laws", () => {
   const parse = (text: string) => {
     const { upgrades = [], obsoletes = [] } = parseDnf5CheckUpgrade(text) ?? {};

@@ -144,6 +144,15 @@ Deno.test("hasNoCache() and isLocked() need a failure", () => {
   assertEquals(isLocked(succeeded("", "Waiting for process with pid 12 to finish.")), false);
 });
 
+Deno.test("dnfWarnings() tells a bounded part of each name", () => {
+  const long = "x".repeat(301);
+  const [file, repository] = dnfWarnings(
+    succeeded("", `Warning: failed loading '${long}', skipping.\nIgnoring repositories: ${long}\n`),
+  );
+  assertEquals(file, `A repository's file could not be read: "${long.slice(1)}"`);
+  assertEquals(repository, `Repositories that could not be read: ${long.slice(1)}`);
+});
+
 Deno.test("dnfWarnings() names what was left out, whatever else is said", () => {
   assertEquals(dnfWarnings(succeeded("")), []);
   const told = (tool: string, name: string) => dnfWarnings(succeeded("", readFixture(tool, name)));

@@ -19,6 +19,13 @@ Deno.test("describeComplaint() tells the first line that says anything", () => {
   for (const [output, told] of ROWS) assertEquals(describeComplaint(output), told);
 });
 
+Deno.test("describeComplaint() looks at the first 64 KiB, and tells 300 characters of a line", () => {
+  const blanks = " ".repeat(65_535);
+  assertEquals(describeComplaint(`${blanks}x`), "x");
+  assertEquals(describeComplaint(`${blanks} x`), "");
+  assertEquals(describeComplaint("x".repeat(301)), "x".repeat(300));
+});
+
 Deno.test("describeComplaint() is short, and text alone", () => {
   const output = fc.string({ unit: "binary", maxLength: 1_000 });
   fc.assert(fc.property(output, fc.boolean(), (text, isXml) => {

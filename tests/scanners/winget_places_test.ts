@@ -41,6 +41,17 @@ Deno.test("bestPackages() takes another architecture's where the host has no oth
   assertEquals(bestPackages(names, "x86_64"), names.toReversed());
 });
 
+Deno.test("bestPackages() knows a folder in any case, and versions of two to four numbers", () => {
+  const shouted = packaged("1.22.0.0", "X64").toUpperCase();
+  const names = [shouted, packaged("1.23", "arm64"), packaged("1.22.0.0.1", "x64")];
+  assertEquals(bestPackages(names, "x86_64"), [shouted]);
+  const short = [packaged("1.22", "x64"), packaged("1.22.0.1", "x64"), packaged("2", "x64")];
+  assertEquals(bestPackages(short, "x86_64"), [
+    packaged("1.22.0.1", "x64"),
+    packaged("1.22", "x64"),
+  ]);
+});
+
 Deno.test("wingetPlaces() of a user is the alias, which nobody looks into", async () => {
   const host = new WingetHost();
   host.files.inspect = () => Promise.reject(new Error("looked at"));

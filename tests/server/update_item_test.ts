@@ -97,9 +97,33 @@ Deno.test("encodeUpdate() puts into the metadata what the server has no column f
   );
 });
 
+Deno.test("encodeUpdate() sends 500 CVEs and 2,000 characters of a description at most", () => {
+  const update = {
+    ...openssl,
+    cves: Array.from({ length: 501 }, (_, n) => `CVE-2026-${1_000 + n}`),
+    description: "x".repeat(2_001),
+  };
+  const item = encodeUpdate(update, "apt", "x86_64");
+  assertEquals(item.cve_list, update.cves.slice(0, 500));
+  assertEquals(item.metadata["cves"], update.cves.slice(0, 500));
+  assertEquals(item.package_description, update.description.slice(1));
+  assertEquals(item.metadata["description"], update.description.slice(1));
+});
+
 Deno.test("goneItem() is an item that the server takes, and that presses nobody", () => {
-  const { severity, available_version, metadata } = goneItem("dnf", "curl", "8.1-2");
-  assertEquals([severity, available_version, metadata["state"]], ["low", "8.1-2", "gone"]);
+  assertEquals(goneItem("dnf", "curl", "8.1-2"), {
+    package_type: "dnf",
+    package_name: "curl",
+    package_description: "",
+    current_version: "",
+    available_version: "8.1-2",
+    severity: "low",
+    cve_list: [],
+    kb_id: "",
+    repository_source: "",
+    size_bytes: 0,
+    metadata: { state: "gone", severity_reason: "no longer waiting on this host" },
+  });
 });
 
 Deno.test("encodeUpdate() finds the KB among the advisories", () => {

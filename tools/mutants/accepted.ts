@@ -17,6 +17,57 @@ export interface Accepted {
 
 export const ACCEPTED: readonly Accepted[] = [
   {
+    file: "src/scanners/apt_changelogs.ts",
+    operator: "logical",
+    before: "if (source !== undefined && version !== undefined) {",
+    after: "if ((source !== undefined)) {",
+    reason: "Both come from one match: there are both of them or none",
+  },
+  {
+    file: "src/scanners/apt_failure.ts",
+    operator: "boolean flipped",
+    before:
+      'if (start === undefined || (kind?.startsWith("W") ?? false) !== (severity === "warnings")) {',
+    after:
+      'if (start === undefined || (kind?.startsWith("W") ?? true) !== (severity === "warnings")) {',
+    reason: "Where the start was found there is a kind; only the type of a match allows for none",
+  },
+  {
+    file: "src/scanners/apt_policy.ts",
+    operator: "case body",
+    before: "return false;",
+    after: "break;",
+    reason: "Nothing comes after the switch, and the caller takes nothing for false",
+  },
+  {
+    file: "src/scanners/apt_releases.ts",
+    operator: "logical",
+    before: 'return suite?.endsWith("-apps-security") ?? false;',
+    after: 'return (suite?.endsWith("-apps-security"));',
+    reason: "It is only asked as a condition, where undefined is false",
+  },
+  {
+    file: "src/breaker/change_log.ts",
+    operator: "number",
+    before: "const open_for_s = seconds(change.openForMs ?? 0);",
+    after: "const open_for_s = seconds(change.openForMs ?? 1);",
+    reason: "A change to open has a time; only its type allows for none",
+  },
+  {
+    file: "src/breaker/change_log.ts",
+    operator: "logical",
+    before: "const open_for_s = seconds(change.openForMs ?? 0);",
+    after: "const open_for_s = seconds((change.openForMs));",
+    reason: "A change to open has a time; only its type allows for none",
+  },
+  {
+    file: "src/breaker/scanner.ts",
+    operator: "number",
+    before: "windowFailures: 0,",
+    after: "windowFailures: 1,",
+    reason: "Nothing is counted in a window that holds nothing",
+  },
+  {
     file: "src/config/nearest.ts",
     operator: "number",
     before: "for (let i = 1; i <= Math.min(a.length, 200); i++) {",

@@ -26,7 +26,8 @@ export async function signalGroup(
 async function runKill(groupId: number, signal: string): Promise<boolean> {
   try {
     await new Deno.Command("/bin/kill", {
-      args: ["-s", signal.slice("SIG".length), "--", `-${groupId}`],
+      // Not `-s KILL`: procps then takes a group below 65 for the number of a signal.
+      args: [`-${signal.slice("SIG".length)}`, "--", `-${groupId}`],
       clearEnv: true,
       stdin: "null",
       stdout: "null",

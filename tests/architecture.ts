@@ -22,8 +22,11 @@ const RANKS: Readonly<Record<string, number>> = {
   host: 2,
   service: 2,
   identity: 2,
+  credentials: 1,
+  json: 1,
   log: 1,
   trusted_path: 1,
+  received_command: 1,
   version: 0,
   system: 0,
 };
@@ -50,6 +53,9 @@ const OUTSIDE = [
 
 /** What the agent makes is for its user alone, whatever the umask: files 0600, directories 0700. */
 const OPEN_MODE = /\bmode: 0o(?![67]00\b)\w+/;
+/** JSON from outside has limits that one file holds, and nothing else reads. */
+const JSON_READER = "src/json.ts";
+const JSON_PARSING = /\bJSON\s*\.\s*parse\b|\bv\.parseJson\b|\bdecodeJwt\b/;
 
 /** Every complaint about `sources`, as "path: what is wrong". */
 export function complaints(sources: readonly Source[]): string[] {
@@ -96,6 +102,10 @@ function boundaries(path: string, text: string): string[] {
   const code = withoutComments(text);
   const [mode] = OPEN_MODE.exec(code) ?? [];
   if (mode !== undefined) found.push(`it makes what others may read: ${mode}`);
+  const parsing = JSON_PARSING.exec(code);
+  if (parsing && path !== JSON_READER) {
+    found.push(`it reads JSON past ${JSON_READER}: ${parsing[0]}`);
+  }
   if (/^src\/system\/real(_\w+)?\.ts$/.test(path)) return found;
   for (const pattern of OUTSIDE) {
     const hit = pattern.exec(code);

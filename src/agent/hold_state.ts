@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { ConfigError } from "../config.ts";
 import { checkStateDirectory } from "../config/trusted.ts";
+import { decodeJson } from "../json.ts";
 import { FileError, type FileLock } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 
@@ -164,10 +165,6 @@ async function readHolder(
 ): Promise<Holder | undefined> {
   const text = await system.files.readText("read who runs", `${stateDirectory}/${HOLDER}`);
   if (text === undefined) return undefined;
-  try {
-    const result = v.safeParse(holder, JSON.parse(text));
-    return result.success ? result.output : undefined;
-  } catch {
-    return undefined; // A half-written word is none.
-  }
+  const read = decodeJson(holder, text);
+  return read.ok ? read.value : undefined; // A half-written word is none.
 }

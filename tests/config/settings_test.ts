@@ -4,7 +4,7 @@ import { ALL_SETTINGS } from "../../src/config/settings.ts";
 /** What users rely on, as the README documents it: a change here is a change for every host. */
 const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = [
   ["server.url", "", "the server's address, http:// or https://"],
-  ["server.registration_token", "", "a registration token"],
+  ["server.registration_token", "", "a registration token, without line breaks"],
   ["tls.ca_file", "", "the path of a file"],
   ["tls.certificate_file", "", "the path of a file"],
   ["tls.key_file", "", "the path of a file"],

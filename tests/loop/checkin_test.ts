@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { CommandJournal } from "../../src/buffer/journal.ts";
 import { checkDisk, type CheckedIn, closeCheckIn, dueAfter } from "../../src/loop/checkin.ts";
-import type { CheckInAnswer } from "../../src/server/protocol.ts";
+import type { CheckInAnswer } from "../../src/server/check_in_answer.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { INTERVAL_MS, inWorld, log, World } from "../fakes/world.ts";
@@ -86,6 +86,12 @@ Deno.test("checkIn() says nothing of results while there is none to ask for", ()
     assertEquals([asked(world), world.journal.counts().reported], [[], 1]);
   }));
 
+/** An answer that says nothing, but for `parts`. */
+function answerOf(parts: Partial<CheckInAnswer> = {}): CheckInAnswer {
+  const silent = { rejected: [], rapidPolling: null, acknowledgedIds: [], ignored: [] };
+  return { commands: [], ...silent, ...parts };
+}
+
 const WHEN = { nextInMs: () => 300_000, afterSleepMs: () => 7, isCutOff: false };
 
 Deno.test("dueAfter() leaves a failure to the backoff, and all else to the interval", () => {
@@ -95,7 +101,7 @@ Deno.test("dueAfter() leaves a failure to the backoff, and all else to the inter
       null,
     ],
     [{ kind: "limited", why: "HTTP 429", retryAfterMs: null }, null],
-    [{ kind: "ok", value: { commands: [] }, rateLimit: null }, 300_000],
+    [{ kind: "ok", value: answerOf(), rateLimit: null }, 300_000],
     [{ kind: "refused", why: "HTTP 400", status: 400 }, 300_000],
     [{ kind: "unauthorized", why: "HTTP 401" }, 300_000],
     [{ kind: "needs_person", why: "HTTP 403" }, 300_000],
@@ -120,15 +126,19 @@ function close(answer: CheckedIn, dueInMs: number | null = 299_600) {
 }
 
 Deno.test("closeCheckIn() tells a check-in that brought commands, and whispers of others", () => {
-  const command = { id: "c1", type: "scan_updates", params: {} };
-  const ok = (value: CheckInAnswer): CheckedIn => ({ kind: "ok", value, rateLimit: null });
+  const command = { id: "c1", type: "scan_updates", params: "{}" };
+  const ok = (parts: Partial<CheckInAnswer>): CheckedIn => ({
+    kind: "ok",
+    value: answerOf(parts),
+    rateLimit: null,
+  });
   assertEquals(close(ok({ commands: [command] })).events, [
     { level: "info", message: "checked in", fields: { commands: 1, next_in_s: 300 } },
   ]);
   assertEquals(close(ok({ commands: [] }), null).events, [
     { level: "debug", message: "checked in", fields: { commands: 0, next_in_s: 0 } },
   ]);
-  const { events, confirmed } = close(ok({ commands: [], acknowledged_ids: ["c1", "c2"] }));
+  const { events, confirmed } = close(ok({ commands: [], acknowledgedIds: ["c1", "c2"] }));
   assertEquals(confirmed, ["c1", "c2"]);
   assertEquals(events.at(-1), {
     level: "info",
@@ -219,4 +229,24 @@ Deno.test("closeCheckIn() warns of a check-in that was withheld, with the second
       { level: "warning", message: "check-in withheld", fields: { retry_in_s: 5 } },
     ]);
     return Promise.resolve();
+  }));
+
+Deno.test("checkIn() asks the disk for nothing but what it asked the server for", () =>
+  inWorld(async (world) => {
+    const looked: (readonly string[])[] = [];
+    const confirm = world.journal.confirm.bind(world.journal);
+    world.journal.confirm = (ids) => {
+      looked.push(ids);
+      return confirm(ids);
+    };
+    const others = Array.from({ length: 100_000 }, (_, number) => `other-${number}`);
+    world.server.hasResults = (ids) => ["../x", ...ids, ...others];
+    await loseAnswer(world);
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(looked.filter((ids) => ids.length > 0), [["c1"]]);
+    assertEquals(world.journal.counts().reported, 1);
+    const told = world.log.told("part of an answer ignored").map((
+      { part, count },
+    ) => [part, count]);
+    assertEquals(told, [["acknowledged_ids", 1], ["acknowledged_ids", 99_002]]);
   }));

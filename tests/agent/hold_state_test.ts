@@ -89,20 +89,21 @@ Deno.test("renew() of a folder made anew lets go of the old lock, and says anew 
   const system = new FakeSystem();
   const { files } = system;
   files.identities.set("/state/agent.lock", "first");
-  const hold = await holdState(system, "/state", "run");
   const released: string[] = [];
   const { lock } = files;
   files.lock = async (purpose, path) => {
-    // The old one's lock is another file's, and hinders nobody.
+    // An old one's lock is another file's, and hinders nobody.
     files.locked.clear();
+    const name = files.identities.get(path) ?? "";
     const taken = await lock.call(files, purpose, path);
     return taken && {
       release() {
-        released.push("new");
+        released.push(name);
         taken.release();
       },
     };
   };
+  const hold = await holdState(system, "/state", "run");
   files.texts.delete(NOTE);
   files.identities.set("/state/agent.lock", "second");
   await system.clock.advance(60_000);
@@ -112,9 +113,9 @@ Deno.test("renew() of a folder made anew lets go of the old lock, and says anew 
     since_ms: system.clock.nowMs(),
   });
   await hold.renew(); // It is known now.
-  assertEquals(released, []);
+  assertEquals(released, ["first"]);
   await hold.release();
-  assertEquals(released, ["new"]);
+  assertEquals(released, ["first", "second"]);
 });
 
 Deno.test("release() without a hold leaves the word of who has it, and may be told again", async () => {

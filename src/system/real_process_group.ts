@@ -22,18 +22,21 @@ export async function signalGroup(
   }
 }
 
-/** Whether there is such a program; that the group is gone is no matter. */
+/**
+ * Whether it was sent; `false` too where the group is gone. The signal comes first and as an option of
+ * its own: after `-s KILL`, procps' program takes the group's `-N` for a signal where there is one of
+ * that number, and sends nothing.
+ */
 async function runKill(groupId: number, signal: string): Promise<boolean> {
   try {
-    await new Deno.Command("/bin/kill", {
-      // Not `-s KILL`: procps then takes a group below 65 for the number of a signal.
+    const { success } = await new Deno.Command("/bin/kill", {
       args: [`-${signal.slice("SIG".length)}`, "--", `-${groupId}`],
       clearEnv: true,
       stdin: "null",
       stdout: "null",
       stderr: "null",
     }).output();
-    return true;
+    return success;
   } catch {
     return false;
   }

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { DiskNote, showDiskNote } from "../../src/agent/disk_note.ts";
 import type { DiskCondition } from "../../src/buffer/disk_condition.ts";
+import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { anyText } from "../fakes/texts.ts";
 import fc from "fast-check";
@@ -83,4 +84,69 @@ Deno.test("tell() is readable again and always as long, whatever the disk compla
     }),
     { numRuns: 50 },
   );
+});
+
+Deno.test("showDiskNote() believes no count that is none, and no words that are too many", async () => {
+  const { system, note } = start();
+  await note.tell();
+  const told = JSON.parse(system.files.texts.get(PATH) ?? "");
+  const rows: [field: string, value: unknown, isRead: boolean][] = [
+    ["events", 0, true],
+    ["events", -1, false],
+    ["events", 1.5, false],
+    ["size_bytes", -1, false],
+    ["acknowledgements", 0.5, false],
+    ["disk", "x".repeat(20), true],
+    ["disk", "x".repeat(21), false],
+    ["why", "x".repeat(200), true],
+    ["why", "x".repeat(201), false],
+    ["process_id", "7", false],
+  ];
+  for (const [field, value, isRead] of rows) {
+    system.files.texts.set(PATH, JSON.stringify({ ...told, [field]: value }));
+    const read = await showDiskNote(system, "/state") !== undefined;
+    assertEquals(read, isRead, `${field} ${value}`);
+  }
+});
+
+Deno.test("tell() writes anew where the file is not as long as it is to be", async () => {
+  const { system, known, note } = start();
+  await note.tell();
+  system.files.texts.set(PATH, "x".repeat(1_025));
+  known.condition = { ...WELL, events: 1 };
+  await note.tell();
+  assertEquals(system.files.texts.get(PATH)?.length, 1_024);
+  assertEquals((await showDiskNote(system, "/state"))?.events, 1);
+});
+
+Deno.test("tell() leaves the note alone in a folder that is another's", async () => {
+  const { system, known, note } = start();
+  await note.tell();
+  const before = system.files.texts.get(PATH);
+  known.condition = { ...WELL, disk: "held", events: 5 };
+  await note.tell();
+  await note.tellAgain();
+  assertEquals(system.files.texts.get(PATH), before);
+});
+
+Deno.test("tell() that is asked while it tells tells the latest, and once", async () => {
+  const { system, known, note } = start();
+  const { files } = system;
+  const { writeText, overwriteText } = files;
+  let writes = 0;
+  const counting =
+    <T extends unknown[]>(write: (...words: T) => Promise<void>) => async (...words: T) => {
+      writes += 1;
+      await settle();
+      await write.apply(files, words);
+    };
+  files.writeText = counting(writeText);
+  files.overwriteText = counting(overwriteText);
+  const first = note.tell();
+  for (const events of [1, 2, 3]) {
+    known.condition = { ...WELL, events };
+    note.tell();
+  }
+  await first;
+  assertEquals([writes, (await showDiskNote(system, "/state"))?.events], [2, 3]);
 });

@@ -76,5 +76,124 @@ Deno.test("holdState() makes no agent of root's at home in another user's folder
   system.files.owners.set("/state", 1_001);
   const options = { onRefused: () => {} };
   await assertRejects(() => holdState(system, "/state", "run", options), ConfigError, "user 1001");
+
+const NOTE = "/state/agent.json";
+
+Deno.test("renew() of a folder that is still the same asks for no lock, and says nothing anew", async () => {
+  const system = new FakeSystem();
+  const { files } = system;
+  const hold = await holdState(system, "/state", "run");
+  const told = files.texts.get(NOTE);
+  const { lock } = files;
+  files.lock = () => Promise.reject(new Error("it was locked again"));
+  await system.clock.advance(60_000);
+  await hold.renew();
+  files.lock = lock;
+  assertEquals([files.texts.get(NOTE), [...files.locked]], [told, ["/state/agent.lock"]]);
+  await hold.release();
+  assertEquals([files.texts.has(NOTE), [...files.locked]], [false, []]);
+});
+
+Deno.test("renew() of a folder made anew lets go of the old lock, and says anew who runs", async () => {
+  const system = new FakeSystem();
+  const { files } = system;
+  files.identities.set("/state/agent.lock", "first");
+  const released: string[] = [];
+  const { lock } = files;
+  files.lock = async (purpose, path) => {
+    // An old one's lock is another file's, and hinders nobody.
+    files.locked.clear();
+    const name = files.identities.get(path) ?? "";
+    const taken = await lock.call(files, purpose, path);
+    return taken && {
+      release() {
+        released.push(name);
+        taken.release();
+      },
+    };
+  };
+  const hold = await holdState(system, "/state", "run");
+  files.texts.delete(NOTE);
+  files.identities.set("/state/agent.lock", "second");
+  await system.clock.advance(60_000);
+  await hold.renew();
+  assertEquals(JSON.parse(files.texts.get(NOTE) ?? ""), {
+    process_id: 4_242,
+    since_ms: system.clock.nowMs(),
+  });
+  await hold.renew(); // It is known now.
+  assertEquals(released, ["first"]);
+  await hold.release();
+  assertEquals(released, ["first", "second"]);
+});
+
+Deno.test("release() without a hold leaves the word of who has it, and may be told again", async () => {
+  const system = new FakeSystem();
+  const { files } = system;
+  const other = '{"process_id":7,"since_ms":1}';
+  files.texts.set(NOTE, other);
+  files.fail("lock the state folder", "denied");
+  const hold = await holdState(system, "/state", "run", { onRefused: () => {} });
+  await hold.release();
+  assertEquals(files.texts.get(NOTE), other);
+  files.heal("lock the state folder");
+  const own = await holdState(system, "/state", "run");
+  await own.release();
+  files.texts.set(NOTE, other);
+  await own.release();
+  assertEquals(files.texts.get(NOTE), other);
+});
+
+Deno.test("the word of who runs is always as long, and written over where the disk is full", async () => {
+  const system = new FakeSystem();
+  const { files } = system;
+  const first = await holdState(system, "/state", "run");
+  const length = files.texts.get(NOTE)?.length;
+  assertEquals(length, 101);
+  // Killed: its word is left, and the lock is free.
+  files.locked.clear();
+  system.processId = 1_234_567;
+  const { writeText } = files;
+  files.writeText = () => Promise.reject(new FileError("Cannot write: full", { reason: "full" }));
+  const second = await holdState(system, "/state", "run");
+  files.writeText = writeText;
+  assertEquals(files.texts.get(NOTE)?.length, length);
+  assertEquals((await findHolder(system, "/state"))?.process_id, 1_234_567);
+  await second.release();
+  await first.release();
+});
+
+Deno.test("release() goes on where the disk does not let the word be removed", async () => {
+  const system = new FakeSystem();
+  const hold = await holdState(system, "/state", "run");
+  system.files.fail("tell who runs", "denied");
+  await hold.release();
+  assertEquals(system.files.locked.size, 0);
+});
+
+Deno.test("findHolder() makes no lock where there is none, and goes by the word on a read-only disk", async () => {
+  const system = new FakeSystem();
+  const { files } = system;
+  assertEquals(await findHolder(system, "/state"), undefined);
+  assertEquals(files.texts.size, 0);
+  await holdState(system, "/state", "run");
+  files.fail("look for the lock", "denied");
+  await assertRejects(() => findHolder(system, "/state"), FileError);
+  files.heal("look for the lock");
+  const { lock } = files;
+  files.lock = () => Promise.reject(new FileError("Cannot lock: read-only", { reason: "denied" }));
+  assertEquals((await findHolder(system, "/state"))?.process_id, 4_242);
+  files.lock = () => Promise.reject(new TypeError("a mistake"));
+  await assertRejects(() => findHolder(system, "/state"), TypeError);
+  files.lock = lock;
+  files.texts.set(NOTE, '{"process_id":"7"}');
+  assertEquals(await findHolder(system, "/state"), { process_id: null, since_ms: null });
+});
+
+Deno.test("findHolder() lets go of a lock that it took to look", async () => {
+  const system = new FakeSystem();
+  const hold = await holdState(system, "/state", "run");
+  await hold.release();
+  assertEquals(await findHolder(system, "/state"), undefined);
   assertEquals(system.files.locked.size, 0);
 });

@@ -41,3 +41,9 @@ Deno.test("proxyFor() goes straight to this host itself", () => {
   const near = "https://localhost.test";
   assertEquals(proxyFor(near, { ...proxies, exceptFor: [] }), "http://tls:3128");
 });
+
+Deno.test("proxyFor() takes an empty entry for none, whatever the server's name ends with", () => {
+  const settings = { ...proxies, exceptFor: ["", "  "] };
+  assertEquals(proxyFor("https://a.test", settings), "http://tls:3128");
+  assertEquals(proxyFor("https://a.test.", settings), "http://tls:3128");
+});

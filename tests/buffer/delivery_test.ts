@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { NewEvent } from "../../src/buffer/buffer.ts";
+import type { EventBuffer, NewEvent, StoredEvent } from "../../src/buffer/buffer.ts";
 import { type Delivery, drain } from "../../src/buffer/delivery.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { FakeLog } from "../fakes/log.ts";
@@ -116,4 +116,135 @@ Deno.test("drain() passes over a list that the disk will not have split", async 
   buffer.refuse = () => "pending";
   const drained = await run((sent) => sent === body ? "refused" : delivered);
   assertEquals([drained.delivered, drained.refused, sent], [1, 1, ["other", body]]);
+});
+
+Deno.test("drain() counts no attempt for an outage, nor for a server that breaks over all, however long", async () => {
+  const { buffer, run } = await setUp([log("a"), log("b", "c"), log("b2", "c")]);
+  const outages: Delivery[] = [
+    { kind: "later" },
+    { kind: "later", isUnanswered: true },
+    { kind: "doubtful" },
+  ];
+  for (const outage of outages) {
+    for (let round = 0; round < 50; round++) {
+      assertEquals(await run(() => outage), { delivered: 0, refused: 0, setAside: 0 });
+    }
+  }
+  assertEquals(buffer.list().map(({ attempts, state }) => [attempts, state]), [
+    [0, "pending"],
+    [0, "pending"],
+    [0, "pending"],
+  ]);
+});
+
+/** A drain whose courier is given the event; what it logged, and what was divided. */
+async function drainWith(
+  { buffer }: { buffer: EventBuffer },
+  send: (event: StoredEvent) => Delivery,
+) {
+  const told = new FakeLog();
+  const splits: [body: string, halves: number, isCounted: boolean][] = [];
+  const drained = await drain(buffer, told, {
+    send: (event) => Promise.resolve(send(event)),
+    onSplit: ({ body }, halves, isCounted) => splits.push([body, halves.length, isCounted]),
+  });
+  return { drained, splits, told: told.events.map(({ message, fields }) => [message, fields]) };
+}
+
+Deno.test("drain() divides what a server breaks over without counting that, and sends the halves", async () => {
+  const body = JSON.stringify({ updates: [1, 2] });
+  const list: NewEvent = { kind: "updates", commandId: null, snapshotOf: null, body };
+  const made = await setUp([list]);
+  const { drained, splits, told } = await drainWith(
+    made,
+    (event) =>
+      event.body === body
+        ? { kind: "divided", event, why: "HTTP 500", mayBeOneItem: true }
+        : { kind: "doubtful" },
+  );
+  assertEquals([drained, splits], [{ delivered: 0, refused: 0, setAside: 0 }, [[body, 2, false]]]);
+  assertEquals(told.map(([message]) => message), ["event split"]);
+  assertEquals(made.buffer.list().map(({ attempts, lastError }) => [attempts, lastError]), [
+    [0, "HTTP 500"],
+    [0, "HTTP 500"],
+  ]);
+  // What cannot be divided is passed over, and counts for nothing either.
+  const alone = await setUp([log("a"), log("b")]);
+  const passed = await drainWith(
+    alone,
+    (event) =>
+      event.body === "a"
+        ? { kind: "divided", event, why: "HTTP 500", mayBeOneItem: true }
+        : delivered,
+  );
+  assertEquals([passed.drained, passed.splits], [{ delivered: 1, refused: 0, setAside: 0 }, []]);
+  assertEquals(alone.buffer.list().map(({ attempts }) => attempts), [0]);
+});
+
+Deno.test("drain() divides nothing that is refused as a whole", async () => {
+  const body = JSON.stringify({ updates: [1, 2] });
+  const made = await setUp([{ kind: "updates", commandId: null, snapshotOf: null, body }]);
+  const { drained, splits, told } = await drainWith(made, (event) => ({
+    kind: "refused",
+    event,
+    why: "HTTP 409",
+    mayBeOneItem: false,
+  }));
+  assertEquals([drained, splits], [{ delivered: 0, refused: 1, setAside: 0 }, []]);
+  const [event] = made.buffer.list();
+  assertEquals(told, [["event refused", {
+    event: event?.id ?? "",
+    kind: "updates",
+    attempts: 1,
+    why: "HTTP 409",
+  }]]);
+});
+
+Deno.test("drain() counts a refusal that turned out to be an event's own, and says when it is the last", async () => {
+  const made = await setUp([log("bad"), log("good")]);
+  let bad: StoredEvent | undefined;
+  const send = (event: StoredEvent): Delivery => {
+    if (event.body === "bad") {
+      bad = event;
+      return { kind: "doubtful" };
+    }
+    const alsoRefused = { event: bad ?? event, why: "HTTP 500", mayBeOneItem: false };
+    return { kind: "delivered", isLast: true, alsoRefused };
+  };
+  const first = await drainWith(made, send);
+  assertEquals(first.drained, { delivered: 1, refused: 1, setAside: 0 });
+  made.buffer.append([log("good")]);
+  const second = await drainWith(made, send);
+  assertEquals(second.drained, { delivered: 1, refused: 0, setAside: 1 });
+  assertEquals([first, second].map(({ told }) => told[0]?.[0]), [
+    "event refused",
+    "event set aside",
+  ]);
+  assertEquals(made.buffer.counts().setAside, 1);
+});
+
+Deno.test("drain() passes over what the courier puts off, and what of its command comes after it", async () => {
+  const { buffer } = await setUp([log("a1", "a"), log("a2", "a"), log("b")]);
+  const sent: string[] = [];
+  await drain(buffer, new FakeLog(), {
+    send: (event) => (sent.push(event.body), Promise.resolve(delivered)),
+    isPutOff: ({ body }) => body === "a1",
+  });
+  assertEquals([sent, buffer.list().map(({ body }) => body)], [["b"], ["a1", "a2"]]);
+});
+
+Deno.test("drain() leaves what comes while it sends to the next round once it has seen the end", async () => {
+  const { buffer } = await setUp([log("a")]);
+  const sent: string[] = [];
+  const courier = {
+    send: (event: StoredEvent) => {
+      sent.push(event.body);
+      if (event.body === "a") buffer.append([log("late")]);
+      return Promise.resolve(delivered);
+    },
+  };
+  await drain(buffer, new FakeLog(), courier);
+  assertEquals(sent, ["a"]);
+  await drain(buffer, new FakeLog(), courier);
+  assertEquals(sent, ["a", "late"]);
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { BufferError } from "../../src/buffer/schema.ts";
+import { BufferError, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import { openBuffer, openBufferForChange } from "../../src/buffer/store.ts";
 import {
   type Database,
@@ -165,6 +165,20 @@ Deno.test("openBuffer() takes a side file over once, wherever it had died before
     const left = [...system.files.texts.keys()].filter((path) => path.includes("-v3"));
     assertEquals(left, []);
     if (death > 2_000) throw new Error("it never ends");
+  }
+});
+
+Deno.test("openBuffer() takes over what this version left beside, and leaves a newer one's alone", async () => {
+  const side = (version: number) => `/state/buffer-v${version}.sqlite`;
+  for (const [version, files] of [[SCHEMA_VERSION, 1], [SCHEMA_VERSION + 1, 0]] as const) {
+    const system = await withSide();
+    system.databases.set(side(version), system.databases.get(side(3))!);
+    system.files.texts.set(side(version), "");
+    system.databases.delete(side(3));
+    system.files.texts.delete(side(3));
+    const { takenOver } = await openBuffer(system, "/state", limits);
+    assertEquals(takenOver?.files ?? 0, files);
+    assertEquals(system.files.texts.has(side(version)), files === 0);
   }
 });
 

@@ -6,6 +6,7 @@ import {
 } from "../../src/system/process.ts";
 import { runRealCommand } from "../../src/system/real_process.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
+import { lacks } from "./lacks.ts";
 
 const isWindows = Deno.build.os === "windows";
 const patient: RunOptions = { timeoutMs: 30_000 };
@@ -216,6 +217,46 @@ for (const kill of ["/bin/kill", "no kill"]) {
     await killAll(pids);
   });
 }
+
+/** Whether a program can be started where it sees no other processes, numbered from 1. */
+async function cannotUnshare(): Promise<boolean> {
+  if (isWindows || await lacks("unshare", "kill")) return true;
+  const { success } = await new Deno.Command("unshare", {
+    args: ["--pid", "--fork", "--mount-proc", "true"],
+    stderr: "null",
+  }).output();
+  if (!success) console.log("skipped: no right to a process namespace");
+  return !success;
+}
+
+Deno.test({
+  name: "with the right to run /bin/kill only, a group with a small number is ended too",
+  ignore: await cannotUnshare(),
+  fn: async () => {
+    const folder = await Deno.makeTempDir({ prefix: "pennon-test-" });
+    await Deno.writeTextFile(
+      `${folder}/code.ts`,
+      `import { runRealCommand } from "${projectUrl("src/system/real_process.ts")}";
+      const script = "trap '' TERM; echo $$ > ${folder}/group; " +
+        "while :; do echo x >> ${folder}/alive; sleep 0.05; done & wait; wait";
+      await runRealCommand(["/bin/sh", "-c", script], { timeoutMs: 300 }).catch(() => {});
+      const before = (await Deno.stat("${folder}/alive")).size;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      console.log(before === (await Deno.stat("${folder}/alive")).size ? "ended" : "alive");`,
+    );
+    const rights = ["--allow-run=/bin/sh,/bin/kill", "--allow-env=HOME", "--allow-read"];
+    const { stdout } = await new Deno.Command("unshare", {
+      args: ["--pid", "--fork", "--mount-proc", "--kill-child", Deno.execPath(), "run"]
+        .concat(["--no-prompt", "--cached-only", ...rights, `${folder}/code.ts`]),
+      stderr: "inherit",
+    }).output();
+    // Procps' kill takes "-N" for a signal where there is one of that number.
+    const group = Number(await Deno.readTextFile(`${folder}/group`));
+    await Deno.remove(folder, { recursive: true });
+    assert(group < 65, `the group has the number ${group}`);
+    assertEquals(new TextDecoder().decode(stdout).trim(), "ended");
+  },
+});
 
 /** Ends what a test left running on purpose. */
 async function killAll(pids: string): Promise<void> {

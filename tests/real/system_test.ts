@@ -43,6 +43,26 @@ Deno.test("a sleep longer than a timer can wait is still a long one", async () =
   await assertRejects(() => asleep, Error, "enough");
 });
 
+Deno.test("asleepMs() is what the host's uptime has gone on by more than the monotonic clock", async () => {
+  assert(system.clock.asleepMs() >= 0 && system.clock.asleepMs() < 2_000);
+  // A host whose uptime a test sets; the process has been up for a while when it begins to count.
+  await using child = await startDeno(
+    `let uptimeS = 1_000;
+    Deno.osUptime = () => uptimeS;
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    const { realClock } = await import("${projectUrl("src/system/real_clock.ts")}");
+    const told = [realClock.asleepMs()];
+    uptimeS += 3_600;
+    told.push(realClock.asleepMs());
+    uptimeS -= 7_200;
+    told.push(realClock.asleepMs());
+    console.log(JSON.stringify(told));`,
+  );
+  const [awake = -1, asleep = -1, back = -1] = JSON.parse(await child.firstOutput());
+  assertEquals([awake, back], [0, 0]);
+  assert(asleep > 3_600_000 - 300 && asleep <= 3_600_000, `${asleep}`);
+});
+
 Deno.test("random() is in [0, 1) and not the same in two runs", async () => {
   const drawn = Array.from({ length: 1_000 }, system.random);
   assert(drawn.every((value) => value >= 0 && value < 1));

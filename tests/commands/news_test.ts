@@ -69,6 +69,7 @@ Deno.test("findNews() tells the whole list after a day and not before, and when 
 
 Deno.test("findNews() tells two versions side by side together, under their one name", () => {
   const told = tell(item("a", "1"), item("a", "2"));
+  assertEquals(told.items["a"]?.[0], "2", "the server keeps the last");
   assertEquals(compare([item("a", "1"), item("a", "2")], told).items, []);
   assertEquals(compare([item("a", "1"), item("a", "3")], told).items.length, 2);
 });

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ScannerGuard } from "../../src/commands/scanner_guard.ts";
 import { ScanError, type ScanErrorReason, type Scanner } from "../../src/scanners/scanner.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
@@ -127,6 +128,37 @@ Deno.test("scan() keeps each scanner's breaker by itself, and saves only what ch
     ["apt", 1],
     ["dnf", 1],
   ]);
+});
+
+Deno.test("scan() has kept what it changed when it is over, and reset() too", async () => {
+  const { system, log } = setUp();
+  const disk: (() => void)[] = [];
+  const guard = new ScannerGuard({
+    system,
+    log,
+    settings: SCANNER_SETTINGS,
+    cacheDirectory: "/state/cache",
+    keep: () => new Promise((resolve) => disk.push(resolve)),
+  }, new Map());
+  let ended = 0;
+  const isHeldUp = async (work: Promise<unknown>, writes: number) => {
+    const before = ended;
+    work.then(() => ended += 1, () => ended += 1);
+    for (let write = 0; write < writes; write++) {
+      await settle();
+      assertEquals([ended, disk.length], [before, 1], `write ${write}`);
+      disk.shift()?.();
+    }
+    await settle();
+    assertEquals([ended, disk.length], [before + 1, 0]);
+  };
+  await isHeldUp(guard.scan(failing("permanent"), never), 1);
+  await isHeldUp(guard.reset("apt"), 1);
+  for (let scan = 0; scan < 3; scan++) await isHeldUp(guard.scan(failing("permanent"), never), 1);
+  await system.clock.advance(SCANNER_SETTINGS.minOpenMs * 1.2);
+  // That a probe is out is kept, then that it was stopped.
+  const stopped = AbortSignal.abort(new Error("stopped"));
+  await isHeldUp(guard.scan(scanner("apt", () => Promise.reject(new Error("x"))), stopped), 2);
 });
 
 Deno.test("a scan that was begun before a reset says nothing to the breaker after it", async () => {

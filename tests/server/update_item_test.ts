@@ -127,8 +127,22 @@ Deno.test("goneItem() is an item that the server takes, and that presses nobody"
 });
 
 Deno.test("encodeUpdate() finds the KB among the advisories", () => {
-  const update = { ...openssl, advisories: ["MS26-001", "KB5070001"] };
-  assertEquals(encodeUpdate(update, "windows_update", "x86_64").kb_id, "KB5070001");
+  const kb = (...advisories: string[]) =>
+    encodeUpdate({ ...openssl, advisories }, "windows_update", "x86_64").kb_id;
+  assertEquals(kb("MS26-001", "KB5070001"), "KB5070001");
+  assertEquals(kb("kb5"), "kb5");
+  assertEquals(kb("KB5 and more", "xKB5", "KB"), "");
+});
+
+Deno.test("encodeUpdate() has a word for all that is not known", () => {
+  const bare = { ...openssl, currentVersion: null, source: null, sizeBytes: null };
+  const item = encodeUpdate({ ...bare, sourcePackage: null, security: null }, "apt", "x86_64");
+  assertEquals([item.current_version, item.repository_source, item.size_bytes], ["", "", 0]);
+  assertEquals(item.metadata, {
+    architecture: "amd64",
+    state: "upgradable",
+    severity_reason: "apt does not tell; not security by rule",
+  });
 });
 
 /** Characters as PostgreSQL counts them. */

@@ -17,6 +17,20 @@ export interface Accepted {
 
 export const ACCEPTED: readonly Accepted[] = [
   {
+    file: "src/config.ts",
+    operator: "ternary",
+    before: "const written = file === null ? new Map() : await readWritten(file, text, problems);",
+    after: "const written = (await readWritten(file, text, problems));",
+    reason: "The text of no file is empty and holds nothing; only loading a parser is spared",
+  },
+  {
+    file: "src/server/limits.ts",
+    operator: "boundary",
+    before: "if (clean.length <= limit) return clean;",
+    after: "if ((clean.length < limit)) return clean;",
+    reason: "A text of just that length comes out of the cut as it went in",
+  },
+  {
     file: "src/scanners/apt_changelogs.ts",
     operator: "logical",
     before: "if (source !== undefined && version !== undefined) {",

@@ -76,6 +76,8 @@ Deno.test("holdState() makes no agent of root's at home in another user's folder
   system.files.owners.set("/state", 1_001);
   const options = { onRefused: () => {} };
   await assertRejects(() => holdState(system, "/state", "run", options), ConfigError, "user 1001");
+  assertEquals(system.files.locked.size, 0);
+});
 
 const NOTE = "/state/agent.json";
 

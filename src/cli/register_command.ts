@@ -8,6 +8,7 @@ import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import { type CliCommand, UsageError } from "./command.ts";
 import { openSettings, type Settings } from "./settings.ts";
+import { safeJson } from "../strip_controls.ts";
 
 /** Longest registration token read from stdin. */
 const TOKEN_LIMIT_BYTES = 8_192;
@@ -41,7 +42,7 @@ export const registerCommand: CliCommand = {
     const { agentId, serverUrl } = identity;
     if (given.flags.has("json")) {
       const answer = { schema: "pennon.register/1", agent_id: agentId, server_url: serverUrl };
-      system.terminal.print(JSON.stringify(answer));
+      system.terminal.print(safeJson(answer));
     } else {
       system.terminal.print(`Registered with ${serverUrl} as ${agentId}`);
       system.terminal.printError("Next: pennon run");

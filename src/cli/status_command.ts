@@ -17,6 +17,7 @@ import type { System } from "../system/system.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
 import { openSettings, type Settings } from "./settings.ts";
 import { type Status, statusAsJson, statusAsText } from "./status_output.ts";
+import { safeJson } from "../strip_controls.ts";
 
 export const statusCommand: CliCommand = {
   name: "status",
@@ -51,9 +52,6 @@ function verdict({ terminal }: System, { identity }: Status): ExitCode {
 
 const WATCH_EVERY_MS = 2_000;
 
-/** Cursor home, and clear to the end of the screen (ECMA-48, CUP and ED). */
-const REDRAW = "\x1b[H\x1b[J";
-
 async function watch(system: System, settings: Settings, asJson: boolean): Promise<ExitCode> {
   const { terminal, clock } = system;
   const stop = new AbortController();
@@ -62,8 +60,9 @@ async function watch(system: System, settings: Settings, asJson: boolean): Promi
   try {
     for (;;) {
       const status = await readStatus(system, settings);
-      const text = asJson ? JSON.stringify(JSON.parse(statusAsJson(status))) : statusAsText(status);
-      terminal.print(isDrawn ? `${REDRAW}${text}` : text);
+      const text = asJson ? safeJson(JSON.parse(statusAsJson(status))) : statusAsText(status);
+      if (isDrawn) terminal.clearScreen();
+      terminal.print(text);
       await clock.sleep(WATCH_EVERY_MS, stop.signal).catch(() => {});
       if (stop.signal.aborted) return verdict(system, status);
     }

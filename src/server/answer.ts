@@ -4,8 +4,8 @@
  */
 
 import { HttpError, type HttpErrorReason, type HttpResponse } from "../system/http.ts";
-import { cut } from "./limits.ts";
 import { type RateLimit, readRateLimit, readRetryAfterMs, readServerClock } from "./retry_after.ts";
+import { quoteWords } from "../strip_controls.ts";
 
 /**
  * The outcome of one call.
@@ -90,7 +90,7 @@ export function readFailure(error: unknown): Answer<never> {
   if (error.reason === "aborted") return { kind: "aborted" };
   return {
     kind: "failed",
-    why: error.message,
+    why: quoteWords(error.message, FAILURE_LIMIT),
     status: null,
     reason: error.reason,
     offline: error.reason === "offline",
@@ -111,6 +111,9 @@ export function parseJson<T>(body: string, readShape: ReadShape<T>): T | undefin
 /** Longest part of a server's own words that is repeated in a log. */
 const QUOTE_LIMIT = 200;
 
+/** Longest account of why no answer came: it may quote a server's header, or a certificate. */
+const FAILURE_LIMIT = 500;
+
 /** "HTTP 400: Invalid …", with the server's own words where it gave some. */
 function describe(response: HttpResponse): string {
   const location = response.headers["location"];
@@ -122,5 +125,5 @@ function describe(response: HttpResponse): string {
     return typeof text === "string" ? text : undefined;
   });
   if (words === undefined) return `HTTP ${response.status}`;
-  return `HTTP ${response.status}: ${cut(words, QUOTE_LIMIT)}`;
+  return `HTTP ${response.status}: ${quoteWords(words, QUOTE_LIMIT)}`;
 }

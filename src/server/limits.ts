@@ -3,6 +3,8 @@
  * so nothing longer is ever sent.
  */
 
+import { stripControls } from "../strip_controls.ts";
+
 /** Characters, per field; from the server's schema, v0.1.18. */
 export const LIMITS = {
   hostname: 255,
@@ -16,13 +18,12 @@ export const LIMITS = {
   logAction: 50,
 } as const;
 
-/** What PostgreSQL's text cannot hold, and what nobody wants in a dashboard. */
-// deno-lint-ignore no-control-regex
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
-
-/** Cuts to `limit` characters as PostgreSQL counts them: code points, not UTF-16 units. */
+/**
+ * Cuts to `limit` characters as PostgreSQL counts them: code points, not UTF-16 units. Of controls only
+ * tabs and the ends of lines stay: its text cannot hold all, and nobody wants them in a dashboard.
+ */
 export function cut(text: string, limit: number): string {
-  const clean = text.replace(CONTROL, "").toWellFormed();
+  const clean = stripControls(text, "\n\t");
   if (clean.length <= limit) return clean;
   return [...clean].slice(0, limit).join("");
 }

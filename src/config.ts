@@ -3,10 +3,12 @@
 import { ALL_SETTINGS, type Setting } from "./config/settings.ts";
 import { locations } from "./config/locations.ts";
 import type { Written } from "./config/toml.ts";
-import { assemble, type Config, crossCheck } from "./config/assemble.ts";
+import { assemble, type Config } from "./config/assemble.ts";
+import { crossCheck } from "./config/cross_check.ts";
 import { nearest } from "./config/nearest.ts";
 import { readTrusted } from "./config/trusted.ts";
 import { FileError } from "./system/files.ts";
+import { quoteWords, safeJson } from "./strip_controls.ts";
 import type { System } from "./system/system.ts";
 
 export type { Config } from "./config/assemble.ts";
@@ -81,6 +83,15 @@ export async function loadConfig(
   return { config, values, sources, file, warnings: [...doubts, ...warnings] };
 }
 
+/** A longer file is no configuration; reading one takes some ms for each KiB. */
+const LONGEST_CONFIG_BYTES = 262_144;
+
+/** Keys that are no settings and are named; a file with more is none of ours. */
+const TOLD_UNKNOWN = 20;
+
+/** Longest part of what is written that a message repeats. */
+const QUOTE_LIMIT = 100;
+
 /** One line of `config show`. */
 export interface ShownSetting {
   readonly path: string;
@@ -116,7 +127,12 @@ async function findFile(
 
 async function readFile(system: System, path: string) {
   try {
-    return await readTrusted(system, { name: "the configuration", path, use: "configuration" });
+    return await readTrusted(system, {
+      name: "the configuration",
+      path,
+      use: "configuration",
+      maxBytes: LONGEST_CONFIG_BYTES,
+    });
   } catch (error) {
     if (error instanceof FileError) throw new ConfigError([error.message]);
     throw error;
@@ -133,12 +149,15 @@ async function readWritten(
   try {
     const written = readToml(text);
     const known = ALL_SETTINGS.map(({ path }) => path);
-    for (const [path, { line }] of written) {
-      if (known.includes(path)) continue;
+    const unknown = [...written].filter(([path]) => !known.includes(path));
+    for (const [path, { line }] of unknown.slice(0, TOLD_UNKNOWN)) {
       const hint = nearest(path, known);
       const next = hint === undefined ? "" : `; did you mean "${hint}"?`;
-      problems.push(`Cannot read ${file}, line ${line}: "${path}" is no setting${next}`);
+      const name = quoteWords(path, QUOTE_LIMIT);
+      problems.push(`Cannot read ${file}, line ${line}: "${name}" is no setting${next}`);
     }
+    const more = unknown.length - TOLD_UNKNOWN;
+    if (more > 0) problems.push(`Cannot read ${file}: ${more} more keys are no settings`);
     return written;
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
@@ -169,6 +188,6 @@ function candidate(
 }
 
 function misfit(setting: Setting<unknown>, { detail, value }: Candidate): string {
-  const found = setting.isSecret ? "a value" : JSON.stringify(value)?.slice(0, 100);
+  const found = setting.isSecret ? "a value" : quoteWords(safeJson(value), QUOTE_LIMIT);
   return `Cannot use ${setting.path} (${detail}): found ${found}, allowed is ${setting.kind.allowed}`;
 }

@@ -2,6 +2,7 @@
 
 import { configureSync, getLogger, type LogRecord } from "@logtape/logtape";
 import { JWT_PATTERN } from "@logtape/redaction";
+import { stripControls } from "./strip_controls.ts";
 
 /** What can stand in a log line beside its message. */
 export type LogFields = Readonly<
@@ -33,8 +34,11 @@ export interface LogOptions {
   readonly secrets?: () => readonly string[];
 }
 
-/** Longer lines are cut, and say so. */
-export const LONGEST_LINE = 8_192;
+/** No line is longer, in bytes of UTF-8, its end apart: journals cut longer ones, or drop them. */
+export const LONGEST_LINE_BYTES = 8_192;
+
+/** Longer texts in a line are cut, and say so; in characters (UTF-16). */
+export const LONGEST_TEXT = 2_000;
 
 /**
  * Makes a log that writes lines. The instant is `nowMs`'s, so that a test's clock rules here too.
@@ -49,8 +53,9 @@ export function createLog(
     const level = record.level as LogLevel;
     const fields = record.properties as LogFields;
     const message = String(record.rawMessage);
-    const line = formatLine({ timeMs: nowMs(), level, message, fields }, options.format);
-    write(bound(redact(line, options.secrets?.() ?? [])));
+    const secrets = options.secrets?.() ?? [];
+    const line = { timeMs: nowMs(), level, message: clean(message, secrets), fields: {} };
+    write(formatWithin({ ...line, fields: cleanFields(fields, secrets) }, options.format));
   };
   configureSync({
     reset: true,
@@ -77,19 +82,58 @@ interface Line {
   readonly fields: LogFields;
 }
 
+/**
+ * The line, with its texts cut so far that it fits: before it is put together, so that it is still JSON.
+ * Where even that is too much, the last fields are left out, and it says so.
+ */
+function formatWithin(line: Line, format: LogFormat): string {
+  const cutTo = (longest: number, fields = line.fields) =>
+    formatLine(cutTexts({ ...line, fields }, longest), format);
+  for (let longest = LONGEST_TEXT; longest >= SHORTEST_TEXT; longest /= 2) {
+    const text = cutTo(longest);
+    if (sizeBytes(text) <= LONGEST_LINE_BYTES) return text;
+  }
+  const all = Object.entries(line.fields);
+  const first = (count: number) =>
+    cutTo(SHORTEST_TEXT, { ...Object.fromEntries(all.slice(0, count)), cut: true });
+  let fitting = 0;
+  let tooMany = all.length;
+  while (tooMany - fitting > 1) {
+    const middle = Math.floor((fitting + tooMany) / 2);
+    if (sizeBytes(first(middle)) <= LONGEST_LINE_BYTES) fitting = middle;
+    else tooMany = middle;
+  }
+  return first(fitting);
+}
+
+/** A text of a line that is too long is cut no shorter: less says nothing. */
+const SHORTEST_TEXT = 10;
+
+function cutTexts(line: Line, longest: number): Line {
+  const fields = Object.entries(line.fields).map(([name, value]) =>
+    [name, typeof value === "string" ? cutText(value, longest) : value] as const
+  );
+  return { ...line, message: cutText(line.message, longest), fields: Object.fromEntries(fields) };
+}
+
+function sizeBytes(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+function cutText(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  // No half of a character is left behind.
+  return `${stripControls(text.slice(0, longest), "\n\t")}(cut)`;
+}
+
 function formatLine({ timeMs, level, message, fields }: Line, format: LogFormat): string {
   const time = new Date(timeMs).toISOString();
-  const shown = Object.entries(fields).map(([name, value]) =>
-    [name, SECRET_NAME.test(name) ? "(hidden)" : value] as const
-  );
-  if (format === "json") {
-    return JSON.stringify({ time, level, message, ...Object.fromEntries(shown) });
-  }
-  const words = shown.map(([name, value]) => `${name}=${quote(value)}`);
+  if (format === "json") return JSON.stringify({ time, level, message, ...fields });
+  const words = Object.entries(fields).map(([name, value]) => `${name}=${quote(value)}`);
   return [time, level.toUpperCase(), message, ...words].join(" ");
 }
 
-/** Quoted where a blank or a control character would make one value look like more. */
+/** Quoted where a blank or the end of a line would make one value look like more. */
 function quote(value: string | number | boolean | null): string {
   const text = String(value);
   return /^[\w.:/@+,~()-]+$/.test(text) ? text : JSON.stringify(text);
@@ -97,24 +141,50 @@ function quote(value: string | number | boolean | null): string {
 
 const SECRET_NAME = /token|authorization|password|secret/i;
 
+function cleanFields(fields: LogFields, secrets: readonly string[]): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => {
+      const shown = SECRET_NAME.test(name) ? "(hidden)" : value;
+      return [
+        stripControls(name).slice(0, LONGEST_NAME),
+        typeof shown === "string" ? cleanText(shown, secrets) : shown,
+      ];
+    }),
+  );
+}
+
+/** Names of fields are constants of ours; one that is not must not fill a line. */
+const LONGEST_NAME = 100;
+
+/** A text on one line that is safe to show, without secrets. */
+function clean(text: string, secrets: readonly string[]): string {
+  return stripControls(cleanText(text, secrets));
+}
+
+/**
+ * A text that is safe to show, without secrets; the ends of lines and tabs stay, and are escaped where
+ * it is quoted. Secrets are looked for when everything else is stripped, and once more with the lines
+ * joined: a program that wraps its words may have broken one in two.
+ */
+function cleanText(text: string, secrets: readonly string[]): string {
+  const hidden = redact(stripControls(text, "\n\t"), secrets);
+  const joined = stripControls(hidden);
+  const hiddenJoined = redact(joined, secrets);
+  return hiddenJoined === joined ? hidden : hiddenJoined;
+}
+
 /** What must not be told, by what it looks like: a user's part of a URL, `Bearer` and what follows. */
 const SECRET_SHAPES: readonly [RegExp, string][] = [
   [JWT_PATTERN.pattern, "(hidden)"],
-  [/\bBearer [^\s"]+/gi, "Bearer (hidden)"],
+  [/\bBearer\s*[^\s"]+/gi, "Bearer (hidden)"],
   [/(\w:\/\/)[^\s/@"]+@/g, "$1(hidden)@"],
 ];
 
 /** Shorter texts are no secrets, and taking them out would make lines unreadable. */
 const SHORTEST_SECRET = 8;
 
-function redact(line: string, secrets: readonly string[]): string {
+function redact(text: string, secrets: readonly string[]): string {
   const known = secrets.filter((secret) => secret.length >= SHORTEST_SECRET);
-  const without = known.reduce((text, secret) => text.replaceAll(secret, "(hidden)"), line);
-  return SECRET_SHAPES.reduce((text, [shape, instead]) => text.replace(shape, instead), without);
-}
-
-function bound(line: string): string {
-  // deno-lint-ignore no-control-regex
-  const plain = line.replace(/[\u0000-\u001f\u007f-\u009f]/g, "");
-  return plain.length <= LONGEST_LINE ? plain : `${plain.slice(0, LONGEST_LINE)}(cut)`;
+  const without = known.reduce((rest, secret) => rest.replaceAll(secret, "(hidden)"), text);
+  return SECRET_SHAPES.reduce((rest, [shape, instead]) => rest.replace(shape, instead), without);
 }

@@ -55,7 +55,7 @@ export function trustProblems(
   if (userId === null) return [];
   const last = steps.at(-1);
   const rootOwner = steps[0]?.path === "/" ? steps[0].owner : null;
-  const trusted = new Set([ROOT, userId, rootOwner]);
+  const trusted = new Set([userId, rootOwner]);
   const problems = [...new Map(steps.map((step) => [step.path, step])).values()].flatMap((step) => {
     const isItself = isWhole && step === last;
     return [

@@ -29,6 +29,8 @@ const RANKS: Readonly<Record<string, number>> = {
   received_command: 1,
   version: 0,
   system: 0,
+  // Below the ports: what the terminal prints goes through it.
+  strip_controls: -1,
 };
 
 const LONGEST_SOURCE = 300;

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ConfigError, describeSettings, loadConfig, locations } from "../src/config.ts";
+import { hasControls } from "../src/strip_controls.ts";
 import { FakeSystem } from "./fakes/system.ts";
 
 const FILE = "/home/test/.config/pennon/config.toml";
@@ -67,6 +68,40 @@ Deno.test("loadConfig() tells where a file stops being TOML", async () => {
   assertStringIncludes(problem, `Cannot read ${FILE}, line 2, column`);
 });
 
+Deno.test("loadConfig() refuses a file that is none, whatever is in it, and says so in few words", async () => {
+  const rows: [what: string, text: string, says: string][] = [
+    ["a MiB of junk", "\u0001".repeat(1_048_576), "too large"],
+    ["junk", "\u0001".repeat(262_144), "line 1, column 1"],
+    ["a text that is too long", "#".repeat(262_145), "too large"],
+    ["NUL", 'server.url = "https://a\0"', "line 1, column 24"],
+    ["lists in lists", `a = ${"[".repeat(50_000)}${"]".repeat(50_000)}`, "nested too deeply"],
+    ["lists in lists, fewer", `a = ${"[".repeat(3_000)}${"]".repeat(3_000)}`, ""],
+    ["tables in tables", `a = ${"{b=".repeat(20_000)}1${"}".repeat(20_000)}`, "nested too deeply"],
+    ["a long key", `${"k".repeat(200_000)} = 1`, "is no setting"],
+    ["a key of many parts", `a${".b".repeat(80_000)} = 1`, "is no setting"],
+    ["a long text", `log.level = "${"x".repeat(100_000)}"`, ""],
+    ["many keys", Array.from({ length: 20_000 }, (_, n) => `a${n} = 1`).join("\n"), "19980 more"],
+    ["a key that hides", '"a\\u202eb" = 1', '"ab" is no setting'],
+    ["a number beyond all", "backoff.base = 99999999999999999999999", "found 1e+23"],
+    ["no number", "breaker.window_size = nan", "found null"],
+    ["a key of every object", "constructor = 1\n__proto__.x = 1", '"constructor" is no setting'],
+  ];
+  for (const [what, text, says] of rows) {
+    const problems = await problemsOf(text);
+    assert(problems.length <= 21, what);
+    assertStringIncludes(problems.join("\n"), says, what);
+    for (const problem of problems) assert(problem.length < 400 && !hasControls(problem), what);
+  }
+});
+
+Deno.test("loadConfig() refuses values that would steer a terminal, and shows them escaped", async () => {
+  const text = 'tls.ca_file = "/a\u202eb"\nproxy.except_for = ["a\u2028b"]\n';
+  assertEquals(await problemsOf(text), [
+    `Cannot use tls.ca_file (${FILE}, line 1): found "/a\\u202eb", allowed is the path of a file`,
+    `Cannot use proxy.except_for (${FILE}, line 2): found ["a\\u2028b"], allowed is a list of host names`,
+  ]);
+});
+
 Deno.test("loadConfig() refuses junk in the environment, and never shows a secret", async () => {
   const [problem] = await problemsOf("", { PENNON_LOG_LEVEL: "loud" });
   assertStringIncludes(problem ?? "", 'Cannot use log.level (PENNON_LOG_LEVEL): found "loud"');
@@ -77,7 +112,7 @@ Deno.test("loadConfig() refuses junk in the environment, and never shows a secre
 Deno.test("loadConfig() quotes a hundred characters of what it found at most", async () => {
   const [problem = ""] = await problemsOf("", { PENNON_LOG_LEVEL: "x".repeat(500) });
   const quoted = /found (.*), allowed/.exec(problem)?.[1] ?? "";
-  assertEquals(quoted, `"${"x".repeat(99)}`);
+  assertEquals(quoted, `"${"x".repeat(94)}(cut)`);
 });
 
 Deno.test("loadConfig() tells of every setting that does not fit, and of none that does", async () => {

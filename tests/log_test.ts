@@ -1,6 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { createLog, type LogFormat, type LogLevel, LONGEST_LINE } from "../src/log.ts";
+import {
+  createLog,
+  type LogFormat,
+  type LogLevel,
+  LONGEST_LINE_BYTES,
+  LONGEST_TEXT,
+} from "../src/log.ts";
+import { hasControls, stripControls } from "../src/strip_controls.ts";
 
 function logTo(options: { level?: LogLevel; format?: LogFormat; secrets?: string[] } = {}) {
   const lines: string[] = [];
@@ -51,17 +58,6 @@ Deno.test("createLog() takes braces in a message and its fields as they are", ()
   assertEquals(lines, ['1970-01-01T00:00:00.000Z INFO a {b} c why="{d}"']);
 });
 
-Deno.test("createLog() bounds a line and says that it did", () => {
-  const { log, lines } = logTo();
-  log.info("long", { why: "x".repeat(100_000) });
-  assertEquals(lines[0]?.length, LONGEST_LINE + "(cut)".length);
-  const rest = `${lines[0]?.slice(0, lines[0].indexOf("x"))}`.length;
-  log.info("long", { why: "x".repeat(LONGEST_LINE - rest) });
-  assertEquals([lines[1]?.length, lines[1]?.endsWith("x")], [LONGEST_LINE, true]);
-  log.info("long", { why: "x".repeat(LONGEST_LINE - rest + 1) });
-  assertEquals(lines[2], `${lines[1]}(cut)`);
-});
-
 Deno.test("createLog() quotes a value that could be taken for more than one", () => {
   const { log, lines } = logTo();
   const rows: [value: string, written: string][] = [
@@ -99,6 +95,48 @@ Deno.test("createLog() hides a field by what it is called, in any case, and leav
   );
 });
 
+Deno.test("createLog() cuts a text that is too long, and says that it did", () => {
+  for (const format of ["text", "json"] as const) {
+    const { log, lines } = logTo({ format });
+    const longest = "x".repeat(LONGEST_TEXT);
+    log.info("long", { why: longest, next: 1 });
+    log.info("long", { why: `${longest}y`, next: 1 });
+    log.info("long", { why: `${longest.slice(1)}\ud83d\ude00`, next: 1 });
+    log.info("z".repeat(100_000));
+    assert(lines[0]?.includes(longest) && !lines[0].includes("(cut)"));
+    assert(lines[1]?.includes(`${longest}(cut)`) && !lines[1].includes(`${longest}y`));
+    assert(lines[2]?.includes(`${longest.slice(1)}(cut)`), "half a character is left");
+    assert(lines[3]?.includes(`${"z".repeat(LONGEST_TEXT)}(cut)`));
+    assert(/next[":=]+1/.test(lines[1] ?? ""), "what follows is still told");
+  }
+});
+
+Deno.test("createLog() cuts further where a line of several texts would be too long, and is JSON still", () => {
+  for (const format of ["text", "json"] as const) {
+    const { log, lines } = logTo({ format });
+    for (const unit of ["x", '"', "\n", "é", "装", "😀"]) {
+      for (let count = 1; count <= 12; count++) {
+        const why = unit.repeat(LONGEST_TEXT);
+        log.info(
+          "long",
+          Object.fromEntries(Array.from({ length: count }, (_, n) => [`why${n}`, why])),
+        );
+        const line = lines.at(-1) ?? "";
+        assert(new TextEncoder().encode(line).length <= LONGEST_LINE_BYTES);
+        assert(line.includes(`why${count - 1}`), "every field is told of");
+        if (format === "json") JSON.parse(line);
+      }
+    }
+    const many = Object.fromEntries(
+      Array.from({ length: 1_000 }, (_, n) => [`a_field_with_a_name_${n}`, n]),
+    );
+    log.info("long", many);
+    const line = lines.at(-1) ?? "";
+    assert(line.length <= LONGEST_LINE_BYTES && line.length > LONGEST_LINE_BYTES - 100);
+    assert(/cut[":=]+true}?$/.test(line), line.slice(-100));
+  }
+});
+
 Deno.test("createLog() tells no secret, however it is dressed", () => {
   const jwt = `${btoa('{"alg":"HS256"}')}.${btoa('{"sub":"1"}').replace(/=/g, "")}.c2lnbmF0dXJl`;
   const { log, lines } = logTo({ secrets: ["known-secret-value"] });
@@ -112,16 +150,103 @@ Deno.test("createLog() tells no secret, however it is dressed", () => {
   assert(all.includes("server.test/a"));
 });
 
-Deno.test("createLog() lets no known secret and no control character through, in either format", () => {
+/** A text of every part of Unicode: letters, controls, pairs, halves of pairs. */
+const anyText = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 200 }),
+  fc.string({ unit: "grapheme", maxLength: 200 }),
+  fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 200 })
+    .map((units) => String.fromCharCode(...units)),
+  fc.constantFrom(
+    "\u2028",
+    "\u202e",
+    "\u200b",
+    "\ud800",
+    "\u{e0041}",
+    "\x1b[2J",
+    "a\r\nb",
+    "x".repeat(9_000),
+  ),
+);
+
+Deno.test("createLog() writes one line that is safe to show and not too long, whatever it is told", () => {
+  const fields = fc.dictionary(anyText, fc.oneof(anyText, fc.double(), fc.boolean()), {
+    maxKeys: 20,
+  });
+  fc.assert(
+    fc.property(anyText, fields, (message, told) => {
+      for (const format of ["text", "json"] as const) {
+        const { log, lines } = logTo({ format });
+        log.warning(message, told as Record<string, string>);
+        assertEquals(lines.length, 1);
+        const [line = ""] = lines;
+        assert(!hasControls(line), JSON.stringify(line));
+        assert(new TextEncoder().encode(line).length <= LONGEST_LINE_BYTES);
+        if (format === "json") {
+          const read = JSON.parse(line);
+          for (const value of Object.values(read)) {
+            assert(typeof value !== "string" || !hasControls(value, "\n\t"));
+          }
+        }
+      }
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+Deno.test("createLog() says every character of every script that has a picture", () => {
+  const { log, lines } = logTo({ format: "json" });
+  const names = "Ünïcødé Ελλάδα Україна 日本語 한국어 العربية עברית हिन्दी ไทย 😀 ❤️ é Å 𝒳";
+  log.info("told", { names });
+  assertEquals(JSON.parse(lines[0] ?? "").names, names);
+});
+
+Deno.test("createLog() lets no known secret through, whole or broken by what is stripped, in either format", () => {
   const secret = fc.stringMatching(/^[A-Za-z0-9._-]{8,40}$/);
   const dress = fc.string({ unit: "binary", maxLength: 30 });
-  fc.assert(fc.property(secret, dress, dress, (hidden, before, after) => {
-    for (const format of ["text", "json"] as const) {
-      const { log, lines } = logTo({ format, secrets: [hidden] });
-      log.info("told", { why: before + hidden + after });
-      assert(!lines[0]?.includes(hidden));
-      // deno-lint-ignore no-control-regex
-      assert(!/[\u0000-\u001f\u007f-\u009f]/.test(lines[0] ?? ""));
-    }
-  }));
+  const breaks = fc.array(
+    fc.constantFrom(
+      "\0",
+      "\n",
+      "\t",
+      "\r\n",
+      "\u200b",
+      "\u2028",
+      "\u202e",
+      "\ud800",
+      "\u00ad",
+      "\x9b",
+    ),
+    { minLength: 0, maxLength: 4 },
+  );
+  fc.assert(
+    fc.property(secret, dress, dress, breaks, fc.nat(), (hidden, before, after, at, seed) => {
+      let broken = hidden;
+      for (const [index, control] of at.entries()) {
+        const place = 1 + (seed + index * 7) % (broken.length - 1);
+        broken = broken.slice(0, place) + control + broken.slice(place);
+      }
+      for (const format of ["text", "json"] as const) {
+        const { log, lines } = logTo({ format, secrets: [hidden] });
+        log.info("told", { why: before + broken + after });
+        log.info(before + broken + after);
+        for (const line of lines) {
+          const text = format === "json" ? Object.values(JSON.parse(line)).join(" ") : line;
+          assert(!stripControls(text.replaceAll(/\\[nt]/g, "")).includes(hidden), line);
+        }
+      }
+    }),
+  );
+});
+
+Deno.test("createLog() hides a token that a program has broken over two lines", () => {
+  const jwt = `${btoa('{"alg":"HS256"}')}.${btoa('{"sub":"1"}').replace(/=/g, "")}.c2lnbmF0dXJl`;
+  const { log, lines } = logTo();
+  log.info("a", { why: `token:\n${jwt.slice(0, 12)}\n${jwt.slice(12)}\nend` });
+  log.info("b", { why: `Bearer\nopaque-thing` });
+  log.info("c", { why: `Bearer\u200bopaque-thing` });
+  log.info("d", { why: "https://user:pa\u2028ss@server.test and https://user:pa\nss@server.test" });
+  log.info("e", { why: "first line\nsecond line" });
+  const all = lines.join("\n");
+  for (const part of [jwt.slice(12), "opaque", "pa", "ss@"]) assert(!all.includes(part), all);
+  assert(lines[4]?.includes('why="first line\\nsecond line"'), lines[4]);
 });

@@ -12,6 +12,7 @@ import { describeDuration } from "./duration.ts";
 import { openLog } from "./open_log.ts";
 import { openSettings, type Settings } from "./settings.ts";
 import { formatTable } from "./table.ts";
+import { safeJson } from "../strip_controls.ts";
 
 export const breakerCommand: CliCommand = {
   name: "breaker",
@@ -57,7 +58,7 @@ function asJsonText(breakers: readonly [string, SavedBreaker][]): string {
     since: iso(breaker.state === "closed" ? null : breaker.sinceMs),
     next_try_at: iso(breaker.state === "open" ? breaker.untilMs : null),
   }));
-  return JSON.stringify({ schema: "pennon.breaker/1", breakers: listed }, null, 2);
+  return safeJson({ schema: "pennon.breaker/1", breakers: listed }, 2);
 }
 
 function asTable(
@@ -93,7 +94,7 @@ async function reset(
   const how = byAgent ? "by the running agent" : "on disk; no agent runs";
   system.terminal.print(
     asJson
-      ? JSON.stringify({ schema: "pennon.breaker-reset/1", name, by_agent: byAgent })
+      ? safeJson({ schema: "pennon.breaker-reset/1", name, by_agent: byAgent })
       : `Breaker "${name}" is closed (${how})`,
   );
   return 0;

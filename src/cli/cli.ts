@@ -6,7 +6,7 @@ import type { System } from "../system/system.ts";
 import { type Arguments, readArguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, NotRegisteredError, UsageError } from "./command.ts";
 import { describeCommand, describeCommands } from "./help.ts";
-import { plain } from "./plain.ts";
+import { quoteWords } from "../strip_controls.ts";
 
 /**
  * The commands by name, in the order of the help. Each is loaded when it is asked for: no command
@@ -58,9 +58,19 @@ async function loadCommand(name: string): Promise<CliCommand> {
   throw new UsageError(`Cannot run "${name}": ${fact}`);
 }
 
+/** Of what went wrong: more is nothing that a person reads. */
+const MOST_LINES = 100;
+const LONGEST_LINE = 2_000;
+
 function explain(error: unknown, { terminal }: System): ExitCode {
   const message = error instanceof Error ? error.message : String(error);
-  for (const line of message.split("\n")) terminal.printError(`pennon: ${plain(line)}`);
+  const lines = message.split("\n");
+  for (const line of lines.slice(0, MOST_LINES)) {
+    terminal.printError(`pennon: ${quoteWords(line, LONGEST_LINE)}`);
+  }
+  if (lines.length > MOST_LINES) {
+    terminal.printError(`pennon: and ${lines.length - MOST_LINES} more lines`);
+  }
   if (error instanceof UsageError) {
     terminal.printError("Next: pennon help");
     return 2;

@@ -4,6 +4,7 @@ import { describeSettings } from "../config.ts";
 import { type CliCommand, UsageError } from "./command.ts";
 import { openSettings } from "./settings.ts";
 import { formatTable } from "./table.ts";
+import { safeJson } from "../strip_controls.ts";
 
 export const configCommand: CliCommand = {
   name: "config",
@@ -26,13 +27,13 @@ export const configCommand: CliCommand = {
     if (action === "check") {
       const where = loaded.file === null ? "no file, defaults only" : loaded.file;
       const answer = { schema: "pennon.config-check/1", ok: true, file: loaded.file };
-      terminal.print(isJson ? JSON.stringify(answer) : `Configuration is good (${where})`);
+      terminal.print(isJson ? safeJson(answer) : `Configuration is good (${where})`);
       return 0;
     }
     const settings = describeSettings(loaded);
     if (isJson) {
       const answer = { schema: "pennon.config-show/1", file: loaded.file, settings };
-      terminal.print(JSON.stringify(answer, null, 2));
+      terminal.print(safeJson(answer, 2));
       return 0;
     }
     const rows = settings.map(({ path, value, from }) => [path, value, from]);

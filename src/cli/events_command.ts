@@ -8,6 +8,7 @@ import type { CliCommand } from "./command.ts";
 import { eventAsJson, eventAsText, eventsAsJson, eventsAsTable } from "./events_output.ts";
 import { type EventsRequest, readEventsRequest } from "./events_request.ts";
 import { openSettings, type Settings } from "./settings.ts";
+import { safeJson } from "../strip_controls.ts";
 
 /** More than a person reads; the rest is counted. */
 const MOST_SHOWN = 1_000;
@@ -57,12 +58,12 @@ async function answer(
     }
     case "requeue": {
       const count = await change(system, settings, (buffer) => requeue(buffer, request.id));
-      if (isJson) return JSON.stringify({ schema: "pennon.events-requeue/1", requeued: count });
+      if (isJson) return safeJson({ schema: "pennon.events-requeue/1", requeued: count });
       return count === 0 ? "No event is set aside" : `Requeued ${count} ${plural(count)}`;
     }
     case "purge": {
       const id = await change(system, settings, (buffer) => purge(buffer, request.id));
-      if (isJson) return JSON.stringify({ schema: "pennon.events-purge/1", id, purged: 1 });
+      if (isJson) return safeJson({ schema: "pennon.events-purge/1", id, purged: 1 });
       return `Purged event ${id}`;
     }
   }

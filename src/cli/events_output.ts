@@ -3,7 +3,7 @@
 import type { StoredEvent } from "../buffer/buffer.ts";
 import { LOCAL_LIMITS, parseJson } from "../json.ts";
 import { describeDuration, describeSize } from "./duration.ts";
-import { plain } from "./plain.ts";
+import { safeJson, stripControls } from "../strip_controls.ts";
 import { formatTable } from "./table.ts";
 
 /** `pennon.events/1` of several; it only ever gains fields. */
@@ -60,8 +60,10 @@ export function eventAsText(event: StoredEvent, nowMs: number): string {
     ["Last error", event.lastError ?? "-"],
     ["Body", ""],
   ];
-  const fields = lines.map(([title, text]) => `${title.padEnd(13)}${plain(text)}`.trimEnd());
-  return [...fields, ...asJson(readBody(event.body)).split("\n").map(plain)].join("\n");
+  const fields = lines.map(([title, text]) =>
+    `${title.padEnd(13)}${stripControls(text)}`.trimEnd()
+  );
+  return [...fields, asJson(readBody(event.body))].join("\n");
 }
 
 function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
@@ -86,5 +88,5 @@ function readBody(text: string): unknown {
 }
 
 function asJson(value: unknown): string {
-  return JSON.stringify(value, null, 2);
+  return safeJson(value, 2);
 }

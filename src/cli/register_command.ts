@@ -9,6 +9,7 @@ import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import { type CliCommand, UsageError } from "./command.ts";
 import { openSettings, type Settings } from "./settings.ts";
+import { safeJson } from "../strip_controls.ts";
 
 /** Bytes read from stdin: more than the longest token, so that a longer one is detected. */
 const INPUT_LIMIT_BYTES = 16_384;
@@ -42,7 +43,7 @@ export const registerCommand: CliCommand = {
     const { agentId, serverUrl } = identity;
     if (given.flags.has("json")) {
       const answer = { schema: "pennon.register/1", agent_id: agentId, server_url: serverUrl };
-      system.terminal.print(JSON.stringify(answer));
+      system.terminal.print(safeJson(answer));
     } else {
       system.terminal.print(`Registered with ${serverUrl} as ${agentId}`);
       system.terminal.printError("Next: pennon run");

@@ -7,7 +7,7 @@ import type { Scanner } from "../scanners/scanner.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
-import { plain } from "./plain.ts";
+import { stripControls } from "../strip_controls.ts";
 import { scanAsCsv, scanAsJson } from "./scan_output.ts";
 import { scanAsText } from "./scan_text.ts";
 import { openSettings } from "./settings.ts";
@@ -95,7 +95,7 @@ async function format(
 function tellGaps(system: System, reports: readonly ScanReport[]): void {
   for (const { name, error, warnings } of reports) {
     for (const gap of error ? [error.message] : warnings) {
-      system.terminal.printError(`pennon: ${name}: ${plain(gap)}`);
+      system.terminal.printError(`pennon: ${name}: ${stripControls(gap)}`);
     }
   }
 }

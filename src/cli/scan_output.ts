@@ -2,7 +2,7 @@
 
 import type { ScanReport } from "../scanners/run_scans.ts";
 import type { Update } from "../scanners/scanner.ts";
-import { plain } from "./plain.ts";
+import { safeJson, stripControls } from "../strip_controls.ts";
 
 /** A scan, and where and when it was made. */
 export interface ScanAnswer {
@@ -16,14 +16,13 @@ export interface ScanAnswer {
 /** `pennon.scan/1`, as cli.md's contract has it; it only ever gains fields. */
 export function scanAsJson(answer: ScanAnswer): string {
   const found = new Map(answer.reports.map((report) => [report.name as string, report]));
-  return JSON.stringify(
+  return safeJson(
     {
       schema: "pennon.scan/1",
       host: answer.host,
       scanned_at: new Date(answer.startedMs).toISOString(),
       scanners: answer.names.map((name) => scannerAsJson(name, found.get(name))),
     },
-    null,
     2,
   );
 }
@@ -104,7 +103,7 @@ export function scanAsCsv(reports: readonly ScanReport[]): string {
 }
 
 function csvCell(value: unknown): string {
-  const text = plain(value === null ? "" : String(value));
+  const text = stripControls(value === null ? "" : String(value));
   // A spreadsheet takes a cell that begins like this for a formula.
   const safe = /^[=+\-@]/.test(text) ? `'${text}` : text;
   return /[",]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;

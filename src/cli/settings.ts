@@ -4,7 +4,7 @@ import { type Config, ConfigError, loadConfig, type LoadedConfig, locations } fr
 import { checkStateDirectory } from "../config/trusted.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
-import { plain } from "./plain.ts";
+import { stripControls } from "../strip_controls.ts";
 
 /** The settings a command works with. */
 export interface Settings {
@@ -39,7 +39,7 @@ export async function openSettings(
   const { errors, warnings } = await checkStateDirectory(system, stateDirectory);
   if (errors.length > 0) throw new ConfigError(errors);
   for (const warning of [...loaded.warnings, ...warnings]) {
-    system.terminal.printError(`pennon: ${plain(warning)}`);
+    system.terminal.printError(`pennon: ${stripControls(warning)}`);
   }
   return { config: loaded.config, loaded, stateDirectory };
 }

@@ -51,9 +51,6 @@ function verdict({ terminal }: System, { identity }: Status): ExitCode {
 
 const WATCH_EVERY_MS = 2_000;
 
-/** Cursor home, and clear to the end of the screen (ECMA-48, CUP and ED). */
-const REDRAW = "\x1b[H\x1b[J";
-
 async function watch(system: System, settings: Settings, asJson: boolean): Promise<ExitCode> {
   const { terminal, clock } = system;
   const stop = new AbortController();
@@ -63,7 +60,8 @@ async function watch(system: System, settings: Settings, asJson: boolean): Promi
     for (;;) {
       const status = await readStatus(system, settings);
       const text = asJson ? statusAsJson(status, { isOneLine: true }) : statusAsText(status);
-      terminal.print(isDrawn ? `${REDRAW}${text}` : text);
+      if (isDrawn) terminal.clearScreen();
+      terminal.print(text);
       await clock.sleep(WATCH_EVERY_MS, stop.signal).catch(() => {});
       if (stop.signal.aborted) return verdict(system, status);
     }

@@ -8,7 +8,7 @@ import type { SavedBreaker } from "../breaker/saved.ts";
 import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
 import { describeDuration, describeSize } from "./duration.ts";
-import { plain } from "./plain.ts";
+import { safeJson, stripControls } from "../strip_controls.ts";
 import { describeDisk, diskAsJson, type DiskStatus } from "./status_disk.ts";
 
 /** All there is to say. */
@@ -37,7 +37,7 @@ export interface Status {
 export function statusAsJson(status: Status, options: { isOneLine?: boolean } = {}): string {
   const { identity, holder, state, buffer, limits } = status;
   const iso = (ms: number | null) => ms === null ? null : new Date(ms).toISOString();
-  return JSON.stringify(
+  return safeJson(
     {
       schema: "pennon.status/1",
       registered: identity !== null,
@@ -88,7 +88,6 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
         next_try_at: iso(breaker.state === "open" ? breaker.untilMs : null),
       })),
     },
-    null,
     options.isOneLine ? 0 : 2,
   );
 }
@@ -101,7 +100,7 @@ export function statusAsText(status: Status): string {
     ...describeBuffer(status),
     ...describeDisk(status.disk, status.holder),
     ...describeScans(status),
-  ].map(([title, text]) => `${title.padEnd(12)}${plain(text)}`).join("\n");
+  ].map(([title, text]) => `${title.padEnd(12)}${stripControls(text)}`).join("\n");
 }
 
 type Line = [title: string, text: string];

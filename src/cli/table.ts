@@ -1,7 +1,7 @@
 /** Rows as a table that fits the terminal: what matters least is left out, then the widest cut. Pure. */
 
 import stringWidth from "string-width";
-import { plain } from "./plain.ts";
+import { stripControls } from "../strip_controls.ts";
 
 /** A column's heading, and whether its cells stand on the right. */
 export interface Column {
@@ -25,7 +25,7 @@ export function formatTable(
   width: number,
 ): string[] {
   const titles = columns.map(({ title }) => title);
-  const cells = [titles, ...rows].map((row) => row.map(plain));
+  const cells = [titles, ...rows].map((row) => row.map((cell) => stripControls(cell)));
   const all = columns.map((column, index) => ({
     ...column,
     index,

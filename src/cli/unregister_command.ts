@@ -4,6 +4,7 @@ import { unregister } from "../agent/enrol.ts";
 import type { CliCommand } from "./command.ts";
 import { openIdentity } from "./registered.ts";
 import { openSettings } from "./settings.ts";
+import { safeJson } from "../strip_controls.ts";
 
 export const unregisterCommand: CliCommand = {
   name: "unregister",
@@ -28,7 +29,7 @@ export const unregisterCommand: CliCommand = {
     const { agentId, serverUrl } = identity;
     system.terminal.print(
       given.flags.has("json")
-        ? JSON.stringify({
+        ? safeJson({
           schema: "pennon.unregister/1",
           agent_id: agentId,
           server_url: serverUrl,

@@ -2,6 +2,7 @@
 
 import { VERSION } from "../version.ts";
 import type { CliCommand } from "./command.ts";
+import { safeJson } from "../strip_controls.ts";
 
 export const versionCommand: CliCommand = {
   name: "version",
@@ -14,7 +15,7 @@ export const versionCommand: CliCommand = {
     const { os, architecture } = system;
     if (flags.has("json")) {
       const answer = { schema: "pennon.version/1", version: VERSION, os, architecture };
-      system.terminal.print(JSON.stringify(answer));
+      system.terminal.print(safeJson(answer));
     } else system.terminal.print(`pennon ${VERSION} (${os}, ${architecture})`);
     return Promise.resolve(0);
   },

@@ -125,39 +125,3 @@ export function assemble(valueOf: (setting: Setting<unknown>) => unknown): Confi
     log: { level: get(SETTINGS.logLevel), format: get(SETTINGS.logFormat) },
   };
 }
-
-/** What settings must be to each other, and what is allowed but unwise. */
-export function crossCheck(config: Config): { errors: string[]; warnings: string[] } {
-  const { tls, backoff, breaker, scanners, server } = config;
-  const rules: [holds: boolean, otherwise: string][] = [
-    [
-      (tls.certificateFile === null) === (tls.keyFile === null),
-      "Cannot use tls.certificate_file without tls.key_file, nor the other way round",
-    ],
-    [backoff.floorMs <= backoff.baseMs, "Cannot use backoff.floor: it is above backoff.base"],
-    [backoff.baseMs <= backoff.capMs, "Cannot use backoff.base: it is above backoff.cap"],
-    [breaker.minOpenMs <= breaker.maxOpenMs, "Cannot use breaker.min_open: it is above max_open"],
-    [
-      scanners.minOpenMs <= scanners.maxOpenMs,
-      "Cannot use scanners.min_open: it is above max_open",
-    ],
-    [
-      breaker.windowFailures <= breaker.windowSize,
-      "Cannot use breaker.window_failures: it is above window_size",
-    ],
-  ];
-  const errors = rules.filter(([holds]) => !holds).map(([, otherwise]) => otherwise);
-  const isOpen = server.url !== null && sendsInTheClear(server.url);
-  const warnings = isOpen
-    ? [`server.url "${server.url}" is not https: tokens travel in the clear`]
-    : [];
-  return { errors, warnings };
-}
-
-/** Whether tokens would cross a network unencrypted; this very host is none. */
-function sendsInTheClear(serverUrl: string): boolean {
-  const { protocol, hostname } = new URL(serverUrl);
-  const isLoopback = hostname === "localhost" || hostname === "[::1]" ||
-    /^127(\.\d+){3}$/.test(hostname);
-  return protocol === "http:" && !isLoopback;
-}

@@ -92,9 +92,9 @@ export const SETTINGS = {
     fallback: 5_000,
     summary: "Limit on asking for the server's health",
   }),
-  maxBody: setting("http.max_body", size("64KiB", "256MiB"), {
+  maxBody: setting("http.max_body", size("64KiB", "16MiB"), {
     fallback: 4 * 1_024 ** 2,
-    summary: "Longest answer that is read",
+    summary: "Longest answer that is read; 16MiB at most",
   }),
   interval: setting("polling.interval", duration("10s", "1d"), {
     fallback: 300_000,

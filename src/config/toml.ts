@@ -1,6 +1,6 @@
 /** Reads a TOML text into settings' paths, each with the line it stands on. Pure. */
 
-import { getStaticTOMLValue, parseTOML } from "toml-eslint-parser";
+import { getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
 
 /** A key of the file with what is written there. */
 export interface Written {
@@ -14,31 +14,30 @@ export class TomlError extends Error {
   override readonly name = "TomlError";
 }
 
-/** Every key with a value, by its path; throws `TomlError` naming line and column. */
+/**
+ * Every key with a value, by its path; throws `TomlError` naming line and column. What is nested so
+ * deeply, or so long, that the parser gives up is no TOML of ours either.
+ */
 export function readToml(text: string): Map<string, Written> {
-  const found = new Map<string, Written>();
-  for (const node of parse(text)) {
-    if (node.type === "TOMLKeyValue") collect(found, [], node);
-    else for (const pair of node.body) collect(found, node.resolvedKey.map(String), pair);
+  try {
+    const found = new Map<string, Written>();
+    for (const node of parseTOML(text).body[0].body) {
+      if (node.type === "TOMLKeyValue") collect(found, [], node);
+      else for (const pair of node.body) collect(found, node.resolvedKey.map(String), pair);
+    }
+    return found;
+  } catch (error) {
+    if (error instanceof ParseError) {
+      const { lineNumber, column, message } = error;
+      throw new TomlError(`line ${lineNumber}, column ${column + 1}: ${message}`);
+    }
+    if (!(error instanceof RangeError)) throw error;
+    throw new TomlError("something in it is nested too deeply, or too long", { cause: error });
   }
-  return found;
 }
 
 type TopLevel = ReturnType<typeof parseTOML>["body"][0]["body"][number];
 type Pair = Extract<TopLevel, { type: "TOMLKeyValue" }>;
-
-function parse(text: string): TopLevel[] {
-  try {
-    return parseTOML(text).body[0].body;
-  } catch (error) {
-    const { lineNumber, column, message } = error as {
-      lineNumber?: number;
-      column?: number;
-      message: string;
-    };
-    throw new TomlError(`line ${lineNumber ?? "?"}, column ${(column ?? 0) + 1}: ${message}`);
-  }
-}
 
 function collect(found: Map<string, Written>, prefix: readonly string[], pair: Pair): void {
   const keys = pair.key.keys.map((key) => key.type === "TOMLBare" ? key.name : key.value);

@@ -19,6 +19,8 @@ export interface TrustedFile {
   readonly name: string;
   readonly path: string;
   readonly use: FileUse;
+  /** @default the port's, 1 MiB */
+  readonly maxBytes?: number;
 }
 
 /**
@@ -30,7 +32,9 @@ export async function readTrusted(
   deps: Deps,
   file: TrustedFile,
 ): Promise<{ readonly text: string } & Distrust | undefined> {
-  const read = await deps.files.readTextAndFacts(`read ${file.name}`, file.path);
+  const { name, path, maxBytes } = file;
+  const limit = maxBytes === undefined ? {} : { maxBytes };
+  const read = await deps.files.readTextAndFacts(`read ${name}`, path, limit);
   if (read === undefined) return undefined;
   return { text: read.text, ...await distrust(deps, file, read.facts) };
 }

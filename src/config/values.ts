@@ -1,5 +1,7 @@
 /** The kinds of value a setting can have: how each is written, read and shown. Pure. */
 
+import { hasControls } from "../strip_controls.ts";
+
 /** One kind of value. */
 export interface Kind<T> {
   /** What may be written, for people: `a duration from "10s" to "1d"`. */
@@ -123,17 +125,22 @@ function readList(written: unknown): string[] | undefined {
   const list = typeof written === "string" ? written.split(",") : written;
   if (!Array.isArray(list) || list.length > 1_000) return undefined;
   if (!list.every((item): item is string => typeof item === "string")) return undefined;
-  return list.map((item) => item.trim()).filter((item) => item !== "");
+  const items = list.map((item) => item.trim()).filter((item) => item !== "");
+  return items.every(isPrintable) ? items : undefined;
 }
 
-// deno-lint-ignore no-control-regex
-const PRINTABLE = /^[^\u0000-\u001f\u007f]{1,4096}$/;
+/** Longer texts are none that anybody meant: a path on Linux is no longer. */
+const LONGEST_TEXT = 4_096;
 
-/** A text without control characters. */
+function isPrintable(text: string): boolean {
+  return text !== "" && text.length <= LONGEST_TEXT && !hasControls(text);
+}
+
+/** A text without control characters, of 4,096 characters at most. */
 export function text(allowed: string): Kind<string | null> {
   return {
     allowed,
-    read: (written) => typeof written === "string" && PRINTABLE.test(written) ? written : undefined,
+    read: (written) => typeof written === "string" && isPrintable(written) ? written : undefined,
     show: (value) => value ?? "",
   };
 }
@@ -143,7 +150,9 @@ export function url(allowed: string, protocols: readonly string[]): Kind<string 
   return {
     allowed,
     read(written) {
-      if (typeof written !== "string" || !URL.canParse(written)) return undefined;
+      // `URL` takes out line ends and tabs without a word.
+      if (typeof written !== "string" || !isPrintable(written)) return undefined;
+      if (!URL.canParse(written)) return undefined;
       const parsed = new URL(written);
       const isFitting = protocols.includes(parsed.protocol) && parsed.hostname !== "" &&
         parsed.search === "" && parsed.hash === "";

@@ -3,6 +3,7 @@
 import type { CpuTimes } from "../system/machine.ts";
 import type { Os, System } from "../system/system.ts";
 import { listDisks, readOsRelease } from "./linux.ts";
+import { stripControls } from "../strip_controls.ts";
 
 /** One file system on a disk. */
 export interface Disk {
@@ -55,15 +56,19 @@ export async function hostFacts(system: System): Promise<HostFacts> {
     countProcesses(system),
   ]);
   return {
-    hostName: machine.hostName(),
+    hostName: stripControls(machine.hostName()),
     osType: system.os,
-    osVersion,
+    osVersion: stripControls(osVersion),
     architecture: system.architecture,
-    kernel: machine.kernelRelease(),
-    cpuModel: cpus[0]?.model ?? null,
+    kernel: stripControls(machine.kernelRelease()),
+    cpuModel: cpus[0] ? stripControls(cpus[0].model) : null,
     cpuCores: cpus.length,
     memoryTotalBytes: machine.memory()?.totalBytes ?? null,
-    disks,
+    disks: disks.map((disk) => ({
+      ...disk,
+      mount: stripControls(disk.mount),
+      fileSystem: stripControls(disk.fileSystem),
+    })),
     processes,
     uptimeS: machine.uptimeS(),
     addresses: machine.networkAddresses()

@@ -6,7 +6,7 @@ import type { Random } from "../system/system.ts";
 export interface BackoffPolicy {
   readonly baseMs: number;
   readonly capMs: number;
-  /** The shortest wait: even lucky draws leave the server a breath. */
+  /** The shortest wait, as far as that is at most half of the longest. */
   readonly floorMs: number;
 }
 
@@ -17,8 +17,8 @@ export function ceilingMs(failures: number, policy: BackoffPolicy): number {
 }
 
 /**
- * A wait drawn evenly between the floor and the ceiling. It is drawn inside the cap, so that waits
- * at the cap differ too.
+ * A wait drawn evenly between the floor, or half of the ceiling where that is less, and the ceiling. It
+ * is drawn inside the cap, so that waits at the cap differ too: by half of it at least.
  *
  * | failures | with 5 s, 5 min, 0.5 s |
  * | --- | --- |
@@ -28,6 +28,7 @@ export function ceilingMs(failures: number, policy: BackoffPolicy): number {
  */
 export function backoffMs(failures: number, policy: BackoffPolicy, random: Random): number {
   const longestMs = ceilingMs(failures, policy);
-  if (longestMs <= policy.floorMs) return longestMs;
-  return policy.floorMs + random() * (longestMs - policy.floorMs);
+  // Where a ceiling is low, as that of a host which is offline, a high floor leaves half to chance.
+  const shortestMs = Math.min(policy.floorMs, longestMs / 2);
+  return shortestMs + random() * (longestMs - shortestMs);
 }

@@ -1,5 +1,6 @@
 /** Tells apart why an apt command failed, by its own words in the C locale. */
 
+import { quoteWords } from "../strip_controls.ts";
 import { outputLines } from "./output_lines.ts";
 import { ScanError, type ScanErrorReason } from "./scanner.ts";
 import type { RunResult } from "../system/process.ts";
@@ -39,7 +40,7 @@ export function complaints(stderr: string, severity: "errors" | "warnings"): str
     }
     // Nothing is missing where the same list is configured twice.
     const text = line.slice(start.length).trim();
-    return / is configured multiple times /.test(text) ? [] : [text.slice(0, LONGEST_COMPLAINT)];
+    return / is configured multiple times /.test(text) ? [] : [quoteWords(text, LONGEST_COMPLAINT)];
   });
   return [...new Set(found)].slice(0, TOLD_COMPLAINTS);
 }

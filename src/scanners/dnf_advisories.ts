@@ -1,6 +1,6 @@
 /** Advisories: which updates they are about, how bad they say the holes are, which CVEs they name. */
 
-import { withoutControls } from "./output_lines.ts";
+import { stripControls } from "../strip_controls.ts";
 import type { RpmPackage } from "./rpm_packages.ts";
 import type { Severity } from "./scanner.ts";
 
@@ -36,7 +36,7 @@ const LONGEST_WORD = 40;
 
 /** Reads an advisory's word for its severity, whatever its case. */
 export function readSeverity(text: string): Pick<AdvisoryRow, "severity" | "ownWord"> {
-  const told = withoutControls(text).trim();
+  const told = stripControls(text).trim();
   const word = told.toLowerCase();
   const usual = SEVERITIES.find((known) => known === word);
   const isOwn = usual === undefined && !NO_SEVERITY.includes(word);

@@ -1,6 +1,7 @@
 /** Tells apart why a dnf or rpm command failed, by its own words in the C locale. */
 
 import type { RunResult } from "../system/process.ts";
+import { quoteWords } from "../strip_controls.ts";
 import { outputLines } from "./output_lines.ts";
 import { ScanError, type ScanErrorReason } from "./scanner.ts";
 
@@ -50,7 +51,7 @@ export function dnfFailure(action: string, result: RunResult): ScanError {
   const telling = reason === "locked" ? LOCKED : /^(?:Config )?error:/i;
   const errors = lines.filter((line) => telling.test(line));
   const told = (errors.length > 0 ? errors : lastComplaint(lines)).slice(0, TOLD_COMPLAINTS)
-    .map((line) => line.trim().replace(/^error: */i, "").slice(0, LONGEST_COMPLAINT));
+    .map((line) => quoteWords(line.trim().replace(/^error: */i, ""), LONGEST_COMPLAINT));
   const facts = told.length > 0 ? told.join("; ") : `exit ${result.code}`;
   return new ScanError(`Cannot ${action}: ${facts}${next === "" ? "" : `; ${next}`}`, { reason });
 }
@@ -96,7 +97,7 @@ export function dnfWarnings({ stdout, stderr }: RunResult): string[] {
     if (ignored !== undefined) warnings.push(leftOut(ignored));
     const [, skipped] = /^Warning: failed loading '(.+)', skipping\.$/.exec(line) ?? [];
     if (skipped !== undefined) {
-      const file = skipped.slice(0, LONGEST_COMPLAINT);
+      const file = quoteWords(skipped, LONGEST_COMPLAINT);
       warnings.push(`A repository's file could not be read: "${file}"`);
     }
     repository = PROGRESS.exec(line)?.[1] ?? repository;
@@ -111,5 +112,5 @@ export function dnfWarnings({ stdout, stderr }: RunResult): string[] {
 }
 
 function leftOut(repositories: string): string {
-  return `Repositories that could not be read: ${repositories.slice(0, LONGEST_COMPLAINT)}`;
+  return `Repositories that could not be read: ${quoteWords(repositories, LONGEST_COMPLAINT)}`;
 }

@@ -1,6 +1,6 @@
 /** What a program on Windows complained of, as words for a person: short, and nothing but text. */
 
-import { withoutControls } from "./output_lines.ts";
+import { stripControls } from "../strip_controls.ts";
 
 /** Told shortened: it goes to a terminal and to a server. */
 const LONGEST_COMPLAINT = 300;
@@ -23,7 +23,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 export function describeComplaint(output: string): string {
   const head = output.slice(0, LOOKED_AT).replace(/[\0\ufeff]/g, "");
   const text = head.trimStart().startsWith("#< CLIXML") ? clixmlError(head) : head;
-  const lines = text.split(/[\r\n]+/).map((line) => withoutControls(line).trim());
+  const lines = text.split(/[\r\n]+/).map((line) => stripControls(line).trim());
   const line = lines.find((line) => line !== "") ?? "";
   return line.slice(0, LONGEST_COMPLAINT).toWellFormed();
 }

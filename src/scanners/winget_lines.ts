@@ -1,6 +1,6 @@
 /** Cuts winget's output into the lines that a terminal would show, without progress bars' remains. */
 
-import { withoutControls } from "./output_lines.ts";
+import { stripControls } from "../strip_controls.ts";
 
 /** Longer lines belong to no table of winget's; its own are a few hundred characters wide. */
 const MAX_LINE_LENGTH = 16_384;
@@ -44,7 +44,7 @@ export function isDebris(line: string): boolean {
 
 /** A cell or a sentence without what steers a terminal, and without blanks around it. */
 export function plainText(text: string): string {
-  return withoutControls(text).replaceAll("\t", " ").trim();
+  return stripControls(text.replaceAll("\t", " ")).trim();
 }
 
 /** A spinner of two minutes is one line of a hundred thousand characters. */

@@ -1,7 +1,7 @@
 /** Reads what the script of `winupdate_script.ts` answered, field by field: it comes from outside. */
 
 import * as v from "valibot";
-import { withoutControls } from "./output_lines.ts";
+import { stripControls } from "../strip_controls.ts";
 import { ScanError } from "./scanner.ts";
 import {
   describeFault,
@@ -162,7 +162,7 @@ function notUnderstood(): ScanError {
 
 /** Without what could steer a terminal, line ends among it, and without half characters. */
 function clean(value: string): string {
-  return withoutControls(value.replace(/\s+/g, " ")).trim().toWellFormed();
+  return stripControls(value.replace(/\s+/g, " ")).trim().toWellFormed();
 }
 
 /** An address may have been given with a name and a password. */

@@ -1,6 +1,6 @@
 /** Turns the Windows Update Agent's error codes into what went wrong and what a person can do. */
 
-import { withoutControls } from "./output_lines.ts";
+import { stripControls } from "../strip_controls.ts";
 import { ScanError, type ScanErrorReason } from "./scanner.ts";
 
 /** An error as PowerShell told it. */
@@ -150,7 +150,7 @@ function meaningOf(fault: WinupdateFault, where: FaultSurroundings): Meaning {
   if (code === "80240438" && where.noInternet && where.server === "") return KEPT_INSIDE;
   const known = BY_CODE.get(code) ?? FAMILIES.find(([prefix]) => code.startsWith(prefix))?.[1];
   if (known) return { ...known, fact: known.fact.replaceAll("@", () => serverOf(where)) };
-  const words = withoutControls(fault.message).trim().slice(0, LONGEST_MESSAGE).toWellFormed();
+  const words = stripControls(fault.message).trim().slice(0, LONGEST_MESSAGE).toWellFormed();
   return { reason: "permanent", fact: words === "" ? "an unknown error" : words };
 }
 

@@ -6,8 +6,8 @@
 import * as v from "valibot";
 import { type Decoded, decodeJson } from "../json.ts";
 import { HttpError, type HttpErrorReason, type HttpResponse } from "../system/http.ts";
-import { cut } from "./limits.ts";
 import { type RateLimit, readRateLimit, readRetryAfterMs, readServerClock } from "./retry_after.ts";
+import { quoteWords } from "../strip_controls.ts";
 
 /**
  * The outcome of one call.
@@ -86,7 +86,7 @@ export function readFailure(error: unknown): Answer<never> {
   if (error.reason === "aborted") return { kind: "aborted" };
   return {
     kind: "failed",
-    why: error.message,
+    why: quoteWords(error.message, FAILURE_LIMIT),
     status: null,
     reason: error.reason,
     offline: error.reason === "offline",
@@ -97,6 +97,9 @@ export function readFailure(error: unknown): Answer<never> {
 /** Longest part of a server's own words that is repeated in a log. */
 const QUOTE_LIMIT = 200;
 
+/** Longest account of why no answer came: it may quote a server's header, or a certificate. */
+const FAILURE_LIMIT = 500;
+
 /** "HTTP 400: Invalid …", with the server's own words where it gave some. */
 function describe(response: HttpResponse): string {
   const location = response.headers["location"];
@@ -105,7 +108,7 @@ function describe(response: HttpResponse): string {
   }
   const words = decodeJson(errorWords, response.body);
   if (!words.ok) return `HTTP ${response.status}`;
-  return `HTTP ${response.status}: ${cut(words.value.error, QUOTE_LIMIT)}`;
+  return `HTTP ${response.status}: ${quoteWords(words.value.error, QUOTE_LIMIT)}`;
 }
 
 const errorWords = v.object({ error: v.string() });

@@ -3,6 +3,8 @@
  * so nothing longer is ever sent.
  */
 
+import { stripControls } from "../strip_controls.ts";
+
 /** Characters, per field; from the server's schema, v0.1.18. */
 export const LIMITS = {
   hostname: 255,
@@ -16,26 +18,31 @@ export const LIMITS = {
   logAction: 50,
 } as const;
 
-/** What PostgreSQL's text cannot hold, and what nobody wants in a dashboard. */
-// deno-lint-ignore no-control-regex
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
-
-/** Cuts to `limit` characters as PostgreSQL counts them: code points, not UTF-16 units. */
+/**
+ * Cuts to `limit` characters as PostgreSQL counts them: code points, not UTF-16 units. Of controls only
+ * tabs and the ends of lines stay: its text cannot hold all, and nobody wants them in a dashboard.
+ */
 export function cut(text: string, limit: number): string {
-  let kept = 0;
-  let end = 0;
-  // Stops at the limit: the text may be long, and from a server.
-  while (kept < limit && end < text.length) {
-    const code = text.codePointAt(end) ?? 0;
-    if (!isControl(code)) kept += 1;
-    end += code > 0xffff ? 2 : 1;
+  if (limit === Infinity) return stripControls(text, "\n\t");
+  let clean = "";
+  let length = 0;
+  // Piece by piece, up to the limit: the text may be long, and from a server.
+  for (let from = 0; from < text.length && length < limit;) {
+    const to = endOfPiece(text, from);
+    const characters = [...stripControls(text.slice(from, to), "\n\t")];
+    clean += characters.slice(0, limit - length).join("");
+    length += characters.length;
+    from = to;
   }
-  return text.slice(0, end).replace(CONTROL, "").toWellFormed();
+  return clean;
 }
 
-/** Whether `CONTROL` matches a code point. */
-function isControl(code: number): boolean {
-  return code <= 0x08 || code >= 0x0b && code <= 0x1f || code >= 0x7f && code <= 0x9f;
+const PIECE_LENGTH = 4_096;
+
+/** Where a piece ends that begins at `from`: not between the halves of a surrogate pair. */
+function endOfPiece(text: string, from: number): number {
+  const end = from + PIECE_LENGTH;
+  return (text.charCodeAt(end - 1) & 0xfc00) === 0xd800 ? end + 1 : end;
 }
 
 /** Longest excerpt, in characters. */

@@ -89,7 +89,11 @@ export interface Files {
     options?: { maxBytes?: number },
   ): Promise<string | undefined>;
   /** As `readText()`, with the facts of the file that was read: nothing can change in between. */
-  readTextAndFacts(purpose: string, path: string): Promise<FileText | undefined>;
+  readTextAndFacts(
+    purpose: string,
+    path: string,
+    options?: { maxBytes?: number },
+  ): Promise<FileText | undefined>;
   /** Written beside, synced, renamed over: a reader sees the old text or the new, never a part. */
   writeText(
     purpose: string,

@@ -30,8 +30,8 @@ export const realFiles: Files = {
       return (await readText(path, options.maxBytes ?? DEFAULT_MAX_BYTES))?.text;
     });
   },
-  readTextAndFacts(purpose, path) {
-    return guard(purpose, path, () => readText(path, DEFAULT_MAX_BYTES));
+  readTextAndFacts(purpose, path, options = {}) {
+    return guard(purpose, path, () => readText(path, options.maxBytes ?? DEFAULT_MAX_BYTES));
   },
   writeText(purpose, path, text, options) {
     return guard(purpose, path, () => writeText(path, text, options));

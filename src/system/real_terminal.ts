@@ -1,5 +1,6 @@
 /** The terminal port on Deno: whole lines, written before the call returns. */
 
+import { stripControls } from "../strip_controls.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Width where no terminal tells one. */
@@ -13,6 +14,9 @@ const PIPE_BUF_BYTES = 4_096;
 
 const CLEAR_LINE = "\r\x1b[2K";
 
+/** Cursor home, and clear to the end of the screen (ECMA-48, CUP and ED). */
+const CLEAR_SCREEN = "\x1b[H\x1b[J";
+
 type Output = typeof Deno.stdout | typeof Deno.stderr;
 
 /** Standard input, output and error of this process. */
@@ -24,25 +28,24 @@ export class RealTerminal implements Terminal {
 
   print(text: string): void {
     this.#clearProgress();
-    if (this.#stdoutIsClosed) return;
-    try {
-      writeWhole(Deno.stdout, `${text}\n`);
-    } catch (error) {
-      if (!isReaderGone(error)) throw error;
-      this.#stdoutIsClosed = true;
-    }
+    this.#write(`${stripControls(text, "\n\t")}\n`);
   }
 
   printError(text: string): void {
     this.#clearProgress();
-    writeIfPossible(`${text}\n`);
+    writeIfPossible(`${stripControls(text, "\n\t")}\n`);
   }
 
   showProgress(text: string): void {
     if (!this.stderrIsTerminal) return;
-    const line = [...text.split("\n", 1)[0] ?? ""].slice(0, consoleColumns() - 1).join("");
+    const [first = ""] = text.split("\n", 1);
+    const line = [...stripControls(first)].slice(0, consoleColumns() - 1).join("");
     writeIfPossible(CLEAR_LINE + line);
     this.#progressIsShown = line !== "";
+  }
+
+  clearScreen(): void {
+    this.#write(CLEAR_SCREEN);
   }
 
   columns(): number {
@@ -63,6 +66,16 @@ export class RealTerminal implements Terminal {
       throw new Error(`Cannot read stdin: ${fact}`, { cause });
     }
     return new TextDecoder().decode(bytes.subarray(0, sizeBytes));
+  }
+
+  #write(text: string): void {
+    if (this.#stdoutIsClosed) return;
+    try {
+      writeWhole(Deno.stdout, text);
+    } catch (error) {
+      if (!isReaderGone(error)) throw error;
+      this.#stdoutIsClosed = true;
+    }
   }
 
   #clearProgress(): void {

@@ -72,7 +72,7 @@ Deno.test("status --watch shows a block every two seconds, drawn over on a termi
     return {
       before,
       after: out.split("Agent ").length - 1,
-      drawn: out.split("\x1b[H\x1b[J").length - 1,
+      drawn: out.split("(clear)").length - 1,
     };
   };
   assertEquals(await blocks(true), { before: 1, after: 2, drawn: 2 });

@@ -58,8 +58,12 @@ export class FakeFiles implements Files {
     return text;
   }
 
-  async readTextAndFacts(purpose: string, path: string): Promise<FileText | undefined> {
-    const text = await this.readText(purpose, path);
+  async readTextAndFacts(
+    purpose: string,
+    path: string,
+    options: { maxBytes?: number } = {},
+  ): Promise<FileText | undefined> {
+    const text = await this.readText(purpose, path, options);
     return text === undefined ? undefined : { text, facts: this.#facts(path) };
   }
 

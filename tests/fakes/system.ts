@@ -26,6 +26,9 @@ export class FakeTerminal implements Terminal {
     this.err += `${text}\n`;
   }
   showProgress(_text: string): void {}
+  clearScreen(): void {
+    this.out += "(clear)";
+  }
   columns(): number {
     return this.width;
   }

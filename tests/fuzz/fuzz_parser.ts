@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { ScanError } from "../../src/scanners/scanner.ts";
+import { hasControls } from "../../src/strip_controls.ts";
 import { mutated } from "./mutate.ts";
 import type { Parser } from "./parsers.ts";
 
@@ -15,10 +16,6 @@ export interface FuzzResult {
 }
 
 const LONG_LINE = 10_000_000;
-
-/** What makes a text steer a terminal or turn its writing around; the tab is harmless. */
-// deno-lint-ignore no-control-regex
-const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
 export interface FuzzOptions {
   readonly cases: number;
@@ -54,7 +51,7 @@ function look(parser: Parser, text: string): void {
     if (found !== null) throw new Error(`lets through ${JSON.stringify(found)}`);
   } catch (error) {
     if (!(error instanceof ScanError)) throw error;
-    if (STEERING.test(error.message)) {
+    if (hasControls(error.message, "\n\t")) {
       throw new Error(`its error lets through ${JSON.stringify(error.message)}`);
     }
   }
@@ -62,7 +59,7 @@ function look(parser: Parser, text: string): void {
 
 /** A text anywhere in a value that could steer; `null`: none. */
 export function steeringText(value: unknown): string | null {
-  if (typeof value === "string") return STEERING.test(value) ? value : null;
+  if (typeof value === "string") return hasControls(value, "\n\t") ? value : null;
   if (value instanceof Map) return steeringText([...value]);
   if (typeof value !== "object" || value === null) return null;
   for (const [key, inner] of Object.entries(value)) {

@@ -121,3 +121,13 @@ Deno.test("readInput() reads to the end or to its limit", async () => {
     assertEquals(await child.firstOutput(), `<${expected}>\n`);
   }
 });
+
+Deno.test("nothing that is printed can steer the terminal, and what is drawn over can", async () => {
+  const steering = "a\\u001b[2J\\u009b\\u202e\\u2028\\ud800\\tb\\nc";
+  const { code, out } = await inShell(
+    '"$@" 2>&1',
+    `terminal.print("${steering}"); terminal.printError("${steering}"); terminal.clearScreen();`,
+  );
+  const shown = "a[2J\tb\nc\n";
+  assertEquals([code, out], [0, `${shown}${shown}\u001b[H\u001b[J`]);
+});

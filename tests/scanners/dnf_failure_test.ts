@@ -149,8 +149,8 @@ Deno.test("dnfWarnings() tells a bounded part of each name", () => {
   const [file, repository] = dnfWarnings(
     succeeded("", `Warning: failed loading '${long}', skipping.\nIgnoring repositories: ${long}\n`),
   );
-  assertEquals(file, `A repository's file could not be read: "${long.slice(1)}"`);
-  assertEquals(repository, `Repositories that could not be read: ${long.slice(1)}`);
+  assertEquals(file, `A repository's file could not be read: "${"x".repeat(295)}(cut)"`);
+  assertEquals(repository, `Repositories that could not be read: ${"x".repeat(295)}(cut)`);
 });
 
 Deno.test("dnfWarnings() names what was left out, whatever else is said", () => {

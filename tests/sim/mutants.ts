@@ -13,8 +13,8 @@ function mutant(name: string, ...edits: [file: string, from: string, to: string]
 export const MUTANTS: readonly Mutant[] = [
   mutant("jitter lost at the cap", [
     "loop/backoff.ts",
-    "if (longestMs <= policy.floorMs) return longestMs;",
-    "if (longestMs <= policy.floorMs || longestMs >= policy.capMs) return longestMs;",
+    "const shortestMs = Math.min(policy.floorMs, longestMs / 2);",
+    "const shortestMs = longestMs >= policy.capMs ? longestMs : policy.floorMs;",
   ]),
   mutant("jitter of the open breaker lost", [
     "breaker/connection.ts",

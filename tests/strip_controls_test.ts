@@ -1,0 +1,135 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { hasControls, quoteWords, safeJson, stripControls } from "../src/strip_controls.ts";
+
+/** Every character of Unicode, the halves of pairs by themselves too. */
+function* everyCharacter(): Generator<[codePoint: number, text: string]> {
+  for (let codePoint = 0; codePoint <= 0x10ffff; codePoint++) {
+    yield [codePoint, String.fromCodePoint(codePoint)];
+  }
+}
+
+Deno.test("stripControls() takes out what steers, hides, reorders or breaks a line", () => {
+  const rows: [what: string, character: string][] = [
+    ["NUL", "\0"],
+    ["bell", "\x07"],
+    ["escape", "\x1b"],
+    ["line feed", "\n"],
+    ["tab", "\t"],
+    ["delete", "\x7f"],
+    ["next line", "\u0085"],
+    ["8-bit CSI", "\u009b"],
+    ["line separator", "\u2028"],
+    ["paragraph separator", "\u2029"],
+    ["left-to-right mark", "\u200e"],
+    ["right-to-left mark", "\u200f"],
+    ["Arabic letter mark", "\u061c"],
+    ["embeddings and overrides", "\u202a\u202b\u202c\u202d\u202e"],
+    ["isolates", "\u2066\u2067\u2068\u2069"],
+    ["deprecated formatting", "\u206a\u206f"],
+    ["zero-width space", "\u200b"],
+    ["joiners", "\u200c\u200d\u2060"],
+    ["soft hyphen", "\u00ad"],
+    ["grapheme joiner", "\u034f"],
+    ["byte order mark", "\ufeff"],
+    ["fillers", "\u115f\u1160\u3164\uffa0"],
+    ["Mongolian vowel separator", "\u180e"],
+    ["interlinear annotation", "\ufff9\ufffa\ufffb"],
+    ["tags", "\u{e0001}\u{e0041}\u{e007f}"],
+    ["musical format", "\u{1d173}"],
+    ["no characters", "\ufdd0\ufffe\uffff\u{1ffff}\u{10fffe}"],
+    ["halves of pairs", "\ud800"],
+    ["halves of pairs", "\udfff"],
+  ];
+  for (const [what, character] of rows) {
+    assertEquals(stripControls(`a${character}b`), "ab", what);
+    assertEquals(hasControls(character), true, what);
+  }
+  assertEquals(stripControls("a\u001b[31mb\r\n\u009bc"), "a[31mbc");
+  assertEquals(stripControls("\ud83d\ude00\ud83d"), "😀");
+});
+
+Deno.test("stripControls() leaves what has a picture, in every script", () => {
+  const texts = [
+    "plain ASCII, ~ too",
+    "Ünïcødé é Å ﬁ",
+    "Ελλάδα Україна Հայաստան საქართველო",
+    "日本語 한국어 中文 ไทย हिन्दी தமிழ் አማርኛ",
+    "العربية עברית فارسی",
+    "\u00a0\u2003\u3000", // Blanks, if wide or narrow ones.
+    "❤️ ☎︎ 😀 🇩🇪 1️⃣",
+    "葛\u{e0100}", // A name's own form of a letter.
+    "∑ € № ½ \ue000",
+  ];
+  for (const text of texts) {
+    assertEquals(stripControls(text), text);
+    assertEquals(hasControls(text), false, text);
+  }
+  // Joiners go: a family falls apart into its members, and a letter takes its usual form.
+  assertEquals(stripControls("👨\u200d👩\u200d👧"), "👨👩👧");
+  assertEquals(stripControls("می\u200cخواهم"), "میخواهم");
+});
+
+Deno.test("stripControls() decides over every character as its Unicode properties say", () => {
+  const stripped = /^[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]$/u;
+  const ignorable = /^\p{Default_Ignorable_Code_Point}$/u;
+  const selector = /^\p{Variation_Selector}$/u;
+  const wrong: string[] = [];
+  for (const [codePoint, text] of everyCharacter()) {
+    const isUnsafe = stripped.test(text) || (ignorable.test(text) && !selector.test(text));
+    if (hasControls(text) !== isUnsafe) wrong.push(codePoint.toString(16));
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("stripControls() keeps the ends of lines and tabs where it is told to, and nothing else", () => {
+  const text = "a\tb\nc\rd\u2028e";
+  assertEquals(stripControls(text, "\n\t"), "a\tb\ncde");
+  assertEquals(stripControls(text, "\n"), "ab\ncde");
+  assertEquals(stripControls(text, "\t"), "a\tbcde");
+  assertEquals(stripControls(text), "abcde");
+});
+
+const anyText = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.array(fc.integer({ min: 0, max: 0xffff })).map((units) => String.fromCharCode(...units)),
+);
+
+Deno.test("what is stripped is safe and well formed, and stripping it again changes nothing", () => {
+  fc.assert(fc.property(
+    anyText,
+    fc.constantFrom("", "\n", "\t", "\n\t"),
+    (text, kept) => {
+      const once = stripControls(text, kept as "");
+      assert(once.isWellFormed());
+      assertEquals(stripControls(once, kept as ""), once);
+      assertEquals(hasControls(once, kept as ""), false);
+      assertEquals(hasControls(text, kept as ""), once !== text);
+    },
+  ));
+});
+
+Deno.test("quoteWords() quotes up to its limit, says that it cut, and cuts no character in two", () => {
+  assertEquals(quoteWords("1234567890", 10), "1234567890");
+  assertEquals(quoteWords("12345678901", 10), "12345(cut)");
+  assertEquals(quoteWords("1234😀78901", 10), "1234(cut)");
+  assertEquals(quoteWords("1\n2\u202e3", 3), "123");
+  fc.assert(fc.property(anyText, fc.integer({ min: 5, max: 50 }), (text, limit) => {
+    const quoted = quoteWords(text, limit);
+    assert(quoted.length <= limit && !hasControls(quoted));
+  }));
+});
+
+Deno.test("safeJson() means the same, is safe to show, and breaks lines only where it is indented", () => {
+  assertEquals(safeJson({ a: "b\u2028\u{e0041}" }), '{"a":"b\\u2028\\udb40\\udc41"}');
+  assertEquals(safeJson({ a: ["ä"] }, 2), '{\n  "a": [\n    "ä"\n  ]\n}');
+  fc.assert(fc.property(
+    fc.dictionary(anyText, fc.array(anyText)),
+    fc.constantFrom(0, 2),
+    (value, indent) => {
+      const json = safeJson(value, indent);
+      assert(!hasControls(json, indent === 0 ? "" : "\n"));
+      assertEquals(JSON.parse(json), JSON.parse(JSON.stringify(value)));
+    },
+  ));
+});

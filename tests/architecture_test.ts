@@ -69,6 +69,11 @@ Deno.test("a broken rule is caught", () => {
     ["src/loop/a.ts", `${HEADER}const a = Date.now();\n`, "it touches the outside world: Date.now"],
     ["src/loop/a.ts", `${HEADER}await fetch(url);\n`, "it touches the outside world: fetch("],
     ["src/loop/a.ts", `${HEADER}setTimeout(f, 1);\n`, "it touches the outside world: setTimeout("],
+    [
+      "src/system/real_a.ts",
+      `${HEADER}JSON.parse(text);\n`,
+      "it reads JSON past src/json.ts: JSON.parse",
+    ],
   ];
   for (const [path, text, complaint] of rows) {
     assertEquals(complaints([{ path, text }]), [`${path}: ${complaint}`]);
@@ -82,6 +87,7 @@ Deno.test("a kept rule is not complained of", () => {
       path: "src/loop/b.ts",
       text: `${HEADER}// Deno.exit would be wrong here\nclient.fetch(1);\n`,
     },
+    { path: "src/json.ts", text: `${HEADER}JSON.parse(text);\n` },
     { path: "src/system/real_clock.ts", text: `${HEADER}Date.now();\n` },
     { path: "tests/loop/a_test.ts", text: 'import { a } from "../../src/loop/a.ts";\n' },
   ];

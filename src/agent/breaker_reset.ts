@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import { NEW_BREAKER } from "../breaker/breaker.ts";
+import { decodeJson } from "../json.ts";
 import type { Log } from "../log.ts";
 import { resetConnection } from "../loop/transition.ts";
 import type { System } from "../system/system.ts";
@@ -106,11 +107,11 @@ export async function takeResets(
         isRefused = false;
         continue;
       }
-      const read = v.safeParse(request, JSON.parse(text));
-      if (read.success) {
-        parts.log.info("breaker reset by a person", { breaker: read.output.name });
-        await parts.reset(read.output.name);
-      }
+      const read = decodeJson(request, text);
+      if (read.ok) {
+        parts.log.info("breaker reset by a person", { breaker: read.value.name });
+        await parts.reset(read.value.name);
+      } else parts.log.warning("request not taken up", { why: read.why });
       await files.remove("take up a request", path);
       isRefused = false;
     } catch (error) {

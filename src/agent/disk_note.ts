@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import type { DiskCondition } from "../buffer/disk_condition.ts";
+import { decodeJson } from "../json.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 
@@ -110,10 +111,6 @@ export async function showDiskNote(
 ): Promise<ToldDisk | undefined> {
   const text = await files.readText("read of the disk", `${stateDirectory}/${FILE}`);
   if (text === undefined) return undefined;
-  try {
-    const read = v.safeParse(stored, JSON.parse(text));
-    return read.success ? read.output : undefined;
-  } catch {
-    return undefined; // A part of it was being written.
-  }
+  const read = decodeJson(stored, text);
+  return read.ok ? read.value : undefined; // A part of it was being written.
 }

@@ -1,6 +1,7 @@
 /** Holds the state folder for one agent: a second one is told who has it. */
 
 import * as v from "valibot";
+import { decodeJson } from "../json.ts";
 import { FileError, type FileLock } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 
@@ -155,10 +156,6 @@ async function readHolder(
 ): Promise<Holder | undefined> {
   const text = await system.files.readText("read who runs", `${stateDirectory}/${HOLDER}`);
   if (text === undefined) return undefined;
-  try {
-    const result = v.safeParse(holder, JSON.parse(text));
-    return result.success ? result.output : undefined;
-  } catch {
-    return undefined; // A half-written word is none.
-  }
+  const read = decodeJson(holder, text);
+  return read.ok ? read.value : undefined; // A half-written word is none.
 }

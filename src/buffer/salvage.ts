@@ -3,6 +3,7 @@
  * SQLite refuses. What a row holds is checked, since a flipped bit may be anywhere.
  */
 
+import { LOCAL_LIMITS, parseJson } from "../json.ts";
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
 import type { EventKind } from "./buffer.ts";
 import { addToCounters, readCounts, takeSequence } from "./counters.ts";
@@ -211,13 +212,7 @@ function isCount(value: unknown): boolean {
 }
 
 function isJson(value: unknown): boolean {
-  if (!isText(value)) return false;
-  try {
-    JSON.parse(value);
-    return true;
-  } catch {
-    return false;
-  }
+  return isText(value) && parseJson(value, LOCAL_LIMITS).ok;
 }
 
 /** What SQLite will not read is `null`. */

@@ -1,6 +1,7 @@
 /** Takes an event apart that holds many items, so that one bad item does not cost the others. Pure. */
 
 import * as v from "valibot";
+import { decodeJson, LOCAL_LIMITS } from "../json.ts";
 import type { NewEvent } from "./buffer.ts";
 
 /** A report of updates; what else it holds goes into both halves. */
@@ -21,11 +22,6 @@ export function splitBody(
 
 /** A body that a sick disk has changed is no list. */
 function read(body: string): v.InferOutput<typeof report> | null {
-  try {
-    const { success, output } = v.safeParse(report, JSON.parse(body));
-    return success ? output : null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const decoded = decodeJson(report, body, LOCAL_LIMITS);
+  return decoded.ok ? decoded.value : null;
 }

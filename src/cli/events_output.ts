@@ -1,6 +1,7 @@
 /** Events of the buffer as a table, as text and as JSON. Pure. */
 
 import type { StoredEvent } from "../buffer/buffer.ts";
+import { LOCAL_LIMITS, parseJson } from "../json.ts";
 import { describeDuration, describeSize } from "./duration.ts";
 import { plain } from "./plain.ts";
 import { formatTable } from "./table.ts";
@@ -80,11 +81,8 @@ function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
 
 /** A body that is no JSON, which Pennon does not write, is shown as the text that it is. */
 function readBody(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+  const parsed = parseJson(text, LOCAL_LIMITS);
+  return parsed.ok ? parsed.value : text;
 }
 
 function asJson(value: unknown): string {

@@ -62,7 +62,7 @@ async function watch(system: System, settings: Settings, asJson: boolean): Promi
   try {
     for (;;) {
       const status = await readStatus(system, settings);
-      const text = asJson ? JSON.stringify(JSON.parse(statusAsJson(status))) : statusAsText(status);
+      const text = asJson ? statusAsJson(status, { isOneLine: true }) : statusAsText(status);
       terminal.print(isDrawn ? `${REDRAW}${text}` : text);
       await clock.sleep(WATCH_EVERY_MS, stop.signal).catch(() => {});
       if (stop.signal.aborted) return verdict(system, status);

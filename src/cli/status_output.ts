@@ -34,7 +34,7 @@ export interface Status {
 }
 
 /** `pennon.status/1`; it only ever gains fields. */
-export function statusAsJson(status: Status): string {
+export function statusAsJson(status: Status, options: { isOneLine?: boolean } = {}): string {
   const { identity, holder, state, buffer, limits } = status;
   const iso = (ms: number | null) => ms === null ? null : new Date(ms).toISOString();
   return JSON.stringify(
@@ -89,7 +89,7 @@ export function statusAsJson(status: Status): string {
       })),
     },
     null,
-    2,
+    options.isOneLine ? 0 : 2,
   );
 }
 

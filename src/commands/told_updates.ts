@@ -1,6 +1,7 @@
 /** What the server was told of each scanner's updates, on disk: `told-updates.json` in the state folder. */
 
 import * as v from "valibot";
+import { decodeJson, LOCAL_LIMITS } from "../json.ts";
 import type { System } from "../system/system.ts";
 import type { ToldList } from "./news.ts";
 
@@ -34,8 +35,8 @@ export async function readToldUpdates(
   try {
     const path = `${stateDirectory}/${FILE}`;
     const text = await files.readText("read what was told", path, { maxBytes: MAX_BYTES });
-    const read = v.safeParse(stored, JSON.parse(text ?? "null"));
-    return new Map(read.success ? Object.entries(read.output.scanners) : []);
+    const read = decodeJson(stored, text ?? "null", LOCAL_LIMITS);
+    return new Map(read.ok ? Object.entries(read.value.scanners) : []);
   } catch {
     return new Map();
   }

@@ -1,5 +1,7 @@
 /** Finds the JSON in an answer of dnf 5's: before 5.2.6 it told of its progress on stdout, too. */
 
+import { LOCAL_LIMITS, parseJson } from "../json.ts";
+
 /** A line that begins a JSON text; more of them are not tried. */
 const MOST_BEGINNINGS = 50;
 
@@ -15,11 +17,9 @@ export function findJson(text: string): unknown {
   for (const { index } of beginnings) {
     tried += 1;
     if (tried > MOST_BEGINNINGS) break;
-    try {
-      return JSON.parse(text.slice(index, end).replace(/^\ufeff/, ""));
-    } catch {
-      // Chatter that looks like JSON; what comes after it may still be.
-    }
+    const parsed = parseJson(text.slice(index, end).replace(/^\ufeff/, ""), LOCAL_LIMITS);
+    if (parsed.ok) return parsed.value;
+    // Chatter that looks like JSON; what comes after it may still be.
   }
   return undefined;
 }

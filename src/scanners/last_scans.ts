@@ -1,6 +1,7 @@
 /** What the last scan of each scanner found, kept for `status`: counts, not lists. */
 
 import * as v from "valibot";
+import { decodeJson } from "../json.ts";
 import { FileError, type Files } from "../system/files.ts";
 import type { ScanReport } from "./run_scans.ts";
 
@@ -27,12 +28,8 @@ const FILE = "last-scans.json";
 export async function readLastScans(files: Files, stateDirectory: string): Promise<LastScans> {
   const text = await files.readText("read the last scans", `${stateDirectory}/${FILE}`);
   if (text === undefined) return {};
-  try {
-    const result = v.safeParse(lastScans, JSON.parse(text));
-    return result.success ? result.output : {};
-  } catch {
-    return {}; // Not JSON; the next scan writes it anew.
-  }
+  const read = decodeJson(lastScans, text);
+  return read.ok ? read.value : {}; // The next scan writes it anew.
 }
 
 /**

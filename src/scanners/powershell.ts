@@ -1,5 +1,6 @@
 /** Asks Windows PowerShell 5.1, which every Windows has, for a value: by a script, and as JSON. */
 
+import { LOCAL_LIMITS, parseJson } from "../json.ts";
 import { CommandError, type RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
 import { reasonNotRun } from "./not_run.ts";
@@ -145,11 +146,17 @@ export function parseEnvelope(stdout: string): unknown {
 
 /** A host that is narrower than the answer may have broken it into lines; `atob` minds no blanks. */
 function decodeAnswer(text: string): unknown {
+  const parsed = parseJson(decodeText(text), LOCAL_LIMITS);
+  if (parsed.ok) return parsed.value;
+  throw unreadable(`it is damaged: ${parsed.why}`, "permanent");
+}
+
+function decodeText(base64: string): string {
   try {
-    const binary = atob(text);
+    const binary = atob(base64);
     const bytes = new Uint8Array(binary.length);
     for (let at = 0; at < bytes.length; at++) bytes[at] = binary.charCodeAt(at);
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
     throw unreadable("it is damaged", "permanent", cause);
   }

@@ -1,0 +1,157 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import * as v from "valibot";
+import {
+  ANSWER_LIMITS,
+  decodeJson,
+  type JsonLimits,
+  LOCAL_LIMITS,
+  parseJson,
+} from "../src/json.ts";
+
+const small: JsonLimits = { maxLength: 100, maxDepth: 3, maxValues: 7 };
+
+function whyNot(text: string, limits = small): string | null {
+  const parsed = parseJson(text, limits);
+  return parsed.ok ? null : parsed.why;
+}
+
+Deno.test("parseJson() refuses what exceeds a limit, and takes what reaches it", () => {
+  const deep = "it is nested deeper than 3 levels";
+  const many = "it contains more than 7 values";
+  const rows: [text: string, why: string | null][] = [
+    ["[[[]]]", null],
+    ["[[[[]]]]", deep],
+    ['{"a":{"b":[]}}', null],
+    ['{"a":{"b":[{}]}}', deep],
+    ["[[[],[],[],[]]]", null],
+    ["[1,2,3,4,5,6]", null],
+    ["[1,2,3,4,5,6,7]", many],
+    ['{"a":1,"b":"2","c":null}', null],
+    ['{"a":1,"b":"2","c":[1]}', many],
+    ["[true,false,null,{},[],-1.5e2]", null],
+    ["[true,false,null,{},[],-1.5e2,0]", many],
+    [`"${"x".repeat(98)}"`, null],
+    [`"${"x".repeat(99)}"`, "it has more than 100 characters"],
+    // Brackets and commas in a text are none.
+    ['"[[[[[[,,,,,,,,{{{{\\"[[[[\\\\"', null],
+    ['["\\\\",[[[]]]]', deep],
+    // Each step down ends before the next.
+    ["[[],[],[[]],[[]]]", null],
+  ];
+  for (const [text, why] of rows) assertEquals(whyNot(text), why, text);
+});
+
+Deno.test("parseJson() takes no number that is none of JavaScript's", () => {
+  const why = "it contains a number that is out of range";
+  for (const number of ["1e999", "-1e999", "1E+309", "1.8e308", "9".repeat(310), "1".repeat(401)]) {
+    assertEquals(whyNot(`[${number}]`, ANSWER_LIMITS), why, number);
+    assertEquals(whyNot(`{"a":${number}}`, ANSWER_LIMITS), why, number);
+  }
+  for (const number of [Number.MAX_VALUE, -Number.MAX_VALUE, Number.MIN_VALUE, 0, -0, 1e-300]) {
+    assertEquals(parseJson(`[${number}]`), { ok: true, value: [number || 0] });
+  }
+  assertEquals(parseJson("1e-999"), { ok: true, value: 0 });
+  assertEquals(whyNot(`[0.${"1".repeat(300)}]`, ANSWER_LIMITS), null);
+});
+
+Deno.test("parseJson() refuses what is no JSON, and quotes none of it", () => {
+  const texts = ["", " ", "{", "[", "]", "[1,]", '{"a"}', "{1:2}", "nul", "NaN", "Infinity", "01"];
+  const page = `<!DOCTYPE html>${"<p>Sign in, [please]</p>".repeat(10_000)}`;
+  assertEquals(whyNot(page, ANSWER_LIMITS), "it is not valid JSON");
+  for (const text of [...texts, '"', '"\\', '"\\x"', "'a'", "[1] 2", "secret", '"\n"', "\ufeff1"]) {
+    assertEquals(whyNot(text), "it is not valid JSON", text);
+  }
+});
+
+Deno.test("parseJson() agrees with JSON.parse on every value within limits", () => {
+  const json = fc.oneof(
+    fc.json(),
+    fc.json().map((text) => ` ${text.replaceAll(",", "\n, ")}\t`),
+    fc.array(fc.constantFrom(...'[]{}",:\\ 0123456789.eE+-truefalsn\n'), { maxLength: 30 })
+      .map((characters) => characters.join("")),
+  );
+  fc.assert(
+    fc.property(json, (text) => {
+      const parsed = parseJson(text);
+      const expected = attempt(text);
+      if (expected === undefined) assert(!parsed.ok, text);
+      else if (parsed.ok) assertEquals(parsed.value, expected.value);
+      else assertEquals(parsed.why, "it contains a number that is out of range", text);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+function attempt(text: string): { value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return undefined;
+  }
+}
+
+Deno.test("parseJson() counts what JSON.parse builds, to the last value", () => {
+  fc.assert(fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {
+    const text = JSON.stringify(value);
+    const { depth, values } = measure(JSON.parse(text));
+    const limits = { maxLength: text.length, maxDepth: depth, maxValues: values };
+    assertEquals(parseJson(text, limits).ok, true);
+    assertEquals(
+      whyNot(text, { ...limits, maxLength: text.length - 1 })?.includes("characters"),
+      true,
+    );
+    assertEquals(whyNot(text, { ...limits, maxValues: values - 1 })?.includes("values"), true);
+    if (depth > 0) {
+      assertEquals(whyNot(text, { ...limits, maxDepth: depth - 1 })?.includes("deeper"), true);
+    }
+  }));
+});
+
+function measure(value: unknown): { depth: number; values: number } {
+  if (typeof value !== "object" || value === null) return { depth: 0, values: 1 };
+  const inner = Object.values(value).map(measure);
+  const keys = Array.isArray(value) ? 0 : inner.length;
+  return {
+    depth: 1 + Math.max(0, ...inner.map(({ depth }) => depth)),
+    values: 1 + keys + inner.reduce((sum, { values }) => sum + values, 0),
+  };
+}
+
+Deno.test("parseJson() refuses 4 MiB of every kind before anything is built", () => {
+  const length = 4_194_304;
+  const texts = [
+    "[".repeat(length),
+    '{"a":'.repeat(length / 5),
+    `[${"[],".repeat(length / 3)}1]`,
+    `["${"\\\\".repeat(length / 2)}"]`,
+    "1".repeat(length),
+    `[${'"3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11",'.repeat(100_000)}1]`,
+  ];
+  const wide = { ...LOCAL_LIMITS, maxValues: ANSWER_LIMITS.maxValues };
+  for (const text of texts) {
+    assertEquals(whyNot(text, ANSWER_LIMITS), "it has more than 1048576 characters");
+    assert(/deeper|values|out of range|^null$/.test(String(whyNot(text, wide))), text.slice(0, 20));
+  }
+});
+
+Deno.test("parseJson() pollutes nothing", () => {
+  const parsed = parseJson('{"__proto__":{"polluted":true},"constructor":{"prototype":1}}');
+  assert(parsed.ok);
+  assertEquals(({} as { polluted?: boolean }).polluted, undefined);
+  assertEquals((parsed.value as { polluted?: boolean }).polluted, undefined);
+});
+
+Deno.test("decodeJson() names what does not fit, and quotes no value", () => {
+  const schema = v.object({
+    a: v.pipe(v.string(), v.check((text) => text.length < 3, "is too long")),
+    b: v.object({ c: v.number() }),
+  });
+  assertEquals(decodeJson(schema, '{"a":"x","b":{"c":1}}').ok, true);
+  const rows: [string, string][] = [
+    ['{"a":"secret","b":{"c":"secret"}}', "a is too long, b.c cannot be used"],
+    ['"secret"', "all of it cannot be used"],
+    ["{", "it is not valid JSON"],
+  ];
+  for (const [text, why] of rows) assertEquals(decodeJson(schema, text), { ok: false, why });
+});

@@ -1,6 +1,8 @@
 /** Who this agent is to its server: id and tokens, kept in one file that only its user can read. */
 
 import * as v from "valibot";
+import { agentIdSchema, tokenSchema } from "./credentials.ts";
+import { decodeJson } from "./json.ts";
 import type { System } from "./system/system.ts";
 
 /** An enrolled agent. */
@@ -23,25 +25,32 @@ export class IdentityError extends Error {
 const SCHEMA = "pennon.identity/1";
 const FILE = "identity.json";
 
-const token = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,8192}$/, "not a token"));
+/** Longest address of a server, in characters. */
+const LONGEST_URL = 2_048;
+
+// deno-lint-ignore no-control-regex
+const UNPRINTABLE = /[\s\u0000-\u001f\u007f-\u009f]/;
+
 const serverUrl = v.pipe(
   v.string(),
+  // The URL parser ignores these characters, so such an address could be used but not shown.
+  v.check((text) => !UNPRINTABLE.test(text), "contains white space or a control character"),
+  v.check((text) => text.length <= LONGEST_URL, "is too long"),
   v.check(
     (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
-    "no web address",
+    "is no web address",
   ),
   v.transform((text) => text.replace(/\/+$/, "")),
 );
-const agentId = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/, "not an id"));
 
 const stored = v.object({
   schema: v.literal(SCHEMA),
-  agent_id: agentId,
+  agent_id: agentIdSchema,
   server_url: serverUrl,
-  access_token: token,
-  refresh_token: token,
+  access_token: tokenSchema,
+  refresh_token: tokenSchema,
   interval_ms: v.nullable(v.pipe(v.number(), v.minValue(1_000), v.maxValue(86_400_000))),
-  registered_ms: v.number(),
+  registered_ms: v.pipe(v.number(), v.finite()),
 });
 
 type Parts = Pick<System, "files">;
@@ -64,14 +73,14 @@ export async function loadIdentity(
         `anew with "--replace" if anybody did`,
     );
   }
-  const read = v.safeParse(stored, parseJson(text));
-  if (!read.success) {
+  const read = decodeJson(stored, text);
+  if (!read.ok) {
     throw new IdentityError(
       `Cannot use the identity: "${path}" is damaged. Next: pennon register --replace`,
     );
   }
   const { agent_id, server_url, access_token, refresh_token, interval_ms, registered_ms } =
-    read.output;
+    read.value;
   return {
     agentId: agent_id,
     serverUrl: server_url,
@@ -82,7 +91,10 @@ export async function loadIdentity(
   };
 }
 
-/** Keeps an identity, readable for its user alone from the first byte on. Throws `FileError`. */
+/**
+ * Saves an identity, readable only for its user from the first byte on. Throws `FileError`, or
+ * `IdentityError` for an identity that `loadIdentity` would refuse; the file is unchanged then.
+ */
 export async function saveIdentity(
   { files }: Parts,
   stateDirectory: string,
@@ -101,6 +113,8 @@ export async function saveIdentity(
     null,
     2,
   );
+  const readable = decodeJson(stored, text);
+  if (!readable.ok) throw new IdentityError(`Cannot save the identity: ${readable.why}`);
   const path = `${stateDirectory}/${FILE}`;
   await files.writeText("save the identity", path, `${text}\n`, { mode: 0o600 });
 }
@@ -113,9 +127,9 @@ export async function forgetIdentity({ files }: Parts, stateDirectory: string): 
 /** What is taken over from RedFlag's own agent, out of its `config.json`. */
 const redflag = v.object({
   server_url: serverUrl,
-  agent_id: agentId,
-  token,
-  refresh_token: token,
+  agent_id: agentIdSchema,
+  token: tokenSchema,
+  refresh_token: tokenSchema,
   check_in_interval: v.fallback(
     v.nullish(v.pipe(v.number(), v.minValue(10), v.maxValue(86_400))),
     null,
@@ -125,14 +139,11 @@ const redflag = v.object({
 
 /** The identity in a RedFlag agent's configuration; throws `IdentityError` saying what is missing. */
 export function adoptIdentity(text: string, nowMs: number): Identity {
-  const read = v.safeParse(redflag, parseJson(text));
-  if (!read.success) {
-    const fields = [...new Set(read.issues.map((issue) => v.getDotPath(issue) ?? "all of it"))];
-    throw new IdentityError(
-      `Cannot take over: in the other agent's configuration, ${fields.join(", ")} cannot be used`,
-    );
+  const read = decodeJson(redflag, text);
+  if (!read.ok) {
+    throw new IdentityError(`Cannot take over: in the other agent's configuration, ${read.why}`);
   }
-  const { tls, check_in_interval } = read.output;
+  const { tls, check_in_interval } = read.value;
   if (tls?.insecure_skip_verify) {
     throw new IdentityError(
       "Cannot take over: the other agent does not verify its server's certificate, and Pennon " +
@@ -140,19 +151,11 @@ export function adoptIdentity(text: string, nowMs: number): Identity {
     );
   }
   return {
-    agentId: read.output.agent_id,
-    serverUrl: read.output.server_url,
-    accessToken: read.output.token,
-    refreshToken: read.output.refresh_token,
+    agentId: read.value.agent_id,
+    serverUrl: read.value.server_url,
+    accessToken: read.value.token,
+    refreshToken: read.value.refresh_token,
     intervalMs: check_in_interval ? check_in_interval * 1_000 : null,
     registeredMs: nowMs,
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // No JSON: no schema fits it.
-  }
 }

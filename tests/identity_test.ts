@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import fc from "fast-check";
 import {
   adoptIdentity,
   forgetIdentity,
@@ -46,6 +47,53 @@ Deno.test("loadIdentity() refuses a file that is damaged, or open to others", as
   }
 });
 
+Deno.test("saveIdentity() writes nothing that loadIdentity() would refuse", async () => {
+  const system = new FakeSystem();
+  await saveIdentity(system, "/state", identity);
+  const faults: [Partial<Identity>, string][] = [
+    [{ accessToken: "abc\nX-Evil: 1" }, "access_token contains a line break"],
+    [{ refreshToken: "abc def" }, "refresh_token contains white space"],
+    [{ accessToken: "" }, "access_token is empty"],
+    [{ agentId: "../x" }, "agent_id cannot be used"],
+    [{ serverUrl: "https://a\nb" }, "server_url contains white space"],
+    [{ serverUrl: `https://${"a".repeat(3_000)}` }, "server_url is too long"],
+    [{ serverUrl: "ftp://a" }, "server_url is no web address"],
+    [{ intervalMs: 0 }, "interval_ms cannot be used"],
+    [{ registeredMs: NaN }, "registered_ms cannot be used"],
+  ];
+  for (const [fault, words] of faults) {
+    const save = () => saveIdentity(system, "/state", { ...identity, ...fault });
+    await assertRejects(save, IdentityError, `Cannot save the identity: ${words}`);
+    assertEquals(await loadIdentity(system, "/state"), identity);
+  }
+  // JSON has no such number, and none is an interval that is not known.
+  await saveIdentity(system, "/state", { ...identity, intervalMs: Infinity });
+  assertEquals(await loadIdentity(system, "/state"), { ...identity, intervalMs: null });
+});
+
+Deno.test("saveIdentity() writes what loadIdentity() reads, or nothing", async () => {
+  const texts = fc.string({ unit: fc.constantFrom(..."ab-_. /:\n\u0000é"), maxLength: 6 });
+  const identities = fc.record({
+    agentId: texts,
+    serverUrl: fc.oneof(fc.webUrl(), texts.map((text) => `https://${text}`)),
+    accessToken: texts,
+    refreshToken: texts,
+    intervalMs: fc.option(fc.double()),
+    registeredMs: fc.double(),
+  });
+  await fc.assert(fc.asyncProperty(identities, async (given) => {
+    const system = new FakeSystem();
+    try {
+      await saveIdentity(system, "/state", given);
+    } catch (error) {
+      assert(error instanceof IdentityError);
+      assertEquals(await loadIdentity(system, "/state"), undefined);
+      return;
+    }
+    assertEquals((await loadIdentity(system, "/state"))?.accessToken, given.accessToken);
+  }));
+});
+
 const other = {
   server_url: "https://redflag.test/",
   agent_id: identity.agentId,
@@ -69,10 +117,13 @@ Deno.test("adoptIdentity() takes over from RedFlag's agent and keeps its id", ()
 
 Deno.test("adoptIdentity() says what it cannot use", () => {
   const rows: [string, string][] = [
-    ["", "all of it"],
+    ["", "it is not valid JSON"],
     ["[]", "server_url"],
     [JSON.stringify({ ...other, agent_id: "a/b" }), "agent_id"],
-    [JSON.stringify({ ...other, token: "" }), "token"],
+    [JSON.stringify({ ...other, token: "" }), "token is empty"],
+    [JSON.stringify({ ...other, token: "a\nb" }), "token contains a line break"],
+    [JSON.stringify({ ...other, server_url: "https://a b" }), "server_url contains white space"],
+    ["[".repeat(100_000), "it is nested deeper than 32 levels"],
     [JSON.stringify({ ...other, tls: { insecure_skip_verify: true } }), "does not verify"],
   ];
   for (const [text, words] of rows) {

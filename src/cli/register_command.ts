@@ -1,14 +1,15 @@
 /** `pennon register`: enrols this host with a server. */
 
 import { adopt, register } from "../agent/enrol.ts";
+import { tokenFault } from "../credentials.ts";
 import { adoptIdentity, loadIdentity } from "../identity.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import { type CliCommand, UsageError } from "./command.ts";
 import { openSettings, type Settings } from "./settings.ts";
 
-/** Longest registration token read from stdin. */
-const TOKEN_LIMIT_BYTES = 8_192;
+/** Bytes read from stdin: more than the longest token, so that a longer one is detected. */
+const INPUT_LIMIT_BYTES = 16_384;
 
 export const registerCommand: CliCommand = {
   name: "register",
@@ -64,12 +65,17 @@ async function enrol(system: System, settings: Settings, given: Arguments) {
   if (url === null) throw new UsageError('Cannot register: no server given; add "--server URL"');
   const token = await readToken(system, given.values["token"]) ?? registrationToken;
   if (!token) throw new UsageError('Cannot register: no token given; add "--token TOKEN"');
+  const fault = tokenFault(token);
+  if (fault !== null) {
+    const next = "copy it from the server's dashboard as one word";
+    throw new UsageError(`Cannot register: the registration token ${fault}; ${next}`);
+  }
   return await register({ system, config, stateDirectory }, url, token);
 }
 
 async function readToken(system: System, given: string | undefined): Promise<string | undefined> {
   if (given !== "-") return given;
-  const token = (await system.terminal.readInput(TOKEN_LIMIT_BYTES)).trim();
+  const token = (await system.terminal.readInput(INPUT_LIMIT_BYTES)).trim();
   if (token === "") throw new UsageError("Cannot register: no token came on stdin");
   return token;
 }

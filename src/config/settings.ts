@@ -43,12 +43,16 @@ export const SETTINGS = {
     fallback: null,
     summary: "The server to register with",
   }),
-  registrationToken: setting("server.registration_token", text("a registration token"), {
-    fallback: null,
-    summary: "The token for `pennon register`",
-    environment: ["PENNON_TOKEN"],
-    isSecret: true,
-  }),
+  registrationToken: setting(
+    "server.registration_token",
+    text("a registration token, without line breaks"),
+    {
+      fallback: null,
+      summary: "The token for `pennon register`",
+      environment: ["PENNON_TOKEN"],
+      isSecret: true,
+    },
+  ),
   caFile: setting("tls.ca_file", file, {
     fallback: null,
     summary: "Authorities to trust besides the system's (PEM)",

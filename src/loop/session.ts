@@ -53,7 +53,12 @@ export class Session {
       renewed = await this.#renewal.wait(over);
       // A server that says when to come back means every call; else the old token may still do.
       if (renewed.kind === "failed" && renewed.retryAfterMs !== null) return renewed;
-      if (renewed.kind !== "ok") this.#parts.log.debug("early renewal put off");
+      if (renewed.kind !== "ok") {
+        this.#parts.log.debug(
+          "early renewal put off",
+          "why" in renewed ? { why: renewed.why } : {},
+        );
+      }
     }
     if (over.aborted) return { kind: "aborted" };
     const usedToken = this.#accessToken;

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Session } from "../../src/loop/session.ts";
 import type { Answer } from "../../src/server/answer.ts";
+import { Client } from "../../src/server/client.ts";
 import { FakeClock, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 
@@ -146,4 +147,47 @@ Deno.test("call() goes on with the old token when an early renewal fails", async
   assertEquals((await session.call(takes(token("old")), never)).kind, "ok");
   assertEquals((await session.call(takes(token("old")), never)).kind, "ok");
   assertEquals(asked(), 1);
+});
+
+/** A server whose renewals answer with these bodies, one after the other. */
+function renewsWith(
+  ...bodies: string[]
+): (signal: AbortSignal) => Promise<Answer<{ token: string }>> {
+  const client = new Client(
+    () => Promise.resolve({ status: 200, headers: {}, body: bodies.shift() ?? "" }),
+    new FakeClock(START_MS),
+    {
+      serverUrl: "https://server.test",
+      agentVersion: "1",
+      tls: {},
+      proxyUrl: null,
+      connectTimeoutMs: 1_000,
+      timeoutMs: 1_000,
+      healthTimeoutMs: 1_000,
+      maxBodyBytes: 4_194_304,
+    },
+  );
+  return (signal) => client.renew("a", "refresh", { signal });
+}
+
+Deno.test("call() keeps the old token when a renewal brings one that cannot be used", async () => {
+  const bad = ["abc\nX-Evil: 1", "abc def", "äbc", "", "x".repeat(9_000), 7, null];
+  for (const [at, token] of bad.entries()) {
+    const bodies = [JSON.stringify({ token }), JSON.stringify({ token: "good" })];
+    const { session, kept } = setUp([], renewsWith(...bodies));
+    const failed = await session.call(takes("good"), never);
+    assert(failed.kind === "failed", String(at));
+    assert(failed.why.startsWith("HTTP 200, but not the answer promised: token "), failed.why);
+    assertEquals(kept, []);
+    // It is what the server did wrong, and is tried again with the next call.
+    assertEquals((await session.call(takes("good"), never)).kind, "ok");
+    assertEquals(kept, ["good"]);
+  }
+});
+
+Deno.test("call() goes on with the old token when an early renewal brings a bad one", async () => {
+  const { clock, session, kept } = setUp([], renewsWith(JSON.stringify({ token: "a b" })));
+  clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
+  assertEquals((await session.call(takes(token("old")), never)).kind, "ok");
+  assertEquals(kept, []);
 });

@@ -3,13 +3,7 @@
  * once and never asks again.
  */
 
-/** A command as the server handed it over. */
-export interface ReceivedCommand {
-  readonly id: string;
-  readonly type: string;
-  /** JSON text of its parameters. */
-  readonly params: string;
-}
+import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
 
 /**
  * How far a command has come. When it is `finished` its report is in the buffer; when nothing of that
@@ -30,6 +24,14 @@ export interface CommandJournal {
   tryWriting(): void;
   /** Writes commands down, durably; answers those that were not known before. */
   receive(commands: readonly ReceivedCommand[]): ReceivedCommand[];
+  /**
+   * Stores commands that are not run as finished. Calls `appendReports` with those whose ids were
+   * unknown, in the same transaction; returns their number.
+   */
+  reject(
+    commands: readonly RejectedCommand[],
+    appendReports: (fresh: readonly RejectedCommand[]) => void,
+  ): number;
   /** Notes that it is about to be run; throws if it is finished, or was never received. */
   start(id: string): void;
   /**

@@ -3,7 +3,8 @@
  * because a command that is not on disk is not run.
  */
 
-import type { CommandJournal, CommandState, JournalEntry, ReceivedCommand } from "./journal.ts";
+import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
+import type { CommandJournal, CommandState, JournalEntry } from "./journal.ts";
 import type { LastingBuffer } from "./lasting_buffer.ts";
 
 /** Methods throw `DatabaseError` where the disk refuses, but for what can be done without. */
@@ -20,6 +21,13 @@ export class LastingJournal implements CommandJournal {
 
   receive(commands: readonly ReceivedCommand[]): ReceivedCommand[] {
     return this.#buffer.onDisk(({ journal }) => journal.receive(commands));
+  }
+
+  reject(
+    commands: readonly RejectedCommand[],
+    appendReports: (fresh: readonly RejectedCommand[]) => void,
+  ): number {
+    return this.#buffer.onDisk(({ journal }) => journal.reject(commands, appendReports));
   }
 
   start(id: string): void {

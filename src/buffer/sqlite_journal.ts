@@ -1,16 +1,17 @@
 /** The journal of commands on SQLite, in the buffer's own file: a report and its command commit as one. */
 
+import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
 import type { Database } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
 import { countByState } from "./command_counts.ts";
 import { confirmResults, findUnconfirmed } from "./confirm.ts";
-import type { CommandJournal, CommandState, JournalEntry, ReceivedCommand } from "./journal.ts";
+import type { CommandJournal, CommandState, JournalEntry } from "./journal.ts";
 
 /** Of so many newest commands the finished ones are remembered, to recognise one handed over again. */
 export const REMEMBERED = 10_000;
 
 const RECEIVE = `
-  INSERT INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, 'received', ?)
+  INSERT INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, ?, ?)
   ON CONFLICT (id) DO NOTHING`;
 
 /** Writes a page, and changes nothing. */
@@ -53,9 +54,25 @@ export class SqliteJournal implements CommandJournal {
     const nowMs = this.#clock.nowMs();
     return this.#database.transaction(() =>
       commands.filter(({ id, type, params }) =>
-        this.#database.run(RECEIVE, id, type, params, nowMs) === 1
+        this.#database.run(RECEIVE, id, type, params, "received", nowMs) === 1
       )
     );
+  }
+
+  reject(
+    commands: readonly RejectedCommand[],
+    appendReports: (fresh: readonly RejectedCommand[]) => void,
+  ): number {
+    const nowMs = this.#clock.nowMs();
+    return this.#database.transaction(() => {
+      const fresh = commands.filter(({ id, type }) =>
+        this.#database.run(RECEIVE, id, type, "{}", "finished", nowMs) === 1
+      );
+      if (fresh.length === 0) return 0;
+      appendReports(fresh);
+      this.#database.run(FORGET, REMEMBERED);
+      return fresh.length;
+    });
   }
 
   start(id: string): void {

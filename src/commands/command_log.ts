@@ -17,7 +17,7 @@ export interface CommandResult {
 const TEXT_LIMIT = 64 * 1_024;
 
 /** The event that tells the server how a command ended. */
-export function logEvent(command: Command, result: CommandResult): NewEvent {
+export function logEvent(command: Pick<Command, "id" | "type">, result: CommandResult): NewEvent {
   const body: LogBody = {
     command_id: command.id,
     action: cut(command.type, LIMITS.logAction),
@@ -36,7 +36,11 @@ export function logEvent(command: Command, result: CommandResult): NewEvent {
 }
 
 /** The log of a command that failed with a message. */
-export function failureEvent(command: Command, why: string, durationMs: number): NewEvent {
+export function failureEvent(
+  command: Pick<Command, "id" | "type">,
+  why: string,
+  durationMs: number,
+): NewEvent {
   return logEvent(command, { result: "failed", stderr: why, durationMs });
 }
 

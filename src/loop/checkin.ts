@@ -4,8 +4,9 @@ import type { CommandJournal } from "../buffer/journal.ts";
 import type { Log } from "../log.ts";
 import { DatabaseError } from "../system/database.ts";
 import type { Client } from "../server/client.ts";
-import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
 import type { Answer } from "../server/answer.ts";
+import type { CheckInAnswer } from "../server/check_in_answer.ts";
+import type { CheckInBody } from "../server/protocol.ts";
 import type { Connection, Withheld } from "./connection.ts";
 import type { Session } from "./session.ts";
 
@@ -31,8 +32,19 @@ export async function checkIn(parts: CheckInParts, told: CheckInBody): Promise<C
   const body = asked.length === 0 ? told : { ...told, pending_acknowledgments: asked };
   return await connection.attempt("check_in", (limits) => {
     const call = session.call((caller) => client.checkIn(caller, body, limits), limits.signal);
-    return call.then(asFailure);
+    return call.then(asFailure).then((answer) => onlyAsked(answer, asked));
   }, { cut: signal });
+}
+
+/** Keeps only the acknowledgements that the agent asked for: each id costs a database query. */
+function onlyAsked(
+  answer: Answer<CheckInAnswer>,
+  asked: readonly string[],
+): Answer<CheckInAnswer> {
+  if (answer.kind !== "ok") return answer;
+  const told = new Set(answer.value.acknowledgedIds);
+  const acknowledgedIds = asked.filter((id) => told.has(id));
+  return { ...answer, value: { ...answer.value, acknowledgedIds } };
 }
 
 /**
@@ -97,10 +109,14 @@ export function closeCheckIn(
     log.warning("check-in withheld", { retry_in_s: Math.ceil(answer.retryInMs / 1_000) });
   }
   if (answer.kind !== "ok") return;
-  const commands = answer.value.commands.length;
+  const { commands: given, rejected, ignored, acknowledgedIds } = answer.value;
+  for (const { part, count, first, why } of ignored) {
+    log.warning("part of an answer ignored", { part, count, first, why });
+  }
+  const commands = given.length + rejected.length;
   const told = { commands, next_in_s: Math.round((dueInMs ?? 0) / 1_000) };
   if (commands > 0) log.info("checked in", told);
   else log.debug("checked in", told);
-  const logs = journal.confirm(answer.value.acknowledged_ids ?? []);
+  const logs = journal.confirm(acknowledgedIds);
   if (logs > 0) log.info("results confirmed by the server", { logs });
 }

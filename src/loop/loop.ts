@@ -6,7 +6,8 @@
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
 import { keep } from "../buffer/keep.ts";
-import type { CheckInAnswer, CheckInBody } from "../server/protocol.ts";
+import type { CheckInAnswer } from "../server/check_in_answer.ts";
+import type { CheckInBody } from "../server/protocol.ts";
 import type { HostHint } from "../system/system.ts";
 import { checkDisk, checkIn, type CheckInParts, closeCheckIn, dueAfter } from "./checkin.ts";
 import { Delivering, type DeliveringParts } from "./delivering.ts";
@@ -190,7 +191,7 @@ export class Loop {
     const body = this.#parts.describeHost(this.#rapidLeftMs());
     const answer = await checkIn({ ...this.#parts, signal: cut }, body);
     if (answer.kind === "ok") {
-      this.#inbox.receive(answer.value.commands, stop);
+      this.#inbox.receive(answer.value, stop);
       this.#takeAnswer(answer.value, wasOut);
     }
     const dueInMs = answer.kind === "ok" && this.#isOutdated ? null : dueAfter(answer, {
@@ -222,7 +223,7 @@ export class Loop {
     this.#isBack = true;
     this.#delivering.afterCheckIn(isReturn);
     this.#state = { ...this.#state, lastCheckInMs: nowMs };
-    const leftMs = rapidLeftMs(answer.rapid_polling, clock.nowMs());
+    const leftMs = rapidLeftMs(answer.rapidPolling, clock.nowMs());
     if (leftMs !== null && !this.#isOutdated) this.#setRapid(leftMs);
   }
 

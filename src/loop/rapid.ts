@@ -1,6 +1,6 @@
 /** Rapid polling: what the server and a command may ask for, within bounds. Pure. */
 
-import type { CheckInAnswer } from "../server/protocol.ts";
+import type { CheckInAnswer } from "../server/check_in_answer.ts";
 
 /** Rapid polling never lasts longer than this without being asked for again. */
 export const LONGEST_RAPID_MS = 60 * 60_000;
@@ -15,7 +15,7 @@ export function clampRapidMs(ms: number): number {
  * holds goes on to its own end.
  */
 export function rapidLeftMs(
-  told: CheckInAnswer["rapid_polling"],
+  told: CheckInAnswer["rapidPolling"],
   nowMs: number,
 ): number | null {
   if (!told) return null;

@@ -8,9 +8,10 @@ import type { Command, CommandHandler, CommandOutcome } from "../buffer/command.
 import type { CommandJournal } from "../buffer/journal.ts";
 import { keep } from "../buffer/keep.ts";
 import type { Log } from "../log.ts";
+import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
 import { DatabaseError } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
-import { type NotRun, readEntry } from "./read_entry.ts";
+import { type NotRun, type ReadableEntry, readEntry } from "./read_entry.ts";
 
 /** What a worker is made of. */
 export interface WorkerParts {
@@ -21,7 +22,11 @@ export interface WorkerParts {
   /** Who runs a type of command; every type has somebody, if only to say no. */
   findHandler(type: string): CommandHandler;
   /** The log that tells the server of a command that went wrong. */
-  reportFailure(command: Command, why: string, durationMs: number): NewEvent;
+  reportFailure(
+    command: Pick<Command, "id" | "type">,
+    why: string,
+    durationMs: number,
+  ): NewEvent;
   /** Called when a command that still runs has something to tell. */
   onEarly(): void;
   /** Called when a command is done, with what it leaves for the loop to do. */
@@ -35,6 +40,7 @@ export class Worker {
   readonly #parts: WorkerParts;
   #queue: Promise<void> = Promise.resolve();
   #waiting = 0;
+  #waitingLength = 0;
   /** Ids of the commands that wait or run. */
   readonly #taken = new Set<string>();
   readonly #stuck = Promise.withResolvers<"stuck">();
@@ -46,6 +52,11 @@ export class Worker {
   /** How many commands are waiting or running. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** Total length of their parameters in memory, in UTF-16 units. */
+  get waitingLength(): number {
+    return this.#waitingLength;
   }
 
   /** Resolves when all that was taken in so far is done. */
@@ -67,12 +78,9 @@ export class Worker {
   }
 
   #resumeNow(signal: AbortSignal): boolean {
-    const { journal, findHandler } = this.#parts;
     try {
-      for (const entry of journal.unfinished()) {
-        const { command, notRun } = readEntry(entry, findHandler(entry.type));
-        if (notRun === null) this.take(command, signal);
-        else this.#queueReport(command, notRun, signal);
+      for (const entry of this.#parts.journal.unfinished()) {
+        this.#enqueue({ ...entry, isFresh: false }, signal);
       }
       return true;
     } catch (error) {
@@ -86,33 +94,55 @@ export class Worker {
   }
 
   /** Queues a command that is in the journal; one that is queued already, or runs, is passed over. */
-  take(command: Command, signal: AbortSignal): void {
-    if (this.#taken.has(command.id)) return;
-    this.#enqueue(command, () => this.#run(command, signal));
+  take(command: ReceivedCommand, signal: AbortSignal): void {
+    this.#enqueue({ ...command, state: "received", isFresh: true }, signal);
   }
 
-  #queueReport(command: Command, reason: NotRun, signal: AbortSignal): void {
-    if (this.#taken.has(command.id)) return;
-    this.#enqueue(command, () => this.#reportNotRun(command, reason, signal));
+  /**
+   * Stores commands that are not run as finished, each with a report of the reason. Ids that are known
+   * are ignored. Throws `DatabaseError` without any effect.
+   */
+  reject(commands: readonly RejectedCommand[]): void {
+    if (commands.length === 0) return;
+    const { log, journal, buffer, reportFailure, onEarly } = this.#parts;
+    const count = journal.reject(commands, (fresh) => {
+      const events = fresh.map((command) => reportFailure(command, `not run: ${command.why}`, 0));
+      keep(buffer, log, events);
+    });
+    const [first] = commands;
+    if (count === 0 || first === undefined) return;
+    log.warning("commands rejected", { commands: count, first: first.id, why: first.why });
+    onEarly();
   }
 
-  #enqueue(command: Command, work: () => Promise<void>): void {
-    this.#taken.add(command.id);
+  #enqueue(entry: ReadableEntry, signal: AbortSignal): void {
+    const { id, type, params } = entry;
+    if (this.#taken.has(id)) return;
+    this.#taken.add(id);
     this.#waiting += 1;
-    this.#queue = this.#queue.then(work).catch((error) => {
+    this.#waitingLength += params.length;
+    this.#queue = this.#queue.then(() => this.#take(entry, signal)).catch((error) => {
       // Only the disk can bring us here; the journal still has the command, for the next start.
       this.#parts.log.error("command left for the next start", {
-        command: command.type,
+        command: type,
         why: messageOf(error),
       });
     }).finally(() => {
       this.#waiting -= 1;
-      this.#taken.delete(command.id);
+      this.#waitingLength -= params.length;
+      this.#taken.delete(id);
     });
   }
 
-  async #run(command: Command, signal: AbortSignal): Promise<void> {
+  /** Parameters are parsed here, not earlier, so that a long queue is not parsed in one stretch. */
+  async #take(entry: ReadableEntry, signal: AbortSignal): Promise<void> {
+    const { command, notRun } = readEntry(entry, this.#parts.findHandler(entry.type));
+    if (notRun !== null) return await this.#reportNotRun(command, notRun, signal);
     if (signal.aborted) return; // It stays in the journal, not begun.
+    await this.#run(command, signal);
+  }
+
+  async #run(command: Command, signal: AbortSignal): Promise<void> {
     const { clock, log, journal, buffer } = this.#parts;
     const startedMs = clock.monotonicMs();
     log.info("command started", { command: command.type, id: command.id });

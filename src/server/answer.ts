@@ -3,6 +3,8 @@
  * decide by. Pure; resilience.md's section 1 is its specification.
  */
 
+import * as v from "valibot";
+import { type Decoded, decodeJson } from "../json.ts";
 import { HttpError, type HttpErrorReason, type HttpResponse } from "../system/http.ts";
 import { cut } from "./limits.ts";
 import { type RateLimit, readRateLimit, readRetryAfterMs, readServerClock } from "./retry_after.ts";
@@ -40,33 +42,27 @@ export type Answer<T> =
   | { readonly kind: "needs_person"; readonly why: string }
   | { readonly kind: "aborted" };
 
-/** Reads a JSON value of an expected shape; `undefined` if it has another. */
-export type ReadShape<T> = (json: unknown) => T | undefined;
+/** Reads the body of an answer that is to have a certain shape. Never throws. */
+export type ReadBody<T> = (body: string) => Decoded<T>;
 
 /** Classifies an answer that arrived whole. */
 export function readAnswer<T>(
   response: HttpResponse,
-  readShape: ReadShape<T>,
+  readBody: ReadBody<T>,
   nowMs: number,
 ): Answer<T> {
   const { status, headers } = response;
   const serverMs = readServerClock(headers);
-  const why = describe(response);
   const rateLimit = readRateLimit(headers, serverMs);
   const told = rateLimit === null ? {} : { rateLimit };
-  const failed = {
-    kind: "failed",
-    why,
-    status,
-    offline: false,
-    retryAfterMs: null,
-    ...told,
-  } as const;
+  const failure = { kind: "failed", status, offline: false, retryAfterMs: null, ...told } as const;
   if (status >= 200 && status < 300) {
-    const value = parseJson(response.body, readShape);
-    if (value === undefined) return { ...failed, why: `${why}, but not the answer promised` };
-    return { kind: "ok", value, rateLimit };
+    const read = readBody(response.body);
+    if (read.ok) return { kind: "ok", value: read.value, rateLimit };
+    return { ...failure, why: `HTTP ${status}, but not the answer promised: ${read.why}` };
   }
+  const why = describe(response);
+  const failed = { ...failure, why };
   const retryAfterMs = readRetryAfterMs(headers["retry-after"], serverMs ?? nowMs);
   switch (status) {
     case 401:
@@ -98,16 +94,6 @@ export function readFailure(error: unknown): Answer<never> {
   };
 }
 
-/** Reads a body; `undefined` if it is no JSON or has another shape. */
-export function parseJson<T>(body: string, readShape: ReadShape<T>): T | undefined {
-  try {
-    return readShape(JSON.parse(body));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
 /** Longest part of a server's own words that is repeated in a log. */
 const QUOTE_LIMIT = 200;
 
@@ -117,10 +103,9 @@ function describe(response: HttpResponse): string {
   if (location !== undefined && response.status >= 300 && response.status < 400) {
     return `HTTP ${response.status}: a redirect, which is not followed`;
   }
-  const words = parseJson(response.body, (json) => {
-    const text = (json as { error?: unknown } | null)?.error;
-    return typeof text === "string" ? text : undefined;
-  });
-  if (words === undefined) return `HTTP ${response.status}`;
-  return `HTTP ${response.status}: ${cut(words, QUOTE_LIMIT)}`;
+  const words = decodeJson(errorWords, response.body);
+  if (!words.ok) return `HTTP ${response.status}`;
+  return `HTTP ${response.status}: ${cut(words.value.error, QUOTE_LIMIT)}`;
 }
+
+const errorWords = v.object({ error: v.string() });

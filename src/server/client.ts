@@ -5,19 +5,19 @@
 
 import type { Clock } from "../system/system.ts";
 import type { HttpRequest, HttpResponse, SendHttp, TlsOptions } from "../system/http.ts";
-import { type Answer, parseJson, readAnswer, readFailure, type ReadShape } from "./answer.ts";
+import { type Answer, readAnswer, type ReadBody, readFailure } from "./answer.ts";
+import { type CheckInAnswer, readCheckIn } from "./check_in_answer.ts";
 import {
-  type CheckInAnswer,
   type CheckInBody,
   type Health,
   readAnyObject,
-  readCheckIn,
   readEndedCommand,
   readHealth,
   readRegistration,
   readRenewal,
   type RegisterBody,
   type Registration,
+  type Renewal,
 } from "./protocol.ts";
 
 /** Where the server is and how it is reached. */
@@ -56,9 +56,9 @@ interface Call<T> extends CallOptions {
   readonly token?: string;
   /** JSON text. */
   readonly body?: string;
-  readonly readShape: ReadShape<T>;
+  readonly readBody: ReadBody<T>;
   /** Reads the body of a 409 that means: the server has this already. */
-  readonly readConflict?: ReadShape<unknown>;
+  readonly readConflict?: ReadBody<unknown>;
 }
 
 /**
@@ -87,7 +87,7 @@ export class Client {
       timeoutMs,
       method: "GET",
       path: "/health",
-      readShape: readHealth,
+      readBody: readHealth,
     });
   }
 
@@ -104,7 +104,7 @@ export class Client {
       token,
       // Older servers look for the token in the body only.
       body: JSON.stringify({ ...body, registration_token: token }),
-      readShape: readRegistration,
+      readBody: readRegistration,
     });
   }
 
@@ -113,13 +113,13 @@ export class Client {
     agentId: string,
     refreshToken: string,
     options: CallOptions = {},
-  ): Promise<Answer<{ token: string }>> {
+  ): Promise<Answer<Renewal>> {
     return this.#call({
       ...options,
       method: "POST",
       path: "/api/v1/agents/renew",
       body: JSON.stringify({ agent_id: agentId, refresh_token: refreshToken }),
-      readShape: readRenewal,
+      readBody: readRenewal,
     });
   }
 
@@ -135,7 +135,7 @@ export class Client {
       path: `${agentPath(caller)}/commands`,
       token: caller.accessToken,
       body: JSON.stringify(body),
-      readShape: readCheckIn,
+      readBody: readCheckIn,
     });
   }
 
@@ -151,7 +151,7 @@ export class Client {
       path: `${agentPath(caller)}/${event.report}`,
       token: caller.accessToken,
       body: event.body,
-      readShape: readAnyObject,
+      readBody: readAnyObject,
       ...(event.report === "logs" && { readConflict: readEndedCommand }),
     });
     // Servers before v0.1.18 have no such route, and nowhere to keep what it brings.
@@ -173,7 +173,7 @@ export class Client {
       path: `${agentPath(caller)}/rapid-mode`,
       token: caller.accessToken,
       body: JSON.stringify(mode),
-      readShape: readAnyObject,
+      readBody: readAnyObject,
     });
   }
 
@@ -184,14 +184,14 @@ export class Client {
       method: "DELETE",
       path: agentPath(caller),
       token: caller.accessToken,
-      readShape: readAnyObject,
+      readBody: readAnyObject,
     });
   }
 
   async #call<T>(call: Call<T>): Promise<Answer<T>> {
     try {
       const response = await this.#sendHttp(this.#request(call));
-      return readAnswer(settleConflict(response, call), call.readShape, this.#clock.nowMs());
+      return readAnswer(settleConflict(response, call), call.readBody, this.#clock.nowMs());
     } catch (error) {
       return readFailure(error);
     }
@@ -227,7 +227,7 @@ function settleConflict(
   { readConflict }: Pick<Call<unknown>, "readConflict">,
 ): HttpResponse {
   const isKnown = response.status === 409 && readConflict !== undefined &&
-    parseJson(response.body, readConflict) !== undefined;
+    readConflict(response.body).ok;
   return isKnown ? { ...response, status: 200 } : response;
 }
 

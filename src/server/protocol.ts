@@ -4,63 +4,29 @@
  */
 
 import * as v from "valibot";
-import type { ReadShape } from "./answer.ts";
-
-/** Longest text believed in an answer's field: ids and tokens are far shorter. */
-const TEXT_LIMIT = 8_192;
-
-const text = v.pipe(v.string(), v.minLength(1), v.maxLength(TEXT_LIMIT));
-
-/** Ids go into URLs and file names, so only what can do no harm there is an id. */
-const id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/));
+import { agentIdSchema, tokenSchema } from "../credentials.ts";
+import { decodeJson } from "../json.ts";
+import type { ReadBody } from "./answer.ts";
+import { cut } from "./limits.ts";
 
 const registration = v.object({
-  agent_id: id,
-  token: text,
-  refresh_token: text,
-  config: v.optional(v.nullable(v.object({
-    check_in_interval: v.optional(v.nullable(v.number())),
-  }))),
-});
-
-/**
- * One command. The server never repeats it, so whatever has an id is taken: what is wrong with the
- * rest of it can then be reported, instead of leaving it to time out.
- */
-const command = v.object({
-  id,
-  type: v.fallback(v.pipe(v.string(), v.minLength(1), v.maxLength(100)), "unreadable"),
-  params: v.fallback(v.record(v.string(), v.unknown()), {}),
-});
-
-/** One command of the server's. */
-export type ServerCommand = v.InferOutput<typeof command>;
-
-/** More commands than a server hands over at once; the rest would be an attack. */
-const COMMANDS_LIMIT = 1_000;
-
-const checkIn = v.object({
-  // RedFlag's Go server sends null for an empty list.
-  commands: v.pipe(v.nullable(v.array(v.unknown())), v.transform(readCommands)),
-  rapid_polling: v.fallback(
-    v.nullish(v.object({ enabled: v.boolean(), until: v.nullish(v.string()) })),
-    null,
+  agent_id: agentIdSchema,
+  token: tokenSchema,
+  refresh_token: tokenSchema,
+  // The server has enrolled the agent by now, so an invalid interval is ignored.
+  config: v.fallback(
+    v.object({ check_in_interval: v.fallback(v.nullish(v.number(), null), null) }),
+    { check_in_interval: null },
   ),
-  acknowledged_ids: v.fallback(v.nullish(v.array(id)), null),
 });
 
-function readCommands(list: unknown[] | null): ServerCommand[] {
-  return (list ?? []).slice(0, COMMANDS_LIMIT).flatMap((item) => {
-    const result = v.safeParse(command, item);
-    return result.success ? [result.output] : [];
-  });
-}
+const renewal = v.object({ token: tokenSchema });
 
 /** The answer to a registration. */
 export type Registration = v.InferOutput<typeof registration>;
 
-/** The answer to a check-in. */
-export type CheckInAnswer = v.InferOutput<typeof checkIn>;
+/** The answer to a renewal. */
+export type Renewal = v.InferOutput<typeof renewal>;
 
 /** Whether a server that answered `/health` can be worked with. */
 export interface Health {
@@ -68,39 +34,39 @@ export interface Health {
   readonly status: string;
 }
 
-export const readRegistration: ReadShape<Registration> = shape(registration);
-export const readCheckIn: ReadShape<CheckInAnswer> = shape(checkIn);
-export const readRenewal: ReadShape<{ token: string }> = shape(v.object({ token: text }));
+export const readRegistration: ReadBody<Registration> = (body) => decodeJson(registration, body);
+export const readRenewal: ReadBody<Renewal> = (body) => decodeJson(renewal, body);
+
+const anyObject = v.pipe(
+  v.unknown(),
+  v.check((json) => !Array.isArray(json), "is an array"),
+  v.record(v.string(), v.unknown()),
+);
 
 /** Any JSON object will do: the status has said it all. */
-export const readAnyObject: ReadShape<Record<string, unknown>> = shape(
-  v.pipe(
-    v.unknown(),
-    v.check((json) => !Array.isArray(json)),
-    v.record(v.string(), v.unknown()),
-  ),
-);
+export const readAnyObject: ReadBody<unknown> = (body) => decodeJson(anyObject, body);
+
+const endedCommand = v.object({ current_status: v.picklist(["completed", "failed"]) });
 
 /**
  * A log that a server after v0.1.18 turns away with 409 because its command is over already: it has
  * the result. Of one that the server itself has given up (`timed_out`) it has none.
  */
-export const readEndedCommand: ReadShape<unknown> = shape(
-  v.object({ current_status: v.picklist(["completed", "failed"]) }),
+export const readEndedCommand: ReadBody<unknown> = (body) => decodeJson(endedCommand, body);
+
+/** Longest word for a server's health. */
+const HEALTH_LIMIT = 200;
+
+const health = v.pipe(
+  v.object({ status: v.string() }),
+  v.transform(({ status }): Health => ({
+    usable: status === "healthy",
+    status: cut(status, HEALTH_LIMIT),
+  })),
 );
 
 /** A server that is up but not set up answers 200 too: only its word tells. */
-export const readHealth: ReadShape<Health> = (json) => {
-  const read = shape(v.object({ status: v.pipe(v.string(), v.maxLength(200)) }))(json);
-  return read && { usable: read.status === "healthy", status: read.status };
-};
-
-function shape<T>(schema: v.GenericSchema<unknown, T>): ReadShape<T> {
-  return (json) => {
-    const result = v.safeParse(schema, json);
-    return result.success ? result.output : undefined;
-  };
-}
+export const readHealth: ReadBody<Health> = (body) => decodeJson(health, body);
 
 /** Body of `POST /agents/register`; cut to the server's columns by whoever fills it. */
 export interface RegisterBody {

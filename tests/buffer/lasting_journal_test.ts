@@ -73,3 +73,25 @@ Deno.test("finish() that fails at any call of the disk did all of it, or nothing
   }
   assert(refusals > 10, `${refusals} refusals`);
 });
+
+Deno.test("reject() that fails at any call of the disk did all of it, or nothing", async () => {
+  const rejected = { id: "r", type: "reboot", why: "its type is missing" };
+  let refusals = 0;
+  for (let call = 1; call < 40; call++) {
+    const { journal, buffer, disk, keeper } = await openLasting();
+    disk.refuseCall(call);
+    let isDone = true;
+    try {
+      journal.reject([rejected], () => void buffer.append([event("report", "r")]));
+    } catch (error) {
+      assert(error instanceof DatabaseError);
+      isDone = false;
+      refusals += 1;
+    }
+    disk.refuseCall(Infinity);
+    assertEquals(buffer.next(9).length, isDone ? 1 : 0, `call ${call}`);
+    assertEquals(journal.receive([{ ...command, id: "r" }]).length, isDone ? 0 : 1, `call ${call}`);
+    keeper.close();
+  }
+  assert(refusals > 2, `${refusals} refusals`);
+});

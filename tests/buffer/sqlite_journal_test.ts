@@ -190,3 +190,39 @@ Deno.test("confirm() takes the log as delivered, and no other event", async () =
   assertEquals(journal.counts(), { ...NONE, reported: 1 });
   assertEquals(journal.confirm(["c1"]), 0);
 });
+
+const bad = { id: "r1", type: "reboot", why: "its params are an array, not an object" };
+
+Deno.test("reject() writes down what is not run with its report, once and finished", async () => {
+  const system = new FakeSystem();
+  const { buffer, journal } = await open(system);
+  journal.receive([scan]);
+  const append = (fresh: readonly { id: string }[]) =>
+    void buffer.append(fresh.map(({ id }) => report(id)));
+  assertEquals(journal.reject([bad, { ...bad, id: "c1" }, bad], append), 1);
+  assertEquals(journal.reject([bad], () => assertEquals("reported", "twice")), 0);
+  assertEquals(journal.receive([{ ...scan, id: "r1" }]), []);
+  assertEquals(buffer.list().map(({ commandId }) => commandId), ["r1"]);
+  assertEquals([journal.counts().finished, journal.unfinished().length], [1, 1]);
+  const { journal: reopened } = await open(system);
+  assertEquals(reopened.receive([{ ...scan, id: "r1" }]), []);
+});
+
+Deno.test("reject() keeps a command and its report, or neither", async () => {
+  const { journal } = await open();
+  const fail = () => {
+    throw new Error("no report");
+  };
+  assertThrows(() => journal.reject([bad], fail), Error, "no report");
+  assertEquals(journal.receive([{ ...scan, id: "r1" }]).length, 1);
+});
+
+Deno.test("reject() remembers no more commands than there are to be", async () => {
+  const { journal } = await open();
+  const ids = Array.from(
+    { length: REMEMBERED + 5 },
+    (_, number) => ({ ...bad, id: `r-${number}` }),
+  );
+  journal.reject(ids, () => {});
+  assertEquals(journal.counts().finished, REMEMBERED);
+});

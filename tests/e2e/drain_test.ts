@@ -48,7 +48,7 @@ class Wired extends FakeSystem {
 }
 
 function backlog(): NewEvent[] {
-  const result = (n: number) => logEvent({ id: id(n), type: "scan_updates", params: {} }, OK);
+  const result = (n: number) => logEvent({ id: id(n), type: "scan_updates" }, OK);
   const list = (n: number): NewEvent => ({
     kind: "updates",
     commandId: null,

@@ -80,3 +80,23 @@ Deno.test("checkIn() says nothing of results while there is none to ask for", ()
     await world.advance(3 * INTERVAL_MS);
     assertEquals([asked(world), world.journal.counts().reported], [[], 1]);
   }));
+
+Deno.test("checkIn() asks the disk for nothing but what it asked the server for", () =>
+  inWorld(async (world) => {
+    const looked: (readonly string[])[] = [];
+    const confirm = world.journal.confirm.bind(world.journal);
+    world.journal.confirm = (ids) => {
+      looked.push(ids);
+      return confirm(ids);
+    };
+    const others = Array.from({ length: 100_000 }, (_, number) => `other-${number}`);
+    world.server.hasResults = (ids) => ["../x", ...ids, ...others];
+    await loseAnswer(world);
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(looked.filter((ids) => ids.length > 0), [["c1"]]);
+    assertEquals(world.journal.counts().reported, 1);
+    const told = world.log.told("part of an answer ignored").map((
+      { part, count },
+    ) => [part, count]);
+    assertEquals(told, [["acknowledged_ids", 1], ["acknowledged_ids", 99_002]]);
+  }));

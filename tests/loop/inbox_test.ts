@@ -1,19 +1,29 @@
 import { assertEquals } from "@std/assert";
 import type { Command } from "../../src/buffer/command.ts";
-import type { CommandJournal, ReceivedCommand } from "../../src/buffer/journal.ts";
+import type { CommandJournal } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
-import { Inbox } from "../../src/loop/inbox.ts";
+import { Inbox, LONGEST_WAITING, MOST_WAITING, type Received } from "../../src/loop/inbox.ts";
 import { Worker } from "../../src/loop/worker.ts";
+import type { ReceivedCommand } from "../../src/received_command.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { log as logEvent } from "../fakes/world.ts";
 
-const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 3 };
+const limits = { maxEvents: 2_000, maxBytes: 4_000_000, maxAttempts: 3 };
 
-function command(id: string): Command {
+function command(id: string): ReceivedCommand {
+  return { id, type: "scan_updates", params: '{"deep":true}' };
+}
+
+/** As it is run. */
+function parsed(id: string): Command {
   return { id, type: "scan_updates", params: { deep: true } };
+}
+
+function brought(...commands: ReceivedCommand[]): Received {
+  return { commands, rejected: [] };
 }
 
 async function setUp() {
@@ -22,13 +32,20 @@ async function setUp() {
   const { buffer, journal } = await openBuffer(system, "/state", limits);
   const log = new FakeLog();
   const ran: Command[] = [];
-  const disk = { isFull: false, isBroken: false };
+  /** What commands wait for while they run; nothing, until a test sets it. */
+  const gate: { promise: Promise<void> } = { promise: Promise.resolve() };
+  const disk = { isFull: false, isBroken: false, poison: new Map<string, Error>() };
   const sick = {
     tryWriting: () => journal.tryWriting(),
     receive(commands: readonly ReceivedCommand[]) {
       if (disk.isBroken) throw new TypeError("a mistake");
       if (disk.isFull) throw new DatabaseError("Cannot change database: full", { reason: "full" });
+      for (const { id } of commands) if (disk.poison.has(id)) throw disk.poison.get(id);
       return journal.receive(commands);
+    },
+    reject(commands, appendReports) {
+      if (disk.isFull) throw new DatabaseError("Cannot change database: full", { reason: "full" });
+      return journal.reject(commands, appendReports);
     },
     start: (id: string) => journal.start(id),
     finish: (id: string, append: () => void) => journal.finish(id, append),
@@ -44,34 +61,36 @@ async function setUp() {
     buffer,
     findHandler: () => ({
       repeatable: true,
-      run(command) {
+      async run(command) {
         ran.push(command);
-        return Promise.resolve({ events: [logEvent(command.id)], rapidPollingMs: null });
+        await gate.promise;
+        return { events: [logEvent(command.id)], rapidPollingMs: null };
       },
     }),
-    reportFailure: ({ id }) => logEvent(id),
+    reportFailure: ({ id }, why) => logEvent(id, why),
     onEarly: () => {},
     onDone: () => {},
   });
   const inbox = new Inbox({ clock, log, journal: sick, worker });
-  return { inbox, worker, ran, disk, clock, log, journal };
+  const bodies = () => buffer.list().map(({ body }) => body);
+  return { inbox, worker, ran, disk, clock, log, journal, bodies, gate };
 }
 
 Deno.test("receive() runs what was not known, once it is on disk", async () => {
   const { inbox, worker, ran } = await setUp();
   const { signal } = new AbortController();
-  inbox.receive([command("a"), command("b"), command("a")], signal);
-  inbox.receive([command("b")], signal);
+  inbox.receive(brought(command("a"), command("b"), command("a")), signal);
+  inbox.receive(brought(command("b")), signal);
   await worker.idle;
-  assertEquals(ran, [command("a"), command("b")]);
+  assertEquals(ran, [parsed("a"), parsed("b")]);
 });
 
 Deno.test("receive() holds what a full disk refuses, and runs it when there is room", async () => {
   const { inbox, worker, ran, disk, clock, log } = await setUp();
   const { signal } = new AbortController();
   disk.isFull = true;
-  inbox.receive([command("a")], signal);
-  inbox.receive([command("b")], signal);
+  inbox.receive(brought(command("a")), signal);
+  inbox.receive(brought(command("b")), signal);
   await clock.advance(3_600_000);
   assertEquals([ran, inbox.held], [[], 2]);
   assertEquals(log.told("commands wait for the disk").length, 1);
@@ -86,10 +105,10 @@ Deno.test("receive() writes all that waits as soon as a further command finds th
   const { inbox, worker, ran, disk, clock } = await setUp();
   const { signal } = new AbortController();
   disk.isFull = true;
-  inbox.receive([command("a")], signal);
+  inbox.receive(brought(command("a")), signal);
   await clock.advance(1);
   disk.isFull = false;
-  inbox.receive([command("b")], signal);
+  inbox.receive(brought(command("b")), signal);
   assertEquals(inbox.held, 0);
   await clock.advance(10_000);
   await worker.idle;
@@ -101,7 +120,7 @@ Deno.test("end() tries once more, and says what the disk took none of, once", as
     const { inbox, worker, ran, disk, log, clock, journal } = await setUp();
     const { signal } = new AbortController();
     disk.isFull = true;
-    inbox.receive([command("a"), command("b")], signal);
+    inbox.receive(brought(command("a"), command("b")), signal);
     disk.isFull = isFull;
     inbox.end();
     inbox.end();
@@ -114,27 +133,120 @@ Deno.test("end() tries once more, and says what the disk took none of, once", as
   }
 });
 
-Deno.test("receive() tells of a mistake that is not the disk's, and of the commands at the end", async () => {
-  const { inbox, disk, log, clock } = await setUp();
+Deno.test("receive() answers what cannot be stored for a reason that is not the disk's", async () => {
+  const { inbox, disk, log, clock, journal, bodies } = await setUp();
   disk.isFull = true;
-  inbox.receive([command("a")], new AbortController().signal);
+  inbox.receive(brought(command("a")), new AbortController().signal);
+  disk.isFull = false;
   disk.isBroken = true;
   await clock.advance(10_000);
   await settle();
-  const told = log.told("commands are left to the end").map(({ why }) => why);
-  assertEquals([told, inbox.held], [["TypeError: a mistake"], 1]);
-  disk.isBroken = false;
-  inbox.end();
-  assertEquals(log.told("commands lost, the disk took none").length, 1);
+  const told = log.told("command cannot be stored").map(({ id, why }) => [id, why]);
+  assertEquals([told, inbox.held], [[["a", "TypeError: a mistake"]], 0]);
+  assertEquals(bodies(), ['{"command_id":"a","text":"not run: the agent could not store it"}']);
+  assertEquals([journal.counts().finished, journal.unfinished()], [1, []]);
 });
 
 Deno.test("receive() says what is lost when it is stopped, or has no more room", async () => {
   const { inbox, disk, log } = await setUp();
   const stop = new AbortController();
   disk.isFull = true;
-  inbox.receive(Array.from({ length: 1_001 }, (_, number) => command(`c${number}`)), stop.signal);
+  const many = Array.from({ length: 1_001 }, (_, number) => command(`c${number}`));
+  inbox.receive(brought(...many), stop.signal);
   assertEquals(log.told("commands lost, the disk took none")[0]?.["commands"], "c1000");
   stop.abort();
   await settle();
   assertEquals(log.told("commands lost, the disk took none").length, 2);
+});
+
+const signal = new AbortController().signal;
+
+Deno.test("receive() lets no command that cannot be stored cost the others", async () => {
+  const { inbox, worker, ran, disk, log, bodies } = await setUp();
+  disk.poison.set("b", new RangeError("Maximum call stack size exceeded"));
+  inbox.receive(brought(command("a"), command("b"), command("c")), signal);
+  inbox.receive(brought(command("d")), signal);
+  await worker.idle;
+  assertEquals(ran.map(({ id }) => id), ["a", "c", "d"]);
+  assertEquals(bodies().filter((body) => body.includes('"b"')).length, 1);
+  assertEquals([log.told("command cannot be stored").length, inbox.held], [1, 0]);
+});
+
+Deno.test("receive() holds a command that the database alone refuses, and runs the others", async () => {
+  const { inbox, worker, ran, disk, log, clock } = await setUp();
+  disk.poison.set("b", new DatabaseError("Cannot change database: odd", { reason: "failed" }));
+  inbox.receive(brought(command("a"), command("b"), command("c")), signal);
+  await clock.advance(10_000);
+  inbox.receive(brought(command("d")), signal);
+  await worker.idle;
+  assertEquals([ran.map(({ id }) => id), inbox.held], [["a", "c", "d"], 1]);
+  disk.poison.clear();
+  await clock.advance(10_000);
+  await worker.idle;
+  assertEquals([ran.at(-1)?.id, inbox.held], ["b", 0]);
+  assertEquals(log.told("commands wait for the disk").length, 1);
+});
+
+Deno.test("receive() answers a rejected command once, and runs none", async () => {
+  const { inbox, worker, ran, log, journal, bodies } = await setUp();
+  const rejected = ["r", "a", "r"].map((id) => ({ id, type: "reboot", why: `${id} is bad` }));
+  inbox.receive({ commands: [command("a")], rejected }, signal);
+  inbox.receive({ commands: [command("r")], rejected: rejected.slice(0, 1) }, signal);
+  await worker.idle;
+  assertEquals(ran.map(({ id }) => id), ["a"]);
+  assertEquals(bodies(), [
+    '{"command_id":"r","text":"not run: r is bad"}',
+    '{"command_id":"a","text":"done"}',
+  ]);
+  assertEquals(journal.counts().finished, 2);
+  assertEquals(log.told("commands rejected"), [{ commands: 1, first: "r", why: "r is bad" }]);
+});
+
+Deno.test("receive() holds what it has to answer while the disk is full", async () => {
+  const { inbox, disk, clock, bodies, log } = await setUp();
+  disk.isFull = true;
+  inbox.receive({ commands: [], rejected: [{ id: "r", type: "reboot", why: "bad" }] }, signal);
+  await clock.advance(20_000);
+  assertEquals([inbox.held, bodies()], [1, []]);
+  disk.isFull = false;
+  await clock.advance(10_000);
+  assertEquals([inbox.held, bodies().length], [0, 1]);
+  assertEquals(log.told("commands wait for the disk").length, 1);
+});
+
+Deno.test("receive() answers what would wait without end, by number and by length", async () => {
+  const { inbox, worker, ran, gate, bodies } = await setUp();
+  const end = Promise.withResolvers<void>();
+  gate.promise = end.promise;
+  const ids = Array.from({ length: MOST_WAITING }, (_, number) => `c${number}`);
+  for (const id of ids) inbox.receive(brought(command(id)), signal);
+  assertEquals(bodies(), []);
+  inbox.receive(brought(command("more"), command("c1")), signal);
+  assertEquals(bodies(), [
+    '{"command_id":"more","text":"not run: 1000 commands are already waiting"}',
+  ]);
+  end.resolve();
+  await worker.idle;
+  assertEquals(ran.length, MOST_WAITING);
+  inbox.receive(brought(command("later")), signal);
+  await worker.idle;
+  assertEquals(ran.at(-1)?.id, "later");
+});
+
+Deno.test("receive() answers what would take too much memory while it waits", async () => {
+  const { inbox, worker, ran, bodies } = await setUp();
+  const params = JSON.stringify({ text: "x".repeat(60_000) });
+  const count = Math.floor(LONGEST_WAITING / params.length);
+  const commands = Array.from({ length: count + 2 }, (_, number) => ({
+    ...command(`c${number}`),
+    params,
+  }));
+  inbox.receive(brought(...commands.slice(0, 10)), signal);
+  for (const one of commands.slice(10, 100)) inbox.receive(brought(one), signal);
+  inbox.receive(brought(...commands.slice(100)), signal);
+  assertEquals(bodies().length, 2);
+  // What was turned down takes no room: a short one fits still.
+  inbox.receive(brought(command("short")), signal);
+  await worker.idle;
+  assertEquals([ran.length, ran.at(-1)?.id, worker.waitingLength], [count + 1, "short", 0]);
 });

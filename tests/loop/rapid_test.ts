@@ -5,14 +5,14 @@ const NOW_MS = Date.UTC(2026, 10, 23, 12);
 
 Deno.test("rapidLeftMs() reads what the server says of rapid polling", () => {
   const rows: [Parameters<typeof rapidLeftMs>[0], number | null][] = [
-    [undefined, null],
     [null, null],
-    [{ enabled: false }, 0],
-    [{ enabled: true }, null],
+    [{ enabled: false, until: null }, 0],
+    [{ enabled: true, until: null }, null],
     [{ enabled: true, until: "junk" }, null],
     [{ enabled: true, until: "2026-11-23T12:10:00Z" }, 600_000],
     [{ enabled: true, until: "2026-11-23T11:59:00Z" }, 0],
     [{ enabled: true, until: "2036-11-23T12:00:00Z" }, 3_600_000],
+    [{ enabled: true, until: "9999-99-99T99:99:99Z" }, null],
   ];
   for (const [told, expected] of rows) assertEquals(rapidLeftMs(told, NOW_MS), expected);
 });

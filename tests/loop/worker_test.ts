@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Command, CommandHandler, CommandOutcome } from "../../src/buffer/command.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { Worker } from "../../src/loop/worker.ts";
+import type { ReceivedCommand } from "../../src/received_command.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -9,7 +10,7 @@ import { FakeSystem } from "../fakes/system.ts";
 const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 3 };
 const never = new AbortController().signal;
 
-function outcome(command: Command, body = "done"): CommandOutcome {
+function outcome(command: Pick<Command, "id">, body = "done"): CommandOutcome {
   const event = { kind: "log", commandId: command.id, snapshotOf: null, body } as const;
   return { events: [event], rapidPollingMs: null };
 }
@@ -26,12 +27,12 @@ async function setUp(handler: CommandHandler, ids: string[]) {
     journal,
     buffer,
     findHandler: () => handler,
-    reportFailure: (command: Command, why: string) => outcome(command, why).events[0]!,
+    reportFailure: (command: Pick<Command, "id">, why: string) => outcome(command, why).events[0]!,
     onEarly: () => {},
     onDone: ({ events }: CommandOutcome) => void done.push(events[0]?.commandId ?? ""),
   };
   const worker = new Worker(parts);
-  const commands = ids.map((id): Command => ({ id, type: "scan_updates", params: {} }));
+  const commands = ids.map((id): ReceivedCommand => ({ id, type: "scan_updates", params: "{}" }));
   const { clock } = system;
   return {
     parts,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
 import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
-import { readAnyObject, readCheckIn, readHealth } from "../../src/server/protocol.ts";
+import { readAnyObject } from "../../src/server/protocol.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23);
 
@@ -75,6 +75,24 @@ Deno.test("readAnswer() repeats the server's words, without what a terminal woul
   assert(refused.why.length < 220);
 });
 
+Deno.test("readAnswer() says what is wrong with an answer that is not the one promised", () => {
+  const rows: [string, string][] = [
+    ["<html>", "it is not valid JSON"],
+    ["[]", "all of it is an array"],
+    ["[".repeat(4_194_304), "it has more than 1048576 characters"],
+    ["[".repeat(1_048_576), "it is nested deeper than 32 levels"],
+    [`[${"1,".repeat(20_000)}1]`, "it contains more than 10000 values"],
+    ['{"a":1e999}', "it contains a number that is out of range"],
+  ];
+  for (const [body, why] of rows) {
+    const read = answer(200, body);
+    assert(read.kind === "failed");
+    assertEquals(read.why, `HTTP 200, but not the answer promised: ${why}`);
+    // The words of a refusal are optional.
+    assertEquals(answer(400, body), { kind: "refused", status: 400, why: "HTTP 400" });
+  }
+});
+
 Deno.test("readFailure() tells our own abort and our own host from the server", () => {
   const reasons: HttpErrorReason[] = ["dns", "refused", "tls", "timeout", "cut_off", "malformed"];
   for (const reason of [...reasons, "too_large", "proxy"] as const) {
@@ -85,30 +103,4 @@ Deno.test("readFailure() tells our own abort and our own host from the server", 
   assertEquals(offline.kind === "failed" && offline.offline, true);
   assertEquals(readFailure(new HttpError("stop", { reason: "aborted" })).kind, "aborted");
   assertThrows(() => readFailure(new TypeError("a mistake of ours")), TypeError);
-});
-
-Deno.test("readHealth() tells a server that is up from one that can be used", () => {
-  assertEquals(readHealth({ status: "healthy" })?.usable, true);
-  assertEquals(readHealth({ status: "waiting for configuration" })?.usable, false);
-  for (const junk of [null, {}, [], { status: 1 }]) assertEquals(readHealth(junk), undefined);
-});
-
-Deno.test("readCheckIn() loses no command that has an id", () => {
-  const read = readCheckIn({
-    commands: [
-      { id: "a1", type: "scan_updates", params: { refresh: true } },
-      { id: "a2", type: 7 },
-      { id: "a3", type: "reboot", params: "now" },
-      { id: "../../etc", type: "reboot" },
-      "junk",
-    ],
-    rapid_polling: "junk",
-  });
-  assertEquals(read?.commands, [
-    { id: "a1", type: "scan_updates", params: { refresh: true } },
-    { id: "a2", type: "unreadable", params: {} },
-    { id: "a3", type: "reboot", params: {} },
-  ]);
-  assertEquals(readCheckIn({ commands: null })?.commands, []);
-  for (const junk of [null, [], {}, { commands: {} }]) assertEquals(readCheckIn(junk), undefined);
 });

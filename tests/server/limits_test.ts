@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { cut } from "../../src/server/limits.ts";
+import { cut, excerpt } from "../../src/server/limits.ts";
 
 Deno.test("cut() counts characters as PostgreSQL does", () => {
   assertEquals(cut("", 3), "");
@@ -18,4 +18,24 @@ Deno.test("cut() leaves nothing that PostgreSQL refuses", () => {
     assert(short.isWellFormed());
     assert(!short.includes("\u0000"));
   }));
+});
+
+Deno.test("cut() looks no further than it has to", () => {
+  const long = "x".repeat(200_000_000);
+  assertEquals(cut(long, 3), "xxx");
+  assertEquals(cut("\u0000".repeat(1_000_000) + "abcd", 3), "abc");
+});
+
+Deno.test("excerpt() is the beginning, in ASCII that no terminal and no log is led astray by", () => {
+  assertEquals(excerpt('"abc"'), '"abc"');
+  assertEquals(excerpt("a\u001b[2J\u202e\u2028é"), "a\\u001b[2J\\u202e\\u2028\\u00e9");
+  assertEquals([excerpt("x".repeat(80)), excerpt("x".repeat(81))], [
+    "x".repeat(80),
+    `${"x".repeat(80)}...`,
+  ]);
+  fc.assert(
+    fc.property(fc.string({ unit: fc.nat(0x2ff).map((n) => String.fromCharCode(n)) }), (text) => {
+      assert(/^[\x20-\x7e]{0,83}$/.test(excerpt(text)));
+    }),
+  );
 });

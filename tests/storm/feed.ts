@@ -4,7 +4,7 @@
  */
 
 import type { BufferLimits, NewEvent } from "../../src/buffer/buffer.ts";
-import type { ReceivedCommand } from "../../src/buffer/journal.ts";
+import type { ReceivedCommand } from "../../src/received_command.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { realSystem } from "../../src/system/real.ts";
 import type { Random } from "../../src/system/system.ts";

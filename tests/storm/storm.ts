@@ -1,7 +1,7 @@
 /** The storm: one state folder, one server, and an agent that is killed over and over. */
 
 import type { BufferLimits } from "../../src/buffer/buffer.ts";
-import type { ReceivedCommand } from "../../src/buffer/journal.ts";
+import type { ReceivedCommand } from "../../src/received_command.ts";
 import type { Random } from "../../src/system/system.ts";
 import { seededRandom } from "../../tools/fleet/chance.ts";
 import type { LoggedRequest, RequestStage } from "../../tools/refserver/request_log.ts";

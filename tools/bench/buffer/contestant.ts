@@ -37,7 +37,7 @@ export function makeEvents(count: number): NewEvent[] {
 }
 
 function report(id: string, number: number): NewEvent {
-  return logEvent({ id, type: "scan_updates", params: {} }, {
+  return logEvent({ id, type: "scan_updates" }, {
     result: "success",
     stdout: `apt: ${number} updates, 2 of them security\nwinget: 14 updates, 0 of them security`,
     durationMs: 2_000,

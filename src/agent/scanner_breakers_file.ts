@@ -3,14 +3,18 @@
 import * as v from "valibot";
 import { restoreBreaker, saveBreaker, savedBreaker } from "../breaker/saved.ts";
 import type { ScannerBreakers } from "../commands/scanner_guard.ts";
+import { decodeJson, LOCAL_LIMITS } from "../json.ts";
 import type { Clock, System } from "../system/system.ts";
 
 const FILE = "scanner-breakers.json";
 const SCHEMA = "pennon.scanner-breakers/1";
 
+/** Longest name of a saved breaker: a longer one would make the whole file unreadable. */
+const LONGEST_NAME = 50;
+
 const stored = v.object({
   schema: v.literal(SCHEMA),
-  breakers: v.record(v.pipe(v.string(), v.maxLength(50)), savedBreaker),
+  breakers: v.record(v.pipe(v.string(), v.maxLength(LONGEST_NAME)), savedBreaker),
 });
 
 /** The breakers as they were saved, instants since the Unix epoch. */
@@ -25,12 +29,8 @@ export async function showScannerBreakers(
 ): Promise<SavedScannerBreakers> {
   const text = await files.readText("read the scanners' breakers", `${stateDirectory}/${FILE}`);
   if (text === undefined) return {};
-  try {
-    const read = v.safeParse(stored, JSON.parse(text));
-    return read.success ? read.output.breakers : {};
-  } catch {
-    return {}; // Not JSON: each scanner begins anew, with nothing held against it.
-  }
+  const read = decodeJson(stored, text, LOCAL_LIMITS);
+  return read.ok ? read.value.breakers : {}; // Each scanner begins anew, with nothing held against it.
 }
 
 /** Reads them to go on with, none open for longer than `longestOpenMs` more. Throws `FileError`. */
@@ -55,7 +55,8 @@ export async function saveScannerBreakers(
   breakers: ScannerBreakers,
 ): Promise<void> {
   const at = instant(clock);
-  const saved = [...breakers].map(([name, breaker]) => [name, saveBreaker(breaker, at)] as const);
+  const saved = [...breakers].filter(([name]) => name.length <= LONGEST_NAME)
+    .map(([name, breaker]) => [name, saveBreaker(breaker, at)] as const);
   const text = JSON.stringify({ schema: SCHEMA, breakers: Object.fromEntries(saved) }, null, 2);
   const path = `${stateDirectory}/${FILE}`;
   await files.writeText("save the scanners' breakers", path, `${text}\n`, { mode: 0o600 });

@@ -6,25 +6,64 @@
 import * as v from "valibot";
 import type { Breaker } from "./breaker.ts";
 
-const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1e9));
-const instant = v.pipe(v.number(), v.finite());
+/** Largest count that is saved. */
+const LARGEST_COUNT = 1e9;
+
+/** The last instant that a `Date` can hold, in ms since the epoch (ECMA-262, time values). */
+const LAST_INSTANT_MS = 8.64e15;
+
+/** Longest reason that is saved, in UTF-16 units. */
+const LONGEST_REASON = 1_000;
+
+/** Latest results that are saved; the configuration allows no larger window. */
+const MOST_RECENT = 1_000;
+
+/** A saved count; see `toSavedCount`. */
+export const savedCount = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LARGEST_COUNT));
+
+/** A saved instant, in ms since the Unix epoch; see `toSavedInstant`. */
+export const savedInstant = v.pipe(
+  v.number(),
+  v.minValue(-LAST_INSTANT_MS),
+  v.maxValue(LAST_INSTANT_MS),
+);
+
+/** A saved reason; see `toSavedReason`. */
+export const savedReason = v.pipe(v.string(), v.maxLength(LONGEST_REASON));
+
+/** Clamps a count to what `savedCount` accepts: another one would make the whole file unreadable. */
+export function toSavedCount(count: number): number {
+  return Math.min(LARGEST_COUNT, Math.max(0, Math.trunc(count) || 0));
+}
+
+/** Converts a monotonic instant to one that `savedInstant` accepts. */
+export function toSavedInstant(ms: number, at: TwoClocks): number {
+  const epochMs = Math.round(ms - at.monotonicMs + at.nowMs) || 0;
+  return Math.min(LAST_INSTANT_MS, Math.max(-LAST_INSTANT_MS, epochMs));
+}
+
+/** Truncates a reason to what `savedReason` accepts. */
+export function toSavedReason(reason: string): string {
+  return reason.slice(0, LONGEST_REASON);
+}
+
 const tripped = {
-  generation: count,
-  failures: count,
-  trips: count,
-  reason: v.pipe(v.string(), v.maxLength(1_000)),
-  sinceMs: instant,
+  generation: savedCount,
+  failures: savedCount,
+  trips: savedCount,
+  reason: savedReason,
+  sinceMs: savedInstant,
 };
 
 /** The shape of a saved breaker. */
 export const savedBreaker = v.variant("state", [
   v.object({
     state: v.literal("closed"),
-    generation: count,
-    failures: count,
-    recent: v.pipe(v.array(v.boolean()), v.maxLength(1_000)),
+    generation: savedCount,
+    failures: savedCount,
+    recent: v.pipe(v.array(v.boolean()), v.maxLength(MOST_RECENT)),
   }),
-  v.object({ state: v.literal("open"), ...tripped, untilMs: instant }),
+  v.object({ state: v.literal("open"), ...tripped, untilMs: savedInstant }),
   v.object({ state: v.literal("half_open"), ...tripped, probeUntilMs: v.null() }),
 ]);
 
@@ -37,21 +76,25 @@ export interface TwoClocks {
   readonly monotonicMs: number;
 }
 
-/** Longest text of a reason that is saved. */
-const REASON_LIMIT = 1_000;
-
 /** The breaker to save. A probe that is out is not saved: after a restart nobody waits for it. */
 export function saveBreaker(breaker: Breaker, at: TwoClocks): SavedBreaker {
-  const epoch = (ms: number) => Math.round(ms - at.monotonicMs + at.nowMs);
-  if (breaker.state === "closed") return { ...breaker, recent: [...breaker.recent] };
+  const counts = {
+    generation: toSavedCount(breaker.generation),
+    failures: toSavedCount(breaker.failures),
+  };
+  if (breaker.state === "closed") {
+    return { ...breaker, ...counts, recent: breaker.recent.slice(-MOST_RECENT) };
+  }
   const saved = {
     ...breaker,
-    reason: breaker.reason.slice(0, REASON_LIMIT),
-    sinceMs: epoch(breaker.sinceMs),
+    ...counts,
+    trips: toSavedCount(breaker.trips),
+    reason: toSavedReason(breaker.reason),
+    sinceMs: toSavedInstant(breaker.sinceMs, at),
   };
   switch (saved.state) {
     case "open":
-      return { ...saved, untilMs: epoch(saved.untilMs) };
+      return { ...saved, untilMs: toSavedInstant(saved.untilMs, at) };
     case "half_open":
       return { ...saved, probeUntilMs: null };
   }

@@ -5,7 +5,19 @@
 
 import * as v from "valibot";
 import { type Breaker, NEW_BREAKER } from "../breaker/breaker.ts";
-import { restoreBreaker, saveBreaker, savedBreaker, type TwoClocks } from "../breaker/saved.ts";
+import { decodeJson } from "../json.ts";
+import {
+  restoreBreaker,
+  saveBreaker,
+  savedBreaker,
+  savedCount,
+  savedInstant,
+  savedReason,
+  toSavedCount,
+  toSavedInstant,
+  toSavedReason,
+  type TwoClocks,
+} from "../breaker/saved.ts";
 
 /** The ways to the server that back off each by itself. */
 export type Path = "check_in" | "delivery";
@@ -82,12 +94,7 @@ export interface LongestWaits {
 
 const SCHEMA = "pennon.state/1";
 
-const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1e9));
-const instant = v.pipe(v.number(), v.finite());
-/** Of a text that is saved: a longer one would make the whole file unreadable. */
-const LONGEST_WORDS = 1_000;
-const words = v.pipe(v.string(), v.maxLength(LONGEST_WORDS));
-const path = v.object({ failures: count, notBeforeMs: v.nullable(instant) });
+const path = v.object({ failures: savedCount, notBeforeMs: v.nullable(savedInstant) });
 
 const stored = v.object({
   schema: v.literal(SCHEMA),
@@ -95,14 +102,19 @@ const stored = v.object({
     breaker: savedBreaker,
     paths: v.object({ check_in: path, delivery: path }),
     outage: v.nullable(
-      v.object({ sinceMs: instant, attempts: count, why: words, offline: v.boolean() }),
+      v.object({
+        sinceMs: savedInstant,
+        attempts: savedCount,
+        why: savedReason,
+        offline: v.boolean(),
+      }),
     ),
-    needsPerson: v.nullable(v.object({ why: words, notBeforeMs: instant })),
+    needsPerson: v.nullable(v.object({ why: savedReason, notBeforeMs: savedInstant })),
   }),
-  rapidUntilMs: v.nullable(instant),
-  nextCheckInMs: v.nullable(instant),
-  lastCheckInMs: v.nullable(instant),
-  lastSystemInfoMs: v.nullable(instant),
+  rapidUntilMs: v.nullable(savedInstant),
+  nextCheckInMs: v.nullable(savedInstant),
+  lastCheckInMs: v.nullable(savedInstant),
+  lastSystemInfoMs: v.nullable(savedInstant),
 });
 
 /** A state as it is saved: all instants since the Unix epoch. */
@@ -110,24 +122,26 @@ export type StoredState = v.InferOutput<typeof stored>;
 
 /** The text to save. */
 export function encodeState(state: LoopState, at: TwoClocks): string {
-  const epoch = (ms: number) => Math.round(ms - at.monotonicMs + at.nowMs);
+  const epoch = (ms: number) => toSavedInstant(ms, at);
   const orNull = (ms: number | null) => ms === null || !Number.isFinite(ms) ? null : epoch(ms);
+  const savePath = ({ failures, notBeforeMs }: PathState) => ({
+    failures: toSavedCount(failures),
+    notBeforeMs: orNull(notBeforeMs),
+  });
   const { breaker, paths, outage, needsPerson } = state.connection;
   const encoded: StoredState = {
     schema: SCHEMA,
     connection: {
       breaker: saveBreaker(breaker, at),
-      paths: {
-        check_in: { ...paths.check_in, notBeforeMs: orNull(paths.check_in.notBeforeMs) },
-        delivery: { ...paths.delivery, notBeforeMs: orNull(paths.delivery.notBeforeMs) },
-      },
+      paths: { check_in: savePath(paths.check_in), delivery: savePath(paths.delivery) },
       outage: outage && {
         ...outage,
-        why: outage.why.slice(0, LONGEST_WORDS),
+        attempts: toSavedCount(outage.attempts),
+        why: toSavedReason(outage.why),
         sinceMs: epoch(outage.sinceMs),
       },
       needsPerson: needsPerson && {
-        why: needsPerson.why.slice(0, LONGEST_WORDS),
+        why: toSavedReason(needsPerson.why),
         notBeforeMs: epoch(needsPerson.notBeforeMs),
       },
     },
@@ -141,12 +155,8 @@ export function encodeState(state: LoopState, at: TwoClocks): string {
 
 /** Reads a saved state as it stands, for showing; `undefined` if it is damaged. */
 export function readStoredState(text: string): StoredState | undefined {
-  try {
-    const result = v.safeParse(stored, JSON.parse(text));
-    return result.success ? result.output : undefined;
-  } catch {
-    return undefined; // Not JSON.
-  }
+  const read = decodeJson(stored, text);
+  return read.ok ? read.value : undefined;
 }
 
 /** A saved state as one to go on with: no instant in the past of its cause, no wait too long. */

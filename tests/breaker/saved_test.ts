@@ -43,3 +43,15 @@ Deno.test("restoreBreaker() is never open for longer than it may be, however the
     assert(restored.sinceMs <= 100);
   }));
 });
+
+Deno.test("saveBreaker() bounds every number that would make the file unreadable", () => {
+  for (const number of [NaN, Infinity, -Infinity, -1, 0.5, 1e300, -1e300]) {
+    const counts = { generation: number, failures: number, trips: number };
+    const states: Breaker[] = [
+      { ...open, ...counts, sinceMs: number, untilMs: number },
+      { state: "closed", ...counts, recent: Array<boolean>(1_001).fill(false) },
+      { state: "half_open", ...tripped, ...counts, probeUntilMs: number },
+    ];
+    for (const state of states) assert(v.is(savedBreaker, saveBreaker(state, at)), String(number));
+  }
+});

@@ -100,3 +100,56 @@ Deno.test("decodeState() never waits longer than is lawful, however the clock wa
     assert((state.lastCheckInMs ?? 0) <= 1_000, "a check-in in the future");
   }));
 });
+
+/** Every number there is, for a state that a mistake has spoilt. */
+const number = fc.oneof(
+  fc.double(),
+  fc.integer(),
+  fc.constantFrom(NaN, Infinity, -Infinity, 1e300),
+);
+const words = fc.oneof(fc.string(), fc.constantFrom("x".repeat(5_000), "\ud800", "\u0000\u2028"));
+const generation = number;
+const tripped = { generation, failures: number, trips: number, reason: words, sinceMs: number };
+const path = fc.record({ failures: number, notBeforeMs: number });
+
+const states: fc.Arbitrary<LoopState> = fc.record({
+  connection: fc.record({
+    breaker: fc.oneof(
+      fc.record({
+        state: fc.constant("closed" as const),
+        generation,
+        failures: number,
+        recent: fc.oneof(fc.array(fc.boolean()), fc.constant(Array<boolean>(2_000).fill(true))),
+      }),
+      fc.record({ state: fc.constant("open" as const), ...tripped, untilMs: number }),
+      fc.record({
+        state: fc.constant("half_open" as const),
+        ...tripped,
+        probeUntilMs: fc.option(number),
+      }),
+    ),
+    paths: fc.record({ check_in: path, delivery: path }),
+    outage: fc.option(
+      fc.record({ sinceMs: number, attempts: number, why: words, offline: fc.boolean() }),
+    ),
+    needsPerson: fc.option(fc.record({ why: words, notBeforeMs: number })),
+  }),
+  rapidUntilMs: fc.option(number),
+  nextCheckInMs: fc.option(number),
+  lastCheckInMs: fc.option(number),
+  lastSystemInfoMs: fc.option(number),
+});
+
+Deno.test("encodeState() writes nothing that readStoredState() cannot read, or status cannot show", () => {
+  fc.assert(fc.property(states, number, number, (state, nowMs, monotonicMs) => {
+    const stored = readStoredState(encodeState(state, { nowMs, monotonicMs }));
+    assert(stored);
+    const { breaker, outage } = stored.connection;
+    const shown = [
+      stored.lastCheckInMs,
+      outage?.sinceMs,
+      breaker.state === "open" ? breaker.untilMs : 0,
+    ];
+    for (const instant of shown) assert(new Date(instant ?? 0).toISOString());
+  }));
+});

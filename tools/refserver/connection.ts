@@ -27,6 +27,8 @@ export interface Site {
   readonly signal: AbortSignal;
   /** Acts on a request. */
   handle(request: WireRequest, fromAddress: string): Promise<Reply>;
+  /** Replaces an answer after the site has acted. */
+  rewrite?(request: WireRequest, reply: Reply): Reply;
   /** Told at each stage of a request, before anything else is done. */
   onStage?(request: LoggedRequest, stage: RequestStage): void;
 }
@@ -71,8 +73,7 @@ async function serveOne(
     site.onStage?.(entry, "arrived");
     if (fault?.mode === "hang") return await neverAnswer(connection, entry);
     if (fault?.mode === "slow") await pause(fault.delayMs, site.signal);
-    const reply = standIn(fault, request) ??
-      await site.handle(request, (connection.remoteAddr as Deno.NetAddr).hostname);
+    const reply = standIn(fault, request) ?? await act(connection, request, site);
     entry.status = reply.status;
     entry.summary = reply.summary;
     entry.handedOver = reply.handedOver ?? [];
@@ -88,6 +89,12 @@ async function serveOne(
   } finally {
     if (entry) site.log.end(entry);
   }
+}
+
+async function act(connection: Deno.Conn, request: WireRequest, site: Site): Promise<Reply> {
+  const { hostname } = connection.remoteAddr as Deno.NetAddr;
+  const reply = await site.handle(request, hostname);
+  return site.rewrite?.(request, reply) ?? reply;
 }
 
 async function answer(

@@ -7,9 +7,10 @@ import type { Random } from "../../src/system/system.ts";
 import type { Agent } from "./agents_table.ts";
 import type { Backend } from "./backend.ts";
 import type { ServerCommand } from "./commands_table.ts";
-import type { Site } from "./connection.ts";
+import type { Reply, Site } from "./connection.ts";
 import { control } from "./control.ts";
 import { type Fault, type FaultInput, FaultPlan } from "./faults.ts";
+import type { WireRequest } from "./http_wire.ts";
 import { Listener, type ListenOptions } from "./listener.ts";
 import { DEFAULT_LIMITS, RateLimiter, type RateLimits } from "./rate_limit.ts";
 import type {
@@ -61,6 +62,8 @@ export interface RefserverOptions {
   readonly clock?: ServerClock;
   /** Decides which requests meet a fault that has a chance. @default Math.random */
   readonly random?: Random;
+  /** Replaces an answer after the server has acted, to simulate a hostile server. */
+  readonly rewrite?: (request: WireRequest, reply: Reply) => Reply;
   /** Told at each stage of a request, before the server goes on. */
   readonly onStage?: (request: LoggedRequest, stage: RequestStage) => void;
   /** Is given a line a request and a line a violation. @default drops them */
@@ -155,6 +158,7 @@ class RunningRefserver implements Refserver {
       log: this.#log,
       handle: (request, fromAddress) => route(this.#backend, request, fromAddress),
       ...options.onStage && { onStage: options.onStage },
+      ...options.rewrite && { rewrite: options.rewrite },
     };
     const controlSite: Site = {
       ...shared,

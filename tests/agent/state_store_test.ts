@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { holdState } from "../../src/agent/hold_state.ts";
 import { StateStore } from "../../src/agent/state_store.ts";
 import { showDiskNote } from "../../src/agent/disk_note.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import type { FakeFiles } from "../fakes/files.ts";
 import { event } from "../fakes/lasting.ts";
@@ -17,13 +18,13 @@ const identity: Identity = {
   registeredMs: 0,
 };
 
-async function start(prepare: (files: FakeFiles) => void = () => {}) {
+async function start(prepare: (files: FakeFiles) => void = () => {}, isHeld = true) {
   const disk = new SickDisk();
   const { system } = disk;
   prepare(system.files);
   const log = new FakeLog();
   const calls: string[] = [];
-  const hold = await holdState(system, "/state", "run");
+  const hold = isHeld ? await holdState(system, "/state", "run") : null;
   await saveIdentity(system, "/state", identity);
   const present = { ...identity, accessToken: "access-2" };
   const store = new StateStore({
@@ -161,4 +162,54 @@ Deno.test("a disk that takes writes again has the lock again too, or says why no
   await system.clock.advance(10_000);
   assertEquals(log.told("state folder not held").length, 1);
   await end();
+});
+
+Deno.test("without a hold of its own the folder is made anew too, and another agent's left alone", async () => {
+  const { system, store, calls, remove, end } = await start(() => {}, false);
+  system.files.modes.clear();
+  await remove();
+  assertEquals([store.condition.disk, calls, system.files.modes.get("/state")], [
+    "ok",
+    ["new folder"],
+    0o700,
+  ]);
+  await end();
+  const other = await start(() => {}, false);
+  other.disk.vanish();
+  other.system.files.texts.clear();
+  await saveIdentity(other.system, "/state", { ...identity, agentId: "agent-2" });
+  const before = new Map(other.system.files.texts);
+  await other.system.clock.advance(5_000);
+  assertEquals([other.store.condition.disk, other.calls], ["held", []]);
+  assertStringIncludes(other.store.condition.why ?? "", `it is agent "agent-2"'s now`);
+  assertEquals(other.system.files.texts, before);
+  await other.end();
+});
+
+Deno.test("a folder whose identity cannot be read is no other's, and not made use of yet", async () => {
+  const { system, disk, store, calls, end } = await start();
+  disk.vanish();
+  system.files.texts.clear();
+  system.files.locked.clear();
+  system.files.fail("read the identity", "denied");
+  await system.clock.advance(5_000);
+  assertEquals([store.condition.disk, calls], ["gone", []]);
+  system.files.heal("read the identity");
+  await system.clock.advance(10_000);
+  assertEquals([store.condition.disk, calls], ["ok", ["new folder", "back"]]);
+  await end();
+});
+
+Deno.test("close() writes what is in memory, where the disk takes it by then", async () => {
+  const { disk, store, end } = await start();
+  disk.fault = "full";
+  store.buffer.append([event("a")]);
+  disk.heal();
+  await end();
+  const { buffer } = await openBuffer(disk.system, "/state", {
+    maxEvents: 100,
+    maxBytes: 4_194_304,
+    maxAttempts: 3,
+  });
+  assertEquals(buffer.list().map(({ body }) => body), ["a"]);
 });

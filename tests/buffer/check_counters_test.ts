@@ -218,3 +218,14 @@ Deno.test("checkCounters() tells damage that no count can mend from a disk that 
   };
   assertEquals(assertThrows(() => checkCounters(refusing), DatabaseError), full);
 });
+
+Deno.test("checkCounters() gives no number a second time, of events that are gone either", () => {
+  const { database, buffer } = make();
+  buffer.sortIn();
+  const numbers = buffer.list().map(({ sequence }) => sequence);
+  buffer.acknowledge(buffer.list().slice(1).map(({ id }) => id));
+  database.execute("UPDATE counters SET pending = 77");
+  checkCounters(database);
+  buffer.append([event("new")]);
+  assertEquals(numbers.includes(buffer.list().at(-1)!.sequence), false);
+});

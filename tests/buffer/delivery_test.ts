@@ -248,3 +248,20 @@ Deno.test("drain() leaves what comes while it sends to the next round once it ha
   await drain(buffer, new FakeLog(), courier);
   assertEquals(sent, ["a", "late"]);
 });
+
+Deno.test("drain() sends once in a round what nobody is known to blame for, and nothing of its command after it", async () => {
+  const many = Array.from({ length: 40 }, (_, n) => log(`${n}`));
+  for (const kind of ["doubtful", "divided"] as const) {
+    const { buffer } = await setUp([log("a1", "a"), log("a2", "a"), ...many]);
+    const sent: string[] = [];
+    await drain(buffer, new FakeLog(), {
+      send: (event) => {
+        sent.push(event.body);
+        const refusal = { event, why: "HTTP 500", mayBeOneItem: true };
+        if (event.body !== "a1") return Promise.resolve(delivered);
+        return Promise.resolve(kind === "doubtful" ? { kind } : { kind, ...refusal });
+      },
+    });
+    assertEquals([sent.filter((body) => body.startsWith("a")), sent.length], [["a1"], 41], kind);
+  }
+});

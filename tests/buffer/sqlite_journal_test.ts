@@ -309,3 +309,12 @@ Deno.test("reject() remembers no more commands than there are to be", async () =
   journal.reject(ids, () => {});
   assertEquals(journal.counts().finished, REMEMBERED);
 });
+
+Deno.test("confirm() reports no command of which something was appended just now", async () => {
+  const { journal, buffer, ids: [log = ""] } = await told("c1", ["log"]);
+  buffer.noteUnanswered(log);
+  const { ids } = buffer.append([report("c1", "updates")]);
+  assertEquals([journal.confirm(["c1"]), journal.counts()], [1, { ...NONE, finished: 1 }]);
+  buffer.acknowledge(ids);
+  assertEquals(journal.counts(), { ...NONE, reported: 1 });
+});

@@ -46,6 +46,19 @@ Deno.test("one bad item of 200, wherever it is: 199 arrive, one is set aside, in
   }
 });
 
+Deno.test("one bad item is found by halves, whichever way the server says no to it", async () => {
+  for (const status of [400, 413, 422, 500]) {
+    const { world, arrived } = await tell([77], ({ server }) => {
+      server.poison = { text: "dreadful", status };
+    });
+    assertEquals([arrived.length, world.buffer.counts().setAside], [ITEMS - 1, 1], String(status));
+  }
+  const { arrived } = await tell([77], ({ server }) => {
+    server.poison = { text: "dreadful", status: 409 };
+  });
+  assertEquals(arrived.length, 0, "a conflict is about the whole");
+});
+
 Deno.test("several bad items are each alone in the end, and all others arrive", async () => {
   const bad = [3, 4, 77, 150];
   const { world, arrived } = await tell(bad);
@@ -203,6 +216,33 @@ Deno.test("a ramp climbs by what gets through, and by nothing else", async () =>
   const seconds = [world.server.count("/logs")];
   seconds.push(...await perStep(world, { steps: 6, stepMs: 1_000 }));
   assertEquals(seconds, [1, 1, 1, 2, 4, 8, 16]);
+  await end(world);
+});
+
+Deno.test("a ramp is over when all is told: what comes later goes out at once", async () => {
+  const world = new World();
+  await world.start();
+  world.buffer.append([log("left")]);
+  await world.advance(0);
+  assertEquals(world.server.count("/logs"), 1);
+  await world.advance(10_000);
+  world.buffer.append(Array.from({ length: 9 }, (_, n) => log(`c${n}`)));
+  world.loop.afterAppend();
+  await world.advance(0);
+  assertEquals(world.server.count("/logs"), 10);
+  await end(world);
+});
+
+Deno.test("what is delivered is told, one event as well as many, with what is left", async () => {
+  const world = new World();
+  await world.start();
+  world.buffer.append([log("a"), log("b")]);
+  await world.advance(0);
+  await world.advance(1_000);
+  assertEquals(world.log.told("events delivered"), [
+    { delivered: 1, pending: 1 },
+    { delivered: 1, pending: 0 },
+  ]);
   await end(world);
 });
 

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { INTERVAL_MS, inWorld } from "../fakes/world.ts";
 import { clampRapidMs, rapidLeftMs } from "../../src/loop/rapid.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23, 12);
@@ -29,3 +30,23 @@ Deno.test("clampRapidMs() holds a wish between nothing and an hour", () => {
     0,
   ]);
 });
+
+Deno.test("rapid polling is told when it begins and when it is ended, and no more", () =>
+  inWorld(async (world) => {
+    const told = () =>
+      world.log.events.filter(({ message }) => message.startsWith("rapid polling"))
+        .map(({ message, fields }) => [message, fields["for_s"]]);
+    world.loop.afterCommand({ events: [], rapidPollingMs: 0 });
+    await world.advance(INTERVAL_MS);
+    assertEquals(told(), [], "it was off");
+    for (const rapidPollingMs of [600_400, 600_000]) {
+      world.loop.afterCommand({ events: [], rapidPollingMs });
+      await world.advance(1_000);
+    }
+    assertEquals(told(), [["rapid polling on", 600]]);
+    for (let count = 0; count < 2; count++) {
+      world.loop.afterCommand({ events: [], rapidPollingMs: 0 });
+      await world.advance(1_000);
+    }
+    assertEquals(told().slice(1), [["rapid polling off", 0]]);
+  }));

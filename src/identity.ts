@@ -29,14 +29,13 @@ const FILE = "identity.json";
 /** Longest address of a server, in characters. */
 const LONGEST_URL = 2_048;
 
+// deno-lint-ignore no-control-regex
+const UNPRINTABLE = /[\s\u0000-\u001f\u007f-\u009f]/;
+
 const serverUrl = v.pipe(
   v.string(),
   // The URL parser ignores these characters, so such an address could be used but not shown.
-  v.check(
-    // deno-lint-ignore no-control-regex
-    (text) => !/[\s\u0000-\u001f\u007f-\u009f]/.test(text),
-    "contains white space or a control character",
-  ),
+  v.check((text) => !UNPRINTABLE.test(text), "contains white space or a control character"),
   v.check((text) => text.length <= LONGEST_URL, "is too long"),
   v.check(
     (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),

@@ -24,13 +24,6 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "The text of no file is empty and holds nothing; only loading a parser is spared",
   },
   {
-    file: "src/server/limits.ts",
-    operator: "boundary",
-    before: "if (clean.length <= limit) return clean;",
-    after: "if ((clean.length < limit)) return clean;",
-    reason: "A text of just that length comes out of the cut as it went in",
-  },
-  {
     file: "src/loop/delivering.ts",
     operator: "logical",
     before: 'if (cut.aborted || !connection.isHealthy) return { kind: "later" };',

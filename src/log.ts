@@ -146,15 +146,12 @@ function cleanFields(fields: LogFields, secrets: readonly string[]): LogFields {
     Object.entries(fields).map(([name, value]) => {
       const shown = SECRET_NAME.test(name) ? "(hidden)" : value;
       return [
-        stripControls(name).slice(0, LONGEST_NAME),
+        stripControls(name),
         typeof shown === "string" ? cleanText(shown, secrets) : shown,
       ];
     }),
   );
 }
-
-/** Names of fields are constants of ours; one that is not must not fill a line. */
-const LONGEST_NAME = 100;
 
 /** A text on one line that is safe to show, without secrets. */
 function clean(text: string, secrets: readonly string[]): string {

@@ -55,7 +55,7 @@ export function trustProblems(
   if (userId === null) return [];
   const last = steps.at(-1);
   const rootOwner = steps[0]?.path === "/" ? steps[0].owner : null;
-  const trusted = new Set([userId, rootOwner]);
+  const trusted = new Set([ROOT, userId, rootOwner]);
   const problems = [...new Map(steps.map((step) => [step.path, step])).values()].flatMap((step) => {
     const isItself = isWhole && step === last;
     return [
@@ -98,8 +98,8 @@ function modeProblems(
 ): TrustProblem[] {
   const { path, kind, mode } = step;
   if (mode === null || kind === "link") return []; // A link has no mode of its own.
-  // In a sticky directory each user may move his own files alone; its files' owners are looked at.
-  const isShared = !isItself && kind === "directory" && (mode & STICKY) !== 0;
+  // In a sticky directory only a file's owner can move or remove it, and owners are looked at.
+  const isShared = kind === "directory" && (mode & STICKY) !== 0;
   const forbidden = isItself ? FORBIDDEN[use] : isShared ? 0 : OTHERS_WRITE | GROUP_WRITE;
   const isSecret = isItself && use === "identity";
   const excess = mode & forbidden & ~(!isSecret && isOwnGroup(step, userId) ? GROUP_WRITE : 0);

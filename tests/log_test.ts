@@ -176,7 +176,7 @@ Deno.test("createLog() writes one line that is safe to show and not too long, wh
     fc.property(anyText, fields, (message, told) => {
       for (const format of ["text", "json"] as const) {
         const { log, lines } = logTo({ format });
-        log.warning(message, told as Record<string, string>);
+        log.warning(message, told);
         assertEquals(lines.length, 1);
         const [line = ""] = lines;
         assert(!hasControls(line), JSON.stringify(line));

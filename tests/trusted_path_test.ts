@@ -154,8 +154,10 @@ Deno.test("trustProblems() trusts the owner of / and says who that is", () => {
   assertEquals(verdict([...way, file(0o666, nobody)], ROOT, "configuration"), "refused");
   // Of a path that does not begin at the root, nothing is known of that.
   assertEquals(verdict([file(0o600, nobody)], ROOT, "identity"), "refused");
-  const own = [step("/", "directory", 0o755, ME), file(0o644, ME)];
-  assertEquals(verdict(own, ME, "configuration"), "fine");
+  assertEquals(verdict([...way, file(0o664, nobody)], ROOT, "configuration"), "refused");
+  const own = step("/", "directory", 0o755, ME);
+  assertEquals(verdict([own, file(0o644, ME)], ME, "configuration"), "fine");
+  assertEquals(verdict([own, file(0o644, ROOT)], ME, "configuration"), "fine");
 });
 
 Deno.test("trustProblems() says what to do, in words a shell takes", () => {

@@ -1,6 +1,6 @@
 /** Reads files that the agent is to rely on, and looks at whom they belong to on the way. */
 
-import { FileError, type FileFacts } from "../system/files.ts";
+import { FileError, type FileFacts, type PathTrace } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { type FileUse, trustProblems } from "../trusted_path.ts";
 
@@ -25,8 +25,8 @@ export interface TrustedFile {
 
 /**
  * The text of a file and what is wrong with it; `undefined` if there is none. Owner and mode are those
- * of the file that was read, and the way to it is looked at afterwards: where nobody but trusted users
- * can write there, nobody else can have put this file there. Throws `FileError`.
+ * of the open file that the text came from. The way to it is looked at afterwards: where only trusted
+ * users own and can write it, nobody else can have put another file there before. Throws `FileError`.
  */
 export async function readTrusted(
   deps: Deps,
@@ -41,12 +41,13 @@ export async function readTrusted(
 
 /**
  * What is wrong with the owner or mode of a directory, or with the way to it, whether it is there or
- * yet to be made. What cannot be looked at is warned of.
+ * yet to be made.
  */
 export async function checkStateDirectory(deps: Deps, path: string): Promise<Distrust> {
   return await distrust(deps, { name: "the state directory", path, use: "state directory" });
 }
 
+/** `facts` are those of the file, where it is open; else they are those of whatever is there now. */
 async function distrust(
   { files, machine }: Deps,
   { name, path, use }: TrustedFile,
@@ -55,12 +56,7 @@ async function distrust(
   const userId = machine.userId();
   try {
     const trace = await files.trace(`look at the way to ${name}`, path);
-    const last = trace.steps.at(-1);
-    const problems = trustProblems(trace, { userId, use });
-    if (last !== undefined && facts !== undefined && last.identity !== facts.identity) {
-      const text = `"${path}" is another file since it was read. Next: try again`;
-      problems.push({ isRefused: userId === 0, text });
-    }
+    const problems = trustProblems(withFacts(trace, path, facts), { userId, use });
     const texts = (areRefused: boolean) =>
       problems.filter(({ isRefused }) => isRefused === areRefused).map(({ text }) => text);
     return {
@@ -69,6 +65,17 @@ async function distrust(
     };
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    return { errors: [], warnings: [`${name} may not be safe: ${error.message}`] };
+    // A disk that is sick must not end an agent; but nothing is read for root that was not looked at.
+    return facts !== undefined && userId === 0
+      ? { errors: [error.message], warnings: [] }
+      : { errors: [], warnings: [`${name} may not be safe: ${error.message}`] };
   }
+}
+
+/** The way, with the file that is open at its end. */
+function withFacts(trace: PathTrace, path: string, facts: FileFacts | undefined): PathTrace {
+  if (facts === undefined) return trace;
+  const directories = trace.isWhole ? trace.steps.slice(0, -1) : trace.steps;
+  const end = trace.isWhole ? trace.steps.at(-1)?.path ?? path : path;
+  return { steps: [...directories, { path: end, ...facts }], isWhole: true };
 }

@@ -233,3 +233,22 @@ Deno.test("openBuffer() counts anew, wherever it had died before, and then never
     if (isOver) assertEquals(opened.recounted, null);
   }
 });
+
+Deno.test("openBuffer() passes over an older buffer that is a link to nothing", async () => {
+  const system = new FakeSystem();
+  system.files.texts.set("/state/buffer-v1.sqlite", "");
+  system.files.kinds.set("/state/buffer-v1.sqlite", "link");
+  const opened = await openBuffer(system, "/state", limits);
+  assertEquals([opened.takenOver, system.databases.size], [null, 1]);
+  assertEquals(system.files.texts.has("/state/buffer-v1.sqlite"), true);
+});
+
+Deno.test("openBuffer() begins anew where the buffer is no regular file, and says what was there", async () => {
+  const system = new FakeSystem();
+  system.files.texts.set("/state/buffer.sqlite", "");
+  system.files.kinds.set("/state/buffer.sqlite", "fifo");
+  const { recovered } = await openBuffer(system, "/state", limits);
+  assertEquals(recovered?.why, '"/state/buffer.sqlite" is a FIFO, not a regular file');
+  assertEquals(system.files.kinds.get(recovered?.movedTo ?? ""), "fifo");
+  assertEquals((await openBuffer(system, "/state", limits)).recovered, null);
+});

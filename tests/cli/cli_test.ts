@@ -210,3 +210,41 @@ Deno.test("run --once logs what it is, and that it is done", async () => {
   ]);
   assertEquals(system.files.locked.size, 0, "another agent may run now");
 });
+
+Deno.test("what went wrong is told in bounded words, however long it is", async () => {
+  const system = new FakeSystem();
+  const line = `${"x".repeat(3_000)}\u202e`;
+  system.machine = {
+    ...system.machine,
+    userId: () => {
+      throw new Error(`${line}\n`.repeat(200));
+    },
+  };
+  const { code, err } = await say(system, "config", "check");
+  assertEquals(code, 1);
+  const lines = err.trimEnd().split("\n");
+  assertEquals([lines.length, lines.at(-1)], [101, "pennon: and 101 more lines"]);
+  assertEquals(lines[0], `pennon: ${"x".repeat(1_995)}(cut)`);
+});
+
+Deno.test("root's commands touch no state directory of another user's", async () => {
+  const system = new FakeSystem();
+  system.machine = { ...system.machine, userId: () => 0 };
+  system.files.texts.set("/srv/state/bait", "");
+  system.files.owners.set("/srv/state", 1_001);
+  const own = ["--state-dir", "/srv/state"];
+  for (
+    const words of [["run"], ["status"], ["scan"], ["events", "list"], ["breaker", "list"], [
+      "config",
+      "check",
+    ]]
+  ) {
+    const { code, out, err } = await say(system, ...words, ...own);
+    assertEquals([code, out], [2, ""], words.join(" "));
+    assert(err.includes('"/srv/state" belongs to user 1001'), err);
+  }
+  system.machine = { ...system.machine, userId: () => 1_000 };
+  const { code, err } = await say(system, "config", "check", ...own);
+  assertEquals(code, 0);
+  assert(err.includes('the state directory is not safe: "/srv/state" belongs to user 1001'), err);
+});

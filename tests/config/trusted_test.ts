@@ -40,27 +40,46 @@ Deno.test("readTrusted() only warns an ordinary user", async () => {
   });
 });
 
-Deno.test("readTrusted() relies on no file that another has taken the place of meanwhile", async () => {
-  for (const [userId, isRefused] of [[0, true], [1_000, false]] as const) {
-    const system = systemOf(userId);
+Deno.test("readTrusted() judges the file that was read, whatever has its name by then", async () => {
+  for (const [before, after] of [[0o666, 0o644], [0o644, 0o666]] as const) {
+    const system = systemOf(0);
     const { files } = system;
-    files.identities.set(CONFIG.path, "read");
+    files.modes.set(CONFIG.path, before);
     const trace = files.trace.bind(files);
     files.trace = (purpose, path) => {
-      files.identities.set(CONFIG.path, "another");
+      files.modes.set(CONFIG.path, after);
       return trace(purpose, path);
     };
     const read = await readTrusted(system, CONFIG);
-    const told = isRefused ? read?.errors : read?.warnings;
-    assertEquals(told?.map((text) => /is another file since it was read/.test(text)), [true]);
+    assertEquals(read?.errors.length, before === 0o666 ? 1 : 0);
   }
 });
 
-Deno.test("what cannot be read is an error, and what cannot be looked at a warning", async () => {
+Deno.test("readTrusted() judges a file that is gone by then, and the way that is left", async () => {
+  const system = systemOf(0);
+  const { files } = system;
+  files.modes.set(CONFIG.path, 0o666);
+  files.owners.set("/etc", 1_001);
+  const trace = files.trace.bind(files);
+  files.trace = (purpose, path) => {
+    files.texts.delete(CONFIG.path);
+    files.texts.set("/etc/other", "");
+    return trace(purpose, path);
+  };
+  assertEquals((await readTrusted(system, CONFIG))?.errors.length, 2);
+});
+
+Deno.test("what cannot be read is an error, and what root cannot look at", async () => {
   const system = systemOf(0);
   system.files.fail("look at the way to the configuration", "denied");
+  system.files.fail("look at the way to the state directory", "failed");
   const read = await readTrusted(system, CONFIG);
-  assertEquals([read?.text, read?.errors, read?.warnings.length], ["a text", [], 1]);
+  assertEquals([read?.text, read?.errors.length, read?.warnings], ["a text", 1, []]);
+  const state = await checkStateDirectory(system, "/state");
+  assertEquals([state.errors, state.warnings.length], [[], 1]);
+  system.machine = { ...system.machine, userId: () => 1_000 };
+  const asUser = await readTrusted(system, CONFIG);
+  assertEquals([asUser?.errors, asUser?.warnings.length], [[], 1]);
   system.files.fail("read the configuration", "denied");
   await assertRejects(() => readTrusted(system, CONFIG), FileError);
 });

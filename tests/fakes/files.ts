@@ -133,7 +133,8 @@ export class FakeFiles implements Files {
   }
 
   #isThere(path: string): boolean {
-    return this.texts.has(path) || this.#isDirectory(path);
+    // A link to nothing has a name in its directory, and that is all there is of it.
+    return this.kinds.get(path) !== "link" && (this.texts.has(path) || this.#isDirectory(path));
   }
 
   #isDirectory(path: string): boolean {

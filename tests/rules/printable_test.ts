@@ -109,7 +109,13 @@ Deno.test("what a host calls itself enters without what could steer", async () =
     cpus: () => [{ model: STEERING, busyMs: 0, totalMs: 1 }],
   };
   system.files.texts.set("/etc/os-release", `PRETTY_NAME="Debian ${STEERING}"\n`);
+  const df = "/dev/sda1 ex\u200bt4 100 50 50 50% /a\x1b[2J\u202eb\n";
+  system.runCommand = () => Promise.resolve({ code: 0, stdout: df, stderr: "", truncated: false });
   const facts = await hostFacts(system);
+  assertEquals(facts.disks.map(({ mount, fileSystem }) => [mount, fileSystem]), [[
+    "/a[2Jb",
+    "ext4",
+  ]]);
   assertEquals(facts.hostName, "a[2Jb");
   isSafe(facts);
   isSafe(registerBody(facts, { agentVersion: "1", nowMs: 0 }));

@@ -109,6 +109,22 @@ Deno.test("so many events fit an ID that not all are named: that is said", async
   assert(err.endsWith("pennon:   and more\n"), err);
 });
 
+Deno.test("events list shows a thousand, and says how many more there are", async () => {
+  const { system, buffer } = await holding({});
+  const { code, err } = await say(system, "list");
+  assertEquals([code, err], [0, ""]);
+  const more = { kind: "log", commandId: null, snapshotOf: null, body: "{}" } as const;
+  const many = new FakeSystem();
+  const opened = await openBuffer(many, STATE, { ...limits, maxEvents: 2_000 });
+  opened.buffer.append(Array.from({ length: 1_001 }, () => more));
+  const listed = await say(many, "list");
+  assertEquals([listed.out.trimEnd().split("\n").length, listed.err], [
+    1_001,
+    "1 more are not shown\n",
+  ]);
+  assertEquals(buffer.counts().pending, 1);
+});
+
 Deno.test("an event that is not there is missed, and no buffer is made for it", async () => {
   const { system: full } = await holding({});
   const empty = new FakeSystem();

@@ -2,14 +2,27 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { RunCommand } from "../../src/system/process.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
+import { readFixture, succeeded } from "../scanners/fixture.ts";
 import { say } from "./said.ts";
 
 /** A host with apt, whose programs are run so. */
 function withApt(runCommand: RunCommand): FakeSystem {
   const system = new FakeSystem();
-  for (const name of ["apt-get", "dpkg-query"]) system.files.texts.set(`/usr/bin/${name}`, "");
+  for (const name of ["apt-get", "apt-cache", "dpkg-query"]) {
+    system.files.texts.set(`/usr/bin/${name}`, "");
+  }
   system.runCommand = runCommand;
   return system;
+}
+
+/** What apt and dpkg answered on a made host. */
+function captured([program, ...args]: readonly string[]): string {
+  if (program === "/usr/bin/dpkg-query") return readFixture("apt", "made_installed.txt");
+  if (program === "/usr/bin/apt-get") {
+    return args.includes("--simulate") ? readFixture("apt", "made_simulation.txt") : "";
+  }
+  if (args.includes("show")) return readFixture("apt", "made_show.txt");
+  return readFixture("apt", args.at(-1) === "policy" ? "made_releases.txt" : "made_policy.txt");
 }
 
 const broken: RunCommand = () =>
@@ -49,6 +62,39 @@ Deno.test("scan shows what it asks while it takes, and wipes that off", async ()
   bare.terminal.showProgress = (text) => void shown.push(text);
   await say(bare, "scan");
   assertEquals(shown, [""], "nothing is asked");
+});
+
+Deno.test("scan has no word on missing package managers where there is one", async () => {
+  assert(!(await say(withApt(broken), "scan")).err.includes("no package manager"));
+});
+
+Deno.test("scan --refresh fetches package lists, and a scan without it none", async () => {
+  const asked = async (...words: string[]) => {
+    const commands: string[] = [];
+    const system = withApt((argv, options) => {
+      commands.push(argv.at(-1) ?? "");
+      return broken(argv, options);
+    });
+    system.machine = { ...system.machine, userId: () => 0 };
+    system.files.texts.set("/var/lib/apt/lists/a_InRelease", "");
+    system.files.modifiedMs.set("/var/lib/apt/lists", system.clock.nowMs());
+    await say(system, "scan", "--only", "apt", ...words);
+    return commands.includes("update");
+  };
+  assertEquals([await asked("--refresh"), await asked()], [true, false]);
+});
+
+Deno.test("scan fits the terminal, and is whole in a pipe", async () => {
+  const widest = async (isTerminal: boolean) => {
+    const host = withApt((argv) => Promise.resolve(succeeded(captured(argv))));
+    host.terminal.stdoutIsTerminal = isTerminal;
+    host.terminal.width = 60;
+    const { out } = await say(host, "scan", "--only", "apt");
+    const table = out.split("\n\n")[0] ?? "";
+    return Math.max(...table.split("\n").map((line) => line.length));
+  };
+  assert(await widest(true) <= 60);
+  assert(await widest(false) > 60);
 });
 
 Deno.test("scan in CSV has its heading, and no table", async () => {

@@ -3,6 +3,13 @@ import fc from "fast-check";
 import { parsePolicy } from "../../src/scanners/apt_policy.ts";
 import { readFixture } from "./fixture.ts";
 
+Deno.test("parsePolicy() counts a field that it does not know, and reads the rest", () => {
+  const text = "tool:\n  Installed: 1.0\n  Candidate: 1.1\n  Weather: fine\n  Version table:\n";
+  const { packages, unparsed } = parsePolicy(text);
+  assertEquals([packages.size, unparsed], [1, 1]);
+  assertEquals(parsePolicy(text.replace("Weather", "Package pin")).unparsed, 0);
+});
+
 Deno.test("parsePolicy() reads versions, where they come from, and phasing", () => {
   const { packages, unparsed } = parsePolicy(readFixture("apt", "ubuntu_policy.txt"));
   assertEquals(unparsed, 0);

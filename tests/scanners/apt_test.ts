@@ -233,6 +233,22 @@ Deno.test("scan() asks once more when packages changed meanwhile, and then says 
   assertEquals(error.reason, "locked");
 });
 
+Deno.test("scan() asks once more when apt failed on a state that changed meanwhile, and only then", async () => {
+  const host = new AptHost();
+  let changes = 1;
+  const answer = () => {
+    host.files.texts.set("/var/lib/dpkg/status", "");
+    if (changes === 0) return succeeded(captured("policy"));
+    host.files.modifiedMs.set("/var/lib/dpkg/status", changes--);
+    return { ...succeeded(""), code: 100, stderr: "E: Something odd\n" };
+  };
+  host.answers = { policy: answer };
+  assertEquals((await scanner.scan(host, {})).updates.length, EXPECTED_UPDATES.length);
+  host.answers = { policy: () => ({ ...succeeded(""), code: 100, stderr: "E: Something odd\n" }) };
+  const error = await assertRejects(() => scanner.scan(host, {}), ScanError, "Something odd");
+  assertEquals(error.reason, "permanent");
+});
+
 Deno.test("scan() with refresh fetches first as root, and says that others may not", async () => {
   const host = new AptHost();
   const refused = await scanner.scan(host, { refresh: true });

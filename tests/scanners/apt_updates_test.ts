@@ -54,6 +54,21 @@ Deno.test("describeUpdates() has null for all that is not known of an update", (
   assertEquals(JSON.parse(JSON.stringify(update)).description, null, "it is a field of the answer");
 });
 
+Deno.test("describeUpdates() names the origins that are known, and null where none is", () => {
+  const sources = (isKnown: (file: string) => boolean) => {
+    const files = new Map([...made.releases.files].filter(([file]) => isKnown(file)));
+    // A simulation would tell the origins itself.
+    const state = { ...made, simulation: null, releases: { files, unparsed: 0 } };
+    const updates = describeUpdates(findWaiting(state), state, { shown, changelogs: new Map() });
+    return updates.filter((update) => update.package === "libssl3t64").map(({ source }) => source);
+  };
+  const both = "Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security";
+  assertEquals(sources(() => true), [both, both]);
+  const one = "Ubuntu:24.04/noble-updates";
+  assertEquals(sources((file) => !/security/.test(file)), [one, one]);
+  assertEquals(sources(() => false), [null, null]);
+});
+
 Deno.test("security is not known where no package file is marked as security's", () => {
   const files = new Map([...made.releases.files].filter(([file]) => !/security/.test(file)));
   const state = { ...made, releases: { files, unparsed: 0 } };

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { readDnfConfiguration } from "../../src/scanners/dnf_configuration.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -32,6 +32,12 @@ Deno.test("readDnfConfiguration() tells of a file that it cannot read, and reads
     locks: "",
     isWhole: false,
   });
+});
+
+Deno.test("readDnfConfiguration() hides no mistake of ours", async () => {
+  const { files } = new FakeSystem();
+  files.readText = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(() => readDnfConfiguration({ files }, {}), TypeError, "oops");
 });
 
 Deno.test("readDnfConfiguration() knows dnf 5's further places, each over the one before", async () => {

@@ -21,6 +21,7 @@ Deno.test("parseDnfSettings() reads sections, settings and lines that go on", ()
     ["[main]\n=1\nno value\n", []],
     ["[main]\na=1\n[b]\na = 2 = 3 \n", ["main.a=1", "b.a=2 = 3"]],
     ["[main]\r\na=1\r\nb=\r\n", ["main.a=1", "main.b="]],
+    ["[main]\na=[b]\nc=1\n", ["main.a=[b]", "main.c=1"]],
     ["[main]\na=1\n  2\n\t3\nb=4\n", ["main.a=1\n2\n3", "main.b=4"]],
     ["[main]\na=\n  2=3\n", ["main.a=\n2=3"]],
     ["[main]\n# a=1\n; b=1\nc=1\n", ["main.c=1"]],

@@ -9,6 +9,12 @@ Deno.test("parseDnfVersion() reads both generations, past what plugins say", () 
     ["4.14.0", undefined], // A line that does not end may be cut off.
     ["4.14.0\n  Installed: dnf-0:4.14.0-9.el9.noarch at Tue\n", [4, 14, 0]],
     ["4.24.0\r\n", [4, 24, 0]],
+    ["  4.24.0 \n", [4, 24, 0]],
+    ["x 4.24.0\n", undefined],
+    ["4.24.0 x\n", undefined],
+    ["4\n", undefined],
+    ["4.1.2.3.4\n", undefined],
+    ["123456.1\n", undefined],
     ["Updating Subscription Management repositories.\n4.14.0\n", [4, 14, 0]],
     ["dnf5 version 5.0.0\n", [5, 0, 0]],
     ["dnf5 version five\n", undefined],

@@ -50,6 +50,28 @@ Deno.test("findColumns() joins the words of a strange heading only as far as the
   assertEquals(findColumns(heading, rule, rows.slice(0, 1)), undefined);
 });
 
+Deno.test("findColumns() lets a column be one too wide where a cell in it was cut, and no wider", () => {
+  const heading = (gap: string) => `Aaa${gap}Bbb.Bbb Cccccc Dddddd`;
+  const find = (name: string, gap: string) => {
+    const row = `${name}${gap}Git.Git 2.31.0 2.33.0`;
+    return findColumns(heading(gap), "-".repeat(row.length), [row, row])?.starts;
+  };
+  assertEquals(find("Git", " "), [0, 4, 12, 19]);
+  assertEquals(find("Gi…", "  "), [0, 5, 13, 20]);
+  assertEquals(find("Git", "  "), undefined);
+  assertEquals(find("Gi…", "   "), undefined);
+});
+
+Deno.test("findColumns() takes nothing for a table whose last column holds no source", () => {
+  const find = (source: string) => {
+    const row = `Git Git.Git 2.31.0 2.33.0 ${source}`;
+    const heading = "Aaa Bbb.Bbb Cccccc Dddddd Eeeeee";
+    return findColumns(heading, "-".repeat(Math.max(row.length, heading.length)), [row])?.fields;
+  };
+  assertEquals(find("winget"), ["name", "id", "version", "available", "source"]);
+  assertEquals(find("wingot"), undefined);
+});
+
 Deno.test("cutAt() cuts by display width, and not across a character", () => {
   assertEquals(cutAt("ab cd", [0, 3]), ["ab ", "cd"]);
   assertEquals(cutAt("中 cd", [0, 3]), ["中 ", "cd"]);

@@ -22,6 +22,8 @@ Deno.test("parseWingetModule() rejects what is missing, junk or half an answer",
     { packages: 3, updates: null },
     { packages: 3, updates: {} },
     { packages: -1, updates: [] },
+    { packages: 1.5, updates: [] },
+    { packages: 3, updates: Array(5_001).fill(update) },
     { packages: "3", updates: [] },
     { updates: [] },
     { packages: 3, updates: [{ ...update, id: "" }] },
@@ -46,6 +48,12 @@ Deno.test("parseWingetModule() reads two updates, one that is no list, and none"
   } as const;
   assertEquals(read("module_one.json"), { packages: 57, updates: [powershell] });
   assertEquals(read("module_none.json"), { packages: 57, updates: [] });
+  assertEquals(parseWingetModule({ packages: 0, updates: [] }), { packages: 0, updates: [] });
+  const long = { name: "x".repeat(1_000), id: "a.b", installed: "1", available: "2" };
+  assertEquals(
+    parseWingetModule({ packages: 1, updates: Array(5_000).fill(long) }).updates.length,
+    5_000,
+  );
   const { updates } = read("module_two.json");
   assertEquals(updates.map(({ id, version }) => `${id} ${version}`), [
     "Microsoft.PowerShell 7.4.5.0",

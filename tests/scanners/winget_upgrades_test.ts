@@ -37,6 +37,11 @@ for (const language of LANGUAGES) {
   });
 }
 
+Deno.test("parseWingetUpgrades() tells 300 characters of a sentence", () => {
+  const { messages } = parseWingetUpgrades(`${"x".repeat(301)}\n`);
+  assertEquals(messages, ["x".repeat(300)]);
+});
+
 /** File, rows, and what is told besides. */
 const CASES: readonly [
   file: string,

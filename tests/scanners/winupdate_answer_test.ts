@@ -52,6 +52,28 @@ for (const [name, value, reason] of REFUSED) {
   });
 }
 
+Deno.test("parseWinupdate() says whether a search failed or was broken off", () => {
+  const words = (resultCode: number) =>
+    assertThrows(() => parseWinupdate({ resultCode, updates: [] }), ScanError).message;
+  assertEquals(words(5), "Cannot search for updates: the search was broken off");
+  assertEquals(words(4), "Cannot search for updates: the search failed");
+});
+
+Deno.test("parseWinupdate() takes eight digits for a code, and nothing around them", () => {
+  const words = (hresult: string) =>
+    assertThrows(() => parseWinupdate({ error: { hresult, message: "x" } }), ScanError).message;
+  assert(words("0x80240009").startsWith("Cannot search for updates: "));
+  for (const hresult of ["x0x80240009", "0x802400091", "0x8024000", "80240009", "0x8024000g"]) {
+    assert(words(hresult).startsWith("Cannot read Windows Update's list: "), hresult);
+  }
+});
+
+Deno.test("parseWinupdate() takes blanks from around its texts, and makes one of several", () => {
+  const [item] = itemsOf("two.json");
+  const updates = [{ ...item, title: "  A \r\n title\t" }];
+  assertEquals(parseWinupdate({ resultCode: 2, updates }).updates[0]?.title, "A title");
+});
+
 Deno.test("parseWinupdate() tells failures of the search from answers that are not understood", () => {
   assertInstanceOf(
     assertThrows(() => parseWinupdate(read("error_name.json")), ScanError),

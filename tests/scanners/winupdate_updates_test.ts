@@ -24,6 +24,16 @@ function describe(fields: Record<string, unknown>, answer: Record<string, unknow
   return update;
 }
 
+Deno.test("describeUpdates() tells the day of an instant, and of nothing else", () => {
+  const day = (deployed: string) => describe({ deployed, description: "" }).description;
+  assertEquals(day("2026-11-10T00:00:00Z"), "Published 2026-11-10.");
+  for (
+    const odd of ["", "2026-11-10", "on 2026-11-10T00:00", "26-11-10T00:00", "2026-11-1T00:00"]
+  ) {
+    assertEquals(day(odd), null, odd);
+  }
+});
+
 Deno.test("describeUpdates() tells all that the agent tells", () => {
   const [cumulative, definitions] = describeUpdates(read("two.json"));
   assertEquals(cumulative, {

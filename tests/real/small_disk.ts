@@ -26,7 +26,7 @@ export async function mountSmallDisk(
   const image = kind === "ext4" ? await makeImage(sizeKib) : null;
   const args = image
     ? ["-o", "loop", image, folder]
-    : ["-t", "tmpfs", "-o", `size=${sizeKib}k`, "tmpfs", folder];
+    : ["-t", "tmpfs", "-o", `size=${sizeKib}k,mode=0700`, "tmpfs", folder];
   if (Deno.build.os !== "linux" || image === undefined || !await run("mount", args)) {
     console.log(`skipped: mounting ${kind} needs root on Linux, and its tools`);
     if (image) await Deno.remove(image);

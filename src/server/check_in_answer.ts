@@ -119,7 +119,7 @@ class CheckInReader {
 
   read(): Decoded<CheckInAnswer> {
     const outline = this.#outline;
-    if (outline.peek() !== "an object") return { ok: false, why: "it is not an object" };
+    if (outline.peek() !== "an object") return { ok: false, why: "it is not a JSON object" };
     const surplus = outline.members(MOST_MEMBERS, (key) => {
       if (key === "commands") this.#readCommands();
       else if (key === "acknowledged_ids") this.#readAcknowledged();

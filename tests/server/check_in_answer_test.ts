@@ -59,10 +59,10 @@ Deno.test("readCheckIn() reads what a server sends", () => {
 
 Deno.test("readCheckIn() refuses what is no answer to a check-in", () => {
   const rows: [string, string][] = [
-    ["", "it is not an object"],
-    ["null", "it is not an object"],
-    ["[]", "it is not an object"],
-    ["<html>", "it is not an object"],
+    ["", "it is not a JSON object"],
+    ["null", "it is not a JSON object"],
+    ["[]", "it is not a JSON object"],
+    ["<html>", "it is not a JSON object"],
     ["{}", "it has no list of commands"],
     ['{"commands":{}}', "it has no list of commands"],
     ['{"commands":[{"id":"a"', "it is not valid JSON (byte 23)"],

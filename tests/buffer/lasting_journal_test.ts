@@ -73,3 +73,21 @@ Deno.test("finish() that fails at any call of the disk did all of it, or nothing
   }
   assert(refusals > 10, `${refusals} refusals`);
 });
+
+Deno.test("start() is on disk when it returns, and refused where the disk takes nothing", async () => {
+  const { journal, disk } = await openLasting();
+  journal.receive([command]);
+  disk.fault = "full";
+  assertThrows(() => journal.start("c"), DatabaseError);
+  assertEquals(journal.unfinished().map(({ state }) => state), ["received"]);
+  disk.fault = null;
+  journal.start("c");
+  assertEquals(journal.unfinished().map(({ state }) => state), ["started"]);
+  assertEquals(journal.counts().started, 1);
+});
+
+Deno.test("unconfirmed() and confirm() of a disk that takes nothing are done without", async () => {
+  const { journal, disk } = await openLasting();
+  disk.isDead = true;
+  assertEquals([journal.unconfirmed(), journal.confirm(["c"])], [[], 0]);
+});

@@ -128,6 +128,21 @@ Deno.test("salvage() keeps a command of which something is damaged, so that it i
   ]);
 });
 
+Deno.test("salvage() counts nothing less than none for lost, whatever the damaged counters say", () => {
+  const [damaged, fresh] = [make(11), make(11)];
+  damaged.buffer.append(some(3));
+  damaged.buffer.sortIn();
+  damaged.database.execute("UPDATE counters SET pending = 1");
+  assertEquals(salvage(damaged.database, fresh.database).lostEvents, 0);
+  // One counter is lost, and the others leave less than nothing for it.
+  const [other, anew] = [make(11), make(11)];
+  other.buffer.append(some(3));
+  other.buffer.sortIn();
+  other.database.execute("UPDATE counters SET appended = 1, delivered = -1");
+  salvage(other.database, anew.database);
+  assertEquals([anew.buffer.counts().delivered, balance(anew.buffer)], [0, 0]);
+});
+
 Deno.test("salvage() reads page after page, and passes over nothing between them", () => {
   const [damaged, fresh] = [make(1_000), make(1_000)];
   damaged.buffer.append(some(700));

@@ -91,3 +91,22 @@ Deno.test("unconfirmed() and confirm() of a disk that takes nothing are done wit
   disk.isDead = true;
   assertEquals([journal.unconfirmed(), journal.confirm(["c"])], [[], 0]);
 });
+
+Deno.test("finish() ends no command whose report is in memory alone, whichever call the disk refuses", async () => {
+  for (let call = 1; call < 30; call++) {
+    const { journal, buffer, disk, keeper } = await openLasting();
+    journal.receive([command]);
+    journal.start("c");
+    disk.refuseCall(call);
+    try {
+      journal.finish("c", () => void buffer.append([event("report", "c")]));
+    } catch (error) {
+      assert(error instanceof DatabaseError);
+    }
+    disk.refuseCall(Infinity);
+    const isFinished = journal.counts().finished === 1;
+    const onDisk = keeper.opened?.buffer.list().length ?? 0;
+    assertEquals([onDisk, keeper.condition.events], [isFinished ? 1 : 0, 0], `call ${call}`);
+    keeper.close();
+  }
+});

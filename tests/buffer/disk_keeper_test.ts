@@ -164,3 +164,95 @@ Deno.test("flush() refuses before there is a file", async () => {
   }
   throw new Error("it did not refuse");
 });
+
+Deno.test("a disk that took no change is tried with a change, though nothing is in memory", async () => {
+  const lasting = await openLasting();
+  const { ids: [id = ""] } = lasting.buffer.append([event("a")]);
+  lasting.disk.fault = "full";
+  lasting.buffer.refuse(id, "HTTP 400");
+  assertEquals([lasting.keeper.condition.disk, lasting.keeper.condition.events], ["full", 0]);
+  await lasting.tryAgain();
+  assertEquals(lasting.keeper.condition.disk, "full");
+  lasting.disk.fault = "io"; // Another reason, which is told from then on.
+  await lasting.tryAgain();
+  assertEquals(lasting.keeper.condition.disk, "io");
+  assertStringIncludes(lasting.keeper.condition.why ?? "", "io on purpose");
+  lasting.disk.fault = null;
+  await lasting.tryAgain();
+  assertEquals([lasting.keeper.condition.disk, lasting.keeper.condition.why], ["ok", null]);
+  assertEquals(lasting.log.told("disk takes writes again"), [{ written: 0, trouble_s: 30 }]);
+  assertEquals(lasting.log.told("disk refuses, events are kept in memory").length, 1);
+});
+
+/** Makes the buffer's file one that is damaged, the next time it is opened. */
+function damage(disk: SickDisk): void {
+  const { system } = disk;
+  const open = system.openDatabase;
+  const path = "/state/buffer.sqlite";
+  system.files.texts.set(path, "damaged");
+  // The file itself, then a new one, then what can be read of the damaged one.
+  const answers = [true, false, true];
+  system.openDatabase = (asked, ...rest) => {
+    if (!asked.startsWith(path) || !answers.shift()) return open(asked, ...rest);
+    throw new DatabaseError("Cannot open database: on purpose", { reason: "corrupt" });
+  };
+}
+
+Deno.test("open() tells of damage that it found, and so does the file that is made anew", async () => {
+  const disk = new SickDisk();
+  disk.system.files.identities.set("/state/buffer.sqlite", "own");
+  damage(disk);
+  const lasting = await openLasting({}, disk);
+  const told = () => lasting.log.told("buffer was damaged, begun anew").length;
+  assertEquals([lasting.keeper.condition.disk, told()], ["ok", 1]);
+  lasting.disk.vanish();
+  damage(disk);
+  lasting.disk.system.files.identities.set("/state/buffer.sqlite", "another");
+  await lasting.keeper.look();
+  assertEquals(told(), 2);
+});
+
+Deno.test("look() takes the file that it finds first for its own, and one in its place for a replacement, once", async () => {
+  const disk = new SickDisk();
+  const { files } = disk.system;
+  files.identities.set("/state/buffer.sqlite", "own");
+  files.fail("look for the buffer", "denied");
+  const lasting = await openLasting({}, disk);
+  lasting.buffer.append([event("a")]);
+  files.heal("look for the buffer");
+  await lasting.keeper.look();
+  const replaced = () => lasting.log.told("buffer replaced in the state folder, begun anew").length;
+  assertEquals(replaced(), 0);
+  files.identities.set("/state/buffer.sqlite", "another");
+  await lasting.keeper.look();
+  assertEquals(replaced(), 1);
+  await lasting.keeper.look();
+  assertEquals([replaced(), lasting.bodies()], [1, ["a"]]);
+});
+
+Deno.test("a file that is opened anew for its damage is closed first", async () => {
+  const disk = new SickDisk();
+  const { system } = disk;
+  const open = system.openDatabase;
+  let isOpen = 0;
+  system.openDatabase = (path, ...rest) => {
+    const database = open(path, ...rest);
+    if (path === ":memory:") return database;
+    isOpen += 1;
+    return {
+      ...database,
+      close() {
+        isOpen -= 1;
+        database.close();
+      },
+    };
+  };
+  const lasting = await openLasting({}, disk);
+  lasting.disk.fault = "corrupt";
+  lasting.buffer.append([event("a")]);
+  lasting.disk.fault = null;
+  await lasting.tryAgain();
+  assertEquals([isOpen, lasting.keeper.condition.disk], [1, "ok"]);
+  lasting.keeper.close();
+  assertEquals(isOpen, 0);
+});

@@ -201,6 +201,61 @@ Deno.test("acknowledge() of what is not there makes no count less than none", as
   assertEquals([buffer.counts().pending, buffer.counts().delivered], [0, 0]);
 });
 
+Deno.test("next() gives no more than it is asked for, the disk's first, and meets what the disk says", async () => {
+  const lasting = await openLasting();
+  const { buffer, disk, keeper } = lasting;
+  buffer.append([event("1"), event("2")]);
+  disk.fault = "full";
+  buffer.append([event("3"), event("4")]);
+  assertEquals(buffer.next(3).map(({ body }) => body), ["1", "2", "3"]);
+  assertEquals(buffer.next(1).map(({ body }) => body), ["1"]);
+  disk.fault = null;
+  await lasting.tryAgain();
+  assertEquals(keeper.condition.disk, "ok");
+  disk.isDead = true;
+  assertEquals(buffer.next(9), []);
+  assertEquals(keeper.condition.disk, "io");
+});
+
+Deno.test("sortIn() sorts in what is on disk, and is no trouble where the disk takes nothing", async () => {
+  const { buffer, disk, keeper } = await openLasting();
+  buffer.append([event("a"), event("b")]);
+  const unsorted = () =>
+    keeper.opened?.database.all("SELECT count(*) AS n FROM events WHERE is_sorted = 0")[0]?.["n"];
+  assertEquals(unsorted(), 2);
+  disk.fault = "full";
+  buffer.sortIn();
+  disk.fault = null;
+  assertEquals(unsorted(), 2);
+  buffer.sortIn();
+  assertEquals(unsorted(), 0);
+});
+
+Deno.test("noteUnanswered() is noted on disk and in memory, and done without where neither takes it", async () => {
+  const lasting = await openLasting();
+  const { buffer, journal, disk } = lasting;
+  const finish = (id: string) => {
+    journal.receive([{ id, type: "reboot", params: "{}" }]);
+    let ids: readonly string[] = [];
+    journal.finish(id, () => {
+      ids = buffer.append([event(id, id)]).ids;
+    });
+    return ids[0] ?? "";
+  };
+  const [first, second] = [finish("c1"), finish("c2")];
+  buffer.noteUnanswered(first);
+  assertEquals(journal.unconfirmed(), ["c1"]);
+  disk.fault = "full";
+  buffer.noteUnanswered(second);
+  const { ids: [own = ""] } = buffer.append([event("more of c2", "c2")]);
+  buffer.noteUnanswered(own);
+  disk.fault = null;
+  await lasting.tryAgain();
+  // Of c2 the disk did not take the first note; the one in memory came over.
+  assertEquals(journal.unconfirmed(), ["c1", "c2"]);
+  assertEquals(journal.confirm(["c2"]), 1);
+});
+
 /** What may happen, by chance. */
 type Act =
   | { do: "append"; commands: (string | null)[] }

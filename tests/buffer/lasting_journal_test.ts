@@ -95,3 +95,42 @@ Deno.test("reject() that fails at any call of the disk did all of it, or nothing
   }
   assert(refusals > 2, `${refusals} refusals`);
 });
+
+Deno.test("start() is on disk when it returns, and refused where the disk takes nothing", async () => {
+  const { journal, disk } = await openLasting();
+  journal.receive([command]);
+  disk.fault = "full";
+  assertThrows(() => journal.start("c"), DatabaseError);
+  assertEquals(journal.unfinished().map(({ state }) => state), ["received"]);
+  disk.fault = null;
+  journal.start("c");
+  assertEquals(journal.unfinished().map(({ state }) => state), ["started"]);
+  assertEquals(journal.counts().started, 1);
+});
+
+Deno.test("unconfirmed() and confirm() of a disk that takes nothing are done without", async () => {
+  const { journal, disk } = await openLasting();
+  disk.isDead = true;
+  assertEquals([journal.unconfirmed(), journal.confirm(["c"])], [[], 0]);
+});
+
+Deno.test("finish() ends no command whose report is in memory alone, whichever call the disk refuses", async () => {
+  for (let call = 1; call < 30; call++) {
+    const { journal, buffer, disk, keeper } = await openLasting();
+    journal.receive([command]);
+    journal.start("c");
+    disk.refuseCall(call);
+    try {
+      journal.finish("c", () => void buffer.append([event("report", "c")]));
+    } catch (error) {
+      assert(error instanceof DatabaseError);
+    }
+    disk.refuseCall(Infinity);
+    // Looked at before anything else brings to disk what is in memory.
+    const { events } = keeper.condition;
+    const onDisk = keeper.opened?.buffer.list().length ?? 0;
+    const isFinished = keeper.opened?.journal.counts().finished === 1;
+    assertEquals([onDisk, events], [isFinished ? 1 : 0, 0], `call ${call}`);
+    keeper.close();
+  }
+});

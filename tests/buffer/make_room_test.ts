@@ -142,6 +142,8 @@ Deno.test("a newer list that finds no room leaves the older one current, and sta
   const { dropped } = buffer.append([event("updates", body("c", 4_500), "updates/apt")]);
   assertEquals(dropped, { system_info: 0, updates: 1, dependencies: 0, log: 0 });
   assertEquals([stale(), kept(buffer).length], [["a"], 5]);
+  const counts = buffer.counts();
+  assertEquals([counts.dropped.updates, counts.appended], [1, 5 + 1 + 1]); // And the notice.
   // So the stale list goes next, then what matters less than the current one.
   for (const letter of ["n", "o"]) buffer.append([event("log", body(letter))]);
   assertEquals(kept(buffer).map((text) => text[0]), ["l", "m", "b", "n", "o"]);

@@ -59,3 +59,51 @@ Deno.test("moveOut() done again takes what has come since, and counts it once", 
   assertEquals(appended, pending + delivered + dropped.log);
   assertEquals(fresh.buffer.list().at(-2)?.body, "since"); // The notice of drops is the last.
 });
+
+/** A buffer whose closing is noted, and whose log can be carried over as far as `busy` says. */
+function watched(opened: OpenedBuffer, name: string, closed: string[], busy: number): OpenedBuffer {
+  const { database } = opened;
+  return {
+    ...opened,
+    database: {
+      execute: (sql) => database.execute(sql),
+      run: (sql, ...values) => database.run(sql, ...values),
+      all: (sql, ...values) =>
+        sql.includes("wal_checkpoint")
+          ? [{ busy, log: 0, checkpointed: 0 }]
+          : database.all(sql, ...values),
+      transaction: (work) => database.transaction(work),
+      close: () => database.close(),
+    },
+    close: () => closed.push(name),
+  };
+}
+
+Deno.test("moveOut() closes both, the new one first, when all of it is in its main file, and else none", async () => {
+  for (const [busy, areClosed, order] of [[0, true, ["fresh", "old"]], [1, false, []]] as const) {
+    const { old, open } = await make();
+    const closed: string[] = [];
+    const moved = moveOut(
+      watched(old, "old", closed, 0),
+      watched(await open(), "fresh", closed, busy),
+    );
+    assertEquals([moved.areClosed, closed, moved.events], [areClosed, [...order], 7]);
+  }
+});
+
+Deno.test("moveOut() that fails closes the new one, and lets the old one go on", async () => {
+  const { old, open } = await make();
+  const closed: string[] = [];
+  const fresh = watched(await open(), "fresh", closed, 0);
+  const refusing = {
+    ...fresh,
+    database: {
+      ...fresh.database,
+      transaction(): never {
+        throw new DatabaseError("Cannot write: on purpose", { reason: "full" });
+      },
+    },
+  };
+  assertThrows(() => moveOut(watched(old, "old", closed, 0), refusing), DatabaseError);
+  assertEquals(closed, ["fresh"]);
+});

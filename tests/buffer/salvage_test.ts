@@ -3,7 +3,7 @@ import { NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
 import { salvage } from "../../src/buffer/salvage.ts";
 import { migrate } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
-import type { Database } from "../../src/system/database.ts";
+import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real_database.ts";
 import { event } from "../fakes/lasting.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -128,6 +128,21 @@ Deno.test("salvage() keeps a command of which something is damaged, so that it i
   ]);
 });
 
+Deno.test("salvage() counts nothing less than none for lost, whatever the damaged counters say", () => {
+  const [damaged, fresh] = [make(11), make(11)];
+  damaged.buffer.append(some(3));
+  damaged.buffer.sortIn();
+  damaged.database.execute("UPDATE counters SET pending = 1");
+  assertEquals(salvage(damaged.database, fresh.database).lostEvents, 0);
+  // One counter is lost, and the others leave less than nothing for it.
+  const [other, anew] = [make(11), make(11)];
+  other.buffer.append(some(3));
+  other.buffer.sortIn();
+  other.database.execute("UPDATE counters SET appended = 1, delivered = -1");
+  salvage(other.database, anew.database);
+  assertEquals([anew.buffer.counts().delivered, balance(anew.buffer)], [0, 0]);
+});
+
 Deno.test("salvage() reads page after page, and passes over nothing between them", () => {
   const [damaged, fresh] = [make(1_000), make(1_000)];
   damaged.buffer.append(some(700));
@@ -186,6 +201,56 @@ Deno.test("salvage() sets aside what is no JSON any more, and leaves out what is
     ['"7"', "pending", null],
   ]);
   assertEquals(balance(fresh.buffer), 0);
+});
+
+/** A database in which every page that holds one of these events cannot be read. */
+function unreadable(database: Database, isDamaged: (sequence: number) => boolean) {
+  let calls = 0;
+  const damaged: Database = {
+    ...bound(database),
+    all(sql, ...values) {
+      if (++calls > 2_000) throw new Error("it has no end");
+      const rows = database.all(sql, ...values);
+      const isRead = /FROM events WHERE \w+ >=/.test(sql);
+      if (!isRead || !rows.some((row) => isDamaged(Number(row["sequence"])))) return rows;
+      throw new DatabaseError("Cannot read database: malformed", { reason: "corrupt" });
+    },
+  };
+  return damaged;
+}
+
+Deno.test("salvage() loses of a damaged stretch the stretch alone, wherever it is and however long", () => {
+  for (
+    const [from, to] of [[1, 1], [1, 300], [250, 256], [256, 257], [299, 301], [300, 700], [5, 695]]
+  ) {
+    const [damaged, fresh] = [make(1_000), make(1_000)];
+    damaged.buffer.append(some(700));
+    damaged.buffer.sortIn();
+    const isDamaged = (sequence: number) => sequence >= from! && sequence <= to!;
+    const whole = damaged.buffer.list().filter(({ sequence }) => !isDamaged(sequence));
+    const { events, lostEvents } = salvage(unreadable(damaged.database, isDamaged), fresh.database);
+    assertEquals([events, lostEvents], [whole.length, 700 - whole.length], `${from} to ${to}`);
+    assertEquals(fresh.buffer.list().map(({ id }) => id), whole.map(({ id }) => id));
+    assertEquals(balance(fresh.buffer), 0);
+  }
+});
+
+Deno.test("salvage() comes to an end where nothing behind a place can be read, not even that it is the end", () => {
+  const [damaged, fresh] = [make(1_000), make(1_000)];
+  damaged.buffer.append(some(400));
+  damaged.buffer.sortIn();
+  const database = unreadable(damaged.database, (sequence) => sequence >= 300);
+  const cut: Database = {
+    ...database,
+    all(sql, ...values) {
+      if (!/FROM events WHERE \w+ >=/.test(sql) || Number(values[0]) < 300) {
+        return database.all(sql, ...values);
+      }
+      database.all("SELECT 1"); // It counts too.
+      throw new DatabaseError("Cannot read database: malformed", { reason: "corrupt" });
+    },
+  };
+  assertEquals(salvage(cut, fresh.database).events, 299);
 });
 
 function bound(database: Database): Database {

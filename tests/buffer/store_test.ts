@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BufferError, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
-import { openBuffer, openBufferForChange } from "../../src/buffer/store.ts";
+import { openBuffer, openBufferForChange, openBufferReadOnly } from "../../src/buffer/store.ts";
 import {
   type Database,
   DatabaseError,
@@ -251,4 +251,131 @@ Deno.test("openBuffer() begins anew where the buffer is no regular file, and say
   assertEquals(recovered?.why, '"/state/buffer.sqlite" is a FIFO, not a regular file');
   assertEquals(system.files.kinds.get(recovered?.movedTo ?? ""), "fifo");
   assertEquals((await openBuffer(system, "/state", limits)).recovered, null);
+});
+
+/** The same machine, on which it is counted how many databases are open. */
+function counting(system: FakeSystem) {
+  const counted = { open: 0 };
+  const { openDatabase } = system;
+  system.openDatabase = (path, ...rest) => {
+    const database = openDatabase.call(system, path, ...rest);
+    counted.open += 1;
+    return {
+      execute: (sql) => database.execute(sql),
+      run: (sql, ...values) => database.run(sql, ...values),
+      all: (sql, ...values) => database.all(sql, ...values),
+      transaction: (work) => database.transaction(work),
+      close() {
+        counted.open -= 1;
+        database.close();
+      },
+    };
+  };
+  return counted;
+}
+
+Deno.test("openBuffer() leaves no database open but the one that it answers", async () => {
+  const system = await withSide();
+  const counted = counting(system);
+  const opened = await openBuffer(system, "/state", limits);
+  assertEquals([counted.open, opened.takenOver?.files], [1, 1]);
+  opened.close();
+  assertEquals(counted.open, 0);
+  // One that fails while it takes over closes all that it has opened.
+  const failing = await withSide();
+  const other = counting(failing);
+  failing.files.fail("remove what was taken over", "denied");
+  await assertRejects(() => openBuffer(failing, "/state", limits), FileError);
+  assertEquals(other.open, 0);
+  // So does one that fails while it salvages.
+  const sick = new FakeSystem();
+  sick.files.texts.set("/state/buffer.sqlite", "damaged");
+  const left = counting(sick);
+  const open = sick.openDatabase;
+  let isFirst = true;
+  sick.openDatabase = (path, ...rest) => {
+    if (!isFirst) return open(path, ...rest);
+    isFirst = false;
+    throw new DatabaseError("Cannot open database: on purpose", { reason: "corrupt" });
+  };
+  const { rename } = sick.files;
+  sick.files.rename = async (purpose, from, to) => {
+    if (to.includes(".corrupt-")) throw new FileError("Cannot move: full", { reason: "full" });
+    await rename.call(sick.files, purpose, from, to);
+  };
+  await assertRejects(() => openBuffer(sick, "/state", limits), FileError);
+  assertEquals(left.open, 0);
+});
+
+Deno.test("openBuffer() goes on with a salvage that was cut off after its first step", async () => {
+  const system = new FakeSystem();
+  const { buffer } = await openBuffer(system, "/state", limits);
+  buffer.append([{ kind: "log", commandId: null, snapshotOf: null, body: "{}" }]);
+  const path = "/state/buffer.sqlite";
+  // The damaged one has its other name, and nothing is in its place.
+  system.databases.set(`${path}.damaged`, system.databases.get(path)!);
+  system.databases.delete(path);
+  system.files.texts.delete(path);
+  system.files.texts.set(`${path}.damaged`, "");
+  const { rename } = system.files;
+  system.files.rename = async (purpose, from, to) => {
+    await rename.call(system.files, purpose, from, to);
+    const moved = system.databases.get(from);
+    system.databases.delete(from);
+    if (moved) system.databases.set(to, moved);
+  };
+  const again = await openBuffer(system, "/state", limits);
+  assertEquals([again.buffer.counts().pending, again.recovered], [1, null]);
+  assertEquals(system.files.texts.has(`${path}.damaged`), false);
+});
+
+Deno.test("openBuffer() tells of a side file's damage as it would of the buffer's own", async () => {
+  const system = await withSide();
+  const side = system.databases.get("/state/buffer-v3.sqlite")!;
+  side.execute("UPDATE counters SET pending = 77");
+  const { recounted } = await openBuffer(system, "/state", limits);
+  assertEquals(recounted?.wrong.includes("pending"), true);
+});
+
+Deno.test("openBufferReadOnly() opens this version's alone, and nothing where there is none", async () => {
+  const system = new FakeSystem();
+  const counted = counting(system);
+  assertEquals(await openBufferReadOnly(system, "/state", limits), null);
+  assertEquals([system.databases.size, counted.open], [0, 0]);
+  const { database, close } = await openBuffer(system, "/state", limits);
+  const read = await openBufferReadOnly(system, "/state", limits);
+  assertEquals(read?.buffer.counts().pending, 0);
+  read?.close();
+  assertEquals(counted.open, 1);
+  for (const version of [SCHEMA_VERSION - 1, SCHEMA_VERSION + 1]) {
+    database.execute(`PRAGMA user_version = ${version}`);
+    await assertRejects(() => openBufferReadOnly(system, "/state", limits), BufferError);
+    await assertRejects(() => openBufferForChange(system, "/state", limits), BufferError);
+    assertEquals(counted.open, 1);
+  }
+  close();
+});
+
+Deno.test("openBuffer() begins anew where SQLite finds its own file at odds with itself", async () => {
+  const system = new FakeSystem();
+  (await openBuffer(system, "/state", limits)).close();
+  const { openDatabase } = system;
+  let isFirst = true;
+  system.openDatabase = (path, ...rest) => {
+    const database = openDatabase.call(system, path, ...rest);
+    const isOdd = isFirst && path.endsWith("buffer.sqlite");
+    isFirst = false;
+    return {
+      ...database,
+      all: (sql, ...values) =>
+        isOdd && sql.includes("integrity_check")
+          ? [{ integrity_check: "row 7 missing from index events_by_id" }]
+          : database.all(sql, ...values),
+    };
+  };
+  const { recovered } = await openBuffer(system, "/state", limits);
+  assertEquals(
+    recovered?.why,
+    "Cannot trust database: row 7 missing from index events_by_id",
+  );
 });

@@ -90,6 +90,13 @@ Deno.test("AptCommands passes the signal on, and waits for mirrors longer than f
   assertEquals([asked[0]?.options.timeoutMs, asked[0]?.options.signal], [300_000, signal]);
 });
 
+Deno.test("AptCommands answers what the programs said", async () => {
+  const { commands } = setUp();
+  assertEquals(await commands.queryInstalled(), "told\n");
+  assertEquals(await commands.simulateUpgrade(), "told\n");
+  assertEquals(await commands.readChangelogs(["/a.gz"]), "told\n");
+});
+
 Deno.test("AptCommands asks nothing where there is nothing to ask for", async () => {
   const { asked, commands } = setUp();
   assertEquals(await commands.queryPolicies([]), "");

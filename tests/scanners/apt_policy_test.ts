@@ -10,6 +10,19 @@ Deno.test("parsePolicy() counts a field that it does not know, and reads the res
   assertEquals(parsePolicy(text.replace("Weather", "Package pin")).unparsed, 0);
 });
 
+Deno.test("parsePolicy() takes for a version only what dpkg would", () => {
+  const text = "tool:\n  Installed: 1.0\n  Candidate: 1.1\n  Version table:\n";
+  const versions = (line: string) => {
+    const { packages, unparsed } = parsePolicy(`${text}${line}\n`);
+    return [packages.get("tool")?.versions.map(({ version }) => version), unparsed];
+  };
+  assertEquals(versions(" *** 1:1.1~a+b-1 500"), [["1:1.1~a+b-1"], 0]);
+  assertEquals(versions("     1.1 -1"), [["1.1"], 0]);
+  for (const line of [" *** 1.1$ 500", "     \u00e4 500", "     1.1", "      1.1 500 x"]) {
+    assertEquals(versions(line), [[], 1], line);
+  }
+});
+
 Deno.test("parsePolicy() reads versions, where they come from, and phasing", () => {
   const { packages, unparsed } = parsePolicy(readFixture("apt", "ubuntu_policy.txt"));
   assertEquals(unparsed, 0);

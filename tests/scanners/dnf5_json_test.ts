@@ -19,6 +19,11 @@ Deno.test("findJson() finds the JSON behind progress, and nothing where there is
   for (const [text, value] of rows) assertEquals(findJson(text), value, text);
 });
 
+Deno.test("findJson() tries fifty beginnings", () => {
+  assertEquals(findJson(`${"[x\n".repeat(49)}[1]\n`), [1]);
+  assertEquals(findJson(`${"[x\n".repeat(50)}[1]\n`), undefined);
+});
+
 Deno.test("findJson() gives up on what never ends, soon", () => {
   assertEquals(findJson("[\n".repeat(200_000) + "]"), undefined);
   assertEquals(findJson("[".repeat(10_000_000)), undefined);

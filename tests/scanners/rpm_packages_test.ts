@@ -27,9 +27,13 @@ Deno.test("parseOffered() reads rows of fields, the summary last", () => {
   });
   const { packages: [bare] } = parseOffered(row("r", "?", "", ""));
   assertEquals([bare?.sizeBytes, bare?.sourcePackage, bare?.summary], [null, null, null]);
-  for (const text of [row("r", "7"), row("r", "7", ""), row("", "7", "", ""), "a\t0\t1\t2\n"]) {
-    assertEquals(parseOffered(text), { packages: [], unparsed: 1 });
+  const wrong = [row("r", "7"), row("r", "7", ""), row("", "7", "", ""), "a\t0\t1\t2\n"];
+  for (const repository of ["two words", "r ", "x".repeat(256)]) {
+    wrong.push(row(repository, "7", "", ""));
   }
+  for (const text of wrong) assertEquals(parseOffered(text), { packages: [], unparsed: 1 }, text);
+  const { packages: [long] } = parseOffered(row("x".repeat(255), "9".repeat(16), "", ""));
+  assertEquals([long?.repository.length, long?.sizeBytes], [255, null]);
 });
 
 Deno.test("parseInstalled() leaves keys out, and lines with more or less than their fields", () => {

@@ -29,6 +29,11 @@ async function failure(host: WingetHost): Promise<[ScanErrorReason, string]> {
   return [error.reason, error.message];
 }
 
+Deno.test("scan() hides no mistake of ours behind a winget that does not start", async () => {
+  const host = hostWith(() => new TypeError("oops"));
+  await assertRejects(() => wingetScanner().scan(host, {}), TypeError, "oops");
+});
+
 Deno.test("scan() reads the table, and asks for no installation", async () => {
   const host = hostWith(winget("v1.29.240", "language_ja.txt"));
   const { updates, warnings, metadataAgeS, scope } = await wingetScanner().scan(host, {});

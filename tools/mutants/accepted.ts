@@ -189,6 +189,20 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Nobody is promised the last millisecond of rapid polling",
   },
   {
+    file: "src/scanners/apt_simulation.ts",
+    operator: "number",
+    before: "const inside = rest.slice(1, Math.max(1, end));",
+    after: "const inside = rest.slice(1, Math.max(0, end));",
+    reason: "What ends before it begins is as empty as what ends where it begins",
+  },
+  {
+    file: "src/scanners/apt_simulation.ts",
+    operator: "number",
+    before: 'if (!rest.startsWith("(") || bracket < 0) return undefined;',
+    after: 'if (!rest.startsWith("(") || bracket < 1) return undefined;',
+    reason: "A bracket right at the beginning leaves no version, which is refused as well",
+  },
+  {
     file: "src/scanners/apt_updates.ts",
     operator: "logical",
     before:

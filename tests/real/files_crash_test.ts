@@ -40,9 +40,15 @@ for (const [calls, expected] of DEATHS) {
         assertEquals(await Deno.readTextFile(path), expected);
         const parts = [...Deno.readDirSync(folder)].filter(({ name }) => name.endsWith(".tmp"));
         assertEquals(parts.length, expected === "old" ? 1 : 0);
+        for (const { name } of parts) await Deno.utime(`${folder}/${name}`, 0, 0);
         assertEquals((await Deno.stat(path)).mode! & 0o7777, 0o600);
         await realFiles.writeText("write it", path, "next", { mode: 0o600 });
         assertEquals(await Deno.readTextFile(path), "next");
+        // What it left is swept up, old as it is by now.
+        assertEquals(
+          [...Deno.readDirSync(folder)].map(({ name }) => name).sort(),
+          ["code.ts", "text", "untroubled"],
+        );
       }),
   });
 }

@@ -309,3 +309,26 @@ Deno.test("inspect() tells one file from another of its name", () =>
     const after = await realFiles.inspect("look", path);
     assert(isWindows ? after?.identity === null : after?.identity !== before?.identity);
   }));
+
+Deno.test("no call leaves a file open, whether it goes well or not", () =>
+  inFolder(async (folder) => {
+    if (Deno.build.os !== "linux") return console.log("skipped: /proc is Linux'");
+    const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    const path = `${folder}/text`;
+    const round = async () => {
+      await realFiles.writeText("write it", path, "x".repeat(100), { mode: 0o600 });
+      await realFiles.overwriteText("write it", path, "y");
+      await realFiles.readText("read it", path);
+      await realFiles.readText("read it", path, { maxBytes: 5 }).catch(() => {});
+      await realFiles.readText("read it", folder).catch(() => {});
+      await realFiles.writeText("write it", folder, "x", { mode: 0o600 }).catch(() => {});
+      const lock = await realFiles.lock("lock it", `${folder}/lock`);
+      await realFiles.lock("lock it", `${folder}/lock`);
+      lock?.release();
+      await realFiles.lock("lock it", `${folder}/absent/lock`).catch(() => {});
+    };
+    await round();
+    const before = open();
+    for (let count = 0; count < 20; count++) await round();
+    assertEquals(open(), before);
+  }));

@@ -470,3 +470,25 @@ Deno.test("the limit on reaching the server is none on its answer", () =>
     const { body } = await send(request(server.url, { connectTimeoutMs: 500 }));
     assertEquals(body, "late");
   }));
+
+Deno.test("an answer that comes in one piece with the one asked for is no part of it, nor the next one's", () =>
+  withSender(async (send) => {
+    await using server = new Server(async (peer, server) => {
+      if (peer.number > 1) return await byNumber()(peer, server);
+      await peer.hear();
+      await peer.say(ok("asked") + ok("unasked"));
+      await peer.hear();
+    });
+    const first = await send(request(server.url)).catch(() => undefined);
+    assertEquals(first?.body ?? "asked", "asked");
+    assertEquals((await send(request(server.url))).body, "2");
+  }));
+
+Deno.test("an answer that only announces one has no body, whatever length it states", () =>
+  withSender(async (send) => {
+    await using server = new Server(async (peer) => {
+      await peer.hear();
+      await peer.say(`HTTP/1.1 103 Early Hints\r\nContent-Length: 3\r\n\r\n${ok("final")}`);
+    });
+    assertEquals((await send(request(server.url))).body, "final");
+  }));

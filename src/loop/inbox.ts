@@ -91,14 +91,15 @@ export class Inbox {
     const { worker } = this.#parts;
     let length = worker.waitingLength + lengthOf(this.#held);
     for (const command of commands) {
+      const { id, type, params } = command;
       const waiting = worker.waiting + this.#held.length;
-      if (waiting < MOST_WAITING && length + command.params.length <= LONGEST_WAITING) {
-        length += command.params.length;
+      if (waiting < MOST_WAITING && length + params.length <= LONGEST_WAITING) {
+        length += params.length;
         this.#held.push(command);
-      } else {this.#heldRejected.push({
-          ...command,
-          why: `${waiting} commands are already waiting`,
-        });}
+      } else {
+        const why = `${waiting} commands are already waiting`;
+        this.#heldRejected.push({ id, type, why });
+      }
     }
     this.#heldRejected.push(...rejected);
     const lost = this.#heldRejected.splice(Math.max(0, MOST_HELD - this.#held.length));
@@ -138,8 +139,9 @@ export class Inbox {
           refusal ??= error.message;
           return true;
         }
-        log.error("command cannot be stored", { id: command.id, why: String(error) });
-        this.#heldRejected.push({ ...command, why: "the agent could not store it" });
+        const { id, type } = command;
+        log.error("command cannot be stored", { id, why: String(error) });
+        this.#heldRejected.push({ id, type, why: "the agent could not store it" });
         return false;
       }
     });

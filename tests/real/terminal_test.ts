@@ -123,6 +123,7 @@ Deno.test("readInput() reads to the end or to its limit", async () => {
 });
 
 Deno.test("nothing that is printed can steer the terminal, and what is drawn over can", async () => {
+  if (await lacks("sh")) return;
   const steering = "a\\u001b[2J\\u009b\\u202e\\u2028\\ud800\\tb\\nc";
   const { code, out } = await inShell(
     '"$@" 2>&1',

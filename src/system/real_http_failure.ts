@@ -4,7 +4,7 @@ import { HttpError, type HttpErrorReason } from "./http.ts";
 import type { EndedBy } from "./real_http_deadline.ts";
 
 /**
- * Words of the operating system and of rustls in Deno's messages, the same on 2.4.2 and 2.9.6. Deno
+ * Words of the operating system and of rustls in Deno's messages, the same on 2.6.8 and 2.9.6. Deno
  * gives no code for a name that does not resolve or a certificate that does not verify.
  *
  * Windows has its words in the user's language, so of those only the numbers count:

@@ -56,10 +56,30 @@ async function openTlsAsClient(
       reason: "proxy",
     });
   }
+  checkPair(options);
   const stream = await Deno.connectTls({ hostname: bareHost(url), port: portOf(url), ...options });
   deadline.guard(() => closeQuietly(stream));
   await handshake(stream);
   return stream;
+}
+
+/**
+ * Throws unless TLS accepts the certificate and its key. Deno 2.6.8 and 2.9.6 end the whole process
+ * ("Deno has panicked") when a client connects with a key of another certificate, a key of a type that
+ * rustls does not support, or a damaged certificate. A listener with the same pair only throws; it is
+ * closed before anything can reach it.
+ */
+function checkPair({ cert, key }: Deno.TlsCertifiedKeyPem): void {
+  try {
+    Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
+  } catch (error) {
+    throw new HttpError(
+      `the client certificate and its key cannot be used: ${
+        error instanceof Error ? error.message : String(error)
+      }`,
+      { reason: "tls", cause: error },
+    );
+  }
 }
 
 async function handshake(stream: Deno.TlsConn): Promise<void> {

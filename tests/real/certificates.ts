@@ -18,7 +18,7 @@ export class Authority implements AsyncDisposable {
   static async make(): Promise<Authority> {
     const authority = new Authority(await Deno.makeTempDir({ prefix: "pennon-tls-" }));
     await authority.#openssl(
-      ...["req", "-x509", ...NEW_KEY, "-keyout", "ca.key", "-out", "ca.pem"],
+      ...["req", "-x509", "-newkey", ...P256, "-nodes", "-keyout", "ca.key", "-out", "ca.pem"],
       ...["-days", "2", "-subj", "/CN=Test authority"],
     );
     return authority;
@@ -37,12 +37,12 @@ export class Authority implements AsyncDisposable {
     return Deno.readTextFile(this.file);
   }
 
-  /** Signs a certificate for a name: `IP:127.0.0.1`, `DNS:server.test`. */
-  async sign(altName: string): Promise<Certificate> {
+  /** Signs a certificate for a name (`IP:127.0.0.1`, `DNS:server.test`) with a new key of a kind. */
+  async sign(altName: string, newKey: readonly string[] = P256): Promise<Certificate> {
     const name = `signed-${this.#signed++}`;
     await Deno.writeTextFile(`${this.folder}/${name}.ext`, `subjectAltName=${altName}\n`);
     await this.#openssl(
-      ...["req", ...NEW_KEY, "-keyout", `${name}.key`, "-out", `${name}.csr`],
+      ...["req", "-newkey", ...newKey, "-nodes", "-keyout", `${name}.key`, "-out", `${name}.csr`],
       ...["-subj", `/CN=${name}`],
     );
     await this.#openssl(
@@ -65,4 +65,4 @@ export class Authority implements AsyncDisposable {
   }
 }
 
-const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+const P256 = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];

@@ -210,6 +210,24 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a certificate with the key of another one does not use the connection of either",
+  ignore: ignoreTls,
+  fn: () =>
+    withSender(async (send) => {
+      await using authority = await Authority.make();
+      await using server = new Server(byNumber(), await authority.sign("IP:127.0.0.1"));
+      const ca = await authority.pem();
+      const one = await authority.sign("DNS:one.test");
+      const two = await authority.sign("DNS:two.test");
+      await send(request(server.url, { tls: { ca, ...one } }));
+      for (const mixed of [{ ...one, key: two.key }, { ...two, key: one.key }]) {
+        await assertRejects(() => send(request(server.url, { tls: { ca, ...mixed } })), HttpError);
+      }
+      assertEquals(server.heard.length, 1);
+    }),
+});
+
+Deno.test({
   name: "a connection that was trusted is not used by a request that does not trust it",
   ignore: ignoreTls,
   fn: () =>

@@ -86,6 +86,37 @@ Deno.test("junk for a certificate is a refusal, not a crash", async () => {
   await refusal(get(server.url, { tls }));
 });
 
+/** Keys as openssl makes them, by what is wrong with them as a client's. */
+const UNUSABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
+  "a key of 1024 bits": ["rsa:1024"],
+  "a curve that rustls does not support": ["ec", "-pkeyopt", "ec_paramgen_curve:secp224r1"],
+};
+
+Deno.test("a client certificate that does not fit its key, or that TLS does not support, is refused", async () => {
+  if (await lacks("openssl")) return;
+  await using authority = await Authority.make();
+  const server = await authority.sign("IP:127.0.0.1");
+  const [one, two] = [await authority.sign("DNS:one.test"), await authority.sign("DNS:two.test")];
+  const notDer = `-----BEGIN CERTIFICATE-----\n${btoa("junk")}\n-----END CERTIFICATE-----\n`;
+  const pairs: Record<string, Certificate> = {
+    "a key of another certificate": { ...one, key: two.key },
+    "a certificate that is junk in PEM": { ...one, certificate: notDer },
+    "a key in place of the certificate": { ...one, certificate: one.key },
+    "a certificate in place of the key": { ...one, key: one.certificate },
+  };
+  for (const [what, words] of Object.entries(UNUSABLE_KEYS)) {
+    pairs[what] = await authority.sign("DNS:one.test", words);
+  }
+  for (const [what, pair] of Object.entries(pairs)) {
+    await using serving = serveTls(server);
+    // In this very process: the runtime ends the whole of it where it is asked to use such a pair.
+    const tls = { ca: await authority.pem(), ...pair };
+    const error = await refusal(get(serving.url, { tls }));
+    assertEquals([error.reason, serving.heard], ["tls", []], what);
+    assertStringIncludes(error.message, "the client certificate and its key cannot be used", what);
+  }
+});
+
 /** A proxy that opens tunnels for who knows the password; its own word is `asked`. */
 function serveProxy() {
   const asked: string[] = [];

@@ -94,10 +94,26 @@ export const ROWS: readonly Row[] = [
       "src/system/real_files.ts",
       "src/system/real_let_go.ts",
       "src/system/real_lock.ts",
+      "src/system/real_path_steps.ts",
       "src/system/real_private_",
+      "src/system/real_regular_file.ts",
     ],
-    tests: ["tests/real/files_test.ts"],
-    why: "A real file system",
+    tests: [
+      "tests/real/files_test.ts",
+      "tests/real/regular_file_test.ts",
+      "tests/real/files_crash_test.ts",
+    ],
+    why: "A real file system, with what is no file in it, and a process that ends in the middle",
+  },
+  {
+    sources: ["src/system/real_files.ts", "src/system/real_database.ts"],
+    tests: ["tests/real/durability_test.ts"],
+    why: "A trace of the system calls shows what was synced",
+  },
+  {
+    sources: ["src/system/real_supervisor.ts", "src/system/real_environment.ts"],
+    tests: ["tests/real/supervisor_test.ts", "tests/e2e/watchdog_test.ts"],
+    why: "A real worker thread, and one that stands still",
   },
   {
     sources: ["src/system/real_database", "src/system/real_lock.ts"],
@@ -117,7 +133,11 @@ export const ROWS: readonly Row[] = [
   },
   {
     sources: ["src/system/real_http", "src/system/http.ts"],
-    tests: ["tests/real/http_test.ts", "tests/real/http_tls_test.ts"],
+    tests: [
+      "tests/real/http_test.ts",
+      "tests/real/http_pool_test.ts",
+      "tests/real/http_tls_test.ts",
+    ],
     why: "Real sockets and certificates",
   },
   {

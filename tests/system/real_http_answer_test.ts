@@ -92,6 +92,13 @@ Deno.test("AnswerReader takes lengths of digits alone", async () => {
   }
 });
 
+Deno.test("AnswerReader takes the name of a coding in any case", async () => {
+  for (const coding of ["chunked", "Chunked", "CHUNKED"]) {
+    const head = `HTTP/1.1 200 OK\r\nTransfer-Encoding: ${coding}\r\n\r\n`;
+    assertEquals((await read([latin1(`${head}5\r\nhello\r\n0\r\n\r\n`)])).body, "hello");
+  }
+});
+
 Deno.test("AnswerReader refuses framing that two readers could take differently", async () => {
   const rows = [
     "Content-Length: 5\r\nContent-Length: 5\r\n",

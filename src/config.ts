@@ -8,7 +8,8 @@ import { crossCheck } from "./config/cross_check.ts";
 import { nearest } from "./config/nearest.ts";
 import { readTrusted } from "./config/trusted.ts";
 import { FileError } from "./system/files.ts";
-import { quoteWords, safeJson } from "./strip_controls.ts";
+import { quoteWords } from "./redact.ts";
+import { safeJson } from "./strip_controls.ts";
 import type { System } from "./system/system.ts";
 
 export type { Config } from "./config/assemble.ts";

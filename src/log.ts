@@ -1,7 +1,7 @@
 /** The agent's log: one line an event, as text or JSON, with secrets taken out. */
 
 import { configureSync, getLogger, type LogRecord } from "@logtape/logtape";
-import { JWT_PATTERN } from "@logtape/redaction";
+import { HIDDEN, redact } from "./redact.ts";
 import { stripControls } from "./strip_controls.ts";
 
 /** What can stand in a log line beside its message. */
@@ -164,24 +164,16 @@ function clean(text: string, secrets: readonly string[]): string {
  * joined: a program that wraps its words may have broken one in two.
  */
 function cleanText(text: string, secrets: readonly string[]): string {
-  const hidden = redact(stripControls(text, "\n\t"), secrets);
+  const hidden = hideSecrets(stripControls(text, "\n\t"), secrets);
   const joined = stripControls(hidden);
-  const hiddenJoined = redact(joined, secrets);
+  const hiddenJoined = hideSecrets(joined, secrets);
   return hiddenJoined === joined ? hidden : hiddenJoined;
 }
-
-/** What must not be told, by what it looks like: a user's part of a URL, `Bearer` and what follows. */
-const SECRET_SHAPES: readonly [RegExp, string][] = [
-  [JWT_PATTERN.pattern, "(hidden)"],
-  [/\bBearer\s*[^\s"]+/gi, "Bearer (hidden)"],
-  [/(\w:\/\/)[^\s/@"]+@/g, "$1(hidden)@"],
-];
 
 /** Shorter texts are no secrets, and taking them out would make lines unreadable. */
 const SHORTEST_SECRET = 8;
 
-function redact(text: string, secrets: readonly string[]): string {
+function hideSecrets(text: string, secrets: readonly string[]): string {
   const known = secrets.filter((secret) => secret.length >= SHORTEST_SECRET);
-  const without = known.reduce((rest, secret) => rest.replaceAll(secret, "(hidden)"), text);
-  return SECRET_SHAPES.reduce((rest, [shape, instead]) => rest.replace(shape, instead), without);
+  return redact(known.reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text));
 }

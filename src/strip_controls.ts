@@ -39,20 +39,6 @@ export function hasControls(text: string, kept: Kept = ""): boolean {
   return nextUnsafe(text, kept, 0) < text.length;
 }
 
-/** Says that something was left out. */
-const CUT = "(cut)";
-
-/**
- * Words from outside as a message quotes them: one line, safe to show, of at most `limit` characters
- * (UTF-16). Longer ones are cut, and end in `(cut)`, which counts.
- */
-export function quoteWords(text: string, limit: number): string {
-  const words = stripControls(text);
-  if (words.length <= limit) return words;
-  // What is cut in the middle of a character leaves no half of it.
-  return stripControls(words.slice(0, Math.max(0, limit - CUT.length))) + CUT;
-}
-
 /**
  * A value as JSON that is safe to show and means the same: what could steer is escaped. Lines end where
  * `indent` has them end, and nowhere else.

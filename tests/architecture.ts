@@ -29,11 +29,12 @@ const RANKS: Readonly<Record<string, number>> = {
   received_command: 1,
   version: 0,
   system: 0,
+  redact: 0,
   // Below the ports: what the terminal prints goes through it.
   strip_controls: -1,
 };
 
-const LONGEST_SOURCE = 300;
+const LONGEST_SOURCE = 450;
 const LONGEST_TEST = 500;
 const VAGUE_NAMES = /^(utils?|helpers?|common|misc|index|mod)$/;
 

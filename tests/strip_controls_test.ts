@@ -1,12 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import {
-  hasControls,
-  type Kept,
-  quoteWords,
-  safeJson,
-  stripControls,
-} from "../src/strip_controls.ts";
+import { hasControls, type Kept, safeJson, stripControls } from "../src/strip_controls.ts";
 
 /** Every character of Unicode, the halves of pairs by themselves too. */
 function* everyCharacter(): Generator<[codePoint: number, text: string]> {
@@ -113,17 +107,6 @@ Deno.test("what is stripped is safe and well formed, and stripping it again chan
       assertEquals(hasControls(text, kept), once !== text);
     },
   ));
-});
-
-Deno.test("quoteWords() quotes up to its limit, says that it cut, and cuts no character in two", () => {
-  assertEquals(quoteWords("1234567890", 10), "1234567890");
-  assertEquals(quoteWords("12345678901", 10), "12345(cut)");
-  assertEquals(quoteWords("1234😀78901", 10), "1234(cut)");
-  assertEquals(quoteWords("1\n2\u202e3", 3), "123");
-  fc.assert(fc.property(anyText, fc.integer({ min: 5, max: 50 }), (text, limit) => {
-    const quoted = quoteWords(text, limit);
-    assert(quoted.length <= limit && !hasControls(quoted));
-  }));
 });
 
 Deno.test("safeJson() means the same, is safe to show, and breaks lines only where it is indented", () => {

@@ -140,6 +140,7 @@ async function makeGuard(parts: AgentParts): Promise<ScannerGuard> {
     log,
     settings,
     cacheDirectory: `${stateDirectory}/cache`,
+    ignore: parts.config.scanners.ignore,
     keep,
   }, breakers);
 }

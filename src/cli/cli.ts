@@ -6,7 +6,7 @@ import type { System } from "../system/system.ts";
 import { type Arguments, readArguments } from "./arguments.ts";
 import { type CliCommand, type ExitCode, NotRegisteredError, UsageError } from "./command.ts";
 import { describeCommand, describeCommands } from "./help.ts";
-import { quoteWords } from "../strip_controls.ts";
+import { quoteWords } from "../redact.ts";
 
 /**
  * The commands by name, in the order of the help. Each is loaded when it is asked for: no command

@@ -2,7 +2,13 @@
 
 import { availableScanners, SCANNER_NAMES } from "../scanners/available.ts";
 import { readLastCounts } from "../scanners/last_scans.ts";
-import { type RunOptions, runScans, type ScanReport } from "../scanners/run_scans.ts";
+import {
+  describeSource,
+  isUnsound,
+  type RunOptions,
+  runScans,
+  type ScanReport,
+} from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
@@ -42,11 +48,13 @@ export const scanCommand: CliCommand = {
     ]);
     const reports = await scanInTheOpen(system, scanners, {
       lastCounts,
+      ignore: config.scanners.ignore,
       refresh: given.flags.has("refresh"),
       cacheDirectory: `${stateDirectory}/cache`,
     });
     system.terminal.print(await format(system, given, { reports, names, startedMs }));
-    tellGaps(system, reports);
+    const isTable = !given.flags.has("json") && !given.flags.has("csv");
+    printWarnings(system, reports, isTable);
     const missing = names.filter((name) => !reports.some((report) => report.name === name));
     return exitCode(system, reports, only === undefined ? [] : missing);
   },
@@ -89,13 +97,18 @@ async function format(
   if (flags.has("json")) return scanAsJson({ ...scan, host });
   if (flags.has("csv")) return scanAsCsv(scan.reports);
   const { terminal } = system;
-  return await scanAsText(scan.reports, terminal.stdoutIsTerminal ? terminal.columns() : Infinity);
+  const width = terminal.stdoutIsTerminal ? terminal.columns() : Infinity;
+  return await scanAsText(scan.reports, { width, machine: system.architecture });
 }
 
-function tellGaps(system: System, reports: readonly ScanReport[]): void {
-  for (const { name, error, warnings } of reports) {
-    for (const gap of error ? [error.message] : warnings) {
-      system.terminal.printError(`pennon: ${name}: ${stripControls(gap)}`);
+/** Prints what is missing; a table has a line for each unsound source already. */
+function printWarnings(system: System, reports: readonly ScanReport[], isTable: boolean): void {
+  for (const { name, error, warnings, sources } of reports) {
+    const shown = new Set(isTable ? sources.filter(isUnsound).map(describeSource) : []);
+    for (const warning of error ? [error.message] : warnings) {
+      if (!shown.has(warning)) {
+        system.terminal.printError(`pennon: ${name}: ${stripControls(warning)}`);
+      }
     }
   }
 }

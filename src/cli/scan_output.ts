@@ -1,7 +1,8 @@
 /** A scan's answer as JSON and as CSV, for programs. Pure. */
 
+import { rebootOf } from "../scanners/reboot.ts";
 import type { ScanReport } from "../scanners/run_scans.ts";
-import type { Update } from "../scanners/scanner.ts";
+import type { RebootState, ScanSource, Update } from "../scanners/scanner.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
 
 /** A scan, and where and when it was made. */
@@ -21,10 +22,16 @@ export function scanAsJson(answer: ScanAnswer): string {
       schema: "pennon.scan/1",
       host: answer.host,
       scanned_at: new Date(answer.startedMs).toISOString(),
+      reboot_required: rebootAsJson(rebootOf(answer.reports)),
       scanners: answer.names.map((name) => scannerAsJson(name, found.get(name))),
     },
     2,
   );
+}
+
+/** `null`: nothing on this host says whether it has to be restarted. */
+function rebootAsJson(reboot: RebootState | null) {
+  return reboot && { required: reboot.isRequired, reason: reboot.reason };
 }
 
 function scannerAsJson(name: string, report: ScanReport | undefined) {
@@ -39,6 +46,7 @@ function scannerAsJson(name: string, report: ScanReport | undefined) {
         message: `Cannot scan with ${name}: it is not on this host`,
       },
       warnings: [],
+      sources: [],
       metadata_age_s: null,
       updates: [],
     };
@@ -50,9 +58,22 @@ function scannerAsJson(name: string, report: ScanReport | undefined) {
     duration_ms: report.durationMs,
     error: report.error,
     warnings: report.warnings,
+    sources: report.sources.map(sourceAsJson),
     metadata_age_s: report.metadataAgeS,
     ...(report.scope !== undefined && { scope: report.scope }),
     updates: report.updates.map(updateAsJson),
+  };
+}
+
+function sourceAsJson(source: ScanSource) {
+  return {
+    name: source.name,
+    url: source.url,
+    result: source.result,
+    why: source.why,
+    metadata_age_s: source.metadataAgeS,
+    expires_at: source.expiresAtMs === null ? null : new Date(source.expiresAtMs).toISOString(),
+    tells_security: source.tellsSecurity,
   };
 }
 
@@ -64,10 +85,12 @@ function updateAsJson(update: Update) {
     architecture: update.architecture,
     source: update.source,
     state: update.state,
+    state_reason: update.stateReason ?? null,
     severity: update.severity,
     severity_reason: update.severityReason,
     security: update.security,
     cves: update.cves,
+    ...(update.cveSources && { cve_sources: update.cveSources }),
     advisories: update.advisories,
     size_bytes: update.sizeBytes,
     description: update.description,
@@ -104,7 +127,7 @@ export function scanAsCsv(reports: readonly ScanReport[]): string {
 
 function csvCell(value: unknown): string {
   const text = stripControls(value === null ? "" : String(value));
-  // A spreadsheet takes a cell that begins like this for a formula.
-  const safe = /^[=+\-@]/.test(text) ? `'${text}` : text;
+  // A spreadsheet runs a cell that begins like this as a formula, behind blanks and in full width too.
+  const safe = /^\s*[=+\-@|%\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
   return /[",]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -1,63 +1,92 @@
 /** A scan's answer as a table, for people. Pure. */
 
-import type { ScanReport } from "../scanners/run_scans.ts";
-import type { Severity, Update } from "../scanners/scanner.ts";
+import { rebootOf } from "../scanners/reboot.ts";
+import { byWeight } from "../scanners/order.ts";
+import { counted, describeSource, isUnsound, type ScanReport } from "../scanners/run_scans.ts";
+import type { Update } from "../scanners/scanner.ts";
+import { isOwnArchitecture } from "../server/update_item.ts";
+import { stripControls } from "../strip_controls.ts";
 import { describeSize } from "./duration.ts";
 import type { Column } from "./table.ts";
 
+const INSTALLED = 1;
+const AVAILABLE = 2;
+
 const COLUMNS: readonly Column[] = [
   { title: "PACKAGE", narrowest: 22 },
-  { title: "INSTALLED", narrowest: 12, spare: 2 },
-  { title: "AVAILABLE", narrowest: 12 },
+  { title: "INSTALLED", narrowest: 12, spare: 4, differsFrom: AVAILABLE },
+  { title: "AVAILABLE", narrowest: 12, differsFrom: INSTALLED },
   { title: "SECURITY" },
   { title: "STATE" },
-  { title: "SIZE", alignRight: true, spare: 1 },
+  { title: "SIZE", alignRight: true, spare: 3 },
+  { title: "REBOOT", spare: 2 },
+  { title: "SOURCE", narrowest: 16, spare: 1 },
 ];
 
-/** Worst first; an update whose severity nobody tells stands between those that close a hole. */
-const SEVERITIES: readonly (Severity | null)[] = ["critical", "important", null, "moderate", "low"];
+/** How a table is to be shown. */
+export interface TableOptions {
+  /** In terminal columns. */
+  readonly width: number;
+  /** The host's processor, in the words of `uname -m`: packages of others show their architecture. */
+  readonly machine: string;
+}
 
 /**
- * A table sorted by what matters, with totals; `width` in terminal columns. Where there is nothing to
- * show in a table, what tells how wide characters are is not loaded, which takes 20 ms.
+ * A table sorted by what matters, with totals, what is wrong with a source, and whether the host has to
+ * be restarted. Where there is nothing to show in a table, what computes the width of characters is not
+ * loaded, which takes 20 ms.
  */
-export async function scanAsText(reports: readonly ScanReport[], width: number): Promise<string> {
+export async function scanAsText(
+  reports: readonly ScanReport[],
+  { width, machine }: TableOptions,
+): Promise<string> {
   const updates = reports.flatMap((report) => report.updates);
   const rows = updates.toSorted(byWeight).map((update) => [
-    update.architecture === null ? update.package : `${update.package}:${update.architecture}`,
+    isOwnArchitecture(update.architecture, machine)
+      ? update.package
+      : `${update.package}:${update.architecture}`,
     update.currentVersion ?? "-",
     update.availableVersion,
     update.severity ?? describeSecurity(update.security),
     update.state,
     update.sizeBytes === null ? "-" : describeSize(update.sizeBytes),
+    update.reboot ?? "-",
+    update.source ?? "-",
   ]);
-  const totals = reports.map(total);
-  if (rows.length === 0) return totals.join("\n");
+  const reboot = rebootOf(reports);
+  const summary = [
+    ...reports.flatMap((report) => [total(report), ...unsoundSources(report)]),
+    ...(reboot?.isRequired ? [`Restart required: ${stripControls(reboot.reason)}`] : []),
+  ];
+  if (rows.length === 0) return summary.join("\n");
   const { formatTable } = await import("./table.ts");
-  return [...formatTable(COLUMNS, rows, width), "", ...totals].join("\n");
+  return [...formatTable(COLUMNS, rows, width), "", ...summary].join("\n");
 }
 
-function total({ name, result, updates, error }: ScanReport): string {
+function unsoundSources({ sources }: ScanReport): string[] {
+  return sources.filter(isUnsound).map((source) =>
+    `  ${source.result}: ${stripControls(describeSource(source))}`
+  );
+}
+
+function total(report: ScanReport): string {
+  const { name, result, error } = report;
   if (error) return `${name}: failed`;
+  const updates = counted(report);
   const security = updates.filter((update) => update.security === true).length;
   const sizeBytes = updates.reduce((sum, update) => sum + (update.sizeBytes ?? 0), 0);
   const waiting = updates.length === 1 ? "1 update" : `${updates.length} updates`;
-  // Windows Update tells no size but the largest that a download may have.
+  // Windows Update states no size but the largest that a download may have.
   const bound = name === "winupdate" ? "at most " : "";
   const size = updates.length === 0 ? "" : `, ${bound}${describeSize(sizeBytes)} to download`;
-  return `${name}: ${waiting}, ${security} security${size}${
-    result === "ok" ? "" : " (not complete)"
-  }`;
+  const ignored = report.updates.length - updates.length;
+  return [
+    `${name}: ${waiting}, ${security} security${size}`,
+    ignored === 0 ? "" : `, ${ignored} ignored`,
+    result === "ok" ? "" : " (not complete)",
+  ].join("");
 }
 
 function describeSecurity(security: boolean | null): string {
   return security === null ? "unknown" : security ? "yes" : "no";
-}
-
-/** Security first, the worst of it in front; then what can be installed, then by name. */
-function byWeight(a: Update, b: Update): number {
-  return Number(b.security === true) - Number(a.security === true) ||
-    SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
-    Number(b.state === "upgradable") - Number(a.state === "upgradable") ||
-    a.package.localeCompare(b.package, "en");
 }

@@ -11,6 +11,11 @@ export interface Column {
   readonly narrowest?: number;
   /** Left out where not all fit, the lowest first. @default never */
   readonly spare?: number;
+  /**
+   * Index of a column whose cell in the same row must not look the same when both are cut, though both
+   * begin alike: two versions of one package.
+   */
+  readonly differsFrom?: number;
 }
 
 const GAP = "  ";
@@ -33,8 +38,9 @@ export function formatTable(
   }));
   const shown = shrink(leaveOut(all, width), width);
   return cells.map((row) =>
-    shown.map(({ index, width, alignRight }) => {
-      const cell = cutToWidth(row[index] ?? "", width);
+    shown.map(({ index, width, alignRight, differsFrom }) => {
+      const other = differsFrom === undefined ? undefined : row[differsFrom];
+      const cell = cutToWidth(row[index] ?? "", width, other);
       const padding = " ".repeat(Math.max(0, width - stringWidth(cell)));
       return alignRight ? padding + cell : cell + padding;
     }).join(GAP).trimEnd()
@@ -74,13 +80,34 @@ function total(widths: readonly number[]): number {
   return widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
 }
 
-/** Cuts a text to a width in terminal columns; a cut one ends in `~`. */
-export function cutToWidth(text: string, width: number): string {
+/** Stands where something was cut off. No version and no package name holds it. */
+const ELLIPSIS = "\u2026";
+
+/**
+ * Cuts a text to a width in terminal columns. With `other`, what both begin with is cut off as well
+ * where the part in which they differ would not be seen otherwise.
+ */
+export function cutToWidth(text: string, width: number, other?: string): string {
   if (stringWidth(text) <= width) return text;
+  const common = other === undefined ? 0 : commonLength(text, other);
+  // One column for the ellipsis, and one for the character that differs.
+  if (common <= width - 2 || width < 3) return cutEnd(text, width);
+  const rest = ELLIPSIS + text.slice(common);
+  return stringWidth(rest) <= width ? rest : cutEnd(rest, width);
+}
+
+function cutEnd(text: string, width: number): string {
   let cut = "";
   for (const { segment } of new Intl.Segmenter().segment(text)) {
     if (stringWidth(cut + segment) > width - 1) break;
     cut += segment;
   }
-  return `${cut}~`;
+  return cut + ELLIPSIS;
+}
+
+/** How many characters two texts begin with in common, all of them ASCII: others may be wider. */
+function commonLength(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length] && /[ -~]/.test(a[length] ?? "")) length += 1;
+  return length;
 }

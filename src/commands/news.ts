@@ -54,7 +54,8 @@ export function findNews(
   const toldBefore = new Map(Object.entries(before?.items ?? {}));
   const groups = Map.groupBy(items, ({ package_name }) => package_name);
   const told = new Map([...groups].map(([name, group]) => [name, toldOf(group)] as const));
-  const absent = [...toldBefore].filter(([name]) => !told.has(name));
+  const absent = [...toldBefore].filter(([name]) => !told.has(name))
+    .toSorted(([a], [b]) => a < b ? -1 : 1);
   const gone = isWhole ? absent : [];
   // A clock that was set back must not put the whole list off for years.
   const ageMs = before === undefined ? Infinity : Math.abs(nowMs - before.fullAtMs);

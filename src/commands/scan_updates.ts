@@ -5,7 +5,7 @@ import type { Command, CommandHandler, CommandOutcome, CommandRun } from "../buf
 import type { Log } from "../log.ts";
 import { packageTypeOf } from "../scanners/available.ts";
 import { keepLastScans, type LastScans, readLastScans } from "../scanners/last_scans.ts";
-import type { ScanReport } from "../scanners/run_scans.ts";
+import { counted, isWhole, type ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
 import { encodeBody } from "../server/encode_body.ts";
 import { encodeUpdate } from "../server/update_item.ts";
@@ -96,14 +96,16 @@ async function lastScans({ system, log, stateDirectory }: ScanUpdatesParts): Pro
 
 function newsOf(
   { clock, architecture }: System,
-  { name, result, updates, isWhole = result === "ok" }: ScanReport,
+  report: ScanReport,
   { told, wantsAll }: { told: ToldUpdates; wantsAll: boolean },
 ): News | null {
-  if (result === "failed") return null;
-  const packageType = packageTypeOf(name);
-  const items = updates.map((update) => encodeUpdate(update, packageType, architecture));
-  const current = { packageType, items, isWhole };
-  return findNews(current, told.get(name), { nowMs: clock.nowMs(), wantsAll });
+  if (report.result === "failed") return null;
+  const packageType = packageTypeOf(report.name);
+  // Of two updates of one name the server keeps the last, which is to be the one that matters more.
+  const items = report.updates.toReversed()
+    .map((update) => encodeUpdate(update, packageType, architecture));
+  const current = { packageType, items, isWhole: isWhole(report) };
+  return findNews(current, told.get(report.name), { nowMs: clock.nowMs(), wantsAll });
 }
 
 /** What cannot be kept is forgotten: the whole list once more is better than a change untold. */
@@ -164,16 +166,21 @@ function tell(log: Log, report: ScanReport): void {
     const { reason, message } = report.error;
     return log.warning("scan failed", { ...fields, reason, why: message });
   }
-  const found = { ...fields, updates: report.updates.length };
-  if (report.result === "ok") return log.info("scan done", found);
-  log.warning("scan done, with gaps", { ...found, why: report.warnings.join("; ") });
+  const found = { ...fields, updates: counted(report).length };
+  const why = report.warnings.join("; ");
+  if (report.result === "ok") return log.info("scan done", { ...found, ...(why && { why }) });
+  log.warning("scan done, with gaps", { ...found, why });
 }
 
 /** "apt: 12 updates, 3 of them security; 2 new or changed, 1 waits no more: curl". */
 function summarize(report: ScanReport, { isFull, items, gone }: News): string {
-  const security = report.updates.filter((update) => update.security === true).length;
+  const updates = counted(report);
+  const security = updates.filter((update) => update.security === true).length;
+  const ignored = report.updates.length - updates.length;
   const scope = report.scope === undefined ? "" : ` (${report.scope})`;
-  const found = `${report.updates.length} updates, ${security} of them security`;
+  const found = `${updates.length} updates, ${security} of them security${
+    ignored === 0 ? "" : `, ${ignored} ignored`
+  }`;
   const told = `${report.name}: ${found}${scope}`;
   const changed = items.length - gone.length;
   const news = isFull ? [] : changed === 0 ? ["no changes"] : [`${changed} new or changed`];

@@ -22,6 +22,8 @@ export interface ScannerGuardParts {
   readonly settings: ScannerBreakerSettings;
   /** Where scanners may keep package lists of their own. */
   readonly cacheDirectory: string;
+  /** See `ScanOptions.ignore`. */
+  readonly ignore: readonly string[];
   /** Keeps the breakers through a restart; never throws. */
   keep(breakers: ScannerBreakers): Promise<void>;
 }
@@ -73,12 +75,12 @@ export class ScannerGuard {
     scanner: Scanner,
     given: ScanOptions & { readonly signal: AbortSignal },
   ): Promise<ScanReport> {
-    const { system, settings: { timeoutMs }, cacheDirectory } = this.#parts;
+    const { system, settings: { timeoutMs }, cacheDirectory, ignore } = this.#parts;
     const startedMs = system.clock.monotonicMs();
     const end = new AbortController();
     const tooLong = new AbortController();
     const signal = AbortSignal.any([given.signal, tooLong.signal]);
-    const options = { ...given, cacheDirectory, signal };
+    const options = { ...given, cacheDirectory, ignore, signal };
     const limit = system.clock.sleep(timeoutMs, end.signal).then(() => null, () => null);
     try {
       const scan = runScan(system, scanner, options);

@@ -54,6 +54,8 @@ export interface Config {
   readonly scanners: {
     /** Names of those that may run, if the host has them. */
     readonly enabled: readonly string[];
+    /** Patterns of updates to be ignored, with a scanner's name and a colon in front where it is for one. */
+    readonly ignore: readonly string[];
     /** A scan's own limit. */
     readonly timeoutMs: number;
     readonly consecutiveFailures: number;
@@ -116,6 +118,7 @@ export function assemble(valueOf: (setting: Setting<unknown>) => unknown): Confi
     },
     scanners: {
       enabled: get(SETTINGS.scanners),
+      ignore: get(SETTINGS.ignore),
       timeoutMs: get(SETTINGS.scannerTimeout),
       consecutiveFailures: get(SETTINGS.scannerFailures),
       minOpenMs: get(SETTINGS.scannerMinOpen),

@@ -160,6 +160,10 @@ export const SETTINGS = {
     fallback: SCANNER_NAMES,
     summary: "Scanners that may run, if the host has them",
   }),
+  ignore: setting("scanners.ignore", texts('patterns like "apt:linux-*" or "KB2267602"'), {
+    fallback: [],
+    summary: "Updates reported as ignored: patterns of names, advisories and titles",
+  }),
   scannerTimeout: setting("scanners.timeout", duration("1s", "12h"), {
     fallback: 35 * 60_000,
     summary: "Limit on one scan; after it the scan has failed",

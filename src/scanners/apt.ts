@@ -59,8 +59,8 @@ async function scanApt(
   const gaps = [...warnings, ...untold, ...reading.gaps];
   return {
     updates: reading.updates,
-    warnings: [...gaps, ...reading.notes],
-    isWhole: gaps.length === 0,
+    gaps,
+    notes: reading.notes,
     metadataAgeS: hasLists && source.ageMs !== null ? Math.round(source.ageMs / 1_000) : null,
   };
 }

@@ -1,6 +1,6 @@
 /** Tells apart why an apt command failed, by its own words in the C locale. */
 
-import { quoteWords } from "../strip_controls.ts";
+import { quoteWords } from "../redact.ts";
 import { outputLines } from "./output_lines.ts";
 import { ScanError, type ScanErrorReason } from "./scanner.ts";
 import type { RunResult } from "../system/process.ts";

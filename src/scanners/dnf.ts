@@ -138,7 +138,7 @@ async function scanDnf(
       advisories: advisories.packages,
       details,
     }),
-    warnings: asking.warnings,
+    gaps: asking.warnings,
     metadataAgeS: offers.ageMs === null ? null : Math.round(offers.ageMs / 1_000),
   };
 }

@@ -1,7 +1,7 @@
 /** Tells apart why a dnf or rpm command failed, by its own words in the C locale. */
 
 import type { RunResult } from "../system/process.ts";
-import { quoteWords } from "../strip_controls.ts";
+import { quoteWords } from "../redact.ts";
 import { outputLines } from "./output_lines.ts";
 import { ScanError, type ScanErrorReason } from "./scanner.ts";
 

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { decodeJson } from "../json.ts";
 import { FileError, type Files } from "../system/files.ts";
-import type { ScanReport } from "./run_scans.ts";
+import { counted, type ScanReport } from "./run_scans.ts";
 
 const lastScan = v.object({
   at_ms: v.number(),
@@ -14,6 +14,7 @@ const lastScan = v.object({
   security: v.number(),
   duration_ms: v.number(),
   error: v.nullable(v.string()),
+  reboot: v.optional(v.nullable(v.object({ required: v.boolean(), reason: v.string() }))),
 });
 
 /** By scanner's name. */
@@ -64,15 +65,21 @@ export async function keepLastScans(
   const before = await readLastScans(files, stateDirectory);
   const after: LastScans = Object.fromEntries(scans.reports.map((report) => {
     const failed = report.result === "failed";
+    const updates = counted(report);
     const lastCount = failed ? before[report.name]?.last_count : report.updates.length;
+    const { reboot } = report;
     return [report.name, {
       at_ms: scans.nowMs,
       result: report.result,
-      updates: report.updates.length,
+      updates: updates.length,
       ...(lastCount !== undefined && { last_count: lastCount }),
-      security: report.updates.filter((update) => update.security === true).length,
+      security: updates.filter((update) => update.security === true).length,
       duration_ms: report.durationMs,
       error: report.error?.message.slice(0, LONGEST_ERROR) ?? null,
+      reboot: reboot && {
+        required: reboot.isRequired,
+        reason: reboot.reason.slice(0, LONGEST_ERROR),
+      },
     }];
   }));
   const text = `${JSON.stringify({ ...before, ...after }, null, 2)}\n`;

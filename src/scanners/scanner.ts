@@ -1,15 +1,22 @@
 /** What a scanner is and what it answers; the scanners themselves are beside this file. */
 
+import { redact } from "../redact.ts";
 import type { System } from "../system/system.ts";
 
 /** What the server calls packages, by where they come from; it knows no others. */
 export type PackageType = "apt" | "dnf" | "windows_update" | "winget" | "docker_image";
 
 /**
- * Whether an update would be installed now, or what stands in its way.
+ * Whether an update would be installed now, or what prevents that. `docs/scanners.md` has a table of
+ * the states: when each occurs, for which scanner.
  *
- * `held`: a person said no. `phased`: the distributor has not reached this host yet. `kept_back`:
- * its dependencies do not allow it.
+ * - `held`: the administrator excludes or locks the package.
+ * - `pinned`: a preference for another source or version outranks it.
+ * - `phased`: the distributor has not released it to this host yet.
+ * - `kept_back`: its dependencies do not allow it.
+ * - `removed_by_upgrade`: an upgrade of everything would remove the package instead.
+ * - `image_based`: the host's system is replaced as a whole image, not package by package.
+ * - `ignored`: `scanners.ignore` in the configuration names it.
  */
 export type UpdateState =
   | "upgradable"
@@ -19,7 +26,10 @@ export type UpdateState =
   | "pinned"
   | "explicit_only"
   | "unknown_current"
-  | "obsoletes";
+  | "obsoletes"
+  | "removed_by_upgrade"
+  | "image_based"
+  | "ignored";
 
 /** Whether installing an update makes the host want a restart, where its source tells. */
 export type RebootHint = "never" | "maybe" | "required";
@@ -37,6 +47,11 @@ export interface Update {
   /** Where it comes from, in the package manager's words (`Debian-Security:12/oldstable-security`). */
   readonly source: string | null;
   readonly state: UpdateState;
+  /**
+   * The rule that was checked and explains the state ("version lock", "Default-Release bookworm"), or a
+   * doubt about it. @default `null`: the state needs no explanation
+   */
+  readonly stateReason?: string | null;
   /** Read from the source, never guessed from a name. */
   readonly severity: Severity | null;
   /** Where the severity was read, or why there is none. */
@@ -44,6 +59,8 @@ export interface Update {
   /** `null`: this source does not say which of its updates close a hole. */
   readonly security: boolean | null;
   readonly cves: readonly string[];
+  /** Where the CVEs were read, in words ("Debian changelog"). @default the advisories */
+  readonly cveSources?: readonly string[];
   readonly advisories: readonly string[];
   /** Size of the download; of Windows Update's, which tells no other, the most that it may be. */
   readonly sizeBytes: number | null;
@@ -64,7 +81,8 @@ export type ScanErrorReason =
 
 /**
  * A scan that failed. `locked`: the package manager is busy with something else, which says nothing
- * about its health. `withheld`: it was not asked, because it kept failing.
+ * about its health. `withheld`: it was not asked, because it kept failing. The message is redacted: it
+ * may quote a program.
  */
 export class ScanError extends Error {
   override readonly name = "ScanError";
@@ -74,25 +92,56 @@ export class ScanError extends Error {
     message: string,
     options: { reason: ScanErrorReason; cause?: unknown },
   ) {
-    super(message, { cause: options.cause });
+    super(redact(message), { cause: options.cause });
     this.reason = options.reason;
   }
 }
 
-/** A list that can be used: whole without warnings, `degraded` with them. */
+/**
+ * How a source answered: `ok` with lists that are in date; `old` with lists past their own limit;
+ * `missing`: it is enabled and has no lists; `failed`: it was asked and did not answer; `not_asked`: it
+ * is left out on purpose (a medium in no drive).
+ */
+export type SourceResult = "ok" | "old" | "missing" | "failed" | "not_asked";
+
+/** One enabled source of a package manager (a repository, an update service), as this scan saw it. */
+export interface ScanSource {
+  /** The package manager's own name for it: a repository's id, or its address and suite. */
+  readonly name: string;
+  /** `null` where it has none or it is not known. */
+  readonly url: string | null;
+  readonly result: SourceResult;
+  /** Completes "NAME: ..." in a warning; `null` where `result` is `ok` or `not_asked`. */
+  readonly why: string | null;
+  /** Age of its lists; `null` if that is not known. */
+  readonly metadataAgeS: number | null;
+  /** Until when its lists are valid by its own word; `null` if it does not say. */
+  readonly expiresAtMs: number | null;
+  /** Whether it marks which of its updates are security updates; `null` if that is not known. */
+  readonly tellsSecurity: boolean | null;
+}
+
+/** Whether this host itself asks for a restart, and what says so. */
+export interface RebootState {
+  readonly isRequired: boolean;
+  readonly reason: string;
+}
+
+/** A list that can be used. `runScan` decides whether it is whole, and redacts every text in it. */
 export interface ScanAnswer {
   readonly updates: readonly Update[];
-  /** What is missing from the list or doubtful in it, a sentence each. Empty: nothing. */
-  readonly warnings: readonly string[];
-  /**
-   * Whether every update that waits is in the list: then what is not in it waits no more, whatever
-   * there is to warn of. @default whether there are no warnings
-   */
-  readonly isWhole?: boolean;
-  /** Age of the package lists the answer was read from; `null` if that is not known. */
+  /** What is missing from the list or doubtful in it, one sentence each. With a gap it is not whole. */
+  readonly gaps: readonly string[];
+  /** What else the reader should know, though no update is missing. @default none */
+  readonly notes?: readonly string[];
+  /** Every enabled source. @default none is known, which is no gap by itself */
+  readonly sources?: readonly ScanSource[];
+  /** Age of the oldest lists that the answer was read from; `null` if that is not known. */
   readonly metadataAgeS: number | null;
-  /** Whom was asked and what he can see, where that is not the same for everybody on the host. */
+  /** The account that asked, and what it can see, where that is not the same for every account. */
   readonly scope?: string;
+  /** @default `null`: nothing on this host says */
+  readonly reboot?: RebootState | null;
 }
 
 /** What a scan may touch, and how it is asked. */
@@ -106,6 +155,8 @@ export interface ScanOptions {
    * are only told of.
    */
   readonly cacheDirectory?: string;
+  /** Patterns of updates that the administrator ignores (`scanners.ignore`). @default none */
+  readonly ignore?: readonly string[];
   readonly signal?: AbortSignal;
 }
 

@@ -33,7 +33,7 @@ async function scanWinget(system: System, options: ScanOptions): Promise<ScanAns
         "time: that is believed when the next scan finds none either",
     );
   }
-  return { updates, warnings, metadataAgeS: null, scope: describeScope(account, tool) };
+  return { updates, gaps: warnings, metadataAgeS: null, scope: describeScope(account, tool) };
 }
 
 /**

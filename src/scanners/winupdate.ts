@@ -49,12 +49,12 @@ export async function scanWinupdate(system: System, options: ScanOptions): Promi
     const cached = await searchCache(system, options);
     // A Windows that never found anything has an empty list, too.
     if (cached === null || cached.updates.length === 0) throw error;
-    const { updates, warnings, metadataAgeS } = describeAnswer(system, cached);
+    const { gaps, ...answer } = describeAnswer(system, cached);
     const when = cached.lastSearchMs === null
       ? ""
       : `, of ${new Date(cached.lastSearchMs).toISOString()} or later`;
     const stale = `The list is what Windows found the last time${when}`;
-    return { updates, warnings: [error.message, stale, ...warnings], metadataAgeS };
+    return { ...answer, gaps: [error.message, stale, ...gaps] };
   }
 }
 
@@ -98,11 +98,10 @@ async function search(
 
 function describeAnswer(system: System, answer: WinupdateAnswer): ScanAnswer {
   const sinceMs = answer.online ? system.clock.nowMs() : answer.lastSearchMs;
-  const gaps = tellGaps(answer);
   return {
     updates: describeUpdates(answer),
-    warnings: [...gaps, ...tellLimits(answer)],
-    isWhole: gaps.length === 0,
+    gaps: tellGaps(answer),
+    notes: tellLimits(answer),
     metadataAgeS: sinceMs === null
       ? null
       : Math.max(0, Math.round((system.clock.nowMs() - sinceMs) / 1_000)),

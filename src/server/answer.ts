@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { type Decoded, decodeJson } from "../json.ts";
 import { HttpError, type HttpErrorReason, type HttpResponse } from "../system/http.ts";
 import { type RateLimit, readRateLimit, readRetryAfterMs, readServerClock } from "./retry_after.ts";
-import { quoteWords } from "../strip_controls.ts";
+import { quoteWords } from "../redact.ts";
 
 /**
  * The outcome of one call.

@@ -10,10 +10,12 @@ export interface ReportedUpdate {
   readonly architecture: string | null;
   readonly source: string | null;
   readonly state: string;
+  readonly stateReason?: string | null;
   readonly severity: WireSeverity | null;
   readonly severityReason: string;
   readonly security: boolean | null;
   readonly cves: readonly string[];
+  readonly cveSources?: readonly string[];
   readonly advisories: readonly string[];
   readonly sizeBytes: number | null;
   readonly description: string | null;
@@ -65,14 +67,16 @@ const OWN_ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
 /**
  * Encodes one update for a host whose processor is `machine` (in the words of `uname -m`). The server
  * has no word for "unknown": a security update of unknown severity is told as `important`, any other
- * as `low`, and the metadata says that this rule decided.
+ * as `low`, and the metadata says that this rule decided. An ignored update is `low` for the server.
  */
 export function encodeUpdate(
   update: ReportedUpdate,
   packageType: PackageType,
   machine: string,
 ): UpdateItem {
-  const severity = update.severity ?? (update.security ? "important" : "low");
+  const severity = update.state === "ignored"
+    ? "low"
+    : update.severity ?? (update.security ? "important" : "low");
   const kb = update.advisories.find((advisory) => /^KB\d+$/i.test(advisory));
   return {
     package_type: packageType,
@@ -89,14 +93,19 @@ export function encodeUpdate(
   };
 }
 
+/** Whether packages of an architecture are those of a host whose processor is `machine`. */
+export function isOwnArchitecture(architecture: string | null, machine: string): boolean {
+  const own = [null, "all", "noarch", ...OWN_ARCHITECTURES[machine] ?? [machine]];
+  return own.includes(architecture);
+}
+
 /**
  * The server keeps one row a name: a package of another processor's goes by the name that its package
  * manager has for it beside the host's own, and understands in a command.
  */
 function nameOf(update: ReportedUpdate, packageType: PackageType, machine: string): string {
   const { package: name, architecture } = update;
-  const own = [null, "all", "noarch", ...OWN_ARCHITECTURES[machine] ?? [machine]];
-  if (own.includes(architecture)) return name;
+  if (isOwnArchitecture(architecture, machine)) return name;
   switch (packageType) {
     case "apt":
       return `${name}:${architecture}`;
@@ -143,6 +152,7 @@ function metadataOf(update: ReportedUpdate): UpdateItem["metadata"] {
     security: update.security,
     reboot: update.reboot,
     state: update.state,
+    state_reason: update.stateReason ?? null,
     severity_reason: update.severity === null
       ? `${update.severityReason}; ${update.security ? "security" : "not security"} by rule`
       : update.severityReason,
@@ -156,6 +166,7 @@ function metadataOf(update: ReportedUpdate): UpdateItem["metadata"] {
     ...Object.fromEntries(told),
     ...(update.advisories.length > 0 && { advisories: cutList(update.advisories) }),
     ...(update.cves.length > 0 && { cves: cutList(update.cves) }),
+    ...(update.cveSources?.length && { cve_sources: cutList(update.cveSources) }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import type { ScanReport } from "../../src/scanners/run_scans.ts";
 import type { Update } from "../../src/scanners/scanner.ts";
 import { scanAsCsv, scanAsJson } from "../../src/cli/scan_output.ts";
 import { apt, dnf, tool } from "./scan_reports.ts";
@@ -36,18 +37,37 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
     severity: "important",
     severityReason: "the advisory says so",
     security: null,
+    state: "held",
+    stateReason: "version lock",
     cves: ["CVE-2026-1"],
+    cveSources: ["Debian changelog"],
     advisories: ["DSA-1"],
     description: "A tool",
     sourcePackage: "tools",
     reboot: "required",
   };
-  const report = { ...apt, warnings: ["old lists"], scope: "asked as root", updates: [update] };
+  const report: ScanReport = {
+    ...apt,
+    warnings: ["old lists"],
+    sources: [{
+      name: "main",
+      url: "http://deb.test/debian",
+      result: "old",
+      why: "its lists are old",
+      metadataAgeS: 90,
+      expiresAtMs: 1_000,
+      tellsSecurity: true,
+    }],
+    scope: "asked as root",
+    reboot: { isRequired: true, reason: "a new kernel" },
+    updates: [update],
+  };
   const answer = { reports: [report], names: ["apt", "dnf"], host: "h", startedMs: 86_400_000 };
   assertEquals(JSON.parse(scanAsJson(answer)), {
     schema: "pennon.scan/1",
     host: "h",
     scanned_at: "1970-01-02T00:00:00.000Z",
+    reboot_required: { required: true, reason: "a new kernel" },
     scanners: [
       {
         name: "apt",
@@ -56,6 +76,15 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
         duration_ms: 1_200,
         error: null,
         warnings: ["old lists"],
+        sources: [{
+          name: "main",
+          url: "http://deb.test/debian",
+          result: "old",
+          why: "its lists are old",
+          metadata_age_s: 90,
+          expires_at: "1970-01-01T00:00:01.000Z",
+          tells_security: true,
+        }],
         metadata_age_s: 60,
         scope: "asked as root",
         updates: [{
@@ -64,11 +93,13 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
           available_version: "1.1",
           architecture: "amd64",
           source: "Debian:12/stable",
-          state: "upgradable",
+          state: "held",
+          state_reason: "version lock",
           severity: "important",
           severity_reason: "the advisory says so",
           security: null,
           cves: ["CVE-2026-1"],
+          cve_sources: ["Debian changelog"],
           advisories: ["DSA-1"],
           size_bytes: 1_024,
           description: "A tool",
@@ -83,6 +114,7 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
         duration_ms: 0,
         error: { reason: "not_available", message: "Cannot scan with dnf: it is not on this host" },
         warnings: [],
+        sources: [],
         metadata_age_s: null,
         updates: [],
       },

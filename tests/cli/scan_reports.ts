@@ -27,8 +27,10 @@ export const apt: ScanReport = {
   durationMs: 1_200,
   error: null,
   warnings: [],
+  sources: [],
   metadataAgeS: 60,
-  updates: [held, tool, libssl],
+  reboot: null,
+  updates: [libssl, tool, held],
 };
 export const dnf: ScanReport = {
   name: "dnf",
@@ -36,6 +38,8 @@ export const dnf: ScanReport = {
   durationMs: 5,
   error: { reason: "transient", message: "Cannot scan with dnf: no network" },
   warnings: [],
+  sources: [],
   metadataAgeS: null,
+  reboot: null,
   updates: [],
 };

@@ -3,11 +3,11 @@ import { scanAsText } from "../../src/cli/scan_text.ts";
 import { apt, dnf, libssl, tool } from "./scan_reports.ts";
 
 Deno.test("scanAsText() puts first what matters, and totals last", async () => {
-  assertEquals((await scanAsText([apt, dnf], 80)).split("\n"), [
-    "PACKAGE         INSTALLED  AVAILABLE  SECURITY  STATE        SIZE",
-    "libssl3:amd64   1.0        1.1        yes       upgradable  2 KiB",
-    "tool:amd64      1.0        1.1        no        upgradable  1 KiB",
-    "aaa-held:amd64  1.0        1.1        no        held            -",
+  assertEquals((await scanAsText([apt, dnf], { width: 80, machine: "x86_64" })).split("\n"), [
+    "PACKAGE   INSTALLED  AVAILABLE  SECURITY  STATE        SIZE  REBOOT",
+    "libssl3   1.0        1.1        yes       upgradable  2 KiB  -",
+    "tool      1.0        1.1        no        upgradable  1 KiB  -",
+    "aaa-held  1.0        1.1        no        held            -  -",
     "",
     "apt: 3 updates, 1 security, 3 KiB to download",
     "dnf: failed",
@@ -17,7 +17,7 @@ Deno.test("scanAsText() puts first what matters, and totals last", async () => {
 Deno.test("scanAsText() calls Windows Update's sizes what they are", async () => {
   const windows = { ...apt, name: "winupdate", updates: [tool] } as const;
   assertEquals(
-    (await scanAsText([windows], 80)).split("\n").at(-1),
+    (await scanAsText([windows], { width: 80, machine: "x86_64" })).split("\n").at(-1),
     "winupdate: 1 update, 0 security, at most 1 KiB to download",
   );
 });
@@ -25,8 +25,10 @@ Deno.test("scanAsText() calls Windows Update's sizes what they are", async () =>
 Deno.test("scanAsText() puts the worst hole first, and one of unknown severity in the middle", async () => {
   const severities = ["low", "critical", null, "moderate", "important"] as const;
   const updates = severities.map((severity) => ({ ...libssl, package: `${severity}`, severity }));
-  const lines = (await scanAsText([{ ...apt, updates }], 80)).split("\n").slice(1, 6);
-  assertEquals(lines.map((line) => line.split(":")[0]), [
+  const lines = (await scanAsText([{ ...apt, updates }], { width: 80, machine: "x86_64" })).split(
+    "\n",
+  ).slice(1, 6);
+  assertEquals(lines.map((line) => line.split(" ")[0]), [
     "critical",
     "important",
     "null",
@@ -42,21 +44,29 @@ Deno.test("scanAsText() fits 60 columns by leaving out what matters least", asyn
     currentVersion: "3.11.2-6+deb12u6",
     availableVersion: "3.11.2-6+deb12u9",
   };
-  const [heading, row] = (await scanAsText([{ ...apt, updates: [long] }], 60)).split("\n");
-  assertEquals(heading, "PACKAGE                 AVAILABLE       SECURITY  STATE");
-  assertEquals(row, "libpython3.11-minimal~  3.11.2-6+deb1~  yes       upgradable");
+  const [heading, row] =
+    (await scanAsText([{ ...apt, updates: [long] }], { width: 60, machine: "x86_64" })).split("\n");
+  assertEquals(heading, "PACKAGE                AVAILABLE        SECURITY  STATE");
+  assertEquals(row, "libpython3.11-minimal  3.11.2-6+deb12u9  yes       upgradable");
 });
 
 Deno.test("scanAsText() says so when there is nothing to update", async () => {
-  assertEquals(await scanAsText([{ ...apt, updates: [] }], 80), "apt: 0 updates, 0 security");
+  assertEquals(
+    await scanAsText([{ ...apt, updates: [] }], { width: 80, machine: "x86_64" }),
+    "apt: 0 updates, 0 security",
+  );
   const degraded = { ...apt, updates: [], result: "degraded" } as const;
-  assertEquals(await scanAsText([degraded], 80), "apt: 0 updates, 0 security (not complete)");
+  assertEquals(
+    await scanAsText([degraded], { width: 80, machine: "x86_64" }),
+    "apt: 0 updates, 0 security (not complete)",
+  );
 });
 
 Deno.test("scanAsText() orders by name what is alike, and what can be installed before what is held", async () => {
   const names = async (...updates: Partial<typeof tool>[]) => {
     const all = updates.map((update) => ({ ...tool, architecture: null, ...update }));
-    const lines = (await scanAsText([{ ...apt, updates: all }], 80)).split("\n");
+    const lines = (await scanAsText([{ ...apt, updates: all }], { width: 80, machine: "x86_64" }))
+      .split("\n");
     return lines.slice(1, all.length + 1).map((line) => line.split(" ")[0]);
   };
   assertEquals(await names({ package: "b" }, { package: "a" }), ["a", "b"]);
@@ -72,7 +82,10 @@ Deno.test("scanAsText() orders by name what is alike, and what can be installed 
 
 Deno.test("scanAsText() says of each update what is known, and a dash for what is not", async () => {
   const row = async (update: Partial<typeof tool>) => {
-    const text = await scanAsText([{ ...apt, updates: [{ ...tool, ...update }] }], 80);
+    const text = await scanAsText([{ ...apt, updates: [{ ...tool, ...update }] }], {
+      width: 80,
+      machine: "x86_64",
+    });
     return text.split("\n")[1]?.split(/ +/);
   };
   const bare = { architecture: null, currentVersion: null, sizeBytes: null };
@@ -83,6 +96,7 @@ Deno.test("scanAsText() says of each update what is known, and a dash for what i
     "unknown",
     "upgradable",
     "-",
+    "-",
   ]);
   assertEquals((await row({ security: true, severity: "low" }))?.[3], "low");
   assertEquals((await row({ security: true }))?.[3], "yes");
@@ -91,7 +105,9 @@ Deno.test("scanAsText() says of each update what is known, and a dash for what i
 Deno.test("scanAsText() counts one update in the singular, and sums up what is known of sizes", async () => {
   const total = async (...updates: Partial<typeof tool>[]) => {
     const all = updates.map((update) => ({ ...tool, ...update }));
-    return (await scanAsText([{ ...apt, updates: all }], 80)).split("\n").at(-1);
+    return (await scanAsText([{ ...apt, updates: all }], { width: 80, machine: "x86_64" })).split(
+      "\n",
+    ).at(-1);
   };
   assertEquals(await total({}), "apt: 1 update, 0 security, 1 KiB to download");
   assertEquals(
@@ -101,7 +117,7 @@ Deno.test("scanAsText() counts one update in the singular, and sums up what is k
   const updates = [tool];
   const degraded = { ...apt, updates, result: "degraded" } as const;
   assertEquals(
-    (await scanAsText([degraded], 80)).split("\n").at(-1),
+    (await scanAsText([degraded], { width: 80, machine: "x86_64" })).split("\n").at(-1),
     "apt: 1 update, 0 security, 1 KiB to download (not complete)",
   );
 });

@@ -32,9 +32,9 @@ function update(name: string): Update {
   };
 }
 
-function apt(count: number, warnings: string[] = [], more: Partial<ScanAnswer> = {}): Scanner {
+function apt(count: number, gaps: string[] = [], more: Partial<ScanAnswer> = {}): Scanner {
   const updates = Array.from({ length: count }, (_, n) => update(`p${n}`));
-  const answer = { updates, warnings, metadataAgeS: null, ...more };
+  const answer = { updates, gaps, metadataAgeS: null, ...more };
   return {
     name: "apt",
     isAvailable: () => Promise.resolve(true),
@@ -157,12 +157,14 @@ Deno.test("scan_updates tells a list once, then what changed, then what went", a
 
 Deno.test("scan_updates takes what a whole list lacks for gone, whatever there is to warn of", async () => {
   const system = new FakeSystem();
-  const gone = async (isWhole: boolean) => {
-    const { result } = await run([apt(1, ["would remove x"], { isWhole })], system);
+  const gone = async (isGap: boolean) => {
+    const told = ["would remove x"];
+    const answer = isGap ? apt(1, told) : apt(1, [], { notes: told });
+    const { result } = await run([answer], system);
     return result.stdout.includes("1 no longer waiting: p1");
   };
   await run([apt(2)], system);
-  assertEquals([await gone(false), await gone(true)], [false, true]);
+  assertEquals([await gone(true), await gone(false)], [false, true]);
 });
 
 Deno.test("scan_updates tells the whole list to a command with full, and once a day", async () => {
@@ -228,7 +230,7 @@ Deno.test("scan_updates tells changes and what went by themselves, both in one l
     ...apt(1),
     scan: () => {
       const updates = [update("p0"), { ...update("p1"), security: null }, update("p9")];
-      return Promise.resolve({ updates, warnings: [], metadataAgeS: null });
+      return Promise.resolve({ updates, gaps: [], metadataAgeS: null });
     },
   };
   const { result } = await run([changed], system);

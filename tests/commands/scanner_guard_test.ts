@@ -18,7 +18,7 @@ function failing(reason: ScanErrorReason): Scanner {
 
 const well = scanner(
   "apt",
-  () => Promise.resolve({ updates: [], warnings: [], metadataAgeS: null }),
+  () => Promise.resolve({ updates: [], gaps: [], metadataAgeS: null }),
 );
 
 function setUp() {
@@ -138,6 +138,7 @@ Deno.test("scan() has kept what it changed when it is over, and reset() too", as
     log,
     settings: SCANNER_SETTINGS,
     cacheDirectory: "/state/cache",
+    ignore: [],
     keep: () => new Promise((resolve) => disk.push(resolve)),
   }, new Map());
   let ended = 0;

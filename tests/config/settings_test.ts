@@ -35,6 +35,7 @@ const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = 
     "apt, dnf, winupdate, winget",
     'a list of "apt", "dnf", "winupdate", "winget"',
   ],
+  ["scanners.ignore", "", 'patterns like "apt:linux-*" or "KB2267602"'],
   ["scanners.timeout", "35m", 'a duration from "1s" to "12h"'],
   ["scanners.consecutive_failures", "3", "a whole number from 1 to 100"],
   ["scanners.min_open", "15m", 'a duration from "1s" to "1d"'],

@@ -24,6 +24,7 @@ export function makeGuard(system: System, log: Log, breakers: ScannerBreakers = 
     log,
     settings: SCANNER_SETTINGS,
     cacheDirectory: "/state/cache",
+    ignore: [],
     keep,
   }, breakers);
   return { guard, kept };

@@ -7,6 +7,7 @@ import { whatAptRemoves, whatAptSays } from "./apt_answer.ts";
 import { buildArchives, type BuiltSuite, MAKERS } from "./apt_ftparchive.ts";
 import { AptRoot, type RootPackage } from "./apt_root.ts";
 import { lacks } from "./lacks.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 const system = realSystem();
 
@@ -143,7 +144,7 @@ function say({ package: name, currentVersion, availableVersion, state }: Update)
 
 onBuiltApt("answers as apt does of built repositories, package by package", async (root) => {
   const sizes = await fill(root);
-  const { updates, warnings } = await aptScanner(root.options).scan(system, {});
+  const { updates, warnings } = await scanWith(aptScanner(root.options), system, {});
   const names = INSTALLED.map(({ name }) => name);
   assertEquals(updates.map(say).toSorted(), await whatAptSays(root, names));
   const expected = EXPECTED.map((line) => line.replace(" amd64 ", ` ${root.architecture} `));
@@ -181,7 +182,7 @@ onBuiltApt(
       await root.write("etc/apt/apt.conf.d/host", `${allowed}\n${setting}\n`);
       const { stderr } = await root.apt("get", "-s", "-qq", "dist-upgrade");
       assert(/Essential packages were removed and -y was used/.test(stderr), stderr);
-      const { updates, warnings } = await aptScanner(root.options).scan(system, {});
+      const { updates, warnings } = await scanWith(aptScanner(root.options), system, {});
       assertEquals(updates.map(say), ["init-new 1.0-1 -> 1.0-2 upgradable"], setting);
       assertEquals(warnings, ["apt-get dist-upgrade would remove init-old"], setting);
     }

@@ -10,6 +10,7 @@ import { whatAptUpgrades } from "./apt_answer.ts";
 import { fillArchive } from "./apt_archive.ts";
 import { AptRoot, run } from "./apt_root.ts";
 import { lacks } from "./lacks.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 const system = realSystem();
 const isRoot = Deno.uid() === 0;
@@ -35,7 +36,7 @@ function onApt(name: string, test: (root: AptRoot) => Promise<void>): void {
 }
 
 async function whatPennonUpgrades(asked: System, root?: AptRoot): Promise<string[]> {
-  const { updates } = await aptScanner(root?.options).scan(asked, {});
+  const { updates } = await scanWith(aptScanner(root?.options), asked, {});
   const { stdout } = await run(["/usr/bin/dpkg", "--print-architecture"]);
   return updates.filter(({ state }) => state === "upgradable").map((update) => {
     const isOwn = ["all", stdout.trim(), null].includes(update.architecture);
@@ -52,7 +53,7 @@ onApt("lists exactly what apt-get would upgrade on this host", async () => {
 
 onApt("finds every case of a made archive as it was worked out by hand", async (root) => {
   await fillArchive(root);
-  const { updates, warnings, metadataAgeS } = await aptScanner(root.options).scan(system, {});
+  const { updates, warnings, metadataAgeS } = await scanWith(aptScanner(root.options), system, {});
   const expected = EXPECTED_UPDATES.map((line) =>
     line.replace(" amd64 ", ` ${root.architecture} `).replace(
       " i386 ",
@@ -80,8 +81,8 @@ onApt("asks as an ordinary user what it asks as root", async (root) => {
         options,
       ),
   };
-  const asRoot = await aptScanner(root.options).scan(system, {});
-  assertEquals((await aptScanner(root.options).scan(ordinary, {})).updates, asRoot.updates);
+  const asRoot = await scanWith(aptScanner(root.options), system, {});
+  assertEquals((await scanWith(aptScanner(root.options), ordinary, {})).updates, asRoot.updates);
 });
 
 /** Holds a lock file as dpkg and apt do (fcntl), until disposed. */
@@ -121,7 +122,7 @@ onApt("answers while dpkg and apt hold all their locks", async (root) => {
   ].map((path) => `${root.path}/${path}`));
   const refusal = await root.apt("get", "-y", "dist-upgrade");
   assert(/Could not get lock/.test(refusal.stderr), refusal.stderr);
-  const { updates } = await aptScanner(root.options).scan(system, {});
+  const { updates } = await scanWith(aptScanner(root.options), system, {});
   assertEquals(updates.length, EXPECTED_UPDATES.length);
 });
 
@@ -131,7 +132,9 @@ onApt(
     if (!isRoot) return console.log("skipped: only root may refresh");
     await fillArchive(root);
     await using _held = await hold([`${root.path}/var/lib/apt/lists/lock`]);
-    const { updates, warnings } = await aptScanner(root.options).scan(impatient, { refresh: true });
+    const { updates, warnings } = await scanWith(aptScanner(root.options), impatient, {
+      refresh: true,
+    });
     assertEquals(updates.length, EXPECTED_UPDATES.length);
     assert(/Could not get lock .* held by process \d+/.test(warnings[0] ?? ""), warnings[0]);
   },
@@ -143,14 +146,16 @@ onApt(
     if (!isRoot) return console.log("skipped: only root may refresh");
     await root.install([{ name: "tool", version: "1.0" }]);
     await root.offer([{ archive: "a", suite: "stable", release: {}, packages: [] }]);
-    assertEquals((await aptScanner(root.options).scan(system, {})).updates, []);
+    assertEquals((await scanWith(aptScanner(root.options), system, {})).updates, []);
     const packages = [{ name: "tool", version: "2.0" }];
     await root.publish({ archive: "a", suite: "stable", release: {}, packages });
-    const fresh = await aptScanner(root.options).scan(system, { refresh: true });
+    const fresh = await scanWith(aptScanner(root.options), system, { refresh: true });
     assertEquals([fresh.updates.length, fresh.warnings], [1, []]);
     const gone = "deb [trusted=yes] http://127.0.0.1:9/gone stable main\n";
     await root.write("etc/apt/sources.list.d/gone.list", gone);
-    const { updates, warnings } = await aptScanner(root.options).scan(system, { refresh: true });
+    const { updates, warnings } = await scanWith(aptScanner(root.options), system, {
+      refresh: true,
+    });
     assertEquals(updates.length, 1);
     assert(warnings.some((warning) => warning.includes("127.0.0.1:9")), warnings.join("\n"));
   },
@@ -168,7 +173,7 @@ onApt(
     for (const folder of [lists, `${lists}/partial`]) {
       await Deno.utime(folder, twoDaysAgo, twoDaysAgo);
     }
-    const scan = (options = {}) => aptScanner(root.options).scan(system, options);
+    const scan = (options = {}) => scanWith(aptScanner(root.options), system, options);
     assertEquals((await scan()).updates, [], "nowhere to keep others");
     const cacheDirectory = `${root.path}/own`;
     const own = await scan({ cacheDirectory });
@@ -203,7 +208,9 @@ onApt("what the host runs after a fetch is not run for lists of the agent's own"
   }
   for (let round = 0; round < 2; round++) {
     const cacheDirectory = `${root.path}/own`;
-    const { updates, warnings } = await aptScanner(root.options).scan(system, { cacheDirectory });
+    const { updates, warnings } = await scanWith(aptScanner(root.options), system, {
+      cacheDirectory,
+    });
     assertEquals([updates.map(({ availableVersion }) => availableVersion), warnings], [
       ["2.0"],
       [],
@@ -235,7 +242,7 @@ onApt(
     ]);
     const packages = [{ name: "libssl3", version, ...source }];
     await root.offer([{ archive: "a", suite: "stable", release: {}, packages }]);
-    const { updates: [update] } = await aptScanner(root.options).scan(system, {});
+    const { updates: [update] } = await scanWith(aptScanner(root.options), system, {});
     assertEquals(update?.cves, [...new Set(newest.match(/CVE-\d{4}-\d{4,}/g) ?? [])]);
     const urgency = /urgency=(\w+)/.exec(newest)?.[1];
     assertEquals(
@@ -252,7 +259,7 @@ async function exists(path: string): Promise<boolean> {
 
 onApt("lists that were never fetched are no clean bill of health", async (root) => {
   await root.install([{ name: "tool", version: "1.0" }]);
-  const { updates, warnings, metadataAgeS } = await aptScanner(root.options).scan(system, {});
+  const { updates, warnings, metadataAgeS } = await scanWith(aptScanner(root.options), system, {});
   assertEquals([updates, metadataAgeS], [[], null]);
   assertEquals(warnings, ['There are no package lists yet: run "apt-get update"']);
 });
@@ -266,7 +273,7 @@ onApt(
     ]);
     const packages = [{ name: "tool", version: "2.0" }];
     await root.offer([{ archive: "a", suite: "stable", release: {}, packages }]);
-    const { updates, warnings } = await aptScanner(root.options).scan(system, {});
+    const { updates, warnings } = await scanWith(aptScanner(root.options), system, {});
     assertEquals(updates.map((update) => [update.package, update.state]), [["tool", "kept_back"]]);
     assert(warnings[0]?.includes("Unmet dependencies"), warnings[0]);
   },
@@ -275,13 +282,19 @@ onApt(
 onApt("sources that cannot be read are a failure that names them", async (root) => {
   await root.install([{ name: "tool", version: "1.0" }]);
   await root.write("etc/apt/sources.list", "deb nonsense\n");
-  const error = await assertRejects(() => aptScanner(root.options).scan(system, {}), ScanError);
+  const error = await assertRejects(
+    () => scanWith(aptScanner(root.options), system, {}),
+    ScanError,
+  );
   assertEquals(error.reason, "permanent");
   assert(/Malformed entry 1 in list file .*sources.list/.test(error.message), error.message);
 });
 
 onApt("a dpkg database that is empty is a failure, not a host without updates", async (root) => {
-  const error = await assertRejects(() => aptScanner(root.options).scan(system, {}), ScanError);
+  const error = await assertRejects(
+    () => scanWith(aptScanner(root.options), system, {}),
+    ScanError,
+  );
   assertEquals(error.reason, "permanent");
 });
 

@@ -4,6 +4,7 @@ import { ScanError } from "../../src/scanners/scanner.ts";
 import type { System } from "../../src/system/system.ts";
 import { type DnfRoot, onDnf } from "./dnf_root.ts";
 import { fillRoot } from "./dnf_world.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 /** A test on what dnf 5 alone has. */
 function onDnf5(name: string, test: (root: DnfRoot) => Promise<void>): void {
@@ -14,7 +15,7 @@ function onDnf5(name: string, test: (root: DnfRoot) => Promise<void>): void {
 }
 
 async function scan(root: DnfRoot, system: System = root.host.system) {
-  return await dnfScanner(root.options).scan(system, {});
+  return await scanWith(dnfScanner(root.options), system, {});
 }
 
 onDnf5("tells as held what is locked to its version, with the advisories", async (root) => {

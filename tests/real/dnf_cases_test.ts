@@ -6,11 +6,12 @@ import { run } from "./apt_root.ts";
 import { type DnfRoot, onDnf } from "./dnf_root.ts";
 import { must } from "./rpm_maker.ts";
 import { fillRoot } from "./dnf_world.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 const isRoot = Deno.uid() === 0;
 
 async function scan(root: DnfRoot, refresh = false) {
-  return await dnfScanner(root.options).scan(root.host.system, { refresh });
+  return await scanWith(dnfScanner(root.options), root.host.system, { refresh });
 }
 
 onDnf("tells what is excluded as held, with the advisory it is about", async (root) => {
@@ -106,10 +107,10 @@ onDnf("waits for another dnf's lock, and names it if that does not end", async (
     },
   });
   const scanner = dnfScanner(root.options);
-  const error = await assertRejects(() => scanner.scan(waiting(false), {}), ScanError);
+  const error = await assertRejects(() => scanWith(scanner, waiting(false), {}), ScanError);
   assertEquals([error.reason, sleeps], ["locked", 12]);
   assert(error.message.includes(`already locked by ${Deno.pid}`), error.message);
-  assertEquals((await scanner.scan(waiting(true), {})).updates.length, 9);
+  assertEquals((await scanWith(scanner, waiting(true), {})).updates.length, 9);
 });
 
 /** Locks the file it is given for so many seconds, as dnf 5 does; Deno has another kind of lock. */
@@ -141,12 +142,12 @@ async function waitsByItself(root: DnfRoot): Promise<void> {
   };
   const scanner = dnfScanner(root.options);
   const long = await held(60);
-  const error = await assertRejects(() => scanner.scan(impatient, {}), ScanError);
+  const error = await assertRejects(() => scanWith(scanner, impatient, {}), ScanError);
   long.kill();
   await long.status;
   assertEquals(error.reason, "locked", error.message);
   const short = await held(1);
-  assertEquals((await scanner.scan(system, {})).updates.length, 9);
+  assertEquals((await scanWith(scanner, system, {})).updates.length, 9);
   await short.status;
 }
 
@@ -210,19 +211,19 @@ onDnf("an ordinary user's scan has lists of its own, and leaves root's alone", a
   await root.dnf("-C", "repoquery", "--upgrades");
   await must(["/bin/chmod", "-R", "a+rX", root.path]);
   const before = await stamps(root.cache);
-  const first = await scanner.scan(asNobody(root.host, own), {});
+  const first = await scanWith(scanner, asNobody(root.host, own), {});
   assertEquals([first.updates.length, first.warnings], [9, []]);
   // Of dnf 4's lists no time is known; dnf 5's may be a second old by now.
   const mostS = root.host.generation === 4 ? 0 : 60;
   assert(first.metadataAgeS !== null && first.metadataAgeS <= mostS, `${first.metadataAgeS}`);
-  const second = await scanner.scan(asNobody(root.host, own), {});
+  const second = await scanWith(scanner, asNobody(root.host, own), {});
   assertEquals(second.updates, first.updates);
   // Of a list that is younger than a second dnf tells no age.
   assert((second.metadataAgeS ?? 0) < 600);
   assertEquals(await stamps(root.cache), before);
   // Without a place to write to, dnf says so.
   const error = await assertRejects(
-    () => dnfScanner(options).scan(asNobody(root.host, "/root"), {}),
+    () => scanWith(dnfScanner(options), asNobody(root.host, "/root"), {}),
     ScanError,
   );
   assertEquals(error.reason, "permanent");

@@ -2,9 +2,10 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
 import { type DnfRoot, onDnf } from "./dnf_root.ts";
 import type { RpmPackage } from "./rpm_maker.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 async function scan(root: DnfRoot) {
-  const { updates, warnings } = await dnfScanner(root.options).scan(root.host.system, {});
+  const { updates, warnings } = await scanWith(dnfScanner(root.options), root.host.system, {});
   const told = updates.map((one) =>
     `${one.package} ${one.currentVersion} -> ${one.availableVersion} ${one.source} ${one.state}`
   );

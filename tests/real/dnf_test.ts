@@ -3,9 +3,10 @@ import { dnfScanner } from "../../src/scanners/dnf.ts";
 import { ScanError, type Update } from "../../src/scanners/scanner.ts";
 import { type DnfRoot, onDnf } from "./dnf_root.ts";
 import { fillRoot } from "./dnf_world.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 async function scan(root: DnfRoot, refresh = false) {
-  return await dnfScanner(root.options).scan(root.host.system, { refresh });
+  return await scanWith(dnfScanner(root.options), root.host.system, { refresh });
 }
 
 function told(updates: readonly Update[]): string[] {

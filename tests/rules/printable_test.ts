@@ -162,6 +162,16 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
       error: null,
       warnings: [text],
       metadataAgeS: null,
+      sources: [{
+        name: text,
+        url: text,
+        result: "old",
+        why: text,
+        metadataAgeS: null,
+        expiresAtMs: null,
+        tellsSecurity: null,
+      }],
+      reboot: { isRequired: true, reason: text },
       updates: [update],
     } as const;
     const status = {
@@ -189,7 +199,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
       const shown of [
         eventAsText(event, 0),
         eventsAsTable([event], 0, 80),
-        await scanAsText([report], 80),
+        await scanAsText([report], { width: 80, machine: "x86_64" }),
         scanAsCsv([report]),
         statusAsText(status),
       ]

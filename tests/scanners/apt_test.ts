@@ -6,6 +6,7 @@ import { CommandError, type RunOptions, type RunResult } from "../../src/system/
 import { FakeSystem } from "../fakes/system.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 type Question =
   | "installed"
@@ -62,9 +63,9 @@ const scanner = aptScanner();
 
 Deno.test("scan() asks five questions, each within bounds, with nothing for a shell", async () => {
   const host = new AptHost();
-  const { updates, warnings, isWhole } = await scanner.scan(host, {});
+  const { updates, warnings, result } = await scanWith(scanner, host, {});
   assertEquals(updates.map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
-  assertEquals([warnings, isWhole], [EXPECTED_WARNINGS, true]);
+  assertEquals([warnings, result], [EXPECTED_WARNINGS, "ok"]);
   assertEquals(host.asked.map(questionOf), [
     "installed",
     "simulation",
@@ -89,7 +90,7 @@ Deno.test("scan() asks which sources are signed only where a list has no signatu
   for (const [names, asks] of rows) {
     const host = new AptHost();
     for (const name of names) host.files.texts.set(`${lists}/${name}`, "");
-    await scanner.scan(host, {});
+    await scanWith(scanner, host, {});
     assertEquals(host.asked.map(questionOf).includes("untrusted"), asks, names.join(" "));
   }
 });
@@ -102,7 +103,7 @@ Deno.test("scan() is whole without an answer on what is signed, and asks nothing
   };
   const silent = unsigned();
   silent.answers = { untrusted: () => ({ ...succeeded(""), code: 100, stderr: "E: no\n" }) };
-  const { updates, warnings } = await scanner.scan(silent, {});
+  const { updates, warnings } = await scanWith(scanner, silent, {});
   assertEquals([updates.length, warnings], [EXPECTED_UPDATES.length, EXPECTED_WARNINGS]);
   const current = unsigned();
   const policy = "tool:\n  Installed: 1.0\n  Candidate: 1.0\n  Version table:\n *** 1.0 100\n" +
@@ -112,14 +113,14 @@ Deno.test("scan() is whole without an answer on what is signed, and asks nothing
     simulation: () => succeeded(""),
     policy: () => succeeded(policy),
   };
-  assertEquals((await scanner.scan(current, {})).updates, []);
+  assertEquals((await scanWith(scanner, current, {})).updates, []);
   assertEquals(current.asked.map(questionOf).includes("untrusted"), false);
 });
 
 Deno.test("scan() of a host on which apt is gone is not available", async () => {
   const host = new FakeSystem();
   assertEquals(await scanner.isAvailable(host), false);
-  const error = await assertRejects(() => scanner.scan(host, {}), ScanError);
+  const error = await assertRejects(() => scanWith(scanner, host, {}), ScanError);
   assertEquals(error.reason, "not_available");
 });
 
@@ -167,7 +168,7 @@ for (const [name, answers, reason] of FAILURES) {
   Deno.test(`scan() fails, and has no empty list to show, when ${name}`, async () => {
     const host = new AptHost();
     host.answers = answers;
-    const error = await assertRejects(() => scanner.scan(host, {}), ScanError);
+    const error = await assertRejects(() => scanWith(scanner, host, {}), ScanError);
     assertEquals(error.reason, reason);
     assert(error.message.startsWith("Cannot "), error.message);
   });
@@ -176,7 +177,7 @@ for (const [name, answers, reason] of FAILURES) {
 Deno.test("scan() of packages that do not fit together tells what waits behind them", async () => {
   const host = new AptHost();
   host.answers = { simulation: exit100("stderr_broken.txt") };
-  const { updates, warnings } = await scanner.scan(host, {});
+  const { updates, warnings } = await scanWith(scanner, host, {});
   assert(updates.length > 0 && updates.every(({ state }) => state !== "upgradable"));
   assertEquals(warnings.length, 1);
   assert(warnings[0]?.startsWith("apt-get upgrades nothing until"));
@@ -185,7 +186,7 @@ Deno.test("scan() of packages that do not fit together tells what waits behind t
 Deno.test("scan() without package lists is not a clean bill of health", async () => {
   const host = new AptHost();
   host.files.texts.delete("/var/lib/apt/lists/mirror_InRelease");
-  const { warnings, metadataAgeS } = await scanner.scan(host, {});
+  const { warnings, metadataAgeS } = await scanWith(scanner, host, {});
   assert(warnings.includes('There are no package lists yet: run "apt-get update"'));
   assertEquals(metadataAgeS, null);
 });
@@ -209,10 +210,10 @@ const replaced = () => ({
 Deno.test("scan() asks once more when the lists were replaced, and no third time", async () => {
   const host = new AptHost();
   host.answers = { policy: once(replaced, "policy") };
-  assertEquals((await scanner.scan(host, {})).updates.length, EXPECTED_UPDATES.length);
+  assertEquals((await scanWith(scanner, host, {})).updates.length, EXPECTED_UPDATES.length);
   host.answers = { policy: replaced };
   host.asked.length = 0;
-  const error = await assertRejects(() => scanner.scan(host, {}), ScanError);
+  const error = await assertRejects(() => scanWith(scanner, host, {}), ScanError);
   assertEquals(error.reason, "transient");
   assertEquals(host.asked.filter((argv) => questionOf(argv) === "policy").length, 2);
 });
@@ -227,9 +228,9 @@ Deno.test("scan() asks once more when packages changed meanwhile, and then says 
       return succeeded(captured("policy"));
     },
   };
-  assertEquals((await scanner.scan(host, {})).updates.length, EXPECTED_UPDATES.length);
+  assertEquals((await scanWith(scanner, host, {})).updates.length, EXPECTED_UPDATES.length);
   changes = 9;
-  const error = await assertRejects(() => scanner.scan(host, {}), ScanError);
+  const error = await assertRejects(() => scanWith(scanner, host, {}), ScanError);
   assertEquals(error.reason, "locked");
 });
 
@@ -243,23 +244,23 @@ Deno.test("scan() asks once more when apt failed on a state that changed meanwhi
     return { ...succeeded(""), code: 100, stderr: "E: Something odd\n" };
   };
   host.answers = { policy: answer };
-  assertEquals((await scanner.scan(host, {})).updates.length, EXPECTED_UPDATES.length);
+  assertEquals((await scanWith(scanner, host, {})).updates.length, EXPECTED_UPDATES.length);
   host.answers = { policy: () => ({ ...succeeded(""), code: 100, stderr: "E: Something odd\n" }) };
-  const error = await assertRejects(() => scanner.scan(host, {}), ScanError, "Something odd");
+  const error = await assertRejects(() => scanWith(scanner, host, {}), ScanError, "Something odd");
   assertEquals(error.reason, "permanent");
 });
 
 Deno.test("scan() with refresh fetches first as root, and says that others may not", async () => {
   const host = new AptHost();
-  const refused = await scanner.scan(host, { refresh: true });
+  const refused = await scanWith(scanner, host, { refresh: true });
   assert(refused.warnings.includes("Cannot refresh the package lists: only root may"));
   assert(!host.asked.map(questionOf).includes("update"));
   host.machine = { ...host.machine, userId: () => 0 };
   host.asked.length = 0;
-  assertEquals((await scanner.scan(host, { refresh: true })).warnings, EXPECTED_WARNINGS);
+  assertEquals((await scanWith(scanner, host, { refresh: true })).warnings, EXPECTED_WARNINGS);
   assertEquals(host.asked.map(questionOf)[0], "update");
   host.answers = { update: exit100("stderr_fetch.txt") };
-  const old = await scanner.scan(host, { refresh: true });
+  const old = await scanWith(scanner, host, { refresh: true });
   assert(old.warnings[0]?.startsWith("Cannot refresh the package lists: Failed to fetch "));
   assertEquals(old.updates.length, EXPECTED_UPDATES.length);
 });
@@ -275,7 +276,7 @@ function listsRead(host: AptHost): string {
 
 async function scanOf(host: AptHost, options: { refresh?: boolean } = {}) {
   host.asked.length = 0;
-  const answer = await scanner.scan(host, { cacheDirectory: "/own", ...options });
+  const answer = await scanWith(scanner, host, { cacheDirectory: "/own", ...options });
   const fetched = host.asked.filter((argv) => argv.at(-1) === "update").length;
   return { ...answer, fetched, lists: listsRead(host) };
 }
@@ -358,11 +359,11 @@ Deno.test("inBatches() cuts where one more name would not fit, and loses none", 
 Deno.test("scan() ends all that it starts with its own signal, fetching too", async () => {
   const { signal } = new AbortController();
   for (const host of [hostWithLists(0), hostWithLists(DAY_MS)]) {
-    await scanner.scan(host, { signal, cacheDirectory: "/own" });
+    await scanWith(scanner, host, { signal, cacheDirectory: "/own" });
     assert(host.options.length >= 5 && host.options.every((each) => each.signal === signal));
   }
   const refreshed = new AptHost();
   refreshed.machine = { ...refreshed.machine, userId: () => 0 };
-  await scanner.scan(refreshed, { refresh: true, signal });
+  await scanWith(scanner, refreshed, { refresh: true, signal });
   assert(refreshed.options.every((each) => each.signal === signal));
 });

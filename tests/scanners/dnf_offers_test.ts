@@ -3,6 +3,7 @@ import { dnfScanner } from "../../src/scanners/dnf.ts";
 import { ScanError } from "../../src/scanners/scanner.ts";
 import { DnfHost, failed, type Question } from "./dnf_host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 const OFFERED = readFixture("dnf", "offered.txt");
 
@@ -26,28 +27,28 @@ const UNREACHABLE = failed("dnf/stderr_unreachable.txt");
 
 Deno.test("getOffers() as root fetches nothing by itself", async () => {
   const empty = hostWith({ offered: NO_CACHE }, "root");
-  const error = await assertRejects(() => dnfScanner().scan(empty, {}), ScanError);
+  const error = await assertRejects(() => scanWith(dnfScanner(), empty, {}), ScanError);
   assert(error.message.includes('run "dnf makecache"'), error.message);
   assertEquals([error.reason, listings(empty)], ["transient", ["offered"]]);
   const old = hostWith({ offered: aged("3 days, 0:00:01") }, "root");
-  const { warnings, metadataAgeS } = await dnfScanner().scan(old, {});
+  const { warnings, metadataAgeS } = await scanWith(dnfScanner(), old, {});
   assertEquals(warnings, [
     'The package lists are 3 days old: run "dnf makecache", or scan with "--refresh"',
   ]);
   assertEquals([metadataAgeS, listings(old)], [3 * 86_400 + 1, ["offered"]]);
   const young = hostWith({ offered: aged("2 days, 0:00:00") }, "root");
-  assertEquals((await dnfScanner().scan(young, {})).warnings, []);
+  assertEquals((await scanWith(dnfScanner(), young, {})).warnings, []);
 });
 
 Deno.test("getOffers() as a user fetches lists of the user's own: none yet, or a day old", async () => {
   const none = hostWith({ offered: NO_CACHE }, "somebody");
-  assertEquals((await dnfScanner().scan(none, {})).metadataAgeS, 0);
+  assertEquals((await scanWith(dnfScanner(), none, {})).metadataAgeS, 0);
   assertEquals(listings(none), ["offered", "fetched"]);
   const young = hostWith({ offered: aged("1 day, 0:00:00") }, "somebody");
-  assertEquals((await dnfScanner().scan(young, {})).metadataAgeS, 86_400);
+  assertEquals((await scanWith(dnfScanner(), young, {})).metadataAgeS, 86_400);
   assertEquals(listings(young), ["offered"]);
   const old = hostWith({ offered: aged("1 day, 0:00:01") }, "somebody");
-  assertEquals((await dnfScanner().scan(old, {})).metadataAgeS, 0);
+  assertEquals((await scanWith(dnfScanner(), old, {})).metadataAgeS, 0);
   assertEquals(listings(old), ["offered", "fetched"]);
   assert(old.asked.some((argv) => argv.includes("--refresh")));
 });
@@ -56,7 +57,7 @@ Deno.test("getOffers() has old lists where there are no new ones, and says so", 
   const stale = hostWith({ offered: aged("30:00:00"), fetched: UNREACHABLE }, "somebody");
   const asked = hostWith({ offered: aged("30:00:00"), fetched: UNREACHABLE }, "root");
   for (const [host, refresh] of [[stale, false], [asked, true]] as const) {
-    const { updates, warnings, metadataAgeS } = await dnfScanner().scan(host, { refresh });
+    const { updates, warnings, metadataAgeS } = await scanWith(dnfScanner(), host, { refresh });
     assertEquals([updates.length, metadataAgeS], [8, 108_000]);
     assert(warnings[0]?.startsWith("Cannot list updates with dnf: Failed to"), warnings[0]);
     assertEquals(warnings[1], "The package lists are 30 h old");
@@ -67,7 +68,7 @@ Deno.test("getOffers() fails with what kept it from new lists if there are no ol
   for (const user of ["root", "somebody"] as const) {
     const host = hostWith({ offered: NO_CACHE, fetched: UNREACHABLE }, user);
     const error = await assertRejects(
-      () => dnfScanner().scan(host, { refresh: true }),
+      () => scanWith(dnfScanner(), host, { refresh: true }),
       ScanError,
     );
     assert(error.message.includes("Failed to download metadata"), error.message);
@@ -76,6 +77,6 @@ Deno.test("getOffers() fails with what kept it from new lists if there are no ol
 
 Deno.test("getOffers() fetches new lists when asked, before anything else is asked of dnf", async () => {
   const host = hostWith({}, "root");
-  assertEquals((await dnfScanner().scan(host, { refresh: true })).metadataAgeS, 0);
+  assertEquals((await scanWith(dnfScanner(), host, { refresh: true })).metadataAgeS, 0);
   assertEquals(host.questions.slice(2), ["fetched", "advisories", "cves", "checked"]);
 });

@@ -5,6 +5,7 @@ import { ScanError, type ScanErrorReason, type Update } from "../../src/scanners
 import { CommandError } from "../../src/system/process.ts";
 import { DnfHost, failed, questionOf, REAL_DNF5 } from "./dnf_host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 function tell(update: Update): string {
   return `${update.package} ${update.currentVersion} -> ${update.availableVersion} ` +
@@ -13,7 +14,7 @@ function tell(update: Update): string {
 
 Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is installed", async () => {
   const host = new DnfHost();
-  const { updates, warnings } = await dnfScanner().scan(host, {});
+  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
   assertEquals(updates.map(tell), [
     "a-very-long-package-name-that-forces-wrapping-in-check-update 2023.01.01-1.el9 -> " +
     "2024.11.12.654321-1.20241112git0123456789abcdef.el9 upgradable null null  ",
@@ -51,7 +52,7 @@ Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is ins
 Deno.test("scan() speaks dnf 5's dialect where dnf is dnf 5, by whatever name", async () => {
   for (const program of ["/usr/bin/dnf", "/usr/bin/dnf5"]) {
     const host = new DnfHost(5, program);
-    const { updates, warnings } = await dnfScanner().scan(host, {});
+    const { updates, warnings } = await scanWith(dnfScanner(), host, {});
     assertEquals(updates.map(tell), [
       "flac 1.3.2-8.fc29 -> 1.3.3-8.fc29 upgradable null false  FEDORA-2999:002-02",
       "glibc 2.28-9.fc29 -> 2.28-26.fc29 upgradable null false CVE-2999 FEDORA-2018-318f184000",
@@ -72,7 +73,7 @@ Deno.test("scan() speaks dnf 5's dialect where dnf is dnf 5, by whatever name", 
 Deno.test("scan() reads what a real dnf 5.4.6 answered, as JSON and as tables", async () => {
   const host = new DnfHost(5);
   host.answers = REAL_DNF5;
-  const { updates, warnings } = await dnfScanner().scan(host, {});
+  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
   assertEquals(updates.map(tell), [
     "bash 5.1.8-6.el9 -> 5.1.8-9.el9 upgradable null false  FEDORA-2026-1bbec06c4d",
     "c++-tool_x 1.0~rc1-1.el9 -> 1.0-1.el9 upgradable null null  ",
@@ -96,7 +97,7 @@ Deno.test("scan() reads what a real dnf 5.4.6 answered, as JSON and as tables", 
     checked: { ...succeeded(readFixture("dnf5", "real_check_upgrade.txt")), code: 100 },
     replaced: succeeded(readFixture("dnf5", "real_obsoletes.txt")),
   };
-  assertEquals((await dnfScanner().scan(tables, {})).updates, updates);
+  assertEquals((await scanWith(dnfScanner(), tables, {})).updates, updates);
   const list = parseDnf5Advisories(readFixture("dnf5", "real_advisory_list.json"));
   const table = parseDnf5AdvisoryTable(readFixture("dnf5", "real_advisory_list.txt"));
   assertEquals(new Set(table.packages), new Set(list?.packages));
@@ -107,7 +108,7 @@ Deno.test("scan() believes a real dnf 5.4.6 that nothing waits, since it has rep
   const none = succeeded("{}\n");
   const host = new DnfHost(5);
   host.answers = { ...REAL_DNF5, offered: succeeded(""), checked: none, replaced: none };
-  const { updates, warnings } = await dnfScanner().scan(host, {});
+  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
   assertEquals([updates, warnings], [[], []]);
   assert(host.questions.includes("repositories"));
 });
@@ -123,7 +124,7 @@ Deno.test("scan() asks old versions of dnf 5 for tables, past their progress on 
     checked: { ...table("check_upgrade.txt"), code: 100 },
     replaced: table("real_obsoletes.txt"),
   };
-  const { updates, warnings } = await dnfScanner().scan(host, {});
+  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
   assertEquals(updates.map(({ package: name, severity }) => `${name} ${severity}`), [
     "flac null",
     "glibc null",
@@ -149,7 +150,7 @@ for (const [name, answers, reason] of FAILURES) {
   Deno.test(`scan() fails, and has no empty list to show, when ${name}`, async () => {
     const host = new DnfHost();
     host.answers = answers;
-    const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+    const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
     assertEquals(error.reason, reason);
   });
 }
@@ -167,7 +168,7 @@ Deno.test("scan() fails for now when dnf takes too long, and for good when it ma
       if (questionOf(argv) !== "offered") return answer(argv, options);
       return Promise.reject(new CommandError("Cannot run", { reason }));
     };
-    const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+    const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
     assertEquals(error.reason, expected);
   }
 });
@@ -177,7 +178,7 @@ Deno.test("scan() without advisories is a list all the same, and says what is mi
   for (const answer of broken) {
     const host = new DnfHost();
     host.answers = { advisories: answer, checked: answer };
-    const { updates, warnings } = await dnfScanner().scan(host, {});
+    const { updates, warnings } = await scanWith(dnfScanner(), host, {});
     assertEquals([updates.length, updates.some(({ security }) => security !== null)], [7, false]);
     assertEquals(
       warnings.map((warning) => warning.split(":")[0]),
@@ -193,7 +194,7 @@ Deno.test("scan() does not take an answer of dnf 5's that is no JSON for an empt
     checked: succeeded(""),
     replaced: succeeded(""),
   };
-  const { updates, warnings } = await dnfScanner().scan(host, {});
+  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
   assertEquals(updates.length, 4);
   assertEquals(warnings, [
     "Cannot read advisories: the answer is not understood",
@@ -205,7 +206,7 @@ Deno.test("scan() does not take an answer of dnf 5's that is no JSON for an empt
 Deno.test("scan() keeps what is offered where dnf's own list is empty, and doubts that list", async () => {
   const host = new DnfHost();
   host.answers = { checked: { ...succeeded(""), code: 100 } };
-  const { updates, warnings } = await dnfScanner().scan(host, {});
+  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
   assertEquals(updates.length, 7);
   assertEquals(warnings, [
     "Cannot check updates and list replaced packages: the answer is not understood",
@@ -216,12 +217,12 @@ Deno.test("scan() goes by dnf's own list where a repository is preferred, and el
   const host = new DnfHost();
   const table = readFixture("dnf", "check_update.txt").replace(/^bash.*\n/m, "");
   host.answers = { checked: { ...succeeded(table), code: 100 } };
-  const doubtful = await dnfScanner().scan(host, {});
+  const doubtful = await scanWith(dnfScanner(), host, {});
   assertEquals([doubtful.updates.length, doubtful.warnings], [8, [
     "Two of dnf's answers do not fit together, on the updates of bash.x86_64",
   ]]);
   host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n");
-  const { updates, warnings } = await dnfScanner().scan(host, {});
+  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
   assertEquals([updates.length, warnings], [7, []]);
   assert(!updates.some((update) => update.package === "bash"));
 });
@@ -231,7 +232,7 @@ Deno.test("scan() asks dnf for excluded updates where its settings cannot be rea
   host.files.fail("read dnf's configuration", "denied");
   const all = readFixture("dnf", "offered.txt");
   host.answers = { offered: succeeded(""), checked: succeeded(""), excluded: succeeded(all) };
-  const { updates, warnings } = await dnfScanner().scan(host, {});
+  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
   assertEquals([updates.length, updates.every(({ state }) => state === "held")], [7, true]);
   assertEquals(warnings, []);
 });
@@ -250,7 +251,7 @@ Deno.test("scan() names a repository whose lists are older than the others'", as
   put("new", 0);
   put("old", 40);
   put("gone", 400);
-  assertEquals((await dnfScanner().scan(host, {})).warnings, [
+  assertEquals((await scanWith(dnfScanner(), host, {})).warnings, [
     'Repositories whose package lists are old: old (40 days); run "dnf makecache" to see why',
   ]);
 });
@@ -258,7 +259,7 @@ Deno.test("scan() names a repository whose lists are older than the others'", as
 Deno.test("scan() asks for no advisories where there is no update", async () => {
   const host = new DnfHost();
   host.answers = { offered: succeeded(""), checked: succeeded("") };
-  assertEquals((await dnfScanner().scan(host, {})).updates, []);
+  assertEquals((await scanWith(dnfScanner(), host, {})).updates, []);
   assertEquals(host.questions.toSorted(), ["checked", "installed", "offered", "version"]);
 });
 
@@ -267,7 +268,7 @@ Deno.test("scan() does not believe in an empty list that dnf does not confirm", 
     const host = new DnfHost(generation);
     const noRepositories = failed('Error: There are no enabled repositories in "/x".\n');
     host.answers = { offered: succeeded(""), checked: noRepositories };
-    const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+    const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
     assertEquals(error.reason, "permanent");
     assert(error.message.includes("There are no enabled repositories"), error.message);
   }
@@ -277,12 +278,12 @@ Deno.test("scan() believes dnf 5 that there is no update if there is a repositor
   const host = new DnfHost(5);
   const none = succeeded("{}\n");
   host.answers = { offered: succeeded(""), checked: none, replaced: none };
-  assertEquals((await dnfScanner().scan(host, {})).updates, []);
+  assertEquals((await scanWith(dnfScanner(), host, {})).updates, []);
   host.answers = { ...host.answers, repositories: succeeded("[]\n") };
-  const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+  const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
   assertEquals(error.message, "Cannot scan with dnf: there are no enabled repositories");
   host.answers = { ...host.answers, repositories: failed("what?\n", 2) };
-  assertEquals((await dnfScanner().scan(host, {})).warnings.length, 1);
+  assertEquals((await scanWith(dnfScanner(), host, {})).warnings.length, 1);
 });
 
 Deno.test("scan() names of repositories that are alike the cheapest, as dnf takes it", async () => {
@@ -307,7 +308,7 @@ Deno.test("scan() names of repositories that are alike the cheapest, as dnf take
       JSON.stringify({ obsoleting_packages: [...rows("newer", { obsoletes }), "junk"] }),
     ),
   };
-  const { updates, warnings } = await dnfScanner().scan(host, {});
+  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
   assertEquals(updates.map((one) => `${one.package} ${one.source}`), ["new twin", "newer twin"]);
   assertEquals(warnings, ["Lines of dnf's answers that were not understood: 1"]);
 });
@@ -326,7 +327,7 @@ Deno.test("scan() tells a dnf 5 that waits for a lock from one that hangs", asyn
       const known = { reason: "timeout", stderr: stderr ?? "" } as const;
       return Promise.reject(new CommandError("Cannot run", known));
     };
-    const error = await assertRejects(() => dnfScanner().scan(host, {}), ScanError);
+    const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
     assertEquals(error.reason, reason);
   }
 });
@@ -340,7 +341,7 @@ Deno.test("scan() tells excluded updates as held, and asks for them where some a
     offered: withoutBash(all),
     checked: withoutBash(readFixture("dnf", "check_update.txt")),
   };
-  const { updates } = await dnfScanner().scan(host, {});
+  const { updates } = await scanWith(dnfScanner(), host, {});
   assertEquals(
     updates.filter(({ state }) => state === "held").map(tell),
     ["bash 5.1.8-6.el9 -> 5.1.8-9.el9 held null false  FEDORA-2026-1bbec06c4d"],
@@ -353,9 +354,9 @@ Deno.test("scan() counts what it does not understand, and nothing that plugins s
   const chatter = "Updating Subscription Management repositories.\n" +
     "Updates                 1.1 MB/s | 2.9 kB     00:00    \n\n";
   host.answers = { offered: succeeded(chatter + readFixture("dnf", "offered.txt")) };
-  assertEquals((await dnfScanner().scan(host, {})).warnings, []);
+  assertEquals((await scanWith(dnfScanner(), host, {})).warnings, []);
   host.answers = { offered: succeeded("bash\t0\t1\t2\tx86_64\n"), checked: succeeded("") };
-  assertEquals((await dnfScanner().scan(host, {})).warnings, [
+  assertEquals((await scanWith(dnfScanner(), host, {})).warnings, [
     "Lines of dnf's answers that were not understood: 1",
   ]);
 });
@@ -366,7 +367,7 @@ Deno.test("scan() ends all that it starts with its own signal, of dnf 4 and of d
     for (const refresh of [false, true]) {
       const host = new DnfHost(generation);
       host.becomeRoot();
-      await dnfScanner().scan(host, { signal, refresh });
+      await scanWith(dnfScanner(), host, { signal, refresh });
       assert(host.options.length >= 5 && host.options.every((each) => each.signal === signal));
     }
   }

@@ -13,7 +13,9 @@ function report(name: "apt" | "dnf", extra: Partial<ScanReport> = {}): ScanRepor
     durationMs: 5,
     error: null,
     warnings: [],
+    sources: [],
     metadataAgeS: null,
+    reboot: null,
     updates: [],
     ...extra,
   };

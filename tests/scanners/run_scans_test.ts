@@ -1,16 +1,22 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { runScans } from "../../src/scanners/run_scans.ts";
-import { ScanError, type Scanner } from "../../src/scanners/scanner.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { counted, runScan, runScans } from "../../src/scanners/run_scans.ts";
+import {
+  type ScanAnswer,
+  ScanError,
+  type Scanner,
+  type ScanOptions,
+} from "../../src/scanners/scanner.ts";
+import { libssl, tool } from "../cli/scan_reports.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 function scanner(name: string, scan: Scanner["scan"]): Scanner {
   return { name, isAvailable: () => Promise.resolve(true), scan };
 }
 
-const well = scanner("apt", () => Promise.resolve({ updates: [], warnings: [], metadataAgeS: 5 }));
+const well = scanner("apt", () => Promise.resolve({ updates: [], gaps: [], metadataAgeS: 5 }));
 const doubtful = scanner(
   "winget",
-  () => Promise.resolve({ updates: [], warnings: ["half of it"], metadataAgeS: null }),
+  () => Promise.resolve({ updates: [], gaps: ["half of it"], metadataAgeS: null }),
 );
 const locked = scanner(
   "dnf",
@@ -42,9 +48,84 @@ Deno.test("runScans() tells each scanner what its own last list held", async () 
   const curious = ["apt", "winget"].map((name) =>
     scanner(name, (_, options) => {
       told.push([name, options]);
-      return Promise.resolve({ updates: [], warnings: [], metadataAgeS: null });
+      return Promise.resolve({ updates: [], gaps: [], metadataAgeS: null });
     })
   );
   await runScans(new FakeSystem(), curious, { lastCounts: new Map([["winget", 3]]) });
   assertEquals(told, [["apt", {}], ["winget", { lastCount: 3 }]]);
+});
+
+const source = {
+  name: "main",
+  url: "https://deploy:S3cret@repo.test/a?sig=S3cret",
+  result: "ok",
+  why: null,
+  metadataAgeS: 5,
+  expiresAtMs: null,
+  tellsSecurity: true,
+} as const;
+
+async function reportOf(answer: Partial<ScanAnswer>, options: ScanOptions = {}) {
+  const whole = { updates: [tool], gaps: [], metadataAgeS: null, ...answer };
+  return await runScan(new FakeSystem(), scanner("apt", () => Promise.resolve(whole)), options);
+}
+
+Deno.test("runScan() calls a list whole only if every enabled source answered with lists in date", async () => {
+  const rows: [answer: Partial<ScanAnswer>, result: string, warnings: string[]][] = [
+    [{}, "ok", []],
+    [{ notes: ["mind this"] }, "ok", ["mind this"]],
+    [{ gaps: ["half of it"], notes: ["mind this"] }, "degraded", ["half of it", "mind this"]],
+    [{ sources: [source, { ...source, result: "not_asked" }] }, "ok", []],
+    ...(["old", "missing", "failed"] as const).map((
+      result,
+    ): [Partial<ScanAnswer>, string, string[]] => [
+      { sources: [source, { ...source, name: "other", result, why: "it is gone" }] },
+      "degraded",
+      ["other: it is gone"],
+    ]),
+    [{ sources: [{ ...source, result: "old" }] }, "degraded", ["main: old"]],
+  ];
+  for (const [answer, result, warnings] of rows) {
+    const report = await reportOf(answer);
+    assertEquals([report.result, report.warnings], [result, warnings]);
+  }
+});
+
+Deno.test("runScan() lets no secret of a package manager's words out", async () => {
+  const url = "https://deploy:S3cret@repo.test/a?sig=S3cret";
+  const update = {
+    ...tool,
+    source: url,
+    severityReason: url,
+    stateReason: url,
+    description: url,
+  };
+  const report = await reportOf({
+    updates: [update],
+    gaps: [url],
+    notes: [`note ${url}`],
+    scope: url,
+    reboot: { isRequired: true, reason: url },
+    sources: [{ ...source, name: url, result: "failed", why: url }],
+  });
+  assert(!JSON.stringify(report).includes("S3cret"), JSON.stringify(report));
+  const failing = scanner(
+    "apt",
+    () => Promise.reject(new ScanError(`Cannot ask: ${url}`, { reason: "transient" })),
+  );
+  const broken = scanner("apt", () => Promise.reject(new TypeError(url)));
+  for (const failed of await runScans(new FakeSystem(), [failing, broken])) {
+    assert(!JSON.stringify(failed).includes("S3cret"), JSON.stringify(failed));
+  }
+});
+
+Deno.test("runScan() orders updates, marks what is ignored and does not count it", async () => {
+  const updates = [{ ...tool, package: "b" }, { ...tool, package: "a" }, libssl];
+  const report = await reportOf({ updates }, { ignore: ["lib*"] });
+  assertEquals(report.updates.map(({ package: name, state }) => [name, state]), [
+    ["a", "upgradable"],
+    ["b", "upgradable"],
+    ["libssl3", "ignored"],
+  ]);
+  assertEquals(counted(report).map(({ package: name }) => name), ["a", "b"]);
 });

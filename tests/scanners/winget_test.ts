@@ -6,6 +6,7 @@ import { CommandError, type RunResult } from "../../src/system/process.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { ALIAS, type Answer, ended, winget, WingetHost } from "./winget_host.ts";
 import { hasControls } from "../../src/strip_controls.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 const MODULE =
   "C:\\Program Files\\WindowsPowerShell\\Modules\\Microsoft.WinGet.Client\\1.9.2\\x.psd1";
@@ -25,18 +26,18 @@ function envelope(fixture: string): RunResult {
 }
 
 async function failure(host: WingetHost): Promise<[ScanErrorReason, string]> {
-  const error = await assertRejects(() => wingetScanner().scan(host, {}), ScanError);
+  const error = await assertRejects(() => scanWith(wingetScanner(), host, {}), ScanError);
   return [error.reason, error.message];
 }
 
 Deno.test("scan() hides no mistake of ours behind a winget that does not start", async () => {
   const host = hostWith(() => new TypeError("oops"));
-  await assertRejects(() => wingetScanner().scan(host, {}), TypeError, "oops");
+  await assertRejects(() => scanWith(wingetScanner(), host, {}), TypeError, "oops");
 });
 
 Deno.test("scan() reads the table, and asks for no installation", async () => {
   const host = hostWith(winget("v1.29.240", "language_ja.txt"));
-  const { updates, warnings, metadataAgeS, scope } = await wingetScanner().scan(host, {});
+  const { updates, warnings, metadataAgeS, scope } = await scanWith(wingetScanner(), host, {});
   assertEquals([updates.length, warnings, metadataAgeS], [6, [], null]);
   assertEquals(scope, `asked through "${ALIAS}" as the user "anna"`);
   assertEquals(host.asked, [[ALIAS, "--version"], [
@@ -55,7 +56,7 @@ Deno.test("scan() reads the table, and asks for no installation", async () => {
 Deno.test("scan() asks no winget before 1.29 to leave out progress", async () => {
   for (const version of ["v1.28.190", "v1.29.20-preview", "v2.0.1", "nonsense"]) {
     const host = hostWith(winget(version, "new_nothing.txt"));
-    assertEquals((await wingetScanner().scan(host, {})).updates, []);
+    assertEquals((await scanWith(wingetScanner(), host, {})).updates, []);
     const isNew = version.startsWith("v1.29") || version.startsWith("v2");
     assertEquals(host.asked[1]?.includes("--no-progress"), isNew, version);
   }
@@ -69,7 +70,7 @@ Deno.test("scan() asks an old winget again with fewer options, and resets nothin
       ? { ...refused, code: -1978335230 }
       : old(args, ...rest)
   );
-  assertEquals((await wingetScanner().scan(host, {})).updates.length, 2);
+  assertEquals((await scanWith(wingetScanner(), host, {})).updates.length, 2);
   assertEquals(host.asked.at(-1), [ALIAS, "upgrade", "--source", "winget"]);
   assert(!host.asked.flat().some((word) => /reset|--all|--silent|--force/.test(word)));
   const stubborn = hostWith(winget("v1.2.10691", ended(-1978335230)));
@@ -123,14 +124,14 @@ Deno.test("scan() finds no updates only where winget says so", async () => {
     winget("v1.29.240", ended(0x8a15002b)),
   ];
   for (const answer of answers) {
-    const { updates, warnings } = await wingetScanner().scan(hostWith(answer), {});
+    const { updates, warnings } = await scanWith(wingetScanner(), hostWith(answer), {});
     assertEquals([updates, warnings], [[], []]);
   }
 });
 
 Deno.test("scan() doubts an empty list after a full one, and no other", async () => {
   const scan = (fixture: string, lastCount: number) =>
-    wingetScanner().scan(hostWith(winget("v1.29.240", fixture)), { lastCount });
+    scanWith(wingetScanner(), hostWith(winget("v1.29.240", fixture)), { lastCount });
   const { updates, warnings } = await scan("new_nothing.txt", 40);
   assertEquals(updates, []);
   assertEquals(warnings, [
@@ -147,7 +148,7 @@ Deno.test("scan() looks up what winget cut, and tells what it could not learn", 
       ? succeeded(readFixture("winget", "list_cut_id.txt"))
       : ended(0x8a150014);
   const host = hostWith(winget("v1.28.190", "old_cut_ids.txt", lookUp));
-  const { updates, warnings } = await wingetScanner().scan(host, {});
+  const { updates, warnings } = await scanWith(wingetScanner(), host, {});
   assertEquals(updates.map((update) => update.package), [
     "Contoso.ProductWithAnIdThatGoesOnAndOn.ToTheEndOfTheLine",
     "7zip.7zip",
@@ -157,7 +158,7 @@ Deno.test("scan() looks up what winget cut, and tells what it could not learn", 
   const hanging = hostWith(
     winget("v1.28.190", "old_cut_ids.txt", () => new CommandError("x", { reason: "timeout" })),
   );
-  assertEquals((await wingetScanner().scan(hanging, {})).updates.length, 1);
+  assertEquals((await scanWith(wingetScanner(), hanging, {})).updates.length, 1);
 });
 
 Deno.test("scan() as SYSTEM runs the newest package, and says what it cannot see", async () => {
@@ -168,7 +169,7 @@ Deno.test("scan() as SYSTEM runs the newest package, and says what it cannot see
   host.addPackage("1.9.25200.0");
   const newest = host.addPackage("1.22.11261.0");
   assertEquals(await wingetScanner().isAvailable(host), true);
-  const { warnings, scope } = await wingetScanner().scan(host, {});
+  const { warnings, scope } = await scanWith(wingetScanner(), host, {});
   assertEquals([warnings, scope], [
     [],
     `asked through "${newest}" as SYSTEM, who sees only what was installed for the whole machine`,
@@ -183,7 +184,7 @@ Deno.test("scan() takes the next winget where the first does not start", async (
   host.becomeSystem();
   host.addPackage("1.23.0.0");
   const older = host.addPackage("1.22.0.0");
-  assertEquals((await wingetScanner().scan(host, {})).updates.length, 2);
+  assertEquals((await scanWith(wingetScanner(), host, {})).updates.length, 2);
   assertEquals(host.asked.at(-1)?.[0], older);
 });
 
@@ -194,7 +195,7 @@ Deno.test("scan() asks the module where it is, and winget where that fails or fi
       program === PROGRAM ? module : text(args, program, options)
     );
     host.files.texts.set(MODULE, "");
-    const { updates } = await wingetScanner().scan(host, {});
+    const { updates } = await scanWith(wingetScanner(), host, {});
     return { names: updates.map((update) => update.package), asked: host.asked };
   };
   const found = await scan(envelope("module_two.json"));
@@ -218,7 +219,7 @@ Deno.test("scan() as SYSTEM asks the module in PowerShell 7 alone", async () => 
   host.becomeSystem();
   host.addPackage("1.22.0.0");
   host.files.texts.set(MODULE, "");
-  const { updates, warnings, scope } = await wingetScanner().scan(host, {});
+  const { updates, warnings, scope } = await scanWith(wingetScanner(), host, {});
   assertEquals(updates.map((update) => update.package), ["Microsoft.PowerShell"]);
   assertEquals([host.asked[0]?.[1], warnings], ["-MTA", []]);
   assert(scope?.startsWith("asked through its PowerShell module as SYSTEM, who "), scope);
@@ -233,7 +234,7 @@ Deno.test("scan() that is called off is called off everywhere", async () => {
     stop.abort();
     return new CommandError("Cannot run: asked to stop", { reason: "aborted" });
   });
-  await assertRejects(() => wingetScanner().scan(host, { signal: stop.signal }), ScanError);
+  await assertRejects(() => scanWith(wingetScanner(), host, { signal: stop.signal }), ScanError);
   assertEquals(host.asked.length, 3);
 });
 
@@ -244,7 +245,7 @@ Deno.test("scan() gives all that it asks winget two minutes together", async () 
     return winget("v1.28.190", "old_cut_ids.txt", () => ended(1))(args, program, options);
   });
   host.takesMs = 50_000;
-  const { updates } = await wingetScanner().scan(host, {});
+  const { updates } = await scanWith(wingetScanner(), host, {});
   assertEquals(left, [120_000, 70_000, 20_000]);
   assertEquals(updates.length, 1);
 });
@@ -276,7 +277,7 @@ Deno.test("scan() of whatever winget prints is a list or a ScanError, and no sil
     fc.asyncProperty(output, fc.constantFrom(0, 1, -1978335212), async (stdout, code) => {
       const host = hostWith(winget("v1.29.240", { ...ended(code, stdout) }, () => ended(1)));
       try {
-        const { updates, warnings } = await wingetScanner().scan(host, {});
+        const { updates, warnings } = await scanWith(wingetScanner(), host, {});
         const isSilent = stdout.trim() === "" && code === 0;
         assert(updates.length > 0 || !isSilent, JSON.stringify(stdout));
         const told = [...updates.flatMap((update) => Object.values(update)), ...warnings].join("");
@@ -305,14 +306,14 @@ Deno.test("scan() ends all that it starts with its own signal, its module's Powe
       given.push(options.signal);
       return answer(args, program, options);
     });
-  await wingetScanner().scan(record(winget("v1.28.190", "old_cut_ids.txt")), { signal });
+  await scanWith(wingetScanner(), record(winget("v1.28.190", "old_cut_ids.txt")), { signal });
   const ofProgram = given.length;
   const host = record((_, program) =>
     program === PROGRAM ? envelope("module_two.json") : new Error("winget was asked")
   );
   host.files.texts.set(MODULE, "");
   host.files.texts.set(PROGRAM, "");
-  await wingetScanner().scan(host, { signal });
+  await scanWith(wingetScanner(), host, { signal });
   assertEquals([ofProgram > 2, given.length], [true, ofProgram + 1]);
   assert(given.every((each) => each === signal));
 });

@@ -3,6 +3,7 @@ import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { wingetScanner } from "../../src/scanners/winget.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { crlf, enveloped, fixtureBytes, hostTest } from "./windows_host.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 const scanner = wingetScanner();
 
@@ -17,7 +18,7 @@ function table(name: string): string {
 async function scan(signal?: AbortSignal) {
   const system = realSystem();
   assertEquals(await scanner.isAvailable(system), true);
-  return await scanner.scan(system, signal ? { signal } : {});
+  return await scanWith(scanner, system, signal ? { signal } : {});
 }
 
 async function packages(): Promise<string[]> {

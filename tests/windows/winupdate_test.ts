@@ -4,13 +4,14 @@ import { winupdateScanner } from "../../src/scanners/winupdate.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { envelope } from "../scanners/powershell_stub.ts";
 import { enveloped, fixtureBytes, hostTest } from "./windows_host.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 
 const scanner = winupdateScanner();
 
 async function scan(signal?: AbortSignal) {
   const system = realSystem();
   assertEquals(await scanner.isAvailable(system), true);
-  return await scanner.scan(system, signal ? { signal } : {});
+  return await scanWith(scanner, system, signal ? { signal } : {});
 }
 
 async function refused(reason: ScanErrorReason, signal?: AbortSignal): Promise<string> {

@@ -1,0 +1,29 @@
+/** Updates that the administrator does not want to hear of: `scanners.ignore`. Pure. */
+
+import type { Update } from "./scanner.ts";
+import { matchesWildcard } from "./wildcard.ts";
+
+/**
+ * The updates, with those that a pattern names in state `ignored`. A pattern is matched against the
+ * package's name, its advisories and its description (of Windows Update the title);
+ * `scanner:pattern` holds for one scanner only.
+ */
+export function markIgnored(
+  scanner: string,
+  updates: readonly Update[],
+  patterns: readonly string[],
+): readonly Update[] {
+  const own = patterns.flatMap((written) => {
+    const [, name, rest] = /^([a-z]+):(.*)$/s.exec(written) ?? [];
+    if (name === undefined || rest === undefined) return [{ written, pattern: written }];
+    return name === scanner ? [{ written, pattern: rest }] : [];
+  });
+  if (own.length === 0) return updates;
+  return updates.map((update) => {
+    const names = [update.package, ...update.advisories, update.description ?? ""];
+    const found = own.find(({ pattern }) => names.some((name) => matchesWildcard(pattern, name)));
+    return found === undefined
+      ? update
+      : { ...update, state: "ignored", stateReason: `scanners.ignore: ${found.written}` };
+  });
+}

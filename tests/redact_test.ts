@@ -1,0 +1,157 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { quoteWords, redact } from "../src/redact.ts";
+import { hasControls } from "../src/strip_controls.ts";
+import { anyText } from "./fakes/texts.ts";
+
+/** What stands for a secret below. A part of it that is left is as good as the whole. */
+const SECRET = "S3cretXy9Zq7Wv5T";
+
+/** Texts with a secret in every place in which a URL, or what stands for one, can have it. */
+const FORMS: readonly string[] = [
+  "http://deploy:S@127.0.0.1:9/private",
+  "https://S@repo.test/debian",
+  "https://S:x-oauth-basic@repo.test/debian",
+  "https://deploy:S@repo.test",
+  "https://deploy:S@repo.test:8443/a",
+  "https://deploy:S@[2001:db8::1]:8443/a",
+  "https://deploy:p@S@repo.test/a",
+  "https://deploy:p/S@repo.test/a",
+  "https://deploy:p?S@repo.test/a",
+  "https://deploy:p#S@repo.test/a",
+  "https://deploy:p;S@repo.test/a",
+  "https://deploy:p,S@repo.test/a",
+  "https://deploy:p'S@repo.test/a",
+  'https://deploy:p"S@repo.test/a',
+  "https://deploy:p)S@repo.test/a",
+  "https://deploy:p%40S@repo.test/a",
+  "https://deploy:%53S@repo.test/a",
+  "HTTPS://DEPLOY:S@REPO.TEST/A",
+  "ftp://deploy:S@repo.test/a",
+  "mirror+https://deploy:S@repo.test/list.txt",
+  "tor+http://deploy:S@repo.onion/a",
+  "s3://AKIA:S@bucket/a",
+  "ssh://deploy:S@repo.test/a",
+  "socks5h://deploy:S@127.0.0.1:9050",
+  "deploy:S@repo.test/a",
+  "proxy=deploy:S@repo.test:3128",
+  "proxy='deploy:S@repo.test:3128'",
+  "(deploy:S@repo.test)",
+  "https://repo.test/a?token=S",
+  "https://repo.test/a?a=b&sig=S",
+  "https://repo.test/a?S",
+  "https://repo.test/a#S",
+  "https://repo.test/a;jsessionid=S/b",
+  "https://repo.test/t/S/debian",
+  "https://repo.test/token/S/debian",
+  "https://repo.test/S/debian",
+  "https://repo.test/debian/S/",
+  "https://repo.test/debian/S",
+  "https://repo.test/ghp_S/debian",
+  "https://repo.test/debian/S.repo",
+  "'https://deploy:S@repo.test/a'",
+  '"https://deploy:S@repo.test/a",',
+  "<https://deploy:S@repo.test/a>",
+  "[https://deploy:S@repo.test/a]",
+  "`https://deploy:S@repo.test/a`",
+  "https://a.test/b,https://deploy:S@repo.test/a",
+  "E: Failed to fetch https://deploy:S@repo.test/a  401  Unauthorized",
+  "Status code: 401 for https://repo.test/a?sig=S (IP: 192.0.2.1)",
+  "baseurl=https://deploy:S@repo.test/a",
+  "https://deploy:S",
+  "password=S",
+  "token: S",
+  '"secret":"S"',
+  "Authorization: Bearer S",
+  "Authorization: Basic S==",
+];
+
+for (const form of FORMS) {
+  Deno.test(`redact() leaves no secret in ${form}`, () => {
+    const text = form.replaceAll("S", (match, at: number) =>
+      // Capitals of the words around it stay what they are.
+      /S(?=$|[@"'=:./,; ])/.test(form.slice(at)) ? SECRET : match);
+    assert(text.includes(SECRET), text);
+    for (const shown of [redact(text), quoteWords(text, 300), redact(`a ${text} b`)]) {
+      assert(!shown.includes(SECRET.slice(0, 6)) && !shown.includes(SECRET.slice(-6)), shown);
+      assert(shown.includes("(hidden)"), shown);
+    }
+  });
+}
+
+Deno.test("redact() leaves what is no secret as it is", () => {
+  const texts = [
+    "http://deb.debian.org/debian bookworm InRelease",
+    "http://127.0.0.1:9/private bookworm/main amd64 Packages",
+    "https://[2001:db8::1]:8443/debian/dists/bookworm-security/main/binary-amd64/Packages.xz",
+    "https://deb.test/pool/main/l/linux/linux-image-6.1.0-18-amd64_6.1.76-1_amd64.deb",
+    "https://cdn.test/content/dist/rhel9/9/x86_64/baseos/os/repodata/repomd.xml",
+    "https://mirror.test/centos-stream-9-AppStream-x86_64/",
+    "https://packages.test/yumrepos/edge-stable",
+    "file:///srv/repository/debian",
+    "cdrom:[Debian GNU/Linux 12.0.0 _Bookworm_ - Official amd64 DVD]/ bookworm main",
+    "maintainer: Anna Person <anna@person.test>",
+    "GPG key 0x1234ABCD is not trusted",
+    "tool-2:1.0-1.x86_64 requires lib@1",
+    "exit 100: E: The token is missing",
+    "Basic authentication failed",
+  ];
+  for (const text of texts) assertEquals(redact(text), text);
+});
+
+Deno.test("redact() keeps the host and what was said about it", () => {
+  assertEquals(
+    redact("Cannot fetch https://deploy:S3cret@repo.test/debian/a?sig=1: 401"),
+    "Cannot fetch https://(hidden)@repo.test/debian/a?(hidden): 401",
+  );
+});
+
+Deno.test("redact() changes nothing that it has redacted", () => {
+  const pieces = fc.constantFrom(...FORMS, "://", "@", ":", "?", "/", " ", "(hidden)", "\n", "a");
+  fc.assert(fc.property(fc.array(fc.oneof(pieces, anyText), { maxLength: 6 }), (parts) => {
+    const shown = redact(parts.join(""));
+    assertEquals(redact(shown), shown);
+  }));
+});
+
+Deno.test("redact() hides a user part whatever it is made of", () => {
+  const secret = fc.string({ unit: "binary-ascii", minLength: 4, maxLength: 40 })
+    .map((text) => `Qz7${text.replaceAll(/\s/g, "_").replaceAll("://", "")}Qz8`);
+  fc.assert(fc.property(secret, (secret) => {
+    const shown = redact(`fetch https://user:${secret}@repo.test/a failed`);
+    assertEquals(shown, "fetch https://(hidden)@repo.test/a failed");
+  }));
+});
+
+Deno.test("redact() takes time in proportion to a text's length", () => {
+  // Any of these would take minutes if a rule looked back or ahead for each character.
+  for (
+    const unit of [
+      "a://",
+      "a:",
+      "@",
+      "a:b@c ",
+      "token=",
+      "Bearer ",
+      "eyJ",
+      "x.",
+      "%41",
+      "aB3",
+      "/a1",
+    ]
+  ) {
+    const text = `x://${unit.repeat(200_000 / unit.length)}`;
+    assert(redact(text).length <= 4 * text.length);
+  }
+});
+
+Deno.test("quoteWords() quotes up to its limit, says that it cut, and cuts no character in two", () => {
+  assertEquals(quoteWords("1234567890", 10), "1234567890");
+  assertEquals(quoteWords("12345678901", 10), "12345(cut)");
+  assertEquals(quoteWords("1234😀78901", 10), "1234(cut)");
+  assertEquals(quoteWords("1\n2\u202e3", 3), "123");
+  fc.assert(fc.property(anyText, fc.integer({ min: 5, max: 50 }), (text, limit) => {
+    const quoted = quoteWords(text, limit);
+    assert(quoted.length <= limit && !hasControls(quoted));
+  }));
+});

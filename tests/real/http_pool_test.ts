@@ -1,7 +1,7 @@
 /** Which connection a request goes out on, and for how long it may take: seen from the server's side. */
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { HttpError } from "../../src/system/http.ts";
+import { HttpError, type HttpErrorReason, type HttpRequest } from "../../src/system/http.ts";
 import { Authority } from "./certificates.ts";
 import {
   assertFails,
@@ -10,6 +10,7 @@ import {
   inTime,
   ok,
   PATIENCE_MS,
+  type Peer,
   request,
   Server,
   until,

@@ -7,70 +7,68 @@ import { anyText } from "./fakes/texts.ts";
 /** What stands for a secret below. A part of it that is left is as good as the whole. */
 const SECRET = "S3cretXy9Zq7Wv5T";
 
-/** Texts with a secret in every place in which a URL, or what stands for one, can have it. */
+/** Texts with a secret (§) in every place in which a URL, or what stands for one, can have it. */
 const FORMS: readonly string[] = [
-  "http://deploy:S@127.0.0.1:9/private",
-  "https://S@repo.test/debian",
-  "https://S:x-oauth-basic@repo.test/debian",
-  "https://deploy:S@repo.test",
-  "https://deploy:S@repo.test:8443/a",
-  "https://deploy:S@[2001:db8::1]:8443/a",
-  "https://deploy:p@S@repo.test/a",
-  "https://deploy:p/S@repo.test/a",
-  "https://deploy:p?S@repo.test/a",
-  "https://deploy:p#S@repo.test/a",
-  "https://deploy:p;S@repo.test/a",
-  "https://deploy:p,S@repo.test/a",
-  "https://deploy:p'S@repo.test/a",
-  'https://deploy:p"S@repo.test/a',
-  "https://deploy:p)S@repo.test/a",
-  "https://deploy:p%40S@repo.test/a",
-  "https://deploy:%53S@repo.test/a",
-  "HTTPS://DEPLOY:S@REPO.TEST/A",
-  "ftp://deploy:S@repo.test/a",
-  "mirror+https://deploy:S@repo.test/list.txt",
-  "tor+http://deploy:S@repo.onion/a",
-  "s3://AKIA:S@bucket/a",
-  "ssh://deploy:S@repo.test/a",
-  "socks5h://deploy:S@127.0.0.1:9050",
-  "deploy:S@repo.test/a",
-  "proxy=deploy:S@repo.test:3128",
-  "proxy='deploy:S@repo.test:3128'",
-  "(deploy:S@repo.test)",
-  "https://repo.test/a?token=S",
-  "https://repo.test/a?a=b&sig=S",
-  "https://repo.test/a?S",
-  "https://repo.test/a#S",
-  "https://repo.test/a;jsessionid=S/b",
-  "https://repo.test/t/S/debian",
-  "https://repo.test/token/S/debian",
-  "https://repo.test/S/debian",
-  "https://repo.test/debian/S/",
-  "https://repo.test/debian/S",
-  "https://repo.test/ghp_S/debian",
-  "https://repo.test/debian/S.repo",
-  "'https://deploy:S@repo.test/a'",
-  '"https://deploy:S@repo.test/a",',
-  "<https://deploy:S@repo.test/a>",
-  "[https://deploy:S@repo.test/a]",
-  "`https://deploy:S@repo.test/a`",
-  "https://a.test/b,https://deploy:S@repo.test/a",
-  "E: Failed to fetch https://deploy:S@repo.test/a  401  Unauthorized",
-  "Status code: 401 for https://repo.test/a?sig=S (IP: 192.0.2.1)",
-  "baseurl=https://deploy:S@repo.test/a",
-  "https://deploy:S",
-  "password=S",
-  "token: S",
-  '"secret":"S"',
-  "Authorization: Bearer S",
-  "Authorization: Basic S==",
+  "http://deploy:§@127.0.0.1:9/private",
+  "https://§@repo.test/debian",
+  "https://§:x-oauth-basic@repo.test/debian",
+  "https://deploy:§@repo.test",
+  "https://deploy:§@repo.test:8443/a",
+  "https://deploy:§@[2001:db8::1]:8443/a",
+  "https://deploy:p@§@repo.test/a",
+  "https://deploy:p/§@repo.test/a",
+  "https://deploy:p?§@repo.test/a",
+  "https://deploy:p#§@repo.test/a",
+  "https://deploy:p;§@repo.test/a",
+  "https://deploy:p,§@repo.test/a",
+  "https://deploy:p'§@repo.test/a",
+  'https://deploy:p"§@repo.test/a',
+  "https://deploy:p)§@repo.test/a",
+  "https://deploy:p%40§@repo.test/a",
+  "https://deploy:%53§@repo.test/a",
+  "HTTPS://DEPLOY:§@REPO.TEST/A",
+  "ftp://deploy:§@repo.test/a",
+  "mirror+https://deploy:§@repo.test/list.txt",
+  "tor+http://deploy:§@repo.onion/a",
+  "s3://AKIA:§@bucket/a",
+  "ssh://deploy:§@repo.test/a",
+  "socks5h://deploy:§@127.0.0.1:9050",
+  "deploy:§@repo.test/a",
+  "proxy=deploy:§@repo.test:3128",
+  "proxy='deploy:§@repo.test:3128'",
+  "(deploy:§@repo.test)",
+  "https://repo.test/a?token=§",
+  "https://repo.test/a?a=b&sig=§",
+  "https://repo.test/a?§",
+  "https://repo.test/a#§",
+  "https://repo.test/a;jsessionid=§/b",
+  "https://repo.test/t/§/debian",
+  "https://repo.test/token/§/debian",
+  "https://repo.test/§/debian",
+  "https://repo.test/debian/§/",
+  "https://repo.test/debian/§",
+  "https://repo.test/ghp_§/debian",
+  "https://repo.test/debian/§.repo",
+  "'https://deploy:§@repo.test/a'",
+  '"https://deploy:§@repo.test/a",',
+  "<https://deploy:§@repo.test/a>",
+  "[https://deploy:§@repo.test/a]",
+  "`https://deploy:§@repo.test/a`",
+  "https://a.test/b,https://deploy:§@repo.test/a",
+  "E: Failed to fetch https://deploy:§@repo.test/a  401  Unauthorized",
+  "Status code: 401 for https://repo.test/a?sig=§ (IP: 192.0.2.1)",
+  "baseurl=https://deploy:§@repo.test/a",
+  "https://deploy:§",
+  "password=§",
+  "token: §",
+  '"secret":"§"',
+  "Authorization: Bearer §",
+  "Authorization: Basic §==",
 ];
 
 for (const form of FORMS) {
   Deno.test(`redact() leaves no secret in ${form}`, () => {
-    const text = form.replaceAll("S", (match, at: number) =>
-      // Capitals of the words around it stay what they are.
-      /S(?=$|[@"'=:./,; ])/.test(form.slice(at)) ? SECRET : match);
+    const text = form.replaceAll("§", SECRET);
     assert(text.includes(SECRET), text);
     for (const shown of [redact(text), quoteWords(text, 300), redact(`a ${text} b`)]) {
       assert(!shown.includes(SECRET.slice(0, 6)) && !shown.includes(SECRET.slice(-6)), shown);
@@ -108,7 +106,7 @@ Deno.test("redact() keeps the host and what was said about it", () => {
 
 Deno.test("redact() changes nothing that it has redacted", () => {
   const pieces = fc.constantFrom(...FORMS, "://", "@", ":", "?", "/", " ", "(hidden)", "\n", "a");
-  fc.assert(fc.property(fc.array(fc.oneof(pieces, anyText), { maxLength: 6 }), (parts) => {
+  fc.assert(fc.property(fc.array(fc.oneof(pieces, anyText(20)), { maxLength: 6 }), (parts) => {
     const shown = redact(parts.join(""));
     assertEquals(redact(shown), shown);
   }));
@@ -150,7 +148,7 @@ Deno.test("quoteWords() quotes up to its limit, says that it cut, and cuts no ch
   assertEquals(quoteWords("12345678901", 10), "12345(cut)");
   assertEquals(quoteWords("1234😀78901", 10), "1234(cut)");
   assertEquals(quoteWords("1\n2\u202e3", 3), "123");
-  fc.assert(fc.property(anyText, fc.integer({ min: 5, max: 50 }), (text, limit) => {
+  fc.assert(fc.property(anyText(100), fc.integer({ min: 5, max: 50 }), (text, limit) => {
     const quoted = quoteWords(text, limit);
     assert(quoted.length <= limit && !hasControls(quoted));
   }));

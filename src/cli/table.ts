@@ -92,11 +92,13 @@ export function cutToWidth(text: string, width: number, other?: string): string 
   const common = other === undefined ? 0 : commonLength(text, other);
   // One column for the ellipsis, and one for the character that differs.
   if (common <= width - 2 || width < 3) return cutEnd(text, width);
-  const rest = ELLIPSIS + text.slice(common);
-  return stringWidth(rest) <= width ? rest : cutEnd(rest, width);
+  // What is left is shown from the difference on, or as much of the end as there is room for.
+  const from = Math.min(common, text.length - width + 1);
+  return cutEnd(ELLIPSIS + text.slice(from), width);
 }
 
 function cutEnd(text: string, width: number): string {
+  if (stringWidth(text) <= width) return text;
   let cut = "";
   for (const { segment } of new Intl.Segmenter().segment(text)) {
     if (stringWidth(cut + segment) > width - 1) break;

@@ -55,7 +55,7 @@ export function findNews(
   const groups = Map.groupBy(items, ({ package_name }) => package_name);
   const told = new Map([...groups].map(([name, group]) => [name, toldOf(group)] as const));
   const absent = [...toldBefore].filter(([name]) => !told.has(name))
-    .toSorted(([a], [b]) => a < b ? -1 : 1);
+    .toSorted(([a], [b]) => BY_NAME.compare(a, b));
   const gone = isWhole ? absent : [];
   // A clock that was set back must not put the whole list off for years.
   const ageMs = before === undefined ? Infinity : Math.abs(nowMs - before.fullAtMs);
@@ -75,6 +75,8 @@ export function findNews(
     },
   };
 }
+
+const BY_NAME = new Intl.Collator("en", { numeric: true });
 
 /** Of several items with one name (two versions side by side) the server keeps the last. */
 function toldOf(group: readonly UpdateItem[]): ToldItem {

@@ -33,7 +33,7 @@ Deno.test("formatTable() leaves spare columns out before it cuts others too narr
   assertEquals(at(21), "a-long-name  1.0.0", "the size goes first");
   assertEquals(at(14), "a-long-\u2026  1.0\u2026");
   assertEquals(at(13), "a-long-name");
-  assertEquals(at(7), "a-long~");
+  assertEquals(at(7), "a-long\u2026");
 });
 
 Deno.test("formatTable() cuts no column below its narrowest until it must, and then none below six", () => {

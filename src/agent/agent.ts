@@ -20,6 +20,8 @@ import { type LoopState, NEW_STATE } from "../loop/state.ts";
 import { NEEDS_PERSON_WAIT_MS } from "../loop/transition.ts";
 import { Worker } from "../loop/worker.ts";
 import { availableScanners } from "../scanners/available.ts";
+import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
+
 import type { Client } from "../server/client.ts";
 import { FileError } from "../system/files.ts";
 import type { CpuTimes } from "../system/machine.ts";
@@ -187,8 +189,14 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
       return saveIdentity(system, stateDirectory, tokens.current);
     },
   }, identity);
-  const collectSystemInfo = async (): Promise<NewEvent> =>
-    systemInfoEvent(await hostFacts(system), clock.nowMs());
+  const collectSystemInfo = async (): Promise<NewEvent> => {
+    const facts = await hostFacts(system);
+    const nowMs = clock.nowMs();
+    const startedMs = facts.uptimeS === null ? null : nowMs - facts.uptimeS * 1_000;
+    // A file that cannot be read says nothing of a restart; the other facts are told all the same.
+    const scans = await readLastScans(system.files, stateDirectory).catch(() => ({}));
+    return systemInfoEvent(facts, nowMs, lastReboot(scans, startedMs));
+  };
   const worker = new Worker({
     clock,
     log,

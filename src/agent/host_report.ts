@@ -54,8 +54,15 @@ export function registerBody(
   };
 }
 
-/** The event that carries the host's facts; a newer one takes the place of one that still waits. */
-export function systemInfoEvent(facts: ReportedFacts, nowMs: number): NewEvent {
+/**
+ * The event that carries the host's facts; a newer one takes the place of one that still waits.
+ * `reboot`: whether the host asks for a restart; `null` where nothing says.
+ */
+export function systemInfoEvent(
+  facts: ReportedFacts,
+  nowMs: number,
+  reboot: { readonly isRequired: boolean; readonly reason: string } | null,
+): NewEvent {
   const disk = facts.disks[0];
   const body = {
     timestamp: new Date(nowMs).toISOString(),
@@ -73,6 +80,7 @@ export function systemInfoEvent(facts: ReportedFacts, nowMs: number): NewEvent {
       os_version: facts.osVersion,
       addresses: facts.addresses,
       disks: facts.disks,
+      ...(reboot && { reboot_required: reboot.isRequired, reboot_reason: reboot.reason }),
     },
   };
   return {

@@ -1,6 +1,5 @@
 /** Who runs which command. A type that nobody runs is answered, so that it does not hang for hours. */
 
-import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/command.ts";
 import { collectSpecs } from "./collect_specs.ts";
 import { failureEvent } from "./command_log.ts";
@@ -9,7 +8,6 @@ import { scanUpdates, type ScanUpdatesParts } from "./scan_updates.ts";
 
 /** What the handlers need, all together. */
 export interface HandlerParts extends ScanUpdatesParts {
-  collectSystemInfo(): Promise<NewEvent>;
   /** Handlers of further types. */
   readonly more?: ReadonlyMap<string, CommandHandler>;
 }

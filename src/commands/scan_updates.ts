@@ -26,6 +26,8 @@ export interface ScanUpdatesParts {
   readonly log: Log;
   readonly stateDirectory: string;
   readonly guard: ScannerGuard;
+  /** The event with the host's facts, of which a restart that is due is one. */
+  collectSystemInfo(): Promise<NewEvent>;
   /** The scanners that this host has. */
   findScanners(): Promise<readonly Scanner[]>;
 }
@@ -72,16 +74,25 @@ async function scanAndTell(
     return { report, news };
   }));
   await keepTold(parts, told, answers);
-  await keepForStatus(parts, answers.map(({ report }) => report));
-  const isUsable = answers.some(({ report }) => report.result !== "failed");
+  const reports = answers.map(({ report }) => report);
+  await keepForStatus(parts, reports);
+  const facts = isRebootNews(before, reports) ? [await parts.collectSystemInfo()] : [];
+  const isUsable = reports.some(({ result }) => result !== "failed");
   const result = logEvent(command, {
     result: isUsable ? "success" : "failed",
     stdout: answers.flatMap((answer) => answer.news ? [summarize(answer.report, answer.news)] : [])
       .join("\n"),
-    stderr: describeGaps(answers.map(({ report }) => report)),
+    stderr: describeGaps(reports),
     durationMs: system.clock.monotonicMs() - startedMs,
   });
-  return { events: [result], rapidPollingMs: null };
+  return { events: [...facts, result], rapidPollingMs: null };
+}
+
+/** Whether a scanner says otherwise than after its last scan whether the host has to be restarted. */
+function isRebootNews(before: LastScans, reports: readonly ScanReport[]): boolean {
+  return reports.some(({ name, reboot }) =>
+    reboot !== null && reboot.isRequired !== (before[name]?.reboot?.required ?? false)
+  );
 }
 
 /** What the scanners found before, so that one which finds nothing any more can be doubted. */

@@ -3,7 +3,9 @@
 import * as v from "valibot";
 import { decodeJson } from "../json.ts";
 import { FileError, type Files } from "../system/files.ts";
+import { rebootOf } from "./reboot.ts";
 import { counted, type ScanReport } from "./run_scans.ts";
+import type { RebootState } from "./scanner.ts";
 
 const lastScan = v.object({
   at_ms: v.number(),
@@ -54,6 +56,20 @@ export async function readLastCounts(
     if (error instanceof FileError) return new Map();
     throw error;
   }
+}
+
+/**
+ * Whether the host asks for a restart, by the last scan of each scanner; `null` where none of them says.
+ * What a scan said before the host last started (`startedMs`) says nothing any more.
+ */
+export function lastReboot(scans: LastScans, startedMs: number | null): RebootState | null {
+  return rebootOf(
+    Object.values(scans).map(({ at_ms, reboot }) => ({
+      reboot: !reboot || (startedMs !== null && at_ms < startedMs)
+        ? null
+        : { isRequired: reboot.required, reason: reboot.reason },
+    })),
+  );
 }
 
 /** Keeps what these scans found, beside what others found before. Throws `FileError`. */

@@ -88,7 +88,7 @@ Deno.test("checkInBody() gives figures in the server's units, and none it does n
 });
 
 Deno.test("systemInfoEvent() takes the place of an older one", () => {
-  const event = systemInfoEvent(facts, 0);
+  const event = systemInfoEvent(facts, 0, null);
   assertEquals([event.kind, event.snapshotOf, event.commandId], [
     "system_info",
     "system_info",
@@ -143,7 +143,7 @@ Deno.test("registerBody() and systemInfoEvent() send nothing that the server can
       const body = registerBody(odd, { agentVersion: kernel, nowMs: 0 });
       for (const [column, , limit] of WIDTHS) assert([...body[column]].length <= limit);
       assertStorable(encodeBody(body));
-      assertStorable(systemInfoEvent(odd, 0).body);
+      assertStorable(systemInfoEvent(odd, 0, { isRequired: true, reason: odd.kernel }).body);
     }),
   );
 });
@@ -179,7 +179,7 @@ Deno.test("checkInBody() leaves out each figure that is not known, and divides b
 });
 
 Deno.test("systemInfoEvent() tells all that is known, and leaves out the rest", () => {
-  const body = JSON.parse(systemInfoEvent(facts, 1_000).body);
+  const body = JSON.parse(systemInfoEvent(facts, 1_000, null).body);
   assertEquals(body, {
     timestamp: "1970-01-01T00:00:01.000Z",
     cpu_cores: 2,
@@ -196,8 +196,11 @@ Deno.test("systemInfoEvent() tells all that is known, and leaves out the rest", 
       disks: [{ mount: "/", totalBytes: 100, usedBytes: 60 }],
     },
   });
+  const due = systemInfoEvent(facts, 0, { isRequired: true, reason: "a new kernel" });
+  const { metadata } = JSON.parse(due.body);
+  assertEquals([metadata.reboot_required, metadata.reboot_reason], [true, "a new kernel"]);
   const bare = { ...facts, cpuModel: "CPU", processes: 7, memoryTotalBytes: null, uptimeS: null };
-  const other = JSON.parse(systemInfoEvent({ ...bare, disks: [], addresses: [] }, 0).body);
+  const other = JSON.parse(systemInfoEvent({ ...bare, disks: [], addresses: [] }, 0, null).body);
   assertEquals([other.cpu_model, other.processes], ["CPU", 7]);
   for (const name of ["memory_total", "disk_total", "disk_used", "ip_address", "uptime"]) {
     assert(!(name in other), name);

@@ -12,6 +12,13 @@ import { FakeLog } from "../fakes/log.ts";
 import { makeGuard } from "../fakes/scanner_guard.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
+const FACTS: NewEvent = {
+  kind: "system_info",
+  commandId: null,
+  snapshotOf: "system_info",
+  body: "{}",
+};
+
 function update(name: string): Update {
   return {
     package: name,
@@ -52,7 +59,14 @@ async function run(scanners: readonly Scanner[], system = new FakeSystem(), para
   const log = new FakeLog();
   const findScanners = () => Promise.resolve(scanners);
   const { guard } = makeGuard(system, log);
-  const handler = scanUpdates({ system, log, stateDirectory: "/state", guard, findScanners });
+  const handler = scanUpdates({
+    system,
+    log,
+    stateDirectory: "/state",
+    guard,
+    findScanners,
+    collectSystemInfo: () => Promise.resolve(FACTS),
+  });
   const command = { id: "c1", type: "scan_updates", params };
   const early: NewEvent[] = [];
   const outcome = await handler.run(command, {
@@ -308,7 +322,14 @@ Deno.test("scan_updates tells what one scanner found before another one ends", a
   };
   const { guard } = makeGuard(system, log);
   const findScanners = () => Promise.resolve([slow, apt(2)]);
-  const handler = scanUpdates({ system, log, stateDirectory: "/state", guard, findScanners });
+  const handler = scanUpdates({
+    system,
+    log,
+    stateDirectory: "/state",
+    guard,
+    findScanners,
+    collectSystemInfo: () => Promise.resolve(FACTS),
+  });
   const early: NewEvent[] = [];
   const running = handler.run({ id: "c1", type: "scan_updates", params: {} }, {
     signal: new AbortController().signal,
@@ -319,4 +340,55 @@ Deno.test("scan_updates tells what one scanner found before another one ends", a
   end();
   const { events, rapidPollingMs } = await running;
   assertEquals([events.length, rapidPollingMs], [1, null]);
+});
+
+Deno.test("scan_updates sends the host's facts when a restart is due, and when it no longer is", async () => {
+  const system = new FakeSystem();
+  const sendsFacts = async (isRequired: boolean | null) => {
+    const reboot = isRequired === null ? null : { isRequired, reason: "a new kernel" };
+    const { events } = await run([apt(1, [], { reboot })], system);
+    return events.some(({ kind }) => kind === "system_info");
+  };
+  assertEquals(await sendsFacts(null), false);
+  assertEquals(await sendsFacts(false), false);
+  assertEquals(await sendsFacts(true), true);
+  assertEquals(await sendsFacts(true), false);
+  assertEquals(await sendsFacts(false), true);
+  assertEquals(await sendsFacts(false), false);
+});
+
+Deno.test("scan_updates reports an ignored update as such, and does not count it", async () => {
+  const system = new FakeSystem();
+  const log = new FakeLog();
+  const { guard } = makeGuard(system, log, new Map(), ["apt:p0"]);
+  const handler = scanUpdates({
+    system,
+    log,
+    stateDirectory: "/state",
+    guard,
+    findScanners: () => Promise.resolve([apt(2)]),
+    collectSystemInfo: () => Promise.resolve(FACTS),
+  });
+  const early: NewEvent[] = [];
+  const { events } = await handler.run({ id: "c1", type: "scan_updates", params: {} }, {
+    signal: new AbortController().signal,
+    tellEarly: (told) => void early.push(...told),
+  });
+  const { updates } = JSON.parse(early[0]?.body ?? "null");
+  assertEquals(
+    updates.map((item: Record<string, unknown> & { metadata: Record<string, string> }) => [
+      item["package_name"],
+      item["severity"],
+      item.metadata["state"],
+      item.metadata["state_reason"],
+    ]),
+    [
+      ["p0", "low", "ignored", "scanners.ignore: apt:p0"],
+      ["p1", "important", "upgradable", undefined],
+    ],
+  );
+  assertEquals(
+    JSON.parse(events.at(-1)?.body ?? "null").stdout,
+    "apt: 1 updates, 1 of them security, 1 ignored",
+  );
 });

@@ -13,7 +13,12 @@ export const SCANNER_SETTINGS = {
 };
 
 /** `kept` holds every state that was saved, newest last. */
-export function makeGuard(system: System, log: Log, breakers: ScannerBreakers = new Map()) {
+export function makeGuard(
+  system: System,
+  log: Log,
+  breakers: ScannerBreakers = new Map(),
+  ignore: readonly string[] = [],
+) {
   const kept: ScannerBreakers[] = [];
   const keep = (saved: ScannerBreakers) => {
     kept.push(saved);
@@ -24,7 +29,7 @@ export function makeGuard(system: System, log: Log, breakers: ScannerBreakers = 
     log,
     settings: SCANNER_SETTINGS,
     cacheDirectory: "/state/cache",
-    ignore: [],
+    ignore,
     keep,
   }, breakers);
   return { guard, kept };

@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { keepLastScans, readLastCounts, readLastScans } from "../../src/scanners/last_scans.ts";
+import {
+  keepLastScans,
+  lastReboot,
+  readLastCounts,
+  readLastScans,
+} from "../../src/scanners/last_scans.ts";
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
 import { FileError } from "../../src/system/files.ts";
 import fc from "fast-check";
@@ -96,4 +101,16 @@ Deno.test("keepLastScans() is readable again, whatever a scanner complained of a
   await keepLastScans(files, "/state", { reports: failed, nowMs: 1_000 });
   await keepLastScans(files, "/state", { reports: [report("apt")], nowMs: 2_000 });
   assertEquals((await readLastScans(files, "/state"))["apt"]?.at_ms, 2_000);
+});
+
+Deno.test("lastReboot() goes by scans since the host last started", async () => {
+  const files = new FakeFiles();
+  const reboot = { isRequired: true, reason: "a new kernel" };
+  await keepLastScans(files, "/state", { reports: [report("apt", { reboot })], nowMs: 1_000 });
+  const scans = await readLastScans(files, "/state");
+  assertEquals(lastReboot(scans, null), reboot);
+  assertEquals(lastReboot(scans, 1_000), reboot);
+  assertEquals(lastReboot(scans, 1_001), null);
+  await keepLastScans(files, "/state", { reports: [report("apt")], nowMs: 2_000 });
+  assertEquals(lastReboot(await readLastScans(files, "/state"), null), null);
 });

@@ -3,7 +3,6 @@
 import { rebootOf } from "../scanners/reboot.ts";
 import { byWeight } from "../scanners/order.ts";
 import { counted, describeSource, isUnsound, type ScanReport } from "../scanners/run_scans.ts";
-import type { Update } from "../scanners/scanner.ts";
 import { isOwnArchitecture } from "../server/update_item.ts";
 import { stripControls } from "../strip_controls.ts";
 import { describeSize } from "./duration.ts";

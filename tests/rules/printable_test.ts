@@ -119,7 +119,7 @@ Deno.test("what a host calls itself enters without what could steer", async () =
   assertEquals(facts.hostName, "a[2Jb");
   isSafe(facts);
   isSafe(registerBody(facts, { agentVersion: "1", nowMs: 0 }));
-  isSafe(JSON.parse(systemInfoEvent(facts, 0, { isRequired: true, reason: text }).body));
+  isSafe(JSON.parse(systemInfoEvent(facts, 0, { isRequired: true, reason: "a kernel" }).body));
 });
 
 Deno.test("what is sent of updates and results holds nothing that could steer", () => {

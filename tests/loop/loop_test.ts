@@ -3,6 +3,7 @@ import type { CommandOutcome } from "../../src/buffer/command.ts";
 import { ceilingMs } from "../../src/loop/backoff.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
 import { DatabaseError } from "../../src/system/database.ts";
+import { HttpError } from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
 import { backoff, INTERVAL_MS, inWorld, log, NEVER, World } from "../fakes/world.ts";
 
@@ -492,3 +493,64 @@ Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
   assertEquals(await world.loop.runOnce({ stop: NEVER, cut: NEVER }), false);
   assert(world.log.told("check-in withheld").length > 0, "left alone");
 });
+
+Deno.test("takeHint() has an offline host tried at random within 30 s, and not later than it would have", async () => {
+  const world = new World();
+  let chance = 0.9;
+  world.system.random = () => chance;
+  const { sendHttp } = world.server;
+  let isOffline = true;
+  world.server.sendHttp = (request) => {
+    if (!isOffline) return sendHttp(request);
+    return Promise.reject(new HttpError("Cannot connect: no route", { reason: "offline" }));
+  };
+  await world.start();
+  const { clock } = world.system;
+  const waitMs = () => world.loop.state.connection.paths.check_in.notBeforeMs - clock.monotonicMs();
+  for (let second = 0; second < 600 && waitMs() < 20_000; second++) await world.advance(1_000);
+  assert(waitMs() >= 20_000);
+  isOffline = false;
+  const leftMs = waitMs();
+  world.loop.takeHint("network_up");
+  assertEquals(waitMs(), Math.min(leftMs, 27_000));
+  await world.advance(300_000);
+  isOffline = true;
+  for (let second = 0; second < 1_200 && waitMs() < 20_000; second++) await world.advance(1_000);
+  isOffline = false;
+  chance = 0.1;
+  world.loop.takeHint("network_up");
+  assertEquals(waitMs(), 3_000);
+  await world.advance(2_999);
+  assert(world.loop.state.connection.outage !== null);
+  await world.advance(1);
+  assertEquals(world.loop.state.connection.outage, null);
+  await world.stop();
+});
+
+Deno.test("takeHint() of a host that woke spreads its check-in, and puts none off that is due sooner", () =>
+  inWorld(async (world) => {
+    await world.advance(INTERVAL_MS / 2);
+    const { clock } = world.system;
+    const dueInMs = () => (world.loop.state.nextCheckInMs ?? -Infinity) - clock.monotonicMs();
+    for (let second = 0; second < 900 && dueInMs() < 61_000; second++) await world.advance(1_000);
+    assert(dueInMs() >= 61_000);
+    let before = world.checkIns();
+    world.loop.takeHint("woke");
+    await world.advance(0);
+    assertEquals(world.checkIns(), before, "not at once: others woke too");
+    assert(dueInMs() > 0 && dueInMs() <= 60_000, `${dueInMs()} ms`);
+    await world.advance(60_000);
+    assertEquals(world.checkIns(), before + 1);
+    await world.advance(INTERVAL_MS + 1);
+    await world.advance(dueInMs() - 50);
+    before = world.checkIns();
+    world.loop.takeHint("woke");
+    await world.advance(50);
+    assertEquals(world.checkIns(), before + 1);
+    await world.advance(INTERVAL_MS + 1);
+    before = world.checkIns();
+    world.loop.afterCommand({ events: [], rapidPollingMs: 0 }); // The server is to see it at once.
+    world.loop.takeHint("woke");
+    await world.advance(0);
+    assertEquals(world.checkIns(), before + 1);
+  }));

@@ -1,8 +1,7 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { CommandOutcome } from "../../src/buffer/command.ts";
 import { ceilingMs } from "../../src/loop/backoff.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
-import { DatabaseError } from "../../src/system/database.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
 import { backoff, INTERVAL_MS, inWorld, log, NEVER, World } from "../fakes/world.ts";
@@ -147,23 +146,6 @@ Deno.test("run() makes one probe at a time while the breaker is half-open", () =
       "health",
       "commands",
     ]);
-    assertEquals(world.log.told("connection breaker closed").length, 1);
-  }));
-
-Deno.test("a renewal in a probe ends with the probe", () =>
-  inWorld(async (world) => {
-    world.server.mood = { kind: "gone" };
-    await world.advance(30 * 60_000);
-    world.server.mood = { kind: "well" };
-    world.server.acceptedToken = "access-2";
-    world.server.hangsAt = "/renew";
-    const before = world.server.count("/renew");
-    while (world.server.count("/renew") === before) await world.advance(1_000);
-    await world.advance(10_000);
-    assertEquals(world.server.hanging, 0);
-    assertEquals(world.loop.state.connection.breaker.state, "open");
-    world.server.hangsAt = null;
-    await world.advance(2 * INTERVAL_MS);
     assertEquals(world.log.told("connection breaker closed").length, 1);
   }));
 
@@ -434,51 +416,6 @@ Deno.test("run() checks in at once after a heartbeat command that ended in the m
     assertEquals(world.checkIns() > 3, rapidPollingMs > 0);
     await world.stop();
   }
-});
-
-Deno.test("runOnce() does not check in where the disk would take no command down", async () => {
-  const world = new World();
-  await world.start();
-  await world.stop();
-  world.server.queue("c1", "reboot");
-  const before = world.server.requests.length;
-  const full = new DatabaseError("Cannot change database: full", { reason: "full" });
-  const write = world.journal.tryWriting;
-  world.journal.tryWriting = () => {
-    throw full;
-  };
-  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
-  await assertRejects(once, Error, "Cannot check in: the disk takes no commands down (full)");
-  assertEquals(world.server.requests.length, before);
-  world.journal.tryWriting = write;
-  assertEquals([await once(), world.ran], [true, ["c1"]]);
-});
-
-Deno.test("runOnce() names the commands that the disk refused all the same", async () => {
-  const world = new World();
-  await world.start();
-  await world.stop();
-  world.server.queue("c1", "reboot");
-  world.server.queue("c2", "reboot");
-  world.journal.receive = () => {
-    throw new DatabaseError("Cannot change database: full", { reason: "full" });
-  };
-  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
-  await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
-  assertEquals(world.log.told("commands lost, the disk took none"), [{ commands: "c1 c2" }]);
-});
-
-Deno.test("runOnce() waits for no disk that refuses to have a command begun", async () => {
-  const world = new World();
-  await world.start();
-  await world.stop();
-  world.server.queue("c1", "scan_updates");
-  world.journal.start = () => {
-    throw new DatabaseError("Cannot change database: full", { reason: "full" });
-  };
-  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
-  await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
-  assertEquals(world.ran, []);
 });
 
 Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {

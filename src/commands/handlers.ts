@@ -11,7 +11,7 @@ import { scanUpdates, type ScanUpdatesParts } from "./scan_updates.ts";
 export interface HandlerParts extends ScanUpdatesParts {
   collectSystemInfo(): Promise<NewEvent>;
   /** Handlers of further types. */
-  readonly more?: ReadonlyMap<string, CommandHandler>;
+  readonly more?: ReadonlyMap<string, CommandHandler> | undefined;
 }
 
 /** Types that the server has and this version does not run, because they change the host. */

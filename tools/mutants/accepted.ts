@@ -59,6 +59,20 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Where nothing gets through a portion is one event: the first half of it ends it",
   },
   {
+    file: "src/loop/delivering.ts",
+    operator: "logical",
+    before: "if (isInDoubt && round.sent === 0) round = await this.#sendPortion(cut, nowMs);",
+    after: "if ((round.sent === 0)) round = await this.#sendPortion(cut, nowMs);",
+    reason: "With nothing in doubt the second portion is the first again, which sent nothing",
+  },
+  {
+    file: "src/loop/delivering.ts",
+    operator: "logical",
+    before: 'if (answer.kind !== "failed" || answer.status !== 500) return answer;',
+    after: "if ((answer.status !== 500)) return answer;",
+    reason: "A status of 500 makes an answer that failed, and none of another kind",
+  },
+  {
     file: "src/loop/loop.ts",
     operator: "boundary",
     before: "if (clock.monotonicMs() - lastMs < SYSTEM_INFO_EVERY_MS) return;",
@@ -167,13 +181,6 @@ export const ACCEPTED: readonly Accepted[] = [
   },
   {
     file: "src/host/linux.ts",
-    operator: "logical",
-    before: "if (name !== undefined && value !== undefined) found.set(name, unquote(value));",
-    after: "if ((name !== undefined || value !== undefined)) found.set(name, unquote(value));",
-    reason: "Both come from one match: there are both of them or none",
-  },
-  {
-    file: "src/host/linux.ts",
     operator: "regular expression",
     before:
       "const fields = /^(\\S+)\\s+(\\S+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)\\s+(?:\\d+%|-)\\s+(\\/.*)$/.exec(line);",
@@ -219,6 +226,13 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "`.+` takes all from the first character on, with the anchor and without",
   },
   {
+    file: "src/scanners/dnf_settings.ts",
+    operator: "logical",
+    before: 'const cost = settings.get(repository)?.get("cost") ?? "";',
+    after: 'const cost = (settings.get(repository)?.get("cost"));',
+    reason: "A regular expression takes undefined for a word, which is no number",
+  },
+  {
     file: "src/scanners/powershell.ts",
     operator: "regular expression",
     before: 'const fact = cause.message.replace(/^Cannot run "[^"]*": /, "");',
@@ -238,5 +252,12 @@ export const ACCEPTED: readonly Accepted[] = [
     before: 'return hresult.replace(/^0x/i, "").toUpperCase();',
     after: 'return hresult.replace(/0x/i, "").toUpperCase();',
     reason: "What is no code has been refused before: its first 0x is at its beginning",
+  },
+  {
+    file: "src/trusted_path.ts",
+    operator: "logical",
+    before: 'if (mode === null || kind === "link") return []; // A link has no mode of its own.',
+    after: 'if ((kind === "link")) return []; // A link has no mode of its own.',
+    reason: "A mode of null has no bit set, and so none in excess",
   },
 ];

@@ -41,7 +41,7 @@ export interface TrustProblem {
 
 /**
  * What is wrong on the way to a file and with the file itself; where it is not there, on the way that
- * there is.
+ * there is. Of several steps of one path the last is judged.
  *
  * Trusted are root, the user who asks, and the owner of `/`, who can replace everything anyway: in a
  * container that may be a user whom nobody inside can be. As root every problem is refused; for any

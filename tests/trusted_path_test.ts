@@ -160,6 +160,15 @@ Deno.test("trustProblems() trusts the owner of / and says who that is", () => {
   assertEquals(verdict([own, file(0o644, ROOT)], ME, "configuration"), "fine");
 });
 
+Deno.test("trustProblems() judges of several steps of one path the last, and each path once", () => {
+  const way = (...steps: PathStep[]) => verdict([ROOT_DIRECTORY, ETC, ...steps], ROOT, "key");
+  assertEquals(way(file(0o666), file(0o600)), "fine");
+  assertEquals(way(file(0o600), file(0o666)), "refused");
+  const steps = [directory(0o777), directory(0o777), file(0o600)];
+  const question = { userId: ROOT, use: "key" } as const;
+  assertEquals(trustProblems({ steps, isWhole: true }, question).length, 1);
+});
+
 Deno.test("trustProblems() says what to do, in words a shell takes", () => {
   const texts = (steps: PathStep[], userId: number, use: FileUse) =>
     trustProblems({ steps: [ROOT_DIRECTORY, ...steps], isWhole: true }, { userId, use })

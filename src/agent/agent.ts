@@ -207,7 +207,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
       log,
       stateDirectory,
       guard,
-      ...(parts.moreHandlers && { more: parts.moreHandlers }),
+      more: parts.moreHandlers,
       findScanners: () => availableScanners(system, config.scanners.enabled),
       collectSystemInfo,
     }),

@@ -9,7 +9,7 @@ import { scanUpdates, type ScanUpdatesParts } from "./scan_updates.ts";
 /** What the handlers need, all together. */
 export interface HandlerParts extends ScanUpdatesParts {
   /** Handlers of further types. */
-  readonly more?: ReadonlyMap<string, CommandHandler>;
+  readonly more?: ReadonlyMap<string, CommandHandler> | undefined;
 }
 
 /** Types that the server has and this version does not run, because they change the host. */

@@ -83,9 +83,8 @@ export class ScannerGuard {
     const options = { ...given, cacheDirectory, ignore, signal };
     const limit = system.clock.sleep(timeoutMs, end.signal).then(() => null, () => null);
     try {
-      const scan = runScan(system, scanner, options);
-      scan.catch(() => {}); // What comes after the limit is nobody's.
-      const report = await Promise.race([scan, limit]);
+      // What comes after the limit is nobody's.
+      const report = await Promise.race([runScan(system, scanner, options), limit]);
       if (report !== null) return report;
       tooLong.abort(new Error("scan took too long"));
       const message = `Cannot scan with ${scanner.name}: no end within ${timeoutMs / 1_000} s`;

@@ -72,10 +72,9 @@ async function distrust(
   }
 }
 
-/** The way, with the file that is open at its end. */
+/** The way, with the file that is open at its end; it stands for whatever has its path by now. */
 function withFacts(trace: PathTrace, path: string, facts: FileFacts | undefined): PathTrace {
   if (facts === undefined) return trace;
-  const directories = trace.isWhole ? trace.steps.slice(0, -1) : trace.steps;
   const end = trace.isWhole ? trace.steps.at(-1)?.path ?? path : path;
-  return { steps: [...directories, { path: end, ...facts }], isWhole: true };
+  return { steps: [...trace.steps, { path: end, ...facts }], isWhole: true };
 }

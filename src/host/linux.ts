@@ -24,8 +24,8 @@ export async function readOsRelease(files: Files): Promise<string | undefined> {
 export function parseOsRelease(text: string): Map<string, string> {
   const found = new Map<string, string>();
   for (const line of text.split(/\r?\n/)) {
-    const [, name, value] = /^([A-Z][A-Z0-9_]*)=(.*)$/.exec(line.trim()) ?? [];
-    if (name !== undefined && value !== undefined) found.set(name, unquote(value));
+    const assignment = /^([A-Z][A-Z0-9_]*)=(.*)$/.exec(line.trim());
+    if (assignment !== null) found.set(assignment[1]!, unquote(assignment[2]!));
   }
   return found;
 }

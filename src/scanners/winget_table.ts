@@ -56,10 +56,10 @@ export function readTables(
   kind: "upgrades" | "installed",
 ): WingetTable[] {
   const tables: WingetTable[] = [];
-  for (let at = 1; at < lines.length && tables.length < MOST_TABLES; at++) {
-    const rule = lines[at] ?? "";
-    const heading = lines[at - 1] ?? "";
-    if (!RULE.test(rule) || isDebris(heading)) continue;
+  for (const [at, rule] of lines.entries()) {
+    const heading = lines[at - 1];
+    if (heading === undefined || !RULE.test(rule) || isDebris(heading)) continue;
+    if (tables.length === MOST_TABLES) break;
     const below = bodyOf(lines, at + 1);
     const rows = readRows(findColumns(heading.trimEnd(), rule, below), below, kind);
     tables.push({ startsAt: at - 1, endsAt: at + 1 + (rows ?? below).length, rows });

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { tryFolder } from "../../src/agent/try_folder.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -18,4 +18,11 @@ Deno.test("tryFolder() says whether a folder takes writes, and leaves nothing in
     const why = `Cannot try the state folder: ${reason} on purpose`;
     assertEquals(await tryFolder(system, "/state"), why);
   }
+});
+
+Deno.test("tryFolder() throws on what is no matter of files", async () => {
+  const system = new FakeSystem();
+  system.files.texts.set("/state/identity.json", "{}");
+  system.files.writeText = () => Promise.reject(new TypeError("a mistake of ours"));
+  await assertRejects(() => tryFolder(system, "/state"), TypeError, "a mistake of ours");
 });

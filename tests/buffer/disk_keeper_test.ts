@@ -96,6 +96,17 @@ Deno.test("look() that may not look changes nothing: what is open goes on", asyn
   assertEquals([lasting.keeper.condition.disk, lasting.log.events], ["ok", []]);
 });
 
+Deno.test("a disk that takes writes again does so though the folder may not be looked into", async () => {
+  const lasting = await openLasting();
+  lasting.disk.fault = "full";
+  lasting.buffer.append([event("a")]);
+  lasting.disk.system.files.fail("look for the buffer", "denied");
+  lasting.disk.fault = null;
+  await lasting.tryAgain();
+  const { disk, events } = lasting.keeper.condition;
+  assertEquals([disk, events, lasting.backs, lasting.bodies()], ["ok", 0, 1, ["a"]]);
+});
+
 Deno.test("a folder that is gone, or somebody else's, is waited for, with all events at stake told", async () => {
   for (
     const [error, told] of [

@@ -256,6 +256,30 @@ Deno.test("noteUnanswered() is noted on disk and in memory, and done without whe
   assertEquals(journal.confirm(["c2"]), 1);
 });
 
+Deno.test("counts() tells the earlier instant of the disk's and the memory's, where there is one", async () => {
+  const oldest = async (onDisk: number | null, inMemory: number | null) => {
+    const { buffer, disk } = await openLasting({ maxEvents: 3 });
+    const startMs = disk.system.clock.nowMs();
+    // The third has one dropped: a place is the word's on that.
+    const fill = (ms: number | null) => {
+      if (ms === null) return;
+      disk.system.clock.setNow(startMs + ms);
+      buffer.append([event("1"), event("2"), event("3")]);
+    };
+    fill(onDisk);
+    disk.fault = "full";
+    fill(inMemory);
+    const { oldestPendingMs, firstDropMs } = buffer.counts();
+    const since = (ms: number | null) => ms === null ? null : ms - startMs;
+    return [since(oldestPendingMs), since(firstDropMs)];
+  };
+  assertEquals(await oldest(null, null), [null, null]);
+  assertEquals(await oldest(5, null), [5, 5]);
+  assertEquals(await oldest(null, 7), [7, 7]);
+  assertEquals(await oldest(5, 7), [5, 5]);
+  assertEquals(await oldest(7, 5), [5, 5]);
+});
+
 /** What may happen, by chance. */
 type Act =
   | { do: "append"; commands: (string | null)[] }

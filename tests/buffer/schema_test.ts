@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { BufferError, checkVersion, migrate, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { SqliteJournal } from "../../src/buffer/sqlite_journal.ts";
@@ -15,6 +15,29 @@ Deno.test("migrate() makes the tables once, and leaves them alone then", () => {
   assertEquals(database.all("SELECT appended FROM counters").map((row) => row["appended"]), [7]);
   assertEquals(database.all("PRAGMA user_version")[0]?.["user_version"], SCHEMA_VERSION);
   database.close();
+});
+
+Deno.test("migrate() gives a buffer an id of its own, and has it take over nothing yet", () => {
+  const ids = [1, 2].map(() => {
+    const database = openRealDatabase(":memory:");
+    migrate(database);
+    const [row, ...others] = database.all("SELECT * FROM taken_over").map((row) => ({ ...row }));
+    const { id, ...counted } = row ?? {};
+    assertEquals([counted, others], [{
+      number: 0,
+      appended: 0,
+      delivered: 0,
+      purged: 0,
+      dropped_system_info: 0,
+      dropped_updates: 0,
+      dropped_dependencies: 0,
+      dropped_log: 0,
+    }, []]);
+    assertMatch(String(id), /^[0-9a-f]{32}$/);
+    database.close();
+    return id;
+  });
+  assert(ids[0] !== ids[1]);
 });
 
 /** A database as an earlier Pennon left it, with events and commands in every state. */
@@ -143,6 +166,32 @@ for (let version = 1; version < SCHEMA_VERSION; version++) {
     database.close();
   });
 }
+
+/** What each version's tables and indexes are, in short: hosts have databases that were made so. */
+const FINGERPRINTS = [
+  "a4011fdeff308750",
+  "78ae792382dafdf0",
+  "4c065cef96daa634",
+  "a66cf5de8eda68eb",
+  "9801168c67944eb7",
+];
+
+Deno.test("migrate() makes of each version what hosts have of it: a step is never changed", async () => {
+  for (const [index, fingerprint] of FINGERPRINTS.entries()) {
+    const database = openRealDatabase(":memory:");
+    migrate(database, index + 1);
+    const rows = database.all(
+      "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name",
+    );
+    const words = rows.map(({ name, sql }) =>
+      `${name}: ${String(sql).replace(/--.*$/gm, "").replace(/\s+/g, " ")}`
+    );
+    const bytes = new TextEncoder().encode(words.join("\n"));
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    assertEquals(digest.toHex().slice(0, 16), fingerprint, `version ${index + 1}`);
+    database.close();
+  }
+});
 
 Deno.test("migrate() takes a version that does not fit the tables for damage", () => {
   for (let claimed = 1; claimed < SCHEMA_VERSION; claimed++) {

@@ -210,8 +210,11 @@ Deno.test("openBuffer() finds a side file whose salvage was cut off, and tells o
   };
   const { takenOver, recovered } = await openBuffer(system, "/state", limits);
   assertEquals(takenOver, { files: 1, events: 0 });
-  assert(recovered?.movedTo.startsWith(`${path}.corrupt-`));
-  assertEquals(system.files.texts.get(recovered?.movedTo ?? ""), "damaged");
+  assert(recovered !== null);
+  assert(recovered.movedTo.startsWith(`${path}.corrupt-`));
+  const { events, commands, lostEvents } = recovered;
+  assertEquals([events, commands, lostEvents], [0, 0, null]); // It could not even be opened.
+  assertEquals(system.files.texts.get(recovered.movedTo), "damaged");
   assertEquals((await openBuffer(system, "/state", limits)).takenOver, null);
 });
 

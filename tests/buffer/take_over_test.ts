@@ -136,21 +136,22 @@ Deno.test("takeOver() brings a command forward from any state to any later one, 
   for (const [fromRank, fromState] of states.entries()) {
     for (const [toRank, toState] of states.entries()) {
       const [from, to] = [make(), make()];
-      for (const [{ database }, state] of [[from, fromState], [to, toState]] as const) {
+      const both = [[from, fromState, "from"], [to, toState, "to"]] as const;
+      for (const [{ database }, state, where] of both) {
         database.run(
           "INSERT INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, ?, ?)",
           "c",
           "reboot",
-          JSON.stringify({ of: state }),
+          JSON.stringify({ where }),
           state,
           5,
         );
       }
       takeOver(from.database, to);
-      const later = fromRank > toRank ? fromState : toState;
+      const [state, where] = fromRank > toRank ? [fromState, "from"] : [toState, "to"];
       assertEquals(
         to.database.all("SELECT state, params FROM commands"),
-        [{ state: later, params: JSON.stringify({ of: later }) }],
+        [{ state, params: JSON.stringify({ where }) }],
         `${fromState} over ${toState}`,
       );
     }

@@ -232,3 +232,27 @@ Deno.test("register takes an interval within bounds, and does without any other"
     assertEquals((await loadIdentity(system, STATE))?.intervalMs, intervalMs);
   }
 });
+
+Deno.test("register warns of another agent's configuration that others can change, and takes it over", async () => {
+  const system = new FakeSystem();
+  const path = "/etc/aggregator/config.json";
+  const { userId } = system.machine;
+  const taken = {
+    server_url: URL,
+    agent_id: "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11",
+    token: "access-1",
+    refresh_token: "refresh-1",
+  };
+  system.files.texts.set(path, JSON.stringify(taken));
+  const safe = await say(system, "register", "--adopt", path);
+  assertEquals([safe.code, safe.err.includes("is not safe")], [0, false]);
+  system.files.modes.set(path, 0o666);
+  const said = await say(system, "register", "--adopt", path, "--replace");
+  assertEquals(said.code, 0);
+  assertStringIncludes(
+    said.err,
+    `pennon: the other agent's configuration is not safe: "${path}" can be written by every user`,
+  );
+  assertEquals((await loadIdentity(system, STATE))?.agentId, taken.agent_id);
+  assert(userId() !== 0, "to root it is an error");
+});

@@ -35,6 +35,16 @@ Deno.test("scan takes the names that it is given, blanks around them or not", as
   assertEquals(names, ["dnf", "apt"]);
 });
 
+Deno.test("scan of scanners given by name exits 0 if all are here, and else names the others", async () => {
+  const host = withApt((argv) => Promise.resolve(succeeded(captured(argv))));
+  const apt = await say(host, "scan", "--only", "apt");
+  assertEquals([apt.code, apt.err.includes("is not on this host")], [0, false]);
+  const both = await say(host, "scan", "--only", "apt,dnf");
+  assertEquals(both.code, 1);
+  assertStringIncludes(both.err, "pennon: Cannot scan with dnf: it is not on this host\n");
+  assert(!both.err.includes("Cannot scan with apt"), both.err);
+});
+
 Deno.test("scan asks the configured scanners alone, and misses none that was not asked for", async () => {
   const system = new FakeSystem();
   system.environment.set("PENNON_SCANNERS_ENABLED", "dnf");

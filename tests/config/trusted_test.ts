@@ -84,6 +84,13 @@ Deno.test("what cannot be read is an error, and what root cannot look at", async
   await assertRejects(() => readTrusted(system, CONFIG), FileError);
 });
 
+Deno.test("readTrusted() and checkStateDirectory() throw on what is no matter of files", async () => {
+  const system = systemOf(0);
+  system.files.trace = () => Promise.reject(new TypeError("a mistake of ours"));
+  await assertRejects(() => readTrusted(system, CONFIG), TypeError, "a mistake of ours");
+  await assertRejects(() => checkStateDirectory(system, "/state"), TypeError, "a mistake of ours");
+});
+
 Deno.test("checkStateDirectory() looks at a directory, and at the way to one that is not there", async () => {
   const system = systemOf(0);
   const errors = async () => (await checkStateDirectory(system, "/var/lib/pennon")).errors.length;

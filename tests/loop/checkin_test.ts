@@ -1,10 +1,10 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { CommandJournal } from "../../src/buffer/journal.ts";
 import { checkDisk, type CheckedIn, closeCheckIn, dueAfter } from "../../src/loop/checkin.ts";
 import type { CheckInAnswer } from "../../src/server/check_in_answer.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { INTERVAL_MS, inWorld, log, World } from "../fakes/world.ts";
+import { INTERVAL_MS, inWorld, log, NEVER, World } from "../fakes/world.ts";
 
 /** A command whose log reaches the server, while its answer does not; then the server is well. */
 async function loseAnswer(world: World): Promise<void> {
@@ -250,3 +250,48 @@ Deno.test("checkIn() asks the disk for nothing but what it asked the server for"
     ) => [part, count]);
     assertEquals(told, [["acknowledged_ids", 1], ["acknowledged_ids", 99_002]]);
   }));
+
+Deno.test("runOnce() does not check in where the disk would take no command down", async () => {
+  const world = new World();
+  await world.start();
+  await world.stop();
+  world.server.queue("c1", "reboot");
+  const before = world.server.requests.length;
+  const full = new DatabaseError("Cannot change database: full", { reason: "full" });
+  const write = world.journal.tryWriting;
+  world.journal.tryWriting = () => {
+    throw full;
+  };
+  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
+  await assertRejects(once, Error, "Cannot check in: the disk takes no commands down (full)");
+  assertEquals(world.server.requests.length, before);
+  world.journal.tryWriting = write;
+  assertEquals([await once(), world.ran], [true, ["c1"]]);
+});
+
+Deno.test("runOnce() names the commands that the disk refused all the same", async () => {
+  const world = new World();
+  await world.start();
+  await world.stop();
+  world.server.queue("c1", "reboot");
+  world.server.queue("c2", "reboot");
+  world.journal.receive = () => {
+    throw new DatabaseError("Cannot change database: full", { reason: "full" });
+  };
+  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
+  await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
+  assertEquals(world.log.told("commands lost, the disk took none"), [{ commands: "c1 c2" }]);
+});
+
+Deno.test("runOnce() waits for no disk that refuses to have a command begun", async () => {
+  const world = new World();
+  await world.start();
+  await world.stop();
+  world.server.queue("c1", "scan_updates");
+  world.journal.start = () => {
+    throw new DatabaseError("Cannot change database: full", { reason: "full" });
+  };
+  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
+  await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
+  assertEquals(world.ran, []);
+});

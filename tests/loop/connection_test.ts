@@ -447,3 +447,30 @@ Deno.test("a probe asks for health first, though the other path has ended the ou
   await call(fine);
   assertEquals(asked, [5_000]);
 });
+
+Deno.test("attempt() makes no call where a probe that was out came to no end, and tells how long to wait", async () => {
+  // As an agent finds it that was killed in the middle of its probe.
+  const { connection, clock } = setUp(undefined, {
+    ...NEW_STATE.connection,
+    breaker: {
+      state: "half_open",
+      generation: 2,
+      failures: 5,
+      trips: 1,
+      reason: "HTTP 502",
+      sinceMs: 0,
+      probeUntilMs: 0,
+    },
+  });
+  assertEquals(connection.waitMs("check_in"), 0);
+  const answer = await connection.attempt("check_in", () => {
+    throw new Error("it was called");
+  });
+  const { breaker } = connection.state;
+  assert(breaker.state === "open" && breaker.untilMs > clock.monotonicMs());
+  assertEquals(answer, {
+    kind: "withheld",
+    retryInMs: breaker.untilMs - clock.monotonicMs(),
+  });
+  assertEquals(connection.waitMs("check_in"), breaker.untilMs - clock.monotonicMs());
+});

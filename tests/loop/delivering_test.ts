@@ -274,3 +274,67 @@ Deno.test("resetConnection() ends the rest too: it is a person's word", async ()
   assert(world.server.reports.length > 0);
   await end(world);
 });
+
+Deno.test("an answer that says nothing of the event costs it no attempt, and ends the round", async () => {
+  const hour = 60 * MINUTE_MS;
+  for (
+    const [status, requests, withinMs] of [[401, 2, 2 * hour], [403, 1, 2 * hour], [
+      429,
+      1,
+      hour,
+    ]] as const
+  ) {
+    const world = await backlog(3, status);
+    const tried = world.server.requests.filter(({ path }) => path.endsWith("/logs"));
+    assert(tried.length <= requests, `HTTP ${status}: ${tried.length} requests`);
+    assertEquals(new Set(tried.map(({ body }) => body["command_id"])), new Set(["c0"]));
+    assertEquals(world.log.told("step failed"), [], `HTTP ${status}`);
+    assertEquals(world.log.told("event refused"), [], `HTTP ${status}`);
+    assertEquals(world.buffer.list().map(({ state, attempts }) => [state, attempts]), [
+      ["pending", 0],
+      ["pending", 0],
+      ["pending", 0],
+    ]);
+    world.server.poison = null;
+    await world.advance(withinMs);
+    assertEquals(world.buffer.counts().delivered, 3, `HTTP ${status}`);
+    await end(world);
+  }
+});
+
+Deno.test("a stop that is cut off in the middle of its reports begins no other report, and refuses none", async () => {
+  const world = new World();
+  const { sendHttp } = world.server;
+  world.server.sendHttp = (request) => {
+    if (request.url.endsWith("/logs")) world.cutOff();
+    return sendHttp(request);
+  };
+  await world.start();
+  await world.advance(0);
+  world.buffer.append([log("a"), log("b")]);
+  await world.stop();
+  assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["a"]);
+  assertEquals(world.buffer.list().map(({ attempts }) => attempts), [0]);
+  assertEquals(world.log.told("step failed"), []);
+});
+
+Deno.test("a server that breaks over reports is told of with the seconds until it is tried again", async () => {
+  const world = await backlog(0, 500, false);
+  await world.advance(60 * MINUTE_MS); // The clock does not begin at nothing.
+  world.buffer.append(Array.from({ length: 9 }, (_, n) => log(`c${n}`, "bad")));
+  await tellNow(world);
+  const count = () => world.server.count("/logs");
+  const told = () => world.log.told("server breaks over reports, given a rest");
+  for (let rest = 1; rest <= 2; rest++) {
+    for (let step = 0; step < 1_200 && told().length < rest; step++) await world.advance(100);
+    const { why, rests, next_in_s } = told()[rest - 1] ?? {};
+    assertEquals([why, rests], ["HTTP 500: poison", rest]);
+    const before = count();
+    // It may have been told of up to 100 ms ago.
+    await world.advance((Number(next_in_s) - 1) * 1_000 - 100);
+    assertEquals(count(), before, `rest ${rest}, ${next_in_s} s`);
+    await world.advance(1_100);
+    assert(count() > before, `rest ${rest}, ${next_in_s} s`);
+  }
+  await end(world);
+});

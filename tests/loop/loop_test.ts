@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { CommandOutcome } from "../../src/buffer/command.ts";
 import { ceilingMs } from "../../src/loop/backoff.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
-import { DatabaseError } from "../../src/system/database.ts";
+import { HttpError } from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
 import { backoff, INTERVAL_MS, inWorld, log, NEVER, World } from "../fakes/world.ts";
 
@@ -146,23 +146,6 @@ Deno.test("run() makes one probe at a time while the breaker is half-open", () =
       "health",
       "commands",
     ]);
-    assertEquals(world.log.told("connection breaker closed").length, 1);
-  }));
-
-Deno.test("a renewal in a probe ends with the probe", () =>
-  inWorld(async (world) => {
-    world.server.mood = { kind: "gone" };
-    await world.advance(30 * 60_000);
-    world.server.mood = { kind: "well" };
-    world.server.acceptedToken = "access-2";
-    world.server.hangsAt = "/renew";
-    const before = world.server.count("/renew");
-    while (world.server.count("/renew") === before) await world.advance(1_000);
-    await world.advance(10_000);
-    assertEquals(world.server.hanging, 0);
-    assertEquals(world.loop.state.connection.breaker.state, "open");
-    world.server.hangsAt = null;
-    await world.advance(2 * INTERVAL_MS);
     assertEquals(world.log.told("connection breaker closed").length, 1);
   }));
 
@@ -435,51 +418,6 @@ Deno.test("run() checks in at once after a heartbeat command that ended in the m
   }
 });
 
-Deno.test("runOnce() does not check in where the disk would take no command down", async () => {
-  const world = new World();
-  await world.start();
-  await world.stop();
-  world.server.queue("c1", "reboot");
-  const before = world.server.requests.length;
-  const full = new DatabaseError("Cannot change database: full", { reason: "full" });
-  const write = world.journal.tryWriting;
-  world.journal.tryWriting = () => {
-    throw full;
-  };
-  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
-  await assertRejects(once, Error, "Cannot check in: the disk takes no commands down (full)");
-  assertEquals(world.server.requests.length, before);
-  world.journal.tryWriting = write;
-  assertEquals([await once(), world.ran], [true, ["c1"]]);
-});
-
-Deno.test("runOnce() names the commands that the disk refused all the same", async () => {
-  const world = new World();
-  await world.start();
-  await world.stop();
-  world.server.queue("c1", "reboot");
-  world.server.queue("c2", "reboot");
-  world.journal.receive = () => {
-    throw new DatabaseError("Cannot change database: full", { reason: "full" });
-  };
-  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
-  await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
-  assertEquals(world.log.told("commands lost, the disk took none"), [{ commands: "c1 c2" }]);
-});
-
-Deno.test("runOnce() waits for no disk that refuses to have a command begun", async () => {
-  const world = new World();
-  await world.start();
-  await world.stop();
-  world.server.queue("c1", "scan_updates");
-  world.journal.start = () => {
-    throw new DatabaseError("Cannot change database: full", { reason: "full" });
-  };
-  const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
-  await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
-  assertEquals(world.ran, []);
-});
-
 Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
   const world = new World();
   await world.start();
@@ -492,3 +430,64 @@ Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
   assertEquals(await world.loop.runOnce({ stop: NEVER, cut: NEVER }), false);
   assert(world.log.told("check-in withheld").length > 0, "left alone");
 });
+
+Deno.test("takeHint() has an offline host tried at random within 30 s, and not later than it would have", async () => {
+  const world = new World();
+  let chance = 0.9;
+  world.system.random = () => chance;
+  const { sendHttp } = world.server;
+  let isOffline = true;
+  world.server.sendHttp = (request) => {
+    if (!isOffline) return sendHttp(request);
+    return Promise.reject(new HttpError("Cannot connect: no route", { reason: "offline" }));
+  };
+  await world.start();
+  const { clock } = world.system;
+  const waitMs = () => world.loop.state.connection.paths.check_in.notBeforeMs - clock.monotonicMs();
+  for (let second = 0; second < 600 && waitMs() < 20_000; second++) await world.advance(1_000);
+  assert(waitMs() >= 20_000);
+  isOffline = false;
+  const leftMs = waitMs();
+  world.loop.takeHint("network_up");
+  assertEquals(waitMs(), Math.min(leftMs, 27_000));
+  await world.advance(300_000);
+  isOffline = true;
+  for (let second = 0; second < 1_200 && waitMs() < 20_000; second++) await world.advance(1_000);
+  isOffline = false;
+  chance = 0.1;
+  world.loop.takeHint("network_up");
+  assertEquals(waitMs(), 3_000);
+  await world.advance(2_999);
+  assert(world.loop.state.connection.outage !== null);
+  await world.advance(1);
+  assertEquals(world.loop.state.connection.outage, null);
+  await world.stop();
+});
+
+Deno.test("takeHint() of a host that woke spreads its check-in, and puts none off that is due sooner", () =>
+  inWorld(async (world) => {
+    await world.advance(INTERVAL_MS / 2);
+    const { clock } = world.system;
+    const dueInMs = () => (world.loop.state.nextCheckInMs ?? -Infinity) - clock.monotonicMs();
+    for (let second = 0; second < 900 && dueInMs() < 61_000; second++) await world.advance(1_000);
+    assert(dueInMs() >= 61_000);
+    let before = world.checkIns();
+    world.loop.takeHint("woke");
+    await world.advance(0);
+    assertEquals(world.checkIns(), before, "not at once: others woke too");
+    assert(dueInMs() > 0 && dueInMs() <= 60_000, `${dueInMs()} ms`);
+    await world.advance(60_000);
+    assertEquals(world.checkIns(), before + 1);
+    await world.advance(INTERVAL_MS + 1);
+    await world.advance(dueInMs() - 50);
+    before = world.checkIns();
+    world.loop.takeHint("woke");
+    await world.advance(50);
+    assertEquals(world.checkIns(), before + 1);
+    await world.advance(INTERVAL_MS + 1);
+    before = world.checkIns();
+    world.loop.afterCommand({ events: [], rapidPollingMs: 0 }); // The server is to see it at once.
+    world.loop.takeHint("woke");
+    await world.advance(0);
+    assertEquals(world.checkIns(), before + 1);
+  }));

@@ -4,6 +4,7 @@ import type { Answer } from "../../src/server/answer.ts";
 import { Client } from "../../src/server/client.ts";
 import { FakeClock, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
+import { INTERVAL_MS, inWorld } from "../fakes/world.ts";
 
 const START_MS = Date.UTC(2026, 10, 23);
 const DAY_S = 86_400;
@@ -418,3 +419,20 @@ Deno.test("call() goes on with the old token when an early renewal brings a bad 
   assertEquals((await session.call(takes(token("old")), never)).kind, "ok");
   assertEquals(kept, []);
 });
+
+Deno.test("a renewal in a probe ends with the probe", () =>
+  inWorld(async (world) => {
+    world.server.mood = { kind: "gone" };
+    await world.advance(30 * 60_000);
+    world.server.mood = { kind: "well" };
+    world.server.acceptedToken = "access-2";
+    world.server.hangsAt = "/renew";
+    const before = world.server.count("/renew");
+    while (world.server.count("/renew") === before) await world.advance(1_000);
+    await world.advance(10_000);
+    assertEquals(world.server.hanging, 0);
+    assertEquals(world.loop.state.connection.breaker.state, "open");
+    world.server.hangsAt = null;
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(world.log.told("connection breaker closed").length, 1);
+  }));

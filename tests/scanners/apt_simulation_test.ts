@@ -27,6 +27,18 @@ const CASES: readonly [string, string, unknown][] = [
       unparsed: 0,
     },
   ],
+  [
+    "blanks where an origin would be, and around one",
+    "Inst a [1] (2   [all])\nInst b [1] (2  x y  [all])\n",
+    {
+      changes: [
+        { name: "a", currentVersion: "1", newVersion: "2", architecture: "all", origins: null },
+        { name: "b", currentVersion: "1", newVersion: "2", architecture: "all", origins: "x y" },
+      ],
+      removals: [],
+      unparsed: 0,
+    },
+  ],
   ["a cut line", "Inst a [1] (2 x [all])", { changes: [], removals: [], unparsed: 1 }],
   ["a name that is an option", "Inst -o [1] (2 x [all])\n", {
     changes: [],

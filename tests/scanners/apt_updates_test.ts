@@ -110,3 +110,25 @@ Deno.test("tellGaps() tells of lines and packages that were not understood", () 
   assert(gaps[0]?.startsWith("apt-cache policy does not tell of bash, bpo-tool, "));
   assertEquals(gaps[1], "Lines of apt's answers that were not understood: 2");
 });
+
+Deno.test("an update closes a hole by a version of security's after the current one, up to the available one", () => {
+  const [security = ""] = [...made.releases.files.keys()].filter((file) => /security/.test(file));
+  const waiting = findWaiting(made).filter(({ name }) => name === "kept-back"); // 1.0 -> 2.0
+  const isSecurity = (version: string, file = security) => {
+    const policy = made.policies.packages.get("kept-back")!;
+    const versions = [...policy.versions, { version, files: [file], isPhased: false }];
+    const packages = new Map(made.policies.packages).set("kept-back", { ...policy, versions });
+    const state = { ...made, policies: { ...made.policies, packages } };
+    return describeUpdates(waiting, state, { shown, changelogs: new Map() })
+      .map((update) => update.security);
+  };
+  const rows: [version: string, isSecurity: boolean][] = [
+    ["0.9", false],
+    ["1.0", false], // It is in place.
+    ["1.0+1", true],
+    ["2.0", true],
+    ["2.0+1", false],
+  ];
+  for (const [version, expected] of rows) assertEquals(isSecurity(version), [expected], version);
+  assertEquals(isSecurity("1.5", "/var/lib/dpkg/status"), [false]);
+});

@@ -29,3 +29,13 @@ Deno.test("isDnfChatter() takes no answer for chatter", () => {
     assertEquals(isDnfChatter(line), false, line);
   }
 });
+
+Deno.test("isDnfChatter() takes no row of fields for progress, whatever its summary says", () => {
+  const row = ["a", "0", "1", "2", "noarch", "updates", "7", "a-1-2.src.rpm"].join("\t");
+  for (
+    const progress of ["updates 100% | 36.6 KiB/s |", "updates ???% | ", "a 1.1 MB/s | 2.9 kB"]
+  ) {
+    assertEquals(isDnfChatter(progress), true, progress);
+    assertEquals(isDnfChatter(`${row}\t${progress}`), false, progress);
+  }
+});

@@ -98,3 +98,15 @@ Deno.test("newestOffers() keeps the first of those that are alike", () => {
   const offers = ["a-2-1 one", "a-2-1 two", "a-1-1 three"].map(offer);
   assertEquals(newestOffers(offers).map(tell), ["a-2-1 one"]);
 });
+
+Deno.test("confirmOffers() tells of an update what its own repository tells, or else the first other", () => {
+  const sized = (text: string, sizeBytes: number) => ({ ...offer(text), sizeBytes });
+  const offers = [sized("a-2-1 one", 1), sized("a-2-1 two", 2), sized("a-2-1 three", 3)];
+  const taken = (repository: string) => {
+    const upgrades = [{ package: rpm("a-2-1"), repository }];
+    return confirmOffers(offers, { upgrades, unparsed: 0 }, false).taken
+      .map((one) => [one.repository, one.sizeBytes]);
+  };
+  assertEquals(taken("two"), [["two", 2]]);
+  assertEquals(taken("another"), [["another", 1]]);
+});

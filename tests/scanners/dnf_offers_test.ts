@@ -80,3 +80,19 @@ Deno.test("getOffers() fetches new lists when asked, before anything else is ask
   assertEquals((await scanWith(dnfScanner(), host, { refresh: true })).metadataAgeS, 0);
   assertEquals(host.questions.slice(2), ["fetched", "advisories", "cves", "checked"]);
 });
+
+Deno.test("getOffers() tells the age of old lists in hours for two days, then in whole days", async () => {
+  const rows: [age: string, told: string][] = [
+    ["1 day, 0:00:01", "24 h"],
+    ["1 day, 23:59:59", "47 h"],
+    ["2 days, 0:00:00", "2 days"],
+    ["2 days, 0:59:59", "2 days"],
+    ["2 days, 23:59:59", "2 days"],
+    ["3 days, 0:00:00", "3 days"],
+  ];
+  for (const [age, told] of rows) {
+    const host = hostWith({ offered: aged(age), fetched: UNREACHABLE }, "somebody");
+    const { warnings } = await scanWith(dnfScanner(), host);
+    assertEquals(warnings[1], `The package lists are ${told} old`, age);
+  }
+});

@@ -85,3 +85,22 @@ Deno.test("parsers of rows keep to the laws", () => {
   checkLineParser(readFixture("dnf5", "offered.txt"), (text) => parseOffered(text).packages);
   checkLineParser(readFixture("dnf", "installed.txt"), (text) => parseInstalled(text).packages);
 });
+
+Deno.test("parseOffered() refuses a package of which any part is not what rpm allows", () => {
+  const good = { name: "a", epoch: "0", version: "1", release: "2", architecture: "noarch" };
+  const unparsed = (changed: Partial<typeof good>) => {
+    const fields = [...Object.values({ ...good, ...changed }), "r", "7", "", "Words"];
+    return parseOffered(`${fields.join("\t")}\n`).unparsed;
+  };
+  const rows: [part: keyof typeof good, right: string[], wrong: string[]][] = [
+    ["name", ["A+b.c-d_e", "_a", "x".repeat(255)], ["", "-a", ".a", "a b", "x".repeat(256)]],
+    ["epoch", ["1", "9".repeat(10)], ["", "x1", "1x", "-1", "9".repeat(11)]],
+    ["version", ["1.0~rc1^git+2_3", "9".repeat(200)], ["", "1-2", "1:2", "9".repeat(201)]],
+    ["release", ["2.el9", "9".repeat(200)], ["", "2-3", "2/3", "9".repeat(201)]],
+    ["architecture", ["x86_64", "a".repeat(32)], ["", "X86", "i-686", "a".repeat(33)]],
+  ];
+  for (const [part, right, wrong] of rows) {
+    for (const value of right) assertEquals(unparsed({ [part]: value }), 0, `${part} ${value}`);
+    for (const value of wrong) assertEquals(unparsed({ [part]: value }), 1, `${part} ${value}`);
+  }
+});

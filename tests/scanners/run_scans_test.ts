@@ -129,3 +129,20 @@ Deno.test("runScan() orders updates, marks what is ignored and does not count it
   ]);
   assertEquals(counted(report).map(({ package: name }) => name), ["a", "b"]);
 });
+
+Deno.test("runScans() tells how long each scanner took, whether it succeeded or failed", async () => {
+  const system = new FakeSystem();
+  await system.clock.advance(5_000); // The clock does not begin at nothing.
+  const slow = (name: string, ms: number, { scan }: Scanner) =>
+    scanner(name, async (host, options) => {
+      await system.clock.sleep(ms, new AbortController().signal);
+      return await scan(host, options);
+    });
+  const scanning = runScans(system, [slow("apt", 1_000.4, well), slow("dnf", 2_000.6, locked)]);
+  await system.clock.advance(3_000);
+  const reports = await scanning;
+  assertEquals(reports.map(({ name, durationMs }) => [name, durationMs]), [
+    ["apt", 1_000],
+    ["dnf", 2_001],
+  ]);
+});

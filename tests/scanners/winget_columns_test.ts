@@ -45,6 +45,11 @@ Deno.test("findColumns() joins the words of a strange heading only as far as the
   const rows = ["Git      Git.Git 2.31.0    2.33.0", "Zoom One Zm.Zoom < 6.2.0   6.2.7 (4)"];
   const rule = "-".repeat(36);
   assertEquals(findColumns(heading, rule, rows)?.starts, [0, 9, 17, 27]);
+  // One row that goes on below the second word of a heading is enough, wherever it stands.
+  const spaced = [rows[0]!.replace("2.31.0   ", "12345 b1 "), rows[1]!];
+  for (const some of [spaced, spaced.toReversed()]) {
+    assertEquals(findColumns(heading, rule, some)?.starts, [0, 9, 17, 27]);
+  }
   // The rule is as wide as the table, and the columns as wide as what is in them.
   assertEquals(findColumns(heading, `${rule}-`, rows), undefined);
   assertEquals(findColumns(heading, rule, rows.slice(0, 1)), undefined);

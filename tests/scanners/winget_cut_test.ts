@@ -97,3 +97,18 @@ Deno.test("uncut() never lets winget take an id for an option, and asks twenty t
   const { asked, unknown } = await lookUp(many, {});
   assertEquals([asked.length, unknown.length], [20, 30]);
 });
+
+Deno.test("uncut() takes a name or a version that is cut in either answer for the same one", async () => {
+  const asked = "--id Contoso.To";
+  const found = async (cut: Partial<WingetUpgrade>, name: string, version: string) => {
+    const answer = listing([name, "Contoso.Tool", version, "1.1", ""]);
+    return (await lookUp([row(cut)], { [asked]: answer })).ids.length === 1;
+  };
+  assertEquals(await found({ name: "Contoso T…" }, "Contoso Tool", "1.0"), true);
+  assertEquals(await found({}, "Contoso T…", "1.0"), true);
+  assertEquals(await found({ name: "Contoso T…" }, "Contoso", "1.0"), false);
+  assertEquals(await found({}, "Contoso Z…", "1.0"), false);
+  assertEquals(await found({ version: "1.0.12…" }, "Contoso Tool", "1.0.123"), true);
+  assertEquals(await found({ version: "1.0.123" }, "Contoso Tool", "1.0.12…"), true);
+  assertEquals(await found({ version: "1.0.123" }, "Contoso Tool", "1.0.2…"), false);
+});

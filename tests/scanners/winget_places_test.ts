@@ -15,6 +15,9 @@ Deno.test("bestPackages() answers nothing for nothing and for junk", () => {
     "Microsoft.DesktopAppInstaller_1.22.11261.0_neutral_split.scale-100_8wekyb3d8bbwe",
     "Microsoft.DesktopAppInstaller_1.22.11261.0_x64__aaaaaaaaaaaaa",
     "Evil_Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe",
+    "Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe.evil",
+    "Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe\\evil",
+    "Microsoft.DesktopAppInstaller_1.1234567890_x64__8wekyb3d8bbwe",
   ];
   assertEquals(bestPackages([], "x86_64"), []);
   assertEquals(bestPackages(junk, "x86_64"), []);

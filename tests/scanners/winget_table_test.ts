@@ -150,3 +150,26 @@ Deno.test("readTables() ends a table at a line whose cells begin elsewhere, or a
     [1, 3, 6],
   ]);
 });
+
+Deno.test("readTables() moves a row by up to four columns where its name is no plain text", () => {
+  const heading = "Name            Id            Version Available Source";
+  const rule = "-".repeat(heading.length);
+  const read = (name: string, shift: number) => {
+    const line = `${name.padEnd(16 + shift)}Contoso.Heart 1.0     1.1       winget`;
+    return readTables([heading, rule, line], "upgrades")[0]?.rows?.map(({ id }) => id);
+  };
+  for (let shift = -5; shift <= 5; shift++) {
+    const isNear = Math.abs(shift) <= 4;
+    assertEquals(read("Café", shift), isNear ? ["Contoso.Heart"] : [], `by ${shift}`);
+    assertEquals(read("Cafe", shift), shift === 0 ? ["Contoso.Heart"] : [], `by ${shift}`);
+  }
+});
+
+Deno.test("readTables() reads eight tables at most, and needs a heading above a rule", () => {
+  const table = ["Name Id Version Available", "-".repeat(25), "a    b  1       2"];
+  const count = (tables: number) =>
+    readTables(Array.from({ length: tables }, () => table).flat(), "upgrades").length;
+  assertEquals([count(0), count(1), count(8), count(9)], [0, 1, 8, 8]);
+  assertEquals(readTables(table.slice(1), "upgrades"), []);
+  assertEquals(readTables(table.slice(0, 2), "upgrades").map(({ rows }) => rows), [[]]);
+});

@@ -30,6 +30,7 @@ const REFUSED: readonly [string, unknown, ScanErrorReason][] = [
   ["an empty object for a list", read("empty_object.json"), "permanent"],
   ["a list without a result", { updates: [] }, "permanent"],
   ["a list of which nothing is understood", { resultCode: 2, updates: [1, {}] }, "permanent"],
+  ["a list of one that is not understood", { resultCode: 2, updates: [{}] }, "permanent"],
   ["an error that has no code", { error: { message: "x" } }, "permanent"],
   ["a search that was not begun", { resultCode: 0, updates: [] }, "transient"],
   ["a search that failed", read("failed.json"), "transient"],

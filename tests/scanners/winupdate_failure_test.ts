@@ -62,6 +62,12 @@ Deno.test("winupdateFailure() tells of disabled services, once", () => {
     "Cannot search for updates: its service is disabled (0x80070422). " +
       'Next: run "sc.exe config wuauserv start= demand" as an administrator',
   );
+  const both = failure("0x80070422", { disabled: ["wuauserv", "BITS"] }).message;
+  assert(
+    both.includes("; the service wuauserv is disabled; the service BITS is disabled."),
+    both,
+  );
+  assert(!failure("0x80070422").message.includes("the service "), "nothing is known of any");
   const denied = failure("0x80070005", { disabled: ["wuauserv", "BITS"] }).message;
   assert(
     denied.includes("; the service wuauserv is disabled; the service BITS is disabled."),

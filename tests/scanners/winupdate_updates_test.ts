@@ -232,3 +232,25 @@ Deno.test("tellLimits() says of an empty list of WSUS whose it is", () => {
     "The host asks a WSUS server, which tells only of updates that were approved there",
   ]);
 });
+
+Deno.test("describeUpdates() tells at most 300 characters of a title, and no half one", () => {
+  const name = (title: string) => describe({ title }).package;
+  assertEquals(name("x".repeat(300)), "x".repeat(300));
+  assertEquals(name("x".repeat(301)), "x".repeat(300));
+  assertEquals(name(`${"x".repeat(299)}\u{1f600}`), `${"x".repeat(299)}\ufffd`);
+  assertEquals(name(`${"x".repeat(299)} y`), "x".repeat(299));
+});
+
+Deno.test("describeUpdates() takes nothing for a CVE, a bulletin or an article that only holds one", () => {
+  const { cves } = describe({
+    cves: [
+      ...["xCVE-2026-12345", "CVE-2026-12345x", "CVE-2026-123", "CVE-26-12345"],
+      ...["CVE-2026-12345678901", "CVE-2026-1234", "CVE-2026-1234567890"],
+    ],
+  });
+  assertEquals(cves, ["CVE-2026-1234", "CVE-2026-1234567890"]);
+  const bulletins = ["xMS17-010", "MS17-010x", "MS17-01", "MS17-010"];
+  assertEquals(describe({ bulletins }).advisories, ["MS17-010"]);
+  const kb = ["x5001", "5001x", "123", "1234", "123456789", "1234567890", "kb5002"];
+  assertEquals(describe({ kb }).advisories, ["KB1234", "KB123456789", "KB5002"]);
+});

@@ -104,6 +104,7 @@ Deno.test("readAnswer() says what went wrong: the status, the server's words, a 
     assertEquals(why(status, "{}", location), `HTTP ${status}: a redirect, which is not followed`);
   }
   assertEquals([why(302, "{}"), why(400, "{}", location)], ["HTTP 302", "HTTP 400"]);
+  assertEquals(why(199, "{}", location), "HTTP 199");
 });
 
 Deno.test("readAnswer() reads a date in Retry-After by the server's own clock", () => {

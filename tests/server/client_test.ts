@@ -6,7 +6,10 @@ import { FakeClock } from "../fakes/clock.ts";
 const host = { version: "1", metadata: { rapid_polling_enabled: false } };
 const caller = { agentId: "a1", accessToken: "secret" };
 
-function setUp(answer: Partial<HttpResponse> | HttpError = {}) {
+function setUp(
+  answer: Partial<HttpResponse> | HttpError = {},
+  proxyUrl: string | null = "http://proxy.test:3128",
+) {
   const sent: HttpRequest[] = [];
   const client = new Client(
     (request) => {
@@ -19,7 +22,7 @@ function setUp(answer: Partial<HttpResponse> | HttpError = {}) {
       serverUrl: "https://server.test/base",
       agentVersion: "1.2.3",
       tls: { ca: "PEM" },
-      proxyUrl: "http://proxy.test:3128",
+      proxyUrl,
       connectTimeoutMs: 10_000,
       timeoutMs: 30_000,
       healthTimeoutMs: 5_000,
@@ -73,6 +76,21 @@ Deno.test("every call goes to its own path, with its own method, token and body"
   );
   assert(sent.every(({ proxyUrl, tls }) => proxyUrl === "http://proxy.test:3128" && tls?.ca));
   assert(sent.every(({ headers }) => headers["user-agent"] === "pennon/1.2.3"));
+});
+
+Deno.test("a request has a proxy, a signal, a body and a token only where there is one", async () => {
+  const { client, sent } = setUp({}, null);
+  await client.health();
+  assertEquals(Object.keys(sent[0] ?? {}).toSorted(), [
+    ...["connectTimeoutMs", "headers", "maxBodyBytes", "method", "timeoutMs", "tls", "url"],
+  ]);
+  assertEquals(Object.keys(sent[0]?.headers ?? {}), ["accept", "user-agent"]);
+  const { signal } = new AbortController();
+  await client.checkIn(caller, host, { signal });
+  assertEquals([sent[1]?.signal, "proxyUrl" in sent[1]!], [signal, false]);
+  assertEquals(Object.keys(sent[1]?.headers ?? {}), [
+    ...["accept", "user-agent", "content-type", "authorization"],
+  ]);
 });
 
 Deno.test("limits on time are the call's own, and the connection's is never longer", async () => {

@@ -33,7 +33,7 @@ const RANKS: Readonly<Record<string, number>> = {
   strip_controls: -1,
 };
 
-const LONGEST_SOURCE = 300;
+const LONGEST_SOURCE = 450;
 const LONGEST_TEST = 500;
 const VAGUE_NAMES = /^(utils?|helpers?|common|misc|index|mod)$/;
 

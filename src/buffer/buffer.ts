@@ -33,6 +33,12 @@ export interface StoredEvent extends NewEvent {
   readonly sizeBytes: number;
 }
 
+/** Which event it is, and what it has to wait for. */
+export type EventKey = Pick<StoredEvent, "id" | "commandId" | "place">;
+
+/** Bodies of a page of events are in memory together; a single larger one is a page by itself. */
+export const PAGE_BYTES = 1_048_576;
+
 /** How many events wait: for the server, and for a person. */
 export type Waiting = Pick<BufferCounts, "pending" | "setAside">;
 
@@ -84,8 +90,11 @@ export interface EventBuffer {
    * when there is nothing else to do. Does nothing where the disk refuses.
    */
   sortIn(): void;
-  /** The next events to send, most important first, in order within a command. */
-  next(limit: number): StoredEvent[];
+  /**
+   * The next events to send, most important first, in order within a command: at most `limit`, without
+   * those in `passedOver`, and no further one once they take `PAGE_BYTES`.
+   */
+  next(limit: number, passedOver?: ReadonlySet<string>): StoredEvent[];
   /** The server has these: they are done. An id that is not in the buffer is passed over. */
   acknowledge(ids: readonly string[]): void;
   /**

@@ -29,8 +29,18 @@ export interface CommandRun {
 }
 
 /** Runs one type of command. It may throw: the command has then failed with that message. */
-export interface CommandHandler {
+export interface RunningHandler {
   /** Whether it does no harm to run it again after a crash in the middle of it. */
   readonly repeatable: boolean;
   run(command: Command, run: CommandRun): Promise<CommandOutcome>;
 }
+
+/** Refuses one type of command; the reason is all that is reported of it. */
+export interface RefusingHandler {
+  /** Refusing again does no harm. */
+  readonly repeatable: true;
+  refusal(command: Command): string;
+}
+
+/** What becomes of one type of command. */
+export type CommandHandler = RunningHandler | RefusingHandler;

@@ -1,7 +1,7 @@
 /** Drains the buffer: sends events one by one, at the server's pace, until told to stop. */
 
 import type { Log } from "../log.ts";
-import type { EventBuffer, StoredEvent } from "./buffer.ts";
+import { type EventBuffer, type EventKey, PAGE_BYTES, type StoredEvent } from "./buffer.ts";
 import { splitBody } from "./split.ts";
 
 /**
@@ -14,7 +14,7 @@ import { splitBody } from "./split.ts";
  * `isUnanswered`: it may have got there all the same.
  */
 export type Delivery =
-  | { readonly kind: "delivered"; readonly isLast: boolean; readonly alsoRefused?: Refusal }
+  | { readonly kind: "delivered"; readonly isLast: boolean; readonly alsoRefused?: KnownRefusal }
   | { readonly kind: "refused" | "divided" } & Refusal
   | { readonly kind: "doubtful" }
   | { readonly kind: "later"; readonly isUnanswered?: boolean };
@@ -27,11 +27,18 @@ export interface Refusal {
   readonly mayBeOneItem: boolean;
 }
 
+/** A refusal of an event that waits in the buffer: its body is not kept in memory. */
+export interface KnownRefusal extends Omit<Refusal, "event"> {
+  readonly id: string;
+}
+
 /** Who carries the events to the server. */
 export interface Courier {
   send(event: StoredEvent): Promise<Delivery>;
   /** Passed over in this round. @default none */
-  isPutOff?(event: StoredEvent): boolean;
+  readonly putOff?: Iterable<EventKey>;
+  /** An event was set aside: it is not sent again unless a person wants it. */
+  onSetAside?(id: string): void;
   /** An event goes on as these two, which are sent in this round; `isCounted`: it was its own fault. */
   onSplit?(event: StoredEvent, halves: readonly string[], isCounted: boolean): void;
 }
@@ -65,28 +72,28 @@ class Round {
   readonly #courier: Courier;
   /** They stay in the buffer, in front; looking past them lets the others through. */
   readonly #passedOver = new Set<string>();
-  /** The place of what a command waits for. Parts of one event have one place, and no order. */
+  /** The first place that a command waits for. Parts of one event have one place, and no order. */
   readonly #heldUp = new Map<string, number>();
 
   constructor(buffer: EventBuffer, log: Log, courier: Courier) {
     this.#buffer = buffer;
     this.#log = log;
     this.#courier = courier;
+    for (const event of courier.putOff ?? []) this.#passOver(event);
   }
 
   /** Sends the events at the front; `false`: the round is over, what came meanwhile is the next one's. */
   async page(): Promise<boolean> {
-    const limit = BATCH + this.#passedOver.size;
-    const found = this.#buffer.next(limit);
+    const found = this.#buffer.next(BATCH, this.#passedOver);
     for (const event of found) {
-      if (this.#passedOver.has(event.id)) continue;
-      if (this.#isHeldUp(event) || this.#courier.isPutOff?.(event)) this.#passOver(event);
+      if (this.#isHeldUp(event)) this.#passOver(event);
       else {
         const then = this.#takeIn(event, await this.#courier.send(event));
         if (then !== "go_on") return then === "look_again";
       }
     }
-    return found.length === limit;
+    const sizeBytes = found.reduce((sum, event) => sum + event.sizeBytes, 0);
+    return found.length === BATCH || sizeBytes >= PAGE_BYTES;
   }
 
   #takeIn(event: StoredEvent, result: Delivery): "go_on" | "look_again" | "end" {
@@ -106,7 +113,7 @@ class Round {
       case "delivered": {
         this.#buffer.acknowledge([event.id]);
         this.drained.delivered += 1;
-        const then = result.alsoRefused ? this.#refuse(result.alsoRefused) : "go_on";
+        const then = result.alsoRefused ? this.#refuseKnown(result.alsoRefused) : "go_on";
         return result.isLast ? "end" : then;
       }
     }
@@ -122,6 +129,11 @@ class Round {
     return true;
   }
 
+  #refuseKnown({ id, ...refusal }: KnownRefusal): "go_on" | "look_again" {
+    const event = this.#buffer.find(id, 1).find((found) => found.id === id);
+    return event === undefined ? "go_on" : this.#refuse({ ...refusal, event });
+  }
+
   #refuse(refusal: Refusal): "go_on" | "look_again" {
     // What was looked at may come after the halves.
     if (this.#split(refusal, { isCounted: true })) return "look_again";
@@ -133,6 +145,7 @@ class Round {
     if (state === "set_aside") {
       this.drained.setAside += 1;
       this.#passedOver.add(event.id);
+      this.#courier.onSetAside?.(event.id);
     } else {
       this.drained.refused += 1;
       this.#passOver(event);
@@ -141,15 +154,14 @@ class Round {
   }
 
   /** What is left of a command waits for what came before it. */
-  #passOver({ id, commandId, place }: StoredEvent): void {
+  #passOver({ id, commandId, place }: EventKey): void {
     this.#passedOver.add(id);
-    if (commandId === null || this.#heldUp.has(commandId)) return;
-    this.#heldUp.set(commandId, place);
+    if (commandId === null) return;
+    this.#heldUp.set(commandId, Math.min(place, this.#heldUp.get(commandId) ?? Infinity));
   }
 
   #isHeldUp({ commandId, place }: StoredEvent): boolean {
     if (commandId === null) return false;
-    const holderPlace = this.#heldUp.get(commandId);
-    return holderPlace !== undefined && holderPlace !== place;
+    return place > (this.#heldUp.get(commandId) ?? Infinity);
   }
 }

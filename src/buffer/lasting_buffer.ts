@@ -86,15 +86,15 @@ export class LastingBuffer implements EventBuffer {
     this.#onOpened((opened) => opened.buffer.sortIn(), () => {});
   }
 
-  next(limit: number): StoredEvent[] {
+  next(limit: number, passedOver: ReadonlySet<string> = new Set()): StoredEvent[] {
     const { opened, tail } = this.#disk;
-    const inMemory = tail.next(limit).map(behindDisk);
+    const inMemory = tail.next(limit, passedOver).map(behindDisk);
     if (opened === null) return inMemory.filter(isAlone);
     try {
       const owed = tail.owed;
       const onDisk = owed.size >= MAX_OWED
         ? []
-        : opened.buffer.next(limit + owed.size).filter(({ id }) => !owed.has(id));
+        : opened.buffer.next(limit, new Set([...passedOver, ...owed]));
       const isBehind = owed.size >= MAX_OWED ? isAlone : () => true;
       return [...onDisk, ...inMemory.filter(isBehind)].slice(0, limit);
     } catch (error) {

@@ -4,15 +4,16 @@ import { Buffer } from "node:buffer";
 import { v7 as uuidv7 } from "uuid";
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
 import type { Clock, Random } from "../system/system.ts";
-import type {
-  Appended,
-  BufferCounts,
-  BufferLimits,
-  EventBuffer,
-  EventKind,
-  NewEvent,
-  StoredEvent,
-  Waiting,
+import {
+  type Appended,
+  type BufferCounts,
+  type BufferLimits,
+  type EventBuffer,
+  type EventKind,
+  type NewEvent,
+  PAGE_BYTES,
+  type StoredEvent,
+  type Waiting,
 } from "./buffer.ts";
 import { markUnanswered } from "./confirm.ts";
 import { addToCounters, readCounts, readWaiting } from "./counters.ts";
@@ -30,10 +31,25 @@ import { type NewRow, writeDown, writeOneDown } from "./write_down.ts";
 /** What an event takes besides its body: columns and indexes, rounded up. */
 export const OVERHEAD_BYTES = 256;
 
-/** In the order of `events_to_send`. */
+/**
+ * In the order of `events_to_send`. Sizes are added up before any body is read; the outer order is that
+ * of the inner one.
+ */
 const NEXT = `
-  SELECT * FROM events WHERE is_sorted = 1 AND state = 'pending'
-  ORDER BY urgency DESC, coalesce(place, sequence), sequence LIMIT ?`;
+  SELECT events.* FROM (
+    SELECT sequence, urgency, place, sum(size_bytes) OVER (
+      ORDER BY urgency DESC, place, sequence ROWS UNBOUNDED PRECEDING
+    ) - size_bytes AS bytes_before
+    FROM (
+      SELECT sequence, urgency, coalesce(place, sequence) AS place, size_bytes FROM events
+      WHERE is_sorted = 1 AND state = 'pending' AND id NOT IN (SELECT value FROM json_each(?))
+      ORDER BY urgency DESC, coalesce(place, sequence), sequence LIMIT ?
+    )
+  ) AS page JOIN events ON events.sequence = page.sequence
+  WHERE page.bytes_before < ?
+  ORDER BY page.urgency DESC, page.place, page.sequence`;
+
+const NONE: ReadonlySet<string> = new Set();
 
 const TAKE = `
   DELETE FROM events WHERE id = ? AND is_sorted = 1 RETURNING state, size_bytes, command_id`;
@@ -74,15 +90,17 @@ export class SqliteBuffer implements EventBuffer {
     sortIn(this.#database);
   }
 
-  next(limit: number): StoredEvent[] {
+  next(limit: number, passedOver: ReadonlySet<string> = NONE): StoredEvent[] {
     try {
       sortIn(this.#database);
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error;
       // A disk that takes nothing may yet be read.
-      return nextUnsorted(this.#database, limit).map(toEvent);
+      return nextUnsorted(this.#database, limit + passedOver.size).map(toEvent)
+        .filter(({ id }) => !passedOver.has(id)).slice(0, limit);
     }
-    return this.#database.all(NEXT, limit).map(toEvent);
+    const ids = JSON.stringify([...passedOver]);
+    return this.#database.all(NEXT, ids, limit, PAGE_BYTES).map(toEvent);
   }
 
   acknowledge(ids: readonly string[]): void {

@@ -87,8 +87,8 @@ export class Tail {
     return events;
   }
 
-  next(limit: number): StoredEvent[] {
-    return this.#kept?.buffer.next(limit) ?? [];
+  next(limit: number, passedOver: ReadonlySet<string>): StoredEvent[] {
+    return this.#kept?.buffer.next(limit, passedOver) ?? [];
   }
 
   counts(): BufferCounts | null {

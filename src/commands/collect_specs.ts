@@ -1,7 +1,7 @@
 /** `collect_specs`: tells the server what kind of machine this is. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { CommandHandler } from "../buffer/command.ts";
+import type { RunningHandler } from "../buffer/command.ts";
 import type { Clock } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
 
@@ -9,7 +9,7 @@ import { logEvent } from "./command_log.ts";
 export function collectSpecs(
   clock: Clock,
   collect: () => Promise<NewEvent>,
-): CommandHandler {
+): RunningHandler {
   return {
     repeatable: true,
     async run(command) {

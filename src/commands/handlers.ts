@@ -2,7 +2,6 @@
 
 import type { CommandHandler } from "../buffer/command.ts";
 import { collectSpecs } from "./collect_specs.ts";
-import { failureEvent } from "./command_log.ts";
 import { disableHeartbeat, enableHeartbeat } from "./heartbeat.ts";
 import { scanUpdates, type ScanUpdatesParts } from "./scan_updates.ts";
 
@@ -35,12 +34,9 @@ export function commandHandlers(parts: HandlerParts): (type: string) => CommandH
 }
 
 const unsupported: CommandHandler = {
-  // It was refused, not run: refusing it again does no harm.
   repeatable: true,
-  run(command) {
-    const why = LATER.has(command.type)
+  refusal: (command) =>
+    LATER.has(command.type)
       ? `Cannot run "${command.type}": this version of Pennon does not change the host`
-      : `Cannot run "${command.type.slice(0, 50)}": Pennon knows no such command`;
-    return Promise.resolve({ events: [failureEvent(command, why, 0)], rapidPollingMs: null });
-  },
+      : `Cannot run "${command.type.slice(0, 50)}": Pennon knows no such command`,
 };

@@ -1,6 +1,6 @@
 /** `enable_heartbeat` and `disable_heartbeat`: rapid polling for a while, and its end. */
 
-import type { Command, CommandHandler } from "../buffer/command.ts";
+import type { Command, RunningHandler } from "../buffer/command.ts";
 import { logEvent } from "./command_log.ts";
 
 /** What the server leaves out if it does not care, and the most it may ask for. */
@@ -8,7 +8,7 @@ const USUAL_MINUTES = 10;
 const MOST_MINUTES = 60;
 
 /** Turns rapid polling on for the command's `duration_minutes`. */
-export const enableHeartbeat: CommandHandler = {
+export const enableHeartbeat: RunningHandler = {
   repeatable: true,
   run(command) {
     const minutes = readMinutes(command);
@@ -19,7 +19,7 @@ export const enableHeartbeat: CommandHandler = {
 };
 
 /** Turns rapid polling off. */
-export const disableHeartbeat: CommandHandler = {
+export const disableHeartbeat: RunningHandler = {
   repeatable: true,
   run(command) {
     const log = logEvent(command, {

@@ -1,7 +1,7 @@
 /** `scan_updates`: asks every package manager and tells the server what is waiting. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { Command, CommandHandler, CommandOutcome, CommandRun } from "../buffer/command.ts";
+import type { Command, CommandOutcome, CommandRun, RunningHandler } from "../buffer/command.ts";
 import type { Log } from "../log.ts";
 import { packageTypeOf } from "../scanners/available.ts";
 import { keepLastScans, type LastScans, readLastScans } from "../scanners/last_scans.ts";
@@ -39,7 +39,7 @@ const UPDATES_PER_EVENT = 200;
 const NAMED_GONE = 20;
 
 /** The handler. A scan changes nothing on the host, so it may be repeated. */
-export function scanUpdates(parts: ScanUpdatesParts): CommandHandler {
+export function scanUpdates(parts: ScanUpdatesParts): RunningHandler {
   return { repeatable: true, run: (command, run) => scanAndTell(parts, command, run) };
 }
 

@@ -4,7 +4,8 @@
  * decisions 0006 and 0007.
  */
 
-import type { Refusal } from "../buffer/delivery.ts";
+import type { EventKey } from "../buffer/buffer.ts";
+import type { KnownRefusal, Refusal } from "../buffer/delivery.ts";
 import type { Random } from "../system/system.ts";
 import { backoffMs, type BackoffPolicy } from "./backoff.ts";
 
@@ -19,7 +20,9 @@ const MOST_DOUBTED = 8;
 
 /** An event that the server did not take, for now. */
 interface PutOff {
-  readonly refusal: Refusal;
+  /** Without its body: many of these may wait for long. */
+  readonly event: EventKey;
+  readonly refusal: Omit<Refusal, "event">;
   /** How often the server broke over it. */
   readonly doubts: number;
   readonly notBeforeMs: number;
@@ -46,6 +49,18 @@ export class Blame {
   /** The other half got through where the whole did not: the reason is in this one. */
   readonly #proven = new Set<string>();
 
+  /** The events that are not to be sent before an instant. */
+  putOffBeyond(instantMs: number): EventKey[] {
+    return [...this.#putOff.values()].map(({ event }) => event)
+      .filter(({ id }) => this.notBeforeMs(id) > instantMs);
+  }
+
+  /** It is done, or set aside and not sent again. */
+  forget(id: string): void {
+    this.#putOff.delete(id);
+    this.#proven.delete(id);
+  }
+
   /** Not before this instant is the event to be sent again. */
   notBeforeMs(id: string): number {
     const putOff = this.#putOff.get(id);
@@ -62,9 +77,9 @@ export class Blame {
   }
 
   /** The server has it. Answers its other half's refusal, if that now turns out to be its own. */
-  delivered(id: string): Refusal | undefined {
+  delivered(id: string): KnownRefusal | undefined {
     this.#delivered += 1;
-    this.#forget(id);
+    this.forget(id);
     const twin = this.#twins.get(id);
     if (twin === undefined) return undefined;
     this.#twins.delete(id);
@@ -73,13 +88,13 @@ export class Blame {
     const putOff = this.#putOff.get(twin);
     if (putOff === undefined || putOff.isCounted) return undefined;
     this.#putOff.set(twin, { ...putOff, isCounted: true });
-    return putOff.refusal;
+    return { id: twin, ...putOff.refusal };
   }
 
   /** The server says no to this very event. */
   refused(refusal: Refusal, nowMs: number): void {
     this.#putOff.set(refusal.event.id, {
-      refusal,
+      ...withoutBody(refusal),
       doubts: 0,
       notBeforeMs: nowMs + REFUSED_AGAIN_MS,
       delivered: this.#delivered,
@@ -100,7 +115,7 @@ export class Blame {
     const isOwn = this.#proven.has(id) ||
       before !== undefined && this.#delivered > before.delivered;
     this.#putOff.set(id, {
-      refusal,
+      ...withoutBody(refusal),
       doubts,
       notBeforeMs: nowMs + backoffMs(doubts, DOUBT, random),
       delivered: this.#delivered,
@@ -117,11 +132,13 @@ export class Blame {
    */
   split(id: string, [one, other]: readonly string[], isCounted: boolean): void {
     const before = this.#putOff.get(id);
-    this.#forget(id);
+    this.forget(id);
     if (one === undefined || other === undefined) return;
     if (before && !isCounted) {
       const doubted = { ...before, notBeforeMs: -Infinity, isCounted: true };
-      for (const half of [one, other]) this.#putOff.set(half, doubted);
+      for (const half of [one, other]) {
+        this.#putOff.set(half, { ...doubted, event: { ...before.event, id: half } });
+      }
     }
     this.#twins.set(one, other);
     this.#twins.set(other, one);
@@ -145,9 +162,8 @@ export class Blame {
   #isFree({ doubts, recoveries }: PutOff): boolean {
     return doubts > 0 && recoveries < this.#recoveries;
   }
+}
 
-  #forget(id: string): void {
-    this.#putOff.delete(id);
-    this.#proven.delete(id);
-  }
+function withoutBody({ event: { id, commandId, place }, ...refusal }: Refusal) {
+  return { event: { id, commandId, place }, refusal };
 }

@@ -3,7 +3,7 @@
  * where nothing gets through, and never more than the server's own window takes.
  */
 
-import type { EventBuffer, EventKind, StoredEvent } from "../buffer/buffer.ts";
+import type { EventBuffer, EventKey, EventKind, StoredEvent } from "../buffer/buffer.ts";
 import { type Delivery, drain } from "../buffer/delivery.ts";
 import { splitBody } from "../buffer/split.ts";
 import type { Log } from "../log.ts";
@@ -62,7 +62,7 @@ export class Delivering {
   #hasCheckedIn = false;
   readonly #blame = new Blame();
   /** Logs of commands that the server may have: the next check-in asks, so they wait for it. */
-  readonly #toAskFor = new Set<string>();
+  readonly #toAskFor = new Map<string, EventKey>();
   /** Whether this round has tried if a part of an event gets through where the whole may not. */
   #hasDivided = false;
 
@@ -149,7 +149,8 @@ export class Delivering {
         sent += 1;
         return this.#send(event, { isBurst, cut });
       },
-      isPutOff: ({ id }) => this.#toAskFor.has(id) || this.#blame.notBeforeMs(id) > dueByMs,
+      putOff: [...this.#toAskFor.values(), ...this.#blame.putOffBeyond(dueByMs)],
+      onSetAside: (id) => this.#blame.forget(id),
       onSplit: ({ id }, halves, isCounted) => this.#blame.split(id, halves, isCounted),
     });
     return { sent, delivered, isOver: isOver() };
@@ -172,7 +173,10 @@ export class Delivering {
     }, { isBurst: isBurst || event.sizeBytes >= BURST_BYTES, cut });
     if (sentMs !== null) this.#keepPace(answer, sentMs);
     const meaning = this.#meaningOf(event, answer, sentMs !== null);
-    if (meaning.kind === "later" && meaning.isUnanswered) this.#toAskFor.add(event.id);
+    if (meaning.kind === "later" && meaning.isUnanswered) {
+      const { id, commandId, place } = event;
+      this.#toAskFor.set(id, { id, commandId, place });
+    }
     return meaning;
   }
 

@@ -124,7 +124,7 @@ export class Loop {
   afterCommand(outcome: CommandOutcome): void {
     if (outcome.rapidPollingMs !== null) {
       this.#setRapid(clampRapidMs(outcome.rapidPollingMs));
-      this.#state = { ...this.#state, nextCheckInMs: null }; // The server wants to see it at once.
+      this.#bringForward(this.#earliestCheckInMs()); // The server wants to see it soon.
       this.#isOutdated = true;
     }
     this.afterAppend();
@@ -161,6 +161,13 @@ export class Loop {
     this.#state = { ...this.#state, nextCheckInMs };
   }
 
+  /** What a server wants is never a reason to check in more often than in rapid polling. */
+  #earliestCheckInMs(): number {
+    const { clock, polling } = this.#parts;
+    const lastMs = this.#state.lastCheckInMs ?? -Infinity;
+    return Math.max(clock.monotonicMs(), lastMs + polling.rapidIntervalMs);
+  }
+
   async #deliver(cut: AbortSignal): Promise<void> {
     if (await this.#delivering.deliver(cut)) await this.#save();
   }
@@ -194,11 +201,13 @@ export class Loop {
       this.#inbox.receive(answer.value, stop);
       this.#takeAnswer(answer.value, wasOut);
     }
-    const dueInMs = answer.kind === "ok" && this.#isOutdated ? null : dueAfter(answer, {
-      nextInMs: () => this.#nextInMs(),
-      afterSleepMs: () => this.#parts.random() * WAKE_SPREAD_MS,
-      isCutOff: cut.aborted,
-    });
+    const dueInMs = answer.kind === "ok" && this.#isOutdated
+      ? this.#earliestCheckInMs() - this.#parts.clock.monotonicMs()
+      : dueAfter(answer, {
+        nextInMs: () => this.#nextInMs(),
+        afterSleepMs: () => this.#parts.random() * WAKE_SPREAD_MS,
+        isCutOff: cut.aborted,
+      });
     const nextCheckInMs = dueInMs === null ? null : this.#parts.clock.monotonicMs() + dueInMs;
     this.#state = { ...this.#state, nextCheckInMs };
     closeCheckIn(this.#parts, answer, dueInMs);

@@ -4,7 +4,7 @@
  */
 
 import type { EventBuffer, NewEvent } from "../buffer/buffer.ts";
-import type { Command, CommandHandler, CommandOutcome } from "../buffer/command.ts";
+import type { Command, CommandHandler, CommandOutcome, RunningHandler } from "../buffer/command.ts";
 import type { CommandJournal } from "../buffer/journal.ts";
 import { keep } from "../buffer/keep.ts";
 import type { Log } from "../log.ts";
@@ -33,6 +33,13 @@ export interface WorkerParts {
   onDone(outcome: CommandOutcome): void;
 }
 
+/**
+ * Reports of commands that are not run: so many at once, and so many per hour. A server that sends
+ * nothing else would fill the buffer with them, and push results out.
+ */
+const MOST_NOT_RUN_REPORTS = 1_000;
+const HOUR_MS = 3_600_000;
+
 /** Between two tries to write where the disk refuses. */
 const DISK_AGAIN_MS = 10_000;
 
@@ -44,9 +51,12 @@ export class Worker {
   /** Ids of the commands that wait or run. */
   readonly #taken = new Set<string>();
   readonly #stuck = Promise.withResolvers<"stuck">();
+  #reportsLeft = MOST_NOT_RUN_REPORTS;
+  #reportsLeftMs: number;
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
+    this.#reportsLeftMs = parts.clock.monotonicMs();
   }
 
   /** How many commands are waiting or running. */
@@ -100,19 +110,37 @@ export class Worker {
 
   /**
    * Stores commands that are not run as finished, each with a report of the reason. Ids that are known
-   * are ignored. Throws `DatabaseError` without any effect.
+   * are ignored, and beyond `MOST_NOT_RUN_REPORTS` only the log has them. Throws `DatabaseError`
+   * without any effect.
    */
   reject(commands: readonly RejectedCommand[]): void {
     if (commands.length === 0) return;
     const { log, journal, buffer, reportFailure, onEarly } = this.#parts;
+    const reports = this.#reportsNow();
     const count = journal.reject(commands, (fresh) => {
-      const events = fresh.map((command) => reportFailure(command, `not run: ${command.why}`, 0));
+      const events = fresh.slice(0, reports)
+        .map((command) => reportFailure(command, `not run: ${command.why}`, 0));
       keep(buffer, log, events);
     });
     const [first] = commands;
     if (count === 0 || first === undefined) return;
+    this.#reportsLeft -= Math.min(count, reports);
     log.warning("commands rejected", { commands: count, first: first.id, why: first.why });
+    if (count > reports) this.#logUnreported(count - reports, first.id);
     onEarly();
+  }
+
+  /** How many commands that are not run may be reported now. */
+  #reportsNow(): number {
+    const nowMs = this.#parts.clock.monotonicMs();
+    const more = (nowMs - this.#reportsLeftMs) / HOUR_MS * MOST_NOT_RUN_REPORTS;
+    this.#reportsLeft = Math.min(MOST_NOT_RUN_REPORTS, this.#reportsLeft + more);
+    this.#reportsLeftMs = nowMs;
+    return Math.floor(this.#reportsLeft);
+  }
+
+  #logUnreported(commands: number, id: string): void {
+    this.#parts.log.error("commands not reported, too many of them are not run", { commands, id });
   }
 
   #enqueue(entry: ReadableEntry, signal: AbortSignal): void {
@@ -136,18 +164,25 @@ export class Worker {
 
   /** Parameters are parsed here, not earlier, so that a long queue is not parsed in one stretch. */
   async #take(entry: ReadableEntry, signal: AbortSignal): Promise<void> {
-    const { command, notRun } = readEntry(entry, this.#parts.findHandler(entry.type));
-    if (notRun !== null) return await this.#reportNotRun(command, notRun, signal);
+    // Each takes a few writes to the disk: a row of them must not hold up signals and timers.
+    await this.#parts.clock.turn();
     if (signal.aborted) return; // It stays in the journal, not begun.
-    await this.#run(command, signal);
+    const handler = this.#parts.findHandler(entry.type);
+    const { command, notRun } = readEntry(entry, handler);
+    if (notRun !== null) return await this.#reportNotRun(command, notRun, signal);
+    if ("refusal" in handler) {
+      const refused = { message: "command not run", why: handler.refusal(command) };
+      return await this.#reportNotRun(command, refused, signal);
+    }
+    await this.#run(command, handler, signal);
   }
 
-  async #run(command: Command, signal: AbortSignal): Promise<void> {
+  async #run(command: Command, handler: RunningHandler, signal: AbortSignal): Promise<void> {
     const { clock, log, journal, buffer } = this.#parts;
     const startedMs = clock.monotonicMs();
     log.info("command started", { command: command.type, id: command.id });
     await this.#persist(command, signal, () => journal.start(command.id));
-    const outcome = await this.#handle(command, { startedMs, signal });
+    const outcome = await this.#handle(command, handler, { startedMs, signal });
     if (outcome === null) return;
     const finish = () => journal.finish(command.id, () => keep(buffer, log, outcome.events));
     await this.#persist(command, signal, finish);
@@ -182,11 +217,12 @@ export class Worker {
   /** The outcome, or `null` if we were stopped in the middle of it. */
   async #handle(
     command: Command,
+    handler: RunningHandler,
     run: { startedMs: number; signal: AbortSignal },
   ): Promise<CommandOutcome | null> {
-    const { clock, log, buffer, findHandler, reportFailure } = this.#parts;
+    const { clock, log, buffer, reportFailure } = this.#parts;
     try {
-      return await findHandler(command.type).run(command, {
+      return await handler.run(command, {
         signal: run.signal,
         tellEarly: (events) => {
           keep(buffer, log, events);
@@ -208,13 +244,16 @@ export class Worker {
     signal: AbortSignal,
   ): Promise<void> {
     const { log, journal, buffer, reportFailure } = this.#parts;
-    log.warning(message, { command: command.type, id: command.id });
-    const event = reportFailure(command, why, 0);
+    log.warning(message, { command: command.type, id: command.id, why });
+    const isReported = this.#reportsNow() > 0;
+    const events = isReported ? [reportFailure(command, why, 0)] : [];
     await this.#persist(
       command,
       signal,
-      () => journal.finish(command.id, () => keep(buffer, log, [event])),
+      () => journal.finish(command.id, () => keep(buffer, log, events)),
     );
+    if (isReported) this.#reportsLeft -= 1;
+    else this.#logUnreported(1, command.id);
     this.#parts.onEarly();
   }
 }

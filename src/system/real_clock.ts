@@ -16,6 +16,7 @@ export const realClock: Clock = {
     const awakeMs = performance.now() - began.monotonicMs;
     return Math.max(0, uptimeMs() - began.uptimeMs - awakeMs);
   },
+  turn: () => new Promise((resolve) => setTimeout(resolve, 0)),
   async sleep(ms, signal) {
     let leftMs = ms;
     for (; leftMs > MAX_TIMER_MS; leftMs -= MAX_TIMER_MS) await wait(MAX_TIMER_MS, signal);

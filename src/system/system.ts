@@ -27,6 +27,8 @@ export interface Clock {
   asleepMs(): number;
   /** Resolves after `ms`, or rejects with the signal's reason as soon as that is given. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when the event loop has turned: signals, timers and sockets had their chance. */
+  turn(): Promise<void>;
 }
 
 /** A host that has come back: out of sleep, or onto a network. */

@@ -1,11 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import type {
-  BufferCounts,
-  EventBuffer,
-  EventKind,
-  NewEvent,
-  StoredEvent,
+import {
+  type BufferCounts,
+  type EventBuffer,
+  type EventKind,
+  type NewEvent,
+  PAGE_BYTES,
+  type StoredEvent,
 } from "../../src/buffer/buffer.ts";
 import { NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
 import { BufferError } from "../../src/buffer/schema.ts";
@@ -401,6 +402,35 @@ Deno.test("whatever happens: delivered + pending + set aside + dropped + purged 
         assertEquals(JSON.parse(JSON.parse(told[0].body).stdout).dropped, counts.dropped);
       }
     }),
+    { numRuns: 60 },
+  );
+});
+
+Deno.test("next() passes over what it is told to, and reads no more bodies than a page holds", async () => {
+  const body = fc.integer({ min: 1, max: 700_000 });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(body, { maxLength: 12 }),
+      fc.array(fc.nat(11)),
+      fc.integer({ min: 1, max: 12 }),
+      async (sizes, skipped, limit) => {
+        const limits = { maxEvents: 1_000, maxBytes: 100_000_000, maxAttempts: 3 };
+        const { buffer } = await openBuffer(new FakeSystem(), "/state", limits);
+        const { ids } = buffer.append(
+          sizes.map((size) => event("log", { body: "x".repeat(size) })),
+        );
+        const passedOver = new Set(skipped.flatMap((index) => ids[index] ?? []));
+        const waiting = buffer.list().filter(({ id }) => !passedOver.has(id));
+        const expected: string[] = [];
+        let bytes = 0;
+        for (const { id, sizeBytes } of waiting.slice(0, limit)) {
+          if (bytes >= PAGE_BYTES) break;
+          expected.push(id);
+          bytes += sizeBytes;
+        }
+        assertEquals(buffer.next(limit, passedOver).map(({ id }) => id), expected);
+      },
+    ),
     { numRuns: 60 },
   );
 });

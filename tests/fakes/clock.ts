@@ -32,6 +32,10 @@ export class FakeClock implements Clock {
     return this.sleptMs;
   }
 
+  turn(): Promise<void> {
+    return Promise.resolve();
+  }
+
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {

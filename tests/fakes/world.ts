@@ -2,7 +2,7 @@
 
 import { connectionPolicy } from "../../src/breaker/connection.ts";
 import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
-import type { Command, CommandHandler, CommandOutcome } from "../../src/buffer/command.ts";
+import type { Command, CommandOutcome, RunningHandler } from "../../src/buffer/command.ts";
 import type { CommandJournal } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { ceilingMs } from "../../src/loop/backoff.ts";
@@ -47,7 +47,7 @@ export class World {
   systemInfo: NewEvent | null = null;
   startSpreadMs = 0;
   maxAttempts = 3;
-  handler: CommandHandler = {
+  handler: RunningHandler = {
     repeatable: true,
     run: (command) => Promise.resolve(this.done(command)),
   };

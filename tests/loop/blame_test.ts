@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { StoredEvent } from "../../src/buffer/buffer.ts";
 import type { Refusal } from "../../src/buffer/delivery.ts";
-import { Blame } from "../../src/loop/blame.ts";
+import { Blame, REFUSED_AGAIN_MS } from "../../src/loop/blame.ts";
 
 function refusal(id: string): Refusal {
   const event: StoredEvent = {
@@ -43,7 +43,7 @@ Deno.test("delivered() blames the half that failed, once, whichever came first",
   const first = new Blame();
   first.split("whole", ["a", "b"], true);
   assertEquals(first.broke(refusal("a"), at), "unknown");
-  assertEquals(first.delivered("b")?.event.id, "a");
+  assertEquals(first.delivered("b")?.id, "a");
   assertEquals(first.broke(refusal("a"), at), "its_own"); // Proven: the whole failed, the other did not.
   const second = new Blame();
   second.split("whole", ["a", "b"], true);
@@ -163,4 +163,14 @@ Deno.test("split() of an event that was to blame lets its halves begin anew", ()
   blame.split("whole", ["a", "b"], true);
   assertEquals(blame.broke(refusal("a"), { nowMs: 0, random: () => 1 }), "unknown");
   assertEquals(blame.notBeforeMs("a"), 120_000);
+});
+
+Deno.test("putOffBeyond() names what waits longer than an instant, without its body", () => {
+  const blame = new Blame();
+  const told = refusal("a");
+  blame.refused({ ...told, event: { ...told.event, commandId: "c", place: 7 } }, 1_000);
+  assertEquals(blame.putOffBeyond(1_000), [{ id: "a", commandId: "c", place: 7 }]);
+  assertEquals(blame.putOffBeyond(1_000 + REFUSED_AGAIN_MS), []);
+  blame.forget("a");
+  assertEquals(blame.putOffBeyond(-Infinity), []);
 });

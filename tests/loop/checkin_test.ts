@@ -6,6 +6,25 @@ import { DatabaseError } from "../../src/system/database.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { INTERVAL_MS, inWorld, log, NEVER, World } from "../fakes/world.ts";
 
+Deno.test("a server that asks for a check-in at each check-in gets them at the pace of rapid polling", async () => {
+  for (const rapidPollingMs of [600_000, 0]) {
+    await inWorld(async (world) => {
+      let count = 0;
+      world.handler = {
+        repeatable: true,
+        run: (command) => {
+          world.server.queue(`c${count++}`, "enable_heartbeat");
+          return Promise.resolve({ events: [log(command.id)], rapidPollingMs });
+        },
+      };
+      world.server.queue("first", "enable_heartbeat");
+      await world.start();
+      await world.advance(60_000);
+      assert(count >= 10 && world.checkIns() <= 14, `${world.checkIns()} check-ins a minute`);
+    });
+  }
+});
+
 /** A command whose log reaches the server, while its answer does not; then the server is well. */
 async function loseAnswer(world: World): Promise<void> {
   const { server } = world;

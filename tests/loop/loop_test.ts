@@ -390,7 +390,7 @@ Deno.test("run() sorts in what was appended, while the server is away too", () =
     assertEquals(isSorted(), [1]);
   }));
 
-Deno.test("run() checks in at once after a heartbeat command that ended in the middle of a check-in", async () => {
+Deno.test("run() checks in soon after a heartbeat command that ended in the middle of a check-in", async () => {
   for (const rapidPollingMs of [600_000, 0]) {
     const world = new World();
     const { promise, resolve } = Promise.withResolvers<CommandOutcome>();
@@ -408,7 +408,9 @@ Deno.test("run() checks in at once after a heartbeat command that ended in the m
     world.server.answerHanging();
     await settle();
     world.server.rapidPolling = null;
-    await world.advance(0);
+    await world.advance(4_999);
+    assertEquals(world.checkIns(), 2, "no server has it asked more often than in rapid polling");
+    await world.advance(1);
     assertEquals(world.checkIns(), 3);
     const { body } = world.server.requests.filter(({ path }) => path.endsWith("/commands"))[2]!;
     assertEquals(body["metadata"], { rapid_polling_enabled: rapidPollingMs > 0 });

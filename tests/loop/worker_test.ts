@@ -352,7 +352,11 @@ Deno.test("resume() wakes the loop for the report of what was interrupted, and t
   assertEquals(log.events[0], {
     level: "warning",
     message: "command was interrupted",
-    fields: { command: "scan_updates", id: "a" },
+    fields: {
+      command: "scan_updates",
+      id: "a",
+      why: "interrupted: the agent stopped in the middle of it",
+    },
   });
 });
 
@@ -379,4 +383,79 @@ Deno.test("resume() hides no mistake of ours, and asks no more once it is to sto
   stop.abort(new Error("stop"));
   await clock.advance(60_000);
   assertEquals([asked, clock.sleeping], [2, 0]);
+});
+
+Deno.test("the event loop turns before each command, and a stop is noticed between two", async () => {
+  const stop = new AbortController();
+  const { parts, commands, done, bodies } = await setUp({
+    repeatable: true,
+    run: (command) => Promise.resolve(outcome(command, command.id)),
+  }, ["a", "b", "c"]);
+  let turns = 0;
+  const turn = () => {
+    turns += 1;
+    if (turns === 3) stop.abort(new Error("stopped"));
+    return Promise.resolve();
+  };
+  const clock = parts.clock;
+  const worker = new Worker({
+    ...parts,
+    clock: {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      asleepMs: () => clock.asleepMs(),
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+      turn,
+    },
+  });
+  for (const command of commands) worker.take(command, stop.signal);
+  await worker.idle;
+  assertEquals([turns, done, bodies()], [3, ["a", "b"], ["a", "b"]]);
+  assertEquals(parts.journal.unfinished().map(({ id }) => id), ["c"], "it stays in the journal");
+});
+
+Deno.test("commands of a type that is refused are reported as such, and never run", async () => {
+  const { parts, worker, commands, log, bodies } = await setUp({
+    repeatable: true,
+    refusal: ({ id }) => `Cannot run ${id}: nobody may`,
+  }, ["a", "b"]);
+  for (const command of commands) worker.take(command, never);
+  await worker.idle;
+  assertEquals(bodies(), ["Cannot run a: nobody may", "Cannot run b: nobody may"]);
+  assertEquals(parts.journal.unfinished(), []);
+  assertEquals(log.told("command not run").length, 2);
+});
+
+Deno.test("of commands that are not run a thousand are reported at once, then a thousand an hour", async () => {
+  const system = new FakeSystem();
+  const roomy = { maxEvents: 10_000, maxBytes: 100_000_000, maxAttempts: 3 };
+  const { buffer, journal } = await openBuffer(system, "/state", roomy);
+  const log = new FakeLog();
+  const made = await setUp({ repeatable: true, refusal: () => "refused" }, []);
+  const worker = new Worker({ ...made.parts, clock: system.clock, buffer, journal, log });
+  let sent = 0;
+  const reject = (count: number) => {
+    const commands = Array.from(
+      { length: count },
+      () => ({ id: `c${sent++}`, type: "x", why: "y" }),
+    );
+    worker.reject(commands);
+    return buffer.countWaiting().pending;
+  };
+  assertEquals([reject(999), reject(1), reject(5)], [999, 1_000, 1_000]);
+  assertEquals(log.told("commands not reported, too many of them are not run"), [{
+    commands: 5,
+    id: "c1000",
+  }]);
+  const [unknown] = journal.receive([{ id: "c1001", type: "x", params: "{}" }]);
+  assertEquals(unknown, undefined, "it is remembered, and never run");
+  await system.clock.advance(36_000);
+  assertEquals([reject(9), reject(9)], [1_009, 1_010]);
+  const late = { id: "late", type: "x", params: "{}" };
+  journal.receive([late]);
+  worker.take(late, never);
+  await worker.idle;
+  assertEquals([buffer.countWaiting().pending, journal.unfinished()], [1_010, []]);
+  await system.clock.advance(48 * 3_600_000);
+  assertEquals(reject(2_000), 2_010);
 });

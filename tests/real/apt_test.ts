@@ -23,6 +23,7 @@ const impatient: System = {
     monotonicMs: () => system.clock.monotonicMs(),
     asleepMs: () => 0,
     sleep: () => Promise.resolve(),
+    turn: () => Promise.resolve(),
   },
 };
 

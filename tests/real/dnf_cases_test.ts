@@ -100,6 +100,7 @@ onDnf("waits for another dnf's lock, and names it if that does not end", async (
       nowMs: () => system.clock.nowMs(),
       monotonicMs: () => system.clock.monotonicMs(),
       asleepMs: () => 0,
+      turn: () => Promise.resolve(),
       async sleep() {
         sleeps += 1;
         if (isFreed) await Deno.remove(lock);

@@ -290,6 +290,7 @@ export class Sim {
       monotonicMs: () => clock.monotonicMs(),
       asleepMs: () => clock.asleepMs(),
       sleep: (ms: number, signal: AbortSignal) => gate.later(() => clock.sleep(ms, signal)),
+      turn: () => clock.turn(),
     };
     const commands = simCommands({ clock, random: this.random }, (name) => this.#moodOf(name));
     return {

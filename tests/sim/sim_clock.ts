@@ -48,6 +48,10 @@ export class SimClock implements Clock {
     return this.#sleptMs;
   }
 
+  turn(): Promise<void> {
+    return Promise.resolve();
+  }
+
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {

@@ -2,76 +2,14 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { quoteWords, redact } from "../src/redact.ts";
 import { hasControls } from "../src/strip_controls.ts";
+import { holdsSecret, SECRET_TEXTS } from "./fakes/secrets.ts";
 import { anyText } from "./fakes/texts.ts";
 
-/** What stands for a secret below. A part of it that is left is as good as the whole. */
-const SECRET = "S3cretXy9Zq7Wv5T";
-
-/** Texts with a secret (§) in every place in which a URL, or what stands for one, can have it. */
-const FORMS: readonly string[] = [
-  "http://deploy:§@127.0.0.1:9/private",
-  "https://§@repo.test/debian",
-  "https://§:x-oauth-basic@repo.test/debian",
-  "https://deploy:§@repo.test",
-  "https://deploy:§@repo.test:8443/a",
-  "https://deploy:§@[2001:db8::1]:8443/a",
-  "https://deploy:p@§@repo.test/a",
-  "https://deploy:p/§@repo.test/a",
-  "https://deploy:p?§@repo.test/a",
-  "https://deploy:p#§@repo.test/a",
-  "https://deploy:p;§@repo.test/a",
-  "https://deploy:p,§@repo.test/a",
-  "https://deploy:p'§@repo.test/a",
-  'https://deploy:p"§@repo.test/a',
-  "https://deploy:p)§@repo.test/a",
-  "https://deploy:p%40§@repo.test/a",
-  "https://deploy:%53§@repo.test/a",
-  "HTTPS://DEPLOY:§@REPO.TEST/A",
-  "ftp://deploy:§@repo.test/a",
-  "mirror+https://deploy:§@repo.test/list.txt",
-  "tor+http://deploy:§@repo.onion/a",
-  "s3://AKIA:§@bucket/a",
-  "ssh://deploy:§@repo.test/a",
-  "socks5h://deploy:§@127.0.0.1:9050",
-  "deploy:§@repo.test/a",
-  "proxy=deploy:§@repo.test:3128",
-  "proxy='deploy:§@repo.test:3128'",
-  "(deploy:§@repo.test)",
-  "https://repo.test/a?token=§",
-  "https://repo.test/a?a=b&sig=§",
-  "https://repo.test/a?§",
-  "https://repo.test/a#§",
-  "https://repo.test/a;jsessionid=§/b",
-  "https://repo.test/t/§/debian",
-  "https://repo.test/token/§/debian",
-  "https://repo.test/§/debian",
-  "https://repo.test/debian/§/",
-  "https://repo.test/debian/§",
-  "https://repo.test/ghp_§/debian",
-  "https://repo.test/debian/§.repo",
-  "'https://deploy:§@repo.test/a'",
-  '"https://deploy:§@repo.test/a",',
-  "<https://deploy:§@repo.test/a>",
-  "[https://deploy:§@repo.test/a]",
-  "`https://deploy:§@repo.test/a`",
-  "https://a.test/b,https://deploy:§@repo.test/a",
-  "E: Failed to fetch https://deploy:§@repo.test/a  401  Unauthorized",
-  "Status code: 401 for https://repo.test/a?sig=§ (IP: 192.0.2.1)",
-  "baseurl=https://deploy:§@repo.test/a",
-  "https://deploy:§",
-  "password=§",
-  "token: §",
-  '"secret":"§"',
-  "Authorization: Bearer §",
-  "Authorization: Basic §==",
-];
-
-for (const form of FORMS) {
-  Deno.test(`redact() leaves no secret in ${form}`, () => {
-    const text = form.replaceAll("§", SECRET);
-    assert(text.includes(SECRET), text);
-    for (const shown of [redact(text), quoteWords(text, 300), redact(`a ${text} b`)]) {
-      assert(!shown.includes(SECRET.slice(0, 6)) && !shown.includes(SECRET.slice(-6)), shown);
+for (const secret of SECRET_TEXTS) {
+  Deno.test(`redact() leaves no secret in ${secret}`, () => {
+    assert(holdsSecret(secret));
+    for (const shown of [redact(secret), quoteWords(secret, 300), redact(`a ${secret} b`)]) {
+      assert(!holdsSecret(shown), shown);
       assert(shown.includes("(hidden)"), shown);
     }
   });
@@ -105,7 +43,18 @@ Deno.test("redact() keeps the host and what was said about it", () => {
 });
 
 Deno.test("redact() changes nothing that it has redacted", () => {
-  const pieces = fc.constantFrom(...FORMS, "://", "@", ":", "?", "/", " ", "(hidden)", "\n", "a");
+  const pieces = fc.constantFrom(
+    ...SECRET_TEXTS,
+    "://",
+    "@",
+    ":",
+    "?",
+    "/",
+    " ",
+    "(hidden)",
+    "\n",
+    "a",
+  );
   fc.assert(fc.property(fc.array(fc.oneof(pieces, anyText(20)), { maxLength: 6 }), (parts) => {
     const shown = redact(parts.join(""));
     assertEquals(redact(shown), shown);
@@ -138,7 +87,7 @@ Deno.test("redact() takes time in proportion to a text's length", () => {
       "/a1",
     ]
   ) {
-    const text = `x://${unit.repeat(200_000 / unit.length)}`;
+    const text = `x://${unit.repeat(50_000 / unit.length)}`;
     assert(redact(text).length <= 4 * text.length);
   }
 });

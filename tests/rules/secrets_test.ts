@@ -1,0 +1,117 @@
+/** No secret that a package manager repeats leaves the host: every outlet of a scan, for every form. */
+
+import { assert, assertEquals } from "@std/assert";
+import type { NewEvent } from "../../src/buffer/buffer.ts";
+import { scanAsCsv, scanAsJson } from "../../src/cli/scan_output.ts";
+import { scanAsText } from "../../src/cli/scan_text.ts";
+import { scanUpdates } from "../../src/commands/scan_updates.ts";
+import { createLog } from "../../src/log.ts";
+import { runScan } from "../../src/scanners/run_scans.ts";
+import { ScanError, type Scanner } from "../../src/scanners/scanner.ts";
+import { tool } from "../cli/scan_reports.ts";
+import { makeGuard } from "../fakes/scanner_guard.ts";
+import { holdsSecret, SECRET_TEXTS } from "../fakes/secrets.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const FACTS: NewEvent = {
+  kind: "system_info",
+  commandId: null,
+  snapshotOf: "system_info",
+  body: "{}",
+};
+
+/** A scanner in whose answer every text that a package manager can choose holds a secret. */
+function telling(text: string): Scanner {
+  const update = {
+    ...tool,
+    source: text,
+    severityReason: text,
+    stateReason: text,
+    description: text,
+  };
+  return {
+    name: "apt",
+    isAvailable: () => Promise.resolve(true),
+    scan: () =>
+      Promise.resolve({
+        updates: [update],
+        gaps: [text],
+        notes: [`note: ${text}`],
+        sources: [{
+          name: text,
+          url: text,
+          result: "failed",
+          why: text,
+          metadataAgeS: null,
+          expiresAtMs: null,
+          tellsSecurity: null,
+        }],
+        metadataAgeS: null,
+        scope: text,
+        reboot: { isRequired: true, reason: text },
+      }),
+  };
+}
+
+function failing(name: string, error: Error): Scanner {
+  return {
+    name,
+    isAvailable: () => Promise.resolve(true),
+    scan: () => Promise.reject(error),
+  };
+}
+
+Deno.test("no secret of a package manager gets into a command's events, the log or a file", async () => {
+  for (const text of SECRET_TEXTS) {
+    const system = new FakeSystem();
+    const lines: string[] = [];
+    const log = createLog((line) => void lines.push(line), () => 0, {
+      level: "debug",
+      format: "json",
+    });
+    const { guard, kept } = makeGuard(system, log);
+    const scanners = [
+      telling(text),
+      failing("dnf", new ScanError(`Cannot scan with dnf: ${text}`, { reason: "transient" })),
+      failing("winget", new TypeError(text)),
+    ];
+    const handler = scanUpdates({
+      system,
+      log,
+      stateDirectory: "/state",
+      guard,
+      findScanners: () => Promise.resolve(scanners),
+      collectSystemInfo: () => Promise.resolve(FACTS),
+    });
+    const events: NewEvent[] = [];
+    const outcome = await handler.run({ id: "c1", type: "scan_updates", params: {} }, {
+      signal: new AbortController().signal,
+      tellEarly: (early) => void events.push(...early),
+    });
+    events.push(...outcome.events);
+    const outlets = {
+      events: events.map(({ body }) => body).join(),
+      log: lines.join(),
+      files: [...system.files.texts.values()].join(),
+      breakers: JSON.stringify(kept.map((breakers) => [...breakers])),
+    };
+    for (const [name, shown] of Object.entries(outlets)) {
+      assert(shown.length > 10, name);
+      assert(!holdsSecret(shown), `${name}: ${text}: ${shown}`);
+    }
+    assertEquals(events.length >= 2, true);
+  }
+});
+
+Deno.test("no secret of a package manager is printed by scan, in any form", async () => {
+  for (const text of SECRET_TEXTS) {
+    const report = await runScan(new FakeSystem(), telling(text), {});
+    const shown = [
+      scanAsJson({ reports: [report], names: ["apt"], host: "h", startedMs: 0 }),
+      scanAsCsv([report]),
+      await scanAsText([report], { width: Infinity, machine: "x86_64" }),
+      ...report.warnings,
+    ];
+    for (const one of shown) assert(!holdsSecret(one), `${text}: ${one}`);
+  }
+});

@@ -3,6 +3,7 @@
 import { type Agent, makeAgent } from "../agent/agent.ts";
 import { takeResets } from "../agent/breaker_reset.ts";
 import { holdState } from "../agent/hold_state.ts";
+import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
@@ -31,14 +32,24 @@ export const runCommand: CliCommand = {
     const settings = await openSettings(system, given);
     const identity = await openIdentity(system, settings, "run");
     const { config, stateDirectory } = settings;
-    const log = openLog(system, config, [identity.accessToken, identity.refreshToken]);
+    const secrets = secretsOf(identity);
+    secrets.add(config.server.registrationToken ?? "");
+    const log = openLog(system, config, secrets);
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     const hold = await holdState(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
         log.error("state folder not held, a second agent cannot be kept out", { why }),
     });
     try {
-      const agent = await makeAgent({ system, config, identity, stateDirectory, log, hold });
+      const agent = await makeAgent({
+        system,
+        config,
+        identity,
+        stateDirectory,
+        log,
+        secrets,
+        hold,
+      });
       const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
       const ended = new AbortController();

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { type DenoChild, projectUrl, startDeno } from "./deno_child.ts";
 
 /** A program of both threads, as `main.ts` is one: `inWorker` and `inMain` are its code. */
@@ -31,6 +32,8 @@ function program(
     }
   `;
 }
+
+const onUnix = { ignore: Deno.build.os === "windows" };
 
 /** What it printed, and its exit code. */
 async function play(code: string): Promise<{ out: string; code: number }> {
@@ -79,6 +82,59 @@ Deno.test("supervise() lets the program write where it may, and nowhere else", a
   }
 });
 
+Deno.test("supervise() does not stop what docs/security.md names", onUnix, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "pennon-supervisor-" });
+  try {
+    const mine = `${folder}/mine`;
+    await Deno.mkdir(mine);
+    await Deno.mkdir(`${folder}/other`);
+    for (const name of ["sync", "handle", "linked"]) {
+      await Deno.writeTextFile(`${folder}/other/${name}`, "", { mode: 0o600 });
+    }
+    await Deno.symlink(`${folder}/other`, `${mine}/link`);
+    const database = new DatabaseSync(`${folder}/other/database`);
+    database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (a)");
+    database.close();
+    const inWorker = `
+      const fs = await import("node:fs");
+      const other = "${folder}/other", mine = "${mine}";
+      attempt("mode", () => fs.fchmodSync(fs.openSync(other + "/sync", "r"), 0o4777));
+      attempt("owner", () => fs.fchownSync(fs.openSync(other + "/sync", "r"), -1, -1));
+      const handle = await fs.promises.open(other + "/handle", "r");
+      await handle.chmod(0o4777);
+      await handle.close();
+      attempt("link, Deno", () => Deno.writeTextFileSync(mine + "/link/linked", "changed"));
+      attempt("link, node:fs", () => fs.writeFileSync(mine + "/link/made", ""));
+      attempt("link, SQLite", () =>
+        new DatabaseSync(mine + "/link/made-database").exec("CREATE TABLE t (a)"));
+      const kept = new DatabaseSync(other + "/database", { readOnly: true });
+      attempt("WAL", () => kept.prepare("SELECT a FROM t").all());
+      // Taken away in the worker, they are there in the next one.
+      delete fs.default.fchmodSync;
+      const nested = new Worker("data:text/javascript," + encodeURIComponent(\`
+        import { fchmodSync } from "node:fs";
+        postMessage(typeof fchmodSync);\`), { type: "module" });
+      outcomes.nested = await new Promise((resolve) =>
+        nested.onmessage = ({ data }) => resolve(data));
+      console.log(JSON.stringify(outcomes));
+      return 0;
+    `;
+    const { out } = await play(program(inWorker, mine));
+    const { nested, ...outcomes } = JSON.parse(out);
+    assertEquals(nested, "function");
+    assertEquals(new Set(Object.values(outcomes)), new Set(["done"]), out);
+    const modeOf = async (name: string) =>
+      (await Deno.stat(`${folder}/other/${name}`)).mode! & 0o777;
+    assertEquals([await modeOf("sync"), await modeOf("handle")], [0o777, 0o777]);
+    const names = (await Array.fromAsync(Deno.readDir(`${folder}/other`))).map(({ name }) => name);
+    for (const name of ["made", "made-database", "database-wal", "database-shm"]) {
+      assert(names.includes(name), `no ${name}`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("supervise() leaves the main thread no right to write, run or connect", async () => {
   const inMain = `
     attempt("write", () => Deno.writeTextFileSync("/tmp/pennon-supervisor", ""));
@@ -119,8 +175,6 @@ async function endOf(child: DenoChild): Promise<{ tookS: number; code: number }>
   const { code } = await child.process.status;
   return { tookS: (performance.now() - startMs) / 1_000, code };
 }
-
-const onUnix = { ignore: Deno.build.os === "windows" };
 
 Deno.test("supervise() ends a program that listens for no signal at once", onUnix, async () => {
   for (const [signal, interrupted] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {

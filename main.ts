@@ -23,7 +23,7 @@ if (isWorkerThread()) {
     await supervise(import.meta.url, {
       writable: stateDirectories(Deno.args),
       // It drains when it is asked to stop; every other command may be ended at any instant.
-      keepsEarlySignal: Deno.args[0] === "run",
+      isAgent: Deno.args[0] === "run",
     }),
   );
 }

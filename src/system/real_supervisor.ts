@@ -26,10 +26,11 @@ export interface SuperviseOptions {
   /** The directories that it may write. */
   readonly writable: readonly string[];
   /**
-   * The program listens for signals sooner or later: one that comes before is kept for it. Otherwise
-   * a signal that nothing listens for ends the process at once.
+   * The program is the agent, which runs until it is stopped. Its event loop is watched from the
+   * start, and a signal that comes before it listens is kept for it. Any other command ends at once at
+   * a signal that it does not listen for, and may wait as long as it likes for whoever reads its output.
    */
-  readonly keepsEarlySignal: boolean;
+  readonly isAgent: boolean;
 }
 
 /** How long the event loop may stand still unless the program says otherwise. */
@@ -135,7 +136,7 @@ function workerScope(): WorkerScope {
  */
 export function supervise(url: string, options: SuperviseOptions): Promise<number> {
   return new Promise((resolve) => {
-    const supervisor = new Supervisor(resolve, options.keepsEarlySignal);
+    const supervisor = new Supervisor(resolve, options.isAgent);
     // First of all: until here a signal has its default effect, and from here on it has this one.
     onSignal((signal) => supervisor.stop(signal));
     supervisor.start(startWorker(url, options.writable));
@@ -164,6 +165,7 @@ function startWorker(url: string, writable: readonly string[]): Worker {
 
 class Supervisor {
   readonly #end: (code: number) => void;
+  readonly #isAgent: boolean;
   #worker: Worker | undefined;
   #limitMs = DEFAULT_LIMIT_MS;
   #format: "text" | "json" = "text";
@@ -174,9 +176,10 @@ class Supervisor {
   /** `early`: not yet, but it will. */
   #listening: "early" | "yes" | "no";
 
-  constructor(end: (code: number) => void, keepsEarlySignal: boolean) {
+  constructor(end: (code: number) => void, isAgent: boolean) {
     this.#end = end;
-    this.#listening = keepsEarlySignal ? "early" : "no";
+    this.#isAgent = isAgent;
+    this.#listening = isAgent ? "early" : "no";
   }
 
   start(worker: Worker): void {
@@ -186,7 +189,7 @@ class Supervisor {
       event.preventDefault();
       this.#endWith(FAILED, "program crashed", { why: event.message.slice(0, LONGEST_TEXT) });
     };
-    this.#watch(DEFAULT_LIMIT_MS);
+    if (this.#isAgent) this.#watch(DEFAULT_LIMIT_MS);
   }
 
   /** A signal came. */

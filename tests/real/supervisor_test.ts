@@ -6,7 +6,7 @@ import { type DenoChild, projectUrl, startDeno } from "./deno_child.ts";
 function program(
   inWorker: string,
   writable: string,
-  { inMain = "", keepsEarlySignal = false } = {},
+  { inMain = "", isAgent = false } = {},
 ): string {
   return `
     import { isWorkerThread, onStopRequest, runInWorker, supervise, watchEventLoop } from
@@ -25,7 +25,7 @@ function program(
     else {
       const ended = supervise(import.meta.url, {
         writable: ["${writable}"],
-        keepsEarlySignal: ${keepsEarlySignal},
+        isAgent: ${isAgent},
       });
       ${inMain}
       Deno.exit(await ended);
@@ -200,7 +200,7 @@ Deno.test("supervise() keeps an early signal for a program that will listen", on
     return await new Promise((resolve) =>
       onStopRequest((signal) => resolve(signal === "SIGTERM" ? 5 : 6)));
   `;
-  await using child = await startDeno(program(inWorker, "/nowhere", { keepsEarlySignal: true }));
+  await using child = await startDeno(program(inWorker, "/nowhere", { isAgent: true }));
   await child.firstOutput();
   child.process.kill("SIGTERM");
   const { tookS, code } = await endOf(child);
@@ -216,7 +216,7 @@ const STUBBORN = program(
     await new Promise((resolve) => setTimeout(resolve, 60_000));
   `,
   "/nowhere",
-  { keepsEarlySignal: true },
+  { isAgent: true },
 );
 
 Deno.test("supervise() ends a program that does not stop in time", onUnix, async () => {

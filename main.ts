@@ -19,7 +19,13 @@ if (isWorkerThread()) {
     return await cli(Deno.args, realSystem());
   });
 } else if (import.meta.main) {
-  Deno.exit(await supervise(import.meta.url, stateDirectories(Deno.args)));
+  Deno.exit(
+    await supervise(import.meta.url, {
+      writable: stateDirectories(Deno.args),
+      // It drains when it is asked to stop; every other command may be ended at any instant.
+      isAgent: Deno.args[0] === "run",
+    }),
+  );
 }
 
 /**

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { agentIdSchema, tokenSchema } from "./credentials.ts";
 import { decodeJson } from "./json.ts";
+import { Secrets } from "./secrets.ts";
 import type { System } from "./system/system.ts";
 import { isRefused, trustProblems } from "./trusted_path.ts";
 
@@ -16,6 +17,11 @@ export interface Identity {
   /** Between check-ins, as the server said at registration; `null`: it did not. */
   readonly intervalMs: number | null;
   readonly registeredMs: number;
+}
+
+/** The tokens of an identity. */
+export function secretsOf({ accessToken, refreshToken }: Identity): Secrets {
+  return new Secrets([accessToken, refreshToken]);
 }
 
 /** An identity that cannot be used; the message says what to do. */

@@ -1,7 +1,7 @@
-/** The agent's log: one line an event, as text or JSON, with secrets taken out. */
+/** The agent's log: one line per event, as text or JSON, without secrets. */
 
 import { configureSync, getLogger, type LogRecord } from "@logtape/logtape";
-import { HIDDEN, redact } from "./redact.ts";
+import { Secrets } from "./secrets.ts";
 import { stripControls } from "./strip_controls.ts";
 
 /** What can stand in a log line beside its message. */
@@ -30,8 +30,8 @@ export interface Log {
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** Texts that must never stand in a line, besides what looks like a token. */
-  readonly secrets?: () => readonly string[];
+  /** What must never be in a line; whoever learns of another one adds it. @default none is known */
+  readonly secrets?: Secrets;
 }
 
 /** No line is longer, in bytes of UTF-8, its end apart: journals cut longer ones, or drop them. */
@@ -49,13 +49,14 @@ export function createLog(
   nowMs: () => number,
   options: LogOptions,
 ): Log {
+  const secrets = options.secrets ?? new Secrets();
   const sink = (record: LogRecord) => {
     const level = record.level as LogLevel;
     const fields = record.properties as LogFields;
-    const message = String(record.rawMessage);
-    const secrets = options.secrets?.() ?? [];
-    const line = { timeMs: nowMs(), level, message: clean(message, secrets), fields: {} };
-    write(formatWithin({ ...line, fields: cleanFields(fields, secrets) }, options.format));
+    // A constant: a server that chose a word of it as a token must not be able to erase that word.
+    const message = stripControls(String(record.rawMessage));
+    const line = { timeMs: nowMs(), level, message, fields: cleanFields(fields, secrets) };
+    write(formatWithin(line, options.format));
   };
   configureSync({
     reset: true,
@@ -141,39 +142,14 @@ function quote(value: string | number | boolean | null): string {
 
 const SECRET_NAME = /token|authorization|password|secret/i;
 
-function cleanFields(fields: LogFields, secrets: readonly string[]): LogFields {
+function cleanFields(fields: LogFields, secrets: Secrets): LogFields {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => {
       const shown = SECRET_NAME.test(name) ? "(hidden)" : value;
       return [
         stripControls(name),
-        typeof shown === "string" ? cleanText(shown, secrets) : shown,
+        typeof shown === "string" ? secrets.hide(shown) : shown,
       ];
     }),
   );
-}
-
-/** A text on one line that is safe to show, without secrets. */
-function clean(text: string, secrets: readonly string[]): string {
-  return stripControls(cleanText(text, secrets));
-}
-
-/**
- * A text that is safe to show, without secrets; the ends of lines and tabs stay, and are escaped where
- * it is quoted. Secrets are looked for when everything else is stripped, and once more with the lines
- * joined: a program that wraps its words may have broken one in two.
- */
-function cleanText(text: string, secrets: readonly string[]): string {
-  const hidden = hideSecrets(stripControls(text, "\n\t"), secrets);
-  const joined = stripControls(hidden);
-  const hiddenJoined = hideSecrets(joined, secrets);
-  return hiddenJoined === joined ? hidden : hiddenJoined;
-}
-
-/** Shorter texts are no secrets, and taking them out would make lines unreadable. */
-const SHORTEST_SECRET = 8;
-
-function hideSecrets(text: string, secrets: readonly string[]): string {
-  const known = secrets.filter((secret) => secret.length >= SHORTEST_SECRET);
-  return redact(known.reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text));
 }

@@ -25,13 +25,14 @@ const RANKS: Readonly<Record<string, number>> = {
   credentials: 1,
   json: 1,
   log: 1,
+  secrets: 0,
   trusted_path: 1,
   received_command: 1,
   version: 0,
   system: 0,
-  redact: 0,
-  // Below the ports: what the terminal prints goes through it.
-  strip_controls: -1,
+  // Below the ports: what the terminal prints goes through these.
+  redact: -1,
+  strip_controls: -2,
 };
 
 const LONGEST_SOURCE = 450;
@@ -56,6 +57,14 @@ const OUTSIDE = [
 
 /** What the agent makes is for its user alone, whatever the umask: files 0600, directories 0700. */
 const OPEN_MODE = /\bmode: 0o(?![67]00\b)\w+/;
+
+/**
+ * A message is a constant, or a choice between some: what varies is in the fields, where secrets are
+ * hidden. `what`, `how` and `message` are such choices.
+ */
+const VARYING_MESSAGE =
+  /\blog\.(?:debug|info|warning|error)\(\s*(?!\s|"|message,|`[^`$]*\$\{(?:what|how)\}[^`$]*`|[\w\s<>=.]+\? ")[^,)]*/;
+
 /** JSON from outside has limits that one file holds, and nothing else reads. */
 const JSON_READER = "src/json.ts";
 const JSON_PARSING = /\bJSON\s*\.\s*parse\b|\bv\.parseJson\b|\bdecodeJwt\b/;
@@ -105,6 +114,8 @@ function boundaries(path: string, text: string): string[] {
   const code = withoutComments(text);
   const [mode] = OPEN_MODE.exec(code) ?? [];
   if (mode !== undefined) found.push(`it makes what others may read: ${mode}`);
+  const [call] = VARYING_MESSAGE.exec(code) ?? [];
+  if (call !== undefined) found.push(`its log message is no constant: ${call}`);
   const parsing = JSON_PARSING.exec(code);
   if (parsing && path !== JSON_READER) {
     found.push(`it reads JSON past ${JSON_READER}: ${parsing[0]}`);

@@ -75,6 +75,11 @@ Deno.test("a broken rule is caught", () => {
       `${HEADER}const a = { mode: 0o755 };\n`,
       "it makes what others may read: mode: 0o755",
     ],
+    [
+      "src/agent/a.ts",
+      `${HEADER}parts.log.info(error.message, { why });\n`,
+      "its log message is no constant: log.info(error.message",
+    ],
     ["src/loop/a.ts", `${HEADER}Deno.exit(1);\n`, "it touches the outside world: Deno."],
     ["src/loop/a.ts", `${HEADER}const a = Date.now();\n`, "it touches the outside world: Date.now"],
     ["src/loop/a.ts", `${HEADER}await fetch(url);\n`, "it touches the outside world: fetch("],

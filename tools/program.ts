@@ -7,8 +7,8 @@ export interface ProgramOptions {
   /** The program's file, and its arguments. */
   readonly argv: readonly [string, ...string[]];
   readonly env?: Readonly<Record<string, string>>;
-  /** Written to its stdin, which is then closed. */
-  readonly input?: string;
+  /** Written to its stdin, which is then closed; `null`: nothing, and it stays open. */
+  readonly input?: string | null;
   onLine?(line: string, stream: "stdout" | "stderr"): void;
 }
 
@@ -40,7 +40,8 @@ export class Program {
     const read = ["stdout", "stderr"] as const;
     const reading = read.map((stream) => this.#read(stream, options.onLine));
     this.#ended = Promise.all([this.#child.status, ...reading]).then(([status]) => status);
-    this.#feed(options.input ?? "");
+    if (options.input !== null) this.#feed(options.input ?? "");
+    else this.#ended.finally(() => this.#child.stdin.close().catch(() => {}));
   }
 
   /** Everything printed so far, both streams. */

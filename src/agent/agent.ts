@@ -9,7 +9,7 @@ import { commandHandlers } from "../commands/handlers.ts";
 import { type ScannerBreakers, ScannerGuard } from "../commands/scanner_guard.ts";
 import type { Config } from "../config.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
-import { type Identity, saveIdentity } from "../identity.ts";
+import { type Identity, saveIdentity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { ceilingMs } from "../loop/backoff.ts";
 import { Connection } from "../loop/connection.ts";
@@ -21,7 +21,7 @@ import { NEEDS_PERSON_WAIT_MS } from "../loop/transition.ts";
 import { Worker } from "../loop/worker.ts";
 import { availableScanners } from "../scanners/available.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
-
+import type { Secrets } from "../secrets.ts";
 import type { Client } from "../server/client.ts";
 import { FileError } from "../system/files.ts";
 import type { CpuTimes } from "../system/machine.ts";
@@ -41,6 +41,8 @@ export interface AgentParts {
   readonly identity: Identity;
   readonly stateDirectory: string;
   readonly log: Log;
+  /** The log's own: tokens that come with a renewal are added to it. @default the identity's tokens */
+  readonly secrets?: Secrets;
   /** Who runs types of commands that this version leaves to others. @default nobody */
   readonly moreHandlers?: ReadonlyMap<string, CommandHandler>;
   /** The hold on the state folder, to be renewed if that is made anew. @default none */
@@ -65,12 +67,10 @@ export interface Agent {
  */
 export async function makeAgent(parts: AgentParts): Promise<Agent> {
   const { system, config, identity, stateDirectory, log } = parts;
-  const client = await clientFor(
-    system,
-    config,
-    identity.serverUrl,
-    (why) => log.warning("file is not safe", { why }),
-  );
+  const client = await clientFor(system, config, identity.serverUrl, {
+    warn: (why) => log.warning("file is not safe", { why }),
+    secrets: parts.secrets ?? secretsOf(identity),
+  });
   const intervalMs = identity.intervalMs ?? config.polling.intervalMs;
   const longest = {
     notBeforeMs: 2 * NEEDS_PERSON_WAIT_MS,

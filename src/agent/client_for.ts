@@ -2,12 +2,20 @@
 
 import { type Config, ConfigError } from "../config.ts";
 import { readTrusted } from "../config/trusted.ts";
+import { Secrets } from "../secrets.ts";
 import { Client } from "../server/client.ts";
 import type { TlsOptions } from "../system/http.ts";
 import type { System } from "../system/system.ts";
 import type { FileUse } from "../trusted_path.ts";
 import { VERSION } from "../version.ts";
 import { proxyFor } from "./proxy_for.ts";
+
+/** What a client is made with besides. */
+export interface ClientForOptions {
+  readonly warn?: (why: string) => void;
+  /** Kept out of what the client answers; it adds the tokens that it sends and receives. */
+  readonly secrets?: Secrets;
+}
 
 /**
  * Makes a client; `warn` is called with what is not as safe as it should be in the files it is made with.
@@ -18,7 +26,7 @@ export async function clientFor(
   system: System,
   config: Config,
   serverUrl: string,
-  warn: (why: string) => void = () => {},
+  { warn = () => {}, secrets = new Secrets() }: ClientForOptions = {},
 ): Promise<Client> {
   const proxyUrl = proxyFor(serverUrl, config.proxy);
   if (proxyUrl !== null && config.tls.certificateFile !== null) {
@@ -32,6 +40,7 @@ export async function clientFor(
     agentVersion: VERSION,
     tls: await readTls(system, config, warn),
     proxyUrl,
+    secrets,
     ...config.http,
   });
 }

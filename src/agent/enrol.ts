@@ -3,9 +3,10 @@
 import { forgetToldUpdates } from "../commands/told_updates.ts";
 import type { Config } from "../config.ts";
 import { hostFacts } from "../host/host.ts";
-import { forgetIdentity, type Identity, saveIdentity } from "../identity.ts";
+import { forgetIdentity, type Identity, saveIdentity, secretsOf } from "../identity.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
 import type { Answer } from "../server/answer.ts";
+import { Secrets } from "../secrets.ts";
 import type { Client } from "../server/client.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
@@ -41,7 +42,7 @@ export async function register(
   token: string,
 ): Promise<Identity> {
   const { system } = enrolment;
-  const client = await clientOf(enrolment, serverUrl);
+  const client = await clientOf(enrolment, serverUrl, new Secrets([token]));
   return await whileHeld(enrolment, "register", async () => {
     const nowMs = system.clock.nowMs();
     const body = registerBody(await hostFacts(system), { agentVersion: VERSION, nowMs });
@@ -82,7 +83,7 @@ export async function unregister(
   options: { evenIfUnreached: boolean },
 ): Promise<{ deletedOnServer: boolean }> {
   const { system, stateDirectory } = enrolment;
-  const client = await clientOf(enrolment, identity.serverUrl);
+  const client = await clientOf(enrolment, identity.serverUrl, secretsOf(identity));
   return await whileHeld(enrolment, "unregister", async () => {
     const answer = await deleteOnServer(client, identity);
     const isGone = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
@@ -95,9 +96,13 @@ export async function unregister(
   });
 }
 
-async function clientOf({ system, config }: Enrolment, serverUrl: string): Promise<Client> {
+async function clientOf(
+  { system, config }: Enrolment,
+  serverUrl: string,
+  secrets: Secrets,
+): Promise<Client> {
   const warn = (why: string) => system.terminal.printError(`pennon: ${why}`);
-  return await clientFor(system, config, serverUrl, warn);
+  return await clientFor(system, config, serverUrl, { warn, secrets });
 }
 
 /** A running agent would go on as whom it was, and write its tokens over the new ones. */

@@ -5,6 +5,7 @@ import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
 import { showState } from "../agent/state_file.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import { SCANNER_NAMES } from "../scanners/available.ts";
+import { Secrets } from "../secrets.ts";
 import type { System } from "../system/system.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
 import { UsageError } from "./command.ts";
@@ -89,7 +90,7 @@ async function reset(
     throw new UsageError(`Cannot reset "${name ?? ""}": the breakers are ${names.join(", ")}`);
   }
   const { stateDirectory, config } = settings;
-  const log = openLog(system, config, []);
+  const log = openLog(system, config, new Secrets());
   const { byAgent } = await resetBreaker(system, { stateDirectory, log }, name);
   const how = byAgent ? "by the running agent" : "on disk; no agent runs";
   system.terminal.print(

@@ -3,6 +3,7 @@
 import { type Agent, makeAgent } from "../agent/agent.ts";
 import { takeResets } from "../agent/breaker_reset.ts";
 import { holdState } from "../agent/hold_state.ts";
+import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
@@ -11,8 +12,8 @@ import { openIdentity } from "./registered.ts";
 import { openLog } from "./open_log.ts";
 import { openSettings } from "./settings.ts";
 
-/** Time for a last delivery after the request to stop. */
-const DRAIN_MS = 5_000;
+/** Time for a last delivery after the request to stop: what comes after it fits into 5 s as well. */
+const DRAIN_MS = 4_000;
 
 export const runCommand: CliCommand = {
   name: "run",
@@ -20,8 +21,8 @@ export const runCommand: CliCommand = {
   usage: "[--once]",
   details: [
     "Checks in with the server, runs its commands and reports back, until",
-    "SIGTERM or Ctrl-C: then it sends what it can within 5 s and stops; a",
-    "second one stops it at once. With --once it does one cycle and exits, for",
+    "SIGTERM or Ctrl-C: then it sends what it can for 4 s and ends within 5 s; a",
+    "second one ends it at once. With --once it does one cycle and exits, for",
     "cron and Task Scheduler: 1 if the server was not reached, or the disk takes",
     "no writes.",
   ],
@@ -31,14 +32,24 @@ export const runCommand: CliCommand = {
     const settings = await openSettings(system, given);
     const identity = await openIdentity(system, settings, "run");
     const { config, stateDirectory } = settings;
-    const log = openLog(system, config, [identity.accessToken, identity.refreshToken]);
+    const secrets = secretsOf(identity);
+    secrets.add(config.server.registrationToken ?? "");
+    const log = openLog(system, config, secrets);
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     const hold = await holdState(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
         log.error("state folder not held, a second agent cannot be kept out", { why }),
     });
     try {
-      const agent = await makeAgent({ system, config, identity, stateDirectory, log, hold });
+      const agent = await makeAgent({
+        system,
+        config,
+        identity,
+        stateDirectory,
+        log,
+        secrets,
+        hold,
+      });
       const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
       const ended = new AbortController();
@@ -68,12 +79,7 @@ async function untilStopped(
   const stop = new AbortController();
   const cut = new AbortController();
   const done = new AbortController();
-  const stopAtOnce = Promise.withResolvers<"at once">();
   const endListening = system.onStopRequest((signal) => {
-    if (stop.signal.aborted) {
-      stopAtOnce.resolve("at once");
-      return cut.abort(new Error("stopped at once"));
-    }
     log.info("stopping", { signal });
     stop.abort(new Error(`stopped: ${signal}`));
     system.clock.sleep(DRAIN_MS, done.signal).then(
@@ -85,9 +91,9 @@ async function untilStopped(
   const signals = { stop: stop.signal, cut: cut.signal };
   const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
   try {
-    const outcome = await Promise.race([work, stopAtOnce.promise]);
+    const outcome = await work;
     log.info("agent stopped");
-    return outcome === false || outcome === "at once" ? 1 : 0;
+    return outcome === false ? 1 : 0;
   } finally {
     done.abort(new Error("at rest"));
     endListening();

@@ -5,6 +5,8 @@
 
 import type { Clock } from "../system/system.ts";
 import type { HttpRequest, HttpResponse, SendHttp, TlsOptions } from "../system/http.ts";
+import type { Secrets } from "../secrets.ts";
+import { stripControls } from "../strip_controls.ts";
 import { type Answer, readAnswer, type ReadBody, readFailure } from "./answer.ts";
 import { type CheckInAnswer, readCheckIn } from "./check_in_answer.ts";
 import { encodeBody } from "./encode_body.ts";
@@ -33,6 +35,8 @@ export interface ClientOptions {
   readonly timeoutMs: number;
   readonly healthTimeoutMs: number;
   readonly maxBodyBytes: number;
+  /** Tokens that no text in an answer may repeat; those that are sent and received are added. */
+  readonly secrets: Secrets;
 }
 
 /** The last part of the paths that take an event: `/agents/{id}/{report}`. */
@@ -81,24 +85,27 @@ export class Client {
   }
 
   /** Asks whether the server is up and set up; costs it next to nothing. */
-  health(options: CallOptions = {}): Promise<Answer<Health>> {
+  async health(options: CallOptions = {}): Promise<Answer<Health>> {
     const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.#options.healthTimeoutMs);
-    return this.#call({
+    const answer = await this.#call({
       ...options,
       timeoutMs,
       method: "GET",
       path: "/health",
       readBody: readHealth,
     });
+    if (answer.kind !== "ok") return answer;
+    const status = this.#options.secrets.hide(answer.value.status);
+    return { ...answer, value: { ...answer.value, status } };
   }
 
   /** Enrols. The token is a registration token: `unauthorized` means that it is wrong or used up. */
-  register(
+  async register(
     token: string,
     body: RegisterBody,
     options: CallOptions = {},
   ): Promise<Answer<Registration>> {
-    return this.#call({
+    const answer = await this.#call({
       ...options,
       method: "POST",
       path: "/api/v1/agents/register",
@@ -107,21 +114,26 @@ export class Client {
       body: encodeBody({ ...body, registration_token: token }),
       readBody: readRegistration,
     });
+    if (answer.kind === "ok") this.#keepSecret(answer.value.token, answer.value.refresh_token);
+    return answer;
   }
 
   /** A new access token; `unauthorized`: the refresh token is dead, 404: the agent was deleted. */
-  renew(
+  async renew(
     agentId: string,
     refreshToken: string,
     options: CallOptions = {},
   ): Promise<Answer<Renewal>> {
-    return this.#call({
+    this.#keepSecret(refreshToken);
+    const answer = await this.#call({
       ...options,
       method: "POST",
       path: "/api/v1/agents/renew",
       body: JSON.stringify({ agent_id: agentId, refresh_token: refreshToken }),
       readBody: readRenewal,
     });
+    if (answer.kind === "ok") this.#keepSecret(answer.value.token);
+    return answer;
   }
 
   /** Checks in and takes commands, which the server then never hands over again. */
@@ -190,6 +202,18 @@ export class Client {
   }
 
   async #call<T>(call: Call<T>): Promise<Answer<T>> {
+    if (call.token !== undefined) this.#keepSecret(call.token);
+    const answer = await this.#answer(call);
+    if (!("why" in answer)) return answer;
+    // From here on it may be logged, saved and shown.
+    return { ...answer, why: stripControls(this.#options.secrets.hide(answer.why)) };
+  }
+
+  #keepSecret(...tokens: readonly string[]): void {
+    for (const token of tokens) this.#options.secrets.add(token);
+  }
+
+  async #answer<T>(call: Call<T>): Promise<Answer<T>> {
     try {
       const response = await this.#sendHttp(this.#request(call));
       return readAnswer(settleConflict(response, call), call.readBody, this.#clock.nowMs());

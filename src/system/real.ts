@@ -8,7 +8,7 @@ import { onRealHostHint } from "./real_host_watch.ts";
 import { realMachine } from "./real_machine.ts";
 import { createPrivateFile } from "./real_private_file.ts";
 import { runRealCommand } from "./real_process.ts";
-import { stopSignals, watchEventLoop } from "./real_supervisor.ts";
+import { onStopRequest, watchEventLoop } from "./real_supervisor.ts";
 import { RealTerminal } from "./real_terminal.ts";
 import type { Database } from "./database.ts";
 import type { SendHttp } from "./http.ts";
@@ -66,13 +66,4 @@ function openPrivateDatabase(path: string, options: { readOnly?: boolean } = {})
     }
   }
   return openRealDatabase(path, options);
-}
-
-function onStopRequest(listener: (signal: string) => void): () => void {
-  const ends = stopSignals().map((signal) => {
-    const handle = () => listener(signal);
-    Deno.addSignalListener(signal, handle);
-    return () => Deno.removeSignalListener(signal, handle);
-  });
-  return () => ends.forEach((end) => end());
 }

@@ -1,22 +1,49 @@
 /**
- * Runs the program in a worker thread, and watches it from the main thread: a thread of its own is
- * the only place from which an event loop that no longer turns can be seen and ended.
+ * Runs the program in a worker thread, and supervises it from the main thread: only another thread
+ * can detect that an event loop is blocked, and end the process all the same. For the same reason the
+ * main thread handles the signals that ask the process to stop.
  *
  * The worker may write below the directories it is given and nowhere else; Deno checks that outside
- * of JavaScript. The main thread loads no package, and gives up what it does not need.
+ * of JavaScript. The main thread loads no package, and gives up what it does not need. It must never
+ * block: in particular it writes nothing synchronously, since a pipe that nobody reads blocks its
+ * writer, and that writer holds the process's lock on stderr.
  */
 
 /** From the worker. */
 type Report =
   | { readonly kind: "alive" }
   | { readonly kind: "watch"; readonly limitMs: number; readonly format: "text" | "json" }
+  | { readonly kind: "listens"; readonly listens: boolean }
   | { readonly kind: "exit"; readonly code: number };
+
+/** To the worker: a question to be answered with `alive`, or a request to stop. */
+type Message =
+  | { readonly kind: "alive?" }
+  | { readonly kind: "stop"; readonly signal: StopSignal };
+
+/** What `supervise` needs to know about the program. */
+export interface SuperviseOptions {
+  /** The directories that it may write. */
+  readonly writable: readonly string[];
+  /**
+   * The program is the agent, which runs until it is stopped. Its event loop is watched from the
+   * start, and a signal that comes before it listens is kept for it. Any other command ends at once at
+   * a signal that it does not listen for, and may wait as long as it likes for whoever reads its output.
+   */
+  readonly isAgent: boolean;
+}
 
 /** How long the event loop may stand still unless the program says otherwise. */
 const DEFAULT_LIMIT_MS = 120_000;
 
-/** After a request to stop: a program that does not turn cannot have noticed it. */
-const STOPPING_LIMIT_MS = 4_000;
+/** From the request to stop to the end, whatever the program does: the documented limit is 5 s. */
+const STOP_LIMIT_MS = 4_600;
+
+/** For the last line: stderr may be a full pipe, and the end does not wait for its reader. */
+const LAST_LINE_MS = 100;
+
+/** Characters of the last line's text: less than a pipe takes at once. */
+const LONGEST_TEXT = 1_000;
 
 /**
  * Unanswered questions that make up the limit. Time alone does not count: while the host sleeps or
@@ -27,6 +54,12 @@ const QUESTIONS = 10;
 /** The exit code of a program that was ended because its event loop did not turn, or that crashed. */
 const FAILED = 1;
 
+/** Exit codes as shells report them, 128 + the signal's number. */
+const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, SIGBREAK: 149 } as const;
+
+/** A signal that asks the process to stop. */
+type StopSignal = keyof typeof INTERRUPTED;
+
 /** Whether this is the worker, not the main thread. */
 export function isWorkerThread(): boolean {
   return "WorkerGlobalScope" in globalThis;
@@ -35,13 +68,54 @@ export function isWorkerThread(): boolean {
 /** In the worker: answers the supervisor's questions from now on, and ends the process with `work`. */
 export function runInWorker(work: () => Promise<number>): void {
   const scope = workerScope();
-  scope.addEventListener("message", () => report({ kind: "alive" }));
+  scope.addEventListener("message", (event) => receive((event as MessageEvent<Message>).data));
   work().then((code) => report({ kind: "exit", code }));
+}
+
+function receive(message: Message): void {
+  switch (message.kind) {
+    case "alive?":
+      return report({ kind: "alive" });
+    case "stop":
+      // It stopped listening while the message was on its way.
+      if (listeners.size === 0) report({ kind: "exit", code: INTERRUPTED[message.signal] });
+      for (const listener of [...listeners]) listener(message.signal);
+  }
 }
 
 /** In the worker: ends the process if the event loop has not turned for `limitMs`. */
 export function watchEventLoop(limitMs: number, format: "text" | "json"): void {
   if (isWorkerThread()) report({ kind: "watch", limitMs, format });
+}
+
+/** In the worker: what the supervisor's request to stop is passed to. */
+const listeners = new Set<(signal: string) => void>();
+
+/**
+ * Calls `listener` when the process is asked to stop; the result ends that. In the worker that is the
+ * first signal, and the supervisor ends the process within 5 s; a second signal ends it at once.
+ */
+export function onStopRequest(listener: (signal: string) => void): () => void {
+  return isWorkerThread() ? onPassedOn(listener) : onSignal(listener);
+}
+
+function onPassedOn(listener: (signal: string) => void): () => void {
+  listeners.add(listener);
+  if (listeners.size === 1) report({ kind: "listens", listens: true });
+  return () => {
+    if (listeners.delete(listener) && listeners.size === 0) {
+      report({ kind: "listens", listens: false });
+    }
+  };
+}
+
+function onSignal(listener: (signal: StopSignal) => void): () => void {
+  const ends = stopSignals().map((signal) => {
+    const handle = () => listener(signal);
+    Deno.addSignalListener(signal, handle);
+    return () => Deno.removeSignalListener(signal, handle);
+  });
+  return () => ends.forEach((end) => end());
 }
 
 function report(message: Report): void {
@@ -60,9 +134,19 @@ function workerScope(): WorkerScope {
  * In the main thread: runs the module at `url` in a worker that may write below `writable` alone.
  * Resolves with the exit code.
  */
-export function supervise(url: string, writable: readonly string[]): Promise<number> {
+export function supervise(url: string, options: SuperviseOptions): Promise<number> {
+  return new Promise((resolve) => {
+    const supervisor = new Supervisor(resolve, options.isAgent);
+    // First of all: until here a signal has its default effect, and from here on it has this one.
+    onSignal((signal) => supervisor.stop(signal));
+    supervisor.start(startWorker(url, options.writable));
+    for (const name of ["write", "run", "net"] as const) Deno.permissions.revokeSync({ name });
+  });
+}
+
+function startWorker(url: string, writable: readonly string[]): Worker {
   const inherited = "inherit" as const;
-  const worker = new Worker(url, {
+  return new Worker(url, {
     type: "module",
     name: "agent",
     deno: {
@@ -77,34 +161,46 @@ export function supervise(url: string, writable: readonly string[]): Promise<num
       },
     },
   });
-  for (const name of ["write", "run", "net"] as const) Deno.permissions.revokeSync({ name });
-  return new Promise((resolve) => new Supervisor(worker, resolve).start());
 }
 
 class Supervisor {
-  readonly #worker: Worker;
   readonly #end: (code: number) => void;
+  readonly #isAgent: boolean;
+  #worker: Worker | undefined;
   #limitMs = DEFAULT_LIMIT_MS;
   #format: "text" | "json" = "text";
   #unanswered = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
+  /** The first signal. */
+  #signal: StopSignal | undefined;
+  /** `early`: not yet, but it will. */
+  #listening: "early" | "yes" | "no";
 
-  constructor(worker: Worker, end: (code: number) => void) {
-    this.#worker = worker;
+  constructor(end: (code: number) => void, isAgent: boolean) {
     this.#end = end;
+    this.#isAgent = isAgent;
+    this.#listening = isAgent ? "early" : "no";
   }
 
-  start(): void {
-    this.#worker.onmessage = ({ data }: MessageEvent<Report>) => this.#receive(data);
-    this.#worker.onerror = (event) => {
+  start(worker: Worker): void {
+    this.#worker = worker;
+    worker.onmessage = ({ data }: MessageEvent<Report>) => this.#receive(data);
+    worker.onerror = (event) => {
       event.preventDefault();
-      this.#print("program crashed", { why: event.message });
-      this.#end(FAILED);
+      this.#endWith(FAILED, "program crashed", { why: event.message.slice(0, LONGEST_TEXT) });
     };
-    for (const signal of stopSignals()) {
-      Deno.addSignalListener(signal, () => this.#watch(Math.min(this.#limitMs, STOPPING_LIMIT_MS)));
-    }
-    this.#watch(DEFAULT_LIMIT_MS);
+    if (this.#isAgent) this.#watch(DEFAULT_LIMIT_MS);
+  }
+
+  /** A signal came. */
+  stop(signal: StopSignal): void {
+    const code = INTERRUPTED[signal];
+    if (this.#signal !== undefined || this.#listening === "no") return this.#end(code);
+    this.#signal = signal;
+    setTimeout(() => {
+      this.#endWith(code, "not stopped in time, ending", { limit_s: STOP_LIMIT_MS / 1_000 });
+    }, STOP_LIMIT_MS);
+    if (this.#listening === "yes") this.#tell({ kind: "stop", signal });
   }
 
   #receive(report: Report): void {
@@ -115,9 +211,17 @@ class Supervisor {
       case "watch":
         this.#format = report.format;
         return this.#watch(report.limitMs);
+      case "listens":
+        return this.#takeListening(report.listens);
       case "exit":
         return this.#end(report.code);
     }
+  }
+
+  #takeListening(listens: boolean): void {
+    const isFirst = this.#listening === "early";
+    this.#listening = listens ? "yes" : "no";
+    if (isFirst && this.#signal !== undefined) this.#tell({ kind: "stop", signal: this.#signal });
   }
 
   #watch(limitMs: number): void {
@@ -125,31 +229,44 @@ class Supervisor {
     this.#unanswered = 0;
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#ask(), limitMs / QUESTIONS);
-    this.#worker.postMessage("alive?");
+    this.#tell({ kind: "alive?" });
   }
 
   #ask(): void {
     this.#unanswered += 1;
-    if (this.#unanswered <= QUESTIONS) return this.#worker.postMessage("alive?");
-    clearInterval(this.#timer);
-    this.#print("event loop blocked, ending to be started again", {
+    if (this.#unanswered <= QUESTIONS) return this.#tell({ kind: "alive?" });
+    this.#endWith(FAILED, "event loop blocked, ending to be started again", {
       blocked_s: this.#limitMs / 1_000,
     });
-    this.#end(FAILED);
+  }
+
+  #tell(message: Message): void {
+    this.#worker?.postMessage(message);
+  }
+
+  /** Ends the process with a line on stderr if that can be written, and without it if not. */
+  #endWith(code: number, message: string, fields: Fields): void {
+    clearInterval(this.#timer);
+    setTimeout(() => this.#end(code), LAST_LINE_MS);
+    const line = new TextEncoder().encode(`${this.#formatLine(message, fields)}\n`);
+    // Written by a thread of Deno's own, which may block: this one goes on.
+    Deno.stderr.write(line).catch(() => {}).finally(() => this.#end(code));
   }
 
   /** A line like those of the log, which lives in the worker. */
-  #print(message: string, fields: Readonly<Record<string, string | number>>): void {
+  #formatLine(message: string, fields: Fields): string {
     const time = new Date().toISOString();
+    if (this.#format === "json") {
+      return JSON.stringify({ time, level: "error", message, ...fields });
+    }
     const words = Object.entries(fields).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-    const line = this.#format === "json"
-      ? JSON.stringify({ time, level: "error", message, ...fields })
-      : [time, "ERROR", message, ...words].join(" ");
-    console.error(line);
+    return [time, "ERROR", message, ...words].join(" ");
   }
 }
 
+type Fields = Readonly<Record<string, string | number>>;
+
 /** Windows has no SIGTERM; closing the console or Ctrl-Break comes as SIGBREAK. */
-export function stopSignals(): readonly Deno.Signal[] {
+function stopSignals(): readonly StopSignal[] {
   return ["SIGINT", Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM"];
 }

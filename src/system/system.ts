@@ -57,7 +57,11 @@ export interface System {
   readEnvironment(name: string): string | undefined;
   /** Calls `listener` whenever the host has come back; the result ends that. */
   onHostHint(listener: (hint: HostHint) => void): () => void;
-  /** Calls `listener` for each request to stop (SIGINT, SIGTERM); the result ends that. */
+  /**
+   * Calls `listener` when the process is asked to stop (SIGINT, SIGTERM); the result ends that. The
+   * process then ends within 5 s in any case, and at once when it is asked again, or asked while
+   * nothing listens.
+   */
   onStopRequest(listener: (signal: string) => void): () => void;
   /**
    * Ends the process, with a line in `format` on stderr and exit code 1, when the event loop has not

@@ -177,3 +177,22 @@ Deno.test("each check-in says how the agent is: its breakers, its buffer, its di
   });
   agent.close();
 });
+
+Deno.test("an agent writes no token to its state, though the server repeats it, renewed or not", async () => {
+  const { system, server, make, once } = await setUp();
+  const renewed = "a-renewed-access-token";
+  server.acceptedToken = renewed;
+  const agent = await make();
+  assertEquals(await once(agent), true);
+  for (const token of [renewed, identity.accessToken, identity.refreshToken]) {
+    await system.clock.advance(60_000);
+    const body = JSON.stringify({ error: `no such token: ${token}` });
+    server.mood = { kind: "answers", status: 500, body };
+    agent.loop.resetConnection();
+    await once(agent);
+    const text = system.files.texts.get("/state/state.json") ?? "";
+    assert(text.includes("no such token: (hidden)"), text);
+    assert(!text.includes(token), text);
+  }
+  agent.close();
+});

@@ -50,7 +50,9 @@ Deno.test("clientFor() uses no key that others can read, and warns of what they 
   system.files.owners.set("/ca", 1_001);
   const warned: string[] = [];
   const { config } = await loadConfig(system);
-  await clientFor(system, config, "https://server.test", (why) => warned.push(why));
+  await clientFor(system, config, "https://server.test", {
+    warn: (why) => warned.push(why),
+  });
   assertEquals(warned, [
     'tls.ca_file is not safe: "/ca" belongs to user 1001. Next: sudo chown 1000 /ca',
   ]);

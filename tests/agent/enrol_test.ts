@@ -204,3 +204,17 @@ Deno.test("unregister() of what the server does not know, or that is forced, for
     assertEquals(left, []);
   }
 });
+
+Deno.test("register() and unregister() repeat no token that the server repeats", async () => {
+  const registrationToken = "a-registration-token";
+  const told = [registrationToken, identity.accessToken, identity.refreshToken];
+  const { enrolment } = await setUp(() => answer(400, { error: `bad: ${told.join()}` }));
+  const refused = await assertRejects(
+    () => register(enrolment, URL, registrationToken),
+    EnrolError,
+  );
+  assert(!refused.message.includes(registrationToken), refused.message);
+  const options = { evenIfUnreached: false };
+  const kept = await assertRejects(() => unregister(enrolment, identity, options), EnrolError);
+  assert(kept.message.includes("bad: a-registration-token,(hidden),(hidden)"), kept.message);
+});

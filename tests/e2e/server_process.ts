@@ -74,11 +74,12 @@ export class ServerProcess implements AsyncDisposable {
 export function startPennon(
   folder: string,
   words: readonly string[],
-  options: { input?: string } = {},
+  options: { input?: string | null; wrap?: readonly [string, ...string[]] } = {},
 ): Program {
+  const { wrap, ...rest } = options;
   const own = ["--state-dir", `${folder}/state`, "--config", `${folder}/config.toml`];
   const argv: [string, ...string[]] = EXECUTABLE === undefined
     ? script("main.ts", ...words, ...own)
     : [EXECUTABLE, ...words, ...own];
-  return new Program({ argv, ...options });
+  return new Program({ argv: wrap ? [...wrap, ...argv] : argv, ...rest });
 }

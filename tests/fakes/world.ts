@@ -11,6 +11,7 @@ import { Loop } from "../../src/loop/loop.ts";
 import { Session } from "../../src/loop/session.ts";
 import { type LoopState, NEW_STATE } from "../../src/loop/state.ts";
 import { Worker } from "../../src/loop/worker.ts";
+import { Secrets } from "../../src/secrets.ts";
 import { Client } from "../../src/server/client.ts";
 import { settle } from "./clock.ts";
 import { FakeLog } from "./log.ts";
@@ -79,6 +80,7 @@ export class World {
       timeoutMs: 30_000,
       healthTimeoutMs: 5_000,
       maxBodyBytes: 4_000_000,
+      secrets: new Secrets(),
     });
     const connection = new Connection({
       clock,

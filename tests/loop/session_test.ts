@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Session } from "../../src/loop/session.ts";
 import type { Answer } from "../../src/server/answer.ts";
+import { Secrets } from "../../src/secrets.ts";
 import { Client } from "../../src/server/client.ts";
 import { FakeClock, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
@@ -393,6 +394,7 @@ function renewsWith(
       timeoutMs: 1_000,
       healthTimeoutMs: 1_000,
       maxBodyBytes: 4_194_304,
+      secrets: new Secrets(),
     },
   );
   return (signal) => client.renew("a", "refresh", { signal });

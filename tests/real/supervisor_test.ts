@@ -1,10 +1,15 @@
-import { assert, assertEquals } from "@std/assert";
-import { projectUrl, startDeno } from "./deno_child.ts";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { type DenoChild, projectUrl, startDeno } from "./deno_child.ts";
 
 /** A program of both threads, as `main.ts` is one: `inWorker` and `inMain` are its code. */
-function program(inWorker: string, writable: string, inMain = ""): string {
+function program(
+  inWorker: string,
+  writable: string,
+  { inMain = "", isAgent = false } = {},
+): string {
   return `
-    import { isWorkerThread, runInWorker, supervise, watchEventLoop } from
+    import { isWorkerThread, onStopRequest, runInWorker, supervise, watchEventLoop } from
       "${projectUrl("src/system/real_supervisor.ts")}";
     import { DatabaseSync } from "node:sqlite";
     const outcomes = {};
@@ -18,12 +23,17 @@ function program(inWorker: string, writable: string, inMain = ""): string {
     }
     if (isWorkerThread()) runInWorker(async () => { ${inWorker} });
     else {
-      const ended = supervise(import.meta.url, ["${writable}"]);
+      const ended = supervise(import.meta.url, {
+        writable: ["${writable}"],
+        isAgent: ${isAgent},
+      });
       ${inMain}
       Deno.exit(await ended);
     }
   `;
 }
+
+const onUnix = { ignore: Deno.build.os === "windows" };
 
 /** What it printed, and its exit code. */
 async function play(code: string): Promise<{ out: string; code: number }> {
@@ -72,6 +82,59 @@ Deno.test("supervise() lets the program write where it may, and nowhere else", a
   }
 });
 
+Deno.test("supervise() does not stop what docs/security.md names", onUnix, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "pennon-supervisor-" });
+  try {
+    const mine = `${folder}/mine`;
+    await Deno.mkdir(mine);
+    await Deno.mkdir(`${folder}/other`);
+    for (const name of ["sync", "handle", "linked"]) {
+      await Deno.writeTextFile(`${folder}/other/${name}`, "", { mode: 0o600 });
+    }
+    await Deno.symlink(`${folder}/other`, `${mine}/link`);
+    const database = new DatabaseSync(`${folder}/other/database`);
+    database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (a)");
+    database.close();
+    const inWorker = `
+      const fs = await import("node:fs");
+      const other = "${folder}/other", mine = "${mine}";
+      attempt("mode", () => fs.fchmodSync(fs.openSync(other + "/sync", "r"), 0o4777));
+      attempt("owner", () => fs.fchownSync(fs.openSync(other + "/sync", "r"), -1, -1));
+      const handle = await fs.promises.open(other + "/handle", "r");
+      await handle.chmod(0o4777);
+      await handle.close();
+      attempt("link, Deno", () => Deno.writeTextFileSync(mine + "/link/linked", "changed"));
+      attempt("link, node:fs", () => fs.writeFileSync(mine + "/link/made", ""));
+      attempt("link, SQLite", () =>
+        new DatabaseSync(mine + "/link/made-database").exec("CREATE TABLE t (a)"));
+      const kept = new DatabaseSync(other + "/database", { readOnly: true });
+      attempt("WAL", () => kept.prepare("SELECT a FROM t").all());
+      // Taken away in the worker, they are there in the next one.
+      delete fs.default.fchmodSync;
+      const nested = new Worker("data:text/javascript," + encodeURIComponent(\`
+        import { fchmodSync } from "node:fs";
+        postMessage(typeof fchmodSync);\`), { type: "module" });
+      outcomes.nested = await new Promise((resolve) =>
+        nested.onmessage = ({ data }) => resolve(data));
+      console.log(JSON.stringify(outcomes));
+      return 0;
+    `;
+    const { out } = await play(program(inWorker, mine));
+    const { nested, ...outcomes } = JSON.parse(out);
+    assertEquals(nested, "function");
+    assertEquals(new Set(Object.values(outcomes)), new Set(["done"]), out);
+    const modeOf = async (name: string) =>
+      (await Deno.stat(`${folder}/other/${name}`)).mode! & 0o777;
+    assertEquals([await modeOf("sync"), await modeOf("handle")], [0o777, 0o777]);
+    const names = (await Array.fromAsync(Deno.readDir(`${folder}/other`))).map(({ name }) => name);
+    for (const name of ["made", "made-database", "database-wal", "database-shm"]) {
+      assert(names.includes(name), `no ${name}`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("supervise() leaves the main thread no right to write, run or connect", async () => {
   const inMain = `
     attempt("write", () => Deno.writeTextFileSync("/tmp/pennon-supervisor", ""));
@@ -79,7 +142,7 @@ Deno.test("supervise() leaves the main thread no right to write, run or connect"
     attempt("net", () => Deno.listen({ port: 0 }));
     console.log(JSON.stringify(outcomes));
   `;
-  const { out, code } = await play(program("return 3;", "/nowhere", inMain));
+  const { out, code } = await play(program("return 3;", "/nowhere", { inMain }));
   const denied = "NotCapable";
   assertEquals([JSON.parse(out), code], [{ write: denied, run: denied, net: denied }, 3]);
 });
@@ -104,4 +167,76 @@ Deno.test("supervise() ends a program whose event loop stands still", async () =
   const { level, message, blocked_s } = JSON.parse(new TextDecoder().decode(stderr));
   assertEquals([code, level, blocked_s], [1, "error", 1]);
   assert(message.startsWith("event loop blocked"));
+});
+
+/** Seconds until the child ended, and its code. */
+async function endOf(child: DenoChild): Promise<{ tookS: number; code: number }> {
+  const startMs = performance.now();
+  const { code } = await child.process.status;
+  return { tookS: (performance.now() - startMs) / 1_000, code };
+}
+
+Deno.test("supervise() ends a program that listens for no signal at once", onUnix, async () => {
+  for (const [signal, interrupted] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+    const inWorker = `
+      onStopRequest(() => console.log("listened no more"))();
+      console.log("waiting");
+      await new Promise((resolve) => setTimeout(resolve, 60_000));
+    `;
+    await using child = await startDeno(program(inWorker, "/nowhere"));
+    await child.firstOutput();
+    child.process.kill(signal);
+    const { tookS, code } = await endOf(child);
+    assertEquals(code, interrupted);
+    assert(tookS < 2, `${tookS} s`);
+  }
+});
+
+Deno.test("supervise() keeps an early signal for a program that will listen", onUnix, async () => {
+  // As long as it takes to load the program, and longer.
+  const inWorker = `
+    console.log("starting");
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    return await new Promise((resolve) =>
+      onStopRequest((signal) => resolve(signal === "SIGTERM" ? 5 : 6)));
+  `;
+  await using child = await startDeno(program(inWorker, "/nowhere", { isAgent: true }));
+  await child.firstOutput();
+  child.process.kill("SIGTERM");
+  const { tookS, code } = await endOf(child);
+  assertEquals(code, 5);
+  assert(tookS > 0.5 && tookS < 4, `${tookS} s`);
+});
+
+/** Listens, and does not stop. */
+const STUBBORN = program(
+  `
+    onStopRequest(() => console.log("passed on"));
+    console.log("listening");
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+  `,
+  "/nowhere",
+  { isAgent: true },
+);
+
+Deno.test("supervise() ends a program that does not stop in time", onUnix, async () => {
+  await using child = await startDeno(STUBBORN, ["-A"], { stderr: "piped" });
+  await child.firstOutput();
+  child.process.kill("SIGTERM");
+  const { tookS, code } = await endOf(child);
+  assertEquals(code, 143);
+  assert(tookS > 4 && tookS < 5, `${tookS} s`);
+  const stderr = await new Response(child.process.stderr).text();
+  assertMatch(stderr, /^\S+ ERROR not stopped in time, ending limit_s=[\d.]+\n$/);
+});
+
+Deno.test("supervise() ends a program at once on a second signal", onUnix, async () => {
+  await using child = await startDeno(STUBBORN);
+  await child.firstOutput();
+  child.process.kill("SIGTERM");
+  await child.firstOutput();
+  child.process.kill("SIGINT");
+  const { tookS, code } = await endOf(child);
+  assertEquals(code, 130);
+  assert(tookS < 2, `${tookS} s`);
 });

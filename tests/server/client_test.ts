@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { Secrets } from "../../src/secrets.ts";
 import { Client, NO_ROUTE } from "../../src/server/client.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import { FakeClock } from "../fakes/clock.ts";
@@ -11,6 +12,7 @@ function setUp(
   proxyUrl: string | null = "http://proxy.test:3128",
 ) {
   const sent: HttpRequest[] = [];
+  const secrets = new Secrets();
   const client = new Client(
     (request) => {
       sent.push(request);
@@ -27,9 +29,10 @@ function setUp(
       timeoutMs: 30_000,
       healthTimeoutMs: 5_000,
       maxBodyBytes: 4_194_304,
+      secrets,
     },
   );
-  return { client, sent };
+  return { client, sent, secrets };
 }
 
 Deno.test("every call goes to its own path, with its own method, token and body", async () => {
@@ -146,4 +149,53 @@ Deno.test("a log of a command that is over has arrived before; any other 409 is 
 Deno.test("what never reached the server is an answer too, not an exception", async () => {
   const { client } = setUp(new HttpError("Cannot connect: refused", { reason: "refused" }));
   assertEquals((await client.health()).kind, "failed");
+});
+
+/** Answers that repeat a secret, each in a place of its own. */
+function repeating(secret: string): (Partial<HttpResponse> | HttpError)[] {
+  const body = JSON.stringify({ error: `bad token \u200b${secret}` });
+  const cut = JSON.stringify({ error: "x".repeat(170) + secret });
+  return [
+    ...[400, 401, 403, 404, 408, 429, 500, 503].map((status) => ({ status, body })),
+    { status: 400, body: cut },
+    { status: 200, body: JSON.stringify({ status: `not well: ${secret}` }) },
+    new HttpError(`Cannot read answer: header "${secret}"`, { reason: "malformed" }),
+  ];
+}
+
+Deno.test("no answer repeats a token that was sent, received or known", async () => {
+  const token = "an-opaque-token-that-is-as-long-as-such-tokens-are";
+  for (const answer of repeating(token)) {
+    const { client, secrets } = setUp(answer);
+    secrets.add(token);
+    assertHides(await client.health(), token);
+    const renewing = setUp(answer).client;
+    assertHides(await renewing.renew("a1", token), token);
+    const registering = setUp(answer).client;
+    const body = { hostname: "h" } as Parameters<Client["register"]>[1];
+    assertHides(await registering.register(token, body), token);
+    const checkingIn = setUp(answer).client;
+    assertHides(await checkingIn.checkIn({ agentId: "a1", accessToken: token }, host), token);
+  }
+});
+
+function assertHides(answer: unknown, token: string): void {
+  const text = JSON.stringify(answer);
+  assert(!text.includes(token.slice(0, 12)), text);
+}
+
+Deno.test("a token that came with a renewal or a registration is a secret, and so is the old one", async () => {
+  const identity = {
+    agent_id: "a1",
+    token: "new-access-token",
+    refresh_token: "new-refresh-token",
+  };
+  const { client, secrets } = setUp({ body: JSON.stringify(identity) });
+  await client.renew("a1", "old-refresh-token");
+  assertEquals(secrets.hide("new-access-token old-refresh-token"), "(hidden) (hidden)");
+  await client.register("registration-token", {} as Parameters<Client["register"]>[1]);
+  assertEquals(
+    secrets.hide("new-access-token new-refresh-token old-refresh-token registration-token"),
+    "(hidden) (hidden) (hidden) (hidden)",
+  );
 });

@@ -11,6 +11,7 @@ import { openLog } from "../../src/cli/open_log.ts";
 import { openIdentity } from "../../src/cli/registered.ts";
 import { openSettings } from "../../src/cli/settings.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
+import { secretsOf } from "../../src/identity.ts";
 import { realSystem } from "../../src/system/real.ts";
 
 /** In the state folder: the id of each command that was run, a line a run. */
@@ -28,7 +29,7 @@ async function main([, ...words]: readonly string[]): Promise<number> {
   const settings = await openSettings(system, given);
   const { config, stateDirectory } = settings;
   const identity = await openIdentity(system, settings, "run");
-  const log = openLog(system, config, []);
+  const log = openLog(system, config, secretsOf(identity));
   const hold = await holdState(system, stateDirectory, "run");
   const moreHandlers = new Map<string, CommandHandler>(
     MARKED.map((type) => [type, marking(`${stateDirectory}/${MARKS}`)]),

@@ -47,8 +47,8 @@ const MOST_ROWS = 2_000;
 /** Sentences that may follow a table without a blank line between. */
 const MOST_SENTENCES = 4;
 
-/** A word of a heading, and the display column at which it begins. */
-interface Word {
+/** A word, and the display column at which it begins. */
+export interface Word {
   readonly text: string;
   readonly at: number;
 }
@@ -126,7 +126,8 @@ function commonStarts(words: readonly Word[], rows: readonly string[]): number[]
 function areUpgrades(rows: readonly string[], starts: readonly number[]): boolean {
   return rows.every((row) => {
     const [, id = "", , available = "", source = SOURCES[0] ?? ""] = cutAt(row, starts) ?? [];
-    return /^\S+$/.test(id.trim()) && available.trim() !== "" && SOURCES.includes(source.trim());
+    const isVersion = available.trim() !== "" && !SOURCES.includes(available.trim());
+    return /^\S+$/.test(id.trim()) && isVersion && SOURCES.includes(source.trim());
   });
 }
 
@@ -144,10 +145,11 @@ function isTight(lines: readonly string[], starts: readonly number[]): boolean {
 }
 
 function widestOf(texts: readonly string[]): number {
-  return Math.max(...texts.map((text) => stringWidth(text.trimEnd())));
+  return Math.max(...texts.map((text) => columnsOf(text.trimEnd())));
 }
 
-function wordsOf(line: string): Word[] {
+/** The words of a line, and the display columns at which they begin. */
+export function wordsOf(line: string): Word[] {
   const words: { text: string; at: number }[] = [];
   let at = 0;
   let before = " ";
@@ -158,7 +160,7 @@ function wordsOf(line: string): Word[] {
       else last.text += character;
     }
     before = character;
-    at += stringWidth(character);
+    at += widthOf(character);
   }
   return words;
 }
@@ -180,12 +182,30 @@ export function cutAt(line: string, starts: readonly number[]): string[] | undef
     }
     cells[column] += character;
     before = character;
-    position += stringWidth(character);
+    position += widthOf(character);
   }
   return cells;
 }
 
 const segmenter = new Intl.Segmenter();
+
+/** Display columns of a text, as winget counts them. */
+function columnsOf(text: string): number {
+  let columns = 0;
+  for (const character of charactersOf(text)) columns += widthOf(character);
+  return columns;
+}
+
+/**
+ * The width of a character as winget counts it (`UTF8ColumnWidth` in microsoft/winget-cli): that of
+ * its first code point, which is 2 for East Asian wide ones and 1 for all else. To a terminal an emoji
+ * is wider, and a zero-width space narrower; winget pads its cells by this.
+ */
+function widthOf(character: string): number {
+  const code = character.codePointAt(0) ?? 0;
+  if (code < 0x300) return 1;
+  return stringWidth(String.fromCodePoint(code)) === 2 ? 2 : 1;
+}
 
 /** What a terminal shows as one character: a letter with its accents, an ideograph, an emoji. */
 function charactersOf(line: string): Iterable<string> {

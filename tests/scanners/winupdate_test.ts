@@ -72,9 +72,9 @@ const PRINTED = ["lf", "utf16", "bom", "clixml", "cp850", "narrow"];
 for (const name of PRINTED) {
   Deno.test(`scanWinupdate() reads one update with an umlaut, printed as in ${name}`, async () => {
     const { updates } = await answerOf(new PowershellHost(printed(`stdout_${name}.txt`)));
-    assertEquals(updates.map((update) => update.package), [
-      "Security Intelligence-Update für Microsoft Defender Antivirus – KB2267602",
-    ]);
+    assertEquals(updates.map((update) => update.package), ["KB2267602"]);
+    const title = "Security Intelligence-Update für Microsoft Defender Antivirus – KB2267602";
+    assert(updates[0]?.description?.startsWith(title), updates[0]?.description ?? "");
   });
 }
 
@@ -96,6 +96,7 @@ Deno.test("scanWinupdate() is degraded by errors, a restart that is due and a WS
     new PowershellHost(answered("wsus_incomplete.json")),
   );
   assertEquals([updates.length, warnings.length, result], [0, 3, "degraded"]);
+  assert(warnings[0]?.startsWith("WSUS: Windows Update could not search everything: "));
 });
 
 Deno.test("scanWinupdate() of a WSUS host that has all that is approved answers a list that is whole", async () => {
@@ -142,13 +143,16 @@ Deno.test("scanWinupdate() tells what Windows found before where no server can b
     answered("cached.json"),
   );
   host.clock.setNow(Date.UTC(2026, 10, 24, 4, 12, 45) - 150_000);
-  const { updates, warnings, metadataAgeS } = await answerOf(host);
+  const { updates, warnings, metadataAgeS, sources } = await answerOf(host);
   assertEquals(asked(host), [true, true, true, false]);
   assertEquals([updates.length, metadataAgeS], [1, 3_600]);
   assertEquals(warnings, [
-    "Cannot search for updates: the name of the update server or of the proxy is not resolved " +
-    "(0x8024402C). Next: check the host's network, name resolution and proxy",
     "The list is what Windows found the last time, of 2026-11-24T03:12:45.000Z or later",
+    "Microsoft Update: Cannot search for updates: the name of the update server or of the proxy " +
+    "is not resolved (0x8024402C). Next: check the host's network, name resolution and proxy",
+  ]);
+  assertEquals(sources.map(({ name, result, metadataAgeS }) => [name, result, metadataAgeS]), [
+    ["Microsoft Update", "failed", 3_600],
   ]);
 });
 

@@ -3,6 +3,7 @@
  * the host's language, and a server that goes by the name would have a new package every day. Pure.
  */
 
+import { quoteWords } from "../redact.ts";
 import type { WinupdateItem } from "./winupdate_answer.ts";
 import { classOf } from "./winupdate_class.ts";
 
@@ -53,7 +54,7 @@ function driverName({ driver }: WinupdateItem): string {
   const words = [provider, model || driver.class].filter((word) => word !== "").join(" ");
   const id = hardwareId.toUpperCase();
   const name = words !== "" && id !== "" ? `${words} [${id}]` : words || id;
-  return name.slice(0, LONGEST_NAME).toWellFormed().trim();
+  return quoteWords(name, LONGEST_NAME).trim();
 }
 
 /** A version in brackets in a title, whatever the word before it: `(Version 1.421.100.0)`. */

@@ -44,6 +44,10 @@ const SOURCES = ["winget", "msstore"];
 const MOST_WORDS = 10;
 const MOST_ROWS = 2_000;
 
+/** A heading in a strange language above a row that does not fit is tried within these bounds. */
+const MOST_DOUBTFUL_ROWS = 60;
+const MOST_ODD_LINES = 3;
+
 /** Sentences that may follow a table without a blank line between. */
 const MOST_SENTENCES = 4;
 
@@ -66,7 +70,8 @@ export function findColumns(
   rule: string,
   below: readonly string[],
 ): Columns | undefined {
-  return knownColumns(wordsOf(heading)) ?? columnsByRows(heading, rule, below);
+  return knownColumns(wordsOf(heading)) ?? columnsByRows(heading, rule, below) ??
+    columnsByOthers(heading, rule, below);
 }
 
 function knownColumns(words: readonly Word[]): Columns | undefined {
@@ -91,10 +96,33 @@ function textOf(words: readonly string[]): string {
   return words.join(" ").normalize("NFC").toLowerCase();
 }
 
+/**
+ * The columns by all rows but one, which does not fit: its installer registered a name with blanks or
+ * line ends, so that it may take several lines. It may have been the widest, too; so that the others
+ * must be more than one, and have ids and versions that look like some.
+ */
+function columnsByOthers(
+  heading: string,
+  rule: string,
+  below: readonly string[],
+): Columns | undefined {
+  if (below.length > MOST_DOUBTFUL_ROWS) return undefined;
+  for (let odd = 1; odd <= MOST_ODD_LINES; odd++) {
+    for (let at = 0; at + odd <= below.length; at++) {
+      const others = below.toSpliced(at, odd);
+      if (others.length < 2) return undefined;
+      const columns = columnsByRows(heading, rule, others, { oneIsMissing: true });
+      if (columns) return columns;
+    }
+  }
+  return undefined;
+}
+
 function columnsByRows(
   heading: string,
   rule: string,
   below: readonly string[],
+  { oneIsMissing = false } = {},
 ): Columns | undefined {
   const words = wordsOf(heading);
   if (words.length > MOST_WORDS || below.length > MOST_ROWS || /\d/.test(heading)) return undefined;
@@ -104,9 +132,11 @@ function columnsByRows(
     const starts = commonStarts(words, rows);
     const lines = [heading, ...rows];
     const isTable = (starts.length === 4 || starts.length === 5) && areUpgrades(rows, starts);
-    if (isTable && isTight(lines, starts) && widestOf(lines) === rule.length) {
-      return { starts, fields: FIELDS.slice(0, starts.length) };
-    }
+    const width = isTable ? widestOf(lines) : 0;
+    const fits = oneIsMissing
+      ? rows.length > 1 && width <= rule.length && areCertain(rows, starts)
+      : width === rule.length && isTight(lines, starts);
+    if (isTable && fits) return { starts, fields: FIELDS.slice(0, starts.length) };
   }
   return undefined;
 }
@@ -128,6 +158,14 @@ function areUpgrades(rows: readonly string[], starts: readonly number[]): boolea
     const [, id = "", , available = "", source = SOURCES[0] ?? ""] = cutAt(row, starts) ?? [];
     const isVersion = available.trim() !== "" && !SOURCES.includes(available.trim());
     return /^\S+$/.test(id.trim()) && isVersion && SOURCES.includes(source.trim());
+  });
+}
+
+/** Whether all ids have a dot, and all versions that are available a digit. */
+function areCertain(rows: readonly string[], starts: readonly number[]): boolean {
+  return rows.every((row) => {
+    const [, id = "", , available = ""] = cutAt(row, starts) ?? [];
+    return /\p{L}\S*[.\\]|[.\\]\S*\p{L}/u.test(id) && /\d/.test(available);
   });
 }
 

@@ -199,6 +199,24 @@ for (const [what, damage] of DAMAGES) {
   });
 }
 
+Deno.test("readTables() reads the other rows in a language that is not known, too", () => {
+  for (const titles of STRANGE) {
+    for (const [what, damage] of DAMAGES) {
+      const whole = [
+        ["7-Zip", "7zip.7zip", "23.01", "24.08", "winget"],
+        ["Windows Terminal", "Microsoft.WindowsTerminal", "1.18.2822.0", "1.21.3231.0", "winget"],
+        ["Zoom Workplace", "Zoom.Zoom", "< 6.2.0", "6.2.7 (49583)", "winget"],
+        ["Git", "Git.Git", "2.49", "2.54", "winget"],
+      ];
+      const rows = whole.map((row, index) => index === 2 ? damage(row) : row);
+      const text = [...renderTable(titles, rows, { widthOf: wingetWidth }), "Razem: 4.", ""];
+      const { rows: found } = parseWingetUpgrades(text.join("\r\n"));
+      const ids = found.map(({ id }) => id).filter((id) => id !== "Zoom.Zoom");
+      assertEquals(ids, ["7zip.7zip", "Microsoft.WindowsTerminal", "Git.Git"], what);
+    }
+  }
+});
+
 Deno.test("readTables() reads a row by its right-hand cells where its name moves them", () => {
   const rows = [
     [" Beta Tool", "Contoso.Beta", "1.0", "1.1", ""],

@@ -5,7 +5,7 @@ import { matchesWildcard } from "./wildcard.ts";
 
 /**
  * The updates, with those that a pattern names in state `ignored`. A pattern is matched against the
- * package's name, its advisories and its description (of Windows Update the title);
+ * package's name, each advisory, and the beginning of its description, which is the title on Windows;
  * `scanner:pattern` holds for one scanner only.
  */
 export function markIgnored(
@@ -20,8 +20,11 @@ export function markIgnored(
   });
   if (own.length === 0) return updates;
   return updates.map((update) => {
-    const names = [update.package, ...update.advisories, update.description ?? ""];
-    const found = own.find(({ pattern }) => names.some((name) => matchesWildcard(pattern, name)));
+    const names = [update.package, ...update.advisories];
+    const found = own.find(({ pattern }) =>
+      names.some((name) => matchesWildcard(pattern, name)) ||
+      update.description !== null && matchesWildcard(`${pattern}*`, update.description)
+    );
     return found === undefined
       ? update
       : { ...update, state: "ignored", stateReason: `scanners.ignore: ${found.written}` };

@@ -4,7 +4,7 @@ import { LOCAL_LIMITS, parseJson } from "../json.ts";
 import { CommandError, type RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
 import { reasonNotRun } from "./not_run.ts";
-import { describeComplaint } from "./powershell_complaint.ts";
+import { describeComplaint, isBlocked } from "./powershell_complaint.ts";
 import { BEGIN, END, frameScript } from "./powershell_frame.ts";
 import { ScanError, type ScanErrorReason } from "./scanner.ts";
 
@@ -64,17 +64,21 @@ export async function runPowershell(
   options: PowershellOptions,
 ): Promise<unknown> {
   const argv = commandLine(powershellPath(system), script);
-  const result = await run(system, argv, options);
+  return readAnswer(await run(system, argv, options), "PowerShell");
+}
+
+/** The value that a run of `program` answered. Throws `ScanError`, with what it complained of. */
+export function readAnswer(result: RunResult, program: string): unknown {
   if (result.truncated) {
     const fact = "the answer is too long";
-    throw new ScanError(`Cannot ask PowerShell: ${fact}`, { reason: "permanent" });
+    throw new ScanError(`Cannot ask ${program}: ${fact}`, { reason: "permanent" });
   }
   try {
-    return refuseConstrained(parseEnvelope(result.stdout));
+    return refuseConstrained(parseEnvelope(result.stdout), program);
   } catch (error) {
-    // How it ended says more than what is missing from an answer that was cut off.
-    if (!(error instanceof UnreadableError) || result.code === 0) throw error;
-    throw endFailure(result);
+    if (!(error instanceof UnreadableError)) throw error;
+    // How it ended, and what it complained of, says more than what is missing from an answer.
+    throw endFailure(result, program, error);
   }
 }
 
@@ -167,25 +171,37 @@ function unreadable(fact: string, reason: ScanErrorReason, cause?: unknown): Sca
 }
 
 /** The frame answers by itself where the script's own means are forbidden. */
-function refuseConstrained(answer: unknown): unknown {
+function refuseConstrained(answer: unknown, program: string): unknown {
   const isObject = typeof answer === "object" && answer !== null;
   if (!isObject || !("constrained" in answer) || answer.constrained !== true) return answer;
   const fact = "an application control policy holds it to ConstrainedLanguage mode";
   const next = "have the policy (WDAC, AppLocker) allow Pennon's scripts";
-  throw new ScanError(`Cannot ask PowerShell: ${fact}. Next: ${next}`, {
+  throw new ScanError(`Cannot ask ${program}: ${fact}. Next: ${next}`, {
     reason: "not_available",
   });
 }
 
-/** NTSTATUS codes of errors: it crashed, or the system was going down. */
-const FIRST_CRASH = 0xc0000000;
+/** Larger codes are NTSTATUS and HRESULT: it crashed, or its session ended. */
+const LAST_OWN_CODE = 0xffff;
 
-function endFailure({ code, stderr }: RunResult): ScanError {
+function endFailure(
+  { code, stdout, stderr }: RunResult,
+  program: string,
+  unreadable: UnreadableError,
+): ScanError {
   // Windows' codes are unsigned; Deno tells them as signed.
   const unsigned = code >>> 0;
-  const told = describeComplaint(stderr);
-  const fact = `exit ${unsigned > 0xffff ? `0x${unsigned.toString(16)}` : unsigned}`;
-  return new ScanError(`Cannot ask PowerShell: ${fact}${told && `: ${told}`}`, {
-    reason: unsigned >= FIRST_CRASH ? "transient" : "permanent",
+  const hasAnswer = stdout.replaceAll("\0", "").includes(BEGIN);
+  const said = describeComplaint(stderr) ||
+    (code === 0 || hasAnswer ? "" : describeComplaint(stdout));
+  if (code === 0 && said === "") return unreadable;
+  const exit = unsigned > LAST_OWN_CODE ? `0x${unsigned.toString(16)}` : `${unsigned}`;
+  const fact = code === 0 ? "it ended well without an answer" : `exit ${exit}`;
+  const next = isBlocked(stderr) || isBlocked(stdout)
+    ? ". Next: have the antivirus program allow Pennon's scripts"
+    : "";
+  return new ScanError(`Cannot ask ${program}: ${fact}${said && `: ${said}`}${next}`, {
+    reason: unsigned > LAST_OWN_CODE ? "transient" : "permanent",
+    cause: unreadable,
   });
 }

@@ -1,15 +1,16 @@
 /** What a program on Windows complained of, as words for a person: short, and nothing but text. */
 
+import { quoteWords } from "../redact.ts";
 import { stripControls } from "../strip_controls.ts";
 
-/** Told shortened: it goes to a terminal and to a server. */
+/** Longer complaints are cut: they go to a terminal and to a server. */
 const LONGEST_COMPLAINT = 300;
 
 /** More of an output is not looked at. */
 const LOOKED_AT = 65_536;
 
-/** The first line of errors of PowerShell's form for machines, which it writes to a redirected stderr. */
-const CLIXML = /<S S="Error">([^<]*)<\/S>/;
+/** One piece of an error in PowerShell's form for machines, which it writes to a redirected stderr. */
+const CLIXML = /<S S="Error">([^<]*)<\/S>/g;
 
 const ENTITIES: Readonly<Record<string, string>> = {
   lt: "<",
@@ -19,18 +20,66 @@ const ENTITIES: Readonly<Record<string, string>> = {
   apos: "'",
 };
 
-/** The first line of `output` that says anything; empty if none does. */
+/** The line of an error that shows the code, its marks, its category and its id: `+ ...`. */
+const CODE = /^\s*\+/;
+
+/** Where in a script an error is, in any language: `At line:1 char:1`, `In Zeile:1 Zeichen:1`. */
+const POSITION = /[:：]\s*\d+\D{1,30}\d+\s*$/;
+
+/** PowerShell 7 draws a frame: `Line |`, `   1 |  code`, `     | message`. */
+const FRAME_HEAD = /^\s*\p{L}+\s*\|\s*$/u;
+const FRAME_CODE = /^\s*\d+\s*\|/;
+const FRAME = /^\s+\|\s?/;
+
+/** Nothing but marks below code, or the kind of an error and a colon. */
+const NO_WORDS = /^[\s~^]*$|^[\p{L}.-]+:\s*$/u;
+
+/** Widths at which Windows PowerShell breaks a line where there is no console. */
+const WIDTHS: readonly number[] = [79, 80, 119, 120];
+
+/** The id of the error with which a virus scanner (AMSI) refuses a script; the same in every language. */
+const BLOCKED = /ScriptContainedMaliciousContent/;
+
+/**
+ * The first sentence of `output` that says what is wrong; empty if none does. PowerShell may print the
+ * place of an error and the code there first.
+ */
 export function describeComplaint(output: string): string {
-  const head = output.slice(0, LOOKED_AT).replace(/[\0\ufeff]/g, "");
-  const text = head.trimStart().startsWith("#< CLIXML") ? clixmlError(head) : head;
-  const lines = text.split(/[\r\n]+/).map((line) => stripControls(line).trim());
-  const line = lines.find((line) => line !== "") ?? "";
-  return line.slice(0, LONGEST_COMPLAINT).toWellFormed();
+  const lines = textOf(output).split(/[\r\n]+/);
+  const said = lines.filter((line) => stripControls(line).trim() !== "");
+  const words = said.filter((line) => !CODE.test(line) && !FRAME_HEAD.test(line))
+    .filter((line) => !FRAME_CODE.test(line))
+    .map((line) => stripControls(line.replace(FRAME, "")).trimEnd());
+  const sentences = words.filter((line) => !POSITION.test(line) && !NO_WORDS.test(line));
+  const from = sentences.length > 0 ? sentences : words.length > 0 ? words : said;
+  return quoteWords(unbroken(from).trim(), LONGEST_COMPLAINT);
 }
 
-function clixmlError(xml: string): string {
-  const [, text = ""] = CLIXML.exec(xml) ?? [];
-  return text
-    .replace(/_x([0-9A-F]{4})_/g, (_, unit: string) => String.fromCharCode(parseInt(unit, 16)))
-    .replace(/&(lt|gt|amp|quot|apos);/g, (_, name: string) => ENTITIES[name] ?? "");
+/** Whether an antivirus program refused the script. */
+export function isBlocked(output: string): boolean {
+  return BLOCKED.test(textOf(output));
+}
+
+function textOf(output: string): string {
+  const head = output.slice(0, LOOKED_AT).replace(/[\0\ufeff]/g, "");
+  return head.trimStart().startsWith("#< CLIXML") ? clixmlErrors(head) : head;
+}
+
+/** The first line, and what follows of it where it was broken because it was too long. */
+function unbroken(lines: readonly string[]): string {
+  let text = "";
+  for (const line of lines) {
+    text += line;
+    if (!WIDTHS.includes(line.length) || text.length > LONGEST_COMPLAINT) break;
+  }
+  return text;
+}
+
+function clixmlErrors(xml: string): string {
+  const pieces = [...xml.matchAll(CLIXML)].map(([, text = ""]) =>
+    text
+      .replace(/_x([0-9A-F]{4})_/g, (_, unit: string) => String.fromCharCode(parseInt(unit, 16)))
+      .replace(/&(lt|gt|amp|quot|apos);/g, (_, name: string) => ENTITIES[name] ?? "")
+  );
+  return pieces.join("");
 }

@@ -2,7 +2,7 @@
 
 import { CommandError } from "../system/process.ts";
 import type { System } from "../system/system.ts";
-import { encodeCommand, parseEnvelope, type PowershellOptions } from "./powershell.ts";
+import { encodeCommand, type PowershellOptions, readAnswer } from "./powershell.ts";
 import { frameScript } from "./powershell_frame.ts";
 import { ScanError } from "./scanner.ts";
 
@@ -10,6 +10,18 @@ import { ScanError } from "./scanner.ts";
 const FLAGS = ["-MTA", "-NoLogo", "-NoProfile", "-NonInteractive", "-OutputFormat", "Text"];
 
 const MAX_OUTPUT_BYTES = 33_554_432;
+
+/** Where its installer puts it, whatever its minor version. */
+export function pwshPath(system: System): string {
+  return `${pwshFolder(system)}\\7\\pwsh.exe`;
+}
+
+/** The folder of all its versions, and of modules for all users. */
+export function pwshFolder(system: System): string {
+  const programs = system.readEnvironment("ProgramW6432") ??
+    system.readEnvironment("ProgramFiles") ?? "C:\\Program Files";
+  return `${programs}\\PowerShell`;
+}
 
 /**
  * The value that `script` leaves in `$answer`, as `runPowershell()` has it. Throws `ScanError`,
@@ -20,17 +32,14 @@ export async function runPwsh(
   script: string,
   { timeoutMs, signal }: PowershellOptions,
 ): Promise<unknown> {
-  const programs = system.readEnvironment("ProgramW6432") ??
-    system.readEnvironment("ProgramFiles") ?? "C:\\Program Files";
-  const program = `${programs}\\PowerShell\\7\\pwsh.exe`;
-  const argv = [program, ...FLAGS, "-EncodedCommand", encodeCommand(frameScript(script))];
+  const argv = [pwshPath(system), ...FLAGS, "-EncodedCommand", encodeCommand(frameScript(script))];
   try {
-    const { stdout } = await system.runCommand(argv, {
+    const result = await system.runCommand(argv, {
       timeoutMs,
       maxOutputBytes: MAX_OUTPUT_BYTES,
       ...(signal && { signal }),
     });
-    return parseEnvelope(stdout);
+    return readAnswer(result, "PowerShell 7");
   } catch (cause) {
     if (cause instanceof ScanError || !(cause instanceof CommandError)) throw cause;
     const reason = cause.reason === "not_found" ? "not_available" : "transient";

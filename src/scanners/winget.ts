@@ -1,16 +1,17 @@
 /**
- * Scans for updates with winget, Windows' package manager: through PowerShell's module if the host
- * has that, else by the text that winget prints.
+ * Scans for updates with winget, Windows' package manager: by the text that winget prints, and through
+ * PowerShell's module, if the host has that, where winget has no whole list.
  */
 
 import type { System } from "../system/system.ts";
 import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
-import { wingetUpdates } from "./winget_answer.ts";
+import { wingetSources, wingetUpdates } from "./winget_answer.ts";
 import type { WingetListing } from "./winget_listing.ts";
 import { askWingetModule } from "./winget_module.ts";
 import { type WingetAccount, wingetAccount, wingetPlaces } from "./winget_places.ts";
+import type { WingetUpgrade } from "./winget_upgrades.ts";
 
-/** What the module does not tell in this time winget tells sooner. */
+/** For the module, which is asked only where winget has no whole list. */
 const MODULE_TIMEOUT_MS = 60_000;
 
 /** The scanner. It fetches nothing: winget refreshes its own sources when they are old. */
@@ -24,41 +25,78 @@ async function isAvailable(system: System): Promise<boolean> {
 
 async function scanWinget(system: System, options: ScanOptions): Promise<ScanAnswer> {
   const account = wingetAccount(system);
-  const fromModule = await tryModule(system, account, options);
-  const { updates, warnings, tool } = fromModule ?? await askProgram(system, options);
+  const { updates, gaps, notes, sources, tool } = await listUpdates(system, account, options);
   const { lastCount = 0 } = options;
-  if (updates.length === 0 && lastCount > 0) {
-    warnings.push(
-      `winget finds no updates as ${account.description}, where it found ${lastCount} the last ` +
-        "time: that is believed when the next scan finds none either",
-    );
-  }
-  return { updates, gaps: warnings, metadataAgeS: null, scope: describeScope(account, tool) };
+  const doubts = updates.length > 0 || lastCount === 0 ? [] : [
+    `winget finds no updates as ${account.description}, where it found ${lastCount} the last ` +
+    "time: that is believed when the next scan finds none either",
+  ];
+  return {
+    updates,
+    gaps: [...gaps, ...doubts],
+    notes,
+    sources,
+    metadataAgeS: null,
+    scope: describeScope(account, tool),
+  };
 }
 
 /**
- * The module's list; `null` where there is no module, where it fails, and where it finds nothing:
- * it is known to miss updates, so that an empty list is only believed of winget itself.
+ * winget's own list. Where there is none, or something is missing from it, what the PowerShell module
+ * lists besides; it is known to miss updates, so that its list makes no other one whole.
  */
+async function listUpdates(
+  system: System,
+  account: WingetAccount,
+  options: ScanOptions,
+): Promise<WingetListing> {
+  let own: WingetListing | ScanError;
+  try {
+    const { listWithWinget } = await import("./winget_listing.ts");
+    own = await listWithWinget(system, options);
+    if (own.gaps.length === 0) return own;
+  } catch (error) {
+    if (options.signal?.aborted || !(error instanceof ScanError)) throw error;
+    own = error;
+  }
+  const rows = await tryModule(system, account, options);
+  if (own instanceof ScanError) {
+    if (rows === null || rows.length === 0) throw own;
+    return ofModuleAlone(wingetUpdates(rows), own);
+  }
+  const known = new Set(own.updates.map((update) => update.package.toLowerCase()));
+  const besides = wingetUpdates(rows ?? [])
+    .filter((update) => !known.has(update.package.toLowerCase()))
+    .map((update) => ({ ...update, stateReason: "listed by winget's PowerShell module only" }));
+  return { ...own, updates: [...own.updates, ...besides] };
+}
+
+function ofModuleAlone(updates: WingetListing["updates"], failure: ScanError): WingetListing {
+  const { sources } = wingetSources([]);
+  return {
+    updates,
+    gaps: ["The list is that of winget's PowerShell module, which is known to miss updates"],
+    notes: [],
+    sources: sources.map((source) =>
+      source.result === "ok" ? { ...source, result: "failed", why: failure.message } : source
+    ),
+    tool: "its PowerShell module",
+  };
+}
+
+/** The module's list; `null` where there is no module, and where it fails. */
 async function tryModule(
   system: System,
   account: WingetAccount,
   { signal }: ScanOptions,
-): Promise<WingetListing | null> {
+): Promise<WingetUpgrade[] | null> {
   try {
     const options = { timeoutMs: MODULE_TIMEOUT_MS, ...(signal && { signal }) };
-    const rows = await askWingetModule(system, account, options);
-    if (rows === null || rows.length === 0) return null;
-    return { updates: wingetUpdates(rows), warnings: [], tool: "its PowerShell module" };
+    return await askWingetModule(system, account, options);
   } catch (error) {
     if (signal?.aborted || !(error instanceof ScanError)) throw error;
     return null;
   }
-}
-
-async function askProgram(system: System, options: ScanOptions): Promise<WingetListing> {
-  const { listWithWinget } = await import("./winget_listing.ts");
-  return await listWithWinget(system, options);
 }
 
 /** Whoever reads the list must know what it cannot hold; a user sees the whole machine's and his own. */

@@ -1,35 +1,78 @@
 /** Decides what an answer of winget's is worth: a list, what is missing from it, or no list at all. */
 
-import { ScanError, type Update } from "./scanner.ts";
+import { ScanError, type ScanSource, type Update } from "./scanner.ts";
 import type { WingetUpgrade, WingetUpgrades } from "./winget_upgrades.ts";
 
 /** winget's word for a version that it cannot tell; the same in every language. */
 const UNKNOWN = "Unknown";
 
-/** Sentences that are told; they are not understood, so that they may be many. */
+/** Sentences that are quoted: they are not understood, so that they may be many. */
 const TOLD_MESSAGES = 5;
 
-/** Names of packages that are told. */
+/** Names of packages that a warning lists. */
 const TOLD_NAMES = 5;
 
-/** What a failed source is told with, in English. */
-const COMPLAINT = /fail|error|0x[0-9a-f]{8}/i;
+/** Installed packages matched, and none has an update: one sentence, in the user's language. */
+const NOTHING_FOUND: readonly string[] = [
+  // `NoInstalledPackageFound` in several releases' resources of microsoft/winget-cli.
+  "No installed package found matching input criteria.",
+  "Es wurde kein installiertes Paket gefunden, das den Eingabekriterien entspricht.",
+  "入力条件に一致するインストール済みのパッケージが見つかりませんでした。",
+  "입력 조건과 일치하는 설치된 패키지를 찾을 수 없습니다.",
+  "找不到与输入条件匹配的已安装程序包。",
+];
 
 /**
- * Makes sure that an answer without a row says so. `saysNothing`: the exit code did.
- *
- * winget ends with 0 as well where it found no update as where it crashed without a word, and what
- * it says is in the user's language: one sentence, and nothing that was not understood, is "nothing
- * found". A second one is about a source that failed, and an empty list after that is none.
+ * Whether an answer without a first table holds no sentence that is known to say that nothing was
+ * found: winget can be asked what it says in that case.
  */
-export function requireAnswer(answer: WingetUpgrades, saysNothing: boolean): void {
+export function lacksKnownSentence({ hasMainTable, messages }: WingetUpgrades): boolean {
+  return !hasMainTable && messages.length > 0 && !messages.some((text) => isNothing(text, null));
+}
+
+/** Whether `message` says that nothing was found; `learnt` is what winget says then, if it was asked. */
+function isNothing(message: string, learnt: string | null): boolean {
+  return message === learnt || NOTHING_FOUND.includes(message);
+}
+
+/** What winget said besides that nothing was found, which stands in the place of the first table. */
+export function complaintsIn(
+  { hasMainTable, messages }: WingetUpgrades,
+  learnt: string | null,
+): readonly string[] {
+  const nothing = hasMainTable ? -1 : messages.findIndex((message) => isNothing(message, learnt));
+  return messages.filter((_, index) => index !== nothing);
+}
+
+/** Whether a sentence is an English one about a failure. No other language's says so by its words. */
+function isComplaint(message: string): boolean {
+  return /fail|error|0x[0-9a-f]{8}/i.test(message);
+}
+
+/**
+ * Makes sure that an answer without a row says so. `saysNothing`: the exit code did. `learnt`: what
+ * winget says where it finds nothing, if it was asked for that.
+ *
+ * winget ends with 0 as well where it found no update as where a source failed or it crashed without a
+ * word, and it speaks many languages. An empty list is believed by its exit code, or by the very
+ * sentence that this winget says of a package that does not exist; any other sentence may be about a
+ * failure, whatever the language.
+ */
+export function requireAnswer(
+  answer: WingetUpgrades,
+  saysNothing: boolean,
+  learnt: string | null = null,
+): void {
   if (answer.rows.length > 0) return;
   const action = "list updates with winget";
   if (answer.hasMainTable || answer.unreadable > 0) {
     throw new ScanError(`Cannot ${action}: its table is not understood`, { reason: "permanent" });
   }
   const { messages } = answer;
-  if (messages.length > 1 || messages.some((message) => COMPLAINT.test(message))) {
+  const complaints = complaintsIn(answer, learnt);
+  const isExpected = complaints.length === 0 ||
+    (saysNothing && messages.length === 1 && learnt === null && !isComplaint(messages[0] ?? ""));
+  if (!isExpected) {
     const said = messages.slice(0, TOLD_MESSAGES).join("; ");
     throw new ScanError(`Cannot ${action}: it found nothing, and said: ${said}`, {
       reason: "transient",
@@ -43,15 +86,22 @@ export function requireAnswer(answer: WingetUpgrades, saysNothing: boolean): voi
   }
 }
 
-/** What is missing from an answer that holds a list. */
-export function gapsIn(answer: WingetUpgrades): string[] {
-  const { announced, rows, pinned, unknown, messages, unreadable, dropped, hasMainTable } = answer;
+/** What is missing from an answer that holds a list. `complaints`: those that are about no source. */
+export function gapsIn(
+  answer: WingetUpgrades,
+  complaints: readonly string[] = complaintsIn(answer, null),
+): string[] {
+  const { announced, rows, pinned, unknown, unreadable, dropped, hasMainTable } = answer;
   const gaps: string[] = [];
   if (announced !== null && announced !== rows.length) {
-    gaps.push(`winget counts ${announced} updates, ${rows.length} of which could be read`);
+    gaps.push(`winget counts ${announced}, ${rows.length} could be read`);
   }
   if (hasMainTable && announced === null) {
     gaps.push("winget's own count of the updates is missing: the list may be cut off");
+  }
+  // With winget's count, a line that is no row is a piece of a row that was read.
+  if (announced === null && answer.unreadableRows > 0) {
+    gaps.push(`Lines of winget's tables that could not be read: ${answer.unreadableRows}`);
   }
   if (pinned > 0) {
     gaps.push(`Packages with updates that are pinned, and not in the list: ${pinned}`);
@@ -61,16 +111,38 @@ export function gapsIn(answer: WingetUpgrades): string[] {
   }
   if (unreadable > 0) gaps.push(`Tables of winget's that were not understood: ${unreadable}`);
   if (dropped > 0) gaps.push(`Lines of winget's answer that were too long or cut off: ${dropped}`);
-  const told = rows.length > 0
-    ? messages.filter((message) => !isNothingFound(message, answer))
-    : [];
-  gaps.push(...told.slice(0, TOLD_MESSAGES).map((message) => `winget says: ${message}`));
+  gaps.push(...complaints.slice(0, TOLD_MESSAGES).map((message) => `winget says: ${message}`));
   return gaps;
 }
 
-/** Where there is no first table, one sentence stands in its place. */
-function isNothingFound(message: string, { hasMainTable, messages }: WingetUpgrades): boolean {
-  return !hasMainTable && messages.length === 1 && !COMPLAINT.test(message);
+/** The sources that there are on every host. Only the first is asked: the other fails for services. */
+const SOURCES: readonly [name: string, isAsked: boolean][] = [["winget", true], ["msstore", false]];
+
+/**
+ * The sources, and what winget said that is about none of them. A source that it names outside its
+ * tables is one that failed. winget does not tell how old its sources' data are.
+ */
+export function wingetSources(
+  complaints: readonly string[],
+): { sources: ScanSource[]; rest: string[] } {
+  const about = (name: string) =>
+    complaints.find((message) =>
+      new RegExp(`(?<![\\p{L}\\d])${name}(?![\\p{L}\\d])`, "u").test(message)
+    );
+  const sources = SOURCES.map(([name, isAsked]): ScanSource => {
+    const complaint = about(name);
+    return {
+      name,
+      url: null,
+      result: complaint !== undefined ? "failed" : isAsked ? "ok" : "not_asked",
+      why: complaint === undefined ? null : `winget says: ${complaint}`,
+      metadataAgeS: null,
+      expiresAtMs: null,
+      tellsSecurity: false,
+    };
+  });
+  const told = SOURCES.map(([name]) => about(name));
+  return { sources, rest: complaints.filter((message) => !told.includes(message)) };
 }
 
 /** Tells of rows whose ids were cut for good; an id that is not whole is never told as one. */
@@ -95,6 +167,7 @@ export function wingetUpdates(rows: readonly WingetUpgrade[]): Update[] {
       architecture: null,
       source: row.source || "winget",
       state: isUnknown && row.state === "upgradable" ? "unknown_current" : row.state,
+      ...(row.stateReason !== undefined && { stateReason: row.stateReason }),
       severity: null,
       severityReason: "winget does not tell",
       security: null,

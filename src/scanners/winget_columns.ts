@@ -44,11 +44,15 @@ const SOURCES = ["winget", "msstore"];
 const MOST_WORDS = 10;
 const MOST_ROWS = 2_000;
 
+/** A heading in a strange language above a row that does not fit is tried within these bounds. */
+const MOST_DOUBTFUL_ROWS = 60;
+const MOST_ODD_LINES = 3;
+
 /** Sentences that may follow a table without a blank line between. */
 const MOST_SENTENCES = 4;
 
-/** A word of a heading, and the display column at which it begins. */
-interface Word {
+/** A word, and the display column at which it begins. */
+export interface Word {
   readonly text: string;
   readonly at: number;
 }
@@ -66,7 +70,8 @@ export function findColumns(
   rule: string,
   below: readonly string[],
 ): Columns | undefined {
-  return knownColumns(wordsOf(heading)) ?? columnsByRows(heading, rule, below);
+  return knownColumns(wordsOf(heading)) ?? columnsByRows(heading, rule, below) ??
+    columnsByOthers(heading, rule, below);
 }
 
 function knownColumns(words: readonly Word[]): Columns | undefined {
@@ -91,10 +96,33 @@ function textOf(words: readonly string[]): string {
   return words.join(" ").normalize("NFC").toLowerCase();
 }
 
+/**
+ * The columns by all rows but one, which does not fit: its installer registered a name with blanks or
+ * line ends, so that it may take several lines. It may have been the widest, too; so that the others
+ * must be more than one, and have ids and versions that look like some.
+ */
+function columnsByOthers(
+  heading: string,
+  rule: string,
+  below: readonly string[],
+): Columns | undefined {
+  if (below.length > MOST_DOUBTFUL_ROWS) return undefined;
+  for (let odd = 1; odd <= MOST_ODD_LINES; odd++) {
+    for (let at = 0; at + odd <= below.length; at++) {
+      const others = below.toSpliced(at, odd);
+      if (others.length < 2) return undefined;
+      const columns = columnsByRows(heading, rule, others, { oneIsMissing: true });
+      if (columns) return columns;
+    }
+  }
+  return undefined;
+}
+
 function columnsByRows(
   heading: string,
   rule: string,
   below: readonly string[],
+  { oneIsMissing = false } = {},
 ): Columns | undefined {
   const words = wordsOf(heading);
   if (words.length > MOST_WORDS || below.length > MOST_ROWS || /\d/.test(heading)) return undefined;
@@ -104,9 +132,11 @@ function columnsByRows(
     const starts = commonStarts(words, rows);
     const lines = [heading, ...rows];
     const isTable = (starts.length === 4 || starts.length === 5) && areUpgrades(rows, starts);
-    if (isTable && isTight(lines, starts) && widestOf(lines) === rule.length) {
-      return { starts, fields: FIELDS.slice(0, starts.length) };
-    }
+    const width = isTable ? widestOf(lines) : 0;
+    const fits = oneIsMissing
+      ? rows.length > 1 && width <= rule.length && areCertain(rows, starts)
+      : width === rule.length && isTight(lines, starts);
+    if (isTable && fits) return { starts, fields: FIELDS.slice(0, starts.length) };
   }
   return undefined;
 }
@@ -126,7 +156,16 @@ function commonStarts(words: readonly Word[], rows: readonly string[]): number[]
 function areUpgrades(rows: readonly string[], starts: readonly number[]): boolean {
   return rows.every((row) => {
     const [, id = "", , available = "", source = SOURCES[0] ?? ""] = cutAt(row, starts) ?? [];
-    return /^\S+$/.test(id.trim()) && available.trim() !== "" && SOURCES.includes(source.trim());
+    const isVersion = available.trim() !== "" && !SOURCES.includes(available.trim());
+    return /^\S+$/.test(id.trim()) && isVersion && SOURCES.includes(source.trim());
+  });
+}
+
+/** Whether all ids have a dot, and all versions that are available a digit. */
+function areCertain(rows: readonly string[], starts: readonly number[]): boolean {
+  return rows.every((row) => {
+    const [, id = "", , available = ""] = cutAt(row, starts) ?? [];
+    return /\p{L}\S*[.\\]|[.\\]\S*\p{L}/u.test(id) && /\d/.test(available);
   });
 }
 
@@ -144,10 +183,11 @@ function isTight(lines: readonly string[], starts: readonly number[]): boolean {
 }
 
 function widestOf(texts: readonly string[]): number {
-  return Math.max(...texts.map((text) => stringWidth(text.trimEnd())));
+  return Math.max(...texts.map((text) => columnsOf(text.trimEnd())));
 }
 
-function wordsOf(line: string): Word[] {
+/** The words of a line, and the display columns at which they begin. */
+export function wordsOf(line: string): Word[] {
   const words: { text: string; at: number }[] = [];
   let at = 0;
   let before = " ";
@@ -158,7 +198,7 @@ function wordsOf(line: string): Word[] {
       else last.text += character;
     }
     before = character;
-    at += stringWidth(character);
+    at += widthOf(character);
   }
   return words;
 }
@@ -180,12 +220,30 @@ export function cutAt(line: string, starts: readonly number[]): string[] | undef
     }
     cells[column] += character;
     before = character;
-    position += stringWidth(character);
+    position += widthOf(character);
   }
   return cells;
 }
 
 const segmenter = new Intl.Segmenter();
+
+/** Display columns of a text, as winget counts them. */
+function columnsOf(text: string): number {
+  let columns = 0;
+  for (const character of charactersOf(text)) columns += widthOf(character);
+  return columns;
+}
+
+/**
+ * The width of a character as winget counts it (`UTF8ColumnWidth` in microsoft/winget-cli): that of
+ * its first code point, which is 2 for East Asian wide ones and 1 for all else. To a terminal an emoji
+ * is wider, and a zero-width space narrower; winget pads its cells by this.
+ */
+function widthOf(character: string): number {
+  const code = character.codePointAt(0) ?? 0;
+  if (code < 0x300) return 1;
+  return stringWidth(String.fromCodePoint(code)) === 2 ? 2 : 1;
+}
 
 /** What a terminal shows as one character: a letter with its accents, an ideograph, an emoji. */
 function charactersOf(line: string): Iterable<string> {

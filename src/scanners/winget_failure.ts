@@ -14,20 +14,27 @@ interface Meaning {
 /** `winget` knows no such option: it is older than the option. */
 const INVALID_ARGUMENTS = 0x8a150002;
 
-/** No installed package matched, and none has an update: a listing without a line. */
-const NOTHING_FOUND: readonly number[] = [0x8a150014, 0x8a15002b];
+/** No installed package matched; and none has an update. A listing may end so without a line. */
+const NO_MATCH = 0x8a150014;
+const NO_UPDATE = 0x8a15002b;
 
 /** A DLL that winget needs is not there. */
 const DLL_MISSING = 0xc0000135;
 
 const RESET = "as the same account, look at `winget source list`, and reset its sources if need be";
 
-/** From doc/windows/package-manager/winget/returnCodes.md in microsoft/winget-cli. */
+const UPDATE_WINGET = "update App Installer";
+
+/**
+ * From doc/windows/package-manager/winget/returnCodes.md in microsoft/winget-cli, winerror.h and
+ * ntstatus.h. A code that is not here is taken for transient: if it repeats, the breaker opens.
+ */
 const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
   [0x8a150001, transient("internal error")],
-  [INVALID_ARGUMENTS, permanent("it does not know the options", "update App Installer")],
+  [INVALID_ARGUMENTS, permanent("it does not know the options", UPDATE_WINGET)],
   [0x8a150003, transient("the command failed")],
   [0x8a150005, transient("cancelled")],
+  [0x8a15000a, permanent("the source's index is corrupt", RESET)],
   [0x8a15000b, permanent("the source configuration is corrupt", RESET)],
   [
     0x8a15000f,
@@ -36,10 +43,18 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
       "run `winget source update` as the same account",
     ),
   ],
+  [0x8a150012, permanent('there is no source named "winget"', RESET)],
   [0x8a150015, permanent("no sources are configured", RESET)],
-  [0x8a150039, transient("the source answered nonsense")],
+  [
+    0x8a150016,
+    permanent("it takes the listing for a single package, as an old winget does", UPDATE_WINGET),
+  ],
+  [0x8a150038, permanent("it does not support the source", UPDATE_WINGET)],
+  [0x8a150039, transient("the source's answer is not valid")],
   [0x8a15003a, absent("blocked by Group Policy")],
   [0x8a15003b, transient("the source's server failed")],
+  [0x8a15003e, permanent("it does not support the source's version", UPDATE_WINGET)],
+  [0x8a15003f, permanent("the source's data is corrupt or was tampered with", RESET)],
   [
     0x8a150042,
     permanent(
@@ -64,18 +79,33 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
       "exempt the source from TLS inspection",
     ),
   ],
+  [0x8a150064, transient("its database of pins could not be opened")],
   [0x8a15006a, transient("the host is shutting down")],
   [0x8a15006d, transient("the service is busy or unavailable")],
   [0x80070005, permanent("access denied", "give the account access to App Installer")],
   [0x80072ee2, transient("the source's server did not answer in time")],
   [0x80072ee7, transient("the source's name could not be resolved")],
   [0x80072efd, transient("the source's server could not be reached")],
+  [0x80072efe, transient("the connection to the source's server broke off")],
+  [0x80072eff, transient("the connection to the source's server was reset")],
   [0x801901f4, transient("the source's server failed: HTTP 500")],
+  // ERROR_INSTALL_NETWORK_FAILURE and ERROR_INSTALL_CANCEL.
+  [0x80073cf5, transient("Windows could not fetch a package")],
+  [0x80073cf8, transient("Windows cancelled the package")],
+  [0xc0000005, transient("it crashed (access violation)")],
+  [0xc0000409, transient("it crashed (fail fast)")],
+  [0xc0000142, transient("a DLL could not be initialized: the session is ending or out of memory")],
+  [0xc000013a, transient("it was interrupted")],
+  [0x40010004, transient("its session ended")],
   [
     DLL_MISSING,
     absent("a DLL that it needs is missing", "install the Visual C++ runtime packages (VCLibs)"),
   ],
 ]);
+
+/** ERROR_INSTALL_... and ERROR_PACKAGE...: of the package manager for MSIX, by which winget came. */
+const FIRST_MSIX = 0x80073cf0;
+const LAST_MSIX = 0x80073d1f;
 
 /** Whether winget is too old for an option that it was given. */
 export function isTooOld(code: number): boolean {
@@ -84,7 +114,12 @@ export function isTooOld(code: number): boolean {
 
 /** Whether this code says that nothing was found, which is an answer. */
 export function saysNothingFound(code: number): boolean {
-  return NOTHING_FOUND.includes(code >>> 0);
+  return saysNoMatch(code) || code >>> 0 === NO_UPDATE;
+}
+
+/** Whether this code says that no installed package is what was asked for. */
+export function saysNoMatch(code: number): boolean {
+  return code >>> 0 === NO_MATCH;
 }
 
 /**
@@ -114,11 +149,10 @@ function reasonOf(cause: CommandError): ScanErrorReason {
 }
 
 function familyOf(number: number): Meaning {
-  // ERROR_INSTALL_… of the package manager for MSIX, which winget itself came by.
-  if (number >>> 8 === 0x80073d) {
+  if (number >= FIRST_MSIX && number <= LAST_MSIX) {
     return permanent("Windows refuses the package", "repair App Installer for this account");
   }
-  return permanent("it failed");
+  return transient("it failed");
 }
 
 function transient(fact: string): Meaning {

@@ -4,16 +4,34 @@
  */
 
 import type { System } from "../system/system.ts";
-import { type ScanAnswer, ScanError, type ScanOptions } from "./scanner.ts";
-import { cutGap, gapsIn, requireAnswer, wingetUpdates } from "./winget_answer.ts";
+import { type ScanAnswer, ScanError, type ScanOptions, type ScanSource } from "./scanner.ts";
+import {
+  complaintsIn,
+  cutGap,
+  gapsIn,
+  lacksKnownSentence,
+  requireAnswer,
+  wingetSources,
+  wingetUpdates,
+} from "./winget_answer.ts";
 import { uncut } from "./winget_cut.ts";
-import { findWinget, listInstalled, listUpgrades, type Winget } from "./winget_program.ts";
-import { parseWingetUpgrades } from "./winget_upgrades.ts";
+import { markPinned } from "./winget_pins.ts";
+import {
+  findWinget,
+  learnNothingFound,
+  listInstalled,
+  listPins,
+  listUpgrades,
+  type Winget,
+} from "./winget_program.ts";
+import { parseWingetUpgrades, type WingetUpgrade } from "./winget_upgrades.ts";
 
 /** A list, what is missing from it, and what it was had from. */
 export interface WingetListing {
   readonly updates: ScanAnswer["updates"];
-  readonly warnings: string[];
+  readonly gaps: readonly string[];
+  readonly notes: readonly string[];
+  readonly sources: readonly ScanSource[];
   readonly tool: string;
 }
 
@@ -23,25 +41,53 @@ export async function listWithWinget(
   options: ScanOptions,
 ): Promise<WingetListing> {
   const winget = await findWinget(system, options);
-  const { stdout, saysNothing } = await listUpgrades(winget);
+  const { stdout, saysNothing, knowsPins } = await listUpgrades(winget);
   const answer = parseWingetUpgrades(stdout);
-  requireAnswer(answer, saysNothing);
-  const { rows, unknown } = await uncut(answer.rows, (query) => tryList(winget, query, options));
+  const learnt = lacksKnownSentence(answer)
+    ? await orNull(() => learnNothingFound(winget), options)
+    : null;
+  requireAnswer(answer, saysNothing, learnt);
+  const { rows, unknown } = await uncut(
+    answer.rows,
+    (query) => orNull(() => listInstalled(winget, query), options),
+  );
   if (rows.length === 0 && unknown.length > 0) {
     const fact = `it cut the ids of all ${unknown.length} updates`;
     throw new ScanError(`Cannot list updates with winget: ${fact}`, { reason: "permanent" });
   }
-  const warnings = [...gapsIn(answer), ...cutGap(unknown)];
-  return { updates: wingetUpdates(rows), warnings, tool: `"${winget.path}"` };
+  const pins = knowsPins ? await askForPins(winget, rows, options) : { rows, notes: [] };
+  const { sources, rest } = wingetSources(complaintsIn(answer, learnt));
+  return {
+    updates: wingetUpdates(pins.rows),
+    gaps: [...gapsIn(answer, rest), ...cutGap(unknown)],
+    notes: pins.notes,
+    sources,
+    tool: `"${winget.path}"`,
+  };
 }
 
-async function tryList(
+/** Ordinary pins do not show in the listing: it is asked as if they did not matter. */
+async function askForPins(
   winget: Winget,
-  query: readonly string[],
+  rows: readonly WingetUpgrade[],
   { signal }: ScanOptions,
-): Promise<string | null> {
+): Promise<{ rows: readonly WingetUpgrade[]; notes: readonly string[] }> {
+  if (!rows.some(({ state }) => state === "upgradable")) return { rows, notes: [] };
   try {
-    return await listInstalled(winget, query);
+    const pins = await listPins(winget);
+    return { rows: pins === null ? rows : markPinned(rows, pins), notes: [] };
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof ScanError)) throw error;
+    return { rows, notes: [`Which of the packages are pinned is not known: ${error.message}`] };
+  }
+}
+
+async function orNull<T>(
+  ask: () => Promise<T | null>,
+  { signal }: ScanOptions,
+): Promise<T | null> {
+  try {
+    return await ask();
   } catch (error) {
     if (signal?.aborted || !(error instanceof ScanError)) throw error;
     return null;

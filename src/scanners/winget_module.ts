@@ -1,9 +1,10 @@
 /** Asks PowerShell's module for winget, Microsoft.WinGet.Client, on a host that has it already. */
 
 import * as v from "valibot";
+import { quoteWords } from "../redact.ts";
 import type { System } from "../system/system.ts";
 import { type PowershellOptions, runPowershell } from "./powershell.ts";
-import { runPwsh } from "./pwsh.ts";
+import { pwshFolder, runPwsh } from "./pwsh.ts";
 import { ScanError } from "./scanner.ts";
 import { plainText } from "./winget_lines.ts";
 import type { WingetAccount } from "./winget_places.ts";
@@ -32,6 +33,7 @@ $answer = [ordered]@{ packages = [int]$packages.Count; updates = $updates }
 const NAME = "Microsoft.WinGet.Client";
 
 const LONGEST_TEXT = 1_000;
+const LONGEST_COMPLAINT = 300;
 const MOST_UPDATES = 5_000;
 
 const text = v.pipe(v.string(), v.maxLength(LONGEST_TEXT), v.transform(plainText));
@@ -66,8 +68,9 @@ export async function askWingetModule(
   account: WingetAccount,
   options: PowershellOptions,
 ): Promise<WingetUpgrade[] | null> {
-  if (!await hasModule(system)) return null;
-  const answer = account.isService
+  const host = await hostOf(system, account);
+  if (host === null) return null;
+  const answer = host === "pwsh"
     ? await runPwsh(system, WINGET_SCRIPT, options)
     : await runPowershell(system, WINGET_SCRIPT, options);
   return parseWingetModule(answer).updates;
@@ -79,7 +82,8 @@ export function parseWingetModule(answer: unknown): { packages: number; updates:
   if (failure.success) {
     const { message, hresult } = failure.output.error;
     const code = hresult === undefined ? "" : ` (${hresult})`;
-    throw new ScanError(`Cannot ask ${NAME}: ${message}${code}`, { reason: "permanent" });
+    const said = quoteWords(message, LONGEST_COMPLAINT);
+    throw new ScanError(`Cannot ask ${NAME}: ${said}${code}`, { reason: "permanent" });
   }
   const result = v.safeParse(answered, answer);
   if (!result.success) {
@@ -100,17 +104,35 @@ export function parseWingetModule(answer: unknown): { packages: number; updates:
   };
 }
 
-/** Modules lie in folders for all users, and in one of each user's own. */
-async function hasModule(system: System): Promise<boolean> {
+/** Which PowerShell a module of this name can be imported in. */
+type Host = "powershell" | "pwsh";
+
+/**
+ * The PowerShell to ask; `null` where no one has the module. PowerShell 7 looks into Windows
+ * PowerShell's directories as well as into its own, the other one does not.
+ */
+async function hostOf(system: System, { isService }: WingetAccount): Promise<Host | null> {
   const programs = system.readEnvironment("ProgramFiles") ?? "C:\\Program Files";
   const profile = system.readEnvironment("USERPROFILE");
-  const folders = [
+  const documents = profile === undefined ? [] : [`${profile}\\Documents`];
+  const classic = [
     `${programs}\\WindowsPowerShell\\Modules`,
-    ...(profile === undefined ? [] : [`${profile}\\Documents\\WindowsPowerShell\\Modules`]),
+    ...documents.map((directory) => `${directory}\\WindowsPowerShell\\Modules`),
   ];
-  const found = await Promise.all(folders.map(async (folder) => {
+  if (await isInOne(system, classic)) return isService ? "pwsh" : "powershell";
+  const own = pwshFolder(system);
+  const modern = [
+    `${own}\\Modules`,
+    `${own}\\7\\Modules`,
+    ...documents.map((directory) => `${directory}\\PowerShell\\Modules`),
+  ];
+  return await isInOne(system, modern) ? "pwsh" : null;
+}
+
+async function isInOne(system: System, directories: readonly string[]): Promise<boolean> {
+  const found = await Promise.all(directories.map(async (directory) => {
     try {
-      const names = await system.files.list("look for winget's module", `${folder}\\${NAME}`);
+      const names = await system.files.list("look for winget's module", `${directory}\\${NAME}`);
       return names.length > 0;
     } catch {
       return false;

@@ -3,8 +3,15 @@
 import type { RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
 import { ScanError, type ScanOptions } from "./scanner.ts";
-import { isTooOld, saysNothingFound, wingetFailure, wingetNotRun } from "./winget_failure.ts";
+import {
+  isTooOld,
+  saysNoMatch,
+  saysNothingFound,
+  wingetFailure,
+  wingetNotRun,
+} from "./winget_failure.ts";
 import { wingetPlaces } from "./winget_places.ts";
+import { parseWingetUpgrades } from "./winget_upgrades.ts";
 
 /** For everything that winget is asked in one scan. */
 const TIMEOUT_MS = 120_000;
@@ -76,13 +83,22 @@ export function parseWingetVersion(stdout: string): readonly [number, number] | 
   return major === undefined ? null : [Number(major), Number(minor)];
 }
 
-/** What winget says of updates, and whether its exit code said that there are none. */
-export async function listUpgrades(
-  winget: Winget,
-): Promise<{ stdout: string; saysNothing: boolean }> {
+/** What winget says of updates. */
+export interface ListedUpgrades {
+  readonly stdout: string;
+  /** Whether its exit code said that there are none. */
+  readonly saysNothing: boolean;
+  /** Whether it is new enough to know pins at all. */
+  readonly knowsPins: boolean;
+}
+
+/** Asks winget for updates, with as many options as it knows. */
+export async function listUpgrades(winget: Winget): Promise<ListedUpgrades> {
   let result: RunResult | undefined;
+  let knowsPins = false;
   for (const listing of LISTINGS) {
     result = await winget.run(ACTION, [...listing, ...quiet(winget)]);
+    knowsPins = listing.includes("--include-pinned");
     if (!isTooOld(result.code)) break;
   }
   if (!result || result.truncated) {
@@ -90,7 +106,7 @@ export async function listUpgrades(
   }
   const saysNothing = saysNothingFound(result.code);
   if (result.code !== 0 && !saysNothing) throw wingetFailure(ACTION, result.code);
-  return { stdout: result.stdout, saysNothing };
+  return { stdout: result.stdout, saysNothing, knowsPins };
 }
 
 /** What winget says of installed packages that match `query`; `null` if it says nothing useful. */
@@ -98,10 +114,39 @@ export async function listInstalled(
   winget: Winget,
   query: readonly string[],
 ): Promise<string | null> {
-  const options = ["--source", "winget", "--accept-source-agreements", "--disable-interactivity"];
-  const args = ["list", ...query, ...options, ...quiet(winget)];
+  const args = ["list", ...query, ...UNATTENDED, ...quiet(winget)];
   const { code, stdout, truncated } = await winget.run("look up a package with winget", args);
   return code === 0 && !truncated ? stdout : null;
+}
+
+/** Ends every question but the first; nothing is asked of a person. */
+const UNATTENDED = ["--source", "winget", "--accept-source-agreements", "--disable-interactivity"];
+
+/** An id that no package has. */
+const NO_PACKAGE = "Pennon.Asks.For.A.Package.That.Does.Not.Exist";
+
+/**
+ * The sentence with which this winget says that no installed package matches, in whatever language it
+ * speaks; `null` if it cannot be learnt: it ended in another way, or said more than that.
+ */
+export async function learnNothingFound(winget: Winget): Promise<string | null> {
+  const args = ["list", "--id", NO_PACKAGE, "--exact", ...UNATTENDED, ...quiet(winget)];
+  const { code, stdout, truncated } = await winget.run("ask winget for no package", args);
+  if (!saysNoMatch(code) || truncated) return null;
+  const { messages, hasMainTable, unreadable, dropped } = parseWingetUpgrades(stdout);
+  const isAlone = messages.length === 1 && !hasMainTable && unreadable === 0 && dropped === 0;
+  return isAlone ? messages[0] ?? null : null;
+}
+
+/** What winget says of its pins; `null` where it is too old to have any. Throws `ScanError`. */
+export async function listPins(winget: Winget): Promise<string | null> {
+  const action = "list winget's pins";
+  const args = ["pin", "list", ...UNATTENDED, ...quiet(winget)];
+  const { code, stdout, truncated } = await winget.run(action, args);
+  if (isTooOld(code)) return null;
+  if (code !== 0 && !saysNothingFound(code)) throw wingetFailure(action, code);
+  if (!truncated) return stdout;
+  throw new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
 }
 
 function quiet({ version }: Winget): string[] {

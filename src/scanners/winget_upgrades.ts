@@ -1,5 +1,6 @@
 /** Reads what `winget upgrade` prints: up to three tables and the sentences around them, in any language. */
 
+import { quoteWords } from "../redact.ts";
 import type { UpdateState } from "./scanner.ts";
 import { isDebris, plainText, wingetLines } from "./winget_lines.ts";
 import { readTables, type WingetRow, type WingetTable } from "./winget_table.ts";
@@ -7,6 +8,8 @@ import { readTables, type WingetRow, type WingetTable } from "./winget_table.ts"
 /** A row, and which of the tables it stood in. */
 export interface WingetUpgrade extends WingetRow {
   readonly state: Extract<UpdateState, "upgradable" | "explicit_only" | "pinned">;
+  /** @default the state needs no explanation */
+  readonly stateReason?: string;
 }
 
 /** An answer of winget's, as it is. */
@@ -26,22 +29,27 @@ export interface WingetUpgrades {
   readonly hasMainTable: boolean;
   /** Tables whose columns could not be told. */
   readonly unreadable: number;
+  /** Lines among the rows that could not be read: rows, or pieces of some. */
+  readonly unreadableRows: number;
   /** Lines too long to be read, or without an end. */
   readonly dropped: number;
 }
 
-/** Told shortened: they go to a terminal and to a server. */
+/** Longer sentences are cut: they go to a terminal and to a server. */
 const LONGEST_MESSAGE = 300;
 
 /** Options are called the same in every language. */
 const NAMES_UNKNOWN = /--include-unknown/;
 const NAMES_PINS = /--include-pinned|winget pin/;
 
+/** One number, which is a word of its own; a version or a part of a name is none. */
+const COUNTS = /^(?:\D*[^\d\p{L}.,_-])?\d{1,9}(?:[^\d\p{L}.,_-]\D*|[\p{Lo}.]\D*|$)$/u;
+
 /** A line outside the tables. */
 interface Sentence {
   readonly text: string;
-  /** Whether it comes after the first table, if there is one. */
-  readonly isAfter: boolean;
+  /** Its line comes after the first table, in which case winget's own count may be in it. */
+  readonly place: "before" | "right_below" | "below";
 }
 
 /**
@@ -62,14 +70,19 @@ export function parseWingetUpgrades(stdout: string): WingetUpgrades {
     else if (mainEndsAt === Infinity) mainEndsAt = table.endsAt;
     rows.push(...(table.rows ?? []).map((row) => ({ ...row, state })));
   }
+  let blockEndsAt = mainEndsAt;
+  while (blockEndsAt < lines.length && !isDebris(lines[blockEndsAt] ?? "")) blockEndsAt++;
+  const placeOf = (at: number) =>
+    at < mainEndsAt ? "before" : at < blockEndsAt ? "right_below" : "below";
   const sentences = lines.flatMap((line, at): Sentence[] =>
-    used.has(at) || isDebris(line) ? [] : [{ text: shorten(line), isAfter: at >= mainEndsAt }]
+    used.has(at) || isDebris(line) ? [] : [{ text: shorten(line), place: placeOf(at) }]
   );
   return {
     rows,
     ...readSentences(sentences),
     hasMainTable: mainEndsAt !== Infinity,
     unreadable: tables.filter((table) => table.rows === undefined).length,
+    unreadableRows: tables.reduce((sum, { unreadable }) => sum + unreadable, 0),
     dropped,
   };
 }
@@ -89,9 +102,9 @@ function stateOf(
   return firstNumber(caption) === null ? "explicit_only" : "pinned";
 }
 
-/** A sentence that counts something, and not what another option would show. */
+/** A sentence that counts one thing, and not what another option would show. */
 function isAnnouncement(line: string): boolean {
-  return firstNumber(line) !== null && !NAMES_UNKNOWN.test(line) && !NAMES_PINS.test(line);
+  return COUNTS.test(line) && !NAMES_UNKNOWN.test(line) && !NAMES_PINS.test(line);
 }
 
 function firstNumber(sentence: string): number | null {
@@ -100,19 +113,24 @@ function firstNumber(sentence: string): number | null {
 }
 
 function readSentences(sentences: readonly Sentence[]) {
-  let announced: number | null = null;
+  const counting = sentences.filter(({ text, place }) =>
+    place !== "before" && isAnnouncement(text)
+  );
+  // Right below the rows it comes last: what stands between may be what is left of a row.
+  const announcement = counting.findLast(({ place }) => place === "right_below") ?? counting[0];
   let [pinned, unknown] = [0, 0];
   const messages: string[] = [];
-  for (const { text, isAfter } of sentences) {
+  for (const sentence of sentences) {
+    const { text } = sentence;
     const number = firstNumber(text) ?? 0;
     if (NAMES_PINS.test(text)) pinned += number;
     else if (NAMES_UNKNOWN.test(text)) unknown += number;
-    else if (isAfter && announced === null && isAnnouncement(text)) announced = number;
-    else messages.push(text);
+    else if (sentence !== announcement) messages.push(text);
   }
+  const announced = announcement ? firstNumber(announcement.text) : null;
   return { announced, pinned, unknown, messages };
 }
 
 function shorten(line: string): string {
-  return plainText(line).slice(0, LONGEST_MESSAGE).toWellFormed();
+  return quoteWords(plainText(line), LONGEST_MESSAGE);
 }

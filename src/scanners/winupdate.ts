@@ -6,6 +6,7 @@ import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./sc
 import { parseWinupdate, type WinupdateAnswer } from "./winupdate_answer.ts";
 import { WinupdateError } from "./winupdate_failure.ts";
 import { winupdateScript } from "./winupdate_script.ts";
+import { describeSources } from "./winupdate_sources.ts";
 import { describeUpdates, tellGaps, tellLimits } from "./winupdate_updates.ts";
 
 /** The library that answers whoever asks Windows Update; a Windows without it has no such thing. */
@@ -49,12 +50,12 @@ export async function scanWinupdate(system: System, options: ScanOptions): Promi
     const cached = await searchCache(system, options);
     // A Windows that never found anything has an empty list, too.
     if (cached === null || cached.updates.length === 0) throw error;
-    const { gaps, ...answer } = describeAnswer(system, cached);
+    const { gaps, ...answer } = describeAnswer(system, cached, error.message);
     const when = cached.lastSearchMs === null
       ? ""
       : `, of ${new Date(cached.lastSearchMs).toISOString()} or later`;
     const stale = `The list is what Windows found the last time${when}`;
-    return { ...answer, gaps: [error.message, stale, ...gaps] };
+    return { ...answer, gaps: [stale, ...gaps] };
   }
 }
 
@@ -96,14 +97,22 @@ async function search(
   return parseWinupdate(await runPowershell(system, winupdateScript({ online }), bounds));
 }
 
-function describeAnswer(system: System, answer: WinupdateAnswer): ScanAnswer {
+/** `failure`: why the servers could not be asked; then the answer is what Windows found before. */
+function describeAnswer(
+  system: System,
+  answer: WinupdateAnswer,
+  failure: string | null = null,
+): ScanAnswer {
   const sinceMs = answer.online ? system.clock.nowMs() : answer.lastSearchMs;
+  const metadataAgeS = sinceMs === null
+    ? null
+    : Math.max(0, Math.round((system.clock.nowMs() - sinceMs) / 1_000));
   return {
     updates: describeUpdates(answer),
     gaps: tellGaps(answer),
     notes: tellLimits(answer),
-    metadataAgeS: sinceMs === null
-      ? null
-      : Math.max(0, Math.round((system.clock.nowMs() - sinceMs) / 1_000)),
+    sources: describeSources(answer, { failure, metadataAgeS }),
+    metadataAgeS,
+    reboot: answer.reboot,
   };
 }

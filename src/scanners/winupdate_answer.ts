@@ -2,7 +2,8 @@
 
 import * as v from "valibot";
 import { stripControls } from "../strip_controls.ts";
-import { ScanError } from "./scanner.ts";
+import { quoteWords } from "../redact.ts";
+import { type RebootState, ScanError } from "./scanner.ts";
 import {
   describeFault,
   type FaultSurroundings,
@@ -15,6 +16,9 @@ const MAX_UPDATES = 5_000;
 
 /** Longer lists within one update are cut. */
 const MAX_LIST = 500;
+
+/** Flags that a restart is due are two. */
+const MAX_FLAGS = 4;
 
 /** PowerShell 5.1 makes `null` or `{}` of an empty collection, and a thing of a list of one. */
 function asList(value: unknown): unknown[] {
@@ -31,6 +35,13 @@ const optionalNumber = v.nullish(v.number(), null);
 const texts = v.nullish(v.pipe(v.unknown(), v.transform(asList), v.array(text)), []);
 const category = v.pipe(v.object({ id: text }), v.transform(({ id }) => id));
 
+const driverShape = v.object({
+  provider: optionalText,
+  class: optionalText,
+  model: optionalText,
+  hardwareId: optionalText,
+});
+
 const updateShape = v.object({
   id: v.pipe(v.string(), v.regex(/^\{?[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\}?$/i)),
   revision: v.pipe(v.number(), v.integer(), v.minValue(0)),
@@ -45,7 +56,11 @@ const updateShape = v.object({
   maxDownloadSize: optionalText,
   rebootBehavior: optionalNumber,
   browseOnly: v.nullish(v.boolean(), false),
+  /** `DeploymentAction` of wuapi.h; `null` from a script that did not ask. */
+  deployment: optionalNumber,
   type: optionalNumber,
+  /** What a driver says of itself in no language; `null` of anything else. */
+  driver: v.nullish(driverShape, null),
   /** When it was last published; ISO 8601. */
   deployed: optionalText,
 });
@@ -59,12 +74,36 @@ const faultShape = v.object({
 });
 const serviceShape = v.object({ start: optionalText });
 
+/** For each class of updates that a policy names: 0 is Windows Update, 1 is WSUS. */
+const sourcesShape = v.nullish(
+  v.object({
+    feature: optionalNumber,
+    quality: optionalNumber,
+    driver: optionalNumber,
+    other: optionalNumber,
+  }),
+  {},
+);
+const routingShape = v.object({
+  gate: v.nullish(v.boolean(), false),
+  dualScan: v.nullish(v.boolean(), false),
+  policy: sourcesShape,
+  mdm: sourcesShape,
+  state: sourcesShape,
+});
+
+/** Which server the host is told to ask for which class of updates. */
+export type WinupdateRouting = v.InferOutput<typeof routingShape>;
+
 const answerShape = v.object({
   online: v.nullish(v.boolean(), true),
   rebootRequired: v.nullish(v.boolean(), null),
+  reboot: v.nullish(v.record(v.string(), v.boolean()), {}),
   source: optionalText,
-  server: v.pipe(optionalText, v.transform(withoutCredentials)),
+  server: v.pipe(optionalText, v.transform(safeAddress)),
   noInternet: v.nullish(v.boolean(), false),
+  scanSource: v.nullish(routingShape, {}),
+  optional: v.nullish(v.boolean(), true),
   services: v.nullish(v.record(v.string(), serviceShape), {}),
   lastSearch: optionalText,
   error: v.nullish(faultShape, null),
@@ -78,10 +117,15 @@ const answerShape = v.object({
 export interface WinupdateAnswer {
   /** Whether the update server was asked. */
   readonly online: boolean;
-  /** Whether Windows waits for a restart; `null` if it does not tell. */
-  readonly rebootRequired: boolean | null;
+  /** Whether Windows waits for a restart, and what says so; `null` if nothing does. */
+  readonly reboot: RebootState | null;
   /** `wsus`, or the id of the update service. */
   readonly source: string;
+  /** Address of the WSUS server, without secrets; empty without one. */
+  readonly server: string;
+  readonly routing: WinupdateRouting;
+  /** Whether updates were searched that an administrator offers as optional. */
+  readonly withOptional: boolean;
   readonly lastSearchMs: number | null;
   /** Why the search is not complete, a sentence each. */
   readonly gaps: readonly string[];
@@ -119,8 +163,11 @@ export function parseWinupdate(value: unknown): WinupdateAnswer {
   }
   return {
     online: answer.online,
-    rebootRequired: answer.rebootRequired,
+    reboot: rebootOf(answer.rebootRequired, answer.reboot),
     source: answer.source,
+    server: answer.server,
+    routing: answer.scanSource,
+    withOptional: answer.optional,
     lastSearchMs: instantOf(answer.lastSearch),
     gaps: gaps.slice(0, 10),
     unread: unread + Math.max(0, Math.floor(answer.unread)),
@@ -165,9 +212,29 @@ function clean(value: string): string {
   return stripControls(value.replace(/\s+/g, " ")).trim().toWellFormed();
 }
 
-/** An address may have been given with a name and a password. */
-function withoutCredentials(address: string): string {
-  return address.replace(/\/\/[^/]*@/, "//").slice(0, 200).toWellFormed();
+/** An address may have been given with a name and a password; none is a long text. */
+function safeAddress(address: string): string {
+  return quoteWords(address.replace(/\/\/[^/]*@/, "//"), 200);
+}
+
+/** Windows' own flags: one of them is enough. `null` where none could be looked for. */
+function rebootOf(
+  agent: boolean | null,
+  flags: Readonly<Record<string, boolean>>,
+): RebootState | null {
+  const names = Object.keys(flags).filter((name) => flags[name]).slice(0, MAX_FLAGS)
+    .map((name) => quoteWords(name, 80));
+  const reasons = [
+    ...(agent ? ["the Windows Update Agent waits for a restart"] : []),
+    ...names.map((name) => `registry: ${name}`),
+  ];
+  if (reasons.length > 0) return { isRequired: true, reason: reasons.join("; ") };
+  const asked = [
+    ...(agent === null ? [] : ["the Windows Update Agent"]),
+    ...(Object.keys(flags).length === 0 ? [] : ["the registry"]),
+  ];
+  if (asked.length === 0) return null;
+  return { isRequired: false, reason: `none is asked for by ${asked.join(" and ")}` };
 }
 
 /** `null` for what is no date. */

@@ -1,6 +1,6 @@
 /** Turns the Windows Update Agent's error codes into what went wrong and what a person can do. */
 
-import { stripControls } from "../strip_controls.ts";
+import { quoteWords } from "../redact.ts";
 import { ScanError, type ScanErrorReason } from "./scanner.ts";
 
 /** An error as PowerShell told it. */
@@ -24,7 +24,7 @@ export interface FaultSurroundings {
 /** A search that the agent refused or broke off; unlike one that never ended, it may be repeated. */
 export class WinupdateError extends ScanError {}
 
-/** Told shortened: it goes to a terminal and to a server. */
+/** Longer messages are cut: they go to a terminal and to a server. */
 const LONGEST_MESSAGE = 200;
 
 interface Meaning {
@@ -36,6 +36,8 @@ interface Meaning {
 
 const CHECK_NETWORK = "check the host's network, name resolution and proxy";
 const CHECK_WSUS = "check the address of the update server in the host's policy";
+const CHECK_POLICY = "look for it under Windows Update in the group policies";
+const CHECK_TLS = "check the host's clock and its certificates";
 const CHECK_PROXY = 'check the rights on the server, and the proxy with "netsh winhttp show proxy"';
 const START_SERVICE = 'run "sc.exe config wuauserv start= demand" as an administrator';
 const REPAIR_STORE =
@@ -50,18 +52,19 @@ const MEANINGS: readonly [codes: string, meaning: Meaning][] = [
     fact: "the name of @ or of the proxy is not resolved",
     next: CHECK_NETWORK,
   }],
-  ["80072EE2 8024401C", { reason: "transient", fact: "@ did not answer in time" }],
-  ["80072EFD 80072EFE", {
+  ["80072EE2 8024401C 80240021", { reason: "transient", fact: "@ did not answer in time" }],
+  ["80072EFD 80072EFE 80072EFF", {
     reason: "transient",
     fact: "the connection to @ failed or broke off",
     next: CHECK_NETWORK,
   }],
   ["8024001F", { reason: "transient", fact: "the host has no network" }],
-  ["80072F8F", {
+  ["80072F8F 80072F05 80072F06 80072F0D", {
     reason: "permanent",
     fact: "the TLS certificate of @ is not trusted",
-    next: "check the host's clock and its certificates",
+    next: CHECK_TLS,
   }],
+  ["80072F78", { reason: "transient", fact: "@ or a proxy answered no valid HTTP" }],
   ["8024401F 80244021 80244022 80244023", {
     reason: "transient",
     fact: "@ or a proxy has trouble of its own (HTTP 500 to 504)",
@@ -76,9 +79,15 @@ const MEANINGS: readonly [codes: string, meaning: Meaning][] = [
     fact: "@ is not where the host looks for it (HTTP 404)",
     next: CHECK_WSUS,
   }],
+  ["80244011", {
+    reason: "permanent",
+    fact: "a policy says to ask a WSUS server, and names none",
+    next: CHECK_WSUS,
+  }],
   ["80244007 80244010", { reason: "transient", fact: "the talk with @ was not finished" }],
   ["8024A10A 8024001E", { reason: "transient", fact: "the service is stopping" }],
-  ["8007045B", { reason: "transient", fact: "the host is shutting down" }],
+  ["8024001B", { reason: "transient", fact: "the update agent is updating itself" }],
+  ["8007045B 8024A007", { reason: "transient", fact: "the host is shutting down" }],
   ["8024A000", { reason: "transient", fact: "Automatic Updates takes no requests now" }],
   ["8024A004", { reason: "transient", fact: "Automatic Updates is paused" }],
   ["8024A005", { reason: "transient", fact: "no update service is registered yet" }],
@@ -90,19 +99,37 @@ const MEANINGS: readonly [codes: string, meaning: Meaning][] = [
     fact: "its service is disabled",
     next: START_SERVICE,
   }],
-  ["80070005", {
+  ["80070424", { reason: "not_available", fact: "its service is not installed" }],
+  ["8007041D 80080005", { reason: "transient", fact: "its service did not start in time" }],
+  ["8007000E C80003F3 80244002", { reason: "transient", fact: "the host is out of memory" }],
+  ["80070005 80240044", {
     reason: "permanent",
     fact: "access is denied",
     next:
       "run Pennon as a service (SYSTEM) or locally as an administrator: Windows Update refuses " +
       "network logons",
   }],
-  ["8024002E", {
+  ["8024002E 8024002F 80240025", {
     reason: "not_available",
     fact: "a policy forbids Windows Update",
-    next: "look for it under Windows Update in the group policies",
+    next: CHECK_POLICY,
+  }],
+  ["8024500C 8024500D", {
+    reason: "not_available",
+    fact: "a policy keeps the host from Microsoft's update servers",
+    next: CHECK_POLICY,
+  }],
+  ["80248000 80248001 8024800C 8024800F 8024801C", {
+    reason: "transient",
+    fact: "its database is in use or shutting down",
   }],
   ["C80003FA C80003FD C80003FE C80003FF", {
+    reason: "permanent",
+    fact: "its database is damaged",
+    next: REPAIR_STORE,
+  }],
+  // WU_E_DS_INVALID, tables that are missing or wrong, data or references that are missing, schemas.
+  ["80248002 80248003 80248004 80248006 80248008 80248009 8024801B", {
     reason: "permanent",
     fact: "its database is damaged",
     next: REPAIR_STORE,
@@ -111,13 +138,17 @@ const MEANINGS: readonly [codes: string, meaning: Meaning][] = [
   ["800706BA 800706BE", { reason: "transient", fact: "the service cannot be reached (RPC)" }],
 ];
 
-/** Codes that begin so and are none of the above. */
-const FAMILIES: readonly [prefix: string, meaning: Meaning][] = [
-  ["80072E", { reason: "transient", fact: "the network failed", next: CHECK_NETWORK }],
-  ["80244", { reason: "transient", fact: "@ did not answer properly" }],
-  ["80248", { reason: "permanent", fact: "its database is damaged", next: REPAIR_STORE }],
-  ["C80003F", { reason: "permanent", fact: "its database is damaged", next: REPAIR_STORE }],
-  ["8024A", { reason: "transient", fact: "Automatic Updates refuses" }],
+/** Ranges as `winhttp.h` and `wuerror.h` have them, of codes that are none of the above. */
+const RANGES: readonly [first: number, last: number, meaning: Meaning][] = [
+  [0x80072ee1, 0x80072f00, {
+    reason: "transient",
+    fact: "the network failed",
+    next: CHECK_NETWORK,
+  }],
+  [0x80072f76, 0x80072f7f, { reason: "transient", fact: "@ or a proxy answered no valid HTTP" }],
+  [0x80244000, 0x80244035, { reason: "transient", fact: "@ did not answer properly" }],
+  [0x80248000, 0x80248029, { reason: "permanent", fact: "its database lacks what it needs" }],
+  [0x8024a000, 0x8024a008, { reason: "transient", fact: "Automatic Updates refuses" }],
 ];
 
 const KEPT_INSIDE: Meaning = {
@@ -148,10 +179,13 @@ export function winupdateFailure(fault: WinupdateFault, where: FaultSurroundings
 function meaningOf(fault: WinupdateFault, where: FaultSurroundings): Meaning {
   const code = codeOf(fault);
   if (code === "80240438" && where.noInternet && where.server === "") return KEPT_INSIDE;
-  const known = BY_CODE.get(code) ?? FAMILIES.find(([prefix]) => code.startsWith(prefix))?.[1];
+  const number = parseInt(code, 16);
+  const known = BY_CODE.get(code) ??
+    RANGES.find(([first, last]) => number >= first && number <= last)?.[2];
   if (known) return { ...known, fact: known.fact.replaceAll("@", () => serverOf(where)) };
-  const words = stripControls(fault.message).trim().slice(0, LONGEST_MESSAGE).toWellFormed();
-  return { reason: "permanent", fact: words === "" ? "an unknown error" : words };
+  // If it is no passing trouble it repeats, and then the breaker opens.
+  const words = quoteWords(fault.message, LONGEST_MESSAGE).trim();
+  return { reason: "transient", fact: words === "" ? "an unknown error" : words };
 }
 
 function codeOf({ hresult }: WinupdateFault): string {

@@ -6,13 +6,29 @@
  *
  * Every string is cast and every list built anew: a COM object in JSON is the name of its type, and a
  * collection of one is no list; a function that returns nothing would be `{}`. The dates are UTC
- * without saying so. `InstallationBehavior` may be null. Updates that somebody hid are not asked for;
- * those that others replace are left out by the agent.
+ * without saying so. `InstallationBehavior` may be null. Hidden updates are not asked for; those that
+ * others replace are left out by the agent. Without a `DeploymentAction` the agent finds none of those
+ * that an administrator offers as optional; agents that do not know the word (0x80240032) are asked
+ * without it. `PendingFileRenameOperations` is not read: print spoolers and installers leave some behind
+ * on hosts that need no restart.
+ *
+ * Which server each class of updates comes from is what the agent made of all policies (`PolicyState`),
+ * else what device management (Intune, Autopatch) or a group policy says.
+ * https://learn.microsoft.com/en-us/windows/deployment/update/wufb-wsus
  */
 const BODY = String.raw`
 function Get-Texts($Collection){foreach($one in $Collection){[string]$one}}
 function Get-Day($Date){if($Date -is [datetime]){[datetime]::SpecifyKind($Date,'Utc').ToString('o')}else{''}}
-$answer=[ordered]@{schema=1;online=$online;rebootRequired=$null;source='';server='';noInternet=$false;services=@{};lastSearch=$null}
+function Get-Sources($Path){
+$values=Get-ItemProperty -Path $Path -ErrorAction SilentlyContinue
+$all=[ordered]@{}
+foreach($name in 'Feature','Quality','Driver','Other'){
+$value=$values."SetPolicyDrivenUpdateSourceFor$($name)Updates"
+if($null -ne $value){$all[$name.ToLower()]=[int]$value}}
+$all}
+$answer=[ordered]@{schema=1;online=$online;rebootRequired=$null;reboot=@{};source='';server='';noInternet=$false;scanSource=@{};services=@{};lastSearch=$null}
+foreach($flag in 'WindowsUpdate\Auto Update\RebootRequired','Component Based Servicing\RebootPending'){
+try{$answer.reboot[$flag]=[bool](Test-Path -Path "HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\$flag")}catch{}}
 try{$answer.rebootRequired=[bool](New-Object -ComObject Microsoft.Update.SystemInfo).RebootRequired}catch{}
 try{$answer.lastSearch=Get-Day (New-Object -ComObject Microsoft.Update.AutoUpdate).Results.LastSearchSuccessDate}catch{}
 try{
@@ -21,6 +37,12 @@ $policy=Get-ItemProperty -Path $key -ErrorAction SilentlyContinue
 $auto=Get-ItemProperty -Path "$key\AU" -ErrorAction SilentlyContinue
 $answer.noInternet=($policy.DoNotConnectToWindowsUpdateInternetLocations -eq 1)
 if($auto.UseWUServer -eq 1 -and $policy.WUServer){$answer.source='wsus';$answer.server=[string]$policy.WUServer}
+$state='HKLM:\SOFTWARE\Microsoft\WindowsUpdate\UpdatePolicy\PolicyState'
+$answer.scanSource=[ordered]@{gate=($auto.UseUpdateClassPolicySource -eq 1)
+dualScan=((Get-ItemProperty -Path $state -ErrorAction SilentlyContinue).IsWUfBDualScanActive -eq 1)
+policy=Get-Sources $key
+mdm=Get-Sources 'HKLM:\SOFTWARE\Microsoft\PolicyManager\current\device\Update'
+state=Get-Sources $state}
 }catch{}
 if(-not $answer.source){try{
 foreach($service in (New-Object -ComObject Microsoft.Update.ServiceManager).Services){
@@ -35,7 +57,12 @@ $session=New-Object -ComObject Microsoft.Update.Session
 $session.ClientApplicationID='Pennon'
 $searcher=$session.CreateUpdateSearcher()
 $searcher.Online=$online
-$found=$searcher.Search('IsInstalled=0 and IsHidden=0')
+$answer.optional=$true
+try{$found=$searcher.Search("IsInstalled=0 and IsHidden=0 or IsInstalled=0 and IsHidden=0 and DeploymentAction='OptionalInstallation'")
+}catch{
+if((Get-Failure $_).hresult -ne '0x80240032'){throw}
+$answer.optional=$false
+$found=$searcher.Search('IsInstalled=0 and IsHidden=0')}
 $answer.resultCode=[int]$found.ResultCode
 $answer.warnings=@(foreach($warning in $found.Warnings){
 [ordered]@{context=[int]$warning.Context;hresult='0x{0:X8}' -f $warning.HResult;message=[string]$warning.Message}})
@@ -43,6 +70,11 @@ $unread=0
 $answer.updates=@(foreach($update in $found.Updates){try{
 $reboot=$null
 if($null -ne $update.InstallationBehavior){$reboot=[int]$update.InstallationBehavior.RebootBehavior}
+$driver=$null
+if([int]$update.Type -eq 2){try{$driver=[ordered]@{provider=[string]$update.DriverProvider
+class=[string]$update.DriverClass
+model=[string]$update.DriverModel
+hardwareId=[string]$update.DriverHardwareID}}catch{}}
 [ordered]@{
 id=[string]$update.Identity.UpdateID
 revision=[int]$update.Identity.RevisionNumber
@@ -56,7 +88,9 @@ categories=@(foreach($category in $update.Categories){[ordered]@{id=[string]$cat
 maxDownloadSize=[string]$update.MaxDownloadSize
 rebootBehavior=$reboot
 browseOnly=[bool]$update.BrowseOnly
+deployment=[int]$update.DeploymentAction
 type=[int]$update.Type
+driver=$driver
 deployed=Get-Day $update.LastDeploymentChangeTime}
 }catch{$unread++}})
 $answer.unread=$unread

@@ -1,11 +1,18 @@
 /** Makes updates of what the Windows Update Agent told, and warnings of what it left out. Pure. */
 
+import { quoteWords } from "../redact.ts";
 import type { RebootHint, Severity, Update } from "./scanner.ts";
 import type { WinupdateAnswer, WinupdateItem } from "./winupdate_answer.ts";
 import { classOf, isSecurityCategory } from "./winupdate_class.ts";
+import { isNewer, kbsOf, nameOf } from "./winupdate_identity.ts";
+import { asksWsus, sourceOf } from "./winupdate_sources.ts";
 
-/** Longer titles are cut. */
+/** Longer titles are cut; more of one KB number are counted. */
 const LONGEST_TITLE = 300;
+const MOST_TITLES = 5;
+
+/** A word of MSRC's is no longer. */
+const LONGEST_WORD = 40;
 
 /** Longer descriptions are cut: what follows is the same sentence in each of them. */
 const LONGEST_DESCRIPTION = 500;
@@ -17,89 +24,75 @@ const SEVERITIES: readonly Severity[] = ["critical", "important", "moderate", "l
 
 /** `InstallationRebootBehavior` of wuapi.h, by number. */
 const REBOOTS: readonly RebootHint[] = ["never", "required", "maybe"];
+const WORST_REBOOTS: readonly (RebootHint | null)[] = ["required", "maybe", null, "never"];
 
-/** The update services that are known by an id. */
-const SOURCES: Readonly<Record<string, string>> = {
-  wsus: "WSUS",
-  "3da21691-e39d-4da6-8a4b-b43877bcb1b7": "WSUS",
-  "7971f918-a847-4430-9279-4a52d1efe18d": "Microsoft Update",
-  "9482f4b4-e343-43b6-b170-9a65bc822c77": "Windows Update",
-  "855e8a7c-ecb4-4ca3-b045-1dfa50104289": "Microsoft Store",
-  microsoft_update: "Microsoft Update",
-  windows_update: "Windows Update",
-};
-
-/** The updates in the order they were told. */
-export function describeUpdates({ updates, source }: WinupdateAnswer): Update[] {
-  const titles = updates.map(titleOf);
-  const counts = Map.groupBy(titles, (title) => title);
-  return updates.map((item, index) => {
-    const title = titles[index] ?? "";
-    // Drivers above all share titles; a server that goes by the name would keep one of them.
-    const isAlone = counts.get(title)?.length === 1;
-    return {
-      package: isAlone ? title : `${title} [${item.id.replace(/^\{/, "").slice(0, 8)}]`,
-      currentVersion: null,
-      availableVersion: `${item.id.replace(/[{}]/g, "").toLowerCase()}.${item.revision}`,
-      architecture: null,
-      source: `${sourceOf(source)}/${classOf(item.categories, item.type)}`,
-      state: item.browseOnly ? "explicit_only" : "upgradable",
-      ...describeSeverity(item),
-      security: isSecurity(item),
-      cves: unique(item.cves.map((id) => id.toUpperCase()).filter(isCve)),
-      advisories: unique([...kbsOf(item), ...item.bulletins.filter(isBulletin)]),
-      sizeBytes: sizeOf(item),
-      description: describe(item),
-      sourcePackage: null,
-      reboot: REBOOTS[item.rebootBehavior ?? -1] ?? null,
-    };
-  });
+/** The updates, one a name: several of one KB number are one update of that. */
+export function describeUpdates(answer: WinupdateAnswer): Update[] {
+  return [...Map.groupBy(answer.updates, nameOf)].map(([name, items]) =>
+    describeUpdate(name, items, answer)
+  );
 }
 
-/** What is missing from the list, or may be. */
+function describeUpdate(
+  name: string,
+  items: readonly WinupdateItem[],
+  answer: WinupdateAnswer,
+): Update {
+  const newest = items.reduce((best, item) => isNewer(item, best) ? item : best);
+  // Definitions contain those before: an older version that is offered as well says nothing more.
+  const all = classOf(newest.categories, newest.type) === "definitions" ? [newest] : items;
+  const sizes = all.map(sizeOf).filter((size) => size !== null);
+  const security = all.map(isSecurity);
+  return {
+    package: name,
+    currentVersion: null,
+    availableVersion: `${newest.id.replace(/[{}]/g, "").toLowerCase()}.${newest.revision}`,
+    architecture: null,
+    source: `${sourceOf(answer, newest)}/${classOf(newest.categories, newest.type)}`,
+    state: items.every(isOptional) ? "explicit_only" : "upgradable",
+    ...worstSeverity(all),
+    security: security.includes(true) ? true : security.includes(null) ? null : false,
+    cves: unique(all.flatMap(({ cves }) => cves.map((id) => id.toUpperCase()).filter(isCve))),
+    advisories: unique(
+      all.flatMap((item) => [...kbsOf(item), ...item.bulletins.filter(isBulletin)]),
+    ),
+    sizeBytes: sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0),
+    description: describe(newest, all),
+    sourcePackage: null,
+    reboot: worstReboot(all),
+  };
+}
+
+/** What is missing from the list; what a search with errors lacks is told by its sources. */
 export function tellGaps(answer: WinupdateAnswer): string[] {
-  const gaps = [...answer.gaps];
-  if (answer.unread > 0) gaps.push(`Updates that could not be read: ${answer.unread}`);
-  if (answer.rebootRequired) {
-    gaps.push("Windows waits for a restart: until then it may not tell of every update");
-  }
-  return gaps;
+  return answer.unread > 0 ? [`Updates that could not be read: ${answer.unread}`] : [];
 }
 
 /** What a person should know of a list that is all that its server tells. */
-export function tellLimits({ updates, source }: WinupdateAnswer): string[] {
-  if (updates.length > 0 || sourceOf(source) !== "WSUS") return [];
-  return ["The host asks a WSUS server, which tells only of updates that were approved there"];
+export function tellLimits(answer: WinupdateAnswer): string[] {
+  const limits: string[] = [];
+  if (answer.updates.length === 0 && asksWsus(answer)) {
+    limits.push(
+      "The host asks a WSUS server, which tells only of updates that were approved there",
+    );
+  }
+  if (!answer.withOptional) {
+    limits.push(
+      "This Windows Update Agent cannot be asked for updates that are offered as optional",
+    );
+  }
+  if (answer.reboot?.isRequired) {
+    limits.push("Windows waits for a restart: until then it may not tell of every update");
+  }
+  return limits;
 }
 
-/** `(Version 1.421.100.0)` at the end of a title, in any language. */
-const VERSION = / *\(([^()]*\d+(?:\.\d+){2,}[^()]*)\)$/;
+/** `daOptionalInstallation` of wuapi.h. */
+const OPTIONAL = 4;
 
-/**
- * With a KB number: a title may lack it, and Windows has been known to tell none at all. Without the
- * version of definitions, which come several times a day: a server that goes by the name would soon
- * have thousands of them.
- */
-function titleOf(item: WinupdateItem): string {
-  const [kb] = kbsOf(item);
-  const whole = wholeTitle(item);
-  const title = isDefinitions(item) ? whole.replace(VERSION, "") : whole;
-  if (title === "") return kb ?? `Update ${item.id}`;
-  return kb === undefined || title.includes(kb.slice(2)) ? title : `${title} (${kb})`;
-}
-
-function wholeTitle({ title }: WinupdateItem): string {
-  return title.slice(0, LONGEST_TITLE).toWellFormed().trim();
-}
-
-/** WSUS publishers give numbers of their own, and words; those are no articles of Microsoft's. */
-function kbsOf({ kb }: WinupdateItem): string[] {
-  return kb.map((id) => id.replace(/^KB/i, "")).filter((id) => /^\d{4,9}$/.test(id))
-    .map((id) => `KB${id}`);
-}
-
-function isDefinitions({ categories, type }: WinupdateItem): boolean {
-  return classOf(categories, type) === "definitions";
+/** Windows installs these only where somebody picks them. */
+function isOptional({ browseOnly, deployment }: WinupdateItem): boolean {
+  return browseOnly || deployment === OPTIONAL;
 }
 
 function isCve(id: string): boolean {
@@ -110,10 +103,28 @@ function isBulletin(id: string): boolean {
   return /^MS\d{2}-\d{3}$/.test(id);
 }
 
-function describeSeverity(item: WinupdateItem): Pick<Update, "severity" | "severityReason"> {
-  const word = item.severity.slice(0, 40).toWellFormed();
-  const severity = SEVERITIES.find((known) => known === word.toLowerCase()) ?? null;
-  return { severity, severityReason: `MsrcSeverity is ${word === "" ? "empty" : `"${word}"`}` };
+/** The worst of several, with its own word. */
+function worstSeverity(
+  items: readonly WinupdateItem[],
+): Pick<Update, "severity" | "severityReason"> {
+  const found = items.map((item) => ({ word: item.severity, severity: severityOf(item) }));
+  const worst = SEVERITIES.map((severity) => found.find((one) => one.severity === severity))
+    .find((one) => one !== undefined);
+  const word = quoteWords((worst ?? found[0])?.word ?? "", LONGEST_WORD);
+  return {
+    severity: worst?.severity ?? null,
+    severityReason: `MsrcSeverity is ${word === "" ? "empty" : `"${word}"`}`,
+  };
+}
+
+function severityOf({ severity }: WinupdateItem): Severity | null {
+  return SEVERITIES.find((known) => known === severity.toLowerCase()) ?? null;
+}
+
+/** `required` as soon as one says so; `null` where one of the others does not tell. */
+function worstReboot(items: readonly WinupdateItem[]): RebootHint | null {
+  const hints = items.map(({ rebootBehavior }) => REBOOTS[rebootBehavior ?? -1] ?? null);
+  return WORST_REBOOTS.find((hint) => hints.includes(hint)) ?? null;
 }
 
 /** Categories decide, and CVEs; `null` where there is neither. */
@@ -128,21 +139,27 @@ function sizeOf({ maxDownloadSize }: WinupdateItem): number | null {
   return bytes > 0 && bytes <= LARGEST_BYTES ? bytes : null;
 }
 
-function describe(item: WinupdateItem): string | null {
-  const [day] = /^\d{4}-\d\d-\d\d(?=T)/.exec(item.deployed) ?? [];
-  const [, version] = (isDefinitions(item) && VERSION.exec(wholeTitle(item))) || [];
+/** The titles, what the newest says of itself, and the day. */
+function describe(newest: WinupdateItem, all: readonly WinupdateItem[]): string | null {
+  const titles = unique([newest, ...all].map(titleOf).filter((title) => title !== ""));
+  const told = titles.slice(0, MOST_TITLES).join("; ");
+  const more = titles.length > MOST_TITLES ? ` and ${titles.length - MOST_TITLES} more` : "";
+  const [day] = /^\d{4}-\d\d-\d\d(?=T)/.exec(newest.deployed) ?? [];
   const sentences = [
-    version === undefined ? "" : `${version}.`,
-    item.description.slice(0, LONGEST_DESCRIPTION).toWellFormed(),
+    asSentence(told + more),
+    newest.description.slice(0, LONGEST_DESCRIPTION).toWellFormed(),
     day === undefined ? "" : `Published ${day}.`,
-    sizeOf(item) === null ? "" : "The size is the most that it may be.",
+    all.every((item) => sizeOf(item) === null) ? "" : "The size is the most that it may be.",
   ];
   return sentences.filter((sentence) => sentence !== "").join(" ") || null;
 }
 
-function sourceOf(source: string): string {
-  const id = source.toLowerCase();
-  return Object.hasOwn(SOURCES, id) ? SOURCES[id] ?? "" : source.slice(0, 60) || "Windows Update";
+function titleOf({ title }: WinupdateItem): string {
+  return title.slice(0, LONGEST_TITLE).toWellFormed().trim();
+}
+
+function asSentence(text: string): string {
+  return text === "" || /[.!?。]$/.test(text) ? text : `${text}.`;
 }
 
 function unique(words: readonly string[]): string[] {

@@ -31,6 +31,7 @@ import {
 } from "../../src/scanners/rpm_packages.ts";
 import { gapsIn, wingetUpdates } from "../../src/scanners/winget_answer.ts";
 import { parseWingetModule } from "../../src/scanners/winget_module.ts";
+import { markPinned } from "../../src/scanners/winget_pins.ts";
 import { parseWingetUpgrades } from "../../src/scanners/winget_upgrades.ts";
 
 /** One parser: whatever it makes of a text is looked through. */
@@ -125,6 +126,12 @@ export const PARSERS: readonly Parser[] = [
       const answer = parseWingetUpgrades(text);
       return [wingetUpdates(answer.rows), gapsIn(answer)];
     },
+  },
+  {
+    name: "winget_pins",
+    tool: "winget",
+    fixtures: /^(language|list|new|report)_/,
+    parse: (text) => markPinned(parseWingetUpgrades(text).rows, text),
   },
   {
     name: "winget_module",

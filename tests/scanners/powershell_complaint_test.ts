@@ -14,9 +14,31 @@ const ROWS: readonly [string, string][] = [
     '<S S="Error">mehr</S></Objs>',
     "Zugriff <x>",
   ],
+  [
+    "At line:1 char:1\r\n+ $a='b'\r\n+ ~~~~~\r\nThis script contains malicious content and has been " +
+    "blocked by your antivirus software.\r\n    + CategoryInfo : ParserError: (:) []\r\n",
+    "This script contains malicious content and has been blocked by your antivirus software.",
+  ],
+  ["所在位置 行:1 字符: 1\r\n+ $a\r\n+ ~~\r\n此脚本包含恶意内容\r\n", "此脚本包含恶意内容"],
+  [
+    "Import-Module : Nicht gefunden.\r\nIn Zeile:2 Zeichen:1\r\n+ Import-Module X\r\n",
+    "Import-Module : Nicht gefunden.",
+  ],
+  [
+    "ParserError: \r\nLine |\r\n   1 |  foo(\r\n     |      ~\r\n     | Missing closing ')'.\r\n",
+    "Missing closing ')'.",
+  ],
+  ["At line:1 char:1\r\n", "At line:1 char:1"],
+  [
+    '#< CLIXML\r\n<Objs><S S="Error">At line:1 char:1_x000D__x000A_</S><S S="Error">+ $a_x000D__x000A_' +
+    '</S><S S="Error">Blocked by your antivirus softwa</S><S S="Error">re._x000D__x000A_</S></Objs>',
+    "Blocked by your antivirus software.",
+  ],
+  [`${"x".repeat(79)}\r\nrest\r\n`, `${"x".repeat(79)}rest`],
+  ["Cannot reach https://anna:S3cret@wsus/x\r\n", "Cannot reach https://(hidden)@wsus/x"],
 ];
 
-Deno.test("describeComplaint() tells the first line that says anything", () => {
+Deno.test("describeComplaint() tells the first sentence that says what is wrong", () => {
   for (const [output, told] of ROWS) assertEquals(describeComplaint(output), told);
 });
 
@@ -24,7 +46,7 @@ Deno.test("describeComplaint() looks at the first 64 KiB, and tells 300 characte
   const blanks = " ".repeat(65_535);
   assertEquals(describeComplaint(`${blanks}x`), "x");
   assertEquals(describeComplaint(`${blanks} x`), "");
-  assertEquals(describeComplaint("x".repeat(301)), "x".repeat(300));
+  assertEquals(describeComplaint("x".repeat(301)), `${"x".repeat(295)}(cut)`);
 });
 
 Deno.test("describeComplaint() is short, and text alone", () => {

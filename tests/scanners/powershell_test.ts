@@ -161,6 +161,16 @@ function refusal(reason: CommandError["reason"], fact: string): CommandError {
   return new CommandError(`Cannot run "C:\\x.exe": ${fact}`, { reason });
 }
 
+const BLOCKED_IN_GERMAN = [
+  "In Zeile:1 Zeichen:1",
+  "+ $ErrorActionPreference='Stop'",
+  "+ ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~",
+  "Dieses Skript enthält schädliche Daten",
+  "    + CategoryInfo          : ParserError: (:) [], ParentContainsErrorRecordException",
+  "    + FullyQualifiedErrorId : ScriptContainedMaliciousContent",
+  "",
+].join("\r\n");
+
 const FAILURES: readonly [string, RunResult | Error, ScanErrorReason, string][] = [
   [
     "there is none",
@@ -196,7 +206,26 @@ const FAILURES: readonly [string, RunResult | Error, ScanErrorReason, string][] 
     "an antivirus program stops it",
     ended(1, "", "At line:1 char:1\r\nThis script contains malicious content\r\n"),
     "permanent",
-    "Cannot ask PowerShell: exit 1: At line:1 char:1",
+    "Cannot ask PowerShell: exit 1: This script contains malicious content",
+  ],
+  [
+    "an antivirus program stops it, and it says so in full and ends well",
+    ended(0, "", BLOCKED_IN_GERMAN),
+    "permanent",
+    "Cannot ask PowerShell: it ended well without an answer: Dieses Skript enthält schädliche " +
+    "Daten. Next: have the antivirus program allow Pennon's scripts",
+  ],
+  [
+    "it says why on its other stream",
+    ended(1, "This program is blocked by group policy.\r\n"),
+    "permanent",
+    "Cannot ask PowerShell: exit 1: This program is blocked by group policy.",
+  ],
+  [
+    "its session ends",
+    ended(0x40010004, ""),
+    "transient",
+    "Cannot ask PowerShell: exit 0x40010004",
   ],
   ["it crashes", ended(-1073741502, ""), "transient", "Cannot ask PowerShell: exit 0xc0000142"],
   [

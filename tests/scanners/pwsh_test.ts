@@ -29,4 +29,13 @@ Deno.test("runPwsh() tells a PowerShell that is not there from one that fails", 
   }
   host.answer = () => succeeded("");
   await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+  const stderr = "Line |\r\n   1 |  foo\r\n     | Blocked by policy.\r\n";
+  for (const code of [0, 1]) {
+    host.answer = () => ({ code, stdout: "", stderr, truncated: false });
+    const { message } = await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+    assertEquals([message.includes("PowerShell 7"), message.includes("Blocked by policy.")], [
+      true,
+      true,
+    ]);
+  }
 });

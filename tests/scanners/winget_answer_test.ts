@@ -1,6 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
-import { cutGap, gapsIn, requireAnswer, wingetUpdates } from "../../src/scanners/winget_answer.ts";
+import {
+  cutGap,
+  gapsIn,
+  requireAnswer,
+  wingetSources,
+  wingetUpdates,
+} from "../../src/scanners/winget_answer.ts";
 import { parseWingetUpgrades, type WingetUpgrade } from "../../src/scanners/winget_upgrades.ts";
 import { readFixture } from "./fixture.ts";
 
@@ -60,13 +66,65 @@ for (const [what, stdout, reason, fact] of NO_LIST) {
   });
 }
 
-Deno.test("requireAnswer() believes one sentence, in any language, or the exit code", () => {
+Deno.test("requireAnswer() believes a known sentence, winget's own of that meaning, or the exit code", () => {
   for (const name of ["new_nothing.txt", "nothing_pins.txt", "report_nothing_unknown.txt"]) {
     requireAnswer(read(name), false);
   }
-  requireAnswer(parseWingetUpgrades("Es wurde kein Paket gefunden.\r\n"), false);
+  const polish = "Nie znaleziono zainstalowanego pakietu.";
+  requireAnswer(parseWingetUpgrades(`${polish}\r\n`), false, polish);
+  requireAnswer(parseWingetUpgrades(`${polish}\r\n`), true);
   requireAnswer(parseWingetUpgrades(""), true);
   requireAnswer(read("new_four_columns.txt"), false);
+});
+
+/** Sentences like those of winget's resources about a source that failed; the last of no known language. */
+const FAILED_IN_ITS_LANGUAGE = [
+  "Failed in attempting to update the source: winget",
+  "Fehler beim Versuch, die Quelle zu aktualisieren: winget",
+  "Échec lors de la tentative de mise à jour de la source : winget",
+  "Error al intentar actualizar el origen: winget",
+  "Tentativo di aggiornare l'origine non riuscito: winget",
+  "Falha ao tentar atualizar a origem: winget",
+  "Не удалось обновить источник: winget",
+  "ソースを開くときに失敗しました;問題が解決しない場合は、'source reset' コマンドを試してください。",
+  "원본을 업데이트하지 못했습니다: winget",
+  "搜索源时失败;结果将不包括在内： winget",
+  "嘗試更新來源時失敗: winget",
+  "Nie udało się otworzyć źródła.",
+];
+
+Deno.test("requireAnswer() believes no sentence about a failure, in whatever language", () => {
+  for (const sentence of FAILED_IN_ITS_LANGUAGE) {
+    const answer = parseWingetUpgrades(`${sentence}\r\n`);
+    const nothing = "No installed package found matching input criteria.";
+    for (const learnt of [null, nothing, "Anything else."]) {
+      assertThrows(() => requireAnswer(answer, false, learnt), ScanError, sentence);
+    }
+    const both = parseWingetUpgrades(`${sentence}\r\n${nothing}\r\n`);
+    for (const saysNothing of [false, true]) {
+      assertThrows(() => requireAnswer(both, saysNothing), ScanError, sentence);
+    }
+  }
+});
+
+Deno.test("wingetSources() names the source that winget complains of, wherever its name stands", () => {
+  for (
+    const [sentence, failed, rest] of [
+      ["Fehler beim Versuch, die Quelle zu aktualisieren: winget", "winget", 0],
+      ["搜索源时失败;结果将不包括在内： msstore", "msstore", 0],
+      ["ソース winget を開けません", "winget", 0],
+      ["<additional entries truncated due to result limit>", undefined, 1],
+    ] as const
+  ) {
+    const found = wingetSources([sentence]);
+    const bad = found.sources.filter(({ result }) => result === "failed");
+    assertEquals(bad.map(({ name }) => name), failed === undefined ? [] : [failed]);
+    assertEquals(found.rest.length, rest);
+  }
+  assertEquals(wingetSources([]).sources.map(({ name, result }) => [name, result]), [
+    ["winget", "ok"],
+    ["msstore", "not_asked"],
+  ]);
 });
 
 Deno.test("gapsIn() of a whole list is empty", () => {
@@ -100,7 +158,7 @@ Deno.test("gapsIn() tells what is missing", () => {
   for (const [name, gaps] of rows) assertEquals(gapsIn(read(name)), gaps, name);
   const cutOff = readFixture("winget", "new_four_columns.txt").replace("2 upgrades", "3 upgrades");
   assertEquals(gapsIn(parseWingetUpgrades(`${cutOff}4 pac`)), [
-    "winget counts 3 updates, 2 of which could be read",
+    "winget counts 3, 2 could be read",
     "Lines of winget's answer that were too long or cut off: 1",
   ]);
 });

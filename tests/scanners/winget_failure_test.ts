@@ -35,7 +35,19 @@ const CODES: readonly [code: number, reason: ScanErrorReason][] = [
   [0x80073d02, "permanent"],
   [0x80070005, "permanent"],
   [-1073741515, "not_available"],
-  [1, "permanent"],
+  [0x80072efe, "transient"],
+  [0x80072eff, "transient"],
+  [0xc0000005, "transient"],
+  [0xc0000409, "transient"],
+  [0xc0000142, "transient"],
+  [0xc000013a, "transient"],
+  [0x40010004, "transient"],
+  [0x8a15003f, "permanent"],
+  [0x8a150016, "permanent"],
+  [0x80073cef, "transient"],
+  [0x80073d20, "transient"],
+  [0x8a15ffff, "transient"],
+  [1, "transient"],
 ];
 
 for (const [code, reason] of CODES) {
@@ -56,6 +68,12 @@ Deno.test("wingetFailure() says what to do where a person can do something", () 
     "Cannot list updates: the source's data is missing for this account (0x8A15000F). " +
       "Next: run `winget source update` as the same account",
   );
+  for (
+    const [code, advice] of [[0x8a15003f, "winget source list"], [0x8a150016, "App Installer"]]
+  ) {
+    const { message } = wingetFailure("list updates", Number(code));
+    assert(message.includes(String(advice)), message);
+  }
   const family = wingetFailure("list updates", 0x80073d02).message;
   assert(family.includes("repair App Installer"), family);
 });

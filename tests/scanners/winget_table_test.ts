@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { wingetLines } from "../../src/scanners/winget_lines.ts";
 import { isBeginningOf, readTables, type WingetRow } from "../../src/scanners/winget_table.ts";
 import { readFixture } from "./fixture.ts";
-import { renderTable } from "./winget_renderer.ts";
+import { renderTable, wingetWidth } from "./winget_renderer.ts";
+import { parseWingetUpgrades } from "../../src/scanners/winget_upgrades.ts";
 
 function read(lines: readonly string[], kind: "upgrades" | "installed" = "upgrades") {
   const tables = readTables(lines, kind);
@@ -139,6 +140,102 @@ Deno.test("readTables() reads a row whose name is of another width in winget's e
   assertEquals(read(narrower)?.map(({ id }) => id), ["Contoso.Heart", "Contoso.Other"]);
 });
 
+/** What a name or a cell of one row may hold that its table does not expect. */
+const DAMAGES: readonly [what: string, damage: (row: readonly string[]) => string[]][] = [
+  ["a leading blank in the name", ([name, ...rest]) => [` ${name}`, ...rest]],
+  ["trailing blanks in the name", ([name, ...rest]) => [`${name}   `, ...rest]],
+  ["a line end in the name", ([name, ...rest]) => [`Upper\r\n${name}`, ...rest]],
+  ["a line feed in the name", ([name, ...rest]) => [`${name}\nLower`, ...rest]],
+  ["an empty line in the name", ([name, ...rest]) => [`Upper\n\n${name}`, ...rest]],
+  ["a carriage return in the name", ([name, ...rest]) => [`Upper\r${name}`, ...rest]],
+  ["a number and a line end in the name", ([name, ...rest]) => [`Tool 2\n${name}`, ...rest]],
+  ["emoji with variation selectors", ([name, ...rest]) => [`${name}${"❤️".repeat(5)}`, ...rest]],
+  ["joined emoji", ([name, ...rest]) => [`👩‍👩‍👧 ${name}`, ...rest]],
+  ["zero-width characters", ([name, ...rest]) => [`\u200b\u200b${name}\u200d\ufeff`, ...rest]],
+  ["wide characters", ([name, ...rest]) => [`端末ターミナル${name}`, ...rest]],
+  ["a tab", ([name, ...rest]) => [`${name}\tx`, ...rest]],
+  ["a leading blank in the version", ([a, b, v, ...rest]) => [a ?? "", b ?? "", ` ${v}`, ...rest]],
+  ["a line end in the version", ([a, b, v, ...rest]) => [a ?? "", b ?? "", `${v}\r\n`, ...rest]],
+  ["no id", ([name, _, ...rest]) => [name ?? "", "", ...rest]],
+  ["no version", ([name, id, _, ...rest]) => [name ?? "", id ?? "", "", ...rest]],
+  ["nothing but a name", ([name]) => [`${name} 7`, "", "", "", ""]],
+];
+
+const solidVersion = version.filter((text) => /^(?:[<>] )?\S*\d/.test(text));
+const solidRows = fc.uniqueArray(
+  fc.tuple(words, fc.nat(9_999), solidVersion, solidVersion),
+  { minLength: 1, maxLength: 30, selector: ([, number]) => number },
+).map((made) =>
+  made.map(([name, number, from, to]) => [name, `Contoso.App${number}`, from, to, "winget"])
+);
+
+const widths = fc.constantFrom({ widthOf: wingetWidth }, {});
+
+for (const [what, damage] of DAMAGES) {
+  Deno.test(`readTables() reads every other row of a table in which one has ${what}`, () => {
+    fc.assert(
+      fc.property(solidRows, fc.nat(29), fc.boolean(), widths, (whole, place, hasSource, width) => {
+        const at = place % whole.length;
+        const rows = whole.map((row, index) => index === at ? damage(row) : row)
+          .map((row) => hasSource ? row : row.with(4, ""));
+        const count = `${rows.length} upgrades available.`;
+        const table = renderTable(HEADINGS[0] ?? [], rows, width);
+        const text = [...table, count, ""].join("\r\n");
+        const answer = parseWingetUpgrades(text);
+        const ids = answer.rows.map(({ id }) => id);
+        const others = whole.filter((_, index) => index !== at).map(([, id]) => id);
+        assertEquals(ids.filter((id) => id !== whole[at]?.[1]), others, text);
+        if (others.length > 0) assertEquals(answer.announced, rows.length, text);
+        const unchanged = answer.rows.filter(({ id }) => others.includes(id));
+        const asPrinted = whole.filter((_, index) => index !== at);
+        assertEquals(
+          unchanged.map(({ version, available }) => [version, available]),
+          asPrinted.map(([, , version, available]) => [version, available]),
+          text,
+        );
+      }),
+      { numRuns: 60 },
+    );
+  });
+}
+
+Deno.test("readTables() reads the other rows in a language that is not known, too", () => {
+  for (const titles of STRANGE) {
+    for (const [what, damage] of DAMAGES) {
+      const whole = [
+        ["7-Zip", "7zip.7zip", "23.01", "24.08", "winget"],
+        ["Windows Terminal", "Microsoft.WindowsTerminal", "1.18.2822.0", "1.21.3231.0", "winget"],
+        ["Zoom Workplace", "Zoom.Zoom", "< 6.2.0", "6.2.7 (49583)", "winget"],
+        ["Git", "Git.Git", "2.49", "2.54", "winget"],
+      ];
+      const rows = whole.map((row, index) => index === 2 ? damage(row) : row);
+      const text = [...renderTable(titles, rows, { widthOf: wingetWidth }), "Razem: 4.", ""];
+      const { rows: found } = parseWingetUpgrades(text.join("\r\n"));
+      const ids = found.map(({ id }) => id).filter((id) => id !== "Zoom.Zoom");
+      assertEquals(ids, ["7zip.7zip", "Microsoft.WindowsTerminal", "Git.Git"], what);
+    }
+  }
+});
+
+Deno.test("readTables() reads a row by its right-hand cells where its name moves them", () => {
+  const rows = [
+    [" Beta Tool", "Contoso.Beta", "1.0", "1.1", ""],
+    ["Heart ❤️❤️❤️❤️❤️", "Contoso.Heart", "2.0", "2.1", ""],
+    ["Two\r\nlines", "Contoso.Lines", " 3.0", "3.1", ""],
+    ["Plain", "Contoso.Plain", "< 4.0", "4.1 (5)", ""],
+  ];
+  const table = renderTable(HEADINGS[0] ?? [], rows, { widthOf: wingetWidth });
+  const text = [...table, "4 upgrades available.", ""].join("\r\n");
+  const answer = parseWingetUpgrades(text);
+  assertEquals(answer.rows.map(({ id, version, available }) => [id, version, available]), [
+    ["Contoso.Beta", "1.0", "1.1"],
+    ["Contoso.Heart", "2.0", "2.1"],
+    ["Contoso.Lines", "3.0", "3.1"],
+    ["Contoso.Plain", "< 4.0", "4.1 (5)"],
+  ]);
+  assertEquals([answer.announced, answer.messages], [4, []]);
+});
+
 Deno.test("readTables() ends a table at a line whose cells begin elsewhere, or at the next table", () => {
   const lines = ["Name Id Version Available", "-".repeat(25), "a    b  1       2"];
   assertEquals(read(lines)?.length, 1);
@@ -151,7 +248,7 @@ Deno.test("readTables() ends a table at a line whose cells begin elsewhere, or a
   ]);
 });
 
-Deno.test("readTables() moves a row by up to four columns where its name is no plain text", () => {
+Deno.test("readTables() reads a row by its right-hand cells, however wide its name is", () => {
   const heading = "Name            Id            Version Available Source";
   const rule = "-".repeat(heading.length);
   const read = (name: string, shift: number) => {
@@ -159,9 +256,9 @@ Deno.test("readTables() moves a row by up to four columns where its name is no p
     return readTables([heading, rule, line], "upgrades")[0]?.rows?.map(({ id }) => id);
   };
   for (let shift = -5; shift <= 5; shift++) {
-    const isNear = Math.abs(shift) <= 4;
-    assertEquals(read("Café", shift), isNear ? ["Contoso.Heart"] : [], `by ${shift}`);
-    assertEquals(read("Cafe", shift), shift === 0 ? ["Contoso.Heart"] : [], `by ${shift}`);
+    for (const name of ["Caf\u00e9", "Cafe"]) {
+      assertEquals(read(name, shift), ["Contoso.Heart"], `${name} by ${shift}`);
+    }
   }
 });
 

@@ -40,17 +40,18 @@ Deno.test("scan() reads the table, and asks for no installation", async () => {
   const { updates, warnings, metadataAgeS, scope } = await scanWith(wingetScanner(), host, {});
   assertEquals([updates.length, warnings, metadataAgeS], [6, [], null]);
   assertEquals(scope, `asked through "${ALIAS}" as the user "anna"`);
-  assertEquals(host.asked, [[ALIAS, "--version"], [
-    ALIAS,
-    "upgrade",
-    "--include-unknown",
-    "--include-pinned",
+  const unattended = [
     "--source",
     "winget",
     "--accept-source-agreements",
     "--disable-interactivity",
     "--no-progress",
-  ]]);
+  ];
+  assertEquals(host.asked, [
+    [ALIAS, "--version"],
+    [ALIAS, "upgrade", "--include-unknown", "--include-pinned", ...unattended],
+    [ALIAS, "pin", "list", ...unattended],
+  ]);
 });
 
 Deno.test("scan() asks no winget before 1.29 to leave out progress", async () => {
@@ -188,30 +189,120 @@ Deno.test("scan() takes the next winget where the first does not start", async (
   assertEquals(host.asked.at(-1)?.[0], older);
 });
 
-Deno.test("scan() asks the module where it is, and winget where that fails or finds nothing", async () => {
-  const text = winget("v1.29.240", "new_four_columns.txt");
-  const scan = async (module: RunResult) => {
+Deno.test("scan() asks the module only where winget has no whole list, and calls none whole by it", async () => {
+  const scan = async (text: Answer, module: RunResult) => {
     const host = hostWith((args, program, options) =>
       program === PROGRAM ? module : text(args, program, options)
     );
     host.files.texts.set(MODULE, "");
-    const { updates } = await scanWith(wingetScanner(), host, {});
-    return { names: updates.map((update) => update.package), asked: host.asked };
+    const { updates, result, warnings, sources } = await scanWith(wingetScanner(), host, {});
+    const isAsked = host.asked.some(([program]) => program === PROGRAM);
+    const failed = sources.filter(({ result }) => result === "failed").map(({ name }) => name);
+    return { names: updates.map((update) => update.package), result, warnings, isAsked, failed };
   };
-  const found = await scan(envelope("module_two.json"));
-  assertEquals(found.names, ["Microsoft.PowerShell", "Microsoft.WindowsTerminal"]);
-  assertEquals(found.asked.map(([program]) => program), [PROGRAM]);
-  for (const other of ["module_none.json", "module_error.json"]) {
-    const { names, asked } = await scan(envelope(other));
-    assertEquals(names, ["7zip.7zip", "Microsoft.PowerShell"]);
-    assertEquals(asked.map(([program]) => program), [PROGRAM, ALIAS, ALIAS]);
+  const two = envelope("module_two.json");
+  const whole = await scan(winget("v1.29.240", "new_four_columns.txt"), two);
+  assertEquals([whole.result, whole.isAsked], ["ok", false]);
+  const listed = readFixture("winget", "new_four_columns.txt");
+  const short = succeeded(listed.replace("2 upgrades", "3 upgrades"));
+  const gappy = await scan(winget("v1.29.240", short), two);
+  assertEquals([gappy.result, gappy.names], ["degraded", [
+    "7zip.7zip",
+    "Microsoft.PowerShell",
+    "Microsoft.WindowsTerminal",
+  ]]);
+  assertEquals(gappy.warnings, ["winget counts 3, 2 could be read"]);
+  const alone = await scan(winget("v1.29.240", ended(0x8a150045)), two);
+  assertEquals(alone.names, ["Microsoft.PowerShell", "Microsoft.WindowsTerminal"]);
+  assertEquals([alone.result, alone.failed], ["degraded", ["winget"]]);
+  for (const module of [envelope("module_none.json"), envelope("module_error.json"), ended(1)]) {
+    const broken = scan(winget("v1.29.240", ended(0x8a150045)), module);
+    const { message } = await assertRejects(() => broken, ScanError);
+    assert(message.includes("0x8A150045"), message);
+    assertEquals((await scan(winget("v1.29.240", short), module)).names.length, 2);
   }
-  assertEquals((await scan(succeeded(""))).names, ["7zip.7zip", "Microsoft.PowerShell"]);
-  assertEquals((await scan(ended(1))).names, ["7zip.7zip", "Microsoft.PowerShell"]);
+});
+
+Deno.test("scan() finds the module in either PowerShell's directories", async () => {
+  const places: [directory: string, program: string, isService: boolean][] = [
+    ["C:\\Program Files\\WindowsPowerShell\\Modules", PROGRAM, false],
+    ["C:\\Program Files\\WindowsPowerShell\\Modules", PWSH, true],
+    ["C:\\Users\\anna\\Documents\\WindowsPowerShell\\Modules", PROGRAM, false],
+    ["C:\\Program Files\\PowerShell\\Modules", PWSH, false],
+    ["C:\\Program Files\\PowerShell\\Modules", PWSH, true],
+    ["C:\\Program Files\\PowerShell\\7\\Modules", PWSH, true],
+    ["C:\\Users\\anna\\Documents\\PowerShell\\Modules", PWSH, false],
+  ];
+  for (const [directory, expected, isService] of places) {
+    const host = hostWith((args, program) =>
+      program.endsWith("winget.exe")
+        ? args[0] === "--version" ? succeeded("v1.29.240\r\n") : ended(0x8a150045)
+        : envelope("module_one.json")
+    );
+    if (isService) {
+      host.becomeSystem();
+      host.addPackage("1.22.0.0");
+    }
+    host.files.texts.set(`${directory}\\Microsoft.WinGet.Client\\1.9.2\\x.psd1`, "");
+    const { updates } = await scanWith(wingetScanner(), host, {});
+    assertEquals([host.asked.at(-1)?.[0], updates.length], [expected, 1], directory);
+  }
+});
+
+const PINS = [
+  "Name              Id                   Version Source Pin type  Pinned version",
+  "-------------------------------------------------------------------------------",
+  "7-Zip 23.01 (x64) 7zip.7zip            23.01   winget Pinning",
+  "PowerShell 7-x64  Microsoft.PowerShell 7.4.5.0 winget Gating    7.*",
+  "",
+].join("\r\n");
+
+Deno.test("scan() takes the word of winget's pin list for what is pinned, in any language", async () => {
+  const scan = async (pins: RunResult | Error) => {
+    const text = winget("v1.29.240", "new_four_columns.txt");
+    const host = hostWith((args, ...rest) => args[0] === "pin" ? pins : text(args, ...rest));
+    const { updates, result, warnings } = await scanWith(wingetScanner(), host, {});
+    return { states: updates.map(({ state }) => state), result, warnings, updates };
+  };
+  const pinned = await scan(succeeded(PINS));
+  assertEquals([pinned.result, pinned.states], ["ok", ["pinned", "upgradable"]]);
+  assertEquals(pinned.updates[0]?.stateReason, "winget pin list: Pinning");
+  const german = PINS.replace("Name    ", "Name    ").replace("Pin type", "Anheften");
+  assertEquals((await scan(succeeded(german))).states, ["pinned", "upgradable"]);
+  for (const none of [succeeded("There are no pins.\r\n"), ended(0x8a150002)]) {
+    const { states, result, warnings } = await scan(none);
+    assertEquals([states, result, warnings], [["upgradable", "upgradable"], "ok", []]);
+  }
+  const failed = await scan(ended(0x8a150064));
+  assertEquals([failed.result, failed.warnings.length], ["ok", 1]);
+  assert(failed.warnings[0]?.startsWith("Which of the packages are pinned is not known: "));
+});
+
+Deno.test("scan() asks a winget of any language what it says of nothing, before it believes it", async () => {
+  const polish = "Nie znaleziono zainstalowanego pakietu.\r\n";
+  const scan = (said: string, list: RunResult) => {
+    const host = hostWith(winget("v1.29.240", succeeded(said), () => list));
+    return scanWith(wingetScanner(), host, {});
+  };
+  const { updates, result } = await scan(polish, ended(0x8a150014, polish));
+  assertEquals([updates, result], [[], "ok"]);
+  const failed = "Nie udało się otworzyć źródła: winget\r\n";
+  for (
+    const list of [
+      ended(0x8a150014, polish),
+      ended(0x8a150014, failed + polish),
+      ended(0, failed),
+      ended(0x8a150045, failed),
+      ended(0x8a150014),
+    ]
+  ) {
+    const error = await assertRejects(() => scan(failed, list), ScanError);
+    assertEquals(error.reason, "transient");
+  }
 });
 
 Deno.test("scan() as SYSTEM asks the module in PowerShell 7 alone", async () => {
-  const text = winget("v1.29.240", "new_four_columns.txt");
+  const text = winget("v1.29.240", ended(0x8a15000f));
   const host = hostWith((args, program, options) => {
     if (program === PWSH) return envelope("module_one.json");
     return text(args, program, options);
@@ -219,9 +310,9 @@ Deno.test("scan() as SYSTEM asks the module in PowerShell 7 alone", async () => 
   host.becomeSystem();
   host.addPackage("1.22.0.0");
   host.files.texts.set(MODULE, "");
-  const { updates, warnings, scope } = await scanWith(wingetScanner(), host, {});
+  const { updates, result, scope } = await scanWith(wingetScanner(), host, {});
   assertEquals(updates.map((update) => update.package), ["Microsoft.PowerShell"]);
-  assertEquals([host.asked[0]?.[1], warnings], ["-MTA", []]);
+  assertEquals([host.asked.at(-1)?.[1], result], ["-MTA", "degraded"]);
   assert(scope?.startsWith("asked through its PowerShell module as SYSTEM, who "), scope);
 });
 
@@ -309,11 +400,13 @@ Deno.test("scan() ends all that it starts with its own signal, its module's Powe
   await scanWith(wingetScanner(), record(winget("v1.28.190", "old_cut_ids.txt")), { signal });
   const ofProgram = given.length;
   const host = record((_, program) =>
-    program === PROGRAM ? envelope("module_two.json") : new Error("winget was asked")
+    program === PROGRAM
+      ? envelope("module_two.json")
+      : new CommandError("Cannot run", { reason: "not_found" })
   );
   host.files.texts.set(MODULE, "");
   host.files.texts.set(PROGRAM, "");
   await scanWith(wingetScanner(), host, { signal });
-  assertEquals([ofProgram > 2, given.length], [true, ofProgram + 1]);
+  assertEquals([ofProgram > 2, given.length], [true, ofProgram + 2]);
   assert(given.every((each) => each === signal));
 });

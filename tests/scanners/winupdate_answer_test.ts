@@ -95,8 +95,37 @@ Deno.test("parseWinupdate() names a WSUS server without the password in its addr
 Deno.test("parseWinupdate() takes an empty list of a search that succeeded", () => {
   const answer = parseWinupdate(read("none.json"));
   assertEquals([answer.updates, answer.unread, answer.gaps], [[], 0, []]);
-  assertEquals([answer.online, answer.rebootRequired], [true, false]);
+  assertEquals([answer.online, answer.reboot?.isRequired], [true, false]);
   assertEquals(answer.lastSearchMs, Date.UTC(2026, 10, 24, 3, 12, 45));
+});
+
+Deno.test("parseWinupdate() takes any flag for a restart that is due, and says which", () => {
+  const update = "WindowsUpdate\\Auto Update\\RebootRequired";
+  const servicing = "Component Based Servicing\\RebootPending";
+  const rows: [
+    agent: boolean | null,
+    flags: Record<string, boolean>,
+    isRequired: boolean | null,
+  ][] = [
+    [null, {}, null],
+    [false, {}, false],
+    [null, { [update]: false, [servicing]: false }, false],
+    [false, { [update]: false, [servicing]: true }, true],
+    [false, { [update]: true, [servicing]: false }, true],
+    [true, {}, true],
+  ];
+  for (const [rebootRequired, flags, isRequired] of rows) {
+    const { reboot } = parseWinupdate({
+      resultCode: 2,
+      updates: [],
+      rebootRequired,
+      reboot: flags,
+    });
+    assertEquals(reboot?.isRequired ?? null, isRequired, JSON.stringify(flags));
+    for (const [name, isSet] of Object.entries(flags)) {
+      assertEquals(reboot?.reason.includes(name), isSet, name);
+    }
+  }
 });
 
 Deno.test("parseWinupdate() reads one update that is no list, and lists that are objects", () => {

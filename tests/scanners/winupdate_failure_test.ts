@@ -26,7 +26,46 @@ const REASONS: readonly [codes: string, reason: ScanErrorReason][] = [
   ["80240032 80070005", "permanent"],
   ["80240001 80070422 8024002E 80040154", "not_available"],
   ["80248007 8024801F C80003FA", "permanent"],
+  // Policies; a service that is not there.
+  ["8024500C 8024500D 8024002F 80070424", "not_available"],
+  ["80240021 80072F78 8007000E 8007041D 80080005 C80003F3", "transient"],
+  ["80244011 80072F05 80072F06 80072F0D", "permanent"],
+  ["80248000 80248001 8024800C 8024800F", "transient"],
 ];
+
+Deno.test("winupdateFailure() takes what it does not know for transient, right behind its ranges too", () => {
+  const unknown = [
+    "80131500",
+    "8024FFFF",
+    "80072F77",
+    "80244036",
+    "8024802A",
+    "8024A009",
+    "C80003F4",
+  ];
+  for (const code of [...unknown, "80072EE0", "80072F01", "C80003F9", "00000001"]) {
+    assertEquals(failure(`0x${code}`).reason, "transient", code);
+  }
+});
+
+Deno.test("winupdateFailure() advises to rename the store only where the database is damaged", () => {
+  const advised = ["C80003FA", "C80003FD", "80248003", "8024801B"];
+  const others = [
+    "C80003F3",
+    "C80003F4",
+    "80248000",
+    "80248001",
+    "80248007",
+    "80248014",
+    "80248FFF",
+  ];
+  for (const code of advised) {
+    assert(failure(`0x${code}`).message.includes("SoftwareDistribution"), code);
+  }
+  for (const code of others) {
+    assert(!failure(`0x${code}`).message.includes("SoftwareDistribution"), code);
+  }
+});
 
 for (const [codes, reason] of REASONS) {
   Deno.test(`winupdateFailure() takes ${codes} for ${reason}`, () => {

@@ -37,6 +37,9 @@ Deno.test("winupdateScript() closes what it opens", () => {
 Deno.test("winupdateScript() asks for what is neither installed nor hidden, and changes nothing", () => {
   const script = winupdateScript({ online: true });
   assert(script.includes("Search('IsInstalled=0 and IsHidden=0')"));
+  const long = "IsInstalled=0 and IsHidden=0 or " +
+    "IsInstalled=0 and IsHidden=0 and DeploymentAction='OptionalInstallation'";
+  assert(script.includes(`Search("${long}")`) && script.includes("'0x80240032'"));
   const changes =
     /AddService|RemoveService|CreateUpdateInstaller|CreateUpdateDownloader|AcceptEula/;
   assert(!changes.test(script) && !/IsHidden=\$|Set-|Start-Service|Restart-/.test(script));
@@ -50,15 +53,29 @@ Deno.test("winupdateScript() tells the fields that the fixtures have", () => {
   assertEquals(fields, Object.keys(fixture.updates[0]));
   const [, head = ""] = /\$answer=\[ordered\]@\{(.*)\}/.exec(script) ?? [];
   const first = head.split(";").map((part) => part.split("=")[0] ?? "");
-  const later = [...script.matchAll(/\$answer\.(resultCode|warnings|updates|unread)=/g)];
+  const later = [...script.matchAll(/\$answer\.(optional|resultCode|warnings|updates|unread)=/g)];
   const all = [...first, ...later.map((match) => match[1] ?? "")];
-  assertEquals(all, Object.keys(fixture));
+  assertEquals([...new Set(all)], Object.keys(fixture));
+});
+
+Deno.test("winupdateScript() reads the flags and policies of hosts, and no file operations", () => {
+  const script = winupdateScript({ online: true });
+  const read = [
+    "WindowsUpdate\\Auto Update\\RebootRequired",
+    "Component Based Servicing\\RebootPending",
+    "UseUpdateClassPolicySource",
+    "SetPolicyDrivenUpdateSourceFor$($name)Updates",
+    "PolicyManager\\current\\device\\Update",
+    "UpdatePolicy\\PolicyState",
+  ];
+  assertEquals(read.filter((name) => !script.includes(name)), []);
+  assert(!script.includes("PendingFileRenameOperations"));
 });
 
 Deno.test("winupdateScript() casts every text and makes every list anew", () => {
   const lines = winupdateScript({ online: true }).split("\n");
   const fields = lines.filter((line) => /^[a-z]\w*=.*\$update\./i.test(line));
-  const safe = /=(?:\[(?:string|int|bool)\]\$|@\(|Get-Day \$)/;
+  const safe = /=(?:\[(?:string|int|bool)\]\$|@\(|Get-Day \$|\[ordered\]@\{provider=\[string\]\$)/;
   assertEquals(fields.filter((line) => !safe.test(line)), []);
   assert(fields.length > 10);
   // What returns nothing would be an empty object in JSON.

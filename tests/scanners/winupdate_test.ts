@@ -1,11 +1,15 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { findNews } from "../../src/commands/news.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
-import type { ScanReport } from "../../src/scanners/run_scans.ts";
+import { runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
 import type { ScanAnswer } from "../../src/scanners/scanner.ts";
 import { scanWinupdate, winupdateScanner } from "../../src/scanners/winupdate.ts";
+import { encodeUpdate } from "../../src/server/update_item.ts";
 import { CommandError, type RunResult } from "../../src/system/process.ts";
 import { settle } from "../fakes/clock.ts";
 import { scanWith } from "../fakes/scan_with.ts";
+import { SECRET, SECRET_URLS } from "../fakes/secret_urls.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { asRead, envelope, PowershellHost, scriptOf } from "./powershell_stub.ts";
 
@@ -72,9 +76,9 @@ const PRINTED = ["lf", "utf16", "bom", "clixml", "cp850", "narrow"];
 for (const name of PRINTED) {
   Deno.test(`scanWinupdate() reads one update with an umlaut, printed as in ${name}`, async () => {
     const { updates } = await answerOf(new PowershellHost(printed(`stdout_${name}.txt`)));
-    assertEquals(updates.map((update) => update.package), [
-      "Security Intelligence-Update für Microsoft Defender Antivirus – KB2267602",
-    ]);
+    assertEquals(updates.map((update) => update.package), ["KB2267602"]);
+    const title = "Security Intelligence-Update für Microsoft Defender Antivirus – KB2267602";
+    assert(updates[0]?.description?.startsWith(title), updates[0]?.description ?? "");
   });
 }
 
@@ -96,6 +100,7 @@ Deno.test("scanWinupdate() is degraded by errors, a restart that is due and a WS
     new PowershellHost(answered("wsus_incomplete.json")),
   );
   assertEquals([updates.length, warnings.length, result], [0, 3, "degraded"]);
+  assert(warnings[0]?.startsWith("WSUS: Windows Update could not search everything: "));
 });
 
 Deno.test("scanWinupdate() of a WSUS host that has all that is approved answers a list that is whole", async () => {
@@ -142,13 +147,16 @@ Deno.test("scanWinupdate() tells what Windows found before where no server can b
     answered("cached.json"),
   );
   host.clock.setNow(Date.UTC(2026, 10, 24, 4, 12, 45) - 150_000);
-  const { updates, warnings, metadataAgeS } = await answerOf(host);
+  const { updates, warnings, metadataAgeS, sources } = await answerOf(host);
   assertEquals(asked(host), [true, true, true, false]);
   assertEquals([updates.length, metadataAgeS], [1, 3_600]);
   assertEquals(warnings, [
-    "Cannot search for updates: the name of the update server or of the proxy is not resolved " +
-    "(0x8024402C). Next: check the host's network, name resolution and proxy",
     "The list is what Windows found the last time, of 2026-11-24T03:12:45.000Z or later",
+    "Microsoft Update: Cannot search for updates: the name of the update server or of the proxy " +
+    "is not resolved (0x8024402C). Next: check the host's network, name resolution and proxy",
+  ]);
+  assertEquals(sources.map(({ name, result, metadataAgeS }) => [name, result, metadataAgeS]), [
+    ["Microsoft Update", "failed", 3_600],
   ]);
 });
 
@@ -229,4 +237,89 @@ Deno.test("scanWinupdate() ends each search with its own signal, that in what is
   await scanned;
   assert(asked(host).includes(false));
   assert(host.asked.every(({ options }) => options.signal === signal));
+});
+
+/** Names of packages that the server would be told of as waiting no more. */
+function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
+  const listOf = ({ updates, result }: ScanReport) => ({
+    packageType: "windows_update" as const,
+    items: updates.map((update) => encodeUpdate(update, "windows_update", "x86_64")),
+    isWhole: result === "ok",
+  });
+  const options = { nowMs: 0, wantsAll: false };
+  const { told } = findNews(listOf(before), undefined, options);
+  return after.result === "failed" ? [] : findNews(listOf(after), told, options).gone;
+}
+
+/** What becomes of a scan in a report, though it failed. */
+async function reportOf(host: PowershellHost): Promise<ScanReport> {
+  const end = await scan(host);
+  const answering = () => "answer" in end ? Promise.resolve(end.answer) : Promise.reject(end.error);
+  return await runScan(host, { ...winupdateScanner(), scan: answering }, {});
+}
+
+Deno.test("a damaged source makes no list whole, ends no update, and is named", async () => {
+  const whole = JSON.parse(readFixture("winupdate", "two.json"));
+  const right = await reportOf(new PowershellHost(answered("two.json")));
+  assertEquals([right.result, right.updates.length], ["ok", 2]);
+  const warning = fc.constantFrom("0x8024401C", "0x80240438", "0x80131500")
+    .map((hresult) => ({ context: 4, hresult, message: "" }));
+  const lacking = fc.subarray(whole.updates as unknown[], { maxLength: 1 });
+  const damaged = fc.oneof(
+    // One of the sources did not answer; some updates are not in the list.
+    fc.tuple(lacking, warning).map(([updates, one]) =>
+      succeeded(envelope(JSON.stringify({ ...whole, resultCode: 3, updates, warnings: [one] })))
+    ),
+    lacking.map((updates) =>
+      succeeded(envelope(JSON.stringify({ ...whole, resultCode: 3, updates })))
+    ),
+    // The server cannot be asked.
+    fc.constantFrom("0x8024402C", "0x80244017", "0x80070422", "0x8024500C", "0x80131500")
+      .map(refused),
+    fc.nat(40).map((at) => succeeded(envelope(JSON.stringify(whole)).slice(0, at))),
+    fc.constant(new CommandError("Cannot run: no end", { reason: "timeout" })),
+  );
+  await fc.assert(
+    fc.asyncProperty(damaged, fc.boolean(), async (answer, hasPast) => {
+      const past = hasPast ? answered("cached.json") : refused("0x80240438");
+      const host = new PowershellHost(answer, answer, answer, past);
+      const report = await reportOf(host);
+      assert(report.result !== "ok");
+      assertEquals(goneAfter(right, report), []);
+      if (report.result === "failed") return;
+      const bad = report.sources.filter(({ result }) => result !== "ok");
+      assert(bad.length > 0, JSON.stringify(report.sources));
+      assert(report.warnings.some((text) => text.startsWith(`${bad[0]?.name}: `)));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+Deno.test("no secret in what Windows says gets into a report", async () => {
+  const whole = JSON.parse(readFixture("winupdate", "two.json"));
+  for (const url of SECRET_URLS) {
+    const warnings = [{ context: 4, hresult: "0x80131500", message: `no way to ${url}` }];
+    const [first] = whole.updates;
+    const driver = { provider: url, class: "", model: url, hardwareId: url };
+    const odd = [
+      { ...first, title: url, kb: [], description: url, severity: url },
+      { ...first, type: 2, kb: [], driver },
+    ];
+    const values = [
+      { ...whole, source: "wsus", server: url, resultCode: 3, warnings, updates: odd },
+      { ...whole, source: url, updates: odd, reboot: { [url]: true } },
+      { error: { hresult: "0x80131500", message: url }, source: "wsus", server: url },
+      { error: { hresult: "0x80072EFD", message: url }, source: "wsus", server: url },
+    ];
+    const answers = [
+      ...values.map((value) => succeeded(envelope(JSON.stringify(value)))),
+      { code: 1, stdout: url, stderr: url, truncated: false },
+      { code: 0, stdout: "", stderr: url, truncated: false },
+      new CommandError(`Cannot run "${url}": no`, { reason: "failed" }),
+    ];
+    for (const answer of answers) {
+      const report = JSON.stringify(await reportOf(new PowershellHost(answer)));
+      assert(!report.includes(SECRET), report);
+    }
+  }
 });

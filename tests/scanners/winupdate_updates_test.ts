@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Update } from "../../src/scanners/scanner.ts";
 import { parseWinupdate } from "../../src/scanners/winupdate_answer.ts";
 import { describeUpdates, tellGaps, tellLimits } from "../../src/scanners/winupdate_updates.ts";
@@ -26,19 +26,18 @@ function describe(fields: Record<string, unknown>, answer: Record<string, unknow
 
 Deno.test("describeUpdates() tells the day of an instant, and of nothing else", () => {
   const day = (deployed: string) => describe({ deployed, description: "" }).description;
-  assertEquals(day("2026-11-10T00:00:00Z"), "Published 2026-11-10.");
+  assertEquals(day("2026-11-10T00:00:00Z"), "A title. Published 2026-11-10.");
   for (
     const odd of ["", "2026-11-10", "on 2026-11-10T00:00", "26-11-10T00:00", "2026-11-1T00:00"]
   ) {
-    assertEquals(day(odd), null, odd);
+    assertEquals(day(odd), "A title.", odd);
   }
 });
 
 Deno.test("describeUpdates() tells all that the agent tells", () => {
   const [cumulative, definitions] = describeUpdates(read("two.json"));
   assertEquals(cumulative, {
-    package:
-      "2026-11 Cumulative Update for Windows 11 Version 25H2 for x64-based Systems (KB5070001)",
+    package: "KB5070001",
     currentVersion: null,
     availableVersion: "6f2c1d0e-3a57-4b65-9c7e-0d1f2a3b4c5d.200",
     architecture: null,
@@ -50,7 +49,8 @@ Deno.test("describeUpdates() tells all that the agent tells", () => {
     cves: [],
     advisories: ["KB5070001"],
     sizeBytes: 96_636_764_160,
-    description: "Published 2026-11-10. The size is the most that it may be.",
+    description: "2026-11 Cumulative Update for Windows 11 Version 25H2 for x64-based Systems " +
+      "(KB5070001). Published 2026-11-10. The size is the most that it may be.",
     sourcePackage: null,
     reboot: "maybe",
   });
@@ -62,8 +62,9 @@ Deno.test("describeUpdates() tells all that the agent tells", () => {
   assertEquals(
     [definitions?.package, definitions?.description],
     [
-      "Security Intelligence-Update für Microsoft Defender Antivirus – KB2267602",
-      "Version 1.421.100.0. The size is the most that it may be.",
+      "KB2267602",
+      "Security Intelligence-Update für Microsoft Defender Antivirus – KB2267602 " +
+      "(Version 1.421.100.0). The size is the most that it may be.",
     ],
   );
 });
@@ -76,16 +77,15 @@ Deno.test("describeUpdates() reads what hosts were reported to tell", () => {
       `${update.advisories}`
     ),
     [
-      "2021-02 Cumulative Update for Windows Server 2019 (1809) for x64-based Systems (KB4601345) " +
-      "| Microsoft Update/security | true maybe KB4601345",
+      "KB4601345 | Microsoft Update/security | true maybe KB4601345",
       "KB4592449 | Microsoft Update/upgrades | false required KB4592449",
-      "Security Intelligence Update for Microsoft Defender Antivirus - KB2267602 " +
-      "| Microsoft Update/definitions | false never KB2267602",
-      "Update for Windows Security platform - KB5007651 (Version 1.0.2207.20002) " +
-      "| Microsoft Update/updates | false never KB5007651",
-      "Broadcom Inc. - System - 9.8.18.1 | Microsoft Update/drivers | false null ",
-      "Broadcom Inc. - Net - 1.9.19.0 | Microsoft Update/drivers | false null ",
-      "Update - .Net Framework 4.8.0 | Microsoft Update/updates | false never ",
+      "KB2267602 | Microsoft Update/definitions | false never KB2267602",
+      "KB5007651 | Microsoft Update/updates | false never KB5007651",
+      "Broadcom Inc. Broadcom Virtual SMBus [PCI\\VEN_14E4&DEV_0001] | Microsoft Update/drivers " +
+      "| false null ",
+      "Broadcom Inc. Broadcom NetXtreme [PCI\\VEN_14E4&DEV_16D7] | Microsoft Update/drivers " +
+      "| false null ",
+      "Update 98e5d323 | Microsoft Update/updates | false never ",
     ],
   );
   assertEquals(tellGaps(answer), ["Updates that could not be read: 1"]);
@@ -138,6 +138,8 @@ Deno.test("describeUpdates() reads the reboot behaviour, or has none", () => {
 Deno.test("describeUpdates() marks what is optional", () => {
   assertEquals(describe({ browseOnly: true }).state, "explicit_only");
   assertEquals(describe({ browseOnly: false }).state, "upgradable");
+  assertEquals(describe({ deployment: 4 }).state, "explicit_only");
+  assertEquals(describe({ deployment: 1 }).state, "upgradable");
 });
 
 Deno.test("describeUpdates() has a size only where there is one, and calls it a bound", () => {
@@ -155,32 +157,62 @@ Deno.test("describeUpdates() has a size only where there is one, and calls it a 
   ];
   for (const [maxDownloadSize, sizeBytes] of rows) {
     const update = describe({ maxDownloadSize });
-    const note = sizeBytes === null ? null : "The size is the most that it may be.";
-    assertEquals([update.sizeBytes, update.description], [sizeBytes, note]);
+    const note = sizeBytes === null ? "" : " The size is the most that it may be.";
+    assertEquals([update.sizeBytes, update.description], [sizeBytes, `A title.${note}`]);
   }
 });
 
-Deno.test("describeUpdates() tells updates of one title apart, and only those", () => {
-  const ids = ["aaaaaaaa", "bbbbbbbb", "cccccccc"];
-  const updates = ids.map((id, index) => ({
-    ...PLAIN,
-    id: PLAIN.id.replace(/^\w+/, id),
-    title: index < 2 ? "Intel - net - 1.2" : "Intel - net - 1.3",
-  }));
-  const names = describeUpdates(parseWinupdate({ resultCode: 2, updates }))
-    .map((update) => update.package);
-  assertEquals(names, [
-    "Intel - net - 1.2 [aaaaaaaa]",
-    "Intel - net - 1.2 [bbbbbbbb]",
-    "Intel - net - 1.3",
-  ]);
+Deno.test("describeUpdates() makes one update of several of one KB number, with the worst of each", () => {
+  const security = [{ id: "0fa1201d-4330-4fa8-8ae9-b877473b6441" }];
+  const updates = [
+    {
+      ...PLAIN,
+      id: PLAIN.id.replace(/^\w+/, "bbbbbbbb"),
+      title: "2026-11 .NET 8 (KB5070010)",
+      severity: "Moderate",
+      cves: ["CVE-2026-1001"],
+      maxDownloadSize: "100",
+      rebootBehavior: 0,
+      browseOnly: true,
+      categories: security,
+    },
+    {
+      ...PLAIN,
+      id: PLAIN.id.replace(/^\w+/, "aaaaaaaa"),
+      title: "2026-11 .NET 9 (KB5070010)",
+      severity: "Critical",
+      cves: ["CVE-2026-1002", "CVE-2026-1001"],
+      maxDownloadSize: "20",
+      rebootBehavior: 2,
+    },
+  ].map((item) => ({ ...item, kb: ["5070010"] }));
+  const both = [updates, updates.toReversed()].map((all) =>
+    describeUpdates(parseWinupdate({ resultCode: 2, updates: all }))
+  );
+  for (const found of both) {
+    assertEquals(found.length, 1);
+    const [update] = found;
+    assertEquals(
+      [update?.package, update?.severity, update?.severityReason, update?.security],
+      ["KB5070010", "critical", 'MsrcSeverity is "Critical"', true],
+    );
+    assertEquals([update?.cves.toSorted(), update?.sizeBytes, update?.reboot, update?.state], [
+      ["CVE-2026-1001", "CVE-2026-1002"],
+      120,
+      "maybe",
+      "upgradable",
+    ]);
+    assert(update?.description?.includes(".NET 8") && update.description.includes(".NET 9"));
+    assertEquals(update?.availableVersion, both[0]?.[0]?.availableVersion);
+  }
 });
 
-Deno.test("describeUpdates() names an update without a title, and one whose title lacks its KB", () => {
+Deno.test("describeUpdates() names an update without a title, and says the title of each other", () => {
   assertEquals(describe({ title: " ", kb: ["KB5001"] }).package, "KB5001");
-  assertEquals(describe({ title: "" }).package, `Update ${PLAIN.id}`);
-  assertEquals(describe({ kb: ["5001", "5002"] }).package, "A title (KB5001)");
+  assertEquals(describe({ title: "" }).package, "Update 6f2c1d0e");
+  assertEquals(describe({ kb: ["5001", "5002"] }).package, "KB5001");
   assertEquals(describe({ kb: ["5001", "5002"] }).advisories, ["KB5001", "KB5002"]);
+  assertEquals(describe({ kb: ["5001"] }).description, "A title.");
   assertEquals(describe({ bulletins: ["MS17-010", "x"] }).advisories, ["MS17-010"]);
 });
 
@@ -211,34 +243,38 @@ Deno.test("the server's item has the KB and a version, which the server requires
   assertEquals(item.metadata["reboot"], "maybe");
   const least = describe({ id: `{${PLAIN.id}}`, revision: Number.MAX_SAFE_INTEGER, title: "" });
   const { package_name, available_version } = encodeUpdate(least, "windows_update", "x86_64");
-  assertEquals(package_name, `Update {${PLAIN.id}}`);
+  assertEquals(package_name, "Update 6f2c1d0e");
   assertEquals(available_version, `${PLAIN.id.toLowerCase()}.${Number.MAX_SAFE_INTEGER}`);
 });
 
-Deno.test("tellGaps() has a sentence for whatever makes a list doubtful", () => {
+Deno.test("tellGaps() tells what could not be read, and leaves the rest to the sources", () => {
   assertEquals(tellGaps(read("none.json")), []);
-  assertEquals(tellGaps(read("wsus_incomplete.json")), [
-    "Windows Update could not search everything: the update server did not answer in time " +
-    "(0x8024401C)",
-    "Windows waits for a restart: until then it may not tell of every update",
-  ]);
+  assertEquals(tellGaps(read("wsus_incomplete.json")), []);
+  assertEquals(tellGaps(read("reported.json")), ["Updates that could not be read: 1"]);
 });
 
-Deno.test("tellLimits() says of an empty list of WSUS whose it is", () => {
+Deno.test("tellLimits() says of an empty list of WSUS whose it is, and what was not asked", () => {
   const wsus = (updates: unknown[]) => parseWinupdate({ resultCode: 2, source: "wsus", updates });
   assertEquals(tellLimits(wsus([PLAIN])), []);
   assertEquals(tellLimits(read("none.json")), []);
-  assertEquals(tellLimits(wsus([])), [
-    "The host asks a WSUS server, which tells only of updates that were approved there",
+  const approved =
+    "The host asks a WSUS server, which tells only of updates that were approved there";
+  assertEquals(tellLimits(wsus([])), [approved]);
+  assertEquals(tellLimits(read("wsus_incomplete.json")), [
+    approved,
+    "Windows waits for a restart: until then it may not tell of every update",
+  ]);
+  assertEquals(tellLimits(parseWinupdate({ resultCode: 2, updates: [], optional: false })), [
+    "This Windows Update Agent cannot be asked for updates that are offered as optional",
   ]);
 });
 
 Deno.test("describeUpdates() tells at most 300 characters of a title, and no half one", () => {
-  const name = (title: string) => describe({ title }).package;
-  assertEquals(name("x".repeat(300)), "x".repeat(300));
-  assertEquals(name("x".repeat(301)), "x".repeat(300));
-  assertEquals(name(`${"x".repeat(299)}\u{1f600}`), `${"x".repeat(299)}\ufffd`);
-  assertEquals(name(`${"x".repeat(299)} y`), "x".repeat(299));
+  const told = (title: string) => describe({ title }).description?.match(/x+\ufffd?/)?.[0];
+  assertEquals(told("x".repeat(300)), "x".repeat(300));
+  assertEquals(told("x".repeat(301)), "x".repeat(300));
+  assertEquals(told(`${"x".repeat(299)}\u{1f600}`), `${"x".repeat(299)}\ufffd`);
+  assertEquals(told(`${"x".repeat(299)} y`), "x".repeat(299));
 });
 
 Deno.test("describeUpdates() takes nothing for a CVE, a bulletin or an article that only holds one", () => {

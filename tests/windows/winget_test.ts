@@ -46,7 +46,7 @@ hostTest(
     assertEquals(found.length, 2);
     assert(found.some((line) => line.includes("24.08")));
     const runs = await winget.runs();
-    assertEquals(runs.map(({ argv }) => argv[1]), ["--version", "upgrade"]);
+    assertEquals(runs.map(({ argv }) => argv[1]), ["--version", "upgrade", "pin"]);
     assert(runs[1]?.argv.includes("--disable-interactivity"));
     assert(!runs[1]?.argv.includes("--all"));
   },
@@ -106,6 +106,16 @@ hostTest("winget: silence is no list, not even with success", async (host) => {
   await refused("not_available");
 });
 
+hostTest("winget: an ordinary pin is one, by winget's own list of pins", async (host) => {
+  await host.winget(`${PLAY}[pin list]\nstdout = pins\n[]\nstdout = out`, {
+    ...VERSION,
+    out: table("new_four_columns.txt"),
+    pins: "x 7zip.7zip 23.01 winget Pinning\r\n",
+  });
+  const { updates } = await scan();
+  assertEquals(updates.map(({ state }) => state), ["pinned", "upgradable"]);
+});
+
 hostTest("winget: SYSTEM's is the highest version in the packages' folder", async (host) => {
   const folder = (version: string) =>
     `${host.variables["ProgramFiles"]}\\WindowsApps\\` +
@@ -118,15 +128,16 @@ hostTest("winget: SYSTEM's is the highest version in the packages' folder", asyn
   assertStringIncludes(scope ?? "", "SYSTEM");
 }, { profile: "Windows\\System32\\config\\systemprofile" });
 
-hostTest("winget: its PowerShell module is asked where it is installed", async (host) => {
-  const winget = await host.winget(`${PLAY}[]\nexit = 1`, VERSION);
+hostTest("winget: its PowerShell module is asked where winget has no list", async (host) => {
+  const winget = await host.winget(`${PLAY}[]\nexit = 0x8A150045`, VERSION);
   const modules = `${host.variables["ProgramFiles"]}\\WindowsPowerShell\\Modules`;
   await Deno.mkdir(`${modules}\\Microsoft.WinGet.Client\\1.9.2`, { recursive: true });
   await host.powershell("[Get-WinGetPackage]\nstdout = out\n[]\nexit = 1", {
     out: enveloped("winget/module_one.json"),
   });
   assertEquals(await packages(), ["Microsoft.PowerShell 7.4.5.0 7.4.6.0"]);
-  assertEquals(await winget.runs(), []);
+  assertEquals((await scan()).result, "degraded");
+  assertEquals((await winget.runs()).length, 4);
 });
 
 hostTest("winget: one that hangs ends when it is told to", async (host) => {

@@ -45,7 +45,9 @@ for (const name of ["lf", "utf16", "bom", "clixml", "cp850", "narrow"]) {
     await host.powershell("stdout = out\nchunk = 37\npause_ms = 1", files);
     const { updates } = await scan();
     assertEquals(updates.length, 1);
-    assertStringIncludes(updates[0]?.package ?? "", "Security Intelligence-Update für Microsoft");
+    assertEquals(updates[0]?.package, "KB2267602");
+    const title = "Security Intelligence-Update für Microsoft";
+    assertStringIncludes(updates[0]?.description ?? "", title);
   });
 }
 

@@ -1,0 +1,99 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { findNews } from "../../src/commands/news.ts";
+import { runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
+import { wingetScanner } from "../../src/scanners/winget.ts";
+import { encodeUpdate } from "../../src/server/update_item.ts";
+import { CommandError, type RunResult } from "../../src/system/process.ts";
+import { SECRET, SECRET_URLS } from "../fakes/secret_urls.ts";
+import { readFixture, succeeded } from "./fixture.ts";
+import { type Answer, ended, winget, WingetHost } from "./winget_host.ts";
+
+function scan(answer: Answer): Promise<ScanReport> {
+  const host = new WingetHost();
+  host.answer = answer;
+  return runScan(host, wingetScanner(), {});
+}
+
+/** Names of packages that the server would be told of as waiting no more. */
+function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
+  const listOf = ({ updates, result }: ScanReport) => ({
+    packageType: "winget" as const,
+    items: updates.map((update) => encodeUpdate(update, "winget", "x86_64")),
+    isWhole: result === "ok",
+  });
+  const options = { nowMs: 0, wantsAll: false };
+  const { told } = findNews(listOf(before), undefined, options);
+  return after.result === "failed" ? [] : findNews(listOf(after), told, options).gone;
+}
+
+const WHOLE = readFixture("winget", "new_three_tables.txt");
+
+/** Ways in which winget's only source, or its answer, can be damaged. */
+const damages: fc.Arbitrary<RunResult | Error> = fc.oneof(
+  // A source that failed, in a language of winget's or in none.
+  fc.constantFrom(
+    "Failed in attempting to update the source: winget\r\n",
+    "Fehler beim Versuch, die Quelle zu aktualisieren: winget\r\n",
+    "搜索源时失败;结果将不包括在内： winget\r\n",
+    "Nie udało się otworzyć źródła.\r\n",
+  ).chain((sentence) =>
+    fc.constantFrom(
+      succeeded(sentence),
+      succeeded(sentence + WHOLE),
+      succeeded(sentence + readFixture("winget", "new_nothing.txt")),
+      ended(0x8a150014, sentence + readFixture("winget", "new_nothing.txt")),
+    )
+  ),
+  fc.constantFrom(0x8a150045, 0x8a15000f, 0x80072efe, 0xc0000005, 1).map((code) => ended(code)),
+  fc.constantFrom(
+    new CommandError("Cannot run", { reason: "timeout" }),
+    new CommandError("Cannot run", { reason: "failed" }),
+  ),
+  // A row that is gone although winget counts it, and an answer that was cut off.
+  fc.nat(3).map((row) => {
+    const lines = WHOLE.split("\r\n");
+    const rows = lines.flatMap((line, at) => /^\S.*\d+\.\d+/.test(line) ? [at] : []);
+    return succeeded(lines.toSpliced(rows[row % rows.length] ?? 2, 1).join("\r\n"));
+  }),
+  fc.integer({ min: 1, max: WHOLE.length - 3 }).map((at) => succeeded(WHOLE.slice(0, at))),
+);
+
+Deno.test("a damaged source makes no list whole, ends no update, and is named", async () => {
+  const right = await scan(winget("v1.29.240", "new_three_tables.txt"));
+  assertEquals([right.result, right.updates.length], ["ok", 4]);
+  await fc.assert(
+    fc.asyncProperty(damages, async (damage) => {
+      const asked = winget("v1.29.240", succeeded(""));
+      const damaged = await scan((args, ...rest) =>
+        args[0] === "--version" ? asked(args, ...rest) : damage
+      );
+      assert(damaged.result !== "ok", JSON.stringify(damage));
+      assertEquals(goneAfter(right, damaged), []);
+      const said = [...damaged.warnings, damaged.error?.message ?? ""].join();
+      assert(said.includes("winget"), said);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("no secret in what winget says gets into a report", async () => {
+  const table = readFixture("winget", "new_four_columns.txt");
+  for (const url of SECRET_URLS) {
+    const named = table.replace("7-Zip 23.01 (x64)", `See ${url}`.slice(0, 200));
+    const answers: RunResult[] = [
+      succeeded(`Failed in attempting to update the source: ${url}\r\n`),
+      succeeded(`Failed in attempting to update the source: ${url}\r\n${table}`),
+      succeeded(`${table}${url}\r\n`),
+      succeeded(named),
+      succeeded(`${url}\r\n${url}\r\n`),
+      { code: 1, stdout: url, stderr: url, truncated: false },
+    ];
+    for (const answer of answers) {
+      const report = await scan(winget("v1.29.240", answer));
+      assert(!JSON.stringify(report).includes(SECRET), JSON.stringify(report));
+    }
+    const error = new CommandError(`Cannot run "${url}": no`, { reason: "failed" });
+    assert(!JSON.stringify(await scan(() => error)).includes(SECRET), url);
+  }
+});

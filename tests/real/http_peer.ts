@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { HttpError, type HttpErrorReason, type HttpRequest } from "../../src/system/http.ts";
-import { type RealSendHttp, realSendHttp } from "../../src/system/real_http.ts";
+import { realSendHttp } from "../../src/system/real_http.ts";
 import type { Certificate } from "./certificates.ts";
 
 /** Longer than anything here takes on a busy machine. */
@@ -129,9 +129,21 @@ export function request(url: string, parts: Partial<HttpRequest> = {}): HttpRequ
   };
 }
 
-/** Plays a story with a sender of its own. */
-export async function withSender(story: (send: RealSendHttp) => Promise<void>): Promise<void> {
+/** A sender that gives bodies as text. */
+export type TextSender = ReturnType<typeof textSender>;
+
+export function textSender() {
   const send = realSendHttp();
+  const sendForText = async (request: HttpRequest) => {
+    const answer = await send(request);
+    return { ...answer, body: new TextDecoder().decode(answer.body) };
+  };
+  return Object.assign(sendForText, { closeIdle: () => send.closeIdle() });
+}
+
+/** Plays a story with a sender of its own. */
+export async function withSender(story: (send: TextSender) => Promise<void>): Promise<void> {
+  const send = textSender();
   try {
     await story(send);
   } finally {
@@ -168,7 +180,7 @@ export async function assertFails(work: Promise<unknown>, reason: HttpErrorReaso
 
 /** Requests that differ in one thing each: none may go out on the connection of another. */
 export async function assertKeptApart(
-  send: RealSendHttp,
+  send: TextSender,
   server: Server,
   requests: readonly HttpRequest[],
 ): Promise<void> {

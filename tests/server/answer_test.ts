@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
 import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
 import { readAnyObject } from "../../src/server/protocol.ts";
+import { response } from "../fakes/response.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23);
 
@@ -10,7 +11,7 @@ function answer(
   body = "{}",
   headers: Record<string, string> = {},
 ): Answer<unknown> {
-  return readAnswer({ status, headers, body }, readAnyObject, NOW_MS);
+  return readAnswer(response(status, body, headers), readAnyObject, NOW_MS);
 }
 
 Deno.test("readAnswer() puts every status into its class", () => {

@@ -154,7 +154,7 @@ class Run {
         timeoutMs: TIMEOUT_MS,
         maxBodyBytes: MAX_BODY_BYTES,
       });
-      return { status, body };
+      return { status, body: new TextDecoder().decode(body) };
     } catch (error) {
       if (!(error instanceof HttpError)) this.#complain(`${n} (${name})`, `threw ${error}`);
       const { message } = error as Error;

@@ -36,8 +36,9 @@ export class AnswerReader {
   readonly #parser: ResponseParser;
   readonly #latin1 = new TextDecoder("latin1");
   readonly #turns = new Turns();
-  /** Body bytes of the latest input, not yet in the sink. */
-  #fresh: Uint8Array | null = null;
+  /** Body bytes of the latest input, not yet in the sink; in one array that all inputs use. */
+  #fresh = new Uint8Array(0);
+  #freshLength = 0;
   #sink: BodySink | null = null;
   #inputBytes = 0;
   #bodyBytes = 0;
@@ -87,9 +88,9 @@ export class AnswerReader {
     if (overhead > OVERHEAD_BYTES + OVERHEAD_PER_BODY_BYTE * this.#bodyBytes) {
       throw new HttpError("its answer has too much around its body", { reason: "too_large" });
     }
-    const fresh = this.#fresh;
-    this.#fresh = null;
-    if (fresh !== null) await this.#sink?.write(fresh);
+    const fresh = this.#fresh.subarray(0, this.#freshLength);
+    this.#freshLength = 0;
+    if (fresh.length > 0) await this.#sink?.write(fresh);
     // Bytes that are there already are read within the same turn of the event loop.
     await this.#turns.yieldIfLong();
   }
@@ -170,7 +171,9 @@ export class AnswerReader {
   #onBody(bytes: Uint8Array): void {
     this.#bodyBytes += bytes.length;
     if (this.#bodyBytes > this.#maxBodyBytes) throw tooLarge(this.#maxBodyBytes);
-    this.#fresh = bytes.slice();
+    if (this.#fresh.length < bytes.length) this.#fresh = new Uint8Array(bytes.length);
+    this.#fresh.set(bytes);
+    this.#freshLength = bytes.length;
   }
 }
 

@@ -5,7 +5,7 @@ import type { Turns } from "./real_turns.ts";
 
 /** Takes a body piece by piece. */
 export interface BodySink {
-  /** Throws `HttpError` `too_large`, or `malformed` where the compression does not hold. */
+  /** Keeps a copy. Throws `HttpError` `too_large`, or `malformed` where the compression does not hold. */
   write(bytes: Uint8Array): Promise<void>;
   /** The whole body; throws as `write` does. */
   end(): Promise<Uint8Array>;

@@ -50,7 +50,7 @@ export class HttpConnection {
     void writing.then(() => this.#writing = null);
     const reader = new AnswerReader(maxBodyBytes);
     try {
-      const answer = await this.#readAnswer(reader);
+      const answer = await this.#readAnswer(reader, writing);
       const written = await settled(writing);
       if (answer !== "closed before an answer") {
         const isWritten = written !== null && written.error === undefined;
@@ -91,7 +91,10 @@ export class HttpConnection {
     }
   }
 
-  async #readAnswer(reader: AnswerReader): Promise<WholeAnswer | "closed before an answer"> {
+  async #readAnswer(
+    reader: AnswerReader,
+    writing: Promise<Written>,
+  ): Promise<WholeAnswer | "closed before an answer"> {
     let isFirst = true;
     while (!reader.isComplete) {
       const read = await this.#read();
@@ -103,6 +106,11 @@ export class HttpConnection {
         await reader.take(null);
       } else {
         if (read.bytes === null && isFirst) return "closed before an answer";
+        if (read.bytes === null && !reader.isRefusal) {
+          // The system reports a reset once: where it did to the write, it reports an end here.
+          const written = await settled(writing);
+          if (written?.error !== undefined) throw written.error;
+        }
         await reader.take(read.bytes);
       }
       isFirst = false;

@@ -36,6 +36,18 @@ export class Peer {
     }
   }
 
+  /** The head of the next request; what follows it stays unread, but for a few bytes. */
+  async hearHead(): Promise<string | undefined> {
+    const buffer = new Uint8Array(256);
+    let head = "";
+    while (!head.includes("\r\n\r\n")) {
+      const count = await this.#connection.read(buffer).catch(() => null);
+      if (count === null) return undefined;
+      head += new TextDecoder("latin1").decode(buffer.subarray(0, count));
+    }
+    return head;
+  }
+
   async say(text: string): Promise<void> {
     const bytes = new TextEncoder().encode(text);
     for (let at = 0; at < bytes.length;) at += await this.#connection.write(bytes.subarray(at));

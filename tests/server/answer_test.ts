@@ -136,7 +136,7 @@ Deno.test("readAnswer() says what is wrong with an answer that is not the one pr
   const rows: [string, string][] = [
     ["<html>", "it is not valid JSON"],
     ["[]", "all of it is an array"],
-    ["[".repeat(4_194_304), "it has more than 1048576 characters"],
+    ["[".repeat(4_194_304), "it has more than 1048576 bytes"],
     ["[".repeat(1_048_576), "it is nested deeper than 32 levels"],
     [`[${"1,".repeat(20_000)}1]`, "it contains more than 10000 values"],
     ['{"a":1e999}', "it contains a number that is out of range"],

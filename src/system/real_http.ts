@@ -43,8 +43,8 @@ async function answerOf(
   { url, deadline }: { url: URL; deadline: Deadline },
 ): Promise<WholeAnswer> {
   const bytes = encodeRequest(request, url);
-  pool.unread.admit(bytes.length);
-  const idle = pool.unread.isFull ? undefined : await pool.take(request, url);
+  pool.abandoned.admit(bytes.length);
+  const idle = pool.abandoned.isFull ? undefined : await pool.take(request, url);
   if (idle) {
     const answer = await tryOn(pool, idle, { bytes, request, deadline });
     if (answer !== "closed before an answer") return answer;

@@ -2,7 +2,7 @@
 
 import { AnswerReader, type WholeAnswer } from "./real_http_answer.ts";
 import { LONGEST_INPUT_BYTES } from "./real_http_parser.ts";
-import type { UnreadRequests } from "./real_http_unread.ts";
+import type { AbandonedSockets } from "./real_http_abandoned.ts";
 
 /** A stream of bytes both ways: TCP, or TLS on it. */
 export type Stream = Pick<Deno.Conn, "read" | "write" | "close">;
@@ -20,7 +20,7 @@ export class HttpConnection {
   /** What makes another request fit on it: origin, certificates, proxy. */
   readonly key: string;
   readonly #stream: Stream;
-  readonly #unread: UnreadRequests;
+  readonly #abandoned: AbandonedSockets;
   /** One for all reads: there is never more than one at a time, and each is parsed before the next. */
   readonly #buffer = new Uint8Array(LONGEST_INPUT_BYTES);
   #isClosed = false;
@@ -28,11 +28,11 @@ export class HttpConnection {
   #unsent: Uint8Array = new Uint8Array(0);
   #writing: Promise<Written> | null = null;
 
-  /** `unread` counts it if it is closed while the peer does not take a request. */
-  constructor(stream: Stream, key: string, unread: UnreadRequests) {
+  /** `abandoned` counts it if it is closed while the peer does not take a request. */
+  constructor(stream: Stream, key: string, abandoned: AbandonedSockets) {
     this.#stream = stream;
     this.key = key;
-    this.#unread = unread;
+    this.#abandoned = abandoned;
   }
 
   /**
@@ -83,7 +83,7 @@ export class HttpConnection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#unsent = new Uint8Array(0);
-    if (this.#writing !== null) this.#unread.add(this.#writing);
+    if (this.#writing !== null) this.#abandoned.addWrite(this.#writing);
     try {
       this.#stream.close();
     } catch {

@@ -4,7 +4,7 @@ import type { HttpRequest } from "./http.ts";
 import { HttpConnection } from "./real_http_connection.ts";
 import type { Deadline } from "./real_http_deadline.ts";
 import { openStream } from "./real_http_open.ts";
-import { UnreadRequests } from "./real_http_unread.ts";
+import { AbandonedSockets } from "./real_http_abandoned.ts";
 
 /** Servers and proxies drop idle connections at this or later, as a rule. */
 const IDLE_MS = 60_000;
@@ -12,8 +12,7 @@ const IDLE_MS = 60_000;
 type Timer = ReturnType<typeof setTimeout>;
 
 export class ConnectionPool {
-  /** Requests on closed connections that their peers do not read. */
-  readonly unread: UnreadRequests = new UnreadRequests();
+  readonly abandoned: AbandonedSockets = new AbandonedSockets();
   readonly #idle = new Map<string, { connection: HttpConnection; timer: Timer }>();
 
   /** A connection that waits, if there is one that fits and on which nothing has come unasked. */
@@ -29,8 +28,10 @@ export class ConnectionPool {
   }
 
   async open(request: HttpRequest, url: URL, deadline: Deadline): Promise<HttpConnection> {
-    const stream = await deadline.connecting(openStream(request, url, deadline));
-    return new HttpConnection(stream, keyOf(request, url), this.unread);
+    const stream = await deadline.connecting(
+      openStream(request, url, { deadline, abandoned: this.abandoned }),
+    );
+    return new HttpConnection(stream, keyOf(request, url), this.abandoned);
   }
 
   /** Keeps a connection for the next request, or closes it. */

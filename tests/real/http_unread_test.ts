@@ -1,7 +1,13 @@
 /** Requests that a server does not read: refused in time, answered early, or left in the socket. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ALWAYS_TAKEN_BYTES, MOST_UNREAD } from "../../src/system/real_http_unread.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { HttpError } from "../../src/system/http.ts";
+import {
+  AbandonedSockets,
+  ALWAYS_TAKEN_BYTES,
+  MOST_HANDSHAKES,
+  MOST_UNREAD,
+} from "../../src/system/real_http_abandoned.ts";
 import { Authority } from "./certificates.ts";
 import {
   assertFails,
@@ -123,6 +129,27 @@ Deno.test("a server that stops reading within TLS, or a proxy, holds nothing up 
     await using server = new Server(stopReading, certificate);
     for (let count = 0; count < 2; count++) {
       await assertEndsInTime(send(post(server.url, { tls, timeoutMs: 1_000 })));
+    }
+  });
+});
+
+Deno.test("a handshake without an answer holds its socket, and so many are the most", async () => {
+  const abandoned = new AbandonedSockets();
+  const ends: (() => void)[] = [];
+  for (let count = 0; count < MOST_HANDSHAKES; count++) {
+    abandoned.admitHandshake();
+    abandoned.addHandshake(new Promise<void>((resolve) => ends.push(resolve)));
+  }
+  assertThrows(() => abandoned.admitHandshake(), HttpError, "were not answered");
+  ends[0]?.();
+  await Promise.resolve();
+  abandoned.admitHandshake();
+  // Silent at first, with an end that frees everything.
+  await withoutLeak(async (send) => {
+    await using server = new Server(stopReading);
+    const url = server.url.replace("http:", "https:");
+    for (let count = 0; count < 3; count++) {
+      await assertEndsInTime(send(post(url, { connectTimeoutMs: TIMEOUT_MS })));
     }
   });
 });

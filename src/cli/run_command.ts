@@ -11,8 +11,8 @@ import { openIdentity } from "./registered.ts";
 import { openLog } from "./open_log.ts";
 import { openSettings } from "./settings.ts";
 
-/** Time for a last delivery after the request to stop. */
-const DRAIN_MS = 5_000;
+/** Time for a last delivery after the request to stop, so that the process has ended after 5 s. */
+const DRAIN_MS = 4_000;
 
 export const runCommand: CliCommand = {
   name: "run",
@@ -20,7 +20,7 @@ export const runCommand: CliCommand = {
   usage: "[--once]",
   details: [
     "Checks in with the server, runs its commands and reports back, until",
-    "SIGTERM or Ctrl-C: then it sends what it can within 5 s and stops; a",
+    "SIGTERM or Ctrl-C: then it sends what it can within 4 s and stops; a",
     "second one stops it at once. With --once it does one cycle and exits, for",
     "cron and Task Scheduler: 1 if the server was not reached, or the disk takes",
     "no writes.",

@@ -38,14 +38,14 @@ async function hangingAgent(where = "/commands") {
 async function assertStops(where: string): Promise<void> {
   const { system, running, signal, advance, ended } = await hangingAgent(where);
   signal();
-  await advance(4_999);
+  await advance(3_999);
   assertEquals(ended(), null);
   await advance(1);
   assertEquals(await running, 0);
   assertEquals([system.stopListeners.size, system.clock.sleeping], [0, 0]);
 }
 
-Deno.test("a request to stop cuts off a server that does not answer after 5 s, and not before", () =>
+Deno.test("a request to stop cuts off a server that does not answer after 4 s, and not before", () =>
   assertStops("/commands"));
 
 Deno.test("a request to stop waits no longer for a token that the server does not renew", () =>

@@ -100,6 +100,12 @@ Deno.test("readAnswer() says what went wrong: the status, the server's words, a 
     why(400, JSON.stringify({ error: `${longest}y` })),
     `HTTP 400: ${"x".repeat(195)}(cut)`,
   );
+  // The words of an answer that is longer than any refusal are not read.
+  const around = '{"error":"no","more":""}'.length;
+  const refusal = (length: number) =>
+    JSON.stringify({ error: "no", more: "x".repeat(length - around) });
+  assertEquals(why(400, refusal(16_384)), "HTTP 400: no");
+  assertEquals(why(400, refusal(16_385)), "HTTP 400");
   const location = { location: "https://elsewhere.test" };
   for (const status of [300, 302, 399]) {
     assertEquals(why(status, "{}", location), `HTTP ${status}: a redirect, which is not followed`);

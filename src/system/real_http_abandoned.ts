@@ -20,7 +20,7 @@ export const ALWAYS_TAKEN_BYTES = 16_384;
  * Handshakes without an answer. The system needs two hours to notice that a silent peer is gone; an
  * attempt every minute makes 120 by then.
  */
-export const MOST_HANDSHAKES = 256;
+export const MOST_HANDSHAKES = 128;
 
 export class AbandonedSockets {
   #writes = 0;

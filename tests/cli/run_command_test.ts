@@ -34,7 +34,7 @@ async function hangingAgent(where = "/commands") {
   return { system, running, signal, advance, ended: () => ended };
 }
 
-/** Asserts that an agent which waits there ends 5 s after a request to stop, and not before. */
+/** Asserts that an agent which waits there ends 4 s after a request to stop, and not before. */
 async function assertStops(where: string): Promise<void> {
   const { system, running, signal, advance, ended } = await hangingAgent(where);
   signal();

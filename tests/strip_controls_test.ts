@@ -6,6 +6,7 @@ import {
   quoteWords,
   safeJson,
   stripControls,
+  stripPrefix,
 } from "../src/strip_controls.ts";
 
 /** Every character of Unicode, the halves of pairs by themselves too. */
@@ -124,6 +125,23 @@ Deno.test("quoteWords() quotes up to its limit, says that it cut, and cuts no ch
     const quoted = quoteWords(text, limit);
     assert(quoted.length <= limit && !hasControls(quoted));
   }));
+});
+
+Deno.test("stripPrefix() strips no more of a text than is needed", () => {
+  const hidden = "\u200b".repeat(10_000);
+  assertEquals(stripPrefix(`${hidden}1${hidden}234`, 10), "1234");
+  // It goes on by pieces: what it gives is a beginning, longer than the limit where there is more.
+  const long = stripPrefix("x\u{e0041}".repeat(100_000), 10);
+  assert(long.length > 10 && long.length < 10_000 && /^x+$/.test(long), String(long.length));
+  fc.assert(fc.property(anyText, fc.integer({ min: 0, max: 50 }), (text, limit) => {
+    const stripped = stripControls(text);
+    const prefix = stripPrefix(text, limit);
+    assert(stripped.startsWith(prefix));
+    assert(prefix.length > limit || prefix === stripped);
+  }));
+  // A pair on the border of two pieces stays whole.
+  const border = `${"x".repeat(4_095)}\u{1f600}y`;
+  assertEquals(stripPrefix(border, 5_000), border);
 });
 
 Deno.test("safeJson() means the same, is safe to show, and breaks lines only where it is indented", () => {

@@ -157,9 +157,9 @@ function repeating(secret: string): (Partial<HttpResponse> | HttpError)[] {
   const body = JSON.stringify({ error: `bad token \u200b${secret}` });
   const cut = JSON.stringify({ error: "x".repeat(170) + secret });
   return [
-    ...[400, 401, 403, 404, 408, 429, 500, 503].map((status) => ({ status, body })),
-    { status: 400, body: cut },
-    { status: 200, body: JSON.stringify({ status: `not well: ${secret}` }) },
+    ...[400, 401, 403, 404, 408, 429, 500, 503].map((status) => response(status, body)),
+    response(400, cut),
+    response(200, JSON.stringify({ status: `not well: ${secret}` })),
     new HttpError(`Cannot read answer: header "${secret}"`, { reason: "malformed" }),
   ];
 }

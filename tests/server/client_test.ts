@@ -191,7 +191,7 @@ Deno.test("a token that came with a renewal or a registration is a secret, and s
     token: "new-access-token",
     refresh_token: "new-refresh-token",
   };
-  const { client, secrets } = setUp({ body: JSON.stringify(identity) });
+  const { client, secrets } = setUp(response(200, JSON.stringify(identity)));
   await client.renew("a1", "old-refresh-token");
   assertEquals(secrets.hide("new-access-token old-refresh-token"), "(hidden) (hidden)");
   await client.register("registration-token", {} as Parameters<Client["register"]>[1]);

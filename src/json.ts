@@ -1,6 +1,6 @@
 /**
  * Parses JSON from outside within limits: a linear scan, without recursion and without building
- * anything, checks the text before `JSON.parse` runs.
+ * anything, checks the text before `JSON.parse` runs. Bytes are checked before they are decoded.
  *
  * No other file in `src/` calls `JSON.parse`; `tests/architecture_test.ts` checks that.
  */
@@ -8,9 +8,12 @@
 import * as v from "valibot";
 import { CLOSING, endOfText, endOfWord, OPENING, QUOTE, TOKENS } from "./json/tokens.ts";
 
+/** A JSON text, or its UTF-8. */
+export type JsonText = string | Uint8Array;
+
 /** Limits of one JSON text. A text that exceeds one of them is refused before anything is built. */
 export interface JsonLimits {
-  /** Length of the text, in UTF-16 units. */
+  /** Length of the text, in UTF-16 units; of its UTF-8, in bytes. */
   readonly maxLength: number;
   /** Nesting depth of arrays and objects. */
   readonly maxDepth: number;
@@ -48,11 +51,12 @@ export type Decoded<T> =
   | { readonly ok: false; readonly why: string };
 
 /** Parses a text within limits. Every number in the value is finite. Never throws. */
-export function parseJson(text: string, limits: JsonLimits = ANSWER_LIMITS): Decoded<unknown> {
+export function parseJson(text: JsonText, limits: JsonLimits = ANSWER_LIMITS): Decoded<unknown> {
   const why = findExcess(text, limits);
   if (why !== null) return { ok: false, why };
   try {
-    return { ok: true, value: JSON.parse(text) };
+    const decoded = typeof text === "string" ? text : UTF8.decode(text);
+    return { ok: true, value: JSON.parse(decoded) };
   } catch {
     // The error's own message quotes the text.
     return { ok: false, why: NO_JSON };
@@ -66,7 +70,7 @@ export function parseJson(text: string, limits: JsonLimits = ANSWER_LIMITS): Dec
  */
 export function decodeJson<T>(
   schema: v.GenericSchema<unknown, T>,
-  text: string,
+  text: JsonText,
   limits: JsonLimits = ANSWER_LIMITS,
 ): Decoded<T> {
   const parsed = parseJson(text, limits);
@@ -83,6 +87,9 @@ export function decodeJson<T>(
 /** Invalid fields that a reason names. */
 const MOST_FAULTS = 5;
 
+/** Stops at the first byte that is not UTF-8; replacing each would take many times as long. */
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
 const NO_JSON = "it is not valid JSON";
 
 /** Longest number, in digits; the largest finite number has 309. */
@@ -95,9 +102,12 @@ const SHORTEST_OUT_OF_RANGE = 5;
  * Returns the limit that a text exceeds, or `null`. `JSON.parse` checks the syntax afterwards: up to
  * the first syntax error it builds no more than was counted here.
  */
-function findExcess(text: string, { maxLength, maxDepth, maxValues }: JsonLimits): string | null {
-  if (text.length > maxLength) return `it has more than ${maxLength} characters`;
-  const bytes = new TextEncoder().encode(text);
+function findExcess(text: JsonText, { maxLength, maxDepth, maxValues }: JsonLimits): string | null {
+  const isText = typeof text === "string";
+  if (text.length > maxLength) {
+    return `it has more than ${maxLength} ${isText ? "characters" : "bytes"}`;
+  }
+  const bytes = isText ? new TextEncoder().encode(text) : withoutMark(text);
   let depth = 0;
   let values = 0;
   for (let at = 0; at < bytes.length;) {
@@ -123,6 +133,12 @@ function findExcess(text: string, { maxLength, maxDepth, maxValues }: JsonLimits
     }
   }
   return null;
+}
+
+/** Skips a byte order mark: some servers begin with one, and `TextDecoder` drops it too. */
+export function withoutMark(bytes: Uint8Array): Uint8Array {
+  const isMarked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  return isMarked ? bytes.subarray(3) : bytes;
 }
 
 /** Whether a number, `true`, `false` or `null` begins with a byte: an HTML page ends at its `<`. */

@@ -8,7 +8,7 @@
  */
 
 import { JWT_PATTERN } from "@logtape/redaction";
-import { stripControls } from "./strip_controls.ts";
+import { stripControls, stripPrefix } from "./strip_controls.ts";
 
 /** What is written in the place of a secret. */
 export const HIDDEN = "(hidden)";
@@ -16,14 +16,18 @@ export const HIDDEN = "(hidden)";
 /** Says that something was left out. */
 const CUT = "(cut)";
 
+/** What is read of a text beyond what is quoted, so that no URL is redacted without its end. */
+const LOOK_AHEAD = 4_096;
+
 /**
  * Words from outside as a message quotes them: one line, safe to show, without secrets, of at most
  * `limit` characters (UTF-16). Longer ones are cut after the secrets are hidden, and end in `(cut)`,
  * which counts.
  */
 export function quoteWords(text: string, limit: number): string {
-  const words = redact(stripControls(text));
-  if (words.length <= limit) return words;
+  const read = stripPrefix(text, limit + LOOK_AHEAD);
+  const words = redact(read);
+  if (words.length <= limit && read.length <= limit + LOOK_AHEAD) return words;
   // What is cut in the middle of a character leaves no half of it.
   return stripControls(words.slice(0, Math.max(0, limit - CUT.length))) + CUT;
 }

@@ -34,6 +34,28 @@ export function stripControls(text: string, kept: Kept = ""): string {
   return safe;
 }
 
+/**
+ * The beginning of what `stripControls` leaves of a text: all of it, or more than `limit` characters
+ * (UTF-16). It goes on piece by piece until it has those, since the text may be long and from outside.
+ */
+export function stripPrefix(text: string, limit: number, kept: Kept = ""): string {
+  let safe = "";
+  for (let from = 0; from < text.length && safe.length <= limit;) {
+    const to = endOfPiece(text, from);
+    safe += stripControls(text.slice(from, to), kept);
+    from = to;
+  }
+  return safe;
+}
+
+const PIECE_LENGTH = 4_096;
+
+/** Where a piece ends that begins at `from`: not between the halves of a surrogate pair. */
+export function endOfPiece(text: string, from: number): number {
+  const end = from + PIECE_LENGTH;
+  return (text.charCodeAt(end - 1) & 0xfc00) === 0xd800 ? end + 1 : end;
+}
+
 /** Whether there is something to strip. */
 export function hasControls(text: string, kept: Kept = ""): boolean {
   return nextUnsafe(text, kept, 0) < text.length;
@@ -88,11 +110,13 @@ function isPair(text: string, index: number): boolean {
     (text.charCodeAt(index + 1) & 0xfc00) === 0xdc00;
 }
 
-/** Asking the pattern costs more than looking up what it said: 1 is safe, 2 is not. */
-const verdicts = new Uint8Array(0x1_0000);
+/**
+ * Asking the pattern costs far more than looking up what it said: 1 is safe, 2 is not. One byte per
+ * code point, of which the system gives only those pages that are used.
+ */
+const verdicts = new Uint8Array(0x11_0000);
 
 function isUnsafe(codePoint: number): boolean {
-  if (codePoint >= verdicts.length) return UNSAFE.test(String.fromCodePoint(codePoint));
   verdicts[codePoint] ||= UNSAFE.test(String.fromCodePoint(codePoint)) ? 2 : 1;
   return verdicts[codePoint] === 2;
 }

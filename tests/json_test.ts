@@ -135,6 +135,27 @@ Deno.test("parseJson() refuses 4 MiB of every kind before anything is built", ()
   }
 });
 
+Deno.test("parseJson() reads UTF-8, and refuses bytes that are none", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  assertEquals(parseJson(bytes('{"a":"\u00e4\u{1f600}"}')), {
+    ok: true,
+    value: { a: "\u00e4\u{1f600}" },
+  });
+  assertEquals(parseJson(bytes("\ufeff[1]")), { ok: true, value: [1] });
+  assertEquals(parseJson(new Uint8Array([0x22, 0xff, 0x22])), {
+    ok: false,
+    why: "it is not valid JSON",
+  });
+  const limits = { ...small, maxLength: 4 };
+  assertEquals(parseJson(bytes('"12"'), limits).ok, true);
+  for (const text of ['"123"', '"1\u00e4"']) {
+    assertEquals(parseJson(bytes(text), limits), {
+      ok: false,
+      why: "it has more than 4 bytes",
+    });
+  }
+});
+
 Deno.test("parseJson() pollutes nothing", () => {
   const parsed = parseJson('{"__proto__":{"polluted":true},"constructor":{"prototype":1}}');
   assert(parsed.ok);

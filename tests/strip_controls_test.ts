@@ -1,6 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { hasControls, type Kept, safeJson, stripControls } from "../src/strip_controls.ts";
+import {
+  hasControls,
+  type Kept,
+  safeJson,
+  stripControls,
+  stripPrefix,
+} from "../src/strip_controls.ts";
 
 /** Every character of Unicode, the halves of pairs by themselves too. */
 function* everyCharacter(): Generator<[codePoint: number, text: string]> {
@@ -107,6 +113,23 @@ Deno.test("what is stripped is safe and well formed, and stripping it again chan
       assertEquals(hasControls(text, kept), once !== text);
     },
   ));
+});
+
+Deno.test("stripPrefix() strips no more of a text than is needed", () => {
+  const hidden = "\u200b".repeat(10_000);
+  assertEquals(stripPrefix(`${hidden}1${hidden}234`, 10), "1234");
+  // It goes on by pieces: what it gives is a beginning, longer than the limit where there is more.
+  const long = stripPrefix("x\u{e0041}".repeat(100_000), 10);
+  assert(long.length > 10 && long.length < 10_000 && /^x+$/.test(long), String(long.length));
+  fc.assert(fc.property(anyText, fc.integer({ min: 0, max: 50 }), (text, limit) => {
+    const stripped = stripControls(text);
+    const prefix = stripPrefix(text, limit);
+    assert(stripped.startsWith(prefix));
+    assert(prefix.length > limit || prefix === stripped);
+  }));
+  // A pair on the border of two pieces stays whole.
+  const border = `${"x".repeat(4_095)}\u{1f600}y`;
+  assertEquals(stripPrefix(border, 5_000), border);
 });
 
 Deno.test("safeJson() means the same, is safe to show, and breaks lines only where it is indented", () => {

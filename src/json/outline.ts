@@ -3,7 +3,7 @@
  * separate limits to each part: a part that is too large or malformed does not affect the others.
  */
 
-import { parseJson } from "../json.ts";
+import { type JsonText, parseJson, withoutMark } from "../json.ts";
 import {
   BLANK,
   CLOSING,
@@ -25,6 +25,7 @@ export class JsonOutlineError extends Error {
 export type JsonKind = "a string" | "an array" | "an object" | "null" | "a number" | "a boolean";
 
 const DECODER = new TextDecoder();
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 /** A part of the text, as byte offsets in its UTF-8 form. */
 export interface JsonRange {
@@ -50,8 +51,9 @@ export class JsonOutline {
   readonly #bytes: Uint8Array;
   #at = 0;
 
-  constructor(text: string) {
-    this.#bytes = new TextEncoder().encode(text);
+  /** Bytes are not copied and not decoded: each part is when it is asked for. */
+  constructor(text: JsonText) {
+    this.#bytes = typeof text === "string" ? new TextEncoder().encode(text) : withoutMark(text);
   }
 
   /** Size of the whole text in UTF-8. */
@@ -90,6 +92,15 @@ export class JsonOutline {
   /** The first `maxBytes` of a part of the text, as written. */
   slice({ start, end }: JsonRange, maxBytes = Infinity): string {
     return DECODER.decode(this.#bytes.subarray(start, Math.min(end, start + maxBytes)));
+  }
+
+  /** A part of the text, as written; `null` if it is not UTF-8. */
+  text({ start, end }: JsonRange): string | null {
+    try {
+      return UTF8.decode(this.#bytes.subarray(start, end));
+    } catch {
+      return null;
+    }
   }
 
   /** The string that a span holds; `null` if it holds none, or one longer than `maxBytes` as written. */

@@ -4,7 +4,7 @@
  */
 
 import * as v from "valibot";
-import { type Decoded, decodeJson } from "../json.ts";
+import { ANSWER_LIMITS, type Decoded, decodeJson, type JsonText } from "../json.ts";
 import { HttpError, type HttpErrorReason, type HttpResponse } from "../system/http.ts";
 import { type RateLimit, readRateLimit, readRetryAfterMs, readServerClock } from "./retry_after.ts";
 import { quoteWords } from "../redact.ts";
@@ -43,7 +43,7 @@ export type Answer<T> =
   | { readonly kind: "aborted" };
 
 /** Reads the body of an answer that is to have a certain shape. Never throws. */
-export type ReadBody<T> = (body: string) => Decoded<T>;
+export type ReadBody<T> = (body: JsonText) => Decoded<T>;
 
 /** Classifies an answer that arrived whole. */
 export function readAnswer<T>(
@@ -97,6 +97,9 @@ export function readFailure(error: unknown): Answer<never> {
 /** Longest part of a server's own words that is repeated in a log. */
 const QUOTE_LIMIT = 200;
 
+/** Limits of the answer that they are in; RedFlag's has up to 1 KB. A longer one is not read. */
+const REFUSAL_LIMITS = { ...ANSWER_LIMITS, maxLength: 16_384 };
+
 /** Longest account of why no answer came: it may quote a server's header, or a certificate. */
 const FAILURE_LIMIT = 500;
 
@@ -106,7 +109,7 @@ function describe(response: HttpResponse): string {
   if (location !== undefined && response.status >= 300 && response.status < 400) {
     return `HTTP ${response.status}: a redirect, which is not followed`;
   }
-  const words = decodeJson(errorWords, response.body);
+  const words = decodeJson(errorWords, response.body, REFUSAL_LIMITS);
   if (!words.ok) return `HTTP ${response.status}`;
   return `HTTP ${response.status}: ${quoteWords(words.value.error, QUOTE_LIMIT)}`;
 }

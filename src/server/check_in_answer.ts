@@ -6,7 +6,7 @@
 
 import * as v from "valibot";
 import { IDENTIFIER } from "../credentials.ts";
-import { type Decoded, decodeJson, type JsonLimits } from "../json.ts";
+import { type Decoded, decodeJson, type JsonLimits, type JsonText } from "../json.ts";
 import {
   type JsonKind,
   JsonOutline,
@@ -82,7 +82,7 @@ export interface CheckInAnswer {
 }
 
 /** Reads a body; fails if it is not JSON, too long, or without a list of commands. */
-export function readCheckIn(body: string): Decoded<CheckInAnswer> {
+export function readCheckIn(body: JsonText): Decoded<CheckInAnswer> {
   if (body.length > LONGEST_CHECK_IN_BYTES) return TOO_LONG;
   const outline = new JsonOutline(body);
   if (outline.sizeBytes > LONGEST_CHECK_IN_BYTES) return TOO_LONG;
@@ -192,9 +192,11 @@ class CheckInReader {
     if (span === undefined || span.kind === "null") return { ok: true, value: "{}" };
     if (span.kind !== "an object") return { ok: false, why: `are ${span.kind}, not an object` };
     const sizeBytes = span.end - span.start;
-    return sizeBytes <= MOST_PARAMS_BYTES
-      ? { ok: true, value: this.#outline.slice(span) }
-      : { ok: false, why: `take ${sizeBytes} bytes, more than ${MOST_PARAMS_BYTES}` };
+    if (sizeBytes > MOST_PARAMS_BYTES) {
+      return { ok: false, why: `take ${sizeBytes} bytes, more than ${MOST_PARAMS_BYTES}` };
+    }
+    const value = this.#outline.text(span);
+    return value === null ? { ok: false, why: "are not UTF-8" } : { ok: true, value };
   }
 
   #readAcknowledged(): void {

@@ -3,7 +3,7 @@
  * so nothing longer is ever sent.
  */
 
-import { stripControls } from "../strip_controls.ts";
+import { endOfPiece, stripControls } from "../strip_controls.ts";
 
 /** Characters, per field; from the server's schema, v0.1.18. */
 export const LIMITS = {
@@ -35,14 +35,6 @@ export function cut(text: string, limit: number): string {
     from = to;
   }
   return clean;
-}
-
-const PIECE_LENGTH = 4_096;
-
-/** Where a piece ends that begins at `from`: not between the halves of a surrogate pair. */
-function endOfPiece(text: string, from: number): number {
-  const end = from + PIECE_LENGTH;
-  return (text.charCodeAt(end - 1) & 0xfc00) === 0xd800 ? end + 1 : end;
 }
 
 /** Longest excerpt, in characters. */

@@ -33,8 +33,11 @@ export interface HttpResponse {
   readonly status: number;
   /** Names in lower case; a repeated header's values joined by ", ". At most 32 KiB in all. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Decompressed and read as UTF-8. */
-  readonly body: string;
+  /**
+   * Decompressed. Any bytes: decoding 4 MiB that are not UTF-8 takes 100 ms, so whoever reads them
+   * decodes no more than it needs.
+   */
+  readonly body: Uint8Array;
 }
 
 /**

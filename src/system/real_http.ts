@@ -43,7 +43,8 @@ async function answerOf(
   { url, deadline }: { url: URL; deadline: Deadline },
 ): Promise<WholeAnswer> {
   const bytes = encodeRequest(request, url);
-  const idle = await pool.take(request, url);
+  pool.abandoned.admit(bytes.length);
+  const idle = pool.abandoned.isFull ? undefined : await pool.take(request, url);
   if (idle) {
     const answer = await tryOn(pool, idle, { bytes, request, deadline });
     if (answer !== "closed before an answer") return answer;
@@ -65,7 +66,7 @@ async function tryOn(
 ): Promise<WholeAnswer | "closed before an answer"> {
   deadline.guard(() => connection.close());
   try {
-    const answer = await connection.exchange(bytes, request.maxBodyBytes);
+    const answer = await deadline.race(connection.exchange(bytes, request.maxBodyBytes));
     if (answer === "closed before an answer") connection.close();
     else pool.giveBack(connection, answer.keepAlive);
     return answer;

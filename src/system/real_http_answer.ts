@@ -3,6 +3,7 @@
 import { HttpError, type HttpResponse } from "./http.ts";
 import { type BodySink, sinkFor, tooLarge } from "./real_http_body.ts";
 import { ResponseParser } from "./real_http_parser.ts";
+import { Turns } from "./real_turns.ts";
 
 /**
  * Bytes of an answer that are not its body: status lines, headers, trailers, interim answers, the
@@ -21,6 +22,9 @@ export const MOST_INTERIM_ANSWERS = 20;
 /** Headers and trailers of an answer, those of interim answers included. */
 export const MOST_HEADERS = 200;
 
+/** A body of at most this costs its reader next to nothing. */
+const SHORT_BODY_BYTES = 16_384;
+
 /** An answer that arrived whole. */
 export interface WholeAnswer extends HttpResponse {
   /** Whether the connection may carry another request. */
@@ -31,8 +35,10 @@ export class AnswerReader {
   readonly #maxBodyBytes: number;
   readonly #parser: ResponseParser;
   readonly #latin1 = new TextDecoder("latin1");
-  /** Body bytes of the latest input, not yet in the sink. */
-  #fresh: Uint8Array[] = [];
+  readonly #turns = new Turns();
+  /** Body bytes of the latest input, not yet in the sink; in one array that all inputs use. */
+  #fresh = new Uint8Array(0);
+  #freshLength = 0;
   #sink: BodySink | null = null;
   #inputBytes = 0;
   #bodyBytes = 0;
@@ -58,6 +64,11 @@ export class AnswerReader {
     });
   }
 
+  /** Whether the head is that of an answer which says no, so that its body is no more than words. */
+  get isRefusal(): boolean {
+    return this.#status >= 400;
+  }
+
   get isComplete(): boolean {
     return this.#parser.isComplete;
   }
@@ -77,18 +88,21 @@ export class AnswerReader {
     if (overhead > OVERHEAD_BYTES + OVERHEAD_PER_BODY_BYTE * this.#bodyBytes) {
       throw new HttpError("its answer has too much around its body", { reason: "too_large" });
     }
-    const fresh = this.#fresh;
-    this.#fresh = [];
-    for (const piece of fresh) await this.#sink?.write(piece);
+    const fresh = this.#fresh.subarray(0, this.#freshLength);
+    this.#freshLength = 0;
+    if (fresh.length > 0) await this.#sink?.write(fresh);
+    // Bytes that are there already are read within the same turn of the event loop.
+    await this.#turns.yieldIfLong();
   }
 
-  /** The answer, once it is complete. */
+  /** The answer, once it is complete; what the caller makes of it begins in a new turn. */
   async answer(): Promise<WholeAnswer> {
     const body = await this.#sink?.end() ?? new Uint8Array(0);
+    if (body.length > SHORT_BODY_BYTES) await this.#turns.yield();
     return {
       status: this.#status,
       headers: this.#headers,
-      body: new TextDecoder().decode(body),
+      body,
       keepAlive: this.#keepAlive && !this.#hasSurplus,
     };
   }
@@ -132,7 +146,7 @@ export class AnswerReader {
     this.#status = status;
     this.#keepAlive = keepAlive;
     this.#checkFraming();
-    this.#sink = sinkFor(this.#headers["content-encoding"], this.#maxBodyBytes);
+    this.#sink = sinkFor(this.#headers["content-encoding"], this.#maxBodyBytes, this.#turns);
   }
 
   #skipInterim(): void {
@@ -157,7 +171,9 @@ export class AnswerReader {
   #onBody(bytes: Uint8Array): void {
     this.#bodyBytes += bytes.length;
     if (this.#bodyBytes > this.#maxBodyBytes) throw tooLarge(this.#maxBodyBytes);
-    this.#fresh.push(bytes.slice());
+    if (this.#fresh.length < bytes.length) this.#fresh = new Uint8Array(bytes.length);
+    this.#fresh.set(bytes);
+    this.#freshLength = bytes.length;
   }
 }
 

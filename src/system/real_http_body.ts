@@ -1,10 +1,11 @@
 /** Collects the body of an answer, decompressed where it is compressed, and never past its limit. */
 
 import { HttpError } from "./http.ts";
+import type { Turns } from "./real_turns.ts";
 
 /** Takes a body piece by piece. */
 export interface BodySink {
-  /** Throws `HttpError` `too_large`, or `malformed` where the compression does not hold. */
+  /** Keeps a copy. Throws `HttpError` `too_large`, or `malformed` where the compression does not hold. */
   write(bytes: Uint8Array): Promise<void>;
   /** The whole body; throws as `write` does. */
   end(): Promise<Uint8Array>;
@@ -18,18 +19,22 @@ const GZIP_SLICE_BYTES = 1_024;
 const FIRST_CAPACITY_BYTES = 4_096;
 
 /**
- * Chooses a sink by the `Content-Encoding` of an answer.
+ * Chooses a sink by the `Content-Encoding` of an answer. Inflating yields to the event loop by `turns`.
  *
  * @throws {HttpError} `malformed` for an encoding that was not asked for
  */
-export function sinkFor(contentEncoding: string | undefined, maxBytes: number): BodySink {
+export function sinkFor(
+  contentEncoding: string | undefined,
+  maxBytes: number,
+  turns: Turns,
+): BodySink {
   switch (contentEncoding?.trim().toLowerCase() ?? "identity") {
     case "identity":
     case "":
       return new PlainBody(maxBytes);
     case "gzip":
     case "x-gzip":
-      return new GzipBody(maxBytes);
+      return new GzipBody(maxBytes, turns);
     default:
       throw new HttpError("its answer has an encoding that was not asked for", {
         reason: "malformed",
@@ -77,9 +82,10 @@ class PlainBody implements BodySink {
 
   #grow(length: number): void {
     const doubled = Math.max(length, 2 * this.#bytes.length, FIRST_CAPACITY_BYTES);
-    const grown = new Uint8Array(Math.min(this.#maxBytes, doubled));
-    grown.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = grown;
+    // Frees the old array at once; left to the garbage collector, they add up to another body.
+    this.#bytes = new Uint8Array(
+      this.#bytes.buffer.transfer(Math.min(this.#maxBytes, doubled)),
+    );
   }
 }
 
@@ -89,9 +95,11 @@ class GzipBody implements BodySink {
   readonly #writer: WritableStreamDefaultWriter<BufferSource>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #inflating: Promise<void>;
+  readonly #turns: Turns;
   #isEmpty = true;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, turns: Turns) {
+    this.#turns = turns;
     const stream = new DecompressionStream("gzip");
     this.#plain = new PlainBody(maxBytes);
     this.#writer = stream.writable.getWriter();
@@ -105,6 +113,7 @@ class GzipBody implements BodySink {
     for (let at = 0; at < bytes.length; at += GZIP_SLICE_BYTES) {
       // A copy: the stream may hold on to what it was given.
       await this.#settle(this.#writer.write(bytes.slice(at, at + GZIP_SLICE_BYTES)));
+      await this.#turns.yieldIfLong();
     }
   }
 

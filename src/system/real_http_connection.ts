@@ -2,6 +2,7 @@
 
 import { AnswerReader, type WholeAnswer } from "./real_http_answer.ts";
 import { LONGEST_INPUT_BYTES } from "./real_http_parser.ts";
+import type { AbandonedSockets } from "./real_http_abandoned.ts";
 
 /** A stream of bytes both ways: TCP, or TLS on it. */
 export type Stream = Pick<Deno.Conn, "read" | "write" | "close">;
@@ -9,34 +10,54 @@ export type Stream = Pick<Deno.Conn, "read" | "write" | "close">;
 /** The end of the input, or an error that came while no request waited for it. */
 type Read = { readonly bytes: Uint8Array | null } | { readonly error: unknown };
 
+/** What is written at once. A socket that is closed keeps it until the peer takes it (Deno 2.6.8). */
+const WRITE_BYTES = 65_536;
+
+/** How writing a request ended. */
+type Written = { readonly error?: unknown };
+
 export class HttpConnection {
   /** What makes another request fit on it: origin, certificates, proxy. */
   readonly key: string;
   readonly #stream: Stream;
+  readonly #abandoned: AbandonedSockets;
   /** One for all reads: there is never more than one at a time, and each is parsed before the next. */
   readonly #buffer = new Uint8Array(LONGEST_INPUT_BYTES);
   #isClosed = false;
   #pending: Promise<Read> | null = null;
+  #unsent: Uint8Array = new Uint8Array(0);
+  #writing: Promise<Written> | null = null;
 
-  constructor(stream: Stream, key: string) {
+  /** `abandoned` counts it if it is closed while the peer does not take a request. */
+  constructor(stream: Stream, key: string, abandoned: AbandonedSockets) {
     this.#stream = stream;
     this.key = key;
+    this.#abandoned = abandoned;
   }
 
-  /** Writes a request and reads its answer whole; a body of at most `maxBodyBytes`. */
+  /**
+   * Writes a request and reads its answer whole; a body of at most `maxBodyBytes`. It reads while it
+   * writes: a server that refuses a request may answer before it has read it, and close (RFC 9112,
+   * section 9.5). Such an answer is taken, and the connection is not used again.
+   */
   async exchange(
     request: Uint8Array,
     maxBodyBytes: number,
   ): Promise<WholeAnswer | "closed before an answer"> {
-    try {
-      await writeAll(this.#stream, request);
-    } catch (error) {
-      if (isClosedByPeer(error)) return "closed before an answer";
-      throw error;
-    }
+    this.#unsent = request;
+    const writing = this.#write();
+    this.#writing = writing;
+    void writing.then(() => this.#writing = null);
     const reader = new AnswerReader(maxBodyBytes);
     try {
-      return await this.#readAnswer(reader);
+      const answer = await this.#readAnswer(reader, writing);
+      const written = await settled(writing);
+      if (answer !== "closed before an answer") {
+        const isWritten = written !== null && written.error === undefined;
+        return { ...answer, keepAlive: answer.keepAlive && isWritten };
+      }
+      if (written?.error !== undefined && !isClosedByPeer(written.error)) throw written.error;
+      return answer;
     } finally {
       reader.close();
     }
@@ -61,6 +82,8 @@ export class HttpConnection {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#unsent = new Uint8Array(0);
+    if (this.#writing !== null) this.#abandoned.addWrite(this.#writing);
     try {
       this.#stream.close();
     } catch {
@@ -68,19 +91,44 @@ export class HttpConnection {
     }
   }
 
-  async #readAnswer(reader: AnswerReader): Promise<WholeAnswer | "closed before an answer"> {
+  async #readAnswer(
+    reader: AnswerReader,
+    writing: Promise<Written>,
+  ): Promise<WholeAnswer | "closed before an answer"> {
     let isFirst = true;
     while (!reader.isComplete) {
       const read = await this.#read();
       if ("error" in read) {
-        if (isFirst && isClosedByPeer(read.error)) return "closed before an answer";
-        throw read.error;
+        if (!isClosedByPeer(read.error)) throw read.error;
+        if (isFirst) return "closed before an answer";
+        // A server that closes with a part of the request unread resets the connection by that.
+        if (!reader.isRefusal) throw read.error;
+        await reader.take(null);
+      } else {
+        if (read.bytes === null && isFirst) return "closed before an answer";
+        if (read.bytes === null && !reader.isRefusal) {
+          // The system reports a reset once: where it did to the write, it reports an end here.
+          const written = await settled(writing);
+          if (written?.error !== undefined) throw written.error;
+        }
+        await reader.take(read.bytes);
       }
-      if (read.bytes === null && isFirst) return "closed before an answer";
-      await reader.take(read.bytes);
       isFirst = false;
     }
     return await reader.answer();
+  }
+
+  /** Writes what is unsent; answers what went wrong. */
+  async #write(): Promise<Written> {
+    try {
+      while (this.#unsent.length > 0) {
+        const written = await this.#stream.write(this.#unsent.slice(0, WRITE_BYTES));
+        this.#unsent = this.#unsent.subarray(written);
+      }
+      return {};
+    } catch (error) {
+      return { error };
+    }
   }
 
   #read(): Promise<Read> {
@@ -96,6 +144,17 @@ export class HttpConnection {
     } catch (error) {
       return { error };
     }
+  }
+}
+
+/** What `writing` came to; `null` if it goes on. One that ended in this turn of the event loop has. */
+async function settled(writing: Promise<Written>): Promise<Written | null> {
+  let timer;
+  const turn = new Promise<null>((resolve) => timer = setTimeout(resolve, 0, null));
+  try {
+    return await Promise.race([writing, turn]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

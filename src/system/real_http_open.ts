@@ -1,6 +1,7 @@
 /** Opens the way to a server: TCP, a proxy's tunnel where there is one, TLS where the URL wants it. */
 
 import { HttpError, type HttpRequest } from "./http.ts";
+import type { AbandonedSockets } from "./real_http_abandoned.ts";
 import type { Deadline } from "./real_http_deadline.ts";
 import { type Stream, writeAll } from "./real_http_connection.ts";
 import { encodeHead, proxyAuthorization } from "./real_http_request.ts";
@@ -8,33 +9,35 @@ import { encodeHead, proxyAuthorization } from "./real_http_request.ts";
 /** Longest answer of a proxy to the request for a tunnel. */
 const TUNNEL_ANSWER_BYTES = 8_192;
 
+/** When an attempt is over, and where sockets go that it cannot free then. */
+interface Attempt {
+  readonly deadline: Deadline;
+  readonly abandoned: AbandonedSockets;
+}
+
 /** A stream that is ready for a request; what is half open is closed when the time is over. */
 export async function openStream(
   request: HttpRequest,
   url: URL,
-  deadline: Deadline,
+  attempt: Attempt,
 ): Promise<Stream> {
-  if (url.protocol === "http:") return await openTcp(request, url, deadline);
-  return await openTls(request, url, deadline);
+  if (url.protocol === "http:") return await openTcp(request, url, attempt.deadline);
+  attempt.abandoned.admitHandshake();
+  return await openTls(request, url, attempt);
 }
 
 /** TLS to the server itself; the runtime adds the system's authorities to the one given. */
-async function openTls(
-  request: HttpRequest,
-  url: URL,
-  deadline: Deadline,
-): Promise<Stream> {
+async function openTls(request: HttpRequest, url: URL, attempt: Attempt): Promise<Stream> {
   const { ca, certificate, key } = request.tls ?? {};
   const caCerts = ca === undefined ? [] : [ca];
   if (certificate !== undefined && key !== undefined) {
     const options = { caCerts, cert: certificate, key };
-    return await openTlsAsClient(request, url, { deadline, options });
+    return await openTlsAsClient(request, url, { attempt, options });
   }
-  const tcp = await openTcp(request, url, deadline);
+  const tcp = await openTcp(request, url, attempt.deadline);
   try {
     const stream = await Deno.startTls(tcp, { hostname: bareHost(url), caCerts });
-    deadline.guard(() => closeQuietly(stream));
-    await handshake(stream);
+    await handshake(stream, attempt);
     return stream;
   } catch (error) {
     closeQuietly(tcp);
@@ -46,8 +49,8 @@ async function openTls(
 async function openTlsAsClient(
   { proxyUrl }: HttpRequest,
   url: URL,
-  { deadline, options }: {
-    deadline: Deadline;
+  { attempt, options }: {
+    attempt: Attempt;
     options: Deno.TlsCertifiedKeyPem & { caCerts: string[] };
   },
 ): Promise<Stream> {
@@ -58,8 +61,7 @@ async function openTlsAsClient(
   }
   checkPair(options);
   const stream = await Deno.connectTls({ hostname: bareHost(url), port: portOf(url), ...options });
-  deadline.guard(() => closeQuietly(stream));
-  await handshake(stream);
+  await handshake(stream, attempt);
   return stream;
 }
 
@@ -82,9 +84,23 @@ function checkPair({ cert, key }: Deno.TlsCertifiedKeyPem): void {
   }
 }
 
-async function handshake(stream: Deno.TlsConn): Promise<void> {
+/**
+ * Waits for the handshake. When the time is over it is left to end by itself, since closing the stream
+ * before that would not free its socket; `Deadline.connecting` closes a stream that comes too late.
+ */
+async function handshake(
+  stream: Deno.TlsConn,
+  { deadline, abandoned }: Attempt,
+): Promise<void> {
+  const shaking = stream.handshake();
+  let isOver = false;
+  deadline.guard(() => {
+    if (isOver) closeQuietly(stream);
+    else abandoned.addHandshake(shaking);
+  });
   try {
-    await stream.handshake();
+    await shaking;
+    isOver = true;
   } catch (error) {
     closeQuietly(stream);
     throw error;
@@ -100,6 +116,8 @@ async function openTcp(
   const tcp = await Deno.connect({ hostname: bareHost(first), port: portOf(first) });
   deadline.guard(() => closeQuietly(tcp));
   tcp.setNoDelay();
+  // Else a peer that is gone without a word holds a socket that waits for it for ever.
+  tcp.setKeepAlive();
   if (proxyUrl !== undefined && url.protocol === "https:") await tunnel(tcp, proxyUrl, url);
   return tcp;
 }

@@ -14,6 +14,7 @@ export interface ParserEvents {
   onHeaderValue(bytes: Uint8Array): void;
   /** The head of an answer, an interim (1xx) one included, is complete. */
   onHead(status: number, keepAlive: boolean): void;
+  /** Everything of the body that one input has, joined, after the other events of that input. */
   onBody(bytes: Uint8Array): void;
   /** The answer is complete; the parser stops here if `isFinal()` says so. */
   isFinal(): boolean;
@@ -54,10 +55,18 @@ interface Instance {
   readonly exports: Exports;
   /** Where in its memory the input stands. */
   readonly inputAt: number;
+  /** Where the body bytes of the input are joined. */
+  readonly bodyAt: number;
 }
 
 /** The parser that executes now: WebAssembly calls back without saying on whose behalf. */
 let active: ResponseParser | null = null;
+
+/** Body bytes of the input that `active` executes. */
+let bodyLength = 0;
+
+/** All of the parser's memory; a new view only when that has grown. */
+let allBytes: Uint8Array = new Uint8Array(0);
 
 let loaded: Instance | undefined;
 
@@ -84,7 +93,7 @@ function load(): Instance {
       wasm_on_status: () => OK,
       wasm_on_header_field: span(({ events }, bytes) => events.onHeaderName(bytes)),
       wasm_on_header_value: span(({ events }, bytes) => events.onHeaderValue(bytes)),
-      wasm_on_body: span(({ events }, bytes) => events.onBody(bytes)),
+      wasm_on_body: (_pointer: number, at: number, length: number) => joinBody(at, length),
       wasm_on_headers_complete: (
         _pointer: number,
         status: number,
@@ -99,7 +108,17 @@ function load(): Instance {
   });
   // The module's own interface: https://github.com/nodejs/undici/blob/main/lib/llhttp/wasm_build_env.txt.
   const exports = wasm.exports as unknown as Exports;
-  return { exports, inputAt: exports.malloc(LONGEST_INPUT_BYTES) };
+  const inputAt = exports.malloc(LONGEST_INPUT_BYTES);
+  return { exports, inputAt, bodyAt: exports.malloc(LONGEST_INPUT_BYTES) };
+}
+
+/** An input can have thousands of chunks: each costs a copy inside the memory, and no object. */
+function joinBody(at: number, length: number): number {
+  const { exports: { memory: { buffer } }, bodyAt } = instance();
+  if (allBytes.buffer !== buffer) allBytes = new Uint8Array(buffer);
+  allBytes.copyWithin(bodyAt + bodyLength, at, at + length);
+  bodyLength += length;
+  return OK;
 }
 
 /** An exception must not unwind WebAssembly's own stack: it is kept until the parser has returned. */
@@ -137,11 +156,13 @@ export class ResponseParser {
    * @throws {HttpError} `malformed` if they break the protocol, or what an event threw
    */
   execute(bytes: Uint8Array): Executed {
-    const { exports: { memory, llhttp_execute, llhttp_get_error_pos }, inputAt } = instance();
+    const { exports: { memory, llhttp_execute, llhttp_get_error_pos }, inputAt, bodyAt } =
+      instance();
     if (bytes.length > LONGEST_INPUT_BYTES) throw new RangeError("Cannot parse so much at once");
     new Uint8Array(memory.buffer, inputAt, bytes.length).set(bytes);
     const pointer = this.#open();
     const code = this.#run(() => llhttp_execute(pointer, inputAt, bytes.length));
+    if (bodyLength > 0) this.events.onBody(bytesAt(bodyAt, bodyLength));
     if (code === OK) return { consumed: bytes.length, isComplete: false };
     if (code === PAUSED && this.isComplete) {
       return { consumed: llhttp_get_error_pos(pointer) - inputAt, isComplete: true };
@@ -188,6 +209,7 @@ export class ResponseParser {
 
   #run(work: () => number): number {
     active = this;
+    bodyLength = 0;
     let code: number;
     try {
       code = work();

@@ -4,6 +4,7 @@ import type { HttpRequest } from "./http.ts";
 import { HttpConnection } from "./real_http_connection.ts";
 import type { Deadline } from "./real_http_deadline.ts";
 import { openStream } from "./real_http_open.ts";
+import { AbandonedSockets } from "./real_http_abandoned.ts";
 
 /** Servers and proxies drop idle connections at this or later, as a rule. */
 const IDLE_MS = 60_000;
@@ -11,6 +12,7 @@ const IDLE_MS = 60_000;
 type Timer = ReturnType<typeof setTimeout>;
 
 export class ConnectionPool {
+  readonly abandoned: AbandonedSockets = new AbandonedSockets();
   readonly #idle = new Map<string, { connection: HttpConnection; timer: Timer }>();
 
   /** A connection that waits, if there is one that fits and on which nothing has come unasked. */
@@ -26,8 +28,10 @@ export class ConnectionPool {
   }
 
   async open(request: HttpRequest, url: URL, deadline: Deadline): Promise<HttpConnection> {
-    const stream = await deadline.connecting(openStream(request, url, deadline));
-    return new HttpConnection(stream, keyOf(request, url));
+    const stream = await deadline.connecting(
+      openStream(request, url, { deadline, abandoned: this.abandoned }),
+    );
+    return new HttpConnection(stream, keyOf(request, url), this.abandoned);
   }
 
   /** Keeps a connection for the next request, or closes it. */

@@ -3,6 +3,7 @@ import { clientFor } from "../../src/agent/client_for.ts";
 import { ConfigError, loadConfig } from "../../src/config.ts";
 import type { HttpRequest } from "../../src/system/http.ts";
 import { FakeSystem } from "../fakes/system.ts";
+import { response } from "../fakes/response.ts";
 
 const CONFIG = '[tls]\nca_file = "/ca"\ncertificate_file = "/cert"\nkey_file = "/key"\n';
 
@@ -14,7 +15,7 @@ async function setUp(config: string) {
   const sent: HttpRequest[] = [];
   system.sendHttp = (request) => {
     sent.push(request);
-    return Promise.resolve({ status: 200, headers: {}, body: '{"status":"healthy"}' });
+    return Promise.resolve(response(200, '{"status":"healthy"}'));
   };
   const { config: loaded } = await loadConfig(system);
   return { system, sent, client: () => clientFor(system, loaded, "https://server.test") };

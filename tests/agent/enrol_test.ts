@@ -5,6 +5,7 @@ import { loadConfig } from "../../src/config.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import { FakeSystem } from "../fakes/system.ts";
+import { response } from "../fakes/response.ts";
 
 const URL = "http://server.test";
 const STATE = "/state/state.json";
@@ -22,7 +23,7 @@ const identity: Identity = {
 type Answer = (request: HttpRequest) => HttpResponse | Error;
 
 function answer(status: number, body: unknown = {}): HttpResponse {
-  return { status, headers: {}, body: JSON.stringify(body) };
+  return response(status, JSON.stringify(body));
 }
 
 /** A host with what an earlier agent left, and a server; `events` is what happened, in order. */

@@ -27,7 +27,7 @@ export class RawServer implements AsyncDisposable {
   commands: unknown[] = [];
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #connections = new Set<Deno.TcpConn>();
-  readonly #attacks: { path: RegExp; attack: Attack }[] = [];
+  readonly #attacks: { path: RegExp; attack: Attack; isUnread: boolean }[] = [];
   #attacked = 0;
 
   constructor() {
@@ -45,7 +45,12 @@ export class RawServer implements AsyncDisposable {
 
   /** Answers the next request whose path matches with `attack`. */
   attackNext(path: RegExp, attack: Attack): void {
-    this.#attacks.push({ path, attack });
+    this.#attacks.push({ path, attack, isUnread: false });
+  }
+
+  /** As `attackNext`, for a request of which nothing but the head is read. */
+  attackUnread(path: RegExp, attack: Attack): void {
+    this.#attacks.push({ path, attack, isUnread: true });
   }
 
   count(path: RegExp): number {
@@ -83,18 +88,22 @@ export class RawServer implements AsyncDisposable {
   async #serve(connection: Deno.TcpConn): Promise<void> {
     let rest = "";
     while (true) {
-      const heard = await hear(connection, rest);
+      const heard = await hear(connection, rest, (path) => this.#attackOn(path)?.isUnread ?? false);
       if (heard === undefined) return;
       rest = heard.rest;
       this.requests.push(heard.request);
-      const index = this.#attacks.findIndex(({ path }) => path.test(heard.request.path));
-      const [next] = index < 0 ? [] : this.#attacks.splice(index, 1);
+      const next = this.#attackOn(heard.request.path);
       if (next) {
+        this.#attacks.splice(this.#attacks.indexOf(next), 1);
         this.#attacked += 1;
         return await next.attack((bytes) => writeAll(connection, bytes));
       }
       await writeAll(connection, jsonAnswer(this.#goodAnswer(heard.request)));
     }
+  }
+
+  #attackOn(path: string) {
+    return this.#attacks.find((attack) => attack.path.test(path));
   }
 
   #goodAnswer({ path }: RawRequest): unknown {
@@ -128,14 +137,16 @@ export function answer(body: string): Uint8Array {
 async function hear(
   connection: Deno.TcpConn,
   before: string,
+  isUnread: (path: string) => boolean,
 ): Promise<{ request: RawRequest; rest: string } | undefined> {
   let text = before;
-  const buffer = new Uint8Array(65_536);
+  const buffer = new Uint8Array(16_384);
   while (true) {
     const end = text.indexOf("\r\n\r\n");
     const length = Number(/content-length: (\d+)/i.exec(text.slice(0, end))?.[1] ?? 0);
+    const [method = "", path = ""] = text.slice(0, Math.max(0, end)).split(" ", 2);
+    if (end >= 0 && isUnread(path)) return { request: { method, path, body: "" }, rest: "" };
     if (end >= 0 && text.length >= end + 4 + length) {
-      const [method = "", path = ""] = text.split(" ", 2);
       const body = text.slice(end + 4, end + 4 + length);
       return { request: { method, path, body }, rest: text.slice(end + 4 + length) };
     }

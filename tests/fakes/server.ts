@@ -2,6 +2,7 @@
 
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import type { Clock } from "../../src/system/system.ts";
+import { response } from "./response.ts";
 
 /** What a server does with every request until it is told otherwise. */
 export type Mood =
@@ -96,7 +97,7 @@ export class FakeServer {
         });
       case "answers": {
         const { status, headers = {}, body: text = "{}" } = mood;
-        return Promise.resolve({ status, headers, body: text });
+        return Promise.resolve(response(status, text, headers));
       }
       case "well":
         return Promise.resolve(this.#answer(path, token, body));
@@ -127,5 +128,5 @@ export class FakeServer {
 }
 
 function json(status: number, body: unknown): HttpResponse {
-  return { status, headers: {}, body: JSON.stringify(body) };
+  return response(status, JSON.stringify(body));
 }

@@ -2,6 +2,15 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { JsonOutline, JsonOutlineError } from "../../src/json/outline.ts";
 
+Deno.test("a text may be bytes, and a part of it no UTF-8", () => {
+  const bytes = new TextEncoder().encode('\ufeff["\u00e4","?"]');
+  bytes[bytes.length - 3] = 0xff;
+  const texts: (string | null)[] = [];
+  const outline = new JsonOutline(bytes);
+  outline.items(10, () => texts.push(outline.text(outline.skip())));
+  assertEquals(texts, ['"\u00e4"', null]);
+});
+
 Deno.test("skip() goes past each kind of value, whatever is in it", () => {
   const values: [string, string][] = [
     ['"a\\"]}"', "a string"],

@@ -5,6 +5,7 @@ import type { CheckInAnswer } from "../../src/server/check_in_answer.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { INTERVAL_MS, inWorld, log, NEVER, World } from "../fakes/world.ts";
+import { response } from "../fakes/response.ts";
 
 Deno.test("a server that asks for a check-in at each check-in gets them at the pace of rapid polling", async () => {
   for (const rapidPollingMs of [600_000, 0]) {
@@ -199,7 +200,7 @@ async function refusing(status: number): Promise<World> {
   world.server.sendHttp = async (request) => {
     const answer = await sendHttp(request);
     if (!request.url.endsWith("/commands")) return answer;
-    return { status, headers: {}, body: '{"error":"no such agent"}' };
+    return response(status, '{"error":"no such agent"}');
   };
   await world.start();
   await world.advance(0);

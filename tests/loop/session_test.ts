@@ -6,6 +6,7 @@ import { Client } from "../../src/server/client.ts";
 import { FakeClock, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { INTERVAL_MS, inWorld } from "../fakes/world.ts";
+import { response } from "../fakes/response.ts";
 
 const START_MS = Date.UTC(2026, 10, 23);
 const DAY_S = 86_400;
@@ -383,7 +384,7 @@ function renewsWith(
   ...bodies: string[]
 ): (signal: AbortSignal) => Promise<Answer<{ token: string }>> {
   const client = new Client(
-    () => Promise.resolve({ status: 200, headers: {}, body: bodies.shift() ?? "" }),
+    () => Promise.resolve(response(200, bodies.shift() ?? "")),
     new FakeClock(START_MS),
     {
       serverUrl: "https://server.test",

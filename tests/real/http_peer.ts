@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { HttpError, type HttpErrorReason, type HttpRequest } from "../../src/system/http.ts";
-import { type RealSendHttp, realSendHttp } from "../../src/system/real_http.ts";
+import { realSendHttp } from "../../src/system/real_http.ts";
 import type { Certificate } from "./certificates.ts";
 
 /** Longer than anything here takes on a busy machine. */
@@ -34,6 +34,18 @@ export class Peer {
       if (count === null) return undefined;
       this.#text += new TextDecoder("latin1").decode(buffer.subarray(0, count));
     }
+  }
+
+  /** The head of the next request; what follows it stays unread, but for a few bytes. */
+  async hearHead(): Promise<string | undefined> {
+    const buffer = new Uint8Array(256);
+    let head = "";
+    while (!head.includes("\r\n\r\n")) {
+      const count = await this.#connection.read(buffer).catch(() => null);
+      if (count === null) return undefined;
+      head += new TextDecoder("latin1").decode(buffer.subarray(0, count));
+    }
+    return head;
   }
 
   async say(text: string): Promise<void> {
@@ -129,9 +141,21 @@ export function request(url: string, parts: Partial<HttpRequest> = {}): HttpRequ
   };
 }
 
-/** Plays a story with a sender of its own. */
-export async function withSender(story: (send: RealSendHttp) => Promise<void>): Promise<void> {
+/** A sender that gives bodies as text. */
+export type TextSender = ReturnType<typeof textSender>;
+
+export function textSender() {
   const send = realSendHttp();
+  const sendForText = async (request: HttpRequest) => {
+    const answer = await send(request);
+    return { ...answer, body: new TextDecoder().decode(answer.body) };
+  };
+  return Object.assign(sendForText, { closeIdle: () => send.closeIdle() });
+}
+
+/** Plays a story with a sender of its own. */
+export async function withSender(story: (send: TextSender) => Promise<void>): Promise<void> {
+  const send = textSender();
   try {
     await story(send);
   } finally {
@@ -168,7 +192,7 @@ export async function assertFails(work: Promise<unknown>, reason: HttpErrorReaso
 
 /** Requests that differ in one thing each: none may go out on the connection of another. */
 export async function assertKeptApart(
-  send: RealSendHttp,
+  send: TextSender,
   server: Server,
   requests: readonly HttpRequest[],
 ): Promise<void> {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { HttpError, type HttpErrorReason, type HttpRequest } from "../../src/system/http.ts";
-import { type RealSendHttp, realSendHttp } from "../../src/system/real_http.ts";
+import { type TextSender, textSender } from "./http_peer.ts";
 
 /** A TCP server on loopback: what it was sent, and what it does with each connection. */
 class Wire {
@@ -98,10 +98,10 @@ function request(parts: Parts): HttpRequest {
 
 async function withWire(
   serve: (connection: Deno.TcpConn, wire: Wire) => Promise<void>,
-  story: (send: RealSendHttp, wire: Wire) => Promise<void>,
+  story: (send: TextSender, wire: Wire) => Promise<void>,
 ): Promise<void> {
   const wire = new Wire(serve);
-  const send = realSendHttp();
+  const send = textSender();
   try {
     await story(send, wire);
   } finally {
@@ -111,7 +111,7 @@ async function withWire(
 }
 
 async function assertFails(
-  send: RealSendHttp,
+  send: TextSender,
   parts: Parts,
   reason: HttpErrorReason,
 ): Promise<HttpError> {
@@ -264,7 +264,7 @@ Deno.test("tells why a server cannot be reached", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
-  const send = realSendHttp();
+  const send = textSender();
   await assertFails(send, { url: `http://127.0.0.1:${port}` }, "refused");
   const dns = await assertRejects(() => send(request({ url: "http://nope.invalid" })), HttpError);
   assert(dns.reason === "dns" || dns.reason === "offline", dns.message);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { HttpError, type HttpRequest } from "../../src/system/http.ts";
-import { realSendHttp } from "../../src/system/real_http.ts";
 import { Authority, type Certificate } from "./certificates.ts";
+import { textSender } from "./http_peer.ts";
 import { lacks } from "./lacks.ts";
 
 const limits = { connectTimeoutMs: 5_000, timeoutMs: 5_000, maxBodyBytes: 100_000 };
@@ -12,7 +12,7 @@ function get(url: string, more: Partial<HttpRequest> = {}): HttpRequest {
 
 /** Sends one request over a connection of its own. */
 async function send(request: HttpRequest) {
-  const http = realSendHttp();
+  const http = textSender();
   try {
     return await http(request);
   } finally {

@@ -1,12 +1,19 @@
-/** Reads one of the worst answers in a new process, and prints the CPU time and memory it took. */
+/**
+ * Reads one of the worst answers in a new process, and prints the CPU time and memory that it took from
+ * the last bytes that came to the result.
+ */
 
+import { readAnswer, type ReadBody } from "../../src/server/answer.ts";
 import { readCheckIn } from "../../src/server/check_in_answer.ts";
 import { readAnyObject } from "../../src/server/protocol.ts";
+import { AnswerReader } from "../../src/system/real_http_answer.ts";
+import { LONGEST_INPUT_BYTES } from "../../src/system/real_http_parser.ts";
 
 const MIB = 1_048_576;
 
 /** Repeats a piece up to 4 MiB, less the text around it, and ends with a value. */
-const fill = (piece: string) => piece.repeat(Math.floor((4 * MIB - 200) / piece.length)) + "1";
+const fill = (piece: string) => piece.repeat(Math.floor((4 * MIB - 200) / sizeBytes(piece))) + "1";
+const sizeBytes = (text: string) => new TextEncoder().encode(text).length;
 const nest = (open: string, close: string, depth: number) =>
   open.repeat(depth) + 1 + close.repeat(depth);
 const many = (count: number, make: (at: number) => string) =>
@@ -15,8 +22,36 @@ const list = (commands: string) => `{"commands":[${commands}]}`;
 const acknowledged = (ids: string) => `{"commands":[],"acknowledged_ids":[${ids}]}`;
 const command = (params: string, at = 0) => `{"id":"c${at}","type":"t","params":${params}}`;
 
+/** A refusal whose words are about a million UTF-16 units. */
+const refusal = (unit: string) => `{"error":"${unit.repeat(1_000_000 / unit.length)}"}`;
+const readRefusal: ReadBody<unknown> = (body) => {
+  const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+  const value = readAnswer({ status: 500, headers: {}, body: bytes }, readAnyObject, 0);
+  return { ok: true, value };
+};
+
+/** A text, and one byte up to a length. */
+function within(start: string, byte: number, length = 4 * MIB): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length).fill(byte);
+  bytes.set(new TextEncoder().encode(start));
+  bytes.set(new TextEncoder().encode('"}'), length - 2);
+  return bytes;
+}
+
 /** Answers by name: the function that reads each, and its text. */
-export const KINDS: Readonly<Record<string, readonly [typeof readAnyObject, () => string]>> = {
+type Kind = readonly [read: ReadBody<unknown>, body: () => string | Uint8Array<ArrayBuffer>];
+
+export const KINDS: Readonly<Record<string, Kind>> = {
+  "bytes that are no UTF-8": [readCheckIn, () => new Uint8Array(4 * MIB).fill(0xff)],
+  "a text that is no UTF-8": [readCheckIn, () => within('{"commands":"', 0xff)],
+  "another text that is no UTF-8": [readAnyObject, () => within('{"a":"', 0xff, MIB)],
+  "characters of two bytes": [readCheckIn, () => list(command(`{"a":"${fill("\u00e9")}"}`))],
+  "emoji": [readCheckIn, () => list(`"${fill("\u{1f600}")}"`)],
+  "texts without content": [readCheckIn, () => list(fill('"",'))],
+  "a text of emoji": [readAnyObject, () => `{"a":"${"\u{1f600}".repeat(MIB / 4 - 10)}"}`],
+  "a refusal of emoji": [readRefusal, () => refusal("\u{1f600}")],
+  "a refusal of characters without width": [readRefusal, () => refusal("\u200b")],
+  "a refusal of tags": [readRefusal, () => refusal("\u{e0041}")],
   "brackets alone": [readCheckIn, () => "[".repeat(4 * MIB)],
   "one command that is a deep list": [readCheckIn, () => list(nest("[", "]", 2 * MIB - 50))],
   "a million empty lists": [readCheckIn, () => list(fill("[],"))],
@@ -58,14 +93,29 @@ function processorMs(): number {
   return Number(Deno.readTextFileSync("/proc/self/schedstat").split(" ")[0]) / 1e6;
 }
 
+/** An answer of which all but the last input has been read. */
+async function almostRead(body: Uint8Array): Promise<[AnswerReader, last: Uint8Array]> {
+  const reader = new AnswerReader(4 * MIB);
+  const head = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`;
+  await reader.take(new TextEncoder().encode(head));
+  let at = 0;
+  for (; at + LONGEST_INPUT_BYTES < body.length; at += LONGEST_INPUT_BYTES) {
+    await reader.take(body.subarray(at, at + LONGEST_INPUT_BYTES));
+  }
+  return [reader, body.subarray(at)];
+}
+
 if (import.meta.main) {
-  const [read, text] = KINDS[Deno.args[0] ?? ""] ?? [];
-  if (read === undefined || text === undefined) throw new Error("Cannot read: no such answer");
-  // A flat string, as a decoded answer is.
-  const body = new TextDecoder().decode(new TextEncoder().encode(text()));
+  const [read, make] = KINDS[Deno.args[0] ?? ""] ?? [];
+  if (read === undefined || make === undefined) throw new Error("Cannot read: no such answer");
+  const made = make();
+  const bytes = typeof made === "string" ? new TextEncoder().encode(made) : made;
+  const [reader, last] = await almostRead(bytes);
   (globalThis as { gc?: () => void }).gc?.();
   const before = Deno.memoryUsage().rss;
   const startMs = processorMs();
+  await reader.take(last);
+  const { body } = await reader.answer();
   const answer = read(body);
   const tookMs = processorMs() - startMs;
   const tookBytes = Deno.memoryUsage().rss - before;

@@ -11,6 +11,7 @@ import { takeIn, verdictOf } from "../../src/loop/transition.ts";
 import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
 import { readAnyObject } from "../../src/server/protocol.ts";
 import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
+import { response } from "../fakes/response.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24, 12);
 const DRAW = 0.5;
@@ -29,7 +30,7 @@ const breaker = connectionPolicy({
 const BACKOFF_MS = backoffMs(1, backoff, () => DRAW);
 
 function status(code: number, headers: Record<string, string> = {}, body = "{}"): Answer<unknown> {
-  return readAnswer({ status: code, headers, body }, readAnyObject, NOW_MS);
+  return readAnswer(response(code, body, headers), readAnyObject, NOW_MS);
 }
 
 function noAnswer(reason: HttpErrorReason): Answer<unknown> {

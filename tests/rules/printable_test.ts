@@ -24,6 +24,7 @@ import { hasControls } from "../../src/strip_controls.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { tool } from "../cli/scan_reports.ts";
 import { FakeSystem } from "../fakes/system.ts";
+import { response } from "../fakes/response.ts";
 
 /** One of each kind of what must not get through, among what must. */
 const STEERING =
@@ -53,7 +54,7 @@ Deno.test("what a server says enters without what could steer, and shortened", (
       const headers = { location: text, "retry-after": text, date: text };
       const body = JSON.stringify({ error: text.repeat(300) });
       const answer = readAnswer(
-        { status, headers, body },
+        response(status, body, headers),
         () => ({ ok: false, why: "it is another" }),
         0,
       );
@@ -89,7 +90,7 @@ Deno.test("what is saved of an outage holds nothing that could steer", () => {
   for (const status of [500, 403]) {
     const body = JSON.stringify({ error: why });
     const answer = readAnswer(
-      { status, headers: {}, body },
+      response(status, body),
       () => ({ ok: false, why: "it is another" }),
       0,
     );

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
 import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
 import { readAnyObject } from "../../src/server/protocol.ts";
+import { response } from "../fakes/response.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23);
 
@@ -10,7 +11,7 @@ function answer(
   body = "{}",
   headers: Record<string, string> = {},
 ): Answer<unknown> {
-  return readAnswer({ status, headers, body }, readAnyObject, NOW_MS);
+  return readAnswer(response(status, body, headers), readAnyObject, NOW_MS);
 }
 
 Deno.test("readAnswer() puts every status into its class", () => {
@@ -99,6 +100,12 @@ Deno.test("readAnswer() says what went wrong: the status, the server's words, a 
     why(400, JSON.stringify({ error: `${longest}y` })),
     `HTTP 400: ${"x".repeat(195)}(cut)`,
   );
+  // The words of an answer that is longer than any refusal are not read.
+  const around = '{"error":"no","more":""}'.length;
+  const refusal = (length: number) =>
+    JSON.stringify({ error: "no", more: "x".repeat(length - around) });
+  assertEquals(why(400, refusal(16_384)), "HTTP 400: no");
+  assertEquals(why(400, refusal(16_385)), "HTTP 400");
   const location = { location: "https://elsewhere.test" };
   for (const status of [300, 302, 399]) {
     assertEquals(why(status, "{}", location), `HTTP ${status}: a redirect, which is not followed`);
@@ -135,7 +142,7 @@ Deno.test("readAnswer() says what is wrong with an answer that is not the one pr
   const rows: [string, string][] = [
     ["<html>", "it is not valid JSON"],
     ["[]", "all of it is an array"],
-    ["[".repeat(4_194_304), "it has more than 1048576 characters"],
+    ["[".repeat(4_194_304), "it has more than 1048576 bytes"],
     ["[".repeat(1_048_576), "it is nested deeper than 32 levels"],
     [`[${"1,".repeat(20_000)}1]`, "it contains more than 10000 values"],
     ['{"a":1e999}', "it contains a number that is out of range"],

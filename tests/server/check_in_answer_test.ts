@@ -127,6 +127,20 @@ Deno.test("readCheckIn() rejects a command whose params cannot be kept", () => {
   assertEquals(rejected, [{ id: "x", type: "t", why: "it has more than 100 members" }]);
 });
 
+Deno.test("readCheckIn() rejects a command with params that are no UTF-8, and no other", () => {
+  const commands = ["x", "y"].map((id) => ({ id, type: "reboot", params: { a: `${id}-value` } }));
+  const bytes = new TextEncoder().encode(JSON.stringify({ commands }));
+  bytes[bytes.indexOf(0x2d)] = 0xff;
+  const read = readCheckIn(bytes);
+  assert(read.ok);
+  assertEquals(read.value.commands.map(({ id }) => id), ["y"]);
+  assertEquals(read.value.rejected, [{
+    id: "x",
+    type: "reboot",
+    why: "its params are not UTF-8",
+  }]);
+});
+
 Deno.test("readCheckIn() keeps params that fit as they are written", () => {
   const most = `{"a":"${"x".repeat(MOST_PARAMS_BYTES - 8)}"}`;
   const deep = `${'{"a":'.repeat(1_000)}1${"}".repeat(1_000)}`;

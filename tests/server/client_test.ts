@@ -3,6 +3,7 @@ import { Secrets } from "../../src/secrets.ts";
 import { Client, NO_ROUTE } from "../../src/server/client.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import { FakeClock } from "../fakes/clock.ts";
+import { response } from "../fakes/response.ts";
 
 const host = { version: "1", metadata: { rapid_polling_enabled: false } };
 const caller = { agentId: "a1", accessToken: "secret" };
@@ -17,7 +18,7 @@ function setUp(
     (request) => {
       sent.push(request);
       if (answer instanceof HttpError) return Promise.reject(answer);
-      return Promise.resolve({ status: 200, headers: {}, body: "{}", ...answer });
+      return Promise.resolve({ ...response(200, "{}"), ...answer });
     },
     new FakeClock(),
     {
@@ -118,11 +119,11 @@ Deno.test("an id leads nowhere but to its own agent's path", async () => {
 });
 
 Deno.test("host facts that an old server has no route for count as told; nothing else does", async () => {
-  const { client } = setUp({ status: 404, body: '{"error":"no route"}' });
+  const { client } = setUp(response(404, '{"error":"no route"}'));
   const facts = await client.report(caller, { report: "system-info", body: "{}" });
   assert(facts.kind === "ok" && facts.value === NO_ROUTE);
   assertEquals((await client.report(caller, { report: "logs", body: "{}" })).kind, "refused");
-  const strict = setUp({ status: 400, body: '{"error":"no"}' }).client;
+  const strict = setUp(response(400, '{"error":"no"}')).client;
   const refused = await strict.report(caller, { report: "system-info", body: "{}" });
   assertEquals(refused.kind, "refused");
 });
@@ -139,10 +140,10 @@ Deno.test("a log of a command that is over has arrived before; any other 409 is 
     ["updates", '{"current_status":"completed"}', "refused"],
   ];
   for (const [report, body, kind] of rows) {
-    const { client } = setUp({ status: 409, body });
+    const { client } = setUp(response(409, body));
     assertEquals((await client.report(caller, { report, body: "{}" })).kind, kind, body);
   }
-  const { client } = setUp({ status: 400, body: '{"current_status":"completed"}' });
+  const { client } = setUp(response(400, '{"current_status":"completed"}'));
   assertEquals((await client.report(caller, { report: "logs", body: "{}" })).kind, "refused");
 });
 
@@ -156,9 +157,9 @@ function repeating(secret: string): (Partial<HttpResponse> | HttpError)[] {
   const body = JSON.stringify({ error: `bad token \u200b${secret}` });
   const cut = JSON.stringify({ error: "x".repeat(170) + secret });
   return [
-    ...[400, 401, 403, 404, 408, 429, 500, 503].map((status) => ({ status, body })),
-    { status: 400, body: cut },
-    { status: 200, body: JSON.stringify({ status: `not well: ${secret}` }) },
+    ...[400, 401, 403, 404, 408, 429, 500, 503].map((status) => response(status, body)),
+    response(400, cut),
+    response(200, JSON.stringify({ status: `not well: ${secret}` })),
     new HttpError(`Cannot read answer: header "${secret}"`, { reason: "malformed" }),
   ];
 }
@@ -190,7 +191,7 @@ Deno.test("a token that came with a renewal or a registration is a secret, and s
     token: "new-access-token",
     refresh_token: "new-refresh-token",
   };
-  const { client, secrets } = setUp({ body: JSON.stringify(identity) });
+  const { client, secrets } = setUp(response(200, JSON.stringify(identity)));
   await client.renew("a1", "old-refresh-token");
   assertEquals(secrets.hide("new-access-token old-refresh-token"), "(hidden) (hidden)");
   await client.register("registration-token", {} as Parameters<Client["register"]>[1]);

@@ -22,6 +22,7 @@ import { PROGRAMS, type ScanMood, simCommands } from "./sim_host.ts";
 import { carry, type RequestFate } from "./sim_network.ts";
 import { type ServerCommand, SimServer } from "./sim_server.ts";
 import { Trace } from "./trace.ts";
+import { textOf } from "../fakes/response.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
 const STATE = "/var/lib/pennon";
@@ -360,9 +361,10 @@ export class Sim {
 
   /** Commands that reach a living agent must be in its journal as soon as the disk is well. */
   #noteCommands(response: HttpResponse): void {
-    if (!response.body.includes('"commands":[{')) return;
+    const body = textOf(response);
+    if (!body.includes('"commands":[{')) return;
     const gate = this.#gate;
-    const ids: string[] = JSON.parse(response.body).commands.map(({ id }: ServerCommand) => id);
+    const ids: string[] = JSON.parse(body).commands.map(({ id }: ServerCommand) => id);
     const look = (isWell: boolean): void => {
       if (gate.isDead) return;
       // Held in memory until the disk takes it, which it is asked every 10 s.
@@ -439,7 +441,8 @@ export class Sim {
 }
 
 function endingOf(response: HttpResponse, path: string): Ending {
-  const { status, body } = response;
+  const { status } = response;
+  const body = textOf(response);
   // A server that takes check-ins and breaks over an event is not gone.
   if (path === "delivery" && (status === 500 || status === 404)) return "neutral";
   if (status === 404) return "failure";

@@ -4,6 +4,7 @@ import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
 import type { HttpRequest, HttpResponse } from "../../src/system/http.ts";
 import type { SimClock } from "./sim_clock.ts";
 import type { SimServer } from "./sim_server.ts";
+import { response } from "../fakes/response.ts";
 
 /** What happens to one request. */
 export type RequestFate =
@@ -43,7 +44,7 @@ export async function carry(
   };
   const answer = (status: number, body: string, headers: Record<string, string> = {}) => {
     const date = new Date(clock.serverNowMs).toUTCString();
-    return { status, headers: { date, ...headers }, body };
+    return response(status, body, { date, ...headers });
   };
   switch (fate.kind) {
     case "well":

@@ -1,6 +1,7 @@
 /** A server in memory that speaks the protocol as the real one does, its limits and traps included. */
 
 import type { HttpRequest, HttpResponse } from "../../src/system/http.ts";
+import { response } from "../fakes/response.ts";
 
 /** A command as the server sees it. */
 export interface ServerCommand {
@@ -228,8 +229,8 @@ export class SimServer {
   }
 
   #answer(status: number, body: string, headers: Record<string, string> = {}): HttpResponse {
-    if (!this.tellsTime) return { status, headers, body };
-    return { status, headers: { ...headers, date: new Date(this.#nowMs()).toUTCString() }, body };
+    if (!this.tellsTime) return response(status, body, headers);
+    return response(status, body, { ...headers, date: new Date(this.#nowMs()).toUTCString() });
   }
 }
 

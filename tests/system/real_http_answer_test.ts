@@ -22,7 +22,7 @@ function latin1(text: string): Uint8Array<ArrayBuffer> {
 async function read(
   pieces: Iterable<Uint8Array>,
   { maxBodyBytes = MAX_BODY_BYTES, thenEnd = false } = {},
-): Promise<WholeAnswer> {
+): Promise<Omit<WholeAnswer, "body"> & { body: string }> {
   const reader = new AnswerReader(maxBodyBytes);
   try {
     for (const piece of pieces) {
@@ -33,7 +33,8 @@ async function read(
     }
     if (!reader.isComplete && thenEnd) await reader.take(null);
     assert(reader.isComplete, "the reader waits for more");
-    return await reader.answer();
+    const answer = await reader.answer();
+    return { ...answer, body: new TextDecoder().decode(answer.body) };
   } finally {
     reader.close();
   }

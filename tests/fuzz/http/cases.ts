@@ -17,12 +17,19 @@ export interface HttpCase {
   /** Written again and again behind the bytes, until the client goes away or `MOST_ENDLESS_BYTES`. */
   readonly endless: string | null;
   readonly ending: Ending;
+  /** Whether the request has a large body, of which nothing is read. */
+  readonly isUnread: boolean;
   /** What a reader must make of it; `null` for a broken case. */
   readonly expected: { readonly status: number; readonly body: string } | null;
 }
 
 /** The limit that the client under test is given. */
 export const MAX_BODY_BYTES = 65_536;
+
+/** The body of a request that is not read: more than the system takes for such a peer. */
+export const UNREAD_BODY_BYTES = 6_000_000;
+
+const UNREAD_SHARE = 0.01;
 
 /** An endless case ends after this all the same, in case no one stops it. */
 export const MOST_ENDLESS_BYTES = 16_777_216;
@@ -86,7 +93,9 @@ function validAnswer(draw: Draw, n: number): Answer {
   const text = isBodyless ? "" : bodyText(draw, n);
   const plain = encode(text);
   const isPacked = !isBodyless && draw.chance(0.2);
-  const body = isPacked ? new Uint8Array(gzipSync(plain)) : plain;
+  // Level 0 makes a body longer, and 24 bytes of it a chunk that costs as much as any.
+  const level = plain.length < MAX_BODY_BYTES - 100 ? draw.one([0, 6]) : 6;
+  const body = isPacked ? new Uint8Array(gzipSync(plain, { level })) : plain;
   const version = draw.chance(0.9) ? "1.1" : "1.0";
   const framing = isBodyless
     ? "none"
@@ -176,6 +185,8 @@ function validCase(draw: Draw, n: number): HttpCase {
     cuts: cutsOf(draw, bytes),
     endless: null,
     ending: answer.framing === "close" || draw.chance(0.1) ? "close" : "keep",
+    // An answer that goes on to the end of the connection has none where that is reset.
+    isUnread: answer.framing !== "close" && draw.chance(UNREAD_SHARE),
     expected: { status: answer.status, body: answer.text },
   };
 }
@@ -293,6 +304,16 @@ const BREAKINGS: Readonly<Record<string, Breaking>> = {
       }),
     };
   },
+  "empty deflate blocks": (draw, answer) => ({
+    bytes: write({
+      ...answer,
+      status: 200,
+      body: emptyBlocks(draw.one([1, 1_000, 13_000, 20_000])),
+      framing: draw.one(["length", "chunked"] as const),
+      chunkSize: draw.one([24, 1_000]),
+      headers: [["Content-Encoding", "gzip"]],
+    }),
+  }),
   "damaged gzip": (draw, answer) => {
     const packed = new Uint8Array(gzipSync(encode(answer.text)));
     const body = draw.chance(0.5)
@@ -378,6 +399,18 @@ const BREAKINGS: Readonly<Record<string, Breaking>> = {
   "nothing": () => ({ bytes: new Uint8Array(0) }),
 };
 
+/** Stored blocks of DEFLATE without content: 5 bytes each, and nothing comes out. */
+function emptyBlocks(count: number): Uint8Array<ArrayBuffer> {
+  const start = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+  const blocks = latin1("\u0000\u0000\u0000\u00ff\u00ff".repeat(count));
+  return join(
+    new Uint8Array(start),
+    blocks,
+    latin1("\u0001\u0000\u0000\u00ff\u00ff"),
+    new Uint8Array(8),
+  );
+}
+
 /** Each inflates to 64 MiB or more. */
 const BOMBS = [0, 0x61].map((fill) =>
   new Uint8Array(gzipSync(new Uint8Array(67_108_864).fill(fill), { level: 9 }))
@@ -398,6 +431,7 @@ function brokenCase(draw: Draw, n: number): HttpCase {
     endless: endless ?? null,
     // What is broken may leave a client waiting; only a few cases take the time to see that.
     ending: ending === "keep" && name !== "two answers" ? "close" : ending,
+    isUnread: draw.chance(UNREAD_SHARE),
     expected: null,
   };
 }

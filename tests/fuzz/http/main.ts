@@ -10,7 +10,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { fileURLToPath } from "node:url";
 import { HttpError } from "../../../src/system/http.ts";
 import { realSendHttp } from "../../../src/system/real_http.ts";
-import { httpCase, MAX_BODY_BYTES } from "./cases.ts";
+import { type HttpCase, httpCase, MAX_BODY_BYTES, UNREAD_BODY_BYTES } from "./cases.ts";
 
 /** What a client makes of a case: an answer, or why there is none. */
 type Outcome = { readonly status: number; readonly body: string } | { readonly error: string };
@@ -21,8 +21,11 @@ const TIMEOUT_MS = 2_000;
 /** Over its time limit an exchange may be late by this, on a machine that is busy with other work. */
 const GRACE_MS = 3_000;
 
-/** The process may grow by this over what it had after the first cases. */
-const MOST_GROWTH_BYTES = 64 * 1_048_576;
+/**
+ * The process may grow by this over what it had after the first cases. A few of the requests have
+ * bodies of 6 MB, which are there three times while they are sent.
+ */
+const MOST_GROWTH_BYTES = 96 * 1_048_576;
 const WARM_UP_CASES = 2_000;
 
 /** The longest that the event loop may stand still; printed, and far over 50 ms for other work's sake. */
@@ -36,6 +39,11 @@ const LONGEST_MESSAGE = 500;
  * the connection again.
  */
 const REFUSED_FOR_SURPLUS = ["HPE_INVALID_CONSTANT", "HPE_CLOSED_CONNECTION"];
+
+const UNREAD_BODY = "x".repeat(UNREAD_BODY_BYTES);
+
+/** A request that was not sent, for those of other cases that are unread at this moment. */
+const HELD_BACK = "earlier requests were not read";
 
 async function main(words: string[]): Promise<number> {
   const given = parseArgs(words, { string: ["cases", "seed", "from"] });
@@ -129,12 +137,14 @@ class Run {
   }
 
   async #one(n: number): Promise<void> {
-    const { name, expected } = httpCase(this.#seed, n);
+    const one = httpCase(this.#seed, n);
+    const { name, expected } = one;
     const startedMs = performance.now();
-    const ours = await this.#ask(n, name);
+    const ours = await this.#ask(n, one);
     const tookMs = performance.now() - startedMs;
     this.#longestMs = Math.max(this.#longestMs, tookMs);
     if (tookMs > TIMEOUT_MS + GRACE_MS) this.#complain(`${n} (${name})`, `took ${tookMs} ms`);
+    if ("error" in ours && ours.error.includes(HELD_BACK)) return;
     if (expected && !isSame(ours, expected)) {
       this.#complain(`${n} (${name})`, `expected ${show(expected)}, read ${show(ours)}`);
     }
@@ -144,17 +154,18 @@ class Run {
     if (this.#done % 500 === 0) this.#weigh();
   }
 
-  async #ask(n: number, name: string): Promise<Outcome> {
+  async #ask(n: number, { name, isUnread }: HttpCase): Promise<Outcome> {
     try {
       const { status, body } = await this.#send({
-        method: "GET",
+        method: isUnread ? "POST" : "GET",
+        ...(isUnread && { body: UNREAD_BODY }),
         url: `http://127.0.0.1:${this.#port}/${n}`,
         headers: {},
         connectTimeoutMs: TIMEOUT_MS,
         timeoutMs: TIMEOUT_MS,
         maxBodyBytes: MAX_BODY_BYTES,
       });
-      return { status, body };
+      return { status, body: new TextDecoder().decode(body) };
     } catch (error) {
       if (!(error instanceof HttpError)) this.#complain(`${n} (${name})`, `threw ${error}`);
       const { message } = error as Error;

@@ -3,10 +3,13 @@
  * port, and lives until its stdin ends.
  */
 
-import { type HttpCase, httpCase, MOST_ENDLESS_BYTES } from "./cases.ts";
+import { type HttpCase, httpCase, MOST_ENDLESS_BYTES, UNREAD_BODY_BYTES } from "./cases.ts";
 
 /** How long a case that stalls keeps its connection; longer than any client of the fuzzer waits. */
 const STALL_MS = 5_000;
+
+/** What was written has arrived by then; closing with a part of the request unread takes it back. */
+const ARRIVAL_MS = 50;
 
 /** What an endless case writes at once. */
 const WRITE_BYTES = 32_768;
@@ -29,13 +32,14 @@ async function accept(): Promise<void> {
 
 async function serve(connection: Deno.TcpConn): Promise<void> {
   while (true) {
-    const n = await hear(connection);
-    if (n === null) return;
-    const one = httpCase(seed, n);
+    const heard = await hear(connection);
+    if (heard === null) return;
+    const one = httpCase(seed, heard.n);
     await answer(connection, one);
     if (one.ending === "stall") {
       await Promise.race([connection.read(new Uint8Array(1)), pause(STALL_MS)]);
     }
+    if (heard.isUnread) return await pause(ARRIVAL_MS);
     if (one.ending !== "keep") return;
   }
 }
@@ -56,15 +60,18 @@ async function answer(connection: Deno.TcpConn, { bytes, cuts, endless }: HttpCa
 }
 
 /** The number of the case that is asked for; `null` at the end of the connection. */
-async function hear(connection: Deno.TcpConn): Promise<number | null> {
+async function hear(
+  connection: Deno.TcpConn,
+): Promise<{ readonly n: number; readonly isUnread: boolean } | null> {
   const buffer = new Uint8Array(4_096);
   let text = "";
-  while (!text.endsWith("\r\n\r\n")) {
+  while (!text.includes("\r\n\r\n")) {
     const length = await connection.read(buffer);
     if (length === null) return null;
     text += new TextDecoder().decode(buffer.subarray(0, length));
   }
-  return Number(/^GET \/(\d+) /.exec(text)?.[1] ?? NaN);
+  const n = Number(/^(?:GET|POST) \/(\d+) /.exec(text)?.[1] ?? NaN);
+  return { n, isUnread: text.includes(`content-length: ${UNREAD_BODY_BYTES}\r\n`) };
 }
 
 async function writeAll(connection: Deno.TcpConn, bytes: Uint8Array): Promise<void> {

@@ -26,13 +26,11 @@ const REFUSED = /Status code: 40[13]\b/;
 const UNREACHABLE =
   /Failed to download metadata|All mirrors were tried|Curl error|Librepo error|Usable URL not found/;
 
+/** Below dnf 4's "Errors during downloading metadata for repository 'x':". */
+const CAUSE = /^ {2}- (?:Status code|Curl error|\S)/;
+
 /** Dnf 5's line of progress on a repository. */
 const PROGRESS = /^ ?(\S.{0,199}?) {1,200}(?:\d{1,3}|\?\?\?)% \| /;
-
-/** Whether dnf was told to use only what it has fetched before, and it never fetched anything. */
-export function hasNoCache({ code, stderr }: RunResult): boolean {
-  return code !== 0 && NO_CACHE.test(stderr);
-}
 
 /** Whether these words tell of another dnf that is in the way; dnf 5 waits for it without an end. */
 export function tellsOfLock(stderr: string): boolean {
@@ -50,7 +48,12 @@ export function dnfFailure(action: string, result: RunResult): ScanError {
   const lines = outputLines(`${result.stderr}\n`).lines.filter((line) => line.trim() !== "");
   const telling = reason === "locked" ? LOCKED : /^(?:Config )?error:/i;
   const errors = lines.filter((line) => telling.test(line));
-  const told = (errors.length > 0 ? errors : lastComplaint(lines)).slice(0, TOLD_COMPLAINTS)
+  // What dnf 4 calls the error is "All mirrors were tried"; the cause stands above it.
+  const causes = lines.filter((line) => CAUSE.test(line))
+    .map((line) => line.trim().replace(/^- /, ""))
+    .filter((cause) => !errors.some((error) => error.includes(cause)));
+  const complaints = errors.length > 0 ? [...errors, ...causes] : lastComplaint(lines);
+  const told = [...new Set(complaints)].slice(0, TOLD_COMPLAINTS)
     .map((line) => quoteWords(line.trim().replace(/^error: */i, ""), LONGEST_COMPLAINT));
   const facts = told.length > 0 ? told.join("; ") : `exit ${result.code}`;
   return new ScanError(`Cannot ${action}: ${facts}${next === "" ? "" : `; ${next}`}`, { reason });
@@ -85,32 +88,81 @@ function classify(result: RunResult): { reason: ScanErrorReason; next: string } 
   return { reason: code > 128 ? "transient" : "permanent", next: "" };
 }
 
-/** Dnf 5's complaint once no mirror is left. */
-const GAVE_UP = /^>>> .*(?:All mirrors were tried|Usable URL not found|Librepo error)/;
+/** Repositories that a plugin of dnf 4's makes of packages on this host, and that may be empty. */
+const NO_SOURCE = "_dnf_local";
 
-/** What a command that succeeded says it left out. */
-export function dnfWarnings({ stdout, stderr }: RunResult): string[] {
-  const warnings: string[] = [];
-  let repository = "one of them";
+/** Failures that are kept. */
+const MOST_FAILURES = 500;
+
+/**
+ * Why repositories could not be fetched: of dnf 4 by their ids, of dnf 5 by their names. Whatever dnf 5
+ * complains of below a repository's progress counts: it goes on without it, and ends well.
+ */
+export function fetchFailures(stderr: string): Map<string, string> {
+  const causes = new Map<string, Set<string>>();
+  const facts = new Map<string, string>();
+  const add = (repository: string, cause: string) => {
+    if (repository === NO_SOURCE || causes.size >= MOST_FAILURES) return;
+    causes.set(repository, (causes.get(repository) ?? new Set()).add(cause));
+  };
+  let repository: string | undefined;
   for (const line of outputLines(`${stderr}\n`).lines) {
-    const [, ignored] = /^Ignoring repositories: (.+)$/.exec(line) ?? [];
-    if (ignored !== undefined) warnings.push(leftOut(ignored));
+    const progress = PROGRESS.exec(line)?.[1];
+    const [, begun] = ERRORS_OF.exec(line) ?? [];
+    const [, failed, fact = ""] = FAILED.exec(line) ?? [];
+    const [, complaint] = /^>>> (.+)$/.exec(line) ?? [];
+    if (progress !== undefined) repository = progress.trim();
+    else if (begun !== undefined) repository = begun;
+    else if (failed !== undefined && failed !== NO_SOURCE) facts.set(failed, fact);
+    else if (complaint !== undefined && repository !== undefined) add(repository, complaint);
+    else if (CAUSE.test(line) && repository !== undefined) add(repository, line.trim().slice(2));
+  }
+  const all = new Set([...causes.keys(), ...facts.keys()]);
+  return new Map([...all].map((id) => {
+    const told = [...causes.get(id) ?? []];
+    // Dnf 5 tells each try, and what it gave up with; the first says what happened.
+    const cause = told.find((one) => !/^Usable URL not found/.test(one)) ?? facts.get(id) ??
+      told[0];
+    const words = (cause ?? "").replace(/ - [a-z+]{1,20}:\/\/\S+$/, "");
+    return [id, quoteWords(words || "dnf does not say why", LONGEST_COMPLAINT)];
+  }));
+}
+
+const ERRORS_OF = /^Errors during downloading metadata for repository '([^']{1,255})':/;
+const FAILED =
+  /^(?:Error|Warning): (?:Failed to download metadata for repo|Loading repository) '([^']{1,255})'[: ] ?(.*)$/;
+
+/** Problems that a gap names. */
+const TOLD_PROBLEMS = 2;
+
+/** What a command that succeeded says is missing, besides the repositories that it left out. */
+export function dnfGaps({ stdout, stderr }: RunResult): string[] {
+  const gaps: string[] = [];
+  const { lines } = outputLines(`${stderr}\n`);
+  for (const line of lines) {
     const [, skipped] = /^Warning: failed loading '(.+)', skipping\.$/.exec(line) ?? [];
     if (skipped !== undefined) {
       const file = quoteWords(skipped, LONGEST_COMPLAINT);
-      warnings.push(`A repository's file could not be read: "${file}"`);
+      gaps.push(`A repository's file could not be read: "${file}"`);
     }
-    repository = PROGRESS.exec(line)?.[1] ?? repository;
-    if (GAVE_UP.test(line)) warnings.push(leftOut(repository));
   }
+  const modular = lines.findIndex((line) => /^Modular dependency problems?:/.test(line));
+  if (modular >= 0) gaps.push(describeModular(lines.slice(modular + 1)));
   if (/^This system is not registered/m.test(`${stderr}\n${stdout}`)) {
-    warnings.push(
-      "This system is not registered: the repositories of its subscription are missing",
-    );
+    gaps.push("This system is not registered: the repositories of its subscription are missing");
   }
-  return [...new Set(warnings)];
+  return [...new Set(gaps)];
 }
 
-function leftOut(repositories: string): string {
-  return `Repositories that could not be read: ${quoteWords(repositories, LONGEST_COMPLAINT)}`;
+/** A module that cannot be enabled hides its packages from dnf. */
+function describeModular(lines: readonly string[]): string {
+  const end = lines.findIndex((line) => !/^(?:\s|$)/.test(line));
+  const block = lines.slice(0, end < 0 ? lines.length : end).map((line) => line.trim());
+  const problems = block.filter((line) => /^(?:Problem\b.*:|- )/.test(line))
+    .map((line) => line.replace(/^Problem(?: \d+)?: |^- /, ""));
+  const reasons = problems.filter((line) => line !== "conflicting requests");
+  const told = (reasons.length > 0 ? reasons : problems).slice(0, TOLD_PROBLEMS).join("; ");
+  return `Modular dependency problem, packages of modules may be missing: ${
+    quoteWords(told, LONGEST_COMPLAINT)
+  }`;
 }

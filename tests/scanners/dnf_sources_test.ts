@@ -1,0 +1,161 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { DnfRepository } from "../../src/scanners/dnf_repositories.ts";
+import {
+  describeAge,
+  describeSources,
+  oldestAgeS,
+  readTellsSecurity,
+  type SourceFacts,
+} from "../../src/scanners/dnf_sources.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const DAY_MS = 86_400_000;
+const NOW_MS = 1_000 * DAY_MS;
+
+const REPOSITORY: DnfRepository = {
+  id: "r",
+  name: "The repository",
+  url: "https://user:pw@mirror.example/r?key=1",
+  hasLists: true,
+  fetchedMs: NOW_MS - DAY_MS,
+  expiryMs: 2 * DAY_MS,
+};
+
+function judge(changes: Partial<DnfRepository>, facts: Partial<SourceFacts> = {}) {
+  const known = { nowMs: NOW_MS, failures: new Map(), refreshedFromMs: null };
+  const [source] = describeSources([{ ...REPOSITORY, ...changes }], {
+    ...known,
+    tellsSecurity: new Map(),
+    ...facts,
+  });
+  return source && [source.result, source.why];
+}
+
+Deno.test("describeSources() tells all of a source, without secrets", () => {
+  const facts = { nowMs: NOW_MS, failures: new Map(), refreshedFromMs: null };
+  const tellsSecurity = new Map([["r", true]]);
+  assertEquals(describeSources([REPOSITORY], { ...facts, tellsSecurity }), [{
+    name: "r",
+    url: "https://(hidden)@mirror.example/r?(hidden)",
+    result: "ok",
+    why: null,
+    metadataAgeS: 86_400,
+    expiresAtMs: NOW_MS + DAY_MS,
+    tellsSecurity: true,
+  }]);
+  const [never] = describeSources([{ ...REPOSITORY, expiryMs: Infinity, url: null }], {
+    ...facts,
+    tellsSecurity: new Map(),
+  });
+  assertEquals([never?.expiresAtMs, never?.url, never?.tellsSecurity], [null, null, null]);
+});
+
+Deno.test("describeSources() goes by the age itself, and each source's own limit", () => {
+  const rows: [Partial<DnfRepository>, string, string | null][] = [
+    [{ fetchedMs: NOW_MS - 2 * DAY_MS }, "ok", null],
+    [
+      { fetchedMs: NOW_MS - 3 * DAY_MS },
+      "old",
+      "its package lists are 3 days old, over its limit of 2 days",
+    ],
+    [
+      { expiryMs: DAY_MS / 4, fetchedMs: NOW_MS - DAY_MS / 2 },
+      "old",
+      "its package lists are 12 h old, over its limit of 6 h",
+    ],
+    [{ expiryMs: Infinity, fetchedMs: 0 }, "ok", null],
+    [{ expiryMs: 0, fetchedMs: NOW_MS - 1_000 }, "ok", null],
+    [
+      { expiryMs: 0, fetchedMs: NOW_MS - 6_000 },
+      "old",
+      "its package lists are 0 min old, over its limit of 0 min",
+    ],
+    [{ fetchedMs: null }, "old", "the age of its package lists is not known"],
+    [{ hasLists: false, fetchedMs: null }, "missing", "its package lists were never fetched"],
+    // A clock that was set back makes no list old.
+    [{ fetchedMs: NOW_MS + DAY_MS }, "ok", null],
+  ];
+  for (const [changes, result, why] of rows) assertEquals(judge(changes), [result, why]);
+});
+
+Deno.test("describeSources() knows a source that failed, by id and by name", () => {
+  for (const name of ["r", "The repository"]) {
+    const failures = new Map([[name, "Status code: 401"]]);
+    assertEquals(judge({}, { failures }), [
+      "failed",
+      "cannot be fetched: Status code: 401; its package lists are 24 h old",
+    ]);
+    assertEquals(judge({ hasLists: false, fetchedMs: null }, { failures }), [
+      "failed",
+      "cannot be fetched: Status code: 401",
+    ]);
+  }
+});
+
+Deno.test("describeSources() knows a source that was not fetched anew, whatever dnf said of it", () => {
+  const refreshedFromMs = NOW_MS - 10_000;
+  assertEquals(judge({}, { refreshedFromMs }), [
+    "failed",
+    "its package lists were not fetched anew; its package lists are 24 h old",
+  ]);
+  assertEquals(judge({ expiryMs: Infinity }, { refreshedFromMs })?.[0], "failed");
+  assertEquals(judge({ fetchedMs: NOW_MS - 9_000, expiryMs: 1 }, { refreshedFromMs }), [
+    "ok",
+    null,
+  ]);
+  const never = { hasLists: false, fetchedMs: null };
+  assertEquals(judge(never, { refreshedFromMs }), [
+    "failed",
+    "its package lists could not be fetched",
+  ]);
+});
+
+Deno.test("oldestAgeS() is that of the oldest lists", () => {
+  const facts = { nowMs: NOW_MS, failures: new Map(), refreshedFromMs: null };
+  const ages = [1, 40, 3].map((days) => ({ ...REPOSITORY, fetchedMs: NOW_MS - days * DAY_MS }));
+  const tellsSecurity = new Map();
+  assertEquals(oldestAgeS(describeSources(ages, { ...facts, tellsSecurity })), 40 * 86_400);
+  assertEquals(oldestAgeS([]), null);
+});
+
+Deno.test("describeAge() is in days, hours or minutes", () => {
+  assertEquals([49, 47, 1, 0.5].map((hours) => describeAge(hours * 3_600_000)), [
+    "2 days",
+    "47 h",
+    "1 h",
+    "30 min",
+  ]);
+});
+
+Deno.test("readTellsSecurity() looks for a list of advisories among each repository's lists", async () => {
+  const { files } = new FakeSystem();
+  const put = (directory: string, atMs: number, ...names: string[]) => {
+    files.texts.set(`/cache/${directory}`, "");
+    for (const name of names) {
+      const path = `/cache/${directory}/repodata/${name}`;
+      files.texts.set(path, "");
+      files.modifiedMs.set(path, atMs);
+    }
+  };
+  put("telling-0123456789abcdef", 1, "a-primary.xml.zst", "a-updateinfo.xml.zst");
+  put("silent-0123456789abcdef", 1, "a-primary.xml.gz");
+  // Of one that moved, what was fetched last counts.
+  put("moved-0123456789abcdef", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
+  put("moved-fedcba9876543210", 2, "b-primary.xml.gz");
+  put("empty-0123456789abcdef", 1);
+  put("other-0123456789abcdef", 1, "a-primary.xml.gz");
+  const repositories = ["telling", "silent", "moved", "empty", "gone"].map((id) => ({ id }));
+  assertEquals(
+    await readTellsSecurity({ files }, "/cache", repositories),
+    new Map([["telling", true], ["silent", false], ["moved", false]]),
+  );
+  assertEquals(await readTellsSecurity({ files }, null, repositories), new Map());
+  files.fail("look at dnf's package lists", "denied");
+  assertEquals(await readTellsSecurity({ files }, "/cache", repositories), new Map());
+  files.list = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(
+    () => readTellsSecurity({ files }, "/cache", repositories),
+    TypeError,
+    "oops",
+  );
+});

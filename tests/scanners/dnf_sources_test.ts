@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { DnfRepository } from "../../src/scanners/dnf_repositories.ts";
 import {
   describeAge,
@@ -7,7 +7,13 @@ import {
   readTellsSecurity,
   type SourceFacts,
 } from "../../src/scanners/dnf_sources.ts";
+import { scanUpdates } from "../../src/commands/scan_updates.ts";
+import { dnfScanner } from "../../src/scanners/dnf.ts";
+import { runScan } from "../../src/scanners/run_scans.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { makeGuard } from "../fakes/scanner_guard.ts";
 import { FakeSystem } from "../fakes/system.ts";
+import { DnfHost, failed } from "./dnf_host.ts";
 
 const DAY_MS = 86_400_000;
 const NOW_MS = 1_000 * DAY_MS;
@@ -158,4 +164,77 @@ Deno.test("readTellsSecurity() looks for a list of advisories among each reposit
     TypeError,
     "oops",
   );
+});
+
+const SECRET = "S3cretXy9Zq7Wv5T";
+
+const URLS = [
+  `http://deploy:${SECRET}@127.0.0.1:9/private`,
+  `https://${SECRET}@mirror.example/r`,
+  `https://deploy:p@${SECRET}@mirror.example/r`,
+  `https://mirror.example/r?token=${SECRET}`,
+  `https://mirror.example/r#${SECRET}`,
+  `https://mirror.example/t/${SECRET}/r`,
+  `https://mirror.example/${SECRET}/r`,
+  `https://a.example/r, https://deploy:${SECRET}@b.example/r`,
+];
+
+/** A host with the secret in every place in which dnf may say it. */
+function hostOf(generation: 4 | 5, url: string): DnfHost {
+  const host = new DnfHost(generation);
+  host.becomeRoot();
+  host.repositories = [{ id: "updates", url }, { id: "dead", ageMs: null, url }];
+  const said = generation === 4
+    ? `Errors during downloading metadata for repository 'dead':\n  - Status code: 401 for ${url}\n` +
+      `Error: Failed to download metadata for repo 'dead': ${url}\n` +
+      `Warning: failed loading '${url}', skipping.\n`
+    : ` The repository dead   ???% | 0.0 B/s | -1.0 B | ?\n>>> Status code: 401 for ${url} - ${url}\n`;
+  const broken = failed(`${said}Error: ${url}\n`);
+  const modular = `Modular dependency problem:\n\n Problem: x\n  - nothing provides ${url}\n`;
+  host.answers = {
+    fetched: { ...broken, code: 0 },
+    advisories: broken,
+    cves: broken,
+    checked: broken,
+    replaced: broken,
+    security: broken,
+    reboot: failed(said, 1, `Reboot is required to fully utilize these updates. ${url}\n`),
+    offered: {
+      ...failed(`${said}${modular}`, 0),
+      stdout: `a\t0\t2\t1\tnoarch\tupdates\t7\ta-2-1.src.rpm\tSee ${url}\n`,
+    },
+  };
+  return host;
+}
+
+Deno.test("no secret of a repository's address is in a report, an event, a log or a state file", async () => {
+  for (const generation of [4, 5] as const) {
+    for (const url of URLS) {
+      for (const refresh of [false, true]) {
+        const host = hostOf(generation, url);
+        const options = { refresh, cacheDirectory: "/state" };
+        const report = await runScan(host, dnfScanner(), options);
+        assert(report.sources.some(({ result }) => result !== "ok"));
+        const log = new FakeLog();
+        const scanner = dnfScanner();
+        const handler = scanUpdates({
+          system: host,
+          log,
+          stateDirectory: "/state",
+          guard: makeGuard(host, log).guard,
+          findScanners: () => Promise.resolve([scanner]),
+        });
+        const early: unknown[] = [];
+        const outcome = await handler.run({ id: "c1", type: "scan_updates", params: { refresh } }, {
+          signal: new AbortController().signal,
+          tellEarly: (told) => void early.push(...told),
+        });
+        const states = [...host.files.texts].filter(([path]) => path.startsWith("/state"));
+        const said = JSON.stringify([report, early, outcome, log.told, states]);
+        const at = said.indexOf(SECRET.slice(0, 6));
+        assertEquals(at < 0 ? "" : said.slice(Math.max(0, at - 200), at + 50), "");
+        assert(said.includes("(hidden)"));
+      }
+    }
+  }
 });

@@ -21,6 +21,8 @@ const LOCKED =
 const PROMPT = /Is this ok \[y\/N\]:/;
 const UNREGISTERED = /This system is not registered|Unable to read consumer identity/;
 const NO_REPOSITORIES = /There are no enabled repositories|No repositories (?:are )?available/i;
+/** Dnf 5's answer to a setting for all repositories where there is none. */
+const NO_REPOSITORY_AT_ALL = /^No matching repositories for \*/m;
 const SIGNATURE = /GPG (?:verification|signature|key)|Bad GPG|PGP|signature verification error/i;
 const REFUSED = /Status code: 40[13]\b/;
 const UNREACHABLE =
@@ -42,9 +44,26 @@ export function isLocked({ code, stderr }: RunResult): boolean {
   return code === LOCKED_CODE || (code !== 0 && code !== 100 && tellsOfLock(stderr));
 }
 
-/** The error for a command that ended with another code than it should; `action` as in "Cannot …". */
-export function dnfFailure(action: string, result: RunResult): ScanError {
+/**
+ * The error for a command that ended with another code than it should; `action` as in "Cannot …". With
+ * `facts`, which are quoted words, it tells those in the place of dnf's own.
+ */
+export function dnfFailure(
+  action: string,
+  result: RunResult,
+  facts?: readonly string[],
+): ScanError {
+  if (NO_REPOSITORY_AT_ALL.test(result.stderr)) {
+    const fact = "there are no enabled repositories";
+    return new ScanError(`Cannot ${action}: ${fact}`, { reason: "permanent" });
+  }
   const { reason, next } = classify(result);
+  const words = facts?.slice(0, TOLD_COMPLAINTS) ?? quoteComplaints(result, reason);
+  const told = words.length > 0 ? words.join("; ") : `exit ${result.code}`;
+  return new ScanError(`Cannot ${action}: ${told}${next === "" ? "" : `; ${next}`}`, { reason });
+}
+
+function quoteComplaints(result: RunResult, reason: ScanErrorReason): string[] {
   const lines = outputLines(`${result.stderr}\n`).lines.filter((line) => line.trim() !== "");
   const telling = reason === "locked" ? LOCKED : /^(?:Config )?error:/i;
   const errors = lines.filter((line) => telling.test(line));
@@ -53,10 +72,8 @@ export function dnfFailure(action: string, result: RunResult): ScanError {
     .map((line) => line.trim().replace(/^- /, ""))
     .filter((cause) => !errors.some((error) => error.includes(cause)));
   const complaints = errors.length > 0 ? [...errors, ...causes] : lastComplaint(lines);
-  const told = [...new Set(complaints)].slice(0, TOLD_COMPLAINTS)
+  return [...new Set(complaints)].slice(0, TOLD_COMPLAINTS)
     .map((line) => quoteWords(line.trim().replace(/^error: */i, ""), LONGEST_COMPLAINT));
-  const facts = told.length > 0 ? told.join("; ") : `exit ${result.code}`;
-  return new ScanError(`Cannot ${action}: ${facts}${next === "" ? "" : `; ${next}`}`, { reason });
 }
 
 /** The last line that tells something; dnf 5 tells below it, indented, why that is. */

@@ -7,8 +7,8 @@ import type { System } from "../system/system.ts";
 import { type Asking, askOr, type DnfRun } from "./dnf_questions.ts";
 import { FETCH_TIMEOUT_MS } from "./dnf_commands.ts";
 import { dnfFailure, fetchFailures } from "./dnf_failure.ts";
-import type { DnfRepositories } from "./dnf_repositories.ts";
-import { describeSources, oldestAgeS, readTellsSecurity } from "./dnf_sources.ts";
+import type { DnfRepositories, DnfRepository } from "./dnf_repositories.ts";
+import { describeSources, oldestAgeS, readTellsSecurity, type SourceFacts } from "./dnf_sources.ts";
 import { ScanError, type ScanOptions, type ScanSource } from "./scanner.ts";
 
 const FETCH = "fetch dnf's package lists";
@@ -53,11 +53,12 @@ export async function chooseLists(
   const isSound = lists.sources.every(({ result }) => result === "ok");
   const isStale = !isSound || (oldestAgeS(lists.sources) ?? Infinity) > STALE_S;
   if (!refresh && !isRoot && lists.sources.length > 0 && isStale) {
-    fetched = await fetchPatiently(system, asking, directory, ["--refresh"]);
+    const flags = ["--refresh"];
+    fetched = await fetchPatiently(system, asking, directory, { flags, ...lists });
     lists = await readLists(system, asking, places, fetched) ?? lists;
   }
   if (!refresh && isRoot && !isSound && directory?.startsWith("/")) {
-    const own = await readPrivately(system, asking, directory);
+    const own = await readPrivately(system, asking, directory, lists);
     if (own !== null && isBetter(own.sources, lists.sources)) lists = own;
   }
   refuseNothing(lists, fetched);
@@ -67,37 +68,49 @@ export async function chooseLists(
 /** Lists, and the program that reads them. */
 interface Lists {
   readonly program: readonly string[];
+  readonly repositories: readonly DnfRepository[];
   readonly sources: readonly ScanSource[];
 }
 
 /** What came of fetching. */
 interface Fetched {
   readonly failures: ReadonlyMap<string, string>;
-  /** `null`: nothing was fetched, or only what dnf found past its time. */
+  /** When that began; `null`: nothing was fetched. */
   readonly fromMs: number | null;
+  /** Whether the lists of every repository were to be fetched, and not only those past their time. */
+  readonly isRefresh: boolean;
   /** Why nothing could be fetched at all. */
   readonly error: ScanError | null;
 }
 
-const NOT_FETCHED: Fetched = { failures: new Map(), fromMs: null, error: null };
+const NOT_FETCHED: Fetched = {
+  failures: new Map(),
+  fromMs: null,
+  isRefresh: false,
+  error: null,
+};
 
 async function fetchLists(
   { clock }: System,
   { commands, program, dialect }: DnfRun,
   flags: readonly string[],
 ): Promise<Fetched> {
-  const fromMs = clock.nowMs();
+  const fetch = { fromMs: clock.nowMs(), isRefresh: flags.includes("--refresh") };
   try {
     const argv = [...program, ...flags, ...dialect.fetch];
     const result = await commands.run(FETCH, argv, { timeoutMs: FETCH_TIMEOUT_MS });
     const failures = fetchFailures(result.stderr);
+    const told = [...failures].map(([repository, why]) => `${repository}: ${why}`);
     // With every repository allowed to fail dnf ends well; the reason is in its words.
-    const isFailed = result.code !== 0 || failures.size > 0;
-    const error = isFailed ? dnfFailure(FETCH, { ...result, code: result.code || 1 }) : null;
-    return { failures, fromMs, error };
+    const error = result.code !== 0
+      ? dnfFailure(FETCH, result)
+      : told.length > 0
+      ? dnfFailure(FETCH, { ...result, code: 1 }, told)
+      : null;
+    return { ...fetch, failures, error };
   } catch (error) {
     if (!(error instanceof ScanError)) throw error;
-    return { failures: new Map(), fromMs, error };
+    return { ...fetch, failures: new Map(), error };
   }
 }
 
@@ -106,15 +119,21 @@ async function readLists(
   system: System,
   asking: Asking,
   places: ListPlaces,
-  { failures, fromMs }: Pick<Fetched, "failures" | "fromMs">,
+  { failures, fromMs, isRefresh }: Fetched,
 ): Promise<Lists | null> {
   const told = await askOr(asking, "list the repositories", asking.dialect.repositories);
   if (told === undefined) return null;
   const { repositories } = told;
   const tellsSecurity = await readTellsSecurity(system, placeOf(places, told), repositories);
-  const nowMs = system.clock.nowMs();
-  const facts = { nowMs, failures, refreshedFromMs: fromMs, tellsSecurity };
-  return { program: asking.program, sources: describeSources(repositories, facts) };
+  const facts: SourceFacts = {
+    nowMs: system.clock.nowMs(),
+    failures: byId(failures, repositories),
+    fetchedFromMs: fromMs,
+    isRefresh,
+    tellsSecurity,
+  };
+  const sources = describeSources(repositories, facts);
+  return { program: asking.program, repositories, sources };
 }
 
 /** A test's dnf may have another root than the scanner: what is set counts more than what it says. */
@@ -138,6 +157,7 @@ async function readPrivately(
   system: System,
   asking: Asking,
   directory: string,
+  { repositories }: Pick<Lists, "repositories">,
 ): Promise<Lists | null> {
   const lists = `${directory}/lists`;
   const own: Asking = {
@@ -152,8 +172,11 @@ async function readPrivately(
     if (error instanceof FileError) return null;
     throw error;
   }
-  const { failures } = await fetchPatiently(system, own, directory, []);
-  return await readLists(system, own, { cacheDirectory: lists }, { failures, fromMs: null });
+  const fetched = await fetchPatiently(system, own, directory, {
+    flags: [],
+    repositories,
+  });
+  return await readLists(system, own, { cacheDirectory: lists }, fetched);
 }
 
 /** Fetches, but for what failed a short while ago; that is kept below `directory`, if there is one. */
@@ -161,7 +184,7 @@ async function fetchPatiently(
   system: System,
   run: DnfRun,
   directory: string | undefined,
-  flags: readonly string[],
+  { flags, repositories }: Pick<Lists, "repositories"> & { readonly flags: readonly string[] },
 ): Promise<Fetched> {
   if (!directory?.startsWith("/")) return await fetchLists(system, run, flags);
   const path = `${directory}/fetched.json`;
@@ -172,9 +195,10 @@ async function fetchPatiently(
   const isPaused = before.inARow > 0 && sinceMs >= 0 && sinceMs < pauseMs;
   const paused = new Map(isPaused ? Object.entries(before.failures) : []);
   if (isPaused && paused.size === 0) return NOT_FETCHED;
-  const without = [...paused.keys()].filter(isId).map((id) => `--disablerepo=${id}`);
+  const without = repositories.filter(({ id }) => paused.has(id))
+    .map(({ id }) => `--disablerepo=${id}`);
   const fetched = await fetchLists(system, run, [...without, ...flags]);
-  const failures = new Map([...paused, ...fetched.failures]);
+  const failures = new Map([...paused, ...byId(fetched.failures, repositories)]);
   const isFailed = failures.size > 0 || fetched.error !== null;
   await remember(system, path, {
     triedMs: isPaused ? before.triedMs : nowMs,
@@ -211,9 +235,24 @@ async function readMemory({ files }: System, path: string): Promise<Memory> {
   }
 }
 
-/** As an option's value, where `*` and `?` would stand for others. */
-function isId(text: string): boolean {
-  return /^[A-Za-z0-9_.:-]{1,255}$/.test(text);
+/** Dnf 5 cuts names in its progress to the width of a column; shorter ones are whole. */
+const SHORTEST_CUT = 20;
+
+/**
+ * Failures by the repositories' ids. Dnf 5 tells them by name, and of a long one its beginning: where
+ * several begin like that, each may be meant.
+ */
+function byId(
+  failures: ReadonlyMap<string, string>,
+  repositories: readonly DnfRepository[],
+): Map<string, string> {
+  return new Map([...failures].flatMap(([told, why]) => {
+    const exact = repositories.filter(({ id, name }) => id === told || name === told);
+    const meant = exact.length > 0 || told.length < SHORTEST_CUT
+      ? exact
+      : repositories.filter(({ name }) => name.startsWith(told));
+    return meant.map(({ id }) => [id, why] as const);
+  }));
 }
 
 /**

@@ -19,10 +19,12 @@ const SLACK_MS = 5_000;
 /** What this scan knows besides what dnf says of a repository. */
 export interface SourceFacts {
   readonly nowMs: number;
-  /** Why repositories could not be fetched, by id or by name; none where nothing was fetched. */
+  /** Why repositories could not be fetched, by id. */
   readonly failures: ReadonlyMap<string, string>;
-  /** When this scan began to fetch the lists of every repository; `null` where it did not. */
-  readonly refreshedFromMs: number | null;
+  /** When this scan began to fetch; `null` where it fetched nothing. */
+  readonly fetchedFromMs: number | null;
+  /** Whether it fetched the lists of every repository, and not only of those past their time. */
+  readonly isRefresh: boolean;
   /** Which repositories have a list of advisories; one that is not in it is unknown. */
   readonly tellsSecurity: ReadonlyMap<string, boolean>;
 }
@@ -48,26 +50,24 @@ export function describeSources(
 }
 
 function judge(
-  { id, name, hasLists, fetchedMs, expiryMs }: DnfRepository,
+  { id, hasLists, fetchedMs, expiryMs }: DnfRepository,
   ageMs: number | null,
-  { failures, refreshedFromMs }: SourceFacts,
+  { failures, fetchedFromMs, isRefresh }: SourceFacts,
 ): Pick<ScanSource, "result" | "why"> {
-  const failure = failures.get(id) ?? failures.get(name);
+  const isFresh = hasLists && fetchedFromMs !== null && fetchedMs !== null &&
+    fetchedMs >= fetchedFromMs - SLACK_MS;
+  if (isFresh) return { result: "ok", why: null };
+  const failure = failures.get(id);
   const old = ageMs === null ? "" : `; its package lists are ${describeAge(ageMs)} old`;
   if (failure !== undefined) {
     return { result: "failed", why: `cannot be fetched: ${failure}${old}` };
   }
   if (!hasLists) {
-    return refreshedFromMs === null
+    return fetchedFromMs === null
       ? { result: "missing", why: "its package lists were never fetched" }
       : { result: "failed", why: "its package lists could not be fetched" };
   }
-  const isFresh = refreshedFromMs !== null && fetchedMs !== null &&
-    fetchedMs >= refreshedFromMs - SLACK_MS;
-  if (isFresh) return { result: "ok", why: null };
-  if (refreshedFromMs !== null) {
-    return { result: "failed", why: `its package lists were not fetched anew${old}` };
-  }
+  if (isRefresh) return { result: "failed", why: `its package lists were not fetched anew${old}` };
   if (expiryMs === Infinity) return { result: "ok", why: null };
   if (ageMs === null) return { result: "old", why: "the age of its package lists is not known" };
   if (ageMs <= Math.max(expiryMs, SLACK_MS)) return { result: "ok", why: null };

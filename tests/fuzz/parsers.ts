@@ -162,8 +162,8 @@ export const PARSERS: readonly Parser[] = [
 
 /** Repositories as the scanner reports them. */
 function described(told: DnfRepositories | undefined): unknown {
-  const facts = { nowMs: 0, failures: new Map(), refreshedFromMs: null, tellsSecurity: new Map() };
-  return describeSources(told?.repositories ?? [], facts);
+  const facts = { nowMs: 0, failures: new Map(), fetchedFromMs: null, isRefresh: false };
+  return describeSources(told?.repositories ?? [], { ...facts, tellsSecurity: new Map() });
 }
 
 /** A text of brackets alone never ends for V8's own reader of JSON. */

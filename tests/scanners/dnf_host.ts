@@ -51,6 +51,8 @@ const SECURITY = /^--(?:security|sec-severity|advisory-severities)\b/;
 /** An enabled repository of the host's. */
 export interface HostRepository {
   readonly id: string;
+  /** @default made of its id */
+  readonly name?: string;
   /** `null`: its lists were never fetched. @default an hour */
   readonly ageMs?: number | null;
   /** @default two days; `Infinity` is never */
@@ -226,13 +228,18 @@ function tellDnf4(
 ): RunResult {
   const missing = repositories.filter((one) => fetchedMs(one) === null).map(({ id }) => id);
   const blocks = repositories.map((one) => {
-    const { id, expiryMs = 48 * HOUR_MS, url = `https://mirror.example/${id}` } = one;
+    const {
+      id,
+      name = `The repository ${id}`,
+      expiryMs = 48 * HOUR_MS,
+      url = `https://mirror.example/${id}`,
+    } = one;
     const ms = fetchedMs(one);
     const last = ms === null ? "unknown" : dnf4Date(ms);
     const limit = expiryMs === Infinity ? "Never" : `${expiryMs / 1_000} second(s)`;
     return [
       `Repo-id            : ${id}`,
-      `Repo-name          : The repository ${id}`,
+      `Repo-name          : ${name}`,
       `Repo-status        : ${ms === null ? "disabled" : "enabled"}`,
       `Repo-baseurl       : ${url}`,
       `Repo-expire        : ${limit} (last: ${last})`,
@@ -256,11 +263,16 @@ function tellDnf5(
   fetchedMs: (one: HostRepository) => number | null,
 ): RunResult {
   const list = repositories.map((one) => {
-    const { id, expiryMs = 48 * HOUR_MS, url = `https://mirror.example/${id}` } = one;
+    const {
+      id,
+      name = `The repository ${id}`,
+      expiryMs = 48 * HOUR_MS,
+      url = `https://mirror.example/${id}`,
+    } = one;
     const ms = fetchedMs(one);
     return {
       id,
-      name: `The repository ${id}`,
+      name,
       is_enabled: true,
       timestamp: ms === null ? -1 : Math.floor(ms / 1_000),
       metadata_expire: expiryMs === Infinity ? -1 : expiryMs / 1_000,

@@ -113,6 +113,20 @@ Deno.test("chooseLists() takes what came, names what did not, and leaves that al
   }
 });
 
+Deno.test("chooseLists() leaves alone by its id what dnf 5 tells of by the beginning of its name", async () => {
+  const long = { id: "long", name: `A long name of a repository ${"x".repeat(40)}`, ageMs: null };
+  const host = hostWith("root", [old, long], [fresh, long], 5);
+  const progress = ` ${long.name.slice(0, 38)} ???% |   0.0   B/s |  -1.0   B |  ?\n`;
+  host.answers = {
+    fetched: succeeded("", `${progress}>>> Status code: 403 for http://x.example/\n`),
+  };
+  const why = "long: cannot be fetched: Status code: 403 for http://x.example/";
+  for (const isAsked of [true, false]) {
+    assertEquals((await scanWith(dnfScanner(), host, OPTIONS)).warnings, [why]);
+    assertEquals(fetches(host).at(-1)?.includes("--disablerepo=long"), !isAsked);
+  }
+});
+
 Deno.test("chooseLists() goes by the host's lists where its own are no better", async () => {
   const others = ["a", "b", "c"].map((id) => ({ id, ageMs: 3 * DAY_MS }));
   const host = hostWith("root", [old, ...others], [

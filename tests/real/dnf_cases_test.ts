@@ -213,9 +213,14 @@ onDnf("an ordinary user's scan has lists of its own, and leaves root's alone", a
   // Dnf 5 has a lock that root makes, and others may then read.
   await root.dnf("-C", "repoquery", "--upgrades");
   await must(["/bin/chmod", "-R", "a+rX", root.path]);
+  // Dnf 5 would take root's lists over, and have them look as if they had just been fetched.
+  await root.offer("vendor", [{ name: "c++-tool_x", evr: "2.0-1.el9" }]);
+  await must(["/bin/chmod", "-R", "a+rX", root.path]);
   const before = await stamps(root.cache);
   const first = await scanWith(scanner, asNobody(root.host, own), {});
   assertEquals([first.updates.length, first.warnings], [9, []]);
+  const tool = first.updates.find((one) => one.package === "c++-tool_x");
+  assertEquals(tool?.availableVersion, "2.0-1.el9");
   assert(first.metadataAgeS !== null && first.metadataAgeS <= 60, `${first.metadataAgeS}`);
   const second = await scanWith(scanner, asNobody(root.host, own), {});
   assertEquals(second.updates, first.updates);

@@ -395,6 +395,47 @@ Deno.test("scan() counts what it does not understand, and nothing that plugins s
   ]);
 });
 
+Deno.test("scan() tells of a host that is booted from an image that dnf does not update it", async () => {
+  const host = hostWithoutBash();
+  host.files.texts.set("/run/ostree-booted", "");
+  const { result, warnings, updates } = await scanWith(dnfScanner(), host, {});
+  const states = new Set(updates.map(({ state }) => state));
+  assertEquals(states, new Set(["image_based"]));
+  assertEquals(updates.at(-1)?.stateReason, "/run/ostree-booted is there");
+  // What is in doubt stays in doubt.
+  assertEquals([result, warnings.length], ["degraded", 2]);
+  assert(bashOf({ updates })[0]?.[1]?.includes("; doubt: "));
+  const sound = new DnfHost();
+  sound.files.texts.set("/run/ostree-booted", "");
+  assertEquals((await scanWith(dnfScanner(), sound, {})).result, "ok");
+});
+
+Deno.test("scan() tells whether the host asks for a restart, and minds no dnf that cannot", async () => {
+  const host = new DnfHost();
+  const answers = [
+    [failed("", 1, readFixture("dnf", "needs_restarting.txt")), true],
+    [succeeded("Reboot should not be necessary.\n"), false],
+    [failed("No such command: needs-restarting. Please use /usr/bin/dnf --help\n"), undefined],
+    [failed("", 1), undefined],
+  ] as const;
+  for (const [reboot, expected] of answers) {
+    host.answers = { reboot };
+    const report = await scanWith(dnfScanner(), host, {});
+    assertEquals([report.reboot?.isRequired, report.warnings], [expected, []]);
+  }
+});
+
+Deno.test("scan() takes longer before it gives up where more is installed", async () => {
+  const host = new DnfHost();
+  await scanWith(dnfScanner(), host, {});
+  const limitOf = () => host.options[host.questions.lastIndexOf("offered")]?.timeoutMs ?? 0;
+  const before = limitOf();
+  const many = Array.from({ length: 2_000 }, (_, n) => `p${n}\t0\t1\t1\tnoarch\t(none)\n`);
+  host.answers = { installed: succeeded(many.join("")) };
+  await scanWith(dnfScanner(), host, {});
+  assert(before >= 120_000 && limitOf() === 220_000, `${before} ${limitOf()}`);
+});
+
 Deno.test("scan() ends all that it starts with its own signal, of dnf 4 and of dnf 5", async () => {
   const { signal } = new AbortController();
   for (const generation of [4, 5] as const) {

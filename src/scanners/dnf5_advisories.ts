@@ -45,12 +45,16 @@ const TYPES = new Set([
   "optional",
 ]);
 
+/** A longer line is no row. */
+const LONGEST_ROW = 4_000;
+
 /** Reads the table of `advisory list`: `name type severity package date time`. */
 export function parseDnf5AdvisoryTable(text: string): PackageList<AdvisoryRow> {
   const { lines, dropped } = outputLines(text);
   // A line without a day and a time is a sentence, and no row.
   const told = lines.filter((line) =>
-    !isDnfChatter(line) && / \d{4}-\d\d-\d\d +\d\d:\d\d:\d\d\s*$/.test(line)
+    line.length <= LONGEST_ROW && !isDnfChatter(line) &&
+    / \d{4}-\d\d-\d\d +\d\d:\d\d:\d\d\s*$/.test(line)
   );
   const packages = told.map((line) => {
     const words = line.trim().split(/\s+/).slice(0, -2);

@@ -70,8 +70,12 @@ function pairRows(
 }
 
 function parseRows(lines: readonly string[]): (Row | undefined)[] {
-  return joinWrapped(lines.filter((line) => !isDnfChatter(line))).filter(isRowLike).map(parseRow);
+  const short = lines.filter((line) => line.length <= LONGEST_ROW && !isDnfChatter(line));
+  return joinWrapped(short).filter(isRowLike).map(parseRow);
 }
+
+/** A longer line is no row: name, version and repository have limits of their own. */
+const LONGEST_ROW = 4_000;
 
 /** A package's name with its architecture, which a row begins with. */
 const NAME = /^[A-Za-z0-9_][\w.+-]{0,254}\.[a-z0-9_]{1,32}$/;

@@ -63,8 +63,16 @@ export function dnfFailure(
   return new ScanError(`Cannot ${action}: ${told}${next === "" ? "" : `; ${next}`}`, { reason });
 }
 
+/** More of a line is not read; of this, `quoteWords` quotes the beginning. */
+const LONGEST_LINE = 4_000;
+
+/** The lines of what dnf said; the last one may lack its end. */
+function saidLines(stderr: string): readonly string[] {
+  return outputLines(`${stderr}\n`).lines.map((line) => line.slice(0, LONGEST_LINE));
+}
+
 function quoteComplaints(result: RunResult, reason: ScanErrorReason): string[] {
-  const lines = outputLines(`${result.stderr}\n`).lines.filter((line) => line.trim() !== "");
+  const lines = saidLines(result.stderr).filter((line) => line.trim() !== "");
   const telling = reason === "locked" ? LOCKED : /^(?:Config )?error:/i;
   const errors = lines.filter((line) => telling.test(line));
   // What dnf 4 calls the error is "All mirrors were tried"; the cause stands above it.
@@ -123,7 +131,7 @@ export function fetchFailures(stderr: string): Map<string, string> {
     causes.set(repository, (causes.get(repository) ?? new Set()).add(cause));
   };
   let repository: string | undefined;
-  for (const line of outputLines(`${stderr}\n`).lines) {
+  for (const line of saidLines(stderr)) {
     const progress = PROGRESS.exec(line)?.[1];
     const [, begun] = ERRORS_OF.exec(line) ?? [];
     const [, failed, fact = ""] = FAILED.exec(line) ?? [];
@@ -155,7 +163,7 @@ const TOLD_PROBLEMS = 2;
 /** What a command that succeeded says is missing, besides the repositories that it left out. */
 export function dnfGaps({ stdout, stderr }: RunResult): string[] {
   const gaps: string[] = [];
-  const { lines } = outputLines(`${stderr}\n`);
+  const lines = saidLines(stderr);
   for (const line of lines) {
     const [, skipped] = /^Warning: failed loading '(.+)', skipping\.$/.exec(line) ?? [];
     if (skipped !== undefined) {

@@ -29,6 +29,9 @@ export interface DnfRepositories {
 /** More repositories are not looked at. */
 const MOST_REPOSITORIES = 1_000;
 
+/** A longer line says nothing that is needed. */
+const LONGEST_LINE = 5_000;
+
 /** How long dnf is content with a list where nobody says otherwise (dnf.conf(5)). */
 const USUAL_EXPIRY_MS = 48 * 3_600_000;
 
@@ -47,6 +50,7 @@ export function parseDnf4Repositories(stdout: string, stderr: string): DnfReposi
   const blocks: Map<string, string>[] = [];
   let cacheDirectory: string | null = null;
   for (const line of lines) {
+    if (line.length > LONGEST_LINE) continue;
     const [, key = "", value = ""] = /^([A-Za-z-]{1,40}) {0,40}: (.{1,4000})$/.exec(line) ?? [];
     if (key === "cachedir" && blocks.length === 0) cacheDirectory = value.trim();
     if (key === "Repo-id") blocks.push(new Map());

@@ -36,7 +36,7 @@ const PROGRESS = /^ ?(\S.{0,199}?) {1,200}(?:\d{1,3}|\?\?\?)% \| /;
 
 /** Whether these words tell of another dnf that is in the way; dnf 5 waits for it without an end. */
 export function tellsOfLock(stderr: string): boolean {
-  return LOCKED.test(stderr);
+  return LOCKED.test(endOf(stderr));
 }
 
 /** Whether another dnf was in the way. */
@@ -53,7 +53,7 @@ export function dnfFailure(
   result: RunResult,
   facts?: readonly string[],
 ): ScanError {
-  if (NO_REPOSITORY_AT_ALL.test(result.stderr)) {
+  if (NO_REPOSITORY_AT_ALL.test(endOf(result.stderr))) {
     const fact = "there are no enabled repositories";
     return new ScanError(`Cannot ${action}: ${fact}`, { reason: "permanent" });
   }
@@ -66,9 +66,20 @@ export function dnfFailure(
 /** More of a line is not read; of this, `quoteWords` quotes the beginning. */
 const LONGEST_LINE = 4_000;
 
+/** More is not looked through. What a command ends with stands at the end. */
+const LONGEST_SAID = 1_000_000;
+
+/** The end of a long text, from a line's beginning on: half an address could be half a password. */
+function endOf(text: string): string {
+  if (text.length <= LONGEST_SAID) return text;
+  const end = text.slice(-LONGEST_SAID);
+  const line = end.indexOf("\n") + 1;
+  return line === 0 ? "" : end.slice(line);
+}
+
 /** The lines of what dnf said; the last one may lack its end. */
 function saidLines(stderr: string): readonly string[] {
-  return outputLines(`${stderr}\n`).lines.map((line) => line.slice(0, LONGEST_LINE));
+  return outputLines(`${endOf(stderr)}\n`).lines.map((line) => line.slice(0, LONGEST_LINE));
 }
 
 function quoteComplaints(result: RunResult, reason: ScanErrorReason): string[] {
@@ -92,7 +103,8 @@ function lastComplaint(lines: readonly string[]): readonly string[] {
 
 /** What kind of failure it is, and what a person can do about it, if dnf does not say so itself. */
 function classify(result: RunResult): { reason: ScanErrorReason; next: string } {
-  const { code, stdout, stderr } = result;
+  const { code } = result;
+  const [stdout, stderr] = [endOf(result.stdout), endOf(result.stderr)];
   const said = `${stderr}\n${stdout}`;
   if (isLocked(result)) return { reason: "locked", next: "" };
   if (code === USAGE_CODE) {
@@ -161,7 +173,8 @@ const FAILED =
 const TOLD_PROBLEMS = 2;
 
 /** What a command that succeeded says is missing, besides the repositories that it left out. */
-export function dnfGaps({ stdout, stderr }: RunResult): string[] {
+export function dnfGaps(result: RunResult): string[] {
+  const [stdout, stderr] = [endOf(result.stdout), endOf(result.stderr)];
   const gaps: string[] = [];
   const lines = saidLines(stderr);
   for (const line of lines) {

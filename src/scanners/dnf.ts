@@ -1,35 +1,58 @@
 /** Scans for updates with dnf 4 or dnf 5, on Red Hat's systems, Fedora and their kin. */
 
+import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { dnf4Dialect } from "./dnf4_dialect.ts";
 import { dnf5Dialect } from "./dnf5_dialect.ts";
-import { DnfCommands } from "./dnf_commands.ts";
+import type { CheckedUpdates } from "./dnf_check_update.ts";
+import { answerOf, DnfCommands } from "./dnf_commands.ts";
 import type { DnfDialect } from "./dnf_dialect.ts";
-import { type DnfFiles, readDnfConfiguration } from "./dnf_configuration.ts";
-import { ageOfLists, findOldLists, listsFolder } from "./dnf_age.ts";
-import { confirmOffers } from "./dnf_confirmed.ts";
-import { mayExclude } from "./dnf_excludes.ts";
-import { getOffers } from "./dnf_offers.ts";
+import {
+  type DnfConfiguration,
+  type DnfFiles,
+  lockedNames,
+  mayExclude,
+  mayLock,
+  readDnfConfiguration,
+} from "./dnf_configuration.ts";
+import { dnfGaps } from "./dnf_failure.ts";
+import { chooseLists } from "./dnf_lists.ts";
 import {
   type Asking,
+  checkLifted,
   checkUpdates,
   describeAdvisories,
   listAdvisories,
+  listAvailable,
+  listLifted,
   listReplacing,
-  listWithExcluded,
   NOTHING,
+  readReboot,
+  readReplacingSecurity,
 } from "./dnf_questions.ts";
-import { cheapestFirst, hasPriorities } from "./dnf_settings.ts";
-import { joinUpdates } from "./dnf_updates.ts";
+import { type DnfRules, findMissing, reconcile } from "./dnf_reconcile.ts";
+import { cheapestFirst, findExclude, hasIncludes, MAIN, priorityOf } from "./dnf_settings.ts";
+import { oldestAgeS } from "./dnf_sources.ts";
+import { type DnfState, joinUpdates } from "./dnf_updates.ts";
 import { parseDnfVersion } from "./dnf_version.ts";
+import { enumerate } from "./enumerate.ts";
 import {
   INSTALLED_FORMAT,
   type InstalledRpm,
+  type OfferedRpm,
   type PackageList,
   parseInstalled,
   parseOffered,
 } from "./rpm_packages.ts";
-import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
+import { formatEvr } from "./rpm_version.ts";
+import {
+  type ScanAnswer,
+  ScanError,
+  type Scanner,
+  type ScanOptions,
+  type Update,
+} from "./scanner.ts";
+import { matchesWildcard } from "./wildcard.ts";
 
 /**
  * Absolute, so that nothing found through `PATH` is run in their place. The first that is there is
@@ -96,51 +119,163 @@ async function scanDnf(
   ] as const;
   await Promise.allSettled(asked); // Where one fails, the others are not left behind.
   const [installed, { path, dialect }, configuration] = await Promise.all(asked);
-  const { settings } = configuration;
-  const program = [path, ...options.dnfArguments ?? [], ...dialect.settings];
+  commands.expect(installed.packages.length);
   const isRoot = system.machine.userId() === 0;
-  const cache = listsFolder(system, dialect, options.cacheDirectory);
-  const offers = await getOffers({
-    commands,
-    program,
-    offered: dialect.offered,
-    isRoot,
-    refresh: scanOptions.refresh ?? false,
-    ageMs: (result) => ageOfLists(system, cache, result),
-  });
-  const asking: Asking = { commands, dialect, program, warnings: [...offers.warnings] };
-  const offered = parseOffered(offers.stdout);
-  const excluded = await listWithExcluded(asking, mayExclude(configuration));
-  const hasUpdates = offered.packages.length > 0 || excluded.packages.length > 0;
-  const flags = excluded.packages.length > 0 ? dialect.withExcluded : [];
-  const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
-  const details = advisories.packages.length > 0 ? await describeAdvisories(asking, flags) : [];
-  const checked = await checkUpdates(asking, hasUpdates);
-  const replacing = await listReplacing(asking, checked);
-  const confirmed = confirmOffers(
-    offered.packages,
-    checked && { ...checked, upgrades: cheapestFirst(checked.upgrades, settings) },
-    hasPriorities(settings),
-  );
-  asking.warnings.push(...confirmed.warnings, ...await findOldLists(system, cache, settings));
-  const lists = [offered, installed, excluded, advisories, checked ?? NOTHING, replacing];
-  const unparsed = lists.reduce((sum, list) => sum + list.unparsed, 0);
-  if (unparsed > 0) {
-    asking.warnings.push(`Lines of dnf's answers that were not understood: ${unparsed}`);
+  const own = isRoot ? dialect.settings : [...dialect.settings, ...dialect.userSettings];
+  const program = [path, ...options.dnfArguments ?? [], ...own];
+  const gaps: string[] = [];
+  const cacheDirectory = listsDirectory(system, dialect, configuration, options.cacheDirectory);
+  const asking: Asking = { commands, dialect, program, gaps };
+  const lists = await chooseLists(system, asking, { cacheDirectory }, scanOptions);
+  const answers = await askAll({ ...asking, program: lists.program }, configuration);
+  const { unparsed, ...told } = answers;
+  if (installed.unparsed + unparsed > 0) {
+    gaps.push(`Lines of dnf's answers that were not understood: ${installed.unparsed + unparsed}`);
   }
+  const tells = new Map(lists.sources.map(({ name, tellsSecurity }) => [name, tellsSecurity]));
+  const updates = joinUpdates({
+    ...told,
+    installed: installed.packages,
+    tellsSecurity: (repository) => tells.get(repository) ?? null,
+  });
+  const isImage = await isImageBased(system);
   return {
-    updates: joinUpdates({
-      installed: installed.packages,
-      offered: confirmed.taken,
-      passedOver: confirmed.passedOver,
-      withExcluded: excluded.packages,
-      obsoletes: cheapestFirst(replacing.packages, settings),
-      advisories: advisories.packages,
-      details,
-    }),
-    gaps: asking.warnings,
-    metadataAgeS: offers.ageMs === null ? null : Math.round(offers.ageMs / 1_000),
+    updates: isImage ? updates.map(asImageBased) : updates,
+    gaps,
+    notes: isImage ? [IMAGE_NOTE] : [],
+    sources: lists.sources,
+    metadataAgeS: oldestAgeS(lists.sources),
+    reboot: await readReboot({ ...asking, program: lists.program }),
   };
+}
+
+/** Asks dnf everything about its updates, from the lists that were chosen. */
+async function askAll(
+  asking: Asking,
+  configuration: DnfConfiguration,
+): Promise<Omit<DnfState, "installed" | "tellsSecurity"> & { readonly unparsed: number }> {
+  const { dialect, gaps } = asking;
+  const { settings } = configuration;
+  const [excludes, locks] = [mayExclude(configuration), mayLock(configuration)];
+  const actsOnAll = dialect.locksActOn === "everything";
+  const offered = await listOffered(asking);
+  const excluded = excludes ? await listLifted(asking, dialect.withExcluded) : NOTHING;
+  const locked = locks && actsOnAll ? await listLifted(asking, dialect.withLocked) : NOTHING;
+  const hasUpdates = [offered, excluded, locked].some(({ packages }) => packages.length > 0);
+  const flags = locked.packages.length > 0
+    ? dialect.withLocked
+    : excluded.packages.length > 0
+    ? dialect.withExcluded
+    : [];
+  const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
+  const hasAdvisories = (advisories?.packages.length ?? 0) > 0;
+  const details = hasAdvisories ? await describeAdvisories(asking, flags) : [];
+  const checked = await checkUpdates(asking, !hasUpdates);
+  const replacing = await listReplacing(asking, checked);
+  const missing = findMissing(offered.packages, checked);
+  const lifting = [
+    ...(excludes && (!actsOnAll || !locks) ? dialect.withExcluded : []),
+    ...(locks || (missing.length > 0 && !actsOnAll) ? dialect.withLocked : []),
+  ];
+  const lifted = lifting.length > 0 ? await checkLifted(asking, lifting) : undefined;
+  const unexplained = actsOnAll ? missing : findMissing(missing, lifted ?? EMPTY);
+  const names = [...new Set(unexplained.map(({ name }) => name))];
+  const reconciled = reconcile({
+    offered: offered.packages,
+    withExcluded: excluded.packages,
+    withLocked: locked.packages,
+    checked: checked && {
+      ...checked,
+      upgrades: cheapestFirst(checked.upgrades, settings),
+      obsoletes: replacing.packages,
+    },
+    lifted,
+    available: names.length > 0 ? await listAvailable(asking, names) : [],
+    rules: rulesOf(configuration, dialect),
+  });
+  if (reconciled.doubtful.length > 0) {
+    const names = enumerate(reconciled.doubtful, TOLD_PACKAGES);
+    gaps.push(`Two of dnf's answers do not fit together, on the updates of ${names}`);
+  }
+  const obsoleting = [...replacing.packages, ...reconciled.keptReplacing].map((row) => row.package);
+  const all = [offered, excluded, locked, advisories ?? NOTHING, checked ?? NOTHING, replacing];
+  return {
+    offers: reconciled.offers,
+    keptReplacing: reconciled.keptReplacing,
+    obsoletes: cheapestFirst(replacing.packages, settings),
+    replacingSecurity: await readReplacingSecurity(asking, obsoleting, lifting),
+    advisories: advisories?.packages ?? null,
+    details,
+    unparsed: all.reduce((sum, list) => sum + list.unparsed, lifted?.unparsed ?? 0),
+  };
+}
+
+/** Where no list of dnf's own was asked for. */
+const EMPTY: CheckedUpdates = { upgrades: [], obsoletes: [], unparsed: 0 };
+
+/** How many packages a gap names. */
+const TOLD_PACKAGES = 5;
+
+async function listOffered(
+  { commands, program, dialect, gaps }: Asking,
+): Promise<PackageList<OfferedRpm>> {
+  const action = "list updates with dnf";
+  const result = await commands.run(action, [...program, "-C", ...dialect.offered]);
+  const offered = parseOffered(answerOf(action, result));
+  gaps.push(...dnfGaps(result));
+  return offered;
+}
+
+function rulesOf(configuration: DnfConfiguration, dialect: DnfDialect): DnfRules {
+  const { settings } = configuration;
+  const names = dialect.locksActOn === "everything" ? lockedNames(configuration) : undefined;
+  return {
+    priorityOf: (repository) => priorityOf(repository, settings),
+    excludeOf: (package_, repository) => {
+      const { name, architecture } = package_;
+      const forms = [name, `${name}.${architecture}`, `${name}-${formatEvr(package_)}`];
+      forms.push(`${forms[2]}.${architecture}`);
+      return findExclude(forms, repository, settings);
+    },
+    isLocked: (name) => names?.some((pattern) => matchesWildcard(pattern, name)),
+    hasIncludes: hasIncludes(settings),
+  };
+}
+
+/** Where this user's package lists are; `null` if that is not known. */
+function listsDirectory(
+  { machine }: System,
+  { systemCache, userCache }: DnfDialect,
+  { settings }: DnfConfiguration,
+  override: string | undefined,
+): string | null {
+  const main = settings.get(MAIN);
+  const isRoot = machine.userId() === 0;
+  if (isRoot) return override ?? main?.get("system_cachedir") ?? systemCache;
+  const home = machine.homeDirectory();
+  if (userCache === null) return null;
+  return main?.get("cachedir") ?? (home === null ? null : `${home}/${userCache}`);
+}
+
+/** rpm-ostree and bootc hosts are booted from an image. */
+const OSTREE_BOOTED = "/run/ostree-booted";
+
+const IMAGE_NOTE =
+  "This host's system is replaced as a whole image: dnf does not install these updates on it";
+
+async function isImageBased({ files }: System): Promise<boolean> {
+  try {
+    return await files.inspect("look for an image", OSTREE_BOOTED) !== undefined;
+  } catch (error) {
+    if (error instanceof FileError) return false;
+    throw error;
+  }
+}
+
+function asImageBased(update: Update): Update {
+  if (update.state === "held" || update.state === "pinned") return update;
+  const doubt = update.stateReason ? `; ${update.stateReason}` : "";
+  return { ...update, state: "image_based", stateReason: `${OSTREE_BOOTED} is there${doubt}` };
 }
 
 async function listInstalled(

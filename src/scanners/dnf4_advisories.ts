@@ -1,7 +1,7 @@
 /** Reads what dnf 4 tells of advisories: `updateinfo list` and `updateinfo info`. */
 
 import { type AdvisoryDetails, type AdvisoryRow, isCve, mentionedCves } from "./dnf_advisories.ts";
-import { readSeverity } from "./dnf_advisories.ts";
+import { isAdvisoryId, readSeverity } from "./dnf_advisories.ts";
 import { isDnfChatter } from "./dnf_chatter.ts";
 import { outputLines } from "./output_lines.ts";
 import { type PackageList, parseNevra } from "./rpm_packages.ts";
@@ -11,22 +11,32 @@ const OTHER_TYPES = new Set(["bugfix", "enhancement", "newpackage", "unknown"]);
 
 const SECURITY_SUFFIX = "/Sec.";
 
-/** Reads rows `id type package`. Ids are in nobody's scheme: any word will do. */
+/**
+ * Reads rows `id type package`. Ids are in nobody's scheme, and may hold blanks; dnf's word for the
+ * type holds none. A line that has neither a type nor a package is a sentence, and no row.
+ */
 export function parseDnf4Advisories(text: string): PackageList<AdvisoryRow> {
   const { lines, dropped } = outputLines(text);
-  const told = lines.filter((line) => !isDnfChatter(line));
-  const packages = told.map(parseRow).filter((row) => row !== undefined);
-  return { packages, unparsed: dropped + told.length - packages.length };
+  const rows = lines.filter((line) => !isDnfChatter(line)).map(splitRow)
+    .filter(({ type, nevra }) => isType(type) || nevra !== undefined);
+  const packages = rows.map(readRow).filter((row) => row !== undefined);
+  return { packages, unparsed: dropped + rows.length - packages.length };
 }
 
-function parseRow(line: string): AdvisoryRow | undefined {
+function splitRow(line: string) {
   const words = line.trim().split(/\s+/);
-  const [id = "", ...rest] = words;
-  const nevra = parseNevra(rest.pop() ?? "");
-  // A severity may be free text, and hold blanks.
-  const type = rest.join(" ");
+  const nevra = parseNevra(words.pop() ?? "");
+  const type = words.pop() ?? "";
+  return { id: words.join(" "), type, nevra };
+}
+
+function isType(type: string): boolean {
+  return type.endsWith(SECURITY_SUFFIX) || OTHER_TYPES.has(type);
+}
+
+function readRow({ id, type, nevra }: ReturnType<typeof splitRow>): AdvisoryRow | undefined {
+  if (!nevra || !isType(type) || !isAdvisoryId(id)) return undefined;
   const isSecurity = type.endsWith(SECURITY_SUFFIX);
-  if (!nevra || !(isSecurity || OTHER_TYPES.has(type))) return undefined;
   const word = isSecurity ? type.slice(0, -SECURITY_SUFFIX.length) : "";
   return { id, isSecurity, ...readSeverity(word), package: nevra };
 }
@@ -68,7 +78,13 @@ export function parseDnf4AdvisoryDetails(text: string): AdvisoryDetails[] {
     else if (!isField) title = line;
     else if (label === "Update ID") {
       end();
-      block = { id: value.trim(), label, severity: "", listed: [], texts: [title] };
+      block = {
+        id: value.trim().replace(/\s+/g, " "),
+        label,
+        severity: "",
+        listed: [],
+        texts: [title],
+      };
       title = "";
     } else if (block) {
       block.label = label || block.label;

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import {
   type AdvisoryDetails,
   type AdvisoryRow,
+  isAdvisoryId,
   isCve,
   mentionedCves,
   readSeverity,
@@ -13,11 +14,10 @@ import { findJson } from "./dnf5_json.ts";
 import { outputLines } from "./output_lines.ts";
 import { type PackageList, parseNevra } from "./rpm_packages.ts";
 
-/** What is shown to people and to the server holds no control character. */
-const ID = /^[!-~]{1,200}$/;
+const id = v.pipe(v.string(), v.transform((told) => told.trim()), v.check(isAdvisoryId));
 
 const listedAdvisory = v.object({
-  name: v.pipe(v.string(), v.regex(ID)),
+  name: id,
   type: v.string(),
   severity: v.fallback(v.string(), ""),
   nevra: v.string(),
@@ -36,15 +36,35 @@ export function parseDnf5Advisories(text: string): PackageList<AdvisoryRow> | un
   return { packages, unparsed: list.length - packages.length };
 }
 
+const TYPES = new Set([
+  "security",
+  "bugfix",
+  "enhancement",
+  "newpackage",
+  "recommended",
+  "optional",
+]);
+
+/** A longer line is no row. */
+const LONGEST_ROW = 4_000;
+
 /** Reads the table of `advisory list`: `name type severity package date time`. */
 export function parseDnf5AdvisoryTable(text: string): PackageList<AdvisoryRow> {
   const { lines, dropped } = outputLines(text);
-  const told = lines.filter((line) => !isDnfChatter(line) && !/^Name +Type +Severity /.test(line));
+  // A line without a day and a time is a sentence, and no row.
+  const told = lines.filter((line) =>
+    line.length <= LONGEST_ROW && !isDnfChatter(line) &&
+    / \d{4}-\d\d-\d\d +\d\d:\d\d:\d\d\s*$/.test(line)
+  );
   const packages = told.map((line) => {
-    const [id = "", type = "", ...rest] = line.trim().split(/\s+/);
-    const [time = "", date = "", nevra = "", ...severity] = rest.reverse();
-    if (!/^\d\d:\d\d:\d\d$/.test(time) || !/^\d{4}-\d\d-\d\d$/.test(date)) return undefined;
-    return advisoryRow(id, type, severity.reverse().join(" "), nevra);
+    const words = line.trim().split(/\s+/).slice(0, -2);
+    const nevra = words.pop() ?? "";
+    // An id may hold blanks: what is known to be a type ends it.
+    const known = words.findIndex((word, index) => index > 0 && TYPES.has(word.toLowerCase()));
+    const at = known < 0 ? 1 : known;
+    const name = words.slice(0, at).join(" ");
+    if (!isAdvisoryId(name)) return undefined;
+    return advisoryRow(name, words[at] ?? "", words.slice(at + 1).join(" "), nevra);
   }).filter((row) => row !== undefined);
   return { packages, unparsed: dropped + told.length - packages.length };
 }
@@ -65,7 +85,7 @@ function advisoryRow(
 const text = v.fallback(v.string(), "");
 
 const describedAdvisory = v.object({
-  Name: v.pipe(v.string(), v.regex(ID)),
+  Name: id,
   Title: text,
   Description: text,
   Severity: text,

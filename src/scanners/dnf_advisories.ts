@@ -1,5 +1,6 @@
 /** Advisories: which updates they are about, how bad they say the holes are, which CVEs they name. */
 
+import { redact } from "../redact.ts";
 import { stripControls } from "../strip_controls.ts";
 import type { RpmPackage } from "./rpm_packages.ts";
 import type { Severity } from "./scanner.ts";
@@ -36,7 +37,7 @@ const LONGEST_WORD = 40;
 
 /** Reads an advisory's word for its severity, whatever its case. */
 export function readSeverity(text: string): Pick<AdvisoryRow, "severity" | "ownWord"> {
-  const told = stripControls(text).trim();
+  const told = redact(stripControls(text)).trim();
   const word = told.toLowerCase();
   const usual = SEVERITIES.find((known) => known === word);
   const isOwn = usual === undefined && !NO_SEVERITY.includes(word);
@@ -45,8 +46,32 @@ export function readSeverity(text: string): Pick<AdvisoryRow, "severity" | "ownW
 }
 
 /** The worst severity of those given; `null` if none has one. */
-export function worstSeverity(rows: readonly AdvisoryRow[]): Severity | null {
+export function worstSeverity(rows: readonly Pick<AdvisoryRow, "severity">[]): Severity | null {
   return SEVERITIES.findLast((severity) => rows.some((row) => row.severity === severity)) ?? null;
+}
+
+/** Whether this can be shown as an advisory's id; it may hold blanks between its words. */
+export function isAdvisoryId(id: string): boolean {
+  return /^[!-~](?:[ -~]{0,198}[!-~])?$/.test(id);
+}
+
+/** Advisories by their ids; of one that several repositories have, all that they say together. */
+export function mergeDetails(details: readonly AdvisoryDetails[]): Map<string, AdvisoryDetails> {
+  const merged = new Map<string, AdvisoryDetails>();
+  for (const one of details) {
+    const before = merged.get(one.id);
+    merged.set(
+      one.id,
+      before === undefined ? one : {
+        id: one.id,
+        severity: worstSeverity([before, one]),
+        ownWord: before.ownWord ?? one.ownWord,
+        listed: [...new Set([...before.listed, ...one.listed])],
+        mentioned: [...new Set([...before.mentioned, ...one.mentioned])],
+      },
+    );
+  }
+  return merged;
 }
 
 /** Whether a reference is a CVE: advisories list their own id, and bare numbers, as such, too. */

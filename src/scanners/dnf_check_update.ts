@@ -70,7 +70,20 @@ function pairRows(
 }
 
 function parseRows(lines: readonly string[]): (Row | undefined)[] {
-  return joinWrapped(lines.filter((line) => !isDnfChatter(line))).map(parseRow);
+  const short = lines.filter((line) => line.length <= LONGEST_ROW && !isDnfChatter(line));
+  return joinWrapped(short).filter(isRowLike).map(parseRow);
+}
+
+/** A longer line is no row: name, version and repository have limits of their own. */
+const LONGEST_ROW = 4_000;
+
+/** A package's name with its architecture, which a row begins with. */
+const NAME = /^[A-Za-z0-9_][\w.+-]{0,254}\.[a-z0-9_]{1,32}$/;
+
+/** A sentence is no row, and no row is lost with it: plugins print theirs among them. */
+function isRowLike(line: string): boolean {
+  const [name = "", evr = "", ...rest] = line.trim().split(/\s+/);
+  return NAME.test(name) && (rest.length <= COLUMNS - 2 || /^[^-]+-[^-]+$/.test(evr));
 }
 
 /** Name, version, repository. */
@@ -91,7 +104,7 @@ function joinWrapped(lines: readonly string[]): string[] {
       missing -= words;
     } else {
       joined.push(line);
-      missing = COLUMNS - words;
+      missing = NAME.test(line.trim().split(/\s+/)[0] ?? "") ? COLUMNS - words : 0;
     }
   }
   return joined;

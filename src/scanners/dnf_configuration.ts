@@ -2,7 +2,7 @@
 
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import { type DnfSettings, parseDnfSettings } from "./dnf_settings.ts";
+import { type DnfSettings, hasExcludes, MAIN, parseDnfSettings } from "./dnf_settings.ts";
 
 const PURPOSE = "read dnf's configuration";
 
@@ -15,13 +15,16 @@ export interface DnfFiles {
   readonly settings?: readonly string[];
   /** @default the folders of dnf's repositories, and dnf 5's of what goes over them */
   readonly repositories?: readonly string[];
-  /** @default those of dnf 4's plugin `versionlock`, and of dnf 5 */
+  /** Files of version locks. @default what dnf 4's plugin is configured to read, and dnf 5's own */
   readonly locks?: readonly string[];
+  /** The settings of dnf 4's plugin `versionlock`, which say where its locks are. */
+  readonly lockPlugins?: readonly string[];
 }
 
 const SETTINGS = ["/usr/share/dnf5/libdnf.conf.d", "/etc/dnf/libdnf5.conf.d", "/etc/dnf/dnf.conf"];
 const REPOSITORIES = ["/usr/share/dnf5/repos.d", "/etc/distro.repos.d", "/etc/yum.repos.d"]
   .concat("/usr/share/dnf5/repos.override.d", "/etc/dnf/repos.override.d");
+const LOCK_PLUGINS = ["/etc/dnf/plugins/versionlock.conf"];
 const LOCKS = ["/etc/dnf/plugins/versionlock.list", "/etc/dnf/versionlock.toml"];
 
 /** What they say. */
@@ -36,20 +39,45 @@ export interface DnfConfiguration {
 /** Reads them all; a file that is not there says nothing, and is no gap. */
 export async function readDnfConfiguration(
   { files }: Pick<System, "files">,
-  { settings = SETTINGS, repositories = REPOSITORIES, locks = LOCKS }: DnfFiles,
+  { settings = SETTINGS, repositories = REPOSITORIES, lockPlugins = LOCK_PLUGINS, locks = LOCKS }:
+    DnfFiles,
 ): Promise<DnfConfiguration> {
-  const [main, repos, locked] = await Promise.all([
+  const [main, repos, plugins] = await Promise.all([
     readTexts(files, settings, ".conf"),
     readTexts(files, repositories, ".repo"),
-    Promise.all(locks.map((path) => readText(files, path))),
+    Promise.all(lockPlugins.map((path) => readText(files, path))),
   ]);
+  const told = parseDnfSettings(plugins.map(({ value }) => value)).get(MAIN)?.get("locklist");
+  const lists = new Set(told?.startsWith("/") ? [...locks, told] : locks);
+  const locked = await Promise.all([...lists].map((path) => readText(files, path)));
   const all = [...main, ...repos];
   return {
     settings: parseDnfSettings(all.map(({ value }) => value)),
     locks: locked.map(({ value }) => value).join("\n").trim(),
-    isWhole: [...all, ...locked].every(({ isGap }) => !isGap),
+    isWhole: [...all, ...plugins, ...locked].every(({ isGap }) => !isGap),
   };
 }
+
+/** A line of a version lock; dnf 5 begins its list with the version of its form. */
+const LOCK = /^[ \t]*(?!version[ \t]*=)[^#\s]/m;
+
+/** Whether there may be a version lock: what could not be read may hold one. */
+export function mayLock({ locks, isWhole }: DnfConfiguration): boolean {
+  return !isWhole || LOCK.test(locks);
+}
+
+/** Whether there may be an exclude: what could not be read may hold one. */
+export function mayExclude({ settings, isWhole }: DnfConfiguration): boolean {
+  return !isWhole || hasExcludes(settings);
+}
+
+/** Names of packages that dnf 5's list locks. */
+export function lockedNames({ locks }: Pick<DnfConfiguration, "locks">): string[] {
+  return [...locks.matchAll(/^[ \t]*name[ \t]*=[ \t]*["']([^"'\n]{1,255})["']/gm)]
+    .slice(0, MOST_LOCKS).map(([, name = ""]) => name);
+}
+
+const MOST_LOCKS = 10_000;
 
 /** What was read; a gap holds nothing. */
 interface Read<T> {

@@ -2,6 +2,8 @@
 
 import type { AdvisoryDetails, AdvisoryRow } from "./dnf_advisories.ts";
 import type { CheckedUpdates } from "./dnf_check_update.ts";
+import type { DnfRepositories } from "./dnf_repositories.ts";
+import type { RebootState } from "./scanner.ts";
 import type { PackageList } from "./rpm_packages.ts";
 
 /** One question; `Answer` is what it is about. */
@@ -10,18 +12,33 @@ export interface DnfQuestion<Answer> {
   readonly command: readonly string[];
   /** The exit codes that come with an answer. */
   readonly codes: readonly number[];
+  /** See `RunOptions.environment`. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Reads the answer that came with that exit code; `undefined` if it is none. */
-  read(stdout: string, code: number): Answer | undefined;
+  read(stdout: string, code: number, stderr: string): Answer | undefined;
 }
 
 /** The words of dnf 4, or of dnf 5. */
 export interface DnfDialect {
   /** Put before every command. */
   readonly settings: readonly string[];
+  /** Put before every command of a user that is not root. */
+  readonly userSettings: readonly string[];
+  /** Has a command keep its package lists in this directory, and change no state of the host. */
+  privateLists(directory: string): readonly string[];
+  /** Fetches the package lists of which the time is up. */
+  readonly fetch: readonly string[];
   /** What the host could be upgraded to, in `OFFERED_FORMAT`; tells on stderr what it left out. */
   readonly offered: readonly string[];
-  /** Has a command see what the administrator keeps from dnf. */
+  /** Has a command see what `excludepkgs` keeps from dnf, and heed `includepkgs` all the same. */
   readonly withExcluded: readonly string[];
+  /** Has a command see what version locks keep from dnf. */
+  readonly withLocked: readonly string[];
+  /**
+   * Where version locks act: on the commands that resolve alone (dnf 4's plugin), or on every command;
+   * there, what lifts the locks lifts `includepkgs` as well (dnf 5).
+   */
+  readonly locksActOn: "updates" | "everything";
   /** Which advisories there are for newer packages than those installed. */
   readonly advisories: DnfQuestion<PackageList<AdvisoryRow>>;
   /** What those advisories say; `null` where that is not told in a form that can be read. */
@@ -30,9 +47,15 @@ export interface DnfDialect {
   readonly updates: DnfQuestion<CheckedUpdates>;
   /** What would be replaced, where `updates` does not tell it all; `null` where it does. */
   readonly replacing: DnfQuestion<CheckedUpdates> | null;
-  /** How many repositories are enabled; `null` where `updates` fails if there is none. */
-  readonly repositories: DnfQuestion<number> | null;
-  /** The folder of root's package lists. */
+  /** Every enabled repository. */
+  readonly repositories: DnfQuestion<DnfRepositories>;
+  /** Has `repoquery` list only what a security advisory is about, of this severity if one is given. */
+  securityFilter(severity?: string): readonly string[];
+  /** What ends a line of `repoquery`'s format. */
+  readonly lineEnd: string;
+  /** Whether the host asks for a restart; `null` where the answer does not tell. */
+  readonly reboot: DnfQuestion<RebootState | null>;
+  /** The folder of root's package lists, if nobody says otherwise, and the setting that does. */
   readonly systemCache: string;
   /** That of a user, below the home folder; `null` where it has no fixed name. */
   readonly userCache: string | null;

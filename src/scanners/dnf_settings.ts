@@ -1,5 +1,7 @@
 /** Reads dnf's own settings and those of its repositories, by the rules of its files. Pure. */
 
+import { matchesWildcard } from "./wildcard.ts";
+
 /** Settings by their names. Lines of a value that goes on are parted by a line end. */
 export type DnfSection = ReadonlyMap<string, string>;
 
@@ -41,25 +43,20 @@ export function parseDnfSettings(texts: readonly string[]): DnfSettings {
   return sections;
 }
 
-/** What dnf takes for "no" where it asks for yes or no. */
-const NO = /^(?:0|no|false|off)$/i;
-
-/** The repositories that are enabled, which they are unless they say no. */
-export function enabledRepositories(settings: DnfSettings): [string, DnfSection][] {
-  return [...settings].filter(([id, section]) =>
-    id !== MAIN && !NO.test(section.get("enabled") ?? "")
-  );
-}
-
 /** What a repository has that says nothing of its priority, or of its cost (dnf.conf(5)). */
-const USUAL_PRIORITY = "99";
+const USUAL_PRIORITY = 99;
 const USUAL_COST = 1_000;
 
-/** Whether dnf prefers a repository to others, which it then takes no newer version from. */
-export function hasPriorities(settings: DnfSettings): boolean {
-  return enabledRepositories(settings).some(([, section]) =>
-    (section.get("priority") ?? USUAL_PRIORITY) !== USUAL_PRIORITY
-  );
+/** A repository's priority; `undefined` if its file is not among those that were read. */
+export function priorityOf(repository: string, settings: DnfSettings): number | undefined {
+  const section = settings.get(repository);
+  const priority = section?.get("priority") ?? settings.get(MAIN)?.get("priority");
+  if (section === undefined) return undefined;
+  return priority === undefined
+    ? USUAL_PRIORITY
+    : /^-?\d{1,10}$/.test(priority)
+    ? Number(priority)
+    : undefined;
 }
 
 /** Rows in the order in which dnf takes one of several that are alike: it looks at what they cost. */
@@ -73,4 +70,39 @@ export function cheapestFirst<T extends { readonly repository: string }>(
 function costOf(repository: string, settings: DnfSettings): number {
   const cost = settings.get(repository)?.get("cost") ?? "";
   return /^\d{1,10}$/.test(cost) ? Number(cost) : USUAL_COST;
+}
+
+/** The settings that keep packages from dnf, in dnf itself or in a repository; one is an older word. */
+const EXCLUDING = ["exclude", "excludepkgs"];
+
+/** Whether an exclude is set anywhere. */
+export function hasExcludes(settings: DnfSettings): boolean {
+  return [...settings.values()].some((section) => EXCLUDING.some((key) => section.get(key)));
+}
+
+/** Whether `includepkgs` is set anywhere: then dnf takes nothing else from there. */
+export function hasIncludes(settings: DnfSettings): boolean {
+  return [...settings.values()].some((section) => section.get("includepkgs"));
+}
+
+/** Patterns looked at. */
+const MOST_PATTERNS = 1_000;
+
+/** The exclude that names a package of this repository, as `excludepkgs=PATTERN`; `null` if none does. */
+export function findExclude(
+  names: readonly string[],
+  repository: string,
+  settings: DnfSettings,
+): string | null {
+  for (const id of [MAIN, repository]) {
+    for (const key of EXCLUDING) {
+      const patterns = (settings.get(id)?.get(key) ?? "").split(/[\s,]+/).slice(0, MOST_PATTERNS);
+      const found = patterns.find((pattern) =>
+        pattern !== "" && pattern.length <= 300 &&
+        names.some((name) => matchesWildcard(pattern, name))
+      );
+      if (found !== undefined) return `${key}=${found}`;
+    }
+  }
+  return null;
 }

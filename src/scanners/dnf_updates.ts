@@ -1,8 +1,14 @@
 /** Puts together what dnf and rpm told into updates. Pure. */
 
-import { type AdvisoryDetails, type AdvisoryRow, worstSeverity } from "./dnf_advisories.ts";
+import {
+  type AdvisoryDetails,
+  type AdvisoryRow,
+  mergeDetails,
+  worstSeverity,
+} from "./dnf_advisories.ts";
 import type { ObsoletingRpm } from "./dnf_check_update.ts";
-import { newestOffers } from "./dnf_confirmed.ts";
+import type { ReplacingSecurity } from "./dnf_questions.ts";
+import type { ReconciledOffer, Reconciliation } from "./dnf_reconcile.ts";
 import { rebootHint } from "./dnf_reboot.ts";
 import { type InstalledRpm, type OfferedRpm, packageKey, type RpmPackage } from "./rpm_packages.ts";
 import { compareEvr, formatEvr } from "./rpm_version.ts";
@@ -11,53 +17,55 @@ import type { Update, UpdateState } from "./scanner.ts";
 /** What the host has and what its repositories offer. */
 export interface DnfState {
   readonly installed: readonly InstalledRpm[];
-  /** What dnf would take, each package once. */
-  readonly offered: readonly OfferedRpm[];
-  /** What dnf passes over, by its priorities: it is no update, and nobody holds it. */
-  readonly passedOver: readonly OfferedRpm[];
-  /** As `offered`, with what the administrator excluded. */
-  readonly withExcluded: readonly OfferedRpm[];
+  readonly offers: readonly ReconciledOffer[];
   readonly obsoletes: readonly ObsoletingRpm[];
-  readonly advisories: readonly AdvisoryRow[];
+  /** Of those, and of what is kept back, what is known to close a hole; `null` if nothing is known. */
+  readonly replacingSecurity: ReadonlyMap<string, ReplacingSecurity> | null;
+  readonly keptReplacing: Reconciliation["keptReplacing"];
+  /** `null`: dnf could not be asked for them. */
+  readonly advisories: readonly AdvisoryRow[] | null;
   /** What the advisories tell of themselves; of some, nothing is known. */
   readonly details: readonly AdvisoryDetails[];
+  /** Whether a repository marks its security updates; `null` if that is not known. */
+  tellsSecurity(repository: string): boolean | null;
 }
 
-/** The updates: those that are offered, those that are held, those that replace another package. */
+/** The updates: those that are offered, those that are kept back, those that replace another package. */
 export function joinUpdates(state: DnfState): Update[] {
   const installed = Map.groupBy(state.installed, ({ name }) => name);
-  const details = new Map(state.details.map((one) => [one.id, one]));
+  const details = mergeDetails(state.details);
   const advisories = Map.groupBy(
-    state.advisories.map((row) => withOwnSeverity(row, details.get(row.id))),
+    (state.advisories ?? []).map((row) => withOwnSeverity(row, details.get(row.id))),
     (row) => packageKey(row.package),
   );
   const currentOf = (offered: RpmPackage) =>
     newest(installed.get(offered.name) ?? [], offered.architecture);
-  const knownOf = (offered: RpmPackage) =>
-    (advisories.get(packageKey(offered)) ?? [])
-      // A newer version than the one that is offered is kept from this host.
-      .filter((row) => compareEvr(row.package, offered) <= 0);
-  // What is installed is told of as well where an older kernel is the one that runs.
-  const rowsOf = (offered: RpmPackage, current: RpmPackage | undefined) =>
-    knownOf(offered).filter((row) => !current || compareEvr(row.package, current) > 0);
-  // A repository without any advisory says nothing, not even that there is no hole.
-  const telling = new Set(
-    state.offered.filter((offered) => knownOf(offered).length > 0)
-      .map(({ repository }) => repository),
-  );
-  function describe(offered: OfferedRpm, state: UpdateState): Update {
+  // A newer version than the one that is offered is kept from this host. What is installed is told of
+  // as well where an older kernel is the one that runs.
+  const rowsOf = (offered: RpmPackage, above: RpmPackage | undefined) =>
+    (advisories.get(packageKey(offered)) ?? []).filter((row) =>
+      compareEvr(row.package, offered) <= 0 && (!above || compareEvr(row.package, above) > 0)
+    );
+  const securityOf = (offered: OfferedRpm, rows: readonly AdvisoryRow[]): boolean | null => {
+    if (rows.some((row) => row.isSecurity)) return true;
+    if (state.advisories === null) return null;
+    // Whether a source marks its security updates is a property of that source.
+    const isTelling = state.tellsSecurity(offered.repository);
+    return isTelling === true || (isTelling === null && rows.length > 0) ? false : null;
+  };
+  function describe(offered: OfferedRpm, told: UpdateState, stateReason: string | null): Update {
     const current = currentOf(offered);
     const rows = rowsOf(offered, current);
-    const isSecurity = rows.some((row) => row.isSecurity);
     return {
       package: offered.name,
       currentVersion: current ? formatEvr(current) : null,
       availableVersion: formatEvr(offered),
       architecture: offered.architecture,
       source: offered.repository,
-      state: current ? state : "unknown_current",
+      state: current ? told : "unknown_current",
+      ...(stateReason !== null && { stateReason }),
       ...describeSeverity(rows),
-      security: isSecurity ? true : telling.has(offered.repository) ? false : null,
+      security: securityOf(offered, rows),
       // Dnf has no order of its own for them, and one that changed would be news.
       cves: unique(rows.flatMap((row) => cvesOf(row, details.get(row.id)))).toSorted(),
       advisories: unique(rows.map(({ id }) => id)).toSorted(),
@@ -67,15 +75,33 @@ export function joinUpdates(state: DnfState): Update[] {
       reboot: rebootHint(offered.name),
     };
   }
-  const taken = new Set(state.offered.map(packageKey));
-  const known = new Set([...taken, ...state.passedOver.map(packageKey)]);
+  // The server keeps one row per package: the newer version that is kept back, if it closes a hole that
+  // the one that can be installed leaves open; else the one that can be installed.
+  function describeOne({ taken, kept, doubt }: ReconciledOffer): Update[] {
+    if (taken === null) return kept ? [describe(kept.offer, kept.state, kept.reason)] : [];
+    if (kept === null) return [describe(taken, "upgradable", doubt)];
+    if (rowsOf(kept.offer, taken).some((row) => row.isSecurity)) {
+      const other = `${formatEvr(taken)} of ${taken.repository} can be installed`;
+      return [describe(kept.offer, kept.state, `${kept.reason}; ${other}`)];
+    }
+    const { offer, reason } = kept;
+    const other = `newer ${formatEvr(offer)} of ${offer.repository} is kept back: ${reason}`;
+    return [describe(taken, "upgradable", other)];
+  }
+  const offers = state.offers.flatMap(describeOne);
+  const taken = new Set(offers.map((one) => `${one.package}.${one.architecture}`));
+  const describeReplacing = (one: ObsoletingRpm, kept: string | null) =>
+    replacingUpdate(one, {
+      kept,
+      known: state.replacingSecurity?.get(packageKey(one.package)),
+      isTelling: state.replacingSecurity !== null && state.tellsSecurity(one.repository) === true,
+    });
+  // One that is an update of itself as well is told as that.
+  const isNew = (one: ObsoletingRpm) => !taken.has(packageKey(one.package));
   return [
-    ...state.offered.map((offered) => describe(offered, "upgradable")),
-    ...newestOffers(state.withExcluded).filter((offered) => !known.has(packageKey(offered)))
-      .map((offered) => describe(offered, "held")),
-    // One that is an update of itself as well is told as that.
-    ...mergeReplacing(state.obsoletes).filter((one) => !taken.has(packageKey(one.package)))
-      .map(describeReplacing),
+    ...offers,
+    ...mergeReplacing(state.obsoletes).filter(isNew).map((one) => describeReplacing(one, null)),
+    ...state.keptReplacing.filter(isNew).map((one) => describeReplacing(one, one.reason)),
   ];
 }
 
@@ -90,18 +116,37 @@ function mergeReplacing(rows: readonly ObsoletingRpm[]): ObsoletingRpm[] {
   return [...merged.values()];
 }
 
-/** Advisories are told of newer versions of what is installed, and so of none of these. */
-function describeReplacing({ package: package_, repository, replaces }: ObsoletingRpm): Update {
+/** What is known of a package that replaces others, besides its row. */
+interface ReplacingFacts {
+  /** Why it is kept back; `null` if it is not. */
+  readonly kept: string | null;
+  readonly known: ReplacingSecurity | undefined;
+  /** Whether its repository marks security updates, and was asked for this one. */
+  readonly isTelling: boolean;
+}
+
+/** Dnf names no advisory of these: it lists those of newer versions of what is installed. */
+function replacingUpdate(
+  { package: package_, repository, replaces }: ObsoletingRpm,
+  { kept, known, isTelling }: ReplacingFacts,
+): Update {
+  const severity = known?.severity ?? null;
+  const isSecurity = known !== undefined;
   return {
     package: package_.name,
     currentVersion: unique(replaces.map((old) => `${old.name}-${formatEvr(old)}`)).join(", "),
     availableVersion: formatEvr(package_),
     architecture: package_.architecture,
     source: repository,
-    state: "obsoletes",
-    severity: null,
-    severityReason: "dnf tells no advisories of a package that replaces another",
-    security: null,
+    state: kept === null ? "obsoletes" : "held",
+    ...(kept !== null && { stateReason: kept }),
+    severity,
+    severityReason: !isSecurity
+      ? "dnf lists no advisory of a package that replaces another"
+      : severity === null
+      ? "a security advisory does not tell"
+      : "a security advisory; dnf does not name it for a package that replaces another",
+    security: isSecurity ? true : isTelling ? false : null,
     cves: [],
     advisories: [],
     sizeBytes: null,

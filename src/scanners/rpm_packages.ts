@@ -68,6 +68,15 @@ export function parseOffered(text: string): PackageList<OfferedRpm> {
   });
 }
 
+/** Reads lines of name, epoch, version, release, architecture and repository, parted by tabs. */
+export function parseNames(text: string): PackageList<RpmPackage & { repository: string }> {
+  return parseRows(text, ([repository = "", ...rest]) => {
+    const isRow = /^\S{1,255}$/.test(repository) && rest.length === 0;
+    return isRow ? { repository } : undefined;
+  });
+}
+
+/** A line without a tab is no row: plugins print sentences of their own among them. */
 function parseRows<T>(
   text: string,
   readRest: (fields: readonly string[]) => T | undefined,
@@ -78,7 +87,10 @@ function parseRows<T>(
   for (const line of lines) {
     const fields = line.split("\t");
     const [name = "", epoch = "", version = "", release = "", architecture = ""] = fields;
-    if (isDnfChatter(line) || (name === "gpg-pubkey" && architecture === "(none)")) continue;
+    if (
+      fields.length === 1 || isDnfChatter(line) ||
+      (name === "gpg-pubkey" && architecture === "(none)")
+    ) continue;
     const nevra = { name, epoch, version, release, architecture };
     const rest = readRest(fields.slice(NEVRA_FORMAT.length));
     if (!isNevra(nevra) || !rest) unparsed += 1;

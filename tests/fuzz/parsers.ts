@@ -23,7 +23,14 @@ import {
 } from "../../src/scanners/dnf5_advisories.ts";
 import { parseDnf5CheckUpgrade } from "../../src/scanners/dnf5_check_upgrade.ts";
 import { parseCheckUpdate } from "../../src/scanners/dnf_check_update.ts";
-import { dnfFailure, dnfWarnings } from "../../src/scanners/dnf_failure.ts";
+import { dnfFailure, dnfGaps, fetchFailures } from "../../src/scanners/dnf_failure.ts";
+import { readRebootJson, readRebootWords } from "../../src/scanners/dnf_reboot.ts";
+import {
+  type DnfRepositories,
+  parseDnf4Repositories,
+  parseDnf5Repositories,
+} from "../../src/scanners/dnf_repositories.ts";
+import { describeSources } from "../../src/scanners/dnf_sources.ts";
 import { parseDnfVersion } from "../../src/scanners/dnf_version.ts";
 import {
   parseInstalled as parseInstalledRpms,
@@ -90,7 +97,8 @@ export const PARSERS: readonly Parser[] = [
     fixtures: /^stderr/,
     parse: (stderr) => {
       const result = { code: 1, stdout: "", stderr, truncated: false };
-      return [dnfFailure("list updates", result).message, dnfWarnings(result)];
+      const failures = [...fetchFailures(stderr)];
+      return [dnfFailure("list updates", result).message, dnfGaps(result), failures];
     },
   },
   {
@@ -117,6 +125,24 @@ export const PARSERS: readonly Parser[] = [
     fixtures: /^advisory_list\.txt/,
     parse: parseDnf5AdvisoryTable,
   },
+  {
+    name: "dnf4_repositories",
+    tool: "dnf",
+    fixtures: /^repositories/,
+    parse: (text) => described(parseDnf4Repositories(text, "")),
+  },
+  {
+    name: "dnf5_repositories",
+    tool: "dnf5",
+    fixtures: /^real_repo_info/,
+    parse: (text) => described(parseDnf5Repositories(asJson(text))),
+  },
+  {
+    name: "dnf_reboot",
+    tool: "dnf",
+    fixtures: /^needs_restarting/,
+    parse: (text) => [readRebootWords(text), readRebootJson(asJson(text))],
+  },
   { name: "dnf_version", tool: "dnf5", fixtures: /^version/, parse: parseDnfVersion },
   {
     name: "winget_upgrades",
@@ -140,6 +166,12 @@ export const PARSERS: readonly Parser[] = [
     parse: (text) => wingetUpdates(parseWingetModule(readJson(text)).updates),
   },
 ];
+
+/** Repositories as the scanner reports them. */
+function described(told: DnfRepositories | undefined): unknown {
+  const facts = { nowMs: 0, failures: new Map(), fetchedFromMs: null, isRefresh: false };
+  return describeSources(told?.repositories ?? [], { ...facts, tellsSecurity: new Map() });
+}
 
 /** A text of brackets alone never ends for V8's own reader of JSON. */
 function asJson(text: string): string {

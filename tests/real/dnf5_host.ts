@@ -24,6 +24,7 @@ export async function makeDnf5Host(path: string, debian: string): Promise<DnfHos
     settings: [`${path}/etc/dnf.conf`],
     repositories: [`${path}/repos.d`, `${path}/etc/repos.override.d`],
     locks: [`${path}/etc/versionlock.toml`],
+    lockPlugins: [],
   };
   const runCommand: System["runCommand"] = (argv, options) =>
     system.runCommand(
@@ -38,6 +39,7 @@ export async function makeDnf5Host(path: string, debian: string): Promise<DnfHos
     settings: `${path}/etc/dnf.conf`,
     repositories: `${path}/repos.d`,
     cache: `${path}/cache`,
+    ownLists: (directory) => directory,
     dnf: (args) => inside(["/usr/bin/dnf", ...dnfArguments, ...args]),
     rpm: (args) => inside(["/usr/bin/rpm", ...args]),
   };

@@ -22,6 +22,8 @@ export interface DnfHost {
   readonly repositories: string;
   /** Where root's package lists are. */
   readonly cache: string;
+  /** Where dnf, told to keep its lists in this directory, keeps them. */
+  ownLists(directory: string): string;
   /** The command that runs dnf, or rpm, with these arguments. */
   dnf(args: readonly string[]): readonly string[];
   rpm(args: readonly string[]): readonly string[];
@@ -125,8 +127,24 @@ export class DnfRoot {
     await Deno.writeTextFile(this.host.settings, `${line}\n`, { append: true });
   }
 
+  /** Locks a package to this version, as `dnf versionlock add` does. */
+  async lock(name: string, evr: string): Promise<void> {
+    if (this.host.generation === 5) {
+      const { code, stderr } = await this.dnf("versionlock", "add", name);
+      if (code !== 0) throw new Error(stderr);
+      return;
+    }
+    const path = `${this.path}/locks-of-this-host`;
+    await Deno.writeTextFile(path, `${name}-0:${evr}.*\n`, { append: true });
+  }
+
   async know(name: string, url: string, ...lines: string[]): Promise<void> {
-    const text = [`[${name}]`, `name=${name}`, `baseurl=${url}`, "gpgcheck=0", ...lines, ""];
+    await this.knowBy(name, `baseurl=${url}`, ...lines);
+  }
+
+  /** As `know`, with a mirror list or a metalink in the place of the address. */
+  async knowBy(name: string, ...lines: string[]): Promise<void> {
+    const text = [`[${name}]`, `name=The repository ${name}`, "gpgcheck=0", ...lines, ""];
     await Deno.writeTextFile(`${this.host.repositories}/${name}.repo`, text.join("\n"));
   }
 

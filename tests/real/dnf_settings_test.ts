@@ -36,11 +36,16 @@ onDnf("takes what a preferred repository has, and each package once", async (roo
     "foo 1-1 -> 2-1 twin upgradable",
     "kernel-core 2-1 -> 3-1 twin upgradable",
     "newtool oldertool-1-1, oldtool-1-1 -> 1-1 twin obsoletes",
+    // The preferred repository has it, and no newer one: it is kept back, and said to be.
+    "same 1-1 -> 3-1 other pinned",
   ]);
   assertEquals(warnings, []);
+  const same = updates.find((one) => one.package === "same");
+  assertMatch(same?.stateReason ?? "", /^repository (prefer|twin) has priority 10, other has 99$/);
   // Of a version that `repoquery` passes over for a newer one, no size is told.
   const foo = updates.find((one) => one.package === "foo");
   assertEquals([foo?.sizeBytes, foo?.description], [null, "The package foo"]);
+  assertMatch(foo?.stateReason ?? "", /^newer 3-1 of other is kept back: repository /);
   // It is what dnf would do.
   const { stdout } = await root.dnf("-C", "upgrade", "--assumeno");
   const evr = root.host.generation === 4 ? "2-1" : "0:2-1";
@@ -50,18 +55,21 @@ onDnf("takes what a preferred repository has, and each package once", async (roo
   assertEquals(/^ same /m.test(stdout), false, stdout);
 });
 
-onDnf("holds what is excluded, and not what a preferred repository does not have", async (root) => {
-  await root.install(of("1-1", "foo", "bar"));
-  await root.offer("prefer", of("1-1", "foo"));
-  await root.offer("other", of("2-1", "foo", "bar"));
-  await know(root, "prefer", "prefer", "priority=10");
-  await know(root, "other", "twin");
-  await root.configure("excludepkgs=bar");
-  await root.dnf("makecache");
-  const { told, warnings } = await scan(root);
-  assertEquals(told, ["bar 1-1 -> 2-1 other held"]);
-  assertEquals(warnings, []);
-});
+onDnf(
+  "holds what is excluded, and pins what a preferred repository does not have",
+  async (root) => {
+    await root.install(of("1-1", "foo", "bar"));
+    await root.offer("prefer", of("1-1", "foo"));
+    await root.offer("other", of("2-1", "foo", "bar"));
+    await know(root, "prefer", "prefer", "priority=10");
+    await know(root, "other", "twin");
+    await root.configure("excludepkgs=bar");
+    await root.dnf("makecache");
+    const { told, warnings } = await scan(root);
+    assertEquals(told, ["bar 1-1 -> 2-1 other held", "foo 1-1 -> 2-1 other pinned"]);
+    assertEquals(warnings, []);
+  },
+);
 
 onDnf("reads rows of check-update that are in two lines", async (root) => {
   const long = "a".repeat(40);
@@ -83,7 +91,7 @@ onDnf("reads rows of check-update that are in two lines", async (root) => {
   assertEquals(warnings, []);
 });
 
-for (const setting of ["excludepkgs =\n  foo*", "exclude=baz,\n\tfoo", "includepkgs = bar*"]) {
+for (const setting of ["excludepkgs =\n  foo*", "exclude=baz,\n\tfoo"]) {
   onDnf(`tells as held what ${JSON.stringify(setting)} keeps from dnf`, async (root) => {
     await root.install(of("1-1", "foo", "bar"));
     await root.offer("updates", of("2-1", "foo", "bar"));
@@ -94,6 +102,24 @@ for (const setting of ["excludepkgs =\n  foo*", "exclude=baz,\n\tfoo", "includep
     assertEquals(warnings, []);
   });
 }
+
+onDnf(
+  "leaves out what `includepkgs` does not name, and holds what else is kept back",
+  async (root) => {
+    await root.install(of("1-1", "foo", "bar", "baz", "qux"));
+    await root.offer("updates", of("2-1", "foo", "bar", "baz", "qux"));
+    await know(root, "updates", "updates", "includepkgs=bar,baz,qux", "excludepkgs=baz");
+    await root.lock("qux", "1-1");
+    await root.dnf("makecache");
+    const { told, warnings } = await scan(root);
+    assertEquals(told, [
+      "bar 1-1 -> 2-1 updates upgradable",
+      "baz 1-1 -> 2-1 updates held",
+      "qux 1-1 -> 2-1 updates held",
+    ]);
+    assertEquals(warnings, []);
+  },
+);
 
 onDnf("names a repository that was down when the others were read", async (root) => {
   if (Deno.uid() !== 0) return console.log("skipped: where another user's lists are is not known");
@@ -109,7 +135,7 @@ onDnf("names a repository that was down when the others were read", async (root)
   // dnf reads them all the same, and says nothing.
   assertEquals(told, ["bar 1-1 -> 2-1 dead upgradable", "foo 1-1 -> 2-1 alive upgradable"]);
   assertEquals(warnings, [
-    'Repositories whose package lists are old: dead (40 days); run "dnf makecache" to see why',
+    "dead: its package lists are 40 days old, over its limit of 2 days",
   ]);
   await know(root, "elsewhere", "dead", "enabled=0");
   assertEquals((await scan(root)).warnings, []);

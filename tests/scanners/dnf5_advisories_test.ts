@@ -37,13 +37,15 @@ Deno.test("parseDnf5Advisories() needs a list; of that, it counts what it cannot
   }
   assertEquals(parseDnf5Advisories("[]"), { packages: [], unparsed: 0 });
   const good = { name: "A", type: "security", severity: "LOW", nevra: "a-1-1.noarch" };
-  const bad = [null, 1, {}, { ...good, name: "A B" }, { ...good, nevra: "a" }, {
+  const bad = [null, 1, {}, { ...good, name: " " }, { ...good, nevra: "a" }, {
     ...good,
     name: "\u001b[31mA",
   }];
   const { packages = [], unparsed } = parseDnf5Advisories(JSON.stringify([good, ...bad])) ?? {};
   assertEquals(packages.map(({ id, severity }) => [id, severity]), [["A", "low"]]);
   assertEquals(unparsed, bad.length);
+  const blanks = parseDnf5Advisories(JSON.stringify([{ ...good, name: "My Corp 1 " }]));
+  assertEquals(blanks?.packages[0]?.id, "My Corp 1");
   const { severity: _, ...bare } = good;
   assertEquals(parseDnf5Advisories(JSON.stringify([bare]))?.packages[0]?.severity, null);
 });
@@ -53,17 +55,22 @@ Deno.test("parseDnf5AdvisoryTable() reads a row that is set in, and none without
   for (const text of [row, `  ${row}`, `${row}  `]) {
     assertEquals(parseDnf5AdvisoryTable(`${text}\n`).packages.map(({ id }) => id), ["A-1"], text);
   }
-  const wrong = [
+  const id = (text: string) => parseDnf5AdvisoryTable(`${text}\n`).packages[0]?.id;
+  assertEquals(id(row.replace("A-1", "My Corp 1")), "My Corp 1");
+  assertEquals(id(row.replace("security", "custom_type")), "A-1");
+  // Without an instant it is a sentence.
+  const sentences = [
     row.slice(0, -9),
     row.replace("10:00:00", "110:00:00"),
     row.replace("10:00:00", "10:00:000"),
     row.replace("2026-01-01", "2026-01-011"),
     row.replace("2026-01-01", "x2026-01-01"),
-    row.replace("a-1-1.noarch", "a"),
   ];
-  for (const text of wrong) {
-    assertEquals(parseDnf5AdvisoryTable(`${text}\n`), { packages: [], unparsed: 1 }, text);
+  for (const text of sentences) {
+    assertEquals(parseDnf5AdvisoryTable(`${text}\n`), { packages: [], unparsed: 0 }, text);
   }
+  const wrong = row.replace("a-1-1.noarch", "a");
+  assertEquals(parseDnf5AdvisoryTable(`${wrong}\n`), { packages: [], unparsed: 1 });
 });
 
 Deno.test("parseDnf5AdvisoryDetails() reads lists, and the objects of versions before 5.3", () => {

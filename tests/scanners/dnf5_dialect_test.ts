@@ -48,8 +48,8 @@ Deno.test("dnf5Dialect() takes 100 for an answer only where it lists updates", (
   }
 });
 
-Deno.test("dnf5Dialect() counts the repositories of an answer that is a list", () => {
-  const count = (text: string) => dnf5Dialect([5, 4, 0]).repositories?.read(text, 0);
-  assertEquals([count("[]"), count('[{"id":"a"},{"id":"b"}]')], [0, 2]);
-  for (const text of ["", "junk", "{}", "1"]) assertEquals(count(text), undefined, text);
+Deno.test("dnf5Dialect() asks about restarts in JSON from 5.4.1 on", () => {
+  const command = (...version: number[]) => dnf5Dialect(version).reboot.command;
+  assertEquals(command(5, 4, 0).includes("--json"), false);
+  assertEquals(command(5, 4, 1).includes("--json"), true);
 });

@@ -58,10 +58,13 @@ const HEADING = "Obsoleting Packages\n";
 Deno.test("parseCheckUpdate() counts what is no row, and needs a heading for one", () => {
   const rows: [string, string[], number][] = [
     ["", [], 0],
-    ["junk\n", [], 1],
+    ["junk\n", [], 0],
+    ["This system has release set to 9.4 and it receives updates only for it.\n", [], 0],
+    ["a.noarch 1 r\n", [], 1],
     ["a.noarch 1-1 r\n    b.noarch 1-1 @r\n", [], 1],
     ["No security updates needed, but 4 updates available\n", [], 0],
-    [`${HEADING}junk of words\n`, [], 1],
+    [`${HEADING}junk of words\n`, [], 0],
+    [`${HEADING}a.noarch 1 r\n`, [], 1],
     [`${HEADING}    b.noarch 1-1 @r\n`, [], 1],
     [`${HEADING}a.noarch 1-1 r\n`, [], 0],
     [`${HEADING}a.noarch 1-1 r\n    b.noarch 1-1 @r\n    c.noarch 2-1 @r\n`, [
@@ -88,7 +91,7 @@ Deno.test("parseCheckUpdate() reads rows of which a column or two are in the nex
     ["a.noarch\n          1-1\n                r\nb.noarch  1-1   r\n", ["a 1-1 r", "b 1-1 r"], 0],
     ["a.noarch  1-1\n                r\n", ["a 1-1 r"], 0],
     // What is not indented is a row of its own.
-    ["word\na.noarch  1-1   r\n", ["a 1-1 r"], 1],
+    ["word\na.noarch  1-1   r\n", ["a 1-1 r"], 0],
     ["a.noarch\nb.noarch  1-1   r\n", ["b 1-1 r"], 1],
     ["a.noarch  1-1\n", [], 1],
   ];

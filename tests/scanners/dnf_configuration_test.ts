@@ -1,5 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { readDnfConfiguration } from "../../src/scanners/dnf_configuration.ts";
+import {
+  lockedNames,
+  mayExclude,
+  mayLock,
+  readDnfConfiguration,
+} from "../../src/scanners/dnf_configuration.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 Deno.test("readDnfConfiguration() reads dnf's settings, its repositories' and its locks", async () => {
@@ -58,4 +63,39 @@ Deno.test("readDnfConfiguration() knows dnf 5's further places, each over the on
     locks: 'version = "1.0"',
     isWhole: true,
   });
+});
+
+Deno.test("readDnfConfiguration() reads the locks where the plugin is told to look for them", async () => {
+  const { files } = new FakeSystem();
+  files.texts.set(
+    "/etc/dnf/plugins/versionlock.conf",
+    "[main]\nenabled=1\nlocklist = /srv/locks\n",
+  );
+  files.texts.set("/srv/locks", "tool-0:1-1.*\n");
+  const configuration = await readDnfConfiguration({ files }, {});
+  assertEquals([configuration.locks, mayLock(configuration)], ["tool-0:1-1.*", true]);
+  // Its own settings are none of dnf's.
+  assertEquals(configuration.settings, new Map());
+});
+
+Deno.test("mayLock() and mayExclude() take what could not be read for what may hold one", () => {
+  const told = (locks: string, excludes: string, isWhole = true) => {
+    const settings = new Map([["main", new Map([["excludepkgs", excludes]])]]);
+    const configuration = { settings, locks, isWhole };
+    return [mayLock(configuration), mayExclude(configuration)];
+  };
+  assertEquals(told("", ""), [false, false]);
+  assertEquals(told("# a comment\n\n", ""), [false, false]);
+  assertEquals(told('version = "1.0"\n', ""), [false, false]);
+  assertEquals(told("# a\ntool-0:1-1.*\n", ""), [true, false]);
+  assertEquals(told('version = "1.0"\n\n[[packages]]\nname = "a"\n', ""), [true, false]);
+  assertEquals(told("", "a"), [false, true]);
+  assertEquals(told("", "", false), [true, true]);
+});
+
+Deno.test("lockedNames() are those of dnf 5's list", () => {
+  const locks = 'version = "1.0"\n[[packages]]\nname = "tool"\ncomment = "name"\n' +
+    "[[packages]]\nname='lib*'\n[[packages.conditions]]\nkey = \"evr\"\n";
+  assertEquals(lockedNames({ locks }), ["tool", "lib*"]);
+  assertEquals(lockedNames({ locks: "tool-0:1-1.*\n" }), []);
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { dnfFailure, dnfWarnings, hasNoCache, isLocked } from "../../src/scanners/dnf_failure.ts";
+import { dnfFailure, dnfGaps, fetchFailures, isLocked } from "../../src/scanners/dnf_failure.ts";
 import type { ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { checkJunk } from "./dnf_parser_laws.ts";
 import { failed } from "./dnf_host.ts";
@@ -68,7 +68,7 @@ const ROWS: readonly [string, ReturnType<typeof failed>, ScanErrorReason, string
         "download repomd.xml: All mirrors were tried\n",
     ),
     "permanent",
-    "Failed to download metadata",
+    "Status code: 403 for https://cdn.example/repomd.xml",
   ],
   [
     "unknown arguments",
@@ -121,53 +121,73 @@ Deno.test("dnfFailure() tells a bounded part of what dnf said", () => {
   assert(error.message.length < 1_700, `${error.message.length}`);
 });
 
-Deno.test("dnfFailure() and dnfWarnings() keep to the laws", () => {
+Deno.test("dnfFailure() tells the cause beside what dnf 4 calls the error, and no secret", () => {
+  const { message } = dnfFailure("list", failed("dnf/stderr_unreached.txt"));
+  assert(message.includes("Failed to download metadata for repo 'new'"), message);
+  assert(message.includes("Status code: 401 for http://(hidden)@127.0.0.1:9/private/"), message);
+  assert(!message.includes("S3cret"), message);
+});
+
+Deno.test("what reads dnf's complaints keeps to the laws", () => {
   const stderr = readFixture("dnf", "stderr_repository_down.txt");
   checkJunk(stderr, (text) => dnfFailure("list", failed(`${text}\n`)));
-  checkJunk(stderr, (text) => dnfWarnings(succeeded(text, text)));
+  checkJunk(stderr, (text) => dnfGaps(succeeded(text, text)));
+  checkJunk(readFixture("dnf", "stderr_unreached.txt"), fetchFailures);
+  checkJunk(readFixture("dnf5", "real_stderr_unreached.txt"), fetchFailures);
 });
 
-Deno.test("dnfWarnings() and hasNoCache() read what a real dnf 5.4.6 said", () => {
-  const told = (name: string) => readFixture("dnf5", `real_stderr_${name}.txt`);
-  assertEquals(dnfWarnings(succeeded("", told("left_out"))), [
-    "Repositories that could not be read: dead",
-  ]);
-  for (const name of ["offered", "refresh"]) {
-    assertEquals(dnfWarnings(succeeded("", told(name))), [], name);
-  }
-  assertEquals(hasNoCache(failed(told("no_cache"))), true);
-  assertEquals(hasNoCache(failed(told("unreachable"))), false);
-});
-
-Deno.test("hasNoCache() and isLocked() need a failure", () => {
-  assertEquals(hasNoCache(succeeded("", "Cache-only enabled but no cache")), false);
+Deno.test("isLocked() needs a failure", () => {
   assertEquals(isLocked(succeeded("", "Waiting for process with pid 12 to finish.")), false);
 });
 
-Deno.test("dnfWarnings() tells a bounded part of each name", () => {
-  const long = "x".repeat(301);
-  const [file, repository] = dnfWarnings(
-    succeeded("", `Warning: failed loading '${long}', skipping.\nIgnoring repositories: ${long}\n`),
+const REFUSED = "Could not connect to server for http://(hidden)@127.0.0.1:9/";
+
+Deno.test("fetchFailures() tells of each repository why, of dnf 4 by id, of dnf 5 by name", () => {
+  const dnf4 = fetchFailures(readFixture("dnf", "stderr_unreached.txt"));
+  assertEquals([...dnf4.keys()], ["meta", "new"]);
+  assertEquals(
+    dnf4.get("new"),
+    "Status code: 401 for http://(hidden)@127.0.0.1:9/private/(hidden)/repomd.xml (IP: 127.0.0.1)",
   );
-  assertEquals(file, `A repository's file could not be read: "${"x".repeat(295)}(cut)"`);
-  assertEquals(repository, `Repositories that could not be read: ${"x".repeat(295)}(cut)`);
+  assert(
+    dnf4.get("meta")?.startsWith("Curl error (7): Couldn't connect to server for http://(hidden)"),
+  );
+  const dnf5 = fetchFailures(readFixture("dnf5", "real_stderr_unreached.txt"));
+  assertEquals([...dnf5.keys()], ["Repo new", "Repo ml"]);
+  for (const why of dnf5.values()) {
+    assert(why.startsWith(`Curl error (7): ${REFUSED}`), why);
+    assert(!why.includes("S3cret"), why);
+  }
+  assertEquals([...fetchFailures(readFixture("dnf5", "real_stderr_left_out.txt")).keys()], [
+    "dead",
+  ]);
+  for (const name of ["offered", "refresh"]) {
+    assertEquals(fetchFailures(readFixture("dnf5", `real_stderr_${name}.txt`)).size, 0, name);
+  }
+  const long = `Error: Failed to download metadata for repo 'x': ${"y".repeat(400)}\n`;
+  assertEquals(fetchFailures(long).get("x"), `${"y".repeat(295)}(cut)`);
 });
 
-Deno.test("dnfWarnings() names what was left out, whatever else is said", () => {
-  assertEquals(dnfWarnings(succeeded("")), []);
-  const told = (tool: string, name: string) => dnfWarnings(succeeded("", readFixture(tool, name)));
+Deno.test("dnfGaps() tells what is missing besides repositories, whatever else is said", () => {
+  assertEquals(dnfGaps(succeeded("")), []);
+  const told = (tool: string, name: string) => dnfGaps(succeeded("", readFixture(tool, name)));
   assertEquals(told("dnf", "stderr_repository_down.txt"), [
     'A repository\'s file could not be read: "/etc/yum.repos.d/bad.repo"',
-    "Repositories that could not be read: dead",
   ]);
-  assertEquals(told("dnf5", "stderr_left_out.txt"), [
-    "Repositories that could not be read: f43-development",
-  ]);
+  assertEquals(told("dnf5", "stderr_left_out.txt"), []);
   assertEquals(told("dnf5", "progress.txt"), []);
-  // One mirror that is down takes no repository away.
-  const mirror = ">>> Status code: 404 for https://mirror.example/x (IP: 192.0.2.1)\n";
-  assertEquals(dnfWarnings(succeeded("", mirror)), []);
-  assertEquals(dnfWarnings(succeeded("This system is not registered with an entitlement.\n")), [
+  assertEquals(dnfGaps(succeeded("This system is not registered with an entitlement.\n")), [
     "This system is not registered: the repositories of its subscription are missing",
+  ]);
+  const long = "x".repeat(301);
+  assertEquals(dnfGaps(succeeded("", `Warning: failed loading '${long}', skipping.\n`)), [
+    `A repository's file could not be read: "${"x".repeat(295)}(cut)"`,
+  ]);
+});
+
+Deno.test("dnfGaps() tells of modules that do not fit", () => {
+  assertEquals(dnfGaps(succeeded("", readFixture("dnf", "stderr_modular.txt"))), [
+    "Modular dependency problem, packages of modules may be missing: nothing provides " +
+    "module(base:1) needed by module tool:2:1:deadbeef.x86_64",
   ]);
 });

@@ -1,9 +1,11 @@
 import { assertEquals } from "@std/assert";
 import {
   cheapestFirst,
-  enabledRepositories,
-  hasPriorities,
+  findExclude,
+  hasExcludes,
+  hasIncludes,
   parseDnfSettings,
+  priorityOf,
 } from "../../src/scanners/dnf_settings.ts";
 import { checkJunk } from "./dnf_parser_laws.ts";
 
@@ -40,24 +42,42 @@ Deno.test("parseDnfSettings() is done soon with a file of nothing but lines, or 
   checkJunk("[main]\nexcludepkgs=\n  a b\n[b]\nenabled=0\n", (text) => told(text));
 });
 
-Deno.test("enabledRepositories() leaves out those that say no", () => {
+Deno.test("priorityOf() knows only repositories whose file was read", () => {
   const settings = parseDnfSettings([
-    "[main]\nenabled=1\n[a]\nname=a\n[b]\nenabled=0\n[c]\nenabled=1\n[d]\nenabled=False\n[e]\n",
+    "[main]\nx=1\n[a]\nname=a\n[b]\npriority = 10\n[c]\npriority=x\n",
   ]);
-  assertEquals(enabledRepositories(settings).map(([id]) => id), ["a", "c", "e"]);
+  assertEquals(["a", "b", "c", "d"].map((id) => priorityOf(id, settings)), [
+    99,
+    10,
+    undefined,
+    undefined,
+  ]);
 });
 
-Deno.test("hasPriorities() looks at repositories that are enabled, for other than the usual one", () => {
-  const rows: [string, boolean][] = [
-    ["[main]\npriority=1\n", false],
-    ["[a]\nname=a\n", false],
-    ["[a]\npriority=99\n", false],
-    ["[a]\npriority=1\nenabled=0\n", false],
-    ["[a]\nname=a\n[b]\npriority = 98\n", true],
+Deno.test("hasExcludes() and hasIncludes() look at dnf itself and at its repositories", () => {
+  const rows: [string, boolean, boolean][] = [
+    ["", false, false],
+    ["[main]\nexclude=\n", false, false],
+    ["[main]\nexclude=a\n", true, false],
+    ["[r]\nexcludepkgs=\n  a\n", true, false],
+    ["[r]\nincludepkgs=a\n", false, true],
+    ["[r]\nexcludes=a\n", false, false],
   ];
-  for (const [text, expected] of rows) {
-    assertEquals(hasPriorities(parseDnfSettings([text])), expected, text);
+  for (const [text, excludes, includes] of rows) {
+    const settings = parseDnfSettings([text]);
+    assertEquals([hasExcludes(settings), hasIncludes(settings)], [excludes, includes], text);
   }
+});
+
+Deno.test("findExclude() names the pattern, of dnf itself or of that repository", () => {
+  const settings = parseDnfSettings(["[main]\nexclude=x, b*\n[r]\nexcludepkgs=\n  a.noarch\n"]);
+  const find = (names: string[], repository = "r") => findExclude(names, repository, settings);
+  assertEquals(find(["bash"]), "exclude=b*");
+  assertEquals(find(["a", "a.noarch"]), "excludepkgs=a.noarch");
+  assertEquals(find(["a", "a.noarch"], "other"), null);
+  assertEquals(find(["c"]), null);
+  const many = parseDnfSettings([`[main]\nexclude=${"x*y ".repeat(200_000)}\n`]);
+  assertEquals(findExclude(["x".repeat(250)], "r", many), null);
 });
 
 Deno.test("cheapestFirst() goes by what a repository costs, and else leaves the order", () => {

@@ -26,7 +26,7 @@ Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is ins
     "openssl-libs 1:3.0.7-24.el9 -> 1:3.0.7-28.el9_4 upgradable important true " +
     "CVE-2026-0001,CVE-2026-0002 RHSA-2026:1001",
     "tzdata 2024a-1.el9 -> 2024b-2.el9 upgradable null false  ALBA-2026:A003",
-    "newtool oldtool-1.0-1.el9 -> 2.0-1.el9 obsoletes null null  ",
+    "newtool oldtool-1.0-1.el9 -> 2.0-1.el9 obsoletes null false  ",
   ]);
   assertEquals(warnings, []);
   assertEquals(updates[3]?.severityReason, "advisory RLSA-2026:1002");
@@ -44,6 +44,9 @@ Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is ins
     "cves",
     "installed",
     "offered",
+    "reboot",
+    "repositories",
+    "security",
     "version",
   ]);
   assert(host.asked.slice(2).every((argv) => argv.includes("--setopt=exit_on_lock=True")));
@@ -60,7 +63,7 @@ Deno.test("scan() speaks dnf 5's dialect where dnf is dnf 5, by whatever name", 
       "labirinto 1.55.0-1.fc30 -> 1.56.2-6.fc30 upgradable critical true CVE-2019-6470 " +
       "FEDORA-2019-57b5902ed1,FEDORA-2019-f4eb34cf4c,FEDORA-2022-2222222222," +
       "FEDORA-2022-2222222223",
-      "newtool oldtool-1.0-1.el9 -> 2.0-1.el9 obsoletes null null  ",
+      "newtool oldtool-1.0-1.el9 -> 2.0-1.el9 obsoletes null false  ",
     ]);
     assertEquals(warnings, []);
     const offered = host.asked.find((argv) => questionOf(argv) === "offered");
@@ -86,7 +89,7 @@ Deno.test("scan() reads what a real dnf 5.4.6 answered, as JSON and as tables", 
     "openssl-libs 1:3.0.7-24.el9 -> 1:3.0.7-28.el9_4 upgradable important true " +
     "CVE-2026-0001,CVE-2026-0002 RHSA-2026:1001",
     "tzdata 2024a-1.el9 -> 2024b-2.el9 upgradable null false  ",
-    "newtool oldtool-1.0-1.el9 -> 2.0-1.el9 obsoletes null null  ",
+    "newtool oldtool-1.0-1.el9 -> 2.0-1.el9 obsoletes null false  ",
   ]);
   assertEquals(warnings, []);
   assert(updates.every(({ sizeBytes, state }) => state === "obsoletes" || (sizeBytes ?? 0) > 0));
@@ -133,7 +136,8 @@ Deno.test("scan() asks old versions of dnf 5 for tables, past their progress on 
     "newtool null",
   ]);
   assertEquals(warnings, ["Cannot read the advisories' CVEs: this needs dnf 5.2.9 or later"]);
-  assert(!host.asked.flat().includes("--json"));
+  const withJson = host.asked.filter((argv) => argv.includes("--json")).map(questionOf);
+  assertEquals(withJson, ["repositories"]);
   assert(host.asked.filter((argv) => questionOf(argv) === "offered")[0]?.includes("-q"));
 });
 
@@ -213,18 +217,52 @@ Deno.test("scan() keeps what is offered where dnf's own list is empty, and doubt
   ]);
 });
 
-Deno.test("scan() goes by dnf's own list where a repository is preferred, and else doubts it", async () => {
+/** A host on which dnf's own list lacks bash. */
+function hostWithoutBash(): DnfHost {
   const host = new DnfHost();
   const table = readFixture("dnf", "check_update.txt").replace(/^bash.*\n/m, "");
-  host.answers = { checked: { ...succeeded(table), code: 100 } };
+  const answer = { ...succeeded(table), code: 100 };
+  host.answers = { checked: answer, lifted: answer };
+  return host;
+}
+
+function bashOf({ updates }: { updates: readonly Update[] }) {
+  const found = updates.filter((update) => update.package === "bash");
+  return found.map(({ state, stateReason, advisories }) => [state, stateReason, ...advisories]);
+}
+
+Deno.test("scan() doubts an update that dnf's own list lacks and no rule explains", async () => {
+  const host = hostWithoutBash();
   const doubtful = await scanWith(dnfScanner(), host, {});
-  assertEquals([doubtful.updates.length, doubtful.warnings], [8, [
+  const doubt = "doubt: dnf's own list of updates does not have it, and no setting explains why";
+  assertEquals(bashOf(doubtful), [["upgradable", doubt, "FEDORA-2026-1bbec06c4d"]]);
+  assertEquals([doubtful.result, doubtful.warnings], ["degraded", [
     "Two of dnf's answers do not fit together, on the updates of bash.x86_64",
   ]]);
-  host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n");
-  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
-  assertEquals([updates.length, warnings], [7, []]);
-  assert(!updates.some((update) => update.package === "bash"));
+  // A priority somewhere else explains nothing.
+  host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n[updates]\n");
+  assertEquals((await scanWith(dnfScanner(), host, {})).warnings.length, 1);
+});
+
+Deno.test("scan() tells as pinned what a repository of a better priority has too", async () => {
+  const host = hostWithoutBash();
+  host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n[updates]\n");
+  const available = "bash\t0\t5.1.8\t6.el9\tx86_64\tvendor\n";
+  host.answers = { ...host.answers, available: succeeded(available) };
+  const report = await scanWith(dnfScanner(), host, {});
+  const reason = "repository vendor has priority 50, updates has 99";
+  assertEquals(bashOf(report), [["pinned", reason, "FEDORA-2026-1bbec06c4d"]]);
+  assertEquals([report.result, report.warnings], ["ok", []]);
+  const asked = host.asked.find((argv) => questionOf(argv) === "available");
+  assertEquals(asked?.at(-1), "bash");
+});
+
+Deno.test("scan() tells as held what dnf's own list has once version locks are lifted", async () => {
+  const host = hostWithoutBash();
+  host.answers = { checked: host.answers.checked ?? succeeded("") };
+  const report = await scanWith(dnfScanner(), host, {});
+  assertEquals(bashOf(report), [["held", "version lock", "FEDORA-2026-1bbec06c4d"]]);
+  assertEquals([report.result, report.warnings], ["ok", []]);
 });
 
 Deno.test("scan() asks dnf for excluded updates where its settings cannot be read", async () => {
@@ -233,34 +271,17 @@ Deno.test("scan() asks dnf for excluded updates where its settings cannot be rea
   const all = readFixture("dnf", "offered.txt");
   host.answers = { offered: succeeded(""), checked: succeeded(""), excluded: succeeded(all) };
   const { updates, warnings } = await scanWith(dnfScanner(), host, {});
-  assertEquals([updates.length, updates.every(({ state }) => state === "held")], [7, true]);
+  // The eighth would replace another package.
+  assertEquals([updates.length, updates.every(({ state }) => state === "held")], [8, true]);
   assertEquals(warnings, []);
-});
-
-Deno.test("scan() names a repository whose lists are older than the others'", async () => {
-  const host = new DnfHost();
-  host.becomeRoot();
-  host.files.texts.set("/etc/yum.repos.d/x.repo", "[new]\nname=new\n[old]\nname=old\n");
-  const put = (repository: string, days: number) => {
-    const path = `/var/cache/dnf/${repository}-0123456789abcdef`;
-    host.files.texts.set(path, "");
-    host.files.texts.set(`${path}/repodata/1-primary.xml.gz`, "");
-    const modifiedMs = host.clock.nowMs() - days * 86_400_000;
-    host.files.modifiedMs.set(`${path}/repodata/1-primary.xml.gz`, modifiedMs);
-  };
-  put("new", 0);
-  put("old", 40);
-  put("gone", 400);
-  assertEquals((await scanWith(dnfScanner(), host, {})).warnings, [
-    'Repositories whose package lists are old: old (40 days); run "dnf makecache" to see why',
-  ]);
 });
 
 Deno.test("scan() asks for no advisories where there is no update", async () => {
   const host = new DnfHost();
   host.answers = { offered: succeeded(""), checked: succeeded("") };
   assertEquals((await scanWith(dnfScanner(), host, {})).updates, []);
-  assertEquals(host.questions.toSorted(), ["checked", "installed", "offered", "version"]);
+  const asked = ["checked", "installed", "offered", "reboot", "repositories", "version"];
+  assertEquals(host.questions.toSorted(), asked);
 });
 
 Deno.test("scan() does not believe in an empty list that dnf does not confirm", async () => {
@@ -274,16 +295,20 @@ Deno.test("scan() does not believe in an empty list that dnf does not confirm", 
   }
 });
 
-Deno.test("scan() believes dnf 5 that there is no update if there is a repository", async () => {
-  const host = new DnfHost(5);
-  const none = succeeded("{}\n");
-  host.answers = { offered: succeeded(""), checked: none, replaced: none };
-  assertEquals((await scanWith(dnfScanner(), host, {})).updates, []);
-  host.answers = { ...host.answers, repositories: succeeded("[]\n") };
-  const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
-  assertEquals(error.message, "Cannot scan with dnf: there are no enabled repositories");
-  host.answers = { ...host.answers, repositories: failed("what?\n", 2) };
-  assertEquals((await scanWith(dnfScanner(), host, {})).warnings.length, 1);
+Deno.test("scan() believes that there is no update if there is a repository", async () => {
+  for (const generation of [4, 5] as const) {
+    const host = new DnfHost(generation);
+    const none = succeeded(generation === 4 ? "" : "{}\n");
+    host.answers = { offered: succeeded(""), checked: none, replaced: none };
+    const { result, updates } = await scanWith(dnfScanner(), host, {});
+    assertEquals([result, updates], ["ok", []]);
+    host.repositories = [];
+    const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
+    assertEquals(error.message, "Cannot scan with dnf: there are no enabled repositories");
+    host.answers = { ...host.answers, repositories: failed("what?\n", 2) };
+    const unknown = await scanWith(dnfScanner(), host, {});
+    assertEquals([unknown.result, unknown.warnings.length], ["degraded", 1]);
+  }
 });
 
 Deno.test("scan() names of repositories that are alike the cheapest, as dnf takes it", async () => {
@@ -346,6 +371,7 @@ Deno.test("scan() tells excluded updates as held, and asks for them where some a
     updates.filter(({ state }) => state === "held").map(tell),
     ["bash 5.1.8-6.el9 -> 5.1.8-9.el9 held null false  FEDORA-2026-1bbec06c4d"],
   );
+  assertEquals(updates.find(({ state }) => state === "held")?.stateReason, "excludepkgs=bash");
   assertEquals(updates.length, 8);
 });
 
@@ -353,12 +379,61 @@ Deno.test("scan() counts what it does not understand, and nothing that plugins s
   const host = new DnfHost();
   const chatter = "Updating Subscription Management repositories.\n" +
     "Updates                 1.1 MB/s | 2.9 kB     00:00    \n\n";
-  host.answers = { offered: succeeded(chatter + readFixture("dnf", "offered.txt")) };
+  // A plugin's sentence is no row, whatever it says.
+  const lock =
+    "This system has release set to 9.4 and it receives updates only for this release.\n";
+  const checked = succeeded(lock + readFixture("dnf", "check_update.txt"));
+  host.answers = {
+    offered: succeeded(chatter + lock + readFixture("dnf", "offered.txt")),
+    checked: { ...checked, code: 100 },
+    advisories: succeeded(lock + readFixture("dnf", "advisories.txt")),
+  };
   assertEquals((await scanWith(dnfScanner(), host, {})).warnings, []);
   host.answers = { offered: succeeded("bash\t0\t1\t2\tx86_64\n"), checked: succeeded("") };
   assertEquals((await scanWith(dnfScanner(), host, {})).warnings, [
     "Lines of dnf's answers that were not understood: 1",
   ]);
+});
+
+Deno.test("scan() tells of a host that is booted from an image that dnf does not update it", async () => {
+  const host = hostWithoutBash();
+  host.files.texts.set("/run/ostree-booted", "");
+  const { result, warnings, updates } = await scanWith(dnfScanner(), host, {});
+  const states = new Set(updates.map(({ state }) => state));
+  assertEquals(states, new Set(["image_based"]));
+  assertEquals(updates.at(-1)?.stateReason, "/run/ostree-booted is there");
+  // What is in doubt stays in doubt.
+  assertEquals([result, warnings.length], ["degraded", 2]);
+  assert(bashOf({ updates })[0]?.[1]?.includes("; doubt: "));
+  const sound = new DnfHost();
+  sound.files.texts.set("/run/ostree-booted", "");
+  assertEquals((await scanWith(dnfScanner(), sound, {})).result, "ok");
+});
+
+Deno.test("scan() tells whether the host asks for a restart, and minds no dnf that cannot", async () => {
+  const host = new DnfHost();
+  const answers = [
+    [failed("", 1, readFixture("dnf", "needs_restarting.txt")), true],
+    [succeeded("Reboot should not be necessary.\n"), false],
+    [failed("No such command: needs-restarting. Please use /usr/bin/dnf --help\n"), undefined],
+    [failed("", 1), undefined],
+  ] as const;
+  for (const [reboot, expected] of answers) {
+    host.answers = { reboot };
+    const report = await scanWith(dnfScanner(), host, {});
+    assertEquals([report.reboot?.isRequired, report.warnings], [expected, []]);
+  }
+});
+
+Deno.test("scan() takes longer before it gives up where more is installed", async () => {
+  const host = new DnfHost();
+  await scanWith(dnfScanner(), host, {});
+  const limitOf = () => host.options[host.questions.lastIndexOf("offered")]?.timeoutMs ?? 0;
+  const before = limitOf();
+  const many = Array.from({ length: 2_000 }, (_, n) => `p${n}\t0\t1\t1\tnoarch\t(none)\n`);
+  host.answers = { installed: succeeded(many.join("")) };
+  await scanWith(dnfScanner(), host, {});
+  assert(before >= 120_000 && limitOf() === 220_000, `${before} ${limitOf()}`);
 });
 
 Deno.test("scan() ends all that it starts with its own signal, of dnf 4 and of dnf 5", async () => {

@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
 import type { AdvisoryDetails, AdvisoryRow } from "../../src/scanners/dnf_advisories.ts";
 import { type DnfState, joinUpdates } from "../../src/scanners/dnf_updates.ts";
+import type { ReconciledOffer } from "../../src/scanners/dnf_reconcile.ts";
+import type { UpdateState } from "../../src/scanners/scanner.ts";
 import { type OfferedRpm, parseNevra, type RpmPackage } from "../../src/scanners/rpm_packages.ts";
 
 function rpm(nevra: string): RpmPackage {
@@ -28,13 +30,23 @@ function details(id: string, changes: Partial<AdvisoryDetails>): AdvisoryDetails
 
 const NOTHING: DnfState = {
   installed: [],
-  offered: [],
-  passedOver: [],
-  withExcluded: [],
+  offers: [],
   obsoletes: [],
+  replacingSecurity: new Map(),
+  keptReplacing: [],
   advisories: [],
   details: [],
+  tellsSecurity: () => null,
 };
+
+/** What dnf would take, without a doubt. */
+function taken(...offers: OfferedRpm[]): ReconciledOffer[] {
+  return offers.map((offer) => ({ taken: offer, kept: null, doubt: null }));
+}
+
+function kept(offer: OfferedRpm, state: UpdateState = "held", reason = "version lock") {
+  return { taken: null, kept: { offer, state, reason }, doubt: null };
+}
 
 Deno.test("joinUpdates() compares with the newest of several versions, of the same architecture", () => {
   const updates = joinUpdates({
@@ -47,13 +59,13 @@ Deno.test("joinUpdates() compares with the newest of several versions, of the sa
       installed("glibc-1-1.i686"),
       installed("moved-1-1.noarch"),
     ],
-    offered: [
+    offers: taken(
       offered("kernel-5.14.0-500.el9.x86_64"),
       offered("glibc-3-1.x86_64"),
       offered("glibc-3-1.i686"),
       offered("moved-2-1.x86_64"),
       offered("gone-2-1.x86_64"),
-    ],
+    ),
   });
   assertEquals(
     updates.map(({ currentVersion, state, reboot }) => [currentVersion, state, reboot]),
@@ -71,7 +83,7 @@ Deno.test("joinUpdates() has all advisories of a package, the worst severity, an
   const [update] = joinUpdates({
     ...NOTHING,
     installed: [installed("a-1-1.x86_64")],
-    offered: [offered("a-5-1.x86_64")],
+    offers: taken(offered("a-5-1.x86_64")),
     advisories: [
       advisory("A-1", "a-2-1.x86_64", { severity: "low" }),
       advisory("A-2", "a-3-1.x86_64", { severity: "important" }),
@@ -99,7 +111,7 @@ Deno.test("joinUpdates() leaves out advisories of what is installed, beside an o
   const state: DnfState = {
     ...NOTHING,
     installed: [installed("kernel-core-5-1.x86_64"), installed("kernel-core-5-2.x86_64")],
-    offered: [offered("kernel-core-5-3.x86_64")],
+    offers: taken(offered("kernel-core-5-3.x86_64")),
     advisories: [
       // dnf tells of it as long as 5-1 is the one that runs.
       advisory("A-2", "kernel-core-5-2.x86_64", { severity: "critical" }),
@@ -114,15 +126,14 @@ Deno.test("joinUpdates() leaves out advisories of what is installed, beside an o
     [],
     ["A-3"],
   ]);
-  // It shows all the same that this repository has advisories.
-  const [other] = joinUpdates({ ...state, advisories: state.advisories.slice(0, 1) });
-  assertEquals([other?.severity, other?.security, other?.advisories], [null, false, []]);
+  const [other] = joinUpdates({ ...state, advisories: state.advisories?.slice(0, 1) ?? [] });
+  assertEquals([other?.severity, other?.security, other?.advisories], [null, null, []]);
 });
 
 Deno.test("joinUpdates() tells the advisory's own word beside ours", () => {
   const [update] = joinUpdates({
     ...NOTHING,
-    offered: [offered("a-2-1.noarch")],
+    offers: taken(offered("a-2-1.noarch")),
     advisories: [advisory("A", "a-2-1.noarch", { severity: "moderate", ownWord: "medium" })],
   });
   assertEquals([update?.severity, update?.severityReason], [
@@ -139,7 +150,11 @@ Deno.test("joinUpdates() says why there is no severity", () => {
     [[advisory("A", "a-2-1.noarch", { ownWord: "High" })], true, 'advisory A says "High"'],
   ];
   for (const [advisories, security, reason] of rows) {
-    const [update] = joinUpdates({ ...NOTHING, offered: [offered("a-2-1.noarch")], advisories });
+    const [update] = joinUpdates({
+      ...NOTHING,
+      offers: taken(offered("a-2-1.noarch")),
+      advisories,
+    });
     assertEquals(
       [update?.severity, update?.security, update?.severityReason],
       [null, security, reason],
@@ -157,7 +172,7 @@ Deno.test("joinUpdates() asks the advisory itself where the list knows no severi
   ) {
     const [update] = joinUpdates({
       ...NOTHING,
-      offered: [offered("a-2-1.noarch")],
+      offers: taken(offered("a-2-1.noarch")),
       advisories: [advisory("A", "a-2-1.noarch")],
       details: [details("A", changes)],
     });
@@ -165,14 +180,88 @@ Deno.test("joinUpdates() asks the advisory itself where the list knows no severi
   }
   const [fix] = joinUpdates({
     ...NOTHING,
-    offered: [offered("a-2-1.noarch")],
+    offers: taken(offered("a-2-1.noarch")),
     advisories: [advisory("A", "a-2-1.noarch", { isSecurity: false })],
     details: [details("A", { severity: "critical" })],
   });
   assertEquals(fix?.severity, null, "how bad a bug is says nothing of a hole");
 });
 
-Deno.test("joinUpdates() tells a package once: offered, or else held, or else replacing", () => {
+Deno.test("joinUpdates() goes by whether the repository marks its security updates", () => {
+  const bugfix = advisory("A", "a-2-1.noarch", { isSecurity: false });
+  const rows: [boolean | null, AdvisoryRow[] | null, boolean | null][] = [
+    [true, [], false],
+    [true, [bugfix], false],
+    [true, null, null],
+    // An advisory of another repository says nothing for this one.
+    [false, [bugfix], null],
+    [false, [advisory("A", "a-2-1.noarch")], true],
+    [null, [], null],
+    [null, [bugfix], false],
+  ];
+  for (const [isTelling, advisories, expected] of rows) {
+    const [update] = joinUpdates({
+      ...NOTHING,
+      offers: taken(offered("a-2-1.noarch", "r")),
+      advisories,
+      tellsSecurity: (repository) => repository === "r" ? isTelling : null,
+    });
+    assertEquals(update?.security, expected);
+  }
+});
+
+Deno.test("joinUpdates() adds up what several repositories say in one advisory", () => {
+  const [update] = joinUpdates({
+    ...NOTHING,
+    offers: taken(offered("a-2-1.noarch")),
+    advisories: [advisory("A 1", "a-2-1.noarch"), advisory("A 1", "a-2-1.noarch")],
+    details: [
+      details("A 1", { listed: ["CVE-2026-0001"], severity: "critical" }),
+      details("A 1", { listed: ["CVE-2026-0002"], severity: "low" }),
+    ],
+  });
+  assertEquals([update?.cves, update?.severity], [["CVE-2026-0001", "CVE-2026-0002"], "critical"]);
+});
+
+Deno.test("joinUpdates() tells of two versions the one that closes a hole", () => {
+  const offers = [{
+    ...kept(offered("a-3-1.noarch", "first")),
+    taken: offered("a-2-1.noarch", "other"),
+  }];
+  const tell = (advisories: AdvisoryRow[]) => {
+    const state = { ...NOTHING, installed: [installed("a-1-1.noarch")], offers, advisories };
+    return joinUpdates(state).map((one) =>
+      `${one.availableVersion} ${one.source} ${one.state} ${one.security}: ${one.stateReason}`
+    );
+  };
+  const holds = "3-1 first held true: version lock; 2-1 of other can be installed";
+  const reason = "newer 3-1 of first is kept back: version lock";
+  const [older, newer] = [advisory("A-2", "a-2-1.noarch"), advisory("A-3", "a-3-1.noarch")];
+  assertEquals(tell([newer]), [holds]);
+  assertEquals(tell([older, newer]), [holds]);
+  assertEquals(tell([older]), [`2-1 other upgradable true: ${reason}`]);
+  assertEquals(tell([]), [`2-1 other upgradable null: ${reason}`]);
+});
+
+Deno.test("joinUpdates() tells why an update is kept back, and what is doubtful", () => {
+  const doubt = { taken: offered("c-2-1.noarch"), kept: null, doubt: "doubt: x" };
+  const updates = joinUpdates({
+    ...NOTHING,
+    installed: ["a", "b", "c"].map((name) => installed(`${name}-1-1.noarch`)),
+    offers: [
+      kept(offered("a-2-1.noarch")),
+      kept(offered("b-2-1.noarch"), "pinned", "a priority"),
+      doubt,
+    ],
+  });
+  assertEquals(updates.map(({ state, stateReason }) => [state, stateReason]), [
+    ["held", "version lock"],
+    ["pinned", "a priority"],
+    ["upgradable", "doubt: x"],
+  ]);
+});
+
+Deno.test("joinUpdates() tells a package once: as an update, or else as replacing", () => {
   const replacing = (nevra: string) => ({
     package: rpm(nevra),
     repository: "r",
@@ -181,20 +270,14 @@ Deno.test("joinUpdates() tells a package once: offered, or else held, or else re
   const updates = joinUpdates({
     ...NOTHING,
     installed: [installed("a-1-1.noarch"), installed("b-1-1.noarch")],
-    offered: [offered("a-2-1.noarch")],
-    passedOver: [offered("c-2-1.noarch", "other")],
-    withExcluded: [
-      offered("a-3-1.noarch"),
-      offered("b-2-1.noarch"),
-      offered("b-2-1.noarch", "twin"),
-      offered("c-2-1.noarch", "other"),
-    ],
+    offers: [...taken(offered("a-2-1.noarch")), kept(offered("b-2-1.noarch"))],
     obsoletes: [
       replacing("a-2-1.noarch"),
       replacing("new-1-1.noarch"),
       { ...replacing("new-1-1.noarch"), repository: "twin" },
       { ...replacing("new-1-1.noarch"), replaces: [rpm("oldest-1-1.noarch")] },
     ],
+    keptReplacing: [{ ...replacing("kept-1-1.noarch"), reason: "excludepkgs=kept" }],
   });
   assertEquals(
     updates.map((one) => `${one.package} ${one.state} ${one.currentVersion} ${one.source}`),
@@ -202,7 +285,29 @@ Deno.test("joinUpdates() tells a package once: offered, or else held, or else re
       "a upgradable 1-1 updates",
       "b held 1-1 updates",
       "new obsoletes old-1:1-1, older-2-1, oldest-1-1 r",
+      "kept held old-1:1-1, older-2-1 r",
     ],
   );
   assertEquals(updates[2]?.description, "Replaces old, older, oldest");
+  assertEquals(updates[3]?.stateReason, "excludepkgs=kept");
+});
+
+Deno.test("joinUpdates() tells what is known of the security of a package that replaces another", () => {
+  const obsoletes = [{
+    package: rpm("new-1-1.noarch"),
+    repository: "r",
+    replaces: [rpm("old-1-1.noarch")],
+  }];
+  const tell = (changes: Partial<DnfState>) => {
+    const [update] = joinUpdates({ ...NOTHING, obsoletes, tellsSecurity: () => true, ...changes });
+    return [update?.security, update?.severity];
+  };
+  const known = (severity: "critical" | null) => ({
+    replacingSecurity: new Map([["new.noarch", { severity }]]),
+  });
+  assertEquals(tell(known("critical")), [true, "critical"]);
+  assertEquals(tell(known(null)), [true, null]);
+  assertEquals(tell({}), [false, null]);
+  assertEquals(tell({ tellsSecurity: () => false }), [null, null]);
+  assertEquals(tell({ replacingSecurity: null }), [null, null]);
 });

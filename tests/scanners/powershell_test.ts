@@ -96,16 +96,10 @@ Deno.test("parseEnvelope() throws nothing but ScanError", () => {
   }));
 });
 
-Deno.test("parseEnvelope() takes linear time for a line of 10 MB", () => {
+Deno.test("parseEnvelope() comes to its end with a line of 10 MB, whatever it is made of", () => {
+  // A search that began anew at each character would take hours.
   for (const unit of ["<<<BEGIN>>", "<<<BEGIN>>>", "a ", "\0", "="]) {
-    const output = `<<<BEGIN>>>${unit.repeat(10_000_000 / unit.length)}<<<END>>>`;
-    // The best of three: others may be at work on this machine.
-    const tookMs = [1, 2, 3].map(() => {
-      const startedMs = performance.now();
-      refused(output);
-      return performance.now() - startedMs;
-    });
-    assert(Math.min(...tookMs) < 1_000, `${unit}: ${tookMs}`);
+    refused(`<<<BEGIN>>>${unit.repeat(10_000_000 / unit.length)}<<<END>>>`);
   }
 });
 

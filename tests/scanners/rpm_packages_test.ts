@@ -3,6 +3,7 @@ import fc from "fast-check";
 import {
   parseInstalled,
   parseNameAndEvr,
+  parseNames,
   parseNevra,
   parseOffered,
 } from "../../src/scanners/rpm_packages.ts";
@@ -12,7 +13,9 @@ import { readFixture } from "./fixture.ts";
 Deno.test("parseOffered() reads rows of fields, the summary last", () => {
   const row = (...fields: string[]) => `${["a", "0", "1", "2", "noarch", ...fields].join("\t")}\n`;
   assertEquals(parseOffered(""), { packages: [], unparsed: 0 });
-  assertEquals(parseOffered("junk\n"), { packages: [], unparsed: 1 });
+  // A line without a tab is a sentence of somebody's, and no row is lost with it.
+  assertEquals(parseOffered("junk\n"), { packages: [], unparsed: 0 });
+  assertEquals(parseOffered("junk\tof\twords\n"), { packages: [], unparsed: 1 });
   const { packages: [first] } = parseOffered(row("r", "7", "s-1-1.src.rpm", "Has a", "tab in it"));
   assertEquals(first, {
     name: "a",
@@ -34,6 +37,23 @@ Deno.test("parseOffered() reads rows of fields, the summary last", () => {
   for (const text of wrong) assertEquals(parseOffered(text), { packages: [], unparsed: 1 }, text);
   const { packages: [long] } = parseOffered(row("x".repeat(255), "9".repeat(16), "", ""));
   assertEquals([long?.repository.length, long?.sizeBytes], [255, null]);
+});
+
+Deno.test("parseNames() reads rows of a package and its repository", () => {
+  assertEquals(parseNames("a\t1\t2\t3\tnoarch\tr\nsentence\n"), {
+    packages: [{
+      name: "a",
+      epoch: "1",
+      version: "2",
+      release: "3",
+      architecture: "noarch",
+      repository: "r",
+    }],
+    unparsed: 0,
+  });
+  for (const row of ["a\t1\t2\t3\tnoarch", "a\t1\t2\t3\tnoarch\tr\tmore"]) {
+    assertEquals(parseNames(`${row}\n`), { packages: [], unparsed: 1 }, row);
+  }
 });
 
 Deno.test("parseInstalled() leaves keys out, and lines with more or less than their fields", () => {

@@ -31,7 +31,7 @@ const MOUNTED = ["/etc/dnf", "/etc/yum.repos.d", "/var/cache/libdnf5", "/var/lib
 const PROGRAMS = ["unshare", "chroot", "mount", "debootstrap", "dnf", "rpm", "rpmbuild"]
   .concat("createrepo_c", "modifyrepo_c", "perl", "gpg", "setpriv");
 
-const TESTS = ["dnf", "dnf5", "dnf_cases", "dnf_settings"].map((name) =>
+const TESTS = ["dnf", "dnf5", "dnf_cases", "dnf_locks", "dnf_settings", "dnf_sources"].map((name) =>
   `tests/real/${name}_test.ts`
 );
 

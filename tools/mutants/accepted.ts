@@ -219,13 +219,6 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "No source package is called null, nor the empty text",
   },
   {
-    file: "src/scanners/dnf_lists.ts",
-    operator: "regular expression",
-    before: "const LISTS_FOLDER = /^(.+)-[0-9a-f]{16}$/;",
-    after: "const LISTS_FOLDER = /(.+)-[0-9a-f]{16}$/;",
-    reason: "`.+` takes all from the first character on, with the anchor and without",
-  },
-  {
     file: "src/scanners/dnf_settings.ts",
     operator: "logical",
     before: 'const cost = settings.get(repository)?.get("cost") ?? "";',

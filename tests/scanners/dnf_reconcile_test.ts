@@ -1,0 +1,225 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  type DnfAnswers,
+  type DnfRules,
+  findMissing,
+  newestOffers,
+  reconcile,
+} from "../../src/scanners/dnf_reconcile.ts";
+import { type OfferedRpm, parseNevra, type RpmPackage } from "../../src/scanners/rpm_packages.ts";
+import { formatEvr } from "../../src/scanners/rpm_version.ts";
+
+function rpm(nevra: string): RpmPackage {
+  const package_ = parseNevra(`${nevra}.noarch`);
+  if (!package_) throw new Error(nevra);
+  return package_;
+}
+
+function offer(text: string): OfferedRpm {
+  const [nevra = "", repository = ""] = text.split(" ");
+  return { ...rpm(nevra), repository, sizeBytes: 7, sourcePackage: "source", summary: "A tool" };
+}
+
+const listed = (text: string) => ({
+  package: offer(text),
+  repository: text.split(" ")[1] ?? "",
+});
+
+/** Dnf's own list of "foo-1-1 repository", and of what replaces "old". */
+function list(rows: readonly string[], replacing: readonly string[] = []) {
+  const obsoletes = replacing.map((row) => ({ ...listed(row), replaces: [rpm("old-1-1")] }));
+  return { upgrades: rows.map(listed), obsoletes, unparsed: 0 };
+}
+
+const NO_RULES: DnfRules = {
+  priorityOf: () => 99,
+  excludeOf: () => null,
+  isLocked: () => undefined,
+  hasIncludes: false,
+};
+
+interface Said extends Partial<Omit<DnfAnswers, "offered" | "withExcluded" | "withLocked">> {
+  readonly offered?: readonly string[];
+  readonly withExcluded?: readonly string[];
+  readonly withLocked?: readonly string[];
+}
+
+function tellAll(said: Said) {
+  const { offered = [], withExcluded = [], withLocked = [], ...rest } = said;
+  const { offers, keptReplacing, doubtful } = reconcile({
+    checked: undefined,
+    lifted: undefined,
+    available: [],
+    rules: NO_RULES,
+    ...rest,
+    offered: offered.map(offer),
+    withExcluded: withExcluded.map(offer),
+    withLocked: withLocked.map(offer),
+  });
+  const tell = (one: OfferedRpm) => `${one.name}-${formatEvr(one)} ${one.repository}`;
+  return {
+    offers: offers.flatMap(({ taken, kept, doubt }) => [
+      ...taken ? [`${tell(taken)}${doubt === null ? "" : " doubtful"}`] : [],
+      ...kept ? [`${tell(kept.offer)} ${kept.state}: ${kept.reason}`] : [],
+    ]),
+    keptReplacing: keptReplacing.map((one) => `${one.package.name}: ${one.reason}`),
+    doubtful,
+  };
+}
+
+const NOT_LISTED = "doubt: dnf's own list of updates does not have it, and no setting explains why";
+
+Deno.test("reconcile() takes each package once, from where dnf would take it", () => {
+  assertEquals(tellAll({ checked: list([]) }).offers, []);
+  const { offers, doubtful } = tellAll({
+    offered: ["a-2-1 one", "a-2-1 two", "b-2-1 one"],
+    checked: list(["b-2-1 one", "a-2-1 two", "a-2-1 one"]),
+  });
+  assertEquals([offers, doubtful], [["a-2-1 two", "b-2-1 one"], []]);
+  // An epoch of 0 goes unsaid in one of the lists.
+  assertEquals(tellAll({ offered: ["a-0:2-1 one"], checked: list(["a-2-1 one"]) }).doubtful, []);
+});
+
+Deno.test("reconcile() calls locked what dnf's own list has once the locks are lifted", () => {
+  const { offers, doubtful } = tellAll({
+    offered: ["a-3-1 one", "b-3-1 one"],
+    // A lock may allow an older update.
+    checked: list(["b-2-1 one"]),
+    lifted: list(["a-3-1 one", "b-3-1 one"]),
+  });
+  assertEquals(offers, [
+    "a-3-1 one held: version lock",
+    "b-2-1 one",
+    "b-3-1 one held: version lock",
+  ]);
+  assertEquals(doubtful, []);
+});
+
+Deno.test("reconcile() calls pinned only what a repository of a better priority has", () => {
+  const priorities = new Map([["best", 10], ["other", 99], ["same", 99]]);
+  const rules = { ...NO_RULES, priorityOf: (id: string) => priorities.get(id) };
+  const available = ["a-1-1 best", "b-1-1 same", "c-1-1 unknown", "d-1-1 best"].map(offer);
+  const { offers, doubtful } = tellAll({
+    offered: ["a-2-1 other", "b-2-1 other", "c-2-1 other", "d-2-1 unknown"],
+    checked: list([]),
+    available,
+    rules,
+  });
+  assertEquals(offers, [
+    "a-2-1 other pinned: repository best has priority 10, other has 99",
+    `b-2-1 other upgradable: ${NOT_LISTED}`,
+    `c-2-1 other upgradable: ${NOT_LISTED}`,
+    `d-2-1 unknown upgradable: ${NOT_LISTED}`,
+  ]);
+  assertEquals(doubtful, ["b.noarch", "c.noarch", "d.noarch"]);
+});
+
+Deno.test("reconcile() tells a newer version that is excluded beside an older one of another repository", () => {
+  const rules = { ...NO_RULES, excludeOf: (one: RpmPackage) => one.name === "a" ? "x=a" : null };
+  const { offers, doubtful } = tellAll({
+    offered: ["a-2-1 other"],
+    withExcluded: ["a-3-1 first", "b-2-1 first"],
+    checked: list(["a-2-1 other"]),
+    rules,
+  });
+  assertEquals(offers, [
+    "a-2-1 other",
+    "a-3-1 first held: x=a",
+    "b-2-1 first held: excluded by dnf's configuration",
+  ]);
+  assertEquals(doubtful, []);
+});
+
+Deno.test("reconcile() leaves out what `includepkgs` does not name, and dnf 5 lifts with its locks", () => {
+  const rules = { ...NO_RULES, isLocked: (name: string) => name === "a", hasIncludes: true };
+  const said = { withLocked: ["a-2-1 r", "b-2-1 r"], checked: list([]) };
+  assertEquals(tellAll({ ...said, rules }).offers, ["a-2-1 r held: version lock"]);
+  const { offers } = tellAll({ ...said, rules: { ...rules, hasIncludes: false } });
+  assertEquals(offers, [
+    "a-2-1 r held: version lock",
+    "b-2-1 r held: excluded by dnf's configuration",
+  ]);
+});
+
+Deno.test("reconcile() keeps what only dnf's own list has, and doubts it", () => {
+  const { offers, doubtful } = tellAll({ checked: list(["a-2-1 prefer"]) });
+  assertEquals([offers, doubtful], [["a-2-1 prefer doubtful"], ["a.noarch"]]);
+});
+
+Deno.test("reconcile() takes all that is offered where dnf's own list is missing", () => {
+  const offered = ["a-2-1 one", "a-2-1 two", "a-3-1 three", "b-2-1 one"];
+  const { offers, doubtful } = tellAll({ offered, withExcluded: ["b-3-1 one", "c-1-1 one"] });
+  assertEquals(offers, [
+    "a-3-1 three",
+    "b-2-1 one",
+    "b-3-1 one held: excluded by dnf's configuration",
+    "c-1-1 one held: excluded by dnf's configuration",
+  ]);
+  assertEquals(doubtful, []);
+});
+
+Deno.test("reconcile() tells of replacing packages that are kept back, and why", () => {
+  const said = { checked: list([], ["new-1-1 r"]), lifted: list([], ["new-1-1 r", "kept-1-1 r"]) };
+  const kept = (rules: Partial<DnfRules>) =>
+    tellAll({ ...said, rules: { ...NO_RULES, ...rules } }).keptReplacing;
+  assertEquals(kept({}), ["kept: version lock"]);
+  assertEquals(kept({ excludeOf: () => "x=kept" }), ["kept: x=kept"]);
+  assertEquals(kept({ isLocked: () => false }), ["kept: kept back by dnf"]);
+  assertEquals(kept({ isLocked: () => false, hasIncludes: true }), []);
+});
+
+Deno.test("reconcile() tells no size of a version that is not among the offers", () => {
+  const checked = list(["a-2-1 prefer"]);
+  const parts = {
+    offered: [offer("a-3-1 other")],
+    withExcluded: [],
+    withLocked: [],
+    available: [],
+  };
+  const { offers: [first] } = reconcile({ ...parts, checked, lifted: undefined, rules: NO_RULES });
+  assertEquals(first?.taken, { ...offer("a-2-1 prefer"), sizeBytes: null });
+});
+
+Deno.test("reconcile() loses no package that any of dnf's answers has", () => {
+  const row = fc.tuple(
+    fc.constantFrom(..."abcd"),
+    fc.integer({ min: 1, max: 4 }),
+    fc.constantFrom("r", "s"),
+  ).map(([name, version, repository]) => `${name}-${version}-1 ${repository}`);
+  const rows = fc.array(row, { maxLength: 8 });
+  const priorities = fc.record({ r: fc.constantFrom(1, 99), s: fc.constantFrom(1, 99) });
+  fc.assert(fc.property(rows, rows, rows, rows, rows, priorities, (a, b, c, d, e, known) => {
+    const rules: DnfRules = { ...NO_RULES, priorityOf: (id) => id === "r" ? known.r : known.s };
+    const found = reconcile({
+      offered: a.map(offer),
+      withExcluded: b.map(offer),
+      withLocked: [],
+      checked: list(c),
+      lifted: list(d),
+      available: e.map(offer),
+      rules,
+    });
+    const names = found.offers.map(({ taken, kept }) => (taken ?? kept?.offer)?.name);
+    const expected = new Set([...a, ...b, ...c].map((text) => text[0]));
+    assertEquals(new Set(names), expected);
+    assertEquals(names.length, expected.size);
+    // What dnf would install now is told as that.
+    for (const { package: { name } } of list(c).upgrades) {
+      const one = found.offers.find(({ taken }) => taken?.name === name);
+      assertEquals(one?.taken?.name, name);
+    }
+  }));
+});
+
+Deno.test("findMissing() is what dnf's own list lacks, by version", () => {
+  const offers = ["a-2-1 one", "a-3-1 one", "b-2-1 one", "c-2-1 one"].map(offer);
+  const missing = findMissing(offers, list(["a-2-1 one", "b-2-1 two"]));
+  assertEquals(missing.map(({ name, version }) => `${name}-${version}`), ["a-3", "c-2"]);
+  assertEquals(findMissing(offers, undefined), []);
+});
+
+Deno.test("newestOffers() keeps the first of those that are alike", () => {
+  const offers = newestOffers(["a-2-1 one", "a-2-1 two", "a-1-1 three"].map(offer));
+  assertEquals(offers.map(({ version, repository }) => `${version} ${repository}`), ["2 one"]);
+});

@@ -1,0 +1,244 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { DnfRepository } from "../../src/scanners/dnf_repositories.ts";
+import {
+  describeAge,
+  describeSources,
+  oldestAgeS,
+  readTellsSecurity,
+  type SourceFacts,
+} from "../../src/scanners/dnf_sources.ts";
+import { scanUpdates } from "../../src/commands/scan_updates.ts";
+import { dnfScanner } from "../../src/scanners/dnf.ts";
+import { runScan } from "../../src/scanners/run_scans.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { makeGuard } from "../fakes/scanner_guard.ts";
+import { FakeSystem } from "../fakes/system.ts";
+import { DnfHost, failed } from "./dnf_host.ts";
+
+const FACTS = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" } as const;
+
+const DAY_MS = 86_400_000;
+const NOW_MS = 1_000 * DAY_MS;
+
+const REPOSITORY: DnfRepository = {
+  id: "r",
+  name: "The repository",
+  url: "https://user:pw@mirror.example/r?key=1",
+  hasLists: true,
+  fetchedMs: NOW_MS - DAY_MS,
+  expiryMs: 2 * DAY_MS,
+};
+
+function judge(changes: Partial<DnfRepository>, facts: Partial<SourceFacts> = {}) {
+  const known = { nowMs: NOW_MS, failures: new Map(), fetchedFromMs: null, isRefresh: false };
+  const [source] = describeSources([{ ...REPOSITORY, ...changes }], {
+    ...known,
+    tellsSecurity: new Map(),
+    ...facts,
+  });
+  return source && [source.result, source.why];
+}
+
+Deno.test("describeSources() tells all of a source, without secrets", () => {
+  const facts = { nowMs: NOW_MS, failures: new Map(), fetchedFromMs: null, isRefresh: false };
+  const tellsSecurity = new Map([["r", true]]);
+  assertEquals(describeSources([REPOSITORY], { ...facts, tellsSecurity }), [{
+    name: "r",
+    url: "https://(hidden)@mirror.example/r?(hidden)",
+    result: "ok",
+    why: null,
+    metadataAgeS: 86_400,
+    expiresAtMs: NOW_MS + DAY_MS,
+    tellsSecurity: true,
+  }]);
+  const [never] = describeSources([{ ...REPOSITORY, expiryMs: Infinity, url: null }], {
+    ...facts,
+    tellsSecurity: new Map(),
+  });
+  assertEquals([never?.expiresAtMs, never?.url, never?.tellsSecurity], [null, null, null]);
+});
+
+Deno.test("describeSources() goes by the age itself, and each source's own limit", () => {
+  const rows: [Partial<DnfRepository>, string, string | null][] = [
+    [{ fetchedMs: NOW_MS - 2 * DAY_MS }, "ok", null],
+    [
+      { fetchedMs: NOW_MS - 3 * DAY_MS },
+      "old",
+      "its package lists are 3 days old, over its limit of 2 days",
+    ],
+    [
+      { expiryMs: DAY_MS / 4, fetchedMs: NOW_MS - DAY_MS / 2 },
+      "old",
+      "its package lists are 12 h old, over its limit of 6 h",
+    ],
+    [{ expiryMs: Infinity, fetchedMs: 0 }, "ok", null],
+    [{ expiryMs: 0, fetchedMs: NOW_MS - 1_000 }, "ok", null],
+    [
+      { expiryMs: 0, fetchedMs: NOW_MS - 6_000 },
+      "old",
+      "its package lists are 0 min old, over its limit of 0 min",
+    ],
+    [{ fetchedMs: null }, "old", "the age of its package lists is not known"],
+    [{ hasLists: false, fetchedMs: null }, "missing", "its package lists were never fetched"],
+    // A clock that was set back makes no list old.
+    [{ fetchedMs: NOW_MS + DAY_MS }, "ok", null],
+  ];
+  for (const [changes, result, why] of rows) assertEquals(judge(changes), [result, why]);
+});
+
+Deno.test("describeSources() knows a source that failed, unless its lists came all the same", () => {
+  const failures = new Map([["r", "Status code: 401"]]);
+  assertEquals(judge({}, { failures }), [
+    "failed",
+    "cannot be fetched: Status code: 401; its package lists are 24 h old",
+  ]);
+  assertEquals(judge({ hasLists: false, fetchedMs: null }, { failures }), [
+    "failed",
+    "cannot be fetched: Status code: 401",
+  ]);
+  // Dnf 5 cuts names, and another of that beginning may be meant.
+  const fetchedFromMs = NOW_MS - 10_000;
+  assertEquals(judge({ fetchedMs: NOW_MS - 9_000 }, { failures, fetchedFromMs }), ["ok", null]);
+});
+
+Deno.test("describeSources() knows a source that was not fetched anew, whatever dnf said of it", () => {
+  const facts = { fetchedFromMs: NOW_MS - 10_000, isRefresh: true };
+  assertEquals(judge({}, facts), [
+    "failed",
+    "its package lists were not fetched anew; its package lists are 24 h old",
+  ]);
+  assertEquals(judge({ expiryMs: Infinity }, facts)?.[0], "failed");
+  assertEquals(judge({ fetchedMs: NOW_MS - 9_000, expiryMs: 1 }, facts), [
+    "ok",
+    null,
+  ]);
+  const never = { hasLists: false, fetchedMs: null };
+  assertEquals(judge(never, facts), [
+    "failed",
+    "its package lists could not be fetched",
+  ]);
+});
+
+Deno.test("oldestAgeS() is that of the oldest lists", () => {
+  const facts = { nowMs: NOW_MS, failures: new Map(), fetchedFromMs: null, isRefresh: false };
+  const ages = [1, 40, 3].map((days) => ({ ...REPOSITORY, fetchedMs: NOW_MS - days * DAY_MS }));
+  const tellsSecurity = new Map();
+  assertEquals(oldestAgeS(describeSources(ages, { ...facts, tellsSecurity })), 40 * 86_400);
+  assertEquals(oldestAgeS([]), null);
+});
+
+Deno.test("describeAge() is in days, hours or minutes", () => {
+  assertEquals([49, 47, 1, 0.5].map((hours) => describeAge(hours * 3_600_000)), [
+    "2 days",
+    "47 h",
+    "1 h",
+    "30 min",
+  ]);
+});
+
+Deno.test("readTellsSecurity() looks for a list of advisories among each repository's lists", async () => {
+  const { files } = new FakeSystem();
+  const put = (directory: string, atMs: number, ...names: string[]) => {
+    files.texts.set(`/cache/${directory}`, "");
+    for (const name of names) {
+      const path = `/cache/${directory}/repodata/${name}`;
+      files.texts.set(path, "");
+      files.modifiedMs.set(path, atMs);
+    }
+  };
+  put("telling-0123456789abcdef", 1, "a-primary.xml.zst", "a-updateinfo.xml.zst");
+  put("silent-0123456789abcdef", 1, "a-primary.xml.gz");
+  // Of one that moved, what was fetched last counts.
+  put("moved-0123456789abcdef", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
+  put("moved-fedcba9876543210", 2, "b-primary.xml.gz");
+  put("empty-0123456789abcdef", 1);
+  put("other-0123456789abcdef", 1, "a-primary.xml.gz");
+  const repositories = ["telling", "silent", "moved", "empty", "gone"].map((id) => ({ id }));
+  assertEquals(
+    await readTellsSecurity({ files }, "/cache", repositories),
+    new Map([["telling", true], ["silent", false], ["moved", false]]),
+  );
+  assertEquals(await readTellsSecurity({ files }, null, repositories), new Map());
+  files.fail("look at dnf's package lists", "denied");
+  assertEquals(await readTellsSecurity({ files }, "/cache", repositories), new Map());
+  files.list = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(
+    () => readTellsSecurity({ files }, "/cache", repositories),
+    TypeError,
+    "oops",
+  );
+});
+
+const SECRET = "S3cretXy9Zq7Wv5T";
+
+const URLS = [
+  `http://deploy:${SECRET}@127.0.0.1:9/private`,
+  `https://${SECRET}@mirror.example/r`,
+  `https://deploy:p@${SECRET}@mirror.example/r`,
+  `https://mirror.example/r?token=${SECRET}`,
+  `https://mirror.example/r#${SECRET}`,
+  `https://mirror.example/t/${SECRET}/r`,
+  `https://mirror.example/${SECRET}/r`,
+  `https://a.example/r, https://deploy:${SECRET}@b.example/r`,
+];
+
+/** A host with the secret in every place in which dnf may say it. */
+function hostOf(generation: 4 | 5, url: string): DnfHost {
+  const host = new DnfHost(generation);
+  host.becomeRoot();
+  host.repositories = [{ id: "updates", url }, { id: "dead", ageMs: null, url }];
+  const said = generation === 4
+    ? `Errors during downloading metadata for repository 'dead':\n  - Status code: 401 for ${url}\n` +
+      `Error: Failed to download metadata for repo 'dead': ${url}\n` +
+      `Warning: failed loading '${url}', skipping.\n`
+    : ` The repository dead   ???% | 0.0 B/s | -1.0 B | ?\n>>> Status code: 401 for ${url} - ${url}\n`;
+  const broken = failed(`${said}Error: ${url}\n`);
+  const modular = `Modular dependency problem:\n\n Problem: x\n  - nothing provides ${url}\n`;
+  host.answers = {
+    fetched: { ...broken, code: 0 },
+    advisories: broken,
+    cves: broken,
+    checked: broken,
+    replaced: broken,
+    security: broken,
+    reboot: failed(said, 1, `Reboot is required to fully utilize these updates. ${url}\n`),
+    offered: {
+      ...failed(`${said}${modular}`, 0),
+      stdout: `a\t0\t2\t1\tnoarch\tupdates\t7\ta-2-1.src.rpm\tSee ${url}\n`,
+    },
+  };
+  return host;
+}
+
+Deno.test("no secret of a repository's address is in a report, an event, a log or a state file", async () => {
+  for (const generation of [4, 5] as const) {
+    for (const url of URLS) {
+      for (const refresh of [false, true]) {
+        const host = hostOf(generation, url);
+        const options = { refresh, cacheDirectory: "/state" };
+        const report = await runScan(host, dnfScanner(), options);
+        assert(report.sources.some(({ result }) => result !== "ok"));
+        const log = new FakeLog();
+        const scanner = dnfScanner();
+        const handler = scanUpdates({
+          collectSystemInfo: () => Promise.resolve(FACTS),
+          system: host,
+          log,
+          stateDirectory: "/state",
+          guard: makeGuard(host, log).guard,
+          findScanners: () => Promise.resolve([scanner]),
+        });
+        const early: unknown[] = [];
+        const outcome = await handler.run({ id: "c1", type: "scan_updates", params: { refresh } }, {
+          signal: new AbortController().signal,
+          tellEarly: (told) => void early.push(...told),
+        });
+        const states = [...host.files.texts].filter(([path]) => path.startsWith("/state"));
+        const said = JSON.stringify([report, early, outcome, log.told, states]);
+        const at = said.indexOf(SECRET.slice(0, 6));
+        assertEquals(at < 0 ? "" : said.slice(Math.max(0, at - 200), at + 50), "");
+        assert(said.includes("(hidden)"));
+      }
+    }
+  }
+});

@@ -25,6 +25,7 @@ export function makeGuard(system: System, log: Log, breakers: ScannerBreakers = 
     settings: SCANNER_SETTINGS,
     cacheDirectory: "/state/cache",
     ignore: [],
+    changelogs: false,
     keep,
   }, breakers);
   return { guard, kept };

@@ -143,6 +143,7 @@ async function makeGuard(parts: AgentParts): Promise<ScannerGuard> {
     settings,
     cacheDirectory: `${stateDirectory}/cache`,
     ignore: parts.config.scanners.ignore,
+    changelogs: parts.config.scanners.changelogs,
     keep,
   }, breakers);
 }

@@ -49,6 +49,7 @@ export const scanCommand: CliCommand = {
     const reports = await scanInTheOpen(system, scanners, {
       lastCounts,
       ignore: config.scanners.ignore,
+      changelogs: config.scanners.changelogs,
       refresh: given.flags.has("refresh"),
       cacheDirectory: `${stateDirectory}/cache`,
     });

@@ -24,6 +24,8 @@ export interface ScannerGuardParts {
   readonly cacheDirectory: string;
   /** See `ScanOptions.ignore`. */
   readonly ignore: readonly string[];
+  /** See `ScanOptions.changelogs`. */
+  readonly changelogs: boolean;
   /** Keeps the breakers through a restart; never throws. */
   keep(breakers: ScannerBreakers): Promise<void>;
 }
@@ -75,12 +77,12 @@ export class ScannerGuard {
     scanner: Scanner,
     given: ScanOptions & { readonly signal: AbortSignal },
   ): Promise<ScanReport> {
-    const { system, settings: { timeoutMs }, cacheDirectory, ignore } = this.#parts;
+    const { system, settings: { timeoutMs }, cacheDirectory, ignore, changelogs } = this.#parts;
     const startedMs = system.clock.monotonicMs();
     const end = new AbortController();
     const tooLong = new AbortController();
     const signal = AbortSignal.any([given.signal, tooLong.signal]);
-    const options = { ...given, cacheDirectory, ignore, signal };
+    const options = { ...given, cacheDirectory, ignore, changelogs, signal };
     const limit = system.clock.sleep(timeoutMs, end.signal).then(() => null, () => null);
     try {
       // What comes after the limit is nobody's.

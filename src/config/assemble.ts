@@ -56,6 +56,8 @@ export interface Config {
     readonly enabled: readonly string[];
     /** Patterns of updates to be ignored, with a scanner's name and a colon in front where it is for one. */
     readonly ignore: readonly string[];
+    /** Whether changelogs are fetched for the CVEs in them. */
+    readonly changelogs: boolean;
     /** A scan's own limit. */
     readonly timeoutMs: number;
     readonly consecutiveFailures: number;
@@ -119,6 +121,7 @@ export function assemble(valueOf: (setting: Setting<unknown>) => unknown): Confi
     scanners: {
       enabled: get(SETTINGS.scanners),
       ignore: get(SETTINGS.ignore),
+      changelogs: get(SETTINGS.changelogs),
       timeoutMs: get(SETTINGS.scannerTimeout),
       consecutiveFailures: get(SETTINGS.scannerFailures),
       minOpenMs: get(SETTINGS.scannerMinOpen),

@@ -2,7 +2,18 @@
 
 import { SCANNER_NAMES } from "../scanners/available.ts";
 import type { LogFormat, LogLevel } from "../log.ts";
-import { choice, choices, duration, integer, type Kind, size, text, texts, url } from "./values.ts";
+import {
+  choice,
+  choices,
+  duration,
+  flag,
+  integer,
+  type Kind,
+  size,
+  text,
+  texts,
+  url,
+} from "./values.ts";
 
 /** One setting. */
 export interface Setting<T> {
@@ -163,6 +174,10 @@ export const SETTINGS = {
   ignore: setting("scanners.ignore", texts('patterns like "apt:linux-*" or "KB2267602"'), {
     fallback: [],
     summary: "Updates reported as ignored: patterns of names, advisories and titles",
+  }),
+  changelogs: setting("scanners.changelogs", flag(), {
+    fallback: true,
+    summary: "Fetch changelogs of APT's updates, which name the CVEs",
   }),
   scannerTimeout: setting("scanners.timeout", duration("1s", "12h"), {
     fallback: 35 * 60_000,

@@ -94,6 +94,18 @@ export function integer(smallest: number, largest: number): Kind<number> {
   };
 }
 
+/** `true` or `false`. */
+export function flag(): Kind<boolean> {
+  return {
+    allowed: "true or false",
+    read(written) {
+      if (written === true || written === "true") return true;
+      return written === false || written === "false" ? false : undefined;
+    },
+    show: String,
+  };
+}
+
 /** One of a few words. */
 export function choice<T extends string>(...words: readonly T[]): Kind<T> {
   return {

@@ -4,16 +4,18 @@ import type { System } from "../system/system.ts";
 import { changelogPaths, parseChangelogs } from "./apt_changelogs.ts";
 import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt_commands.ts";
 import { ReplacedListsError } from "./apt_failure.ts";
+import { fetchChangelogs } from "./apt_fetched_changelogs.ts";
 import { parseInstalled } from "./apt_installed.ts";
-import { chooseLists } from "./apt_list_source.ts";
-import { type AptPlaces, haveLists, mayBeUnsigned, stateStamp } from "./apt_lists.ts";
+import { chooseLists, type ListSource } from "./apt_list_source.ts";
+import { stateStamp } from "./apt_lists.ts";
 import { parsePolicy } from "./apt_policy.ts";
-import { parseReleases } from "./apt_releases.ts";
+import { readRebootState } from "./apt_reboot.ts";
 import { parseShow } from "./apt_show.ts";
-import { parseSimulation } from "./apt_simulation.ts";
+import { parseUpgrade } from "./apt_upgrade.ts";
 import {
   type AptState,
   describeUpdates,
+  findUndescribed,
   findWaiting,
   tellEffects,
   tellGaps,
@@ -50,18 +52,21 @@ async function scanApt(
   scanOptions: ScanOptions,
   options: AptOptions,
 ): Promise<ScanAnswer> {
-  const source = await chooseLists(system, scanOptions, options);
-  const { places, warnings } = source;
-  const newCommands = () => new AptCommands(system, options, source);
-  const reading = await readTwiceAtMost(system, places, newCommands);
-  const hasLists = await haveLists(system, places);
-  const untold = hasLists ? [] : ['There are no package lists yet: run "apt-get update"'];
-  const gaps = [...warnings, ...untold, ...reading.gaps];
+  const lists = await chooseLists(system, scanOptions, options);
+  const reading = await readTwiceAtMost(
+    system,
+    { ...lists, isFetching: scanOptions.changelogs === true },
+    () => new AptCommands(system, options, lists),
+  );
+  const ages = lists.sources.filter(({ result }) => result !== "not_asked")
+    .map(({ metadataAgeS }) => metadataAgeS).filter((age) => age !== null);
   return {
     updates: reading.updates,
-    gaps,
-    notes: reading.notes,
-    metadataAgeS: hasLists && source.ageMs !== null ? Math.round(source.ageMs / 1_000) : null,
+    gaps: [...lists.gaps, ...reading.gaps],
+    notes: [...lists.notes, ...reading.notes],
+    sources: lists.sources,
+    metadataAgeS: ages.length > 0 ? Math.max(...ages) : null,
+    reboot: await readRebootState(system, options.hostDirectory),
   };
 }
 
@@ -72,19 +77,24 @@ interface Reading {
   readonly notes: readonly string[];
 }
 
+/** The lists to read, and whether changelogs may be fetched for what waits. */
+interface ReadOptions extends ListSource {
+  readonly isFetching: boolean;
+}
+
 /** Asks everything, and once more if packages or package lists changed while it was asked. */
 async function readTwiceAtMost(
   system: System,
-  places: AptPlaces,
+  lists: ReadOptions,
   newCommands: () => AptCommands,
 ): Promise<Reading> {
   try {
-    const reading = await readWhileStill(system, places, newCommands());
+    const reading = await readWhileStill(system, lists, newCommands());
     if (reading) return reading;
   } catch (error) {
     if (!(error instanceof ReplacedListsError)) throw error;
   }
-  const reading = await readWhileStill(system, places, newCommands());
+  const reading = await readWhileStill(system, lists, newCommands());
   if (reading) return reading;
   const fact = "packages or package lists keep changing meanwhile";
   throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "locked" });
@@ -93,32 +103,31 @@ async function readTwiceAtMost(
 /** Asks everything; `undefined` if what was asked about changed in the meantime. */
 async function readWhileStill(
   system: System,
-  places: AptPlaces,
+  lists: ReadOptions,
   commands: AptCommands,
 ): Promise<Reading | undefined> {
-  const before = await stateStamp(system, places);
+  const before = await stateStamp(system, lists.places);
   try {
-    const reading = await read(commands, await mayBeUnsigned(system, places));
-    return await stateStamp(system, places) === before ? reading : undefined;
+    const reading = await read(system, commands, lists);
+    return await stateStamp(system, lists.places) === before ? reading : undefined;
   } catch (error) {
     const isAboutState = error instanceof ScanError && error.reason === "permanent";
     // Of a state that is half old and half new apt may say anything.
-    if (isAboutState && await stateStamp(system, places) !== before) return undefined;
+    if (isAboutState && await stateStamp(system, lists.places) !== before) return undefined;
     throw error;
   }
 }
 
-async function read(commands: AptCommands, isUnsigned: boolean): Promise<Reading> {
-  // Two questions at a time: a third would only take the cores from those that are waited for.
-  const [packages, offers] = await all([readPackages(commands), readOffers(commands)]);
-  const state: AptState = { ...packages, ...offers };
+async function read(system: System, commands: AptCommands, lists: ReadOptions): Promise<Reading> {
+  const state = await readState(commands, lists);
   const waiting = findWaiting(state);
-  const wanted = waiting.map(({ name, availableVersion }) => `${name}=${availableVersion}`);
-  const mayBeUntrusted = isUnsigned && waiting.length > 0;
-  const [show, untrusted, changelogs] = await all([
-    commands.showPackages(wanted),
+  const wanted = findUndescribed(waiting, state)
+    .map(({ name, availableVersion }) => `${name}=${availableVersion}`);
+  const missing: string[] = [];
+  const [shown, untrusted, changelogs] = await all([
+    ifAnswered(() => commands.showPackages(wanted), parseShow, missing),
     ifAnswered(
-      () => mayBeUntrusted ? commands.queryUntrusted() : Promise.resolve(""),
+      () => lists.mayBeUnsigned && waiting.length > 0 ? commands.queryUntrusted() : nothing(),
       parseFiles,
     ),
     ifAnswered(
@@ -126,49 +135,72 @@ async function read(commands: AptCommands, isUnsigned: boolean): Promise<Reading
       parseChangelogs,
     ),
   ]);
-  const shown = parseShow(show);
-  const updates = describeUpdates(waiting, state, { shown, changelogs });
-  const gaps = [...commands.warnings, ...tellGaps(state, shown)];
-  const notes = [
-    ...tellEffects(state),
-    ...tellUntrusted(waiting, state.policies, untrusted),
-  ];
-  return { updates, gaps, notes };
+  const installed = { origin: "a changelog on this host", changelogs };
+  const described = describeUpdates(waiting, state, { shown, changelogs: [installed] });
+  const { ownDirectory: directory, isFetching } = lists;
+  const updates = isFetching && directory && described.length > 0
+    ? describeUpdates(waiting, state, {
+      shown,
+      changelogs: [installed, {
+        origin: "apt-get changelog",
+        changelogs: await fetchChangelogs(system, commands, { directory, updates: described }),
+      }],
+    })
+    : described;
+  return {
+    updates,
+    gaps: [...commands.losses, ...tellGaps(state, waiting, shown)],
+    notes: [
+      ...tellEffects(state),
+      ...tellUntrusted(waiting, state.policies, untrusted),
+      // Without it sizes and the like are missing, and no update is.
+      ...missing,
+      ...commands.notes,
+    ],
+  };
 }
 
-/** The installed packages, and what apt knows of each. */
-async function readPackages(
-  commands: AptCommands,
-): Promise<Pick<AptState, "installed" | "policies">> {
+function nothing(): Promise<string> {
+  return Promise.resolve("");
+}
+
+/** The installed packages, what apt knows of each, and what it would do with them. */
+async function readState(commands: AptCommands, lists: ListSource): Promise<AptState> {
   const installed = parseInstalled(await commands.queryInstalled());
   if (installed.packages.size === 0) {
     const fact = "dpkg-query tells of no installed package";
     throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
   }
-  const policies = parsePolicy(await commands.queryPolicies([...installed.packages.keys()]));
+  commands.allowFor(installed.packages.size);
+  const names = [...installed.packages.keys()];
+  const readPolicies = async () => parsePolicy(await commands.queryPolicies(names));
+  const decide = async () => {
+    const decided = await commands.decideUpgrade();
+    return typeof decided === "string" ? parseUpgrade(decided) : decided;
+  };
+  // Without a cache both would build it, each for itself: the second one waits for the first's.
+  const [policies, decision] = lists.hasCache
+    ? await all([readPolicies(), decide()])
+    : [await readPolicies(), await decide()];
   if (policies.packages.size === 0) {
     const fact = "the answer of apt-cache policy is not understood";
     throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
   }
-  return { installed, policies };
+  return { installed, policies, decision, releases: lists.releases };
 }
 
-/** What an upgrade would do, and whose the package files are. */
-async function readOffers(
-  commands: AptCommands,
-): Promise<Pick<AptState, "simulation" | "releases">> {
-  const simulated = await commands.simulateUpgrade();
-  const simulation = simulated === null ? null : parseSimulation(simulated);
-  return { simulation, releases: parseReleases(await commands.queryReleases()) };
-}
-
-/** For what tells more than apt's own list does: without an answer nothing is missing. */
-async function ifAnswered<T>(ask: () => Promise<string>, parse: (text: string) => T): Promise<T> {
+/** For what tells more than apt's own list does: without an answer no update is missing. */
+async function ifAnswered<T>(
+  ask: () => Promise<string>,
+  parse: (text: string) => T,
+  missing: string[] = [],
+): Promise<T> {
   try {
     return parse(await ask());
   } catch (error) {
-    if (error instanceof ScanError) return parse("");
-    throw error;
+    if (!(error instanceof ScanError) || error instanceof ReplacedListsError) throw error;
+    missing.push(error.message);
+    return parse("");
   }
 }
 

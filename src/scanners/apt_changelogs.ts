@@ -22,12 +22,20 @@ export interface ChangelogEntry {
 /** Entries by source package, in the order they came: the newest first. */
 export type Changelogs = ReadonlyMap<string, readonly ChangelogEntry[]>;
 
+/** Changelogs with where they were read: `the changelog of another package on this host`. */
+export interface ChangelogOrigin {
+  readonly origin: string;
+  readonly changelogs: Changelogs;
+}
+
 /** What is told of one update. */
 export interface ChangelogFacts {
   readonly cves: readonly string[];
   readonly advisories: readonly string[];
   /** Of several versions on the way the most urgent one's; `null`: no changelog tells. */
   readonly urgency: string | null;
+  /** Whether a changelog has the version that waits. */
+  readonly isKnown: boolean;
 }
 
 /** So many sources are looked up, those whose package comes first. */
@@ -104,11 +112,12 @@ export function changelogFacts(
     cves: unique(between.flatMap(({ cves }) => cves)),
     advisories: unique(between.flatMap(({ advisories }) => advisories)),
     urgency: URGENCIES[Math.max(-1, ...urgencies)] ?? null,
+    isKnown: isThere,
   };
 }
 
 /** A package that was only built anew has the source's version with `+bN` behind it. */
-function sourceVersion(version: string): string {
+export function sourceVersion(version: string): string {
   return version.replace(/\+b\d+$/, "");
 }
 

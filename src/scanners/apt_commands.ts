@@ -2,7 +2,7 @@
 
 import { CommandError, type RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
-import { aptFailure, complaints, isBroken, unfetched } from "./apt_failure.ts";
+import { aptFailure, complaints, isLoss, isRefusal } from "./apt_failure.ts";
 import { INSTALLED_FORMAT } from "./apt_installed.ts";
 import { reasonNotRun } from "./not_run.ts";
 import { ScanError } from "./scanner.ts";
@@ -12,9 +12,17 @@ export const APT_GET = "/usr/bin/apt-get";
 const APT_CACHE = "/usr/bin/apt-cache";
 export const DPKG_QUERY = "/usr/bin/dpkg-query";
 const GZIP = "/usr/bin/gzip";
+const CP = "/usr/bin/cp";
 
-/** For each question, which takes one to eight seconds. */
+/** For each question about a host without packages: a question takes one to eight seconds. */
 const TIMEOUT_MS = 60_000;
+
+/**
+ * Besides, for each installed package: with hundreds of updates apt computes for ten seconds, and on a
+ * tenth of a core for a hundred.
+ */
+const TIMEOUT_PER_PACKAGE_MS = 500;
+const LONGEST_TIMEOUT_MS = 900_000;
 
 /** Fetching package lists waits for mirrors. */
 const REFRESH_TIMEOUT_MS = 300_000;
@@ -35,6 +43,18 @@ export interface AptOptions {
   readonly dpkgDirectory?: string;
   /** Apt's state, with the package lists in `lists`. @default "/var/lib/apt" */
   readonly aptStateDirectory?: string;
+  /** Apt's own cache. @default "/var/cache/apt" */
+  readonly aptCacheDirectory?: string;
+  /** Put before the host's other paths (`/run/reboot-required`). @default "" */
+  readonly hostDirectory?: string;
+}
+
+/** Why apt would not decide on an upgrade. */
+export interface Refusal {
+  /** Completes "apt-get decides nothing: ..." */
+  readonly why: string;
+  /** It was not refused: it took too long. */
+  readonly isTimeout: boolean;
 }
 
 /** How one scan asks. */
@@ -44,13 +64,26 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A program that was ended because it took too long. */
+export class TimeoutError extends ScanError {
+  /** `apt-get did not finish within 60 s`. */
+  readonly fact: string;
+
+  constructor(message: string, { fact, cause }: { fact: string; cause: unknown }) {
+    super(message, { reason: "transient", cause });
+    this.fact = fact;
+  }
+}
+
 /** Asks apt and dpkg; every method throws `ScanError`. */
 export class AptCommands {
   readonly #system: System;
   readonly #options: AptOptions;
   readonly #settings: readonly string[];
   readonly #signal: AbortSignal | undefined;
-  readonly #warnings = new Set<string>();
+  readonly #losses = new Set<string>();
+  readonly #notes = new Set<string>();
+  #timeoutMs = TIMEOUT_MS;
 
   constructor(system: System, options: AptOptions, { settings = [], signal }: AskOptions) {
     this.#system = system;
@@ -59,9 +92,20 @@ export class AptCommands {
     this.#signal = signal;
   }
 
-  /** What apt complained of without failing. */
-  get warnings(): string[] {
-    return [...this.#warnings];
+  /** Warnings of apt's after which something is missing from an answer. */
+  get losses(): string[] {
+    return [...this.#losses];
+  }
+
+  /** Its other warnings. */
+  get notes(): string[] {
+    return [...this.#notes];
+  }
+
+  /** Gives each further question more time on a host with more packages. */
+  allowFor(packages: number): void {
+    const neededMs = TIMEOUT_MS + packages * TIMEOUT_PER_PACKAGE_MS;
+    this.#timeoutMs = Math.min(LONGEST_TIMEOUT_MS, neededMs);
   }
 
   /** The installed packages, in `INSTALLED_FORMAT`. */
@@ -72,30 +116,41 @@ export class AptCommands {
     return this.#ask("list the installed packages", argv);
   }
 
-  /** What an upgrade would do; `null`, with a warning, where installed packages do not fit. */
-  async simulateUpgrade(): Promise<string | null> {
-    const action = "simulate an upgrade";
-    const settings = [
-      "APT::Get::Show-User-Simulation-Note=false",
-      // With it apt would refuse to simulate what takes more than a yes: that an essential package
-      // goes, or that an older version comes back.
-      "APT::Get::Assume-Yes=false",
-    ].flatMap((setting) => ["-o", setting]);
-    // -qq implies it in spite of the setting, and -q is -qq where the host's settings say `quiet`.
-    const argv = [APT_GET, ...this.#settings, "--simulate", "-q=1", ...settings, "dist-upgrade"];
-    const result = await this.#run(action, argv, TIMEOUT_MS);
-    if (!isBroken(result)) return this.#answer(action, result);
-    this.#warnings.add(
-      `apt-get upgrades nothing until the installed packages fit together: ${
-        complaints(result.stderr, "errors").join("; ")
-      }`,
-    );
-    return null;
+  /** Every enabled source, and what it would fetch; nothing is fetched. */
+  listSources(): Promise<string> {
+    // -qq prints nothing, and -q is -qq where the host's settings say `quiet`.
+    const argv = [APT_GET, ...this.#settings, "-q=1", "--print-uris", "update"];
+    return this.#ask("list the package sources", argv);
   }
 
-  /** The package files and their releases. */
-  queryReleases(): Promise<string> {
-    return this.#ask("list the package files", [APT_CACHE, ...this.#settings, "policy"]);
+  /**
+   * What an upgrade of everything would do, or why apt would not say. It decides as an upgrade does, and
+   * prints what it would download: `--simulate` decides the same and takes four times as long.
+   */
+  async decideUpgrade(): Promise<string | Refusal> {
+    const action = "decide on an upgrade";
+    const settings = [
+      // With a yes apt refuses what takes more than that: that an essential package goes, or that an
+      // older version comes back. Without `Remove` it refuses what removes anything.
+      "APT::Get::Assume-Yes=false",
+      "APT::Get::Remove=true",
+      "APT::Get::Show-Upgraded=true",
+      "APT::Get::Show-Versions=true",
+      "APT::Get::Download=true",
+      "APT::Get::Download-Only=false",
+      "APT::Output-Version=0",
+      "APT::Get::List-Columns=false",
+    ].flatMap((setting) => ["-o", setting]);
+    const what = ["-q=1", "--print-uris", "-V", ...settings, "dist-upgrade"];
+    try {
+      const result = await this.#run(action, [APT_GET, ...this.#settings, ...what]);
+      if (!isRefusal(result)) return this.#answer(action, result);
+      const words = complaints(result.stderr, "errors").join("; ");
+      return { why: words || `exit ${result.code}`, isTimeout: false };
+    } catch (error) {
+      if (!(error instanceof TimeoutError)) throw error;
+      return { why: error.fact, isTimeout: true };
+    }
   }
 
   /** The package files that no signature vouches for, one a line. */
@@ -120,36 +175,48 @@ export class AptCommands {
   /** The texts of packed changelogs, one after the other; those that cannot be read are left out. */
   async readChangelogs(paths: readonly string[]): Promise<string> {
     if (paths.length === 0) return "";
-    const argv = [GZIP, "-dc", "--", ...paths];
-    return (await this.#run("read changelogs", argv, TIMEOUT_MS)).stdout;
+    return (await this.#run("read changelogs", [GZIP, "-dc", "--", ...paths])).stdout;
+  }
+
+  /** Changelogs from the servers of the packages' distributors, each as `name=version`. */
+  fetchChangelogs(packages: readonly string[], timeoutMs: number): Promise<RunResult> {
+    const settings = [
+      "Acquire::Retries=0",
+      "Acquire::http::Timeout=10",
+      "Acquire::https::Timeout=10",
+    ].flatMap((setting) => ["-o", setting]);
+    const argv = [APT_GET, ...this.#settings, "-q=1", ...settings, "changelog", ...packages];
+    // Apt shows each with a pager.
+    return this.#run("fetch changelogs", argv, timeoutMs, { PAGER: "cat" });
   }
 
   /**
-   * Fetches package lists, and waits a while for whoever else does. Everything that went wrong is an
-   * error, one mirror's failure too.
+   * Fetches what the settings say, and waits a while for whoever else does. A source that fails is part
+   * of the result; that nothing could be asked is an error.
    */
-  async update(): Promise<void> {
-    for (const pauseMs of BUSY_PAUSES_MS) {
-      try {
-        return await this.#updateOnce();
-      } catch (error) {
-        if (!(error instanceof ScanError) || error.reason !== "locked") throw error;
-        await this.#pause(pauseMs);
-      }
+  async update(): Promise<RunResult> {
+    for (const pauseMs of [...BUSY_PAUSES_MS, null]) {
+      const action = "refresh the package lists";
+      const settings = [
+        "APT::Update::Error-Mode=any",
+        // With a pause before a retry apt 2.6 never ends where one of two sources of a host answers 503.
+        "Acquire::Retries::Delay=false",
+      ].flatMap((setting) => ["-o", setting]);
+      const argv = [APT_GET, ...this.#settings, "-q=1", ...settings, "update"];
+      const result = await this.#run(action, argv, REFRESH_TIMEOUT_MS);
+      const failure = result.code === 0 ? null : aptFailure(action, result);
+      if (failure?.reason !== "locked") return result;
+      if (pauseMs === null) throw failure;
+      await this.#pause(pauseMs);
     }
-    await this.#updateOnce();
+    throw new RangeError("a try without a pause is the last one");
   }
 
-  async #updateOnce(): Promise<void> {
-    const action = "refresh the package lists";
-    const argv = [APT_GET, ...this.#settings, "-qq", "-o", "APT::Update::Error-Mode=any", "update"];
-    const result = await this.#run(action, argv, REFRESH_TIMEOUT_MS);
-    const missing = unfetched(result.stderr);
-    if (result.code === 0 && missing.length > 0) {
-      const fact = missing.join("; ");
-      throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "transient" });
-    }
-    this.#answer(action, result);
+  /** Copies files into a directory, with their times; those that cannot be read are left out. */
+  async copy(paths: readonly string[], directory: string): Promise<void> {
+    if (paths.length === 0) return;
+    const argv = [CP, "--preserve=timestamps", "--dereference", "--", ...paths, directory];
+    await this.#run("copy package lists", argv);
   }
 
   #pause(ms: number): Promise<void> {
@@ -167,7 +234,7 @@ export class AptCommands {
   }
 
   async #ask(action: string, argv: readonly string[]): Promise<string> {
-    return this.#answer(action, await this.#run(action, argv, TIMEOUT_MS));
+    return this.#answer(action, await this.#run(action, argv));
   }
 
   #answer(action: string, result: RunResult): string {
@@ -175,21 +242,37 @@ export class AptCommands {
     if (result.truncated) {
       throw new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
     }
-    for (const warning of complaints(result.stderr, "warnings")) this.#warnings.add(warning);
+    for (const warning of complaints(result.stderr, "warnings")) {
+      (isLoss(warning) ? this.#losses : this.#notes).add(warning);
+    }
     return result.stdout;
   }
 
-  async #run(action: string, argv: readonly string[], timeoutMs: number): Promise<RunResult> {
+  async #run(
+    action: string,
+    argv: readonly string[],
+    timeoutMs: number = this.#timeoutMs,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<RunResult> {
     const { aptConfigFile } = this.#options;
+    const environment = {
+      ...more,
+      ...(aptConfigFile !== undefined && { APT_CONFIG: aptConfigFile }),
+    };
     try {
       return await this.#system.runCommand(argv, {
         timeoutMs,
-        ...(aptConfigFile !== undefined && { environment: { APT_CONFIG: aptConfigFile } }),
+        ...(Object.keys(environment).length > 0 && { environment }),
         ...(this.#signal && { signal: this.#signal }),
       });
     } catch (cause) {
       if (!(cause instanceof CommandError)) throw cause;
       const reason = reasonNotRun(cause);
+      if (cause.reason === "timeout") {
+        const program = argv[0]?.replace(/^.*\//, "") ?? "";
+        const fact = `${program} did not finish within ${Math.round(timeoutMs / 1_000)} s`;
+        throw new TimeoutError(`Cannot ${action}: ${fact}`, { fact, cause });
+      }
       throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
     }
   }

@@ -25,48 +25,77 @@ const MAX_STDERR_LENGTH = 1_048_576;
 const TOLD_COMPLAINTS = 10;
 
 const LOCKED = /Could not get lock|Unable to lock|Unable to acquire the dpkg frontend lock/;
-const BROKEN = /Unmet dependencies|Unable to correct problems|generated breaks|Broken packages/i;
-const UNFETCHED = /^(Failed to fetch|Some index files failed to download)/;
+/** Apt has no list of sources: then it knows of no update, and nothing that it says is worth much. */
+const NO_SOURCES =
+  /The list of sources could not be read|Malformed (?:entry|line|stanza)|is invalid for APT::Default-Release/;
+/** Warnings after which something is missing from a list; any other is only to be known. */
+const LOST = /Unable to read |could(?: not|n't) be read|You may want to run apt-get update/;
 const REPLACED =
   /Unable to parse package file|Could not open file .*\/lists\/|lists or status file/;
 
-/** Apt's complaints of a severity, one a line, without what begins them. */
-export function complaints(stderr: string, severity: "errors" | "warnings"): string[] {
+/** Complaints that are read; the rest of a flood is not. */
+const MAX_COMPLAINTS = 1_000;
+
+/** Apt's complaints of a severity, one a line, without what begins them. They may hold secrets. */
+export function rawComplaints(stderr: string, severity: "errors" | "warnings"): string[] {
   const text = stderr.slice(0, MAX_STDERR_LENGTH).replace(COLOUR, "");
-  const found = outputLines(`${text}\n`).lines.flatMap((line) => {
+  return outputLines(`${text}\n`).lines.flatMap((line) => {
     const [start, kind] = COMPLAINT.exec(line) ?? [];
     if (start === undefined || (kind?.startsWith("W") ?? false) !== (severity === "warnings")) {
       return [];
     }
     // Nothing is missing where the same list is configured twice.
     const text = line.slice(start.length).trim();
-    return / is configured multiple times /.test(text) ? [] : [quoteWords(text, LONGEST_COMPLAINT)];
-  });
+    return / is configured multiple times /.test(text) ? [] : [text];
+  }).slice(0, MAX_COMPLAINTS);
+}
+
+/** Apt's complaints as a message quotes them: each once, and not all of many. */
+export function complaints(stderr: string, severity: "errors" | "warnings"): string[] {
+  const found = rawComplaints(stderr, severity).map((text) => quoteWords(text, LONGEST_COMPLAINT));
   return [...new Set(found)].slice(0, TOLD_COMPLAINTS);
 }
 
-/**
- * Sources that apt failed to fetch and ended well all the same: before apt 2.1 it knows no
- * `APT::Update::Error-Mode`, and warns.
- */
-export function unfetched(stderr: string): string[] {
-  return complaints(stderr, "warnings").filter((warning) => UNFETCHED.test(warning));
+/** Whether something is missing from the answer of a command that ended well and warned so. */
+export function isLoss(warning: string): boolean {
+  return LOST.test(warning);
 }
 
-/** Whether apt would not simulate because installed packages do not fit together. */
-export function isBroken({ code, stderr }: RunResult): boolean {
-  return code !== 0 && complaints(stderr, "errors").some((error) => BROKEN.test(error));
+/**
+ * Whether apt refused a question for a reason of the packages on this host. Nothing else can be asked
+ * where it is locked, has no sources, or reads lists that are being replaced.
+ */
+export function isRefusal(result: RunResult): boolean {
+  const errors = complaints(result.stderr, "errors");
+  const isElse = [LOCKED, NO_SOURCES, REPLACED].some((words) =>
+    errors.some((error) => words.test(error))
+  );
+  return result.code !== 0 && result.code <= 128 && !isElse;
 }
 
 /** The error for a command that ended with another code than 0; `action` completes "Cannot …". */
 export function aptFailure(action: string, { code, stderr }: RunResult): ScanError {
   const errors = complaints(stderr, "errors");
-  const facts = errors.length > 0 ? errors.join("; ") : `exit ${code}`;
+  const facts = [...errors, ...dpkgErrors(stderr)].join("; ") || `exit ${code}`;
   const message = `Cannot ${action}: ${facts}`;
   if (errors.some((error) => REPLACED.test(error))) {
     return new ReplacedListsError(message, { reason: "transient" });
   }
   return new ScanError(message, { reason: reasonOf(errors, code) });
+}
+
+/** `dpkg-query: error: FACT`, where lines that are set in go on with it. */
+function dpkgErrors(stderr: string): string[] {
+  const found: string[] = [];
+  let isError = false;
+  for (const line of outputLines(`${stderr.slice(0, MAX_STDERR_LENGTH)}\n`).lines) {
+    const [, fact] =
+      /^dpkg(?:-query)?: (?:unrecoverable fatal |fatal )?error[:,] ?(.*)$/.exec(line) ?? [];
+    if (fact !== undefined) found.push(fact.trim());
+    else if (isError && /^\s/.test(line)) found.push(`${found.pop() ?? ""} ${line.trim()}`);
+    isError = fact !== undefined || (isError && /^\s/.test(line));
+  }
+  return found.slice(0, TOLD_COMPLAINTS).map((text) => quoteWords(text, LONGEST_COMPLAINT));
 }
 
 function reasonOf(errors: readonly string[], code: number): ScanErrorReason {

@@ -11,6 +11,7 @@ export const INSTALLED_FORMAT = [
   "${db:Status-Want}",
   "${db:Status-Status}",
   "${source:Package}",
+  "${binary:Summary}",
 ].join("\\t") + "\\n";
 
 /** A package that is on the host. */
@@ -21,6 +22,8 @@ export interface InstalledPackage {
   /** A person said that it stays as it is (`apt-mark hold`). */
   readonly isHeld: boolean;
   readonly sourcePackage: string;
+  /** What it is for, in one line; `null` if dpkg does not know. */
+  readonly summary: string | null;
 }
 
 /** The packages on the host, by apt's name for them. */
@@ -37,6 +40,7 @@ const IN_PLACE = new Set([
   "triggers-pending",
   "triggers-awaited",
   "half-configured",
+  "half-installed",
   "unpacked",
 ]);
 
@@ -61,10 +65,12 @@ export function parseInstalled(text: string): InstalledPackages {
 function parseRow(line: string) {
   const fields = line.split("\t");
   const [aptName = "", version = "", architecture = "", want, status = "", source = ""] = fields;
+  const summary = fields.slice(6).join(" ").trim();
   const { name, architecture: qualifier } = splitAptName(aptName);
-  if (fields.length !== 6 || !isName(name) || !isArchitecture(architecture)) return undefined;
+  if (fields.length < 7 || !isName(name) || !isArchitecture(architecture)) return undefined;
   if (qualifier !== null && !isArchitecture(qualifier)) return undefined;
-  const isInPlace = IN_PLACE.has(status);
+  // Of one whose first installation was broken off dpkg may know no version.
+  const isInPlace = IN_PLACE.has(status) && !(status === "half-installed" && version === "");
   // What was only ever asked for has no version.
   if (isInPlace && !isVersion(version)) return undefined;
   return {
@@ -73,6 +79,7 @@ function parseRow(line: string) {
     architecture,
     isHeld: want === "hold",
     sourcePackage: isName(source) ? source : name,
+    summary: summary || null,
     qualifier,
     isInPlace,
   };

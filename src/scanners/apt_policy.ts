@@ -3,13 +3,21 @@
 import { type AptName, isAptName, isVersion } from "./apt_name.ts";
 import { outputLines } from "./output_lines.ts";
 
+/** A package file that offers a version, and the priority that the host's preferences give it. */
+export interface OfferingFile {
+  /** As apt names it: `http://mirror.example/debian bookworm/main amd64 Packages`. */
+  readonly name: string;
+  readonly priority: number;
+}
+
 /** One version of a package, with the package files that offer it. */
 export interface OfferedVersion {
   readonly version: string;
-  /** The distributor offers it to a part of the hosts only. */
-  readonly isPhased: boolean;
-  /** Package files as apt names them: `http://mirror.example/debian bookworm/main amd64 Packages`. */
-  readonly files: readonly string[];
+  /** Of the version itself: a pin of the package outranks the files' own. */
+  readonly priority: number;
+  /** The part of the hosts that the distributor offers it to (`phased 10%`); `null`: to all. */
+  readonly phasing: string | null;
+  readonly files: readonly OfferingFile[];
 }
 
 /** What apt knows of a package. */
@@ -30,7 +38,7 @@ interface Draft {
   readonly name: AptName;
   installed: string | null | undefined;
   candidate: string | null | undefined;
-  readonly versions: { version: string; isPhased: boolean; files: string[] }[];
+  readonly versions: (OfferedVersion & { readonly files: OfferingFile[] })[];
 }
 
 /** Reads policies; a package whose installed version or candidate is not told is left out. */
@@ -64,37 +72,30 @@ function emptyDraft(name: AptName): Draft {
   return { name, installed: undefined, candidate: undefined, versions: [] };
 }
 
-const VERSION_LINE = /^ (?:\*{3}| {3}) (\S+) -?\d+( \(phased \d{1,3}%\))?$/;
-const FILE_LINE = /^ {7,}-?\d+ (\S.*)$/;
+const VERSION_LINE = /^ (?:\*{3}| {3}) (\S+) (-?\d+)(?: \((phased \d{1,3}%)\))?$/;
+const FILE_LINE = /^ {7,}(-?\d+) (\S.*)$/;
 const FIELD_INDENT = /^ {2}\S/;
 
 /** Adds what the line tells; whether it was understood. How far it is set in says what it is. */
 function addLine(draft: Draft, line: string): boolean {
   if (FIELD_INDENT.test(line)) return addField(draft, line);
-  const [, file] = FILE_LINE.exec(line) ?? [];
-  if (file !== undefined) {
-    draft.versions.at(-1)?.files.push(file);
+  const [, filePriority, name] = FILE_LINE.exec(line) ?? [];
+  if (name !== undefined) {
+    draft.versions.at(-1)?.files.push({ name, priority: Number(filePriority) });
     return draft.versions.length > 0;
   }
-  const [, version, phased] = VERSION_LINE.exec(line) ?? [];
+  const [, version, priority, phasing = null] = VERSION_LINE.exec(line) ?? [];
   if (version === undefined || !isVersion(version)) return false;
-  draft.versions.push({ version, isPhased: phased !== undefined, files: [] });
+  draft.versions.push({ version, priority: Number(priority), phasing, files: [] });
   return true;
 }
 
+/** A field that is not known here takes nothing from those that are. */
 function addField(draft: Draft, line: string): boolean {
   const [field = "", value = ""] = line.trim().split(": ", 2);
-  switch (field) {
-    case "Installed":
-      return (draft.installed = parseVersion(value)) !== undefined;
-    case "Candidate":
-      return (draft.candidate = parseVersion(value)) !== undefined;
-    case "Package pin":
-    case "Version table:":
-      return true;
-    default:
-      return false;
-  }
+  if (field === "Installed") return (draft.installed = parseVersion(value)) !== undefined;
+  if (field === "Candidate") return (draft.candidate = parseVersion(value)) !== undefined;
+  return true;
 }
 
 function parseVersion(value: string): string | null | undefined {

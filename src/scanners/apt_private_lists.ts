@@ -1,78 +1,183 @@
 /**
- * Package lists of the agent's own: fetched into a folder of its own where the host's are old, since a
- * scan changes nothing on the host, and where the host's may only be written by root.
+ * Fetches package lists with apt and keeps, source by source, what came of it: lists of the agent's own
+ * are fetched where the host's are old or incomplete. A source that failed is left alone for a while.
  */
 
+import * as v from "valibot";
+import { decodeJson } from "../json.ts";
+import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
+import type { RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
-import type { AptCommands } from "./apt_commands.ts";
-import { ScanError } from "./scanner.ts";
+import { complaints, rawComplaints } from "./apt_failure.ts";
+import { type AptSource, byAddress, findSource, isAsked } from "./apt_sources.ts";
+import { outputLines } from "./output_lines.ts";
 
-/** The folders that apt wants to be there: without `partial` it fetches nothing. */
-const FOLDERS = ["", "/lists", "/lists/partial", "/cache", "/cache/archives/partial"];
+const fetched = v.object({
+  /** When its lists were last fetched or found to be the newest. */
+  fetched_ms: v.nullable(v.number()),
+  tried_ms: v.number(),
+  failures: v.number(),
+  why: v.nullable(v.string()),
+});
 
-/** Its time is that of the last fetch that went well; the lists' own are those of the archive. */
-const STAMP = "fetched";
+/** What came of fetching one source. */
+export type Fetched = v.InferOutput<typeof fetched>;
 
-/** Read by apt after all others, when it fetches. */
-const CONFIG = "fetch.conf";
+const record = v.object({
+  version: v.literal(1),
+  /** The agent's own lists, by `keyOf` the source. */
+  own: v.record(v.string(), fetched),
+  /** What is known of the host's own lists, by `keyOf` the source. */
+  host: v.record(v.string(), fetched),
+});
 
-/**
- * Hosts have apt run things when it has fetched lists, such as a stamp that says that the host's are
- * young. These lists are not the host's, and its hooks, which may do anything, are not for them.
- */
-const WITHOUT_HOOKS = ["Pre-Invoke", "Post-Invoke", "Post-Invoke-Success"]
-  .map((hook) => `#clear APT::Update::${hook};\n`).join("");
+/** What came of fetching each source. */
+export type FetchRecord = v.InferOutput<typeof record>;
 
-/** Settings that have apt look into `directory`; as root it would else lower its rights, and fail. */
-export function privateSettings(directory: string): string[] {
-  return [
-    `Dir::State::lists=${directory}/lists/`,
-    `Dir::Cache=${directory}/cache/`,
-    "APT::Sandbox::User=root",
-  ].flatMap((setting) => ["-o", setting]);
-}
+const FILE = "sources.json";
+const PURPOSE = "keep what was fetched";
 
-/** Settings that have apt fetch lists into `directory`, and do nothing else. */
-export function fetchSettings(directory: string): string[] {
-  return ["-c", `${directory}/${CONFIG}`, ...privateSettings(directory)];
-}
+/** Lists that were fetched before so long are fetched anew. */
+export const REFETCH_MS = 24 * 3_600_000;
 
-/** When the lists in `directory` were fetched; `null`: never, or not to an end. */
-export async function privatelyFetchedMs(
-  { files }: System,
+const FIRST_RETRY_MS = 3_600_000;
+const LAST_RETRY_MS = 24 * 3_600_000;
+
+const LONGEST_REASON = 300;
+
+/** Reads what was kept; nothing if nothing was, or it is damaged: then all is fetched anew. */
+export async function readFetchRecord(
+  { files }: Pick<System, "files">,
   directory: string,
-): Promise<number | null> {
+): Promise<FetchRecord> {
+  const none: FetchRecord = { version: 1, own: {}, host: {} };
   try {
-    const stamp = await files.inspect("look at the private lists", `${directory}/${STAMP}`);
-    return stamp?.modifiedMs ?? null;
+    const text = await files.readText(PURPOSE, `${directory}/${FILE}`);
+    const read = text === undefined ? undefined : decodeJson(record, text);
+    return read?.ok ? read.value : none;
   } catch (error) {
-    if (error instanceof FileError) return null;
+    if (error instanceof FileError) return none;
     throw error;
   }
 }
 
-/**
- * Has apt fetch lists into `directory`; `commands` are made with `fetchSettings`. One source that
- * fails fails all: lists without it would hide its updates. Answers why not, or `null`.
- */
-export async function fetchPrivately(
-  { files }: System,
+/** Keeps the record. Where that fails, the next scan asks again: nothing else is lost. */
+export async function keepFetchRecord(
+  { files }: Pick<System, "files">,
   directory: string,
-  commands: AptCommands,
-): Promise<string | null> {
+  kept: FetchRecord,
+): Promise<void> {
   try {
-    for (const folder of FOLDERS) {
-      await files.makeDirectory("make private lists", `${directory}${folder}`, { mode: 0o700 });
+    await files.writeText(PURPOSE, `${directory}/${FILE}`, JSON.stringify(kept), { mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+  }
+}
+
+/** Names a source in the record without its address, which may hold a token (FNV-1a, twice). */
+export function keyOf({ prefix }: AptSource): string {
+  return [0x811c9dc5, 0x9747b28c].map((seed) => {
+    let hash = seed;
+    for (let index = 0; index < prefix.length; index++) {
+      hash = Math.imul(hash ^ prefix.charCodeAt(index), 0x01000193);
     }
-    await files.remove("begin private lists", `${directory}/${STAMP}`);
-    const config = `${directory}/${CONFIG}`;
-    await files.writeText("begin private lists", config, WITHOUT_HOOKS, { mode: 0o600 });
-    await commands.update();
-    await files.writeText("finish private lists", `${directory}/${STAMP}`, "", { mode: 0o600 });
-    return null;
-  } catch (error) {
-    if (error instanceof ScanError || error instanceof FileError) return error.message;
-    throw error;
+    return (hash >>> 0).toString(16).padStart(8, "0");
+  }).join("");
+}
+
+/** Whether a source is to be asked: never asked, asked long ago, or failed and left alone long enough. */
+export function isDue(known: Fetched | undefined, nowMs: number): boolean {
+  if (!known || known.tried_ms > nowMs) return true;
+  if (known.why === null) return nowMs - (known.fetched_ms ?? -Infinity) >= REFETCH_MS;
+  const doubled = FIRST_RETRY_MS * 2 ** Math.min(10, Math.max(0, known.failures - 1));
+  return nowMs - known.tried_ms >= Math.min(LAST_RETRY_MS, doubled);
+}
+
+/** The new record of the sources that were asked, from what came of it. */
+export function recordOutcomes(
+  known: Readonly<Record<string, Fetched>>,
+  outcomes: ReadonlyMap<string, string | null>,
+  nowMs: number,
+): Record<string, Fetched> {
+  return Object.fromEntries(
+    [...outcomes].map(([key, why]): [string, Fetched] => {
+      const before = known[key];
+      if (why === null) return [key, { fetched_ms: nowMs, tried_ms: nowMs, failures: 0, why }];
+      const failures = (before?.failures ?? 0) + 1;
+      return [key, { fetched_ms: before?.fetched_ms ?? null, tried_ms: nowMs, failures, why }];
+    }),
+  );
+}
+
+const PROGRESS = /^(Hit|Get|Ign|Err):(\d+) (\S+) (\S+) (.+)$/;
+
+/** What proves that a source answered. */
+const ANSWER = /(?:^| )(?:InRelease|Release|Packages)(?: \[[^\]]*\])?$/;
+
+interface Item {
+  readonly source: AptSource;
+  readonly isAnswer: boolean;
+  verb: string;
+  reason: string;
+}
+
+/**
+ * Reads what `apt-get -q=1 update` said: by `keyOf` each source that is asked, `null` if it answered,
+ * else why not. A source of which apt said nothing did not answer.
+ */
+export function readOutcomes(
+  { stdout, stderr, code }: Pick<RunResult, "stdout" | "stderr" | "code">,
+  sources: readonly AptSource[],
+): Map<string, string | null> {
+  const items = readItems(stdout, byAddress(sources));
+  const said = [
+    ...rawComplaints(stderr, "errors"),
+    ...rawComplaints(stderr, "warnings").filter((text) => OLD_KEPT.test(text)),
+  ];
+  const general = complaints(stderr, "errors").join("; ") || `apt-get ended with exit ${code}`;
+  return new Map(
+    sources.filter(isAsked).map((source): [string, string | null] => {
+      const own = items.filter((item) => item.source === source);
+      const failed = own.find(({ verb }) => verb === "Err");
+      const refusal = said.find((text) => isAbout(text, source));
+      const hasAnswered = own.some(({ verb, isAnswer }) =>
+        isAnswer && (verb === "Hit" || verb === "Get")
+      );
+      const why = failed
+        ? failed.reason || refusal || "it could not be fetched"
+        : refusal ?? (hasAnswered ? null : code === 0 ? "it did not answer" : general);
+      return [keyOf(source), why === null ? null : quoteWords(why, LONGEST_REASON)];
+    }),
+  );
+}
+
+/** By number: apt tells of one item several times, and the last word counts. */
+function readItems(stdout: string, sources: ReadonlyMap<string, AptSource>): Item[] {
+  const items = new Map<string, Item>();
+  let last: Item | undefined;
+  for (const line of outputLines(stdout).lines) {
+    const [, verb = "", number = "", site = "", suite = "", what = ""] = PROGRESS.exec(line) ?? [];
+    if (verb === "") {
+      // Behind "Err" the reason is set in.
+      if (last?.verb === "Err" && line.startsWith("  ")) {
+        last.reason ||= line.trim().replace(/\s+/g, " ");
+      } else last = undefined;
+      continue;
+    }
+    const source = findSource(sources, site, suite);
+    last = source && { source, isAnswer: ANSWER.test(what), verb, reason: "" };
+    if (last) items.set(number, last);
   }
+  return [...items.values()];
+}
+
+/**
+ * Warnings that apt keeps what it had before. Any error that names a source says so, too; other warnings
+ * are of sources whose owner allowed that they are not signed.
+ */
+const OLD_KEPT = /^(?:Failed to fetch |An error occurred during the signature verification)/;
+
+function isAbout(text: string, { name, address }: AptSource): boolean {
+  return text.includes(`${name} `) || text.includes(address);
 }

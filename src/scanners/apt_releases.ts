@@ -1,51 +1,72 @@
-/** Reads `apt-cache policy`: which release each package file belongs to, and which bring security. */
+/** Reads Release files: what a source says of itself, and whether it marks security updates. Pure. */
 
 import { outputLines } from "./output_lines.ts";
 
-/** What a package file's Release file says of it; `null` where it says nothing. */
+/** What a source's Release file says of it; `null` where it says nothing. */
 export interface Release {
   readonly origin: string | null;
   readonly label: string | null;
   /** `stable-security`, `noble-updates`. */
   readonly suite: string | null;
+  /** `bookworm-security`, `noble`. */
+  readonly codename: string | null;
   readonly version: string | null;
+  /** When the archive made it, and until when it vouches for it. */
+  readonly dateMs: number | null;
+  readonly validUntilMs: number | null;
+  /** Its packages are installed only if somebody asks for them (backports, experimental). */
+  readonly isNotAutomatic: boolean;
 }
 
-/** Releases by package file, the file named as in `OfferedVersion.files`. */
-export interface Releases {
-  readonly files: ReadonlyMap<string, Release>;
-  readonly unparsed: number;
-}
+/** The fields come before the sums; a Release file of more than this before them is none. */
+const MAX_HEAD_LENGTH = 65_536;
 
-const FILE_LINE = /^ ?-?\d+ (\S.*)$/;
-const RELEASE = "release ";
+/** No field that is read here is longer. */
+const MAX_VALUE_LENGTH = 300;
 
-/** Reads the list of package files, up to the pinned packages. */
-export function parseReleases(text: string): Releases {
-  const { lines, dropped } = outputLines(text);
-  const files = new Map<string, Release>();
-  let unparsed = dropped;
-  let file: string | undefined;
-  for (const line of lines) {
-    if (line === "Pinned packages:") break;
-    if (line === "" || line === "Package files:") continue;
-    const detail = line.trimStart();
-    if (line.startsWith("     ") && file !== undefined) {
-      if (detail.startsWith(RELEASE)) files.set(file, parseRelease(detail.slice(RELEASE.length)));
-      else if (!detail.startsWith("origin ")) unparsed += 1;
-      continue;
-    }
-    file = FILE_LINE.exec(line.replace(/^ +/, " "))?.[1];
-    if (file === undefined) unparsed += 1;
+/** Reads the fields of a `Release` or `InRelease` file, which may be signed. */
+export function parseRelease(text: string): Release {
+  const sums = text.search(/^(?:MD5Sum|SHA1|SHA256|SHA512):/m);
+  const head = text.slice(0, Math.min(sums < 0 ? text.length : sums, MAX_HEAD_LENGTH));
+  const fields = new Map<string, string>();
+  for (const line of outputLines(`${head}\n`).lines) {
+    const [, name, value] = /^([A-Za-z][A-Za-z-]*):[ \t]*(.*)$/.exec(line) ?? [];
+    if (name === undefined || value === undefined || fields.has(name.toLowerCase())) continue;
+    fields.set(name.toLowerCase(), value.trim().slice(0, MAX_VALUE_LENGTH));
   }
-  return { files, unparsed };
+  const value = (name: string) => fields.get(name) || null;
+  return {
+    origin: value("origin"),
+    label: value("label"),
+    suite: value("suite"),
+    codename: value("codename"),
+    version: value("version"),
+    dateMs: parseDate(value("date")),
+    validUntilMs: parseDate(value("valid-until")),
+    isNotAutomatic: value("notautomatic")?.toLowerCase() === "yes",
+  };
 }
 
-/** `v=12,o=Debian,a=stable,…`, any of them missing; a value may itself hold a comma. */
-function parseRelease(text: string): Release {
-  const fields = new Map(text.split(/,(?=[a-z]=)/).map((field) => [field[0], field.slice(2)]));
-  const value = (letter: string) => fields.get(letter) || null;
-  return { origin: value("o"), label: value("l"), suite: value("a"), version: value("v") };
+/** `Sat, 18 May 2025 09:12:13 UTC`. */
+function parseDate(text: string | null): number | null {
+  const ms = text === null ? NaN : Date.parse(text);
+  return Number.isNaN(ms) ? null : ms;
+}
+
+/**
+ * Which of these package lists a Release file names as having anything in them. Paths as in
+ * `main/binary-amd64/Packages`; the file names the packed ones as well.
+ */
+export function filledLists(text: string, paths: readonly string[]): Set<string> {
+  const wanted = new Set(paths);
+  const filled = new Set<string>();
+  for (const line of text.split("\n")) {
+    const [, size, path] = /^ [0-9a-f]{32,128} +(\d{1,15}) (\S+?)\r?$/.exec(line) ?? [];
+    if (size === undefined || path === undefined || Number(size) === 0) continue;
+    // A packed list of nothing has a size, too: only the unpacked one's says.
+    if (wanted.has(path)) filled.add(path);
+  }
+  return filled;
 }
 
 /**
@@ -67,6 +88,29 @@ export function isSecurityRelease({ origin, label, suite }: Release): boolean {
     default:
       return false;
   }
+}
+
+/**
+ * Whether an update that this release brings is a security update or else would be marked as one: it
+ * is a security release itself, or its distributor's security release is among `enabled`. Backports
+ * have no security release of their own.
+ */
+export function marksSecurity(release: Release, enabled: readonly Release[]): boolean {
+  if (isSecurityRelease(release)) return true;
+  if (release.origin === null || isBackports(release)) return false;
+  return enabled.some((other) => isSecurityRelease(other) && other.origin === release.origin);
+}
+
+function isBackports({ suite, codename, label }: Release): boolean {
+  return [suite, codename].some((name) => name !== null && /-backports(-|$)/.test(name)) ||
+    label === "Debian Backports";
+}
+
+/** `bookworm` of `bookworm-security`; `null` where the release does not say. */
+export function distributionOf({ origin, codename }: Release): string | null {
+  if (origin === null || codename === null) return null;
+  const base = codename.replace(/[-/](security|updates|backports|proposed|lts).*$/, "");
+  return `${origin} ${base}`;
 }
 
 /** A release in the words of apt's own simulation: `Debian:12.15/oldstable`; `null` if it has none. */

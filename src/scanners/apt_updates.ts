@@ -1,12 +1,16 @@
 /** Decides from what apt's commands told which updates are waiting, and in what state. Pure. */
 
-import { changelogFacts, type Changelogs } from "./apt_changelogs.ts";
-import type { InstalledPackages } from "./apt_installed.ts";
+import { changelogFacts, type ChangelogOrigin } from "./apt_changelogs.ts";
+import type { Refusal } from "./apt_commands.ts";
+import type { InstalledPackage, InstalledPackages } from "./apt_installed.ts";
 import { type AptName, splitAptName } from "./apt_name.ts";
-import type { PackagePolicy, Policies } from "./apt_policy.ts";
-import { describeRelease, isSecurityRelease, type Releases } from "./apt_releases.ts";
-import type { PackageDetails, ShownPackages } from "./apt_show.ts";
-import type { Simulation } from "./apt_simulation.ts";
+import { findPinned } from "./apt_pinned.ts";
+import type { OfferedVersion, PackagePolicy, Policies } from "./apt_policy.ts";
+import { rebootHint } from "./apt_reboot.ts";
+import { describeRelease, isSecurityRelease, marksSecurity } from "./apt_releases.ts";
+import type { ShownPackages } from "./apt_show.ts";
+import type { Releases } from "./apt_sources.ts";
+import type { UpgradeDecision } from "./apt_upgrade.ts";
 import { compareDebianVersions } from "./debian_version.ts";
 import { enumerate } from "./enumerate.ts";
 import type { Update, UpdateState } from "./scanner.ts";
@@ -14,8 +18,7 @@ import type { Update, UpdateState } from "./scanner.ts";
 /** What the host has and what apt offers, read at one moment. */
 export interface AptState {
   readonly installed: InstalledPackages;
-  /** `null`: apt would not simulate, because what is installed does not fit together. */
-  readonly simulation: Simulation | null;
+  readonly decision: UpgradeDecision | Refusal;
   readonly policies: Policies;
   readonly releases: Releases;
 }
@@ -25,38 +28,46 @@ export interface WaitingUpdate {
   readonly name: AptName;
   readonly currentVersion: string;
   readonly availableVersion: string;
-  readonly architecture: string | null;
-  readonly origins: string | null;
   readonly state: UpdateState;
+  /** See `Update.stateReason`. */
+  readonly stateReason: string | null;
+  /** Whether nothing that apt said explains the state. */
+  readonly isDoubtful: boolean;
+}
+
+function isRefused(decision: UpgradeDecision | Refusal): decision is Refusal {
+  return "why" in decision;
 }
 
 /**
- * What is waiting: all that apt would upgrade now, and all that it would not although its candidate
- * is newer. Without a simulation nothing can be upgraded.
+ * What is waiting: all that apt would upgrade now, all that it would not although its candidate is
+ * newer, and all that a preference keeps from being a candidate.
  */
-export function findWaiting({ installed, simulation, policies }: AptState): WaitingUpdate[] {
-  const changes = simulation?.changes ?? [];
+export function findWaiting(state: AptState): WaitingUpdate[] {
+  const { installed, decision, policies } = state;
+  const changes = isRefused(decision) ? [] : decision.changes;
   const waiting = changes.filter(isUpgrade).map((change): WaitingUpdate => ({
-    ...change,
+    name: change.name,
+    currentVersion: change.currentVersion,
     availableVersion: change.newVersion,
     state: "upgradable",
+    stateReason: null,
+    isDoubtful: false,
   }));
   const settled = new Set(changes.map(({ name }) => name));
-  for (const [name, { version, architecture, isHeld }] of installed.packages) {
+  for (const [name, package_] of installed.packages) {
     const policy = policies.packages.get(name);
-    const candidate = policy?.candidate;
-    if (settled.has(name) || !policy || !candidate) continue;
-    if (compareDebianVersions(candidate, version) <= 0) continue;
+    if (settled.has(name) || !policy) continue;
+    const { candidate } = policy;
+    if (candidate === null || compareDebianVersions(candidate, package_.version) <= 0) continue;
     waiting.push({
       name,
-      currentVersion: version,
+      currentVersion: package_.version,
       availableVersion: candidate,
-      architecture,
-      origins: null,
-      state: isHeld ? "held" : isPhased(policy, candidate) ? "phased" : "kept_back",
+      ...explain(name, package_, policy, decision),
     });
   }
-  return waiting;
+  return withPinned(waiting, state);
 }
 
 /**
@@ -67,15 +78,87 @@ function isUpgrade(change: { currentVersion: string; newVersion: string }): bool
   return compareDebianVersions(change.newVersion, change.currentVersion) >= 0;
 }
 
-function isPhased({ versions }: PackagePolicy, candidate: string): boolean {
-  return versions.some(({ version, isPhased }) => version === candidate && isPhased);
+type Explained = Pick<WaitingUpdate, "state" | "stateReason" | "isDoubtful">;
+
+/** Why apt does not upgrade a package that has a newer candidate, by what apt itself said. */
+function explain(
+  name: AptName,
+  { isHeld }: InstalledPackage,
+  policy: PackagePolicy,
+  decision: UpgradeDecision | Refusal,
+): Explained {
+  const phasing = phasingOf(policy);
+  const as = (state: UpdateState, stateReason: string | null, isDoubtful = false): Explained => ({
+    state,
+    stateReason,
+    isDoubtful,
+  });
+  if (isHeld) return as("held", "marked as hold");
+  if (isRefused(decision)) {
+    if (phasing !== null) return as("phased", phasing);
+    // In time or not is no matter of this package: it is what apt would install.
+    return decision.isTimeout
+      ? as("upgradable", `doubt: ${decision.why}`)
+      : as("kept_back", "apt-get upgrades nothing");
+  }
+  if (decision.removals.includes(name)) {
+    return as("removed_by_upgrade", "apt-get dist-upgrade would remove it");
+  }
+  if (decision.deferred.has(name)) return as("phased", phasing ?? "deferred due to phasing");
+  if (decision.keptBack.has(name)) {
+    return phasing === null
+      ? as("kept_back", "apt-get lists it as kept back")
+      : as("phased", phasing);
+  }
+  return as("kept_back", "doubt: apt-get does not mention it", true);
+}
+
+function phasingOf({ versions, candidate }: PackagePolicy): string | null {
+  return versions.find(({ version }) => version === candidate)?.phasing ?? null;
+}
+
+/** Adds what preferences keep away: as an update of its own, or to the reason of an older one. */
+function withPinned(waiting: readonly WaitingUpdate[], state: AptState): WaitingUpdate[] {
+  const pinned = findPinned(state);
+  const found = waiting.map((update) => {
+    const further = pinned.get(update.name);
+    pinned.delete(update.name);
+    if (!further || compareDebianVersions(further.version, update.availableVersion) <= 0) {
+      return update;
+    }
+    const reasons = [update.stateReason, `${further.version} is pinned away: ${further.reason}`];
+    return { ...update, stateReason: reasons.filter((reason) => reason !== null).join("; ") };
+  });
+  const alone = [...pinned].flatMap(([name, { version, reason }]): WaitingUpdate[] => {
+    const currentVersion = state.installed.packages.get(name)?.version;
+    if (currentVersion === undefined) return [];
+    const [availableVersion, stateReason] = [version, reason];
+    return [{
+      name,
+      currentVersion,
+      availableVersion,
+      state: "pinned",
+      stateReason,
+      isDoubtful: false,
+    }];
+  });
+  return [...found, ...alone];
 }
 
 /** What was read of the updates besides, as far as it was. */
 export interface AptDetails {
   /** What `apt-cache show` told. */
   readonly shown: ShownPackages;
-  readonly changelogs: Changelogs;
+  /** Those that count first come first. */
+  readonly changelogs: readonly ChangelogOrigin[];
+}
+
+/** What is known of one version of a package besides its number. */
+interface KnownVersion {
+  readonly architecture: string;
+  readonly sizeBytes: number | null;
+  readonly sourcePackage?: string;
+  readonly description?: string | null;
 }
 
 /** The updates in full. */
@@ -84,95 +167,127 @@ export function describeUpdates(
   state: AptState,
   { shown, changelogs }: AptDetails,
 ): Update[] {
-  const details = indexDetails(shown, state.installed.ownArchitecture);
+  const details = indexDetails(state, shown);
   return waiting.map((update) => {
     const { name, currentVersion, availableVersion } = update;
     const known = details.get(`${name}=${availableVersion}`);
     const installed = state.installed.packages.get(name);
     const sourcePackage = known?.sourcePackage ?? installed?.sourcePackage ?? null;
-    const { cves, advisories, urgency } = changelogFacts(changelogs, sourcePackage ?? "", update);
+    const { cves, advisories, urgency, origin } = readFacts(changelogs, sourcePackage, update);
     return {
       package: splitAptName(name).name,
       currentVersion,
       availableVersion,
-      architecture: known?.architecture ?? update.architecture,
-      source: update.origins ?? describeOrigins(update, state),
+      architecture: known?.architecture ?? installed?.architecture ?? null,
+      source: describeOrigins(update, state),
       state: update.state,
+      stateReason: update.stateReason,
       severity: null,
       severityReason: urgency === null
         ? "apt does not tell"
         : `apt does not tell; the changelog says urgency ${urgency}`,
       security: isSecurity(update, state),
       cves,
+      ...(cves.length > 0 && origin !== null && { cveSources: [origin] }),
       advisories,
       sizeBytes: known?.sizeBytes ?? null,
-      description: known?.description ?? null,
+      description: known?.description ?? installed?.summary ?? null,
       sourcePackage,
-      reboot: wantsReboot(splitAptName(name).name) ? "maybe" : null,
+      reboot: rebootHint(splitAptName(name).name),
     };
   });
 }
 
-/**
- * Kernels, the C library, systemd, D-Bus and microcode take effect only with a restart; apt itself does
- * not tell of any.
- */
-function wantsReboot(name: string): boolean {
-  return /^(linux-image-.+|linux-generic.*|libc6|systemd|dbus|(amd64|intel)-microcode)$/.test(name);
+/** From the first changelog that has the version that waits. */
+function readFacts(
+  changelogs: readonly ChangelogOrigin[],
+  sourcePackage: string | null,
+  update: WaitingUpdate,
+) {
+  for (const { origin, changelogs: entries } of changelogs) {
+    const facts = changelogFacts(entries, sourcePackage ?? "", update);
+    if (facts.isKnown) return { ...facts, origin };
+  }
+  return { cves: [], advisories: [], urgency: null, origin: null };
+}
+
+/** The updates of which apt's decision does not tell size and architecture: to be asked for. */
+export function findUndescribed(
+  waiting: readonly WaitingUpdate[],
+  state: AptState,
+): readonly WaitingUpdate[] {
+  const details = indexDetails(state, { packages: [], unparsed: 0 });
+  return waiting.filter(({ name, availableVersion }) =>
+    !details.has(`${name}=${availableVersion}`)
+  );
 }
 
 /** By `name=version`, as they were asked for. */
-function indexDetails({ packages }: ShownPackages, ownArchitecture: string | null) {
-  return new Map(packages.map((details): [string, PackageDetails] => {
+function indexDetails({ installed, decision }: AptState, { packages }: ShownPackages) {
+  const downloads = isRefused(decision) ? [] : decision.downloads;
+  const all: (KnownVersion & { name: string; version: string })[] = [...downloads, ...packages];
+  return new Map(all.map((details): [string, KnownVersion] => {
     const { name, version, architecture } = details;
-    const isOwn = architecture === "all" || architecture === ownArchitecture;
+    const isOwn = architecture === "all" || architecture === installed.ownArchitecture;
     return [`${isOwn ? name : `${name}:${architecture}`}=${version}`, details];
   }));
 }
 
 /**
  * Whether a hole is closed by going to the available version: any version on the way there may be
- * the one that does, even if a later one from elsewhere hides it. `null` where no package file of the
- * host is marked as security's, so that nothing can be told.
+ * the one that does, even if a later one from elsewhere hides it. `null` where none of the sources that
+ * offer it marks its security updates, so that nothing can be told.
  */
 function isSecurity(update: WaitingUpdate, { policies, releases }: AptState): boolean | null {
-  const isMarked = (file: string) => {
-    const release = releases.files.get(file);
-    return release !== undefined && isSecurityRelease(release);
-  };
-  const policy = policies.packages.get(update.name);
-  if (!policy || ![...releases.files.keys()].some(isMarked)) return null;
-  return policy.versions.some(({ version, files }) =>
+  const onTheWay = (policies.packages.get(update.name)?.versions ?? []).filter(({ version }) =>
     compareDebianVersions(version, update.currentVersion) > 0 &&
-    compareDebianVersions(version, update.availableVersion) <= 0 &&
-    files.some(isMarked)
+    compareDebianVersions(version, update.availableVersion) <= 0
   );
+  const some = (versions: readonly OfferedVersion[], is: typeof isSecurityRelease) =>
+    versions.some(({ files }) =>
+      files.some(({ name }) => {
+        const release = releases.of(name);
+        return release !== undefined && is(release);
+      })
+    );
+  if (some(onTheWay, isSecurityRelease)) return true;
+  const available = offerOf(update, policies);
+  const marks = (release: Parameters<typeof isSecurityRelease>[0]) =>
+    marksSecurity(release, releases.enabled);
+  return available && some([available], marks) ? false : null;
+}
+
+function offerOf({ name, availableVersion }: WaitingUpdate, policies: Policies) {
+  return policies.packages.get(name)?.versions.find(({ version }) => version === availableVersion);
 }
 
 /** The package files that offer the available version. */
-export function filesOf(
-  { name, availableVersion }: WaitingUpdate,
-  policies: Policies,
-): readonly string[] {
-  const versions = policies.packages.get(name)?.versions ?? [];
-  return versions.find(({ version }) => version === availableVersion)?.files ?? [];
+export function filesOf(update: WaitingUpdate, policies: Policies): readonly string[] {
+  return offerOf(update, policies)?.files.map(({ name }) => name) ?? [];
 }
 
-function describeOrigins(update: WaitingUpdate, state: AptState): string | null {
-  const origins = filesOf(update, state.policies).map((file) => {
-    const release = state.releases.files.get(file);
-    return release ? describeRelease(release) : null;
-  }).filter((origin) => origin !== null);
+function describeOrigins(update: WaitingUpdate, { policies, releases }: AptState): string | null {
+  const origins = filesOf(update, policies).filter((file) => !file.startsWith("/")).map((file) => {
+    const release = releases.of(file);
+    return (release && describeRelease(release)) ?? siteOf(file);
+  });
   return [...new Set(origins)].join(", ") || null;
 }
 
+/** As apt itself says where a release has no name: the host, or `localhost` where there is none. */
+function siteOf(file: string): string {
+  const [, host = "localhost"] = /^[\w+.-]+:\/\/(?:[^/@]*@)?([^/\s]+)/.exec(file) ?? [];
+  return host;
+}
+
 /** What else an upgrade would do, which is no gap in the list. */
-export function tellEffects({ simulation }: AptState): string[] {
+export function tellEffects({ decision }: AptState): string[] {
+  if (isRefused(decision)) return [];
   const effects: string[] = [];
-  if (simulation && simulation.removals.length > 0) {
-    effects.push(`apt-get dist-upgrade would remove ${enumerate(simulation.removals)}`);
+  if (decision.removals.length > 0) {
+    effects.push(`apt-get dist-upgrade would remove ${enumerate(decision.removals)}`);
   }
-  const downgrades = simulation?.changes.filter((change) => !isUpgrade(change)) ?? [];
+  const downgrades = decision.changes.filter((change) => !isUpgrade(change));
   if (downgrades.length > 0) {
     const names = enumerate(downgrades.map(({ name }) => name));
     effects.push(`apt-get dist-upgrade would go back to an older version of ${names}`);
@@ -181,12 +296,22 @@ export function tellEffects({ simulation }: AptState): string[] {
 }
 
 /** What was not read, or not understood. */
-export function tellGaps(state: AptState, shown: ShownPackages): string[] {
-  const { installed, simulation, policies, releases } = state;
-  const gaps: string[] = [];
+export function tellGaps(
+  state: AptState,
+  waiting: readonly WaitingUpdate[],
+  shown: ShownPackages,
+): string[] {
+  const { installed, decision, policies } = state;
+  const gaps: string[] = isRefused(decision)
+    ? [`apt-get decides nothing: ${decision.why}`]
+    : [...decision.doubts];
   const untold = [...installed.packages.keys()].filter((name) => !policies.packages.has(name));
   if (untold.length > 0) gaps.push(`apt-cache policy does not tell of ${enumerate(untold)}`);
-  const parts = [installed, simulation, policies, releases, shown];
+  const doubtful = waiting.filter(({ isDoubtful }) => isDoubtful).map(({ name }) => name);
+  if (doubtful.length > 0) {
+    gaps.push(`apt-get does not say what would become of ${enumerate(doubtful)}`);
+  }
+  const parts = [installed, isRefused(decision) ? null : decision, policies, shown];
   const unparsed = parts.reduce((sum, part) => sum + (part?.unparsed ?? 0), 0);
   if (unparsed > 0) gaps.push(`Lines of apt's answers that were not understood: ${unparsed}`);
   return gaps;

@@ -157,6 +157,8 @@ export interface ScanOptions {
   readonly cacheDirectory?: string;
   /** Patterns of updates that the administrator ignores (`scanners.ignore`). @default none */
   readonly ignore?: readonly string[];
+  /** Fetch changelogs of what waits, for the CVEs in them; kept in `cacheDirectory`. @default false */
+  readonly changelogs?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -39,7 +39,7 @@ Deno.test("config check says whether the configuration holds, and which file it 
 Deno.test("config show --json has every setting", async () => {
   const { out } = await say(new FakeSystem(), "config", "show", "--json");
   const { schema, file, settings } = JSON.parse(out);
-  assertEquals([schema, file, settings.length], ["pennon.config-show/1", null, 36]);
+  assertEquals([schema, file, settings.length], ["pennon.config-show/1", null, 37]);
   assertEquals(settings[0], { path: "server.url", value: "", from: "default" });
 });
 

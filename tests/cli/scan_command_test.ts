@@ -2,27 +2,20 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { RunCommand } from "../../src/system/process.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { readFixture, succeeded } from "../scanners/fixture.ts";
+import { AptHost, captured as answerOf, questionOf } from "../scanners/apt_host.ts";
+import { succeeded } from "../scanners/fixture.ts";
 import { say } from "./said.ts";
 
 /** A host with apt, whose programs are run so. */
 function withApt(runCommand: RunCommand): FakeSystem {
-  const system = new FakeSystem();
-  for (const name of ["apt-get", "apt-cache", "dpkg-query"]) {
-    system.files.texts.set(`/usr/bin/${name}`, "");
-  }
+  const system = new AptHost();
   system.runCommand = runCommand;
   return system;
 }
 
 /** What apt and dpkg answered on a made host. */
-function captured([program, ...args]: readonly string[]): string {
-  if (program === "/usr/bin/dpkg-query") return readFixture("apt", "made_installed.txt");
-  if (program === "/usr/bin/apt-get") {
-    return args.includes("--simulate") ? readFixture("apt", "made_simulation.txt") : "";
-  }
-  if (args.includes("show")) return readFixture("apt", "made_show.txt");
-  return readFixture("apt", args.at(-1) === "policy" ? "made_releases.txt" : "made_policy.txt");
+function captured(argv: readonly string[]): string {
+  return answerOf(questionOf(argv));
 }
 
 const broken: RunCommand = () =>
@@ -82,12 +75,12 @@ Deno.test("scan --refresh fetches package lists, and a scan without it none", as
   const asked = async (...words: string[]) => {
     const commands: string[] = [];
     const system = withApt((argv, options) => {
-      commands.push(argv.at(-1) ?? "");
-      return broken(argv, options);
+      commands.push(questionOf(argv));
+      return questionOf(argv) === "sources"
+        ? Promise.resolve(succeeded(captured(argv)))
+        : broken(argv, options);
     });
     system.machine = { ...system.machine, userId: () => 0 };
-    system.files.texts.set("/var/lib/apt/lists/a_InRelease", "");
-    system.files.modifiedMs.set("/var/lib/apt/lists", system.clock.nowMs());
     await say(system, "scan", "--only", "apt", ...words);
     return commands.includes("update");
   };

@@ -139,6 +139,7 @@ Deno.test("scan() has kept what it changed when it is over, and reset() too", as
     settings: SCANNER_SETTINGS,
     cacheDirectory: "/state/cache",
     ignore: [],
+    changelogs: false,
     keep: () => new Promise((resolve) => disk.push(resolve)),
   }, new Map());
   let ended = 0;

@@ -36,6 +36,7 @@ const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = 
     'a list of "apt", "dnf", "winupdate", "winget"',
   ],
   ["scanners.ignore", "", 'patterns like "apt:linux-*" or "KB2267602"'],
+  ["scanners.changelogs", "true", "true or false"],
   ["scanners.timeout", "35m", 'a duration from "1s" to "12h"'],
   ["scanners.consecutive_failures", "3", "a whole number from 1 to 100"],
   ["scanners.min_open", "15m", 'a duration from "1s" to "1d"'],

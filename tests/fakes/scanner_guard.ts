@@ -30,6 +30,7 @@ export function makeGuard(
     settings: SCANNER_SETTINGS,
     cacheDirectory: "/state/cache",
     ignore,
+    changelogs: false,
     keep,
   }, breakers);
   return { guard, kept };

@@ -4,9 +4,11 @@ import { changelogFacts, parseChangelogs } from "../../src/scanners/apt_changelo
 import { complaints } from "../../src/scanners/apt_failure.ts";
 import { parseInstalled } from "../../src/scanners/apt_installed.ts";
 import { parsePolicy } from "../../src/scanners/apt_policy.ts";
-import { parseReleases } from "../../src/scanners/apt_releases.ts";
+import { readOutcomes } from "../../src/scanners/apt_private_lists.ts";
+import { parseRelease } from "../../src/scanners/apt_releases.ts";
 import { parseShow } from "../../src/scanners/apt_show.ts";
-import { parseSimulation } from "../../src/scanners/apt_simulation.ts";
+import { parseSources } from "../../src/scanners/apt_sources.ts";
+import { parseUpgrade } from "../../src/scanners/apt_upgrade.ts";
 import { parseEnvelope } from "../../src/scanners/powershell.ts";
 import { describeComplaint } from "../../src/scanners/powershell_complaint.ts";
 import { parseWinupdate } from "../../src/scanners/winupdate_answer.ts";
@@ -52,9 +54,11 @@ export interface Parser {
 
 export const PARSERS: readonly Parser[] = [
   { name: "apt_installed", tool: "apt", fixtures: /_installed\./, parse: parseInstalled },
-  { name: "apt_simulation", tool: "apt", fixtures: /_simulation/, parse: parseSimulation },
+  { name: "apt_upgrade", tool: "apt", fixtures: /_upgrade/, parse: parseUpgrade },
+  { name: "apt_sources", tool: "apt", fixtures: /_sources\./, parse: parseSources },
+  { name: "apt_update", tool: "apt", fixtures: /^update_/, parse: readUpdate },
   { name: "apt_policy", tool: "apt", fixtures: /_policy\./, parse: parsePolicy },
-  { name: "apt_releases", tool: "apt", fixtures: /_releases\./, parse: parseReleases },
+  { name: "apt_releases", tool: "apt", fixtures: /^release_/, parse: parseRelease },
   { name: "apt_show", tool: "apt", fixtures: /_show\./, parse: parseShow },
   {
     name: "apt_changelogs",
@@ -171,6 +175,19 @@ export const PARSERS: readonly Parser[] = [
 function described(told: DnfRepositories | undefined): unknown {
   const facts = { nowMs: 0, failures: new Map(), fetchedFromMs: null, isRefresh: false };
   return describeSources(told?.repositories ?? [], { ...facts, tellsSecurity: new Map() });
+}
+
+/** The sources are apt's words as well: each is named by the update that failed for it. */
+function readUpdate(text: string): unknown {
+  const sources = ["http://127.0.0.1:9/x/dists/s/", "http://127.0.0.1:9/flat/./"].map((
+    address,
+  ) => ({
+    name: address.replace(/\/dists\/(.*)\/$/, " $1"),
+    address,
+    prefix: address,
+    lists: ["x_Packages"],
+  }));
+  return [...readOutcomes({ stdout: text, stderr: text, code: 100 }, sources)];
 }
 
 /** A text of brackets alone never ends for V8's own reader of JSON. */

@@ -82,6 +82,8 @@ export class AptRoot {
       aptConfigFile: `${this.path}/apt.conf`,
       dpkgDirectory: `${this.path}/${DPKG}`,
       aptStateDirectory: `${this.path}/var/lib/apt`,
+      aptCacheDirectory: `${this.path}/var/cache/apt`,
+      hostDirectory: this.path,
     };
   }
 
@@ -129,7 +131,9 @@ export class AptRoot {
       const listed = packages.filter((package_) =>
         ["all", architecture].includes(package_.architecture ?? this.architecture)
       );
-      const text = listed.map((package_) => this.#stanza(package_, offered(package_))).join("\n");
+      const text = listed.map((package_) => this.#stanza(package_, this.#offered(package_))).join(
+        "\n",
+      );
       const path = `main/binary-${architecture}/Packages`;
       await this.write(`${folder}/${path}`, text);
       sums.push(` ${await sha256(text)} ${new TextEncoder().encode(text).length} ${path}`);
@@ -142,27 +146,27 @@ export class AptRoot {
     await this.write(`${folder}/Release`, lines.join("\n"));
   }
 
+  /** Fields that only a package in a repository has. */
+  #offered({ name, version, architecture = this.architecture }: RootPackage) {
+    return {
+      Filename: `pool/${name}_${version.replace(":", "%3a")}_${architecture}.deb`,
+      Size: `${1_000 + name.length}`,
+      SHA256: "0".repeat(64),
+    };
+  }
+
   #stanza(package_: RootPackage, more: Readonly<Record<string, string>>): string {
     const fields = {
       Package: package_.name,
       Version: package_.version,
       Architecture: package_.architecture ?? this.architecture,
       Maintainer: "Nobody <nobody@example.org>",
+      Description: `The package ${package_.name}`,
       ...more,
       ...package_.fields,
-      Description: `The package ${package_.name}`,
     };
     return Object.entries(fields).map(([name, value]) => `${name}: ${value}\n`).join("");
   }
-}
-
-/** Fields that only a package in a repository has. */
-function offered({ name, version }: RootPackage): Record<string, string> {
-  return {
-    Filename: `pool/${name}_${version.replace(":", "%3a")}.deb`,
-    Size: `${1_000 + name.length}`,
-    SHA256: "0".repeat(64),
-  };
 }
 
 async function sha256(text: string): Promise<string> {

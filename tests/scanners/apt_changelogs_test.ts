@@ -60,7 +60,7 @@ Deno.test("changelogFacts() tells nothing where the changelog lacks the version 
 
 Deno.test("changelogPaths() names one file a source, of the package that is furthest ahead", () => {
   const row = (name: string, version: string, source: string) =>
-    [name, version, "amd64", "install", "installed", source].join("\t");
+    [name, version, "amd64", "install", "installed", source, "a tool"].join("\t");
   const installed = parseInstalled(
     [
       row("libkrb5-3", "1.20-1", "krb5"),
@@ -75,9 +75,9 @@ Deno.test("changelogPaths() names one file a source, of the package that is furt
     name,
     currentVersion,
     availableVersion: "9",
-    architecture: "amd64",
-    origins: null,
     state: "upgradable",
+    stateReason: null,
+    isDoubtful: false,
   });
   const wanted = [
     waiting("libkrb5-3", "1.20-1"),

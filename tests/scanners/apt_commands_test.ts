@@ -25,29 +25,43 @@ function setUp(
 Deno.test("AptCommands asks programs by their paths, a minute each at most", async () => {
   const { asked, commands } = setUp({ asking: { settings: ["-o", "a=b"] } });
   await commands.queryInstalled();
-  await commands.simulateUpgrade();
-  await commands.queryReleases();
+  await commands.listSources();
+  await commands.decideUpgrade();
   await commands.queryUntrusted();
   await commands.queryPolicies(["curl"]);
   await commands.showPackages(["curl=1"]);
   await commands.readChangelogs(["/a.gz"]);
+  await commands.copy(["/a", "/b"], "/own/");
   const set = ["-o", "a=b"];
   assertEquals(
     asked.map(({ argv }) => argv.filter((word) => !word.includes("\t") && !word.includes("${"))),
     [
       ["/usr/bin/dpkg-query", "-W", "-f"],
+      ["/usr/bin/apt-get", ...set, "-q=1", "--print-uris", "update"],
       [
         "/usr/bin/apt-get",
         ...set,
-        "--simulate",
         "-q=1",
-        "-o",
-        "APT::Get::Show-User-Simulation-Note=false",
+        "--print-uris",
+        "-V",
         "-o",
         "APT::Get::Assume-Yes=false",
+        "-o",
+        "APT::Get::Remove=true",
+        "-o",
+        "APT::Get::Show-Upgraded=true",
+        "-o",
+        "APT::Get::Show-Versions=true",
+        "-o",
+        "APT::Get::Download=true",
+        "-o",
+        "APT::Get::Download-Only=false",
+        "-o",
+        "APT::Output-Version=0",
+        "-o",
+        "APT::Get::List-Columns=false",
         "dist-upgrade",
       ],
-      ["/usr/bin/apt-cache", ...set, "policy"],
       [
         "/usr/bin/apt-get",
         ...set,
@@ -60,6 +74,7 @@ Deno.test("AptCommands asks programs by their paths, a minute each at most", asy
       ["/usr/bin/apt-cache", ...set, "policy", "curl"],
       ["/usr/bin/apt-cache", ...set, "show", "--no-all-versions", "curl=1"],
       ["/usr/bin/gzip", "-dc", "--", "/a.gz"],
+      ["/usr/bin/cp", "--preserve=timestamps", "--dereference", "--", "/a", "/b", "/own/"],
     ],
   );
   assert(asked.every(({ options }) => options.timeoutMs === 60_000));
@@ -82,9 +97,11 @@ Deno.test("AptCommands passes the signal on, and waits for mirrors longer than f
   await commands.update();
   assertEquals(asked.map(({ argv }) => argv), [[
     "/usr/bin/apt-get",
-    "-qq",
+    "-q=1",
     "-o",
     "APT::Update::Error-Mode=any",
+    "-o",
+    "Acquire::Retries::Delay=false",
     "update",
   ]]);
   assertEquals([asked[0]?.options.timeoutMs, asked[0]?.options.signal], [300_000, signal]);
@@ -93,7 +110,7 @@ Deno.test("AptCommands passes the signal on, and waits for mirrors longer than f
 Deno.test("AptCommands answers what the programs said", async () => {
   const { commands } = setUp();
   assertEquals(await commands.queryInstalled(), "told\n");
-  assertEquals(await commands.simulateUpgrade(), "told\n");
+  assertEquals(await commands.decideUpgrade(), "told\n");
   assertEquals(await commands.readChangelogs(["/a.gz"]), "told\n");
 });
 
@@ -114,38 +131,75 @@ Deno.test("AptCommands joins the answers to a long list, batch by batch", async 
 
 Deno.test("AptCommands believes no answer that is cut off, or came with an error", async () => {
   const cut = setUp({ answer: { ...well, truncated: true } });
-  const error = await assertRejects(() => cut.commands.queryReleases(), ScanError);
+  const error = await assertRejects(() => cut.commands.listSources(), ScanError);
   assertEquals([error.reason, error.message], [
     "permanent",
-    "Cannot list the package files: the answer is too long",
+    "Cannot list the package sources: the answer is too long",
   ]);
   const failed = setUp({ answer: { ...well, code: 100, stderr: "E: broken\n" } });
-  await assertRejects(() => failed.commands.queryReleases(), ScanError, "broken");
+  await assertRejects(() => failed.commands.listSources(), ScanError, "broken");
 });
 
-Deno.test("AptCommands tells once what apt warned of", async () => {
-  const { commands } = setUp({ answer: { ...well, stderr: "W: old\nW: older\n" } });
-  await commands.queryReleases();
+Deno.test("AptCommands tells once what apt warned of, and what that means", async () => {
+  const stderr = "W: old\nW: older\nW: Unable to read x\n";
+  const { commands } = setUp({ answer: { ...well, stderr } });
+  await commands.listSources();
   await commands.queryUntrusted();
-  assertEquals(commands.warnings, ["old", "older"]);
+  assertEquals(commands.notes, ["old", "older"]);
+  assertEquals(commands.losses, ["Unable to read x"]);
 });
 
-Deno.test("simulateUpgrade() is null, with a warning, where installed packages do not fit", async () => {
-  const stderr = "E: Unmet dependencies. Try apt --fix-broken install\n";
-  const { commands } = setUp({ answer: { ...well, code: 100, stderr } });
-  assertEquals(await commands.simulateUpgrade(), null);
-  assertEquals(commands.warnings, [
-    "apt-get upgrades nothing until the installed packages fit together: " +
-    "Unmet dependencies. Try apt --fix-broken install",
+Deno.test("decideUpgrade() tells why apt refuses, and fails only where nothing else can be asked", async () => {
+  const refusing = (stderr: string) => setUp({ answer: { ...well, code: 100, stderr } }).commands;
+  assertEquals(await refusing("E: Unmet dependencies.\n").decideUpgrade(), {
+    why: "Unmet dependencies.",
+    isTimeout: false,
+  });
+  assertEquals(await refusing("").decideUpgrade(), { why: "exit 100", isTimeout: false });
+  const locked = refusing("E: Could not get lock /var/lib/dpkg/lock\n");
+  const error = await assertRejects(() => locked.decideUpgrade(), ScanError);
+  assertEquals(error.reason, "locked");
+});
+
+Deno.test("AptCommands gives more time where there are more packages, and says how much was not enough", async () => {
+  const { system, asked, commands } = setUp();
+  const limits = [];
+  for (const packages of [0, 750, 1_000_000]) {
+    commands.allowFor(packages);
+    await commands.queryUntrusted();
+    limits.push(asked.at(-1)?.options.timeoutMs);
+  }
+  assertEquals(limits, [60_000, 435_000, 900_000]);
+  system.runCommand = () => Promise.reject(new CommandError("no end", { reason: "timeout" }));
+  assertEquals(await commands.decideUpgrade(), {
+    why: "apt-get did not finish within 900 s",
+    isTimeout: true,
+  });
+  const error = await assertRejects(() => commands.queryPolicies(["a"]), ScanError);
+  assertEquals([error.reason, error.message], [
+    "transient",
+    "Cannot list the versions of packages: apt-cache did not finish within 900 s",
   ]);
+});
+
+Deno.test("update() answers what came of it, and waits three times for whoever has the lock", async () => {
+  const failed = { ...well, code: 100, stderr: "W: Failed to fetch http://x\n" };
+  assertEquals(await setUp({ answer: failed }).commands.update(), failed);
+  const stderr = "E: Could not get lock /var/lib/apt/lists/lock\n";
+  const { system, asked, commands } = setUp({ answer: { ...well, code: 100, stderr } });
+  const update = assertRejects(() => commands.update(), ScanError, "Could not get lock");
+  await system.clock.advance(49_999);
+  assertEquals(asked.length, 3);
+  await system.clock.advance(1);
+  assertEquals([(await update).reason, asked.length], ["locked", 4]);
 });
 
 Deno.test("AptCommands says why a program was not run, and hides no mistake of ours", async () => {
   const { system, commands } = setUp();
   system.runCommand = () =>
     Promise.reject(new CommandError("no such program", { reason: "not_found" }));
-  const error = await assertRejects(() => commands.queryReleases(), ScanError);
-  assertEquals(error.message, "Cannot list the package files: no such program");
+  const error = await assertRejects(() => commands.listSources(), ScanError);
+  assertEquals(error.message, "Cannot list the package sources: no such program");
   system.runCommand = () => Promise.reject(new TypeError("oops"));
-  await assertRejects(() => commands.queryReleases(), TypeError, "oops");
+  await assertRejects(() => commands.listSources(), TypeError, "oops");
 });

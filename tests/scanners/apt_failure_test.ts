@@ -2,7 +2,8 @@ import { assertEquals, assertInstanceOf } from "@std/assert";
 import {
   aptFailure,
   complaints,
-  isBroken,
+  isLoss,
+  isRefusal,
   ReplacedListsError,
 } from "../../src/scanners/apt_failure.ts";
 import type { ScanErrorReason } from "../../src/scanners/scanner.ts";
@@ -53,11 +54,41 @@ Deno.test("aptFailure() knows lists that were replaced while they were read", ()
   assertEquals(error.reason, "transient");
 });
 
-Deno.test("isBroken() knows packages that do not fit together", () => {
-  const stderr = readFixture("apt", "stderr_broken.txt");
-  assertEquals(isBroken(failed(stderr)), true);
-  assertEquals(isBroken({ ...failed(stderr), code: 0 }), false);
-  assertEquals(isBroken(failed(readFixture("apt", "stderr_lock.txt"))), false);
+Deno.test("aptFailure() quotes dpkg's own words, with what goes on in the next line", () => {
+  const stderr =
+    "dpkg-query: error: parsing file '/var/lib/dpkg/status' near line 3 package 'a':\n" +
+    " 'Version' field value '1 2': version string has embedded spaces\nmore\n";
+  assertEquals(
+    aptFailure("scan", failed(stderr, 2)).message,
+    "Cannot scan: parsing file '/var/lib/dpkg/status' near line 3 package 'a': " +
+      "'Version' field value '1 2': version string has embedded spaces",
+  );
+});
+
+Deno.test("isRefusal() is true of what lies at the packages, and of nothing else", () => {
+  const refusals = [
+    readFixture("apt", "stderr_broken.txt"),
+    "E: The package tool needs to be reinstalled, but I can't find an archive for it.\n",
+    "E: Packages need to be removed but remove is disabled.\n",
+    "E: Sub-process false returned an error code (1)\nE: Failure running hook false\n",
+    "",
+  ];
+  for (const stderr of refusals) assertEquals(isRefusal(failed(stderr)), true, stderr);
+  assertEquals(isRefusal(failed(refusals[0] ?? "", 0)), false);
+  assertEquals(isRefusal(failed("", 137)), false, "a signal ended it");
+  const others = ["stderr_lock.txt", "stderr_sources.txt", "stderr_default_release.txt"]
+    .map((name) => readFixture("apt", name));
+  const replaced = "E: Unable to parse package file /var/lib/apt/lists/x_Packages (1)\n";
+  for (const stderr of [...others, replaced]) {
+    assertEquals(isRefusal(failed(stderr)), false, stderr);
+  }
+});
+
+Deno.test("isLoss() knows warnings after which something is missing", () => {
+  assertEquals(isLoss("You may want to run apt-get update to correct these problems"), true);
+  assertEquals(isLoss("Unable to read /etc/apt/sources.list.d/x.list - open (13: denied)"), true);
+  assertEquals(isLoss("http://x s InRelease: Key is stored in legacy trusted.gpg keyring"), false);
+  assertEquals(isLoss("No sandbox user '_apt' on the system, can not drop privileges"), false);
 });
 
 Deno.test("complaints() tells errors and warnings apart, each once, in bounds", () => {

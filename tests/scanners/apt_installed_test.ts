@@ -5,7 +5,7 @@ import { readFixture } from "./fixture.ts";
 
 Deno.test("parseInstalled() reads nothing and junk as nothing", () => {
   assertEquals(parseInstalled("").packages.size, 0);
-  const junk = parseInstalled("bash\nbash\t5.2\n-o\t1\tamd64\tinstall\tinstalled\tx\n");
+  const junk = parseInstalled("bash\nbash\t5.2\n-o\t1\tamd64\tinstall\tinstalled\tx\ty\n");
   assertEquals([junk.packages.size, junk.unparsed], [0, 3]);
 });
 
@@ -26,16 +26,25 @@ Deno.test("parseInstalled() knows what is held, and leaves out what is only half
   assertEquals(held, ["held-tool"]);
   assertEquals(packages.has("removed-rc"), false);
   const rows = ["half-installed", "unpacked", "not-installed", "triggers-pending"]
-    .map((status) => `${status}\t1\tamd64\tinstall\t${status}\tx\n`);
+    .map((status) => `${status}\t1\tamd64\tinstall\t${status}\tx\ty\n`);
   assertEquals([...parseInstalled(rows.join("")).packages.keys()], [
+    "half-installed",
     "unpacked",
     "triggers-pending",
   ]);
 });
 
 Deno.test("parseInstalled() takes a package asked for but never there for what it is", () => {
-  const { packages, unparsed } = parseInstalled("a\t\tamd64\tinstall\tnot-installed\ta\n");
+  const { packages, unparsed } = parseInstalled("a\t\tamd64\tinstall\tnot-installed\ta\t\n");
   assertEquals([packages.size, unparsed], [0, 0]);
+  const broken = parseInstalled("a\t\tamd64\tinstall\thalf-installed\ta\t\n");
+  assertEquals([broken.packages.size, broken.unparsed], [0, 0]);
+});
+
+Deno.test("parseInstalled() reads what a package is for, tabs in it or not", () => {
+  const row = (summary: string) => `a\t1\tamd64\tinstall\tinstalled\ta\t${summary}\n`;
+  const read = (summary: string) => parseInstalled(row(summary)).packages.get("a")?.summary;
+  assertEquals([read("a tool"), read("a\ttool"), read("")], ["a tool", "a tool", null]);
 });
 
 Deno.test("parseInstalled() never throws, and cut anywhere tells nothing new", () => {

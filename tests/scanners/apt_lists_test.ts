@@ -1,13 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
-  haveLists,
+  isCurrentCache,
+  listFiles,
   listsFetchedMs,
-  mayBeUnsigned,
   stateStamp,
 } from "../../src/scanners/apt_lists.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
-const PLACES = { aptStateDirectory: "/apt", dpkgDirectory: "/dpkg" };
+const PLACES = { aptStateDirectory: "/apt", aptCacheDirectory: "/cache", dpkgDirectory: "/dpkg" };
 const PURPOSE = "look at the package lists";
 
 function systemWith(...names: string[]): FakeSystem {
@@ -16,50 +16,44 @@ function systemWith(...names: string[]): FakeSystem {
   return system;
 }
 
-Deno.test("haveLists() knows a list and a release by their names, packed or not", async () => {
-  const rows: [name: string, isList: boolean][] = [
-    ["a_InRelease", true],
-    ["a_Release", true],
-    ["a_Packages", true],
-    ["a_Packages.lz4", true],
-    ["a_Packages.lz4.new", false],
-    ["a_Packages_old", false],
-    ["Packages", false],
-    ["lock", false],
-    ["a_Release.gpg", false],
-  ];
-  for (const [name, isList] of rows) {
-    assertEquals(await haveLists(systemWith(name), PLACES), isList, name);
-  }
-  assertEquals(await haveLists(systemWith(), PLACES), false);
-});
-
-Deno.test("mayBeUnsigned() of a release without its signature, and of a list without a release", async () => {
-  const rows: [names: string[], isUnsigned: boolean][] = [
-    [[], false],
-    [["a_InRelease", "a_Packages"], false],
-    [["a_Release", "a_Release.gpg", "a_Packages"], false],
-    [["a_Release", "a_Packages"], true],
-    [["a_Release", "b_Release.gpg"], true],
-    [["a_InRelease", "b_Packages"], true],
-    [["a_InRelease", "b_lock"], false],
-  ];
-  for (const [names, isUnsigned] of rows) {
-    assertEquals(await mayBeUnsigned(systemWith(...names), PLACES), isUnsigned, names.join(" "));
-  }
-});
-
-Deno.test("listsFetchedMs() is the latest of all that tells of a fetch", async () => {
+Deno.test("listsFetchedMs() is the later of the folder's time and the stamp's, never of a try's", async () => {
   const system = systemWith();
   assertEquals(await listsFetchedMs(system, PLACES), null);
-  const paths = ["/apt/lists", "/apt/lists/partial", "/apt/periodic/update-success-stamp"];
-  for (const [index, path] of paths.entries()) {
+  const put = (path: string, modifiedMs: number) => {
     system.files.texts.set(path, "");
-    system.files.modifiedMs.set(path, 1_000 * (index + 1));
-    assertEquals(await listsFetchedMs(system, PLACES), 1_000 * (index + 1), path);
+    system.files.modifiedMs.set(path, modifiedMs);
+  };
+  put("/apt/lists/partial", 9_000);
+  put("/apt/lists", 1_000);
+  assertEquals(await listsFetchedMs(system, PLACES), 1_000);
+  put("/apt/periodic/update-success-stamp", 2_000);
+  assertEquals(await listsFetchedMs(system, PLACES), 2_000);
+  put("/apt/lists", 3_000);
+  assertEquals(await listsFetchedMs(system, PLACES), 3_000);
+});
+
+Deno.test("isCurrentCache() of a cache that is no older than what it was made of", async () => {
+  const system = systemWith("a_Packages");
+  const isCurrent = () => isCurrentCache(system, PLACES, "/cache/pkgcache.bin");
+  system.files.texts.set("/dpkg/status", "");
+  system.files.modifiedMs.set("/apt/lists", 5);
+  system.files.modifiedMs.set("/dpkg/status", 7);
+  assertEquals(await isCurrent(), false);
+  system.files.texts.set("/cache/pkgcache.bin", "");
+  for (const [modifiedMs, expected] of [[4, false], [6, false], [7, true]] as const) {
+    system.files.modifiedMs.set("/cache/pkgcache.bin", modifiedMs);
+    assertEquals(await isCurrent(), expected, `${modifiedMs}`);
   }
-  system.files.modifiedMs.set("/apt/lists", 9_000);
-  assertEquals(await listsFetchedMs(system, PLACES), 9_000);
+});
+
+Deno.test("listFiles() names what begins so, and nothing where the folder cannot be read", async () => {
+  const system = systemWith("a_InRelease", "a_main_Packages.lz4", "b_InRelease", "lock");
+  assertEquals((await listFiles(system, "/apt/lists", ["a_"])).toSorted(), [
+    "/apt/lists/a_InRelease",
+    "/apt/lists/a_main_Packages.lz4",
+  ]);
+  system.files.fail(PURPOSE, "denied");
+  assertEquals(await listFiles(system, "/apt/lists", ["a_"]), []);
 });
 
 Deno.test("stateStamp() changes with the lists and with what is installed", async () => {
@@ -75,15 +69,13 @@ Deno.test("stateStamp() changes with the lists and with what is installed", asyn
   assertEquals(new Set(stamps).size, 5, stamps.join(", "));
 });
 
-Deno.test("lists that may not be looked at are none, and no mistake of ours is hidden", async () => {
+Deno.test("lists that may not be looked at have no time, and no mistake of ours is hidden", async () => {
   const system = systemWith("a_Packages");
   system.files.fail(PURPOSE, "denied");
-  assertEquals(await haveLists(system, PLACES), false);
-  assertEquals(await mayBeUnsigned(system, PLACES), false);
   assertEquals(await listsFetchedMs(system, PLACES), null);
   const broken = () => Promise.reject(new TypeError("oops"));
   system.files.list = broken;
   system.files.inspect = broken;
-  await assertRejects(() => haveLists(system, PLACES), TypeError, "oops");
+  await assertRejects(() => listFiles(system, "/apt/lists", [""]), TypeError, "oops");
   await assertRejects(() => listsFetchedMs(system, PLACES), TypeError, "oops");
 });

@@ -1,102 +1,144 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { AptCommands } from "../../src/scanners/apt_commands.ts";
+import { assert, assertEquals } from "@std/assert";
 import {
-  fetchPrivately,
-  fetchSettings,
-  privatelyFetchedMs,
-  privateSettings,
+  type Fetched,
+  isDue,
+  keepFetchRecord,
+  keyOf,
+  readFetchRecord,
+  readOutcomes,
+  recordOutcomes,
 } from "../../src/scanners/apt_private_lists.ts";
-import type { RunResult } from "../../src/system/process.ts";
-import { settle } from "../fakes/clock.ts";
-import { FakeSystem } from "../fakes/system.ts";
+import type { AptSource } from "../../src/scanners/apt_sources.ts";
+import { FakeFiles } from "../fakes/files.ts";
 
-const DIRECTORY = "/own";
-const CONFIG = "/own/fetch.conf";
-const STAMP = "/own/fetched";
-
-const fetched: RunResult = { code: 0, stdout: "", stderr: "", truncated: false };
-
-/** A host whose apt answers so; what stood in the files when it was run is kept. */
-function setUp(answer: RunResult = fetched) {
-  const system = new FakeSystem();
-  const writeText = system.files.writeText.bind(system.files);
-  // A disk takes its time: whoever does not wait for it runs apt without what was to be written.
-  system.files.writeText = async (...written) => {
-    await settle();
-    await writeText(...written);
-  };
-  const seen: { config: string | undefined; hasStamp: boolean }[] = [];
-  system.runCommand = () => {
-    const { texts } = system.files;
-    seen.push({ config: texts.get(CONFIG), hasStamp: texts.has(STAMP) });
-    return Promise.resolve(answer);
-  };
-  const commands = new AptCommands(system, {}, { settings: fetchSettings(DIRECTORY) });
-  return { system, seen, fetch: () => fetchPrivately(system, DIRECTORY, commands) };
+function source(site: string, suite: string): AptSource {
+  const prefix = `${site.replace(/^\w+:\/*/, "").replaceAll("/", "_")}_dists_${suite}_`;
+  const lists = [`${prefix}main_binary-amd64_Packages`];
+  return { name: `${site} ${suite}`, address: `${site}/dists/${suite}/`, prefix, lists };
 }
 
-Deno.test("fetchPrivately() runs apt with the host's hooks taken out, and without a stamp", async () => {
-  const { system, seen, fetch } = setUp();
-  system.files.texts.set(STAMP, "");
-  assertEquals(await fetch(), null);
-  const hooks = ["Pre-Invoke", "Post-Invoke", "Post-Invoke-Success"];
-  const config = hooks.map((hook) => `#clear APT::Update::${hook};\n`).join("");
-  assertEquals(seen, [{ config, hasStamp: false }]);
-  assertEquals(system.files.texts.has(STAMP), true);
+const A = source("http://a.example/debian", "s");
+const B = source("http://b.example/debian", "s");
+
+function whyOf(stdout: string, stderr = "", code = 0, sources = [A, B]) {
+  const outcomes = readOutcomes({ stdout, stderr, code }, sources);
+  return sources.map((source) => outcomes.get(keyOf(source)));
+}
+
+const HIT_A = "Hit:1 http://a.example/debian s InRelease\n";
+
+Deno.test("readOutcomes() takes a source for answered only if apt said so", () => {
+  assertEquals(whyOf(`${HIT_A}Get:2 http://b.example/debian s InRelease [10 kB]\n`), [null, null]);
+  assertEquals(whyOf(HIT_A), [null, "it did not answer"]);
+  assertEquals(whyOf("", "E: No space left\n", 100), ["No space left", "No space left"]);
+  assertEquals(whyOf("", "", 100)[0], "apt-get ended with exit 100");
+  const unsigned = "Ign:1 http://a.example/debian s InRelease\n" +
+    "Get:2 http://a.example/debian s Release [1 kB]\nIgn:3 http://a.example/debian s Release.gpg\n";
+  assertEquals(whyOf(HIT_A + unsigned.replaceAll("a.example", "b.example"))[1], null);
+  const once =
+    "Get:1 http://a.example/debian s InRelease\nIgn:1 http://a.example/debian s InRelease\n";
+  assertEquals(whyOf(once)[0], "it did not answer", "the last word counts");
 });
 
-Deno.test("fetchPrivately() makes folders and files that are this user's alone", async () => {
-  const { system, fetch } = setUp();
-  await fetch();
-  assertEquals([...system.files.modes], [
-    ["/own", 0o700],
-    ["/own/lists", 0o700],
-    ["/own/lists/partial", 0o700],
-    ["/own/cache", 0o700],
-    ["/own/cache/archives/partial", 0o700],
-    [CONFIG, 0o600],
-    [STAMP, 0o600],
+Deno.test("readOutcomes() quotes why a source did not answer, and names no other", () => {
+  const refused = `${HIT_A}Err:2 http://b.example/debian s InRelease\n` +
+    "  401  Unauthorized [IP: 192.0.2.1 443]\nReading package lists...\n";
+  assertEquals(whyOf(refused, "E: Failed to fetch x\n", 100), [
+    null,
+    "401 Unauthorized [IP: 192.0.2.1 443]",
   ]);
+  const sum = `${HIT_A}Hit:2 http://b.example/debian s InRelease\n` +
+    "Err:3 http://b.example/debian s/main amd64 Packages\n  Hash Sum mismatch\n";
+  assertEquals(whyOf(sum), [null, "Hash Sum mismatch"]);
+  const both = `${HIT_A}Hit:2 http://b.example/debian s InRelease\n`;
+  const expired = "E: Release file for http://b.example/debian/dists/s/InRelease is expired " +
+    "(invalid since 14d). Updates for this repository will not be applied.\n";
+  assertEquals(whyOf(both, expired, 100)[0], null);
+  assert(whyOf(both, expired, 100)[1]?.includes("is expired"));
+  const unsigned = "E: The repository 'http://b.example/debian s InRelease' is not signed.\n";
+  assert(whyOf(both, unsigned, 100)[1]?.includes("is not signed"));
+  assertEquals(whyOf(both, unsigned.replace("E:", "W:"))[1], null, "its owner allowed that");
+  const kept = "W: An error occurred during the signature verification. The repository is not " +
+    "updated and the previous index files will be used. GPG error: http://b.example/debian s " +
+    "InRelease: NO_PUBKEY\n";
+  assert(whyOf(both, kept)[1]?.includes("NO_PUBKEY"));
 });
 
-Deno.test("fetchPrivately() that fails says why, and leaves no stamp", async () => {
-  const { system, fetch } = setUp({ ...fetched, code: 100, stderr: "E: no such mirror\n" });
-  system.files.texts.set(STAMP, "");
-  assertEquals(await fetch(), "Cannot refresh the package lists: no such mirror");
-  assertEquals(system.files.texts.has(STAMP), false);
-  const full = setUp();
-  full.system.files.fail("begin private lists", "full");
-  assertEquals(await full.fetch(), "Cannot begin private lists: full on purpose");
-  assertEquals(full.seen, [], "apt is not run");
+Deno.test("readOutcomes() hides the secrets of an address", () => {
+  const token = "a1b2c3d4e5f6a7b8c9d0e1f2";
+  const secret = source(`https://deb.example/${token}/x`, "s");
+  const text = "Hit:1 https://deb.example/" + token + "/x s InRelease\n";
+  const stderr = `E: Failed to fetch https://deb.example/${token}/x/dists/s/main.xz  404\n`;
+  const [why] = whyOf(text, stderr, 100, [secret]);
+  assert(why?.includes("404") && !why.includes(token), why ?? "");
 });
 
-Deno.test("fetchPrivately() hides no mistake of ours", async () => {
-  const { system, fetch } = setUp();
-  system.runCommand = () => Promise.reject(new TypeError("oops"));
-  await assertRejects(fetch, TypeError, "oops");
+const HOUR_MS = 3_600_000;
+const NOW = 1_000 * HOUR_MS;
+const failed = (failures: number): Fetched => ({
+  fetched_ms: null,
+  tried_ms: NOW,
+  failures,
+  why: "no",
 });
 
-Deno.test("privatelyFetchedMs() is the stamp's time, and null without one", async () => {
-  const { system } = setUp();
-  assertEquals(await privatelyFetchedMs(system, DIRECTORY), null);
-  system.files.texts.set(STAMP, "");
-  system.files.modifiedMs.set(STAMP, 7);
-  assertEquals(await privatelyFetchedMs(system, DIRECTORY), 7);
-  system.files.fail("look at the private lists", "denied");
-  assertEquals(await privatelyFetchedMs(system, DIRECTORY), null);
-  system.files.inspect = () => Promise.reject(new TypeError("oops"));
-  await assertRejects(() => privatelyFetchedMs(system, DIRECTORY), TypeError, "oops");
+Deno.test("isDue() fetches daily, and waits 1, 2, 4, ... 24 hours after a failure", () => {
+  const good: Fetched = { fetched_ms: NOW, tried_ms: NOW, failures: 0, why: null };
+  const dueAfterH = (known: Fetched | undefined) =>
+    [0, 1, 2, 4, 8, 16, 24].find((hours) => isDue(known, NOW + hours * HOUR_MS));
+  assertEquals(dueAfterH(undefined), 0);
+  assertEquals(dueAfterH(good), 24);
+  assertEquals([1, 2, 3, 4, 5, 6, 99].map((failures) => dueAfterH(failed(failures))), [
+    1,
+    2,
+    4,
+    8,
+    16,
+    24,
+    24,
+  ]);
+  assertEquals(isDue(good, NOW - 1), true, "the clock was put back");
 });
 
-Deno.test("privateSettings() and fetchSettings() have apt look into that directory alone", () => {
-  const settings = [
-    "-o",
-    "Dir::State::lists=/own/lists/",
-    "-o",
-    "Dir::Cache=/own/cache/",
-    "-o",
-    "APT::Sandbox::User=root",
-  ];
-  assertEquals(privateSettings(DIRECTORY), settings);
-  assertEquals(fetchSettings(DIRECTORY), ["-c", CONFIG, ...settings]);
+Deno.test("recordOutcomes() keeps when a source last answered, and counts its failures", () => {
+  const [a, b] = [keyOf(A), keyOf(B)];
+  const first = recordOutcomes({}, new Map([[a, null], [b, "401"]]), NOW);
+  assertEquals(first[a], { fetched_ms: NOW, tried_ms: NOW, failures: 0, why: null });
+  const second = recordOutcomes(first, new Map([[a, "500"], [b, "401"]]), NOW + 1);
+  assertEquals([second[a], second[b]], [
+    { fetched_ms: NOW, tried_ms: NOW + 1, failures: 1, why: "500" },
+    { fetched_ms: null, tried_ms: NOW + 1, failures: 2, why: "401" },
+  ]);
+  assertEquals(recordOutcomes(second, new Map([[a, null]]), NOW + 2)[a]?.failures, 0);
+});
+
+Deno.test("the record comes back as it was kept, and a damaged one as none", async () => {
+  const files = new FakeFiles();
+  const none = { version: 1 as const, own: {}, host: {} };
+  assertEquals(await readFetchRecord({ files }, "/own"), none);
+  const kept = { ...none, own: { [keyOf(A)]: failed(2) } };
+  await keepFetchRecord({ files }, "/own", kept);
+  assertEquals(await readFetchRecord({ files }, "/own"), kept);
+  assertEquals(files.modes.get("/own/sources.json"), 0o600);
+  for (const text of ["", "{", '{"version":2,"own":{},"host":{}}', '{"own":[]}']) {
+    files.texts.set("/own/sources.json", text);
+    assertEquals(await readFetchRecord({ files }, "/own"), none, text);
+  }
+  files.fail("keep what was fetched", "full");
+  await keepFetchRecord({ files }, "/own", kept);
+  assertEquals(await readFetchRecord({ files }, "/own"), none);
+});
+
+Deno.test("keyOf() tells sources apart and does not show their address", () => {
+  assert(/^[0-9a-f]{16}$/.test(keyOf(A)));
+  assertEquals(keyOf(A) === keyOf(B), false);
+  assertEquals(keyOf(A), keyOf({ ...A }));
+});
+
+Deno.test("readOutcomes() knows a source that apt refuses because it says of itself what it did not before", () => {
+  const both = `${HIT_A}Get:2 http://b.example/debian s InRelease [1 kB]\n`;
+  const stderr =
+    "E: Repository 'http://b.example/debian s InRelease' changed its 'Suite' value from 'stable' to 'oldstable'\n";
+  assert(whyOf(both, stderr, 100)[1]?.includes("changed its 'Suite' value"));
+  assertEquals(whyOf(both, stderr, 100)[0], null);
 });

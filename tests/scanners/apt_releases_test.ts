@@ -2,54 +2,63 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
   describeRelease,
+  distributionOf,
+  filledLists,
   isSecurityRelease,
-  parseReleases,
+  marksSecurity,
+  parseRelease,
   type Release,
 } from "../../src/scanners/apt_releases.ts";
-import { readFixture } from "./fixture.ts";
+
+const NONE: Release = {
+  origin: null,
+  label: null,
+  suite: null,
+  codename: null,
+  version: null,
+  dateMs: null,
+  validUntilMs: null,
+  isNotAutomatic: false,
+};
 
 function release(fields: Partial<Release>): Release {
-  return { origin: null, label: null, suite: null, version: null, ...fields };
+  return { ...NONE, ...fields };
 }
 
-Deno.test("parseReleases() reads releases with fields missing and commas in labels", () => {
-  const { files, unparsed } = parseReleases(readFixture("apt", "ubuntu_releases.txt"));
-  assertEquals(unparsed, 0);
-  assertEquals(Object.fromEntries(files), {
-    "/var/lib/dpkg/status": release({ suite: "now" }),
-    "http://mirror.example.org/debian-security bookworm-security/main amd64 Packages": {
-      origin: "Debian",
-      label: "Debian-Security",
-      suite: "oldstable-security",
-      version: "12",
-    },
-    "http://mirror.example.org/debian bookworm/main amd64 Packages": {
-      origin: "Debian",
-      label: "Debian",
-      suite: "oldstable",
-      version: "12.15",
-    },
-    "http://corp.example/apt stable/main amd64 Packages": release({
-      suite: "stable",
-      version: "24.04",
-    }),
-    "http://ppa.example noble/main amd64 Packages": {
-      origin: "LP-PPA-some-team",
-      label: "Some Team (stable, nightly) PPA",
-      suite: "noble",
-      version: "24.04",
-    },
+const SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Debian\n" +
+  "Label: Debian-Security\nSuite: stable-security\nVersion: 12\nCodename: bookworm-security\n" +
+  "Date: Sun, 22 Nov 2026 08:00:00 UTC\nValid-Until: Sun, 29 Nov 2026 08:00:00 UTC\n" +
+  "NotAutomatic: yes\nSHA256:\n aa 1 main/binary-amd64/Packages\nSuite: later\n";
+
+Deno.test("parseRelease() reads a signed file, up to its sums", () => {
+  assertEquals(parseRelease(SIGNED), {
+    origin: "Debian",
+    label: "Debian-Security",
+    suite: "stable-security",
+    codename: "bookworm-security",
+    version: "12",
+    dateMs: Date.UTC(2026, 10, 22, 8),
+    validUntilMs: Date.UTC(2026, 10, 29, 8),
+    isNotAutomatic: true,
   });
 });
 
-Deno.test("parseReleases() stops at the pins, and takes priorities of any width", () => {
-  const { files, unparsed } = parseReleases(readFixture("apt", "made_releases.txt"));
-  assertEquals([files.size, unparsed], [14, 0]);
+Deno.test("parseRelease() has null for what is missing, empty or no date, and never throws", () => {
+  assertEquals(parseRelease(""), NONE);
+  assertEquals(parseRelease("Suite: \nDate: tomorrow\njunk\n Label: x\n"), NONE);
+  assertEquals(parseRelease("Suite: a\r\nSuite: b\r\n").suite, "a");
+  assertEquals(parseRelease(`Label: ${"x".repeat(9_999)}\n`).label?.length, 300);
+  assertEquals(parseRelease(`${"x\n".repeat(99_999)}Label: far down\n`), NONE);
+  fc.assert(fc.property(fc.string(), (text) => void parseRelease(text)));
 });
 
-Deno.test("parseReleases() counts what it does not understand, and never throws", () => {
-  assertEquals(parseReleases("junk\n").unparsed, 1);
-  fc.assert(fc.property(fc.string(), (text) => void parseReleases(text)));
+Deno.test("filledLists() tells which lists have anything in them", () => {
+  const sum = "a".repeat(64);
+  const text =
+    `SHA256:\n ${sum} 12 main/binary-amd64/Packages\n ${sum}  0 main/binary-i386/Packages\n` +
+    ` ${sum} 20 main/binary-i386/Packages.gz\n`;
+  const paths = ["main/binary-amd64/Packages", "main/binary-i386/Packages", "x/Packages"];
+  assertEquals([...filledLists(text, paths)], ["main/binary-amd64/Packages"]);
 });
 
 Deno.test("isSecurityRelease() goes by the distributors' marks, never by a word", () => {
@@ -70,6 +79,43 @@ Deno.test("isSecurityRelease() goes by the distributors' marks, never by a word"
   ];
   assert(yes.every(isSecurityRelease));
   assert(!no.some(isSecurityRelease));
+});
+
+Deno.test("marksSecurity() of a distributor whose security release is enabled, and of nobody else", () => {
+  const security = release({
+    origin: "Debian",
+    label: "Debian-Security",
+    suite: "stable-security",
+  });
+  const debian = release({ origin: "Debian", label: "Debian", suite: "stable" });
+  assertEquals(marksSecurity(security, []), true);
+  assertEquals([marksSecurity(debian, [security]), marksSecurity(debian, [debian])], [true, false]);
+  const others = [
+    release({}),
+    release({ origin: "Google LLC", label: "Google", suite: "stable" }),
+    release({ origin: "Proxmox", label: "Proxmox Debian Repository", suite: "stable" }),
+    release({ origin: "Debian", label: "Debian Backports", suite: "stable-backports" }),
+    release({ origin: "Debian", suite: "stable", codename: "bookworm-backports-sloppy" }),
+    release({ origin: "Ubuntu", suite: "noble-updates" }),
+  ];
+  for (const other of others) {
+    assertEquals(marksSecurity(other, [security]), false, other.label ?? "");
+  }
+});
+
+Deno.test("distributionOf() leaves out the pocket", () => {
+  const rows: [string | null, string | null, string | null][] = [
+    ["Debian", "bookworm-security", "Debian bookworm"],
+    ["Debian", "bookworm-updates", "Debian bookworm"],
+    ["Debian", "buster/updates", "Debian buster"],
+    ["Debian", "trixie", "Debian trixie"],
+    ["Ubuntu", "noble", "Ubuntu noble"],
+    [null, "stable", null],
+    ["Corp", null, null],
+  ];
+  for (const [origin, codename, expected] of rows) {
+    assertEquals(distributionOf(release({ origin, codename })), expected);
+  }
 });
 
 Deno.test("describeRelease() speaks as apt's simulation does", () => {

@@ -7,21 +7,20 @@ Deno.test("parseShow() reads size, source and purpose, for each architecture", (
   const { packages, unparsed } = parseShow(readFixture("apt", "made_show.txt"));
   assertEquals(unparsed, 0);
   assertEquals(packages.map(({ name, architecture }) => `${name} ${architecture}`), [
-    "libssl3t64 amd64",
-    "libssl3t64 i386",
+    "held-tool amd64",
+    "kept-back amd64",
     "phased-tool amd64",
-    "now-arch-all all",
-    "g++-tool amd64",
+    "pinned-down amd64",
   ]);
-  assertEquals(packages[0], {
-    name: "libssl3t64",
-    version: "3.0.13-0ubuntu3.5",
+  assertEquals(packages[2], {
+    name: "phased-tool",
+    version: "2.0-0ubuntu1",
     architecture: "amd64",
-    sourcePackage: "openssl",
-    sizeBytes: 1_010,
-    description: "The package libssl3t64",
+    sourcePackage: "phased",
+    sizeBytes: 1_011,
+    description: "The package phased-tool",
   });
-  assertEquals(packages[3]?.sourcePackage, "now-arch-all");
+  assertEquals(packages[3]?.sourcePackage, "pinned-down");
 });
 
 Deno.test("parseShow() reads real stanzas with fields over several lines", () => {

@@ -1,120 +1,86 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { scanUpdates } from "../../src/commands/scan_updates.ts";
 import { aptScanner } from "../../src/scanners/apt.ts";
 import { inBatches } from "../../src/scanners/apt_commands.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
-import { CommandError, type RunOptions, type RunResult } from "../../src/system/process.ts";
+import { CommandError, type RunResult } from "../../src/system/process.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { makeGuard } from "../fakes/scanner_guard.ts";
+import { scanWith } from "../fakes/scan_with.ts";
 import { FakeSystem } from "../fakes/system.ts";
+import { AptHost, captured, type Question, questionOf } from "./apt_host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
-import { scanWith } from "../fakes/scan_with.ts";
 
-type Question =
-  | "installed"
-  | "simulation"
-  | "policy"
-  | "releases"
-  | "show"
-  | "untrusted"
-  | "update";
-
-function questionOf([program, ...words]: readonly string[]): Question {
-  const args = words.filter((word, index) => word !== "-o" && words[index - 1] !== "-o");
-  if (program === "/usr/bin/dpkg-query") return "installed";
-  if (args[0] === "indextargets") return "untrusted";
-  if (program === "/usr/bin/apt-get") return args.at(-1) === "update" ? "update" : "simulation";
-  assertEquals(program, "/usr/bin/apt-cache");
-  return args[0] === "show" ? "show" : args.length === 1 ? "releases" : "policy";
-}
-
-/** A host whose apt answers with captured output, unless told otherwise. */
-class AptHost extends FakeSystem {
-  readonly asked: string[][] = [];
-  readonly options: RunOptions[] = [];
-  answers: Partial<Record<Question, () => RunResult>> = {};
-
-  constructor() {
-    super();
-    for (const name of ["apt-get", "apt-cache", "dpkg-query"]) {
-      this.files.texts.set(`/usr/bin/${name}`, "");
-    }
-    this.files.texts.set("/var/lib/apt/lists/mirror_InRelease", "");
-  }
-
-  override runCommand = (argv: readonly string[], options: RunOptions): Promise<RunResult> => {
-    this.asked.push([...argv]);
-    this.options.push(options);
-    const question = questionOf(argv);
-    const answer = this.answers[question];
-    try {
-      return Promise.resolve(answer ? answer() : succeeded(captured(question)));
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  };
-}
-
-function captured(question: Question): string {
-  return question === "update" || question === "untrusted"
-    ? ""
-    : readFixture("apt", `made_${question}.txt`);
-}
+const FACTS = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" } as const;
 
 const scanner = aptScanner();
 
-Deno.test("scan() asks five questions, each within bounds, with nothing for a shell", async () => {
+Deno.test("scan() asks six questions, each within bounds, with nothing for a shell", async () => {
   const host = new AptHost();
   const { updates, warnings, result } = await scanWith(scanner, host, {});
   assertEquals(updates.map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
   assertEquals([warnings, result], [EXPECTED_WARNINGS, "ok"]);
   assertEquals(host.asked.map(questionOf), [
+    "sources",
     "installed",
-    "simulation",
     "policy",
-    "releases",
+    "upgrade",
     "show",
+    "untrusted",
   ]);
-  assert(host.options.every(({ timeoutMs }) => timeoutMs === 60_000));
-  const shown = host.asked.at(-1)?.slice(3) ?? [];
-  assertEquals(shown.length, EXPECTED_UPDATES.length);
-  assert(shown.includes("g++-tool=2:1.0+dfsg~rc1-1~deb12u2+b3"));
+  // The more packages, the more time: 60 s, and half a second for each of 24.
+  const limits = host.options.map(({ timeoutMs }) => timeoutMs);
+  assertEquals(limits, [60_000, 60_000, 72_000, 72_000, 72_000, 72_000]);
+  const [shown = []] = host.asked.filter((argv) => questionOf(argv) === "show");
+  assertEquals(shown.slice(3), [
+    "held-tool=2.0",
+    "kept-back=2.0",
+    "phased-tool=2.0-0ubuntu1",
+    "pinned-down=2.0",
+  ]);
 });
 
-Deno.test("scan() asks which sources are signed only where a list has no signature", async () => {
-  const lists = "/var/lib/apt/lists";
-  const rows: [names: string[], asks: boolean][] = [
-    [["corp_dists_a_InRelease", "corp_dists_a_main_binary-amd64_Packages.lz4"], false],
-    [["corp_flat_Release", "corp_flat_Release.gpg", "corp_flat_Packages"], false],
-    [["corp_flat_Release", "corp_flat_Packages"], true],
-    [["corp_dists_a_InRelease", "corp_dists_b_main_binary-amd64_Packages"], true],
-  ];
-  for (const [names, asks] of rows) {
-    const host = new AptHost();
-    for (const name of names) host.files.texts.set(`${lists}/${name}`, "");
-    await scanWith(scanner, host, {});
-    assertEquals(host.asked.map(questionOf).includes("untrusted"), asks, names.join(" "));
-  }
+Deno.test("scan() asks two things at once where apt has its cache already", async () => {
+  const host = new AptHost();
+  host.files.texts.set("/var/cache/apt/pkgcache.bin", "");
+  host.files.modifiedMs.set("/var/cache/apt/pkgcache.bin", host.clock.nowMs());
+  let answer = (_: RunResult) => {};
+  const run = host.runCommand;
+  host.runCommand = (argv, options) =>
+    questionOf(argv) === "policy" ? new Promise((resolve) => answer = resolve) : run(argv, options);
+  const scan = scanWith(scanner, host, {});
+  await host.clock.advance(1);
+  assertEquals(host.count("upgrade"), 1, "apt-get decides while apt-cache is waited for");
+  answer(succeeded(captured("policy")));
+  assertEquals((await scan).updates.length, EXPECTED_UPDATES.length);
 });
 
 Deno.test("scan() is whole without an answer on what is signed, and asks nothing where nothing waits", async () => {
-  const unsigned = () => {
-    const host = new AptHost();
-    host.files.texts.set("/var/lib/apt/lists/corp_flat_Packages", "");
-    return host;
-  };
-  const silent = unsigned();
+  const silent = new AptHost();
   silent.answers = { untrusted: () => ({ ...succeeded(""), code: 100, stderr: "E: no\n" }) };
-  const { updates, warnings } = await scanWith(scanner, silent, {});
-  assertEquals([updates.length, warnings], [EXPECTED_UPDATES.length, EXPECTED_WARNINGS]);
-  const current = unsigned();
+  const { updates, warnings, result } = await scanWith(scanner, silent, {});
+  assertEquals([updates.length, result], [EXPECTED_UPDATES.length, "ok"]);
+  assertEquals(warnings, EXPECTED_WARNINGS);
+  const current = new AptHost();
   const policy = "tool:\n  Installed: 1.0\n  Candidate: 1.0\n  Version table:\n *** 1.0 100\n" +
     "        100 /var/lib/dpkg/status\n";
   current.answers = {
-    installed: () => succeeded("tool\t1.0\tamd64\tinstall\tinstalled\ttool\n"),
-    simulation: () => succeeded(""),
+    installed: () => succeeded("tool\t1.0\tamd64\tinstall\tinstalled\ttool\t\n"),
+    upgrade: () => succeeded("0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n"),
     policy: () => succeeded(policy),
   };
   assertEquals((await scanWith(scanner, current, {})).updates, []);
-  assertEquals(current.asked.map(questionOf).includes("untrusted"), false);
+  assertEquals([current.count("untrusted"), current.count("changelogs")], [0, 0]);
+});
+
+Deno.test("scan() is whole without sizes, and says why they are missing", async () => {
+  const host = new AptHost();
+  host.answers = { show: () => ({ ...succeeded(""), code: 100, stderr: "E: no\n" }) };
+  const { updates, warnings, result } = await scanWith(scanner, host, {});
+  assertEquals([updates.length, result], [EXPECTED_UPDATES.length, "ok"]);
+  assert(warnings.includes("Cannot describe packages: no"), warnings.join("\n"));
 });
 
 Deno.test("scan() of a host on which apt is gone is not available", async () => {
@@ -139,8 +105,9 @@ function exit100(fixture: string): () => RunResult {
 }
 
 const FAILURES: readonly [string, AptHost["answers"], ScanErrorReason][] = [
-  ["the lock is held", { simulation: exit100("stderr_lock.txt") }, "locked"],
-  ["sources cannot be read", { releases: exit100("stderr_sources.txt") }, "permanent"],
+  ["the lock is held", { upgrade: exit100("stderr_lock.txt") }, "locked"],
+  ["sources cannot be read", { sources: exit100("stderr_sources.txt") }, "permanent"],
+  ["there is no such release", { upgrade: exit100("stderr_default_release.txt") }, "permanent"],
   ["dpkg tells nothing", { installed: () => succeeded("") }, "permanent"],
   [
     "apt speaks German",
@@ -153,8 +120,8 @@ const FAILURES: readonly [string, AptHost["answers"], ScanErrorReason][] = [
     "permanent",
   ],
   ["it takes too long", {
-    show: () => {
-      throw new CommandError("no answer within 60 s", { reason: "timeout" });
+    policy: () => {
+      throw new CommandError("no end within 72000 ms", { reason: "timeout" });
     },
   }, "transient"],
   ["it may not be run", {
@@ -174,21 +141,78 @@ for (const [name, answers, reason] of FAILURES) {
   });
 }
 
-Deno.test("scan() of packages that do not fit together tells what waits behind them", async () => {
+Deno.test("scan() of packages that apt refuses to touch tells why, and what waits behind them", async () => {
   const host = new AptHost();
-  host.answers = { simulation: exit100("stderr_broken.txt") };
-  const { updates, warnings } = await scanWith(scanner, host, {});
+  host.answers = { upgrade: exit100("stderr_broken.txt") };
+  const { updates, warnings, result } = await scanWith(scanner, host, {});
   assert(updates.length > 0 && updates.every(({ state }) => state !== "upgradable"));
-  assertEquals(warnings.length, 1);
-  assert(warnings[0]?.startsWith("apt-get upgrades nothing until"));
+  assertEquals([warnings.length, result], [1, "degraded"]);
+  assert(warnings[0]?.startsWith("apt-get decides nothing: Unmet dependencies"), warnings[0]);
+});
+
+Deno.test("scan() whose decision takes too long answers all the same, and says what ran out", async () => {
+  const host = new AptHost();
+  host.answers = {
+    upgrade: () => {
+      throw new CommandError("no end within 72000 ms", { reason: "timeout" });
+    },
+  };
+  const { updates, warnings, result } = await scanWith(scanner, host, {});
+  assertEquals([updates.length, result], [EXPECTED_UPDATES.length - 1, "degraded"]);
+  assertEquals(warnings, ["apt-get decides nothing: apt-get did not finish within 72 s"]);
+});
+
+Deno.test("scan() with 600 updates has time for an apt that computes for six minutes", async () => {
+  const host = new AptHost();
+  const rows = Array.from({ length: 750 }, (_, n) => `p${n}\t1\tamd64\tinstall\tinstalled\tp\t\n`);
+  const policy = Array.from(
+    { length: 750 },
+    (_, n) => `p${n}:\n  Installed: 1\n  Candidate: ${n < 600 ? 2 : 1}\n  Version table:\n`,
+  );
+  const changes = Array.from({ length: 600 }, (_, n) => `   p${n} (1 => 2)\n`);
+  const decision = `The following packages will be upgraded:\n${changes.join("")}` +
+    "600 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
+  host.answers = {
+    installed: () => succeeded(rows.join("")),
+    policy: () => succeeded(policy.join("")),
+    upgrade: () => succeeded(decision),
+  };
+  const run = host.runCommand;
+  host.runCommand = async (argv, options) => {
+    if (questionOf(argv) === "upgrade") {
+      const tooLong = new CommandError("no end", { reason: "timeout" });
+      if (options.timeoutMs < 360_000) throw tooLong;
+      await host.clock.sleep(360_000, new AbortController().signal);
+    }
+    return await run(argv, options);
+  };
+  const scan = scanWith(scanner, host, {});
+  await host.clock.advance(360_000);
+  const { updates, result } = await scan;
+  assertEquals([updates.length, result], [600, "ok"]);
+});
+
+Deno.test("scan() takes harmless warnings for notes, and those of a loss for gaps", async () => {
+  const host = new AptHost();
+  const warning = (text: string) => () => ({ ...succeeded(captured("policy")), stderr: text });
+  host.answers = { policy: warning("W: http://x s InRelease: Key is stored in legacy keyring\n") };
+  const harmless = await scanWith(scanner, host, {});
+  assertEquals(harmless.result, "ok");
+  assert(harmless.warnings.some((text) => text.includes("legacy keyring")));
+  host.answers = { policy: warning("W: You may want to run apt-get update to correct this\n") };
+  assertEquals((await scanWith(scanner, host, {})).result, "degraded");
 });
 
 Deno.test("scan() without package lists is not a clean bill of health", async () => {
   const host = new AptHost();
-  host.files.texts.delete("/var/lib/apt/lists/mirror_InRelease");
-  const { warnings, metadataAgeS } = await scanWith(scanner, host, {});
-  assert(warnings.includes('There are no package lists yet: run "apt-get update"'));
-  assertEquals(metadataAgeS, null);
+  host.files.texts.clear();
+  for (const name of ["apt-get", "apt-cache"]) host.files.texts.set(`/usr/bin/${name}`, "");
+  const { sources, result, metadataAgeS } = await scanWith(scanner, host, {});
+  assertEquals([result, metadataAgeS], ["degraded", null]);
+  assertEquals([...new Set(sources.map(({ result }) => result))], ["missing"]);
+  host.answers = { sources: () => succeeded("") };
+  const none = await scanWith(scanner, host, {});
+  assert(none.warnings.includes("No package source is enabled: no update can be known"));
 });
 
 function once(answer: () => RunResult, then: Question): () => RunResult {
@@ -250,104 +274,6 @@ Deno.test("scan() asks once more when apt failed on a state that changed meanwhi
   assertEquals(error.reason, "permanent");
 });
 
-Deno.test("scan() with refresh fetches first as root, and says that others may not", async () => {
-  const host = new AptHost();
-  const refused = await scanWith(scanner, host, { refresh: true });
-  assert(refused.warnings.includes("Cannot refresh the package lists: only root may"));
-  assert(!host.asked.map(questionOf).includes("update"));
-  host.machine = { ...host.machine, userId: () => 0 };
-  host.asked.length = 0;
-  assertEquals((await scanWith(scanner, host, { refresh: true })).warnings, EXPECTED_WARNINGS);
-  assertEquals(host.asked.map(questionOf)[0], "update");
-  host.answers = { update: exit100("stderr_fetch.txt") };
-  const old = await scanWith(scanner, host, { refresh: true });
-  assert(old.warnings[0]?.startsWith("Cannot refresh the package lists: Failed to fetch "));
-  assertEquals(old.updates.length, EXPECTED_UPDATES.length);
-});
-
-const DAY_MS = 86_400_000;
-const STAMP = "/own/apt/fetched";
-
-/** The lists that the last scan read: apt's words for the place, or "the host's". */
-function listsRead(host: AptHost): string {
-  const [, , place = ""] = host.asked.find((argv) => argv.includes("--simulate")) ?? [];
-  return place.startsWith("Dir::State::lists=") ? place : "the host's";
-}
-
-async function scanOf(host: AptHost, options: { refresh?: boolean } = {}) {
-  host.asked.length = 0;
-  const answer = await scanWith(scanner, host, { cacheDirectory: "/own", ...options });
-  const fetched = host.asked.filter((argv) => argv.at(-1) === "update").length;
-  return { ...answer, fetched, lists: listsRead(host) };
-}
-
-function hostWithLists(ageMs: number): AptHost {
-  const host = new AptHost();
-  host.files.texts.set("/var/lib/apt/lists", "");
-  host.files.modifiedMs.set("/var/lib/apt/lists", host.clock.nowMs() - ageMs);
-  host.files.texts.set("/own/apt/lists/mirror_InRelease", "");
-  return host;
-}
-
-Deno.test("scan() reads the host's lists until they are a day old, then fetches its own", async () => {
-  const young = await scanOf(hostWithLists(DAY_MS - 1));
-  assertEquals([young.fetched, young.lists], [0, "the host's"]);
-  const host = hostWithLists(DAY_MS);
-  const old = await scanOf(host);
-  assertEquals([old.fetched, old.lists], [1, "Dir::State::lists=/own/apt/lists/"]);
-  assertEquals(host.files.modes.get("/own/apt/lists/partial"), 0o700);
-  host.files.modifiedMs.set(STAMP, host.clock.nowMs() - DAY_MS + 1);
-  const again = await scanOf(host);
-  assertEquals([again.fetched, again.lists], [0, "Dir::State::lists=/own/apt/lists/"]);
-  assertEquals(again.metadataAgeS, 86_400);
-  host.files.modifiedMs.set(STAMP, host.clock.nowMs() - DAY_MS);
-  assertEquals((await scanOf(host)).fetched, 1);
-});
-
-Deno.test("scan() with refresh fetches lists of its own for those who are not root", async () => {
-  const host = hostWithLists(0);
-  const { fetched, lists, warnings } = await scanOf(host, { refresh: true });
-  assertEquals([fetched, lists], [1, "Dir::State::lists=/own/apt/lists/"]);
-  assertEquals(warnings, EXPECTED_WARNINGS);
-});
-
-Deno.test("scan() goes by the host's old lists where its own cannot be fetched whole, and says so", async () => {
-  const host = hostWithLists(2 * DAY_MS);
-  host.files.texts.set(STAMP, "");
-  host.answers = { update: exit100("stderr_fetch.txt") };
-  const { fetched, lists, warnings, metadataAgeS } = await scanOf(host);
-  assertEquals([fetched, lists, metadataAgeS], [1, "the host's", 2 * 86_400]);
-  assert(
-    warnings[0]?.startsWith("The package lists are not fresh: Cannot refresh the package lists"),
-  );
-  assertEquals(host.files.texts.has(STAMP), false, "half a fetch is none");
-  host.files.fail("make private lists", "full");
-  assertEquals((await scanOf(host)).fetched, 0);
-});
-
-Deno.test("scan() takes a fetch that an old apt calls well for what it was: one without a source", async () => {
-  const host = hostWithLists(2 * DAY_MS);
-  const stderr =
-    "W: Failed to fetch http://127.0.0.1:9/dists/stable/InRelease  Could not connect\n" +
-    "W: Some index files failed to download. They have been ignored, or old ones used instead.\n";
-  host.answers = { update: () => ({ ...succeeded(""), stderr }) };
-  const { fetched, lists, warnings } = await scanOf(host);
-  assertEquals([fetched, lists, host.files.texts.has(STAMP)], [1, "the host's", false]);
-  assert(warnings[0]?.includes("Failed to fetch http://127.0.0.1:9/"), warnings[0]);
-});
-
-Deno.test("scan() waits for whoever else fetches lists, three times, and then says so", async () => {
-  const host = hostWithLists(2 * DAY_MS);
-  host.answers = { update: exit100("stderr_lock.txt") };
-  const scan = scanOf(host);
-  await host.clock.advance(49_999);
-  assertEquals(host.asked.filter((argv) => argv.at(-1) === "update").length, 3);
-  await host.clock.advance(1);
-  const { fetched, warnings } = await scan;
-  assertEquals(fetched, 4);
-  assert(warnings[0]?.includes("Could not get lock"), warnings[0]);
-});
-
 Deno.test("inBatches() cuts where one more name would not fit, and loses none", () => {
   const names = Array.from({ length: 1_000 }, (_, n) => `${"x".repeat(195)}${1_000 + n}`);
   const batches = inBatches(names);
@@ -358,12 +284,106 @@ Deno.test("inBatches() cuts where one more name would not fit, and loses none", 
 
 Deno.test("scan() ends all that it starts with its own signal, fetching too", async () => {
   const { signal } = new AbortController();
-  for (const host of [hostWithLists(0), hostWithLists(DAY_MS)]) {
+  for (const ageMs of [0, 2 * 86_400_000]) {
+    const host = new AptHost();
+    host.putLists("/var/lib/apt/lists", ageMs);
     await scanWith(scanner, host, { signal, cacheDirectory: "/own" });
     assert(host.options.length >= 5 && host.options.every((each) => each.signal === signal));
   }
   const refreshed = new AptHost();
   refreshed.machine = { ...refreshed.machine, userId: () => 0 };
   await scanWith(scanner, refreshed, { refresh: true, signal });
+  assertEquals(refreshed.count("update"), 1);
   assert(refreshed.options.every((each) => each.signal === signal));
+});
+
+Deno.test("scan() tells the host's own word on a restart", async () => {
+  const host = new AptHost();
+  assertEquals((await scanWith(scanner, host, {})).reboot, null);
+  host.files.texts.set("/run/reboot-required", "*** System restart required ***\n");
+  host.files.texts.set("/run/reboot-required.pkgs", "linux-image-6.1\nlibc6\nlibc6\n");
+  assertEquals((await scanWith(scanner, host, {})).reboot, {
+    isRequired: true,
+    reason: "/run/reboot-required: linux-image-6.1, libc6",
+  });
+});
+
+/** What a program may say, with an address in it. */
+const QUOTES: readonly ((url: string) => RunResult)[] = [
+  (url) => ({ ...succeeded(""), code: 100, stderr: `E: Failed to fetch ${url}  401\n` }),
+  (url) => ({
+    ...succeeded(""),
+    code: 100,
+    stderr: `E: The repository '${url} s Release' is bad.\n`,
+  }),
+  (url) => ({ ...succeeded(""), code: 2, stderr: `dpkg-query: error: ${url}\n` }),
+  (url) => ({ ...succeeded(`Err:1 ${url} s InRelease\n  ${url} refuses\n`), code: 100 }),
+  (url) => succeeded(captured("sources"), `W: You may want to run apt-get update: ${url}\n`),
+  (url) =>
+    succeeded(
+      `'${url}/dists/s/InRelease' x_dists_s_InRelease 0 \n` +
+        `'${url}/dists/s/main/binary-amd64/Packages.xz' x_dists_s_main_binary-amd64_Packages 0 \n`,
+    ),
+];
+
+const ADDRESSES: readonly ((secret: string) => string)[] = [
+  (secret) => `https://deploy:${secret}@deb.example/debian`,
+  (secret) => `https://${secret}@deb.example/debian`,
+  (secret) => `http://deb.example/debian?token=${secret}`,
+  (secret) => `mirror+https://me:x/${secret}@deb.example/debian`,
+  (secret) => `https://deb.example/${secret}/deb`,
+];
+
+Deno.test("scan() lets no secret of an address into the report, the log, an event or a file", async () => {
+  const secret = "S3cr3tA1b2C3d4E5f6G7h8";
+  const questions: readonly Question[] = [
+    "sources",
+    "installed",
+    "upgrade",
+    "policy",
+    "show",
+    "update",
+    "releases",
+    "untrusted",
+  ];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...questions),
+      fc.constantFrom(...QUOTES),
+      fc.constantFrom(...ADDRESSES),
+      fc.constantFrom(0, 5 * 86_400_000),
+      async (question, quote, address, ageMs) => {
+        const host = new AptHost();
+        await host.clock.advance(ageMs);
+        host.putLists("/var/lib/apt/lists", ageMs);
+        host.answers = { [question]: () => quote(address(secret)) };
+        const log = new FakeLog();
+        const { guard, kept } = makeGuard(host, log);
+        const findScanners = () => Promise.resolve([scanner]);
+        const collectSystemInfo = () => Promise.resolve(FACTS);
+        const parts = {
+          system: host,
+          log,
+          stateDirectory: "/state",
+          guard,
+          findScanners,
+          collectSystemInfo,
+        };
+        const outcome = await scanUpdates(parts).run(
+          { id: "c", type: "scan_updates", params: { full: true } },
+          { signal: new AbortController().signal, tellEarly: () => {} },
+        );
+        const files = [...host.files.texts].filter(([path]) => path.startsWith("/state"));
+        const breakers = kept.map((saved) => [...saved]);
+        const all = JSON.stringify([outcome, log.events, files, breakers]);
+        assert(
+          !all.includes(secret),
+          `${question}: ${
+            all.slice(Math.max(0, all.indexOf(secret) - 200), all.indexOf(secret) + 30)
+          }`,
+        );
+      },
+    ),
+    { numRuns: 150 },
+  );
 });

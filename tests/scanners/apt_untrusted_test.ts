@@ -17,13 +17,14 @@ Deno.test("tellUntrusted() names what no signature vouches for, unless another s
       name,
       currentVersion: installed!,
       availableVersion: candidate!,
-      architecture: null,
-      origins: null,
       state: "upgradable" as const,
+      stateReason: null,
+      isDoubtful: false,
     };
   });
   const files = (name: string) =>
-    policies.packages.get(name)?.versions.flatMap(({ files }) => files) ?? [];
+    policies.packages.get(name)?.versions.flatMap(({ files }) => files.map(({ name }) => name)) ??
+      [];
   const [corp = "", ...none] = files("corp-agent").filter((file) => !file.startsWith("/"));
   assertEquals(none, []);
   const [updates = "", security = ""] = files("libssl3t64");

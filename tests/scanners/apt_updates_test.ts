@@ -1,134 +1,199 @@
 import { assert, assertEquals } from "@std/assert";
 import { parseInstalled } from "../../src/scanners/apt_installed.ts";
 import { parsePolicy } from "../../src/scanners/apt_policy.ts";
-import { parseReleases } from "../../src/scanners/apt_releases.ts";
+import type { Release } from "../../src/scanners/apt_releases.ts";
 import { parseShow } from "../../src/scanners/apt_show.ts";
-import { parseSimulation } from "../../src/scanners/apt_simulation.ts";
+import type { AptSource, Releases } from "../../src/scanners/apt_sources.ts";
 import {
   type AptState,
   describeUpdates,
+  findUndescribed,
   findWaiting,
   tellEffects,
   tellGaps,
 } from "../../src/scanners/apt_updates.ts";
+import { parseUpgrade } from "../../src/scanners/apt_upgrade.ts";
+import { madeReleases } from "./apt_host.ts";
 import { readFixture } from "./fixture.ts";
 import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
 
-function stateOf(name: string): AptState {
-  return {
-    installed: parseInstalled(readFixture("apt", `${name}_installed.txt`)),
-    simulation: parseSimulation(readFixture("apt", `${name}_simulation.txt`)),
-    policies: parsePolicy(readFixture("apt", `${name}_policy.txt`)),
-    releases: parseReleases(readFixture("apt", `${name}_releases.txt`)),
-  };
+const made: AptState = {
+  installed: parseInstalled(readFixture("apt", "made_installed.txt")),
+  decision: parseUpgrade(readFixture("apt", "made_upgrade.txt")),
+  policies: parsePolicy(readFixture("apt", "made_policy.txt")),
+  releases: await madeReleases(),
+};
+const shown = parseShow(readFixture("apt", "made_show.txt"));
+const changelogs: readonly [] = [];
+
+function updatesOf(state: AptState) {
+  return describeUpdates(findWaiting(state), state, { shown, changelogs });
 }
 
-const made = stateOf("made");
-const shown = parseShow(readFixture("apt", "made_show.txt"));
-
 Deno.test("every case of the made archive comes out as it was worked out by hand", () => {
-  const updates = describeUpdates(findWaiting(made), made, { shown, changelogs: new Map() });
-  assertEquals(updates.map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
-  assertEquals([tellGaps(made, shown), tellEffects(made)], [[], EXPECTED_WARNINGS]);
+  assertEquals(updatesOf(made).map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
+  assertEquals(tellGaps(made, findWaiting(made), shown), []);
+  assertEquals(tellEffects(made), EXPECTED_WARNINGS);
+});
+
+Deno.test("a state that is not plain comes with the rule that explains it", () => {
+  const reasons = updatesOf(made).filter(({ state }) => state !== "upgradable")
+    .map((update) => [update.package, update.state, update.stateReason]);
+  assertEquals(reasons.toSorted(), [
+    ["held-tool", "held", "marked as hold"],
+    ["kept-back", "kept_back", "apt-get lists it as kept back"],
+    ["phased-tool", "phased", "phased 0%"],
+    ["pinned-down", "pinned", "a pin: priority 500 of 2.0 is below 1001 of 1.0"],
+  ]);
+});
+
+Deno.test("apt 3, which calls phasing by its name and removes nothing, is understood as well", () => {
+  const decision = parseUpgrade(readFixture("apt", "made_upgrade_apt3.txt"));
+  const state = { ...made, decision };
+  const expected = EXPECTED_UPDATES.map((line) =>
+    line.startsWith("needs-removal") ? line.replace("upgradable", "kept_back") : line
+  );
+  assertEquals(updatesOf(state).map(describe).toSorted(), expected.toSorted());
+  assertEquals(tellGaps(state, findWaiting(state), shown), []);
 });
 
 Deno.test("describeUpdates() adds size, source and purpose where they are known", () => {
-  const updates = describeUpdates(findWaiting(made), made, { shown, changelogs: new Map() });
+  const updates = updatesOf(made);
   const find = (name: string) => updates.find((update) => update.package === name);
-  assertEquals(find("libssl3t64")?.sourcePackage, "openssl");
-  assertEquals(find("libssl3t64")?.sizeBytes, 1_010);
+  assertEquals(find("phased-tool")?.sourcePackage, "phased");
+  assertEquals([find("libssl3t64")?.sizeBytes, find("held-tool")?.sizeBytes], [1_010, 1_009]);
   assertEquals(find("g++-tool")?.description, "The package g++-tool");
   assertEquals([find("corp-agent")?.sizeBytes, find("corp-agent")?.sourcePackage], [
-    null,
+    1_010,
     "corp-agent",
   ]);
   assert(updates.every(({ severity, cves }) => severity === null && cves.length === 0));
 });
 
+Deno.test("findUndescribed() wants what apt would not download", () => {
+  const names = findUndescribed(findWaiting(made), made).map(({ name }) => name);
+  assertEquals(names, ["held-tool", "kept-back", "phased-tool", "pinned-down"]);
+});
+
 Deno.test("describeUpdates() has null for all that is not known of an update", () => {
-  const nothing = { packages: [], unparsed: 0 };
-  const details = { shown: nothing, changelogs: new Map() };
-  const [update] = describeUpdates(findWaiting(made), made, details);
+  const nothing = { shown: { packages: [], unparsed: 0 }, changelogs };
+  const rows = readFixture("apt", "made_installed.txt").replaceAll(/\t[^\t]*$/gm, "\t");
+  const state = { ...made, installed: parseInstalled(rows) };
+  const update = describeUpdates(findWaiting(state), state, nothing)
+    .find(({ state }) => state === "held");
   assert(update);
   assertEquals([update.description, update.sizeBytes], [null, null]);
   assertEquals(JSON.parse(JSON.stringify(update)).description, null, "it is a field of the answer");
 });
 
-Deno.test("describeUpdates() names the origins that are known, and null where none is", () => {
-  const sources = (isKnown: (file: string) => boolean) => {
-    const files = new Map([...made.releases.files].filter(([file]) => isKnown(file)));
-    // A simulation would tell the origins itself.
-    const state = { ...made, simulation: null, releases: { files, unparsed: 0 } };
-    const updates = describeUpdates(findWaiting(state), state, { shown, changelogs: new Map() });
-    return updates.filter((update) => update.package === "libssl3t64").map(({ source }) => source);
+Deno.test("describeUpdates() names the origins that are known, and the host where none is", async () => {
+  const sources = async (isKnown: (source: AptSource) => boolean) => {
+    const state = { ...made, releases: await madeReleases(isKnown) };
+    return updatesOf(state).filter((update) => update.package === "libssl3t64")
+      .map(({ source }) => source);
   };
   const both = "Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security";
-  assertEquals(sources(() => true), [both, both]);
-  const one = "Ubuntu:24.04/noble-updates";
-  assertEquals(sources((file) => !/security/.test(file)), [one, one]);
-  assertEquals(sources(() => false), [null, null]);
+  assertEquals(await sources(() => true), [both, both]);
+  const one = "Ubuntu:24.04/noble-updates, localhost";
+  assertEquals(await sources(({ name }) => !/security/.test(name)), [one, one]);
+  assertEquals(await sources(() => false), ["localhost", "localhost"]);
 });
 
-Deno.test("security is not known where no package file is marked as security's", () => {
-  const files = new Map([...made.releases.files].filter(([file]) => !/security/.test(file)));
-  const state = { ...made, releases: { files, unparsed: 0 } };
-  const updates = describeUpdates(findWaiting(state), state, { shown, changelogs: new Map() });
+Deno.test("security is not known where no source marks its security updates", async () => {
+  const releases = await madeReleases(({ name }) => !/security/.test(name));
+  const updates = updatesOf({ ...made, releases });
   assertEquals([...new Set(updates.map(({ security }) => security))], [null]);
 });
 
-Deno.test("without a simulation nothing can be upgraded, and nothing is hidden", () => {
-  const state = { ...made, simulation: null };
+const REFUSED = { why: "Unmet dependencies", isTimeout: false };
+
+Deno.test("without a decision nothing can be upgraded, and nothing is hidden", () => {
+  const state = { ...made, decision: REFUSED };
   const waiting = findWaiting(state);
-  // The same version built anew shows in a simulation alone.
+  // The same version built anew shows in a decision alone.
   assertEquals(waiting.length, EXPECTED_UPDATES.length - 1);
   assert(waiting.every((update) => update.state !== "upgradable"));
-  assertEquals(tellGaps(state, shown), []);
+  const states = waiting.filter(({ state }) => state !== "kept_back").map(({ state }) => state);
+  assertEquals(states.toSorted(), ["held", "phased", "pinned"]);
+  assertEquals(tellGaps(state, waiting, shown), ["apt-get decides nothing: Unmet dependencies"]);
 });
 
-Deno.test("a Debian host's updates come with their origins and security", () => {
-  const debian = stateOf("debian12");
-  const details = parseShow(readFixture("apt", "debian12_show.txt"));
-  const updates = describeUpdates(findWaiting(debian), debian, {
-    shown: details,
-    changelogs: new Map(),
+Deno.test("a decision that took too long leaves a doubt, and no update is said to be kept back", () => {
+  const decision = { why: "apt-get did not finish within 60 s", isTimeout: true };
+  const waiting = findWaiting({ ...made, decision });
+  const find = (name: string) => waiting.find((update) => update.name === name);
+  assertEquals([find("corp-agent")?.state, find("corp-agent")?.stateReason], [
+    "upgradable",
+    "doubt: apt-get did not finish within 60 s",
+  ]);
+  assertEquals([find("held-tool")?.state, find("phased-tool")?.state], ["held", "phased"]);
+});
+
+Deno.test("a package that apt would remove is said to be removed, and one that it forgets is a doubt", () => {
+  const text = readFixture("apt", "made_upgrade.txt").replace("   old-thing (1.0)\n", "");
+  const removing = text
+    .replace("   needs-removal (1.0 => 2.0)\n", "")
+    .replace("will be REMOVED:\n", "will be REMOVED:\n   needs-removal (1.0)\n")
+    .replace("15 upgraded", "14 upgraded");
+  const removed = { ...made, decision: parseUpgrade(removing) };
+  const find = (state: AptState) => findWaiting(state).find(({ name }) => name === "needs-removal");
+  assertEquals(find(removed)?.state, "removed_by_upgrade");
+  assertEquals(tellGaps(removed, findWaiting(removed), shown), []);
+  const forgotten = {
+    ...made,
+    decision: parseUpgrade(removing.replace("   needs-removal (1.0)\n", "")),
+  };
+  assertEquals(find(forgotten)?.stateReason, "doubt: apt-get does not mention it");
+  const gaps = tellGaps(forgotten, findWaiting(forgotten), shown);
+  assert(gaps.includes("apt-get does not say what would become of needs-removal"), gaps.join("\n"));
+});
+
+Deno.test("security is true of what closes a hole on the way, false where a distributor marks, else null", () => {
+  const release = (fields: Partial<Release>): Release => ({
+    origin: "Debian",
+    label: "Debian",
+    suite: "stable",
+    codename: "bookworm",
+    version: "12",
+    dateMs: null,
+    validUntilMs: null,
+    isNotAutomatic: false,
+    ...fields,
   });
-  assertEquals(updates.length, debian.simulation?.changes.length);
-  for (const { package: name, security, source } of updates) {
-    if (source?.includes("Debian-Security")) assertEquals(security, true, name);
-  }
-  assert(updates.some(({ security }) => security === false));
+  const known = new Map([
+    ["debian", release({})],
+    ["security", release({ label: "Debian-Security", suite: "stable-security" })],
+    ["chrome", release({ origin: "Google LLC", label: "Google", codename: "stable" })],
+    ["bpo", release({ label: "Debian Backports", suite: "stable-backports" })],
+  ]);
+  const releases: Releases = { of: (file) => known.get(file), enabled: [...known.values()] };
+  const securityOf = (...versions: [string, string][]) => {
+    const [[newest = ""] = []] = versions;
+    const table = versions.map(([version, file]) => `     ${version} 500\n        500 ${file}\n`);
+    const policies = parsePolicy(
+      `tool:\n  Installed: 1\n  Candidate: ${newest}\n  Version table:\n${table.join("")}`,
+    );
+    const installed = parseInstalled("tool\t1\tamd64\tinstall\tinstalled\ttool\t\n");
+    const [update] = updatesOf({ installed, policies, releases, decision: REFUSED });
+    return update?.security;
+  };
+  assertEquals(securityOf(["2", "debian"]), false);
+  assertEquals(securityOf(["2", "security"]), true);
+  assertEquals(securityOf(["3", "debian"], ["2", "security"]), true);
+  // Both ends of the way: what is in place closes nothing more, what is offered does.
+  assertEquals(securityOf(["3", "debian"], ["0.9", "security"]), false);
+  assertEquals(securityOf(["3", "debian"], ["1", "security"]), false);
+  assertEquals(securityOf(["3", "debian"], ["1+1", "security"]), true);
+  assertEquals(securityOf(["3", "debian"], ["3", "security"]), true);
+  assertEquals(securityOf(["2", "chrome"]), null);
+  assertEquals(securityOf(["2", "bpo"]), null);
+  assertEquals(securityOf(["2", "nobody knows"]), null);
 });
 
 Deno.test("tellGaps() tells of lines and packages that were not understood", () => {
-  const state = {
-    ...made,
-    simulation: parseSimulation("Inst junk\n"),
-    policies: parsePolicy("junk\n"),
-  };
-  const gaps = tellGaps(state, shown);
+  const state = { ...made, policies: parsePolicy("junk\n") };
+  const gaps = tellGaps(state, [], shown);
   assertEquals(gaps.length, 2);
   assert(gaps[0]?.startsWith("apt-cache policy does not tell of bash, bpo-tool, "));
-  assertEquals(gaps[1], "Lines of apt's answers that were not understood: 2");
-});
-
-Deno.test("an update closes a hole by a version of security's after the current one, up to the available one", () => {
-  const [security = ""] = [...made.releases.files.keys()].filter((file) => /security/.test(file));
-  const waiting = findWaiting(made).filter(({ name }) => name === "kept-back"); // 1.0 -> 2.0
-  const isSecurity = (version: string, file = security) => {
-    const policy = made.policies.packages.get("kept-back")!;
-    const versions = [...policy.versions, { version, files: [file], isPhased: false }];
-    const packages = new Map(made.policies.packages).set("kept-back", { ...policy, versions });
-    const state = { ...made, policies: { ...made.policies, packages } };
-    return describeUpdates(waiting, state, { shown, changelogs: new Map() })
-      .map((update) => update.security);
-  };
-  const rows: [version: string, isSecurity: boolean][] = [
-    ["0.9", false],
-    ["1.0", false], // It is in place.
-    ["1.0+1", true],
-    ["2.0", true],
-    ["2.0+1", false],
-  ];
-  for (const [version, expected] of rows) assertEquals(isSecurity(version), [expected], version);
-  assertEquals(isSecurity("1.5", "/var/lib/dpkg/status"), [false]);
+  assertEquals(gaps[1], "Lines of apt's answers that were not understood: 1");
 });

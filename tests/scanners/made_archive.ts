@@ -4,8 +4,8 @@ import type { Update } from "../../src/scanners/scanner.ts";
 
 /** Package with its architecture, versions, state, whether it closes a hole, and its source. */
 export const EXPECTED_UPDATES: readonly string[] = [
-  "bpo-tool amd64 2.0~bpo1 -> 3.0~bpo24.04.1 upgradable security=false Ubuntu:24.04/noble-backports",
-  "corp-agent amd64 9.9 -> 10.2 upgradable security=false 24.04/stable",
+  "bpo-tool amd64 2.0~bpo1 -> 3.0~bpo24.04.1 upgradable security=null Ubuntu:24.04/noble-backports",
+  "corp-agent amd64 9.9 -> 10.2 upgradable security=null 24.04/stable",
   "debian-lib all 1.0-1 -> 1.0-1+deb12u1 upgradable security=true Debian-Security:12/oldstable-security",
   "esm-lib amd64 1.0-1 -> 1.0-1ubuntu0.1~esm2 upgradable security=true UbuntuESMApps:24.04/noble-apps-security",
   "foreign-only i386 1.0 -> 1.1 upgradable security=false Ubuntu:24.04/noble-updates",
@@ -18,9 +18,10 @@ export const EXPECTED_UPDATES: readonly string[] = [
   "needs-removal amd64 1.0 -> 2.0 upgradable security=false Ubuntu:24.04/noble-updates",
   "now-arch-all all 1.0 -> 2.0 upgradable security=false Ubuntu:24.04/noble-updates",
   "phased-tool amd64 1.0 -> 2.0-0ubuntu1 phased security=false Ubuntu:24.04/noble-updates",
-  "ppa-tool all 1.0 -> 2.0-1~ppa1 upgradable security=false Some Team (stable, nightly [x]) PPA:24.04/noble",
-  "rebuilt amd64 1.0 -> 1.0 upgradable security=false localhost",
-  "security-misc all 1.0 -> 2.0-1~ppa1 upgradable security=false Some Team (stable, nightly [x]) PPA:24.04/noble",
+  "pinned-down amd64 1.0 -> 2.0 pinned security=false Ubuntu:24.04/noble-updates",
+  "ppa-tool all 1.0 -> 2.0-1~ppa1 upgradable security=null Some Team (stable, nightly [x]) PPA:24.04/noble",
+  "rebuilt amd64 1.0 -> 1.0 upgradable security=null localhost",
+  "security-misc all 1.0 -> 2.0-1~ppa1 upgradable security=null Some Team (stable, nightly [x]) PPA:24.04/noble",
   "superseded amd64 1.0 -> 1.3 upgradable security=true Ubuntu:24.04/noble-updates",
 ];
 

@@ -18,7 +18,7 @@ import { Gate } from "./gate.ts";
 import { type Ending, Monitor, ORIGIN, Violation } from "./monitor.ts";
 import { SimClock } from "./sim_clock.ts";
 import { SimDisk } from "./sim_disk.ts";
-import { PROGRAMS, type ScanMood, simCommands } from "./sim_host.ts";
+import { aptLists, PROGRAMS, type ScanMood, simCommands } from "./sim_host.ts";
 import { carry, type RequestFate } from "./sim_network.ts";
 import { type ServerCommand, SimServer } from "./sim_server.ts";
 import { Trace } from "./trace.ts";
@@ -70,6 +70,7 @@ export class Sim {
     };
     this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
+    for (const [path, text] of aptLists(STATE)) this.disk.texts.set(path, text);
   }
 
   fail(what: string): void {

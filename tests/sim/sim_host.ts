@@ -2,6 +2,7 @@
 
 import { CommandError, type RunCommand, type RunResult } from "../../src/system/process.ts";
 import type { Clock, Random } from "../../src/system/system.ts";
+import { captured, MADE_LISTS, type Question, questionOf } from "../scanners/apt_host.ts";
 import { readFixture, succeeded } from "../scanners/fixture.ts";
 
 /** How its package managers are at the moment. */
@@ -14,8 +15,14 @@ export const PROGRAMS: readonly string[] = [
   "/usr/bin/dpkg-query",
   "/usr/bin/dnf",
   "/usr/bin/rpm",
-  "/var/lib/apt/lists/mirror_InRelease",
 ];
+
+/** Package lists of apt's, the host's and those that it would fetch for the agent, by path. */
+export function aptLists(stateDirectory: string): [path: string, text: string][] {
+  return ["/var/lib/apt/lists", `${stateDirectory}/cache/apt/lists`].flatMap((folder) =>
+    Object.entries(MADE_LISTS).map(([name, text]): [string, string] => [`${folder}/${name}`, text])
+  );
+}
 
 /** Of these the scanner is told `truncated`; what it gets is as much as it can be made to keep. */
 const FLOOD = "0123456789abcdef\n".repeat(4_000);
@@ -77,19 +84,22 @@ function fixture(folder: string, name: string): RunResult {
   return result;
 }
 
-function answerOf([program, ...words]: readonly string[]): RunResult | undefined {
+function aptAnswer(question: Question): RunResult {
+  const key = `apt/${question}`;
+  const result = cache.get(key) ?? succeeded(captured(question));
+  cache.set(key, result);
+  return result;
+}
+
+function answerOf(argv: readonly string[]): RunResult | undefined {
+  const [program, ...words] = argv;
   const args = words.filter((word, index) => word !== "-o" && words[index - 1] !== "-o");
   switch (program) {
     case "/usr/bin/dpkg-query":
-      return fixture("apt", "made_installed.txt");
     case "/usr/bin/apt-get":
-      return args.at(-1) === "update" ? succeeded("") : fixture("apt", "made_simulation.txt");
-    case "/usr/bin/apt-cache": {
-      const question = args[0] === "show" ? "show" : args.length === 1 ? "releases" : "policy";
-      return fixture("apt", `made_${question}.txt`);
-    }
+    case "/usr/bin/apt-cache":
     case "/usr/bin/gzip":
-      return succeeded("");
+      return aptAnswer(questionOf(argv));
     case "/usr/bin/rpm":
       return fixture("dnf", "installed.txt");
     case "/usr/bin/dnf": {

@@ -1,14 +1,14 @@
 /** Made hosts for a scan to be measured on: a package manager's own files, with updates that wait. */
 
-import { AptRoot } from "../../tests/real/apt_root.ts";
+import { AptRoot, type RootPackage } from "../../tests/real/apt_root.ts";
 import { DnfRoot, missingPrograms } from "../../tests/real/dnf_root.ts";
 
 export type Manager = "apt" | "dnf";
 
 /** Packages on the host besides those that wait, as on a server. */
-const OTHERS = 700;
+const OTHERS = 699;
 
-/** Packages in apt's archive: Debian 12 has 63,000 in main, and apt reads them all. */
+/** Packages in apt's archive, with dependencies: Debian 12 has 63,000 in main, and apt reads them all. */
 const ARCHIVE = 60_000;
 
 /** One advisory for so many of dnf's updates. */
@@ -36,15 +36,73 @@ export function makeHost(manager: Manager, updates: number): Promise<MadeHost> {
 
 async function makeAptHost(updates: number): Promise<MadeHost> {
   const root = await AptRoot.make();
-  await root.install(names(updates + OTHERS).map((name) => ({ name, version: "1.0-1" })));
-  const packages = names(ARCHIVE).map((name, index) => ({
-    name,
-    version: index < updates ? "1.1-1" : "1.0-1",
-  }));
+  const packages = archiveOf(ARCHIVE, updates, updates + OTHERS);
+  await root.install(
+    packages.slice(0, updates + OTHERS).map((_, index) => archivePackage(index, "1.0-1")),
+  );
   await root.offer([{ archive: "a", suite: "stable", release: {}, packages }]);
   const folders = ["/etc/apt", "/var/lib/apt", "/var/lib/dpkg", "/var/cache/apt"];
   const covered = Object.fromEntries(folders.map((folder) => [folder, root.path + folder]));
   return { path: root.path, covered, prepare: [], [Symbol.asyncDispose]: () => dispose(root) };
+}
+
+/** Packages that come from one source, and need each other in the very same version. */
+const GROUP = 3;
+
+/** What a package of Debian's depends on, in the mean. */
+const DEPENDENCIES = 10;
+
+/**
+ * An archive with a graph like Debian's: a few packages that almost all others need, chains of
+ * libraries, groups of one source that go together, and what recommends, breaks and provides something.
+ * A package depends on earlier ones alone, so that the first ones are a host that fits together.
+ */
+function archiveOf(count: number, updates: number, installed: number): RootPackage[] {
+  const groups = Math.ceil(installed / GROUP);
+  const updated = Math.ceil(updates / GROUP);
+  return Array.from({ length: count }, (_, index) => {
+    const group = Math.floor(index / GROUP);
+    const isUpdated = index < installed && Math.floor((group + 1) * updated / groups) >
+        Math.floor(group * updated / groups);
+    return archivePackage(index, isUpdated ? "1.1-1" : "1.0-1");
+  });
+}
+
+function archivePackage(index: number, version: string): RootPackage {
+  const first = index - index % GROUP;
+  let draws = 0;
+  // Squared: most of what is needed is what everything needs.
+  const earlier = () => {
+    draws += 1;
+    const draw = (Math.imul(index * 64 + draws, 2_654_435_761) >>> 8) / 2 ** 24;
+    return nameOf(Math.floor(draw * draw * first));
+  };
+  const several = (count: number, write: () => string) =>
+    first === 0 ? [] : Array.from({ length: count }, write);
+  const relations: Record<string, string[]> = {
+    Depends: [
+      ...Array.from({ length: index - first }, (_, n) => `${nameOf(first + n)} (= ${version})`),
+      ...several(DEPENDENCIES, () => `${earlier()} (>= 1.0)`),
+      ...several(1, () => `${earlier()} | virtual-${index % 500}`),
+    ],
+    Recommends: several(2, earlier),
+    Suggests: several(3, earlier),
+    Breaks: several(2, () => `${earlier()} (<< 0.9)`),
+    Provides: index % 11 === 3 ? [`virtual-${index % 500} (= 1.0)`] : [],
+  };
+  const fields = Object.entries(relations).filter(([, list]) => list.length > 0)
+    .map(([name, list]) => [name, [...new Set(list)].join(", ")]);
+  return {
+    name: nameOf(index),
+    version,
+    fields: {
+      Source: `source-${first}`,
+      Section: "libs",
+      Priority: "optional",
+      "Installed-Size": `${100 + index % 9_000}`,
+      ...Object.fromEntries(fields),
+    },
+  };
 }
 
 /** Its one repository has the updates alone: a larger one only has dnf take longer. */
@@ -85,7 +143,11 @@ async function rpmDatabase(): Promise<string> {
 }
 
 function names(count: number): string[] {
-  return Array.from({ length: count }, (_, index) => `package-${String(index).padStart(5, "0")}`);
+  return Array.from({ length: count }, (_, index) => nameOf(index));
+}
+
+function nameOf(index: number): string {
+  return `package-${String(index).padStart(5, "0")}`;
 }
 
 async function dispose(root: AsyncDisposable): Promise<void> {

@@ -15,6 +15,7 @@ const PROGRAMS = {
     "/bin/kill",
     "/usr/bin/apt-cache",
     "/usr/bin/apt-get",
+    "/usr/bin/cp",
     "/usr/bin/df",
     "/usr/bin/dnf",
     "/usr/bin/dnf5",

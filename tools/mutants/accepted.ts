@@ -96,13 +96,6 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Where the start was found there is a kind; only the type of a match allows for none",
   },
   {
-    file: "src/scanners/apt_policy.ts",
-    operator: "case body",
-    before: "return false;",
-    after: "break;",
-    reason: "Nothing comes after the switch, and the caller takes nothing for false",
-  },
-  {
     file: "src/scanners/apt_releases.ts",
     operator: "logical",
     before: 'return suite?.endsWith("-apps-security") ?? false;',
@@ -194,29 +187,6 @@ export const ACCEPTED: readonly Accepted[] = [
     before: "const wasOn = this.#rapidLeftMs() > 0;",
     after: "const wasOn = this.#rapidLeftMs() > 1;",
     reason: "Nobody is promised the last millisecond of rapid polling",
-  },
-  {
-    file: "src/scanners/apt_simulation.ts",
-    operator: "number",
-    before: "const inside = rest.slice(1, Math.max(1, end));",
-    after: "const inside = rest.slice(1, Math.max(0, end));",
-    reason: "What ends before it begins is as empty as what ends where it begins",
-  },
-  {
-    file: "src/scanners/apt_simulation.ts",
-    operator: "number",
-    before: 'if (!rest.startsWith("(") || bracket < 0) return undefined;',
-    after: 'if (!rest.startsWith("(") || bracket < 1) return undefined;',
-    reason: "A bracket right at the beginning leaves no version, which is refused as well",
-  },
-  {
-    file: "src/scanners/apt_updates.ts",
-    operator: "logical",
-    before:
-      'const { cves, advisories, urgency } = changelogFacts(changelogs, sourcePackage ?? "", update);',
-    after:
-      "const { cves, advisories, urgency } = changelogFacts(changelogs, (sourcePackage), update);",
-    reason: "No source package is called null, nor the empty text",
   },
   {
     file: "src/scanners/dnf_settings.ts",

@@ -194,7 +194,7 @@ for (const [what, damage] of DAMAGES) {
           text,
         );
       }),
-      { numRuns: 60 },
+      { numRuns: 20 },
     );
   });
 }

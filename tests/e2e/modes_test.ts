@@ -11,14 +11,17 @@ function underUmask(umask: string): [string, ...string[]] {
   return ["/bin/sh", "-c", 'umask "$0"; exec "$@"', umask];
 }
 
-/** Everything at and below a directory, with what others may do to it. */
+/**
+ * Everything at and below a directory, with what others may do to it. What package managers write for
+ * the agent has the modes that they give it; the directory around it lets nobody in.
+ */
 function openToOthers(directory: string): string[] {
-  const { mode } = Deno.lstatSync(directory);
   return [
-    ...((mode ?? 0) & 0o7777) === 0o700 ? [] : [`${directory} ${mode?.toString(8)}`],
+    ...closedDirectory(directory),
     ...[...Deno.readDirSync(directory)].flatMap(({ name, isDirectory }) => {
       const path = `${directory}/${name}`;
-      if (isDirectory) return openToOthers(path);
+      const isCache = directory.endsWith("/cache");
+      if (isDirectory) return isCache ? closedDirectory(path) : openToOthers(path);
       try {
         const bits = (Deno.lstatSync(path).mode ?? 0) & 0o7777;
         return bits === 0o600 ? [] : [`${path} ${bits.toString(8)}`];
@@ -28,6 +31,11 @@ function openToOthers(directory: string): string[] {
       }
     }),
   ];
+}
+
+function closedDirectory(path: string): string[] {
+  const { mode } = Deno.lstatSync(path);
+  return ((mode ?? 0) & 0o7777) === 0o700 ? [] : [`${path} ${mode?.toString(8)}`];
 }
 
 function namesIn(host: Host): string[] {

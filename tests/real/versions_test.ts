@@ -38,10 +38,11 @@ async function ciVersion(name: string): Promise<string> {
 Deno.test("the tests run on the version of Deno that is shipped", async () => {
   assertEquals(await ciVersion("shipped"), SHIPPED_DENO);
   const script = await Deno.readTextFile(new URL(".ci/run", ROOT));
-  for (const task of ["test", "fuzz", "sim"]) {
+  const commands = ["task test:unit", "test --no-prompt -A tests/real", "task fuzz", "task sim"];
+  for (const command of commands) {
     assert(
-      new RegExp(`^npx -y "deno@\\$shipped" task ${task}\\b(?!:)`, "m").test(script),
-      `".ci/run" does not run "task ${task}" on it`,
+      new RegExp(`^npx -y "deno@\\$shipped" ${command}\\b(?!:)`, "m").test(script),
+      `".ci/run" does not run "${command}" on it`,
     );
   }
 });

@@ -375,7 +375,8 @@ export const ACCEPTED: readonly Accepted[] = [
     operator: "tag",
     before: 'return number === "19" ? "denied" : "failed";',
     after: 'return number === "19" ? "failed" : "failed";',
-    reason: "The table is Windows' alone: the tests under Wine run it, the mutations do not",
+    reason:
+      "Only Windows answers with these numbers, and only where a disk is full or write-protected",
   },
   {
     file: "src/system/real_regular_file.ts",
@@ -389,14 +390,15 @@ export const ACCEPTED: readonly Accepted[] = [
     operator: "negation dropped",
     before: "if (!isWindows || waitedMs >= PATIENCE_MS || !isInUse(error)) throw error;",
     after: "if (!isWindows || waitedMs >= PATIENCE_MS || (isInUse(error))) throw error;",
-    reason: "Linux never gets past the first condition; the tests under Wine do",
+    reason: "Linux never gets past the first condition: only Windows waits",
   },
   {
     file: "src/system/real_files.ts",
     operator: "equality negated",
     before: 'if (number === "39" || number === "112" || number === "1295") return "full";',
     after: 'if (number === "39" || number === "112" || (number !== "1295")) return "full";',
-    reason: "The table is Windows' alone: the tests under Wine run it, the mutations do not",
+    reason:
+      "Only Windows answers with these numbers, and only where a disk is full or write-protected",
   },
   {
     file: "src/system/real_process_tree.ts",

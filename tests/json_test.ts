@@ -176,3 +176,9 @@ Deno.test("decodeJson() names what does not fit, and quotes no value", () => {
   ];
   for (const [text, why] of rows) assertEquals(decodeJson(schema, text), { ok: false, why });
 });
+
+Deno.test("parseJson() reads two million values of this host's own programs, and no more", () => {
+  const values = (count: number) => `[${"1,".repeat(count - 2)}1]`;
+  assertEquals(whyNot(values(2_000_000), LOCAL_LIMITS), null);
+  assertEquals(whyNot(values(2_000_001), LOCAL_LIMITS), "it contains more than 2000000 values");
+});

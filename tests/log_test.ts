@@ -272,3 +272,10 @@ Deno.test("createLog() hides a token that a program has broken over two lines", 
   for (const part of [jwt.slice(12), "opaque", "pa", "ss@"]) assert(!all.includes(part), all);
   assert(lines[4]?.includes('why="first line\\nsecond line"'), lines[4]);
 });
+
+Deno.test("createLog() cuts no text to fewer than ten characters, and leaves fields out instead", () => {
+  const { log, lines } = logTo();
+  const why = "x".repeat(100);
+  log.info("long", Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`why${n}`, why])));
+  assert(lines[0]?.includes(` why0=${"x".repeat(10)}(cut) why1=`), lines[0]);
+});

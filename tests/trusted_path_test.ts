@@ -132,6 +132,8 @@ Deno.test("trustProblems() judges the way to what is not there yet", () => {
     assertEquals(way(TMP), "fine");
     assertEquals(way(directory(0o777)), "refused");
     assertEquals(way(directory(0o755, OTHER)), "refused");
+    // Only of a directory does the sticky bit say who may replace what is in it.
+    assertEquals(way(step("/file", "file", 0o1666)), "refused");
   }
 });
 

@@ -174,7 +174,6 @@ export class LastingBuffer implements EventBuffer {
       (opened) => this.#waiting = opened.buffer.countWaiting(),
       () => this.#waiting,
     );
-    if (buffer === null && owed.size === 0) return onDisk;
     const inMemory = buffer?.countWaiting();
     return {
       pending: Math.max(0, onDisk.pending - owed.size) + (inMemory?.pending ?? 0),
@@ -203,13 +202,12 @@ export class LastingBuffer implements EventBuffer {
   }
 }
 
-/** Added to the numbers in memory, which begin at 1 as the disk's do. */
+/** Added to the places in memory, which begin at 1 as the disk's do. */
 const BEHIND_DISK = 2 ** 52;
 
-/** What is in memory came after all that is on disk: its numbers are not to be taken for the disk's. */
+/** What is in memory came after all that is on disk: its place is not to be taken for the disk's. */
 function behindDisk(event: StoredEvent): StoredEvent {
-  const { sequence, place } = event;
-  return { ...event, sequence: sequence + BEHIND_DISK, place: place + BEHIND_DISK };
+  return { ...event, place: event.place + BEHIND_DISK };
 }
 
 /** Whether nothing that came before it has to go first. */

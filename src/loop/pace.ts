@@ -83,9 +83,10 @@ export function freeFromMs(pace: Pace, waiting: number): number {
   const { answeredMs, limit, remaining, windowMs, resetMs, turnedAwayUntilMs } = pace;
   if (remaining !== 0) return turnedAwayUntilMs;
   // The last `limit` answers are those that fill the window, if they were all ours.
-  const oldest = limit === null || limit === 0 ? -1 : answeredMs.length - limit;
-  if (oldest < 0) return Math.max(turnedAwayUntilMs, resetMs);
-  const places = Math.max(1, Math.min(AT_ONCE, waiting, limit ?? 1));
-  const lastMs = answeredMs[oldest + places - 1] ?? -Infinity;
+  if (limit === null || limit === 0 || answeredMs.length < limit) {
+    return Math.max(turnedAwayUntilMs, resetMs);
+  }
+  const places = Math.max(1, Math.min(AT_ONCE, waiting, limit));
+  const lastMs = answeredMs[answeredMs.length - limit + places - 1] ?? -Infinity;
   return Math.max(turnedAwayUntilMs, lastMs + windowMs);
 }

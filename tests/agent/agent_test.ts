@@ -196,3 +196,24 @@ Deno.test("an agent writes no token to its state, though the server repeats it, 
   }
   agent.close();
 });
+
+Deno.test("a call without an end is over after health, three requests and five seconds", async () => {
+  const http = '[http]\nhealth_timeout = "7s"\ntimeout = "20s"\n';
+  const { system, log, make } = await setUp(http);
+  let beganMs = NaN;
+  system.sendHttp = () => {
+    beganMs = system.clock.monotonicMs();
+    return new Promise(() => {});
+  };
+  const agent = await make();
+  const stop = new AbortController();
+  const running = agent.loop.run({ stop: stop.signal, cut: stop.signal });
+  let waitedMs = 0;
+  const isOver = () => log.events.some(({ level }) => level === "warning");
+  for (; !isOver() && waitedMs < 600_000; waitedMs += 1_000) await system.clock.advance(1_000);
+  const tookMs = system.clock.monotonicMs() - beganMs;
+  assertEquals(Math.floor(tookMs / 1_000), 7 + 3 * 20 + 5);
+  stop.abort();
+  await running;
+  agent.close();
+});

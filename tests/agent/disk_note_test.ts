@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { DiskNote, showDiskNote } from "../../src/agent/disk_note.ts";
 import type { DiskCondition } from "../../src/buffer/disk_condition.ts";
 import { settle } from "../fakes/clock.ts";
@@ -149,4 +149,10 @@ Deno.test("tell() that is asked while it tells tells the latest, and once", asyn
   }
   await first;
   assertEquals([writes, (await showDiskNote(system, "/state"))?.events], [2, 3]);
+});
+
+Deno.test("tell() hides no mistake of ours", async () => {
+  const { system, note } = start();
+  system.files.writeText = () => Promise.reject(new TypeError("a mistake"));
+  await assertRejects(() => note.tell(), TypeError, "a mistake");
 });

@@ -4,6 +4,7 @@ import { HeldError, holdState } from "../../src/agent/hold_state.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
+import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { response } from "../fakes/response.ts";
 
@@ -218,4 +219,16 @@ Deno.test("register() and unregister() repeat no token that the server repeats",
   const options = { evenIfUnreached: false };
   const kept = await assertRejects(() => unregister(enrolment, identity, options), EnrolError);
   assert(kept.message.includes("bad: a-registration-token,(hidden),(hidden)"), kept.message);
+});
+
+Deno.test("adopt() is done when the folder is free again", async () => {
+  const { system, enrolment } = await setUp(() => answer(500));
+  const { files } = system;
+  const { remove } = files;
+  files.remove = async (purpose, ...rest) => {
+    if (purpose === "tell who runs") { for (let turn = 0; turn < 10; turn++) await settle(); }
+    await remove.call(files, purpose, ...rest);
+  };
+  await adopt(enrolment, identity);
+  await (await holdState(system, "/state", "run")).release();
 });

@@ -10,6 +10,7 @@ Deno.test("holdState() lets one agent in, and tells the second who it is", async
   const error = await assertRejects(() => holdState(system, "/state", "run"), HeldError);
   assertEquals(error.message.includes("Cannot run: process 4242 already runs"), true);
   assertEquals((await findHolder(system, "/state"))?.process_id, 4_242);
+  assertEquals(system.files.modes.get("/state/agent.json"), 0o600);
   await hold.release();
   assertEquals(await findHolder(system, "/state"), undefined);
   await (await holdState(system, "/state", "run")).release();

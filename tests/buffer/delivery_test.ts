@@ -265,3 +265,18 @@ Deno.test("drain() sends once in a round what nobody is known to blame for, and 
     assertEquals([sent.filter((body) => body.startsWith("a")), sent.length], [["a1"], 41], kind);
   }
 });
+
+Deno.test("drain() sends what was set aside and put back meanwhile in the next round", async () => {
+  const others = Array.from({ length: 40 }, (_, n) => log(`${n}`));
+  const { buffer, sent, run } = await setUp([log("bad"), ...others]);
+  const answer = (body: string) => {
+    if (body === "9") buffer.requeue("all");
+    return body === "bad" ? "refused" : delivered;
+  };
+  for (let round = 1; round <= 2; round++) {
+    if (round === 2) buffer.append([...others]);
+    await run(answer);
+    assertEquals(sent.filter((body) => body === "bad").length, round);
+  }
+  assertEquals(buffer.counts().setAside, 0);
+});

@@ -267,3 +267,21 @@ Deno.test("a file that is opened anew for its damage is closed first", async () 
   lasting.keeper.close();
   assertEquals(isOpen, 0);
 });
+
+Deno.test("condition of a disk that takes all has nothing at stake", async () => {
+  const { condition } = (await openLasting()).keeper;
+  assertEquals(condition, {
+    disk: "ok",
+    why: null,
+    events: 0,
+    sizeBytes: 0,
+    acknowledgements: 0,
+  });
+});
+
+Deno.test("look() that is asked for twice at once begins a file that has vanished anew once", async () => {
+  const { keeper, disk, log } = await openLasting();
+  disk.vanish();
+  await Promise.all([keeper.look(), keeper.look()]);
+  assertEquals(log.told("buffer vanished in the state folder, begun anew").length, 1);
+});

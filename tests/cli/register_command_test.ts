@@ -256,3 +256,15 @@ Deno.test("register warns of another agent's configuration that others can chang
   assertEquals((await loadIdentity(system, STATE))?.agentId, taken.agent_id);
   assert(userId() !== 0, "to root it is an error");
 });
+
+Deno.test("register as root takes over from no configuration that others can change", async () => {
+  const system = new FakeSystem();
+  system.machine = { ...system.machine, userId: () => 0 };
+  const path = "/etc/aggregator/config.json";
+  system.files.texts.set(path, JSON.stringify({ server_url: URL }));
+  system.files.modes.set(path, 0o666);
+  const { code, err } = await say(system, "register", "--adopt", path);
+  assertEquals(code, 2);
+  assertStringIncludes(err, `"${path}" can be written by every user`);
+  assertEquals(await loadIdentity(system, STATE), undefined);
+});

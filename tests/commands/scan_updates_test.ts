@@ -392,3 +392,15 @@ Deno.test("scan_updates reports an ignored update as such, and does not count it
     "apt: 1 updates, 1 of them security, 1 ignored",
   );
 });
+
+Deno.test("scan_updates is done when what it told is on disk, and not before", async () => {
+  const system = new FakeSystem();
+  const { files } = system;
+  const { writeText } = files;
+  files.writeText = async (purpose, ...rest) => {
+    if (purpose === "keep what was told") { for (let turn = 0; turn < 10; turn++) await settle(); }
+    await writeText.call(files, purpose, ...rest);
+  };
+  await run([apt(1)], system);
+  assertEquals(files.texts.has("/state/told-updates.json"), true);
+});

@@ -48,6 +48,8 @@ export class World {
   systemInfo: NewEvent | null = null;
   startSpreadMs = 0;
   maxAttempts = 3;
+  /** How long the disk takes to have a state. */
+  saving: Promise<void> = Promise.resolve();
   handler: RunningHandler = {
     repeatable: true,
     run: (command) => Promise.resolve(this.done(command)),
@@ -137,7 +139,7 @@ export class World {
       collectSystemInfo: () => Promise.resolve(this.systemInfo),
       saveState: (saved) => {
         this.saved.push(saved);
-        return Promise.resolve();
+        return this.saving;
       },
     }, state);
     this.loop = loop;

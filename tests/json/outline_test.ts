@@ -66,6 +66,14 @@ Deno.test("items() skips and counts what exceeds its limit", () => {
   assertEquals(new JsonOutline('{"a":1,"b":2,"c":3}').members(1, () => {})?.count, 2);
 });
 
+Deno.test("members() skips what was only looked at, whatever white space is before it", () => {
+  const outline = new JsonOutline('{"a": 1, "b":\n "c", "d" :{}}');
+  const kinds: string[] = [];
+  outline.members(3, () => kinds.push(outline.peek()));
+  outline.end();
+  assertEquals(kinds, ["a number", "a string", "an object"]);
+});
+
 Deno.test("members() reads keys with escapes, and leaves long ones out", () => {
   const keys: string[] = [];
   const text = `{"\\u0069d":1,"a\\"b":2,"\\x":3,"${"k".repeat(99)}":4,"é":5}`;

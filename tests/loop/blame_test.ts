@@ -174,3 +174,10 @@ Deno.test("putOffBeyond() names what waits longer than an instant, without its b
   blame.forget("a");
   assertEquals(blame.putOffBeyond(-Infinity), []);
 });
+
+Deno.test("delivered() blames no half that has not been sent itself", () => {
+  const blame = new Blame();
+  blame.broke(refusal("whole"), at);
+  blame.split("whole", ["a", "b"], false);
+  assertEquals(blame.delivered("b"), undefined);
+});

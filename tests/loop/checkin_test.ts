@@ -3,6 +3,7 @@ import type { CommandJournal } from "../../src/buffer/journal.ts";
 import { checkDisk, type CheckedIn, closeCheckIn, dueAfter } from "../../src/loop/checkin.ts";
 import type { CheckInAnswer } from "../../src/server/check_in_answer.ts";
 import { DatabaseError } from "../../src/system/database.ts";
+import { HttpError } from "../../src/system/http.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { INTERVAL_MS, inWorld, log, NEVER, World } from "../fakes/world.ts";
 import { response } from "../fakes/response.ts";
@@ -314,4 +315,57 @@ Deno.test("runOnce() waits for no disk that refuses to have a command begun", as
   const once = () => world.loop.runOnce({ stop: NEVER, cut: NEVER });
   await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
   assertEquals(world.ran, []);
+});
+
+Deno.test("a check-in is made once the next one is on disk, and not before", () =>
+  inWorld(async (world) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    world.saving = promise;
+    await world.advance(INTERVAL_MS);
+    assertEquals(world.checkIns(), 1);
+    world.saving = Promise.resolve();
+    resolve();
+    await world.advance(0);
+    assertEquals(world.checkIns(), 2);
+  }));
+
+Deno.test("a server that wants rapid polling for a time is asked rapidly for that time", () =>
+  inWorld(async (world) => {
+    const untilMs = world.system.clock.nowMs() + INTERVAL_MS + 600_000;
+    world.server.rapidPolling = { enabled: true, until: new Date(untilMs).toISOString() };
+    await world.advance(INTERVAL_MS);
+    const before = world.checkIns();
+    await world.advance(60_000);
+    const rapid = world.checkIns() - before;
+    assert(rapid >= 10 && rapid <= 14, `${rapid} in a minute`);
+    assertEquals(world.log.told("rapid polling on").length, 1);
+    world.server.rapidPolling = null;
+    await world.advance(600_000 + INTERVAL_MS);
+    const after = world.checkIns();
+    await world.advance(60_000);
+    assert(world.checkIns() - after <= 1, "it is over");
+  }));
+
+Deno.test("a check-in that the host slept through is made again within a minute, spread", async () => {
+  const waits: number[] = [];
+  for (const chance of [0.25, 0.75]) {
+    const world = new World();
+    const { sendHttp } = world.server;
+    world.system.random = () => chance;
+    let calls = 0;
+    world.server.sendHttp = (request) => {
+      if (++calls > 1) return sendHttp(request);
+      world.system.clock.sleptMs += 3_600_000;
+      return Promise.reject(new HttpError("Cannot connect: gone", { reason: "refused" }));
+    };
+    await world.start();
+    const { server } = world;
+    let waitedMs = 0;
+    for (; server.requests.length === 0 && waitedMs < 600_000; waitedMs += 1_000) {
+      await world.advance(1_000);
+    }
+    waits.push(waitedMs);
+    await world.stop();
+  }
+  assertEquals(waits, [15_000, 45_000]);
 });

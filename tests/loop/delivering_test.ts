@@ -338,3 +338,15 @@ Deno.test("a server that breaks over reports is told of with the seconds until i
   }
   await end(world);
 });
+
+Deno.test("ten reports are a burst, which is begun on a server whose health is known; nine are none", async () => {
+  for (const [count, asked] of [[9, 0], [10, 1]] as const) {
+    const world = await backlog(count, 500, false);
+    world.server.poison = null;
+    const before = world.server.count("/health");
+    await tellNow(world);
+    assertEquals(world.server.count("/health") - before, asked, `${count} reports`);
+    assertEquals(world.server.count("/logs"), count);
+    await end(world);
+  }
+});

@@ -110,6 +110,21 @@ Deno.test("what is no database, or a damaged one, is corrupt", () =>
     damaged.close();
   }));
 
+Deno.test("a database of a format that there is none of is corrupt, and is read all the same", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/events.db`;
+    const database = openRealDatabase(path);
+    database.execute("CREATE TABLE t (a TEXT)");
+    database.close();
+    const bytes = await Deno.readFile(path);
+    bytes[18] = 3; // The write version: SQLite would open it for reading alone, without a word.
+    await Deno.writeFile(path, bytes);
+    refused("corrupt", () => openRealDatabase(path));
+    const readOnly = openRealDatabase(path, { readOnly: true });
+    assertEquals(readOnly.all("SELECT count(*) AS n FROM t").map((row) => row["n"]), [0]);
+    readOnly.close();
+  }));
+
 Deno.test("a full disk is full, keeps what was committed, and recovers", async () => {
   await withSmallDisk({ sizeKib: 512 }, (folder) => {
     const database = openRealDatabase(`${folder}/events.db`);

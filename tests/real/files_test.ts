@@ -38,6 +38,7 @@ Deno.test("readText() reads up to its limit and refuses a byte more", () =>
     assertEquals(message, `Cannot read it: "${path}": more than 9 bytes`);
     await Deno.writeFile(path, new Uint8Array(1_048_577));
     await refused("too_large", () => realFiles.readText("read it", path));
+    await refused("too_large", () => realFiles.readTextAndFacts("read it", path));
     await Deno.truncate(path, 1_048_576);
     assertEquals((await realFiles.readText("read it", path))?.length, 1_048_576);
   }));

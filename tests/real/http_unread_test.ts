@@ -206,3 +206,19 @@ Deno.test("an answer that is cut off before the request was read is none", () =>
       assertEquals(server.connections, 1);
     }
   }));
+
+Deno.test("a connection with an unread part of a request in it is not used again, though it stays open", () =>
+  withoutLeak(async (send) => {
+    const { promise: isDone, resolve: done } = Promise.withResolvers<void>();
+    await using server = new Server(async (peer) => {
+      await peer.hearHead();
+      await peer.say("HTTP/1.1 413 Payload Too Large\r\nContent-Length: 0\r\n\r\n");
+      await isDone;
+      peer.close();
+    });
+    for (const connections of [1, 2]) {
+      const { status } = await send(post(server.url, { timeoutMs: 10_000 }));
+      assertEquals([status, server.connections], [413, connections]);
+    }
+    done();
+  }));

@@ -57,3 +57,13 @@ Deno.test("parseInstalled() never throws, and cut anywhere tells nothing new", (
     }
   }));
 });
+
+Deno.test("parseInstalled() takes no foreign architecture for the host's own, wherever it stands", () => {
+  const row = (name: string, architecture: string) =>
+    `${name}\t1\t${architecture}\tinstall\tinstalled\t${name}\t\n`;
+  const { packages, ownArchitecture } = parseInstalled(
+    row("a:i386", "i386") + row("b", "all") + row("c", "amd64"),
+  );
+  assertEquals(ownArchitecture, "amd64");
+  assertEquals([...packages.keys()], ["a:i386", "b", "c"]);
+});

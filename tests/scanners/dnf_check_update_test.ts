@@ -116,3 +116,9 @@ Deno.test("parseCheckUpdate() keeps to the laws", () => {
   checkJunk(readFixture("dnf5", "check_upgrade.txt"), parseCheckUpdate);
   checkLineParser(readFixture("dnf", "check_update.txt"), told);
 });
+
+Deno.test("parseCheckUpdate() takes no word of more than 255 characters for a repository", () => {
+  const read = (length: number) => parseCheckUpdate(`a.noarch 1-1 ${"r".repeat(length)}\n`);
+  assertEquals([read(255).upgrades.length, read(255).unparsed], [1, 0]);
+  assertEquals([read(256).upgrades.length, read(256).unparsed], [0, 1]);
+});

@@ -54,6 +54,15 @@ const ROWS: readonly [string, ReturnType<typeof failed>, ScanErrorReason, string
     'run "subscription-manager register"',
   ],
   [
+    "a system whose subscription is not taken any more",
+    failed(
+      "Unable to read consumer identity\nErrors during downloading metadata for repository 'r':\n" +
+        "  - Status code: 403 for https://cdn.example/repomd.xml\n",
+    ),
+    "permanent",
+    'run "subscription-manager register"',
+  ],
+  [
     "no rights",
     failed("Config error: [Errno 13] Permission denied: '/var/log/dnf.log': '/var/log/dnf.log'\n"),
     "permanent",
@@ -77,6 +86,7 @@ const ROWS: readonly [string, ReturnType<typeof failed>, ScanErrorReason, string
     "this version of dnf is asked in another way",
   ],
   ["a lock (4)", failed("metadata already locked by 12\n", 200), "locked", "already locked by 12"],
+  ["a lock, in small letters", failed("failed to obtain rpm lock\n"), "locked", "rpm lock"],
   ["a lock, without a word", failed("", 200), "locked", "exit 200"],
   ["a lock, waited for", failed("Waiting for process with pid 12 to finish.\n"), "locked", "12"],
   [

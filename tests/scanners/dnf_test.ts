@@ -5,6 +5,7 @@ import { ScanError, type ScanErrorReason, type Update } from "../../src/scanners
 import { CommandError } from "../../src/system/process.ts";
 import { DnfHost, failed, questionOf, REAL_DNF5 } from "./dnf_host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
+import { settle } from "../fakes/clock.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 
 function tell(update: Update): string {
@@ -446,4 +447,21 @@ Deno.test("scan() ends all that it starts with its own signal, of dnf 4 and of d
       assert(host.options.length >= 5 && host.options.every((each) => each.signal === signal));
     }
   }
+});
+
+Deno.test("scan() that cannot list what is installed leaves no other question behind", async () => {
+  const host = new DnfHost();
+  const answer = host.runCommand;
+  let asking = 0;
+  host.runCommand = async (argv, options) => {
+    if (questionOf(argv) === "installed") {
+      throw new CommandError("Cannot run", { reason: "denied" });
+    }
+    asking += 1;
+    for (let turn = 0; turn < 10; turn++) await settle();
+    asking -= 1;
+    return answer(argv, options);
+  };
+  await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
+  assertEquals(asking, 0);
 });

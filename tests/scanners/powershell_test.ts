@@ -121,7 +121,7 @@ Deno.test("runPowershell() asks the one of the system, with the script within th
     "-EncodedCommand",
   ]);
   assertEquals(scriptOf(asked), frameScript("$answer=@{a=@(1)}"));
-  assertEquals(asked.options.timeoutMs, 60_000);
+  assertEquals(asked.options, { timeoutMs: 60_000, maxOutputBytes: 33_554_432 });
 });
 
 Deno.test("runPowershell() hands the signal on", async () => {

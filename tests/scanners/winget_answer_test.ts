@@ -208,3 +208,11 @@ Deno.test("cutGap() names what was left out, and not all of much", () => {
   assertEquals(gap.match(/7-Zip/g)?.length, 5);
   assertEquals(gap.includes("cut their ids or versions: 7 ("), true);
 });
+
+Deno.test("gapsIn() tells five of winget's sentences, and not more", () => {
+  const complaints = Array.from({ length: 7 }, (_, n) => `sentence ${n}`);
+  assertEquals(
+    gapsIn(read("new_nothing.txt"), complaints),
+    complaints.slice(0, 5).map((text) => `winget says: ${text}`),
+  );
+});

@@ -85,3 +85,11 @@ Deno.test("cutAt() cuts by display width, and not across a character", () => {
   assertEquals(cutAt("abc d", [0, 3]), undefined);
   assertEquals(cutAt("a中中", [0, 2]), undefined);
 });
+
+Deno.test("findColumns() takes a column that is empty in one row for one", () => {
+  const heading = "Aaa Bbb.Bbb Cccccc Dddddd";
+  const rows = ["Git Git.Git 2.31.0 2.33.0", "Git Git.Git        2.33.0"];
+  for (const some of [rows, rows.toReversed()]) {
+    assertEquals(findColumns(heading, "-".repeat(25), some)?.starts, [0, 4, 12, 19]);
+  }
+});

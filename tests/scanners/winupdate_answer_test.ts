@@ -222,3 +222,11 @@ Deno.test("no change of a field makes anything but a ScanError, or lets a contro
     { numRuns: 2_000 },
   );
 });
+
+Deno.test("parseWinupdate() takes an update that does not say so for none that is only to be seen", () => {
+  const [{ browseOnly: _, ...item } = {}] = itemsOf("two.json") as { browseOnly?: boolean }[];
+  for (const update of [item, { ...item, browseOnly: null }]) {
+    const { updates } = parseWinupdate({ resultCode: 2, updates: [update] });
+    assertEquals(updates.map(({ browseOnly }) => browseOnly), [false]);
+  }
+});

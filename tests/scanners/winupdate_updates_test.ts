@@ -290,3 +290,8 @@ Deno.test("describeUpdates() takes nothing for a CVE, a bulletin or an article t
   const kb = ["x5001", "5001x", "123", "1234", "123456789", "1234567890", "kb5002"];
   assertEquals(describe({ kb }).advisories, ["KB1234", "KB123456789", "KB5002"]);
 });
+
+Deno.test("describeUpdates() cuts what an update says of itself to 500 characters", () => {
+  const { description } = describe({ description: "x".repeat(600) });
+  assertEquals(description, `A title. ${"x".repeat(500)}`);
+});

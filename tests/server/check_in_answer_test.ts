@@ -90,6 +90,8 @@ Deno.test("readCheckIn() rejects a command with an id and no type that can be us
     [',"type":"\\ud800"', 'its type is "\\ud800"'],
     [',"type":"\u202eb"', 'its type is "\\u202eb"'],
     [`,"type":"${"x".repeat(101)}"`, `its type is "${"x".repeat(79)}...`],
+    [`,"type":"${"x".repeat(998)}"`, `its type is "${"x".repeat(79)}...`],
+    [`,"type":"${"x".repeat(999)}"`, "its type is too long"],
     [`,"type":"${"x".repeat(1_000_000)}"`, "its type is too long"],
     [`,"type":${"[".repeat(100_000)}${"]".repeat(100_000)}`, "its type is an array, not a string"],
   ];
@@ -255,6 +257,8 @@ Deno.test("readCheckIn() believes rapid polling only until an instant", () => {
   assertEquals(rapid({ enabled: false }), [{ enabled: false, until: null }, 0]);
   assertEquals(rapid({ enabled: true, until: null }), [{ enabled: true, until: null }, 0]);
   assertEquals(rapid(null), [null, 0]);
+  assertEquals(rapid({ enabled: false, more: [[[]]] }), [{ enabled: false, until: null }, 0]);
+  assertEquals(rapid({ enabled: false, more: [[[[]]]] }), [null, 1], "five levels");
   const junk = ["tomorrow", "1", "", "2026", "+275760-09-13", "x".repeat(1_000_000), 7, {}, []];
   for (const until of junk) assertEquals(rapid({ enabled: true, until }), [null, 1], String(until));
   for (

@@ -36,6 +36,8 @@ Deno.test("readRetryAfterMs() reads seconds and HTTP dates, and ignores all else
   for (const [header, expected] of rows) {
     assertEquals(readRetryAfterMs(header, NOW_MS), expected, String(header));
   }
+  assertEquals(readRetryAfterMs("Mon, 23 Nov 2026 12:00:00 GMT", NOW_MS - 1), 1);
+  assertEquals(readRetryAfterMs("Mon, 23 Nov 2026 12:00:00 GMT", NOW_MS), null);
 });
 
 Deno.test("readRetryAfterMs() never answers a wait out of bounds", () => {

@@ -279,3 +279,7 @@ Deno.test("AnswerReader refuses compression that is damaged, cut short or was no
   }
   assertEquals((await read(packed(new Uint8Array(0)))).body, "");
 });
+
+Deno.test("AnswerReader takes no request for an answer", async () => {
+  await assertFails([latin1("GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n")], "malformed");
+});

@@ -137,6 +137,7 @@ export const ROWS: readonly Row[] = [
       "tests/real/http_test.ts",
       "tests/real/http_pool_test.ts",
       "tests/real/http_tls_test.ts",
+      "tests/real/http_unread_test.ts",
     ],
     why: "Real sockets and certificates",
   },

@@ -73,18 +73,14 @@ export function parseDnf4AdvisoryDetails(text: string): AdvisoryDetails[] {
   for (const line of outputLines(text).lines) {
     const label = line.slice(0, COLON).trim();
     const isField = line[COLON] === ":" && /^\s*[A-Z]?[A-Za-z ]*$/.test(line.slice(0, COLON));
-    const value = line.slice(COLON + 2);
+    // The cut may fall between the halves of a character.
+    const value = line.slice(COLON + 2).toWellFormed();
     if (/^={79}$/.test(line)) end();
     else if (!isField) title = line;
     else if (label === "Update ID") {
       end();
-      block = {
-        id: value.trim().replace(/\s+/g, " "),
-        label,
-        severity: "",
-        listed: [],
-        texts: [title],
-      };
+      const id = value.trim().replace(/\s+/g, " ");
+      if (isAdvisoryId(id)) block = { id, label, severity: "", listed: [], texts: [title] };
       title = "";
     } else if (block) {
       block.label = label || block.label;

@@ -89,3 +89,12 @@ Deno.test("parsers of dnf 4's advisories keep to the laws", () => {
   checkLineParser(readFixture("dnf", "advisories.txt"), rows);
   checkJunk(readFixture("dnf", "cves.txt"), parseDnf4AdvisoryDetails);
 });
+
+Deno.test("parseDnf4AdvisoryDetails() takes no id with half a character, or what is none", () => {
+  const rule = "=".repeat(79);
+  const block = (id: string) => `${rule}\n  T\n${rule}\n  Update ID:${id}\n   Severity: Low\n`;
+  const ids = (id: string) => parseDnf4AdvisoryDetails(block(id)).map((found) => found.id);
+  assertEquals(ids(" RHSA-2026:1001"), ["RHSA-2026:1001"]);
+  assertEquals(ids("\u{10000} RHSA-2026:1001"), []);
+  assertEquals(ids(" \u00e9"), []);
+});

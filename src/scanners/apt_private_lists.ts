@@ -3,6 +3,7 @@
  * are fetched where the host's are old or incomplete. A source that failed is left alone for a while.
  */
 
+import { v5 as uuidv5 } from "uuid";
 import * as v from "valibot";
 import { decodeJson } from "../json.ts";
 import { quoteWords } from "../redact.ts";
@@ -75,15 +76,12 @@ export async function keepFetchRecord(
   }
 }
 
-/** Names a source in the record without its address, which may hold a token (FNV-1a, twice). */
+/** Any fixed UUID does: keys are only compared with each other. */
+const NAMESPACE = "5c1d0a4e-63f2-4b0e-9f64-2d7f0b1f6a92";
+
+/** Names a source in the record without its address, which may hold a token: 64 bits of a SHA-1. */
 export function keyOf({ prefix }: AptSource): string {
-  return [0x811c9dc5, 0x9747b28c].map((seed) => {
-    let hash = seed;
-    for (let index = 0; index < prefix.length; index++) {
-      hash = Math.imul(hash ^ prefix.charCodeAt(index), 0x01000193);
-    }
-    return (hash >>> 0).toString(16).padStart(8, "0");
-  }).join("");
+  return uuidv5(prefix, NAMESPACE).replaceAll("-", "").slice(0, 16);
 }
 
 /** Whether a source is to be asked: never asked, asked long ago, or failed and left alone long enough. */

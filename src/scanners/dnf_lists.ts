@@ -1,7 +1,7 @@
 /** Chooses which package lists a dnf scan reads: those that dnf has, or some of the agent's own. */
 
 import * as v from "valibot";
-import { parseJson } from "../json.ts";
+import { decodeJson } from "../json.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { type Asking, askOr, type DnfRun } from "./dnf_questions.ts";
@@ -226,9 +226,8 @@ async function remember({ files }: System, path: string, state: Memory): Promise
 async function readMemory({ files }: System, path: string): Promise<Memory> {
   try {
     const text = await files.readText("read about fetching package lists", path);
-    const parsed = parseJson(text ?? "");
-    const result = v.safeParse(memory, parsed.ok ? parsed.value : null);
-    return result.success ? result.output : NO_MEMORY;
+    const read = decodeJson(memory, text ?? "null");
+    return read.ok ? read.value : NO_MEMORY;
   } catch (error) {
     if (error instanceof FileError) return NO_MEMORY;
     throw error;

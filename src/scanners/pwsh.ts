@@ -12,7 +12,7 @@ const FLAGS = ["-MTA", "-NoLogo", "-NoProfile", "-NonInteractive", "-OutputForma
 const MAX_OUTPUT_BYTES = 33_554_432;
 
 /** Where its installer puts it, whatever its minor version. */
-export function pwshPath(system: System): string {
+function pwshPath(system: System): string {
   return `${pwshFolder(system)}\\7\\pwsh.exe`;
 }
 

@@ -78,7 +78,7 @@ export async function findWinget(system: System, options: ScanOptions): Promise<
 }
 
 /** Major and minor of `v1.29.240` or `v1.5.441-preview`. */
-export function parseWingetVersion(stdout: string): readonly [number, number] | null {
+function parseWingetVersion(stdout: string): readonly [number, number] | null {
   const [, major, minor] = /\bv(\d{1,6})\.(\d{1,6})/.exec(stdout) ?? [];
   return major === undefined ? null : [Number(major), Number(minor)];
 }

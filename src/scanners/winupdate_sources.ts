@@ -80,7 +80,7 @@ export function sourceOf(answer: WinupdateAnswer, item: WinupdateItem): string {
 }
 
 /** Every source that the host asks for some class. */
-export function sourceNames(answer: WinupdateAnswer): readonly string[] {
+function sourceNames(answer: WinupdateAnswer): readonly string[] {
   const classes: readonly PolicyClass[] = ["quality", "feature", "driver", "other"];
   return [...new Set(classes.map((each) => sourceOfClass(answer, each)))];
 }

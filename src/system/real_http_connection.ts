@@ -1,5 +1,6 @@
 /** One connection that carries one request after another. */
 
+import { realClock } from "./real_clock.ts";
 import { AnswerReader, type WholeAnswer } from "./real_http_answer.ts";
 import { LONGEST_INPUT_BYTES } from "./real_http_parser.ts";
 import type { AbandonedSockets } from "./real_http_abandoned.ts";
@@ -75,7 +76,7 @@ export class HttpConnection {
    * the event loop.
    */
   async isQuiet(): Promise<boolean> {
-    const turn = new Promise<"quiet">((resolve) => setTimeout(resolve, 0, "quiet"));
+    const turn = realClock.turn().then(() => "quiet");
     return await Promise.race([this.#pending, turn]) === "quiet";
   }
 

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Program } from "../../tools/program.ts";
+import { lacks } from "../real/lacks.ts";
 import { within } from "./harness.ts";
 import { pause } from "./outage.ts";
 import { RawServer } from "./raw_server.ts";
@@ -37,15 +38,6 @@ const INTO_FULL_PIPE = ["python3", "-c", FILL_PIPE] as const;
 
 /** Longer than any command takes until it prints. */
 const START_MS = 2_500;
-
-async function hasPython(): Promise<boolean> {
-  try {
-    const python = new Deno.Command("python3", { args: ["--version"], stdout: "null" });
-    return (await python.output()).success;
-  } catch {
-    return false;
-  }
-}
 
 interface Story {
   readonly server: RawServer;
@@ -87,11 +79,12 @@ async function endOf(program: Program): Promise<{ tookS: number; code: number }>
   return { tookS: (performance.now() - startMs) / 1_000, code };
 }
 
-const lacks = Deno.build.os === "linux" && await hasPython() ? "" : " (lacks Linux with python3)";
+const isReady = Deno.build.os === "linux" && !await lacks("python3");
+const missing = isReady ? "" : " (lacks Linux with python3)";
 
 Deno.test({
-  name: `SIGTERM ends an agent that is blocked on a full pipe within 5 s${lacks}`,
-  ignore: lacks !== "",
+  name: `SIGTERM ends an agent that is blocked on a full pipe within 5 s${missing}`,
+  ignore: !isReady,
   fn: () =>
     onEnrolledHost(120, async ({ intoFullPipe }) => {
       const agent = intoFullPipe("run");
@@ -104,8 +97,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: `SIGINT and SIGTERM end a command that is blocked on a full pipe at once${lacks}`,
-  ignore: lacks !== "",
+  name: `SIGINT and SIGTERM end a command that is blocked on a full pipe at once${missing}`,
+  ignore: !isReady,
   fn: () =>
     onEnrolledHost(120, async ({ intoFullPipe }) => {
       const commands = [["status"], ["version"], ["config", "show"], ["no-such-command"]];
@@ -122,8 +115,8 @@ Deno.test({
 
 Deno.test({
   name:
-    `the watchdog ends an agent that is blocked on a full pipe, and the next start goes on${lacks}`,
-  ignore: lacks !== "",
+    `the watchdog ends an agent that is blocked on a full pipe, and the next start goes on${missing}`,
+  ignore: !isReady,
   fn: () =>
     onEnrolledHost(LIMIT_S, async ({ server, run, intoFullPipe }) => {
       const { tookS, code } = await endOf(intoFullPipe("run"));

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Program } from "../../tools/program.ts";
+import { lacks } from "../real/lacks.ts";
 import { within } from "./harness.ts";
 import { pause } from "./outage.ts";
 import { RawServer } from "./raw_server.ts";
@@ -37,15 +38,6 @@ sys.exit("no such thread")
 
 /** Deno names the thread of a worker after its number; there is one. */
 const WORKER_THREAD = "worker-";
-
-async function hasPython(): Promise<boolean> {
-  try {
-    const python = new Deno.Command("python3", { args: ["--version"], stdout: "null" });
-    return (await python.output()).success;
-  } catch {
-    return false;
-  }
-}
 
 interface Story {
   readonly server: RawServer;
@@ -89,11 +81,12 @@ async function withAgent(story: (parts: Story) => Promise<void>): Promise<void> 
 }
 
 const isLinux = Deno.build.os === "linux";
-const lacks = isLinux && await hasPython() ? "" : " (lacks Linux with python3)";
+const isReady = isLinux && !await lacks("python3");
+const missing = isReady ? "" : " (lacks Linux with python3)";
 
 Deno.test({
-  name: `an event loop that stands still ends the process, and the next start goes on${lacks}`,
-  ignore: lacks !== "",
+  name: `an event loop that stands still ends the process, and the next start goes on${missing}`,
+  ignore: !isReady,
   fn: () =>
     withAgent(async ({ server, agent, hold, startAgain }) => {
       server.commands.push({ id: "before", type: "collect_specs", params: {} });
@@ -117,8 +110,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: `SIGTERM ends a process whose event loop stands still within 5 s${lacks}`,
-  ignore: lacks !== "",
+  name: `SIGTERM ends a process whose event loop stands still within 5 s${missing}`,
+  ignore: !isReady,
   fn: () =>
     withAgent(async ({ agent, hold }) => {
       await hold();

@@ -240,3 +240,20 @@ Deno.test("supervise() ends a program at once on a second signal", onUnix, async
   assertEquals(code, 130);
   assert(tookS < 2, `${tookS} s`);
 });
+
+Deno.test("supervise() watches the event loop of the agent, and of no other command", async () => {
+  // A supervisor that watches asks at once, before the program has begun.
+  const counting = `
+    let asked = 0;
+    self.addEventListener("message", ({ data }) => asked += data.kind === "alive?" ? 1 : 0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    console.log(asked);
+    return 0;
+  `;
+  for (const [isAgent, expected] of [[true, "1\n"], [false, "0\n"]] as const) {
+    assertEquals(await play(program(counting, "/nowhere", { isAgent })), {
+      out: expected,
+      code: 0,
+    });
+  }
+});

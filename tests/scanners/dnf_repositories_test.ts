@@ -90,7 +90,7 @@ Deno.test("parseDnf5Repositories() reads what a real dnf 5.4.6 said", () => {
     },
     {
       id: "updates",
-      url: "file:///work/rpms-updates",
+      url: "file:///srv/rpms-updates",
       hasLists: true,
       fetchedMs: 1_795_979_417_000,
       expiryMs: 172_800_000,

@@ -217,3 +217,27 @@ Deno.test("a call without an end is over after health, three requests and five s
   await running;
   agent.close();
 });
+
+Deno.test("an agent sends with the host's facts whether a restart is due, by scans since the host started", async () => {
+  const uptimeMs = 3_600_000; // The fake machine's.
+  for (const [agoMs, expected] of [[uptimeMs - 1, true], [uptimeMs + 1, undefined]] as const) {
+    const { system, server, make, once } = await setUp();
+    const scan = {
+      at_ms: system.clock.nowMs() - agoMs,
+      result: "ok",
+      updates: 0,
+      security: 0,
+      duration_ms: 1,
+      error: null,
+      reboot: { required: true, reason: "a new kernel" },
+    };
+    system.files.texts.set("/state/last-scans.json", JSON.stringify({ apt: scan }));
+    const agent = await make();
+    await once(agent);
+    const facts = server.reports.find(({ report }) => report === "system-info");
+    const metadata = facts?.body["metadata"] as Record<string, unknown> | undefined;
+    assertEquals(metadata?.["kernel"], "6.1.0-test");
+    assertEquals(metadata?.["reboot_required"], expected);
+    agent.close();
+  }
+});

@@ -350,3 +350,27 @@ Deno.test("ten reports are a burst, which is begun on a server whose health is k
     await end(world);
   }
 });
+
+Deno.test("an event that was set aside and is sent again by a person does not wait", async () => {
+  const world = new World();
+  world.maxAttempts = 2;
+  world.server.poison = { text: "dreadful", status: 409 };
+  await world.start();
+  const event = (body: string) => ({ ...log("x", body), commandId: null });
+  const [first = ""] = world.buffer.append([event("dreadful 1")]).ids;
+  world.loop.afterAppend();
+  await world.advance(MINUTE_MS - 5_000);
+  // This one still waits when the first is set aside: not everything that was put off is forgotten.
+  world.buffer.append([event("dreadful 2")]);
+  world.loop.afterAppend();
+  while (world.buffer.counts().setAside === 0) await world.advance(1_000);
+  assertEquals(world.buffer.counts().pending, 1);
+  world.server.poison = null;
+  world.buffer.requeue([first]);
+  world.loop.afterAppend();
+  const before = world.server.reports.length;
+  await world.advance(5_000);
+  const { body } = world.server.reports[before] ?? {};
+  assertEquals(body?.["text"], "dreadful 1");
+  await world.stop();
+});

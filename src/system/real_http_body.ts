@@ -13,8 +13,8 @@ export interface BodySink {
   abort(): void;
 }
 
-/** DEFLATE makes at most 1,032 bytes of one, so one slice inflates to a megabyte at the most. */
-const GZIP_SLICE_BYTES = 1_024;
+/** DEFLATE makes at most 1,032 bytes of one, so one slice inflates to 0.8 MB at the most. */
+const GZIP_SLICE_BYTES = 768;
 
 const FIRST_CAPACITY_BYTES = 4_096;
 
@@ -89,6 +89,11 @@ class PlainBody implements BodySink {
   }
 }
 
+/** Gives memory back at once; left to the garbage collector, a body's pieces add up to another body. */
+function free({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 /** Inflates in slices so small that none can produce much more than the limit before it is noticed. */
 class GzipBody implements BodySink {
   readonly #plain: PlainBody;
@@ -134,6 +139,7 @@ class GzipBody implements BodySink {
       const { done, value } = await this.#reader.read();
       if (done) return;
       this.#plain.append(value);
+      free(value);
     }
   }
 

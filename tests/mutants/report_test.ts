@@ -7,6 +7,7 @@ import {
   type Fate,
   findAccepted,
   formatReport,
+  mayReach,
   type Result,
   scoresOf,
 } from "../../tools/mutants/report.ts";
@@ -30,6 +31,19 @@ Deno.test("scoresOf() counts a timeout as killed, and an accepted survivor neith
     { directory: "src/b", killed: 0, survived: 0, accepted: 1, percent: 100 },
     { directory: "all", killed: 3, survived: 1, accepted: 1, percent: 75 },
   ]);
+});
+
+Deno.test("mayReach() is false where chance would make so bad a sample once in a hundred or less", () => {
+  // Sums of the binomial distribution for 80 draws at 0.9: 0.0053 up to 64, 0.0123 up to 65.
+  assertEquals(mayReach({ killed: 65, survived: 15 }, 90), true);
+  assertEquals(mayReach({ killed: 64, survived: 16 }, 90), false);
+  // Of many, a little less than the goal is enough to disprove it: 0.0104 up to 877 of 1,000, 0.0079 up to 876.
+  assertEquals(mayReach({ killed: 877, survived: 123 }, 90), true);
+  assertEquals(mayReach({ killed: 876, survived: 124 }, 90), false);
+  assertEquals(mayReach({ killed: 0, survived: 1 }, 90), true);
+  assertEquals(mayReach({ killed: 0, survived: 0 }, 90), true);
+  assertEquals(mayReach({ killed: 80, survived: 0 }, 100), true);
+  assertEquals(mayReach({ killed: 79, survived: 1 }, 100), false);
 });
 
 Deno.test("formatReport() shows each survivor with its place and its line before and after", () => {

@@ -14,6 +14,7 @@ import {
   findAccepted,
   formatReport,
   formatSurvivor,
+  mayReach,
   type Result,
   scoresOf,
 } from "./report.ts";
@@ -65,14 +66,14 @@ async function main(args: readonly string[]): Promise<number> {
     const text = JSON.stringify({ seed, count: chosen.length, scores, results }, null, 2);
     await Deno.writeTextFile(options.jsonFile, `${text}\n`);
   }
-  const percent = scores.at(-1)?.percent ?? 0;
-  const isReached = percent >= options.goal;
-  console.log(
-    `${percent.toFixed(1)} % killed, the goal is ${options.goal} %: ${
-      isReached ? "reached" : "missed"
-    }`,
-  );
-  return isReached ? 0 : 1;
+  const all = scores.at(-1);
+  if (all === undefined) return 1;
+  const isReached = all.percent >= options.goal;
+  // With so few, chance alone makes ten per cent.
+  const isTolerated = options.seed === null && mayReach(all, options.goal);
+  const verdict = isReached ? "reached" : isTolerated ? "not disproved by so few" : "missed";
+  console.log(`${all.percent.toFixed(1)} % killed, the goal is ${options.goal} %: ${verdict}`);
+  return isReached || isTolerated ? 0 : 1;
 }
 
 function misused(fact: string): number {

@@ -80,6 +80,29 @@ function scoreOf(directory: string, results: readonly Result[]): Score {
   return { directory, killed, survived, accepted: count("accepted"), percent };
 }
 
+/** A score that is worse than this chance allows is no bad luck of the draw. */
+const LEAST_CHANCE = 0.01;
+
+/**
+ * Whether tests that notice `goalPercent` of all mutations would do as badly as this, or worse, with at
+ * least one sample in a hundred: then the sample does not prove that the goal is missed.
+ */
+export function mayReach(
+  { killed, survived }: Pick<Score, "killed" | "survived">,
+  goalPercent: number,
+): boolean {
+  const tried = killed + survived;
+  const missed = 1 - goalPercent / 100;
+  // The binomial distribution from 0 to `survived - 1`, each term made from the one before.
+  let term = (1 - missed) ** tried;
+  let fewer = 0;
+  for (let count = 0; count < survived; count++) {
+    fewer += term;
+    term *= (tried - count) / (count + 1) * missed / (1 - missed);
+  }
+  return 1 - fewer >= LEAST_CHANCE;
+}
+
 /** The report for people. */
 export function formatReport(results: readonly Result[]): string {
   const rows = scoresOf(results).map(({ directory, killed, survived, accepted, percent }) =>

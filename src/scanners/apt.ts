@@ -10,6 +10,7 @@ import { chooseLists, type ListSource } from "./apt_list_source.ts";
 import { stateStamp } from "./apt_lists.ts";
 import { parsePolicy } from "./apt_policy.ts";
 import { readRebootState } from "./apt_reboot.ts";
+import { readSecurityData } from "./apt_security_data.ts";
 import { parseShow } from "./apt_show.ts";
 import { parseUpgrade } from "./apt_upgrade.ts";
 import {
@@ -55,19 +56,32 @@ async function scanApt(
   const lists = await chooseLists(system, scanOptions, options);
   const reading = await readTwiceAtMost(
     system,
-    { ...lists, isFetching: scanOptions.changelogs === true },
+    {
+      ...lists,
+      isFetching: scanOptions.changelogs === true,
+      hostDirectory: options.hostDirectory ?? "",
+    },
     () => new AptCommands(system, options, lists),
   );
-  const ages = lists.sources.filter(({ result }) => result !== "not_asked")
-    .map(({ metadataAgeS }) => metadataAgeS).filter((age) => age !== null);
   return {
     updates: reading.updates,
     gaps: [...lists.gaps, ...reading.gaps],
     notes: [...lists.notes, ...reading.notes],
     sources: lists.sources,
-    metadataAgeS: ages.length > 0 ? Math.max(...ages) : null,
+    metadataAgeS: oldestAgeS(lists),
     reboot: await readRebootState(system, options.hostDirectory),
   };
+}
+
+/** The age of the oldest lists that are read, of those whose age is known; `null`: of none it is. */
+function oldestAgeS(lists: ListSource): number | null {
+  const ages = agesOf(lists).filter((age) => age !== null);
+  return ages.length > 0 ? Math.max(...ages) : null;
+}
+
+function agesOf({ sources }: ListSource): (number | null)[] {
+  return sources.filter(({ result }) => result !== "not_asked")
+    .map(({ metadataAgeS }) => metadataAgeS);
 }
 
 interface Reading {
@@ -77,9 +91,12 @@ interface Reading {
   readonly notes: readonly string[];
 }
 
-/** The lists to read, and whether changelogs may be fetched for what waits. */
+/** The lists to read, and what else there is to be read. */
 interface ReadOptions extends ListSource {
+  /** Whether changelogs may be fetched for what waits. */
   readonly isFetching: boolean;
+  /** Before each path of the host's own files. */
+  readonly hostDirectory: string;
 }
 
 /** Asks everything, and once more if packages or package lists changed while it was asked. */
@@ -135,12 +152,14 @@ async function read(system: System, commands: AptCommands, lists: ReadOptions): 
       parseChangelogs,
     ),
   ]);
+  const security = waiting.length > 0 ? await findSecurityData(system, lists) : [];
   const installed = { origin: "a changelog on this host", changelogs };
-  const described = describeUpdates(waiting, state, { shown, changelogs: [installed] });
+  const details = { shown, security, changelogs: [installed] };
+  const described = describeUpdates(waiting, state, details);
   const { ownDirectory: directory, isFetching } = lists;
   const updates = isFetching && directory && described.length > 0
     ? describeUpdates(waiting, state, {
-      shown,
+      ...details,
       changelogs: [installed, {
         origin: "apt-get changelog",
         changelogs: await fetchChangelogs(system, commands, { directory, updates: described }),
@@ -158,6 +177,16 @@ async function read(system: System, commands: AptCommands, lists: ReadOptions): 
       ...commands.notes,
     ],
   };
+}
+
+function findSecurityData(system: System, lists: ReadOptions) {
+  const ageS = agesOf(lists).includes(null) ? null : oldestAgeS(lists);
+  return readSecurityData(system, {
+    hostDirectory: lists.hostDirectory,
+    dpkgDirectory: lists.places.dpkgDirectory,
+    // An age is told in whole seconds, rounded down.
+    listsFetchedMs: ageS === null ? null : system.clock.nowMs() - (ageS + 1) * 1_000,
+  });
 }
 
 function nothing(): Promise<string> {

@@ -71,7 +71,8 @@ export async function listFiles(
   }
 }
 
-async function modifiedMs(
+/** When `path` last changed; `null`: it is not there, or may not be looked at. */
+export async function modifiedMs(
   { files }: Pick<System, "files">,
   path: string,
 ): Promise<number | null> {

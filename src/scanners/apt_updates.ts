@@ -9,6 +9,7 @@ import type { OfferedVersion, PackagePolicy, Policies } from "./apt_policy.ts";
 import { rebootHint } from "./apt_reboot.ts";
 import { describeRelease, isSecurityRelease, marksSecurity } from "./apt_releases.ts";
 import type { ShownPackages } from "./apt_show.ts";
+import { closedHoles, type SecurityData } from "./apt_security_data.ts";
 import type { Releases } from "./apt_sources.ts";
 import type { UpgradeDecision } from "./apt_upgrade.ts";
 import { compareDebianVersions } from "./debian_version.ts";
@@ -151,6 +152,8 @@ export interface AptDetails {
   readonly shown: ShownPackages;
   /** Those that count first come first. */
   readonly changelogs: readonly ChangelogOrigin[];
+  /** What security tools on this host found. */
+  readonly security: readonly SecurityData[];
 }
 
 /** What is known of one version of a package besides its number. */
@@ -165,7 +168,7 @@ interface KnownVersion {
 export function describeUpdates(
   waiting: readonly WaitingUpdate[],
   state: AptState,
-  { shown, changelogs }: AptDetails,
+  { shown, changelogs, security }: AptDetails,
 ): Update[] {
   const details = indexDetails(state, shown);
   return waiting.map((update) => {
@@ -173,7 +176,8 @@ export function describeUpdates(
     const known = details.get(`${name}=${availableVersion}`);
     const installed = state.installed.packages.get(name);
     const sourcePackage = known?.sourcePackage ?? installed?.sourcePackage ?? null;
-    const { cves, advisories, urgency, origin } = readFacts(changelogs, sourcePackage, update);
+    const { advisories, urgency, ...told } = readFacts(changelogs, sourcePackage, update);
+    const { cves, cveSources } = joinCves([told, ...findHoles(security, update, state)]);
     return {
       package: splitAptName(name).name,
       currentVersion,
@@ -188,7 +192,7 @@ export function describeUpdates(
         : `apt does not tell; the changelog says urgency ${urgency}`,
       security: isSecurity(update, state),
       cves,
-      ...(cves.length > 0 && origin !== null && { cveSources: [origin] }),
+      ...(cveSources.length > 0 && { cveSources }),
       advisories,
       sizeBytes: known?.sizeBytes ?? null,
       description: known?.description ?? installed?.summary ?? null,
@@ -209,6 +213,37 @@ function readFacts(
     if (facts.isKnown) return { ...facts, origin };
   }
   return { cves: [], advisories: [], urgency: null, origin: null };
+}
+
+/** CVEs, and where they were read. */
+interface ToldCves {
+  readonly origin: string | null;
+  readonly cves: readonly string[];
+}
+
+/** What each tool found that this update closes. */
+function findHoles(
+  security: readonly SecurityData[],
+  update: WaitingUpdate,
+  { policies }: AptState,
+): ToldCves[] {
+  const versions = policies.packages.get(update.name)?.versions.map(({ version }) => version) ?? [];
+  const [newestVersion = update.availableVersion] = versions.toSorted((a, b) =>
+    compareDebianVersions(b, a)
+  );
+  return security.map((data) => ({
+    origin: data.origin,
+    cves: closedHoles(data, { ...update, newestVersion }),
+  }));
+}
+
+/** All of them, each once, and those origins that told of any. */
+function joinCves(told: readonly ToldCves[]): { cves: string[]; cveSources: string[] } {
+  const telling = told.filter(({ cves }) => cves.length > 0);
+  return {
+    cves: [...new Set(telling.flatMap(({ cves }) => cves))],
+    cveSources: telling.flatMap(({ origin }) => origin ?? []),
+  };
 }
 
 /** The updates of which apt's decision does not tell size and architecture: to be asked for. */

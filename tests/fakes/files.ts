@@ -159,9 +159,9 @@ export class FakeFiles implements Files {
   async list(purpose: string, path: string): Promise<string[]> {
     this.#check(purpose);
     const prefix = `${path}/`;
-    return [...this.texts.keys()]
-      .filter((name) => name.startsWith(prefix) && !name.slice(prefix.length).includes("/"))
-      .map((name) => name.slice(prefix.length));
+    const names = [...this.texts.keys()].filter((name) => name.startsWith(prefix))
+      .map((name) => name.slice(prefix.length).split("/")[0] ?? "");
+    return [...new Set(names)];
   }
 
   // deno-lint-ignore require-await

@@ -24,10 +24,10 @@ const made: AptState = {
   releases: await madeReleases(),
 };
 const shown = parseShow(readFixture("apt", "made_show.txt"));
-const changelogs: readonly [] = [];
+const besides = { changelogs: [], security: [] };
 
 function updatesOf(state: AptState) {
-  return describeUpdates(findWaiting(state), state, { shown, changelogs });
+  return describeUpdates(findWaiting(state), state, { shown, ...besides });
 }
 
 Deno.test("every case of the made archive comes out as it was worked out by hand", () => {
@@ -76,7 +76,7 @@ Deno.test("findUndescribed() wants what apt would not download", () => {
 });
 
 Deno.test("describeUpdates() has null for all that is not known of an update", () => {
-  const nothing = { shown: { packages: [], unparsed: 0 }, changelogs };
+  const nothing = { shown: { packages: [], unparsed: 0 }, ...besides };
   const rows = readFixture("apt", "made_installed.txt").replaceAll(/\t[^\t]*$/gm, "\t");
   const state = { ...made, installed: parseInstalled(rows) };
   const update = describeUpdates(findWaiting(state), state, nothing)

@@ -123,7 +123,8 @@ export class Loop {
   /** A command is done: takes up what it wants, and sends what it left. */
   afterCommand(outcome: CommandOutcome): void {
     if (outcome.rapidPollingMs !== null) {
-      this.#setRapid(clampRapidMs(outcome.rapidPollingMs));
+      const askedMs = clampRapidMs(outcome.rapidPollingMs);
+      this.#setRapid(askedMs > 0 ? Math.max(askedMs, this.#rapidLeftMs()) : 0);
       this.#bringForward(this.#earliestCheckInMs()); // The server wants to see it soon.
       this.#isOutdated = true;
     }
@@ -232,7 +233,7 @@ export class Loop {
     this.#isBack = true;
     this.#delivering.afterCheckIn(isReturn);
     this.#state = { ...this.#state, lastCheckInMs: nowMs };
-    const leftMs = rapidLeftMs(answer.rapidPolling, clock.nowMs());
+    const leftMs = rapidLeftMs(answer.rapidPolling, clock.nowMs(), this.#rapidLeftMs());
     if (leftMs !== null && !this.#isOutdated) this.#setRapid(leftMs);
   }
 

@@ -129,7 +129,9 @@ function describeConnection({ state, identity, nowMs }: Status): Line[] {
   if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
   const { breaker, outage, needsPerson } = state.connection;
   const lines: Line[] = [];
-  if (needsPerson !== null) lines.push(["ATTENTION", `needs a person: ${needsPerson.why}`]);
+  if (needsPerson !== null) {
+    lines.push(["ATTENTION", `operator action required: ${needsPerson.why}`]);
+  }
   const why = breaker.state === "closed" ? "" : ` (${breaker.reason})`;
   lines.push(["Connection", `${breaker.state.replace("_", "-")}${why}`]);
   if (outage) {

@@ -24,8 +24,6 @@ export interface LoopParts extends Omit<CheckInParts, "signal">, InboxParts, Del
   readonly polling: LoopPolling;
   /** The body of the next check-in; rapid polling for so much longer, 0: off. */
   describeHost(rapidLeftMs: number): CheckInBody;
-  /** The host's facts as an event, or `null` if there are none to tell. */
-  collectSystemInfo(): Promise<NewEvent | null>;
   /** Keeps the state; never throws. */
   saveState(state: LoopState): Promise<void>;
 }
@@ -38,7 +36,14 @@ export interface LoopPolling {
   readonly startSpreadMs: number;
 }
 
-const SYSTEM_INFO_EVERY_MS = 3_600_000;
+/**
+ * Host facts are sent at a check-in, at least once an hour where check-ins are 5 minutes apart: a
+ * deleted agent learns from their answer that it is one.
+ */
+const SYSTEM_INFO_EVERY_MS = 50 * 60_000;
+
+/** After a first sign that the agent was deleted, the next check-in comes at random within this. */
+const DOUBT_SPREAD_MS = 60_000;
 
 /** After the host has woken, the check-in comes at random within this. */
 const WAKE_SPREAD_MS = 60_000;
@@ -78,6 +83,11 @@ export class Loop {
   /** What the loop is at. */
   get state(): LoopState {
     return { ...this.#state, connection: this.#parts.connection.state };
+  }
+
+  /** Whether rapid polling is on. */
+  get isRapid(): boolean {
+    return this.#rapidLeftMs() > 0;
   }
 
   /** Goes on until it is to stop; then sends what it can until it is cut off. */
@@ -170,7 +180,13 @@ export class Loop {
   }
 
   async #deliver(cut: AbortSignal): Promise<void> {
-    if (await this.#delivering.deliver(cut)) await this.#save();
+    const { connection, clock, random } = this.#parts;
+    const wasUnknown = connection.isUnknown;
+    const wasTried = await this.#delivering.deliver(cut);
+    // Whether that was a passing trouble of the server's database is seen by a check-in.
+    const isDoubted = connection.isUnknown && !wasUnknown;
+    if (isDoubted) this.#bringForward(clock.monotonicMs() + random() * DOUBT_SPREAD_MS);
+    if (wasTried) await this.#save();
   }
 
   async #step(signals: StopSignals): Promise<void> {
@@ -213,6 +229,7 @@ export class Loop {
     this.#state = { ...this.#state, nextCheckInMs };
     closeCheckIn(this.#parts, answer, dueInMs);
     if (answer.kind === "ok") await this.#tellSystemInfo();
+    if (answer.kind === "ok" && connection.isUnknown) await this.#delivering.askWhetherKnown(cut);
     await this.#save();
     return answer.kind === "ok";
   }
@@ -292,6 +309,7 @@ export class Loop {
     const rapidUntilMs = leftMs > 0 ? this.#parts.clock.monotonicMs() + leftMs : null;
     this.#state = { ...this.#state, rapidUntilMs };
     if (wasOn === leftMs > 0) return;
+    if (!wasOn) this.#parts.connection.onRapidPolling();
     this.#parts.log.info(leftMs > 0 ? "rapid polling on" : "rapid polling off", {
       for_s: Math.round(leftMs / 1_000),
     });

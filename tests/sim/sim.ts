@@ -67,6 +67,9 @@ export class Sim {
       if (message === "connection breaker half-open") this.monitor.halfOpened();
       if (message === "connection breaker closed") this.monitor.closed();
       if (message === "step failed") this.fail("a step failed");
+      if (message.startsWith("operator action required: ")) {
+        this.monitor.called(message.endsWith("deleted on the server"));
+      }
     };
     this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
@@ -137,6 +140,12 @@ export class Sim {
       case "not_configured":
         this.server.isConfigured = false;
         return;
+      case "database_down":
+        this.server.isDatabaseDown = true;
+        return;
+      case "agent_deleted":
+        this.server.isAgentDeleted = true;
+        return;
       case "crash":
         return this.#gate.crashIn(1 + Math.floor(this.random() * 60));
       case "crash_loop":
@@ -167,6 +176,8 @@ export class Sim {
     this.trace.note(`--- ${fault} is over`);
     if (fault === "all_401") this.server.refusesAll = false;
     if (fault === "not_configured") this.server.isConfigured = true;
+    if (fault === "database_down") this.server.isDatabaseDown = false;
+    if (fault === "agent_deleted") this.server.isAgentDeleted = false;
     if (fault === "clock_jump") {
       this.clock.wallOffsetMs = 0;
       this.monitor.excuse();
@@ -331,6 +342,7 @@ export class Sim {
     const { agent, clock, monitor } = this;
     if (agent === null) throw new Error("a request of a dead agent");
     this.requests += 1;
+    if (this.server.isAgentDeleted) monitor.deleted();
     const path = monitor.request(request, agent.loop.state);
     const fate = this.fate?.(request) ?? fateOf(this, request);
     const startedMs = clock.trueMs;
@@ -344,6 +356,7 @@ export class Sim {
       const ending = endingOf(response, path);
       this.trace.note(`${path} ${fate.kind} ${response.status}`);
       if (this.agent === agent) monitor.ended(path, ending, startedMs);
+      if (path === "check_in" && response.status >= 500) monitor.broke();
       const asked = Number(response.headers["retry-after"] ?? 0) * 1_000;
       if (asked > 0 && (path !== "health" || response.status === 503)) {
         monitor.asked(path, asked, response.status === 503);
@@ -364,6 +377,7 @@ export class Sim {
   #noteCommands(response: HttpResponse): void {
     const body = textOf(response);
     if (!body.includes('"commands":[{')) return;
+    if (body.includes('"disable_heartbeat"')) this.monitor.heartbeatEnds();
     const gate = this.#gate;
     const ids: string[] = JSON.parse(body).commands.map(({ id }: ServerCommand) => id);
     const look = (isWell: boolean): void => {

@@ -18,7 +18,7 @@ interface Tracked {
 }
 
 const REPORTS_PER_MINUTE = 30;
-/** Rapid polling that an answer with commands asks for, whatever runs already. */
+/** Rapid polling that an answer with new commands asks for, whatever runs already. */
 const BUSY_MS = 10 * 60_000;
 const COMMAND_TIMEOUT_MS = 2 * 3_600_000;
 /** A command of which nothing is heard for so long is handed over once more. */
@@ -142,7 +142,8 @@ export class SimServer {
 
   #checkIn(body: string): HttpResponse {
     this.#timeOut();
-    const commands = [...this.queue.splice(0, 10), ...this.#takeStuck()];
+    const fresh = this.queue.splice(0, 10);
+    const commands = [...fresh, ...this.#takeStuck()];
     for (const command of commands) {
       this.handedOver.add(command.id);
       this.#tracked.set(command.id, { command, sentMs: this.#nowMs(), status: "sent" });
@@ -150,7 +151,7 @@ export class SimServer {
     const told = JSON.parse(body);
     const { rapid_polling_enabled: isOn, rapid_polling_until: believed } = told.metadata ?? {};
     if (typeof believed === "string") this.#believedUntil = isOn === true ? believed : null;
-    const until = commands.length > 0
+    const until = fresh.length > 0
       ? new Date(this.#nowMs() + BUSY_MS).toISOString()
       : this.#believedUntil;
     const isRapid = isOn === true || this.#believedUntil === null;

@@ -210,8 +210,10 @@ function describeScans({ scans, scannerBreakers, nowMs }: Status): Line[] {
 
 /** When the agent will call next: the interval's instant, or the backoff's or breaker's. */
 function nextAttemptMs(state: StoredState): number | null {
-  const { breaker, paths } = state.connection;
+  const { breaker, paths, doubt, needsPerson } = state.connection;
   const instants = [state.nextCheckInMs, paths.check_in.notBeforeMs];
+  if (doubt?.kind === "token") instants.push(doubt.notBeforeMs);
+  if (needsPerson !== null) instants.push(needsPerson.notBeforeMs);
   if (breaker.state === "open") instants.push(breaker.untilMs);
   const known = instants.filter((instant) => instant !== null);
   return known.length === 0 ? null : Math.max(...known);

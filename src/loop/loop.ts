@@ -3,7 +3,6 @@
  * The rules are elsewhere (`schedule.ts`, `transition.ts`, `delivering.ts`); here is their order.
  */
 
-import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
 import { keep } from "../buffer/keep.ts";
 import type { CheckInAnswer } from "../server/check_in_answer.ts";

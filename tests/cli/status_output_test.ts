@@ -331,8 +331,12 @@ Deno.test("statusAsText() says how a well connection stands, and that it may nee
     cause: "forbidden",
     why: "HTTP 403",
     sinceMs: NOW_MS,
-    notBeforeMs: NOW_MS,
+    notBeforeMs: NOW_MS + 2 * HOUR_MS,
   } as const;
+  assertStringIncludes(
+    line("Check-in", { state: saved({}, { ...healthy, needsPerson }) }) ?? "",
+    "next in 2 h",
+  );
   assertEquals(
     line("ATTENTION", { state: saved({}, { ...healthy, needsPerson }) }),
     "operator action required: HTTP 403",

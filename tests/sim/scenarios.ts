@@ -190,6 +190,22 @@ const databaseAway: Scenario = {
   },
 };
 
+const overlap: Scenario = {
+  name: "a heartbeat of an hour outlasts the commands and the shorter heartbeats that overlap it",
+  async play(sim) {
+    await beginRapid(sim);
+    const untilMs = sim.agent?.loop.state.rapidUntilMs ?? 0;
+    sim.queue({ id: "scan", type: "scan_updates", params: {} });
+    sim.queue({ id: "short", type: "enable_heartbeat", params: { duration_minutes: 5 } });
+    await sim.run(sim.clock.trueMs + 2 * MINUTE_MS);
+    must(sim.server.logged.has("short"), "the second heartbeat was not run");
+    must((sim.agent?.loop.state.rapidUntilMs ?? 0) >= untilMs, "it was cut short");
+    sim.queue({ id: "end", type: "disable_heartbeat", params: {} });
+    await sim.run(sim.clock.trueMs + MINUTE_MS);
+    must(sim.agent?.loop.state.rapidUntilMs === null, "it did not end");
+  },
+};
+
 const refusedRenewal: Scenario = {
   name: "a renewal that a database outage refuses costs an interval, not an hour",
   async play(sim) {
@@ -248,6 +264,7 @@ const notFoundOnce: Scenario = {
 export const SCENARIOS: readonly Scenario[] = [
   killed,
   databaseAway,
+  overlap,
   refusedRenewal,
   deleted,
   notFoundOnce,

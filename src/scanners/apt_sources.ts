@@ -38,8 +38,8 @@ export function parseSources(text: string): AptSources {
   let unparsed = dropped;
   for (const line of lines) {
     if (!line.startsWith("'")) continue;
-    const [, uri, file] = URI_LINE.exec(line) ?? [];
-    if (uri === undefined || file === undefined || file.includes("/")) {
+    const [, uri = "", file = ""] = URI_LINE.exec(line) ?? [];
+    if (file === "" || file.includes("/")) {
       unparsed += 1;
     } else if (RELEASE_FILE.test(file)) {
       const address = withoutUser(uri).replace(/[^/]*$/, "");

@@ -4,6 +4,7 @@ import {
   changelogFacts,
   changelogPaths,
   parseChangelogs,
+  sourceVersion,
 } from "../../src/scanners/apt_changelogs.ts";
 import { parseInstalled } from "../../src/scanners/apt_installed.ts";
 import type { WaitingUpdate } from "../../src/scanners/apt_updates.ts";
@@ -70,6 +71,7 @@ Deno.test("changelogFacts() tells what lies between the two versions, the newer 
     "high",
   ]);
   assertEquals(facts(`${u3}+b1`, `${u4}+b2`), [["CVE-2025-3576"], "medium"], "built anew");
+  assertEquals(["1-1+b12", "1+b1-1", "1+b"].map(sourceVersion), ["1-1", "1+b1-1", "1+b"]);
 });
 
 Deno.test("changelogFacts() tells nothing where the changelog lacks the version that waits", () => {

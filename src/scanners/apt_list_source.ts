@@ -21,6 +21,7 @@ import {
   isDue,
   keepFetchRecord,
   keyOf,
+  NO_RECORD,
   readFetchRecord,
   readOutcomes,
   recordOutcomes,
@@ -96,10 +97,10 @@ export async function chooseLists(
   const choice: Choice = { system, options, signal, places, sources, nowMs: system.clock.nowMs() };
   const gaps = [...commands.losses, ...tellSources(sources, unparsed)];
   const notes = own === null && cacheDirectory?.startsWith("/") ? [String(prepared)] : [];
-  const record = own && withoutObsolete(
-    await readFetchRecord(system, own.path),
-    await listsFetchedMs(system, places),
-  );
+  const fetchedMs = await listsFetchedMs(system, places);
+  const record = own
+    ? withoutObsolete(await readFetchRecord(system, own.path), fetchedMs)
+    : NO_RECORD;
   const shared = { ownDirectory: own, signal, notes: [...notes, ...commands.notes] };
   const asHosts = async (view: View, more: readonly string[] = []): Promise<ListSource> => ({
     ...shared,
@@ -109,15 +110,15 @@ export async function chooseLists(
   });
   if (refresh && system.machine.userId() === 0) {
     const { host, problems } = await refreshHosts(choice);
-    if (own && record) await keepFetchRecord(system, own.path, { ...record, host });
+    if (own) await keepFetchRecord(system, own.path, { ...record, host });
     return await asHosts(await viewHosts(choice, host), problems);
   }
-  let hosts = await viewHosts(choice, record?.host ?? {});
-  if (own === null || record === null) {
+  let hosts = await viewHosts(choice, record.host);
+  if (own === null) {
     const refused = refresh ? ["Cannot refresh the package lists: only root may"] : [];
     return await asHosts(hosts, refused);
   }
-  let kept: FetchRecord = record;
+  let kept = record;
   if (!refresh && isYoung(hosts)) {
     const host = await proveHosts(choice, own, hosts, kept.host);
     if (host !== kept.host) {

@@ -27,7 +27,7 @@ export interface AptSources {
   readonly unparsed: number;
 }
 
-const URI_LINE = /^'(.+)' (\S+) \d+ ?\S*$/;
+const URI_LINE = /'(.+)' (\S+) \d+ ?\S*$/;
 const RELEASE_FILE = /(?:In)?Release$/;
 
 /** Reads `apt-get --print-uris update`: of each source the Release file, then what hangs on it. */

@@ -59,8 +59,32 @@ Deno.test("parseSources() reads those of Debian 12, and counts lines that it can
     ["http://deb.debian.org/debian-security bookworm-security", 2],
   ]);
   assertEquals(unparsed, 0);
-  assertEquals(parseSources("'http://x' a b c d e\n'x/InRelease' ../a_InRelease 0 \n").unparsed, 2);
+  const damaged = [
+    "'http://x' a b c d e",
+    "'x/InRelease' ../a_InRelease 0 ",
+    "'http://x/dists/s/InRelease' x_dists_s_InRelease 0 MD5Sum:00 more",
+    "'http://x/dists/s/InRelease'",
+  ];
+  for (const text of damaged) {
+    assertEquals(parseSources(`${text}\n`), { sources: [], unparsed: 1 }, text);
+  }
+  assertEquals(parseSources("Reading package lists...\n\n").unparsed, 0, "no source at all");
   fc.assert(fc.property(fc.string(), (text) => void parseSources(text)));
+});
+
+Deno.test("parseSources() knows what a file is by its end, and whose it is by its beginning", () => {
+  const site = "http://x.example/Release-2";
+  const text = line(`${site}/dists/s/InRelease`, "x.example_Release-2_dists_s_InRelease") +
+    line(`${site}/dists/s/main/InRelease`, "x.example_Release-2_dists_s_main_InRelease") +
+    line(`${site}/dists/s/Release`, "x.example_Release-2_dists_s_Release") +
+    line(`${site}/a.xz`, "x.example_Release-2_dists_s_main_binary-amd64_Packages") +
+    line(`${site}/b.xz`, "x.example_Release-2_dists_s_x_binary-amd64_Packages") +
+    line(`${site}/c.xz`, "x.example_Release-2_dists_s_x_i18n_Packages-en") +
+    line(`${site}/d.xz`, "of.nobody_Packages");
+  assertEquals(parseSources(text).sources.map(({ name, lists }) => [name, lists]), [
+    [`${site} s`, ["x.example_Release-2_dists_s_x_binary-amd64_Packages"]],
+    [`${site} s/main`, ["x.example_Release-2_dists_s_main_binary-amd64_Packages"]],
+  ]);
 });
 
 Deno.test("findSource() knows a source by the words that apt uses for it", () => {

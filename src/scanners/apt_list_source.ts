@@ -189,7 +189,7 @@ async function viewHosts(
     const times = [hostsMs, own?.fetched_ms ?? null].filter((time) => time !== null);
     return {
       fetchedMs: times.length > 0 ? Math.max(...times) : null,
-      isProven: own !== undefined && failure === null,
+      isProven: own?.why === null,
       failure,
     };
   });
@@ -211,24 +211,26 @@ async function refreshHosts({ system, options, signal, sources, nowMs }: Choice)
 function isYoung({ sources }: View): boolean {
   return sources.every(({ result, metadataAgeS }) =>
     result === "not_asked" || result === "failed" ||
-    (result === "ok" && metadataAgeS !== null && metadataAgeS * 1_000 < REFETCH_MS)
+    // Of lists that are ok the age is known.
+    (result === "ok" && Number(metadataAgeS) * 1_000 < REFETCH_MS)
   );
 }
 
 /** What is said of a source that answers, and of which the host has not fetched what it offers. */
 const BEHIND = "its lists are behind what it offers now";
 
-/** Whether lists of the agent's own may tell more: a source that has just failed fails once more. */
+/**
+ * Whether lists of the agent's own may tell more than young ones of the host's: a source that has just
+ * failed fails once more.
+ */
 function needsOwn({ sources }: View): boolean {
-  return sources.some(({ result, why }) =>
-    result === "old" || result === "missing" || (result === "failed" && why === BEHIND)
-  );
+  return sources.some(({ why }) => why === BEHIND);
 }
 
 /** What was found out about the host's lists before the host fetched some anew holds no more. */
 function withoutObsolete(record: FetchRecord, fetchedMs: number | null): FetchRecord {
   const host = Object.entries(record.host).filter(([, { why, tried_ms }]) =>
-    why === null || fetchedMs === null || fetchedMs <= tried_ms
+    why === null || Number(fetchedMs) <= tried_ms
   );
   return { ...record, host: Object.fromEntries(host) };
 }
@@ -245,10 +247,9 @@ async function proveHosts(
   known: Readonly<Record<string, Fetched>>,
 ): Promise<Readonly<Record<string, Fetched>>> {
   const listsOf = (source: AptSource) => lists.get(source.prefix);
-  const doubtful = sources.filter((source) => {
-    const published = listsOf(source)?.publishedMs ?? null;
-    return isAsked(source) && published !== null && nowMs - published >= REFETCH_MS;
-  });
+  const doubtful = sources.filter((source) =>
+    isAsked(source) && nowMs - (listsOf(source)?.publishedMs ?? Infinity) >= REFETCH_MS
+  );
   if (!doubtful.some((source) => isDue(known[keyOf(source)], nowMs))) return known;
   const outcomes = await askSources(
     new AptCommands(system, options, { settings: releaseSettings(own), signal }),

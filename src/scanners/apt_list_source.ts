@@ -310,9 +310,9 @@ async function fetchOwn(
   const asked = sources.filter(isAsked);
   const before = await viewOwn(known);
   const isMissing = (source: AptSource) => {
-    const [lists, own] = [before.lists.get(source.prefix), known[keyOf(source)]];
-    const hasLists = lists?.hasRelease || lists?.hasPackages;
-    return !hasLists && own?.why === null && nowMs - own.tried_ms >= REFETCH_MS / 24;
+    const own = known[keyOf(source)];
+    return !hasLists(before, source) && own?.why === null &&
+      nowMs - own.tried_ms >= REFETCH_MS / 24;
   };
   const isWanted = refresh ||
     asked.some((source) => isDue(known[keyOf(source)], nowMs) || isMissing(source));
@@ -339,14 +339,17 @@ async function fetchOwn(
 
 function hasLists({ lists }: View, { prefix }: AptSource): boolean {
   const found = lists.get(prefix);
-  return found !== undefined && (found.hasRelease || found.hasPackages);
+  return found !== undefined && isAny(found);
+}
+
+function isAny({ hasRelease, hasPackages }: SourceLists): boolean {
+  return hasRelease || hasPackages;
 }
 
 /** Whether the agent's own lists tell more than the host's: of no fewer sources, and not of older ones. */
 function isBetter(own: View, hosts: View, fetched: Readonly<Record<string, Fetched>>): boolean {
   if (Object.values(fetched).every(({ fetched_ms }) => fetched_ms === null)) return false;
-  const count = ({ lists }: View) =>
-    [...lists.values()].filter(({ hasRelease, hasPackages }) => hasRelease || hasPackages).length;
+  const count = ({ lists }: View) => [...lists.values()].filter(isAny).length;
   if (count(own) !== count(hosts)) return count(own) > count(hosts);
   const bad = ({ sources }: View) =>
     sources.filter(({ result }) => result !== "ok" && result !== "not_asked").length;

@@ -158,3 +158,194 @@ Deno.test("chooseLists() says of the host's lists that they are behind, where it
   assertEquals([fetches, lists], [1, "host's"]);
   assertEquals(told.map(([, , , why]) => why), ["no room", "no room"]);
 });
+
+Deno.test("chooseLists() says how old the lists are by what is known of each source", async () => {
+  const host = new ArchiveHost("alpha", "beta", "flat");
+  host.publish("alpha", 3 * DAY_MS);
+  host.publish("beta", 3 * DAY_MS);
+  host.publish("flat", 0, { hasRelease: false });
+  host.fetchAsHost(5 * HOUR_MS);
+  assertEquals((await host.choose({ cacheDirectory: "" })).ages, [
+    "alpha 18000",
+    "beta 18000",
+    "flat 18000",
+  ]);
+  host.refusals.set("beta", "no route");
+  const { ages, results } = await host.choose();
+  assertEquals(results, ["alpha ok", "beta failed", "flat ok"]);
+  assertEquals(ages, ["alpha 0", "beta 259200", "flat 18000"], "others' say nothing of its lists");
+  const refusing = asRoot(new ArchiveHost("flat"));
+  refusing.publish("flat", 0, { hasRelease: false });
+  refusing.fetchAsHost();
+  refusing.refusals.set("flat", "no route");
+  assertEquals((await refusing.choose({ refresh: true })).told, [[
+    "flat",
+    "failed",
+    null,
+    "no route",
+  ]]);
+});
+
+Deno.test("chooseLists() goes by the time of the folder again once that is a day ago", async () => {
+  const host = new ArchiveHost("alpha", "beta");
+  host.publish("beta", 9 * DAY_MS);
+  host.fetchAsHost();
+  host.refusals.set("beta", "no route");
+  asRoot(host);
+  const refreshed = await host.choose({ refresh: true });
+  assertEquals(refreshed.ages, ["alpha 0", `beta ${9 * 86_400}`]);
+  const ageOfBeta = async (ageMs: number) => {
+    host.files.modifiedMs.set(HOSTS, host.clock.nowMs() - ageMs);
+    host.answers = { update: () => ({ ...succeeded("", "E: no room\n"), code: 100 }) };
+    return (await host.choose()).ages[1];
+  };
+  assertEquals(await ageOfBeta(DAY_MS - 1_000), `beta ${9 * 86_400}`);
+  assertEquals(await ageOfBeta(DAY_MS), `beta ${86_400}`);
+});
+
+Deno.test("chooseLists() remembers what a refresh found out, until the host fetches anew", async () => {
+  const host = asRoot(hostOf(["alpha", "beta"], HOUR_MS));
+  host.publish("beta", 0, { validUntilMs: host.clock.nowMs() - 1 });
+  const fresh = await host.choose({ refresh: true });
+  assertEquals([fresh.lists, fresh.results], ["host's", ["alpha ok", "beta ok"]], "apt took them");
+  host.refusals.set("alpha", "no route");
+  assertEquals((await host.choose({ refresh: true })).results, ["alpha failed", "beta ok"]);
+  assertEquals((await host.choose()).results, ["alpha failed", "beta ok"]);
+  host.refusals.clear();
+  await host.clock.advance(1_000);
+  host.fetchAsHost();
+  const later = await host.choose();
+  assertEquals([later.proofs, later.fetches], [0, 0]);
+  assertEquals(later.results, ["alpha ok", "beta ok"], "what was proven stays so");
+});
+
+Deno.test("chooseLists() refreshes as root without a directory, and says where it may not", async () => {
+  const root = asRoot(hostOf(["alpha"], 3 * DAY_MS));
+  const { results, gaps, ages } = await root.choose({ refresh: true, cacheDirectory: "" });
+  assertEquals([results, gaps, ages], [["alpha ok"], [], ["alpha 0"]]);
+  const user = await hostOf(["alpha"]).choose({ refresh: true, cacheDirectory: "" });
+  assertEquals(user.gaps, ["Cannot refresh the package lists: only root may"]);
+  assertEquals((await hostOf(["alpha"]).choose({ cacheDirectory: "" })).gaps, []);
+});
+
+Deno.test("chooseLists() of a day-old host asks again for what its own directory has lost, hourly", async () => {
+  const host = hostOf(["alpha", "code"], DAY_MS);
+  host.sourceOnly.add("code");
+  assertEquals((await host.choose()).lists, "own");
+  for (const name of ["alpha", "code"]) host.drop(name, "/own/apt/lists");
+  await host.clock.advance(HOUR_MS - 1_000);
+  const lost = await host.choose();
+  assertEquals([lost.fetches, lost.lists], [0, "host's"]);
+  await host.clock.advance(1_000);
+  const again = await host.choose();
+  assertEquals([again.fetches, again.lists], [1, "own"]);
+  assertEquals((await host.choose()).fetches, 0);
+  host.drop("alpha", "/own/apt/lists", "Packages");
+  await host.clock.advance(HOUR_MS);
+  assertEquals((await host.choose()).fetches, 0, "its Release file is there");
+});
+
+Deno.test("chooseLists() takes from the host what its own directory lacks, where that is of use", async () => {
+  const host = hostOf(["alpha", "beta", "code"], DAY_MS);
+  host.sourceOnly.add("code");
+  host.refusals.set("beta", "no route");
+  const { lists, results, ages } = await host.choose();
+  assertEquals([lists, host.count("copy")], ["host's", 1], "the host's are ok, and a day old");
+  assertEquals(results, ["alpha ok", "beta failed", "code not_asked"]);
+  assertEquals(ages.slice(0, 2), ["alpha 86400", "beta 86400"]);
+  const copied = host.asked.find(([program]) => program === "/usr/bin/cp") ?? [];
+  assertEquals(copied.filter((word) => word.includes("alpha.")), []);
+  const offline = hostOf(["alpha", "beta"], 3 * DAY_MS);
+  for (const name of ["alpha", "beta"]) offline.refusals.set(name, "no route");
+  assertEquals((await offline.choose()).lists, "host's");
+  assertEquals(offline.count("copy"), 0, "none of its own: a copy would be the host's lists");
+  const never = new ArchiveHost("alpha", "beta");
+  never.refusals.set("beta", "no route");
+  assertEquals([(await never.choose()).lists, never.count("copy")], ["own", 0], "there is nothing");
+});
+
+Deno.test("chooseLists() takes the lists of more sources, else those with fewer failures, else the younger", async () => {
+  const bad = { validUntilMs: Date.UTC(2026, 0) };
+  const chosen = async (
+    hostAgeMs: number,
+    beta: { publishedAgeMs: number; isOld?: boolean; isCopied?: boolean },
+  ) => {
+    const host = new ArchiveHost("alpha", "beta");
+    host.publish("beta", beta.publishedAgeMs, beta.isOld ? bad : {});
+    host.fetchAsHost(hostAgeMs);
+    host.refusals.set("beta", "no route");
+    if (beta.isCopied === false) host.answers = { copy: () => succeeded("") };
+    return (await host.choose()).lists;
+  };
+  const day = { publishedAgeMs: DAY_MS };
+  assertEquals(await chosen(3 * DAY_MS, { ...day, isCopied: false }), "host's", "of more sources");
+  assertEquals(await chosen(3 * DAY_MS, day), "own", "one failure, not two old ones");
+  assertEquals(await chosen(DAY_MS, day), "host's", "no failure");
+  const old = { ...day, isOld: true };
+  assertEquals(await chosen(DAY_MS + HOUR_MS, old), "own", "one each, and younger");
+  assertEquals(await chosen(DAY_MS, old), "own", "one each, and as old");
+  assertEquals(await chosen(DAY_MS - HOUR_MS, old), "host's", "one each, and older");
+});
+
+Deno.test("chooseLists() without any list anywhere stays with the host's", async () => {
+  const host = new ArchiveHost("alpha");
+  host.refusals.set("alpha", "no route");
+  const { lists, told } = await host.choose();
+  assertEquals([lists, told], ["host's", [["alpha", "failed", null, "no route"]]]);
+});
+
+Deno.test("chooseLists() as an ordinary user takes no refusal for an answer on what is newer", async () => {
+  const results = async (why: string, isRoot = false) => {
+    const host = new ArchiveHost("alpha");
+    host.publish("alpha", 2 * DAY_MS);
+    host.fetchAsHost();
+    host.refusals.set("alpha", why);
+    return (await (isRoot ? asRoot(host) : host).choose()).results;
+  };
+  for (const why of ["401  Unauthorized", "403 Forbidden", "407 Proxy", "Permission DENIED"]) {
+    assertEquals(await results(why), ["alpha ok"], why);
+    assertEquals(await results(why, true), ["alpha failed"], why);
+  }
+  for (const why of ["404  Not Found", "14010 is odd", "402", "no route"]) {
+    assertEquals(await results(why), ["alpha failed"], why);
+  }
+});
+
+/** What is run while lists are chosen, on a host for which it is. */
+const RUNS = [
+  ["update", () => asRoot(hostOf(["alpha"])), { refresh: true }],
+  ["update", () => hostOf(["alpha"], DAY_MS), {}],
+  ["releases", () => {
+    const host = new ArchiveHost("alpha");
+    host.publish("alpha", 2 * DAY_MS);
+    host.fetchAsHost();
+    return host;
+  }, {}],
+  ["copy", () => {
+    const host = hostOf(["alpha", "beta"], 3 * DAY_MS);
+    host.refusals.set("beta", "no route");
+    return host;
+  }, {}],
+] as const;
+
+for (const [question, makeHost, options] of RUNS) {
+  const title = `${question}${"refresh" in options ? " of the host's own" : ""}`;
+  Deno.test(`chooseLists() goes on where ${title} fails, ends with its signal, and hides no mistake`, async () => {
+    const failing = (error: Error) => {
+      const host = makeHost();
+      host.answers = {
+        [question]: () => {
+          throw error;
+        },
+      };
+      return host;
+    };
+    const error = new CommandError("it was ended", { reason: "aborted" });
+    const { told, gaps } = await failing(error).choose(options);
+    const words = [...gaps, ...told.map(([, , , why]) => why)].join();
+    assertEquals(words.includes("it was ended"), question !== "copy", words);
+    const signal = AbortSignal.abort();
+    await assertRejects(() => failing(error).choose({ ...options, signal }), ScanError);
+    await assertRejects(() => failing(new TypeError("oops")).choose(options), TypeError, "oops");
+  });
+}

@@ -258,12 +258,11 @@ async function proveHosts(
   );
   const seen = await inspectLists(system, `${own.path}/releases`, doubtful);
   for (const source of doubtful) {
-    const [newestMs, hereMs] = [seen.get(source.prefix), listsOf(source)]
-      .map((found) => found?.release?.dateMs ?? null);
+    const [newestMs = NaN, hereMs = NaN] = [seen.get(source.prefix), listsOf(source)]
+      .map((found) => found?.release?.dateMs ?? NaN);
     const key = keyOf(source);
-    if (outcomes.get(key) !== null || newestMs == null || hereMs == null) continue;
     const isBehind = hereMs < newestMs && nowMs - newestMs >= REFETCH_MS;
-    if (isBehind) outcomes.set(key, BEHIND);
+    if (isBehind && outcomes.get(key) === null) outcomes.set(key, BEHIND);
   }
   const isRoot = system.machine.userId() === 0;
   for (const [key, why] of outcomes) {
@@ -273,6 +272,7 @@ async function proveHosts(
   return { ...known, ...recordOutcomes(known, outcomes, nowMs) };
 }
 
+/** `sources` are asked, all of them. */
 async function askSources(
   commands: AptCommands,
   sources: readonly AptSource[],
@@ -282,7 +282,7 @@ async function askSources(
     return readOutcomes(await commands.update(), sources);
   } catch (error) {
     if (!(error instanceof ScanError) || signal?.aborted) throw error;
-    return new Map(sources.filter(isAsked).map((source) => [keyOf(source), error.message]));
+    return new Map(sources.map((source) => [keyOf(source), error.message]));
   }
 }
 
@@ -318,7 +318,7 @@ async function fetchOwn(
     asked.some((source) => isDue(known[keyOf(source)], nowMs) || isMissing(source));
   if (!isWanted) return { fetched: known, view: before };
   const commands = new AptCommands(system, options, { settings: privateSettings(own), signal });
-  const outcomes = await askSources(commands, sources, signal);
+  const outcomes = await askSources(commands, asked, signal);
   const fetched = recordOutcomes(known, outcomes, nowMs);
   let view = await viewOwn(fetched);
   const lost = asked.filter((source) => hasLists(hosts, source) && !hasLists(view, source));

@@ -146,6 +146,16 @@ Deno.test("chooseLists() fetches its own where a source has had something newer 
   assertEquals(await scan(DAY_MS - 1_000), [1, 0, "host's", "alpha ok"], "newer for less");
   assertEquals(await scan(DAY_MS), [1, 1, "own", "alpha ok"]);
   assertEquals(await scan(4 * DAY_MS), [1, 0, "host's", "alpha ok"], "a mirror that is behind");
+  const path = `${HOSTS}/alpha.example_dists_s_InRelease`;
+  host.files.texts.set(path, (host.files.texts.get(path) ?? "").replace(/^Date: .*$/m, ""));
+  assertEquals(
+    await scan(DAY_MS),
+    [1, 0, "host's", "alpha ok"],
+    "nobody knows of when the host's are",
+  );
+  host.refusals.set("alpha", "no route");
+  host.publish("beta", 3 * DAY_MS);
+  assertEquals(await scan(DAY_MS), [1, 0, "host's", "alpha failed"]);
 });
 
 Deno.test("chooseLists() says of the host's lists that they are behind, where it cannot have newer ones", async () => {

@@ -138,7 +138,7 @@ async function read(system: System, commands: AptCommands, lists: ReadOptions): 
   const installed = { origin: "a changelog on this host", changelogs };
   const described = describeUpdates(waiting, state, { shown, changelogs: [installed] });
   const { ownDirectory: directory, isFetching } = lists;
-  const updates = isFetching && directory && described.length > 0
+  const updates = isFetching && directory
     ? describeUpdates(waiting, state, {
       shown,
       changelogs: [installed, {

@@ -130,7 +130,9 @@ export async function chooseLists(
   }
   const { fetched, view } = await fetchOwn(choice, own, { hosts, known: kept.own, refresh });
   if (fetched !== kept.own) await keepFetchRecord(system, own.path, { ...kept, own: fetched });
-  if (!isBetter(view, hosts, fetched)) return await asHosts(withFailures(choice, hosts, fetched));
+  if (!isBetter(choice, { own: view, hosts, fetched })) {
+    return await asHosts(withFailures(choice, hosts, fetched));
+  }
   return {
     ...shared,
     ...await finish(choice, view, privateCacheFile(own)),
@@ -339,17 +341,24 @@ async function fetchOwn(
 
 function hasLists({ lists }: View, { prefix }: AptSource): boolean {
   const found = lists.get(prefix);
-  return found !== undefined && isAny(found);
+  return found !== undefined && (found.hasRelease || found.hasPackages);
 }
 
-function isAny({ hasRelease, hasPackages }: SourceLists): boolean {
-  return hasRelease || hasPackages;
-}
-
-/** Whether the agent's own lists tell more than the host's: of no fewer sources, and not of older ones. */
-function isBetter(own: View, hosts: View, fetched: Readonly<Record<string, Fetched>>): boolean {
+/**
+ * Whether the agent's own lists tell more than the host's: of no fewer sources, and not of older ones.
+ * Those that no update comes from do not count: a medium's lists are the host's alone.
+ */
+function isBetter(
+  { sources }: Choice,
+  { own, hosts, fetched }: {
+    own: View;
+    hosts: View;
+    fetched: Readonly<Record<string, Fetched>>;
+  },
+): boolean {
   if (Object.values(fetched).every(({ fetched_ms }) => fetched_ms === null)) return false;
-  const count = ({ lists }: View) => [...lists.values()].filter(isAny).length;
+  const asked = sources.filter(isAsked);
+  const count = (view: View) => asked.filter((source) => hasLists(view, source)).length;
   if (count(own) !== count(hosts)) return count(own) > count(hosts);
   const bad = ({ sources }: View) =>
     sources.filter(({ result }) => result !== "ok" && result !== "not_asked").length;
@@ -358,7 +367,8 @@ function isBetter(own: View, hosts: View, fetched: Readonly<Record<string, Fetch
 }
 
 function oldestS({ sources }: View): number {
-  return Math.max(0, ...sources.map(({ metadataAgeS }) => metadataAgeS ?? 0));
+  const asked = sources.filter(({ result }) => result !== "not_asked");
+  return Math.max(0, ...asked.map(({ metadataAgeS }) => metadataAgeS ?? 0));
 }
 
 /** The host's lists, with what came of asking for newer ones. */

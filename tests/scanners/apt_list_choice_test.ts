@@ -297,6 +297,18 @@ Deno.test("chooseLists() takes the lists of more sources, else those with fewer 
   assertEquals(await chosen(DAY_MS - HOUR_MS, old), "host's", "one each, and older");
 });
 
+Deno.test("chooseLists() does not go by sources that no update comes from", async () => {
+  const host = new ArchiveHost("alpha", "code");
+  host.sourceOnly.add("code");
+  host.publish("code", 9 * DAY_MS);
+  host.fetchAsHost(DAY_MS);
+  assertEquals((await host.choose()).lists, "own", "however old they are");
+  host.files.texts.delete("/own/apt/sources.json");
+  host.drop("code", "/own/apt/lists");
+  host.refusals.set("code", "it is a medium");
+  assertEquals((await host.choose()).lists, "own", "though only the host has them");
+});
+
 Deno.test("chooseLists() without any list anywhere stays with the host's", async () => {
   const host = new ArchiveHost("alpha");
   host.refusals.set("alpha", "no route");

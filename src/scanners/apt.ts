@@ -209,5 +209,5 @@ async function all<T extends readonly unknown[]>(
   work: readonly [...{ [K in keyof T]: Promise<T[K]> }],
 ): Promise<T> {
   await Promise.allSettled(work);
-  return await Promise.all(work) as unknown as T;
+  return Promise.all(work) as Promise<unknown> as Promise<T>;
 }

@@ -160,6 +160,7 @@ Deno.test("scan() tells the holes that another package's changelog on this host 
   };
   const expected = [[["CVE-2026-0001"], ["a changelog on this host"]]];
   assertEquals([await read(false), await read(true)], [expected, expected]);
+  assertEquals(host.count("untrusted"), 2, "one update that waits is enough to ask");
   assert(host.asked.some((argv) => argv.includes("/usr/share/doc/b/changelog.Debian.gz")));
   host.answers = { ...host.answers, changelogs: failing("gzip: no\n") };
   assertEquals(await read(false), [[[], undefined]]);

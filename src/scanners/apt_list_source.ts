@@ -186,7 +186,7 @@ async function viewHosts(
     const own = known[keyOf(source)];
     const failure = own?.why ?? null;
     // That others were fetched lately says nothing of one that fails.
-    const isSuspect = failure !== null && allMs !== null && nowMs - allMs < REFETCH_MS;
+    const isSuspect = failure !== null && nowMs - Number(allMs) < REFETCH_MS;
     const hostsMs = isSuspect ? publishedMs : allMs;
     const times = [hostsMs, own?.fetched_ms ?? null].filter((time) => time !== null);
     return {
@@ -269,7 +269,7 @@ async function proveHosts(
   const isRoot = system.machine.userId() === 0;
   for (const [key, why] of outcomes) {
     // Root may have a password for it.
-    if (!isRoot && why !== null && /\b40[137]\b|denied/i.test(why)) outcomes.delete(key);
+    if (!isRoot && /\b40[137]\b|denied/i.test(`${why}`)) outcomes.delete(key);
   }
   return { ...known, ...recordOutcomes(known, outcomes, nowMs) };
 }

@@ -158,6 +158,23 @@ Deno.test("chooseLists() fetches its own where a source has had something newer 
   assertEquals(await scan(DAY_MS), [1, 0, "host's", "alpha failed"]);
 });
 
+Deno.test("chooseLists() leaves a source alone that has just failed, and tells why until it answers", async () => {
+  const host = new ArchiveHost("alpha", "beta");
+  host.publish("alpha", 3 * DAY_MS);
+  host.fetchAsHost();
+  host.publish("alpha", DAY_MS - HOUR_MS);
+  assertEquals((await host.choose()).results, ["alpha ok", "beta ok"]);
+  await host.clock.advance(DAY_MS);
+  host.publish("beta");
+  host.files.modifiedMs.set(HOSTS, host.clock.nowMs() - HOUR_MS);
+  host.refusals.set("alpha", "no route");
+  const first = await host.choose();
+  assertEquals([first.proofs, first.fetches, first.lists], [1, 0, "host's"]);
+  assertEquals(first.told[0]?.[3], "no route", "and not that it has something newer");
+  const second = await host.choose();
+  assertEquals([second.proofs, second.fetches, second.told[0]?.[3]], [0, 0, "no route"]);
+});
+
 Deno.test("chooseLists() says of the host's lists that they are behind, where it cannot have newer ones", async () => {
   const host = new ArchiveHost("alpha", "beta");
   host.publish("alpha", 3 * DAY_MS);

@@ -1,7 +1,7 @@
 /** A host with a few sources, and the archives that its apt fetches their lists from. */
 
 import { assertEquals } from "@std/assert";
-import { chooseLists } from "../../src/scanners/apt_list_source.ts";
+import { chooseLists } from "../../src/scanners/apt_list_choice.ts";
 import type { ScanOptions } from "../../src/scanners/scanner.ts";
 import type { RunOptions, RunResult } from "../../src/system/process.ts";
 import { FakeSystem } from "../fakes/system.ts";

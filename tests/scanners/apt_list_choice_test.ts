@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { chooseLists } from "../../src/scanners/apt_list_source.ts";
+import { chooseLists } from "../../src/scanners/apt_list_choice.ts";
 import { ScanError } from "../../src/scanners/scanner.ts";
 import { CommandError } from "../../src/system/process.ts";
 import { ArchiveHost, DAY_MS, HOSTS, HOUR_MS } from "./apt_archive_host.ts";

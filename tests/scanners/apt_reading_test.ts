@@ -182,6 +182,7 @@ Deno.test("scan() says how old the oldest lists are that updates can come from",
   assertEquals(await ageOf({}), 86_400);
   assertEquals(await ageOf({ cacheDirectory: "/own" }), 0, "its own, of all that is asked");
   host.drop("alpha");
+  assertEquals(await ageOf({}), 86_400, "one is enough to tell");
   host.drop("beta");
   assertEquals(await ageOf({}), null, "only source code");
 });

@@ -266,22 +266,35 @@ function hostDescriber(
   };
 }
 
-/** Saves something after each step; a disk that refuses is told once, not with every step. */
+/**
+ * Saves something after each step, one write at a time and the latest value last; a disk that refuses is
+ * told once, not with every step.
+ */
 function keeper<T>(
   log: Log,
   what: string,
   save: (value: T) => Promise<void>,
 ): (value: T) => Promise<void> {
   let isRefused = false;
-  return async (value) => {
+  let latest: T;
+  let queue = Promise.resolve();
+  let waiting: Promise<void> | null = null;
+  const saveLatest = async () => {
+    waiting = null;
     try {
-      await save(value);
+      await save(latest);
       if (isRefused) log.info("saved again", { what });
       isRefused = false;
     } catch (error) {
       if (!isRefused) log.error("not saved", { what, why: String(error) });
       isRefused = true;
     }
+  };
+  return (value) => {
+    latest = value;
+    if (waiting !== null) return waiting;
+    waiting = queue = queue.then(saveLatest);
+    return waiting;
   };
 }
 

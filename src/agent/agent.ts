@@ -246,7 +246,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     saveState: keeper<LoopState>(
       log,
       "state",
-      (saved) => saveState(system, stateDirectory, saved),
+      (saved, options) => saveState(system, stateDirectory, saved, options),
     ),
   }, state);
   return loop;
@@ -273,16 +273,17 @@ function hostDescriber(
 function keeper<T>(
   log: Log,
   what: string,
-  save: (value: T) => Promise<void>,
-): (value: T) => Promise<void> {
+  save: (value: T, options: { isDurable: boolean }) => Promise<void>,
+): (value: T, options?: { isDurable: boolean }) => Promise<void> {
   let isRefused = false;
-  let latest: T;
   let queue = Promise.resolve();
-  let waiting: Promise<void> | null = null;
-  const saveLatest = async () => {
+  let waiting: { value: T; isDurable: boolean; saved: Promise<void> } | null = null;
+  const saveWaiting = async () => {
+    if (waiting === null) return;
+    const { value, isDurable } = waiting;
     waiting = null;
     try {
-      await save(latest);
+      await save(value, { isDurable });
       if (isRefused) log.info("saved again", { what });
       isRefused = false;
     } catch (error) {
@@ -290,11 +291,12 @@ function keeper<T>(
       isRefused = true;
     }
   };
-  return (value) => {
-    latest = value;
-    if (waiting !== null) return waiting;
-    waiting = queue = queue.then(saveLatest);
-    return waiting;
+  return (value, { isDurable } = { isDurable: true }) => {
+    if (waiting === null) {
+      queue = queue.then(saveWaiting);
+      waiting = { value, isDurable, saved: queue };
+    } else waiting = { ...waiting, value, isDurable: isDurable || waiting.isDurable };
+    return waiting.saved;
   };
 }
 

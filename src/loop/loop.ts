@@ -26,8 +26,8 @@ export interface LoopParts extends Omit<CheckInParts, "signal">, InboxParts, Del
   describeHost(rapidLeftMs: number): CheckInBody;
   /** The host's facts as an event, or `null` if there are none to tell. */
   collectSystemInfo(): Promise<NewEvent | null>;
-  /** Keeps the state; never throws. */
-  saveState(state: LoopState): Promise<void>;
+  /** Keeps the state; `isDurable`: through a power cut. Never throws. */
+  saveState(state: LoopState, options: { isDurable: boolean }): Promise<void>;
 }
 
 /** How often to check in. */
@@ -67,6 +67,10 @@ export class Loop {
   #lastHintMs = -Infinity;
   #troubleUntilMs = -Infinity;
   #wake = new AbortController();
+  /** The state that is in the file. */
+  #saved = { text: "", isDurable: false };
+  /** The next check-in by that file. */
+  #savedNextMs = -Infinity;
   /** A delivery that goes on beside the check-ins, which so wait for no backlog. */
   #delivery: Promise<void> | null = null;
 
@@ -238,12 +242,14 @@ export class Loop {
 
   /**
    * An agent that dies in the middle of a check-in, time and again, must not check in at each of its
-   * starts: on disk the next one is already due later.
+   * starts: in the file the next one is already due later. No power cut comes that often, so the disk
+   * need not be waited for.
    */
   async #writeAhead(): Promise<void> {
-    const nextCheckInMs = this.#parts.clock.monotonicMs() + this.#nextInMs();
-    this.#state = { ...this.#state, nextCheckInMs };
-    await this.#save();
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#savedNextMs > nowMs) return;
+    this.#state = { ...this.#state, nextCheckInMs: nowMs + this.#nextInMs() };
+    await this.#save({ isDurable: false });
   }
 
   #takeAnswer(answer: CheckInAnswer): void {
@@ -315,7 +321,13 @@ export class Loop {
     });
   }
 
-  #save(): Promise<void> {
-    return this.#parts.saveState(this.state);
+  /** Writes nothing where nothing has changed. */
+  async #save({ isDurable }: { isDurable: boolean } = { isDurable: true }): Promise<void> {
+    const { state } = this;
+    const text = JSON.stringify(state);
+    if (text === this.#saved.text && (this.#saved.isDurable || !isDurable)) return;
+    this.#saved = { text, isDurable };
+    this.#savedNextMs = state.nextCheckInMs ?? -Infinity;
+    await this.#parts.saveState(state, { isDurable });
   }
 }

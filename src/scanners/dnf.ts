@@ -4,7 +4,6 @@ import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { dnf4Dialect } from "./dnf4_dialect.ts";
 import { dnf5Dialect } from "./dnf5_dialect.ts";
-import type { CheckedUpdates } from "./dnf_check_update.ts";
 import { answerOf, DnfCommands } from "./dnf_commands.ts";
 import type { DnfDialect } from "./dnf_dialect.ts";
 import {
@@ -58,7 +57,8 @@ import { matchesWildcard } from "./wildcard.ts";
  * Absolute, so that nothing found through `PATH` is run in their place. The first that is there is
  * asked; either may be a link to the other generation.
  */
-const DNF = ["/usr/bin/dnf", "/usr/bin/dnf5"];
+const USUAL_DNF = "/usr/bin/dnf";
+const DNF = [USUAL_DNF, "/usr/bin/dnf5"];
 const RPM = "/usr/bin/rpm";
 
 /**
@@ -178,7 +178,7 @@ async function askAll(
     ...(locks || (missing.length > 0 && !actsOnAll) ? dialect.withLocked : []),
   ];
   const lifted = lifting.length > 0 ? await checkLifted(asking, lifting) : undefined;
-  const unexplained = actsOnAll ? missing : findMissing(missing, lifted ?? EMPTY);
+  const unexplained = actsOnAll ? missing : findMissing(missing, lifted ?? { upgrades: [] });
   const names = [...new Set(unexplained.map(({ name }) => name))];
   const reconciled = reconcile({
     offered: offered.packages,
@@ -190,7 +190,7 @@ async function askAll(
       obsoletes: replacing.packages,
     },
     lifted,
-    available: names.length > 0 ? await listAvailable(asking, names) : [],
+    available: await listAvailable(asking, names),
     rules: rulesOf(configuration, dialect),
   });
   if (reconciled.doubtful.length > 0) {
@@ -209,9 +209,6 @@ async function askAll(
     unparsed: all.reduce((sum, list) => sum + list.unparsed, lifted?.unparsed ?? 0),
   };
 }
-
-/** Where no list of dnf's own was asked for. */
-const EMPTY: CheckedUpdates = { upgrades: [], obsoletes: [], unparsed: 0 };
 
 /** How many packages a gap names. */
 const TOLD_PACKAGES = 5;
@@ -252,8 +249,8 @@ function listsDirectory(
   const main = settings.get(MAIN);
   const isRoot = machine.userId() === 0;
   if (isRoot) return override ?? main?.get("system_cachedir") ?? systemCache;
-  const home = machine.homeDirectory();
   if (userCache === null) return null;
+  const home = machine.homeDirectory();
   return main?.get("cachedir") ?? (home === null ? null : `${home}/${userCache}`);
 }
 
@@ -298,7 +295,7 @@ async function findDialect(
   const found = await Promise.all(
     DNF.map((path) => files.inspect("look for dnf", path).catch(() => undefined)),
   );
-  const path = DNF.find((_, index) => found[index] !== undefined) ?? DNF[0] ?? "";
+  const path = DNF.find((_, index) => found[index] !== undefined) ?? USUAL_DNF;
   const version = parseDnfVersion(
     await commands.ask("ask dnf for its version", [path, "--version"]),
   );

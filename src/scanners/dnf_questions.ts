@@ -207,7 +207,7 @@ export async function readReboot(run: DnfRun): Promise<RebootState | null> {
   // `undefined` would be an answer that is not understood.
   const question = {
     ...reboot,
-    read: (...said: Parameters<typeof reboot.read>) => ({ state: reboot.read(...said) ?? null }),
+    read: (...said: Parameters<typeof reboot.read>) => ({ state: reboot.read(...said) }),
   };
   return (await askOr(asking, "ask whether a restart is required", question))?.state ?? null;
 }
@@ -234,9 +234,8 @@ export async function askOr<Answer>(
 async function ask<Answer>(
   { commands, program }: DnfRun,
   action: string,
-  { command, codes, environment, read }: DnfQuestion<Answer>,
+  { command, codes, read, ...options }: DnfQuestion<Answer>,
 ): Promise<Answer> {
-  const options = environment === undefined ? {} : { environment };
   const result = await commands.run(action, [...program, "-C", ...command], options);
   const answer = read(answerOf(action, result, codes), result.code, result.stderr);
   if (answer !== undefined) return answer;

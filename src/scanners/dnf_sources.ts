@@ -50,12 +50,12 @@ export function describeSources(
 }
 
 function judge(
-  { id, hasLists, fetchedMs, expiryMs }: DnfRepository,
+  { id, hasLists, expiryMs }: DnfRepository,
   ageMs: number | null,
-  { failures, fetchedFromMs, isRefresh }: SourceFacts,
+  { nowMs, failures, fetchedFromMs, isRefresh }: SourceFacts,
 ): Pick<ScanSource, "result" | "why"> {
-  const isFresh = hasLists && fetchedFromMs !== null && fetchedMs !== null &&
-    fetchedMs >= fetchedFromMs - SLACK_MS;
+  const isFresh = ageMs !== null && fetchedFromMs !== null &&
+    ageMs <= nowMs - fetchedFromMs + SLACK_MS;
   if (isFresh) return { result: "ok", why: null };
   const failure = failures.get(id);
   const old = ageMs === null ? "" : `; its package lists are ${describeAge(ageMs)} old`;
@@ -89,7 +89,7 @@ export function describeAge(ms: number): string {
 }
 
 /** A directory of a repository's lists: its id, and a number made of where it is. */
-const LISTS_DIRECTORY = /^(.{1,255})-[0-9a-f]{16}$/;
+const LISTS_DIRECTORY = /(.+)-[0-9a-f]{16}$/;
 
 /**
  * Which repositories have a list of advisories among their package lists. Of one that moved, and has
@@ -111,7 +111,7 @@ export async function readTellsSecurity(
     const primary = lists.find((list) => /primary\.(?:xml|sqlite)/.test(list));
     if (primary === undefined) return;
     const facts = await files.inspect(PURPOSE, `${directory}/${primary}`).catch(() => undefined);
-    const fetchedMs = facts?.modifiedMs ?? 0;
+    const fetchedMs = facts?.modifiedMs ?? -Infinity;
     const before = found.get(idOf(name));
     if (before !== undefined && before.fetchedMs >= fetchedMs) return;
     const isTelling = lists.some((list) => /updateinfo/.test(list));

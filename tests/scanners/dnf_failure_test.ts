@@ -1,5 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
-import { dnfFailure, dnfGaps, fetchFailures, isLocked } from "../../src/scanners/dnf_failure.ts";
+import {
+  dnfFailure,
+  dnfGaps,
+  fetchFailures,
+  isLocked,
+  tellsOfLock,
+} from "../../src/scanners/dnf_failure.ts";
 import type { ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { checkJunk } from "./dnf_parser_laws.ts";
 import { failed } from "./dnf_host.ts";
@@ -114,7 +120,31 @@ const ROWS: readonly [string, ReturnType<typeof failed>, ScanErrorReason, string
     "permanent",
     ": exit 1",
   ],
+  [
+    "no repository at all (5)",
+    failed("Loading.\nNo matching repositories for *, as in --setopt\n"),
+    "permanent",
+    "there are no enabled repositories",
+  ],
+  [
+    "a system without a subscription, in other words",
+    failed(
+      "This system is not registered with an entitlement server.\n",
+      1,
+      "no repositories available",
+    ),
+    "permanent",
+    'run "subscription-manager register"',
+  ],
+  [
+    "a signature, in small letters",
+    failed("Error: gpg signature verification error\n"),
+    "permanent",
+    'run "dnf makecache"',
+  ],
   ["a signal", failed("", 137), "transient", "exit 137"],
+  ["the least of all signals", failed("", 129), "transient", "exit 129"],
+  ["what is no signal yet", failed("", 128), "permanent", "exit 128"],
 ];
 
 for (const [name, result, reason, words] of ROWS) {
@@ -150,54 +180,74 @@ Deno.test("isLocked() needs a failure", () => {
   assertEquals(isLocked(succeeded("", "Waiting for process with pid 12 to finish.")), false);
 });
 
-const REFUSED = "Could not connect to server for http://(hidden)@127.0.0.1:9/";
+/** What dnf said, and all that is told of it. */
+const WHOLE: readonly [string, ReturnType<typeof failed>, string][] = [
+  [
+    "all of a configuration's error",
+    failed("Config error: no rights\n"),
+    "Config error: no rights",
+  ],
+  ["an error without its mark", failed("Error: no rights\n"), "no rights"],
+  ["an error, and no hint below it", failed("Error: it failed\nSee the log.\n"), "it failed"],
+  [
+    "an error, and no line that only speaks of one",
+    failed("plugin error: x\nError: it failed\n"),
+    "it failed",
+  ],
+  ["the last line where none is an error", failed("plugin error: x\nrpm died\n"), "rpm died"],
+  ["the last line, above empty ones", failed("rpm died\n\n  \n"), "rpm died"],
+  ["nothing of empty lines", failed("\n \n"), "exit 1"],
+  ["lines that are all set in", failed("  one\n  two\n"), "one; two"],
+  [
+    "the cause, and once where the error tells it as well",
+    failed(
+      "  - Status code: 503 for http://x.example/ \n  - Curl error (7): refused\nnote:  - nothing\n" +
+        "Error: Failed to download metadata for repo 'x': Curl error (7): refused\n",
+    ),
+    "Failed to download metadata for repo 'x': Curl error (7): refused; " +
+    "Status code: 503 for http://x.example/",
+  ],
+  [
+    "no more than five complaints",
+    failed([..."abcdef"].map((one) => `Error: ${one}\n`).join("")),
+    "a; b; c; d; e",
+  ],
+  [
+    "no advice to register where it is something else that failed",
+    failed("This system is not registered with an entitlement server.\nError: rpmdb open failed\n"),
+    "rpmdb open failed",
+  ],
+  [
+    "no advice to register to a system that is not asked to",
+    failed("Error: There are no enabled repositories\n"),
+    "There are no enabled repositories",
+  ],
+  [
+    "no lack of repositories where that is only quoted",
+    failed("Error: said No matching repositories for *\n"),
+    "said No matching repositories for *",
+  ],
+];
 
-Deno.test("fetchFailures() tells of each repository why, of dnf 4 by id, of dnf 5 by name", () => {
-  const dnf4 = fetchFailures(readFixture("dnf", "stderr_unreached.txt"));
-  assertEquals([...dnf4.keys()], ["meta", "new"]);
-  assertEquals(
-    dnf4.get("new"),
-    "Status code: 401 for http://(hidden)@127.0.0.1:9/private/(hidden)/repomd.xml (IP: 127.0.0.1)",
-  );
-  assert(
-    dnf4.get("meta")?.startsWith("Curl error (7): Couldn't connect to server for http://(hidden)"),
-  );
-  const dnf5 = fetchFailures(readFixture("dnf5", "real_stderr_unreached.txt"));
-  assertEquals([...dnf5.keys()], ["Repo new", "Repo ml"]);
-  for (const why of dnf5.values()) {
-    assert(why.startsWith(`Curl error (7): ${REFUSED}`), why);
-    assert(!why.includes("S3cret"), why);
-  }
-  assertEquals([...fetchFailures(readFixture("dnf5", "real_stderr_left_out.txt")).keys()], [
-    "dead",
-  ]);
-  for (const name of ["offered", "refresh"]) {
-    assertEquals(fetchFailures(readFixture("dnf5", `real_stderr_${name}.txt`)).size, 0, name);
-  }
-  const long = `Error: Failed to download metadata for repo 'x': ${"y".repeat(400)}\n`;
-  assertEquals(fetchFailures(long).get("x"), `${"y".repeat(295)}(cut)`);
+for (const [name, result, told] of WHOLE) {
+  Deno.test(`dnfFailure() tells ${name}`, () => {
+    assertEquals(dnfFailure("list", result).message, `Cannot list: ${told}`);
+  });
+}
+
+Deno.test("dnfFailure() tells no more than five of the facts that it is given", () => {
+  const facts = [..."abcdef"];
+  const { message } = dnfFailure("list", failed("Error: x\n"), facts);
+  assertEquals(message, "Cannot list: a; b; c; d; e");
 });
 
-Deno.test("dnfGaps() tells what is missing besides repositories, whatever else is said", () => {
-  assertEquals(dnfGaps(succeeded("")), []);
-  const told = (tool: string, name: string) => dnfGaps(succeeded("", readFixture(tool, name)));
-  assertEquals(told("dnf", "stderr_repository_down.txt"), [
-    'A repository\'s file could not be read: "/etc/yum.repos.d/bad.repo"',
-  ]);
-  assertEquals(told("dnf5", "stderr_left_out.txt"), []);
-  assertEquals(told("dnf5", "progress.txt"), []);
-  assertEquals(dnfGaps(succeeded("This system is not registered with an entitlement.\n")), [
-    "This system is not registered: the repositories of its subscription are missing",
-  ]);
-  const long = "x".repeat(301);
-  assertEquals(dnfGaps(succeeded("", `Warning: failed loading '${long}', skipping.\n`)), [
-    `A repository's file could not be read: "${"x".repeat(295)}(cut)"`,
-  ]);
-});
-
-Deno.test("dnfGaps() tells of modules that do not fit", () => {
-  assertEquals(dnfGaps(succeeded("", readFixture("dnf", "stderr_modular.txt"))), [
-    "Modular dependency problem, packages of modules may be missing: nothing provides " +
-    "module(base:1) needed by module tool:2:1:deadbeef.x86_64",
-  ]);
+Deno.test("tellsOfLock() looks through the last 1,000,000 characters, from a line's beginning on", () => {
+  const lock = "already locked by 12\n";
+  const filled = (length: number) => lock + "x".repeat(length - lock.length);
+  assertEquals(tellsOfLock(filled(1_000_000)), true);
+  assertEquals(tellsOfLock(filled(1_000_001)), false);
+  const half = (text: string) => `${"x".repeat(1_000_000)}${text}${"\n".repeat(500_000)}`;
+  assertEquals(tellsOfLock(half(lock)), false);
+  assertEquals(tellsOfLock(half(`\n${lock}`)), true);
+  assertEquals(tellsOfLock(`${"x".repeat(1_000_000)}${lock.trim()}`), false);
 });

@@ -5,7 +5,8 @@ import { dnfScanner } from "../../src/scanners/dnf.ts";
 import { isWhole, type ScanReport } from "../../src/scanners/run_scans.ts";
 import { ScanError } from "../../src/scanners/scanner.ts";
 import { encodeUpdate } from "../../src/server/update_item.ts";
-import { DnfHost, failed, type HostRepository, type Question, questionOf } from "./dnf_host.ts";
+import { DnfHost, failed, type HostRepository, type Question } from "./dnf_host.ts";
+import { fetches, hostWith } from "./dnf_lists_host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 
@@ -13,35 +14,6 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 const UNREACHED = "stderr_unreached.txt";
-
-/** A host on which the lists are as old as told, and after fetching those of `fetched`. */
-function hostWith(
-  user: "root" | "somebody",
-  repositories: readonly HostRepository[],
-  fetched: readonly HostRepository[] = repositories,
-  generation: 4 | 5 = 4,
-): DnfHost {
-  const host = new DnfHost(generation);
-  host.repositories = repositories;
-  if (user === "root") host.becomeRoot();
-  const run = host.runCommand;
-  let isFetched = false;
-  host.runCommand = async (argv, options) => {
-    const question = questionOf(argv);
-    const answer = await run(argv, options);
-    if (question === "fetched") isFetched = true;
-    const isPrivate = argv.some((word) => /^--setopt=(?:system_)?cachedir=\/state\b/.test(word));
-    // Lists of the agent's own are none before they are fetched.
-    const told = isFetched && (user !== "root" || isPrivate || !host.wasPrivate) ? fetched : null;
-    if (question === "repositories" && told) return host.tellRepositories(told);
-    return answer;
-  };
-  return host;
-}
-
-function fetches(host: DnfHost): string[][] {
-  return host.asked.filter((argv) => questionOf(argv) === "fetched");
-}
 
 const young = { id: "updates", ageMs: HOUR_MS, tells: true };
 const old = { id: "updates", ageMs: 3 * DAY_MS, tells: true };

@@ -43,7 +43,7 @@ export function parseCheckUpdate(text: string): CheckedUpdates {
   const above = parseRows(lines.slice(0, end));
   const upgrades = above.filter((row) => row !== undefined).filter((row) => !row.isReplaced)
     .map(({ package: package_, repository }) => ({ package: package_, repository }));
-  const below = pairRows(parseRows(lines.slice(end + 1)));
+  const below = pairRows(parseRows(lines.slice(end)));
   const unparsed = dropped + above.length - upgrades.length + below.unparsed;
   return { upgrades, obsoletes: below.obsoletes, unparsed };
 }

@@ -117,9 +117,9 @@ export function reconcile(answers: DnfAnswers): Reconciliation {
     return { offer, state: "upgradable", reason: NOT_LISTED };
   };
 
-  const offers = newestOffers(all).flatMap((offer): ReconciledOffer[] => {
-    const row = listed.get(packageKey(offer));
-    const own = byKey.get(packageKey(offer)) ?? [];
+  const offers = [...byKey].flatMap(([key, own]): ReconciledOffer[] => {
+    const offer = own.reduce((newest, one) => compareEvr(newest, one) < 0 ? one : newest);
+    const row = listed.get(key);
     const taken = row === undefined ? null : describe(row, own);
     if (taken !== null && compareEvr(taken, offer) >= 0) {
       return [{ taken, kept: null, doubt: null }];

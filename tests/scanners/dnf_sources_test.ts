@@ -10,6 +10,7 @@ import {
 import { scanUpdates } from "../../src/commands/scan_updates.ts";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
 import { runScan } from "../../src/scanners/run_scans.ts";
+import { FileError } from "../../src/system/files.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeGuard } from "../fakes/scanner_guard.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -56,6 +57,21 @@ Deno.test("describeSources() tells all of a source, without secrets", () => {
     tellsSecurity: new Map(),
   });
   assertEquals([never?.expiresAtMs, never?.url, never?.tellsSecurity], [null, null, null]);
+  // Where the lists are gone, what is remembered of them says nothing.
+  const [gone] = describeSources([{ ...REPOSITORY, hasLists: false }], { ...facts, tellsSecurity });
+  assertEquals(
+    [gone?.metadataAgeS, gone?.expiresAtMs, gone?.tellsSecurity, gone?.result],
+    [null, null, null, "missing"],
+  );
+  // A clock that was set back makes no list younger than new.
+  const [young] = describeSources([{ ...REPOSITORY, fetchedMs: NOW_MS + DAY_MS }], {
+    ...facts,
+    tellsSecurity,
+  });
+  assertEquals(young?.metadataAgeS, 0);
+  const long = `https://mirror.example/${"a-b/".repeat(200)}`;
+  const [cut] = describeSources([{ ...REPOSITORY, url: long }], { ...facts, tellsSecurity });
+  assertEquals([cut?.url?.length, cut?.url?.endsWith("(cut)")], [500, true]);
 });
 
 Deno.test("describeSources() goes by the age itself, and each source's own limit", () => {
@@ -72,6 +88,7 @@ Deno.test("describeSources() goes by the age itself, and each source's own limit
       "its package lists are 12 h old, over its limit of 6 h",
     ],
     [{ expiryMs: Infinity, fetchedMs: 0 }, "ok", null],
+    [{ expiryMs: Infinity, fetchedMs: null }, "ok", null],
     [{ expiryMs: 0, fetchedMs: NOW_MS - 1_000 }, "ok", null],
     [
       { expiryMs: 0, fetchedMs: NOW_MS - 6_000 },
@@ -99,6 +116,13 @@ Deno.test("describeSources() knows a source that failed, unless its lists came a
   // Dnf 5 cuts names, and another of that beginning may be meant.
   const fetchedFromMs = NOW_MS - 10_000;
   assertEquals(judge({ fetchedMs: NOW_MS - 9_000 }, { failures, fetchedFromMs }), ["ok", null]);
+  // Clocks may be five seconds apart.
+  const resultOf = (fetchedMs: number | null, hasLists = true) =>
+    judge({ fetchedMs, hasLists }, { failures, fetchedFromMs })?.[0];
+  assertEquals(resultOf(NOW_MS - 15_000), "ok");
+  assertEquals(resultOf(NOW_MS - 15_001), "failed");
+  assertEquals(resultOf(null), "failed");
+  assertEquals(resultOf(NOW_MS - 9_000, false), "failed");
 });
 
 Deno.test("describeSources() knows a source that was not fetched anew, whatever dnf said of it", () => {
@@ -128,7 +152,8 @@ Deno.test("oldestAgeS() is that of the oldest lists", () => {
 });
 
 Deno.test("describeAge() is in days, hours or minutes", () => {
-  assertEquals([49, 47, 1, 0.5].map((hours) => describeAge(hours * 3_600_000)), [
+  assertEquals([49, 48, 47, 1, 0.5].map((hours) => describeAge(hours * 3_600_000)), [
+    "2 days",
     "2 days",
     "47 h",
     "1 h",
@@ -152,6 +177,7 @@ Deno.test("readTellsSecurity() looks for a list of advisories among each reposit
   put("moved-0123456789abcdef", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("moved-fedcba9876543210", 2, "b-primary.xml.gz");
   put("empty-0123456789abcdef", 1);
+  put("silent-0123456789abcdef.old", 2, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("other-0123456789abcdef", 1, "a-primary.xml.gz");
   const repositories = ["telling", "silent", "moved", "empty", "gone"].map((id) => ({ id }));
   assertEquals(
@@ -241,4 +267,39 @@ Deno.test("no secret of a repository's address is in a report, an event, a log o
       }
     }
   }
+});
+
+Deno.test("readTellsSecurity() takes lists of which the age cannot be told for the oldest", async () => {
+  for (
+    const names of [["r-0123456789abcdef", "r-fedcba9876543210"], [
+      "r-fedcba9876543210",
+      "r-0123456789abcdef",
+    ]]
+  ) {
+    const { files } = new FakeSystem();
+    for (const name of names) {
+      files.texts.set(`/cache/${name}`, "");
+      files.texts.set(`/cache/${name}/repodata/a-primary.xml.gz`, "");
+    }
+    files.texts.set("/cache/r-fedcba9876543210/repodata/a-updateinfo.xml.gz", "");
+    const inspect = files.inspect.bind(files);
+    const denied = new FileError("Cannot look", { reason: "denied" });
+    files.inspect = (purpose, path) =>
+      path.includes("r-0") ? Promise.reject(denied) : inspect(purpose, path);
+    const told = await readTellsSecurity({ files }, "/cache", [{ id: "r" }]);
+    assertEquals([...told], [["r", true]]);
+  }
+});
+
+Deno.test("readTellsSecurity() looks at 2,000 directories", async () => {
+  const files = new FakeSystem().files;
+  const name = (index: number) => `r-${index.toString(16).padStart(16, "0")}`;
+  const all = Array.from({ length: 2_001 }, (_, index) => name(index));
+  const looked = new Set<string>();
+  files.list = (_purpose, path) => {
+    looked.add(path);
+    return Promise.resolve(path === "/cache" ? all : []);
+  };
+  await readTellsSecurity({ files }, "/cache", [{ id: "r" }]);
+  assertEquals(looked.size - 1, 2_000);
 });

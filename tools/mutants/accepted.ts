@@ -320,13 +320,6 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "The end is looked for behind the beginning, and so never at 0",
   },
   {
-    file: "src/scanners/rpm_packages.ts",
-    operator: "number",
-    before: "if (dot < 1 || !/^[^-]+-[^-]+$/.test(evr)) return undefined;",
-    after: "if (dot < 0 || !/^[^-]+-[^-]+$/.test(evr)) return undefined;",
-    reason: "A name of no character is refused by the look at the whole",
-  },
-  {
     file: "src/system/real_http_pool.ts",
     operator: "statement removed",
     before: "clearTimeout(timer);",

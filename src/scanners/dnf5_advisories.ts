@@ -58,13 +58,13 @@ export function parseDnf5AdvisoryTable(text: string): PackageList<AdvisoryRow> {
   );
   const packages = told.map((line) => {
     const words = line.trim().split(/\s+/).slice(0, -2);
-    const nevra = words.pop() ?? "";
+    const nevra = words.at(-1) ?? "";
     // An id may hold blanks: what is known to be a type ends it.
     const known = words.findIndex((word, index) => index > 0 && TYPES.has(word.toLowerCase()));
     const at = Math.max(1, known);
     const name = words.slice(0, at).join(" ");
     if (!isAdvisoryId(name)) return undefined;
-    return advisoryRow(name, words[at] ?? "", words.slice(at + 1).join(" "), nevra);
+    return advisoryRow(name, words[at] ?? "", words.slice(at + 1, -1).join(" "), nevra);
   }).filter((row) => row !== undefined);
   return { packages, unparsed: dropped + told.length - packages.length };
 }

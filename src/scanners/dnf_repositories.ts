@@ -44,21 +44,20 @@ const ID = /^[A-Za-z0-9_.:-]{1,255}$/;
 export function parseDnf4Repositories(stdout: string, stderr: string): DnfRepositories | undefined {
   const { lines } = outputLines(stdout);
   const ignored = ignoredRepositories(stderr);
-  const blocks: Map<string, string>[] = [];
+  const blocks: { id: string; fields: Map<string, string> }[] = [];
   let cacheDirectory: string | null = null;
   for (const line of lines) {
     const [, key = "", value = ""] = /^([A-Za-z-]{1,40}) {0,40}: (.{1,4000})$/.exec(line) ?? [];
     if (key === "cachedir" && blocks.length === 0) cacheDirectory = value.trim();
-    if (key === "Repo-id") blocks.push(new Map());
-    blocks.at(-1)?.set(key, value.trim());
+    if (key === "Repo-id") blocks.push({ id: value.trim(), fields: new Map() });
+    blocks.at(-1)?.fields.set(key, value.trim());
   }
   const isAnswer = cacheDirectory !== null || blocks.length > 0 ||
     /^No repositories available/m.test(`${stdout}\n${stderr}`);
   if (!isAnswer) return undefined;
-  const repositories = blocks.slice(0, MOST_REPOSITORIES).flatMap((block) => {
-    const id = block.get("Repo-id") ?? "";
-    const isEnabled = block.get("Repo-status") !== "disabled" || ignored.has(id);
-    return isEnabled ? [readBlock(id, block, ignored.has(id))] : [];
+  const repositories = blocks.slice(0, MOST_REPOSITORIES).flatMap(({ id, fields }) => {
+    const isEnabled = fields.get("Repo-status") !== "disabled" || ignored.has(id);
+    return isEnabled ? [readBlock(id, fields, ignored.has(id))] : [];
   });
   return { repositories: repositories.filter(isSource), cacheDirectory };
 }

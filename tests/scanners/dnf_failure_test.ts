@@ -246,6 +246,8 @@ Deno.test("tellsOfLock() looks through the last 1,000,000 characters, from a lin
   const filled = (length: number) => lock + "x".repeat(length - lock.length);
   assertEquals(tellsOfLock(filled(1_000_000)), true);
   assertEquals(tellsOfLock(filled(1_000_001)), false);
+  // Where the cut falls between two lines, the second one is whole.
+  assertEquals(tellsOfLock(`x\n${lock}${"x".repeat(999_999 - lock.length)}`), true);
   const half = (text: string) => `${"x".repeat(1_000_000)}${text}${"\n".repeat(500_000)}`;
   assertEquals(tellsOfLock(half(lock)), false);
   assertEquals(tellsOfLock(half(`\n${lock}`)), true);

@@ -177,6 +177,7 @@ Deno.test("readTellsSecurity() looks for a list of advisories among each reposit
   put("moved-0123456789abcdef", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("moved-fedcba9876543210", 2, "b-primary.xml.gz");
   put("empty-0123456789abcdef", 1);
+  put("silent", 2, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("silent-0123456789abcdef.old", 2, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("other-0123456789abcdef", 1, "a-primary.xml.gz");
   const repositories = ["telling", "silent", "moved", "empty", "gone"].map((id) => ({ id }));

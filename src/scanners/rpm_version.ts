@@ -25,7 +25,7 @@ const PIECE = /~|\^|\d+|[A-Za-z]+/g;
 export function compareRpmParts(a: string, b: string): number {
   if (a === b) return 0; // As two lists of the same packages mostly have it.
   const [one, other] = [a.match(PIECE) ?? [], b.match(PIECE) ?? []];
-  for (let index = 0; index < Math.max(one.length, other.length); index++) {
+  for (let index = 0; one[index] !== undefined || other[index] !== undefined; index++) {
     const order = comparePieces(one[index], other[index]);
     if (order !== 0) return order;
   }

@@ -63,6 +63,8 @@ Deno.test("describeSources() tells all of a source, without secrets", () => {
     [gone?.metadataAgeS, gone?.expiresAtMs, gone?.tellsSecurity, gone?.result],
     [null, null, null, "missing"],
   );
+  const [odd] = describeSources([{ ...REPOSITORY, fetchedMs: null }], { ...facts, tellsSecurity });
+  assertEquals([odd?.metadataAgeS, odd?.expiresAtMs, odd?.tellsSecurity], [null, null, true]);
   // A clock that was set back makes no list younger than new.
   const [young] = describeSources([{ ...REPOSITORY, fetchedMs: NOW_MS + DAY_MS }], {
     ...facts,

@@ -46,13 +46,13 @@ export async function listLifted(
  * What dnf itself would update and replace; `undefined`, and a gap, if that cannot be told. Where dnf
  * offers nothing it has to succeed: an empty list that nothing confirms says nothing.
  */
-export async function checkUpdates(
+export function checkUpdates(
   asking: Asking,
   isNeeded: boolean,
 ): Promise<CheckedUpdates | undefined> {
   const action = "check updates and list replaced packages";
   const { updates } = asking.dialect;
-  return isNeeded ? await ask(asking, action, updates) : await askOr(asking, action, updates);
+  return isNeeded ? ask(asking, action, updates) : askOr(asking, action, updates);
 }
 
 /** As `checkUpdates`, with `flags` that lift what the administrator keeps from dnf. */

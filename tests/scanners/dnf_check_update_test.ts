@@ -85,6 +85,7 @@ Deno.test("parseCheckUpdate() counts what is no row, and needs a heading for one
     ],
     // A sentence has nothing to do with the row below it.
     [`${HEADING}a.noarch 1-1 r\nnote\n    b.noarch 1-1\n`, ["a 1-1 r: b 1-1"], 0],
+    [`${HEADING}a.noarch 1-1 r\nnote\n    b.noarch\n      1-1  @r\n`, ["a 1-1 r: b 1-1"], 0],
     // As on a terminal of 80 columns.
     [`${HEADING}a.noarch\n      1-1   r\n    b.noarch\n      1-1  @r\n`, ["a 1-1 r: b 1-1"], 0],
   ];

@@ -234,9 +234,11 @@ Deno.test("chooseLists() goes on with what it read before where dnf does not tel
 
 Deno.test("chooseLists() hides no mistake of ours", async () => {
   const oops = () => Promise.reject(new TypeError("oops"));
-  for (const method of ["makeDirectory", "writeText"] as const) {
+  for (const broken of ["make private package lists", "remember fetching package lists"]) {
     const host = hostWith("root", [old], [fresh]);
-    host.files[method] = oops;
+    const make = host.files.makeDirectory.bind(host.files);
+    host.files.makeDirectory = (purpose, ...rest) =>
+      purpose === broken ? oops() : make(purpose, ...rest);
     await assertRejects(() => scanWith(dnfScanner(), host, OPTIONS), TypeError, "oops");
   }
   const host = hostWith("root", [old], [fresh]);

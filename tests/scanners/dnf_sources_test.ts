@@ -179,13 +179,21 @@ Deno.test("readTellsSecurity() looks for a list of advisories among each reposit
   put("moved-0123456789abcdef", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("moved-fedcba9876543210", 2, "b-primary.xml.gz");
   put("empty-0123456789abcdef", 1);
+  // An id may look like a directory itself.
+  put("copr-0123456789abcdef-fedcba9876543210", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("silent", 2, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("silent-0123456789abcdef.old", 2, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("other-0123456789abcdef", 1, "a-primary.xml.gz");
-  const repositories = ["telling", "silent", "moved", "empty", "gone"].map((id) => ({ id }));
+  const repositories = ["telling", "silent", "moved", "empty", "gone", "copr-0123456789abcdef"]
+    .map((id) => ({ id }));
   assertEquals(
     await readTellsSecurity({ files }, "/cache", repositories),
-    new Map([["telling", true], ["silent", false], ["moved", false]]),
+    new Map([
+      ["telling", true],
+      ["silent", false],
+      ["moved", false],
+      ["copr-0123456789abcdef", true],
+    ]),
   );
   assertEquals(await readTellsSecurity({ files }, null, repositories), new Map());
   files.fail("look at dnf's package lists", "denied");

@@ -78,7 +78,7 @@ Deno.test("parseDnf4AdvisoryDetails() looks for CVEs in titles and bugs as well"
 
 Deno.test("parseDnf4AdvisoryDetails() takes no line for a field that only has a colon in its place", () => {
   const text = "  Update ID: A-1\nDescription: fixes\n12345678901: as in a log\n" +
-    "           : CVE-2026-0007\n       CVEs: CVE-2026-0001 \n";
+    "#          : CVE-2026-0008\n           : CVE-2026-0007\n       CVEs: CVE-2026-0001 \n";
   assertEquals(parseDnf4AdvisoryDetails(text).map(({ listed, mentioned }) => [listed, mentioned]), [
     [["CVE-2026-0001"], ["CVE-2026-0007"]],
   ]);

@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { findNews } from "../../src/commands/news.ts";
 import type { DnfRepository } from "../../src/scanners/dnf_repositories.ts";
 import {
   describeAge,
@@ -9,12 +11,16 @@ import {
 } from "../../src/scanners/dnf_sources.ts";
 import { scanUpdates } from "../../src/commands/scan_updates.ts";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import { runScan } from "../../src/scanners/run_scans.ts";
+import { isWhole, runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
+import { encodeUpdate } from "../../src/server/update_item.ts";
 import { FileError } from "../../src/system/files.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeGuard } from "../fakes/scanner_guard.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { DnfHost, failed } from "./dnf_host.ts";
+import { scanWith } from "../fakes/scan_with.ts";
+import { DnfHost, failed, type HostRepository } from "./dnf_host.ts";
+import { hostWith } from "./dnf_lists_host.ts";
+import { readFixture, succeeded } from "./fixture.ts";
 
 const FACTS = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" } as const;
 
@@ -313,4 +319,87 @@ Deno.test("readTellsSecurity() looks at 2,000 directories", async () => {
   };
   await readTellsSecurity({ files }, "/cache", [{ id: "r" }]);
   assertEquals(looked.size - 1, 2_000);
+});
+
+/** What becomes of a source: its rows are in no answer any more, or it is told as worse than it was. */
+const DAMAGES = ["dropped", "aged", "failed", "not refreshed"] as const;
+
+/** The host after one of its sources was damaged, and how it is then scanned. */
+function damage(
+  id: string,
+  how: typeof DAMAGES[number],
+  generation: 4 | 5,
+  user: "root" | "somebody",
+) {
+  const whole = ["updates", "vendor", "dnf-ci-fedora-updates", "advisories-updates"]
+    .concat("very-long-third-party-repository-identifier").map((one) => ({ id: one }));
+  const worse: HostRepository = how === "dropped" || how === "failed"
+    ? { id, ageMs: null }
+    : { id, ageMs: 40 * DAY_MS };
+  const damaged = whole.map((one) => one.id === id ? worse : one);
+  const host = hostWith(user, damaged, damaged, generation);
+  const tool = generation === 4 ? "dnf" : "dnf5";
+  const without = (name: string) => {
+    const lines = readFixture(tool, name).split("\n");
+    return lines.filter((line) => !line.split(/\s+/).includes(id)).join("\n");
+  };
+  host.answers = {
+    // Aged lists are answered from all the same.
+    ...(worse.ageMs === null && {
+      offered: succeeded(without("offered.txt")),
+      ...(generation === 4
+        ? { checked: { ...succeeded(without("check_update.txt")), code: 100 } }
+        : { checked: succeeded('{"upgrades":[]}') }),
+    }),
+    ...(how === "failed" && {
+      fetched: generation === 4
+        ? failed(`Error: Failed to download metadata for repo '${id}': Status code: 503\n`, 0)
+        : failed(` The repository ${id}   ???% | 0.0 B/s | -1.0 B | ?\n>>> Status code: 503\n`, 0),
+    }),
+  };
+  return { host, refresh: how === "failed" || how === "not refreshed" };
+}
+
+function itemsOf({ updates }: Pick<ScanReport, "updates">) {
+  return updates.map((update) => encodeUpdate(update, "dnf", "x86_64"));
+}
+
+Deno.test("a damaged source is named, and nothing is reported gone because of it", async () => {
+  const damages = fc.record({
+    generation: fc.constantFrom(4, 5),
+    how: fc.constantFrom(...DAMAGES),
+    user: fc.constantFrom("root", "somebody"),
+    id: fc.constantFrom("updates", "vendor", "dnf-ci-fedora-updates"),
+    own: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(damages, async ({ generation, how, user, id, own }) => {
+      const right = new DnfHost(generation);
+      const before = await scanWith(dnfScanner(), right, {});
+      assertEquals(before.result, "ok");
+      const options = { nowMs: right.clock.nowMs(), wantsAll: false };
+      const list = {
+        packageType: "dnf" as const,
+        items: itemsOf(before),
+        isWhole: isWhole(before),
+      };
+      const { told } = findNews(list, undefined, options);
+      const { host, refresh } = damage(id, how, generation, user);
+      const after = await scanWith(dnfScanner(), host, {
+        refresh,
+        ...own && { cacheDirectory: "/state" },
+      });
+      assert(after.result !== "ok", `${after.result}`);
+      const source = after.sources.find(({ name }) => name === id);
+      assert(source && source.result !== "ok", JSON.stringify(source));
+      assert(after.warnings.some((warning) => warning.startsWith(`${id}: `)), `${after.warnings}`);
+      const news = findNews(
+        { ...list, items: itemsOf(after), isWhole: isWhole(after) },
+        told,
+        options,
+      );
+      assertEquals(news.gone, []);
+    }),
+    { numRuns: 60 },
+  );
 });

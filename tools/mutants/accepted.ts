@@ -318,18 +318,18 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "The end is looked for behind the beginning, and so never at 0",
   },
   {
-    file: "src/scanners/rpm_packages.ts",
-    operator: "number",
-    before: "if (dot < 1 || !/^[^-]+-[^-]+$/.test(evr)) return undefined;",
-    after: "if (dot < 0 || !/^[^-]+-[^-]+$/.test(evr)) return undefined;",
-    reason: "A name of no character is refused by the look at the whole",
-  },
-  {
     file: "src/system/real_http_pool.ts",
     operator: "statement removed",
     before: "clearTimeout(timer);",
     after: ";",
     reason: "The timer finds the connection gone and does nothing; no process goes on for it",
+  },
+  {
+    file: "src/scanners/rpm_version.ts",
+    operator: "condition forced",
+    before: "if (a === b) return 0; // As two lists of the same packages mostly have it.",
+    after: "if (false) return 0; // As two lists of the same packages mostly have it.",
+    reason: "It only spares the work: two parts that are alike compare as alike",
   },
   {
     file: "src/system/real_files.ts",

@@ -45,6 +45,12 @@ const GATEWAY: ReadonlySet<number> = new Set([502, 504]);
 /** A server that has taken a report, or was asked, knows this agent for so long. */
 const KNOWN_MS = 600_000;
 
+/**
+ * Reports that may be on their way at once: where each answer takes 20 ms, one after the other would
+ * take 17 minutes for a full buffer.
+ */
+const MOST_IN_FLIGHT = 8;
+
 /** So many events, or one so large, are a burst: the server's health is asked first. */
 const BURST_EVENTS = 10;
 const BURST_BYTES = 262_144;
@@ -70,22 +76,30 @@ export class Delivering {
   readonly #toAskFor = new Map<string, EventKey>();
   /** Until then it need not be asked whether the server knows this agent. */
   #knownUntilMs = -Infinity;
+  /** The latest time that it was asked: reports that break together wait for one answer. */
+  #asking: Promise<void> = Promise.resolve();
   /** Whether this round has tried if a part of an event gets through where the whole may not. */
   #hasDivided = false;
+  /** Reports that are on their way. */
+  #inFlight = 0;
 
   constructor(parts: DeliveringParts) {
     this.#parts = parts;
   }
 
+  /** The events of which a check-in that begins now asks whether the server has them. */
+  get toAskFor(): readonly string[] {
+    return [...this.#toAskFor.keys()];
+  }
+
   /**
-   * A check-in went well; `isReturn`: the first one after a start or an outage. What waits then goes
-   * slowly.
+   * A check-in went well; `isReturn`: the first one after a start or an outage, after which what waits
+   * goes slowly; `asked`: what was `toAskFor` when it began, and so waits for it no longer.
    */
-  afterCheckIn(isReturn: boolean): void {
+  afterCheckIn({ isReturn, asked }: { isReturn: boolean; asked: readonly string[] }): void {
     this.#hasCheckedIn = true;
-    // What waited to be asked for does so no longer.
-    if (this.#toAskFor.size > 0) this.#idleUntilMs = -Infinity;
-    this.#toAskFor.clear();
+    for (const id of asked) this.#toAskFor.delete(id);
+    this.#idleUntilMs = -Infinity;
     if (isReturn && this.#parts.buffer.countWaiting().pending > 0) this.#ramp = NEW_RAMP;
   }
 
@@ -151,11 +165,13 @@ export class Delivering {
     const isOver = () => sent >= size || sent > 0 && isPoor(this.#reception);
     const { delivered } = await drain(buffer, log, {
       send: (event) => {
-        const isWindowSpent = sent > 0 && this.#pace.remaining === 0;
-        if (isOver() || isWindowSpent) return Promise.resolve({ kind: "later" });
+        if (isOver() || sent > 0 && this.#isWindowSpent()) {
+          return Promise.resolve({ kind: "later" });
+        }
         sent += 1;
         return this.#send(event, { isBurst, cut });
       },
+      mostInFlight: () => this.#mostInFlight(),
       putOff: [...this.#toAskFor.values(), ...this.#blame.putOffBeyond(dueByMs)],
       onSetAside: (id) => this.#blame.forget(id),
       onSplit: ({ id }, halves, isCounted) => this.#blame.split(id, halves, isCounted),
@@ -174,19 +190,41 @@ export class Delivering {
     if (facts !== null) await this.#call(facts, { isBurst: false, cut });
   }
 
+  /** One by one until the server has said how many it takes, and where it has just not taken one. */
+  #mostInFlight(): number {
+    const isKnown = this.#pace.answeredMs.length > 0 && this.#reception === GOOD_RECEPTION;
+    return isKnown ? MOST_IN_FLIGHT : 1;
+  }
+
+  /** Whether those that are on their way may take all that the server's window has left. */
+  #isWindowSpent(): boolean {
+    const { remaining } = this.#pace;
+    return remaining !== null && remaining <= this.#inFlight;
+  }
+
   async #send(
+    event: StoredEvent,
+    options: { isBurst: boolean; cut: AbortSignal },
+  ): Promise<Delivery> {
+    const { connection } = this.#parts;
+    if (options.cut.aborted || !connection.isHealthy) return { kind: "later" };
+    this.#inFlight += 1;
+    try {
+      return await this.#report(event, options);
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  async #report(
     event: StoredEvent,
     { isBurst, cut }: { isBurst: boolean; cut: AbortSignal },
   ): Promise<Delivery> {
-    const { connection, clock } = this.#parts;
-    if (cut.aborted || !connection.isHealthy) return { kind: "later" };
     const isLarge = event.sizeBytes >= BURST_BYTES;
     const { answer, sentMs } = await this.#call(event, { isBurst: isBurst || isLarge, cut });
     if (answer.kind === "refused" && isAgentUnknown(answer)) return { kind: "later" };
-    if (answer.kind === "refused" && answer.status === 500) {
-      // A deleted agent's reports all break: no part of them would fare better.
-      if (clock.monotonicMs() >= this.#knownUntilMs) await this.askWhetherKnown(cut);
-      if (!connection.isHealthy) return { kind: "later" };
+    if (answer.kind === "refused" && answer.status === 500 && !await this.#isKnown(cut)) {
+      return { kind: "later" };
     }
     const meaning = this.#meaningOf(event, answer, sentMs !== null);
     if (meaning.kind === "later" && meaning.isUnanswered) {
@@ -194,6 +232,14 @@ export class Delivering {
       this.#toAskFor.set(id, { id, commandId, place });
     }
     return meaning;
+  }
+
+  /** A deleted agent's reports all break: no part of them would fare better. */
+  async #isKnown(cut: AbortSignal): Promise<boolean> {
+    const { clock, connection } = this.#parts;
+    if (clock.monotonicMs() >= this.#knownUntilMs) this.#asking = this.askWhetherKnown(cut);
+    await this.#asking;
+    return connection.isHealthy;
   }
 
   async #call(

@@ -90,7 +90,7 @@ export class Monitor {
     this.#deletedMs = this.#clock.trueMs;
   }
 
-  /** A command was handed over that ends rapid polling. */
+  /** A command runs that ends rapid polling. */
   heartbeatEnds(): void {
     this.#rapidUntilMs = -Infinity;
   }

@@ -22,8 +22,8 @@ function must(holds: boolean, otherwise: string): void {
 function watchHalfOpen(sim: Sim): { count: number } {
   const seen = { count: 0 };
   const before = sim.trace.onMessage;
-  sim.trace.onMessage = (message) => {
-    before(message);
+  sim.trace.onMessage = (message, fields) => {
+    before(message, fields);
     if (message === "connection breaker half-open") seen.count += 1;
   };
   return seen;

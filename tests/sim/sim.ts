@@ -63,7 +63,8 @@ export class Sim {
     this.random = seededRandom(seed);
     this.server = new SimServer(() => this.clock.serverNowMs, this.random() < 0.5);
     this.monitor = new Monitor(this.clock, (what) => this.fail(what));
-    this.trace.onMessage = (message) => {
+    this.trace.onMessage = (message, fields) => {
+      if (fields["command"] === "disable_heartbeat") this.monitor.heartbeatEnds();
       if (message === "connection breaker half-open") this.monitor.halfOpened();
       if (message === "connection breaker closed") this.monitor.closed();
       if (message === "step failed") this.fail("a step failed");
@@ -377,7 +378,6 @@ export class Sim {
   #noteCommands(response: HttpResponse): void {
     const body = textOf(response);
     if (!body.includes('"commands":[{')) return;
-    if (body.includes('"disable_heartbeat"')) this.monitor.heartbeatEnds();
     const gate = this.#gate;
     const ids: string[] = JSON.parse(body).commands.map(({ id }: ServerCommand) => id);
     const look = (isWell: boolean): void => {

@@ -98,5 +98,5 @@ export class FakeClock implements Clock {
 
 /** Lets every promise that can go on go on. Real time does not pass in it. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 200; turn++) await Promise.resolve();
+  for (let turn = 0; turn < 300; turn++) await Promise.resolve();
 }

@@ -30,7 +30,13 @@ const REASONS: readonly [codes: string, reason: ScanErrorReason][] = [
   ["8024500C 8024500D 8024002F 80070424", "not_available"],
   ["80240021 80072F78 8007000E 8007041D 80080005 C80003F3", "transient"],
   ["80244011 80072F05 80072F06 80072F0D", "permanent"],
-  ["80248000 80248001 8024800C 8024800F", "transient"],
+  ["80248000 80248001 8024800C 8024800F 8024801C", "transient"],
+  // Its own updates, shutdowns, memory; access; policies of another spelling; a damaged database.
+  ["8024001B 8024A007 8024A10A 80244002", "transient"],
+  ["80240044", "permanent"],
+  ["80240025", "not_available"],
+  ["C80003FD C80003FE C80003FF", "permanent"],
+  ["80248002 80248003 80248004 80248006 80248008 80248009 8024801B", "permanent"],
 ];
 
 Deno.test("winupdateFailure() takes what it does not know for transient, right behind its ranges too", () => {

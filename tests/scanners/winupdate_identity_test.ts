@@ -155,6 +155,7 @@ Deno.test("isNewer() puts any two updates in one order", () => {
     const [first, second] = [read(a), read(b)];
     if (!first || !second) throw new Error("not read");
     assertEquals(isNewer(first, second), !isNewer(second, first));
+    assertEquals(isNewer(first, first), false, "nothing is newer than itself");
     assertEquals(nameOf(first).startsWith("Update "), true);
   }));
 });

@@ -51,10 +51,16 @@ const MOST_ODD_LINES = 3;
 /** Sentences that may follow a table without a blank line between. */
 const MOST_SENTENCES = 4;
 
-/** A word, and the display column at which it begins. */
+/** A word or a character, and the display column at which it begins. */
 export interface Word {
   readonly text: string;
   readonly at: number;
+}
+
+/** A line whose characters are known: it is cut at many places. */
+interface Line {
+  readonly text: string;
+  readonly characters: readonly Word[];
 }
 
 /**
@@ -70,8 +76,10 @@ export function findColumns(
   rule: string,
   below: readonly string[],
 ): Columns | undefined {
-  return knownColumns(wordsOf(heading)) ?? columnsByRows(heading, rule, below) ??
-    columnsByOthers(heading, rule, below);
+  const known = knownColumns(wordsOf(heading));
+  if (known || below.length > MOST_ROWS) return known;
+  const rows = below.map(lineOf);
+  return columnsByRows(heading, rule, rows) ?? columnsByOthers(heading, rule, rows);
 }
 
 function knownColumns(words: readonly Word[]): Columns | undefined {
@@ -104,7 +112,7 @@ function textOf(words: readonly string[]): string {
 function columnsByOthers(
   heading: string,
   rule: string,
-  below: readonly string[],
+  below: readonly Line[],
 ): Columns | undefined {
   if (below.length > MOST_DOUBTFUL_ROWS) return undefined;
   for (let odd = 1; odd <= MOST_ODD_LINES; odd++) {
@@ -121,18 +129,18 @@ function columnsByOthers(
 function columnsByRows(
   heading: string,
   rule: string,
-  below: readonly string[],
+  below: readonly Line[],
   { oneIsMissing = false } = {},
 ): Columns | undefined {
   const words = wordsOf(heading);
-  if (words.length > MOST_WORDS || below.length > MOST_ROWS || /\d/.test(heading)) return undefined;
+  if (words.length > MOST_WORDS || /\d/.test(heading)) return undefined;
   const fewest = Math.max(1, below.length - MOST_SENTENCES);
   for (let count = below.length; count >= fewest; count--) {
     const rows = below.slice(0, count);
     const starts = commonStarts(words, rows);
-    const lines = [heading, ...rows];
+    const lines = [lineOf(heading), ...rows];
     const isTable = (starts.length === 4 || starts.length === 5) && areUpgrades(rows, starts);
-    const width = isTable ? widestOf(lines) : 0;
+    const width = isTable ? widestOf(lines.map(({ text }) => text)) : 0;
     const fits = oneIsMissing
       ? rows.length > 1 && width <= rule.length && areCertain(rows, starts)
       : width === rule.length && isTight(lines, starts);
@@ -142,10 +150,10 @@ function columnsByRows(
 }
 
 /** The second word of a heading has text before it in some row, or nothing below it in all. */
-function commonStarts(words: readonly Word[], rows: readonly string[]): number[] {
+function commonStarts(words: readonly Word[], rows: readonly Line[]): number[] {
   const separate = words.map(({ at }) => at)
-    .filter((at, index) => index === 0 || rows.every((row) => cutAt(row, [0, at]) !== undefined));
-  const cells = rows.map((row) => cutAt(row, separate) ?? []);
+    .filter((at, index) => index === 0 || rows.every((row) => cut(row, [0, at]) !== undefined));
+  const cells = rows.map((row) => cut(row, separate) ?? []);
   return separate.filter((_, column) => cells.some((row) => (row[column] ?? "").trim() !== ""));
 }
 
@@ -153,25 +161,25 @@ function commonStarts(words: readonly Word[], rows: readonly string[]): number[]
  * A sentence below a table reaches into no second column, or across where one begins. Where a
  * version of two words stands below a heading of two, the last column holds no source.
  */
-function areUpgrades(rows: readonly string[], starts: readonly number[]): boolean {
+function areUpgrades(rows: readonly Line[], starts: readonly number[]): boolean {
   return rows.every((row) => {
-    const [, id = "", , available = "", source = SOURCES[0] ?? ""] = cutAt(row, starts) ?? [];
+    const [, id = "", , available = "", source = SOURCES[0] ?? ""] = cut(row, starts) ?? [];
     const isVersion = available.trim() !== "" && !SOURCES.includes(available.trim());
     return /^\S+$/.test(id.trim()) && isVersion && SOURCES.includes(source.trim());
   });
 }
 
 /** Whether all ids have a dot, and all versions that are available a digit. */
-function areCertain(rows: readonly string[], starts: readonly number[]): boolean {
+function areCertain(rows: readonly Line[], starts: readonly number[]): boolean {
   return rows.every((row) => {
-    const [, id = "", , available = ""] = cutAt(row, starts) ?? [];
+    const [, id = "", , available = ""] = cut(row, starts) ?? [];
     return /\p{L}\S*[.\\]|[.\\]\S*\p{L}/u.test(id) && /\d/.test(available);
   });
 }
 
 /** Whether each column but the last, which is not padded, is as wide as its widest cell. */
-function isTight(lines: readonly string[], starts: readonly number[]): boolean {
-  const cells = lines.map((line) => cutAt(line, starts));
+function isTight(lines: readonly Line[], starts: readonly number[]): boolean {
+  const cells = lines.map((line) => cut(line, starts));
   return starts.slice(0, -1).every((start, column) => {
     const width = (starts[column + 1] ?? 0) - 1 - start;
     const texts = cells.map((row) => row?.[column] ?? "");
@@ -189,16 +197,14 @@ function widestOf(texts: readonly string[]): number {
 /** The words of a line, and the display columns at which they begin. */
 export function wordsOf(line: string): Word[] {
   const words: { text: string; at: number }[] = [];
-  let at = 0;
   let before = " ";
-  for (const character of charactersOf(line)) {
+  for (const { text, at } of lineOf(line).characters) {
     const last = words.at(-1);
-    if (character !== " ") {
-      if (before === " " || !last) words.push({ text: character, at });
-      else last.text += character;
+    if (text !== " ") {
+      if (before === " " || !last) words.push({ text, at });
+      else last.text += text;
     }
-    before = character;
-    at += widthOf(character);
+    before = text;
   }
   return words;
 }
@@ -208,19 +214,21 @@ export function wordsOf(line: string): Word[] {
  * character stands across a start, or one that is no blank right before it: that is no row.
  */
 export function cutAt(line: string, starts: readonly number[]): string[] | undefined {
+  return cut(lineOf(line), starts);
+}
+
+function cut({ characters }: Line, starts: readonly number[]): string[] | undefined {
   const cells = starts.map(() => "");
   let column = 0;
-  let position = 0;
   let before = " ";
-  for (const character of charactersOf(line)) {
+  for (const { text, at } of characters) {
     const next = starts[column + 1];
-    if (next !== undefined && position >= next) {
-      if (position > next || before !== " ") return undefined;
+    if (next !== undefined && at >= next) {
+      if (at > next || before !== " ") return undefined;
       column++;
     }
-    cells[column] += character;
-    before = character;
-    position += widthOf(character);
+    cells[column] += text;
+    before = text;
   }
   return cells;
 }
@@ -229,9 +237,17 @@ const segmenter = new Intl.Segmenter();
 
 /** Display columns of a text, as winget counts them. */
 function columnsOf(text: string): number {
-  let columns = 0;
-  for (const character of charactersOf(text)) columns += widthOf(character);
-  return columns;
+  return charactersOf(text).reduce((columns, character) => columns + widthOf(character), 0);
+}
+
+function lineOf(text: string): Line {
+  let next = 0;
+  const characters = charactersOf(text).map((character): Word => {
+    const at = next;
+    next += widthOf(character);
+    return { text: character, at };
+  });
+  return { text, characters };
 }
 
 /**
@@ -240,13 +256,12 @@ function columnsOf(text: string): number {
  * is wider, and a zero-width space narrower; winget pads its cells by this.
  */
 function widthOf(character: string): number {
-  const code = character.codePointAt(0) ?? 0;
-  if (code < 0x300) return 1;
-  return stringWidth(String.fromCodePoint(code)) === 2 ? 2 : 1;
+  const [first = ""] = character;
+  return stringWidth(first) === 2 ? 2 : 1;
 }
 
 /** What a terminal shows as one character: a letter with its accents, an ideograph, an emoji. */
-function charactersOf(line: string): Iterable<string> {
-  if (/^[\x20-\x7e]*$/.test(line)) return line;
+function charactersOf(line: string): string[] {
+  if (/^[\x20-\x7e]*$/.test(line)) return line.split("");
   return Array.from(segmenter.segment(line), ({ segment }) => segment);
 }

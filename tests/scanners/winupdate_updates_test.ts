@@ -289,7 +289,7 @@ Deno.test("describeUpdates() takes nothing for a CVE, a bulletin or an article t
   assertEquals(cves, ["CVE-2026-1234", "CVE-2026-1234567890"]);
   const bulletins = ["xMS17-010", "MS17-010x", "MS17-01", "MS17-010"];
   assertEquals(describe({ bulletins }).advisories, ["MS17-010"]);
-  const kb = ["x5001", "5001x", "123", "1234", "123456789", "1234567890", "kb5002"];
+  const kb = ["x5001", "50KB01", "5001x", "123", "1234", "123456789", "1234567890", "kb5002"];
   assertEquals(describe({ kb }).advisories, ["KB1234", "KB123456789", "KB5002"]);
 });
 

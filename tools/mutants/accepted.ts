@@ -313,13 +313,6 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Columns begin only where no row is cut apart: every row can be cut",
   },
   {
-    file: "src/scanners/powershell.ts",
-    operator: "boundary",
-    before: 'if (end < 0) throw unreadable("it was cut off", "transient");',
-    after: 'if ((end <= 0)) throw unreadable("it was cut off", "transient");',
-    reason: "The end is looked for behind the beginning, and so never at 0",
-  },
-  {
     file: "src/scanners/rpm_packages.ts",
     operator: "number",
     before: "if (dot < 1 || !/^[^-]+-[^-]+$/.test(evr)) return undefined;",

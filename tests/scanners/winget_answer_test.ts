@@ -1,8 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import {
+  complaintsIn,
   cutGap,
   gapsIn,
+  lacksKnownSentence,
   requireAnswer,
   wingetSources,
   wingetUpdates,
@@ -215,4 +217,67 @@ Deno.test("gapsIn() tells five of winget's sentences, and not more", () => {
     gapsIn(read("new_nothing.txt"), complaints),
     complaints.slice(0, 5).map((text) => `winget says: ${text}`),
   );
+});
+
+const NOTHING = "No installed package found matching input criteria.";
+
+Deno.test("lacksKnownSentence() is true of sentences alone, none of which is known to say nothing", () => {
+  const rows: readonly [stdout: string, isLacking: boolean][] = [
+    ["", false],
+    [readFixture("winget", "new_four_columns.txt"), false],
+    [readFixture("winget", "new_limit.txt"), false],
+    [readFixture("winget", "new_nothing.txt"), false],
+    [readFixture("winget", "nothing_source_failed.txt"), false],
+    [`${NOTHING}\r\nAnything else.\r\n`, false],
+    ["Nie znaleziono zainstalowanego pakietu.\r\n", true],
+    ["Nie udało się.\r\nNie znaleziono zainstalowanego pakietu.\r\n", true],
+  ];
+  for (const [stdout, isLacking] of rows) {
+    assertEquals(lacksKnownSentence(parseWingetUpgrades(stdout)), isLacking, stdout);
+  }
+});
+
+Deno.test("complaintsIn() lets one sentence say that nothing was found, and none beside a table", () => {
+  const complaints = (stdout: string, learnt: string | null = null) =>
+    complaintsIn(parseWingetUpgrades(stdout), learnt);
+  assertEquals(complaints(`${NOTHING}\r\n`), []);
+  assertEquals(complaints(`Odd.\r\n${NOTHING}\r\n`), ["Odd."]);
+  assertEquals(complaints(`${NOTHING}\r\n${NOTHING}\r\n`), [NOTHING]);
+  assertEquals(complaints("Odd.\r\nNic.\r\n", "Nic."), ["Odd."]);
+  const table = readFixture("winget", "new_four_columns.txt");
+  assertEquals(complaints(`${table}\r\n${NOTHING}\r\n`), [NOTHING]);
+});
+
+Deno.test("requireAnswer() is content with one row", () => {
+  const row = "Name Id Version Available\n-------------------------\na    b  1       2\n";
+  requireAnswer(parseWingetUpgrades(`${row}1 upgrades available.\n`), false);
+});
+
+Deno.test("requireAnswer() takes a table of its own that is not understood for no list", () => {
+  const caption = "The following packages require explicit targeting for upgrade:";
+  const other = `${NOTHING}\n\n${caption}\nName Id\n--------\nGit  Git.Git\n`;
+  const answer = parseWingetUpgrades(other);
+  assertEquals([answer.hasMainTable, answer.unreadable], [false, 1]);
+  const error = assertThrows(() => requireAnswer(answer, true), ScanError);
+  assertEquals(error.message, "Cannot list updates with winget: its table is not understood");
+});
+
+Deno.test("requireAnswer() believes no complaint, though the exit code says that nothing was found", () => {
+  const complaints = ["Failed when opening source(s)", "Internal ERROR", "Ups: 0X8a15000F"];
+  for (const complaint of complaints) {
+    assertThrows(() => requireAnswer(parseWingetUpgrades(`${complaint}\n`), true), ScanError);
+  }
+  for (const sentence of FAILED_IN_ITS_LANGUAGE) {
+    const answer = parseWingetUpgrades(`${sentence}\r\n`);
+    assertThrows(() => requireAnswer(answer, true, "Anything else."), ScanError, sentence);
+  }
+});
+
+Deno.test("requireAnswer() quotes five sentences, and not more", () => {
+  const lines = ["one.", "two.", "three.", "four.", "five.", "six."];
+  const answer = (count: number) => parseWingetUpgrades(`${lines.slice(0, count).join("\n")}\n`);
+  for (const count of [5, 6]) {
+    const { message } = assertThrows(() => requireAnswer(answer(count), false), ScanError);
+    assertEquals(message.split(", and said: ")[1], "one.; two.; three.; four.; five.");
+  }
 });

@@ -59,8 +59,9 @@ export interface Word {
 
 /** A line whose characters are known: it is cut at many places. */
 interface Line {
-  readonly text: string;
   readonly characters: readonly Word[];
+  /** Without the blanks at its end. */
+  readonly width: number;
 }
 
 /**
@@ -140,7 +141,7 @@ function columnsByRows(
     const starts = commonStarts(words, rows);
     const lines = [lineOf(heading), ...rows];
     const isTable = (starts.length === 4 || starts.length === 5) && areUpgrades(rows, starts);
-    const width = isTable ? widestOf(lines.map(({ text }) => text)) : 0;
+    const width = isTable ? widestOf(lines) : 0;
     const fits = oneIsMissing
       ? rows.length > 1 && width <= rule.length && areCertain(rows, starts)
       : width === rule.length && isTight(lines, starts);
@@ -183,15 +184,15 @@ function isTight(lines: readonly Line[], starts: readonly number[]): boolean {
   return starts.slice(0, -1).every((start, column) => {
     const width = (starts[column + 1] ?? 0) - 1 - start;
     const texts = cells.map((row) => row?.[column] ?? "");
-    const widest = widestOf(texts);
+    const widest = widestOf(texts.map(lineOf));
     // Half of a wide character does not fit before the mark of a cell that was cut.
     return widest === width ||
       (widest === width - 1 && texts.some((text) => text.trimEnd().endsWith("…")));
   });
 }
 
-function widestOf(texts: readonly string[]): number {
-  return Math.max(...texts.map((text) => columnsOf(text.trimEnd())));
+function widestOf(lines: readonly Line[]): number {
+  return Math.max(...lines.map(({ width }) => width));
 }
 
 /** The words of a line, and the display columns at which they begin. */
@@ -235,19 +236,15 @@ function cut({ characters }: Line, starts: readonly number[]): string[] | undefi
 
 const segmenter = new Intl.Segmenter();
 
-/** Display columns of a text, as winget counts them. */
-function columnsOf(text: string): number {
-  return charactersOf(text).reduce((columns, character) => columns + widthOf(character), 0);
-}
-
 function lineOf(text: string): Line {
-  let next = 0;
+  let [next, width] = [0, 0];
   const characters = charactersOf(text).map((character): Word => {
     const at = next;
     next += widthOf(character);
+    if (character.trim() !== "") width = next;
     return { text: character, at };
   });
-  return { text, characters };
+  return { characters, width };
 }
 
 /**

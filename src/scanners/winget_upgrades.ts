@@ -93,8 +93,7 @@ function stateOf(
   isFirst: boolean,
 ): WingetUpgrade["state"] {
   const caption = lines[table.startsAt - 1] ?? "";
-  const above = lines[table.startsAt - 2];
-  const isApart = above !== undefined && isDebris(above);
+  const isApart = isDebris(lines[table.startsAt - 2] ?? "nothing");
   // The first table may stand right under a warning; then winget's count comes right after it.
   if (isDebris(caption) || (isFirst && (!isApart || isAnnouncement(lines[table.endsAt] ?? "")))) {
     return "upgradable";

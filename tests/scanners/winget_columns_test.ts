@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { cutAt, findColumns } from "../../src/scanners/winget_columns.ts";
 
 Deno.test("findColumns() finds none in nothing, junk and prose", () => {
@@ -92,4 +92,66 @@ Deno.test("findColumns() takes a column that is empty in one row for one", () =>
   for (const some of [rows, rows.toReversed()]) {
     assertEquals(findColumns(heading, "-".repeat(25), some)?.starts, [0, 4, 12, 19]);
   }
+});
+
+/** A table in a language that is not known: its heading, its rule, and as many rows. */
+function strange(count: number) {
+  const row = (n: number) => `Tool ${`${n}`.padStart(4)} Contoso.App${n % 10} 2.31.0    2.33.0`;
+  return {
+    heading: "Tên       Mã           Phiên bản Có sẵn",
+    rule: "-".repeat(39),
+    rows: Array.from({ length: count }, (_, n) => row(n)),
+  };
+}
+
+const STARTS = [0, 10, 23, 33];
+
+Deno.test("findColumns() reads 2,000 rows below a strange heading, and no more", () => {
+  for (const [count, starts] of [[2_000, STARTS], [2_001, undefined]] as const) {
+    const { heading, rule, rows } = strange(count);
+    assertEquals(findColumns(heading, rule, rows)?.starts, starts);
+  }
+});
+
+Deno.test("findColumns() reads a strange heading of ten words, and no longer one", () => {
+  const find = (name: string) => {
+    const { rows } = strange(3);
+    const heading = `${name} Mã           Phiên bản Có sẵn`;
+    const wide = rows.map((row) => name.replace(/./g, "x") + row.slice(9));
+    return findColumns(heading, "-".repeat(heading.length), wide)?.starts;
+  };
+  assertEquals(find("a b c d e"), STARTS);
+  assertEquals(find("a b c d e f"), undefined);
+});
+
+Deno.test("findColumns() lets one row be odd among sixty lines, on up to three lines", () => {
+  const find = (good: number, odd: readonly string[]) => {
+    const { heading, rule, rows } = strange(good);
+    return [0, Math.floor(good / 2), good].map((at) =>
+      findColumns(heading, rule, rows.toSpliced(at, 0, ...odd))?.starts
+    );
+  };
+  const found = [STARTS, STARTS, STARTS];
+  const none = [undefined, undefined, undefined];
+  const odd = "One that does not fit at all here";
+  assertEquals([find(59, [odd]), find(60, [odd]).slice(0, 2)], [found, none.slice(0, 2)]);
+  assertEquals(find(9, [odd, odd, odd]), found);
+  assertEquals(find(9, [odd, odd, odd, odd]).slice(0, 2), none.slice(0, 2));
+  assertEquals([find(2, [odd]), find(1, [odd]).slice(0, 1)], [found, [undefined]]);
+});
+
+Deno.test("findColumns() lets four sentences follow the rows", () => {
+  const { heading, rule, rows } = strange(70); // Too many for one of them to be left out.
+  const sentence = "2 more packages cannot be told from what is there.";
+  const find = (sentences: number) =>
+    findColumns(heading, rule, [...rows, ...Array(sentences).fill(sentence)])?.starts;
+  assertEquals([find(0), find(1), find(4), find(5)], [STARTS, STARTS, STARTS, undefined]);
+});
+
+Deno.test("findColumns() comes to its end where every row of a strange table is in doubt", () => {
+  const { heading, rule, rows } = strange(60);
+  const startedMs = performance.now();
+  assertEquals(findColumns(heading, `${rule}--`, rows.map((row) => `${row} ééé`)), undefined);
+  const tookMs = performance.now() - startedMs;
+  assert(tookMs < 3_000, `${tookMs} ms`);
 });

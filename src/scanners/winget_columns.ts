@@ -117,7 +117,7 @@ function columnsByOthers(
 ): Columns | undefined {
   if (below.length > MOST_DOUBTFUL_ROWS) return undefined;
   for (let odd = 1; odd <= MOST_ODD_LINES; odd++) {
-    for (let at = 0; at + odd <= below.length; at++) {
+    for (const at of below.keys()) {
       const others = below.toSpliced(at, odd);
       if (others.length < 2) return undefined;
       const columns = columnsByRows(heading, rule, others, { oneIsMissing: true });

@@ -270,3 +270,67 @@ Deno.test("readTables() reads eight tables at most, and needs a heading above a 
   assertEquals(readTables(table.slice(1), "upgrades"), []);
   assertEquals(readTables(table.slice(0, 2), "upgrades").map(({ rows }) => rows), [[]]);
 });
+
+Deno.test("readTables() takes eight dashes and nothing else for a rule", () => {
+  const count = (rule: string) =>
+    readTables(["Name Id Version Available", rule, "a    b  1       2"], "upgrades").length;
+  assertEquals(["-".repeat(8), "-".repeat(60)].map(count), [1, 1]);
+  const others = ["-".repeat(7), `x${"-".repeat(8)}`, `${"-".repeat(8)}x`, "=".repeat(8), ""];
+  assertEquals(others.map(count), [0, 0, 0, 0, 0]);
+});
+
+const HEADING = "Name            Id            Version Available Source";
+const ALIGNED = "Git             Git.Git       2.31.0  2.33.0    winget";
+const CELLS = "Contoso.Heart 1.0     1.1       winget";
+
+/** Ids in a table of these lines, and how many of them could not be read. */
+function idsIn(...lines: string[]): [ids: string[] | undefined, unreadable: number | undefined] {
+  const [table] = readTables([HEADING, "-".repeat(HEADING.length), ...lines, ALIGNED], "upgrades");
+  return [table?.rows?.map(({ id }) => id), table?.unreadable];
+}
+
+Deno.test("readTables() looks closely at odd rows within bounds, and counts the others", () => {
+  const both = ["Contoso.Heart", "Git.Git"];
+  const row = (length: number) => `${"x".repeat(length - CELLS.length - 1)} ${CELLS}`;
+  assertEquals([idsIn(row(2_000)), idsIn(row(2_001))], [[both, 0], [["Git.Git"], 1]]);
+  const words = (count: number) => `${"x ".repeat(count)}  ${CELLS}`;
+  assertEquals([idsIn(words(99)), idsIn(words(100))], [[both, 0], [["Git.Git"], 1]]);
+  const junk = (count: number) => idsIn(...Array(count).fill("junk"), `${"x".repeat(20)} ${CELLS}`);
+  assertEquals([junk(199), junk(200)], [[both, 199], [["Git.Git"], 201]]);
+});
+
+Deno.test("readTables() joins a name of five lines, and reads the row of a longer one", () => {
+  const both = ["Contoso.Heart", "Git.Git"];
+  const named = (lines: number) => {
+    const last = "x".padEnd(16 - 2 * (lines - 1));
+    return idsIn(...Array(lines - 1).fill("y"), `${last}${CELLS}`);
+  };
+  assertEquals([named(1), named(2), named(5)], [[both, 0], [both, 0], [both, 0]]);
+  assertEquals(named(6), [both, 5]);
+});
+
+Deno.test("readTables() takes a row out of its place for one only by an id and versions", () => {
+  const shifted = (id: string, version: string, available: string) => {
+    const cells = [id.padEnd(13), version.padEnd(7), available.padEnd(9), "winget"].join(" ");
+    return idsIn(`${"x".repeat(20)} ${cells}`)[0]?.length === 2;
+  };
+  const rows: readonly [id: string, version: string, available: string, isRow: boolean][] = [
+    ["Contoso.Heart", "1.0", "1.1", true],
+    ["A.B", "< 1.0", "> 1.1", true],
+    ["A.B…", "1.0", "1.1", true],
+    ["ARP\\User\\X", "Unknown", "v2", true],
+    ["A.B", "unknown", "1.1", false],
+    ["A.B", "Unknowns", "1.1", false],
+    ["A.B", "none", "1.1", false],
+    ["A.B", "1.0", "none", false],
+    ["Contoso", "1.0", "1.1", false],
+    ["A.", "1.0", "1.1", false],
+    [".B", "1.0", "1.1", false],
+    ["1.2", "1.0", "1.1", false],
+    ["v1.2.x", "1.0", "1.1", false],
+    ["12.34", "1.0", "1.1", false],
+  ];
+  for (const [id, version, available, isRow] of rows) {
+    assertEquals(shifted(id, version, available), isRow, `${id} ${version} ${available}`);
+  }
+});

@@ -125,6 +125,17 @@ Deno.test("readTables() reads installed packages, some of which have no newer ve
   ]);
 });
 
+Deno.test("readTables() reads installed packages by ids without a dot, too", () => {
+  const rows = [["App", "9NBLGGH4NNS1", "1.0", "", "msstore"], [
+    "Git",
+    "Git.Git",
+    "2",
+    "3",
+    "winget",
+  ]];
+  assertEquals(read(renderTable(HEADINGS[0] ?? [], rows), "installed")?.map(cellsOf), rows);
+});
+
 Deno.test("readTables() takes no source for a version that is available", () => {
   const rows = [["Git", "Git.Git", "2.31.0", "", "winget"]];
   assertEquals(read(renderTable(HEADINGS[0] ?? [], rows)), undefined);

@@ -70,8 +70,8 @@ export function readTables(lines: readonly string[], kind: TableKind): WingetTab
     const heading = lines[at - 1];
     if (heading === undefined || !RULE.test(rule) || isDebris(heading)) continue;
     if (tables.length === MOST_TABLES) break;
-    const isTaken = at - 1 < (tables.at(-1)?.endsAt ?? 0);
-    if (!isTaken) tables.push(readTable(lines, at, kind));
+    const isFree = tables.every(({ endsAt }) => endsAt <= at - 1);
+    if (isFree) tables.push(readTable(lines, at, kind));
   }
   return tables;
 }

@@ -345,3 +345,26 @@ Deno.test("readTables() takes a row out of its place for one only by an id and v
     assertEquals(shifted(id, version, available), isRow, `${id} ${version} ${available}`);
   }
 });
+
+Deno.test("readTables() lets a name that is not ASCII be four columns wider or narrower", () => {
+  const isRead = (name: string, shift: number) => {
+    const line = `${name.padEnd(16 + shift)}9NBLGGH4NNS1  1.0     1.1       winget`;
+    const [table] = readTables([HEADING, "-".repeat(HEADING.length), line, ALIGNED], "installed");
+    return table?.rows?.[0]?.id === "9NBLGGH4NNS1";
+  };
+  const shifts = [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5];
+  assertEquals(shifts.filter((shift) => isRead("Caf\u00e9", shift)), shifts.slice(1, -1));
+  assertEquals(shifts.filter((shift) => isRead("Cafe", shift)), [0]);
+});
+
+Deno.test("readTables() ends a table in a language that is not known where the next begins", () => {
+  const rows = Array.from(
+    { length: 9 },
+    (_, n) => [`Tool ${n}`, `Contoso.App${n}`, "1.0", "1.1", ""],
+  );
+  for (const titles of STRANGE) {
+    const table = renderTable(titles, rows);
+    const found = readTables([...table, ...table], "upgrades");
+    assertEquals(found.map((one) => one.rows?.map(cellsOf)), [rows, rows]);
+  }
+});

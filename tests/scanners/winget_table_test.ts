@@ -320,6 +320,17 @@ Deno.test("readTables() joins a name of five lines, and reads the row of a longe
   assertEquals(named(6), [both, 5]);
 });
 
+Deno.test("readTables() joins a name's lines to one of 2,000 characters at most", () => {
+  const named = (length: number) => {
+    const width = length - CELLS.length;
+    const heading = `${"Name".padEnd(width)}Id            Version Available Source`;
+    const lines = ["y", `${"x".padEnd(width - 2)}${CELLS}`];
+    const [table] = readTables([heading, "-".repeat(length), ...lines], "upgrades");
+    return [table?.rows?.map(({ name }) => name), table?.unreadable];
+  };
+  assertEquals([named(2_000), named(2_001)], [[["y x"], 0], [["x"], 1]]);
+});
+
 Deno.test("readTables() takes a row out of its place for one only by an id and versions", () => {
   const shifted = (id: string, version: string, available: string) => {
     const cells = [id.padEnd(13), version.padEnd(7), available.padEnd(9), "winget"].join(" ");
@@ -359,7 +370,7 @@ Deno.test("readTables() lets a name that is not ASCII be four columns wider or n
 
 Deno.test("readTables() ends a table in a language that is not known where the next begins", () => {
   const rows = Array.from(
-    { length: 9 },
+    { length: 40 },
     (_, n) => [`Tool ${n}`, `Contoso.App${n}`, "1.0", "1.1", ""],
   );
   for (const titles of STRANGE) {

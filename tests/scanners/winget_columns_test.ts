@@ -140,6 +140,22 @@ Deno.test("findColumns() lets one row be odd among sixty lines, on up to three l
   assertEquals([find(2, [odd]), find(1, [odd]).slice(0, 1)], [found, [undefined]]);
 });
 
+Deno.test("findColumns() lets a row be odd only where all others have ids and versions for sure", () => {
+  const { heading, rule, rows } = strange(20);
+  const find = (change: (row: string) => string) => {
+    const [first = "", ...others] = rows;
+    const odd = "One that does not fit at all here";
+    return findColumns(heading, rule, [change(first), ...others.toSpliced(9, 0, odd)])?.starts;
+  };
+  assertEquals(find((row) => row), STARTS);
+  // A second row that does not fit, an id of two words, none with a dot, a version without a digit.
+  assertEquals(find((row) => row.replace("Contoso.App0", "Contoso. Ap0")), undefined);
+  assertEquals(find(() => "Another that does not fit here either"), undefined);
+  assertEquals(find((row) => row.replace("Contoso.App0", "Contoso_App0")), undefined);
+  assertEquals(find((row) => row.replace("2.33.0", "newest")), undefined);
+  assertEquals(find((row) => row.replace("Contoso.App0", "0123456.7890")), undefined);
+});
+
 Deno.test("findColumns() lets four sentences follow the rows", () => {
   const { heading, rule, rows } = strange(70); // Too many for one of them to be left out.
   const sentence = "2 more packages cannot be told from what is there.";

@@ -50,6 +50,8 @@ Deno.test("markPinned() takes two characters of an id for enough, and one for to
   assertEquals([state("A.…"), state("A…"), state("…")], ["pinned", "upgradable", "upgradable"]);
   const both = states("Other To… A.… 1.0 winget Pinning\r\n", "A.B", "Other.App");
   assertEquals(both, ["pinned", "upgradable"], "the name is cut as well");
+  const named = states("Contoso.Lo… A.B 1.0 winget Pinning\r\n", "A.B", "Contoso.Long");
+  assertEquals(named, ["pinned", "upgradable"], "the name is like another's id");
 });
 
 Deno.test("markPinned() leaves other states alone", () => {

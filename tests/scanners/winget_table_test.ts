@@ -331,6 +331,21 @@ Deno.test("readTables() joins a name's lines to one of 2,000 characters at most"
   assertEquals([named(2_000), named(2_001)], [[["y x"], 0], [["x"], 1]]);
 });
 
+Deno.test("readTables() tells where a table ends that it does not understand", () => {
+  const other = [
+    "Before.",
+    "",
+    "Name Id",
+    "--------",
+    "Git  Git.Git",
+    "Zip  7zip.7zip",
+    "",
+    "After.",
+  ];
+  const [table] = readTables(other, "upgrades");
+  assertEquals(table, { startsAt: 2, endsAt: 6, rows: undefined, unreadable: 0 });
+});
+
 Deno.test("readTables() takes a row out of its place for one only by an id and versions", () => {
   const shifted = (id: string, version: string, available: string) => {
     const cells = [id.padEnd(13), version.padEnd(7), available.padEnd(9), "winget"].join(" ");

@@ -164,7 +164,7 @@ function commonStarts(words: readonly Word[], rows: readonly Line[]): number[] {
  */
 function areUpgrades(rows: readonly Line[], starts: readonly number[]): boolean {
   return rows.every((row) => {
-    const [, id = "", , available = "", source = SOURCES[0] ?? ""] = cut(row, starts) ?? [];
+    const [, id = "", , available = "", source = "winget"] = cut(row, starts) ?? [];
     const isVersion = available.trim() !== "" && !SOURCES.includes(available.trim());
     return /^\S+$/.test(id.trim()) && isVersion && SOURCES.includes(source.trim());
   });

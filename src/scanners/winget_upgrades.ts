@@ -71,7 +71,7 @@ export function parseWingetUpgrades(stdout: string): WingetUpgrades {
     rows.push(...(table.rows ?? []).map((row) => ({ ...row, state })));
   }
   let blockEndsAt = mainEndsAt;
-  while (blockEndsAt < lines.length && !isDebris(lines[blockEndsAt] ?? "")) blockEndsAt++;
+  while (!isDebris(lines[blockEndsAt] ?? "")) blockEndsAt++;
   const placeOf = (at: number) =>
     at < mainEndsAt ? "before" : at < blockEndsAt ? "right_below" : "below";
   const sentences = lines.flatMap((line, at): Sentence[] =>

@@ -346,6 +346,17 @@ Deno.test("readTables() tells where a table ends that it does not understand", (
   assertEquals(table, { startsAt: 2, endsAt: 6, rows: undefined, unreadable: 0 });
 });
 
+Deno.test("readTables() counts a last line that looks like a row, and no sentence", () => {
+  const ends = (line: string) => {
+    const [table] = readTables([HEADING, "-".repeat(HEADING.length), ALIGNED, line], "upgrades");
+    return [table?.rows?.length, table?.unreadable, table?.endsAt];
+  };
+  for (const row of ["Tool   1.0", "  1.0 1.1", "Tool Contoso.Tool 1.0"]) {
+    assertEquals(ends(row), [1, 1, 4], row);
+  }
+  assertEquals(ends("1 upgrades available."), [1, 0, 3]);
+});
+
 Deno.test("readTables() takes a row out of its place for one only by an id and versions", () => {
   const shifted = (id: string, version: string, available: string) => {
     const cells = [id.padEnd(13), version.padEnd(7), available.padEnd(9), "winget"].join(" ");
@@ -362,6 +373,8 @@ Deno.test("readTables() takes a row out of its place for one only by an id and v
     ["A.B", "1.0", "none", false],
     ["Contoso", "1.0", "1.1", false],
     ["A.", "1.0", "1.1", false],
+    ["A.B.", "1.0", "1.1", false],
+    ["A..B", "1.0", "1.1", false],
     [".B", "1.0", "1.1", false],
     ["1.2", "1.0", "1.1", false],
     ["v1.2.x", "1.0", "1.1", false],

@@ -307,9 +307,8 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/scanners/winget_columns.ts",
     operator: "logical",
-    before:
-      'const [, id = "", , available = "", source = SOURCES[0] ?? ""] = cut(row, starts) ?? [];',
-    after: 'const [, id = "", , available = "", source = SOURCES[0] ?? ""] = (cut(row, starts));',
+    before: 'const [, id = "", , available = "", source = "winget"] = cut(row, starts) ?? [];',
+    after: 'const [, id = "", , available = "", source = "winget"] = (cut(row, starts));',
     reason: "Columns begin only where no row is cut apart: every row can be cut",
   },
   {

@@ -358,8 +358,8 @@ Deno.test("readTables() counts a last line that looks like a row, and no sentenc
 });
 
 Deno.test("readTables() takes a row out of its place for one only by an id and versions", () => {
-  const shifted = (id: string, version: string, available: string) => {
-    const cells = [id.padEnd(13), version.padEnd(7), available.padEnd(9), "winget"].join(" ");
+  const shifted = (id: string, version: string, available: string, source = "winget") => {
+    const cells = [id.padEnd(13), version.padEnd(7), available.padEnd(9), source].join(" ");
     return idsIn(`${"x".repeat(20)} ${cells}`)[0]?.length === 2;
   };
   const rows: readonly [id: string, version: string, available: string, isRow: boolean][] = [
@@ -383,6 +383,8 @@ Deno.test("readTables() takes a row out of its place for one only by an id and v
   for (const [id, version, available, isRow] of rows) {
     assertEquals(shifted(id, version, available), isRow, `${id} ${version} ${available}`);
   }
+  assertEquals(shifted("A.B", "1.0", "1.1", "private"), true);
+  assertEquals(shifted("A.B", "1.0", "1.1", "is there"), false, "a source is one word");
 });
 
 Deno.test("readTables() lets a name that is not ASCII be four columns wider or narrower", () => {

@@ -420,4 +420,13 @@ export const ACCEPTED: readonly Accepted[] = [
     after: 'const lines = (short.map((line) => stripControls(line, "\\t")));',
     reason: "Nothing is taken out of a line that holds nothing to be taken out, in more time",
   },
+  {
+    file: "src/scanners/winget_columns.ts",
+    operator: "number",
+    before:
+      ".filter((at, index) => index === 0 || rows.every((row) => cut(row, [0, at]) !== undefined));",
+    after:
+      ".filter((at, index) => index === 0 || rows.every((row) => cut(row, [1, at]) !== undefined));",
+    reason: "Nobody asks where the first column begins: it takes all that stands before the second",
+  },
 ];

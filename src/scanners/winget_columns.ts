@@ -64,6 +64,15 @@ interface Line {
   readonly width: number;
 }
 
+/** What stands above the rows. */
+interface Top {
+  readonly heading: Line;
+  /** Those of the heading. */
+  readonly words: readonly Word[];
+  /** That of the rule below the heading. */
+  readonly width: number;
+}
+
 /**
  * The columns under a heading; `undefined` if they are in doubt.
  *
@@ -77,10 +86,14 @@ export function findColumns(
   rule: string,
   below: readonly string[],
 ): Columns | undefined {
-  const known = knownColumns(wordsOf(heading));
-  if (known || below.length > MOST_ROWS) return known;
+  const line = lineOf(heading);
+  const words = wordsIn(line);
+  const known = knownColumns(words);
+  const isHopeless = below.length > MOST_ROWS || words.length > MOST_WORDS || /\d/.test(heading);
+  if (known || isHopeless) return known;
+  const top: Top = { heading: line, words, width: rule.length };
   const rows = below.map(lineOf);
-  return columnsByRows(heading, rule, rows) ?? columnsByOthers(heading, rule, rows);
+  return columnsByRows(top, rows) ?? columnsByOthers(top, rows);
 }
 
 function knownColumns(words: readonly Word[]): Columns | undefined {
@@ -110,17 +123,13 @@ function textOf(words: readonly string[]): string {
  * line ends, so that it may take several lines. It may have been the widest, too; so that the others
  * must be more than one, and have ids and versions that look like some.
  */
-function columnsByOthers(
-  heading: string,
-  rule: string,
-  below: readonly Line[],
-): Columns | undefined {
+function columnsByOthers(top: Top, below: readonly Line[]): Columns | undefined {
   if (below.length > MOST_DOUBTFUL_ROWS) return undefined;
   for (let odd = 1; odd <= MOST_ODD_LINES; odd++) {
     for (const at of below.keys()) {
       const others = below.toSpliced(at, odd);
       if (others.length < 2) return undefined;
-      const columns = columnsByRows(heading, rule, others, { oneIsMissing: true });
+      const columns = columnsByRows(top, others, { oneIsMissing: true });
       if (columns) return columns;
     }
   }
@@ -128,23 +137,20 @@ function columnsByOthers(
 }
 
 function columnsByRows(
-  heading: string,
-  rule: string,
+  { heading, words, width }: Top,
   below: readonly Line[],
   { oneIsMissing = false } = {},
 ): Columns | undefined {
-  const words = wordsOf(heading);
-  if (words.length > MOST_WORDS || /\d/.test(heading)) return undefined;
   const fewest = Math.max(1, below.length - MOST_SENTENCES);
   for (let count = below.length; count >= fewest; count--) {
     const rows = below.slice(0, count);
     const starts = commonStarts(words, rows);
-    const lines = [lineOf(heading), ...rows];
+    const lines = [heading, ...rows];
     const isTable = (starts.length === 4 || starts.length === 5) && areUpgrades(rows, starts);
-    const width = isTable ? widestOf(lines) : 0;
+    const widest = isTable ? widestOf(lines) : 0;
     const fits = oneIsMissing
-      ? rows.length > 1 && width <= rule.length && areCertain(rows, starts)
-      : width === rule.length && isTight(lines, starts);
+      ? rows.length > 1 && widest <= width && areCertain(rows, starts)
+      : widest === width && isTight(lines, starts);
     if (isTable && fits) return { starts, fields: FIELDS.slice(0, starts.length) };
   }
   return undefined;
@@ -197,9 +203,13 @@ function widestOf(lines: readonly Line[]): number {
 
 /** The words of a line, and the display columns at which they begin. */
 export function wordsOf(line: string): Word[] {
+  return wordsIn(lineOf(line));
+}
+
+function wordsIn({ characters }: Line): Word[] {
   const words: { text: string; at: number }[] = [];
   let before = " ";
-  for (const { text, at } of lineOf(line).characters) {
+  for (const { text, at } of characters) {
     const last = words.at(-1);
     if (text !== " ") {
       if (before === " " || !last) words.push({ text, at });

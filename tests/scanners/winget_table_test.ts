@@ -346,6 +346,29 @@ Deno.test("readTables() tells where a table ends that it does not understand", (
   assertEquals(table, { startsAt: 2, endsAt: 6, rows: undefined, unreadable: 0 });
 });
 
+Deno.test("readTables() takes a line of blanks for the end of a table", () => {
+  const lines = [HEADING, "-".repeat(HEADING.length), ALIGNED, "   ", "5 things elsewhere."];
+  const strange = renderTable(STRANGE[0] ?? [], [["Git", "Git.Git", "1.0", "1.1", ""]]);
+  const many = Array.from({ length: 5 }, (_, n) => `${n} things elsewhere.`);
+  assertEquals(readTables(lines, "upgrades").map(({ endsAt }) => endsAt), [3]);
+  assertEquals(read([...strange, "   ", ...many])?.map(({ id }) => id), ["Git.Git"]);
+});
+
+Deno.test("readTables() reads a row out of its place without a name, or with a blank before it", () => {
+  const both = ["Contoso.Heart", "Git.Git"];
+  assertEquals([idsIn(CELLS), idsIn(` ${"x".repeat(20)} ${CELLS}`)], [[both, 0], [both, 0]]);
+});
+
+Deno.test("readTables() reads on behind a blank line, as far as the next table's heading", () => {
+  const rule = "-".repeat(HEADING.length);
+  const lines = [HEADING, rule, ALIGNED, "", `Heart           ${CELLS}`, HEADING, rule, ALIGNED];
+  const tables = readTables(lines, "upgrades");
+  assertEquals(tables.map(({ startsAt, endsAt, rows }) => [startsAt, endsAt, rows?.length]), [
+    [0, 5, 2],
+    [5, 8, 1],
+  ]);
+});
+
 Deno.test("readTables() counts a last line that looks like a row, and no sentence", () => {
   const ends = (line: string) => {
     const [table] = readTables([HEADING, "-".repeat(HEADING.length), ALIGNED, line], "upgrades");

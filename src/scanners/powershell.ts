@@ -35,7 +35,7 @@ const MAX_OUTPUT_BYTES = 33_554_432;
 export interface PowershellOptions {
   /** After this PowerShell is ended; what it asked of a service goes on there. */
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 function systemRoot(system: System): string {

@@ -235,7 +235,8 @@ function cut({ characters }: Line, starts: readonly number[]): string[] | undefi
   for (const { text, at } of characters) {
     const next = starts[column + 1];
     if (next !== undefined && at >= next) {
-      if (at > next || before !== " ") return undefined;
+      // What stands across a start is wide, and so no blank either.
+      if (before !== " ") return undefined;
       column++;
     }
     cells[column] += text;

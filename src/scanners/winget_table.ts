@@ -78,7 +78,7 @@ export function readTables(lines: readonly string[], kind: TableKind): WingetTab
 
 function readTable(lines: readonly string[], ruleAt: number, kind: TableKind): WingetTable {
   const from = ruleAt + 1;
-  const heading = (lines[ruleAt - 1] ?? "").trimEnd();
+  const heading = lines[ruleAt - 1] ?? "";
   const block = lines.slice(from, blockEnd(lines, from, () => false));
   const columns = findColumns(heading, lines[ruleAt] ?? "", block);
   const startsAt = ruleAt - 1;

@@ -1,6 +1,5 @@
 /** Wires an agent together: given a system, a configuration and an identity, one that is ready. */
 
-import { connectionPolicy } from "../breaker/connection.ts";
 import { longestScannerOpenMs } from "../breaker/scanner.ts";
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/command.ts";
@@ -11,13 +10,13 @@ import type { Config } from "../config.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, saveIdentity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
-import { ceilingMs } from "../loop/backoff.ts";
 import { Connection } from "../loop/connection.ts";
 import { Loop } from "../loop/loop.ts";
 import { LONGEST_RAPID_MS } from "../loop/rapid.ts";
 import { Session } from "../loop/session.ts";
 import { type LoopState, NEW_STATE } from "../loop/state.ts";
-import { NEEDS_PERSON_WAIT_MS } from "../loop/transition.ts";
+import { NEEDS_PERSON_WAIT_MS } from "../loop/doubt.ts";
+import { connectionPolicies } from "../loop/transition.ts";
 import { Worker } from "../loop/worker.ts";
 import { availableScanners } from "../scanners/available.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
@@ -171,11 +170,12 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     clock,
     random,
     log,
-    policy: {
+    policies: connectionPolicies({
       backoff: config.backoff,
-      breaker: connectionPolicy(config.breaker, (n) => ceilingMs(n, config.backoff)),
+      breaker: config.breaker,
       intervalMs,
-    },
+    }),
+    isRapid: () => loop.isRapid,
     callLimitMs: longestCallMs(config),
     checkHealth: (limits) => client.health(limits),
     countPending: () => buffer.countWaiting().pending,
@@ -228,7 +228,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
       eventsInMemory: store.condition.events,
     };
   });
-  const loop = new Loop({
+  const loop: Loop = new Loop({
     agentId: identity.agentId,
     clock,
     random,

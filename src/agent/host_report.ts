@@ -139,8 +139,10 @@ export function checkInBody(metrics: ReportedMetrics, agent: ReportedAgent): Che
     version: cut(agent.version, LIMITS.agentVersion),
     metadata: {
       rapid_polling_enabled: rapidLeftMs > 0,
+      // While it is off too: RedFlag believes the one only with the other, and would write the end
+      // of a heartbeat that it still believes in into the history as a command.
+      rapid_polling_until: new Date(agent.nowMs + rapidLeftMs).toISOString(),
       ...(rapidLeftMs > 0 && {
-        rapid_polling_until: new Date(agent.nowMs + rapidLeftMs).toISOString(),
         rapid_polling_duration_minutes: Math.ceil(rapidLeftMs / 60_000),
       }),
       polling_mode: rapidLeftMs > 0 ? "rapid" : "normal",

@@ -102,6 +102,12 @@ export function advance(breaker: Breaker, step: BreakerStep): Breaker {
   }
 }
 
+/** Lets an open breaker end at `untilMs`, where it would stay open for longer. */
+export function shorten(breaker: Breaker, untilMs: number): Breaker {
+  if (breaker.state !== "open" || breaker.untilMs <= untilMs) return breaker;
+  return { ...breaker, untilMs };
+}
+
 /** The answer to "may I call?": a permit, or in how many ms to ask again. */
 export type Admission =
   | { readonly admitted: true; readonly breaker: Breaker; readonly permit: Permit }

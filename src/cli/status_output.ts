@@ -129,7 +129,9 @@ function describeConnection({ state, identity, nowMs }: Status): Line[] {
   if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
   const { breaker, outage, needsPerson } = state.connection;
   const lines: Line[] = [];
-  if (needsPerson !== null) lines.push(["ATTENTION", `needs a person: ${needsPerson.why}`]);
+  if (needsPerson !== null) {
+    lines.push(["ATTENTION", `operator action required: ${needsPerson.why}`]);
+  }
   const why = breaker.state === "closed" ? "" : ` (${breaker.reason})`;
   lines.push(["Connection", `${breaker.state.replace("_", "-")}${why}`]);
   if (outage) {
@@ -208,8 +210,10 @@ function describeScans({ scans, scannerBreakers, nowMs }: Status): Line[] {
 
 /** When the agent will call next: the interval's instant, or the backoff's or breaker's. */
 function nextAttemptMs(state: StoredState): number | null {
-  const { breaker, paths } = state.connection;
+  const { breaker, paths, doubt, needsPerson } = state.connection;
   const instants = [state.nextCheckInMs, paths.check_in.notBeforeMs];
+  if (doubt?.kind === "token") instants.push(doubt.notBeforeMs);
+  if (needsPerson !== null) instants.push(needsPerson.notBeforeMs);
   if (breaker.state === "open") instants.push(breaker.untilMs);
   const known = instants.filter((instant) => instant !== null);
   return known.length === 0 ? null : Math.max(...known);

@@ -1,18 +1,23 @@
-/** `enable_heartbeat` and `disable_heartbeat`: rapid polling for a while, and its end. */
+/**
+ * `enable_heartbeat` and `disable_heartbeat`: rapid polling for a while, and its end. One that is
+ * already longer is not shortened: RedFlag asks for 5 minutes of its own before each scan.
+ */
 
 import type { Command, RunningHandler } from "../buffer/command.ts";
 import { logEvent } from "./command_log.ts";
 
-/** What the server leaves out if it does not care, and the most it may ask for. */
+/** What a command without parameters means. */
 const USUAL_MINUTES = 10;
+
+/** The longest allowed; rapid polling ends by itself even where the server says "permanent". */
 const MOST_MINUTES = 60;
 
-/** Turns rapid polling on for the command's `duration_minutes`. */
+/** Turns rapid polling on for the command's `duration_minutes`; 0 or less: as long as is allowed. */
 export const enableHeartbeat: RunningHandler = {
   repeatable: true,
   run(command) {
-    const minutes = readMinutes(command);
-    const stdout = `rapid polling for ${minutes} min`;
+    const { minutes, note } = readMinutes(command);
+    const stdout = `rapid polling for ${minutes} min${note}`;
     const log = logEvent(command, { result: "success", stdout, durationMs: 0 });
     return Promise.resolve({ events: [log], rapidPollingMs: minutes * 60_000 });
   },
@@ -31,11 +36,19 @@ export const disableHeartbeat: RunningHandler = {
   },
 };
 
-function readMinutes(command: Command): number {
+/**
+ * RedFlag's dashboard sends -1 for "Permanent", and its API 0 where the duration is left out: both
+ * mean the longest allowed.
+ */
+function readMinutes(command: Command): { minutes: number; note: string } {
   const asked = command.params["duration_minutes"] ?? USUAL_MINUTES;
-  if (typeof asked !== "number" || !Number.isFinite(asked) || asked <= 0) {
+  if (typeof asked !== "number" || !Number.isFinite(asked)) {
     const found = JSON.stringify(asked).slice(0, 100);
-    throw new Error(`Cannot enable rapid polling: duration_minutes is ${found}, not 1 to 60`);
+    throw new Error(`Cannot enable rapid polling: duration_minutes is ${found}, not a number`);
   }
-  return Math.min(MOST_MINUTES, asked);
+  if (asked > 0 && asked <= MOST_MINUTES) return { minutes: asked, note: "" };
+  return {
+    minutes: MOST_MINUTES,
+    note: `, the longest allowed (duration_minutes is ${asked})`,
+  };
 }

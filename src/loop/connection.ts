@@ -3,7 +3,7 @@
  * the log see all of them. What an answer changes is decided in `transition.ts`.
  */
 
-import { admit, type Breaker, type Permit, settle } from "../breaker/breaker.ts";
+import { admit, type Breaker, type Permit, settle, shorten } from "../breaker/breaker.ts";
 import { breakerChange } from "../breaker/change.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
@@ -12,7 +12,14 @@ import type { Clock, Random } from "../system/system.ts";
 import type { ConnectionState, Path } from "./state.ts";
 import { tellChange } from "../breaker/change_log.ts";
 import { tellAnswer } from "./connection_log.ts";
-import { type ConnectionPolicy, resetConnection, takeIn, verdictOf, whyOf } from "./transition.ts";
+import {
+  type ConnectionPolicies,
+  type ConnectionPolicy,
+  resetConnection,
+  takeIn,
+  verdictOf,
+  whyOf,
+} from "./transition.ts";
 
 /** Not called at all: the breaker or the backoff says to wait. */
 export interface Withheld {
@@ -25,7 +32,9 @@ export interface ConnectionParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly policy: ConnectionPolicy;
+  readonly policies: ConnectionPolicies;
+  /** Whether rapid polling is on: a person is watching, and waits are short. */
+  isRapid(): boolean;
   /** One call may take so long in all, a renewal in the middle of it included. */
   readonly callLimitMs: number;
   checkHealth(limits: CallLimits): Promise<Answer<Health>>;
@@ -80,15 +89,36 @@ export class Connection {
   /** How long until a call on this path is allowed, in ms; 0: now. */
   waitMs(path: Path): number {
     const nowMs = this.#parts.clock.monotonicMs();
-    const { breaker, paths, needsPerson } = this.#state;
-    const personMs = (needsPerson?.notBeforeMs ?? -Infinity) - nowMs;
-    return Math.max(0, paths[path].notBeforeMs - nowMs, breakerWaitMs(breaker, nowMs), personMs);
+    const { breaker, paths, doubt, needsPerson } = this.#state;
+    const notBeforeMs = Math.max(
+      paths[path].notBeforeMs,
+      doubt?.kind === "token" ? doubt.notBeforeMs : -Infinity,
+      needsPerson?.notBeforeMs ?? -Infinity,
+    );
+    return Math.max(0, notBeforeMs - nowMs, breakerWaitMs(breaker, nowMs));
   }
 
-  /** Whether the last check-in went well, so that work may be sent. */
+  /** Whether the last check-in went well, and the server knows this agent: work may be sent. */
   get isHealthy(): boolean {
-    const { breaker, paths, needsPerson } = this.#state;
-    return breaker.state === "closed" && paths.check_in.failures === 0 && needsPerson === null;
+    const { breaker, paths, doubt, needsPerson } = this.#state;
+    return breaker.state === "closed" && paths.check_in.failures === 0 && doubt === null &&
+      needsPerson === null;
+  }
+
+  /** Whether the server may have deleted this agent: a report that it takes is the proof it has not. */
+  get isUnknown(): boolean {
+    const { doubt, needsPerson } = this.#state;
+    return doubt?.kind === "deleted" || needsPerson?.cause === "deleted";
+  }
+
+  /** Rapid polling has begun: a breaker that is open stays so no longer than it allows. */
+  onRapidPolling(): void {
+    const { clock, random, policies } = this.#parts;
+    const { breaker } = this.#state;
+    if (breaker.state !== "open") return;
+    const { failures, trips } = breaker;
+    const openMs = policies.rapid.breaker.openMs({ failures, trips }, random);
+    this.#enter({ ...this.#state, breaker: shorten(breaker, clock.monotonicMs() + openMs) });
   }
 
   /**
@@ -112,8 +142,10 @@ export class Connection {
   }
 
   /**
-   * Makes a call if it is allowed. After a failure, before a burst and to close a half-open breaker,
-   * the server's health is asked first; a server that is not healthy is not called.
+   * Makes a call if it is allowed. After a failure to reach the server, before a burst and to close a
+   * half-open breaker its health is asked first; a server that is not healthy is not called. Where
+   * the latest answer was a 5xx health proves nothing (RedFlag's is good without its database): there
+   * the call itself is the probe.
    */
   async attempt<T>(
     path: Path,
@@ -134,7 +166,7 @@ export class Connection {
     const unfollow = follow(options.cut, over);
     const { probe } = permit;
     const call = this.#callInHealth(makeCall, { probe, over: over.signal, ...options });
-    const limitMs = permit.probe ? this.#parts.policy.breaker.probeTimeoutMs : undefined;
+    const limitMs = permit.probe ? this.#policy.breaker.probeTimeoutMs : undefined;
     const settled = await this.#within(limitMs ?? this.#parts.callLimitMs, call)
       .catch((error) => this.#giveBack(permit, error))
       .finally(unfollow);
@@ -155,7 +187,8 @@ export class Connection {
     told: Answer<unknown>,
     call: { path: Path; permit: Permit | null; startedMs: number; number: number },
   ): void {
-    const { policy, random, clock, log, countPending } = this.#parts;
+    const { random, clock, log, countPending } = this.#parts;
+    const policy = this.#policy;
     const nowMs = clock.monotonicMs();
     const before = this.#state;
     const { path, permit } = call;
@@ -216,11 +249,14 @@ export class Connection {
     makeCall: MakeCall<T>,
     { probe, over, isBurst = false }: AttemptOptions & { probe: boolean; over: AbortSignal },
   ): Promise<Answer<T>> {
-    const { clock, policy, checkHealth } = this.#parts;
+    const { clock, policies, checkHealth } = this.#parts;
+    const policy = this.#policy;
     // Both requests of a probe have to fit into the probe's own time.
     const limits = probe ? { timeoutMs: policy.breaker.probeTimeoutMs / 2 } : {};
-    const isUnknown = clock.monotonicMs() >= this.#healthKnownUntilMs;
-    if (probe || this.#state.outage !== null || (isBurst && isUnknown)) {
+    const isHealthUnknown = clock.monotonicMs() >= this.#healthKnownUntilMs;
+    const { outage } = this.#state;
+    const hasAnswered = (outage?.status ?? 0) >= 500;
+    if (!hasAnswered && (probe || outage !== null || (isBurst && isHealthUnknown))) {
       const health = await checkHealth({ ...limits, signal: over });
       if (over.aborted) return { kind: "aborted" };
       if (health.kind !== "ok") return unhealthy(health);
@@ -228,14 +264,19 @@ export class Connection {
         const why = `server says "${health.value.status}"`;
         return unhealthy({ kind: "refused", status: 200, why });
       }
-      this.#healthKnownUntilMs = clock.monotonicMs() + policy.intervalMs;
+      this.#healthKnownUntilMs = clock.monotonicMs() + policies.normal.intervalMs;
     }
     return await makeCall({ ...limits, signal: over });
   }
 
+  get #policy(): ConnectionPolicy {
+    const { policies, isRapid } = this.#parts;
+    return isRapid() ? policies.rapid : policies.normal;
+  }
+
   #step() {
-    const { clock, policy, random } = this.#parts;
-    return { nowMs: clock.monotonicMs(), policy: policy.breaker, random };
+    const { clock, random } = this.#parts;
+    return { nowMs: clock.monotonicMs(), policy: this.#policy.breaker, random };
   }
 
   #enter(state: ConnectionState): void {

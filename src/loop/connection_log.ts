@@ -2,7 +2,7 @@
 
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
-import type { ConnectionState, Path } from "./state.ts";
+import type { ConnectionState, Path, PersonCause } from "./state.ts";
 
 /** What happened with one answer. */
 export interface AnswerContext {
@@ -43,16 +43,19 @@ export function tellAnswer(log: Log, answer: Answer<unknown>, context: AnswerCon
       log.warning("server asked to slow down", { ...told, why: answer.why, next_in_s });
       break;
     case "unauthorized":
-    case "needs_person":
-      // Once, and not with every hourly probe.
-      if (before.needsPerson !== null) break;
-      log.error("a person is needed: the server no longer takes this agent", {
+      // Once, and not with every try: it may pass, as a database outage does.
+      if (before.needsPerson !== null || after.needsPerson !== null) break;
+      if (before.doubt?.kind === "token") break;
+      log.warning("server refused the tokens, trying again", {
         ...told,
         why: answer.why,
-        next_step: "run `pennon register` with a new registration token",
         next_in_s,
       });
+      break;
+    case "needs_person":
+      break;
   }
+  logStanding(log, { ...told, next_in_s }, context);
   if (before.outage === null || after.outage !== null) return;
   log.info("connection recovered", {
     outage_s: seconds(context.nowMs - before.outage.sinceMs),
@@ -60,6 +63,36 @@ export function tellAnswer(log: Log, answer: Answer<unknown>, context: AnswerCon
     buffered: context.countPending(),
     why: before.outage.why,
   });
+}
+
+/** What an operator can do, by what has to be mended. */
+const NEXT_STEP: Readonly<Record<PersonCause, string>> = {
+  token: "look at the server's log and database first: it answers so to any database error too; " +
+    "if it is well, run `pennon register` with a new registration token",
+  deleted: "run `pennon register` with a new registration token, or restore the agent's row",
+  forbidden: "run `pennon register` with a new registration token",
+};
+
+/** Once when an operator has to act, and not with every hourly probe; and once when it is over. */
+function logStanding(
+  log: Log,
+  fields: Readonly<Record<string, unknown>>,
+  { before, after }: AnswerContext,
+): void {
+  const { needsPerson } = after;
+  if (needsPerson === null) {
+    if (before.needsPerson !== null) {
+      log.info("server accepts this agent again", { why: before.needsPerson.why });
+    }
+    return;
+  }
+  if (before.needsPerson?.cause === needsPerson.cause) return;
+  const { cause, why } = needsPerson;
+  const what = cause === "deleted"
+    ? "this agent was deleted on the server"
+    : "the server no longer accepts this agent";
+  const next_step = NEXT_STEP[cause];
+  log.error(`operator action required: ${what}`, { ...fields, why, next_step });
 }
 
 function seconds(ms: number): number {

@@ -3,12 +3,12 @@
  * where nothing gets through, and never more than the server's own window takes.
  */
 
-import type { EventBuffer, EventKey, EventKind, StoredEvent } from "../buffer/buffer.ts";
+import type { EventBuffer, EventKey, EventKind, NewEvent, StoredEvent } from "../buffer/buffer.ts";
 import { type Delivery, drain } from "../buffer/delivery.ts";
 import { splitBody } from "../buffer/split.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
-import { type Client, NO_ROUTE, type Report } from "../server/client.ts";
+import { type Client, isAgentUnknown, NO_ROUTE, type Report } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
 import type { BackoffPolicy } from "./backoff.ts";
 import { Blame } from "./blame.ts";
@@ -29,6 +29,8 @@ export interface DeliveringParts {
   readonly client: Client;
   /** Of a server that breaks over every report; the connection's paths have their own. */
   readonly backoff: BackoffPolicy;
+  /** The host's facts as an event, or `null` if there are none to tell. */
+  collectSystemInfo(): Promise<NewEvent | null>;
 }
 
 /** Answers that may be about the event, or about a server (or a proxy) that is not set up. */
@@ -39,6 +41,9 @@ const ONE_ITEM: ReadonlySet<number> = new Set([400, 413, 422, 500]);
 
 /** Answers of a gateway that may have passed the request on. */
 const GATEWAY: ReadonlySet<number> = new Set([502, 504]);
+
+/** A server that has taken a report, or was asked, knows this agent for so long. */
+const KNOWN_MS = 600_000;
 
 /**
  * Reports that may be on their way at once: where each answer takes 20 ms, one after the other would
@@ -69,6 +74,10 @@ export class Delivering {
   readonly #blame = new Blame();
   /** Logs of commands that the server may have: the next check-in asks, so they wait for it. */
   readonly #toAskFor = new Map<string, EventKey>();
+  /** Until then it need not be asked whether the server knows this agent. */
+  #knownUntilMs = -Infinity;
+  /** The latest time that it was asked: reports that break together wait for one answer. */
+  #asking: Promise<void> = Promise.resolve();
   /** Whether this round has tried if a part of an event gets through where the whole may not. */
   #hasDivided = false;
   /** Reports that are on their way. */
@@ -170,6 +179,17 @@ export class Delivering {
     return { sent, delivered, isOver: isOver() };
   }
 
+  /**
+   * Asks the server whether it knows this agent, by the host's facts: of all that an agent sends, only
+   * these are answered with a word on that. The connection takes the answer in. They are not kept
+   * first: should they get lost, they are asked with again.
+   */
+  async askWhetherKnown(cut: AbortSignal): Promise<void> {
+    this.#knownUntilMs = this.#parts.clock.monotonicMs() + KNOWN_MS;
+    const facts = await this.#parts.collectSystemInfo();
+    if (facts !== null) await this.#call(facts, { isBurst: false, cut });
+  }
+
   /** One by one until the server has said how many it takes, and where it has just not taken one. */
   #mostInFlight(): number {
     const isKnown = this.#pace.answeredMs.length > 0 && this.#reception === GOOD_RECEPTION;
@@ -200,23 +220,43 @@ export class Delivering {
     event: StoredEvent,
     { isBurst, cut }: { isBurst: boolean; cut: AbortSignal },
   ): Promise<Delivery> {
-    const { connection, session, client } = this.#parts;
-    let sentMs: number | null = null;
-    const answer = await connection.attempt("delivery", (limits) => {
-      const report = { report: REPORTS[event.kind], body: event.body };
-      const call = session.call((caller) => {
-        sentMs = this.#parts.clock.monotonicMs();
-        return client.report(caller, report, limits);
-      }, limits.signal);
-      return call.then(asEventsProblem);
-    }, { isBurst: isBurst || event.sizeBytes >= BURST_BYTES, cut });
-    if (sentMs !== null) this.#keepPace(answer, sentMs);
+    const isLarge = event.sizeBytes >= BURST_BYTES;
+    const { answer, sentMs } = await this.#call(event, { isBurst: isBurst || isLarge, cut });
+    if (answer.kind === "refused" && isAgentUnknown(answer)) return { kind: "later" };
+    if (answer.kind === "refused" && answer.status === 500 && !await this.#isKnown(cut)) {
+      return { kind: "later" };
+    }
     const meaning = this.#meaningOf(event, answer, sentMs !== null);
     if (meaning.kind === "later" && meaning.isUnanswered) {
       const { id, commandId, place } = event;
       this.#toAskFor.set(id, { id, commandId, place });
     }
     return meaning;
+  }
+
+  /** A deleted agent's reports all break: no part of them would fare better. */
+  async #isKnown(cut: AbortSignal): Promise<boolean> {
+    const { clock, connection } = this.#parts;
+    if (clock.monotonicMs() >= this.#knownUntilMs) this.#asking = this.askWhetherKnown(cut);
+    await this.#asking;
+    return connection.isHealthy;
+  }
+
+  async #call(
+    { kind, body }: Pick<StoredEvent, "kind" | "body">,
+    options: { isBurst: boolean; cut: AbortSignal },
+  ): Promise<{ answer: Answer<unknown> | Withheld; sentMs: number | null }> {
+    const { connection, session, client } = this.#parts;
+    let sentMs: number | null = null;
+    const answer = await connection.attempt("delivery", (limits) => {
+      const call = session.call((caller) => {
+        sentMs = this.#parts.clock.monotonicMs();
+        return client.report(caller, { report: REPORTS[kind], body }, limits);
+      }, limits.signal);
+      return call.then(asEventsProblem);
+    }, options);
+    if (sentMs !== null) this.#keepPace(answer, sentMs);
+    return { answer, sentMs };
   }
 
   #keepPace(answer: Answer<unknown> | Withheld, sentMs: number): void {
@@ -237,6 +277,7 @@ export class Delivering {
       case "ok": {
         const isLast = this.#pace.remaining === 0;
         if (answer.value === NO_ROUTE) return { kind: "delivered", isLast };
+        this.#knownUntilMs = this.#parts.clock.monotonicMs() + KNOWN_MS;
         if (this.#reception.rests > 0) this.#blame.recovered();
         this.#reception = GOOD_RECEPTION;
         const alsoRefused = this.#blame.delivered(event.id);

@@ -3,7 +3,6 @@
  * The rules are elsewhere (`schedule.ts`, `transition.ts`, `delivering.ts`); here is their order.
  */
 
-import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
 import { keep } from "../buffer/keep.ts";
 import type { CheckInAnswer } from "../server/check_in_answer.ts";
@@ -24,8 +23,6 @@ export interface LoopParts extends Omit<CheckInParts, "signal">, InboxParts, Del
   readonly polling: LoopPolling;
   /** The body of the next check-in; rapid polling for so much longer, 0: off. */
   describeHost(rapidLeftMs: number): CheckInBody;
-  /** The host's facts as an event, or `null` if there are none to tell. */
-  collectSystemInfo(): Promise<NewEvent | null>;
   /** Keeps the state; `isDurable`: through a power cut. Never throws. */
   saveState(state: LoopState, options: { isDurable: boolean }): Promise<void>;
 }
@@ -38,7 +35,14 @@ export interface LoopPolling {
   readonly startSpreadMs: number;
 }
 
-const SYSTEM_INFO_EVERY_MS = 3_600_000;
+/**
+ * Host facts are sent at a check-in, at least once an hour where check-ins are 5 minutes apart: a
+ * deleted agent learns from their answer that it is one.
+ */
+const SYSTEM_INFO_EVERY_MS = 50 * 60_000;
+
+/** After a first sign that the agent was deleted, the next check-in comes at random within this. */
+const DOUBT_SPREAD_MS = 60_000;
 
 /** After the host has woken, the check-in comes at random within this. */
 const WAKE_SPREAD_MS = 60_000;
@@ -86,6 +90,11 @@ export class Loop {
     return { ...this.#state, connection: this.#parts.connection.state };
   }
 
+  /** Whether rapid polling is on. */
+  get isRapid(): boolean {
+    return this.#rapidLeftMs() > 0;
+  }
+
   /** Goes on until it is to stop; then sends what it can until it is cut off. */
   async run(signals: StopSignals): Promise<void> {
     const { stop } = signals;
@@ -130,7 +139,8 @@ export class Loop {
   /** A command is done: takes up what it wants, and sends what it left. */
   afterCommand(outcome: CommandOutcome): void {
     if (outcome.rapidPollingMs !== null) {
-      this.#setRapid(clampRapidMs(outcome.rapidPollingMs));
+      const askedMs = clampRapidMs(outcome.rapidPollingMs);
+      this.#setRapid(askedMs > 0 ? Math.max(askedMs, this.#rapidLeftMs()) : 0);
       this.#bringForward(this.#earliestCheckInMs()); // The server wants to see it soon.
       this.#isOutdated = true;
     }
@@ -176,7 +186,13 @@ export class Loop {
   }
 
   async #deliver(cut: AbortSignal): Promise<void> {
-    if (await this.#delivering.deliver(cut)) await this.#save();
+    const { connection, clock, random } = this.#parts;
+    const wasUnknown = connection.isUnknown;
+    const wasTried = await this.#delivering.deliver(cut);
+    // Whether that was a passing trouble of the server's database is seen by a check-in.
+    const isDoubted = connection.isUnknown && !wasUnknown;
+    if (isDoubted) this.#bringForward(clock.monotonicMs() + random() * DOUBT_SPREAD_MS);
+    if (wasTried) await this.#save();
   }
 
   async #step(signals: StopSignals): Promise<void> {
@@ -236,6 +252,7 @@ export class Loop {
     this.#state = { ...this.#state, nextCheckInMs };
     closeCheckIn(this.#parts, answer, dueInMs);
     if (answer.kind === "ok") await this.#tellSystemInfo();
+    if (answer.kind === "ok" && connection.isUnknown) await this.#delivering.askWhetherKnown(cut);
     await this.#save();
     return answer.kind === "ok";
   }
@@ -257,7 +274,7 @@ export class Loop {
     const nowMs = clock.monotonicMs();
     this.#isBack = true;
     this.#state = { ...this.#state, lastCheckInMs: nowMs };
-    const leftMs = rapidLeftMs(answer.rapidPolling, clock.nowMs());
+    const leftMs = rapidLeftMs(answer.rapidPolling, clock.nowMs(), this.#rapidLeftMs());
     if (leftMs !== null && !this.#isOutdated) this.#setRapid(leftMs);
   }
 
@@ -316,6 +333,7 @@ export class Loop {
     const rapidUntilMs = leftMs > 0 ? this.#parts.clock.monotonicMs() + leftMs : null;
     this.#state = { ...this.#state, rapidUntilMs };
     if (wasOn === leftMs > 0) return;
+    if (!wasOn) this.#parts.connection.onRapidPolling();
     this.#parts.log.info(leftMs > 0 ? "rapid polling on" : "rapid polling off", {
       for_s: Math.round(leftMs / 1_000),
     });

@@ -11,15 +11,21 @@ export function clampRapidMs(ms: number): number {
 }
 
 /**
- * How much longer rapid polling lasts by the server's word, in ms; `null`: it said nothing, and what
- * holds goes on to its own end.
+ * How much longer rapid polling lasts by the server's word, in ms, where it lasts for `leftMs` more
+ * already; `null`: what holds goes on to its own end.
+ *
+ * RedFlag 0.1.18 sends `until` = now + 10 minutes with every command, also while a longer heartbeat
+ * runs: an instant may lengthen rapid polling, and never shortens it.
  */
 export function rapidLeftMs(
   told: CheckInAnswer["rapidPolling"],
   nowMs: number,
+  leftMs: number,
 ): number | null {
   if (!told) return null;
   if (!told.enabled) return 0;
   const untilMs = Date.parse(told.until ?? "");
-  return Number.isNaN(untilMs) ? null : clampRapidMs(untilMs - nowMs);
+  if (Number.isNaN(untilMs)) return null;
+  const toldMs = clampRapidMs(untilMs - nowMs);
+  return toldMs > leftMs ? toldMs : null;
 }

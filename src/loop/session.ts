@@ -41,8 +41,9 @@ export class Session {
 
   /**
    * Makes a call with the access token. A token that is due is renewed first; a 401 is answered with
-   * one renewal and the same call once more. A renewal that is refused needs a person. Once `over`
-   * is given nobody waits for the call, and it begins nothing more.
+   * one renewal and the same call once more. A renewal that is refused, or does not help, leaves the
+   * call `unauthorized`: whether that is final is not known here. Once `over` is given nobody waits
+   * for the call, and it begins nothing more.
    */
   async call<T>(
     makeCall: (caller: Caller) => Promise<Answer<T>>,
@@ -72,7 +73,9 @@ export class Session {
     }
     if (over.aborted) return { kind: "aborted" };
     const again = await makeCall(this.#caller());
-    return again.kind === "unauthorized" ? { kind: "needs_person", why: again.why } : again;
+    return again.kind === "unauthorized"
+      ? { kind: "unauthorized", why: `renewed token refused: ${again.why}` }
+      : again;
   }
 
   #caller(): Caller {
@@ -122,12 +125,10 @@ export class Session {
 function asRefusal(renewal: Exclude<Answer<unknown>, { kind: "ok" }>): Answer<never> {
   switch (renewal.kind) {
     case "unauthorized":
+    case "refused":
+      return { kind: "unauthorized", why: `renewal refused: ${renewal.why}` };
     case "needs_person":
       return { kind: "needs_person", why: `renewal refused: ${renewal.why}` };
-    case "refused":
-      return renewal.status === 404
-        ? { kind: "needs_person", why: `agent is deleted on the server: ${renewal.why}` }
-        : { kind: "needs_person", why: `renewal refused: ${renewal.why}` };
     case "failed":
     case "limited":
     case "aborted":

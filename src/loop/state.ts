@@ -36,7 +36,9 @@ export interface ConnectionState {
   readonly paths: Readonly<Record<Path, PathState>>;
   /** Since the first failure after the last success. */
   readonly outage: Outage | null;
-  /** Set where nothing goes on without a person. */
+  /** What may turn out to need an operator. */
+  readonly doubt: Doubt | null;
+  /** Set where only an operator can help. */
   readonly needsPerson: NeedsPerson | null;
 }
 
@@ -48,11 +50,36 @@ export interface Outage {
   readonly why: string;
   /** Whether the latest failure was this host's own: nothing had left it. */
   readonly offline: boolean;
+  /** The HTTP status of the latest failure; `null`: no whole answer came. */
+  readonly status: number | null;
 }
+
+/**
+ * A sign that the server does not know this agent any more, which may be a passing trouble of the
+ * server just as well.
+ *
+ * `token`: neither the access token nor the refresh token is taken. `deleted`: the server has said
+ * that there is no such agent; `hasCheckedIn`: and has taken a check-in since.
+ */
+export type Doubt =
+  | {
+    readonly kind: "token";
+    readonly sinceMs: number;
+    readonly refusals: number;
+    /** No call on any path before this instant. */
+    readonly notBeforeMs: number;
+  }
+  | { readonly kind: "deleted"; readonly sinceMs: number; readonly hasCheckedIn: boolean };
+
+/** What needs an operator: the tokens, the agent's row, or something else (a 403). */
+export type PersonCause = "token" | "deleted" | "forbidden";
 
 /** The server does not take this agent any more, whatever the agent does. */
 export interface NeedsPerson {
+  readonly cause: PersonCause;
   readonly why: string;
+  /** Since the first sign of it. */
+  readonly sinceMs: number;
   /** No call on any path before this instant. */
   readonly notBeforeMs: number;
 }
@@ -76,6 +103,7 @@ export const NEW_STATE: LoopState = {
       delivery: { failures: 0, notBeforeMs: -Infinity },
     },
     outage: null,
+    doubt: null,
     needsPerson: null,
   },
   rapidUntilMs: null,
@@ -107,9 +135,33 @@ const stored = v.object({
         attempts: savedCount,
         why: savedReason,
         offline: v.boolean(),
+        status: v.optional(v.nullable(savedCount), null),
       }),
     ),
-    needsPerson: v.nullable(v.object({ why: savedReason, notBeforeMs: savedInstant })),
+    doubt: v.optional(
+      v.nullable(v.variant("kind", [
+        v.object({
+          kind: v.literal("token"),
+          sinceMs: savedInstant,
+          refusals: savedCount,
+          notBeforeMs: savedInstant,
+        }),
+        v.object({
+          kind: v.literal("deleted"),
+          sinceMs: savedInstant,
+          hasCheckedIn: v.boolean(),
+        }),
+      ])),
+      null,
+    ),
+    needsPerson: v.nullable(
+      v.object({
+        cause: v.optional(v.picklist(["token", "deleted", "forbidden"]), "forbidden"),
+        why: savedReason,
+        sinceMs: v.optional(savedInstant, 0),
+        notBeforeMs: savedInstant,
+      }),
+    ),
   }),
   rapidUntilMs: v.nullable(savedInstant),
   nextCheckInMs: v.nullable(savedInstant),
@@ -128,7 +180,7 @@ export function encodeState(state: LoopState, at: TwoClocks): string {
     failures: toSavedCount(failures),
     notBeforeMs: orNull(notBeforeMs),
   });
-  const { breaker, paths, outage, needsPerson } = state.connection;
+  const { breaker, paths, outage, doubt, needsPerson } = state.connection;
   const encoded: StoredState = {
     schema: SCHEMA,
     connection: {
@@ -139,9 +191,13 @@ export function encodeState(state: LoopState, at: TwoClocks): string {
         attempts: toSavedCount(outage.attempts),
         why: toSavedReason(outage.why),
         sinceMs: epoch(outage.sinceMs),
+        status: outage.status === null ? null : toSavedCount(outage.status),
       },
+      doubt: doubt && saveDoubt(doubt, epoch),
       needsPerson: needsPerson && {
+        cause: needsPerson.cause,
         why: toSavedReason(needsPerson.why),
+        sinceMs: epoch(needsPerson.sinceMs),
         notBeforeMs: epoch(needsPerson.notBeforeMs),
       },
     },
@@ -151,6 +207,13 @@ export function encodeState(state: LoopState, at: TwoClocks): string {
     lastSystemInfoMs: orNull(state.lastSystemInfoMs),
   };
   return `${JSON.stringify(encoded)}\n`;
+}
+
+function saveDoubt(doubt: Doubt, epoch: (ms: number) => number): Doubt {
+  const sinceMs = epoch(doubt.sinceMs);
+  if (doubt.kind === "deleted") return { ...doubt, sinceMs };
+  const refusals = toSavedCount(doubt.refusals);
+  return { ...doubt, sinceMs, refusals, notBeforeMs: epoch(doubt.notBeforeMs) };
 }
 
 /** Reads a saved state as it stands, for showing; `undefined` if it is damaged. */
@@ -164,7 +227,7 @@ export function decodeState(saved: StoredState, at: TwoClocks, longest: LongestW
   const past = (ms: number) => at.monotonicMs + Math.min(0, ms - at.nowMs);
   const future = (ms: number, longestMs: number) =>
     at.monotonicMs + Math.min(longestMs, ms - at.nowMs);
-  const { breaker, paths, outage, needsPerson } = saved.connection;
+  const { breaker, paths, outage, doubt, needsPerson } = saved.connection;
   const decodePath = (path: StoredState["connection"]["paths"]["check_in"]): PathState => ({
     failures: path.failures,
     notBeforeMs: path.notBeforeMs === null
@@ -177,8 +240,15 @@ export function decodeState(saved: StoredState, at: TwoClocks, longest: LongestW
       breaker: restoreBreaker(breaker, at, longest.openMs),
       paths: { check_in: decodePath(paths.check_in), delivery: decodePath(paths.delivery) },
       outage: outage && { ...outage, sinceMs: past(outage.sinceMs) },
+      doubt: doubt && {
+        ...doubt,
+        sinceMs: past(doubt.sinceMs),
+        ...("notBeforeMs" in doubt &&
+          { notBeforeMs: future(doubt.notBeforeMs, longest.notBeforeMs) }),
+      },
       needsPerson: needsPerson && {
         ...needsPerson,
+        sinceMs: past(needsPerson.sinceMs),
         notBeforeMs: future(needsPerson.notBeforeMs, longest.notBeforeMs),
       },
     },

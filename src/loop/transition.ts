@@ -1,5 +1,6 @@
 /** What an answer of the server does to the connection's state: pure, one answer, one new state. */
 
+import { type ConnectionBreakerSettings, connectionPolicy } from "../breaker/connection.ts";
 import {
   advance,
   type BreakerPolicy,
@@ -10,14 +11,18 @@ import {
 } from "../breaker/breaker.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Random } from "../system/system.ts";
-import { backoffMs, type BackoffPolicy } from "./backoff.ts";
-import type { ConnectionState, NeedsPerson, Outage, Path, PathState } from "./state.ts";
+import { backoffMs, type BackoffPolicy, ceilingMs } from "./backoff.ts";
+import { nextStanding } from "./doubt.ts";
+import type { ConnectionState, Outage, Path, PathState } from "./state.ts";
 
 /** Longest wait between attempts that reach nothing because this host itself is offline. */
 export const OFFLINE_CAP_MS = 30_000;
 
-/** Between two attempts that only a person can make succeed; the interval, if that is longer. */
-export const NEEDS_PERSON_WAIT_MS = 3_600_000;
+/**
+ * Longest wait of the agent's own while rapid polling is on: a person is watching the dashboard. A
+ * server's `Retry-After` may ask for more.
+ */
+export const RAPID_CAP_MS = 30_000;
 
 /** Part of a `Retry-After` that is added by chance, so that the turned away do not return as one. */
 const RETRY_AFTER_JITTER = 0.2;
@@ -26,8 +31,35 @@ const RETRY_AFTER_JITTER = 0.2;
 export interface ConnectionPolicy {
   readonly backoff: BackoffPolicy;
   readonly breaker: BreakerPolicy;
-  /** Between check-ins: nothing that a person has to mend is tried more often. */
+  /** Between check-ins: what an operator has to mend is tried no more often. */
   readonly intervalMs: number;
+}
+
+/** The rules while polling normally, and those while rapid polling is on. */
+export type ConnectionPolicies = Readonly<Record<"normal" | "rapid", ConnectionPolicy>>;
+
+/** The rules from the configuration's numbers; rapid polling lowers caps and raises nothing. */
+export function connectionPolicies(
+  settings: {
+    readonly backoff: BackoffPolicy;
+    readonly breaker: ConnectionBreakerSettings;
+    readonly intervalMs: number;
+  },
+): ConnectionPolicies {
+  const policyOf = (capMs: number): ConnectionPolicy => {
+    const backoff = { ...settings.backoff, capMs: Math.min(capMs, settings.backoff.capMs) };
+    const breaker = {
+      ...settings.breaker,
+      minOpenMs: Math.min(capMs, settings.breaker.minOpenMs),
+      maxOpenMs: Math.min(capMs, settings.breaker.maxOpenMs),
+    };
+    return {
+      backoff,
+      breaker: connectionPolicy(breaker, (failures) => ceilingMs(failures, backoff)),
+      intervalMs: Math.min(capMs, settings.intervalMs),
+    };
+  };
+  return { normal: policyOf(Infinity), rapid: policyOf(RAPID_CAP_MS) };
 }
 
 /** One answer, and what is needed to take it in. */
@@ -70,13 +102,19 @@ export function takeIn(
   const breaker = permit === null
     ? advance(state.breaker, breakerStep)
     : settle(state.breaker, { permit, verdict, reason: whyOf(answer) }, breakerStep);
-  const own = nextPath(state.paths[step.path], answer, step);
+  const isOpen = breaker.state === "open";
+  const own = nextPath(state.paths[step.path], answer, { ...step, isOpen });
   const paths = { ...state.paths, [step.path]: own };
   return {
     breaker,
     paths: isServerAsking(answer) ? notBefore(paths, own.notBeforeMs) : paths,
     outage: nextOutage(state.outage, answer, nowMs),
-    needsPerson: nextNeedsPerson(state.needsPerson, answer, step),
+    ...nextStanding(state, answer, {
+      path: step.path,
+      nowMs,
+      random,
+      intervalMs: step.policy.intervalMs,
+    }),
   };
 }
 
@@ -90,6 +128,7 @@ export function resetConnection(state: ConnectionState): ConnectionState {
     breaker: { ...NEW_BREAKER, generation: state.breaker.generation + 1 },
     paths: { check_in: path, delivery: path },
     outage: state.outage,
+    doubt: null,
     needsPerson: null,
   };
 }
@@ -117,7 +156,11 @@ function isUnclear(answer: Answer<unknown>): boolean {
   return answer.kind === "refused" && answer.status === 500;
 }
 
-function nextPath(path: PathState, answer: Answer<unknown>, step: AnswerStep): PathState {
+function nextPath(
+  path: PathState,
+  answer: Answer<unknown>,
+  step: AnswerStep & { isOpen: boolean },
+): PathState {
   const { nowMs, random } = step;
   if (isUnclear(answer)) return path;
   switch (answer.kind) {
@@ -129,7 +172,10 @@ function nextPath(path: PathState, answer: Answer<unknown>, step: AnswerStep): P
       const capMs = answer.offline
         ? Math.min(OFFLINE_CAP_MS, step.policy.backoff.capMs)
         : step.policy.backoff.capMs;
-      const waitMs = backoffMs(failures, { ...step.policy.backoff, capMs }, random);
+      // An open breaker is the wait: the attempt that opens it is not delayed a second time.
+      const waitMs = step.isOpen
+        ? 0
+        : backoffMs(failures, { ...step.policy.backoff, capMs }, random);
       const askedMs = answer.retryAfterMs === null ? 0 : stretch(answer.retryAfterMs, random);
       return { failures, notBeforeMs: nowMs + Math.max(waitMs, askedMs) };
     }
@@ -167,6 +213,7 @@ function nextOutage(
         attempts: (outage?.attempts ?? 0) + 1,
         why: answer.why,
         offline: answer.offline,
+        status: answer.status,
       };
     case "limited":
     case "unauthorized":
@@ -176,29 +223,4 @@ function nextOutage(
     case "aborted":
       return outage;
   }
-}
-
-function nextNeedsPerson(
-  needsPerson: NeedsPerson | null,
-  answer: Answer<unknown>,
-  step: AnswerStep,
-): NeedsPerson | null {
-  switch (answer.kind) {
-    case "unauthorized":
-    case "needs_person":
-      return { why: answer.why, notBeforeMs: nextProbeMs(step) };
-    case "ok":
-    case "refused":
-      return null;
-    case "failed":
-    case "limited":
-      // Not the server's word that it takes this agent again: the hourly pace goes on.
-      return needsPerson && { ...needsPerson, notBeforeMs: nextProbeMs(step) };
-    case "aborted":
-      return needsPerson;
-  }
-}
-
-function nextProbeMs({ nowMs, random, policy }: AnswerStep): number {
-  return nowMs + stretch(Math.max(NEEDS_PERSON_WAIT_MS, policy.intervalMs), random);
 }

@@ -36,6 +36,11 @@ export type Answer<T> =
     readonly kind: "refused";
     readonly why: string;
     readonly status: number;
+    /**
+     * What a JSON body's `error` says: that there is no such agent, or something else. Absent where
+     * there is none, as in the plain text that RedFlag's router says of a route it does not have.
+     */
+    readonly error?: "agent_unknown" | "other";
     readonly rateLimit?: RateLimit;
   }
   | { readonly kind: "unauthorized"; readonly why: string }
@@ -61,7 +66,8 @@ export function readAnswer<T>(
     if (read.ok) return { kind: "ok", value: read.value, rateLimit };
     return { ...failure, why: `HTTP ${status}, but not the answer promised: ${read.why}` };
   }
-  const why = describe(response);
+  const words = readWords(response);
+  const why = describe(response, words);
   const failed = { ...failure, why };
   const retryAfterMs = readRetryAfterMs(headers["retry-after"], serverMs ?? nowMs);
   switch (status) {
@@ -76,7 +82,11 @@ export function readAnswer<T>(
     case 408:
       return failed;
   }
-  if (status >= 400 && status < 500) return { kind: "refused", why, status, ...told };
+  if (status >= 400 && status < 500) {
+    if (words === null) return { kind: "refused", why, status, ...told };
+    const error = status === 404 && words === AGENT_UNKNOWN ? "agent_unknown" : "other";
+    return { kind: "refused", why, status, error, ...told };
+  }
   return failed;
 }
 
@@ -94,6 +104,9 @@ export function readFailure(error: unknown): Answer<never> {
   };
 }
 
+/** RedFlag's word (internal/api/handlers/agents.go) on an agent that has no row in its database. */
+const AGENT_UNKNOWN = "agent not found";
+
 /** Longest part of a server's own words that is repeated in a log. */
 const QUOTE_LIMIT = 200;
 
@@ -103,15 +116,19 @@ const REFUSAL_LIMITS = { ...ANSWER_LIMITS, maxLength: 16_384 };
 /** Longest account of why no answer came: it may quote a server's header, or a certificate. */
 const FAILURE_LIMIT = 500;
 
+function readWords(response: HttpResponse): string | null {
+  const words = decodeJson(errorWords, response.body, REFUSAL_LIMITS);
+  return words.ok ? words.value.error : null;
+}
+
 /** "HTTP 400: Invalid …", with the server's own words where it gave some. */
-function describe(response: HttpResponse): string {
+function describe(response: HttpResponse, words: string | null): string {
   const location = response.headers["location"];
   if (location !== undefined && response.status >= 300 && response.status < 400) {
     return `HTTP ${response.status}: a redirect, which is not followed`;
   }
-  const words = decodeJson(errorWords, response.body, REFUSAL_LIMITS);
-  if (!words.ok) return `HTTP ${response.status}`;
-  return `HTTP ${response.status}: ${quoteWords(words.value.error, QUOTE_LIMIT)}`;
+  if (words === null) return `HTTP ${response.status}`;
+  return `HTTP ${response.status}: ${quoteWords(words, QUOTE_LIMIT)}`;
 }
 
 const errorWords = v.object({ error: v.string() });

@@ -72,6 +72,11 @@ interface Call<T> extends CallOptions {
  */
 export const NO_ROUTE: Readonly<Record<string, never>> = {};
 
+/** Whether a report was refused because there is no such agent: it was deleted on the server. */
+export function isAgentUnknown(answer: Answer<unknown>): boolean {
+  return answer.kind === "refused" && answer.error === "agent_unknown";
+}
+
 /** The calls of protocol.md. Every answer is checked before it is believed. */
 export class Client {
   readonly #sendHttp: SendHttp;
@@ -118,7 +123,10 @@ export class Client {
     return answer;
   }
 
-  /** A new access token; `unauthorized`: the refresh token is dead, 404: the agent was deleted. */
+  /**
+   * A new access token; `unauthorized`: the refresh token is dead, the agent was deleted, or the
+   * server's database does not answer (RedFlag 0.1.18).
+   */
   async renew(
     agentId: string,
     refreshToken: string,
@@ -167,8 +175,10 @@ export class Client {
       readBody: readAnyObject,
       ...(event.report === "logs" && { readConflict: readEndedCommand }),
     });
-    // Servers before v0.1.18 have no such route, and nowhere to keep what it brings.
-    const isOldServer = answer.kind === "refused" && answer.status === 404;
+    // Servers before v0.1.18 have no such route, and nowhere to keep what it brings. Their router
+    // says so in plain text; JSON is a word on the agent itself.
+    const isOldServer = answer.kind === "refused" && answer.status === 404 &&
+      answer.error === undefined;
     return isOldServer && event.report === "system-info"
       ? { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null }
       : answer;

@@ -166,6 +166,7 @@ Deno.test("each check-in says how the agent is: its breakers, its buffer, its di
   const { metadata } = body as { metadata: Record<string, unknown> };
   assertEquals(metadata, {
     rapid_polling_enabled: false,
+    rapid_polling_until: "2026-11-23T00:00:00.000Z",
     polling_mode: "normal",
     connection_breaker: "closed",
     connection_failures: 0,

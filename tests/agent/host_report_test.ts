@@ -57,7 +57,8 @@ Deno.test("checkInBody() always says whether rapid polling is on, as a boolean",
   const agent = { version: "0.1.0", nowMs: 0, ...condition };
   const off = checkInBody(metrics, { ...agent, rapidLeftMs: 0 });
   assertEquals(off.metadata.rapid_polling_enabled, false);
-  assert(!("rapid_polling_until" in off.metadata));
+  assertEquals(off.metadata.rapid_polling_until, "1970-01-01T00:00:00.000Z");
+  assert(!("rapid_polling_duration_minutes" in off.metadata));
   const on = checkInBody(metrics, { ...agent, rapidLeftMs: 90_000 });
   assertEquals(on.metadata, {
     rapid_polling_enabled: true,

@@ -98,7 +98,14 @@ const SAVED: StoredState = {
       check_in: { failures: 6, notBeforeMs: NOW_MS + 120_000 },
       delivery: { failures: 1, notBeforeMs: null },
     },
-    outage: { sinceMs: NOW_MS - 2 * HOUR_MS, attempts: 9, why: "HTTP 502", offline: false },
+    outage: {
+      sinceMs: NOW_MS - 2 * HOUR_MS,
+      attempts: 9,
+      why: "HTTP 502",
+      offline: false,
+      status: 502,
+    },
+    doubt: null,
     needsPerson: null,
   },
   rapidUntilMs: null,
@@ -320,10 +327,19 @@ Deno.test("statusAsText() says how a well connection stands, and that it may nee
   const state = saved({}, healthy);
   assertEquals(line("Connection", { state }), "closed");
   assertEquals([line("Outage", { state }), line("ATTENTION", { state })], [undefined, undefined]);
-  const needsPerson = { why: "HTTP 403", notBeforeMs: NOW_MS };
+  const needsPerson = {
+    cause: "forbidden",
+    why: "HTTP 403",
+    sinceMs: NOW_MS,
+    notBeforeMs: NOW_MS + 2 * HOUR_MS,
+  } as const;
+  assertStringIncludes(
+    line("Check-in", { state: saved({}, { ...healthy, needsPerson }) }) ?? "",
+    "next in 2 h",
+  );
   assertEquals(
     line("ATTENTION", { state: saved({}, { ...healthy, needsPerson }) }),
-    "needs a person: HTTP 403",
+    "operator action required: HTTP 403",
   );
   const json = JSON.parse(statusAsJson(status({ state: saved({}, { ...healthy, needsPerson }) })));
   const { reason, outage_since, outage_attempts, needs_person } = json.connection;

@@ -35,6 +35,10 @@ export class FakeServer {
   refreshToken = "refresh-1";
   /** Reports whose body holds this text are answered with this status. */
   poison: { text: string; status: number } | null = null;
+  /** Whether the body of that is JSON; plain text is what a router says of a route it has not. */
+  isPoisonPlain = false;
+  /** Deleted on the server: check-ins are taken, reports break, host facts are answered with 404. */
+  isAgentDeleted = false;
   /** Headers of its answers to reports, whatever their status. */
   rateLimit: Record<string, string> = {};
   /** What its answers to check-ins say of rapid polling. */
@@ -119,7 +123,13 @@ export class FakeServer {
         ...(asked && this.hasResults && { acknowledged_ids: this.hasResults(asked) }),
       });
     }
+    if (this.isAgentDeleted) {
+      return path.endsWith("/system-info")
+        ? json(404, { error: "agent not found" })
+        : json(500, { error: "failed to save log" });
+    }
     if (this.poison && JSON.stringify(body).includes(this.poison.text)) {
+      if (this.isPoisonPlain) return response(this.poison.status, "404 page not found");
       return { ...json(this.poison.status, { error: "poison" }), headers: this.rateLimit };
     }
     this.reports.push({ report: path.split("/").at(-1) ?? "", body });

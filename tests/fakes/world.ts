@@ -1,15 +1,14 @@
 /** A loop on a whole machine in memory, with a server in memory: for tests of the loop. */
 
-import { connectionPolicy } from "../../src/breaker/connection.ts";
 import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
 import type { Command, CommandOutcome, RunningHandler } from "../../src/buffer/command.ts";
 import type { CommandJournal } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
-import { ceilingMs } from "../../src/loop/backoff.ts";
 import { Connection } from "../../src/loop/connection.ts";
 import { Loop } from "../../src/loop/loop.ts";
 import { Session } from "../../src/loop/session.ts";
 import { type LoopState, NEW_STATE } from "../../src/loop/state.ts";
+import { connectionPolicies } from "../../src/loop/transition.ts";
 import { Worker } from "../../src/loop/worker.ts";
 import { Secrets } from "../../src/secrets.ts";
 import { Client } from "../../src/server/client.ts";
@@ -90,11 +89,8 @@ export class World {
       clock,
       random,
       log: this.log,
-      policy: {
-        backoff,
-        breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)),
-        intervalMs: INTERVAL_MS,
-      },
+      policies: connectionPolicies({ backoff, breaker, intervalMs: INTERVAL_MS }),
+      isRapid: () => loop.isRapid,
       callLimitMs: 100_000,
       checkHealth: () => client.health(),
       countPending: () => buffer.countWaiting().pending,
@@ -117,7 +113,7 @@ export class World {
       onEarly: () => loop.afterAppend(),
       onDone: (outcome) => loop.afterCommand(outcome),
     });
-    const loop = new Loop({
+    const loop: Loop = new Loop({
       agentId: AGENT_ID,
       clock,
       random,

@@ -52,7 +52,7 @@ Deno.test("a scenario's plot and page hold every policy", () => {
   const options = { agents: 200, seed: 1 };
   const run = runScenario(scenario, { ...options, capacity: 4, policies: POLICIES });
   const svg = plotSvg(run);
-  const page = reportMarkdown([run], options);
+  const page = reportMarkdown([run], [], options);
   for (const { name } of POLICIES) {
     assertStringIncludes(svg, `>${name}</text>`);
     assertStringIncludes(page, `| ${name}`);

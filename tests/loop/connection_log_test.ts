@@ -1,14 +1,22 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { tellAnswer } from "../../src/loop/connection_log.ts";
-import { type ConnectionState, NEW_STATE, type Outage } from "../../src/loop/state.ts";
+import {
+  type ConnectionState,
+  NEW_STATE,
+  type Outage,
+  type PersonCause,
+} from "../../src/loop/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import { FakeLog, type LoggedEvent } from "../fakes/log.ts";
 
 const WELL = NEW_STATE.connection;
-const PERSON = { why: "HTTP 403", notBeforeMs: 0 };
+
+function person(cause: PersonCause): ConnectionState {
+  return { ...WELL, needsPerson: { cause, why: "HTTP 403", sinceMs: 0, notBeforeMs: 0 } };
+}
 
 function outage(attempts: number): ConnectionState {
-  const since: Outage = { sinceMs: 0, attempts, why: "HTTP 502", offline: false };
+  const since: Outage = { sinceMs: 0, attempts, why: "HTTP 502", offline: false, status: 502 };
   return { ...WELL, outage: since };
 }
 
@@ -74,16 +82,41 @@ Deno.test("tellAnswer() tells a refusal, and a wish for fewer requests", () => {
   ]);
 });
 
-Deno.test("tellAnswer() calls a person once, and not with every hourly probe", () => {
-  for (const kind of ["needs_person", "unauthorized"] as const) {
-    const [event] = told({ kind, why: "HTTP 403" });
+Deno.test("tellAnswer() calls an operator once, and says when that is over", () => {
+  const rows: [PersonCause, Answer<unknown>, string, RegExp][] = [
+    ["forbidden", { kind: "needs_person", why: "HTTP 403" }, "no longer accepts", /^run `pennon/],
+    ["token", { kind: "unauthorized", why: "HTTP 403" }, "no longer accepts", /database first/],
+    ["deleted", { kind: "refused", why: "HTTP 403", status: 404 }, "was deleted", /restore/],
+  ];
+  for (const [cause, answer, what, next] of rows) {
+    const event = told(answer, { after: person(cause) }).at(-1);
     assertEquals([event?.level, event?.fields["why"], event?.fields["next_in_s"]], [
       "error",
       "HTTP 403",
       5,
     ]);
-    assertEquals(told({ kind, why: "HTTP 403" }, { before: { ...WELL, needsPerson: PERSON } }), []);
+    assertStringIncludes(event?.message ?? "", "operator action required: ");
+    assertStringIncludes(event?.message ?? "", what);
+    assertMatch(String(event?.fields["next_step"]), next);
+    const again = told(answer, { before: person(cause), after: person(cause) });
+    assertEquals(again.filter(({ level }) => level === "error"), []);
   }
+  const ok: Answer<unknown> = { kind: "ok", value: {}, rateLimit: null };
+  const [over] = told(ok, { before: person("token") });
+  assertEquals([over?.level, over?.message], ["info", "server accepts this agent again"]);
+});
+
+Deno.test("tellAnswer() tells of refused tokens once, and calls nobody yet", () => {
+  const refused: Answer<unknown> = { kind: "unauthorized", why: "renewal refused: HTTP 401" };
+  const doubted: ConnectionState = {
+    ...WELL,
+    doubt: { kind: "token", sinceMs: 0, refusals: 1, notBeforeMs: 0 },
+  };
+  const events = told(refused, { after: doubted });
+  assertEquals(events.map(({ level, message }) => [level, message]), [
+    ["warning", "server refused the tokens, trying again"],
+  ]);
+  assertEquals(told(refused, { before: doubted, after: doubted }), []);
 });
 
 Deno.test("tellAnswer() sums an outage up when it is over, and not before", () => {

@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { connectionPolicy } from "../../src/breaker/connection.ts";
-import { ceilingMs } from "../../src/loop/backoff.ts";
 import { Connection } from "../../src/loop/connection.ts";
 import { type ConnectionState, NEW_STATE } from "../../src/loop/state.ts";
+import { connectionPolicies } from "../../src/loop/transition.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import type { Health } from "../../src/server/protocol.ts";
 import { FakeLog } from "../fakes/log.ts";
@@ -42,11 +41,8 @@ function setUp(
     clock,
     random,
     log,
-    policy: {
-      backoff,
-      breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)),
-      intervalMs: 300_000,
-    },
+    policies: connectionPolicies({ backoff, breaker, intervalMs: 300_000 }),
+    isRapid: () => false,
     callLimitMs: 100_000,
     checkHealth: ({ timeoutMs }) => {
       asked.push(timeoutMs);
@@ -382,7 +378,12 @@ Deno.test("isHealthy is false for an open breaker, a failed check-in, or an oper
     [{ ...well, paths: { ...well.paths, check_in: failed } }, false],
     [{ ...well, breaker: open }, false],
     [{ ...well, breaker: { ...open, state: "half_open", probeUntilMs: null } }, false],
-    [{ ...well, needsPerson: { why: "HTTP 403", notBeforeMs: 0 } }, false],
+    [{ ...well, doubt: { kind: "deleted", sinceMs: 0, hasCheckedIn: true } }, false],
+    [{ ...well, doubt: { kind: "token", sinceMs: 0, refusals: 1, notBeforeMs: 0 } }, false],
+    [{
+      ...well,
+      needsPerson: { cause: "forbidden", why: "HTTP 403", sinceMs: 0, notBeforeMs: 0 },
+    }, false],
   ];
   for (const [state, isHealthy] of rows) {
     assertEquals(setUp(undefined, state).connection.isHealthy, isHealthy);

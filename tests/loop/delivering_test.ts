@@ -155,6 +155,7 @@ Deno.test("host facts that a server has nowhere to keep are no sign that it take
     body: "{}",
   };
   world.server.poison = { text: "", status: 404 };
+  world.server.isPoisonPlain = true;
   await perStep(world, { steps: 24, stepMs: 60 * MINUTE_MS });
   assert(world.server.count("/system-info") > 20, "host facts were told");
   assertEquals(world.buffer.list().map(({ state, attempts }) => [state, attempts]), [

@@ -11,12 +11,41 @@ Deno.test("rapidLeftMs() reads what the server says of rapid polling", () => {
     [{ enabled: true, until: null }, null],
     [{ enabled: true, until: "junk" }, null],
     [{ enabled: true, until: "2026-11-23T12:10:00Z" }, 600_000],
-    [{ enabled: true, until: "2026-11-23T11:59:00Z" }, 0],
+    [{ enabled: true, until: "2026-11-23T11:59:00Z" }, null],
     [{ enabled: true, until: "2036-11-23T12:00:00Z" }, 3_600_000],
     [{ enabled: true, until: "9999-99-99T99:99:99Z" }, null],
   ];
-  for (const [told, expected] of rows) assertEquals(rapidLeftMs(told, NOW_MS), expected);
+  for (const [told, expected] of rows) assertEquals(rapidLeftMs(told, NOW_MS, 0), expected);
 });
+
+Deno.test("rapidLeftMs() lets an instant lengthen rapid polling, and never shorten it", () => {
+  const told = { enabled: true, until: "2026-11-23T12:10:00Z" };
+  const rows = [[0, 600_000], [599_999, 600_000], [600_000, null], [3_600_000, null]] as const;
+  for (const [leftMs, expected] of rows) {
+    assertEquals(rapidLeftMs(told, NOW_MS, leftMs), expected, `${leftMs}`);
+  }
+  assertEquals(rapidLeftMs({ enabled: false, until: null }, NOW_MS, 3_600_000), 0);
+});
+
+Deno.test("a heartbeat of an hour outlasts commands, and the shorter ones that overlap it", () =>
+  inWorld(async (world) => {
+    const leftMs = () => (world.loop.state.rapidUntilMs ?? 0) - world.system.clock.monotonicMs();
+    world.loop.afterCommand({ events: [], rapidPollingMs: 3_600_000 });
+    await world.advance(10_000);
+    world.server.rapidPolling = {
+      enabled: true,
+      until: new Date(world.system.clock.nowMs() + 600_000).toISOString(),
+    };
+    world.server.queue("c1", "scan_updates");
+    await world.advance(10_000);
+    assertEquals(world.ran, ["c1"]);
+    assertEquals(leftMs(), 3_580_000);
+    world.loop.afterCommand({ events: [], rapidPollingMs: 300_000 });
+    assertEquals(leftMs(), 3_580_000);
+    world.server.rapidPolling = null;
+    world.loop.afterCommand({ events: [], rapidPollingMs: 0 });
+    assertEquals(world.loop.state.rapidUntilMs, null);
+  }));
 
 Deno.test("clampRapidMs() holds a wish between nothing and an hour", () => {
   assertEquals([-1, 0, 1, 3_600_000, 3_600_001, NaN, Infinity, -Infinity].map(clampRapidMs), [

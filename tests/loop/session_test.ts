@@ -112,15 +112,15 @@ Deno.test("call() that was cut off in a renewal leaves the next one free to rene
   assertEquals(renewals, 2);
 });
 
-Deno.test("call() needs a person when the renewal is refused, or does not help", async () => {
+Deno.test("call() stays unauthorized when the renewal is refused, or does not help", async () => {
   for (
     const refusal of [unauthorized, { kind: "refused", why: "HTTP 404", status: 404 }] as const
   ) {
     const { session } = setUp([refusal]);
-    assertEquals((await session.call(takes("none"), never)).kind, "needs_person");
+    assertEquals((await session.call(takes("none"), never)).kind, "unauthorized");
   }
   const { session } = setUp([renewed]);
-  assertEquals((await session.call(takes("none"), never)).kind, "needs_person");
+  assertEquals((await session.call(takes("none"), never)).kind, "unauthorized");
 });
 
 Deno.test("call() passes a renewal's failure on: the server is sick, not the token", async () => {
@@ -247,17 +247,17 @@ Deno.test("call() says why the server does not renew", async () => {
     const answer = await setUp([refusal]).session.call(takes("none"), never);
     return "why" in answer ? [answer.kind, answer.why] : [answer.kind];
   };
-  assertEquals(await why(unauthorized), ["needs_person", "renewal refused: HTTP 401"]);
+  assertEquals(await why(unauthorized), ["unauthorized", "renewal refused: HTTP 401"]);
   assertEquals(await why({ kind: "needs_person", why: "HTTP 403" }), [
     "needs_person",
     "renewal refused: HTTP 403",
   ]);
   assertEquals(await why({ kind: "refused", why: "HTTP 404", status: 404 }), [
-    "needs_person",
-    "agent is deleted on the server: HTTP 404",
+    "unauthorized",
+    "renewal refused: HTTP 404",
   ]);
   assertEquals(await why({ kind: "refused", why: "HTTP 400", status: 400 }), [
-    "needs_person",
+    "unauthorized",
     "renewal refused: HTTP 400",
   ]);
   assertEquals(await why({ kind: "limited", why: "HTTP 429", retryAfterMs: null }), [

@@ -34,8 +34,9 @@ const busy: LoopState = {
       check_in: { failures: 6, notBeforeMs: 530_000 },
       delivery: { failures: 0, notBeforeMs: -Infinity },
     },
-    outage: { sinceMs: 390_000, attempts: 6, why: "refused", offline: false },
-    needsPerson: { why: "HTTP 403", notBeforeMs: 600_000 },
+    outage: { sinceMs: 390_000, attempts: 6, why: "refused", offline: false, status: 502 },
+    doubt: { kind: "token", sinceMs: 390_000, refusals: 2, notBeforeMs: 620_000 },
+    needsPerson: { cause: "token", why: "HTTP 403", sinceMs: 380_000, notBeforeMs: 600_000 },
   },
   rapidUntilMs: 700_000,
   nextCheckInMs: null,
@@ -113,7 +114,8 @@ function stored(change: (saved: StoredState) => unknown): StoredState | undefine
 }
 
 Deno.test("readStoredState() takes each count, text and instant up to its limit and no further", () => {
-  const outage = { sinceMs: 0, attempts: 1, why: "x", offline: false };
+  const outage = { sinceMs: 0, attempts: 1, why: "x", offline: false, status: null };
+  const person = { cause: "deleted", why: "x", sinceMs: 0, notBeforeMs: 0 } as const;
   const rows: [good: Partial<StoredState["connection"]>, bad: unknown][] = [
     [{ outage: { ...outage, attempts: 1e9 } }, { outage: { ...outage, attempts: 1e9 + 1 } }],
     [{ outage: { ...outage, attempts: 0 } }, { outage: { ...outage, attempts: -1 } }],
@@ -124,10 +126,10 @@ Deno.test("readStoredState() takes each count, text and instant up to its limit 
     ],
     [{ outage: null }, { outage: { ...outage, offline: "no" } }],
     [
-      { needsPerson: { why: "x".repeat(1_000), notBeforeMs: 0 } },
-      { needsPerson: { why: "x".repeat(1_001), notBeforeMs: 0 } },
+      { needsPerson: { ...person, why: "x".repeat(1_000) } },
+      { needsPerson: { ...person, why: "x".repeat(1_001) } },
     ],
-    [{ needsPerson: null }, { needsPerson: { why: "x", notBeforeMs: null } }],
+    [{ needsPerson: null }, { needsPerson: { ...person, notBeforeMs: null } }],
   ];
   for (const [good, bad] of rows) {
     const read = (connection: unknown) =>
@@ -199,6 +201,8 @@ Deno.test("decodeState() cuts each wait to its own longest, and nothing to less"
   assertEquals(short.connection.paths.check_in.notBeforeMs, 1_000);
   assertEquals(short.connection.needsPerson?.notBeforeMs, 1_000);
   assertEquals([short.rapidUntilMs, short.nextCheckInMs], [3_000, 4_000]);
+  assert(short.connection.doubt?.kind === "token");
+  assertEquals(short.connection.doubt.notBeforeMs, 1_000);
   const own = decode({ notBeforeMs: 1e6, openMs: 1e6, rapidMs: 1e6, intervalMs: 1e6 });
   assertEquals(own.connection.needsPerson?.notBeforeMs, 100_000);
   assertEquals(own.connection.paths.check_in.notBeforeMs, 30_000);
@@ -249,8 +253,8 @@ Deno.test("encodeState() is readable again, whatever was said and however long",
             connection: {
               ...busy.connection,
               breaker: { ...(state === "open" ? open : halfOpen), reason },
-              outage: { sinceMs: 390_000, attempts: 6, why: out, offline: false },
-              needsPerson: { why: person, notBeforeMs: 600_000 },
+              outage: { sinceMs: 390_000, attempts: 6, why: out, offline: false, status: null },
+              needsPerson: { cause: "token", why: person, sinceMs: 0, notBeforeMs: 600_000 },
             },
           },
           at,
@@ -305,9 +309,33 @@ const states: fc.Arbitrary<LoopState> = fc.record({
     ),
     paths: fc.record({ check_in: path, delivery: path }),
     outage: fc.option(
-      fc.record({ sinceMs: number, attempts: number, why: words, offline: fc.boolean() }),
+      fc.record({
+        sinceMs: number,
+        attempts: number,
+        why: words,
+        offline: fc.boolean(),
+        status: fc.option(number),
+      }),
     ),
-    needsPerson: fc.option(fc.record({ why: words, notBeforeMs: number })),
+    doubt: fc.option(fc.oneof(
+      fc.record({
+        kind: fc.constant("token" as const),
+        sinceMs: number,
+        refusals: number,
+        notBeforeMs: number,
+      }),
+      fc.record({
+        kind: fc.constant("deleted" as const),
+        sinceMs: number,
+        hasCheckedIn: fc.boolean(),
+      }),
+    )),
+    needsPerson: fc.option(fc.record({
+      cause: fc.constantFrom("token" as const, "deleted" as const, "forbidden" as const),
+      why: words,
+      sinceMs: number,
+      notBeforeMs: number,
+    })),
   }),
   rapidUntilMs: fc.option(number),
   nextCheckInMs: fc.option(number),

@@ -129,14 +129,20 @@ Deno.test("takeIn() opens the breaker at the fifth failure and tells the outage'
     attempts: 5,
     why: "HTTP 502",
     offline: false,
+    status: 502,
   });
 });
 
 Deno.test("takeIn() asks once an hour where a person is needed, until the server takes it", () => {
-  const refused: Answer<unknown> = { kind: "needs_person", why: "HTTP 401" };
+  const refused: Answer<unknown> = { kind: "needs_person", why: "HTTP 403" };
   const state = after([refused], { draw: 0 });
-  assertEquals(state.needsPerson, { why: "HTTP 401", notBeforeMs: 1_000 + 3_600_000 });
-  assertEquals(after([refused, failed()]).needsPerson?.why, "HTTP 401");
+  assertEquals(state.needsPerson, {
+    cause: "forbidden",
+    why: "HTTP 403",
+    sinceMs: 1_000,
+    notBeforeMs: 1_000 + 3_600_000,
+  });
+  assertEquals(after([refused, failed()]).needsPerson?.why, "HTTP 403");
   assertEquals(after([refused, ok]).needsPerson, null);
 });
 
@@ -248,7 +254,7 @@ function stepAt(nowMs: number, options: { draw?: number; intervalMs?: number } =
 
 Deno.test("takeIn() lets no Retry-After shorten the backoff, nor the backoff a Retry-After", () => {
   fc.assert(fc.property(
-    fc.integer({ min: 1, max: 12 }),
+    fc.integer({ min: 1, max: 4 }),
     fc.integer({ min: 1, max: 3_600_000 }),
     fc.double({ min: 0, max: 1, noNaN: true }),
     (failures, retryAfterMs, draw) => {
@@ -259,7 +265,20 @@ Deno.test("takeIn() lets no Retry-After shorten the backoff, nor the backoff a R
       assert(Math.abs(waitMs - Math.max(backoffOnlyMs, stretchedMs)) < 0.001, `${waitMs}`);
     },
   ));
-  assertEquals(waitAfter(new Array(7).fill(failed({ retryAfterMs: 1_000 })), 1), 300_000);
+  assertEquals(waitAfter(new Array(4).fill(failed({ retryAfterMs: 1_000 })), 1), 40_000);
+});
+
+Deno.test("takeIn() delays the attempt that opens the breaker by that alone, or by a Retry-After", () => {
+  assertEquals(waitAfter(new Array(4).fill(failed()), 1), 40_000);
+  const open = after(new Array(5).fill(failed()), { draw: 1 });
+  assert(open.breaker.state === "open" && open.breaker.untilMs === 81_000);
+  assertEquals(open.paths.check_in, { failures: 5, notBeforeMs: 1_000 });
+  // So does the probe that opens it again.
+  const probing = { ...open, breaker: { ...open.breaker, untilMs: 0 } };
+  const probe = { generation: open.breaker.generation + 1, probe: true };
+  const again = takeIn(probing, failed(), { ...stepAt(200_000), permit: probe });
+  assertEquals([again.breaker.state, again.paths.check_in.notBeforeMs], ["open", 200_000]);
+  assertEquals(waitAfter(new Array(5).fill(failed({ retryAfterMs: 90_000 })), 0), 90_000);
 });
 
 Deno.test("takeIn() waits no longer offline than the cap, where that is under 30 s", () => {
@@ -287,11 +306,11 @@ Deno.test("takeIn() asks at the interval where that is over an hour, a fifth lat
 });
 
 Deno.test("takeIn() keeps the hourly pace while the server only fails, or slows us down", () => {
-  const before = after([{ kind: "unauthorized", why: "HTTP 401" }], { draw: 0 });
+  const before = after([{ kind: "needs_person", why: "HTTP 403" }], { draw: 0 });
   const limited: Answer<unknown> = { kind: "limited", why: "HTTP 429", retryAfterMs: null };
   for (const answer of [failed(), limited]) {
     const state = takeIn(before, answer, stepAt(5_000_000, { draw: 0 }));
-    assertEquals(state.needsPerson, { why: "HTTP 401", notBeforeMs: 5_000_000 + 3_600_000 });
+    assertEquals(state.needsPerson?.notBeforeMs, 5_000_000 + 3_600_000);
   }
   assertEquals(takeIn(before, { kind: "aborted" }, stepAt(5_000_000)), before);
 });
@@ -312,7 +331,7 @@ Deno.test("takeIn() counts an outage from its first failure, and tells the lates
     offline: true,
     retryAfterMs: null,
   };
-  const outage = { sinceMs: 1_000, attempts: 2, why: "refused", offline: true };
+  const outage = { sinceMs: 1_000, attempts: 2, why: "refused", offline: true, status: null };
   const second = takeIn(first, later, stepAt(50_000));
   assertEquals(second.outage, outage);
   // The server was reached, so that this host is not offline any more.

@@ -72,6 +72,13 @@ Deno.test("the server believes in rapid polling only as long as the agent says s
     const silent = await agent.send("GET", "commands", {});
     assertEquals([silent.json.commands.length, silent.json.rapid_polling], [1, undefined]);
     assertEquals(server.state().agents[0]!.rapidUntil, null);
+    const history = () => server.state().commands.map(({ type, status }) => [type, status]);
+    assertEquals(history(), [["scan_updates", "sent"], ["disable_heartbeat", "completed"]]);
+    assertEquals((await agent.send("GET", "commands", { metadata })).json.commands, []);
+    // With an instant the agent's word is believed, and nothing is written.
+    const off = { rapid_polling_enabled: false, rapid_polling_until: until };
+    assertEquals((await agent.send("GET", "commands", { metadata: off })).json, { commands: [] });
+    assertEquals([history().length, server.state().agents[0]!.rapidUntil], [2, null]);
     const noUntil = { metadata: { rapid_polling_enabled: true } };
     assertEquals((await agent.send("GET", "commands", noUntil)).json, { commands: [] });
     const asked = await agent.send("POST", "rapid-mode", { enabled: true, duration_minutes: 60 });

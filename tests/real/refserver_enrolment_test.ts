@@ -105,10 +105,41 @@ Deno.test("a deleted agent is gone, as far as the real one notices", async () =>
     const agent = await enrol(server);
     assertEquals((await agent.send("DELETE", "")).status, 200);
     assertEquals((await agent.send("DELETE", "")).status, 404);
-    assertEquals((await renew(server, agent)).status, 404);
+    assertEquals((await renew(server, agent)).status, 401);
     assertEquals((await agent.send("GET", "commands")).json, { commands: [] });
     assertEquals((await agent.send("POST", "logs", log)).status, 500);
     assertEquals((await agent.send("POST", "system-info", {})).status, 404);
     assertEquals(server.state().agents, []);
+    assertEquals(server.state().violations, []);
+  });
+});
+
+Deno.test("without its database the server is healthy, and refuses renewals and registrations", async () => {
+  await withServer({}, async (server) => {
+    const agent = await enrol(server);
+    await server.setFault({ mode: "database_down" });
+    assertEquals((await call(server.url, { method: "GET", path: "/health" })).json, {
+      status: "healthy",
+    });
+    const answers = [
+      await agent.send("GET", "commands"),
+      await agent.send("POST", "logs", log),
+      await agent.send("POST", "system-info", {}),
+      await renew(server, agent),
+      await register(server),
+    ];
+    assertEquals(answers.map(({ status, json }) => [status, json.error]), [
+      [500, "failed to update last seen"],
+      [500, "failed to update last seen"],
+      [404, "agent not found"],
+      [401, "invalid or expired refresh token"],
+      [401, "invalid or expired registration token"],
+    ]);
+    const foreign = { id: agent.id, token: "x" };
+    assertEquals((await send(server, foreign, "GET", "commands")).status, 401);
+    await server.setFault({ mode: "none" });
+    assertEquals((await renew(server, agent)).status, 200);
+    assertEquals((await agent.send("GET", "commands")).status, 200);
+    assertEquals(server.state().violations, []);
   });
 });

@@ -92,8 +92,8 @@ const rows: readonly Row[] = [
   ["409 on one event: success, the server is there", status(409), resets],
   ["413 on one event: success, the server is there", status(413), resets],
   ["422 on one event: success, the server is there", status(422), resets],
-  ["401: neutral, a person only if renewal does not help", status(401), needsPerson],
-  ["403: neutral, a person is needed", status(403), needsPerson],
+  ["401 that a renewal does not end: neutral, tried at the interval", status(401), nothing],
+  ["403: neutral, operator action required", status(403), needsPerson],
   ["aborted by us: neutral, nothing changes", noAnswer("aborted"), nothing],
   ["this host offline: neutral, and waits all the same", noAnswer("offline"), {
     verdict: "neutral",

@@ -1,8 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { connectionPolicy } from "../../src/breaker/connection.ts";
-import { ceilingMs } from "../../src/loop/backoff.ts";
 import { Connection } from "../../src/loop/connection.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
+import { connectionPolicies } from "../../src/loop/transition.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -99,11 +98,8 @@ function newConnection() {
     clock,
     random,
     log: new FakeLog(),
-    policy: {
-      backoff,
-      breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)),
-      intervalMs: INTERVAL_MS,
-    },
+    policies: connectionPolicies({ backoff, breaker, intervalMs: INTERVAL_MS }),
+    isRapid: () => false,
     callLimitMs: 100_000,
     checkHealth: () =>
       Promise.resolve({

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Secrets } from "../../src/secrets.ts";
-import { Client, NO_ROUTE } from "../../src/server/client.ts";
+import { Client, isAgentUnknown, NO_ROUTE } from "../../src/server/client.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { response } from "../fakes/response.ts";
@@ -119,10 +119,16 @@ Deno.test("an id leads nowhere but to its own agent's path", async () => {
 });
 
 Deno.test("host facts that an old server has no route for count as told; nothing else does", async () => {
-  const { client } = setUp(response(404, '{"error":"no route"}'));
+  const { client } = setUp(response(404, "404 page not found"));
   const facts = await client.report(caller, { report: "system-info", body: "{}" });
   assert(facts.kind === "ok" && facts.value === NO_ROUTE);
   assertEquals((await client.report(caller, { report: "logs", body: "{}" })).kind, "refused");
+  const deleted = await setUp(response(404, '{"error":"agent not found"}')).client
+    .report(caller, { report: "system-info", body: "{}" });
+  assert(deleted.kind === "refused" && isAgentUnknown(deleted));
+  const other = await setUp(response(404, '{"error":"not found"}')).client
+    .report(caller, { report: "system-info", body: "{}" });
+  assert(other.kind === "refused" && !isAgentUnknown(other));
   const strict = setUp(response(400, '{"error":"no"}')).client;
   const refused = await strict.report(caller, { report: "system-info", body: "{}" });
   assertEquals(refused.kind, "refused");

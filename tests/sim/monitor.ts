@@ -18,6 +18,15 @@ const LONGEST_WAIT_MS = 300_000;
 /** Beside a wait: the calls themselves, with all their limits, and a restart's spread. */
 const SLACK_MS = 160_000;
 const LEAST_OPEN_MS = 30_000;
+/** While rapid polling is on: the breaker's shortest time open, and the longest wait of any kind. */
+const LEAST_OPEN_RAPID_MS = 15_000;
+const LONGEST_RAPID_WAIT_MS = 30_000;
+/** Refused tokens are believed after so long without a 5xx of a check-in. */
+const BELIEVED_AFTER_MS = 600_000;
+/** A deletion is known of at the latest so long after it, and may be told so long after its end. */
+const DELETION_TOLD_MS = 2 * 3_600_000;
+/** A clock is read a little earlier than another. */
+const MOMENT_MS = 1_000;
 const FAILURES_TO_OPEN = 5;
 const MOST_CALLS_IN_60_S = 30;
 /** The server's own window, and a few that it turns away or that never reach it. */
@@ -46,6 +55,13 @@ export class Monitor {
   #probeRequests: number[] = [];
   #halfOpenSinceMs = 0;
   #goodCheckInStartedMs = -Infinity;
+  #lastEndedMs = 0;
+  /** When rapid polling was last seen to be on. */
+  #rapidSeenMs = -Infinity;
+  /** Until when it was to last, on the agent's own clock, and when a command may end it. */
+  #rapidUntilMs = -Infinity;
+  #brokeMs = -Infinity;
+  #deletedMs = -Infinity;
   /** Nothing is known of waits that a crash, the clock or the disk has cut across. */
   #excusedMs = -Infinity;
 
@@ -61,6 +77,33 @@ export class Monitor {
     this.#notBefore = { check_in: -Infinity, delivery: -Infinity };
     this.#gaps = [];
     this.#failureInstants = [];
+    this.#rapidUntilMs = -Infinity;
+  }
+
+  /** A check-in got a 5xx. */
+  broke(): void {
+    this.#brokeMs = this.#clock.trueMs;
+  }
+
+  /** The server does not know the agent. */
+  deleted(): void {
+    this.#deletedMs = this.#clock.trueMs;
+  }
+
+  /** A command runs that ends rapid polling. */
+  heartbeatEnds(): void {
+    this.#rapidUntilMs = -Infinity;
+  }
+
+  /** The agent calls an operator: it was deleted, or its tokens are refused. */
+  called(isDeleted: boolean): void {
+    const nowMs = this.#clock.trueMs;
+    if (isDeleted && nowMs - this.#deletedMs > DELETION_TOLD_MS) {
+      this.#fail("an agent that the server knows says it was deleted");
+    }
+    if (!isDeleted && nowMs - this.#brokeMs < BELIEVED_AFTER_MS - MOMENT_MS) {
+      this.#fail("an operator is called by a server whose check-ins break");
+    }
   }
 
   /** Before a request leaves; `state` is the agent's own. */
@@ -77,8 +120,11 @@ export class Monitor {
     }
     this.#checkPace(path, nowMs);
     const gapMs = nowMs - this.#lastRequestMs;
-    if (gapMs > 1) this.#checkGap(gapMs, state);
+    const wasRapid = this.#rapidSeenMs === this.#lastRequestMs;
+    if (gapMs > 1) this.#checkGap(gapMs, state, wasRapid);
+    this.#checkHeartbeat(state);
     this.#lastRequestMs = nowMs;
+    if ((state.rapidUntilMs ?? -Infinity) > this.#clock.monotonicMs()) this.#rapidSeenMs = nowMs;
     return path;
   }
 
@@ -86,6 +132,7 @@ export class Monitor {
   ended(path: Path, ending: Ending, startedMs: number): void {
     const nowMs = this.#clock.trueMs;
     this.#lastEnding = ending;
+    this.#lastEndedMs = nowMs;
     // Nothing left the host: that was no probe of the server.
     if (ending === "offline") this.#probeRequests = [];
     if (path === "check_in" && ending === "good") this.#goodCheckInStartedMs = startedMs;
@@ -150,7 +197,17 @@ export class Monitor {
     this.#fail(`${recent.length} ${isReport ? "reports" : "calls"} within 60 s`);
   }
 
-  #checkGap(gapMs: number, { connection }: LoopState): void {
+  /** A heartbeat goes on to its end, whatever else the server says, unless a command ends it. */
+  #checkHeartbeat({ rapidUntilMs }: LoopState): void {
+    const untilMs = rapidUntilMs ?? -Infinity;
+    const isOver = this.#rapidUntilMs <= this.#clock.monotonicMs();
+    if (!isOver && untilMs < this.#rapidUntilMs - MOMENT_MS) {
+      this.#fail(`a heartbeat was cut short by ${seconds(this.#rapidUntilMs - untilMs)} s`);
+    }
+    this.#rapidUntilMs = untilMs;
+  }
+
+  #checkGap(gapMs: number, { connection, rapidUntilMs }: LoopState, wasRapid: boolean): void {
     if (!this.#isClear(gapMs + 1_000)) return;
     // A report that failed brings no check-in forward: its answer may be lost, and is asked for then.
     const isHealthy = connection.breaker.state === "closed" &&
@@ -164,10 +221,16 @@ export class Monitor {
       if (gapMs > 1.2 * 3_600_000 + SLACK_MS) this.#fail(`silent for ${seconds(gapMs)} s`);
       return;
     }
+    const isRapid = wasRapid && (rapidUntilMs ?? -Infinity) > this.#clock.monotonicMs();
+    const idleMs = this.#clock.trueMs - this.#lastEndedMs;
+    if (isRapid && isOutage && !isAsked && idleMs > LONGEST_RAPID_WAIT_MS + MOMENT_MS) {
+      this.#fail(`silent for ${seconds(idleMs)} s in rapid polling`);
+    }
     const longestMs = isOutage ? LONGEST_WAIT_MS : 1.6 * INTERVAL_MS;
     if (gapMs > longestMs + SLACK_MS && !isAsked) this.#fail(`silent for ${seconds(gapMs)} s`);
     if (this.#lastEnding !== "failure") return;
-    if (this.#failures > FAILURES_TO_OPEN && gapMs < LEAST_OPEN_MS - 1_000) {
+    const leastOpenMs = wasRapid ? LEAST_OPEN_RAPID_MS : LEAST_OPEN_MS;
+    if (this.#failures > FAILURES_TO_OPEN && gapMs < leastOpenMs - 1_000) {
       this.#fail(`a request ${seconds(gapMs)} s after ${this.#failures} failures in a row`);
     }
     this.#checkJitter(gapMs);

@@ -81,6 +81,31 @@ export const MUTANTS: readonly Mutant[] = [
       '    return Math.max(0, dueInMs, connection.waitMs("check_in"));',
     ],
   ),
+  mutant("a refused renewal is final", [
+    "loop/session.ts",
+    'return { kind: "unauthorized", why: `renewal refused: ${renewal.why}` };',
+    'return { kind: "needs_person", why: `renewal refused: ${renewal.why}` };',
+  ]),
+  mutant("the first word of a deletion is believed", [
+    "loop/doubt.ts",
+    'return { doubt: { kind: "deleted", sinceMs, hasCheckedIn: false }, needsPerson };',
+    'return { doubt: null, needsPerson: called("deleted", why, { step, sinceMs }) };',
+  ]),
+  mutant("health is asked after a 5xx", [
+    "loop/connection.ts",
+    "const hasAnswered = (outage?.status ?? 0) >= 500;",
+    "const hasAnswered = (outage?.status ?? 0) < 0;",
+  ]),
+  mutant("rapid polling waits as long as normal polling", [
+    "loop/transition.ts",
+    "rapid: policyOf(RAPID_CAP_MS)",
+    "rapid: policyOf(Infinity)",
+  ]),
+  mutant("an answer cuts a heartbeat short", [
+    "loop/rapid.ts",
+    "return toldMs > leftMs ? toldMs : null;",
+    "return leftMs < 0 ? null : toldMs;",
+  ]),
   mutant("command run before it is written down", [
     "loop/worker.ts",
     "await this.#persist(command, signal, () => journal.start(command.id));",

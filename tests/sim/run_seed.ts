@@ -67,7 +67,8 @@ function planCommands(sim: Sim, endMs: number): ServerCommand[] {
     if (draw < 0.4) return { id: id("scan"), type: "scan_updates", params: {} };
     if (draw < 0.5) return { id: id("specs"), type: "collect_specs", params: {} };
     if (draw < 0.6) {
-      const duration_minutes = Math.ceil(random() * 30);
+      // "Permanent" too, and one that overlaps another.
+      const duration_minutes = Math.ceil(random() * 90) - 10;
       return { id: id("rapid"), type: "enable_heartbeat", params: { duration_minutes } };
     }
     if (draw < 0.65) return { id: id("calm"), type: "disable_heartbeat", params: {} };

@@ -22,8 +22,8 @@ function must(holds: boolean, otherwise: string): void {
 function watchHalfOpen(sim: Sim): { count: number } {
   const seen = { count: 0 };
   const before = sim.trace.onMessage;
-  sim.trace.onMessage = (message) => {
-    before(message);
+  sim.trace.onMessage = (message, fields) => {
+    before(message, fields);
     if (message === "connection breaker half-open") seen.count += 1;
   };
   return seen;
@@ -147,7 +147,127 @@ const breaksOverReports: Scenario = {
   },
 };
 
+/** Rapid polling, as long as is allowed. */
+async function beginRapid(sim: Sim): Promise<void> {
+  const params = { duration_minutes: -1 };
+  sim.queue({ id: "heartbeat", type: "enable_heartbeat", params });
+  await sim.run(7 * MINUTE_MS);
+  must((sim.agent?.loop.state.rapidUntilMs ?? 0) > sim.clock.monotonicMs(), "it is not rapid");
+}
+
+const killed: Scenario = {
+  name:
+    "in rapid polling an agent is back within 30 s of a kill of 300 s, after 20 requests at most",
+  async play(sim) {
+    await beginRapid(sim);
+    const before = sim.requests;
+    sim.fate = () => REFUSED;
+    await sim.run(sim.clock.trueMs + 300_000);
+    const asked = sim.requests - before;
+    must(asked >= 10 && asked <= 20, `${asked} requests`);
+    sim.fate = null;
+    await sim.run(sim.clock.trueMs + 31_000);
+    must(sim.agent?.loop.state.connection.outage === null, "it is not back");
+  },
+};
+
+const databaseAway: Scenario = {
+  name:
+    "in rapid polling an agent is back within 30 s of a database outage, and asks no health in it",
+  async play(sim) {
+    await beginRapid(sim);
+    let healths = 0;
+    sim.fate = ({ url }) => {
+      if (url.endsWith("/health")) healths += 1;
+      return null;
+    };
+    sim.server.isDatabaseDown = true;
+    await sim.run(sim.clock.trueMs + 100_000);
+    sim.server.isDatabaseDown = false;
+    await sim.run(sim.clock.trueMs + 31_000);
+    must(sim.agent?.loop.state.connection.outage === null, "it is not back");
+    must(healths === 0, `${healths} requests to /health`);
+  },
+};
+
+const overlap: Scenario = {
+  name: "a heartbeat of an hour outlasts the commands and the shorter heartbeats that overlap it",
+  async play(sim) {
+    await beginRapid(sim);
+    const untilMs = sim.agent?.loop.state.rapidUntilMs ?? 0;
+    sim.queue({ id: "scan", type: "scan_updates", params: {} });
+    sim.queue({ id: "short", type: "enable_heartbeat", params: { duration_minutes: 5 } });
+    await sim.run(sim.clock.trueMs + 2 * MINUTE_MS);
+    must(sim.server.logged.has("short"), "the second heartbeat was not run");
+    must((sim.agent?.loop.state.rapidUntilMs ?? 0) >= untilMs, "it was cut short");
+    sim.queue({ id: "end", type: "disable_heartbeat", params: {} });
+    await sim.run(sim.clock.trueMs + MINUTE_MS);
+    must(sim.agent?.loop.state.rapidUntilMs === null, "it did not end");
+  },
+};
+
+const refusedRenewal: Scenario = {
+  name: "a renewal that a database outage refuses costs an interval, not an hour",
+  async play(sim) {
+    await sim.run(10 * MINUTE_MS);
+    sim.server.revokeAccess();
+    sim.server.isDatabaseDown = true;
+    await sim.run(sim.clock.trueMs + 9 * MINUTE_MS);
+    must(sim.agent?.loop.state.connection.needsPerson === null, "an operator is called");
+    await sim.run(sim.clock.trueMs + 2 * HOUR_MS);
+    sim.server.isDatabaseDown = false;
+    const backMs = sim.clock.trueMs;
+    await sim.run(backMs + 10 * MINUTE_MS);
+    const { connection, lastCheckInMs } = sim.agent!.loop.state;
+    must(connection.needsPerson === null && connection.doubt === null, "it is in doubt");
+    must(sim.clock.monotonicMs() - (lastCheckInMs ?? 0) < 10 * MINUTE_MS, "it is not back");
+  },
+};
+
+const deleted: Scenario = {
+  name: "a deleted agent says so within an hour, and is quiet",
+  async play(sim) {
+    await sim.run(20 * MINUTE_MS);
+    sim.server.isAgentDeleted = true;
+    await sim.run(sim.clock.trueMs + HOUR_MS);
+    const person = () => sim.agent?.loop.state.connection.needsPerson;
+    must(person()?.cause === "deleted", "it does not know");
+    sim.pile(50);
+    const before = sim.requests;
+    await sim.run(sim.clock.trueMs + 6 * HOUR_MS);
+    const asked = sim.requests - before;
+    must(asked >= 8 && asked <= 14, `${asked} requests in six hours`);
+    sim.server.isAgentDeleted = false;
+    await sim.run(sim.clock.trueMs + 1.5 * HOUR_MS);
+    must(person() === null, "it does not know that it is known again");
+    const { buffer } = await sim.inspect();
+    must(buffer.counts().pending <= 1, `${buffer.counts().pending} events are not delivered`);
+  },
+};
+
+const notFoundOnce: Scenario = {
+  name: "an agent that is not found for want of a database is not taken for deleted",
+  async play(sim) {
+    await sim.run(10 * MINUTE_MS);
+    sim.fate = ({ url }) => {
+      if (url.endsWith("/system-info")) sim.server.isDatabaseDown = true;
+      return null;
+    };
+    await sim.run(sim.clock.trueMs + 2 * HOUR_MS);
+    must(sim.server.isDatabaseDown, "no host facts were sent");
+    const { connection } = sim.agent!.loop.state;
+    must(connection.needsPerson === null, "it says that it was deleted");
+    must(connection.outage !== null, "it does not see the outage");
+  },
+};
+
 export const SCENARIOS: readonly Scenario[] = [
+  killed,
+  databaseAway,
+  overlap,
+  refusedRenewal,
+  deleted,
+  notFoundOnce,
   lateProbe,
   silentProbe,
   restarts,

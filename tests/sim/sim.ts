@@ -63,10 +63,14 @@ export class Sim {
     this.random = seededRandom(seed);
     this.server = new SimServer(() => this.clock.serverNowMs, this.random() < 0.5);
     this.monitor = new Monitor(this.clock, (what) => this.fail(what));
-    this.trace.onMessage = (message) => {
+    this.trace.onMessage = (message, fields) => {
+      if (fields["command"] === "disable_heartbeat") this.monitor.heartbeatEnds();
       if (message === "connection breaker half-open") this.monitor.halfOpened();
       if (message === "connection breaker closed") this.monitor.closed();
       if (message === "step failed") this.fail("a step failed");
+      if (message.startsWith("operator action required: ")) {
+        this.monitor.called(message.endsWith("deleted on the server"));
+      }
     };
     this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
@@ -137,6 +141,12 @@ export class Sim {
       case "not_configured":
         this.server.isConfigured = false;
         return;
+      case "database_down":
+        this.server.isDatabaseDown = true;
+        return;
+      case "agent_deleted":
+        this.server.isAgentDeleted = true;
+        return;
       case "crash":
         return this.#gate.crashIn(1 + Math.floor(this.random() * 60));
       case "crash_loop":
@@ -167,6 +177,8 @@ export class Sim {
     this.trace.note(`--- ${fault} is over`);
     if (fault === "all_401") this.server.refusesAll = false;
     if (fault === "not_configured") this.server.isConfigured = true;
+    if (fault === "database_down") this.server.isDatabaseDown = false;
+    if (fault === "agent_deleted") this.server.isAgentDeleted = false;
     if (fault === "clock_jump") {
       this.clock.wallOffsetMs = 0;
       this.monitor.excuse();
@@ -331,6 +343,7 @@ export class Sim {
     const { agent, clock, monitor } = this;
     if (agent === null) throw new Error("a request of a dead agent");
     this.requests += 1;
+    if (this.server.isAgentDeleted) monitor.deleted();
     const path = monitor.request(request, agent.loop.state);
     const fate = this.fate?.(request) ?? fateOf(this, request);
     const startedMs = clock.trueMs;
@@ -344,6 +357,7 @@ export class Sim {
       const ending = endingOf(response, path);
       this.trace.note(`${path} ${fate.kind} ${response.status}`);
       if (this.agent === agent) monitor.ended(path, ending, startedMs);
+      if (path === "check_in" && response.status >= 500) monitor.broke();
       const asked = Number(response.headers["retry-after"] ?? 0) * 1_000;
       if (asked > 0 && (path !== "health" || response.status === 503)) {
         monitor.asked(path, asked, response.status === 503);

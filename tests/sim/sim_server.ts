@@ -18,6 +18,8 @@ interface Tracked {
 }
 
 const REPORTS_PER_MINUTE = 30;
+/** Rapid polling that an answer with new commands asks for, whatever runs already. */
+const BUSY_MS = 10 * 60_000;
 const COMMAND_TIMEOUT_MS = 2 * 3_600_000;
 /** A command of which nothing is heard for so long is handed over once more. */
 const STUCK_MS = 5 * 60_000;
@@ -53,10 +55,15 @@ export class SimServer {
   readonly #tracked = new Map<string, Tracked>();
   /** No token is good, and none is renewed. */
   refusesAll = false;
+  /** Healthy and broken at once: check-ins and reports break, renewals are refused. */
+  isDatabaseDown = false;
+  /** The agent's row is gone: its check-ins are taken, its reports break, no token is renewed. */
+  isAgentDeleted = false;
   #tokenNumber = 1;
   /** As last made: asked for with each request. */
   #token: [number: number, startMs: number, text: string] = [0, 0, ""];
-  #rapidUntilMs = 0;
+  /** As the agent last said it. */
+  #believedUntil: string | null = null;
   #reportInstants: number[] = [];
   #lastCheckIn = "";
   readonly #nowMs: () => number;
@@ -112,12 +119,22 @@ export class SimServer {
     if (this.refusesAll || token !== this.token() || isOver) {
       return this.#answer(401, '{"error":"invalid token"}');
     }
-    if (path.endsWith("/commands")) return this.#checkIn(request.body ?? "{}");
+    if (path.endsWith("/system-info") && (this.isDatabaseDown || this.isAgentDeleted)) {
+      return this.#answer(404, '{"error":"agent not found"}');
+    }
+    if (this.isDatabaseDown) return this.#answer(500, '{"error":"failed to update last seen"}');
+    if (path.endsWith("/commands")) {
+      if (this.isAgentDeleted) return this.#answer(200, '{"commands":[]}');
+      return this.#checkIn(request.body ?? "{}");
+    }
+    if (this.isAgentDeleted) return this.#answer(500, '{"error":"foreign key"}');
     return this.#report(path.slice(path.lastIndexOf("/") + 1), request.body ?? "");
   }
 
   #renew(): HttpResponse {
-    if (this.refusesAll) return this.#answer(401, '{"error":"refresh token is dead"}');
+    if (this.refusesAll || this.isDatabaseDown || this.isAgentDeleted) {
+      return this.#answer(401, '{"error":"invalid or expired refresh token"}');
+    }
     this.#tokenNumber += 1;
     this.#lifeStartMs = this.#nowMs();
     return this.#answer(200, JSON.stringify({ token: this.token() }));
@@ -125,22 +142,25 @@ export class SimServer {
 
   #checkIn(body: string): HttpResponse {
     this.#timeOut();
-    const commands = [...this.queue.splice(0, 10), ...this.#takeStuck()];
+    const fresh = this.queue.splice(0, 10);
+    const commands = [...fresh, ...this.#takeStuck()];
     for (const command of commands) {
-      const { id, type, params } = command;
-      this.handedOver.add(id);
-      this.#tracked.set(id, { command, sentMs: this.#nowMs(), status: "sent" });
-      if (type === "enable_heartbeat") {
-        this.#rapidUntilMs = this.#nowMs() + Number(params["duration_minutes"]) * 60_000;
-      }
+      this.handedOver.add(command.id);
+      this.#tracked.set(command.id, { command, sentMs: this.#nowMs(), status: "sent" });
     }
-    const isRapid = this.#nowMs() < this.#rapidUntilMs;
+    const told = JSON.parse(body);
+    const { rapid_polling_enabled: isOn, rapid_polling_until: believed } = told.metadata ?? {};
+    if (typeof believed === "string") this.#believedUntil = isOn === true ? believed : null;
+    const until = fresh.length > 0
+      ? new Date(this.#nowMs() + BUSY_MS).toISOString()
+      : this.#believedUntil;
+    const isRapid = isOn === true || this.#believedUntil === null;
     this.#lastCheckIn = JSON.stringify({
       commands,
-      ...(isRapid && {
-        rapid_polling: { enabled: true, until: new Date(this.#rapidUntilMs).toISOString() },
+      ...(isRapid && until !== null && Date.parse(until) > this.#nowMs() && {
+        rapid_polling: { enabled: true, until },
       }),
-      ...this.#acknowledge(JSON.parse(body)),
+      ...this.#acknowledge(told),
     });
     return this.#answer(200, this.#lastCheckIn);
   }

@@ -12,7 +12,7 @@ export class Trace implements Log {
   /** How often each message was told. */
   readonly told = new Map<string, number>();
   /** Called for each line of the agent's log. */
-  onMessage: (message: string) => void = () => {};
+  onMessage: (message: string, fields: LogFields) => void = () => {};
 
   constructor(elapsedMs: () => number) {
     this.#elapsedMs = elapsedMs;
@@ -51,7 +51,7 @@ export class Trace implements Log {
     this.told.set(message, (this.told.get(message) ?? 0) + 1);
     const words = Object.entries(fields).map(([name, value]) => `${name}=${value}`).join(" ");
     this.note(`${level} ${message} ${words.slice(0, 200)}`);
-    this.onMessage(message);
+    this.onMessage(message, fields);
   }
 }
 

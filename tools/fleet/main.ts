@@ -11,6 +11,7 @@ import { scenarioName } from "./scenario.ts";
 import { runScenario, type ScenarioRun } from "./scenario_run.ts";
 import { textTable } from "./table.ts";
 import { TARGET_AGENTS, targetsOf } from "./targets.ts";
+import { type WatchedFigures, watchedFigures, watchedTable } from "./watched.ts";
 
 const DOCS = new URL("../../docs/", import.meta.url);
 
@@ -32,8 +33,10 @@ function main(args: readonly string[]): number {
     console.log(`${scenarioText(run)}\n`);
     return run;
   });
+  const watched = watchedFigures(options);
+  console.log(`1 % of the fleet in rapid polling\n\n${textTable(watchedTable(watched))}\n`);
   const isKept = printTargets(done, options);
-  if (options.isWriting) write(done, options);
+  if (options.isWriting) write(done, watched, options);
   console.error(`${((performance.now() - startMs) / 1_000).toFixed(1)} s`);
   return isKept ? 0 : 1;
 }
@@ -62,8 +65,12 @@ function printTargets(done: readonly ScenarioRun[], { agents }: Options): boolea
   return targets.every(({ isMet }) => isMet);
 }
 
-function write(done: readonly ScenarioRun[], options: Options): void {
-  Deno.writeTextFileSync(new URL("fleet.md", DOCS), reportMarkdown(done, options));
+function write(
+  done: readonly ScenarioRun[],
+  watched: readonly WatchedFigures[],
+  options: Options,
+): void {
+  Deno.writeTextFileSync(new URL("fleet.md", DOCS), reportMarkdown(done, watched, options));
   for (const run of done) {
     const file = `${scenarioName(run.scenario)}.svg`;
     Deno.writeTextFileSync(new URL(file, DOCS), plotSvg(run));

@@ -4,12 +4,11 @@
  */
 
 import { admit, type Permit } from "../../src/breaker/breaker.ts";
-import { connectionPolicy } from "../../src/breaker/connection.ts";
 import { SETTINGS } from "../../src/config/settings.ts";
-import { type BackoffPolicy, ceilingMs } from "../../src/loop/backoff.ts";
+import type { BackoffPolicy } from "../../src/loop/backoff.ts";
 import { nextCheckInMs } from "../../src/loop/schedule.ts";
 import { type ConnectionState, NEW_STATE } from "../../src/loop/state.ts";
-import { type ConnectionPolicy, takeIn } from "../../src/loop/transition.ts";
+import { connectionPolicies, type ConnectionPolicy, takeIn } from "../../src/loop/transition.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import type { Random } from "../../src/system/system.ts";
 import type { Behaviour, Fleet, Policy } from "./policy.ts";
@@ -20,28 +19,27 @@ const BACKOFF: BackoffPolicy = {
   floorMs: SETTINGS.backoffFloor.fallback,
 };
 
-const CONNECTION: ConnectionPolicy = {
+const CONNECTION = connectionPolicies({
   backoff: BACKOFF,
-  breaker: connectionPolicy({
+  breaker: {
     consecutiveFailures: SETTINGS.consecutiveFailures.fallback,
     windowFailures: SETTINGS.windowFailures.fallback,
     windowSize: SETTINGS.windowSize.fallback,
     minOpenMs: SETTINGS.minOpen.fallback,
     maxOpenMs: SETTINGS.maxOpen.fallback,
     probeTimeoutMs: SETTINGS.probeTimeout.fallback,
-  }, (failures) => ceilingMs(failures, BACKOFF)),
+  },
   intervalMs: SETTINGS.interval.fallback,
-};
+});
 
 const OK: Answer<null> = { kind: "ok", value: null, rateLimit: null };
 
-const FAILED: Answer<null> = {
-  kind: "failed",
-  why: "no answer",
-  status: null,
-  offline: false,
-  retryAfterMs: null,
-};
+function failed(status: number | null): Answer<null> {
+  return { kind: "failed", why: "no answer", status, offline: false, retryAfterMs: null };
+}
+
+const NOT_REACHED = failed(null);
+const BROKEN = failed(500);
 
 /** The policy of this repository's agent. */
 export const PENNON: Policy = {
@@ -54,25 +52,31 @@ class PennonBehaviour implements Behaviour {
   readonly #ids: readonly string[];
   readonly #random: Random;
   readonly #polling;
+  readonly #rapidPolling;
+  /** Agents below this number are in rapid polling. */
+  readonly #rapidBelow: number;
   readonly #states: ConnectionState[];
   /** Of the attempt that has begun. */
   readonly #permits: Permit[];
 
-  constructor({ agents, ids, random, isRapid }: Fleet) {
+  constructor({ agents, ids, random, isRapid, watched = 0 }: Fleet) {
     this.#ids = ids;
     this.#random = random;
     this.#polling = {
       intervalMs: SETTINGS.interval.fallback,
       rapidIntervalMs: SETTINGS.rapidInterval.fallback,
-      rapidLeftMs: isRapid ? Infinity : 0,
+      rapidLeftMs: 0,
     };
+    this.#rapidPolling = { ...this.#polling, rapidLeftMs: Infinity };
+    this.#rapidBelow = isRapid ? agents : watched;
     this.#states = new Array(agents).fill(NEW_STATE.connection);
     this.#permits = new Array(agents).fill({ generation: 0, probe: false });
   }
 
   begin(agent: number, nowMs: number): number {
     const state = this.#states[agent]!;
-    const step = { nowMs, policy: CONNECTION.breaker, random: this.#random };
+    const { breaker: policy } = this.#policyOf(agent);
+    const step = { nowMs, policy, random: this.#random };
     const admission = admit(state.breaker, step);
     if (!admission.admitted) {
       throw new Error(`Cannot begin an attempt: agent ${agent} is to wait at ${nowMs} ms`);
@@ -80,24 +84,31 @@ class PennonBehaviour implements Behaviour {
     const { breaker, permit } = admission;
     this.#permits[agent] = permit;
     if (breaker !== state.breaker) this.#states[agent] = { ...state, breaker };
-    if (permit.probe) return CONNECTION.breaker.probeTimeoutMs / 2;
+    // Where the check-in itself was answered, it is the probe.
+    if ((state.outage?.status ?? 0) >= 500) return 0;
+    if (permit.probe) return policy.probeTimeoutMs / 2;
     return state.outage === null ? 0 : SETTINGS.healthTimeout.fallback;
   }
 
   checkInLimitMs(agent: number): number {
     return this.#permits[agent]!.probe
-      ? CONNECTION.breaker.probeTimeoutMs / 2
+      ? this.#policyOf(agent).breaker.probeTimeoutMs / 2
       : SETTINGS.timeout.fallback;
   }
 
   afterSuccess(agent: number, nowMs: number): number {
     const at = { nowMs, random: this.#random };
-    const dueMs = nowMs + nextCheckInMs(this.#polling, this.#ids[agent]!, at);
+    const polling = agent < this.#rapidBelow ? this.#rapidPolling : this.#polling;
+    const dueMs = nowMs + nextCheckInMs(polling, this.#ids[agent]!, at);
     return Math.max(dueMs, this.#settle(agent, OK, nowMs));
   }
 
-  afterFailure(agent: number, nowMs: number): number {
-    return this.#settle(agent, FAILED, nowMs);
+  afterFailure(agent: number, nowMs: number, isAnswered = false): number {
+    return this.#settle(agent, isAnswered ? BROKEN : NOT_REACHED, nowMs);
+  }
+
+  #policyOf(agent: number): ConnectionPolicy {
+    return agent < this.#rapidBelow ? CONNECTION.rapid : CONNECTION.normal;
   }
 
   /** Takes an answer in: the instant before which the connection allows no call. */
@@ -107,7 +118,7 @@ class PennonBehaviour implements Behaviour {
       permit: this.#permits[agent]!,
       nowMs,
       random: this.#random,
-      policy: CONNECTION,
+      policy: this.#policyOf(agent),
     });
     this.#states[agent] = state;
     const openUntilMs = state.breaker.state === "open" ? state.breaker.untilMs : -Infinity;

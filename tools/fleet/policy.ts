@@ -15,6 +15,8 @@ export const CHECK_IN_LIMIT_MS = 30_000;
 export interface Fleet {
   readonly agents: number;
   readonly isRapid: boolean;
+  /** Of a fleet that polls normally, the first so many are in rapid polling. @default 0 */
+  readonly watched?: number;
   /** Agents' ids, by number. */
   readonly ids: readonly string[];
   readonly random: Random;
@@ -28,8 +30,11 @@ export interface Behaviour {
   checkInLimitMs(agent: number): number;
   /** The check-in went well: the instant of the next attempt. */
   afterSuccess(agent: number, nowMs: number): number;
-  /** The attempt failed, at `/health` or at the check-in: the instant of the next one. */
-  afterFailure(agent: number, nowMs: number): number;
+  /**
+   * The attempt failed, at `/health` or at the check-in: the instant of the next one. `isAnswered`: by
+   * an HTTP 500.
+   */
+  afterFailure(agent: number, nowMs: number, isAnswered?: boolean): number;
 }
 
 /** A policy, before it is given a fleet. */

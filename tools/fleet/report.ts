@@ -5,6 +5,7 @@ import { type Scenario, scenarioName } from "./scenario.ts";
 import type { ScenarioRun } from "./scenario_run.ts";
 import { markdownTable } from "./table.ts";
 import { TARGET_AGENTS, targetsOf } from "./targets.ts";
+import { type WatchedFigures, watchedTable } from "./watched.ts";
 
 /** What made the figures. */
 export interface ReportOptions {
@@ -13,10 +14,15 @@ export interface ReportOptions {
 }
 
 /** The page's text. */
-export function reportMarkdown(done: readonly ScenarioRun[], options: ReportOptions): string {
+export function reportMarkdown(
+  done: readonly ScenarioRun[],
+  watched: readonly WatchedFigures[],
+  options: ReportOptions,
+): string {
   const parts = [
     headMarkdown(done, options),
     ...targetsMarkdown(done, options),
+    watchedMarkdown(watched),
     "## The scenarios",
     ...done.map(scenarioMarkdown),
     MODEL,
@@ -68,6 +74,16 @@ function targetsMarkdown(done: readonly ScenarioRun[], { agents }: ReportOptions
       )
   );
   return rows.length === 0 ? [] : ["## Targets", rows.join("\n")];
+}
+
+function watchedMarkdown(watched: readonly WatchedFigures[]): string {
+  return `## Watched agents
+
+One in a hundred agents is in rapid polling, because a person watches it; the others poll normally.
+While rapid polling is on no wait is longer than 30 s. In the outage of the database \`/health\` is
+well and check-ins get a 500, as with RedFlag 0.1.18.
+
+${markdownTable(watchedTable(watched))}`;
 }
 
 function scenarioMarkdown({ scenario, runs }: ScenarioRun): string {

@@ -7,6 +7,8 @@ export interface Outage {
   /** Shown before it begins, and after its end; a run lasts at least so long. */
   readonly leadMs: number;
   readonly tailMs: number;
+  /** Only the server's database is away: `/health` is well, check-ins get a 500. @default false */
+  readonly isDatabase?: boolean;
 }
 
 /** All the outages there are. */

@@ -16,6 +16,8 @@ export interface Setup {
   readonly capacity: number;
   readonly policy: Policy;
   readonly scenario: Scenario;
+  /** Of a fleet that polls normally, the first so many are in rapid polling. @default 0 */
+  readonly watched?: number;
 }
 
 /** After the outage a run lasts no longer than this, whoever is not back. */
@@ -63,12 +65,14 @@ class Run {
   readonly #behaviour: Behaviour;
   readonly #server: ServerQueue;
   readonly #tally: Tally;
+  readonly #isDatabase: boolean;
   readonly #taken: Int32Array;
   /** 1: the agent's health check went well, its check-in comes next. */
   readonly #isHealthKnown: Uint8Array;
 
   constructor(setup: Setup, tally: Tally) {
-    const { agents, policy, capacity, scenario: { isRapid } } = setup;
+    const { agents, policy, capacity, scenario: { isRapid, outage }, watched = 0 } = setup;
+    this.#isDatabase = outage.isDatabase ?? false;
     const random = seededRandom(setup.seed);
     const ids = agentIds(agents, random);
     this.#random = random;
@@ -77,9 +81,11 @@ class Run {
     this.#taken = new Int32Array(agents);
     this.#isHealthKnown = new Uint8Array(agents);
     this.#server = new ServerQueue({ capacity, ...tally.options });
-    this.#behaviour = policy.start({ agents, isRapid, ids, random });
-    const periodMs = policy.periodMs(isRapid);
-    for (let agent = 0; agent < agents; agent++) this.#calendar.put(agent, random() * periodMs);
+    this.#behaviour = policy.start({ agents, isRapid, ids, random, watched });
+    for (let agent = 0; agent < agents; agent++) {
+      const periodMs = policy.periodMs(isRapid || agent < watched);
+      this.#calendar.put(agent, random() * periodMs);
+    }
   }
 
   /** All that happens in the slice of time that begins now. */
@@ -128,7 +134,9 @@ class Run {
     const atMs = this.#calendar.atMs(agent);
     this.#tally.countHealth(atMs);
     const outcome = this.#server.take(atMs, HEALTH_WORK, limitMs);
-    if (outcome !== "answered") return this.#fail(agent, outcome);
+    // Without its database the server is healthy all the same.
+    const isWell = outcome === "answered" || outcome === "dead" && this.#isDatabase;
+    if (!isWell) return this.#fail(agent, outcome);
     this.#isHealthKnown[agent] = 1;
     this.#send(agent, this.#server.endMs);
   }
@@ -136,7 +144,8 @@ class Run {
   #fail(agent: number, outcome: Exclude<Outcome, "answered">): void {
     const { endMs } = this.#server;
     this.#tally.fail(agent, outcome, endMs);
-    this.#send(agent, this.#behaviour.afterFailure(agent, endMs));
+    const isAnswered = outcome === "dead" && this.#isDatabase;
+    this.#send(agent, this.#behaviour.afterFailure(agent, endMs, isAnswered));
   }
 
   /** The agent sends its next request at that instant; the server has it a little later. */

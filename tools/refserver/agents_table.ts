@@ -63,8 +63,9 @@ export class AgentsTable {
     return row && agentOf(row);
   }
 
-  /** Removes an agent and all that hangs on it but its refresh token; whether there was one. */
+  /** Removes an agent and all that hangs on it, its refresh tokens too; whether there was one. */
   remove(id: string): boolean {
+    this.#database.run("DELETE FROM refresh_tokens WHERE agent_id = ?", id);
     return this.#database.run("DELETE FROM agents WHERE id = ?", id) > 0;
   }
 

@@ -22,6 +22,8 @@ export interface Backend {
   /** A server of before acknowledgements, system-info and refused duplicates. */
   readonly old: boolean;
   nowMs(): number;
+  /** Whether every query fails. */
+  isDatabaseDown(): boolean;
 }
 
 /** One request on its way through a route. */
@@ -76,6 +78,9 @@ export function store(
     return options.work();
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
+    // A foreign key of a deleted agent: what it reports is as it should be.
+    const isDeleted = call.agentId !== "" && !backend.store.agents.get(call.agentId);
+    if (isDeleted) return json(500, { error: options.error }, "agent is deleted");
     return refuse(backend, call, { status: 500, error: options.error, why: error.message });
   }
 }

@@ -37,7 +37,13 @@ export function checkIn(backend: Backend, call: Call): Reply {
     const taken = commands.take(agentId, nowMs);
     // A belief that the agent does not share ends here, even with commands to hand over.
     const denied = believed !== null && told.metadata["rapid_polling_enabled"] !== true;
-    if (denied) agents.setRapidUntil(agentId, null);
+    if (denied) {
+      agents.setRapidUntil(agentId, null);
+      // In the history it looks like a command that the agent has carried out.
+      const entry = { id: crypto.randomUUID(), agentId, type: "disable_heartbeat", params: {} };
+      const message = "Heartbeat cleared - agent restarted without active heartbeat mode";
+      commands.addCompleted(entry, { message }, nowMs);
+    }
     const busyUntil = taken.length > 0 ? instant(nowMs + BUSY_MS) : believed;
     const acknowledged = backend.old ? [] : commands.reported(told.pendingAcknowledgments);
     const reply = json(200, {

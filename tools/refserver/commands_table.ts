@@ -49,6 +49,17 @@ export class CommandsTable {
     );
   }
 
+  /** An entry of the history alone, by the server itself: no agent gets it. */
+  addCompleted(command: NewCommand, result: unknown, nowMs: number): void {
+    this.add(command, nowMs);
+    this.#database.run(
+      "UPDATE agent_commands SET status = 'completed', sent_at_ms = ? WHERE id = ?",
+      nowMs,
+      command.id,
+    );
+    this.report(command.id, result, { nowMs });
+  }
+
   /** All commands, in the order they were queued. */
   list(): ServerCommand[] {
     return this.#database.all("SELECT * FROM agent_commands ORDER BY sequence").map(commandOf);

@@ -15,6 +15,8 @@ const CommandSchema = v.strictObject({
 
 const RevokeSchema = v.strictObject({ which: v.picklist(["access", "refresh"]) });
 
+const DeleteSchema = v.strictObject({ agent_id: v.exactOptional(v.string()) });
+
 /** Answers a request to the control port; what is wrong with it is a 400 that says so. */
 export async function control(server: Refserver, request: WireRequest): Promise<Reply> {
   try {
@@ -38,6 +40,9 @@ async function dispatch(server: Refserver, request: WireRequest): Promise<Reply>
     }
     case "POST /debug/revoke-tokens":
       server.revokeTokens(v.parse(RevokeSchema, JSON.parse(request.body)).which);
+      return json(200, {});
+    case "POST /debug/delete-agent":
+      server.deleteAgent(v.parse(DeleteSchema, JSON.parse(request.body)).agent_id);
       return json(200, {});
     case "POST /debug/reset-requests":
       server.resetRequests();

@@ -13,7 +13,8 @@ export async function register(backend: Backend, call: Call): Promise<Reply> {
   const { request, nowMs } = call;
   const given = bearerToken(request.headers.get("authorization")) || body.registration_token;
   if (!given) return json(401, { error: "registration token required" }, "no token");
-  if (!backend.registrationTokens.has(given)) {
+  // A token that cannot be looked up is taken for a wrong one.
+  if (backend.isDatabaseDown() || !backend.registrationTokens.has(given)) {
     return json(401, { error: "invalid or expired registration token" }, "wrong token");
   }
   const id = crypto.randomUUID();
@@ -49,18 +50,21 @@ export async function register(backend: Backend, call: Call): Promise<Reply> {
   });
 }
 
-/** `POST /agents/renew`: a new access token, and the refresh token's life anew. */
+/**
+ * `POST /agents/renew`: a new access token, and the refresh token's life anew. Whatever is wrong is
+ * the same 401: a dead token, a deleted agent, and a database that does not answer.
+ */
 export async function renew(backend: Backend, call: Call): Promise<Reply> {
   const decoded = decode(backend, call, RenewSchema);
   if ("reply" in decoded) return decoded.reply;
   const { agent_id: id, refresh_token: refreshToken } = decoded.value;
   const { nowMs } = call;
-  const alive = backend.store.agents.slideRefreshToken(id, hashToken(refreshToken), {
-    nowMs,
-    expiresAtMs: nowMs + backend.refreshTokenLifeMs,
-  });
+  const alive = !backend.isDatabaseDown() &&
+    backend.store.agents.slideRefreshToken(id, hashToken(refreshToken), {
+      nowMs,
+      expiresAtMs: nowMs + backend.refreshTokenLifeMs,
+    });
   if (!alive) return json(401, { error: "invalid or expired refresh token" }, "token is dead");
-  if (!backend.store.agents.get(id)) return json(404, { error: "agent not found" }, "deleted");
   backend.store.agents.seen(id, nowMs);
   return json(200, { token: await backend.tokens.issue(id, nowMs) }, "renewed");
 }

@@ -23,6 +23,7 @@ export const FaultSchema = v.variant("mode", [
   v.strictObject({ mode: v.literal("none") }),
   v.strictObject({ mode: v.literal("refuse") }),
   v.strictObject({ mode: v.literal("waiting_for_configuration") }),
+  v.strictObject({ mode: v.literal("database_down") }),
   simple("reset"),
   simple("hang"),
   simple("stall"),
@@ -62,6 +63,8 @@ export const FaultSchema = v.variant("mode", [
  * nothing. `cut`: acts, sends half the body, closes. `lost_answer`: acts, closes without a word.
  * `status`, `html`, `redirect`: a proxy answers, nothing is done. `slow`: waits, then as usual.
  * `waiting_for_configuration`: up, but not set up: `/health` says so, all else is 404.
+ * `database_down`: the server runs without its database, as RedFlag 0.1.18 does: `/health` is well,
+ * tokens are still checked, check-ins and reports are 500, registration and renewal 401.
  */
 export type Fault = v.InferOutput<typeof FaultSchema>;
 
@@ -99,7 +102,7 @@ export class FaultPlan {
   take(path: string): RequestFault | undefined {
     const fault = this.#fault;
     if (fault.mode === "none" || fault.mode === "refuse") return undefined;
-    if (fault.mode === "waiting_for_configuration") return fault;
+    if (fault.mode === "waiting_for_configuration" || fault.mode === "database_down") return fault;
     if (fault.path !== undefined && !new RegExp(fault.path).test(path)) return undefined;
     if (fault.chance !== undefined && this.#random() >= fault.chance) return undefined;
     this.#left -= 1;

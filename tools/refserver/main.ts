@@ -26,7 +26,7 @@ Usage: deno run -A tools/refserver/main.ts [options]
 
 The first line on stdout is {"ready":true,"port":N,"controlPort":N}; then a line a request.
 Debug API: GET /debug/state; POST /debug/fault, /debug/commands, /debug/revoke-tokens,
-/debug/reset-requests. SIGTERM and SIGINT end it.`;
+/debug/delete-agent, /debug/reset-requests. SIGTERM and SIGINT end it.`;
 
 const count = v.pipe(v.string(), v.regex(/^\d{1,9}$/, "not a whole number"), v.transform(Number));
 const port = v.pipe(count, v.maxValue(65_535));

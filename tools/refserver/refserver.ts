@@ -113,6 +113,12 @@ export interface Refserver {
   }): string;
   /** Makes all access tokens (renewal helps) or all refresh tokens (nothing does) worthless. */
   revokeTokens(which: "access" | "refresh"): void;
+  /**
+   * Deletes an agent, the only one unless told which, as a person does at the dashboard.
+   *
+   * @throws {Error} if there is no such agent, or no only one
+   */
+  deleteAgent(agentId?: string): void;
   /** Forgets the logged requests, not the violations. */
   resetRequests(): void;
   /** Closes sockets, connections and database; nothing is left open. A second call waits too. */
@@ -149,7 +155,13 @@ class RunningRefserver implements Refserver {
     this.#log = new RequestLog(clock, options.print ?? (() => {}));
     this.#faults = new FaultPlan(options.random);
     this.#store = new Store(options.data ?? ":memory:");
-    this.#backend = makeBackend(options, { store: this.#store, log: this.#log, clock });
+    const isDatabaseDown = () => this.#faults.fault.mode === "database_down";
+    this.#backend = makeBackend(options, {
+      store: this.#store,
+      log: this.#log,
+      clock,
+      isDatabaseDown,
+    });
     const maxBodyBytes = options.maxBodyBytes ?? 16_777_216;
     const shared = { maxBodyBytes, signal: this.#closing.signal };
     const site: Site = {
@@ -225,11 +237,7 @@ class RunningRefserver implements Refserver {
     params?: Readonly<Record<string, unknown>> | null;
     agentId?: string;
   }): string {
-    const known = this.#store.agents.list();
-    if (command.agentId === undefined && known.length !== 1) {
-      throw new Error(`Cannot queue command: ${known.length} agents, and none named`);
-    }
-    const agentId = command.agentId ?? known[0]!.id;
+    const agentId = this.#agentId("queue command", command.agentId);
     const id = crypto.randomUUID();
     const { type, params = {} } = command;
     this.#store.commands.add({ id, agentId, type, params }, this.#backend.nowMs());
@@ -239,6 +247,19 @@ class RunningRefserver implements Refserver {
   revokeTokens(which: "access" | "refresh"): void {
     if (which === "access") this.#backend.tokens.useKey(this.#store.renewSigningKey());
     else this.#store.agents.removeRefreshTokens();
+  }
+
+  deleteAgent(agentId?: string): void {
+    const id = this.#agentId("delete agent", agentId);
+    if (!this.#store.agents.remove(id)) throw new Error(`Cannot delete agent: no agent "${id}"`);
+  }
+
+  #agentId(act: string, named: string | undefined): string {
+    const known = this.#store.agents.list();
+    if (named === undefined && known.length !== 1) {
+      throw new Error(`Cannot ${act}: ${known.length} agents, and none named`);
+    }
+    return named ?? known[0]!.id;
   }
 
   resetRequests(): void {
@@ -258,9 +279,9 @@ class RunningRefserver implements Refserver {
 
 function makeBackend(
   options: RefserverOptions,
-  parts: { store: Store; log: RequestLog; clock: ServerClock },
+  parts: { store: Store; log: RequestLog; clock: ServerClock; isDatabaseDown(): boolean },
 ): Backend {
-  const { store, log, clock } = parts;
+  const { store, log, clock, isDatabaseDown } = parts;
   return {
     store,
     log,
@@ -272,6 +293,7 @@ function makeBackend(
     refreshTokenLifeMs: (options.refreshTokenLifeS ?? 7_776_000) * 1_000,
     old: options.old ?? false,
     nowMs: () => clock.nowMs(),
+    isDatabaseDown,
   };
 }
 

@@ -1,6 +1,7 @@
 /** Which call goes where: routes, who may call, how often. */
 
 import { type Backend, type Call, json, refuse } from "./backend.ts";
+import { withoutDatabase } from "./database_outage.ts";
 import { checkIn } from "./check_in.ts";
 import type { Reply } from "./connection.ts";
 import { register, renew, unregister } from "./enrolment.ts";
@@ -29,7 +30,7 @@ export async function route(
 ): Promise<Reply> {
   const nowMs = backend.nowMs();
   const call: Call = { request, agentId: "", nowMs };
-  backend.store.commands.expire(nowMs);
+  if (!backend.isDatabaseDown()) backend.store.commands.expire(nowMs);
   switch (`${request.method} ${request.path}`) {
     case "GET /health":
     case "GET /api/health":
@@ -62,8 +63,9 @@ async function authorized(
   if (authorization.agentId !== call.agentId) {
     return refuse(backend, call, { status: 403, error: "token belongs to another agent" });
   }
-  if (!found.limited) return await found.run(backend, call);
-  return await limited(backend, call, { kind: "agent", who: call.agentId, run: found.run });
+  const run = backend.isDatabaseDown() ? withoutDatabase : found.run;
+  if (!found.limited) return await run(backend, call);
+  return await limited(backend, call, { kind: "agent", who: call.agentId, run });
 }
 
 async function limited(

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS agents (
   last_seen_at_ms INTEGER NOT NULL
 ) STRICT;
 
--- Not tied to the agent: a deleted agent's token is still known, and answered with 404.
+-- They go with their agent, so that its renewal is answered as that of a dead token is.
 CREATE TABLE IF NOT EXISTS refresh_tokens (
   token_hash TEXT PRIMARY KEY,
   agent_id TEXT NOT NULL,

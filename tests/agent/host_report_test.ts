@@ -43,6 +43,21 @@ Deno.test("registerBody() keeps to the columns and leaves out what is not known"
   assert(Object.values(body.metadata).every((value) => typeof value === "string"));
 });
 
+Deno.test("registerBody() says the processor as RedFlag's own agent does", () => {
+  const rows = [
+    ["x86_64", "amd64"],
+    ["aarch64", "arm64"],
+    ["i686", "386"],
+    ["armv7l", "arm"],
+    ["riscv64", "riscv64"],
+    ["s390x", "s390x"],
+  ];
+  for (const [architecture = "", said] of rows) {
+    const body = registerBody({ ...facts, architecture }, { agentVersion: "1.0.0", nowMs: 0 });
+    assertEquals(body.os_architecture, said);
+  }
+});
+
 const condition = {
   breaker: "closed",
   failures: 2,

@@ -76,6 +76,7 @@ export class Delivering {
    */
   afterCheckIn(isReturn: boolean): void {
     this.#hasCheckedIn = true;
+    if (isReturn) this.#blame.trouble();
     // What waited to be asked for does so no longer.
     if (this.#toAskFor.size > 0) this.#idleUntilMs = -Infinity;
     this.#toAskFor.clear();
@@ -200,12 +201,17 @@ export class Delivering {
         if (answer.value === NO_ROUTE) return { kind: "delivered", isLast };
         if (this.#reception.rests > 0) this.#blame.recovered();
         this.#reception = GOOD_RECEPTION;
-        const alsoRefused = this.#blame.delivered(event.id);
+        const alsoRefused = this.#blame.delivered(event);
         return { kind: "delivered", isLast, ...alsoRefused && { alsoRefused } };
       }
       case "refused":
         return this.#refused(event, answer);
       case "failed":
+        this.#blame.trouble();
+        return {
+          kind: "later",
+          isUnanswered: wasSent && isResult(event) && mayHaveArrived(answer),
+        };
       case "aborted":
         return {
           kind: "later",
@@ -227,13 +233,14 @@ export class Delivering {
     if (!DOUBTFUL.has(status)) {
       this.#blame.refused(refusal, nowMs);
       this.#reception = noteRefused(this.#reception);
-      return { kind: "refused", ...refusal };
+      return { kind: "refused", ...refusal, isFinal: this.#blame.isFinal(event.id) };
     }
     const fault = this.#blame.broke(refusal, { nowMs, random });
+    const isFinal = this.#blame.isFinal(event.id);
     // Once without asking whose fault it is: the halves will show.
-    if (fault === "its_own" || mayBeOneItem && isWhole(event)) {
+    if (isFinal || fault === "its_own" || mayBeOneItem && isWhole(event)) {
       this.#reception = noteRefused(this.#reception);
-      return { kind: "refused", ...refusal };
+      return { kind: "refused", ...refusal, isFinal };
     }
     this.#doubt(why);
     // Where nothing gets through at all, a part of something may: one try a round.

@@ -63,6 +63,10 @@ export const MUTANTS: readonly Mutant[] = [
     "buffer/delivery.ts",
     "this.#passOver(isSingleItem(event) ? { ...event, commandId: null } : event);",
     "this.#passOver(event);",
+  ], [
+    "loop/blame.ts",
+    "return { event: { id, commandId: null, place }, refusal: rest, alone };",
+    "return { event: { id, commandId, place }, refusal: rest, alone };",
   ]),
   mutant("a bad item that is alone has as many attempts as a whole list", [
     "loop/blame.ts",

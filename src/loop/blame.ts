@@ -1,7 +1,7 @@
 /**
  * Whose fault it is when the server breaks over an event: a 500 or a 404 may be the event's or the
  * server's. It is the event's if others got through, so that an outage uses up nobody's attempts;
- * decisions 0006, 0007 and 0015.
+ * decisions 0006, 0007 and 0017.
  */
 
 import type { EventKey, StoredEvent } from "../buffer/buffer.ts";

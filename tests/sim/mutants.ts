@@ -73,6 +73,11 @@ export const MUTANTS: readonly Mutant[] = [
     "const MOST_ALONE = 3;",
     "const MOST_ALONE = 1_000;",
   ]),
+  mutant("a scan without changes moves no last scan", [
+    "commands/news.ts",
+    "reports: reports.length > 0 ? reports : unchanged(current, toldNow),",
+    "reports,",
+  ]),
   mutant("no rest for a server that breaks over every report", [
     "loop/reception.ts",
     "return inVain >= IN_A_ROW;",

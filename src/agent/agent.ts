@@ -248,7 +248,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     saveState: keeper<LoopState>(
       log,
       "state",
-      (saved) => saveState(system, stateDirectory, saved),
+      (saved, options) => saveState(system, stateDirectory, saved, options),
     ),
   }, state);
   return loop;
@@ -268,22 +268,37 @@ function hostDescriber(
   };
 }
 
-/** Saves something after each step; a disk that refuses is told once, not with every step. */
+/**
+ * Saves something after each step, one write at a time and the latest value last; a disk that refuses is
+ * told once, not with every step.
+ */
 function keeper<T>(
   log: Log,
   what: string,
-  save: (value: T) => Promise<void>,
-): (value: T) => Promise<void> {
+  save: (value: T, options: { isDurable: boolean }) => Promise<void>,
+): (value: T, options?: { isDurable: boolean }) => Promise<void> {
   let isRefused = false;
-  return async (value) => {
+  let queue = Promise.resolve();
+  let waiting: { value: T; isDurable: boolean; saved: Promise<void> } | null = null;
+  const saveWaiting = async () => {
+    if (waiting === null) return;
+    const { value, isDurable } = waiting;
+    waiting = null;
     try {
-      await save(value);
+      await save(value, { isDurable });
       if (isRefused) log.info("saved again", { what });
       isRefused = false;
     } catch (error) {
       if (!isRefused) log.error("not saved", { what, why: String(error) });
       isRefused = true;
     }
+  };
+  return (value, { isDurable } = { isDurable: true }) => {
+    if (waiting === null) {
+      queue = queue.then(saveWaiting);
+      waiting = { value, isDurable, saved: queue };
+    } else waiting = { ...waiting, value, isDurable: isDurable || waiting.isDurable };
+    return waiting.saved;
   };
 }
 

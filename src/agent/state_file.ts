@@ -40,14 +40,16 @@ export async function showState(
   return text === undefined ? undefined : readStoredState(text);
 }
 
-/** Saves the state; throws `FileError`. */
+/** Saves the state; `isDurable`: so that it survives a power cut. Throws `FileError`. */
 export async function saveState(
   { files, clock }: Parts,
   stateDirectory: string,
   state: LoopState,
+  { isDurable = true }: { isDurable?: boolean } = {},
 ): Promise<void> {
   const text = encodeState(state, instant(clock));
-  await files.writeText("save state", `${stateDirectory}/${FILE}`, text, { mode: 0o600 });
+  const options = { mode: 0o600, isDurable };
+  await files.writeText("save state", `${stateDirectory}/${FILE}`, text, options);
 }
 
 /** A newly enrolled agent owes nothing to what its predecessor lived through. */

@@ -37,6 +37,8 @@ export interface KnownRefusal extends Omit<Refusal, "event"> {
 /** Who carries the events to the server. */
 export interface Courier {
   send(event: StoredEvent): Promise<Delivery>;
+  /** How many events may be on their way at once, now. @default 1 */
+  mostInFlight?(): number;
   /** Passed over in this round; without a `commandId` nothing waits for it. @default none */
   readonly putOff?: Iterable<EventKey>;
   /** An event was set aside: it is not sent again unless a person wants it. */
@@ -46,7 +48,13 @@ export interface Courier {
 }
 
 /** Events looked at together; each is sent by itself. */
-const BATCH = 16;
+const PAGE_EVENTS = 64;
+
+/**
+ * Deliveries that are written down together, while others are still on their way: each write waits for
+ * the disk. A crash in between has so many sent once more.
+ */
+const GROUP_EVENTS = 16;
 
 /** What a round of delivery did. */
 export interface Drained {
@@ -58,15 +66,19 @@ export interface Drained {
 
 /**
  * Sends what is pending, most important first, until the buffer is empty, the courier says `later` or
- * the server takes no more for now. An event is forgotten only when the server has it; one that is
- * refused is split if that may help, is set aside in the end, and holds up none but its own command's;
- * a single item of a list not even those.
+ * the server takes no more for now. Several events may be on their way at once, but only one of a
+ * command. An event is forgotten only when the server has it; one that is refused is split if that may
+ * help, is set aside in the end, and holds up none but its own command's; a single item of a list not
+ * even those.
  */
 export async function drain(buffer: EventBuffer, log: Log, courier: Courier): Promise<Drained> {
   const round = new Round(buffer, log, courier);
   while (await round.page()) { /* until there is nothing left that may be sent */ }
   return round.drained;
 }
+
+/** What is to be done with the rest of a page. */
+type Then = "go_on" | "look_again" | "end";
 
 class Round {
   readonly drained = { delivered: 0, refused: 0, setAside: 0 };
@@ -77,6 +89,8 @@ class Round {
   readonly #passedOver = new Set<string>();
   /** The first place that a command waits for. Parts of one event have one place, and no order. */
   readonly #heldUp = new Map<string, number>();
+  /** The server has them, and the buffer does not know that yet. */
+  #group: string[] = [];
 
   constructor(buffer: EventBuffer, log: Log, courier: Courier) {
     this.#buffer = buffer;
@@ -87,19 +101,57 @@ class Round {
 
   /** Sends the events at the front; `false`: the round is over, what came meanwhile is the next one's. */
   async page(): Promise<boolean> {
-    const found = this.#buffer.next(BATCH, this.#passedOver);
-    for (const event of found) {
-      if (this.#isHeldUp(event)) this.#passOver(event);
-      else {
-        const then = this.#takeIn(event, await this.#courier.send(event));
-        if (then !== "go_on") return then === "look_again";
-      }
-    }
+    const found = this.#buffer.next(PAGE_EVENTS, this.#passedOver);
+    const then = await this.#sendAll([...found]);
+    if (then !== "go_on") return then === "look_again";
     const sizeBytes = found.reduce((sum, event) => sum + event.sizeBytes, 0);
-    return found.length === BATCH || sizeBytes >= PAGE_BYTES;
+    return found.length === PAGE_EVENTS || sizeBytes >= PAGE_BYTES;
   }
 
-  #takeIn(event: StoredEvent, result: Delivery): "go_on" | "look_again" | "end" {
+  /** Returns when nothing is on its way any more, also if it throws. */
+  async #sendAll(waiting: StoredEvent[]): Promise<Then> {
+    const flights = new Flights();
+    let then: Then = "go_on";
+    try {
+      while (true) {
+        if (then === "go_on") this.#launch(waiting, flights);
+        if (flights.size === 0) return then;
+        const { event, result } = await flights.land();
+        const next = this.#takeIn(event, result);
+        if (then === "go_on") then = next;
+        if (flights.size === 0 || this.#group.length >= GROUP_EVENTS) this.#writeDown();
+      }
+    } finally {
+      // None is left unless something threw; what got through all the same is not sent once more.
+      for (const { event, result } of await flights.landAll()) {
+        if (result.kind === "delivered") this.#group.push(event.id);
+      }
+      this.#writeDown();
+    }
+  }
+
+  /** Sends as many as may be on their way now, and passes over what has to wait for another. */
+  #launch(waiting: StoredEvent[], flights: Flights): void {
+    const most = this.#courier.mostInFlight?.() ?? 1;
+    for (let at = 0; at < waiting.length && flights.size < most;) {
+      const event = waiting[at]!;
+      if (this.#isHeldUp(event)) this.#passOver(event);
+      else if (flights.hasOf(event.commandId)) {
+        at += 1; // Its turn comes when the other has landed.
+        continue;
+      } else flights.launch(event, this.#courier.send(event));
+      waiting.splice(at, 1);
+    }
+  }
+
+  #writeDown(): void {
+    if (this.#group.length === 0) return;
+    const ids = this.#group;
+    this.#group = [];
+    this.#buffer.acknowledge(ids);
+  }
+
+  #takeIn(event: StoredEvent, result: Delivery): Then {
     switch (result.kind) {
       case "later":
         if (result.isUnanswered) this.#buffer.noteUnanswered(event.id);
@@ -114,7 +166,7 @@ class Round {
         this.#passOverTried(event);
         return "go_on";
       case "delivered": {
-        this.#buffer.acknowledge([event.id]);
+        this.#group.push(event.id);
         this.drained.delivered += 1;
         const then = result.alsoRefused ? this.#refuseKnown(result.alsoRefused) : "go_on";
         return result.isLast ? "end" : then;
@@ -132,12 +184,12 @@ class Round {
     return true;
   }
 
-  #refuseKnown({ id, ...refusal }: KnownRefusal): "go_on" | "look_again" {
+  #refuseKnown({ id, ...refusal }: KnownRefusal): Then {
     const event = this.#buffer.find(id, 1).find((found) => found.id === id);
     return event === undefined ? "go_on" : this.#refuse({ ...refusal, event });
   }
 
-  #refuse(refusal: Refusal, isFinal = false): "go_on" | "look_again" {
+  #refuse(refusal: Refusal, isFinal = false): Then {
     // What was looked at may come after the halves.
     if (this.#split(refusal, { isCounted: true })) return "look_again";
     const { event, why } = refusal;
@@ -171,5 +223,45 @@ class Round {
   #isHeldUp({ commandId, place }: StoredEvent): boolean {
     if (commandId === null) return false;
     return place > (this.#heldUp.get(commandId) ?? Infinity);
+  }
+}
+
+/** An event that was sent, and what came of it. */
+interface Landed {
+  readonly event: StoredEvent;
+  readonly result: Delivery;
+}
+
+/** The events that are on their way. */
+class Flights {
+  readonly #flights = new Map<string, { commandId: string | null; landing: Promise<Landed> }>();
+
+  get size(): number {
+    return this.#flights.size;
+  }
+
+  /** Whether one of this command is on its way. */
+  hasOf(commandId: string | null): boolean {
+    if (commandId === null) return false;
+    return this.#flights.values().some((flight) => flight.commandId === commandId);
+  }
+
+  launch(event: StoredEvent, sending: Promise<Delivery>): void {
+    const landing = sending.then((result) => ({ event, result }));
+    landing.catch(() => {}); // `land` or `landAll` tells it.
+    this.#flights.set(event.id, { commandId: event.commandId, landing });
+  }
+
+  /** The first of those that have an answer. Throws what sending it threw. */
+  async land(): Promise<Landed> {
+    const landed = await Promise.race(this.#flights.values().map(({ landing }) => landing));
+    this.#flights.delete(landed.event.id);
+    return landed;
+  }
+
+  /** Waits for all that are left; answers those that have an answer. */
+  async landAll(): Promise<Landed[]> {
+    const landings = this.#flights.values().map(({ landing }) => landing.catch(() => null));
+    return (await Promise.all(landings)).filter((landed) => landed !== null);
   }
 }

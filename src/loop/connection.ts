@@ -61,6 +61,10 @@ const DONE = new Error("done");
 export class Connection {
   readonly #parts: ConnectionParts;
   #state: ConnectionState;
+  /** Calls that were begun, by number. */
+  #begun = 0;
+  /** The last call that was on its way when one on this path failed or was turned away. */
+  readonly #failedWith: Record<Path, number> = { check_in: 0, delivery: 0 };
   /** Until then a good `/health` need not be asked for again. */
   #healthKnownUntilMs = -Infinity;
 
@@ -124,6 +128,7 @@ export class Connection {
     const { permit } = admission;
     const { clock } = this.#parts;
     const startedMs = clock.monotonicMs();
+    const number = this.#begun += 1;
     const asleepMs = clock.asleepMs();
     const over = new AbortController();
     const unfollow = follow(options.cut, over);
@@ -142,18 +147,20 @@ export class Connection {
     if (settled === null && permit.probe) this.#awaitLate(permit, call);
     // The breaker takes the slot of a probe back by itself.
     const judged = settled === null && permit.probe ? null : permit;
-    this.#takeIn(answer, { path, permit: judged, startedMs });
+    this.#takeIn(answer, { path, permit: judged, startedMs, number });
     return answer;
   }
 
   #takeIn(
-    answer: Answer<unknown>,
-    call: { path: Path; permit: Permit | null; startedMs: number },
+    told: Answer<unknown>,
+    call: { path: Path; permit: Permit | null; startedMs: number; number: number },
   ): void {
     const { policy, random, clock, log, countPending } = this.#parts;
     const nowMs = clock.monotonicMs();
     const before = this.#state;
     const { path, permit } = call;
+    const answer = this.#isSameFailure(told, call) ? { kind: "aborted" } as const : told;
+    if (isBad(answer)) this.#failedWith[path] = this.#begun;
     if (answer.kind === "failed") this.#healthKnownUntilMs = -Infinity;
     this.#enter(takeIn(before, answer, { path, permit, nowMs, random, policy }));
     tellAnswer(log, answer, {
@@ -165,6 +172,14 @@ export class Connection {
       waitMs: this.waitMs(path),
       countPending,
     });
+  }
+
+  /**
+   * Several calls on their way fail together when a server goes down: that is one failure of its path,
+   * not as many as there happened to be.
+   */
+  #isSameFailure(answer: Answer<unknown>, call: { path: Path; number: number }): boolean {
+    return isBad(answer) && call.number <= this.#failedWith[call.path];
   }
 
   /** A call that throws is a mistake of ours, or our disk's: it says nothing of the server. */
@@ -229,6 +244,10 @@ export class Connection {
     if (change) tellChange(log, { what: "connection" }, change);
     this.#state = state;
   }
+}
+
+function isBad({ kind }: Answer<unknown>): boolean {
+  return kind === "failed" || kind === "limited";
 }
 
 function tooLate(tookMs: number): Answer<never> {

@@ -26,8 +26,8 @@ export interface LoopParts extends Omit<CheckInParts, "signal">, InboxParts, Del
   describeHost(rapidLeftMs: number): CheckInBody;
   /** The host's facts as an event, or `null` if there are none to tell. */
   collectSystemInfo(): Promise<NewEvent | null>;
-  /** Keeps the state; never throws. */
-  saveState(state: LoopState): Promise<void>;
+  /** Keeps the state; `isDurable`: through a power cut. Never throws. */
+  saveState(state: LoopState, options: { isDurable: boolean }): Promise<void>;
 }
 
 /** How often to check in. */
@@ -67,6 +67,12 @@ export class Loop {
   #lastHintMs = -Infinity;
   #troubleUntilMs = -Infinity;
   #wake = new AbortController();
+  /** The state that is in the file. */
+  #saved = { text: "", isDurable: false };
+  /** The next check-in by that file. */
+  #savedNextMs = -Infinity;
+  /** A delivery that goes on beside the check-ins, which so wait for no backlog. */
+  #delivery: Promise<void> | null = null;
 
   constructor(parts: LoopParts, state: LoopState) {
     this.#parts = parts;
@@ -88,6 +94,7 @@ export class Loop {
     this.#spreadStart();
     try {
       while (!stop.aborted) await this.#step(signals);
+      await this.#delivery;
       await this.#parts.worker.idle;
       await this.#drainOut(signals.cut);
     } finally {
@@ -178,16 +185,31 @@ export class Loop {
       if (signals.stop.aborted) return;
       this.#parts.buffer.sortIn(); // Woken by an append, as a rule.
       if (this.#checkInDueInMs() <= 0) await this.#checkIn(signals);
-      if (this.#delivering.dueInMs() <= 0) await this.#deliver(signals.cut);
+      if (this.#deliveryDueInMs() <= 0) this.#beginDelivery(signals.cut);
     } catch (error) {
-      // The disk, as a rule: the agent runs on, at its ordinary pace.
-      const why = error instanceof Error ? error.message : String(error);
-      this.#parts.log.error("step failed", { why });
-      const nowMs = this.#parts.clock.monotonicMs();
-      this.#state = { ...this.#state, nextCheckInMs: nowMs + this.#nextInMs() };
-      this.#delivering.putOff(this.#parts.polling.intervalMs);
-      this.#troubleUntilMs = nowMs + TROUBLE_MS;
+      this.#takeTrouble(error);
     }
+  }
+
+  #beginDelivery(cut: AbortSignal): void {
+    this.#delivery = this.#deliver(cut).catch((error) => this.#takeTrouble(error)).finally(() => {
+      this.#delivery = null;
+      this.#wake.abort(WOKEN);
+    });
+  }
+
+  /** The disk, as a rule: the agent runs on, at its ordinary pace. */
+  #takeTrouble(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.#parts.log.error("step failed", { why });
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#state = { ...this.#state, nextCheckInMs: nowMs + this.#nextInMs() };
+    this.#delivering.putOff(this.#parts.polling.intervalMs);
+    this.#troubleUntilMs = nowMs + TROUBLE_MS;
+  }
+
+  #deliveryDueInMs(): number {
+    return this.#delivery === null ? this.#delivering.dueInMs() : Infinity;
   }
 
   async #checkIn({ stop, cut }: StopSignals): Promise<boolean> {
@@ -195,11 +217,13 @@ export class Loop {
     const wasOut = connection.state.outage !== null || !this.#isBack;
     if (connection.waitMs("check_in") <= 0) await this.#writeAhead();
     this.#isOutdated = false;
+    const asked = this.#delivering.toAskFor;
     const body = this.#parts.describeHost(this.#rapidLeftMs());
     const answer = await checkIn({ ...this.#parts, signal: cut }, body);
     if (answer.kind === "ok") {
       this.#inbox.receive(answer.value, stop);
-      this.#takeAnswer(answer.value, wasOut);
+      this.#takeAnswer(answer.value);
+      this.#delivering.afterCheckIn({ isReturn: wasOut, asked });
     }
     const dueInMs = answer.kind === "ok" && this.#isOutdated
       ? this.#earliestCheckInMs() - this.#parts.clock.monotonicMs()
@@ -218,19 +242,20 @@ export class Loop {
 
   /**
    * An agent that dies in the middle of a check-in, time and again, must not check in at each of its
-   * starts: on disk the next one is already due later.
+   * starts: in the file the next one is already due later. No power cut comes that often, so the disk
+   * need not be waited for.
    */
   async #writeAhead(): Promise<void> {
-    const nextCheckInMs = this.#parts.clock.monotonicMs() + this.#nextInMs();
-    this.#state = { ...this.#state, nextCheckInMs };
-    await this.#save();
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#savedNextMs > nowMs) return;
+    this.#state = { ...this.#state, nextCheckInMs: nowMs + this.#nextInMs() };
+    await this.#save({ isDurable: false });
   }
 
-  #takeAnswer(answer: CheckInAnswer, isReturn: boolean): void {
+  #takeAnswer(answer: CheckInAnswer): void {
     const { clock } = this.#parts;
     const nowMs = clock.monotonicMs();
     this.#isBack = true;
-    this.#delivering.afterCheckIn(isReturn);
     this.#state = { ...this.#state, lastCheckInMs: nowMs };
     const leftMs = rapidLeftMs(answer.rapidPolling, clock.nowMs());
     if (leftMs !== null && !this.#isOutdated) this.#setRapid(leftMs);
@@ -260,7 +285,7 @@ export class Loop {
     const troubleMs = this.#troubleUntilMs - this.#parts.clock.monotonicMs();
     const waitMs = troubleMs > 0
       ? troubleMs
-      : Math.min(this.#checkInDueInMs(), this.#delivering.dueInMs());
+      : Math.min(this.#checkInDueInMs(), this.#deliveryDueInMs());
     this.#wake = new AbortController();
     try {
       await this.#parts.clock.sleep(waitMs, this.#wake.signal);
@@ -296,7 +321,13 @@ export class Loop {
     });
   }
 
-  #save(): Promise<void> {
-    return this.#parts.saveState(this.state);
+  /** Writes nothing where nothing has changed. */
+  async #save({ isDurable }: { isDurable: boolean } = { isDurable: true }): Promise<void> {
+    const { state } = this;
+    const text = JSON.stringify(state);
+    if (text === this.#saved.text && (this.#saved.isDurable || !isDurable)) return;
+    this.#saved = { text, isDurable };
+    this.#savedNextMs = state.nextCheckInMs ?? -Infinity;
+    await this.#parts.saveState(state, { isDurable });
   }
 }

@@ -42,7 +42,7 @@ export interface ChangelogFacts {
 const MOST_SOURCES = 40;
 
 /** deb-changelog(5): `package (version) distributions; metadata`. */
-const HEADING = /^([a-z0-9][a-z0-9+.-]+) \(([^()\s]+)\) [^;]+;(.*)$/;
+const HEADING = /^([a-z0-9][a-z0-9+.-]+) \(([^()\s]+)\) [^;]+;(.*)/;
 const URGENCY = /\burgency=(low|medium|high|emergency|critical)\b/i;
 const URGENCIES = ["low", "medium", "high", "emergency", "critical"];
 const CVE = /\bCVE-\d{4}-\d{4,10}\b/g;
@@ -53,17 +53,17 @@ export function changelogPaths(
   waiting: readonly WaitingUpdate[],
   { packages }: InstalledPackages,
 ): string[] {
-  const bySource = Map.groupBy(packages.values(), ({ sourcePackage }) => sourcePackage);
   const paths = new Map<string, string>();
   for (const { name, currentVersion } of waiting) {
-    const source = packages.get(name)?.sourcePackage ?? name;
-    const ahead = (bySource.get(source) ?? []).filter(({ version }) =>
+    const source = packages.get(name)?.sourcePackage;
+    const ahead = [...packages.values()].filter(({ sourcePackage, version }) =>
+      sourcePackage === source &&
       compareDebianVersions(sourceVersion(version), sourceVersion(currentVersion)) > 0
     );
     const [first] = ahead.toSorted((a, b) => compareDebianVersions(b.version, a.version));
-    if (first && paths.size < MOST_SOURCES) paths.set(source, pathOf(first));
+    if (first) paths.set(first.sourcePackage, pathOf(first));
   }
-  return [...paths.values()];
+  return [...paths.values()].slice(0, MOST_SOURCES);
 }
 
 function pathOf({ name }: InstalledPackage): string {
@@ -76,8 +76,8 @@ export function parseChangelogs(text: string): Changelogs {
   let entry: { version: string; urgency: string; cves: string[]; advisories: string[] } | null =
     null;
   for (const line of outputLines(text).lines) {
-    const [, source, version, rest = ""] = HEADING.exec(line) ?? [];
-    if (source !== undefined && version !== undefined) {
+    const [, source = "", version = "", rest = ""] = HEADING.exec(line) ?? [];
+    if (source !== "") {
       const urgency = URGENCY.exec(rest)?.[1]?.toLowerCase() ?? "low";
       entry = { version, urgency, cves: [], advisories: [] };
       found.set(source, [...found.get(source) ?? [], entry]);
@@ -98,14 +98,15 @@ export function changelogFacts(
   source: string,
   { currentVersion, availableVersion }: { currentVersion: string; availableVersion: string },
 ): ChangelogFacts {
-  const [current, available] = [currentVersion, availableVersion].map(sourceVersion);
+  const current = sourceVersion(currentVersion);
+  const available = sourceVersion(availableVersion);
   const entries = changelogs.get(source) ?? [];
   const isThere = entries.some(({ version }) => version === available);
   const between = !isThere
     ? []
     : entries.filter(({ version }) =>
-      compareDebianVersions(version, current ?? "") > 0 &&
-      compareDebianVersions(version, available ?? "") <= 0
+      compareDebianVersions(version, current) > 0 &&
+      compareDebianVersions(version, available) <= 0
     );
   const urgencies = between.map(({ urgency }) => URGENCIES.indexOf(urgency));
   return {

@@ -195,21 +195,22 @@ export class AptCommands {
    * of the result; that nothing could be asked is an error.
    */
   async update(): Promise<RunResult> {
-    for (const pauseMs of [...BUSY_PAUSES_MS, null]) {
-      const action = "refresh the package lists";
-      const settings = [
-        "APT::Update::Error-Mode=any",
-        // With a pause before a retry apt 2.6 never ends where one of two sources of a host answers 503.
-        "Acquire::Retries::Delay=false",
-      ].flatMap((setting) => ["-o", setting]);
-      const argv = [APT_GET, ...this.#settings, "-q=1", ...settings, "update"];
+    const action = "refresh the package lists";
+    const settings = [
+      "APT::Update::Error-Mode=any",
+      // With a pause before a retry apt 2.6 never ends where one of two sources of a host answers 503.
+      "Acquire::Retries::Delay=false",
+    ].flatMap((setting) => ["-o", setting]);
+    const argv = [APT_GET, ...this.#settings, "-q=1", ...settings, "update"];
+    const pausesMs = [...BUSY_PAUSES_MS];
+    while (true) {
       const result = await this.#run(action, argv, REFRESH_TIMEOUT_MS);
       const failure = result.code === 0 ? null : aptFailure(action, result);
       if (failure?.reason !== "locked") return result;
-      if (pauseMs === null) throw failure;
-      await this.#pause(pauseMs);
+      const pauseMs = pausesMs.shift();
+      if (pauseMs === undefined) throw failure;
+      await this.#system.clock.sleep(pauseMs, this.#signal ?? NEVER);
     }
-    throw new RangeError("a try without a pause is the last one");
   }
 
   /** Copies files into a directory, with their times; those that cannot be read are left out. */
@@ -217,10 +218,6 @@ export class AptCommands {
     if (paths.length === 0) return;
     const argv = [CP, "--preserve=timestamps", "--dereference", "--", ...paths, directory];
     await this.#run("copy package lists", argv);
-  }
-
-  #pause(ms: number): Promise<void> {
-    return this.#system.clock.sleep(ms, this.#signal ?? NEVER);
   }
 
   async #askInBatches(
@@ -269,8 +266,9 @@ export class AptCommands {
       if (!(cause instanceof CommandError)) throw cause;
       const reason = reasonNotRun(cause);
       if (cause.reason === "timeout") {
-        const program = argv[0]?.replace(/^.*\//, "") ?? "";
-        const fact = `${program} did not finish within ${Math.round(timeoutMs / 1_000)} s`;
+        const [program = ""] = argv;
+        const name = program.replace(/.*\//, "");
+        const fact = `${name} did not finish within ${Math.round(timeoutMs / 1_000)} s`;
         throw new TimeoutError(`Cannot ${action}: ${fact}`, { fact, cause });
       }
       throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });

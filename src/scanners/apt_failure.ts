@@ -40,10 +40,8 @@ const MAX_COMPLAINTS = 1_000;
 export function rawComplaints(stderr: string, severity: "errors" | "warnings"): string[] {
   const text = stderr.slice(0, MAX_STDERR_LENGTH).replace(COLOUR, "");
   return outputLines(`${text}\n`).lines.flatMap((line) => {
-    const [start, kind] = COMPLAINT.exec(line) ?? [];
-    if (start === undefined || (kind?.startsWith("W") ?? false) !== (severity === "warnings")) {
-      return [];
-    }
+    const [start = "", kind = ""] = COMPLAINT.exec(line) ?? [];
+    if (start === "" || kind.startsWith("W") !== (severity === "warnings")) return [];
     // Nothing is missing where the same list is configured twice.
     const text = line.slice(start.length).trim();
     return / is configured multiple times /.test(text) ? [] : [text];
@@ -84,18 +82,14 @@ export function aptFailure(action: string, { code, stderr }: RunResult): ScanErr
   return new ScanError(message, { reason: reasonOf(errors, code) });
 }
 
-/** `dpkg-query: error: FACT`, where lines that are set in go on with it. */
+/** `dpkg-query: error: FACT`, with the lines that are set in behind it. */
+const DPKG_ERROR =
+  /^dpkg(?:-query)?: (?:unrecoverable fatal |fatal )?error[:,] ?(.*(?:\n[ \t].*)*)/gm;
+
 function dpkgErrors(stderr: string): string[] {
-  const found: string[] = [];
-  let isError = false;
-  for (const line of outputLines(`${stderr.slice(0, MAX_STDERR_LENGTH)}\n`).lines) {
-    const [, fact] =
-      /^dpkg(?:-query)?: (?:unrecoverable fatal |fatal )?error[:,] ?(.*)$/.exec(line) ?? [];
-    if (fact !== undefined) found.push(fact.trim());
-    else if (isError && /^\s/.test(line)) found.push(`${found.pop() ?? ""} ${line.trim()}`);
-    isError = fact !== undefined || (isError && /^\s/.test(line));
-  }
-  return found.slice(0, TOLD_COMPLAINTS).map((text) => quoteWords(text, LONGEST_COMPLAINT));
+  const { lines } = outputLines(`${stderr.slice(0, MAX_STDERR_LENGTH)}\n`);
+  const found = [...lines.join("\n").matchAll(DPKG_ERROR)].slice(0, TOLD_COMPLAINTS);
+  return found.map(([, fact = ""]) => quoteWords(fact.replace(/\s+/g, " "), LONGEST_COMPLAINT));
 }
 
 function reasonOf(errors: readonly string[], code: number): ScanErrorReason {

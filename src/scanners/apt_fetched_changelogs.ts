@@ -138,7 +138,7 @@ async function ask(
       const others = names.filter((name) =>
         !refused.has(name) && !refused.has(name.replace(/:[^=]*/, ""))
       );
-      if (refused.size === 0 || others.length === names.length) return null;
+      if (others.length === names.length) return null;
       names = others;
     } catch (error) {
       if (error instanceof ScanError) return null;

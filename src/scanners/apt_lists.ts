@@ -37,9 +37,15 @@ export async function stateStamp(
   { files }: Pick<System, "files">,
   places: AptPlaces,
 ): Promise<string> {
-  const paths = [`${places.aptStateDirectory}/lists`, `${places.dpkgDirectory}/status`];
-  const times = await Promise.all(paths.map((path) => modifiedMs({ files }, path)));
-  return times.join(" ");
+  return (await stateTimes({ files }, places)).join(" ");
+}
+
+function stateTimes(
+  system: Pick<System, "files">,
+  { aptStateDirectory, dpkgDirectory }: AptPlaces,
+): Promise<(number | null)[]> {
+  const paths = [`${aptStateDirectory}/lists`, `${dpkgDirectory}/status`];
+  return Promise.all(paths.map((path) => modifiedMs(system, path)));
 }
 
 /** Whether apt's cache at `file` was made of what lists and packages are there now. */
@@ -50,9 +56,8 @@ export async function isCurrentCache(
 ): Promise<boolean> {
   const cachedMs = await modifiedMs(system, file);
   if (cachedMs === null) return false;
-  const paths = [`${places.aptStateDirectory}/lists`, `${places.dpkgDirectory}/status`];
-  const times = await Promise.all(paths.map((path) => modifiedMs(system, path)));
-  return times.every((time) => time === null || time <= cachedMs);
+  // What is not there is as old as anything.
+  return (await stateTimes(system, places)).every((time) => Number(time) <= cachedMs);
 }
 
 /** Names in a folder of lists that begin so, as paths. */

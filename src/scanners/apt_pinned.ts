@@ -30,10 +30,9 @@ export function findPinned({ installed, policies, releases }: {
   const found = new Map<AptName, PinnedVersion>();
   for (const [name, { version }] of installed.packages) {
     const policy = policies.packages.get(name);
-    const pinned = policy && findNewest(policy, version, releases);
-    if (policy && pinned) {
-      found.set(name, { version: pinned.version, reason: reasonOf(pinned, policy) });
-    }
+    if (!policy) continue;
+    const pinned = findNewest(policy, version, releases);
+    if (pinned) found.set(name, { version: pinned.version, reason: reasonOf(pinned, policy) });
   }
   return found;
 }
@@ -48,8 +47,6 @@ function findNewest(
     compareDebianVersions(version, installedVersion) > 0 &&
     (candidate === null || compareDebianVersions(version, candidate) > 0)
   );
-  if (newer.length === 0) return undefined;
-  const base = distributionsOf(policy, installedVersion, releases);
   const waiting = newer.filter((offered) => isPinnedItself(offered) || isWaiting(offered));
   return waiting.toSorted((a, b) => compareDebianVersions(b.version, a.version))[0];
 
@@ -58,7 +55,7 @@ function findNewest(
       const release = releases.of(name);
       if (release === undefined) return true;
       if (release.isNotAutomatic && !isSecurityRelease(release)) return false;
-      return !isOtherDistribution(release, base);
+      return !isOtherDistribution(release, distributionsOf(policy, installedVersion, releases));
     });
   }
 }

@@ -73,7 +73,7 @@ function emptyDraft(name: AptName): Draft {
 }
 
 const VERSION_LINE = /^ (?:\*{3}| {3}) (\S+) (-?\d+)(?: \((phased \d{1,3}%)\))?$/;
-const FILE_LINE = /^ {7,}(-?\d+) (\S.*)$/;
+const FILE_LINE = /^ {7,}(-?\d+) (\S.*)/;
 const FIELD_INDENT = /^ {2}\S/;
 
 /** Adds what the line tells; whether it was understood. How far it is set in says what it is. */
@@ -92,7 +92,7 @@ function addLine(draft: Draft, line: string): boolean {
 
 /** A field that is not known here takes nothing from those that are. */
 function addField(draft: Draft, line: string): boolean {
-  const [field = "", value = ""] = line.trim().split(": ", 2);
+  const [field = "", value = ""] = line.trim().split(": ");
   if (field === "Installed") return (draft.installed = parseVersion(value)) !== undefined;
   if (field === "Candidate") return (draft.candidate = parseVersion(value)) !== undefined;
   return true;

@@ -47,18 +47,20 @@ const LAST_RETRY_MS = 24 * 3_600_000;
 
 const LONGEST_REASON = 300;
 
+/** Of nothing that was fetched. */
+export const NO_RECORD: FetchRecord = { version: 1, own: {}, host: {} };
+
 /** Reads what was kept; nothing if nothing was, or it is damaged: then all is fetched anew. */
 export async function readFetchRecord(
   { files }: Pick<System, "files">,
   directory: string,
 ): Promise<FetchRecord> {
-  const none: FetchRecord = { version: 1, own: {}, host: {} };
   try {
     const text = await files.readText(PURPOSE, `${directory}/${FILE}`);
     const read = text === undefined ? undefined : decodeJson(record, text);
-    return read?.ok ? read.value : none;
+    return read?.ok ? read.value : NO_RECORD;
   } catch (error) {
-    if (error instanceof FileError) return none;
+    if (error instanceof FileError) return NO_RECORD;
     throw error;
   }
 }
@@ -87,9 +89,8 @@ export function keyOf({ prefix }: AptSource): string {
 /** Whether a source is to be asked: never asked, asked long ago, or failed and left alone long enough. */
 export function isDue(known: Fetched | undefined, nowMs: number): boolean {
   if (!known || known.tried_ms > nowMs) return true;
-  if (known.why === null) return nowMs - (known.fetched_ms ?? -Infinity) >= REFETCH_MS;
-  const doubled = FIRST_RETRY_MS * 2 ** Math.min(10, Math.max(0, known.failures - 1));
-  return nowMs - known.tried_ms >= Math.min(LAST_RETRY_MS, doubled);
+  const retryMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (known.failures - 1));
+  return nowMs - known.tried_ms >= (known.why === null ? REFETCH_MS : retryMs);
 }
 
 /** The new record of the sources that were asked, from what came of it. */
@@ -108,15 +109,16 @@ export function recordOutcomes(
   );
 }
 
-const PROGRESS = /^(Hit|Get|Ign|Err):(\d+) (\S+) (\S+) (.+)$/;
+const PROGRESS = /^(Hit|Get|Ign|Err):(\d+) (\S+) (\S+) (.+)/;
 
 /** What proves that a source answered. */
 const ANSWER = /(?:^| )(?:InRelease|Release|Packages)(?: \[[^\]]*\])?$/;
 
 interface Item {
-  readonly source: AptSource;
+  /** `undefined`: it is of none that is enabled. */
+  readonly source: AptSource | undefined;
   readonly isAnswer: boolean;
-  verb: string;
+  readonly verb: string;
   reason: string;
 }
 
@@ -156,16 +158,14 @@ function readItems(stdout: string, sources: ReadonlyMap<string, AptSource>): Ite
   let last: Item | undefined;
   for (const line of outputLines(stdout).lines) {
     const [, verb = "", number = "", site = "", suite = "", what = ""] = PROGRESS.exec(line) ?? [];
-    if (verb === "") {
+    if (verb !== "") {
+      const source = findSource(sources, site, suite);
+      last = { source, isAnswer: ANSWER.test(what), verb, reason: "" };
+      items.set(number, last);
+    } else if (last?.verb === "Err" && line.startsWith("  ")) {
       // Behind "Err" the reason is set in.
-      if (last?.verb === "Err" && line.startsWith("  ")) {
-        last.reason ||= line.trim().replace(/\s+/g, " ");
-      } else last = undefined;
-      continue;
-    }
-    const source = findSource(sources, site, suite);
-    last = source && { source, isAnswer: ANSWER.test(what), verb, reason: "" };
-    if (last) items.set(number, last);
+      last.reason ||= line.trim().replace(/\s+/g, " ");
+    } else last = undefined;
   }
   return [...items.values()];
 }

@@ -12,9 +12,9 @@ import type { RebootHint, RebootState } from "./scanner.ts";
  * D-Bus and microcode take effect only with a restart; apt itself does not tell of any.
  */
 const WANTS_REBOOT = [
-  /^linux-image-.+$/,
-  /^linux-(?:generic|virtual|lowlatency|aws|azure|gcp|kvm|oracle|raspi).*$/,
-  /^(?:proxmox|pve)-kernel-.+$/,
+  /^linux-image-./,
+  /^linux-(?:generic|virtual|lowlatency|aws|azure|gcp|kvm|oracle|raspi)/,
+  /^(?:proxmox|pve)-kernel-./,
   /^(?:raspberrypi-(?:kernel|bootloader)|rpi-eeprom|raspi-firmware)$/,
   /^(?:libc6|systemd|dbus|dbus-daemon|dbus-broker)$/,
   /^(?:amd64|intel)-microcode$/,

@@ -30,9 +30,10 @@ export function parseRelease(text: string): Release {
   const head = text.slice(0, Math.min(sums < 0 ? text.length : sums, MAX_HEAD_LENGTH));
   const fields = new Map<string, string>();
   for (const line of outputLines(`${head}\n`).lines) {
-    const [, name, value] = /^([A-Za-z][A-Za-z-]*):[ \t]*(.*)$/.exec(line) ?? [];
-    if (name === undefined || value === undefined || fields.has(name.toLowerCase())) continue;
-    fields.set(name.toLowerCase(), value.trim().slice(0, MAX_VALUE_LENGTH));
+    const [, name = "", value = ""] = /^([A-Za-z][A-Za-z-]*):(.*)/.exec(line) ?? [];
+    const key = name.toLowerCase();
+    if (key === "" || fields.has(key)) continue;
+    fields.set(key, value.trim().slice(0, MAX_VALUE_LENGTH));
   }
   const value = (name: string) => fields.get(name) || null;
   return {
@@ -49,7 +50,7 @@ export function parseRelease(text: string): Release {
 
 /** `Sat, 18 May 2025 09:12:13 UTC`. */
 function parseDate(text: string | null): number | null {
-  const ms = text === null ? NaN : Date.parse(text);
+  const ms = Date.parse(`${text}`);
   return Number.isNaN(ms) ? null : ms;
 }
 
@@ -61,10 +62,9 @@ export function filledLists(text: string, paths: readonly string[]): Set<string>
   const wanted = new Set(paths);
   const filled = new Set<string>();
   for (const line of text.split("\n")) {
-    const [, size, path] = /^ [0-9a-f]{32,128} +(\d{1,15}) (\S+?)\r?$/.exec(line) ?? [];
-    if (size === undefined || path === undefined || Number(size) === 0) continue;
+    const [, size, path = ""] = /^ [0-9a-f]{32,128} +(\d{1,15}) (\S+?)\r?$/.exec(line) ?? [];
     // A packed list of nothing has a size, too: only the unpacked one's says.
-    if (wanted.has(path)) filled.add(path);
+    if (Number(size) > 0 && wanted.has(path)) filled.add(path);
   }
   return filled;
 }
@@ -102,14 +102,13 @@ export function marksSecurity(release: Release, enabled: readonly Release[]): bo
 }
 
 function isBackports({ suite, codename, label }: Release): boolean {
-  return [suite, codename].some((name) => name !== null && /-backports(-|$)/.test(name)) ||
-    label === "Debian Backports";
+  return label === "Debian Backports" || /-backports(-|$)/m.test(`${suite}\n${codename}`);
 }
 
 /** `bookworm` of `bookworm-security`; `null` where the release does not say. */
 export function distributionOf({ origin, codename }: Release): string | null {
   if (origin === null || codename === null) return null;
-  const base = codename.replace(/[-/](security|updates|backports|proposed|lts).*$/, "");
+  const base = codename.replace(/[-/](security|updates|backports|proposed|lts).*/, "");
   return `${origin} ${base}`;
 }
 

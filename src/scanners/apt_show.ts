@@ -45,19 +45,18 @@ export function parseShow(text: string): ShownPackages {
 }
 
 function readDetails(fields: ReadonlyMap<string, string>): PackageDetails | undefined {
-  const name = fields.get("Package") ?? "";
-  const version = fields.get("Version") ?? "";
-  const architecture = fields.get("Architecture") ?? "";
+  const value = (field: string) => fields.get(field) ?? "";
+  const [name, version, architecture] = [value("Package"), value("Version"), value("Architecture")];
   if (!isName(name) || !isVersion(version) || !isArchitecture(architecture)) return undefined;
   // `Source: name (version)` where the source has another version.
-  const [source = ""] = (fields.get("Source") ?? "").split(" ", 1);
-  const size = fields.get("Size") ?? "";
+  const [source = ""] = value("Source").split(" ", 1);
+  const size = value("Size");
   return {
     name,
     version,
     architecture,
     sourcePackage: isName(source) ? source : name,
     sizeBytes: /^\d{1,15}$/.test(size) ? Number(size) : null,
-    description: fields.get("Description-en") ?? fields.get("Description") ?? null,
+    description: value("Description-en") || value("Description") || null,
   };
 }

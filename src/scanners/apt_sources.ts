@@ -27,7 +27,7 @@ export interface AptSources {
   readonly unparsed: number;
 }
 
-const URI_LINE = /^'(.+)' (\S+) \d+ ?\S*$/;
+const URI_LINE = /'(.+)' (\S+) \d+ ?\S*$/;
 const RELEASE_FILE = /(?:In)?Release$/;
 
 /** Reads `apt-get --print-uris update`: of each source the Release file, then what hangs on it. */
@@ -38,8 +38,8 @@ export function parseSources(text: string): AptSources {
   let unparsed = dropped;
   for (const line of lines) {
     if (!line.startsWith("'")) continue;
-    const [, uri, file] = URI_LINE.exec(line) ?? [];
-    if (uri === undefined || file === undefined || file.includes("/")) {
+    const [, uri = "", file = ""] = URI_LINE.exec(line) ?? [];
+    if (file === "" || file.includes("/")) {
       unparsed += 1;
     } else if (RELEASE_FILE.test(file)) {
       const address = withoutUser(uri).replace(/[^/]*$/, "");
@@ -63,7 +63,7 @@ function withoutUser(uri: string): string {
 }
 
 function nameOf(address: string): string {
-  const [, site, suite] = /^(.*)\/dists\/(.+)\/$/.exec(address) ?? [];
+  const [, site, suite] = /(.*)\/dists\/(.+)\//.exec(address) ?? [];
   return site === undefined ? address : `${site} ${suite}`;
 }
 
@@ -161,12 +161,14 @@ async function inspectSource(
 ): Promise<SourceLists> {
   const isHere = (list: string) => PACKED.some((ending) => names.has(list + ending));
   const here = lists.filter(isHere);
-  const name = [`${prefix}InRelease`, `${prefix}Release`].find((each) => names.has(each));
-  const isSigned = name !== undefined &&
-    (name.endsWith("InRelease") || names.has(`${prefix}Release.gpg`));
-  const shared = { hasRelease: name !== undefined, isSigned, hasPackages: here.length > 0 };
+  const [inRelease, plain] = [`${prefix}InRelease`, `${prefix}Release`];
+  const name = names.has(inRelease) ? inRelease : plain;
+  const shared = {
+    hasRelease: names.has(name),
+    isSigned: name === inRelease || names.has(`${plain}.gpg`),
+    hasPackages: here.length > 0,
+  };
   const none = { ...shared, release: null, publishedMs: null, absent: [], unreadable: null };
-  if (name === undefined) return none;
   try {
     const path = `${directory}/${name}`;
     const read = await files.readTextAndFacts(PURPOSE, path, { maxBytes: MAX_RELEASE_BYTES });
@@ -174,7 +176,7 @@ async function inspectSource(
     const release = parseRelease(read.text);
     const wanted = new Map(
       lists.filter((list) => !isHere(list)).map((list) => [
-        list.slice(prefix.length).replaceAll("_", "/").replace(/%5f/gi, "_"),
+        list.slice(prefix.length).replaceAll("_", "/").replace(/%5f/g, "_"),
         list,
       ]),
     );
@@ -214,13 +216,13 @@ export function judgeSource(
   { enabled, nowMs }: { enabled: readonly Release[]; nowMs: number },
 ): ScanSource {
   const hasLists = lists.hasRelease || lists.hasPackages;
-  const ageMs = hasLists && fetch.fetchedMs !== null ? Math.max(0, nowMs - fetch.fetchedMs) : null;
+  const ageMs = hasLists && fetch.fetchedMs !== null ? nowMs - fetch.fetchedMs : null;
   const expiresAtMs = lists.release?.validUntilMs ?? null;
   const told = {
     name: source.name,
     url: source.address,
     why: null,
-    metadataAgeS: ageMs === null ? null : Math.floor(ageMs / 1_000),
+    metadataAgeS: ageMs === null ? null : Math.max(0, Math.floor(ageMs / 1_000)),
     expiresAtMs,
     tellsSecurity: lists.release === null ? null : marksSecurity(lists.release, enabled),
   };

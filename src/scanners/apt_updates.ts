@@ -127,19 +127,19 @@ function withPinned(waiting: readonly WaitingUpdate[], state: AptState): Waiting
     if (!further || compareDebianVersions(further.version, update.availableVersion) <= 0) {
       return update;
     }
-    const reasons = [update.stateReason, `${further.version} is pinned away: ${further.reason}`];
-    return { ...update, stateReason: reasons.filter((reason) => reason !== null).join("; ") };
+    const reason = `${further.version} is pinned away: ${further.reason}`;
+    const before = update.stateReason === null ? "" : `${update.stateReason}; `;
+    return { ...update, stateReason: before + reason };
   });
-  const alone = [...pinned].flatMap(([name, { version, reason }]): WaitingUpdate[] => {
-    const currentVersion = state.installed.packages.get(name)?.version;
-    if (currentVersion === undefined) return [];
-    const [availableVersion, stateReason] = [version, reason];
+  const alone = [...state.installed.packages].flatMap(([name, { version }]): WaitingUpdate[] => {
+    const further = pinned.get(name);
+    if (!further) return [];
     return [{
       name,
-      currentVersion,
-      availableVersion,
+      currentVersion: version,
+      availableVersion: further.version,
       state: "pinned",
-      stateReason,
+      stateReason: further.reason,
       isDoubtful: false,
     }];
   });
@@ -212,12 +212,12 @@ function readFacts(
     const facts = changelogFacts(entries, sourcePackage ?? "", update);
     if (facts.isKnown) return { ...facts, origin };
   }
-  return { cves: [], advisories: [], urgency: null, origin: null };
+  return { cves: [], advisories: [], urgency: null, origin: "" };
 }
 
 /** CVEs, and where they were read. */
 interface ToldCves {
-  readonly origin: string | null;
+  readonly origin: string;
   readonly cves: readonly string[];
 }
 
@@ -242,7 +242,7 @@ function joinCves(told: readonly ToldCves[]): { cves: string[]; cveSources: stri
   const telling = told.filter(({ cves }) => cves.length > 0);
   return {
     cves: [...new Set(telling.flatMap(({ cves }) => cves))],
-    cveSources: telling.flatMap(({ origin }) => origin ?? []),
+    cveSources: telling.map(({ origin }) => origin),
   };
 }
 
@@ -346,8 +346,8 @@ export function tellGaps(
   if (doubtful.length > 0) {
     gaps.push(`apt-get does not say what would become of ${enumerate(doubtful)}`);
   }
-  const parts = [installed, isRefused(decision) ? null : decision, policies, shown];
-  const unparsed = parts.reduce((sum, part) => sum + (part?.unparsed ?? 0), 0);
+  const parts = [installed, policies, shown, ...isRefused(decision) ? [] : [decision]];
+  const unparsed = parts.reduce((sum, part) => sum + part.unparsed, 0);
   if (unparsed > 0) gaps.push(`Lines of apt's answers that were not understood: ${unparsed}`);
   return gaps;
 }

@@ -47,16 +47,16 @@ const SECTIONS: ReadonlyMap<string, Section> = new Map([
   ["The following upgrades have been deferred due to phasing:", "deferred"],
 ]);
 
-/** A heading of another list, or a warning that a list follows: its rows are not looked at. */
-const OTHER_HEADING = /^\S.*[:!]$/;
+/** A heading, or a warning that a list follows: of lists that are not in `SECTIONS` rows are not looked at. */
+const HEADING = /^\S.*[:!]$/;
 
 const ROW = /^ {3}(\S+?)\*? \((?:(\S+) => )?(\S+)\)$/;
 
 const TOTALS =
   /^(\d+) upgraded, (\d+) newly installed, (?:\d+ re-?installed, )?(?:(\d+) downgraded, )?(\d+) to remove and (\d+) not upgraded\.$/;
 
-/** The URI is not kept: it may hold a password. */
-const DOWNLOAD = /^'.*' ([^_\s]+)_([^_\s]+)_([^_\s]+)\.u?deb (\d{1,15}) ?\S*$/;
+/** What stands behind the URI, which is not kept: it may hold a password. */
+const DOWNLOAD = /' ([^_\s]+)_([^_\s]+)_([^_\s]+)\.u?deb (\d{1,15}) ?\S*$/;
 
 /** Reads a decision; lines that are neither a list's nor a download are not looked at. */
 export function parseUpgrade(text: string): UpgradeDecision {
@@ -82,7 +82,7 @@ export function parseUpgrade(text: string): UpgradeDecision {
     } else if (line.startsWith("'")) {
       const download = parseDownload(line);
       if (download) downloads.push(download);
-    } else if (SECTIONS.has(line) || OTHER_HEADING.test(line)) {
+    } else if (HEADING.test(line)) {
       section = SECTIONS.get(line) ?? null;
     } else if (TOTALS.test(line)) {
       totals = TOTALS.exec(line);

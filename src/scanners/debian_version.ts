@@ -16,7 +16,7 @@ function split(version: string): { epoch: string; upstream: string; revision: st
   const rest = version.slice(colon + 1);
   const dash = rest.lastIndexOf("-");
   return {
-    epoch: colon < 0 ? "" : version.slice(0, colon),
+    epoch: version.slice(0, Math.max(0, colon)),
     upstream: dash < 0 ? rest : rest.slice(0, dash),
     revision: dash < 0 ? "" : rest.slice(dash + 1),
   };
@@ -25,7 +25,7 @@ function split(version: string): { epoch: string; upstream: string; revision: st
 /** Compares by turns what is not digits and what is, from the left. */
 function comparePart(a: string, b: string): number {
   const [one, other] = [pieces(a), pieces(b)];
-  for (let index = 0; index < Math.max(one.length, other.length); index++) {
+  for (const index of Array(Math.max(one.length, other.length)).keys()) {
     const [left = "", right = ""] = [one[index], other[index]];
     const order = index % 2 === 0 ? compareText(left, right) : compareDigits(left, right);
     if (order !== 0) return order;
@@ -40,7 +40,7 @@ function pieces(part: string): string[] {
 
 /** Letter by letter: `~` before the end, the end before letters, letters before everything else. */
 function compareText(a: string, b: string): number {
-  for (let index = 0; index < Math.max(a.length, b.length); index++) {
+  for (const index of Array(Math.max(a.length, b.length)).keys()) {
     const order = weight(a, index) - weight(b, index);
     if (order !== 0) return order;
   }

@@ -4,47 +4,22 @@ import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { dnf4Dialect } from "./dnf4_dialect.ts";
 import { dnf5Dialect } from "./dnf5_dialect.ts";
-import type { CheckedUpdates } from "./dnf_check_update.ts";
-import { answerOf, DnfCommands } from "./dnf_commands.ts";
+import { askAll } from "./dnf_answers.ts";
+import { DnfCommands } from "./dnf_commands.ts";
+import { type DnfConfiguration, type DnfFiles, readDnfConfiguration } from "./dnf_configuration.ts";
 import type { DnfDialect } from "./dnf_dialect.ts";
-import {
-  type DnfConfiguration,
-  type DnfFiles,
-  lockedNames,
-  mayExclude,
-  mayLock,
-  readDnfConfiguration,
-} from "./dnf_configuration.ts";
-import { dnfGaps } from "./dnf_failure.ts";
 import { chooseLists } from "./dnf_lists.ts";
-import {
-  type Asking,
-  checkLifted,
-  checkUpdates,
-  describeAdvisories,
-  listAdvisories,
-  listAvailable,
-  listLifted,
-  listReplacing,
-  NOTHING,
-  readReboot,
-  readReplacingSecurity,
-} from "./dnf_questions.ts";
-import { type DnfRules, findMissing, reconcile } from "./dnf_reconcile.ts";
-import { cheapestFirst, findExclude, hasIncludes, MAIN, priorityOf } from "./dnf_settings.ts";
+import { type Asking, readReboot } from "./dnf_questions.ts";
+import { MAIN } from "./dnf_settings.ts";
 import { oldestAgeS } from "./dnf_sources.ts";
-import { type DnfState, joinUpdates } from "./dnf_updates.ts";
+import { joinUpdates } from "./dnf_updates.ts";
 import { parseDnfVersion } from "./dnf_version.ts";
-import { enumerate } from "./enumerate.ts";
 import {
   INSTALLED_FORMAT,
   type InstalledRpm,
-  type OfferedRpm,
   type PackageList,
   parseInstalled,
-  parseOffered,
 } from "./rpm_packages.ts";
-import { formatEvr } from "./rpm_version.ts";
 import {
   type ScanAnswer,
   ScanError,
@@ -52,13 +27,13 @@ import {
   type ScanOptions,
   type Update,
 } from "./scanner.ts";
-import { matchesWildcard } from "./wildcard.ts";
 
 /**
  * Absolute, so that nothing found through `PATH` is run in their place. The first that is there is
  * asked; either may be a link to the other generation.
  */
-const DNF = ["/usr/bin/dnf", "/usr/bin/dnf5"];
+const USUAL_DNF = "/usr/bin/dnf";
+const DNF = [USUAL_DNF, "/usr/bin/dnf5"];
 const RPM = "/usr/bin/rpm";
 
 /**
@@ -149,99 +124,6 @@ async function scanDnf(
   };
 }
 
-/** Asks dnf everything about its updates, from the lists that were chosen. */
-async function askAll(
-  asking: Asking,
-  configuration: DnfConfiguration,
-): Promise<Omit<DnfState, "installed" | "tellsSecurity"> & { readonly unparsed: number }> {
-  const { dialect, gaps } = asking;
-  const { settings } = configuration;
-  const [excludes, locks] = [mayExclude(configuration), mayLock(configuration)];
-  const actsOnAll = dialect.locksActOn === "everything";
-  const offered = await listOffered(asking);
-  const excluded = excludes ? await listLifted(asking, dialect.withExcluded) : NOTHING;
-  const locked = locks && actsOnAll ? await listLifted(asking, dialect.withLocked) : NOTHING;
-  const hasUpdates = [offered, excluded, locked].some(({ packages }) => packages.length > 0);
-  const flags = locked.packages.length > 0
-    ? dialect.withLocked
-    : excluded.packages.length > 0
-    ? dialect.withExcluded
-    : [];
-  const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
-  const hasAdvisories = (advisories?.packages.length ?? 0) > 0;
-  const details = hasAdvisories ? await describeAdvisories(asking, flags) : [];
-  const checked = await checkUpdates(asking, !hasUpdates);
-  const replacing = await listReplacing(asking, checked);
-  const missing = findMissing(offered.packages, checked);
-  const lifting = [
-    ...(excludes && (!actsOnAll || !locks) ? dialect.withExcluded : []),
-    ...(locks || (missing.length > 0 && !actsOnAll) ? dialect.withLocked : []),
-  ];
-  const lifted = lifting.length > 0 ? await checkLifted(asking, lifting) : undefined;
-  const unexplained = actsOnAll ? missing : findMissing(missing, lifted ?? EMPTY);
-  const names = [...new Set(unexplained.map(({ name }) => name))];
-  const reconciled = reconcile({
-    offered: offered.packages,
-    withExcluded: excluded.packages,
-    withLocked: locked.packages,
-    checked: checked && {
-      ...checked,
-      upgrades: cheapestFirst(checked.upgrades, settings),
-      obsoletes: replacing.packages,
-    },
-    lifted,
-    available: names.length > 0 ? await listAvailable(asking, names) : [],
-    rules: rulesOf(configuration, dialect),
-  });
-  if (reconciled.doubtful.length > 0) {
-    const names = enumerate(reconciled.doubtful, TOLD_PACKAGES);
-    gaps.push(`Two of dnf's answers do not fit together, on the updates of ${names}`);
-  }
-  const obsoleting = [...replacing.packages, ...reconciled.keptReplacing].map((row) => row.package);
-  const all = [offered, excluded, locked, advisories ?? NOTHING, checked ?? NOTHING, replacing];
-  return {
-    offers: reconciled.offers,
-    keptReplacing: reconciled.keptReplacing,
-    obsoletes: cheapestFirst(replacing.packages, settings),
-    replacingSecurity: await readReplacingSecurity(asking, obsoleting, lifting),
-    advisories: advisories?.packages ?? null,
-    details,
-    unparsed: all.reduce((sum, list) => sum + list.unparsed, lifted?.unparsed ?? 0),
-  };
-}
-
-/** Where no list of dnf's own was asked for. */
-const EMPTY: CheckedUpdates = { upgrades: [], obsoletes: [], unparsed: 0 };
-
-/** How many packages a gap names. */
-const TOLD_PACKAGES = 5;
-
-async function listOffered(
-  { commands, program, dialect, gaps }: Asking,
-): Promise<PackageList<OfferedRpm>> {
-  const action = "list updates with dnf";
-  const result = await commands.run(action, [...program, "-C", ...dialect.offered]);
-  const offered = parseOffered(answerOf(action, result));
-  gaps.push(...dnfGaps(result));
-  return offered;
-}
-
-function rulesOf(configuration: DnfConfiguration, dialect: DnfDialect): DnfRules {
-  const { settings } = configuration;
-  const names = dialect.locksActOn === "everything" ? lockedNames(configuration) : undefined;
-  return {
-    priorityOf: (repository) => priorityOf(repository, settings),
-    excludeOf: (package_, repository) => {
-      const { name, architecture } = package_;
-      const forms = [name, `${name}.${architecture}`, `${name}-${formatEvr(package_)}`];
-      forms.push(`${forms[2]}.${architecture}`);
-      return findExclude(forms, repository, settings);
-    },
-    isLocked: (name) => names?.some((pattern) => matchesWildcard(pattern, name)),
-    hasIncludes: hasIncludes(settings),
-  };
-}
-
 /** Where this user's package lists are; `null` if that is not known. */
 function listsDirectory(
   { machine }: System,
@@ -252,8 +134,8 @@ function listsDirectory(
   const main = settings.get(MAIN);
   const isRoot = machine.userId() === 0;
   if (isRoot) return override ?? main?.get("system_cachedir") ?? systemCache;
-  const home = machine.homeDirectory();
   if (userCache === null) return null;
+  const home = machine.homeDirectory();
   return main?.get("cachedir") ?? (home === null ? null : `${home}/${userCache}`);
 }
 
@@ -298,7 +180,7 @@ async function findDialect(
   const found = await Promise.all(
     DNF.map((path) => files.inspect("look for dnf", path).catch(() => undefined)),
   );
-  const path = DNF.find((_, index) => found[index] !== undefined) ?? DNF[0] ?? "";
+  const path = DNF.find((_, index) => found[index] !== undefined) ?? USUAL_DNF;
   const version = parseDnfVersion(
     await commands.ask("ask dnf for its version", [path, "--version"]),
   );

@@ -25,9 +25,8 @@ export function parseDnf4Advisories(text: string): PackageList<AdvisoryRow> {
 
 function splitRow(line: string) {
   const words = line.trim().split(/\s+/);
-  const nevra = parseNevra(words.pop() ?? "");
-  const type = words.pop() ?? "";
-  return { id: words.join(" "), type, nevra };
+  const nevra = parseNevra(words.at(-1) ?? "");
+  return { id: words.slice(0, -2).join(" "), type: words.at(-2) ?? "", nevra };
 }
 
 function isType(type: string): boolean {

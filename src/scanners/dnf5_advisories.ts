@@ -58,13 +58,13 @@ export function parseDnf5AdvisoryTable(text: string): PackageList<AdvisoryRow> {
   );
   const packages = told.map((line) => {
     const words = line.trim().split(/\s+/).slice(0, -2);
-    const nevra = words.pop() ?? "";
+    const nevra = words.at(-1) ?? "";
     // An id may hold blanks: what is known to be a type ends it.
     const known = words.findIndex((word, index) => index > 0 && TYPES.has(word.toLowerCase()));
-    const at = known < 0 ? 1 : known;
+    const at = Math.max(1, known);
     const name = words.slice(0, at).join(" ");
     if (!isAdvisoryId(name)) return undefined;
-    return advisoryRow(name, words[at] ?? "", words.slice(at + 1).join(" "), nevra);
+    return advisoryRow(name, words[at] ?? "", words.slice(at + 1, -1).join(" "), nevra);
   }).filter((row) => row !== undefined);
   return { packages, unparsed: dropped + told.length - packages.length };
 }
@@ -100,9 +100,9 @@ const describedAdvisory = v.object({
  * names; `undefined` if it is neither.
  */
 export function parseDnf5AdvisoryDetails(text: string): AdvisoryDetails[] | undefined {
-  const value = findJson(text);
-  if (typeof value !== "object" || value === null) return undefined;
-  return Object.values(value).flatMap((item) => {
+  const told = v.safeParse(v.looseObject({}), findJson(text));
+  if (!told.success) return undefined;
+  return Object.values(told.output).flatMap((item) => {
     const result = v.safeParse(describedAdvisory, item);
     if (!result.success) return [];
     const { Name, Title, Description, Severity, references } = result.output;

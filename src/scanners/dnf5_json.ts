@@ -12,7 +12,7 @@ const MOST_BEGINNINGS = 50;
 export function findJson(text: string): unknown {
   const end = Math.max(text.lastIndexOf("]"), text.lastIndexOf("}")) + 1;
   // Only the outermost bracket stands at the beginning of a line.
-  const beginnings = text.slice(0, end).matchAll(/^\ufeff?[[{]/gm);
+  const beginnings = text.matchAll(/^\ufeff?[[{]/gm);
   let tried = 0;
   for (const { index } of beginnings) {
     tried += 1;

@@ -40,10 +40,10 @@ export function parseCheckUpdate(text: string): CheckedUpdates {
   const { lines, dropped } = outputLines(text);
   const heading = lines.findIndex((line) => /^Obsoleting packages\s*$/i.test(line));
   const end = heading < 0 ? lines.length : heading;
-  const above = parseRows(lines.slice(0, end).filter((line) => !/^Upgrades\s*$/.test(line)));
+  const above = parseRows(lines.slice(0, end));
   const upgrades = above.filter((row) => row !== undefined).filter((row) => !row.isReplaced)
     .map(({ package: package_, repository }) => ({ package: package_, repository }));
-  const below = pairRows(parseRows(lines.slice(end + 1)));
+  const below = pairRows(parseRows(lines.slice(end)));
   const unparsed = dropped + above.length - upgrades.length + below.unparsed;
   return { upgrades, obsoletes: below.obsoletes, unparsed };
 }
@@ -98,9 +98,8 @@ function joinWrapped(lines: readonly string[]): string[] {
   let missing = 0;
   for (const line of lines) {
     const words = line.trim().split(/\s+/).length;
-    const begun = joined.at(-1);
-    if (begun !== undefined && words <= missing && /^\s/.test(line)) {
-      joined[joined.length - 1] = `${begun.trimEnd()} ${line.trim()}`;
+    if (words <= missing && /^\s/.test(line)) {
+      joined.push(`${joined.pop()} ${line}`);
       missing -= words;
     } else {
       joined.push(line);

@@ -67,11 +67,10 @@ export class DnfCommands {
   async #runOnce(
     action: string,
     argv: readonly string[],
-    { timeoutMs = this.#timeoutMs, environment }: DnfRunOptions,
+    { timeoutMs = this.#timeoutMs, ...more }: DnfRunOptions,
   ): Promise<RunResult> {
-    const more = environment === undefined ? {} : { environment };
     try {
-      return await this.#system.runCommand(argv, { timeoutMs, signal: this.#signal, ...more });
+      return await this.#system.runCommand(argv, { ...more, timeoutMs, signal: this.#signal });
     } catch (cause) {
       if (!(cause instanceof CommandError)) throw cause;
       const reason = tellsOfLock(cause.stderr) ? "locked" : reasonNotRun(cause);

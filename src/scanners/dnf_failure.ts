@@ -29,7 +29,7 @@ const UNREACHABLE =
   /Failed to download metadata|All mirrors were tried|Curl error|Librepo error|Usable URL not found/;
 
 /** Below dnf 4's "Errors during downloading metadata for repository 'x':". */
-const CAUSE = /^ {2}- (?:Status code|Curl error|\S)/;
+const CAUSE = /^ {2}- (\S.*)/;
 
 /** Dnf 5's line of progress on a repository. */
 const PROGRESS = /^ ?(\S.{0,199}?) {1,200}(?:\d{1,3}|\?\?\?)% \| /;
@@ -87,8 +87,7 @@ function quoteComplaints(result: RunResult, reason: ScanErrorReason): string[] {
   const telling = reason === "locked" ? LOCKED : /^(?:Config )?error:/i;
   const errors = lines.filter((line) => telling.test(line));
   // What dnf 4 calls the error is "All mirrors were tried"; the cause stands above it.
-  const causes = lines.filter((line) => CAUSE.test(line))
-    .map((line) => line.trim().replace(/^- /, ""))
+  const causes = lines.flatMap((line) => CAUSE.exec(line)?.[1] ?? [])
     .filter((cause) => !errors.some((error) => error.includes(cause)));
   const complaints = errors.length > 0 ? [...errors, ...causes] : lastComplaint(lines);
   return [...new Set(complaints)].slice(0, TOLD_COMPLAINTS)
@@ -139,7 +138,7 @@ export function fetchFailures(stderr: string): Map<string, string> {
   const causes = new Map<string, Set<string>>();
   const facts = new Map<string, string>();
   const add = (repository: string, cause: string) => {
-    if (repository === NO_SOURCE || causes.size >= MOST_FAILURES) return;
+    if (repository === NO_SOURCE) return;
     causes.set(repository, (causes.get(repository) ?? new Set()).add(cause));
   };
   let repository: string | undefined;
@@ -147,27 +146,26 @@ export function fetchFailures(stderr: string): Map<string, string> {
     const progress = PROGRESS.exec(line)?.[1];
     const [, begun] = ERRORS_OF.exec(line) ?? [];
     const [, failed, fact = ""] = FAILED.exec(line) ?? [];
-    const [, complaint] = /^>>> (.+)$/.exec(line) ?? [];
-    if (progress !== undefined) repository = progress.trim();
+    const complaint = /^>>> (.+)/.exec(line)?.[1] ?? CAUSE.exec(line)?.[1];
+    if (progress !== undefined) repository = progress;
     else if (begun !== undefined) repository = begun;
     else if (failed !== undefined && failed !== NO_SOURCE) facts.set(failed, fact);
     else if (complaint !== undefined && repository !== undefined) add(repository, complaint);
-    else if (CAUSE.test(line) && repository !== undefined) add(repository, line.trim().slice(2));
   }
-  const all = new Set([...causes.keys(), ...facts.keys()]);
-  return new Map([...all].map((id) => {
+  const all = [...new Set([...causes.keys(), ...facts.keys()])].slice(0, MOST_FAILURES);
+  return new Map(all.map((id) => {
     const told = [...causes.get(id) ?? []];
     // Dnf 5 tells each try, and what it gave up with; the first says what happened.
-    const cause = told.find((one) => !/^Usable URL not found/.test(one)) ?? facts.get(id) ??
-      told[0];
-    const words = (cause ?? "").replace(/ - [a-z+]{1,20}:\/\/\S+$/, "");
+    const cause = told.find((one) => one !== "Usable URL not found") ?? facts.get(id) ??
+      (told[0] ?? "");
+    const words = cause.replace(/ - [a-z+]{1,20}:\/\/\S+$/, "");
     return [id, quoteWords(words || "dnf does not say why", LONGEST_COMPLAINT)];
   }));
 }
 
 const ERRORS_OF = /^Errors during downloading metadata for repository '([^']{1,255})':/;
 const FAILED =
-  /^(?:Error|Warning): (?:Failed to download metadata for repo|Loading repository) '([^']{1,255})'[: ] ?(.*)$/;
+  /^(?:Error|Warning): (?:Failed to download metadata for repo|Loading repository) '([^']{1,255})'[: ] ?(.*)/;
 
 /** Problems that a gap names. */
 const TOLD_PROBLEMS = 2;

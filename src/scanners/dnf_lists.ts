@@ -46,7 +46,7 @@ export async function chooseLists(
   { refresh = false, cacheDirectory }: ScanOptions,
 ): Promise<ChosenLists> {
   const isRoot = system.machine.userId() === 0;
-  const directory = cacheDirectory && `${cacheDirectory}/dnf`;
+  const directory = cacheDirectory?.startsWith("/") ? `${cacheDirectory}/dnf` : undefined;
   let fetched = refresh ? await fetchLists(system, asking, ["--refresh"]) : NOT_FETCHED;
   let lists = await readLists(system, asking, places, fetched);
   if (lists === null) return { program: asking.program, sources: [] };
@@ -57,7 +57,7 @@ export async function chooseLists(
     fetched = await fetchPatiently(system, asking, directory, { flags, ...lists });
     lists = await readLists(system, asking, places, fetched) ?? lists;
   }
-  if (!refresh && isRoot && !isSound && directory?.startsWith("/")) {
+  if (!refresh && isRoot && !isSound && directory !== undefined) {
     const own = await readPrivately(system, asking, directory, lists);
     if (own !== null && isBetter(own.sources, lists.sources)) lists = own;
   }
@@ -150,7 +150,7 @@ const memory = v.object({
 
 type Memory = v.InferOutput<typeof memory>;
 
-const NO_MEMORY: Memory = { triedMs: 0, inARow: 0, failures: {} };
+const NO_MEMORY: Memory = { triedMs: -Infinity, inARow: 0, failures: {} };
 
 /** Lists of the agent's own, below `directory`; dnf fetches those of which the time is up. */
 async function readPrivately(
@@ -186,7 +186,7 @@ async function fetchPatiently(
   directory: string | undefined,
   { flags, repositories }: Pick<Lists, "repositories"> & { readonly flags: readonly string[] },
 ): Promise<Fetched> {
-  if (!directory?.startsWith("/")) return await fetchLists(system, run, flags);
+  if (directory === undefined) return await fetchLists(system, run, flags);
   const path = `${directory}/fetched.json`;
   const nowMs = system.clock.nowMs();
   const before = await readMemory(system, path);
@@ -199,17 +199,15 @@ async function fetchPatiently(
     .map(({ id }) => `--disablerepo=${id}`);
   const fetched = await fetchLists(system, run, [...without, ...flags]);
   const failures = new Map([...paused, ...byId(fetched.failures, repositories)]);
-  const isFailed = failures.size > 0 || fetched.error !== null;
   await remember(system, path, {
     triedMs: isPaused ? before.triedMs : nowMs,
-    inARow: isPaused ? before.inARow : isFailed ? Math.min(before.inARow + 1, MOST_IN_A_ROW) : 0,
+    inARow: isPaused ? before.inARow : fetched.error === null ? 0 : before.inARow + 1,
     failures: Object.fromEntries([...failures].slice(0, MOST_FAILURES)),
   });
   return { ...fetched, failures };
 }
 
-/** Bounds of what is remembered. */
-const MOST_IN_A_ROW = 10;
+/** Failures that are remembered. */
 const MOST_FAILURES = 100;
 
 async function remember({ files }: System, path: string, state: Memory): Promise<void> {
@@ -267,17 +265,15 @@ function isBetter(own: readonly ScanSource[], hosts: readonly ScanSource[]): boo
 }
 
 /** Dnf is content with repositories that all lack lists, and would list no update. */
-function refuseNothing({ sources }: Lists, { error }: Fetched): void {
+function refuseNothing({ repositories, sources }: Lists, { error }: Fetched): void {
   if (sources.length === 0) {
     const fact = "there are no enabled repositories";
     throw new ScanError(`Cannot scan with dnf: ${fact}`, { reason: "permanent" });
   }
-  const isAnswering = ({ metadataAgeS, result }: ScanSource) =>
-    metadataAgeS !== null || result === "ok" || result === "old";
-  if (sources.some(isAnswering)) return;
+  if (repositories.some(({ hasLists }) => hasLists)) return;
   if (error !== null) throw error;
   const causes = sources.flatMap(({ name, result, why }) =>
-    result === "failed" ? [`${name} ${why}`] : []
+    result === "failed" ? [`${name}: ${why}`] : []
   );
   const fact = causes[0] ?? 'there are no package lists yet: run "dnf makecache"';
   throw new ScanError(`Cannot list updates with dnf: ${fact}`, { reason: "transient" });

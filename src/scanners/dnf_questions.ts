@@ -46,13 +46,13 @@ export async function listLifted(
  * What dnf itself would update and replace; `undefined`, and a gap, if that cannot be told. Where dnf
  * offers nothing it has to succeed: an empty list that nothing confirms says nothing.
  */
-export async function checkUpdates(
+export function checkUpdates(
   asking: Asking,
   isNeeded: boolean,
 ): Promise<CheckedUpdates | undefined> {
   const action = "check updates and list replaced packages";
   const { updates } = asking.dialect;
-  return isNeeded ? await ask(asking, action, updates) : await askOr(asking, action, updates);
+  return isNeeded ? ask(asking, action, updates) : askOr(asking, action, updates);
 }
 
 /** As `checkUpdates`, with `flags` that lift what the administrator keeps from dnf. */
@@ -207,7 +207,7 @@ export async function readReboot(run: DnfRun): Promise<RebootState | null> {
   // `undefined` would be an answer that is not understood.
   const question = {
     ...reboot,
-    read: (...said: Parameters<typeof reboot.read>) => ({ state: reboot.read(...said) ?? null }),
+    read: (...said: Parameters<typeof reboot.read>) => ({ state: reboot.read(...said) }),
   };
   return (await askOr(asking, "ask whether a restart is required", question))?.state ?? null;
 }
@@ -234,9 +234,8 @@ export async function askOr<Answer>(
 async function ask<Answer>(
   { commands, program }: DnfRun,
   action: string,
-  { command, codes, environment, read }: DnfQuestion<Answer>,
+  { command, codes, read, ...options }: DnfQuestion<Answer>,
 ): Promise<Answer> {
-  const options = environment === undefined ? {} : { environment };
   const result = await commands.run(action, [...program, "-C", ...command], options);
   const answer = read(answerOf(action, result, codes), result.code, result.stderr);
   if (answer !== undefined) return answer;

@@ -54,10 +54,15 @@ export function readRebootWords(stdout: string): RebootState | null {
   return isNot ? reboot(false, []) : null;
 }
 
+const packageName = v.fallback(
+  v.union([v.string(), v.pipe(v.object({ name: v.string() }), v.transform(({ name }) => name))]),
+  "",
+);
+
 const answer = v.array(v.object({
   type: v.string(),
   reboot_required: v.boolean(),
-  packages: v.fallback(v.array(v.unknown()), []),
+  packages: v.fallback(v.array(packageName), []),
 }));
 
 /** Reads `needs-restarting --json` of dnf 5 (5.4.1 and later); `null` if it is not that. */
@@ -65,11 +70,8 @@ export function readRebootJson(stdout: string): RebootState | null {
   const result = v.safeParse(answer, findJson(stdout));
   const told = result.success ? result.output.find(({ type }) => type === "reboot") : undefined;
   if (told === undefined) return null;
-  const names = told.packages.map((one) => {
-    const name = typeof one === "object" && one !== null && "name" in one ? one.name : one;
-    return typeof name === "string" && /^[\w.+:~^-]{1,300}$/.test(name) ? name : "";
-  });
-  return reboot(told.reboot_required, names.filter((name) => name !== ""));
+  const names = told.packages.filter((name) => /^[\w.+:~^-]{1,300}$/.test(name));
+  return reboot(told.reboot_required, names);
 }
 
 function reboot(isRequired: boolean, updated: readonly string[]): RebootState {

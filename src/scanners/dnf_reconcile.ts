@@ -46,8 +46,15 @@ export interface KeptOffer {
 }
 
 /** One package: what dnf would install, and what it is kept from. At least one of them is there. */
-export interface ReconciledOffer {
-  readonly taken: OfferedRpm | null;
+export type ReconciledOffer = TakenOffer | {
+  readonly taken: null;
+  readonly kept: KeptOffer;
+  readonly doubt: null;
+};
+
+/** What dnf would install. */
+interface TakenOffer {
+  readonly taken: OfferedRpm;
   /** A newer version than `taken`. */
   readonly kept: KeptOffer | null;
   /** What is doubtful about `taken`; `null` if nothing is. */
@@ -70,7 +77,7 @@ const LOCKED = "version lock";
 /** What dnf's own list lacks of what is offered: each package in its newest version. */
 export function findMissing(
   offered: readonly OfferedRpm[],
-  checked: CheckedUpdates | undefined,
+  checked: Pick<CheckedUpdates, "upgrades"> | undefined,
 ): OfferedRpm[] {
   if (checked === undefined) return [];
   const listed = newest(checked.upgrades, (row) => row.package);
@@ -110,9 +117,9 @@ export function reconcile(answers: DnfAnswers): Reconciliation {
     return { offer, state: "upgradable", reason: NOT_LISTED };
   };
 
-  const offers = newestOffers(all).flatMap((offer): ReconciledOffer[] => {
-    const row = listed.get(packageKey(offer));
-    const own = byKey.get(packageKey(offer)) ?? [];
+  const offers = [...byKey].flatMap(([key, own]): ReconciledOffer[] => {
+    const offer = own.reduce((newest, one) => compareEvr(newest, one) < 0 ? one : newest);
+    const row = listed.get(key);
     const taken = row === undefined ? null : describe(row, own);
     if (taken !== null && compareEvr(taken, offer) >= 0) {
       return [{ taken, kept: null, doubt: null }];
@@ -120,12 +127,9 @@ export function reconcile(answers: DnfAnswers): Reconciliation {
     if (checked === undefined) {
       const isOffered = sets.offered.has(nevraOf(offer));
       const first = own.find((one) => sets.offered.has(nevraOf(one))) ?? null;
-      const newestTaken = isOffered ? offer : first;
-      const kept = isOffered ? null : explain(offer);
-      return newestTaken || kept ? [{ taken: newestTaken, kept, doubt: null }] : [];
+      return isOffered ? offerOf(offer, null) : offerOf(first, explain(offer));
     }
-    const kept = explain(offer);
-    return taken || kept ? [{ taken, kept, doubt: null }] : [];
+    return offerOf(taken, explain(offer));
   });
   const unknown = [...listed].filter(([key]) => !byKey.has(key));
   doubtful.push(...unknown.map(([key]) => key));
@@ -137,6 +141,11 @@ export function reconcile(answers: DnfAnswers): Reconciliation {
     keptReplacing: findKeptReplacing(answers),
     doubtful,
   };
+}
+
+function offerOf(taken: OfferedRpm | null, kept: KeptOffer | null): ReconciledOffer[] {
+  if (taken !== null) return [{ taken, kept, doubt: null }];
+  return kept === null ? [] : [{ taken, kept, doubt: null }];
 }
 
 /** A repository of a better priority has the package: dnf then takes it from no other. */

@@ -29,9 +29,6 @@ export interface DnfRepositories {
 /** More repositories are not looked at. */
 const MOST_REPOSITORIES = 1_000;
 
-/** A longer line says nothing that is needed. */
-const LONGEST_LINE = 5_000;
-
 /** How long dnf is content with a list where nobody says otherwise (dnf.conf(5)). */
 const USUAL_EXPIRY_MS = 48 * 3_600_000;
 
@@ -47,22 +44,20 @@ const ID = /^[A-Za-z0-9_.:-]{1,255}$/;
 export function parseDnf4Repositories(stdout: string, stderr: string): DnfRepositories | undefined {
   const { lines } = outputLines(stdout);
   const ignored = ignoredRepositories(stderr);
-  const blocks: Map<string, string>[] = [];
+  const blocks: { id: string; fields: Map<string, string> }[] = [];
   let cacheDirectory: string | null = null;
   for (const line of lines) {
-    if (line.length > LONGEST_LINE) continue;
     const [, key = "", value = ""] = /^([A-Za-z-]{1,40}) {0,40}: (.{1,4000})$/.exec(line) ?? [];
     if (key === "cachedir" && blocks.length === 0) cacheDirectory = value.trim();
-    if (key === "Repo-id") blocks.push(new Map());
-    if (key.startsWith("Repo-")) blocks.at(-1)?.set(key, value.trim());
+    if (key === "Repo-id") blocks.push({ id: value.trim(), fields: new Map() });
+    blocks.at(-1)?.fields.set(key, value.trim());
   }
   const isAnswer = cacheDirectory !== null || blocks.length > 0 ||
     /^No repositories available/m.test(`${stdout}\n${stderr}`);
   if (!isAnswer) return undefined;
-  const repositories = blocks.slice(0, MOST_REPOSITORIES).flatMap((block) => {
-    const id = block.get("Repo-id") ?? "";
-    const isEnabled = block.get("Repo-status") !== "disabled" || ignored.has(id);
-    return isEnabled ? [readBlock(id, block, ignored.has(id))] : [];
+  const repositories = blocks.slice(0, MOST_REPOSITORIES).flatMap(({ id, fields }) => {
+    const isEnabled = fields.get("Repo-status") !== "disabled" || ignored.has(id);
+    return isEnabled ? [readBlock(id, fields, ignored.has(id))] : [];
   });
   return { repositories: repositories.filter(isSource), cacheDirectory };
 }
@@ -70,7 +65,7 @@ export function parseDnf4Repositories(stdout: string, stderr: string): DnfReposi
 /** The repositories that dnf 4 left out, by its own word. */
 export function ignoredRepositories(stderr: string): Set<string> {
   const told = outputLines(`${stderr}\n`).lines
-    .map((line) => /^Ignoring repositories: (.+)$/.exec(line)?.[1] ?? "");
+    .map((line) => /^Ignoring repositories: (.+)/.exec(line)?.[1] ?? "");
   const ids = told.flatMap((list) => list.split(",")).map((id) => id.trim());
   return new Set(ids.filter((id) => ID.test(id) && !NO_SOURCES.includes(id)));
 }
@@ -80,9 +75,7 @@ function readBlock(
   block: ReadonlyMap<string, string>,
   isIgnored: boolean,
 ): DnfRepository {
-  const [, kept = "", last = ""] = /^(.{0,60}?) ?\(last: (.{1,80})\)$/.exec(
-    block.get("Repo-expire") ?? "",
-  ) ?? [];
+  const [kept = "", last = ""] = (block.get("Repo-expire") ?? "").split(/ \(last: |\)$/);
   const urls = ["Repo-metalink", "Repo-mirrors", "Repo-baseurl"].map((key) => block.get(key));
   return {
     id,
@@ -95,8 +88,8 @@ function readBlock(
 }
 
 function readExpiry(text: string): number {
-  if (/^Never/.test(text)) return Infinity;
-  if (/^Instant/.test(text)) return 0;
+  if (text === "Never") return Infinity;
+  if (text === "Instant") return 0;
   const [, number] = /^([\d,.' ]{1,20}) second/.exec(text) ?? [];
   return number === undefined ? USUAL_EXPIRY_MS : Number(number.replace(/\D/g, "")) * 1_000;
 }

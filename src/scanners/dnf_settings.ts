@@ -98,8 +98,7 @@ export function findExclude(
     for (const key of EXCLUDING) {
       const patterns = (settings.get(id)?.get(key) ?? "").split(/[\s,]+/).slice(0, MOST_PATTERNS);
       const found = patterns.find((pattern) =>
-        pattern !== "" && pattern.length <= 300 &&
-        names.some((name) => matchesWildcard(pattern, name))
+        pattern.length <= 300 && names.some((name) => matchesWildcard(pattern, name))
       );
       if (found !== undefined) return `${key}=${found}`;
     }

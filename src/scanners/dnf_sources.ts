@@ -50,12 +50,12 @@ export function describeSources(
 }
 
 function judge(
-  { id, hasLists, fetchedMs, expiryMs }: DnfRepository,
+  { id, hasLists, expiryMs }: DnfRepository,
   ageMs: number | null,
-  { failures, fetchedFromMs, isRefresh }: SourceFacts,
+  { nowMs, failures, fetchedFromMs, isRefresh }: SourceFacts,
 ): Pick<ScanSource, "result" | "why"> {
-  const isFresh = hasLists && fetchedFromMs !== null && fetchedMs !== null &&
-    fetchedMs >= fetchedFromMs - SLACK_MS;
+  const isFresh = ageMs !== null && fetchedFromMs !== null &&
+    ageMs <= nowMs - fetchedFromMs + SLACK_MS;
   if (isFresh) return { result: "ok", why: null };
   const failure = failures.get(id);
   const old = ageMs === null ? "" : `; its package lists are ${describeAge(ageMs)} old`;
@@ -88,8 +88,8 @@ export function describeAge(ms: number): string {
   return hours >= 1 ? `${hours} h` : `${Math.floor(ms / 60_000)} min`;
 }
 
-/** A directory of a repository's lists: its id, and a number made of where it is. */
-const LISTS_DIRECTORY = /^(.{1,255})-[0-9a-f]{16}$/;
+/** Behind a repository's id in the name of its lists' directory: a number made of where it is. */
+const PLACE_NUMBER = /-[0-9a-f]{16}$/;
 
 /**
  * Which repositories have a list of advisories among their package lists. Of one that moved, and has
@@ -104,14 +104,15 @@ export async function readTellsSecurity(
   if (cacheDirectory === null) return new Map();
   const wanted = new Set(repositories.map(({ id }) => id));
   const names = await listOrNothing(files, cacheDirectory);
-  const own = names.filter((name) => wanted.has(idOf(name))).slice(0, MOST_DIRECTORIES);
+  const own = names.filter((name) => PLACE_NUMBER.test(name) && wanted.has(idOf(name)))
+    .slice(0, MOST_DIRECTORIES);
   await Promise.all(own.map(async (name) => {
     const directory = `${cacheDirectory}/${name}/repodata`;
     const lists = await listOrNothing(files, directory);
     const primary = lists.find((list) => /primary\.(?:xml|sqlite)/.test(list));
     if (primary === undefined) return;
     const facts = await files.inspect(PURPOSE, `${directory}/${primary}`).catch(() => undefined);
-    const fetchedMs = facts?.modifiedMs ?? 0;
+    const fetchedMs = facts?.modifiedMs ?? -Infinity;
     const before = found.get(idOf(name));
     if (before !== undefined && before.fetchedMs >= fetchedMs) return;
     const isTelling = lists.some((list) => /updateinfo/.test(list));
@@ -121,7 +122,7 @@ export async function readTellsSecurity(
 }
 
 function idOf(directory: string): string {
-  return LISTS_DIRECTORY.exec(directory)?.[1] ?? "";
+  return directory.replace(PLACE_NUMBER, "");
 }
 
 /** A file beside the repositories' directories is no directory. */

@@ -78,7 +78,7 @@ export function joinUpdates(state: DnfState): Update[] {
   // The server keeps one row per package: the newer version that is kept back, if it closes a hole that
   // the one that can be installed leaves open; else the one that can be installed.
   function describeOne({ taken, kept, doubt }: ReconciledOffer): Update[] {
-    if (taken === null) return kept ? [describe(kept.offer, kept.state, kept.reason)] : [];
+    if (taken === null) return [describe(kept.offer, kept.state, kept.reason)];
     if (kept === null) return [describe(taken, "upgradable", doubt)];
     if (rowsOf(kept.offer, taken).some((row) => row.isSecurity)) {
       const other = `${formatEvr(taken)} of ${taken.repository} can be installed`;

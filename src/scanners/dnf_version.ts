@@ -16,9 +16,10 @@ export function parseDnfVersion(text: string): DnfVersion | undefined {
 
 /** Whether `version` is `least` or later. */
 export function isAtLeast(version: DnfVersion, least: DnfVersion): boolean {
-  for (let part = 0; part < Math.max(version.length, least.length); part++) {
-    const order = (version[part] ?? 0) - (least[part] ?? 0);
-    if (order !== 0) return order > 0;
+  for (const [index, needed] of least.entries()) {
+    const part = version[index] ?? 0;
+    if (part > needed) return true;
+    if (part < needed) return false;
   }
   return true;
 }

@@ -109,7 +109,7 @@ export function parseNevra(text: string): RpmPackage | undefined {
   const dot = text.lastIndexOf(".");
   const beforeRelease = text.lastIndexOf("-", dot);
   const beforeVersion = text.lastIndexOf("-", beforeRelease - 1);
-  if (beforeVersion < 1) return undefined;
+  if (beforeVersion === -1) return undefined;
   const [version = "", epoch = "0"] = text.slice(beforeVersion + 1, beforeRelease).split(":")
     .reverse();
   const nevra = {
@@ -126,7 +126,7 @@ export function parseNevra(text: string): RpmPackage | undefined {
 export function parseNameAndEvr(nameAndArchitecture: string, evr: string): RpmPackage | undefined {
   const dot = nameAndArchitecture.lastIndexOf(".");
   // A name in front of the version must not be able to borrow a dash from it.
-  if (dot < 1 || !/^[^-]+-[^-]+$/.test(evr)) return undefined;
+  if (dot === -1 || !/^[^-]+-[^-]+$/.test(evr)) return undefined;
   const [name, architecture] = [
     nameAndArchitecture.slice(0, dot),
     nameAndArchitecture.slice(dot + 1),

@@ -25,28 +25,25 @@ const PIECE = /~|\^|\d+|[A-Za-z]+/g;
 export function compareRpmParts(a: string, b: string): number {
   if (a === b) return 0; // As two lists of the same packages mostly have it.
   const [one, other] = [a.match(PIECE) ?? [], b.match(PIECE) ?? []];
-  for (let index = 0; index < Math.max(one.length, other.length); index++) {
+  for (let index = 0; one[index] !== undefined || other[index] !== undefined; index++) {
     const order = comparePieces(one[index], other[index]);
     if (order !== 0) return order;
   }
   return 0;
 }
 
-/** `undefined` is the end. */
-function comparePieces(a: string | undefined, b: string | undefined): number {
-  if (a === b) return 0;
+/** An empty piece is the end. */
+function comparePieces(a = "", b = ""): number {
   const order = rank(a) - rank(b);
-  if (order !== 0 || a === undefined || b === undefined) return order;
-  if (!/\d/.test(a)) return a < b ? -1 : 1;
+  if (order !== 0) return order;
   const [left, right] = [a.replace(/^0+/, ""), b.replace(/^0+/, "")];
-  if (left.length !== right.length) return left.length - right.length;
+  if (/\d/.test(a) && left.length !== right.length) return left.length - right.length;
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
 /** `~` before the end, the end before `^`, that before letters, letters before digits. */
-function rank(piece: string | undefined): number {
-  if (piece === undefined) return 1;
-  if (piece === "~") return 0;
-  if (piece === "^") return 2;
-  return /\d/.test(piece) ? 4 : 3;
+const RANKS = [/~/, /^$/, /\^/, /[A-Za-z]/, /\d/];
+
+function rank(piece: string): number {
+  return RANKS.findIndex((kind) => kind.test(piece));
 }

@@ -53,6 +53,16 @@ export interface FileFacts {
   readonly identity: string | null;
 }
 
+/** How a text is written. */
+export interface WriteOptions {
+  readonly mode: number;
+  /**
+   * `false`: nothing is synced. The text outlives this process; after a power cut there may be the old
+   * one, or none. @default true
+   */
+  readonly isDurable?: boolean;
+}
+
 /** A text, and the facts of the very file it was read from. */
 export interface FileText {
   readonly text: string;
@@ -95,12 +105,7 @@ export interface Files {
     options?: { maxBytes?: number },
   ): Promise<FileText | undefined>;
   /** Written beside, synced, renamed over: a reader sees the old text or the new, never a part. */
-  writeText(
-    purpose: string,
-    path: string,
-    text: string,
-    options: { mode: number },
-  ): Promise<void>;
+  writeText(purpose: string, path: string, text: string, options: WriteOptions): Promise<void>;
   /**
    * Writes over the beginning of a file that is there, in place and synced: a full disk takes that, if
    * the file is no shorter. A reader may see a part of it.

@@ -7,6 +7,7 @@ import {
   type FileFacts,
   type Files,
   type FileText,
+  type WriteOptions,
 } from "./files.ts";
 import { databaseErrorReason } from "./real_database_error.ts";
 import { onceLetGo } from "./real_let_go.ts";
@@ -103,26 +104,33 @@ async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Arra
  * The name beside is drawn anew each time, so that two writers never share one; `mode` is there from
  * the first byte on.
  */
-async function writeText(path: string, text: string, options: { mode: number }): Promise<void> {
+async function writeText(path: string, text: string, options: WriteOptions): Promise<void> {
+  const { isDurable = true } = options;
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
-    await writeSynced(temporary, new TextEncoder().encode(text), options.mode);
+    await writeNew(temporary, new TextEncoder().encode(text), { ...options, isDurable });
     await onceLetGo(() => Deno.rename(temporary, path));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
-  await syncFolderOf(path);
+  if (isDurable) await syncFolderOf(path);
+  if (swept.has(path)) return;
+  swept.add(path);
   await sweepLeftovers(path);
 }
 
-async function writeSynced(path: string, bytes: Uint8Array, mode: number): Promise<void> {
+async function writeNew(
+  path: string,
+  bytes: Uint8Array,
+  { mode, isDurable }: Required<WriteOptions>,
+): Promise<void> {
   const file = await Deno.open(path, { write: true, createNew: true, mode });
   try {
     // The umask may have taken bits away that were asked for.
     if (!isWindows) await Deno.chmod(path, mode);
     await writeAll(file, bytes);
-    await file.syncData();
+    if (isDurable) await file.syncData();
   } finally {
     file.close();
   }
@@ -185,6 +193,9 @@ async function syncFolderOf(path: string): Promise<void> {
     // Some file systems refuse; the rename has happened all the same.
   }
 }
+
+/** Files beside which this process has looked for leftovers; once is enough. */
+const swept = new Set<string>();
 
 /** Removes what writers of `path` left when they died between creating and renaming. */
 async function sweepLeftovers(path: string): Promise<void> {

@@ -13,19 +13,30 @@ const IDLE_MS = 60_000;
 /** So much before the server would drop a connection it is no longer used. */
 const MARGIN_MS = 1_000;
 
+/** Besides the first one, connections to one server are for the next moment alone: a fleet's add up. */
+const FURTHER_IDLE_MS = 5_000;
+
+/** Idle connections to one server. */
+const MOST_IDLE = 8;
+
 type Timer = ReturnType<typeof setTimeout>;
+
+interface Idle {
+  readonly connection: HttpConnection;
+  readonly timer: Timer;
+}
 
 export class ConnectionPool {
   readonly abandoned: AbandonedSockets = new AbandonedSockets();
-  readonly #idle = new Map<string, { connection: HttpConnection; timer: Timer }>();
+  readonly #idle = new Map<string, Idle[]>();
 
   /** A connection that waits, if there is one that fits and on which nothing has come unasked. */
   async take(request: HttpRequest, url: URL): Promise<HttpConnection | undefined> {
     const key = keyOf(request, url);
-    const waiting = this.#idle.get(key);
+    // The latest is the least likely to have been closed meanwhile.
+    const waiting = this.#idle.get(key)?.pop();
     if (!waiting) return undefined;
     clearTimeout(waiting.timer);
-    this.#idle.delete(key);
     if (await waiting.connection.isQuiet()) return waiting.connection;
     waiting.connection.close();
     return undefined;
@@ -41,23 +52,27 @@ export class ConnectionPool {
   /** Keeps a connection for the next request, for as long as its last answer allows, or closes it. */
   giveBack(connection: HttpConnection, { keepAlive, headers }: WholeAnswer): void {
     const { key } = connection;
-    const idleMs = idleLimitMs(headers["keep-alive"]);
-    if (!keepAlive || idleMs <= 0 || this.#idle.has(key)) return connection.close();
+    const others = this.#idle.get(key) ?? [];
+    const ownMs = others.length === 0 ? IDLE_MS : FURTHER_IDLE_MS;
+    const idleMs = Math.min(ownMs, idleLimitMs(headers["keep-alive"]));
+    if (!keepAlive || idleMs <= 0 || others.length >= MOST_IDLE) return connection.close();
     const drop = () => {
-      if (this.#idle.get(key)?.connection !== connection) return;
-      clearTimeout(this.#idle.get(key)?.timer);
-      this.#idle.delete(key);
+      const waiting = this.#idle.get(key) ?? [];
+      const at = waiting.findIndex((one) => one.connection === connection);
+      if (at < 0) return;
+      clearTimeout(waiting[at]?.timer);
+      waiting.splice(at, 1);
       connection.close();
     };
     const timer = setTimeout(drop, idleMs);
     // An idle connection is no reason for the process to go on.
     Deno.unrefTimer(Number(timer));
-    this.#idle.set(key, { connection, timer });
+    this.#idle.set(key, [...others, { connection, timer }]);
     connection.watch(drop);
   }
 
   closeIdle(): void {
-    for (const { connection, timer } of this.#idle.values()) {
+    for (const { connection, timer } of [...this.#idle.values()].flat()) {
       clearTimeout(timer);
       connection.close();
     }

@@ -45,6 +45,8 @@ export class World {
   readonly log = new FakeLog();
   readonly ran: string[] = [];
   readonly saved: LoopState[] = [];
+  /** Of each of those, whether it was to survive a power cut. */
+  readonly savedDurably: boolean[] = [];
   systemInfo: NewEvent | null = null;
   startSpreadMs = 0;
   maxAttempts = 3;
@@ -137,8 +139,9 @@ export class World {
         metadata: { rapid_polling_enabled: rapidLeftMs > 0 },
       }),
       collectSystemInfo: () => Promise.resolve(this.systemInfo),
-      saveState: (saved) => {
+      saveState: (saved, { isDurable }) => {
         this.saved.push(saved);
+        this.savedDurably.push(isDurable);
         return this.saving;
       },
     }, state);

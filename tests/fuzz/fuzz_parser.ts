@@ -17,21 +17,27 @@ export interface FuzzResult {
 
 const LONG_LINE = 10_000_000;
 
+/** A parser may take so long over one. */
+export const LONGEST_LINE_MS = 5_000;
+
 export interface FuzzOptions {
   readonly cases: number;
-  readonly seed?: number;
+  /** Fewer cases, where more would take longer than this. */
+  readonly seconds?: number | undefined;
+  readonly seed?: number | undefined;
 }
 
 /** Runs `cases` damaged texts; a parser may throw `ScanError`, and must let nothing steering through. */
 export function fuzzParser(
   parser: Parser,
   texts: readonly string[],
-  { cases, seed }: FuzzOptions,
+  { cases, seconds, seed }: FuzzOptions,
 ): FuzzResult {
   const startedMs = performance.now();
   const run = fc.check(fc.property(mutated(texts), (text) => look(parser, text)), {
     numRuns: cases,
     ...(seed !== undefined && { seed }),
+    ...(seconds !== undefined && { interruptAfterTimeLimit: seconds * 1_000 }),
   });
   const tookMs = performance.now() - startedMs;
   const failure = run.failed
@@ -40,9 +46,19 @@ export function fuzzParser(
   return { name: parser.name, cases: run.numRuns, failure, tookMs };
 }
 
-/** The longest that the parser takes over a line of 10 million characters. */
+/**
+ * The longest that the parser takes over a line of 10 million characters. One that takes longer than
+ * `LONGEST_LINE_MS` is tried twice more, and the shortest time counts: the machine may have other work.
+ */
 export function longestLineMs(parser: Parser, texts: readonly string[]): number {
-  return Math.max(...longLines(texts).map((line) => timeOf(() => look(parser, line))));
+  const times = longLines(texts).map((line) => {
+    let bestMs = Infinity;
+    for (let tries = 0; tries < 3 && bestMs > LONGEST_LINE_MS; tries++) {
+      bestMs = Math.min(bestMs, timeOf(() => look(parser, line)));
+    }
+    return bestMs;
+  });
+  return Math.max(...times);
 }
 
 function look(parser: Parser, text: string): void {

@@ -1,29 +1,37 @@
-/** `deno task fuzz`: damaged texts for every parser, and which of them it did not stand. */
+/**
+ * `deno task fuzz`: damaged texts for every parser, and which of them it did not stand.
+ *
+ * `--cases N` for each parser, and `--seconds N` at most; `--only PATTERN`; `--seed N`, else drawn anew.
+ */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { LONGEST_LINE_MS } from "./fuzz_parser.ts";
 import { PARSERS } from "./parsers.ts";
 import type { FuzzReport } from "./worker.ts";
 
-/** A parser may take so long over a line of 10 MB. */
-const LONGEST_LINE_MS = 5_000;
-
 interface Options {
   readonly cases: number;
+  /** For each parser; `undefined`: as long as its cases take. */
+  readonly seconds: number | undefined;
   readonly only: RegExp;
   readonly seed: number | undefined;
 }
 
 function readOptions(words: string[]): Options {
   const given = parseArgs(words, {
-    string: ["cases", "only", "seed"],
+    string: ["cases", "seconds", "only", "seed"],
     unknown: (word) => {
       throw new Error(`Cannot read "${word}": no such option`);
     },
   });
   const cases = Number(given["cases"] ?? 100_000);
   if (!Number.isInteger(cases) || cases < 1) throw new Error("Cannot read --cases: not a number");
+  const seconds = given["seconds"] === undefined ? undefined : Number(given["seconds"]);
+  if (seconds !== undefined && !(seconds > 0)) {
+    throw new Error("Cannot read --seconds: not a number");
+  }
   const seed = given["seed"] === undefined ? undefined : Number(given["seed"]);
-  return { cases, only: new RegExp(String(given["only"] ?? "")), seed };
+  return { cases, seconds, only: new RegExp(String(given["only"] ?? "")), seed };
 }
 
 async function runAll(options: Options, onResult: (result: FuzzReport) => void): Promise<void> {
@@ -33,7 +41,8 @@ async function runAll(options: Options, onResult: (result: FuzzReport) => void):
       const give = () => {
         const name = names.shift();
         if (name === undefined) return resolve();
-        worker.postMessage({ name, cases: options.cases, seed: options.seed });
+        const { cases, seconds, seed } = options;
+        worker.postMessage({ name, cases, seconds, seed });
       };
       worker.onmessage = ({ data }: MessageEvent<FuzzReport>) => {
         onResult(data);

@@ -2,7 +2,7 @@
 
 /// <reference lib="deno.worker" />
 
-import { fuzzParser, type FuzzResult, longestLineMs } from "./fuzz_parser.ts";
+import { type FuzzOptions, fuzzParser, type FuzzResult, longestLineMs } from "./fuzz_parser.ts";
 import { fixturesOf } from "./fixtures.ts";
 import { PARSERS } from "./parsers.ts";
 
@@ -11,12 +11,9 @@ export interface FuzzReport extends FuzzResult {
   readonly longestLineMs: number;
 }
 
-self.onmessage = (
-  { data }: MessageEvent<{ name: string; cases: number; seed: number | undefined }>,
-) => {
-  const { name, cases, seed } = data;
+self.onmessage = ({ data }: MessageEvent<{ name: string } & FuzzOptions>) => {
+  const { name, ...options } = data;
   const parser = PARSERS.find((one) => one.name === name)!;
-  const options = { cases, ...(seed !== undefined && { seed }) };
   const texts = fixturesOf(parser);
   const result: FuzzReport = {
     ...fuzzParser(parser, texts, options),

@@ -83,6 +83,22 @@ Deno.test({
 });
 
 Deno.test({
+  name: "what need not survive a power cut is renamed into its place all the same, and not synced",
+  ignore,
+  fn: () =>
+    inFolder(async (folder) => {
+      const calls = await traceCode(`${IMPORTS}
+        const folder = ${JSON.stringify(folder)};
+        print("begin");
+        await saveState(system, folder, NEW_STATE, { isDurable: false });
+        print("end");`);
+      assertEquals(syncedIn(calls, "begin", "end"), []);
+      const renamed = calls.flatMap((call) => call.kind === "rename" ? [call.to] : []);
+      assertEquals(renamed.filter((path) => path.startsWith(folder)), [`${folder}/state.json`]);
+    }),
+});
+
+Deno.test({
   name: "each change of the buffer and the journal is durable when the call returns",
   ignore,
   fn: () =>

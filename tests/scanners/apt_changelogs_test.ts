@@ -4,6 +4,7 @@ import {
   changelogFacts,
   changelogPaths,
   parseChangelogs,
+  sourceVersion,
 } from "../../src/scanners/apt_changelogs.ts";
 import { parseInstalled } from "../../src/scanners/apt_installed.ts";
 import type { WaitingUpdate } from "../../src/scanners/apt_updates.ts";
@@ -43,6 +44,25 @@ Deno.test("parseChangelogs() keeps the texts of several sources apart, and reads
   assertEquals(found.get("bb")?.[0]?.cves, ["CVE-2026-0002"]);
 });
 
+Deno.test("parseChangelogs() takes an entry for one of low urgency where none is told", () => {
+  const urgencyOf = (metadata: string) =>
+    parseChangelogs(`aa (1) x;${metadata}\n`).get("aa")?.map(({ urgency }) => urgency);
+  for (const urgency of ["low", "medium", "high", "emergency", "critical"]) {
+    assertEquals(urgencyOf(` urgency=${urgency}`), [urgency]);
+  }
+  for (const metadata of ["", " urgency=", " urgency=odd", " binary-only=yes"]) {
+    assertEquals(urgencyOf(metadata), ["low"], metadata);
+  }
+});
+
+Deno.test("parseChangelogs() looks for holes where the entry is set in, and for headings where it is not", () => {
+  const text = "aa (2) x; urgency=low\n\n  * CVE-2026-0002\n  bb (1) x; urgency=low\n" +
+    "CVE-2026-0009 is\nin the margin: CVE-2026-0008\n\n -- a <a@b>  Mon\n";
+  const found = parseChangelogs(text);
+  assertEquals([...found.keys()], ["aa"]);
+  assertEquals(found.get("aa")?.[0]?.cves, ["CVE-2026-0002"]);
+});
+
 Deno.test("changelogFacts() tells what lies between the two versions, the newer one included", () => {
   const [, u4, u3] = ["1.20.1-2+deb12u5", "1.20.1-2+deb12u4", "1.20.1-2+deb12u3"];
   assertEquals(facts(u3, u4), [["CVE-2025-3576"], "medium"]);
@@ -51,6 +71,7 @@ Deno.test("changelogFacts() tells what lies between the two versions, the newer 
     "high",
   ]);
   assertEquals(facts(`${u3}+b1`, `${u4}+b2`), [["CVE-2025-3576"], "medium"], "built anew");
+  assertEquals(["1-1+b12", "1+b1-1", "1+b"].map(sourceVersion), ["1-1", "1+b1-1", "1+b"]);
 });
 
 Deno.test("changelogFacts() tells nothing where the changelog lacks the version that waits", () => {
@@ -58,36 +79,50 @@ Deno.test("changelogFacts() tells nothing where the changelog lacks the version 
   assertEquals(facts("1.20.1-2+deb12u3", "1.20.1-2+deb12u5", "openssl"), [[], null]);
 });
 
-Deno.test("changelogPaths() names one file a source, of the package that is furthest ahead", () => {
-  const row = (name: string, version: string, source: string) =>
-    [name, version, "amd64", "install", "installed", source, "a tool"].join("\t");
-  const installed = parseInstalled(
-    [
-      row("libkrb5-3", "1.20-1", "krb5"),
-      row("krb5-locales", "1.20-3", "krb5"),
-      row("krb5-user", "1.20-2", "krb5"),
-      row("curl", "8-1", "curl"),
-      row("libcurl4", "8-1+b1", "curl"),
-      "",
-    ].join("\n"),
-  );
-  const waiting = (name: string, currentVersion: string): WaitingUpdate => ({
+function row(name: string, version: string, source: string): string {
+  return `${name}\t${version}\tamd64\tinstall\tinstalled\t${source}\ta tool\n`;
+}
+
+function waiting(name: string, currentVersion: string): WaitingUpdate {
+  return {
     name,
     currentVersion,
     availableVersion: "9",
     state: "upgradable",
     stateReason: null,
     isDoubtful: false,
-  });
+  };
+}
+
+Deno.test("changelogPaths() names one file a source, of the package that is furthest ahead", () => {
+  const rows = [
+    row("libkrb5-3", "1.20-1", "krb5"),
+    row("krb5-user", "1.20-2", "krb5"),
+    row("krb5-locales", "1.20-3", "krb5"),
+    row("curl", "8-1", "curl"),
+    row("libcurl4", "8-1+b1", "curl"),
+  ];
   const wanted = [
     waiting("libkrb5-3", "1.20-1"),
     waiting("krb5-user", "1.20-2"),
     waiting("curl", "8-1"),
+    waiting("gone", "0"),
   ];
-  assertEquals(changelogPaths(wanted, installed), [
-    "/usr/share/doc/krb5-locales/changelog.Debian.gz",
-  ]);
-  assertEquals(changelogPaths([], installed), []);
+  for (const text of [rows.join(""), rows.toReversed().join("")]) {
+    assertEquals(changelogPaths(wanted, parseInstalled(text)), [
+      "/usr/share/doc/krb5-locales/changelog.Debian.gz",
+    ]);
+  }
+  assertEquals(changelogPaths([], parseInstalled(rows.join(""))), []);
+});
+
+Deno.test("changelogPaths() names forty at most", () => {
+  const numbers = Array.from({ length: 41 }, (_, n) => n);
+  const installed = parseInstalled(
+    numbers.map((n) => row(`a${n}`, "1", `s${n}`) + row(`b${n}`, "2", `s${n}`)).join(""),
+  );
+  const paths = changelogPaths(numbers.map((n) => waiting(`a${n}`, "1")), installed);
+  assertEquals([paths.length, paths.at(-1)], [40, "/usr/share/doc/b39/changelog.Debian.gz"]);
 });
 
 Deno.test("parseChangelogs() makes of any text only what it is made of", () => {

@@ -84,7 +84,7 @@ Deno.test("AptCommands looks where it is told, and else where the host's own are
   const host = setUp();
   await host.commands.queryInstalled();
   assert(!host.asked[0]?.argv.some((word) => word.startsWith("--admindir")));
-  assertEquals(host.asked[0]?.options.environment, undefined);
+  assertEquals(Object.keys(host.asked[0]?.options ?? {}), ["timeoutMs"]);
   const other = setUp({ options: { dpkgDirectory: "/dpkg", aptConfigFile: "/apt.conf" } });
   await other.commands.queryInstalled();
   assertEquals(other.asked[0]?.argv[1], "--admindir=/dpkg");
@@ -192,6 +192,31 @@ Deno.test("update() answers what came of it, and waits three times for whoever h
   assertEquals(asked.length, 3);
   await system.clock.advance(1);
   assertEquals([(await update).reason, asked.length], ["locked", 4]);
+});
+
+Deno.test("update() believes an end that went well, and ends its wait with the signal", async () => {
+  const stderr = "E: Could not get lock /var/lib/apt/lists/lock\n";
+  const fine = { ...well, stderr };
+  assertEquals(await setUp({ answer: fine }).commands.update(), fine);
+  const controller = new AbortController();
+  const { system, asked, commands } = setUp({
+    answer: { ...fine, code: 100 },
+    asking: { signal: controller.signal },
+  });
+  const update = assertRejects(() => commands.update());
+  await system.clock.advance(1_000);
+  controller.abort();
+  await update;
+  assertEquals(asked.length, 1);
+});
+
+Deno.test("copy() runs nothing for no file, and says why it could not copy", async () => {
+  const { system, asked, commands } = setUp();
+  await commands.copy([], "/own/");
+  assertEquals(asked, []);
+  system.runCommand = () => Promise.reject(new CommandError("no room", { reason: "failed" }));
+  const error = await assertRejects(() => commands.copy(["/a"], "/own/"), ScanError);
+  assertEquals(error.message, "Cannot copy package lists: no room");
 });
 
 Deno.test("AptCommands says why a program was not run, and hides no mistake of ours", async () => {

@@ -4,6 +4,7 @@ import {
   complaints,
   isLoss,
   isRefusal,
+  rawComplaints,
   ReplacedListsError,
 } from "../../src/scanners/apt_failure.ts";
 import type { ScanErrorReason } from "../../src/scanners/scanner.ts";
@@ -44,7 +45,8 @@ for (const [stderr, reason, message] of REASONS) {
 }
 
 Deno.test("aptFailure() takes an end by a signal for a passing one", () => {
-  assertEquals(aptFailure("scan", failed("", 137)).reason, "transient");
+  const reasons = [128, 129, 137].map((code) => aptFailure("scan", failed("", code)).reason);
+  assertEquals(reasons, ["permanent", "transient", "transient"]);
 });
 
 Deno.test("aptFailure() knows lists that were replaced while they were read", () => {
@@ -65,6 +67,36 @@ Deno.test("aptFailure() quotes dpkg's own words, with what goes on in the next l
   );
 });
 
+Deno.test("aptFailure() tells dpkg's errors apart from each other and from what stands around them", () => {
+  const stderr = " set in\ndpkg: error: one\n  goes\ton\n\tand on\nmore\n  of another\n" +
+    "say dpkg: error: none\ndpkg: unrecoverable fatal error, two\ndpkg-query: fatal error: three\n";
+  assertEquals(
+    aptFailure("scan", failed(stderr, 2)).message,
+    "Cannot scan: one goes on and on; two; three",
+  );
+});
+
+Deno.test("aptFailure() quotes ten errors of dpkg's, each within bounds", () => {
+  const many = Array.from({ length: 11 }, (_, n) => `dpkg: error: ${n} ${"x".repeat(400)}\n`);
+  const facts = aptFailure("scan", failed(many.join(""), 2)).message.slice("Cannot scan: ".length)
+    .split("; ");
+  assertEquals([facts.length, facts[9]?.slice(0, 3), facts[9]?.length], [10, "9 x", 300]);
+});
+
+Deno.test("what a program floods its errors with is read within bounds", () => {
+  const filler = `${"x".repeat(65_535)}\n`.repeat(16);
+  const dpkg = "dpkg: error: far down\n";
+  const apt = "E: far down\n";
+  for (const error of [apt, dpkg]) {
+    const last = aptFailure("scan", failed(filler.slice(error.length) + error));
+    assertEquals(last.message, "Cannot scan: far down");
+    assertEquals(aptFailure("scan", failed(filler + error)).message, "Cannot scan: exit 100");
+  }
+  const numbered = Array.from({ length: 1_001 }, (_, n) => `E: ${n}\n`).join("");
+  assertEquals(rawComplaints(numbered, "errors").at(-1), "999");
+  assertEquals(rawComplaints(numbered, "errors").length, 1_000);
+});
+
 Deno.test("isRefusal() is true of what lies at the packages, and of nothing else", () => {
   const refusals = [
     readFixture("apt", "stderr_broken.txt"),
@@ -75,7 +107,7 @@ Deno.test("isRefusal() is true of what lies at the packages, and of nothing else
   ];
   for (const stderr of refusals) assertEquals(isRefusal(failed(stderr)), true, stderr);
   assertEquals(isRefusal(failed(refusals[0] ?? "", 0)), false);
-  assertEquals(isRefusal(failed("", 137)), false, "a signal ended it");
+  assertEquals([128, 129, 137].map((code) => isRefusal(failed("", code))), [true, false, false]);
   const others = ["stderr_lock.txt", "stderr_sources.txt", "stderr_default_release.txt"]
     .map((name) => readFixture("apt", name));
   const replaced = "E: Unable to parse package file /var/lib/apt/lists/x_Packages (1)\n";
@@ -98,6 +130,10 @@ Deno.test("complaints() tells errors and warnings apart, each once, in bounds", 
   assertEquals(complaints("W: a\nW: a\nW: b is configured multiple times in x\n", "warnings"), [
     "a",
   ]);
+  const said = "E:  a \nError: b\nWarning: c\nErr:7: d\nsee E: no\nEven: no\n";
+  assertEquals([complaints(said, "errors"), complaints(said, "warnings")], [["a", "b", "d"], [
+    "c",
+  ]]);
   const many = Array.from({ length: 40 }, (_, n) => `E: ${n} ${"x".repeat(400)}\n`).join("");
   const told = complaints(many, "errors");
   assertEquals([told.length, told[0]?.length], [10, 300]);

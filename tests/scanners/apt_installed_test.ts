@@ -4,7 +4,8 @@ import { parseInstalled } from "../../src/scanners/apt_installed.ts";
 import { readFixture } from "./fixture.ts";
 
 Deno.test("parseInstalled() reads nothing and junk as nothing", () => {
-  assertEquals(parseInstalled("").packages.size, 0);
+  assertEquals(parseInstalled(""), { packages: new Map(), ownArchitecture: null, unparsed: 0 });
+  assertEquals(parseInstalled("\n\n").unparsed, 0);
   const junk = parseInstalled("bash\nbash\t5.2\n-o\t1\tamd64\tinstall\tinstalled\tx\ty\n");
   assertEquals([junk.packages.size, junk.unparsed], [0, 3]);
 });
@@ -39,12 +40,38 @@ Deno.test("parseInstalled() takes a package asked for but never there for what i
   assertEquals([packages.size, unparsed], [0, 0]);
   const broken = parseInstalled("a\t\tamd64\tinstall\thalf-installed\ta\t\n");
   assertEquals([broken.packages.size, broken.unparsed], [0, 0]);
+  const odd = parseInstalled("a\t\tamd64\tinstall\tinstalled\ta\t\n");
+  assertEquals([odd.packages.size, odd.unparsed], [0, 1], "what is there has a version");
+});
+
+Deno.test("parseInstalled() counts a row that has a word in it which is none of dpkg's", () => {
+  const row = ["libc6:i386", "2.36-9", "i386", "install", "installed", "glibc", "a library"];
+  const read = (fields: readonly string[]) => parseInstalled(`${fields.join("\t")}\n`);
+  assertEquals([read(row).packages.size, read(row).unparsed], [1, 0]);
+  const damaged: readonly (readonly string[])[] = [
+    row.slice(0, 6),
+    row.with(0, "-o:i386"),
+    row.with(0, "libc6:-o"),
+    row.with(1, "2.36 9"),
+    row.with(2, "$(x)"),
+  ];
+  for (const fields of damaged) {
+    assertEquals([read(fields).packages.size, read(fields).unparsed], [0, 1], fields.join(" "));
+  }
+});
+
+Deno.test("parseInstalled() knows the source by its own name, else by the package's", () => {
+  const sourceOf = (source: string) =>
+    parseInstalled(`libc6\t1\tamd64\tinstall\tinstalled\t${source}\t\n`).packages.get("libc6")
+      ?.sourcePackage;
+  assertEquals([sourceOf("glibc"), sourceOf(""), sourceOf("-o")], ["glibc", "libc6", "libc6"]);
 });
 
 Deno.test("parseInstalled() reads what a package is for, tabs in it or not", () => {
   const row = (summary: string) => `a\t1\tamd64\tinstall\tinstalled\ta\t${summary}\n`;
   const read = (summary: string) => parseInstalled(row(summary)).packages.get("a")?.summary;
   assertEquals([read("a tool"), read("a\ttool"), read("")], ["a tool", "a tool", null]);
+  assertEquals([read(" a tool "), read(" ")], ["a tool", null]);
 });
 
 Deno.test("parseInstalled() never throws, and cut anywhere tells nothing new", () => {

@@ -46,12 +46,22 @@ Deno.test("isCurrentCache() of a cache that is no older than what it was made of
   }
 });
 
+Deno.test("isCurrentCache() without a cache is false, and with one that was made of nothing true", async () => {
+  const system = new FakeSystem();
+  const isCurrent = () => isCurrentCache(system, PLACES, "/cache/pkgcache.bin");
+  assertEquals(await isCurrent(), false);
+  system.files.texts.set("/cache/pkgcache.bin", "");
+  assertEquals(await isCurrent(), true);
+});
+
 Deno.test("listFiles() names what begins so, and nothing where the folder cannot be read", async () => {
   const system = systemWith("a_InRelease", "a_main_Packages.lz4", "b_InRelease", "lock");
   assertEquals((await listFiles(system, "/apt/lists", ["a_"])).toSorted(), [
     "/apt/lists/a_InRelease",
     "/apt/lists/a_main_Packages.lz4",
   ]);
+  assertEquals((await listFiles(system, "/apt/lists", ["a_", "b_"])).length, 3);
+  assertEquals(await listFiles(system, "/apt/lists", []), []);
   system.files.fail(PURPOSE, "denied");
   assertEquals(await listFiles(system, "/apt/lists", ["a_"]), []);
 });

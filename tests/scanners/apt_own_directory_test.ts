@@ -5,6 +5,7 @@ import {
   privateSettings,
   releaseSettings,
 } from "../../src/scanners/apt_own_directory.ts";
+import { FileError } from "../../src/system/files.ts";
 import { FakeFiles } from "../fakes/files.ts";
 
 Deno.test("prepareOwnDirectory() makes folders and files that are this user's alone, once", async () => {
@@ -35,6 +36,29 @@ Deno.test("prepareOwnDirectory() says why there is none, and hides no mistake of
   await assertRejects(() => prepareOwnDirectory({ files }, "/own"), TypeError, "oops");
 });
 
+Deno.test("prepareOwnDirectory() writes last what says that all is there", async () => {
+  const refused = () => Promise.reject(new FileError("Cannot go on: full", { reason: "full" }));
+  for (const method of ["makeDirectory", "writeText"] as const) {
+    const files = new FakeFiles();
+    files[method] = refused;
+    assertEquals(await prepareOwnDirectory({ files }, "/own"), "Cannot go on: full");
+    assertEquals([...files.texts], []);
+  }
+  const files = new FakeFiles();
+  const write = files.writeText.bind(files);
+  const begun: string[] = [];
+  const ended: string[] = [];
+  files.writeText = async (purpose, path, text, options) => {
+    assertEquals(begun.length, ended.length, "one after the other");
+    begun.push(path);
+    await new Promise((resolve) => setTimeout(resolve));
+    await write(purpose, path, text, options);
+    ended.push(path);
+  };
+  await prepareOwnDirectory({ files }, "/own");
+  assertEquals(ended, ["/own/apt/releases.conf", "/own/apt/ask.conf"]);
+});
+
 Deno.test("the hooks of the host are cleared, and lists where only Release files are asked for", async () => {
   const files = new FakeFiles();
   await prepareOwnDirectory({ files }, "/own");
@@ -57,6 +81,10 @@ Deno.test("settings have apt look where they say", () => {
   assertEquals(valuesOf(hostSettings(own, "/own/apt/cache/host-pkgcache.bin")).slice(3), [
     "Dir::Cache::pkgcache=/own/apt/cache/host-pkgcache.bin",
     "Dir::Cache::srcpkgcache=/own/apt/cache/host-srcpkgcache.bin",
+  ]);
+  assertEquals(valuesOf(privateSettings({ path: "/pkgcache.bin/apt" })).slice(4, 6), [
+    "Dir::Cache::pkgcache=/pkgcache.bin/apt/cache/pkgcache.bin",
+    "Dir::Cache::srcpkgcache=/pkgcache.bin/apt/cache/srcpkgcache.bin",
   ]);
   assertEquals(valuesOf(privateSettings(own)).slice(2), [
     "Dir::State::lists=/own/apt/lists/",

@@ -17,9 +17,17 @@ Deno.test("parsePolicy() takes for a version only what dpkg would", () => {
   };
   assertEquals(versions(" *** 1:1.1~a+b-1 500"), [["1:1.1~a+b-1"], 0]);
   assertEquals(versions("     1.1 -1"), [["1.1"], 0]);
-  for (const line of [" *** 1.1$ 500", "     \u00e4 500", "     1.1", "      1.1 500 x"]) {
-    assertEquals(versions(line), [[], 1], line);
-  }
+  const others = [
+    " *** 1.1$ 500",
+    "     \u00e4 500",
+    "     1.1",
+    "      1.1 500 x",
+    "     1.1 500 x",
+    "     1.1 500 (phased 10%) x",
+    "          1.1 500",
+    "*** 1.1 500",
+  ];
+  for (const line of others) assertEquals(versions(line), [[], 1], line);
 });
 
 Deno.test("parsePolicy() reads versions, where they come from, and phasing", () => {
@@ -80,11 +88,38 @@ Deno.test("parsePolicy() reads pins and negative priorities", () => {
 });
 
 Deno.test("parsePolicy() leaves out what it does not understand, and counts it", () => {
-  for (const text of ["junk\n", "a:\n  Installed: 1\n", "-o:\n  Installed: 1\n", "  lost\n"]) {
+  const fields = "  Installed: 1\n  Candidate: 1\n";
+  const texts = [
+    "junk\n",
+    "a:\n  Installed: 1\n",
+    "a:\n  Candidate: 1\n",
+    "a:\n  Installed: 1\n  Candidate: 1;2\n",
+    "a:\n  Installed: 1;2\n  Candidate: 1\n",
+    `-o:\n${fields}`,
+    `a b:\n${fields}`,
+    `a;\n${fields}`,
+    `a\n${fields}`,
+    "  lost\n",
+  ];
+  for (const text of texts) {
     const { packages, unparsed } = parsePolicy(text);
-    assertEquals(packages.size, 0);
+    assertEquals(packages.size, 0, text);
     assert(unparsed > 0, text);
   }
+  assertEquals(parsePolicy(`a:\n${fields}\nb:\n${fields}`).unparsed, 0, "an empty line is nothing");
+});
+
+Deno.test("parsePolicy() takes a package file for the version's that it stands below, and counts others", () => {
+  const head = "a:\n  Installed: 1\n  Candidate: 1\n  Version table:\n";
+  const file = "        500 http://x y/main amd64 Packages\n";
+  const read = (text: string) => {
+    const { packages, unparsed } = parsePolicy(head + text);
+    return [packages.get("a")?.versions.map(({ files }) => files.length), unparsed];
+  };
+  assertEquals(read(` *** 1 500\n${file}${file}     0 500\n${file}`), [[2, 1], 0]);
+  assertEquals(read(`${file} *** 1 500\n`), [[0], 1], "of no version");
+  assertEquals(read(` *** 1 500\n   x${file}`), [[0], 1], "not where a file stands");
+  assertEquals(read(` *** 1 500\n${file.trimStart()}`), [[0], 1], "not set in");
 });
 
 Deno.test("parsePolicy() does not half-read another language", () => {

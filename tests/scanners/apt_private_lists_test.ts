@@ -1,9 +1,10 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   type Fetched,
   isDue,
   keepFetchRecord,
   keyOf,
+  NO_RECORD,
   readFetchRecord,
   readOutcomes,
   recordOutcomes,
@@ -127,6 +128,59 @@ Deno.test("the record comes back as it was kept, and a damaged one as none", asy
   files.fail("keep what was fetched", "full");
   await keepFetchRecord({ files }, "/own", kept);
   assertEquals(await readFetchRecord({ files }, "/own"), none);
+});
+
+Deno.test("the record hides no mistake of ours", async () => {
+  const files = new FakeFiles();
+  files.readText = () => Promise.reject(new TypeError("oops"));
+  files.writeText = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(() => readFetchRecord({ files }, "/own"), TypeError, "oops");
+  await assertRejects(() => keepFetchRecord({ files }, "/own", NO_RECORD), TypeError, "oops");
+});
+
+Deno.test("readOutcomes() takes nothing for an answer that a source's lists do not come with", () => {
+  const site = "http://a.example/debian";
+  const others = [
+    `Get:1 ${site} s Release.gpg [800 B]\n`,
+    `Get:1 ${site} s/main Translation-en [10 kB]\n`,
+    `Ign:1 ${site} s InRelease\n`,
+    `see Hit:1 ${site} s InRelease\n`,
+    `  Hit:1 ${site} s InRelease\n`,
+    `Hit:1 ${site} s InRelease of old\n`,
+    `Hit:1 ${site} other InRelease\n`,
+  ];
+  for (const line of others) assertEquals(whyOf(line)[0], "it did not answer", line);
+  for (const what of ["s InRelease", "s Release [1 kB]", "s/main amd64 Packages [10 kB]"]) {
+    assertEquals(whyOf(`Get:1 ${site} ${what}\n`)[0], null, what);
+  }
+});
+
+Deno.test("readOutcomes() has a reason for every source that failed, the nearest that was told", () => {
+  const failed = "Err:1 http://a.example/debian s InRelease\n";
+  const stderr = "E: Failed to fetch http://a.example/debian/dists/s/InRelease  Gone\n";
+  const told = "Failed to fetch http://a.example/debian/dists/s/InRelease  Gone";
+  assertEquals(whyOf(`${failed}  404  Not Found\n  and more\n`, stderr, 100)[0], "404 Not Found");
+  assertEquals(whyOf(failed, stderr, 100)[0], told);
+  assertEquals(whyOf(failed)[0], "it could not be fetched");
+  assertEquals(whyOf(`${failed}Reading lists...\n  set in\n`)[0], "it could not be fetched");
+  assertEquals(whyOf(`${HIT_A}  set in\n`)[0], null);
+  const fallen = "W: Failed to fetch http://a.example/debian/dists/s/InRelease  Gone\n";
+  assertEquals(whyOf(HIT_A, fallen)[0], told, "apt keeps what it had");
+  const another = "W: http://a.example/debian s InRelease: Failed to fetch its key a second time\n";
+  assertEquals(whyOf(HIT_A, another)[0], null, "a warning of another kind");
+  const unknown = "Err:7 http://other.example/x s InRelease\n  404  Not Found\n";
+  assertEquals(whyOf(`${HIT_A}${unknown}`)[0], null, "a source that is not enabled any more");
+});
+
+Deno.test("readOutcomes() says something of those sources alone that are asked", () => {
+  const sourceOnly = { ...B, lists: [] };
+  const outcomes = readOutcomes({ stdout: HIT_A, stderr: "", code: 0 }, [A, sourceOnly]);
+  assertEquals([...outcomes], [[keyOf(A), null]]);
+});
+
+Deno.test("readOutcomes() quotes reasons shortened", () => {
+  const stdout = `Err:1 http://a.example/debian s InRelease\n  ${"no ".repeat(200)}\n`;
+  assertEquals(whyOf(stdout)[0]?.length, 300);
 });
 
 Deno.test("keyOf() tells sources apart and does not show their address", () => {

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
   describeRelease,
@@ -52,6 +52,29 @@ Deno.test("parseRelease() has null for what is missing, empty or no date, and ne
   fc.assert(fc.property(fc.string(), (text) => void parseRelease(text)));
 });
 
+Deno.test("parseRelease() reads no field behind the sums, and takes no other line for their beginning", () => {
+  for (const sums of ["MD5Sum", "SHA1", "SHA256", "SHA512"]) {
+    assertEquals(parseRelease(`${sums}:\n aa 1 x\nSuite: stable\n`), NONE);
+    const { suite, label } = parseRelease(`Suite: stable\n${sums}:\n aa 1 x\nLabel: Debian\n`);
+    assertEquals([suite, label], ["stable", null]);
+    assertEquals(parseRelease(`Description: of ${sums}: all\nSuite: stable\n`).suite, "stable");
+  }
+});
+
+Deno.test("parseRelease() does not go by the case of a name, nor by the blanks around a value", () => {
+  const { suite, isNotAutomatic } = parseRelease("SUITE:\t stable \t\nnotautomatic: YES \n");
+  assertEquals([suite, isNotAutomatic], ["stable", true]);
+  assertEquals(parseRelease("NotAutomatic: no\n").isNotAutomatic, false);
+  assertEquals(parseRelease("x Suite: a\n-Suite: b\nSuite\n"), NONE, "no fields");
+});
+
+Deno.test("parseRelease() reads 64 KiB of fields, and no further", () => {
+  const head = (length: number) => `${"x".repeat(length - 1)}\n`;
+  const field = "Suite: a\n";
+  assertEquals(parseRelease(head(65_536 - field.length) + field).suite, "a");
+  assertEquals(parseRelease(head(65_536) + field).suite, null);
+});
+
 Deno.test("filledLists() tells which lists have anything in them", () => {
   const sum = "a".repeat(64);
   const text =
@@ -59,6 +82,19 @@ Deno.test("filledLists() tells which lists have anything in them", () => {
     ` ${sum} 20 main/binary-i386/Packages.gz\n`;
   const paths = ["main/binary-amd64/Packages", "main/binary-i386/Packages", "x/Packages"];
   assertEquals([...filledLists(text, paths)], ["main/binary-amd64/Packages"]);
+  const isFilled = (line: string) => filledLists(`${line}\n`, ["x/Packages"]).size === 1;
+  for (const line of [` ${sum} 1 x/Packages`, ` ${sum}    16 x/Packages\r`]) {
+    assertEquals(isFilled(line), true, line);
+  }
+  const others = [
+    `${sum} 1 x/Packages`,
+    `x ${sum} 1 x/Packages`,
+    ` ${sum} 1 x/Packages more`,
+    ` ${sum} x/Packages`,
+    ` abc 1 x/Packages`,
+    ` ${sum} 00 x/Packages`,
+  ];
+  for (const line of others) assertEquals(isFilled(line), false, line);
 });
 
 Deno.test("isSecurityRelease() goes by the distributors' marks, never by a word", () => {
@@ -76,9 +112,13 @@ Deno.test("isSecurityRelease() goes by the distributors' marks, never by a word"
     release({ origin: "Ubuntu", suite: "noble-updates" }),
     release({ origin: "LP-PPA-security-team", label: "security", suite: "noble-security" }),
     release({ origin: "UbuntuESM", suite: "noble-infra-updates" }),
+    release({ origin: "UbuntuESMApps", suite: "noble-apps-updates" }),
+    ...["Debian", "Devuan", "Ubuntu", "UbuntuESM", "UbuntuESMApps"].map((origin) =>
+      release({ origin })
+    ),
   ];
-  assert(yes.every(isSecurityRelease));
-  assert(!no.some(isSecurityRelease));
+  for (const each of yes) assertEquals(isSecurityRelease(each), true, each.suite ?? "");
+  for (const each of no) assertEquals(isSecurityRelease(each), false, each.suite ?? "");
 });
 
 Deno.test("marksSecurity() of a distributor whose security release is enabled, and of nobody else", () => {
@@ -90,11 +130,14 @@ Deno.test("marksSecurity() of a distributor whose security release is enabled, a
   const debian = release({ origin: "Debian", label: "Debian", suite: "stable" });
   assertEquals(marksSecurity(security, []), true);
   assertEquals([marksSecurity(debian, [security]), marksSecurity(debian, [debian])], [true, false]);
+  assertEquals(marksSecurity(debian, [debian, security]), true);
+  assertEquals(marksSecurity(release({}), [release({ label: "Debian-Security" })]), false);
   const others = [
     release({}),
     release({ origin: "Google LLC", label: "Google", suite: "stable" }),
     release({ origin: "Proxmox", label: "Proxmox Debian Repository", suite: "stable" }),
-    release({ origin: "Debian", label: "Debian Backports", suite: "stable-backports" }),
+    release({ origin: "Debian", label: "Debian Backports", suite: "stable" }),
+    release({ origin: "Debian", suite: "stable-backports", codename: "bookworm" }),
     release({ origin: "Debian", suite: "stable", codename: "bookworm-backports-sloppy" }),
     release({ origin: "Ubuntu", suite: "noble-updates" }),
   ];

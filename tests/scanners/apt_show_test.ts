@@ -37,7 +37,46 @@ Deno.test("parseShow() does without a size, and refuses one that is none", () =>
   }
 });
 
+Deno.test("parseShow() takes lines that are set in for the rest of a field, and counts what is none", () => {
+  const stanza = (line: string) =>
+    `Package: a\nVersion: 1\nArchitecture: all\n${line}\nDescription-en: a tool\nX: y\n`;
+  const read = (line: string) => {
+    const { packages, unparsed } = parseShow(stanza(line));
+    return [packages.map(({ description }) => description), unparsed];
+  };
+  for (const line of [" of several lines", "\tand a tab", " Description-en: no field", " ."]) {
+    assertEquals(read(`Description: a\n${line}`), [["a tool"], 0], line);
+  }
+  for (const line of ["no field", ": no name"]) assertEquals(read(line), [["a tool"], 1], line);
+});
+
+const WHOLE = { Package: "a", Version: "1:2-1", Architecture: "all", Size: "7" };
+
+function stanzaOf(fields: Readonly<Record<string, string | undefined>>): string {
+  return Object.entries(fields).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}: ${value}\n`]
+  ).join("");
+}
+
+Deno.test("parseShow() reads the English purpose before any other, and null where there is none", () => {
+  const read = (fields: Readonly<Record<string, string>>) =>
+    parseShow(stanzaOf({ ...WHOLE, ...fields })).packages.map(({ description }) => description);
+  const [english, other] = [{ "Description-en": "a tool" }, { Description: "ein Werkzeug" }];
+  assertEquals(read({ ...other, ...english }), ["a tool"]);
+  assertEquals(read(other), ["ein Werkzeug"]);
+  assertEquals(read({ ...other, "Description-en": "" }), ["ein Werkzeug"]);
+  assertEquals(read({}), [null]);
+});
+
 Deno.test("parseShow() leaves out stanzas that do not tell what they are of", () => {
   assertEquals(parseShow("Package: a\nVersion: 1\n\nno colon\n"), { packages: [], unparsed: 2 });
+  assertEquals(parseShow(stanzaOf(WHOLE)).packages.length, 1, "the end of the text ends a stanza");
+  for (const field of ["Package", "Version", "Architecture"]) {
+    for (const value of [undefined, "", "-o $"]) {
+      const text = `${stanzaOf({ ...WHOLE, [field]: value })}\n${stanzaOf(WHOLE)}`;
+      const { packages, unparsed } = parseShow(text);
+      assertEquals([packages.length, unparsed], [1, 1], `${field} ${value}`);
+    }
+  }
   fc.assert(fc.property(fc.string(), (text) => void parseShow(text)));
 });

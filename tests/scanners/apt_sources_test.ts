@@ -10,6 +10,7 @@ import {
   joinReleases,
   judgeSource,
   parseSources,
+  type SourceFetch,
   type SourceLists,
 } from "../../src/scanners/apt_sources.ts";
 import { FakeFiles } from "../fakes/files.ts";
@@ -36,6 +37,9 @@ const MIXED = [
   line("file:/srv/deb/x.xz", "_srv_deb_dists_stable_updates_main_binary-amd64_Packages"),
 ].join("");
 
+/** A medium may be called anything. */
+const DISC = line("cdrom://[My Packages 1]/dists/s/InRelease", "My%20Packages_dists_s_InRelease");
+
 Deno.test("parseSources() names every source, without its password, and tells what is asked of it", () => {
   const { sources, unparsed } = parseSources(MIXED);
   assertEquals(unparsed, 0);
@@ -59,8 +63,41 @@ Deno.test("parseSources() reads those of Debian 12, and counts lines that it can
     ["http://deb.debian.org/debian-security bookworm-security", 2],
   ]);
   assertEquals(unparsed, 0);
-  assertEquals(parseSources("'http://x' a b c d e\n'x/InRelease' ../a_InRelease 0 \n").unparsed, 2);
+  const damaged = [
+    "'http://x' a b c d e",
+    "'x/InRelease' ../a_InRelease 0 ",
+    "'http://x/dists/s/InRelease' x_dists_s_InRelease 0 MD5Sum:00 more",
+    "'http://x/dists/s/InRelease'",
+  ];
+  for (const text of damaged) {
+    assertEquals(parseSources(`${text}\n`), { sources: [], unparsed: 1 }, text);
+  }
+  assertEquals(parseSources("Reading package lists...\n\n").unparsed, 0, "no source at all");
   fc.assert(fc.property(fc.string(), (text) => void parseSources(text)));
+});
+
+Deno.test("parseSources() knows what a file is by its end, and whose it is by its beginning", () => {
+  const site = "http://x.example/Release-2";
+  const text = line(`${site}/dists/s/InRelease`, "x.example_Release-2_dists_s_InRelease") +
+    line(`${site}/dists/s/main/InRelease`, "x.example_Release-2_dists_s_main_InRelease") +
+    line(`${site}/dists/s/Release`, "x.example_Release-2_dists_s_Release") +
+    line(`${site}/a.xz`, "x.example_Release-2_dists_s_main_binary-amd64_Packages") +
+    line(`${site}/b.xz`, "x.example_Release-2_dists_s_x_binary-amd64_Packages") +
+    line(`${site}/c.xz`, "x.example_Release-2_dists_s_x_i18n_Packages-en") +
+    line(`${site}/d.xz`, "of.nobody_Packages");
+  assertEquals(parseSources(text).sources.map(({ name, lists }) => [name, lists]), [
+    [`${site} s`, ["x.example_Release-2_dists_s_x_binary-amd64_Packages"]],
+    [`${site} s/main`, ["x.example_Release-2_dists_s_main_binary-amd64_Packages"]],
+  ]);
+});
+
+Deno.test("parseSources() leaves out a user where apt does, before the host", () => {
+  const nameOf = (uri: string) =>
+    parseSources(line(`${uri}/dists/s/InRelease`, "x_InRelease")).sources[0]?.name;
+  assertEquals(nameOf("https://me:pw@deb.example/debian"), "https://deb.example/debian s");
+  assertEquals(nameOf("mirror+http://me@deb.example/debian"), "mirror+http://deb.example/debian s");
+  const cache = "http://cache.example/http://a@deb.example/debian";
+  assertEquals(nameOf(cache), `${cache} s`, "the name that apt has for it");
 });
 
 Deno.test("findSource() knows a source by the words that apt uses for it", () => {
@@ -72,6 +109,10 @@ Deno.test("findSource() knows a source by the words that apt uses for it", () =>
     ["http://127.0.0.1:9/flat", "./", "http://127.0.0.1:9/flat/./"],
     ["file:/srv/deb", "stable/updates/main", "file:/srv/deb stable/updates"],
     ["file:/srv/deb", "stable/other", undefined],
+    ["http://deb.example/debian", "sx", undefined],
+    ["http://deb.example/debian", "sx/main", undefined],
+    ["http://127.0.0.1:9/flat/", "./", "http://127.0.0.1:9/flat/./"],
+    ["http://deb.example/debian/", "s", "http://deb.example/debian s"],
     ["http://other.example/debian", "s", undefined],
   ];
   for (const [site, rest, name] of rows) assertEquals(findSource(sources, site, rest)?.name, name);
@@ -118,6 +159,29 @@ Deno.test("inspectLists() tells what is there of a source, packed or not, and wh
   assertEquals([flat.hasRelease, flat.hasPackages, flat.isSigned], [false, true, false]);
 });
 
+Deno.test("inspectLists() knows of when lists are that do not say", async () => {
+  const files = new FakeFiles();
+  files.texts.set("/l/x_dists_s_InRelease", RELEASE.replace(/^Date: .*$/m, ""));
+  files.modifiedMs.set("/l/x_dists_s_InRelease", 7_000);
+  const found = await inspectLists({ files }, "/l", [SOURCE]);
+  assertEquals(found.get(SOURCE.prefix)?.publishedMs, 7_000);
+});
+
+Deno.test("inspectLists() finds a list under the name that its Release file has for it", async () => {
+  const source = { ...SOURCE, lists: ["x_dists_s_non%5ffree_binary-amd64_Packages"] };
+  const release = RELEASE.replace("main/binary-amd64", "non_free/binary-amd64");
+  const { absent } = await look({ "x_dists_s_InRelease": release }, source);
+  assertEquals(absent, ["non_free/binary-amd64/Packages"]);
+});
+
+Deno.test("inspectLists() of a Release file that goes while it is read finds none", async () => {
+  const files = new FakeFiles();
+  files.texts.set("/l/x_dists_s_InRelease", RELEASE);
+  files.readTextAndFacts = () => Promise.resolve(undefined);
+  const lists = (await inspectLists({ files }, "/l", [SOURCE])).get(SOURCE.prefix);
+  assertEquals([lists?.hasRelease, lists?.release, lists?.unreadable], [false, null, null]);
+});
+
 Deno.test("inspectLists() of files that cannot be read says so, and hides no mistake of ours", async () => {
   const files = new FakeFiles();
   files.texts.set("/l/x_dists_s_InRelease", "x".repeat(4_194_305));
@@ -128,6 +192,9 @@ Deno.test("inspectLists() of files that cannot be read says so, and hides no mis
     (await inspectLists({ files }, "/l", [SOURCE])).get(SOURCE.prefix)?.hasRelease,
     false,
   );
+  files.heal("look at the package lists");
+  files.readTextAndFacts = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(() => inspectLists({ files }, "/l", [SOURCE]), TypeError, "oops");
   files.list = () => Promise.reject(new TypeError("oops"));
   await assertRejects(() => inspectLists({ files }, "/l", [SOURCE]), TypeError, "oops");
 });
@@ -174,8 +241,41 @@ Deno.test("judgeSource() says of each source whether its lists are there and in 
   assertEquals(judge(await look({}), { failure: "no" }, medium), ["not_asked", null, null]);
 });
 
+Deno.test("judgeSource() judges lists that say less of themselves by what is known", async () => {
+  const packages = { "x_dists_s_main_binary-amd64_Packages": "" };
+  const known = { fetchedMs: NOW, isProven: false, failure: null };
+  const judge = (lists: SourceLists, fetch: SourceFetch = known, nowMs = NOW) => {
+    const judged = judgeSource(SOURCE, lists, fetch, { enabled: [], nowMs });
+    return [judged.result, judged.why, judged.metadataAgeS, judged.expiresAtMs];
+  };
+  const whole = await look({ ...packages, "x_dists_s_InRelease": RELEASE });
+  const untimed = { ...known, fetchedMs: null };
+  const expiresAtMs = Date.UTC(2026, 10, 29, 8);
+  assertEquals(judge(whole, untimed), ["old", "its lists are of unknown age", null, expiresAtMs]);
+  assertEquals(judge(whole, { ...known, fetchedMs: NOW + HOUR_MS }), ["ok", null, 0, expiresAtMs]);
+  const onTime = { ...known, fetchedMs: expiresAtMs };
+  assertEquals(judge(whole, onTime, expiresAtMs)[0], "ok");
+  assertEquals(judge(whole, onTime, expiresAtMs + 1)[0], "old");
+  const endless = RELEASE.replace(/^Valid-Until: .*\n/m, "");
+  const undated = await look({ ...packages, "x_dists_s_InRelease": endless });
+  assertEquals(judge(undated), ["ok", null, 0, null]);
+  assertEquals(judge(await look(packages)), ["ok", null, 0, null], "a flat archive's");
+  const unreadable = { ...whole, release: null, unreadable: "Cannot read it" };
+  assertEquals(judge(unreadable), ["failed", "Cannot read it", 0, null]);
+});
+
+Deno.test("judgeSource() says whether a source marks its security updates, where it says what it is", async () => {
+  const tells = async (texts: Record<string, string>) => {
+    const fetch = { fetchedMs: NOW, isProven: false, failure: null };
+    return judgeSource(SOURCE, await look(texts), fetch, { enabled: [], nowMs: NOW }).tellsSecurity;
+  };
+  assertEquals(await tells({ "x_dists_s_InRelease": RELEASE }), true);
+  assertEquals(await tells({ "x_dists_s_InRelease": "Origin: Vendor\nSuite: stable\n" }), false);
+  assertEquals(await tells({}), null);
+});
+
 Deno.test("joinReleases() finds the release of a package file, whatever it is called", () => {
-  const { sources } = parseSources(MIXED);
+  const { sources } = parseSources(MIXED + DISC);
   const lists = new Map(sources.map((source, index) => {
     const release = {
       origin: source.name,
@@ -197,11 +297,12 @@ Deno.test("joinReleases() finds the release of a package file, whatever it is ca
     return [source.prefix, found];
   }));
   const releases = joinReleases(sources, lists);
-  assertEquals(releases.enabled.length, 4);
+  assertEquals(releases.enabled.length, 5);
   const rows: [file: string, origin: string | undefined][] = [
     ["http://deb.example/debian s/main amd64 Packages", "http://deb.example/debian s"],
     ["http://127.0.0.1:9/flat ./ Packages", "http://127.0.0.1:9/flat/./"],
     ["cdrom://[Debian 12 _x_ - amd64] s/main amd64 Packages", "cdrom://[Debian 12 _x_ - amd64] s"],
+    ["cdrom://[My Packages 1] s/main amd64 Packages", "cdrom://[My Packages 1] s"],
     ["file:/srv/deb stable/updates/main amd64 Packages", "file:/srv/deb stable/updates"],
     ["http://src.example/y s/main amd64 Packages", undefined],
     ["/var/lib/dpkg/status", undefined],

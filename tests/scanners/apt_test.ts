@@ -280,6 +280,16 @@ Deno.test("inBatches() cuts where one more name would not fit, and loses none", 
   assertEquals(batches.flat(), names);
   assertEquals(batches.map((batch) => batch.length), [500, 500]);
   assertEquals(inBatches([]), []);
+  const name = fc.string({ unit: fc.constantFrom(..."ab"), size: "+3", maxLength: 60_000 });
+  fc.assert(
+    fc.property(fc.array(name), (some) => {
+      const made = inBatches(some);
+      assertEquals(made.flat(), some);
+      const sizes = made.map((batch) => batch.reduce((sum, { length }) => sum + length + 1, 0));
+      assert(sizes.every((size) => size <= 100_000), sizes.join());
+    }),
+    { numRuns: 20 },
+  );
 });
 
 Deno.test("scan() ends all that it starts with its own signal, fetching too", async () => {

@@ -31,6 +31,8 @@ Deno.test("tellUntrusted() names what no signature vouches for, unless another s
   const tell = (...untrusted: string[]) => tellUntrusted(waiting, policies, new Set(untrusted));
   const why = ": not offered by a signed source";
   assertEquals(tell(), []);
+  const gone = waiting.map((update) => ({ ...update, availableVersion: "99" }));
+  assertEquals(tellUntrusted(gone, policies, new Set([corp])), [], "offered by nobody any more");
   assertEquals(tell(corp), [`apt cannot authenticate corp-agent${why}`]);
   assertEquals(tell(security), [], "the updates' own file is signed");
   assert(tell(security, updates)[0]?.includes("libssl3t64"));

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { parseChangelogs } from "../../src/scanners/apt_changelogs.ts";
 import { parseInstalled } from "../../src/scanners/apt_installed.ts";
 import { parsePolicy } from "../../src/scanners/apt_policy.ts";
 import type { Release } from "../../src/scanners/apt_releases.ts";
@@ -185,6 +186,14 @@ Deno.test("security is true of what closes a hole on the way, false where a dist
   assertEquals(securityOf(["3", "debian"], ["1", "security"]), false);
   assertEquals(securityOf(["3", "debian"], ["1+1", "security"]), true);
   assertEquals(securityOf(["3", "debian"], ["3", "security"]), true);
+  // What a preference keeps away beyond it is not on the way.
+  const beyond = parsePolicy(
+    "tool:\n  Installed: 1\n  Candidate: 2\n  Version table:\n     3 -1\n        500 security\n" +
+      "     2 500\n        500 debian\n",
+  );
+  const installed = parseInstalled("tool\t1\tamd64\tinstall\tinstalled\ttool\t\n");
+  const [kept] = updatesOf({ installed, policies: beyond, releases, decision: REFUSED });
+  assertEquals([kept?.availableVersion, kept?.security], ["2", false]);
   assertEquals(securityOf(["2", "chrome"]), null);
   assertEquals(securityOf(["2", "bpo"]), null);
   assertEquals(securityOf(["2", "nobody knows"]), null);
@@ -196,4 +205,186 @@ Deno.test("tellGaps() tells of lines and packages that were not understood", () 
   assertEquals(gaps.length, 2);
   assert(gaps[0]?.startsWith("apt-cache policy does not tell of bash, bpo-tool, "));
   assertEquals(gaps[1], "Lines of apt's answers that were not understood: 1");
+});
+
+/** A host with some packages, each installed in version 1, and what apt says of them. */
+function stateOf(
+  tables: Readonly<Record<string, readonly string[]>>,
+  upgrade: string,
+  more: Partial<AptState> = {},
+): AptState {
+  const row = (name: string) => `${name}\t1\tamd64\tinstall\tinstalled\t${name}-src\ta tool\n`;
+  const policies = Object.entries(tables).map(([name, [candidate = "", ...table]]) =>
+    `${name}:\n  Installed: 1\n  Candidate: ${candidate}\n  Version table:\n${table.join("")}`
+  );
+  return {
+    installed: parseInstalled(["untold", ...Object.keys(tables)].map(row).join("")),
+    policies: parsePolicy(policies.join("")),
+    decision: parseUpgrade(upgrade),
+    releases: { of: () => undefined, enabled: [] },
+    ...more,
+  };
+}
+
+const offer = (version: string, priority = 500, what = "") =>
+  `     ${version} ${priority}${what}\n        500 http://x s/main amd64 Packages\n`;
+
+function listed(heading: string, rows: string): string {
+  return `The following ${heading}:\n${rows}`;
+}
+
+function waitingOf(state: AptState): string[] {
+  return findWaiting(state).map(({ name, availableVersion, state, stateReason }) =>
+    `${name} ${availableVersion} ${state}: ${stateReason}`
+  );
+}
+
+Deno.test("findWaiting() leaves out what apt tells nothing of, and what cannot be had", () => {
+  const state = stateOf({ gone: ["(none)"], current: ["1", offer("1")] }, "");
+  assertEquals(waitingOf(state), []);
+});
+
+Deno.test("findWaiting() calls an update phased by apt's words on it, or on the package", () => {
+  const deferred = "upgrades have been deferred due to phasing";
+  const kept = "packages have been kept back";
+  const phased = ["2", offer("2", 500, " (phased 10%)"), offer("1")];
+  const plain = ["2", offer("2"), offer("1")];
+  const row = "   tool (1 => 2)\n";
+  const read = (table: readonly string[], heading: string) =>
+    waitingOf(stateOf({ tool: table }, listed(heading, row)));
+  assertEquals(read(phased, deferred), ["tool 2 phased: phased 10%"]);
+  assertEquals(read(plain, deferred), ["tool 2 phased: deferred due to phasing"]);
+  assertEquals(read(phased, kept), ["tool 2 phased: phased 10%"]);
+  assertEquals(read(plain, kept), ["tool 2 kept_back: apt-get lists it as kept back"]);
+  assertEquals(read(["2"], kept), ["tool 2 kept_back: apt-get lists it as kept back"]);
+  const earlier = ["2", offer("2"), offer("1.5", 500, " (phased 10%)")];
+  assertEquals(read(earlier, kept), ["tool 2 kept_back: apt-get lists it as kept back"]);
+});
+
+Deno.test("findWaiting() adds to an update what a preference keeps away beyond it, once", () => {
+  const table = ["2", offer("3", -5), offer("2"), offer("1")];
+  const pinned = "3 is pinned away: a pin: priority -5 of 3 is below 500 of 2";
+  const read = (heading: string, row: string) =>
+    waitingOf(stateOf({ tool: table }, listed(heading, row)));
+  const upgraded = "packages will be upgraded";
+  assertEquals(read(upgraded, "   tool (1 => 2)\n"), [`tool 2 upgradable: ${pinned}`]);
+  assertEquals(read("packages have been kept back", "   tool (1 => 2)\n"), [
+    `tool 2 kept_back: apt-get lists it as kept back; ${pinned}`,
+  ]);
+  for (const version of ["3", "4"]) {
+    assertEquals(read(upgraded, `   tool (1 => ${version})\n`), [
+      `tool ${version} upgradable: null`,
+    ]);
+  }
+});
+
+Deno.test("describeUpdates() has null for all of a package that nothing but apt's decision tells of", () => {
+  const state = stateOf({}, listed("packages will be upgraded", "   other:i386 (1 => 2)\n"));
+  const updates = describeUpdates(findWaiting(state), state, {
+    shown: { packages: [], unparsed: 0 },
+    changelogs: [{ origin: "a changelog", changelogs: parseChangelogs("other (2) x;\n") }],
+    security: [],
+  });
+  assertEquals(updates, [{
+    package: "other",
+    currentVersion: "1",
+    availableVersion: "2",
+    architecture: null,
+    source: null,
+    state: "upgradable",
+    stateReason: null,
+    severity: null,
+    severityReason: "apt does not tell",
+    security: null,
+    cves: [],
+    advisories: [],
+    sizeBytes: null,
+    description: null,
+    sourcePackage: null,
+    reboot: null,
+  }]);
+});
+
+Deno.test("describeUpdates() tells of holes and urgency by the first changelog that has the version", () => {
+  const state = stateOf({ tool: ["2", offer("2"), offer("1")] }, "");
+  const log = (version: string, words: string) => ({
+    origin: `the log of ${version}: ${words}`,
+    changelogs: parseChangelogs(`tool-src (${version}) x; urgency=high\n\n  * ${words}\n`),
+  });
+  const read = (...changelogs: ReturnType<typeof log>[]) => {
+    const nothing = { shown: { packages: [], unparsed: 0 }, security: [] };
+    const [update] = describeUpdates(findWaiting(state), state, { ...nothing, changelogs });
+    return [update?.cves, update?.cveSources, update?.advisories, update?.severityReason];
+  };
+  const high = "apt does not tell; the changelog says urgency high";
+  const [other, harmless] = [log("1.5", "CVE-2026-0009"), log("2", "a typo")];
+  const closing = log("2", "CVE-2026-0002 DSA-6000-1");
+  assertEquals(read(), [[], undefined, [], "apt does not tell"]);
+  assertEquals(read(other), [[], undefined, [], "apt does not tell"]);
+  assertEquals(read(harmless, closing), [[], undefined, [], high]);
+  assertEquals(read(other, closing), [["CVE-2026-0002"], [closing.origin], ["DSA-6000-1"], high]);
+});
+
+Deno.test("describeUpdates() knows what a package is for by the new version, else by the one that is there", () => {
+  const state = stateOf({ tool: ["2", offer("2"), offer("1")] }, "");
+  const read = (text: string) => {
+    const [update] = describeUpdates(findWaiting(state), state, {
+      shown: parseShow(text),
+      ...besides,
+    });
+    return [update?.description, update?.sourcePackage, update?.architecture, update?.sizeBytes];
+  };
+  assertEquals(read(""), ["a tool", "tool-src", "amd64", null]);
+  const stanza = "Package: tool\nVersion: 2\nArchitecture: all\nSource: new-src\nSize: 7\n";
+  assertEquals(read(`${stanza}Description-en: a new tool\n`), ["a new tool", "new-src", "all", 7]);
+  assertEquals(read(stanza), ["a tool", "new-src", "all", 7]);
+});
+
+Deno.test("describeUpdates() names the host of a source that has no name, and not what is installed", () => {
+  const sourceOf = (...files: readonly string[]) => {
+    const lines = files.map((file) => `        500 ${file}\n`).join("");
+    const state = stateOf({ tool: ["2", `     2 500\n${lines}`] }, "");
+    return updatesOf(state).map(({ source }) => source);
+  };
+  const packages = "s/main amd64 Packages";
+  const rows: readonly [file: string, source: string][] = [
+    [`http://deb.example/debian ${packages}`, "deb.example"],
+    [`https://me:pw@deb.example:8080/debian ${packages}`, "deb.example:8080"],
+    [`mirror+http://deb.example ${packages}`, "deb.example"],
+    [`file:/srv/http://deb.example/debian ${packages}`, "localhost"],
+  ];
+  for (const [file, source] of rows) {
+    assertEquals(sourceOf(file), [source]);
+    assertEquals(sourceOf(file, "/var/lib/dpkg/status", file), [source], "each once");
+  }
+  assertEquals(sourceOf("/var/lib/dpkg/status"), [null]);
+});
+
+Deno.test("tellEffects() is silent where an upgrade only upgrades, or where nothing is decided", () => {
+  assertEquals(tellEffects(stateOf({}, "")), []);
+  assertEquals(tellEffects(stateOf({}, "", { decision: REFUSED })), []);
+});
+
+Deno.test("tellGaps() counts every line that was not understood, whoever said it", () => {
+  const totals = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
+  const told = {
+    ...stateOf({}, totals),
+    installed: parseInstalled("tool\t1\tamd64\tinstall\tinstalled\ttool\t\n"),
+  };
+  const whole = { ...told, policies: parsePolicy("tool:\n  Installed: 1\n  Candidate: 1\n") };
+  const nothing = parseShow("");
+  const lines = (count: number) => [`Lines of apt's answers that were not understood: ${count}`];
+  assertEquals(tellGaps(whole, [], nothing), []);
+  assertEquals(tellGaps(told, [], nothing), ["apt-cache policy does not tell of tool"]);
+  const odd = parseUpgrade(`${listed("packages will be upgraded", "   junk\n")}${totals}`);
+  assertEquals(tellGaps({ ...whole, decision: odd }, [], nothing), lines(1));
+  assertEquals(tellGaps(whole, [], parseShow("junk\n")), lines(1));
+  const policies = { ...whole.policies, unparsed: 2 };
+  const installed = { ...whole.installed, unparsed: 3 };
+  const all = { ...whole, policies, installed };
+  assertEquals(tellGaps({ ...all, decision: odd }, [], parseShow("junk\n")), lines(7));
+  assertEquals(tellGaps({ ...all, decision: REFUSED }, [], nothing), [
+    "apt-get decides nothing: Unmet dependencies",
+    ...lines(5),
+  ]);
 });

@@ -46,6 +46,15 @@ const CASES: readonly [string, string, Partial<typeof NOTHING> | object][] = [
     {},
   ],
   [
+    "a list of another kind behind one that counts, and rows behind all lists",
+    "The following packages will be upgraded:\n   a (1 => 2)\n" +
+    "The following packages were automatically installed and are no longer required:\n" +
+    "   libold1 (1 => 2)\n" +
+    "The following packages have been kept back:\n   b (1 => 2)\n" +
+    "1 upgraded, 0 newly installed, 0 to remove and 1 not upgraded.\n   c (1 => 2)\n   junk\n",
+    { changes: ["a 1 2"], left: ["b"] },
+  ],
+  [
     "a downgrade and a held package that changes",
     "The following held packages will be changed:\n   a (1 => 2)\n" +
     "The following packages will be upgraded:\n   a (1 => 2)\n" +
@@ -63,7 +72,8 @@ const CASES: readonly [string, string, Partial<typeof NOTHING> | object][] = [
   ],
   [
     "what a hook prints in between",
-    "The following packages will be upgraded:\n   a (1 => 2)\nUbuntu Pro is a thing\n" +
+    "The following packages will be upgraded:\n   a (1 => 2)\nUbuntu Pro: a thing\n" +
+    "  Learn more of it:\nIt is free! Now.\n" +
     "   b (1 => 2)\n2 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n",
     { changes: ["a 1 2", "b 1 2"] },
   ],
@@ -74,15 +84,30 @@ const CASES: readonly [string, string, Partial<typeof NOTHING> | object][] = [
     { changes: ["a 1 2"], doubts: 1, unparsed: 1 },
   ],
   [
+    "rows that stand where no row stands, or go on behind it",
+    "The following packages will be upgraded:\n   a (1 => 2)\n      b (1 => 2)\n" +
+    "   c (1 => 2) x\n1 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n",
+    { changes: ["a 1 2"], unparsed: 2 },
+  ],
+  ["totals with something before them", `Of all: ${NONE}`, { doubts: 1 }],
+  ["totals with something behind them", NONE.replace(".\n", ". Not yet.\n"), { doubts: 1 }],
+  [
+    "totals with packages that are installed once more",
+    NONE.replace("installed, ", "installed, 3 reinstalled, "),
+    {},
+  ],
+  [
     "a version that is none, and one alone",
     "The following packages will be upgraded:\n   a (1;2 => 2)\n   b (2)\n" +
-    "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n",
-    { unparsed: 2 },
+    "   c (1 => 2;3)\n0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n",
+    { unparsed: 3 },
   ],
   [
     "downloads, with an epoch, without a sum, and without the password",
     "'http://me:s3cret@x/a_1%253a2.deb' a_1%3a2_amd64.deb 10 MD5Sum:00\n" +
-    `'http://x/b.deb' b_2%2bb1_all.deb 20 \n'http://x/c.deb' -c_1_all.deb 1 \n${NONE}`,
+    `'http://x/b.deb' b_2%2bb1_all.deb 20 \n'http://x/c.deb' -c_1_all.deb 1 \n` +
+    `'http://x/d.deb' d_1_all.deb 1 MD5Sum:00 and more\n'http://x/e.deb' e_1;2_all.deb 1 \n` +
+    `'http://x/f.deb' f_1_ALL.deb 1 \n${NONE}`,
     { downloads: ["a 1:2 amd64 10", "b 2+b1 all 20"] },
   ],
 ];

@@ -44,7 +44,10 @@ Deno.test("compareDebianVersions() has dpkg's order", () => {
 });
 
 Deno.test("compareDebianVersions() takes what dpkg takes for the same for the same", () => {
-  const same = [["1.0", "0:1.0"], ["1.0", "1.0-0"], ["1.01", "1.1"], ["1.0-", "1.0"]] as const;
+  const same = [["1.0", "0:1.0"], ["1.0", "1.0-0"], ["1.01", "1.1"], ["1.0-", "1.0"], [":1", "1"], [
+    "-1",
+    "0-1",
+  ]] as const;
   for (const [a, b] of same) assertEquals(compareDebianVersions(a, b), 0);
 });
 
@@ -53,6 +56,12 @@ Deno.test("compareDebianVersions() finds epoch and revision where there is next 
   assert(compareDebianVersions("1:-1", "1:-2") < 0);
   assert(compareDebianVersions(":1", ":2") < 0);
   assert(compareDebianVersions("1:", "2:") < 0);
+});
+
+Deno.test("compareDebianVersions() begins with the letters where a version begins with any", () => {
+  assert(compareDebianVersions("a2", "b1") < 0);
+  assert(compareDebianVersions("~2", "1") < 0);
+  assert(compareDebianVersions("1-r2", "1-s1") < 0);
 });
 
 Deno.test("compareDebianVersions() is an order, whatever it is given", () => {

@@ -78,7 +78,7 @@ Deno.test("parseDnf4AdvisoryDetails() looks for CVEs in titles and bugs as well"
 
 Deno.test("parseDnf4AdvisoryDetails() takes no line for a field that only has a colon in its place", () => {
   const text = "  Update ID: A-1\nDescription: fixes\n12345678901: as in a log\n" +
-    "           : CVE-2026-0007\n       CVEs: CVE-2026-0001 \n";
+    "#          : CVE-2026-0008\n           : CVE-2026-0007\n       CVEs: CVE-2026-0001 \n";
   assertEquals(parseDnf4AdvisoryDetails(text).map(({ listed, mentioned }) => [listed, mentioned]), [
     [["CVE-2026-0001"], ["CVE-2026-0007"]],
   ]);
@@ -95,6 +95,29 @@ Deno.test("parseDnf4AdvisoryDetails() takes no id with half a character, or what
   const block = (id: string) => `${rule}\n  T\n${rule}\n  Update ID:${id}\n   Severity: Low\n`;
   const ids = (id: string) => parseDnf4AdvisoryDetails(block(id)).map((found) => found.id);
   assertEquals(ids(" RHSA-2026:1001"), ["RHSA-2026:1001"]);
+  assertEquals(ids("  My  Corp 1 "), ["My Corp 1"]);
   assertEquals(ids("\u{10000} RHSA-2026:1001"), []);
   assertEquals(ids(" \u00e9"), []);
+});
+
+Deno.test("parseDnf4AdvisoryDetails() keeps what each advisory says to that advisory", () => {
+  const rule = "=".repeat(79);
+  const text = `${rule}\n  fixes CVE-2026-0001\n${rule}\n  Update ID: A-1\n` +
+    "       Bugs: CVE-2026-0002\n  Update ID: A-2\n   Severity: Low\n" +
+    `${rule}\n  Important: x\n${rule}\n       CVEs: CVE-2026-0003\n   Severity: Critical\n`;
+  const none = { ownWord: null, listed: [] };
+  assertEquals(parseDnf4AdvisoryDetails(text), [
+    // A bug whose title is but a CVE is not yet one that the advisory says to close.
+    { id: "A-1", severity: null, ...none, mentioned: ["CVE-2026-0001", "CVE-2026-0002"] },
+    { id: "A-2", severity: "low", ...none, mentioned: [] },
+  ]);
+});
+
+Deno.test("parseDnf4AdvisoryDetails() takes rules of dnf's own length alone for the end", () => {
+  for (
+    const line of ["=".repeat(78), "=".repeat(80), `${"=".repeat(79)} x`, `x ${"=".repeat(79)}`]
+  ) {
+    const text = `  Update ID: A-1\n${line}\n       CVEs: CVE-2026-0001\n`;
+    assertEquals(parseDnf4AdvisoryDetails(text)[0]?.listed, ["CVE-2026-0001"], line);
+  }
 });

@@ -113,3 +113,39 @@ Deno.test("parsers of dnf 5's advisories keep to the laws", () => {
     checkJunk(text, parse);
   }
 });
+
+Deno.test("parseDnf5AdvisoryTable() finds where an id ends that holds words for types", () => {
+  const rows: [string, string][] = [
+    ["Security update 5 security low", "Security update 5 true low"],
+    ["My Corp 1 Security Low", "My Corp 1 true low"],
+    // A severity may be any word, too.
+    ["A-1 security optional", "A-1 true optional"],
+    ["A-1 bugfix important", "A-1 false null"],
+    ["A-1 security", "A-1 true null"],
+  ];
+  for (const [row, expected] of rows) {
+    const text = `${row} a-1-1.noarch 2026-01-01 10:00:00\n`;
+    const [found] = parseDnf5AdvisoryTable(text).packages;
+    const severity = found?.ownWord ?? found?.severity;
+    assertEquals(`${found?.id} ${found?.isSecurity} ${severity}`, expected, row);
+  }
+});
+
+Deno.test("parseDnf5AdvisoryTable() takes no line of more than 4,000 characters for a row", () => {
+  const row = (length: number) => {
+    const end = " a-1-1.noarch 2026-01-01 10:00:00";
+    return `${"A-1 security low".padEnd(length - end.length)}${end}\n`;
+  };
+  assertEquals(parseDnf5AdvisoryTable(row(4_000)).packages.length, 1);
+  assertEquals(parseDnf5AdvisoryTable(row(4_001)).packages.length, 0);
+});
+
+Deno.test("parseDnf5Advisories() reads a type in any case; how bad a bug is says nothing of a hole", () => {
+  const one = { name: "A", severity: "Critical", nevra: "a-1-1.noarch" };
+  const told = ["Security", "security", "bugfix"].map((type) => ({ ...one, type }));
+  assertEquals(
+    parseDnf5Advisories(JSON.stringify(told))?.packages
+      .map(({ isSecurity, severity }) => [isSecurity, severity]),
+    [[true, "critical"], [true, "critical"], [false, null]],
+  );
+});

@@ -21,10 +21,10 @@ Deno.test("parseDnf5CheckUpgrade() takes an empty object for none, and a missing
   }
   const old = { name: "b", arch: "noarch", evr: "1-1" };
   const good = { ...old, name: "a", repository: "r", obsoletes: [old] };
-  const bad = [null, {}, { ...good, obsoletes: [] }, { ...good, evr: "1" }, {
-    ...good,
-    repository: "\u001b[31m",
-  }];
+  const bad = [null, {}, { ...good, obsoletes: [] }, { ...good, evr: "1" }];
+  for (const repository of ["", "\u001b[31m", "two words", "r\u001b", "r".repeat(256)]) {
+    bad.push({ ...good, repository });
+  }
   const { upgrades = [], obsoletes = [], unparsed } = parseDnf5CheckUpgrade(JSON.stringify({
     upgrades: [good, null, { ...old, repository: "r" }, old, { ...good, evr: "1" }],
     obsoleting_packages: [good, ...bad],

@@ -53,3 +53,9 @@ Deno.test("dnf5Dialect() asks about restarts in JSON from 5.4.1 on", () => {
   assertEquals(command(5, 4, 0).includes("--json"), false);
   assertEquals(command(5, 4, 1).includes("--json"), true);
 });
+
+Deno.test("dnf5Dialect() takes 0 and 1 for answers about restarts, in words and in JSON", () => {
+  for (const version of [[5, 4, 0], [5, 4, 1]]) {
+    assertEquals(dnf5Dialect(version).reboot.codes, [0, 1]);
+  }
+});

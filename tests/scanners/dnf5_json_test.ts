@@ -11,6 +11,7 @@ Deno.test("findJson() finds the JSON behind progress, and nothing where there is
     ["[]", []],
     ["{}\n", {}],
     ["\ufeff[1]\r\n", [1]],
+    ['["a\ufeffb"]\n', ["a\ufeffb"]],
     [`${readFixture("dnf5", "progress.txt")}[\n]\n`, []],
     ["[SKIPPED] x\n{ no\n[1]\nbye\n", [1]],
     // What is left of a longer text is not it.

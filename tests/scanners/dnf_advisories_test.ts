@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { isCve, mentionedCves, readSeverity } from "../../src/scanners/dnf_advisories.ts";
+import {
+  isAdvisoryId,
+  isCve,
+  mentionedCves,
+  mergeDetails,
+  readSeverity,
+} from "../../src/scanners/dnf_advisories.ts";
 
 Deno.test("readSeverity() knows four words in any case, and medium; none and unknown are no words", () => {
   for (const word of ["critical", "important", "moderate", "low"] as const) {
@@ -19,7 +25,9 @@ Deno.test("readSeverity() knows four words in any case, and medium; none and unk
 
 Deno.test("isCve() and mentionedCves() take CVEs for CVEs, and nothing else", () => {
   for (const id of ["CVE-2999", "CVE-2026-0001"]) assertEquals(isCve(id), true, id);
-  for (const id of ["", "2999", "RHSA-2026:1", "xCVE-2026-1", "CVE-\u001b", "CVE-"]) {
+  for (
+    const id of ["", "2999", "RHSA-2026:1", "xCVE-2026-1", "CVE-\u001b", "CVE-", "CVE-2026-1 x"]
+  ) {
     assertEquals(isCve(id), false, id);
   }
   assertEquals(
@@ -29,4 +37,30 @@ Deno.test("isCve() and mentionedCves() take CVEs for CVEs, and nothing else", ()
       "CVE-2026-12345",
     ],
   );
+});
+
+Deno.test("isAdvisoryId() takes up to 200 characters that can be shown, and blanks between words", () => {
+  for (const id of ["A", "RHSA-2026:1001", "My Corp 1", "x".repeat(200)]) {
+    assertEquals(isAdvisoryId(id), true, id);
+  }
+  for (const id of ["", " ", " A", "A ", "A\u001b", "\u001bA", "é", "x".repeat(201)]) {
+    assertEquals(isAdvisoryId(id), false, id);
+  }
+});
+
+Deno.test("mergeDetails() keeps what either of two repositories says of an advisory", () => {
+  const silent = { id: "A", severity: null, ownWord: null, listed: [], mentioned: [] };
+  const telling = {
+    id: "A",
+    severity: "low" as const,
+    ownWord: "High",
+    listed: ["CVE-2026-0001"],
+    mentioned: ["CVE-2026-0002"],
+  };
+  for (const both of [[silent, telling], [telling, silent], [telling, telling]]) {
+    assertEquals([...mergeDetails(both).values()], [telling]);
+  }
+  // Of two words, the one of the repository that comes first.
+  const [merged] = mergeDetails([telling, { ...telling, ownWord: "Low" }]).values();
+  assertEquals(merged?.ownWord, "High");
 });

@@ -39,3 +39,33 @@ Deno.test("isDnfChatter() takes no row of fields for progress, whatever its summ
     assertEquals(isDnfChatter(`${row}\t${progress}`), false, progress);
   }
 });
+
+Deno.test("isDnfChatter() takes no line for chatter that only holds or begins with such words", () => {
+  const beginnings = [
+    "Updating Subscription Management repositories.",
+    "Unable to read consumer identity",
+    "This system is not registered with an entitlement server.",
+    "This system is registered with an entitlement server.",
+    "Not root, Subscription Management repositories not updated",
+    "Loaded plugins: builddep",
+    "Last metadata expiration check: 0:42:20 ago on Mon 05 Jan 2026 11:52:38 AM CET.",
+  ];
+  const sentences = [
+    "Updating and loading repositories:",
+    "Repositories loaded.",
+    "Security: kernel-core-5.14.0-1.el9.x86_64 is an installed security update",
+    "Security: kernel-core-5.14.0-1.el9.x86_64 is the currently running version",
+    "No security updates needed, but 4 updates available",
+    "No security updates needed, but 1 update(s) available",
+  ];
+  for (const line of [...beginnings, ...sentences]) {
+    assertEquals(isDnfChatter(line), true, line);
+    // As the summary of a package.
+    assertEquals(isDnfChatter(`a\t0\t1\t2\tnoarch\tupdates\t7\t\t${line}`), false, line);
+  }
+  for (const line of sentences) assertEquals(isDnfChatter(`${line} 1-1 r`), false, line);
+});
+
+Deno.test("isDnfChatter() takes no line of more than 400 characters for chatter", () => {
+  assertEquals([400, 401].map((length) => isDnfChatter(" ".repeat(length))), [true, false]);
+});

@@ -61,6 +61,13 @@ Deno.test("parseCheckUpdate() counts what is no row, and needs a heading for one
     ["junk\n", [], 0],
     ["This system has release set to 9.4 and it receives updates only for it.\n", [], 0],
     ["a.noarch 1 r\n", [], 1],
+    ["a.noarch 1-1 r more\n", [], 1],
+    // Sentences that begin with what might be a package's name, as a host's or a file's does.
+    ["/etc/yum.conf is ignored\n", [], 0],
+    ["updates.repo: no mirrors\n", [], 0],
+    ["example.com is not reached\n", [], 0],
+    ["example.com is not to be reached\n", [], 0],
+    ["example.com up-to-date since today\n", [], 0],
     ["a.noarch 1-1 r\n    b.noarch 1-1 @r\n", [], 1],
     ["No security updates needed, but 4 updates available\n", [], 0],
     [`${HEADING}junk of words\n`, [], 0],
@@ -76,6 +83,9 @@ Deno.test("parseCheckUpdate() counts what is no row, and needs a heading for one
       ["a 1-1 r: b 1-1"],
       0,
     ],
+    // A sentence has nothing to do with the row below it.
+    [`${HEADING}a.noarch 1-1 r\nnote\n    b.noarch 1-1\n`, ["a 1-1 r: b 1-1"], 0],
+    [`${HEADING}a.noarch 1-1 r\nnote\n    b.noarch\n      1-1  @r\n`, ["a 1-1 r: b 1-1"], 0],
     // As on a terminal of 80 columns.
     [`${HEADING}a.noarch\n      1-1   r\n    b.noarch\n      1-1  @r\n`, ["a 1-1 r: b 1-1"], 0],
   ];
@@ -90,9 +100,13 @@ Deno.test("parseCheckUpdate() reads rows of which a column or two are in the nex
     ["a.noarch\n          1-1   r\nb.noarch  1-1   r\n", ["a 1-1 r", "b 1-1 r"], 0],
     ["a.noarch\n          1-1\n                r\nb.noarch  1-1   r\n", ["a 1-1 r", "b 1-1 r"], 0],
     ["a.noarch  1-1\n                r\n", ["a 1-1 r"], 0],
+    ["a.noarch\n   1-1   r\n   note\n", ["a 1-1 r"], 0],
+    ["a.noarch\n   1-1\n   r\n   note\n", ["a 1-1 r"], 0],
+    ["a.noarch\n   \n updates   ???% | 0.0 B/s |\n   1-1   r\n", ["a 1-1 r"], 0],
     // What is not indented is a row of its own.
     ["word\na.noarch  1-1   r\n", ["a 1-1 r"], 0],
     ["a.noarch\nb.noarch  1-1   r\n", ["b 1-1 r"], 1],
+    ["a.noarch\nb.noarch  1-1\n   r\n", ["b 1-1 r"], 1],
     ["a.noarch  1-1\n", [], 1],
   ];
   for (const [text, expected, unparsed] of rows) {
@@ -105,6 +119,9 @@ Deno.test("readCheckUpdate() takes no empty list from a dnf that says there are 
   assertEquals(readCheckUpdate("", 100), undefined);
   assertEquals(readCheckUpdate("", 0), { upgrades: [], obsoletes: [], unparsed: 0 });
   assertEquals(readCheckUpdate("a.noarch 1-1 r\n", 100)?.upgrades.length, 1);
+  const replacing = `${HEADING}a.noarch 1-1 r\n    b.noarch 1-1\n`;
+  assertEquals(readCheckUpdate(replacing, 100)?.obsoletes.length, 1);
+  assertEquals(readCheckUpdate(`c.noarch 1-1 r\n${replacing}`, 100)?.upgrades.length, 1);
   assertEquals(readCheckUpdate(`${HEADING}a.noarch 1-1 r\n b.noarch 1-1\n`, 100), undefined);
 });
 
@@ -121,4 +138,18 @@ Deno.test("parseCheckUpdate() takes no word of more than 255 characters for a re
   const read = (length: number) => parseCheckUpdate(`a.noarch 1-1 ${"r".repeat(length)}\n`);
   assertEquals([read(255).upgrades.length, read(255).unparsed], [1, 0]);
   assertEquals([read(256).upgrades.length, read(256).unparsed], [0, 1]);
+});
+
+Deno.test("parseCheckUpdate() takes no row for a heading, and no sentence that begins with one", () => {
+  const text = "Upgrades.noarch 1-1 Upgrades\nObsoleting packages takes a while\n" +
+    "See: Obsoleting packages\na.noarch 1-1 r\n";
+  const { upgrades, obsoletes, unparsed } = parseCheckUpdate(text);
+  assertEquals(upgrades.map(tellListed), ["Upgrades 1-1 Upgrades", "a 1-1 r"]);
+  assertEquals([obsoletes, unparsed], [[], 0]);
+});
+
+Deno.test("parseCheckUpdate() takes no line of more than 4,000 characters for a row", () => {
+  const read = (length: number) =>
+    parseCheckUpdate(`${"a.noarch 1-1".padEnd(length - 2)} r\n`).upgrades.length;
+  assertEquals([read(4_000), read(4_001)], [1, 0]);
 });

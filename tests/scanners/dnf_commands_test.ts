@@ -36,6 +36,8 @@ Deno.test("run() gives up on the lock; the scan's failure says nothing of dnf's 
   const report = await finish(host, runScan(host, dnfScanner(), {}));
   assertEquals(report.error?.reason, "locked");
   assertEquals(report.durationMs >= 60_000 && report.durationMs < 70_000, true);
+  // Every five seconds, the last time after a minute.
+  assertEquals(host.questions.filter((question) => question === "offered").length, 13);
 });
 
 Deno.test("run() ends its waiting when it is told to stop", async () => {
@@ -47,4 +49,15 @@ Deno.test("run() ends its waiting when it is told to stop", async () => {
   while (host.clock.sleeping === 0) await Promise.resolve();
   stop.abort(new Error("stopped"));
   await assertRejects(() => waiting, Error, "stopped");
+});
+
+Deno.test("run() waits for a lock a minute in all, however many questions there are", async () => {
+  const host = new DnfHost();
+  host.answers = { offered: LOCKED };
+  const commands = new DnfCommands(host, undefined);
+  const ask = () => finish(host, commands.run("list", ["/usr/bin/dnf", "-C", "repoquery"]));
+  assertEquals((await ask()).code, 200);
+  const asked = host.asked.length;
+  assertEquals((await ask()).code, 200);
+  assertEquals(host.asked.length, asked + 1);
 });

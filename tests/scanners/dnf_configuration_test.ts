@@ -49,6 +49,7 @@ Deno.test("readDnfConfiguration() knows dnf 5's further places, each over the on
   const { files } = new FakeSystem();
   files.texts.set("/usr/share/dnf5/libdnf.conf.d/20-distribution.conf", "[main]\na=1\nb=1\n");
   files.texts.set("/etc/dnf/libdnf5.conf.d/80-user.conf", "[main]\nb=2\n");
+  files.texts.set("/etc/dnf/libdnf5.conf.d/20-early.conf", "[main]\nb=4\n");
   files.texts.set("/etc/dnf/libdnf5.conf.d/README", "[main]\nb=3\n");
   files.texts.set("/usr/share/dnf5/repos.d/a.repo", "[a]\nenabled=1\n");
   files.texts.set("/etc/distro.repos.d/b.repo", "[b]\nenabled=1\n");
@@ -98,4 +99,17 @@ Deno.test("lockedNames() are those of dnf 5's list", () => {
     "[[packages]]\nname='lib*'\n[[packages.conditions]]\nkey = \"evr\"\n";
   assertEquals(lockedNames({ locks }), ["tool", "lib*"]);
   assertEquals(lockedNames({ locks: "tool-0:1-1.*\n" }), []);
+  assertEquals(lockedNames({ locks: '# name = "off"\nnickname = "x"\n  name = "on"\n' }), ["on"]);
+});
+
+Deno.test("readDnfConfiguration() passes over a list of locks that is not told by its whole path", async () => {
+  const { files } = new FakeSystem();
+  files.texts.set("/etc/dnf/plugins/versionlock.conf", "[main]\nlocklist = locks\n");
+  files.texts.set("locks", "tool-0:1-1.*\n");
+  assertEquals((await readDnfConfiguration({ files }, {})).locks, "");
+});
+
+Deno.test("lockedNames() are no more than 10,000", () => {
+  const locks = Array.from({ length: 10_001 }, (_, n) => `name = "p${n}"\n`).join("");
+  assertEquals(lockedNames({ locks }).length, 10_000);
 });

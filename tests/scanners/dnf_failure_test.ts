@@ -1,5 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
-import { dnfFailure, dnfGaps, fetchFailures, isLocked } from "../../src/scanners/dnf_failure.ts";
+import {
+  dnfFailure,
+  dnfGaps,
+  fetchFailures,
+  isLocked,
+  tellsOfLock,
+} from "../../src/scanners/dnf_failure.ts";
 import type { ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { checkJunk } from "./dnf_parser_laws.ts";
 import { failed } from "./dnf_host.ts";
@@ -114,7 +120,31 @@ const ROWS: readonly [string, ReturnType<typeof failed>, ScanErrorReason, string
     "permanent",
     ": exit 1",
   ],
+  [
+    "no repository at all (5)",
+    failed("Loading.\nNo matching repositories for *, as in --setopt\n"),
+    "permanent",
+    "there are no enabled repositories",
+  ],
+  [
+    "a system without a subscription, in other words",
+    failed(
+      "This system is not registered with an entitlement server.\n",
+      1,
+      "no repositories available",
+    ),
+    "permanent",
+    'run "subscription-manager register"',
+  ],
+  [
+    "a signature, at the beginning of a sentence",
+    failed("Error: Signature verification error\n"),
+    "permanent",
+    'run "dnf makecache"',
+  ],
   ["a signal", failed("", 137), "transient", "exit 137"],
+  ["the least of all signals", failed("", 129), "transient", "exit 129"],
+  ["what is no signal yet", failed("", 128), "permanent", "exit 128"],
 ];
 
 for (const [name, result, reason, words] of ROWS) {
@@ -148,6 +178,80 @@ Deno.test("what reads dnf's complaints keeps to the laws", () => {
 
 Deno.test("isLocked() needs a failure", () => {
   assertEquals(isLocked(succeeded("", "Waiting for process with pid 12 to finish.")), false);
+});
+
+/** What dnf said, and all that is told of it. */
+const WHOLE: readonly [string, ReturnType<typeof failed>, string][] = [
+  [
+    "all of a configuration's error",
+    failed("Config error: no rights\n"),
+    "Config error: no rights",
+  ],
+  ["an error without its mark", failed("Error: no rights\n"), "no rights"],
+  ["an error, and no hint below it", failed("Error: it failed\nSee the log.\n"), "it failed"],
+  [
+    "an error, and no line that only speaks of one",
+    failed("plugin error: x\nError: it failed\n"),
+    "it failed",
+  ],
+  ["the last line where none is an error", failed("plugin error: x\nrpm died\n"), "rpm died"],
+  ["the last line, above empty ones", failed("rpm died\n\n  \n"), "rpm died"],
+  ["nothing of empty lines", failed("\n \n"), "exit 1"],
+  ["lines that are all set in", failed("  one\n  two\n"), "one; two"],
+  [
+    "the cause, and once where the error tells it as well",
+    failed(
+      "  - Status code: 503 for http://x.example/ \n  - Curl error (7): refused\nnote:  - nothing\n" +
+        "Error: Failed to download metadata for repo 'x': Curl error (7): refused\n",
+    ),
+    "Failed to download metadata for repo 'x': Curl error (7): refused; " +
+    "Status code: 503 for http://x.example/",
+  ],
+  [
+    "no more than five complaints",
+    failed([..."abcdef"].map((one) => `Error: ${one}\n`).join("")),
+    "a; b; c; d; e",
+  ],
+  [
+    "no advice to register where it is something else that failed",
+    failed("This system is not registered with an entitlement server.\nError: rpmdb open failed\n"),
+    "rpmdb open failed",
+  ],
+  [
+    "no advice to register to a system that is not asked to",
+    failed("Error: There are no enabled repositories\n"),
+    "There are no enabled repositories",
+  ],
+  [
+    "no lack of repositories where that is only quoted",
+    failed("Error: said No matching repositories for *\n"),
+    "said No matching repositories for *",
+  ],
+];
+
+for (const [name, result, told] of WHOLE) {
+  Deno.test(`dnfFailure() tells ${name}`, () => {
+    assertEquals(dnfFailure("list", result).message, `Cannot list: ${told}`);
+  });
+}
+
+Deno.test("dnfFailure() tells no more than five of the facts that it is given", () => {
+  const facts = [..."abcdef"];
+  const { message } = dnfFailure("list", failed("Error: x\n"), facts);
+  assertEquals(message, "Cannot list: a; b; c; d; e");
+});
+
+Deno.test("tellsOfLock() looks through the last 1,000,000 characters, from a line's beginning on", () => {
+  const lock = "already locked by 12\n";
+  const filled = (length: number) => lock + "x".repeat(length - lock.length);
+  assertEquals(tellsOfLock(filled(1_000_000)), true);
+  assertEquals(tellsOfLock(filled(1_000_001)), false);
+  // Where the cut falls between two lines, the second one is whole.
+  assertEquals(tellsOfLock(`x\n${lock}${"x".repeat(999_999 - lock.length)}`), true);
+  const half = (text: string) => `${"x".repeat(1_000_000)}${text}${"\n".repeat(500_000)}`;
+  assertEquals(tellsOfLock(half(lock)), false);
+  assertEquals(tellsOfLock(half(`\n${lock}`)), true);
+  assertEquals(tellsOfLock(`${"x".repeat(1_000_000)}${lock.trim()}`), false);
 });
 
 const REFUSED = "Could not connect to server for http://(hidden)@127.0.0.1:9/";
@@ -200,4 +304,104 @@ Deno.test("dnfGaps() tells of modules that do not fit", () => {
     "Modular dependency problem, packages of modules may be missing: nothing provides " +
     "module(base:1) needed by module tool:2:1:deadbeef.x86_64",
   ]);
+});
+
+/** Why one repository could not be fetched, as dnf told it. */
+function why(...lines: string[]): string | undefined {
+  const all = [...fetchFailures(lines.map((line) => `${line}\n`).join(""))];
+  assertEquals(all.length <= 1, true);
+  return all[0]?.[1];
+}
+
+Deno.test("fetchFailures() tells of several causes the first that says what happened", () => {
+  const progress = " The updates   ???% |   0.0   B/s |  -1.0   B |  ?     ";
+  const usable = ">>> Usable URL not found";
+  const begun = "Errors during downloading metadata for repository 'x':";
+  const failed = "Error: Failed to download metadata for repo 'x': all were tried";
+  const rows: [string[], string | undefined][] = [
+    [[progress, ">>> Status code: 503", usable], "Status code: 503"],
+    [[progress, usable, ">>> Status code: 503"], "Status code: 503"],
+    [[progress, usable], "Usable URL not found"],
+    [[begun, "  - Status code: 503", "  - Status code: 404", failed], "Status code: 503"],
+    [[begun, failed], "all were tried"],
+    [[begun, "  - Usable URL not found", failed], "all were tried"],
+    [["Error: Failed to download metadata for repo 'x': "], "dnf does not say why"],
+    [["Warning: Loading repository 'x' has failed"], "has failed"],
+    // What it was fetched from stands behind it once more.
+    [
+      [progress, ">>> Status code: 404 for http://a.example/ - http://a.example/"],
+      "Status code: 404 for http://a.example/",
+    ],
+    [
+      [progress, ">>> Status code: 404 - http://a.example/ (IP: ::1)"],
+      "Status code: 404 - http://a.example/ (IP: ::1)",
+    ],
+  ];
+  for (const [lines, expected] of rows) assertEquals(why(...lines), expected, lines.join("\n"));
+});
+
+Deno.test("fetchFailures() takes no line for a failure that only quotes one, or has no repository", () => {
+  const lines = [
+    "Errors during downloading metadata for repository 'x':",
+    "Error: Failed to download metadata for repo 'x': y",
+    " The updates   ???% |   0.0   B/s |  -1.0   B |  ?     ",
+    ">>> Status code: 503",
+    "  - Status code: 503",
+  ];
+  for (const line of lines.slice(3)) assertEquals(why(line), undefined, line);
+  for (const quoted of lines.filter((_, index) => index !== 2)) {
+    const told = why("note: " + quoted, ...lines.slice(3).filter((line) => line !== quoted));
+    assertEquals(told, undefined, quoted);
+  }
+  const progress = lines[2] ?? "";
+  for (const quoted of lines.slice(3)) assertEquals(why(progress, `note: ${quoted}`), undefined);
+  // What is set in deeper is no progress of a repository's.
+  assertEquals(why(`  ${progress}`, ">>> Status code: 503"), undefined);
+});
+
+Deno.test("fetchFailures() tells of no repository that a plugin makes of packages on this host", () => {
+  const text = "Errors during downloading metadata for repository '_dnf_local':\n" +
+    "  - Curl error (37): x\nError: Failed to download metadata for repo '_dnf_local': y\n";
+  assertEquals(fetchFailures(text).size, 0);
+});
+
+Deno.test("fetchFailures() tells of 500 repositories", () => {
+  const lines = (count: number, line: (id: string) => string) =>
+    Array.from({ length: count }, (_, n) => line(`r${n}`)).join("");
+  const facts = (id: string) => `Error: Failed to download metadata for repo '${id}': y\n`;
+  const causes = (id: string) =>
+    `Errors during downloading metadata for repository '${id}':\n  - Status code: 503\n`;
+  for (const line of [facts, causes]) {
+    assertEquals([500, 501].map((count) => fetchFailures(lines(count, line)).size), [500, 500]);
+  }
+});
+
+Deno.test("dnfGaps() reads the first 4,000 characters of a line, and whole sentences alone", () => {
+  const gaps = (line: string) => dnfGaps(succeeded("", `${line}\n`)).length;
+  const [start, end] = ["Warning: failed loading '", "', skipping."];
+  const long = (length: number) => start + "x".repeat(length - start.length - end.length) + end;
+  assertEquals([gaps(long(4_000)), gaps(long(4_001))], [1, 0]);
+  const sentences = [`${start}x${end}`, "Modular dependency problems:"];
+  for (const sentence of [...sentences, "This system is not registered with an entitlement."]) {
+    assertEquals([gaps(sentence), gaps(`note: ${sentence}`)], [1, 0], sentence);
+  }
+  assertEquals(gaps(`${start}x${end} And so on`), 0);
+  // Each once.
+  assertEquals(gaps(`${start}x${end}\n${start}x${end}`), 1);
+});
+
+Deno.test("dnfGaps() tells two reasons of modules that do not fit, and no line below them", () => {
+  const told = (...lines: string[]) => {
+    const text = ["Modular dependency problems:", ...lines, ""].join("\n");
+    const [gap = ""] = dnfGaps(succeeded("", text));
+    return gap.split("may be missing: ")[1];
+  };
+  const conflict = " Problem: conflicting requests";
+  assertEquals(told("", conflict, "  - a", "  - b", "  - c"), "a; b");
+  assertEquals(told("", " Problem 1: x", " Problem 12: y"), "x; y");
+  // Where nothing else is told, that has to do.
+  assertEquals(told("", conflict), "conflicting requests");
+  assertEquals(told("", "  - a", "Other words", "  - b"), "a");
+  assertEquals(told("Other words", "  - b"), "");
+  assertEquals(told("", " and so on - or not", " no Problem: none", "  - a - b"), "a - b");
 });

@@ -1,6 +1,7 @@
 /** A host with dnf 4 or dnf 5, played from fixtures; a test changes single answers. */
 
 import { assertEquals } from "@std/assert";
+import type { Update } from "../../src/scanners/scanner.ts";
 import type { RunOptions, RunResult } from "../../src/system/process.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { readFixture, succeeded } from "./fixture.ts";
@@ -282,4 +283,36 @@ function tellDnf5(
     };
   });
   return succeeded(JSON.stringify(list, null, 2));
+}
+
+/** A host on which dnf's own list lacks bash. */
+export function hostWithoutBash(): DnfHost {
+  const host = new DnfHost();
+  const table = readFixture("dnf", "check_update.txt").replace(/^bash.*\n/m, "");
+  const answer = { ...succeeded(table), code: 100 };
+  host.answers = { checked: answer, lifted: answer };
+  return host;
+}
+
+/** What a scan said of bash: its state, why, and its advisories. */
+export function bashOf({ updates }: { updates: readonly Update[] }) {
+  const found = updates.filter((update) => update.package === "bash");
+  return found.map(({ state, stateReason, advisories }) => [state, stateReason, ...advisories]);
+}
+
+/** Has dnf leave packages out; by default none that there is. */
+export function exclude(host: DnfHost, text = "[main]\nexcludepkgs=nothing\n"): void {
+  host.files.texts.set("/etc/dnf/dnf.conf", text);
+}
+
+/** The state of a package's update, and why. */
+export function stateOf(updates: readonly Update[], name: string) {
+  const update = updates.find((one) => one.package === name);
+  return [update?.state, update?.stateReason];
+}
+
+/** What there is to know of an update, in a line. */
+export function tell(update: Update): string {
+  return `${update.package} ${update.currentVersion} -> ${update.availableVersion} ` +
+    `${update.state} ${update.severity} ${update.security} ${update.cves} ${update.advisories}`;
 }

@@ -1,47 +1,16 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import fc from "fast-check";
-import { findNews } from "../../src/commands/news.ts";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import { isWhole, type ScanReport } from "../../src/scanners/run_scans.ts";
 import { ScanError } from "../../src/scanners/scanner.ts";
-import { encodeUpdate } from "../../src/server/update_item.ts";
+import { CommandError } from "../../src/system/process.ts";
 import { DnfHost, failed, type HostRepository, type Question, questionOf } from "./dnf_host.ts";
-import { readFixture, succeeded } from "./fixture.ts";
+import { fetches, hostWith } from "./dnf_lists_host.ts";
+import { succeeded } from "./fixture.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 const UNREACHED = "stderr_unreached.txt";
-
-/** A host on which the lists are as old as told, and after fetching those of `fetched`. */
-function hostWith(
-  user: "root" | "somebody",
-  repositories: readonly HostRepository[],
-  fetched: readonly HostRepository[] = repositories,
-  generation: 4 | 5 = 4,
-): DnfHost {
-  const host = new DnfHost(generation);
-  host.repositories = repositories;
-  if (user === "root") host.becomeRoot();
-  const run = host.runCommand;
-  let isFetched = false;
-  host.runCommand = async (argv, options) => {
-    const question = questionOf(argv);
-    const answer = await run(argv, options);
-    if (question === "fetched") isFetched = true;
-    const isPrivate = argv.some((word) => /^--setopt=(?:system_)?cachedir=\/state\b/.test(word));
-    // Lists of the agent's own are none before they are fetched.
-    const told = isFetched && (user !== "root" || isPrivate || !host.wasPrivate) ? fetched : null;
-    if (question === "repositories" && told) return host.tellRepositories(told);
-    return answer;
-  };
-  return host;
-}
-
-function fetches(host: DnfHost): string[][] {
-  return host.asked.filter((argv) => questionOf(argv) === "fetched");
-}
 
 const young = { id: "updates", ageMs: HOUR_MS, tells: true };
 const old = { id: "updates", ageMs: 3 * DAY_MS, tells: true };
@@ -233,82 +202,240 @@ Deno.test("chooseLists() doubts the list where dnf does not tell its repositorie
   assertEquals(report.warnings, ["Cannot list the repositories: the answer is not understood"]);
 });
 
-/** What becomes of a source: its rows are in no answer any more, or it is told as worse than it was. */
-const DAMAGES = ["dropped", "aged", "failed", "not refreshed"] as const;
+const MEMORY = "/state/dnf/fetched.json";
 
-/** The host after one of its sources was damaged, and how it is then scanned. */
-function damage(
-  id: string,
-  how: typeof DAMAGES[number],
-  generation: 4 | 5,
-  user: "root" | "somebody",
-) {
-  const whole = ["updates", "vendor", "dnf-ci-fedora-updates", "advisories-updates"]
-    .concat("very-long-third-party-repository-identifier").map((one) => ({ id: one }));
-  const worse: HostRepository = how === "dropped" || how === "failed"
-    ? { id, ageMs: null }
-    : { id, ageMs: 40 * DAY_MS };
-  const damaged = whole.map((one) => one.id === id ? worse : one);
-  const host = hostWith(user, damaged, damaged, generation);
-  const tool = generation === 4 ? "dnf" : "dnf5";
-  const without = (name: string) => {
-    const lines = readFixture(tool, name).split("\n");
-    return lines.filter((line) => !line.split(/\s+/).includes(id)).join("\n");
+/** A host whose dnf takes too long to fetch anything. */
+function slowHost(user: "root" | "somebody", repositories: readonly HostRepository[]): DnfHost {
+  const host = hostWith(user, repositories);
+  const answer = host.runCommand;
+  host.runCommand = async (argv, options) => {
+    const result = await answer(argv, options);
+    if (questionOf(argv) !== "fetched") return result;
+    throw new CommandError("Cannot run dnf: it takes too long", { reason: "timeout" });
   };
-  host.answers = {
-    // Aged lists are answered from all the same.
-    ...(worse.ageMs === null && {
-      offered: succeeded(without("offered.txt")),
-      ...(generation === 4
-        ? { checked: { ...succeeded(without("check_update.txt")), code: 100 } }
-        : { checked: succeeded('{"upgrades":[]}') }),
-    }),
-    ...(how === "failed" && {
-      fetched: generation === 4
-        ? failed(`Error: Failed to download metadata for repo '${id}': Status code: 503\n`, 0)
-        : failed(` The repository ${id}   ???% | 0.0 B/s | -1.0 B | ?\n>>> Status code: 503\n`, 0),
-    }),
-  };
-  return { host, refresh: how === "failed" || how === "not refreshed" };
+  return host;
 }
 
-function itemsOf({ updates }: Pick<ScanReport, "updates">) {
-  return updates.map((update) => encodeUpdate(update, "dnf", "x86_64"));
+async function countFetches(host: DnfHost): Promise<number> {
+  const before = fetches(host).length;
+  await scanWith(dnfScanner(), host, OPTIONS);
+  return fetches(host).length - before;
 }
 
-Deno.test("a damaged source is named, and nothing is reported gone because of it", async () => {
-  const damages = fc.record({
-    generation: fc.constantFrom(4, 5),
-    how: fc.constantFrom(...DAMAGES),
-    user: fc.constantFrom("root", "somebody"),
-    id: fc.constantFrom("updates", "vendor", "dnf-ci-fedora-updates"),
-    own: fc.boolean(),
-  });
-  await fc.assert(
-    fc.asyncProperty(damages, async ({ generation, how, user, id, own }) => {
-      const right = new DnfHost(generation);
-      const before = await scanWith(dnfScanner(), right, {});
-      assertEquals(before.result, "ok");
-      const options = { nowMs: right.clock.nowMs(), wantsAll: false };
-      const list = {
-        packageType: "dnf" as const,
-        items: itemsOf(before),
-        isWhole: isWhole(before),
+Deno.test("chooseLists() fetches once in a scan, whatever comes of it", async () => {
+  for (const user of ["root", "somebody"] as const) {
+    for (const refresh of [false, true]) {
+      const host = hostWith(user, [old]);
+      host.answers = {
+        fetched: failed("Error: Failed to download metadata for repo 'updates': x\n"),
       };
-      const { told } = findNews(list, undefined, options);
-      const { host, refresh } = damage(id, how, generation, user);
-      const after = await scanWith(dnfScanner(), host, { refresh, ...own && OPTIONS });
-      assert(after.result !== "ok", `${after.result}`);
-      const source = after.sources.find(({ name }) => name === id);
-      assert(source && source.result !== "ok", JSON.stringify(source));
-      assert(after.warnings.some((warning) => warning.startsWith(`${id}: `)), `${after.warnings}`);
-      const news = findNews(
-        { ...list, items: itemsOf(after), isWhole: isWhole(after) },
-        told,
-        options,
-      );
-      assertEquals(news.gone, []);
-    }),
-    { numRuns: 60 },
+      const report = await scanWith(dnfScanner(), host, { refresh, ...OPTIONS });
+      assertEquals([report.result, fetches(host).length], ["degraded", 1]);
+      // Lists of the agent's own are for those of the host's that nobody asked to fetch.
+      assertEquals(host.wasPrivate, user === "root" && !refresh);
+    }
+  }
+});
+
+Deno.test("chooseLists() gives fetching five minutes", async () => {
+  const host = hostWith("somebody", [old], [fresh]);
+  await scanWith(dnfScanner(), host, {});
+  assertEquals(host.options[host.questions.indexOf("fetched")]?.timeoutMs, 300_000);
+});
+
+Deno.test("chooseLists() fetches nothing for a host without a repository", async () => {
+  const host = hostWith("somebody", []);
+  await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError, "no enabled repositories");
+  assertEquals(fetches(host), []);
+});
+
+Deno.test("chooseLists() goes on with old lists where fetching takes too long, and pauses", async () => {
+  for (const user of ["root", "somebody"] as const) {
+    const host = slowHost(user, [old]);
+    const report = await scanWith(dnfScanner(), host, OPTIONS);
+    assertEquals([report.result, report.metadataAgeS], ["degraded", 3 * 86_400]);
+    assertEquals(await countFetches(host), 0);
+    host.clock.setNow(host.clock.nowMs() + HOUR_MS - 1);
+    assertEquals(await countFetches(host), 0);
+    host.clock.setNow(host.clock.nowMs() + 1);
+    assertEquals(await countFetches(host), 1);
+  }
+});
+
+Deno.test("chooseLists() does not pause after what went well", async () => {
+  const host = hostWith("root", [old], [fresh]);
+  for (let scan = 0; scan < 3; scan++) assertEquals(await countFetches(host), 1);
+});
+
+Deno.test("chooseLists() pauses for a day at most, and not when the clock was set back", async () => {
+  const host = slowHost("somebody", [old]);
+  const nowMs = host.clock.nowMs();
+  const rows: [inARow: number, triedMs: number, count: number][] = [
+    [1, nowMs - HOUR_MS, 1],
+    [2, nowMs - HOUR_MS, 0],
+    [5, nowMs - 16 * HOUR_MS + 1, 0],
+    [5, nowMs - 16 * HOUR_MS, 1],
+    [6, nowMs - DAY_MS + 1, 0],
+    [6, nowMs - DAY_MS, 1],
+    [9_999, nowMs - DAY_MS + 1, 0],
+    [9_999, nowMs - DAY_MS, 1],
+    [9_999, nowMs + 1, 1],
+  ];
+  for (const [inARow, triedMs, count] of rows) {
+    host.files.texts.set(MEMORY, JSON.stringify({ inARow, triedMs, failures: {} }));
+    assertEquals(await countFetches(host), count, `${inARow} ${nowMs - triedMs}`);
+  }
+});
+
+Deno.test("chooseLists() fetches where what it remembers is not understood", async () => {
+  for (const text of ["", "junk", "{}", '{"inARow":"1","triedMs":0,"failures":{}}']) {
+    const host = hostWith("root", [old], [fresh]);
+    host.files.texts.set(MEMORY, text);
+    assertEquals(await countFetches(host), 1, text);
+  }
+});
+
+Deno.test("chooseLists() keeps what it remembers, and its lists, from other users", async () => {
+  const host = hostWith("root", [old], [fresh]);
+  await scanWith(dnfScanner(), host, OPTIONS);
+  const modes = ["/state/dnf", "/state/dnf/lists", MEMORY].map((path) =>
+    host.files.modes.get(path)
   );
+  assertEquals(modes, [0o700, 0o700, 0o600]);
+});
+
+Deno.test("chooseLists() remembers the failures of 100 repositories", async () => {
+  const dead = Array.from({ length: 101 }, (_, n) => ({ id: `r${n}`, ageMs: null }));
+  const host = hostWith("root", [old, ...dead], [fresh, ...dead]);
+  const told = dead.map(({ id }) => `Error: Failed to download metadata for repo '${id}': x\n`);
+  host.answers = { fetched: failed(told.join(""), 0) };
+  for (const count of [0, 100]) {
+    await scanWith(dnfScanner(), host, OPTIONS);
+    const disabled = fetches(host).at(-1)?.filter((word) => word.startsWith("--disablerepo="));
+    assertEquals(disabled?.length, count);
+  }
+});
+
+Deno.test("chooseLists() makes no lists of its own where it is not told a whole path", async () => {
+  for (const options of [{}, { cacheDirectory: "state" }]) {
+    const host = hostWith("root", [old], [fresh]);
+    const report = await scanWith(dnfScanner(), host, options);
+    assertEquals([report.result, fetches(host)], ["degraded", []]);
+    const user = hostWith("somebody", [old], [fresh]);
+    assertEquals((await scanWith(dnfScanner(), user, options)).result, "ok");
+    assertEquals([...user.files.texts.keys()].filter((path) => path.endsWith(".json")), []);
+  }
+});
+
+Deno.test("chooseLists() prefers its own lists only where they lose no more than half, and gain some", async () => {
+  const names = [..."abcd"];
+  /** `count` of the host's lists are old; of the agent's own, `own` are there. */
+  const ownIsChosen = async (count: number, own: number, sound: readonly string[] = []) => {
+    const hosts = names.slice(0, count)
+      .map((id) => ({ id, ageMs: sound.includes(id) ? HOUR_MS : 3 * DAY_MS }));
+    const fetched = hosts.map(({ id }, index) => ({ id, ageMs: index < own ? 0 : null }));
+    const host = hostWith("root", hosts, fetched);
+    await scanWith(dnfScanner(), host, OPTIONS);
+    return host.asked.at(-1)?.some((word) => word.includes("/state/dnf/lists"));
+  };
+  assertEquals(await ownIsChosen(4, 2), true);
+  assertEquals(await ownIsChosen(4, 1), false);
+  assertEquals(await ownIsChosen(3, 2), true);
+  assertEquals(await ownIsChosen(3, 1), false);
+  // As many in date as the host has, and one of the host's lost.
+  assertEquals(await ownIsChosen(2, 1, ["a"]), false);
+});
+
+Deno.test("chooseLists() knows by its name which repository dnf 5 means, and by its beginning if that is cut", async () => {
+  const long = "The repository of all the updates";
+  const rows: [told: string, names: string[], failedIds: string[]][] = [
+    [long, [long, `${long} and more`], ["r0"]],
+    [long.slice(0, 20), [long, `${long} and more`, "Another"], ["r0", "r1"]],
+    // What is shorter is no beginning.
+    [long.slice(0, 18), [long], []],
+    [long.slice(0, 19), [long], []],
+    ["r1", [long, "Another"], ["r1"]],
+  ];
+  for (const [told, names, failedIds] of rows) {
+    const host = hostWith(
+      "somebody",
+      [
+        { id: "updates" },
+        ...names.map((name, index) => ({ id: `r${index}`, name, ageMs: 3 * DAY_MS })),
+      ],
+      undefined,
+      5,
+    );
+    host.answers = { fetched: succeeded("", ` ${told}   ???% | 0.0 B/s | -1.0 B | ?\n>>> x\n`) };
+    const { sources } = await scanWith(dnfScanner(), host, {});
+    const found = sources.filter(({ why }) => why?.startsWith("cannot be fetched: x"));
+    assertEquals(found.map(({ name }) => name), failedIds, told);
+  }
+});
+
+Deno.test("chooseLists() takes lists of an unknown age for an answer, and a user's are fetched", async () => {
+  for (const expiryMs of [Infinity, DAY_MS]) {
+    const root = new DnfHost(5);
+    // Dnf 5 tells 0 where it does not know when.
+    const unknown = { id: "updates", ageMs: root.clock.nowMs(), expiryMs, tells: true };
+    root.repositories = [unknown];
+    root.becomeRoot();
+    const { result, sources } = await scanWith(dnfScanner(), root, {});
+    assertEquals(sources[0]?.metadataAgeS, null);
+    assertEquals(
+      [result, sources[0]?.result],
+      expiryMs === Infinity ? ["ok", "ok"] : ["degraded", "old"],
+    );
+    const host = hostWith("somebody", [unknown], [unknown], 5);
+    await scanWith(dnfScanner(), host, {});
+    assertEquals(fetches(host).length, 1);
+  }
+});
+
+Deno.test("chooseLists() says which repository has no lists where dnf says nothing of it", async () => {
+  const host = hostWith("somebody", [{ id: "new", ageMs: null }]);
+  const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
+  assertEquals(
+    error.message,
+    "Cannot list updates with dnf: new: its package lists could not be fetched",
+  );
+  assertEquals(error.reason, "transient");
+});
+
+Deno.test("chooseLists() that waited for a lock, and got nothing, says so", async () => {
+  const host = hostWith("somebody", [{ id: "new", ageMs: null }], undefined, 5);
+  const said = "Waiting for a lock on the system repository; x\n" +
+    " The repository new   ???% | 0.0 B/s | -1.0 B | ?\n>>> x\n";
+  host.answers = { fetched: failed(said, 0) };
+  const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
+  assertEquals(error.reason, "locked");
+});
+
+Deno.test("chooseLists() goes on with what it read before where dnf does not tell a second time", async () => {
+  const host = new DnfHost();
+  host.repositories = [old];
+  host.answers = { repositories: [host.tellRepositories(), failed("what?\n")] };
+  const report = await scanWith(dnfScanner(), host, {});
+  assertEquals([report.result, report.metadataAgeS], ["degraded", 3 * 86_400]);
+  assert(report.warnings.includes("Cannot list the repositories: what?"));
+});
+
+Deno.test("chooseLists() hides no mistake of ours", async () => {
+  const oops = () => Promise.reject(new TypeError("oops"));
+  for (const broken of ["make private package lists", "remember fetching package lists"]) {
+    const host = hostWith("root", [old], [fresh]);
+    const make = host.files.makeDirectory.bind(host.files);
+    host.files.makeDirectory = (purpose, ...rest) =>
+      purpose === broken ? oops() : make(purpose, ...rest);
+    await assertRejects(() => scanWith(dnfScanner(), host, OPTIONS), TypeError, "oops");
+  }
+  const host = hostWith("root", [old], [fresh]);
+  const read = host.files.readText.bind(host.files);
+  host.files.readText = (purpose, path) => path === MEMORY ? oops() : read(purpose, path);
+  await assertRejects(() => scanWith(dnfScanner(), host, OPTIONS), TypeError, "oops");
+  const broken = hostWith("somebody", [old]);
+  const answer = broken.runCommand;
+  broken.runCommand = (argv, options) =>
+    questionOf(argv) === "fetched" ? oops() : answer(argv, options);
+  await assertRejects(() => scanWith(dnfScanner(), broken, {}), TypeError, "oops");
 });

@@ -39,6 +39,16 @@ const NO_RULES: DnfRules = {
   hasIncludes: false,
 };
 
+const NO_ANSWERS: DnfAnswers = {
+  offered: [],
+  withExcluded: [],
+  withLocked: [],
+  checked: undefined,
+  lifted: undefined,
+  available: [],
+  rules: NO_RULES,
+};
+
 interface Said extends Partial<Omit<DnfAnswers, "offered" | "withExcluded" | "withLocked">> {
   readonly offered?: readonly string[];
   readonly withExcluded?: readonly string[];
@@ -48,10 +58,7 @@ interface Said extends Partial<Omit<DnfAnswers, "offered" | "withExcluded" | "wi
 function tellAll(said: Said) {
   const { offered = [], withExcluded = [], withLocked = [], ...rest } = said;
   const { offers, keptReplacing, doubtful } = reconcile({
-    checked: undefined,
-    lifted: undefined,
-    available: [],
-    rules: NO_RULES,
+    ...NO_ANSWERS,
     ...rest,
     offered: offered.map(offer),
     withExcluded: withExcluded.map(offer),
@@ -145,6 +152,10 @@ Deno.test("reconcile() leaves out what `includepkgs` does not name, and dnf 5 li
 Deno.test("reconcile() keeps what only dnf's own list has, and doubts it", () => {
   const { offers, doubtful } = tellAll({ checked: list(["a-2-1 prefer"]) });
   assertEquals([offers, doubtful], [["a-2-1 prefer doubtful"], ["a.noarch"]]);
+  const [only] = reconcile({ ...NO_ANSWERS, checked: list(["a-2-1 prefer"]) }).offers;
+  // Nothing more is known of it.
+  const unknown = { sizeBytes: null, sourcePackage: null, summary: null };
+  assertEquals(only?.taken, { ...rpm("a-2-1"), repository: "prefer", ...unknown });
 });
 
 Deno.test("reconcile() takes all that is offered where dnf's own list is missing", () => {
@@ -167,6 +178,11 @@ Deno.test("reconcile() tells of replacing packages that are kept back, and why",
   assertEquals(kept({ excludeOf: () => "x=kept" }), ["kept: x=kept"]);
   assertEquals(kept({ isLocked: () => false }), ["kept: kept back by dnf"]);
   assertEquals(kept({ isLocked: () => false, hasIncludes: true }), []);
+  // A lock names what would come, or what would go.
+  for (const locked of ["kept", "old"]) {
+    assertEquals(kept({ isLocked: (name) => name === locked }), ["kept: version lock"], locked);
+  }
+  assertEquals(tellAll({ lifted: said.lifted }).keptReplacing, []);
 });
 
 Deno.test("reconcile() tells no size of a version that is not among the offers", () => {
@@ -210,6 +226,46 @@ Deno.test("reconcile() loses no package that any of dnf's answers has", () => {
       assertEquals(one?.taken?.name, name);
     }
   }));
+});
+
+Deno.test("reconcile() tells of a package that several repositories have what dnf's own says of it", () => {
+  const offered = ["one", "two"].map((repository, index) => ({
+    ...offer(`a-2-1 ${repository}`),
+    sizeBytes: index,
+  }));
+  for (const [repository, sizeBytes] of [["one", 0], ["two", 1], ["other", 0]] as const) {
+    const checked = list([`a-2-1 ${repository}`]);
+    const [first] = reconcile({ ...NO_ANSWERS, offered, checked }).offers;
+    assertEquals([first?.taken?.repository, first?.taken?.sizeBytes], [repository, sizeBytes]);
+  }
+});
+
+Deno.test("reconcile() pins by what another repository has of the same architecture, or of every one", () => {
+  const pinned = (own: string, other: string) => {
+    const one = { ...offer("a-2-1 r"), architecture: own };
+    const available = [{ ...offer("a-1-1 best"), architecture: other }];
+    const rules = { ...NO_RULES, priorityOf: (id: string) => id === "best" ? 1 : 99 };
+    const answers = { ...NO_ANSWERS, offered: [one], checked: list([]), available, rules };
+    return reconcile(answers).offers[0]?.kept?.state === "pinned";
+  };
+  const rows: [own: string, other: string, boolean][] = [
+    ["x86_64", "x86_64", true],
+    ["x86_64", "i686", false],
+    ["x86_64", "noarch", true],
+    ["noarch", "x86_64", true],
+  ];
+  for (const [own, other, expected] of rows) {
+    assertEquals(pinned(own, other), expected, `${own} ${other}`);
+  }
+});
+
+Deno.test("reconcile() has no offer of a package of which there is nothing to tell", () => {
+  // Not named by `includepkgs`, and only lifted with dnf 5's locks.
+  const rules = { ...NO_RULES, isLocked: () => false, hasIncludes: true };
+  const withLocked = [offer("a-2-1 r")];
+  for (const checked of [undefined, list([])]) {
+    assertEquals(reconcile({ ...NO_ANSWERS, withLocked, checked, rules }).offers, []);
+  }
 });
 
 Deno.test("findMissing() is what dnf's own list lacks, by version", () => {

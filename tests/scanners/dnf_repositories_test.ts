@@ -126,3 +126,96 @@ Deno.test("parsers of repositories keep to the laws", () => {
   checkJunk(json, parseDnf5Repositories);
   checkCuts(json.slice(0, -1), (cut) => cut.trim() && parseDnf5Repositories(cut) ? [cut] : []);
 });
+
+/** What dnf 4 says of one repository, with these lines besides. */
+function readOne(...lines: string[]) {
+  const text = ["Repo-id : a", "Repo-baseurl : https://a.example/", ...lines, ""].join("\n");
+  return parseDnf4Repositories(text, "")?.repositories[0];
+}
+
+Deno.test("parseDnf4Repositories() reads how long dnf is content with a list", () => {
+  const hours48 = 48 * 3_600_000;
+  const rows: [string, number][] = [
+    ["Never (last: unknown)", Infinity],
+    ["Instant (last: unknown)", 0],
+    ["60 second(s) (last: unknown)", 60_000],
+    ["172,800 second(s) (last: unknown)", hours48],
+    ["3 weeks (last: unknown)", hours48],
+    ["about 60 second(s) (last: unknown)", hours48],
+    ["Nevermore (last: unknown)", hours48],
+  ];
+  for (const [told, expiryMs] of rows) {
+    const one = readOne(`Repo-expire : ${told}`);
+    assertEquals([one?.expiryMs, one?.hasLists, one?.fetchedMs], [expiryMs, false, null], told);
+  }
+  assertEquals([readOne()?.expiryMs, readOne()?.hasLists], [hours48, true]);
+});
+
+Deno.test("parseDnf4Repositories() knows no instant of which a part is missing", () => {
+  const whole = "Mon Jan  5 19:08:02 2026";
+  const told = (last: string) => readOne(`Repo-expire : Never (last: ${last})`);
+  assertEquals(told(whole)?.fetchedMs, Date.UTC(2026, 0, 5, 19, 8, 2));
+  for (const part of ["Jan", "5 ", "19:08:02", "2026"]) {
+    const one = told(whole.replace(part, ""));
+    assertEquals([one?.fetchedMs, one?.hasLists], [null, true], part);
+  }
+});
+
+Deno.test("parseDnf4Repositories() believes dnf that it left a repository out, whatever else it says", () => {
+  const text = `Repo-id : a\nRepo-status : enabled\nRepo-expire : Never (last: ${dnf4Date(0)})\n`;
+  const read = (stderr: string) => parseDnf4Repositories(text, stderr)?.repositories[0]?.hasLists;
+  assertEquals(read(""), true);
+  assertEquals(read("Ignoring repositories: a\n"), false);
+  assertEquals(read("Not Ignoring repositories: a\n"), true);
+});
+
+Deno.test("parseDnf4Repositories() takes no sentence, and no value of more than 4,000 characters, for a field", () => {
+  assertEquals(readOne("no Repo-id : b")?.id, "a");
+  // An empty field says nothing.
+  assertEquals(readOne("Repo-metalink :  ")?.url, "https://a.example/");
+  const urlOf = (length: number) => readOne(`Repo-metalink : ${"x".repeat(length)}`)?.url?.length;
+  assertEquals([urlOf(4_000), urlOf(4_001)], [4_000, "https://a.example/".length]);
+  const { cacheDirectory } =
+    parseDnf4Repositories("cachedir: /x \nRepo-id : a\ncachedir: /y\n", "") ??
+      {};
+  assertEquals(cacheDirectory, "/x");
+  assertEquals(parseDnf4Repositories("cachedir: /x\n", "")?.repositories, []);
+  assertEquals(parseDnf4Repositories("", "See: No repositories available\n"), undefined);
+});
+
+Deno.test("parseDnf4Repositories() and parseDnf5Repositories() read 1,000 repositories", () => {
+  const ids = (count: number) => Array.from({ length: count }, (_, n) => `r${n}`);
+  const blocks = (count: number) => ids(count).map((id) => `Repo-id : ${id}\n`).join("");
+  const list = (count: number) => JSON.stringify(ids(count).map((id) => ({ ...ONE, id })));
+  for (const count of [1_000, 1_001]) {
+    assertEquals(parseDnf4Repositories(blocks(count), "")?.repositories.length, 1_000);
+    assertEquals(parseDnf5Repositories(list(count))?.repositories.length, 1_000);
+  }
+});
+
+Deno.test("parseDnf5Repositories() reads what may be missing, and numbers by their meaning", () => {
+  const read = (changes: object) => {
+    const told = parseDnf5Repositories(JSON.stringify([{ ...ONE, ...changes }]));
+    return told?.repositories[0];
+  };
+  assertEquals(read({ is_enabled: undefined })?.id, "a");
+  assertEquals(read({ name: "" })?.name, "a");
+  assertEquals(read({ base_url: [] })?.url, null);
+  assertEquals(read({ metalink: "m", mirrorlist: "l" })?.url, "m");
+  assertEquals(read({ mirrorlist: "l" })?.url, "l");
+  for (
+    const [expire, expiryMs] of [[undefined, 172_800_000], [0, 0], [1, 1_000], [
+      -1,
+      Infinity,
+    ]] as const
+  ) {
+    assertEquals(read({ metadata_expire: expire })?.expiryMs, expiryMs);
+  }
+  const dates = [[-1, false, null], [0, true, null], [1, true, 1_000]] as const;
+  for (const [timestamp, hasLists, fetchedMs] of dates) {
+    const one = read({ timestamp });
+    assertEquals([one?.hasLists, one?.fetchedMs], [hasLists, fetchedMs], `${timestamp}`);
+  }
+  assertEquals(read({ timestamp: 1.5 }), undefined);
+  assertEquals(parseDnf5Repositories(" \n")?.repositories, []);
+});

@@ -45,13 +45,20 @@ Deno.test("parseDnfSettings() is done soon with a file of nothing but lines, or 
 Deno.test("priorityOf() knows only repositories whose file was read", () => {
   const settings = parseDnfSettings([
     "[main]\nx=1\n[a]\nname=a\n[b]\npriority = 10\n[c]\npriority=x\n",
+    "[e]\npriority=-5\n[f]\npriority=x10\n[g]\npriority=10x\n",
   ]);
-  assertEquals(["a", "b", "c", "d"].map((id) => priorityOf(id, settings)), [
+  assertEquals([..."abcdefg"].map((id) => priorityOf(id, settings)), [
     99,
     10,
     undefined,
     undefined,
+    -5,
+    undefined,
+    undefined,
   ]);
+  // Dnf's own settings say what a repository does not.
+  const main = parseDnfSettings(["[main]\npriority=7\n[a]\n[b]\npriority=10\n"]);
+  assertEquals([..."abc"].map((id) => priorityOf(id, main)), [7, 10, undefined]);
 });
 
 Deno.test("hasExcludes() and hasIncludes() look at dnf itself and at its repositories", () => {
@@ -81,10 +88,28 @@ Deno.test("findExclude() names the pattern, of dnf itself or of that repository"
 });
 
 Deno.test("cheapestFirst() goes by what a repository costs, and else leaves the order", () => {
-  const settings = parseDnfSettings(["[dear]\ncost=2000\n[cheap]\ncost=10\n[odd]\ncost=x\n[a]\n"]);
+  const settings = parseDnfSettings([
+    "[dear]\ncost=2000\n[cheap]\ncost=10\n[odd]\ncost=x\n[a]\n[x1]\ncost=x1\n[1x]\ncost=1x\n",
+  ]);
+  for (const odd of ["x1", "1x"]) {
+    const rows = ["dear", odd, "cheap"].map((repository) => ({ repository }));
+    assertEquals(
+      cheapestFirst(rows, settings).map(({ repository }) => repository),
+      ["cheap", odd, "dear"],
+    );
+  }
   const rows = ["dear", "b", "odd", "a", "cheap"].map((repository) => ({ repository }));
   assertEquals(
     cheapestFirst(rows, settings).map(({ repository }) => repository),
     ["cheap", "b", "odd", "a", "dear"],
   );
+});
+
+Deno.test("findExclude() looks at 1,000 patterns, of up to 300 characters", () => {
+  const find = (excludes: string) => {
+    const settings = parseDnfSettings([`[main]\nexclude=${excludes}\n`]);
+    return findExclude(["bash"], "r", settings) !== null;
+  };
+  assertEquals([999, 1_000].map((count) => find(`${"x ".repeat(count)}bash`)), [true, false]);
+  assertEquals([300, 301].map((length) => find("*".repeat(length))), [true, false]);
 });

@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { findNews } from "../../src/commands/news.ts";
 import type { DnfRepository } from "../../src/scanners/dnf_repositories.ts";
 import {
   describeAge,
@@ -9,11 +11,16 @@ import {
 } from "../../src/scanners/dnf_sources.ts";
 import { scanUpdates } from "../../src/commands/scan_updates.ts";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import { runScan } from "../../src/scanners/run_scans.ts";
+import { isWhole, runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
+import { encodeUpdate } from "../../src/server/update_item.ts";
+import { FileError } from "../../src/system/files.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeGuard } from "../fakes/scanner_guard.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { DnfHost, failed } from "./dnf_host.ts";
+import { scanWith } from "../fakes/scan_with.ts";
+import { DnfHost, failed, type HostRepository } from "./dnf_host.ts";
+import { hostWith } from "./dnf_lists_host.ts";
+import { readFixture, succeeded } from "./fixture.ts";
 
 const FACTS = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" } as const;
 
@@ -56,6 +63,23 @@ Deno.test("describeSources() tells all of a source, without secrets", () => {
     tellsSecurity: new Map(),
   });
   assertEquals([never?.expiresAtMs, never?.url, never?.tellsSecurity], [null, null, null]);
+  // Where the lists are gone, what is remembered of them says nothing.
+  const [gone] = describeSources([{ ...REPOSITORY, hasLists: false }], { ...facts, tellsSecurity });
+  assertEquals(
+    [gone?.metadataAgeS, gone?.expiresAtMs, gone?.tellsSecurity, gone?.result],
+    [null, null, null, "missing"],
+  );
+  const [odd] = describeSources([{ ...REPOSITORY, fetchedMs: null }], { ...facts, tellsSecurity });
+  assertEquals([odd?.metadataAgeS, odd?.expiresAtMs, odd?.tellsSecurity], [null, null, true]);
+  // A clock that was set back makes no list younger than new.
+  const [young] = describeSources([{ ...REPOSITORY, fetchedMs: NOW_MS + DAY_MS }], {
+    ...facts,
+    tellsSecurity,
+  });
+  assertEquals(young?.metadataAgeS, 0);
+  const long = `https://mirror.example/${"a-b/".repeat(200)}`;
+  const [cut] = describeSources([{ ...REPOSITORY, url: long }], { ...facts, tellsSecurity });
+  assertEquals([cut?.url?.length, cut?.url?.endsWith("(cut)")], [500, true]);
 });
 
 Deno.test("describeSources() goes by the age itself, and each source's own limit", () => {
@@ -72,6 +96,7 @@ Deno.test("describeSources() goes by the age itself, and each source's own limit
       "its package lists are 12 h old, over its limit of 6 h",
     ],
     [{ expiryMs: Infinity, fetchedMs: 0 }, "ok", null],
+    [{ expiryMs: Infinity, fetchedMs: null }, "ok", null],
     [{ expiryMs: 0, fetchedMs: NOW_MS - 1_000 }, "ok", null],
     [
       { expiryMs: 0, fetchedMs: NOW_MS - 6_000 },
@@ -99,6 +124,13 @@ Deno.test("describeSources() knows a source that failed, unless its lists came a
   // Dnf 5 cuts names, and another of that beginning may be meant.
   const fetchedFromMs = NOW_MS - 10_000;
   assertEquals(judge({ fetchedMs: NOW_MS - 9_000 }, { failures, fetchedFromMs }), ["ok", null]);
+  // Clocks may be five seconds apart.
+  const resultOf = (fetchedMs: number | null, hasLists = true) =>
+    judge({ fetchedMs, hasLists }, { failures, fetchedFromMs })?.[0];
+  assertEquals(resultOf(NOW_MS - 15_000), "ok");
+  assertEquals(resultOf(NOW_MS - 15_001), "failed");
+  assertEquals(resultOf(null), "failed");
+  assertEquals(resultOf(NOW_MS - 9_000, false), "failed");
 });
 
 Deno.test("describeSources() knows a source that was not fetched anew, whatever dnf said of it", () => {
@@ -128,7 +160,8 @@ Deno.test("oldestAgeS() is that of the oldest lists", () => {
 });
 
 Deno.test("describeAge() is in days, hours or minutes", () => {
-  assertEquals([49, 47, 1, 0.5].map((hours) => describeAge(hours * 3_600_000)), [
+  assertEquals([49, 48, 47, 1, 0.5].map((hours) => describeAge(hours * 3_600_000)), [
+    "2 days",
     "2 days",
     "47 h",
     "1 h",
@@ -152,11 +185,21 @@ Deno.test("readTellsSecurity() looks for a list of advisories among each reposit
   put("moved-0123456789abcdef", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("moved-fedcba9876543210", 2, "b-primary.xml.gz");
   put("empty-0123456789abcdef", 1);
+  // An id may look like a directory itself.
+  put("copr-0123456789abcdef-fedcba9876543210", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
+  put("silent", 2, "a-primary.xml.gz", "a-updateinfo.xml.gz");
+  put("silent-0123456789abcdef.old", 2, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("other-0123456789abcdef", 1, "a-primary.xml.gz");
-  const repositories = ["telling", "silent", "moved", "empty", "gone"].map((id) => ({ id }));
+  const repositories = ["telling", "silent", "moved", "empty", "gone", "copr-0123456789abcdef"]
+    .map((id) => ({ id }));
   assertEquals(
     await readTellsSecurity({ files }, "/cache", repositories),
-    new Map([["telling", true], ["silent", false], ["moved", false]]),
+    new Map([
+      ["telling", true],
+      ["silent", false],
+      ["moved", false],
+      ["copr-0123456789abcdef", true],
+    ]),
   );
   assertEquals(await readTellsSecurity({ files }, null, repositories), new Map());
   files.fail("look at dnf's package lists", "denied");
@@ -241,4 +284,122 @@ Deno.test("no secret of a repository's address is in a report, an event, a log o
       }
     }
   }
+});
+
+Deno.test("readTellsSecurity() takes lists of which the age cannot be told for the oldest", async () => {
+  for (
+    const names of [["r-0123456789abcdef", "r-fedcba9876543210"], [
+      "r-fedcba9876543210",
+      "r-0123456789abcdef",
+    ]]
+  ) {
+    const { files } = new FakeSystem();
+    for (const name of names) {
+      files.texts.set(`/cache/${name}`, "");
+      files.texts.set(`/cache/${name}/repodata/a-primary.xml.gz`, "");
+    }
+    files.texts.set("/cache/r-fedcba9876543210/repodata/a-updateinfo.xml.gz", "");
+    const inspect = files.inspect.bind(files);
+    const denied = new FileError("Cannot look", { reason: "denied" });
+    files.inspect = (purpose, path) =>
+      path.includes("r-0") ? Promise.reject(denied) : inspect(purpose, path);
+    const told = await readTellsSecurity({ files }, "/cache", [{ id: "r" }]);
+    assertEquals([...told], [["r", true]]);
+  }
+});
+
+Deno.test("readTellsSecurity() looks at 2,000 directories", async () => {
+  const files = new FakeSystem().files;
+  const name = (index: number) => `r-${index.toString(16).padStart(16, "0")}`;
+  const all = Array.from({ length: 2_001 }, (_, index) => name(index));
+  const looked = new Set<string>();
+  files.list = (_purpose, path) => {
+    looked.add(path);
+    return Promise.resolve(path === "/cache" ? all : []);
+  };
+  await readTellsSecurity({ files }, "/cache", [{ id: "r" }]);
+  assertEquals(looked.size - 1, 2_000);
+});
+
+/** What becomes of a source: its rows are in no answer any more, or it is told as worse than it was. */
+const DAMAGES = ["dropped", "aged", "failed", "not refreshed"] as const;
+
+/** The host after one of its sources was damaged, and how it is then scanned. */
+function damage(
+  id: string,
+  how: typeof DAMAGES[number],
+  generation: 4 | 5,
+  user: "root" | "somebody",
+) {
+  const whole = ["updates", "vendor", "dnf-ci-fedora-updates", "advisories-updates"]
+    .concat("very-long-third-party-repository-identifier").map((one) => ({ id: one }));
+  const worse: HostRepository = how === "dropped" || how === "failed"
+    ? { id, ageMs: null }
+    : { id, ageMs: 40 * DAY_MS };
+  const damaged = whole.map((one) => one.id === id ? worse : one);
+  const host = hostWith(user, damaged, damaged, generation);
+  const tool = generation === 4 ? "dnf" : "dnf5";
+  const without = (name: string) => {
+    const lines = readFixture(tool, name).split("\n");
+    return lines.filter((line) => !line.split(/\s+/).includes(id)).join("\n");
+  };
+  host.answers = {
+    // Aged lists are answered from all the same.
+    ...(worse.ageMs === null && {
+      offered: succeeded(without("offered.txt")),
+      ...(generation === 4
+        ? { checked: { ...succeeded(without("check_update.txt")), code: 100 } }
+        : { checked: succeeded('{"upgrades":[]}') }),
+    }),
+    ...(how === "failed" && {
+      fetched: generation === 4
+        ? failed(`Error: Failed to download metadata for repo '${id}': Status code: 503\n`, 0)
+        : failed(` The repository ${id}   ???% | 0.0 B/s | -1.0 B | ?\n>>> Status code: 503\n`, 0),
+    }),
+  };
+  return { host, refresh: how === "failed" || how === "not refreshed" };
+}
+
+function itemsOf({ updates }: Pick<ScanReport, "updates">) {
+  return updates.map((update) => encodeUpdate(update, "dnf", "x86_64"));
+}
+
+Deno.test("a damaged source is named, and nothing is reported gone because of it", async () => {
+  const damages = fc.record({
+    generation: fc.constantFrom(4, 5),
+    how: fc.constantFrom(...DAMAGES),
+    user: fc.constantFrom("root", "somebody"),
+    id: fc.constantFrom("updates", "vendor", "dnf-ci-fedora-updates"),
+    own: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(damages, async ({ generation, how, user, id, own }) => {
+      const right = new DnfHost(generation);
+      const before = await scanWith(dnfScanner(), right, {});
+      assertEquals(before.result, "ok");
+      const options = { nowMs: right.clock.nowMs(), wantsAll: false };
+      const list = {
+        packageType: "dnf" as const,
+        items: itemsOf(before),
+        isWhole: isWhole(before),
+      };
+      const { told } = findNews(list, undefined, options);
+      const { host, refresh } = damage(id, how, generation, user);
+      const after = await scanWith(dnfScanner(), host, {
+        refresh,
+        ...own && { cacheDirectory: "/state" },
+      });
+      assert(after.result !== "ok", `${after.result}`);
+      const source = after.sources.find(({ name }) => name === id);
+      assert(source && source.result !== "ok", JSON.stringify(source));
+      assert(after.warnings.some((warning) => warning.startsWith(`${id}: `)), `${after.warnings}`);
+      const news = findNews(
+        { ...list, items: itemsOf(after), isWhole: isWhole(after) },
+        told,
+        options,
+      );
+      assertEquals(news.gone, []);
+    }),
+    { numRuns: 60 },
+  );
 });

@@ -1,17 +1,22 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
 import { parseDnf5Advisories, parseDnf5AdvisoryTable } from "../../src/scanners/dnf5_advisories.ts";
-import { ScanError, type ScanErrorReason, type Update } from "../../src/scanners/scanner.ts";
+import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { CommandError } from "../../src/system/process.ts";
-import { DnfHost, failed, questionOf, REAL_DNF5 } from "./dnf_host.ts";
+import {
+  bashOf,
+  DnfHost,
+  exclude,
+  failed,
+  hostWithoutBash,
+  questionOf,
+  REAL_DNF5,
+  stateOf,
+  tell,
+} from "./dnf_host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { settle } from "../fakes/clock.ts";
 import { scanWith } from "../fakes/scan_with.ts";
-
-function tell(update: Update): string {
-  return `${update.package} ${update.currentVersion} -> ${update.availableVersion} ` +
-    `${update.state} ${update.severity} ${update.security} ${update.cves} ${update.advisories}`;
-}
 
 Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is installed", async () => {
   const host = new DnfHost();
@@ -218,73 +223,6 @@ Deno.test("scan() keeps what is offered where dnf's own list is empty, and doubt
   ]);
 });
 
-/** A host on which dnf's own list lacks bash. */
-function hostWithoutBash(): DnfHost {
-  const host = new DnfHost();
-  const table = readFixture("dnf", "check_update.txt").replace(/^bash.*\n/m, "");
-  const answer = { ...succeeded(table), code: 100 };
-  host.answers = { checked: answer, lifted: answer };
-  return host;
-}
-
-function bashOf({ updates }: { updates: readonly Update[] }) {
-  const found = updates.filter((update) => update.package === "bash");
-  return found.map(({ state, stateReason, advisories }) => [state, stateReason, ...advisories]);
-}
-
-Deno.test("scan() doubts an update that dnf's own list lacks and no rule explains", async () => {
-  const host = hostWithoutBash();
-  const doubtful = await scanWith(dnfScanner(), host, {});
-  const doubt = "doubt: dnf's own list of updates does not have it, and no setting explains why";
-  assertEquals(bashOf(doubtful), [["upgradable", doubt, "FEDORA-2026-1bbec06c4d"]]);
-  assertEquals([doubtful.result, doubtful.warnings], ["degraded", [
-    "Two of dnf's answers do not fit together, on the updates of bash.x86_64",
-  ]]);
-  // A priority somewhere else explains nothing.
-  host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n[updates]\n");
-  assertEquals((await scanWith(dnfScanner(), host, {})).warnings.length, 1);
-});
-
-Deno.test("scan() tells as pinned what a repository of a better priority has too", async () => {
-  const host = hostWithoutBash();
-  host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n[updates]\n");
-  const available = "bash\t0\t5.1.8\t6.el9\tx86_64\tvendor\n";
-  host.answers = { ...host.answers, available: succeeded(available) };
-  const report = await scanWith(dnfScanner(), host, {});
-  const reason = "repository vendor has priority 50, updates has 99";
-  assertEquals(bashOf(report), [["pinned", reason, "FEDORA-2026-1bbec06c4d"]]);
-  assertEquals([report.result, report.warnings], ["ok", []]);
-  const asked = host.asked.find((argv) => questionOf(argv) === "available");
-  assertEquals(asked?.at(-1), "bash");
-});
-
-Deno.test("scan() tells as held what dnf's own list has once version locks are lifted", async () => {
-  const host = hostWithoutBash();
-  host.answers = { checked: host.answers.checked ?? succeeded("") };
-  const report = await scanWith(dnfScanner(), host, {});
-  assertEquals(bashOf(report), [["held", "version lock", "FEDORA-2026-1bbec06c4d"]]);
-  assertEquals([report.result, report.warnings], ["ok", []]);
-});
-
-Deno.test("scan() asks dnf for excluded updates where its settings cannot be read", async () => {
-  const host = new DnfHost();
-  host.files.fail("read dnf's configuration", "denied");
-  const all = readFixture("dnf", "offered.txt");
-  host.answers = { offered: succeeded(""), checked: succeeded(""), excluded: succeeded(all) };
-  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
-  // The eighth would replace another package.
-  assertEquals([updates.length, updates.every(({ state }) => state === "held")], [8, true]);
-  assertEquals(warnings, []);
-});
-
-Deno.test("scan() asks for no advisories where there is no update", async () => {
-  const host = new DnfHost();
-  host.answers = { offered: succeeded(""), checked: succeeded("") };
-  assertEquals((await scanWith(dnfScanner(), host, {})).updates, []);
-  const asked = ["checked", "installed", "offered", "reboot", "repositories", "version"];
-  assertEquals(host.questions.toSorted(), asked);
-});
-
 Deno.test("scan() does not believe in an empty list that dnf does not confirm", async () => {
   for (const generation of [4, 5] as const) {
     const host = new DnfHost(generation);
@@ -312,33 +250,6 @@ Deno.test("scan() believes that there is no update if there is a repository", as
   }
 });
 
-Deno.test("scan() names of repositories that are alike the cheapest, as dnf takes it", async () => {
-  const host = new DnfHost(5);
-  host.files.texts.set("/etc/yum.repos.d/dear.repo", "[dear]\ncost=2000\n[twin]\n");
-  const rows = (name: string, more: object = {}) =>
-    ["dear", "twin"].map((repository) => ({
-      name,
-      arch: "noarch",
-      evr: "2-1",
-      repository,
-      ...more,
-    }));
-  const obsoletes = [{ name: "old", arch: "noarch", evr: "1-1" }];
-  const offer = (id: string) => `new\t0\t2\t1\tnoarch\t${id}\t7\tnew-2-1.src.rpm\tNew\n`;
-  host.answers = {
-    installed: succeeded("new\t0\t1\t1\tnoarch\tnew-1-1.src.rpm\n"),
-    offered: succeeded(offer("dear") + offer("twin")),
-    advisories: succeeded("[]\n"),
-    checked: succeeded(JSON.stringify({ upgrades: rows("new") })),
-    replaced: succeeded(
-      JSON.stringify({ obsoleting_packages: [...rows("newer", { obsoletes }), "junk"] }),
-    ),
-  };
-  const { updates, warnings } = await scanWith(dnfScanner(), host, {});
-  assertEquals(updates.map((one) => `${one.package} ${one.source}`), ["new twin", "newer twin"]);
-  assertEquals(warnings, ["Lines of dnf's answers that were not understood: 1"]);
-});
-
 Deno.test("scan() tells a dnf 5 that waits for a lock from one that hangs", async () => {
   for (
     const [stderr, reason] of [["Waiting for a lock on the system repository; x\n", "locked"], [
@@ -356,24 +267,6 @@ Deno.test("scan() tells a dnf 5 that waits for a lock from one that hangs", asyn
     const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
     assertEquals(error.reason, reason);
   }
-});
-
-Deno.test("scan() tells excluded updates as held, and asks for them where some are", async () => {
-  const host = new DnfHost();
-  host.files.texts.set("/etc/dnf/dnf.conf", "[main]\nexcludepkgs = bash\n");
-  const all = readFixture("dnf", "offered.txt");
-  const withoutBash = (text: string) => succeeded(text.replace(/^bash.*\n/m, ""));
-  host.answers = {
-    offered: withoutBash(all),
-    checked: withoutBash(readFixture("dnf", "check_update.txt")),
-  };
-  const { updates } = await scanWith(dnfScanner(), host, {});
-  assertEquals(
-    updates.filter(({ state }) => state === "held").map(tell),
-    ["bash 5.1.8-6.el9 -> 5.1.8-9.el9 held null false  FEDORA-2026-1bbec06c4d"],
-  );
-  assertEquals(updates.find(({ state }) => state === "held")?.stateReason, "excludepkgs=bash");
-  assertEquals(updates.length, 8);
 });
 
 Deno.test("scan() counts what it does not understand, and nothing that plugins say", async () => {
@@ -464,4 +357,112 @@ Deno.test("scan() that cannot list what is installed leaves no other question be
   };
   await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
   assertEquals(asking, 0);
+});
+
+Deno.test("scan() leaves what is held as held on a host that is booted from an image", async () => {
+  const host = new DnfHost();
+  exclude(host, "[main]\nexcludepkgs=bash\n");
+  host.files.texts.set("/run/ostree-booted", "");
+  host.answers = {
+    offered: succeeded(readFixture("dnf", "offered.txt").replace(/^bash.*\n/m, "")),
+  };
+  host.answers.checked = {
+    ...succeeded(readFixture("dnf", "check_update.txt").replace(/^bash.*\n/m, "")),
+    code: 100,
+  };
+  const { updates } = await scanWith(dnfScanner(), host, {});
+  assertEquals(stateOf(updates, "bash"), ["held", "excludepkgs=bash"]);
+  assertEquals(stateOf(updates, "tzdata"), ["image_based", "/run/ostree-booted is there"]);
+});
+
+Deno.test("scan() takes a host for one of packages where it cannot look for an image", async () => {
+  const host = new DnfHost();
+  host.files.fail("look for an image", "denied");
+  const { updates } = await scanWith(dnfScanner(), host, {});
+  assertEquals(updates.some(({ state }) => state === "image_based"), false);
+  const inspect = host.files.inspect.bind(host.files);
+  host.files.inspect = (purpose, path) =>
+    purpose === "look for an image"
+      ? Promise.reject(new TypeError("oops"))
+      : inspect(purpose, path);
+  await assertRejects(() => scanWith(dnfScanner(), host, {}), TypeError, "oops");
+});
+
+Deno.test("scan() asks the usual dnf where it cannot look which one is there", async () => {
+  const host = new DnfHost();
+  host.files.fail("look for dnf", "denied");
+  assertEquals((await scanWith(dnfScanner(), host, {})).updates.length, 8);
+});
+
+Deno.test("scan() puts a test's arguments before every other one", async () => {
+  const host = new DnfHost();
+  const options = { dnfArguments: ["--installroot=/x"], rpmArguments: ["--root=/x"] };
+  await scanWith(dnfScanner(options), host, {});
+  for (const [, first, ...rest] of host.asked) {
+    if (first === "--version") continue;
+    assertEquals(first, rest.includes("-qa") ? "--root=/x" : "--installroot=/x");
+  }
+});
+
+/** Whether a scan found the list of advisories in that folder. */
+async function tellsSecurity(host: DnfHost, cache: string, options = {}): Promise<boolean | null> {
+  host.repositories = [{ id: "updates" }];
+  const directory = `${cache}/updates-0123456789abcdef`;
+  for (const name of [...host.files.texts.keys()]) {
+    if (name.includes("-0123456789abcdef")) host.files.texts.delete(name);
+  }
+  host.files.texts.set(directory, "");
+  host.files.texts.set(`${directory}/repodata/1-primary.xml.gz`, "");
+  host.files.texts.set(`${directory}/repodata/2-updateinfo.xml.gz`, "");
+  const { sources } = await scanWith(dnfScanner(options), host, {});
+  return sources[0]?.tellsSecurity ?? null;
+}
+
+Deno.test("scan() looks for advisories where this user's dnf keeps its lists", async () => {
+  const root = () => {
+    const host = new DnfHost(5);
+    host.becomeRoot();
+    return host;
+  };
+  assertEquals(await tellsSecurity(root(), "/var/cache/libdnf5"), true);
+  assertEquals(await tellsSecurity(root(), "/srv/test", { cacheDirectory: "/srv/test" }), true);
+  const setting = "[main]\nsystem_cachedir=/srv/system\ncachedir=/srv/user\n";
+  const set = root();
+  exclude(set, setting);
+  assertEquals(await tellsSecurity(set, "/srv/system"), true);
+  const user = new DnfHost(5);
+  assertEquals(await tellsSecurity(user, `${user.machine.homeDirectory()}/.cache/libdnf5`), true);
+  exclude(user, setting);
+  assertEquals(await tellsSecurity(user, "/srv/user"), true);
+  // A user's dnf 5 is kept from root's lists, and root's is not.
+  const isKept = (host: DnfHost) =>
+    host.asked.some((argv) => argv.includes("--setopt=system_cachedir=/nonexistent"));
+  assertEquals([isKept(set), isKept(user)], [false, true]);
+});
+
+Deno.test("scan() does not guess where a user's lists are", async () => {
+  const homeless = new DnfHost(5);
+  homeless.machine = { ...homeless.machine, homeDirectory: () => null };
+  const looked: string[] = [];
+  const list = homeless.files.list.bind(homeless.files);
+  homeless.files.list = (purpose, path) => {
+    looked.push(path);
+    return list(purpose, path);
+  };
+  assertEquals(await tellsSecurity(homeless, "/.cache/libdnf5"), null);
+  assert(looked.every((path) => path.startsWith("/etc/") || path.startsWith("/usr/")), `${looked}`);
+  // Dnf 4 says it itself, if anybody does: its setting is root's.
+  const host = new DnfHost(4);
+  exclude(host, "[main]\ncachedir=/srv/user\n");
+  const { stdout } = host.tellRepositories([{ id: "updates" }]);
+  host.answers = { repositories: succeeded(stdout.replace(/^cachedir.*\n/m, "")) };
+  assertEquals(await tellsSecurity(host, "/srv/user"), null);
+});
+
+Deno.test("scan() lists the updates of a host with one package", async () => {
+  const host = new DnfHost();
+  host.answers = {
+    installed: succeeded("bash\t0\t5.1.8\t6.el9\tx86_64\tbash-5.1.8-6.el9.src.rpm\n"),
+  };
+  assertEquals((await scanWith(dnfScanner(), host, {})).updates.length, 8);
 });

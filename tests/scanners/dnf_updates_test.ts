@@ -311,3 +311,67 @@ Deno.test("joinUpdates() tells what is known of the security of a package that r
   assertEquals(tell({ tellsSecurity: () => false }), [null, null]);
   assertEquals(tell({ replacingSecurity: null }), [null, null]);
 });
+
+Deno.test("joinUpdates() names no reason for a state that needs none", () => {
+  const obsoletes = [{
+    package: rpm("new-1-1.noarch"),
+    repository: "r",
+    replaces: [rpm("old-1-1.noarch")],
+  }];
+  const updates = joinUpdates({ ...NOTHING, offers: taken(offered("a-2-1.noarch")), obsoletes });
+  assertEquals(updates.map((update) => [update.package, "stateReason" in update]), [
+    ["a", false],
+    ["new", false],
+  ]);
+});
+
+Deno.test("joinUpdates() knows the source package of the offer, or else of what is installed", () => {
+  const sourceOf = (sourcePackage: string | null, name: string) => {
+    const offer = { ...offered(`${name}-2-1.noarch`), sourcePackage };
+    const state = { ...NOTHING, installed: [installed("a-1-1.noarch")], offers: taken(offer) };
+    return joinUpdates(state)[0]?.sourcePackage;
+  };
+  assertEquals(sourceOf("new-source", "a"), "new-source");
+  assertEquals(sourceOf(null, "a"), "source");
+  assertEquals(sourceOf(null, "b"), null);
+});
+
+Deno.test("joinUpdates() tells of two versions the newer one if one of its advisories is about security", () => {
+  const [update] = joinUpdates({
+    ...NOTHING,
+    installed: [installed("a-1-1.noarch")],
+    offers: [{ ...kept(offered("a-3-1.noarch")), taken: offered("a-2-1.noarch") }],
+    advisories: [
+      advisory("A-1", "a-3-1.noarch", { isSecurity: false }),
+      advisory("A-2", "a-3-1.noarch"),
+    ],
+  });
+  assertEquals([update?.availableVersion, update?.state], ["3-1", "held"]);
+});
+
+Deno.test("joinUpdates() tells where a severity comes from, of a package that replaces another too", () => {
+  const obsoletes = [{
+    package: rpm("new-1-1.noarch"),
+    repository: "r",
+    replaces: [rpm("old-1-1.noarch")],
+  }];
+  const reasonOf = (known: [string, { severity: "critical" | null }][]) =>
+    joinUpdates({ ...NOTHING, obsoletes, replacingSecurity: new Map(known) })[0]?.severityReason;
+  assertEquals(reasonOf([]), "dnf lists no advisory of a package that replaces another");
+  assertEquals(
+    reasonOf([["new.noarch", { severity: null }]]),
+    "a security advisory does not tell",
+  );
+  assertEquals(
+    reasonOf([["new.noarch", { severity: "critical" }]]),
+    "a security advisory; dnf does not name it for a package that replaces another",
+  );
+  // The list's own word stays where the advisory itself says nothing.
+  const [update] = joinUpdates({
+    ...NOTHING,
+    offers: taken(offered("a-2-1.noarch")),
+    advisories: [advisory("A", "a-2-1.noarch", { ownWord: "High" })],
+    details: [details("A", {})],
+  });
+  assertEquals(update?.severityReason, 'advisory A says "High"');
+});

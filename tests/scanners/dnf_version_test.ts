@@ -30,6 +30,8 @@ Deno.test("isAtLeast() compares part by part, as numbers", () => {
     [[5, 2, 10], [5, 2, 9], true],
     [[5, 4], [5, 4, 0, 0], true],
     [[5, 3, 9], [5, 4], false],
+    [[5, 4], [5, 4, 1], false],
+    [[5, 4, 1], [5, 4], true],
     [[6], [5, 4], true],
   ];
   for (const [version, least, expected] of rows) {

@@ -13,6 +13,7 @@ import { readFixture } from "./fixture.ts";
 Deno.test("parseOffered() reads rows of fields, the summary last", () => {
   const row = (...fields: string[]) => `${["a", "0", "1", "2", "noarch", ...fields].join("\t")}\n`;
   assertEquals(parseOffered(""), { packages: [], unparsed: 0 });
+  assertEquals(parseOffered("\n \n\t\n"), { packages: [], unparsed: 0 });
   // A line without a tab is a sentence of somebody's, and no row is lost with it.
   assertEquals(parseOffered("junk\n"), { packages: [], unparsed: 0 });
   assertEquals(parseOffered("junk\tof\twords\n"), { packages: [], unparsed: 1 });
@@ -28,6 +29,8 @@ Deno.test("parseOffered() reads rows of fields, the summary last", () => {
     sourcePackage: "s",
     summary: "Has a tab in it",
   });
+  const { packages: [set] } = parseOffered(row("r", "7", "", "  A tool "));
+  assertEquals(set?.summary, "A tool");
   const { packages: [bare] } = parseOffered(row("r", "?", "", ""));
   assertEquals([bare?.sizeBytes, bare?.sourcePackage, bare?.summary], [null, null, null]);
   const wrong = [row("r", "7"), row("r", "7", ""), row("", "7", "", ""), "a\t0\t1\t2\n"];
@@ -51,8 +54,9 @@ Deno.test("parseNames() reads rows of a package and its repository", () => {
     }],
     unparsed: 0,
   });
-  for (const row of ["a\t1\t2\t3\tnoarch", "a\t1\t2\t3\tnoarch\tr\tmore"]) {
-    assertEquals(parseNames(`${row}\n`), { packages: [], unparsed: 1 }, row);
+  const row = "a\t1\t2\t3\tnoarch";
+  for (const rest of ["", "\t", "\tr\tmore", "\ttwo words", "\tr ", `\t${"r".repeat(256)}`]) {
+    assertEquals(parseNames(`${row}${rest}\n`), { packages: [], unparsed: 1 }, rest);
   }
 });
 
@@ -61,7 +65,20 @@ Deno.test("parseInstalled() leaves keys out, and lines with more or less than th
   assertEquals(parseInstalled(key), { packages: [], unparsed: 0 });
   assertEquals(parseInstalled("a\t0\t1\t2\tnoarch\n").unparsed, 1);
   assertEquals(parseInstalled("a\t0\t1\t2\tnoarch\ts-1-1.src.rpm\tmore\n").unparsed, 1);
-  assertEquals(parseInstalled("a\t0\t1\t2\tnoarch\t(none)\n").packages[0]?.sourcePackage, null);
+  const source = (file: string) =>
+    parseInstalled(`a\t0\t1\t2\tnoarch\t${file}\n`).packages[0]?.sourcePackage;
+  assertEquals(source("(none)"), null);
+  assertEquals(source("a-b-1-2.src.rpm"), "a-b");
+  assertEquals(source("a-1-2.nosrc.rpm"), "a");
+  for (const file of ["two words-1-2.src.rpm", "a-1-2.src.rpm.asc", "a-1.src.rpm"]) {
+    assertEquals(source(file), null, file);
+  }
+  const end = "-1-2.src.rpm";
+  assertEquals(source("x".repeat(1_000 - end.length) + end)?.length, 1_000 - end.length);
+  assertEquals(source("x".repeat(1_001 - end.length) + end), null);
+  // Only both together tell a key.
+  assertEquals(parseInstalled(key.replace("\t(none)", "\tnoarch")).packages.length, 1);
+  assertEquals(parseInstalled(key.replace("gpg-pubkey", "other")).unparsed, 1);
 });
 
 Deno.test("parseNevra() reads from the right", () => {
@@ -86,7 +103,10 @@ Deno.test("parseNameAndEvr() reads what parseNevra() reads, in two parts", () =>
     architecture: "i686",
   });
   for (
-    const [name, evr] of [["", ""], ["a", "1-1"], ["a.noarch", "1"], ["a.noarch", "b-1-1"]] as const
+    const [name, evr] of [["", ""], ["a", "1-1"], ["noarch", "1-1"], [".noarch", "1-1"], [
+      "a.noarch",
+      "1",
+    ], ["a.noarch", "b-1-1"]] as const
   ) {
     assertEquals(parseNameAndEvr(name, evr), undefined);
   }

@@ -1,0 +1,159 @@
+import { assert, assertEquals } from "@std/assert";
+import { connectionPolicy } from "../../src/breaker/connection.ts";
+import { ceilingMs } from "../../src/loop/backoff.ts";
+import { Connection } from "../../src/loop/connection.ts";
+import { NEW_STATE } from "../../src/loop/state.ts";
+import type { Answer } from "../../src/server/answer.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeSystem } from "../fakes/system.ts";
+import { backoff, INTERVAL_MS, inWorld, log, NEVER, type World } from "../fakes/world.ts";
+
+const LOGS = 30;
+
+/** Has a report delivered, so that the server's limits are known, and then lets reports hang. */
+async function letHang(world: World): Promise<void> {
+  world.buffer.append([log("first")]);
+  world.loop.afterAppend();
+  await world.advance(0);
+  assertEquals(world.server.reports.length, 1);
+  world.server.hangsAt = "/logs";
+  world.buffer.append(Array.from({ length: LOGS }, (_, number) => log(`c${number}`)));
+  world.loop.afterAppend();
+  await world.advance(0);
+}
+
+Deno.test("eight reports are on their way at once, once the server has answered one", () =>
+  inWorld(async (world) => {
+    await letHang(world);
+    assertEquals(world.server.hanging, 8);
+    world.server.hangsAt = null;
+    world.server.answerHanging();
+    await world.advance(1_000);
+    assertEquals(world.server.reports.length, 1 + LOGS);
+    assertEquals(world.buffer.counts().pending, 0);
+  }));
+
+Deno.test("reports go one by one until the server has said how many it takes", () =>
+  inWorld(async (world) => {
+    world.server.hangsAt = "/logs";
+    world.buffer.append([log("a"), log("b")]);
+    world.loop.afterAppend();
+    await world.advance(0);
+    assertEquals(world.server.hanging, 1);
+    world.cutOff();
+  }));
+
+Deno.test("no more reports are on their way than the server's window has room for", () =>
+  inWorld(async (world) => {
+    world.server.rateLimit = {
+      "x-ratelimit-limit": "30",
+      "x-ratelimit-remaining": "3",
+      "x-ratelimit-reset": String(Math.floor(world.system.clock.nowMs() / 1_000) + 60),
+    };
+    await letHang(world);
+    assertEquals(world.server.hanging, 3);
+    world.cutOff();
+  }));
+
+Deno.test("check-ins keep their time while reports get no answer", () =>
+  inWorld(async (world) => {
+    await letHang(world);
+    const before = world.checkIns();
+    await world.advance(10 * INTERVAL_MS);
+    const checkIns = world.checkIns() - before;
+    assert(checkIns >= 9 && checkIns <= 11, `${checkIns} check-ins`);
+  }));
+
+Deno.test("a command that comes while reports get no answer is run at once", () =>
+  inWorld(async (world) => {
+    await letHang(world);
+    world.server.queue("scan", "scan_updates");
+    await world.advance(1.1 * INTERVAL_MS);
+    assertEquals(world.ran, ["scan"]);
+    world.cutOff();
+  }));
+
+Deno.test("a stop waits for the reports that are on their way, and cuts them off in the end", () =>
+  inWorld(async (world) => {
+    await letHang(world);
+    const stopped = world.stop();
+    await world.advance(1_000);
+    assertEquals(world.server.hanging, 8);
+    world.cutOff();
+    await stopped;
+    assertEquals(world.buffer.counts().pending, LOGS);
+  }));
+
+const breaker = {
+  consecutiveFailures: 5,
+  windowFailures: 5,
+  windowSize: 10,
+  minOpenMs: 60_000,
+  maxOpenMs: 300_000,
+  probeTimeoutMs: 10_000,
+};
+
+function newConnection() {
+  const { clock, random } = new FakeSystem();
+  const connection = new Connection({
+    clock,
+    random,
+    log: new FakeLog(),
+    policy: {
+      backoff,
+      breaker: connectionPolicy(breaker, (n) => ceilingMs(n, backoff)),
+      intervalMs: INTERVAL_MS,
+    },
+    callLimitMs: 100_000,
+    checkHealth: () =>
+      Promise.resolve({
+        kind: "ok",
+        value: { status: "healthy", usable: true },
+        rateLimit: null,
+      }),
+    countPending: () => 0,
+  }, NEW_STATE.connection);
+  return { clock, connection };
+}
+
+const failed: Answer<string> = {
+  kind: "failed",
+  why: "connection refused",
+  status: null,
+  offline: false,
+  retryAfterMs: null,
+};
+const limited: Answer<string> = { kind: "limited", why: "HTTP 429", retryAfterMs: null };
+
+for (const bad of [failed, limited]) {
+  Deno.test(`calls on their way together that are ${bad.kind} count as one, and the next anew`, async () => {
+    const { clock, connection } = newConnection();
+    const answers: ((answer: Answer<string>) => void)[] = [];
+    const calls = Array.from({ length: 8 }, () =>
+      connection.attempt("delivery", () => {
+        const { promise, resolve } = Promise.withResolvers<Answer<string>>();
+        answers.push(resolve);
+        return promise;
+      }));
+    await clock.advance(0);
+    assertEquals(answers.length, 8);
+    for (const answer of answers) answer(bad);
+    assertEquals((await Promise.all(calls)).map(({ kind }) => kind), Array(8).fill(bad.kind));
+    const { breaker, paths } = connection.state;
+    assertEquals([paths.delivery.failures, breaker.state], [1, "closed"]);
+    await clock.advance(connection.waitMs("delivery"));
+    await connection.attempt("delivery", () => Promise.resolve(bad), { cut: NEVER });
+    assertEquals(connection.state.paths.delivery.failures, 2);
+  });
+}
+
+Deno.test("a check-in that fails while reports fail counts for its own path", async () => {
+  const { connection } = newConnection();
+  const { promise, resolve } = Promise.withResolvers<Answer<string>>();
+  const report = connection.attempt("delivery", () => promise);
+  const checkIn = connection.attempt("check_in", () => promise);
+  resolve(failed);
+  await Promise.all([report, checkIn]);
+  const { delivery, check_in } = connection.state.paths;
+  assertEquals([delivery.failures, check_in.failures], [1, 1]);
+});

@@ -90,8 +90,8 @@ export class Delivering {
   afterCheckIn({ isReturn, asked }: { isReturn: boolean; asked: readonly string[] }): void {
     this.#hasCheckedIn = true;
     if (isReturn) this.#blame.trouble();
-    if (asked.length > 0) this.#idleUntilMs = -Infinity;
     for (const id of asked) this.#toAskFor.delete(id);
+    this.#idleUntilMs = -Infinity;
     if (isReturn && this.#parts.buffer.countWaiting().pending > 0) this.#ramp = NEW_RAMP;
   }
 
@@ -187,7 +187,8 @@ export class Delivering {
     event: StoredEvent,
     options: { isBurst: boolean; cut: AbortSignal },
   ): Promise<Delivery> {
-    if (options.cut.aborted || !this.#parts.connection.isHealthy) return { kind: "later" };
+    const { connection } = this.#parts;
+    if (options.cut.aborted || !connection.isHealthy) return { kind: "later" };
     this.#inFlight += 1;
     try {
       return await this.#report(event, options);

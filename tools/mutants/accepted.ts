@@ -47,8 +47,8 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/loop/delivering.ts",
     operator: "logical",
-    before: 'if (cut.aborted || !connection.isHealthy) return { kind: "later" };',
-    after: 'if ((cut.aborted)) return { kind: "later" };',
+    before: 'if (options.cut.aborted || !connection.isHealthy) return { kind: "later" };',
+    after: 'if ((options.cut.aborted)) return { kind: "later" };',
     reason: "A call that may not be made is withheld by the connection as well",
   },
   {
@@ -280,13 +280,6 @@ export const ACCEPTED: readonly Accepted[] = [
     before: "if (code >= 0x20 && code < 0x7f) continue;",
     after: "if ((code > 0x20) && code < 0x7f) continue;",
     reason: "A blank is looked up as well, and is found to be safe",
-  },
-  {
-    file: "src/loop/delivering.ts",
-    operator: "boundary",
-    before: "if (this.#toAskFor.size > 0) this.#idleUntilMs = -Infinity;",
-    after: "if ((this.#toAskFor.size >= 0)) this.#idleUntilMs = -Infinity;",
-    reason: "The round that it begins finds nothing due, sends nothing and waits anew",
   },
   {
     file: "src/loop/checkin.ts",

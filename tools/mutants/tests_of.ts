@@ -30,6 +30,11 @@ export const ROWS: readonly Row[] = [
     why: "The simulator runs the whole agent and checks its promises",
   },
   {
+    sources: ["src/loop/"],
+    tests: ["tests/rules"],
+    why: "What the loop promises as a whole",
+  },
+  {
     sources: ["src/agent/state_store.ts", "src/loop/worker.ts"],
     tests: ["tests/sim/crash_points_test.ts"],
     why: "A crash at every write shows the order in which things reach the disk; it is slow",

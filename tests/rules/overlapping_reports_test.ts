@@ -125,27 +125,30 @@ const failed: Answer<string> = {
 };
 const limited: Answer<string> = { kind: "limited", why: "HTTP 429", retryAfterMs: null };
 
-for (const bad of [failed, limited]) {
-  Deno.test(`calls on their way together that are ${bad.kind} count as one, and the next anew`, async () => {
-    const { clock, connection } = newConnection();
-    const answers: ((answer: Answer<string>) => void)[] = [];
-    const calls = Array.from({ length: 8 }, () =>
-      connection.attempt("delivery", () => {
-        const { promise, resolve } = Promise.withResolvers<Answer<string>>();
-        answers.push(resolve);
-        return promise;
-      }));
-    await clock.advance(0);
-    assertEquals(answers.length, 8);
-    for (const answer of answers) answer(bad);
-    assertEquals((await Promise.all(calls)).map(({ kind }) => kind), Array(8).fill(bad.kind));
-    const { breaker, paths } = connection.state;
-    assertEquals([paths.delivery.failures, breaker.state], [1, "closed"]);
-    await clock.advance(connection.waitMs("delivery"));
-    await connection.attempt("delivery", () => Promise.resolve(bad), { cut: NEVER });
-    assertEquals(connection.state.paths.delivery.failures, 2);
-  });
+async function failTogether(bad: Answer<string>): Promise<void> {
+  const { clock, connection } = newConnection();
+  const answers: ((answer: Answer<string>) => void)[] = [];
+  const calls = Array.from({ length: 8 }, () =>
+    connection.attempt("delivery", () => {
+      const { promise, resolve } = Promise.withResolvers<Answer<string>>();
+      answers.push(resolve);
+      return promise;
+    }));
+  await clock.advance(0);
+  assertEquals(answers.length, 8);
+  for (const answer of answers) answer(bad);
+  assertEquals((await Promise.all(calls)).map(({ kind }) => kind), Array(8).fill(bad.kind));
+  const { breaker, paths } = connection.state;
+  assertEquals([paths.delivery.failures, breaker.state], [1, "closed"]);
+  await clock.advance(connection.waitMs("delivery"));
+  await connection.attempt("delivery", () => Promise.resolve(bad), { cut: NEVER });
+  assertEquals(connection.state.paths.delivery.failures, 2);
 }
+
+Deno.test("calls on their way together that fail count as one, and the next anew", async () => {
+  await failTogether(failed);
+  await failTogether(limited);
+});
 
 Deno.test("a check-in that fails while reports fail counts for its own path", async () => {
   const { connection } = newConnection();

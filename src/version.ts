@@ -2,5 +2,5 @@
 
 import manifest from "../deno.json" with { type: "json" };
 
-/** A semantic version: `0.1.0`. */
+/** A semantic version: `1.0.0`. */
 export const VERSION: string = manifest.version;

@@ -42,6 +42,17 @@ Deno.test("redact() keeps the host and what was said about it", () => {
   );
 });
 
+Deno.test("redact() hides a query and a fragment wherever they begin", () => {
+  const rows = [
+    ["https://?sig=1", "https://?(hidden)"],
+    ["https://#sig=1", "https://#(hidden)"],
+    ["https://a:b@?sig=1", "https://(hidden)@?(hidden)"],
+    ["https://h?sig=1", "https://h?(hidden)"],
+    ["https://h/?sig=1#x", "https://h/?(hidden)"],
+  ];
+  for (const [text = "", shown = ""] of rows) assertEquals(redact(text), shown);
+});
+
 Deno.test("redact() changes nothing that it has redacted", () => {
   const pieces = fc.constantFrom(
     ...SECRET_TEXTS,

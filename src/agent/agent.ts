@@ -5,6 +5,7 @@ import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/command.ts";
 import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
+import { withRowAgain } from "../commands/row_again.ts";
 import { type ScannerBreakers, ScannerGuard } from "../commands/scanner_guard.ts";
 import type { Config } from "../config.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
@@ -213,6 +214,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
       collectSystemInfo,
     }),
     reportFailure: failureEvent,
+    completeEvents: (command, events) => withRowAgain(system, stateDirectory, { command, events }),
     onEarly: () => loop.afterAppend(),
     onDone: (outcome) => loop.afterCommand(outcome),
   });

@@ -11,7 +11,7 @@ import type { Client } from "../server/client.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { clientFor } from "./client_for.ts";
-import { adviceOn } from "./enrol_advice.ts";
+import { adviceOn, SETUP_ADVICE } from "./enrol_advice.ts";
 import { holdState } from "./hold_state.ts";
 import { registerBody } from "./host_report.ts";
 import { forgetState } from "./state_file.ts";
@@ -47,7 +47,7 @@ export async function register(
     const nowMs = system.clock.nowMs();
     const body = registerBody(await hostFacts(system), { agentVersion: VERSION, nowMs });
     const answer = await client.register(token, body);
-    if (answer.kind !== "ok") throw refusal("register", answer, adviceOn(answer));
+    if (answer.kind !== "ok") throw await registrationRefusal(client, answer);
     const { agent_id, token: accessToken, refresh_token, config: told } = answer.value;
     const identity: Identity = {
       agentId: agent_id,
@@ -137,6 +137,21 @@ async function deleteOnServer(client: Client, identity: Identity): Promise<Answe
   if (renewed.kind !== "ok") return answer;
   const { agentId } = identity;
   return await client.unregister({ agentId, accessToken: renewed.value.token });
+}
+
+/**
+ * A server that has not been set up has no route to register at (404), or answers there with what is
+ * no registration: only `/health` says why.
+ */
+async function registrationRefusal(client: Client, answer: Answer<unknown>): Promise<EnrolError> {
+  const mayBeUnconfigured = answer.kind === "refused" && answer.status === 404 ||
+    answer.kind === "failed" && answer.status === 200;
+  const health = mayBeUnconfigured ? await client.health() : null;
+  if (health?.kind !== "ok" || health.value.usable) {
+    return refusal("register", answer, adviceOn(answer));
+  }
+  const why = `the server says "${health.value.status}": it has not been set up yet`;
+  return refusal("register", { kind: "needs_person", why }, SETUP_ADVICE);
 }
 
 function refusal(action: string, answer: Answer<unknown>, next: string | undefined): EnrolError {

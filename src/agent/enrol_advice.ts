@@ -18,11 +18,19 @@ const BY_REASON: Readonly<Record<HttpErrorReason, string | undefined>> = {
   aborted: undefined,
 };
 
-/** The advice for an answer that was no success; `undefined` where there is none to give. */
+/** The advice where a server answers that has not been set up yet. */
+export const SETUP_ADVICE =
+  "finish the server's setup in a browser, take a registration token from its dashboard, and try again";
+
+/**
+ * The advice for an answer that was no success; `undefined` where there is none to give. RedFlag
+ * 0.1.18 answers 401 "invalid or expired registration token" to any error of its database too.
+ */
 export function adviceOn(answer: Answer<unknown>): string | undefined {
   switch (answer.kind) {
     case "unauthorized":
-      return "take a registration token from the server's dashboard that has not run out";
+      return "take a registration token from the server's dashboard that has not run out; where the " +
+        "token is good, see whether the server's database is up: RedFlag answers the same while it is not";
     case "limited":
       return "try again in a minute";
     case "refused":

@@ -48,10 +48,26 @@ export function registerBody(
     hostname: cut(facts.hostName, LIMITS.hostname),
     os_type: facts.osType,
     os_version: cut(facts.osVersion, LIMITS.osVersion),
-    os_architecture: cut(facts.architecture, LIMITS.osArchitecture),
+    os_architecture: cut(serverArchitecture(facts.architecture), LIMITS.osArchitecture),
     agent_version: cut(told.agentVersion, LIMITS.agentVersion),
     metadata: Object.fromEntries(known),
   };
+}
+
+/**
+ * What RedFlag's own agent calls the processors that `uname -m` names: Go's `runtime.GOARCH`
+ * (https://go.dev/doc/install/source#environment). The dashboard groups hosts by it.
+ */
+const GO_ARCHITECTURES: ReadonlyMap<string, string> = new Map([
+  ["x86_64", "amd64"],
+  ["aarch64", "arm64"],
+  ["i686", "386"],
+  ["armv7l", "arm"],
+]);
+
+/** The processor in the server's words; one that has the same name in both is passed through. */
+export function serverArchitecture(machine: string): string {
+  return GO_ARCHITECTURES.get(machine) ?? machine;
 }
 
 /**

@@ -98,10 +98,10 @@ export interface EventBuffer {
   /** The server has these: they are done. An id that is not in the buffer is passed over. */
   acknowledge(ids: readonly string[]): void;
   /**
-   * The server refused this event by itself; at `maxAttempts` it is set aside. An event dropped
-   * meanwhile answers `set_aside`: nothing waits for it either.
+   * The server refused this event by itself; at `maxAttempts`, or where that is `isFinal`, it is set
+   * aside. An event dropped meanwhile answers `set_aside`: nothing waits for it either.
    */
-  refuse(id: string, error: string): StoredEvent["state"];
+  refuse(id: string, error: string, options?: { isFinal?: boolean }): StoredEvent["state"];
   /**
    * This event was sent, and nobody knows whether the server has it: of a command's log the server
    * itself may be asked (`CommandJournal`), of no other kind.

@@ -2,20 +2,22 @@
 
 import type { Log } from "../log.ts";
 import { type EventBuffer, type EventKey, PAGE_BYTES, type StoredEvent } from "./buffer.ts";
-import { splitBody } from "./split.ts";
+import { isSingleItem, splitBody } from "./split.ts";
 
 /**
  * What came of sending one event.
  *
  * `delivered`: the server has it; `isLast`: and takes no more for now; `alsoRefused`: which shows
- * that an earlier failure was another event's own. `refused`: the server will not have this one.
+ * that an earlier failure was another event's own. `refused`: the server will not have this one;
+ * `isFinal`: it has said so often enough.
  * `doubtful`: it broke over this one, and may break over any. `divided`: the same, and its halves
  * are to be tried. `later`: nothing is known of the event; the way to the server is not free;
  * `isUnanswered`: it may have got there all the same.
  */
 export type Delivery =
   | { readonly kind: "delivered"; readonly isLast: boolean; readonly alsoRefused?: KnownRefusal }
-  | { readonly kind: "refused" | "divided" } & Refusal
+  | { readonly kind: "refused"; readonly isFinal?: boolean } & Refusal
+  | { readonly kind: "divided" } & Refusal
   | { readonly kind: "doubtful" }
   | { readonly kind: "later"; readonly isUnanswered?: boolean };
 
@@ -37,7 +39,7 @@ export interface Courier {
   send(event: StoredEvent): Promise<Delivery>;
   /** How many events may be on their way at once, now. @default 1 */
   mostInFlight?(): number;
-  /** Passed over in this round. @default none */
+  /** Passed over in this round; without a `commandId` nothing waits for it. @default none */
   readonly putOff?: Iterable<EventKey>;
   /** An event was set aside: it is not sent again unless a person wants it. */
   onSetAside?(id: string): void;
@@ -66,7 +68,8 @@ export interface Drained {
  * Sends what is pending, most important first, until the buffer is empty, the courier says `later` or
  * the server takes no more for now. Several events may be on their way at once, but only one of a
  * command. An event is forgotten only when the server has it; one that is refused is split if that may
- * help, is set aside in the end, and holds up none but its own command's.
+ * help, is set aside in the end, and holds up none but its own command's; a single item of a list not
+ * even those.
  */
 export async function drain(buffer: EventBuffer, log: Log, courier: Courier): Promise<Drained> {
   const round = new Round(buffer, log, courier);
@@ -154,13 +157,13 @@ class Round {
         if (result.isUnanswered) this.#buffer.noteUnanswered(event.id);
         return "end";
       case "refused":
-        return this.#refuse(result);
+        return this.#refuse(result, result.isFinal);
       case "divided":
         if (this.#split(result, { isCounted: false })) return "look_again";
-        this.#passOver(event);
+        this.#passOverTried(event);
         return "go_on";
       case "doubtful":
-        this.#passOver(event);
+        this.#passOverTried(event);
         return "go_on";
       case "delivered": {
         this.#group.push(event.id);
@@ -186,11 +189,11 @@ class Round {
     return event === undefined ? "go_on" : this.#refuse({ ...refusal, event });
   }
 
-  #refuse(refusal: Refusal): Then {
+  #refuse(refusal: Refusal, isFinal = false): Then {
     // What was looked at may come after the halves.
     if (this.#split(refusal, { isCounted: true })) return "look_again";
     const { event, why } = refusal;
-    const state = this.#buffer.refuse(event.id, why);
+    const state = this.#buffer.refuse(event.id, why, { isFinal });
     const message = state === "set_aside" ? "event set aside" : "event refused";
     const { id, kind } = event;
     this.#log.warning(message, { event: id, kind, attempts: event.attempts + 1, why });
@@ -200,9 +203,14 @@ class Round {
       this.#courier.onSetAside?.(event.id);
     } else {
       this.drained.refused += 1;
-      this.#passOver(event);
+      this.#passOverTried(event);
     }
     return "go_on";
+  }
+
+  /** The server did not take it. If it is a single item of a list, its command goes on without it. */
+  #passOverTried(event: StoredEvent): void {
+    this.#passOver(isSingleItem(event) ? { ...event, commandId: null } : event);
   }
 
   /** What is left of a command waits for what came before it. */

@@ -111,11 +111,11 @@ export class LastingBuffer implements EventBuffer {
     this.#onOpened((opened) => opened.buffer.acknowledge(onDisk), () => tail.owe(onDisk));
   }
 
-  refuse(id: string, error: string): StoredEvent["state"] {
+  refuse(id: string, error: string, options?: { isFinal?: boolean }): StoredEvent["state"] {
     const { tail } = this.#disk;
-    if (tail.has(id)) return tail.buffer!.refuse(id, error);
+    if (tail.has(id)) return tail.buffer!.refuse(id, error, options);
     // Where the disk cannot count the attempt, it was none.
-    return this.#onOpened((opened) => opened.buffer.refuse(id, error), () => "pending");
+    return this.#onOpened((opened) => opened.buffer.refuse(id, error, options), () => "pending");
   }
 
   /** Where the disk cannot note it, the server is not asked, and the event is sent again. */
@@ -202,12 +202,16 @@ export class LastingBuffer implements EventBuffer {
   }
 }
 
-/** Added to the places in memory, which begin at 1 as the disk's do. */
+/** Added to the sequences and places in memory, which begin at 1 as the disk's do. */
 const BEHIND_DISK = 2 ** 52;
 
 /** What is in memory came after all that is on disk: its place is not to be taken for the disk's. */
 function behindDisk(event: StoredEvent): StoredEvent {
-  return { ...event, place: event.place + BEHIND_DISK };
+  return {
+    ...event,
+    sequence: event.sequence + BEHIND_DISK,
+    place: event.place + BEHIND_DISK,
+  };
 }
 
 /** Whether nothing that came before it has to go first. */

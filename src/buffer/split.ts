@@ -20,6 +20,14 @@ export function splitBody(
   return [half(0, middle), half(middle)];
 }
 
+/**
+ * Whether it is a report of updates that cannot be split any further. A server that refuses it refuses
+ * this very item, so nothing of its command has to wait for it.
+ */
+export function isSingleItem(event: Pick<NewEvent, "kind" | "body">): boolean {
+  return event.kind === "updates" && splitBody(event) === null;
+}
+
 /** A body that a sick disk has changed is no list. */
 function read(body: string): v.InferOutput<typeof report> | null {
   const decoded = decodeJson(report, body, LOCAL_LIMITS);

@@ -118,9 +118,9 @@ export class SqliteBuffer implements EventBuffer {
     });
   }
 
-  refuse(id: string, error: string): StoredEvent["state"] {
-    const { maxAttempts } = this.#limits;
-    return this.#sorted(() => refuseEvent(this.#database, { id, error }, maxAttempts));
+  refuse(id: string, error: string, { isFinal = false } = {}): StoredEvent["state"] {
+    const mostAttempts = isFinal ? 1 : this.#limits.maxAttempts;
+    return this.#sorted(() => refuseEvent(this.#database, { id, error }, mostAttempts));
   }
 
   noteUnanswered(id: string): void {

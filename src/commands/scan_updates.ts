@@ -11,7 +11,7 @@ import { encodeBody } from "../server/encode_body.ts";
 import { encodeUpdate } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
-import { findNews, type News } from "./news.ts";
+import { findNews, type News, type NewsReport } from "./news.ts";
 import {
   forgetToldUpdates,
   keepToldUpdates,
@@ -50,8 +50,9 @@ interface Answer {
 }
 
 /**
- * Only what changed is news: a list that is the same as the one told before is a line in the log. The
- * whole list goes at least daily, and to a command with `full`.
+ * Only what changed is news: of a list that is the same as the one told before one row is sent again,
+ * which moves "Last scan" at the dashboard. The whole list goes at least daily, and to a command with
+ * `full`.
  */
 async function scanAndTell(
   parts: ScanUpdatesParts,
@@ -70,7 +71,9 @@ async function scanAndTell(
     tell(log, report);
     const news = newsOf(system, report, { told, wantsAll });
     // A scanner that takes long does not hold up what another one has found.
-    if (news) tellEarly(updateEvents(command, report.name, news, system.clock.nowMs()));
+    if (news) {
+      tellEarly(news.reports.flatMap((part) => updateEvents(command, report.name, part)));
+    }
     return { report, news };
   }));
   await keepTold(parts, told, answers);
@@ -150,25 +153,36 @@ async function keepForStatus(
 }
 
 function updateEvents(
-  command: Command,
+  command: Pick<Command, "id">,
   name: string,
-  { items, isFull }: News,
-  nowMs: number,
+  { part, items, atMs }: NewsReport,
 ): NewEvent[] {
-  const timestamp = new Date(nowMs).toISOString();
+  const timestamp = new Date(atMs).toISOString();
   const events: NewEvent[] = [];
   for (let start = 0; start < items.length; start += UPDATES_PER_EVENT) {
     const updates = items.slice(start, start + UPDATES_PER_EVENT);
     events.push({
       kind: "updates",
       commandId: command.id,
-      // Parts of one list do not supersede each other, only the same part of an older list. Changes
-      // stand for no list, and are superseded by none.
-      snapshotOf: isFull ? `updates/${name}/${start / UPDATES_PER_EVENT}` : null,
+      snapshotOf: snapshotKey(name, part, start / UPDATES_PER_EVENT),
       body: encodeBody({ command_id: command.id, timestamp, updates }),
     });
   }
   return events;
+}
+
+/** Parts of one list do not supersede each other, only the same part of an older list. */
+function snapshotKey(name: string, part: NewsReport["part"], number: number): string | null {
+  switch (part) {
+    case "list":
+      return `updates/${name}/${number}`;
+    case "unchanged":
+      return `updates/${name}/unchanged`;
+    // These stand for no list, and are superseded by none.
+    case "changes":
+    case "gone":
+      return null;
+  }
 }
 
 function tell(log: Log, report: ScanReport): void {
@@ -184,7 +198,7 @@ function tell(log: Log, report: ScanReport): void {
 }
 
 /** "apt: 12 updates, 3 of them security; 2 new or changed, 1 waits no more: curl". */
-function summarize(report: ScanReport, { isFull, items, gone }: News): string {
+function summarize(report: ScanReport, { isFull, changed, gone }: News): string {
   const updates = counted(report);
   const security = updates.filter((update) => update.security === true).length;
   const ignored = report.updates.length - updates.length;
@@ -193,7 +207,6 @@ function summarize(report: ScanReport, { isFull, items, gone }: News): string {
     ignored === 0 ? "" : `, ${ignored} ignored`
   }`;
   const told = `${report.name}: ${found}${scope}`;
-  const changed = items.length - gone.length;
   const news = isFull ? [] : changed === 0 ? ["no changes"] : [`${changed} new or changed`];
   if (gone.length > 0) {
     const names = gone.slice(0, NAMED_GONE).join(", ");

@@ -41,7 +41,7 @@ export function endOfText(bytes: Uint8Array, start: number): number {
 
 /** The end of the number, `true`, `false` or `null` that begins at `start`. */
 export function endOfWord(bytes: Uint8Array, start: number): number {
-  let at = start + 1;
+  let at = start;
   while (at < bytes.length && TOKENS[bytes[at] ?? 0] === 0) at += 1;
   return at;
 }

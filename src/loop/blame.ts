@@ -1,11 +1,12 @@
 /**
  * Whose fault it is when the server breaks over an event: a 500 or a 404 may be the event's or the
  * server's. It is the event's if others got through, so that an outage uses up nobody's attempts;
- * decisions 0006 and 0007.
+ * decisions 0006, 0007 and 0017.
  */
 
-import type { EventKey } from "../buffer/buffer.ts";
+import type { EventKey, StoredEvent } from "../buffer/buffer.ts";
 import type { KnownRefusal, Refusal } from "../buffer/delivery.ts";
+import { isSingleItem } from "../buffer/split.ts";
 import type { Random } from "../system/system.ts";
 import { backoffMs, type BackoffPolicy } from "./backoff.ts";
 
@@ -14,6 +15,12 @@ export const REFUSED_AGAIN_MS = 60_000;
 
 /** After an answer that may be the server's fault: a minute, doubling to an hour. */
 const DOUBT: BackoffPolicy = { baseMs: 120_000, capMs: 3_600_000, floorMs: 60_000 };
+
+/** So many refusals of a single item of a list are enough, while other items got through. */
+const MOST_ALONE = 3;
+
+/** So many refusals in a row are no longer taken for those of one list's bad items. */
+const MOST_IN_A_ROW = 3;
 
 /** A server that breaks over everything is not to be asked about ever smaller parts. */
 const MOST_DOUBTED = 8;
@@ -32,7 +39,22 @@ interface PutOff {
   readonly isCounted: boolean;
   /** How often the server had come round by then. */
   readonly recoveries: number;
+  /** Of a single item of a list: its refusals in a row; `null`: it is none. */
+  readonly alone: Alone | null;
 }
+
+/** Refusals of a single item since the server last was in trouble. */
+interface Alone {
+  readonly refusals: number;
+  /** How many reports of updates had been delivered at the first one. */
+  readonly updatesBefore: number;
+  /** How often the server had been in trouble by then. */
+  readonly troubles: number;
+  readonly list: string;
+}
+
+/** An event that the server has, as far as it tells of others. */
+export type DeliveredEvent = Pick<StoredEvent, "id" | "kind" | "commandId" | "place" | "sequence">;
 
 /**
  * Whose fault a failure is. `its_own`: others got through. `still_unknown`: it is not the first time,
@@ -43,13 +65,20 @@ export type Fault = "its_own" | "unknown" | "still_unknown";
 export class Blame {
   #delivered = 0;
   #recoveries = 0;
+  #troubles = 0;
+  /** Reports of updates that were delivered. */
+  #updates = 0;
+  /** Reports that were not taken since one was. */
+  #inARow = 0;
+  /** Lists of which a part got through since the server last was in trouble. */
+  readonly #lists = new Set<string>();
   readonly #putOff = new Map<string, PutOff>();
   /** Each half of an event, to the other, until one of them is delivered. */
   readonly #twins = new Map<string, string>();
   /** The other half got through where the whole did not: the reason is in this one. */
   readonly #proven = new Set<string>();
 
-  /** The events that are not to be sent before an instant. */
+  /** The events that are not to be sent before an instant; for a single item nothing waits. */
   putOffBeyond(instantMs: number): EventKey[] {
     return [...this.#putOff.values()].map(({ event }) => event)
       .filter(({ id }) => this.notBeforeMs(id) > instantMs);
@@ -76,10 +105,36 @@ export class Blame {
     this.#recoveries += 1;
   }
 
+  /**
+   * Something other than a single item of a list was not taken: what was refused lately may have been
+   * the server's fault, too.
+   */
+  trouble(): void {
+    this.#troubles += 1;
+    this.#lists.clear();
+  }
+
+  /**
+   * Whether the last refusal of a single item is enough: it is the third since the server was last in
+   * trouble, and other parts of its list, or other lists since, got through.
+   */
+  isFinal(id: string): boolean {
+    const alone = this.#putOff.get(id)?.alone ?? null;
+    if (alone === null || alone.troubles !== this.#troubles) return false;
+    const isProven = this.#lists.has(alone.list) || this.#updates > alone.updatesBefore;
+    return isProven && alone.refusals >= MOST_ALONE;
+  }
+
   /** The server has it. Answers its other half's refusal, if that now turns out to be its own. */
-  delivered(id: string): KnownRefusal | undefined {
+  delivered(event: DeliveredEvent): KnownRefusal | undefined {
+    const { id } = event;
     this.#delivered += 1;
+    this.#inARow = 0;
     this.forget(id);
+    if (event.kind === "updates") {
+      this.#updates += 1;
+      if (event.place !== event.sequence) this.#lists.add(listOf(event));
+    }
     const twin = this.#twins.get(id);
     if (twin === undefined) return undefined;
     this.#twins.delete(id);
@@ -94,7 +149,7 @@ export class Blame {
   /** The server says no to this very event. */
   refused(refusal: Refusal, nowMs: number): void {
     this.#putOff.set(refusal.event.id, {
-      ...withoutBody(refusal),
+      ...this.#countAlone(refusal),
       doubts: 0,
       notBeforeMs: nowMs + REFUSED_AGAIN_MS,
       delivered: this.#delivered,
@@ -112,10 +167,14 @@ export class Blame {
       return "unknown";
     }
     const doubts = (before?.doubts ?? 0) + 1;
-    const isOwn = this.#proven.has(id) ||
+    this.#inARow += 1;
+    const isLists = this.#inARow < MOST_IN_A_ROW && this.#lists.has(listOf(refusal.event));
+    const isOwn = this.#proven.has(id) || isLists ||
       before !== undefined && this.#delivered > before.delivered;
+    const counted = this.#countAlone(refusal);
+    if (!isOwn && counted.alone === null) this.trouble();
     this.#putOff.set(id, {
-      ...withoutBody(refusal),
+      ...counted,
       doubts,
       notBeforeMs: nowMs + backoffMs(doubts, DOUBT, random),
       delivered: this.#delivered,
@@ -151,9 +210,27 @@ export class Blame {
     return Math.min(nowMs + REFUSED_AGAIN_MS, ...instants);
   }
 
+  /** What is kept of a refusal; its body is not. */
+  #countAlone(refusal: Refusal): Pick<PutOff, "event" | "refusal" | "alone"> {
+    const { event: { id, commandId, place }, ...rest } = refusal;
+    if (!isSingleItem(refusal.event)) {
+      return { event: { id, commandId, place }, refusal: rest, alone: null };
+    }
+    const before = this.#putOff.get(id)?.alone;
+    const first = before?.troubles === this.#troubles ? before : {
+      refusals: 0,
+      updatesBefore: this.#updates,
+      troubles: this.#troubles,
+      list: listOf(refusal.event),
+    };
+    const alone = { ...first, refusals: first.refusals + 1 };
+    return { event: { id, commandId: null, place }, refusal: rest, alone };
+  }
+
   /** Nothing waits any more. */
   clear(): void {
     this.#putOff.clear();
+    this.#lists.clear();
     this.#twins.clear();
     this.#proven.clear();
   }
@@ -164,6 +241,7 @@ export class Blame {
   }
 }
 
-function withoutBody({ event: { id, commandId, place }, ...refusal }: Refusal) {
-  return { event: { id, commandId, place }, refusal };
+/** The same for all parts of one list. */
+function listOf({ commandId, place }: Pick<StoredEvent, "commandId" | "place">): string {
+  return `${place} ${commandId}`;
 }

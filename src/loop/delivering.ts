@@ -98,6 +98,7 @@ export class Delivering {
    */
   afterCheckIn({ isReturn, asked }: { isReturn: boolean; asked: readonly string[] }): void {
     this.#hasCheckedIn = true;
+    if (isReturn) this.#blame.trouble();
     for (const id of asked) this.#toAskFor.delete(id);
     this.#idleUntilMs = -Infinity;
     if (isReturn && this.#parts.buffer.countWaiting().pending > 0) this.#ramp = NEW_RAMP;
@@ -280,12 +281,17 @@ export class Delivering {
         this.#knownUntilMs = this.#parts.clock.monotonicMs() + KNOWN_MS;
         if (this.#reception.rests > 0) this.#blame.recovered();
         this.#reception = GOOD_RECEPTION;
-        const alsoRefused = this.#blame.delivered(event.id);
+        const alsoRefused = this.#blame.delivered(event);
         return { kind: "delivered", isLast, ...alsoRefused && { alsoRefused } };
       }
       case "refused":
         return this.#refused(event, answer);
       case "failed":
+        this.#blame.trouble();
+        return {
+          kind: "later",
+          isUnanswered: wasSent && isResult(event) && mayHaveArrived(answer),
+        };
       case "aborted":
         return {
           kind: "later",
@@ -307,13 +313,14 @@ export class Delivering {
     if (!DOUBTFUL.has(status)) {
       this.#blame.refused(refusal, nowMs);
       this.#reception = noteRefused(this.#reception);
-      return { kind: "refused", ...refusal };
+      return { kind: "refused", ...refusal, isFinal: this.#blame.isFinal(event.id) };
     }
     const fault = this.#blame.broke(refusal, { nowMs, random });
+    const isFinal = this.#blame.isFinal(event.id);
     // Once without asking whose fault it is: the halves will show.
-    if (fault === "its_own" || mayBeOneItem && isWhole(event)) {
+    if (isFinal || fault === "its_own" || mayBeOneItem && isWhole(event)) {
       this.#reception = noteRefused(this.#reception);
-      return { kind: "refused", ...refusal };
+      return { kind: "refused", ...refusal, isFinal };
     }
     this.#doubt(why);
     // Where nothing gets through at all, a part of something may: one try a round.

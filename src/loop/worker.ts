@@ -27,6 +27,14 @@ export interface WorkerParts {
     why: string,
     durationMs: number,
   ): NewEvent;
+  /**
+   * What a command leaves, completed by what else the server is to be told after it; the last event
+   * stays the command's log. Never rejects. @default the events as they are
+   */
+  completeEvents?(
+    command: Command,
+    events: readonly NewEvent[],
+  ): Promise<readonly NewEvent[]>;
   /** Called when a command that still runs has something to tell. */
   onEarly(): void;
   /** Called when a command is done, with what it leaves for the loop to do. */
@@ -184,13 +192,14 @@ export class Worker {
     await this.#persist(command, signal, () => journal.start(command.id));
     const outcome = await this.#handle(command, handler, { startedMs, signal });
     if (outcome === null) return;
-    const finish = () => journal.finish(command.id, () => keep(buffer, log, outcome.events));
+    const events = await this.#complete(command, outcome.events);
+    const finish = () => journal.finish(command.id, () => keep(buffer, log, events));
     await this.#persist(command, signal, finish);
     log.info("command finished", {
       command: command.type,
       id: command.id,
       took_ms: Math.round(clock.monotonicMs() - startedMs),
-      events: outcome.events.length,
+      events: events.length,
     });
     this.#parts.onDone(outcome);
   }
@@ -238,6 +247,10 @@ export class Worker {
     }
   }
 
+  async #complete(command: Command, events: readonly NewEvent[]): Promise<readonly NewEvent[]> {
+    return await this.#parts.completeEvents?.(command, events) ?? events;
+  }
+
   async #reportNotRun(
     command: Command,
     { message, why }: NotRun,
@@ -246,7 +259,9 @@ export class Worker {
     const { log, journal, buffer, reportFailure } = this.#parts;
     log.warning(message, { command: command.type, id: command.id, why });
     const isReported = this.#reportsNow() > 0;
-    const events = isReported ? [reportFailure(command, why, 0)] : [];
+    const events = isReported
+      ? await this.#complete(command, [reportFailure(command, why, 0)])
+      : [];
     await this.#persist(
       command,
       signal,

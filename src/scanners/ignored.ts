@@ -14,11 +14,11 @@ export function markIgnored(
   patterns: readonly string[],
 ): readonly Update[] {
   const own = patterns.flatMap((written) => {
-    const [, name, rest] = /^([a-z]+):(.*)$/s.exec(written) ?? [];
-    if (name === undefined || rest === undefined) return [{ written, pattern: written }];
-    return name === scanner ? [{ written, pattern: rest }] : [];
+    const found = /^([a-z]+):/.exec(written);
+    if (!found) return [{ written, pattern: written }];
+    const [prefix, name] = found;
+    return name === scanner ? [{ written, pattern: written.slice(prefix.length) }] : [];
   });
-  if (own.length === 0) return updates;
   return updates.map((update) => {
     const names = [update.package, ...update.advisories];
     const found = own.find(({ pattern }) =>

@@ -88,7 +88,7 @@ export async function keepLastScans(
       at_ms: scans.nowMs,
       result: report.result,
       updates: updates.length,
-      ...(lastCount !== undefined && { last_count: lastCount }),
+      last_count: lastCount,
       security: updates.filter((update) => update.security === true).length,
       duration_ms: report.durationMs,
       error: report.error?.message.slice(0, LONGEST_ERROR) ?? null,

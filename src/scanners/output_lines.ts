@@ -13,15 +13,15 @@ export interface OutputLines {
 }
 
 /**
- * The lines of `text`, whether they end in LF, CRLF or CR, without control characters but the tab.
+ * The lines of `text`, whether they end in LF, CRLF or CR, without control characters but the tab, and
+ * without the mark that a text may begin with.
  *
  * A last line without an end was cut off: a version or a name in it may be only its beginning.
  */
 export function outputLines(text: string): OutputLines {
-  const whole = text.startsWith("\ufeff") ? text.slice(1) : text;
   // Most outputs have nothing but the ends of lines, and then no line is looked through.
-  const isPlain = !hasControls(whole, "\n\t");
-  const all = whole.split(isPlain ? "\n" : /\r\n|\n|\r/);
+  const isPlain = !hasControls(text, "\n\t");
+  const all = text.split(isPlain ? "\n" : /\r\n|\n|\r/);
   const rest = all.pop();
   const short = all.filter((line) => line.length <= MAX_LINE_LENGTH);
   const lines = isPlain ? short : short.map((line) => stripControls(line, "\t"));

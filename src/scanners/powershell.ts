@@ -35,12 +35,16 @@ const MAX_OUTPUT_BYTES = 33_554_432;
 export interface PowershellOptions {
   /** After this PowerShell is ended; what it asked of a service goes on there. */
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+}
+
+function systemRoot(system: System): string {
+  return system.readEnvironment("SystemRoot") ?? USUAL_ROOT;
 }
 
 /** Windows' folder as the environment has it; `undefined` if that is no folder on a drive. */
 export function windowsFolder(system: System): string | undefined {
-  const root = system.readEnvironment("SystemRoot") ?? USUAL_ROOT;
+  const root = systemRoot(system);
   const isFolder = /^[A-Za-z]:(?:\\[\w $~.()-]+)+\\?$/.test(root) && !root.includes("..");
   return isFolder ? root.replace(/\\$/, "") : undefined;
 }
@@ -49,7 +53,7 @@ export function windowsFolder(system: System): string | undefined {
 export function powershellPath(system: System): string {
   const root = windowsFolder(system);
   if (root !== undefined) return `${root}\\${PROGRAM}`;
-  const value = describeComplaint(system.readEnvironment("SystemRoot") ?? "");
+  const value = describeComplaint(systemRoot(system));
   const fact = `SystemRoot is "${value}", which is no folder on a drive`;
   throw new ScanError(`Cannot run PowerShell: ${fact}`, { reason: "permanent" });
 }
@@ -134,21 +138,18 @@ class UnreadableError extends ScanError {}
  */
 export function parseEnvelope(stdout: string): unknown {
   // UTF-16 read as UTF-8 has a NUL after each ASCII character.
-  const text = stdout.replaceAll("\0", "");
-  const begin = text.indexOf(BEGIN);
-  if (begin < 0) {
+  const [, answer, second] = stdout.replaceAll("\0", "").split(BEGIN);
+  if (answer === undefined) {
     const next = "look in the antivirus program's log whether it stopped powershell.exe";
     throw unreadable(`it printed none. Next: ${next}`, "permanent");
   }
-  if (text.indexOf(BEGIN, begin + 1) >= 0) {
-    throw unreadable("it printed more than one", "permanent");
-  }
-  const end = text.indexOf(END, begin);
-  if (end < 0) throw unreadable("it was cut off", "transient");
-  return decodeAnswer(text.slice(begin + BEGIN.length, end));
+  if (second !== undefined) throw unreadable("it printed more than one", "permanent");
+  const [encoded = "", rest] = answer.split(END);
+  if (rest === undefined) throw unreadable("it was cut off", "transient");
+  return decodeAnswer(encoded);
 }
 
-/** A host that is narrower than the answer may have broken it into lines; `atob` minds no blanks. */
+/** A host that is narrower than the answer may have broken it into lines; base64 minds no blanks. */
 function decodeAnswer(text: string): unknown {
   const parsed = parseJson(decodeText(text), LOCAL_LIMITS);
   if (parsed.ok) return parsed.value;
@@ -157,10 +158,7 @@ function decodeAnswer(text: string): unknown {
 
 function decodeText(base64: string): string {
   try {
-    const binary = atob(base64);
-    const bytes = new Uint8Array(binary.length);
-    for (let at = 0; at < bytes.length; at++) bytes[at] = binary.charCodeAt(at);
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.fromBase64(base64));
   } catch (cause) {
     throw unreadable("it is damaged", "permanent", cause);
   }

@@ -70,7 +70,7 @@ function unbroken(lines: readonly string[]): string {
   let text = "";
   for (const line of lines) {
     text += line;
-    if (!WIDTHS.includes(line.length) || text.length > LONGEST_COMPLAINT) break;
+    if (!WIDTHS.includes(line.length)) break;
   }
   return text;
 }

@@ -41,7 +41,7 @@ export async function runPwsh(
     });
     return readAnswer(result, "PowerShell 7");
   } catch (cause) {
-    if (cause instanceof ScanError || !(cause instanceof CommandError)) throw cause;
+    if (!(cause instanceof CommandError)) throw cause;
     const reason = cause.reason === "not_found" ? "not_available" : "transient";
     throw new ScanError(`Cannot ask PowerShell 7: ${cause.message}`, { reason, cause });
   }

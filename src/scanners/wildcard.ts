@@ -8,19 +8,17 @@ export function matchesWildcard(pattern: string, text: string): boolean {
   const wanted = [...pattern.toLowerCase()];
   const given = [...text.toLowerCase()];
   let at = 0;
-  let star = -1;
-  let from = 0;
+  let last: { readonly star: number; from: number } | undefined;
   for (let index = 0; index < given.length;) {
     if (wanted[at] === "*") {
-      star = at++;
-      from = index;
+      last = { star: at++, from: index };
     } else if (wanted[at] === "?" || (at < wanted.length && wanted[at] === given[index])) {
       at += 1;
       index += 1;
-    } else if (star >= 0) {
+    } else if (last) {
       // The last star takes one character more.
-      at = star + 1;
-      index = ++from;
+      at = last.star + 1;
+      index = ++last.from;
     } else return false;
   }
   while (wanted[at] === "*") at += 1;

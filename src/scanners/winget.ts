@@ -91,8 +91,7 @@ async function tryModule(
   { signal }: ScanOptions,
 ): Promise<WingetUpgrade[] | null> {
   try {
-    const options = { timeoutMs: MODULE_TIMEOUT_MS, ...(signal && { signal }) };
-    return await askWingetModule(system, account, options);
+    return await askWingetModule(system, account, { timeoutMs: MODULE_TIMEOUT_MS, signal });
   } catch (error) {
     if (signal?.aborted || !(error instanceof ScanError)) throw error;
     return null;

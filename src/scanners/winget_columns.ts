@@ -51,10 +51,26 @@ const MOST_ODD_LINES = 3;
 /** Sentences that may follow a table without a blank line between. */
 const MOST_SENTENCES = 4;
 
-/** A word, and the display column at which it begins. */
+/** A word or a character, and the display column at which it begins. */
 export interface Word {
   readonly text: string;
   readonly at: number;
+}
+
+/** A line whose characters are known: it is cut at many places. */
+interface Line {
+  readonly characters: readonly Word[];
+  /** Without the blanks at its end. */
+  readonly width: number;
+}
+
+/** What stands above the rows. */
+interface Top {
+  readonly heading: Line;
+  /** Those of the heading. */
+  readonly words: readonly Word[];
+  /** That of the rule below the heading. */
+  readonly width: number;
 }
 
 /**
@@ -70,8 +86,14 @@ export function findColumns(
   rule: string,
   below: readonly string[],
 ): Columns | undefined {
-  return knownColumns(wordsOf(heading)) ?? columnsByRows(heading, rule, below) ??
-    columnsByOthers(heading, rule, below);
+  const line = lineOf(heading);
+  const words = wordsIn(line);
+  const known = knownColumns(words);
+  const isHopeless = below.length > MOST_ROWS || words.length > MOST_WORDS || /\d/.test(heading);
+  if (known || isHopeless) return known;
+  const top: Top = { heading: line, words, width: rule.length };
+  const rows = below.map(lineOf);
+  return columnsByRows(top, rows) ?? columnsByOthers(top, rows);
 }
 
 function knownColumns(words: readonly Word[]): Columns | undefined {
@@ -101,17 +123,13 @@ function textOf(words: readonly string[]): string {
  * line ends, so that it may take several lines. It may have been the widest, too; so that the others
  * must be more than one, and have ids and versions that look like some.
  */
-function columnsByOthers(
-  heading: string,
-  rule: string,
-  below: readonly string[],
-): Columns | undefined {
+function columnsByOthers(top: Top, below: readonly Line[]): Columns | undefined {
   if (below.length > MOST_DOUBTFUL_ROWS) return undefined;
   for (let odd = 1; odd <= MOST_ODD_LINES; odd++) {
-    for (let at = 0; at + odd <= below.length; at++) {
+    for (const at of below.keys()) {
       const others = below.toSpliced(at, odd);
       if (others.length < 2) return undefined;
-      const columns = columnsByRows(heading, rule, others, { oneIsMissing: true });
+      const columns = columnsByRows(top, others, { oneIsMissing: true });
       if (columns) return columns;
     }
   }
@@ -119,33 +137,30 @@ function columnsByOthers(
 }
 
 function columnsByRows(
-  heading: string,
-  rule: string,
-  below: readonly string[],
+  { heading, words, width }: Top,
+  below: readonly Line[],
   { oneIsMissing = false } = {},
 ): Columns | undefined {
-  const words = wordsOf(heading);
-  if (words.length > MOST_WORDS || below.length > MOST_ROWS || /\d/.test(heading)) return undefined;
   const fewest = Math.max(1, below.length - MOST_SENTENCES);
   for (let count = below.length; count >= fewest; count--) {
     const rows = below.slice(0, count);
     const starts = commonStarts(words, rows);
     const lines = [heading, ...rows];
     const isTable = (starts.length === 4 || starts.length === 5) && areUpgrades(rows, starts);
-    const width = isTable ? widestOf(lines) : 0;
+    const widest = isTable ? widestOf(lines) : 0;
     const fits = oneIsMissing
-      ? rows.length > 1 && width <= rule.length && areCertain(rows, starts)
-      : width === rule.length && isTight(lines, starts);
+      ? rows.length > 1 && widest <= width && areCertain(rows, starts)
+      : widest === width && isTight(lines, starts);
     if (isTable && fits) return { starts, fields: FIELDS.slice(0, starts.length) };
   }
   return undefined;
 }
 
 /** The second word of a heading has text before it in some row, or nothing below it in all. */
-function commonStarts(words: readonly Word[], rows: readonly string[]): number[] {
+function commonStarts(words: readonly Word[], rows: readonly Line[]): number[] {
   const separate = words.map(({ at }) => at)
-    .filter((at, index) => index === 0 || rows.every((row) => cutAt(row, [0, at]) !== undefined));
-  const cells = rows.map((row) => cutAt(row, separate) ?? []);
+    .filter((at, index) => index === 0 || rows.every((row) => cut(row, [0, at]) !== undefined));
+  const cells = rows.map((row) => cut(row, separate) ?? []);
   return separate.filter((_, column) => cells.some((row) => (row[column] ?? "").trim() !== ""));
 }
 
@@ -153,52 +168,54 @@ function commonStarts(words: readonly Word[], rows: readonly string[]): number[]
  * A sentence below a table reaches into no second column, or across where one begins. Where a
  * version of two words stands below a heading of two, the last column holds no source.
  */
-function areUpgrades(rows: readonly string[], starts: readonly number[]): boolean {
+function areUpgrades(rows: readonly Line[], starts: readonly number[]): boolean {
   return rows.every((row) => {
-    const [, id = "", , available = "", source = SOURCES[0] ?? ""] = cutAt(row, starts) ?? [];
+    const [, id = "", , available = "", source = "winget"] = cut(row, starts) ?? [];
     const isVersion = available.trim() !== "" && !SOURCES.includes(available.trim());
     return /^\S+$/.test(id.trim()) && isVersion && SOURCES.includes(source.trim());
   });
 }
 
 /** Whether all ids have a dot, and all versions that are available a digit. */
-function areCertain(rows: readonly string[], starts: readonly number[]): boolean {
+function areCertain(rows: readonly Line[], starts: readonly number[]): boolean {
   return rows.every((row) => {
-    const [, id = "", , available = ""] = cutAt(row, starts) ?? [];
+    const [, id = "", , available = ""] = cut(row, starts) ?? [];
     return /\p{L}\S*[.\\]|[.\\]\S*\p{L}/u.test(id) && /\d/.test(available);
   });
 }
 
 /** Whether each column but the last, which is not padded, is as wide as its widest cell. */
-function isTight(lines: readonly string[], starts: readonly number[]): boolean {
-  const cells = lines.map((line) => cutAt(line, starts));
+function isTight(lines: readonly Line[], starts: readonly number[]): boolean {
+  const cells = lines.map((line) => cut(line, starts));
   return starts.slice(0, -1).every((start, column) => {
     const width = (starts[column + 1] ?? 0) - 1 - start;
     const texts = cells.map((row) => row?.[column] ?? "");
-    const widest = widestOf(texts);
+    const widest = widestOf(texts.map(lineOf));
     // Half of a wide character does not fit before the mark of a cell that was cut.
     return widest === width ||
       (widest === width - 1 && texts.some((text) => text.trimEnd().endsWith("…")));
   });
 }
 
-function widestOf(texts: readonly string[]): number {
-  return Math.max(...texts.map((text) => columnsOf(text.trimEnd())));
+function widestOf(lines: readonly Line[]): number {
+  return Math.max(...lines.map(({ width }) => width));
 }
 
 /** The words of a line, and the display columns at which they begin. */
 export function wordsOf(line: string): Word[] {
+  return wordsIn(lineOf(line));
+}
+
+function wordsIn({ characters }: Line): Word[] {
   const words: { text: string; at: number }[] = [];
-  let at = 0;
   let before = " ";
-  for (const character of charactersOf(line)) {
+  for (const { text, at } of characters) {
     const last = words.at(-1);
-    if (character !== " ") {
-      if (before === " " || !last) words.push({ text: character, at });
-      else last.text += character;
+    if (text !== " ") {
+      if (before === " " || !last) words.push({ text, at });
+      else last.text += text;
     }
-    before = character;
-    at += widthOf(character);
+    before = text;
   }
   return words;
 }
@@ -208,30 +225,37 @@ export function wordsOf(line: string): Word[] {
  * character stands across a start, or one that is no blank right before it: that is no row.
  */
 export function cutAt(line: string, starts: readonly number[]): string[] | undefined {
+  return cut(lineOf(line), starts);
+}
+
+function cut({ characters }: Line, starts: readonly number[]): string[] | undefined {
   const cells = starts.map(() => "");
   let column = 0;
-  let position = 0;
   let before = " ";
-  for (const character of charactersOf(line)) {
+  for (const { text, at } of characters) {
     const next = starts[column + 1];
-    if (next !== undefined && position >= next) {
-      if (position > next || before !== " ") return undefined;
+    if (next !== undefined && at >= next) {
+      // What stands across a start is wide, and so no blank either.
+      if (before !== " ") return undefined;
       column++;
     }
-    cells[column] += character;
-    before = character;
-    position += widthOf(character);
+    cells[column] += text;
+    before = text;
   }
   return cells;
 }
 
 const segmenter = new Intl.Segmenter();
 
-/** Display columns of a text, as winget counts them. */
-function columnsOf(text: string): number {
-  let columns = 0;
-  for (const character of charactersOf(text)) columns += widthOf(character);
-  return columns;
+function lineOf(text: string): Line {
+  let [next, width] = [0, 0];
+  const characters = charactersOf(text).map((character): Word => {
+    const at = next;
+    next += widthOf(character);
+    if (character.trim() !== "") width = next;
+    return { text: character, at };
+  });
+  return { characters, width };
 }
 
 /**
@@ -240,13 +264,12 @@ function columnsOf(text: string): number {
  * is wider, and a zero-width space narrower; winget pads its cells by this.
  */
 function widthOf(character: string): number {
-  const code = character.codePointAt(0) ?? 0;
-  if (code < 0x300) return 1;
-  return stringWidth(String.fromCodePoint(code)) === 2 ? 2 : 1;
+  const [first = ""] = character;
+  return stringWidth(first) === 2 ? 2 : 1;
 }
 
 /** What a terminal shows as one character: a letter with its accents, an ideograph, an emoji. */
-function charactersOf(line: string): Iterable<string> {
-  if (/^[\x20-\x7e]*$/.test(line)) return line;
+function charactersOf(line: string): string[] {
+  if (/^[\x20-\x7e]*$/.test(line)) return line.split("");
   return Array.from(segmenter.segment(line), ({ segment }) => segment);
 }

@@ -8,7 +8,7 @@ import { ScanError, type ScanErrorReason } from "./scanner.ts";
 interface Meaning {
   readonly reason: ScanErrorReason;
   readonly fact: string;
-  readonly next?: string;
+  readonly next?: string | undefined;
 }
 
 /** `winget` knows no such option: it is older than the option. */
@@ -160,9 +160,9 @@ function transient(fact: string): Meaning {
 }
 
 function permanent(fact: string, next?: string): Meaning {
-  return { reason: "permanent", fact, ...(next !== undefined && { next }) };
+  return { reason: "permanent", fact, next };
 }
 
 function absent(fact: string, next?: string): Meaning {
-  return { reason: "not_available", fact, ...(next !== undefined && { next }) };
+  return { reason: "not_available", fact, next };
 }

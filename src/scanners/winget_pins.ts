@@ -1,14 +1,14 @@
 /** Reads `winget pin list`: which packages `winget upgrade --all` leaves alone. Pure. */
 
 import { plainText, wingetLines } from "./winget_lines.ts";
-import { isBeginningOf, isCut } from "./winget_table.ts";
+import { isBeginningOf } from "./winget_table.ts";
 import type { WingetUpgrade } from "./winget_upgrades.ts";
 
 /**
  * The kind of a pin that leaves a package alone until it is named; winget prints the word so in every
  * language. Blocking and gating pins keep a package out of the first table by themselves.
  */
-const PINNING = "Pinning";
+const PINNING = / pinning(?= |$)/;
 
 /**
  * The rows, those with a pin in state `pinned`. No heading and no place of a column is relied on: a pin
@@ -18,11 +18,9 @@ export function markPinned(
   rows: readonly WingetUpgrade[],
   pinList: string,
 ): readonly WingetUpgrade[] {
-  const pins = wingetLines(pinList).lines.flatMap((line) => {
-    const words = plainText(line).toLowerCase().split(/ +/);
-    const kindAt = words.lastIndexOf(PINNING.toLowerCase());
-    return kindAt < 1 ? [] : [words.slice(0, kindAt)];
-  });
+  const pins = wingetLines(pinList).lines.map((line) =>
+    plainText(line).toLowerCase().split(PINNING).slice(0, -1).flatMap((part) => part.split(/ +/))
+  );
   const pinned = new Set(pins.flatMap((words) => idsAmong(words, rows)));
   return rows.map((row) =>
     row.state === "upgradable" && pinned.has(row.id)
@@ -35,9 +33,10 @@ export function markPinned(
 function idsAmong(words: readonly string[], rows: readonly WingetUpgrade[]): readonly string[] {
   const whole = rows.filter(({ id }) => words.includes(id.toLowerCase())).map(({ id }) => id);
   if (whole.length > 0) return whole;
-  const cut = words.filter((word) => isCut(word) && word.length > 2);
+  // What begins with a letter alone may be anything.
+  const long = words.filter((word) => word.length > 2);
   const possible = new Set(
-    rows.filter(({ id }) => cut.some((word) => isBeginningOf(word, id.toLowerCase())))
+    rows.filter(({ id }) => long.some((word) => isBeginningOf(word, id.toLowerCase())))
       .map(({ id }) => id),
   );
   return possible.size === 1 ? [...possible] : [];

@@ -1,6 +1,7 @@
 /** Where winget is: an alias in the user's own folder, or in its package's, which has a version. */
 
 import type { System } from "../system/system.ts";
+import { compareNumbers } from "./number_order.ts";
 
 /** A package's folder: `Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe`. */
 const PACKAGE =
@@ -9,8 +10,9 @@ const PACKAGE =
 /** `uname -m`'s word for a processor, and the package's. */
 const PACKAGE_ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "x64", aarch64: "arm64" };
 
-/** An account as which nobody installs packages. */
-const SERVICE_PROFILE = /\\config\\systemprofile\\?$|\\ServiceProfiles\\/i;
+/** The profiles of accounts as which nobody installs packages. */
+const SYSTEM_PROFILE = /\\config\\systemprofile\\?$/i;
+const SERVICE_PROFILES = /\\ServiceProfiles\\/i;
 
 /** Who asks: the packages of a user are that user's own business. */
 export interface WingetAccount {
@@ -23,12 +25,11 @@ export interface WingetAccount {
 /** The account that this process runs as, by its profile's folder. */
 export function wingetAccount(system: System): WingetAccount {
   const profile = system.readEnvironment("USERPROFILE") ?? "";
+  if (SYSTEM_PROFILE.test(profile)) return { description: "SYSTEM", isService: true };
   const name = profile.split("\\").filter((part) => part !== "").at(-1) ?? "unknown";
-  if (!SERVICE_PROFILE.test(profile)) {
-    return { description: `the user "${name}"`, isService: false };
-  }
-  const isSystem = /^systemprofile$/i.test(name);
-  return { description: isSystem ? "SYSTEM" : name, isService: true };
+  return SERVICE_PROFILES.test(profile)
+    ? { description: name, isService: true }
+    : { description: `the user "${name}"`, isService: false };
 }
 
 /**
@@ -57,22 +58,14 @@ export async function wingetPlaces(system: System): Promise<string[]> {
 /** Package folders, the highest version of this host's architecture first; none else if it has one. */
 export function bestPackages(names: readonly string[], architecture: string): string[] {
   const packages = names.flatMap((name) => {
-    const [, version, built] = PACKAGE.exec(name) ?? [];
-    if (version === undefined || built === undefined) return [];
+    const found = PACKAGE.exec(name);
+    if (!found) return [];
+    const [, version = "", built = ""] = found;
     return [{ name, version: version.split(".").map(Number), built: built.toLowerCase() }];
-  }).sort((a, b) => compare(b.version, a.version));
+  }).sort((a, b) => compareNumbers(b.version, a.version));
   const ours = packages.filter(({ built }) => built === PACKAGE_ARCHITECTURES[architecture]);
   // A program for x64 runs on a host for arm64 too, and then winget is not of the same kind.
   return (ours.length > 0 ? ours : packages).map(({ name }) => name);
-}
-
-/** Numerically: 1.9 is before 1.10. */
-function compare(a: readonly number[], b: readonly number[]): number {
-  for (let index = 0; index < Math.max(a.length, b.length); index++) {
-    const difference = (a[index] ?? 0) - (b[index] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }
 
 async function namesIn({ files }: System, folder: string): Promise<string[]> {

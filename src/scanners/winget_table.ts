@@ -70,15 +70,15 @@ export function readTables(lines: readonly string[], kind: TableKind): WingetTab
     const heading = lines[at - 1];
     if (heading === undefined || !RULE.test(rule) || isDebris(heading)) continue;
     if (tables.length === MOST_TABLES) break;
-    const isTaken = at - 1 < (tables.at(-1)?.endsAt ?? 0);
-    if (!isTaken) tables.push(readTable(lines, at, kind));
+    const isFree = tables.every(({ endsAt }) => endsAt <= at - 1);
+    if (isFree) tables.push(readTable(lines, at, kind));
   }
   return tables;
 }
 
 function readTable(lines: readonly string[], ruleAt: number, kind: TableKind): WingetTable {
   const from = ruleAt + 1;
-  const heading = (lines[ruleAt - 1] ?? "").trimEnd();
+  const heading = lines[ruleAt - 1] ?? "";
   const block = lines.slice(from, blockEnd(lines, from, () => false));
   const columns = findColumns(heading, lines[ruleAt] ?? "", block);
   const startsAt = ruleAt - 1;

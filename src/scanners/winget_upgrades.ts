@@ -71,7 +71,7 @@ export function parseWingetUpgrades(stdout: string): WingetUpgrades {
     rows.push(...(table.rows ?? []).map((row) => ({ ...row, state })));
   }
   let blockEndsAt = mainEndsAt;
-  while (blockEndsAt < lines.length && !isDebris(lines[blockEndsAt] ?? "")) blockEndsAt++;
+  while (!isDebris(lines[blockEndsAt] ?? "")) blockEndsAt++;
   const placeOf = (at: number) =>
     at < mainEndsAt ? "before" : at < blockEndsAt ? "right_below" : "below";
   const sentences = lines.flatMap((line, at): Sentence[] =>
@@ -93,8 +93,7 @@ function stateOf(
   isFirst: boolean,
 ): WingetUpgrade["state"] {
   const caption = lines[table.startsAt - 1] ?? "";
-  const above = lines[table.startsAt - 2];
-  const isApart = above !== undefined && isDebris(above);
+  const isApart = isDebris(lines[table.startsAt - 2] ?? "nothing");
   // The first table may stand right under a warning; then winget's count comes right after it.
   if (isDebris(caption) || (isFirst && (!isApart || isAnnouncement(lines[table.endsAt] ?? "")))) {
     return "upgradable";

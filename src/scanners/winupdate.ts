@@ -1,7 +1,7 @@
 /** Scans for updates with Windows Update, or with the WSUS server that a host is told to ask. */
 
 import type { System } from "../system/system.ts";
-import { runPowershell, windowsFolder } from "./powershell.ts";
+import { type PowershellOptions, runPowershell, windowsFolder } from "./powershell.ts";
 import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
 import { parseWinupdate, type WinupdateAnswer } from "./winupdate_answer.ts";
 import { WinupdateError } from "./winupdate_failure.ts";
@@ -82,8 +82,7 @@ async function searchCache(
   { signal }: ScanOptions,
 ): Promise<WinupdateAnswer | null> {
   try {
-    const timeoutMs = CACHED_LIMIT_MS;
-    return await search(system, { online: false, timeoutMs, ...(signal && { signal }) });
+    return await search(system, { online: false, timeoutMs: CACHED_LIMIT_MS, signal });
   } catch (error) {
     if (!(error instanceof ScanError)) throw error;
     return null; // The error that led here says more.
@@ -92,7 +91,7 @@ async function searchCache(
 
 async function search(
   system: System,
-  { online, ...bounds }: { online: boolean; timeoutMs: number; signal?: AbortSignal },
+  { online, ...bounds }: PowershellOptions & { online: boolean },
 ): Promise<WinupdateAnswer> {
   return parseWinupdate(await runPowershell(system, winupdateScript({ online }), bounds));
 }

@@ -4,6 +4,7 @@
  */
 
 import { quoteWords } from "../redact.ts";
+import { compareNumbers } from "./number_order.ts";
 import type { WinupdateItem } from "./winupdate_answer.ts";
 import { classOf } from "./winupdate_class.ts";
 
@@ -42,10 +43,10 @@ function kbInTitle({ title }: WinupdateItem): string | undefined {
 export function nameOf(item: WinupdateItem): string {
   const [kb] = kbsOf(item);
   if (kb !== undefined) return kb;
-  const driver = isDriver(item) ? driverName(item) : "";
+  const driver = driverName(item);
   if (driver !== "") return driver;
   if (classOf(item.categories, item.type) === "definitions") return "Definition updates";
-  return `Update ${item.id.replace(/^\{/, "").slice(0, 8).toLowerCase()}`;
+  return `Update ${item.id.replace("{", "").slice(0, 8).toLowerCase()}`;
 }
 
 function driverName({ driver }: WinupdateItem): string {
@@ -54,7 +55,7 @@ function driverName({ driver }: WinupdateItem): string {
   const words = [provider, model || driver.class].filter((word) => word !== "").join(" ");
   const id = hardwareId.toUpperCase();
   const name = words !== "" && id !== "" ? `${words} [${id}]` : words || id;
-  return quoteWords(name, LONGEST_NAME).trim();
+  return quoteWords(name, LONGEST_NAME);
 }
 
 /** A version in brackets in a title, whatever the word before it: `(Version 1.421.100.0)`. */
@@ -69,13 +70,11 @@ export function versionInTitle(title: string): readonly number[] | null {
 /** Whether `a` is the newer of two updates of one name. The order does not depend on their places. */
 export function isNewer(a: WinupdateItem, b: WinupdateItem): boolean {
   const [one, other] = [versionInTitle(a.title), versionInTitle(b.title)];
-  if (one && other) {
-    for (let index = 0; index < Math.max(one.length, other.length); index++) {
-      const difference = (one[index] ?? 0) - (other[index] ?? 0);
-      if (difference !== 0) return difference > 0;
-    }
-  }
-  if (a.deployed !== b.deployed) return a.deployed > b.deployed;
-  if (a.revision !== b.revision) return a.revision > b.revision;
-  return a.id < b.id;
+  const order = (one && other ? compareNumbers(one, other) : 0) ||
+    compareTexts(a.deployed, b.deployed) || a.revision - b.revision || compareTexts(b.id, a.id);
+  return order > 0;
+}
+
+function compareTexts(a: string, b: string): number {
+  return Number(a > b) - Number(a < b);
 }

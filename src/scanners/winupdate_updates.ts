@@ -20,10 +20,12 @@ const LONGEST_DESCRIPTION = 500;
 /** A `DECIMAL` may be anything; nothing is downloaded that is larger. */
 const LARGEST_BYTES = 1e15;
 
-const SEVERITIES: readonly Severity[] = ["critical", "important", "moderate", "low"];
+/** Worst first; `null`: nobody says. */
+const SEVERITIES: readonly (Severity | null)[] = ["critical", "important", "moderate", "low", null];
 
 /** `InstallationRebootBehavior` of wuapi.h, by number. */
 const REBOOTS: readonly RebootHint[] = ["never", "required", "maybe"];
+/** Worst first; `null`: that is not told. */
 const WORST_REBOOTS: readonly (RebootHint | null)[] = ["required", "maybe", null, "never"];
 
 /** The updates, one a name: several of one KB number are one update of that. */
@@ -107,12 +109,11 @@ function isBulletin(id: string): boolean {
 function worstSeverity(
   items: readonly WinupdateItem[],
 ): Pick<Update, "severity" | "severityReason"> {
-  const found = items.map((item) => ({ word: item.severity, severity: severityOf(item) }));
-  const worst = SEVERITIES.map((severity) => found.find((one) => one.severity === severity))
-    .find((one) => one !== undefined);
-  const word = quoteWords((worst ?? found[0])?.word ?? "", LONGEST_WORD);
+  const rank = (item: WinupdateItem) => SEVERITIES.indexOf(severityOf(item));
+  const worst = items.reduce((worst, item) => rank(item) < rank(worst) ? item : worst);
+  const word = quoteWords(worst.severity, LONGEST_WORD);
   return {
-    severity: worst?.severity ?? null,
+    severity: severityOf(worst),
     severityReason: `MsrcSeverity is ${word === "" ? "empty" : `"${word}"`}`,
   };
 }
@@ -123,8 +124,11 @@ function severityOf({ severity }: WinupdateItem): Severity | null {
 
 /** `required` as soon as one says so; `null` where one of the others does not tell. */
 function worstReboot(items: readonly WinupdateItem[]): RebootHint | null {
-  const hints = items.map(({ rebootBehavior }) => REBOOTS[rebootBehavior ?? -1] ?? null);
-  return WORST_REBOOTS.find((hint) => hints.includes(hint)) ?? null;
+  const hints = items.map(({ rebootBehavior }) =>
+    REBOOTS.find((_, number) => number === rebootBehavior) ?? null
+  );
+  const rank = (hint: RebootHint | null) => WORST_REBOOTS.indexOf(hint);
+  return hints.toSorted((a, b) => rank(a) - rank(b))[0] ?? null;
 }
 
 /** Categories decide, and CVEs; `null` where there is neither. */

@@ -59,6 +59,8 @@ interface Call<T> extends CallOptions {
   readonly method: HttpRequest["method"];
   readonly path: string;
   readonly token?: string;
+  /** A second request does no more than the first. @default false */
+  readonly isIdempotent?: boolean;
   /** JSON text. */
   readonly body?: string;
   readonly readBody: ReadBody<T>;
@@ -97,6 +99,7 @@ export class Client {
       timeoutMs,
       method: "GET",
       path: "/health",
+      isIdempotent: true,
       readBody: readHealth,
     });
     if (answer.kind !== "ok") return answer;
@@ -251,6 +254,7 @@ export class Client {
       maxBodyBytes,
       tls,
       ...(proxyUrl !== null && { proxyUrl }),
+      ...(call.isIdempotent && { isIdempotent: true }),
       ...(call.signal && { signal: call.signal }),
     };
   }

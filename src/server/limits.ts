@@ -1,20 +1,33 @@
 /**
- * The widths of the server's columns. It answers 500 to a longer value and loses the whole batch,
- * so nothing longer is ever sent.
+ * How long the texts are that are sent. Where a text has its own width in the server's tables the
+ * server answers 500 to a longer one and loses the whole report; elsewhere the limit keeps a report
+ * small, and the server's lists readable.
  */
 
 import { endOfPiece, stripControls } from "../strip_controls.ts";
 
-/** Characters, per field; from the server's schema, v0.1.18. */
+/**
+ * Characters, per field; from the live tables of RedFlag 0.1.18 (`agents`, `update_logs`,
+ * `update_events`, `current_package_state`). The narrower columns of `update_packages` count for
+ * nothing: no report is written there.
+ */
 export const LIMITS = {
+  /** `agents`, as the next three: VARCHAR. */
   hostname: 255,
   osVersion: 100,
   osArchitecture: 20,
   agentVersion: 20,
+  /**
+   * TEXT in two indexes: PostgreSQL refuses an index entry of more than 2,704 bytes, and a character
+   * has up to 4.
+   */
   packageName: 500,
-  version: 100,
-  repositorySource: 255,
-  kbId: 50,
+  /** TEXT without an index, as the next: the agent's own limits. */
+  version: 1_000,
+  repositorySource: 1_000,
+  /** Stored nowhere; the server reads it all the same. */
+  kbId: 255,
+  /** `update_logs`: VARCHAR. */
   logAction: 50,
 } as const;
 

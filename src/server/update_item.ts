@@ -66,8 +66,9 @@ const OWN_ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Encodes one update for a host whose processor is `machine` (in the words of `uname -m`). The server
- * has no word for "unknown": a security update of unknown severity is told as `important`, any other
- * as `low`, and the metadata says that this rule decided. An ignored update is `low` for the server.
+ * has no word for "unknown": a security update of unknown severity is reported as `important`, any
+ * other as `moderate`, as RedFlag's own agent does, and the metadata says that this rule decided. An
+ * ignored update is `low` for the server.
  */
 export function encodeUpdate(
   update: ReportedUpdate,
@@ -76,7 +77,7 @@ export function encodeUpdate(
 ): UpdateItem {
   const severity = update.state === "ignored"
     ? "low"
-    : update.severity ?? (update.security ? "important" : "low");
+    : update.severity ?? (update.security ? "important" : "moderate");
   const kb = update.advisories.find((advisory) => /^KB\d+$/i.test(advisory));
   return {
     package_type: packageType,

@@ -1,4 +1,4 @@
-/** One HTTP exchange, as a port: no retry, no redirect, no opinion on the status. */
+/** One HTTP exchange, as a port: no redirect, no opinion on the status, no retry of what may have arrived. */
 
 /** What one request needs. */
 export interface HttpRequest {
@@ -17,6 +17,12 @@ export interface HttpRequest {
   readonly tls?: TlsOptions;
   /** The `http://[user:password@]host:port` of a proxy to go through. */
   readonly proxyUrl?: string;
+  /**
+   * The server does nothing else for a second request than for the first: one whose kept-alive
+   * connection closes before the answer may be sent again. Without this it is sent again only if
+   * nothing of it was written. @default false
+   */
+  readonly isIdempotent?: boolean;
   readonly signal?: AbortSignal;
 }
 

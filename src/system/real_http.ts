@@ -9,7 +9,7 @@ import { Deadline } from "./real_http_deadline.ts";
 import { describeFailure } from "./real_http_failure.ts";
 import { encodeRequest } from "./real_http_request.ts";
 import type { WholeAnswer } from "./real_http_answer.ts";
-import type { HttpConnection } from "./real_http_connection.ts";
+import type { HttpConnection, Unanswered } from "./real_http_connection.ts";
 
 /** A sender with connections of its own. */
 export type RealSendHttp = SendHttp & {
@@ -17,7 +17,10 @@ export type RealSendHttp = SendHttp & {
   closeIdle(): void;
 };
 
-/** Makes a sender. It follows no redirect, retries nothing and verifies every certificate. */
+/**
+ * Makes a sender. It follows no redirect and verifies every certificate. It sends a request again only
+ * where an idle connection turns out to be closed and the server cannot act twice.
+ */
 export function realSendHttp(): RealSendHttp {
   const pool = new ConnectionPool();
   const send = (request: HttpRequest) => exchange(pool, request);
@@ -47,28 +50,42 @@ async function answerOf(
   const idle = pool.abandoned.isFull ? undefined : await pool.take(request, url);
   if (idle) {
     const answer = await tryOn(pool, idle, { bytes, request, deadline });
-    if (answer !== "closed before an answer") return answer;
+    if (!isUnanswered(answer)) return answer;
+    if (!maySendAgain(request, answer)) throw closedEarly();
   }
   const fresh = await pool.open(request, url, deadline);
   const answer = await tryOn(pool, fresh, { bytes, request, deadline });
-  if (answer !== "closed before an answer") return answer;
-  throw new HttpError("closed before an answer", { reason: "cut_off" });
+  if (!isUnanswered(answer)) return answer;
+  throw closedEarly();
 }
 
 /**
- * One request on one connection. A server may close an idle connection just as it is used again;
- * then not a byte of an answer has come, and a fresh connection may be tried.
+ * A server may close an idle connection just as it is used again. Whether it read the request before
+ * nobody knows: a report that is sent again could be stored twice.
  */
+function maySendAgain({ isIdempotent = false }: HttpRequest, { isUnwritten }: Unanswered): boolean {
+  return isIdempotent || isUnwritten;
+}
+
+function isUnanswered(answer: WholeAnswer | Unanswered): answer is Unanswered {
+  return "isUnwritten" in answer;
+}
+
+function closedEarly(): HttpError {
+  return new HttpError("closed before an answer", { reason: "cut_off" });
+}
+
+/** One request on one connection. */
 async function tryOn(
   pool: ConnectionPool,
   connection: HttpConnection,
   { bytes, request, deadline }: { bytes: Uint8Array; request: HttpRequest; deadline: Deadline },
-): Promise<WholeAnswer | "closed before an answer"> {
+): Promise<WholeAnswer | Unanswered> {
   deadline.guard(() => connection.close());
   try {
     const answer = await deadline.race(connection.exchange(bytes, request.maxBodyBytes));
-    if (answer === "closed before an answer") connection.close();
-    else pool.giveBack(connection, answer.keepAlive);
+    if (isUnanswered(answer)) connection.close();
+    else pool.giveBack(connection, answer);
     return answer;
   } catch (error) {
     connection.close();

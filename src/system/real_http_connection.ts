@@ -14,6 +14,12 @@ type Read = { readonly bytes: Uint8Array | null } | { readonly error: unknown };
 /** What is written at once. A socket that is closed keeps it until the peer takes it (Deno 2.6.8). */
 const WRITE_BYTES = 65_536;
 
+/** The connection was closed before a byte of the answer came. */
+export interface Unanswered {
+  /** Not a byte of the request left this process: the server cannot have acted on it. */
+  readonly isUnwritten: boolean;
+}
+
 /** How writing a request ended. */
 type Written = { readonly error?: unknown };
 
@@ -44,7 +50,7 @@ export class HttpConnection {
   async exchange(
     request: Uint8Array,
     maxBodyBytes: number,
-  ): Promise<WholeAnswer | "closed before an answer"> {
+  ): Promise<WholeAnswer | Unanswered> {
     this.#unsent = request;
     const writing = this.#write();
     this.#writing = writing;
@@ -58,7 +64,9 @@ export class HttpConnection {
         return { ...answer, keepAlive: answer.keepAlive && isWritten };
       }
       if (written?.error !== undefined && !isClosedByPeer(written.error)) throw written.error;
-      return answer;
+      // A write that goes on has begun: some of it may be with the peer.
+      const isUnwritten = written !== null && this.#unsent.length === request.length;
+      return { isUnwritten };
     } finally {
       reader.close();
     }

@@ -1,6 +1,7 @@
 /** Connections that wait for a next request, and the opening of new ones. */
 
 import type { HttpRequest } from "./http.ts";
+import type { WholeAnswer } from "./real_http_answer.ts";
 import { HttpConnection } from "./real_http_connection.ts";
 import type { Deadline } from "./real_http_deadline.ts";
 import { openStream } from "./real_http_open.ts";
@@ -8,6 +9,9 @@ import { AbandonedSockets } from "./real_http_abandoned.ts";
 
 /** Servers and proxies drop idle connections at this or later, as a rule. */
 const IDLE_MS = 60_000;
+
+/** So much before the server would drop a connection it is no longer used. */
+const MARGIN_MS = 1_000;
 
 /** Besides the first one, connections to one server are for the next moment alone: a fleet's add up. */
 const FURTHER_IDLE_MS = 5_000;
@@ -45,11 +49,13 @@ export class ConnectionPool {
     return new HttpConnection(stream, keyOf(request, url), this.abandoned);
   }
 
-  /** Keeps a connection for the next request, or closes it. */
-  giveBack(connection: HttpConnection, keepAlive: boolean): void {
+  /** Keeps a connection for the next request, for as long as its last answer allows, or closes it. */
+  giveBack(connection: HttpConnection, { keepAlive, headers }: WholeAnswer): void {
     const { key } = connection;
     const others = this.#idle.get(key) ?? [];
-    if (!keepAlive || others.length >= MOST_IDLE) return connection.close();
+    const ownMs = others.length === 0 ? IDLE_MS : FURTHER_IDLE_MS;
+    const idleMs = Math.min(ownMs, idleLimitMs(headers["keep-alive"]));
+    if (!keepAlive || idleMs <= 0 || others.length >= MOST_IDLE) return connection.close();
     const drop = () => {
       const waiting = this.#idle.get(key) ?? [];
       const at = waiting.findIndex((one) => one.connection === connection);
@@ -58,7 +64,7 @@ export class ConnectionPool {
       waiting.splice(at, 1);
       connection.close();
     };
-    const timer = setTimeout(drop, others.length === 0 ? IDLE_MS : FURTHER_IDLE_MS);
+    const timer = setTimeout(drop, idleMs);
     // An idle connection is no reason for the process to go on.
     Deno.unrefTimer(Number(timer));
     this.#idle.set(key, [...others, { connection, timer }]);
@@ -72,6 +78,15 @@ export class ConnectionPool {
     }
     this.#idle.clear();
   }
+}
+
+/**
+ * How long a connection may wait, by the server's `Keep-Alive: timeout=5` (RFC 2068, section 19.7.1.1;
+ * Apache and Node send it): one that is used as the server drops it loses its request.
+ */
+export function idleLimitMs(keepAlive: string | undefined): number {
+  const [, seconds] = /(?:^|[,\s])timeout=(\d{1,9})(?:$|[,\s])/i.exec(keepAlive ?? "") ?? [];
+  return seconds === undefined ? IDLE_MS : Math.min(IDLE_MS, Number(seconds) * 1_000 - MARGIN_MS);
 }
 
 function keyOf({ tls = {}, proxyUrl = "" }: HttpRequest, url: URL): string {

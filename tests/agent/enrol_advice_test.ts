@@ -26,7 +26,10 @@ Deno.test("adviceOn() says for each answer of a server's what to look at", () =>
   assertMatch(adviceOn({ ...failed, status: 500 }) ?? "", /server's own log/);
   assertMatch(adviceOn({ ...failed, status: 301 }) ?? "", /a RedFlag server's, and names no other/);
   assertMatch(adviceOn({ ...failed, status: 200 }) ?? "", /a RedFlag server's, and names no other/);
-  assertMatch(adviceOn({ kind: "unauthorized", why: "HTTP 401" }) ?? "", /dashboard/);
+  assertMatch(
+    adviceOn({ kind: "unauthorized", why: "HTTP 401" }) ?? "",
+    /dashboard .*server's database is up/,
+  );
   assertMatch(
     adviceOn({ kind: "limited", why: "HTTP 429", retryAfterMs: null }) ?? "",
     /in a minute/,

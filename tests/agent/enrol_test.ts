@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { adopt, EnrolError, register, unregister } from "../../src/agent/enrol.ts";
 import { HeldError, holdState } from "../../src/agent/hold_state.ts";
 import { loadConfig } from "../../src/config.ts";
@@ -105,6 +105,40 @@ Deno.test("register() takes no interval from a server that gives none, or none t
   for (const [config, intervalMs] of rows) {
     const { enrolment } = await setUp(() => answer(200, { ...enrolled, config }));
     assertEquals((await register(enrolment, URL, "t")).intervalMs, intervalMs);
+  }
+});
+
+Deno.test("register() says that a server has not been set up yet where its health says so", async () => {
+  const waiting = { status: "waiting for configuration" };
+  const rows: [reply: HttpResponse, health: HttpResponse | Error, says: RegExp][] = [
+    [
+      response(404, "404 page not found"),
+      answer(200, waiting),
+      /the server says "waiting for configuration": it has not been set up yet\. Next: finish/,
+    ],
+    [answer(200, waiting), answer(200, waiting), /has not been set up yet/],
+    [
+      response(404, "404 page not found"),
+      answer(200, { status: "healthy" }),
+      /HTTP 404\. Next: see/,
+    ],
+    [response(404, ""), new HttpError("Cannot", { reason: "timeout" }), /HTTP 404\. Next: see/],
+  ];
+  for (const [reply, health, says] of rows) {
+    const { enrolment, events } = await setUp(({ url }) =>
+      url.endsWith("/health") ? health : reply
+    );
+    const error = await assertRejects(() => register(enrolment, URL, "t"), EnrolError);
+    assertMatch(error.message, says);
+    assertEquals(events.filter((event) => event.endsWith("/health")).length, 1);
+  }
+});
+
+Deno.test("register() asks for no health where the answer says all", async () => {
+  for (const status of [400, 401, 429, 500]) {
+    const { enrolment, events } = await setUp(() => answer(status));
+    await assertRejects(() => register(enrolment, URL, "t"), EnrolError);
+    assertEquals(events.filter((event) => event.endsWith("/health")), [], String(status));
   }
 });
 

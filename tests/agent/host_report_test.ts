@@ -35,12 +35,27 @@ const metrics = {
 };
 
 Deno.test("registerBody() keeps to the columns and leaves out what is not known", () => {
-  const body = registerBody(facts, { agentVersion: "0.1.0", nowMs: 0 });
+  const body = registerBody(facts, { agentVersion: "1.0.0", nowMs: 0 });
   assertEquals(body.hostname.length, 255);
   assertEquals(body.metadata["installation_time"], "1970-01-01T00:00:00.000Z");
   assertEquals(body.metadata["disk_used"], "60");
   assert(!("cpu_model" in body.metadata) && !("processes" in body.metadata));
   assert(Object.values(body.metadata).every((value) => typeof value === "string"));
+});
+
+Deno.test("registerBody() says the processor as RedFlag's own agent does", () => {
+  const rows = [
+    ["x86_64", "amd64"],
+    ["aarch64", "arm64"],
+    ["i686", "386"],
+    ["armv7l", "arm"],
+    ["riscv64", "riscv64"],
+    ["s390x", "s390x"],
+  ];
+  for (const [architecture = "", said] of rows) {
+    const body = registerBody({ ...facts, architecture }, { agentVersion: "1.0.0", nowMs: 0 });
+    assertEquals(body.os_architecture, said);
+  }
 });
 
 const condition = {
@@ -54,7 +69,7 @@ const condition = {
 } as const;
 
 Deno.test("checkInBody() always says whether rapid polling is on, as a boolean", () => {
-  const agent = { version: "0.1.0", nowMs: 0, ...condition };
+  const agent = { version: "1.0.0", nowMs: 0, ...condition };
   const off = checkInBody(metrics, { ...agent, rapidLeftMs: 0 });
   assertEquals(off.metadata.rapid_polling_enabled, false);
   assertEquals(off.metadata.rapid_polling_until, "1970-01-01T00:00:00.000Z");
@@ -76,7 +91,7 @@ Deno.test("checkInBody() always says whether rapid polling is on, as a boolean",
 });
 
 Deno.test("checkInBody() gives figures in the server's units, and none it does not have", () => {
-  const agent = { version: "0.1.0", nowMs: 0, ...condition, rapidLeftMs: 0 };
+  const agent = { version: "1.0.0", nowMs: 0, ...condition, rapidLeftMs: 0 };
   const { metadata: _, ...figures } = checkInBody(metrics, agent);
   assertEquals(figures, {
     cpu_percent: 12.35,
@@ -84,7 +99,7 @@ Deno.test("checkInBody() gives figures in the server's units, and none it does n
     memory_used_gb: 2,
     memory_total_gb: 8,
     uptime: "0d 0h 1m",
-    version: "0.1.0",
+    version: "1.0.0",
   });
 });
 
@@ -119,7 +134,7 @@ for (const [column, field, limit] of WIDTHS) {
   Deno.test(`registerBody() sends a ${column} of ${limit} characters, and cuts one more`, () => {
     for (const [given, sent] of [[limit, limit], [limit + 1, limit]] as const) {
       const long = { ...facts, [field]: "😀".repeat(given) };
-      const body = registerBody(long, { agentVersion: "0.1.0", nowMs: 0 });
+      const body = registerBody(long, { agentVersion: "1.0.0", nowMs: 0 });
       assertEquals([...body[column]].length, sent);
     }
   });
@@ -150,7 +165,7 @@ Deno.test("registerBody() and systemInfoEvent() send nothing that the server can
 });
 
 Deno.test("checkInBody() leaves out each figure that is not known, and divides by nothing", () => {
-  const agent = { version: "0.1.0", nowMs: 0, ...condition, rapidLeftMs: 0 };
+  const agent = { version: "1.0.0", nowMs: 0, ...condition, rapidLeftMs: 0 };
   const unknown = {
     cpuPercent: null,
     memoryTotalBytes: null,
@@ -210,7 +225,7 @@ Deno.test("systemInfoEvent() tells all that is known, and leaves out the rest", 
 
 Deno.test("registerBody() names what the dashboard shows, each under its own key", () => {
   const { metadata } = registerBody({ ...facts, cpuModel: "CPU", processes: 7 }, {
-    agentVersion: "0.1.0",
+    agentVersion: "1.0.0",
     nowMs: 0,
   });
   assertEquals(metadata, {
@@ -232,7 +247,7 @@ Deno.test("checkInBody() says that rapid polling is on until its last millisecon
     const [rapidLeftMs, isOn, minutes] of [[1, true, 1], [60_001, true, 2], [0, false, 0]] as const
   ) {
     const { metadata } = checkInBody(metrics, {
-      version: "0.1.0",
+      version: "1.0.0",
       nowMs: 0,
       ...condition,
       rapidLeftMs,

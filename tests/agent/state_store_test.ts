@@ -4,6 +4,7 @@ import { StateStore } from "../../src/agent/state_store.ts";
 import { showDiskNote } from "../../src/agent/disk_note.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
+import { settle } from "../fakes/clock.ts";
 import type { FakeFiles } from "../fakes/files.ts";
 import { event } from "../fakes/lasting.ts";
 import { FakeLog } from "../fakes/log.ts";
@@ -70,6 +71,21 @@ Deno.test("a folder that is gone has its lock, the identity of now and the state
   assertEquals([...system.files.locked], ["/state/agent.lock"]);
   assertEquals([calls, store.buffer.counts().pending], [["new folder"], 1]);
   assertEquals((await showDiskNote(system, "/state"))?.disk, "ok");
+  await end();
+});
+
+Deno.test("open() ends when the note of the disk is on the disk", async () => {
+  let isWritten = false;
+  const { end } = await start((files) => {
+    const write = files.writeText.bind(files);
+    files.writeText = async (purpose, ...rest) => {
+      if (purpose !== "tell of the disk") return await write(purpose, ...rest);
+      await settle();
+      await write(purpose, ...rest);
+      isWritten = true;
+    };
+  });
+  assertEquals(isWritten, true);
   await end();
 });
 

@@ -282,6 +282,38 @@ Deno.test("drain() sends what was set aside and put back meanwhile in the next r
   assertEquals(buffer.counts().setAside, 0);
 });
 
+Deno.test("drain() goes on with a command past a single item that the server does not take", async () => {
+  const list = (count: number): NewEvent => {
+    const updates = Array.from({ length: count }, (_, n) => `item ${n} of ${count}`);
+    return { kind: "updates", commandId: "c", snapshotOf: null, body: JSON.stringify({ updates }) };
+  };
+  for (const kind of ["refused", "doubtful", "divided"] as const) {
+    for (const count of [1, 2]) {
+      const { buffer } = await setUp([list(count), log("log", "c")]);
+      const sent: string[] = [];
+      await drain(buffer, new FakeLog(), {
+        send: (event) => {
+          sent.push(event.kind);
+          const refusal = { event, why: "HTTP 500", mayBeOneItem: false };
+          if (event.kind === "log") return Promise.resolve(delivered);
+          return Promise.resolve(kind === "doubtful" ? { kind } : { kind, ...refusal });
+        },
+      });
+      assertEquals(sent, count === 1 ? ["updates", "log"] : ["updates"], `${kind}, ${count} items`);
+    }
+  }
+});
+
+Deno.test("drain() sets aside at once what is refused for good", async () => {
+  const { buffer } = await setUp([log("a")]);
+  const courier = (isFinal: boolean) => ({
+    send: (event: StoredEvent): Promise<Delivery> =>
+      Promise.resolve({ kind: "refused", event, why: "HTTP 400", mayBeOneItem: false, isFinal }),
+  });
+  assertEquals((await drain(buffer, new FakeLog(), courier(true))).setAside, 1);
+  assertEquals(buffer.list().map(({ state, attempts }) => [state, attempts]), [["set_aside", 1]]);
+});
+
 async function bufferWith(events: readonly NewEvent[]) {
   const limits = { maxEvents: 1_000, maxBytes: 10_000_000, maxAttempts: 2 };
   const { buffer } = await openBuffer(new FakeSystem(), "/state", limits);

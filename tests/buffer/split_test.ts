@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { splitBody } from "../../src/buffer/split.ts";
+import { isSingleItem, splitBody } from "../../src/buffer/split.ts";
 
 Deno.test("splitBody() makes two halves that hold every update once, in order", () => {
   fc.assert(fc.property(fc.array(fc.nat(), { minLength: 2, maxLength: 300 }), (updates) => {
@@ -19,4 +19,17 @@ Deno.test("splitBody() takes nothing apart that has one item, or none, or is no 
     assertEquals(splitBody({ kind: "updates", body }), null, body);
   }
   assertEquals(splitBody({ kind: "log", body: '{"updates":[1,2]}' }), null);
+});
+
+Deno.test("isSingleItem() is true of reports of updates that cannot be split, and of nothing else", () => {
+  const rows = [
+    ["updates", '{"updates":[{}]}', true],
+    ["updates", '{"updates":[]}', true],
+    ["updates", "junk", true],
+    ["updates", '{"updates":[1,2]}', false],
+    ["log", '{"updates":[{}]}', false],
+    ["dependencies", "{}", false],
+    ["system_info", "{}", false],
+  ] as const;
+  for (const [kind, body, expected] of rows) assertEquals(isSingleItem({ kind, body }), expected);
 });

@@ -7,6 +7,7 @@ import { apt, dnf, tool } from "./scan_reports.ts";
 Deno.test("scanAsJson() has the contract's fields, absent scanners too", () => {
   const answer = { reports: [apt, dnf], names: ["apt", "dnf", "winget"], host: "h", startedMs: 0 };
   const json = JSON.parse(scanAsJson(answer));
+  assertEquals(scanAsJson(answer), JSON.stringify(json, null, 2), "for a person to read, too");
   assertEquals(json.schema, "pennon.scan/1");
   assertEquals(json.scanned_at, "1970-01-01T00:00:00.000Z");
   const [first, second, third] = json.scanners;

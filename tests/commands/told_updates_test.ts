@@ -4,10 +4,16 @@ import {
   keepToldUpdates,
   readToldUpdates,
 } from "../../src/commands/told_updates.ts";
+import { goneItem } from "../../src/server/update_item.ts";
 import { FileError } from "../../src/system/files.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
-const TOLD = new Map([["apt", { fullAtMs: 5, items: { curl: ["2", "sum"] as const } }]]);
+const CURL = goneItem("apt", "curl", "2");
+const TOLD = new Map([["apt", {
+  fullAtMs: 5,
+  items: { curl: ["2", "sum", 4, CURL] as const, wget: ["3", "sum", 4, null] as const },
+  gone: { old: ["1", 3] as const },
+}]]);
 const PATH = "/state/told-updates.json";
 
 Deno.test("readToldUpdates() finds what was kept, for nobody else to read, until it is forgotten", async () => {
@@ -22,8 +28,8 @@ Deno.test("readToldUpdates() finds what was kept, for nobody else to read, until
 
 Deno.test("readToldUpdates() takes a file that is none of ours, or cannot be read, for nothing", async () => {
   const system = new FakeSystem();
-  const texts = ["", "junk", "null", "[]", '{"schema":"pennon.told-updates/2","scanners":{}}'];
-  for (const text of [...texts, '{"schema":"pennon.told-updates/1","scanners":{"apt":1}}']) {
+  const texts = ["", "junk", "null", "[]", '{"schema":"pennon.told-updates/1","scanners":{}}'];
+  for (const text of [...texts, '{"schema":"pennon.told-updates/2","scanners":{"apt":1}}']) {
     system.files.texts.set(PATH, text);
     assertEquals(await readToldUpdates(system, "/state"), new Map(), text);
   }
@@ -35,23 +41,40 @@ Deno.test("readToldUpdates() takes a file that is none of ours, or cannot be rea
 Deno.test("readToldUpdates() takes a list with a field of another shape for nothing", async () => {
   const system = new FakeSystem();
   const read = async (list: unknown) => {
-    const text = JSON.stringify({ schema: "pennon.told-updates/1", scanners: { apt: list } });
+    const text = JSON.stringify({ schema: "pennon.told-updates/2", scanners: { apt: list } });
     system.files.texts.set(PATH, text);
     return (await readToldUpdates(system, "/state")).size;
   };
-  assertEquals(await read({ fullAtMs: 5, items: { curl: ["2", "sum"] } }), 1);
-  assertEquals(await read({ fullAtMs: null, items: {} }), 0);
-  assertEquals(await read({ fullAtMs: 5, items: { curl: ["2"] } }), 0);
-  assertEquals(await read({ fullAtMs: 5, items: { curl: [2, "sum"] } }), 0);
+  const good = { fullAtMs: 5, items: { curl: ["2", "sum", 4, CURL] }, gone: { old: ["1", 3] } };
+  assertEquals(await read(good), 1);
+  const bad: [field: string, value: unknown][] = [
+    ["fullAtMs", null],
+    ["gone", undefined],
+    ["gone", { old: ["1"] }],
+    ["gone", { old: ["1", 9e15] }],
+    ["items", { curl: ["2", "sum"] }],
+    ["items", { curl: [2, "sum", 4, null] }],
+    ["items", { curl: ["2", "sum", "4", null] }],
+    ["items", { curl: ["2", "sum", 4, { ...CURL, severity: "dreadful" }] }],
+    ["items", { curl: ["2", "sum", 4, { ...CURL, package_type: "snap" }] }],
+    ["items", { curl: ["2", "sum", 4, { ...CURL, size_bytes: 1.5 }] }],
+    ["items", { curl: ["2", "sum", 4, { ...CURL, cve_list: "CVE-2026-1" }] }],
+    ["items", { curl: ["2", "sum", 4, { ...CURL, metadata: { state: null } }] }],
+  ];
+  for (const [field, value] of bad) {
+    assertEquals(await read({ ...good, [field]: value }), 0, `${field}: ${JSON.stringify(value)}`);
+  }
 });
 
 Deno.test("readToldUpdates() reads a host's tens of thousands of updates, and no endless file", async () => {
   const system = new FakeSystem();
-  const item = (n: number) => [`package-with-a-long-name-${n}`, ["1".repeat(20), "s".repeat(36)]];
+  const item = (
+    n: number,
+  ) => [`package-with-a-long-name-${n}`, ["1".repeat(20), "s".repeat(36), 0, null]];
   const items = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => item(n)));
   const text = JSON.stringify({
-    schema: "pennon.told-updates/1",
-    scanners: { apt: { fullAtMs: 5, items } },
+    schema: "pennon.told-updates/2",
+    scanners: { apt: { fullAtMs: 5, items, gone: {} } },
   });
   system.files.texts.set(PATH, text);
   assertEquals((await readToldUpdates(system, "/state")).size, 1);
@@ -63,4 +86,21 @@ Deno.test("keepToldUpdates() says when the disk refuses", async () => {
   const system = new FakeSystem();
   system.files.fail("keep what was told", "full");
   await assertRejects(() => keepToldUpdates(system, "/state", TOLD), FileError);
+});
+
+Deno.test("keepToldUpdates() leaves out the rows of a list that would be too long with them", async () => {
+  const system = new FakeSystem();
+  const row = { ...CURL, package_description: "x".repeat(30_000) };
+  const kept = async (count: number) => {
+    const items = Object.fromEntries(
+      Array.from({ length: count }, (_, n) => [`p${n}`, ["2", "sum", 4, row] as const]),
+    );
+    const told = new Map([["apt", { fullAtMs: 5, items, gone: { old: ["1", 3] as const } }]]);
+    await keepToldUpdates(system, "/state", told);
+    const { items: read, gone } = (await readToldUpdates(system, "/state")).get("apt")!;
+    assertEquals([Object.keys(read).length, gone], [count, { old: ["1", 3] }]);
+    return Object.values(read).filter(([version, , , row]) => version === "2" && row !== null)
+      .length;
+  };
+  assertEquals([await kept(270), await kept(280)], [270, 0]);
 });

@@ -47,6 +47,18 @@ Deno.test("misuse exits 2, no registration 3, failure 1, each with what to do", 
     }
   }));
 
+Deno.test("register says that a server waits for its configuration, and works once it has one", () =>
+  onHost(async (host) => {
+    await host.server.setFault({ mode: "waiting_for_configuration" });
+    const words = ["register", "--server", host.server.url, "--token", "x"];
+    const { code, err } = await host.pennon(words);
+    assertEquals(code, 1);
+    assertStringIncludes(err, 'the server says "waiting for configuration"');
+    assertStringIncludes(err, "Next: finish the server's setup in a browser");
+    await host.server.setFault({ mode: "none" });
+    await host.register();
+  }));
+
 Deno.test("junk in the configuration is named line by line", () =>
   onHost(async (host) => {
     const { code, out, err } = await host.pennon(["config", "check"]);

@@ -277,6 +277,30 @@ Deno.test("take() says how long a command took that failed, and leaves rapid pol
   ]]);
 });
 
+Deno.test("take() keeps what completes a command's events with them, whatever became of it", async () => {
+  const handlers: [name: string, handler: CommandHandler][] = [
+    ["done", { repeatable: true, run: (command) => Promise.resolve(outcome(command, "end")) }],
+    ["failed", {
+      repeatable: true,
+      run: () => {
+        throw new Error("end");
+      },
+    }],
+    ["refused", { repeatable: true, refusal: () => "end" }],
+  ];
+  for (const [name, handler] of handlers) {
+    const made = await setUp(handler, ["a"]);
+    const worker = new Worker({
+      ...made.parts,
+      completeEvents: (command, events) =>
+        Promise.resolve([...outcome(command, "row").events, ...events]),
+    });
+    worker.take(made.commands[0]!, never);
+    await worker.idle;
+    assertEquals(made.bodies(), ["row", "end"], name);
+  }
+});
+
 Deno.test("take() wakes the loop for what a command tells early, and not for nothing", async () => {
   let woken = 0;
   const made = await setUp({

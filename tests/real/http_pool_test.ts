@@ -2,6 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { HttpError, type HttpErrorReason, type HttpRequest } from "../../src/system/http.ts";
+import { idleLimitMs } from "../../src/system/real_http_pool.ts";
 import { Authority } from "./certificates.ts";
 import {
   assertFails,
@@ -178,18 +179,59 @@ Deno.test("a connection that the server closed while it was idle is not used aga
     assertEquals(server.heard, ["2 POST / HTTP/1.1"]);
   }));
 
-Deno.test("a connection that the server closes just as it is used again is replaced, once", () =>
+/** Answers once, hears the next request, and closes. A further connection is heard, and closed. */
+function closesAtTheSecond(): Server {
+  return new Server(async (peer, server) => {
+    server.heard.push(`${peer.number} ${(await peer.hear())?.split("\r\n")[0]}`);
+    if (peer.number > 1) return peer.close();
+    await peer.say(ok("1"));
+    const second = await peer.hear();
+    if (second !== undefined) server.heard.push(`${peer.number} ${second.split("\r\n")[0]}`);
+    peer.close();
+  });
+}
+
+Deno.test("an idempotent request whose idle connection is closed goes on a new one, once", () =>
   withSender(async (send) => {
-    await using server = new Server(async (peer, server) => {
-      server.heard.push(`${peer.number} ${(await peer.hear())?.split("\r\n")[0]}`);
-      if (peer.number > 1) return peer.close();
-      await peer.say(ok("1"));
-      await peer.hear();
-      peer.close();
-    });
+    await using server = closesAtTheSecond();
     await send(request(server.url));
-    await assertFails(send(request(server.url)), "cut_off");
-    assertEquals(server.heard, ["1 GET / HTTP/1.1", "2 GET / HTTP/1.1"]);
+    await assertFails(send(request(server.url, { isIdempotent: true })), "cut_off");
+    assertEquals(server.heard, ["1 GET / HTTP/1.1", "1 GET / HTTP/1.1", "2 GET / HTTP/1.1"]);
+  }));
+
+Deno.test("any other request that was written is not sent again when its connection is closed", () =>
+  withSender(async (send) => {
+    for (const parts of [{}, { method: "POST", body: "{}" }, { method: "DELETE" }] as const) {
+      await using server = closesAtTheSecond();
+      await send(request(server.url));
+      await assertFails(send(request(server.url, parts)), "cut_off");
+      assertEquals(server.heard.length, 2, JSON.stringify(parts));
+      assertEquals(server.connections, 1);
+    }
+  }));
+
+Deno.test("an idle connection is dropped before the server would, where it says when", () => {
+  const rows: [keepAlive: string | undefined, idleMs: number][] = [
+    [undefined, 60_000],
+    ["timeout=5", 4_000],
+    ["timeout=5, max=100", 4_000],
+    ["max=100,Timeout=20", 19_000],
+    ["timeout=75", 60_000],
+    ["timeout=1", 0],
+    ["timeout=0", -1_000],
+    ["timeout=-5", 60_000],
+    ["timeout=5s", 60_000],
+    ["idletimeout=5", 60_000],
+    ["junk", 60_000],
+  ];
+  for (const [keepAlive, idleMs] of rows) assertEquals(idleLimitMs(keepAlive), idleMs, keepAlive);
+});
+
+Deno.test("a server that keeps a connection for a second is asked on a new one each time", () =>
+  withSender(async (send) => {
+    await using server = new Server(byNumber("Keep-Alive: timeout=1\r\n"));
+    assertEquals((await send(request(server.url))).body, "1");
+    assertEquals((await send(request(server.url))).body, "2");
   }));
 
 Deno.test("a request is not sent a second time once a byte of an answer has come", () =>

@@ -21,7 +21,7 @@ export interface TestAgent {
 }
 
 /** What an agent tells of its host. */
-export const host = { hostname: "web-1", os_type: "linux", agent_version: "0.1.0" };
+export const host = { hostname: "web-1", os_type: "linux", agent_version: "1.0.0" };
 
 /** One update as an agent reports it. */
 export const update = {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { VERSION } from "../../src/version.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { enrol, HOUR_MS, withServer } from "./refserver_agent.ts";
 
@@ -87,5 +88,26 @@ Deno.test("the server believes in rapid polling only as long as the agent says s
       const body = { enabled: true, duration_minutes: minutes };
       assertEquals((await agent.send("POST", "rapid-mode", body)).status, 400);
     }
+  });
+});
+
+Deno.test("an agent of an older version than the server's latest one is told to be out of date", async () => {
+  await withServer({}, async (server) => {
+    const agent = await enrol(server);
+    const rows = [
+      ["0.1.17", true],
+      ["0.1.18", false],
+      ["0.1", true],
+      ["v0.2.0", false],
+      ["0.1.x", true],
+      ["1.0.0", false],
+      ["1.0.0-rc.1", false],
+    ] as const;
+    for (const [version, isOutOfDate] of rows) {
+      await agent.send("GET", "commands", { version });
+      assertEquals(server.state().agents[0]!.updateAvailable, isOutOfDate, version);
+    }
+    await agent.send("GET", "commands", { version: VERSION });
+    assert(!server.state().agents[0]!.updateAvailable);
   });
 });

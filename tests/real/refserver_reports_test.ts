@@ -10,11 +10,8 @@ Deno.test("one bad update costs the whole batch", async () => {
       [{ severity: "high" }, 500],
       [{ severity: "none" }, 500],
       [{ severity: undefined }, 500],
-      [{ package_name: "x".repeat(501) }, 500],
-      [{ current_version: "x".repeat(101) }, 500],
-      [{ available_version: "x".repeat(101) }, 500],
-      [{ repository_source: "x".repeat(256) }, 500],
-      [{ kb_id: "x".repeat(51) }, 500],
+      [{ package_name: "\u{1f600}".repeat(651) }, 500],
+      [{ package_type: "x".repeat(51) }, 500],
       [{ metadata: { text: "a\0b" } }, 500],
       [{ package_name: "a\0b" }, 500],
       [{ package_name: "" }, 400],
@@ -29,7 +26,8 @@ Deno.test("one bad update costs the whole batch", async () => {
       assertEquals(answer.status, status, JSON.stringify(change));
     }
     assertEquals([server.state().updates, server.state().packages], [[], []]);
-    assertEquals(server.state().violations.length, bad.length);
+    // The type that is too long is told of twice.
+    assertEquals(server.state().violations.length, bad.length + 1);
     const whole = { command_id: "c", timestamp: "2026-11-24T00:00:00.123Z", updates: good };
     const answer = await agent.send("POST", "updates", whole);
     assertEquals(answer.json, { message: "update events recorded", count: 2, command_id: "c" });
@@ -81,6 +79,79 @@ Deno.test("a log completes or fails its command, or only stores a part", async (
   });
 });
 
+Deno.test("texts of updates are as long as they are, up to what an index takes", async () => {
+  await withServer({}, async (server) => {
+    const agent = await enrol(server);
+    const long = "\u{1f600}".repeat(5_000);
+    const versions = { current_version: long, available_version: long, repository_source: long };
+    const updates = [{ ...update, ...versions, kb_id: long, package_name: "x".repeat(2_600) }];
+    assertEquals((await agent.send("POST", "updates", { updates })).status, 200);
+    assertEquals(server.state().updates[0]!.available_version, long);
+    assertEquals(server.state().violations, []);
+  });
+});
+
+Deno.test("a row goes by a person's steps, and back to pending when it is reported again", async () => {
+  await withServer({}, async (server) => {
+    const agent = await enrol(server);
+    const report = () => agent.send("POST", "updates", { updates: [update] });
+    const row = () => server.state().packages[0]!;
+    const step = (action: "approve" | "reject" | "install" | "confirm") => {
+      server.takeStep({ action, id: row().id });
+      return row().status;
+    };
+    await report();
+    assertEquals(step("install"), "pending", "not approved, and queued all the same");
+    assertEquals([step("approve"), step("install")], ["approved", "checking_dependencies"]);
+    assertEquals(step("approve"), "checking_dependencies");
+    await report();
+    assertEquals(row().status, "pending");
+    assertEquals([step("approve"), step("confirm")], ["approved", "installing"]);
+    await report();
+    assertEquals(row().status, "pending");
+    assertEquals(step("reject"), "ignored");
+    await report();
+    assertEquals(row().status, "ignored", "what a person has rejected stays so");
+    const types = server.state().commands.map((
+      { type, params },
+    ) => [type, params?.["package_name"]]);
+    assertEquals(types, [
+      ["dry_run_update", "openssl"],
+      ["dry_run_update", "openssl"],
+      ["confirm_dependencies", "openssl"],
+    ]);
+  });
+});
+
+Deno.test("the list goes by the reports' own time, and the last scan by the server's", async () => {
+  const clock = new FakeClock();
+  await withServer({ clock }, async (server) => {
+    const agent = await enrol(server);
+    const curl = { ...update, package_name: "curl", current_version: "8" };
+    const at = (ms: number) => new Date(ms).toISOString();
+    const report = (item: unknown, timestamp?: string) =>
+      agent.send("POST", "updates", { timestamp, updates: [item] });
+    const names = () => server.state().packages.map(({ packageName }) => packageName);
+    const lastScan = () => server.state().agents[0]!.lastScanAtMs;
+    assertEquals(lastScan(), null);
+    const startMs = clock.nowMs();
+    await report(update, at(startMs));
+    await report(curl, at(startMs + 1));
+    assertEquals(names(), ["curl", "openssl"]);
+    clock.setNow(startMs + HOUR_MS);
+    await report({ ...curl, severity: "low", current_version: "9" }, at(startMs - 1));
+    assertEquals([names(), lastScan()], [["openssl", "curl"], startMs + HOUR_MS]);
+    const [, old] = server.state().packages;
+    assertEquals([old!.severity, old!.currentVersion], ["low", "8"]);
+    clock.setNow(startMs + 2 * HOUR_MS);
+    await agent.send("POST", "updates", { timestamp: at(clock.nowMs()), updates: [] });
+    assertEquals(lastScan(), startMs + HOUR_MS, "an empty report moves nothing");
+    await report(update);
+    const [, withoutTime] = server.state().packages;
+    assertEquals(withoutTime!.lastDiscoveredAt, "0001-01-01T00:00:00.000Z");
+  });
+});
+
 Deno.test("no dependencies means that the installation goes ahead", async () => {
   await withServer({}, async (server) => {
     const agent = await enrol(server);
@@ -91,23 +162,30 @@ Deno.test("no dependencies means that the installation goes ahead", async () => 
       const body = { ...report, dependencies };
       assertEquals((await agent.send("POST", "dependencies", body)).status, 400);
     }
+    const { id } = server.state().packages[0]!;
+    server.takeStep({ action: "approve", id });
     const some = { ...report, dependencies: ["libssl3"] };
+    assertEquals((await agent.send("POST", "dependencies", some)).status, 200);
+    assertEquals(server.state().packages[0]!.status, "approved", "nobody asked for it");
+    server.takeStep({ action: "install", id });
     assertEquals((await agent.send("POST", "dependencies", some)).status, 200);
     assertEquals(server.state().packages[0]!.status, "pending_dependencies");
     assertEquals((await agent.send("POST", "dependencies", report)).status, 200);
     const { commands } = (await agent.send("GET", "commands")).json;
-    assertEquals(commands[0].type, "confirm_dependencies");
-    assertEquals(commands[0].params, {
-      update_id: server.state().packages[0]!.id,
+    const confirm = commands.find(({ type }: { type: string }) => type === "confirm_dependencies");
+    assertEquals(confirm.params, {
+      update_id: id,
       package_name: "openssl",
       package_type: "apt",
       dependencies: [],
     });
-    await agent.send("POST", "logs", { ...log, command_id: commands[0].id });
+    await agent.send("POST", "logs", { ...log, command_id: confirm.id });
     assertEquals(server.state().packages[0]!.status, "updated");
-    assertEquals(server.state().dependencies.map(({ dependencies }) => dependencies), [[
-      "libssl3",
-    ], []]);
+    assertEquals(server.state().dependencies.map(({ dependencies }) => dependencies), [
+      ["libssl3"],
+      ["libssl3"],
+      [],
+    ]);
   });
 });
 

@@ -27,6 +27,7 @@ Deno.test("markIgnored() matches names, advisories and titles, in any case", () 
 Deno.test("markIgnored() heeds a pattern for one scanner in that one alone, and says which it was", () => {
   assertEquals(statesOf("apt", ["apt:linux-*", "dnf:*"]), [yes, not, not]);
   assertEquals(statesOf("dnf", ["apt:linux-*"]), [not, not, not]);
+  assertEquals(statesOf("apt", ["Xapt:tool"]), [not, not, not], "a colon in a title");
   const [first] = markIgnored("apt", [tool], ["apt:to?l"]);
   assertEquals(first?.stateReason, "scanners.ignore: apt:to?l");
 });

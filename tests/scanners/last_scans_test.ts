@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import {
   keepLastScans,
   lastReboot,
@@ -8,6 +8,7 @@ import {
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
 import { FileError } from "../../src/system/files.ts";
 import fc from "fast-check";
+import { settle } from "../fakes/clock.ts";
 import { FakeFiles } from "../fakes/files.ts";
 import { anyText } from "../fakes/texts.ts";
 
@@ -79,6 +80,8 @@ Deno.test("readLastCounts() knows the newest lists, and nothing of what it may n
   const refusing = new FakeFiles();
   refusing.readText = () => Promise.reject(new FileError("Cannot read", { reason: "denied" }));
   assertEquals(await readLastCounts(refusing, "/state"), new Map());
+  refusing.readText = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(() => readLastCounts(refusing, "/state"), TypeError, "oops");
 });
 
 Deno.test("keepLastScans() is readable again, whatever a scanner complained of and at what length", async () => {
@@ -111,6 +114,43 @@ Deno.test("lastReboot() goes by scans since the host last started", async () => 
   assertEquals(lastReboot(scans, null), reboot);
   assertEquals(lastReboot(scans, 1_000), reboot);
   assertEquals(lastReboot(scans, 1_001), null);
+  const early = new FakeFiles(); // By a clock that was set to before 1970.
+  await keepLastScans(early, "/state", { reports: [report("apt", { reboot })], nowMs: -1_000 });
+  assertEquals(lastReboot(await readLastScans(early, "/state"), null), reboot);
   await keepLastScans(files, "/state", { reports: [report("apt")], nowMs: 2_000 });
   assertEquals(lastReboot(await readLastScans(files, "/state"), null), null);
+});
+
+Deno.test("keepLastScans() counts updates and those that are security's, without what is ignored", async () => {
+  const files = new FakeFiles();
+  const updates = [
+    { package: "a", security: true },
+    { package: "b", security: true },
+    { package: "c", security: false },
+    { package: "d", security: null },
+    { package: "e", security: true, state: "ignored" },
+  ] as unknown as ScanReport["updates"];
+  await keepLastScans(files, "/state", { reports: [report("apt", { updates })], nowMs: 0 });
+  const kept = (await readLastScans(files, "/state"))["apt"];
+  assertEquals([kept?.updates, kept?.security, kept?.last_count], [4, 2, 5]);
+});
+
+Deno.test("keepLastScans() keeps 1,000 characters of why a restart is due", async () => {
+  const files = new FakeFiles();
+  for (const length of [1_000, 1_001]) {
+    const reboot = { isRequired: true, reason: "x".repeat(length) };
+    await keepLastScans(files, "/state", { reports: [report("apt", { reboot })], nowMs: 0 });
+    const kept = (await readLastScans(files, "/state"))["apt"];
+    assertEquals(kept?.reboot, { required: true, reason: "x".repeat(1_000) });
+  }
+});
+
+Deno.test("keepLastScans() ends when they are kept, or cannot be", async () => {
+  const files = new FakeFiles();
+  files.writeText = async () => {
+    await settle();
+    throw new FileError("Cannot keep", { reason: "full" });
+  };
+  const scans = { reports: [report("apt")], nowMs: 0 };
+  await assertRejects(() => keepLastScans(files, "/state", scans), FileError, "Cannot keep");
 });

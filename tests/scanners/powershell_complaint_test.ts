@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { describeComplaint } from "../../src/scanners/powershell_complaint.ts";
+import { describeComplaint, isBlocked } from "../../src/scanners/powershell_complaint.ts";
 import { hasControls } from "../../src/strip_controls.ts";
 
 const ROWS: readonly [string, string][] = [
@@ -35,11 +35,47 @@ const ROWS: readonly [string, string][] = [
     "Blocked by your antivirus software.",
   ],
   [`${"x".repeat(79)}\r\nrest\r\n`, `${"x".repeat(79)}rest`],
+  [
+    '\r\n \ufeff#< CLIXML\r\n<Objs><S S="Error">Nein &amp; &quot;nie&quot;</S></Objs>',
+    'Nein & "nie"',
+  ],
+  ["N\0e\0i\0n\0", "Nein"],
+  // What only holds a sign of code, of a place or of a frame is a sentence.
+  ["1 + 1 is 3\r\n", "1 + 1 is 3"],
+  [
+    "The server said: 404 after 3 tries, so I gave up.\r\n",
+    "The server said: 404 after 3 tries, so I gave up.",
+  ],
+  ["Pipe | it\r\nMore\r\n", "Pipe | it"],
+  ["Pipe it |\r\nMore\r\n", "Pipe it |"],
+  ["Line 5 | of it\r\nMore\r\n", "Line 5 | of it"],
+  ["Error: it is denied\r\nMore\r\n", "Error: it is denied"],
+  ["Error:\r\nIt is denied.\r\n", "It is denied."],
+  // Better the code than nothing.
+  ["+ $a\r\n+ ~~\r\n", "+ $a"],
+  ["~~~\r\n", "~~~"],
   ["Cannot reach https://anna:S3cret@wsus/x\r\n", "Cannot reach https://(hidden)@wsus/x"],
 ];
 
 Deno.test("describeComplaint() tells the first sentence that says what is wrong", () => {
   for (const [output, told] of ROWS) assertEquals(describeComplaint(output), told);
+});
+
+Deno.test("describeComplaint() joins lines that are as wide as PowerShell breaks them, and no others", () => {
+  const joined = [78, 79, 80, 81, 118, 119, 120, 121].filter((width) => {
+    const line = "x".repeat(width);
+    return describeComplaint(`${line}\r\nrest\r\nmore\r\n`) === `${line}rest`;
+  });
+  assertEquals(joined, [79, 80, 119, 120]);
+  const three = "x".repeat(80);
+  assertEquals(describeComplaint(`${three}\r\n${three}\r\nrest`), `${three}${three}rest`);
+});
+
+Deno.test("isBlocked() knows the id of a refusal in either form, and no other", () => {
+  const id = "FullyQualifiedErrorId : ScriptContainedMaliciousContent";
+  assertEquals(isBlocked(`    + ${id}\r\n`), true);
+  assertEquals(isBlocked(`#< CLIXML\r\n<Objs><S S="Error">${id}</S></Objs>`), true);
+  assertEquals(isBlocked("    + FullyQualifiedErrorId : CommandNotFoundException\r\n"), false);
 });
 
 Deno.test("describeComplaint() looks at the first 64 KiB, and tells 300 characters of a line", () => {

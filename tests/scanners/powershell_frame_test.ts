@@ -13,6 +13,11 @@ Deno.test("frameScript() is no answer when it is echoed", () => {
   assert(!framed.includes(BEGIN) && !framed.includes(END));
 });
 
+Deno.test("frameScript() writes both marks in two pieces that make them whole", () => {
+  const pieces = frameScript("").matchAll(/'([^']+)'\+'([^']+)'/g);
+  assertEquals([...pieces].map(([, one, other]) => `${one}${other}`), [BEGIN, END, BEGIN, END]);
+});
+
 Deno.test("frameScript() has an answer ready for where none can be made", () => {
   const [, ready = ""] = /\n'([A-Za-z0-9+/=]+)'\n/.exec(frameScript("")) ?? [];
   assertEquals(parseEnvelope(`${BEGIN}${ready}${END}`), { constrained: true });

@@ -132,19 +132,25 @@ Deno.test("runPowershell() hands the signal on", async () => {
 });
 
 Deno.test("runPowershell() sends scripts up to the longest command line, and no longer ones", async () => {
-  const host = new PowershellHost(succeeded(envelope("1")));
-  const fits = (length: number) => runPowershell(host, "#".repeat(length), OPTIONS);
-  const lengths = { good: 0, bad: 20_000 };
-  while (lengths.bad - lengths.good > 1) {
-    const length = Math.floor((lengths.good + lengths.bad) / 2);
-    const isSent = await fits(length).then(() => true, () => false);
-    lengths[isSent ? "good" : "bad"] = length;
+  const longest: number[] = [];
+  // A script grows the line by four characters at once: a folder's name makes it meet the limit.
+  for (const folder of ["W", "Wi", "Win", "Wind"]) {
+    const host = new PowershellHost(succeeded(envelope("1")));
+    host.environment.set("SystemRoot", `C:\\${folder}`);
+    const fits = (length: number) => runPowershell(host, "#".repeat(length), OPTIONS);
+    const lengths = { good: 0, bad: 20_000 };
+    while (lengths.bad - lengths.good > 1) {
+      const length = Math.floor((lengths.good + lengths.bad) / 2);
+      const isSent = await fits(length).then(() => true, () => false);
+      lengths[isSent ? "good" : "bad"] = length;
+    }
+    const error = await assertRejects(() => fits(lengths.bad), ScanError);
+    assertEquals(error.reason, "permanent");
+    await fits(lengths.good);
+    const argv = host.asked.at(-1)?.argv ?? [];
+    longest.push(`${argv.map((word) => `"${word}"`).join(" ")}\0`.length);
   }
-  const error = await assertRejects(() => fits(lengths.bad), ScanError);
-  assertEquals(error.reason, "permanent");
-  await fits(lengths.good);
-  const longest = host.asked.at(-1)?.argv.map((word) => `"${word}"`).join(" ").length ?? 0;
-  assert(longest <= 32_766 && longest > 32_700, `${longest}`);
+  assertEquals(Math.max(...longest), 32_766);
 });
 
 function ended(code: number, stdout: string, stderr = ""): RunResult {
@@ -189,6 +195,44 @@ const FAILURES: readonly [string, RunResult | Error, ScanErrorReason, string][] 
     refusal("failed", "blocked by group policy (os error 1260)"),
     "not_available",
     "Cannot run PowerShell: blocked by group policy (os error 1260)",
+  ],
+  [
+    "it does not start, whatever is the matter",
+    refusal("failed", "bad image (os error 193)"),
+    "transient",
+    "Cannot run PowerShell: bad image (os error 193)",
+  ],
+  [
+    "it ends with the largest code of its own",
+    ended(0xffff, ""),
+    "permanent",
+    "Cannot ask PowerShell: exit 65535",
+  ],
+  [
+    "it ends with a larger code",
+    ended(0x10000, ""),
+    "transient",
+    "Cannot ask PowerShell: exit 0x10000",
+  ],
+  [
+    "a virus scanner says on its usual stream that it refuses the script",
+    ended(1, BLOCKED_IN_GERMAN),
+    "permanent",
+    "Cannot ask PowerShell: exit 1: Dieses Skript enthält schädliche Daten. Next: have the " +
+    "antivirus program allow Pennon's scripts",
+  ],
+  [
+    "it fails after half an answer, which is no complaint",
+    ended(1, asRead(utf16("noise\r\n<<<BEGIN>>>\r\nhalf"))),
+    "permanent",
+    "Cannot ask PowerShell: exit 1",
+  ],
+  [
+    "it prints words without an answer and ends well",
+    ended(0, "Hello\r\n"),
+    "permanent",
+    "Cannot read PowerShell's answer: it printed none. Next: look in the antivirus program's " +
+    "log whether it stopped powershell.exe",
   ],
   [
     "it prints too much",
@@ -252,6 +296,18 @@ for (const [name, answer, reason, message] of FAILURES) {
   });
 }
 
+Deno.test("runPowershell() takes no other value for the word of a constrained PowerShell", async () => {
+  for (const value of [[], { constrained: false }, { constrained: "true" }, { a: 1 }]) {
+    const host = new PowershellHost(succeeded(envelope(JSON.stringify(value))));
+    assertEquals(await runPowershell(host, "", OPTIONS), value);
+  }
+});
+
+Deno.test("runPowershell() hides no mistake of ours behind a PowerShell that does not run", async () => {
+  const host = new PowershellHost(new TypeError("oops"));
+  await assertRejects(() => runPowershell(host, "", OPTIONS), TypeError, "oops");
+});
+
 Deno.test("runPowershell() takes an answer that is whole, however PowerShell ended", async () => {
   const host = new PowershellHost(ended(1, envelope("null")));
   assertEquals(await runPowershell(host, "", OPTIONS), null);
@@ -265,6 +321,7 @@ Deno.test("powershellPath() takes Windows' folder from the environment, if it is
     ["c:\\windows", "c:\\windows"],
     ["Windows", undefined],
     ["\\\\server\\share", undefined],
+    ["\\\\?\\C:\\Windows", undefined],
     ["C:\\", undefined],
     ["C:\\Windows\\..\\Temp", undefined],
     ['C:\\Win"dows', undefined],
@@ -274,8 +331,13 @@ Deno.test("powershellPath() takes Windows' folder from the environment, if it is
     host.environment.set("SystemRoot", value);
     assertEquals(windowsFolder(host), folder, value);
     if (folder !== undefined) continue;
-    assertEquals(assertThrows(() => powershellPath(host), ScanError).reason, "permanent");
+    const { reason, message } = assertThrows(() => powershellPath(host), ScanError);
+    const fact = `SystemRoot is "${value}", which is no folder on a drive`;
+    assertEquals([reason, message], ["permanent", `Cannot run PowerShell: ${fact}`]);
   }
+  host.environment.delete("SystemRoot");
+  const usual = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe";
+  assertEquals(powershellPath(host), usual);
 });
 
 Deno.test("encodeCommand() writes base64 of UTF-16LE", () => {

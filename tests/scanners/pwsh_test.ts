@@ -1,7 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { runPwsh } from "../../src/scanners/pwsh.ts";
+import { pwshFolder, runPwsh } from "../../src/scanners/pwsh.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
-import { CommandError, type CommandErrorReason } from "../../src/system/process.ts";
+import {
+  CommandError,
+  type CommandErrorReason,
+  type RunOptions,
+} from "../../src/system/process.ts";
 import { succeeded } from "./fixture.ts";
 import { WingetHost } from "./winget_host.ts";
 
@@ -38,4 +42,38 @@ Deno.test("runPwsh() tells a PowerShell that is not there from one that fails", 
       true,
     ]);
   }
+});
+
+Deno.test("runPwsh() bounds what PowerShell 7 may take and print, and hands the signal on", async () => {
+  const host = new WingetHost();
+  const given: RunOptions[] = [];
+  host.answer = (_, __, options) => {
+    given.push(options);
+    return succeeded(`<<<BEGIN>>>${btoa("1")}<<<END>>>`);
+  };
+  const { signal } = new AbortController();
+  await runPwsh(host, "", LIMITS);
+  await runPwsh(host, "", { ...LIMITS, signal });
+  const bounds = { timeoutMs: 1_000, maxOutputBytes: 33_554_432 };
+  assertEquals(given, [bounds, { ...bounds, signal }]);
+});
+
+Deno.test("runPwsh() hides no mistake of ours, and tells what PowerShell 7 may not", async () => {
+  const host = new WingetHost();
+  host.answer = () => new TypeError("oops");
+  await assertRejects(() => runPwsh(host, "", LIMITS), TypeError, "oops");
+  host.answer = () => succeeded(`<<<BEGIN>>>${btoa('{"constrained":true}')}<<<END>>>`);
+  const { reason } = await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+  assertEquals(reason, "not_available");
+});
+
+Deno.test("pwshFolder() is where a 64-bit program's programs are", () => {
+  const host = new WingetHost();
+  assertEquals(pwshFolder(host), "C:\\Program Files\\PowerShell");
+  host.environment.set("ProgramFiles", "D:\\Programs");
+  assertEquals(pwshFolder(host), "D:\\Programs\\PowerShell");
+  host.environment.set("ProgramW6432", "E:\\Programs");
+  assertEquals(pwshFolder(host), "E:\\Programs\\PowerShell");
+  host.environment.clear();
+  assertEquals(pwshFolder(host), "C:\\Program Files\\PowerShell");
 });

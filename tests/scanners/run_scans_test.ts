@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { counted, runScan, runScans } from "../../src/scanners/run_scans.ts";
+import { counted, isWhole, runScan, runScans } from "../../src/scanners/run_scans.ts";
 import {
   type ScanAnswer,
   ScanError,
@@ -88,7 +88,26 @@ Deno.test("runScan() calls a list whole only if every enabled source answered wi
   for (const [answer, result, warnings] of rows) {
     const report = await reportOf(answer);
     assertEquals([report.result, report.warnings], [result, warnings]);
+    assertEquals(isWhole(report), result === "ok");
   }
+});
+
+Deno.test("runScan() hands on what a scanner tells, and what it leaves open", async () => {
+  const open = { ...tool, source: null, description: null };
+  const told = await reportOf({
+    updates: [open],
+    sources: [{ ...source, url: null }],
+    scope: "asked as SYSTEM",
+    reboot: { isRequired: false, reason: "none is asked for" },
+  });
+  assertEquals([told.updates, told.sources, told.scope, told.reboot], [
+    [open],
+    [{ ...source, url: null }],
+    "asked as SYSTEM",
+    { isRequired: false, reason: "none is asked for" },
+  ]);
+  const { scope, reboot, sources } = await reportOf({});
+  assertEquals([scope, reboot, sources], [undefined, null, []]);
 });
 
 Deno.test("runScan() lets no secret of a package manager's words out", async () => {

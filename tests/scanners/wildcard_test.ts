@@ -17,6 +17,7 @@ Deno.test("matchesWildcard() lets * stand for anything and ? for one character",
     ["a?c", "ac", false],
     ["?", "", false],
     ["A", "a", true],
+    ["a", "A", true],
     ["a.c", "abc", false],
     ["a\u{1F600}?", "a\u{1F600}\u{1F601}", true],
   ];

@@ -1,13 +1,19 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import {
+  complaintsIn,
   cutGap,
   gapsIn,
+  lacksKnownSentence,
   requireAnswer,
   wingetSources,
   wingetUpdates,
 } from "../../src/scanners/winget_answer.ts";
-import { parseWingetUpgrades, type WingetUpgrade } from "../../src/scanners/winget_upgrades.ts";
+import {
+  parseWingetUpgrades,
+  type WingetUpgrade,
+  type WingetUpgrades,
+} from "../../src/scanners/winget_upgrades.ts";
 import { readFixture } from "./fixture.ts";
 
 function read(name: string) {
@@ -215,4 +221,145 @@ Deno.test("gapsIn() tells five of winget's sentences, and not more", () => {
     gapsIn(read("new_nothing.txt"), complaints),
     complaints.slice(0, 5).map((text) => `winget says: ${text}`),
   );
+});
+
+const NOTHING = "No installed package found matching input criteria.";
+
+Deno.test("lacksKnownSentence() is true of sentences alone, none of which is known to say nothing", () => {
+  const rows: readonly [stdout: string, isLacking: boolean][] = [
+    ["", false],
+    [readFixture("winget", "new_four_columns.txt"), false],
+    [readFixture("winget", "new_limit.txt"), false],
+    [readFixture("winget", "new_nothing.txt"), false],
+    [readFixture("winget", "nothing_source_failed.txt"), false],
+    [`${NOTHING}\r\nAnything else.\r\n`, false],
+    ["Nie znaleziono zainstalowanego pakietu.\r\n", true],
+    ["Nie udało się.\r\nNie znaleziono zainstalowanego pakietu.\r\n", true],
+  ];
+  for (const [stdout, isLacking] of rows) {
+    assertEquals(lacksKnownSentence(parseWingetUpgrades(stdout)), isLacking, stdout);
+  }
+});
+
+Deno.test("complaintsIn() lets one sentence say that nothing was found, and none beside a table", () => {
+  const complaints = (stdout: string, learnt: string | null = null) =>
+    complaintsIn(parseWingetUpgrades(stdout), learnt);
+  assertEquals(complaints(`${NOTHING}\r\n`), []);
+  assertEquals(complaints(`Odd.\r\n${NOTHING}\r\n`), ["Odd."]);
+  assertEquals(complaints(`${NOTHING}\r\n${NOTHING}\r\n`), [NOTHING]);
+  assertEquals(complaints("Odd.\r\nNic.\r\n", "Nic."), ["Odd."]);
+  const table = readFixture("winget", "new_four_columns.txt");
+  assertEquals(complaints(`${table}\r\n${NOTHING}\r\n`), [NOTHING]);
+});
+
+Deno.test("requireAnswer() is content with one row", () => {
+  const row = "Name Id Version Available\n-------------------------\na    b  1       2\n";
+  requireAnswer(parseWingetUpgrades(`${row}1 upgrades available.\n`), false);
+});
+
+Deno.test("requireAnswer() takes a table of its own that is not understood for no list", () => {
+  const caption = "The following packages require explicit targeting for upgrade:";
+  const other = `${NOTHING}\n\n${caption}\nName Id\n--------\nGit  Git.Git\n`;
+  const answer = parseWingetUpgrades(other);
+  assertEquals([answer.hasMainTable, answer.unreadable], [false, 1]);
+  const error = assertThrows(() => requireAnswer(answer, true), ScanError);
+  assertEquals(error.message, "Cannot list updates with winget: its table is not understood");
+});
+
+Deno.test("requireAnswer() believes no complaint, though the exit code says that nothing was found", () => {
+  const complaints = ["Failed when opening source(s)", "Internal ERROR", "Ups: 0X8a15000F"];
+  for (const complaint of complaints) {
+    assertThrows(() => requireAnswer(parseWingetUpgrades(`${complaint}\n`), true), ScanError);
+  }
+  for (const sentence of FAILED_IN_ITS_LANGUAGE) {
+    const answer = parseWingetUpgrades(`${sentence}\r\n`);
+    assertThrows(() => requireAnswer(answer, true, "Anything else."), ScanError, sentence);
+  }
+});
+
+Deno.test("requireAnswer() quotes five sentences, and not more", () => {
+  const lines = ["one.", "two.", "three.", "four.", "five.", "six."];
+  const answer = (count: number) => parseWingetUpgrades(`${lines.slice(0, count).join("\n")}\n`);
+  for (const count of [5, 6]) {
+    const { message } = assertThrows(() => requireAnswer(answer(count), false), ScanError);
+    assertEquals(message.split(", and said: ")[1], "one.; two.; three.; four.; five.");
+  }
+});
+
+Deno.test("gapsIn() tells each kind of what is missing by itself, and how much", () => {
+  const whole: WingetUpgrades = {
+    rows: read("new_four_columns.txt").rows,
+    announced: 2,
+    pinned: 0,
+    unknown: 0,
+    messages: [],
+    hasMainTable: true,
+    unreadable: 0,
+    unreadableRows: 0,
+    dropped: 0,
+  };
+  const count = "winget's own count of the updates is missing: the list may be cut off";
+  const rows: readonly [fields: Partial<WingetUpgrades>, gaps: string[]][] = [
+    [{}, []],
+    [{ announced: 1 }, ["winget counts 1, 2 could be read"]],
+    [{ announced: null }, [count]],
+    [{ announced: null, hasMainTable: false }, []],
+    // With winget's count, such a line is a piece of a row that was read.
+    [{ unreadableRows: 1 }, []],
+    [{ announced: null, hasMainTable: false, unreadableRows: 1 }, [
+      "Lines of winget's tables that could not be read: 1",
+    ]],
+    [{ pinned: 1 }, ["Packages with updates that are pinned, and not in the list: 1"]],
+    [{ unknown: 1 }, ["Packages of unknown version that winget left out of the list: 1"]],
+    [{ unreadable: 1 }, ["Tables of winget's that were not understood: 1"]],
+    [{ dropped: 1 }, ["Lines of winget's answer that were too long or cut off: 1"]],
+    [{ messages: ["Odd."] }, ["winget says: Odd."]],
+  ];
+  for (const [fields, gaps] of rows) assertEquals(gapsIn({ ...whole, ...fields }), gaps);
+});
+
+Deno.test("requireAnswer() takes an answer that was cut off for none, though nothing was found", () => {
+  const answer = parseWingetUpgrades(`${NOTHING}\r\nHalf a sent`);
+  const error = assertThrows(() => requireAnswer(answer, true), ScanError);
+  assertEquals([error.reason, error.message], [
+    "transient",
+    "Cannot list updates with winget: the answer is cut off",
+  ]);
+});
+
+Deno.test("wingetSources() takes no word that only holds a source's name for that source", () => {
+  for (const sentence of ["wingets fail", "my-xwinget fails", "winget2 fails", "1winget fails"]) {
+    const { sources, rest } = wingetSources([sentence]);
+    assertEquals([sources.map(({ result }) => result), rest], [["ok", "not_asked"], [sentence]]);
+  }
+  const both = wingetSources(["winget fails", "msstore fails", "all fails", "winget fails again"]);
+  assertEquals(both.sources.map(({ why }) => why), [
+    "winget says: winget fails",
+    "winget says: msstore fails",
+  ]);
+  assertEquals(both.rest, ["all fails", "winget fails again"]);
+  assertEquals(both.sources.map(({ tellsSecurity }) => tellsSecurity), [false, false]);
+});
+
+Deno.test("wingetUpdates() knows no version that is unknown or empty, and keeps what a row says", () => {
+  const [row] = read("new_four_columns.txt").rows;
+  if (!row) throw new Error("no row");
+  const told = (fields: Partial<WingetUpgrade>) => {
+    const [update] = wingetUpdates([{ ...row, ...fields }]);
+    return [update?.currentVersion, update?.state, update?.source, update?.description];
+  };
+  const name = "7-Zip 23.01 (x64)";
+  assertEquals(told({}), ["23.01", "upgradable", "winget", name]);
+  assertEquals(told({ source: "private" }), ["23.01", "upgradable", "private", name]);
+  assertEquals(told({ version: "" }), [null, "unknown_current", "winget", name]);
+  assertEquals(told({ version: "Unknown" }), [null, "unknown_current", "winget", name]);
+  assertEquals(told({ version: "Unknown", state: "pinned" }), [null, "pinned", "winget", name]);
+  assertEquals(told({ name: "" }), ["23.01", "upgradable", "winget", null]);
+});
+
+Deno.test("cutGap() names five of them", () => {
+  const [row] = read("new_four_columns.txt").rows;
+  const names = (count: number) =>
+    cutGap(Array(count).fill(row)).join().match(/7-Zip/g)?.length ?? 0;
+  assertEquals([names(0), names(1), names(5), names(6)], [0, 1, 5, 5]);
 });

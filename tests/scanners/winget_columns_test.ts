@@ -93,3 +93,90 @@ Deno.test("findColumns() takes a column that is empty in one row for one", () =>
     assertEquals(findColumns(heading, "-".repeat(25), some)?.starts, [0, 4, 12, 19]);
   }
 });
+
+/** A table in a language that is not known: its heading, its rule, and as many rows. */
+function strange(count: number) {
+  const row = (n: number) => `Tool ${`${n}`.padStart(4)} Contoso.App${n % 10} 2.31.0    2.33.0`;
+  return {
+    heading: "Tên       Mã           Phiên bản Có sẵn",
+    rule: "-".repeat(39),
+    rows: Array.from({ length: count }, (_, n) => row(n)),
+  };
+}
+
+const STARTS = [0, 10, 23, 33];
+
+Deno.test("findColumns() reads 2,000 rows below a strange heading, and no more", () => {
+  for (const [count, starts] of [[2_000, STARTS], [2_001, undefined]] as const) {
+    const { heading, rule, rows } = strange(count);
+    assertEquals(findColumns(heading, rule, rows)?.starts, starts);
+  }
+});
+
+Deno.test("findColumns() reads a strange heading of ten words, and no longer one", () => {
+  const find = (name: string) => {
+    const { rows } = strange(3);
+    const heading = `${name} Mã           Phiên bản Có sẵn`;
+    const wide = rows.map((row) => name.replace(/./g, "x") + row.slice(9));
+    return findColumns(heading, "-".repeat(heading.length), wide)?.starts;
+  };
+  assertEquals(find("a b c d e"), STARTS);
+  assertEquals(find("a b c d e f"), undefined);
+});
+
+Deno.test("findColumns() lets one row be odd among sixty lines, on up to three lines", () => {
+  const find = (good: number, odd: readonly string[]) => {
+    const { heading, rule, rows } = strange(good);
+    return [0, Math.floor(good / 2), good].map((at) =>
+      findColumns(heading, rule, rows.toSpliced(at, 0, ...odd))?.starts
+    );
+  };
+  const found = [STARTS, STARTS, STARTS];
+  const none = [undefined, undefined, undefined];
+  const odd = "One that does not fit at all here";
+  assertEquals([find(59, [odd]), find(60, [odd]).slice(0, 2)], [found, none.slice(0, 2)]);
+  assertEquals(find(9, [odd, odd, odd]), found);
+  assertEquals(find(9, [odd, odd, odd, odd]).slice(0, 2), none.slice(0, 2));
+  assertEquals([find(2, [odd]), find(1, [odd]).slice(0, 1)], [found, [undefined]]);
+});
+
+Deno.test("findColumns() lets a row be odd only where all others have ids and versions for sure", () => {
+  const { heading, rule, rows } = strange(20);
+  const find = (change: (row: string) => string) => {
+    const [first = "", ...others] = rows;
+    const odd = "One that does not fit at all here";
+    return findColumns(heading, rule, [change(first), ...others.toSpliced(9, 0, odd)])?.starts;
+  };
+  assertEquals(find((row) => row), STARTS);
+  // A second row that does not fit, an id of two words, none with a dot, a version without a digit.
+  assertEquals(find((row) => row.replace("Contoso.App0", "Contoso. Ap0")), undefined);
+  assertEquals(find(() => "Another that does not fit here either"), undefined);
+  assertEquals(find((row) => row.replace("Contoso.App0", "Contoso_App0")), undefined);
+  assertEquals(find((row) => row.replace("2.33.0", "newest")), undefined);
+  assertEquals(find((row) => row.replace("Contoso.App0", "0123456.7890")), undefined);
+});
+
+Deno.test("findColumns() lets four sentences follow the rows", () => {
+  const { heading, rule, rows } = strange(70); // Too many for one of them to be left out.
+  const sentence = "2 more packages cannot be told from what is there.";
+  const find = (sentences: number) =>
+    findColumns(heading, rule, [...rows, ...Array(sentences).fill(sentence)])?.starts;
+  assertEquals([find(0), find(1), find(4), find(5)], [STARTS, STARTS, STARTS, undefined]);
+});
+
+Deno.test("findColumns() takes each line of a strange table apart once, however it is in doubt", () => {
+  const { heading, rule, rows } = strange(60);
+  const { segment } = Intl.Segmenter.prototype;
+  let count = 0;
+  Intl.Segmenter.prototype.segment = function (text) {
+    if (text.length > 1) count++; // One character's width is looked up by itself.
+    return segment.call(this, text);
+  };
+  try {
+    const odd = rows.map((row) => `${row} ééé`);
+    assertEquals(findColumns(heading, `${rule}--`, odd), undefined);
+  } finally {
+    Intl.Segmenter.prototype.segment = segment;
+  }
+  assertEquals(count, 61);
+});

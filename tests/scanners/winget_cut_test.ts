@@ -112,3 +112,31 @@ Deno.test("uncut() takes a name or a version that is cut in either answer for th
   assertEquals(await found({ version: "1.0.123" }, "Contoso Tool", "1.0.12…"), true);
   assertEquals(await found({ version: "1.0.123" }, "Contoso Tool", "1.0.2…"), false);
 });
+
+Deno.test("uncut() completes a version only where one alone begins so", async () => {
+  const query = "--id Contoso.Tool --exact";
+  const id = "Contoso.Tool";
+  const found = async (cut: Partial<WingetUpgrade>, ...listed: [string, string][]) => {
+    const rows = listed.map((versions) => ["Contoso Tool", id, ...versions, ""]);
+    const { rows: [told] } = await lookUp([row({ id, ...cut })], { [query]: listing(...rows) });
+    return told && `${told.version} ${told.available}`;
+  };
+  assertEquals(await found({ version: "1.0.…" }, ["1.0.1", "1.1"]), "1.0.1 1.1");
+  assertEquals(await found({ version: "1.0.…" }, ["1.0.1", "1.1"], ["1.0.1", "1.1"]), "1.0.1 1.1");
+  assertEquals(await found({ version: "1.0.…" }, ["1.0.1", "1.1"], ["1.0.2", "1.1"]), undefined);
+  assertEquals(await found({ version: "1.0.…" }, ["1.0.1", "1.1"], ["2.0", "1.1"]), "1.0.1 1.1");
+  assertEquals(await found({ version: "1.0.…" }, ["1.0.1…", "1.1"]), undefined);
+  assertEquals(await found({ available: "1.…" }, ["1.0", "1.1"], ["1.0", "1.2"]), undefined);
+  assertEquals(await found({ available: "1.…" }, ["1.0", "1.1"], ["1.0", "2.2"]), "1.0 1.1");
+  assertEquals(await found({ available: "1.…" }, ["1.0", "2.1"]), undefined);
+});
+
+Deno.test("uncut() asks no more once it knows, and leaves what is whole alone", async () => {
+  const whole = row({ id: "Contoso.Whole" });
+  const cut = row({ id: "Contoso.Tool", version: "1.…" });
+  const query = "--id Contoso.Tool --exact";
+  const { asked, rows, unknown } = await lookUp([whole, cut], {
+    [query]: listing(["Contoso Tool", "Contoso.Tool", "1.5", "1.6", ""]),
+  });
+  assertEquals([asked, rows, unknown], [[query], [whole, { ...cut, version: "1.5" }], []]);
+});

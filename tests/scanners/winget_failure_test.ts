@@ -44,11 +44,23 @@ const CODES: readonly [code: number, reason: ScanErrorReason][] = [
   [0x40010004, "transient"],
   [0x8a15003f, "permanent"],
   [0x8a150016, "permanent"],
+  [0x8a15000a, "permanent"],
+  [0x8a150012, "permanent"],
+  [0x8a150038, "permanent"],
+  [0x8a15003e, "permanent"],
+  [0x8a150064, "transient"],
+  [0x80073cf5, "transient"],
+  [0x80073cf8, "transient"],
+  [0x80073cf0, "permanent"],
+  [0x80073d1f, "permanent"],
   [0x80073cef, "transient"],
   [0x80073d20, "transient"],
   [0x8a15ffff, "transient"],
   [1, "transient"],
 ];
+
+/** Of these nothing is known but that winget failed. */
+const UNKNOWN: readonly number[] = [0x80073cef, 0x80073d20, 0x8a15ffff, 1];
 
 for (const [code, reason] of CODES) {
   Deno.test(`wingetFailure() takes ${code} for ${reason}, signed or not`, () => {
@@ -58,6 +70,7 @@ for (const [code, reason] of CODES) {
       const hex = (code >>> 0).toString(16).toUpperCase().padStart(8, "0");
       assert(error.message.startsWith("Cannot list updates: "), error.message);
       assert(error.message.includes(`(0x${hex})`), error.message);
+      assertEquals(error.message.includes(": it failed ("), UNKNOWN.includes(code), error.message);
     }
   });
 }

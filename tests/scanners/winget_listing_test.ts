@@ -1,10 +1,10 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { findNews } from "../../src/commands/news.ts";
 import { runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
 import { wingetScanner } from "../../src/scanners/winget.ts";
 import { encodeUpdate } from "../../src/server/update_item.ts";
-import { CommandError, type RunResult } from "../../src/system/process.ts";
+import { CommandError, type RunOptions, type RunResult } from "../../src/system/process.ts";
 import { SECRET, SECRET_URLS } from "../fakes/secret_urls.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { type Answer, ended, winget, WingetHost } from "./winget_host.ts";
@@ -96,4 +96,88 @@ Deno.test("no secret in what winget says gets into a report", async () => {
     const error = new CommandError(`Cannot run "${url}": no`, { reason: "failed" });
     assert(!JSON.stringify(await scan(() => error)).includes(SECRET), url);
   }
+});
+
+const MODULE =
+  "C:\\Program Files\\WindowsPowerShell\\Modules\\Microsoft.WinGet.Client\\1.9.2\\x.psd1";
+
+/** A host with the module, which lists these ids, beside a winget. */
+function hostWith(answer: Answer, ids: readonly string[], options: RunOptions[] = []): WingetHost {
+  const host = new WingetHost();
+  host.files.texts.set(MODULE, "");
+  const updates = ids.map((id) => ({ name: id, id, installed: "1.0", available: "1.1" }));
+  const json = JSON.stringify({ packages: ids.length, updates });
+  host.answer = (args, program, bounds) => {
+    if (!program.endsWith("powershell.exe")) return answer(args, program, bounds);
+    options.push(bounds);
+    return succeeded(`<<<BEGIN>>>${btoa(json)}<<<END>>>`);
+  };
+  return host;
+}
+
+const SHORT = succeeded(
+  readFixture("winget", "new_four_columns.txt").replace("2 upgrades", "3 upgrades"),
+);
+
+Deno.test("a scan adds what only the module lists, says so, and gives it a minute", async () => {
+  const options: RunOptions[] = [];
+  const host = hostWith(winget("v1.29.240", SHORT), ["7ZIP.7zip", "A.B"], options);
+  const { updates, result } = await runScan(host, wingetScanner(), {});
+  assertEquals(updates.map((update) => [update.package, update.stateReason ?? null]), [
+    ["7zip.7zip", null],
+    ["A.B", "listed by winget's PowerShell module only"],
+    ["Microsoft.PowerShell", null],
+  ]);
+  assertEquals([result, options.map(({ timeoutMs }) => timeoutMs)], ["degraded", [60_000]]);
+});
+
+Deno.test("a scan by the module alone says that it may miss some, and why winget has no list", async () => {
+  const host = hostWith(winget("v1.29.240", ended(0x8a150045)), ["A.B"]);
+  const { updates, warnings, sources, scope } = await runScan(host, wingetScanner(), {});
+  assertEquals(updates.map((update) => update.package), ["A.B"]);
+  const why = "Cannot list updates with winget: a source could not be opened (0x8A150045)";
+  assertEquals(warnings, [
+    "The list is that of winget's PowerShell module, which is known to miss updates",
+    `winget: ${why}`,
+  ]);
+  assertEquals(sources.map(({ name, result, why }) => [name, result, why]), [
+    ["winget", "failed", why],
+    ["msstore", "not_asked", null],
+  ]);
+  assertEquals(scope, 'asked through its PowerShell module as the user "anna"');
+});
+
+Deno.test("a scan hides no mistake of ours in what it asks besides the list", async () => {
+  const listing = winget("v1.28.190", "old_cut_ids.txt", () => new TypeError("oops"));
+  const rows: readonly Answer[] = [
+    listing,
+    (args, ...rest) =>
+      args[0] === "pin" ? new TypeError("oops") : winget("v1.29.240", SHORT)(args, ...rest),
+    (args, program, options) =>
+      program.endsWith("powershell.exe")
+        ? new TypeError("oops")
+        : winget("v1.29.240", SHORT)(args, program, options),
+  ];
+  for (const answer of rows) {
+    const host = new WingetHost();
+    host.files.texts.set(MODULE, "");
+    host.answer = answer;
+    await assertRejects(() => wingetScanner().scan(host, {}), TypeError, "oops");
+  }
+});
+
+Deno.test("a scan asks for pins only where one could matter, and where winget knows any", async () => {
+  const asksForPins = async (version: string, listing: string | RunResult, tooOld = 0) => {
+    const host = new WingetHost();
+    let left = tooOld;
+    const answer = winget(version, listing);
+    host.answer = (args, ...rest) =>
+      args[0] === "upgrade" && left-- > 0 ? ended(0x8a150002) : answer(args, ...rest);
+    await runScan(host, wingetScanner(), {});
+    return host.asked.some(([, word]) => word === "pin");
+  };
+  assertEquals(await asksForPins("v1.29.240", "new_four_columns.txt"), true);
+  assertEquals(await asksForPins("v1.29.240", "new_explicit_alone.txt"), false);
+  assertEquals(await asksForPins("v1.29.240", "new_nothing.txt"), false);
+  assertEquals(await asksForPins("v1.2.1", "new_four_columns.txt", 1), false);
 });

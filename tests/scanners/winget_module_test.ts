@@ -1,8 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ScanError } from "../../src/scanners/scanner.ts";
-import { parseWingetModule, WINGET_SCRIPT } from "../../src/scanners/winget_module.ts";
-import { readFixture } from "./fixture.ts";
+import {
+  askWingetModule,
+  parseWingetModule,
+  WINGET_SCRIPT,
+} from "../../src/scanners/winget_module.ts";
+import { readFixture, succeeded } from "./fixture.ts";
+import { WingetHost } from "./winget_host.ts";
 import { hasControls } from "../../src/strip_controls.ts";
 
 function read(name: string) {
@@ -100,4 +105,63 @@ Deno.test("parseWingetModule() throws nothing but ScanError, and lets no control
 Deno.test("the script is ASCII, installs nothing and compares no versions", () => {
   assert(/^[\n\x20-\x7e]+$/.test(WINGET_SCRIPT));
   assert(!/Install-|Update-|Repair-|Set-|-gt|-lt/.test(WINGET_SCRIPT));
+});
+
+const LIMITS = { timeoutMs: 1_000 };
+const ANNA = { description: 'the user "anna"', isService: false };
+
+Deno.test("askWingetModule() asks nobody where there is no module, or no folder may be read", async () => {
+  const host = new WingetHost();
+  host.answer = () => succeeded("");
+  const empty = "C:\\Program Files\\WindowsPowerShell\\Modules\\Other\\1.0\\x.psd1";
+  host.files.texts.set(empty, "");
+  assertEquals(await askWingetModule(host, ANNA, LIMITS), null);
+  host.files.list = () => Promise.reject(new Error("denied"));
+  assertEquals(await askWingetModule(host, ANNA, LIMITS), null);
+  assertEquals(host.asked, []);
+});
+
+Deno.test("askWingetModule() looks where programs are, and into a profile if there is one", async () => {
+  const looked = async (variables: Record<string, string>) => {
+    const host = new WingetHost();
+    host.environment.clear();
+    for (const [name, value] of Object.entries(variables)) host.environment.set(name, value);
+    const folders: string[] = [];
+    host.files.list = (_, folder) => {
+      folders.push(folder.replace("\\Microsoft.WinGet.Client", ""));
+      return Promise.resolve([]);
+    };
+    await askWingetModule(host, ANNA, LIMITS);
+    return folders;
+  };
+  assertEquals(await looked({}), [
+    "C:\\Program Files\\WindowsPowerShell\\Modules",
+    "C:\\Program Files\\PowerShell\\Modules",
+    "C:\\Program Files\\PowerShell\\7\\Modules",
+  ]);
+  assertEquals(await looked({ ProgramFiles: "E:\\Programs", USERPROFILE: "C:\\Users\\anna" }), [
+    "E:\\Programs\\WindowsPowerShell\\Modules",
+    "C:\\Users\\anna\\Documents\\WindowsPowerShell\\Modules",
+    "E:\\Programs\\PowerShell\\Modules",
+    "E:\\Programs\\PowerShell\\7\\Modules",
+    "C:\\Users\\anna\\Documents\\PowerShell\\Modules",
+  ]);
+});
+
+Deno.test("parseWingetModule() quotes 300 characters of the module's complaint", () => {
+  const told = (length: number) =>
+    assertThrows(
+      () => parseWingetModule({ error: { message: "x".repeat(length) } }),
+      ScanError,
+    ).message;
+  assertEquals(told(300), `Cannot ask Microsoft.WinGet.Client: ${"x".repeat(300)}`);
+  assertEquals(told(301), `Cannot ask Microsoft.WinGet.Client: ${"x".repeat(295)}(cut)`);
+});
+
+Deno.test("parseWingetModule() knows no source where the module tells none", () => {
+  const update = { name: "a", id: "a.b", installed: "1", available: "2" };
+  for (const source of [undefined, null, ""]) {
+    const { updates } = parseWingetModule({ packages: 1, updates: [{ ...update, source }] });
+    assertEquals(updates.map((one) => one.source), [null]);
+  }
 });

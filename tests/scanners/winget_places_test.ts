@@ -81,17 +81,48 @@ Deno.test("wingetPlaces() is empty where no folder may be read, or no variable t
   const path = bare.addPackage("1.22.11261.0");
   assertEquals(await wingetPlaces(bare), [path]);
   assertEquals(path.startsWith(PACKAGES), true);
+  const looked: string[] = [];
+  bare.files.list = (_, folder) => {
+    looked.push(folder);
+    return Promise.resolve([]);
+  };
+  await wingetPlaces(bare);
+  assertEquals(looked, [PACKAGES], "without LOCALAPPDATA there is no folder of aliases");
+});
+
+Deno.test("wingetPlaces() finds the alias in any case, and packages where programs are", async () => {
+  const host = new WingetHost();
+  host.files.texts.clear();
+  host.files.texts.set(ALIAS.replace("winget.exe", "WinGet.EXE"), "");
+  assertEquals(await wingetPlaces(host), [ALIAS]);
+  host.files.texts.clear();
+  const path = host.addPackage("1.22.11261.0").replace("C:\\Program Files", "E:\\Programs");
+  host.files.texts.set(path, "");
+  host.environment.set("ProgramFiles", "E:\\Programs");
+  assertEquals(await wingetPlaces(host), [path]);
+  // A 32-bit process is told of another folder in that variable.
+  host.environment.set("ProgramW6432", "E:\\Programs");
+  host.environment.set("ProgramFiles", "E:\\Programs (x86)");
+  assertEquals(await wingetPlaces(host), [path]);
 });
 
 Deno.test("wingetAccount() tells services from people", () => {
   const host = new WingetHost();
-  assertEquals(wingetAccount(host), { description: 'the user "anna"', isService: false });
-  host.becomeSystem();
-  assertEquals(wingetAccount(host), { description: "SYSTEM", isService: true });
-  host.environment.set("USERPROFILE", "C:\\Windows\\ServiceProfiles\\LocalService");
-  assertEquals(wingetAccount(host), { description: "LocalService", isService: true });
-  host.environment.set("USERPROFILE", "C:\\Users\\systemprofile");
-  assertEquals(wingetAccount(host).isService, false);
+  const rows: readonly [profile: string, description: string, isService: boolean][] = [
+    ["C:\\Users\\anna", 'the user "anna"', false],
+    ["C:\\Users\\anna\\", 'the user "anna"', false],
+    ["", 'the user "unknown"', false],
+    ["C:\\Windows\\system32\\config\\systemprofile", "SYSTEM", true],
+    ["c:\\WINDOWS\\System32\\Config\\SystemProfile\\", "SYSTEM", true],
+    ["C:\\Windows\\ServiceProfiles\\LocalService", "LocalService", true],
+    ["c:\\windows\\serviceprofiles\\NetworkService\\", "NetworkService", true],
+    ["C:\\Users\\systemprofile", 'the user "systemprofile"', false],
+    ["D:\\config\\systemprofiles", 'the user "systemprofiles"', false],
+  ];
+  for (const [profile, description, isService] of rows) {
+    host.environment.set("USERPROFILE", profile);
+    assertEquals(wingetAccount(host), { description, isService }, profile);
+  }
   host.environment.delete("USERPROFILE");
-  assertEquals(wingetAccount(host).isService, false);
+  assertEquals(wingetAccount(host), { description: 'the user "unknown"', isService: false });
 });

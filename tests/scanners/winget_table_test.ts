@@ -125,6 +125,17 @@ Deno.test("readTables() reads installed packages, some of which have no newer ve
   ]);
 });
 
+Deno.test("readTables() reads installed packages by ids without a dot, too", () => {
+  const rows = [["App", "9NBLGGH4NNS1", "1.0", "", "msstore"], [
+    "Git",
+    "Git.Git",
+    "2",
+    "3",
+    "winget",
+  ]];
+  assertEquals(read(renderTable(HEADINGS[0] ?? [], rows), "installed")?.map(cellsOf), rows);
+});
+
 Deno.test("readTables() takes no source for a version that is available", () => {
   const rows = [["Git", "Git.Git", "2.31.0", "", "winget"]];
   assertEquals(read(renderTable(HEADINGS[0] ?? [], rows)), undefined);
@@ -269,4 +280,155 @@ Deno.test("readTables() reads eight tables at most, and needs a heading above a 
   assertEquals([count(0), count(1), count(8), count(9)], [0, 1, 8, 8]);
   assertEquals(readTables(table.slice(1), "upgrades"), []);
   assertEquals(readTables(table.slice(0, 2), "upgrades").map(({ rows }) => rows), [[]]);
+});
+
+Deno.test("readTables() takes eight dashes and nothing else for a rule", () => {
+  const count = (rule: string) =>
+    readTables(["Name Id Version Available", rule, "a    b  1       2"], "upgrades").length;
+  assertEquals(["-".repeat(8), "-".repeat(60)].map(count), [1, 1]);
+  const others = ["-".repeat(7), `x${"-".repeat(8)}`, `${"-".repeat(8)}x`, "=".repeat(8), ""];
+  assertEquals(others.map(count), [0, 0, 0, 0, 0]);
+});
+
+const HEADING = "Name            Id            Version Available Source";
+const ALIGNED = "Git             Git.Git       2.31.0  2.33.0    winget";
+const CELLS = "Contoso.Heart 1.0     1.1       winget";
+
+/** Ids in a table of these lines, and how many of them could not be read. */
+function idsIn(...lines: string[]): [ids: string[] | undefined, unreadable: number | undefined] {
+  const [table] = readTables([HEADING, "-".repeat(HEADING.length), ...lines, ALIGNED], "upgrades");
+  return [table?.rows?.map(({ id }) => id), table?.unreadable];
+}
+
+Deno.test("readTables() looks closely at odd rows within bounds, and counts the others", () => {
+  const both = ["Contoso.Heart", "Git.Git"];
+  const row = (length: number) => `${"x".repeat(length - CELLS.length - 1)} ${CELLS}`;
+  assertEquals([idsIn(row(2_000)), idsIn(row(2_001))], [[both, 0], [["Git.Git"], 1]]);
+  const words = (count: number) => `${"x ".repeat(count)}  ${CELLS}`;
+  assertEquals([idsIn(words(99)), idsIn(words(100))], [[both, 0], [["Git.Git"], 1]]);
+  const junk = (count: number) => idsIn(...Array(count).fill("junk"), `${"x".repeat(20)} ${CELLS}`);
+  assertEquals([junk(199), junk(200)], [[both, 199], [["Git.Git"], 201]]);
+});
+
+Deno.test("readTables() joins a name of five lines, and reads the row of a longer one", () => {
+  const both = ["Contoso.Heart", "Git.Git"];
+  const named = (lines: number) => {
+    const last = "x".padEnd(16 - 2 * (lines - 1));
+    return idsIn(...Array(lines - 1).fill("y"), `${last}${CELLS}`);
+  };
+  assertEquals([named(1), named(2), named(5)], [[both, 0], [both, 0], [both, 0]]);
+  assertEquals(named(6), [both, 5]);
+});
+
+Deno.test("readTables() joins a name's lines to one of 2,000 characters at most", () => {
+  const named = (length: number) => {
+    const width = length - CELLS.length;
+    const heading = `${"Name".padEnd(width)}Id            Version Available Source`;
+    const lines = ["y", `${"x".padEnd(width - 2)}${CELLS}`];
+    const [table] = readTables([heading, "-".repeat(length), ...lines], "upgrades");
+    return [table?.rows?.map(({ name }) => name), table?.unreadable];
+  };
+  assertEquals([named(2_000), named(2_001)], [[["y x"], 0], [["x"], 1]]);
+});
+
+Deno.test("readTables() tells where a table ends that it does not understand", () => {
+  const other = [
+    "Before.",
+    "",
+    "Name Id",
+    "--------",
+    "Git  Git.Git",
+    "Zip  7zip.7zip",
+    "",
+    "After.",
+  ];
+  const [table] = readTables(other, "upgrades");
+  assertEquals(table, { startsAt: 2, endsAt: 6, rows: undefined, unreadable: 0 });
+});
+
+Deno.test("readTables() takes a line of blanks for the end of a table", () => {
+  const lines = [HEADING, "-".repeat(HEADING.length), ALIGNED, "   ", "5 things elsewhere."];
+  const strange = renderTable(STRANGE[0] ?? [], [["Git", "Git.Git", "1.0", "1.1", ""]]);
+  const many = Array.from({ length: 5 }, (_, n) => `${n} things elsewhere.`);
+  assertEquals(readTables(lines, "upgrades").map(({ endsAt }) => endsAt), [3]);
+  assertEquals(read([...strange, "   ", ...many])?.map(({ id }) => id), ["Git.Git"]);
+});
+
+Deno.test("readTables() reads a row out of its place without a name, or with a blank before it", () => {
+  const both = ["Contoso.Heart", "Git.Git"];
+  assertEquals([idsIn(CELLS), idsIn(` ${"x".repeat(20)} ${CELLS}`)], [[both, 0], [both, 0]]);
+});
+
+Deno.test("readTables() reads on behind a blank line, as far as the next table's heading", () => {
+  const rule = "-".repeat(HEADING.length);
+  const lines = [HEADING, rule, ALIGNED, "", `Heart           ${CELLS}`, HEADING, rule, ALIGNED];
+  const tables = readTables(lines, "upgrades");
+  assertEquals(tables.map(({ startsAt, endsAt, rows }) => [startsAt, endsAt, rows?.length]), [
+    [0, 5, 2],
+    [5, 8, 1],
+  ]);
+});
+
+Deno.test("readTables() counts a last line that looks like a row, and no sentence", () => {
+  const ends = (line: string) => {
+    const [table] = readTables([HEADING, "-".repeat(HEADING.length), ALIGNED, line], "upgrades");
+    return [table?.rows?.length, table?.unreadable, table?.endsAt];
+  };
+  for (const row of ["Tool   1.0", "  1.0 1.1", "Tool Contoso.Tool 1.0"]) {
+    assertEquals(ends(row), [1, 1, 4], row);
+  }
+  assertEquals(ends("1 upgrades available."), [1, 0, 3]);
+});
+
+Deno.test("readTables() takes a row out of its place for one only by an id and versions", () => {
+  const shifted = (id: string, version: string, available: string, source = "winget") => {
+    const cells = [id.padEnd(13), version.padEnd(7), available.padEnd(9), source].join(" ");
+    return idsIn(`${"x".repeat(20)} ${cells}`)[0]?.length === 2;
+  };
+  const rows: readonly [id: string, version: string, available: string, isRow: boolean][] = [
+    ["Contoso.Heart", "1.0", "1.1", true],
+    ["A.B", "< 1.0", "> 1.1", true],
+    ["A.B…", "1.0", "1.1", true],
+    ["ARP\\User\\X", "Unknown", "v2", true],
+    ["A.B", "unknown", "1.1", false],
+    ["A.B", "Unknowns", "1.1", false],
+    ["A.B", "none", "1.1", false],
+    ["A.B", "1.0", "none", false],
+    ["Contoso", "1.0", "1.1", false],
+    ["A.", "1.0", "1.1", false],
+    ["A.B.", "1.0", "1.1", false],
+    ["A..B", "1.0", "1.1", false],
+    [".B", "1.0", "1.1", false],
+    ["1.2", "1.0", "1.1", false],
+    ["v1.2.x", "1.0", "1.1", false],
+    ["12.34", "1.0", "1.1", false],
+  ];
+  for (const [id, version, available, isRow] of rows) {
+    assertEquals(shifted(id, version, available), isRow, `${id} ${version} ${available}`);
+  }
+  assertEquals(shifted("A.B", "1.0", "1.1", "private"), true);
+  assertEquals(shifted("A.B", "1.0", "1.1", "is there"), false, "a source is one word");
+});
+
+Deno.test("readTables() lets a name that is not ASCII be four columns wider or narrower", () => {
+  const isRead = (name: string, shift: number) => {
+    const line = `${name.padEnd(16 + shift)}9NBLGGH4NNS1  1.0     1.1       winget`;
+    const [table] = readTables([HEADING, "-".repeat(HEADING.length), line, ALIGNED], "installed");
+    return table?.rows?.[0]?.id === "9NBLGGH4NNS1";
+  };
+  const shifts = [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5];
+  assertEquals(shifts.filter((shift) => isRead("Caf\u00e9", shift)), shifts.slice(1, -1));
+  assertEquals(shifts.filter((shift) => isRead("Cafe", shift)), [0]);
+});
+
+Deno.test("readTables() ends a table in a language that is not known where the next begins", () => {
+  const rows = Array.from(
+    { length: 40 },
+    (_, n) => [`Tool ${n}`, `Contoso.App${n}`, "1.0", "1.1", ""],
+  );
+  for (const titles of STRANGE) {
+    const table = renderTable(titles, rows);
+    const found = readTables([...table, ...table], "upgrades");
+    assertEquals(found.map((one) => one.rows?.map(cellsOf)), [rows, rows]);
+  }
 });

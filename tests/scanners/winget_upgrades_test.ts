@@ -320,3 +320,74 @@ Deno.test("parseWingetUpgrades() takes linear time for ten megabytes, in one lin
     assert(tookMs < 3_000, `${JSON.stringify(text.slice(0, 40))} took ${tookMs} ms`);
   }
 });
+
+const TABLE = ["Name Id Version Available", "-".repeat(25), "a    b  1       2"];
+
+/** An answer whose table stands above these lines. */
+function below(...lines: string[]) {
+  return parseWingetUpgrades([...TABLE, ...lines, ""].join("\r\n"));
+}
+
+Deno.test("parseWingetUpgrades() takes one number that is a word for winget's count", () => {
+  const rows: readonly [sentence: string, announced: number | null][] = [
+    ["1 upgrades available.", 1],
+    ["3", 3],
+    ["Доступны обновления: 3.", 3],
+    ["利用可能な更新が 3件あります。", 3],
+    ["123456789 upgrades available.", 123_456_789],
+    ["1234567890 upgrades available.", null],
+    ["2 of 3 upgrades available.", null],
+    ["Version 1.2 is there.", null],
+    ["Use 7-Zip.", null],
+    ["See KB12 for more.", null],
+    ["12th of May", null],
+    ["None.", null],
+  ];
+  for (const [sentence, announced] of rows) {
+    const answer = below(sentence);
+    assertEquals([answer.announced, answer.messages], [
+      announced,
+      announced === null ? [sentence] : [],
+    ], sentence);
+  }
+});
+
+Deno.test("parseWingetUpgrades() takes the count right below the table before one further down", () => {
+  const apart = below("1 upgrades available.", "", "5 things elsewhere.");
+  assertEquals([apart.announced, apart.messages], [1, ["5 things elsewhere."]]);
+  const further = below("", "1 upgrades available.", "5 things elsewhere.");
+  assertEquals([further.announced, further.messages], [1, ["5 things elsewhere."]]);
+  const last = below("Rest of 7", "1 upgrades available.");
+  assertEquals([last.announced, last.messages], [1, ["Rest of 7"]]);
+  const above = parseWingetUpgrades(["5 things.", "", ...TABLE, ""].join("\r\n"));
+  assertEquals([above.announced, above.messages], [null, ["5 things."]]);
+});
+
+Deno.test("parseWingetUpgrades() adds up what sentences count that name an option", () => {
+  const answer = below(
+    "2 packages are hidden. Use --include-unknown",
+    "3 more are hidden. Use --include-unknown",
+    "4 packages have a pin. Use winget pin",
+    "5 more have a pin. Use --include-pinned",
+    "See --include-unknown",
+    "See winget pin",
+  );
+  assertEquals([answer.unknown, answer.pinned], [5, 9]);
+  assertEquals([answer.announced, answer.messages], [null, []]);
+});
+
+Deno.test("parseWingetUpgrades() takes the first table for winget's own right under a warning", () => {
+  const states = (...lines: string[]) =>
+    parseWingetUpgrades([...lines, ""].join("\r\n")).rows.map(({ state }) => state);
+  assertEquals(states(...TABLE), ["upgradable"]);
+  assertEquals(states("A warning.", ...TABLE), ["upgradable"]);
+  assertEquals(states("Another.", "A warning.", ...TABLE), ["upgradable"]);
+  // Apart from the lines above it, a sentence is a caption; where winget counts below, it is none.
+  assertEquals(states("Another.", "", "A caption:", ...TABLE), ["explicit_only"]);
+  assertEquals(states("", "A caption:", ...TABLE), ["explicit_only"]);
+  assertEquals(states("", "2 are pinned:", ...TABLE), ["pinned"]);
+  assertEquals(states("", "A warning.", ...TABLE, "1 upgrades available."), ["upgradable"]);
+  const second = ["", "A caption:", ...TABLE];
+  assertEquals(states(...TABLE, ...second), ["upgradable", "explicit_only"]);
+  assertEquals(states(...TABLE, "A caption:", ...TABLE), ["upgradable", "explicit_only"]);
+});

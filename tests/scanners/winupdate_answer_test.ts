@@ -230,3 +230,129 @@ Deno.test("parseWinupdate() takes an update that does not say so for none that i
     assertEquals(updates.map(({ browseOnly }) => browseOnly), [false]);
   }
 });
+
+/** Answers of a search that succeeded, with these fields. */
+function answer(fields: Record<string, unknown>) {
+  return parseWinupdate({ resultCode: 2, updates: [], ...fields });
+}
+
+/** The first update of the answer, with these fields; `undefined` if it was not read. */
+function itemWith(fields: Record<string, unknown>) {
+  const [item] = itemsOf("two.json");
+  const updates = [{ ...item, ...fields }, item];
+  const read = answer({ updates });
+  return read.unread === 0 ? read.updates[0] : undefined;
+}
+
+Deno.test("parseWinupdate() reads lists as PowerShell 5.1 makes them, 500 of each at most", () => {
+  const many = Array.from({ length: 501 }, (_, n) => `${n}`);
+  const rows: readonly [unknown, string[]][] = [
+    [undefined, []],
+    [null, []],
+    [{}, []],
+    ["5070001", ["5070001"]],
+    [["5070001"], ["5070001"]],
+    [{ value: ["5070001", "5070002"], Count: 2 }, ["5070001", "5070002"]],
+    [many, many.slice(0, 500)],
+    [{ value: many, Count: 501 }, many.slice(0, 500)],
+  ];
+  for (const [kb, read] of rows) assertEquals(itemWith({ kb })?.kb, read);
+  const id = "0fa1201d-4330-4fa8-8ae9-b877473b6441";
+  for (const categories of [[{ id }], { id }, { value: [{ id }] }]) {
+    assertEquals(itemWith({ categories })?.categories, [id]);
+  }
+  assertEquals(itemWith({ categories: { name: "Updates" } }), undefined);
+});
+
+Deno.test("parseWinupdate() takes a whole id for one, and a revision that counts", () => {
+  const id = "6f2c1d0e-3a57-4b65-9c7e-0d1f2a3b4c5d";
+  for (const right of [id, id.toUpperCase(), `{${id}}`]) {
+    assertEquals(itemWith({ id: right })?.id, right);
+  }
+  for (const wrong of [`x${id}`, `${id}0`, id.slice(1), id.replace("6", "g"), 7, null]) {
+    assertEquals(itemWith({ id: wrong }), undefined, String(wrong));
+  }
+  assertEquals(itemWith({ revision: 0 })?.revision, 0);
+  for (const wrong of [-1, 1.5, "1", null]) assertEquals(itemWith({ revision: wrong }), undefined);
+});
+
+Deno.test("parseWinupdate() takes what an answer does not say for the usual", () => {
+  const { online, withOptional, unread, reboot, source, server, routing, lastSearchMs } = answer(
+    {},
+  );
+  assertEquals([online, withOptional, unread, reboot], [true, true, 0, null]);
+  assertEquals([source, server, lastSearchMs], ["", "", null]);
+  const unsaid = { feature: null, quality: null, driver: null, other: null };
+  assertEquals(routing, {
+    gate: false,
+    dualScan: false,
+    policy: unsaid,
+    mdm: unsaid,
+    state: unsaid,
+  });
+  const said = answer({ online: false, optional: false, lastSearch: "yesterday" });
+  assertEquals([said.online, said.withOptional, said.lastSearchMs], [false, false, null]);
+  const unreachable = { hresult: "0x80240438", message: "" };
+  const { reason } = assertThrows(() => answer({ error: unreachable }), ScanError);
+  assertEquals(reason, "transient", "no policy keeps the host from Microsoft");
+});
+
+Deno.test("parseWinupdate() counts what the script could not read, if that is a count", () => {
+  const counts = [0, 1, 2.7, -3].map((unread) => answer({ unread }).unread);
+  assertEquals(counts, [0, 1, 2, 0]);
+});
+
+Deno.test("parseWinupdate() tells each of a search's errors once, and ten at most", () => {
+  const warnings = (count: number) =>
+    Array.from(
+      { length: count },
+      (_, n) => ({ hresult: `0x8013150${n.toString(16)}`, message: "" }),
+    );
+  const gaps = (count: number) => answer({ resultCode: 3, warnings: warnings(count) }).gaps;
+  assertEquals([gaps(1), gaps(10), gaps(11)].map(({ length }) => length), [1, 10, 10]);
+  const [one] = warnings(1);
+  assertEquals(answer({ resultCode: 3, warnings: [one, one] }).gaps, gaps(1));
+  assertEquals(answer({ resultCode: 2, warnings: [one] }).gaps, gaps(1));
+});
+
+Deno.test("parseWinupdate() names services that are disabled, by names that are some", () => {
+  const hresult = "0x80070005";
+  const told = (name: string, start: string) =>
+    assertThrows(
+      () => answer({ error: { hresult, message: "" }, services: { [name]: { start } } }),
+      ScanError,
+    ).message.includes(`the service ${name} is disabled`);
+  assertEquals([told("BITS", "Disabled"), told("BITS", "Manual"), told("BITS", "")], [
+    true,
+    false,
+    false,
+  ]);
+  assertEquals([told("x".repeat(40), "Disabled"), told("x".repeat(41), "Disabled")], [true, false]);
+  for (const odd of ["BITS;", ";BITS", "B ITS"]) assertEquals(told(odd, "Disabled"), false, odd);
+});
+
+Deno.test("parseWinupdate() tells 200 characters of a server's address", () => {
+  const server = (length: number) => answer({ server: `http://${"x".repeat(length - 7)}` }).server;
+  assertEquals([server(200).length, server(200).endsWith("(cut)")], [200, false]);
+  assertEquals([server(201).length, server(201).endsWith("(cut)")], [200, true]);
+});
+
+Deno.test("parseWinupdate() says who asks for a restart, and who was asked in vain", () => {
+  const reason = (rebootRequired: boolean | null, reboot: Record<string, boolean>) =>
+    answer({ rebootRequired, reboot }).reboot?.reason;
+  assertEquals(reason(false, {}), "none is asked for by the Windows Update Agent");
+  assertEquals(reason(null, { a: false }), "none is asked for by the registry");
+  assertEquals(
+    reason(false, { a: false }),
+    "none is asked for by the Windows Update Agent and the registry",
+  );
+  assertEquals(
+    reason(true, { a: true }),
+    "the Windows Update Agent waits for a restart; registry: a",
+  );
+  const flags = (names: string) => Object.fromEntries(names.split("").map((name) => [name, true]));
+  const four = "registry: a; registry: b; registry: c; registry: d";
+  assertEquals([reason(null, flags("abcd")), reason(null, flags("abcde"))], [four, four]);
+  assertEquals(reason(null, { ["x".repeat(80)]: true }), `registry: ${"x".repeat(80)}`);
+  assertEquals(reason(null, { ["x".repeat(81)]: true }), `registry: ${"x".repeat(75)}(cut)`);
+});

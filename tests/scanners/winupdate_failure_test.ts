@@ -30,7 +30,13 @@ const REASONS: readonly [codes: string, reason: ScanErrorReason][] = [
   ["8024500C 8024500D 8024002F 80070424", "not_available"],
   ["80240021 80072F78 8007000E 8007041D 80080005 C80003F3", "transient"],
   ["80244011 80072F05 80072F06 80072F0D", "permanent"],
-  ["80248000 80248001 8024800C 8024800F", "transient"],
+  ["80248000 80248001 8024800C 8024800F 8024801C", "transient"],
+  // Its own updates, shutdowns, memory; access; policies of another spelling; a damaged database.
+  ["8024001B 8024A007 8024A10A 80244002", "transient"],
+  ["80240044", "permanent"],
+  ["80240025", "not_available"],
+  ["C80003FD C80003FE C80003FF", "permanent"],
+  ["80248002 80248003 80248004 80248006 80248008 80248009 8024801B", "permanent"],
 ];
 
 Deno.test("winupdateFailure() takes what it does not know for transient, right behind its ranges too", () => {
@@ -45,6 +51,30 @@ Deno.test("winupdateFailure() takes what it does not know for transient, right b
   ];
   for (const code of [...unknown, "80072EE0", "80072F01", "C80003F9", "00000001"]) {
     assertEquals(failure(`0x${code}`).reason, "transient", code);
+  }
+});
+
+Deno.test("winupdateFailure() has words for a code in one of its ranges, and none right beside", () => {
+  const ranges: readonly [
+    inside: string,
+    beside: string,
+    words: string,
+    reason: ScanErrorReason,
+  ][] = [
+    ["80072EE1 80072EE3 80072F00", "80072EE0 80072F01", "the network failed", "transient"],
+    ["80072F76 80072F7F", "80072F75 80072F80", "answered no valid HTTP", "transient"],
+    ["80244000 80244035", "80243FFF 80244036", "did not answer properly", "transient"],
+    ["80248005 80248029", "80247FFF 8024802A", "its database lacks what it needs", "permanent"],
+    ["8024A001 8024A008", "80249FFF 8024A009", "Automatic Updates refuses", "transient"],
+  ];
+  for (const [inside, beside, words, reason] of ranges) {
+    for (const code of inside.split(" ")) {
+      const error = failure(`0x${code}`);
+      assertEquals([error.reason, error.message.includes(words)], [reason, true], code);
+    }
+    for (const code of beside.split(" ")) {
+      assert(failure(`0x${code}`).message.includes("an unknown error"), code);
+    }
   }
 });
 
@@ -120,6 +150,10 @@ Deno.test("describeFault() has the system's words for what it does not know, in 
   const mail = describeFault({ hresult: "0x80131500", message: "write to a@b" }, HERE);
   assertEquals(mail, "write to a@b (0x80131500)");
   assertEquals(describeFault({ hresult: "0x1", message: " " }, HERE), "an unknown error (0x1)");
+  const words = (length: number) =>
+    describeFault({ hresult: "0x80131500", message: "x".repeat(length) }, HERE);
+  assertEquals(words(200), `${"x".repeat(200)} (0x80131500)`);
+  assertEquals(words(201), `${"x".repeat(195)}(cut) (0x80131500)`);
   fc.assert(fc.property(fc.string({ unit: "binary" }), (message) => {
     const text = describeFault({ hresult: "0x80131500", message: message.repeat(50) }, HERE);
     assert(text.length < 230 && text.isWellFormed());

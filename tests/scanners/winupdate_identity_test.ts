@@ -132,6 +132,25 @@ Deno.test("nameOf() has a name for whatever lacks ids, without versions and word
   for (const [fields, name] of rows) assertEquals(names(fields), [name]);
 });
 
+Deno.test("nameOf() tells 300 characters of a driver's name", () => {
+  const told = (length: number) => {
+    const [name = ""] = names(
+      driver("x", {
+        driver: { provider: "", class: "", model: "x".repeat(length), hardwareId: "" },
+      }),
+    );
+    return name;
+  };
+  assertEquals(told(300), "x".repeat(300));
+  assertEquals(told(301), `${"x".repeat(295)}(cut)`);
+});
+
+Deno.test("nameOf() takes a KB number from a title, written in either case, but none from a driver's", () => {
+  assertEquals(names(item({ title: "Fix (kb5070003)" })), ["KB5070003"]);
+  const [name] = names(driver("Intel - Net (KB5070003)"));
+  assertEquals(name, "Intel Intel(R) Wi-Fi 6 AX201 [PCI\\VEN_8086&DEV_A0F0]");
+});
+
 Deno.test("versionInTitle() finds a version in brackets, whatever the word before it", () => {
   assertEquals(versionInTitle("A (Version 1.459.491.0) - Current Channel (Broad)"), [
     1,
@@ -155,8 +174,35 @@ Deno.test("isNewer() puts any two updates in one order", () => {
     const [first, second] = [read(a), read(b)];
     if (!first || !second) throw new Error("not read");
     assertEquals(isNewer(first, second), !isNewer(second, first));
+    assertEquals(isNewer(first, first), false, "nothing is newer than itself");
     assertEquals(nameOf(first).startsWith("Update "), true);
   }));
+});
+
+Deno.test("isNewer() goes by the version, then by the day, the revision and the id", () => {
+  const newestFirst = [
+    { title: "a (v 2.0.0)", deployed: "", revision: 0 },
+    { title: "a (v 1.10.0.1)", deployed: "", revision: 0 },
+    { title: "a (v 1.10.0)", deployed: "", revision: 0 },
+    { title: "a (v 1.9.30)", deployed: "2026-11-11T00:00:00Z", revision: 1 },
+    { title: "a (v 1.9.30)", deployed: "2026-11-10T00:00:00Z", revision: 3 },
+    { title: "a (v 1.9.30)", deployed: "2026-11-10T00:00:00Z", revision: 2 },
+    { title: "a (v 1.9.30)", deployed: "2026-11-10T00:00:00Z", revision: 2 },
+  ].map((fields) => item(fields));
+  const { updates } = parseWinupdate({ resultCode: 2, updates: newestFirst });
+  for (const [at, one] of updates.entries()) {
+    for (const [index, other] of updates.entries()) {
+      assertEquals(isNewer(one, other), at < index, `${at} and ${index}`);
+    }
+  }
+  const [untitled, titled] = parseWinupdate({
+    resultCode: 2,
+    updates: [
+      item({ title: "a", deployed: "2026-11-11T00:00:00Z" }),
+      item({ title: "a (v 9.0.0)", deployed: "2026-11-10T00:00:00Z" }),
+    ],
+  }).updates;
+  assertEquals(untitled && titled && isNewer(untitled, titled), true, "only one has a version");
 });
 
 Deno.test("scanners.ignore knows Defender's definitions by their KB number, and by their title", async () => {

@@ -47,9 +47,16 @@ Deno.test("sourceOf() heeds the policies for classes of updates on a host with a
   assertEquals(sources(wsus({ gate: false, policy: all })), [W, W, W, W, W]);
   assertEquals(sources(wsus({ mdm: all })), expected);
   assertEquals(sources(wsus({ state: all })), expected);
+  const shouted = KINDS.quality.map((id) => ({ id: id.toUpperCase() }));
+  const quality = answer({
+    ...wsus({ mdm: all }),
+    updates: [{ id: "00000000-1111-2222-3333-444455556666", revision: 1, categories: shouted }],
+  });
+  assertEquals(quality.updates.map((item) => sourceOf(quality, item)), [U]);
   const nothing: Values = { feature: 1, quality: 1, driver: 1, other: 1 };
   assertEquals(sources(wsus({ gate: true, policy: all, state: nothing })), [W, W, W, W, W]);
   assertEquals(sources(wsus({ dualScan: true })), expected);
+  assertEquals(sources(wsus({ dualScan: true, state: nothing })), [W, W, W, W, W]);
   assertEquals(sources({ source: "", scanSource: { gate: true, policy: nothing } }), [
     U,
     U,
@@ -57,6 +64,13 @@ Deno.test("sourceOf() heeds the policies for classes of updates on a host with a
     U,
     U,
   ]);
+});
+
+Deno.test("sourceOf() tells 60 characters of a service that is not known, and no half one", () => {
+  const [told] = sources({ source: "x".repeat(60) });
+  assertEquals(told, "x".repeat(60));
+  assertEquals(sources({ source: "x".repeat(61) })[0], told);
+  assertEquals(sources({ source: `${"x".repeat(59)}\u{1f600}` })[0], `${"x".repeat(59)}\ufffd`);
 });
 
 Deno.test("describeSources() has each source that is asked, and names all where one may have failed", () => {
@@ -68,6 +82,9 @@ Deno.test("describeSources() has each source that is asked, and names all where 
     [W, "http://wsus.example:8530", "ok", null],
   ]);
   const warnings = [{ context: 4, hresult: "0x8024401C", message: "" }];
+  assertEquals(whole.map(({ tellsSecurity }) => tellsSecurity), [true, true]);
+  const bare = answer({ source: "3DA21691-E39D-4DA6-8A4B-B43877BCB1B7" });
+  assertEquals(describeSources(bare, options).map(({ name, url }) => [name, url]), [[W, null]]);
   const lacking = describeSources(answer({ ...wsus(scanSource), warnings }), options);
   assertEquals(lacking.map(({ name, result }) => [name, result]), [[U, "failed"], [W, "failed"]]);
   const old = describeSources(answer({}), { failure: "Cannot search", metadataAgeS: 60 });

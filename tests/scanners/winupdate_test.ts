@@ -160,6 +160,34 @@ Deno.test("scanWinupdate() tells what Windows found before where no server can b
   ]);
 });
 
+Deno.test("scanWinupdate() gives the look into the past two minutes, and says how old it is if it can", async () => {
+  const unreachable = refused("0x8024402C");
+  const past = async (lastSearch: string | null) => {
+    const json = JSON.stringify({
+      ...JSON.parse(readFixture("winupdate", "cached.json")),
+      lastSearch,
+    });
+    const host = new PowershellHost(
+      unreachable,
+      unreachable,
+      unreachable,
+      succeeded(envelope(json)),
+    );
+    host.clock.setNow(Date.UTC(2026, 10, 24, 4, 0, 0) - 150_000);
+    const { warnings, metadataAgeS } = await answerOf(host);
+    assertEquals(host.asked.at(-1)?.options, { timeoutMs: 120_000, maxOutputBytes: 33_554_432 });
+    return [warnings[0], metadataAgeS];
+  };
+  const words = "The list is what Windows found the last time";
+  assertEquals(await past(null), [words, null]);
+  assertEquals(await past("2026-11-24T03:59:59.4Z"), [
+    `${words}, of 2026-11-24T03:59:59.400Z or later`,
+    1,
+  ]);
+  // By a clock that was ahead then.
+  assertEquals((await past("2026-11-24T05:00:00Z"))[1], 0);
+});
+
 Deno.test("scanWinupdate() takes no empty or failed look into the past for no updates", async () => {
   const unreachable = refused("0x80072EE2");
   for (const past of [answered("none.json"), answered("null.json"), refused("0x80240001")]) {

@@ -116,6 +116,7 @@ Deno.test("describeUpdates() never takes a title for a severity or for security"
 Deno.test("describeUpdates() knows security by category and by CVE, or not at all", () => {
   assertEquals(describe({ cves: ["cve-2026-12345", "junk"] }).cves, ["CVE-2026-12345"]);
   assertEquals(describe({ cves: ["CVE-2026-12345"] }).security, true);
+  assertEquals(describe({ cves: ["cve-2026-12345"] }).security, true);
   assertEquals(describe({ cves: ["junk"] }).security, false);
   assertEquals(describe({ categories: [] }).security, null);
 });
@@ -151,6 +152,7 @@ Deno.test("describeUpdates() has a size only where there is one, and calls it a 
     ["1e9", null],
     ["17000000000", 17_000_000_000],
     ["17.00", 17],
+    ["1", 1],
     ["1000000000000000", 1e15],
     ["1000000000000001", null],
     ["9".repeat(400), null],
@@ -274,7 +276,7 @@ Deno.test("describeUpdates() tells at most 300 characters of a title, and no hal
   assertEquals(told("x".repeat(300)), "x".repeat(300));
   assertEquals(told("x".repeat(301)), "x".repeat(300));
   assertEquals(told(`${"x".repeat(299)}\u{1f600}`), `${"x".repeat(299)}\ufffd`);
-  assertEquals(told(`${"x".repeat(299)} y`), "x".repeat(299));
+  assertEquals(describe({ title: `${"x".repeat(299)} y` }).description, `${"x".repeat(299)}.`);
 });
 
 Deno.test("describeUpdates() takes nothing for a CVE, a bulletin or an article that only holds one", () => {
@@ -287,11 +289,86 @@ Deno.test("describeUpdates() takes nothing for a CVE, a bulletin or an article t
   assertEquals(cves, ["CVE-2026-1234", "CVE-2026-1234567890"]);
   const bulletins = ["xMS17-010", "MS17-010x", "MS17-01", "MS17-010"];
   assertEquals(describe({ bulletins }).advisories, ["MS17-010"]);
-  const kb = ["x5001", "5001x", "123", "1234", "123456789", "1234567890", "kb5002"];
+  const kb = ["x5001", "50KB01", "5001x", "123", "1234", "123456789", "1234567890", "kb5002"];
   assertEquals(describe({ kb }).advisories, ["KB1234", "KB123456789", "KB5002"]);
 });
 
 Deno.test("describeUpdates() cuts what an update says of itself to 500 characters", () => {
   const { description } = describe({ description: "x".repeat(600) });
   assertEquals(description, `A title. ${"x".repeat(500)}`);
+});
+
+/** Several updates of one KB number, which are told as one. */
+function describeAll(all: readonly Record<string, unknown>[]): Update {
+  const updates = all.map((fields, index) => ({
+    ...PLAIN,
+    id: PLAIN.id.replace(/^\w+/, index.toString(16).padStart(8, "0")),
+    kb: ["5070010"],
+    ...fields,
+  }));
+  const [update, ...others] = describeUpdates(parseWinupdate({ resultCode: 2, updates }));
+  if (!update || others.length > 0) throw new Error("not one update");
+  return update;
+}
+
+Deno.test("describeUpdates() tells five titles of one KB number, and counts the others", () => {
+  const titles = ["a", "b", "c", "d", "e", "f", "g"].map((title) => ({ title }));
+  const told = (count: number) => describeAll(titles.slice(0, count)).description;
+  assertEquals(told(5), "a; b; c; d; e.");
+  assertEquals(told(6), "a; b; c; d; e and 1 more.");
+  assertEquals(told(7), "a; b; c; d; e and 2 more.");
+});
+
+Deno.test("describeUpdates() quotes 40 characters of a severity that is none", () => {
+  const reason = (length: number) => describe({ severity: "x".repeat(length) }).severityReason;
+  assertEquals(reason(40), `MsrcSeverity is "${"x".repeat(40)}"`);
+  assertEquals(reason(41), `MsrcSeverity is "${"x".repeat(35)}(cut)"`);
+});
+
+Deno.test("describeUpdates() takes the worst word for all, and the first where nobody says", () => {
+  const severities = (...words: string[]) => {
+    const { severity, severityReason } = describeAll(words.map((severity) => ({ severity })));
+    return [severity, severityReason];
+  };
+  const low = ["low", 'MsrcSeverity is "Low"'];
+  assertEquals(severities("", "Low"), low);
+  assertEquals(severities("Low", "Unspecified"), low);
+  assertEquals(severities("Moderate", "IMPORTANT", "Low"), [
+    "important",
+    'MsrcSeverity is "IMPORTANT"',
+  ]);
+  assertEquals(severities("", "Unspecified"), [null, "MsrcSeverity is empty"]);
+});
+
+Deno.test("describeUpdates() takes the worst reboot for all, and no silence for never", () => {
+  const reboot = (...numbers: (number | null)[]) =>
+    describeAll(numbers.map((rebootBehavior) => ({ rebootBehavior }))).reboot;
+  const [never, required, maybe] = [0, 1, 2];
+  assertEquals(reboot(never, never), "never");
+  assertEquals([reboot(never, null), reboot(null, never)], [null, null]);
+  assertEquals([reboot(never, 7), reboot(7, never)], [null, null]);
+  assertEquals([reboot(null, maybe), reboot(maybe, null)], ["maybe", "maybe"]);
+  assertEquals([reboot(maybe, required), reboot(required, maybe)], ["required", "required"]);
+});
+
+Deno.test("describeUpdates() says nothing of what has no title, and of a size that nobody tells", () => {
+  assertEquals(describe({ title: "" }).description, null);
+  assertEquals(describeAll([{ title: "" }, { title: "b" }]).description, "b.");
+  const note = " The size is the most that it may be.";
+  for (const sizes of [["7", ""], ["", "7"], ["7", "7"]]) {
+    const all = sizes.map((maxDownloadSize) => ({ title: "a", maxDownloadSize }));
+    assertEquals(describeAll(all).description, `a.${note}`);
+  }
+});
+
+Deno.test("describeUpdates() makes sentences of titles, and leaves those that are some", () => {
+  const told = (title: string) => describe({ title }).description;
+  assertEquals(["a", "a.", "a!", "a?", "\u66f4\u65b0\u3002", "a.b"].map(told), [
+    "a.",
+    "a.",
+    "a!",
+    "a?",
+    "\u66f4\u65b0\u3002",
+    "a.b.",
+  ]);
 });

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Secrets } from "../../src/secrets.ts";
 import { Client, isAgentUnknown, NO_ROUTE } from "../../src/server/client.ts";
+import type { RegisterBody } from "../../src/server/protocol.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { response } from "../fakes/response.ts";
@@ -86,7 +87,16 @@ Deno.test("a request has a proxy, a signal, a body and a token only where there 
   const { client, sent } = setUp({}, null);
   await client.health();
   assertEquals(Object.keys(sent[0] ?? {}).toSorted(), [
-    ...["connectTimeoutMs", "headers", "maxBodyBytes", "method", "timeoutMs", "tls", "url"],
+    ...[
+      "connectTimeoutMs",
+      "headers",
+      "isIdempotent",
+      "maxBodyBytes",
+      "method",
+      "timeoutMs",
+      "tls",
+    ],
+    "url",
   ]);
   assertEquals(Object.keys(sent[0]?.headers ?? {}), ["accept", "user-agent"]);
   const { signal } = new AbortController();
@@ -94,6 +104,22 @@ Deno.test("a request has a proxy, a signal, a body and a token only where there 
   assertEquals([sent[1]?.signal, "proxyUrl" in sent[1]!], [signal, false]);
   assertEquals(Object.keys(sent[1]?.headers ?? {}), [
     ...["accept", "user-agent", "content-type", "authorization"],
+  ]);
+});
+
+Deno.test("a health check may be sent twice, and no other call", async () => {
+  const { client, sent } = setUp();
+  await client.health();
+  await client.register("t", { hostname: "h" } as RegisterBody);
+  await client.renew("a1", "refresh-1");
+  await client.checkIn(caller, host);
+  await client.report(caller, { report: "logs", body: "{}" });
+  await client.report(caller, { report: "updates", body: "{}" });
+  await client.rapidMode(caller, { enabled: true, duration_minutes: 5 });
+  await client.unregister(caller);
+  assertEquals(sent.map(({ isIdempotent = false }) => isIdempotent), [
+    true,
+    ...Array(7).fill(false),
   ]);
 });
 

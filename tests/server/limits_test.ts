@@ -2,18 +2,24 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { cut, excerpt, LIMITS } from "../../src/server/limits.ts";
 
-Deno.test("LIMITS are the widths of the server's columns", () => {
+Deno.test("LIMITS are the widths of the server's live columns, and the agent's own for the others", () => {
   assertEquals(LIMITS, {
     hostname: 255,
     osVersion: 100,
     osArchitecture: 20,
     agentVersion: 20,
     packageName: 500,
-    version: 100,
-    repositorySource: 255,
-    kbId: 50,
+    version: 1_000,
+    repositorySource: 1_000,
+    kbId: 255,
     logAction: 50,
   });
+});
+
+Deno.test("LIMITS leave a name that an index of PostgreSQL takes, whatever its characters are", () => {
+  // 2,704 bytes, less the agent's id (16) and the package type (50) that are beside it.
+  const longest = cut("\u{1f600}".repeat(1_000), LIMITS.packageName);
+  assert(new TextEncoder().encode(longest).length <= 2_704 - 16 - 50 - 24);
 });
 
 Deno.test("cut() counts characters as PostgreSQL does", () => {

@@ -51,8 +51,9 @@ Deno.test("encodeUpdate() makes one of four words of every severity", () => {
     ["critical", null, "critical"],
     ["low", true, "low"],
     [null, true, "important"],
-    [null, false, "low"],
-    [null, null, "low"],
+    ["low", false, "low"],
+    [null, false, "moderate"],
+    [null, null, "moderate"],
   ] as const;
   for (const [severity, security, expected] of rows) {
     assertEquals(
@@ -153,9 +154,9 @@ function length(text: string | undefined): number {
 const WIDTHS = [
   ["package_name", "package", 500],
   ["package_description", "description", 2_000],
-  ["current_version", "currentVersion", 100],
-  ["available_version", "availableVersion", 100],
-  ["repository_source", "source", 255],
+  ["current_version", "currentVersion", 1_000],
+  ["available_version", "availableVersion", 1_000],
+  ["repository_source", "source", 1_000],
 ] as const;
 
 for (const [column, field, limit] of WIDTHS) {
@@ -169,8 +170,8 @@ for (const [column, field, limit] of WIDTHS) {
   });
 }
 
-Deno.test("encodeUpdate() sends a KB number of 50 characters, and cuts one more", () => {
-  for (const [digits, sent] of [[48, 50], [49, 50]] as const) {
+Deno.test("encodeUpdate() sends a KB number of 255 characters, and cuts one more", () => {
+  for (const [digits, sent] of [[253, 255], [254, 255]] as const) {
     const update = { ...openssl, advisories: [`KB${"9".repeat(digits)}`] };
     assertEquals(encodeUpdate(update, "windows_update", "x86_64").kb_id.length, sent);
   }
@@ -237,7 +238,7 @@ Deno.test("encodeUpdate() sends no item that the server cannot store, whatever a
     (fields) => {
       const item = encodeUpdate({ ...openssl, ...fields }, "dnf", "x86_64");
       for (const [column, , limit] of WIDTHS) assert(length(item[column]) <= limit, column);
-      assert(length(item.kb_id) <= 50);
+      assert(length(item.kb_id) <= 255);
       assertStorable(encodeBody({ updates: [item] }));
     },
   ));

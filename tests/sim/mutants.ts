@@ -43,8 +43,9 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("attempts used up by an outage", [
     "loop/delivering.ts",
-    '      case "failed":\n      case "aborted":',
-    '      case "failed":\n        return this.#refused(event, { status: 400, why: answer.why });\n      case "aborted":',
+    '      case "failed":\n        this.#blame.trouble();',
+    '      case "failed":\n        return this.#refused(event, { status: 400, why: answer.why });\n' +
+    "        this.#blame.trouble();",
   ]),
   mutant("delete before acknowledged", [
     "buffer/delivery.ts",
@@ -57,6 +58,25 @@ export const MUTANTS: readonly Mutant[] = [
     "const fault = this.#blame.broke(refusal, { nowMs, random });",
     "const fault = this.#blame.broke(refusal, { nowMs, random });\n    this.#blame.clear();\n" +
     '    if (fault !== "its_own") return { kind: "later" };',
+  ]),
+  mutant("a command's log waits behind a bad item of its list", [
+    "buffer/delivery.ts",
+    "this.#passOver(isSingleItem(event) ? { ...event, commandId: null } : event);",
+    "this.#passOver(event);",
+  ], [
+    "loop/blame.ts",
+    "return { event: { id, commandId: null, place }, refusal: rest, alone };",
+    "return { event: { id, commandId, place }, refusal: rest, alone };",
+  ]),
+  mutant("a bad item that is alone has as many attempts as a whole list", [
+    "loop/blame.ts",
+    "const MOST_ALONE = 3;",
+    "const MOST_ALONE = 1_000;",
+  ]),
+  mutant("a scan without changes moves no last scan", [
+    "commands/news.ts",
+    "reports: reports.length > 0 ? reports : unchanged(current, toldNow),",
+    "reports,",
   ]),
   mutant("no rest for a server that breaks over every report", [
     "loop/reception.ts",

@@ -135,6 +135,7 @@ async function checkEnd(sim: Sim, commands: ServerCommand[]): Promise<void> {
     const isTold = sim.server.logged.has(id) || kept.has(id);
     if (!isTold && !dropped) throw new Violation(`nothing is told of command ${id}`);
   }
+  if (!dropped) checkLastScan(sim);
   for (const event of buffer.list({ state: "set_aside" })) {
     const refusals = sim.server.refusals.get(event.body) ?? 0;
     if (refusals < event.attempts) {
@@ -143,4 +144,22 @@ async function checkEnd(sim: Sim, commands: ServerCommand[]): Promise<void> {
   }
   const rapidMs = (sim.agent?.loop.state.rapidUntilMs ?? 0) - sim.clock.monotonicMs();
   if (rapidMs > LONGEST_RAPID_MS) throw new Violation("rapid polling without an end");
+}
+
+/** Each scan of the quiet time that succeeded has moved the dashboard's last scan: an item came with it. */
+function checkLastScan(sim: Sim): void {
+  const reports = [...sim.server.stored.keys()].filter((body) =>
+    body.includes('"command_id":"quiet-')
+  )
+    .map((body) => JSON.parse(body) as Record<string, unknown>);
+  const withItems = new Set(
+    reports.filter(({ updates }) => Array.isArray(updates) && updates.length > 0)
+      .map(({ command_id }) => command_id),
+  );
+  const scanned = reports.filter(({ action, result }) =>
+    action === "scan_updates" && result === "success"
+  );
+  for (const { command_id } of scanned) {
+    if (!withItems.has(command_id)) throw new Violation(`scan ${command_id} moved no last scan`);
+  }
 }

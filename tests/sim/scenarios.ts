@@ -3,6 +3,7 @@
 import { Violation } from "./monitor.ts";
 import { Sim } from "./sim.ts";
 import type { RequestFate } from "./sim_network.ts";
+import { POISON } from "./sim_server.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -261,6 +262,48 @@ const notFoundOnce: Scenario = {
   },
 };
 
+const badItem: Scenario = {
+  name: "a bad item of a list holds up neither its neighbours nor its command's log",
+  async play(sim) {
+    await sim.run(MINUTE_MS);
+    const items = 2 + Math.floor(sim.random() * 6);
+    const bad = Math.floor(sim.random() * items);
+    const updates = Array.from(
+      { length: items },
+      (_, n) => ({ n, is: n === bad ? POISON : "good" }),
+    );
+    await sim.change((buffer) =>
+      void buffer.append([
+        {
+          kind: "updates",
+          commandId: "listed",
+          snapshotOf: null,
+          body: JSON.stringify({ updates }),
+        },
+        {
+          kind: "log",
+          commandId: "listed",
+          snapshotOf: null,
+          body: JSON.stringify({ command_id: "listed", result: "success" }),
+        },
+      ])
+    );
+    const good = () =>
+      [...sim.server.stored.keys()].flatMap((body) => JSON.parse(body).updates ?? [])
+        .filter(({ is }: { is?: string }) => is === "good").length;
+    while (good() < items - 1 && sim.clock.trueMs < 12 * MINUTE_MS) {
+      await sim.run(sim.clock.trueMs + 1_000);
+    }
+    must(good() === items - 1, `${good()} of ${items - 1} good items arrived`);
+    await sim.run(sim.clock.trueMs + 15_000);
+    must(sim.server.logged.has("listed"), "the log waits behind a bad item");
+    await sim.run(30 * MINUTE_MS);
+    const { buffer } = await sim.inspect();
+    const { pending, setAside } = buffer.counts();
+    must(pending === 0 && setAside === 1, `${pending} events wait, ${setAside} are set aside`);
+  },
+};
+
 export const SCENARIOS: readonly Scenario[] = [
   killed,
   databaseAway,
@@ -275,6 +318,7 @@ export const SCENARIOS: readonly Scenario[] = [
   sleep,
   offline,
   breaksOverReports,
+  badItem,
 ];
 
 /** Plays a story with a seed; throws the violation it ends in. */

@@ -21,6 +21,8 @@ export interface Backend {
   readonly refreshTokenLifeMs: number;
   /** A server of before acknowledgements, system-info and refused duplicates. */
   readonly old: boolean;
+  /** What the versions of agents are compared with. */
+  readonly latestAgentVersion: string;
   nowMs(): number;
   /** Whether every query fails. */
   isDatabaseDown(): boolean;

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { json } from "./backend.ts";
 import type { Reply } from "./connection.ts";
+import { DashboardStepSchema } from "./dashboard.ts";
 import type { FaultInput } from "./faults.ts";
 import type { WireRequest } from "./http_wire.ts";
 import type { Refserver } from "./refserver.ts";
@@ -37,6 +38,10 @@ async function dispatch(server: Refserver, request: WireRequest): Promise<Reply>
       const { agent_id, ...command } = v.parse(CommandSchema, JSON.parse(request.body));
       const agent = agent_id === undefined ? {} : { agentId: agent_id };
       return json(200, { id: server.queueCommand({ ...command, ...agent }) });
+    }
+    case "POST /debug/packages": {
+      const step = v.parse(DashboardStepSchema, JSON.parse(request.body));
+      return json(200, { command_id: server.takeStep(step) });
     }
     case "POST /debug/revoke-tokens":
       server.revokeTokens(v.parse(RevokeSchema, JSON.parse(request.body)).which);

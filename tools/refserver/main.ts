@@ -25,8 +25,8 @@ Usage: deno run -A tools/refserver/main.ts [options]
   --fault JSON               a fault from the start, as for POST /debug/fault
 
 The first line on stdout is {"ready":true,"port":N,"controlPort":N}; then a line a request.
-Debug API: GET /debug/state; POST /debug/fault, /debug/commands, /debug/revoke-tokens,
-/debug/delete-agent, /debug/reset-requests. SIGTERM and SIGINT end it.`;
+Debug API: GET /debug/state; POST /debug/fault, /debug/commands, /debug/packages,
+/debug/revoke-tokens, /debug/delete-agent, /debug/reset-requests. SIGTERM and SIGINT end it.`;
 
 const count = v.pipe(v.string(), v.regex(/^\d{1,9}$/, "not a whole number"), v.transform(Number));
 const port = v.pipe(count, v.maxValue(65_535));

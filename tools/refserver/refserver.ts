@@ -9,6 +9,7 @@ import type { Backend } from "./backend.ts";
 import type { ServerCommand } from "./commands_table.ts";
 import type { Reply, Site } from "./connection.ts";
 import { control } from "./control.ts";
+import { type DashboardStep, takeStep } from "./dashboard.ts";
 import { type Fault, type FaultInput, FaultPlan } from "./faults.ts";
 import type { WireRequest } from "./http_wire.ts";
 import { Listener, type ListenOptions } from "./listener.ts";
@@ -57,6 +58,8 @@ export interface RefserverOptions {
   readonly maxBodyBytes?: number;
   /** Knows neither acknowledgements nor system-info (404), and takes every log. @default false */
   readonly old?: boolean;
+  /** An agent of an older version is told to be out of date. @default "0.1.18" */
+  readonly latestAgentVersion?: string;
   /** @default { mode: "none" } */
   readonly fault?: FaultInput;
   readonly clock?: ServerClock;
@@ -70,15 +73,23 @@ export interface RefserverOptions {
   readonly print?: (line: string) => void;
 }
 
+/** An agent as the dashboard lists it. */
+export interface ListedAgent extends Agent {
+  /** "Last scan": when it last reported an update, by the server's clock; `null`: never. */
+  readonly lastScanAtMs: number | null;
+  /** Whether the agent's version is older than the server's latest one. */
+  readonly updateAvailable: boolean;
+}
+
 /** Everything there is to see: `GET /debug/state`. Reports have the protocol's names. */
 export interface RefserverState {
   readonly schema: "refserver.state/1";
   /** In the order they registered; two of one host name mean a double registration. */
-  readonly agents: Agent[];
+  readonly agents: ListedAgent[];
   readonly commands: ServerCommand[];
   /** Every update of every report; one reported twice is here twice. */
   readonly updates: ReportedUpdate[];
-  /** What they come to. */
+  /** What they come to, in the dashboard's order: what was reported last comes first. */
   readonly packages: KnownPackage[];
   readonly logs: ReportedLog[];
   readonly dependencies: ReportedDependencies[];
@@ -111,6 +122,12 @@ export interface Refserver {
     params?: Readonly<Record<string, unknown>> | null;
     agentId?: string;
   }): string;
+  /**
+   * Does what a person does with a package at the dashboard; answers the queued command's id.
+   *
+   * @throws {Error} if there is no such package
+   */
+  takeStep(step: DashboardStep): string | null;
   /** Makes all access tokens (renewal helps) or all refresh tokens (nothing does) worthless. */
   revokeTokens(which: "access" | "refresh"): void;
   /**
@@ -212,7 +229,11 @@ class RunningRefserver implements Refserver {
     commands.expire(this.#backend.nowMs());
     return {
       schema: "refserver.state/1",
-      agents: agents.list(),
+      agents: agents.list().map((agent) => ({
+        ...agent,
+        lastScanAtMs: reports.lastScanMs(agent.id),
+        updateAvailable: isOlder(agent.currentVersion, this.#backend.latestAgentVersion),
+      })),
       commands: commands.list(),
       updates: reports.updates(),
       packages: reports.packages(),
@@ -242,6 +263,10 @@ class RunningRefserver implements Refserver {
     const { type, params = {} } = command;
     this.#store.commands.add({ id, agentId, type, params }, this.#backend.nowMs());
     return id;
+  }
+
+  takeStep(step: DashboardStep): string | null {
+    return this.#store.transaction(() => takeStep(this.#store, step, this.#backend.nowMs()));
   }
 
   revokeTokens(which: "access" | "refresh"): void {
@@ -292,6 +317,7 @@ function makeBackend(
     checkInIntervalS: options.checkInIntervalS ?? 300,
     refreshTokenLifeMs: (options.refreshTokenLifeS ?? 7_776_000) * 1_000,
     old: options.old ?? false,
+    latestAgentVersion: options.latestAgentVersion ?? "0.1.18",
     nowMs: () => clock.nowMs(),
     isDatabaseDown,
   };
@@ -300,4 +326,16 @@ function makeBackend(
 function listenOptions(options: RefserverOptions, hostname: string): ListenOptions {
   const address = { hostname, port: options.port ?? 0 };
   return options.tls ? { ...address, tls: options.tls } : address;
+}
+
+/** As the real one compares versions: three numbers, and 0 for what is none. */
+function isOlder(version: string, latest: string): boolean {
+  const [own, other] = [numbersOf(version), numbersOf(latest)];
+  const at = [0, 1, 2].find((index) => own[index] !== other[index]);
+  return at !== undefined && own[at]! < other[at]!;
+}
+
+function numbersOf(version: string): number[] {
+  const parts = version.replace(/^v/, "").split(".");
+  return [0, 1, 2].map((index) => /^\d+$/.test(parts[index] ?? "") ? Number(parts[index]) : 0);
 }

@@ -11,7 +11,7 @@ const PACKAGE_TYPES = new Set(["apt", "dnf", "windows_update", "winget", "docker
 export function reportUpdates(backend: Backend, call: Call): Reply {
   const decoded = decode(backend, call, UpdatesSchema);
   if ("reply" in decoded) return decoded.reply;
-  const { command_id, updates } = decoded.value;
+  const { command_id, timestamp, updates } = decoded.value;
   for (const { package_type } of updates) {
     if (!PACKAGE_TYPES.has(package_type)) {
       backend.log.violate(call.request, `package_type "${package_type}" means nothing here`);
@@ -21,7 +21,12 @@ export function reportUpdates(backend: Backend, call: Call): Reply {
     error: "failed to record update events",
     work: () => {
       backend.store.agents.seen(call.agentId, call.nowMs);
-      const report = { agentId: call.agentId, commandId: command_id, updates };
+      const report = {
+        agentId: call.agentId,
+        commandId: command_id,
+        timestamp: timestamp ?? "",
+        updates,
+      };
       backend.store.reports.addUpdates(report, call.nowMs);
       const answer = { message: "update events recorded", count: updates.length, command_id };
       return json(200, answer, `${updates.length} updates`);
@@ -85,7 +90,10 @@ export function reportDependencies(backend: Backend, call: Call): Reply {
         }
         reports.addDependencies(call.agentId, report, call.nowMs);
         if (!known || dependencies.length > 0) {
-          if (known) reports.setPackageStatus(known.id, "pending_dependencies");
+          if (known) {
+            const from = ["checking_dependencies", "installing"] as const;
+            reports.setPackageStatus(known.id, "pending_dependencies", from);
+          }
           const answer = { message: "dependencies reported and status updated" };
           return json(200, answer, `${package_name}: ${dependencies.length} dependencies`);
         }
@@ -95,7 +103,7 @@ export function reportDependencies(backend: Backend, call: Call): Reply {
           { id, agentId: call.agentId, type: "confirm_dependencies", params },
           call.nowMs,
         );
-        reports.setPackageStatus(known.id, "installing");
+        reports.setPackageStatus(known.id, "installing", ["checking_dependencies"]);
         return json(200, {
           message: "no dependencies found - installation command created automatically",
           command_id: id,

@@ -24,6 +24,17 @@ export interface ReportedSystemInfo extends Received {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/** How far a package has come at the dashboard. */
+export type PackageStatus =
+  | "pending"
+  | "approved"
+  | "checking_dependencies"
+  | "pending_dependencies"
+  | "installing"
+  | "updated"
+  | "failed"
+  | "ignored";
+
 /** What is known of a package of an agent, over all reports. */
 export interface KnownPackage {
   /** The `update_id` of commands about it. */
@@ -31,11 +42,18 @@ export interface KnownPackage {
   readonly agentId: string;
   readonly packageType: string;
   readonly packageName: string;
+  /** Of the first report: no later one changes it. */
   readonly currentVersion: string;
   readonly availableVersion: string;
   readonly severity: string;
-  readonly status: "pending" | "pending_dependencies" | "installing" | "updated" | "failed";
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** RFC 3339: the `timestamp` of the last report that named it, whatever the server's clock says. */
+  readonly lastDiscoveredAt: string;
+  readonly status: PackageStatus;
 }
+
+/** What Go makes of a report without a timestamp. */
+const YEAR_ONE = "0001-01-01T00:00:00.000Z";
 
 /** The tables of reports. Methods throw `DatabaseError`. */
 export class ReportsTable {
@@ -47,9 +65,18 @@ export class ReportsTable {
 
   /** Keeps all of a report's updates, or, if one of them does not fit, none. */
   addUpdates(
-    report: { agentId: string; commandId: string; updates: readonly UpdateItem[] },
+    report: {
+      agentId: string;
+      commandId: string;
+      /** RFC 3339; `""`: the report had none. */
+      timestamp: string;
+      updates: readonly UpdateItem[];
+    },
     nowMs: number,
   ): void {
+    const discoveredAt = report.timestamp === ""
+      ? YEAR_ONE
+      : new Date(report.timestamp).toISOString();
     this.#database.transaction(() => {
       for (const update of report.updates) {
         this.#insert("update_events", {
@@ -60,7 +87,7 @@ export class ReportsTable {
           metadata: JSON.stringify(update.metadata),
           received_at_ms: nowMs,
         });
-        this.#know(report.agentId, update);
+        this.#know(report.agentId, update, discoveredAt);
       }
     });
   }
@@ -100,16 +127,41 @@ export class ReportsTable {
     return row && packageOf(row);
   }
 
-  setPackageStatus(id: string, status: KnownPackage["status"]): void {
-    this.#database.run("UPDATE packages SET status = ? WHERE id = ?", status, id);
+  /** A package by its id, which is the `update_id` of commands. */
+  getPackage(id: string): KnownPackage | undefined {
+    const [row] = this.#database.all("SELECT * FROM packages WHERE id = ?", id);
+    return row && packageOf(row);
+  }
+
+  /** Moves a package on; does nothing, as the real one, unless it is in one of the states `from`. */
+  setPackageStatus(id: string, status: PackageStatus, from?: readonly PackageStatus[]): void {
+    this.#database.run(
+      `UPDATE packages SET status = ?
+       WHERE id = ? AND (? IS NULL OR status IN (SELECT value FROM json_each(?)))`,
+      status,
+      id,
+      from === undefined ? null : "",
+      JSON.stringify(from ?? []),
+    );
+  }
+
+  /** When an agent last reported an update, by the server's clock; `null`: it never did. */
+  lastScanMs(agentId: string): number | null {
+    const [row] = this.#database.all(
+      "SELECT max(received_at_ms) AS at FROM update_events WHERE agent_id = ?",
+      agentId,
+    );
+    return row?.["at"] === null || row === undefined ? null : Number(row["at"]);
   }
 
   updates(): ReportedUpdate[] {
     return this.#list("update_events", ["cve_list", "metadata"]);
   }
 
+  /** In the dashboard's order: what was reported last comes first. */
   packages(): KnownPackage[] {
-    return this.#database.all("SELECT * FROM packages ORDER BY rowid").map(packageOf);
+    return this.#database.all("SELECT * FROM packages ORDER BY last_discovered_at DESC, rowid")
+      .map(packageOf);
   }
 
   logs(): ReportedLog[] {
@@ -124,12 +176,15 @@ export class ReportsTable {
     return this.#list("system_info", ["body"]);
   }
 
-  #know(agentId: string, update: UpdateItem): void {
+  /** Whatever state it was in, a package that is reported waits again, unless it is done with. */
+  #know(agentId: string, update: UpdateItem, discoveredAt: string): void {
     this.#database.run(
-      `INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?, ?, 'pending')
+      `INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')
        ON CONFLICT (agent_id, package_type, package_name) DO UPDATE SET
          available_version = excluded.available_version, severity = excluded.severity,
-         status = CASE status WHEN 'updated' THEN status ELSE 'pending' END`,
+         repository_source = excluded.repository_source, metadata = excluded.metadata,
+         last_discovered_at = excluded.last_discovered_at,
+         status = CASE WHEN status IN ('updated', 'ignored') THEN status ELSE 'pending' END`,
       crypto.randomUUID(),
       agentId,
       update.package_type,
@@ -137,6 +192,9 @@ export class ReportsTable {
       update.current_version,
       update.available_version,
       update.severity,
+      update.repository_source,
+      JSON.stringify(update.metadata),
+      discoveredAt,
     );
   }
 
@@ -174,6 +232,8 @@ function packageOf(row: Row): KnownPackage {
     currentVersion: String(row["current_version"]),
     availableVersion: String(row["available_version"]),
     severity: String(row["severity"]),
-    status: row["status"] as KnownPackage["status"],
+    metadata: JSON.parse(String(row["metadata"])),
+    lastDiscoveredAt: String(row["last_discovered_at"]),
+    status: row["status"] as PackageStatus,
   };
 }

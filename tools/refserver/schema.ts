@@ -5,6 +5,16 @@ const INT4 = "BETWEEN -2147483648 AND 2147483647";
 
 const SEVERITIES = "('critical', 'important', 'moderate', 'low')";
 
+const STATUSES = "('pending', 'approved', 'checking_dependencies', 'pending_dependencies', " +
+  "'installing', 'updated', 'failed', 'ignored')";
+
+/**
+ * A name is in two indexes, and PostgreSQL refuses an index entry of more than 2,704 bytes (a third of
+ * a page; "index row size exceeds btree version 4 maximum 2704"): this leaves room for what is beside
+ * it in the entry.
+ */
+const INDEXED_BYTES = 2_600;
+
 /**
  * Made once, kept on restart. A value that a CHECK refuses fails its whole transaction, which is
  * what costs a naive client its batch.
@@ -57,14 +67,14 @@ CREATE TABLE IF NOT EXISTS update_events (
   agent_id TEXT NOT NULL REFERENCES agents(id) ON DELETE CASCADE,
   command_id TEXT NOT NULL,
   package_type TEXT NOT NULL CHECK (length(package_type) <= 50),
-  package_name TEXT NOT NULL CHECK (length(package_name) <= 500),
+  package_name TEXT NOT NULL CHECK (length(CAST(package_name AS BLOB)) <= ${INDEXED_BYTES}),
   package_description TEXT NOT NULL,
-  current_version TEXT NOT NULL CHECK (length(current_version) <= 100),
-  available_version TEXT NOT NULL CHECK (length(available_version) <= 100),
+  current_version TEXT NOT NULL,
+  available_version TEXT NOT NULL,
   severity TEXT NOT NULL CHECK (severity IN ${SEVERITIES}),
   cve_list TEXT NOT NULL,
-  kb_id TEXT NOT NULL CHECK (length(kb_id) <= 50),
-  repository_source TEXT NOT NULL CHECK (length(repository_source) <= 255),
+  kb_id TEXT NOT NULL,
+  repository_source TEXT NOT NULL,
   size_bytes INTEGER NOT NULL,
   metadata TEXT NOT NULL,
   received_at_ms INTEGER NOT NULL
@@ -78,8 +88,10 @@ CREATE TABLE IF NOT EXISTS packages (
   current_version TEXT NOT NULL,
   available_version TEXT NOT NULL,
   severity TEXT NOT NULL CHECK (severity IN ${SEVERITIES}),
-  status TEXT NOT NULL
-    CHECK (status IN ('pending', 'pending_dependencies', 'installing', 'updated', 'failed')),
+  repository_source TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  last_discovered_at TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ${STATUSES}),
   UNIQUE (agent_id, package_type, package_name)
 ) STRICT;
 

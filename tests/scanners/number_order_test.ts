@@ -1,0 +1,12 @@
+import { assertEquals } from "@std/assert";
+import { compareNumbers } from "../../src/scanners/number_order.ts";
+
+Deno.test("compareNumbers() goes by the first number that differs, and takes none for 0", () => {
+  const rising = [[], [0, 1], [1, 9], [1, 9, 0, 1], [1, 10], [2, 0], [10]];
+  for (const [at, one] of rising.entries()) {
+    for (const [index, other] of rising.entries()) {
+      assertEquals(Math.sign(compareNumbers(one, other)), Math.sign(at - index));
+    }
+  }
+  assertEquals([compareNumbers([1, 2], [1, 2, 0]), compareNumbers([1, 2, 0], [1, 2])], [0, 0]);
+});

@@ -61,6 +61,7 @@ Deno.test("check-ins keep their time while reports get no answer", () =>
     await world.advance(10 * INTERVAL_MS);
     const checkIns = world.checkIns() - before;
     assert(checkIns >= 9 && checkIns <= 11, `${checkIns} check-ins`);
+    world.cutOff();
   }));
 
 Deno.test("a command that comes while reports get no answer is run at once", () =>

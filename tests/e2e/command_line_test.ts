@@ -59,6 +59,16 @@ Deno.test("register says that a server waits for its configuration, and works on
     await host.register();
   }));
 
+Deno.test("register with a good token during a database outage names the database, too", () =>
+  onHost(async (host) => {
+    await host.server.setFault({ mode: "database_down" });
+    const words = ["register", "--server", host.server.url, "--token", "-"];
+    const { code, err } = await host.pennon(words, TOKEN);
+    assertEquals(code, 1);
+    assertStringIncludes(err, "invalid or expired registration token");
+    assertStringIncludes(err, "see whether the server's database is up");
+  }));
+
 Deno.test("junk in the configuration is named line by line", () =>
   onHost(async (host) => {
     const { code, out, err } = await host.pennon(["config", "check"]);

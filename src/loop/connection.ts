@@ -12,6 +12,7 @@ import type { Clock, Random } from "../system/system.ts";
 import type { ConnectionState, Path } from "./state.ts";
 import { tellChange } from "../breaker/change_log.ts";
 import { tellAnswer } from "./connection_log.ts";
+import { SharedCall } from "./shared_call.ts";
 import {
   type ConnectionPolicies,
   type ConnectionPolicy,
@@ -74,6 +75,8 @@ export class Connection {
   #begun = 0;
   /** The last call that was on its way when one on this path failed or was turned away. */
   readonly #failedWith: Record<Path, number> = { check_in: 0, delivery: 0 };
+  /** Of reports that overlap one asks, and the others wait for the same answer. */
+  readonly #health = new SharedCall((signal) => this.#parts.checkHealth({ signal }));
   /** Until then a good `/health` need not be asked for again. */
   #healthKnownUntilMs = -Infinity;
 
@@ -257,7 +260,9 @@ export class Connection {
     const { outage } = this.#state;
     const hasAnswered = (outage?.status ?? 0) >= 500;
     if (!hasAnswered && (probe || outage !== null || (isBurst && isHealthUnknown))) {
-      const health = await checkHealth({ ...limits, signal: over });
+      const health = probe
+        ? await checkHealth({ ...limits, signal: over })
+        : await this.#health.wait(over);
       if (over.aborted) return { kind: "aborted" };
       if (health.kind !== "ok") return unhealthy(health);
       if (!health.value.usable) {

@@ -95,6 +95,7 @@ const breaker = {
 
 function newConnection() {
   const { clock, random } = new FakeSystem();
+  const asked = { count: 0 };
   const connection = new Connection({
     clock,
     random,
@@ -102,15 +103,17 @@ function newConnection() {
     policies: connectionPolicies({ backoff, breaker, intervalMs: INTERVAL_MS }),
     isRapid: () => false,
     callLimitMs: 100_000,
-    checkHealth: () =>
-      Promise.resolve({
+    checkHealth: () => {
+      asked.count += 1;
+      return Promise.resolve({
         kind: "ok",
         value: { status: "healthy", usable: true },
         rateLimit: null,
-      }),
+      });
+    },
     countPending: () => 0,
   }, NEW_STATE.connection);
-  return { clock, connection };
+  return { clock, connection, asked };
 }
 
 const failed: Answer<string> = {
@@ -145,6 +148,17 @@ async function failTogether(bad: Answer<string>): Promise<void> {
 Deno.test("calls on their way together that fail count as one, and the next anew", async () => {
   await failTogether(failed);
   await failTogether(limited);
+});
+
+Deno.test("reports of a burst that begin together ask for health once", async () => {
+  const { connection, asked } = newConnection();
+  const fine: Answer<string> = { kind: "ok", value: "fine", rateLimit: null };
+  const calls = Array.from(
+    { length: 8 },
+    () => connection.attempt("delivery", () => Promise.resolve(fine), { isBurst: true }),
+  );
+  assertEquals((await Promise.all(calls)).map(({ kind }) => kind), Array(8).fill("ok"));
+  assertEquals(asked.count, 1);
 });
 
 Deno.test("a check-in that fails while reports fail counts for its own path", async () => {

@@ -80,8 +80,9 @@ export class Delivering {
   #asking: Promise<void> = Promise.resolve();
   /** Whether this round has tried if a part of an event gets through where the whole may not. */
   #hasDivided = false;
-  /** Reports that are on their way. */
+  /** Reports that are on their way, and all that were sent. */
   #inFlight = 0;
+  #launched = 0;
 
   constructor(parts: DeliveringParts) {
     this.#parts = parts;
@@ -249,6 +250,8 @@ export class Delivering {
   ): Promise<{ answer: Answer<unknown> | Withheld; sentMs: number | null }> {
     const { connection, session, client } = this.#parts;
     let sentMs: number | null = null;
+    const number = this.#launched += 1;
+    const isFirst = this.#inFlight <= 1;
     const answer = await connection.attempt("delivery", (limits) => {
       const call = session.call((caller) => {
         sentMs = this.#parts.clock.monotonicMs();
@@ -256,17 +259,21 @@ export class Delivering {
       }, limits.signal);
       return call.then(asEventsProblem);
     }, options);
-    if (sentMs !== null) this.#keepPace(answer, sentMs);
+    const isAlone = isFirst && number === this.#launched;
+    if (sentMs !== null) this.#keepPace(answer, { sentMs, isAlone });
     return { answer, sentMs };
   }
 
-  #keepPace(answer: Answer<unknown> | Withheld, sentMs: number): void {
+  #keepPace(
+    answer: Answer<unknown> | Withheld,
+    asked: { sentMs: number; isAlone: boolean },
+  ): void {
     const { clock, random } = this.#parts;
     const nowMs = clock.monotonicMs();
     const rateLimit = "rateLimit" in answer ? answer.rateLimit ?? null : null;
     this.#pace = answer.kind === "limited"
       ? noteTurnedAway(this.#pace, nowMs, answer.retryAfterMs)
-      : noteAnswer(this.#pace, { sentMs, nowMs, rateLimit, random });
+      : noteAnswer(this.#pace, { ...asked, nowMs, rateLimit, random });
   }
 
   #meaningOf(

@@ -55,20 +55,27 @@ export interface Asked {
   readonly nowMs: number;
   /** `null`: nothing was told. */
   readonly rateLimit: RateLimit | null;
+  /**
+   * Whether no other request was on its way meanwhile. Else the server may have counted others by now,
+   * and answers may overtake each other: its word holds as far as it is less than what we count ourselves.
+   */
+  readonly isAlone: boolean;
   readonly random: Random;
 }
 
 /** What is known after it. */
-export function noteAnswer(pace: Pace, { sentMs, nowMs, rateLimit, random }: Asked): Pace {
+export function noteAnswer(pace: Pace, asked: Asked): Pace {
+  const { sentMs, nowMs, rateLimit, isAlone, random } = asked;
   const windowMs = Math.max(WINDOW_MS, rateLimit?.resetInMs ?? pace.windowMs);
   // Whatever was in the server's window when this one came is left, and little else.
   const answeredMs = [...pace.answeredMs.filter((atMs) => atMs > sentMs - windowMs), nowMs]
     .slice(-MOST_REMEMBERED);
-  if (rateLimit === null) {
-    const remaining = pace.remaining === null ? null : Math.max(0, pace.remaining - 1);
-    return { ...pace, answeredMs, remaining };
-  }
-  const { limit, remaining, resetInMs } = rateLimit;
+  const counted = pace.remaining === null ? null : Math.max(0, pace.remaining - 1);
+  if (rateLimit === null) return { ...pace, answeredMs, remaining: counted };
+  const { limit, resetInMs } = rateLimit;
+  const remaining = isAlone || counted === null
+    ? rateLimit.remaining
+    : Math.min(rateLimit.remaining, counted);
   const resetMs = nowMs + resetInMs * (1 + JITTER * random());
   return { ...pace, answeredMs, limit, remaining, windowMs, resetMs };
 }

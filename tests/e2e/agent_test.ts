@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { onHost, within } from "./harness.ts";
+import { runRapidly } from "./outage.ts";
 
 Deno.test("enrols, runs a command, reports it, stops at SIGTERM and goes on after a restart", () =>
   onHost(async (host) => {
@@ -131,16 +132,21 @@ for (const { old, tellings } of [{ old: false, tellings: 1 }, { old: true, telli
   Deno.test(`an answer that was lost costs no event and brings no second command: ${server}`, () =>
     onHost(async (host) => {
       await host.register();
-      const id = host.server.queueCommand({ type: "collect_specs" });
+      // The next check-in asks: it comes soon.
+      const agent = await runRapidly(host, { takesFacts: !old });
       await host.server.setFault({ mode: "lost_answer", path: "/logs$", count: 1 });
-      const agent = host.run();
+      const id = host.server.queueCommand({ type: "collect_specs" });
       const told = () => host.server.state().logs.filter(({ command_id }) => command_id === id);
-      // The next request on a broken connection is the same one: a new server knows it again by itself.
-      await agent.waitFor("an empty buffer", (line) => line.includes('"pending":0'));
+      if (old) await host.until("second telling", () => told().length === tellings);
+      else {
+        const isConfirmed = (line: string) => line.includes("results confirmed by the server");
+        await agent.waitFor("the server's word", isConfirmed);
+      }
       await agent.stop("SIGTERM");
       assertEquals(told().length, tellings);
       const status = JSON.parse((await host.pennon(["status", "--json"])).out);
-      assertEquals([status.commands.finished, status.commands.reported], [0, 1]);
+      // The other one has begun rapid polling.
+      assertEquals([status.commands.finished, status.commands.reported], [0, 2]);
       const { code, out } = await host.pennon(["events", "list", "--json"]);
       assertEquals([code, JSON.parse(out).total], [0, 0]);
     }, { old }));

@@ -67,9 +67,14 @@ export function pause(ms: number): Promise<void> {
 /** An agent that polls rapidly, and has said so. */
 export async function runRapidly(
   host: Host,
-  options: { config?: string; wrap?: readonly [string, ...string[]] } = {},
+  options: {
+    config?: string;
+    wrap?: readonly [string, ...string[]];
+    /** `false`: an old server, which has no route for host facts. @default true */
+    takesFacts?: boolean;
+  } = {},
 ): Promise<Program> {
-  const { config = "", ...rest } = options;
+  const { config = "", takesFacts = true, ...rest } = options;
   await Deno.writeTextFile(`${host.folder}/config.toml`, OUTAGE_CONFIG + config);
   const id = host.server.queueCommand({
     type: "enable_heartbeat",
@@ -77,7 +82,9 @@ export async function runRapidly(
   });
   const agent = host.start(["run", "--log-format", "json", "--log-level", "debug"], rest);
   await host.until("word of rapid polling", () => host.logOf(id) !== undefined);
-  await host.until("host facts", () => host.server.state().systemInfo.length > 0);
+  if (takesFacts) {
+    await host.until("host facts", () => host.server.state().systemInfo.length > 0);
+  }
   return agent;
 }
 

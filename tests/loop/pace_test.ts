@@ -20,7 +20,7 @@ function limited(remaining: number, rest: Partial<RateLimit> = {}): RateLimit {
 function answers(list: readonly (readonly [atMs: number, told: RateLimit | null])[]): Pace {
   return list.reduce(
     (pace, [nowMs, rateLimit]) =>
-      noteAnswer(pace, { sentMs: nowMs, nowMs, rateLimit, random: () => 1 }),
+      noteAnswer(pace, { sentMs: nowMs, nowMs, rateLimit, isAlone: true, random: () => 1 }),
     NEW_PACE,
   );
 }
@@ -70,7 +70,13 @@ Deno.test("freeFromMs() believes a server whose window is longer than a minute",
 Deno.test("noteAnswer() remembers a thousand answers, and those of one window", () => {
   let pace = NEW_PACE;
   const note = (nowMs: number) =>
-    pace = noteAnswer(pace, { sentMs: nowMs, nowMs, rateLimit: null, random: () => 0 });
+    pace = noteAnswer(pace, {
+      sentMs: nowMs,
+      nowMs,
+      rateLimit: null,
+      isAlone: true,
+      random: () => 0,
+    });
   for (let n = 0; n <= 1_000; n++) note(n);
   assertEquals([pace.answeredMs.length, pace.answeredMs[0]], [1_000, 1]);
   note(MINUTE_MS + 500);
@@ -116,10 +122,62 @@ Deno.test("a drain at this pace meets no 429, and loses no time, however slow th
         answering += latencyMs;
         const remaining = Number(headers["X-RateLimit-Remaining"]);
         const rateLimit = { limit: 30, remaining, resetInMs: MINUTE_MS };
-        pace = noteAnswer(pace, { sentMs, nowMs, rateLimit, random });
+        pace = noteAnswer(pace, { sentMs, nowMs, rateLimit, isAlone: true, random });
       }
       assert(nowMs <= 600 / 30 * MINUTE_MS + answering, `${nowMs} ms`);
     }),
     { numRuns: 30 },
+  );
+});
+
+Deno.test("noteAnswer() believes an answer that overlapped others only as far as it is less than its own count", () => {
+  const note = (pace: Pace, remaining: number, isAlone: boolean) =>
+    noteAnswer(pace, {
+      sentMs: 0,
+      nowMs: 0,
+      rateLimit: limited(remaining, { limit: 30 }),
+      isAlone,
+      random: () => 0,
+    });
+  const first = note(NEW_PACE, 9, false);
+  assertEquals(first.remaining, 9, "there is no count yet");
+  assertEquals(note(first, 12, false).remaining, 8, "it may have been overtaken");
+  assertEquals(note(first, 5, false).remaining, 5, "others share the window");
+  assertEquals(note(first, 12, true).remaining, 12, "places have become free");
+});
+
+Deno.test("reports that overlap meet no 429, in whatever order the answers come", () => {
+  fc.assert(
+    fc.property(fc.integer(), fc.integer({ min: 1, max: 900 }), (seed, slowestMs) => {
+      const random = seededRandom(seed);
+      const limiter = new RateLimiter();
+      const flights: { atMs: number; isFirst: boolean; number: number; sentMs: number }[] = [];
+      const told = new Map<number, number>();
+      let pace = NEW_PACE;
+      let [nowMs, launched, waiting] = [0, 0, 300];
+      while (waiting > 0 || flights.length > 0) {
+        if (flights.length === 0) nowMs = Math.max(nowMs, freeFromMs(pace, waiting));
+        const most = pace.answeredMs.length > 0 ? 8 : 1;
+        const hasRoom = () => pace.remaining === null || pace.remaining > flights.length;
+        while (waiting > 0 && flights.length < most && (flights.length === 0 || hasRoom())) {
+          waiting -= 1;
+          launched += 1;
+          // The server counts it at once, and its answer takes its time.
+          const { allowed, headers } = limiter.take("agent", 30, nowMs);
+          assert(allowed, `a 429 at ${nowMs} ms`);
+          told.set(launched, Number(headers["X-RateLimit-Remaining"]));
+          const atMs = nowMs + random() * slowestMs;
+          const isFirst = flights.length === 0;
+          flights.push({ atMs, isFirst, number: launched, sentMs: nowMs });
+        }
+        flights.sort((a, b) => a.atMs - b.atMs);
+        const { atMs, isFirst, number, sentMs } = flights.shift()!;
+        nowMs = atMs;
+        const rateLimit = { limit: 30, remaining: told.get(number)!, resetInMs: MINUTE_MS };
+        const isAlone = isFirst && number === launched;
+        pace = noteAnswer(pace, { sentMs, nowMs, rateLimit, isAlone, random });
+      }
+    }),
+    { numRuns: 50 },
   );
 });

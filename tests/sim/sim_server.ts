@@ -18,8 +18,6 @@ interface Tracked {
 }
 
 const REPORTS_PER_MINUTE = 30;
-/** Rapid polling that an answer with new commands asks for, whatever runs already. */
-const BUSY_MS = 10 * 60_000;
 const COMMAND_TIMEOUT_MS = 2 * 3_600_000;
 /** A command of which nothing is heard for so long is handed over once more. */
 const STUCK_MS = 5 * 60_000;
@@ -45,6 +43,8 @@ export class SimServer {
   readonly handedOver = new Set<string>();
   isConfigured = true;
   refusesUnwanted = true;
+  /** Rapid polling that an answer with new commands asks for, whatever runs already. */
+  busyMs = 10 * 60_000;
   /** Whether its answers carry its own time. */
   tellsTime = true;
   /** How often it was asked for a result in vain, and how often it had it. */
@@ -152,7 +152,7 @@ export class SimServer {
     const { rapid_polling_enabled: isOn, rapid_polling_until: believed } = told.metadata ?? {};
     if (typeof believed === "string") this.#believedUntil = isOn === true ? believed : null;
     const until = fresh.length > 0
-      ? new Date(this.#nowMs() + BUSY_MS).toISOString()
+      ? new Date(this.#nowMs() + this.busyMs).toISOString()
       : this.#believedUntil;
     const isRapid = isOn === true || this.#believedUntil === null;
     this.#lastCheckIn = JSON.stringify({

@@ -115,8 +115,6 @@ async function writeText(path: string, text: string, options: WriteOptions): Pro
     throw error;
   }
   if (isDurable) await syncFolderOf(path);
-  if (swept.has(path)) return;
-  swept.add(path);
   await sweepLeftovers(path);
 }
 
@@ -193,9 +191,6 @@ async function syncFolderOf(path: string): Promise<void> {
     // Some file systems refuse; the rename has happened all the same.
   }
 }
-
-/** Files beside which this process has looked for leftovers; once is enough. */
-const swept = new Set<string>();
 
 /** Removes what writers of `path` left when they died between creating and renaming. */
 async function sweepLeftovers(path: string): Promise<void> {

@@ -1,4 +1,7 @@
-/** `deno task sim:mutants`: puts each mistake into a copy of the source and wants the simulator to see it. */
+/**
+ * `deno task sim:mutants`: puts each mistake into a copy of the source and wants the simulator to see it.
+ * A word chooses those with it in their name; `--rotate` a third of them, by the commit's name.
+ */
 
 import { type Mutant, MUTANTS } from "./mutants.ts";
 
@@ -69,9 +72,22 @@ async function run(folder: string, script: string, args: readonly string[], limi
   return /^(Seed|Scenario) .*$/m.exec(text)?.[0] ?? `exit ${code}: ${text.slice(0, 300)}`;
 }
 
+/** Commits take turns: so many of them in a row try all mistakes, if chance is even. */
+const SHARES = 3;
+
+async function shareOfCommit(): Promise<readonly Mutant[]> {
+  const args = ["rev-parse", "HEAD"];
+  const { success, stdout } = await new Deno.Command("git", { args, cwd: ROOT }).output();
+  if (!success) throw new Error("Cannot choose by the commit: git does not know it");
+  const share = parseInt(new TextDecoder().decode(stdout).slice(0, 8), 16) % SHARES;
+  return MUTANTS.filter((_, index) => index % SHARES === share);
+}
+
 if (import.meta.main) {
   const [wanted] = Deno.args;
-  const mutants = MUTANTS.filter(({ name }) => wanted === undefined || name.includes(wanted));
+  const mutants = wanted === "--rotate"
+    ? await shareOfCommit()
+    : MUTANTS.filter(({ name }) => wanted === undefined || name.includes(wanted));
   const missed: string[] = [];
   for (const mutant of mutants) {
     const found = await hunt(mutant);

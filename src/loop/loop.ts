@@ -71,10 +71,8 @@ export class Loop {
   #lastHintMs = -Infinity;
   #troubleUntilMs = -Infinity;
   #wake = new AbortController();
-  /** The state that is in the file. */
-  #saved = { text: "", isDurable: false };
-  /** The next check-in by that file. */
-  #savedNextMs = -Infinity;
+  /** The state as it was last given to be saved, as JSON, and the next check-in by it. */
+  #saved = { text: "", isDurable: false, nextCheckInMs: -Infinity };
   /** A delivery that goes on beside the check-ins, which so wait for no backlog. */
   #delivery: Promise<void> | null = null;
 
@@ -264,7 +262,7 @@ export class Loop {
    */
   async #writeAhead(): Promise<void> {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (this.#savedNextMs > nowMs) return;
+    if (this.#saved.nextCheckInMs > nowMs) return;
     this.#state = { ...this.#state, nextCheckInMs: nowMs + this.#nextInMs() };
     await this.#save({ isDurable: false });
   }
@@ -344,8 +342,7 @@ export class Loop {
     const { state } = this;
     const text = JSON.stringify(state);
     if (text === this.#saved.text && (this.#saved.isDurable || !isDurable)) return;
-    this.#saved = { text, isDurable };
-    this.#savedNextMs = state.nextCheckInMs ?? -Infinity;
+    this.#saved = { text, isDurable, nextCheckInMs: state.nextCheckInMs ?? -Infinity };
     await this.#parts.saveState(state, { isDurable });
   }
 }

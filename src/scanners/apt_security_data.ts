@@ -59,10 +59,10 @@ export async function readSecurityData(
   places: SecurityDataPlaces,
 ): Promise<SecurityData[]> {
   const found = [
-    await readDebsecan(system, places),
-    await readUbuntuPro(system, places),
+    { origin: "debsecan", holes: await readDebsecan(system, places) },
+    { origin: "Ubuntu Pro's security data", holes: await readUbuntuPro(system, places) },
   ];
-  return found.filter((data) => data !== null && data.holes.size > 0) as SecurityData[];
+  return found.filter(({ holes }) => holes.size > 0);
 }
 
 /**
@@ -73,15 +73,14 @@ export async function readSecurityData(
 async function readDebsecan(
   system: Pick<System, "files">,
   { hostDirectory, dpkgDirectory, listsFetchedMs }: SecurityDataPlaces,
-): Promise<SecurityData | null> {
+): Promise<SecurityData["holes"]> {
   const path = `${hostDirectory}/var/lib/debsecan/history`;
   const text = await readIfThere(system, path, LONGEST_HISTORY_BYTES);
-  if (text === null || listsFetchedMs === null) return null;
-  const history = parseHistory(text);
+  const history = text === null ? null : parseHistory(text);
   const changedMs = await modifiedMs(system, `${dpkgDirectory}/status`);
-  if (history === null || changedMs === null) return null;
-  const holds = changedMs <= history.writtenMs && history.writtenMs <= listsFetchedMs;
-  return holds ? { origin: "debsecan", holes: history.holes } : null;
+  const holds = history !== null && changedMs !== null && listsFetchedMs !== null &&
+    changedMs <= history.writtenMs && history.writtenMs <= listsFetchedMs;
+  return holds ? history.holes : new Map();
 }
 
 /** Reads debsecan's history; `null` where it is of another format, or of the first, which has no time. */
@@ -113,7 +112,7 @@ const proResult = v.object({
 async function readUbuntuPro(
   system: Pick<System, "files">,
   { hostDirectory }: SecurityDataPlaces,
-): Promise<SecurityData | null> {
+): Promise<SecurityData["holes"]> {
   const folder = `${hostDirectory}/var/lib/ubuntu-advantage/vulnerability-data`;
   const holes = new Map<string, KnownHole[]>();
   for (const series of (await listIfThere(system, folder)).slice(0, MOST_SERIES)) {
@@ -121,7 +120,7 @@ async function readUbuntuPro(
     const text = await readIfThere(system, path, RESULT_LIMITS.maxLength);
     for (const [name, hole] of text === null ? [] : parseProResult(text)) push(holes, name, hole);
   }
-  return { origin: "Ubuntu Pro's security data", holes };
+  return holes;
 }
 
 /** Reads a result of `pro cves`: the CVEs of each package for which there is a fix. */

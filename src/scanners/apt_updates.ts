@@ -237,12 +237,12 @@ function findHoles(
   }));
 }
 
-/** All of them, each once, and those origins that told of any. */
+/** All of them, each once, and the origins of any. */
 function joinCves(told: readonly ToldCves[]): { cves: string[]; cveSources: string[] } {
-  const telling = told.filter(({ cves }) => cves.length > 0);
+  const withCves = told.filter(({ cves }) => cves.length > 0);
   return {
-    cves: [...new Set(telling.flatMap(({ cves }) => cves))],
-    cveSources: telling.map(({ origin }) => origin),
+    cves: [...new Set(withCves.flatMap(({ cves }) => cves))],
+    cveSources: withCves.map(({ origin }) => origin),
   };
 }
 

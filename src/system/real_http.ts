@@ -60,8 +60,8 @@ async function answerOf(
 }
 
 /**
- * A server may close an idle connection just as it is used again. Whether it read the request before
- * nobody knows: a report that is sent again could be stored twice.
+ * A server may close an idle connection just as it is used again. It may have read the request before
+ * that, so a report that is sent again could be stored twice.
  */
 function maySendAgain({ isIdempotent = false }: HttpRequest, { isUnwritten }: Unanswered): boolean {
   return isIdempotent || isUnwritten;

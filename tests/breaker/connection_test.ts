@@ -1,14 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { connectionPolicy } from "../../src/breaker/connection.ts";
-
-const settings = {
-  consecutiveFailures: 5,
-  windowFailures: 5,
-  windowSize: 10,
-  minOpenMs: 60_000,
-  maxOpenMs: 300_000,
-  probeTimeoutMs: 10_000,
-};
+import { breaker as settings } from "../fakes/connection.ts";
 
 Deno.test("connectionPolicy() stays open between half the ceiling and all of it", () => {
   const cases: [ceilingMs: number, random: number, openMs: number][] = [

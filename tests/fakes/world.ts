@@ -13,23 +13,15 @@ import { Worker } from "../../src/loop/worker.ts";
 import { Secrets } from "../../src/secrets.ts";
 import { Client } from "../../src/server/client.ts";
 import { settle } from "./clock.ts";
+import { backoff, breaker, INTERVAL_MS } from "./connection.ts";
 import { FakeLog } from "./log.ts";
 import { FakeServer } from "./server.ts";
 import { FakeSystem } from "./system.ts";
 
 const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
-export const INTERVAL_MS = 300_000;
+
 /** A signal that never comes. */
 export const NEVER: AbortSignal = new AbortController().signal;
-export const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
-const breaker = {
-  consecutiveFailures: 5,
-  windowFailures: 5,
-  windowSize: 10,
-  minOpenMs: 60_000,
-  maxOpenMs: 300_000,
-  probeTimeoutMs: 10_000,
-};
 
 /** The log that ends a command. */
 export function log(id: string, text = "done"): NewEvent {

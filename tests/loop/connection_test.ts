@@ -1,59 +1,18 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Connection } from "../../src/loop/connection.ts";
 import { type ConnectionState, NEW_STATE } from "../../src/loop/state.ts";
-import { connectionPolicies } from "../../src/loop/transition.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import type { Health } from "../../src/server/protocol.ts";
-import { FakeLog } from "../fakes/log.ts";
-import { FakeSystem } from "../fakes/system.ts";
+import { fakeConnection, fine, gone } from "../fakes/connection.ts";
 
-const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
-const breaker = {
-  consecutiveFailures: 2,
-  windowFailures: 5,
-  windowSize: 10,
-  minOpenMs: 60_000,
-  maxOpenMs: 300_000,
-  probeTimeoutMs: 10_000,
-};
-const fine: Answer<string> = { kind: "ok", value: "fine", rateLimit: null };
-const gone: Answer<never> = {
-  kind: "failed",
-  why: "connection refused",
-  status: null,
-  offline: false,
-  retryAfterMs: null,
-};
 const healthy: Answer<Health> = {
   kind: "ok",
   value: { status: "healthy", usable: true },
   rateLimit: null,
 };
 
-function setUp(
-  health: () => Answer<Health> = () => healthy,
-  state: ConnectionState = NEW_STATE.connection,
-) {
-  const { clock, random } = new FakeSystem();
-  const asked: (number | undefined)[] = [];
-  const log = new FakeLog();
-  const connection = new Connection({
-    clock,
-    random,
-    log,
-    policies: connectionPolicies({ backoff, breaker, intervalMs: 300_000 }),
-    isRapid: () => false,
-    callLimitMs: 100_000,
-    checkHealth: ({ timeoutMs }) => {
-      asked.push(timeoutMs);
-      return Promise.resolve(health());
-    },
-    countPending: () => 7,
-  }, state);
-  const call = (answer: Answer<string>) =>
-    connection.attempt("check_in", () => Promise.resolve(answer));
-  const waitOut = () => clock.advance(connection.waitMs("check_in"));
-  return { clock, connection, asked, log, call, waitOut };
+/** Its breaker opens at the second failure. */
+function setUp(health?: () => Answer<Health>, state: ConnectionState = NEW_STATE.connection) {
+  return fakeConnection({ health, state, consecutiveFailures: 2 });
 }
 
 Deno.test("attempt() withholds a call in a backoff, and tells how long", async () => {

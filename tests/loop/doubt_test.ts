@@ -5,7 +5,8 @@ import type { Path } from "../../src/loop/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import { NO_ROUTE } from "../../src/server/client.ts";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
-import { INTERVAL_MS, inWorld, type World } from "../fakes/world.ts";
+import { INTERVAL_MS } from "../fakes/connection.ts";
+import { inWorld, type World } from "../fakes/world.ts";
 
 const KNOWN: Standing = { doubt: null, needsPerson: null };
 

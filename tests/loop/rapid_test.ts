@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { INTERVAL_MS, inWorld } from "../fakes/world.ts";
+import { INTERVAL_MS } from "../fakes/connection.ts";
+import { inWorld } from "../fakes/world.ts";
 import { clampRapidMs, rapidLeftMs } from "../../src/loop/rapid.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23, 12);

@@ -5,7 +5,8 @@ import { Secrets } from "../../src/secrets.ts";
 import { Client } from "../../src/server/client.ts";
 import { FakeClock, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { INTERVAL_MS, inWorld } from "../fakes/world.ts";
+import { INTERVAL_MS } from "../fakes/connection.ts";
+import { inWorld } from "../fakes/world.ts";
 import { response } from "../fakes/response.ts";
 
 const START_MS = Date.UTC(2026, 10, 23);

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { INTERVAL_MS, inWorld, log, World } from "../fakes/world.ts";
+import { INTERVAL_MS } from "../fakes/connection.ts";
+import { inWorld, log, World } from "../fakes/world.ts";
 
 Deno.test("a check-in writes the state ahead without waiting for the disk, and once durably", () =>
   inWorld(async (world) => {

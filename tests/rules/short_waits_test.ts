@@ -1,51 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { Connection } from "../../src/loop/connection.ts";
-import { NEW_STATE } from "../../src/loop/state.ts";
-import { connectionPolicies } from "../../src/loop/transition.ts";
 import type { Answer } from "../../src/server/answer.ts";
-import { FakeLog } from "../fakes/log.ts";
-import { FakeSystem } from "../fakes/system.ts";
+import { fakeConnection, fine, gone } from "../fakes/connection.ts";
 
-const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
-const breaker = {
-  consecutiveFailures: 2,
-  windowFailures: 5,
-  windowSize: 10,
-  minOpenMs: 60_000,
-  maxOpenMs: 300_000,
-  probeTimeoutMs: 10_000,
-};
-const fine: Answer<string> = { kind: "ok", value: "fine", rateLimit: null };
-const gone: Answer<never> = {
-  kind: "failed",
-  why: "connection refused",
-  status: null,
-  offline: false,
-  retryAfterMs: null,
-};
-
+/** Its breaker opens at the second failure. */
 function setUp() {
-  const { clock, random } = new FakeSystem();
-  const asked: (number | undefined)[] = [];
-  const mode = { isRapid: false };
-  const connection = new Connection({
-    clock,
-    random,
-    log: new FakeLog(),
-    policies: connectionPolicies({ backoff, breaker, intervalMs: 300_000 }),
-    isRapid: () => mode.isRapid,
-    callLimitMs: 100_000,
-    checkHealth: ({ timeoutMs }) => {
-      asked.push(timeoutMs);
-      const value = { status: "healthy", usable: true };
-      return Promise.resolve({ kind: "ok", value, rateLimit: null });
-    },
-    countPending: () => 0,
-  }, NEW_STATE.connection);
-  const call = (answer: Answer<string>) =>
-    connection.attempt("check_in", () => Promise.resolve(answer));
-  const waitOut = () => clock.advance(connection.waitMs("check_in"));
-  return { connection, asked, call, waitOut, mode };
+  return fakeConnection({ consecutiveFailures: 2 });
 }
 
 Deno.test("attempt() asks nothing of health where the server has answered 5xx: the call is the probe", async () => {

@@ -34,6 +34,8 @@ const MOST_REPORTS_IN_60_S = 36;
 const MOST_FAILURES_IN_60_S = 14;
 /** Waits at the cap that are all alike: by chance less often than once in 10^9. */
 const ALIKE = 6;
+/** The same of a host that is offline, whose cap is 30 s. */
+const ALIKE_OFFLINE = 10;
 
 /** How a request ended, as seen from outside the agent. */
 export type Ending = "good" | "failure" | "offline" | "neutral";
@@ -51,6 +53,7 @@ export class Monitor {
   #lastRequestMs = 0;
   #lastEnding: Ending = "good";
   #gaps: number[] = [];
+  #offlineGaps: number[] = [];
   #notBefore = { check_in: -Infinity, delivery: -Infinity };
   #probeRequests: number[] = [];
   #halfOpenSinceMs = 0;
@@ -76,6 +79,7 @@ export class Monitor {
     this.#failures = 0;
     this.#notBefore = { check_in: -Infinity, delivery: -Infinity };
     this.#gaps = [];
+    this.#offlineGaps = [];
     this.#failureInstants = [];
     this.#rapidUntilMs = -Infinity;
   }
@@ -135,6 +139,7 @@ export class Monitor {
     this.#lastEndedMs = nowMs;
     // Nothing left the host: that was no probe of the server.
     if (ending === "offline") this.#probeRequests = [];
+    else this.#offlineGaps = [];
     if (path === "check_in" && ending === "good") this.#goodCheckInStartedMs = startedMs;
     if (ending === "good" && path !== "health") {
       this.#failures = 0;
@@ -228,20 +233,28 @@ export class Monitor {
     }
     const longestMs = isOutage ? LONGEST_WAIT_MS : 1.6 * INTERVAL_MS;
     if (gapMs > longestMs + SLACK_MS && !isAsked) this.#fail(`silent for ${seconds(gapMs)} s`);
+    if (this.#lastEnding === "offline") {
+      this.#offlineGaps = [...this.#offlineGaps, gapMs].slice(-ALIKE_OFFLINE);
+      this.#checkJitter(this.#offlineGaps, { alike: ALIKE_OFFLINE, longerMs: 10_000 });
+    }
     if (this.#lastEnding !== "failure") return;
     const leastOpenMs = wasRapid ? LEAST_OPEN_RAPID_MS : LEAST_OPEN_MS;
     if (this.#failures > FAILURES_TO_OPEN && gapMs < leastOpenMs - 1_000) {
       this.#fail(`a request ${seconds(gapMs)} s after ${this.#failures} failures in a row`);
     }
-    this.#checkJitter(gapMs);
-  }
-
-  #checkJitter(gapMs: number): void {
     if (this.#failures < 8) return;
     this.#gaps = [...this.#gaps, gapMs].slice(-ALIKE);
-    const isAlike = Math.max(...this.#gaps) - Math.min(...this.#gaps) < 2_000;
-    if (this.#gaps.length === ALIKE && isAlike && gapMs > 100_000) {
-      this.#fail(`${ALIKE} waits at the cap are all of ${seconds(gapMs)} s`);
+    this.#checkJitter(this.#gaps, { alike: ALIKE, longerMs: 100_000 });
+  }
+
+  /** So many waits in a row, each longer than that, differ by more than 2 s. */
+  #checkJitter(
+    gaps: readonly number[],
+    { alike, longerMs }: { alike: number; longerMs: number },
+  ): void {
+    const [least, most] = [Math.min(...gaps), Math.max(...gaps)];
+    if (gaps.length === alike && most - least < 2_000 && least > longerMs) {
+      this.#fail(`${alike} waits at the cap are all of ${seconds(most)} s`);
     }
   }
 

@@ -1,9 +1,23 @@
 /** Mistakes put into a copy of the source on purpose; resilience.md, section 6. Each must be caught. */
 
-/** One mistake: texts to be replaced, each in one file, each there exactly once. */
+/** A text to be replaced, which is in the file exactly once. */
+export interface Edit {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** One mistake. */
 export interface Mutant {
   readonly name: string;
-  readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[];
+  readonly edits: readonly Edit[];
+}
+
+/** The file's text with the mistake in it; throws where the text to be replaced is not there once. */
+export function applyEdit(text: string, { file, from, to }: Edit): string {
+  const parts = text.split(from);
+  if (parts.length === 2) return parts.join(to);
+  throw new Error(`Cannot make the mistake: ${file} has ${parts.length - 1} times "${from}"`);
 }
 
 function mutant(name: string, ...edits: [file: string, from: string, to: string][]): Mutant {
@@ -49,9 +63,11 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("delete before acknowledged", [
     "buffer/delivery.ts",
-    "const then = this.#takeIn(event, await this.#courier.send(event));",
-    "this.#buffer.acknowledge([event.id]);\n" +
-    "        const then = this.#takeIn(event, await this.#courier.send(event));",
+    "} else flights.launch(event, this.#courier.send(event));",
+    "} else {\n" +
+    "        this.#buffer.acknowledge([event.id]);\n" +
+    "        flights.launch(event, this.#courier.send(event));\n" +
+    "      }",
   ]),
   mutant("500 on one item poisons the batch", [
     "loop/delivering.ts",

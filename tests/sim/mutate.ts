@@ -3,7 +3,7 @@
  * A word chooses those with it in their name; `--rotate` a third of them, by the commit's name.
  */
 
-import { type Mutant, MUTANTS } from "./mutants.ts";
+import { applyEdit, type Mutant, MUTANTS } from "./mutants.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -24,7 +24,10 @@ async function hunt(mutant: Mutant): Promise<string | null> {
   const folder = await Deno.makeTempDir({ prefix: "pennon-mutant-" });
   try {
     await copySource(folder);
-    for (const { file, from, to } of mutant.edits) await edit(`${folder}/${file}`, from, to);
+    for (const edit of mutant.edits) {
+      const path = `${folder}/${edit.file}`;
+      await Deno.writeTextFile(path, applyEdit(await Deno.readTextFile(path), edit));
+    }
     const scenarios = await run(folder, "tests/sim/scenarios.ts", []);
     if (scenarios !== null) return scenarios;
     for (const [index, seeds] of ROUNDS.entries()) {
@@ -49,14 +52,6 @@ async function copyFolder(from: string, to: string): Promise<void> {
     if (isDirectory) await copyFolder(`${from}/${name}`, `${to}/${name}`);
     else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
   }
-}
-
-async function edit(path: string, from: string, to: string): Promise<void> {
-  const parts = (await Deno.readTextFile(path)).split(from);
-  if (parts.length !== 2) {
-    throw new Error(`Cannot make the mistake: ${path} has ${parts.length - 1} times "${from}"`);
-  }
-  await Deno.writeTextFile(path, parts.join(to));
 }
 
 async function run(folder: string, script: string, args: readonly string[], limitMs = LIMIT_MS) {

@@ -130,13 +130,8 @@ function pennon(folder: string, words: readonly string[], input = ""): Program {
   return new Program({ argv: [EXECUTABLE, ...words, ...own], input });
 }
 
-async function firstLine(program: Program): Promise<string> {
-  for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += 20) {
-    const [line] = program.lines;
-    if (line !== undefined) return line;
-    await pause(20);
-  }
-  throw new Error("Cannot measure: a program of the measurement says nothing");
+function firstLine(program: Program): Promise<string> {
+  return program.waitFor("a line", () => true);
 }
 
 async function figuresOf(url: string): Promise<Figures> {

@@ -1,0 +1,85 @@
+/** A connection on a machine in memory, whose answers a test gives. */
+
+import { Connection } from "../../src/loop/connection.ts";
+import { type ConnectionState, NEW_STATE } from "../../src/loop/state.ts";
+import { connectionPolicies } from "../../src/loop/transition.ts";
+import type { Answer } from "../../src/server/answer.ts";
+import type { Health } from "../../src/server/protocol.ts";
+import { FakeLog } from "./log.ts";
+import { FakeSystem } from "./system.ts";
+
+export const INTERVAL_MS = 300_000;
+
+/** The defaults of the configuration. */
+export const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
+export const breaker = {
+  consecutiveFailures: 5,
+  windowFailures: 5,
+  windowSize: 10,
+  minOpenMs: 60_000,
+  maxOpenMs: 300_000,
+  probeTimeoutMs: 10_000,
+};
+
+export const fine: Extract<Answer<string>, { kind: "ok" }> = {
+  kind: "ok",
+  value: "fine",
+  rateLimit: null,
+};
+
+export const gone: Extract<Answer<never>, { kind: "failed" }> = {
+  kind: "failed",
+  why: "connection refused",
+  status: null,
+  offline: false,
+  retryAfterMs: null,
+};
+
+const healthy: Answer<Health> = {
+  kind: "ok",
+  value: { status: "healthy", usable: true },
+  rateLimit: null,
+};
+
+/** What a test may have otherwise. */
+export interface FakeConnectionOptions {
+  readonly health?: (() => Answer<Health>) | undefined;
+  readonly state?: ConnectionState;
+  /** @default the configuration's */
+  readonly consecutiveFailures?: number;
+}
+
+/**
+ * A connection with its clock and its log; `asked` has the time limit of each question for health,
+ * `mode` says whether rapid polling is on, `call` checks in with an answer.
+ */
+export function fakeConnection(
+  { health = () => healthy, state = NEW_STATE.connection, consecutiveFailures }:
+    FakeConnectionOptions = {},
+) {
+  const { clock, random } = new FakeSystem();
+  const asked: (number | undefined)[] = [];
+  const mode = { isRapid: false };
+  const log = new FakeLog();
+  const connection = new Connection({
+    clock,
+    random,
+    log,
+    policies: connectionPolicies({
+      backoff,
+      breaker: { ...breaker, ...consecutiveFailures !== undefined && { consecutiveFailures } },
+      intervalMs: INTERVAL_MS,
+    }),
+    isRapid: () => mode.isRapid,
+    callLimitMs: 100_000,
+    checkHealth: ({ timeoutMs }) => {
+      asked.push(timeoutMs);
+      return Promise.resolve(health());
+    },
+    countPending: () => 7,
+  }, state);
+  const call = (answer: Answer<string>) =>
+    connection.attempt("check_in", () => Promise.resolve(answer));
+  const waitOut = () => clock.advance(connection.waitMs("check_in"));
+  return { clock, connection, asked, mode, log, call, waitOut };
+}

@@ -56,6 +56,39 @@ Deno.test("an agent tells once that its state is not saved, and once that it is 
   agent.close();
 });
 
+Deno.test("an agent saves its state once at a time, and the latest one last", async () => {
+  const { system, server, make } = await setUp();
+  const agent = await make();
+  const write = system.files.writeText.bind(system.files);
+  const slow = Promise.withResolvers<void>();
+  let [begun, writing] = [0, 0];
+  system.files.writeText = async (purpose, path, text, options) => {
+    if (purpose !== "save state") return await write(purpose, path, text, options);
+    begun += 1;
+    writing += 1;
+    assertEquals(writing, 1, "two at a time");
+    // After the first check-in the disk is slow: a report that was delivered wants its state saved.
+    if (begun > 2) await slow.promise;
+    await write(purpose, path, text, options);
+    writing -= 1;
+  };
+  const stop = new AbortController();
+  const running = agent.loop.run({ stop: stop.signal, cut: stop.signal });
+  await system.clock.advance(60_000);
+  assertEquals([begun, writing, server.count("/system-info")], [3, 1, 1]);
+  // So does the next check-in, meanwhile.
+  await system.clock.advance(600_000);
+  assertEquals([begun, writing], [3, 1]);
+  slow.resolve();
+  await system.clock.advance(1_000);
+  const saved = JSON.parse(system.files.texts.get("/state/state.json") ?? "{}");
+  const nextInMs = agent.loop.state.nextCheckInMs! - system.clock.monotonicMs();
+  assert(Math.abs(saved.nextCheckInMs - system.clock.nowMs() - nextInMs) < 2);
+  stop.abort(new Error("stop"));
+  await running;
+  agent.close();
+});
+
 Deno.test("an agent that cannot read its state tells so, and begins anew", async () => {
   const { system, server, log, make, once } = await setUp();
   system.files.fail("read state", "denied");

@@ -60,7 +60,7 @@ export async function isCurrentCache(
   return (await stateTimes(system, places)).every((time) => Number(time) <= cachedMs);
 }
 
-/** Names in a folder of lists that begin so, as paths. */
+/** Names in a folder that begin so, as paths; none where it cannot be read. */
 export async function listFiles(
   { files }: Pick<System, "files">,
   directory: string,

@@ -8,7 +8,7 @@ import * as v from "valibot";
 import { decodeJson, type JsonLimits, LOCAL_LIMITS } from "../json.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import { type AptPlaces, modifiedMs } from "./apt_lists.ts";
+import { type AptPlaces, listFiles, modifiedMs } from "./apt_lists.ts";
 import { type AptName, splitAptName } from "./apt_name.ts";
 import { compareDebianVersions } from "./debian_version.ts";
 import { outputLines } from "./output_lines.ts";
@@ -115,9 +115,10 @@ async function readUbuntuPro(
 ): Promise<SecurityData["holes"]> {
   const folder = `${hostDirectory}/var/lib/ubuntu-advantage/vulnerability-data`;
   const holes = new Map<string, KnownHole[]>();
-  for (const series of (await listIfThere(system, folder)).slice(0, MOST_SERIES)) {
-    const path = `${folder}/${series}/cves/vulnerability-result.json`;
-    const text = await readIfThere(system, path, RESULT_LIMITS.maxLength);
+  const series = (await listFiles(system, folder, [""])).sort().slice(0, MOST_SERIES);
+  for (const path of series) {
+    const file = `${path}/cves/vulnerability-result.json`;
+    const text = await readIfThere(system, file, RESULT_LIMITS.maxLength);
     for (const [name, hole] of text === null ? [] : parseProResult(text)) push(holes, name, hole);
   }
   return holes;
@@ -173,15 +174,6 @@ async function readIfThere(
     return await files.readText(PURPOSE, path, { maxBytes }) ?? null;
   } catch (error) {
     if (error instanceof FileError) return null;
-    throw error;
-  }
-}
-
-async function listIfThere({ files }: Pick<System, "files">, path: string): Promise<string[]> {
-  try {
-    return (await files.list(PURPOSE, path)).sort();
-  } catch (error) {
-    if (error instanceof FileError) return [];
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { parseChangelogs } from "../../src/scanners/apt_changelogs.ts";
 import { parseInstalled } from "../../src/scanners/apt_installed.ts";
@@ -59,6 +59,14 @@ Deno.test("debsecan's history tells of CVEs that the archive has a fix for", () 
   ]);
 });
 
+Deno.test("a package may have several CVEs, and each is told", async () => {
+  const lines = ["CVE-2026-1001,curl,F", "CVE-2026-1002,curl,F", "CVE-2026-1003,curl,F"];
+  const system = hostWith({ [HISTORY]: `VERSION 1\n1795992377\n${lines.join("\n")}\n` });
+  const [found] = await readSecurityData(system, places);
+  const cves = found?.holes.get("curl")?.map(({ cve }) => cve);
+  assertEquals(cves, ["CVE-2026-1001", "CVE-2026-1002", "CVE-2026-1003"]);
+});
+
 Deno.test("a history of another format, without a time or cut off is not used", () => {
   const lines = "CVE-2026-1001,curl,F\n";
   for (
@@ -97,7 +105,12 @@ Deno.test("a result of pro cves tells of CVEs with the version that closes each"
   for (const text of ["", "[]", "{", '{"packages": {"curl": {}}}', `${result}x`]) {
     assertEquals(parseProResult(text), [], text);
   }
-  assertEquals(parseProResult(result.replaceAll("CVE-2026-1003", "CVE-2026-1003; x")).length, 2);
+  for (
+    const word of ["CVE-2026-1003; x", "no CVE-2026-1003", "CVE-2026-1003\n", "TEMP-2026-1003"]
+  ) {
+    const quoted = JSON.stringify(word).slice(1, -1);
+    assertEquals(parseProResult(result.replaceAll("CVE-2026-1003", quoted)).length, 2, word);
+  }
 });
 
 Deno.test("debsecan is believed only if no package changed since, and the lists are newer", async () => {
@@ -128,6 +141,12 @@ Deno.test("readSecurityData() passes over what is missing, empty, too large or n
   assertEquals(found.map(({ origin }) => origin), ["debsecan", "Ubuntu Pro's security data"]);
   const elsewhere = { ...places, hostDirectory: "/srv/root" };
   assertEquals(await readSecurityData(hostWith({ [HISTORY]: history }), elsewhere), []);
+});
+
+Deno.test("readSecurityData() hides no mistake of ours behind a file that cannot be read", async () => {
+  const system = hostWith({ [HISTORY]: history });
+  system.files.readText = () => Promise.reject(new TypeError("a mistake"));
+  await assertRejects(() => readSecurityData(system, places), TypeError, "a mistake");
 });
 
 Deno.test("the results of a few series are read, and no folder of thousands", async () => {

@@ -12,16 +12,9 @@ import {
   whyOf,
 } from "../../src/loop/transition.ts";
 import type { Answer } from "../../src/server/answer.ts";
+import { backoff, breaker as settings } from "../fakes/connection.ts";
 
-const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
-const breaker = connectionPolicy({
-  consecutiveFailures: 5,
-  windowFailures: 5,
-  windowSize: 10,
-  minOpenMs: 60_000,
-  maxOpenMs: 300_000,
-  probeTimeoutMs: 10_000,
-}, (failures) => ceilingMs(failures, backoff));
+const breaker = connectionPolicy(settings, (failures) => ceilingMs(failures, backoff));
 
 const ok: Answer<unknown> = { kind: "ok", value: {}, rateLimit: null };
 

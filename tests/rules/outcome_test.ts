@@ -11,20 +11,12 @@ import { takeIn, verdictOf } from "../../src/loop/transition.ts";
 import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
 import { readAnyObject } from "../../src/server/protocol.ts";
 import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
+import { backoff, breaker as settings, INTERVAL_MS } from "../fakes/connection.ts";
 import { response } from "../fakes/response.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24, 12);
 const DRAW = 0.5;
-const INTERVAL_MS = 300_000;
-const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
-const breaker = connectionPolicy({
-  consecutiveFailures: 5,
-  windowFailures: 5,
-  windowSize: 10,
-  minOpenMs: 60_000,
-  maxOpenMs: 300_000,
-  probeTimeoutMs: 10_000,
-}, (failures) => ceilingMs(failures, backoff));
+const breaker = connectionPolicy(settings, (failures) => ceilingMs(failures, backoff));
 
 /** What the loop waits by itself after a first failure. */
 const BACKOFF_MS = backoffMs(1, backoff, () => DRAW);

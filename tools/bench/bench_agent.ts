@@ -111,6 +111,18 @@ export class BenchAgent implements AsyncDisposable {
   }
 }
 
+/** The executable as the build made it; `null`: there is none yet. */
+export async function findExecutable(): Promise<string | null> {
+  const { pathname } = new URL("../../dist/pennon-linux-x64", import.meta.url);
+  try {
+    await Deno.stat(pathname);
+    return pathname;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

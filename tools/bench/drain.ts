@@ -11,11 +11,9 @@ import { logEvent } from "../../src/commands/command_log.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { Program, script } from "../program.ts";
-import { pause } from "./bench_agent.ts";
+import { findExecutable, pause } from "./bench_agent.ts";
 import { costOf } from "./process_cost.ts";
 import type { Figures } from "./slow_server.ts";
-
-const EXECUTABLE = new URL("../../dist/pennon-linux-x64", import.meta.url).pathname;
 
 /** Rapid polling, which a check-in may miss by this. */
 const INTERVAL_MS = 5_000;
@@ -34,8 +32,16 @@ async function main(args: readonly string[]): Promise<number> {
   const flags = parseArgs([...args], { string: ["events", "delay-ms"] });
   const events = Number(flags["events"] ?? 50_000);
   const delayMs = String(flags["delay-ms"] ?? 20);
+  const executable = await findExecutable();
+  if (executable === null) {
+    throw new Error("Cannot measure: there is no executable. Next: deno task build");
+  }
   const server = new Program({ argv: script("tools/bench/slow_server.ts", delayMs) });
   const folder = await Deno.makeTempDir({ prefix: "pennon-bench-" });
+  const pennon = (words: readonly string[], input = "") => {
+    const own = ["--state-dir", `${folder}/state`, "--config", `${folder}/config.toml`];
+    return new Program({ argv: [executable, ...words, ...own], input });
+  };
   try {
     const url = `http://127.0.0.1:${await firstLine(server)}`;
     const perRequest = Number(
@@ -43,9 +49,13 @@ async function main(args: readonly string[]): Promise<number> {
         new Program({ argv: script("tools/bench/request_loop.ts", url, "5000", "200") }),
       ),
     );
-    await enrolAndFill(folder, url, events);
+    await configure(folder);
+    const enrolment = pennon(["register", "--server", url, "--token", "-"], "token");
+    const { code } = await enrolment.ended;
+    if (code !== 0) throw new Error(`Cannot register: ${enrolment.lines.join("\n")}`);
+    await fill(folder, events);
     const known = await figuresOf(url);
-    const agent = pennon(folder, ["run"]);
+    const agent = pennon(["run"]);
     try {
       const start = await untilFirst(url, known);
       const before = await costOf(agent.processId);
@@ -101,13 +111,12 @@ function mostLate({ checkInsMs }: Figures): number {
   return Math.max(0, ...gaps.map((gapMs) => gapMs - INTERVAL_MS * (1 + JITTER)));
 }
 
-async function enrolAndFill(folder: string, url: string, events: number): Promise<void> {
-  const config = `[polling]\nrapid_interval = "${INTERVAL_MS / 1_000}s"\nstart_spread = "0s"\n` +
-    "[scanners]\nenabled = []\n";
-  await Deno.writeTextFile(`${folder}/config.toml`, config);
-  const enrolment = pennon(folder, ["register", "--server", url, "--token", "-"], "token");
-  const { code } = await enrolment.ended;
-  if (code !== 0) throw new Error(`Cannot register: ${enrolment.lines.join("\n")}`);
+async function configure(folder: string): Promise<void> {
+  const polling = `[polling]\nrapid_interval = "${INTERVAL_MS / 1_000}s"\nstart_spread = "0s"\n`;
+  await Deno.writeTextFile(`${folder}/config.toml`, `${polling}[scanners]\nenabled = []\n`);
+}
+
+async function fill(folder: string, events: number): Promise<void> {
   const limits = { maxEvents: events + 10, maxBytes: 64 * 1_048_576, maxAttempts: 10 };
   const opened = await openBuffer(realSystem(), `${folder}/state`, limits);
   for (let made = 0; made < events; made += APPENDED_AT_ONCE) {
@@ -123,11 +132,6 @@ async function enrolAndFill(folder: string, url: string, events: number): Promis
     );
   }
   opened.close();
-}
-
-function pennon(folder: string, words: readonly string[], input = ""): Program {
-  const own = ["--state-dir", `${folder}/state`, "--config", `${folder}/config.toml`];
-  return new Program({ argv: [EXECUTABLE, ...words, ...own], input });
 }
 
 function firstLine(program: Program): Promise<string> {

@@ -7,11 +7,9 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { Program } from "../program.ts";
-import { BenchAgent, pause } from "./bench_agent.ts";
+import { BenchAgent, findExecutable, pause } from "./bench_agent.ts";
 import { allHold, type Figure, idleTable } from "./idle_table.ts";
 import { costOf, cpuPercent, type ProcessCost } from "./process_cost.ts";
-
-const ROOT = new URL("../../", import.meta.url);
 
 const TARGET_CPU_PERCENT = 0.5;
 const TARGET_OWN_MB = 30;
@@ -37,6 +35,9 @@ async function main(args: readonly string[]): Promise<number> {
   const windowS = Number(flags["window-s"] ?? 60);
   const wanted = Number(flags["check-ins"] ?? HOUR_OF_CHECK_INS);
   const executable = await findExecutable();
+  if (executable === null) {
+    console.log("No dist/pennon-linux-x64 here; `deno task build` makes it. Instead:");
+  }
   const name = executable === null ? "the program from source" : "dist/pennon-linux-x64";
   console.log(`Agent: ${name}. Baseline: Deno ${Deno.version.deno}, deno eval '${BASELINE}'.`);
   const idle = new Program({ argv: [Deno.execPath(), "eval", BASELINE] });
@@ -50,19 +51,6 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   } finally {
     await idle.stop("SIGKILL");
-  }
-}
-
-/** The executable as the build made it, or `null`, with what to do. */
-async function findExecutable(): Promise<string | null> {
-  const { pathname } = new URL("dist/pennon-linux-x64", ROOT);
-  try {
-    await Deno.stat(pathname);
-    return pathname;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    console.log("No dist/pennon-linux-x64 here; `deno task build` makes it. Instead:");
-    return null;
   }
 }
 

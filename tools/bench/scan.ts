@@ -9,6 +9,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { findExecutable } from "./bench_agent.ts";
 import { makeHost, type Manager, missingFor } from "./scan_host.ts";
 import {
   commandsOfScan,
@@ -228,12 +229,6 @@ async function run(program: string, args: readonly string[]) {
   const { code, stdout, stderr } = await command.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
-}
-
-/** The executable as the build made it, or `null`. */
-async function findExecutable(): Promise<string | null> {
-  const { pathname } = new URL("dist/pennon-linux-x64", ROOT);
-  return await Deno.stat(pathname).then(() => pathname, () => null);
 }
 
 if (import.meta.main) {

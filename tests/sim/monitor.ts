@@ -1,5 +1,6 @@
 /** Watches every request of a run for what must never be; resilience.md, section 6. */
 
+import type { LogFields } from "../../src/log.ts";
 import type { HttpRequest } from "../../src/system/http.ts";
 import type { LoopState } from "../../src/loop/state.ts";
 import type { SimClock } from "./sim_clock.ts";
@@ -36,6 +37,14 @@ const MOST_FAILURES_IN_60_S = 14;
 const ALIKE = 6;
 /** The same of a host that is offline, whose cap is 30 s. */
 const ALIKE_OFFLINE = 10;
+
+/** What counts against an event's attempts, and the only answers that may be its own fault. */
+const COUNTED: ReadonlySet<string> = new Set([
+  "event refused",
+  "event set aside",
+  "event split",
+]);
+const ABOUT_AN_EVENT = /^HTTP (?:4\d\d|500)\b/;
 
 /** How a request ended, as seen from outside the agent. */
 export type Ending = "good" | "failure" | "offline" | "neutral";
@@ -94,13 +103,22 @@ export class Monitor {
     this.#deletedMs = this.#clock.trueMs;
   }
 
-  /** A command runs that ends rapid polling. */
-  heartbeatEnds(): void {
-    this.#rapidUntilMs = -Infinity;
+  /** A line of the agent's log. */
+  logged(message: string, fields: LogFields): void {
+    // A command that ends rapid polling.
+    if (fields["command"] === "disable_heartbeat") this.#rapidUntilMs = -Infinity;
+    if (message === "connection breaker half-open") this.#halfOpened();
+    if (message === "connection breaker closed") this.#closed();
+    if (message.startsWith("operator action required: ")) {
+      this.#called(message.endsWith("deleted on the server"));
+    }
+    if (COUNTED.has(message) && !ABOUT_AN_EVENT.test(String(fields["why"]))) {
+      this.#fail(`"${message}" for ${fields["why"]}`);
+    }
   }
 
   /** The agent calls an operator: it was deleted, or its tokens are refused. */
-  called(isDeleted: boolean): void {
+  #called(isDeleted: boolean): void {
     const nowMs = this.#clock.trueMs;
     if (isDeleted && nowMs - this.#deletedMs > DELETION_TOLD_MS) {
       this.#fail("an agent that the server knows says it was deleted");
@@ -158,12 +176,12 @@ export class Monitor {
     if (isServer || path === "delivery") this.#notBefore.delivery = untilMs;
   }
 
-  halfOpened(): void {
+  #halfOpened(): void {
     this.#probeRequests = [];
     this.#halfOpenSinceMs = this.#clock.trueMs;
   }
 
-  closed(): void {
+  #closed(): void {
     if (this.#goodCheckInStartedMs < this.#halfOpenSinceMs && this.#isClear(60_000)) {
       this.#fail("the breaker closed without a real call that began after it was half-open");
     }

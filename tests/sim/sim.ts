@@ -64,13 +64,8 @@ export class Sim {
     this.server = new SimServer(() => this.clock.serverNowMs, this.random() < 0.5);
     this.monitor = new Monitor(this.clock, (what) => this.fail(what));
     this.trace.onMessage = (message, fields) => {
-      if (fields["command"] === "disable_heartbeat") this.monitor.heartbeatEnds();
-      if (message === "connection breaker half-open") this.monitor.halfOpened();
-      if (message === "connection breaker closed") this.monitor.closed();
       if (message === "step failed") this.fail("a step failed");
-      if (message.startsWith("operator action required: ")) {
-        this.monitor.called(message.endsWith("deleted on the server"));
-      }
+      this.monitor.logged(message, fields);
     };
     this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");

@@ -1,5 +1,5 @@
 /**
- * The reference: Node's own `http`. Reads numbers of cases on stdin, a line each, asks the server on
+ * The reference: Node's own `http`. Reads paths of cases on stdin, a line each, asks the server on
  * the port of its first argument for them, and prints what it made of each as a line of JSON.
  */
 
@@ -12,18 +12,24 @@ const port = Number(process.argv[2]);
 const timeoutMs = Number(process.argv[3]);
 const maxBodyBytes = Number(process.argv[4]);
 
-for await (const line of readline.createInterface({ input: process.stdin })) ask(Number(line));
+for await (const line of readline.createInterface({ input: process.stdin })) ask(line);
 
-function ask(n) {
+function ask(path) {
   let isDone = false;
   const done = (outcome) => {
     if (isDone) return;
     isDone = true;
     clearTimeout(timer);
     request.destroy();
-    process.stdout.write(`${JSON.stringify({ n, ...outcome })}\n`);
+    process.stdout.write(`${JSON.stringify({ path, ...outcome })}\n`);
   };
-  const options = { host: "127.0.0.1", port, path: `/${n}`, agent: false, maxHeaderSize: 32_768 };
+  const options = {
+    host: "127.0.0.1",
+    port,
+    path: `/${path}`,
+    agent: false,
+    maxHeaderSize: 32_768,
+  };
   const request = http.get(options, (response) => {
     const parts = [];
     let length = 0;

@@ -1,6 +1,6 @@
 /**
- * A server on raw sockets that answers `GET /n` with case `n` of a seed, byte for byte. Prints its
- * port, and lives until its stdin ends.
+ * A server on raw sockets that answers `GET /n` with case `n` of a seed, byte for byte, and `GET /n/l`
+ * with its first `l` bytes alone. Prints its port, and lives until its stdin ends.
  */
 
 import { type HttpCase, httpCase, MOST_ENDLESS_BYTES, UNREAD_BODY_BYTES } from "./cases.ts";
@@ -35,6 +35,9 @@ async function serve(connection: Deno.TcpConn): Promise<void> {
     const heard = await hear(connection);
     if (heard === null) return;
     const one = httpCase(seed, heard.n);
+    if (heard.length !== null) {
+      return await writeAll(connection, one.bytes.subarray(0, heard.length));
+    }
     await answer(connection, one);
     if (one.ending === "stall") {
       await Promise.race([connection.read(new Uint8Array(1)), pause(STALL_MS)]);
@@ -59,10 +62,16 @@ async function answer(connection: Deno.TcpConn, { bytes, cuts, endless }: HttpCa
   }
 }
 
-/** The number of the case that is asked for; `null` at the end of the connection. */
-async function hear(
-  connection: Deno.TcpConn,
-): Promise<{ readonly n: number; readonly isUnread: boolean } | null> {
+/** What is asked for. */
+interface Heard {
+  readonly n: number;
+  /** `null`: all of it. */
+  readonly length: number | null;
+  readonly isUnread: boolean;
+}
+
+/** The case that is asked for; `null` at the end of the connection. */
+async function hear(connection: Deno.TcpConn): Promise<Heard | null> {
   const buffer = new Uint8Array(4_096);
   let text = "";
   while (!text.includes("\r\n\r\n")) {
@@ -70,8 +79,12 @@ async function hear(
     if (length === null) return null;
     text += new TextDecoder().decode(buffer.subarray(0, length));
   }
-  const n = Number(/^(?:GET|POST) \/(\d+) /.exec(text)?.[1] ?? NaN);
-  return { n, isUnread: text.includes(`content-length: ${UNREAD_BODY_BYTES}\r\n`) };
+  const [, n, length] = /^(?:GET|POST) \/(\d+)(?:\/(\d+))? /.exec(text) ?? [];
+  return {
+    n: Number(n),
+    length: length === undefined ? null : Number(length),
+    isUnread: text.includes(`content-length: ${UNREAD_BODY_BYTES}\r\n`),
+  };
 }
 
 async function writeAll(connection: Deno.TcpConn, bytes: Uint8Array): Promise<void> {

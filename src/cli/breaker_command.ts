@@ -16,8 +16,6 @@ import { formatTable } from "./table.ts";
 import { safeJson } from "../strip_controls.ts";
 
 export const breakerCommand: CliCommand = {
-  name: "breaker",
-  summary: "List the circuit breakers, or close one",
   usage: "list | reset NAME [--json]",
   details: [
     `NAME is "connection", or a scanner's: ${SCANNER_NAMES.join(", ")}. A reset`,

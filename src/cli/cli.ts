@@ -4,25 +4,61 @@ import { ConfigError } from "../config.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { type Arguments, readArguments } from "./arguments.ts";
-import { type CliCommand, type ExitCode, NotRegisteredError, UsageError } from "./command.ts";
+import { type ExitCode, type ListedCommand, NotRegisteredError, UsageError } from "./command.ts";
 import { describeCommand, describeCommands } from "./help.ts";
 import { quoteWords } from "../redact.ts";
 
 /**
- * The commands by name, in the order of the help. Each is loaded when it is asked for: no command
- * waits for what only another needs.
+ * In the order of the help. A command is loaded when it is asked for: neither another command nor the
+ * help waits for it.
  */
-const COMMANDS: ReadonlyMap<string, () => Promise<CliCommand>> = new Map([
-  ["run", async () => (await import("./run_command.ts")).runCommand],
-  ["register", async () => (await import("./register_command.ts")).registerCommand],
-  ["unregister", async () => (await import("./unregister_command.ts")).unregisterCommand],
-  ["scan", async () => (await import("./scan_command.ts")).scanCommand],
-  ["status", async () => (await import("./status_command.ts")).statusCommand],
-  ["events", async () => (await import("./events_command.ts")).eventsCommand],
-  ["breaker", async () => (await import("./breaker_command.ts")).breakerCommand],
-  ["config", async () => (await import("./config_command.ts")).configCommand],
-  ["version", async () => (await import("./version_command.ts")).versionCommand],
-]);
+const COMMANDS: readonly ListedCommand[] = [
+  {
+    name: "run",
+    summary: "Run the agent in the foreground",
+    load: async () => (await import("./run_command.ts")).runCommand,
+  },
+  {
+    name: "register",
+    summary: "Enrol this host with a server",
+    load: async () => (await import("./register_command.ts")).registerCommand,
+  },
+  {
+    name: "unregister",
+    summary: "Delete the agent on the server and forget its tokens",
+    load: async () => (await import("./unregister_command.ts")).unregisterCommand,
+  },
+  {
+    name: "scan",
+    summary: "Show what could be updated on this host, now",
+    load: async () => (await import("./scan_command.ts")).scanCommand,
+  },
+  {
+    name: "status",
+    summary: "Show what the agent is doing",
+    load: async () => (await import("./status_command.ts")).statusCommand,
+  },
+  {
+    name: "events",
+    summary: "List what waits in the buffer; see to what was set aside",
+    load: async () => (await import("./events_command.ts")).eventsCommand,
+  },
+  {
+    name: "breaker",
+    summary: "List the circuit breakers, or close one",
+    load: async () => (await import("./breaker_command.ts")).breakerCommand,
+  },
+  {
+    name: "config",
+    summary: "Check the configuration, or show it",
+    load: async () => (await import("./config_command.ts")).configCommand,
+  },
+  {
+    name: "version",
+    summary: "Show which Pennon this is",
+    load: async () => (await import("./version_command.ts")).versionCommand,
+  },
+];
 
 /** Runs `pennon` with these words after its name; answers the exit code. Never throws. */
 export async function cli(words: readonly string[], system: System): Promise<ExitCode> {
@@ -36,24 +72,27 @@ export async function cli(words: readonly string[], system: System): Promise<Exi
 async function dispatch(words: readonly string[], system: System): Promise<ExitCode> {
   const [name = "help", ...rest] = words;
   if (name === "help" || name === "--help" || name === "-h") return await help(rest, system);
-  const command = await loadCommand(name === "--version" ? "version" : name);
+  const listed = findCommand(name === "--version" ? "version" : name);
+  const command = await listed.load();
   const given: Arguments = readArguments(rest, command.options, command.maxArguments);
   if (!given.flags.has("help")) return await command.run(system, given);
-  system.terminal.print(describeCommand(command));
+  system.terminal.print(describeCommand(listed, command));
   return 0;
 }
 
-async function help(words: readonly string[], { terminal }: System): Promise<ExitCode> {
-  const [name] = words;
-  const isNamed = name !== undefined && name !== "help" && !name.startsWith("-");
-  if (isNamed) terminal.print(describeCommand(await loadCommand(name)));
-  else terminal.print(describeCommands(await Promise.all([...COMMANDS.keys()].map(loadCommand))));
+async function help([name]: readonly string[], { terminal }: System): Promise<ExitCode> {
+  if (name === undefined || name === "help" || name.startsWith("-")) {
+    terminal.print(describeCommands(COMMANDS));
+    return 0;
+  }
+  const listed = findCommand(name);
+  terminal.print(describeCommand(listed, await listed.load()));
   return 0;
 }
 
-async function loadCommand(name: string): Promise<CliCommand> {
-  const load = COMMANDS.get(name);
-  if (load) return await load();
+function findCommand(name: string): ListedCommand {
+  const listed = COMMANDS.find((command) => command.name === name);
+  if (listed) return listed;
   const fact = name.startsWith("-") ? "options come after the command" : "no such command";
   throw new UsageError(`Cannot run "${name}": ${fact}`);
 }

@@ -6,11 +6,16 @@ import type { Arguments, OptionSpec } from "./arguments.ts";
 /** 0 done, 1 failed, 2 misused or badly configured, 3 not registered. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
-/** One command, described and runnable. */
-export interface CliCommand {
+/** A command as the list of commands has it, before its code is loaded. */
+export interface ListedCommand {
   readonly name: string;
-  /** A line for the list of commands. */
+  /** One line for the list of commands. */
   readonly summary: string;
+  load(): Promise<CliCommand>;
+}
+
+/** What a command takes and does. */
+export interface CliCommand {
   /** What follows the name: `[--once]`. */
   readonly usage: string;
   /** What a person should know before using it; lines of at most 76 columns. */

@@ -7,8 +7,6 @@ import { formatTable } from "./table.ts";
 import { safeJson } from "../strip_controls.ts";
 
 export const configCommand: CliCommand = {
-  name: "config",
-  summary: "Check the configuration, or show it",
   usage: "check or show [--json]",
   details: [
     "check exits 2 and names every line that does not hold. show prints each",

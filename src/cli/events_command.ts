@@ -17,8 +17,6 @@ const MOST_SHOWN = 1_000;
 const MOST_MATCHES = 20;
 
 export const eventsCommand: CliCommand = {
-  name: "events",
-  summary: "List what waits in the buffer; see to what was set aside",
   usage: "list [--dead] | show ID | requeue ID | purge ID",
   details: [
     "Events wait here until the server has them. One that the server refused",

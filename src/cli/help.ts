@@ -1,10 +1,13 @@
 /** The help texts, made of what the commands say of themselves. Pure. */
 
 import { GLOBAL_OPTIONS, type OptionSpec } from "./arguments.ts";
-import type { CliCommand } from "./command.ts";
+import type { CliCommand, ListedCommand } from "./command.ts";
+
+/** What the help needs of a command that is not loaded. */
+type Named = Pick<ListedCommand, "name" | "summary">;
 
 /** All commands, a line each. */
-export function describeCommands(commands: readonly CliCommand[]): string {
+export function describeCommands(commands: readonly Named[]): string {
   const rows = commands.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
   return [
     "pennon - tells a RedFlag server which updates are waiting on this host",
@@ -22,15 +25,15 @@ export function describeCommands(commands: readonly CliCommand[]): string {
   ].join("\n");
 }
 
-/** One command, whole. */
-export function describeCommand(command: CliCommand): string {
+/** Everything about one command. */
+export function describeCommand({ name, summary }: Named, command: CliCommand): string {
   const own = command.options.length === 0
     ? []
     : ["Options:", ...describeOptions(command.options), ""];
   return [
-    `pennon ${command.name} - ${command.summary}`,
+    `pennon ${name} - ${summary}`,
     "",
-    `Usage: pennon ${command.name} ${command.usage}`.trimEnd(),
+    `Usage: pennon ${name} ${command.usage}`.trimEnd(),
     "",
     ...(command.details.length === 0 ? [] : [...command.details, ""]),
     ...own,

@@ -15,8 +15,6 @@ import { safeJson } from "../strip_controls.ts";
 const INPUT_LIMIT_BYTES = 16_384;
 
 export const registerCommand: CliCommand = {
-  name: "register",
-  summary: "Enrol this host with a server",
   usage: "--server URL --token TOKEN",
   details: [
     "The token is a registration token from the server's dashboard; with",

@@ -16,8 +16,6 @@ import { openSettings } from "./settings.ts";
 const DRAIN_MS = 4_000;
 
 export const runCommand: CliCommand = {
-  name: "run",
-  summary: "Run the agent in the foreground",
   usage: "[--once]",
   details: [
     "Checks in with the server, runs its commands and reports back, until",

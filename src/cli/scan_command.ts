@@ -19,8 +19,6 @@ import { scanAsText } from "./scan_text.ts";
 import { openSettings } from "./settings.ts";
 
 export const scanCommand: CliCommand = {
-  name: "scan",
-  summary: "Show what could be updated on this host, now",
   usage: "[--only NAMES] [--refresh] [--json or --csv]",
   details: [
     "Asks every package manager that is here and changes nothing. Needs no",

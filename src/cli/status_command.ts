@@ -19,8 +19,6 @@ import { openSettings, type Settings } from "./settings.ts";
 import { type Status, statusAsJson, statusAsText } from "./status_output.ts";
 
 export const statusCommand: CliCommand = {
-  name: "status",
-  summary: "Show what the agent is doing",
   usage: "[--json] [--watch]",
   details: [
     "Reads what the agent keeps on disk; it need not be running. Exits 3 if",

@@ -7,8 +7,6 @@ import { openSettings } from "./settings.ts";
 import { safeJson } from "../strip_controls.ts";
 
 export const unregisterCommand: CliCommand = {
-  name: "unregister",
-  summary: "Delete the agent on the server and forget its tokens",
   usage: "[--force] [--json]",
   details: [
     "Stop the agent first. With --force the tokens are forgotten even if the",

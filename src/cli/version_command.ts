@@ -5,8 +5,6 @@ import type { CliCommand } from "./command.ts";
 import { safeJson } from "../strip_controls.ts";
 
 export const versionCommand: CliCommand = {
-  name: "version",
-  summary: "Show which Pennon this is",
   usage: "[--json]",
   details: [],
   options: [{ name: "json", summary: "Answer in JSON" }],

@@ -3,9 +3,9 @@ import { GLOBAL_OPTIONS } from "../../src/cli/arguments.ts";
 import type { CliCommand } from "../../src/cli/command.ts";
 import { describeCommand, describeCommands } from "../../src/cli/help.ts";
 
+const NAMED = { name: "eat", summary: "Eat a meal" };
+
 const eat: CliCommand = {
-  name: "eat",
-  summary: "Eat a meal",
   usage: "MEAL [--hot]",
   details: ["Meals are served all day.", "Bring your own fork."],
   options: [
@@ -29,7 +29,7 @@ const EVERYWHERE = [
 ];
 
 Deno.test("describeCommand() has usage, details, and each option with its value and choices", () => {
-  assertEquals(describeCommand(eat).split("\n"), [
+  assertEquals(describeCommand(NAMED, eat).split("\n"), [
     "pennon eat - Eat a meal",
     "",
     "Usage: pennon eat MEAL [--hot]",
@@ -46,17 +46,20 @@ Deno.test("describeCommand() has usage, details, and each option with its value 
 });
 
 Deno.test("describeCommand() leaves out what a command does not have", () => {
-  assertEquals(describeCommand({ ...eat, usage: "", details: [], options: [] }).split("\n"), [
-    "pennon eat - Eat a meal",
-    "",
-    "Usage: pennon eat",
-    "",
-    ...EVERYWHERE,
-  ]);
+  assertEquals(
+    describeCommand(NAMED, { ...eat, usage: "", details: [], options: [] }).split("\n"),
+    [
+      "pennon eat - Eat a meal",
+      "",
+      "Usage: pennon eat",
+      "",
+      ...EVERYWHERE,
+    ],
+  );
 });
 
 Deno.test("describeCommands() has a line for each command, and the exit codes", () => {
-  assertEquals(describeCommands([eat]).split("\n"), [
+  assertEquals(describeCommands([NAMED]).split("\n"), [
     "pennon - tells a RedFlag server which updates are waiting on this host",
     "",
     "Usage: pennon COMMAND [options]",

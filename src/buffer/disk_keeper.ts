@@ -9,15 +9,19 @@ import { FileError, type FileFacts } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { BufferLimits } from "./buffer.ts";
 import { moveOut } from "./move_out.ts";
-import { tellOpened } from "./opened_log.ts";
+import { tellOpened, tellRecounted } from "./opened_log.ts";
 import { BufferError } from "./schema.ts";
 import type { DiskCondition, DiskTrouble } from "./disk_condition.ts";
 import type { Disk } from "./lasting_buffer.ts";
-import { openBuffer, type OpenedBuffer, reopenBuffer } from "./store.ts";
+import { checkWhole, openBuffer, type OpenedBuffer, reopenBuffer } from "./store.ts";
 import { Tail } from "./tail.ts";
 
 /** Between two tries of a disk that refuses. */
 const DISK_AGAIN_MS = 10_000;
+
+/** A large file is checked as a whole when the agent has run so long, and then once a day. */
+const CHECK_AFTER_MS = 60_000;
+const CHECK_EVERY_MS = 86_400_000;
 
 /** What a keeper needs. */
 export interface DiskKeeperParts {
@@ -56,6 +60,7 @@ export class DiskKeeper implements Disk {
   #identity: string | null = null;
   #trouble: Trouble | null = null;
   #isTending = false;
+  #checkAtMs = 0;
   /** Kept, because closing one would delete the new one's files by name. */
   readonly #unclosed: OpenedBuffer[] = [];
 
@@ -89,9 +94,11 @@ export class DiskKeeper implements Disk {
     await this.#exclusively(() => this.#tryOpening());
   }
 
-  /** Looks whether the file is still where it was, and sees to it that it is. */
+  /** Looks whether the file is still where it was, and whether it is sound, and sees to both. */
   async look(): Promise<void> {
-    await this.#exclusively(async () => void await this.#lookAfterFile());
+    await this.#exclusively(async () => {
+      if (await this.#lookAfterFile()) this.#checkIfDue();
+    });
   }
 
   flush(): OpenedBuffer {
@@ -164,8 +171,9 @@ export class DiskKeeper implements Disk {
   }
 
   async #tryAgain(): Promise<void> {
-    if (this.#trouble?.disk === "corrupt") this.#letGo();
-    if (this.#opened === null) await this.#tryOpening();
+    const isSuspect = this.#trouble?.disk === "corrupt";
+    if (isSuspect) this.#letGo();
+    if (this.#opened === null) await this.#tryOpening({ isSuspect });
     else if (!await this.#lookAfterFile()) return;
     const opened = this.#opened;
     if (opened === null) return;
@@ -186,17 +194,35 @@ export class DiskKeeper implements Disk {
     onBack();
   }
 
-  async #tryOpening(): Promise<void> {
+  async #tryOpening(options: { isSuspect?: boolean } = {}): Promise<void> {
     const { system, stateDirectory, limits, prepareFolder } = this.#parts;
     try {
       const folder = await system.files.inspect("look for the state folder", stateDirectory);
       if (folder === undefined) await prepareFolder();
-      const opened = await openBuffer(system, stateDirectory, limits);
+      const opened = await openBuffer(system, stateDirectory, limits, options);
       this.#opened = opened;
+      this.#checkLater(opened.isChecked ? CHECK_EVERY_MS : CHECK_AFTER_MS);
       await this.#remember(opened);
       tellOpened(this.#parts.log, stateDirectory, opened);
     } catch (error) {
       this.#meetAny(error);
+    }
+  }
+
+  #checkLater(inMs: number): void {
+    this.#checkAtMs = this.#parts.system.clock.monotonicMs() + inMs;
+  }
+
+  /** Damage is met as any other refusal is: the file is opened anew, and salvaged. */
+  #checkIfDue(): void {
+    const { system, log } = this.#parts;
+    const isDue = system.clock.monotonicMs() >= this.#checkAtMs;
+    if (!isDue || this.#opened === null || this.#trouble !== null) return;
+    try {
+      tellRecounted(log, checkWhole(this.#opened));
+      this.#checkLater(CHECK_EVERY_MS);
+    } catch (error) {
+      this.refused(error);
     }
   }
 

@@ -24,6 +24,8 @@ export interface OpenedBuffer {
   readonly recovered: ({ readonly movedTo: string; readonly why: string } & Salvaged) | null;
   /** Set if its counters were not those of its events, and were counted anew. */
   readonly recounted: Recounted | null;
+  /** Whether SQLite has compared all of the file with itself; `checkWhole` does it later. */
+  readonly isChecked: boolean;
   /** The newer Pennon's file that is left alone, beside which this one is; `null`: there is none. */
   readonly beside: string | null;
   /** What was taken over from files that older Pennons left beside, if there were any. */
@@ -32,6 +34,15 @@ export interface OpenedBuffer {
 }
 
 type Parts = Pick<System, "clock" | "random" | "files" | "openDatabase">;
+
+interface OpenOptions {
+  readonly limits: BufferLimits;
+  /** Checks a large file as a whole too: it may be damaged. */
+  readonly isSuspect: boolean;
+}
+
+/** A larger file is checked as a whole only after the start: 28 MB take some 130 ms of CPU time. */
+const CHECKED_AT_OPEN_BYTES = 4 * 1_048_576;
 
 /**
  * Opens the buffer in the state folder, or makes it. A file that is damaged, or no database, is moved
@@ -43,8 +54,9 @@ export async function openBuffer(
   parts: Parts,
   stateDirectory: string,
   limits: BufferLimits,
+  { isSuspect = false } = {},
 ): Promise<OpenedBuffer> {
-  const opened = await openMainOrSide(parts, stateDirectory, limits);
+  const opened = await openMainOrSide(parts, stateDirectory, { limits, isSuspect });
   try {
     return await takeSideFiles(parts, stateDirectory, { opened, limits });
   } catch (error) {
@@ -65,22 +77,26 @@ export function reopenBuffer(
 async function openMainOrSide(
   parts: Parts,
   stateDirectory: string,
-  limits: BufferLimits,
+  options: OpenOptions,
 ): Promise<OpenedBuffer> {
   const path = mainPath(stateDirectory);
   try {
-    return await openAt(parts, path, limits);
+    return await openAt(parts, path, options);
   } catch (error) {
     if (!(error instanceof NewerBufferError)) throw error;
-    return { ...await openAt(parts, sidePath(stateDirectory), limits), beside: path };
+    return { ...await openAt(parts, sidePath(stateDirectory), options), beside: path };
   }
 }
 
-async function openAt(parts: Parts, path: string, limits: BufferLimits): Promise<OpenedBuffer> {
+async function openAt(
+  parts: Parts,
+  path: string,
+  { limits, isSuspect }: OpenOptions,
+): Promise<OpenedBuffer> {
   await putBack(parts.files, path);
   const stranger = await moveStranger(parts.files, path, parts.clock.nowMs());
   try {
-    const { database, recounted } = openMigrated(parts, path);
+    const { database, ...checks } = openMigrated(parts, path, isSuspect);
     const recovered = stranger && {
       movedTo: stranger.movedTo,
       why: notRegular(path, stranger.kind),
@@ -88,7 +104,7 @@ async function openAt(parts: Parts, path: string, limits: BufferLimits): Promise
       commands: 0,
       lostEvents: null,
     };
-    return { ...wrap(parts, database, { path, limits }), recounted, recovered };
+    return { ...wrap(parts, database, { path, limits }), ...checks, recovered };
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.reason !== "corrupt") throw error;
     return await beginAnew(parts, path, { limits, why: error.message });
@@ -104,7 +120,7 @@ async function beginAnew(
   const damaged = await moveAside(parts.files, path);
   let database: Database | null = null;
   try {
-    ({ database } = openMigrated(parts, path));
+    ({ database } = openMigrated(parts, path, false));
     const salvaged = salvageFrom(parts, damaged, database);
     const movedTo = await keepForPeople(parts.files, path, parts.clock.nowMs());
     return { ...wrap(parts, database, { path, limits }), recovered: { movedTo, why, ...salvaged } };
@@ -128,7 +144,7 @@ async function takeSideFiles(
   let { recovered, recounted } = opened;
   let events = 0;
   for (const path of paths) {
-    const side = await openAt(parts, path, limits);
+    const side = await openAt(parts, path, { limits, isSuspect: true });
     recovered ??= side.recovered;
     recounted ??= side.recounted;
     try {
@@ -236,21 +252,40 @@ function withAdvice(error: unknown, path: string): unknown {
 function openMigrated(
   parts: Parts,
   path: string,
-): { database: Database; recounted: Recounted | null } {
+  isSuspect: boolean,
+): Pick<OpenedBuffer, "database" | "recounted" | "isChecked"> {
   const database = parts.openDatabase(path);
   try {
     migrate(database);
-    checkIntegrity(database);
+    const isChecked = isSuspect || sizeBytesOf(database) <= CHECKED_AT_OPEN_BYTES;
+    if (isChecked) checkIntegrity(database);
+    // Wrong counters cost events: they are compared at every start.
     const recounted = checkCounters(database);
     refuseReadOnly(database);
-    return { database, recounted };
+    return { database, recounted, isChecked };
   } catch (error) {
     database.close();
     throw error;
   }
 }
 
-/** SQLite's own look at every page, index and rule: some 2.5 ms for a thousand events. */
+/**
+ * Compares all of an open buffer with itself, as a start does with a small one; answers what was wrong
+ * with the counters. Throws `DatabaseError` with the reason `corrupt` if the file is damaged.
+ */
+export function checkWhole({ database }: OpenedBuffer): Recounted | null {
+  checkIntegrity(database);
+  return checkCounters(database);
+}
+
+function sizeBytesOf(database: Database): number {
+  const [row] = database.all(
+    "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size",
+  );
+  return Number(row?.["bytes"]);
+}
+
+/** SQLite's own check of every page, index and rule: some 2.5 ms for a thousand events. */
 function checkIntegrity(database: Database): void {
   const [row] = database.all("PRAGMA integrity_check(1)");
   const found = String(row?.["integrity_check"]);
@@ -285,6 +320,7 @@ function wrap(
     path,
     recovered: null,
     recounted: null,
+    isChecked: true,
     beside: null,
     takenOver: null,
     close: () => database.close(),

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FolderHeldError } from "../../src/buffer/disk_keeper.ts";
-import { DatabaseError } from "../../src/system/database.ts";
+import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { FileError } from "../../src/system/files.ts";
 import { event, openLasting } from "../fakes/lasting.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
@@ -284,4 +284,40 @@ Deno.test("look() that is asked for twice at once begins a file that has vanishe
   disk.vanish();
   await Promise.all([keeper.look(), keeper.look()]);
   assertEquals(log.told("buffer vanished in the state folder, begun anew").length, 1);
+});
+
+Deno.test("look() has SQLite check the whole file once a day, and the counters with it", async () => {
+  const disk = new SickDisk();
+  const { system } = disk;
+  const open = system.openDatabase;
+  let checks = 0;
+  let own: Database | undefined;
+  system.openDatabase = (path, ...rest) => {
+    const database = open(path, ...rest);
+    own = {
+      ...database,
+      all: (sql, ...values) => {
+        if (sql.includes("integrity_check")) checks += 1;
+        return database.all(sql, ...values);
+      },
+    };
+    return own;
+  };
+  const { keeper, buffer, log } = await openLasting({}, disk);
+  buffer.append([event("a")]);
+  buffer.sortIn();
+  assertEquals(checks, 1); // At the start: the file is small.
+  await system.clock.advance(86_400_000 - 1);
+  await keeper.look();
+  assertEquals(checks, 1);
+  own?.execute("UPDATE counters SET pending = 7, appended = 7");
+  await system.clock.advance(1);
+  await keeper.look();
+  await keeper.look();
+  assertEquals([checks, buffer.countWaiting().pending], [2, 1]);
+  assertEquals(log.told("buffer's counters were damaged, counted anew").length, 1);
+  disk.fault = "full";
+  await system.clock.advance(86_400_000);
+  await keeper.look();
+  assertEquals([checks, keeper.condition.disk], [3, "ok"]); // A check that writes nothing goes well.
 });

@@ -382,3 +382,35 @@ Deno.test("openBuffer() begins anew where SQLite finds its own file at odds with
     "Cannot trust database: row 7 missing from index events_by_id",
   );
 });
+
+Deno.test("openBuffer() has a large file checked as a whole only where it is suspect", async () => {
+  const system = new FakeSystem();
+  const { openDatabase } = system;
+  let checks = 0;
+  system.openDatabase = (path, ...rest) => {
+    const database = openDatabase.call(system, path, ...rest);
+    return {
+      ...database,
+      all: (sql, ...values) => {
+        if (sql.includes("integrity_check")) checks += 1;
+        return database.all(sql, ...values);
+      },
+    };
+  };
+  const roomy = { ...limits, maxEvents: 10_000, maxBytes: 64 * 1_048_576 };
+  const reopen = async (options = {}) => {
+    const opened = await openBuffer(system, "/state", roomy, options);
+    opened.close();
+    return opened.isChecked;
+  };
+  const { buffer, close } = await openBuffer(system, "/state", roomy);
+  const body = "x".repeat(1_048_576);
+  buffer.append([1, 2, 3].map(() => ({ kind: "log", commandId: null, snapshotOf: null, body })));
+  close();
+  assertEquals([await reopen(), checks], [true, 2]);
+  const again = await openBuffer(system, "/state", roomy);
+  again.buffer.append([{ kind: "log", commandId: null, snapshotOf: null, body }]);
+  again.close();
+  assertEquals([await reopen(), checks], [false, 3]);
+  assertEquals([await reopen({ isSuspect: true }), checks], [true, 4]);
+});

@@ -35,6 +35,7 @@ async function open(folder: string) {
     keeper,
     buffer,
     log,
+    clock,
     bodies: () => buffer.next(100_000).map(({ body }) => body),
     /** Its next try, of a disk that is as bad as before. */
     async triesInVain(): Promise<void> {
@@ -220,6 +221,47 @@ Deno.test("a full disk with a damaged file: it starts, and the damage is mended 
     keeper.close();
   });
 });
+
+/** Flips a bit of an index's key, so that SQLite no longer finds a row by it. */
+async function damageAnIndex(path: string): Promise<void> {
+  const whole = await Deno.readFile(path);
+  for (let page = whole.length - 4_096; page > 0; page -= 4_096) {
+    if (whole[page] !== 0x0a) continue; // No leaf of an index.
+    const file = whole.slice();
+    file[page + 4_090]! ^= 0x10;
+    await Deno.writeFile(path, file);
+    const database = openRealDatabase(path, { readOnly: true });
+    const [found] = database.all("PRAGMA integrity_check(1)");
+    database.close();
+    if (String(found?.["integrity_check"]).includes("missing from index")) return;
+  }
+  throw new Error("Cannot damage an index");
+}
+
+Deno.test("a large file is used at once, and its damage found when the agent has run for a minute", () =>
+  inFolder(async (folder) => {
+    const before = await open(folder);
+    const all = Array.from({ length: 10_000 }, (_, n) => JSON.stringify([n, "x".repeat(400)]));
+    before.buffer.append(all.map((body) => event(body)));
+    before.buffer.sortIn();
+    before.keeper.close();
+    await damageAnIndex(`${folder}/buffer.sqlite`);
+    const { keeper, buffer, comesBack, log, clock } = await open(folder);
+    const damage = () => log.told("buffer was damaged, begun anew").length;
+    await keeper.look();
+    assertEquals([keeper.condition.disk, damage()], ["ok", 0]);
+    await clock.advance(60_000);
+    await keeper.look();
+    assertEquals(keeper.condition.disk, "corrupt");
+    buffer.append([event('"meanwhile"')]);
+    await comesBack();
+    assertEquals([keeper.condition.disk, damage()], ["ok", 1]);
+    // A difference between so many would take minutes to print.
+    const kept = new Set(buffer.list().map(({ body }) => body));
+    assertEquals([...all, '"meanwhile"'].filter((body) => !kept.has(body)), []);
+    assertEquals(buffer.countWaiting(), { pending: all.length + 1, setAside: 0 });
+    keeper.close();
+  }));
 
 Deno.test("a newer Pennon's file: another beside it, for people too, and taken over by whoever can", () =>
   inFolder(async (folder) => {

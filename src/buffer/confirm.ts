@@ -78,6 +78,6 @@ function confirmResult(database: Database, commandId: string, nowMs: number): nu
     database.run("DELETE FROM events WHERE sequence = ?", sequence!);
     addToCounters(database, { pending: -1, delivered: 1, size_bytes: -Number(size_bytes) });
   }
-  if (logs.length > 0) noteReported(database, commandId);
+  if (logs.length > 0) noteReported(database, [commandId]);
   return logs.length;
 }

@@ -28,7 +28,7 @@ export function refuseEvent(
     );
     if (state === "set_aside") {
       addToCounters(database, { pending: -1, set_aside: 1 });
-      noteReported(database, row["command_id"]);
+      noteReported(database, [row["command_id"]]);
     }
     return state;
   });

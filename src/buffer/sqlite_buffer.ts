@@ -51,8 +51,10 @@ const NEXT = `
 
 const NONE: ReadonlySet<string> = new Set();
 
+/** What was acknowledged before, or dropped meanwhile, is not there. */
 const TAKE = `
-  DELETE FROM events WHERE id = ? AND is_sorted = 1 RETURNING state, size_bytes, command_id`;
+  DELETE FROM events WHERE is_sorted = 1 AND id IN (SELECT value FROM json_each(?))
+  RETURNING state, size_bytes, command_id`;
 
 const NOTHING_DROPPED = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
 
@@ -105,16 +107,16 @@ export class SqliteBuffer implements EventBuffer {
 
   acknowledge(ids: readonly string[]): void {
     this.#sorted(() => {
-      for (const id of ids) {
-        const [row] = this.#database.all(TAKE, id);
-        if (row === undefined) continue; // Acknowledged before, or dropped meanwhile.
-        addToCounters(this.#database, {
-          [row["state"] as StoredEvent["state"]]: -1,
-          size_bytes: -Number(row["size_bytes"]),
-          delivered: 1,
-        });
-        noteReported(this.#database, row["command_id"]);
-      }
+      const rows = this.#database.all(TAKE, JSON.stringify(ids));
+      if (rows.length === 0) return;
+      const setAside = rows.filter((row) => row["state"] === "set_aside").length;
+      addToCounters(this.#database, {
+        pending: setAside - rows.length,
+        set_aside: -setAside,
+        size_bytes: -rows.reduce((sum, row) => sum + Number(row["size_bytes"]), 0),
+        delivered: rows.length,
+      });
+      noteReported(this.#database, rows.map((row) => row["command_id"]));
     });
   }
 

@@ -174,9 +174,9 @@ export class Connection {
       .catch((error) => this.#giveBack(permit, error))
       .finally(unfollow);
     if (settled === null) over.abort(new Error("the call took too long"));
-    const wasAsleep = clock.asleepMs() - asleepMs > ASLEEP_MS;
+    const wasAsleep = () => clock.asleepMs() - asleepMs > ASLEEP_MS;
     // What broke because this host slept says nothing of the server.
-    const answer = wasAsleep && settled?.kind === "failed"
+    const answer = settled?.kind === "failed" && wasAsleep()
       ? { kind: "aborted" } as const
       : settled ?? tooLate(clock.monotonicMs() - startedMs);
     if (settled === null && permit.probe) this.#awaitLate(permit, call);

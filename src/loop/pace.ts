@@ -16,7 +16,7 @@ const WINDOW_MS = 60_000;
 /** Places that are waited for together, so that a drain does not wake for each event. */
 const AT_ONCE = 5;
 
-/** Answers that are remembered; more than any limit that would be felt. */
+/** Answers that are remembered, as many as the limit counts; more than any limit that would be felt. */
 const MOST_REMEMBERED = 1_000;
 
 /** The server tells whole seconds, rounded down. */
@@ -27,7 +27,10 @@ const JITTER = 0.2;
 
 /** What is known of the server's window. Instants are monotonic. */
 export interface Pace {
-  /** When the requests in the window were answered, oldest first: the server had them by then. */
+  /**
+   * When the last `limit` requests in the window were answered, oldest first: the server had them by
+   * then. Where no limit is known, the last one alone.
+   */
   readonly answeredMs: readonly number[];
   readonly limit: number | null;
   /** How many more it takes, as last heard; `null`: it has not said. */
@@ -69,7 +72,7 @@ export function noteAnswer(pace: Pace, asked: Asked): Pace {
   const windowMs = Math.max(WINDOW_MS, rateLimit?.resetInMs ?? pace.windowMs);
   // Whatever was in the server's window when this one came is left, and little else.
   const answeredMs = [...pace.answeredMs.filter((atMs) => atMs > sentMs - windowMs), nowMs]
-    .slice(-MOST_REMEMBERED);
+    .slice(-Math.max(1, Math.min(MOST_REMEMBERED, rateLimit?.limit ?? pace.limit ?? 1)));
   const counted = pace.remaining === null ? null : Math.max(0, pace.remaining - 1);
   if (rateLimit === null) return { ...pace, answeredMs, remaining: counted };
   const { limit, resetInMs } = rateLimit;

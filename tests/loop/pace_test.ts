@@ -67,20 +67,28 @@ Deno.test("freeFromMs() believes a server whose window is longer than a minute",
   assertEquals(freeFromMs(pace, 1), 5 * MINUTE_MS);
 });
 
-Deno.test("noteAnswer() remembers a thousand answers, and those of one window", () => {
-  let pace = NEW_PACE;
-  const note = (nowMs: number) =>
-    pace = noteAnswer(pace, {
-      sentMs: nowMs,
-      nowMs,
-      rateLimit: null,
-      isAlone: true,
-      random: () => 0,
-    });
-  for (let n = 0; n <= 1_000; n++) note(n);
-  assertEquals([pace.answeredMs.length, pace.answeredMs[0]], [1_000, 1]);
-  note(MINUTE_MS + 500);
-  assertEquals(pace.answeredMs[0], 501, "what was answered a window before this was sent is left");
+Deno.test("noteAnswer() remembers as many answers as the limit counts, and those of one window", () => {
+  const remembered = (limit: number | null) => {
+    const told = limit === null ? null : limited(1, { limit });
+    let pace = NEW_PACE;
+    const note = (nowMs: number) =>
+      pace = noteAnswer(pace, {
+        sentMs: nowMs,
+        nowMs,
+        rateLimit: told,
+        isAlone: true,
+        random: () => 0,
+      });
+    for (let n = 0; n <= 1_000; n++) note(n);
+    const first = [pace.answeredMs.length, pace.answeredMs[0]];
+    note(MINUTE_MS + 500);
+    return [...first, pace.answeredMs[0]];
+  };
+  // What was answered a window before the last one was sent is left.
+  assertEquals(remembered(100_000), [1_000, 1, 501]);
+  assertEquals(remembered(60), [60, 941, 942]);
+  assertEquals(remembered(0), [1, 1_000, MINUTE_MS + 500]);
+  assertEquals(remembered(null), [1, 1_000, MINUTE_MS + 500]);
 });
 
 Deno.test("noteAnswer() never counts below no place at all", () => {

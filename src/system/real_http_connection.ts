@@ -23,6 +23,29 @@ export interface Unanswered {
 /** How writing a request ended. */
 type Written = { readonly error?: unknown };
 
+/** A request that is being written. */
+class Writing {
+  readonly done: Promise<Written>;
+  #written: Written | null = null;
+
+  constructor(done: Promise<Written>) {
+    this.done = done;
+    void done.then((written) => this.#written = written);
+  }
+
+  /** How it ended; `null`: it goes on. Whatever has ended in this turn of the event loop has. */
+  async settled(): Promise<Written | null> {
+    if (this.#written !== null) return this.#written;
+    let timer;
+    const turn = new Promise<null>((resolve) => timer = setTimeout(resolve, 0, null));
+    try {
+      return await Promise.race([this.done, turn]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
 export class HttpConnection {
   /** What makes another request fit on it: origin, certificates, proxy. */
   readonly key: string;
@@ -33,7 +56,7 @@ export class HttpConnection {
   #isClosed = false;
   #pending: Promise<Read> | null = null;
   #unsent: Uint8Array = new Uint8Array(0);
-  #writing: Promise<Written> | null = null;
+  #writing: Writing | null = null;
 
   /** `abandoned` counts it if it is closed while the peer does not take a request. */
   constructor(stream: Stream, key: string, abandoned: AbandonedSockets) {
@@ -52,13 +75,13 @@ export class HttpConnection {
     maxBodyBytes: number,
   ): Promise<WholeAnswer | Unanswered> {
     this.#unsent = request;
-    const writing = this.#write();
+    const writing = new Writing(this.#write());
     this.#writing = writing;
-    void writing.then(() => this.#writing = null);
+    void writing.done.then(() => this.#writing = null);
     const reader = new AnswerReader(maxBodyBytes);
     try {
       const answer = await this.#readAnswer(reader, writing);
-      const written = await settled(writing);
+      const written = await writing.settled();
       if (answer !== "closed before an answer") {
         const isWritten = written !== null && written.error === undefined;
         return { ...answer, keepAlive: answer.keepAlive && isWritten };
@@ -92,7 +115,7 @@ export class HttpConnection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#unsent = new Uint8Array(0);
-    if (this.#writing !== null) this.#abandoned.addWrite(this.#writing);
+    if (this.#writing !== null) this.#abandoned.addWrite(this.#writing.done);
     try {
       this.#stream.close();
     } catch {
@@ -102,7 +125,7 @@ export class HttpConnection {
 
   async #readAnswer(
     reader: AnswerReader,
-    writing: Promise<Written>,
+    writing: Writing,
   ): Promise<WholeAnswer | "closed before an answer"> {
     let isFirst = true;
     while (!reader.isComplete) {
@@ -117,7 +140,7 @@ export class HttpConnection {
         if (read.bytes === null && isFirst) return "closed before an answer";
         if (read.bytes === null && !reader.isRefusal) {
           // The system reports a reset once: where it did to the write, it reports an end here.
-          const written = await settled(writing);
+          const written = await writing.settled();
           if (written?.error !== undefined) throw written.error;
         }
         await reader.take(read.bytes);
@@ -153,17 +176,6 @@ export class HttpConnection {
     } catch (error) {
       return { error };
     }
-  }
-}
-
-/** What `writing` came to; `null` if it goes on. One that ended in this turn of the event loop has. */
-async function settled(writing: Promise<Written>): Promise<Written | null> {
-  let timer;
-  const turn = new Promise<null>((resolve) => timer = setTimeout(resolve, 0, null));
-  try {
-    return await Promise.race([writing, turn]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

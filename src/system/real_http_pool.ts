@@ -19,16 +19,18 @@ const FURTHER_IDLE_MS = 5_000;
 /** Idle connections to one server. */
 const MOST_IDLE = 8;
 
-type Timer = ReturnType<typeof setTimeout>;
-
 interface Idle {
   readonly connection: HttpConnection;
-  readonly timer: Timer;
+  /** Monotonic: then it is closed. */
+  readonly untilMs: number;
 }
 
 export class ConnectionPool {
   readonly abandoned: AbandonedSockets = new AbandonedSockets();
   readonly #idle = new Map<string, Idle[]>();
+  /** One for all that wait: a drain gives hundreds of connections back in a second. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerMs = Infinity;
 
   /** A connection that waits, if there is one that fits and on which nothing has come unasked. */
   async take(request: HttpRequest, url: URL): Promise<HttpConnection | undefined> {
@@ -36,9 +38,9 @@ export class ConnectionPool {
     // The latest is the least likely to have been closed meanwhile.
     const waiting = this.#idle.get(key)?.pop();
     if (!waiting) return undefined;
-    clearTimeout(waiting.timer);
-    if (await waiting.connection.isQuiet()) return waiting.connection;
-    waiting.connection.close();
+    const { connection } = waiting;
+    if (await connection.isQuiet()) return connection;
+    connection.close();
     return undefined;
   }
 
@@ -56,27 +58,46 @@ export class ConnectionPool {
     const ownMs = others.length === 0 ? IDLE_MS : FURTHER_IDLE_MS;
     const idleMs = Math.min(ownMs, idleLimitMs(headers["keep-alive"]));
     if (!keepAlive || idleMs <= 0 || others.length >= MOST_IDLE) return connection.close();
-    const drop = () => {
+    const idle = { connection, untilMs: performance.now() + idleMs };
+    this.#idle.set(key, [...others, idle]);
+    this.#closeAt(idle.untilMs);
+    connection.watch(() => {
       const waiting = this.#idle.get(key) ?? [];
-      const at = waiting.findIndex((one) => one.connection === connection);
-      if (at < 0) return;
-      clearTimeout(waiting[at]?.timer);
-      waiting.splice(at, 1);
+      if (!waiting.includes(idle)) return;
+      this.#idle.set(key, waiting.filter((one) => one !== idle));
       connection.close();
-    };
-    const timer = setTimeout(drop, idleMs);
-    // An idle connection is no reason for the process to go on.
-    Deno.unrefTimer(Number(timer));
-    this.#idle.set(key, [...others, { connection, timer }]);
-    connection.watch(drop);
+    });
   }
 
   closeIdle(): void {
-    for (const { connection, timer } of [...this.#idle.values()].flat()) {
-      clearTimeout(timer);
-      connection.close();
+    clearTimeout(this.#timer);
+    this.#timerMs = Infinity;
+    this.#closeUntil(Infinity);
+  }
+
+  #closeAt(atMs: number): void {
+    if (atMs >= this.#timerMs) return;
+    clearTimeout(this.#timer);
+    this.#timerMs = atMs;
+    this.#timer = setTimeout(() => {
+      this.#timerMs = Infinity;
+      const nextMs = this.#closeUntil(performance.now());
+      if (nextMs < Infinity) this.#closeAt(nextMs);
+    }, atMs - performance.now());
+    // An idle connection is no reason for the process to go on.
+    Deno.unrefTimer(Number(this.#timer));
+  }
+
+  /** Closes what has waited until then; answers when the next one has. */
+  #closeUntil(nowMs: number): number {
+    let nextMs = Infinity;
+    for (const [key, waiting] of this.#idle) {
+      const left = waiting.filter(({ untilMs }) => untilMs > nowMs);
+      for (const idle of waiting) if (!left.includes(idle)) idle.connection.close();
+      this.#idle.set(key, left);
+      nextMs = Math.min(nextMs, ...left.map(({ untilMs }) => untilMs));
     }
-    this.#idle.clear();
+    return nextMs;
   }
 }
 

@@ -238,18 +238,10 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/system/real_http_pool.ts",
     operator: "await dropped",
-    before: "if (await waiting.connection.isQuiet()) return waiting.connection;",
-    after: "if ((waiting.connection.isQuiet())) return waiting.connection;",
+    before: "if (await connection.isQuiet()) return connection;",
+    after: "if ((connection.isQuiet())) return connection;",
     reason:
       "What has come by then is noticed by `watch` as well; the look is for the same turn of the event loop",
-  },
-  {
-    file: "src/system/real_http_pool.ts",
-    operator: "statement removed",
-    before: "clearTimeout(waiting.timer);",
-    after: ";",
-    reason:
-      "The old limit finds another entry and leaves it, or closes the connection early, which costs one handshake",
   },
   {
     file: "src/system/real_process.ts",
@@ -305,9 +297,10 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/system/real_http_pool.ts",
     operator: "statement removed",
-    before: "clearTimeout(timer);",
+    before: "clearTimeout(this.#timer);",
     after: ";",
-    reason: "The timer finds the connection gone and does nothing; no process goes on for it",
+    reason:
+      "The timer finds nothing that has waited long enough and does nothing; no process goes on for it",
   },
   {
     file: "src/scanners/rpm_version.ts",

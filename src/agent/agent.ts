@@ -25,14 +25,18 @@ import type { Secrets } from "../secrets.ts";
 import type { Client } from "../server/client.ts";
 import { FileError } from "../system/files.ts";
 import type { CpuTimes } from "../system/machine.ts";
-import type { System } from "../system/system.ts";
+import type { Clock, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
+import { CONNECTION, resetTaker } from "./breaker_reset.ts";
 import { clientFor } from "./client_for.ts";
 import type { Hold } from "./hold_state.ts";
 import { type AgentCondition, checkInBody, systemInfoEvent } from "./host_report.ts";
 import { loadScannerBreakers, saveScannerBreakers } from "./scanner_breakers_file.ts";
 import { loadState, saveState } from "./state_file.ts";
 import { StateStore } from "./state_store.ts";
+
+/** Between two looks at the state directory: one wake-up for all that is looked for there. */
+const LOOK_EVERY_MS = 5_000;
 
 /** What an agent is made from. */
 export interface AgentParts {
@@ -54,7 +58,7 @@ export interface Agent {
   readonly loop: Loop;
   /** Closes a breaker, "connection" or a scanner's, because a person said so. */
   resetBreaker(name: string): Promise<void>;
-  /** Looks after the state folder until `signal` is given. */
+  /** Looks after the state directory, and takes up requests in it, until `signal` is given. */
   watch(signal: AbortSignal): Promise<void>;
   /** Lets go of the buffer. */
   close(): void;
@@ -101,15 +105,27 @@ export async function makeAgent(parts: AgentParts): Promise<Agent> {
   });
   const loop: Loop = makeLoop(parts, { client, store, state, intervalMs, guard, tokens });
   await store.open();
+  const resetBreaker = async (name: string) => {
+    if (name === CONNECTION) loop.resetConnection();
+    else await guard.reset(name);
+  };
+  const takeReset = resetTaker(system, { stateDirectory, log, reset: resetBreaker });
   return {
     loop,
-    async resetBreaker(name) {
-      if (name === "connection") loop.resetConnection();
-      else await guard.reset(name);
+    resetBreaker,
+    async watch(signal) {
+      while (await slept(system.clock, signal)) {
+        await store.look();
+        await takeReset();
+      }
     },
-    watch: (signal) => store.watch(signal),
     close: () => store.close(),
   };
+}
+
+/** Waits until the next look at the state directory; `false`: the agent stops. */
+async function slept(clock: Clock, signal: AbortSignal): Promise<boolean> {
+  return await clock.sleep(LOOK_EVERY_MS, signal).then(() => true, () => false);
 }
 
 /** What cannot be read is told, and begins anew: the agent runs all the same. */
@@ -248,7 +264,9 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     saveState: keeper<LoopState>(
       log,
       "state",
-      (saved, options) => saveState(system, stateDirectory, saved, options),
+      // After a power cut the state before a check-in does as well: one sync is enough.
+      (saved, { isDurable }) =>
+        saveState(system, stateDirectory, saved, { durability: isDurable ? "content" : "none" }),
     ),
   }, state);
   return loop;

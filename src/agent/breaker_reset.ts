@@ -17,7 +17,6 @@ import { loadState, saveState } from "./state_file.ts";
 export const CONNECTION = "connection";
 
 const FILE = "breaker-reset.json";
-const LOOK_EVERY_MS = 2_000;
 
 /** A running agent that has not taken up a request after this does not do so any more. */
 const PATIENCE_MS = 15_000;
@@ -86,39 +85,32 @@ async function askAgent(system: System, stateDirectory: string, name: string): P
   throw new Error(`Cannot reset the breaker "${name}": ${fact}. Next: restart the agent`);
 }
 
-/** Takes up requests until `signal` is given; what goes wrong with one is told and passed over. */
-export async function takeResets(
-  system: System,
+/** Makes what takes up a request, if there is one; what goes wrong with it is told and passed over. */
+export function resetTaker(
+  { files }: Pick<System, "files">,
   parts: { stateDirectory: string; log: Log; reset(name: string): Promise<void> },
-  signal: AbortSignal,
-): Promise<void> {
-  const { files, clock } = system;
+): () => Promise<void> {
   const path = `${parts.stateDirectory}/${FILE}`;
   let isRefused = false;
-  while (true) {
+  const take = async () => {
+    const text = await files.readText("look for a request", path);
+    if (text === undefined) return;
+    const read = decodeJson(request, text);
+    if (read.ok) {
+      parts.log.info("breaker reset by a person", { breaker: read.value.name });
+      await parts.reset(read.value.name);
+    } else parts.log.warning("request not taken up", { why: read.why });
+    await files.remove("take up a request", path);
+  };
+  return async () => {
     try {
-      await clock.sleep(LOOK_EVERY_MS, signal);
-    } catch {
-      return; // The agent stops.
-    }
-    try {
-      const text = await files.readText("look for a request", path);
-      if (text === undefined) {
-        isRefused = false;
-        continue;
-      }
-      const read = decodeJson(request, text);
-      if (read.ok) {
-        parts.log.info("breaker reset by a person", { breaker: read.value.name });
-        await parts.reset(read.value.name);
-      } else parts.log.warning("request not taken up", { why: read.why });
-      await files.remove("take up a request", path);
+      await take();
       isRefused = false;
     } catch (error) {
-      // A folder that cannot be read is told once, not every two seconds.
+      // A directory that cannot be read is told once, not with each look.
       if (!isRefused) parts.log.warning("request not taken up", { why: String(error) });
       isRefused = true;
       await files.remove("take up a request", path).catch(() => {});
     }
-  }
+  };
 }

@@ -10,6 +10,7 @@ import {
   readStoredState,
   type StoredState,
 } from "../loop/state.ts";
+import type { Durability } from "../system/files.ts";
 import type { Clock, System } from "../system/system.ts";
 
 const FILE = "state.json";
@@ -40,15 +41,15 @@ export async function showState(
   return text === undefined ? undefined : readStoredState(text);
 }
 
-/** Saves the state; `isDurable`: so that it survives a power cut. Throws `FileError`. */
+/** Saves the state, by default so that it survives a power cut. Throws `FileError`. */
 export async function saveState(
   { files, clock }: Parts,
   stateDirectory: string,
   state: LoopState,
-  { isDurable = true }: { isDurable?: boolean } = {},
+  { durability = "name" }: { durability?: Durability } = {},
 ): Promise<void> {
   const text = encodeState(state, instant(clock));
-  const options = { mode: 0o600, isDurable };
+  const options = { mode: 0o600, durability };
   await files.writeText("save state", `${stateDirectory}/${FILE}`, text, options);
 }
 

@@ -13,9 +13,6 @@ import type { System } from "../system/system.ts";
 import { DiskNote } from "./disk_note.ts";
 import { HeldError, type Hold } from "./hold_state.ts";
 
-/** How often the file is looked for in its folder. */
-const LOOK_EVERY_MS = 5_000;
-
 /** What a store is made from. */
 export interface StateStoreParts {
   readonly system: System;
@@ -67,17 +64,10 @@ export class StateStore {
     await this.#note.tell();
   }
 
-  /** Looks after the folder until `signal` is given. */
-  async watch(signal: AbortSignal): Promise<void> {
-    while (true) {
-      try {
-        await this.#parts.system.clock.sleep(LOOK_EVERY_MS, signal);
-      } catch {
-        return; // The agent stops.
-      }
-      await this.#keeper.look();
-      await this.#note.tell();
-    }
+  /** Looks whether the state directory and the buffer in it are as they should be, and sees to both. */
+  async look(): Promise<void> {
+    await this.#keeper.look();
+    await this.#note.tell();
   }
 
   close(): void {

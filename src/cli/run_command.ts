@@ -1,7 +1,6 @@
 /** `pennon run`: the agent, in the foreground. */
 
 import { type Agent, makeAgent } from "../agent/agent.ts";
-import { takeResets } from "../agent/breaker_reset.ts";
 import { holdState } from "../agent/hold_state.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
@@ -51,16 +50,12 @@ export const runCommand: CliCommand = {
       const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
       const ended = new AbortController();
-      const reset = (name: string) => agent.resetBreaker(name);
-      const beside = [
-        takeResets(system, { stateDirectory, log, reset }, ended.signal),
-        agent.watch(ended.signal),
-      ];
+      const beside = agent.watch(ended.signal);
       try {
         return await untilStopped(system, log, { agent, once: given.flags.has("once") });
       } finally {
         ended.abort();
-        await Promise.all(beside);
+        await beside;
         agent.close();
       }
     } finally {

@@ -53,14 +53,17 @@ export interface FileFacts {
   readonly identity: string | null;
 }
 
+/**
+ * What a power cut leaves of a text that was written; it outlives this process in any case. `name`: this
+ * text. `content`: this one or the old one, whole. `none`: either, or nothing; nothing is synced.
+ */
+export type Durability = "name" | "content" | "none";
+
 /** How a text is written. */
 export interface WriteOptions {
   readonly mode: number;
-  /**
-   * `false`: nothing is synced. The text outlives this process; after a power cut there may be the old
-   * one, or none. @default true
-   */
-  readonly isDurable?: boolean;
+  /** @default "name" */
+  readonly durability?: Durability;
 }
 
 /** A text, and the facts of the very file it was read from. */

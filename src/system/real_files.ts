@@ -1,4 +1,9 @@
-/** The files port on Deno: atomic writes, bounded reads, and locks that end with the process. */
+/**
+ * The files port on Deno: atomic writes, bounded reads, and locks that end with the process.
+ *
+ * What each check-in does with files is done on this thread, but for the syncs, which wait for the disk:
+ * a call that goes to another thread and back costs more than the call itself.
+ */
 
 import type { FileHandle } from "node:fs/promises";
 import {
@@ -64,7 +69,7 @@ export const realFiles: Files = {
     return guard(purpose, path, async () => await unlessAbsent(namesIn(path)) ?? []);
   },
   lock(purpose, path) {
-    return guard(purpose, path, () => Promise.resolve(takeRealLock(path)));
+    return guard(purpose, path, () => takeRealLock(path));
   },
 };
 
@@ -105,30 +110,32 @@ async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Arra
  * the first byte on.
  */
 async function writeText(path: string, text: string, options: WriteOptions): Promise<void> {
-  const { isDurable = true } = options;
+  const { durability = "name" } = options;
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
-    await writeNew(temporary, new TextEncoder().encode(text), { ...options, isDurable });
-    await onceLetGo(() => Deno.rename(temporary, path));
+    await writeNew(temporary, new TextEncoder().encode(text), { ...options, durability });
+    await onceLetGo(() => Deno.renameSync(temporary, path));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
-  if (isDurable) await syncFolderOf(path);
-  await sweepLeftovers(path);
+  if (durability === "name") await syncFolderOf(path);
+  sweepLeftovers(path);
 }
 
 async function writeNew(
   path: string,
   bytes: Uint8Array,
-  { mode, isDurable }: Required<WriteOptions>,
+  { mode, durability }: Required<WriteOptions>,
 ): Promise<void> {
-  const file = await Deno.open(path, { write: true, createNew: true, mode });
+  const file = Deno.openSync(path, { write: true, createNew: true, mode });
   try {
     // The umask may have taken bits away that were asked for.
-    if (!isWindows) await Deno.chmod(path, mode);
-    await writeAll(file, bytes);
-    if (isDurable) await file.syncData();
+    if (!isWindows) Deno.chmodSync(path, mode);
+    for (let written = 0; written < bytes.length;) {
+      written += file.writeSync(bytes.subarray(written));
+    }
+    if (durability !== "none") await file.syncData();
   } finally {
     file.close();
   }
@@ -148,11 +155,6 @@ async function overwriteText(path: string, text: string): Promise<void> {
   } finally {
     await file.handle.close();
   }
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  let written = 0;
-  while (written < bytes.length) written += await file.write(bytes.subarray(written));
 }
 
 /** Without a sync of its parent a new directory may be gone after a power cut, with all that is in it. */
@@ -181,7 +183,7 @@ async function isThere(path: string): Promise<boolean> {
 async function syncFolderOf(path: string): Promise<void> {
   if (isWindows) return;
   try {
-    const folder = await Deno.open(splitPath(path).folder, { read: true });
+    const folder = Deno.openSync(splitPath(path).folder, { read: true });
     try {
       await folder.sync();
     } finally {
@@ -193,25 +195,29 @@ async function syncFolderOf(path: string): Promise<void> {
 }
 
 /** Removes what writers of `path` left when they died between creating and renaming. */
-async function sweepLeftovers(path: string): Promise<void> {
+function sweepLeftovers(path: string): void {
   const { folder, name } = splitPath(path);
   const prefix = `${name}.`;
   try {
-    for await (const { name: other } of Deno.readDir(folder)) {
+    for (const { name: other } of Deno.readDirSync(folder)) {
       const middle = other.slice(prefix.length, -".tmp".length);
       if (other !== `${prefix}${middle}.tmp` || !/^[0-9a-f]{8}$/.test(middle)) continue;
       const leftover = `${folder}/${other}`;
-      const { mtime } = await Deno.stat(leftover);
-      if (mtime && Date.now() - mtime.getTime() > LEFTOVER_AGE_MS) await Deno.remove(leftover);
+      const { mtime } = Deno.statSync(leftover);
+      if (mtime && Date.now() - mtime.getTime() > LEFTOVER_AGE_MS) Deno.removeSync(leftover);
     }
   } catch {
     // Tidying up is not what the caller asked for: the text is written.
   }
 }
 
-async function inspect(path: string): Promise<FileFacts | undefined> {
-  const info = await unlessAbsent(Deno.stat(path));
-  return info && factsOf(info);
+function inspect(path: string): FileFacts | undefined {
+  try {
+    return factsOf(Deno.statSync(path));
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
 }
 
 async function namesIn(path: string): Promise<string[]> {
@@ -245,7 +251,11 @@ class Refusal extends Error {
   }
 }
 
-async function guard<T>(purpose: string, path: string, work: () => Promise<T>): Promise<T> {
+async function guard<T>(
+  purpose: string,
+  path: string,
+  work: () => T | Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (cause) {

@@ -19,7 +19,7 @@ const LONGEST_PAUSE_MS = 50;
  * opening one that is about to go are answered with, as is a file that is not ours to touch:
  * https://learn.microsoft.com/en-us/windows/win32/debug/system-error-codes--0-499-.
  */
-export async function onceLetGo<T>(work: () => Promise<T>): Promise<T> {
+export async function onceLetGo<T>(work: () => T | Promise<T>): Promise<T> {
   let waitedMs = 0;
   let pauseMs = FIRST_PAUSE_MS;
   while (true) {

@@ -42,7 +42,7 @@ export async function openRegular(
   path: string,
   access: "read" | "overwrite",
 ): Promise<RegularFile | undefined> {
-  if (!await isRegular(path)) return undefined;
+  if (!isRegular(path)) return undefined;
   const flags = access === "read" ? constants.O_RDONLY : constants.O_RDWR;
   const handle = await open(path, flags | (constants.O_NONBLOCK ?? 0));
   try {
@@ -62,7 +62,7 @@ export async function openRegular(
  *
  * @throws {NotRegularError} if it is anything but a regular file, or a link to nothing
  */
-function isRegularSync(path: string): boolean {
+function isRegular(path: string): boolean {
   try {
     return checkKind(path, Deno.statSync(path));
   } catch (error) {
@@ -86,25 +86,11 @@ function isRegularSync(path: string): boolean {
 export function checkSqliteFiles(path: string): void {
   for (const suffix of SQLITE_SUFFIXES) {
     try {
-      isRegularSync(path + suffix);
+      isRegular(path + suffix);
     } catch (error) {
       if (error instanceof NotRegularError) throw error;
     }
   }
-}
-
-async function isRegular(path: string): Promise<boolean> {
-  try {
-    return checkKind(path, await Deno.stat(path));
-  } catch (error) {
-    if (!isAbsence(error)) throw error;
-  }
-  try {
-    await Deno.lstat(path);
-  } catch {
-    return false;
-  }
-  throw new NotRegularError(path, "link");
 }
 
 function checkKind(path: string, info: Deno.FileInfo): true {

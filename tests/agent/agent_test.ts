@@ -119,6 +119,33 @@ Deno.test("resetBreaker() has kept what it did when it returns", async () => {
   agent.close();
 });
 
+Deno.test("watch() looks after the state directory and takes up requests in it, every 5 s until it ends", async () => {
+  const { system, log, make } = await setUp();
+  const agent = await make();
+  const end = new AbortController();
+  const watching = agent.watch(end.signal);
+  const request = "/state/breaker-reset.json";
+  system.files.texts.set(request, '{"name":"apt"}');
+  await system.clock.advance(4_999);
+  assertEquals(log.told("breaker reset by a person"), []);
+  await system.clock.advance(1);
+  assertEquals(log.told("breaker reset by a person"), [{ breaker: "apt" }]);
+  assert(!system.files.texts.has(request));
+  const looks: string[] = [];
+  const inspect = system.files.inspect.bind(system.files);
+  system.files.inspect = async (purpose, path) => {
+    looks.push(path);
+    return await inspect(purpose, path);
+  };
+  await system.clock.advance(10_000);
+  assertEquals(looks.filter((path) => path === "/state/buffer.sqlite").length, 2);
+  end.abort();
+  await watching;
+  await system.clock.advance(60_000);
+  assertEquals(looks.filter((path) => path === "/state/buffer.sqlite").length, 2);
+  agent.close();
+});
+
 Deno.test("resetBreaker() of the connection has it tried at once, and no scanner's touched", async () => {
   const { system, server, log, make, once } = await setUp();
   const agent = await make();

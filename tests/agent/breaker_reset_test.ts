@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { CONNECTION, resetBreaker, takeResets } from "../../src/agent/breaker_reset.ts";
+import { CONNECTION, resetBreaker, resetTaker } from "../../src/agent/breaker_reset.ts";
 import { holdState } from "../../src/agent/hold_state.ts";
 import { loadScannerBreakers, saveScannerBreakers } from "../../src/agent/scanner_breakers_file.ts";
 import { loadState, saveState } from "../../src/agent/state_file.ts";
 import type { Breaker } from "../../src/breaker/breaker.ts";
 import { type LoopState, NEW_STATE } from "../../src/loop/state.ts";
-import { settle } from "../fakes/clock.ts";
+import { everyFiveSeconds, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -98,13 +98,13 @@ Deno.test("resetBreaker() closes one scanner's on disk, and leaves the others'",
 async function running() {
   const { system, log, reset } = setUp();
   const hold = await holdState(system, "/state", "run");
-  const end = new AbortController();
   const taken: string[] = [];
   const agent = {
     reset: (name: string): Promise<void> => Promise.resolve(void taken.push(name)),
   };
   const parts = { stateDirectory: "/state", log, reset: (name: string) => agent.reset(name) };
-  const taking = takeResets(system, parts, end.signal);
+  const end = new AbortController();
+  const taking = everyFiveSeconds(system.clock, end.signal, resetTaker(system, parts));
   await settle();
   return {
     system,
@@ -120,11 +120,11 @@ async function running() {
   };
 }
 
-Deno.test("a running agent takes up a reset within 2 s, once, and only then is it told of", async () => {
+Deno.test("a running agent takes up a reset within 5 s, once, and only then is it told of", async () => {
   const { system, log, reset, taken, end } = await running();
   let told: { byAgent: boolean } | undefined;
   reset("apt").then((done) => told = done);
-  await system.clock.advance(1_999);
+  await system.clock.advance(4_999);
   assertEquals([taken, told, system.files.texts.has(REQUEST)], [[], undefined, true]);
   await system.clock.advance(1);
   assertEquals([taken, system.files.texts.has(REQUEST)], [["apt"], false]);
@@ -159,7 +159,7 @@ Deno.test("a request that cannot be read is removed, and resets nothing", async 
   ];
   for (const [text, expected] of rows) {
     system.files.texts.set(REQUEST, text);
-    await system.clock.advance(2_000);
+    await system.clock.advance(5_000);
     assertEquals(taken.splice(0), expected, text);
     assertEquals(system.files.texts.has(REQUEST), false, text);
   }
@@ -172,24 +172,24 @@ Deno.test("a request that fails is removed and told of, a folder that cannot be 
   const { reset } = agent;
   agent.reset = () => Promise.reject(new Error("no such breaker"));
   system.files.texts.set(REQUEST, '{"name":"apt"}');
-  await system.clock.advance(6_000);
+  await system.clock.advance(12_000);
   assertEquals(system.files.texts.has(REQUEST), false);
   const failures = () => log.told("request not taken up");
   assertEquals(failures(), [{ why: "Error: no such breaker" }]);
   system.files.fail("look for a request", "denied");
-  await system.clock.advance(2_000);
+  await system.clock.advance(5_000);
   assertEquals(failures().length, 2);
   await system.clock.advance(60_000);
   assertEquals(failures().length, 2);
   system.files.heal("look for a request");
   agent.reset = reset;
-  await system.clock.advance(2_000);
+  await system.clock.advance(5_000);
   system.files.texts.set(REQUEST, '{"name":"apt"}');
-  await system.clock.advance(2_000);
+  await system.clock.advance(5_000);
   assertEquals(taken, ["apt"]);
   // After it went well, the next trouble is told of again.
   system.files.fail("look for a request", "denied");
-  await system.clock.advance(2_000);
+  await system.clock.advance(5_000);
   assertEquals(failures().length, 3);
   await end();
   assert(system.clock.sleeping === 0);

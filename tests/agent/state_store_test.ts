@@ -4,7 +4,7 @@ import { StateStore } from "../../src/agent/state_store.ts";
 import { showDiskNote } from "../../src/agent/disk_note.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
-import { settle } from "../fakes/clock.ts";
+import { everyFiveSeconds, settle } from "../fakes/clock.ts";
 import type { FakeFiles } from "../fakes/files.ts";
 import { event } from "../fakes/lasting.ts";
 import { FakeLog } from "../fakes/log.ts";
@@ -40,7 +40,7 @@ async function start(prepare: (files: FakeFiles) => void = () => {}, isHeld = tr
   });
   await store.open();
   const end = new AbortController();
-  const watching = store.watch(end.signal);
+  const watching = everyFiveSeconds(system.clock, end.signal, () => store.look());
   return {
     disk,
     system,

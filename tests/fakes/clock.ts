@@ -101,3 +101,13 @@ export class FakeClock implements Clock {
 export function settle(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
+
+/** Does `work` every 5 s until `signal` is given, as the agent looks after its state directory. */
+export async function everyFiveSeconds(
+  clock: FakeClock,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  const isDue = () => clock.sleep(5_000, signal).then(() => true, () => false);
+  while (await isDue()) await work();
+}

@@ -90,11 +90,22 @@ Deno.test({
       const calls = await traceCode(`${IMPORTS}
         const folder = ${JSON.stringify(folder)};
         print("begin");
-        await saveState(system, folder, NEW_STATE, { isDurable: false });
+        await saveState(system, folder, NEW_STATE, { durability: "none" });
+        print("middle");
+        await saveState(system, folder, NEW_STATE, { durability: "content" });
         print("end");`);
-      assertEquals(syncedIn(calls, "begin", "end"), []);
+      assertEquals(syncedIn(calls, "begin", "middle"), []);
       const renamed = calls.flatMap((call) => call.kind === "rename" ? [call.to] : []);
-      assertEquals(renamed.filter((path) => path.startsWith(folder)), [`${folder}/state.json`]);
+      const own = renamed.filter((path) => path.startsWith(folder));
+      assertEquals(own, [`${folder}/state.json`, `${folder}/state.json`]);
+      // The text alone, before it has its name; the name may be the old text's for a while.
+      const last = calls.slice(calls.findIndex(isPrinted("middle")));
+      const synced = last.findIndex(({ kind }) => kind === "sync");
+      assert(synced < last.findIndex(({ kind }) => kind === "rename"));
+      assertEquals(
+        syncedIn(calls, "middle", "end").map((path) => path.replace(/\w{8}\.tmp$/, "*")),
+        [`${folder}/state.json.*`],
+      );
     }),
 });
 

@@ -50,6 +50,11 @@ export class BenchAgent implements AsyncDisposable {
     return this.#program.processId;
   }
 
+  /** Where its server listens. */
+  get serverUrl(): string {
+    return this.#server.url;
+  }
+
   /** How often it has checked in. */
   get checkIns(): number {
     const { requests } = this.#server.state();

@@ -11,7 +11,8 @@ import { parseArgs } from "@std/cli/parse-args";
 import { V8_FLAGS } from "../build/v8_flags.ts";
 import type { Speeds, Start, Task } from "./buffer/child.ts";
 import { fileSystemOf } from "./buffer/file_system.ts";
-import { type Finding, median, quartiles, report, speedRatios } from "./buffer/verdict.ts";
+import { type Finding, report, speedRatios } from "./buffer/verdict.ts";
+import { median, quartiles } from "./statistics.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

@@ -7,10 +7,8 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { logEvent } from "../../src/commands/command_log.ts";
-import { openBuffer } from "../../src/buffer/store.ts";
-import { realSystem } from "../../src/system/real.ts";
 import { Program, script } from "../program.ts";
+import { fillBuffer } from "./backlog.ts";
 import { findExecutable, pause } from "./bench_agent.ts";
 import { costOf } from "./process_cost.ts";
 import type { Figures } from "./slow_server.ts";
@@ -25,7 +23,6 @@ const JITTER = 0.1;
 const LONGEST_S = 180;
 const MOST_MICROS = 300;
 
-const APPENDED_AT_ONCE = 1_000;
 const PATIENCE_MS = 60_000;
 
 async function main(args: readonly string[]): Promise<number> {
@@ -53,7 +50,7 @@ async function main(args: readonly string[]): Promise<number> {
     const enrolment = pennon(["register", "--server", url, "--token", "-"], "token");
     const { code } = await enrolment.ended;
     if (code !== 0) throw new Error(`Cannot register: ${enrolment.lines.join("\n")}`);
-    await fill(folder, events);
+    await fillBuffer(`${folder}/state`, events);
     const known = await figuresOf(url);
     const agent = pennon(["run"]);
     try {
@@ -114,24 +111,6 @@ function mostLate({ checkInsMs }: Figures): number {
 async function configure(folder: string): Promise<void> {
   const polling = `[polling]\nrapid_interval = "${INTERVAL_MS / 1_000}s"\nstart_spread = "0s"\n`;
   await Deno.writeTextFile(`${folder}/config.toml`, `${polling}[scanners]\nenabled = []\n`);
-}
-
-async function fill(folder: string, events: number): Promise<void> {
-  const limits = { maxEvents: events + 10, maxBytes: 64 * 1_048_576, maxAttempts: 10 };
-  const opened = await openBuffer(realSystem(), `${folder}/state`, limits);
-  for (let made = 0; made < events; made += APPENDED_AT_ONCE) {
-    opened.buffer.append(
-      Array.from(
-        { length: Math.min(APPENDED_AT_ONCE, events - made) },
-        () =>
-          logEvent({ id: crypto.randomUUID(), type: "scan_updates" }, {
-            result: "success",
-            durationMs: 1_000,
-          }),
-      ),
-    );
-  }
-  opened.close();
 }
 
 function firstLine(program: Program): Promise<string> {

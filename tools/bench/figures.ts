@@ -1,45 +1,62 @@
-/** What idling costs, as a table: each figure beside its baseline and its target. */
+/** What was measured, as a table: each figure beside a baseline of the same run, and its target. */
 
 /** One line of the table. */
 export interface Figure {
   readonly what: string;
-  readonly unit: "%" | "s" | "MB";
+  readonly unit: "%" | "s" | "ms" | "MB" | "/s" | "";
   readonly agent: number;
-  /** The same of a process that does nothing. */
-  readonly baseline: number;
-  /** The agent's figure stays below this; left out: it is told for its own sake. */
-  readonly target?: number;
+  /** The same of something that everybody knows. */
+  readonly baseline: { readonly name: string; readonly value: number };
+  /**
+   * The agent's figure, or its ratio to the baseline, is at most this. Left out: the figure is printed
+   * for its own sake.
+   */
+  readonly target?: { readonly most: number } | { readonly mostRatio: number };
 }
 
-const TITLES = ["", "agent", "baseline", "ratio", "target", "holds"];
+const TITLES = ["", "agent", "baseline", "", "ratio", "target", "holds"];
+
+/** Columns of words, which begin at the left. */
+const WORDS = new Set([0, 3]);
 
 /** The lines of the table. */
-export function idleTable(figures: readonly Figure[]): string[] {
+export function figureTable(figures: readonly Figure[]): string[] {
   const rows = [TITLES, ...figures.map(rowOf)];
   const widths = TITLES.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map((row) =>
     row.map((cell, column) => {
       const width = widths[column]!;
-      return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+      return WORDS.has(column) ? cell.padEnd(width) : cell.padStart(width);
     }).join("  ").trimEnd()
   );
 }
 
 /** Whether every figure that has a target keeps it. */
 export function allHold(figures: readonly Figure[]): boolean {
-  return figures.every(({ agent, target }) => target === undefined || agent < target);
+  return figures.every(holds);
 }
 
-function rowOf({ what, unit, agent, baseline, target }: Figure): string[] {
-  const digits = unit === "%" ? 2 : 1;
-  const show = (value: number) => `${value.toFixed(digits)} ${unit}`;
+function holds({ agent, baseline, target }: Figure): boolean {
+  if (target === undefined) return true;
+  return "most" in target ? agent <= target.most : agent <= target.mostRatio * baseline.value;
+}
+
+function rowOf(figure: Figure): string[] {
+  const { what, unit, agent, baseline, target } = figure;
+  const digits = unit === "%" || unit === "" ? 2 : 1;
+  const show = (value: number) => `${value.toFixed(digits)} ${unit}`.trimEnd();
   return [
     what,
     show(agent),
-    show(baseline),
+    show(baseline.value),
+    baseline.name,
     // A process that does nothing may cost less than the kernel's clock can tell.
-    baseline === 0 ? "-" : `${(agent / baseline).toFixed(1)} x`,
-    target === undefined ? "" : `< ${target} ${unit}`,
-    target === undefined ? "" : agent < target ? "yes" : "NO",
+    baseline.value === 0 ? "-" : `${(agent / baseline.value).toFixed(2)} x`,
+    target === undefined
+      ? ""
+      : "most" in target
+      ? `${target.most} ${unit}`
+      : `${target.mostRatio} x`,
+    target === undefined ? "" : holds(figure) ? "yes" : "NO",
   ];
 }

@@ -1,18 +1,23 @@
 /**
- * `deno task bench`: what the agent costs while nothing happens, beside a Deno process that only
- * waits. Needs Linux; exits 1 only where it cannot measure.
+ * `deno task bench`: what the agent costs while nothing happens, a check-in, and a start, each beside
+ * a baseline of the same run. Needs Linux, and strace to count synced writes; exits 1 only where it
+ * cannot measure.
  *
  * `--window-s N` and `--check-ins N` measure for less or more than a minute and an hour's worth.
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { Program } from "../program.ts";
+import { Program, script } from "../program.ts";
 import { BenchAgent, findExecutable, pause } from "./bench_agent.ts";
-import { allHold, type Figure, idleTable } from "./idle_table.ts";
-import { costOf, cpuPercent, type ProcessCost } from "./process_cost.ts";
+import { allHold, type Figure, figureTable } from "./figures.ts";
+import { costOf, cpuPercent, type ProcessCost, wakeUps } from "./process_cost.ts";
+import { measureStarts } from "./starts.ts";
 
 const TARGET_CPU_PERCENT = 0.5;
 const TARGET_OWN_MB = 30;
+const TARGET_CHECK_IN_MS = 3;
+const TARGET_WAKE_UPS = 4;
+const TARGET_SYNCS = 1;
 
 /** Until what a start costs is over. */
 const WARM_UP_MS = 15_000;
@@ -24,6 +29,13 @@ const HOUR_OF_CHECK_INS = 720;
 const FEWER_CHECK_INS = 90;
 
 const BASELINE = "setInterval(() => {}, 5000)";
+const BASELINE_NAME = "Deno's timer";
+
+/** Of the plain requests that a check-in is compared with. */
+const REQUESTS = 2_000;
+
+/** Check-ins whose synced writes are counted. */
+const TRACED_CHECK_INS = 20;
 
 interface Look {
   readonly agent: ProcessCost;
@@ -44,9 +56,10 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const cpu = await measureCpu({ executable, idle, windowS });
     const memory = await measureMemory({ executable, idle, wanted });
-    const figures = [...cpu, ...memory];
+    const starts = executable === null ? [] : await measureStarts(executable);
+    const figures = [...cpu, ...memory, ...starts];
     console.log("");
-    for (const line of idleTable(figures)) console.log(line);
+    for (const line of figureTable(figures)) console.log(line);
     console.log(`\n${allHold(figures) ? "Every target holds." : "NOT every target holds."}`);
     return 0;
   } finally {
@@ -62,24 +75,34 @@ async function measureCpu(
   await pause(WARM_UP_MS);
   const known = agent.checkIns;
   const before = await look(agent, idle);
+  const wokenBefore = await lookAtWakeUps(agent, idle);
   await pause(windowS * 1_000);
   const after = await look(agent, idle);
+  const woken = await lookAtWakeUps(agent, idle);
   console.log(`  ${agent.checkIns - known} check-ins`);
   const toldS = Math.round(WARM_UP_MS / 1_000 + windowS);
   const percent = (who: keyof Look) => cpuPercent(before[who], after[who]);
+  const perSecond = (who: keyof Look) => (woken[who] - wokenBefore[who]) / windowS;
   return [
     {
       what: "CPU, of one core",
       unit: "%",
       agent: percent("agent"),
-      baseline: percent("baseline"),
-      target: TARGET_CPU_PERCENT,
+      baseline: { name: BASELINE_NAME, value: percent("baseline") },
+      target: { most: TARGET_CPU_PERCENT },
     },
     {
       what: "CPU in an hour",
       unit: "s",
       agent: percent("agent") * 36,
-      baseline: percent("baseline") * 36,
+      baseline: { name: BASELINE_NAME, value: percent("baseline") * 36 },
+    },
+    {
+      what: "wake-ups",
+      unit: "/s",
+      agent: perSecond("agent"),
+      baseline: { name: BASELINE_NAME, value: perSecond("baseline") },
+      target: { most: TARGET_WAKE_UPS },
     },
     ownMemory(`own memory, ${toldS} s on`, after),
   ];
@@ -92,11 +115,20 @@ async function measureMemory(
   await using agent = started;
   const atStart = await look(agent, idle);
   const beganMs = performance.now();
+  const known = agent.checkIns;
   await agent.untilCheckIns(checkIns);
   const afterwards = await look(agent, idle);
   const tookS = (performance.now() - beganMs) / 1_000;
   console.log(`  ${agent.checkIns} check-ins in ${tookS.toFixed(0)} s`);
   return [
+    {
+      what: "CPU of a check-in",
+      unit: "ms",
+      agent: (afterwards.agent.cpuMs - atStart.agent.cpuMs) / (agent.checkIns - known),
+      baseline: { name: "a plain request", value: await requestMs(agent.serverUrl) },
+      target: { most: TARGET_CHECK_IN_MS },
+    },
+    ...await measureSyncs(agent),
     ownMemory("own memory, just started", atStart),
     ownMemory(`own memory, ${checkIns} check-ins on`, afterwards),
     resident("resident, just started", atStart),
@@ -104,14 +136,55 @@ async function measureMemory(
   ];
 }
 
+/** CPU time of one of many requests in a plain loop. */
+async function requestMs(url: string): Promise<number> {
+  const argv = script("tools/bench/request_loop.ts", url, String(REQUESTS), "200");
+  return Number(await new Program({ argv }).waitFor("a figure", () => true)) / 1_000;
+}
+
+/** How often the agent waits for the disk in a check-in. */
+async function measureSyncs(agent: BenchAgent): Promise<Figure[]> {
+  const argv = ["-f", "-p", String(agent.processId), "-e", "trace=fsync,fdatasync"] as const;
+  let trace: Program;
+  try {
+    trace = new Program({ argv: ["strace", ...argv] });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.log("  synced writes are not counted: there is no strace");
+    return [];
+  }
+  await trace.waitFor("strace", (line) => line.includes("attached"));
+  const known = agent.checkIns;
+  await agent.untilCheckIns(known + TRACED_CHECK_INS);
+  const syncs = trace.lines.filter((line) => /\bf(?:data)?sync\(/.test(line)).length;
+  const checkIns = agent.checkIns - known;
+  await trace.stop("SIGINT");
+  return [{
+    what: "synced writes of a check-in",
+    unit: "",
+    agent: syncs / checkIns,
+    baseline: { name: "one fdatasync", value: 1 },
+    target: { most: TARGET_SYNCS },
+  }];
+}
+
 function ownMemory(what: string, { agent, baseline }: Look): Figure {
-  const figure = { agent: agent.ownBytes / 1e6, baseline: baseline.ownBytes / 1e6 };
-  return { what, unit: "MB", ...figure, target: TARGET_OWN_MB };
+  return {
+    what,
+    unit: "MB",
+    agent: agent.ownBytes / 1e6,
+    baseline: { name: BASELINE_NAME, value: baseline.ownBytes / 1e6 },
+    target: { most: TARGET_OWN_MB },
+  };
 }
 
 function resident(what: string, { agent, baseline }: Look): Figure {
-  const figure = { agent: agent.residentBytes / 1e6, baseline: baseline.residentBytes / 1e6 };
-  return { what, unit: "MB", ...figure };
+  return {
+    what,
+    unit: "MB",
+    agent: agent.residentBytes / 1e6,
+    baseline: { name: BASELINE_NAME, value: baseline.residentBytes / 1e6 },
+  };
 }
 
 /** An agent as fast as the configuration allows, and how many check-ins it has time for. */
@@ -133,6 +206,13 @@ async function startFast(
 
 async function look(agent: BenchAgent, idle: Program): Promise<Look> {
   return { agent: await costOf(agent.processId), baseline: await costOf(idle.processId) };
+}
+
+async function lookAtWakeUps(
+  agent: BenchAgent,
+  idle: Program,
+): Promise<Record<keyof Look, number>> {
+  return { agent: await wakeUps(agent.processId), baseline: await wakeUps(idle.processId) };
 }
 
 if (import.meta.main) {

@@ -6,7 +6,8 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { Program, script } from "../program.ts";
 import type { RefserverState } from "../refserver/refserver.ts";
-import { medianOf, type OutageRow, outageText, percentileOf } from "./outage_figures.ts";
+import { type OutageRow, outageText } from "./outage_figures.ts";
+import { median, percentileOf } from "./statistics.ts";
 
 const TOKEN = "bench-registration-token";
 
@@ -182,7 +183,7 @@ async function allBack(agents: Agent[], fromMs: number): Promise<Told[]> {
 
 function figures(back: readonly Told[], endMs: number) {
   const backS = back.map(({ atMs }) => (atMs - endMs) / 1_000);
-  return { backS, median: medianOf(backS), p90: percentileOf(backS, 0.9) };
+  return { backS, median: median(backS), p90: percentileOf(backS, 0.9) };
 }
 
 function readOptions(args: readonly string[]): Options {

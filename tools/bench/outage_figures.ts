@@ -13,17 +13,6 @@ export interface OutageRow {
   readonly healths: number | null;
 }
 
-/** The middle value. */
-export function medianOf(values: readonly number[]): number {
-  return percentileOf(values, 0.5);
-}
-
-/** The smallest value that so many of them do not exceed; `NaN` of none. */
-export function percentileOf(values: readonly number[], part: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? NaN;
-}
-
 /** The figures for a terminal: back within 30 s at the 90th percentile, at most 20 requests. */
 export function outageText(what: string, row: OutageRow): string {
   const { backS, median, p90, requests, healths } = row;

@@ -10,6 +10,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { findExecutable } from "./bench_agent.ts";
+import { median } from "./statistics.ts";
 import { makeHost, type Manager, missingFor } from "./scan_host.ts";
 import {
   commandsOfScan,
@@ -18,7 +19,6 @@ import {
   costOfCommands,
   costOfScan,
   FLOORS,
-  median,
   scanCommand,
 } from "./scan_times.ts";
 import { TenthOfACore } from "./tenth_of_a_core.ts";

@@ -101,10 +101,3 @@ export async function costOf(
   const [wallS = 0, userS = 0, systemS = 0] = times.map(Number);
   return { wallMs: wallS * 1_000, cpuMs: (userS + systemS) * 1_000 };
 }
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? NaN)) / 2;
-}

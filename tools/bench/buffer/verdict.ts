@@ -9,23 +9,6 @@ export interface Finding {
   readonly target?: { readonly text: string; readonly isMet: boolean };
 }
 
-/** The middle one, or the mean of the middle two. Throws on none. */
-export function median(values: readonly number[]): number {
-  return quartiles(values)[1];
-}
-
-/** The values that a quarter, a half and three quarters are below. Throws on none. */
-export function quartiles(values: readonly number[]): [number, number, number] {
-  if (values.length === 0) throw new Error("Cannot take quartiles: no values");
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (part: number) => {
-    const place = part * (sorted.length - 1);
-    const [below, above] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
-    return below + (above - below) * (place % 1);
-  };
-  return [at(0.25), at(0.5), at(0.75)];
-}
-
 /** By how much `subject` is faster than `baseline` (1: as fast), round by round. */
 export function speedRatios(subject: readonly number[], baseline: readonly number[]): number[] {
   return subject.map((value, round) => baseline[round]! / value);

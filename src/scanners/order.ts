@@ -14,6 +14,15 @@ export function byWeight(a: Update, b: Update): number {
     Number(b.security === true) - Number(a.security === true) ||
     SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
     Number(b.state === "upgradable") - Number(a.state === "upgradable") ||
-    a.package.localeCompare(b.package, "en") ||
-    (a.architecture ?? "").localeCompare(b.architecture ?? "", "en");
+    compareNames(a.package, b.package) ||
+    compareNames(a.architecture ?? "", b.architecture ?? "");
+}
+
+/** Without regard to case, where there is another difference. A collator takes some 15 ms to load. */
+function compareNames(a: string, b: string): number {
+  return compare(a.toLowerCase(), b.toLowerCase()) || compare(a, b);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -71,8 +71,8 @@ export class Loop {
   #lastHintMs = -Infinity;
   #troubleUntilMs = -Infinity;
   #wake = new AbortController();
-  /** The state as it was last given to be saved, as JSON, and the next check-in by it. */
-  #saved = { text: "", isDurable: false, nextCheckInMs: -Infinity };
+  /** The state as it was last given to be saved, as JSON, and when a crash has a check-in by it. */
+  #saved = { text: "", isDurable: false, checkInMs: -Infinity };
   /** A delivery that goes on beside the check-ins, which so wait for no backlog. */
   #delivery: Promise<void> | null = null;
 
@@ -247,12 +247,22 @@ export class Loop {
         isCutOff: cut.aborted,
       });
     const nextCheckInMs = dueInMs === null ? null : this.#parts.clock.monotonicMs() + dueInMs;
-    this.#state = { ...this.#state, nextCheckInMs };
+    this.#state = {
+      ...this.#state,
+      nextCheckInMs,
+      afterCrashMs: this.#afterCrashMs(nextCheckInMs),
+    };
     closeCheckIn(this.#parts, answer, dueInMs);
     if (answer.kind === "ok") await this.#tellSystemInfo();
     if (answer.kind === "ok" && connection.isUnknown) await this.#delivering.askWhetherKnown(cut);
     await this.#save();
     return answer.kind === "ok";
+  }
+
+  /** In rapid polling a file for the check-in and one for the check-in after it would be too much. */
+  #afterCrashMs(nextCheckInMs: number | null): number | null {
+    const isSaved = nextCheckInMs !== null && this.isRapid;
+    return isSaved ? nextCheckInMs + this.#parts.polling.rapidIntervalMs : null;
   }
 
   /**
@@ -262,8 +272,9 @@ export class Loop {
    */
   async #writeAhead(): Promise<void> {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (this.#saved.nextCheckInMs > nowMs) return;
-    this.#state = { ...this.#state, nextCheckInMs: nowMs + this.#nextInMs() };
+    if (this.#saved.checkInMs > nowMs) return;
+    const nextCheckInMs = nowMs + this.#nextInMs();
+    this.#state = { ...this.#state, nextCheckInMs, afterCrashMs: null };
     await this.#save({ isDurable: false });
   }
 
@@ -342,7 +353,9 @@ export class Loop {
     const { state } = this;
     const text = JSON.stringify(state);
     if (text === this.#saved.text && (this.#saved.isDurable || !isDurable)) return;
-    this.#saved = { text, isDurable, nextCheckInMs: state.nextCheckInMs ?? -Infinity };
+    const { nextCheckInMs, afterCrashMs } = state;
+    const checkInMs = Math.max(nextCheckInMs ?? -Infinity, afterCrashMs ?? -Infinity);
+    this.#saved = { text, isDurable, checkInMs };
     await this.#parts.saveState(state, { isDurable });
   }
 }

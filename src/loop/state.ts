@@ -90,6 +90,11 @@ export interface LoopState {
   readonly rapidUntilMs: number | null;
   /** When the next check-in is due; a restart does not bring it forward. */
   readonly nextCheckInMs: number | null;
+  /**
+   * A process that begins when the next check-in is overdue waits until this: that check-in may be what
+   * ended the one before. `null`: it need not, because each check-in is written ahead of.
+   */
+  readonly afterCrashMs: number | null;
   readonly lastCheckInMs: number | null;
   readonly lastSystemInfoMs: number | null;
 }
@@ -108,6 +113,7 @@ export const NEW_STATE: LoopState = {
   },
   rapidUntilMs: null,
   nextCheckInMs: null,
+  afterCrashMs: null,
   lastCheckInMs: null,
   lastSystemInfoMs: null,
 };
@@ -165,6 +171,7 @@ const stored = v.object({
   }),
   rapidUntilMs: v.nullable(savedInstant),
   nextCheckInMs: v.nullable(savedInstant),
+  afterCrashMs: v.optional(v.nullable(savedInstant), null),
   lastCheckInMs: v.nullable(savedInstant),
   lastSystemInfoMs: v.nullable(savedInstant),
 });
@@ -203,6 +210,7 @@ export function encodeState(state: LoopState, at: TwoClocks): string {
     },
     rapidUntilMs: orNull(state.rapidUntilMs),
     nextCheckInMs: orNull(state.nextCheckInMs),
+    afterCrashMs: orNull(state.afterCrashMs),
     lastCheckInMs: orNull(state.lastCheckInMs),
     lastSystemInfoMs: orNull(state.lastSystemInfoMs),
   };
@@ -235,6 +243,7 @@ export function decodeState(saved: StoredState, at: TwoClocks, longest: LongestW
       : future(path.notBeforeMs, longest.notBeforeMs),
   });
   const orNull = (ms: number | null) => ms === null ? null : past(ms);
+  const dueMs = dueOf(saved, at.nowMs);
   return {
     connection: {
       breaker: restoreBreaker(breaker, at, longest.openMs),
@@ -253,10 +262,15 @@ export function decodeState(saved: StoredState, at: TwoClocks, longest: LongestW
       },
     },
     rapidUntilMs: saved.rapidUntilMs === null ? null : future(saved.rapidUntilMs, longest.rapidMs),
-    nextCheckInMs: saved.nextCheckInMs === null
-      ? null
-      : future(saved.nextCheckInMs, longest.intervalMs),
+    nextCheckInMs: dueMs === null ? null : future(dueMs, longest.intervalMs),
+    afterCrashMs: null,
     lastCheckInMs: orNull(saved.lastCheckInMs),
     lastSystemInfoMs: orNull(saved.lastSystemInfoMs),
   };
+}
+
+/** When the next check-in is due for a process that begins now. */
+function dueOf({ nextCheckInMs, afterCrashMs }: StoredState, nowMs: number): number | null {
+  if (nextCheckInMs === null || nextCheckInMs > nowMs) return nextCheckInMs;
+  return Math.max(nextCheckInMs, afterCrashMs ?? nextCheckInMs);
 }

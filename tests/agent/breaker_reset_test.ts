@@ -56,6 +56,7 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
     },
     rapidUntilMs: nowMs + 50 * HOUR_MS,
     nextCheckInMs: nowMs + 50 * HOUR_MS,
+    afterCrashMs: null,
     lastCheckInMs: nowMs - 1_000,
     lastSystemInfoMs: nowMs - 2_000,
   };

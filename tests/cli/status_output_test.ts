@@ -110,6 +110,7 @@ const SAVED: StoredState = {
   },
   rapidUntilMs: null,
   nextCheckInMs: NOW_MS + 60_000,
+  afterCrashMs: null,
   lastCheckInMs: NOW_MS - 3 * HOUR_MS,
   lastSystemInfoMs: null,
 };

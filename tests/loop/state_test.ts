@@ -40,6 +40,7 @@ const busy: LoopState = {
   },
   rapidUntilMs: 700_000,
   nextCheckInMs: null,
+  afterCrashMs: null,
   lastCheckInMs: 380_000,
   lastSystemInfoMs: 100_000,
 };
@@ -140,10 +141,20 @@ Deno.test("readStoredState() takes each count, text and instant up to its limit 
     assert(read(good), JSON.stringify(good).slice(0, 100));
     assertEquals(read(bad), undefined, JSON.stringify(bad).slice(0, 100));
   }
-  for (const field of ["rapidUntilMs", "nextCheckInMs", "lastCheckInMs", "lastSystemInfoMs"]) {
+  for (
+    const field of [
+      "rapidUntilMs",
+      "nextCheckInMs",
+      "afterCrashMs",
+      "lastCheckInMs",
+      "lastSystemInfoMs",
+    ]
+  ) {
     assert(stored((saved) => ({ ...saved, [field]: null })), field);
     assertEquals(stored((saved) => ({ ...saved, [field]: "soon" })), undefined, field);
-    assertEquals(stored((saved) => ({ ...saved, [field]: undefined })), undefined, field);
+    // Earlier Pennons write no `afterCrashMs`.
+    const without = stored((saved) => ({ ...saved, [field]: undefined }));
+    assertEquals(without !== undefined, field === "afterCrashMs", field);
   }
 });
 
@@ -209,6 +220,23 @@ Deno.test("decodeState() cuts each wait to its own longest, and nothing to less"
   assertEquals([own.rapidUntilMs, own.nextCheckInMs], [200_000, 300_000]);
   assertEquals([own.lastCheckInMs, own.lastSystemInfoMs], [-120_000, -400_000]);
   assertEquals(own.connection.outage?.sinceMs, -110_000);
+});
+
+Deno.test("decodeState() has an overdue check-in wait as long as a crash in it has to, and no other", () => {
+  const epoch = { nowMs: 0, monotonicMs: 0 };
+  const dueAt = (nowMs: number, nextCheckInMs: number | null, afterCrashMs: number | null) => {
+    const saved = readStoredState(encodeState({ ...busy, nextCheckInMs, afterCrashMs }, epoch));
+    const decoded = decodeState(saved!, { nowMs, monotonicMs: nowMs }, longest);
+    assertEquals(decoded.afterCrashMs, null);
+    return decoded.nextCheckInMs;
+  };
+  assertEquals(dueAt(999, 1_000, 6_000), 1_000); // It is not yet due.
+  assertEquals(dueAt(1_000, 1_000, 6_000), 6_000); // The process may have died in it.
+  assertEquals(dueAt(5_999, 1_000, 6_000), 6_000);
+  assertEquals(dueAt(9_000, 1_000, 6_000), 6_000); // Overdue all the same.
+  assertEquals(dueAt(5_000, 1_000, null), 1_000);
+  assertEquals(dueAt(5_000, 4_000, 2_000), 4_000);
+  assertEquals(dueAt(5_000, null, 6_000), null);
 });
 
 Deno.test("decodeState() puts what has happened in the past, though the clock was set back", () => {
@@ -339,6 +367,7 @@ const states: fc.Arbitrary<LoopState> = fc.record({
   }),
   rapidUntilMs: fc.option(number),
   nextCheckInMs: fc.option(number),
+  afterCrashMs: fc.option(number),
   lastCheckInMs: fc.option(number),
   lastSystemInfoMs: fc.option(number),
 });

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { NEW_STATE } from "../../src/loop/state.ts";
 import { INTERVAL_MS } from "../fakes/connection.ts";
 import { inWorld, log, World } from "../fakes/world.ts";
 
@@ -14,6 +15,29 @@ Deno.test("a check-in writes the state ahead without waiting for the disk, and o
       assert((world.saved[before]?.nextCheckInMs ?? 0) > nowMs + INTERVAL_MS / 4);
     }
   }));
+
+Deno.test("in rapid polling a check-in writes the state once, and a crash in the next one is provided for", async () => {
+  const world = new World();
+  const { clock } = world.system;
+  const rapidUntilMs = clock.monotonicMs() + 600_000;
+  await world.start({ ...NEW_STATE, rapidUntilMs });
+  await world.advance(60_000);
+  for (let count = 0; count < 5; count++) {
+    const before = world.saved.length;
+    const checkIns = world.checkIns();
+    while (world.checkIns() === checkIns) await world.advance(100);
+    assertEquals(world.savedDurably.slice(before), [true]);
+    const { nextCheckInMs, afterCrashMs } = world.saved.at(-1)!;
+    assertEquals(afterCrashMs! - nextCheckInMs!, 5_000);
+  }
+  // When rapid polling is over an interval is long, and each check-in is written ahead of again.
+  await world.advance(900_000);
+  const [before, checkIns] = [world.saved.length, world.checkIns()];
+  while (world.checkIns() === checkIns) await world.advance(10_000);
+  assertEquals(world.saved.at(-1)?.afterCrashMs, null);
+  assert(world.savedDurably.slice(before).includes(false));
+  await world.stop();
+});
 
 Deno.test("a check-in that is due later by what is saved is not written ahead", () =>
   inWorld(async (world) => {

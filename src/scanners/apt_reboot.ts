@@ -8,12 +8,15 @@ import { enumerate } from "./enumerate.ts";
 import type { RebootHint, RebootState } from "./scanner.ts";
 
 /**
- * Kernels (Debian's, Ubuntu's, Proxmox', the Raspberry Pi's), their firmware, the C library, systemd,
- * D-Bus and microcode take effect only with a restart; apt itself does not tell of any.
+ * Kernels (Debian's, Ubuntu's for each cloud and board, Proxmox', the Raspberry Pi's), the Xen
+ * hypervisor, their firmware, the C library, systemd, D-Bus and microcode take effect only with a
+ * restart; apt itself does not tell of any.
  */
 const WANTS_REBOOT = [
   /^linux-image-./,
-  /^linux-(?:generic|virtual|lowlatency|aws|azure|gcp|kvm|oracle|raspi)/,
+  /^linux-(?:generic|virtual|lowlatency|aws|azure|gcp|gke|gkeop|ibm|kvm|oracle)(?:-|$)/,
+  /^linux-(?:oem|realtime|nvidia|intel|raspi|rpi|allwinner|starfive|xilinx|laptop)(?:-|$)/,
+  /^xen-hypervisor-./,
   /^(?:proxmox|pve)-kernel-./,
   /^(?:raspberrypi-(?:kernel|bootloader)|rpi-eeprom|raspi-firmware)$/,
   /^(?:libc6|systemd|dbus|dbus-daemon|dbus-broker)$/,

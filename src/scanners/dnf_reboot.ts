@@ -23,9 +23,12 @@ const NEED_REBOOT: ReadonlySet<string> = new Set([
   "microcode_ctl",
 ]);
 
-/** Kernels under a name of their distributor's: Oracle's, Amazon's, the real-time one, ELRepo's. */
+/**
+ * Kernels under a name of their distributor's (Oracle's, Amazon's, the real-time and the automotive one,
+ * ELRepo's), and the Xen hypervisor.
+ */
 const OTHER_KERNELS =
-  /^(?:kernel-(?:uek|rt|64k|lt|ml|16k|lqx|longterm)(?:-core)?|kernel\d+\.\d+(?:-core)?|raspberrypi2?-kernel\d?)$/;
+  /^(?:kernel-(?:uek|rt|64k|rt-64k|automotive|lt|ml|16k|lqx|longterm)(?:-core)?|kernel\d+\.\d+(?:-core)?|raspberrypi2?-kernel\d?|xen-hypervisor)$/;
 
 /** What is known of a package; that an advisory suggests a restart is told by no command of dnf's. */
 export function rebootHint(name: string): RebootHint | null {

@@ -43,7 +43,17 @@ Deno.test("readRebootJson() reads what dnf 5.4.6 said, and else knows nothing", 
 });
 
 Deno.test("rebootHint() knows distributors' kernels by their own names", () => {
-  const names = ["kernel", "kernel-core", "kernel-rt", "glibc", "kernel-uek-core", "kernel6.12"];
+  const names = [
+    "kernel",
+    "kernel-core",
+    "kernel-rt",
+    "glibc",
+    "kernel-uek-core",
+    "kernel6.12",
+    "kernel-rt-64k-core",
+    "kernel-automotive-core",
+    "xen-hypervisor",
+  ];
   for (const name of names) assertEquals(rebootHint(name), "required", name);
   const others = ["kernel-tools", "kernel-headers", "bash", "kernel6.12-headers", "kmod-kernel-lt"];
   for (const name of others) {

@@ -158,7 +158,9 @@ async function readWritten(
       problems.push(`Cannot read ${file}, line ${line}: "${name}" is no setting${next}`);
     }
     const more = unknown.length - TOLD_UNKNOWN;
-    if (more > 0) problems.push(`Cannot read ${file}: ${more} more keys are no settings`);
+    if (more > 0) {
+      problems.push(`Cannot read ${file}: keys besides these that are no settings: ${more}`);
+    }
     return written;
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;

@@ -80,7 +80,11 @@ Deno.test("loadConfig() refuses a file that is none, whatever is in it, and says
     ["a long key", `${"k".repeat(200_000)} = 1`, "is no setting"],
     ["a key of many parts", `a${".b".repeat(80_000)} = 1`, "is no setting"],
     ["a long text", `log.level = "${"x".repeat(100_000)}"`, ""],
-    ["many keys", Array.from({ length: 20_000 }, (_, n) => `a${n} = 1`).join("\n"), "19980 more"],
+    [
+      "many keys",
+      Array.from({ length: 20_000 }, (_, n) => `a${n} = 1`).join("\n"),
+      "no settings: 19980",
+    ],
     ["a key that hides", '"a\\u202eb" = 1', '"ab" is no setting'],
     ["a number beyond all", "backoff.base = 99999999999999999999999", "found 1e+23"],
     ["no number", "breaker.window_size = nan", "found null"],
@@ -125,6 +129,17 @@ Deno.test("loadConfig() tells of every setting that does not fit, and of none th
     `Cannot use log.level (${FILE}, line 3): found "loud", allowed is one of "debug", "info", ` +
     '"warning", "error"',
   ]);
+});
+
+Deno.test("loadConfig() tells twenty keys that are no settings, and counts those besides", async () => {
+  const told = async (count: number) => {
+    const keys = Array.from({ length: count }, (_, number) => `zzzzzzzz${number} = 1\n`);
+    return (await problemsOf(keys.join(""))).slice(20);
+  };
+  const counted = (count: number) => [
+    `Cannot read ${FILE}: keys besides these that are no settings: ${count}`,
+  ];
+  assertEquals([await told(20), await told(21), await told(25)], [[], counted(1), counted(5)]);
 });
 
 Deno.test("loadConfig() takes the first of several variables that is set", async () => {

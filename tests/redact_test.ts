@@ -42,6 +42,17 @@ Deno.test("redact() keeps the host and what was said about it", () => {
   );
 });
 
+Deno.test("redact() keeps what stands before a user without a scheme, to the last sign", () => {
+  const rows = [
+    ["http_proxy=deploy:S3cret@proxy.test:3128", "http_proxy=(hidden)@proxy.test:3128"],
+    ['"deploy:S3cret@proxy.test"', '"(hidden)@proxy.test"'],
+    ["(deploy:S3cret@proxy.test)", "((hidden)@proxy.test)"],
+    ["deploy:S3cret@proxy.test", "(hidden)@proxy.test"],
+    ["d:S3cret@proxy.test", "(hidden)@proxy.test"],
+  ];
+  for (const [text = "", shown = ""] of rows) assertEquals(redact(text), shown);
+});
+
 Deno.test("redact() hides a query and a fragment wherever they begin", () => {
   const rows = [
     ["https://?sig=1", "https://?(hidden)"],

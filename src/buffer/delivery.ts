@@ -87,8 +87,11 @@ class Round {
   readonly #courier: Courier;
   /** They stay in the buffer, in front; looking past them lets the others through. */
   readonly #passedOver = new Set<string>();
-  /** The first place that a command waits for. Parts of one event have one place, and no order. */
-  readonly #heldUp = new Map<string, number>();
+  /**
+   * The first place that a command waits for; `null`, no command, never waits. Parts of one event have
+   * one place, and no order.
+   */
+  readonly #heldUp = new Map<string | null, number>();
   /** The server has them, and the buffer does not know that yet. */
   #group: string[] = [];
 
@@ -221,7 +224,6 @@ class Round {
   }
 
   #isHeldUp({ commandId, place }: StoredEvent): boolean {
-    if (commandId === null) return false;
     return place > (this.#heldUp.get(commandId) ?? Infinity);
   }
 }

@@ -21,7 +21,7 @@ export const NOTICE_BYTES = 1_024;
 /** Above every kind's, so that it is replaced and never dropped. */
 export const NOTICE_IMPORTANCE = 4;
 
-/** A counter that a sick disk has changed may be past what a date can be. */
+/** A counter that a sick disk has changed may be past what a date can be, or no number at all. */
 const LAST_INSTANT_MS = 8.64e15;
 
 /** Tells these counts. */
@@ -29,7 +29,8 @@ export function dropNotice(
   dropped: Readonly<Record<EventKind, number>>,
   sinceMs: number,
 ): NewEvent {
-  const since = new Date(Math.min(Math.max(0, sinceMs), LAST_INSTANT_MS)).toISOString();
+  const instantMs = Number.isNaN(sinceMs) ? 0 : Math.min(Math.max(0, sinceMs), LAST_INSTANT_MS);
+  const since = new Date(instantMs).toISOString();
   const counts = Object.entries(dropped).filter(([, count]) => count > 0)
     .map(([kind, count]) => `${count} ${kind}`);
   const body = {

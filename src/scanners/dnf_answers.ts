@@ -43,7 +43,7 @@ export async function askAll(
     ? dialect.withExcluded
     : [];
   const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
-  const hasAdvisories = (advisories?.packages.length ?? 0) > 0;
+  const hasAdvisories = advisories !== null && advisories.packages.length > 0;
   const details = hasAdvisories ? await describeAdvisories(asking, flags) : [];
   const checked = await checkUpdates(asking, !hasUpdates);
   const replacing = await listReplacing(asking, checked);

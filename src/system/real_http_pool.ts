@@ -28,7 +28,10 @@ interface Idle {
 export class ConnectionPool {
   readonly abandoned: AbandonedSockets = new AbandonedSockets();
   readonly #idle = new Map<string, Idle[]>();
-  /** One for all that wait: a drain gives hundreds of connections back in a second. */
+  /**
+   * One for all that wait: a drain gives hundreds of connections back in a second. It holds up nobody:
+   * the process ends by `Deno.exit`, and until then the reads that watch the connections go on too.
+   */
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerMs = Infinity;
 
@@ -84,8 +87,6 @@ export class ConnectionPool {
       const nextMs = this.#closeUntil(performance.now());
       if (nextMs < Infinity) this.#closeAt(nextMs);
     }, atMs - performance.now());
-    // An idle connection is no reason for the process to go on.
-    Deno.unrefTimer(Number(this.#timer));
   }
 
   /** Closes what has waited until then; answers when the next one has. */

@@ -33,7 +33,8 @@ function memory(): { totalBytes: number; availableBytes: number } {
   return { totalBytes: total, availableBytes: Deno.build.os === "windows" ? free : available };
 }
 
-function cpuTimes(cpu: ReturnType<typeof cpus>[number]): CpuTimes {
+/** All that is not idle is busy. */
+export function cpuTimes(cpu: Pick<ReturnType<typeof cpus>[number], "model" | "times">): CpuTimes {
   const { user, nice, sys, idle, irq } = cpu.times;
   const busyMs = user + nice + sys + irq;
   return { model: cpu.model.trim(), busyMs, totalMs: busyMs + idle };

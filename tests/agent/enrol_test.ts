@@ -241,6 +241,17 @@ Deno.test("unregister() of what the server does not know, or that is forced, for
   }
 });
 
+Deno.test("unregister() that cannot forget the identity says so, and forgets nothing else", async () => {
+  const { system, enrolment } = await setUp(() => answer(200));
+  await saveIdentity(system, "/state", identity);
+  system.files.fail("forget the identity", "denied");
+  const options = { evenIfUnreached: false };
+  await assertRejects(() => unregister(enrolment, identity, options), Error, "forget the identity");
+  const kept = ["/state/identity.json", STATE, TOLD].map((path) => system.files.texts.has(path));
+  assertEquals(kept, [true, true, true]);
+  await (await holdState(system, "/state", "run")).release();
+});
+
 Deno.test("register() and unregister() repeat no token that the server repeats", async () => {
   const registrationToken = "a-registration-token";
   const told = [registrationToken, identity.accessToken, identity.refreshToken];

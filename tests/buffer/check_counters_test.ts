@@ -180,6 +180,7 @@ Deno.test("checkCounters() sees an event sorted in behind the border, and one th
       [`UPDATE events SET is_sorted = 0 WHERE sequence = (${early})`, false],
       [low, false],
       [low, true],
+      ["UPDATE events SET sequence = sequence + 1 WHERE body = 'later'", false],
     ] as const
   ) {
     const { database, buffer } = make();

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FolderHeldError } from "../../src/buffer/disk_keeper.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { FileError } from "../../src/system/files.ts";
-import { event, openLasting } from "../fakes/lasting.ts";
+import { event, Lasting, openLasting } from "../fakes/lasting.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
 
 Deno.test("open() without a disk goes on in memory, and opens what is there when it can", async () => {
@@ -130,6 +130,18 @@ Deno.test("a folder that is gone, or somebody else's, is waited for, with all ev
     assertEquals([lasting.keeper.condition.disk, lasting.keeper.condition.events], ["ok", 0]);
     assertEquals(lasting.bodies(), ["a", "b"]);
   }
+});
+
+Deno.test("a folder that is somebody else's from the start is waited for, with what is in memory at stake", async () => {
+  const disk = new SickDisk();
+  disk.vanish();
+  const lasting = new Lasting({}, disk);
+  lasting.prepare = () => Promise.reject(new FolderHeldError("Cannot run: process 7 already runs"));
+  await lasting.keeper.open();
+  lasting.buffer.append([event("a"), event("b")]);
+  const { disk: told, events, sizeBytes } = lasting.keeper.condition;
+  assertEquals([lasting.keeper.opened, told, events], [null, "held", 2]);
+  assertEquals(sizeBytes, lasting.buffer.counts().sizeBytes);
 });
 
 Deno.test("damage met while it runs has the file opened anew", async () => {

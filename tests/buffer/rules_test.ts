@@ -16,6 +16,12 @@ Deno.test("urgencyBehind() puts results first, unless their command has more to 
   assertEquals(urgencyBehind("system_info", 2), 0);
 });
 
+Deno.test("urgencyBehind() puts host facts last, lists behind results, and no result before another", () => {
+  const of = (kind: EventKind) => urgencyBehind(kind, null);
+  assert(of("system_info") < of("updates") && of("updates") < of("dependencies"));
+  assertEquals(of("dependencies"), of("log"));
+});
+
 Deno.test("planRoom() drops nothing while there is room, to the last event and byte", () => {
   const plan = (events: number, sizeBytes: number) =>
     planRoom([candidate(1, 100)], { load: { events, sizeBytes }, limits }, 100)?.length;

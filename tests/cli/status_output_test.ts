@@ -370,3 +370,10 @@ Deno.test("statusAsText() calls a buffer that is not there empty, and one unread
   assertEquals(line("Buffer", {}), "0 of 100 events waiting (0 B of 1000 B)");
   assertEquals(line("Commands", { commands: null }), undefined);
 });
+
+Deno.test("statusAsJson() is indented for a person to read, and one line where that is asked for", () => {
+  const shown = status({ state: SAVED });
+  const value = JSON.parse(statusAsJson(shown));
+  assertEquals(statusAsJson(shown), JSON.stringify(value, null, 2));
+  assertEquals(statusAsJson(shown, { isOneLine: true }), JSON.stringify(value));
+});

@@ -434,3 +434,29 @@ Deno.test("attempt() makes no call where a probe that was out came to no end, an
   });
   assertEquals(connection.waitMs("check_in"), breaker.untilMs - clock.monotonicMs());
 });
+
+Deno.test("waitMs() is how long a refused token's own wait lasts, on every path", async () => {
+  const doubt = { kind: "token", sinceMs: 0, refusals: 2, notBeforeMs: 60_000 } as const;
+  const { connection, clock } = setUp(undefined, { ...NEW_STATE.connection, doubt });
+  await clock.advance(45_000);
+  const leftMs = 60_000 - clock.monotonicMs();
+  assertEquals([connection.waitMs("check_in"), connection.waitMs("delivery")], [leftMs, leftMs]);
+  assert(leftMs > 0);
+  const answer = await connection.attempt("check_in", () => {
+    throw new Error("it was called");
+  });
+  assertEquals(answer, { kind: "withheld", retryInMs: leftMs });
+  await clock.advance(leftMs);
+  assertEquals([connection.waitMs("check_in"), connection.waitMs("delivery")], [0, 0]);
+});
+
+Deno.test("a failure is told with how long its own call took", async () => {
+  const { connection, clock, log } = setUp();
+  await clock.advance(3_600_000); // The clock does not begin at nothing.
+  const { promise, resolve } = Promise.withResolvers<typeof gone>();
+  const attempt = connection.attempt("check_in", () => promise);
+  await clock.advance(1_250);
+  resolve(gone);
+  await attempt;
+  assertEquals(log.told("server not reached").map(({ took_ms }) => took_ms), [1_250]);
+});

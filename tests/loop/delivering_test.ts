@@ -375,3 +375,29 @@ Deno.test("an event that was set aside and is sent again by a person does not wa
   assertEquals(body?.["text"], "dreadful 1");
   await world.stop();
 });
+
+Deno.test("lists that a server breaks over are counted as wholes too: after three reports they go slowly", async () => {
+  const world = await backlog(0, 500, false);
+  world.server.poison = { text: "dreadful", status: 500 };
+  const everything = new Set(Array.from({ length: ITEMS }, (_, number) => number));
+  const lists = Array.from({ length: 9 }, (_, n): NewEvent => ({
+    kind: "updates",
+    commandId: `c${n}`,
+    snapshotOf: null,
+    body: list(everything),
+  }));
+  world.buffer.append(lists);
+  await tellNow(world);
+  assertEquals(world.server.count("/updates"), 3);
+  await end(world);
+});
+
+Deno.test("what is new is sent at once, though all that waits was put off a moment ago", async () => {
+  const world = await backlog(2, 409);
+  await world.advance(5_000);
+  assertEquals(world.buffer.list().map(({ attempts }) => attempts), [1, 1]);
+  world.buffer.append([log("good")]);
+  await tellNow(world);
+  assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["good"]);
+  await end(world);
+});

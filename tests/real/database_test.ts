@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { DatabaseError, type DatabaseErrorReason } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real_database.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
@@ -123,6 +124,21 @@ Deno.test("a database of a format that there is none of is corrupt, and is read 
     const readOnly = openRealDatabase(path, { readOnly: true });
     assertEquals(readOnly.all("SELECT count(*) AS n FROM t").map((row) => row["n"]), [0]);
     readOnly.close();
+  }));
+
+Deno.test("a database of either format that there is is opened, and written ahead from then on", () =>
+  inFolder(async (folder) => {
+    for (const [mode, version] of [["DELETE", 1], ["WAL", 2]] as const) {
+      const path = `${folder}/${mode}.db`;
+      const native = new DatabaseSync(path);
+      native.exec(`PRAGMA journal_mode = ${mode}; CREATE TABLE t (a); INSERT INTO t VALUES (7)`);
+      native.close();
+      assertEquals((await Deno.readFile(path))[18], version, mode);
+      const database = openRealDatabase(path);
+      assertEquals(database.all("SELECT a FROM t").map((row) => row["a"]), [7]);
+      assertEquals(database.all("PRAGMA journal_mode").map((row) => row["journal_mode"]), ["wal"]);
+      database.close();
+    }
   }));
 
 Deno.test("a full disk is full, keeps what was committed, and recovers", async () => {

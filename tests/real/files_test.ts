@@ -129,6 +129,23 @@ Deno.test("writeText() removes what a writer that died left, once it is old", ()
     assertEquals(namesIn(folder), ["text", "text.0badc0df.tmp", "text.another1.tmp"]);
   }));
 
+Deno.test("writeText() removes no file of another name, however old, and however alike its name", () =>
+  inFolder(async (folder) => {
+    const others = [
+      "state.json.0badc0de.txt",
+      "state.json-0badc0de.tmp",
+      "other.json.0badc0de.tmp",
+      "state.json.0badc0de",
+      "state.json.0badc0de0.tmp",
+    ];
+    for (const name of others) {
+      await Deno.writeTextFile(`${folder}/${name}`, "another's");
+      await Deno.utime(`${folder}/${name}`, new Date(0), new Date(0));
+    }
+    await realFiles.writeText("write it", `${folder}/state.json`, "whole", { mode: 0o600 });
+    assertEquals(namesIn(folder), ["state.json", ...others].sort());
+  }));
+
 Deno.test("writeText() leaves the old text and nothing else when it fails", () =>
   inFolder(async (folder) => {
     await refused(

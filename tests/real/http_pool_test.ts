@@ -150,6 +150,43 @@ Deno.test("closeIdle() closes what waits, and what comes after opens anew", () =
     assertEquals((await send(request(server.url))).body, "2");
   }));
 
+Deno.test("a connection that has waited long enough is closed, also after others were", () =>
+  withSender(async (send) => {
+    await using server = new Server(byNumber("Keep-Alive: timeout=2\r\n"));
+    const isClosed = (count: number) =>
+      until(`connection that is closed, of ${count}`, () => server.closed === count);
+    for (const number of [1, 2]) {
+      assertEquals((await send(request(server.url))).body, String(number));
+      await isClosed(number); // By itself, after a second.
+    }
+    await send(request(server.url));
+    send.closeIdle();
+    await isClosed(3);
+    await send(request(server.url));
+    await isClosed(4);
+  }));
+
+Deno.test("a connection is closed when its own time is over, though one that came later has longer", () =>
+  withSender(async (send) => {
+    const heard: Peer[] = [];
+    const isKept = Promise.withResolvers<void>();
+    await using server = new Server(async (peer, server) => {
+      if (await peer.hear() === undefined) return;
+      heard.push(peer);
+      await until("two requests", () => heard.length >= 2);
+      if (peer === heard[1]) await isKept.promise;
+      await peer.say(ok("", peer === heard[0] ? "Keep-Alive: timeout=2\r\n" : ""));
+      await byNumber()(peer, server);
+    });
+    const both = [send(request(server.url)), send(request(server.url))];
+    await Promise.race(both);
+    isKept.resolve();
+    await Promise.all(both);
+    await until("connection that is closed", () => server.closed > 0);
+    await send(request(server.url));
+    assertEquals([server.connections, server.closed], [2, 1]);
+  }));
+
 Deno.test("a server that speaks unasked on an idle connection is not listened to", () =>
   withSender(async (send) => {
     for (const unasked of [ok("unasked"), "HTTP/1.1 408 Request Timeout\r\n\r\n", "\r\n", "x"]) {

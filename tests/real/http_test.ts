@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { HttpError, type HttpErrorReason, type HttpRequest } from "../../src/system/http.ts";
-import { type TextSender, textSender } from "./http_peer.ts";
+import { inTime, type TextSender, textSender } from "./http_peer.ts";
 
 /** A TCP server on loopback: what it was sent, and what it does with each connection. */
 class Wire {
@@ -286,6 +286,20 @@ Deno.test("goes through a proxy for http, with the whole address in the request"
     assert(heard.startsWith("GET http://server.invalid/a HTTP/1.1\r\n"), heard);
     assertStringIncludes(heard, `proxy-authorization: Basic ${btoa("user:p@ss")}`);
   }));
+
+Deno.test("gives up a tunnel that a proxy never answers for, and closes what leads to it", () => {
+  const closed = Promise.withResolvers<void>();
+  async function hearOn(connection: Deno.TcpConn): Promise<void> {
+    await hear(connection);
+    await hear(connection); // Undefined at the end of the connection.
+    closed.resolve();
+  }
+  return withWire(hearOn, async (send, wire) => {
+    const parts = { url: "https://server.invalid/", proxyUrl: wire.url, connectTimeoutMs: 150 };
+    await assertFails(send, parts, "timeout");
+    await inTime("end of the connection", closed.promise);
+  });
+});
 
 Deno.test("asks a proxy for a tunnel for https, and tells when that is refused", () =>
   withWire(answers("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), async (send, wire) => {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { realMachine } from "../../src/system/real_machine.ts";
+import { cpuTimes, realMachine } from "../../src/system/real_machine.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { lacks } from "./lacks.ts";
 
@@ -36,6 +36,15 @@ Deno.test("the machine's numbers lie in the bounds of what they measure", () => 
   assert(loopback);
   assertEquals(loopback.family, "IPv4");
   assertMatch(loopback.mac, /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
+});
+
+Deno.test("a processor is busy with all that is not idle", () => {
+  const times = { user: 10_000, nice: 2_000, sys: 300, idle: 70_000, irq: 40 };
+  assertEquals(cpuTimes({ model: " Model X  ", times }), {
+    model: "Model X",
+    busyMs: 12_340,
+    totalMs: 82_340,
+  });
 });
 
 Deno.test("disk() of what is not there is not known", () => {

@@ -192,6 +192,35 @@ Deno.test("supervise() ends a program that listens for no signal at once", onUni
   }
 });
 
+Deno.test(
+  "supervise() passes a signal on as long as one of several listens, and ends the program at once after that",
+  onUnix,
+  async () => {
+    const listening = `
+    const ends = [1, 2].map((number) => onStopRequest(() => console.log("heard by " + number)));
+    ends[0]();
+    console.log("listening");
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+  `;
+    await using listener = await startDeno(program(listening, "/nowhere"));
+    await listener.firstOutput();
+    listener.process.kill("SIGTERM");
+    assertEquals(await listener.firstOutput(), "heard by 2\n");
+    // Its event loop stands still: only the supervisor can end it.
+    const deaf = `
+    for (const end of [1, 2].map(() => onStopRequest(() => {}))) end();
+    console.log("deaf");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);
+  `;
+    await using child = await startDeno(program(deaf, "/nowhere"));
+    await child.firstOutput();
+    child.process.kill("SIGTERM");
+    const { tookS, code } = await endOf(child);
+    assertEquals(code, 143);
+    assert(tookS < 2, `${tookS} s`);
+  },
+);
+
 Deno.test("supervise() keeps an early signal for a program that will listen", onUnix, async () => {
   // As long as it takes to load the program, and longer.
   const inWorker = `

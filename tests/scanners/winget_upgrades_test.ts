@@ -391,3 +391,18 @@ Deno.test("parseWingetUpgrades() takes the first table for winget's own right un
   assertEquals(states(...TABLE, ...second), ["upgradable", "explicit_only"]);
   assertEquals(states(...TABLE, "A caption:", ...TABLE), ["upgradable", "explicit_only"]);
 });
+
+Deno.test("parseWingetUpgrades() counts the lines that it could not read, in all tables", () => {
+  const table = (...junk: string[]) => {
+    const heading = "Name            Id            Version Available Source";
+    const row = "Git             Git.Git       2.31.0  2.33.0    winget";
+    return [heading, "-".repeat(heading.length), row, ...junk, row];
+  };
+  const lines = (...all: string[]) => `${all.join("\r\n")}\r\n`;
+  const one = parseWingetUpgrades(lines(...table("junk")));
+  assertEquals([one.rows.length, one.unreadableRows], [2, 1]);
+  const caption = "These have an update that must be named:";
+  const two = lines(...table("junk"), "", caption, ...table("more", "junk"));
+  const both = parseWingetUpgrades(two);
+  assertEquals([both.rows.length, both.unreadableRows], [4, 3]);
+});

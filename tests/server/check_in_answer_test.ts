@@ -247,6 +247,19 @@ Deno.test("readCheckIn() believes the acknowledgements that can be read", () => 
   assertEquals(read({ commands: [], acknowledged_ids: {} }).ignored.length, 1);
 });
 
+Deno.test("readCheckIn() says of a rapid polling that is too long that it is, to the character", () => {
+  const whyOf = (length: number) => {
+    const rest = JSON.stringify({ enabled: true, more: "" }).length;
+    const rapid_polling = { enabled: true, more: "x".repeat(length - rest) };
+    return read({ commands: [], rapid_polling }).ignored.map(({ why }) => why);
+  };
+  assertEquals([whyOf(1_000), whyOf(1_001), whyOf(5_000)], [
+    [],
+    ["it has more than 1000 characters"],
+    ["it has more than 1000 characters"],
+  ]);
+});
+
 Deno.test("readCheckIn() believes rapid polling only until an instant", () => {
   const rapid = (rapid_polling: unknown) => {
     const { rapidPolling, ignored } = read({ commands: [], rapid_polling });

@@ -280,6 +280,12 @@ Deno.test("AnswerReader refuses compression that is damaged, cut short or was no
   assertEquals((await read(packed(new Uint8Array(0)))).body, "");
 });
 
+Deno.test("AnswerReader says what the parser found wrong", async () => {
+  const junk = () => read([latin1("SSH-2.0-OpenSSH_9.2\r\n\r\n")]);
+  const error = await assertRejects(junk, HttpError);
+  assertEquals(error.message, "that is not HTTP (Expected HTTP/, RTSP/ or ICE/)");
+});
+
 Deno.test("AnswerReader takes no request for an answer", async () => {
   await assertFails([latin1("GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n")], "malformed");
 });

@@ -413,4 +413,56 @@ export const ACCEPTED: readonly Accepted[] = [
       ".filter((at, index) => index === 0 || rows.every((row) => cut(row, [1, at]) !== undefined));",
     reason: "Nobody asks where the first column begins: it takes all that stands before the second",
   },
+  {
+    file: "src/buffer/tell_dropped.ts",
+    operator: "logical",
+    before: "const { kind, body } = dropNotice(dropped, firstDropMs ?? createdMs);",
+    after: "const { kind, body } = dropNotice(dropped, (firstDropMs));",
+    reason:
+      "The statement before it has set the instant where there was none; only its type allows for none",
+  },
+  {
+    file: "src/cli/status_output.ts",
+    operator: "number",
+    before: "const every = describeDuration(identity?.intervalMs ?? 0);",
+    after: "const every = describeDuration(identity?.intervalMs ?? 1);",
+    reason: "Either is rounded to 0 s",
+  },
+  {
+    file: "src/json/tokens.ts",
+    operator: "number",
+    before: "export const BLANK = 6;",
+    after: "export const BLANK = 7;",
+    reason: "Tokens are only compared with one another, and no other one is 7",
+  },
+  {
+    file: "src/system/real_files.ts",
+    operator: "await dropped",
+    before: "await file.handle.close();",
+    after: "(file.handle.close());",
+    reason: "Deno has closed the file when the call returns; its promise only says so",
+  },
+  {
+    file: "src/system/real_http_body.ts",
+    operator: "statement removed",
+    before: "this.#inflating.catch(() => {}); // `write` or `end` reports it.",
+    after: "; // `write` or `end` reports it.",
+    reason:
+      "Each write waits for it before it can fail, and giving up before the first one makes nothing fail",
+  },
+  {
+    file: "src/system/real_http_pool.ts",
+    operator: "boundary",
+    before: "const left = waiting.filter(({ untilMs }) => untilMs > nowMs);",
+    after: "const left = waiting.filter(({ untilMs }) => (untilMs >= nowMs));",
+    reason: "What is due at this very instant is closed by a timer of no time, at once after it",
+  },
+  {
+    file: "src/system/real_http_pool.ts",
+    operator: "statement removed",
+    before: "this.#idle.set(key, left);",
+    after: ";",
+    reason:
+      "A connection that is closed ends the read that watches it, and that takes it off the list",
+  },
 ];

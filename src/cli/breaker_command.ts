@@ -9,7 +9,7 @@ import { Secrets } from "../secrets.ts";
 import type { System } from "../system/system.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
 import { UsageError } from "./command.ts";
-import { describeDuration } from "./duration.ts";
+import { describeDuration, isoInstant } from "./duration.ts";
 import { openLog } from "./open_log.ts";
 import { openSettings, type Settings } from "./settings.ts";
 import { formatTable } from "./table.ts";
@@ -48,14 +48,13 @@ async function list(system: System, settings: Settings, asJson: boolean): Promis
 
 /** `pennon.breaker/1`; it only ever gains fields. */
 function asJsonText(breakers: readonly [string, SavedBreaker][]): string {
-  const iso = (ms: number | null) => ms === null ? null : new Date(ms).toISOString();
   const listed = breakers.map(([name, breaker]) => ({
     name,
     state: breaker.state,
     failures: breaker.failures,
     reason: breaker.state === "closed" ? null : breaker.reason,
-    since: iso(breaker.state === "closed" ? null : breaker.sinceMs),
-    next_try_at: iso(breaker.state === "open" ? breaker.untilMs : null),
+    since: isoInstant(breaker.state === "closed" ? null : breaker.sinceMs),
+    next_try_at: isoInstant(breaker.state === "open" ? breaker.untilMs : null),
   }));
   return safeJson({ schema: "pennon.breaker/1", breakers: listed }, 2);
 }

@@ -1,4 +1,4 @@
-/** Lengths of time and sizes in the words of a person. Pure. */
+/** Lengths of time and sizes in the words of a person, and instants as JSON has them. Pure. */
 
 /** "3 s", "12 min", "5 h", "2 days"; never a negative one. */
 export function describeDuration(ms: number): string {
@@ -21,4 +21,13 @@ export function describeSize(bytes: number): string {
     unit += 1;
   }
   return `${unit === 0 ? amount : Number(amount.toFixed(1))} ${UNITS[unit]}`;
+}
+
+/**
+ * An instant in ms since the Unix epoch as RFC 3339 has it; `null` for none, and for a number out of a
+ * damaged file that is no date.
+ */
+export function isoInstant(ms: number | null): string | null {
+  const date = new Date(ms ?? NaN);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }

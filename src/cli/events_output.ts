@@ -2,7 +2,7 @@
 
 import type { StoredEvent } from "../buffer/buffer.ts";
 import { LOCAL_LIMITS, parseJson } from "../json.ts";
-import { describeDuration, describeSize } from "./duration.ts";
+import { describeDuration, describeSize, isoInstant } from "./duration.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
 import { formatTable } from "./table.ts";
 
@@ -53,7 +53,7 @@ export function eventAsText(event: StoredEvent, nowMs: number): string {
     ["Command", event.commandId ?? "-"],
     ["Snapshot of", event.snapshotOf ?? "-"],
     ["Sequence", String(event.sequence)],
-    ["Created", `${new Date(event.createdMs).toISOString()} (${age} ago)`],
+    ["Created", `${isoInstant(event.createdMs) ?? "not known"} (${age} ago)`],
     ["State", event.state],
     ["Attempts", String(event.attempts)],
     ["Size", describeSize(event.sizeBytes)],
@@ -73,7 +73,7 @@ function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
     command_id: event.commandId,
     snapshot_of: event.snapshotOf,
     sequence: event.sequence,
-    created_at: new Date(event.createdMs).toISOString(),
+    created_at: isoInstant(event.createdMs),
     state: event.state,
     attempts: event.attempts,
     size_bytes: event.sizeBytes,

@@ -4,6 +4,7 @@ import { rebootOf } from "../scanners/reboot.ts";
 import type { ScanReport } from "../scanners/run_scans.ts";
 import type { RebootState, ScanSource, Update } from "../scanners/scanner.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
+import { isoInstant } from "./duration.ts";
 
 /** A scan, and where and when it was made. */
 export interface ScanAnswer {
@@ -21,7 +22,7 @@ export function scanAsJson(answer: ScanAnswer): string {
     {
       schema: "pennon.scan/1",
       host: answer.host,
-      scanned_at: new Date(answer.startedMs).toISOString(),
+      scanned_at: isoInstant(answer.startedMs),
       reboot_required: rebootAsJson(rebootOf(answer.reports)),
       scanners: answer.names.map((name) => scannerAsJson(name, found.get(name))),
     },
@@ -72,7 +73,7 @@ function sourceAsJson(source: ScanSource) {
     result: source.result,
     why: source.why,
     metadata_age_s: source.metadataAgeS,
-    expires_at: source.expiresAtMs === null ? null : new Date(source.expiresAtMs).toISOString(),
+    expires_at: isoInstant(source.expiresAtMs),
     tells_security: source.tellsSecurity,
   };
 }

@@ -7,7 +7,7 @@ import { REMEMBERED } from "../buffer/sqlite_journal.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
-import { describeDuration, describeSize } from "./duration.ts";
+import { describeDuration, describeSize, isoInstant } from "./duration.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
 import { describeDisk, diskAsJson, type DiskStatus } from "./status_disk.ts";
 
@@ -36,14 +36,13 @@ export interface Status {
 /** `pennon.status/1`; it only ever gains fields. */
 export function statusAsJson(status: Status, options: { isOneLine?: boolean } = {}): string {
   const { identity, holder, state, buffer, limits } = status;
-  const iso = (ms: number | null) => ms === null ? null : new Date(ms).toISOString();
   return safeJson(
     {
       schema: "pennon.status/1",
       registered: identity !== null,
       agent_id: identity?.agentId ?? null,
       server_url: identity?.serverUrl ?? null,
-      token_ends_at: iso(identity?.tokenEndMs ?? null),
+      token_ends_at: isoInstant(identity?.tokenEndMs ?? null),
       running: holder !== null,
       process_id: holder?.process_id ?? null,
       connection: state && {
@@ -52,26 +51,26 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
           ? null
           : state.connection.breaker.reason,
         failures: state.connection.paths.check_in.failures,
-        next_attempt_at: iso(nextAttemptMs(state)),
-        outage_since: iso(state.connection.outage?.sinceMs ?? null),
+        next_attempt_at: isoInstant(nextAttemptMs(state)),
+        outage_since: isoInstant(state.connection.outage?.sinceMs ?? null),
         outage_attempts: state.connection.outage?.attempts ?? 0,
         needs_person: state.connection.needsPerson?.why ?? null,
-        last_check_in_at: iso(state.lastCheckInMs),
+        last_check_in_at: isoInstant(state.lastCheckInMs),
       },
       polling: state && {
         mode: isRapid(state, status.nowMs) ? "rapid" : "normal",
-        rapid_until: iso(state.rapidUntilMs),
+        rapid_until: isoInstant(state.rapidUntilMs),
         interval_s: (identity?.intervalMs ?? 0) / 1_000,
       },
       buffer: buffer && {
         pending: buffer.pending,
         set_aside: buffer.setAside,
         size_bytes: buffer.sizeBytes,
-        oldest_pending_at: iso(buffer.oldestPendingMs),
+        oldest_pending_at: isoInstant(buffer.oldestPendingMs),
         appended: buffer.appended,
         delivered: buffer.delivered,
         dropped: buffer.dropped,
-        dropped_since: iso(buffer.firstDropMs),
+        dropped_since: isoInstant(buffer.firstDropMs),
         purged: buffer.purged,
         max_events: limits.maxEvents,
         max_bytes: limits.maxBytes,
@@ -85,7 +84,7 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
         state: breaker.state,
         failures: breaker.failures,
         reason: breaker.state === "closed" ? null : breaker.reason,
-        next_try_at: iso(breaker.state === "open" ? breaker.untilMs : null),
+        next_try_at: isoInstant(breaker.state === "open" ? breaker.untilMs : null),
       })),
     },
     options.isOneLine ? 0 : 2,

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { describeDuration, describeSize } from "../../src/cli/duration.ts";
+import { describeDuration, describeSize, isoInstant } from "../../src/cli/duration.ts";
 
 Deno.test("describeDuration() speaks as a person would", () => {
   const rows: [number, string][] = [
@@ -33,4 +33,12 @@ Deno.test("describeSize() speaks as a person would", () => {
     [5e15, "4547.5 TiB"],
   ];
   for (const [bytes, text] of rows) assertEquals(describeSize(bytes), text);
+});
+
+Deno.test("isoInstant() is null for none, and for a number that is no date", () => {
+  assertEquals(isoInstant(0), "1970-01-01T00:00:00.000Z");
+  assertEquals(isoInstant(8.64e15), "+275760-09-13T00:00:00.000Z");
+  for (const none of [null, NaN, Infinity, -Infinity, 8.64e15 + 1, -8.64e15 - 1]) {
+    assertEquals(isoInstant(none), null);
+  }
 });

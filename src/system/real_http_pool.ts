@@ -41,8 +41,10 @@ export class ConnectionPool {
     // The latest is the least likely to have been closed meanwhile.
     const waiting = this.#idle.get(key)?.pop();
     if (!waiting) return undefined;
-    const { connection } = waiting;
-    if (await connection.isQuiet()) return connection;
+    const { connection, untilMs } = waiting;
+    // The timer is late where the event loop stood still.
+    const isInTime = performance.now() < untilMs;
+    if (isInTime && await connection.isQuiet()) return connection;
     connection.close();
     return undefined;
   }

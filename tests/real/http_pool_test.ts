@@ -166,6 +166,21 @@ Deno.test("a connection that has waited long enough is closed, also after others
     await isClosed(4);
   }));
 
+Deno.test("a connection whose time is over is not used, though the timer that would close it is late", () =>
+  withSender(async (send) => {
+    await using server = new Server(byNumber("Keep-Alive: timeout=5\r\n"));
+    const now = performance.now.bind(performance);
+    const ask = async (atMs: number) => {
+      performance.now = () => now() + atMs;
+      try {
+        return (await send(request(server.url))).body;
+      } finally {
+        performance.now = now;
+      }
+    };
+    assertEquals([await ask(0), await ask(3_900), await ask(9_000)], ["1", "1", "2"]);
+  }));
+
 Deno.test("a connection is closed when its own time is over, though one that came later has longer", () =>
   withSender(async (send) => {
     const heard: Peer[] = [];

@@ -238,8 +238,8 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/system/real_http_pool.ts",
     operator: "await dropped",
-    before: "if (await connection.isQuiet()) return connection;",
-    after: "if ((connection.isQuiet())) return connection;",
+    before: "if (isInTime && await connection.isQuiet()) return connection;",
+    after: "if (isInTime && (connection.isQuiet())) return connection;",
     reason:
       "What has come by then is noticed by `watch` as well; the look is for the same turn of the event loop",
   },

@@ -16,6 +16,7 @@ import { SharedCall } from "./shared_call.ts";
 import {
   type ConnectionPolicies,
   type ConnectionPolicy,
+  isServerAsking,
   resetConnection,
   takeIn,
   verdictOf,
@@ -75,6 +76,8 @@ export class Connection {
   #begun = 0;
   /** The last call that was on its way when one on this path failed or was turned away. */
   readonly #failedWith: Record<Path, number> = { check_in: 0, delivery: 0 };
+  /** The same of one that this path waits for: after a 503 with a time both paths do. */
+  readonly #waitsSince: Record<Path, number> = { check_in: 0, delivery: 0 };
   /** Of reports that overlap one asks, and the others wait for the same answer. */
   readonly #health = new SharedCall((signal) => this.#parts.checkHealth({ signal }));
   /** Until then a good `/health` need not be asked for again. */
@@ -196,9 +199,11 @@ export class Connection {
     const before = this.#state;
     const { path, permit } = call;
     const answer = this.#isSameFailure(told, call) ? { kind: "aborted" } as const : told;
+    const isOlder = call.number <= this.#waitsSince[path];
     if (isBad(answer)) this.#failedWith[path] = this.#begun;
+    for (const waiting of waitingPaths(answer, path)) this.#waitsSince[waiting] = this.#begun;
     if (answer.kind === "failed") this.#healthKnownUntilMs = -Infinity;
-    this.#enter(takeIn(before, answer, { path, permit, nowMs, random, policy }));
+    this.#enter(takeIn(before, answer, { path, permit, isOlder, nowMs, random, policy }));
     tellAnswer(log, answer, {
       path,
       before,
@@ -290,6 +295,12 @@ export class Connection {
     if (change) tellChange(log, { what: "connection" }, change);
     this.#state = state;
   }
+}
+
+/** The paths that wait after an answer on one of them. */
+function waitingPaths(answer: Answer<unknown>, path: Path): readonly Path[] {
+  if (isServerAsking(answer)) return ["check_in", "delivery"];
+  return isBad(answer) ? [path] : [];
 }
 
 function isBad({ kind }: Answer<unknown>): boolean {

@@ -67,6 +67,11 @@ export interface AnswerStep {
   readonly path: Path;
   /** `null`: the breaker has judged the call by itself, as one that took too long. */
   readonly permit: Permit | null;
+  /**
+   * The call was on its way already when another one led to the wait of its path: that it went well
+   * shows nothing of the server since then. @default false
+   */
+  readonly isOlder?: boolean;
   readonly nowMs: number;
   readonly random: Random;
   readonly policy: ConnectionPolicy;
@@ -103,12 +108,14 @@ export function takeIn(
     ? advance(state.breaker, breakerStep)
     : settle(state.breaker, { permit, verdict, reason: whyOf(answer) }, breakerStep);
   const isOpen = breaker.state === "open";
-  const own = nextPath(state.paths[step.path], answer, { ...step, isOpen });
+  const isOldSuccess = step.isOlder === true && isGood(answer);
+  const path = state.paths[step.path];
+  const own = isOldSuccess ? path : nextPath(path, answer, { ...step, isOpen });
   const paths = { ...state.paths, [step.path]: own };
   return {
     breaker,
     paths: isServerAsking(answer) ? notBefore(paths, own.notBeforeMs) : paths,
-    outage: nextOutage(state.outage, answer, nowMs),
+    outage: isOldSuccess ? state.outage : nextOutage(state.outage, answer, nowMs),
     ...nextStanding(state, answer, {
       path: step.path,
       nowMs,
@@ -134,8 +141,12 @@ export function resetConnection(state: ConnectionState): ConnectionState {
 }
 
 /** A 503 that says when to come back means the whole server, not the path that was asked. */
-function isServerAsking(answer: Answer<unknown>): boolean {
+export function isServerAsking(answer: Answer<unknown>): boolean {
   return answer.kind === "failed" && answer.retryAfterMs !== null;
+}
+
+function isGood({ kind }: Answer<unknown>): boolean {
+  return kind === "ok" || kind === "refused";
 }
 
 function notBefore(paths: ConnectionState["paths"], instantMs: number): ConnectionState["paths"] {

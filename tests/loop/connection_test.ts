@@ -460,3 +460,36 @@ Deno.test("a failure is told with how long its own call took", async () => {
   await attempt;
   assertEquals(log.told("server not reached").map(({ took_ms }) => took_ms), [1_250]);
 });
+
+Deno.test("a call that was on its way before another led to a wait ends that wait on no path", async () => {
+  const busy = { kind: "failed", why: "HTTP 503", status: 503, offline: false } as const;
+  const rows = [
+    { ...busy, retryAfterMs: 10_000 },
+    { ...busy, retryAfterMs: null },
+    { kind: "limited", why: "HTTP 429", retryAfterMs: 10_000 } as const,
+  ];
+  for (const answer of rows) {
+    const { connection, clock } = setUp();
+    const calls = (["delivery", "delivery", "check_in"] as const).map((path) => {
+      const { promise, resolve } = Promise.withResolvers<Answer<unknown>>();
+      return { path, resolve, made: connection.attempt(path, () => promise) };
+    });
+    const [first, ...others] = calls;
+    first!.resolve(answer);
+    await first!.made;
+    const waits = () => [connection.waitMs("delivery"), connection.waitMs("check_in")];
+    const before = waits();
+    assert(before[0]! > 0);
+    const isAsked = answer.kind === "failed" && answer.retryAfterMs !== null;
+    assertEquals(before[1]! > 0, isAsked);
+    for (const { resolve, made } of others) {
+      resolve(fine);
+      await made;
+    }
+    assertEquals(waits(), before, JSON.stringify(answer));
+    assertEquals(connection.state.outage !== null, isAsked);
+    await clock.advance(Math.max(...waits()));
+    await connection.attempt("delivery", () => Promise.resolve(fine));
+    assertEquals([...waits(), connection.state.outage], [0, 0, null]);
+  }
+});

@@ -65,6 +65,8 @@ export function requireAnswer(
 ): void {
   if (answer.rows.length > 0) return;
   const action = "list updates with winget";
+  // The only row of a table may hold what no row can; how many there are is known from winget's count.
+  if (answer.hasMainTable && answer.unreadable === 0 && answer.announced === 1) return;
   if (answer.hasMainTable || answer.unreadable > 0) {
     throw new ScanError(`Cannot ${action}: its table is not understood`, { reason: "permanent" });
   }

@@ -363,3 +363,20 @@ Deno.test("cutGap() names five of them", () => {
     cutGap(Array(count).fill(row)).join().match(/7-Zip/g)?.length ?? 0;
   assertEquals([names(0), names(1), names(5), names(6)], [0, 1, 5, 5]);
 });
+
+Deno.test("requireAnswer() is content with a table whose only row cannot be read, and gapsIn() tells of it", () => {
+  const lines = [
+    "Name Id  Version Available Source",
+    "-".repeat(33),
+    "Tool A.B 1.",
+    "0     2.0       winget",
+  ];
+  const answer = parseWingetUpgrades(`${lines.join("\n")}\n1 upgrades available.\n`);
+  requireAnswer(answer, false);
+  assertEquals([answer.rows, gapsIn(answer)[0]], [[], "winget counts 1, 0 could be read"]);
+  // Of more rows, or of none that winget counts, the table is in doubt.
+  for (const count of ["2 upgrades available.\n", ""]) {
+    const other = parseWingetUpgrades(`${lines.join("\n")}\n${count}`);
+    assertThrows(() => requireAnswer(other, false), ScanError, "its table is not understood");
+  }
+});

@@ -177,6 +177,7 @@ export function wingetUpdates(rows: readonly WingetUpgrade[]): Update[] {
       advisories: [],
       sizeBytes: null,
       description: row.name === "" ? null : row.name,
+      titles: row.name === "" ? [] : [row.name],
       sourcePackage: null,
       reboot: null,
     };

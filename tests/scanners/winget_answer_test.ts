@@ -199,6 +199,7 @@ Deno.test("wingetUpdates() invents no severity, version or source", () => {
     advisories: [],
     sizeBytes: null,
     description: "MEGAsync",
+    titles: ["MEGAsync"],
     sourcePackage: null,
     reboot: null,
   });

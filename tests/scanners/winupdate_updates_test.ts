@@ -51,6 +51,9 @@ Deno.test("describeUpdates() tells all that the agent tells", () => {
     sizeBytes: 96_636_764_160,
     description: "2026-11 Cumulative Update for Windows 11 Version 25H2 for x64-based Systems " +
       "(KB5070001). Published 2026-11-10. The size is the most that it may be.",
+    titles: [
+      "2026-11 Cumulative Update for Windows 11 Version 25H2 for x64-based Systems (KB5070001)",
+    ],
     sourcePackage: null,
     reboot: "maybe",
   });

@@ -342,6 +342,19 @@ Deno.test("wingetSources() takes no word that only holds a source's name for tha
   assertEquals(both.sources.map(({ tellsSecurity }) => tellsSecurity), [false, false]);
 });
 
+Deno.test("wingetSources() tells sources apart whose names hold each other, or signs", () => {
+  const known = ["winget", "winget-font", "a.b (c)"].map((name) => (
+    { name, url: null, isExplicit: name === "winget-font" }
+  ));
+  const results = (sentence: string) =>
+    wingetSources([sentence], known).sources.map(({ result }) => result);
+  assertEquals(results("Failed: winget-font"), ["ok", "failed", "missing"]);
+  assertEquals(results("Failed: winget"), ["failed", "not_asked", "missing"]);
+  assertEquals(results("Failed: winget-font, winget"), ["failed", "failed", "missing"]);
+  assertEquals(results("Failed: a.b (c)"), ["ok", "not_asked", "failed"]);
+  assertEquals(results("Failed: axb (c)"), ["ok", "not_asked", "missing"]);
+});
+
 Deno.test("wingetUpdates() knows no version that is unknown or empty, and keeps what a row says", () => {
   const [row] = read("new_four_columns.txt").rows;
   if (!row) throw new Error("no row");

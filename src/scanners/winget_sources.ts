@@ -1,6 +1,7 @@
 /** Reads `winget source export`: which sources winget has. JSON in every language, an object a line. */
 
 import * as v from "valibot";
+import { decodeJson } from "../json.ts";
 import { isDebris, plainText, wingetLines } from "./winget_lines.ts";
 
 /** A source of winget's. */
@@ -38,10 +39,8 @@ export function parseWingetSources(stdout: string): readonly WingetSource[] | nu
 }
 
 function readSource(line: string): WingetSource | null {
-  try {
-    const { success, output } = v.safeParse(shape, JSON.parse(line));
-    return success ? { name: output.Name, url: output.Arg, isExplicit: output.Explicit } : null;
-  } catch {
-    return null;
-  }
+  const read = decodeJson(shape, line);
+  if (!read.ok) return null;
+  const { Name: name, Arg: url, Explicit: isExplicit } = read.value;
+  return { name, url, isExplicit };
 }

@@ -1,8 +1,10 @@
-/** What settings must be to each other: the table of all pairs that work on one another. Pure. */
+/** What settings must be to each other, and patterns in themselves: the table of rules. Pure. */
 
+import { SCANNER_NAMES } from "../scanners/available.ts";
+import { complainOfPattern } from "../scanners/ignored.ts";
 import type { Config } from "./assemble.ts";
 
-/** One rule about several settings. */
+/** One rule about several settings, or about each of a list. */
 export interface CrossRule {
   /** Whether the configuration is refused; else there is a warning. */
   readonly isError: boolean;
@@ -53,6 +55,13 @@ export const CROSS_RULES: readonly CrossRule[] = [
     ({ breaker }) => breaker.windowFailures > breaker.windowSize,
     "Cannot use breaker.window_failures: it is above window_size",
   ),
+  {
+    isError: true,
+    complaint({ scanners: { ignore } }) {
+      const complaints = ignore.map((pattern) => complainOfPattern(pattern, SCANNER_NAMES));
+      return complaints.find((complaint) => complaint !== null) ?? null;
+    },
+  },
   {
     isError: false,
     complaint({ server: { url } }) {

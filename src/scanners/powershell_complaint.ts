@@ -23,8 +23,15 @@ const ENTITIES: Readonly<Record<string, string>> = {
 /** The line of an error that shows the code, its marks, its category and its id: `+ ...`. */
 const CODE = /^\s*\+/;
 
-/** Where in a script an error is, in any language: `At line:1 char:1`, `In Zeile:1 Zeichen:1`. */
-const POSITION = /[:：]\s*\d+\D{1,30}\d+\s*$/;
+/** Where in a script an error is: `At line:1 char:1`, `At C:\\x.ps1:3 char:5`. */
+const POSITION = /^\s*At .+:\d+ char:\d+\s*$/;
+
+/**
+ * The same in any language (`In Zeile:1 Zeichen:1`), which a sentence may look like
+ * (`10.0.0.1:8080 after 3`): it is one only right above the code, which is not indented.
+ */
+const MAYBE_POSITION = /[:：]\s*\d+\D{1,30}\d+\s*$/;
+const CODE_BELOW = /^\+/;
 
 /** PowerShell 7 draws a frame: `Line |`, `   1 |  code`, `     | message`. */
 const FRAME_HEAD = /^\s*\p{L}+\s*\|\s*$/u;
@@ -47,10 +54,17 @@ const BLOCKED = /ScriptContainedMaliciousContent/;
 export function describeComplaint(output: string): string {
   const lines = textOf(output).split(/[\r\n]+/);
   const said = lines.filter((line) => stripControls(line).trim() !== "");
-  const words = said.filter((line) => !CODE.test(line) && !FRAME_HEAD.test(line))
-    .filter((line) => !FRAME_CODE.test(line))
-    .map((line) => stripControls(line.replace(FRAME, "")).trimEnd());
-  const sentences = words.filter((line) => !POSITION.test(line) && !NO_WORDS.test(line));
+  const isPosition = (line: string, at: number) =>
+    POSITION.test(line) || (MAYBE_POSITION.test(line) && CODE_BELOW.test(said[at + 1] ?? ""));
+  const shown = said.map((line, at) => ({ line, isPlace: isPosition(line, at) }))
+    .filter(({ line }) => !CODE.test(line) && !FRAME_HEAD.test(line) && !FRAME_CODE.test(line))
+    .map(({ line, isPlace }) => ({
+      text: stripControls(line.replace(FRAME, "")).trimEnd(),
+      isPlace,
+    }));
+  const words = shown.map(({ text }) => text);
+  const sentences = shown.filter(({ text, isPlace }) => !isPlace && !NO_WORDS.test(text))
+    .map(({ text }) => text);
   const from = sentences.length > 0 ? sentences : words.length > 0 ? words : said;
   return quoteWords(unbroken(from).trim(), LONGEST_COMPLAINT);
 }

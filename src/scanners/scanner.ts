@@ -65,6 +65,11 @@ export interface Update {
   /** Size of the download; of Windows Update's, which tells no other, the most that it may be. */
   readonly sizeBytes: number | null;
   readonly description: string | null;
+  /**
+   * What people call it where that is not `package`: titles, the program's name. For `scanners.ignore`,
+   * in no report. @default none
+   */
+  readonly titles?: readonly string[];
   /** The source package, which is what security trackers go by; `null` where it has none. */
   readonly sourcePackage: string | null;
   /** `null`: its source does not tell. */

@@ -1,6 +1,7 @@
 /** Decides what an answer of winget's is worth: a list, what is missing from it, or no list at all. */
 
 import { ScanError, type ScanSource, type Update } from "./scanner.ts";
+import { DEFAULT_SOURCES, type WingetSource } from "./winget_sources.ts";
 import type { WingetUpgrade, WingetUpgrades } from "./winget_upgrades.ts";
 
 /** winget's word for a version that it cannot tell; the same in every language. */
@@ -65,6 +66,8 @@ export function requireAnswer(
 ): void {
   if (answer.rows.length > 0) return;
   const action = "list updates with winget";
+  // The only row of a table may hold what no row can; how many there are is known from winget's count.
+  if (answer.hasMainTable && answer.unreadable === 0 && answer.announced === 1) return;
   if (answer.hasMainTable || answer.unreadable > 0) {
     throw new ScanError(`Cannot ${action}: its table is not understood`, { reason: "permanent" });
   }
@@ -115,33 +118,50 @@ export function gapsIn(
   return gaps;
 }
 
-/** The sources that there are on every host. Only the first is asked: the other fails for services. */
-const SOURCES: readonly [name: string, isAsked: boolean][] = [["winget", true], ["msstore", false]];
+/** The source whose updates are listed. The store's is left out: it fails for services. */
+const ASKED = "winget";
+const LEFT_OUT = "msstore";
 
 /**
  * The sources, and what winget said that is about none of them. A source that it names outside its
- * tables is one that failed. winget does not tell how old its sources' data are.
+ * tables is one that failed. One that winget would look through by itself, and that nobody asked, is
+ * missing from the list. winget does not tell how old its sources' data are.
  */
 export function wingetSources(
   complaints: readonly string[],
+  known: readonly WingetSource[] = DEFAULT_SOURCES,
 ): { sources: ScanSource[]; rest: string[] } {
-  const about = (name: string) =>
-    complaints.find((message) =>
-      new RegExp(`(?<![\\p{L}\\d])${name}(?![\\p{L}\\d])`, "u").test(message)
+  const names = known.map(({ name }) => name);
+  const about = ({ name }: WingetSource) => {
+    // "winget-font" is not about "winget".
+    const others = names.filter((other) => other !== name && other.includes(name));
+    const written = name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+    const word = new RegExp(`(?<![\\p{L}\\d])${written}(?![\\p{L}\\d])`, "u");
+    return complaints.find((message) =>
+      word.test(others.reduce((text, other) => text.replaceAll(other, ""), message))
     );
-  const sources = SOURCES.map(([name, isAsked]): ScanSource => {
-    const complaint = about(name);
+  };
+  const sources = known.map((source): ScanSource => {
+    const complaint = about(source);
+    const isLeftOut = source.name === LEFT_OUT || source.isExplicit;
+    const [result, why]: [ScanSource["result"], string | null] = complaint !== undefined
+      ? ["failed", `winget says: ${complaint}`]
+      : source.name === ASKED
+      ? ["ok", null]
+      : isLeftOut
+      ? ["not_asked", null]
+      : ["missing", `its updates are not listed: Pennon asks the source "${ASKED}" alone`];
     return {
-      name,
-      url: null,
-      result: complaint !== undefined ? "failed" : isAsked ? "ok" : "not_asked",
-      why: complaint === undefined ? null : `winget says: ${complaint}`,
+      name: source.name,
+      url: source.url,
+      result,
+      why,
       metadataAgeS: null,
       expiresAtMs: null,
       tellsSecurity: false,
     };
   });
-  const told = SOURCES.map(([name]) => about(name));
+  const told = known.map(about);
   return { sources, rest: complaints.filter((message) => !told.includes(message)) };
 }
 
@@ -175,6 +195,7 @@ export function wingetUpdates(rows: readonly WingetUpgrade[]): Update[] {
       advisories: [],
       sizeBytes: null,
       description: row.name === "" ? null : row.name,
+      titles: row.name === "" ? [] : [row.name],
       sourcePackage: null,
       reboot: null,
     };

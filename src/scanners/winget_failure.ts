@@ -25,6 +25,12 @@ const RESET = "as the same account, look at `winget source list`, and reset its 
 
 const UPDATE_WINGET = "update App Installer";
 
+const REPAIR_WINGET = "repair App Installer for this account";
+
+const CHECK_POLICY = "look for it under App Package Deployment in the group policies";
+
+const FREE_SPACE = "free space on the system drive";
+
 /**
  * From doc/windows/package-manager/winget/returnCodes.md in microsoft/winget-cli, winerror.h and
  * ntstatus.h. A code that is not here is taken for transient: if it repeats, the breaker opens.
@@ -89,9 +95,17 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
   [0x80072efe, transient("the connection to the source's server broke off")],
   [0x80072eff, transient("the connection to the source's server was reset")],
   [0x801901f4, transient("the source's server failed: HTTP 500")],
-  // ERROR_INSTALL_NETWORK_FAILURE and ERROR_INSTALL_CANCEL.
+  // ERROR_DISK_FULL.
+  [0x80070070, transient("the disk is full", FREE_SPACE)],
+  // ERROR_INSTALL_..., ERROR_PACKAGE...: of the package manager for MSIX, by which winget came.
+  [0x80073cf4, transient("the disk is full", FREE_SPACE)],
   [0x80073cf5, transient("Windows could not fetch a package")],
   [0x80073cf8, transient("Windows cancelled the package")],
+  [0x80073cff, absent("a policy forbids Windows its package", CHECK_POLICY)],
+  [0x80073d00, transient("Windows is just updating its package")],
+  [0x80073d01, absent("a policy forbids Windows its package", CHECK_POLICY)],
+  [0x80073d02, transient("its package is in use while Windows replaces it")],
+  ...repairs(),
   [0xc0000005, transient("it crashed (access violation)")],
   [0xc0000409, transient("it crashed (fail fast)")],
   [0xc0000142, transient("a DLL could not be initialized: the session is ending or out of memory")],
@@ -103,7 +117,7 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
   ],
 ]);
 
-/** ERROR_INSTALL_... and ERROR_PACKAGE...: of the package manager for MSIX, by which winget came. */
+/** The first and the last code of the package manager for MSIX. */
 const FIRST_MSIX = 0x80073cf0;
 const LAST_MSIX = 0x80073d1f;
 
@@ -148,15 +162,28 @@ function reasonOf(cause: CommandError): ScanErrorReason {
   return cause.reason === "failed" ? "not_available" : reasonNotRun(cause);
 }
 
-function familyOf(number: number): Meaning {
-  if (number >= FIRST_MSIX && number <= LAST_MSIX) {
-    return permanent("Windows refuses the package", "repair App Installer for this account");
-  }
-  return transient("it failed");
+/**
+ * Codes of the package manager for MSIX that say that a package cannot be used until somebody mends
+ * it: it cannot be opened, is not valid, lacks or contradicts another, needs remediation; the
+ * repository, or what it is recovered from, is damaged; its signature, the processor, the file system
+ * or the drive is wrong.
+ */
+function repairs(): readonly [code: number, meaning: Meaning][] {
+  return [
+    ...[0x80073cf0, 0x80073cf2, 0x80073cf3, 0x80073cfc, 0x80073cfd, 0x80073cfe],
+    ...[0x80073d03, 0x80073d04, 0x80073d07, 0x80073d09, 0x80073d10, 0x80073d13, 0x80073d1f],
+  ].map((code) => [code, permanent("Windows refuses the package", REPAIR_WINGET)]);
 }
 
-function transient(fact: string): Meaning {
-  return { reason: "transient", fact };
+/** What is not listed may pass: for as long as a package is replaced, Windows says many things of it. */
+function familyOf(number: number): Meaning {
+  return number >= FIRST_MSIX && number <= LAST_MSIX
+    ? transient("Windows cannot use the package now", `if it stays so, ${REPAIR_WINGET}`)
+    : transient("it failed");
+}
+
+function transient(fact: string, next?: string): Meaning {
+  return { reason: "transient", fact, next };
 }
 
 function permanent(fact: string, next?: string): Meaning {

@@ -21,10 +21,14 @@ import {
   learnNothingFound,
   listInstalled,
   listPins,
+  listSources,
   listUpgrades,
   type Winget,
 } from "./winget_program.ts";
+import type { WingetSource } from "./winget_sources.ts";
 import { parseWingetUpgrades, type WingetUpgrade } from "./winget_upgrades.ts";
+
+const SOURCES_UNKNOWN = "Which other sources winget has is not known";
 
 /** A list, what is missing from it, and what it was had from. */
 export interface WingetListing {
@@ -56,14 +60,31 @@ export async function listWithWinget(
     throw new ScanError(`Cannot list updates with winget: ${fact}`, { reason: "permanent" });
   }
   const pins = knowsPins ? await askForPins(winget, rows, options) : { rows, notes: [] };
-  const { sources, rest } = wingetSources(complaintsIn(answer, learnt));
+  const known = await askForSources(winget, options);
+  const { sources, rest } = wingetSources(complaintsIn(answer, learnt), known.sources);
   return {
     updates: wingetUpdates(pins.rows),
-    gaps: [...gapsIn(answer, rest), ...cutGap(unknown)],
+    gaps: [...gapsIn(answer, rest), ...cutGap(unknown), ...known.gaps],
     notes: pins.notes,
     sources,
     tool: `"${winget.path}"`,
   };
+}
+
+/** Of a source that is not known nobody can say that its updates are in the list. */
+async function askForSources(
+  winget: Winget,
+  { signal }: ScanOptions,
+): Promise<{ sources?: readonly WingetSource[]; gaps: readonly string[] }> {
+  try {
+    const sources = await listSources(winget);
+    return sources
+      ? { sources, gaps: [] }
+      : { gaps: [`${SOURCES_UNKNOWN}: its answer is no list`] };
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof ScanError)) throw error;
+    return { gaps: [`${SOURCES_UNKNOWN}: ${error.message}`] };
+  }
 }
 
 /** Ordinary pins do not show in the listing: it is asked as if they did not matter. */

@@ -11,6 +11,7 @@ import {
   wingetNotRun,
 } from "./winget_failure.ts";
 import { wingetPlaces } from "./winget_places.ts";
+import { parseWingetSources, type WingetSource } from "./winget_sources.ts";
 import { parseWingetUpgrades } from "./winget_upgrades.ts";
 
 /** For everything that winget is asked in one scan. */
@@ -147,6 +148,16 @@ export async function listPins(winget: Winget): Promise<string | null> {
   if (code !== 0 && !saysNothingFound(code)) throw wingetFailure(action, code);
   if (!truncated) return stdout;
   throw new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
+}
+
+/** Its sources; `null` if what it says is no list of them. Asks at most twice. Throws `ScanError`. */
+export async function listSources(winget: Winget): Promise<readonly WingetSource[] | null> {
+  const action = "list winget's sources";
+  const ask = (...options: string[]) => winget.run(action, ["source", "export", ...options]);
+  let result = await ask("--disable-interactivity");
+  if (isTooOld(result.code)) result = await ask();
+  if (result.code !== 0) throw wingetFailure(action, result.code);
+  return result.truncated ? null : parseWingetSources(result.stdout);
 }
 
 function quiet({ version }: Winget): string[] {

@@ -20,6 +20,9 @@ const LONGEST_ODD_LINE = 2_000;
 const MOST_ODD_LINES = 200;
 const MOST_ODD_WORDS = 100;
 
+/** Rules below the first row that are looked at closely. */
+const MOST_RULES = 8;
+
 /** Lines that the line ends within one name may have made of a row. */
 const MOST_PIECES = 4;
 
@@ -78,44 +81,105 @@ export function readTables(lines: readonly string[], kind: TableKind): WingetTab
 
 function readTable(lines: readonly string[], ruleAt: number, kind: TableKind): WingetTable {
   const from = ruleAt + 1;
-  const heading = lines[ruleAt - 1] ?? "";
-  const block = lines.slice(from, blockEnd(lines, from, () => false));
-  const columns = findColumns(heading, lines[ruleAt] ?? "", block);
   const startsAt = ruleAt - 1;
+  const block = lines.slice(from, blockEnd(lines, from, () => true));
+  const columns = columnsOf(lines, ruleAt, block) ??
+    columnsOf(lines, ruleAt, lines.slice(from, blockEnd(lines, from, () => false)));
   if (!columns || (kind === "upgrades" && !columns.fields.includes("available"))) {
     return { startsAt, endsAt: from + block.length, rows: undefined, unreadable: 0 };
   }
-  const table = { columns, kind };
-  const end = blockEnd(lines, from, (line) => isPlausible(readAligned(line, table)));
-  const found = readRows(lines.slice(from, end), table);
+  const table: OpenTable = { columns, kind, lines, from, heading: lines[startsAt] ?? "" };
+  const rules = new Map<number, boolean>();
+  const isNext = (at: number) => {
+    // What comes of so many rules is no table of winget's.
+    const is = rules.get(at) ?? (rules.size >= MOST_RULES || startsTable(table, at));
+    rules.set(at, is);
+    return is;
+  };
+  const end = blockEnd(lines, from, isNext);
+  const limit = tableEnd(lines, end, isNext);
+  const isRowPiece = ([at, is]: [number, boolean]) => !is && at < limit;
   // A name may hold a blank line: rows behind one belong to this table if there is no doubt of them.
-  const tail = lines.slice(end, tableEnd(lines, end));
-  const isMore = tail.some((line) => isPlausible(readAligned(line, table)));
-  const { rows, unreadable, length } = isMore
-    ? readRows(lines.slice(from, tableEnd(lines, end)), table)
-    : found;
-  return { startsAt, endsAt: from + length, rows, unreadable };
+  const isMore = lines.slice(end, limit).some((line) => isPlausible(readAligned(line, table))) ||
+    [...rules].some((rule) => rule[0] > end && isRowPiece(rule));
+  const { rows, unreadable, length } = readRows(lines.slice(from, isMore ? limit : end), table);
+  // A rule that is a piece of a row begins no table, though nothing behind it could be read.
+  const inner = [...rules].filter(isRowPiece).map(([at]) => at + 1);
+  const endsAt = Math.max(from + length, ...inner);
+  return { startsAt, endsAt, rows: [...rows.values()], unreadable };
+}
+
+/** The columns by the lines that may be rows; a rule is none. */
+function columnsOf(
+  lines: readonly string[],
+  ruleAt: number,
+  block: readonly string[],
+): Columns | undefined {
+  const rows = block.filter((line) => !RULE.test(line));
+  return findColumns(lines[ruleAt - 1] ?? "", lines[ruleAt] ?? "", rows);
+}
+
+/** A table that is being read, and where its first row is. */
+interface OpenTable extends KnownTable {
+  readonly lines: readonly string[];
+  readonly from: number;
+  readonly heading: string;
+}
+
+/**
+ * Whether the rule at `ruleAt`, below the rows of `table`, has a table of its own, and is no piece of a
+ * name or a version that holds line ends and dashes: the lines below it say so, which are rows of the
+ * one or of the other.
+ */
+function startsTable(table: OpenTable, ruleAt: number): boolean {
+  const { lines, from, kind } = table;
+  const heading = lines[ruleAt - 1] ?? "";
+  if (isPlausible(readAligned(heading, table))) return false;
+  const end = blockEnd(lines, ruleAt + 1, () => true);
+  const below = lines.slice(ruleAt + 1, end);
+  const columns = columnsOf(lines, ruleAt, below);
+  const own = columns ? readRows(below, { columns, kind }).rows.size : 0;
+  // A row that the rule is a piece of begins no further up.
+  const first = Math.max(from, ruleAt - MOST_PIECES);
+  const rows = readRows(lines.slice(first, end), table).rows;
+  const others = [...rows.keys()].filter((at) => first + at > ruleAt).length;
+  if (others > own) return !columns && wordsIn(heading) === wordsIn(table.heading);
+  // winget puts a blank line, or a sentence and one, before each of its tables.
+  return own > 0 || lines.slice(from, ruleAt).some((line) => line.trim() === "");
+}
+
+function wordsIn(heading: string): string {
+  return wordsOf(heading).map(({ text }) => text).join(" ");
 }
 
 /** The index of the first blank line, or of the heading of the next table. */
 function blockEnd(
   lines: readonly string[],
   from: number,
-  isRow: (line: string) => boolean,
+  isNext: (ruleAt: number) => boolean,
 ): number {
   let end = from;
-  while ((lines[end] ?? "").trim() !== "") {
-    if (RULE.test(lines[end + 1] ?? "") && !isRow(lines[end] ?? "")) break;
-    end++;
-  }
+  while ((lines[end] ?? "").trim() !== "" && !isHeading(lines, end, isNext)) end++;
   return end;
 }
 
 /** The index of the next table's heading, or of the end. */
-function tableEnd(lines: readonly string[], from: number): number {
+function tableEnd(
+  lines: readonly string[],
+  from: number,
+  isNext: (ruleAt: number) => boolean,
+): number {
   let end = from;
-  while (end < lines.length && !RULE.test(lines[end + 1] ?? "")) end++;
+  while (end < lines.length && !isHeading(lines, end, isNext)) end++;
   return end;
+}
+
+function isHeading(
+  lines: readonly string[],
+  at: number,
+  isNext: (ruleAt: number) => boolean,
+): boolean {
+  return RULE.test(lines[at + 1] ?? "") && isNext(at + 1);
 }
 
 /** A table whose columns are known. */
@@ -124,22 +188,23 @@ interface KnownTable {
   readonly kind: TableKind;
 }
 
-/** Reads every row that can be read; `length` counts the lines up to the last one of the table. */
+/**
+ * Reads every row that can be read, by the place of its last line; `length` counts the lines up to the
+ * last one of the table.
+ */
 function readRows(
   below: readonly string[],
   table: KnownTable,
-): { rows: WingetRow[]; unreadable: number; length: number } {
+): { rows: ReadonlyMap<number, WingetRow>; unreadable: number; length: number } {
   const rows = new Map<number, WingetRow>();
   const unread = new Set<number>();
   let odd = 0;
   let pieces: string[] = [];
   for (const [at, line] of below.entries()) {
     const isClose = odd < MOST_ODD_LINES && line.length <= LONGEST_ODD_LINE;
-    const joined = [...pieces, line].join(" ");
     let row = readAligned(line, table);
-    if (!row && isClose && pieces.length > 0 && joined.length <= LONGEST_ODD_LINE) {
-      // A line end within a name is as wide as a blank to winget.
-      row = readAligned(joined, table) ?? plausible(readLoose(joined, table));
+    if (!row && isClose && pieces.length > 0) {
+      row = readJoined([...pieces, line], table);
       if (row) { for (let piece = 1; piece <= pieces.length; piece++) unread.delete(at - piece); }
     }
     if (!row && isClose) row = plausible(readLoose(line, table)) ?? readShifted(line, table);
@@ -158,33 +223,69 @@ function readRows(
     if (at === last + 1 && looksLikeRow(below[at] ?? "")) last = at;
   }
   const lost = [...unread].filter((at) => at < last + 1 && !isDebris(below[at] ?? ""));
-  return { rows: [...rows.values()], unreadable: lost.length, length: last + 1 };
+  return { rows, unreadable: lost.length, length: last + 1 };
+}
+
+/**
+ * Reads a row of several lines. A line end is as wide as a blank to winget, and may be one in a name. A
+ * version that holds one is no version: what it is without it is not known.
+ */
+function readJoined(pieces: readonly string[], table: KnownTable): WingetRow | undefined {
+  const joined = pieces.join(" ");
+  if (joined.length > LONGEST_ODD_LINE) return undefined;
+  const loose = looseCells(joined, table);
+  const cells = alignedCells(joined, table) ??
+    (isPlausible(loose && rowOf(loose, table)) ? loose : undefined);
+  if (!cells) return undefined;
+  const ends = pieces.slice(0, -1).map((_, at) => pieces.slice(0, at + 1).join(" ").length);
+  let from = 0;
+  for (const [column, cell] of cells.entries()) {
+    const field = table.columns.fields[column];
+    const isBroken = ends.some((end) => isInside(cell, end - from));
+    if (isBroken && field !== "name") return undefined;
+    from += cell.length;
+  }
+  return rowOf(cells, table);
+}
+
+/** Whether there is text in a cell on both sides of this place. */
+function isInside(cell: string, at: number): boolean {
+  return at > 0 && cell.slice(0, at).trim() !== "" && cell.slice(at).trim() !== "";
 }
 
 /** Reads a row that fits the columns, as almost every one does. */
-function readAligned(line: string, { columns, kind }: KnownTable): WingetRow | undefined {
-  const { starts, fields } = columns;
+function readAligned(line: string, table: KnownTable): WingetRow | undefined {
+  const cells = alignedCells(line, table);
+  return cells && rowOf(cells, table);
+}
+
+function alignedCells(line: string, table: KnownTable): string[] | undefined {
+  const { starts } = table.columns;
   for (const shift of shiftsFor(line)) {
     const cells = cutAt(line, shifted(starts, shift));
-    const row = cells && !isLoose(cells.slice(0, -1)) ? rowOf(cells, fields) : undefined;
-    if (!row || !isComplete(row, kind)) continue;
-    if (shift === 0 || isAscii(cells?.slice(1).join("") ?? "")) return row;
+    if (!cells || isLoose(cells.slice(0, -1)) || !rowOf(cells, table)) continue;
+    if (shift === 0 || isAscii(cells.slice(1).join(""))) return cells;
   }
   return undefined;
 }
 
 /** Reads a row whose cells begin with blanks of their own. */
-function readLoose(line: string, { columns, kind }: KnownTable): WingetRow | undefined {
-  const cells = cutAt(line, columns.starts);
-  const row = cells && rowOf(cells, columns.fields);
-  return row && isComplete(row, kind) ? row : undefined;
+function readLoose(line: string, table: KnownTable): WingetRow | undefined {
+  const cells = looseCells(line, table);
+  return cells && rowOf(cells, table);
+}
+
+function looseCells(line: string, table: KnownTable): string[] | undefined {
+  const cells = cutAt(line, table.columns.starts);
+  return cells && rowOf(cells, table) ? cells : undefined;
 }
 
 /**
  * Reads a row by its right-hand cells, which stand as far from each other as in every other row,
  * wherever the name, whose width is in dispute, makes them begin.
  */
-function readShifted(line: string, { columns, kind }: KnownTable): WingetRow | undefined {
+function readShifted(line: string, table: KnownTable): WingetRow | undefined {
+  const { columns } = table;
   const [, second = 0] = columns.starts;
   const found = new Map<string, WingetRow>();
   for (const { text, at } of wordsOf(line).slice(0, MOST_ODD_WORDS)) {
@@ -196,8 +297,8 @@ function readShifted(line: string, { columns, kind }: KnownTable): WingetRow | u
     const cut = cutAt(line, starts);
     const cells = cut && at === 0 ? ["", ...cut] : cut;
     if (!cells || isLoose(cells.slice(1, -1))) continue;
-    const row = rowOf(cells, columns.fields);
-    if (row && isComplete(row, kind) && isPlausible(row)) found.set(JSON.stringify(row), row);
+    const row = rowOf(cells, table);
+    if (isPlausible(row)) found.set(JSON.stringify(row), row);
   }
   return found.size === 1 ? [...found.values()][0] : undefined;
 }
@@ -220,12 +321,16 @@ function isLoose(cells: readonly string[]): boolean {
   return cells.some((cell) => cell.startsWith(" ") && cell.trim() !== "");
 }
 
-/** An id is one word. */
-function rowOf(cells: readonly string[], fields: Columns["fields"]): WingetRow | undefined {
-  const row = { name: "", id: "", version: "", available: "", source: null };
+/** An id is one word, and nothing is missing that each row of the table has. */
+function rowOf(
+  cells: readonly string[],
+  { columns, kind }: KnownTable,
+): WingetRow | undefined {
+  const none = { name: "", id: "", version: "", available: "", source: null };
   const clean = cells.map(plainText);
-  const told = Object.fromEntries(fields.map((field, column) => [field, clean[column] ?? ""]));
-  return /^\S+$/.test(told["id"] ?? "") ? { ...row, ...told } : undefined;
+  const told = columns.fields.map((field, column) => [field, clean[column] ?? ""]);
+  const row: WingetRow = { ...none, ...Object.fromEntries(told) };
+  return /^\S+$/.test(row.id) && isComplete(row, kind) ? row : undefined;
 }
 
 /** Whether a row has what each row of its table has. */

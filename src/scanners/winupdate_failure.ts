@@ -128,11 +128,23 @@ const MEANINGS: readonly [codes: string, meaning: Meaning][] = [
     fact: "its database is damaged",
     next: REPAIR_STORE,
   }],
-  // WU_E_DS_INVALID, tables that are missing or wrong, data or references that are missing, schemas.
-  ["80248002 80248003 80248004 80248006 80248008 80248009 8024801B", {
+  // WU_E_DS_...: tables and versions that are missing or wrong, data or references that are missing.
+  ["80248002 80248003 80248004 80248005 80248006 80248008 80248009 8024801B", {
     reason: "permanent",
     fact: "its database is damaged",
     next: REPAIR_STORE,
+  }],
+  // WU_E_DS_DATANOTAVAILABLE and ...NOTLOADED: what the server has not sent, or was not read yet.
+  ["8024801E 8024801F", { reason: "transient", fact: "its database has not got all data yet" }],
+  ["8024801D", {
+    reason: "permanent",
+    fact: "it was asked under a borrowed identity",
+    next: "run Pennon as a service (SYSTEM)",
+  }],
+  ["80070070", {
+    reason: "transient",
+    fact: "the disk is full",
+    next: "free space on the system drive",
   }],
   ["80040154", { reason: "not_available", fact: "this Windows has no update agent" }],
   ["800706BA 800706BE", { reason: "transient", fact: "the service cannot be reached (RPC)" }],
@@ -147,7 +159,8 @@ const RANGES: readonly [first: number, last: number, meaning: Meaning][] = [
   }],
   [0x80072f76, 0x80072f7f, { reason: "transient", fact: "@ or a proxy answered no valid HTTP" }],
   [0x80244000, 0x80244035, { reason: "transient", fact: "@ did not answer properly" }],
-  [0x80248000, 0x80248029, { reason: "permanent", fact: "its database lacks what it needs" }],
+  // Of an update, a service or a timer that is not known: most are gone after the next search.
+  [0x80248000, 0x80248029, { reason: "transient", fact: "its database lacks what it needs" }],
   [0x8024a000, 0x8024a008, { reason: "transient", fact: "Automatic Updates refuses" }],
 ];
 

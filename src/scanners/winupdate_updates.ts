@@ -60,6 +60,7 @@ function describeUpdate(
     ),
     sizeBytes: sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0),
     description: describe(newest, all),
+    titles: titlesOf(newest, all),
     sourcePackage: null,
     reboot: worstReboot(all),
   };
@@ -145,7 +146,7 @@ function sizeOf({ maxDownloadSize }: WinupdateItem): number | null {
 
 /** The titles, what the newest says of itself, and the day. */
 function describe(newest: WinupdateItem, all: readonly WinupdateItem[]): string | null {
-  const titles = unique([newest, ...all].map(titleOf).filter((title) => title !== ""));
+  const titles = titlesOf(newest, all);
   const told = titles.slice(0, MOST_TITLES).join("; ");
   const more = titles.length > MOST_TITLES ? ` and ${titles.length - MOST_TITLES} more` : "";
   const [day] = /^\d{4}-\d\d-\d\d(?=T)/.exec(newest.deployed) ?? [];
@@ -156,6 +157,10 @@ function describe(newest: WinupdateItem, all: readonly WinupdateItem[]): string 
     all.every((item) => sizeOf(item) === null) ? "" : "The size is the most that it may be.",
   ];
   return sentences.filter((sentence) => sentence !== "").join(" ") || null;
+}
+
+function titlesOf(newest: WinupdateItem, all: readonly WinupdateItem[]): string[] {
+  return unique([newest, ...all].map(titleOf).filter((title) => title !== ""));
 }
 
 function titleOf({ title }: WinupdateItem): string {

@@ -85,6 +85,12 @@ const ROWS: readonly [kind: "error" | "warning", says: string, holds: Settings, 
       { "breaker.window_failures": "11" },
     ],
     [
+      "error",
+      'Cannot use "apt:" in scanners.ignore: nothing stands behind the colon. Next: ',
+      { "scanners.ignore": "apt:linux-*, APT:tool, tool:i386" },
+      { "scanners.ignore": "apt:linux-*, apt:, dnf:" },
+    ],
+    [
       "warning",
       "tokens travel in the clear",
       { "server.url": "http://127.0.0.1" },

@@ -1,33 +1,142 @@
-import { assertEquals } from "@std/assert";
-import { markIgnored } from "../../src/scanners/ignored.ts";
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { SCANNER_NAMES } from "../../src/scanners/available.ts";
+import { complainOfPattern, markIgnored } from "../../src/scanners/ignored.ts";
+import type { Update } from "../../src/scanners/scanner.ts";
 import { tool } from "../cli/scan_reports.ts";
 
-function statesOf(scanner: string, patterns: readonly string[]): string[] {
-  const updates = [
-    { ...tool, package: "linux-image-amd64" },
-    { ...tool, package: "Tool", advisories: ["KB2267602"] },
-    { ...tool, package: "other", description: "Security Intelligence Update for Defender" },
-  ];
-  return markIgnored(scanner, updates, patterns).map(({ state }) => state);
+function isIgnored(scanner: string, fields: Partial<Update>, ...patterns: string[]): boolean {
+  const [update] = markIgnored(scanner, [{ ...tool, ...fields }], patterns);
+  return update?.state === "ignored";
 }
 
-const [not, yes] = ["upgradable", "ignored"];
-
-Deno.test("markIgnored() matches names, advisories and titles, in any case", () => {
-  assertEquals(statesOf("apt", []), [not, not, not]);
-  assertEquals(statesOf("apt", ["linux-*"]), [yes, not, not]);
-  assertEquals(statesOf("apt", ["tool"]), [not, yes, not]);
-  assertEquals(statesOf("apt", ["kb2267602"]), [not, yes, not]);
-  assertEquals(statesOf("apt", ["*defender"]), [not, not, yes]);
-  assertEquals(statesOf("apt", ["security intelligence update"]), [not, not, yes]);
-  assertEquals(statesOf("apt", ["defender"]), [not, not, not], "a description begins otherwise");
-  assertEquals(statesOf("apt", ["too"]), [not, not, not], "a name is matched as a whole");
+Deno.test("markIgnored() matches the whole of a package's name, in any case", () => {
+  const kernel = { package: "linux-image-amd64" };
+  assert(!isIgnored("apt", kernel));
+  for (
+    const pattern of ["linux-*", "LINUX-image-amd64", "apt:linux-*", "APT:linux-*", "apt: linux-*"]
+  ) {
+    assert(isIgnored("apt", kernel, pattern), pattern);
+  }
+  for (const pattern of ["linux", "image", "dnf:linux-*", "winupdate:linux-*", "Xapt:linux-*"]) {
+    assert(!isIgnored("apt", kernel, pattern), pattern);
+  }
 });
 
-Deno.test("markIgnored() heeds a pattern for one scanner in that one alone, and says which it was", () => {
-  assertEquals(statesOf("apt", ["apt:linux-*", "dnf:*"]), [yes, not, not]);
-  assertEquals(statesOf("dnf", ["apt:linux-*"]), [not, not, not]);
-  assertEquals(statesOf("apt", ["Xapt:tool"]), [not, not, not], "a colon in a title");
-  const [first] = markIgnored("apt", [tool], ["apt:to?l"]);
-  assertEquals(first?.stateReason, "scanners.ignore: apt:to?l");
+Deno.test("markIgnored() never goes by what a description says", () => {
+  const rows: readonly [scanner: string, pattern: string, name: string, description: string][] = [
+    ["apt", "perl", "libxml-parser-perl", "Perl module for parsing XML files"],
+    ["apt", "git", "gitk-ext", "GitHub helper"],
+    ["dnf", "kernel", "bpftool", "Kernel tools"],
+    ["dnf", "python3", "python3-urllib3", "Python3 HTTP library"],
+    ["winget", "Microsoft.Edge", "Microsoft.EdgeWebView2Runtime", "Microsoft Edge WebView2"],
+    ["winupdate", "*Defender*", "KB5070001", "Cumulative. It updates Defender's platform."],
+    ["apt", "*helper*", "gitk-ext", "GitHub helper"],
+  ];
+  for (const [scanner, pattern, name, description] of rows) {
+    assert(!isIgnored(scanner, { package: name, description }, pattern), pattern);
+  }
+});
+
+Deno.test("markIgnored() goes by what people call a package, as a whole, if each of the titles is matched", () => {
+  const git = (title: string) => ({ package: "X.Y", titles: [title] });
+  assert(isIgnored("winget", git("Git"), "git"));
+  assert(!isIgnored("winget", git("GitKraken"), "Git"));
+  assert(isIgnored("winget", git("GitKraken"), "Git*"));
+  const two = {
+    package: "KB5070001",
+    titles: ["2026-11 Update for .NET", "2026-11 Update for Edge"],
+  };
+  assert(isIgnored("winupdate", two, "2026-11 Update for *"));
+  assert(isIgnored("winupdate", two, "*.NET", "*Edge"));
+  assert(!isIgnored("winupdate", two, "*.NET"));
+  const [update] = markIgnored("winupdate", [{ ...tool, ...two }], []);
+  assert(update && !("titles" in update), "titles are in no report");
+});
+
+Deno.test("markIgnored() matches a name with its architecture, where the update has one", () => {
+  for (const pattern of ["tool:i386", "tool.i386", "apt:tool:i386", "TOOL:I386", "tool:all"]) {
+    assertEquals(isIgnored("apt", { architecture: "i386" }, pattern), pattern !== "tool:all");
+    assert(!isIgnored("apt", { architecture: "amd64" }, pattern), pattern);
+    assert(!isIgnored("winget", { architecture: null }, pattern), pattern);
+  }
+  const libs = { package: "openssl-libs", architecture: "i686" };
+  assert(isIgnored("dnf", libs, "openssl-libs.i686"));
+  assert(!isIgnored("dnf", { ...libs, architecture: "x86_64" }, "openssl-libs.i686"));
+});
+
+Deno.test("markIgnored() leaves an update alone that has an advisory besides those that are named", () => {
+  const openssl = (...advisories: string[]) => ({ package: "openssl", advisories });
+  assert(isIgnored("dnf", openssl("FEDORA-2026-1"), "fedora-2026-1"));
+  assert(!isIgnored("dnf", openssl("FEDORA-2026-1", "FEDORA-2026-9"), "FEDORA-2026-1"));
+  assert(isIgnored("dnf", openssl("FEDORA-2026-1", "FEDORA-2026-9"), "FEDORA-2026-1", "*-9"));
+  assert(isIgnored("dnf", openssl("RHSA-2026:1"), "RHSA-2026:1"));
+});
+
+Deno.test("markIgnored() says which patterns it went by", () => {
+  const update = { ...tool, advisories: ["A-1", "A-2", "B-1"] };
+  const reason = (...patterns: string[]) => markIgnored("apt", [update], patterns)[0]?.stateReason;
+  assertEquals(reason("apt:to?l", "A-*"), "scanners.ignore: apt:to?l");
+  assertEquals(reason("A-*", "apt:B-1"), "scanners.ignore: A-*, apt:B-1");
+});
+
+const complaint = (pattern: string) => complainOfPattern(pattern, SCANNER_NAMES);
+
+Deno.test("complainOfPattern() refuses what can match nothing, or everything, and says what to write", () => {
+  const prefixes = '"apt:", "dnf:", "winupdate:", "winget:"';
+  const rows: readonly [pattern: string, complaint: string][] = [
+    ["apt:", 'nothing stands behind the colon. Next: write a name there, as in "apt:linux-*"'],
+    ["APT: ", 'nothing stands behind the colon. Next: write a name there, as in "apt:linux-*"'],
+    [
+      "windows_update:KB2267602",
+      `there is no scanner "windows_update". Next: write one of ${prefixes} in front, also of a name ` +
+      "that holds a colon",
+    ],
+    ...["*", "**", "?*", "dnf:*"].map((pattern): [string, string] => [
+      pattern,
+      "it matches every update. Next: leave the scanner out of scanners.enabled instead",
+    ]),
+    ...["apt:linux-image-[0-9]", "apt:my tool", "apt:{a}"].map((pattern): [string, string] => [
+      pattern,
+      "no name of apt's holds blanks, brackets, commas or quotes. Next: use * and ? for characters " +
+      "that may be any",
+    ]),
+    ["winupdate:2267602", 'no update is called by a number alone. Next: write "KB2267602"'],
+    ["2267602", 'no update is called by a number alone. Next: write "KB2267602"'],
+  ];
+  for (const [pattern, says] of rows) {
+    assertEquals(complaint(pattern), `Cannot use "${pattern}" in scanners.ignore: ${says}`);
+  }
+  const long = complaint(`windows:${"x".repeat(4_000)}`) ?? "";
+  assert(long.length < 400 && long.includes('there is no scanner "windows"'), long);
+});
+
+Deno.test("complainOfPattern() takes what may match something", () => {
+  const good = [
+    ...[
+      "KB2267602",
+      "apt:linux-*",
+      "APT:tool",
+      "apt: tool",
+      "tool:i386",
+      "openssl-libs.i686",
+      "??",
+    ],
+    ...["apt:tool:i386", "dnf:openssl-libs.i686", "RHSA-2026:1", "Security Intelligence*"],
+    ...["winupdate:Intel - Net [PCI\\VEN_8086&DEV_A0F0]", "winget:Foo: Bar", "apt:1234567"],
+    ...["2026-11 Update for Windows 11: a title", "12345", "123456789"],
+  ];
+  for (const pattern of good) assertEquals(complaint(pattern), null, pattern);
+});
+
+Deno.test("complainOfPattern() takes the very name of whatever there may be, and that is ignored then", () => {
+  const name = fc.stringMatching(/^[a-z][a-z0-9+.-]{0,12}[a-z]$/);
+  fc.assert(
+    fc.property(fc.constantFrom(...SCANNER_NAMES), name, fc.boolean(), (scanner, id, isOwn) => {
+      const pattern = isOwn ? `${scanner}:${id}` : id;
+      assertEquals(complaint(pattern), null);
+      assert(isIgnored(scanner, { package: id }, pattern));
+      assert(!isIgnored(scanner, { package: `${id}x`, description: id, titles: [] }, pattern));
+    }),
+  );
 });

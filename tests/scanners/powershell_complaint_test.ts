@@ -46,6 +46,25 @@ const ROWS: readonly [string, string][] = [
     "The server said: 404 after 3 tries, so I gave up.\r\n",
     "The server said: 404 after 3 tries, so I gave up.",
   ],
+  // A sentence that looks like a place is one where no code stands right below it.
+  [
+    "Cannot reach proxy 10.0.0.1:8080 after 3\r\nGiven up.\r\n",
+    "Cannot reach proxy 10.0.0.1:8080 after 3",
+  ],
+  [
+    "At line:1 char:1\r\n+ $a\r\n+ ~~\r\nNo answer of wsus:8530 in 30\r\n    + CategoryInfo : x\r\n",
+    "No answer of wsus:8530 in 30",
+  ],
+  [
+    "No answer of wsus:8530 in 30\r\nAu caractère Ligne:1 : 1\r\n+ $a\r\n+ ~~\r\n",
+    "No answer of wsus:8530 in 30",
+  ],
+  ["Phase: 1 of 2\r\nMore\r\n", "Phase: 1 of 2"],
+  ["At C:\\my dir\\x.ps1:3 char:5\r\nIt is denied.\r\n", "It is denied."],
+  ["Au caractère Ligne:1 : 12\r\n+ $a\r\n+ ~~\r\nAccès refusé.\r\n", "Accès refusé."],
+  ["En línea: 1 Carácter: 1\r\n+ $a\r\n+ ~~\r\nNo.\r\n", "No."],
+  ["発生場所 行:1 文字:1\r\n+ $a\r\n+ ~~\r\n拒否\r\n", "拒否"],
+  ["C:\\x.ps1:3 Zeichen:5\r\n+ $a\r\n+ ~~\r\nNein.\r\n", "Nein."],
   ["Pipe | it\r\nMore\r\n", "Pipe | it"],
   ["Pipe it |\r\nMore\r\n", "Pipe it |"],
   ["Line 5 | of it\r\nMore\r\n", "Line 5 | of it"],

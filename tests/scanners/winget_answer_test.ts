@@ -199,6 +199,7 @@ Deno.test("wingetUpdates() invents no severity, version or source", () => {
     advisories: [],
     sizeBytes: null,
     description: "MEGAsync",
+    titles: ["MEGAsync"],
     sourcePackage: null,
     reboot: null,
   });
@@ -341,6 +342,19 @@ Deno.test("wingetSources() takes no word that only holds a source's name for tha
   assertEquals(both.sources.map(({ tellsSecurity }) => tellsSecurity), [false, false]);
 });
 
+Deno.test("wingetSources() tells sources apart whose names hold each other, or signs", () => {
+  const known = ["winget", "winget-font", "a.b (c)"].map((name) => (
+    { name, url: null, isExplicit: name === "winget-font" }
+  ));
+  const results = (sentence: string) =>
+    wingetSources([sentence], known).sources.map(({ result }) => result);
+  assertEquals(results("Failed: winget-font"), ["ok", "failed", "missing"]);
+  assertEquals(results("Failed: winget"), ["failed", "not_asked", "missing"]);
+  assertEquals(results("Failed: winget-font, winget"), ["failed", "failed", "missing"]);
+  assertEquals(results("Failed: a.b (c)"), ["ok", "not_asked", "failed"]);
+  assertEquals(results("Failed: axb (c)"), ["ok", "not_asked", "missing"]);
+});
+
 Deno.test("wingetUpdates() knows no version that is unknown or empty, and keeps what a row says", () => {
   const [row] = read("new_four_columns.txt").rows;
   if (!row) throw new Error("no row");
@@ -362,4 +376,21 @@ Deno.test("cutGap() names five of them", () => {
   const names = (count: number) =>
     cutGap(Array(count).fill(row)).join().match(/7-Zip/g)?.length ?? 0;
   assertEquals([names(0), names(1), names(5), names(6)], [0, 1, 5, 5]);
+});
+
+Deno.test("requireAnswer() is content with a table whose only row cannot be read, and gapsIn() tells of it", () => {
+  const lines = [
+    "Name Id  Version Available Source",
+    "-".repeat(33),
+    "Tool A.B 1.",
+    "0     2.0       winget",
+  ];
+  const answer = parseWingetUpgrades(`${lines.join("\n")}\n1 upgrades available.\n`);
+  requireAnswer(answer, false);
+  assertEquals([answer.rows, gapsIn(answer)[0]], [[], "winget counts 1, 0 could be read"]);
+  // Of more rows, or of none that winget counts, the table is in doubt.
+  for (const count of ["2 upgrades available.\n", ""]) {
+    const other = parseWingetUpgrades(`${lines.join("\n")}\n${count}`);
+    assertThrows(() => requireAnswer(other, false), ScanError, "its table is not understood");
+  }
 });

@@ -31,8 +31,17 @@ const CODES: readonly [code: number, reason: ScanErrorReason][] = [
   [0x80072efd, "transient"],
   [0x80072ee2, "transient"],
   [0x801901f4, "transient"],
-  [0x80073cff, "permanent"],
-  [0x80073d02, "permanent"],
+  // A policy forbids the package; App Installer is just being replaced; a full disk.
+  [0x80073cff, "not_available"],
+  [0x80073d01, "not_available"],
+  [0x80073d00, "transient"],
+  [0x80073d02, "transient"],
+  [0x80073cf4, "transient"],
+  [0x80070070, "transient"],
+  // Not listed, so that it has to repeat.
+  [0x80073cf6, "transient"],
+  [0x80073d19, "transient"],
+  [0x80073d1e, "transient"],
   [0x80070005, "permanent"],
   [-1073741515, "not_available"],
   [0x80072efe, "transient"],
@@ -87,8 +96,31 @@ Deno.test("wingetFailure() says what to do where a person can do something", () 
     const { message } = wingetFailure("list updates", Number(code));
     assert(message.includes(String(advice)), message);
   }
-  const family = wingetFailure("list updates", 0x80073d02).message;
-  assert(family.includes("repair App Installer"), family);
+});
+
+Deno.test("wingetFailure() advises to repair App Installer only where its package is broken", () => {
+  const advice = (code: number) => wingetFailure("list updates", code).message.split("Next: ")[1];
+  const broken = [
+    ...[0x80073cf0, 0x80073cf2, 0x80073cf3, 0x80073cfc, 0x80073cfd, 0x80073cfe, 0x80073d03],
+    ...[0x80073d04, 0x80073d07, 0x80073d09, 0x80073d10, 0x80073d13, 0x80073d1f],
+  ];
+  for (const code of broken) {
+    assertEquals(advice(code), "repair App Installer for this account", code.toString(16));
+    assertEquals(wingetFailure("x", code).reason, "permanent");
+  }
+  for (const code of [0x80073cf1, 0x80073cf9, 0x80073d0d, 0x80073d1e]) {
+    assertEquals(advice(code), "if it stays so, repair App Installer for this account");
+    assertEquals(wingetFailure("x", code).reason, "transient");
+  }
+  for (const code of [0x80073d00, 0x80073d02, 0x80073cf5, 0x80073cf8]) {
+    assertEquals(advice(code), undefined);
+  }
+  for (const code of [0x80073cf4, 0x80070070]) {
+    assertEquals(advice(code), "free space on the system drive");
+  }
+  for (const code of [0x80073cff, 0x80073d01]) {
+    assertEquals(advice(code)?.includes("policies"), true);
+  }
 });
 
 Deno.test("saysNothingFound() and isTooOld() know their codes, signed or not", () => {

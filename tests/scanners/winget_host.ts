@@ -71,10 +71,14 @@ export class WingetHost extends FakeSystem {
   }
 }
 
+/** What `winget source export` says on every host; as recorded of 1.29. */
+export const SOURCES = readFixture("winget", "sources_default.txt");
+
 /** A winget of this version that answers a listing with a fixture, or with `code` alone. */
 export function winget(version: string, listing: string | RunResult, list?: Answer): Answer {
   return (args, program, options) => {
     if (args[0] === "--version") return succeeded(`${version}\r\n`);
+    if (args[0] === "source") return succeeded(SOURCES);
     if (args[0] === "list" && list) return list(args, program, options);
     return typeof listing === "string" ? succeeded(readFixture("winget", listing)) : listing;
   };

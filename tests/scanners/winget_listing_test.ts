@@ -181,3 +181,42 @@ Deno.test("a scan asks for pins only where one could matter, and where winget kn
   assertEquals(await asksForPins("v1.29.240", "new_nothing.txt"), false);
   assertEquals(await asksForPins("v1.2.1", "new_four_columns.txt", 1), false);
 });
+
+Deno.test("a scan names each source that winget has, and is not whole where one was not asked", async () => {
+  const scanWith = (sources: RunResult | Error) =>
+    scan((args, ...rest) =>
+      args[0] === "source" ? sources : winget("v1.29.240", "new_three_tables.txt")(args, ...rest)
+    );
+  const told = await scanWith(succeeded(readFixture("winget", "sources_private.txt")));
+  assertEquals(told.sources.map(({ name, result }) => [name, result]), [
+    ["msstore", "not_asked"],
+    ["winget", "ok"],
+    ["winget-font", "not_asked"],
+    ["contoso", "missing"],
+  ]);
+  assertEquals([told.result, told.updates.length, told.warnings], ["degraded", 4, [
+    'contoso: its updates are not listed: Pennon asks the source "winget" alone',
+  ]]);
+  assert(!JSON.stringify(told).includes("S3cret"));
+  const usual = await scanWith(succeeded(readFixture("winget", "sources_default.txt")));
+  assertEquals([usual.result, usual.warnings], ["ok", []]);
+  assertEquals(goneAfter(usual, { ...told, updates: [] }), []);
+  for (
+    const unknown of [succeeded("Name\r\n"), ended(1), new CommandError("x", { reason: "denied" })]
+  ) {
+    const doubtful = await scanWith(unknown);
+    assertEquals([doubtful.result, doubtful.updates.length], ["degraded", 4]);
+    assert(doubtful.warnings[0]?.startsWith("Which other sources winget has is not known: "));
+  }
+});
+
+Deno.test("a scan asks an old winget for its sources without the option that it does not know", async () => {
+  const host = new WingetHost();
+  const listing = winget("v1.2.1", "new_three_tables.txt");
+  host.answer = (args, ...rest) =>
+    args.join(" ") === "source export --disable-interactivity"
+      ? ended(0x8a150002)
+      : listing(args, ...rest);
+  const { result } = await runScan(host, wingetScanner(), {});
+  assertEquals([host.asked.at(-1)?.slice(1), result], [["source", "export"], "ok"]);
+});

@@ -1,10 +1,11 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { wingetLines } from "../../src/scanners/winget_lines.ts";
 import { isBeginningOf, readTables, type WingetRow } from "../../src/scanners/winget_table.ts";
 import { readFixture } from "./fixture.ts";
 import { renderTable, wingetWidth } from "./winget_renderer.ts";
-import { parseWingetUpgrades } from "../../src/scanners/winget_upgrades.ts";
+import { gapsIn } from "../../src/scanners/winget_answer.ts";
+import { parseWingetUpgrades, type WingetUpgrades } from "../../src/scanners/winget_upgrades.ts";
 
 function read(lines: readonly string[], kind: "upgrades" | "installed" = "upgrades") {
   const tables = readTables(lines, kind);
@@ -151,6 +152,9 @@ Deno.test("readTables() reads a row whose name is of another width in winget's e
   assertEquals(read(narrower)?.map(({ id }) => id), ["Contoso.Heart", "Contoso.Other"]);
 });
 
+const RULE = "-".repeat(40);
+const TITLES = "Name Id Version Available Source";
+
 /** What a name or a cell of one row may hold that its table does not expect. */
 const DAMAGES: readonly [what: string, damage: (row: readonly string[]) => string[]][] = [
   ["a leading blank in the name", ([name, ...rest]) => [` ${name}`, ...rest]],
@@ -160,6 +164,14 @@ const DAMAGES: readonly [what: string, damage: (row: readonly string[]) => strin
   ["an empty line in the name", ([name, ...rest]) => [`Upper\n\n${name}`, ...rest]],
   ["a carriage return in the name", ([name, ...rest]) => [`Upper\r${name}`, ...rest]],
   ["a number and a line end in the name", ([name, ...rest]) => [`Tool 2\n${name}`, ...rest]],
+  ["a line of dashes in the name", ([name, ...rest]) => [`A\n${RULE}\n${name}`, ...rest]],
+  [
+    "a blank and a line of dashes in the name",
+    ([n, ...rest]) => [`A\n\nB\n${RULE}\n${n}`, ...rest],
+  ],
+  ["two lines of dashes in the name", ([n, ...rest]) => [`A\n${RULE}\nB\n${RULE}\n${n}`, ...rest]],
+  ["a heading and a rule in the name", ([n, ...rest]) => [`A\n${TITLES}\n${RULE}\n${n}`, ...rest]],
+  ["a heading, a rule and no more in the name", ([, ...rest]) => [`${TITLES}\n${RULE}`, ...rest]],
   ["emoji with variation selectors", ([name, ...rest]) => [`${name}${"❤️".repeat(5)}`, ...rest]],
   ["joined emoji", ([name, ...rest]) => [`👩‍👩‍👧 ${name}`, ...rest]],
   ["zero-width characters", ([name, ...rest]) => [`\u200b\u200b${name}\u200d\ufeff`, ...rest]],
@@ -167,6 +179,13 @@ const DAMAGES: readonly [what: string, damage: (row: readonly string[]) => strin
   ["a tab", ([name, ...rest]) => [`${name}\tx`, ...rest]],
   ["a leading blank in the version", ([a, b, v, ...rest]) => [a ?? "", b ?? "", ` ${v}`, ...rest]],
   ["a line end in the version", ([a, b, v, ...rest]) => [a ?? "", b ?? "", `${v}\r\n`, ...rest]],
+  ["a line end inside the version", ([a, b, v, ...rest]) => [a ?? "", b ?? "", `${v}\n0`, ...rest]],
+  ["a rule in the version", ([a, b, v, ...r]) => [a ?? "", b ?? "", `${v}\n${RULE}\n0`, ...r]],
+  [
+    "a heading in the version",
+    ([a, b, , ...r]) => [a ?? "", b ?? "", `1\n${TITLES}\n${RULE}`, ...r],
+  ],
+  ["a carriage return in the version", ([a, b, v, ...r]) => [a ?? "", b ?? "", `${v}\r0`, ...r]],
   ["no id", ([name, _, ...rest]) => [name ?? "", "", ...rest]],
   ["no version", ([name, id, _, ...rest]) => [name ?? "", id ?? "", "", ...rest]],
   ["nothing but a name", ([name]) => [`${name} 7`, "", "", "", ""]],
@@ -179,6 +198,11 @@ const solidRows = fc.uniqueArray(
 ).map((made) =>
   made.map(([name, number, from, to]) => [name, `Contoso.App${number}`, from, to, "winget"])
 );
+
+/** Whether the list is told to lack something, or is none: a table without any row is told in its place. */
+function isWarned(answer: WingetUpgrades): boolean {
+  return answer.rows.length === 0 || gapsIn(answer).length > 0;
+}
 
 const widths = fc.constantFrom({ widthOf: wingetWidth }, {});
 
@@ -197,6 +221,11 @@ for (const [what, damage] of DAMAGES) {
         const others = whole.filter((_, index) => index !== at).map(([, id]) => id);
         assertEquals(ids.filter((id) => id !== whole[at]?.[1]), others, text);
         if (others.length > 0) assertEquals(answer.announced, rows.length, text);
+        // Of the damaged row what is told is right, and what is not told is missed.
+        for (const row of answer.rows.filter(({ id }) => id === whole[at]?.[1])) {
+          assertEquals([row.version, row.available], whole[at]?.slice(2, 4), text);
+        }
+        if (ids.length < whole.length) assert(isWarned(answer), text);
         const unchanged = answer.rows.filter(({ id }) => others.includes(id));
         const asPrinted = whole.filter((_, index) => index !== at);
         assertEquals(
@@ -431,4 +460,36 @@ Deno.test("readTables() ends a table in a language that is not known where the n
     const found = readTables([...table, ...table], "upgrades");
     assertEquals(found.map((one) => one.rows?.map(cellsOf)), [rows, rows]);
   }
+});
+
+Deno.test("readTables() takes a table of another language's own for one, though the first would read its rows", () => {
+  const [titles = []] = STRANGE;
+  const many = [["Git", "Git.Git", "1.0", "1.1", ""], ["Zoom Two", "Zoom.Zoom", "2.0", "2.1", ""]];
+  // One row cannot tell where its columns are if the rule is wider than what is in them.
+  const odd = renderTable(titles, [["Zoom Two", "Zoom.Two", "2.0", "2.1", ""]]);
+  const lines = [...renderTable(titles, many), "", ...odd.with(1, "-".repeat(70))];
+  const found = readTables(lines, "upgrades");
+  assertEquals(found.map((one) => one.rows?.length), [2, undefined]);
+});
+
+Deno.test("readTables() looks at eight rules below a table's first row", () => {
+  const named = (rules: number) => {
+    const name = [...Array(rules).fill(`y\n${"-".repeat(8)}`), "x".padEnd(15)].join("\n");
+    const lines = [...`${name} ${CELLS}`.split("\n"), ALIGNED];
+    const [table] = readTables([HEADING, "-".repeat(HEADING.length), ...lines], "upgrades");
+    return table?.rows?.map(({ id }) => id);
+  };
+  assertEquals([named(8), named(9)], [["Contoso.Heart", "Git.Git"], []]);
+});
+
+Deno.test("readTables() joins the lines of a name and of a version's end, and of no version", () => {
+  const rows = (name: string, version: string) => {
+    const cells = [["Git", "Git.Git", "2.31.0", "2.33.0", ""], [name, "A.B", version, "2.0", ""]];
+    const table = renderTable(HEADINGS[0] ?? [], cells, { widthOf: wingetWidth });
+    const lines = table.join("\n").split("\n");
+    return read(lines)?.slice(1).map((row) => [row.name, row.version]);
+  };
+  assertEquals(rows("Two\nlines", "1.0"), [["Two lines", "1.0"]]);
+  for (const version of ["1.0\n", "\n1.0"]) assertEquals(rows("Tool", version), [["Tool", "1.0"]]);
+  for (const version of ["1.\n0", "1\n1.0", "< 1\n0"]) assertEquals(rows("Tool", version), []);
 });

@@ -25,7 +25,12 @@ const REASONS: readonly [codes: string, reason: ScanErrorReason][] = [
   ["8024000B 8024001F 8007045B 800706BA 800706BE", "transient"],
   ["80240032 80070005", "permanent"],
   ["80240001 80070422 8024002E 80040154", "not_available"],
-  ["80248007 8024801F C80003FA", "permanent"],
+  ["C80003FA", "permanent"],
+  // What the server has not sent, or was not read yet, is no damage; nor is what is not known.
+  ["80248007 8024800A 80248011 80248013 80248014 80248015 80248020 80248021", "transient"],
+  ["8024801E 8024801F 80248022 80248023 80248024 80248025 80248029", "transient"],
+  ["80070070", "transient"],
+  ["8024801D", "permanent"],
   // Policies; a service that is not there.
   ["8024500C 8024500D 8024002F 80070424", "not_available"],
   ["80240021 80072F78 8007000E 8007041D 80080005 C80003F3", "transient"],
@@ -36,7 +41,7 @@ const REASONS: readonly [codes: string, reason: ScanErrorReason][] = [
   ["80240044", "permanent"],
   ["80240025", "not_available"],
   ["C80003FD C80003FE C80003FF", "permanent"],
-  ["80248002 80248003 80248004 80248006 80248008 80248009 8024801B", "permanent"],
+  ["80248002 80248003 80248004 80248005 80248006 80248008 80248009 8024801B", "permanent"],
 ];
 
 Deno.test("winupdateFailure() takes what it does not know for transient, right behind its ranges too", () => {
@@ -64,7 +69,7 @@ Deno.test("winupdateFailure() has words for a code in one of its ranges, and non
     ["80072EE1 80072EE3 80072F00", "80072EE0 80072F01", "the network failed", "transient"],
     ["80072F76 80072F7F", "80072F75 80072F80", "answered no valid HTTP", "transient"],
     ["80244000 80244035", "80243FFF 80244036", "did not answer properly", "transient"],
-    ["80248005 80248029", "80247FFF 8024802A", "its database lacks what it needs", "permanent"],
+    ["80248007 80248029", "80247FFF 8024802A", "its database lacks what it needs", "transient"],
     ["8024A001 8024A008", "80249FFF 8024A009", "Automatic Updates refuses", "transient"],
   ];
   for (const [inside, beside, words, reason] of ranges) {
@@ -87,6 +92,9 @@ Deno.test("winupdateFailure() advises to rename the store only where the databas
     "80248001",
     "80248007",
     "80248014",
+    "8024801D",
+    "8024801E",
+    "8024801F",
     "80248FFF",
   ];
   for (const code of advised) {

@@ -38,12 +38,31 @@ const driver = (title: string, fields: Fields = {}) =>
     title,
     type: 2,
     categories: DRIVERS,
-    driver: {
-      provider: "Intel",
-      class: "Net",
-      model: "Intel(R) Wi-Fi 6 AX201",
-      hardwareId: "PCI\\VEN_8086&DEV_A0F0",
-    },
+    driver: WIFI,
+    ...fields,
+  });
+
+const BARE = { provider: "", class: "", model: "", hardwareId: "" };
+
+const WIFI = {
+  provider: "Intel",
+  class: "Net",
+  model: "Intel(R) Wi-Fi 6 AX201",
+  hardwareId: "PCI\\VEN_8086&DEV_A0F0",
+};
+
+/** The driver of one device, whatever words there are for it. */
+const wifi = (words: Fields) =>
+  driver("Intel - Net - 23.30.0.6", { driver: { ...WIFI, ...words } });
+
+const firmware = (model: string, hardwareId = "UEFI\\RES_{1}") =>
+  driver(model, { driver: { provider: "HP", class: "Firmware", model, hardwareId } });
+
+const edge = (channel: string, build: string, fields: Fields = {}) =>
+  item({
+    title:
+      `Microsoft Edge-${channel} Channel Version ${build.split(".")[0]} update for x64 based ` +
+      `Editions (Build ${build})`,
     ...fields,
   });
 
@@ -69,10 +88,53 @@ const TWO_DAYS: readonly [what: string, name: string, days: (() => Fields)[]][] 
     () => cumulative("", { revision: 7 }),
     () => cumulative("Mise à jour cumulative (KB5070001)", { kb: null }),
   ]],
-  ["a driver", "Intel Intel(R) Wi-Fi 6 AX201 [PCI\\VEN_8086&DEV_A0F0]", [
+  ["an update of two KB numbers", "KB5034440", [
+    () => cumulative("Safe OS Update", { kb: ["5034441", "5034440"] }),
+    () => cumulative("Safe-OS-Update", { kb: ["5034440", "5034441"] }),
+    () => cumulative("", { kb: ["KB 5034441", "KB 5034440"] }),
+    () => cumulative("", { kb: [" kb5034440", "KB-5034441", "KB5034440"] }),
+  ]],
+  ["an update whose KB number has a blank", "KB5034441", [
+    () => cumulative("", { kb: ["KB 5034441"] }),
+    () => cumulative("Update (KB 5034441)", { kb: [] }),
+    () => cumulative("Mise à jour (KB5034441)", { kb: null }),
+  ]],
+  [
+    "Edge, which has a title alone",
+    "Microsoft Edge-Stable Channel Version update for x64 based Editions",
+    [
+      () => edge("Stable", "119.0.2151.58"),
+      () => edge("Stable", "120.0.2210.61"),
+      () => edge("Stable", "120.0.2210.77", { revision: 3, deployed: "2026-11-11T00:00:00Z" }),
+    ],
+  ],
+  ["a feature update, which has a title alone", "Windows 11, version 25H2", [
+    () => item({ title: "Windows 11, version 25H2" }),
+    () => item({ title: "Windows 11, version 25H2", revision: 4 }),
+    () => item({ title: "Windows 11, version 25H2 (26200.7171)" }),
+  ]],
+  ["a driver", "NET [PCI\\VEN_8086&DEV_A0F0]", [
     () => driver("Intel - Net - 22.250.1.2"),
     () => driver("Intel Netzwerk-Treiberupdate (23.10.0.8)"),
     () => driver("Intel - Net - 23.20.0.1", { revision: 9 }),
+    () => wifi({ provider: "Intel Corporation" }),
+    () => wifi({ model: "Intel(R) Wi-Fi 6E AX211 160MHz" }),
+    () =>
+      wifi({ provider: "INTEL", model: "", class: "net", hardwareId: "pci\\ven_8086&dev_a0f0" }),
+  ]],
+  ["firmware", "FIRMWARE [UEFI\\RES_{1}]", [
+    () => firmware("HP Firmware 01.10.00"),
+    () => firmware("HP Firmware 01.11.00"),
+    () => firmware("HP System Firmware 02.00"),
+  ]],
+  ["a driver without a hardware id", "HP HP Firmware", [
+    () => firmware("HP Firmware 01.10.00", ""),
+    () => firmware("HP Firmware v1.11", ""),
+  ]],
+  ["a driver that tells nothing of itself", "HP - Printer", [
+    () => driver("HP - Printer - 1.2", { driver: null }),
+    () => driver("HP - Printer - 10.0.19041.3", { driver: null, revision: 2 }),
+    () => driver("HP - Printer (1.3.0)", { driver: BARE }),
   ]],
 ];
 
@@ -95,6 +157,30 @@ for (const [what, name, days] of TWO_DAYS) {
   });
 }
 
+/** Updates that are not the same, of each shape of a name. */
+const DIFFERENT: readonly (() => Fields)[] = [
+  ...TWO_DAYS.flatMap(([, , [first]]) => first ? [first] : []),
+  ...["Beta", "Dev", "Extended Stable"].map((channel) => () => edge(channel, "120.0.2210.61")),
+  () => item({ title: "Windows 11, version 24H2" }),
+  () => item({ title: "Windows 11, version 26H1 (28000.1)" }),
+  () => item({ title: "Update for .NET 8.0.4" }),
+  () => item({ title: "Update for .NET 6.0.29" }),
+  () => item({ title: "Update for .NET Framework 4.8" }),
+  () => item({ title: "Update for .NET Framework 3.5" }),
+  () => wifi({ class: "Extension" }),
+  () => wifi({ hardwareId: "PCI\\VEN_8086&DEV_A0F1" }),
+  () => firmware("HP Firmware 01.10.00", "UEFI\\RES_{2}"),
+  () => driver("HP - Scanner - 1.2", { driver: null }),
+  () => cumulative("", { kb: ["5070009"] }),
+];
+
+Deno.test("nameOf() gives no two updates of one answer one name", () => {
+  fc.assert(fc.property(fc.subarray([...DIFFERENT], { minLength: 1 }), (some) => {
+    const found = names(...some.map((make) => make()));
+    assertEquals([found.length, new Set(found).size], [some.length, some.length], found.join("\n"));
+  }));
+});
+
 Deno.test("describeUpdates() makes one update of two definitions, of the newest version", () => {
   const old = definitions("Defender (Version 1.459.99.0)", { deployed: "2026-11-20T00:00:00Z" });
   const recent = definitions("Defender (Version 1.459.491.0)", { deployed: "" });
@@ -108,13 +194,17 @@ Deno.test("describeUpdates() makes one update of two definitions, of the newest 
 });
 
 Deno.test("nameOf() has a name for whatever lacks ids, without versions and words of a language", () => {
-  const bare = { provider: "", class: "", model: "", hardwareId: "" };
   const rows: [Fields, string][] = [
-    [driver("x", { driver: { ...bare, hardwareId: "usb\\vid_1" } }), "USB\\VID_1"],
-    [driver("x", { driver: { ...bare, provider: "HP", class: "Printer" } }), "HP Printer"],
+    [driver("x", { driver: { ...BARE, hardwareId: "usb\\vid_1" } }), "USB\\VID_1"],
+    [driver("x", { driver: { ...BARE, provider: "HP", class: "Printer" } }), "HP Printer"],
     [
-      driver("HP - Printer - 1.2", { id: "abcdef01-1111-2222-3333-444455556666", driver: null }),
+      driver("Printer 1.2", { id: "abcdef01-1111-2222-3333-444455556666", driver: null }),
       "Update abcdef01",
+    ],
+    // A product, or a version of one: nobody knows.
+    [
+      item({ id: "abcdef04-1111-2222-3333-444455556666", title: "Update for .NET 8.0.4" }),
+      "Update abcdef04",
     ],
     [
       item({ id: "{ABCDEF02-1111-2222-3333-444455556666}", title: "Version 1.2.3" }),
@@ -148,7 +238,7 @@ Deno.test("nameOf() tells 300 characters of a driver's name", () => {
 Deno.test("nameOf() takes a KB number from a title, written in either case, but none from a driver's", () => {
   assertEquals(names(item({ title: "Fix (kb5070003)" })), ["KB5070003"]);
   const [name] = names(driver("Intel - Net (KB5070003)"));
-  assertEquals(name, "Intel Intel(R) Wi-Fi 6 AX201 [PCI\\VEN_8086&DEV_A0F0]");
+  assertEquals(name, "NET [PCI\\VEN_8086&DEV_A0F0]");
 });
 
 Deno.test("versionInTitle() finds a version in brackets, whatever the word before it", () => {

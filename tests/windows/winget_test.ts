@@ -7,9 +7,9 @@ import { scanWith } from "../fakes/scan_with.ts";
 
 const scanner = wingetScanner();
 
-/** What any winget answers to `--version`; the rest of a play follows. */
-const PLAY = "[--version]\nstdout = version\n";
-const VERSION = { version: "v1.29.240\r\n" };
+/** What any winget answers to `--version` and of its sources; the rest of a play follows. */
+const PLAY = "[--version]\nstdout = version\n[source export]\nstdout = sources\n";
+const VERSION = { version: "v1.29.240\r\n", sources: table("sources_default.txt") };
 
 function table(name: string): string {
   return crlf(new TextDecoder().decode(fixtureBytes(`winget/${name}`)));
@@ -46,7 +46,7 @@ hostTest(
     assertEquals(found.length, 2);
     assert(found.some((line) => line.includes("24.08")));
     const runs = await winget.runs();
-    assertEquals(runs.map(({ argv }) => argv[1]), ["--version", "upgrade", "pin"]);
+    assertEquals(runs.map(({ argv }) => argv[1]), ["--version", "upgrade", "pin", "source"]);
     assert(runs[1]?.argv.includes("--disable-interactivity"));
     assert(!runs[1]?.argv.includes("--all"));
   },

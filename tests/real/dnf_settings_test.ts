@@ -71,6 +71,21 @@ onDnf(
   },
 );
 
+onDnf("holds what is excluded by a file in a folder that reposdir names", async (root) => {
+  await root.install(of("1-1", "tool", "lib"));
+  await root.offer("updates", of("2-1", "tool", "lib"));
+  await root.dnf("makecache");
+  const [from, to] = [root.host.repositories, `${root.host.repositories}/elsewhere`];
+  await Deno.mkdir(to);
+  const text = await Deno.readTextFile(`${from}/updates.repo`);
+  await Deno.writeTextFile(`${to}/updates.repo`, `${text.trimEnd()}\nexcludepkgs=tool\n`);
+  await Deno.remove(`${from}/updates.repo`);
+  await root.configure(`reposdir=/nonexistent,${to}`);
+  const { told, warnings } = await scan(root);
+  assertEquals(told, ["lib 1-1 -> 2-1 updates upgradable", "tool 1-1 -> 2-1 updates held"]);
+  assertEquals(warnings, []);
+});
+
 onDnf("reads rows of check-update that are in two lines", async (root) => {
   const long = "a".repeat(40);
   const repository = "r".repeat(20);

@@ -143,13 +143,17 @@ function hideBareUser(word: string): string {
   for (let tries = 0; tries < MOST_COLONS; tries += 1) {
     colon = word.indexOf(":", colon + 1);
     if (colon < 0 || at - colon < 2) return word;
-    const start = word.slice(0, colon).search(/[^"'(<[{=,/\\]*$/);
+    const front = word.slice(0, colon);
+    const start = Math.max(...BEFORE_USER.map((mark) => front.lastIndexOf(mark))) + 1;
     if (start < colon) return word.slice(0, start) + HIDDEN + word.slice(at);
   }
   return word;
 }
 
 const MOST_COLONS = 5;
+
+/** What may stand right in front of a user. */
+const BEFORE_USER = [..."\"'(<[{=,/\\"];
 
 /** What closes a quotation around a URL, or a sentence, and belongs to neither query nor segment. */
 const CLOSING = "\"'`)]}>,.;:!";

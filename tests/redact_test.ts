@@ -31,6 +31,12 @@ Deno.test("redact() leaves what is no secret as it is", () => {
     "tool-2:1.0-1.x86_64 requires lib@1",
     "exit 100: E: The token is missing",
     "Basic authentication failed",
+    "sslclientkey=/etc/pki/entitlement/123-key.pem gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-9",
+    "  * Fix it. -- Joe Person <joe@example.org>  Mon, 23 Nov 2026 12:30:00 +0000",
+    "tool:i386 1:2.3-4 -> 1:2.3-5, lib:amd64 (= 2:1.0~rc1)",
+    "token-tools: upgraded; credential-helpers:amd64 kept back",
+    "https://deb.test/debian-security/dists/bookworm-backports/x86_64-redhat-linux-gnu/",
+    "git@github.com:owner/repository image@sha256:abc",
   ];
   for (const text of texts) assertEquals(redact(text), text);
 });
@@ -62,6 +68,81 @@ Deno.test("redact() hides a query and a fragment wherever they begin", () => {
     ["https://h/?sig=1#x", "https://h/?(hidden)"],
   ];
   for (const [text = "", shown = ""] of rows) assertEquals(redact(text), shown);
+});
+
+Deno.test("redact() hides path segments that are tokens of any alphabet, and whatever is around them", () => {
+  const of = (alphabet: string, minLength: number) =>
+    fc.string({ unit: fc.constantFrom(...alphabet), minLength, maxLength: 60 });
+  const token = fc.oneof(
+    of("0123456789abcdef", 16).filter((text) => /\d/.test(text)),
+    of("abcdefghijklmnopqrstuvwxyz234567", 24),
+    of("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 24),
+    of("abcdefghijklmnopqrstuvwxyz", 24),
+  );
+  const around = fc.constantFrom(["", ""], ["a:", ""], ["(S(", "))"], ["$", "!"], ["", "%2Fb"]);
+  fc.assert(fc.property(token, around, (token, [front, back]) => {
+    const shown = redact(`https://repo.test/${front}${token}${back}/debian`);
+    assert(!shown.includes(token) && shown.startsWith("https://repo.test/"), shown);
+  }));
+});
+
+Deno.test("redact() hides what is named as a secret, however its name is written", () => {
+  const words = fc.constantFrom("proxy", "client", "x", "AWS", "github");
+  const kind = fc.constantFrom(
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "credential",
+  );
+  const join = fc.constantFrom("_", "-", ".", "");
+  const value = fc.constantFrom("hunter2abc", "x", "a b c");
+  fc.assert(fc.property(words, kind, join, value, (word, kind, join, value) => {
+    const name = join === ""
+      ? word.toLowerCase() + kind[0]?.toUpperCase() + kind.slice(1)
+      : word + join + kind;
+    for (const form of [name, name.toUpperCase()]) {
+      if (join === "" && form !== name) continue;
+      assertEquals(redact(`${form}="${value}" z`), `${form}="(hidden)" z`);
+      assertEquals(redact(`{"${form}":"${value}"}`), `{"${form}":"(hidden)"}`);
+    }
+  }));
+});
+
+Deno.test("redact() leaves a package manager's ordinary words as they are", () => {
+  const word = fc.constantFrom(
+    ...[
+      "tool:i386",
+      "1:2.3-4",
+      "12:30:01",
+      "Joe",
+      "<joe@example.org>",
+      "(>=",
+      "2.0~rc1)",
+      "E:",
+      "W:",
+    ],
+    ...[
+      "bookworm-backports/main",
+      "http://deb.debian.org/debian",
+      "bookworm",
+      "InRelease",
+      "libpam0g",
+    ],
+    ...[
+      "https://mirror.test/x86_64-redhat-linux-gnu/",
+      "401",
+      "Unauthorized",
+      "[IP:",
+      "192.0.2.1",
+      "443]",
+    ],
+  );
+  fc.assert(fc.property(fc.array(word, { maxLength: 12 }), (words) => {
+    assertEquals(redact(words.join(" ")), words.join(" "));
+  }));
 });
 
 Deno.test("redact() changes nothing that it has redacted", () => {
@@ -107,10 +188,18 @@ Deno.test("redact() takes time in proportion to a text's length", () => {
       "%41",
       "aB3",
       "/a1",
+      "password ",
+      "a_",
+      "=",
+      "--a ",
+      "//a:b ",
+      ':"',
+      "login x password ",
     ]
   ) {
     const text = `x://${unit.repeat(50_000 / unit.length)}`;
     assert(redact(text).length <= 4 * text.length);
+    assert(redact(`${text.slice(4)}=:bc@h`).length <= 4 * text.length);
   }
 });
 

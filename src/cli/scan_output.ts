@@ -126,9 +126,17 @@ export function scanAsCsv(reports: readonly ScanReport[]): string {
   return [titles, ...rows].map((row) => row.join(",")).join("\n");
 }
 
+/**
+ * How a formula begins, behind blanks too, in all forms that a spreadsheet or a program in front of it
+ * may make one of: in full width, small, superscript, subscript, as a sign of mathematics. It begins a
+ * cell, or what is behind a semicolon or a tab: a spreadsheet that takes those for the end of a cell
+ * heeds no quotation mark in the middle of one.
+ */
+const FORMULA =
+  /((?:^|[;\t])[\s\u2800\u3164]*)(?=[=+\-@|%\uff1d\uff0b\uff0d\uff20\uff5c\uff05\ufe66\ufe62\ufe63\ufe6b\ufe6a\u2212\u2010-\u2015\u207a-\u207c\u208a-\u208c])/g;
+
 function csvCell(value: unknown): string {
   const text = stripControls(value === null ? "" : String(value));
-  // A spreadsheet runs a cell that begins like this as a formula, behind blanks and in full width too.
-  const safe = /^\s*[=+\-@|%\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
-  return /[",]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  const safe = text.replace(FORMULA, (front) => /^[;\t]/.test(front) ? `${front}'` : `'${front}`);
+  return /[",;\t]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

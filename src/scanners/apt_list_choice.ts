@@ -101,14 +101,14 @@ export async function chooseLists(
     return await asHosts(hosts, refused);
   }
   let kept = record;
-  if (!refresh && isYoung(hosts)) {
-    const host = await proveHosts(choice, own, hosts, kept.host);
-    if (host !== kept.host) {
-      kept = { ...kept, host };
+  if (!refresh && mayBeYoung(hosts, choice.nowMs, fetchedMs)) {
+    const { known, refused } = await proveHosts(choice, own, hosts, kept.host);
+    if (known !== kept.host) {
+      kept = { ...kept, host: known };
       await keepFetchRecord(system, own.path, kept);
-      hosts = await viewHosts(choice, host);
+      hosts = await viewHosts(choice, known);
     }
-    if (!needsOwn(hosts)) return await asHosts(hosts);
+    if (!needsOwn(choice, hosts, refused)) return await asHosts(hosts);
   }
   const { fetched, view } = await fetchOwn(choice, own, { hosts, known: kept.own, refresh });
   if (fetched !== kept.own) await keepFetchRecord(system, own.path, { ...kept, own: fetched });
@@ -143,21 +143,35 @@ async function finish({ system, sources }: Choice, view: View, cacheFile: string
   return { places: view.places, sources: view.sources, releases, mayBeUnsigned, hasCache };
 }
 
-/** Whether every source is there, and none is older than a day as far as the host itself tells. */
-function isYoung({ sources }: View): boolean {
-  return sources.every(({ result, metadataAgeS }) =>
-    result === "not_asked" || result === "failed" ||
-    // Of lists that are ok the age is known.
-    (result === "ok" && Number(metadataAgeS) * 1_000 < REFETCH_MS)
-  );
+/**
+ * Whether every source is there, and it is worth asking each of them whether what the host has is all.
+ * Where the folder of lists did not change for a day, the host has fetched nothing: then lists of the
+ * agent's own are fetched at once.
+ */
+function mayBeYoung({ sources }: View, nowMs: number, folderMs: number | null): boolean {
+  const isExpired = ({ expiresAtMs }: ScanSource) => expiresAtMs !== null && expiresAtMs < nowMs;
+  return nowMs - Number(folderMs) < REFETCH_MS &&
+    sources.every((source) =>
+      source.result !== "missing" && (source.result !== "old" || !isExpired(source))
+    );
 }
 
 /**
- * Whether lists of the agent's own may tell more than young ones of the host's: a source that has just
- * failed fails once more.
+ * Whether lists of the agent's own may tell more than the host's: a source that has just failed fails
+ * once more, and one that refuses this user would as well.
  */
-function needsOwn({ sources }: View): boolean {
-  return sources.some(({ why }) => why === BEHIND);
+function needsOwn(
+  { sources }: Choice,
+  hosts: View,
+  refused: ReadonlySet<string>,
+): boolean {
+  const isRefused = new Map(sources.map((source) => [source.address, refused.has(keyOf(source))]));
+  return hosts.sources.some(({ result, why, url, metadataAgeS }) => {
+    if (result === "not_asked" || isRefused.get(url ?? "")) return false;
+    if (result === "failed") return why === BEHIND;
+    // Of lists that are ok the age is known.
+    return result !== "ok" || Number(metadataAgeS) * 1_000 >= REFETCH_MS;
+  });
 }
 
 /** What was found out about the host's lists before the host fetched some anew holds no more. */

@@ -5,7 +5,7 @@
 
 import type { System } from "../system/system.ts";
 import { AptCommands, type AptOptions } from "./apt_commands.ts";
-import { type AptPlaces, listFiles, listsFetchedMs } from "./apt_lists.ts";
+import { type AptPlaces, listFiles } from "./apt_lists.ts";
 import { type OwnDirectory, privateSettings, releaseSettings } from "./apt_own_directory.ts";
 import {
   type Fetched,
@@ -17,10 +17,12 @@ import {
 } from "./apt_private_lists.ts";
 import {
   type AptSource,
+  CLOCK_SLACK_MS,
   inspectLists,
   isAsked,
   joinReleases,
   judgeSource,
+  newestBelieved,
   type SourceFetch,
   type SourceLists,
 } from "./apt_sources.ts";
@@ -58,23 +60,22 @@ async function look(
   return { places, lists, sources: judged };
 }
 
-export async function viewHosts(
+/**
+ * The host's lists. How old a source's are only its own files say, and what is `known` of it. The time
+ * of their folder is that of any file which came or went: another source's, or none's.
+ */
+export function viewHosts(
   choice: Choice,
   known: Readonly<Record<string, Fetched>>,
 ): Promise<View> {
-  const { system, places, nowMs } = choice;
-  const allMs = await listsFetchedMs(system, places);
-  return await look(choice, places, (source, { publishedMs }) => {
+  const { places, nowMs } = choice;
+  return look(choice, places, (source, { timesMs }) => {
     const own = known[keyOf(source)];
-    const failure = own?.why ?? null;
-    // That others were fetched lately says nothing of one that fails.
-    const isSuspect = failure !== null && nowMs - Number(allMs) < REFETCH_MS;
-    const hostsMs = isSuspect ? publishedMs : allMs;
-    const times = [hostsMs, own?.fetched_ms ?? null].filter((time) => time !== null);
+    const fetchedMs = own?.fetched_ms ?? null;
     return {
-      fetchedMs: times.length > 0 ? Math.max(...times) : null,
+      fetchedMs: newestBelieved(fetchedMs === null ? timesMs : [...timesMs, fetchedMs], nowMs),
       isProven: own?.why === null,
-      failure,
+      failure: own?.why ?? null,
     };
   });
 }
@@ -94,22 +95,32 @@ export async function refreshHosts({ system, options, signal, sources, nowMs }: 
 /** What is said of a source that answers, and of which the host has not fetched what it offers. */
 export const BEHIND = "its lists are behind what it offers now";
 
+/** What came of asking sources for their Release files alone. */
+export interface Proof {
+  readonly known: Readonly<Record<string, Fetched>>;
+  /** By `keyOf`, those that do not answer this user, and may answer root. */
+  readonly refused: ReadonlySet<string>;
+}
+
 /**
  * Asks sources whose lists say nothing of the last day whether they have newer ones: of those that
- * answer so, the host's lists are in date, however long ago they were published. That another source's
- * lists are young proves nothing: one that fails keeps its old ones.
+ * have none, the host's lists are in date, however long ago they were published.
  */
 export async function proveHosts(
   { system, options, signal, sources, nowMs }: Choice,
   own: OwnDirectory,
-  { lists }: View,
+  { lists, sources: judged }: View,
   known: Readonly<Record<string, Fetched>>,
-): Promise<Readonly<Record<string, Fetched>>> {
+): Promise<Proof> {
   const listsOf = (source: AptSource) => lists.get(source.prefix);
+  const ages = new Map(judged.map(({ url, metadataAgeS }) => [url, metadataAgeS]));
+  const isYoung = ({ address }: AptSource) =>
+    Number(ages.get(address) ?? Infinity) * 1_000 < REFETCH_MS;
   const doubtful = sources.filter((source) =>
-    isAsked(source) && nowMs - (listsOf(source)?.publishedMs ?? Infinity) >= REFETCH_MS
+    isAsked(source) && listsOf(source)?.hasRelease && !isYoung(source)
   );
-  if (!doubtful.some((source) => isDue(known[keyOf(source)], nowMs))) return known;
+  const refused = new Set<string>();
+  if (!doubtful.some((source) => isDue(known[keyOf(source)], nowMs))) return { known, refused };
   const outcomes = await askSources(
     new AptCommands(system, options, { settings: releaseSettings(own), signal }),
     doubtful,
@@ -120,15 +131,21 @@ export async function proveHosts(
     const [newestMs = NaN, hereMs = NaN] = [seen.get(source.prefix), listsOf(source)]
       .map((found) => found?.release?.dateMs ?? NaN);
     const key = keyOf(source);
-    const isBehind = hereMs < newestMs && nowMs - newestMs >= REFETCH_MS;
-    if (isBehind && outcomes.get(key) === null) outcomes.set(key, BEHIND);
+    if (outcomes.get(key) !== null) continue;
+    // A mirror may be behind what the host has from another one.
+    const isNewest = newestMs <= hereMs && hereMs <= nowMs + CLOCK_SLACK_MS;
+    if (hereMs < newestMs) outcomes.set(key, BEHIND);
+    // Of two that cannot be compared nothing is known.
+    else if (!isNewest) outcomes.delete(key);
   }
   const isRoot = system.machine.userId() === 0;
   for (const [key, why] of outcomes) {
     // Root may have a password for it.
-    if (!isRoot && /\b40[137]\b|denied/i.test(`${why}`)) outcomes.delete(key);
+    if (isRoot || !/\b40[137]\b|denied/i.test(`${why}`)) continue;
+    outcomes.delete(key);
+    refused.add(key);
   }
-  return { ...known, ...recordOutcomes(known, outcomes, nowMs) };
+  return { known: { ...known, ...recordOutcomes(known, outcomes, nowMs) }, refused };
 }
 
 /** `sources` are asked, all of them. */

@@ -13,11 +13,9 @@ export interface AptPlaces {
 const PURPOSE = "look at the package lists";
 
 /**
- * When the host's lists were last fetched; `null` if that is not known.
- *
- * Apt moves a list that it has fetched into the folder of lists; where it found nothing new, only a
- * stamp says so, and only some systems keep one. `lists/partial` says nothing: a try that fails changes
- * it as well.
+ * When the folder of the host's lists, or a stamp of theirs, last changed; `null` if that is not known.
+ * It says when the host may have fetched something, and of no source that it was fetched: any file that
+ * comes or goes changes the folder. `lists/partial` says nothing: a try that fails changes it as well.
  */
 export async function listsFetchedMs(
   { files }: Pick<System, "files">,

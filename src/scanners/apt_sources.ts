@@ -111,6 +111,11 @@ export interface SourceLists {
   readonly isSigned: boolean;
   /** When its archive published what is here; `null` without a Release file. */
   readonly publishedMs: number | null;
+  /**
+   * When the archive had what is here, by its own files: the date in its Release file, and the time of
+   * that file, or of lists without one, which apt takes over from the archive. It was fetched later.
+   */
+  readonly timesMs: readonly number[];
   /** Whether there is any list of packages. */
   readonly hasPackages: boolean;
   /** Lists that its Release file has something in, and that are not here. */
@@ -169,10 +174,18 @@ async function inspectSource(
     hasPackages: here.length > 0,
   };
   const none = { ...shared, release: null, publishedMs: null, absent: [], unreadable: null };
+  const listTimes = async () => {
+    const packed = here.flatMap((list) => PACKED.map((ending) => list + ending));
+    const facts = await Promise.all(
+      packed.filter((file) => names.has(file))
+        .map((file) => files.inspect(PURPOSE, `${directory}/${file}`)),
+    );
+    return facts.flatMap((fact) => fact === undefined ? [] : [fact.modifiedMs]);
+  };
   try {
     const path = `${directory}/${name}`;
     const read = await files.readTextAndFacts(PURPOSE, path, { maxBytes: MAX_RELEASE_BYTES });
-    if (!read) return { ...none, hasRelease: false };
+    if (!read) return { ...none, hasRelease: false, timesMs: await listTimes() };
     const release = parseRelease(read.text);
     const wanted = new Map(
       lists.filter((list) => !isHere(list)).map((list) => [
@@ -186,11 +199,12 @@ async function inspectSource(
       ...shared,
       release,
       publishedMs: release.dateMs ?? read.facts.modifiedMs,
+      timesMs: [...release.dateMs === null ? [] : [release.dateMs], read.facts.modifiedMs],
       absent: paths.length === 0 ? [] : [...filledLists(read.text, paths)],
       unreadable: null,
     };
   } catch (error) {
-    if (error instanceof FileError) return { ...none, unreadable: error.message };
+    if (error instanceof FileError) return { ...none, timesMs: [], unreadable: error.message };
     throw error;
   }
 }
@@ -208,6 +222,19 @@ export interface SourceFetch {
 /** Lists of which so long nobody has asked for newer ones are old, if they do not say themselves. */
 export const LIMIT_MS = 48 * 3_600_000;
 
+/**
+ * So far ahead may a time be of this host's clock: one of the two may take local time for UTC. What is
+ * further ahead was written by a wrong clock, or this one is wrong: nothing is known of its age.
+ */
+export const CLOCK_SLACK_MS = 24 * 3_600_000;
+
+/** The newest of times that can be believed; else one that cannot; `null` if there is none. */
+export function newestBelieved(timesMs: readonly number[], nowMs: number): number | null {
+  const believed = timesMs.filter((time) => time <= nowMs + CLOCK_SLACK_MS);
+  if (believed.length > 0) return Math.max(...believed);
+  return timesMs.length > 0 ? Math.min(...timesMs) : null;
+}
+
 /** What a scan that reads these lists says of a source. */
 export function judgeSource(
   source: AptSource,
@@ -216,7 +243,9 @@ export function judgeSource(
   { enabled, nowMs }: { enabled: readonly Release[]; nowMs: number },
 ): ScanSource {
   const hasLists = lists.hasRelease || lists.hasPackages;
-  const ageMs = hasLists && fetch.fetchedMs !== null ? nowMs - fetch.fetchedMs : null;
+  const toldMs = hasLists && fetch.fetchedMs !== null ? nowMs - fetch.fetchedMs : null;
+  const isAhead = toldMs !== null && toldMs < -CLOCK_SLACK_MS;
+  const ageMs = isAhead ? null : toldMs;
   const expiresAtMs = lists.release?.validUntilMs ?? null;
   const told = {
     name: source.name,
@@ -239,7 +268,11 @@ export function judgeSource(
     return { ...told, result: "old", why: `its lists expired on ${dayOf(expiresAtMs)}` };
   }
   if (ageMs === null || ageMs > LIMIT_MS) {
-    const age = ageMs === null ? "of unknown age" : `${Math.floor(ageMs / 3_600_000)} hours old`;
+    const age = isAhead
+      ? "dated in the future: a clock is or was wrong"
+      : ageMs === null
+      ? "of unknown age"
+      : `${Math.floor(ageMs / 3_600_000)} hours old, as far as they tell`;
     return { ...told, result: "old", why: `its lists are ${age}` };
   }
   return { ...told, result: "ok" };

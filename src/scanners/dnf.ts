@@ -102,7 +102,7 @@ async function scanDnf(
   const cacheDirectory = listsDirectory(system, dialect, configuration, options.cacheDirectory);
   const asking: Asking = { commands, dialect, program, gaps };
   const lists = await chooseLists(system, asking, { cacheDirectory }, scanOptions);
-  const answers = await askAll({ ...asking, program: lists.program }, configuration);
+  const answers = await askAll({ ...asking, program: lists.program }, configuration, lists);
   const { unparsed, ...told } = answers;
   if (installed.unparsed + unparsed > 0) {
     gaps.push(`Lines of dnf's answers that were not understood: ${installed.unparsed + unparsed}`);

@@ -4,11 +4,14 @@ import { answerOf } from "./dnf_commands.ts";
 import { type DnfConfiguration, lockedNames, mayExclude, mayLock } from "./dnf_configuration.ts";
 import type { DnfDialect } from "./dnf_dialect.ts";
 import { dnfGaps } from "./dnf_failure.ts";
+import type { ChosenLists } from "./dnf_lists.ts";
+import { doubtfulPlugins } from "./dnf_plugins.ts";
 import {
   type Asking,
   checkLifted,
   checkUpdates,
   describeAdvisories,
+  findPluginFlags,
   listAdvisories,
   listAvailable,
   listLifted,
@@ -28,6 +31,7 @@ import { matchesWildcard } from "./wildcard.ts";
 export async function askAll(
   asking: Asking,
   configuration: DnfConfiguration,
+  lists: Pick<ChosenLists, "plugins" | "repositories">,
 ): Promise<Omit<DnfState, "installed" | "tellsSecurity"> & { readonly unparsed: number }> {
   const { dialect, gaps } = asking;
   const { settings } = configuration;
@@ -36,9 +40,16 @@ export async function askAll(
   const offered = await listOffered(asking);
   const excluded = excludes ? await listLifted(asking, dialect.withExcluded) : NOTHING;
   const locked = locks && actsOnAll ? await listLifted(asking, dialect.withLocked) : NOTHING;
-  const hasUpdates = [offered, excluded, locked].some(({ packages }) => packages.length > 0);
+  const withoutPlugins = await findPluginFlags(asking, lists);
+  const liftingAll = [...(excludes ? dialect.withExcluded : []), ...withoutPlugins];
+  const hidden = withoutPlugins.length > 0 ? await listLifted(asking, liftingAll) : NOTHING;
+  const hasUpdates = [offered, excluded, locked, hidden].some(({ packages }) =>
+    packages.length > 0
+  );
   const flags = locked.packages.length > 0
     ? dialect.withLocked
+    : hidden.packages.length > 0
+    ? liftingAll
     : excluded.packages.length > 0
     ? dialect.withExcluded
     : [];
@@ -51,6 +62,7 @@ export async function askAll(
   const lifting = [
     ...(excludes && (!actsOnAll || !locks) ? dialect.withExcluded : []),
     ...(locks || (missing.length > 0 && !actsOnAll) ? dialect.withLocked : []),
+    ...withoutPlugins,
   ];
   const lifted = lifting.length > 0 ? await checkLifted(asking, lifting) : undefined;
   const unexplained = actsOnAll ? missing : findMissing(missing, lifted ?? { upgrades: [] });
@@ -59,6 +71,7 @@ export async function askAll(
     offered: offered.packages,
     withExcluded: excluded.packages,
     withLocked: locked.packages,
+    withoutPlugins: hidden.packages,
     checked: checked && {
       ...checked,
       upgrades: cheapestFirst(checked.upgrades, settings),
@@ -66,14 +79,26 @@ export async function askAll(
     },
     lifted,
     available: await listAvailable(asking, names),
-    rules: rulesOf(configuration, dialect),
+    rules: rulesOf(
+      configuration,
+      dialect,
+      withoutPlugins.length > 0 ? doubtfulPlugins(lists.plugins) : [],
+    ),
   });
   if (reconciled.doubtful.length > 0) {
     const names = enumerate(reconciled.doubtful, TOLD_PACKAGES);
     gaps.push(`Two of dnf's answers do not fit together, on the updates of ${names}`);
   }
   const obsoleting = [...replacing.packages, ...reconciled.keptReplacing].map((row) => row.package);
-  const all = [offered, excluded, locked, advisories ?? NOTHING, checked ?? NOTHING, replacing];
+  const all = [
+    offered,
+    excluded,
+    locked,
+    hidden,
+    advisories ?? NOTHING,
+    checked ?? NOTHING,
+    replacing,
+  ];
   return {
     offers: reconciled.offers,
     keptReplacing: reconciled.keptReplacing,
@@ -98,7 +123,12 @@ async function listOffered(
   return offered;
 }
 
-function rulesOf(configuration: DnfConfiguration, dialect: DnfDialect): DnfRules {
+/** `plugins` are those that were left out of what lifts. */
+function rulesOf(
+  configuration: DnfConfiguration,
+  dialect: DnfDialect,
+  plugins: readonly string[],
+): DnfRules {
   const { settings } = configuration;
   const names = dialect.locksActOn === "everything" ? lockedNames(configuration) : undefined;
   return {
@@ -111,5 +141,7 @@ function rulesOf(configuration: DnfConfiguration, dialect: DnfDialect): DnfRules
     },
     isLocked: (name) => names?.some((pattern) => matchesWildcard(pattern, name)),
     hasIncludes: hasIncludes(settings),
+    plugins: plugins.length > 0 ? enumerate(plugins, TOLD_PACKAGES) : null,
+    mayLock: mayLock(configuration),
   };
 }

@@ -13,8 +13,10 @@ const PURPOSE = "read dnf's configuration";
 export interface DnfFiles {
   /** @default those of dnf.conf(5), of both generations */
   readonly settings?: readonly string[];
-  /** @default the folders of dnf's repositories, and dnf 5's of what goes over them */
+  /** Where repositories are if the setting `reposdir` does not say. @default those of both generations */
   readonly repositories?: readonly string[];
+  /** What goes over the settings of repositories, wherever those are. @default dnf 5's folders */
+  readonly overrides?: readonly string[];
   /** Files of version locks. @default what dnf 4's plugin is configured to read, and dnf 5's own */
   readonly locks?: readonly string[];
   /** The settings of dnf 4's plugin `versionlock`, which say where its locks are. */
@@ -22,8 +24,9 @@ export interface DnfFiles {
 }
 
 const SETTINGS = ["/usr/share/dnf5/libdnf.conf.d", "/etc/dnf/libdnf5.conf.d", "/etc/dnf/dnf.conf"];
-const REPOSITORIES = ["/usr/share/dnf5/repos.d", "/etc/distro.repos.d", "/etc/yum.repos.d"]
-  .concat("/usr/share/dnf5/repos.override.d", "/etc/dnf/repos.override.d");
+const REPOSITORIES = ["/usr/share/dnf5/repos.d", "/etc/distro.repos.d"]
+  .concat("/etc/yum/repos.d", "/etc/yum.repos.d");
+const OVERRIDES = ["/usr/share/dnf5/repos.override.d", "/etc/dnf/repos.override.d"];
 const LOCK_PLUGINS = ["/etc/dnf/plugins/versionlock.conf"];
 const LOCKS = ["/etc/dnf/plugins/versionlock.list", "/etc/dnf/versionlock.toml"];
 
@@ -39,14 +42,16 @@ export interface DnfConfiguration {
 /** Reads them all; a file that is not there says nothing, and is no gap. */
 export async function readDnfConfiguration(
   { files }: Pick<System, "files">,
-  { settings = SETTINGS, repositories = REPOSITORIES, lockPlugins = LOCK_PLUGINS, locks = LOCKS }:
-    DnfFiles,
+  options: DnfFiles,
 ): Promise<DnfConfiguration> {
-  const [main, repos, plugins] = await Promise.all([
+  const { settings = SETTINGS, repositories = REPOSITORIES, overrides = OVERRIDES } = options;
+  const { lockPlugins = LOCK_PLUGINS, locks = LOCKS } = options;
+  const [main, plugins] = await Promise.all([
     readTexts(files, settings, ".conf"),
-    readTexts(files, repositories, ".repo"),
     Promise.all(lockPlugins.map((path) => readText(files, path))),
   ]);
+  const places = repositoryPlaces(parseDnfSettings(main.map(({ value }) => value)), repositories);
+  const repos = await readTexts(files, [...places.value, ...overrides], ".repo");
   const told = parseDnfSettings(plugins.map(({ value }) => value)).get(MAIN)?.get("locklist");
   const lists = new Set(told?.startsWith("/") ? [...locks, told] : locks);
   const locked = await Promise.all([...lists].map((path) => readText(files, path)));
@@ -54,8 +59,31 @@ export async function readDnfConfiguration(
   return {
     settings: parseDnfSettings(all.map(({ value }) => value)),
     locks: locked.map(({ value }) => value).join("\n").trim(),
-    isWhole: [...all, ...plugins, ...locked].every(({ isGap }) => !isGap),
+    isWhole: [...all, ...plugins, ...locked, places].every(({ isGap }) => !isGap),
   };
+}
+
+/** Folders of repositories that are looked at. */
+const MOST_PLACES = 50;
+
+/** What dnf takes as it is written: no variable, no pattern, no address, and the whole path. */
+const PLAIN_PLACE = /^\/[^$*?[\]\\"']*$/;
+
+/**
+ * The folders that the setting `reposdir` names, or the usual ones. Where what it says is not
+ * understood that is a gap, and the usual ones are looked at as well.
+ */
+function repositoryPlaces(
+  settings: DnfSettings,
+  usual: readonly string[],
+): Read<readonly string[]> {
+  const told = settings.get(MAIN)?.get("reposdir");
+  if (told === undefined) return { value: usual, isGap: false };
+  const places = told.split(/[\s,]+/).filter((place) => place !== "");
+  const plain = places.filter((place) => PLAIN_PLACE.test(place)).slice(0, MOST_PLACES)
+    .map((place) => place.replace(/\/+$/, ""));
+  const isUnderstood = plain.length > 0 && plain.length === places.length;
+  return { value: isUnderstood ? plain : [...usual, ...plain], isGap: !isUnderstood };
 }
 
 /** A line of a version lock; dnf 5 begins its list with the version of its form. */

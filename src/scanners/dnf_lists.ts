@@ -31,6 +31,10 @@ export interface ChosenLists {
   readonly program: readonly string[];
   /** Every enabled repository; empty where dnf could not be asked for them. */
   readonly sources: readonly ScanSource[];
+  /** The same as dnf has them. */
+  readonly repositories: readonly DnfRepository[];
+  /** Plugins that dnf loads. */
+  readonly plugins: readonly string[];
 }
 
 /**
@@ -49,7 +53,7 @@ export async function chooseLists(
   const directory = cacheDirectory?.startsWith("/") ? `${cacheDirectory}/dnf` : undefined;
   let fetched = refresh ? await fetchLists(system, asking, ["--refresh"]) : NOT_FETCHED;
   let lists = await readLists(system, asking, places, fetched);
-  if (lists === null) return { program: asking.program, sources: [] };
+  if (lists === null) return { ...NO_LISTS, program: asking.program };
   const isSound = lists.sources.every(({ result }) => result === "ok");
   const isStale = !isSound || (oldestAgeS(lists.sources) ?? Infinity) > STALE_S;
   if (!refresh && !isRoot && lists.sources.length > 0 && isStale) {
@@ -65,12 +69,8 @@ export async function chooseLists(
   return lists;
 }
 
-/** Lists, and the program that reads them. */
-interface Lists {
-  readonly program: readonly string[];
-  readonly repositories: readonly DnfRepository[];
-  readonly sources: readonly ScanSource[];
-}
+/** Dnf could not be asked for them. */
+const NO_LISTS = { sources: [], repositories: [], plugins: [] };
 
 /** What came of fetching. */
 interface Fetched {
@@ -120,10 +120,10 @@ async function readLists(
   asking: Asking,
   places: ListPlaces,
   { failures, fromMs, isRefresh }: Fetched,
-): Promise<Lists | null> {
+): Promise<ChosenLists | null> {
   const told = await askOr(asking, "list the repositories", asking.dialect.repositories);
   if (told === undefined) return null;
-  const { repositories } = told;
+  const { repositories, plugins } = told;
   const tellsSecurity = await readTellsSecurity(system, placeOf(places, told), repositories);
   const facts: SourceFacts = {
     nowMs: system.clock.nowMs(),
@@ -133,7 +133,7 @@ async function readLists(
     tellsSecurity,
   };
   const sources = describeSources(repositories, facts);
-  return { program: asking.program, repositories, sources };
+  return { program: asking.program, repositories, plugins, sources };
 }
 
 /** A test's dnf may have another root than the scanner: what is set counts more than what it says. */
@@ -157,8 +157,8 @@ async function readPrivately(
   system: System,
   asking: Asking,
   directory: string,
-  { repositories }: Pick<Lists, "repositories">,
-): Promise<Lists | null> {
+  { repositories }: Pick<ChosenLists, "repositories">,
+): Promise<ChosenLists | null> {
   const lists = `${directory}/lists`;
   const own: Asking = {
     ...asking,
@@ -184,7 +184,9 @@ async function fetchPatiently(
   system: System,
   run: DnfRun,
   directory: string | undefined,
-  { flags, repositories }: Pick<Lists, "repositories"> & { readonly flags: readonly string[] },
+  { flags, repositories }: Pick<ChosenLists, "repositories"> & {
+    readonly flags: readonly string[];
+  },
 ): Promise<Fetched> {
   if (directory === undefined) return await fetchLists(system, run, flags);
   const path = `${directory}/fetched.json`;
@@ -265,7 +267,7 @@ function isBetter(own: readonly ScanSource[], hosts: readonly ScanSource[]): boo
 }
 
 /** Dnf is content with repositories that all lack lists, and would list no update. */
-function refuseNothing({ repositories, sources }: Lists, { error }: Fetched): void {
+function refuseNothing({ repositories, sources }: ChosenLists, { error }: Fetched): void {
   if (sources.length === 0) {
     const fact = "there are no enabled repositories";
     throw new ScanError(`Cannot scan with dnf: ${fact}`, { reason: "permanent" });

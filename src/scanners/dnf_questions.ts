@@ -4,6 +4,9 @@ import type { AdvisoryDetails, AdvisoryRow } from "./dnf_advisories.ts";
 import { answerOf, type DnfCommands } from "./dnf_commands.ts";
 import type { DnfDialect, DnfQuestion } from "./dnf_dialect.ts";
 import type { CheckedUpdates, ObsoletingRpm } from "./dnf_check_update.ts";
+import { doubtfulPlugins, withoutDoubtful } from "./dnf_plugins.ts";
+import type { DnfRepositories } from "./dnf_repositories.ts";
+import { enumerate } from "./enumerate.ts";
 import {
   type OfferedRpm,
   packageKey,
@@ -41,6 +44,38 @@ export async function listLifted(
   const question = { command, codes: [0], read: parseOffered };
   return await askOr(asking, "list excluded updates", question) ?? NOTHING;
 }
+
+/**
+ * The flags that leave out plugins which may keep updates back, if `plugins` has such ones. Where dnf
+ * does not have the same repositories without them, nothing can be told of what they do: that is a gap.
+ */
+export async function findPluginFlags(
+  asking: Asking,
+  { plugins, repositories }: Pick<DnfRepositories, "plugins" | "repositories">,
+): Promise<readonly string[]> {
+  const doubtful = doubtfulPlugins(plugins);
+  if (doubtful.length === 0) return [];
+  const flags = withoutDoubtful(plugins);
+  const question = withFlags(asking.dialect.repositories, flags);
+  const told = await askOr(asking, "list the repositories without plugins", question);
+  if (told === undefined) return [];
+  const left = new Map(told.repositories.map((one) => [one.id, one]));
+  const lost = repositories.filter(({ id, url, hasLists }) => {
+    const same = left.get(id);
+    return hasLists && (same?.hasLists !== true || same.url !== url);
+  });
+  if (lost.length === 0) return flags;
+  const fact = `without them, repositories are missing: ${
+    enumerate(lost.map(({ id }) => id), TOLD_NAMES)
+  }`;
+  asking.gaps.push(
+    `Cannot tell what dnf's plugins (${enumerate(doubtful, TOLD_NAMES)}) keep back: ${fact}`,
+  );
+  return [];
+}
+
+/** How many plugins or repositories a gap names. */
+const TOLD_NAMES = 5;
 
 /**
  * What dnf itself would update and replace; `undefined`, and a gap, if that cannot be told. Where dnf

@@ -18,6 +18,8 @@ export interface DnfAnswers {
   readonly withExcluded: readonly OfferedRpm[];
   /** What is offered besides, with version locks lifted and, of dnf 5, excludes and includes as well. */
   readonly withLocked: readonly OfferedRpm[];
+  /** What is offered besides, with excludes lifted and without plugins that may keep updates back. */
+  readonly withoutPlugins: readonly OfferedRpm[];
   /** Dnf's own list; `undefined` if there is none. */
   readonly checked: CheckedUpdates | undefined;
   /** Dnf's own list with everything lifted; `undefined` if it was not asked for, or has no answer. */
@@ -36,6 +38,10 @@ export interface DnfRules {
   /** Whether a version lock names it; `undefined` where the locks' own names are not known. */
   isLocked(name: string): boolean | undefined;
   readonly hasIncludes: boolean;
+  /** The plugins that were left out where everything is lifted, in words; `null` if none was. */
+  readonly plugins: string | null;
+  /** Whether there may be any version lock. */
+  readonly mayLock: boolean;
 }
 
 /** A version that dnf would not install now, and the rule that explains it. */
@@ -91,11 +97,16 @@ function isListed(offer: OfferedRpm, listed: ReadonlyMap<string, ListedRpm>): bo
 
 /** Compares the answers; without dnf's own list every offer counts. */
 export function reconcile(answers: DnfAnswers): Reconciliation {
-  const { offered, withExcluded, withLocked, checked, lifted } = answers;
+  const { offered, withExcluded, withLocked, withoutPlugins, checked, lifted } = answers;
   const listed = newest(checked?.upgrades ?? [], (row) => row.package);
   const unlocked = newest(lifted?.upgrades ?? [], (row) => row.package);
-  const sets = { offered: setOf(offered), excluded: setOf(withExcluded) };
-  const all = [...offered, ...withExcluded, ...withLocked];
+  const sets = {
+    offered: setOf(offered),
+    excluded: setOf(withExcluded),
+    hidden: setOf(withoutPlugins),
+  };
+  const all = [...offered, ...withExcluded, ...withLocked, ...withoutPlugins];
+  const lifting = describeLifting(answers.rules);
   const byKey = Map.groupBy(all, packageKey);
   const doubtful: string[] = [];
 
@@ -106,11 +117,14 @@ export function reconcile(answers: DnfAnswers): Reconciliation {
       const isExcluded = sets.excluded.has(nevraOf(offer));
       const reason = exclude ?? "excluded by dnf's configuration";
       if (isExcluded) return { offer, state: "held", reason };
+      if (sets.hidden.has(nevraOf(offer)) && rules.plugins !== null) {
+        return { offer, state: "held", reason: describePlugins(rules.plugins) };
+      }
       if (rules.isLocked(offer.name) !== false) return { offer, state: "held", reason: LOCKED };
       // With the locks dnf 5 lifts `includepkgs`, which leaves everything else out of a repository.
       return rules.hasIncludes ? null : { offer, state: "held", reason };
     }
-    if (isListed(offer, unlocked)) return { offer, state: "held", reason: LOCKED };
+    if (isListed(offer, unlocked)) return { offer, state: "held", reason: lifting };
     const better = findBetter(offer, answers);
     if (better !== null) return { offer, state: "pinned", reason: better };
     doubtful.push(packageKey(offer));
@@ -141,6 +155,16 @@ export function reconcile(answers: DnfAnswers): Reconciliation {
     keptReplacing: findKeptReplacing(answers),
     doubtful,
   };
+}
+
+/** What keeps back an update that dnf has only if locks, or plugins, are lifted. */
+function describeLifting({ plugins, mayLock }: DnfRules): string {
+  if (plugins === null) return LOCKED;
+  return mayLock ? `${LOCKED}, or ${describePlugins(plugins)}` : describePlugins(plugins);
+}
+
+function describePlugins(plugins: string): string {
+  return `kept back by dnf's plugin ${plugins}`;
 }
 
 function offerOf(taken: OfferedRpm | null, kept: KeptOffer | null): ReconciledOffer[] {
@@ -174,7 +198,8 @@ function findKeptReplacing(
     const exclude = rules.excludeOf(row.package, row.repository);
     const locked = row.replaces.some(({ name }) => rules.isLocked(name) !== false) ||
       rules.isLocked(row.package.name) === true;
-    const reason = exclude ?? (locked ? LOCKED : rules.hasIncludes ? null : "kept back by dnf");
+    const reason = exclude ??
+      (locked ? describeLifting(rules) : rules.hasIncludes ? null : "kept back by dnf");
     return reason === null ? [] : [{ ...row, reason }];
   });
 }

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import { findJson } from "./dnf5_json.ts";
+import { parseLoadedPlugins } from "./dnf_plugins.ts";
 import { outputLines } from "./output_lines.ts";
 
 /** An enabled repository, as dnf itself has it after variables and overrides. */
@@ -24,6 +25,8 @@ export interface DnfRepositories {
   readonly repositories: readonly DnfRepository[];
   /** Where dnf keeps their lists; `null` where it does not say. */
   readonly cacheDirectory: string | null;
+  /** Plugins that it loads; none where it does not say (dnf 5). */
+  readonly plugins: readonly string[];
 }
 
 /** More repositories are not looked at. */
@@ -59,7 +62,8 @@ export function parseDnf4Repositories(stdout: string, stderr: string): DnfReposi
     const isEnabled = fields.get("Repo-status") !== "disabled" || ignored.has(id);
     return isEnabled ? [readBlock(id, fields, ignored.has(id))] : [];
   });
-  return { repositories: repositories.filter(isSource), cacheDirectory };
+  const plugins = parseLoadedPlugins(lines);
+  return { repositories: repositories.filter(isSource), cacheDirectory, plugins };
 }
 
 /** The repositories that dnf 4 left out, by its own word. */
@@ -138,7 +142,7 @@ export function parseDnf5Repositories(stdout: string): DnfRepositories | undefin
     fetchedMs: one.timestamp > 0 ? one.timestamp * 1_000 : null,
     expiryMs: one.metadata_expire < 0 ? Infinity : one.metadata_expire * 1_000,
   }));
-  return { repositories: repositories.filter(isSource), cacheDirectory: null };
+  return { repositories: repositories.filter(isSource), cacheDirectory: null, plugins: [] };
 }
 
 function isSource({ id }: DnfRepository): boolean {

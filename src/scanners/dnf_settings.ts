@@ -11,8 +11,15 @@ export type DnfSettings = ReadonlyMap<string, DnfSection>;
 /** The section that is no repository. */
 export const MAIN = "main";
 
+/** The settings that keep packages from dnf, in dnf itself or in a repository; one is an older word. */
+const EXCLUDING = ["exclude", "excludepkgs"];
+
+/** Lists that grow where they are told again: another file never lifts what one of them keeps back. */
+const GROWING: ReadonlySet<string> = new Set([...EXCLUDING, "includepkgs"]);
+
 /**
- * Reads `[section]` and `key=value`; of a setting that is there twice, the last counts. An indented
+ * Reads `[section]` and `key=value`; of a setting that is there twice the last counts, but for lists
+ * of packages, which grow. An indented
  * line goes on with the value above it; behind an empty line or a comment there is none to go on
  * with, and dnf would refuse the file.
  */
@@ -36,7 +43,9 @@ export function parseDnfSettings(texts: readonly string[]): DnfSettings {
         sections.set(name, section);
       } else if (equals > 0) {
         open = told.slice(0, equals).trimEnd();
-        section.set(open, told.slice(equals + 1).trimStart());
+        const value = told.slice(equals + 1).trimStart();
+        const before = GROWING.has(open) ? section.get(open) : undefined;
+        section.set(open, before ? `${before}\n${value}` : value);
       }
     }
   }
@@ -71,9 +80,6 @@ function costOf(repository: string, settings: DnfSettings): number {
   const cost = settings.get(repository)?.get("cost") ?? "";
   return /^\d{1,10}$/.test(cost) ? Number(cost) : USUAL_COST;
 }
-
-/** The settings that keep packages from dnf, in dnf itself or in a repository; one is an older word. */
-const EXCLUDING = ["exclude", "excludepkgs"];
 
 /** Whether an exclude is set anywhere. */
 export function hasExcludes(settings: DnfSettings): boolean {

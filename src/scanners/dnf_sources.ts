@@ -16,6 +16,12 @@ const LONGEST_URL = 500;
 /** Clocks of a file system and of a mirror may be this far off. */
 const SLACK_MS = 5_000;
 
+/**
+ * So far ahead of this host's clock may lists be dated: one of the two clocks may take local time for
+ * UTC. Of what is further ahead a wrong clock wrote the date, or this one is wrong: no age is known.
+ */
+const AHEAD_MS = 24 * 3_600_000;
+
 /** What this scan knows besides what dnf says of a repository. */
 export interface SourceFacts {
   readonly nowMs: number;
@@ -35,13 +41,14 @@ export function describeSources(
   facts: SourceFacts,
 ): ScanSource[] {
   return repositories.map((repository) => {
-    const { id, url, fetchedMs, expiryMs, hasLists } = repository;
+    const { id, url, expiryMs, hasLists } = repository;
+    const fetchedMs = believed(repository, facts);
     const ageMs = hasLists && fetchedMs !== null ? Math.max(0, facts.nowMs - fetchedMs) : null;
     const expiresAtMs = hasLists && fetchedMs !== null ? fetchedMs + expiryMs : null;
     return {
       name: id,
       url: url === null ? null : quoteWords(url, LONGEST_URL),
-      ...judge(repository, ageMs, facts),
+      ...judge({ ...repository, fetchedMs }, ageMs, facts, fetchedMs !== repository.fetchedMs),
       metadataAgeS: ageMs === null ? null : Math.round(ageMs / 1_000),
       expiresAtMs: expiresAtMs === Infinity ? null : expiresAtMs,
       tellsSecurity: hasLists ? facts.tellsSecurity.get(id) ?? null : null,
@@ -49,10 +56,18 @@ export function describeSources(
   });
 }
 
+function believed(
+  { fetchedMs }: DnfRepository,
+  { nowMs }: Pick<SourceFacts, "nowMs">,
+): number | null {
+  return fetchedMs !== null && fetchedMs - nowMs > AHEAD_MS ? null : fetchedMs;
+}
+
 function judge(
   { id, hasLists, expiryMs }: DnfRepository,
   ageMs: number | null,
   { nowMs, failures, fetchedFromMs, isRefresh }: SourceFacts,
+  isAhead: boolean,
 ): Pick<ScanSource, "result" | "why"> {
   const isFresh = ageMs !== null && fetchedFromMs !== null &&
     ageMs <= nowMs - fetchedFromMs + SLACK_MS;
@@ -69,6 +84,10 @@ function judge(
   }
   if (isRefresh) return { result: "failed", why: `its package lists were not fetched anew${old}` };
   if (expiryMs === Infinity) return { result: "ok", why: null };
+  if (isAhead) {
+    const why = "its package lists are dated in the future: a clock is or was wrong";
+    return { result: "old", why };
+  }
   if (ageMs === null) return { result: "old", why: "the age of its package lists is not known" };
   if (ageMs <= Math.max(expiryMs, SLACK_MS)) return { result: "ok", why: null };
   const limit = `over its limit of ${describeAge(expiryMs)}`;

@@ -133,6 +133,11 @@ export function describeSource({ name, result, why }: ScanSource): string {
 function redactUpdate(update: Update): Update {
   return {
     ...update,
+    package: redact(update.package),
+    currentVersion: update.currentVersion && redact(update.currentVersion),
+    availableVersion: update.availableVersion && redact(update.availableVersion),
+    advisories: update.advisories.map(redact),
+    sourcePackage: update.sourcePackage && redact(update.sourcePackage),
     source: update.source && redact(update.source),
     severityReason: redact(update.severityReason),
     description: update.description && redact(update.description),

@@ -131,6 +131,14 @@ Deno.test("scanAsCsv() disarms each way a formula begins, and nothing else", () 
   for (const [text = "", shown] of [...rows, ["a=1", "a=1"], ["a-1", "a-1"], ["", ""]]) {
     assertEquals(cell(text), shown);
   }
+  // Where a semicolon ends a cell, what is behind it begins one.
+  const forms = ["\uff1d", "\ufe66", "\ufe62", "\ufe63", "\ufe6b", "\u2212", "\u2013", "\u207a"];
+  for (const sign of ["=", "+", "-", "@", ...forms]) {
+    assertEquals(cell(`${sign}1`), `'${sign}1`);
+    assertEquals(cell(`x;${sign}1`), `"x;'${sign}1"`);
+    assertEquals(cell(`x; \u2800${sign}1`), `"x; \u2800'${sign}1"`);
+  }
+  assertEquals(cell("x;y"), '"x;y"');
   assertEquals(cell('a"b'), '"a""b"');
   assertEquals(cell("a\u001bb"), "ab");
   const many = { ...tool, cves: ["CVE-1", "CVE-2"], advisories: ["A-1", "A-2"], security: null };

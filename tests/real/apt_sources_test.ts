@@ -56,9 +56,21 @@ async function fill(
   await root.update();
 }
 
-async function age(root: AptRoot, days: number): Promise<void> {
+/** Makes the lists, or those whose names hold a word, look as if they had been published that long ago. */
+async function age(root: AptRoot, days: number, word = ""): Promise<void> {
   const then = new Date(Date.now() - days * 86_400_000);
-  await Deno.utime(`${root.path}/var/lib/apt/lists`, then, then);
+  const lists = `${root.path}/var/lib/apt/lists`;
+  for await (const { name, isFile } of Deno.readDir(lists)) {
+    if (!isFile || !name.includes(word)) continue;
+    if (name.endsWith("Release")) {
+      const text = await Deno.readTextFile(`${lists}/${name}`);
+      const date = `Date: ${then.toUTCString()}`;
+      await Deno.remove(`${lists}/${name}`);
+      await Deno.writeTextFile(`${lists}/${name}`, text.replace(/^Date: .*$/m, date));
+    }
+    await Deno.utime(`${lists}/${name}`, then, then);
+  }
+  await Deno.utime(lists, then, then);
 }
 
 function scan(root: AptRoot, options = {}) {
@@ -86,6 +98,45 @@ onApt(
     const ageDays = Math.round((report.metadataAgeS ?? 0) / 86_400);
     assertEquals([report.result, ageDays, report.updates.length], ["degraded", 60, 1]);
     assertEquals((await scan(root, own(root))).result, "ok", "its own lists are new");
+  },
+);
+
+onApt("one source that was renewed makes no other one's lists look fresh", async (root, server) => {
+  await fill(root, server);
+  await age(root, 60);
+  server.refuse = (path) => path.startsWith("/sec/") ? 401 : null;
+  const news = [{ name: "tool", version: "1.0" }, { name: "other", version: "2.0" }];
+  await root.publish(suites(news, [])[0]!);
+  await root.apt("get", "-q=1", "update");
+  const alone = await scan(root);
+  assertEquals([alone.result, alone.sources.map(({ result }) => result)], ["degraded", [
+    "ok",
+    "old",
+  ]]);
+  assertEquals(Math.round((alone.metadataAgeS ?? 0) / 86_400), 60);
+  const found = await scan(root, own(root));
+  assertEquals(found.sources.map(({ result }) => result), ["ok", "failed"]);
+});
+
+onApt("nothing that comes and goes beside the lists makes them fresh", async (root, server) => {
+  await fill(root, server);
+  await age(root, 60);
+  await root.write("var/lib/apt/lists/other", "");
+  await Deno.remove(`${root.path}/var/lib/apt/lists/other`);
+  const { result, metadataAgeS } = await scan(root);
+  assertEquals([result, Math.round((metadataAgeS ?? 0) / 86_400)], ["degraded", 60]);
+  assertEquals((await scan(root, own(root))).result, "ok");
+});
+
+onApt(
+  "lists that a wrong clock dated are of unknown age, and others are fetched",
+  async (root, server) => {
+    await fill(root, server);
+    await age(root, -1_000, "sec_");
+    const { result, sources } = await scan(root);
+    assertEquals([result, sources[1]?.result, sources[1]?.metadataAgeS], ["degraded", "old", null]);
+    assert(sources[1]?.why?.includes("future"), sources[1]?.why ?? "");
+    assertEquals((await scan(root, own(root))).result, "ok");
   },
 );
 
@@ -142,6 +193,13 @@ onApt(
   "a source that fails while another is young is found out, and one that has no news is not",
   async (root, server) => {
     await fill(root, server);
+    // The archive made them a week ago, and has made nothing since.
+    const then = new Date("2026-11-23T00:00:00Z");
+    const lists = `${root.path}/var/lib/apt/lists`;
+    for await (const { name, isFile } of Deno.readDir(lists)) {
+      if (isFile) await Deno.utime(`${lists}/${name}`, then, then);
+    }
+    assertEquals((await scan(root)).result, "degraded", "nothing of its own proves them");
     const good = await scan(root, own(root));
     assertEquals([good.result, good.sources.map(({ result }) => result)], ["ok", ["ok", "ok"]]);
     await Deno.remove(`${root.path}/own`, { recursive: true });

@@ -14,7 +14,7 @@ export async function hasDnf4Plugins(): Promise<boolean> {
 /** Says on stdout what Red Hat's plugin `subscription-manager` says of a host with a release lock. */
 const SUBSCRIPTION = `import dnf
 class Subscription(dnf.Plugin):
-    name = "subscription"
+    name = "subscription-manager"
     def config(self):
         print("Updating Subscription Management repositories.")
         print("This system has release set to 9.4 and it receives updates only for this release.")
@@ -24,7 +24,7 @@ class Subscription(dnf.Plugin):
 export async function makeDnf4Host(path: string): Promise<DnfHost> {
   const folders = ["repos.d", "host", "log", "plugins", "own-plugins"];
   for (const folder of folders) await Deno.mkdir(`${path}/${folder}`);
-  await Deno.writeTextFile(`${path}/own-plugins/subscription.py`, SUBSCRIPTION);
+  await Deno.writeTextFile(`${path}/own-plugins/subscription-manager.py`, SUBSCRIPTION);
   await Deno.writeTextFile(
     `${path}/plugins/versionlock.conf`,
     `[main]\nenabled=1\nlocklist=${path}/locks-of-this-host\n`,

@@ -22,7 +22,8 @@ export async function makeDnf5Host(path: string, debian: string): Promise<DnfHos
   const system = realSystem();
   const configuration = {
     settings: [`${path}/etc/dnf.conf`],
-    repositories: [`${path}/repos.d`, `${path}/etc/repos.override.d`],
+    repositories: [`${path}/repos.d`],
+    overrides: [`${path}/etc/repos.override.d`],
     locks: [`${path}/etc/versionlock.toml`],
     lockPlugins: [],
   };

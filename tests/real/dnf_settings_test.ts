@@ -71,6 +71,85 @@ onDnf(
   },
 );
 
+onDnf("holds what is excluded by a file in a folder that reposdir names", async (root) => {
+  await root.install(of("1-1", "tool", "lib"));
+  await root.offer("updates", of("2-1", "tool", "lib"));
+  await root.dnf("makecache");
+  const [from, to] = [root.host.repositories, `${root.host.repositories}/elsewhere`];
+  await Deno.mkdir(to);
+  const text = await Deno.readTextFile(`${from}/updates.repo`);
+  await Deno.writeTextFile(`${to}/updates.repo`, `${text.trimEnd()}\nexcludepkgs=tool\n`);
+  await Deno.remove(`${from}/updates.repo`);
+  await root.configure(`reposdir=/nonexistent,${to}`);
+  const { told, warnings } = await scan(root);
+  assertEquals(told, ["lib 1-1 -> 2-1 updates upgradable", "tool 1-1 -> 2-1 updates held"]);
+  assertEquals(warnings, []);
+});
+
+onDnf(
+  "holds what a plugin of dnf 4's keeps from every command, with its advisory",
+  async (root) => {
+    if (root.host.generation === 5) return console.log("skipped: no plugins are loaded here");
+    const security = { id: "XA-2026:1", type: "security", severity: "Critical", references: [] };
+    const oldtool = of("1-1", "oldtool");
+    await root.install([...of("1-1", "tool", "lib", "plain"), ...oldtool]);
+    const newtool = { name: "newtool", evr: "2-1", lines: ["Obsoletes: oldtool"] };
+    await root.offer("updates", [...of("2-1", "tool", "lib", "plain"), newtool], [
+      { ...security, packages: of("2-1", "tool") },
+    ]);
+    await root.configure("excludepkgs=lib");
+    await root.dnf("makecache");
+    // The file has another name than the plugin.
+    await Deno.writeTextFile(
+      `${root.path}/own-plugins/some_file.py`,
+      `import dnf
+class Filter(dnf.Plugin):
+    name = "filter"
+    def sack(self):
+        for name in ["tool", "lib", "newtool"]:
+            self.base.sack.add_excludes(self.base.sack.query().available().filter(name=name))
+`,
+    );
+    const { updates, told, warnings } = await scan(root);
+    assertEquals(told, [
+      "lib 1-1 -> 2-1 updates held",
+      "newtool oldtool-1-1 -> 2-1 updates held",
+      "plain 1-1 -> 2-1 updates upgradable",
+      "tool 1-1 -> 2-1 updates held",
+    ]);
+    assertEquals(warnings, []);
+    const tool = updates.find((one) => one.package === "tool");
+    assertEquals([tool?.stateReason, tool?.severity, tool?.advisories], [
+      "kept back by dnf's plugin filter",
+      "critical",
+      ["XA-2026:1"],
+    ]);
+  },
+);
+
+onDnf("tells that a plugin which makes a repository may keep updates back", async (root) => {
+  if (root.host.generation === 5) return console.log("skipped: no plugins are loaded here");
+  await root.install(of("1-1", "tool", "lib"));
+  await root.offer("updates", of("2-1", "lib"));
+  await root.offer("made", of("2-1", "tool"));
+  await root.dnf("makecache");
+  await Deno.remove(`${root.host.repositories}/made.repo`);
+  await Deno.writeTextFile(
+    `${root.path}/own-plugins/maker.py`,
+    `import dnf
+class Maker(dnf.Plugin):
+    name = "maker"
+    def config(self):
+        self.base.repos.add_new_repo("made", self.base.conf, baseurl=["file://${root.path}/rpms-made"])
+`,
+  );
+  const { told, warnings } = await scan(root);
+  assertEquals(told, ["lib 1-1 -> 2-1 updates upgradable", "tool 1-1 -> 2-1 made upgradable"]);
+  assertEquals(warnings, [
+    "Cannot tell what dnf's plugins (maker) keep back: without them, repositories are missing: made",
+  ]);
+});
+
 onDnf("reads rows of check-update that are in two lines", async (root) => {
   const long = "a".repeat(40);
   const repository = "r".repeat(20);

@@ -30,6 +30,20 @@ async function fill(root: DnfRoot): Promise<void> {
 
 const onlyRoot = Deno.uid() === 0;
 
+onDnf("lists that are dated in the future are of unknown age, and are not ok", async (root) => {
+  await root.install([{ name: "tool", evr: "1-1" }]);
+  await root.offer("updates", [{ name: "tool", evr: "2-1" }]);
+  await root.dnf("makecache");
+  await root.age(-24 * 1_000);
+  const scanner = dnfScanner(root.options);
+  const { sources, result, updates } = await runScan(root.host.system, scanner, {});
+  assertEquals([result, updates.length, sources.map((one) => [one.result, one.metadataAgeS])], [
+    "degraded",
+    1,
+    [["old", null]],
+  ]);
+});
+
 onDnf(
   "tells of every enabled repository how old its lists are and whether it marks security",
   async (root) => {

@@ -11,7 +11,19 @@ import { apt, tool } from "../cli/scan_reports.ts";
 const hostile = fc.array(
   fc.constantFrom(
     ...["=", "+", "-", "@", "|", "%", "\t", "\r", "\n", " ", "\u00a0", '"', ",", "'", "\u001b[2J"],
-    ...["\u202e", "\u2028", "\u200b", "\uff1d", "\ud800", "cmd", "HYPERLINK(1)", "a"],
+    ...[
+      "\u202e",
+      "\u2028",
+      "\u200b",
+      "\uff1d",
+      "\ufe66",
+      "\u2212",
+      ";",
+      "\ud800",
+      "cmd",
+      "HYPERLINK(1)",
+      "a",
+    ],
   ),
   { maxLength: 8 },
 ).map((parts) => parts.join(""));
@@ -43,7 +55,8 @@ Deno.test("no cell of scan --csv is run by a spreadsheet, or steers a terminal",
     const csv = scanAsCsv([{ ...apt, updates: [update] }]);
     assert(!hasControls(csv, "\n") && csv.split("\n").length === 2, JSON.stringify(csv));
     for (const cell of cellsOf(csv)) {
-      assert(!/^\s*[=+\-@|%\uff1d\uff0b\uff0d\uff20]/.test(cell), JSON.stringify(cell));
+      const formula = /(?:^|;)\s*[=+\-@|%\uff1d\uff0b\uff0d\uff20\ufe66\u2212]/;
+      assert(!formula.test(cell), JSON.stringify(cell));
     }
   }));
 });

@@ -24,6 +24,11 @@ const FACTS: NewEvent = {
 function telling(text: string): Scanner {
   const update = {
     ...tool,
+    package: text,
+    currentVersion: text,
+    availableVersion: text,
+    advisories: [text],
+    sourcePackage: text,
     source: text,
     severityReason: text,
     stateReason: text,
@@ -113,5 +118,27 @@ Deno.test("no secret of a package manager is printed by scan, in any form", asyn
       ...report.warnings,
     ];
     for (const one of shown) assert(!holdsSecret(one), `${text}: ${one}`);
+  }
+});
+
+Deno.test("no secret of another alphabet, or an encoded one, is printed by scan", async () => {
+  const secrets = [
+    "a8f5f167f44f4964e6c998dee827110c",
+    "mfrggzdfmztwq2lknnwgy3tpob",
+    "QWHXKZJVBNMPLRTDSGFYQWHXKZJV",
+    "qwhxkzjvbnmplrtdsgfyqwhxkzjv",
+  ];
+  for (const secret of secrets) {
+    const encoded = [...secret].map((one) => `%${one.charCodeAt(0).toString(16)}`).join("");
+    const texts = [secret, encoded].flatMap((one) => [
+      `https://repo.test/${one}/debian`,
+      `https://deploy:${one}@repo.test/a`,
+      `client_secret=${one}`,
+    ]);
+    for (const text of texts) {
+      const report = await runScan(new FakeSystem(), telling(text), {});
+      const shown = scanAsJson({ reports: [report], names: ["apt"], host: "h", startedMs: 0 });
+      assert(!shown.includes(secret) && !shown.includes(encoded), `${text}: ${shown}`);
+    }
   }
 });

@@ -148,9 +148,13 @@ export class ArchiveHost extends FakeSystem {
         (validUntilMs === undefined ? "" : date("Valid-Until", validUntilMs)) +
         `SHA256:\n ${SUM} 12 main/binary-amd64/Packages\n`;
       const file = `${prefix}${isSigned ? "InRelease" : "Release"}`;
-      if (hasRelease) this.files.texts.set(file, text);
+      const put = (path: string, text: string) => {
+        this.files.texts.set(path, text);
+        this.files.modifiedMs.set(path, publishedMs);
+      };
+      if (hasRelease) put(file, text);
       if (withPackages && !this.sourceOnly.has(name)) {
-        this.files.texts.set(`${prefix}main_binary-amd64_Packages`, "");
+        put(`${prefix}main_binary-amd64_Packages`, "");
       }
     }
     this.files.modifiedMs.set(folder, this.clock.nowMs());

@@ -77,14 +77,18 @@ export class AptHost extends FakeSystem {
     this.putLists("/var/lib/apt/lists", 0);
   }
 
-  /** Puts lists of the made host into a folder, fetched so long ago. */
+  /** Puts lists of the made host into a folder, which changed so long ago; their dates are their own. */
   putLists(
     folder: string,
     ageMs: number,
     isWanted: (name: string) => boolean = () => true,
+    isOver = true,
   ): void {
     for (const [name, text] of Object.entries(MADE_LISTS)) {
-      if (isWanted(name)) this.files.texts.set(`${folder}/${name}`, text);
+      const path = `${folder}/${name}`;
+      if (isWanted(name) && (isOver || !this.files.texts.has(path))) {
+        this.files.texts.set(path, text);
+      }
     }
     this.files.modifiedMs.set(folder, this.clock.nowMs() - ageMs);
   }
@@ -104,6 +108,9 @@ export class AptHost extends FakeSystem {
     try {
       const result = answer ? answer(argv) : succeeded(captured(question));
       if (question === "update" && !answer) this.#fetch(argv);
+      if (question === "releases") {
+        this.putLists("/own/apt/releases", 0, (name) => name.endsWith("Release"), false);
+      }
       return Promise.resolve(result);
     } catch (error) {
       return Promise.reject(error);

@@ -5,9 +5,10 @@ import { CommandError } from "../../src/system/process.ts";
 import { ArchiveHost, DAY_MS, HOSTS, HOUR_MS } from "./apt_archive_host.ts";
 import { succeeded } from "./fixture.ts";
 
-/** A host that fetched all of what these sources offer, so long ago. */
+/** A host that fetched all of what these sources offer, so long ago; nothing newer is known since. */
 function hostOf(names: readonly string[], ageMs = 0): ArchiveHost {
   const host = new ArchiveHost(...names);
+  for (const name of names) host.publish(name, ageMs);
   host.fetchAsHost(ageMs);
   return host;
 }
@@ -118,21 +119,22 @@ Deno.test("chooseLists() asks sources that published nothing for a day, and no o
   host.publish("quiet", DAY_MS);
   host.publish("code", DAY_MS);
   host.publish("busy", DAY_MS - 1_000);
-  host.publish("flat", DAY_MS, { hasRelease: false });
+  host.publish("flat", DAY_MS - 1_000, { hasRelease: false });
   host.fetchAsHost(HOUR_MS);
   const first = await host.choose();
   assertEquals([first.proofs, first.fetches, first.lists], [1, 0, "host's"]);
-  assertEquals(first.ages, ["quiet 0", "busy 3600", "flat 3600", "code 3600"]);
-  host.publish("quiet", DAY_MS - 1_000);
+  assertEquals(first.ages, ["quiet 0", "busy 86399", "flat 86399", "code 86400"]);
   const young = new ArchiveHost("busy", "flat", "code");
   young.sourceOnly.add("code");
   young.publish("code", DAY_MS);
   young.publish("flat", DAY_MS, { hasRelease: false });
   young.fetchAsHost(HOUR_MS);
-  assertEquals((await young.choose()).proofs, 0);
+  const { proofs, lists } = await young.choose();
+  // Without a Release file there is nothing to ask for but the lists themselves.
+  assertEquals([proofs, lists], [0, "own"]);
 });
 
-Deno.test("chooseLists() fetches its own where a source has had something newer for a day", async () => {
+Deno.test("chooseLists() fetches its own where a source has something newer than lists of a day ago", async () => {
   const host = new ArchiveHost("alpha", "beta");
   host.publish("alpha", 3 * DAY_MS);
   host.fetchAsHost(HOUR_MS);
@@ -143,16 +145,22 @@ Deno.test("chooseLists() fetches its own where a source has had something newer 
     return [proofs, fetches, lists, results[0]];
   };
   assertEquals(await scan(3 * DAY_MS), [1, 0, "host's", "alpha ok"], "nothing newer");
-  assertEquals(await scan(DAY_MS - 1_000), [1, 0, "host's", "alpha ok"], "newer for less");
+  assertEquals(await scan(0), [1, 1, "own", "alpha ok"], "newer, however short a time");
   assertEquals(await scan(DAY_MS), [1, 1, "own", "alpha ok"]);
   assertEquals(await scan(4 * DAY_MS), [1, 0, "host's", "alpha ok"], "a mirror that is behind");
   const path = `${HOSTS}/alpha.example_dists_s_InRelease`;
-  host.files.texts.set(path, (host.files.texts.get(path) ?? "").replace(/^Date: .*$/m, ""));
+  const dated = host.files.texts.get(path) ?? "";
+  host.files.texts.set(path, dated.replace(/^Date: .*$/m, ""));
   assertEquals(
     await scan(DAY_MS),
-    [1, 0, "host's", "alpha ok"],
+    [1, 1, "own", "alpha ok"],
     "nobody knows of when the host's are",
   );
+  host.files.texts.set(path, dated.replace(/^Date: .*$/m, "Date: Mon, 23 Nov 2037 00:00:00 UTC"));
+  host.files.modifiedMs.set(path, Date.UTC(2037, 10, 23));
+  assertEquals(await scan(DAY_MS), [1, 1, "own", "alpha ok"], "a clock was wrong");
+  host.files.texts.set(path, dated);
+  host.files.modifiedMs.set(path, host.clock.nowMs() - 3 * DAY_MS);
   host.refusals.set("alpha", "no route");
   host.publish("beta", 3 * DAY_MS);
   assertEquals(await scan(DAY_MS), [1, 0, "host's", "alpha failed"]);
@@ -165,7 +173,6 @@ Deno.test("chooseLists() leaves a source alone that has just failed, and tells w
   host.publish("alpha", DAY_MS - HOUR_MS);
   assertEquals((await host.choose()).results, ["alpha ok", "beta ok"]);
   await host.clock.advance(DAY_MS);
-  host.publish("beta");
   host.files.modifiedMs.set(HOSTS, host.clock.nowMs() - HOUR_MS);
   host.refusals.set("alpha", "no route");
   const first = await host.choose();
@@ -192,15 +199,13 @@ Deno.test("chooseLists() says how old the lists are by what is known of each sou
   host.publish("beta", 3 * DAY_MS);
   host.publish("flat", 0, { hasRelease: false });
   host.fetchAsHost(5 * HOUR_MS);
-  assertEquals((await host.choose({ cacheDirectory: "" })).ages, [
-    "alpha 18000",
-    "beta 18000",
-    "flat 18000",
-  ]);
+  const alone = await host.choose({ cacheDirectory: "" });
+  assertEquals(alone.ages, ["alpha 259200", "beta 259200", "flat 0"]);
+  assertEquals(alone.results, ["alpha old", "beta old", "flat ok"]);
   host.refusals.set("beta", "no route");
   const { ages, results } = await host.choose();
   assertEquals(results, ["alpha ok", "beta failed", "flat ok"]);
-  assertEquals(ages, ["alpha 0", "beta 259200", "flat 18000"], "others' say nothing of its lists");
+  assertEquals(ages, ["alpha 0", "beta 259200", "flat 0"], "others' say nothing of its lists");
   const refusing = asRoot(new ArchiveHost("flat"));
   refusing.publish("flat", 0, { hasRelease: false });
   refusing.fetchAsHost();
@@ -208,12 +213,12 @@ Deno.test("chooseLists() says how old the lists are by what is known of each sou
   assertEquals((await refusing.choose({ refresh: true })).told, [[
     "flat",
     "failed",
-    null,
+    0,
     "no route",
   ]]);
 });
 
-Deno.test("chooseLists() goes by the time of the folder again once that is a day ago", async () => {
+Deno.test("chooseLists() never goes by the time of the folder", async () => {
   const host = new ArchiveHost("alpha", "beta");
   host.publish("beta", 9 * DAY_MS);
   host.fetchAsHost();
@@ -227,7 +232,8 @@ Deno.test("chooseLists() goes by the time of the folder again once that is a day
     return (await host.choose()).ages[1];
   };
   assertEquals(await ageOfBeta(DAY_MS - 1_000), `beta ${9 * 86_400}`);
-  assertEquals(await ageOfBeta(DAY_MS), `beta ${86_400}`);
+  assertEquals(await ageOfBeta(DAY_MS), `beta ${9 * 86_400}`);
+  assertEquals(await ageOfBeta(0), `beta ${9 * 86_400}`);
 });
 
 Deno.test("chooseLists() remembers what a refresh found out, until the host fetches anew", async () => {
@@ -295,11 +301,17 @@ Deno.test("chooseLists() takes the lists of more sources, else those with fewer 
   const bad = { validUntilMs: Date.UTC(2026, 0) };
   const chosen = async (
     hostAgeMs: number,
-    beta: { publishedAgeMs: number; isOld?: boolean; isCopied?: boolean },
+    beta: { publishedAgeMs: number; isOld?: boolean; isCopied?: boolean; seenAgeMs?: number },
   ) => {
     const host = new ArchiveHost("alpha", "beta");
-    host.publish("beta", beta.publishedAgeMs, beta.isOld ? bad : {});
+    // What is fetched was published before.
+    host.publish("alpha", hostAgeMs);
+    host.publish("beta", Math.max(hostAgeMs, beta.publishedAgeMs), beta.isOld ? bad : {});
     host.fetchAsHost(hostAgeMs);
+    if (beta.seenAgeMs !== undefined) {
+      const path = `${HOSTS}/beta.example_dists_s_InRelease`;
+      host.files.modifiedMs.set(path, host.clock.nowMs() - beta.seenAgeMs);
+    }
     host.refusals.set("beta", "no route");
     if (beta.isCopied === false) host.answers = { copy: () => succeeded("") };
     return (await host.choose()).lists;
@@ -311,7 +323,8 @@ Deno.test("chooseLists() takes the lists of more sources, else those with fewer 
   const old = { ...day, isOld: true };
   assertEquals(await chosen(DAY_MS + HOUR_MS, old), "own", "one each, and younger");
   assertEquals(await chosen(DAY_MS, old), "own", "one each, and as old");
-  assertEquals(await chosen(DAY_MS - HOUR_MS, old), "host's", "one each, and older");
+  const seen = { ...old, seenAgeMs: DAY_MS - HOUR_MS };
+  assertEquals(await chosen(DAY_MS - HOUR_MS, seen), "host's", "one each, and older");
 });
 
 Deno.test("chooseLists() does not go by sources that no update comes from", async () => {

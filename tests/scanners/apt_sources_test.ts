@@ -9,6 +9,7 @@ import {
   isMedium,
   joinReleases,
   judgeSource,
+  newestBelieved,
   parseSources,
   type SourceFetch,
   type SourceLists,
@@ -167,6 +168,34 @@ Deno.test("inspectLists() knows of when lists are that do not say", async () => 
   assertEquals(found.get(SOURCE.prefix)?.publishedMs, 7_000);
 });
 
+Deno.test("inspectLists() knows when the archive had lists by nothing but their own files", async () => {
+  const files = new FakeFiles();
+  const put = (name: string, text: string, modifiedMs: number) => {
+    files.texts.set(`/l/${name}`, text);
+    files.modifiedMs.set(`/l/${name}`, modifiedMs);
+  };
+  const times = async () =>
+    (await inspectLists({ files }, "/l", [SOURCE])).get(SOURCE.prefix)?.timesMs;
+  put("y_dists_s_InRelease", RELEASE, 9_000);
+  files.modifiedMs.set("/l", 9_000);
+  assertEquals(await times(), []);
+  put("x_dists_s_main_binary-amd64_Packages.lz4", "", 5_000);
+  put("x_dists_s_main_binary-all_Packages", "", 6_000);
+  assertEquals(await times(), [5_000, 6_000], "a flat archive's");
+  put("x_dists_s_InRelease", RELEASE, 7_000);
+  assertEquals(await times(), [Date.UTC(2026, 10, 22, 8), 7_000]);
+  put("x_dists_s_InRelease", RELEASE.replace(/^Date: .*$/m, ""), 7_000);
+  assertEquals(await times(), [7_000]);
+});
+
+Deno.test("newestBelieved() passes over times that a wrong clock wrote", () => {
+  const day = 86_400_000;
+  assertEquals(newestBelieved([], 0), null);
+  assertEquals(newestBelieved([-5, -3, day + 1], 0), -3);
+  assertEquals(newestBelieved([-5, day], 0), day);
+  assertEquals(newestBelieved([3 * day, 2 * day], 0), 2 * day);
+});
+
 Deno.test("inspectLists() finds a list under the name that its Release file has for it", async () => {
   const source = { ...SOURCE, lists: ["x_dists_s_non%5ffree_binary-amd64_Packages"] };
   const release = RELEASE.replace("main/binary-amd64", "non_free/binary-amd64");
@@ -222,7 +251,7 @@ Deno.test("judgeSource() says of each source whether its lists are there and in 
   assertEquals(judge(good, { fetchedMs: NOW - 48 * HOUR_MS }), ["ok", null, 172_800]);
   assertEquals(judge(good, { fetchedMs: NOW - 49 * HOUR_MS }), [
     "old",
-    "its lists are 49 hours old",
+    "its lists are 49 hours old, as far as they tell",
     176_400,
   ]);
   assertEquals(judge(good, { failure: "401" }), ["failed", "401", 0]);
@@ -253,6 +282,12 @@ Deno.test("judgeSource() judges lists that say less of themselves by what is kno
   const expiresAtMs = Date.UTC(2026, 10, 29, 8);
   assertEquals(judge(whole, untimed), ["old", "its lists are of unknown age", null, expiresAtMs]);
   assertEquals(judge(whole, { ...known, fetchedMs: NOW + HOUR_MS }), ["ok", null, 0, expiresAtMs]);
+  for (const hours of [25, 24 * 1_000]) {
+    const why = "its lists are dated in the future: a clock is or was wrong";
+    const ahead = { ...known, fetchedMs: NOW + hours * HOUR_MS };
+    assertEquals(judge(whole, ahead), ["old", why, null, expiresAtMs]);
+  }
+  assertEquals(judge(whole, { ...known, fetchedMs: NOW + 24 * HOUR_MS })[0], "ok");
   const onTime = { ...known, fetchedMs: expiresAtMs };
   assertEquals(judge(whole, onTime, expiresAtMs)[0], "ok");
   assertEquals(judge(whole, onTime, expiresAtMs + 1)[0], "old");
@@ -290,6 +325,7 @@ Deno.test("joinReleases() finds the release of a package file, whatever it is ca
       hasRelease: true,
       isSigned: true,
       publishedMs: null,
+      timesMs: [],
       hasPackages: true,
       absent: [],
       unreadable: null,

@@ -329,3 +329,61 @@ Deno.test("askAll() tells what dnf left out of the list of updates besides repos
     'A repository\'s file could not be read: "/etc/yum.repos.d/bad.repo"',
   ]]);
 });
+
+Deno.test("askAll() asks once more without plugins that may keep updates back, and holds what it then finds", async () => {
+  const host = new DnfHost(4);
+  host.plugins = "builddep, filter, versionlock";
+  const offered = readFixture("dnf", "offered.txt");
+  host.answers = {
+    offered: succeeded(offered.replace(/^bash\t.*\n/m, "")),
+    checked: {
+      ...succeeded(readFixture("dnf", "check_update.txt").replace(/^bash.*\n/m, "")),
+      code: 100,
+    },
+  };
+  const { updates, result } = await scanWith(dnfScanner(), host, {});
+  assertEquals(stateOf(updates, "bash"), ["held", "kept back by dnf's plugin filter"]);
+  assertEquals(result, "ok");
+  const flags = ["--disableplugin=*", "--enableplugin=builddep"];
+  for (const question of ["excluded", "lifted", "advisories"] as const) {
+    const argv = host.asked.find((one) => questionOf(one) === question) ?? [];
+    assertEquals(flags.every((flag) => argv.includes(flag)), true, question);
+  }
+  assertEquals(host.questions.filter((question) => question === "repositories").length, 2);
+});
+
+Deno.test("askAll() asks nothing more where every plugin is known to be harmless", async () => {
+  const host = new DnfHost(4);
+  host.plugins = "builddep, subscription-manager, versionlock";
+  await scanWith(dnfScanner(), host, {});
+  assertEquals(host.questions.filter((question) => question === "excluded").length, 0);
+  assertEquals(host.questions.filter((question) => question === "repositories").length, 1);
+});
+
+Deno.test("askAll() says so where dnf lacks repositories without its plugins, and leaves out nothing", async () => {
+  const host = new DnfHost(4);
+  host.plugins = "filter";
+  const [first, ...rest] = host.repositories;
+  assert(first);
+  const changes = [
+    rest,
+    [{ ...first, ageMs: null }, ...rest],
+    [{ ...first, url: "https://other.example/" }, ...rest],
+  ];
+  for (const left of changes) {
+    host.answers = { repositories: [host.tellRepositories(), host.tellRepositories(left)] };
+    host.asked.length = 0;
+    host.forget();
+    const { updates, result, warnings } = await scanWith(dnfScanner(), host, {});
+    assertEquals([updates.length > 0, result, warnings], [true, "degraded", [
+      "Cannot tell what dnf's plugins (filter) keep back: without them, repositories are missing: updates",
+    ]]);
+    assertEquals(host.questions.includes("excluded"), false);
+  }
+  // The question itself may fail.
+  host.answers = { repositories: [host.tellRepositories(), failed("Error: x\n")] };
+  host.forget();
+  assertEquals((await scanWith(dnfScanner(), host, {})).warnings, [
+    "Cannot list the repositories without plugins: x",
+  ]);
+});

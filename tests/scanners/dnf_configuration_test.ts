@@ -66,6 +66,54 @@ Deno.test("readDnfConfiguration() knows dnf 5's further places, each over the on
   });
 });
 
+Deno.test("readDnfConfiguration() reads every usual folder of repositories", async () => {
+  const { files } = new FakeSystem();
+  const folders = ["/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d"]
+    .concat("/usr/share/dnf5/repos.d", "/usr/share/dnf5/repos.override.d");
+  for (const folder of [...folders, "/etc/dnf/repos.override.d"]) {
+    files.texts.set(`${folder}/a.repo`, "[a]\nexcludepkgs=tool\n");
+    const configuration = await readDnfConfiguration({ files }, {});
+    assertEquals([mayExclude(configuration), configuration.isWhole], [true, true], folder);
+    files.texts.delete(`${folder}/a.repo`);
+  }
+});
+
+Deno.test("readDnfConfiguration() reads the folders that reposdir names, and no usual one", async () => {
+  for (const told of ["/srv/a /srv/b/", "/srv/a,/srv/b", "/srv/a\n  /srv/b"]) {
+    const { files } = new FakeSystem();
+    files.texts.set("/etc/dnf/dnf.conf", `[main]\nreposdir=${told}\n`);
+    files.texts.set("/etc/yum.repos.d/a.repo", "[a]\npriority=1\n");
+    files.texts.set("/srv/a/a.repo", "[a]\nenabled=1\n");
+    files.texts.set("/srv/b/b.repo", "[b]\nexcludepkgs=tool\n");
+    files.texts.set("/etc/dnf/repos.override.d/x.repo", "[a]\ncost=1\n");
+    const configuration = await readDnfConfiguration({ files }, {});
+    const { settings } = configuration;
+    assertEquals(settings.get("a"), new Map([["enabled", "1"], ["cost", "1"]]), told);
+    assertEquals(settings.get("b"), new Map([["excludepkgs", "tool"]]), told);
+    assertEquals([mayExclude(configuration), configuration.isWhole], [true, true], told);
+  }
+});
+
+Deno.test("readDnfConfiguration() takes a reposdir that it does not understand for an exclude", async () => {
+  const many = Array.from({ length: 51 }, (_, n) => `/srv/${n}`).join();
+  for (const told of ["", "srv/a", "/srv/$releasever", "/srv/a, /srv/*", "file:///srv/a", many]) {
+    const { files } = new FakeSystem();
+    files.texts.set("/etc/dnf/dnf.conf", `[main]\nreposdir=${told}\n`);
+    files.texts.set("/etc/yum.repos.d/a.repo", "[a]\npriority=1\n");
+    const configuration = await readDnfConfiguration({ files }, {});
+    assertEquals([mayExclude(configuration), configuration.isWhole], [true, false], told);
+    // They may be what dnf reads after all.
+    assertEquals([...configuration.settings.keys()], ["main", "a"], told);
+  }
+});
+
+Deno.test("readDnfConfiguration() has no file lift what another one excludes", async () => {
+  const { files } = new FakeSystem();
+  files.texts.set("/etc/yum.repos.d/a.repo", "[a]\nexcludepkgs=tool\n");
+  files.texts.set("/etc/yum.repos.d/b.repo", "[a]\nexcludepkgs=\n");
+  assertEquals(mayExclude(await readDnfConfiguration({ files }, {})), true);
+});
+
 Deno.test("readDnfConfiguration() reads the locks where the plugin is told to look for them", async () => {
   const { files } = new FakeSystem();
   files.texts.set(

@@ -46,7 +46,7 @@ export function questionOf([program, ...args]: readonly string[]): Question {
 }
 
 const LIFTING =
-  /^--setopt=(?:\*\.)?(?:disable_excludes|excludepkgs)=|^--disableplugin=versionlock$/;
+  /^--setopt=(?:\*\.)?(?:disable_excludes|excludepkgs)=|^--disableplugin=(?:versionlock|\*)$/;
 const SECURITY = /^--(?:security|sec-severity|advisory-severities)\b/;
 
 /** An enabled repository of the host's. */
@@ -78,6 +78,8 @@ export class DnfHost extends FakeSystem {
   readonly #files: Readonly<Record<Question, string>>;
   readonly #program: string;
   #counts = new Map<Question, number>();
+  /** Plugins that dnf 4 says that it loads. */
+  plugins = "builddep, versionlock";
   /** Whether lists of the agent's own were asked for. */
   wasPrivate = false;
 
@@ -128,7 +130,7 @@ export class DnfHost extends FakeSystem {
     const fetchedMs = ({ ageMs = HOUR_MS }: HostRepository) =>
       ageMs === null ? null : this.clock.nowMs() - ageMs;
     return this.#generation === 4
-      ? tellDnf4(repositories, fetchedMs, this.cache)
+      ? tellDnf4(repositories, fetchedMs, this)
       : tellDnf5(repositories, fetchedMs);
   }
 
@@ -140,6 +142,11 @@ export class DnfHost extends FakeSystem {
   /** Every question asked, in order. */
   get questions(): Question[] {
     return this.asked.map(questionOf);
+  }
+
+  /** Begins anew with answers that are given one after the other. */
+  forget(): void {
+    this.#counts.clear();
   }
 
   override runCommand = async (
@@ -225,7 +232,7 @@ export function failed(stderr: string, code = 1, stdout = ""): RunResult {
 function tellDnf4(
   repositories: readonly HostRepository[],
   fetchedMs: (one: HostRepository) => number | null,
-  cache: string,
+  { cache, plugins }: Pick<DnfHost, "cache" | "plugins">,
 ): RunResult {
   const missing = repositories.filter((one) => fetchedMs(one) === null).map(({ id }) => id);
   const blocks = repositories.map((one) => {
@@ -246,7 +253,7 @@ function tellDnf4(
       `Repo-expire        : ${limit} (last: ${last})`,
     ].join("\n");
   });
-  const head = `Loaded plugins: builddep\nDNF version: 4.14.0\ncachedir: ${cache}\n`;
+  const head = `Loaded plugins: ${plugins}\nDNF version: 4.14.0\ncachedir: ${cache}\n`;
   const stderr = missing.map((id) => `Error: Cache-only enabled but no cache for '${id}'\n`);
   if (missing.length > 0) stderr.push(`Ignoring repositories: ${missing.join(", ")}\n`);
   return { ...succeeded(`${head}${blocks.join("\n\n")}\nTotal packages: 7\n`, stderr.join("")) };

@@ -37,32 +37,39 @@ const NO_RULES: DnfRules = {
   excludeOf: () => null,
   isLocked: () => undefined,
   hasIncludes: false,
+  plugins: null,
+  mayLock: true,
 };
 
 const NO_ANSWERS: DnfAnswers = {
   offered: [],
   withExcluded: [],
   withLocked: [],
+  withoutPlugins: [],
   checked: undefined,
   lifted: undefined,
   available: [],
   rules: NO_RULES,
 };
 
-interface Said extends Partial<Omit<DnfAnswers, "offered" | "withExcluded" | "withLocked">> {
+type Lists = "offered" | "withExcluded" | "withLocked" | "withoutPlugins";
+
+interface Said extends Partial<Omit<DnfAnswers, Lists>> {
+  readonly withoutPlugins?: readonly string[];
   readonly offered?: readonly string[];
   readonly withExcluded?: readonly string[];
   readonly withLocked?: readonly string[];
 }
 
 function tellAll(said: Said) {
-  const { offered = [], withExcluded = [], withLocked = [], ...rest } = said;
+  const { offered = [], withExcluded = [], withLocked = [], withoutPlugins = [], ...rest } = said;
   const { offers, keptReplacing, doubtful } = reconcile({
     ...NO_ANSWERS,
     ...rest,
     offered: offered.map(offer),
     withExcluded: withExcluded.map(offer),
     withLocked: withLocked.map(offer),
+    withoutPlugins: withoutPlugins.map(offer),
   });
   const tell = (one: OfferedRpm) => `${one.name}-${formatEvr(one)} ${one.repository}`;
   return {
@@ -185,12 +192,37 @@ Deno.test("reconcile() tells of replacing packages that are kept back, and why",
   assertEquals(tellAll({ lifted: said.lifted }).keptReplacing, []);
 });
 
+Deno.test("reconcile() holds what dnf has only without its doubtful plugins", () => {
+  const said = {
+    offered: ["a-2-1 r", "b-2-1 r"],
+    withExcluded: ["a-2-1 r", "b-2-1 r", "excluded-2-1 r"],
+    withoutPlugins: ["a-3-1 r", "b-2-1 r", "excluded-2-1 r", "hidden-2-1 r"],
+    checked: list(["a-2-1 r"]),
+    lifted: list(["a-3-1 r", "b-2-1 r"], ["new-1-1 r"]),
+  };
+  const told = (rules: Partial<DnfRules>) => tellAll({ ...said, rules: { ...NO_RULES, ...rules } });
+  assertEquals(told({ plugins: "filter", mayLock: false, excludeOf: () => "x=excluded" }).offers, [
+    "a-2-1 r",
+    "a-3-1 r held: kept back by dnf's plugin filter",
+    "b-2-1 r held: kept back by dnf's plugin filter",
+    "excluded-2-1 r held: x=excluded",
+    "hidden-2-1 r held: kept back by dnf's plugin filter",
+  ]);
+  // What lifts the plugins where dnf resolves lifts the locks as well.
+  const { offers, keptReplacing, doubtful } = told({ plugins: "filter", mayLock: true });
+  assertEquals(offers[2], "b-2-1 r held: version lock, or kept back by dnf's plugin filter");
+  assertEquals(offers[4], "hidden-2-1 r held: kept back by dnf's plugin filter");
+  assertEquals(keptReplacing, ["new: version lock, or kept back by dnf's plugin filter"]);
+  assertEquals(doubtful, []);
+});
+
 Deno.test("reconcile() tells no size of a version that is not among the offers", () => {
   const checked = list(["a-2-1 prefer"]);
   const parts = {
     offered: [offer("a-3-1 other")],
     withExcluded: [],
     withLocked: [],
+    withoutPlugins: [],
     available: [],
   };
   const { offers: [first] } = reconcile({ ...parts, checked, lifted: undefined, rules: NO_RULES });
@@ -205,27 +237,30 @@ Deno.test("reconcile() loses no package that any of dnf's answers has", () => {
   ).map(([name, version, repository]) => `${name}-${version}-1 ${repository}`);
   const rows = fc.array(row, { maxLength: 8 });
   const priorities = fc.record({ r: fc.constantFrom(1, 99), s: fc.constantFrom(1, 99) });
-  fc.assert(fc.property(rows, rows, rows, rows, rows, priorities, (a, b, c, d, e, known) => {
-    const rules: DnfRules = { ...NO_RULES, priorityOf: (id) => id === "r" ? known.r : known.s };
-    const found = reconcile({
-      offered: a.map(offer),
-      withExcluded: b.map(offer),
-      withLocked: [],
-      checked: list(c),
-      lifted: list(d),
-      available: e.map(offer),
-      rules,
-    });
-    const names = found.offers.map(({ taken, kept }) => (taken ?? kept?.offer)?.name);
-    const expected = new Set([...a, ...b, ...c].map((text) => text[0]));
-    assertEquals(new Set(names), expected);
-    assertEquals(names.length, expected.size);
-    // What dnf would install now is told as that.
-    for (const { package: { name } } of list(c).upgrades) {
-      const one = found.offers.find(({ taken }) => taken?.name === name);
-      assertEquals(one?.taken?.name, name);
-    }
-  }));
+  fc.assert(
+    fc.property(rows, rows, rows, rows, rows, rows, priorities, (a, b, c, d, e, f, known) => {
+      const rules: DnfRules = { ...NO_RULES, priorityOf: (id) => id === "r" ? known.r : known.s };
+      const found = reconcile({
+        offered: a.map(offer),
+        withExcluded: b.map(offer),
+        withLocked: [],
+        withoutPlugins: f.map(offer),
+        checked: list(c),
+        lifted: list(d),
+        available: e.map(offer),
+        rules: { ...rules, plugins: "filter" },
+      });
+      const names = found.offers.map(({ taken, kept }) => (taken ?? kept?.offer)?.name);
+      const expected = new Set([...a, ...b, ...c, ...f].map((text) => text[0]));
+      assertEquals(new Set(names), expected);
+      assertEquals(names.length, expected.size);
+      // What dnf would install now is told as that.
+      for (const { package: { name } } of list(c).upgrades) {
+        const one = found.offers.find(({ taken }) => taken?.name === name);
+        assertEquals(one?.taken?.name, name);
+      }
+    }),
+  );
 });
 
 Deno.test("reconcile() tells of a package that several repositories have what dnf's own says of it", () => {

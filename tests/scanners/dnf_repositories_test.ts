@@ -41,7 +41,7 @@ Deno.test("parseDnf4Repositories() needs an answer, and believes one of no repos
   for (const text of ["", "junk\n", "Total packages: 7\n"]) {
     assertEquals(parseDnf4Repositories(text, ""), undefined, text);
   }
-  const none = { repositories: [], cacheDirectory: null };
+  const none = { repositories: [], cacheDirectory: null, plugins: [] };
   assertEquals(parseDnf4Repositories("", "No repositories available\n"), none);
 });
 

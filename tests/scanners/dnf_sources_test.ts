@@ -77,6 +77,12 @@ Deno.test("describeSources() tells all of a source, without secrets", () => {
     tellsSecurity,
   });
   assertEquals(young?.metadataAgeS, 0);
+  // Further ahead the clock was wrong, and nothing is known.
+  const [ahead] = describeSources([{ ...REPOSITORY, fetchedMs: NOW_MS + DAY_MS + 1 }], {
+    ...facts,
+    tellsSecurity,
+  });
+  assertEquals([ahead?.metadataAgeS, ahead?.expiresAtMs, ahead?.result], [null, null, "old"]);
   const long = `https://mirror.example/${"a-b/".repeat(200)}`;
   const [cut] = describeSources([{ ...REPOSITORY, url: long }], { ...facts, tellsSecurity });
   assertEquals([cut?.url?.length, cut?.url?.endsWith("(cut)")], [500, true]);
@@ -105,8 +111,14 @@ Deno.test("describeSources() goes by the age itself, and each source's own limit
     ],
     [{ fetchedMs: null }, "old", "the age of its package lists is not known"],
     [{ hasLists: false, fetchedMs: null }, "missing", "its package lists were never fetched"],
-    // A clock that was set back makes no list old.
+    // A clock that takes local time for UTC makes no list old; one that is wrong proves nothing.
     [{ fetchedMs: NOW_MS + DAY_MS }, "ok", null],
+    [
+      { fetchedMs: NOW_MS + 1_000 * DAY_MS },
+      "old",
+      "its package lists are dated in the future: a clock is or was wrong",
+    ],
+    [{ fetchedMs: NOW_MS + 1_000 * DAY_MS, expiryMs: Infinity }, "ok", null],
   ];
   for (const [changes, result, why] of rows) assertEquals(judge(changes), [result, why]);
 });

@@ -59,8 +59,9 @@ export interface Asked {
   /** `null`: nothing was told. */
   readonly rateLimit: RateLimit | null;
   /**
-   * Whether no other request was on its way meanwhile. Else the server may have counted others by now,
-   * and answers may overtake each other: its word holds as far as it is less than what we count ourselves.
+   * Whether no other request was on its way meanwhile. Else answers may overtake each other, and the
+   * least that was told is what the server had left when it counted the last of them: whatever it has
+   * counted since then is still on its way.
    */
   readonly isAlone: boolean;
   readonly random: Random;
@@ -73,12 +74,14 @@ export function noteAnswer(pace: Pace, asked: Asked): Pace {
   // Whatever was in the server's window when this one came is left, and little else.
   const answeredMs = [...pace.answeredMs.filter((atMs) => atMs > sentMs - windowMs), nowMs]
     .slice(-Math.max(1, Math.min(MOST_REMEMBERED, rateLimit?.limit ?? pace.limit ?? 1)));
-  const counted = pace.remaining === null ? null : Math.max(0, pace.remaining - 1);
-  if (rateLimit === null) return { ...pace, answeredMs, remaining: counted };
+  if (rateLimit === null) {
+    const remaining = pace.remaining === null ? null : Math.max(0, pace.remaining - 1);
+    return { ...pace, answeredMs, remaining };
+  }
   const { limit, resetInMs } = rateLimit;
-  const remaining = isAlone || counted === null
+  const remaining = isAlone || pace.remaining === null
     ? rateLimit.remaining
-    : Math.min(rateLimit.remaining, counted);
+    : Math.min(rateLimit.remaining, pace.remaining);
   const resetMs = nowMs + resetInMs * (1 + JITTER * random());
   return { ...pace, answeredMs, limit, remaining, windowMs, resetMs };
 }

@@ -24,7 +24,7 @@ export interface OpenedBuffer {
   readonly recovered: ({ readonly movedTo: string; readonly why: string } & Salvaged) | null;
   /** Set if its counters were not those of its events, and were counted anew. */
   readonly recounted: Recounted | null;
-  /** Whether SQLite has compared all of the file with itself; `checkWhole` does it later. */
+  /** Whether opening it had SQLite compare all of the file with itself; `checkWhole` does that later. */
   readonly isChecked: boolean;
   /** The newer Pennon's file that is left alone, beside which this one is; `null`: there is none. */
   readonly beside: string | null;
@@ -37,7 +37,6 @@ type Parts = Pick<System, "clock" | "random" | "files" | "openDatabase">;
 
 interface OpenOptions {
   readonly limits: BufferLimits;
-  /** Checks a large file as a whole too: it may be damaged. */
   readonly isSuspect: boolean;
 }
 
@@ -47,8 +46,9 @@ const CHECKED_AT_OPEN_BYTES = 4 * 1_048_576;
 /**
  * Opens the buffer in the state folder, or makes it. A file that is damaged, or no database, is moved
  * aside and a new one begun with what can be read of it; one of a newer Pennon is left alone, and
- * another begun beside it. What was left beside earlier is taken over. Throws `DatabaseError` or
- * `FileError` if the disk refuses.
+ * another begun beside it. What was left beside earlier is taken over. `isSuspect` has a large file
+ * checked as a whole too, because it may be damaged. Throws `DatabaseError` or `FileError` if the disk
+ * refuses.
  */
 export async function openBuffer(
   parts: Parts,
@@ -320,7 +320,7 @@ function wrap(
     path,
     recovered: null,
     recounted: null,
-    isChecked: true,
+    isChecked: false,
     beside: null,
     takenOver: null,
     close: () => database.close(),

@@ -76,7 +76,7 @@ export class Connection {
   #begun = 0;
   /** The last call that was on its way when one on this path failed or was turned away. */
   readonly #failedWith: Record<Path, number> = { check_in: 0, delivery: 0 };
-  /** The same of one that this path waits for: after a 503 with a time both paths do. */
+  /** The last call that was on its way when an answer made this path wait; a 503 with a time makes both. */
   readonly #waitsSince: Record<Path, number> = { check_in: 0, delivery: 0 };
   /** Of reports that overlap one asks, and the others wait for the same answer. */
   readonly #health = new SharedCall((signal) => this.#parts.checkHealth({ signal }));

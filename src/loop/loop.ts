@@ -71,7 +71,7 @@ export class Loop {
   #lastHintMs = -Infinity;
   #troubleUntilMs = -Infinity;
   #wake = new AbortController();
-  /** The state as it was last given to be saved, as JSON, and when a crash has a check-in by it. */
+  /** The state as it was last given to be saved, as JSON, and the earliest check-in after a crash by it. */
   #saved = { text: "", isDurable: false, checkInMs: -Infinity };
   /** A delivery that goes on beside the check-ins, which so wait for no backlog. */
   #delivery: Promise<void> | null = null;
@@ -259,7 +259,7 @@ export class Loop {
     return answer.kind === "ok";
   }
 
-  /** In rapid polling a file for the check-in and one for the check-in after it would be too much. */
+  /** Two writes for each check-in of rapid polling would be too many: one says both instants. */
   #afterCrashMs(nextCheckInMs: number | null): number | null {
     const isSaved = nextCheckInMs !== null && this.isRapid;
     return isSaved ? nextCheckInMs + this.#parts.polling.rapidIntervalMs : null;

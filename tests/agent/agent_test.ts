@@ -62,10 +62,12 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
   const write = system.files.writeText.bind(system.files);
   const slow = Promise.withResolvers<void>();
   let [begun, writing] = [0, 0];
+  const durabilities: (string | undefined)[] = [];
   system.files.writeText = async (purpose, path, text, options) => {
     if (purpose !== "save state") return await write(purpose, path, text, options);
     begun += 1;
     writing += 1;
+    durabilities.push(options.durability);
     assertEquals(writing, 1, "two at a time");
     // After the first check-in the disk is slow: a report that was delivered wants its state saved.
     if (begun > 2) await slow.promise;
@@ -76,6 +78,8 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
   const running = agent.loop.run({ stop: stop.signal, cut: stop.signal });
   await system.clock.advance(60_000);
   assertEquals([begun, writing, server.count("/system-info")], [3, 1, 1]);
+  // Ahead of the check-in nothing is waited for, and after it the file alone.
+  assertEquals(durabilities.slice(0, 2), ["none", "content"]);
   // So does the next check-in, meanwhile.
   await system.clock.advance(600_000);
   assertEquals([begun, writing], [3, 1]);

@@ -10,6 +10,7 @@ import {
   type FileText,
   notRegular,
   type PathTrace,
+  type WriteOptions,
 } from "../../src/system/files.ts";
 
 /** Files as `path -> text`; `fail()` breaks exactly the calls made for one purpose. */
@@ -72,7 +73,7 @@ export class FakeFiles implements Files {
     purpose: string,
     path: string,
     text: string,
-    options: { mode: number },
+    options: WriteOptions,
   ): Promise<void> {
     this.#check(purpose);
     this.texts.set(path, text);

@@ -1,10 +1,10 @@
-/** What settings must be to each other, and patterns in themselves: the table of rules. Pure. */
+/** What settings must be to each other: the table of all pairs that work on one another. Pure. */
 
 import { SCANNER_NAMES } from "../scanners/available.ts";
 import { complainOfPattern } from "../scanners/ignored.ts";
 import type { Config } from "./assemble.ts";
 
-/** One rule about several settings, or about each of a list. */
+/** One rule about several settings. */
 export interface CrossRule {
   /** Whether the configuration is refused; else there is a warning. */
   readonly isError: boolean;
@@ -56,13 +56,6 @@ export const CROSS_RULES: readonly CrossRule[] = [
     "Cannot use breaker.window_failures: it is above window_size",
   ),
   {
-    isError: true,
-    complaint({ scanners: { ignore } }) {
-      const complaints = ignore.map((pattern) => complainOfPattern(pattern, SCANNER_NAMES));
-      return complaints.find((complaint) => complaint !== null) ?? null;
-    },
-  },
-  {
     isError: false,
     complaint({ server: { url } }) {
       const isOpen = url !== null && sendsInTheClear(url);
@@ -101,13 +94,16 @@ export const CROSS_RULES: readonly CrossRule[] = [
   ),
 ];
 
-/** What of the rules does not hold. */
+/** What of the rules does not hold, and each pattern for which there is no scanner, or no match. */
 export function crossCheck(config: Config): { errors: string[]; warnings: string[] } {
   const complaints = (isError: boolean) =>
     CROSS_RULES.filter((rule) => rule.isError === isError)
       .map((rule) => rule.complaint(config))
       .filter((complaint) => complaint !== null);
-  return { errors: complaints(true), warnings: complaints(false) };
+  const patterns = config.scanners.ignore
+    .map((pattern) => complainOfPattern(pattern, SCANNER_NAMES))
+    .filter((complaint) => complaint !== null);
+  return { errors: [...complaints(true), ...patterns], warnings: complaints(false) };
 }
 
 /** Whether tokens would cross a network unencrypted; this very host is none. */

@@ -74,6 +74,11 @@ const FORMS: readonly [RegExp, string][] = [
   [/\b((?:proxy-)?authorization|(?:set-)?cookie)(["']?:[ \t]*)[^\r\n]+/gi, `$1$2${HIDDEN}`],
   [/-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^\r\n]*/g, HIDDEN],
   [/\bBearer\s*[^\s"]+/gi, `Bearer ${HIDDEN}`],
+  // Access tokens that services make so that they are found: GitHub, GitLab, AWS, Slack, npm, PyPI.
+  [
+    /\b(?:gh[opsur]_|github_pat_|gl[a-z]{1,5}-|xox[a-z]-|npm_|pypi-|AKIA|ASIA)(?=[\w-]*\d)[\w-]{16,}/g,
+    HIDDEN,
+  ],
   // "Basic authentication" is a word; credentials in base64 have a digit, a capital or padding.
   [/\bBasic[ \t]+(?=\S*[=0-9A-Z])[A-Za-z0-9+/_-]{4,}=*/g, `Basic ${HIDDEN}`],
   // netrc, and apt's auth.conf.

@@ -15,6 +15,22 @@ for (const secret of SECRET_TEXTS) {
   });
 }
 
+Deno.test("redact() hides access tokens by the mark that their service gives them", () => {
+  const tokens = [
+    "ghp_0123456789abcdefABCDEF0123456789abcd",
+    "github_pat_11ABCDEFG0123456789_abcdefghijklmnop",
+    "glpat-abcdefGHIJ0123456789",
+    "gldt-abcdefGHIJ0123456789",
+    "xoxb-123456789012-abcdefABCDEF",
+    "npm_0123456789abcdefABCDEF0123456789abcd",
+    "pypi-AgEIcHlwaS5vcmcCJDAwMDAwMDAw",
+    "AKIA0123456789ABCDEF",
+  ];
+  for (const token of tokens) {
+    assertEquals(redact(`no access with ${token}.`), "no access with (hidden).");
+  }
+});
+
 Deno.test("redact() leaves what is no secret as it is", () => {
   const texts = [
     "http://deb.debian.org/debian bookworm InRelease",
@@ -37,6 +53,7 @@ Deno.test("redact() leaves what is no secret as it is", () => {
     "token-tools: upgraded; credential-helpers:amd64 kept back",
     "https://deb.test/debian-security/dists/bookworm-backports/x86_64-redhat-linux-gnu/",
     "git@github.com:owner/repository image@sha256:abc",
+    "npm_config_registry ghc_9.4.7-3 glibc-2.36-9+deb12u10 glibc-langpack-aa_DJ pypi-mirror-tools",
   ];
   for (const text of texts) assertEquals(redact(text), text);
 });

@@ -62,10 +62,12 @@ export async function scanAsText(
   return [...formatTable(COLUMNS, rows, width), "", ...summary].join("\n");
 }
 
-function unsoundSources({ sources }: ScanReport): string[] {
-  return sources.filter(isUnsound).map((source) =>
-    `  ${source.result}: ${stripControls(describeSource(source))}`
-  );
+/** A line each; what the error says, which is printed beside the table, is not repeated. */
+function unsoundSources({ sources, error }: ScanReport): string[] {
+  return sources.filter(isUnsound).map((source) => {
+    const text = source.why === error?.message ? source.name : describeSource(source);
+    return `  ${source.result}: ${stripControls(text)}`;
+  });
 }
 
 function total(report: ScanReport): string {

@@ -5,7 +5,7 @@ import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt_command
 import { chooseLists } from "./apt_list_choice.ts";
 import { oldestAgeS, readTwiceAtMost } from "./apt_reading.ts";
 import { readRebootState } from "./apt_reboot.ts";
-import type { ScanAnswer, Scanner, ScanOptions } from "./scanner.ts";
+import { type ScanAnswer, type Scanner, type ScanOptions, withSources } from "./scanner.ts";
 
 /**
  * The scanner. It needs no rights and takes no lock. Only with `refresh` and root's rights does it
@@ -36,15 +36,16 @@ async function scanApt(
   options: AptOptions,
 ): Promise<ScanAnswer> {
   const lists = await chooseLists(system, scanOptions, options);
-  const reading = await readTwiceAtMost(
-    system,
-    {
-      ...lists,
-      isFetching: scanOptions.changelogs === true,
-      hostDirectory: options.hostDirectory ?? "",
-    },
-    () => new AptCommands(system, options, lists),
-  );
+  const reading = await withSources(lists.sources, () =>
+    readTwiceAtMost(
+      system,
+      {
+        ...lists,
+        isFetching: scanOptions.changelogs === true,
+        hostDirectory: options.hostDirectory ?? "",
+      },
+      () => new AptCommands(system, options, lists),
+    ));
   return {
     updates: reading.updates,
     gaps: [...lists.gaps, ...reading.gaps],

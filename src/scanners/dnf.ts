@@ -26,6 +26,7 @@ import {
   type Scanner,
   type ScanOptions,
   type Update,
+  withSources,
 } from "./scanner.ts";
 
 /**
@@ -102,7 +103,10 @@ async function scanDnf(
   const cacheDirectory = listsDirectory(system, dialect, configuration, options.cacheDirectory);
   const asking: Asking = { commands, dialect, program, gaps };
   const lists = await chooseLists(system, asking, { cacheDirectory }, scanOptions);
-  const answers = await askAll({ ...asking, program: lists.program }, configuration, lists);
+  const answers = await withSources(
+    lists.sources,
+    () => askAll({ ...asking, program: lists.program }, configuration, lists),
+  );
   const { unparsed, ...told } = answers;
   if (installed.unparsed + unparsed > 0) {
     gaps.push(`Lines of dnf's answers that were not understood: ${installed.unparsed + unparsed}`);

@@ -79,14 +79,16 @@ export async function runScan(
     return { ...reportOf(scanner.name, answer, options.ignore ?? []), durationMs: took() };
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    // Anything else is a mistake of ours; it must not take the other scanners' answers with it.
-    const failure = error instanceof ScanError
-      ? { reason: error.reason, message: error.message }
-      : {
-        reason: "permanent" as const,
-        message: redact(`Cannot scan with ${name}: ${String(error)}`),
+    if (error instanceof ScanError) {
+      const { reason, message, sources } = error;
+      return {
+        ...failedReport(name, { reason, message }, took()),
+        sources: sources.map(redactSource),
       };
-    return failedReport(name, failure, took());
+    }
+    // A mistake of ours; it must not take the other scanners' answers with it.
+    const message = redact(`Cannot scan with ${name}: ${String(error)}`);
+    return failedReport(name, { reason: "permanent", message }, took());
   }
 }
 
@@ -107,12 +109,7 @@ function reportOf(
     result: isWhole ? "ok" : "degraded",
     error: null,
     warnings: [...new Set([...gaps, ...aboutSources, ...notes].map(redact))],
-    sources: sources.map((source) => ({
-      ...source,
-      name: redact(source.name),
-      url: source.url && redact(source.url),
-      why: source.why && redact(source.why),
-    })),
+    sources: sources.map(redactSource),
     metadataAgeS: answer.metadataAgeS,
     ...(scope !== undefined && { scope: redact(scope) }),
     reboot: reboot && { ...reboot, reason: redact(reboot.reason) },
@@ -128,6 +125,15 @@ export function isUnsound({ result }: ScanSource): boolean {
 /** What is wrong with such a source, as one of the report's warnings says it. */
 export function describeSource({ name, result, why }: ScanSource): string {
   return `${name}: ${why ?? result}`;
+}
+
+function redactSource(source: ScanSource): ScanSource {
+  return {
+    ...source,
+    name: redact(source.name),
+    url: source.url && redact(source.url),
+    why: source.why && redact(source.why),
+  };
 }
 
 function redactUpdate(update: Update): Update {

@@ -92,6 +92,8 @@ export type ScanErrorReason =
 export class ScanError extends Error {
   override readonly name = "ScanError";
   readonly reason: ScanErrorReason;
+  /** Every enabled source, as far as the scan knew them when it failed. */
+  sources: readonly ScanSource[] = [];
 
   constructor(
     message: string,
@@ -124,6 +126,19 @@ export interface ScanSource {
   readonly expiresAtMs: number | null;
   /** Whether it marks which of its updates are security updates; `null` if that is not known. */
   readonly tellsSecurity: boolean | null;
+}
+
+/** Runs the part of a scan that follows once its sources are known: a failure carries them. */
+export async function withSources<T>(
+  sources: readonly ScanSource[],
+  scan: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await scan();
+  } catch (error) {
+    if (error instanceof ScanError) error.sources = sources;
+    throw error;
+  }
 }
 
 /** Whether this host itself asks for a restart, and what says so. */

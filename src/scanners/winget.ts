@@ -4,7 +4,13 @@
  */
 
 import type { System } from "../system/system.ts";
-import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
+import {
+  type ScanAnswer,
+  ScanError,
+  type Scanner,
+  type ScanOptions,
+  type ScanSource,
+} from "./scanner.ts";
 import { wingetSources, wingetUpdates } from "./winget_answer.ts";
 import type { WingetListing } from "./winget_listing.ts";
 import { askWingetModule } from "./winget_module.ts";
@@ -61,8 +67,9 @@ async function listUpdates(
   }
   const rows = await tryModule(system, account, options);
   if (own instanceof ScanError) {
-    if (rows === null || rows.length === 0) throw own;
-    return ofModuleAlone(wingetUpdates(rows), own);
+    if (rows !== null && rows.length > 0) return ofModuleAlone(wingetUpdates(rows), own);
+    own.sources = failedSources(own);
+    throw own;
   }
   const known = new Set(own.updates.map((update) => update.package.toLowerCase()));
   const besides = wingetUpdates(rows ?? [])
@@ -72,16 +79,20 @@ async function listUpdates(
 }
 
 function ofModuleAlone(updates: WingetListing["updates"], failure: ScanError): WingetListing {
-  const { sources } = wingetSources([]);
   return {
     updates,
     gaps: ["The list is that of winget's PowerShell module, which is known to miss updates"],
     notes: [],
-    sources: sources.map((source) =>
-      source.result === "ok" ? { ...source, result: "failed", why: failure.message } : source
-    ),
+    sources: failedSources(failure),
     tool: "its PowerShell module",
   };
+}
+
+/** The sources of which a failure left no list. */
+function failedSources({ message }: ScanError): ScanSource[] {
+  return wingetSources([]).sources.map((source) =>
+    source.result === "ok" ? { ...source, result: "failed", why: message } : source
+  );
 }
 
 /** The module's list; `null` where there is no module, and where it fails. */

@@ -110,7 +110,10 @@ function describeAnswer(
     updates: describeUpdates(answer),
     gaps: tellGaps(answer),
     notes: tellLimits(answer),
-    sources: describeSources(answer, { failure, metadataAgeS }),
+    sources: describeSources(answer, {
+      why: failure ?? (answer.gaps.join("; ") || null),
+      metadataAgeS,
+    }),
     metadataAgeS,
     reboot: answer.reboot,
   };

@@ -10,6 +10,7 @@ import {
   WinupdateError,
   winupdateFailure,
 } from "./winupdate_failure.ts";
+import { describeSources, type WinupdateServers } from "./winupdate_sources.ts";
 
 /** More updates than any host has waiting; the rest is counted as not read. */
 const MAX_UPDATES = 5_000;
@@ -92,9 +93,6 @@ const routingShape = v.object({
   state: sourcesShape,
 });
 
-/** Which server the host is told to ask for which class of updates. */
-export type WinupdateRouting = v.InferOutput<typeof routingShape>;
-
 const answerShape = v.object({
   online: v.nullish(v.boolean(), true),
   rebootRequired: v.nullish(v.boolean(), null),
@@ -114,16 +112,11 @@ const answerShape = v.object({
 });
 
 /** A search that succeeded, with or without errors. */
-export interface WinupdateAnswer {
+export interface WinupdateAnswer extends WinupdateServers {
   /** Whether the update server was asked. */
   readonly online: boolean;
   /** Whether Windows waits for a restart, and what says so; `null` if nothing does. */
   readonly reboot: RebootState | null;
-  /** `wsus`, or the id of the update service. */
-  readonly source: string;
-  /** Address of the WSUS server, without secrets; empty without one. */
-  readonly server: string;
-  readonly routing: WinupdateRouting;
   /** Whether updates were searched that an administrator offers as optional. */
   readonly withOptional: boolean;
   readonly lastSearchMs: number | null;
@@ -143,7 +136,22 @@ const ABORTED = 5;
 export function parseWinupdate(value: unknown): WinupdateAnswer {
   const parsed = v.safeParse(answerShape, value);
   if (!parsed.success) throw notUnderstood();
-  const answer = parsed.output;
+  const { scanSource: routing, ...answer } = parsed.output;
+  const servers: WinupdateServers = { source: answer.source, server: answer.server, routing };
+  try {
+    return readAnswer(answer, servers);
+  } catch (error) {
+    if (error instanceof ScanError) {
+      error.sources = describeSources(servers, { why: error.message, metadataAgeS: null });
+    }
+    throw error;
+  }
+}
+
+function readAnswer(
+  answer: Omit<v.InferOutput<typeof answerShape>, "scanSource">,
+  servers: WinupdateServers,
+): WinupdateAnswer {
   const where: FaultSurroundings = {
     server: answer.server,
     noInternet: answer.noInternet,
@@ -162,11 +170,9 @@ export function parseWinupdate(value: unknown): WinupdateAnswer {
     gaps.push("Windows Update could not search everything, and does not tell why");
   }
   return {
+    ...servers,
     online: answer.online,
     reboot: rebootOf(answer.rebootRequired, answer.reboot),
-    source: answer.source,
-    server: answer.server,
-    routing: answer.scanSource,
     withOptional: answer.optional,
     lastSearchMs: instantOf(answer.lastSearch),
     gaps: gaps.slice(0, 10),

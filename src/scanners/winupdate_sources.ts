@@ -1,8 +1,38 @@
 /** Which servers the Windows Update Agent asks for what, and how they answered. Pure. */
 
 import type { ScanSource } from "./scanner.ts";
-import type { WinupdateAnswer, WinupdateItem, WinupdateRouting } from "./winupdate_answer.ts";
 import { classOf, type WinupdateClass } from "./winupdate_class.ts";
+
+/** For each class of updates that a policy names: 0 is Windows Update, 1 is WSUS. */
+type PolicyValues = Readonly<Partial<Record<PolicyClass, number | null>>>;
+
+/** Which server the host is told to ask for which class of updates. */
+export interface WinupdateRouting {
+  /** Whether the group policy's values count. */
+  readonly gate: boolean;
+  readonly dualScan: boolean;
+  /** By group policy. */
+  readonly policy: PolicyValues;
+  /** By device management. */
+  readonly mdm: PolicyValues;
+  /** What the agent made of all policies. */
+  readonly state: PolicyValues;
+}
+
+/** What a host says of the servers that it asks. */
+export interface WinupdateServers {
+  /** `wsus`, or the id of the update service. */
+  readonly source: string;
+  /** Address of the WSUS server, without secrets; empty without one. */
+  readonly server: string;
+  readonly routing: WinupdateRouting;
+}
+
+/** What tells which class an update is of. */
+interface Classified {
+  readonly categories: readonly string[];
+  readonly type: number | null;
+}
 
 const WSUS = "WSUS";
 const WINDOWS_UPDATE = "Windows Update";
@@ -29,7 +59,7 @@ const FROM_WINDOWS_UPDATE = 0;
 const FROM_WSUS = 1;
 
 /** The source that the host asks where nothing says otherwise. */
-function defaultSource({ source }: Pick<WinupdateAnswer, "source">): string {
+function defaultSource({ source }: WinupdateServers): string {
   const id = source.toLowerCase();
   return Object.hasOwn(SERVICES, id)
     ? SERVICES[id] ?? ""
@@ -37,17 +67,17 @@ function defaultSource({ source }: Pick<WinupdateAnswer, "source">): string {
 }
 
 /** The source of one class. Policies matter on a host that is told of a WSUS server. */
-function sourceOfClass(answer: WinupdateAnswer, policyClass: PolicyClass): string {
-  const usual = defaultSource(answer);
+function sourceOfClass(servers: WinupdateServers, policyClass: PolicyClass): string {
+  const usual = defaultSource(servers);
   if (usual !== WSUS) return usual;
-  switch (policyValue(answer.routing, policyClass)) {
+  switch (policyValue(servers.routing, policyClass)) {
     case FROM_WINDOWS_UPDATE:
       return WINDOWS_UPDATE;
     case FROM_WSUS:
       return WSUS;
     default: {
       const isOfWindows = policyClass === "feature" || policyClass === "quality";
-      return answer.routing.dualScan && isOfWindows ? WINDOWS_UPDATE : WSUS;
+      return servers.routing.dualScan && isOfWindows ? WINDOWS_UPDATE : WSUS;
     }
   }
 }
@@ -64,7 +94,7 @@ function policyValue(
 }
 
 /** Which of the policy's classes an update may be of: its category does not always tell. */
-function policyClassesOf(item: WinupdateItem): readonly PolicyClass[] {
+function policyClassesOf(item: Classified): readonly PolicyClass[] {
   const kind: WinupdateClass = classOf(item.categories, item.type);
   if (kind === "drivers") return ["driver"];
   if (kind === "upgrades") return ["feature"];
@@ -74,34 +104,33 @@ function policyClassesOf(item: WinupdateItem): readonly PolicyClass[] {
 }
 
 /** Where an update comes from; both sources where that depends on a class that is not known. */
-export function sourceOf(answer: WinupdateAnswer, item: WinupdateItem): string {
-  const sources = policyClassesOf(item).map((each) => sourceOfClass(answer, each));
+export function sourceOf(servers: WinupdateServers, item: Classified): string {
+  const sources = policyClassesOf(item).map((each) => sourceOfClass(servers, each));
   return [...new Set(sources)].join(" or ");
 }
 
 /** Every source that the host asks for some class. */
-function sourceNames(answer: WinupdateAnswer): readonly string[] {
+function sourceNames(servers: WinupdateServers): readonly string[] {
   const classes: readonly PolicyClass[] = ["quality", "feature", "driver", "other"];
-  return [...new Set(classes.map((each) => sourceOfClass(answer, each)))];
+  return [...new Set(classes.map((each) => sourceOfClass(servers, each)))];
 }
 
 /** Whether the host asks a WSUS server for anything. */
-export function asksWsus(answer: WinupdateAnswer): boolean {
-  return sourceNames(answer).includes(WSUS);
+export function asksWsus(servers: WinupdateServers): boolean {
+  return sourceNames(servers).includes(WSUS);
 }
 
 /**
- * The sources. `failure`: why the servers could not be asked, where the answer is what Windows found
- * before. A search names no source in its warnings: if it lacks something, any of them may have failed.
+ * The sources. `why`: what the search lacks, or why there is no list: it names no source, so that any of
+ * them may have failed; `null` if it lacks nothing.
  */
 export function describeSources(
-  answer: WinupdateAnswer,
-  { failure, metadataAgeS }: { failure: string | null; metadataAgeS: number | null },
+  servers: WinupdateServers,
+  { why, metadataAgeS }: { why: string | null; metadataAgeS: number | null },
 ): ScanSource[] {
-  const why = failure ?? (answer.gaps.length === 0 ? null : answer.gaps.join("; "));
-  return sourceNames(answer).map((name): ScanSource => ({
+  return sourceNames(servers).map((name): ScanSource => ({
     name,
-    url: name === WSUS && answer.server !== "" ? answer.server : null,
+    url: name === WSUS && servers.server !== "" ? servers.server : null,
     result: why === null ? "ok" : "failed",
     why,
     metadataAgeS,

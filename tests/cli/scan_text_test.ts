@@ -62,6 +62,24 @@ Deno.test("scanAsText() says so when there is nothing to update", async () => {
   );
 });
 
+Deno.test("scanAsText() names the source that failed with its scan, without the error once more", async () => {
+  const source = {
+    name: "updates",
+    url: null,
+    result: "failed",
+    why: dnf.error?.message ?? null,
+    metadataAgeS: null,
+    expiresAtMs: null,
+    tellsSecurity: null,
+  } as const;
+  const other = { ...source, name: "extras", result: "old", why: "of last year" } as const;
+  const options = { width: 80, machine: "x86_64" } as const;
+  assertEquals(
+    await scanAsText([{ ...dnf, sources: [source, other] }], options),
+    "dnf: failed\n  failed: updates\n  old: extras: of last year",
+  );
+});
+
 Deno.test("scanAsText() orders by name what is alike, and what can be installed before what is held", async () => {
   const names = async (...updates: Partial<typeof tool>[]) => {
     const all = updates.map((update) => ({ ...tool, architecture: null, ...update }));

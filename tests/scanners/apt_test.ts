@@ -138,6 +138,7 @@ for (const [name, answers, reason] of FAILURES) {
     const error = await assertRejects(() => scanWith(scanner, host, {}), ScanError);
     assertEquals(error.reason, reason);
     assert(error.message.startsWith("Cannot "), error.message);
+    assertEquals(error.sources.length > 0, !("sources" in answers));
   });
 }
 

@@ -162,6 +162,7 @@ for (const [name, answers, reason] of FAILURES) {
     host.answers = answers;
     const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
     assertEquals(error.reason, reason);
+    assertEquals(error.sources.length > 0, "offered" in answers);
   });
 }
 

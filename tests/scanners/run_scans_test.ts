@@ -5,6 +5,7 @@ import {
   ScanError,
   type Scanner,
   type ScanOptions,
+  withSources,
 } from "../../src/scanners/scanner.ts";
 import { libssl, tool } from "../cli/scan_reports.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -64,6 +65,28 @@ const source = {
   expiresAtMs: null,
   tellsSecurity: true,
 } as const;
+
+Deno.test("runScan() tells the sources of a scan that failed, without their secrets", async () => {
+  const failed = {
+    ...source,
+    result: "failed",
+    why: "no way to https://a:S3cret@b.test/",
+  } as const;
+  const failing = scanner(
+    "apt",
+    () =>
+      withSources(
+        [source, failed],
+        () => Promise.reject(new ScanError("Cannot scan: no", { reason: "transient" })),
+      ),
+  );
+  const report = await runScan(new FakeSystem(), failing, {});
+  assertEquals(
+    [report.result, report.sources.map(({ name, result }) => [name, result])],
+    ["failed", [["main", "ok"], ["main", "failed"]]],
+  );
+  assert(!JSON.stringify(report).includes("S3cret"));
+});
 
 async function reportOf(answer: Partial<ScanAnswer>, options: ScanOptions = {}) {
   const whole = { updates: [tool], gaps: [], metadataAgeS: null, ...answer };

@@ -29,14 +29,13 @@ function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
 
 const WHOLE = readFixture("winget", "new_three_tables.txt");
 
-/** Ways in which winget's only source, or its answer, can be damaged. */
-const damages: fc.Arbitrary<RunResult | Error> = fc.oneof(
+/** Ways in which the only source that is asked can fail. */
+const failures: fc.Arbitrary<RunResult | Error> = fc.oneof(
   // A source that failed, in a language of winget's or in none.
   fc.constantFrom(
     "Failed in attempting to update the source: winget\r\n",
     "Fehler beim Versuch, die Quelle zu aktualisieren: winget\r\n",
     "搜索源时失败;结果将不包括在内： winget\r\n",
-    "Nie udało się otworzyć źródła.\r\n",
   ).chain((sentence) =>
     fc.constantFrom(
       succeeded(sentence),
@@ -50,6 +49,13 @@ const damages: fc.Arbitrary<RunResult | Error> = fc.oneof(
     new CommandError("Cannot run", { reason: "timeout" }),
     new CommandError("Cannot run", { reason: "failed" }),
   ),
+);
+
+/** Ways in which its answer can be: the source may have answered well. */
+const damages: fc.Arbitrary<RunResult | Error> = fc.oneof(
+  // A failure that names no source.
+  fc.constantFrom(WHOLE, readFixture("winget", "new_nothing.txt"))
+    .map((answer) => succeeded(`Nie udało się otworzyć źródła.\r\n${answer}`)),
   // A row that is gone although winget counts it, and an answer that was cut off.
   fc.nat(3).map((row) => {
     const lines = WHOLE.split("\r\n");
@@ -63,15 +69,20 @@ Deno.test("a damaged source makes no list whole, ends no update, and is named", 
   const right = await scan(winget("v1.29.240", "new_three_tables.txt"));
   assertEquals([right.result, right.updates.length], ["ok", 4]);
   await fc.assert(
-    fc.asyncProperty(damages, async (damage) => {
+    fc.asyncProperty(fc.boolean(), failures, damages, async (isSource, failure, other) => {
+      const damage = isSource ? failure : other;
       const asked = winget("v1.29.240", succeeded(""));
       const damaged = await scan((args, ...rest) =>
         args[0] === "--version" ? asked(args, ...rest) : damage
       );
       assert(damaged.result !== "ok", JSON.stringify(damage));
       assertEquals(goneAfter(right, damaged), []);
-      const said = [...damaged.warnings, damaged.error?.message ?? ""].join();
-      assert(said.includes("winget"), said);
+      const said = damaged.error ? [damaged.error.message] : damaged.warnings;
+      const failed = damaged.sources.find(({ name }) => name === "winget");
+      assert(said.length > 0 && failed !== undefined, JSON.stringify(damaged));
+      if (!isSource) return;
+      assertEquals(failed.result, "failed");
+      assert(said.some((text) => text.includes(failed.why ?? "?")), JSON.stringify(damaged));
     }),
     { numRuns: 300 },
   );

@@ -75,19 +75,18 @@ Deno.test("sourceOf() tells 60 characters of a service that is not known, and no
 
 Deno.test("describeSources() has each source that is asked, and names all where one may have failed", () => {
   const scanSource = { mdm: { feature: 0, quality: 0, driver: 1, other: 1 } };
-  const options = { failure: null, metadataAgeS: 0 };
+  const options = { why: null, metadataAgeS: 0 };
   const whole = describeSources(answer(wsus(scanSource)), options);
   assertEquals(whole.map(({ name, url, result, why }) => [name, url, result, why]), [
     [U, null, "ok", null],
     [W, "http://wsus.example:8530", "ok", null],
   ]);
-  const warnings = [{ context: 4, hresult: "0x8024401C", message: "" }];
   assertEquals(whole.map(({ tellsSecurity }) => tellsSecurity), [true, true]);
   const bare = answer({ source: "3DA21691-E39D-4DA6-8A4B-B43877BCB1B7" });
   assertEquals(describeSources(bare, options).map(({ name, url }) => [name, url]), [[W, null]]);
-  const lacking = describeSources(answer({ ...wsus(scanSource), warnings }), options);
+  const lacking = describeSources(answer(wsus(scanSource)), { why: "no", metadataAgeS: 0 });
   assertEquals(lacking.map(({ name, result }) => [name, result]), [[U, "failed"], [W, "failed"]]);
-  const old = describeSources(answer({}), { failure: "Cannot search", metadataAgeS: 60 });
+  const old = describeSources(answer({}), { why: "Cannot search", metadataAgeS: 60 });
   assertEquals(old.map(({ result, why, metadataAgeS }) => [result, why, metadataAgeS]), [
     ["failed", "Cannot search", 60],
   ]);

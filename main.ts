@@ -9,8 +9,8 @@ import {
   realHomeDirectory,
   realOs,
   realUserId,
-} from "./src/system/real_environment.ts";
-import { isWorkerThread, runInWorker, supervise } from "./src/system/real_supervisor.ts";
+} from "./src/system/real/environment.ts";
+import { isWorkerThread, runInWorker, supervise } from "./src/system/real/supervisor.ts";
 
 if (isWorkerThread()) {
   runInWorker(async () => {

@@ -71,7 +71,7 @@ Deno.test("a broken rule is caught", () => {
       "it makes what others may read: mode: 0o644",
     ],
     [
-      "src/system/real_a.ts",
+      "src/system/real/a.ts",
       `${HEADER}const a = { mode: 0o755 };\n`,
       "it makes what others may read: mode: 0o755",
     ],
@@ -85,7 +85,7 @@ Deno.test("a broken rule is caught", () => {
     ["src/loop/a.ts", `${HEADER}await fetch(url);\n`, "it touches the outside world: fetch("],
     ["src/loop/a.ts", `${HEADER}setTimeout(f, 1);\n`, "it touches the outside world: setTimeout("],
     [
-      "src/system/real_a.ts",
+      "src/system/real/a.ts",
       `${HEADER}JSON.parse(text);\n`,
       "it reads JSON past src/json.ts: JSON.parse",
     ],
@@ -104,7 +104,7 @@ Deno.test("a kept rule is not complained of", () => {
     },
     { path: "src/agent/a.ts", text: `${HEADER}a({ mode: 0o600 }, { mode: 0o700 });\n` },
     { path: "src/json.ts", text: `${HEADER}JSON.parse(text);\n` },
-    { path: "src/system/real_clock.ts", text: `${HEADER}Date.now();\n` },
+    { path: "src/system/real/clock.ts", text: `${HEADER}Date.now();\n` },
     { path: "tests/loop/a_test.ts", text: 'import { a } from "../../src/loop/a.ts";\n' },
   ];
   assertEquals(complaints(sources), []);

@@ -1,10 +1,10 @@
 /** Scans for updates with apt, on Debian, Ubuntu and what is made from them. */
 
 import type { System } from "../system/system.ts";
-import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt_commands.ts";
-import { chooseLists } from "./apt_list_choice.ts";
-import { oldestAgeS, readTwiceAtMost } from "./apt_reading.ts";
-import { readRebootState } from "./apt_reboot.ts";
+import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt/commands.ts";
+import { chooseLists } from "./apt/list_choice.ts";
+import { oldestAgeS, readTwiceAtMost } from "./apt/reading.ts";
+import { readRebootState } from "./apt/reboot.ts";
 import { type ScanAnswer, type Scanner, type ScanOptions, withSources } from "./scanner.ts";
 
 /**

@@ -2,24 +2,24 @@
 
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import { dnf4Dialect } from "./dnf4_dialect.ts";
-import { dnf5Dialect } from "./dnf5_dialect.ts";
-import { askAll } from "./dnf_answers.ts";
-import { DnfCommands } from "./dnf_commands.ts";
-import { type DnfConfiguration, type DnfFiles, readDnfConfiguration } from "./dnf_configuration.ts";
-import type { DnfDialect } from "./dnf_dialect.ts";
-import { chooseLists } from "./dnf_lists.ts";
-import { type Asking, readReboot } from "./dnf_questions.ts";
-import { MAIN } from "./dnf_settings.ts";
-import { oldestAgeS } from "./dnf_sources.ts";
-import { joinUpdates } from "./dnf_updates.ts";
-import { parseDnfVersion } from "./dnf_version.ts";
+import { dnf4Dialect } from "./dnf/dnf4_dialect.ts";
+import { dnf5Dialect } from "./dnf/dnf5_dialect.ts";
+import { askAll } from "./dnf/answers.ts";
+import { DnfCommands } from "./dnf/commands.ts";
+import { type DnfConfiguration, type DnfFiles, readDnfConfiguration } from "./dnf/configuration.ts";
+import type { DnfDialect } from "./dnf/dialect.ts";
+import { chooseLists } from "./dnf/lists.ts";
+import { type Asking, readReboot } from "./dnf/questions.ts";
+import { MAIN } from "./dnf/settings.ts";
+import { oldestAgeS } from "./dnf/sources.ts";
+import { joinUpdates } from "./dnf/updates.ts";
+import { parseDnfVersion } from "./dnf/version.ts";
 import {
   INSTALLED_FORMAT,
   type InstalledRpm,
   type PackageList,
   parseInstalled,
-} from "./rpm_packages.ts";
+} from "./dnf/rpm_packages.ts";
 import {
   type ScanAnswer,
   ScanError,

@@ -11,11 +11,11 @@ import {
   type ScanOptions,
   type ScanSource,
 } from "./scanner.ts";
-import { wingetSources, wingetUpdates } from "./winget_answer.ts";
-import type { WingetListing } from "./winget_listing.ts";
-import { askWingetModule } from "./winget_module.ts";
-import { type WingetAccount, wingetAccount, wingetPlaces } from "./winget_places.ts";
-import type { WingetUpgrade } from "./winget_upgrades.ts";
+import { wingetSources, wingetUpdates } from "./winget/answer.ts";
+import type { WingetListing } from "./winget/listing.ts";
+import { askWingetModule } from "./winget/module.ts";
+import { type WingetAccount, wingetAccount, wingetPlaces } from "./winget/places.ts";
+import type { WingetUpgrade } from "./winget/upgrades.ts";
 
 /** For the module, which is asked only where winget has no whole list. */
 const MODULE_TIMEOUT_MS = 60_000;
@@ -58,7 +58,7 @@ async function listUpdates(
 ): Promise<WingetListing> {
   let own: WingetListing | ScanError;
   try {
-    const { listWithWinget } = await import("./winget_listing.ts");
+    const { listWithWinget } = await import("./winget/listing.ts");
     own = await listWithWinget(system, options);
     if (own.gaps.length === 0) return own;
   } catch (error) {

@@ -1,13 +1,13 @@
 /** Scans for updates with Windows Update, or with the WSUS server that a host is told to ask. */
 
 import type { System } from "../system/system.ts";
-import { type PowershellOptions, runPowershell, windowsFolder } from "./powershell.ts";
+import { type PowershellOptions, runPowershell, windowsFolder } from "./powershell/powershell.ts";
 import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
-import { parseWinupdate, type WinupdateAnswer } from "./winupdate_answer.ts";
-import { WinupdateError } from "./winupdate_failure.ts";
-import { winupdateScript } from "./winupdate_script.ts";
-import { describeSources } from "./winupdate_sources.ts";
-import { describeUpdates, tellGaps, tellLimits } from "./winupdate_updates.ts";
+import { parseWinupdate, type WinupdateAnswer } from "./winupdate/answer.ts";
+import { WinupdateError } from "./winupdate/failure.ts";
+import { winupdateScript } from "./winupdate/script.ts";
+import { describeSources } from "./winupdate/sources.ts";
+import { describeUpdates, tellGaps, tellLimits } from "./winupdate/updates.ts";
 
 /** The library that answers whoever asks Windows Update; a Windows without it has no such thing. */
 const LIBRARY = "System32\\wuapi.dll";

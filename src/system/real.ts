@@ -1,15 +1,15 @@
 /** The real thing behind every port: this machine, through Deno. Only `main.ts` imports it. */
 
-import { readRealEnvironment, realOs } from "./real_environment.ts";
-import { realClock } from "./real_clock.ts";
-import { openRealDatabase } from "./real_database.ts";
-import { realFiles } from "./real_files.ts";
-import { onRealHostHint } from "./real_host_watch.ts";
-import { realMachine } from "./real_machine.ts";
-import { createPrivateFile } from "./real_private_file.ts";
-import { runRealCommand } from "./real_process.ts";
-import { onStopRequest, watchEventLoop } from "./real_supervisor.ts";
-import { RealTerminal } from "./real_terminal.ts";
+import { readRealEnvironment, realOs } from "./real/environment.ts";
+import { realClock } from "./real/clock.ts";
+import { openRealDatabase } from "./real/database.ts";
+import { realFiles } from "./real/files.ts";
+import { onRealHostHint } from "./real/host_watch.ts";
+import { realMachine } from "./real/machine.ts";
+import { createPrivateFile } from "./real/private_file.ts";
+import { runRealCommand } from "./real/process.ts";
+import { onStopRequest, watchEventLoop } from "./real/supervisor.ts";
+import { RealTerminal } from "./real/terminal.ts";
 import type { Database } from "./database.ts";
 import type { SendHttp } from "./http.ts";
 import type { System } from "./system.ts";
@@ -38,7 +38,7 @@ export function realSystem(): System {
 /** Loaded for the first request: most commands send none. */
 function lazySendHttp(): SendHttp {
   let loaded: Promise<SendHttp> | undefined;
-  const load = async () => (await import("./real_http.ts")).realSendHttp();
+  const load = async () => (await import("./real/http/http.ts")).realSendHttp();
   return async (request) => await (await (loaded ??= load()))(request);
 }
 

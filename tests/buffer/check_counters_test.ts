@@ -3,7 +3,7 @@ import { checkCounters } from "../../src/buffer/check_counters.ts";
 import { migrate } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import { event } from "../fakes/lasting.ts";
 import { FakeSystem } from "../fakes/system.ts";
 

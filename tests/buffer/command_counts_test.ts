@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { countByState, countCommands } from "../../src/buffer/command_counts.ts";
 import { migrate } from "../../src/buffer/schema.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 
 /** A journal with so many commands in each state. */
 function journalOf(counts: Readonly<Record<string, number>>) {

@@ -3,7 +3,7 @@ import type { BufferLimits, EventKind, NewEvent } from "../../src/buffer/buffer.
 import { NOTICE_BYTES, NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
 import { migrate } from "../../src/buffer/schema.ts";
 import { OVERHEAD_BYTES, SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 /** A buffer with room for so many events beside the notice of what was dropped. */

@@ -3,7 +3,7 @@ import { BufferError, checkVersion, migrate, SCHEMA_VERSION } from "../../src/bu
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { SqliteJournal } from "../../src/buffer/sqlite_journal.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { seededRandom } from "../fakes/system.ts";
 

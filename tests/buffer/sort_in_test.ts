@@ -3,7 +3,7 @@ import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { migrate } from "../../src/buffer/schema.ts";
 import { nextUnsorted, sortIn } from "../../src/buffer/sort_in.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 function make(maxAttempts = 1) {

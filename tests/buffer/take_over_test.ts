@@ -5,7 +5,7 @@ import { migrate } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { SqliteJournal } from "../../src/buffer/sqlite_journal.ts";
 import { takeOver } from "../../src/buffer/take_over.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import { event } from "../fakes/lasting.ts";
 import { FakeSystem } from "../fakes/system.ts";
 

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { migrate } from "../../src/buffer/schema.ts";
 import { takeOnce } from "../../src/buffer/taken_over.ts";
 import type { Database } from "../../src/system/database.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 
 function make(counters = "delivered = delivered"): Database {
   const database = openRealDatabase(":memory:");

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { RunCommand } from "../../src/system/process.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { AptHost, captured as answerOf, questionOf } from "../scanners/apt_host.ts";
+import { AptHost, captured as answerOf, questionOf } from "../scanners/apt/host.ts";
 import { succeeded } from "../scanners/fixture.ts";
 import { say } from "./said.ts";
 

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { SCHEMA_VERSION } from "../../src/buffer/schema.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import type { Program } from "../../tools/program.ts";
 import { lacks } from "../real/lacks.ts";
 import { mountSmallDisk, type SmallDisk, type SmallDiskOptions } from "../real/small_disk.ts";

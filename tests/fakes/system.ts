@@ -4,7 +4,7 @@ import { CommandError, type RunCommand } from "../../src/system/process.ts";
 import { HttpError, type SendHttp } from "../../src/system/http.ts";
 import type { Database } from "../../src/system/database.ts";
 import type { Machine } from "../../src/system/machine.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import type { HostHint, Os, System } from "../../src/system/system.ts";
 import type { Terminal } from "../../src/system/terminal.ts";
 import { FakeClock } from "./clock.ts";

@@ -1,47 +1,47 @@
 /** Every parser of what a package manager says, with real texts to begin from. */
 
-import { changelogFacts, parseChangelogs } from "../../src/scanners/apt_changelogs.ts";
-import { complaints } from "../../src/scanners/apt_failure.ts";
-import { parseInstalled } from "../../src/scanners/apt_installed.ts";
-import { parsePolicy } from "../../src/scanners/apt_policy.ts";
-import { readOutcomes } from "../../src/scanners/apt_private_lists.ts";
-import { parseRelease } from "../../src/scanners/apt_releases.ts";
-import { parseShow } from "../../src/scanners/apt_show.ts";
-import { parseSources } from "../../src/scanners/apt_sources.ts";
-import { parseUpgrade } from "../../src/scanners/apt_upgrade.ts";
-import { parseEnvelope } from "../../src/scanners/powershell.ts";
-import { describeComplaint } from "../../src/scanners/powershell_complaint.ts";
-import { parseWinupdate } from "../../src/scanners/winupdate_answer.ts";
-import { describeUpdates, tellGaps, tellLimits } from "../../src/scanners/winupdate_updates.ts";
+import { changelogFacts, parseChangelogs } from "../../src/scanners/apt/changelogs.ts";
+import { complaints } from "../../src/scanners/apt/failure.ts";
+import { parseInstalled } from "../../src/scanners/apt/installed.ts";
+import { parsePolicy } from "../../src/scanners/apt/policy.ts";
+import { readOutcomes } from "../../src/scanners/apt/private_lists.ts";
+import { parseRelease } from "../../src/scanners/apt/releases.ts";
+import { parseShow } from "../../src/scanners/apt/show.ts";
+import { parseSources } from "../../src/scanners/apt/sources.ts";
+import { parseUpgrade } from "../../src/scanners/apt/upgrade.ts";
+import { parseEnvelope } from "../../src/scanners/powershell/powershell.ts";
+import { describeComplaint } from "../../src/scanners/powershell/complaint.ts";
+import { parseWinupdate } from "../../src/scanners/winupdate/answer.ts";
+import { describeUpdates, tellGaps, tellLimits } from "../../src/scanners/winupdate/updates.ts";
 
 import {
   parseDnf4Advisories,
   parseDnf4AdvisoryDetails,
-} from "../../src/scanners/dnf4_advisories.ts";
+} from "../../src/scanners/dnf/dnf4_advisories.ts";
 import {
   parseDnf5Advisories,
   parseDnf5AdvisoryDetails,
   parseDnf5AdvisoryTable,
-} from "../../src/scanners/dnf5_advisories.ts";
-import { parseDnf5CheckUpgrade } from "../../src/scanners/dnf5_check_upgrade.ts";
-import { parseCheckUpdate } from "../../src/scanners/dnf_check_update.ts";
-import { dnfFailure, dnfGaps, fetchFailures } from "../../src/scanners/dnf_failure.ts";
-import { readRebootJson, readRebootWords } from "../../src/scanners/dnf_reboot.ts";
+} from "../../src/scanners/dnf/dnf5_advisories.ts";
+import { parseDnf5CheckUpgrade } from "../../src/scanners/dnf/dnf5_check_upgrade.ts";
+import { parseCheckUpdate } from "../../src/scanners/dnf/check_update.ts";
+import { dnfFailure, dnfGaps, fetchFailures } from "../../src/scanners/dnf/failure.ts";
+import { readRebootJson, readRebootWords } from "../../src/scanners/dnf/reboot.ts";
 import {
   type DnfRepositories,
   parseDnf4Repositories,
   parseDnf5Repositories,
-} from "../../src/scanners/dnf_repositories.ts";
-import { describeSources } from "../../src/scanners/dnf_sources.ts";
-import { parseDnfVersion } from "../../src/scanners/dnf_version.ts";
+} from "../../src/scanners/dnf/repositories.ts";
+import { describeSources } from "../../src/scanners/dnf/sources.ts";
+import { parseDnfVersion } from "../../src/scanners/dnf/version.ts";
 import {
   parseInstalled as parseInstalledRpms,
   parseOffered,
-} from "../../src/scanners/rpm_packages.ts";
-import { gapsIn, wingetUpdates } from "../../src/scanners/winget_answer.ts";
-import { parseWingetModule } from "../../src/scanners/winget_module.ts";
-import { markPinned } from "../../src/scanners/winget_pins.ts";
-import { parseWingetUpgrades } from "../../src/scanners/winget_upgrades.ts";
+} from "../../src/scanners/dnf/rpm_packages.ts";
+import { gapsIn, wingetUpdates } from "../../src/scanners/winget/answer.ts";
+import { parseWingetModule } from "../../src/scanners/winget/module.ts";
+import { markPinned } from "../../src/scanners/winget/pins.ts";
+import { parseWingetUpgrades } from "../../src/scanners/winget/upgrades.ts";
 
 /** One parser: whatever it makes of a text is looked through. */
 export interface Parser {

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { aptScanner } from "../../src/scanners/apt.ts";
-import { compareDebianVersions } from "../../src/scanners/debian_version.ts";
+import { compareDebianVersions } from "../../src/scanners/apt/debian_version.ts";
 import { ScanError } from "../../src/scanners/scanner.ts";
 import type { System } from "../../src/system/system.ts";
 import { realSystem } from "../../src/system/real.ts";
-import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "../scanners/made_archive.ts";
+import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "../scanners/apt/made_archive.ts";
 import { whatAptUpgrades } from "./apt_answer.ts";
 import { fillArchive } from "./apt_archive.ts";
 import { AptRoot, run } from "./apt_root.ts";

@@ -3,7 +3,7 @@ import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { BufferError, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import { openBuffer, openBufferForChange, openBufferReadOnly } from "../../src/buffer/store.ts";
 import { DatabaseError, type DatabaseErrorReason } from "../../src/system/database.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { inFolder } from "./folder.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { DatabaseError, type DatabaseErrorReason } from "../../src/system/database.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { inFolder } from "./folder.ts";
 import { withSmallDisk } from "./small_disk.ts";
@@ -16,7 +16,7 @@ Deno.test("what was committed is there after kill -9, what was not is not", () =
   inFolder(async (folder) => {
     const path = `${folder}/events.db`;
     await using child = await startDeno(
-      `import { openRealDatabase } from "${projectUrl("src/system/real_database.ts")}";
+      `import { openRealDatabase } from "${projectUrl("src/system/real/database.ts")}";
       const database = openRealDatabase(${JSON.stringify(path)});
       database.execute("CREATE TABLE t (a INTEGER)");
       database.transaction(() => database.run("INSERT INTO t VALUES (?)", 1));
@@ -50,7 +50,7 @@ Deno.test("a database that another process writes to is busy", () =>
     const database = openRealDatabase(path);
     database.execute("CREATE TABLE t (a INTEGER); PRAGMA busy_timeout = 0");
     await using child = await startDeno(
-      `import { openRealDatabase } from "${projectUrl("src/system/real_database.ts")}";
+      `import { openRealDatabase } from "${projectUrl("src/system/real/database.ts")}";
       const database = openRealDatabase(${JSON.stringify(path)});
       database.execute("BEGIN IMMEDIATE");
       console.log("writing");

@@ -5,7 +5,7 @@ import { DiskKeeper } from "../../src/buffer/disk_keeper.ts";
 import { LastingBuffer } from "../../src/buffer/lasting_buffer.ts";
 import { SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import { openBuffer, openBufferForChange, openBufferReadOnly } from "../../src/buffer/store.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { event } from "../fakes/lasting.ts";

@@ -1,7 +1,7 @@
 /** What is left of a file whose writer was killed in the middle, and what is swept up later. */
 
 import { assert, assertEquals } from "@std/assert";
-import { realFiles } from "../../src/system/real_files.ts";
+import { realFiles } from "../../src/system/real/files.ts";
 import { projectUrl } from "./deno_child.ts";
 import { inFolder } from "./folder.ts";
 import { cannotTrace } from "./trace.ts";
@@ -26,7 +26,7 @@ for (const [calls, expected] of DEATHS) {
         await realFiles.writeText("write it", path, "old", { mode: 0o600 });
         await Deno.writeTextFile(
           `${folder}/code.ts`,
-          `import { realFiles } from "${projectUrl("src/system/real_files.ts")}";
+          `import { realFiles } from "${projectUrl("src/system/real/files.ts")}";
           await realFiles.writeText("write it", Deno.args[0], "new", { mode: 0o600 });`,
         );
         const deno = ["run", "-A", "--no-prompt", "--cached-only", "--no-code-cache"];

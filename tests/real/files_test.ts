@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { FileError, type FileErrorReason } from "../../src/system/files.ts";
-import { realFiles } from "../../src/system/real_files.ts";
+import { realFiles } from "../../src/system/real/files.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { inFolder } from "./folder.ts";
 import { withSmallDisk } from "./small_disk.ts";
@@ -185,7 +185,7 @@ Deno.test("writeText() tells a full disk and a read-only one apart", async () =>
 Deno.test("a missing permission is a refusal like the system's own", () =>
   inFolder(async (folder) => {
     await using child = await startDeno(
-      `import { realFiles } from "${projectUrl("src/system/real_files.ts")}";
+      `import { realFiles } from "${projectUrl("src/system/real/files.ts")}";
       const reasons = [];
       for (const work of [
         () => realFiles.writeText("write", ${JSON.stringify(`${folder}/a`)}, "", { mode: 0o600 }),
@@ -255,7 +255,7 @@ Deno.test("lock() held here stays held against others when it is asked for again
     const lock = await realFiles.lock("lock it", path);
     assertEquals(await realFiles.lock("lock it", path), undefined);
     await using child = await startDeno(
-      `import { realFiles } from "${projectUrl("src/system/real_files.ts")}";
+      `import { realFiles } from "${projectUrl("src/system/real/files.ts")}";
       console.log(await realFiles.lock("lock it", ${JSON.stringify(path)}) ? "taken" : "refused");`,
     );
     assertEquals((await child.firstOutput()).trim(), "refused");
@@ -266,7 +266,7 @@ Deno.test("lock() held by another process is refused at once, and free when that
   inFolder(async (folder) => {
     const path = `${folder}/lock`;
     await using child = await startDeno(
-      `import { realFiles } from "${projectUrl("src/system/real_files.ts")}";
+      `import { realFiles } from "${projectUrl("src/system/real/files.ts")}";
       globalThis.lock = await realFiles.lock("lock it", ${JSON.stringify(path)});
       console.log(globalThis.lock ? "held" : "refused");
       setInterval(() => {}, 60_000);`,

@@ -4,8 +4,8 @@
  */
 
 import { gzipSync } from "node:zlib";
-import { AnswerReader } from "../../src/system/real_http_answer.ts";
-import { LONGEST_INPUT_BYTES } from "../../src/system/real_http_parser.ts";
+import { AnswerReader } from "../../src/system/real/http/answer.ts";
+import { LONGEST_INPUT_BYTES } from "../../src/system/real/http/parser.ts";
 
 const MIB = 1_048_576;
 const MAX_BODY_BYTES = 4 * MIB;

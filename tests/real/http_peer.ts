@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { HttpError, type HttpErrorReason, type HttpRequest } from "../../src/system/http.ts";
-import { realSendHttp } from "../../src/system/real_http.ts";
+import { realSendHttp } from "../../src/system/real/http/http.ts";
 import type { Certificate } from "./certificates.ts";
 
 /** Longer than anything here takes on a busy machine. */

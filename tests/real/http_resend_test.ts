@@ -1,8 +1,8 @@
 /** A report whose answer is lost is stored once for each time that it was sent, and no oftener. */
 
 import { assertEquals } from "@std/assert";
-import { HttpConnection, type Stream } from "../../src/system/real_http_connection.ts";
-import { AbandonedSockets } from "../../src/system/real_http_abandoned.ts";
+import { HttpConnection, type Stream } from "../../src/system/real/http/connection.ts";
+import { AbandonedSockets } from "../../src/system/real/http/abandoned.ts";
 import { assertFails, request, withSender } from "./http_peer.ts";
 import { enrol, log, withServer } from "./refserver_agent.ts";
 

@@ -7,7 +7,7 @@ import {
   ALWAYS_TAKEN_BYTES,
   MOST_HANDSHAKES,
   MOST_UNREAD,
-} from "../../src/system/real_http_abandoned.ts";
+} from "../../src/system/real/http/abandoned.ts";
 import { Authority } from "./certificates.ts";
 import {
   assertFails,

@@ -6,8 +6,8 @@
 import { readAnswer, type ReadBody } from "../../src/server/answer.ts";
 import { readCheckIn } from "../../src/server/check_in_answer.ts";
 import { readAnyObject } from "../../src/server/protocol.ts";
-import { AnswerReader } from "../../src/system/real_http_answer.ts";
-import { LONGEST_INPUT_BYTES } from "../../src/system/real_http_parser.ts";
+import { AnswerReader } from "../../src/system/real/http/answer.ts";
+import { LONGEST_INPUT_BYTES } from "../../src/system/real/http/parser.ts";
 
 const MIB = 1_048_576;
 

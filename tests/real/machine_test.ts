@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { cpuTimes, realMachine } from "../../src/system/real_machine.ts";
+import { cpuTimes, realMachine } from "../../src/system/real/machine.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { lacks } from "./lacks.ts";
 
@@ -53,7 +53,7 @@ Deno.test("disk() of what is not there is not known", () => {
 
 Deno.test("nothing is known, and nothing thrown, without permissions", async () => {
   await using child = await startDeno(
-    `import { realMachine as machine } from "${projectUrl("src/system/real_machine.ts")}";
+    `import { realMachine as machine } from "${projectUrl("src/system/real/machine.ts")}";
     console.log(JSON.stringify([
       machine.hostName(), machine.kernelRelease(), machine.uptimeS(), machine.memory(),
       machine.cpus(), machine.disk("/"), machine.networkAddresses(), machine.userId(),

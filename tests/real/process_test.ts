@@ -4,7 +4,7 @@ import {
   type CommandErrorReason,
   type RunOptions,
 } from "../../src/system/process.ts";
-import { runRealCommand } from "../../src/system/real_process.ts";
+import { runRealCommand } from "../../src/system/real/process.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { lacks } from "./lacks.ts";
 
@@ -201,7 +201,7 @@ for (const kill of ["/bin/kill", "no kill"]) {
     if (kill !== "no kill" && !await exists(kill)) return console.log(`skipped: no ${kill} here`);
     const pidFile = await Deno.makeTempFile();
     await using child = await startDeno(
-      `import { runRealCommand } from "${projectUrl("src/system/real_process.ts")}";
+      `import { runRealCommand } from "${projectUrl("src/system/real/process.ts")}";
       const script = "trap '' TERM; sleep 300 & echo $! > ${pidFile}; wait; wait";
       const startMs = performance.now();
       const end = await runRealCommand(["/bin/sh", "-c", script], { timeoutMs: 200 })
@@ -236,7 +236,7 @@ Deno.test({
     const folder = await Deno.makeTempDir({ prefix: "pennon-test-" });
     await Deno.writeTextFile(
       `${folder}/code.ts`,
-      `import { runRealCommand } from "${projectUrl("src/system/real_process.ts")}";
+      `import { runRealCommand } from "${projectUrl("src/system/real/process.ts")}";
       const script = "trap '' TERM; echo $$ > ${folder}/group; " +
         "while :; do echo x >> ${folder}/alive; sleep 0.05; done & wait; wait";
       await runRealCommand(["/bin/sh", "-c", script], { timeoutMs: 300 }).catch(() => {});

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { FileError } from "../../src/system/files.ts";
-import { realFiles } from "../../src/system/real_files.ts";
+import { realFiles } from "../../src/system/real/files.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { inFolder } from "./folder.ts";
 import { IRREGULAR, type Irregular, KINDS, makeIrregular, NAMES } from "./irregular.ts";
@@ -32,7 +32,7 @@ async function answersFor(
     )
   );
   await using child = await startDeno(`
-    import { realFiles } from "${projectUrl("src/system/real_files.ts")}";
+    import { realFiles } from "${projectUrl("src/system/real/files.ts")}";
     import { realSystem } from "${projectUrl("src/system/real.ts")}";
     const told = [];
     async function tell(name, work) {
@@ -130,7 +130,7 @@ Deno.test({
         const look = Deno.stat;
         Deno.stat = (path) => look(path === ${JSON.stringify(`${folder}/fifo`)}
           ? ${JSON.stringify(path)} : path);
-        const { realFiles } = await import("${projectUrl("src/system/real_files.ts")}");
+        const { realFiles } = await import("${projectUrl("src/system/real/files.ts")}");
         const error = await realFiles.readText("read it", ${JSON.stringify(`${folder}/fifo`)})
           .catch((error) => error);
         console.log(error.message);`);

@@ -10,7 +10,7 @@ function program(
 ): string {
   return `
     import { isWorkerThread, onStopRequest, runInWorker, supervise, watchEventLoop } from
-      "${projectUrl("src/system/real_supervisor.ts")}";
+      "${projectUrl("src/system/real/supervisor.ts")}";
     import { DatabaseSync } from "node:sqlite";
     const outcomes = {};
     function attempt(name, work) {

@@ -50,7 +50,7 @@ Deno.test("asleepMs() is what the host's uptime has gone on by more than the mon
     `let uptimeS = 1_000;
     Deno.osUptime = () => uptimeS;
     await new Promise((resolve) => setTimeout(resolve, 400));
-    const { realClock } = await import("${projectUrl("src/system/real_clock.ts")}");
+    const { realClock } = await import("${projectUrl("src/system/real/clock.ts")}");
     const told = [realClock.asleepMs()];
     uptimeS += 3_600;
     told.push(realClock.asleepMs());

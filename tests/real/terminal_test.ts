@@ -5,7 +5,7 @@ import { lacks } from "./lacks.ts";
 const decoder = new TextDecoder();
 
 function script(code: string): string {
-  return `import { RealTerminal } from "${projectUrl("src/system/real_terminal.ts")}";
+  return `import { RealTerminal } from "${projectUrl("src/system/real/terminal.ts")}";
   const terminal = new RealTerminal();
   ${code}`;
 }

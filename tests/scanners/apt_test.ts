@@ -2,16 +2,16 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { scanUpdates } from "../../src/commands/scan_updates.ts";
 import { aptScanner } from "../../src/scanners/apt.ts";
-import { inBatches } from "../../src/scanners/apt_commands.ts";
+import { inBatches } from "../../src/scanners/apt/commands.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { CommandError, type RunResult } from "../../src/system/process.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeGuard } from "../fakes/scanner_guard.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { AptHost, captured, type Question, questionOf } from "./apt_host.ts";
+import { AptHost, captured, type Question, questionOf } from "./apt/host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
-import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
+import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./apt/made_archive.ts";
 
 const FACTS = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" } as const;
 

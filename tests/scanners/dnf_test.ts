@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import { parseDnf5Advisories, parseDnf5AdvisoryTable } from "../../src/scanners/dnf5_advisories.ts";
+import {
+  parseDnf5Advisories,
+  parseDnf5AdvisoryTable,
+} from "../../src/scanners/dnf/dnf5_advisories.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { CommandError } from "../../src/system/process.ts";
 import {
@@ -13,7 +16,7 @@ import {
   REAL_DNF5,
   stateOf,
   tell,
-} from "./dnf_host.ts";
+} from "./dnf/host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { settle } from "../fakes/clock.ts";
 import { scanWith } from "../fakes/scan_with.ts";

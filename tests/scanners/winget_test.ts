@@ -4,7 +4,7 @@ import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { wingetScanner } from "../../src/scanners/winget.ts";
 import { CommandError, type RunResult } from "../../src/system/process.ts";
 import { readFixture, succeeded } from "./fixture.ts";
-import { ALIAS, type Answer, ended, winget, WingetHost } from "./winget_host.ts";
+import { ALIAS, type Answer, ended, winget, WingetHost } from "./winget/host.ts";
 import { hasControls } from "../../src/strip_controls.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 

@@ -11,7 +11,7 @@ import { settle } from "../fakes/clock.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 import { SECRET, SECRET_URLS } from "../fakes/secret_urls.ts";
 import { readFixture, succeeded } from "./fixture.ts";
-import { asRead, envelope, PowershellHost, scriptOf } from "./powershell_stub.ts";
+import { asRead, envelope, PowershellHost, scriptOf } from "./powershell/stub.ts";
 
 /** What PowerShell prints for a fixture. */
 function answered(name: string): RunResult {

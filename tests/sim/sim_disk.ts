@@ -2,7 +2,7 @@
 
 import { type Database, DatabaseError, type SqlValue } from "../../src/system/database.ts";
 import { FileError, type FileFacts, type FileLock, type Files } from "../../src/system/files.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import type { Gate } from "./gate.ts";
 
 /** What the disk refuses: to write for want of room, or by an error of its own. */

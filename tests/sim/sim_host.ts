@@ -2,7 +2,7 @@
 
 import { CommandError, type RunCommand, type RunResult } from "../../src/system/process.ts";
 import type { Clock, Random } from "../../src/system/system.ts";
-import { captured, MADE_LISTS, type Question, questionOf } from "../scanners/apt_host.ts";
+import { captured, MADE_LISTS, type Question, questionOf } from "../scanners/apt/host.ts";
 import { readFixture, succeeded } from "../scanners/fixture.ts";
 
 /** How its package managers are at the moment. */

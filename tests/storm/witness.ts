@@ -5,7 +5,7 @@
  */
 
 import type { EventKind } from "../../src/buffer/buffer.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 
 /** An event that was appended, as it was. */
 export interface WitnessedEvent {

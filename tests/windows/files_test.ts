@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FileError } from "../../src/system/files.ts";
-import { realFiles } from "../../src/system/real_files.ts";
+import { realFiles } from "../../src/system/real/files.ts";
 import { inFolder } from "../real/folder.ts";
 import { StandIn, windowsTest } from "./stand_in.ts";
 

@@ -4,7 +4,7 @@ import {
   type CommandErrorReason,
   type RunOptions,
 } from "../../src/system/process.ts";
-import { runRealCommand } from "../../src/system/real_process.ts";
+import { runRealCommand } from "../../src/system/real/process.ts";
 import { standInTest, windowsTest } from "./stand_in.ts";
 
 const patient: RunOptions = { timeoutMs: 30_000 };

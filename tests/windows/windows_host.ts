@@ -2,7 +2,7 @@
 
 import { inFolder } from "../real/folder.ts";
 import { script } from "../../tools/program.ts";
-import { envelope } from "../scanners/powershell_stub.ts";
+import { envelope } from "../scanners/powershell/stub.ts";
 import { type Files, StandIn, windowsTest } from "./stand_in.ts";
 
 /**

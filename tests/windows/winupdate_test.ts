@@ -2,7 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@s
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { winupdateScanner } from "../../src/scanners/winupdate.ts";
 import { realSystem } from "../../src/system/real.ts";
-import { envelope } from "../scanners/powershell_stub.ts";
+import { envelope } from "../scanners/powershell/stub.ts";
 import { enveloped, fixtureBytes, hostTest } from "./windows_host.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 

@@ -84,24 +84,34 @@ export const ROWS: readonly Row[] = [
     tests: ["tests/real/salvage_test.ts"],
     why: "Real files that are really damaged; it is slow",
   },
+  ...["apt", "dnf", "winget", "winupdate"].map((name): Row => ({
+    sources: [`src/scanners/${name}/`],
+    tests: [`tests/scanners/${name}_test.ts`],
+    why: "The parts of one scanner: each is also tested through the whole",
+  })),
   {
-    sources: ["src/scanners/rpm_version.ts"],
+    sources: ["src/scanners/powershell/"],
+    tests: ["tests/scanners/winupdate", "tests/scanners/winget"],
+    why: "What the scanners of Windows have PowerShell do",
+  },
+  {
+    sources: ["src/scanners/dnf/rpm_version.ts"],
     tests: ["tests/real/rpm_version_test.ts"],
     why: "rpm's own comparison of versions",
   },
   {
-    sources: ["src/scanners/dnf"],
+    sources: ["src/scanners/dnf.ts", "src/scanners/dnf/"],
     tests: ["tests/real/dnf_settings_test.ts"],
     why: "dnf's own reading of its settings; the other tests on a real apt or dnf take a minute",
   },
   {
     sources: [
-      "src/system/real_files.ts",
-      "src/system/real_let_go.ts",
-      "src/system/real_lock.ts",
-      "src/system/real_path_steps.ts",
-      "src/system/real_private_",
-      "src/system/real_regular_file.ts",
+      "src/system/real/files.ts",
+      "src/system/real/let_go.ts",
+      "src/system/real/lock.ts",
+      "src/system/real/path_steps.ts",
+      "src/system/real/private_",
+      "src/system/real/regular_file.ts",
     ],
     tests: [
       "tests/real/files_test.ts",
@@ -111,33 +121,33 @@ export const ROWS: readonly Row[] = [
     why: "A real file system, with what is no file in it, and a process that ends in the middle",
   },
   {
-    sources: ["src/system/real_files.ts", "src/system/real_database.ts"],
+    sources: ["src/system/real/files.ts", "src/system/real/database.ts"],
     tests: ["tests/real/durability_test.ts"],
     why: "A trace of the system calls shows what was synced",
   },
   {
-    sources: ["src/system/real_supervisor.ts", "src/system/real_environment.ts"],
+    sources: ["src/system/real/supervisor.ts", "src/system/real/environment.ts"],
     tests: ["tests/real/supervisor_test.ts", "tests/e2e/watchdog_test.ts"],
     why: "A real worker thread, and one that stands still",
   },
   {
-    sources: ["src/system/real_database", "src/system/real_lock.ts"],
+    sources: ["src/system/real/database", "src/system/real/lock.ts"],
     tests: ["tests/real/database_test.ts", "tests/real/buffer_test.ts"],
     why: "A real SQLite file",
   },
   {
     sources: [
-      "src/system/real_captured_output.ts",
-      "src/system/real_command_environment.ts",
-      "src/system/real_environment.ts",
-      "src/system/real_process",
+      "src/system/real/captured_output.ts",
+      "src/system/real/command_environment.ts",
+      "src/system/real/environment.ts",
+      "src/system/real/process",
       "src/system/process.ts",
     ],
     tests: ["tests/real/process_test.ts"],
     why: "Real child processes",
   },
   {
-    sources: ["src/system/real_http", "src/system/http.ts"],
+    sources: ["src/system/real/http/", "src/system/http.ts"],
     tests: [
       "tests/real/http_test.ts",
       "tests/real/http_pool_test.ts",
@@ -147,7 +157,7 @@ export const ROWS: readonly Row[] = [
     why: "Real sockets and certificates",
   },
   {
-    sources: ["src/system/real_terminal.ts"],
+    sources: ["src/system/real/terminal.ts"],
     tests: ["tests/real/terminal_test.ts"],
     why: "A real terminal and real pipes",
   },

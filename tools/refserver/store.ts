@@ -1,7 +1,7 @@
 /** The reference server's SQLite file: its tables, and the settings that outlive a restart. */
 
 import type { Database } from "../../src/system/database.ts";
-import { openRealDatabase } from "../../src/system/real_database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import { AgentsTable } from "./agents_table.ts";
 import { CommandsTable } from "./commands_table.ts";
 import { ReportsTable } from "./reports_table.ts";

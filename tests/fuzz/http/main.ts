@@ -9,7 +9,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { fileURLToPath } from "node:url";
 import { HttpError } from "../../../src/system/http.ts";
-import { realSendHttp } from "../../../src/system/real_http.ts";
+import { realSendHttp } from "../../../src/system/real/http/http.ts";
 import { type HttpCase, httpCase, MAX_BODY_BYTES, UNREAD_BODY_BYTES } from "./cases.ts";
 
 /** What a client makes of a case: an answer, or why there is none. */

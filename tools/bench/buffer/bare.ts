@@ -6,7 +6,7 @@ import type { Contestant } from "./contestant.ts";
 /** What is written for an event that is done: as long as an id. */
 const MARK = new Uint8Array(36);
 
-/** Where SQLite's log is begun again, as a rule: see `src/system/real_database.ts`. */
+/** Where SQLite's log is begun again, as a rule: see `src/system/real/database.ts`. */
 const REUSED_BYTES = 4_000 * 4_096;
 
 /** Appends to a file that grows for good, as a log does that is never begun again. */

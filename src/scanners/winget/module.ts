@@ -1,0 +1,142 @@
+/** Asks PowerShell's module for winget, Microsoft.WinGet.Client, on a host that has it already. */
+
+import * as v from "valibot";
+import { quoteWords } from "../../redact.ts";
+import type { System } from "../../system/system.ts";
+import { type PowershellOptions, runPowershell } from "../powershell/powershell.ts";
+import { pwshFolder, runPwsh } from "../powershell/pwsh.ts";
+import { ScanError } from "../scanner.ts";
+import { plainText } from "./lines.ts";
+import type { WingetAccount } from "./places.ts";
+import type { WingetUpgrade } from "./upgrades.ts";
+
+/**
+ * Leaves its answer in `$answer`, as `powershell/frame.ts` has it. One object even for one update or
+ * none, and every property copied by its name. `IsUpdateAvailable` is the module's own word: no
+ * version is compared here.
+ */
+export const WINGET_SCRIPT = String.raw`
+Import-Module Microsoft.WinGet.Client
+$packages = @(Get-WinGetPackage -Source winget)
+$updates = @($packages | Where-Object { $_.IsUpdateAvailable } | ForEach-Object {
+  [ordered]@{
+    name = [string]$_.Name
+    id = [string]$_.Id
+    installed = [string]$_.InstalledVersion
+    available = [string](@($_.AvailableVersions)[0])
+    source = [string]$_.Source
+  }
+})
+$answer = [ordered]@{ packages = [int]$packages.Count; updates = $updates }
+`;
+
+const NAME = "Microsoft.WinGet.Client";
+
+const LONGEST_TEXT = 1_000;
+const LONGEST_COMPLAINT = 300;
+const MOST_UPDATES = 5_000;
+
+const text = v.pipe(v.string(), v.maxLength(LONGEST_TEXT), v.transform(plainText));
+const word = v.pipe(text, v.regex(/^\S+$/));
+const update = v.object({
+  name: text,
+  id: word,
+  installed: text,
+  available: v.pipe(text, v.nonEmpty()),
+  source: v.nullish(text),
+});
+
+const answered = v.object({
+  packages: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  // Windows PowerShell likes to make one out of a list of one.
+  updates: v.union([
+    v.pipe(v.array(update), v.maxLength(MOST_UPDATES)),
+    v.pipe(update, v.transform((one) => [one])),
+  ]),
+});
+
+const failed = v.object({ error: v.object({ message: text, hresult: v.optional(text) }) });
+
+/**
+ * What the module answers; `null` where it is not installed. Throws `ScanError`.
+ *
+ * In Windows PowerShell the module refuses a service's account ("not supported"), but not in
+ * PowerShell 7, if that is here.
+ */
+export async function askWingetModule(
+  system: System,
+  account: WingetAccount,
+  options: PowershellOptions,
+): Promise<WingetUpgrade[] | null> {
+  const host = await hostOf(system, account);
+  if (host === null) return null;
+  const answer = host === "pwsh"
+    ? await runPwsh(system, WINGET_SCRIPT, options)
+    : await runPowershell(system, WINGET_SCRIPT, options);
+  return parseWingetModule(answer).updates;
+}
+
+/** Reads the script's answer. Throws `ScanError`. */
+export function parseWingetModule(answer: unknown): { packages: number; updates: WingetUpgrade[] } {
+  const failure = v.safeParse(failed, answer);
+  if (failure.success) {
+    const { message, hresult } = failure.output.error;
+    const code = hresult === undefined ? "" : ` (${hresult})`;
+    const said = quoteWords(message, LONGEST_COMPLAINT);
+    throw new ScanError(`Cannot ask ${NAME}: ${said}${code}`, { reason: "permanent" });
+  }
+  const result = v.safeParse(answered, answer);
+  if (!result.success) {
+    const fact = result.issues[0].message;
+    throw new ScanError(`Cannot read ${NAME}'s answer: ${fact}`, { reason: "permanent" });
+  }
+  const { packages, updates } = result.output;
+  return {
+    packages,
+    updates: updates.map(({ name, id, installed, available, source }) => ({
+      name,
+      id,
+      version: installed,
+      available,
+      source: source || null,
+      state: "upgradable",
+    })),
+  };
+}
+
+/** Which PowerShell a module of this name can be imported in. */
+type Host = "powershell" | "pwsh";
+
+/**
+ * The PowerShell to ask; `null` where no one has the module. PowerShell 7 looks into Windows
+ * PowerShell's directories as well as into its own, the other one does not.
+ */
+async function hostOf(system: System, { isService }: WingetAccount): Promise<Host | null> {
+  const programs = system.readEnvironment("ProgramFiles") ?? "C:\\Program Files";
+  const profile = system.readEnvironment("USERPROFILE");
+  const documents = profile === undefined ? [] : [`${profile}\\Documents`];
+  const classic = [
+    `${programs}\\WindowsPowerShell\\Modules`,
+    ...documents.map((directory) => `${directory}\\WindowsPowerShell\\Modules`),
+  ];
+  if (await isInOne(system, classic)) return isService ? "pwsh" : "powershell";
+  const own = pwshFolder(system);
+  const modern = [
+    `${own}\\Modules`,
+    `${own}\\7\\Modules`,
+    ...documents.map((directory) => `${directory}\\PowerShell\\Modules`),
+  ];
+  return await isInOne(system, modern) ? "pwsh" : null;
+}
+
+async function isInOne(system: System, directories: readonly string[]): Promise<boolean> {
+  const found = await Promise.all(directories.map(async (directory) => {
+    try {
+      const names = await system.files.list("look for winget's module", `${directory}\\${NAME}`);
+      return names.length > 0;
+    } catch {
+      return false;
+    }
+  }));
+  return found.includes(true);
+}

@@ -1,0 +1,234 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  AptCommands,
+  type AptOptions,
+  type AskOptions,
+} from "../../../src/scanners/apt/commands.ts";
+import { ScanError } from "../../../src/scanners/scanner.ts";
+import { CommandError, type RunOptions, type RunResult } from "../../../src/system/process.ts";
+import { FakeSystem } from "../../fakes/system.ts";
+
+const well: RunResult = { code: 0, stdout: "told\n", stderr: "", truncated: false };
+
+function setUp(
+  { answer = well, options = {}, asking = {} }: {
+    answer?: RunResult;
+    options?: AptOptions;
+    asking?: AskOptions;
+  } = {},
+) {
+  const system = new FakeSystem();
+  const asked: { argv: readonly string[]; options: RunOptions }[] = [];
+  system.runCommand = (argv, options) => {
+    asked.push({ argv, options });
+    return Promise.resolve(answer);
+  };
+  return { system, asked, commands: new AptCommands(system, options, asking) };
+}
+
+Deno.test("AptCommands asks programs by their paths, a minute each at most", async () => {
+  const { asked, commands } = setUp({ asking: { settings: ["-o", "a=b"] } });
+  await commands.queryInstalled();
+  await commands.listSources();
+  await commands.decideUpgrade();
+  await commands.queryUntrusted();
+  await commands.queryPolicies(["curl"]);
+  await commands.showPackages(["curl=1"]);
+  await commands.readChangelogs(["/a.gz"]);
+  await commands.copy(["/a", "/b"], "/own/");
+  const set = ["-o", "a=b"];
+  assertEquals(
+    asked.map(({ argv }) => argv.filter((word) => !word.includes("\t") && !word.includes("${"))),
+    [
+      ["/usr/bin/dpkg-query", "-W", "-f"],
+      ["/usr/bin/apt-get", ...set, "-q=1", "--print-uris", "update"],
+      [
+        "/usr/bin/apt-get",
+        ...set,
+        "-q=1",
+        "--print-uris",
+        "-V",
+        "-o",
+        "APT::Get::Assume-Yes=false",
+        "-o",
+        "APT::Get::Remove=true",
+        "-o",
+        "APT::Get::Show-Upgraded=true",
+        "-o",
+        "APT::Get::Show-Versions=true",
+        "-o",
+        "APT::Get::Download=true",
+        "-o",
+        "APT::Get::Download-Only=false",
+        "-o",
+        "APT::Output-Version=0",
+        "-o",
+        "APT::Get::List-Columns=false",
+        "dist-upgrade",
+      ],
+      [
+        "/usr/bin/apt-get",
+        ...set,
+        "indextargets",
+        "--format",
+        "$(DESCRIPTION)",
+        "Created-By: Packages",
+        "Trusted: no",
+      ],
+      ["/usr/bin/apt-cache", ...set, "policy", "curl"],
+      ["/usr/bin/apt-cache", ...set, "show", "--no-all-versions", "curl=1"],
+      ["/usr/bin/gzip", "-dc", "--", "/a.gz"],
+      ["/usr/bin/cp", "--preserve=timestamps", "--dereference", "--", "/a", "/b", "/own/"],
+    ],
+  );
+  assert(asked.every(({ options }) => options.timeoutMs === 60_000));
+});
+
+Deno.test("AptCommands looks where it is told, and else where the host's own are", async () => {
+  const host = setUp();
+  await host.commands.queryInstalled();
+  assert(!host.asked[0]?.argv.some((word) => word.startsWith("--admindir")));
+  assertEquals(Object.keys(host.asked[0]?.options ?? {}), ["timeoutMs"]);
+  const other = setUp({ options: { dpkgDirectory: "/dpkg", aptConfigFile: "/apt.conf" } });
+  await other.commands.queryInstalled();
+  assertEquals(other.asked[0]?.argv[1], "--admindir=/dpkg");
+  assertEquals(other.asked[0]?.options.environment, { APT_CONFIG: "/apt.conf" });
+});
+
+Deno.test("AptCommands passes the signal on, and waits for mirrors longer than for answers", async () => {
+  const { signal } = new AbortController();
+  const { asked, commands } = setUp({ asking: { signal } });
+  await commands.update();
+  assertEquals(asked.map(({ argv }) => argv), [[
+    "/usr/bin/apt-get",
+    "-q=1",
+    "-o",
+    "APT::Update::Error-Mode=any",
+    "-o",
+    "Acquire::Retries::Delay=false",
+    "update",
+  ]]);
+  assertEquals([asked[0]?.options.timeoutMs, asked[0]?.options.signal], [300_000, signal]);
+});
+
+Deno.test("AptCommands answers what the programs said", async () => {
+  const { commands } = setUp();
+  assertEquals(await commands.queryInstalled(), "told\n");
+  assertEquals(await commands.decideUpgrade(), "told\n");
+  assertEquals(await commands.readChangelogs(["/a.gz"]), "told\n");
+});
+
+Deno.test("AptCommands asks nothing where there is nothing to ask for", async () => {
+  const { asked, commands } = setUp();
+  assertEquals(await commands.queryPolicies([]), "");
+  assertEquals(await commands.showPackages([]), "");
+  assertEquals(await commands.readChangelogs([]), "");
+  assertEquals(asked, []);
+});
+
+Deno.test("AptCommands joins the answers to a long list, batch by batch", async () => {
+  const { asked, commands } = setUp();
+  const names = Array.from({ length: 600 }, (_, n) => `${"x".repeat(195)}${1_000 + n}`);
+  assertEquals(await commands.queryPolicies(names), "told\ntold\n");
+  assertEquals(asked.map(({ argv }) => argv.length), [502, 102]);
+});
+
+Deno.test("AptCommands believes no answer that is cut off, or came with an error", async () => {
+  const cut = setUp({ answer: { ...well, truncated: true } });
+  const error = await assertRejects(() => cut.commands.listSources(), ScanError);
+  assertEquals([error.reason, error.message], [
+    "permanent",
+    "Cannot list the package sources: the answer is too long",
+  ]);
+  const failed = setUp({ answer: { ...well, code: 100, stderr: "E: broken\n" } });
+  await assertRejects(() => failed.commands.listSources(), ScanError, "broken");
+});
+
+Deno.test("AptCommands tells once what apt warned of, and what that means", async () => {
+  const stderr = "W: old\nW: older\nW: Unable to read x\n";
+  const { commands } = setUp({ answer: { ...well, stderr } });
+  await commands.listSources();
+  await commands.queryUntrusted();
+  assertEquals(commands.notes, ["old", "older"]);
+  assertEquals(commands.losses, ["Unable to read x"]);
+});
+
+Deno.test("decideUpgrade() tells why apt refuses, and fails only where nothing else can be asked", async () => {
+  const refusing = (stderr: string) => setUp({ answer: { ...well, code: 100, stderr } }).commands;
+  assertEquals(await refusing("E: Unmet dependencies.\n").decideUpgrade(), {
+    why: "Unmet dependencies.",
+    isTimeout: false,
+  });
+  assertEquals(await refusing("").decideUpgrade(), { why: "exit 100", isTimeout: false });
+  const locked = refusing("E: Could not get lock /var/lib/dpkg/lock\n");
+  const error = await assertRejects(() => locked.decideUpgrade(), ScanError);
+  assertEquals(error.reason, "locked");
+});
+
+Deno.test("AptCommands gives more time where there are more packages, and says how much was not enough", async () => {
+  const { system, asked, commands } = setUp();
+  const limits = [];
+  for (const packages of [0, 750, 1_000_000]) {
+    commands.allowFor(packages);
+    await commands.queryUntrusted();
+    limits.push(asked.at(-1)?.options.timeoutMs);
+  }
+  assertEquals(limits, [60_000, 435_000, 900_000]);
+  system.runCommand = () => Promise.reject(new CommandError("no end", { reason: "timeout" }));
+  assertEquals(await commands.decideUpgrade(), {
+    why: "apt-get did not finish within 900 s",
+    isTimeout: true,
+  });
+  const error = await assertRejects(() => commands.queryPolicies(["a"]), ScanError);
+  assertEquals([error.reason, error.message], [
+    "transient",
+    "Cannot list the versions of packages: apt-cache did not finish within 900 s",
+  ]);
+});
+
+Deno.test("update() answers what came of it, and waits three times for whoever has the lock", async () => {
+  const failed = { ...well, code: 100, stderr: "W: Failed to fetch http://x\n" };
+  assertEquals(await setUp({ answer: failed }).commands.update(), failed);
+  const stderr = "E: Could not get lock /var/lib/apt/lists/lock\n";
+  const { system, asked, commands } = setUp({ answer: { ...well, code: 100, stderr } });
+  const update = assertRejects(() => commands.update(), ScanError, "Could not get lock");
+  await system.clock.advance(49_999);
+  assertEquals(asked.length, 3);
+  await system.clock.advance(1);
+  assertEquals([(await update).reason, asked.length], ["locked", 4]);
+});
+
+Deno.test("update() believes an end that went well, and ends its wait with the signal", async () => {
+  const stderr = "E: Could not get lock /var/lib/apt/lists/lock\n";
+  const fine = { ...well, stderr };
+  assertEquals(await setUp({ answer: fine }).commands.update(), fine);
+  const controller = new AbortController();
+  const { system, asked, commands } = setUp({
+    answer: { ...fine, code: 100 },
+    asking: { signal: controller.signal },
+  });
+  const update = assertRejects(() => commands.update());
+  await system.clock.advance(1_000);
+  controller.abort();
+  await update;
+  assertEquals(asked.length, 1);
+});
+
+Deno.test("copy() runs nothing for no file, and says why it could not copy", async () => {
+  const { system, asked, commands } = setUp();
+  await commands.copy([], "/own/");
+  assertEquals(asked, []);
+  system.runCommand = () => Promise.reject(new CommandError("no room", { reason: "failed" }));
+  const error = await assertRejects(() => commands.copy(["/a"], "/own/"), ScanError);
+  assertEquals(error.message, "Cannot copy package lists: no room");
+});
+
+Deno.test("AptCommands says why a program was not run, and hides no mistake of ours", async () => {
+  const { system, commands } = setUp();
+  system.runCommand = () =>
+    Promise.reject(new CommandError("no such program", { reason: "not_found" }));
+  const error = await assertRejects(() => commands.listSources(), ScanError);
+  assertEquals(error.message, "Cannot list the package sources: no such program");
+  system.runCommand = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(() => commands.listSources(), TypeError, "oops");
+});

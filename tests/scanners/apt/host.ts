@@ -1,0 +1,145 @@
+/** A host whose apt answers with captured output, unless a test says otherwise. */
+
+import { assertEquals } from "@std/assert";
+import type { AptSource, Releases } from "../../../src/scanners/apt/sources.ts";
+import { inspectLists, joinReleases, parseSources } from "../../../src/scanners/apt/sources.ts";
+import type { RunOptions, RunResult } from "../../../src/system/process.ts";
+import { FakeFiles } from "../../fakes/files.ts";
+import { FakeSystem } from "../../fakes/system.ts";
+import { readFixture, succeeded } from "../fixture.ts";
+
+/** What a scan asks. */
+export type Question =
+  | "installed"
+  | "sources"
+  | "upgrade"
+  | "policy"
+  | "show"
+  | "untrusted"
+  | "update"
+  | "releases"
+  | "changelogs"
+  | "changelog"
+  | "copy";
+
+/** The question that a command puts; settings do not count. */
+export function questionOf([program, ...words]: readonly string[]): Question {
+  const isSetting = (word: string) => word === "-o" || word === "-c";
+  const args = words.filter((word, index) =>
+    !isSetting(word) && !isSetting(words[index - 1] ?? "")
+  );
+  if (program === "/usr/bin/dpkg-query") return "installed";
+  if (program === "/usr/bin/gzip") return "changelogs";
+  if (program === "/usr/bin/cp") return "copy";
+  if (program === "/usr/bin/apt-cache") return args[0] === "show" ? "show" : "policy";
+  assertEquals(program, "/usr/bin/apt-get");
+  if (args[0] === "indextargets") return "untrusted";
+  if (args.includes("changelog")) return "changelog";
+  if (args.includes("--print-uris")) return args.at(-1) === "update" ? "sources" : "upgrade";
+  assertEquals(args.at(-1), "update");
+  return words.some((word) => word.endsWith("/releases.conf")) ? "releases" : "update";
+}
+
+/** Files in apt's folder of lists, by name: Release files with their text. */
+export const MADE_LISTS: Readonly<Record<string, string>> = JSON.parse(
+  readFixture("apt", "made_lists.json"),
+);
+
+/** The enabled sources of the made host. */
+export const MADE_SOURCES: readonly AptSource[] =
+  parseSources(readFixture("apt", "made_sources.txt")).sources;
+
+/** The releases of the made host, or of those sources of it that a test wants. */
+export async function madeReleases(
+  isWanted: (source: AptSource) => boolean = () => true,
+): Promise<Releases> {
+  const files = new FakeFiles();
+  for (const [name, text] of Object.entries(MADE_LISTS)) files.texts.set(`/lists/${name}`, text);
+  const sources = MADE_SOURCES.filter(isWanted);
+  return joinReleases(sources, await inspectLists({ files }, "/lists", sources));
+}
+
+/** What `apt-get update` prints of sources that answer. */
+export function hits(sources: readonly AptSource[] = MADE_SOURCES): string {
+  return sources.map(({ name }, index) => `Hit:${index + 1} ${name} InRelease\n`).join("");
+}
+
+export class AptHost extends FakeSystem {
+  readonly asked: string[][] = [];
+  readonly options: RunOptions[] = [];
+  answers: Partial<Record<Question, (argv: readonly string[]) => RunResult>> = {};
+
+  constructor() {
+    super();
+    for (const name of ["apt-get", "apt-cache", "dpkg-query"]) {
+      this.files.texts.set(`/usr/bin/${name}`, "");
+    }
+    this.putLists("/var/lib/apt/lists", 0);
+  }
+
+  /** Puts lists of the made host into a folder, which changed so long ago; their dates are their own. */
+  putLists(
+    folder: string,
+    ageMs: number,
+    isWanted: (name: string) => boolean = () => true,
+    isOver = true,
+  ): void {
+    for (const [name, text] of Object.entries(MADE_LISTS)) {
+      const path = `${folder}/${name}`;
+      if (isWanted(name) && (isOver || !this.files.texts.has(path))) {
+        this.files.texts.set(path, text);
+      }
+    }
+    this.files.modifiedMs.set(folder, this.clock.nowMs() - ageMs);
+  }
+
+  /** Takes the lists of sources away whose names hold the word. */
+  dropLists(folder: string, word: string): void {
+    for (const path of [...this.files.texts.keys()]) {
+      if (path.startsWith(`${folder}/`) && path.includes(word)) this.files.texts.delete(path);
+    }
+  }
+
+  override runCommand = (argv: readonly string[], options: RunOptions): Promise<RunResult> => {
+    this.asked.push([...argv]);
+    this.options.push(options);
+    const question = questionOf(argv);
+    const answer = this.answers[question];
+    try {
+      const result = answer ? answer(argv) : succeeded(captured(question));
+      if (question === "update" && !answer) this.#fetch(argv);
+      if (question === "releases") {
+        this.putLists("/own/apt/releases", 0, (name) => name.endsWith("Release"), false);
+      }
+      return Promise.resolve(result);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
+
+  #fetch(argv: readonly string[]): void {
+    const place = argv.find((word) => word.startsWith("Dir::State::lists="));
+    if (place) this.putLists(place.slice("Dir::State::lists=".length).replace(/\/$/, ""), 0);
+  }
+
+  /** How often a question was put. */
+  count(question: Question): number {
+    return this.asked.filter((argv) => questionOf(argv) === question).length;
+  }
+}
+
+/** What the made host's programs print. */
+export function captured(question: Question): string {
+  switch (question) {
+    case "update":
+    case "releases":
+      return hits();
+    case "untrusted":
+    case "changelogs":
+    case "changelog":
+    case "copy":
+      return "";
+    default:
+      return readFixture("apt", `made_${question}.txt`);
+  }
+}

@@ -1,0 +1,390 @@
+import { assert, assertEquals } from "@std/assert";
+import { parseChangelogs } from "../../../src/scanners/apt/changelogs.ts";
+import { parseInstalled } from "../../../src/scanners/apt/installed.ts";
+import { parsePolicy } from "../../../src/scanners/apt/policy.ts";
+import type { Release } from "../../../src/scanners/apt/releases.ts";
+import { parseShow } from "../../../src/scanners/apt/show.ts";
+import type { AptSource, Releases } from "../../../src/scanners/apt/sources.ts";
+import {
+  type AptState,
+  describeUpdates,
+  findUndescribed,
+  findWaiting,
+  tellEffects,
+  tellGaps,
+} from "../../../src/scanners/apt/updates.ts";
+import { parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
+import { madeReleases } from "./host.ts";
+import { readFixture } from "../fixture.ts";
+import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
+
+const made: AptState = {
+  installed: parseInstalled(readFixture("apt", "made_installed.txt")),
+  decision: parseUpgrade(readFixture("apt", "made_upgrade.txt")),
+  policies: parsePolicy(readFixture("apt", "made_policy.txt")),
+  releases: await madeReleases(),
+};
+const shown = parseShow(readFixture("apt", "made_show.txt"));
+const besides = { changelogs: [], security: [] };
+
+function updatesOf(state: AptState) {
+  return describeUpdates(findWaiting(state), state, { shown, ...besides });
+}
+
+Deno.test("every case of the made archive comes out as it was worked out by hand", () => {
+  assertEquals(updatesOf(made).map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
+  assertEquals(tellGaps(made, findWaiting(made), shown), []);
+  assertEquals(tellEffects(made), EXPECTED_WARNINGS);
+});
+
+Deno.test("a state that is not plain comes with the rule that explains it", () => {
+  const reasons = updatesOf(made).filter(({ state }) => state !== "upgradable")
+    .map((update) => [update.package, update.state, update.stateReason]);
+  assertEquals(reasons.toSorted(), [
+    ["held-tool", "held", "marked as hold"],
+    ["kept-back", "kept_back", "apt-get lists it as kept back"],
+    ["phased-tool", "phased", "phased 0%"],
+    ["pinned-down", "pinned", "a pin: priority 500 of 2.0 is below 1001 of 1.0"],
+  ]);
+});
+
+Deno.test("apt 3, which calls phasing by its name and removes nothing, is understood as well", () => {
+  const decision = parseUpgrade(readFixture("apt", "made_upgrade_apt3.txt"));
+  const state = { ...made, decision };
+  const expected = EXPECTED_UPDATES.map((line) =>
+    line.startsWith("needs-removal") ? line.replace("upgradable", "kept_back") : line
+  );
+  assertEquals(updatesOf(state).map(describe).toSorted(), expected.toSorted());
+  assertEquals(tellGaps(state, findWaiting(state), shown), []);
+});
+
+Deno.test("describeUpdates() adds size, source and purpose where they are known", () => {
+  const updates = updatesOf(made);
+  const find = (name: string) => updates.find((update) => update.package === name);
+  assertEquals(find("phased-tool")?.sourcePackage, "phased");
+  assertEquals([find("libssl3t64")?.sizeBytes, find("held-tool")?.sizeBytes], [1_010, 1_009]);
+  assertEquals(find("g++-tool")?.description, "The package g++-tool");
+  assertEquals([find("corp-agent")?.sizeBytes, find("corp-agent")?.sourcePackage], [
+    1_010,
+    "corp-agent",
+  ]);
+  assert(updates.every(({ severity, cves }) => severity === null && cves.length === 0));
+});
+
+Deno.test("findUndescribed() wants what apt would not download", () => {
+  const names = findUndescribed(findWaiting(made), made).map(({ name }) => name);
+  assertEquals(names, ["held-tool", "kept-back", "phased-tool", "pinned-down"]);
+});
+
+Deno.test("describeUpdates() has null for all that is not known of an update", () => {
+  const nothing = { shown: { packages: [], unparsed: 0 }, ...besides };
+  const rows = readFixture("apt", "made_installed.txt").replaceAll(/\t[^\t]*$/gm, "\t");
+  const state = { ...made, installed: parseInstalled(rows) };
+  const update = describeUpdates(findWaiting(state), state, nothing)
+    .find(({ state }) => state === "held");
+  assert(update);
+  assertEquals([update.description, update.sizeBytes], [null, null]);
+  assertEquals(JSON.parse(JSON.stringify(update)).description, null, "it is a field of the answer");
+});
+
+Deno.test("describeUpdates() names the origins that are known, and the host where none is", async () => {
+  const sources = async (isKnown: (source: AptSource) => boolean) => {
+    const state = { ...made, releases: await madeReleases(isKnown) };
+    return updatesOf(state).filter((update) => update.package === "libssl3t64")
+      .map(({ source }) => source);
+  };
+  const both = "Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security";
+  assertEquals(await sources(() => true), [both, both]);
+  const one = "Ubuntu:24.04/noble-updates, localhost";
+  assertEquals(await sources(({ name }) => !/security/.test(name)), [one, one]);
+  assertEquals(await sources(() => false), ["localhost", "localhost"]);
+});
+
+Deno.test("security is not known where no source marks its security updates", async () => {
+  const releases = await madeReleases(({ name }) => !/security/.test(name));
+  const updates = updatesOf({ ...made, releases });
+  assertEquals([...new Set(updates.map(({ security }) => security))], [null]);
+});
+
+const REFUSED = { why: "Unmet dependencies", isTimeout: false };
+
+Deno.test("without a decision nothing can be upgraded, and nothing is hidden", () => {
+  const state = { ...made, decision: REFUSED };
+  const waiting = findWaiting(state);
+  // The same version built anew shows in a decision alone.
+  assertEquals(waiting.length, EXPECTED_UPDATES.length - 1);
+  assert(waiting.every((update) => update.state !== "upgradable"));
+  const states = waiting.filter(({ state }) => state !== "kept_back").map(({ state }) => state);
+  assertEquals(states.toSorted(), ["held", "phased", "pinned"]);
+  assertEquals(tellGaps(state, waiting, shown), ["apt-get decides nothing: Unmet dependencies"]);
+});
+
+Deno.test("a decision that took too long leaves a doubt, and no update is said to be kept back", () => {
+  const decision = { why: "apt-get did not finish within 60 s", isTimeout: true };
+  const waiting = findWaiting({ ...made, decision });
+  const find = (name: string) => waiting.find((update) => update.name === name);
+  assertEquals([find("corp-agent")?.state, find("corp-agent")?.stateReason], [
+    "upgradable",
+    "doubt: apt-get did not finish within 60 s",
+  ]);
+  assertEquals([find("held-tool")?.state, find("phased-tool")?.state], ["held", "phased"]);
+});
+
+Deno.test("a package that apt would remove is said to be removed, and one that it forgets is a doubt", () => {
+  const text = readFixture("apt", "made_upgrade.txt").replace("   old-thing (1.0)\n", "");
+  const removing = text
+    .replace("   needs-removal (1.0 => 2.0)\n", "")
+    .replace("will be REMOVED:\n", "will be REMOVED:\n   needs-removal (1.0)\n")
+    .replace("15 upgraded", "14 upgraded");
+  const removed = { ...made, decision: parseUpgrade(removing) };
+  const find = (state: AptState) => findWaiting(state).find(({ name }) => name === "needs-removal");
+  assertEquals(find(removed)?.state, "removed_by_upgrade");
+  assertEquals(tellGaps(removed, findWaiting(removed), shown), []);
+  const forgotten = {
+    ...made,
+    decision: parseUpgrade(removing.replace("   needs-removal (1.0)\n", "")),
+  };
+  assertEquals(find(forgotten)?.stateReason, "doubt: apt-get does not mention it");
+  const gaps = tellGaps(forgotten, findWaiting(forgotten), shown);
+  assert(gaps.includes("apt-get does not say what would become of needs-removal"), gaps.join("\n"));
+});
+
+Deno.test("security is true of what closes a hole on the way, false where a distributor marks, else null", () => {
+  const release = (fields: Partial<Release>): Release => ({
+    origin: "Debian",
+    label: "Debian",
+    suite: "stable",
+    codename: "bookworm",
+    version: "12",
+    dateMs: null,
+    validUntilMs: null,
+    isNotAutomatic: false,
+    ...fields,
+  });
+  const known = new Map([
+    ["debian", release({})],
+    ["security", release({ label: "Debian-Security", suite: "stable-security" })],
+    ["chrome", release({ origin: "Google LLC", label: "Google", codename: "stable" })],
+    ["bpo", release({ label: "Debian Backports", suite: "stable-backports" })],
+  ]);
+  const releases: Releases = { of: (file) => known.get(file), enabled: [...known.values()] };
+  const securityOf = (...versions: [string, string][]) => {
+    const [[newest = ""] = []] = versions;
+    const table = versions.map(([version, file]) => `     ${version} 500\n        500 ${file}\n`);
+    const policies = parsePolicy(
+      `tool:\n  Installed: 1\n  Candidate: ${newest}\n  Version table:\n${table.join("")}`,
+    );
+    const installed = parseInstalled("tool\t1\tamd64\tinstall\tinstalled\ttool\t\n");
+    const [update] = updatesOf({ installed, policies, releases, decision: REFUSED });
+    return update?.security;
+  };
+  assertEquals(securityOf(["2", "debian"]), false);
+  assertEquals(securityOf(["2", "security"]), true);
+  assertEquals(securityOf(["3", "debian"], ["2", "security"]), true);
+  // Both ends of the way: what is in place closes nothing more, what is offered does.
+  assertEquals(securityOf(["3", "debian"], ["0.9", "security"]), false);
+  assertEquals(securityOf(["3", "debian"], ["1", "security"]), false);
+  assertEquals(securityOf(["3", "debian"], ["1+1", "security"]), true);
+  assertEquals(securityOf(["3", "debian"], ["3", "security"]), true);
+  // What a preference keeps away beyond it is not on the way.
+  const beyond = parsePolicy(
+    "tool:\n  Installed: 1\n  Candidate: 2\n  Version table:\n     3 -1\n        500 security\n" +
+      "     2 500\n        500 debian\n",
+  );
+  const installed = parseInstalled("tool\t1\tamd64\tinstall\tinstalled\ttool\t\n");
+  const [kept] = updatesOf({ installed, policies: beyond, releases, decision: REFUSED });
+  assertEquals([kept?.availableVersion, kept?.security], ["2", false]);
+  assertEquals(securityOf(["2", "chrome"]), null);
+  assertEquals(securityOf(["2", "bpo"]), null);
+  assertEquals(securityOf(["2", "nobody knows"]), null);
+});
+
+Deno.test("tellGaps() tells of lines and packages that were not understood", () => {
+  const state = { ...made, policies: parsePolicy("junk\n") };
+  const gaps = tellGaps(state, [], shown);
+  assertEquals(gaps.length, 2);
+  assert(gaps[0]?.startsWith("apt-cache policy does not tell of bash, bpo-tool, "));
+  assertEquals(gaps[1], "Lines of apt's answers that were not understood: 1");
+});
+
+/** A host with some packages, each installed in version 1, and what apt says of them. */
+function stateOf(
+  tables: Readonly<Record<string, readonly string[]>>,
+  upgrade: string,
+  more: Partial<AptState> = {},
+): AptState {
+  const row = (name: string) => `${name}\t1\tamd64\tinstall\tinstalled\t${name}-src\ta tool\n`;
+  const policies = Object.entries(tables).map(([name, [candidate = "", ...table]]) =>
+    `${name}:\n  Installed: 1\n  Candidate: ${candidate}\n  Version table:\n${table.join("")}`
+  );
+  return {
+    installed: parseInstalled(["untold", ...Object.keys(tables)].map(row).join("")),
+    policies: parsePolicy(policies.join("")),
+    decision: parseUpgrade(upgrade),
+    releases: { of: () => undefined, enabled: [] },
+    ...more,
+  };
+}
+
+const offer = (version: string, priority = 500, what = "") =>
+  `     ${version} ${priority}${what}\n        500 http://x s/main amd64 Packages\n`;
+
+function listed(heading: string, rows: string): string {
+  return `The following ${heading}:\n${rows}`;
+}
+
+function waitingOf(state: AptState): string[] {
+  return findWaiting(state).map(({ name, availableVersion, state, stateReason }) =>
+    `${name} ${availableVersion} ${state}: ${stateReason}`
+  );
+}
+
+Deno.test("findWaiting() leaves out what apt tells nothing of, and what cannot be had", () => {
+  const state = stateOf({ gone: ["(none)"], current: ["1", offer("1")] }, "");
+  assertEquals(waitingOf(state), []);
+});
+
+Deno.test("findWaiting() calls an update phased by apt's words on it, or on the package", () => {
+  const deferred = "upgrades have been deferred due to phasing";
+  const kept = "packages have been kept back";
+  const phased = ["2", offer("2", 500, " (phased 10%)"), offer("1")];
+  const plain = ["2", offer("2"), offer("1")];
+  const row = "   tool (1 => 2)\n";
+  const read = (table: readonly string[], heading: string) =>
+    waitingOf(stateOf({ tool: table }, listed(heading, row)));
+  assertEquals(read(phased, deferred), ["tool 2 phased: phased 10%"]);
+  assertEquals(read(plain, deferred), ["tool 2 phased: deferred due to phasing"]);
+  assertEquals(read(phased, kept), ["tool 2 phased: phased 10%"]);
+  assertEquals(read(plain, kept), ["tool 2 kept_back: apt-get lists it as kept back"]);
+  assertEquals(read(["2"], kept), ["tool 2 kept_back: apt-get lists it as kept back"]);
+  const earlier = ["2", offer("2"), offer("1.5", 500, " (phased 10%)")];
+  assertEquals(read(earlier, kept), ["tool 2 kept_back: apt-get lists it as kept back"]);
+});
+
+Deno.test("findWaiting() adds to an update what a preference keeps away beyond it, once", () => {
+  const table = ["2", offer("3", -5), offer("2"), offer("1")];
+  const pinned = "3 is pinned away: a pin: priority -5 of 3 is below 500 of 2";
+  const read = (heading: string, row: string) =>
+    waitingOf(stateOf({ tool: table }, listed(heading, row)));
+  const upgraded = "packages will be upgraded";
+  assertEquals(read(upgraded, "   tool (1 => 2)\n"), [`tool 2 upgradable: ${pinned}`]);
+  assertEquals(read("packages have been kept back", "   tool (1 => 2)\n"), [
+    `tool 2 kept_back: apt-get lists it as kept back; ${pinned}`,
+  ]);
+  for (const version of ["3", "4"]) {
+    assertEquals(read(upgraded, `   tool (1 => ${version})\n`), [
+      `tool ${version} upgradable: null`,
+    ]);
+  }
+});
+
+Deno.test("describeUpdates() has null for all of a package that nothing but apt's decision tells of", () => {
+  const state = stateOf({}, listed("packages will be upgraded", "   other:i386 (1 => 2)\n"));
+  const updates = describeUpdates(findWaiting(state), state, {
+    shown: { packages: [], unparsed: 0 },
+    changelogs: [{ origin: "a changelog", changelogs: parseChangelogs("other (2) x;\n") }],
+    security: [],
+  });
+  assertEquals(updates, [{
+    package: "other",
+    currentVersion: "1",
+    availableVersion: "2",
+    architecture: null,
+    source: null,
+    state: "upgradable",
+    stateReason: null,
+    severity: null,
+    severityReason: "apt does not tell",
+    security: null,
+    cves: [],
+    advisories: [],
+    sizeBytes: null,
+    description: null,
+    sourcePackage: null,
+    reboot: null,
+  }]);
+});
+
+Deno.test("describeUpdates() tells of holes and urgency by the first changelog that has the version", () => {
+  const state = stateOf({ tool: ["2", offer("2"), offer("1")] }, "");
+  const log = (version: string, words: string) => ({
+    origin: `the log of ${version}: ${words}`,
+    changelogs: parseChangelogs(`tool-src (${version}) x; urgency=high\n\n  * ${words}\n`),
+  });
+  const read = (...changelogs: ReturnType<typeof log>[]) => {
+    const nothing = { shown: { packages: [], unparsed: 0 }, security: [] };
+    const [update] = describeUpdates(findWaiting(state), state, { ...nothing, changelogs });
+    return [update?.cves, update?.cveSources, update?.advisories, update?.severityReason];
+  };
+  const high = "apt does not tell; the changelog says urgency high";
+  const [other, harmless] = [log("1.5", "CVE-2026-0009"), log("2", "a typo")];
+  const closing = log("2", "CVE-2026-0002 DSA-6000-1");
+  assertEquals(read(), [[], undefined, [], "apt does not tell"]);
+  assertEquals(read(other), [[], undefined, [], "apt does not tell"]);
+  assertEquals(read(harmless, closing), [[], undefined, [], high]);
+  assertEquals(read(other, closing), [["CVE-2026-0002"], [closing.origin], ["DSA-6000-1"], high]);
+});
+
+Deno.test("describeUpdates() knows what a package is for by the new version, else by the one that is there", () => {
+  const state = stateOf({ tool: ["2", offer("2"), offer("1")] }, "");
+  const read = (text: string) => {
+    const [update] = describeUpdates(findWaiting(state), state, {
+      shown: parseShow(text),
+      ...besides,
+    });
+    return [update?.description, update?.sourcePackage, update?.architecture, update?.sizeBytes];
+  };
+  assertEquals(read(""), ["a tool", "tool-src", "amd64", null]);
+  const stanza = "Package: tool\nVersion: 2\nArchitecture: all\nSource: new-src\nSize: 7\n";
+  assertEquals(read(`${stanza}Description-en: a new tool\n`), ["a new tool", "new-src", "all", 7]);
+  assertEquals(read(stanza), ["a tool", "new-src", "all", 7]);
+});
+
+Deno.test("describeUpdates() names the host of a source that has no name, and not what is installed", () => {
+  const sourceOf = (...files: readonly string[]) => {
+    const lines = files.map((file) => `        500 ${file}\n`).join("");
+    const state = stateOf({ tool: ["2", `     2 500\n${lines}`] }, "");
+    return updatesOf(state).map(({ source }) => source);
+  };
+  const packages = "s/main amd64 Packages";
+  const rows: readonly [file: string, source: string][] = [
+    [`http://deb.example/debian ${packages}`, "deb.example"],
+    [`https://me:pw@deb.example:8080/debian ${packages}`, "deb.example:8080"],
+    [`mirror+http://deb.example ${packages}`, "deb.example"],
+    [`file:/srv/http://deb.example/debian ${packages}`, "localhost"],
+  ];
+  for (const [file, source] of rows) {
+    assertEquals(sourceOf(file), [source]);
+    assertEquals(sourceOf(file, "/var/lib/dpkg/status", file), [source], "each once");
+  }
+  assertEquals(sourceOf("/var/lib/dpkg/status"), [null]);
+});
+
+Deno.test("tellEffects() is silent where an upgrade only upgrades, or where nothing is decided", () => {
+  assertEquals(tellEffects(stateOf({}, "")), []);
+  assertEquals(tellEffects(stateOf({}, "", { decision: REFUSED })), []);
+});
+
+Deno.test("tellGaps() counts every line that was not understood, whoever said it", () => {
+  const totals = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
+  const told = {
+    ...stateOf({}, totals),
+    installed: parseInstalled("tool\t1\tamd64\tinstall\tinstalled\ttool\t\n"),
+  };
+  const whole = { ...told, policies: parsePolicy("tool:\n  Installed: 1\n  Candidate: 1\n") };
+  const nothing = parseShow("");
+  const lines = (count: number) => [`Lines of apt's answers that were not understood: ${count}`];
+  assertEquals(tellGaps(whole, [], nothing), []);
+  assertEquals(tellGaps(told, [], nothing), ["apt-cache policy does not tell of tool"]);
+  const odd = parseUpgrade(`${listed("packages will be upgraded", "   junk\n")}${totals}`);
+  assertEquals(tellGaps({ ...whole, decision: odd }, [], nothing), lines(1));
+  assertEquals(tellGaps(whole, [], parseShow("junk\n")), lines(1));
+  const policies = { ...whole.policies, unparsed: 2 };
+  const installed = { ...whole.installed, unparsed: 3 };
+  const all = { ...whole, policies, installed };
+  assertEquals(tellGaps({ ...all, decision: odd }, [], parseShow("junk\n")), lines(7));
+  assertEquals(tellGaps({ ...all, decision: REFUSED }, [], nothing), [
+    "apt-get decides nothing: Unmet dependencies",
+    ...lines(5),
+  ]);
+});

@@ -1,0 +1,177 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
+import { readFixture } from "../fixture.ts";
+
+const NONE = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
+
+function told(text: string) {
+  const { changes, removals, keptBack, deferred, downloads, doubts, unparsed } = parseUpgrade(text);
+  return {
+    changes: changes.map(({ name, currentVersion, newVersion }) =>
+      `${name} ${currentVersion} ${newVersion}`
+    ),
+    removals,
+    left: [...keptBack, ...deferred],
+    downloads: downloads.map(({ name, version, architecture, sizeBytes }) =>
+      `${name} ${version} ${architecture} ${sizeBytes}`
+    ),
+    doubts: doubts.length,
+    unparsed,
+  };
+}
+
+const NOTHING = { changes: [], removals: [], left: [], downloads: [], doubts: 0, unparsed: 0 };
+
+const CASES: readonly [string, string, Partial<typeof NOTHING> | object][] = [
+  ["nothing, which is no answer", "", { doubts: 1 }],
+  ["that nothing is to be done", NONE, {}],
+  ["junk beside it", `E: no\nInstalling things\n\0\n   tool (1 => 2)\n${NONE}`, {}],
+  [
+    "a new package, which is no update",
+    "The following NEW packages will be installed:\n   image-6.8 (6.8)\n" +
+    "0 upgraded, 1 newly installed, 0 to remove and 0 not upgraded.\n",
+    {},
+  ],
+  [
+    "removals, one with its settings, of another architecture",
+    "The following packages will be REMOVED:\n   old (1.0)\n   gone:i386* (2.0)\n" +
+    "0 upgraded, 0 newly installed, 2 to remove and 0 not upgraded.\n",
+    { removals: ["old", "gone:i386"] },
+  ],
+  [
+    "what is no longer required, which is not removed",
+    "The following packages were automatically installed and are no longer required:\n" +
+    `   libold1 (1.0)\nUse 'apt autoremove' to remove them.\n${NONE}`,
+    {},
+  ],
+  [
+    "a list of another kind behind one that counts, and rows behind all lists",
+    "The following packages will be upgraded:\n   a (1 => 2)\n" +
+    "The following packages were automatically installed and are no longer required:\n" +
+    "   libold1 (1 => 2)\n" +
+    "The following packages have been kept back:\n   b (1 => 2)\n" +
+    "1 upgraded, 0 newly installed, 0 to remove and 1 not upgraded.\n   c (1 => 2)\n   junk\n",
+    { changes: ["a 1 2"], left: ["b"] },
+  ],
+  [
+    "a downgrade and a held package that changes",
+    "The following held packages will be changed:\n   a (1 => 2)\n" +
+    "The following packages will be upgraded:\n   a (1 => 2)\n" +
+    "The following packages will be DOWNGRADED:\n   b (2 => 1)\n" +
+    "1 upgraded, 0 newly installed, 1 downgraded, 0 to remove and 0 not upgraded.\n",
+    { changes: ["a 1 2", "b 2 1"] },
+  ],
+  [
+    "essential packages that would go",
+    "WARNING: The following essential packages will be removed.\n" +
+    "This should NOT be done unless you know exactly what you are doing!\n   init (1)\n" +
+    "The following packages will be REMOVED:\n   init (1)\n" +
+    "0 upgraded, 0 newly installed, 1 to remove and 0 not upgraded.\n",
+    { removals: ["init"] },
+  ],
+  [
+    "what a hook prints in between",
+    "The following packages will be upgraded:\n   a (1 => 2)\nUbuntu Pro: a thing\n" +
+    "  Learn more of it:\nIt is free! Now.\n" +
+    "   b (1 => 2)\n2 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n",
+    { changes: ["a 1 2", "b 1 2"] },
+  ],
+  [
+    "a list that lacks one of those that apt counts",
+    "The following packages will be upgraded:\n   a (1 => 2)\n   -o (1 => 2)\n" +
+    "2 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n",
+    { changes: ["a 1 2"], doubts: 1, unparsed: 1 },
+  ],
+  [
+    "rows that stand where no row stands, or go on behind it",
+    "The following packages will be upgraded:\n   a (1 => 2)\n      b (1 => 2)\n" +
+    "   c (1 => 2) x\n1 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n",
+    { changes: ["a 1 2"], unparsed: 2 },
+  ],
+  ["totals with something before them", `Of all: ${NONE}`, { doubts: 1 }],
+  ["totals with something behind them", NONE.replace(".\n", ". Not yet.\n"), { doubts: 1 }],
+  [
+    "totals with packages that are installed once more",
+    NONE.replace("installed, ", "installed, 3 reinstalled, "),
+    {},
+  ],
+  [
+    "a version that is none, and one alone",
+    "The following packages will be upgraded:\n   a (1;2 => 2)\n   b (2)\n" +
+    "   c (1 => 2;3)\n0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n",
+    { unparsed: 3 },
+  ],
+  [
+    "downloads, with an epoch, without a sum, and without the password",
+    "'http://me:s3cret@x/a_1%253a2.deb' a_1%3a2_amd64.deb 10 MD5Sum:00\n" +
+    `'http://x/b.deb' b_2%2bb1_all.deb 20 \n'http://x/c.deb' -c_1_all.deb 1 \n` +
+    `'http://x/d.deb' d_1_all.deb 1 MD5Sum:00 and more\n'http://x/e.deb' e_1;2_all.deb 1 \n` +
+    `'http://x/f.deb' f_1_ALL.deb 1 \n${NONE}`,
+    { downloads: ["a 1:2 amd64 10", "b 2+b1 all 20"] },
+  ],
+];
+
+for (const [name, text, expected] of CASES) {
+  Deno.test(`parseUpgrade() reads ${name}`, () =>
+    assertEquals(told(text), { ...NOTHING, ...expected }));
+}
+
+Deno.test("parseUpgrade() reads what Debian 12 would upgrade, and agrees with apt's own count", () => {
+  const text = readFixture("apt", "debian12_upgrade.txt");
+  const { changes, keptBack, downloads, doubts, unparsed } = parseUpgrade(text);
+  const [, count] = /^(\d+) upgraded, /m.exec(text) ?? [];
+  assertEquals([changes.length, doubts, unparsed], [Number(count), [], 0]);
+  assertEquals(downloads.length, text.match(/^'/gm)?.length);
+  assertEquals(keptBack.size, Number(/and (\d+) not upgraded/.exec(text)?.[1]));
+});
+
+Deno.test("parseUpgrade() reads apt 2's and apt 3's decision on the same archive", () => {
+  const two = parseUpgrade(readFixture("apt", "made_upgrade.txt"));
+  const three = parseUpgrade(readFixture("apt", "made_upgrade_apt3.txt"));
+  assertEquals([two.doubts, three.doubts, two.unparsed, three.unparsed], [[], [], 0, 0]);
+  assertEquals([...two.keptBack], ["held-tool", "kept-back", "phased-tool"]);
+  assertEquals([...three.keptBack], ["held-tool", "kept-back", "needs-removal"]);
+  assertEquals([[...two.deferred], [...three.deferred]], [[], ["phased-tool"]]);
+  assertEquals([two.removals, three.removals], [["old-thing"], []]);
+  assertEquals(two.changes.length, three.changes.length + 1);
+});
+
+const made = readFixture("apt", "made_upgrade.txt");
+const whole = parseUpgrade(made);
+
+Deno.test("parseUpgrade() cut anywhere tells nothing that the whole does not, and says that it is cut", () => {
+  fc.assert(fc.property(fc.nat(made.length), (length) => {
+    const part = parseUpgrade(made.slice(0, length));
+    assertEquals(part.changes, whole.changes.slice(0, part.changes.length));
+    assertEquals(part.removals, whole.removals.slice(0, part.removals.length));
+    assertEquals(part.downloads, whole.downloads.slice(0, part.downloads.length));
+    if (part.changes.length < whole.changes.length) assertEquals(part.doubts.length, 1);
+  }));
+});
+
+Deno.test("parseUpgrade() is not moved by chatter or by how lines end", () => {
+  const lines = made.split("\n");
+  const chatter = fc.string().map((text) => `x${text.replaceAll(/[\r\n:!]/g, "")}.`);
+  fc.assert(fc.property(
+    fc.array(fc.tuple(fc.nat(lines.length - 1), chatter), { maxLength: 5 }),
+    fc.constantFrom("\n", "\r\n", "\r"),
+    (additions, lineEnd) => {
+      const mixed = [...lines];
+      for (const [at, text] of additions) mixed.splice(at, 0, text);
+      assertEquals(parseUpgrade(mixed.join(lineEnd)), whole);
+    },
+  ));
+});
+
+Deno.test("parseUpgrade() of a damaged row is never silent about it", () => {
+  const lines = made.split("\n");
+  const rows = lines.flatMap((line, index) => /^ {3}\S+ \(\S+ => /.test(line) ? [index] : []);
+  fc.assert(fc.property(fc.constantFrom(...rows), fc.string(), (at, junk) => {
+    const damaged = lines.with(at, junk.replaceAll(/[\r\n]/g, ""));
+    const { changes, doubts } = parseUpgrade(damaged.join("\n"));
+    const isSame = changes.length === whole.changes.length &&
+      changes.every(({ name }, index) => name === whole.changes[index]?.name);
+    assertEquals(isSame || doubts.length > 0, true);
+  }));
+});

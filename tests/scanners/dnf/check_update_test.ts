@@ -1,0 +1,155 @@
+import { assertEquals } from "@std/assert";
+import {
+  type ListedRpm,
+  type ObsoletingRpm,
+  parseCheckUpdate,
+  readCheckUpdate,
+} from "../../../src/scanners/dnf/check_update.ts";
+import { formatEvr } from "../../../src/scanners/dnf/rpm_version.ts";
+import { checkJunk, checkLineParser } from "./parser_laws.ts";
+import { readFixture } from "../fixture.ts";
+
+function tellListed({ package: package_, repository }: ListedRpm): string {
+  return `${package_.name} ${formatEvr(package_)} ${repository}`;
+}
+
+function tell(one: ObsoletingRpm): string {
+  const old = one.replaces.map((one) => `${one.name} ${formatEvr(one)}`).join(", ");
+  return `${tellListed(one)}: ${old}`;
+}
+
+Deno.test("parseCheckUpdate() reads the updates of both generations, in dnf's order", () => {
+  const dnf4 = parseCheckUpdate(readFixture("dnf", "check_update.txt"));
+  assertEquals(dnf4.upgrades.map(tellListed), [
+    "a-very-long-package-name-that-forces-wrapping-in-check-update " +
+    "2024.11.12.654321-1.20241112git0123456789abcdef.el9 very-long-third-party-repository-identifier",
+    "bash 5.1.8-9.el9 updates",
+    "blocked 2-1.el9 updates",
+    "kernel-core 5.14.0-427.40.1.el9_4 updates",
+    "multi 1-3.el9 updates",
+    "openssl-libs 1:3.0.7-28.el9_4 updates",
+    "tzdata 2024b-2.el9 updates",
+  ]);
+  const table = readFixture("dnf5", "check_upgrade.txt");
+  const dnf5 = parseCheckUpdate(table);
+  assertEquals(dnf5.upgrades.map(tellListed), [
+    "flac 1.3.3-8.fc29 dnf-ci-fedora-updates",
+    "glibc 2.28-26.fc29 dnf-ci-fedora-updates",
+    "glibc-common 2.28-26.fc29 dnf-ci-fedora-updates",
+    "labirinto 1.56.2-6.fc30 advisories-updates",
+  ]);
+  assertEquals(parseCheckUpdate(`Upgrades\n${table}`), dnf5);
+});
+
+Deno.test("parseCheckUpdate() reads what both generations have below their heading", () => {
+  const dnf4 = parseCheckUpdate(readFixture("dnf", "check_update.txt"));
+  assertEquals(dnf4.obsoletes.map(tell), ["newtool 2.0-1.el9 updates: oldtool 1.0-1.el9"]);
+  const dnf5 = parseCheckUpdate(readFixture("dnf5", "check_upgrade.txt"));
+  assertEquals(dnf5.obsoletes.map(tell), [
+    "glibc 2.28-26.fc29 dnf-ci-fedora-updates: glibc 2.28-9.fc29",
+    // Where an installed package came from may be unknown.
+    "newtool 1:2.0-1.fc29 dnf-ci-fedora-updates: oldtool 1.0-1.fc29",
+  ]);
+  assertEquals([dnf4.unparsed, dnf5.unparsed], [0, 0]);
+});
+
+const HEADING = "Obsoleting Packages\n";
+
+Deno.test("parseCheckUpdate() counts what is no row, and needs a heading for one", () => {
+  const rows: [string, string[], number][] = [
+    ["", [], 0],
+    ["junk\n", [], 0],
+    ["This system has release set to 9.4 and it receives updates only for it.\n", [], 0],
+    ["a.noarch 1 r\n", [], 1],
+    ["a.noarch 1-1 r more\n", [], 1],
+    // Sentences that begin with what might be a package's name, as a host's or a file's does.
+    ["/etc/yum.conf is ignored\n", [], 0],
+    ["updates.repo: no mirrors\n", [], 0],
+    ["example.com is not reached\n", [], 0],
+    ["example.com is not to be reached\n", [], 0],
+    ["example.com up-to-date since today\n", [], 0],
+    ["a.noarch 1-1 r\n    b.noarch 1-1 @r\n", [], 1],
+    ["No security updates needed, but 4 updates available\n", [], 0],
+    [`${HEADING}junk of words\n`, [], 0],
+    [`${HEADING}a.noarch 1 r\n`, [], 1],
+    [`${HEADING}    b.noarch 1-1 @r\n`, [], 1],
+    [`${HEADING}a.noarch 1-1 r\n`, [], 0],
+    [`${HEADING}a.noarch 1-1 r\n    b.noarch 1-1 @r\n    c.noarch 2-1 @r\n`, [
+      "a 1-1 r: b 1-1, c 2-1",
+    ], 0],
+    [
+      `${HEADING}a.noarch 1-1 r\n    b.noarch 1-1 @r\n\nSecurity: kernel-1-1.x86_64 is an ` +
+      "installed security update\n",
+      ["a 1-1 r: b 1-1"],
+      0,
+    ],
+    // A sentence has nothing to do with the row below it.
+    [`${HEADING}a.noarch 1-1 r\nnote\n    b.noarch 1-1\n`, ["a 1-1 r: b 1-1"], 0],
+    [`${HEADING}a.noarch 1-1 r\nnote\n    b.noarch\n      1-1  @r\n`, ["a 1-1 r: b 1-1"], 0],
+    // As on a terminal of 80 columns.
+    [`${HEADING}a.noarch\n      1-1   r\n    b.noarch\n      1-1  @r\n`, ["a 1-1 r: b 1-1"], 0],
+  ];
+  for (const [text, expected, unparsed] of rows) {
+    const found = parseCheckUpdate(text);
+    assertEquals([found.obsoletes.map(tell), found.unparsed], [expected, unparsed], text);
+  }
+});
+
+Deno.test("parseCheckUpdate() reads rows of which a column or two are in the next line", () => {
+  const rows: [string, string[], number][] = [
+    ["a.noarch\n          1-1   r\nb.noarch  1-1   r\n", ["a 1-1 r", "b 1-1 r"], 0],
+    ["a.noarch\n          1-1\n                r\nb.noarch  1-1   r\n", ["a 1-1 r", "b 1-1 r"], 0],
+    ["a.noarch  1-1\n                r\n", ["a 1-1 r"], 0],
+    ["a.noarch\n   1-1   r\n   note\n", ["a 1-1 r"], 0],
+    ["a.noarch\n   1-1\n   r\n   note\n", ["a 1-1 r"], 0],
+    ["a.noarch\n   \n updates   ???% | 0.0 B/s |\n   1-1   r\n", ["a 1-1 r"], 0],
+    // What is not indented is a row of its own.
+    ["word\na.noarch  1-1   r\n", ["a 1-1 r"], 0],
+    ["a.noarch\nb.noarch  1-1   r\n", ["b 1-1 r"], 1],
+    ["a.noarch\nb.noarch  1-1\n   r\n", ["b 1-1 r"], 1],
+    ["a.noarch  1-1\n", [], 1],
+  ];
+  for (const [text, expected, unparsed] of rows) {
+    const found = parseCheckUpdate(text);
+    assertEquals([found.upgrades.map(tellListed), found.unparsed], [expected, unparsed], text);
+  }
+});
+
+Deno.test("readCheckUpdate() takes no empty list from a dnf that says there are updates", () => {
+  assertEquals(readCheckUpdate("", 100), undefined);
+  assertEquals(readCheckUpdate("", 0), { upgrades: [], obsoletes: [], unparsed: 0 });
+  assertEquals(readCheckUpdate("a.noarch 1-1 r\n", 100)?.upgrades.length, 1);
+  const replacing = `${HEADING}a.noarch 1-1 r\n    b.noarch 1-1\n`;
+  assertEquals(readCheckUpdate(replacing, 100)?.obsoletes.length, 1);
+  assertEquals(readCheckUpdate(`c.noarch 1-1 r\n${replacing}`, 100)?.upgrades.length, 1);
+  assertEquals(readCheckUpdate(`${HEADING}a.noarch 1-1 r\n b.noarch 1-1\n`, 100), undefined);
+});
+
+Deno.test("parseCheckUpdate() keeps to the laws", () => {
+  const told = (text: string) => {
+    const { upgrades, obsoletes } = parseCheckUpdate(text);
+    return [...upgrades.map(tellListed), ...obsoletes.map(tell)];
+  };
+  checkJunk(readFixture("dnf5", "check_upgrade.txt"), parseCheckUpdate);
+  checkLineParser(readFixture("dnf", "check_update.txt"), told);
+});
+
+Deno.test("parseCheckUpdate() takes no word of more than 255 characters for a repository", () => {
+  const read = (length: number) => parseCheckUpdate(`a.noarch 1-1 ${"r".repeat(length)}\n`);
+  assertEquals([read(255).upgrades.length, read(255).unparsed], [1, 0]);
+  assertEquals([read(256).upgrades.length, read(256).unparsed], [0, 1]);
+});
+
+Deno.test("parseCheckUpdate() takes no row for a heading, and no sentence that begins with one", () => {
+  const text = "Upgrades.noarch 1-1 Upgrades\nObsoleting packages takes a while\n" +
+    "See: Obsoleting packages\na.noarch 1-1 r\n";
+  const { upgrades, obsoletes, unparsed } = parseCheckUpdate(text);
+  assertEquals(upgrades.map(tellListed), ["Upgrades 1-1 Upgrades", "a 1-1 r"]);
+  assertEquals([obsoletes, unparsed], [[], 0]);
+});
+
+Deno.test("parseCheckUpdate() takes no line of more than 4,000 characters for a row", () => {
+  const read = (length: number) =>
+    parseCheckUpdate(`${"a.noarch 1-1".padEnd(length - 2)} r\n`).upgrades.length;
+  assertEquals([read(4_000), read(4_001)], [1, 0]);
+});

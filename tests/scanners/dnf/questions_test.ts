@@ -1,0 +1,170 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { dnf4Dialect } from "../../../src/scanners/dnf/dnf4_dialect.ts";
+import { dnf5Dialect } from "../../../src/scanners/dnf/dnf5_dialect.ts";
+import { DnfCommands } from "../../../src/scanners/dnf/commands.ts";
+import {
+  type Asking,
+  askOr,
+  listAvailable,
+  readReboot,
+  readReplacingSecurity,
+} from "../../../src/scanners/dnf/questions.ts";
+import { parseNevra, type RpmPackage } from "../../../src/scanners/dnf/rpm_packages.ts";
+import { DnfHost, failed } from "./host.ts";
+import { succeeded } from "../fixture.ts";
+
+function asking(host: DnfHost, generation: 4 | 5 = 4): Asking {
+  return {
+    commands: new DnfCommands(host, undefined),
+    dialect: generation === 4 ? dnf4Dialect : dnf5Dialect([5, 4, 6]),
+    program: ["/usr/bin/dnf", "--setting"],
+    gaps: [],
+  };
+}
+
+function rpm(nevra: string): RpmPackage {
+  const package_ = parseNevra(nevra);
+  if (!package_) throw new Error(nevra);
+  return package_;
+}
+
+/** A row as `repoquery` answers it. */
+function row(name: string, version = "1", architecture = "noarch"): string {
+  return `${name}\t0\t${version}\t1\t${architecture}\tr\n`;
+}
+
+/** A host on which security advisories of these severities are about these rows. */
+function hostWith(rows: Record<"any" | "critical" | "important" | "moderate" | "low", string>) {
+  const host = new DnfHost();
+  const asked: string[] = [];
+  host.runCommand = (argv) => {
+    const filter = argv.find((word) => /^--(?:security|sec-|advisory-)/.test(word)) ?? "";
+    asked.push(filter);
+    const severity = filter.split("=")[1]?.toLowerCase() ?? "any";
+    return Promise.resolve(
+      succeeded(Object.entries(rows).find(([one]) => one === severity)?.[1] ?? ""),
+    );
+  };
+  return { host, asked };
+}
+
+const NONE = { any: "", critical: "", important: "", moderate: "", low: "" };
+
+Deno.test("readReplacingSecurity() asks for each severity until each package has one, the worst first", async () => {
+  const replacing = ["a-1-1.noarch", "b-1-1.noarch", "c-1-1.noarch"].map(rpm);
+  const { host, asked } = hostWith({
+    ...NONE,
+    any: row("a") + row("b"),
+    critical: row("a"),
+    important: row("a") + row("b"),
+  });
+  assertEquals(
+    await readReplacingSecurity(asking(host), replacing, []),
+    new Map([["a.noarch", { severity: "critical" }], ["b.noarch", { severity: "important" }]]),
+  );
+  assertEquals(asked, ["--security", "--sec-severity=Critical", "--sec-severity=Important"]);
+});
+
+Deno.test("readReplacingSecurity() knows a hole of which no advisory says how bad it is", async () => {
+  const { host, asked } = hostWith({ ...NONE, any: row("a") + row("b"), low: row("b") });
+  const run = asking(host, 5);
+  assertEquals(
+    await readReplacingSecurity(run, ["a-1-1.noarch", "b-1-1.noarch"].map(rpm), []),
+    new Map([["a.noarch", { severity: null }], ["b.noarch", { severity: "low" as const }]]),
+  );
+  const words = ["critical", "important", "moderate", "low"];
+  assertEquals(asked, ["--security", ...words.map((word) => `--advisory-severities=${word}`)]);
+});
+
+Deno.test("readReplacingSecurity() goes by the very version that would come", async () => {
+  const any = row("a", "2") + row("a", "1", "x86_64") + row("b");
+  const { host } = hostWith({ ...NONE, any });
+  const replacing = ["a-1-1.noarch", "b-1-1.noarch"].map(rpm);
+  const found = await readReplacingSecurity(asking(host), replacing, []);
+  assertEquals([...found?.keys() ?? []], ["b.noarch"]);
+});
+
+Deno.test("readReplacingSecurity() is not known where dnf fails, and asks nothing about nothing", async () => {
+  const host = new DnfHost();
+  host.answers = { security: failed("Error: x\n") };
+  const run = asking(host);
+  assertEquals(await readReplacingSecurity(run, [], []), new Map());
+  assertEquals([host.asked, run.gaps], [[], []]);
+  assertEquals(await readReplacingSecurity(run, [rpm("a-1-1.noarch")], ["--lifted"]), null);
+  assertEquals(run.gaps, ["Cannot read advisories of replacing packages: x"]);
+  assertEquals(host.asked[0]?.slice(0, 6), [
+    "/usr/bin/dnf",
+    "--setting",
+    "-C",
+    "-q",
+    "--lifted",
+    "repoquery",
+  ]);
+  // What was missing before says nothing of this.
+  const later = asking(new DnfHost());
+  later.gaps.push("an older gap");
+  assertEquals(await readReplacingSecurity(later, [rpm("a-1-1.noarch")], []), new Map());
+});
+
+Deno.test("listAvailable() asks about many names in several commands, none of them too long", async () => {
+  const host = new DnfHost();
+  const name = (index: number) => `${index}`.padEnd(999, "x");
+  /** How many names each command is asked about; each takes 1,000 characters with its blank. */
+  const batches = async (names: readonly string[]) => {
+    host.asked.length = 0;
+    host.answers = { available: [succeeded(row("a")), succeeded(row("b"))] };
+    await listAvailable(asking(host), names);
+    const asked = host.asked.map((argv) => argv.slice(argv.indexOf("--qf") + 2));
+    assertEquals(asked.flat(), names);
+    return asked.map((batch) => batch.length);
+  };
+  const hundred = Array.from({ length: 100 }, (_, index) => name(index));
+  assertEquals(await batches([]), []);
+  assertEquals(await batches(["a", "b"]), [2]);
+  assertEquals(await batches(hundred), [100]);
+  assertEquals(await batches([...hundred, "y"]), [100, 1]);
+  // A command with 100,000 characters of names is the longest.
+  assertEquals(await batches([...hundred.slice(0, 99), `${name(99)}y`]), [100]);
+  assertEquals(await batches([...hundred.slice(0, 99), `${name(99)}yy`]), [99, 1]);
+  assertEquals(await batches([...hundred, ...hundred]), [100, 100]);
+  const two = new DnfHost();
+  two.answers = { available: [succeeded(row("a")), succeeded(row("b"))] };
+  const found = await listAvailable(asking(two), [...hundred, ...hundred]);
+  assertEquals(found.map((one) => one.name), ["a", "b"]);
+});
+
+Deno.test("listAvailable() asks dnf 4 and dnf 5 for the same row, each in its own words", async () => {
+  for (const generation of [4, 5] as const) {
+    const host = new DnfHost(generation);
+    await listAvailable(asking(host, generation), ["a"]);
+    const [argv = []] = host.asked;
+    assertEquals(argv.slice(3, 6), ["-q", "repoquery", "--available"]);
+    assertEquals(argv[6], generation === 4 ? "--qf" : "--queryformat");
+    assertEquals(argv[7]?.endsWith("\t%{repoid}\n"), generation === 5);
+    assertEquals(argv.slice(8), ["a"]);
+  }
+});
+
+Deno.test("readReboot() knows nothing, and is no gap, where dnf fails or is not understood", async () => {
+  for (const reboot of [failed("No such command\n"), failed("", 2), succeeded("junk\n")]) {
+    const host = new DnfHost();
+    host.answers = { reboot };
+    const run = asking(host);
+    assertEquals([await readReboot(run), run.gaps], [null, []]);
+  }
+});
+
+Deno.test("askOr() hides no mistake of ours", async () => {
+  const question = { command: [], codes: [0], read: () => undefined };
+  const run = asking(new DnfHost());
+  assertEquals(await askOr(run, "ask", question), undefined);
+  assertEquals(run.gaps, ["Cannot ask: the answer is not understood"]);
+  const broken = {
+    ...question,
+    read: () => {
+      throw new TypeError("oops");
+    },
+  };
+  await assertRejects(() => askOr(run, "ask", broken), TypeError, "oops");
+  assert(run.gaps.length === 1);
+});

@@ -1,0 +1,381 @@
+import { assertEquals } from "@std/assert";
+import type { AdvisoryDetails, AdvisoryRow } from "../../../src/scanners/dnf/advisories.ts";
+import { type DnfState, joinUpdates } from "../../../src/scanners/dnf/updates.ts";
+import type { ReconciledOffer } from "../../../src/scanners/dnf/reconcile.ts";
+import type { UpdateState } from "../../../src/scanners/scanner.ts";
+import {
+  type OfferedRpm,
+  parseNevra,
+  type RpmPackage,
+} from "../../../src/scanners/dnf/rpm_packages.ts";
+
+function rpm(nevra: string): RpmPackage {
+  const package_ = parseNevra(nevra);
+  if (!package_) throw new Error(nevra);
+  return package_;
+}
+
+function installed(nevra: string) {
+  return { ...rpm(nevra), sourcePackage: "source" };
+}
+
+function offered(nevra: string, repository = "updates"): OfferedRpm {
+  return { ...rpm(nevra), repository, sizeBytes: 1, sourcePackage: null, summary: null };
+}
+
+function advisory(id: string, nevra: string, changes: Partial<AdvisoryRow> = {}): AdvisoryRow {
+  const row = { id, isSecurity: true, severity: null, ownWord: null, package: rpm(nevra) };
+  return { ...row, ...changes };
+}
+
+function details(id: string, changes: Partial<AdvisoryDetails>): AdvisoryDetails {
+  return { id, severity: null, ownWord: null, listed: [], mentioned: [], ...changes };
+}
+
+const NOTHING: DnfState = {
+  installed: [],
+  offers: [],
+  obsoletes: [],
+  replacingSecurity: new Map(),
+  keptReplacing: [],
+  advisories: [],
+  details: [],
+  tellsSecurity: () => null,
+};
+
+/** What dnf would take, without a doubt. */
+function taken(...offers: OfferedRpm[]): ReconciledOffer[] {
+  return offers.map((offer) => ({ taken: offer, kept: null, doubt: null }));
+}
+
+function kept(offer: OfferedRpm, state: UpdateState = "held", reason = "version lock") {
+  return { taken: null, kept: { offer, state, reason }, doubt: null };
+}
+
+Deno.test("joinUpdates() compares with the newest of several versions, of the same architecture", () => {
+  const updates = joinUpdates({
+    ...NOTHING,
+    installed: [
+      installed("kernel-5.14.0-362.el9.x86_64"),
+      installed("kernel-5.14.0-427.el9.x86_64"),
+      installed("kernel-5.14.0-70.el9.x86_64"),
+      installed("glibc-2-1.x86_64"),
+      installed("glibc-1-1.i686"),
+      installed("moved-1-1.noarch"),
+    ],
+    offers: taken(
+      offered("kernel-5.14.0-500.el9.x86_64"),
+      offered("glibc-3-1.x86_64"),
+      offered("glibc-3-1.i686"),
+      offered("moved-2-1.x86_64"),
+      offered("gone-2-1.x86_64"),
+    ),
+  });
+  assertEquals(
+    updates.map(({ currentVersion, state, reboot }) => [currentVersion, state, reboot]),
+    [
+      ["5.14.0-427.el9", "upgradable", "required"],
+      ["2-1", "upgradable", "required"],
+      ["1-1", "upgradable", "required"],
+      ["1-1", "upgradable", null],
+      [null, "unknown_current", null],
+    ],
+  );
+});
+
+Deno.test("joinUpdates() has all advisories of a package, the worst severity, and why", () => {
+  const [update] = joinUpdates({
+    ...NOTHING,
+    installed: [installed("a-1-1.x86_64")],
+    offers: taken(offered("a-5-1.x86_64")),
+    advisories: [
+      advisory("A-1", "a-2-1.x86_64", { severity: "low" }),
+      advisory("A-2", "a-3-1.x86_64", { severity: "important" }),
+      advisory("A-3", "a-5-1.x86_64", { isSecurity: false }),
+      advisory("A-4", "a-6-1.x86_64", { severity: "critical" }), // Not offered here.
+      advisory("A-5", "a-5-1.i686", { severity: "critical" }),
+      advisory("A-6", "b-5-1.x86_64", { severity: "critical" }), // Not installed.
+    ],
+    details: [
+      details("A-1", { listed: ["CVE-2026-0001"], mentioned: ["CVE-2000-0001"] }),
+      details("A-2", { mentioned: ["CVE-2026-0002", "CVE-2026-0001"], severity: "critical" }),
+      details("A-3", { mentioned: ["CVE-2000-0002"] }),
+      details("A-4", { listed: ["CVE-2000-0003"] }),
+    ],
+  });
+  assertEquals(
+    [update?.severity, update?.severityReason, update?.security],
+    ["important", "advisory A-2", true],
+  );
+  assertEquals(update?.advisories, ["A-1", "A-2", "A-3"]);
+  assertEquals(update?.cves, ["CVE-2026-0001", "CVE-2026-0002"]);
+});
+
+Deno.test("joinUpdates() leaves out advisories of what is installed, beside an older kernel too", () => {
+  const state: DnfState = {
+    ...NOTHING,
+    installed: [installed("kernel-core-5-1.x86_64"), installed("kernel-core-5-2.x86_64")],
+    offers: taken(offered("kernel-core-5-3.x86_64")),
+    advisories: [
+      // dnf tells of it as long as 5-1 is the one that runs.
+      advisory("A-2", "kernel-core-5-2.x86_64", { severity: "critical" }),
+      advisory("A-3", "kernel-core-5-3.x86_64", { isSecurity: false }),
+    ],
+    details: [details("A-2", { listed: ["CVE-2026-0002"] })],
+  };
+  const [update] = joinUpdates(state);
+  assertEquals([update?.severity, update?.security, update?.cves, update?.advisories], [
+    null,
+    false,
+    [],
+    ["A-3"],
+  ]);
+  const [other] = joinUpdates({ ...state, advisories: state.advisories?.slice(0, 1) ?? [] });
+  assertEquals([other?.severity, other?.security, other?.advisories], [null, null, []]);
+});
+
+Deno.test("joinUpdates() tells the advisory's own word beside ours", () => {
+  const [update] = joinUpdates({
+    ...NOTHING,
+    offers: taken(offered("a-2-1.noarch")),
+    advisories: [advisory("A", "a-2-1.noarch", { severity: "moderate", ownWord: "medium" })],
+  });
+  assertEquals([update?.severity, update?.severityReason], [
+    "moderate",
+    'advisory A says "medium"',
+  ]);
+});
+
+Deno.test("joinUpdates() says why there is no severity", () => {
+  const rows: [AdvisoryRow[], boolean | null, string][] = [
+    [[], null, "no advisory"],
+    [[advisory("A", "a-2-1.noarch", { isSecurity: false })], false, "no security advisory"],
+    [[advisory("A", "a-2-1.noarch")], true, "advisory A does not tell"],
+    [[advisory("A", "a-2-1.noarch", { ownWord: "High" })], true, 'advisory A says "High"'],
+  ];
+  for (const [advisories, security, reason] of rows) {
+    const [update] = joinUpdates({
+      ...NOTHING,
+      offers: taken(offered("a-2-1.noarch")),
+      advisories,
+    });
+    assertEquals(
+      [update?.severity, update?.security, update?.severityReason],
+      [null, security, reason],
+    );
+  }
+});
+
+Deno.test("joinUpdates() asks the advisory itself where the list knows no severity", () => {
+  for (
+    const [changes, expected] of [
+      [{ severity: "low" }, ["low", "advisory A"]],
+      [{ ownWord: "High" }, [null, 'advisory A says "High"']],
+      [{}, [null, "advisory A does not tell"]],
+    ] as const
+  ) {
+    const [update] = joinUpdates({
+      ...NOTHING,
+      offers: taken(offered("a-2-1.noarch")),
+      advisories: [advisory("A", "a-2-1.noarch")],
+      details: [details("A", changes)],
+    });
+    assertEquals([update?.severity, update?.severityReason], [...expected]);
+  }
+  const [fix] = joinUpdates({
+    ...NOTHING,
+    offers: taken(offered("a-2-1.noarch")),
+    advisories: [advisory("A", "a-2-1.noarch", { isSecurity: false })],
+    details: [details("A", { severity: "critical" })],
+  });
+  assertEquals(fix?.severity, null, "how bad a bug is says nothing of a hole");
+});
+
+Deno.test("joinUpdates() goes by whether the repository marks its security updates", () => {
+  const bugfix = advisory("A", "a-2-1.noarch", { isSecurity: false });
+  const rows: [boolean | null, AdvisoryRow[] | null, boolean | null][] = [
+    [true, [], false],
+    [true, [bugfix], false],
+    [true, null, null],
+    // An advisory of another repository says nothing for this one.
+    [false, [bugfix], null],
+    [false, [advisory("A", "a-2-1.noarch")], true],
+    [null, [], null],
+    [null, [bugfix], false],
+  ];
+  for (const [isTelling, advisories, expected] of rows) {
+    const [update] = joinUpdates({
+      ...NOTHING,
+      offers: taken(offered("a-2-1.noarch", "r")),
+      advisories,
+      tellsSecurity: (repository) => repository === "r" ? isTelling : null,
+    });
+    assertEquals(update?.security, expected);
+  }
+});
+
+Deno.test("joinUpdates() adds up what several repositories say in one advisory", () => {
+  const [update] = joinUpdates({
+    ...NOTHING,
+    offers: taken(offered("a-2-1.noarch")),
+    advisories: [advisory("A 1", "a-2-1.noarch"), advisory("A 1", "a-2-1.noarch")],
+    details: [
+      details("A 1", { listed: ["CVE-2026-0001"], severity: "critical" }),
+      details("A 1", { listed: ["CVE-2026-0002"], severity: "low" }),
+    ],
+  });
+  assertEquals([update?.cves, update?.severity], [["CVE-2026-0001", "CVE-2026-0002"], "critical"]);
+});
+
+Deno.test("joinUpdates() tells of two versions the one that closes a hole", () => {
+  const offers = [{
+    ...kept(offered("a-3-1.noarch", "first")),
+    taken: offered("a-2-1.noarch", "other"),
+  }];
+  const tell = (advisories: AdvisoryRow[]) => {
+    const state = { ...NOTHING, installed: [installed("a-1-1.noarch")], offers, advisories };
+    return joinUpdates(state).map((one) =>
+      `${one.availableVersion} ${one.source} ${one.state} ${one.security}: ${one.stateReason}`
+    );
+  };
+  const holds = "3-1 first held true: version lock; 2-1 of other can be installed";
+  const reason = "newer 3-1 of first is kept back: version lock";
+  const [older, newer] = [advisory("A-2", "a-2-1.noarch"), advisory("A-3", "a-3-1.noarch")];
+  assertEquals(tell([newer]), [holds]);
+  assertEquals(tell([older, newer]), [holds]);
+  assertEquals(tell([older]), [`2-1 other upgradable true: ${reason}`]);
+  assertEquals(tell([]), [`2-1 other upgradable null: ${reason}`]);
+});
+
+Deno.test("joinUpdates() tells why an update is kept back, and what is doubtful", () => {
+  const doubt = { taken: offered("c-2-1.noarch"), kept: null, doubt: "doubt: x" };
+  const updates = joinUpdates({
+    ...NOTHING,
+    installed: ["a", "b", "c"].map((name) => installed(`${name}-1-1.noarch`)),
+    offers: [
+      kept(offered("a-2-1.noarch")),
+      kept(offered("b-2-1.noarch"), "pinned", "a priority"),
+      doubt,
+    ],
+  });
+  assertEquals(updates.map(({ state, stateReason }) => [state, stateReason]), [
+    ["held", "version lock"],
+    ["pinned", "a priority"],
+    ["upgradable", "doubt: x"],
+  ]);
+});
+
+Deno.test("joinUpdates() tells a package once: as an update, or else as replacing", () => {
+  const replacing = (nevra: string) => ({
+    package: rpm(nevra),
+    repository: "r",
+    replaces: [rpm("old-1:1-1.noarch"), rpm("older-2-1.noarch")],
+  });
+  const updates = joinUpdates({
+    ...NOTHING,
+    installed: [installed("a-1-1.noarch"), installed("b-1-1.noarch")],
+    offers: [...taken(offered("a-2-1.noarch")), kept(offered("b-2-1.noarch"))],
+    obsoletes: [
+      replacing("a-2-1.noarch"),
+      replacing("new-1-1.noarch"),
+      { ...replacing("new-1-1.noarch"), repository: "twin" },
+      { ...replacing("new-1-1.noarch"), replaces: [rpm("oldest-1-1.noarch")] },
+    ],
+    keptReplacing: [{ ...replacing("kept-1-1.noarch"), reason: "excludepkgs=kept" }],
+  });
+  assertEquals(
+    updates.map((one) => `${one.package} ${one.state} ${one.currentVersion} ${one.source}`),
+    [
+      "a upgradable 1-1 updates",
+      "b held 1-1 updates",
+      "new obsoletes old-1:1-1, older-2-1, oldest-1-1 r",
+      "kept held old-1:1-1, older-2-1 r",
+    ],
+  );
+  assertEquals(updates[2]?.description, "Replaces old, older, oldest");
+  assertEquals(updates[3]?.stateReason, "excludepkgs=kept");
+});
+
+Deno.test("joinUpdates() tells what is known of the security of a package that replaces another", () => {
+  const obsoletes = [{
+    package: rpm("new-1-1.noarch"),
+    repository: "r",
+    replaces: [rpm("old-1-1.noarch")],
+  }];
+  const tell = (changes: Partial<DnfState>) => {
+    const [update] = joinUpdates({ ...NOTHING, obsoletes, tellsSecurity: () => true, ...changes });
+    return [update?.security, update?.severity];
+  };
+  const known = (severity: "critical" | null) => ({
+    replacingSecurity: new Map([["new.noarch", { severity }]]),
+  });
+  assertEquals(tell(known("critical")), [true, "critical"]);
+  assertEquals(tell(known(null)), [true, null]);
+  assertEquals(tell({}), [false, null]);
+  assertEquals(tell({ tellsSecurity: () => false }), [null, null]);
+  assertEquals(tell({ replacingSecurity: null }), [null, null]);
+});
+
+Deno.test("joinUpdates() names no reason for a state that needs none", () => {
+  const obsoletes = [{
+    package: rpm("new-1-1.noarch"),
+    repository: "r",
+    replaces: [rpm("old-1-1.noarch")],
+  }];
+  const updates = joinUpdates({ ...NOTHING, offers: taken(offered("a-2-1.noarch")), obsoletes });
+  assertEquals(updates.map((update) => [update.package, "stateReason" in update]), [
+    ["a", false],
+    ["new", false],
+  ]);
+});
+
+Deno.test("joinUpdates() knows the source package of the offer, or else of what is installed", () => {
+  const sourceOf = (sourcePackage: string | null, name: string) => {
+    const offer = { ...offered(`${name}-2-1.noarch`), sourcePackage };
+    const state = { ...NOTHING, installed: [installed("a-1-1.noarch")], offers: taken(offer) };
+    return joinUpdates(state)[0]?.sourcePackage;
+  };
+  assertEquals(sourceOf("new-source", "a"), "new-source");
+  assertEquals(sourceOf(null, "a"), "source");
+  assertEquals(sourceOf(null, "b"), null);
+});
+
+Deno.test("joinUpdates() tells of two versions the newer one if one of its advisories is about security", () => {
+  const [update] = joinUpdates({
+    ...NOTHING,
+    installed: [installed("a-1-1.noarch")],
+    offers: [{ ...kept(offered("a-3-1.noarch")), taken: offered("a-2-1.noarch") }],
+    advisories: [
+      advisory("A-1", "a-3-1.noarch", { isSecurity: false }),
+      advisory("A-2", "a-3-1.noarch"),
+    ],
+  });
+  assertEquals([update?.availableVersion, update?.state], ["3-1", "held"]);
+});
+
+Deno.test("joinUpdates() tells where a severity comes from, of a package that replaces another too", () => {
+  const obsoletes = [{
+    package: rpm("new-1-1.noarch"),
+    repository: "r",
+    replaces: [rpm("old-1-1.noarch")],
+  }];
+  const reasonOf = (known: [string, { severity: "critical" | null }][]) =>
+    joinUpdates({ ...NOTHING, obsoletes, replacingSecurity: new Map(known) })[0]?.severityReason;
+  assertEquals(reasonOf([]), "dnf lists no advisory of a package that replaces another");
+  assertEquals(
+    reasonOf([["new.noarch", { severity: null }]]),
+    "a security advisory does not tell",
+  );
+  assertEquals(
+    reasonOf([["new.noarch", { severity: "critical" }]]),
+    "a security advisory; dnf does not name it for a package that replaces another",
+  );
+  // The list's own word stays where the advisory itself says nothing.
+  const [update] = joinUpdates({
+    ...NOTHING,
+    offers: taken(offered("a-2-1.noarch")),
+    advisories: [advisory("A", "a-2-1.noarch", { ownWord: "High" })],
+    details: [details("A", {})],
+  });
+  assertEquals(update?.severityReason, 'advisory A says "High"');
+});

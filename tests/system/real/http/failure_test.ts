@@ -1,0 +1,44 @@
+import { assertEquals } from "@std/assert";
+import type { HttpErrorReason } from "../../../../src/system/http.ts";
+import { describeFailure } from "../../../../src/system/real/http/failure.ts";
+
+Deno.test("describeFailure() knows each system's words, and Windows' numbers in any language", () => {
+  const rows: [message: string, reason: HttpErrorReason, fact: string][] = [
+    ["", "cut_off", ""],
+    ["something else", "cut_off", "something else"],
+    ["something else (os error 1)", "cut_off", "something else (os error 1)"],
+    ["Connection refused (os error 111)", "refused", "connection refused"],
+    [
+      "Es konnte keine Verbindung hergestellt werden (os error 10061)",
+      "refused",
+      "connection refused",
+    ],
+    ["Connection reset by peer (os error 104)", "cut_off", "connection cut off"],
+    ["Verbindung wurde beendet. (os error 10054)", "cut_off", "connection cut off"],
+    ["Verbindung wurde abgebrochen. (os error 10053)", "cut_off", "connection cut off"],
+    ["Network is unreachable (os error 101)", "offline", "no route to it"],
+    ["Netzwerk nicht erreichbar. (os error 10051)", "offline", "no route to it"],
+    ["Netzwerk ist ausgefallen. (os error 10050)", "offline", "no route to it"],
+    ["Host nicht erreichbar. (os error 10065)", "offline", "no route to it"],
+    ["Der angegebene Host ist unbekannt. (os error 11001)", "dns", "no such name"],
+    ["Keine Daten dieses Typs. (os error 11004)", "dns", "no such name"],
+    ["failed to lookup address information: Name or service not known", "dns", "no such name"],
+    [
+      "Host nicht gefunden, kein Server. (os error 11002)",
+      "offline",
+      "no name service can be reached",
+    ],
+    [
+      "failed to lookup address information: Temporary failure in name resolution",
+      "offline",
+      "no name service can be reached",
+    ],
+    ["Connection timed out (os error 110)", "timeout", "no answer in time"],
+    ["Keine Antwort in der Zeit. (os error 10060)", "timeout", "no answer in time"],
+    ["unexpected EOF", "cut_off", "connection cut off"],
+  ];
+  for (const [message, reason, fact] of rows) {
+    const error = describeFailure(new Error(message), { host: "server", endedBy: null });
+    assertEquals([error.reason, error.message], [reason, `Cannot reach "server": ${fact}`]);
+  }
+});

@@ -342,9 +342,13 @@ function plausible(row: WingetRow | undefined): WingetRow | undefined {
   return isPlausible(row) ? row : undefined;
 }
 
-/** Whether a row that does not stand in its place is one for sure, and no sentence. */
+/**
+ * Whether a row that does not stand in its place is one for sure, and no sentence. Where a name ends in
+ * what might be an id, the id that follows must not pass for a version.
+ */
 function isPlausible(row: WingetRow | undefined): row is WingetRow {
-  return row !== undefined && isId(row.id) && /^(?:[<>] )?\S*\d|^Unknown$/.test(row.version) &&
+  return row !== undefined && isId(row.id) && !isId(row.version) && !isId(row.available) &&
+    /^(?:[<>] )?\S*\d|^Unknown$/.test(row.version) &&
     /^(?:(?:[<>] )?\S*\d|$)/.test(row.available) && /^\S*$/.test(row.source ?? "");
 }
 

@@ -5,12 +5,12 @@ import { locations } from "./config/locations.ts";
 import type { Written } from "./config/toml.ts";
 import { assemble, type Config } from "./config/assemble.ts";
 import { crossCheck } from "./config/cross_check.ts";
-import { nearest } from "./config/nearest.ts";
 import { readTrusted } from "./config/trusted.ts";
 import { FileError } from "./system/files.ts";
 import { quoteWords } from "./redact.ts";
 import { safeJson } from "./strip_controls.ts";
 import type { System } from "./system/system.ts";
+import { suggest } from "./wording.ts";
 
 export type { Config } from "./config/assemble.ts";
 export { locations } from "./config/locations.ts";
@@ -152,7 +152,7 @@ async function readWritten(
     const known = ALL_SETTINGS.map(({ path }) => path);
     const unknown = [...written].filter(([path]) => !known.includes(path));
     for (const [path, { line }] of unknown.slice(0, TOLD_UNKNOWN)) {
-      const hint = nearest(path, known);
+      const hint = suggest(path, known);
       const next = hint === undefined ? "" : `; did you mean "${hint}"?`;
       const name = quoteWords(path, QUOTE_LIMIT);
       problems.push(`Cannot read ${file}, line ${line}: "${name}" is no setting${next}`);

@@ -28,7 +28,9 @@ const RANKS: Readonly<Record<string, number>> = {
   secrets: 0,
   trusted_path: 1,
   received_command: 1,
+  update: 1,
   version: 0,
+  wording: 0,
   system: 0,
   // Below the ports: what the terminal prints goes through these.
   redact: -1,

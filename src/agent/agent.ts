@@ -19,7 +19,7 @@ import { type LoopState, NEW_STATE } from "../loop/state.ts";
 import { NEEDS_PERSON_WAIT_MS } from "../loop/doubt.ts";
 import { connectionPolicies } from "../loop/transition.ts";
 import { Worker } from "../loop/worker.ts";
-import { availableScanners } from "../scanners/available.ts";
+import { availableScanners } from "../scanners/registry.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Client } from "../server/client.ts";

@@ -4,7 +4,7 @@ import { CONNECTION, resetBreaker } from "../agent/breaker_reset.ts";
 import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
 import { showState } from "../agent/state_file.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
-import { SCANNER_NAMES } from "../scanners/available.ts";
+import { SCANNER_NAMES } from "../scanners/registry.ts";
 import { Secrets } from "../secrets.ts";
 import type { System } from "../system/system.ts";
 import type { CliCommand, ExitCode } from "./command.ts";

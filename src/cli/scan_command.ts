@@ -1,6 +1,6 @@
 /** `pennon scan`: what could be updated here, now; needs no server, no registration, no root. */
 
-import { availableScanners, SCANNER_NAMES } from "../scanners/available.ts";
+import { availableScanners, SCANNER_NAMES } from "../scanners/registry.ts";
 import { readLastCounts } from "../scanners/last_scans.ts";
 import {
   describeSource,

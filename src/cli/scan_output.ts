@@ -1,10 +1,10 @@
 /** A scan's answer as JSON and as CSV, for programs. Pure. */
 
-import { rebootOf } from "../scanners/reboot.ts";
 import type { ScanReport } from "../scanners/run_scans.ts";
-import type { RebootState, ScanSource, Update } from "../scanners/scanner.ts";
+import type { ScanSource } from "../scanners/scanner.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
 import { isoInstant } from "./duration.ts";
+import { combineReboots, type RebootState, type Update } from "../update.ts";
 
 /** A scan, and where and when it was made. */
 export interface ScanAnswer {
@@ -23,7 +23,7 @@ export function scanAsJson(answer: ScanAnswer): string {
       schema: "pennon.scan/1",
       host: answer.host,
       scanned_at: isoInstant(answer.startedMs),
-      reboot_required: rebootAsJson(rebootOf(answer.reports)),
+      reboot_required: rebootAsJson(combineReboots(answer.reports)),
       scanners: answer.names.map((name) => scannerAsJson(name, found.get(name))),
     },
     2,

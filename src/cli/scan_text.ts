@@ -1,12 +1,11 @@
 /** A scan's answer as a table, for people. Pure. */
 
-import { rebootOf } from "../scanners/reboot.ts";
-import { byWeight } from "../scanners/order.ts";
 import { counted, describeSource, isUnsound, type ScanReport } from "../scanners/run_scans.ts";
 import { isOwnArchitecture } from "../server/update_item.ts";
 import { stripControls } from "../strip_controls.ts";
 import { describeSize } from "./duration.ts";
 import type { Column } from "./table.ts";
+import { combineReboots, compareUpdates } from "../update.ts";
 
 const INSTALLED = 1;
 const AVAILABLE = 2;
@@ -40,7 +39,7 @@ export async function scanAsText(
   { width, machine }: TableOptions,
 ): Promise<string> {
   const updates = reports.flatMap((report) => report.updates);
-  const rows = updates.toSorted(byWeight).map((update) => [
+  const rows = updates.toSorted(compareUpdates).map((update) => [
     isOwnArchitecture(update.architecture, machine)
       ? update.package
       : `${update.package}:${update.architecture}`,
@@ -52,7 +51,7 @@ export async function scanAsText(
     update.reboot ?? "-",
     update.source ?? "-",
   ]);
-  const reboot = rebootOf(reports);
+  const reboot = combineReboots(reports);
   const summary = [
     ...reports.flatMap((report) => [total(report), ...unsoundSources(report)]),
     ...(reboot?.isRequired ? [`Restart required: ${stripControls(reboot.reason)}`] : []),

@@ -5,7 +5,8 @@
  */
 
 import { v5 as uuidv5 } from "uuid";
-import { goneItem, type PackageType, type UpdateItem } from "../server/update_item.ts";
+import { goneItem, type UpdateItem } from "../server/update_item.ts";
+import type { PackageType } from "../update.ts";
 
 /**
  * What the server was told of one package: the version that waits, a sum over all of it, the

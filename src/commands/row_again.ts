@@ -8,7 +8,7 @@ import * as v from "valibot";
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command } from "../buffer/command.ts";
 import { decodeJson, LOCAL_LIMITS } from "../json.ts";
-import { packageTypeOf, SCANNER_NAMES } from "../scanners/available.ts";
+import { packageTypeOf, SCANNER_NAMES } from "../scanners/registry.ts";
 import { encodeBody } from "../server/encode_body.ts";
 import { goneItem, type UpdateItem } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";

@@ -3,7 +3,7 @@
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandOutcome, CommandRun, RunningHandler } from "../buffer/command.ts";
 import type { Log } from "../log.ts";
-import { packageTypeOf } from "../scanners/available.ts";
+import { packageTypeOf } from "../scanners/registry.ts";
 import { keepLastScans, type LastScans, readLastScans } from "../scanners/last_scans.ts";
 import { counted, isWhole, type ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";

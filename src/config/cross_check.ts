@@ -1,6 +1,6 @@
 /** What settings must be to each other: the table of all pairs that work on one another. Pure. */
 
-import { SCANNER_NAMES } from "../scanners/available.ts";
+import { SCANNER_NAMES } from "../scanners/registry.ts";
 import { complainOfPattern } from "../scanners/ignored.ts";
 import type { Config } from "./assemble.ts";
 

@@ -1,6 +1,6 @@
 /** The table of settings: each with its place, its kind, its default and a line for people. */
 
-import { SCANNER_NAMES } from "../scanners/available.ts";
+import { SCANNER_NAMES } from "../scanners/registry.ts";
 import type { LogFormat, LogLevel } from "../log.ts";
 import {
   choice,

@@ -25,9 +25,9 @@ import {
   ScanError,
   type Scanner,
   type ScanOptions,
-  type Update,
   withSources,
 } from "./scanner.ts";
+import type { Update } from "../update.ts";
 
 /**
  * Absolute, so that nothing found through `PATH` is run in their place. The first that is there is

@@ -1,8 +1,8 @@
 /** Updates that the administrator does not want to hear of: `scanners.ignore`. Pure. */
 
 import { quoteWords } from "../redact.ts";
-import type { Update } from "./scanner.ts";
 import { matchesWildcard } from "./wildcard.ts";
+import type { Update } from "../update.ts";
 
 /** A scanner's name and a colon; a word in the place of that name is a mistake. */
 const PREFIX = /^([a-z_]+):\s*(.*)$/i;

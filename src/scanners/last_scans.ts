@@ -3,9 +3,8 @@
 import * as v from "valibot";
 import { decodeJson } from "../json.ts";
 import { FileError, type Files } from "../system/files.ts";
-import { rebootOf } from "./reboot.ts";
 import { counted, type ScanReport } from "./run_scans.ts";
-import type { RebootState } from "./scanner.ts";
+import { combineReboots, type RebootState } from "../update.ts";
 
 const lastScan = v.object({
   at_ms: v.number(),
@@ -63,7 +62,7 @@ export async function readLastCounts(
  * What a scan said before the host last started (`startedMs`) says nothing any more.
  */
 export function lastReboot(scans: LastScans, startedMs: number | null): RebootState | null {
-  return rebootOf(
+  return combineReboots(
     Object.values(scans).map(({ at_ms, reboot }) => ({
       reboot: !reboot || (startedMs !== null && at_ms < startedMs)
         ? null

@@ -3,17 +3,15 @@
 import type { System } from "../system/system.ts";
 import { redact } from "../redact.ts";
 import { markIgnored } from "./ignored.ts";
-import { byWeight } from "./order.ts";
 import {
-  type RebootState,
   type ScanAnswer,
   ScanError,
   type ScanErrorReason,
   type Scanner,
   type ScanOptions,
   type ScanSource,
-  type Update,
 } from "./scanner.ts";
+import { compareUpdates, type RebootState, type Update } from "../update.ts";
 
 /**
  * What came of one scan. `ok`: every enabled source answered, its lists are in date, and nothing is in
@@ -33,7 +31,7 @@ export interface ScanReport {
   readonly scope?: string;
   /** See `ScanAnswer`. */
   readonly reboot: RebootState | null;
-  /** In the order of `byWeight`. */
+  /** In the order of `compareUpdates`. */
   readonly updates: readonly Update[];
 }
 
@@ -113,7 +111,7 @@ function reportOf(
     metadataAgeS: answer.metadataAgeS,
     ...(scope !== undefined && { scope: redact(scope) }),
     reboot: reboot && { ...reboot, reason: redact(reboot.reason) },
-    updates: markIgnored(name, answer.updates.map(redactUpdate), ignore).toSorted(byWeight),
+    updates: markIgnored(name, answer.updates.map(redactUpdate), ignore).toSorted(compareUpdates),
   };
 }
 

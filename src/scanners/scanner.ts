@@ -1,80 +1,9 @@
 /** What a scanner is and what it answers; the scanners themselves are beside this file. */
 
 import { redact } from "../redact.ts";
+import type { CommandError } from "../system/process.ts";
 import type { System } from "../system/system.ts";
-
-/** What the server calls packages, by where they come from; it knows no others. */
-export type PackageType = "apt" | "dnf" | "windows_update" | "winget" | "docker_image";
-
-/**
- * Whether an update would be installed now, or what prevents that. `docs/scanners.md` has a table of
- * the states: when each occurs, for which scanner.
- *
- * - `held`: the administrator excludes or locks the package.
- * - `pinned`: a preference for another source or version outranks it.
- * - `phased`: the distributor has not released it to this host yet.
- * - `kept_back`: its dependencies do not allow it.
- * - `removed_by_upgrade`: an upgrade of everything would remove the package instead.
- * - `image_based`: the host's system is replaced as a whole image, not package by package.
- * - `ignored`: `scanners.ignore` in the configuration names it.
- */
-export type UpdateState =
-  | "upgradable"
-  | "held"
-  | "phased"
-  | "kept_back"
-  | "pinned"
-  | "explicit_only"
-  | "unknown_current"
-  | "obsoletes"
-  | "removed_by_upgrade"
-  | "image_based"
-  | "ignored";
-
-/** Whether installing an update makes the host want a restart, where its source tells. */
-export type RebootHint = "never" | "maybe" | "required";
-
-/** How bad the hole is that an update closes, in the server's four words. */
-export type Severity = "critical" | "important" | "moderate" | "low";
-
-/** One update that is waiting, as its package manager tells it; `null` is "it does not tell". */
-export interface Update {
-  readonly package: string;
-  /** `null` where the package manager does not tell (Windows Update). */
-  readonly currentVersion: string | null;
-  readonly availableVersion: string;
-  readonly architecture: string | null;
-  /** Where it comes from, in the package manager's words (`Debian-Security:12/oldstable-security`). */
-  readonly source: string | null;
-  readonly state: UpdateState;
-  /**
-   * The rule that was checked and explains the state ("version lock", "Default-Release bookworm"), or a
-   * doubt about it. @default `null`: the state needs no explanation
-   */
-  readonly stateReason?: string | null;
-  /** Read from the source, never guessed from a name. */
-  readonly severity: Severity | null;
-  /** Where the severity was read, or why there is none. */
-  readonly severityReason: string;
-  /** `null`: this source does not say which of its updates close a hole. */
-  readonly security: boolean | null;
-  readonly cves: readonly string[];
-  /** Where the CVEs were read, in words ("Debian changelog"). @default the advisories */
-  readonly cveSources?: readonly string[];
-  readonly advisories: readonly string[];
-  /** Size of the download; of Windows Update's, which tells no other, the most that it may be. */
-  readonly sizeBytes: number | null;
-  readonly description: string | null;
-  /**
-   * What people call it where that is not `package`: titles, the program's name. For `scanners.ignore`,
-   * in no report. @default none
-   */
-  readonly titles?: readonly string[];
-  /** The source package, which is what security trackers go by; `null` where it has none. */
-  readonly sourcePackage: string | null;
-  /** `null`: its source does not tell. */
-  readonly reboot: RebootHint | null;
-}
+import type { RebootState, Update } from "../update.ts";
 
 /** Why a scan has no list: for now, for good, or because there is nothing to ask or nobody asked. */
 export type ScanErrorReason =
@@ -101,6 +30,20 @@ export class ScanError extends Error {
   ) {
     super(redact(message), { cause: options.cause });
     this.reason = options.reason;
+  }
+}
+
+/** The reason of the scan's failure, where nothing more is known of the program. */
+export function reasonNotRun({ reason }: CommandError): ScanErrorReason {
+  switch (reason) {
+    case "not_found":
+      return "not_available";
+    case "denied":
+      return "permanent";
+    case "timeout":
+    case "aborted":
+    case "failed":
+      return "transient";
   }
 }
 
@@ -139,12 +82,6 @@ export async function withSources<T>(
     if (error instanceof ScanError) error.sources = sources;
     throw error;
   }
-}
-
-/** Whether this host itself asks for a restart, and what says so. */
-export interface RebootState {
-  readonly isRequired: boolean;
-  readonly reason: string;
 }
 
 /** A list that can be used. `runScan` decides whether it is whole, and redacts every text in it. */

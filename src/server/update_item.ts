@@ -1,33 +1,7 @@
 /** One available update as the server wants it, with the server's rules on severity applied. */
 
+import type { PackageType, Severity, Update } from "../update.ts";
 import { cut, LIMITS } from "./limits.ts";
-
-/** An update in the agent's own terms: `scanners/scanner.ts` tells what each field means. */
-export interface ReportedUpdate {
-  readonly package: string;
-  readonly currentVersion: string | null;
-  readonly availableVersion: string;
-  readonly architecture: string | null;
-  readonly source: string | null;
-  readonly state: string;
-  readonly stateReason?: string | null;
-  readonly severity: WireSeverity | null;
-  readonly severityReason: string;
-  readonly security: boolean | null;
-  readonly cves: readonly string[];
-  readonly cveSources?: readonly string[];
-  readonly advisories: readonly string[];
-  readonly sizeBytes: number | null;
-  readonly description: string | null;
-  readonly sourcePackage: string | null;
-  readonly reboot: string | null;
-}
-
-/** The only words the server's CHECK lets through; any other loses the whole batch. */
-export type WireSeverity = "critical" | "important" | "moderate" | "low";
-
-/** The package types the server knows. */
-export type PackageType = "apt" | "dnf" | "windows_update" | "winget" | "docker_image";
 
 /** An item of `POST /agents/{id}/updates`. */
 export interface UpdateItem {
@@ -36,7 +10,7 @@ export interface UpdateItem {
   readonly package_description: string;
   readonly current_version: string;
   readonly available_version: string;
-  readonly severity: WireSeverity;
+  readonly severity: Severity;
   readonly cve_list: readonly string[];
   readonly kb_id: string;
   readonly repository_source: string;
@@ -71,7 +45,7 @@ const OWN_ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
  * ignored update is `low` for the server.
  */
 export function encodeUpdate(
-  update: ReportedUpdate,
+  update: Update,
   packageType: PackageType,
   machine: string,
 ): UpdateItem {
@@ -104,7 +78,7 @@ export function isOwnArchitecture(architecture: string | null, machine: string):
  * The server keeps one row a name: a package of another processor's goes by the name that its package
  * manager has for it beside the host's own, and understands in a command.
  */
-function nameOf(update: ReportedUpdate, packageType: PackageType, machine: string): string {
+function nameOf(update: Update, packageType: PackageType, machine: string): string {
   const { package: name, architecture } = update;
   if (isOwnArchitecture(architecture, machine)) return name;
   switch (packageType) {
@@ -144,7 +118,7 @@ export function goneItem(
 }
 
 /** Of an update the server keeps only names, versions, severity, source and this. */
-function metadataOf(update: ReportedUpdate): UpdateItem["metadata"] {
+function metadataOf(update: Update): UpdateItem["metadata"] {
   const known = {
     architecture: update.architecture,
     description: update.description,
@@ -176,6 +150,6 @@ function cutList(list: readonly string[]): string[] {
 }
 
 /** The server's column takes whole numbers alone; any other is none that it could use. */
-function sizeOf({ sizeBytes }: ReportedUpdate): number | null {
+function sizeOf({ sizeBytes }: Update): number | null {
   return sizeBytes !== null && Number.isSafeInteger(sizeBytes) && sizeBytes >= 0 ? sizeBytes : null;
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
-import type { Update } from "../../src/scanners/scanner.ts";
 import { scanAsCsv, scanAsJson } from "../../src/cli/scan_output.ts";
+import type { Update } from "../../src/update.ts";
 import { apt, dnf, tool } from "./scan_reports.ts";
 
 Deno.test("scanAsJson() has the contract's fields, absent scanners too", () => {

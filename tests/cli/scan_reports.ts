@@ -1,5 +1,5 @@
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
-import type { Update } from "../../src/scanners/scanner.ts";
+import type { Update } from "../../src/update.ts";
 
 export const tool: Update = {
   package: "tool",

@@ -1,12 +1,8 @@
 import { assertEquals } from "@std/assert";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { scanUpdates } from "../../src/commands/scan_updates.ts";
-import {
-  type ScanAnswer,
-  ScanError,
-  type Scanner,
-  type Update,
-} from "../../src/scanners/scanner.ts";
+import { type ScanAnswer, ScanError, type Scanner } from "../../src/scanners/scanner.ts";
+import type { Update } from "../../src/update.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeGuard } from "../fakes/scanner_guard.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { aptScanner } from "../../src/scanners/apt.ts";
-import type { Update } from "../../src/scanners/scanner.ts";
 import { realSystem } from "../../src/system/real.ts";
+import type { Update } from "../../src/update.ts";
 import { describe } from "../scanners/apt/made_archive.ts";
 import { whatAptRemoves, whatAptSays } from "./apt_answer.ts";
 import { buildArchives, type BuiltSuite, MAKERS } from "./apt_ftparchive.ts";

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import { ScanError, type Update } from "../../src/scanners/scanner.ts";
+import { ScanError } from "../../src/scanners/scanner.ts";
+import type { Update } from "../../src/update.ts";
 import { type DnfRoot, onDnf } from "./dnf_root.ts";
 import { fillRoot } from "./dnf_world.ts";
 import { scanWith } from "../fakes/scan_with.ts";

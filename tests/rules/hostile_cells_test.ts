@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { scanAsCsv, scanAsJson } from "../../src/cli/scan_output.ts";
 import { scanAsText } from "../../src/cli/scan_text.ts";
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
-import type { Update } from "../../src/scanners/scanner.ts";
 import { hasControls } from "../../src/strip_controls.ts";
+import type { Update } from "../../src/update.ts";
 import { apt, tool } from "../cli/scan_reports.ts";
 
 /** What makes a spreadsheet compute, what ends a cell, and what steers a terminal. */

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { SCANNER_NAMES } from "../../src/scanners/available.ts";
+import { SCANNER_NAMES } from "../../src/scanners/registry.ts";
 import { complainOfPattern, markIgnored } from "../../src/scanners/ignored.ts";
-import type { Update } from "../../src/scanners/scanner.ts";
+import type { Update } from "../../src/update.ts";
 import { tool } from "../cli/scan_reports.ts";
 
 function isIgnored(scanner: string, fields: Partial<Update>, ...patterns: string[]): boolean {

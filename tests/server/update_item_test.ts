@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { encodeBody } from "../../src/server/encode_body.ts";
-import { encodeUpdate, goneItem, type ReportedUpdate } from "../../src/server/update_item.ts";
+import { encodeUpdate, goneItem } from "../../src/server/update_item.ts";
+import type { Update } from "../../src/update.ts";
 import { assertStorable } from "../fakes/storable.ts";
 import { anyText } from "../fakes/texts.ts";
 
-const openssl: ReportedUpdate = {
+const openssl: Update = {
   package: "libssl3",
   currentVersion: "3.0.19-1~deb12u2",
   availableVersion: "3.0.22-1~deb12u2",
@@ -90,7 +91,7 @@ Deno.test("encodeUpdate() puts into the metadata what the server has no column f
     advisories: ["DSA-1-1"],
     description: "TLS",
     reboot: "maybe",
-  };
+  } as const;
   const { metadata } = encodeUpdate(update, "apt", "x86_64");
   assertEquals(
     [metadata["cves"], metadata["advisories"], metadata["description"], metadata["reboot"]],
@@ -228,7 +229,7 @@ Deno.test("encodeUpdate() sends no item that the server cannot store, whatever a
       availableVersion: text,
       architecture: text,
       source: text,
-      state: text,
+      stateReason: text,
       severityReason: text,
       description: text,
       sourcePackage: text,

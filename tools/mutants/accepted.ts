@@ -101,7 +101,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Nothing is counted in a window that holds nothing",
   },
   {
-    file: "src/config/nearest.ts",
+    file: "src/wording.ts",
     operator: "number",
     before: "for (let i = 1; i <= Math.min(a.length, 200); i++) {",
     after: "for (let i = 0; i <= Math.min(a.length, 200); i++) {",

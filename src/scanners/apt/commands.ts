@@ -1,11 +1,10 @@
 /** The commands that the apt scanner asks, each within bounds; what they answer is not read here. */
 
+import { reasonNotRun, ScanError } from "../scanner.ts";
 import { CommandError, type RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
 import { aptFailure, complaints, isLoss, isRefusal } from "./failure.ts";
 import { INSTALLED_FORMAT } from "./installed.ts";
-import { reasonNotRun } from "../not_run.ts";
-import { ScanError } from "../scanner.ts";
 
 /** Absolute, so that nothing found through `PATH` is run in their place. */
 export const APT_GET = "/usr/bin/apt-get";

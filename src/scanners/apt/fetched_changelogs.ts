@@ -12,7 +12,8 @@ import { sourceVersion } from "./changelogs.ts";
 import type { AptCommands } from "./commands.ts";
 import type { OwnDirectory } from "./own_directory.ts";
 import { compareDebianVersions } from "./debian_version.ts";
-import { ScanError, type Update } from "../scanner.ts";
+import { ScanError } from "../scanner.ts";
+import type { Update } from "../../update.ts";
 
 /** What is wanted: the changelog of the source of a package that waits. */
 interface Wanted {

@@ -21,7 +21,8 @@ import {
   tellGaps,
 } from "./updates.ts";
 import { parseUpgrade } from "./upgrade.ts";
-import { ScanError, type Update } from "../scanner.ts";
+import { ScanError } from "../scanner.ts";
+import type { Update } from "../../update.ts";
 
 export interface Reading {
   readonly updates: readonly Update[];

@@ -4,8 +4,8 @@ import { quoteWords } from "../../redact.ts";
 import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
 import { isName } from "./name.ts";
-import { enumerate } from "../enumerate.ts";
-import type { RebootHint, RebootState } from "../scanner.ts";
+import type { RebootHint, RebootState } from "../../update.ts";
+import { joinNames } from "../../wording.ts";
 
 /**
  * Kernels (Debian's, Ubuntu's for each cloud and board, Proxmox', the Raspberry Pi's), the Xen
@@ -58,7 +58,7 @@ export async function readRebootState(
   try {
     if (await files.inspect(PURPOSE, file)) {
       const names = await packagesIn(files, `${file}.pkgs`);
-      const cause = names.length === 0 ? "" : `: ${enumerate(names)}`;
+      const cause = names.length === 0 ? "" : `: ${joinNames(names)}`;
       return { isRequired: true, reason: quoteWords(`/run/reboot-required${cause}`, 300) };
     }
     for (const hook of HOOKS) {

@@ -2,8 +2,8 @@
 
 import type { Policies } from "./policy.ts";
 import { filesOf, type WaitingUpdate } from "./updates.ts";
-import { enumerate } from "../enumerate.ts";
 import { outputLines } from "../output_lines.ts";
+import { joinNames } from "../../wording.ts";
 
 /** Reads a list of package files, one a line, named as in `OfferedVersion.files`. */
 export function parseFiles(text: string): ReadonlySet<string> {
@@ -21,5 +21,5 @@ export function tellUntrusted(
     return files.length > 0 && files.every((file) => untrusted.has(file));
   }).map(({ name }) => name);
   if (names.length === 0) return [];
-  return [`apt cannot authenticate ${enumerate(names)}: not offered by a signed source`];
+  return [`apt cannot authenticate ${joinNames(names)}: not offered by a signed source`];
 }

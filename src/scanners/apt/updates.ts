@@ -13,8 +13,8 @@ import { closedHoles, type SecurityData } from "./security_data.ts";
 import type { Releases } from "./sources.ts";
 import type { UpgradeDecision } from "./upgrade.ts";
 import { compareDebianVersions } from "./debian_version.ts";
-import { enumerate } from "../enumerate.ts";
-import type { Update, UpdateState } from "../scanner.ts";
+import type { Update, UpdateState } from "../../update.ts";
+import { joinNames } from "../../wording.ts";
 
 /** What the host has and what apt offers, read at one moment. */
 export interface AptState {
@@ -320,11 +320,11 @@ export function tellEffects({ decision }: AptState): string[] {
   if (isRefused(decision)) return [];
   const effects: string[] = [];
   if (decision.removals.length > 0) {
-    effects.push(`apt-get dist-upgrade would remove ${enumerate(decision.removals)}`);
+    effects.push(`apt-get dist-upgrade would remove ${joinNames(decision.removals)}`);
   }
   const downgrades = decision.changes.filter((change) => !isUpgrade(change));
   if (downgrades.length > 0) {
-    const names = enumerate(downgrades.map(({ name }) => name));
+    const names = joinNames(downgrades.map(({ name }) => name));
     effects.push(`apt-get dist-upgrade would go back to an older version of ${names}`);
   }
   return effects;
@@ -341,10 +341,10 @@ export function tellGaps(
     ? [`apt-get decides nothing: ${decision.why}`]
     : [...decision.doubts];
   const untold = [...installed.packages.keys()].filter((name) => !policies.packages.has(name));
-  if (untold.length > 0) gaps.push(`apt-cache policy does not tell of ${enumerate(untold)}`);
+  if (untold.length > 0) gaps.push(`apt-cache policy does not tell of ${joinNames(untold)}`);
   const doubtful = waiting.filter(({ isDoubtful }) => isDoubtful).map(({ name }) => name);
   if (doubtful.length > 0) {
-    gaps.push(`apt-get does not say what would become of ${enumerate(doubtful)}`);
+    gaps.push(`apt-get does not say what would become of ${joinNames(doubtful)}`);
   }
   const parts = [installed, policies, shown, ...isRefused(decision) ? [] : [decision]];
   const unparsed = parts.reduce((sum, part) => sum + part.unparsed, 0);

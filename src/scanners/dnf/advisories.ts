@@ -3,7 +3,7 @@
 import { redact } from "../../redact.ts";
 import { stripControls } from "../../strip_controls.ts";
 import type { RpmPackage } from "./rpm_packages.ts";
-import type { Severity } from "../scanner.ts";
+import type { Severity } from "../../update.ts";
 
 /** An advisory, and a package that follows it. */
 export interface AdvisoryRow {

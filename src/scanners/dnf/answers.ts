@@ -22,10 +22,10 @@ import {
 import { type DnfRules, findMissing, reconcile } from "./reconcile.ts";
 import { cheapestFirst, findExclude, hasIncludes, priorityOf } from "./settings.ts";
 import type { DnfState } from "./updates.ts";
-import { enumerate } from "../enumerate.ts";
 import { type OfferedRpm, type PackageList, parseOffered } from "./rpm_packages.ts";
 import { formatEvr } from "./rpm_version.ts";
 import { matchesWildcard } from "../wildcard.ts";
+import { joinNames } from "../../wording.ts";
 
 /** Asks dnf everything about its updates, from the lists that were chosen. */
 export async function askAll(
@@ -86,7 +86,7 @@ export async function askAll(
     ),
   });
   if (reconciled.doubtful.length > 0) {
-    const names = enumerate(reconciled.doubtful, TOLD_PACKAGES);
+    const names = joinNames(reconciled.doubtful, TOLD_PACKAGES);
     gaps.push(`Two of dnf's answers do not fit together, on the updates of ${names}`);
   }
   const obsoleting = [...replacing.packages, ...reconciled.keptReplacing].map((row) => row.package);
@@ -141,7 +141,7 @@ function rulesOf(
     },
     isLocked: (name) => names?.some((pattern) => matchesWildcard(pattern, name)),
     hasIncludes: hasIncludes(settings),
-    plugins: plugins.length > 0 ? enumerate(plugins, TOLD_PACKAGES) : null,
+    plugins: plugins.length > 0 ? joinNames(plugins, TOLD_PACKAGES) : null,
     mayLock: mayLock(configuration),
   };
 }

@@ -1,10 +1,9 @@
 /** Runs dnf and rpm, each within bounds and again while another dnf holds the lock. */
 
+import { reasonNotRun, ScanError } from "../scanner.ts";
 import { CommandError, type RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
 import { dnfFailure, isLocked, tellsOfLock } from "./failure.ts";
-import { reasonNotRun } from "../not_run.ts";
-import { ScanError } from "../scanner.ts";
 
 /** For each question; they take one to three seconds, and more where more is installed. */
 const TIMEOUT_MS = 120_000;

@@ -3,8 +3,8 @@
 import type { AdvisoryDetails, AdvisoryRow } from "./advisories.ts";
 import type { CheckedUpdates } from "./check_update.ts";
 import type { DnfRepositories } from "./repositories.ts";
-import type { RebootState } from "../scanner.ts";
 import type { PackageList } from "./rpm_packages.ts";
+import type { RebootState } from "../../update.ts";
 
 /** One question; `Answer` is what it is about. */
 export interface DnfQuestion<Answer> {

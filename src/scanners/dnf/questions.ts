@@ -6,7 +6,6 @@ import type { DnfDialect, DnfQuestion } from "./dialect.ts";
 import type { CheckedUpdates, ObsoletingRpm } from "./check_update.ts";
 import { doubtfulPlugins, withoutDoubtful } from "./plugins.ts";
 import type { DnfRepositories } from "./repositories.ts";
-import { enumerate } from "../enumerate.ts";
 import {
   type OfferedRpm,
   packageKey,
@@ -16,7 +15,9 @@ import {
   type RpmPackage,
 } from "./rpm_packages.ts";
 import { compareEvr } from "./rpm_version.ts";
-import { type RebootState, ScanError, type Severity } from "../scanner.ts";
+import { ScanError } from "../scanner.ts";
+import type { RebootState, Severity } from "../../update.ts";
+import { joinNames } from "../../wording.ts";
 
 /** How dnf is run. */
 export interface DnfRun {
@@ -66,10 +67,10 @@ export async function findPluginFlags(
   });
   if (lost.length === 0) return flags;
   const fact = `without them, repositories are missing: ${
-    enumerate(lost.map(({ id }) => id), TOLD_NAMES)
+    joinNames(lost.map(({ id }) => id), TOLD_NAMES)
   }`;
   asking.gaps.push(
-    `Cannot tell what dnf's plugins (${enumerate(doubtful, TOLD_NAMES)}) keep back: ${fact}`,
+    `Cannot tell what dnf's plugins (${joinNames(doubtful, TOLD_NAMES)}) keep back: ${fact}`,
   );
   return [];
 }

@@ -2,9 +2,9 @@
 
 import * as v from "valibot";
 import { findJson } from "./dnf5_json.ts";
-import { enumerate } from "../enumerate.ts";
 import { outputLines } from "../output_lines.ts";
-import type { RebootHint, RebootState } from "../scanner.ts";
+import type { RebootHint, RebootState } from "../../update.ts";
+import { joinNames } from "../../wording.ts";
 
 /**
  * `NEED_REBOOT` of dnf's `needs-restarting` (dnf-plugins-core, plugins/needs_restarting.py), "mostly
@@ -79,6 +79,6 @@ export function readRebootJson(stdout: string): RebootState | null {
 
 function reboot(isRequired: boolean, updated: readonly string[]): RebootState {
   if (!isRequired) return { isRequired, reason: `${WHO}: not necessary` };
-  const names = updated.length > 0 ? `: ${enumerate(updated, TOLD_PACKAGES)}` : "";
+  const names = updated.length > 0 ? `: ${joinNames(updated, TOLD_PACKAGES)}` : "";
   return { isRequired, reason: `${WHO}: updated since the host was started${names}` };
 }

@@ -8,7 +8,7 @@ import type { CheckedUpdates, ListedRpm, ObsoletingRpm } from "./check_update.ts
 import type { AvailableRpm } from "./questions.ts";
 import { type OfferedRpm, packageKey, type RpmPackage } from "./rpm_packages.ts";
 import { compareEvr, formatEvr } from "./rpm_version.ts";
-import type { UpdateState } from "../scanner.ts";
+import type { UpdateState } from "../../update.ts";
 
 /** What dnf answered, and how it is configured. */
 export interface DnfAnswers {

@@ -12,7 +12,7 @@ import type { ReconciledOffer, Reconciliation } from "./reconcile.ts";
 import { rebootHint } from "./reboot.ts";
 import { type InstalledRpm, type OfferedRpm, packageKey, type RpmPackage } from "./rpm_packages.ts";
 import { compareEvr, formatEvr } from "./rpm_version.ts";
-import type { Update, UpdateState } from "../scanner.ts";
+import type { Update, UpdateState } from "../../update.ts";
 
 /** What the host has and what its repositories offer. */
 export interface DnfState {

@@ -1,12 +1,11 @@
 /** Asks Windows PowerShell 5.1, which every Windows has, for a value: by a script, and as JSON. */
 
 import { LOCAL_LIMITS, parseJson } from "../../json.ts";
+import { reasonNotRun, ScanError, type ScanErrorReason } from "../scanner.ts";
 import { CommandError, type RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
-import { reasonNotRun } from "../not_run.ts";
 import { describeComplaint, isBlocked } from "./complaint.ts";
 import { BEGIN, END, frameScript } from "./frame.ts";
-import { ScanError, type ScanErrorReason } from "../scanner.ts";
 
 /** Below Windows' folder. A 32-bit program would be shown another `System32`; Pennon is none. */
 const PROGRAM = "System32\\WindowsPowerShell\\v1.0\\powershell.exe";

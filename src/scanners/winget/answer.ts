@@ -1,8 +1,9 @@
 /** Decides what an answer of winget's is worth: a list, what is missing from it, or no list at all. */
 
-import { ScanError, type ScanSource, type Update } from "../scanner.ts";
+import { ScanError, type ScanSource } from "../scanner.ts";
 import { DEFAULT_SOURCES, type WingetSource } from "./sources.ts";
 import type { WingetUpgrade, WingetUpgrades } from "./upgrades.ts";
+import type { Update } from "../../update.ts";
 
 /** winget's word for a version that it cannot tell; the same in every language. */
 const UNKNOWN = "Unknown";

@@ -1,8 +1,7 @@
 /** What winget's exit codes say, as reasons and as what a person can do about them. */
 
+import { reasonNotRun, ScanError, type ScanErrorReason } from "../scanner.ts";
 import { CommandError } from "../../system/process.ts";
-import { reasonNotRun } from "../not_run.ts";
-import { ScanError, type ScanErrorReason } from "../scanner.ts";
 
 /** An exit code's meaning. */
 interface Meaning {

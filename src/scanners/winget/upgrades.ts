@@ -1,9 +1,9 @@
 /** Reads what `winget upgrade` prints: up to three tables and the sentences around them, in any language. */
 
 import { quoteWords } from "../../redact.ts";
-import type { UpdateState } from "../scanner.ts";
 import { isDebris, plainText, wingetLines } from "./lines.ts";
 import { readTables, type WingetRow, type WingetTable } from "./table.ts";
+import type { UpdateState } from "../../update.ts";
 
 /** A row, and which of the tables it stood in. */
 export interface WingetUpgrade extends WingetRow {

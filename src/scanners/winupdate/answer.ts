@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { stripControls } from "../../strip_controls.ts";
 import { quoteWords } from "../../redact.ts";
-import { type RebootState, ScanError } from "../scanner.ts";
+import { ScanError } from "../scanner.ts";
 import {
   describeFault,
   type FaultSurroundings,
@@ -11,6 +11,7 @@ import {
   winupdateFailure,
 } from "./failure.ts";
 import { describeSources, type WinupdateServers } from "./sources.ts";
+import type { RebootState } from "../../update.ts";
 
 /** More updates than any host has waiting; the rest is counted as not read. */
 const MAX_UPDATES = 5_000;

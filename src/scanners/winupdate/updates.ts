@@ -1,11 +1,11 @@
 /** Makes updates of what the Windows Update Agent told, and warnings of what it left out. Pure. */
 
 import { quoteWords } from "../../redact.ts";
-import type { RebootHint, Severity, Update } from "../scanner.ts";
 import type { WinupdateAnswer, WinupdateItem } from "./answer.ts";
 import { classOf, isSecurityCategory } from "./class.ts";
 import { isNewer, kbsOf, nameOf } from "./identity.ts";
 import { asksWsus, sourceOf } from "./sources.ts";
+import type { RebootHint, Severity, Update } from "../../update.ts";
 
 /** Longer titles are cut; more of one KB number are counted. */
 const LONGEST_TITLE = 300;

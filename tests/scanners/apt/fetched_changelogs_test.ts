@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AptCommands } from "../../../src/scanners/apt/commands.ts";
 import { fetchChangelogs } from "../../../src/scanners/apt/fetched_changelogs.ts";
-import type { Update } from "../../../src/scanners/scanner.ts";
 import { CommandError, type RunResult } from "../../../src/system/process.ts";
+import type { Update } from "../../../src/update.ts";
 import { FakeSystem } from "../../fakes/system.ts";
 import { succeeded } from "../fixture.ts";
 

@@ -1,6 +1,6 @@
 /** What is waiting on the host of `tests/real/apt_archive.ts`, worked out by hand. */
 
-import type { Update } from "../../../src/scanners/scanner.ts";
+import type { Update } from "../../../src/update.ts";
 
 /** Package with its architecture, versions, state, whether it closes a hole, and its source. */
 export const EXPECTED_UPDATES: readonly string[] = [

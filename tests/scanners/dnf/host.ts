@@ -1,8 +1,8 @@
 /** A host with dnf 4 or dnf 5, played from fixtures; a test changes single answers. */
 
 import { assertEquals } from "@std/assert";
-import type { Update } from "../../../src/scanners/scanner.ts";
 import type { RunOptions, RunResult } from "../../../src/system/process.ts";
+import type { Update } from "../../../src/update.ts";
 import { FakeSystem } from "../../fakes/system.ts";
 import { readFixture, succeeded } from "../fixture.ts";
 

@@ -2,12 +2,12 @@ import { assertEquals } from "@std/assert";
 import type { AdvisoryDetails, AdvisoryRow } from "../../../src/scanners/dnf/advisories.ts";
 import { type DnfState, joinUpdates } from "../../../src/scanners/dnf/updates.ts";
 import type { ReconciledOffer } from "../../../src/scanners/dnf/reconcile.ts";
-import type { UpdateState } from "../../../src/scanners/scanner.ts";
 import {
   type OfferedRpm,
   parseNevra,
   type RpmPackage,
 } from "../../../src/scanners/dnf/rpm_packages.ts";
+import type { UpdateState } from "../../../src/update.ts";
 
 function rpm(nevra: string): RpmPackage {
   const package_ = parseNevra(nevra);

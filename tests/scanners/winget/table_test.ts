@@ -493,16 +493,3 @@ Deno.test("readTables() joins the lines of a name and of a version's end, and of
   for (const version of ["1.0\n", "\n1.0"]) assertEquals(rows("Tool", version), [["Tool", "1.0"]]);
   for (const version of ["1.\n0", "1\n1.0", "< 1\n0"]) assertEquals(rows("Tool", version), []);
 });
-
-Deno.test("readTables() takes no id for a version, though the end of a name might be an id", () => {
-  for (let width = 12; width <= 30; width++) {
-    const rows = [
-      ["Zoom", "Contoso.App0", "0", "0", ""],
-      ["aaaaa\u30fca a.a", "Contoso.App1", "0\n0", "0", ""],
-      ["Git".padEnd(width, "x"), "Contoso.App1000", "< 00 (49583)", "0", ""],
-    ];
-    const table = renderTable(HEADINGS[0] ?? [], rows, {});
-    const answer = parseWingetUpgrades([...table, "3 upgrades available.", ""].join("\r\n"));
-    assertEquals(answer.rows.map(({ id }) => id), ["Contoso.App0", "Contoso.App1000"]);
-  }
-});

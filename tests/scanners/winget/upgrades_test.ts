@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { parseWingetUpgrades, type WingetUpgrade } from "../../../src/scanners/winget/upgrades.ts";
 import { readFixture } from "../fixture.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
+import { renderTable } from "./renderer.ts";
 
 const LANGUAGES = ["de", "en", "es", "fr", "it", "ja", "ko", "pt-BR", "ru", "zh-CN", "zh-TW"];
 const WITH_SECOND_TABLE = ["de", "en", "fr", "ja"];
@@ -405,4 +406,17 @@ Deno.test("parseWingetUpgrades() counts the lines that it could not read, in all
   const two = lines(...table("junk"), "", caption, ...table("more", "junk"));
   const both = parseWingetUpgrades(two);
   assertEquals([both.rows.length, both.unreadableRows], [4, 3]);
+});
+
+Deno.test("parseWingetUpgrades() takes no id for a version, though the end of a name might be an id", () => {
+  for (let width = 12; width <= 30; width++) {
+    const rows = [
+      ["Zoom", "Contoso.App0", "0", "0", ""],
+      ["aaaaa\u30fca a.a", "Contoso.App1", "0\n0", "0", ""],
+      ["Git".padEnd(width, "x"), "Contoso.App1000", "< 00 (49583)", "0", ""],
+    ];
+    const table = renderTable(["Name", "Id", "Version", "Available", "Source"], rows, {});
+    const answer = parseWingetUpgrades([...table, "3 upgrades available.", ""].join("\r\n"));
+    assertEquals(answer.rows.map(({ id }) => id), ["Contoso.App0", "Contoso.App1000"]);
+  }
 });

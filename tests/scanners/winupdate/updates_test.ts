@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Update } from "../../../src/scanners/scanner.ts";
 import { parseWinupdate } from "../../../src/scanners/winupdate/answer.ts";
 import { describeUpdates, tellGaps, tellLimits } from "../../../src/scanners/winupdate/updates.ts";
 import { encodeUpdate } from "../../../src/server/update_item.ts";
+import type { Update } from "../../../src/update.ts";
 import { readFixture } from "../fixture.ts";
 
 function read(name: string) {

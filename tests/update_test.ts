@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { Update } from "../../src/scanners/scanner.ts";
-import { byWeight } from "../../src/scanners/order.ts";
-import { tool } from "../cli/scan_reports.ts";
+import { combineReboots, compareUpdates, type Update } from "../src/update.ts";
+import { tool } from "./cli/scan_reports.ts";
 
 const IN_ORDER: readonly Update[] = [
   { ...tool, package: "g-critical", security: true, severity: "critical" },
@@ -19,11 +18,22 @@ const IN_ORDER: readonly Update[] = [
   { ...tool, package: "a-ignored", security: true, severity: "critical", state: "ignored" },
 ];
 
-Deno.test("byWeight() puts security first, the worst in front, and what is ignored last", () => {
+Deno.test("compareUpdates() puts security first, the worst in front, and what is ignored last", () => {
   for (const [at, a] of IN_ORDER.entries()) {
     for (const [index, b] of IN_ORDER.entries()) {
       const names = `${a.package} ${a.architecture}, ${b.package} ${b.architecture}`;
-      assertEquals(Math.sign(byWeight(a, b)), Math.sign(at - index), names);
+      assertEquals(Math.sign(compareUpdates(a, b)), Math.sign(at - index), names);
     }
   }
+});
+
+Deno.test("combineReboots() needs one scanner that says so, and takes silence for no answer", () => {
+  const due = (reason: string) => ({ reboot: { isRequired: true, reason } });
+  const not = { reboot: { isRequired: false, reason: "nothing asks for it" } };
+  const silent = { reboot: null };
+  assertEquals(combineReboots([]), null);
+  assertEquals(combineReboots([silent, silent]), null);
+  assertEquals(combineReboots([silent, not]), not.reboot);
+  assertEquals(combineReboots([not, due("a kernel")]), due("a kernel").reboot);
+  assertEquals(combineReboots([due("a"), due("b"), due("a")]), due("a; b").reboot);
 });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { reasonNotRun } from "../../src/scanners/not_run.ts";
+import { reasonNotRun } from "../../src/scanners/scanner.ts";
 import { CommandError, type CommandErrorReason } from "../../src/system/process.ts";
 
 Deno.test("reasonNotRun() tells what is gone, what is forbidden, and what may go well next time", () => {

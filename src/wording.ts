@@ -1,10 +1,16 @@
-/** The word somebody probably meant. Pure. */
+/** Words of messages: names in a row, and the name that was probably meant. Pure. */
+
+/** Joins names for a sentence: `a, b and 3 more`. At most `most` of them are named. */
+export function joinNames(names: readonly string[], most = 10): string {
+  const shown = names.slice(0, most).join(", ");
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+}
 
 /** Changes that a typo may be away from the word meant. */
 const FARTHEST = 3;
 
-/** The nearest of `known` to `word` by edit distance; `undefined` if none is near. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
+/** Finds the one of `known` that is nearest to `word` by edit distance; `undefined` if none is near. */
+export function suggest(word: string, known: readonly string[]): string | undefined {
   const last = (path: string) => path.split(".").at(-1);
   const sameKey = known.find((other) => last(other) === last(word));
   const ranked = known

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { availableScanners, packageTypeOf, SCANNER_NAMES } from "../../src/scanners/available.ts";
+import { availableScanners, packageTypeOf, SCANNER_NAMES } from "../../src/scanners/registry.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 function host(...paths: string[]): FakeSystem {

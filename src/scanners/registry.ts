@@ -3,9 +3,10 @@
 import type { Os, System } from "../system/system.ts";
 import { aptScanner } from "./apt.ts";
 import { dnfScanner } from "./dnf.ts";
-import type { PackageType, Scanner } from "./scanner.ts";
+import type { Scanner } from "./scanner.ts";
 import { wingetScanner } from "./winget.ts";
 import { winupdateScanner } from "./winupdate.ts";
+import type { PackageType } from "../update.ts";
 
 /** Every scanner that Pennon has: a further one is a file beside this, and a line here. */
 const SCANNERS: readonly [scanner: Scanner, os: Os, packageType: PackageType][] = [

@@ -1,0 +1,43 @@
+import { assertEquals } from "@std/assert";
+import { joinNames, suggest } from "../src/wording.ts";
+
+Deno.test("joinNames() names ten and counts the rest", () => {
+  const names = Array.from({ length: 12 }, (_, n) => `p${n}`);
+  assertEquals(joinNames(names.slice(0, 2)), "p0, p1");
+  assertEquals(joinNames(names), "p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 and 2 more");
+  assertEquals(joinNames(names.slice(0, 10)), "p0, p1, p2, p3, p4, p5, p6, p7, p8, p9");
+  assertEquals(joinNames(names, 1), "p0 and 11 more");
+});
+
+const KNOWN = ["server.url", "backoff.base", "backoff.cap", "log.level"];
+
+Deno.test("suggest() finds the word that a typo is up to three changes away from", () => {
+  const rows: [written: string, meant: string | undefined][] = [
+    ["server.url", "server.url"],
+    ["server.ulr", "server.url"], // Two replacements.
+    ["server.ur", "server.url"], // One letter is missing.
+    ["xserver.url", "server.url"], // One is too many.
+    ["xxserver.urx", "server.url"], // Three changes.
+    ["xxserver.urxx", undefined], // Four.
+    ["backoff.cop", "backoff.cap"],
+    ["log", undefined],
+    ["", undefined],
+  ];
+  for (const [written, meant] of rows) assertEquals(suggest(written, KNOWN), meant, written);
+});
+
+Deno.test("suggest() prefers the nearest, however the known ones are ordered", () => {
+  for (const known of [["abxx", "abcx"], ["abcx", "abxx"]]) {
+    assertEquals(suggest("abcd", known), "abcx");
+    assertEquals(suggest("abxy", known), "abxx");
+  }
+});
+
+Deno.test("suggest() knows a key that stands in the wrong section", () => {
+  assertEquals(suggest("polling_and_more.level", KNOWN), "log.level");
+  assertEquals(suggest("polling_and_more.levels", KNOWN), undefined);
+});
+
+Deno.test("suggest() has nothing to offer where nothing is known", () => {
+  assertEquals(suggest("server.url", []), undefined);
+});

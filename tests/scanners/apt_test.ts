@@ -26,9 +26,9 @@ Deno.test("scan() asks six questions, each within bounds, with nothing for a she
     "sources",
     "installed",
     "policy",
+    "untrusted",
     "upgrade",
     "show",
-    "untrusted",
   ]);
   // The more packages, the more time: 60 s, and half a second for each of 24.
   const limits = host.options.map(({ timeoutMs }) => timeoutMs);

@@ -53,11 +53,12 @@ export function changelogPaths(
   waiting: readonly WaitingUpdate[],
   { packages }: InstalledPackages,
 ): string[] {
+  const bySource = Map.groupBy(packages.values(), ({ sourcePackage }) => sourcePackage);
   const paths = new Map<string, string>();
   for (const { name, currentVersion } of waiting) {
     const source = packages.get(name)?.sourcePackage;
-    const ahead = [...packages.values()].filter(({ sourcePackage, version }) =>
-      sourcePackage === source &&
+    const siblings = source === undefined ? [] : bySource.get(source) ?? [];
+    const ahead = siblings.filter(({ version }) =>
       compareDebianVersions(sourceVersion(version), sourceVersion(currentVersion)) > 0
     );
     const [first] = ahead.toSorted((a, b) => compareDebianVersions(b.version, a.version));

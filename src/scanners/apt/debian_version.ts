@@ -22,41 +22,49 @@ function split(version: string): { epoch: string; upstream: string; revision: st
   };
 }
 
-/** Compares by turns what is not digits and what is, from the left. */
+/** Compares from the left, by turns what is not digits and what is. */
 function comparePart(a: string, b: string): number {
-  const [one, other] = [pieces(a), pieces(b)];
-  for (const index of Array(Math.max(one.length, other.length)).keys()) {
-    const [left = "", right = ""] = [one[index], other[index]];
-    const order = index % 2 === 0 ? compareText(left, right) : compareDigits(left, right);
+  if (a === b) return 0;
+  let [left, right] = [0, 0];
+  while (left < a.length || right < b.length) {
+    while (isText(a, left) || isText(b, right)) {
+      const order = weight(a, left++) - weight(b, right++);
+      if (order !== 0) return order;
+    }
+    const [leftEnd, rightEnd] = [digitsEnd(a, left), digitsEnd(b, right)];
+    const order = compareDigits(a.slice(left, leftEnd), b.slice(right, rightEnd));
     if (order !== 0) return order;
+    [left, right] = [leftEnd, rightEnd];
   }
   return 0;
 }
 
-/** Not digits, digits, not digits, …; the first may be empty. */
-function pieces(part: string): string[] {
-  return part.split(/(\d+)/);
+function isText(part: string, at: number): boolean {
+  return at < part.length && !isDigit(part.charCodeAt(at));
 }
 
-/** Letter by letter: `~` before the end, the end before letters, letters before everything else. */
-function compareText(a: string, b: string): number {
-  for (const index of Array(Math.max(a.length, b.length)).keys()) {
-    const order = weight(a, index) - weight(b, index);
-    if (order !== 0) return order;
-  }
-  return 0;
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57;
 }
 
-function weight(text: string, index: number): number {
-  const letter = text[index];
-  if (letter === undefined) return 0;
-  if (letter === "~") return -1;
-  const code = letter.charCodeAt(0);
-  return /[A-Za-z]/.test(letter) ? code : code + 256;
+function digitsEnd(part: string, from: number): number {
+  let end = from;
+  while (isDigit(part.charCodeAt(end))) end++;
+  return end;
+}
+
+/** `~` before the end and digits, these before letters, letters before everything else. */
+function weight(part: string, at: number): number {
+  if (!isText(part, at)) return 0;
+  const code = part.charCodeAt(at);
+  if (code === 126) return -1;
+  const isLetter = (code >= 65 && code <= 90) || (code >= 97 && code <= 122);
+  return isLetter ? code : code + 256;
 }
 
 /** As text: a version may hold more digits than a number can. */
 function compareDigits(a: string, b: string): number {
+  if (a === b) return 0;
   const [left, right] = [a.replace(/^0+/, ""), b.replace(/^0+/, "")];
   if (left.length !== right.length) return left.length - right.length;
   return left < right ? -1 : left > right ? 1 : 0;

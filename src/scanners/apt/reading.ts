@@ -5,10 +5,10 @@ import { changelogPaths, parseChangelogs } from "./changelogs.ts";
 import type { AptCommands } from "./commands.ts";
 import { ReplacedListsError } from "./failure.ts";
 import { fetchChangelogs } from "./fetched_changelogs.ts";
-import { parseInstalled } from "./installed.ts";
+import { type InstalledPackages, parseInstalled } from "./installed.ts";
 import type { ListSource } from "./list_choice.ts";
 import { stateStamp } from "./lists.ts";
-import { parsePolicy } from "./policy.ts";
+import { parsePolicy, type Policies } from "./policy.ts";
 import { readSecurityData, type SecurityData } from "./security_data.ts";
 import { parseShow } from "./show.ts";
 import { parseFiles, tellUntrusted } from "./untrusted.ts";
@@ -87,17 +87,14 @@ async function readWhileStill(
 }
 
 async function read(system: System, commands: AptCommands, lists: ReadOptions): Promise<Reading> {
-  const state = await readState(commands, lists);
+  const { untrusted: known, ...state } = await readState(commands, lists);
   const waiting = findWaiting(state);
   const wanted = findUndescribed(waiting, state)
     .map(({ name, availableVersion }) => `${name}=${availableVersion}`);
   const missing: string[] = [];
   const [shown, untrusted, changelogs] = await all([
     ifAnswered(() => commands.showPackages(wanted), parseShow, missing),
-    ifAnswered(
-      () => lists.mayBeUnsigned && waiting.length > 0 ? commands.queryUntrusted() : nothing(),
-      parseFiles,
-    ),
+    known ?? readUntrusted(commands, lists.mayBeUnsigned && waiting.length > 0),
     ifAnswered(
       () => commands.readChangelogs(changelogPaths(waiting, state.installed)),
       parseChangelogs,
@@ -140,12 +137,20 @@ function findSecurityData(system: System, lists: ReadOptions): Promise<SecurityD
   });
 }
 
-function nothing(): Promise<string> {
-  return Promise.resolve("");
+/** The package files that no signature vouches for; none where nothing is to be asked. */
+function readUntrusted(commands: AptCommands, asks: boolean): Promise<ReadonlySet<string>> {
+  return ifAnswered(async () => asks ? await commands.queryUntrusted() : "", parseFiles);
 }
 
-/** The installed packages, what apt knows of each, and what it would do with them. */
-async function readState(commands: AptCommands, lists: ListSource): Promise<AptState> {
+/**
+ * The installed packages, what apt knows of each, and what it would do with them. `untrusted` is `null`
+ * unless the policies already show that an update waits: apt computes its decision for a second, and
+ * the question is asked in that time.
+ */
+async function readState(
+  commands: AptCommands,
+  lists: ListSource,
+): Promise<AptState & { untrusted: ReadonlySet<string> | null }> {
   const installed = parseInstalled(await commands.queryInstalled());
   if (installed.packages.size === 0) {
     const fact = "dpkg-query tells of no installed package";
@@ -153,20 +158,33 @@ async function readState(commands: AptCommands, lists: ListSource): Promise<AptS
   }
   commands.allowFor(installed.packages.size);
   const names = [...installed.packages.keys()];
-  const readPolicies = async () => parsePolicy(await commands.queryPolicies(names));
+  const asked = commands.queryPolicies(names).then(parsePolicy);
   const decide = async () => {
     const decided = await commands.decideUpgrade();
     return typeof decided === "string" ? parseUpgrade(decided) : decided;
   };
-  // Without a cache both would build it, each for itself: the second one waits for the first's.
-  const [policies, decision] = lists.hasCache
-    ? await all([readPolicies(), decide()])
-    : [await readPolicies(), await decide()];
+  const [policies, untrusted, decision] = await all([
+    asked,
+    asked.then((policies) =>
+      lists.mayBeUnsigned && hasOtherCandidate(installed, policies)
+        ? readUntrusted(commands, true)
+        : null
+    ),
+    // Without a cache both would build it, each for itself: the second one waits for the first's.
+    lists.hasCache ? decide() : asked.then(decide),
+  ]);
   if (policies.packages.size === 0) {
     const fact = "the answer of apt-cache policy is not understood";
     throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
   }
-  return { installed, policies, decision, releases: lists.releases };
+  return { installed, policies, decision, releases: lists.releases, untrusted };
+}
+
+function hasOtherCandidate({ packages }: InstalledPackages, policies: Policies): boolean {
+  return [...packages].some(([name, { version }]) => {
+    const candidate = policies.packages.get(name)?.candidate ?? null;
+    return candidate !== null && candidate !== version;
+  });
 }
 
 /** For what tells more than apt's own list does: without an answer no update is missing. */
@@ -186,7 +204,7 @@ async function ifAnswered<T>(
 
 /** Like `Promise.all`, but none goes on unseen when another has failed. */
 async function all<T extends readonly unknown[]>(
-  work: readonly [...{ [K in keyof T]: Promise<T[K]> }],
+  work: readonly [...{ [K in keyof T]: T[K] | Promise<T[K]> }],
 ): Promise<T> {
   await Promise.allSettled(work);
   return Promise.all(work) as Promise<unknown> as Promise<T>;

@@ -1,11 +1,8 @@
 /** A reference server and a real `pennon` for a test: the executable if `PENNON_EXECUTABLE` names one. */
 
 import { Program, script } from "../../tools/program.ts";
-import {
-  type Refserver,
-  type RefserverOptions,
-  startRefserver,
-} from "../../tools/refserver/refserver.ts";
+import { type RefserverOptions, startRefserver } from "../../tools/refserver/refserver.ts";
+import type { Refserver } from "../../tools/refserver/server.ts";
 
 /** The executable under test; without one the same program runs from source. */
 export const EXECUTABLE: string | undefined = Deno.env.get("PENNON_EXECUTABLE");

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { Program } from "../../tools/program.ts";
-import type { RefserverState } from "../../tools/refserver/refserver.ts";
+import type { RefserverState } from "../../tools/refserver/server.ts";
 import type { Host } from "./harness.ts";
 
 /** Limits of an agent in these tests, in ms. */

@@ -1,7 +1,7 @@
 /** The reference server in a process of its own, which a test can freeze; and commands against it. */
 
 import { Program, script } from "../../tools/program.ts";
-import type { RefserverState } from "../../tools/refserver/refserver.ts";
+import type { RefserverState } from "../../tools/refserver/server.ts";
 import { EXECUTABLE, TOKEN, within } from "./harness.ts";
 import { pause } from "./outage.ts";
 

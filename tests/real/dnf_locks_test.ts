@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import { hasDnf4Plugins } from "./dnf4_host.ts";
+import { hasDnf4Plugins } from "./dnf_hosts.ts";
 import { type DnfRoot, onDnf } from "./dnf_root.ts";
 import type { Advisory, RpmPackage } from "./rpm_maker.ts";
 import { scanWith } from "../fakes/scan_with.ts";

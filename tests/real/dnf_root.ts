@@ -1,33 +1,12 @@
 /** A world of dnf's own in a temporary folder: packages built here, repositories, an empty host. */
 
 import type { DnfOptions } from "../../src/scanners/dnf.ts";
-import type { System } from "../../src/system/system.ts";
 import { run } from "./apt_root.ts";
-import { makeDnf4Host } from "./dnf4_host.ts";
-import { makeDnf5Host } from "./dnf5_host.ts";
+import { type DnfHost, makeDnf4Host, makeDnf5Host } from "./dnf_hosts.ts";
 import { type Advisory, must, RpmMaker, type RpmPackage } from "./rpm_maker.ts";
 
 /** A Debian that has dnf 5, where the tests are to be run on that; `deno task test:dnf5` makes one. */
 const DNF5_DEBIAN = Deno.env.get("PENNON_DNF5_DEBIAN");
-
-/** How a world's dnf is run, and where it has its things. */
-export interface DnfHost {
-  readonly generation: 4 | 5;
-  /** Reaches its dnf and its rpm. */
-  readonly system: System;
-  /** What to give `dnfScanner` so that it looks there. */
-  readonly options: DnfOptions;
-  /** Dnf's own settings. */
-  readonly settings: string;
-  readonly repositories: string;
-  /** Where root's package lists are. */
-  readonly cache: string;
-  /** Where dnf, told to keep its lists in this directory, keeps them. */
-  ownLists(directory: string): string;
-  /** The command that runs dnf, or rpm, with these arguments. */
-  dnf(args: readonly string[]): readonly string[];
-  rpm(args: readonly string[]): readonly string[];
-}
 
 const PROGRAMS = ["dnf", "rpm", "rpmbuild", "createrepo_c", "modifyrepo_c"];
 

@@ -1,11 +1,8 @@
 /** An agent as small as one can be, and a reference server for it to speak to. */
 
 import { deadline } from "@std/async/deadline";
-import {
-  type Refserver,
-  type RefserverOptions,
-  startRefserver,
-} from "../../tools/refserver/refserver.ts";
+import { type RefserverOptions, startRefserver } from "../../tools/refserver/refserver.ts";
+import type { Refserver } from "../../tools/refserver/server.ts";
 import { call, type RawAnswer } from "./raw_request.ts";
 
 export const TOKEN = "join-us";

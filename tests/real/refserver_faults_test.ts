@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import type { FaultInput } from "../../tools/refserver/faults.ts";
-import type { Refserver, RefserverOptions } from "../../tools/refserver/refserver.ts";
+import type { RefserverOptions } from "../../tools/refserver/refserver.ts";
+import type { Refserver } from "../../tools/refserver/server.ts";
 import { call, rawRequest } from "./raw_request.ts";
 import { health, PATIENCE_MS, registration, withServer } from "./refserver_agent.ts";
 

@@ -1,6 +1,6 @@
 /** What a killed agent was in the middle of, by what it left; looked at in a copy. */
 
-import type { RefserverState } from "../../tools/refserver/refserver.ts";
+import type { RefserverState } from "../../tools/refserver/server.ts";
 import type { LoggedRequest } from "../../tools/refserver/request_log.ts";
 import { isUnfinished } from "./command_verdict.ts";
 import { identitiesAt, identitiesOf } from "./identity_of.ts";

@@ -1,7 +1,7 @@
 /** What an event tells, whoever has it: by this the server's and the buffer's are the same. */
 
 import type { EventKind } from "../../src/buffer/buffer.ts";
-import type { RefserverState } from "../../tools/refserver/refserver.ts";
+import type { RefserverState } from "../../tools/refserver/server.ts";
 
 /**
  * The names of all that an event tells: of a list, one for each item, since a list may be divided on

@@ -1,7 +1,7 @@
 /** What is known of a storm when it is over: all that the judge is given. */
 
 import type { LoggedRequest } from "../../tools/refserver/request_log.ts";
-import type { RefserverState } from "../../tools/refserver/refserver.ts";
+import type { RefserverState } from "../../tools/refserver/server.ts";
 import type { Testimony } from "./witness.ts";
 
 /** One line of the agent's log. */

@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { type Refserver, startRefserver } from "../../tools/refserver/refserver.ts";
+import { startRefserver } from "../../tools/refserver/refserver.ts";
+import type { Refserver } from "../../tools/refserver/server.ts";
 import { enveloped, hostTest, type WindowsHost } from "./windows_host.ts";
 
 const TOKEN = "a-registration-token";

@@ -1,7 +1,8 @@
 /** The agent under measurement: a real one, polling rapidly against a reference server of its own. */
 
 import { Program, script } from "../program.ts";
-import { type Refserver, startRefserver } from "../refserver/refserver.ts";
+import { startRefserver } from "../refserver/refserver.ts";
+import type { Refserver } from "../refserver/server.ts";
 
 const REGISTRATION_TOKEN = "bench-registration-token";
 

@@ -5,7 +5,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { Program, script } from "../program.ts";
-import type { RefserverState } from "../refserver/refserver.ts";
+import type { RefserverState } from "../refserver/server.ts";
 import { type OutageRow, outageText } from "./outage_figures.ts";
 import { median, percentileOf } from "./statistics.ts";
 

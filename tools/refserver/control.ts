@@ -6,7 +6,7 @@ import type { Reply } from "./connection.ts";
 import { DashboardStepSchema } from "./dashboard.ts";
 import type { FaultInput } from "./faults.ts";
 import type { WireRequest } from "./http_wire.ts";
-import type { Refserver } from "./refserver.ts";
+import type { Refserver } from "./server.ts";
 
 const CommandSchema = v.strictObject({
   agent_id: v.exactOptional(v.string()),

@@ -1,7 +1,28 @@
-/** A host of dnf 4's: this host's own dnf, which takes a folder for the root. */
+/** The hosts that a test's dnf works on: this host's own dnf 4 with another root, and a Debian with dnf 5. */
 
-import type { DnfHost } from "./dnf_root.ts";
+import { fileURLToPath } from "node:url";
+import type { DnfOptions } from "../../src/scanners/dnf.ts";
 import { realSystem } from "../../src/system/real.ts";
+import type { System } from "../../src/system/system.ts";
+
+/** How a world's dnf is run, and where it has its things. */
+export interface DnfHost {
+  readonly generation: 4 | 5;
+  /** Reaches its dnf and its rpm. */
+  readonly system: System;
+  /** What to give `dnfScanner` so that it looks there. */
+  readonly options: DnfOptions;
+  /** Dnf's own settings. */
+  readonly settings: string;
+  readonly repositories: string;
+  /** Where root's package lists are. */
+  readonly cache: string;
+  /** Where dnf, told to keep its lists in this directory, keeps them. */
+  ownLists(directory: string): string;
+  /** The command that runs dnf, or rpm, with these arguments. */
+  dnf(args: readonly string[]): readonly string[];
+  rpm(args: readonly string[]): readonly string[];
+}
 
 /** Where dnf-plugins-core puts them: `versionlock`, `needs-restarting`. */
 const PLUGINS = "/usr/lib/python3/dist-packages/dnf-plugins";
@@ -64,5 +85,46 @@ export async function makeDnf4Host(path: string): Promise<DnfHost> {
     ownLists: (directory) => `${path}/host${directory}`,
     dnf: (args) => ["/usr/bin/dnf", ...dnfArguments, ...args],
     rpm: (args) => ["/usr/bin/rpm", ...rpmArguments, ...args],
+  };
+}
+
+const ENTER = fileURLToPath(new URL("../../tools/dnf5/enter.sh", import.meta.url));
+
+/** Programs that are to be run in there, whoever runs them. */
+const INSIDE = ["/usr/bin/dnf", "/usr/bin/rpm"];
+
+/** Makes one below `path`, on the Debian at `debian`. */
+export async function makeDnf5Host(path: string, debian: string): Promise<DnfHost> {
+  for (const folder of ["repos.d", "etc", "cache", "rpmdb", "lib", "log"]) {
+    await Deno.mkdir(`${path}/${folder}`);
+  }
+  await Deno.writeTextFile(`${path}/etc/dnf.conf`, "[main]\nplugins=0\n");
+  const inside = (
+    argv: readonly string[],
+  ) => ["/usr/bin/unshare", "--mount", "/bin/sh", ENTER, debian, path, ...argv];
+  const system = realSystem();
+  const configuration = {
+    settings: [`${path}/etc/dnf.conf`],
+    repositories: [`${path}/repos.d`],
+    overrides: [`${path}/etc/repos.override.d`],
+    locks: [`${path}/etc/versionlock.toml`],
+    lockPlugins: [],
+  };
+  const runCommand: System["runCommand"] = (argv, options) =>
+    system.runCommand(
+      argv.some((word) => INSIDE.includes(word)) ? inside(argv) as [string] : argv,
+      options,
+    );
+  const dnfArguments = ["--releasever=9"];
+  return {
+    generation: 5,
+    system: { ...system, runCommand },
+    options: { dnfArguments, configuration, cacheDirectory: `${path}/cache` },
+    settings: `${path}/etc/dnf.conf`,
+    repositories: `${path}/repos.d`,
+    cache: `${path}/cache`,
+    ownLists: (directory) => directory,
+    dnf: (args) => inside(["/usr/bin/dnf", ...dnfArguments, ...args]),
+    rpm: (args) => inside(["/usr/bin/rpm", ...args]),
   };
 }

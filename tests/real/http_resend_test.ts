@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { HttpConnection, type Stream } from "../../src/system/real/http/connection.ts";
 import { AbandonedSockets } from "../../src/system/real/http/abandoned.ts";
+import { projectUrl, startDeno } from "./deno_child.ts";
 import { assertFails, request, withSender } from "./http_peer.ts";
 import { enrol, log, withServer } from "./refserver_agent.ts";
 
@@ -57,3 +58,61 @@ Deno.test("exchange() tells a request of which nothing was written from one that
     assertEquals(answer, { isUnwritten });
   }
 });
+
+/**
+ * A client whose server is in another thread. The server answers each request; then, while the client's
+ * thread stands still, it closes the connection or sends another answer that was not asked for. Prints
+ * what came of the requests. A program of its own: a test's event loop turns more often.
+ */
+function standstill(closes: boolean): string {
+  const server = `
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    self.postMessage(listener.addr.port);
+    self.onmessage = async ({ data }) => {
+      const state = new Int32Array(data);
+      for await (const connection of listener) {
+        await connection.read(new Uint8Array(4096));
+        const say = (text) => connection.write(new TextEncoder().encode(text));
+        await say("HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok");
+        Atomics.wait(state, 0, 0);
+        if (${closes}) connection.close();
+        else await say("HTTP/1.1 500 X\\r\\nContent-Length: 3\\r\\n\\r\\nbad");
+        Atomics.store(state, 0, 0);
+        Atomics.store(state, 1, 1);
+        Atomics.notify(state, 1);
+      }
+    };`;
+  return `
+    import { realSendHttp } from ${JSON.stringify(projectUrl("src/system/real/http/http.ts"))};
+    const url = URL.createObjectURL(new Blob([${
+    JSON.stringify(server)
+  }], { type: "text/javascript" }));
+    const server = new Worker(url, { type: "module" });
+    const port = await new Promise((resolve) => server.onmessage = ({ data }) => resolve(data));
+    const state = new Int32Array(new SharedArrayBuffer(8));
+    server.postMessage(state.buffer);
+    const send = realSendHttp();
+    const outcomes = {};
+    for (let round = 0; round < 40; round++) {
+      const limits = { connectTimeoutMs: 20_000, timeoutMs: 20_000, maxBodyBytes: 1_000 };
+      const to = { method: "POST", url: "http://127.0.0.1:" + port, headers: {}, body: "{}" };
+      const outcome = await send({ ...to, ...limits }).then(({ status }) => status, String);
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+      if (outcome !== 200) break;
+      Atomics.store(state, 1, 0);
+      Atomics.store(state, 0, 1);
+      Atomics.notify(state, 0);
+      Atomics.wait(state, 1, 0);
+      Atomics.wait(state, 1, 1, 10); // Longer than a connection passes for one that was just looked at.
+    }
+    console.log(JSON.stringify(outcomes));
+    Deno.exit(0);`;
+}
+
+for (const closes of [false, true]) {
+  const what = closes ? "is closed" : "has an answer that was not asked for";
+  Deno.test(`an idle connection that ${what} is noticed, though the event loop stood still`, async () => {
+    await using client = await startDeno(standstill(closes));
+    assertEquals(JSON.parse(await client.firstOutput()), { "200": 40 });
+  });
+}

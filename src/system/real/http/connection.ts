@@ -14,6 +14,12 @@ type Read = { readonly bytes: Uint8Array | null } | { readonly error: unknown };
 /** What is written at once. A socket that is closed keeps it until the peer takes it (Deno 2.6.8). */
 const WRITE_BYTES = 65_536;
 
+/** When a read last ended, on any connection: then the system was asked what had come in on all. Monotonic. */
+let askedMs = -Infinity;
+
+/** What comes in later than this before a request is sent may be noticed too late, as on the network. */
+const UNNOTICED_MS = 5;
+
 /** The connection was closed before a byte of the answer came. */
 export interface Unanswered {
   /** Not a byte of the request left this process: the server cannot have acted on it. */
@@ -55,6 +61,8 @@ export class HttpConnection {
   readonly #buffer = new Uint8Array(LONGEST_INPUT_BYTES);
   #isClosed = false;
   #pending: Promise<Read> | null = null;
+  /** Whether a read has ended since the last answer. */
+  #isReadAhead = false;
   #unsent: Uint8Array = new Uint8Array(0);
   #writing: Writing | null = null;
 
@@ -97,6 +105,7 @@ export class HttpConnection {
 
   /** Reads ahead while idle: a server that closes, or speaks unasked, makes it useless. */
   watch(onUseless: () => void): void {
+    this.#isReadAhead = false;
     this.#pending = this.#readNow();
     this.#pending.then(() => onUseless());
   }
@@ -104,11 +113,11 @@ export class HttpConnection {
   /**
    * Whether nothing has come while it was idle: not its end, and no bytes that would be taken for
    * the answer to the next request. What the system has received already is noticed within a turn of
-   * the event loop.
+   * the event loop; in the middle of a drain that has just turned.
    */
   async isQuiet(): Promise<boolean> {
-    const turn = realClock.turn().then(() => "quiet");
-    return await Promise.race([this.#pending, turn]) === "quiet";
+    if (performance.now() - askedMs > UNNOTICED_MS) await realClock.turn();
+    return !this.#isReadAhead;
   }
 
   close(): void {
@@ -172,8 +181,11 @@ export class HttpConnection {
   async #readNow(): Promise<Read> {
     try {
       const length = await this.#stream.read(this.#buffer);
+      askedMs = performance.now();
+      this.#isReadAhead = true;
       return { bytes: length === null ? null : this.#buffer.subarray(0, length) };
     } catch (error) {
+      this.#isReadAhead = true;
       return { error };
     }
   }

@@ -1,8 +1,8 @@
 /** A host whose apt answers with captured output, unless a test says otherwise. */
 
 import { assertEquals } from "@std/assert";
-import type { AptSource, Releases } from "../../../src/scanners/apt/sources.ts";
-import { inspectLists, joinReleases, parseSources } from "../../../src/scanners/apt/sources.ts";
+import { inspectLists, joinReleases, type Releases } from "../../../src/scanners/apt/lists.ts";
+import { type AptSource, parseSources } from "../../../src/scanners/apt/sources.ts";
 import type { RunOptions, RunResult } from "../../../src/system/process.ts";
 import { FakeFiles } from "../../fakes/files.ts";
 import { FakeSystem } from "../../fakes/system.ts";
@@ -143,3 +143,31 @@ export function captured(question: Question): string {
       return readFixture("apt", `made_${question}.txt`);
   }
 }
+
+/** A line of `apt-get --print-uris update`. */
+export const uriLine = (uri: string, file: string) => `'${uri}' ${file} 0 \n`;
+
+/** Sources of many kinds, as `apt-get --print-uris update` prints them. */
+export const MIXED_URIS = [
+  uriLine(
+    "http://me:s3cret@deb.example/debian/dists/s/InRelease",
+    "deb.example_debian_dists_s_InRelease",
+  ),
+  uriLine("cdrom://[Debian 12 _x_ - amd64]/dists/s/InRelease", "Debian%2012_dists_s_InRelease"),
+  uriLine("http://127.0.0.1:9/flat/./InRelease", "127.0.0.1:9_flat_._InRelease"),
+  uriLine("http://src.example/y/dists/s/InRelease", "src.example_y_dists_s_InRelease"),
+  uriLine(
+    "file:/srv/deb/dists/stable/updates/InRelease",
+    "_srv_deb_dists_stable_updates_InRelease",
+  ),
+  uriLine(
+    "http://me:s3cret@deb.example/debian/dists/s/main/binary-amd64/Packages.xz",
+    "deb.example_debian_dists_s_main_binary-amd64_Packages",
+  ),
+  uriLine("cdrom://[Debian 12 _x_ - amd64]/x.xz", "Debian%2012_dists_s_main_binary-amd64_Packages"),
+  uriLine("http://127.0.0.1:9/flat/./Packages.xz", "127.0.0.1:9_flat_._Packages"),
+  uriLine("http://src.example/y/x.xz", "src.example_y_dists_s_main_source_Sources"),
+  uriLine("file:/srv/deb/x.xz", "_srv_deb_dists_stable_updates_main_binary-amd64_Packages"),
+].join("");
+
+/** A medium may be called anything. */

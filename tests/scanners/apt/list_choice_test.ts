@@ -2,8 +2,8 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { chooseLists } from "../../../src/scanners/apt/list_choice.ts";
 import { ScanError } from "../../../src/scanners/scanner.ts";
 import { CommandError } from "../../../src/system/process.ts";
-import { ArchiveHost, DAY_MS, HOSTS, HOUR_MS } from "./archive_host.ts";
 import { succeeded } from "../fixture.ts";
+import { ArchiveHost, DAY_MS, HOSTS, HOUR_MS } from "./archive_host.ts";
 
 /** A host that fetched all of what these sources offer, so long ago; nothing newer is known since. */
 function hostOf(names: readonly string[], ageMs = 0): ArchiveHost {

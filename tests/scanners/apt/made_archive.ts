@@ -28,7 +28,7 @@ export const EXPECTED_UPDATES: readonly string[] = [
 /** What an upgrade would do besides, as the scanner warns of it. */
 export const EXPECTED_WARNINGS: readonly string[] = [
   "apt-get dist-upgrade would remove old-thing",
-  "apt-get dist-upgrade would go back to an older version of downgrade",
+  "apt-get dist-upgrade would downgrade downgrade",
 ];
 
 /** An update in the words of `EXPECTED_UPDATES`. */

@@ -1,16 +1,112 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
-  type Fetched,
+  type FetchStatus,
+  hostSettings,
   isDue,
-  keepFetchRecord,
   keyOf,
   NO_RECORD,
+  parseOutcomes,
+  preparePrivateDirectory,
+  privateSettings,
   readFetchRecord,
-  readOutcomes,
   recordOutcomes,
+  releaseSettings,
+  writeFetchRecord,
 } from "../../../src/scanners/apt/private_lists.ts";
 import type { AptSource } from "../../../src/scanners/apt/sources.ts";
+import { FileError } from "../../../src/system/files.ts";
 import { FakeFiles } from "../../fakes/files.ts";
+
+Deno.test("preparePrivateDirectory() makes folders and files that are this user's alone, once", async () => {
+  const files = new FakeFiles();
+  assertEquals(await preparePrivateDirectory({ files }, "/own"), { path: "/own/apt" });
+  assertEquals([...files.modes], [
+    ["/own/apt", 0o700],
+    ["/own/apt/lists", 0o700],
+    ["/own/apt/lists/partial", 0o700],
+    ["/own/apt/releases/partial", 0o700],
+    ["/own/apt/cache", 0o700],
+    ["/own/apt/cache/archives/partial", 0o700],
+    ["/own/apt/releases.conf", 0o600],
+    ["/own/apt/ask.conf", 0o600],
+  ]);
+  files.writeText = () => Promise.reject(new TypeError("written again"));
+  assertEquals(await preparePrivateDirectory({ files }, "/own"), { path: "/own/apt" });
+});
+
+Deno.test("preparePrivateDirectory() says why there is none, and hides no mistake of ours", async () => {
+  const files = new FakeFiles();
+  for (const directory of [undefined, "own", ""]) {
+    assertEquals(await preparePrivateDirectory({ files }, directory), null);
+  }
+  files.fail("prepare the directory for apt", "full");
+  assert(String(await preparePrivateDirectory({ files }, "/own")).includes("full on purpose"));
+  files.readText = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(() => preparePrivateDirectory({ files }, "/own"), TypeError, "oops");
+});
+
+Deno.test("preparePrivateDirectory() writes last what says that all is there", async () => {
+  const refused = () => Promise.reject(new FileError("Cannot go on: full", { reason: "full" }));
+  for (const method of ["makeDirectory", "writeText"] as const) {
+    const files = new FakeFiles();
+    files[method] = refused;
+    assertEquals(await preparePrivateDirectory({ files }, "/own"), "Cannot go on: full");
+    assertEquals([...files.texts], []);
+  }
+  const files = new FakeFiles();
+  const write = files.writeText.bind(files);
+  const begun: string[] = [];
+  const ended: string[] = [];
+  files.writeText = async (purpose, path, text, options) => {
+    assertEquals(begun.length, ended.length, "one after the other");
+    begun.push(path);
+    await new Promise((resolve) => setTimeout(resolve));
+    await write(purpose, path, text, options);
+    ended.push(path);
+  };
+  await preparePrivateDirectory({ files }, "/own");
+  assertEquals(ended, ["/own/apt/releases.conf", "/own/apt/ask.conf"]);
+});
+
+Deno.test("the hooks of the host are cleared, and lists where only Release files are asked for", async () => {
+  const files = new FakeFiles();
+  await preparePrivateDirectory({ files }, "/own");
+  const hooks = ["AptCli::Hooks", "APT::Update::Pre-Invoke", "APT::Update::Post-Invoke"];
+  for (const file of ["ask.conf", "releases.conf"]) {
+    const text = files.texts.get(`/own/apt/${file}`) ?? "";
+    for (const hook of hooks) assert(text.includes(`#clear ${hook};\n`), file);
+    assertEquals(text.includes("#clear Acquire::IndexTargets;\n"), file === "releases.conf");
+  }
+});
+
+Deno.test("settings have apt look where they say", () => {
+  const own = { path: "/own/apt" };
+  const valuesOf = (settings: readonly string[]) => settings.filter((word) => word !== "-o");
+  assertEquals(valuesOf(hostSettings(own, null)), [
+    "-c",
+    "/own/apt/ask.conf",
+    "Dir::Cache::archives=/own/apt/cache/archives/",
+  ]);
+  assertEquals(valuesOf(hostSettings(own, "/own/apt/cache/host-pkgcache.bin")).slice(3), [
+    "Dir::Cache::pkgcache=/own/apt/cache/host-pkgcache.bin",
+    "Dir::Cache::srcpkgcache=/own/apt/cache/host-srcpkgcache.bin",
+  ]);
+  assertEquals(valuesOf(privateSettings({ path: "/pkgcache.bin/apt" })).slice(4, 6), [
+    "Dir::Cache::pkgcache=/pkgcache.bin/apt/cache/pkgcache.bin",
+    "Dir::Cache::srcpkgcache=/pkgcache.bin/apt/cache/srcpkgcache.bin",
+  ]);
+  assertEquals(valuesOf(privateSettings(own)).slice(2), [
+    "Dir::State::lists=/own/apt/lists/",
+    "Dir::Cache=/own/apt/cache/",
+    "Dir::Cache::pkgcache=/own/apt/cache/pkgcache.bin",
+    "Dir::Cache::srcpkgcache=/own/apt/cache/srcpkgcache.bin",
+    "APT::Sandbox::User=root",
+  ]);
+  assertEquals(valuesOf(releaseSettings(own)).slice(1, 3), [
+    "/own/apt/releases.conf",
+    "Dir::State::lists=/own/apt/releases/",
+  ]);
+});
 
 function source(site: string, suite: string): AptSource {
   const prefix = `${site.replace(/^\w+:\/*/, "").replaceAll("/", "_")}_dists_${suite}_`;
@@ -22,13 +118,13 @@ const A = source("http://a.example/debian", "s");
 const B = source("http://b.example/debian", "s");
 
 function whyOf(stdout: string, stderr = "", code = 0, sources = [A, B]) {
-  const outcomes = readOutcomes({ stdout, stderr, code }, sources);
+  const outcomes = parseOutcomes({ stdout, stderr, code }, sources);
   return sources.map((source) => outcomes.get(keyOf(source)));
 }
 
 const HIT_A = "Hit:1 http://a.example/debian s InRelease\n";
 
-Deno.test("readOutcomes() takes a source for answered only if apt said so", () => {
+Deno.test("parseOutcomes() takes a source for answered only if apt said so", () => {
   assertEquals(whyOf(`${HIT_A}Get:2 http://b.example/debian s InRelease [10 kB]\n`), [null, null]);
   assertEquals(whyOf(HIT_A), [null, "it did not answer"]);
   assertEquals(whyOf("", "E: No space left\n", 100), ["No space left", "No space left"]);
@@ -41,7 +137,7 @@ Deno.test("readOutcomes() takes a source for answered only if apt said so", () =
   assertEquals(whyOf(once)[0], "it did not answer", "the last word counts");
 });
 
-Deno.test("readOutcomes() quotes why a source did not answer, and names no other", () => {
+Deno.test("parseOutcomes() quotes why a source did not answer, and names no other", () => {
   const refused = `${HIT_A}Err:2 http://b.example/debian s InRelease\n` +
     "  401  Unauthorized [IP: 192.0.2.1 443]\nReading package lists...\n";
   assertEquals(whyOf(refused, "E: Failed to fetch x\n", 100), [
@@ -65,7 +161,7 @@ Deno.test("readOutcomes() quotes why a source did not answer, and names no other
   assert(whyOf(both, kept)[1]?.includes("NO_PUBKEY"));
 });
 
-Deno.test("readOutcomes() hides the secrets of an address", () => {
+Deno.test("parseOutcomes() hides the secrets of an address", () => {
   const token = "a1b2c3d4e5f6a7b8c9d0e1f2";
   const secret = source(`https://deb.example/${token}/x`, "s");
   const text = "Hit:1 https://deb.example/" + token + "/x s InRelease\n";
@@ -76,7 +172,7 @@ Deno.test("readOutcomes() hides the secrets of an address", () => {
 
 const HOUR_MS = 3_600_000;
 const NOW = 1_000 * HOUR_MS;
-const failed = (failures: number): Fetched => ({
+const failed = (failures: number): FetchStatus => ({
   fetched_ms: null,
   tried_ms: NOW,
   failures,
@@ -84,8 +180,8 @@ const failed = (failures: number): Fetched => ({
 });
 
 Deno.test("isDue() fetches daily, and waits 1, 2, 4, ... 24 hours after a failure", () => {
-  const good: Fetched = { fetched_ms: NOW, tried_ms: NOW, failures: 0, why: null };
-  const dueAfterH = (known: Fetched | undefined) =>
+  const good: FetchStatus = { fetched_ms: NOW, tried_ms: NOW, failures: 0, why: null };
+  const dueAfterH = (known: FetchStatus | undefined) =>
     [0, 1, 2, 4, 8, 16, 24].find((hours) => isDue(known, NOW + hours * HOUR_MS));
   assertEquals(dueAfterH(undefined), 0);
   assertEquals(dueAfterH(good), 24);
@@ -118,7 +214,7 @@ Deno.test("the record comes back as it was kept, and a damaged one as none", asy
   const none = { version: 1 as const, own: {}, host: {} };
   assertEquals(await readFetchRecord({ files }, "/own"), none);
   const kept = { ...none, own: { [keyOf(A)]: failed(2) } };
-  await keepFetchRecord({ files }, "/own", kept);
+  await writeFetchRecord({ files }, "/own", kept);
   assertEquals(await readFetchRecord({ files }, "/own"), kept);
   assertEquals(files.modes.get("/own/sources.json"), 0o600);
   for (const text of ["", "{", '{"version":2,"own":{},"host":{}}', '{"own":[]}']) {
@@ -126,7 +222,7 @@ Deno.test("the record comes back as it was kept, and a damaged one as none", asy
     assertEquals(await readFetchRecord({ files }, "/own"), none, text);
   }
   files.fail("keep what was fetched", "full");
-  await keepFetchRecord({ files }, "/own", kept);
+  await writeFetchRecord({ files }, "/own", kept);
   assertEquals(await readFetchRecord({ files }, "/own"), none);
 });
 
@@ -135,10 +231,10 @@ Deno.test("the record hides no mistake of ours", async () => {
   files.readText = () => Promise.reject(new TypeError("oops"));
   files.writeText = () => Promise.reject(new TypeError("oops"));
   await assertRejects(() => readFetchRecord({ files }, "/own"), TypeError, "oops");
-  await assertRejects(() => keepFetchRecord({ files }, "/own", NO_RECORD), TypeError, "oops");
+  await assertRejects(() => writeFetchRecord({ files }, "/own", NO_RECORD), TypeError, "oops");
 });
 
-Deno.test("readOutcomes() takes nothing for an answer that a source's lists do not come with", () => {
+Deno.test("parseOutcomes() takes nothing for an answer that a source's lists do not come with", () => {
   const site = "http://a.example/debian";
   const others = [
     `Get:1 ${site} s Release.gpg [800 B]\n`,
@@ -155,7 +251,7 @@ Deno.test("readOutcomes() takes nothing for an answer that a source's lists do n
   }
 });
 
-Deno.test("readOutcomes() has a reason for every source that failed, the nearest that was told", () => {
+Deno.test("parseOutcomes() has a reason for every source that failed, the nearest that was told", () => {
   const failed = "Err:1 http://a.example/debian s InRelease\n";
   const stderr = "E: Failed to fetch http://a.example/debian/dists/s/InRelease  Gone\n";
   const told = "Failed to fetch http://a.example/debian/dists/s/InRelease  Gone";
@@ -172,13 +268,13 @@ Deno.test("readOutcomes() has a reason for every source that failed, the nearest
   assertEquals(whyOf(`${HIT_A}${unknown}`)[0], null, "a source that is not enabled any more");
 });
 
-Deno.test("readOutcomes() says something of those sources alone that are asked", () => {
+Deno.test("parseOutcomes() says something of those sources alone that are asked", () => {
   const sourceOnly = { ...B, lists: [] };
-  const outcomes = readOutcomes({ stdout: HIT_A, stderr: "", code: 0 }, [A, sourceOnly]);
+  const outcomes = parseOutcomes({ stdout: HIT_A, stderr: "", code: 0 }, [A, sourceOnly]);
   assertEquals([...outcomes], [[keyOf(A), null]]);
 });
 
-Deno.test("readOutcomes() quotes reasons shortened", () => {
+Deno.test("parseOutcomes() quotes reasons shortened", () => {
   const stdout = `Err:1 http://a.example/debian s InRelease\n  ${"no ".repeat(200)}\n`;
   assertEquals(whyOf(stdout)[0]?.length, 300);
 });
@@ -189,7 +285,7 @@ Deno.test("keyOf() tells sources apart and does not show their address", () => {
   assertEquals(keyOf(A), keyOf({ ...A }));
 });
 
-Deno.test("readOutcomes() knows a source that apt refuses because it says of itself what it did not before", () => {
+Deno.test("parseOutcomes() knows a source that apt refuses because it says of itself what it did not before", () => {
   const both = `${HIT_A}Get:2 http://b.example/debian s InRelease [1 kB]\n`;
   const stderr =
     "E: Repository 'http://b.example/debian s InRelease' changed its 'Suite' value from 'stable' to 'oldstable'\n";

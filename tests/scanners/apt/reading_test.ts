@@ -3,9 +3,9 @@ import { aptScanner } from "../../../src/scanners/apt.ts";
 import { ScanError } from "../../../src/scanners/scanner.ts";
 import type { RunResult } from "../../../src/system/process.ts";
 import { scanWith } from "../../fakes/scan_with.ts";
+import { succeeded } from "../fixture.ts";
 import { ArchiveHost, DAY_MS } from "./archive_host.ts";
 import { AptHost, captured, MADE_SOURCES, type Question, questionOf } from "./host.ts";
-import { succeeded } from "../fixture.ts";
 import { EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
 
 const scanner = aptScanner();

@@ -1,21 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
 import { parseChangelogs } from "../../../src/scanners/apt/changelogs.ts";
-import { parseInstalled } from "../../../src/scanners/apt/installed.ts";
-import { parsePolicy } from "../../../src/scanners/apt/policy.ts";
-import type { Release } from "../../../src/scanners/apt/releases.ts";
-import { parseShow } from "../../../src/scanners/apt/show.ts";
-import type { AptSource, Releases } from "../../../src/scanners/apt/sources.ts";
+import type { Releases } from "../../../src/scanners/apt/lists.ts";
+import { parseInstalled, parsePolicy, parseShow } from "../../../src/scanners/apt/packages.ts";
+import type { AptSource, Release } from "../../../src/scanners/apt/sources.ts";
 import {
-  type AptState,
+  describeGaps,
+  describeSideEffects,
+  describeUntrusted,
   describeUpdates,
   findUndescribed,
-  findWaiting,
-  tellEffects,
-  tellGaps,
+  parsePackageFiles,
 } from "../../../src/scanners/apt/updates.ts";
-import { parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
-import { madeReleases } from "./host.ts";
+import { type AptState, findWaiting, parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
 import { readFixture } from "../fixture.ts";
+import { madeReleases } from "./host.ts";
 import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
 
 const made: AptState = {
@@ -33,8 +31,8 @@ function updatesOf(state: AptState) {
 
 Deno.test("every case of the made archive comes out as it was worked out by hand", () => {
   assertEquals(updatesOf(made).map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
-  assertEquals(tellGaps(made, findWaiting(made), shown), []);
-  assertEquals(tellEffects(made), EXPECTED_WARNINGS);
+  assertEquals(describeGaps(made, findWaiting(made), shown), []);
+  assertEquals(describeSideEffects(made), EXPECTED_WARNINGS);
 });
 
 Deno.test("a state that is not plain comes with the rule that explains it", () => {
@@ -55,7 +53,7 @@ Deno.test("apt 3, which calls phasing by its name and removes nothing, is unders
     line.startsWith("needs-removal") ? line.replace("upgradable", "kept_back") : line
   );
   assertEquals(updatesOf(state).map(describe).toSorted(), expected.toSorted());
-  assertEquals(tellGaps(state, findWaiting(state), shown), []);
+  assertEquals(describeGaps(state, findWaiting(state), shown), []);
 });
 
 Deno.test("describeUpdates() adds size, source and purpose where they are known", () => {
@@ -116,7 +114,9 @@ Deno.test("without a decision nothing can be upgraded, and nothing is hidden", (
   assert(waiting.every((update) => update.state !== "upgradable"));
   const states = waiting.filter(({ state }) => state !== "kept_back").map(({ state }) => state);
   assertEquals(states.toSorted(), ["held", "phased", "pinned"]);
-  assertEquals(tellGaps(state, waiting, shown), ["apt-get decides nothing: Unmet dependencies"]);
+  assertEquals(describeGaps(state, waiting, shown), [
+    "Cannot compute an upgrade with apt-get: Unmet dependencies",
+  ]);
 });
 
 Deno.test("a decision that took too long leaves a doubt, and no update is said to be kept back", () => {
@@ -139,14 +139,14 @@ Deno.test("a package that apt would remove is said to be removed, and one that i
   const removed = { ...made, decision: parseUpgrade(removing) };
   const find = (state: AptState) => findWaiting(state).find(({ name }) => name === "needs-removal");
   assertEquals(find(removed)?.state, "removed_by_upgrade");
-  assertEquals(tellGaps(removed, findWaiting(removed), shown), []);
+  assertEquals(describeGaps(removed, findWaiting(removed), shown), []);
   const forgotten = {
     ...made,
     decision: parseUpgrade(removing.replace("   needs-removal (1.0)\n", "")),
   };
   assertEquals(find(forgotten)?.stateReason, "doubt: apt-get does not mention it");
-  const gaps = tellGaps(forgotten, findWaiting(forgotten), shown);
-  assert(gaps.includes("apt-get does not say what would become of needs-removal"), gaps.join("\n"));
+  const gaps = describeGaps(forgotten, findWaiting(forgotten), shown);
+  assert(gaps.includes("apt-get does not mention needs-removal"), gaps.join("\n"));
 });
 
 Deno.test("security is true of what closes a hole on the way, false where a distributor marks, else null", () => {
@@ -199,11 +199,11 @@ Deno.test("security is true of what closes a hole on the way, false where a dist
   assertEquals(securityOf(["2", "nobody knows"]), null);
 });
 
-Deno.test("tellGaps() tells of lines and packages that were not understood", () => {
+Deno.test("describeGaps() tells of lines and packages that were not understood", () => {
   const state = { ...made, policies: parsePolicy("junk\n") };
-  const gaps = tellGaps(state, [], shown);
+  const gaps = describeGaps(state, [], shown);
   assertEquals(gaps.length, 2);
-  assert(gaps[0]?.startsWith("apt-cache policy does not tell of bash, bpo-tool, "));
+  assert(gaps[0]?.startsWith("apt-cache policy does not list bash, bpo-tool, "));
   assertEquals(gaps[1], "Lines of apt's answers that were not understood: 1");
 });
 
@@ -360,12 +360,12 @@ Deno.test("describeUpdates() names the host of a source that has no name, and no
   assertEquals(sourceOf("/var/lib/dpkg/status"), [null]);
 });
 
-Deno.test("tellEffects() is silent where an upgrade only upgrades, or where nothing is decided", () => {
-  assertEquals(tellEffects(stateOf({}, "")), []);
-  assertEquals(tellEffects(stateOf({}, "", { decision: REFUSED })), []);
+Deno.test("describeSideEffects() is silent where an upgrade only upgrades, or where nothing is decided", () => {
+  assertEquals(describeSideEffects(stateOf({}, "")), []);
+  assertEquals(describeSideEffects(stateOf({}, "", { decision: REFUSED })), []);
 });
 
-Deno.test("tellGaps() counts every line that was not understood, whoever said it", () => {
+Deno.test("describeGaps() counts every line that was not understood, whoever said it", () => {
   const totals = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
   const told = {
     ...stateOf({}, totals),
@@ -374,17 +374,56 @@ Deno.test("tellGaps() counts every line that was not understood, whoever said it
   const whole = { ...told, policies: parsePolicy("tool:\n  Installed: 1\n  Candidate: 1\n") };
   const nothing = parseShow("");
   const lines = (count: number) => [`Lines of apt's answers that were not understood: ${count}`];
-  assertEquals(tellGaps(whole, [], nothing), []);
-  assertEquals(tellGaps(told, [], nothing), ["apt-cache policy does not tell of tool"]);
+  assertEquals(describeGaps(whole, [], nothing), []);
+  assertEquals(describeGaps(told, [], nothing), ["apt-cache policy does not list tool"]);
   const odd = parseUpgrade(`${listed("packages will be upgraded", "   junk\n")}${totals}`);
-  assertEquals(tellGaps({ ...whole, decision: odd }, [], nothing), lines(1));
-  assertEquals(tellGaps(whole, [], parseShow("junk\n")), lines(1));
+  assertEquals(describeGaps({ ...whole, decision: odd }, [], nothing), lines(1));
+  assertEquals(describeGaps(whole, [], parseShow("junk\n")), lines(1));
   const policies = { ...whole.policies, unparsed: 2 };
   const installed = { ...whole.installed, unparsed: 3 };
   const all = { ...whole, policies, installed };
-  assertEquals(tellGaps({ ...all, decision: odd }, [], parseShow("junk\n")), lines(7));
-  assertEquals(tellGaps({ ...all, decision: REFUSED }, [], nothing), [
-    "apt-get decides nothing: Unmet dependencies",
+  assertEquals(describeGaps({ ...all, decision: odd }, [], parseShow("junk\n")), lines(7));
+  assertEquals(describeGaps({ ...all, decision: REFUSED }, [], nothing), [
+    "Cannot compute an upgrade with apt-get: Unmet dependencies",
     ...lines(5),
   ]);
+});
+
+Deno.test("parsePackageFiles() reads a file a line, with blanks in it", () => {
+  assertEquals([...parsePackageFiles("")], []);
+  const file = "http://corp.example/apt stable/main amd64 Packages";
+  assertEquals([...parsePackageFiles(`${file}\n\n${file}\n`)], [file]);
+});
+
+Deno.test("describeUntrusted() names what no signature vouches for, unless another source's does", () => {
+  const policies = parsePolicy(readFixture("apt", "made_policy.txt"));
+  const waiting = ["corp-agent", "libssl3t64"].map((name) => {
+    const { installed, candidate } = policies.packages.get(name)!;
+    return {
+      name,
+      currentVersion: installed!,
+      availableVersion: candidate!,
+      state: "upgradable" as const,
+      stateReason: null,
+      isDoubtful: false,
+    };
+  });
+  const files = (name: string) =>
+    policies.packages.get(name)?.versions.flatMap(({ files }) => files.map(({ name }) => name)) ??
+      [];
+  const [corp = "", ...none] = files("corp-agent").filter((file) => !file.startsWith("/"));
+  assertEquals(none, []);
+  const [updates = "", security = ""] = files("libssl3t64");
+  const tell = (...untrusted: string[]) => describeUntrusted(waiting, policies, new Set(untrusted));
+  const why = ": not offered by a signed source";
+  assertEquals(tell(), []);
+  const gone = waiting.map((update) => ({ ...update, availableVersion: "99" }));
+  assertEquals(
+    describeUntrusted(gone, policies, new Set([corp])),
+    [],
+    "offered by nobody any more",
+  );
+  assertEquals(tell(corp), [`apt cannot authenticate corp-agent${why}`]);
+  assertEquals(tell(security), [], "the updates' own file is signed");
+  assert(tell(security, updates)[0]?.includes("libssl3t64"));
 });

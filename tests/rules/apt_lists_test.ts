@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { findNews, type ToldList } from "../../../src/commands/news.ts";
-import { aptScanner } from "../../../src/scanners/apt.ts";
-import { isWhole, runScan, type ScanReport } from "../../../src/scanners/run_scans.ts";
-import { encodeUpdate } from "../../../src/server/update_item.ts";
-import { scanWith } from "../../fakes/scan_with.ts";
-import { AptHost, captured, hits, MADE_SOURCES, questionOf } from "./host.ts";
-import { succeeded } from "../fixture.ts";
-import { EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
+import { findNews, type ToldList } from "../../src/commands/news.ts";
+import { aptScanner } from "../../src/scanners/apt.ts";
+import { isWhole, runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
+import { encodeUpdate } from "../../src/server/update_item.ts";
+import { scanWith } from "../fakes/scan_with.ts";
+import { AptHost, captured, hits, MADE_SOURCES, questionOf } from "../scanners/apt/host.ts";
+import { succeeded } from "../scanners/fixture.ts";
+import { EXPECTED_UPDATES, EXPECTED_WARNINGS } from "../scanners/apt/made_archive.ts";
 
 const scanner = aptScanner();
 const HOSTS = "/var/lib/apt/lists";
@@ -88,7 +88,7 @@ Deno.test("scan() says how old the lists are where it has nowhere to keep others
   const { result, metadataAgeS, sources, warnings } = await scanWith(scanner, host, {});
   assertEquals([result, metadataAgeS], ["degraded", 60 * 86_400]);
   assert(sources.every((source) => source.result === "old"));
-  assert(warnings[0]?.endsWith(": its lists are 1440 hours old, as far as they tell"), warnings[0]);
+  assert(warnings[0]?.endsWith(": its lists are 1440 hours old, by their own dates"), warnings[0]);
 });
 
 Deno.test("scan() of a host that is offline for 60 days says so, and does not ask at every scan", async () => {
@@ -254,7 +254,7 @@ Deno.test("scan() as an ordinary user does not take a refusal for its own want o
   // Whether root's lists are in date is not known then, and no fetch of its own would tell.
   const unknown = user.sources.filter(({ result }) => result !== "ok");
   assertEquals([user.fetches, user.failed, unknown.map(({ name, why }) => [name, why])], [0, [], [
-    [SECURITY.name, "its lists are 120 hours old, as far as they tell"],
+    [SECURITY.name, "its lists are 120 hours old, by their own dates"],
   ]]);
   host.machine = { ...host.machine, userId: () => 0 };
   const root = hostWithLists(0);

@@ -3,7 +3,8 @@
 import type { System } from "../system/system.ts";
 import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt/commands.ts";
 import { chooseLists } from "./apt/list_choice.ts";
-import { oldestAgeS, readWithRetry } from "./apt/reading.ts";
+import { oldestAgeS } from "./apt/lists.ts";
+import { readWithRetry } from "./apt/reading.ts";
 import { readRebootState } from "./apt/reboot.ts";
 import { type ScanAnswer, type Scanner, type ScanOptions, withSources } from "./scanner.ts";
 
@@ -50,7 +51,7 @@ async function scanApt(
     gaps: [...lists.gaps, ...reading.gaps],
     notes: [...lists.notes, ...reading.notes],
     sources: lists.sources,
-    metadataAgeS: oldestAgeS(lists),
+    metadataAgeS: oldestAgeS(lists.sources),
     reboot: await readRebootState(system, options.hostDirectory),
   };
 }

@@ -25,7 +25,7 @@ const changelogEntry = v.object({
 });
 
 /** One version in a changelog. */
-export type ChangelogEntry = v.InferOutput<typeof changelogEntry>;
+type ChangelogEntry = v.InferOutput<typeof changelogEntry>;
 
 /** Entries by source package, in the order of the changelog: the newest first. */
 export type Changelogs = ReadonlyMap<string, readonly ChangelogEntry[]>;
@@ -34,16 +34,6 @@ export type Changelogs = ReadonlyMap<string, readonly ChangelogEntry[]>;
 export interface ChangelogOrigin {
   readonly origin: string;
   readonly changelogs: Changelogs;
-}
-
-/** What a changelog says of one update. */
-export interface ChangelogFacts {
-  readonly cves: readonly string[];
-  readonly advisories: readonly string[];
-  /** The most urgent of the versions on the way; `null`: the changelog does not have them. */
-  readonly urgency: string | null;
-  /** Whether the changelog has the waiting version. */
-  readonly isKnown: boolean;
 }
 
 /** Changelogs on this host that are read; the first packages win. */
@@ -94,28 +84,26 @@ export function parseChangelogs(text: string): Changelogs {
 }
 
 /**
- * Returns what lies between the two versions of an update; nothing where the changelog does not have the
- * waiting version: it is another source's, or an older one.
+ * Returns the facts from the versions between the two of an update, with the urgency of the most urgent
+ * one; nothing unless the changelog has the waiting version (`isKnown`): it may be an older one.
  */
 export function changelogFacts(
   changelogs: Changelogs,
   source: string,
-  { currentVersion, availableVersion }: { currentVersion: string; availableVersion: string },
-): ChangelogFacts {
+  { currentVersion, availableVersion }: Pick<WaitingUpdate, "currentVersion" | "availableVersion">,
+) {
   const current = sourceVersion(currentVersion);
   const available = sourceVersion(availableVersion);
   const entries = changelogs.get(source) ?? [];
   const isKnown = entries.some(({ version }) => version === available);
-  const between = !isKnown
-    ? []
-    : entries.filter(({ version }) =>
-      compareDebianVersions(version, current) > 0 &&
-      compareDebianVersions(version, available) <= 0
-    );
+  const between = entries.filter(({ version }) =>
+    isKnown && compareDebianVersions(version, current) > 0 &&
+    compareDebianVersions(version, available) <= 0
+  );
   const urgencies = between.map(({ urgency }) => URGENCIES.indexOf(urgency));
   return {
-    cves: unique(between.flatMap(({ cves }) => cves)),
-    advisories: unique(between.flatMap(({ advisories }) => advisories)),
+    cves: [...new Set(between.flatMap(({ cves }) => cves))],
+    advisories: [...new Set(between.flatMap(({ advisories }) => advisories))],
     urgency: URGENCIES[Math.max(-1, ...urgencies)] ?? null,
     isKnown,
   };
@@ -124,10 +112,6 @@ export function changelogFacts(
 /** A rebuilt package has the source's version with `+bN` appended. */
 export function sourceVersion(version: string): string {
   return version.replace(/\+b\d+$/, "");
-}
-
-function unique(words: readonly string[]): string[] {
-  return [...new Set(words)];
 }
 
 /** A changelog to fetch: that of a waiting package's source. */

@@ -20,10 +20,7 @@ const CP = "/usr/bin/cp";
 /** Time limit of one command on a host without packages. A command takes one to eight seconds. */
 const TIMEOUT_MS = 60_000;
 
-/**
- * Additional time per installed package: with hundreds of updates apt computes for ten seconds, and on
- * a tenth of a core for a hundred.
- */
+/** Per installed package: for hundreds of updates apt computes 10 s, on a tenth of a core 100 s. */
 const TIMEOUT_PER_PACKAGE_MS = 500;
 const MAX_TIMEOUT_MS = 900_000;
 
@@ -68,7 +65,7 @@ export interface AskOptions {
 }
 
 /** A program that exceeded its time limit. */
-export class TimeoutError extends ScanError {
+class TimeoutError extends ScanError {
   /** `apt-get did not finish within 60 s`. */
   readonly fact: string;
 
@@ -129,10 +126,7 @@ export class AptCommands {
     return this.#ask("list the package sources", argv);
   }
 
-  /**
-   * Computes an upgrade of everything, or says why apt refuses. Apt decides as for a real upgrade and
-   * prints what it would download: `--simulate` decides the same and takes four times as long.
-   */
+  /** Computes an upgrade of everything: `--simulate` decides the same and takes four times as long. */
   async decideUpgrade(): Promise<string | UpgradeRefusal> {
     const action = "decide on an upgrade";
     const settings = [
@@ -193,9 +187,8 @@ export class AptCommands {
     ];
     const what = ["-q=1", ...asOptions(settings), "changelog", ...packages];
     // Apt shows each with a pager.
-    const environment = { PAGER: "cat" };
     const argv = [APT_GET, ...this.#settings, ...what];
-    return this.#run("fetch changelogs", argv, timeoutMs, environment);
+    return this.#run("fetch changelogs", argv, timeoutMs, { PAGER: "cat" });
   }
 
   /**
@@ -259,11 +252,8 @@ export class AptCommands {
     timeoutMs: number = this.#timeoutMs,
     more: Readonly<Record<string, string>> = {},
   ): Promise<RunResult> {
-    const { aptConfigFile } = this.#options;
-    const environment = {
-      ...more,
-      ...(aptConfigFile !== undefined && { APT_CONFIG: aptConfigFile }),
-    };
+    const { aptConfigFile: APT_CONFIG } = this.#options;
+    const environment = { ...more, ...(APT_CONFIG !== undefined && { APT_CONFIG }) };
     try {
       return await this.#system.runCommand(argv, {
         timeoutMs,
@@ -283,7 +273,8 @@ export class AptCommands {
   }
 }
 
-function asOptions(settings: readonly string[]): string[] {
+/** Passes each setting to apt with `-o`. */
+export function asOptions(settings: readonly string[]): string[] {
   return settings.flatMap((setting) => ["-o", setting]);
 }
 

@@ -16,6 +16,7 @@ import {
   listFiles,
   listsFetchedMs,
   newestPlausible,
+  oldestAgeS,
   type Releases,
   type SourceFetch,
   type SourceLists,
@@ -65,11 +66,11 @@ interface ListView {
 /** What all steps of the choice use. */
 interface ChoiceContext {
   readonly system: System;
-  readonly options: AptOptions;
-  readonly signal: AbortSignal | undefined;
   readonly places: AptPlaces;
   readonly sources: readonly AptSource[];
   readonly nowMs: number;
+  readonly signal: AbortSignal | undefined;
+  commandsWith(settings: readonly string[]): AptCommands;
 }
 
 /** The reason for a source that answers while the host has not fetched its newest lists. */
@@ -97,11 +98,17 @@ export async function chooseLists(
     ? hostCacheFile(directory)
     : null;
   const settings = directory ? hostSettings(directory, ownCacheFile) : [];
-  const commands = new AptCommands(system, options, { settings, signal });
+  const commandsWith = (settings: readonly string[]) =>
+    new AptCommands(system, options, { settings, signal });
+  const commands = commandsWith(settings);
   const { sources, unparsed } = parseSources(await commands.listSources());
   const nowMs = system.clock.nowMs();
-  const context: ChoiceContext = { system, options, signal, places, sources, nowMs };
-  const gaps = [...commands.gaps, ...describeSourceGaps(sources, unparsed)];
+  const context: ChoiceContext = { system, places, sources, nowMs, signal, commandsWith };
+  const gaps = [
+    ...commands.gaps,
+    ...sources.some(isAsked) ? [] : ["No package source is enabled: no update can be known"],
+    ...unparsed > 0 ? [`Package sources that were not understood: ${unparsed}`] : [],
+  ];
   const fetchedMs = await listsFetchedMs(system, places);
   let record = directory
     ? withoutObsolete(await readFetchRecord(system, directory.path), fetchedMs)
@@ -110,11 +117,7 @@ export async function chooseLists(
     record = { ...record, ...changes };
     if (directory) await writeFetchRecord(system, directory.path, record);
   };
-  const shared = {
-    privateDirectory: directory,
-    signal,
-    notes: [...notes, ...commands.notes],
-  };
+  const shared = { privateDirectory: directory, signal, notes: [...notes, ...commands.notes] };
   const chooseHost = async (view: ListView, more: readonly string[] = []) => ({
     ...shared,
     ...await describeView(context, view, ownCacheFile ?? aptCacheFile),
@@ -152,13 +155,6 @@ export async function chooseLists(
   };
 }
 
-function describeSourceGaps(sources: readonly AptSource[], unparsed: number): string[] {
-  return [
-    ...sources.some(isAsked) ? [] : ["No package source is enabled: no update can be known"],
-    ...unparsed > 0 ? [`Package sources that were not understood: ${unparsed}`] : [],
-  ];
-}
-
 async function describeView(
   { system, sources: enabled }: ChoiceContext,
   { places, lists, sources }: ListView,
@@ -186,10 +182,7 @@ async function viewLists(
   return { places, lists, sources: judged };
 }
 
-/**
- * The host's lists. The age of a source's lists follows from its own files and its status alone. The time
- * of their directory is that of any file that came or went, which may belong to another source, or to none.
- */
+/** The host's lists. Their directory's time says nothing of a source: any file that comes or goes sets it. */
 function viewHostLists(context: ChoiceContext, statuses: FetchStatuses): Promise<ListView> {
   const { places, nowMs } = context;
   return viewLists(context, places, (source, { timesMs }) => {
@@ -221,21 +214,17 @@ function hasLists({ lists }: ListView, { prefix }: AptSource): boolean {
 }
 
 /** Refreshes the host's lists, as an administrator does: with the host's hooks. Only for root. */
-async function refreshHostLists({ system, options, signal, sources, nowMs }: ChoiceContext) {
+async function refreshHostLists({ commandsWith, signal, sources, nowMs }: ChoiceContext) {
   try {
-    const result = await new AptCommands(system, options, { signal }).update();
-    const statuses = recordOutcomes({}, parseOutcomes(result, sources), nowMs);
-    return { statuses, problems: [] };
+    const outcomes = parseOutcomes(await commandsWith([]).update(), sources);
+    return { statuses: recordOutcomes({}, outcomes, nowMs), problems: [] };
   } catch (error) {
     if (!(error instanceof ScanError) || signal?.aborted) throw error;
     return { statuses: {}, problems: [error.message] };
   }
 }
 
-/**
- * Whether no source is missing, so that it is worth asking each of them for newer lists. If the directory
- * of lists has not changed for a day, the host has fetched nothing: then private lists are fetched at once.
- */
+/** Whether no source is missing or expired, and the host may have fetched lists within a day. */
 function mayBeCurrent({ sources }: ListView, nowMs: number, directoryMs: number | null): boolean {
   const isExpired = ({ expiresAtMs }: ScanSource) => expiresAtMs !== null && expiresAtMs < nowMs;
   return nowMs - Number(directoryMs) < REFETCH_MS &&
@@ -250,11 +239,12 @@ function mayBeCurrent({ sources }: ListView, nowMs: number, directoryMs: number 
  * and, by `keyOf`, the sources that refuse this user and may answer root.
  */
 async function checkHostLists(
-  { system, options, signal, sources, nowMs }: ChoiceContext,
+  context: ChoiceContext,
   directory: PrivateDirectory,
   { lists, sources: judged }: ListView,
   known: FetchStatuses,
 ): Promise<{ statuses: FetchStatuses; refused: ReadonlySet<string> }> {
+  const { system, sources, nowMs } = context;
   const listsOf = (source: AptSource) => lists.get(source.prefix);
   const ages = new Map(judged.map(({ url, metadataAgeS }) => [url, metadataAgeS]));
   const isYoung = ({ address }: AptSource) =>
@@ -266,9 +256,7 @@ async function checkHostLists(
   if (!unproven.some((source) => isDue(known[keyOf(source)], nowMs))) {
     return { statuses: known, refused };
   }
-  const settings = releaseSettings(directory);
-  const commands = new AptCommands(system, options, { settings, signal });
-  const outcomes = await askSources(commands, unproven, signal);
+  const outcomes = await askSources(context, releaseSettings(directory), unproven);
   const seen = await inspectLists(system, `${directory.path}/releases`, unproven);
   for (const source of unproven) {
     const [newestMs = NaN, hereMs = NaN] = [seen.get(source.prefix), listsOf(source)]
@@ -291,24 +279,21 @@ async function checkHostLists(
   return { statuses: { ...known, ...recordOutcomes(known, outcomes, nowMs) }, refused };
 }
 
-/** Asks exactly `sources`, and returns their outcomes by `keyOf`. */
+/** Runs `apt-get update` with these settings, and returns the outcomes of `sources` by `keyOf`. */
 async function askSources(
-  commands: AptCommands,
+  { commandsWith, signal }: ChoiceContext,
+  settings: readonly string[],
   sources: readonly AptSource[],
-  signal: AbortSignal | undefined,
 ): Promise<Map<string, string | null>> {
   try {
-    return parseOutcomes(await commands.update(), sources);
+    return parseOutcomes(await commandsWith(settings).update(), sources);
   } catch (error) {
     if (!(error instanceof ScanError) || signal?.aborted) throw error;
     return new Map(sources.map((source) => [keyOf(source), error.message]));
   }
 }
 
-/**
- * Whether private lists may be better than the host's: a source that has just failed would fail again, and
- * one that refuses this user as well.
- */
+/** Whether private lists may be better: a source that has just failed or refused would do so again. */
 function needsPrivateLists(
   { sources }: ChoiceContext,
   host: ListView,
@@ -324,10 +309,7 @@ function needsPrivateLists(
 }
 
 /** Private lists, and the statuses of their sources. */
-interface PrivateLists {
-  readonly statuses: FetchStatuses;
-  readonly view: ListView;
-}
+type PrivateLists = { readonly statuses: FetchStatuses; readonly view: ListView };
 
 /** Fetches private lists where that is due, and inspects them. */
 async function fetchPrivateLists(
@@ -335,7 +317,7 @@ async function fetchPrivateLists(
   directory: PrivateDirectory,
   { host, known, refresh }: { host: ListView; known: FetchStatuses; refresh: boolean },
 ): Promise<PrivateLists> {
-  const { system, options, signal, sources, nowMs } = context;
+  const { system, sources, nowMs } = context;
   const asked = sources.filter(isAsked);
   const before = await viewPrivateLists(context, directory, known);
   const isLost = (source: AptSource) => {
@@ -347,8 +329,7 @@ async function fetchPrivateLists(
     asked.some((source) => isDue(known[keyOf(source)], nowMs) || isLost(source));
   if (!isWanted) return { statuses: known, view: before };
   const settings = privateSettings(directory);
-  const commands = new AptCommands(system, options, { settings, signal });
-  const statuses = recordOutcomes(known, await askSources(commands, asked, signal), nowMs);
+  const statuses = recordOutcomes(known, await askSources(context, settings, asked), nowMs);
   const view = await viewPrivateLists(context, directory, statuses);
   const missing = asked.filter((source) => hasLists(host, source) && !hasLists(view, source));
   const isUseful = asked.some((source) => hasLists(view, source));
@@ -357,9 +338,9 @@ async function fetchPrivateLists(
   const hostDirectory = `${host.places.aptStateDirectory}/lists`;
   const paths = await listFiles(system, hostDirectory, missing.map(({ prefix }) => prefix));
   try {
-    await commands.copy(paths, `${directory.path}/lists/`);
+    await context.commandsWith(settings).copy(paths, `${directory.path}/lists/`);
   } catch (error) {
-    if (!(error instanceof ScanError) || signal?.aborted) throw error;
+    if (!(error instanceof ScanError) || context.signal?.aborted) throw error;
   }
   return { statuses, view: await viewPrivateLists(context, directory, statuses) };
 }
@@ -388,12 +369,7 @@ function isPrivateBetter(
   const bad = ({ sources }: ListView) =>
     sources.filter(({ result }) => result !== "ok" && result !== "not_asked").length;
   if (bad(view) !== bad(host)) return bad(view) < bad(host);
-  return oldestS(view) <= oldestS(host);
-}
-
-function oldestS({ sources }: ListView): number {
-  const asked = sources.filter(({ result }) => result !== "not_asked");
-  return Math.max(0, ...asked.map(({ metadataAgeS }) => metadataAgeS ?? 0));
+  return (oldestAgeS(view.sources) ?? 0) <= (oldestAgeS(host.sources) ?? 0);
 }
 
 /** The host's lists, with the reasons why newer ones could not be fetched. */
@@ -402,9 +378,7 @@ function withFailures(
   host: ListView,
   statuses: FetchStatuses,
 ): ListView {
-  const reasons = new Map(
-    sources.map((source) => [source.address, statuses[keyOf(source)]?.why ?? null]),
-  );
+  const reasons = new Map(sources.map((source) => [source.address, statuses[keyOf(source)]?.why]));
   return {
     ...host,
     sources: host.sources.map((source) => {

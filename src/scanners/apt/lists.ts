@@ -37,10 +37,7 @@ export async function unlessFileError<T>(work: () => Promise<T>, fallback: T): P
 }
 
 /** When `path` last changed; `null`: it does not exist, or may not be inspected. */
-export function modifiedMs(
-  { files }: Pick<System, "files">,
-  path: string,
-): Promise<number | null> {
+export function modifiedMs({ files }: Pick<System, "files">, path: string): Promise<number | null> {
   return unlessFileError(
     async () => (await files.inspect(PURPOSE, path))?.modifiedMs ?? null,
     null,
@@ -118,10 +115,7 @@ export interface SourceLists {
   readonly isSigned: boolean;
   /** When its archive published these lists; `null` without a Release file. */
   readonly publishedMs: number | null;
-  /**
-   * When the archive had these lists, by their own files: the date in its Release file, and the time of
-   * that file, or of lists without one, which apt copies from the archive. They were fetched later.
-   */
+  /** The date in its Release file, and that file's time, or the lists', which apt copies from the archive. */
   readonly timesMs: readonly number[];
   /** Whether there is any list of packages. */
   readonly hasPackages: boolean;
@@ -211,10 +205,7 @@ export interface SourceFetch {
 /** Age at which lists are old if apt has not asked for newer ones since, and they do not say themselves. */
 const MAX_AGE_MS = 48 * 3_600_000;
 
-/**
- * How far ahead of this host's clock a plausible time may be: one of the two may take local time for UTC.
- * A wrong clock wrote times further ahead, or this one is wrong: then the age is unknown.
- */
+/** How far ahead of this host's clock a time may be: one of the two may take local time for UTC. */
 export const CLOCK_SLACK_MS = 24 * 3_600_000;
 
 /** The newest plausible time; else the least implausible one; `null` if there is none. */
@@ -266,6 +257,13 @@ export function judgeSource(
     return { ...facts, result: "old", why: `its lists are ${age}` };
   }
   return { ...facts, result: "ok" };
+}
+
+/** The age of the oldest lists, of the asked sources whose age is known; `null`: no age is known. */
+export function oldestAgeS(sources: readonly ScanSource[]): number | null {
+  const ages = sources.filter(({ result }) => result !== "not_asked")
+    .map(({ metadataAgeS }) => metadataAgeS).filter((age) => age !== null);
+  return ages.length > 0 ? Math.max(...ages) : null;
 }
 
 /** The releases of the package files that `apt-cache policy` names. */

@@ -41,10 +41,7 @@ export function splitAptName(aptName: AptName): { name: string; architecture: st
   return { name: aptName.slice(0, colon), architecture: aptName.slice(colon + 1) };
 }
 
-/**
- * Compares two versions in dpkg's order (deb-version(7)): negative if `a` is older than `b`, positive if
- * it is newer, 0 if dpkg treats them as equal.
- */
+/** Orders versions as dpkg does (deb-version(7)): negative if `a` is older than `b`, 0 if they are equal. */
 export function compareDebianVersions(a: string, b: string): number {
   // Most calls compare the installed version with an identical candidate.
   if (a === b) return 0;
@@ -69,38 +66,29 @@ function splitVersion(version: string): { epoch: string; upstream: string; revis
 /** Compares from the left, alternating between non-digits and digits. */
 function comparePart(a: string, b: string): number {
   if (a === b) return 0;
-  let [left, right] = [0, 0];
-  while (left < a.length || right < b.length) {
-    while (isText(a, left) || isText(b, right)) {
-      const order = weight(a, left++) - weight(b, right++);
-      if (order !== 0) return order;
-    }
-    const [leftEnd, rightEnd] = [digitsEnd(a, left), digitsEnd(b, right)];
-    const order = compareDigits(a.slice(left, leftEnd), b.slice(right, rightEnd));
+  const [left, right] = [[...a.matchAll(PIECE)], [...b.matchAll(PIECE)]];
+  for (let index = 0; index < Math.max(left.length, right.length); index++) {
+    const [, leftText = "", leftDigits = ""] = left[index] ?? [];
+    const [, rightText = "", rightDigits = ""] = right[index] ?? [];
+    const order = compareText(leftText, rightText) || compareDigits(leftDigits, rightDigits);
     if (order !== 0) return order;
-    [left, right] = [leftEnd, rightEnd];
   }
   return 0;
 }
 
-function isText(part: string, at: number): boolean {
-  return at < part.length && !isDigit(part.charCodeAt(at));
+const PIECE = /(\D*)(\d*)/g;
+
+function compareText(a: string, b: string): number {
+  for (let at = 0; at < Math.max(a.length, b.length); at++) {
+    const order = weight(a.charCodeAt(at)) - weight(b.charCodeAt(at));
+    if (order !== 0) return order;
+  }
+  return 0;
 }
 
-function isDigit(code: number): boolean {
-  return code >= 48 && code <= 57;
-}
-
-function digitsEnd(part: string, from: number): number {
-  let end = from;
-  while (isDigit(part.charCodeAt(end))) end++;
-  return end;
-}
-
-/** `~` sorts before the end and digits, these before letters, letters before everything else. */
-function weight(part: string, at: number): number {
-  if (!isText(part, at)) return 0;
-  const code = part.charCodeAt(at);
+/** `~` sorts before the end (`NaN`), the end before letters, letters before everything else. */
+function weight(code: number): number {
+  if (Number.isNaN(code)) return 0;
   if (code === 126) return -1;
   const isLetter = (code >= 65 && code <= 90) || (code >= 97 && code <= 122);
   return isLetter ? code : code + 256;
@@ -197,7 +185,7 @@ function parseInstalledRow(line: string) {
 }
 
 /** A package file that offers a version, and the priority that the host's preferences give it. */
-export interface OfferingFile {
+interface OfferingFile {
   /** As apt names it: `http://mirror.example/debian bookworm/main amd64 Packages`. */
   readonly name: string;
   readonly priority: number;
@@ -295,7 +283,7 @@ function parseVersion(value: string): string | null | undefined {
 }
 
 /** What a package file states about one version of a package. */
-export interface PackageDetails {
+interface PackageDetails {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;

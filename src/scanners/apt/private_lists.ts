@@ -12,7 +12,7 @@ import { FileError } from "../../system/files.ts";
 import type { RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
 import { outputLines } from "../output_lines.ts";
-import { quotedMessages, rawMessages } from "./commands.ts";
+import { asOptions, quotedMessages, rawMessages } from "./commands.ts";
 import { unlessFileError } from "./lists.ts";
 import { type AptSource, byAddress, findSource, isAsked } from "./sources.ts";
 
@@ -48,10 +48,7 @@ const WITHOUT_HOOKS = [
 /** With no list to fetch beside the Release file, `update` only asks each source whether it changed. */
 const WITHOUT_LISTS = `${WITHOUT_HOOKS}#clear Acquire::IndexTargets;\n`;
 
-/**
- * Creates the directory and its files. Returns an error message where that fails, and `null` without an
- * absolute path: apt runs in another working directory than the agent.
- */
+/** Creates the directory and its files; returns why it cannot, or `null` without an absolute path. */
 export async function preparePrivateDirectory(
   { files }: Pick<System, "files">,
   cacheDirectory: string | undefined,
@@ -103,48 +100,37 @@ export function writePrivateFile(
 
 /** Settings for commands that read the host's lists. */
 export function hostSettings({ path }: PrivateDirectory, cacheFile: string | null): string[] {
-  return [
-    "-c",
-    `${path}/${ASK}`,
-    // Apt does not print a download that is there already.
-    ...option("Dir::Cache::archives", `${path}/cache/archives/`),
-    ...cacheFile === null ? [] : cacheOptions(cacheFile),
-  ];
+  // Apt does not print a download that is there already.
+  const archives = `Dir::Cache::archives=${path}/cache/archives/`;
+  const caches = cacheFile === null ? [] : cacheSettings(cacheFile);
+  return ["-c", `${path}/${ASK}`, ...asOptions([archives, ...caches])];
 }
 
-/** Settings for the private lists; without the last one apt, as root, would drop its rights, and fail. */
-export function privateSettings({ path }: PrivateDirectory): string[] {
-  return [
-    "-c",
-    `${path}/${ASK}`,
-    ...option("Dir::State::lists", `${path}/lists/`),
-    ...option("Dir::Cache", `${path}/cache/`),
-    ...cacheOptions(privateCacheFile({ path })),
-    ...option("APT::Sandbox::User", "root"),
-  ];
+/** Settings for commands that read or fetch the private lists. */
+export function privateSettings(directory: PrivateDirectory): string[] {
+  return fetchSettings(directory, ["lists", ASK], cacheSettings(privateCacheFile(directory)));
 }
 
 /** Settings that make apt fetch nothing but Release files, into a directory of their own. */
-export function releaseSettings({ path }: PrivateDirectory): string[] {
-  return [
-    "-c",
-    `${path}/${RELEASES_ONLY}`,
-    ...option("Dir::State::lists", `${path}/releases/`),
-    ...option("Dir::Cache", `${path}/cache/`),
-    ...option("APT::Sandbox::User", "root"),
-  ];
+export function releaseSettings(directory: PrivateDirectory): string[] {
+  return fetchSettings(directory, ["releases", RELEASES_ONLY]);
 }
 
-function option(name: string, value: string): string[] {
-  return ["-o", `${name}=${value}`];
+function fetchSettings(
+  { path }: PrivateDirectory,
+  [lists, config]: readonly [string, string],
+  more: readonly string[] = [],
+): string[] {
+  const directories = [`Dir::State::lists=${path}/${lists}/`, `Dir::Cache=${path}/cache/`];
+  // As root apt would otherwise drop its rights before it fetches, and fail.
+  const settings = [...directories, ...more, "APT::Sandbox::User=root"];
+  return ["-c", `${path}/${config}`, ...asOptions(settings)];
 }
 
 /** Where a host has no cache (as in container images), every apt process would rebuild it. */
-function cacheOptions(file: string): string[] {
-  return [
-    ...option("Dir::Cache::pkgcache", file),
-    ...option("Dir::Cache::srcpkgcache", file.replace(/pkgcache\.bin$/, "srcpkgcache.bin")),
-  ];
+function cacheSettings(file: string): string[] {
+  const sourceFile = file.replace(/pkgcache\.bin$/, "srcpkgcache.bin");
+  return [`Dir::Cache::pkgcache=${file}`, `Dir::Cache::srcpkgcache=${sourceFile}`];
 }
 
 /** Apt's cache of the private lists. */
@@ -248,10 +234,7 @@ const PROGRESS = /^(Hit|Get|Ign|Err):(\d+) (\S+) (\S+) (.+)/;
 /** The items that prove that a source answered. */
 const ANSWER = /(?:^| )(?:InRelease|Release|Packages)(?: \[[^\]]*\])?$/;
 
-/**
- * Warnings that apt keeps its previous lists. An error that names a source means the same; other warnings
- * concern sources whose owner allows them to be unsigned.
- */
+/** Warnings that apt keeps its previous lists; others concern sources that are allowed to be unsigned. */
 const PREVIOUS_KEPT = /^(?:Failed to fetch |An error occurred during the signature verification)/;
 
 interface FetchItem {
@@ -262,10 +245,7 @@ interface FetchItem {
   reason: string;
 }
 
-/**
- * Parses the output of `apt-get -q=1 update`: by `keyOf` each source that is asked, `null` if it answered,
- * else the reason. A source that apt does not mention did not answer.
- */
+/** Parses `apt-get -q=1 update`: by `keyOf` each source, with `null` or the reason why it did not answer. */
 export function parseOutcomes(
   { stdout, stderr, code }: Pick<RunResult, "stdout" | "stderr" | "code">,
   sources: readonly AptSource[],

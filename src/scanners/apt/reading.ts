@@ -6,7 +6,7 @@ import { ScanError } from "../scanner.ts";
 import { changelogPaths, fetchChangelogs, parseChangelogs } from "./changelogs.ts";
 import { type AptCommands, ReplacedListsError } from "./commands.ts";
 import type { ChosenLists } from "./list_choice.ts";
-import { stateStamp } from "./lists.ts";
+import { oldestAgeS, stateStamp } from "./lists.ts";
 import {
   type InstalledPackages,
   parseInstalled,
@@ -34,22 +34,11 @@ export interface Reading {
 }
 
 /** The lists to read, and what else to read. */
-export interface ReadOptions extends ChosenLists {
+interface ReadOptions extends ChosenLists {
   /** Whether to fetch the changelogs of waiting updates. */
   readonly isFetching: boolean;
   /** Prefix of each path of the host's own files. */
   readonly hostDirectory: string;
-}
-
-/** The age of the oldest lists, of those whose age is known; `null`: no age is known. */
-export function oldestAgeS(lists: ChosenLists): number | null {
-  const ages = agesOf(lists).filter((age) => age !== null);
-  return ages.length > 0 ? Math.max(...ages) : null;
-}
-
-function agesOf({ sources }: ChosenLists): (number | null)[] {
-  return sources.filter(({ result }) => result !== "not_asked")
-    .map(({ metadataAgeS }) => metadataAgeS);
 }
 
 /** Reads everything, and once more if packages or package lists changed meanwhile. */
@@ -130,7 +119,10 @@ async function read(system: System, commands: AptCommands, lists: ReadOptions): 
 }
 
 function findSecurityData(system: System, lists: ReadOptions): Promise<SecurityData[]> {
-  const ageS = agesOf(lists).includes(null) ? null : oldestAgeS(lists);
+  const isUnknown = lists.sources.some(({ result, metadataAgeS }) =>
+    result !== "not_asked" && metadataAgeS === null
+  );
+  const ageS = isUnknown ? null : oldestAgeS(lists.sources);
   return readSecurityData(system, {
     hostDirectory: lists.hostDirectory,
     dpkgDirectory: lists.places.dpkgDirectory,

@@ -40,20 +40,14 @@ const PURPOSE = "look for a restart that is due";
 /** The file has one name per line, and names repeat. */
 const MAX_BYTES = 65_536;
 
-/**
- * The programs that write `/run/reboot-required` when a package or a kernel asks for a reboot. On a host
- * without any of them the absence of the file means nothing.
- */
+/** The programs that write `/run/reboot-required`; without any of them its absence means nothing. */
 const HOOKS = [
   "/usr/share/update-notifier/notify-reboot-required",
   "/etc/kernel/postinst.d/update-notifier",
   "/etc/kernel/postinst.d/unattended-upgrades",
 ];
 
-/**
- * Reads whether the host itself asks for a reboot; `null`: it does not say. `hostDirectory` is a prefix of
- * each path.
- */
+/** Reads whether the host asks for a reboot; `null`: unknown. `hostDirectory` is a prefix of each path. */
 export async function readRebootState(
   { files }: Pick<System, "files">,
   hostDirectory: string = "",

@@ -9,7 +9,8 @@ import { decodeJson, type JsonLimits, LOCAL_LIMITS } from "../../json.ts";
 import type { System } from "../../system/system.ts";
 import { outputLines } from "../output_lines.ts";
 import { type AptPlaces, listFiles, modifiedMs, unlessFileError } from "./lists.ts";
-import { type AptName, compareDebianVersions, splitAptName } from "./packages.ts";
+import { compareDebianVersions, splitAptName } from "./packages.ts";
+import type { WaitingUpdate } from "./upgrade.ts";
 
 /** A CVE in one version of a package. */
 export interface KnownCve {
@@ -28,7 +29,7 @@ export interface SecurityData {
 }
 
 /** Where the data are, and the times that show whether they still hold. */
-export interface SecurityDataPlaces extends Pick<AptPlaces, "dpkgDirectory"> {
+interface SecurityDataPlaces extends Pick<AptPlaces, "dpkgDirectory"> {
   /** Prefix of each path. */
   readonly hostDirectory: string;
   /** When the oldest of the package lists was fetched; `null`: unknown. */
@@ -42,10 +43,7 @@ const CVE = /^CVE-\d{4}-\d{4,10}$/;
 /** debsecan writes a line of some 30 bytes for each CVE of each package. */
 const MAX_HISTORY_BYTES = 8_388_608;
 
-/**
- * `pro cves` writes the descriptions of all CVEs along. A host with everything installed has some 5 MB;
- * a longer result is not worth its memory.
- */
+/** `pro cves` includes all descriptions: some 5 MB on a host with everything installed. */
 const RESULT_LIMITS: JsonLimits = { ...LOCAL_LIMITS, maxLength: 8_388_608 };
 
 /** Series whose results are read: after an upgrade of the release the old one's remains. */
@@ -136,12 +134,9 @@ export function parseProResult(text: string): [name: string, cve: KnownCve][] {
 }
 
 /** An update, and the newest version of its package that any source offers. */
-export interface FixingUpdate {
-  readonly name: AptName;
-  readonly currentVersion: string;
-  readonly availableVersion: string;
-  readonly newestVersion: string;
-}
+type FixingUpdate =
+  & Pick<WaitingUpdate, "name" | "currentVersion" | "availableVersion">
+  & { readonly newestVersion: string };
 
 /** Returns the CVEs that an update fixes, each once. */
 export function fixedCves({ cves }: SecurityData, update: FixingUpdate): string[] {

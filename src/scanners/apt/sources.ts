@@ -17,17 +17,11 @@ export interface AptSource {
   readonly lists: readonly string[];
 }
 
-/** The enabled sources, in apt's order. */
-export interface AptSources {
-  readonly sources: readonly AptSource[];
-  readonly unparsed: number;
-}
-
 const URI_LINE = /'(.+)' (\S+) \d+ ?\S*$/;
 const RELEASE_FILE = /(?:In)?Release$/;
 
-/** Parses `apt-get --print-uris update`: each source's Release file, then the files that it lists. */
-export function parseSources(text: string): AptSources {
+/** Parses `apt-get --print-uris update`: each source's Release file, and later the files it lists. */
+export function parseSources(text: string): { sources: readonly AptSource[]; unparsed: number } {
   const { lines, dropped } = outputLines(text);
   const sources = new Map<string, AptSource & { readonly lists: string[] }>();
   const others: string[] = [];
@@ -73,10 +67,7 @@ export function isAsked(source: AptSource): boolean {
   return source.lists.length > 0 && !isMedium(source);
 }
 
-/**
- * The source that apt means by `SITE SUITE`, `SITE SUITE/COMPONENT` or, for a flat archive,
- * `SITE DIRECTORY/`: apt names package files and fetched items like this.
- */
+/** The source that apt calls `SITE SUITE`, `SITE SUITE/COMPONENT` or (a flat archive) `SITE DIRECTORY/`. */
 export function findSource(
   sources: ReadonlyMap<string, AptSource>,
   site: string,
@@ -150,10 +141,7 @@ function parseDate(text: string | null): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
-/**
- * Returns which of these package lists are not empty according to a Release file. Paths as in
- * `main/binary-amd64/Packages`; the file names the packed ones as well.
- */
+/** The package lists (`main/binary-amd64/Packages`) that are not empty according to a Release file. */
 export function filledLists(text: string, paths: readonly string[]): Set<string> {
   const wanted = new Set(paths);
   const filled = new Set<string>();

@@ -20,7 +20,7 @@ import { describeRelease, isSecurityRelease, marksSecurity, type Release } from 
 import { type AptState, isRefused, isUpgrade, type WaitingUpdate } from "./upgrade.ts";
 
 /** Further facts about the updates, as far as they were available. */
-export interface AptDetails {
+interface AptDetails {
   /** From `apt-cache show`. */
   readonly shown: ShownPackages;
   /** The ones that take precedence come first. */
@@ -50,7 +50,7 @@ export function describeUpdates(
     const installed = state.installed.packages.get(name);
     const sourcePackage = known?.sourcePackage ?? installed?.sourcePackage ?? null;
     const { advisories, urgency, ...found } = readFacts(changelogs, sourcePackage, update);
-    const { cves, cveSources } = joinCves([found, ...findFixedCves(security, update, state)]);
+    const { cves, cveSources } = joinCves(found, security, { update, state });
     const package_ = splitAptName(name).name;
     return {
       package: package_,
@@ -89,34 +89,23 @@ function readFacts(
   return { cves: [], advisories: [], urgency: null, origin: "" };
 }
 
-/** CVEs, and where they were read. */
-interface CvesOfOrigin {
-  readonly origin: string;
-  readonly cves: readonly string[];
-}
-
-/** The CVEs that each tool found and this update fixes. */
-function findFixedCves(
+/** Adds the CVEs that each tool found and this update fixes. Returns each once, and the origins of any. */
+function joinCves(
+  facts: { readonly origin: string; readonly cves: readonly string[] },
   security: readonly SecurityData[],
-  update: WaitingUpdate,
-  { policies }: AptState,
-): CvesOfOrigin[] {
-  const versions = policies.packages.get(update.name)?.versions.map(({ version }) => version) ?? [];
-  const [newestVersion = update.availableVersion] = versions.toSorted((a, b) =>
-    compareDebianVersions(b, a)
-  );
-  return security.map((data) => ({
+  { update, state }: { update: WaitingUpdate; state: AptState },
+): { cves: string[]; cveSources: string[] } {
+  const offered = state.policies.packages.get(update.name)?.versions ?? [];
+  const versions = offered.map(({ version }) => version).toSorted(compareDebianVersions);
+  const newestVersion = versions.at(-1) ?? update.availableVersion;
+  const fixed = security.map((data) => ({
     origin: data.origin,
     cves: fixedCves(data, { ...update, newestVersion }),
   }));
-}
-
-/** Returns each CVE once, and the origins that have any. */
-function joinCves(found: readonly CvesOfOrigin[]): { cves: string[]; cveSources: string[] } {
-  const withCves = found.filter(({ cves }) => cves.length > 0);
+  const found = [facts, ...fixed].filter(({ cves }) => cves.length > 0);
   return {
-    cves: [...new Set(withCves.flatMap(({ cves }) => cves))],
-    cveSources: withCves.map(({ origin }) => origin),
+    cves: [...new Set(found.flatMap(({ cves }) => cves))],
+    cveSources: found.map(({ origin }) => origin),
   };
 }
 

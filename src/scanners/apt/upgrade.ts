@@ -24,14 +24,14 @@ import {
 import { distributionOf, isSecurityRelease, type Release } from "./sources.ts";
 
 /** A package that would be replaced by another version of itself. */
-export interface VersionChange {
+interface VersionChange {
   readonly name: AptName;
   readonly currentVersion: string;
   readonly newVersion: string;
 }
 
 /** A file that apt would download. */
-export interface PackageDownload {
+interface PackageDownload {
   /** The name without an architecture. */
   readonly name: string;
   readonly version: string;
@@ -40,7 +40,7 @@ export interface PackageDownload {
 }
 
 /** Apt's decision. New packages are not updates, and are left out. */
-export interface UpgradeDecision {
+interface UpgradeDecision {
   /** Upgrades, and downgrades where priorities ask for them. */
   readonly changes: readonly VersionChange[];
   readonly removals: readonly AptName[];
@@ -152,13 +152,9 @@ function findDoubts(
 ): string[] {
   if (totals === null) return ["apt-get's answer has no totals: it may be incomplete"];
   const counted = totals.slice(1).map((count) => Number(count ?? 0));
-  const read = [
-    rows.upgraded.length,
-    rows.new.length,
-    rows.downgraded.length,
-    rows.removed.length,
-    rows.kept.length + rows.deferred.length,
-  ];
+  const { upgraded, downgraded, removed, kept, deferred } = rows;
+  const read = [upgraded, rows.new, downgraded, removed, [...kept, ...deferred]]
+    .map(({ length }) => length);
   if (counted.every((count, index) => count === read[index])) return [];
   const format = (counts: readonly number[]) =>
     `${counts[0]} upgraded, ${counts[1]} new, ${counts[2]} downgraded, ${counts[3]} removed, ` +
@@ -190,12 +186,9 @@ export function isRefused(decision: UpgradeDecision | UpgradeRefusal): decision 
   return "why" in decision;
 }
 
-/**
- * Priorities may also replace a package by an older version; that is not an update. A rebuild of the
- * same version is one: apt lists it among its upgrades.
- */
-export function isUpgrade(change: { currentVersion: string; newVersion: string }): boolean {
-  return compareDebianVersions(change.newVersion, change.currentVersion) >= 0;
+/** Whether it is not a downgrade. A rebuild of the same version counts: apt lists it as an upgrade. */
+export function isUpgrade({ currentVersion, newVersion }: VersionChange): boolean {
+  return compareDebianVersions(newVersion, currentVersion) >= 0;
 }
 
 /**
@@ -205,31 +198,28 @@ export function isUpgrade(change: { currentVersion: string; newVersion: string }
 export function findWaiting(state: AptState): WaitingUpdate[] {
   const { installed, decision, policies } = state;
   const changes = isRefused(decision) ? [] : decision.changes;
-  const waiting = changes.filter(isUpgrade).map((change): WaitingUpdate => ({
-    name: change.name,
-    currentVersion: change.currentVersion,
-    availableVersion: change.newVersion,
-    state: "upgradable",
-    stateReason: null,
-    isDoubtful: false,
-  }));
+  const waiting = changes.filter(isUpgrade).map((change): WaitingUpdate => {
+    const { name, currentVersion, newVersion: availableVersion } = change;
+    return { name, currentVersion, availableVersion, ...inState("upgradable", null) };
+  });
   const decided = new Set(changes.map(({ name }) => name));
   for (const [name, package_] of installed.packages) {
     const policy = policies.packages.get(name);
     if (decided.has(name) || !policy) continue;
     const { candidate } = policy;
     if (candidate === null || compareDebianVersions(candidate, package_.version) <= 0) continue;
-    waiting.push({
-      name,
-      currentVersion: package_.version,
-      availableVersion: candidate,
-      ...explain(name, package_, policy, decision),
-    });
+    const explanation = explain(name, package_, policy, decision);
+    const { version: currentVersion } = package_;
+    waiting.push({ name, currentVersion, availableVersion: candidate, ...explanation });
   }
   return withPinned(waiting, state);
 }
 
 type Explanation = Pick<WaitingUpdate, "state" | "stateReason" | "isDoubtful">;
+
+function inState(state: UpdateState, stateReason: string | null, isDoubtful = false): Explanation {
+  return { state, stateReason, isDoubtful };
+}
 
 /** Why apt does not upgrade a package that has a newer candidate, by apt's own output. */
 function explain(
@@ -239,29 +229,24 @@ function explain(
   decision: UpgradeDecision | UpgradeRefusal,
 ): Explanation {
   const phasing = versions.find(({ version }) => version === candidate)?.phasing ?? null;
-  const as = (state: UpdateState, stateReason: string | null, isDoubtful = false) => ({
-    state,
-    stateReason,
-    isDoubtful,
-  });
-  if (isHeld) return as("held", "marked as hold");
+  if (isHeld) return inState("held", "marked as hold");
   if (isRefused(decision)) {
-    if (phasing !== null) return as("phased", phasing);
+    if (phasing !== null) return inState("phased", phasing);
     // A timeout has nothing to do with this package: apt would install the candidate.
     return decision.isTimeout
-      ? as("upgradable", `doubt: ${decision.why}`)
-      : as("kept_back", "apt-get upgrades nothing");
+      ? inState("upgradable", `doubt: ${decision.why}`)
+      : inState("kept_back", "apt-get upgrades nothing");
   }
   if (decision.removals.includes(name)) {
-    return as("removed_by_upgrade", "apt-get dist-upgrade would remove it");
+    return inState("removed_by_upgrade", "apt-get dist-upgrade would remove it");
   }
-  if (decision.deferred.has(name)) return as("phased", phasing ?? "deferred due to phasing");
+  if (decision.deferred.has(name)) return inState("phased", phasing ?? "deferred due to phasing");
   if (decision.keptBack.has(name)) {
     return phasing === null
-      ? as("kept_back", "apt-get lists it as kept back")
-      : as("phased", phasing);
+      ? inState("kept_back", "apt-get lists it as kept back")
+      : inState("phased", phasing);
   }
-  return as("kept_back", "doubt: apt-get does not mention it", true);
+  return inState("kept_back", "doubt: apt-get does not mention it", true);
 }
 
 /** Adds the pinned versions: as updates of their own, or to the reason of an update to an older one. */
@@ -277,20 +262,17 @@ function withPinned(waiting: readonly WaitingUpdate[], state: AptState): Waiting
     const before = update.stateReason === null ? "" : `${update.stateReason}; `;
     return { ...update, stateReason: before + reason };
   });
-  const others = [...pinned].map(([name, { version, reason }]): WaitingUpdate => ({
-    name,
-    currentVersion: state.installed.packages.get(name)?.version ?? "",
-    availableVersion: version,
-    state: "pinned",
-    stateReason: reason,
-    isDoubtful: false,
-  }));
+  const others = [...pinned].map(([name, { version, reason, installedVersion }]): WaitingUpdate => {
+    const versions = { currentVersion: installedVersion, availableVersion: version };
+    return { name, ...versions, ...inState("pinned", reason) };
+  });
   return [...found, ...others];
 }
 
 /** A newer version that a preference outranks. */
-export interface PinnedVersion {
+interface PinnedVersion {
   readonly version: string;
+  readonly installedVersion: string;
   /** The priorities that decide, in words. */
   readonly reason: string;
 }
@@ -309,11 +291,12 @@ export function findPinned({ installed, policies, releases }: {
   readonly releases: Releases;
 }): Map<AptName, PinnedVersion> {
   const found = new Map<AptName, PinnedVersion>();
-  for (const [name, { version }] of installed.packages) {
+  for (const [name, { version: installedVersion }] of installed.packages) {
     const policy = policies.packages.get(name);
-    if (!policy) continue;
-    const pinned = findNewestPinned(policy, version, releases);
-    if (pinned) found.set(name, { version: pinned.version, reason: pinReason(pinned, policy) });
+    const pinned = policy && findNewestPinned(policy, installedVersion, releases);
+    if (!pinned) continue;
+    const { version } = pinned;
+    found.set(name, { version, installedVersion, reason: pinReason(pinned, policy) });
   }
   return found;
 }

@@ -1,7 +1,7 @@
 /** Scans for updates with apt, on Debian, Ubuntu and their derivatives. */
 
 import type { System } from "../system/system.ts";
-import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt/commands.ts";
+import { APT_GET, type AptOptions, DPKG_QUERY } from "./apt/commands.ts";
 import { chooseLists } from "./apt/list_choice.ts";
 import { oldestAgeS } from "./apt/lists.ts";
 import { readWithRetry } from "./apt/reading.ts";
@@ -37,14 +37,10 @@ async function scanApt(
   options: AptOptions,
 ): Promise<ScanAnswer> {
   const lists = await chooseLists(system, scanOptions, options);
-  const readOptions = {
-    ...lists,
-    isFetching: scanOptions.changelogs === true,
-    hostDirectory: options.hostDirectory ?? "",
-  };
+  const isFetching = scanOptions.changelogs === true;
   const reading = await withSources(
     lists.sources,
-    () => readWithRetry(system, readOptions, () => new AptCommands(system, options, lists)),
+    () => readWithRetry(system, { lists, options, isFetching }),
   );
   return {
     updates: reading.updates,

@@ -185,19 +185,16 @@ export async function fetchChangelogs(
     all[request.key] = { tried_ms: nowMs, entries: fetched && entriesFor(request, fetched) };
   }
   const current = Object.fromEntries(
-    requests.flatMap(({ key }): [string, CachedChangelog][] => all[key] ? [[key, all[key]]] : [])
-      .slice(0, MAX_CACHED),
+    requests.flatMap(({ key }) => all[key] ? [[key, all[key]] as const] : []).slice(0, MAX_CACHED),
   );
   if (tried.length > 0) {
     const value = { version: 1, changelogs: current };
     await writePrivateFile(system, path, { purpose: PURPOSE, value });
   }
-  return new Map(
-    requests.flatMap(({ key, source }): [string, readonly ChangelogEntry[]][] => {
-      const entries = current[key]?.entries;
-      return entries ? [[source, entries]] : [];
-    }),
-  );
+  return new Map(requests.flatMap(({ key, source }) => {
+    const entries = current[key]?.entries;
+    return entries ? [[source, entries] as const] : [];
+  }));
 }
 
 function isDue(cached: CachedChangelog | undefined, nowMs: number): boolean {

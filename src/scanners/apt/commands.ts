@@ -65,15 +65,7 @@ export interface AskOptions {
 }
 
 /** A program that exceeded its time limit. */
-class TimeoutError extends ScanError {
-  /** `apt-get did not finish within 60 s`. */
-  readonly fact: string;
-
-  constructor(message: string, { fact, cause }: { fact: string; cause: unknown }) {
-    super(message, { reason: "transient", cause });
-    this.fact = fact;
-  }
-}
+class TimeoutError extends ScanError {}
 
 /** The package lists were replaced while apt read them. A retry helps. */
 export class ReplacedListsError extends ScanError {}
@@ -84,8 +76,7 @@ export class AptCommands {
   readonly #options: AptOptions;
   readonly #settings: readonly string[];
   readonly #signal: AbortSignal | undefined;
-  readonly #gaps = new Set<string>();
-  readonly #notes = new Set<string>();
+  readonly #warnings = new Set<string>();
   #timeoutMs = TIMEOUT_MS;
 
   constructor(system: System, options: AptOptions, { settings = [], signal }: AskOptions) {
@@ -97,12 +88,12 @@ export class AptCommands {
 
   /** Apt's warnings after which something is missing from its output. */
   get gaps(): string[] {
-    return [...this.#gaps];
+    return [...this.#warnings].filter(isGapWarning);
   }
 
   /** Apt's other warnings. */
   get notes(): string[] {
-    return [...this.#notes];
+    return [...this.#warnings].filter((warning) => !isGapWarning(warning));
   }
 
   /** Raises the time limit of each further command with the number of installed packages. */
@@ -149,7 +140,7 @@ export class AptCommands {
       return { why: errors || `exit ${result.code}`, isTimeout: false };
     } catch (error) {
       if (!(error instanceof TimeoutError)) throw error;
-      return { why: error.fact, isTimeout: true };
+      return { why: error.message.replace(`Cannot ${action}: `, ""), isTimeout: true };
     }
   }
 
@@ -240,9 +231,7 @@ export class AptCommands {
     if (result.truncated) {
       throw new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
     }
-    for (const warning of quotedMessages(result.stderr, "warnings")) {
-      (isGapWarning(warning) ? this.#gaps : this.#notes).add(warning);
-    }
+    for (const warning of quotedMessages(result.stderr, "warnings")) this.#warnings.add(warning);
     return result.stdout;
   }
 
@@ -266,7 +255,7 @@ export class AptCommands {
       if (cause.reason === "timeout") {
         const program = argv[0]?.replace(/.*\//, "");
         const fact = `${program} did not finish within ${Math.round(timeoutMs / 1_000)} s`;
-        throw new TimeoutError(`Cannot ${action}: ${fact}`, { fact, cause });
+        throw new TimeoutError(`Cannot ${action}: ${fact}`, { reason, cause });
       }
       throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
     }
@@ -347,10 +336,7 @@ export function isGapWarning(warning: string): boolean {
   return GAP_WARNING.test(warning);
 }
 
-/**
- * Whether apt refused an upgrade because of the packages on this host. Other commands fail as well
- * where apt is locked, has no sources, or reads lists that are being replaced.
- */
+/** Whether apt refused an upgrade because of this host's packages, and other commands would succeed. */
 export function isRefusal(result: RunResult): boolean {
   const errors = quotedMessages(result.stderr, "errors");
   const isOther = [LOCKED, NO_SOURCES, REPLACED].some((words) =>

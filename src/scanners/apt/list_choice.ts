@@ -64,14 +64,7 @@ interface ListView {
 }
 
 /** What all steps of the choice use. */
-interface ChoiceContext {
-  readonly system: System;
-  readonly places: AptPlaces;
-  readonly sources: readonly AptSource[];
-  readonly nowMs: number;
-  readonly signal: AbortSignal | undefined;
-  commandsWith(settings: readonly string[]): AptCommands;
-}
+type ChoiceContext = Awaited<ReturnType<typeof openChoice>>;
 
 /** The reason for a source that answers while the host has not fetched its newest lists. */
 const BEHIND = "its lists are behind what it offers now";
@@ -83,32 +76,12 @@ const BEHIND = "its lists are behind what it offers now";
  */
 export async function chooseLists(
   system: System,
-  { refresh = false, cacheDirectory, signal }: ScanOptions,
+  scanOptions: ScanOptions,
   options: AptOptions,
 ): Promise<ChosenLists> {
-  const places: AptPlaces = {
-    aptStateDirectory: options.aptStateDirectory ?? "/var/lib/apt",
-    aptCacheDirectory: options.aptCacheDirectory ?? "/var/cache/apt",
-    dpkgDirectory: options.dpkgDirectory ?? "/var/lib/dpkg",
-  };
-  const prepared = await preparePrivateDirectory(system, cacheDirectory);
-  const [directory, notes] = typeof prepared === "string" ? [null, [prepared]] : [prepared, []];
-  const aptCacheFile = `${places.aptCacheDirectory}/pkgcache.bin`;
-  const ownCacheFile = directory && !await isCurrentCache(system, places, aptCacheFile)
-    ? hostCacheFile(directory)
-    : null;
-  const settings = directory ? hostSettings(directory, ownCacheFile) : [];
-  const commandsWith = (settings: readonly string[]) =>
-    new AptCommands(system, options, { settings, signal });
-  const commands = commandsWith(settings);
-  const { sources, unparsed } = parseSources(await commands.listSources());
-  const nowMs = system.clock.nowMs();
-  const context: ChoiceContext = { system, places, sources, nowMs, signal, commandsWith };
-  const gaps = [
-    ...commands.gaps,
-    ...sources.some(isAsked) ? [] : ["No package source is enabled: no update can be known"],
-    ...unparsed > 0 ? [`Package sources that were not understood: ${unparsed}`] : [],
-  ];
+  const { refresh = false } = scanOptions;
+  const context = await openChoice(system, scanOptions, options);
+  const { directory, places, hostAccess, nowMs } = context;
   const fetchedMs = await listsFetchedMs(system, places);
   let record = directory
     ? withoutObsolete(await readFetchRecord(system, directory.path), fetchedMs)
@@ -117,22 +90,18 @@ export async function chooseLists(
     record = { ...record, ...changes };
     if (directory) await writeFetchRecord(system, directory.path, record);
   };
-  const shared = { privateDirectory: directory, signal, notes: [...notes, ...commands.notes] };
-  const chooseHost = async (view: ListView, more: readonly string[] = []) => ({
-    ...shared,
-    ...await describeView(context, view, ownCacheFile ?? aptCacheFile),
-    settings,
-    gaps: [...gaps, ...more],
-  });
   if (refresh && system.machine.userId() === 0) {
     const { statuses, problems } = await refreshHostLists(context);
     await update({ host: statuses });
-    return await chooseHost(await viewHostLists(context, statuses), problems);
+    return await describeChoice(context, await viewHostLists(context, statuses), {
+      ...hostAccess,
+      problems,
+    });
   }
   let host = await viewHostLists(context, record.host);
   if (directory === null) {
     const problems = refresh ? ["Cannot refresh the package lists: only root may"] : [];
-    return await chooseHost(host, problems);
+    return await describeChoice(context, host, { ...hostAccess, problems });
   }
   if (!refresh && mayBeCurrent(host, nowMs, fetchedMs)) {
     const { statuses, refused } = await checkHostLists(context, directory, host, record.host);
@@ -140,31 +109,75 @@ export async function chooseLists(
       await update({ host: statuses });
       host = await viewHostLists(context, statuses);
     }
-    if (!needsPrivateLists(context, host, refused)) return await chooseHost(host);
+    if (!needsPrivateLists(context, host, refused)) {
+      return await describeChoice(context, host, hostAccess);
+    }
   }
   const fetched = await fetchPrivateLists(context, directory, { host, known: record.own, refresh });
   if (fetched.statuses !== record.own) await update({ own: fetched.statuses });
   if (!isPrivateBetter(context, host, fetched)) {
-    return await chooseHost(withFailures(context, host, fetched.statuses));
+    return await describeChoice(context, withFailures(context, host, fetched.statuses), hostAccess);
   }
-  return {
-    ...shared,
-    ...await describeView(context, fetched.view, privateCacheFile(directory)),
-    settings: privateSettings(directory),
-    gaps,
-  };
+  const [settings, cacheFile] = [privateSettings(directory), privateCacheFile(directory)];
+  return await describeChoice(context, fetched.view, { settings, cacheFile });
 }
 
-async function describeView(
-  { system, sources: enabled }: ChoiceContext,
-  { places, lists, sources }: ListView,
-  cacheFile: string,
+/** Prepares the private directory (`null`: there is none), and lists the enabled sources. */
+async function openChoice(
+  system: System,
+  { cacheDirectory, signal }: ScanOptions,
+  options: AptOptions,
 ) {
-  const mayBeUnsigned = [...lists.values()].some(({ hasPackages, isSigned }) =>
-    hasPackages && !isSigned
-  );
-  const hasCache = await isCurrentCache(system, places, cacheFile);
-  return { places, sources, releases: joinReleases(enabled, lists), mayBeUnsigned, hasCache };
+  const places: AptPlaces = {
+    aptStateDirectory: options.aptStateDirectory ?? "/var/lib/apt",
+    aptCacheDirectory: options.aptCacheDirectory ?? "/var/cache/apt",
+    dpkgDirectory: options.dpkgDirectory ?? "/var/lib/dpkg",
+  };
+  const prepared = await preparePrivateDirectory(system, cacheDirectory);
+  const [directory, problems] = typeof prepared === "string" ? [null, [prepared]] : [prepared, []];
+  const aptCacheFile = `${places.aptCacheDirectory}/pkgcache.bin`;
+  const ownCacheFile = directory && !await isCurrentCache(system, places, aptCacheFile)
+    ? hostCacheFile(directory)
+    : null;
+  const settings = directory ? hostSettings(directory, ownCacheFile) : [];
+  const hostAccess = { settings, cacheFile: ownCacheFile ?? aptCacheFile };
+  const commandsWith = (settings: readonly string[]) =>
+    new AptCommands(system, options, { settings, signal });
+  const commands = commandsWith(settings);
+  const { sources, unparsed } = parseSources(await commands.listSources());
+  const gaps = [
+    ...commands.gaps,
+    ...sources.some(isAsked) ? [] : ["No package source is enabled: no update can be known"],
+    ...unparsed > 0 ? [`Package sources that were not understood: ${unparsed}`] : [],
+  ];
+  const notes = [...problems, ...commands.notes];
+  const nowMs = system.clock.nowMs();
+  const shared = { system, places, hostAccess, directory, nowMs, signal };
+  return { ...shared, sources, gaps, notes, commandsWith };
+}
+
+async function describeChoice(
+  context: ChoiceContext,
+  { places, lists, sources }: ListView,
+  { settings, cacheFile, problems = [] }: {
+    settings: readonly string[];
+    cacheFile: string;
+    problems?: readonly string[];
+  },
+): Promise<ChosenLists> {
+  const { system, directory: privateDirectory, signal, notes } = context;
+  return {
+    places,
+    sources,
+    releases: joinReleases(context.sources, lists),
+    mayBeUnsigned: [...lists.values()].some((found) => found.hasPackages && !found.isSigned),
+    hasCache: await isCurrentCache(system, places, cacheFile),
+    settings,
+    signal,
+    privateDirectory,
+    gaps: [...context.gaps, ...problems],
+    notes,
+  };
 }
 
 /** Inspects lists, and judges each source by its last fetch. */

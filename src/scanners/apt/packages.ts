@@ -66,29 +66,38 @@ function splitVersion(version: string): { epoch: string; upstream: string; revis
 /** Compares from the left, alternating between non-digits and digits. */
 function comparePart(a: string, b: string): number {
   if (a === b) return 0;
-  const [left, right] = [[...a.matchAll(PIECE)], [...b.matchAll(PIECE)]];
-  for (let index = 0; index < Math.max(left.length, right.length); index++) {
-    const [, leftText = "", leftDigits = ""] = left[index] ?? [];
-    const [, rightText = "", rightDigits = ""] = right[index] ?? [];
-    const order = compareText(leftText, rightText) || compareDigits(leftDigits, rightDigits);
+  let [left, right] = [0, 0];
+  while (left < a.length || right < b.length) {
+    while (isText(a, left) || isText(b, right)) {
+      const order = weight(a, left++) - weight(b, right++);
+      if (order !== 0) return order;
+    }
+    const [leftEnd, rightEnd] = [digitsEnd(a, left), digitsEnd(b, right)];
+    const order = compareDigits(a.slice(left, leftEnd), b.slice(right, rightEnd));
     if (order !== 0) return order;
+    [left, right] = [leftEnd, rightEnd];
   }
   return 0;
 }
 
-const PIECE = /(\D*)(\d*)/g;
-
-function compareText(a: string, b: string): number {
-  for (let at = 0; at < Math.max(a.length, b.length); at++) {
-    const order = weight(a.charCodeAt(at)) - weight(b.charCodeAt(at));
-    if (order !== 0) return order;
-  }
-  return 0;
+function isText(part: string, at: number): boolean {
+  return at < part.length && !isDigit(part.charCodeAt(at));
 }
 
-/** `~` sorts before the end (`NaN`), the end before letters, letters before everything else. */
-function weight(code: number): number {
-  if (Number.isNaN(code)) return 0;
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57;
+}
+
+function digitsEnd(part: string, from: number): number {
+  let end = from;
+  while (isDigit(part.charCodeAt(end))) end++;
+  return end;
+}
+
+/** `~` sorts before the end and digits, these before letters, letters before everything else. */
+function weight(part: string, at: number): number {
+  if (!isText(part, at)) return 0;
+  const code = part.charCodeAt(at);
   if (code === 126) return -1;
   const isLetter = (code >= 65 && code <= 90) || (code >= 97 && code <= 122);
   return isLetter ? code : code + 256;

@@ -34,10 +34,7 @@ const DIRECTORIES = [
 const ASK = "ask.conf";
 const RELEASES_ONLY = "releases.conf";
 
-/**
- * Hosts run hooks when apt has decided on an upgrade or has fetched lists. A scan does neither for the
- * host, and the effect of a hook (a stamp that says that the host's lists are new) would be wrong.
- */
+/** A hook of the host after a scan's fetch would be wrong, for example a stamp on the host's own lists. */
 const WITHOUT_HOOKS = [
   "AptCli::Hooks",
   "APT::Update::Pre-Invoke",

@@ -4,7 +4,7 @@ import type { System } from "../../system/system.ts";
 import type { Update } from "../../update.ts";
 import { ScanError } from "../scanner.ts";
 import { changelogPaths, fetchChangelogs, parseChangelogs } from "./changelogs.ts";
-import { type AptCommands, ReplacedListsError } from "./commands.ts";
+import { AptCommands, type AptOptions, ReplacedListsError } from "./commands.ts";
 import type { ChosenLists } from "./list_choice.ts";
 import { oldestAgeS, stateStamp } from "./lists.ts";
 import {
@@ -34,26 +34,22 @@ export interface Reading {
 }
 
 /** The lists to read, and what else to read. */
-interface ReadOptions extends ChosenLists {
+interface ReadOptions {
+  readonly lists: ChosenLists;
+  readonly options: AptOptions;
   /** Whether to fetch the changelogs of waiting updates. */
   readonly isFetching: boolean;
-  /** Prefix of each path of the host's own files. */
-  readonly hostDirectory: string;
 }
 
 /** Reads everything, and once more if packages or package lists changed meanwhile. */
-export async function readWithRetry(
-  system: System,
-  lists: ReadOptions,
-  newCommands: () => AptCommands,
-): Promise<Reading> {
+export async function readWithRetry(system: System, options: ReadOptions): Promise<Reading> {
   try {
-    const reading = await readIfUnchanged(system, lists, newCommands());
+    const reading = await readIfUnchanged(system, options);
     if (reading) return reading;
   } catch (error) {
     if (!(error instanceof ReplacedListsError)) throw error;
   }
-  const reading = await readIfUnchanged(system, lists, newCommands());
+  const reading = await readIfUnchanged(system, options);
   if (reading) return reading;
   const fact = "packages or package lists keep changing meanwhile";
   throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "locked" });
@@ -62,22 +58,26 @@ export async function readWithRetry(
 /** Reads everything; `undefined` if packages or package lists changed meanwhile. */
 async function readIfUnchanged(
   system: System,
-  lists: ReadOptions,
-  commands: AptCommands,
+  options: ReadOptions,
 ): Promise<Reading | undefined> {
-  const before = await stateStamp(system, lists.places);
+  const { places } = options.lists;
+  const before = await stateStamp(system, places);
   try {
-    const reading = await read(system, commands, lists);
-    return await stateStamp(system, lists.places) === before ? reading : undefined;
+    const reading = await read(system, options);
+    return await stateStamp(system, places) === before ? reading : undefined;
   } catch (error) {
     const isAboutState = error instanceof ScanError && error.reason === "permanent";
     // If the state is half old and half new, apt may report anything.
-    if (isAboutState && await stateStamp(system, lists.places) !== before) return undefined;
+    if (isAboutState && await stateStamp(system, places) !== before) return undefined;
     throw error;
   }
 }
 
-async function read(system: System, commands: AptCommands, lists: ReadOptions): Promise<Reading> {
+async function read(
+  system: System,
+  { lists, options, isFetching }: ReadOptions,
+): Promise<Reading> {
+  const commands = new AptCommands(system, options, lists);
   const { untrusted: known, ...state } = await readState(commands, lists);
   const waiting = findWaiting(state);
   const undescribed = findUndescribed(waiting, state)
@@ -91,11 +91,11 @@ async function read(system: System, commands: AptCommands, lists: ReadOptions): 
       parseChangelogs,
     ),
   ]);
-  const security = await findSecurityData(system, lists);
+  const security = await findSecurityData(system, lists, options);
   const installed = { origin: "a changelog on this host", changelogs };
   const details = { shown, security, changelogs: [installed] };
   const described = describeUpdates(waiting, state, details);
-  const { privateDirectory: directory, isFetching } = lists;
+  const { privateDirectory: directory } = lists;
   const updates = isFetching && directory
     ? describeUpdates(waiting, state, {
       ...details,
@@ -118,14 +118,18 @@ async function read(system: System, commands: AptCommands, lists: ReadOptions): 
   };
 }
 
-function findSecurityData(system: System, lists: ReadOptions): Promise<SecurityData[]> {
-  const isUnknown = lists.sources.some(({ result, metadataAgeS }) =>
+function findSecurityData(
+  system: System,
+  { sources, places: { dpkgDirectory } }: ChosenLists,
+  { hostDirectory = "" }: AptOptions,
+): Promise<SecurityData[]> {
+  const isUnknown = sources.some(({ result, metadataAgeS }) =>
     result !== "not_asked" && metadataAgeS === null
   );
-  const ageS = isUnknown ? null : oldestAgeS(lists.sources);
+  const ageS = isUnknown ? null : oldestAgeS(sources);
   return readSecurityData(system, {
-    hostDirectory: lists.hostDirectory,
-    dpkgDirectory: lists.places.dpkgDirectory,
+    hostDirectory,
+    dpkgDirectory,
     // An age is in whole seconds, rounded down.
     listsFetchedMs: ageS === null ? null : system.clock.nowMs() - (ageS + 1) * 1_000,
   });

@@ -138,7 +138,7 @@ const changelogCache = v.object({
 type CachedChangelog = v.InferOutput<typeof cachedChangelog>;
 
 const FILE = "changelogs.json";
-const PURPOSE = "keep changelogs";
+const PURPOSE = "cache changelogs";
 
 /** Changelogs that one scan fetches; the next scan continues. */
 const MAX_FETCHED = 40;

@@ -166,7 +166,7 @@ const fetchRecord = v.object({
 export type FetchRecord = v.InferOutput<typeof fetchRecord>;
 
 const FILE = "sources.json";
-const PURPOSE = "keep what was fetched";
+const PURPOSE = "save the record of fetched lists";
 
 /** Age at which lists are fetched again. */
 export const REFETCH_MS = 24 * 3_600_000;

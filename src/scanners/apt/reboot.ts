@@ -35,7 +35,7 @@ export function rebootHint(name: string): RebootHint | null {
   return WANTS_REBOOT.some((names) => names.test(name)) && !NO_KERNEL.test(name) ? "maybe" : null;
 }
 
-const PURPOSE = "look for a restart that is due";
+const PURPOSE = "look for a required reboot";
 
 /** The file has one name per line, and names repeat. */
 const MAX_BYTES = 65_536;

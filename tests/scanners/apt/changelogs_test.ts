@@ -28,7 +28,7 @@ Deno.test("parseChangelogs() of nothing, junk or a text without headings is empt
   }
 });
 
-Deno.test("parseChangelogs() reads versions, urgencies and the holes that were closed", () => {
+Deno.test("parseChangelogs() reads versions, urgencies and fixed CVEs", () => {
   assertEquals(KRB5.get("krb5")?.map(({ version, urgency, cves }) => [version, urgency, cves]), [
     ["1.20.1-2+deb12u5", "high", ["CVE-2026-40355", "CVE-2026-40356"]],
     ["1.20.1-2+deb12u4", "medium", ["CVE-2025-3576"]],
@@ -36,7 +36,7 @@ Deno.test("parseChangelogs() reads versions, urgencies and the holes that were c
   ]);
 });
 
-Deno.test("parseChangelogs() keeps the texts of several sources apart, and reads advisories", () => {
+Deno.test("parseChangelogs() separates the texts of several sources, and reads advisories", () => {
   const text = "aa (1:2-1) x-security; urgency=HIGH\n\n  * DSA-6001-1, USN-7000-2: CVE-2026-1\n" +
     "  * CVE-2026-0001.\n\nbb (1) x; urgency=low, binary-only=yes\n\n  * CVE-2026-0002\n";
   const found = parseChangelogs(text);
@@ -49,7 +49,7 @@ Deno.test("parseChangelogs() keeps the texts of several sources apart, and reads
   assertEquals(found.get("bb")?.[0]?.cves, ["CVE-2026-0002"]);
 });
 
-Deno.test("parseChangelogs() takes an entry for one of low urgency where none is told", () => {
+Deno.test("parseChangelogs() assumes low urgency where an entry states none", () => {
   const urgencyOf = (metadata: string) =>
     parseChangelogs(`aa (1) x;${metadata}\n`).get("aa")?.map(({ urgency }) => urgency);
   for (const urgency of ["low", "medium", "high", "emergency", "critical"]) {
@@ -60,7 +60,7 @@ Deno.test("parseChangelogs() takes an entry for one of low urgency where none is
   }
 });
 
-Deno.test("parseChangelogs() looks for holes where the entry is set in, and for headings where it is not", () => {
+Deno.test("parseChangelogs() reads CVEs from indented lines only, and headings from the others", () => {
   const text = "aa (2) x; urgency=low\n\n  * CVE-2026-0002\n  bb (1) x; urgency=low\n" +
     "CVE-2026-0009 is\nin the margin: CVE-2026-0008\n\n -- a <a@b>  Mon\n";
   const found = parseChangelogs(text);
@@ -68,7 +68,7 @@ Deno.test("parseChangelogs() looks for holes where the entry is set in, and for 
   assertEquals(found.get("aa")?.[0]?.cves, ["CVE-2026-0002"]);
 });
 
-Deno.test("changelogFacts() tells what lies between the two versions, the newer one included", () => {
+Deno.test("changelogFacts() covers the versions between the two, including the newer one", () => {
   const [, u4, u3] = ["1.20.1-2+deb12u5", "1.20.1-2+deb12u4", "1.20.1-2+deb12u3"];
   assertEquals(facts(u3, u4), [["CVE-2025-3576"], "medium"]);
   assertEquals(facts(u3, "1.20.1-2+deb12u5"), [
@@ -79,7 +79,7 @@ Deno.test("changelogFacts() tells what lies between the two versions, the newer 
   assertEquals(["1-1+b12", "1+b1-1", "1+b"].map(sourceVersion), ["1-1", "1+b1-1", "1+b"]);
 });
 
-Deno.test("changelogFacts() tells nothing where the changelog lacks the version that waits", () => {
+Deno.test("changelogFacts() is empty where the changelog lacks the waiting version", () => {
   assertEquals(facts("1.20.1-2+deb12u3", "1.20.1-2+deb12u6"), [[], null]);
   assertEquals(facts("1.20.1-2+deb12u3", "1.20.1-2+deb12u5", "openssl"), [[], null]);
 });
@@ -99,7 +99,7 @@ function waiting(name: string, currentVersion: string): WaitingUpdate {
   };
 }
 
-Deno.test("changelogPaths() names one file a source, of the package that is furthest ahead", () => {
+Deno.test("changelogPaths() returns one file per source, of the package that is furthest ahead", () => {
   const rows = [
     row("libkrb5-3", "1.20-1", "krb5"),
     row("krb5-user", "1.20-2", "krb5"),
@@ -121,7 +121,7 @@ Deno.test("changelogPaths() names one file a source, of the package that is furt
   assertEquals(changelogPaths([], parseInstalled(rows.join(""))), []);
 });
 
-Deno.test("changelogPaths() names forty at most", () => {
+Deno.test("changelogPaths() returns forty at most", () => {
   const numbers = Array.from({ length: 41 }, (_, n) => n);
   const installed = parseInstalled(
     numbers.map((n) => row(`a${n}`, "1", `s${n}`) + row(`b${n}`, "2", `s${n}`)).join(""),
@@ -130,7 +130,7 @@ Deno.test("changelogPaths() names forty at most", () => {
   assertEquals([paths.length, paths.at(-1)], [40, "/usr/share/doc/b39/changelog.Debian.gz"]);
 });
 
-Deno.test("parseChangelogs() makes of any text only what it is made of", () => {
+Deno.test("parseChangelogs() returns only parts of the text, whatever it is", () => {
   const line = fc.constantFrom(
     "a (1) x; urgency=low",
     "b (2-1) x y; urgency=emergency",
@@ -210,7 +210,7 @@ const CACHE = "/own/changelogs.json";
 const well = (packages: readonly string[]) =>
   succeeded(packages.map((name) => changelog(name.split(":")[0]!)).join(""));
 
-Deno.test("fetchChangelogs() asks for each source once, and keeps what is newer than what is there", async () => {
+Deno.test("fetchChangelogs() fetches each source once, and caches entries newer than the installed version", async () => {
   const { system, asked, fetch } = setUp(well);
   const pair = [update("aa"), update("liba", { sourcePackage: "aa" }), update("bb")];
   const expected = {
@@ -226,7 +226,7 @@ Deno.test("fetchChangelogs() asks for each source once, and keeps what is newer 
   assert(!system.files.texts.get("/own/changelogs.json")?.includes('"aa 1-3"'));
 });
 
-Deno.test("fetchChangelogs() wants nothing of vendors, nor of what names its CVEs already", async () => {
+Deno.test("fetchChangelogs() skips vendors, and updates that already have CVEs", async () => {
   const { asked, fetch } = setUp(well);
   await fetch(
     update("vendor", { security: null }),
@@ -237,7 +237,7 @@ Deno.test("fetchChangelogs() wants nothing of vendors, nor of what names its CVE
   assertEquals(asked, []);
 });
 
-Deno.test("fetchChangelogs() takes security updates first, forty at a time", async () => {
+Deno.test("fetchChangelogs() fetches security updates first, forty at a time", async () => {
   const { asked, fetch } = setUp(well);
   const many = Array.from({ length: 50 }, (_, n) => update(`p${n}`, { security: n >= 45 }));
   await fetch(...many);
@@ -249,7 +249,7 @@ Deno.test("fetchChangelogs() takes security updates first, forty at a time", asy
   assertEquals(asked.map(({ length }) => length), [40, 10]);
 });
 
-Deno.test("fetchChangelogs() asks for the others where one is not to be had, and for it tomorrow", async () => {
+Deno.test("fetchChangelogs() retries without an unavailable changelog, and asks for that one tomorrow", async () => {
   const { system, asked, fetch } = setUp((packages) => {
     const stderr = "E: Failed to fetch http://x  Changelog unavailable for bb=1-3+b1 (404)\n";
     return packages.some((name) => name.startsWith("bb:"))
@@ -268,7 +268,7 @@ Deno.test("fetchChangelogs() asks for the others where one is not to be had, and
   assertEquals(asked.at(-1), ["bb:amd64=1-3+b1"]);
 });
 
-Deno.test("fetchChangelogs() without a way to the servers tells nothing, and leaves them alone for a day", async () => {
+Deno.test("fetchChangelogs() returns nothing while the servers are out of reach, and waits a day", async () => {
   for (
     const answer of [
       () => ({ ...succeeded("", "E: no network\n"), code: 100 }),
@@ -288,16 +288,16 @@ Deno.test("fetchChangelogs() without a way to the servers tells nothing, and lea
   }
 });
 
-Deno.test("fetchChangelogs() takes a damaged cache for none, and does without a disk", async () => {
+Deno.test("fetchChangelogs() ignores a damaged cache, and works without a disk", async () => {
   const { system, asked, fetch } = setUp(well);
   system.files.texts.set("/own/changelogs.json", '{"version":1,"changelogs":{"aa 1-3":{}}}');
   assertEquals(Object.keys(await fetch(update("aa"))), ["aa"]);
-  system.files.fail("keep changelogs", "full");
+  system.files.fail("cache changelogs", "full");
   assertEquals(Object.keys(await fetch(update("aa"))), ["aa"]);
   assertEquals(asked.length, 2);
 });
 
-Deno.test("fetchChangelogs() asks for the package of a source that goes furthest back, by apt's name for it", async () => {
+Deno.test("fetchChangelogs() requests the package with the oldest current version, by apt's name", async () => {
   const shared = { sourcePackage: "aa", architecture: "all" };
   const newer = update("new", { ...shared, currentVersion: "1-2" });
   const older = update("old", { ...shared, currentVersion: "1-1" });
@@ -313,7 +313,7 @@ Deno.test("fetchChangelogs() asks for the package of a source that goes furthest
   assertEquals(await ask(update("x", { architecture: "i386" })), ["x:i386=1-3+b1"]);
 });
 
-Deno.test("fetchChangelogs() asks three times at most, and for no more than a minute in all", async () => {
+Deno.test("fetchChangelogs() makes three attempts at most, within a minute in all", async () => {
   const refusing = ([first = ""]: readonly string[]) => ({
     ...succeeded("", `E: Changelog unavailable for ${first} (404)\n`),
     code: 100,
@@ -338,7 +338,7 @@ Deno.test("fetchChangelogs() asks three times at most, and for no more than a mi
   assertEquals(alone.asked.length, 1, "there are no others");
 });
 
-Deno.test("fetchChangelogs() goes on where apt does not say for which package there is none", async () => {
+Deno.test("fetchChangelogs() returns nothing where apt does not name the missing changelog", async () => {
   const { asked, fetch } = setUp(() => ({
     ...succeeded("", "E: Changelog unavailable for other=1 (404)\n"),
     code: 100,
@@ -347,7 +347,7 @@ Deno.test("fetchChangelogs() goes on where apt does not say for which package th
   assertEquals(asked.length, 1);
 });
 
-Deno.test("fetchChangelogs() keeps a hundred versions of a source, and two hundred names of each", async () => {
+Deno.test("fetchChangelogs() caches a hundred versions per source, and two hundred names of each", async () => {
   const names = Array.from({ length: 201 }, (_, n) => n);
   const holes = names.map((n) => `  * CVE-2026-${10_000 + n} DSA-${1_000 + n}-1\n`).join("");
   const versions = names.slice(0, 101).map((n) => `aa (9-${200 - n}) s; urgency=low\n\n${holes}\n`);
@@ -361,14 +361,14 @@ Deno.test("fetchChangelogs() keeps a hundred versions of a source, and two hundr
   assertEquals(system.files.modes.get(CACHE), 0o600, "it tells what is not yet closed");
 });
 
-Deno.test("fetchChangelogs() keeps five hundred sources, those that are wanted most", async () => {
+Deno.test("fetchChangelogs() caches five hundred sources, the most wanted ones", async () => {
   const { fetch, cached } = setUp(() => ({ ...succeeded("", "E: no network\n"), code: 100 }));
   await fetch(...Array.from({ length: 501 }, (_, n) => update(`p${n}`, { security: n > 0 })));
   const keys = Object.keys(cached());
   assertEquals([keys.length, keys[0], keys.includes("p0 1-3")], [500, "p1 1-3", false]);
 });
 
-Deno.test("fetchChangelogs() writes what is new before it answers, and nothing where nothing is", async () => {
+Deno.test("fetchChangelogs() writes the cache before it returns, and only if something changed", async () => {
   const { system, fetch } = setUp(well);
   let writes = 0;
   let unfinished = 0;
@@ -385,7 +385,7 @@ Deno.test("fetchChangelogs() writes what is new before it answers, and nothing w
   assertEquals([writes, unfinished], [1, 0]);
 });
 
-Deno.test("fetchChangelogs() hides no mistake of ours", async () => {
+Deno.test("fetchChangelogs() passes programming errors on", async () => {
   const oops = () => Promise.reject(new TypeError("oops"));
   for (const method of ["readText", "writeText"] as const) {
     const { system, fetch } = setUp(well);

@@ -25,7 +25,7 @@ function systemWith(...names: string[]): FakeSystem {
   return system;
 }
 
-Deno.test("listsFetchedMs() is the later of the folder's time and the stamp's, never of a try's", async () => {
+Deno.test("listsFetchedMs() is the later of the directory's time and the stamp's, never an attempt's", async () => {
   const system = systemWith();
   assertEquals(await listsFetchedMs(system, PLACES), null);
   const put = (path: string, modifiedMs: number) => {
@@ -41,7 +41,7 @@ Deno.test("listsFetchedMs() is the later of the folder's time and the stamp's, n
   assertEquals(await listsFetchedMs(system, PLACES), 3_000);
 });
 
-Deno.test("isCurrentCache() of a cache that is no older than what it was made of", async () => {
+Deno.test("isCurrentCache() is true for a cache that is no older than lists and packages", async () => {
   const system = systemWith("a_Packages");
   const isCurrent = () => isCurrentCache(system, PLACES, "/cache/pkgcache.bin");
   system.files.texts.set("/dpkg/status", "");
@@ -55,7 +55,7 @@ Deno.test("isCurrentCache() of a cache that is no older than what it was made of
   }
 });
 
-Deno.test("isCurrentCache() without a cache is false, and with one that was made of nothing true", async () => {
+Deno.test("isCurrentCache() is false without a cache, and true for one without lists and packages", async () => {
   const system = new FakeSystem();
   const isCurrent = () => isCurrentCache(system, PLACES, "/cache/pkgcache.bin");
   assertEquals(await isCurrent(), false);
@@ -63,7 +63,7 @@ Deno.test("isCurrentCache() without a cache is false, and with one that was made
   assertEquals(await isCurrent(), true);
 });
 
-Deno.test("listFiles() names what begins so, and nothing where the folder cannot be read", async () => {
+Deno.test("listFiles() returns the names with a prefix, and none where the directory cannot be read", async () => {
   const system = systemWith("a_InRelease", "a_main_Packages.lz4", "b_InRelease", "lock");
   assertEquals((await listFiles(system, "/apt/lists", ["a_"])).toSorted(), [
     "/apt/lists/a_InRelease",
@@ -75,7 +75,7 @@ Deno.test("listFiles() names what begins so, and nothing where the folder cannot
   assertEquals(await listFiles(system, "/apt/lists", ["a_"]), []);
 });
 
-Deno.test("stateStamp() changes with the lists and with what is installed", async () => {
+Deno.test("stateStamp() changes with the lists and with the installed packages", async () => {
   const system = systemWith();
   const stamps = [await stateStamp(system, PLACES)];
   for (const path of ["/apt/lists", "/dpkg/status"]) {
@@ -88,7 +88,7 @@ Deno.test("stateStamp() changes with the lists and with what is installed", asyn
   assertEquals(new Set(stamps).size, 5, stamps.join(", "));
 });
 
-Deno.test("lists that may not be looked at have no time, and no mistake of ours is hidden", async () => {
+Deno.test("lists that cannot be inspected have no time, and programming errors are passed on", async () => {
   const system = systemWith("a_Packages");
   system.files.fail(PURPOSE, "denied");
   assertEquals(await listsFetchedMs(system, PLACES), null);
@@ -118,7 +118,7 @@ async function look(texts: Record<string, string>, source = SOURCE): Promise<Sou
   return found.get(source.prefix)!;
 }
 
-Deno.test("inspectLists() tells what is there of a source, packed or not, and what is missing", async () => {
+Deno.test("inspectLists() reports which lists of a source are there, packed or not, and which are missing", async () => {
   const packages = "x_dists_s_main_binary-amd64_Packages";
   const none = await look({ "y_InRelease": RELEASE });
   assertEquals([none.hasRelease, none.hasPackages, none.absent], [false, false, []]);
@@ -140,7 +140,7 @@ Deno.test("inspectLists() tells what is there of a source, packed or not, and wh
   assertEquals([flat.hasRelease, flat.hasPackages, flat.isSigned], [false, true, false]);
 });
 
-Deno.test("inspectLists() knows of when lists are that do not say", async () => {
+Deno.test("inspectLists() dates lists without a date by their files", async () => {
   const files = new FakeFiles();
   files.texts.set("/l/x_dists_s_InRelease", RELEASE.replace(/^Date: .*$/m, ""));
   files.modifiedMs.set("/l/x_dists_s_InRelease", 7_000);
@@ -148,7 +148,7 @@ Deno.test("inspectLists() knows of when lists are that do not say", async () => 
   assertEquals(found.get(SOURCE.prefix)?.publishedMs, 7_000);
 });
 
-Deno.test("inspectLists() knows when the archive had lists by nothing but their own files", async () => {
+Deno.test("inspectLists() dates lists by nothing but their own files", async () => {
   const files = new FakeFiles();
   const put = (name: string, text: string, modifiedMs: number) => {
     files.texts.set(`/l/${name}`, text);
@@ -168,7 +168,7 @@ Deno.test("inspectLists() knows when the archive had lists by nothing but their 
   assertEquals(await times(), [7_000]);
 });
 
-Deno.test("newestPlausible() passes over times that a wrong clock wrote", () => {
+Deno.test("newestPlausible() skips times that a wrong clock wrote", () => {
   const day = 86_400_000;
   assertEquals(newestPlausible([], 0), null);
   assertEquals(newestPlausible([-5, -3, day + 1], 0), -3);
@@ -183,7 +183,7 @@ Deno.test("inspectLists() finds a list under the name that its Release file has 
   assertEquals(absent, ["non_free/binary-amd64/Packages"]);
 });
 
-Deno.test("inspectLists() of a Release file that goes while it is read finds none", async () => {
+Deno.test("inspectLists() finds no Release file where it is removed meanwhile", async () => {
   const files = new FakeFiles();
   files.texts.set("/l/x_dists_s_InRelease", RELEASE);
   files.readTextAndFacts = () => Promise.resolve(undefined);
@@ -191,7 +191,7 @@ Deno.test("inspectLists() of a Release file that goes while it is read finds non
   assertEquals([lists?.hasRelease, lists?.release, lists?.unreadable], [false, null, null]);
 });
 
-Deno.test("inspectLists() of files that cannot be read says so, and hides no mistake of ours", async () => {
+Deno.test("inspectLists() reports files that cannot be read, and passes programming errors on", async () => {
   const files = new FakeFiles();
   files.texts.set("/l/x_dists_s_InRelease", "x".repeat(4_194_305));
   const found = await inspectLists({ files }, "/l", [SOURCE]);
@@ -211,7 +211,7 @@ Deno.test("inspectLists() of files that cannot be read says so, and hides no mis
 const NOW = Date.UTC(2026, 10, 23);
 const HOUR_MS = 3_600_000;
 
-Deno.test("judgeSource() says of each source whether its lists are there and in date", async () => {
+Deno.test("judgeSource() reports whether the lists of a source are there and current", async () => {
   const packages = { "x_dists_s_main_binary-amd64_Packages": "" };
   const good = await look({ ...packages, "x_dists_s_InRelease": RELEASE });
   const expired = await look({
@@ -250,7 +250,7 @@ Deno.test("judgeSource() says of each source whether its lists are there and in 
   assertEquals(judge(await look({}), { failure: "no" }, medium), ["not_asked", null, null]);
 });
 
-Deno.test("judgeSource() judges lists that say less of themselves by what is known", async () => {
+Deno.test("judgeSource() judges lists without dates by the last fetch", async () => {
   const packages = { "x_dists_s_main_binary-amd64_Packages": "" };
   const known = { fetchedMs: NOW, isProven: false, failure: null };
   const judge = (lists: SourceLists, fetch: SourceFetch = known, nowMs = NOW) => {
@@ -279,7 +279,7 @@ Deno.test("judgeSource() judges lists that say less of themselves by what is kno
   assertEquals(judge(unreadable), ["failed", "Cannot read it", 0, null]);
 });
 
-Deno.test("judgeSource() says whether a source marks its security updates, where it says what it is", async () => {
+Deno.test("judgeSource() reports whether a source marks its security updates, where its origin is known", async () => {
   const tells = async (texts: Record<string, string>) => {
     const fetch = { fetchedMs: NOW, isProven: false, failure: null };
     return judgeSource(SOURCE, await look(texts), fetch, { enabled: [], nowMs: NOW }).tellsSecurity;
@@ -294,7 +294,7 @@ const DISC = uriLine(
   "My%20Packages_dists_s_InRelease",
 );
 
-Deno.test("joinReleases() finds the release of a package file, whatever it is called", () => {
+Deno.test("joinReleases() finds the release of a package file, whatever its name", () => {
   const { sources } = parseSources(MIXED_URIS + DISC);
   const lists = new Map(sources.map((source, index) => {
     const release = {

@@ -46,13 +46,13 @@ const KINDS: readonly [
 ];
 
 for (const [kind, is, good, bad] of KINDS) {
-  Deno.test(`${kind} is told from what only begins or ends like one`, () => {
+  Deno.test(`${kind} differs from text that only begins or ends like one`, () => {
     for (const text of good) assertEquals(is(text), true, text);
     for (const text of bad) assertEquals(is(text), false, text);
   });
 }
 
-Deno.test("splitAptName() cuts at the first colon, wherever it is", () => {
+Deno.test("splitAptName() splits at the first colon", () => {
   assertEquals(splitAptName("curl"), { name: "curl", architecture: null });
   assertEquals(splitAptName("libc6:i386"), { name: "libc6", architecture: "i386" });
   assertEquals(splitAptName("a:i386"), { name: "a", architecture: "i386" });
@@ -100,7 +100,7 @@ Deno.test("compareDebianVersions() has dpkg's order", () => {
   });
 });
 
-Deno.test("compareDebianVersions() takes what dpkg takes for the same for the same", () => {
+Deno.test("compareDebianVersions() is 0 for versions that are equal to dpkg", () => {
   const same = [["1.0", "0:1.0"], ["1.0", "1.0-0"], ["1.01", "1.1"], ["1.0-", "1.0"], [":1", "1"], [
     "-1",
     "0-1",
@@ -108,20 +108,20 @@ Deno.test("compareDebianVersions() takes what dpkg takes for the same for the sa
   for (const [a, b] of same) assertEquals(compareDebianVersions(a, b), 0);
 });
 
-Deno.test("compareDebianVersions() finds epoch and revision where there is next to no version", () => {
+Deno.test("compareDebianVersions() reads epoch and revision of nearly empty versions", () => {
   assert(compareDebianVersions("-1", "-2") < 0);
   assert(compareDebianVersions("1:-1", "1:-2") < 0);
   assert(compareDebianVersions(":1", ":2") < 0);
   assert(compareDebianVersions("1:", "2:") < 0);
 });
 
-Deno.test("compareDebianVersions() begins with the letters where a version begins with any", () => {
+Deno.test("compareDebianVersions() compares leading letters first", () => {
   assert(compareDebianVersions("a2", "b1") < 0);
   assert(compareDebianVersions("~2", "1") < 0);
   assert(compareDebianVersions("1-r2", "1-s1") < 0);
 });
 
-Deno.test("compareDebianVersions() is an order, whatever it is given", () => {
+Deno.test("compareDebianVersions() is a total order for any text", () => {
   const version = fc.string({ unit: fc.constantFrom(..."019aZ~+.-:"), maxLength: 8 });
   const sign = (a: string, b: string) => Math.sign(compareDebianVersions(a, b));
   fc.assert(fc.property(version, version, version, (a, b, c) => {
@@ -130,7 +130,7 @@ Deno.test("compareDebianVersions() is an order, whatever it is given", () => {
   }));
 });
 
-Deno.test("parseInstalled() reads nothing and junk as nothing", () => {
+Deno.test("parseInstalled() of nothing or junk is empty", () => {
   assertEquals(parseInstalled(""), { packages: new Map(), ownArchitecture: null, unparsed: 0 });
   assertEquals(parseInstalled("\n\n").unparsed, 0);
   const junk = parseInstalled("bash\nbash\t5.2\n-o\t1\tamd64\tinstall\tinstalled\tx\ty\n");
@@ -148,7 +148,7 @@ Deno.test("parseInstalled() names packages as apt does", () => {
   assertEquals(packages.get("g++-tool")?.version, "1:9.0+dfsg-1");
 });
 
-Deno.test("parseInstalled() knows what is held, and leaves out what is only half there", () => {
+Deno.test("parseInstalled() reads holds, and omits what is only half installed", () => {
   const { packages } = parseInstalled(readFixture("apt", "made_installed.txt"));
   const held = [...packages].filter(([, { isHeld }]) => isHeld).map(([name]) => name);
   assertEquals(held, ["held-tool"]);
@@ -162,7 +162,7 @@ Deno.test("parseInstalled() knows what is held, and leaves out what is only half
   ]);
 });
 
-Deno.test("parseInstalled() takes a package asked for but never there for what it is", () => {
+Deno.test("parseInstalled() omits a package that was selected and never installed", () => {
   const { packages, unparsed } = parseInstalled("a\t\tamd64\tinstall\tnot-installed\ta\t\n");
   assertEquals([packages.size, unparsed], [0, 0]);
   const broken = parseInstalled("a\t\tamd64\tinstall\thalf-installed\ta\t\n");
@@ -171,7 +171,7 @@ Deno.test("parseInstalled() takes a package asked for but never there for what i
   assertEquals([odd.packages.size, odd.unparsed], [0, 1], "what is there has a version");
 });
 
-Deno.test("parseInstalled() counts a row that has a word in it which is none of dpkg's", () => {
+Deno.test("parseInstalled() counts a row with a word that dpkg does not use as unparsed", () => {
   const row = ["libc6:i386", "2.36-9", "i386", "install", "installed", "glibc", "a library"];
   const read = (fields: readonly string[]) => parseInstalled(`${fields.join("\t")}\n`);
   assertEquals([read(row).packages.size, read(row).unparsed], [1, 0]);
@@ -187,21 +187,21 @@ Deno.test("parseInstalled() counts a row that has a word in it which is none of 
   }
 });
 
-Deno.test("parseInstalled() knows the source by its own name, else by the package's", () => {
+Deno.test("parseInstalled() uses the package's name where there is no source", () => {
   const sourceOf = (source: string) =>
     parseInstalled(`libc6\t1\tamd64\tinstall\tinstalled\t${source}\t\n`).packages.get("libc6")
       ?.sourcePackage;
   assertEquals([sourceOf("glibc"), sourceOf(""), sourceOf("-o")], ["glibc", "libc6", "libc6"]);
 });
 
-Deno.test("parseInstalled() reads what a package is for, tabs in it or not", () => {
+Deno.test("parseInstalled() reads summaries, with and without tabs", () => {
   const row = (summary: string) => `a\t1\tamd64\tinstall\tinstalled\ta\t${summary}\n`;
   const read = (summary: string) => parseInstalled(row(summary)).packages.get("a")?.summary;
   assertEquals([read("a tool"), read("a\ttool"), read("")], ["a tool", "a tool", null]);
   assertEquals([read(" a tool "), read(" ")], ["a tool", null]);
 });
 
-Deno.test("parseInstalled() never throws, and cut anywhere tells nothing new", () => {
+Deno.test("parseInstalled() never throws, and adds nothing for text cut anywhere", () => {
   fc.assert(fc.property(fc.string(), (text) => void parseInstalled(text)));
   const text = readFixture("apt", "debian12_installed.txt");
   const whole = parseInstalled(text).packages;
@@ -212,7 +212,7 @@ Deno.test("parseInstalled() never throws, and cut anywhere tells nothing new", (
   }));
 });
 
-Deno.test("parseInstalled() takes no foreign architecture for the host's own, wherever it stands", () => {
+Deno.test("parseInstalled() never mistakes a foreign architecture for the host's own", () => {
   const row = (name: string, architecture: string) =>
     `${name}\t1\t${architecture}\tinstall\tinstalled\t${name}\t\n`;
   const { packages, ownArchitecture } = parseInstalled(
@@ -222,13 +222,13 @@ Deno.test("parseInstalled() takes no foreign architecture for the host's own, wh
   assertEquals([...packages.keys()], ["a:i386", "b", "c"]);
 });
 
-Deno.test("parsePolicy() takes a field that it does not know for nothing, and reads the rest", () => {
+Deno.test("parsePolicy() ignores unknown fields, and reads the rest", () => {
   const text = "tool:\n  Installed: 1.0\n  Candidate: 1.1\n  Weather: fine\n  Version table:\n";
   const { packages, unparsed } = parsePolicy(text);
   assertEquals([packages.size, unparsed], [1, 0]);
 });
 
-Deno.test("parsePolicy() takes for a version only what dpkg would", () => {
+Deno.test("parsePolicy() accepts only versions that are valid for dpkg", () => {
   const text = "tool:\n  Installed: 1.0\n  Candidate: 1.1\n  Version table:\n";
   const versions = (line: string) => {
     const { packages, unparsed } = parsePolicy(`${text}${line}\n`);
@@ -249,7 +249,7 @@ Deno.test("parsePolicy() takes for a version only what dpkg would", () => {
   for (const line of others) assertEquals(versions(line), [[], 1], line);
 });
 
-Deno.test("parsePolicy() reads versions, where they come from, and phasing", () => {
+Deno.test("parsePolicy() reads versions, their origins, and phasing", () => {
   const { packages, unparsed } = parsePolicy(readFixture("apt", "ubuntu_policy.txt"));
   assertEquals(unparsed, 0);
   assertEquals(packages.get("phased-tool"), {
@@ -287,7 +287,7 @@ Deno.test("parsePolicy() reads every package of a host", () => {
   assertEquals([[...packages.keys()], unparsed], [names, 0]);
 });
 
-Deno.test("parsePolicy() reads a package that cannot be had", () => {
+Deno.test("parsePolicy() reads a package without a candidate", () => {
   const text = "a:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n";
   assertEquals(parsePolicy(text).packages.get("a"), {
     installed: null,
@@ -306,7 +306,7 @@ Deno.test("parsePolicy() reads pins and negative priorities", () => {
   ]]);
 });
 
-Deno.test("parsePolicy() leaves out what it does not understand, and counts it", () => {
+Deno.test("parsePolicy() omits and counts unparsed lines", () => {
   const fields = "  Installed: 1\n  Candidate: 1\n";
   const texts = [
     "junk\n",
@@ -328,7 +328,7 @@ Deno.test("parsePolicy() leaves out what it does not understand, and counts it",
   assertEquals(parsePolicy(`a:\n${fields}\nb:\n${fields}`).unparsed, 0, "an empty line is nothing");
 });
 
-Deno.test("parsePolicy() takes a package file for the version's that it stands below, and counts others", () => {
+Deno.test("parsePolicy() assigns a package file to the version above it, and counts others as unparsed", () => {
   const head = "a:\n  Installed: 1\n  Candidate: 1\n  Version table:\n";
   const file = "        500 http://x y/main amd64 Packages\n";
   const read = (text: string) => {
@@ -341,13 +341,13 @@ Deno.test("parsePolicy() takes a package file for the version's that it stands b
   assertEquals(read(` *** 1 500\n${file.trimStart()}`), [[0], 1], "not set in");
 });
 
-Deno.test("parsePolicy() does not half-read another language", () => {
+Deno.test("parsePolicy() does not partially read another language", () => {
   const { packages, unparsed } = parsePolicy(readFixture("apt", "german_policy.txt"));
   assertEquals(packages.size, 0);
   assert(unparsed > 0);
 });
 
-Deno.test("parsePolicy() cut anywhere has candidates that the whole has, too", () => {
+Deno.test("parsePolicy() of text cut anywhere has no other candidates than the whole", () => {
   const text = readFixture("apt", "made_policy.txt");
   const whole = parsePolicy(text).packages;
   fc.assert(fc.property(fc.nat(text.length), (length) => {
@@ -358,7 +358,7 @@ Deno.test("parsePolicy() cut anywhere has candidates that the whole has, too", (
   fc.assert(fc.property(fc.string(), (junk) => void parsePolicy(junk)));
 });
 
-Deno.test("parseShow() reads size, source and purpose, for each architecture", () => {
+Deno.test("parseShow() reads size, source and description, for each architecture", () => {
   const { packages, unparsed } = parseShow(readFixture("apt", "made_show.txt"));
   assertEquals(unparsed, 0);
   assertEquals(packages.map(({ name, architecture }) => `${name} ${architecture}`), [
@@ -385,14 +385,14 @@ Deno.test("parseShow() reads real stanzas with fields over several lines", () =>
   assertEquals(packages.every(({ sizeBytes, description }) => sizeBytes && description), true);
 });
 
-Deno.test("parseShow() does without a size, and refuses one that is none", () => {
+Deno.test("parseShow() accepts a missing size, and ignores an invalid one", () => {
   const stanza = (size: string) => `Package: a\nVersion: 1\nArchitecture: all\n${size}\n`;
   for (const size of ["", "Size: -1\n", "Size: 1e9\n", `Size: ${"9".repeat(16)}\n`]) {
     assertEquals(parseShow(stanza(size)).packages[0]?.sizeBytes, null);
   }
 });
 
-Deno.test("parseShow() takes lines that are set in for the rest of a field, and counts what is none", () => {
+Deno.test("parseShow() treats indented lines as part of a field, and counts lines without one as unparsed", () => {
   const stanza = (line: string) =>
     `Package: a\nVersion: 1\nArchitecture: all\n${line}\nDescription-en: a tool\nX: y\n`;
   const read = (line: string) => {
@@ -413,7 +413,7 @@ function stanzaOf(fields: Readonly<Record<string, string | undefined>>): string 
   ).join("");
 }
 
-Deno.test("parseShow() reads the English purpose before any other, and null where there is none", () => {
+Deno.test("parseShow() prefers the English description, and has null without any", () => {
   const read = (fields: Readonly<Record<string, string>>) =>
     parseShow(stanzaOf({ ...WHOLE, ...fields })).packages.map(({ description }) => description);
   const [english, other] = [{ "Description-en": "a tool" }, { Description: "ein Werkzeug" }];
@@ -423,7 +423,7 @@ Deno.test("parseShow() reads the English purpose before any other, and null wher
   assertEquals(read({}), [null]);
 });
 
-Deno.test("parseShow() leaves out stanzas that do not tell what they are of", () => {
+Deno.test("parseShow() omits stanzas without a package and a version", () => {
   assertEquals(parseShow("Package: a\nVersion: 1\n\nno colon\n"), { packages: [], unparsed: 2 });
   assertEquals(parseShow(stanzaOf(WHOLE)).packages.length, 1, "the end of the text ends a stanza");
   for (const field of ["Package", "Version", "Architecture"]) {

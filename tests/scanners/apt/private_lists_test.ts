@@ -17,7 +17,7 @@ import type { AptSource } from "../../../src/scanners/apt/sources.ts";
 import { FileError } from "../../../src/system/files.ts";
 import { FakeFiles } from "../../fakes/files.ts";
 
-Deno.test("preparePrivateDirectory() makes folders and files that are this user's alone, once", async () => {
+Deno.test("preparePrivateDirectory() creates directories and files for this user alone, once", async () => {
   const files = new FakeFiles();
   assertEquals(await preparePrivateDirectory({ files }, "/own"), { path: "/own/apt" });
   assertEquals([...files.modes], [
@@ -34,7 +34,7 @@ Deno.test("preparePrivateDirectory() makes folders and files that are this user'
   assertEquals(await preparePrivateDirectory({ files }, "/own"), { path: "/own/apt" });
 });
 
-Deno.test("preparePrivateDirectory() says why there is none, and hides no mistake of ours", async () => {
+Deno.test("preparePrivateDirectory() returns why it failed, and passes programming errors on", async () => {
   const files = new FakeFiles();
   for (const directory of [undefined, "own", ""]) {
     assertEquals(await preparePrivateDirectory({ files }, directory), null);
@@ -45,7 +45,7 @@ Deno.test("preparePrivateDirectory() says why there is none, and hides no mistak
   await assertRejects(() => preparePrivateDirectory({ files }, "/own"), TypeError, "oops");
 });
 
-Deno.test("preparePrivateDirectory() writes last what says that all is there", async () => {
+Deno.test("preparePrivateDirectory() writes the file that marks completeness last", async () => {
   const refused = () => Promise.reject(new FileError("Cannot go on: full", { reason: "full" }));
   for (const method of ["makeDirectory", "writeText"] as const) {
     const files = new FakeFiles();
@@ -68,7 +68,7 @@ Deno.test("preparePrivateDirectory() writes last what says that all is there", a
   assertEquals(ended, ["/own/apt/releases.conf", "/own/apt/ask.conf"]);
 });
 
-Deno.test("the hooks of the host are cleared, and lists where only Release files are asked for", async () => {
+Deno.test("the configuration clears the host's hooks, and the lists where only Release files are fetched", async () => {
   const files = new FakeFiles();
   await preparePrivateDirectory({ files }, "/own");
   const hooks = ["AptCli::Hooks", "APT::Update::Pre-Invoke", "APT::Update::Post-Invoke"];
@@ -79,7 +79,7 @@ Deno.test("the hooks of the host are cleared, and lists where only Release files
   }
 });
 
-Deno.test("settings have apt look where they say", () => {
+Deno.test("settings point apt to the directories", () => {
   const own = { path: "/own/apt" };
   const valuesOf = (settings: readonly string[]) => settings.filter((word) => word !== "-o");
   assertEquals(valuesOf(hostSettings(own, null)), [
@@ -124,7 +124,7 @@ function whyOf(stdout: string, stderr = "", code = 0, sources = [A, B]) {
 
 const HIT_A = "Hit:1 http://a.example/debian s InRelease\n";
 
-Deno.test("parseOutcomes() takes a source for answered only if apt said so", () => {
+Deno.test("parseOutcomes() counts a source as answered only if apt says so", () => {
   assertEquals(whyOf(`${HIT_A}Get:2 http://b.example/debian s InRelease [10 kB]\n`), [null, null]);
   assertEquals(whyOf(HIT_A), [null, "it did not answer"]);
   assertEquals(whyOf("", "E: No space left\n", 100), ["No space left", "No space left"]);
@@ -137,7 +137,7 @@ Deno.test("parseOutcomes() takes a source for answered only if apt said so", () 
   assertEquals(whyOf(once)[0], "it did not answer", "the last word counts");
 });
 
-Deno.test("parseOutcomes() quotes why a source did not answer, and names no other", () => {
+Deno.test("parseOutcomes() quotes why a source did not answer, and affects no other source", () => {
   const refused = `${HIT_A}Err:2 http://b.example/debian s InRelease\n` +
     "  401  Unauthorized [IP: 192.0.2.1 443]\nReading package lists...\n";
   assertEquals(whyOf(refused, "E: Failed to fetch x\n", 100), [
@@ -197,7 +197,7 @@ Deno.test("isDue() fetches daily, and waits 1, 2, 4, ... 24 hours after a failur
   assertEquals(isDue(good, NOW - 1), true, "the clock was put back");
 });
 
-Deno.test("recordOutcomes() keeps when a source last answered, and counts its failures", () => {
+Deno.test("recordOutcomes() records when a source last answered, and counts its failures", () => {
   const [a, b] = [keyOf(A), keyOf(B)];
   const first = recordOutcomes({}, new Map([[a, null], [b, "401"]]), NOW);
   assertEquals(first[a], { fetched_ms: NOW, tried_ms: NOW, failures: 0, why: null });
@@ -209,7 +209,7 @@ Deno.test("recordOutcomes() keeps when a source last answered, and counts its fa
   assertEquals(recordOutcomes(second, new Map([[a, null]]), NOW + 2)[a]?.failures, 0);
 });
 
-Deno.test("the record comes back as it was kept, and a damaged one as none", async () => {
+Deno.test("readFetchRecord() returns what was written, and an empty record for a damaged one", async () => {
   const files = new FakeFiles();
   const none = { version: 1 as const, own: {}, host: {} };
   assertEquals(await readFetchRecord({ files }, "/own"), none);
@@ -221,12 +221,12 @@ Deno.test("the record comes back as it was kept, and a damaged one as none", asy
     files.texts.set("/own/sources.json", text);
     assertEquals(await readFetchRecord({ files }, "/own"), none, text);
   }
-  files.fail("keep what was fetched", "full");
+  files.fail("save the record of fetched lists", "full");
   await writeFetchRecord({ files }, "/own", kept);
   assertEquals(await readFetchRecord({ files }, "/own"), none);
 });
 
-Deno.test("the record hides no mistake of ours", async () => {
+Deno.test("reading and writing the record pass programming errors on", async () => {
   const files = new FakeFiles();
   files.readText = () => Promise.reject(new TypeError("oops"));
   files.writeText = () => Promise.reject(new TypeError("oops"));
@@ -234,7 +234,7 @@ Deno.test("the record hides no mistake of ours", async () => {
   await assertRejects(() => writeFetchRecord({ files }, "/own", NO_RECORD), TypeError, "oops");
 });
 
-Deno.test("parseOutcomes() takes nothing for an answer that a source's lists do not come with", () => {
+Deno.test("parseOutcomes() ignores items that are not lists of a source", () => {
   const site = "http://a.example/debian";
   const others = [
     `Get:1 ${site} s Release.gpg [800 B]\n`,
@@ -251,7 +251,7 @@ Deno.test("parseOutcomes() takes nothing for an answer that a source's lists do 
   }
 });
 
-Deno.test("parseOutcomes() has a reason for every source that failed, the nearest that was told", () => {
+Deno.test("parseOutcomes() has a reason for every failed source, the most specific one", () => {
   const failed = "Err:1 http://a.example/debian s InRelease\n";
   const stderr = "E: Failed to fetch http://a.example/debian/dists/s/InRelease  Gone\n";
   const told = "Failed to fetch http://a.example/debian/dists/s/InRelease  Gone";
@@ -268,24 +268,24 @@ Deno.test("parseOutcomes() has a reason for every source that failed, the neares
   assertEquals(whyOf(`${HIT_A}${unknown}`)[0], null, "a source that is not enabled any more");
 });
 
-Deno.test("parseOutcomes() says something of those sources alone that are asked", () => {
+Deno.test("parseOutcomes() has outcomes only of sources that are asked", () => {
   const sourceOnly = { ...B, lists: [] };
   const outcomes = parseOutcomes({ stdout: HIT_A, stderr: "", code: 0 }, [A, sourceOnly]);
   assertEquals([...outcomes], [[keyOf(A), null]]);
 });
 
-Deno.test("parseOutcomes() quotes reasons shortened", () => {
+Deno.test("parseOutcomes() shortens reasons", () => {
   const stdout = `Err:1 http://a.example/debian s InRelease\n  ${"no ".repeat(200)}\n`;
   assertEquals(whyOf(stdout)[0]?.length, 300);
 });
 
-Deno.test("keyOf() tells sources apart and does not show their address", () => {
+Deno.test("keyOf() differs per source and does not show the address", () => {
   assert(/^[0-9a-f]{16}$/.test(keyOf(A)));
   assertEquals(keyOf(A) === keyOf(B), false);
   assertEquals(keyOf(A), keyOf({ ...A }));
 });
 
-Deno.test("parseOutcomes() knows a source that apt refuses because it says of itself what it did not before", () => {
+Deno.test("parseOutcomes() recognizes a source that apt refuses because its Release information changed", () => {
   const both = `${HIT_A}Get:2 http://b.example/debian s InRelease [1 kB]\n`;
   const stderr =
     "E: Repository 'http://b.example/debian s InRelease' changed its 'Suite' value from 'stable' to 'oldstable'\n";

@@ -44,7 +44,7 @@ const places = {
   listsFetchedMs: WRITTEN_MS + 1,
 };
 
-Deno.test("debsecan's history tells of CVEs that the archive has a fix for", () => {
+Deno.test("parseHistory() reads the CVEs that the archive has a fix for", () => {
   const read = parseHistory(history);
   assert(read);
   assertEquals(read.writtenMs, WRITTEN_MS);
@@ -62,7 +62,7 @@ Deno.test("debsecan's history tells of CVEs that the archive has a fix for", () 
   ]);
 });
 
-Deno.test("a package may have several CVEs, and each is told", async () => {
+Deno.test("a package may have several CVEs, and each is reported", async () => {
   const lines = ["CVE-2026-1001,curl,F", "CVE-2026-1002,curl,F", "CVE-2026-1003,curl,F"];
   const system = hostWith({ [HISTORY]: `VERSION 1\n1795992377\n${lines.join("\n")}\n` });
   const [found] = await readSecurityData(system, places);
@@ -87,7 +87,7 @@ Deno.test("a history of another format, without a time or cut off is not used", 
   assertEquals(parseHistory("VERSION 1\n1\nCVE-2026-1001,curl,F")?.cves.size, 0);
 });
 
-Deno.test("a result of pro cves tells of CVEs with the version that closes each", () => {
+Deno.test("parseProResult() reads CVEs with the version that fixes each", () => {
   assertEquals(parseProResult(result), [
     ["curl", {
       cve: "CVE-2026-1001",
@@ -116,7 +116,7 @@ Deno.test("a result of pro cves tells of CVEs with the version that closes each"
   }
 });
 
-Deno.test("debsecan is believed only if no package changed since, and the lists are newer", async () => {
+Deno.test("debsecan's history is used only if no package changed since, and the lists are newer", async () => {
   const origins = async (changedMs: number, listsFetchedMs: number | null) => {
     const system = hostWith({ [HISTORY]: history }, changedMs);
     const found = await readSecurityData(system, { ...places, listsFetchedMs });
@@ -128,7 +128,7 @@ Deno.test("debsecan is believed only if no package changed since, and the lists 
   assertEquals(await origins(WRITTEN_MS, null), []);
 });
 
-Deno.test("readSecurityData() passes over what is missing, empty, too large or no file", async () => {
+Deno.test("readSecurityData() skips what is missing, empty, too large or not a file", async () => {
   const read = (texts: Readonly<Record<string, string>>) =>
     readSecurityData(hostWith(texts), places);
   assertEquals(await read({}), []);
@@ -146,13 +146,13 @@ Deno.test("readSecurityData() passes over what is missing, empty, too large or n
   assertEquals(await readSecurityData(hostWith({ [HISTORY]: history }), elsewhere), []);
 });
 
-Deno.test("readSecurityData() hides no mistake of ours behind a file that cannot be read", async () => {
+Deno.test("readSecurityData() passes programming errors on", async () => {
   const system = hostWith({ [HISTORY]: history });
   system.files.readText = () => Promise.reject(new TypeError("a mistake"));
   await assertRejects(() => readSecurityData(system, places), TypeError, "a mistake");
 });
 
-Deno.test("the results of a few series are read, and no folder of thousands", async () => {
+Deno.test("the results of a few series are read, and not thousands", async () => {
   const texts = Object.fromEntries(
     Array.from({ length: 9 }, (_, index) => [
       `${RESULTS}/series${index}/cves/vulnerability-result.json`,
@@ -166,7 +166,7 @@ Deno.test("the results of a few series are read, and no folder of thousands", as
 
 const version = fc.integer({ min: 1, max: 6 }).map((major) => `${major}.0-1`);
 
-Deno.test("an update closes a hole of the installed version whose fix is on the way, and no other", () => {
+Deno.test("fixedCves() returns CVEs of the installed version whose fix is on the way, and no others", () => {
   const hole = fc.record<KnownCve>({
     cve: fc.constantFrom("CVE-2026-1001", "CVE-2026-1002"),
     installedVersion: fc.option(version),
@@ -230,7 +230,7 @@ function dataOf(origin: string, ...cves: string[]): SecurityData {
   return { origin, cves: new Map([["curl", known]]) };
 }
 
-Deno.test("an update has the CVEs of all that tell of any, each once, and names those", () => {
+Deno.test("an update has the CVEs of all origins, each once, and names the origins", () => {
   const changelog = "curl (2-1) stable; urgency=high\n\n  * Fix CVE-2026-1001\n\n";
   const security = [
     dataOf("debsecan", "CVE-2026-1001", "CVE-2026-1003"),
@@ -243,13 +243,13 @@ Deno.test("an update has the CVEs of all that tell of any, each once, and names 
   assertEquals([bare?.cves, bare?.cveSources], [[], undefined]);
 });
 
-Deno.test("a fix that is newer than the candidate is not said to come with it", () => {
+Deno.test("a fix that is newer than the candidate does not count", () => {
   const security = [dataOf("debsecan", "CVE-2026-1001")];
   assertEquals(updateOf(security, { versions: ["2-1", "1-1"] })?.cves, ["CVE-2026-1001"]);
   assertEquals(updateOf(security, { versions: ["2-1", "3-1"] })?.cves, []);
 });
 
-Deno.test("a scan tells the CVEs that debsecan found before the lists were fetched", async () => {
+Deno.test("scan() reports the CVEs that debsecan found before the lists were fetched", async () => {
   const scan = async (changedMs: number) => {
     const host = new AptHost();
     const nowS = Math.floor(host.clock.nowMs() / 1_000);

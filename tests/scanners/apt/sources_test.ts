@@ -17,7 +17,7 @@ import {
 import { readFixture } from "../fixture.ts";
 import { MIXED_URIS, uriLine } from "./host.ts";
 
-Deno.test("parseSources() names every source, without its password, and tells what is asked of it", () => {
+Deno.test("parseSources() names every source, without its password, and its lists", () => {
   const { sources, unparsed } = parseSources(MIXED_URIS);
   assertEquals(unparsed, 0);
   assertEquals(sources.map(({ name }) => name), [
@@ -32,7 +32,7 @@ Deno.test("parseSources() names every source, without its password, and tells wh
   assert(!JSON.stringify(sources).includes("s3cret"));
 });
 
-Deno.test("parseSources() reads those of Debian 12, and counts lines that it cannot read", () => {
+Deno.test("parseSources() reads those of Debian 12, and counts unparsed lines", () => {
   const { sources, unparsed } = parseSources(readFixture("apt", "debian12_sources.txt"));
   assertEquals(sources.map(({ name, lists }) => [name, lists.length]), [
     ["http://deb.debian.org/debian bookworm", 2],
@@ -53,7 +53,7 @@ Deno.test("parseSources() reads those of Debian 12, and counts lines that it can
   fc.assert(fc.property(fc.string(), (text) => void parseSources(text)));
 });
 
-Deno.test("parseSources() knows what a file is by its end, and whose it is by its beginning", () => {
+Deno.test("parseSources() knows the kind of a file by its suffix, and its source by its prefix", () => {
   const site = "http://x.example/Release-2";
   const text = uriLine(`${site}/dists/s/InRelease`, "x.example_Release-2_dists_s_InRelease") +
     uriLine(`${site}/dists/s/main/InRelease`, "x.example_Release-2_dists_s_main_InRelease") +
@@ -68,7 +68,7 @@ Deno.test("parseSources() knows what a file is by its end, and whose it is by it
   ]);
 });
 
-Deno.test("parseSources() leaves out a user where apt does, before the host", () => {
+Deno.test("parseSources() omits the user part before the host, as apt does", () => {
   const nameOf = (uri: string) =>
     parseSources(uriLine(`${uri}/dists/s/InRelease`, "x_InRelease")).sources[0]?.name;
   assertEquals(nameOf("https://me:pw@deb.example/debian"), "https://deb.example/debian s");
@@ -77,7 +77,7 @@ Deno.test("parseSources() leaves out a user where apt does, before the host", ()
   assertEquals(nameOf(cache), `${cache} s`, "the name that apt has for it");
 });
 
-Deno.test("findSource() knows a source by the words that apt uses for it", () => {
+Deno.test("findSource() finds a source by apt's words for it", () => {
   const sources = byAddress(parseSources(MIXED_URIS).sources);
   const rows: [site: string, rest: string, name: string | undefined][] = [
     ["http://deb.example/debian", "s", "http://deb.example/debian s"],
@@ -128,7 +128,7 @@ Deno.test("parseRelease() reads a signed file, up to its sums", () => {
   });
 });
 
-Deno.test("parseRelease() has null for what is missing, empty or no date, and never throws", () => {
+Deno.test("parseRelease() has null for missing or empty fields and invalid dates, and never throws", () => {
   assertEquals(parseRelease(""), NONE);
   assertEquals(parseRelease("Suite: \nDate: tomorrow\njunk\n Label: x\n"), NONE);
   assertEquals(parseRelease("Suite: a\r\nSuite: b\r\n").suite, "a");
@@ -137,7 +137,7 @@ Deno.test("parseRelease() has null for what is missing, empty or no date, and ne
   fc.assert(fc.property(fc.string(), (text) => void parseRelease(text)));
 });
 
-Deno.test("parseRelease() reads no field behind the sums, and takes no other line for their beginning", () => {
+Deno.test("parseRelease() reads no field after the checksums, and mistakes no other line for their start", () => {
   for (const sums of ["MD5Sum", "SHA1", "SHA256", "SHA512"]) {
     assertEquals(parseRelease(`${sums}:\n aa 1 x\nSuite: stable\n`), NONE);
     const { suite, label } = parseRelease(`Suite: stable\n${sums}:\n aa 1 x\nLabel: Debian\n`);
@@ -146,7 +146,7 @@ Deno.test("parseRelease() reads no field behind the sums, and takes no other lin
   }
 });
 
-Deno.test("parseRelease() does not go by the case of a name, nor by the blanks around a value", () => {
+Deno.test("parseRelease() ignores the case of a name and the blanks around a value", () => {
   const { suite, isNotAutomatic } = parseRelease("SUITE:\t stable \t\nnotautomatic: YES \n");
   assertEquals([suite, isNotAutomatic], ["stable", true]);
   assertEquals(parseRelease("NotAutomatic: no\n").isNotAutomatic, false);
@@ -160,7 +160,7 @@ Deno.test("parseRelease() reads 64 KiB of fields, and no further", () => {
   assertEquals(parseRelease(head(65_536) + field).suite, null);
 });
 
-Deno.test("filledLists() tells which lists have anything in them", () => {
+Deno.test("filledLists() returns the lists that are not empty", () => {
   const sum = "a".repeat(64);
   const text =
     `SHA256:\n ${sum} 12 main/binary-amd64/Packages\n ${sum}  0 main/binary-i386/Packages\n` +
@@ -182,7 +182,7 @@ Deno.test("filledLists() tells which lists have anything in them", () => {
   for (const line of others) assertEquals(isFilled(line), false, line);
 });
 
-Deno.test("isSecurityRelease() goes by the distributors' marks, never by a word", () => {
+Deno.test("isSecurityRelease() follows the distributors' marks, never a word in a name", () => {
   const yes = [
     release({ label: "Debian-Security", suite: "stable-security" }),
     release({ origin: "Debian", label: "A mirror of ours", suite: "stable-security" }),
@@ -206,7 +206,7 @@ Deno.test("isSecurityRelease() goes by the distributors' marks, never by a word"
   for (const each of no) assertEquals(isSecurityRelease(each), false, each.suite ?? "");
 });
 
-Deno.test("marksSecurity() of a distributor whose security release is enabled, and of nobody else", () => {
+Deno.test("marksSecurity() is true only if the distributor's security release is enabled", () => {
   const security = release({
     origin: "Debian",
     label: "Debian-Security",
@@ -231,7 +231,7 @@ Deno.test("marksSecurity() of a distributor whose security release is enabled, a
   }
 });
 
-Deno.test("distributionOf() leaves out the pocket", () => {
+Deno.test("distributionOf() omits the pocket", () => {
   const rows: [string | null, string | null, string | null][] = [
     ["Debian", "bookworm-security", "Debian bookworm"],
     ["Debian", "bookworm-updates", "Debian bookworm"],
@@ -246,7 +246,7 @@ Deno.test("distributionOf() leaves out the pocket", () => {
   }
 });
 
-Deno.test("describeRelease() speaks as apt's simulation does", () => {
+Deno.test("describeRelease() uses the format of apt's simulation", () => {
   assertEquals(
     describeRelease(release({ label: "Debian", suite: "oldstable", version: "12.15" })),
     "Debian:12.15/oldstable",

@@ -142,7 +142,7 @@ Deno.test("parseUpgrade() reads apt 2's and apt 3's decision on the same archive
 const made = readFixture("apt", "made_upgrade.txt");
 const whole = parseUpgrade(made);
 
-Deno.test("parseUpgrade() cut anywhere tells nothing that the whole does not, and says that it is cut", () => {
+Deno.test("parseUpgrade() of text cut anywhere adds nothing, and has a doubt", () => {
   fc.assert(fc.property(fc.nat(made.length), (length) => {
     const part = parseUpgrade(made.slice(0, length));
     assertEquals(part.changes, whole.changes.slice(0, part.changes.length));
@@ -152,7 +152,7 @@ Deno.test("parseUpgrade() cut anywhere tells nothing that the whole does not, an
   }));
 });
 
-Deno.test("parseUpgrade() is not moved by chatter or by how lines end", () => {
+Deno.test("parseUpgrade() ignores other lines, and accepts any line ending", () => {
   const lines = made.split("\n");
   const chatter = fc.string().map((text) => `x${text.replaceAll(/[\r\n:!]/g, "")}.`);
   fc.assert(fc.property(
@@ -166,7 +166,7 @@ Deno.test("parseUpgrade() is not moved by chatter or by how lines end", () => {
   ));
 });
 
-Deno.test("parseUpgrade() of a damaged row is never silent about it", () => {
+Deno.test("parseUpgrade() never ignores a damaged row", () => {
   const lines = made.split("\n");
   const rows = lines.flatMap((line, index) => /^ {3}\S+ \(\S+ => /.test(line) ? [index] : []);
   fc.assert(fc.property(fc.constantFrom(...rows), fc.string(), (at, junk) => {
@@ -233,7 +233,7 @@ function pinned(candidate: string, ...table: readonly Row[]) {
   return pinnedOver("1", candidate, ...table);
 }
 
-Deno.test("findPinned() finds what a preference outranks, and says by which priorities", () => {
+Deno.test("findPinned() finds versions that a preference outranks, with the priorities", () => {
   assertEquals(
     pinned("1", ["2", 500, "security"], ["1", 990, "stable"]),
     "2: APT::Default-Release or a pin: priority 500 of 2 is below 990 of 1",
@@ -257,14 +257,14 @@ Deno.test("findPinned() finds what a preference outranks, and says by which prio
   );
 });
 
-Deno.test("findPinned() finds the newest, in whatever order apt tells of them", () => {
+Deno.test("findPinned() finds the newest version, in any order of apt's output", () => {
   const rows: Row[] = [["3", 100, "stable"], ["10", 100, "security"], ["1", 500, "stable"]];
   for (const table of [rows, rows.toReversed()]) {
     assertEquals(pinned("1", ...table)?.split(":")[0], "10");
   }
 });
 
-Deno.test("findPinned() finds nothing that is no newer than what is there or would come", () => {
+Deno.test("findPinned() finds nothing that is not newer than the installed version and the candidate", () => {
   const older: Row = ["1", 1001, "stable"];
   assertEquals(pinnedOver("2", "1", ["2", 100, "stable"], older), undefined);
   assertEquals(pinnedOver("2", "1", ["3", 100, "stable"], older)?.split(":")[0], "3");
@@ -272,7 +272,7 @@ Deno.test("findPinned() finds nothing that is no newer than what is there or wou
   assertEquals(pinnedOver("1", "3", ["3", 500, "stable"], ["2", 100, "stable"]), undefined);
 });
 
-Deno.test("findPinned() goes by the distributions that what is there and what would come are from", () => {
+Deno.test("findPinned() compares with the distributions of the installed version and the candidate", () => {
   const testing: Row = ["9", 100, "testing"];
   const found = (...table: readonly Row[]) => pinned("2", testing, ...table)?.split(":")[0];
   assertEquals(found(["2", 500, "stable"], ["1", 100, "status"]), undefined, "would come");
@@ -285,7 +285,7 @@ Deno.test("findPinned() goes by the distributions that what is there and what wo
   assertEquals(pinned("1", ["2", 100, "nameless"], ["1", 500, "stable"])?.split(":")[0], "2");
 });
 
-Deno.test("findPinned() looks at every file that offers a version, and at none that nobody offers", () => {
+Deno.test("findPinned() checks every file that offers a version, and skips versions without one", () => {
   const here: Row = ["1", 500, "stable"];
   const found = (files: string) => pinned("1", ["2", 100, files], here)?.split(":")[0];
   assertEquals([found("bpo, stable"), found("stable, bpo"), found("bpo, bpo")], [
@@ -297,7 +297,7 @@ Deno.test("findPinned() looks at every file that offers a version, and at none t
   assertEquals(found("esm"), "2", "a security release, for those who ask for it");
 });
 
-Deno.test("findPinned() leaves out what waits for nothing", () => {
+Deno.test("findPinned() omits versions that wait for nothing", () => {
   assertEquals(pinned("2", ["2", 500, "stable"]), undefined, "the candidate itself");
   assertEquals(pinned("1", ["2", 100, "bpo"], ["1", 500, "stable"]), undefined);
   assertEquals(pinned("1", ["2", 500, "testing"], ["1", 990, "stable"]), undefined);
@@ -305,6 +305,6 @@ Deno.test("findPinned() leaves out what waits for nothing", () => {
   assertEquals(pinned("1", ["0.9", 500, "security"], ["1", 990, "stable"]), undefined);
 });
 
-Deno.test("findPinned() of a pin of the package itself looks at no release", () => {
+Deno.test("findPinned() ignores releases for a pin of the package itself", () => {
   assertEquals(pinned("1", ["2", -5, "testing 500"], ["1", 990, "stable"])?.slice(0, 2), "2:");
 });

@@ -35,7 +35,7 @@ async function scan(host: AptHost, options: { refresh?: boolean; cacheDirectory?
   };
 }
 
-/** Its lists were published, and fetched, so long ago. */
+/** A host whose lists were published and fetched at this age. */
 function hostWithLists(ageMs: number): AptHost {
   const host = new AptHost();
   host.clock.setNow(host.clock.nowMs() + ageMs);
@@ -73,7 +73,7 @@ Deno.test("scan() reads the host's lists until they are a day old, then fetches 
 
 Deno.test("scan() ignores the times of other files in the directory of lists", async () => {
   const host = hostWithLists(60 * DAY_MS);
-  // Another source was renewed, or something else was put there and taken away.
+  // Another source was fetched, or another file was created and removed.
   host.files.modifiedMs.set(HOSTS, host.clock.nowMs() - 7_000);
   host.files.texts.set("/var/lib/apt/periodic/update-success-stamp", "");
   host.files.modifiedMs.set("/var/lib/apt/periodic/update-success-stamp", host.clock.nowMs());
@@ -176,8 +176,8 @@ Deno.test("scan() names a source of which one list is missing", async () => {
   assert(warnings[0]?.startsWith(`${SECURITY.name}: no main/binary-amd64/Packages`), warnings[0]);
 });
 
-function expire(host: AptHost, folder: string): void {
-  const path = `${folder}/${SECURITY.prefix}Release`;
+function expire(host: AptHost, directory: string): void {
+  const path = `${directory}/${SECURITY.prefix}Release`;
   const text = host.files.texts.get(path) ?? "";
   host.files.texts.set(path, `Valid-Until: Sun, 22 Nov 2026 00:00:00 UTC\n${text}`);
 }
@@ -251,7 +251,7 @@ Deno.test("scan() as an ordinary user does not report a source that only root ha
   host.putLists(HOSTS, 0);
   host.answers = { releases: () => refusing() };
   const user = await scan(host);
-  // Whether root's lists are in date is not known then, and no fetch of its own would tell.
+  // It is unknown whether root's lists are current, and a private fetch would not show it.
   const unknown = user.sources.filter(({ result }) => result !== "ok");
   assertEquals([user.fetches, user.failed, unknown.map(({ name, why }) => [name, why])], [0, [], [
     [SECURITY.name, "its lists are 120 hours old, by their own dates"],
@@ -314,8 +314,8 @@ Deno.test("scan() clears the host's hooks, and runs without that where it has no
 
 /** One source that is damaged: what the fake host answers then. */
 const DAMAGES: readonly [string, (host: AptHost, prefix: string) => void][] = [
-  ["its lists are gone", (host, prefix) => host.dropLists(HOSTS, prefix)],
-  ["its packages are gone", (host, prefix) => host.dropLists(HOSTS, `${prefix}main`)],
+  ["its lists are missing", (host, prefix) => host.dropLists(HOSTS, prefix)],
+  ["its packages are missing", (host, prefix) => host.dropLists(HOSTS, `${prefix}main`)],
   ["its lists have expired", (host, prefix) => {
     for (const [path, text] of host.files.texts) {
       if (!path.startsWith(`${HOSTS}/${prefix}`) || !path.endsWith("Release")) continue;
@@ -338,7 +338,7 @@ const DAMAGES: readonly [string, (host: AptHost, prefix: string) => void][] = [
   }],
 ];
 
-/** The packages of all versions that a source offers are gone from apt's answers with it. */
+/** Removes all versions that a source offers from apt's output. */
 function forget(host: AptHost): void {
   host.answers = {
     policy: () => succeeded(captured("policy").replaceAll(/Candidate: .*/g, "Candidate: (none)")),

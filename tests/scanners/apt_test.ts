@@ -108,7 +108,7 @@ const FAILURES: readonly [string, AptHost["answers"], ScanErrorReason][] = [
   ["the lock is held", { upgrade: exit100("stderr_lock.txt") }, "locked"],
   ["sources cannot be read", { sources: exit100("stderr_sources.txt") }, "permanent"],
   ["there is no such release", { upgrade: exit100("stderr_default_release.txt") }, "permanent"],
-  ["dpkg tells nothing", { installed: () => succeeded("") }, "permanent"],
+  ["dpkg prints nothing", { installed: () => succeeded("") }, "permanent"],
   [
     "apt speaks German",
     { policy: () => succeeded(readFixture("apt", "german_policy.txt")) },

@@ -75,7 +75,7 @@ Deno.test("changelogFacts() covers the versions between the two, including the n
     ["CVE-2026-40355", "CVE-2026-40356", "CVE-2025-3576"],
     "high",
   ]);
-  assertEquals(facts(`${u3}+b1`, `${u4}+b2`), [["CVE-2025-3576"], "medium"], "built anew");
+  assertEquals(facts(`${u3}+b1`, `${u4}+b2`), [["CVE-2025-3576"], "medium"], "rebuilt");
   assertEquals(["1-1+b12", "1+b1-1", "1+b"].map(sourceVersion), ["1-1", "1+b1-1", "1+b"]);
 });
 
@@ -221,7 +221,7 @@ Deno.test("fetchChangelogs() fetches each source once, and caches entries newer 
   assertEquals(asked, [["aa:amd64=1-3+b1", "bb:amd64=1-3+b1"]]);
   await system.clock.advance(9 * DAY_MS);
   assertEquals(await fetch(...pair), expected);
-  assertEquals(asked.length, 1, "it is kept for as long as the version waits");
+  assertEquals(asked.length, 1, "it is cached as long as the version waits");
   assertEquals(Object.keys(await fetch(update("cc"))), ["cc"]);
   assert(!system.files.texts.get("/own/changelogs.json")?.includes('"aa 1-3"'));
 });
@@ -230,7 +230,7 @@ Deno.test("fetchChangelogs() skips vendors, and updates that already have CVEs",
   const { asked, fetch } = setUp(well);
   await fetch(
     update("vendor", { security: null }),
-    update("told", { cves: ["CVE-2026-0009"] }),
+    update("known", { cves: ["CVE-2026-0009"] }),
     update("odd", { currentVersion: null }),
     update("sourceless", { sourcePackage: null }),
   );
@@ -349,8 +349,8 @@ Deno.test("fetchChangelogs() returns nothing where apt does not name the missing
 
 Deno.test("fetchChangelogs() caches a hundred versions per source, and two hundred names of each", async () => {
   const names = Array.from({ length: 201 }, (_, n) => n);
-  const holes = names.map((n) => `  * CVE-2026-${10_000 + n} DSA-${1_000 + n}-1\n`).join("");
-  const versions = names.slice(0, 101).map((n) => `aa (9-${200 - n}) s; urgency=low\n\n${holes}\n`);
+  const lines = names.map((n) => `  * CVE-2026-${10_000 + n} DSA-${1_000 + n}-1\n`).join("");
+  const versions = names.slice(0, 101).map((n) => `aa (9-${200 - n}) s; urgency=low\n\n${lines}\n`);
   const { fetch, cached, system } = setUp(() => succeeded(versions.join("")));
   const found = await fetch(update("aa"));
   assertEquals(found["aa"]?.length, 100 * 200);
@@ -358,7 +358,7 @@ Deno.test("fetchChangelogs() caches a hundred versions per source, and two hundr
   const { entries } = cached()["aa 1-3"];
   assertEquals([entries.length, entries[0].version, entries[99].version], [100, "9-200", "9-101"]);
   assertEquals([entries[0].advisories.length, entries[0].advisories[0]], [200, "DSA-1000-1"]);
-  assertEquals(system.files.modes.get(CACHE), 0o600, "it tells what is not yet closed");
+  assertEquals(system.files.modes.get(CACHE), 0o600, "it lists open CVEs");
 });
 
 Deno.test("fetchChangelogs() caches five hundred sources, the most wanted ones", async () => {

@@ -15,7 +15,7 @@ import { CommandError, type RunOptions, type RunResult } from "../../../src/syst
 import { FakeSystem } from "../../fakes/system.ts";
 import { readFixture } from "../fixture.ts";
 
-const well: RunResult = { code: 0, stdout: "told\n", stderr: "", truncated: false };
+const well: RunResult = { code: 0, stdout: "output\n", stderr: "", truncated: false };
 
 function setUp(
   { answer = well, options = {}, asking = {} }: {
@@ -120,9 +120,9 @@ Deno.test("AptCommands passes the signal on, and has a longer limit for mirrors 
 
 Deno.test("AptCommands returns what the programs print", async () => {
   const { commands } = setUp();
-  assertEquals(await commands.queryInstalled(), "told\n");
-  assertEquals(await commands.decideUpgrade(), "told\n");
-  assertEquals(await commands.readChangelogs(["/a.gz"]), "told\n");
+  assertEquals(await commands.queryInstalled(), "output\n");
+  assertEquals(await commands.decideUpgrade(), "output\n");
+  assertEquals(await commands.readChangelogs(["/a.gz"]), "output\n");
 });
 
 Deno.test("AptCommands runs nothing for an empty list", async () => {
@@ -136,7 +136,7 @@ Deno.test("AptCommands runs nothing for an empty list", async () => {
 Deno.test("AptCommands joins the output for a long list, batch by batch", async () => {
   const { asked, commands } = setUp();
   const names = Array.from({ length: 600 }, (_, n) => `${"x".repeat(195)}${1_000 + n}`);
-  assertEquals(await commands.queryPolicies(names), "told\ntold\n");
+  assertEquals(await commands.queryPolicies(names), "output\noutput\n");
   assertEquals(asked.map(({ argv }) => argv.length), [502, 102]);
 });
 
@@ -377,6 +377,6 @@ Deno.test("quotedMessages() separates errors and warnings, each once, within bou
     ],
   ]);
   const many = Array.from({ length: 40 }, (_, n) => `E: ${n} ${"x".repeat(400)}\n`).join("");
-  const told = quotedMessages(many, "errors");
-  assertEquals([told.length, told[0]?.length], [10, 300]);
+  const quoted = quotedMessages(many, "errors");
+  assertEquals([quoted.length, quoted[0]?.length], [10, 300]);
 });

@@ -5,7 +5,7 @@ import { CommandError } from "../../../src/system/process.ts";
 import { succeeded } from "../fixture.ts";
 import { ArchiveHost, DAY_MS, HOSTS, HOUR_MS } from "./archive_host.ts";
 
-/** A host that fetched all of what these sources offer, so long ago; nothing newer is known since. */
+/** A host that fetched everything these sources offer, at this age; they have published nothing since. */
 function hostOf(names: readonly string[], ageMs = 0): ArchiveHost {
   const host = new ArchiveHost(...names);
   for (const name of names) host.publish(name, ageMs);
@@ -154,7 +154,7 @@ Deno.test("chooseLists() fetches private lists where a source has newer ones tha
   assertEquals(
     await scan(DAY_MS),
     [1, 1, "own", "alpha ok"],
-    "nobody knows of when the host's are",
+    "the age of the host's lists is unknown",
   );
   host.files.texts.set(path, dated.replace(/^Date: .*$/m, "Date: Mon, 23 Nov 2037 00:00:00 UTC"));
   host.files.modifiedMs.set(path, Date.UTC(2037, 10, 23));
@@ -177,9 +177,9 @@ Deno.test("chooseLists() backs off from a failed source, and reports why until i
   host.refusals.set("alpha", "no route");
   const first = await host.choose();
   assertEquals([first.proofs, first.fetches, first.lists], [1, 0, "host's"]);
-  assertEquals(first.told[0]?.[3], "no route", "and not that it has something newer");
+  assertEquals(first.reported[0]?.[3], "no route", "and not that it has something newer");
   const second = await host.choose();
-  assertEquals([second.proofs, second.fetches, second.told[0]?.[3]], [0, 0, "no route"]);
+  assertEquals([second.proofs, second.fetches, second.reported[0]?.[3]], [0, 0, "no route"]);
 });
 
 Deno.test("chooseLists() reports that the host's lists are behind, where it cannot fetch newer ones", async () => {
@@ -188,9 +188,9 @@ Deno.test("chooseLists() reports that the host's lists are behind, where it cann
   host.fetchAsHost(HOUR_MS);
   host.publish("alpha", DAY_MS);
   host.answers = { update: () => ({ ...succeeded("", "E: no room\n"), code: 100 }) };
-  const { fetches, lists, told } = await host.choose();
+  const { fetches, lists, reported } = await host.choose();
   assertEquals([fetches, lists], [1, "host's"]);
-  assertEquals(told.map(([, , , why]) => why), ["no room", "no room"]);
+  assertEquals(reported.map(([, , , why]) => why), ["no room", "no room"]);
 });
 
 Deno.test("chooseLists() reports the age of the lists of each source by itself", async () => {
@@ -210,7 +210,7 @@ Deno.test("chooseLists() reports the age of the lists of each source by itself",
   refusing.publish("flat", 0, { hasRelease: false });
   refusing.fetchAsHost();
   refusing.refusals.set("flat", "no route");
-  assertEquals((await refusing.choose({ refresh: true })).told, [[
+  assertEquals((await refusing.choose({ refresh: true })).reported, [[
     "flat",
     "failed",
     0,
@@ -342,8 +342,8 @@ Deno.test("chooseLists() ignores sources that no update comes from", async () =>
 Deno.test("chooseLists() without any list chooses the host's", async () => {
   const host = new ArchiveHost("alpha");
   host.refusals.set("alpha", "no route");
-  const { lists, told } = await host.choose();
-  assertEquals([lists, told], ["host's", [["alpha", "failed", null, "no route"]]]);
+  const { lists, reported } = await host.choose();
+  assertEquals([lists, reported], ["host's", [["alpha", "failed", null, "no route"]]]);
 });
 
 Deno.test("chooseLists() as an ordinary user does not count a refusal as an answer", async () => {
@@ -393,8 +393,8 @@ for (const [question, makeHost, options] of RUNS) {
       return host;
     };
     const error = new CommandError("it was ended", { reason: "aborted" });
-    const { told, gaps } = await failing(error).choose(options);
-    const words = [...gaps, ...told.map(([, , , why]) => why)].join();
+    const { reported, gaps } = await failing(error).choose(options);
+    const words = [...gaps, ...reported.map(([, , , why]) => why)].join();
     assertEquals(words.includes("it was ended"), question !== "copy", words);
     const signal = AbortSignal.abort();
     await assertRejects(() => failing(error).choose({ ...options, signal }), ScanError);

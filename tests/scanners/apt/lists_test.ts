@@ -280,15 +280,16 @@ Deno.test("judgeSource() judges lists without dates by the last fetch", async ()
 });
 
 Deno.test("judgeSource() reports whether a source marks its security updates, where its origin is known", async () => {
-  const tells = async (texts: Record<string, string>) => {
+  const marks = async (texts: Record<string, string>) => {
     const fetch = { fetchedMs: NOW, isProven: false, failure: null };
     return judgeSource(SOURCE, await look(texts), fetch, { enabled: [], nowMs: NOW }).tellsSecurity;
   };
-  assertEquals(await tells({ "x_dists_s_InRelease": RELEASE }), true);
-  assertEquals(await tells({ "x_dists_s_InRelease": "Origin: Vendor\nSuite: stable\n" }), false);
-  assertEquals(await tells({}), null);
+  assertEquals(await marks({ "x_dists_s_InRelease": RELEASE }), true);
+  assertEquals(await marks({ "x_dists_s_InRelease": "Origin: Vendor\nSuite: stable\n" }), false);
+  assertEquals(await marks({}), null);
 });
 
+/** A medium may have any name. */
 const DISC = uriLine(
   "cdrom://[My Packages 1]/dists/s/InRelease",
   "My%20Packages_dists_s_InRelease",

@@ -155,10 +155,10 @@ Deno.test("parseOutcomes() quotes why a source did not answer, and affects no ot
   const unsigned = "E: The repository 'http://b.example/debian s InRelease' is not signed.\n";
   assert(whyOf(both, unsigned, 100)[1]?.includes("is not signed"));
   assertEquals(whyOf(both, unsigned.replace("E:", "W:"))[1], null, "its owner allowed that");
-  const kept = "W: An error occurred during the signature verification. The repository is not " +
+  const warning = "W: An error occurred during the signature verification. The repository is not " +
     "updated and the previous index files will be used. GPG error: http://b.example/debian s " +
     "InRelease: NO_PUBKEY\n";
-  assert(whyOf(both, kept)[1]?.includes("NO_PUBKEY"));
+  assert(whyOf(both, warning)[1]?.includes("NO_PUBKEY"));
 });
 
 Deno.test("parseOutcomes() hides the secrets of an address", () => {
@@ -213,16 +213,16 @@ Deno.test("readFetchRecord() returns what was written, and an empty record for a
   const files = new FakeFiles();
   const none = { version: 1 as const, own: {}, host: {} };
   assertEquals(await readFetchRecord({ files }, "/own"), none);
-  const kept = { ...none, own: { [keyOf(A)]: failed(2) } };
-  await writeFetchRecord({ files }, "/own", kept);
-  assertEquals(await readFetchRecord({ files }, "/own"), kept);
+  const record = { ...none, own: { [keyOf(A)]: failed(2) } };
+  await writeFetchRecord({ files }, "/own", record);
+  assertEquals(await readFetchRecord({ files }, "/own"), record);
   assertEquals(files.modes.get("/own/sources.json"), 0o600);
   for (const text of ["", "{", '{"version":2,"own":{},"host":{}}', '{"own":[]}']) {
     files.texts.set("/own/sources.json", text);
     assertEquals(await readFetchRecord({ files }, "/own"), none, text);
   }
   files.fail("save the record of fetched lists", "full");
-  await writeFetchRecord({ files }, "/own", kept);
+  await writeFetchRecord({ files }, "/own", record);
   assertEquals(await readFetchRecord({ files }, "/own"), none);
 });
 
@@ -254,14 +254,14 @@ Deno.test("parseOutcomes() ignores items that are not lists of a source", () => 
 Deno.test("parseOutcomes() has a reason for every failed source, the most specific one", () => {
   const failed = "Err:1 http://a.example/debian s InRelease\n";
   const stderr = "E: Failed to fetch http://a.example/debian/dists/s/InRelease  Gone\n";
-  const told = "Failed to fetch http://a.example/debian/dists/s/InRelease  Gone";
+  const reason = "Failed to fetch http://a.example/debian/dists/s/InRelease  Gone";
   assertEquals(whyOf(`${failed}  404  Not Found\n  and more\n`, stderr, 100)[0], "404 Not Found");
-  assertEquals(whyOf(failed, stderr, 100)[0], told);
+  assertEquals(whyOf(failed, stderr, 100)[0], reason);
   assertEquals(whyOf(failed)[0], "it could not be fetched");
   assertEquals(whyOf(`${failed}Reading lists...\n  set in\n`)[0], "it could not be fetched");
   assertEquals(whyOf(`${HIT_A}  set in\n`)[0], null);
   const fallen = "W: Failed to fetch http://a.example/debian/dists/s/InRelease  Gone\n";
-  assertEquals(whyOf(HIT_A, fallen)[0], told, "apt keeps what it had");
+  assertEquals(whyOf(HIT_A, fallen)[0], reason, "apt uses its previous lists");
   const another = "W: http://a.example/debian s InRelease: Failed to fetch its key a second time\n";
   assertEquals(whyOf(HIT_A, another)[0], null, "a warning of another kind");
   const unknown = "Err:7 http://other.example/x s InRelease\n  404  Not Found\n";

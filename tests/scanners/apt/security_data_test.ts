@@ -48,9 +48,9 @@ Deno.test("parseHistory() reads the CVEs that the archive has a fix for", () => 
   const read = parseHistory(history);
   assert(read);
   assertEquals(read.writtenMs, WRITTEN_MS);
-  const told = [...read.cves].map(([name, cves]) => [name, ...cves.map(({ cve }) => cve)]);
+  const listed = [...read.cves].map(([name, cves]) => [name, ...cves.map(({ cve }) => cve)]);
   // CVE-2026-1002 has no fix, and TEMP-0000001-ABCDEF is no CVE.
-  assertEquals(told, [
+  assertEquals(listed, [
     ["curl", "CVE-2026-1001"],
     ["libcurl3-gnutls", "CVE-2026-1001"],
     ["libcurl3-nss", "CVE-2026-1001"],
@@ -167,7 +167,7 @@ Deno.test("the results of a few series are read, and not thousands", async () =>
 const version = fc.integer({ min: 1, max: 6 }).map((major) => `${major}.0-1`);
 
 Deno.test("fixedCves() returns CVEs of the installed version whose fix is on the way, and no others", () => {
-  const hole = fc.record<KnownCve>({
+  const known = fc.record<KnownCve>({
     cve: fc.constantFrom("CVE-2026-1001", "CVE-2026-1002"),
     installedVersion: fc.option(version),
     fixedVersion: fc.option(version),
@@ -178,7 +178,7 @@ Deno.test("fixedCves() returns CVEs of the installed version whose fix is on the
     availableVersion: version,
     newestVersion: version,
   });
-  fc.assert(fc.property(fc.array(hole), update, (cves, update) => {
+  fc.assert(fc.property(fc.array(known), update, (cves, update) => {
     const data: SecurityData = { origin: "", cves: new Map([["curl", cves]]) };
     const closed = fixedCves(data, update);
     assertEquals(new Set(closed).size, closed.length);

@@ -109,7 +109,7 @@ const REFUSED = { why: "Unmet dependencies", isTimeout: false };
 Deno.test("findWaiting() without a decision has every candidate, and none is upgradable", () => {
   const state = { ...made, decision: REFUSED };
   const waiting = findWaiting(state);
-  // The same version built anew shows in a decision alone.
+  // The same version rebuilt shows in a decision alone.
   assertEquals(waiting.length, EXPECTED_UPDATES.length - 1);
   assert(waiting.every((update) => update.state !== "upgradable"));
   const states = waiting.filter(({ state }) => state !== "kept_back").map(({ state }) => state);
@@ -186,14 +186,14 @@ Deno.test("security is true for a fix on the way, false where the distributor ma
   assertEquals(securityOf(["3", "debian"], ["1", "security"]), false);
   assertEquals(securityOf(["3", "debian"], ["1+1", "security"]), true);
   assertEquals(securityOf(["3", "debian"], ["3", "security"]), true);
-  // What a preference keeps away beyond it is not on the way.
+  // A pinned newer version is not on the way.
   const beyond = parsePolicy(
     "tool:\n  Installed: 1\n  Candidate: 2\n  Version table:\n     3 -1\n        500 security\n" +
       "     2 500\n        500 debian\n",
   );
   const installed = parseInstalled("tool\t1\tamd64\tinstall\tinstalled\ttool\t\n");
-  const [kept] = updatesOf({ installed, policies: beyond, releases, decision: REFUSED });
-  assertEquals([kept?.availableVersion, kept?.security], ["2", false]);
+  const [keptBack] = updatesOf({ installed, policies: beyond, releases, decision: REFUSED });
+  assertEquals([keptBack?.availableVersion, keptBack?.security], ["2", false]);
   assertEquals(securityOf(["2", "chrome"]), null);
   assertEquals(securityOf(["2", "bpo"]), null);
   assertEquals(securityOf(["2", "nobody knows"]), null);
@@ -218,7 +218,7 @@ function stateOf(
     `${name}:\n  Installed: 1\n  Candidate: ${candidate}\n  Version table:\n${table.join("")}`
   );
   return {
-    installed: parseInstalled(["untold", ...Object.keys(tables)].map(row).join("")),
+    installed: parseInstalled(["missing", ...Object.keys(tables)].map(row).join("")),
     policies: parsePolicy(policies.join("")),
     decision: parseUpgrade(upgrade),
     releases: { of: () => undefined, enabled: [] },
@@ -240,7 +240,7 @@ function waitingOf(state: AptState): string[] {
 }
 
 Deno.test("findWaiting() omits packages without a policy, and those without a candidate", () => {
-  const state = stateOf({ gone: ["(none)"], current: ["1", offer("1")] }, "");
+  const state = stateOf({ removed: ["(none)"], current: ["1", offer("1")] }, "");
   assertEquals(waitingOf(state), []);
 });
 
@@ -367,15 +367,15 @@ Deno.test("describeSideEffects() is empty where an upgrade only upgrades, or is 
 
 Deno.test("describeGaps() counts the unparsed lines of every command", () => {
   const totals = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
-  const told = {
+  const incomplete = {
     ...stateOf({}, totals),
     installed: parseInstalled("tool\t1\tamd64\tinstall\tinstalled\ttool\t\n"),
   };
-  const whole = { ...told, policies: parsePolicy("tool:\n  Installed: 1\n  Candidate: 1\n") };
+  const whole = { ...incomplete, policies: parsePolicy("tool:\n  Installed: 1\n  Candidate: 1\n") };
   const nothing = parseShow("");
   const lines = (count: number) => [`Lines of apt's answers that were not understood: ${count}`];
   assertEquals(describeGaps(whole, [], nothing), []);
-  assertEquals(describeGaps(told, [], nothing), ["apt-cache policy does not list tool"]);
+  assertEquals(describeGaps(incomplete, [], nothing), ["apt-cache policy does not list tool"]);
   const odd = parseUpgrade(`${listed("packages will be upgraded", "   junk\n")}${totals}`);
   assertEquals(describeGaps({ ...whole, decision: odd }, [], nothing), lines(1));
   assertEquals(describeGaps(whole, [], parseShow("junk\n")), lines(1));
@@ -414,16 +414,17 @@ Deno.test("describeUntrusted() names unsigned updates, unless another source off
   const [corp = "", ...none] = files("corp-agent").filter((file) => !file.startsWith("/"));
   assertEquals(none, []);
   const [updates = "", security = ""] = files("libssl3t64");
-  const tell = (...untrusted: string[]) => describeUntrusted(waiting, policies, new Set(untrusted));
+  const describe = (...untrusted: string[]) =>
+    describeUntrusted(waiting, policies, new Set(untrusted));
   const why = ": not offered by a signed source";
-  assertEquals(tell(), []);
-  const gone = waiting.map((update) => ({ ...update, availableVersion: "99" }));
+  assertEquals(describe(), []);
+  const removed = waiting.map((update) => ({ ...update, availableVersion: "99" }));
   assertEquals(
-    describeUntrusted(gone, policies, new Set([corp])),
+    describeUntrusted(removed, policies, new Set([corp])),
     [],
-    "offered by nobody any more",
+    "no longer offered",
   );
-  assertEquals(tell(corp), [`apt cannot authenticate corp-agent${why}`]);
-  assertEquals(tell(security), [], "the updates' own file is signed");
-  assert(tell(security, updates)[0]?.includes("libssl3t64"));
+  assertEquals(describe(corp), [`apt cannot authenticate corp-agent${why}`]);
+  assertEquals(describe(security), [], "the updates' own file is signed");
+  assert(describe(security, updates)[0]?.includes("libssl3t64"));
 });

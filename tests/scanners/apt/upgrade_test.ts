@@ -7,7 +7,7 @@ import { readFixture } from "../fixture.ts";
 
 const NONE = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
 
-function told(text: string) {
+function parsed(text: string) {
   const { changes, removals, keptBack, deferred, downloads, doubts, unparsed } = parseUpgrade(text);
   return {
     changes: changes.map(({ name, currentVersion, newVersion }) =>
@@ -116,7 +116,7 @@ const CASES: readonly [string, string, Partial<typeof NOTHING> | object][] = [
 
 for (const [name, text, expected] of CASES) {
   Deno.test(`parseUpgrade() reads ${name}`, () =>
-    assertEquals(told(text), { ...NOTHING, ...expected }));
+    assertEquals(parsed(text), { ...NOTHING, ...expected }));
 }
 
 Deno.test("parseUpgrade() reads what Debian 12 would upgrade, and agrees with apt's own count", () => {
@@ -221,7 +221,7 @@ function pinnedOver(installed: string, candidate: string, ...table: readonly Row
   const head = `tool:\n  Installed: ${installed}\n  Candidate: ${candidate}\n  Version table:\n`;
   const row = (name: string) => `${name}\t${installed}\tamd64\tinstall\tinstalled\t${name}\t\n`;
   const found = findPinned({
-    installed: parseInstalled(row("untold") + row("tool")),
+    installed: parseInstalled(row("missing") + row("tool")),
     policies: parsePolicy(head + lines.join("")),
     releases: { of: (file) => RELEASES.get(file), enabled: [...RELEASES.values()] },
   }).get("tool");
@@ -280,7 +280,7 @@ Deno.test("findPinned() compares with the distributions of the installed version
   assertEquals(found(["2", 500, "vendor"], ["1", 100, "stable"]), undefined, "of two");
   assertEquals(found(["2", 500, "flat"], ["1", 100, "stable"]), undefined);
   assertEquals(found(["2", 500, "testing"], ["1", 100, "stable"]), "9");
-  assertEquals(found(["2", 500, "vendor"], ["1", 100, "status"]), "9", "nobody knows better");
+  assertEquals(found(["2", 500, "vendor"], ["1", 100, "status"]), "9", "no source is known");
   assertEquals(found(["3", 100, "stable"], ["2", 500, "vendor"]), "9", "3 is not from where 2 is");
   assertEquals(pinned("1", ["2", 100, "nameless"], ["1", 500, "stable"])?.split(":")[0], "2");
 });

@@ -1,14 +1,15 @@
-/** Scans for updates with apt, on Debian, Ubuntu and what is made from them. */
+/** Scans for updates with apt, on Debian, Ubuntu and their derivatives. */
 
 import type { System } from "../system/system.ts";
-import { APT_GET, AptCommands, type AptOptions, DPKG_QUERY } from "./apt/commands.ts";
+import { APT_GET, type AptOptions, DPKG_QUERY } from "./apt/commands.ts";
 import { chooseLists } from "./apt/list_choice.ts";
-import { oldestAgeS, readTwiceAtMost } from "./apt/reading.ts";
+import { oldestAgeS } from "./apt/lists.ts";
+import { readWithRetry } from "./apt/reading.ts";
 import { readRebootState } from "./apt/reboot.ts";
 import { type ScanAnswer, type Scanner, type ScanOptions, withSources } from "./scanner.ts";
 
 /**
- * The scanner. It needs no rights and takes no lock. Only with `refresh` and root's rights does it
+ * Creates the scanner. It needs no rights and acquires no lock. Only with `refresh` and as root does it
  * fetch the host's package lists, as `apt-get update` does.
  */
 export function aptScanner(options: AptOptions = {}): Scanner {
@@ -19,7 +20,7 @@ export function aptScanner(options: AptOptions = {}): Scanner {
   };
 }
 
-/** Some systems have an `apt-get` that drives another package manager than dpkg. */
+/** Checks for dpkg too: some systems have an `apt-get` for another package manager. */
 async function isAvailable({ files }: System): Promise<boolean> {
   try {
     const programs = [APT_GET, DPKG_QUERY];
@@ -36,22 +37,17 @@ async function scanApt(
   options: AptOptions,
 ): Promise<ScanAnswer> {
   const lists = await chooseLists(system, scanOptions, options);
-  const reading = await withSources(lists.sources, () =>
-    readTwiceAtMost(
-      system,
-      {
-        ...lists,
-        isFetching: scanOptions.changelogs === true,
-        hostDirectory: options.hostDirectory ?? "",
-      },
-      () => new AptCommands(system, options, lists),
-    ));
+  const isFetching = scanOptions.changelogs === true;
+  const reading = await withSources(
+    lists.sources,
+    () => readWithRetry(system, { lists, options, isFetching }),
+  );
   return {
     updates: reading.updates,
     gaps: [...lists.gaps, ...reading.gaps],
     notes: [...lists.notes, ...reading.notes],
     sources: lists.sources,
-    metadataAgeS: oldestAgeS(lists),
+    metadataAgeS: oldestAgeS(lists.sources),
     reboot: await readRebootState(system, options.hostDirectory),
   };
 }

@@ -1,13 +1,10 @@
 /** Every parser of what a package manager says, with real texts to begin from. */
 
 import { changelogFacts, parseChangelogs } from "../../src/scanners/apt/changelogs.ts";
-import { complaints } from "../../src/scanners/apt/failure.ts";
-import { parseInstalled } from "../../src/scanners/apt/installed.ts";
-import { parsePolicy } from "../../src/scanners/apt/policy.ts";
-import { readOutcomes } from "../../src/scanners/apt/private_lists.ts";
-import { parseRelease } from "../../src/scanners/apt/releases.ts";
-import { parseShow } from "../../src/scanners/apt/show.ts";
-import { parseSources } from "../../src/scanners/apt/sources.ts";
+import { quotedMessages } from "../../src/scanners/apt/commands.ts";
+import { parseInstalled, parsePolicy, parseShow } from "../../src/scanners/apt/packages.ts";
+import { parseOutcomes } from "../../src/scanners/apt/private_lists.ts";
+import { parseRelease, parseSources } from "../../src/scanners/apt/sources.ts";
 import { parseUpgrade } from "../../src/scanners/apt/upgrade.ts";
 import { parseEnvelope } from "../../src/scanners/powershell/powershell.ts";
 import { describeComplaint } from "../../src/scanners/powershell/complaint.ts";
@@ -73,7 +70,7 @@ export const PARSERS: readonly Parser[] = [
     name: "apt_failure",
     tool: "apt",
     fixtures: /^stderr/,
-    parse: (text) => [complaints(text, "errors"), complaints(text, "warnings")],
+    parse: (text) => [quotedMessages(text, "errors"), quotedMessages(text, "warnings")],
   },
   {
     name: "powershell",
@@ -187,7 +184,7 @@ function readUpdate(text: string): unknown {
     prefix: address,
     lists: ["x_Packages"],
   }));
-  return [...readOutcomes({ stdout: text, stderr: text, code: 100 }, sources)];
+  return [...parseOutcomes({ stdout: text, stderr: text, code: 100 }, sources)];
 }
 
 /** A text of brackets alone never ends for V8's own reader of JSON. */

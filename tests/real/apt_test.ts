@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { aptScanner } from "../../src/scanners/apt.ts";
-import { compareDebianVersions } from "../../src/scanners/apt/debian_version.ts";
+import { compareDebianVersions } from "../../src/scanners/apt/packages.ts";
 import { ScanError } from "../../src/scanners/scanner.ts";
 import type { System } from "../../src/system/system.ts";
 import { realSystem } from "../../src/system/real.ts";

@@ -17,7 +17,7 @@ const FACTS = { kind: "system_info", commandId: null, snapshotOf: null, body: "{
 
 const scanner = aptScanner();
 
-Deno.test("scan() asks six questions, each within bounds, with nothing for a shell", async () => {
+Deno.test("scan() runs six commands, each within bounds, with nothing for a shell", async () => {
   const host = new AptHost();
   const { updates, warnings, result } = await scanWith(scanner, host, {});
   assertEquals(updates.map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
@@ -42,7 +42,7 @@ Deno.test("scan() asks six questions, each within bounds, with nothing for a she
   ]);
 });
 
-Deno.test("scan() asks two things at once where apt has its cache already", async () => {
+Deno.test("scan() runs two commands at once where apt's cache is current", async () => {
   const host = new AptHost();
   host.files.texts.set("/var/cache/apt/pkgcache.bin", "");
   host.files.modifiedMs.set("/var/cache/apt/pkgcache.bin", host.clock.nowMs());
@@ -57,7 +57,7 @@ Deno.test("scan() asks two things at once where apt has its cache already", asyn
   assertEquals((await scan).updates.length, EXPECTED_UPDATES.length);
 });
 
-Deno.test("scan() is whole without an answer on what is signed, and asks nothing where nothing waits", async () => {
+Deno.test("scan() is whole without an answer on unsigned sources, and does not ask where nothing waits", async () => {
   const silent = new AptHost();
   silent.answers = { untrusted: () => ({ ...succeeded(""), code: 100, stderr: "E: no\n" }) };
   const { updates, warnings, result } = await scanWith(scanner, silent, {});
@@ -75,7 +75,7 @@ Deno.test("scan() is whole without an answer on what is signed, and asks nothing
   assertEquals([current.count("untrusted"), current.count("changelogs")], [0, 0]);
 });
 
-Deno.test("scan() is whole without sizes, and says why they are missing", async () => {
+Deno.test("scan() is whole without sizes, and has a note why they are missing", async () => {
   const host = new AptHost();
   host.answers = { show: () => ({ ...succeeded(""), code: 100, stderr: "E: no\n" }) };
   const { updates, warnings, result } = await scanWith(scanner, host, {});
@@ -83,14 +83,14 @@ Deno.test("scan() is whole without sizes, and says why they are missing", async 
   assert(warnings.includes("Cannot describe packages: no"), warnings.join("\n"));
 });
 
-Deno.test("scan() of a host on which apt is gone is not available", async () => {
+Deno.test("scan() without apt on the host is not_available", async () => {
   const host = new FakeSystem();
   assertEquals(await scanner.isAvailable(host), false);
   const error = await assertRejects(() => scanWith(scanner, host, {}), ScanError);
   assertEquals(error.reason, "not_available");
 });
 
-Deno.test("isAvailable() wants dpkg beside apt-get, and never throws", async () => {
+Deno.test("isAvailable() requires dpkg besides apt-get, and never throws", async () => {
   const host = new AptHost();
   assertEquals(await scanner.isAvailable(host), true);
   host.files.fail("look for apt", "denied");
@@ -108,7 +108,7 @@ const FAILURES: readonly [string, AptHost["answers"], ScanErrorReason][] = [
   ["the lock is held", { upgrade: exit100("stderr_lock.txt") }, "locked"],
   ["sources cannot be read", { sources: exit100("stderr_sources.txt") }, "permanent"],
   ["there is no such release", { upgrade: exit100("stderr_default_release.txt") }, "permanent"],
-  ["dpkg tells nothing", { installed: () => succeeded("") }, "permanent"],
+  ["dpkg prints nothing", { installed: () => succeeded("") }, "permanent"],
   [
     "apt speaks German",
     { policy: () => succeeded(readFixture("apt", "german_policy.txt")) },
@@ -142,16 +142,19 @@ for (const [name, answers, reason] of FAILURES) {
   });
 }
 
-Deno.test("scan() of packages that apt refuses to touch tells why, and what waits behind them", async () => {
+Deno.test("scan() reports why apt refuses an upgrade, and the updates all the same", async () => {
   const host = new AptHost();
   host.answers = { upgrade: exit100("stderr_broken.txt") };
   const { updates, warnings, result } = await scanWith(scanner, host, {});
   assert(updates.length > 0 && updates.every(({ state }) => state !== "upgradable"));
   assertEquals([warnings.length, result], [1, "degraded"]);
-  assert(warnings[0]?.startsWith("apt-get decides nothing: Unmet dependencies"), warnings[0]);
+  assert(
+    warnings[0]?.startsWith("Cannot compute an upgrade with apt-get: Unmet dependencies"),
+    warnings[0],
+  );
 });
 
-Deno.test("scan() whose decision takes too long answers all the same, and says what ran out", async () => {
+Deno.test("scan() reports updates and the timeout where apt's decision takes too long", async () => {
   const host = new AptHost();
   host.answers = {
     upgrade: () => {
@@ -160,7 +163,9 @@ Deno.test("scan() whose decision takes too long answers all the same, and says w
   };
   const { updates, warnings, result } = await scanWith(scanner, host, {});
   assertEquals([updates.length, result], [EXPECTED_UPDATES.length - 1, "degraded"]);
-  assertEquals(warnings, ["apt-get decides nothing: apt-get did not finish within 72 s"]);
+  assertEquals(warnings, [
+    "Cannot compute an upgrade with apt-get: apt-get did not finish within 72 s",
+  ]);
 });
 
 Deno.test("scan() with 600 updates has time for an apt that computes for six minutes", async () => {
@@ -193,7 +198,7 @@ Deno.test("scan() with 600 updates has time for an apt that computes for six min
   assertEquals([updates.length, result], [600, "ok"]);
 });
 
-Deno.test("scan() takes harmless warnings for notes, and those of a loss for gaps", async () => {
+Deno.test("scan() reports harmless warnings as notes, and the others as gaps", async () => {
   const host = new AptHost();
   const warning = (text: string) => () => ({ ...succeeded(captured("policy")), stderr: text });
   host.answers = { policy: warning("W: http://x s InRelease: Key is stored in legacy keyring\n") };
@@ -204,7 +209,7 @@ Deno.test("scan() takes harmless warnings for notes, and those of a loss for gap
   assertEquals((await scanWith(scanner, host, {})).result, "degraded");
 });
 
-Deno.test("scan() without package lists is not a clean bill of health", async () => {
+Deno.test("scan() without package lists is degraded", async () => {
   const host = new AptHost();
   host.files.texts.clear();
   for (const name of ["apt-get", "apt-cache"]) host.files.texts.set(`/usr/bin/${name}`, "");
@@ -232,7 +237,7 @@ const replaced = () => ({
   truncated: false,
 });
 
-Deno.test("scan() asks once more when the lists were replaced, and no third time", async () => {
+Deno.test("scan() retries once when the lists were replaced", async () => {
   const host = new AptHost();
   host.answers = { policy: once(replaced, "policy") };
   assertEquals((await scanWith(scanner, host, {})).updates.length, EXPECTED_UPDATES.length);
@@ -243,7 +248,7 @@ Deno.test("scan() asks once more when the lists were replaced, and no third time
   assertEquals(host.asked.filter((argv) => questionOf(argv) === "policy").length, 2);
 });
 
-Deno.test("scan() asks once more when packages changed meanwhile, and then says so", async () => {
+Deno.test("scan() retries once when packages changed meanwhile, and then fails", async () => {
   const host = new AptHost();
   let changes = 1;
   host.answers = {
@@ -259,7 +264,7 @@ Deno.test("scan() asks once more when packages changed meanwhile, and then says 
   assertEquals(error.reason, "locked");
 });
 
-Deno.test("scan() asks once more when apt failed on a state that changed meanwhile, and only then", async () => {
+Deno.test("scan() retries a failure only if the state changed meanwhile", async () => {
   const host = new AptHost();
   let changes = 1;
   const answer = () => {
@@ -275,7 +280,7 @@ Deno.test("scan() asks once more when apt failed on a state that changed meanwhi
   assertEquals(error.reason, "permanent");
 });
 
-Deno.test("inBatches() cuts where one more name would not fit, and loses none", () => {
+Deno.test("inBatches() starts a batch where a name would not fit, and drops none", () => {
   const names = Array.from({ length: 1_000 }, (_, n) => `${"x".repeat(195)}${1_000 + n}`);
   const batches = inBatches(names);
   assertEquals(batches.flat(), names);
@@ -308,7 +313,7 @@ Deno.test("scan() ends all that it starts with its own signal, fetching too", as
   assert(refreshed.options.every((each) => each.signal === signal));
 });
 
-Deno.test("scan() tells the host's own word on a restart", async () => {
+Deno.test("scan() reports whether the host asks for a reboot", async () => {
   const host = new AptHost();
   assertEquals((await scanWith(scanner, host, {})).reboot, null);
   host.files.texts.set("/run/reboot-required", "*** System restart required ***\n");

@@ -90,6 +90,11 @@ export const ROWS: readonly Row[] = [
     why: "The parts of one scanner: each is also tested through the whole",
   })),
   {
+    sources: ["src/scanners/apt/"],
+    tests: ["tests/rules/apt_lists_test.ts"],
+    why: "Which lists a whole scan reads",
+  },
+  {
     sources: ["src/scanners/powershell/"],
     tests: ["tests/scanners/winupdate", "tests/scanners/winget"],
     why: "What the scanners of Windows have PowerShell do",

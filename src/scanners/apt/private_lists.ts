@@ -1,161 +1,278 @@
 /**
- * Fetches package lists with apt and keeps, source by source, what came of it: lists of the agent's own
- * are fetched where the host's are old or incomplete. A source that failed is left alone for a while.
+ * The agent's private package lists: the directory in which apt keeps them instead of on the host, and
+ * the record, source by source, of when each was fetched or why not. A scan changes nothing outside of
+ * this directory.
  */
 
 import { v5 as uuidv5 } from "uuid";
 import * as v from "valibot";
-import { decodeJson } from "../../json.ts";
+import { ANSWER_LIMITS, decodeJson, type JsonLimits } from "../../json.ts";
 import { quoteWords } from "../../redact.ts";
 import { FileError } from "../../system/files.ts";
 import type { RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
-import { complaints, rawComplaints } from "./failure.ts";
-import { type AptSource, byAddress, findSource, isAsked } from "./sources.ts";
 import { outputLines } from "../output_lines.ts";
+import { asOptions, quotedMessages, rawMessages } from "./commands.ts";
+import { unlessFileError } from "./lists.ts";
+import { type AptSource, byAddress, findSource, isAsked } from "./sources.ts";
 
-const fetched = v.object({
-  /** When its lists were last fetched or found to be the newest. */
+/** A directory that is ready for apt. */
+export interface PrivateDirectory {
+  readonly path: string;
+}
+
+/** The directories that apt requires: without `partial` it fetches nothing. */
+const DIRECTORIES = [
+  "",
+  "/lists",
+  "/lists/partial",
+  "/releases/partial",
+  "/cache",
+  "/cache/archives/partial",
+];
+
+const ASK = "ask.conf";
+const RELEASES_ONLY = "releases.conf";
+
+/** A hook of the host after a scan's fetch would be wrong, for example a stamp on the host's own lists. */
+const WITHOUT_HOOKS = [
+  "AptCli::Hooks",
+  "APT::Update::Pre-Invoke",
+  "APT::Update::Post-Invoke",
+  "APT::Update::Post-Invoke-Success",
+].map((list) => `#clear ${list};\n`).join("");
+
+/** With no list to fetch beside the Release file, `update` only asks each source whether it changed. */
+const WITHOUT_LISTS = `${WITHOUT_HOOKS}#clear Acquire::IndexTargets;\n`;
+
+/** Creates the directory and its files; returns why it cannot, or `null` without an absolute path. */
+export async function preparePrivateDirectory(
+  { files }: Pick<System, "files">,
+  cacheDirectory: string | undefined,
+): Promise<PrivateDirectory | string | null> {
+  if (!cacheDirectory?.startsWith("/")) return null;
+  const path = `${cacheDirectory}/apt`;
+  const purpose = "prepare the directory for apt";
+  try {
+    // This file is written last: if it is complete, everything else is.
+    if (await files.readText(purpose, `${path}/${ASK}`) === WITHOUT_HOOKS) return { path };
+    for (const directory of DIRECTORIES) {
+      await files.makeDirectory(purpose, `${path}${directory}`, { mode: 0o700 });
+    }
+    for (const [name, text] of [[RELEASES_ONLY, WITHOUT_LISTS], [ASK, WITHOUT_HOOKS]] as const) {
+      await files.writeText(purpose, `${path}/${name}`, text, { mode: 0o600 });
+    }
+    return { path };
+  } catch (error) {
+    if (error instanceof FileError) return error.message;
+    throw error;
+  }
+}
+
+/** Reads a JSON file; `undefined` where it is missing, unreadable or damaged. */
+export async function readPrivateFile<T>(
+  { files }: Pick<System, "files">,
+  path: string,
+  { purpose, schema, limits = ANSWER_LIMITS }: {
+    purpose: string;
+    schema: v.GenericSchema<unknown, T>;
+    limits?: JsonLimits;
+  },
+): Promise<T | undefined> {
+  const options = { maxBytes: limits.maxLength };
+  const text = await unlessFileError(() => files.readText(purpose, path, options), undefined);
+  const read = text === undefined ? undefined : decodeJson(schema, text, limits);
+  return read?.ok ? read.value : undefined;
+}
+
+/** Writes a JSON file. If that fails, the next scan fetches again: nothing else is lost. */
+export function writePrivateFile(
+  { files }: Pick<System, "files">,
+  path: string,
+  { purpose, value }: { purpose: string; value: unknown },
+): Promise<void> {
+  const text = JSON.stringify(value);
+  return unlessFileError(() => files.writeText(purpose, path, text, { mode: 0o600 }), undefined);
+}
+
+/** Settings for commands that read the host's lists. */
+export function hostSettings({ path }: PrivateDirectory, cacheFile: string | null): string[] {
+  // Apt does not print a download that is there already.
+  const archives = `Dir::Cache::archives=${path}/cache/archives/`;
+  const caches = cacheFile === null ? [] : cacheSettings(cacheFile);
+  return ["-c", `${path}/${ASK}`, ...asOptions([archives, ...caches])];
+}
+
+/** Settings for commands that read or fetch the private lists. */
+export function privateSettings(directory: PrivateDirectory): string[] {
+  return fetchSettings(directory, ["lists", ASK], cacheSettings(privateCacheFile(directory)));
+}
+
+/** Settings that make apt fetch nothing but Release files, into a directory of their own. */
+export function releaseSettings(directory: PrivateDirectory): string[] {
+  return fetchSettings(directory, ["releases", RELEASES_ONLY]);
+}
+
+function fetchSettings(
+  { path }: PrivateDirectory,
+  [lists, config]: readonly [string, string],
+  more: readonly string[] = [],
+): string[] {
+  const directories = [`Dir::State::lists=${path}/${lists}/`, `Dir::Cache=${path}/cache/`];
+  // As root apt would otherwise drop its rights before it fetches, and fail.
+  const settings = [...directories, ...more, "APT::Sandbox::User=root"];
+  return ["-c", `${path}/${config}`, ...asOptions(settings)];
+}
+
+/** Where a host has no cache (as in container images), every apt process would rebuild it. */
+function cacheSettings(file: string): string[] {
+  const sourceFile = file.replace(/pkgcache\.bin$/, "srcpkgcache.bin");
+  return [`Dir::Cache::pkgcache=${file}`, `Dir::Cache::srcpkgcache=${sourceFile}`];
+}
+
+/** Apt's cache of the private lists. */
+export function privateCacheFile({ path }: PrivateDirectory): string {
+  return `${path}/cache/pkgcache.bin`;
+}
+
+/** Apt's cache of the host's lists, where the host has none. */
+export function hostCacheFile({ path }: PrivateDirectory): string {
+  return `${path}/cache/host-pkgcache.bin`;
+}
+
+const fetchStatus = v.object({
+  /** When its lists were last fetched, or were the archive's newest. */
   fetched_ms: v.nullable(v.number()),
   tried_ms: v.number(),
   failures: v.number(),
   why: v.nullable(v.string()),
 });
 
-/** What came of fetching one source. */
-export type Fetched = v.InferOutput<typeof fetched>;
+/** The outcome of the last fetches of one source. */
+export type FetchStatus = v.InferOutput<typeof fetchStatus>;
 
-const record = v.object({
+/** Outcomes by `keyOf` the source. */
+export type FetchStatuses = Readonly<Record<string, FetchStatus>>;
+
+const fetchRecord = v.object({
   version: v.literal(1),
-  /** The agent's own lists, by `keyOf` the source. */
-  own: v.record(v.string(), fetched),
-  /** What is known of the host's own lists, by `keyOf` the source. */
-  host: v.record(v.string(), fetched),
+  /** The private lists, by `keyOf` the source. */
+  own: v.record(v.string(), fetchStatus),
+  /** The host's lists, by `keyOf` the source. */
+  host: v.record(v.string(), fetchStatus),
 });
 
-/** What came of fetching each source. */
-export type FetchRecord = v.InferOutput<typeof record>;
+/** The outcome of fetching each source. */
+export type FetchRecord = v.InferOutput<typeof fetchRecord>;
 
 const FILE = "sources.json";
-const PURPOSE = "keep what was fetched";
+const PURPOSE = "save the record of fetched lists";
 
-/** Lists that were fetched before so long are fetched anew. */
+/** Age at which lists are fetched again. */
 export const REFETCH_MS = 24 * 3_600_000;
 
-const FIRST_RETRY_MS = 3_600_000;
-const LAST_RETRY_MS = 24 * 3_600_000;
+const MIN_RETRY_MS = 3_600_000;
+const MAX_RETRY_MS = 24 * 3_600_000;
 
-const LONGEST_REASON = 300;
+const MAX_REASON_LENGTH = 300;
 
-/** Of nothing that was fetched. */
+/** The record before any fetch. */
 export const NO_RECORD: FetchRecord = { version: 1, own: {}, host: {} };
 
-/** Reads what was kept; nothing if nothing was, or it is damaged: then all is fetched anew. */
+/** Reads the record; an empty one if it is missing or damaged: then every source is fetched again. */
 export async function readFetchRecord(
-  { files }: Pick<System, "files">,
+  system: Pick<System, "files">,
   directory: string,
 ): Promise<FetchRecord> {
-  try {
-    const text = await files.readText(PURPOSE, `${directory}/${FILE}`);
-    const read = text === undefined ? undefined : decodeJson(record, text);
-    return read?.ok ? read.value : NO_RECORD;
-  } catch (error) {
-    if (error instanceof FileError) return NO_RECORD;
-    throw error;
-  }
+  const options = { purpose: PURPOSE, schema: fetchRecord };
+  return await readPrivateFile(system, `${directory}/${FILE}`, options) ?? NO_RECORD;
 }
 
-/** Keeps the record. Where that fails, the next scan asks again: nothing else is lost. */
-export async function keepFetchRecord(
-  { files }: Pick<System, "files">,
+export function writeFetchRecord(
+  system: Pick<System, "files">,
   directory: string,
-  kept: FetchRecord,
+  record: FetchRecord,
 ): Promise<void> {
-  try {
-    await files.writeText(PURPOSE, `${directory}/${FILE}`, JSON.stringify(kept), { mode: 0o600 });
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-  }
+  return writePrivateFile(system, `${directory}/${FILE}`, { purpose: PURPOSE, value: record });
 }
 
 /** Any fixed UUID does: keys are only compared with each other. */
 const NAMESPACE = "5c1d0a4e-63f2-4b0e-9f64-2d7f0b1f6a92";
 
-/** Names a source in the record without its address, which may hold a token: 64 bits of a SHA-1. */
+/** Identifies a source in the record without its address, which may contain a token: 64 bits of a SHA-1. */
 export function keyOf({ prefix }: AptSource): string {
   return uuidv5(prefix, NAMESPACE).replaceAll("-", "").slice(0, 16);
 }
 
-/** Whether a source is to be asked: never asked, asked long ago, or failed and left alone long enough. */
-export function isDue(known: Fetched | undefined, nowMs: number): boolean {
-  if (!known || known.tried_ms > nowMs) return true;
-  const retryMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (known.failures - 1));
-  return nowMs - known.tried_ms >= (known.why === null ? REFETCH_MS : retryMs);
+/** Whether to ask a source: never asked, asked a day ago, or past the backoff after its failures. */
+export function isDue(status: FetchStatus | undefined, nowMs: number): boolean {
+  if (!status || status.tried_ms > nowMs) return true;
+  const retryMs = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** (status.failures - 1));
+  return nowMs - status.tried_ms >= (status.why === null ? REFETCH_MS : retryMs);
 }
 
-/** The new record of the sources that were asked, from what came of it. */
+/** Returns the new statuses of the sources that were asked. */
 export function recordOutcomes(
-  known: Readonly<Record<string, Fetched>>,
+  known: FetchStatuses,
   outcomes: ReadonlyMap<string, string | null>,
   nowMs: number,
-): Record<string, Fetched> {
+): Record<string, FetchStatus> {
   return Object.fromEntries(
-    [...outcomes].map(([key, why]): [string, Fetched] => {
-      const before = known[key];
+    [...outcomes].map(([key, why]): [string, FetchStatus] => {
       if (why === null) return [key, { fetched_ms: nowMs, tried_ms: nowMs, failures: 0, why }];
-      const failures = (before?.failures ?? 0) + 1;
-      return [key, { fetched_ms: before?.fetched_ms ?? null, tried_ms: nowMs, failures, why }];
+      const { failures = 0, fetched_ms = null } = known[key] ?? {};
+      return [key, { fetched_ms, tried_ms: nowMs, failures: failures + 1, why }];
     }),
   );
 }
 
 const PROGRESS = /^(Hit|Get|Ign|Err):(\d+) (\S+) (\S+) (.+)/;
 
-/** What proves that a source answered. */
+/** The items that prove that a source answered. */
 const ANSWER = /(?:^| )(?:InRelease|Release|Packages)(?: \[[^\]]*\])?$/;
 
-interface Item {
-  /** `undefined`: it is of none that is enabled. */
+/** Warnings that apt keeps its previous lists; others concern sources that are allowed to be unsigned. */
+const PREVIOUS_KEPT = /^(?:Failed to fetch |An error occurred during the signature verification)/;
+
+interface FetchItem {
+  /** `undefined`: it belongs to no enabled source. */
   readonly source: AptSource | undefined;
   readonly isAnswer: boolean;
   readonly verb: string;
   reason: string;
 }
 
-/**
- * Reads what `apt-get -q=1 update` said: by `keyOf` each source that is asked, `null` if it answered,
- * else why not. A source of which apt said nothing did not answer.
- */
-export function readOutcomes(
+/** Parses `apt-get -q=1 update`: by `keyOf` each source, with `null` or the reason why it did not answer. */
+export function parseOutcomes(
   { stdout, stderr, code }: Pick<RunResult, "stdout" | "stderr" | "code">,
   sources: readonly AptSource[],
 ): Map<string, string | null> {
-  const items = readItems(stdout, byAddress(sources));
-  const said = [
-    ...rawComplaints(stderr, "errors"),
-    ...rawComplaints(stderr, "warnings").filter((text) => OLD_KEPT.test(text)),
+  const items = parseItems(stdout, byAddress(sources));
+  const messages = [
+    ...rawMessages(stderr, "errors"),
+    ...rawMessages(stderr, "warnings").filter((text) => PREVIOUS_KEPT.test(text)),
   ];
-  const general = complaints(stderr, "errors").join("; ") || `apt-get ended with exit ${code}`;
+  const general = quotedMessages(stderr, "errors").join("; ") || `apt-get ended with exit ${code}`;
   return new Map(
     sources.filter(isAsked).map((source): [string, string | null] => {
       const own = items.filter((item) => item.source === source);
       const failed = own.find(({ verb }) => verb === "Err");
-      const refusal = said.find((text) => isAbout(text, source));
+      const refusal = messages.find((text) => isAbout(text, source));
       const hasAnswered = own.some(({ verb, isAnswer }) =>
         isAnswer && (verb === "Hit" || verb === "Get")
       );
       const why = failed
         ? failed.reason || refusal || "it could not be fetched"
         : refusal ?? (hasAnswered ? null : code === 0 ? "it did not answer" : general);
-      return [keyOf(source), why === null ? null : quoteWords(why, LONGEST_REASON)];
+      return [keyOf(source), why === null ? null : quoteWords(why, MAX_REASON_LENGTH)];
     }),
   );
 }
 
-/** By number: apt tells of one item several times, and the last word counts. */
-function readItems(stdout: string, sources: ReadonlyMap<string, AptSource>): Item[] {
-  const items = new Map<string, Item>();
-  let last: Item | undefined;
+/** Items by number: apt reports one item several times, and the last line counts. */
+function parseItems(stdout: string, sources: ReadonlyMap<string, AptSource>): FetchItem[] {
+  const items = new Map<string, FetchItem>();
+  let last: FetchItem | undefined;
   for (const line of outputLines(stdout).lines) {
     const [, verb = "", number = "", site = "", suite = "", what = ""] = PROGRESS.exec(line) ?? [];
     if (verb !== "") {
@@ -163,18 +280,12 @@ function readItems(stdout: string, sources: ReadonlyMap<string, AptSource>): Ite
       last = { source, isAnswer: ANSWER.test(what), verb, reason: "" };
       items.set(number, last);
     } else if (last?.verb === "Err" && line.startsWith("  ")) {
-      // Behind "Err" the reason is set in.
+      // The reason is indented below "Err".
       last.reason ||= line.trim().replace(/\s+/g, " ");
     } else last = undefined;
   }
   return [...items.values()];
 }
-
-/**
- * Warnings that apt keeps what it had before. Any error that names a source says so, too; other warnings
- * are of sources whose owner allowed that they are not signed.
- */
-const OLD_KEPT = /^(?:Failed to fetch |An error occurred during the signature verification)/;
 
 function isAbout(text: string, { name, address }: AptSource): boolean {
   return text.includes(`${name} `) || text.includes(address);

@@ -1,16 +1,20 @@
-/** What says that a Debian host wants a restart: its own word, and the names of what is to be updated. */
+/**
+ * Whether a Debian host needs a reboot: the host's own `/run/reboot-required`, and a hint by the name of a
+ * package that is to be updated.
+ */
 
 import { quoteWords } from "../../redact.ts";
 import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
-import { isName } from "./name.ts";
 import type { RebootHint, RebootState } from "../../update.ts";
 import { joinNames } from "../../wording.ts";
+import { unlessFileError } from "./lists.ts";
+import { isName } from "./packages.ts";
 
 /**
  * Kernels (Debian's, Ubuntu's for each cloud and board, Proxmox', the Raspberry Pi's), the Xen
  * hypervisor, their firmware, the C library, systemd, D-Bus and microcode take effect only with a
- * restart; apt itself does not tell of any.
+ * reboot; apt itself marks none of them.
  */
 const WANTS_REBOOT = [
   /^linux-image-./,
@@ -23,33 +27,27 @@ const WANTS_REBOOT = [
   /^(?:amd64|intel)-microcode$/,
 ];
 
-/** Headers, tools and what is built for a kernel do not run before the next start either, and need none. */
+/** Headers, tools and other packages that belong to a kernel, and need no reboot. */
 const NO_KERNEL = /-(?:headers|tools|dbg|dbgsym|doc|cloud-tools|buildinfo)(?:-|$)/;
 
-/** What is known of a package by its name. */
+/** Whether an update of the package may need a reboot, by its name alone. */
 export function rebootHint(name: string): RebootHint | null {
   return WANTS_REBOOT.some((names) => names.test(name)) && !NO_KERNEL.test(name) ? "maybe" : null;
 }
 
-const PURPOSE = "look for a restart that is due";
+const PURPOSE = "look for a required reboot";
 
-/** One name a line, and names come again. */
+/** The file has one name per line, and names repeat. */
 const MAX_BYTES = 65_536;
 
-/**
- * What writes the file when a package or a kernel asks for a restart. Where none of it is there, nobody
- * writes the file, and its absence says nothing.
- */
+/** The programs that write `/run/reboot-required`; without any of them its absence means nothing. */
 const HOOKS = [
   "/usr/share/update-notifier/notify-reboot-required",
   "/etc/kernel/postinst.d/update-notifier",
   "/etc/kernel/postinst.d/unattended-upgrades",
 ];
 
-/**
- * Whether the host itself says that it wants a restart; `null`: it does not say. `hostDirectory` is put
- * before each path.
- */
+/** Reads whether the host asks for a reboot; `null`: unknown. `hostDirectory` is a prefix of each path. */
 export async function readRebootState(
   { files }: Pick<System, "files">,
   hostDirectory: string = "",
@@ -73,12 +71,8 @@ export async function readRebootState(
 }
 
 async function packagesIn(files: System["files"], path: string): Promise<string[]> {
-  try {
-    const text = await files.readText(PURPOSE, path, { maxBytes: MAX_BYTES }) ?? "";
-    const names = text.split("\n").map((line) => line.trim()).filter(isName);
-    return [...new Set(names)];
-  } catch (error) {
-    if (error instanceof FileError) return [];
-    throw error;
-  }
+  const options = { maxBytes: MAX_BYTES };
+  const text = await unlessFileError(() => files.readText(PURPOSE, path, options), undefined);
+  const names = (text ?? "").split("\n").map((line) => line.trim()).filter(isName);
+  return [...new Set(names)];
 }

@@ -1,13 +1,9 @@
 /**
- * The enabled sources of apt: which there are, what their Release files say, and which package lists
- * are on disk. `apt-get --print-uris update` names them all and fetches nothing.
+ * The enabled sources of apt, as `apt-get --print-uris update` names them, and what their Release files
+ * say, for example whether a source marks its security updates. Pure.
  */
 
-import { FileError } from "../../system/files.ts";
-import type { System } from "../../system/system.ts";
-import { filledLists, marksSecurity, parseRelease, type Release } from "./releases.ts";
 import { outputLines } from "../output_lines.ts";
-import type { ScanSource } from "../scanner.ts";
 
 /** An enabled source: a suite of an archive. */
 export interface AptSource {
@@ -15,23 +11,17 @@ export interface AptSource {
   readonly name: string;
   /** Address of its Release file's directory, without a user part, with a slash at the end. */
   readonly address: string;
-  /** How its files in apt's folder of lists begin. */
+  /** The start of its file names in apt's directory of lists. */
   readonly prefix: string;
-  /** Its package lists as apt calls them on disk; none where it offers source code alone. */
+  /** File names of its package lists in that directory; none where it offers source code alone. */
   readonly lists: readonly string[];
-}
-
-/** The enabled sources, in apt's order. */
-export interface AptSources {
-  readonly sources: readonly AptSource[];
-  readonly unparsed: number;
 }
 
 const URI_LINE = /'(.+)' (\S+) \d+ ?\S*$/;
 const RELEASE_FILE = /(?:In)?Release$/;
 
-/** Reads `apt-get --print-uris update`: of each source the Release file, then what hangs on it. */
-export function parseSources(text: string): AptSources {
+/** Parses `apt-get --print-uris update`: each source's Release file, and later the files it lists. */
+export function parseSources(text: string): { sources: readonly AptSource[]; unparsed: number } {
   const { lines, dropped } = outputLines(text);
   const sources = new Map<string, AptSource & { readonly lists: string[] }>();
   const others: string[] = [];
@@ -57,7 +47,7 @@ export function parseSources(text: string): AptSources {
   return { sources: [...sources.values()], unparsed };
 }
 
-/** The part between `//` and `@`: apt itself leaves it out of all but the addresses that it prints. */
+/** Removes the part between `//` and `@`, which apt itself shows only in the addresses it prints. */
 function withoutUser(uri: string): string {
   return uri.replace(/^([^/]*:\/\/)[^/]*@/, "$1");
 }
@@ -67,20 +57,17 @@ function nameOf(address: string): string {
   return site === undefined ? address : `${site} ${suite}`;
 }
 
-/** A medium (`cdrom:`) is read when somebody puts it into a drive; no scan asks for it. */
+/** Whether the source is a medium (`cdrom:`), which can only be read while it is in a drive. */
 export function isMedium({ address }: AptSource): boolean {
   return address.startsWith("cdrom:");
 }
 
-/** Whether updates can come from it, and a fetch can get its lists. */
+/** Whether updates can come from the source, and a fetch can get its lists. */
 export function isAsked(source: AptSource): boolean {
   return source.lists.length > 0 && !isMedium(source);
 }
 
-/**
- * The source that apt means by `SITE SUITE`, `SITE SUITE/COMPONENT` or, of a flat archive,
- * `SITE DIRECTORY/`: so it calls package files and what it fetches.
- */
+/** The source that apt calls `SITE SUITE`, `SITE SUITE/COMPONENT` or (a flat archive) `SITE DIRECTORY/`. */
 export function findSource(
   sources: ReadonlyMap<string, AptSource>,
   site: string,
@@ -97,227 +84,120 @@ export function findSource(
   return undefined;
 }
 
-/** For `findSource`. */
+/** Indexes sources for `findSource`. */
 export function byAddress(sources: readonly AptSource[]): ReadonlyMap<string, AptSource> {
   return new Map(sources.map((source) => [source.address, source]));
 }
 
-/** What is on disk of a source's lists. */
-export interface SourceLists {
-  /** `null`: there is no Release file, or it cannot be read. */
-  readonly release: Release | null;
-  readonly hasRelease: boolean;
-  /** Whether anything vouches for what its lists say. */
-  readonly isSigned: boolean;
-  /** When its archive published what is here; `null` without a Release file. */
-  readonly publishedMs: number | null;
-  /**
-   * When the archive had what is here, by its own files: the date in its Release file, and the time of
-   * that file, or of lists without one, which apt takes over from the archive. It was fetched later.
-   */
-  readonly timesMs: readonly number[];
-  /** Whether there is any list of packages. */
-  readonly hasPackages: boolean;
-  /** Lists that its Release file has something in, and that are not here. */
-  readonly absent: readonly string[];
-  /** Why its Release file was not read. */
-  readonly unreadable: string | null;
+/** What a source's Release file says; `null` where it says nothing. */
+export interface Release {
+  readonly origin: string | null;
+  readonly label: string | null;
+  /** `stable-security`, `noble-updates`. */
+  readonly suite: string | null;
+  /** `bookworm-security`, `noble`. */
+  readonly codename: string | null;
+  readonly version: string | null;
+  /** When the archive published it, and until when it is valid. */
+  readonly dateMs: number | null;
+  readonly validUntilMs: number | null;
+  /** Apt installs its packages only on request (backports, experimental). */
+  readonly isNotAutomatic: boolean;
 }
 
-const PURPOSE = "look at the package lists";
+/** The fields precede the checksums; a file with more than this before them is not a Release file. */
+const MAX_HEAD_LENGTH = 65_536;
 
-/** The largest Release file that is read: Debian's sid has 250 kB. */
-const MAX_RELEASE_BYTES = 4_194_304;
+/** No field that is read here is longer. */
+const MAX_VALUE_LENGTH = 300;
 
-/** Looks at the lists of sources in a folder, by prefix. Only file problems are part of the answer. */
-export async function inspectLists(
-  system: Pick<System, "files">,
-  directory: string,
-  sources: readonly AptSource[],
-): Promise<ReadonlyMap<string, SourceLists>> {
-  const names = await listNames(system, directory);
-  const found = new Map<string, SourceLists>();
-  for (const source of sources) {
-    found.set(source.prefix, await inspectSource(system, directory, names, source));
+/** Parses the fields of a `Release` or `InRelease` file, which may be signed. */
+export function parseRelease(text: string): Release {
+  const sums = text.search(/^(?:MD5Sum|SHA1|SHA256|SHA512):/m);
+  const head = text.slice(0, Math.min(sums < 0 ? text.length : sums, MAX_HEAD_LENGTH));
+  const fields = new Map<string, string>();
+  for (const line of outputLines(`${head}\n`).lines) {
+    const [, name = "", value = ""] = /^([A-Za-z][A-Za-z-]*):(.*)/.exec(line) ?? [];
+    const key = name.toLowerCase();
+    if (key === "" || fields.has(key)) continue;
+    fields.set(key, value.trim().slice(0, MAX_VALUE_LENGTH));
   }
-  return found;
-}
-
-async function listNames(
-  { files }: Pick<System, "files">,
-  directory: string,
-): Promise<ReadonlySet<string>> {
-  try {
-    return new Set(await files.list(PURPOSE, directory));
-  } catch (error) {
-    if (error instanceof FileError) return new Set();
-    throw error;
-  }
-}
-
-/** What apt may have packed a list with. */
-const PACKED = ["", ".lz4", ".gz", ".xz", ".bz2", ".zst", ".lzma"];
-
-async function inspectSource(
-  { files }: Pick<System, "files">,
-  directory: string,
-  names: ReadonlySet<string>,
-  { prefix, lists }: AptSource,
-): Promise<SourceLists> {
-  const isHere = (list: string) => PACKED.some((ending) => names.has(list + ending));
-  const here = lists.filter(isHere);
-  const [inRelease, plain] = [`${prefix}InRelease`, `${prefix}Release`];
-  const name = names.has(inRelease) ? inRelease : plain;
-  const shared = {
-    hasRelease: names.has(name),
-    isSigned: name === inRelease || names.has(`${plain}.gpg`),
-    hasPackages: here.length > 0,
+  const value = (name: string) => fields.get(name) || null;
+  return {
+    origin: value("origin"),
+    label: value("label"),
+    suite: value("suite"),
+    codename: value("codename"),
+    version: value("version"),
+    dateMs: parseDate(value("date")),
+    validUntilMs: parseDate(value("valid-until")),
+    isNotAutomatic: value("notautomatic")?.toLowerCase() === "yes",
   };
-  const none = { ...shared, release: null, publishedMs: null, absent: [], unreadable: null };
-  const listTimes = async () => {
-    const packed = here.flatMap((list) => PACKED.map((ending) => list + ending));
-    const facts = await Promise.all(
-      packed.filter((file) => names.has(file))
-        .map((file) => files.inspect(PURPOSE, `${directory}/${file}`)),
-    );
-    return facts.flatMap((fact) => fact === undefined ? [] : [fact.modifiedMs]);
-  };
-  try {
-    const path = `${directory}/${name}`;
-    const read = await files.readTextAndFacts(PURPOSE, path, { maxBytes: MAX_RELEASE_BYTES });
-    if (!read) return { ...none, hasRelease: false, timesMs: await listTimes() };
-    const release = parseRelease(read.text);
-    const wanted = new Map(
-      lists.filter((list) => !isHere(list)).map((list) => [
-        list.slice(prefix.length).replaceAll("_", "/").replace(/%5f/g, "_"),
-        list,
-      ]),
-    );
-    // Lists of no architecture are part of the others, where the archive says so.
-    const paths = [...wanted.keys()].filter((path) => !/\/binary-all\//.test(path));
-    return {
-      ...shared,
-      release,
-      publishedMs: release.dateMs ?? read.facts.modifiedMs,
-      timesMs: [...release.dateMs === null ? [] : [release.dateMs], read.facts.modifiedMs],
-      absent: paths.length === 0 ? [] : [...filledLists(read.text, paths)],
-      unreadable: null,
-    };
-  } catch (error) {
-    if (error instanceof FileError) return { ...none, timesMs: [], unreadable: error.message };
-    throw error;
+}
+
+/** `Sat, 18 May 2025 09:12:13 UTC`. */
+function parseDate(text: string | null): number | null {
+  const ms = Date.parse(`${text}`);
+  return Number.isNaN(ms) ? null : ms;
+}
+
+/** The package lists (`main/binary-amd64/Packages`) that are not empty according to a Release file. */
+export function filledLists(text: string, paths: readonly string[]): Set<string> {
+  const wanted = new Set(paths);
+  const filled = new Set<string>();
+  for (const line of text.split("\n")) {
+    const [, size, path = ""] = /^ [0-9a-f]{32,128} +(\d{1,15}) (\S+?)\r?$/.exec(line) ?? [];
+    // A packed list has a size even if it is empty: only the size of the unpacked list counts.
+    if (Number(size) > 0 && wanted.has(path)) filled.add(path);
   }
+  return filled;
 }
-
-/** What is known of when and how a source was last asked. */
-export interface SourceFetch {
-  /** When its lists were last fetched, or found to be the archive's newest; `null`: not known. */
-  readonly fetchedMs: number | null;
-  /** Whether apt itself took what is here for valid when it last asked. */
-  readonly isProven: boolean;
-  /** Why it did not answer when it was last asked. */
-  readonly failure: string | null;
-}
-
-/** Lists of which so long nobody has asked for newer ones are old, if they do not say themselves. */
-export const LIMIT_MS = 48 * 3_600_000;
 
 /**
- * So far ahead may a time be of this host's clock: one of the two may take local time for UTC. What is
- * further ahead was written by a wrong clock, or this one is wrong: nothing is known of its age.
+ * Whether a release carries security fixes only, by the distributors' own marks: Debian's label and
+ * suites (Devuan's too), Ubuntu's pockets, Ubuntu Pro's two archives. Never by a word in the name of a
+ * package or a host.
  */
-export const CLOCK_SLACK_MS = 24 * 3_600_000;
-
-/** The newest of times that can be believed; else one that cannot; `null` if there is none. */
-export function newestBelieved(timesMs: readonly number[], nowMs: number): number | null {
-  const believed = timesMs.filter((time) => time <= nowMs + CLOCK_SLACK_MS);
-  if (believed.length > 0) return Math.max(...believed);
-  return timesMs.length > 0 ? Math.min(...timesMs) : null;
+export function isSecurityRelease({ origin, label, suite }: Release): boolean {
+  if (label === "Debian-Security") return true;
+  switch (origin) {
+    case "Debian":
+    case "Devuan":
+    case "Ubuntu":
+      return suite?.endsWith("-security") ?? false;
+    case "UbuntuESM":
+      return suite?.endsWith("-infra-security") ?? false;
+    case "UbuntuESMApps":
+      return suite?.endsWith("-apps-security") ?? false;
+    default:
+      return false;
+  }
 }
 
-/** What a scan that reads these lists says of a source. */
-export function judgeSource(
-  source: AptSource,
-  lists: SourceLists,
-  fetch: SourceFetch,
-  { enabled, nowMs }: { enabled: readonly Release[]; nowMs: number },
-): ScanSource {
-  const hasLists = lists.hasRelease || lists.hasPackages;
-  const toldMs = hasLists && fetch.fetchedMs !== null ? nowMs - fetch.fetchedMs : null;
-  const isAhead = toldMs !== null && toldMs < -CLOCK_SLACK_MS;
-  const ageMs = isAhead ? null : toldMs;
-  const expiresAtMs = lists.release?.validUntilMs ?? null;
-  const told = {
-    name: source.name,
-    url: source.address,
-    why: null,
-    metadataAgeS: ageMs === null ? null : Math.max(0, Math.floor(ageMs / 1_000)),
-    expiresAtMs,
-    tellsSecurity: lists.release === null ? null : marksSecurity(lists.release, enabled),
-  };
-  if (!isAsked(source)) return { ...told, result: "not_asked" };
-  if (fetch.failure !== null) return { ...told, result: "failed", why: fetch.failure };
-  if (!hasLists) {
-    return { ...told, result: "missing", why: 'no package lists yet: run "apt-get update"' };
-  }
-  if (lists.unreadable !== null) return { ...told, result: "failed", why: lists.unreadable };
-  if (lists.absent.length > 0) {
-    return { ...told, result: "missing", why: `no ${lists.absent.join(", ")} among its lists` };
-  }
-  if (expiresAtMs !== null && expiresAtMs < nowMs && !fetch.isProven) {
-    return { ...told, result: "old", why: `its lists expired on ${dayOf(expiresAtMs)}` };
-  }
-  if (ageMs === null || ageMs > LIMIT_MS) {
-    const age = isAhead
-      ? "dated in the future: a clock is or was wrong"
-      : ageMs === null
-      ? "of unknown age"
-      : `${Math.floor(ageMs / 3_600_000)} hours old, as far as they tell`;
-    return { ...told, result: "old", why: `its lists are ${age}` };
-  }
-  return { ...told, result: "ok" };
+/**
+ * Whether the absence of a security mark on this release means something: it is a security release
+ * itself, or its distributor's security release is among `enabled`. Backports have no security release
+ * of their own.
+ */
+export function marksSecurity(release: Release, enabled: readonly Release[]): boolean {
+  if (isSecurityRelease(release)) return true;
+  if (release.origin === null || isBackports(release)) return false;
+  return enabled.some((other) => isSecurityRelease(other) && other.origin === release.origin);
 }
 
-function dayOf(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10);
+function isBackports({ suite, codename, label }: Release): boolean {
+  return label === "Debian Backports" || /-backports(-|$)/m.test(`${suite}\n${codename}`);
 }
 
-/** Whose the package files are that `apt-cache policy` names. */
-export interface Releases {
-  /** `undefined`: it belongs to no source, or the source says nothing of itself. */
-  of(file: string): Release | undefined;
-  readonly enabled: readonly Release[];
+/** The origin with `bookworm` of `bookworm-security`; `null` where the release does not say. */
+export function distributionOf({ origin, codename }: Release): string | null {
+  if (origin === null || codename === null) return null;
+  const base = codename.replace(/[-/](security|updates|backports|proposed|lts).*/, "");
+  return `${origin} ${base}`;
 }
 
-/** Joins package files to the Release files of their sources. */
-export function joinReleases(
-  sources: readonly AptSource[],
-  lists: ReadonlyMap<string, SourceLists>,
-): Releases {
-  const addresses = byAddress(sources);
-  const known = new Map<string, Release | undefined>();
-  const releaseOf = (source: AptSource | undefined) =>
-    (source && lists.get(source.prefix)?.release) ?? undefined;
-  return {
-    of(file) {
-      if (!known.has(file)) known.set(file, releaseOf(sourceOfFile(addresses, file)));
-      return known.get(file);
-    },
-    enabled: sources.map(releaseOf).filter((release) => release !== undefined),
-  };
-}
-
-/** `SITE SUITE/COMPONENT ARCHITECTURE Packages`; a flat archive's has neither of the two. */
-function sourceOfFile(
-  addresses: ReadonlyMap<string, AptSource>,
-  file: string,
-): AptSource | undefined {
-  const words = file.replace(/ Packages$/, "").split(" ");
-  for (const count of [words.length - 1, words.length]) {
-    // The name of a medium has blanks.
-    const [site, rest] = [words.slice(0, count - 1).join(" "), words[count - 1]];
-    const found = rest === undefined ? undefined : findSource(addresses, site, rest);
-    if (found) return found;
-  }
-  return undefined;
+/** A release in the words of apt's own simulation: `Debian:12.15/oldstable`; `null` if it has none. */
+export function describeRelease({ label, suite, version }: Release): string | null {
+  if (suite === null) return null;
+  return `${label === null ? "" : `${label}:`}${version === null ? "" : `${version}/`}${suite}`;
 }

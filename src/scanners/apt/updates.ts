@@ -1,170 +1,43 @@
-/** Decides from what apt's commands told which updates are waiting, and in what state. Pure. */
+/**
+ * Describes the waiting updates in full, and says in sentences what is missing from the list (gaps) and
+ * what else an upgrade would do. Pure.
+ */
 
-import { changelogFacts, type ChangelogOrigin } from "./changelogs.ts";
-import type { Refusal } from "./commands.ts";
-import type { InstalledPackage, InstalledPackages } from "./installed.ts";
-import { type AptName, splitAptName } from "./name.ts";
-import { findPinned } from "./pinned.ts";
-import type { OfferedVersion, PackagePolicy, Policies } from "./policy.ts";
-import { rebootHint } from "./reboot.ts";
-import { describeRelease, isSecurityRelease, marksSecurity } from "./releases.ts";
-import type { ShownPackages } from "./show.ts";
-import { closedHoles, type SecurityData } from "./security_data.ts";
-import type { Releases } from "./sources.ts";
-import type { UpgradeDecision } from "./upgrade.ts";
-import { compareDebianVersions } from "./debian_version.ts";
-import type { Update, UpdateState } from "../../update.ts";
 import { joinNames } from "../../wording.ts";
+import type { Update } from "../../update.ts";
+import { outputLines } from "../output_lines.ts";
+import { changelogFacts, type ChangelogOrigin } from "./changelogs.ts";
+import {
+  compareDebianVersions,
+  type OfferedVersion,
+  type Policies,
+  type ShownPackages,
+  splitAptName,
+} from "./packages.ts";
+import { rebootHint } from "./reboot.ts";
+import { fixedCves, type SecurityData } from "./security_data.ts";
+import { describeRelease, isSecurityRelease, marksSecurity, type Release } from "./sources.ts";
+import { type AptState, isRefused, isUpgrade, type WaitingUpdate } from "./upgrade.ts";
 
-/** What the host has and what apt offers, read at one moment. */
-export interface AptState {
-  readonly installed: InstalledPackages;
-  readonly decision: UpgradeDecision | Refusal;
-  readonly policies: Policies;
-  readonly releases: Releases;
-}
-
-/** An update of which size and purpose are not yet known. */
-export interface WaitingUpdate {
-  readonly name: AptName;
-  readonly currentVersion: string;
-  readonly availableVersion: string;
-  readonly state: UpdateState;
-  /** See `Update.stateReason`. */
-  readonly stateReason: string | null;
-  /** Whether nothing that apt said explains the state. */
-  readonly isDoubtful: boolean;
-}
-
-function isRefused(decision: UpgradeDecision | Refusal): decision is Refusal {
-  return "why" in decision;
-}
-
-/**
- * What is waiting: all that apt would upgrade now, all that it would not although its candidate is
- * newer, and all that a preference keeps from being a candidate.
- */
-export function findWaiting(state: AptState): WaitingUpdate[] {
-  const { installed, decision, policies } = state;
-  const changes = isRefused(decision) ? [] : decision.changes;
-  const waiting = changes.filter(isUpgrade).map((change): WaitingUpdate => ({
-    name: change.name,
-    currentVersion: change.currentVersion,
-    availableVersion: change.newVersion,
-    state: "upgradable",
-    stateReason: null,
-    isDoubtful: false,
-  }));
-  const settled = new Set(changes.map(({ name }) => name));
-  for (const [name, package_] of installed.packages) {
-    const policy = policies.packages.get(name);
-    if (settled.has(name) || !policy) continue;
-    const { candidate } = policy;
-    if (candidate === null || compareDebianVersions(candidate, package_.version) <= 0) continue;
-    waiting.push({
-      name,
-      currentVersion: package_.version,
-      availableVersion: candidate,
-      ...explain(name, package_, policy, decision),
-    });
-  }
-  return withPinned(waiting, state);
-}
-
-/**
- * Priorities may also have a package replaced by an older version; that is no update. The same
- * version, built anew, is one: apt lists it among what it upgrades.
- */
-function isUpgrade(change: { currentVersion: string; newVersion: string }): boolean {
-  return compareDebianVersions(change.newVersion, change.currentVersion) >= 0;
-}
-
-type Explained = Pick<WaitingUpdate, "state" | "stateReason" | "isDoubtful">;
-
-/** Why apt does not upgrade a package that has a newer candidate, by what apt itself said. */
-function explain(
-  name: AptName,
-  { isHeld }: InstalledPackage,
-  policy: PackagePolicy,
-  decision: UpgradeDecision | Refusal,
-): Explained {
-  const phasing = phasingOf(policy);
-  const as = (state: UpdateState, stateReason: string | null, isDoubtful = false): Explained => ({
-    state,
-    stateReason,
-    isDoubtful,
-  });
-  if (isHeld) return as("held", "marked as hold");
-  if (isRefused(decision)) {
-    if (phasing !== null) return as("phased", phasing);
-    // In time or not is no matter of this package: it is what apt would install.
-    return decision.isTimeout
-      ? as("upgradable", `doubt: ${decision.why}`)
-      : as("kept_back", "apt-get upgrades nothing");
-  }
-  if (decision.removals.includes(name)) {
-    return as("removed_by_upgrade", "apt-get dist-upgrade would remove it");
-  }
-  if (decision.deferred.has(name)) return as("phased", phasing ?? "deferred due to phasing");
-  if (decision.keptBack.has(name)) {
-    return phasing === null
-      ? as("kept_back", "apt-get lists it as kept back")
-      : as("phased", phasing);
-  }
-  return as("kept_back", "doubt: apt-get does not mention it", true);
-}
-
-function phasingOf({ versions, candidate }: PackagePolicy): string | null {
-  return versions.find(({ version }) => version === candidate)?.phasing ?? null;
-}
-
-/** Adds what preferences keep away: as an update of its own, or to the reason of an older one. */
-function withPinned(waiting: readonly WaitingUpdate[], state: AptState): WaitingUpdate[] {
-  const pinned = findPinned(state);
-  const found = waiting.map((update) => {
-    const further = pinned.get(update.name);
-    pinned.delete(update.name);
-    if (!further || compareDebianVersions(further.version, update.availableVersion) <= 0) {
-      return update;
-    }
-    const reason = `${further.version} is pinned away: ${further.reason}`;
-    const before = update.stateReason === null ? "" : `${update.stateReason}; `;
-    return { ...update, stateReason: before + reason };
-  });
-  const alone = [...state.installed.packages].flatMap(([name, { version }]): WaitingUpdate[] => {
-    const further = pinned.get(name);
-    if (!further) return [];
-    return [{
-      name,
-      currentVersion: version,
-      availableVersion: further.version,
-      state: "pinned",
-      stateReason: further.reason,
-      isDoubtful: false,
-    }];
-  });
-  return [...found, ...alone];
-}
-
-/** What was read of the updates besides, as far as it was. */
-export interface AptDetails {
-  /** What `apt-cache show` told. */
+/** Further facts about the updates, as far as they were available. */
+interface AptDetails {
+  /** From `apt-cache show`. */
   readonly shown: ShownPackages;
-  /** Those that count first come first. */
+  /** The ones that take precedence come first. */
   readonly changelogs: readonly ChangelogOrigin[];
-  /** What security tools on this host found. */
+  /** The findings of security tools on this host. */
   readonly security: readonly SecurityData[];
 }
 
-/** What is known of one version of a package besides its number. */
-interface KnownVersion {
+/** Facts about one version of a package besides its number. */
+interface VersionDetails {
   readonly architecture: string;
   readonly sizeBytes: number | null;
   readonly sourcePackage?: string;
   readonly description?: string | null;
 }
 
-/** The updates in full. */
+/** Joins everything that is known of each waiting update. */
 export function describeUpdates(
   waiting: readonly WaitingUpdate[],
   state: AptState,
@@ -176,10 +49,11 @@ export function describeUpdates(
     const known = details.get(`${name}=${availableVersion}`);
     const installed = state.installed.packages.get(name);
     const sourcePackage = known?.sourcePackage ?? installed?.sourcePackage ?? null;
-    const { advisories, urgency, ...told } = readFacts(changelogs, sourcePackage, update);
-    const { cves, cveSources } = joinCves([told, ...findHoles(security, update, state)]);
+    const { advisories, urgency, ...found } = readFacts(changelogs, sourcePackage, update);
+    const { cves, cveSources } = joinCves(found, security, { update, state });
+    const package_ = splitAptName(name).name;
     return {
-      package: splitAptName(name).name,
+      package: package_,
       currentVersion,
       availableVersion,
       architecture: known?.architecture ?? installed?.architecture ?? null,
@@ -197,12 +71,12 @@ export function describeUpdates(
       sizeBytes: known?.sizeBytes ?? null,
       description: known?.description ?? installed?.summary ?? null,
       sourcePackage,
-      reboot: rebootHint(splitAptName(name).name),
+      reboot: rebootHint(package_),
     };
   });
 }
 
-/** From the first changelog that has the version that waits. */
+/** Facts from the first changelog that has the waiting version. */
 function readFacts(
   changelogs: readonly ChangelogOrigin[],
   sourcePackage: string | null,
@@ -215,38 +89,27 @@ function readFacts(
   return { cves: [], advisories: [], urgency: null, origin: "" };
 }
 
-/** CVEs, and where they were read. */
-interface ToldCves {
-  readonly origin: string;
-  readonly cves: readonly string[];
-}
-
-/** What each tool found that this update closes. */
-function findHoles(
+/** Adds the CVEs that each tool found and this update fixes. Returns each once, and the origins of any. */
+function joinCves(
+  facts: { readonly origin: string; readonly cves: readonly string[] },
   security: readonly SecurityData[],
-  update: WaitingUpdate,
-  { policies }: AptState,
-): ToldCves[] {
-  const versions = policies.packages.get(update.name)?.versions.map(({ version }) => version) ?? [];
-  const [newestVersion = update.availableVersion] = versions.toSorted((a, b) =>
-    compareDebianVersions(b, a)
-  );
-  return security.map((data) => ({
+  { update, state }: { update: WaitingUpdate; state: AptState },
+): { cves: string[]; cveSources: string[] } {
+  const offered = state.policies.packages.get(update.name)?.versions ?? [];
+  const versions = offered.map(({ version }) => version).toSorted(compareDebianVersions);
+  const newestVersion = versions.at(-1) ?? update.availableVersion;
+  const fixed = security.map((data) => ({
     origin: data.origin,
-    cves: closedHoles(data, { ...update, newestVersion }),
+    cves: fixedCves(data, { ...update, newestVersion }),
   }));
-}
-
-/** All of them, each once, and the origins of any. */
-function joinCves(told: readonly ToldCves[]): { cves: string[]; cveSources: string[] } {
-  const withCves = told.filter(({ cves }) => cves.length > 0);
+  const found = [facts, ...fixed].filter(({ cves }) => cves.length > 0);
   return {
-    cves: [...new Set(withCves.flatMap(({ cves }) => cves))],
-    cveSources: withCves.map(({ origin }) => origin),
+    cves: [...new Set(found.flatMap(({ cves }) => cves))],
+    cveSources: found.map(({ origin }) => origin),
   };
 }
 
-/** The updates of which apt's decision does not tell size and architecture: to be asked for. */
+/** The updates whose size and architecture are not part of apt's decision. */
 export function findUndescribed(
   waiting: readonly WaitingUpdate[],
   state: AptState,
@@ -257,11 +120,11 @@ export function findUndescribed(
   );
 }
 
-/** By `name=version`, as they were asked for. */
+/** Indexes details by `name=version`, with apt's names. */
 function indexDetails({ installed, decision }: AptState, { packages }: ShownPackages) {
   const downloads = isRefused(decision) ? [] : decision.downloads;
-  const all: (KnownVersion & { name: string; version: string })[] = [...downloads, ...packages];
-  return new Map(all.map((details): [string, KnownVersion] => {
+  const all: (VersionDetails & { name: string; version: string })[] = [...downloads, ...packages];
+  return new Map(all.map((details): [string, VersionDetails] => {
     const { name, version, architecture } = details;
     const isOwn = architecture === "all" || architecture === installed.ownArchitecture;
     return [`${isOwn ? name : `${name}:${architecture}`}=${version}`, details];
@@ -269,16 +132,16 @@ function indexDetails({ installed, decision }: AptState, { packages }: ShownPack
 }
 
 /**
- * Whether a hole is closed by going to the available version: any version on the way there may be
- * the one that does, even if a later one from elsewhere hides it. `null` where none of the sources that
- * offer it marks its security updates, so that nothing can be told.
+ * Whether the update contains a security fix. Any version between the current and the available one may
+ * be the one with the fix, even if a later one from elsewhere hides it. `null` where none of the sources
+ * that offer it marks its security updates.
  */
 function isSecurity(update: WaitingUpdate, { policies, releases }: AptState): boolean | null {
   const onTheWay = (policies.packages.get(update.name)?.versions ?? []).filter(({ version }) =>
     compareDebianVersions(version, update.currentVersion) > 0 &&
     compareDebianVersions(version, update.availableVersion) <= 0
   );
-  const some = (versions: readonly OfferedVersion[], is: typeof isSecurityRelease) =>
+  const some = (versions: readonly OfferedVersion[], is: (release: Release) => boolean) =>
     versions.some(({ files }) =>
       files.some(({ name }) => {
         const release = releases.of(name);
@@ -287,8 +150,7 @@ function isSecurity(update: WaitingUpdate, { policies, releases }: AptState): bo
     );
   if (some(onTheWay, isSecurityRelease)) return true;
   const available = offerOf(update, policies);
-  const marks = (release: Parameters<typeof isSecurityRelease>[0]) =>
-    marksSecurity(release, releases.enabled);
+  const marks = (release: Release) => marksSecurity(release, releases.enabled);
   return available && some([available], marks) ? false : null;
 }
 
@@ -297,26 +159,41 @@ function offerOf({ name, availableVersion }: WaitingUpdate, policies: Policies) 
 }
 
 /** The package files that offer the available version. */
-export function filesOf(update: WaitingUpdate, policies: Policies): readonly string[] {
+function filesOf(update: WaitingUpdate, policies: Policies): readonly string[] {
   return offerOf(update, policies)?.files.map(({ name }) => name) ?? [];
 }
 
+/** The releases that offer the update; like apt, the host (or `localhost`) of one without a name. */
 function describeOrigins(update: WaitingUpdate, { policies, releases }: AptState): string | null {
   const origins = filesOf(update, policies).filter((file) => !file.startsWith("/")).map((file) => {
     const release = releases.of(file);
-    return (release && describeRelease(release)) ?? siteOf(file);
+    const [, host = "localhost"] = /^[\w+.-]+:\/\/(?:[^/@]*@)?([^/\s]+)/.exec(file) ?? [];
+    return (release && describeRelease(release)) ?? host;
   });
   return [...new Set(origins)].join(", ") || null;
 }
 
-/** As apt itself says where a release has no name: the host, or `localhost` where there is none. */
-function siteOf(file: string): string {
-  const [, host = "localhost"] = /^[\w+.-]+:\/\/(?:[^/@]*@)?([^/\s]+)/.exec(file) ?? [];
-  return host;
+/** Parses a list of package files, one per line, named as in `OfferedVersion.files`. */
+export function parsePackageFiles(text: string): ReadonlySet<string> {
+  return new Set(outputLines(text).lines.filter((line) => line !== ""));
 }
 
-/** What else an upgrade would do, which is no gap in the list. */
-export function tellEffects({ decision }: AptState): string[] {
+/** Names the updates that only the files in `untrusted` offer: apt prefers a signed file. */
+export function describeUntrusted(
+  waiting: readonly WaitingUpdate[],
+  policies: Policies,
+  untrusted: ReadonlySet<string>,
+): string[] {
+  const names = waiting.filter((update) => {
+    const files = filesOf(update, policies);
+    return files.length > 0 && files.every((file) => untrusted.has(file));
+  }).map(({ name }) => name);
+  if (names.length === 0) return [];
+  return [`apt cannot authenticate ${joinNames(names)}: not offered by a signed source`];
+}
+
+/** Names what else an upgrade would do; no update is missing because of it. */
+export function describeSideEffects({ decision }: AptState): string[] {
   if (isRefused(decision)) return [];
   const effects: string[] = [];
   if (decision.removals.length > 0) {
@@ -325,27 +202,25 @@ export function tellEffects({ decision }: AptState): string[] {
   const downgrades = decision.changes.filter((change) => !isUpgrade(change));
   if (downgrades.length > 0) {
     const names = joinNames(downgrades.map(({ name }) => name));
-    effects.push(`apt-get dist-upgrade would go back to an older version of ${names}`);
+    effects.push(`apt-get dist-upgrade would downgrade ${names}`);
   }
   return effects;
 }
 
-/** What was not read, or not understood. */
-export function tellGaps(
+/** Names what could not be read or parsed. */
+export function describeGaps(
   state: AptState,
   waiting: readonly WaitingUpdate[],
   shown: ShownPackages,
 ): string[] {
   const { installed, decision, policies } = state;
   const gaps: string[] = isRefused(decision)
-    ? [`apt-get decides nothing: ${decision.why}`]
+    ? [`Cannot compute an upgrade with apt-get: ${decision.why}`]
     : [...decision.doubts];
-  const untold = [...installed.packages.keys()].filter((name) => !policies.packages.has(name));
-  if (untold.length > 0) gaps.push(`apt-cache policy does not tell of ${joinNames(untold)}`);
+  const missing = [...installed.packages.keys()].filter((name) => !policies.packages.has(name));
+  if (missing.length > 0) gaps.push(`apt-cache policy does not list ${joinNames(missing)}`);
   const doubtful = waiting.filter(({ isDoubtful }) => isDoubtful).map(({ name }) => name);
-  if (doubtful.length > 0) {
-    gaps.push(`apt-get does not say what would become of ${joinNames(doubtful)}`);
-  }
+  if (doubtful.length > 0) gaps.push(`apt-get does not mention ${joinNames(doubtful)}`);
   const parts = [installed, policies, shown, ...isRefused(decision) ? [] : [decision]];
   const unparsed = parts.reduce((sum, part) => sum + part.unparsed, 0);
   if (unparsed > 0) gaps.push(`Lines of apt's answers that were not understood: ${unparsed}`);

@@ -33,7 +33,7 @@ export class ArchiveHost extends FakeSystem {
   /** Sources that offer nothing but source code. */
   readonly sourceOnly = new Set<string>();
   answers: Partial<Record<Question, (argv: readonly string[]) => RunResult>> = {};
-  /** Files that are being written: who ends with some has not kept what it found. */
+  /** Writes in progress: a choice that ends with some has not saved its record. */
   unfinished = 0;
   writes = 0;
 
@@ -50,21 +50,21 @@ export class ArchiveHost extends FakeSystem {
     };
   }
 
-  /** An archive makes its lists anew, so long ago. */
+  /** An archive publishes new lists at this age. */
   publish(name: string, ageMs = 0, more: Partial<Offer> = {}): void {
     this.offers.set(name, { ...more, publishedMs: this.clock.nowMs() - ageMs });
   }
 
-  /** The host itself fetches, so long ago, and gets what is offered now. */
+  /** The host itself fetches what is offered now; its directory gets this age. */
   fetchAsHost(ageMs = 0): void {
     this.#fetch(HOSTS, true);
     this.files.modifiedMs.set(HOSTS, this.clock.nowMs() - ageMs);
   }
 
-  /** Takes files of a source out of a folder. */
-  drop(name: string, folder = HOSTS, what = ""): void {
+  /** Removes files of a source from a directory. */
+  drop(name: string, directory = HOSTS, what = ""): void {
     for (const path of [...this.files.texts.keys()]) {
-      if (path.startsWith(`${folder}/${name}.example_`) && path.includes(what)) {
+      if (path.startsWith(`${directory}/${name}.example_`) && path.includes(what)) {
         this.files.texts.delete(path);
       }
     }
@@ -74,7 +74,7 @@ export class ArchiveHost extends FakeSystem {
     return this.asked.filter((argv) => questionOf(argv) === question).length;
   }
 
-  /** What is chosen: of each source what is said of it, and what was asked for that. */
+  /** Chooses lists, and returns what is reported of each source and which commands ran. */
   async choose(options: ScanOptions = {}) {
     this.asked.length = 0;
     this.writes = 0;
@@ -83,16 +83,16 @@ export class ArchiveHost extends FakeSystem {
       { cacheDirectory: "/own", ...options },
       {},
     );
-    assertEquals(this.unfinished, 0, "all is kept before there is an answer");
-    const told = sources.map(({ name, result, metadataAgeS, why }) =>
+    assertEquals(this.unfinished, 0, "everything is written before the choice returns");
+    const reported = sources.map(({ name, result, metadataAgeS, why }) =>
       [name.split(/[/.]+/)[1], result, metadataAgeS, why ?? ""] as const
     );
     return {
       ...chosen,
-      told,
+      reported,
       sources,
-      results: told.map(([name, result]) => `${name} ${result}`),
-      ages: told.map(([name, , age]) => `${name} ${age}`),
+      results: reported.map(([name, result]) => `${name} ${result}`),
+      ages: reported.map(([name, , age]) => `${name} ${age}`),
       lists: settings.includes("Dir::State::lists=/own/apt/lists/") ? "own" : "host's",
       fetches: this.count("update"),
       proofs: this.count("releases"),
@@ -110,8 +110,8 @@ export class ArchiveHost extends FakeSystem {
     if (question === "sources") return succeeded(this.#printSources());
     if (question === "copy") return this.#copy(argv);
     const place = argv.find((word) => word.startsWith("Dir::State::lists="));
-    const folder = place?.replace("Dir::State::lists=", "").replace(/\/$/, "") ?? HOSTS;
-    this.#fetch(folder, question === "update");
+    const directory = place?.replace("Dir::State::lists=", "").replace(/\/$/, "") ?? HOSTS;
+    this.#fetch(directory, question === "update");
     const failed = this.refusals.size > 0;
     return { ...succeeded(this.#printOutcomes()), code: failed ? 100 : 0 };
   };
@@ -136,13 +136,13 @@ export class ArchiveHost extends FakeSystem {
       }).join("");
   }
 
-  /** What answers replaces what was there; what refuses leaves it. */
-  #fetch(folder: string, withPackages: boolean): void {
+  /** A source that answers replaces its lists; one that refuses leaves them. */
+  #fetch(directory: string, withPackages: boolean): void {
     for (const [name, offer] of this.offers) {
       if (this.refusals.has(name)) continue;
-      this.drop(name, folder);
+      this.drop(name, directory);
       const { publishedMs, validUntilMs, hasRelease = true, isSigned = true } = offer;
-      const prefix = `${folder}/${name}.example_dists_s_`;
+      const prefix = `${directory}/${name}.example_dists_s_`;
       const date = (field: string, ms: number) => `${field}: ${new Date(ms).toUTCString()}\n`;
       const text = date("Date", publishedMs) +
         (validUntilMs === undefined ? "" : date("Valid-Until", validUntilMs)) +
@@ -157,14 +157,14 @@ export class ArchiveHost extends FakeSystem {
         put(`${prefix}main_binary-amd64_Packages`, "");
       }
     }
-    this.files.modifiedMs.set(folder, this.clock.nowMs());
+    this.files.modifiedMs.set(directory, this.clock.nowMs());
   }
 
   #copy(argv: readonly string[]): RunResult {
-    const folder = argv.at(-1) ?? "";
+    const directory = argv.at(-1) ?? "";
     for (const path of argv.filter((word) => word.startsWith(HOSTS))) {
       this.files.texts.set(
-        folder + path.slice(HOSTS.length + 1),
+        directory + path.slice(HOSTS.length + 1),
         this.files.texts.get(path) ?? "",
       );
     }

@@ -1,14 +1,21 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import {
   AptCommands,
+  aptFailure,
   type AptOptions,
   type AskOptions,
+  isGapWarning,
+  isRefusal,
+  quotedMessages,
+  rawMessages,
+  ReplacedListsError,
 } from "../../../src/scanners/apt/commands.ts";
-import { ScanError } from "../../../src/scanners/scanner.ts";
+import { ScanError, type ScanErrorReason } from "../../../src/scanners/scanner.ts";
 import { CommandError, type RunOptions, type RunResult } from "../../../src/system/process.ts";
 import { FakeSystem } from "../../fakes/system.ts";
+import { readFixture } from "../fixture.ts";
 
-const well: RunResult = { code: 0, stdout: "told\n", stderr: "", truncated: false };
+const well: RunResult = { code: 0, stdout: "output\n", stderr: "", truncated: false };
 
 function setUp(
   { answer = well, options = {}, asking = {} }: {
@@ -26,7 +33,7 @@ function setUp(
   return { system, asked, commands: new AptCommands(system, options, asking) };
 }
 
-Deno.test("AptCommands asks programs by their paths, a minute each at most", async () => {
+Deno.test("AptCommands runs programs by their absolute paths, a minute each at most", async () => {
   const { asked, commands } = setUp({ asking: { settings: ["-o", "a=b"] } });
   await commands.queryInstalled();
   await commands.listSources();
@@ -84,7 +91,7 @@ Deno.test("AptCommands asks programs by their paths, a minute each at most", asy
   assert(asked.every(({ options }) => options.timeoutMs === 60_000));
 });
 
-Deno.test("AptCommands looks where it is told, and else where the host's own are", async () => {
+Deno.test("AptCommands uses the paths in its options, else the host's own", async () => {
   const host = setUp();
   await host.commands.queryInstalled();
   assert(!host.asked[0]?.argv.some((word) => word.startsWith("--admindir")));
@@ -95,7 +102,7 @@ Deno.test("AptCommands looks where it is told, and else where the host's own are
   assertEquals(other.asked[0]?.options.environment, { APT_CONFIG: "/apt.conf" });
 });
 
-Deno.test("AptCommands passes the signal on, and waits for mirrors longer than for answers", async () => {
+Deno.test("AptCommands passes the signal on, and has a longer limit for mirrors than for questions", async () => {
   const { signal } = new AbortController();
   const { asked, commands } = setUp({ asking: { signal } });
   await commands.update();
@@ -111,14 +118,14 @@ Deno.test("AptCommands passes the signal on, and waits for mirrors longer than f
   assertEquals([asked[0]?.options.timeoutMs, asked[0]?.options.signal], [300_000, signal]);
 });
 
-Deno.test("AptCommands answers what the programs said", async () => {
+Deno.test("AptCommands returns what the programs print", async () => {
   const { commands } = setUp();
-  assertEquals(await commands.queryInstalled(), "told\n");
-  assertEquals(await commands.decideUpgrade(), "told\n");
-  assertEquals(await commands.readChangelogs(["/a.gz"]), "told\n");
+  assertEquals(await commands.queryInstalled(), "output\n");
+  assertEquals(await commands.decideUpgrade(), "output\n");
+  assertEquals(await commands.readChangelogs(["/a.gz"]), "output\n");
 });
 
-Deno.test("AptCommands asks nothing where there is nothing to ask for", async () => {
+Deno.test("AptCommands runs nothing for an empty list", async () => {
   const { asked, commands } = setUp();
   assertEquals(await commands.queryPolicies([]), "");
   assertEquals(await commands.showPackages([]), "");
@@ -126,14 +133,14 @@ Deno.test("AptCommands asks nothing where there is nothing to ask for", async ()
   assertEquals(asked, []);
 });
 
-Deno.test("AptCommands joins the answers to a long list, batch by batch", async () => {
+Deno.test("AptCommands joins the output for a long list, batch by batch", async () => {
   const { asked, commands } = setUp();
   const names = Array.from({ length: 600 }, (_, n) => `${"x".repeat(195)}${1_000 + n}`);
-  assertEquals(await commands.queryPolicies(names), "told\ntold\n");
+  assertEquals(await commands.queryPolicies(names), "output\noutput\n");
   assertEquals(asked.map(({ argv }) => argv.length), [502, 102]);
 });
 
-Deno.test("AptCommands believes no answer that is cut off, or came with an error", async () => {
+Deno.test("AptCommands rejects output that is truncated or came with an error", async () => {
   const cut = setUp({ answer: { ...well, truncated: true } });
   const error = await assertRejects(() => cut.commands.listSources(), ScanError);
   assertEquals([error.reason, error.message], [
@@ -144,16 +151,16 @@ Deno.test("AptCommands believes no answer that is cut off, or came with an error
   await assertRejects(() => failed.commands.listSources(), ScanError, "broken");
 });
 
-Deno.test("AptCommands tells once what apt warned of, and what that means", async () => {
+Deno.test("AptCommands reports each warning once, as a gap or as a note", async () => {
   const stderr = "W: old\nW: older\nW: Unable to read x\n";
   const { commands } = setUp({ answer: { ...well, stderr } });
   await commands.listSources();
   await commands.queryUntrusted();
   assertEquals(commands.notes, ["old", "older"]);
-  assertEquals(commands.losses, ["Unable to read x"]);
+  assertEquals(commands.gaps, ["Unable to read x"]);
 });
 
-Deno.test("decideUpgrade() tells why apt refuses, and fails only where nothing else can be asked", async () => {
+Deno.test("decideUpgrade() returns why apt refuses, and throws only where other commands would fail too", async () => {
   const refusing = (stderr: string) => setUp({ answer: { ...well, code: 100, stderr } }).commands;
   assertEquals(await refusing("E: Unmet dependencies.\n").decideUpgrade(), {
     why: "Unmet dependencies.",
@@ -165,11 +172,11 @@ Deno.test("decideUpgrade() tells why apt refuses, and fails only where nothing e
   assertEquals(error.reason, "locked");
 });
 
-Deno.test("AptCommands gives more time where there are more packages, and says how much was not enough", async () => {
+Deno.test("extendTimeout() raises the limit with the number of packages, and the error names it", async () => {
   const { system, asked, commands } = setUp();
   const limits = [];
   for (const packages of [0, 750, 1_000_000]) {
-    commands.allowFor(packages);
+    commands.extendTimeout(packages);
     await commands.queryUntrusted();
     limits.push(asked.at(-1)?.options.timeoutMs);
   }
@@ -186,7 +193,7 @@ Deno.test("AptCommands gives more time where there are more packages, and says h
   ]);
 });
 
-Deno.test("update() answers what came of it, and waits three times for whoever has the lock", async () => {
+Deno.test("update() returns apt's output, and retries three times while the lists are locked", async () => {
   const failed = { ...well, code: 100, stderr: "W: Failed to fetch http://x\n" };
   assertEquals(await setUp({ answer: failed }).commands.update(), failed);
   const stderr = "E: Could not get lock /var/lib/apt/lists/lock\n";
@@ -198,7 +205,7 @@ Deno.test("update() answers what came of it, and waits three times for whoever h
   assertEquals([(await update).reason, asked.length], ["locked", 4]);
 });
 
-Deno.test("update() believes an end that went well, and ends its wait with the signal", async () => {
+Deno.test("update() accepts exit code 0, and its pause ends with the signal", async () => {
   const stderr = "E: Could not get lock /var/lib/apt/lists/lock\n";
   const fine = { ...well, stderr };
   assertEquals(await setUp({ answer: fine }).commands.update(), fine);
@@ -214,7 +221,7 @@ Deno.test("update() believes an end that went well, and ends its wait with the s
   assertEquals(asked.length, 1);
 });
 
-Deno.test("copy() runs nothing for no file, and says why it could not copy", async () => {
+Deno.test("copy() runs nothing for no file, and its error says why it failed", async () => {
   const { system, asked, commands } = setUp();
   await commands.copy([], "/own/");
   assertEquals(asked, []);
@@ -223,7 +230,7 @@ Deno.test("copy() runs nothing for no file, and says why it could not copy", asy
   assertEquals(error.message, "Cannot copy package lists: no room");
 });
 
-Deno.test("AptCommands says why a program was not run, and hides no mistake of ours", async () => {
+Deno.test("AptCommands says why a program did not run, and passes programming errors on", async () => {
   const { system, commands } = setUp();
   system.runCommand = () =>
     Promise.reject(new CommandError("no such program", { reason: "not_found" }));
@@ -231,4 +238,145 @@ Deno.test("AptCommands says why a program was not run, and hides no mistake of o
   assertEquals(error.message, "Cannot list the package sources: no such program");
   system.runCommand = () => Promise.reject(new TypeError("oops"));
   await assertRejects(() => commands.listSources(), TypeError, "oops");
+});
+
+function failed(stderr: string, code = 100) {
+  return { code, stdout: "", stderr, truncated: false };
+}
+
+const REASONS: readonly [string, ScanErrorReason, string][] = [
+  [
+    readFixture("apt", "stderr_lock.txt"),
+    "locked",
+    "Cannot scan: Could not get lock /var/lib/apt/lists/lock. It is held by process 23195 " +
+    "(python3); Unable to lock directory /var/lib/apt/lists/",
+  ],
+  [
+    readFixture("apt", "stderr_sources.txt"),
+    "permanent",
+    "Cannot scan: Malformed entry 1 in list file /srv/made/etc/apt/sources.list (Suite); " +
+    "The list of sources could not be read.",
+  ],
+  [
+    readFixture("apt", "stderr_default_release.txt"),
+    "permanent",
+    "Cannot scan: The value 'nosuch' is invalid for APT::Default-Release as such a release is " +
+    "not available in the sources",
+  ],
+  ["", "permanent", "Cannot scan: exit 100"],
+  ["\x1b[1mError: \x1b[0mNo\n", "permanent", "Cannot scan: No"],
+];
+
+for (const [stderr, reason, message] of REASONS) {
+  Deno.test(`aptFailure() explains: ${message.slice(0, 50)}`, () => {
+    const error = aptFailure("scan", failed(stderr));
+    assertEquals([error.reason, error.message], [reason, message]);
+  });
+}
+
+Deno.test("aptFailure() is transient for an end by a signal", () => {
+  const reasons = [128, 129, 137].map((code) => aptFailure("scan", failed("", code)).reason);
+  assertEquals(reasons, ["permanent", "transient", "transient"]);
+});
+
+Deno.test("aptFailure() recognizes lists that were replaced while apt read them", () => {
+  const stderr = "E: Could not open file /var/lib/apt/lists/x_Packages - open (2: No such file)\n";
+  const error = aptFailure("scan", failed(stderr));
+  assertInstanceOf(error, ReplacedListsError);
+  assertEquals(error.reason, "transient");
+});
+
+Deno.test("aptFailure() quotes dpkg's errors, with continued lines", () => {
+  const stderr =
+    "dpkg-query: error: parsing file '/var/lib/dpkg/status' near line 3 package 'a':\n" +
+    " 'Version' field value '1 2': version string has embedded spaces\nmore\n";
+  assertEquals(
+    aptFailure("scan", failed(stderr, 2)).message,
+    "Cannot scan: parsing file '/var/lib/dpkg/status' near line 3 package 'a': " +
+      "'Version' field value '1 2': version string has embedded spaces",
+  );
+});
+
+Deno.test("aptFailure() separates dpkg's errors from each other and from other lines", () => {
+  const stderr = " set in\ndpkg: error: one\n  goes\ton\n\tand on\nmore\n  of another\n" +
+    "say dpkg: error: none\ndpkg: unrecoverable fatal error, two\ndpkg-query: fatal error: three\n";
+  assertEquals(
+    aptFailure("scan", failed(stderr, 2)).message,
+    "Cannot scan: one goes on and on; two; three",
+  );
+});
+
+Deno.test("aptFailure() quotes ten of dpkg's errors, each shortened", () => {
+  const many = Array.from({ length: 11 }, (_, n) => `dpkg: error: ${n} ${"x".repeat(400)}\n`);
+  const facts = aptFailure("scan", failed(many.join(""), 2)).message.slice("Cannot scan: ".length)
+    .split("; ");
+  assertEquals([facts.length, facts[9]?.slice(0, 3), facts[9]?.length], [10, "9 x", 300]);
+});
+
+Deno.test("a flood of messages on standard error is read within bounds", () => {
+  const filler = `${"x".repeat(65_535)}\n`.repeat(16);
+  const dpkg = "dpkg: error: far down\n";
+  const apt = "E: far down\n";
+  for (const error of [apt, dpkg]) {
+    const last = aptFailure("scan", failed(filler.slice(error.length) + error));
+    assertEquals(last.message, "Cannot scan: far down");
+    assertEquals(aptFailure("scan", failed(filler + error)).message, "Cannot scan: exit 100");
+  }
+  const numbered = Array.from({ length: 1_001 }, (_, n) => `E: ${n}\n`).join("");
+  assertEquals(rawMessages(numbered, "errors").at(-1), "999");
+  assertEquals(rawMessages(numbered, "errors").length, 1_000);
+});
+
+Deno.test("isRefusal() is true for errors about packages, and for no others", () => {
+  const refusals = [
+    readFixture("apt", "stderr_broken.txt"),
+    "E: The package tool needs to be reinstalled, but I can't find an archive for it.\n",
+    "E: Packages need to be removed but remove is disabled.\n",
+    "E: Sub-process false returned an error code (1)\nE: Failure running hook false\n",
+    "",
+  ];
+  for (const stderr of refusals) assertEquals(isRefusal(failed(stderr)), true, stderr);
+  assertEquals(isRefusal(failed(refusals[0] ?? "", 0)), false);
+  assertEquals([128, 129, 137].map((code) => isRefusal(failed("", code))), [true, false, false]);
+  const others = ["stderr_lock.txt", "stderr_sources.txt", "stderr_default_release.txt"]
+    .map((name) => readFixture("apt", name));
+  const replaced = "E: Unable to parse package file /var/lib/apt/lists/x_Packages (1)\n";
+  for (const stderr of [...others, replaced]) {
+    assertEquals(isRefusal(failed(stderr)), false, stderr);
+  }
+});
+
+Deno.test("isGapWarning() recognizes warnings after which something is missing", () => {
+  assertEquals(isGapWarning("You may want to run apt-get update to correct these problems"), true);
+  assertEquals(
+    isGapWarning("Unable to read /etc/apt/sources.list.d/x.list - open (13: denied)"),
+    true,
+  );
+  assertEquals(
+    isGapWarning("http://x s InRelease: Key is stored in legacy trusted.gpg keyring"),
+    false,
+  );
+  assertEquals(
+    isGapWarning("No sandbox user '_apt' on the system, can not drop privileges"),
+    false,
+  );
+});
+
+Deno.test("quotedMessages() separates errors and warnings, each once, within bounds", () => {
+  const stderr = readFixture("apt", "stderr_refused.txt");
+  assertEquals(quotedMessages(stderr, "errors"), []);
+  assertEquals(quotedMessages(stderr, "warnings").length, 2);
+  assertEquals(quotedMessages("W: a\nW: a\nW: b is configured multiple times in x\n", "warnings"), [
+    "a",
+  ]);
+  const said = "E:  a \nError: b\nWarning: c\nErr:7: d\nsee E: no\nEven: no\n";
+  assertEquals([quotedMessages(said, "errors"), quotedMessages(said, "warnings")], [
+    ["a", "b", "d"],
+    [
+      "c",
+    ],
+  ]);
+  const many = Array.from({ length: 40 }, (_, n) => `E: ${n} ${"x".repeat(400)}\n`).join("");
+  const quoted = quotedMessages(many, "errors");
+  assertEquals([quoted.length, quoted[0]?.length], [10, 300]);
 });

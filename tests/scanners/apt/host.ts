@@ -1,8 +1,8 @@
 /** A host whose apt answers with captured output, unless a test says otherwise. */
 
 import { assertEquals } from "@std/assert";
-import type { AptSource, Releases } from "../../../src/scanners/apt/sources.ts";
-import { inspectLists, joinReleases, parseSources } from "../../../src/scanners/apt/sources.ts";
+import { inspectLists, joinReleases, type Releases } from "../../../src/scanners/apt/lists.ts";
+import { type AptSource, parseSources } from "../../../src/scanners/apt/sources.ts";
 import type { RunOptions, RunResult } from "../../../src/system/process.ts";
 import { FakeFiles } from "../../fakes/files.ts";
 import { FakeSystem } from "../../fakes/system.ts";
@@ -22,7 +22,7 @@ export type Question =
   | "changelog"
   | "copy";
 
-/** The question that a command puts; settings do not count. */
+/** The question that a command asks, whatever its settings. */
 export function questionOf([program, ...words]: readonly string[]): Question {
   const isSetting = (word: string) => word === "-o" || word === "-c";
   const args = words.filter((word, index) =>
@@ -40,7 +40,7 @@ export function questionOf([program, ...words]: readonly string[]): Question {
   return words.some((word) => word.endsWith("/releases.conf")) ? "releases" : "update";
 }
 
-/** Files in apt's folder of lists, by name: Release files with their text. */
+/** Files in apt's directory of lists, by name: Release files with their text. */
 export const MADE_LISTS: Readonly<Record<string, string>> = JSON.parse(
   readFixture("apt", "made_lists.json"),
 );
@@ -77,26 +77,26 @@ export class AptHost extends FakeSystem {
     this.putLists("/var/lib/apt/lists", 0);
   }
 
-  /** Puts lists of the made host into a folder, which changed so long ago; their dates are their own. */
+  /** Puts lists of the made host into a directory of this age; the lists have dates of their own. */
   putLists(
-    folder: string,
+    directory: string,
     ageMs: number,
     isWanted: (name: string) => boolean = () => true,
     isOver = true,
   ): void {
     for (const [name, text] of Object.entries(MADE_LISTS)) {
-      const path = `${folder}/${name}`;
+      const path = `${directory}/${name}`;
       if (isWanted(name) && (isOver || !this.files.texts.has(path))) {
         this.files.texts.set(path, text);
       }
     }
-    this.files.modifiedMs.set(folder, this.clock.nowMs() - ageMs);
+    this.files.modifiedMs.set(directory, this.clock.nowMs() - ageMs);
   }
 
-  /** Takes the lists of sources away whose names hold the word. */
-  dropLists(folder: string, word: string): void {
+  /** Removes the lists whose names contain the word. */
+  dropLists(directory: string, word: string): void {
     for (const path of [...this.files.texts.keys()]) {
-      if (path.startsWith(`${folder}/`) && path.includes(word)) this.files.texts.delete(path);
+      if (path.startsWith(`${directory}/`) && path.includes(word)) this.files.texts.delete(path);
     }
   }
 
@@ -122,7 +122,7 @@ export class AptHost extends FakeSystem {
     if (place) this.putLists(place.slice("Dir::State::lists=".length).replace(/\/$/, ""), 0);
   }
 
-  /** How often a question was put. */
+  /** How often a question was asked. */
   count(question: Question): number {
     return this.asked.filter((argv) => questionOf(argv) === question).length;
   }
@@ -143,3 +143,29 @@ export function captured(question: Question): string {
       return readFixture("apt", `made_${question}.txt`);
   }
 }
+
+/** A line of `apt-get --print-uris update`. */
+export const uriLine = (uri: string, file: string) => `'${uri}' ${file} 0 \n`;
+
+/** Sources of many kinds, as `apt-get --print-uris update` prints them. */
+export const MIXED_URIS = [
+  uriLine(
+    "http://me:s3cret@deb.example/debian/dists/s/InRelease",
+    "deb.example_debian_dists_s_InRelease",
+  ),
+  uriLine("cdrom://[Debian 12 _x_ - amd64]/dists/s/InRelease", "Debian%2012_dists_s_InRelease"),
+  uriLine("http://127.0.0.1:9/flat/./InRelease", "127.0.0.1:9_flat_._InRelease"),
+  uriLine("http://src.example/y/dists/s/InRelease", "src.example_y_dists_s_InRelease"),
+  uriLine(
+    "file:/srv/deb/dists/stable/updates/InRelease",
+    "_srv_deb_dists_stable_updates_InRelease",
+  ),
+  uriLine(
+    "http://me:s3cret@deb.example/debian/dists/s/main/binary-amd64/Packages.xz",
+    "deb.example_debian_dists_s_main_binary-amd64_Packages",
+  ),
+  uriLine("cdrom://[Debian 12 _x_ - amd64]/x.xz", "Debian%2012_dists_s_main_binary-amd64_Packages"),
+  uriLine("http://127.0.0.1:9/flat/./Packages.xz", "127.0.0.1:9_flat_._Packages"),
+  uriLine("http://src.example/y/x.xz", "src.example_y_dists_s_main_source_Sources"),
+  uriLine("file:/srv/deb/x.xz", "_srv_deb_dists_stable_updates_main_binary-amd64_Packages"),
+].join("");

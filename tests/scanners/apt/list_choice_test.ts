@@ -2,10 +2,10 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { chooseLists } from "../../../src/scanners/apt/list_choice.ts";
 import { ScanError } from "../../../src/scanners/scanner.ts";
 import { CommandError } from "../../../src/system/process.ts";
-import { ArchiveHost, DAY_MS, HOSTS, HOUR_MS } from "./archive_host.ts";
 import { succeeded } from "../fixture.ts";
+import { ArchiveHost, DAY_MS, HOSTS, HOUR_MS } from "./archive_host.ts";
 
-/** A host that fetched all of what these sources offer, so long ago; nothing newer is known since. */
+/** A host that fetched everything these sources offer, at this age; they have published nothing since. */
 function hostOf(names: readonly string[], ageMs = 0): ArchiveHost {
   const host = new ArchiveHost(...names);
   for (const name of names) host.publish(name, ageMs);
@@ -18,14 +18,14 @@ function asRoot(host: ArchiveHost): ArchiveHost {
   return host;
 }
 
-Deno.test("chooseLists() takes the host's lists until they are a day old, to the second", async () => {
+Deno.test("chooseLists() chooses the host's lists until they are a day old, to the second", async () => {
   const before = await hostOf(["alpha"], DAY_MS - 1_000).choose();
   assertEquals([before.lists, before.fetches], ["host's", 0]);
   const after = await hostOf(["alpha"], DAY_MS).choose();
   assertEquals([after.lists, after.fetches, after.ages], ["own", 1, ["alpha 0"]]);
 });
 
-Deno.test("chooseLists() tells of no source and of lines that are none, and of nothing where all is well", async () => {
+Deno.test("chooseLists() has a gap for no source and for unparsed lines, and else none", async () => {
   const none = "No package source is enabled: no update can be known";
   const host = hostOf(["alpha", "code"]);
   host.sourceOnly.add("code");
@@ -37,7 +37,7 @@ Deno.test("chooseLists() tells of no source and of lines that are none, and of n
   assertEquals((await host.choose()).gaps, [none, "Package sources that were not understood: 1"]);
 });
 
-Deno.test("chooseLists() has no note of a directory that nobody wanted", async () => {
+Deno.test("chooseLists() has no note about a directory that was not asked for", async () => {
   const host = hostOf(["alpha"]);
   for (const cacheDirectory of ["", "own"]) {
     assertEquals((await host.choose({ cacheDirectory })).notes, []);
@@ -46,7 +46,7 @@ Deno.test("chooseLists() has no note of a directory that nobody wanted", async (
   assertEquals((await host.choose()).notes.length, 1);
 });
 
-Deno.test("chooseLists() says whether there are packages that nothing vouches for", async () => {
+Deno.test("chooseLists() reports whether there are unsigned lists with packages", async () => {
   const host = new ArchiveHost("alpha", "beta");
   const isUnsigned = async () => (await host.choose()).mayBeUnsigned;
   host.fetchAsHost();
@@ -58,7 +58,7 @@ Deno.test("chooseLists() says whether there are packages that nothing vouches fo
   assertEquals((await host.choose({ cacheDirectory: "" })).mayBeUnsigned, false, "none of it");
 });
 
-Deno.test("chooseLists() says whether apt's cache is that of the lists which it chose", async () => {
+Deno.test("chooseLists() reports whether apt's cache is current for the chosen lists", async () => {
   const host = hostOf(["alpha"], HOUR_MS);
   const isThere = async (path: string) => {
     host.files.texts.set(path, "");
@@ -79,7 +79,7 @@ Deno.test("chooseLists() says whether apt's cache is that of the lists which it 
   assertEquals((await own.choose()).hasCache, true);
 });
 
-Deno.test("chooseLists() looks where its options say", async () => {
+Deno.test("chooseLists() uses the paths in its options", async () => {
   const host = hostOf(["alpha"]);
   const options = {
     aptStateDirectory: "/else/apt",
@@ -98,7 +98,7 @@ Deno.test("chooseLists() looks where its options say", async () => {
   });
 });
 
-Deno.test("chooseLists() keeps what it found out when there is something new, and writes nothing else", async () => {
+Deno.test("chooseLists() writes its record only when it changed", async () => {
   const host = hostOf(["alpha"]);
   await host.choose();
   assertEquals((await host.choose()).fetches, 0);
@@ -113,7 +113,7 @@ Deno.test("chooseLists() keeps what it found out when there is something new, an
   assertEquals([(await host.choose()).proofs, host.writes], [0, 0], "asked today");
 });
 
-Deno.test("chooseLists() asks sources that published nothing for a day, and no others, whether that is all", async () => {
+Deno.test("chooseLists() checks only sources that published nothing for a day for newer lists", async () => {
   const host = new ArchiveHost("quiet", "busy", "flat", "code");
   host.sourceOnly.add("code");
   host.publish("quiet", DAY_MS);
@@ -134,7 +134,7 @@ Deno.test("chooseLists() asks sources that published nothing for a day, and no o
   assertEquals([proofs, lists], [0, "own"]);
 });
 
-Deno.test("chooseLists() fetches its own where a source has something newer than lists of a day ago", async () => {
+Deno.test("chooseLists() fetches private lists where a source has newer ones than the host's of a day ago", async () => {
   const host = new ArchiveHost("alpha", "beta");
   host.publish("alpha", 3 * DAY_MS);
   host.fetchAsHost(HOUR_MS);
@@ -154,7 +154,7 @@ Deno.test("chooseLists() fetches its own where a source has something newer than
   assertEquals(
     await scan(DAY_MS),
     [1, 1, "own", "alpha ok"],
-    "nobody knows of when the host's are",
+    "the age of the host's lists is unknown",
   );
   host.files.texts.set(path, dated.replace(/^Date: .*$/m, "Date: Mon, 23 Nov 2037 00:00:00 UTC"));
   host.files.modifiedMs.set(path, Date.UTC(2037, 10, 23));
@@ -166,7 +166,7 @@ Deno.test("chooseLists() fetches its own where a source has something newer than
   assertEquals(await scan(DAY_MS), [1, 0, "host's", "alpha failed"]);
 });
 
-Deno.test("chooseLists() leaves a source alone that has just failed, and tells why until it answers", async () => {
+Deno.test("chooseLists() backs off from a failed source, and reports why until it answers", async () => {
   const host = new ArchiveHost("alpha", "beta");
   host.publish("alpha", 3 * DAY_MS);
   host.fetchAsHost();
@@ -177,23 +177,23 @@ Deno.test("chooseLists() leaves a source alone that has just failed, and tells w
   host.refusals.set("alpha", "no route");
   const first = await host.choose();
   assertEquals([first.proofs, first.fetches, first.lists], [1, 0, "host's"]);
-  assertEquals(first.told[0]?.[3], "no route", "and not that it has something newer");
+  assertEquals(first.reported[0]?.[3], "no route", "and not that it has something newer");
   const second = await host.choose();
-  assertEquals([second.proofs, second.fetches, second.told[0]?.[3]], [0, 0, "no route"]);
+  assertEquals([second.proofs, second.fetches, second.reported[0]?.[3]], [0, 0, "no route"]);
 });
 
-Deno.test("chooseLists() says of the host's lists that they are behind, where it cannot have newer ones", async () => {
+Deno.test("chooseLists() reports that the host's lists are behind, where it cannot fetch newer ones", async () => {
   const host = new ArchiveHost("alpha", "beta");
   host.publish("alpha", 3 * DAY_MS);
   host.fetchAsHost(HOUR_MS);
   host.publish("alpha", DAY_MS);
   host.answers = { update: () => ({ ...succeeded("", "E: no room\n"), code: 100 }) };
-  const { fetches, lists, told } = await host.choose();
+  const { fetches, lists, reported } = await host.choose();
   assertEquals([fetches, lists], [1, "host's"]);
-  assertEquals(told.map(([, , , why]) => why), ["no room", "no room"]);
+  assertEquals(reported.map(([, , , why]) => why), ["no room", "no room"]);
 });
 
-Deno.test("chooseLists() says how old the lists are by what is known of each source", async () => {
+Deno.test("chooseLists() reports the age of the lists of each source by itself", async () => {
   const host = new ArchiveHost("alpha", "beta", "flat");
   host.publish("alpha", 3 * DAY_MS);
   host.publish("beta", 3 * DAY_MS);
@@ -210,7 +210,7 @@ Deno.test("chooseLists() says how old the lists are by what is known of each sou
   refusing.publish("flat", 0, { hasRelease: false });
   refusing.fetchAsHost();
   refusing.refusals.set("flat", "no route");
-  assertEquals((await refusing.choose({ refresh: true })).told, [[
+  assertEquals((await refusing.choose({ refresh: true })).reported, [[
     "flat",
     "failed",
     0,
@@ -218,7 +218,7 @@ Deno.test("chooseLists() says how old the lists are by what is known of each sou
   ]]);
 });
 
-Deno.test("chooseLists() never goes by the time of the folder", async () => {
+Deno.test("chooseLists() never uses the time of the directory as an age", async () => {
   const host = new ArchiveHost("alpha", "beta");
   host.publish("beta", 9 * DAY_MS);
   host.fetchAsHost();
@@ -236,7 +236,7 @@ Deno.test("chooseLists() never goes by the time of the folder", async () => {
   assertEquals(await ageOfBeta(0), `beta ${9 * 86_400}`);
 });
 
-Deno.test("chooseLists() remembers what a refresh found out, until the host fetches anew", async () => {
+Deno.test("chooseLists() records the failures of a refresh until the host fetches again", async () => {
   const host = asRoot(hostOf(["alpha", "beta"], HOUR_MS));
   host.publish("beta", 0, { validUntilMs: host.clock.nowMs() - 1 });
   const fresh = await host.choose({ refresh: true });
@@ -252,7 +252,7 @@ Deno.test("chooseLists() remembers what a refresh found out, until the host fetc
   assertEquals(later.results, ["alpha ok", "beta ok"], "what was proven stays so");
 });
 
-Deno.test("chooseLists() refreshes as root without a directory, and says where it may not", async () => {
+Deno.test("chooseLists() refreshes as root without a directory, and reports where it may not", async () => {
   const root = asRoot(hostOf(["alpha"], 3 * DAY_MS));
   const { results, gaps, ages } = await root.choose({ refresh: true, cacheDirectory: "" });
   assertEquals([results, gaps, ages], [["alpha ok"], [], ["alpha 0"]]);
@@ -261,7 +261,7 @@ Deno.test("chooseLists() refreshes as root without a directory, and says where i
   assertEquals((await hostOf(["alpha"]).choose({ cacheDirectory: "" })).gaps, []);
 });
 
-Deno.test("chooseLists() of a day-old host asks again for what its own directory has lost, hourly", async () => {
+Deno.test("chooseLists() fetches lists again that the private directory has lost, hourly", async () => {
   const host = hostOf(["alpha", "code"], DAY_MS);
   host.sourceOnly.add("code");
   assertEquals((await host.choose()).lists, "own");
@@ -278,7 +278,7 @@ Deno.test("chooseLists() of a day-old host asks again for what its own directory
   assertEquals((await host.choose()).fetches, 0, "its Release file is there");
 });
 
-Deno.test("chooseLists() takes from the host what its own directory lacks, where that is of use", async () => {
+Deno.test("chooseLists() copies the lists that the private directory lacks from the host, where useful", async () => {
   const host = hostOf(["alpha", "beta", "code"], DAY_MS);
   host.sourceOnly.add("code");
   host.refusals.set("beta", "no route");
@@ -297,7 +297,7 @@ Deno.test("chooseLists() takes from the host what its own directory lacks, where
   assertEquals([(await never.choose()).lists, never.count("copy")], ["own", 0], "there is nothing");
 });
 
-Deno.test("chooseLists() takes the lists of more sources, else those with fewer failures, else the younger", async () => {
+Deno.test("chooseLists() prefers lists of more sources, then fewer failures, then the newer ones", async () => {
   const bad = { validUntilMs: Date.UTC(2026, 0) };
   const chosen = async (
     hostAgeMs: number,
@@ -327,7 +327,7 @@ Deno.test("chooseLists() takes the lists of more sources, else those with fewer 
   assertEquals(await chosen(DAY_MS - HOUR_MS, seen), "host's", "one each, and older");
 });
 
-Deno.test("chooseLists() does not go by sources that no update comes from", async () => {
+Deno.test("chooseLists() ignores sources that no update comes from", async () => {
   const host = new ArchiveHost("alpha", "code");
   host.sourceOnly.add("code");
   host.publish("code", 9 * DAY_MS);
@@ -339,14 +339,14 @@ Deno.test("chooseLists() does not go by sources that no update comes from", asyn
   assertEquals((await host.choose()).lists, "own", "though only the host has them");
 });
 
-Deno.test("chooseLists() without any list anywhere stays with the host's", async () => {
+Deno.test("chooseLists() without any list chooses the host's", async () => {
   const host = new ArchiveHost("alpha");
   host.refusals.set("alpha", "no route");
-  const { lists, told } = await host.choose();
-  assertEquals([lists, told], ["host's", [["alpha", "failed", null, "no route"]]]);
+  const { lists, reported } = await host.choose();
+  assertEquals([lists, reported], ["host's", [["alpha", "failed", null, "no route"]]]);
 });
 
-Deno.test("chooseLists() as an ordinary user takes no refusal for an answer on what is newer", async () => {
+Deno.test("chooseLists() as an ordinary user does not count a refusal as an answer", async () => {
   const results = async (why: string, isRoot = false) => {
     const host = new ArchiveHost("alpha");
     host.publish("alpha", 2 * DAY_MS);
@@ -382,7 +382,7 @@ const RUNS = [
 
 for (const [question, makeHost, options] of RUNS) {
   const title = `${question}${"refresh" in options ? " of the host's own" : ""}`;
-  Deno.test(`chooseLists() goes on where ${title} fails, ends with its signal, and hides no mistake`, async () => {
+  Deno.test(`chooseLists() continues where ${title} fails, ends with its signal, and passes programming errors on`, async () => {
     const failing = (error: Error) => {
       const host = makeHost();
       host.answers = {
@@ -393,8 +393,8 @@ for (const [question, makeHost, options] of RUNS) {
       return host;
     };
     const error = new CommandError("it was ended", { reason: "aborted" });
-    const { told, gaps } = await failing(error).choose(options);
-    const words = [...gaps, ...told.map(([, , , why]) => why)].join();
+    const { reported, gaps } = await failing(error).choose(options);
+    const words = [...gaps, ...reported.map(([, , , why]) => why)].join();
     assertEquals(words.includes("it was ended"), question !== "copy", words);
     const signal = AbortSignal.abort();
     await assertRejects(() => failing(error).choose({ ...options, signal }), ScanError);

@@ -2,7 +2,7 @@
 
 import type { Update } from "../../../src/update.ts";
 
-/** Package with its architecture, versions, state, whether it closes a hole, and its source. */
+/** Package with its architecture, versions, state, whether it is a security update, and its source. */
 export const EXPECTED_UPDATES: readonly string[] = [
   "bpo-tool amd64 2.0~bpo1 -> 3.0~bpo24.04.1 upgradable security=null Ubuntu:24.04/noble-backports",
   "corp-agent amd64 9.9 -> 10.2 upgradable security=null 24.04/stable",
@@ -25,10 +25,10 @@ export const EXPECTED_UPDATES: readonly string[] = [
   "superseded amd64 1.0 -> 1.3 upgradable security=true Ubuntu:24.04/noble-updates",
 ];
 
-/** What an upgrade would do besides, as the scanner warns of it. */
+/** What else an upgrade would do, as the scanner warns. */
 export const EXPECTED_WARNINGS: readonly string[] = [
   "apt-get dist-upgrade would remove old-thing",
-  "apt-get dist-upgrade would go back to an older version of downgrade",
+  "apt-get dist-upgrade would downgrade downgrade",
 ];
 
 /** An update in the words of `EXPECTED_UPDATES`. */

@@ -3,9 +3,9 @@ import { aptScanner } from "../../../src/scanners/apt.ts";
 import { ScanError } from "../../../src/scanners/scanner.ts";
 import type { RunResult } from "../../../src/system/process.ts";
 import { scanWith } from "../../fakes/scan_with.ts";
+import { succeeded } from "../fixture.ts";
 import { ArchiveHost, DAY_MS } from "./archive_host.ts";
 import { AptHost, captured, MADE_SOURCES, type Question, questionOf } from "./host.ts";
-import { succeeded } from "../fixture.ts";
 import { EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
 
 const scanner = aptScanner();
@@ -24,7 +24,7 @@ function failing(stderr: string): () => RunResult {
   return () => ({ ...succeeded("", stderr), code: 100 });
 }
 
-Deno.test("scan() asks once more only where apt's answer may be of half a state", async () => {
+Deno.test("scan() retries only where apt may have read a half-changed state", async () => {
   const odd = failing("E: Something odd\n");
   const locked = failing("E: Could not get lock /var/lib/dpkg/lock\n");
   const oops = () => {
@@ -45,7 +45,7 @@ Deno.test("scan() asks once more only where apt's answer may be of half a state"
 const REPLACED = failing("E: Unable to parse package file /var/lib/apt/lists/x_Packages (1)\n");
 
 for (const question of ["show", "untrusted"] as const) {
-  Deno.test(`scan() does not do without an answer to "${question}" that new lists or a mistake cost`, async () => {
+  Deno.test(`scan() fails where new lists or a programming error prevent an answer to "${question}"`, async () => {
     const host = new AptHost();
     let isFirst = true;
     host.answers = {
@@ -81,7 +81,7 @@ function waitingFor(question: Question, host = new AptHost()) {
   return { host, give: (result: RunResult) => give(result) };
 }
 
-Deno.test("scan() asks one thing after the other where apt has to build its cache first", async () => {
+Deno.test("scan() runs commands one after the other where apt has to build its cache first", async () => {
   const { host, give } = waitingFor("policy");
   const scan = scanWith(scanner, host, {});
   await host.clock.advance(1);
@@ -90,7 +90,7 @@ Deno.test("scan() asks one thing after the other where apt has to build its cach
   assertEquals((await scan).updates.length, EXPECTED_UPDATES.length);
 });
 
-Deno.test("scan() that fails leaves nothing running behind it", async () => {
+Deno.test("scan() that fails leaves no command running", async () => {
   const { host, give } = waitingFor("upgrade");
   host.files.texts.set("/var/cache/apt/pkgcache.bin", "");
   host.files.modifiedMs.set("/var/cache/apt/pkgcache.bin", host.clock.nowMs());
@@ -104,7 +104,7 @@ Deno.test("scan() that fails leaves nothing running behind it", async () => {
   await scan;
 });
 
-Deno.test("scan() asks what is signed only where something is not, and tells of it", async () => {
+Deno.test("scan() asks for unsigned sources only where there may be one, and has a note about it", async () => {
   const host = new AptHost();
   for (const { prefix } of MADE_SOURCES) {
     host.files.texts.set(`/var/lib/apt/lists/${prefix}Release.gpg`, "");
@@ -122,7 +122,7 @@ Deno.test("scan() asks what is signed only where something is not, and tells of 
   ]);
 });
 
-Deno.test("scan() fetches changelogs only if it is asked to and has where to keep them", async () => {
+Deno.test("scan() fetches changelogs only on request and with a directory for them", async () => {
   const log = "libssl3t64 (3.0.13-0ubuntu3.5) noble; urgency=high\n\n  * CVE-2026-0001\n";
   const scan = async (options: { changelogs?: boolean; cacheDirectory?: string }) => {
     const host = new AptHost();
@@ -142,7 +142,7 @@ Deno.test("scan() fetches changelogs only if it is asked to and has where to kee
   assertEquals([asked, sources], [1, [["apt-get changelog"], ["apt-get changelog"]]]);
 });
 
-Deno.test("scan() tells the holes that another package's changelog on this host has closed already", async () => {
+Deno.test("scan() reports the CVEs in another package's changelog on this host", async () => {
   const host = new AptHost();
   const rows = ["a\t1", "b\t2"].map((row) => `${row}\tamd64\tinstall\tinstalled\tsrc\t\n`);
   const policy = (name: string, installed: string) =>
@@ -166,7 +166,7 @@ Deno.test("scan() tells the holes that another package's changelog on this host 
   assertEquals(await read(false), [[[], undefined]]);
 });
 
-Deno.test("scan() says how old the oldest lists are that updates can come from", async () => {
+Deno.test("scan() reports the age of the oldest lists that updates can come from", async () => {
   const host = new ArchiveHost("alpha", "beta", "code");
   host.sourceOnly.add("code");
   for (const name of ["apt-get", "dpkg-query"]) host.files.texts.set(`/usr/bin/${name}`, "");
@@ -189,7 +189,7 @@ Deno.test("scan() says how old the oldest lists are that updates can come from",
   assertEquals(await ageOf({}), null, "only source code");
 });
 
-Deno.test("scan() hides no gap in the lists behind one in the answers, nor a note", async () => {
+Deno.test("scan() reports gaps and notes of both the lists and the answers", async () => {
   const host = new AptHost();
   host.answers = {
     sources: () =>

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { readRebootState, rebootHint } from "../../../src/scanners/apt/reboot.ts";
 import { FakeFiles } from "../../fakes/files.ts";
 
-Deno.test("rebootHint() knows kernels of all distributors, and what runs until the next start", () => {
+Deno.test("rebootHint() recognizes kernels of all distributors, and what runs until the next boot", () => {
   const maybe = [
     "linux-image-6.1.0-18-amd64",
     "linux-image-amd64",
@@ -56,7 +56,7 @@ Deno.test("rebootHint() knows kernels of all distributors, and what runs until t
   for (const name of unknown) assertEquals(rebootHint(name), null, name);
 });
 
-Deno.test("readRebootState() goes by the host's file, and by its absence only if something writes it", async () => {
+Deno.test("readRebootState() follows the host's file, and its absence only if something writes it", async () => {
   const files = new FakeFiles();
   assertEquals(await readRebootState({ files }), null);
   files.texts.set("/usr/share/update-notifier/notify-reboot-required", "");
@@ -88,7 +88,7 @@ Deno.test("readRebootState() reads 64 KiB of names, and quotes 300 characters", 
   assertEquals((await reasonOf(long.join("")))?.length, 300);
 });
 
-Deno.test("readRebootState() knows every file that tells of somebody who would ask for a restart", async () => {
+Deno.test("readRebootState() checks for every program that writes the file", async () => {
   const hooks = [
     "/usr/share/update-notifier/notify-reboot-required",
     "/etc/kernel/postinst.d/update-notifier",
@@ -104,11 +104,11 @@ Deno.test("readRebootState() knows every file that tells of somebody who would a
   }
 });
 
-Deno.test("readRebootState() of files that may not be looked at says nothing, and hides no mistake", async () => {
+Deno.test("readRebootState() is null for files that cannot be inspected, and passes programming errors on", async () => {
   const files = new FakeFiles();
-  files.fail("look for a restart that is due", "denied");
+  files.fail("look for a required reboot", "denied");
   assertEquals(await readRebootState({ files }), null);
-  files.heal("look for a restart that is due");
+  files.heal("look for a required reboot");
   files.texts.set("/run/reboot-required", "");
   files.kinds.set("/run/reboot-required.pkgs", "directory");
   assertEquals((await readRebootState({ files }))?.reason, "/run/reboot-required");

@@ -1,22 +1,25 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
+import { aptScanner } from "../../../src/scanners/apt.ts";
 import { parseChangelogs } from "../../../src/scanners/apt/changelogs.ts";
-import { parseInstalled } from "../../../src/scanners/apt/installed.ts";
-import { parsePolicy } from "../../../src/scanners/apt/policy.ts";
 import {
-  closedHoles,
-  type KnownHole,
+  compareDebianVersions,
+  parseInstalled,
+  parsePolicy,
+} from "../../../src/scanners/apt/packages.ts";
+import {
+  fixedCves,
+  type KnownCve,
   parseHistory,
   parseProResult,
   readSecurityData,
   type SecurityData,
 } from "../../../src/scanners/apt/security_data.ts";
-import { aptScanner } from "../../../src/scanners/apt.ts";
-import { describeUpdates, findWaiting } from "../../../src/scanners/apt/updates.ts";
-import { compareDebianVersions } from "../../../src/scanners/apt/debian_version.ts";
+import { describeUpdates } from "../../../src/scanners/apt/updates.ts";
+import { findWaiting } from "../../../src/scanners/apt/upgrade.ts";
 import { FakeFiles } from "../../fakes/files.ts";
-import { AptHost } from "./host.ts";
 import { readFixture } from "../fixture.ts";
+import { AptHost } from "./host.ts";
 
 const HISTORY = "/var/lib/debsecan/history";
 const STATUS = "/var/lib/dpkg/status";
@@ -41,13 +44,13 @@ const places = {
   listsFetchedMs: WRITTEN_MS + 1,
 };
 
-Deno.test("debsecan's history tells of CVEs that the archive has a fix for", () => {
+Deno.test("parseHistory() reads the CVEs that the archive has a fix for", () => {
   const read = parseHistory(history);
   assert(read);
   assertEquals(read.writtenMs, WRITTEN_MS);
-  const told = [...read.holes].map(([name, holes]) => [name, ...holes.map(({ cve }) => cve)]);
+  const listed = [...read.cves].map(([name, cves]) => [name, ...cves.map(({ cve }) => cve)]);
   // CVE-2026-1002 has no fix, and TEMP-0000001-ABCDEF is no CVE.
-  assertEquals(told, [
+  assertEquals(listed, [
     ["curl", "CVE-2026-1001"],
     ["libcurl3-gnutls", "CVE-2026-1001"],
     ["libcurl3-nss", "CVE-2026-1001"],
@@ -59,11 +62,11 @@ Deno.test("debsecan's history tells of CVEs that the archive has a fix for", () 
   ]);
 });
 
-Deno.test("a package may have several CVEs, and each is told", async () => {
+Deno.test("a package may have several CVEs, and each is reported", async () => {
   const lines = ["CVE-2026-1001,curl,F", "CVE-2026-1002,curl,F", "CVE-2026-1003,curl,F"];
   const system = hostWith({ [HISTORY]: `VERSION 1\n1795992377\n${lines.join("\n")}\n` });
   const [found] = await readSecurityData(system, places);
-  const cves = found?.holes.get("curl")?.map(({ cve }) => cve);
+  const cves = found?.cves.get("curl")?.map(({ cve }) => cve);
   assertEquals(cves, ["CVE-2026-1001", "CVE-2026-1002", "CVE-2026-1003"]);
 });
 
@@ -81,10 +84,10 @@ Deno.test("a history of another format, without a time or cut off is not used", 
       "VERSION 1\n17959923",
     ]
   ) assertEquals(parseHistory(text), null, text);
-  assertEquals(parseHistory("VERSION 1\n1\nCVE-2026-1001,curl,F")?.holes.size, 0);
+  assertEquals(parseHistory("VERSION 1\n1\nCVE-2026-1001,curl,F")?.cves.size, 0);
 });
 
-Deno.test("a result of pro cves tells of CVEs with the version that closes each", () => {
+Deno.test("parseProResult() reads CVEs with the version that fixes each", () => {
   assertEquals(parseProResult(result), [
     ["curl", {
       cve: "CVE-2026-1001",
@@ -113,7 +116,7 @@ Deno.test("a result of pro cves tells of CVEs with the version that closes each"
   }
 });
 
-Deno.test("debsecan is believed only if no package changed since, and the lists are newer", async () => {
+Deno.test("debsecan's history is used only if no package changed since, and the lists are newer", async () => {
   const origins = async (changedMs: number, listsFetchedMs: number | null) => {
     const system = hostWith({ [HISTORY]: history }, changedMs);
     const found = await readSecurityData(system, { ...places, listsFetchedMs });
@@ -125,7 +128,7 @@ Deno.test("debsecan is believed only if no package changed since, and the lists 
   assertEquals(await origins(WRITTEN_MS, null), []);
 });
 
-Deno.test("readSecurityData() passes over what is missing, empty, too large or no file", async () => {
+Deno.test("readSecurityData() skips what is missing, empty, too large or not a file", async () => {
   const read = (texts: Readonly<Record<string, string>>) =>
     readSecurityData(hostWith(texts), places);
   assertEquals(await read({}), []);
@@ -143,13 +146,13 @@ Deno.test("readSecurityData() passes over what is missing, empty, too large or n
   assertEquals(await readSecurityData(hostWith({ [HISTORY]: history }), elsewhere), []);
 });
 
-Deno.test("readSecurityData() hides no mistake of ours behind a file that cannot be read", async () => {
+Deno.test("readSecurityData() passes programming errors on", async () => {
   const system = hostWith({ [HISTORY]: history });
   system.files.readText = () => Promise.reject(new TypeError("a mistake"));
   await assertRejects(() => readSecurityData(system, places), TypeError, "a mistake");
 });
 
-Deno.test("the results of a few series are read, and no folder of thousands", async () => {
+Deno.test("the results of a few series are read, and not thousands", async () => {
   const texts = Object.fromEntries(
     Array.from({ length: 9 }, (_, index) => [
       `${RESULTS}/series${index}/cves/vulnerability-result.json`,
@@ -157,14 +160,14 @@ Deno.test("the results of a few series are read, and no folder of thousands", as
     ]),
   );
   const [found] = await readSecurityData(hostWith(texts), places);
-  const names = [...found?.holes.keys() ?? []].filter((name) => name.startsWith("curl"));
+  const names = [...found?.cves.keys() ?? []].filter((name) => name.startsWith("curl"));
   assertEquals(names, ["curl0", "curl1", "curl2", "curl3"]);
 });
 
 const version = fc.integer({ min: 1, max: 6 }).map((major) => `${major}.0-1`);
 
-Deno.test("an update closes a hole of the installed version whose fix is on the way, and no other", () => {
-  const hole = fc.record<KnownHole>({
+Deno.test("fixedCves() returns CVEs of the installed version whose fix is on the way, and no others", () => {
+  const known = fc.record<KnownCve>({
     cve: fc.constantFrom("CVE-2026-1001", "CVE-2026-1002"),
     installedVersion: fc.option(version),
     fixedVersion: fc.option(version),
@@ -175,19 +178,19 @@ Deno.test("an update closes a hole of the installed version whose fix is on the 
     availableVersion: version,
     newestVersion: version,
   });
-  fc.assert(fc.property(fc.array(hole), update, (holes, update) => {
-    const data: SecurityData = { origin: "", holes: new Map([["curl", holes]]) };
-    const closed = closedHoles(data, update);
+  fc.assert(fc.property(fc.array(known), update, (cves, update) => {
+    const data: SecurityData = { origin: "", cves: new Map([["curl", cves]]) };
+    const closed = fixedCves(data, update);
     assertEquals(new Set(closed).size, closed.length);
-    for (const { cve } of holes) {
-      const isClosed = holes.some((one) =>
+    for (const { cve } of cves) {
+      const isClosed = cves.some((one) =>
         one.cve === cve &&
         (one.installedVersion ?? update.currentVersion) === update.currentVersion &&
         isBetween(one.fixedVersion ?? update.newestVersion, update)
       );
       assertEquals(closed.includes(cve), isClosed);
     }
-    assertEquals(closedHoles(data, { ...update, name: "curl-dev" }), []);
+    assertEquals(fixedCves(data, { ...update, name: "curl-dev" }), []);
   }));
 });
 
@@ -223,11 +226,11 @@ function updateOf(
 }
 
 function dataOf(origin: string, ...cves: string[]): SecurityData {
-  const holes = cves.map((cve) => ({ cve, installedVersion: null, fixedVersion: null }));
-  return { origin, holes: new Map([["curl", holes]]) };
+  const known = cves.map((cve) => ({ cve, installedVersion: null, fixedVersion: null }));
+  return { origin, cves: new Map([["curl", known]]) };
 }
 
-Deno.test("an update has the CVEs of all that tell of any, each once, and names those", () => {
+Deno.test("an update has the CVEs of all origins, each once, and names the origins", () => {
   const changelog = "curl (2-1) stable; urgency=high\n\n  * Fix CVE-2026-1001\n\n";
   const security = [
     dataOf("debsecan", "CVE-2026-1001", "CVE-2026-1003"),
@@ -240,13 +243,13 @@ Deno.test("an update has the CVEs of all that tell of any, each once, and names 
   assertEquals([bare?.cves, bare?.cveSources], [[], undefined]);
 });
 
-Deno.test("a fix that is newer than the candidate is not said to come with it", () => {
+Deno.test("a fix that is newer than the candidate does not count", () => {
   const security = [dataOf("debsecan", "CVE-2026-1001")];
   assertEquals(updateOf(security, { versions: ["2-1", "1-1"] })?.cves, ["CVE-2026-1001"]);
   assertEquals(updateOf(security, { versions: ["2-1", "3-1"] })?.cves, []);
 });
 
-Deno.test("a scan tells the CVEs that debsecan found before the lists were fetched", async () => {
+Deno.test("scan() reports the CVEs that debsecan found before the lists were fetched", async () => {
   const scan = async (changedMs: number) => {
     const host = new AptHost();
     const nowS = Math.floor(host.clock.nowMs() / 1_000);

@@ -1,21 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
 import { parseChangelogs } from "../../../src/scanners/apt/changelogs.ts";
-import { parseInstalled } from "../../../src/scanners/apt/installed.ts";
-import { parsePolicy } from "../../../src/scanners/apt/policy.ts";
-import type { Release } from "../../../src/scanners/apt/releases.ts";
-import { parseShow } from "../../../src/scanners/apt/show.ts";
-import type { AptSource, Releases } from "../../../src/scanners/apt/sources.ts";
+import type { Releases } from "../../../src/scanners/apt/lists.ts";
+import { parseInstalled, parsePolicy, parseShow } from "../../../src/scanners/apt/packages.ts";
+import type { AptSource, Release } from "../../../src/scanners/apt/sources.ts";
 import {
-  type AptState,
+  describeGaps,
+  describeSideEffects,
+  describeUntrusted,
   describeUpdates,
   findUndescribed,
-  findWaiting,
-  tellEffects,
-  tellGaps,
+  parsePackageFiles,
 } from "../../../src/scanners/apt/updates.ts";
-import { parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
-import { madeReleases } from "./host.ts";
+import { type AptState, findWaiting, parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
 import { readFixture } from "../fixture.ts";
+import { madeReleases } from "./host.ts";
 import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
 
 const made: AptState = {
@@ -31,13 +29,13 @@ function updatesOf(state: AptState) {
   return describeUpdates(findWaiting(state), state, { shown, ...besides });
 }
 
-Deno.test("every case of the made archive comes out as it was worked out by hand", () => {
+Deno.test("every case of the made archive has the expected result", () => {
   assertEquals(updatesOf(made).map(describe).toSorted(), EXPECTED_UPDATES.toSorted());
-  assertEquals(tellGaps(made, findWaiting(made), shown), []);
-  assertEquals(tellEffects(made), EXPECTED_WARNINGS);
+  assertEquals(describeGaps(made, findWaiting(made), shown), []);
+  assertEquals(describeSideEffects(made), EXPECTED_WARNINGS);
 });
 
-Deno.test("a state that is not plain comes with the rule that explains it", () => {
+Deno.test("every other state than upgradable has a reason", () => {
   const reasons = updatesOf(made).filter(({ state }) => state !== "upgradable")
     .map((update) => [update.package, update.state, update.stateReason]);
   assertEquals(reasons.toSorted(), [
@@ -48,17 +46,17 @@ Deno.test("a state that is not plain comes with the rule that explains it", () =
   ]);
 });
 
-Deno.test("apt 3, which calls phasing by its name and removes nothing, is understood as well", () => {
+Deno.test("apt 3, which names phasing and removes nothing, is parsed as well", () => {
   const decision = parseUpgrade(readFixture("apt", "made_upgrade_apt3.txt"));
   const state = { ...made, decision };
   const expected = EXPECTED_UPDATES.map((line) =>
     line.startsWith("needs-removal") ? line.replace("upgradable", "kept_back") : line
   );
   assertEquals(updatesOf(state).map(describe).toSorted(), expected.toSorted());
-  assertEquals(tellGaps(state, findWaiting(state), shown), []);
+  assertEquals(describeGaps(state, findWaiting(state), shown), []);
 });
 
-Deno.test("describeUpdates() adds size, source and purpose where they are known", () => {
+Deno.test("describeUpdates() adds size, source and description where they are known", () => {
   const updates = updatesOf(made);
   const find = (name: string) => updates.find((update) => update.package === name);
   assertEquals(find("phased-tool")?.sourcePackage, "phased");
@@ -71,12 +69,12 @@ Deno.test("describeUpdates() adds size, source and purpose where they are known"
   assert(updates.every(({ severity, cves }) => severity === null && cves.length === 0));
 });
 
-Deno.test("findUndescribed() wants what apt would not download", () => {
+Deno.test("findUndescribed() returns the updates that apt would not download", () => {
   const names = findUndescribed(findWaiting(made), made).map(({ name }) => name);
   assertEquals(names, ["held-tool", "kept-back", "phased-tool", "pinned-down"]);
 });
 
-Deno.test("describeUpdates() has null for all that is not known of an update", () => {
+Deno.test("describeUpdates() has null for everything unknown", () => {
   const nothing = { shown: { packages: [], unparsed: 0 }, ...besides };
   const rows = readFixture("apt", "made_installed.txt").replaceAll(/\t[^\t]*$/gm, "\t");
   const state = { ...made, installed: parseInstalled(rows) };
@@ -108,18 +106,20 @@ Deno.test("security is not known where no source marks its security updates", as
 
 const REFUSED = { why: "Unmet dependencies", isTimeout: false };
 
-Deno.test("without a decision nothing can be upgraded, and nothing is hidden", () => {
+Deno.test("findWaiting() without a decision has every candidate, and none is upgradable", () => {
   const state = { ...made, decision: REFUSED };
   const waiting = findWaiting(state);
-  // The same version built anew shows in a decision alone.
+  // The same version rebuilt shows in a decision alone.
   assertEquals(waiting.length, EXPECTED_UPDATES.length - 1);
   assert(waiting.every((update) => update.state !== "upgradable"));
   const states = waiting.filter(({ state }) => state !== "kept_back").map(({ state }) => state);
   assertEquals(states.toSorted(), ["held", "phased", "pinned"]);
-  assertEquals(tellGaps(state, waiting, shown), ["apt-get decides nothing: Unmet dependencies"]);
+  assertEquals(describeGaps(state, waiting, shown), [
+    "Cannot compute an upgrade with apt-get: Unmet dependencies",
+  ]);
 });
 
-Deno.test("a decision that took too long leaves a doubt, and no update is said to be kept back", () => {
+Deno.test("findWaiting() after a timeout has updates with a doubt, and none is kept back", () => {
   const decision = { why: "apt-get did not finish within 60 s", isTimeout: true };
   const waiting = findWaiting({ ...made, decision });
   const find = (name: string) => waiting.find((update) => update.name === name);
@@ -130,7 +130,7 @@ Deno.test("a decision that took too long leaves a doubt, and no update is said t
   assertEquals([find("held-tool")?.state, find("phased-tool")?.state], ["held", "phased"]);
 });
 
-Deno.test("a package that apt would remove is said to be removed, and one that it forgets is a doubt", () => {
+Deno.test("a package that apt would remove is removed_by_upgrade, and an unmentioned one is doubtful", () => {
   const text = readFixture("apt", "made_upgrade.txt").replace("   old-thing (1.0)\n", "");
   const removing = text
     .replace("   needs-removal (1.0 => 2.0)\n", "")
@@ -139,17 +139,17 @@ Deno.test("a package that apt would remove is said to be removed, and one that i
   const removed = { ...made, decision: parseUpgrade(removing) };
   const find = (state: AptState) => findWaiting(state).find(({ name }) => name === "needs-removal");
   assertEquals(find(removed)?.state, "removed_by_upgrade");
-  assertEquals(tellGaps(removed, findWaiting(removed), shown), []);
+  assertEquals(describeGaps(removed, findWaiting(removed), shown), []);
   const forgotten = {
     ...made,
     decision: parseUpgrade(removing.replace("   needs-removal (1.0)\n", "")),
   };
   assertEquals(find(forgotten)?.stateReason, "doubt: apt-get does not mention it");
-  const gaps = tellGaps(forgotten, findWaiting(forgotten), shown);
-  assert(gaps.includes("apt-get does not say what would become of needs-removal"), gaps.join("\n"));
+  const gaps = describeGaps(forgotten, findWaiting(forgotten), shown);
+  assert(gaps.includes("apt-get does not mention needs-removal"), gaps.join("\n"));
 });
 
-Deno.test("security is true of what closes a hole on the way, false where a distributor marks, else null", () => {
+Deno.test("security is true for a fix on the way, false where the distributor marks fixes, else null", () => {
   const release = (fields: Partial<Release>): Release => ({
     origin: "Debian",
     label: "Debian",
@@ -186,24 +186,24 @@ Deno.test("security is true of what closes a hole on the way, false where a dist
   assertEquals(securityOf(["3", "debian"], ["1", "security"]), false);
   assertEquals(securityOf(["3", "debian"], ["1+1", "security"]), true);
   assertEquals(securityOf(["3", "debian"], ["3", "security"]), true);
-  // What a preference keeps away beyond it is not on the way.
+  // A pinned newer version is not on the way.
   const beyond = parsePolicy(
     "tool:\n  Installed: 1\n  Candidate: 2\n  Version table:\n     3 -1\n        500 security\n" +
       "     2 500\n        500 debian\n",
   );
   const installed = parseInstalled("tool\t1\tamd64\tinstall\tinstalled\ttool\t\n");
-  const [kept] = updatesOf({ installed, policies: beyond, releases, decision: REFUSED });
-  assertEquals([kept?.availableVersion, kept?.security], ["2", false]);
+  const [keptBack] = updatesOf({ installed, policies: beyond, releases, decision: REFUSED });
+  assertEquals([keptBack?.availableVersion, keptBack?.security], ["2", false]);
   assertEquals(securityOf(["2", "chrome"]), null);
   assertEquals(securityOf(["2", "bpo"]), null);
   assertEquals(securityOf(["2", "nobody knows"]), null);
 });
 
-Deno.test("tellGaps() tells of lines and packages that were not understood", () => {
+Deno.test("describeGaps() counts unparsed lines and names missing packages", () => {
   const state = { ...made, policies: parsePolicy("junk\n") };
-  const gaps = tellGaps(state, [], shown);
+  const gaps = describeGaps(state, [], shown);
   assertEquals(gaps.length, 2);
-  assert(gaps[0]?.startsWith("apt-cache policy does not tell of bash, bpo-tool, "));
+  assert(gaps[0]?.startsWith("apt-cache policy does not list bash, bpo-tool, "));
   assertEquals(gaps[1], "Lines of apt's answers that were not understood: 1");
 });
 
@@ -218,7 +218,7 @@ function stateOf(
     `${name}:\n  Installed: 1\n  Candidate: ${candidate}\n  Version table:\n${table.join("")}`
   );
   return {
-    installed: parseInstalled(["untold", ...Object.keys(tables)].map(row).join("")),
+    installed: parseInstalled(["missing", ...Object.keys(tables)].map(row).join("")),
     policies: parsePolicy(policies.join("")),
     decision: parseUpgrade(upgrade),
     releases: { of: () => undefined, enabled: [] },
@@ -239,12 +239,12 @@ function waitingOf(state: AptState): string[] {
   );
 }
 
-Deno.test("findWaiting() leaves out what apt tells nothing of, and what cannot be had", () => {
-  const state = stateOf({ gone: ["(none)"], current: ["1", offer("1")] }, "");
+Deno.test("findWaiting() omits packages without a policy, and those without a candidate", () => {
+  const state = stateOf({ removed: ["(none)"], current: ["1", offer("1")] }, "");
   assertEquals(waitingOf(state), []);
 });
 
-Deno.test("findWaiting() calls an update phased by apt's words on it, or on the package", () => {
+Deno.test("findWaiting() has the state phased by apt's list, or by the policy of the package", () => {
   const deferred = "upgrades have been deferred due to phasing";
   const kept = "packages have been kept back";
   const phased = ["2", offer("2", 500, " (phased 10%)"), offer("1")];
@@ -261,7 +261,7 @@ Deno.test("findWaiting() calls an update phased by apt's words on it, or on the 
   assertEquals(read(earlier, kept), ["tool 2 kept_back: apt-get lists it as kept back"]);
 });
 
-Deno.test("findWaiting() adds to an update what a preference keeps away beyond it, once", () => {
+Deno.test("findWaiting() adds a pinned newer version to an update's reason, once", () => {
   const table = ["2", offer("3", -5), offer("2"), offer("1")];
   const pinned = "3 is pinned away: a pin: priority -5 of 3 is below 500 of 2";
   const read = (heading: string, row: string) =>
@@ -278,7 +278,7 @@ Deno.test("findWaiting() adds to an update what a preference keeps away beyond i
   }
 });
 
-Deno.test("describeUpdates() has null for all of a package that nothing but apt's decision tells of", () => {
+Deno.test("describeUpdates() has null for a package that only apt's decision mentions", () => {
   const state = stateOf({}, listed("packages will be upgraded", "   other:i386 (1 => 2)\n"));
   const updates = describeUpdates(findWaiting(state), state, {
     shown: { packages: [], unparsed: 0 },
@@ -305,7 +305,7 @@ Deno.test("describeUpdates() has null for all of a package that nothing but apt'
   }]);
 });
 
-Deno.test("describeUpdates() tells of holes and urgency by the first changelog that has the version", () => {
+Deno.test("describeUpdates() uses CVEs and urgency of the first changelog that has the version", () => {
   const state = stateOf({ tool: ["2", offer("2"), offer("1")] }, "");
   const log = (version: string, words: string) => ({
     origin: `the log of ${version}: ${words}`,
@@ -325,7 +325,7 @@ Deno.test("describeUpdates() tells of holes and urgency by the first changelog t
   assertEquals(read(other, closing), [["CVE-2026-0002"], [closing.origin], ["DSA-6000-1"], high]);
 });
 
-Deno.test("describeUpdates() knows what a package is for by the new version, else by the one that is there", () => {
+Deno.test("describeUpdates() prefers the new version's description to the installed one's", () => {
   const state = stateOf({ tool: ["2", offer("2"), offer("1")] }, "");
   const read = (text: string) => {
     const [update] = describeUpdates(findWaiting(state), state, {
@@ -340,7 +340,7 @@ Deno.test("describeUpdates() knows what a package is for by the new version, els
   assertEquals(read(stanza), ["a tool", "new-src", "all", 7]);
 });
 
-Deno.test("describeUpdates() names the host of a source that has no name, and not what is installed", () => {
+Deno.test("describeUpdates() names the host of a source without a name, and no installed package", () => {
   const sourceOf = (...files: readonly string[]) => {
     const lines = files.map((file) => `        500 ${file}\n`).join("");
     const state = stateOf({ tool: ["2", `     2 500\n${lines}`] }, "");
@@ -360,31 +360,71 @@ Deno.test("describeUpdates() names the host of a source that has no name, and no
   assertEquals(sourceOf("/var/lib/dpkg/status"), [null]);
 });
 
-Deno.test("tellEffects() is silent where an upgrade only upgrades, or where nothing is decided", () => {
-  assertEquals(tellEffects(stateOf({}, "")), []);
-  assertEquals(tellEffects(stateOf({}, "", { decision: REFUSED })), []);
+Deno.test("describeSideEffects() is empty where an upgrade only upgrades, or is refused", () => {
+  assertEquals(describeSideEffects(stateOf({}, "")), []);
+  assertEquals(describeSideEffects(stateOf({}, "", { decision: REFUSED })), []);
 });
 
-Deno.test("tellGaps() counts every line that was not understood, whoever said it", () => {
+Deno.test("describeGaps() counts the unparsed lines of every command", () => {
   const totals = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
-  const told = {
+  const incomplete = {
     ...stateOf({}, totals),
     installed: parseInstalled("tool\t1\tamd64\tinstall\tinstalled\ttool\t\n"),
   };
-  const whole = { ...told, policies: parsePolicy("tool:\n  Installed: 1\n  Candidate: 1\n") };
+  const whole = { ...incomplete, policies: parsePolicy("tool:\n  Installed: 1\n  Candidate: 1\n") };
   const nothing = parseShow("");
   const lines = (count: number) => [`Lines of apt's answers that were not understood: ${count}`];
-  assertEquals(tellGaps(whole, [], nothing), []);
-  assertEquals(tellGaps(told, [], nothing), ["apt-cache policy does not tell of tool"]);
+  assertEquals(describeGaps(whole, [], nothing), []);
+  assertEquals(describeGaps(incomplete, [], nothing), ["apt-cache policy does not list tool"]);
   const odd = parseUpgrade(`${listed("packages will be upgraded", "   junk\n")}${totals}`);
-  assertEquals(tellGaps({ ...whole, decision: odd }, [], nothing), lines(1));
-  assertEquals(tellGaps(whole, [], parseShow("junk\n")), lines(1));
+  assertEquals(describeGaps({ ...whole, decision: odd }, [], nothing), lines(1));
+  assertEquals(describeGaps(whole, [], parseShow("junk\n")), lines(1));
   const policies = { ...whole.policies, unparsed: 2 };
   const installed = { ...whole.installed, unparsed: 3 };
   const all = { ...whole, policies, installed };
-  assertEquals(tellGaps({ ...all, decision: odd }, [], parseShow("junk\n")), lines(7));
-  assertEquals(tellGaps({ ...all, decision: REFUSED }, [], nothing), [
-    "apt-get decides nothing: Unmet dependencies",
+  assertEquals(describeGaps({ ...all, decision: odd }, [], parseShow("junk\n")), lines(7));
+  assertEquals(describeGaps({ ...all, decision: REFUSED }, [], nothing), [
+    "Cannot compute an upgrade with apt-get: Unmet dependencies",
     ...lines(5),
   ]);
+});
+
+Deno.test("parsePackageFiles() reads one file per line, with blanks in its name", () => {
+  assertEquals([...parsePackageFiles("")], []);
+  const file = "http://corp.example/apt stable/main amd64 Packages";
+  assertEquals([...parsePackageFiles(`${file}\n\n${file}\n`)], [file]);
+});
+
+Deno.test("describeUntrusted() names unsigned updates, unless another source offers them signed", () => {
+  const policies = parsePolicy(readFixture("apt", "made_policy.txt"));
+  const waiting = ["corp-agent", "libssl3t64"].map((name) => {
+    const { installed, candidate } = policies.packages.get(name)!;
+    return {
+      name,
+      currentVersion: installed!,
+      availableVersion: candidate!,
+      state: "upgradable" as const,
+      stateReason: null,
+      isDoubtful: false,
+    };
+  });
+  const files = (name: string) =>
+    policies.packages.get(name)?.versions.flatMap(({ files }) => files.map(({ name }) => name)) ??
+      [];
+  const [corp = "", ...none] = files("corp-agent").filter((file) => !file.startsWith("/"));
+  assertEquals(none, []);
+  const [updates = "", security = ""] = files("libssl3t64");
+  const describe = (...untrusted: string[]) =>
+    describeUntrusted(waiting, policies, new Set(untrusted));
+  const why = ": not offered by a signed source";
+  assertEquals(describe(), []);
+  const removed = waiting.map((update) => ({ ...update, availableVersion: "99" }));
+  assertEquals(
+    describeUntrusted(removed, policies, new Set([corp])),
+    [],
+    "no longer offered",
+  );
+  assertEquals(describe(corp), [`apt cannot authenticate corp-agent${why}`]);
+  assertEquals(describe(security), [], "the updates' own file is signed");
+  assert(describe(security, updates)[0]?.includes("libssl3t64"));
 });

@@ -1,11 +1,13 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
+import { parseInstalled, parsePolicy } from "../../../src/scanners/apt/packages.ts";
+import type { Release } from "../../../src/scanners/apt/sources.ts";
+import { findPinned, parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
 import { readFixture } from "../fixture.ts";
 
 const NONE = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
 
-function told(text: string) {
+function parsed(text: string) {
   const { changes, removals, keptBack, deferred, downloads, doubts, unparsed } = parseUpgrade(text);
   return {
     changes: changes.map(({ name, currentVersion, newVersion }) =>
@@ -114,7 +116,7 @@ const CASES: readonly [string, string, Partial<typeof NOTHING> | object][] = [
 
 for (const [name, text, expected] of CASES) {
   Deno.test(`parseUpgrade() reads ${name}`, () =>
-    assertEquals(told(text), { ...NOTHING, ...expected }));
+    assertEquals(parsed(text), { ...NOTHING, ...expected }));
 }
 
 Deno.test("parseUpgrade() reads what Debian 12 would upgrade, and agrees with apt's own count", () => {
@@ -140,7 +142,7 @@ Deno.test("parseUpgrade() reads apt 2's and apt 3's decision on the same archive
 const made = readFixture("apt", "made_upgrade.txt");
 const whole = parseUpgrade(made);
 
-Deno.test("parseUpgrade() cut anywhere tells nothing that the whole does not, and says that it is cut", () => {
+Deno.test("parseUpgrade() of text cut anywhere adds nothing, and has a doubt", () => {
   fc.assert(fc.property(fc.nat(made.length), (length) => {
     const part = parseUpgrade(made.slice(0, length));
     assertEquals(part.changes, whole.changes.slice(0, part.changes.length));
@@ -150,7 +152,7 @@ Deno.test("parseUpgrade() cut anywhere tells nothing that the whole does not, an
   }));
 });
 
-Deno.test("parseUpgrade() is not moved by chatter or by how lines end", () => {
+Deno.test("parseUpgrade() ignores other lines, and accepts any line ending", () => {
   const lines = made.split("\n");
   const chatter = fc.string().map((text) => `x${text.replaceAll(/[\r\n:!]/g, "")}.`);
   fc.assert(fc.property(
@@ -164,7 +166,7 @@ Deno.test("parseUpgrade() is not moved by chatter or by how lines end", () => {
   ));
 });
 
-Deno.test("parseUpgrade() of a damaged row is never silent about it", () => {
+Deno.test("parseUpgrade() never ignores a damaged row", () => {
   const lines = made.split("\n");
   const rows = lines.flatMap((line, index) => /^ {3}\S+ \(\S+ => /.test(line) ? [index] : []);
   fc.assert(fc.property(fc.constantFrom(...rows), fc.string(), (at, junk) => {
@@ -174,4 +176,135 @@ Deno.test("parseUpgrade() of a damaged row is never silent about it", () => {
       changes.every(({ name }, index) => name === whole.changes[index]?.name);
     assertEquals(isSame || doubts.length > 0, true);
   }));
+});
+
+const release = (fields: Partial<Release>): Release => ({
+  origin: "Debian",
+  label: "Debian",
+  suite: "stable",
+  codename: "bookworm",
+  version: "12",
+  dateMs: null,
+  validUntilMs: null,
+  isNotAutomatic: false,
+  ...fields,
+});
+
+const RELEASES = new Map([
+  ["stable", release({})],
+  ["security", release({ label: "Debian-Security", codename: "bookworm-security" })],
+  ["testing", release({ suite: "testing", codename: "trixie" })],
+  [
+    "bpo",
+    release({ label: "Debian Backports", codename: "bookworm-backports", isNotAutomatic: true }),
+  ],
+  ["vendor", release({ origin: "Vendor", label: "Vendor", codename: "stable" })],
+  ["flat", release({ origin: null, label: null, suite: null, codename: null })],
+  ["nameless", release({ codename: null })],
+  ["esm", release({ origin: "UbuntuESM", suite: "noble-infra-security", isNotAutomatic: true })],
+]);
+
+type Row = readonly [version: string, priority: number, files: string];
+
+/**
+ * Of a package with a version of its own installed: versions with their priority and the files that
+ * offer them, `file priority` or, with the version's own priority, `file`.
+ */
+function pinnedOver(installed: string, candidate: string, ...table: readonly Row[]) {
+  const lines = table.map(([version, priority, files]) => {
+    const offers = files.split(", ").filter((file) => file !== "").map((file) => {
+      const [name = "", own = `${priority}`] = file.split(" ");
+      return `        ${own} ${name}\n`;
+    });
+    return `     ${version} ${priority}\n${offers.join("")}`;
+  });
+  const head = `tool:\n  Installed: ${installed}\n  Candidate: ${candidate}\n  Version table:\n`;
+  const row = (name: string) => `${name}\t${installed}\tamd64\tinstall\tinstalled\t${name}\t\n`;
+  const found = findPinned({
+    installed: parseInstalled(row("missing") + row("tool")),
+    policies: parsePolicy(head + lines.join("")),
+    releases: { of: (file) => RELEASES.get(file), enabled: [...RELEASES.values()] },
+  }).get("tool");
+  return found && `${found.version}: ${found.reason}`;
+}
+
+/** Of a package with `1` installed. */
+function pinned(candidate: string, ...table: readonly Row[]) {
+  return pinnedOver("1", candidate, ...table);
+}
+
+Deno.test("findPinned() finds versions that a preference outranks, with the priorities", () => {
+  assertEquals(
+    pinned("1", ["2", 500, "security"], ["1", 990, "stable"]),
+    "2: APT::Default-Release or a pin: priority 500 of 2 is below 990 of 1",
+  );
+  assertEquals(
+    pinned("1", ["3", 500, "stable"], ["2", 500, "security"], ["1", 1001, "stable 500"]),
+    "3: a pin: priority 500 of 3 is below 1001 of 1",
+  );
+  assertEquals(
+    pinned("(none)", ["2", -1, "security"], ["1", -1, "stable"]),
+    "2: priority -1 of 2: no version may be installed",
+  );
+  assertEquals(
+    pinned("1", ["2", 100, "vendor"], ["1", 500, "stable"]),
+    "2: a pin: priority 100 of 2 is below 500 of 1",
+  );
+  assertEquals(pinned("1", ["2", 100, "unknown"], ["1", 500, "stable"])?.slice(0, 2), "2:");
+  assertEquals(
+    pinned("1", ["2", 500, "security"], ["1", 990, "stable, status 100"]),
+    "2: APT::Default-Release or a pin: priority 500 of 2 is below 990 of 1",
+  );
+});
+
+Deno.test("findPinned() finds the newest version, in any order of apt's output", () => {
+  const rows: Row[] = [["3", 100, "stable"], ["10", 100, "security"], ["1", 500, "stable"]];
+  for (const table of [rows, rows.toReversed()]) {
+    assertEquals(pinned("1", ...table)?.split(":")[0], "10");
+  }
+});
+
+Deno.test("findPinned() finds nothing that is not newer than the installed version and the candidate", () => {
+  const older: Row = ["1", 1001, "stable"];
+  assertEquals(pinnedOver("2", "1", ["2", 100, "stable"], older), undefined);
+  assertEquals(pinnedOver("2", "1", ["3", 100, "stable"], older)?.split(":")[0], "3");
+  assertEquals(pinnedOver("2", "(none)", ["2", -1, "stable"], ["1", -1, "stable"]), undefined);
+  assertEquals(pinnedOver("1", "3", ["3", 500, "stable"], ["2", 100, "stable"]), undefined);
+});
+
+Deno.test("findPinned() compares with the distributions of the installed version and the candidate", () => {
+  const testing: Row = ["9", 100, "testing"];
+  const found = (...table: readonly Row[]) => pinned("2", testing, ...table)?.split(":")[0];
+  assertEquals(found(["2", 500, "stable"], ["1", 100, "status"]), undefined, "would come");
+  assertEquals(found(["2", 500, "unknown"], ["1", 100, "stable"]), undefined, "is there");
+  assertEquals(found(["2", 500, "vendor"], ["1", 100, "stable"]), undefined, "of two");
+  assertEquals(found(["2", 500, "flat"], ["1", 100, "stable"]), undefined);
+  assertEquals(found(["2", 500, "testing"], ["1", 100, "stable"]), "9");
+  assertEquals(found(["2", 500, "vendor"], ["1", 100, "status"]), "9", "no source is known");
+  assertEquals(found(["3", 100, "stable"], ["2", 500, "vendor"]), "9", "3 is not from where 2 is");
+  assertEquals(pinned("1", ["2", 100, "nameless"], ["1", 500, "stable"])?.split(":")[0], "2");
+});
+
+Deno.test("findPinned() checks every file that offers a version, and skips versions without one", () => {
+  const here: Row = ["1", 500, "stable"];
+  const found = (files: string) => pinned("1", ["2", 100, files], here)?.split(":")[0];
+  assertEquals([found("bpo, stable"), found("stable, bpo"), found("bpo, bpo")], [
+    "2",
+    "2",
+    undefined,
+  ]);
+  assertEquals(found(""), undefined);
+  assertEquals(found("esm"), "2", "a security release, for those who ask for it");
+});
+
+Deno.test("findPinned() omits versions that wait for nothing", () => {
+  assertEquals(pinned("2", ["2", 500, "stable"]), undefined, "the candidate itself");
+  assertEquals(pinned("1", ["2", 100, "bpo"], ["1", 500, "stable"]), undefined);
+  assertEquals(pinned("1", ["2", 500, "testing"], ["1", 990, "stable"]), undefined);
+  assertEquals(pinned("1", ["1", 500, "stable"]), undefined);
+  assertEquals(pinned("1", ["0.9", 500, "security"], ["1", 990, "stable"]), undefined);
+});
+
+Deno.test("findPinned() ignores releases for a pin of the package itself", () => {
+  assertEquals(pinned("1", ["2", -5, "testing 500"], ["1", 990, "stable"])?.slice(0, 2), "2:");
 });

@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { findNews, type ToldList } from "../../../src/commands/news.ts";
-import { aptScanner } from "../../../src/scanners/apt.ts";
-import { isWhole, runScan, type ScanReport } from "../../../src/scanners/run_scans.ts";
-import { encodeUpdate } from "../../../src/server/update_item.ts";
-import { scanWith } from "../../fakes/scan_with.ts";
-import { AptHost, captured, hits, MADE_SOURCES, questionOf } from "./host.ts";
-import { succeeded } from "../fixture.ts";
-import { EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
+import { findNews, type ToldList } from "../../src/commands/news.ts";
+import { aptScanner } from "../../src/scanners/apt.ts";
+import { isWhole, runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
+import { encodeUpdate } from "../../src/server/update_item.ts";
+import { scanWith } from "../fakes/scan_with.ts";
+import { AptHost, captured, hits, MADE_SOURCES, questionOf } from "../scanners/apt/host.ts";
+import { succeeded } from "../scanners/fixture.ts";
+import { EXPECTED_UPDATES, EXPECTED_WARNINGS } from "../scanners/apt/made_archive.ts";
 
 const scanner = aptScanner();
 const HOSTS = "/var/lib/apt/lists";
@@ -35,7 +35,7 @@ async function scan(host: AptHost, options: { refresh?: boolean; cacheDirectory?
   };
 }
 
-/** Its lists were published, and fetched, so long ago. */
+/** A host whose lists were published and fetched at this age. */
 function hostWithLists(ageMs: number): AptHost {
   const host = new AptHost();
   host.clock.setNow(host.clock.nowMs() + ageMs);
@@ -57,7 +57,7 @@ function refusing(why = "  401  Unauthorized [IP: 192.0.2.1 443]") {
   };
 }
 
-Deno.test("scan() reads the host's lists until they are a day old, then fetches its own", async () => {
+Deno.test("scan() reads the host's lists until they are a day old, then fetches private ones", async () => {
   const young = await scan(hostWithLists(DAY_MS - 1));
   assertEquals([young.fetches, young.lists, young.result], [0, "host's", "ok"]);
   const host = hostWithLists(2 * DAY_MS + HOUR_MS);
@@ -71,9 +71,9 @@ Deno.test("scan() reads the host's lists until they are a day old, then fetches 
   assertEquals((await scan(host)).fetches, 1);
 });
 
-Deno.test("scan() goes by no file that comes or goes beside the lists", async () => {
+Deno.test("scan() ignores the times of other files in the directory of lists", async () => {
   const host = hostWithLists(60 * DAY_MS);
-  // Another source was renewed, or something else was put there and taken away.
+  // Another source was fetched, or another file was created and removed.
   host.files.modifiedMs.set(HOSTS, host.clock.nowMs() - 7_000);
   host.files.texts.set("/var/lib/apt/periodic/update-success-stamp", "");
   host.files.modifiedMs.set("/var/lib/apt/periodic/update-success-stamp", host.clock.nowMs());
@@ -81,17 +81,17 @@ Deno.test("scan() goes by no file that comes or goes beside the lists", async ()
   assertEquals([result, metadataAgeS], ["degraded", 60 * 86_400]);
 });
 
-Deno.test("scan() says how old the lists are where it has nowhere to keep others", async () => {
+Deno.test("scan() reports the age of the lists without a directory for private ones", async () => {
   const host = hostWithLists(60 * DAY_MS);
   host.files.texts.set(`${HOSTS}/partial`, "");
   host.files.modifiedMs.set(`${HOSTS}/partial`, host.clock.nowMs() - 7_000);
   const { result, metadataAgeS, sources, warnings } = await scanWith(scanner, host, {});
   assertEquals([result, metadataAgeS], ["degraded", 60 * 86_400]);
   assert(sources.every((source) => source.result === "old"));
-  assert(warnings[0]?.endsWith(": its lists are 1440 hours old, as far as they tell"), warnings[0]);
+  assert(warnings[0]?.endsWith(": its lists are 1440 hours old, by their own dates"), warnings[0]);
 });
 
-Deno.test("scan() of a host that is offline for 60 days says so, and does not ask at every scan", async () => {
+Deno.test("scan() of a host that is offline for 60 days is degraded, and backs off", async () => {
   const host = hostWithLists(60 * DAY_MS);
   host.answers = {
     update: () => ({
@@ -114,7 +114,7 @@ Deno.test("scan() of a host that is offline for 60 days says so, and does not as
   assertEquals((await scan(host)).fetches, 0, "then two hours");
 });
 
-Deno.test("scan() takes what came where one source refuses, names it, and remembers", async () => {
+Deno.test("scan() uses the other sources where one refuses, names it, and records that", async () => {
   const host = hostWithLists(3 * DAY_MS);
   host.answers = {
     update: () => {
@@ -140,7 +140,7 @@ Deno.test("scan() takes what came where one source refuses, names it, and rememb
   assertEquals([third.fetches, third.failed, third.result], [1, [], "ok"]);
 });
 
-Deno.test("scan() reads the host's lists where its own have fewer sources", async () => {
+Deno.test("scan() reads the host's lists where the private ones have fewer sources", async () => {
   const host = hostWithLists(3 * DAY_MS);
   host.answers = {
     update: () => {
@@ -176,13 +176,13 @@ Deno.test("scan() names a source of which one list is missing", async () => {
   assert(warnings[0]?.startsWith(`${SECURITY.name}: no main/binary-amd64/Packages`), warnings[0]);
 });
 
-function expire(host: AptHost, folder: string): void {
-  const path = `${folder}/${SECURITY.prefix}Release`;
+function expire(host: AptHost, directory: string): void {
+  const path = `${directory}/${SECURITY.prefix}Release`;
   const text = host.files.texts.get(path) ?? "";
   host.files.texts.set(path, `Valid-Until: Sun, 22 Nov 2026 00:00:00 UTC\n${text}`);
 }
 
-Deno.test("scan() believes lists past their Valid-Until only if apt has just taken them", async () => {
+Deno.test("scan() accepts lists past their Valid-Until only if apt has just accepted them", async () => {
   const host = hostWithLists(0);
   expire(host, HOSTS);
   const alone = await scanWith(scanner, host, {});
@@ -203,7 +203,7 @@ Deno.test("scan() believes lists past their Valid-Until only if apt has just tak
   assertEquals((await scan(host, { refresh: true })).result, "ok");
 });
 
-Deno.test("scan() asks a source whose lists say nothing of today whether that is still all", async () => {
+Deno.test("scan() asks a source whose lists are not from today whether they are current", async () => {
   const host = hostWithLists(0);
   await host.clock.advance(5 * DAY_MS);
   host.putLists(HOSTS, 0);
@@ -228,7 +228,7 @@ Deno.test("scan() asks a source whose lists say nothing of today whether that is
   assertEquals((await scan(host)).result, "ok", "the host has fetched since");
 });
 
-Deno.test("scan() fetches its own where the host's lists are behind what a source offers", async () => {
+Deno.test("scan() fetches private lists where the host's are behind what a source offers", async () => {
   const host = hostWithLists(0);
   await host.clock.advance(5 * DAY_MS);
   host.putLists(HOSTS, 0);
@@ -245,16 +245,16 @@ Deno.test("scan() fetches its own where the host's lists are behind what a sourc
   assertEquals([fetches, lists, result], [1, "own", "ok"]);
 });
 
-Deno.test("scan() as an ordinary user does not take a refusal for its own want of a password for news", async () => {
+Deno.test("scan() as an ordinary user does not report a source that only root has a password for", async () => {
   const host = hostWithLists(0);
   await host.clock.advance(5 * DAY_MS);
   host.putLists(HOSTS, 0);
   host.answers = { releases: () => refusing() };
   const user = await scan(host);
-  // Whether root's lists are in date is not known then, and no fetch of its own would tell.
+  // It is unknown whether root's lists are current, and a private fetch would not show it.
   const unknown = user.sources.filter(({ result }) => result !== "ok");
   assertEquals([user.fetches, user.failed, unknown.map(({ name, why }) => [name, why])], [0, [], [
-    [SECURITY.name, "its lists are 120 hours old, as far as they tell"],
+    [SECURITY.name, "its lists are 120 hours old, by their own dates"],
   ]]);
   host.machine = { ...host.machine, userId: () => 0 };
   const root = hostWithLists(0);
@@ -265,7 +265,7 @@ Deno.test("scan() as an ordinary user does not take a refusal for its own want o
   assertEquals((await scan(root)).failed, [SECURITY.name]);
 });
 
-Deno.test("scan() with refresh fetches the host's as root, and lists of its own for others", async () => {
+Deno.test("scan() with refresh fetches the host's lists as root, and private lists as another user", async () => {
   const host = hostWithLists(0);
   const own = await scan(host, { refresh: true });
   assertEquals([own.fetches, own.lists, own.warnings], [1, "own", EXPECTED_WARNINGS]);
@@ -287,7 +287,7 @@ Deno.test("scan() with refresh fetches the host's as root, and lists of its own 
   assert((await locked).warnings[0]?.includes("Could not get lock"));
 });
 
-Deno.test("scan() keeps apt's cache in its own folder where the host keeps none, or an old one", async () => {
+Deno.test("scan() puts apt's cache into its own directory where the host has none, or an old one", async () => {
   const own = "Dir::Cache::pkgcache=/own/apt/cache/host-pkgcache.bin";
   const host = hostWithLists(0);
   await scan(host);
@@ -298,7 +298,7 @@ Deno.test("scan() keeps apt's cache in its own folder where the host keeps none,
   assert(host.asked.every((argv) => !argv.includes(own)));
 });
 
-Deno.test("scan() clears the host's hooks, and does without where it has no folder", async () => {
+Deno.test("scan() clears the host's hooks, and runs without that where it has no directory", async () => {
   const host = hostWithLists(0);
   await scan(host);
   const config = host.files.texts.get("/own/apt/ask.conf") ?? "";
@@ -314,8 +314,8 @@ Deno.test("scan() clears the host's hooks, and does without where it has no fold
 
 /** One source that is damaged: what the fake host answers then. */
 const DAMAGES: readonly [string, (host: AptHost, prefix: string) => void][] = [
-  ["its lists are gone", (host, prefix) => host.dropLists(HOSTS, prefix)],
-  ["its packages are gone", (host, prefix) => host.dropLists(HOSTS, `${prefix}main`)],
+  ["its lists are missing", (host, prefix) => host.dropLists(HOSTS, prefix)],
+  ["its packages are missing", (host, prefix) => host.dropLists(HOSTS, `${prefix}main`)],
   ["its lists have expired", (host, prefix) => {
     for (const [path, text] of host.files.texts) {
       if (!path.startsWith(`${HOSTS}/${prefix}`) || !path.endsWith("Release")) continue;
@@ -338,7 +338,7 @@ const DAMAGES: readonly [string, (host: AptHost, prefix: string) => void][] = [
   }],
 ];
 
-/** The packages of all versions that a source offers are gone from apt's answers with it. */
+/** Removes all versions that a source offers from apt's output. */
 function forget(host: AptHost): void {
   host.answers = {
     policy: () => succeeded(captured("policy").replaceAll(/Candidate: .*/g, "Candidate: (none)")),
@@ -353,7 +353,7 @@ function newsOf(report: ScanReport, before?: ToldList) {
   return findNews(list, before, { nowMs: 0, wantsAll: false });
 }
 
-Deno.test("scan() with one damaged source is never ok, names it, and reports nothing gone", async () => {
+Deno.test("scan() with one damaged source is never ok, names it, and reports nothing removed", async () => {
   const right = await runScan(hostWithLists(0), scanner, { cacheDirectory: "/own" });
   assertEquals(right.result, "ok");
   const { told } = newsOf(right);

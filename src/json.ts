@@ -6,7 +6,32 @@
  */
 
 import * as v from "valibot";
-import { CLOSING, endOfText, endOfWord, OPENING, QUOTE, TOKENS } from "./json/tokens.ts";
+
+/**
+ * The tokens of a JSON text (RFC 8259). Loops look up each byte in a table: with the V8 flags of the
+ * executable, which limit inlining, a function call per byte makes a loop over 4 MiB up to twice as slow.
+ */
+export const QUOTE = 1;
+export const OPENING = 2;
+export const CLOSING = 3;
+export const COMMA = 4;
+export const COLON = 5;
+export const BLANK = 6;
+
+/** The token that begins with a byte, by the byte's value; 0 for a number, a word or anything else. */
+export const TOKENS: Uint8Array = new Uint8Array(256);
+
+const BEGINNINGS: readonly (readonly [characters: string, token: number])[] = [
+  ['"', QUOTE],
+  ["[{", OPENING],
+  ["]}", CLOSING],
+  [",", COMMA],
+  [":", COLON],
+  [" \n\r\t", BLANK],
+];
+for (const [characters, token] of BEGINNINGS) {
+  for (const character of characters) TOKENS[character.charCodeAt(0)] = token;
+}
 
 /** A JSON text, or its UTF-8. */
 export type JsonText = string | Uint8Array;
@@ -29,11 +54,7 @@ export interface JsonLimits {
  * limits (escaped keys, one shape per object, strings with colliding hashes) take up to 25 ms to scan
  * and parse, and 6 MiB of memory. With 50,000 values they take up to 100 ms.
  */
-export const ANSWER_LIMITS: JsonLimits = {
-  maxLength: 1_048_576,
-  maxDepth: 32,
-  maxValues: 10_000,
-};
+export const ANSWER_LIMITS: JsonLimits = { maxLength: 1_048_576, maxDepth: 32, maxValues: 10_000 };
 
 /**
  * Limits for large texts that programs on this host wrote: the output of a package manager, the body
@@ -151,4 +172,23 @@ function isInRange(word: Uint8Array): boolean {
   if (word.length < SHORTEST_OUT_OF_RANGE) return true;
   if (word.length > LONGEST_NUMBER) return false;
   return Math.abs(Number(String.fromCharCode(...word))) !== Infinity;
+}
+
+/** The end of the string whose opening quote is at `start`; without a closing quote, of all bytes. */
+export function endOfText(bytes: Uint8Array, start: number): number {
+  const { length } = bytes;
+  for (let at = start + 1; at < length; at++) {
+    const byte = bytes[at];
+    if (byte === 0x22) return at + 1;
+    // A backslash and the character that it escapes.
+    if (byte === 0x5c) at += 1;
+  }
+  return length;
+}
+
+/** The end of the number, `true`, `false` or `null` that begins at `start`. */
+export function endOfWord(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (at < bytes.length && TOKENS[bytes[at] ?? 0] === 0) at += 1;
+  return at;
 }

@@ -3,7 +3,6 @@
  * separate limits to each part: a part that is too large or malformed does not affect the others.
  */
 
-import { type JsonText, parseJson, withoutMark } from "../json.ts";
 import {
   BLANK,
   CLOSING,
@@ -11,10 +10,13 @@ import {
   COMMA,
   endOfText,
   endOfWord,
+  type JsonText,
   OPENING,
+  parseJson,
   QUOTE,
   TOKENS,
-} from "./tokens.ts";
+  withoutMark,
+} from "../json.ts";
 
 /** Brackets, keys and commas are not those of JSON; the message completes "Cannot read it: ...". */
 export class JsonOutlineError extends Error {

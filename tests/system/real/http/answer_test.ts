@@ -27,11 +27,11 @@ async function read(
   try {
     for (const piece of pieces) {
       for (let at = 0; at < piece.length && !reader.isComplete; at += READ_BYTES) {
-        await reader.take(piece.subarray(at, at + READ_BYTES));
+        await reader.push(piece.subarray(at, at + READ_BYTES));
       }
       if (reader.isComplete) break;
     }
-    if (!reader.isComplete && thenEnd) await reader.take(null);
+    if (!reader.isComplete && thenEnd) await reader.push(null);
     assert(reader.isComplete, "the reader waits for more");
     const answer = await reader.answer();
     return { ...answer, body: new TextDecoder().decode(answer.body) };

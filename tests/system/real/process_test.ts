@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { CapturedOutput } from "../../../src/system/real/captured_output.ts";
+import { CapturedOutput } from "../../../src/system/real/process.ts";
 
 /** A stream that brings `bytes` in pieces of the given sizes, and the rest in one. */
 function streamOf(bytes: Uint8Array, sizes: readonly number[]): ReadableStream<Uint8Array> {

@@ -14,10 +14,7 @@ export type LogLevel = "debug" | "info" | "warning" | "error";
 
 export type LogFormat = "text" | "json";
 
-/**
- * Writes log lines. Messages are constant texts ("connection breaker opened"); what varies is in the
- * fields, with units in their names.
- */
+/** Writes log lines. Messages are constants; the fields vary, and have units in their names. */
 export interface Log {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -38,10 +35,7 @@ export const LONGEST_LINE_BYTES = 8_192;
 /** Longer texts in a line end in "(cut)"; in characters (UTF-16). */
 export const LONGEST_TEXT = 2_000;
 
-/**
- * Creates a log that writes lines with the time of `nowMs`. There is one log per process: a new one
- * replaces the first.
- */
+/** Creates the log of this process, in place of an earlier one. `nowMs` is its clock. */
 export function createLog(
   write: (line: string) => void,
   nowMs: () => number,

@@ -191,10 +191,7 @@ function redactRest(rest: string): string {
   ].join("");
 }
 
-/**
- * Whether this is a host with or without a port. A colon without a port begins a password whose end was
- * cut off.
- */
+/** Whether this is a host, with or without a port. Otherwise a colon begins a cut password. */
 function isAuthority(text: string): boolean {
   return /^(?:\[[^\]]*\]?|[^:[]*)(?::\d{0,5})?$/.test(text) && !/%(?:25)*(?:40|3a)/i.test(text);
 }
@@ -214,10 +211,7 @@ function redactSegment(segment: string): string {
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
-/**
- * Whether this is a long run of letters and digits that alternate often, unlike names such as
- * `linux-image-amd64` and `bookworm-security`.
- */
+/** Whether letters and digits alternate often in a long run: `linux-image-amd64` is a name. */
 function isTokenLike(part: string): boolean {
   if (part.length < SHORTEST_TOKEN) return false;
   if (UUID.test(part)) return true;

@@ -33,10 +33,7 @@ export function stripControls(text: string, allowed: Allowed = ""): string {
   return safe;
 }
 
-/**
- * The beginning of the result of `stripControls`: all of it, or more than `limit` characters (UTF-16).
- * Works piece by piece until it has those, since the text may be long.
- */
+/** The start of the result of `stripControls`: all, or more than `limit` UTF-16 characters. */
 export function stripPrefix(text: string, limit: number, allowed: Allowed = ""): string {
   let safe = "";
   for (let from = 0; from < text.length && safe.length <= limit;) {
@@ -60,33 +57,18 @@ export function hasControls(text: string, allowed: Allowed = ""): boolean {
   return nextUnsafe(text, allowed, 0) < text.length;
 }
 
-/**
- * Formats a value as JSON that is safe to show: escapes the characters that `stripControls` would remove.
- * The only line breaks are those of `indent`.
- */
+/** Formats a value as JSON, with unsafe characters escaped. Only `indent` adds line breaks. */
 export function safeJson(value: unknown, indent = 0): string {
-  return replaceUnsafe(JSON.stringify(value, null, indent), "\n", (character) => {
-    let escaped = "";
-    for (let index = 0; index < character.length; index++) {
-      escaped += `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`;
-    }
-    return escaped;
-  });
-}
-
-function replaceUnsafe(
-  text: string,
-  allowed: Allowed,
-  replace: (character: string) => string,
-): string {
+  const text = JSON.stringify(value, null, indent);
   let safe = "";
   let from = 0;
   while (true) {
-    const at = nextUnsafe(text, allowed, from);
+    let at = nextUnsafe(text, "\n", from);
     if (at >= text.length) return from === 0 ? text : safe + text.slice(from);
-    const end = at + (isPair(text, at) ? 2 : 1);
-    safe += text.slice(from, at) + replace(text.slice(at, end));
-    from = end;
+    safe += text.slice(from, at);
+    for (from = at + (isPair(text, at) ? 2 : 1); at < from; at += 1) {
+      safe += `\\u${text.charCodeAt(at).toString(16).padStart(4, "0")}`;
+    }
   }
 }
 
@@ -115,10 +97,7 @@ function isPair(text: string, index: number): boolean {
     (text.charCodeAt(index + 1) & 0xfc00) === 0xdc00;
 }
 
-/**
- * Caches the result of the pattern, which is far slower than a lookup: 1 is safe, 2 is not. One byte per
- * code point; the system allocates only the pages in use.
- */
+/** Results of the slow pattern by code point: 1 is safe, 2 is not. Unused pages cost no memory. */
 const verdicts = new Uint8Array(0x11_0000);
 
 function isUnsafe(codePoint: number): boolean {

@@ -119,10 +119,7 @@ function modeProblems(
   }];
 }
 
-/**
- * Whether the group has no other members: root's, and for an ordinary user the one of the same number,
- * which many systems create for each user.
- */
+/** Whether the group has no other members: root's, or the one many systems create for each user. */
 function isOwnGroup({ owner, group }: PathStep, userId: number): boolean {
   return group === ROOT || (userId !== ROOT && group === owner);
 }

@@ -44,10 +44,7 @@ export interface Update {
   /** Its repository, as the package manager names it (`Debian-Security:12/oldstable-security`). */
   readonly source: string | null;
   readonly state: UpdateState;
-  /**
-   * The rule that was checked and explains the state ("version lock", "Default-Release bookworm"), or a
-   * doubt about it. @default `null`: the state needs no explanation
-   */
+  /** What explains the state ("version lock"), or a doubt about it. @default null: nothing */
   readonly stateReason?: string | null;
   /** Read from the source, never guessed from a name. */
   readonly severity: Severity | null;
@@ -62,10 +59,7 @@ export interface Update {
   /** Size of the download; of Windows Update's, which reports no other, the maximum. */
   readonly sizeBytes: number | null;
   readonly description: string | null;
-  /**
-   * Other names of the package, such as titles or the program's name, for `scanners.ignore` alone; not
-   * reported. @default none
-   */
+  /** Other names, such as titles, for `scanners.ignore` alone. Not reported. @default none */
   readonly titles?: readonly string[];
   /** The source package, by which security trackers identify it; `null` where it has none. */
   readonly sourcePackage: string | null;
@@ -82,10 +76,7 @@ export interface RebootState {
 /** The worst first; an unknown severity ranks between those of a security update. */
 const SEVERITIES: readonly (Severity | null)[] = ["critical", "important", null, "moderate", "low"];
 
-/**
- * Orders updates: security updates first, by severity; then upgradable ones; then by name and
- * architecture. Ignored updates are last.
- */
+/** Security first, by severity; then upgradable ones; then by name. Ignored updates are last. */
 export function compareUpdates(a: Update, b: Update): number {
   return Number(a.state === "ignored") - Number(b.state === "ignored") ||
     Number(b.security === true) - Number(a.security === true) ||

@@ -35,10 +35,7 @@ export interface Database {
   run(sql: string, ...values: SqlValue[]): number;
   /** All rows of a query. */
   all(sql: string, ...values: SqlValue[]): Row[];
-  /**
-   * `BEGIN IMMEDIATE`, the work, `COMMIT`; `ROLLBACK` and the same error if the work throws. Inside
-   * another transaction, the work is part of that one.
-   */
+  /** Commits what `work` does, or rolls it back if `work` throws. May be nested in another one. */
   transaction<T>(work: () => T): T;
   close(): void;
 }

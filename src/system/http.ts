@@ -38,10 +38,7 @@ export interface HttpResponse {
   readonly status: number;
   /** Names in lower case; a repeated header's values joined by ", ". At most 32 KiB in all. */
   readonly headers: Readonly<Record<string, string>>;
-  /**
-   * Decompressed. Not decoded: decoding 4 MiB that are not UTF-8 takes 100 ms, so the reader decodes no
-   * more than it needs.
-   */
+  /** Decompressed, not decoded: decoding 4 MiB that are not UTF-8 takes 100 ms. */
   readonly body: Uint8Array;
 }
 

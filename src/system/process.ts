@@ -13,10 +13,7 @@ export interface RunOptions {
 
 /** The result of a program that ended by itself. */
 export interface RunResult {
-  /**
-   * The exit code; 128 + the signal's number if a signal ended it. On Windows an HRESULT is a negative
-   * number: `code >>> 0` is the number in its tables.
-   */
+  /** 128 + the signal's number if a signal ended it. Windows: an HRESULT is `code >>> 0`. */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;

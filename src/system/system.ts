@@ -66,10 +66,7 @@ export interface System {
   watchEventLoop(limitMs: number, format: "text" | "json"): void;
 }
 
-/**
- * Standard input, output and error. Output contains only text, line breaks and tabs, so that nothing can
- * control a terminal.
- */
+/** Standard input, output and error. Output is stripped of what controls a terminal. */
 export interface Terminal {
   /** Writes a line to stdout; drops it if the reader of stdout has ended. */
   print(text: string): void;

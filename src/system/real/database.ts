@@ -1,7 +1,4 @@
-/**
- * The database port on `node:sqlite` (WAL, a full sync at every commit, cached statements), and the
- * file lock, which is a lock of SQLite's.
- */
+/** The database port on `node:sqlite` (WAL, full sync at every commit), and the file lock. */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
@@ -17,10 +14,7 @@ import { checkSqliteFiles } from "./regular_file.ts";
 /** Wait for another process's transaction to end before a statement fails with `busy`. */
 const BUSY_TIMEOUT_MS = 2_000;
 
-/**
- * Pages in the log at which SQLite copies them into the database: 16 MB. With SQLite's default of
- * 1,000, this takes a fifth of the time of small commits (docs/buffer.md).
- */
+/** 16 MB: SQLite's default of 1,000 takes a fifth of the time of small commits (docs/buffer.md). */
 const CHECKPOINT_PAGES = 4_000;
 
 /**

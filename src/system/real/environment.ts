@@ -7,6 +7,9 @@ import type { Os } from "../system.ts";
 
 export const isWindows: boolean = Deno.build.os === "windows";
 
+/** Options of a program that needs no input and whose output is not used. */
+export const SILENT = { clearEnv: true, stdin: "null", stdout: "null", stderr: "null" } as const;
+
 /** The programs of the system and of its administrator, in the order of root's login shell. */
 const UNIX_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -15,7 +15,7 @@ import {
   type WriteOptions,
 } from "../files.ts";
 import { acquireRealLock, databaseErrorReason } from "./database.ts";
-import { commandEnvironment, isWindows, systemRoot } from "./environment.ts";
+import { commandEnvironment, isWindows, SILENT, systemRoot } from "./environment.ts";
 import {
   factsOf,
   isAbsence,
@@ -46,49 +46,31 @@ const OWNER_GRANTS = ["S-1-5-18", "S-1-5-32-544", "S-1-3-4"].map((sid) => `*${si
 
 /** The file system of this machine. */
 export const realFiles: Files = {
-  readText(purpose, path, options = {}) {
-    return guard(purpose, path, async () => {
-      return (await readText(path, options.maxBytes ?? DEFAULT_MAX_BYTES))?.text;
-    });
-  },
-  readTextAndFacts(purpose, path, options = {}) {
-    return guard(purpose, path, () => readText(path, options.maxBytes ?? DEFAULT_MAX_BYTES));
-  },
-  writeText(purpose, path, text, options) {
-    return guard(purpose, path, () => writeText(path, text, options));
-  },
-  overwriteText(purpose, path, text) {
-    return guard(purpose, path, () => overwriteText(path, text));
-  },
-  makeDirectory(purpose, path, options) {
-    return guard(purpose, path, () => makeDirectory(path, options.mode));
-  },
-  remove(purpose, path) {
-    return guard(purpose, path, async () => {
+  readText: (purpose, path, { maxBytes } = {}) =>
+    guard(purpose, path, async () => (await readText(path, maxBytes))?.text),
+  readTextAndFacts: (purpose, path, { maxBytes } = {}) =>
+    guard(purpose, path, () => readText(path, maxBytes)),
+  writeText: (purpose, path, text, options) =>
+    guard(purpose, path, () => writeText(path, text, options)),
+  overwriteText: (purpose, path, text) => guard(purpose, path, () => overwriteText(path, text)),
+  makeDirectory: (purpose, path, { mode }) => guard(purpose, path, () => makeDirectory(path, mode)),
+  remove: (purpose, path) =>
+    guard(purpose, path, async () => {
       await unlessAbsent(retryWhileInUse(() => Deno.remove(path)));
-    });
-  },
-  rename(purpose, from, to) {
-    return guard(purpose, from, async () => {
+    }),
+  rename: (purpose, from, to) =>
+    guard(purpose, from, async () => {
       await retryWhileInUse(() => Deno.rename(from, to));
       await syncParent(to);
-    });
-  },
-  inspect(purpose, path) {
-    return guard(purpose, path, () => inspect(path));
-  },
-  trace(purpose, path) {
-    return guard(purpose, path, () => tracePath(path));
-  },
-  list(purpose, path) {
-    return guard(purpose, path, async () => await unlessAbsent(namesIn(path)) ?? []);
-  },
-  lock(purpose, path) {
-    return guard(purpose, path, () => acquireRealLock(path));
-  },
+    }),
+  inspect: (purpose, path) => guard(purpose, path, () => inspect(path)),
+  trace: (purpose, path) => guard(purpose, path, () => tracePath(path)),
+  list: (purpose, path) =>
+    guard(purpose, path, async () => await unlessAbsent(namesIn(path)) ?? []),
+  lock: (purpose, path) => guard(purpose, path, () => acquireRealLock(path)),
 };
 
-async function readText(path: string, maxBytes: number): Promise<FileText | undefined> {
+async function readText(path: string, maxBytes = DEFAULT_MAX_BYTES): Promise<FileText | undefined> {
   const file = await retryWhileInUse(() => openRegular(path, "read"));
   if (!file) return undefined;
   try {
@@ -194,11 +176,8 @@ async function makeWithMode(path: string, mode: number): Promise<void> {
 async function restrictToOwners(path: string): Promise<void> {
   const { code } = await new Deno.Command(`${systemRoot()}\\System32\\icacls.exe`, {
     args: [path, "/inheritance:r", "/grant:r", ...OWNER_GRANTS, "/q"],
-    clearEnv: true,
+    ...SILENT,
     env: commandEnvironment(),
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
   }).output();
   if (code === 0) return;
   await Deno.remove(path);

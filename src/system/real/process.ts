@@ -7,7 +7,7 @@ import {
   type RunOptions,
   type RunResult,
 } from "../process.ts";
-import { commandEnvironment, isWindows, systemRoot } from "./environment.ts";
+import { commandEnvironment, isWindows, SILENT, systemRoot } from "./environment.ts";
 import { isAbsence } from "./regular_file.ts";
 
 /** Captured of stdout and of stderr, each. */
@@ -194,10 +194,7 @@ async function runKill(groupId: number, signal: string): Promise<boolean> {
   try {
     const { success } = await new Deno.Command("/bin/kill", {
       args: [`-${signal.slice("SIG".length)}`, "--", `-${groupId}`],
-      clearEnv: true,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
+      ...SILENT,
     }).output();
     return success;
   } catch {
@@ -229,11 +226,8 @@ async function runTaskkill(processId: number): Promise<void> {
   try {
     const taskkill = new Deno.Command(`${systemRoot()}\\System32\\taskkill.exe`, {
       args: ["/T", "/F", "/PID", String(processId)],
-      clearEnv: true,
+      ...SILENT,
       env: commandEnvironment(),
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
     }).spawn();
     await waitAtMost(taskkill.status, TASKKILL_MS);
     taskkill.unref();

@@ -45,10 +45,7 @@ const LAST_LINE_MS = 100;
 /** Maximum characters of the last line's text: a pipe accepts them in one write. */
 const LONGEST_TEXT = 1_000;
 
-/**
- * Unanswered pings that make up the limit. Time alone does not count: while the host sleeps or the
- * process is stopped, no ping is sent either.
- */
+/** Unanswered pings that make up the limit. Sleep of the host does not count: no ping is sent. */
 const PINGS = 10;
 
 /** The exit code of a program that crashed, or was ended because its event loop was blocked. */
@@ -62,6 +59,12 @@ type StopSignal = keyof typeof INTERRUPTED;
 
 /** The global scope, as the worker has it. */
 const workerScope = globalThis as unknown as EventTarget & { postMessage(message: Report): void };
+
+/** Windows has no SIGTERM; closing the console or Ctrl-Break comes as SIGBREAK. */
+const STOP_SIGNALS: readonly StopSignal[] = [
+  "SIGINT",
+  Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM",
+];
 
 /** Whether this is the worker, not the main thread. */
 export function isWorkerThread(): boolean {
@@ -115,7 +118,7 @@ function onStopMessage(listener: (signal: string) => void): () => void {
 }
 
 function onSignal(listener: (signal: StopSignal) => void): () => void {
-  const ends = stopSignals().map((signal) => {
+  const ends = STOP_SIGNALS.map((signal) => {
     const handle = () => listener(signal);
     Deno.addSignalListener(signal, handle);
     return () => Deno.removeSignalListener(signal, handle);
@@ -127,10 +130,7 @@ function report(message: Report): void {
   workerScope.postMessage(message);
 }
 
-/**
- * In the main thread: runs the module at `url` in a worker that may write only below `writable`.
- * Resolves with the exit code.
- */
+/** In the main thread: runs the module at `url` in a worker. Resolves with the exit code. */
 export function supervise(url: string, options: SuperviseOptions): Promise<number> {
   return new Promise((resolve) => {
     const supervisor = new Supervisor(resolve, options.isAgent);
@@ -262,8 +262,3 @@ class Supervisor {
 }
 
 type Fields = Readonly<Record<string, string | number>>;
-
-/** Windows has no SIGTERM; closing the console or Ctrl-Break comes as SIGBREAK. */
-function stopSignals(): readonly StopSignal[] {
-  return ["SIGINT", Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM"];
-}

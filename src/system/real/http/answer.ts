@@ -12,10 +12,7 @@ import { ResponseParser } from "./parser.ts";
 export const OVERHEAD_BYTES = 32_768;
 const OVERHEAD_PER_BODY_BYTE = 0.25;
 
-/**
- * Interim (1xx) answers before the answer itself (RFC 9110, section 15.2). The parser refuses 101,
- * which would lead to another protocol.
- */
+/** Interim (1xx) answers before the answer (RFC 9110, section 15.2). The parser refuses 101. */
 export const MOST_INTERIM_ANSWERS = 20;
 
 /** Headers and trailers of an answer, those of interim answers included. */

@@ -20,10 +20,7 @@ export const MOST_UNREAD = 4;
 /** A request that the system accepts whole on a new connection, whether the peer reads or not. */
 export const ALWAYS_TAKEN_BYTES = 16_384;
 
-/**
- * Handshakes without an answer. The system needs two hours to notice that a silent peer is dead; an
- * attempt every minute makes 120 by then.
- */
+/** The system gives up a silent peer after two hours; an attempt per minute makes 120 by then. */
 export const MOST_HANDSHAKES = 128;
 
 /** The connection was closed before a byte of the answer came. */

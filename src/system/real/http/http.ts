@@ -1,7 +1,4 @@
-/**
- * The HTTP port on Deno's own sockets, with llhttp as the parser. docs/decisions/0002-http-on-sockets.md
- * explains why not `fetch` or `node:http`.
- */
+/** The HTTP port on Deno's own sockets; docs/decisions/0002-http-on-sockets.md has the reasons. */
 
 import { HttpError, type HttpRequest, type HttpResponse, type SendHttp } from "../../http.ts";
 import { ConnectionPool } from "./pool.ts";

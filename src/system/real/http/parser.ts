@@ -73,26 +73,24 @@ export function parserMemoryBytes(): number {
 }
 
 function load(): Instance {
-  const span = (onBytes: (parser: ResponseParser, bytes: Uint8Array) => void) =>
-  (
-    _pointer: number,
-    at: number,
-    length: number,
-  ) => report((parser) => onBytes(parser, bytesAt(at, length)));
+  const span = (onBytes: (events: ParserEvents, bytes: Uint8Array) => void) => {
+    return (_pointer: number, at: number, length: number) =>
+      report(({ events }) => onBytes(events, bytesAt(at, length)));
+  };
   const wasm = new WebAssembly.Instance(new WebAssembly.Module(llhttp), {
     env: {
       wasm_on_message_begin: () => OK,
       wasm_on_url: () => OK,
       wasm_on_status: () => OK,
-      wasm_on_header_field: span(({ events }, bytes) => events.onHeaderName(bytes)),
-      wasm_on_header_value: span(({ events }, bytes) => events.onHeaderValue(bytes)),
+      wasm_on_header_field: span((events, bytes) => events.onHeaderName(bytes)),
+      wasm_on_header_value: span((events, bytes) => events.onHeaderValue(bytes)),
       wasm_on_body: (_pointer: number, at: number, length: number) => joinBody(at, length),
       wasm_on_headers_complete: (
         _pointer: number,
         status: number,
         _upgrade: number,
-        keepAlive: number,
-      ) => report((parser) => parser.onHead(status, keepAlive !== 0)),
+        keep: number,
+      ) => report((parser) => parser.onHead(status, keep !== 0)),
       wasm_on_message_complete: () => {
         const stopped = report((parser) => parser.onMessageComplete());
         return stopped !== OK ? stopped : active?.isComplete ? PAUSED : OK;

@@ -1,6 +1,4 @@
-/**
- * Idle connections for the next request, and the opening of new ones: TCP, a tunnel through a proxy, TLS.
- */
+/** Idle connections for the next request, and the opening of new ones by TCP, tunnel and TLS. */
 
 import { HttpError, type HttpRequest } from "../../http.ts";
 import type { WholeAnswer } from "./answer.ts";

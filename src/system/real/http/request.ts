@@ -1,11 +1,8 @@
-/**
- * What one exchange needs besides a connection: the request as bytes (HTTP/1.1, with its length whatever
- * the method, RFC 9112), its time limits, and the description of a failure.
- */
+/** One exchange apart from its connection: the encoded request, the deadline, failures. */
 
 import { HttpError, type HttpErrorReason, type HttpRequest } from "../../http.ts";
 
-/** Encodes a request; throws `HttpError` where a header could be read as more than one. */
+/** Encodes a request (HTTP/1.1, RFC 9112). Throws `HttpError` for an invalid header. */
 export function encodeRequest(request: HttpRequest, url: URL): Uint8Array {
   const body = new TextEncoder().encode(request.body ?? "");
   const isProxied = request.proxyUrl !== undefined && url.protocol === "http:";

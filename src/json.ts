@@ -57,10 +57,7 @@ export interface JsonLimits {
  */
 export const ANSWER_LIMITS: JsonLimits = { maxLength: 1_048_576, maxDepth: 32, maxValues: 10_000 };
 
-/**
- * Limits for large texts that programs on this host wrote: the output of a package manager, the body
- * of an event, the list of reported updates. These may take longer to parse than an answer.
- */
+/** Limits for large texts of this host: output of package managers, events, reported updates. */
 export const LOCAL_LIMITS: JsonLimits = {
   maxLength: 33_554_432,
   maxDepth: 32,

@@ -45,7 +45,7 @@ export function createLog(
   const sink = (record: LogRecord) => {
     const level = record.level as LogLevel;
     const fields = record.properties as LogFields;
-    // Secrets stay in it: a server that sent a word of it as a token must not erase that word.
+    // Not redacted: it is a constant, and a server could send one of its words as a token.
     const message = stripControls(String(record.rawMessage));
     const line = { timeMs: nowMs(), level, message, fields: cleanFields(fields, secrets) };
     write(formatWithin(line, options.format));

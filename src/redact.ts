@@ -127,10 +127,8 @@ function redactUrls(text: string): string {
     for (const { index, 0: scheme } of word.matchAll(SCHEME)) {
       // After a colon it is part of a password.
       if (from > 0 && word[index - 1] === ":") continue;
-      shown += from === 0
-        ? hideBareUser(word.slice(0, index))
-        : redactRest(word.slice(from, index));
-      shown += scheme;
+      const part = word.slice(from, index);
+      shown += (from === 0 ? hideBareUser(part) : redactRest(part)) + scheme;
       from = index + scheme.length;
     }
     return shown + (from === 0 ? hideBareUser(word) : redactRest(word.slice(from)));
@@ -251,8 +249,5 @@ function changes(text: string): number {
 }
 
 function decodePercent(text: string): string {
-  return text.replace(
-    /%[0-9A-Fa-f]{2}/g,
-    (code) => String.fromCharCode(parseInt(code.slice(1), 16)),
-  );
+  return text.replace(/%([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
 }

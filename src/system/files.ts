@@ -68,7 +68,7 @@ export interface FileText {
   readonly facts: FileFacts;
 }
 
-/** One step of a path: a directory, a symbolic link (with its own attributes), or the file itself. */
+/** A directory, a symbolic link (its own attributes; the steps to its target follow), or the file. */
 export interface PathStep extends FileFacts {
   readonly path: string;
 }
@@ -117,10 +117,7 @@ export interface Files {
   rename(purpose: string, from: string, to: string): Promise<void>;
   /** The attributes of the file at `path`; `undefined` if there is none. */
   inspect(purpose: string, path: string): Promise<FileFacts | undefined>;
-  /**
-   * Every step that the system takes from the root of the file system to `path`, in that order: each
-   * directory, each symbolic link followed by the steps to its target, and the file itself if it exists.
-   */
+  /** The steps from the root of the file system to `path`, in order. */
   trace(purpose: string, path: string): Promise<PathTrace>;
   /** Names in a directory, in no order; empty if there is no such directory. */
   list(purpose: string, path: string): Promise<string[]>;

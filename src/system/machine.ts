@@ -7,9 +7,8 @@ export interface CpuTimes {
   readonly totalMs: number;
 }
 
-/** One address of one network interface. */
+/** One address of a network interface. */
 export interface NetworkAddress {
-  readonly interfaceName: string;
   readonly family: "IPv4" | "IPv6";
   readonly address: string;
   readonly mac: string;

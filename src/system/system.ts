@@ -77,7 +77,6 @@ export interface Terminal {
   /** Clears the terminal on stdout and moves the cursor to its top. */
   clearScreen(): void;
   readonly stdoutIsTerminal: boolean;
-  readonly stderrIsTerminal: boolean;
   /** Width of the terminal on stdout in columns; 80 where there is none. */
   columns(): number;
   /** Reads stdin to its end or to `maxBytes`. Throws an `Error` if stdin cannot be read. */

@@ -15,7 +15,6 @@ export class FakeTerminal implements Terminal {
   err = "";
   input = "";
   stdoutIsTerminal = false;
-  stderrIsTerminal = false;
   width = 80;
 
   print(text: string): void {

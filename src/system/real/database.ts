@@ -49,7 +49,11 @@ const REASONS_BY_TEXT: readonly (readonly [string, DatabaseErrorReason])[] = [
 export function openRealDatabase(path: string, options: { readOnly?: boolean } = {}): Database {
   const readOnly = options.readOnly ?? false;
   if (path !== ":memory:") {
-    if (!readOnly) createIfPossible(path);
+    try {
+      if (!readOnly) createPrivateFile(path);
+    } catch {
+      // SQLite meets the same obstacle, and its error is the one that the port documents.
+    }
     guard("open database", () => checkSqliteFiles(path));
   }
   if (!readOnly) checkFormat(path);
@@ -66,14 +70,6 @@ export function openRealDatabase(path: string, options: { readOnly?: boolean } =
     throw error;
   }
   return new RealDatabase(native);
-}
-
-function createIfPossible(path: string): void {
-  try {
-    createPrivateFile(path);
-  } catch {
-    // SQLite meets the same obstacle, and its error is the one that the port documents.
-  }
 }
 
 /**

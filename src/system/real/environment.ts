@@ -1,7 +1,4 @@
-/**
- * The environment of this process, the account that runs it, and the environment of the programs that
- * it starts. The main thread loads this file, so it imports no package.
- */
+/** The environment of this process and of the programs it starts. Imports no package. */
 
 import type { Os } from "../system.ts";
 

@@ -47,6 +47,6 @@ function disk(path: string): { totalBytes: number; freeBytes: number } {
 }
 
 function networkAddress(address: Deno.NetworkInterfaceInfo): NetworkAddress {
-  const { name, family, address: text, mac } = address;
-  return { interfaceName: name, family, address: text, mac };
+  const { family, address: text, mac } = address;
+  return { family, address: text, mac };
 }

@@ -142,21 +142,12 @@ export function supervise(url: string, options: SuperviseOptions): Promise<numbe
 }
 
 function startWorker(url: string, writable: readonly string[]): Worker {
-  const inherited = "inherit" as const;
+  const all = "inherit" as const;
+  const inherited = { read: all, net: all, env: all, sys: all, run: all };
   return new Worker(url, {
     type: "module",
     name: "agent",
-    deno: {
-      permissions: {
-        write: [...writable],
-        read: inherited,
-        net: inherited,
-        env: inherited,
-        sys: inherited,
-        run: inherited,
-        ffi: false,
-      },
-    },
+    deno: { permissions: { ...inherited, write: [...writable], ffi: false } },
   });
 }
 

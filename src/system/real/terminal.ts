@@ -22,7 +22,7 @@ type Output = typeof Deno.stdout | typeof Deno.stderr;
 /** Standard input, output and error of this process. */
 export class RealTerminal implements Terminal {
   readonly stdoutIsTerminal: boolean = Deno.stdout.isTerminal();
-  readonly stderrIsTerminal: boolean = Deno.stderr.isTerminal();
+  readonly #stderrIsTerminal = Deno.stderr.isTerminal();
   #progressIsShown = false;
   #stdoutIsClosed = false;
 
@@ -37,7 +37,7 @@ export class RealTerminal implements Terminal {
   }
 
   showProgress(text: string): void {
-    if (!this.stderrIsTerminal) return;
+    if (!this.#stderrIsTerminal) return;
     const [first = ""] = text.split("\n", 1);
     const line = [...stripControls(first)].slice(0, consoleColumns() - 1).join("");
     writeIfPossible(CLEAR_LINE + line);

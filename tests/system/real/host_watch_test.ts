@@ -8,7 +8,7 @@ function snapshot(
 }
 
 function address(text: string) {
-  return { interfaceName: "eth0", family: "IPv4", address: text, mac: "" } as const;
+  return { family: "IPv4", address: text, mac: "" } as const;
 }
 
 Deno.test("detectHostEvent() detects nothing between two snapshots of a host that was awake", () => {

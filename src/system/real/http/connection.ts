@@ -20,7 +20,7 @@ export const MOST_UNREAD = 4;
 /** A request that the system accepts whole on a new connection, whether the peer reads or not. */
 export const ALWAYS_TAKEN_BYTES = 16_384;
 
-/** The system gives up a silent peer after two hours; an attempt per minute makes 120 by then. */
+/** Unanswered handshakes. The system drops a silent peer after 2 h, or 120 attempts of 1 min. */
 export const MOST_HANDSHAKES = 128;
 
 /** The connection was closed before a byte of the answer came. */

@@ -89,8 +89,8 @@ function load(): Instance {
         _pointer: number,
         status: number,
         _upgrade: number,
-        keep: number,
-      ) => report((parser) => parser.onHead(status, keep !== 0)),
+        keepAlive: number,
+      ) => report((parser) => parser.onHead(status, keepAlive !== 0)),
       wasm_on_message_complete: () => {
         const stopped = report((parser) => parser.onMessageComplete());
         return stopped !== OK ? stopped : active?.isComplete ? PAUSED : OK;

@@ -29,10 +29,7 @@ interface Idle {
 export class ConnectionPool {
   readonly abandoned: AbandonedSockets = new AbandonedSockets();
   readonly #idle = new Map<string, Idle[]>();
-  /**
-   * One for all idle connections: a drain releases hundreds in a second. It does not delay the end of
-   * the process, which ends by `Deno.exit`; until then the reads that watch the connections go on too.
-   */
+  /** One for all: a drain releases hundreds in a second. Does not keep the process alive. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerMs = Infinity;
 
@@ -189,10 +186,7 @@ function checkPair({ cert, key }: Deno.TlsCertifiedKeyPem): void {
   }
 }
 
-/**
- * Waits for the handshake. When the time is over, the handshake goes on, since closing the stream before
- * its end would not free its socket; `Deadline.connecting` closes a stream that comes too late.
- */
+/** Waits for the handshake. A late one goes on, since its socket cannot be freed before its end. */
 async function handshake(stream: Deno.TlsConn, { deadline, abandoned }: Attempt): Promise<void> {
   const shaking = stream.handshake();
   let isDone = false;

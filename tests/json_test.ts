@@ -18,7 +18,7 @@ function whyNot(text: string, limits = small): string | null {
   return parsed.ok ? null : parsed.why;
 }
 
-Deno.test("parseJson() refuses what exceeds a limit, and takes what reaches it", () => {
+Deno.test("parseJson() refuses what exceeds a limit, and accepts what reaches it", () => {
   const deep = "it is nested deeper than 3 levels";
   const many = "it contains more than 7 values";
   const rows: [text: string, why: string | null][] = [
@@ -44,7 +44,7 @@ Deno.test("parseJson() refuses what exceeds a limit, and takes what reaches it",
   for (const [text, why] of rows) assertEquals(whyNot(text), why, text);
 });
 
-Deno.test("parseJson() takes no number that is none of JavaScript's", () => {
+Deno.test("parseJson() refuses numbers that JavaScript cannot represent", () => {
   const why = "it contains a number that is out of range";
   for (const number of ["1e999", "-1e999", "1E+309", "1.8e308", "9".repeat(310), "1".repeat(401)]) {
     assertEquals(whyNot(`[${number}]`, ANSWER_LIMITS), why, number);
@@ -57,7 +57,7 @@ Deno.test("parseJson() takes no number that is none of JavaScript's", () => {
   assertEquals(whyNot(`[0.${"1".repeat(300)}]`, ANSWER_LIMITS), null);
 });
 
-Deno.test("parseJson() refuses what is no JSON, and quotes none of it", () => {
+Deno.test("parseJson() refuses invalid JSON, and quotes none of it", () => {
   const texts = ["", " ", "{", "[", "]", "[1,]", '{"a"}', "{1:2}", "nul", "NaN", "Infinity", "01"];
   const page = `<!DOCTYPE html>${"<p>Sign in, [please]</p>".repeat(10_000)}`;
   assertEquals(whyNot(page, ANSWER_LIMITS), "it is not valid JSON");
@@ -137,7 +137,7 @@ Deno.test("parseJson() refuses 4 MiB of every kind before anything is built", ()
   }
 });
 
-Deno.test("parseJson() reads UTF-8, and refuses bytes that are none", () => {
+Deno.test("parseJson() reads UTF-8, and refuses other bytes", () => {
   const bytes = (text: string) => new TextEncoder().encode(text);
   assertEquals(parseJson(bytes('{"a":"\u00e4\u{1f600}"}')), {
     ok: true,
@@ -158,14 +158,14 @@ Deno.test("parseJson() reads UTF-8, and refuses bytes that are none", () => {
   }
 });
 
-Deno.test("parseJson() pollutes nothing", () => {
+Deno.test("parseJson() changes no prototype", () => {
   const parsed = parseJson('{"__proto__":{"polluted":true},"constructor":{"prototype":1}}');
   assert(parsed.ok);
   assertEquals(({} as { polluted?: boolean }).polluted, undefined);
   assertEquals((parsed.value as { polluted?: boolean }).polluted, undefined);
 });
 
-Deno.test("decodeJson() names what does not fit, and quotes no value", () => {
+Deno.test("decodeJson() names invalid fields, and quotes no value", () => {
   const schema = v.object({
     a: v.pipe(v.string(), v.check((text) => text.length < 3, "is too long")),
     b: v.object({ c: v.number() }),
@@ -185,7 +185,7 @@ Deno.test("parseJson() reads two million values of this host's own programs, and
   assertEquals(whyNot(values(2_000_001), LOCAL_LIMITS), "it contains more than 2000000 values");
 });
 
-Deno.test("a text may be bytes, and a part of it no UTF-8", () => {
+Deno.test("text() returns null for a part that is not UTF-8", () => {
   const bytes = new TextEncoder().encode('\ufeff["\u00e4","?"]');
   bytes[bytes.length - 3] = 0xff;
   const texts: (string | null)[] = [];
@@ -194,7 +194,7 @@ Deno.test("a text may be bytes, and a part of it no UTF-8", () => {
   assertEquals(texts, ['"\u00e4"', null]);
 });
 
-Deno.test("skip() goes past each kind of value, whatever is in it", () => {
+Deno.test("skip() skips each kind of value, whatever it contains", () => {
   const values: [string, string][] = [
     ['"a\\"]}"', "a string"],
     ["[[1,[2]],{}]", "an array"],
@@ -213,7 +213,7 @@ Deno.test("skip() goes past each kind of value, whatever is in it", () => {
   }
 });
 
-Deno.test("members() and items() lead to every value, read or left", () => {
+Deno.test("members() and items() visit every value, consumed or not", () => {
   fc.assert(fc.property(fc.dictionary(fc.string(), fc.array(fc.jsonValue())), (value) => {
     const outline = new JsonOutline(JSON.stringify(value, null, 1));
     const found: [string, string[]][] = [];
@@ -249,7 +249,7 @@ Deno.test("items() skips and counts what exceeds its limit", () => {
   assertEquals(new JsonOutline('{"a":1,"b":2,"c":3}').members(1, () => {})?.count, 2);
 });
 
-Deno.test("members() skips what was only looked at, whatever white space is before it", () => {
+Deno.test("members() skips a value that was only peeked at, whatever white space precedes it", () => {
   const outline = new JsonOutline('{"a": 1, "b":\n "c", "d" :{}}');
   const kinds: string[] = [];
   outline.members(3, () => kinds.push(outline.peek()));
@@ -257,14 +257,14 @@ Deno.test("members() skips what was only looked at, whatever white space is befo
   assertEquals(kinds, ["a number", "a string", "an object"]);
 });
 
-Deno.test("members() reads keys with escapes, and leaves long ones out", () => {
+Deno.test("members() reads keys with escapes, and omits long ones", () => {
   const keys: string[] = [];
   const text = `{"\\u0069d":1,"a\\"b":2,"\\x":3,"${"k".repeat(99)}":4,"é":5}`;
   new JsonOutline(text).members(10, (key) => keys.push(key));
   assertEquals(keys, ["id", 'a"b', "", "", "é"]);
 });
 
-Deno.test("wordOf() is the text, unless it is none or too long", () => {
+Deno.test("wordOf() returns the string, unless it is none or too long", () => {
   const rows: [string, string | null][] = [
     ['"abc"', "abc"],
     ['"\\u0041\\n"', "A\n"],
@@ -280,7 +280,7 @@ Deno.test("wordOf() is the text, unless it is none or too long", () => {
   }
 });
 
-Deno.test("what has not the outline of JSON is refused, wherever it is cut", () => {
+Deno.test("JsonOutline refuses a text without the structure of JSON, wherever it is cut", () => {
   const whole = '{"a":[1,{"b":"c"}],"d":{"e":null}}';
   const walk = (text: string) => {
     const outline = new JsonOutline(text);

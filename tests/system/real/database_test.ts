@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { DatabaseError, type DatabaseErrorReason } from "../../../src/system/database.ts";
 import { databaseErrorReason, openRealDatabase } from "../../../src/system/real/database.ts";
 
-Deno.test("transaction() keeps all or nothing", () => {
+Deno.test("transaction() commits all of its work or nothing", () => {
   const database = openRealDatabase(":memory:");
   database.execute("CREATE TABLE t (a INTEGER)");
   assertThrows(() =>
@@ -17,7 +17,7 @@ Deno.test("transaction() keeps all or nothing", () => {
   database.close();
 });
 
-Deno.test("run() tells what SQLite refused", () => {
+Deno.test("run() throws SQLite's reason for a refusal", () => {
   const database = openRealDatabase(":memory:");
   const error = assertThrows(() => database.run("INSERT INTO nowhere VALUES (1)"), DatabaseError);
   assertEquals(error.reason, "failed");
@@ -25,7 +25,7 @@ Deno.test("run() tells what SQLite refused", () => {
   database.close();
 });
 
-Deno.test("databaseErrorReason() knows SQLite's codes, extended ones by their last byte", () => {
+Deno.test("databaseErrorReason() classifies SQLite's codes, extended ones by their last byte", () => {
   const rows: [code: number, reason: DatabaseErrorReason][] = [
     [5, "busy"],
     [6, "busy"],
@@ -48,7 +48,7 @@ Deno.test("databaseErrorReason() knows SQLite's codes, extended ones by their la
   }
 });
 
-Deno.test("databaseErrorReason() knows SQLite's words where there is no code", () => {
+Deno.test("databaseErrorReason() classifies SQLite's messages without a code", () => {
   const rows: [message: string, reason: DatabaseErrorReason][] = [
     ["database is locked", "busy"],
     ["database table is locked: t", "busy"],

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import type { HttpErrorReason } from "../../../../src/system/http.ts";
 import { Deadline, describeFailure } from "../../../../src/system/real/http/request.ts";
 
-Deno.test("describeFailure() knows each system's words, and Windows' numbers in any language", () => {
+Deno.test("describeFailure() classifies each system's messages, and Windows' numbers in any language", () => {
   const rows: [message: string, reason: HttpErrorReason, fact: string][] = [
     ["", "cut_off", ""],
     ["something else", "cut_off", "something else"],
@@ -43,7 +43,7 @@ Deno.test("describeFailure() knows each system's words, and Windows' numbers in 
   }
 });
 
-Deno.test("guard() closes what is in use when the call is stopped, and at once after that", async () => {
+Deno.test("guard() calls its latest function when the call is aborted, and at once after that", async () => {
   const { signal, abort } = stopping();
   const deadline = new Deadline({ timeoutMs: 600_000, connectTimeoutMs: 600_000, signal });
   const closed: string[] = [];

@@ -32,7 +32,7 @@ interface TrustQuestion {
 }
 
 /** One reason not to trust a path. */
-export interface TrustProblem {
+interface TrustProblem {
   /** Whether the path must be refused; otherwise the agent only warns. */
   readonly isRefused: boolean;
   /** A message with a next step: `"/a" can be written by every user (mode 666). Next: …`. */

@@ -48,7 +48,7 @@ export function proxyAuthorization(proxyUrl: string): Record<string, string> {
 }
 
 /** What ended an exchange early; `null`: nothing did. */
-export type EndedBy = "timeout" | "abort" | null;
+type EndedBy = "timeout" | "abort" | null;
 
 interface Limits {
   readonly timeoutMs: number;

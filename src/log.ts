@@ -4,21 +4,17 @@ import { configureSync, getLogger, type LogRecord } from "@logtape/logtape";
 import { Secrets } from "./secrets.ts";
 import { stripControls } from "./strip_controls.ts";
 
-/** What can stand in a log line beside its message. */
+/** The variable part of a log line. */
 export type LogFields = Readonly<
   Record<string, string | number | boolean | null>
 >;
 
-/** How much is told, from most to least. */
+/** Levels, from the most verbose to the least. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
 
-/** How a line looks. */
 export type LogFormat = "text" | "json";
 
-/**
- * Where events are told. Messages are constant texts ("connection breaker opened"); what varies
- * stands in the fields, with units in their names.
- */
+/** Writes log lines. Messages are constants; the fields vary, and have units in their names. */
 export interface Log {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -26,24 +22,20 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
 }
 
-/** How a log is made. */
-export interface LogOptions {
+interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** What must never be in a line; whoever learns of another one adds it. @default none is known */
+  /** Hidden in every line; the code that learns a new secret adds it. @default none */
   readonly secrets?: Secrets;
 }
 
-/** No line is longer, in bytes of UTF-8, its end apart: journals cut longer ones, or drop them. */
+/** Limit of a line in bytes of UTF-8, without its line break: journals cut or drop longer ones. */
 export const LONGEST_LINE_BYTES = 8_192;
 
-/** Longer texts in a line are cut, and say so; in characters (UTF-16). */
+/** Longer texts in a line end in "(cut)"; in characters (UTF-16). */
 export const LONGEST_TEXT = 2_000;
 
-/**
- * Makes a log that writes lines. The instant is `nowMs`'s, so that a test's clock rules here too.
- * There is one log a process: making another one takes the first one's place.
- */
+/** Creates the log of this process, in place of an earlier one. `nowMs` is its clock. */
 export function createLog(
   write: (line: string) => void,
   nowMs: () => number,
@@ -53,7 +45,7 @@ export function createLog(
   const sink = (record: LogRecord) => {
     const level = record.level as LogLevel;
     const fields = record.properties as LogFields;
-    // A constant: a server that chose a word of it as a token must not be able to erase that word.
+    // Not redacted: it is a constant, and a server could send one of its words as a token.
     const message = stripControls(String(record.rawMessage));
     const line = { timeMs: nowMs(), level, message, fields: cleanFields(fields, secrets) };
     write(formatWithin(line, options.format));
@@ -63,7 +55,7 @@ export function createLog(
     sinks: { lines: sink },
     loggers: [
       { category: ["pennon"], sinks: ["lines"], lowestLevel: options.level },
-      // LogTape's word on its own set-up; only its failures are of use.
+      // LogTape's own messages; only its failures are of use.
       { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "error" },
     ],
   });
@@ -84,8 +76,8 @@ interface Line {
 }
 
 /**
- * The line, with its texts cut so far that it fits: before it is put together, so that it is still JSON.
- * Where even that is too much, the last fields are left out, and it says so.
+ * Formats a line, with its texts cut before formatting so that the line fits and is still JSON. If it
+ * does not fit even so, it omits the last fields and adds `cut`.
  */
 function formatWithin(line: Line, format: LogFormat): string {
   const cutTo = (longest: number, fields = line.fields) =>
@@ -107,7 +99,7 @@ function formatWithin(line: Line, format: LogFormat): string {
   return first(fitting);
 }
 
-/** A text of a line that is too long is cut no shorter: less says nothing. */
+/** A text is cut no shorter: less of it has no meaning. */
 const SHORTEST_TEXT = 10;
 
 function cutTexts(line: Line, longest: number): Line {
@@ -123,7 +115,7 @@ function sizeBytes(text: string): number {
 
 function cutText(text: string, longest: number): string {
   if (text.length <= longest) return text;
-  // No half of a character is left behind.
+  // Strips the half of a character that the cut may leave.
   return `${stripControls(text.slice(0, longest), "\n\t")}(cut)`;
 }
 
@@ -134,7 +126,7 @@ function formatLine({ timeMs, level, message, fields }: Line, format: LogFormat)
   return [time, level.toUpperCase(), message, ...words].join(" ");
 }
 
-/** Quoted where a blank or the end of a line would make one value look like more. */
+/** Quotes a value with characters, such as spaces, that would make it look like several. */
 function quote(value: string | number | boolean | null): string {
   const text = String(value);
   return /^[\w.:/@+,~()-]+$/.test(text) ? text : JSON.stringify(text);
@@ -146,10 +138,7 @@ function cleanFields(fields: LogFields, secrets: Secrets): LogFields {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => {
       const shown = SECRET_NAME.test(name) ? "(hidden)" : value;
-      return [
-        stripControls(name),
-        typeof shown === "string" ? secrets.hide(shown) : shown,
-      ];
+      return [stripControls(name), typeof shown === "string" ? secrets.hide(shown) : shown];
     }),
   );
 }

@@ -1,38 +1,36 @@
 /**
  * Hides what may be a secret in texts from outside: user parts, queries and token-like path segments of
- * URLs, and values that are named as secrets. Every text of a package manager, a server or a program
- * passes here before it becomes a message, a log line, a row of the buffer or a report. Pure.
+ * URLs, and values that are named as secrets. Every text of a package manager, a server or a program is
+ * redacted before it becomes a message, a log line, a row of the buffer or a report. Pure.
  *
- * It errs on the side of hiding: a file name too many that is hidden costs a look, a password that is
- * not hidden costs a host.
+ * In doubt it hides: a hidden file name costs a look, a password that is not hidden costs a host.
  */
 
 import { JWT_PATTERN } from "@logtape/redaction";
 import { stripControls, stripPrefix } from "./strip_controls.ts";
 
-/** What is written in the place of a secret. */
+/** Replaces a secret. */
 export const HIDDEN = "(hidden)";
 
-/** Says that something was left out. */
+/** Marks a text that was cut. */
 const CUT = "(cut)";
 
-/** What is read of a text beyond what is quoted, so that no URL is redacted without its end. */
+/** Characters read beyond the limit of a quotation, so that each URL is redacted as a whole. */
 const LOOK_AHEAD = 4_096;
 
 /**
- * Words from outside as a message quotes them: one line, safe to show, without secrets, of at most
- * `limit` characters (UTF-16). Longer ones are cut after the secrets are hidden, and end in `(cut)`,
- * which counts.
+ * Prepares a text from outside for a message: one line, safe to show, without secrets, of at most `limit`
+ * characters (UTF-16). A longer text is cut after its secrets are hidden, and ends in `(cut)`, which counts.
  */
 export function quoteWords(text: string, limit: number): string {
   const read = stripPrefix(text, limit + LOOK_AHEAD);
   const words = redact(read);
   if (words.length <= limit && read.length <= limit + LOOK_AHEAD) return words;
-  // What is cut in the middle of a character leaves no half of it.
+  // Strips the half of a character that the cut may leave.
   return stripControls(words.slice(0, Math.max(0, limit - CUT.length))) + CUT;
 }
 
-/** The text without what may be a secret. What is hidden once stays as it is when it passes again. */
+/** Hides what may be a secret. A second call changes nothing. */
 export function redact(text: string): string {
   let shown = text;
   if (shown.includes("://")) shown = shown.replace(BLANK_IN_PASSWORD, `://${HIDDEN}@`);
@@ -49,7 +47,7 @@ function hideNamed(text: string): string {
   let shown = "";
   let from = 0;
   for (const { index, 0: front, 1: name = "", 2: quote, 3: sign = "" } of text.matchAll(NAME)) {
-    // A value is none's name.
+    // Part of a value is not a name.
     if (index < from) continue;
     const isText = quote === "" && sign.includes(":");
     if (!isSecretName(name, isText)) continue;
@@ -63,23 +61,23 @@ function hideNamed(text: string): string {
   return shown + text.slice(from);
 }
 
-/** A user part whose password has blanks: no port ends so, and one of the next words has the host. */
+/** A user part whose password contains blanks: it is no port, and one of the next words has the host. */
 const BLANK_IN_PASSWORD =
   /:\/\/[^\s/@:]*:(?!\d{1,5}(?:[/\s]|$))[^\s@/]*(?:[ \t]+[^\s@]{1,200}){1,3}@(?=[\w[])/g;
 
-/** Secrets that are known by their form, or by the words in front of them. */
+/** Secrets that are recognised by their form, or by the words before them. */
 const FORMS: readonly [RegExp, string][] = [
   [JWT_PATTERN.pattern, HIDDEN],
-  // Whatever the scheme: what is behind it may have blanks and quotation marks.
+  // With any scheme: the credentials may contain blanks and quotation marks.
   [/\b((?:proxy-)?authorization|(?:set-)?cookie)(["']?:[ \t]*)[^\r\n]+/gi, `$1$2${HIDDEN}`],
   [/-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^\r\n]*/g, HIDDEN],
   [/\bBearer\s*[^\s"]+/gi, `Bearer ${HIDDEN}`],
-  // Access tokens that services make so that they are found: GitHub, GitLab, AWS, Slack, npm, PyPI.
+  // Access tokens with a prefix for secret scanners: GitHub, GitLab, AWS, Slack, npm, PyPI.
   [
     /\b(?:gh[opsur]_|github_pat_|gl[a-z]{1,5}-|xox[a-z]-|npm_|pypi-|AKIA|ASIA)(?=[\w-]*\d)[\w-]{16,}/g,
     HIDDEN,
   ],
-  // "Basic authentication" is a word; credentials in base64 have a digit, a capital or padding.
+  // Not "Basic authentication": credentials in base64 have a digit, a capital or padding.
   [/\bBasic[ \t]+(?=\S*[=0-9A-Z])[A-Za-z0-9+/_-]{4,}=*/g, `Basic ${HIDDEN}`],
   // netrc, and apt's auth.conf.
   [/\blogin[ \t]+\S+[ \t]+password[ \t]+\S+/gi, `login ${HIDDEN} password ${HIDDEN}`],
@@ -97,15 +95,15 @@ const SECRET_PARTS = new Set(
     .split(" "),
 );
 
-/** What a key is of that is a secret; a key may be public as well. */
+/** Words before "key" that make it a secret; other keys may be public. */
 const SECRET_KEYS = new Set(["api", "access", "auth", "secret", "private", "account", "license"]);
 
-/** Names that are longer are none. */
+/** Longest name; only the end of a longer one is examined. */
 const LONGEST_NAME = 200;
 
 /**
- * Whether a name says that its value is a secret: by one of its parts, parted by dashes, underscores or
- * capitals. In plain text the last part has to say so: a package may be called after tokens.
+ * Whether a name denotes a secret, by one of its parts, which dashes, underscores or capitals separate. In
+ * plain text only the last part counts: the name of a package may contain "token".
  */
 function isSecretName(name: string, isText: boolean): boolean {
   const parts = name.slice(-LONGEST_NAME).replace(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase()
@@ -117,33 +115,31 @@ function isSecretName(name: string, isText: boolean): boolean {
   });
 }
 
-/** Where a URL begins. A scheme longer than this is none. */
+/** The beginning of a URL, with a scheme of limited length. */
 const SCHEME = /[A-Za-z][A-Za-z0-9+.-]{0,39}:\/\//g;
 
-/** Word by word: a URL ends at white space, or where the next one begins. A password may hold all else. */
+/** Redacts word by word: a URL ends at white space or at the next URL; a password may contain anything else. */
 function redactUrls(text: string): string {
   return text.replace(/\S+/g, (word) => {
     if (!word.includes("://")) return hideBareUser(word);
     let shown = "";
     let from = 0;
     for (const { index, 0: scheme } of word.matchAll(SCHEME)) {
-      // Behind a colon it is a part of a password.
+      // After a colon it is part of a password.
       if (from > 0 && word[index - 1] === ":") continue;
-      shown += from === 0
-        ? hideBareUser(word.slice(0, index))
-        : redactRest(word.slice(from, index));
-      shown += scheme;
+      const part = word.slice(from, index);
+      shown += (from === 0 ? hideBareUser(part) : redactRest(part)) + scheme;
       from = index + scheme.length;
     }
     return shown + (from === 0 ? hideBareUser(word) : redactRest(word.slice(from)));
   });
 }
 
-/** `user:password@host` without a scheme, as proxies are often written; behind `=` or a quotation mark too. */
+/** `user:password@host` without a scheme, as proxies are often written; also after `=` or a quotation mark. */
 function hideBareUser(word: string): string {
   const at = word.lastIndexOf("@");
   if (!/[\w[]/.test(word[at + 1] ?? "") || word.startsWith("sha256:", at + 1)) return word;
-  // In front of the user there may be a name, and a colon behind it.
+  // A name and a colon may precede the user.
   let colon = -1;
   for (let tries = 0; tries < MOST_COLONS; tries += 1) {
     colon = word.indexOf(":", colon + 1);
@@ -157,10 +153,10 @@ function hideBareUser(word: string): string {
 
 const MOST_COLONS = 5;
 
-/** What may stand right in front of a user. */
+/** Characters that may directly precede a user. */
 const BEFORE_USER = [..."\"'(<[{=,/\\"];
 
-/** What closes a quotation around a URL, or a sentence, and belongs to neither query nor segment. */
+/** Characters that end a quotation of a URL or a sentence, and are not part of the URL. */
 const CLOSING = "\"'`)]}>,.;:!";
 
 function withoutClosing(text: string): string {
@@ -171,11 +167,11 @@ function withoutClosing(text: string): string {
   return text.slice(0, end);
 }
 
-/** What stands behind `scheme://`. */
+/** Redacts the part of a URL after `scheme://`. */
 function redactRest(rest: string): string {
   const url = withoutClosing(rest);
   const closing = rest.slice(url.length);
-  // A password may hold a slash, a question mark and `@`: what is in front of the last one is hidden.
+  // A password may contain slashes, question marks and `@`: everything before the last `@` is hidden.
   const at = url.lastIndexOf("@");
   const behind = url.slice(at + 1);
   const query = behind.search(/[?#]/);
@@ -193,19 +189,16 @@ function redactRest(rest: string): string {
   ].join("");
 }
 
-/**
- * Whether this is a host with or without a port. A colon that no port follows is the beginning of a
- * password whose end was cut off.
- */
+/** Whether this is a host, with or without a port. Otherwise a colon begins a cut password. */
 function isAuthority(text: string): boolean {
   return /^(?:\[[^\]]*\]?|[^:[]*)(?::\d{0,5})?$/.test(text) && !/%(?:25)*(?:40|3a)/i.test(text);
 }
 
-/** A path segment that says that the next one is a secret. */
+/** A path segment after which the next one is a secret. */
 const SECRET_NAMES =
   /^(?:t|tokens?|auth|auth[-_]?token|access[-_]?(?:key|token)|key|keys|api-?keys?|secrets?|sig|signature|pass(?:word)?|access|user|private)$/i;
 
-/** Shorter ones are names: of suites, architectures, versions. */
+/** Shorter segments are names: of suites, architectures, versions. */
 const SHORTEST_TOKEN = 16;
 
 function redactSegment(segment: string): string {
@@ -216,28 +209,25 @@ function redactSegment(segment: string): string {
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
-/**
- * Whether nobody would have thought of this as a name: a long run of letters and digits that change
- * often. `linux-image-amd64` and `bookworm-security` are names.
- */
+/** Whether letters and digits alternate often in a long run: `linux-image-amd64` is a name. */
 function isTokenLike(part: string): boolean {
   if (part.length < SHORTEST_TOKEN) return false;
   if (UUID.test(part)) return true;
-  // Of what is encoded twice, twice.
+  // Twice, since it may be encoded twice.
   const runs = decodePercent(decodePercent(part)).split(/[^A-Za-z0-9+_=~-]+/);
   return runs.some((text) => {
     if (text.length < SHORTEST_TOKEN) return false;
-    // Words, and numbers by themselves, are what names are made of.
+    // Names consist of words and of separate numbers.
     const pieces = text.split(/[^A-Za-z0-9]+/);
     return pieces.some(isRandom) || changes(text) >= text.length / 4;
   });
 }
 
-/** One run of letters and digits that is no word with a number. */
+/** Whether a run of letters and digits is anything but a word with a number. */
 function isRandom(piece: string): boolean {
   if (piece.length < SHORTEST_TOKEN) return false;
   if (/^[0-9a-f]+$/i.test(piece) && /\d/.test(piece)) return true;
-  // Base32 has one case, and may have no digit. No word is that long.
+  // Base32 has one case, and may have no digit; no word is that long.
   if (/^[A-Z2-7]+$/.test(piece) && /\d/.test(piece)) return true;
   if (/^(?:[a-z2-7]{24,}|[A-Z2-7]{24,})$/.test(piece)) return true;
   return changes(piece) >= piece.length / 5;
@@ -245,7 +235,7 @@ function isRandom(piece: string): boolean {
 
 const KINDS = [/\d/, /[A-Z]/, /[a-z]/];
 
-/** How often a text goes from one kind of character to another: lower case, upper case, digits. */
+/** How often a text changes between lower case, upper case and digits. */
 function changes(text: string): number {
   let count = 0;
   let last = -1;
@@ -259,8 +249,5 @@ function changes(text: string): number {
 }
 
 function decodePercent(text: string): string {
-  return text.replace(
-    /%[0-9A-Fa-f]{2}/g,
-    (code) => String.fromCharCode(parseInt(code.slice(1), 16)),
-  );
+  return text.replace(/%([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
 }

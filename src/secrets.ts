@@ -6,16 +6,16 @@
 import { HIDDEN, redact } from "./redact.ts";
 import { stripControls } from "./strip_controls.ts";
 
-/** Shorter texts stay: a server could choose `a` as a token, and no text would be readable. */
+/** Shorter texts are not hidden: with the token `a`, no text would be readable. */
 export const SHORTEST_SECRET = 8;
 
-/** Secrets that are remembered; a token is renewed about once a day. */
+/** Maximum of stored secrets; a token is renewed about once a day. */
 export const MOST_SECRETS = 100;
 
-/** How a text that was cut ends. */
+/** The end of a text that was cut. */
 const CUT_MARK = /(?:\(cut\)|\.\.\.)?$/;
 
-/** The tokens of this process; one that was replaced stays a secret. */
+/** The tokens of this process, including those that were replaced. */
 export class Secrets {
   /** In the order of their last use. */
   readonly #texts = new Set<string>();
@@ -26,7 +26,7 @@ export class Secrets {
     for (const text of texts) this.add(text);
   }
 
-  /** Remembers `text`; beyond the limit the one that was added longest ago is forgotten. */
+  /** Stores `text`; beyond the limit, drops the text that was added longest ago. */
   add(text: string): void {
     if (text.length < SHORTEST_SECRET) return;
     const isKnown = this.#texts.delete(text);
@@ -38,9 +38,9 @@ export class Secrets {
   }
 
   /**
-   * `text` without secrets and without controls, except line breaks and tabs. Secrets are looked for
-   * when everything else is stripped, and once more with the lines joined: a program that wraps its
-   * output may have broken one in two.
+   * Returns `text` without secrets and without controls, except line breaks and tabs. Searches for
+   * secrets after stripping, and again with the lines joined, since a program that wraps its output may
+   * have split one.
    */
   hide(text: string): string {
     const hidden = this.#replace(stripControls(text, "\n\t"));
@@ -55,7 +55,7 @@ export class Secrets {
   }
 }
 
-/** Replaces the first part of a secret at the end of a text, where that was cut. */
+/** Replaces the beginning of a secret at the end of a text that was cut. */
 function replaceCut(text: string, secret: string): string {
   const end = text.search(CUT_MARK);
   const start = secret.slice(0, SHORTEST_SECRET);

@@ -1,18 +1,18 @@
 /**
- * Whom the agent trusts with its files: who may own what it relies on, and every directory on the way
- * there, and who may write it. The rule is that of ssh and sudo; decision 0013 has the reasons. Pure.
+ * Checks that only trusted users own and can write the agent's files and every directory above them. The
+ * rule is that of ssh and sudo; decision 0013 has the reasons. Pure.
  */
 
 import type { PathStep, PathTrace } from "./system/files.ts";
 
-/** What a file is to the agent. */
+/** What the agent uses a file for. */
 export type FileUse = "configuration" | "key" | "identity" | "state directory";
 
-/** The permission bits that each must not have: what others may read of it, and write. */
+/** The permission bits that each file must not have. */
 const FORBIDDEN: Readonly<Record<FileUse, number>> = {
-  // Who can write it chooses the server that is obeyed.
+  // A user who can write it chooses the server that the agent obeys.
   configuration: 0o022,
-  // A group may read it: that is how distributions share a host's keys.
+  // A group may read it: distributions share a host's keys that way.
   key: 0o026,
   identity: 0o077,
   "state directory": 0o022,
@@ -22,30 +22,30 @@ const ROOT = 0;
 const STICKY = 0o1000;
 const OTHERS_WRITE = 0o002;
 const GROUP_WRITE = 0o020;
-const ANYBODY_READS = 0o044;
+const GROUP_OR_OTHERS_READ = 0o044;
 
-/** Who asks, and for what. */
-export interface TrustQuestion {
-  /** The user this process runs as; `null` where users have no numbers (Windows): all is trusted. */
+/** The user for whom a path is checked, and its use. */
+interface TrustQuestion {
+  /** The user of this process; `null` where users have no numbers (Windows): every path is trusted. */
   readonly userId: number | null;
   readonly use: FileUse;
 }
 
-/** One reason not to rely on a path. */
-export interface TrustProblem {
-  /** Whether it is to be refused; else it is to be warned of. */
+/** One reason not to trust a path. */
+interface TrustProblem {
+  /** Whether the path must be refused; otherwise the agent only warns. */
   readonly isRefused: boolean;
-  /** For people, with what to do: `"/a" can be written by every user (mode 666). Next: …`. */
+  /** A message with a next step: `"/a" can be written by every user (mode 666). Next: …`. */
   readonly text: string;
 }
 
 /**
- * What is wrong on the way to a file and with the file itself; where it is not there, on the way that
- * there is. Of several steps of one path the last is judged.
+ * Returns the problems of a file and of the steps to it; of a missing file, those of the existing steps.
+ * Of several steps with the same path, the last one counts.
  *
- * Trusted are root, the user who asks, and the owner of `/`, who can replace everything anyway: in a
- * container that may be a user whom nobody inside can be. As root every problem is refused; for any
- * other user only a secret that others can read, since nothing but that user's own is at stake.
+ * Trusted are root, the current user, and the owner of `/`, who can replace everything anyway: in a
+ * container that may be a user who does not exist inside. For root every problem is a refusal; for any
+ * other user only a secret that others can read is, since only that user's own files are at stake.
  */
 export function trustProblems(
   { steps, isWhole }: PathTrace,
@@ -68,7 +68,7 @@ export function trustProblems(
   return [{ isRefused: false, text }, ...problems];
 }
 
-/** Whether a problem ends what was to be done. */
+/** Whether a problem is a refusal. */
 export function isRefused({ isRefused }: TrustProblem): boolean {
   return isRefused;
 }
@@ -98,7 +98,7 @@ function modeProblems(
 ): TrustProblem[] {
   const { path, kind, mode } = step;
   if (mode === null || kind === "link") return []; // A link has no mode of its own.
-  // In a sticky directory only a file's owner can move or remove it, and owners are looked at.
+  // In a sticky directory only a file's owner can move or remove it, and the owner is checked.
   const isShared = kind === "directory" && (mode & STICKY) !== 0;
   const forbidden = isItself ? FORBIDDEN[use] : isShared ? 0 : OTHERS_WRITE | GROUP_WRITE;
   const isSecret = isItself && use === "identity";
@@ -112,22 +112,19 @@ function modeProblems(
     ? "chmod 700"
     : "chmod 600";
   return [{
-    isRefused: userId === ROOT || isSecret || (excess & ANYBODY_READS) !== 0,
+    isRefused: userId === ROOT || isSecret || (excess & GROUP_OR_OTHERS_READ) !== 0,
     text: `"${path}" can be ${canWrite ? "written" : "read"} by ${who} (mode ${
       mode.toString(8)
     }). Next: ${command} ${shellWord(path)}`,
   }];
 }
 
-/**
- * Whether the group is nobody else: root's, and for an ordinary user the one of the same number, which
- * many systems give each user.
- */
+/** Whether the group has no other members: root's, or the one many systems create for each user. */
 function isOwnGroup({ owner, group }: PathStep, userId: number): boolean {
   return group === ROOT || (userId !== ROOT && group === owner);
 }
 
-/** A path as a word of a shell's command line. */
+/** Quotes a path for a shell. */
 function shellWord(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

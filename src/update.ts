@@ -1,4 +1,4 @@
-/** One waiting update as every part of the agent handles it: scanners fill it in, reports send it. */
+/** The type of an available update, from the scanners to the reports, and the order of updates. */
 
 /** The package types of the server's protocol; it accepts no others. */
 export type PackageType = "apt" | "dnf" | "windows_update" | "winget" | "docker_image";
@@ -28,64 +28,55 @@ export type UpdateState =
   | "image_based"
   | "ignored";
 
-/** Whether installing an update makes the host want a restart, where its source tells. */
+/** Whether installing an update requires a restart of the host, if its source says so. */
 export type RebootHint = "never" | "maybe" | "required";
 
-/** How bad the hole is that an update closes, in the server's four words. */
+/** The severity of the vulnerability that an update fixes, by the server's four names. */
 export type Severity = "critical" | "important" | "moderate" | "low";
 
-/** One update that is waiting, as its package manager tells it; `null` is "it does not tell". */
+/** One available update as its package manager reports it; `null` is "it does not say". */
 export interface Update {
   readonly package: string;
-  /** `null` where the package manager does not tell (Windows Update). */
+  /** `null` where the package manager does not report it (Windows Update). */
   readonly currentVersion: string | null;
   readonly availableVersion: string;
   readonly architecture: string | null;
-  /** Where it comes from, in the package manager's words (`Debian-Security:12/oldstable-security`). */
+  /** Its repository, as the package manager names it (`Debian-Security:12/oldstable-security`). */
   readonly source: string | null;
   readonly state: UpdateState;
-  /**
-   * The rule that was checked and explains the state ("version lock", "Default-Release bookworm"), or a
-   * doubt about it. @default `null`: the state needs no explanation
-   */
+  /** What explains the state ("version lock"), or a doubt about it. @default null: nothing */
   readonly stateReason?: string | null;
   /** Read from the source, never guessed from a name. */
   readonly severity: Severity | null;
   /** Where the severity was read, or why there is none. */
   readonly severityReason: string;
-  /** `null`: this source does not say which of its updates close a hole. */
+  /** `null`: this source does not say which of its updates fix a vulnerability. */
   readonly security: boolean | null;
   readonly cves: readonly string[];
   /** Where the CVEs were read, in words ("Debian changelog"). @default the advisories */
   readonly cveSources?: readonly string[];
   readonly advisories: readonly string[];
-  /** Size of the download; of Windows Update's, which tells no other, the most that it may be. */
+  /** Size of the download; of Windows Update's, which reports no other, the maximum. */
   readonly sizeBytes: number | null;
   readonly description: string | null;
-  /**
-   * What people call it where that is not `package`: titles, the program's name. For `scanners.ignore`,
-   * in no report. @default none
-   */
+  /** Other names, such as titles, for `scanners.ignore` alone. Not reported. @default none */
   readonly titles?: readonly string[];
-  /** The source package, which is what security trackers go by; `null` where it has none. */
+  /** The source package, by which security trackers identify it; `null` where it has none. */
   readonly sourcePackage: string | null;
-  /** `null`: its source does not tell. */
+  /** `null`: its source does not say. */
   readonly reboot: RebootHint | null;
 }
 
-/** Whether this host itself asks for a restart, and what says so. */
+/** Whether this host requires a restart, and the reason. */
 export interface RebootState {
   readonly isRequired: boolean;
   readonly reason: string;
 }
 
-/** Worst first; an update whose severity nobody states stands between those of a security update. */
+/** The worst first; an unknown severity ranks between those of a security update. */
 const SEVERITIES: readonly (Severity | null)[] = ["critical", "important", null, "moderate", "low"];
 
-/**
- * Ignored updates last; security first, the worst of it in front; then what can be installed, then by
- * name and architecture.
- */
+/** Security first, by severity; then upgradable ones; then by name. Ignored updates are last. */
 export function compareUpdates(a: Update, b: Update): number {
   return Number(a.state === "ignored") - Number(b.state === "ignored") ||
     Number(b.security === true) - Number(a.security === true) ||
@@ -95,7 +86,7 @@ export function compareUpdates(a: Update, b: Update): number {
     compareNames(a.architecture ?? "", b.architecture ?? "");
 }
 
-/** Without regard to case, where there is another difference. A collator takes some 15 ms to load. */
+/** Ignores case unless it is the only difference. A collator would take 15 ms to load. */
 function compareNames(a: string, b: string): number {
   return compare(a.toLowerCase(), b.toLowerCase()) || compare(a, b);
 }
@@ -104,14 +95,14 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Required as soon as one says so; `null` where none says anything. */
+/** Required if one report says so; `null` if none says anything. */
 export function combineReboots(
   reports: readonly { readonly reboot: RebootState | null }[],
 ): RebootState | null {
-  const said = reports.map(({ reboot }) => reboot).filter((reboot) => reboot !== null);
-  const required = said.filter(({ isRequired }) => isRequired);
-  const telling = required.length > 0 ? required : said;
-  if (telling.length === 0) return null;
-  const reasons = new Set(telling.map(({ reason }) => reason));
+  const known = reports.map(({ reboot }) => reboot).filter((reboot) => reboot !== null);
+  const required = known.filter(({ isRequired }) => isRequired);
+  const deciding = required.length > 0 ? required : known;
+  if (deciding.length === 0) return null;
+  const reasons = new Set(deciding.map(({ reason }) => reason));
   return { isRequired: required.length > 0, reason: [...reasons].join("; ") };
 }

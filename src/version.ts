@@ -1,4 +1,4 @@
-/** Which Pennon this is: the version in `deno.json`, and nowhere else. */
+/** The version of Pennon, from `deno.json`. */
 
 import manifest from "../deno.json" with { type: "json" };
 

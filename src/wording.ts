@@ -1,4 +1,4 @@
-/** Words of messages: names in a row, and the name that was probably meant. Pure. */
+/** Wording of messages: lists of names, and suggestions for mistyped ones. Pure. */
 
 /** Joins names for a sentence: `a, b and 3 more`. At most `most` of them are named. */
 export function joinNames(names: readonly string[], most = 10): string {
@@ -6,7 +6,7 @@ export function joinNames(names: readonly string[], most = 10): string {
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
 
-/** Changes that a typo may be away from the word meant. */
+/** Maximum edit distance of a suggestion. */
 const FARTHEST = 3;
 
 /** Finds the one of `known` that is nearest to `word` by edit distance; `undefined` if none is near. */
@@ -19,7 +19,7 @@ export function suggest(word: string, known: readonly string[]): string | undefi
   return ranked && ranked.away <= FARTHEST ? ranked.other : sameKey;
 }
 
-/** Levenshtein's distance: insertions, deletions and replacements of one character. */
+/** Levenshtein distance: insertions, deletions and replacements of one character. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= Math.min(a.length, 200); i++) {

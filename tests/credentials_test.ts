@@ -3,7 +3,7 @@ import fc from "fast-check";
 import * as v from "valibot";
 import { agentIdSchema, tokenFault, tokenSchema } from "../src/credentials.ts";
 
-Deno.test("tokenFault() says what is wrong, and never quotes the token", () => {
+Deno.test("tokenFault() describes the fault, and never quotes the token", () => {
   const rows: [string, string | null][] = [
     ["x", null],
     ["eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.c2ln-_", null],
@@ -27,7 +27,7 @@ const texts = fc.string({
   maxLength: 70,
 });
 
-Deno.test("a token that fits can stand in a header as it is", () => {
+Deno.test("tokenSchema accepts only what a header can contain unchanged", () => {
   fc.assert(fc.property(texts, (text) => {
     assertEquals(tokenFault(text) === null, v.is(tokenSchema, text));
     if (tokenFault(text) !== null) return;
@@ -38,7 +38,7 @@ Deno.test("a token that fits can stand in a header as it is", () => {
   }));
 });
 
-Deno.test("an id that fits is a whole part of a URL's path, and no way out of it", () => {
+Deno.test("IDENTIFIER accepts only one whole segment of a URL's path", () => {
   const edges = ["-", "_", "--", "-rf", "__proto__", "x".repeat(64), "CON", "0"];
   const ids = fc.oneof(
     fc.constantFrom(...edges),

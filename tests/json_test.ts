@@ -1,10 +1,12 @@
-import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import * as v from "valibot";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   ANSWER_LIMITS,
   decodeJson,
   type JsonLimits,
+  JsonOutline,
+  JsonOutlineError,
   LOCAL_LIMITS,
   parseJson,
 } from "../src/json.ts";
@@ -16,7 +18,7 @@ function whyNot(text: string, limits = small): string | null {
   return parsed.ok ? null : parsed.why;
 }
 
-Deno.test("parseJson() refuses what exceeds a limit, and takes what reaches it", () => {
+Deno.test("parseJson() refuses what exceeds a limit, and accepts what reaches it", () => {
   const deep = "it is nested deeper than 3 levels";
   const many = "it contains more than 7 values";
   const rows: [text: string, why: string | null][] = [
@@ -42,7 +44,7 @@ Deno.test("parseJson() refuses what exceeds a limit, and takes what reaches it",
   for (const [text, why] of rows) assertEquals(whyNot(text), why, text);
 });
 
-Deno.test("parseJson() takes no number that is none of JavaScript's", () => {
+Deno.test("parseJson() refuses numbers that JavaScript cannot represent", () => {
   const why = "it contains a number that is out of range";
   for (const number of ["1e999", "-1e999", "1E+309", "1.8e308", "9".repeat(310), "1".repeat(401)]) {
     assertEquals(whyNot(`[${number}]`, ANSWER_LIMITS), why, number);
@@ -55,7 +57,7 @@ Deno.test("parseJson() takes no number that is none of JavaScript's", () => {
   assertEquals(whyNot(`[0.${"1".repeat(300)}]`, ANSWER_LIMITS), null);
 });
 
-Deno.test("parseJson() refuses what is no JSON, and quotes none of it", () => {
+Deno.test("parseJson() refuses invalid JSON, and quotes none of it", () => {
   const texts = ["", " ", "{", "[", "]", "[1,]", '{"a"}', "{1:2}", "nul", "NaN", "Infinity", "01"];
   const page = `<!DOCTYPE html>${"<p>Sign in, [please]</p>".repeat(10_000)}`;
   assertEquals(whyNot(page, ANSWER_LIMITS), "it is not valid JSON");
@@ -135,7 +137,7 @@ Deno.test("parseJson() refuses 4 MiB of every kind before anything is built", ()
   }
 });
 
-Deno.test("parseJson() reads UTF-8, and refuses bytes that are none", () => {
+Deno.test("parseJson() reads UTF-8, and refuses other bytes", () => {
   const bytes = (text: string) => new TextEncoder().encode(text);
   assertEquals(parseJson(bytes('{"a":"\u00e4\u{1f600}"}')), {
     ok: true,
@@ -156,14 +158,14 @@ Deno.test("parseJson() reads UTF-8, and refuses bytes that are none", () => {
   }
 });
 
-Deno.test("parseJson() pollutes nothing", () => {
+Deno.test("parseJson() changes no prototype", () => {
   const parsed = parseJson('{"__proto__":{"polluted":true},"constructor":{"prototype":1}}');
   assert(parsed.ok);
   assertEquals(({} as { polluted?: boolean }).polluted, undefined);
   assertEquals((parsed.value as { polluted?: boolean }).polluted, undefined);
 });
 
-Deno.test("decodeJson() names what does not fit, and quotes no value", () => {
+Deno.test("decodeJson() names invalid fields, and quotes no value", () => {
   const schema = v.object({
     a: v.pipe(v.string(), v.check((text) => text.length < 3, "is too long")),
     b: v.object({ c: v.number() }),
@@ -181,4 +183,124 @@ Deno.test("parseJson() reads two million values of this host's own programs, and
   const values = (count: number) => `[${"1,".repeat(count - 2)}1]`;
   assertEquals(whyNot(values(2_000_000), LOCAL_LIMITS), null);
   assertEquals(whyNot(values(2_000_001), LOCAL_LIMITS), "it contains more than 2000000 values");
+});
+
+Deno.test("text() returns null for a part that is not UTF-8", () => {
+  const bytes = new TextEncoder().encode('\ufeff["\u00e4","?"]');
+  bytes[bytes.length - 3] = 0xff;
+  const texts: (string | null)[] = [];
+  const outline = new JsonOutline(bytes);
+  outline.items(10, () => texts.push(outline.text(outline.skip())));
+  assertEquals(texts, ['"\u00e4"', null]);
+});
+
+Deno.test("skip() skips each kind of value, whatever it contains", () => {
+  const values: [string, string][] = [
+    ['"a\\"]}"', "a string"],
+    ["[[1,[2]],{}]", "an array"],
+    ['{"a":[{"b":"}"}]}', "an object"],
+    ["null", "null"],
+    ["true", "a boolean"],
+    ["false", "a boolean"],
+    ["-1.5e3", "a number"],
+    ["[".repeat(100_000) + "]".repeat(100_000), "an array"],
+  ];
+  for (const [text, kind] of values) {
+    const outline = new JsonOutline(` ${text} \n`);
+    const span = outline.skip();
+    assertEquals([span.kind, outline.slice(span)], [kind, text]);
+    outline.end();
+  }
+});
+
+Deno.test("members() and items() visit every value, consumed or not", () => {
+  fc.assert(fc.property(fc.dictionary(fc.string(), fc.array(fc.jsonValue())), (value) => {
+    const outline = new JsonOutline(JSON.stringify(value, null, 1));
+    const found: [string, string[]][] = [];
+    const surplus = outline.members(Infinity, (key) => {
+      if (key.length % 2 === 0) return; // It is skipped.
+      const items: string[] = [];
+      assertEquals(outline.items(Infinity, () => items.push(outline.slice(outline.skip()))), null);
+      found.push([key, items]);
+    });
+    outline.end();
+    assertEquals(surplus, null);
+    const expected = Object.entries(JSON.parse(JSON.stringify(value)) as typeof value)
+      .filter(([key]) => key.length % 2 !== 0);
+    assertEquals(
+      found.map(([key, items]) => [key, items.map((item) => JSON.parse(item))]),
+      expected,
+    );
+  }));
+});
+
+Deno.test("items() skips and counts what exceeds its limit", () => {
+  const outline = new JsonOutline('[1,"a,b",[2,3],{"c":4},5]');
+  const read: string[] = [];
+  const surplus = outline.items(2, () => read.push(outline.slice(outline.skip())));
+  assert(surplus !== null);
+  assertEquals([read, surplus.count], [["1", '"a,b"'], 3]);
+  assertEquals(outline.slice(surplus), '[2,3],{"c":4},5');
+  assertEquals(outline.slice(surplus, 5), "[2,3]");
+  outline.end();
+  for (const text of ["[]", "[1]", "[1,2]"]) {
+    assertEquals(new JsonOutline(text).items(2, () => {}), null);
+  }
+  assertEquals(new JsonOutline('{"a":1,"b":2,"c":3}').members(1, () => {})?.count, 2);
+});
+
+Deno.test("members() skips a value that was only peeked at, whatever white space precedes it", () => {
+  const outline = new JsonOutline('{"a": 1, "b":\n "c", "d" :{}}');
+  const kinds: string[] = [];
+  outline.members(3, () => kinds.push(outline.peek()));
+  outline.end();
+  assertEquals(kinds, ["a number", "a string", "an object"]);
+});
+
+Deno.test("members() reads keys with escapes, and omits long ones", () => {
+  const keys: string[] = [];
+  const text = `{"\\u0069d":1,"a\\"b":2,"\\x":3,"${"k".repeat(99)}":4,"é":5}`;
+  new JsonOutline(text).members(10, (key) => keys.push(key));
+  assertEquals(keys, ["id", 'a"b', "", "", "é"]);
+});
+
+Deno.test("wordOf() returns the string, unless it is none or too long", () => {
+  const rows: [string, string | null][] = [
+    ['"abc"', "abc"],
+    ['"\\u0041\\n"', "A\n"],
+    ['"12345678"', "12345678"],
+    ['"123456789"', null],
+    ['"\\q"', null],
+    ["12", null],
+    ["null", null],
+  ];
+  for (const [text, word] of rows) {
+    const outline = new JsonOutline(text);
+    assertEquals(outline.wordOf(outline.skip(), 10), word, text);
+  }
+});
+
+Deno.test("JsonOutline refuses a text without the structure of JSON, wherever it is cut", () => {
+  const whole = '{"a":[1,{"b":"c"}],"d":{"e":null}}';
+  const walk = (text: string) => {
+    const outline = new JsonOutline(text);
+    outline.members(10, () => {});
+    outline.end();
+  };
+  walk(whole);
+  assertThrows(() => new JsonOutline("[1,[2]").skip(), JsonOutlineError);
+  assertThrows(() => new JsonOutline("[1,[2]").items(1, () => {}), JsonOutlineError);
+  for (let end = 0; end < whole.length; end++) {
+    assertThrows(
+      () => walk(whole.slice(0, end)),
+      JsonOutlineError,
+      "it is not valid JSON",
+      String(end),
+    );
+  }
+  for (
+    const text of ["[]x", "{1:2}", '{"a" 1}', '{"a":1 "b":2}', '{"a":,}', '{"a":1}}', "1", '"a"']
+  ) {
+    assertThrows(() => walk(text), JsonOutlineError, "it is not valid JSON", text);
+  }
 });

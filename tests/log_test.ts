@@ -20,7 +20,7 @@ function logTo(options: { level?: LogLevel; format?: LogFormat; secrets?: string
   return { log, lines };
 }
 
-Deno.test("createLog() writes a line an event, in text", () => {
+Deno.test("createLog() writes one line per event, in text", () => {
   const { log, lines } = logTo();
   log.warning("connection breaker opened", { why: "connection refused", open_for_s: 45.5 });
   log.info("started");
@@ -30,7 +30,7 @@ Deno.test("createLog() writes a line an event, in text", () => {
   ]);
 });
 
-Deno.test("createLog() writes a line an event, in JSON", () => {
+Deno.test("createLog() writes one line per event, in JSON", () => {
   const { log, lines } = logTo({ format: "json" });
   log.error("failed", { why: 'a "b"\nc', attempts: 3, offline: false, status: null });
   assertEquals(lines.map((line) => JSON.parse(line)), [{
@@ -44,7 +44,7 @@ Deno.test("createLog() writes a line an event, in JSON", () => {
   }]);
 });
 
-Deno.test("createLog() tells nothing below its level", () => {
+Deno.test("createLog() writes nothing below its level", () => {
   const { log, lines } = logTo({ level: "warning" });
   log.debug("a");
   log.info("b");
@@ -53,13 +53,13 @@ Deno.test("createLog() tells nothing below its level", () => {
   assertEquals(lines.length, 2);
 });
 
-Deno.test("createLog() takes braces in a message and its fields as they are", () => {
+Deno.test("createLog() does not interpret braces in a message or its fields", () => {
   const { log, lines } = logTo();
   log.info("a {b} c", { why: "{d}" });
   assertEquals(lines, ['1970-01-01T00:00:00.000Z INFO a {b} c why="{d}"']);
 });
 
-Deno.test("createLog() quotes a value that could be taken for more than one", () => {
+Deno.test("createLog() quotes a value that would look like several", () => {
   const { log, lines } = logTo();
   const rows: [value: string, written: string][] = [
     ["@a.b:c/d+f,g~h(i)-1", "@a.b:c/d+f,g~h(i)-1"],
@@ -76,7 +76,7 @@ Deno.test("createLog() quotes a value that could be taken for more than one", ()
   }
 });
 
-Deno.test("createLog() hides a field by what it is called, in any case, and leaves others", () => {
+Deno.test("createLog() hides a field by its name, in any case, and no other", () => {
   const { log, lines } = logTo({ secrets: ["1234567", "12345678"] });
   log.info("a", { Access_Token: "a", myPassword: "b", SECRET: "c", Authorization: "d", to: "e" });
   assertEquals(
@@ -96,7 +96,7 @@ Deno.test("createLog() hides a field by what it is called, in any case, and leav
   );
 });
 
-Deno.test("createLog() cuts a text that is too long, and says that it did", () => {
+Deno.test("createLog() cuts a text that is too long, and marks it", () => {
   for (const format of ["text", "json"] as const) {
     const { log, lines } = logTo({ format });
     const longest = "x".repeat(LONGEST_TEXT);
@@ -112,7 +112,7 @@ Deno.test("createLog() cuts a text that is too long, and says that it did", () =
   }
 });
 
-Deno.test("createLog() cuts further where a line of several texts would be too long, and is JSON still", () => {
+Deno.test("createLog() cuts texts further if the line would be too long, and still writes JSON", () => {
   for (const format of ["text", "json"] as const) {
     const { log, lines } = logTo({ format });
     for (const unit of ["x", '"', "\n", "é", "装", "😀"]) {
@@ -138,7 +138,7 @@ Deno.test("createLog() cuts further where a line of several texts would be too l
   }
 });
 
-Deno.test("createLog() leaves its own messages whole, whatever a server chose as a token", () => {
+Deno.test("createLog() does not redact its own messages, whatever token a server sends", () => {
   const { log, lines } = logTo({ secrets: ["connection", "breaker opened"] });
   log.warning("connection breaker opened", { why: "a connection" });
   assertEquals(
@@ -147,7 +147,7 @@ Deno.test("createLog() leaves its own messages whole, whatever a server chose as
   );
 });
 
-Deno.test("createLog() hides a secret that became known after it was made", () => {
+Deno.test("createLog() hides a secret that is added after it was created", () => {
   const lines: string[] = [];
   const secrets = new Secrets(["the-first-token"]);
   const log = createLog((line) => lines.push(line), () => 0, {
@@ -160,7 +160,7 @@ Deno.test("createLog() hides a secret that became known after it was made", () =
   assert(lines[0]?.endsWith('why="(hidden), (hidden)"'), lines[0]);
 });
 
-Deno.test("createLog() tells no secret, however it is dressed", () => {
+Deno.test("createLog() writes no secret in any form", () => {
   const jwt = `${btoa('{"alg":"HS256"}')}.${btoa('{"sub":"1"}').replace(/=/g, "")}.c2lnbmF0dXJl`;
   const { log, lines } = logTo({ secrets: ["known-secret-value"] });
   log.info("a", { refresh_token: "abc", authorization: "xyz", password: "pw" });
@@ -191,7 +191,7 @@ const anyText = fc.oneof(
   ),
 );
 
-Deno.test("createLog() writes one line that is safe to show and not too long, whatever it is told", () => {
+Deno.test("createLog() writes one line that is safe to show and not too long, whatever it gets", () => {
   const fields = fc.dictionary(anyText, fc.oneof(anyText, fc.double(), fc.boolean()), {
     maxKeys: 20,
   });
@@ -216,14 +216,14 @@ Deno.test("createLog() writes one line that is safe to show and not too long, wh
   );
 });
 
-Deno.test("createLog() says every character of every script that has a picture", () => {
+Deno.test("createLog() writes every character with a glyph, of every script", () => {
   const { log, lines } = logTo({ format: "json" });
   const names = "Ünïcødé Ελλάδα Україна 日本語 한국어 العربية עברית हिन्दी ไทย 😀 ❤️ é Å 𝒳";
   log.info("told", { names });
   assertEquals(JSON.parse(lines[0] ?? "").names, names);
 });
 
-Deno.test("createLog() lets no known secret through, whole or broken by what is stripped, in either format", () => {
+Deno.test("createLog() writes no known secret, whole or split by stripped characters, in either format", () => {
   const secret = fc.stringMatching(/^[A-Za-z0-9._-]{8,40}$/);
   const dress = fc.string({ unit: "binary", maxLength: 30 });
   const breaks = fc.array(
@@ -260,7 +260,7 @@ Deno.test("createLog() lets no known secret through, whole or broken by what is 
   );
 });
 
-Deno.test("createLog() hides a token that a program has broken over two lines", () => {
+Deno.test("createLog() hides a token that a program has split over two lines", () => {
   const jwt = `${btoa('{"alg":"HS256"}')}.${btoa('{"sub":"1"}').replace(/=/g, "")}.c2lnbmF0dXJl`;
   const { log, lines } = logTo();
   log.info("a", { why: `token:\n${jwt.slice(0, 12)}\n${jwt.slice(12)}\nend` });
@@ -273,7 +273,7 @@ Deno.test("createLog() hides a token that a program has broken over two lines", 
   assert(lines[4]?.includes('why="first line\\nsecond line"'), lines[4]);
 });
 
-Deno.test("createLog() cuts no text to fewer than ten characters, and leaves fields out instead", () => {
+Deno.test("createLog() cuts no text to fewer than ten characters, and omits fields instead", () => {
   const { log, lines } = logTo();
   const why = "x".repeat(100);
   log.info("long", Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`why${n}`, why])));

@@ -15,7 +15,7 @@ for (const secret of SECRET_TEXTS) {
   });
 }
 
-Deno.test("redact() hides access tokens by the mark that their service gives them", () => {
+Deno.test("redact() hides access tokens by the prefix of their service", () => {
   const tokens = [
     "ghp_0123456789abcdefABCDEF0123456789abcd",
     "github_pat_11ABCDEFG0123456789_abcdefghijklmnop",
@@ -31,7 +31,7 @@ Deno.test("redact() hides access tokens by the mark that their service gives the
   }
 });
 
-Deno.test("redact() leaves what is no secret as it is", () => {
+Deno.test("redact() does not change what is no secret", () => {
   const texts = [
     "http://deb.debian.org/debian bookworm InRelease",
     "http://127.0.0.1:9/private bookworm/main amd64 Packages",
@@ -58,14 +58,14 @@ Deno.test("redact() leaves what is no secret as it is", () => {
   for (const text of texts) assertEquals(redact(text), text);
 });
 
-Deno.test("redact() keeps the host and what was said about it", () => {
+Deno.test("redact() does not hide the host, nor the text about it", () => {
   assertEquals(
     redact("Cannot fetch https://deploy:S3cret@repo.test/debian/a?sig=1: 401"),
     "Cannot fetch https://(hidden)@repo.test/debian/a?(hidden): 401",
   );
 });
 
-Deno.test("redact() keeps what stands before a user without a scheme, to the last sign", () => {
+Deno.test("redact() does not hide the text before a user without a scheme", () => {
   const rows = [
     ["http_proxy=deploy:S3cret@proxy.test:3128", "http_proxy=(hidden)@proxy.test:3128"],
     ['"deploy:S3cret@proxy.test"', '"(hidden)@proxy.test"'],
@@ -87,7 +87,7 @@ Deno.test("redact() hides a query and a fragment wherever they begin", () => {
   for (const [text = "", shown = ""] of rows) assertEquals(redact(text), shown);
 });
 
-Deno.test("redact() hides path segments that are tokens of any alphabet, and whatever is around them", () => {
+Deno.test("redact() hides path segments that are tokens of any alphabet, in any surroundings", () => {
   const of = (alphabet: string, minLength: number) =>
     fc.string({ unit: fc.constantFrom(...alphabet), minLength, maxLength: 60 });
   const token = fc.oneof(
@@ -103,7 +103,7 @@ Deno.test("redact() hides path segments that are tokens of any alphabet, and wha
   }));
 });
 
-Deno.test("redact() hides what is named as a secret, however its name is written", () => {
+Deno.test("redact() hides values named as secrets, in any spelling of the name", () => {
   const words = fc.constantFrom("proxy", "client", "x", "AWS", "github");
   const kind = fc.constantFrom(
     "password",
@@ -128,7 +128,7 @@ Deno.test("redact() hides what is named as a secret, however its name is written
   }));
 });
 
-Deno.test("redact() leaves a package manager's ordinary words as they are", () => {
+Deno.test("redact() does not change the ordinary output of a package manager", () => {
   const word = fc.constantFrom(
     ...[
       "tool:i386",
@@ -162,7 +162,7 @@ Deno.test("redact() leaves a package manager's ordinary words as they are", () =
   }));
 });
 
-Deno.test("redact() changes nothing that it has redacted", () => {
+Deno.test("redact() does not change a redacted text", () => {
   const pieces = fc.constantFrom(
     ...SECRET_TEXTS,
     "://",
@@ -181,7 +181,7 @@ Deno.test("redact() changes nothing that it has redacted", () => {
   }));
 });
 
-Deno.test("redact() hides a user part whatever it is made of", () => {
+Deno.test("redact() hides a user part with any characters", () => {
   const secret = fc.string({ unit: "binary-ascii", minLength: 4, maxLength: 40 })
     .map((text) => `Qz7${text.replaceAll(/\s/g, "_").replaceAll("://", "")}Qz8`);
   fc.assert(fc.property(secret, (secret) => {
@@ -220,7 +220,7 @@ Deno.test("redact() takes time in proportion to a text's length", () => {
   }
 });
 
-Deno.test("quoteWords() quotes up to its limit, says that it cut, and cuts no character in two", () => {
+Deno.test("quoteWords() cuts at its limit, marks the cut, and splits no character", () => {
   assertEquals(quoteWords("1234567890", 10), "1234567890");
   assertEquals(quoteWords("12345678901", 10), "12345(cut)");
   assertEquals(quoteWords("1234😀78901", 10), "1234(cut)");

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { MOST_SECRETS, Secrets, SHORTEST_SECRET } from "../src/secrets.ts";
 import { hasControls } from "../src/strip_controls.ts";
 
-Deno.test("hide() replaces what was added, and leaves what is too short to be a secret", () => {
+Deno.test("hide() replaces the texts that were added, unless they are too short to be secrets", () => {
   const short = "x".repeat(SHORTEST_SECRET - 1);
   const secrets = new Secrets([short, `${short}y`]);
   secrets.add("a-renewed-token");
@@ -17,7 +17,7 @@ Deno.test("hide() replaces the whole of a secret that contains another one", () 
   assertEquals(secrets.hide("abcdefgh-and-more before-abcdefgh"), "(hidden) (hidden)");
 });
 
-Deno.test("hide() replaces what is left of a secret where a text was cut", () => {
+Deno.test("hide() replaces the rest of a secret where a text was cut", () => {
   const secrets = new Secrets(["0123456789-the-token"]);
   const rows: [text: string, shown: string][] = [
     ["HTTP 400: 0123456789-the", "HTTP 400: (hidden)"],
@@ -30,7 +30,7 @@ Deno.test("hide() replaces what is left of a secret where a text was cut", () =>
   for (const [text, shown] of rows) assertEquals(secrets.hide(text), shown);
 });
 
-Deno.test("add() forgets the secret that was used longest ago, and no other", () => {
+Deno.test("add() drops the secret that was added longest ago, and no other", () => {
   const secrets = new Secrets();
   const token = (n: number) => `token-number-${n};`;
   for (let n = 0; n < MOST_SECRETS; n++) secrets.add(token(n));

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
+  type Allowed,
   hasControls,
-  type Kept,
   safeJson,
   stripControls,
   stripPrefix,
@@ -15,7 +15,7 @@ function* everyCharacter(): Generator<[codePoint: number, text: string]> {
   }
 }
 
-Deno.test("stripControls() takes out what steers, hides, reorders or breaks a line", () => {
+Deno.test("stripControls() removes what controls a terminal, or hides, reorders or breaks lines", () => {
   const rows: [what: string, character: string][] = [
     ["NUL", "\0"],
     ["bell", "\x07"],
@@ -55,7 +55,7 @@ Deno.test("stripControls() takes out what steers, hides, reorders or breaks a li
   assertEquals(stripControls("\ud83d\ude00\ud83d"), "😀");
 });
 
-Deno.test("stripControls() leaves what has a picture, in every script", () => {
+Deno.test("stripControls() does not remove characters with a glyph, in every script", () => {
   const texts = [
     "plain ASCII, ~ too",
     "Ünïcødé é Å ﬁ",
@@ -76,7 +76,7 @@ Deno.test("stripControls() leaves what has a picture, in every script", () => {
   assertEquals(stripControls("می\u200cخواهم"), "میخواهم");
 });
 
-Deno.test("stripControls() decides over every character as its Unicode properties say", () => {
+Deno.test("stripControls() follows the Unicode properties of every character", () => {
   const stripped = /^[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]$/u;
   const ignorable = /^\p{Default_Ignorable_Code_Point}$/u;
   const selector = /^\p{Variation_Selector}$/u;
@@ -88,7 +88,7 @@ Deno.test("stripControls() decides over every character as its Unicode propertie
   assertEquals(wrong, []);
 });
 
-Deno.test("stripControls() keeps the ends of lines and tabs where it is told to, and nothing else", () => {
+Deno.test("stripControls() leaves only the line breaks and tabs that the caller allows", () => {
   const text = "a\tb\nc\rd\u2028e";
   assertEquals(stripControls(text, "\n\t"), "a\tb\ncde");
   assertEquals(stripControls(text, "\n"), "ab\ncde");
@@ -101,10 +101,10 @@ const anyText = fc.oneof(
   fc.array(fc.integer({ min: 0, max: 0xffff })).map((units) => String.fromCharCode(...units)),
 );
 
-Deno.test("what is stripped is safe and well formed, and stripping it again changes nothing", () => {
+Deno.test("stripControls() returns a safe, well-formed text, and does not change it again", () => {
   fc.assert(fc.property(
     anyText,
-    fc.constantFrom<Kept>("", "\n", "\t", "\n\t"),
+    fc.constantFrom<Allowed>("", "\n", "\t", "\n\t"),
     (text, kept) => {
       const once = stripControls(text, kept);
       assert(once.isWellFormed());
@@ -115,7 +115,7 @@ Deno.test("what is stripped is safe and well formed, and stripping it again chan
   ));
 });
 
-Deno.test("stripPrefix() strips no more of a text than is needed", () => {
+Deno.test("stripPrefix() processes no more of a text than it needs", () => {
   const hidden = "\u200b".repeat(10_000);
   assertEquals(stripPrefix(`${hidden}1${hidden}234`, 10), "1234");
   // It goes on by pieces: what it gives is a beginning, longer than the limit where there is more.

@@ -33,7 +33,7 @@ const ROOT = 0;
 const ME = 1_000;
 const OTHER = 1_001;
 
-Deno.test("trustProblems() judges the file itself by owner and mode", () => {
+Deno.test("trustProblems() checks the owner and mode of the file", () => {
   const rows: [
     use: FileUse,
     mode: number,
@@ -84,7 +84,7 @@ Deno.test("trustProblems() judges the file itself by owner and mode", () => {
   }
 });
 
-Deno.test("trustProblems() judges the state directory, and each directory on the way", () => {
+Deno.test("trustProblems() checks the state directory and each directory above it", () => {
   const state = (mode: number, owner = ROOT, group = owner) =>
     step("/srv/state", "directory", mode, owner, group);
   const rows: [steps: PathStep[], user: number, is: string][] = [
@@ -125,7 +125,7 @@ Deno.test("trustProblems() judges the state directory, and each directory on the
   }
 });
 
-Deno.test("trustProblems() judges the way to what is not there yet", () => {
+Deno.test("trustProblems() checks the directories above a missing file", () => {
   for (const use of ["configuration", "key", "identity", "state directory"] as const) {
     const way = (last: PathStep) => verdict([ROOT_DIRECTORY, last], ROOT, use, false);
     assertEquals(way(directory(0o755)), "fine");
@@ -137,7 +137,7 @@ Deno.test("trustProblems() judges the way to what is not there yet", () => {
   }
 });
 
-Deno.test("trustProblems() trusts the owner of / and says who that is", () => {
+Deno.test("trustProblems() trusts the owner of / and names that user", () => {
   const nobody = 65_534;
   const way = [step("/", "directory", 0o755, nobody), step("/etc", "directory", 0o755, nobody)];
   assertEquals(
@@ -162,7 +162,7 @@ Deno.test("trustProblems() trusts the owner of / and says who that is", () => {
   assertEquals(verdict([own, file(0o644, ROOT)], ME, "configuration"), "fine");
 });
 
-Deno.test("trustProblems() judges of several steps of one path the last, and each path once", () => {
+Deno.test("trustProblems() checks each path once, by its last step", () => {
   const way = (...steps: PathStep[]) => verdict([ROOT_DIRECTORY, ETC, ...steps], ROOT, "key");
   assertEquals(way(file(0o666), file(0o600)), "fine");
   assertEquals(way(file(0o600), file(0o666)), "refused");
@@ -171,7 +171,7 @@ Deno.test("trustProblems() judges of several steps of one path the last, and eac
   assertEquals(trustProblems({ steps, isWhole: true }, question).length, 1);
 });
 
-Deno.test("trustProblems() says what to do, in words a shell takes", () => {
+Deno.test("trustProblems() quotes the next step for a shell", () => {
   const texts = (steps: PathStep[], userId: number, use: FileUse) =>
     trustProblems({ steps: [ROOT_DIRECTORY, ...steps], isWhole: true }, { userId, use })
       .map(({ text }) => text);
@@ -199,7 +199,7 @@ Deno.test("trustProblems() says what to do, in words a shell takes", () => {
   ]);
 });
 
-Deno.test("trustProblems() has nothing to say where users have no numbers", () => {
+Deno.test("trustProblems() returns nothing where users have no numbers", () => {
   const steps = [ROOT_DIRECTORY, file(0o666, OTHER)];
   assertEquals(verdict(steps, null, "identity"), "fine");
   const windows = { ...file(0), mode: null, owner: null, group: null };
@@ -212,7 +212,7 @@ const anyStep = fc.record({
   group: fc.constantFrom(ROOT, ME, OTHER),
 });
 
-Deno.test("trustProblems() lets root rely on nothing that an ordinary user can change", () => {
+Deno.test("trustProblems() refuses for root whatever an ordinary user can change", () => {
   fc.assert(fc.property(
     fc.array(anyStep, { maxLength: 4 }),
     anyStep,

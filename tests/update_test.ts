@@ -18,7 +18,7 @@ const IN_ORDER: readonly Update[] = [
   { ...tool, package: "a-ignored", security: true, severity: "critical", state: "ignored" },
 ];
 
-Deno.test("compareUpdates() puts security first, the worst in front, and what is ignored last", () => {
+Deno.test("compareUpdates() orders security updates first, by severity, and ignored updates last", () => {
   for (const [at, a] of IN_ORDER.entries()) {
     for (const [index, b] of IN_ORDER.entries()) {
       const names = `${a.package} ${a.architecture}, ${b.package} ${b.architecture}`;
@@ -27,7 +27,7 @@ Deno.test("compareUpdates() puts security first, the worst in front, and what is
   }
 });
 
-Deno.test("combineReboots() needs one scanner that says so, and takes silence for no answer", () => {
+Deno.test("combineReboots() requires a restart if one scanner does, and ignores those without an answer", () => {
   const due = (reason: string) => ({ reboot: { isRequired: true, reason } });
   const not = { reboot: { isRequired: false, reason: "nothing asks for it" } };
   const silent = { reboot: null };

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { joinNames, suggest } from "../src/wording.ts";
 
-Deno.test("joinNames() names ten and counts the rest", () => {
+Deno.test("joinNames() lists ten names and counts the rest", () => {
   const names = Array.from({ length: 12 }, (_, n) => `p${n}`);
   assertEquals(joinNames(names.slice(0, 2)), "p0, p1");
   assertEquals(joinNames(names), "p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 and 2 more");
@@ -11,7 +11,7 @@ Deno.test("joinNames() names ten and counts the rest", () => {
 
 const KNOWN = ["server.url", "backoff.base", "backoff.cap", "log.level"];
 
-Deno.test("suggest() finds the word that a typo is up to three changes away from", () => {
+Deno.test("suggest() finds a word within an edit distance of three", () => {
   const rows: [written: string, meant: string | undefined][] = [
     ["server.url", "server.url"],
     ["server.ulr", "server.url"], // Two replacements.
@@ -26,18 +26,18 @@ Deno.test("suggest() finds the word that a typo is up to three changes away from
   for (const [written, meant] of rows) assertEquals(suggest(written, KNOWN), meant, written);
 });
 
-Deno.test("suggest() prefers the nearest, however the known ones are ordered", () => {
+Deno.test("suggest() prefers the nearest word in any order", () => {
   for (const known of [["abxx", "abcx"], ["abcx", "abxx"]]) {
     assertEquals(suggest("abcd", known), "abcx");
     assertEquals(suggest("abxy", known), "abxx");
   }
 });
 
-Deno.test("suggest() knows a key that stands in the wrong section", () => {
+Deno.test("suggest() finds a key in another section", () => {
   assertEquals(suggest("polling_and_more.level", KNOWN), "log.level");
   assertEquals(suggest("polling_and_more.levels", KNOWN), undefined);
 });
 
-Deno.test("suggest() has nothing to offer where nothing is known", () => {
+Deno.test("suggest() returns undefined if no word is known", () => {
   assertEquals(suggest("server.url", []), undefined);
 });

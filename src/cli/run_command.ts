@@ -80,7 +80,7 @@ async function untilStopped(
       () => {}, // It had come to rest before.
     );
   });
-  const endHints = system.onHostHint((hint) => agent.loop.takeHint(hint));
+  const endHints = system.onHostEvent((hint) => agent.loop.takeHint(hint));
   const signals = { stop: stop.signal, cut: cut.signal };
   const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
   try {

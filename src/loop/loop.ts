@@ -7,7 +7,7 @@ import type { CommandOutcome } from "../buffer/command.ts";
 import { keep } from "../buffer/keep.ts";
 import type { CheckInAnswer } from "../server/check_in_answer.ts";
 import type { CheckInBody } from "../server/protocol.ts";
-import type { HostHint } from "../system/system.ts";
+import type { HostEvent } from "../system/system.ts";
 import { checkDisk, checkIn, type CheckInParts, closeCheckIn, dueAfter } from "./checkin.ts";
 import { Delivering, type DeliveringParts } from "./delivering.ts";
 import { Inbox, type InboxParts } from "./inbox.ts";
@@ -152,7 +152,7 @@ export class Loop {
   }
 
   /** The host has woken or its network has come up: what only waited for that comes soon. */
-  takeHint(hint: HostHint): void {
+  takeHint(hint: HostEvent): void {
     const { clock, random, log, connection } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#lastHintMs < HINT_EVERY_MS) return;

@@ -6,14 +6,17 @@
 
 import * as v from "valibot";
 import { IDENTIFIER } from "../credentials.ts";
-import { type Decoded, decodeJson, type JsonLimits, type JsonText } from "../json.ts";
 import {
+  type Decoded,
+  decodeJson,
   type JsonKind,
+  type JsonLimits,
   JsonOutline,
   JsonOutlineError,
   type JsonRange,
   type JsonSpan,
-} from "../json/outline.ts";
+  type JsonText,
+} from "../json.ts";
 import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
 import { excerpt } from "./limits.ts";
 

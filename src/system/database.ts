@@ -1,11 +1,12 @@
-/** An embedded SQL database, as a port: SQLite in both worlds, `:memory:` in tests. */
+/** The port to an embedded SQL database: SQLite everywhere, `:memory:` in tests. */
 
-/** What goes in and comes out of a column. */
+/** The value of a column. */
 export type SqlValue = string | number | null;
 
 /**
- * A database, and SQLite's own files beside it, which belong to it: the last one is there while a new
- * database is made, before it has a log, and left beside another one would undo that one's pages.
+ * Endings of the names of a database and of SQLite's files beside it, which belong to it. The last one
+ * exists while a new database is created, before it has a log; beside another database, SQLite would roll
+ * that one's pages back.
  */
 export const SQLITE_SUFFIXES = ["", "-wal", "-shm", "-journal"] as const;
 
@@ -13,40 +14,28 @@ export const SQLITE_SUFFIXES = ["", "-wal", "-shm", "-journal"] as const;
 export type Row = Record<string, SqlValue>;
 
 /** `busy`: another process holds it. `corrupt`: not a database, or a damaged one. */
-export type DatabaseErrorReason =
-  | "full"
-  | "busy"
-  | "corrupt"
-  | "denied"
-  | "io"
-  | "failed";
+export type DatabaseErrorReason = "full" | "busy" | "corrupt" | "denied" | "io" | "failed";
 
-/** A statement that did not happen; inside a transaction, nothing of that transaction did. */
+/** A statement failed; inside a transaction, all of the transaction is rolled back. */
 export class DatabaseError extends Error {
   override readonly name = "DatabaseError";
   readonly reason: DatabaseErrorReason;
 
-  constructor(
-    message: string,
-    options: { reason: DatabaseErrorReason; cause?: unknown },
-  ) {
+  constructor(message: string, options: { reason: DatabaseErrorReason; cause?: unknown }) {
     super(message, { cause: options.cause });
     this.reason = options.reason;
   }
 }
 
-/** Every method throws `DatabaseError`. Statements are prepared once and kept. */
+/** Every method throws `DatabaseError`. Statements are prepared once and cached. */
 export interface Database {
-  /** Runs statements that answer nothing. */
+  /** Runs statements without a result. */
   execute(sql: string): void;
-  /** Runs one statement with values for its `?`s; answers how many rows it changed. */
+  /** Runs one statement with values for its `?`s; returns the number of changed rows. */
   run(sql: string, ...values: SqlValue[]): number;
   /** All rows of a query. */
   all(sql: string, ...values: SqlValue[]): Row[];
-  /**
-   * `BEGIN IMMEDIATE`, the work, `COMMIT`; `ROLLBACK` and the same error if the work throws. Within
-   * another transaction the work is part of that one.
-   */
+  /** Commits what `work` does, or rolls it back if `work` throws. May be nested in another one. */
   transaction<T>(work: () => T): T;
   close(): void;
 }

@@ -1,34 +1,33 @@
-/** One HTTP exchange, as a port: no redirect, no opinion on the status, no retry of what may have arrived. */
+/** The port for one HTTP exchange: no redirects, no check of the status, no retry of what may have arrived. */
 
-/** What one request needs. */
 export interface HttpRequest {
   readonly method: "GET" | "POST" | "DELETE";
   /** Absolute, `http:` or `https:`. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Sent with any method, GET included: RedFlag's check-in is a GET with a JSON body. */
+  /** Sent with any method: RedFlag's check-in is a GET with a JSON body. */
   readonly body?: string;
-  /** Limit on reaching the server: name, TCP and TLS together. */
+  /** Limit on connecting: name resolution, TCP and TLS together. */
   readonly connectTimeoutMs: number;
   /** Limit on the whole exchange, connecting included. */
   readonly timeoutMs: number;
-  /** Limit on the answer's body, as it is sent and after decompression. */
+  /** Limit on the answer's body, as it is sent and as it is decompressed. */
   readonly maxBodyBytes: number;
   readonly tls?: TlsOptions;
   /** The `http://[user:password@]host:port` of a proxy to go through. */
   readonly proxyUrl?: string;
   /**
-   * The server does nothing else for a second request than for the first: one whose kept-alive
-   * connection closes before the answer may be sent again. Without this it is sent again only if
-   * nothing of it was written. @default false
+   * Whether a second request has no further effect on the server, so that it may be sent again when an
+   * idle connection closes before the answer. Otherwise it is sent again only if nothing of it was
+   * written. @default false
    */
   readonly isIdempotent?: boolean;
   readonly signal?: AbortSignal;
 }
 
-/** PEM texts that change how the other side is verified, or how we show who we are. */
+/** PEM texts that change how the server is verified, or that authenticate the client. */
 export interface TlsOptions {
-  /** Certificates of authorities trusted besides the system's. */
+  /** Certificates of trusted authorities besides the system's. */
   readonly ca?: string;
   readonly certificate?: string;
   readonly key?: string;
@@ -39,21 +38,18 @@ export interface HttpResponse {
   readonly status: number;
   /** Names in lower case; a repeated header's values joined by ", ". At most 32 KiB in all. */
   readonly headers: Readonly<Record<string, string>>;
-  /**
-   * Decompressed. Any bytes: decoding 4 MiB that are not UTF-8 takes 100 ms, so whoever reads them
-   * decodes no more than it needs.
-   */
+  /** Decompressed, not decoded: decoding 4 MiB that are not UTF-8 takes 100 ms. */
   readonly body: Uint8Array;
 }
 
 /**
  * Why no whole answer came.
  *
- * `offline`: nothing left this host (no link, no route, no resolver). `dns`: the name does not
- * resolve. `refused`: nobody listens there. `tls`: no trust. `timeout`: ours ran out. `cut_off`: the
- * connection ended before the answer did. `malformed`: that was not HTTP. `too_large`: a body
- * of more than `maxBodyBytes`, or too much around it. `aborted`: our own signal. `proxy`: the proxy
- * would not.
+ * `offline`: nothing left this host (no link, no route, no resolver). `dns`: the name does not resolve.
+ * `refused`: nothing listens on the port. `tls`: no trust. `timeout`: a limit of the request was reached.
+ * `cut_off`: the connection ended before the answer did. `malformed`: the answer is not HTTP.
+ * `too_large`: a body of more than `maxBodyBytes`, or too much around it. `proxy`: the proxy refuses.
+ * `aborted`: the request's signal.
  */
 export type HttpErrorReason =
   | "offline"
@@ -67,19 +63,16 @@ export type HttpErrorReason =
   | "proxy"
   | "aborted";
 
-/** A request that brought no whole answer. Never holds a header: those carry tokens. */
+/** No whole answer came. Never contains a header, since headers contain tokens. */
 export class HttpError extends Error {
   override readonly name = "HttpError";
   readonly reason: HttpErrorReason;
 
-  constructor(
-    message: string,
-    options: { reason: HttpErrorReason; cause?: unknown },
-  ) {
+  constructor(message: string, options: { reason: HttpErrorReason; cause?: unknown }) {
     super(message, { cause: options.cause });
     this.reason = options.reason;
   }
 }
 
-/** Sends a request and reads its answer whole; throws `HttpError` and nothing else. */
+/** Sends a request and reads the whole answer; throws `HttpError` and nothing else. */
 export type SendHttp = (request: HttpRequest) => Promise<HttpResponse>;

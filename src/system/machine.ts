@@ -1,21 +1,20 @@
-/** What the operating system tells of this machine without starting a program, as a port. */
+/** The port to facts about this machine that need no other program. */
 
-/** One processor's times since boot. */
+/** The times of one processor since boot. */
 export interface CpuTimes {
   readonly model: string;
   readonly busyMs: number;
   readonly totalMs: number;
 }
 
-/** One address of one network interface. */
+/** One address of a network interface. */
 export interface NetworkAddress {
-  readonly interfaceName: string;
   readonly family: "IPv4" | "IPv6";
   readonly address: string;
   readonly mac: string;
 }
 
-/** None of these throws: what cannot be known is `null` or empty. */
+/** No method throws: an unknown fact is `null` or empty. */
 export interface Machine {
   hostName(): string;
   /** The kernel's release: `6.1.0-18-amd64`, `10.0.22631`. */
@@ -26,8 +25,8 @@ export interface Machine {
   /** The file system that holds `path`. */
   disk(path: string): { totalBytes: number; freeBytes: number } | null;
   networkAddresses(): NetworkAddress[];
-  /** The user's number, `null` where users have none; 0 is root. */
+  /** The user's number; 0 is root, `null` on Windows. */
   userId(): number | null;
-  /** The user's home folder, if it is known. */
+  /** The user's home directory, if it is known. */
   homeDirectory(): string | null;
 }

@@ -1,22 +1,19 @@
-/** Running another program, as a port: an argument list, never a shell. */
+/** The port that runs other programs: an argument list, never a shell. */
 
-/** Bounds on one run. */
+/** Limits and environment of one run. */
 export interface RunOptions {
-  /** After this the program is ended with what it started: TERM, then KILL; on Windows at once. */
+  /** Then the program is ended with the processes it started: TERM, then KILL; on Windows at once. */
   readonly timeoutMs: number;
-  /** Kept of stdout and of stderr, each; the rest is read and dropped. @default 16 MiB */
+  /** Captured of stdout and of stderr, each; the rest is read and dropped. @default 16 MiB */
   readonly maxOutputBytes?: number;
-  /** Added to the fixed environment (`PATH`, `HOME`, `LC_ALL=C.UTF-8`, and nothing else; on Windows its folders too). */
+  /** Added to the fixed environment: `PATH`, `HOME`, `LC_ALL=C.UTF-8`, and Windows' own variables. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
-/** How a program ended by itself, whatever it said. */
+/** The result of a program that ended by itself. */
 export interface RunResult {
-  /**
-   * The exit code; 128 + the signal's number where a signal ended it. On Windows an HRESULT comes as
-   * a negative number: `code >>> 0` is what its tables have.
-   */
+  /** 128 + the signal's number if a signal ended it. Windows: an HRESULT is `code >>> 0`. */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -24,19 +21,14 @@ export interface RunResult {
   readonly truncated: boolean;
 }
 
-/** `not_found`: no such program. `denied`: not ours to run. `timeout`, `aborted`: ended by us. */
-export type CommandErrorReason =
-  | "not_found"
-  | "denied"
-  | "timeout"
-  | "aborted"
-  | "failed";
+/** `denied`: no permission to run it. `timeout`, `aborted`: this process ended it. */
+export type CommandErrorReason = "not_found" | "denied" | "timeout" | "aborted" | "failed";
 
-/** A program that could not be run to its own end. */
+/** A program could not be started, or did not end by itself. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly reason: CommandErrorReason;
-  /** What it had said on stderr until it was ended: what it was waiting for, perhaps. */
+  /** What it wrote to stderr until it was ended: this may explain what it was waiting for. */
   readonly stderr: string;
 
   constructor(
@@ -50,10 +42,9 @@ export class CommandError extends Error {
 }
 
 /**
- * Runs `argv[0]`, an absolute path, with the rest as its arguments; stdin is empty. Throws
- * `CommandError` if it could not be run to its end: a non-zero code is a result, not an error.
+ * Runs `argv[0]`, an absolute path, with the rest as its arguments; stdin is empty. A non-zero exit code
+ * is a result, not an error.
+ *
+ * @throws {CommandError}
  */
-export type RunCommand = (
-  argv: readonly string[],
-  options: RunOptions,
-) => Promise<RunResult>;
+export type RunCommand = (argv: readonly string[], options: RunOptions) => Promise<RunResult>;

@@ -1,10 +1,9 @@
 /**
- * The ports: all there is of the outside world, as types. Nothing here does anything; `real.ts`
- * beside it is the real thing, and tests bring their own.
+ * The ports: everything the agent uses of the outside world, as types. `real.ts` implements them; tests
+ * have their own implementations.
  *
- * Instants are milliseconds: `…Ms` from `nowMs()` count from the Unix epoch and may jump when
- * somebody sets the clock, those from `monotonicMs()` only ever grow and mean nothing in another
- * process.
+ * Instants are milliseconds: `…Ms` from `nowMs()` count from the Unix epoch and may jump when the clock
+ * is set; those from `monotonicMs()` never decrease and mean nothing in another process.
  */
 
 import type { Database } from "./database.ts";
@@ -12,37 +11,35 @@ import type { Files } from "./files.ts";
 import type { SendHttp } from "./http.ts";
 import type { Machine } from "./machine.ts";
 import type { RunCommand } from "./process.ts";
-import type { Terminal } from "./terminal.ts";
 
-/** The operating systems that a server knows, in the server's own words. */
+/** The operating systems that a server knows, by the server's names. */
 export type Os = "linux" | "windows" | "macos";
 
-/** Time, and waiting for it to pass. */
+/** Time and timers. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch; what people call "now". */
+  /** Milliseconds since the Unix epoch. */
   nowMs(): number;
-  /** Milliseconds on a clock that never goes back; only differences mean anything. */
+  /** Milliseconds on a clock that never goes back; only differences have a meaning. */
   monotonicMs(): number;
-  /** How long this host has been asleep (suspended) while this process lived, as far as is known. */
+  /** How long this host has been asleep (suspended) since this process began, as far as is known. */
   asleepMs(): number;
-  /** Resolves after `ms`, or rejects with the signal's reason as soon as that is given. */
+  /** Resolves after `ms`, or rejects with the signal's reason as soon as it is aborted. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
-  /** Resolves when the event loop has turned: signals, timers and sockets had their chance. */
+  /** Resolves when the event loop has turned, after pending signals, timers and sockets. */
   turn(): Promise<void>;
 }
 
-/** A host that has come back: out of sleep, or onto a network. */
-export type HostHint = "woke" | "network_up";
+/** The host has resumed from sleep, or come onto a network. */
+export type HostEvent = "woke" | "network_up";
 
-/** Chance: a number in [0, 1). Tests seed it. */
+/** A random number in [0, 1). Tests seed it. */
 export type Random = () => number;
 
-/** Everything the agent may ask of its surroundings. */
+/** Everything the agent uses of its surroundings. */
 export interface System {
   readonly os: Os;
-  /** The processor in the words of `uname -m`: `x86_64`, `aarch64`. */
+  /** The processor as `uname -m` prints it: `x86_64`, `aarch64`. */
   readonly architecture: string;
-  /** This process's number. */
   readonly processId: number;
   readonly clock: Clock;
   readonly random: Random;
@@ -51,21 +48,37 @@ export interface System {
   readonly terminal: Terminal;
   readonly runCommand: RunCommand;
   readonly sendHttp: SendHttp;
-  /** Opens (or makes, with mode 0600) the SQLite file at `path`; throws `DatabaseError`. */
+  /** Opens (or creates, with mode 0600) the SQLite file at `path`; throws `DatabaseError`. */
   openDatabase(path: string, options?: { readOnly?: boolean }): Database;
   /** A variable of the environment, if it is set and not empty. */
   readEnvironment(name: string): string | undefined;
-  /** Calls `listener` whenever the host has come back; the result ends that. */
-  onHostHint(listener: (hint: HostHint) => void): () => void;
+  /** Calls `listener` at each event of the host; the result removes it. */
+  onHostEvent(listener: (event: HostEvent) => void): () => void;
   /**
-   * Calls `listener` when the process is asked to stop (SIGINT, SIGTERM); the result ends that. The
-   * process then ends within 5 s in any case, and at once when it is asked again, or asked while
-   * nothing listens.
+   * Calls `listener` when the process is asked to stop (SIGINT, SIGTERM); the result removes it. The
+   * process then ends within 5 s in any case, and at once at a second request or without a listener.
    */
   onStopRequest(listener: (signal: string) => void): () => void;
   /**
-   * Ends the process, with a line in `format` on stderr and exit code 1, when the event loop has not
-   * turned for `limitMs`. Nothing in the program itself could do that.
+   * Ends the process, with a line in `format` on stderr and exit code 1, when the event loop has been
+   * blocked for `limitMs`. Another thread does that, since a blocked program cannot.
    */
   watchEventLoop(limitMs: number, format: "text" | "json"): void;
+}
+
+/** Standard input, output and error. Output is stripped of what controls a terminal. */
+export interface Terminal {
+  /** Writes a line to stdout; drops it if the reader of stdout has ended. */
+  print(text: string): void;
+  /** Writes a line to stderr. */
+  printError(text: string): void;
+  /** Replaces the current line of stderr if that is a terminal; otherwise does nothing. */
+  showProgress(text: string): void;
+  /** Clears the terminal on stdout and moves the cursor to its top. */
+  clearScreen(): void;
+  readonly stdoutIsTerminal: boolean;
+  /** Width of the terminal on stdout in columns; 80 where there is none. */
+  columns(): number;
+  /** Reads stdin to its end or to `maxBytes`. Throws an `Error` if stdin cannot be read. */
+  readInput(maxBytes: number): Promise<string>;
 }

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { openBuffer } from "../../src/buffer/store.ts";
-import { MOST_UNREAD } from "../../src/system/real/http/abandoned.ts";
+import { MOST_UNREAD } from "../../src/system/real/http/connection.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { assertGoesOn, assertSmall, assertStops, CONFIG, withAgent } from "./hostile.ts";
 import { pause } from "./outage.ts";

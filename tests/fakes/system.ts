@@ -5,8 +5,7 @@ import { HttpError, type SendHttp } from "../../src/system/http.ts";
 import type { Database } from "../../src/system/database.ts";
 import type { Machine } from "../../src/system/machine.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
-import type { HostHint, Os, System } from "../../src/system/system.ts";
-import type { Terminal } from "../../src/system/terminal.ts";
+import type { HostEvent, Os, System, Terminal } from "../../src/system/system.ts";
 import { FakeClock } from "./clock.ts";
 import { FakeFiles } from "./files.ts";
 
@@ -16,7 +15,6 @@ export class FakeTerminal implements Terminal {
   err = "";
   input = "";
   stdoutIsTerminal = false;
-  stderrIsTerminal = false;
   width = 80;
 
   print(text: string): void {
@@ -73,7 +71,7 @@ export class FakeSystem implements System {
   environment = new Map<string, string>();
   /** Databases by path: closing one and opening it again finds what was written. */
   databases = new Map<string, Database>();
-  hintListeners = new Set<(hint: HostHint) => void>();
+  hintListeners = new Set<(hint: HostEvent) => void>();
   stopListeners = new Set<(signal: string) => void>();
   /** The limit that the program wants its event loop held to. */
   watchedMs: number | null = null;
@@ -105,7 +103,7 @@ export class FakeSystem implements System {
     return this.environment.get(name) || undefined;
   }
 
-  onHostHint(listener: (hint: HostHint) => void): () => void {
+  onHostEvent(listener: (hint: HostEvent) => void): () => void {
     this.hintListeners.add(listener);
     return () => this.hintListeners.delete(listener);
   }

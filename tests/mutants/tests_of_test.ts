@@ -39,9 +39,9 @@ Deno.test("stagesFor() leaves out tests that never load the source", async () =>
 });
 
 Deno.test("stagesFor() has tests on real parts by themselves, marked as such", async () => {
-  const found = await stages("src/system/real/files.ts");
+  const found = await stages("src/system/real/terminal.ts");
   assertEquals(found.filter(({ isReal }) => !isReal).flatMap(({ files }) => files), []);
-  assertEquals(found[0]?.files, ["tests/real/files_test.ts"]);
+  assertEquals(found[0]?.files, ["tests/real/terminal_test.ts"]);
   for (const { files, isReal } of await stages("src/buffer/store.ts")) {
     assert(files.every((file) => isRealTest(file) === isReal));
   }

@@ -102,7 +102,7 @@ function answerOf({ bytes, isPacked, isChunked }: Body): Uint8Array {
 async function read(answer: Uint8Array): Promise<Uint8Array> {
   const reader = new AnswerReader(MAX_BODY_BYTES);
   for (let at = 0; at < answer.length; at += LONGEST_INPUT_BYTES) {
-    await reader.take(answer.subarray(at, at + LONGEST_INPUT_BYTES));
+    await reader.push(answer.subarray(at, at + LONGEST_INPUT_BYTES));
   }
   const { body } = await reader.answer();
   reader.close();

@@ -1,8 +1,11 @@
 /** A report whose answer is lost is stored once for each time that it was sent, and no oftener. */
 
 import { assertEquals } from "@std/assert";
-import { HttpConnection, type Stream } from "../../src/system/real/http/connection.ts";
-import { AbandonedSockets } from "../../src/system/real/http/abandoned.ts";
+import {
+  AbandonedSockets,
+  HttpConnection,
+  type Stream,
+} from "../../src/system/real/http/connection.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { assertFails, request, withSender } from "./http_peer.ts";
 import { enrol, log, withServer } from "./refserver_agent.ts";

@@ -7,7 +7,7 @@ import {
   ALWAYS_TAKEN_BYTES,
   MOST_HANDSHAKES,
   MOST_UNREAD,
-} from "../../src/system/real/http/abandoned.ts";
+} from "../../src/system/real/http/connection.ts";
 import { Authority } from "./certificates.ts";
 import {
   assertFails,

@@ -97,10 +97,10 @@ function processorMs(): number {
 async function almostRead(body: Uint8Array): Promise<[AnswerReader, last: Uint8Array]> {
   const reader = new AnswerReader(4 * MIB);
   const head = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`;
-  await reader.take(new TextEncoder().encode(head));
+  await reader.push(new TextEncoder().encode(head));
   let at = 0;
   for (; at + LONGEST_INPUT_BYTES < body.length; at += LONGEST_INPUT_BYTES) {
-    await reader.take(body.subarray(at, at + LONGEST_INPUT_BYTES));
+    await reader.push(body.subarray(at, at + LONGEST_INPUT_BYTES));
   }
   return [reader, body.subarray(at)];
 }
@@ -114,7 +114,7 @@ if (import.meta.main) {
   (globalThis as { gc?: () => void }).gc?.();
   const before = Deno.memoryUsage().rss;
   const startMs = processorMs();
-  await reader.take(last);
+  await reader.push(last);
   const { body } = await reader.answer();
   const answer = read(body);
   const tookMs = processorMs() - startMs;

@@ -274,7 +274,7 @@ Deno.test("supervise() watches the event loop of the agent, and of no other comm
   // A supervisor that watches asks at once, before the program has begun.
   const counting = `
     let asked = 0;
-    self.addEventListener("message", ({ data }) => asked += data.kind === "alive?" ? 1 : 0);
+    self.addEventListener("message", ({ data }) => asked += data.kind === "ping" ? 1 : 0);
     await new Promise((resolve) => setTimeout(resolve, 100));
     console.log(asked);
     return 0;

@@ -9,7 +9,7 @@ import { type Config, loadConfig } from "../../src/config.ts";
 import { loadIdentity, saveIdentity } from "../../src/identity.ts";
 import type { Log } from "../../src/log.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
-import type { HostHint, Random, System } from "../../src/system/system.ts";
+import type { HostEvent, Random, System } from "../../src/system/system.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeSystem, seededRandom } from "../fakes/system.ts";
 import type { Episode, Fault } from "./episodes.ts";
@@ -52,7 +52,7 @@ export class Sim {
   starts = 0;
   agent: Agent | null = null;
   #gate = new Gate(() => {});
-  #hints = new Set<(hint: HostHint) => void>();
+  #hints = new Set<(hint: HostEvent) => void>();
   #cutOff = new AbortController();
   #config: Config | null = null;
   #active = new Map<Fault, number>();
@@ -235,7 +235,7 @@ export class Sim {
   }
 
   /** The host tells whoever listens that it is back. */
-  hint(hint: HostHint): void {
+  hint(hint: HostEvent): void {
     for (const listener of this.#hints) listener(hint);
   }
 
@@ -268,7 +268,7 @@ export class Sim {
       });
       if (gate.isDead) return;
       this.agent = agent;
-      system.onHostHint((hint) => agent.loop.takeHint(hint));
+      system.onHostEvent((hint) => agent.loop.takeHint(hint));
       const never = new AbortController().signal;
       agent.loop.run({ stop: never, cut: never }).then(
         () => this.fail("the agent stopped by itself"),
@@ -315,7 +315,7 @@ export class Sim {
       sendHttp: (request) => gate.later(() => this.#send(request)),
       openDatabase: (path) => disk.open(gate, path),
       readEnvironment: () => undefined,
-      onHostHint: (listener) => {
+      onHostEvent: (listener) => {
         this.#hints.add(listener);
         return () => this.#hints.delete(listener);
       },

@@ -219,7 +219,7 @@ export const ACCEPTED: readonly Accepted[] = [
     operator: "statement removed",
     before: "before = after;",
     after: ";",
-    reason: "Looks are 10 s apart; `hostHint`, which decides, is tested by itself",
+    reason: "Looks are 10 s apart; `detectHostEvent`, which decides, is tested by itself",
   },
   {
     file: "src/system/real/http/answer.ts",
@@ -229,7 +229,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "A status is set before anything asks for more than whether it is 200 or above",
   },
   {
-    file: "src/system/real/http/open.ts",
+    file: "src/system/real/http/pool.ts",
     operator: "ternary",
     before: "const caCerts = ca === undefined ? [] : [ca];",
     after: "const caCerts = ([ca]);",
@@ -251,12 +251,12 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "The other branch is Linux' alone: the tests under Wine run it, the mutations do not",
   },
   {
-    file: "src/system/real/process_group.ts",
+    file: "src/system/real/process.ts",
     operator: "await dropped",
     before:
-      'const { success } = await new Deno.Command("/bin/kill", { args: [`-${signal.slice("SIG".length)}`, "--", `-${groupId}`], clearEnv: true, stdin: "null", stdout: "null", stderr: "null", }).output();',
+      'const { success } = await new Deno.Command("/bin/kill", { args: [`-${signal.slice("SIG".length)}`, "--", `-${groupId}`], ...SILENT, }).output();',
     after:
-      'const { success } = (new Deno.Command("/bin/kill", { args: [`-${signal.slice("SIG".length)}`, "--", `-${groupId}`], clearEnv: true, stdin: "null", stdout: "null", stderr: "null", }).output());',
+      'const { success } = (new Deno.Command("/bin/kill", { args: [`-${signal.slice("SIG".length)}`, "--", `-${groupId}`], ...SILENT, }).output());',
     reason: "The signal is sent all the same, and reaches the child a second time",
   },
   {
@@ -320,12 +320,12 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/system/real/files.ts",
     operator: "number",
-    before: 'if (at < 0) return { folder: ".", name: path };',
-    after: 'if (at < 1) return { folder: ".", name: path };',
+    before: 'if (at < 0) return { directory: ".", name: path };',
+    after: 'if (at < 1) return { directory: ".", name: path };',
     reason: "Only a file in / itself would show it, and tests write none there",
   },
   {
-    file: "src/system/real/http/body.ts",
+    file: "src/system/real/http/answer.ts",
     operator: "number",
     before: "#bytes = new Uint8Array(0);",
     after: "#bytes = new Uint8Array(1);",
@@ -362,10 +362,10 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "The operator takes undefined for 0, and it is undefined on Windows alone",
   },
   {
-    file: "src/system/real/let_go.ts",
+    file: "src/system/real/files.ts",
     operator: "negation dropped",
-    before: "if (!isWindows || waitedMs >= PATIENCE_MS || !isInUse(error)) throw error;",
-    after: "if (!isWindows || waitedMs >= PATIENCE_MS || (isInUse(error))) throw error;",
+    before: "if (!isWindows || waitedMs >= MAX_RETRY_MS || !isInUse(error)) throw error;",
+    after: "if (!isWindows || waitedMs >= MAX_RETRY_MS || (isInUse(error))) throw error;",
     reason: "Linux never gets past the first condition: only Windows waits",
   },
   {
@@ -377,7 +377,7 @@ export const ACCEPTED: readonly Accepted[] = [
       "Only Windows answers with these numbers, and only where a disk is full or write-protected",
   },
   {
-    file: "src/system/real/process_tree.ts",
+    file: "src/system/real/process.ts",
     operator: "await dropped",
     before: "await runTaskkill(child.pid);",
     after: "(runTaskkill(child.pid));",
@@ -429,10 +429,10 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Either is rounded to 0 s",
   },
   {
-    file: "src/json/tokens.ts",
+    file: "src/json.ts",
     operator: "number",
-    before: "export const BLANK = 6;",
-    after: "export const BLANK = 7;",
+    before: "const BLANK = 6;",
+    after: "const BLANK = 7;",
     reason: "Tokens are only compared with one another, and no other one is 7",
   },
   {
@@ -443,7 +443,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Deno has closed the file when the call returns; its promise only says so",
   },
   {
-    file: "src/system/real/http/body.ts",
+    file: "src/system/real/http/answer.ts",
     operator: "statement removed",
     before: "this.#inflating.catch(() => {}); // `write` or `end` reports it.",
     after: "; // `write` or `end` reports it.",

@@ -112,10 +112,7 @@ export const ROWS: readonly Row[] = [
   {
     sources: [
       "src/system/real/files.ts",
-      "src/system/real/let_go.ts",
-      "src/system/real/lock.ts",
-      "src/system/real/path_steps.ts",
-      "src/system/real/private_",
+      "src/system/real/database.ts",
       "src/system/real/regular_file.ts",
     ],
     tests: [
@@ -136,16 +133,14 @@ export const ROWS: readonly Row[] = [
     why: "A real worker thread, and one that stands still",
   },
   {
-    sources: ["src/system/real/database", "src/system/real/lock.ts"],
+    sources: ["src/system/real/database.ts"],
     tests: ["tests/real/database_test.ts", "tests/real/buffer_test.ts"],
     why: "A real SQLite file",
   },
   {
     sources: [
-      "src/system/real/captured_output.ts",
-      "src/system/real/command_environment.ts",
       "src/system/real/environment.ts",
-      "src/system/real/process",
+      "src/system/real/process.ts",
       "src/system/process.ts",
     ],
     tests: ["tests/real/process_test.ts"],

@@ -1,11 +1,14 @@
-/** The clock port on Deno: the system's wall clock, its monotonic one, and timers. */
+/** The clock port on Deno: the system's wall clock, its monotonic one, timers, and event loop turns. */
 
 import type { Clock } from "../system.ts";
 
-/** The longest a timer can wait; a longer one would fire at once. */
+/** The longest timeout of a timer; a longer one would fire at once. */
 const MAX_TIMER_MS = 2_147_483_647;
 
-/** Uptime goes on while a Linux or macOS host sleeps (`CLOCK_BOOTTIME`), monotonic time does not. */
+/** Work of one turn of the event loop goes on for this long. */
+const LONGEST_TURN_MS = 10;
+
+/** Uptime advances while a Linux or macOS host sleeps (`CLOCK_BOOTTIME`), monotonic time does not. */
 const began = { uptimeMs: uptimeMs(), monotonicMs: performance.now() };
 
 /** Real time. */
@@ -26,7 +29,7 @@ export const realClock: Clock = {
   },
 };
 
-/** In whole seconds; 0 throughout where it cannot be known, and so no sleep is seen. */
+/** In whole seconds; always 0 where it is unknown, so that no sleep is detected. */
 function uptimeMs(): number {
   try {
     return Deno.osUptime() * 1_000;
@@ -48,4 +51,23 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
     }, ms);
     signal.addEventListener("abort", stop, { once: true });
   });
+}
+
+/**
+ * Splits one long piece of work into turns of the event loop, so that timers and signals are served in
+ * between. Awaiting results that exist already does not let the event loop turn.
+ */
+export class Turns {
+  #startMs = performance.now();
+
+  /** Lets the event loop turn if the work has gone on for 10 ms since it last did. */
+  async yieldIfLong(): Promise<void> {
+    if (performance.now() - this.#startMs >= LONGEST_TURN_MS) await this.yield();
+  }
+
+  /** Lets the event loop turn: what follows begins in a turn of its own. */
+  async yield(): Promise<void> {
+    await realClock.turn();
+    this.#startMs = performance.now();
+  }
 }

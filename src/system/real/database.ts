@@ -1,30 +1,61 @@
-/** The database port on `node:sqlite`: WAL, a full sync at every commit, statements kept. */
+/** The database port on `node:sqlite` (WAL, full sync at every commit), and the file lock. */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { type Database, DatabaseError, type Row, type SqlValue } from "../database.ts";
-import { databaseErrorReason } from "./database_error.ts";
+import {
+  type Database,
+  DatabaseError,
+  type DatabaseErrorReason,
+  type Row,
+  type SqlValue,
+} from "../database.ts";
+import type { FileLock } from "../files.ts";
 import { checkSqliteFiles } from "./regular_file.ts";
 
-/** Waited for another process's transaction to end before `busy` is answered. */
+/** Wait for another process's transaction to end before a statement fails with `busy`. */
 const BUSY_TIMEOUT_MS = 2_000;
 
-/**
- * So many pages are in the log before SQLite carries them over into the database: 16 MB. At its own
- * 1,000 that takes a fifth of all time spent on small commits (docs/buffer.md).
- */
+/** 16 MB: SQLite's default of 1,000 takes a fifth of the time of small commits (docs/buffer.md). */
 const CHECKPOINT_PAGES = 4_000;
 
 /**
- * Opens the SQLite database at `path`, a file or `:memory:`.
+ * The texts of `sqlite3_errstr` (https://www.sqlite.org/src/file/src/main.c). They begin the message of
+ * an error without a number: those of `exec` and of opening a database have none, up to Deno 2.9.6.
+ */
+const REASONS_BY_TEXT: readonly (readonly [string, DatabaseErrorReason])[] = [
+  ["database is locked", "busy"],
+  ["database table is locked", "busy"],
+  ["database schema is locked", "busy"],
+  ["disk I/O error", "io"],
+  ["database disk image is malformed", "corrupt"],
+  ["file is not a database", "corrupt"],
+  ["malformed database schema", "corrupt"],
+  ["unsupported file format", "corrupt"],
+  ["database or disk is full", "full"],
+  ["access permission denied", "denied"],
+  ["attempt to write a readonly database", "denied"],
+  ["unable to open database file", "denied"],
+  ["authorization denied", "denied"],
+];
+
+/**
+ * Opens the SQLite database at `path`, a file or `:memory:`, or creates it with mode 0600. SQLite gives
+ * its `-wal` and `-shm` files the mode of the database.
  *
- * Commits reach the disk before they return (`synchronous=FULL`), so that what was written survives
- * a power cut: https://www.sqlite.org/pragma.html#pragma_synchronous.
+ * Commits reach the disk before they return (`synchronous=FULL`), so that they survive a power cut:
+ * https://www.sqlite.org/pragma.html#pragma_synchronous.
  *
  * @throws {DatabaseError} if it cannot be opened, is no database, or no regular file
  */
 export function openRealDatabase(path: string, options: { readOnly?: boolean } = {}): Database {
   const readOnly = options.readOnly ?? false;
-  if (path !== ":memory:") guard("open database", () => checkSqliteFiles(path));
+  if (path !== ":memory:") {
+    try {
+      if (!readOnly) createPrivateFile(path);
+    } catch {
+      // SQLite meets the same obstacle, and its error is the one that the port documents.
+    }
+    guard("open database", () => checkSqliteFiles(path));
+  }
   if (!readOnly) checkFormat(path);
   const native = guard("open database", () => new DatabaseSync(path, { readOnly }));
   try {
@@ -42,19 +73,34 @@ export function openRealDatabase(path: string, options: { readOnly?: boolean } =
 }
 
 /**
- * A damaged write version makes SQLite open a file for reading alone, without a word
- * (https://www.sqlite.org/fileformat2.html#file_format_version_numbers): 1 and 2 are all there are.
+ * Creates an empty file with mode 0600; neither changes nor opens a file that exists: opening and
+ * closing it would end the locks that this process's SQLite holds on it
+ * (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+ *
+ * @throws {Error} Deno's own, if it cannot be created
+ */
+function createPrivateFile(path: string): void {
+  try {
+    Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+/**
+ * Refuses a file whose write version is damaged, since SQLite silently opens it read-only. Versions 1
+ * and 2 exist: https://www.sqlite.org/fileformat2.html#file_format_version_numbers.
  */
 function checkFormat(path: string): void {
   const header = readHeader(path);
   const version = header?.[18];
   if (version === undefined || version === 1 || version === 2) return;
-  throw new DatabaseError(`Cannot open database: its format ${version} is none that there is`, {
+  throw new DatabaseError(`Cannot open database: its format ${version} does not exist`, {
     reason: "corrupt",
   });
 }
 
-/** The first bytes of a file, `null` if there is none. What cannot be read, SQLite will say. */
+/** The first bytes of a file, `null` if there is none or SQLite will report why it is unreadable. */
 function readHeader(path: string): Uint8Array | null {
   try {
     using file = Deno.openSync(path, { read: true });
@@ -108,12 +154,12 @@ class RealDatabase implements Database {
     guard("close database", () => this.#native.close());
   }
 
-  /** SQLite has already rolled back by itself after some errors; then there is nothing to do. */
+  /** Does nothing where SQLite has rolled back by itself, as it does after some errors. */
   #rollback(): void {
     try {
       this.#native.exec("ROLLBACK");
     } catch {
-      // The error that led here is the one to report.
+      // The caller reports the error that came first.
     }
   }
 
@@ -126,6 +172,42 @@ class RealDatabase implements Database {
   }
 }
 
+/**
+ * Acquires the lock at `path`, or returns `undefined` at once if another holder has it. The operating
+ * system releases it when the process ends in any way.
+ *
+ * The lock is an exclusive transaction on an empty SQLite file, because SQLite locks without waiting
+ * on every system. Deno 2.6.8 has no such call: its `FsFile.lock` waits, and `tryLock` came later.
+ * Nothing else may use the file: closing any other handle on it would release the lock
+ * (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+ *
+ * @throws {Error} if the file cannot be created or locked for another reason
+ */
+export function acquireRealLock(path: string): FileLock | undefined {
+  createPrivateFile(path);
+  checkSqliteFiles(path);
+  const database = new DatabaseSync(path);
+  try {
+    // The journal in memory, so that a full disk does not matter. The change, which is never committed,
+    // is there because SQLite silently begins a read transaction on a file that is read-only.
+    database.exec(
+      "PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE; " +
+        "PRAGMA user_version = 1",
+    );
+  } catch (error) {
+    database.close();
+    if (databaseErrorReason(error) === "busy") return undefined;
+    throw error;
+  }
+  let isHeld = true;
+  return {
+    release() {
+      if (isHeld) database.close();
+      isHeld = false;
+    },
+  };
+}
+
 function guard<T>(purpose: string, work: () => T): T {
   try {
     return work();
@@ -135,5 +217,37 @@ function guard<T>(purpose: string, work: () => T): T {
       reason: databaseErrorReason(error),
       cause: error,
     });
+  }
+}
+
+/** Classifies an error of `node:sqlite`. */
+export function databaseErrorReason(error: unknown): DatabaseErrorReason {
+  if (error instanceof Deno.errors.NotCapable) return "denied";
+  const code = (error as { errcode?: unknown }).errcode;
+  if (typeof code === "number") return reasonByCode(code & 0xff);
+  const message = error instanceof Error ? error.message : String(error);
+  return REASONS_BY_TEXT.find(([text]) => message.startsWith(text))?.[1] ?? "failed";
+}
+
+/** SQLite's primary result codes: https://www.sqlite.org/rescode.html. */
+function reasonByCode(code: number): DatabaseErrorReason {
+  switch (code) {
+    case 5: // BUSY
+    case 6: // LOCKED
+      return "busy";
+    case 10: // IOERR
+      return "io";
+    case 11: // CORRUPT
+    case 26: // NOTADB
+      return "corrupt";
+    case 13: // FULL
+      return "full";
+    case 3: // PERM
+    case 8: // READONLY
+    case 14: // CANTOPEN
+    case 23: // AUTH
+      return "denied";
+    default:
+      return "failed";
   }
 }

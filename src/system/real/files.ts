@@ -1,8 +1,8 @@
 /**
  * The files port on Deno: atomic writes, bounded reads, and locks that end with the process.
  *
- * What each check-in does with files is done on this thread, but for the syncs, which wait for the disk:
- * a call that goes to another thread and back costs more than the call itself.
+ * What each check-in does with files runs on this thread, except for the syncs, which wait for the
+ * disk: a call to another thread and back costs more than the call itself.
  */
 
 import type { FileHandle } from "node:fs/promises";
@@ -14,67 +14,64 @@ import {
   type FileText,
   type WriteOptions,
 } from "../files.ts";
-import { databaseErrorReason } from "./database_error.ts";
-import { onceLetGo } from "./let_go.ts";
-import { takeRealLock } from "./lock.ts";
-import { tracePath } from "./path_steps.ts";
-import { makeFolder } from "./private_folder.ts";
-import { factsOf, isAbsence, NotRegularError, openRegular } from "./regular_file.ts";
+import { acquireRealLock, databaseErrorReason } from "./database.ts";
+import { commandEnvironment, isWindows, SILENT, systemRoot } from "./environment.ts";
+import {
+  factsOf,
+  isAbsence,
+  NotRegularError,
+  openRegular,
+  tracePath,
+  unlessAbsent,
+} from "./regular_file.ts";
 
-/** Read unless the caller says otherwise. */
 const DEFAULT_MAX_BYTES = 1_048_576;
 
 /** A temporary file this old was left by a process that died: no write takes so long. */
 const LEFTOVER_AGE_MS = 600_000;
 
-const isWindows = Deno.build.os === "windows";
+/** Longer than a virus scanner reads a small file, short enough for the caller. */
+const MAX_RETRY_MS = 1_000;
+
+/** Pauses between retries double from the first to the longest. */
+const FIRST_PAUSE_MS = 2;
+const LONGEST_PAUSE_MS = 50;
+
+/**
+ * `icacls` grants of full control, also of what is created inside. By SID, because names are in the
+ * user's language: SYSTEM, the administrators, and the owner of each object,
+ * https://learn.microsoft.com/en-us/windows-server/identity/ad-ds/manage/understand-security-identifiers.
+ */
+const OWNER_GRANTS = ["S-1-5-18", "S-1-5-32-544", "S-1-3-4"].map((sid) => `*${sid}:(OI)(CI)F`);
 
 /** The file system of this machine. */
 export const realFiles: Files = {
-  readText(purpose, path, options = {}) {
-    return guard(purpose, path, async () => {
-      return (await readText(path, options.maxBytes ?? DEFAULT_MAX_BYTES))?.text;
-    });
-  },
-  readTextAndFacts(purpose, path, options = {}) {
-    return guard(purpose, path, () => readText(path, options.maxBytes ?? DEFAULT_MAX_BYTES));
-  },
-  writeText(purpose, path, text, options) {
-    return guard(purpose, path, () => writeText(path, text, options));
-  },
-  overwriteText(purpose, path, text) {
-    return guard(purpose, path, () => overwriteText(path, text));
-  },
-  makeDirectory(purpose, path, options) {
-    return guard(purpose, path, () => makeDirectory(path, options.mode));
-  },
-  remove(purpose, path) {
-    return guard(purpose, path, async () => {
-      await unlessAbsent(onceLetGo(() => Deno.remove(path)));
-    });
-  },
-  rename(purpose, from, to) {
-    return guard(purpose, from, async () => {
-      await onceLetGo(() => Deno.rename(from, to));
-      await syncFolderOf(to);
-    });
-  },
-  inspect(purpose, path) {
-    return guard(purpose, path, () => inspect(path));
-  },
-  trace(purpose, path) {
-    return guard(purpose, path, () => tracePath(path));
-  },
-  list(purpose, path) {
-    return guard(purpose, path, async () => await unlessAbsent(namesIn(path)) ?? []);
-  },
-  lock(purpose, path) {
-    return guard(purpose, path, () => takeRealLock(path));
-  },
+  readText: (purpose, path, { maxBytes } = {}) =>
+    guard(purpose, path, async () => (await readText(path, maxBytes))?.text),
+  readTextAndFacts: (purpose, path, { maxBytes } = {}) =>
+    guard(purpose, path, () => readText(path, maxBytes)),
+  writeText: (purpose, path, text, options) =>
+    guard(purpose, path, () => writeText(path, text, options)),
+  overwriteText: (purpose, path, text) => guard(purpose, path, () => overwriteText(path, text)),
+  makeDirectory: (purpose, path, { mode }) => guard(purpose, path, () => makeDirectory(path, mode)),
+  remove: (purpose, path) =>
+    guard(purpose, path, async () => {
+      await unlessAbsent(retryWhileInUse(() => Deno.remove(path)));
+    }),
+  rename: (purpose, from, to) =>
+    guard(purpose, from, async () => {
+      await retryWhileInUse(() => Deno.rename(from, to));
+      await syncParent(to);
+    }),
+  inspect: (purpose, path) => guard(purpose, path, () => inspect(path)),
+  trace: (purpose, path) => guard(purpose, path, () => tracePath(path)),
+  list: (purpose, path) =>
+    guard(purpose, path, async () => await unlessAbsent(namesIn(path)) ?? []),
+  lock: (purpose, path) => guard(purpose, path, () => acquireRealLock(path)),
 };
 
-async function readText(path: string, maxBytes: number): Promise<FileText | undefined> {
-  const file = await onceLetGo(() => openRegular(path, "read"));
+async function readText(path: string, maxBytes = DEFAULT_MAX_BYTES): Promise<FileText | undefined> {
+  const file = await retryWhileInUse(() => openRegular(path, "read"));
   if (!file) return undefined;
   try {
     const bytes = await readAtMost(file.handle, maxBytes);
@@ -84,7 +81,7 @@ async function readText(path: string, maxBytes: number): Promise<FileText | unde
   }
 }
 
-/** What the file holds, not what its size says: it may grow while it is read. */
+/** Reads to the end of the file, whatever its size says: it may grow meanwhile. */
 async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
@@ -93,7 +90,7 @@ async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Arra
     const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
     if (bytesRead === 0) break;
     sizeBytes += bytesRead;
-    if (sizeBytes > maxBytes) throw new Refusal(`more than ${maxBytes} bytes`, "too_large");
+    if (sizeBytes > maxBytes) throw new RefusedError(`more than ${maxBytes} bytes`, "too_large");
     chunks.push(chunk.subarray(0, bytesRead));
   }
   const bytes = new Uint8Array(sizeBytes);
@@ -105,24 +102,22 @@ async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Arra
   return bytes;
 }
 
-/**
- * The name beside is drawn anew each time, so that two writers never share one; `mode` is there from
- * the first byte on.
- */
+/** Draws a new temporary name for each write, so that two writers never share one. */
 async function writeText(path: string, text: string, options: WriteOptions): Promise<void> {
   const { durability = "name" } = options;
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
     await writeNew(temporary, new TextEncoder().encode(text), { ...options, durability });
-    await onceLetGo(() => Deno.renameSync(temporary, path));
+    await retryWhileInUse(() => Deno.renameSync(temporary, path));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
-  if (durability === "name") await syncFolderOf(path);
-  sweepLeftovers(path);
+  if (durability === "name") await syncParent(path);
+  removeLeftovers(path);
 }
 
+/** Creates the file with `mode`, before its first byte is written. */
 async function writeNew(
   path: string,
   bytes: Uint8Array,
@@ -130,7 +125,7 @@ async function writeNew(
 ): Promise<void> {
   const file = Deno.openSync(path, { write: true, createNew: true, mode });
   try {
-    // The umask may have taken bits away that were asked for.
+    // The umask may have cleared bits of the mode.
     if (!isWindows) Deno.chmodSync(path, mode);
     for (let written = 0; written < bytes.length;) {
       written += file.writeSync(bytes.subarray(written));
@@ -143,7 +138,7 @@ async function writeNew(
 
 async function overwriteText(path: string, text: string): Promise<void> {
   const file = await openRegular(path, "overwrite");
-  if (!file) throw new Refusal("no such file", "failed");
+  if (!file) throw new RefusedError("no such file", "failed");
   try {
     const bytes = new TextEncoder().encode(text);
     let written = 0;
@@ -157,57 +152,82 @@ async function overwriteText(path: string, text: string): Promise<void> {
   }
 }
 
-/** Without a sync of its parent a new directory may be gone after a power cut, with all that is in it. */
+/** Syncs each parent: otherwise a power cut can remove a new directory with everything in it. */
 async function makeDirectory(path: string, mode: number): Promise<void> {
-  const made = await missingDirectories(path);
-  await makeFolder(path, mode);
-  for (const directory of made) await syncFolderOf(directory);
+  const missing = await missingDirectories(path);
+  await makeWithMode(path, mode);
+  for (const directory of missing) await syncParent(directory);
+}
+
+/**
+ * Makes a directory and its parents with `mode`. Windows has no modes: there, a new directory that
+ * is for its owner alone loses inherited rights, which below `%ProgramData%` let every user read it.
+ * A directory that exists keeps its rights.
+ *
+ * @throws {Error} Deno's own, or if the rights cannot be set
+ */
+async function makeWithMode(path: string, mode: number): Promise<void> {
+  const isPrivate = isWindows && (mode & 0o077) === 0;
+  const isThere = isPrivate && await Deno.stat(path).then(() => true, () => false);
+  await Deno.mkdir(path, { recursive: true, mode });
+  if (isPrivate && !isThere) await restrictToOwners(path);
+}
+
+async function restrictToOwners(path: string): Promise<void> {
+  const { code } = await new Deno.Command(`${systemRoot()}\\System32\\icacls.exe`, {
+    args: [path, "/inheritance:r", "/grant:r", ...OWNER_GRANTS, "/q"],
+    ...SILENT,
+    env: commandEnvironment(),
+  }).output();
+  if (code === 0) return;
+  await Deno.remove(path);
+  throw new Error(`its rights cannot be set: icacls ended with ${code}`);
 }
 
 /** Of `path` and its parents those that do not exist, the innermost first. */
 async function missingDirectories(path: string): Promise<string[]> {
   const missing: string[] = [];
-  for (let current = path.replace(/\/+$/, ""); !await isThere(current);) {
+  for (let current = path.replace(/\/+$/, ""); !await exists(current);) {
     missing.push(current);
-    current = splitPath(current).folder;
+    current = splitPath(current).directory;
   }
   return missing;
 }
 
-/** Also `true` for a place that may not be looked at: making what is below it will say why. */
-async function isThere(path: string): Promise<boolean> {
+/** Also `true` where access is denied: making a directory below then reports the reason. */
+async function exists(path: string): Promise<boolean> {
   return await unlessAbsent(Deno.stat(path || "/")).catch(() => true) !== undefined;
 }
 
-/** Makes a new name in this folder survive a power cut, where the system lets a folder be synced. */
-async function syncFolderOf(path: string): Promise<void> {
+/** Makes a new name survive a power cut, where the system allows directories to be synced. */
+async function syncParent(path: string): Promise<void> {
   if (isWindows) return;
   try {
-    const folder = Deno.openSync(splitPath(path).folder, { read: true });
+    const parent = Deno.openSync(splitPath(path).directory, { read: true });
     try {
-      await folder.sync();
+      await parent.sync();
     } finally {
-      folder.close();
+      parent.close();
     }
   } catch {
     // Some file systems refuse; the rename has happened all the same.
   }
 }
 
-/** Removes what writers of `path` left when they died between creating and renaming. */
-function sweepLeftovers(path: string): void {
-  const { folder, name } = splitPath(path);
+/** Removes temporary files of writers of `path` that died between creating and renaming them. */
+function removeLeftovers(path: string): void {
+  const { directory, name } = splitPath(path);
   const prefix = `${name}.`;
   try {
-    for (const { name: other } of Deno.readDirSync(folder)) {
+    for (const { name: other } of Deno.readDirSync(directory)) {
       const middle = other.slice(prefix.length, -".tmp".length);
       if (other !== `${prefix}${middle}.tmp` || !/^[0-9a-f]{8}$/.test(middle)) continue;
-      const leftover = `${folder}/${other}`;
+      const leftover = `${directory}/${other}`;
       const { mtime } = Deno.statSync(leftover);
       if (mtime && Date.now() - mtime.getTime() > LEFTOVER_AGE_MS) Deno.removeSync(leftover);
     }
   } catch {
-    // Tidying up is not what the caller asked for: the text is written.
+    // The text is written; a leftover that stays does no harm.
   }
 }
 
@@ -226,23 +246,41 @@ async function namesIn(path: string): Promise<string[]> {
   return names;
 }
 
-function splitPath(path: string): { folder: string; name: string } {
+function splitPath(path: string): { directory: string; name: string } {
   const at = Math.max(path.lastIndexOf("/"), isWindows ? path.lastIndexOf("\\") : -1);
-  if (at < 0) return { folder: ".", name: path };
-  return { folder: path.slice(0, at) || "/", name: path.slice(at + 1) };
+  if (at < 0) return { directory: ".", name: path };
+  return { directory: path.slice(0, at) || "/", name: path.slice(at + 1) };
 }
 
-async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
+/**
+ * Runs `work`; on Windows again for up to a second while another process uses the file: there, a
+ * virus scanner or a backup that reads a file briefly prevents its replacement.
+ *
+ * Retried are: in use (32), partly locked (33), and access denied (5). The last one is the answer to
+ * replacing an open file and to opening a file that is being deleted, as well as to missing rights:
+ * https://learn.microsoft.com/en-us/windows/win32/debug/system-error-codes--0-499-.
+ */
+export async function retryWhileInUse<T>(work: () => T | Promise<T>): Promise<T> {
+  let waitedMs = 0;
+  let pauseMs = FIRST_PAUSE_MS;
+  while (true) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isWindows || waitedMs >= MAX_RETRY_MS || !isInUse(error)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      waitedMs += pauseMs;
+      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+    }
   }
 }
 
-/** A refusal of ours, not of the system's. */
-class Refusal extends Error {
+function isInUse(error: unknown): boolean {
+  return /\(os error (5|32|33)\)/.test(String(error));
+}
+
+/** A refusal by this module, not by the operating system. */
+class RefusedError extends Error {
   readonly reason: FileErrorReason;
 
   constructor(message: string, reason: FileErrorReason) {
@@ -251,11 +289,7 @@ class Refusal extends Error {
   }
 }
 
-async function guard<T>(
-  purpose: string,
-  path: string,
-  work: () => T | Promise<T>,
-): Promise<T> {
+async function guard<T>(purpose: string, path: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
@@ -269,15 +303,15 @@ async function guard<T>(
 function describe(path: string, error: unknown): string {
   if (error instanceof NotRegularError) return error.message;
   const message = error instanceof Error ? error.message : String(error);
-  // Deno adds "(os error 2): open '/path'", and Node "ENOENT: " and ", open '/path'"; the path is in
-  // our message already.
+  // Deno adds "(os error 2): open '/path'", and Node "ENOENT: " and ", open '/path'"; this message
+  // names the path already.
   const fact = /^(.+?) \(os error \d+\)/.exec(message)?.[1] ??
     /^E[A-Z0-9]+: (.+), \w+(?: '.*')?$/.exec(message)?.[1] ?? message;
   return `"${path}": ${fact}`;
 }
 
 function reasonOf(error: unknown): FileErrorReason {
-  if (error instanceof Refusal) return error.reason;
+  if (error instanceof RefusedError) return error.reason;
   if (error instanceof Deno.errors.PermissionDenied) return "denied";
   if (error instanceof Deno.errors.NotCapable) return "denied";
   switch ((error as { code?: unknown }).code) {
@@ -300,7 +334,7 @@ function lockReasonOf(error: unknown): FileErrorReason {
   return reason === "denied" || reason === "full" ? reason : "failed";
 }
 
-/** Windows' own numbers where they have no name: disk full (39, 112, 1295), write-protected (19). */
+/** Windows' error numbers without a name: disk full (39, 112, 1295), write-protected (19). */
 function windowsReasonOf(error: unknown): FileErrorReason {
   if (!isWindows) return "failed";
   const [, number] = /\(os error (\d+)\)/.exec(String(error)) ?? [];

@@ -1,27 +1,60 @@
-/** Looks at this host now and then, and tells when it has come back from sleep or onto a network. */
+/** Polls this host, and reports when it has resumed from sleep or come onto a network. */
 
-import { hostHint, type HostLook } from "../host_watch.ts";
+import type { NetworkAddress } from "../machine.ts";
+import type { HostEvent } from "../system.ts";
 import { realClock } from "./clock.ts";
 import { realMachine } from "./machine.ts";
-import type { HostHint } from "../system.ts";
 
-/** Between two looks: often enough for a hint to be of use, and next to nothing in cost. */
-const EVERY_MS = 10_000;
+/** The state of the host at one instant. */
+export interface HostSnapshot {
+  readonly monotonicMs: number;
+  /** Asleep since the process began, in ms. */
+  readonly asleepMs: number;
+  readonly addresses: readonly NetworkAddress[];
+}
 
-/** Calls `listener` for each hint until the result is called. Keeps no process alive. */
-export function onRealHostHint(listener: (hint: HostHint) => void): () => void {
-  let before = look();
+/** Between two snapshots: often enough for an event to be of use, at next to no cost. */
+const INTERVAL_MS = 10_000;
+
+/** A shorter sleep does not count. */
+const LEAST_SLEEP_MS = 10_000;
+
+/** Where monotonic time advances during sleep (Windows), a snapshot this late means that it slept. */
+const LATE_MS = 30_000;
+
+/** Calls `listener` for each event until the result is called. Keeps no process alive. */
+export function onRealHostEvent(listener: (event: HostEvent) => void): () => void {
+  let before = snapshot();
   const timer = setInterval(() => {
-    const after = look();
-    const hint = hostHint(before, after, EVERY_MS);
+    const after = snapshot();
+    const event = detectHostEvent(before, after, INTERVAL_MS);
     before = after;
-    if (hint) listener(hint);
-  }, EVERY_MS);
+    if (event) listener(event);
+  }, INTERVAL_MS);
   Deno.unrefTimer(timer);
   return () => clearInterval(timer);
 }
 
-function look(): HostLook {
+/** What happened between two snapshots that were scheduled `intervalMs` apart; `null`: nothing. */
+export function detectHostEvent(
+  before: HostSnapshot,
+  after: HostSnapshot,
+  intervalMs: number,
+): HostEvent | null {
+  const sleptMs = after.asleepMs - before.asleepMs;
+  const lateMs = after.monotonicMs - before.monotonicMs - intervalMs;
+  if (sleptMs >= LEAST_SLEEP_MS || lateMs >= LATE_MS) return "woke";
+  const known = new Set(before.addresses.map(({ address }) => address));
+  const isNew = ({ address }: NetworkAddress) => leadsOutside(address) && !known.has(address);
+  return after.addresses.some(isNew) ? "network_up" : null;
+}
+
+/** Loopback and link-local addresses (RFC 4291, section 2.5; RFC 3927) lead to no server. */
+function leadsOutside(address: string): boolean {
+  return !/^(127\.|169\.254\.|::1$|fe80:)/i.test(address);
+}
+
+function snapshot(): HostSnapshot {
   return {
     monotonicMs: realClock.monotonicMs(),
     asleepMs: realClock.asleepMs(),

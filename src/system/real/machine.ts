@@ -1,9 +1,9 @@
-/** The machine port on Deno: asks the system's own calls, never `/proc`, which Deno shields. */
+/** The machine port on Deno: uses system calls, never `/proc`, which Deno protects. */
 
 import { statfsSync } from "node:fs";
 import { cpus } from "node:os";
 import type { CpuTimes, Machine, NetworkAddress } from "../machine.ts";
-import { realHomeDirectory, realUserId } from "./environment.ts";
+import { isWindows, realHomeDirectory, realUserId } from "./environment.ts";
 
 /** This machine. */
 export const realMachine: Machine = {
@@ -18,7 +18,7 @@ export const realMachine: Machine = {
   homeDirectory: realHomeDirectory,
 };
 
-/** A fact that the system, a sandbox or Deno's permissions keep back is one we do not know. */
+/** Returns `unknown` where the system, a sandbox or Deno's permissions deny the fact. */
 function ask<T>(question: () => T, unknown: T): T {
   try {
     return question();
@@ -27,26 +27,26 @@ function ask<T>(question: () => T, unknown: T): T {
   }
 }
 
-/** On Windows Deno has what can be had under `free`, and 0 under `available`. */
+/** On Windows Deno reports available memory as `free`, and 0 as `available`. */
 function memory(): { totalBytes: number; availableBytes: number } {
   const { total, free, available } = Deno.systemMemoryInfo();
-  return { totalBytes: total, availableBytes: Deno.build.os === "windows" ? free : available };
+  return { totalBytes: total, availableBytes: isWindows ? free : available };
 }
 
-/** All that is not idle is busy. */
+/** Counts all time that is not idle as busy. */
 export function cpuTimes(cpu: Pick<ReturnType<typeof cpus>[number], "model" | "times">): CpuTimes {
   const { user, nice, sys, idle, irq } = cpu.times;
   const busyMs = user + nice + sys + irq;
   return { model: cpu.model.trim(), busyMs, totalMs: busyMs + idle };
 }
 
-/** `bfree`, not `bavail`: total - free is then what `df` calls used. */
+/** With `bfree`, not `bavail`, total - free equals what `df` calls used. */
 function disk(path: string): { totalBytes: number; freeBytes: number } {
   const { bsize, blocks, bfree } = statfsSync(path);
   return { totalBytes: blocks * bsize, freeBytes: bfree * bsize };
 }
 
 function networkAddress(address: Deno.NetworkInterfaceInfo): NetworkAddress {
-  const { name, family, address: text, mac } = address;
-  return { interfaceName: name, family, address: text, mac };
+  const { family, address: text, mac } = address;
+  return { family, address: text, mac };
 }

@@ -1,39 +1,45 @@
 /**
- * Opens regular files and nothing else: opening a FIFO waits for its other end, opening a device can
- * act on it, and neither a socket nor a directory has a text.
+ * Inspects paths, and opens regular files and nothing else: opening a FIFO waits for its other end,
+ * opening a device can act on it, and neither a socket nor a directory has a text.
  */
 
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { SQLITE_SUFFIXES } from "../database.ts";
-import { type FileFacts, type FileKind, notRegular } from "../files.ts";
+import {
+  type FileFacts,
+  type FileKind,
+  notRegular,
+  type PathStep,
+  type PathTrace,
+} from "../files.ts";
+import { isWindows } from "./environment.ts";
 
-const isWindows = Deno.build.os === "windows";
+/** Linux follows at most this many symbolic links in one path (path_resolution(7)). */
+const MOST_LINKS = 40;
 
 /** The path leads to something that is not a regular file; the message names the path and the kind. */
 export class NotRegularError extends Error {
   override readonly name = "NotRegularError";
 
   constructor(path: string, kind: FileKind) {
-    super(
-      `${notRegular(path, kind)}. Next: move it away, or put a regular file in its place`,
-    );
+    super(`${notRegular(path, kind)}. Next: move it away, or put a regular file in its place`);
   }
 }
 
-/** A regular file that is open, and what is known of that very file. */
-export interface RegularFile {
+/** An open regular file, and the facts of that very file. */
+interface RegularFile {
   readonly handle: FileHandle;
   readonly facts: FileFacts;
 }
 
 /**
- * Opens the regular file that `path` leads to, for reading or for writing over its beginning;
+ * Opens the regular file that `path` leads to, to read it or to overwrite its beginning; returns
  * `undefined` if nothing is there. A symbolic link counts as its target.
  *
- * The kind is looked at twice. Before opening, because opening a device can already act on it; and on
- * the open file, which is the one that is used. `O_NONBLOCK` lets a FIFO that takes the file's place
- * in between be opened without waiting (open(2)), so that the second look can refuse it.
+ * The kind is checked twice: before opening, because opening a device can already act on it, and on
+ * the open file, which is the one that is used. With `O_NONBLOCK`, a FIFO that replaces the file in
+ * between opens without waiting (open(2)), so that the second check can refuse it.
  *
  * @throws {NotRegularError} if it is anything but a regular file, or a link to nothing
  * @throws {Error} Deno's own or Node's, if it cannot be opened
@@ -56,15 +62,17 @@ export async function openRegular(
 }
 
 /**
- * Whether a regular file is at `path`; `false` if nothing is. For programs that open a path by
- * themselves, as SQLite does: whoever can write in its directory can put something else there between
- * this look and that opening, and only they can.
+ * Whether a regular file is at `path`; `false` if nothing is. For code that opens the path itself, as
+ * SQLite does: a process that can write in the directory, and no other, can replace the file between
+ * this check and that opening.
  *
  * @throws {NotRegularError} if it is anything but a regular file, or a link to nothing
  */
 function isRegular(path: string): boolean {
   try {
-    return checkKind(path, Deno.statSync(path));
+    const { kind } = factsOf(Deno.statSync(path));
+    if (kind !== "file") throw new NotRegularError(path, kind);
+    return true;
   } catch (error) {
     if (!isAbsence(error)) throw error;
   }
@@ -77,9 +85,9 @@ function isRegular(path: string): boolean {
 }
 
 /**
- * Refuses a database of which one file is there and is not a regular one: SQLite would wait for a
- * FIFO's other end, and make a new file where a link leads to nothing. What may not be looked at,
- * SQLite may not open either, and says so.
+ * Refuses a database if one of its files exists and is not regular: SQLite would wait for the other
+ * end of a FIFO, and create a file where a link leads to nothing. Where access is denied, SQLite is
+ * denied too and reports it.
  *
  * @throws {NotRegularError}
  */
@@ -93,18 +101,59 @@ export function checkSqliteFiles(path: string): void {
   }
 }
 
-function checkKind(path: string, info: Deno.FileInfo): true {
-  const { kind } = factsOf(info);
-  if (kind !== "file") throw new NotRegularError(path, kind);
-  return true;
+/**
+ * Follows `path` from the root of the file system name by name, as `Files.trace()` describes. A
+ * relative path starts in the current directory.
+ *
+ * @throws {Error} Deno's own, if a step cannot be inspected; or if there are too many links
+ */
+export async function tracePath(path: string): Promise<PathTrace> {
+  if (isWindows) return { steps: [], isWhole: true };
+  const steps: PathStep[] = [{ path: "/", ...factsOf(await Deno.lstat("/")) }];
+  const names = (path.startsWith("/") ? path : `${Deno.cwd()}/${path}`).split("/");
+  let directory = "";
+  let links = 0;
+  while (names.length > 0) {
+    const name = names.shift() ?? "";
+    if (name === "" || name === ".") continue;
+    if (name === "..") {
+      // No link is left in `directory`, so cutting its last name gives its parent.
+      directory = directory.slice(0, Math.max(0, directory.lastIndexOf("/")));
+      continue;
+    }
+    const here = `${directory}/${name}`;
+    const info = await unlessAbsent(Deno.lstat(here));
+    if (info === undefined) return { steps, isWhole: false };
+    steps.push({ path: here, ...factsOf(info) });
+    if (!info.isSymlink) {
+      directory = here;
+      continue;
+    }
+    links += 1;
+    if (links > MOST_LINKS) throw new Error("too many symbolic links");
+    const target = await Deno.readLink(here);
+    if (target.startsWith("/")) directory = "";
+    names.unshift(...target.split("/"));
+  }
+  return { steps, isWhole: true };
 }
 
-/** Nothing is there; a file where a directory of the path should be has nothing below it either. */
+/** The result of `work`, or `undefined` if it fails because nothing is there. */
+export async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether nothing is there, also because a directory of the path is a file. */
 export function isAbsence(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 }
 
-/** What Deno says of a file, in the port's terms. */
+/** Converts Deno's file information to the port's. */
 export function factsOf(info: Deno.FileInfo): FileFacts {
   return {
     kind: kindOf(info),
@@ -140,7 +189,7 @@ function kindOfHandle(stats: Stats): FileKind {
   return stats.isCharacterDevice() || stats.isBlockDevice() ? "device" : "unknown";
 }
 
-/** Windows has none of these: its rights are lists of their own. */
+/** All `null` on Windows, which has access control lists instead. */
 function unixFacts(
   info: Pick<Deno.FileInfo, "mode" | "uid" | "gid" | "dev" | "ino">,
 ): Pick<FileFacts, "mode" | "owner" | "group" | "identity"> {

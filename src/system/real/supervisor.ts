@@ -3,10 +3,10 @@
  * can detect that an event loop is blocked, and end the process all the same. For the same reason the
  * main thread handles the signals that ask the process to stop.
  *
- * The worker may write below the directories it is given and nowhere else; Deno checks that outside
- * of JavaScript. The main thread loads no package, and gives up what it does not need. It must never
- * block: in particular it writes nothing synchronously, since a pipe that nobody reads blocks its
- * writer, and that writer holds the process's lock on stderr.
+ * The worker may write only below the given directories; Deno enforces that outside of JavaScript. The
+ * main thread loads no package, and drops the permissions that it does not need. It must never block:
+ * in particular it writes nothing synchronously, since a pipe without a reader blocks its writer, and
+ * that writer holds the process's lock on stderr.
  */
 
 /** From the worker. */
@@ -16,42 +16,39 @@ type Report =
   | { readonly kind: "listens"; readonly listens: boolean }
   | { readonly kind: "exit"; readonly code: number };
 
-/** To the worker: a question to be answered with `alive`, or a request to stop. */
+/** To the worker: a ping to be answered with `alive`, or a request to stop. */
 type Message =
-  | { readonly kind: "alive?" }
+  | { readonly kind: "ping" }
   | { readonly kind: "stop"; readonly signal: StopSignal };
 
 /** What `supervise` needs to know about the program. */
-export interface SuperviseOptions {
-  /** The directories that it may write. */
+interface SuperviseOptions {
+  /** The directories below which it may write. */
   readonly writable: readonly string[];
   /**
-   * The program is the agent, which runs until it is stopped. Its event loop is watched from the
-   * start, and a signal that comes before it listens is kept for it. Any other command ends at once at
-   * a signal that it does not listen for, and may wait as long as it likes for whoever reads its output.
+   * Whether the program is the agent, which runs until it is stopped. Its event loop is watched from the
+   * start, and a signal that comes before it listens is delivered later. Any other command ends at once
+   * at a signal that it does not listen for, and may wait without limit for the reader of its output.
    */
   readonly isAgent: boolean;
 }
 
-/** How long the event loop may stand still unless the program says otherwise. */
+/** How long the event loop may be blocked unless the program sets another limit. */
 const DEFAULT_LIMIT_MS = 120_000;
 
-/** From the request to stop to the end, whatever the program does: the documented limit is 5 s. */
+/** From the request to stop to the end in any case; the documented limit is 5 s. */
 const STOP_LIMIT_MS = 4_600;
 
-/** For the last line: stderr may be a full pipe, and the end does not wait for its reader. */
+/** For the last line: stderr may be a full pipe, and the process ends without waiting for its reader. */
 const LAST_LINE_MS = 100;
 
-/** Characters of the last line's text: less than a pipe takes at once. */
+/** Maximum characters of the last line's text: a pipe accepts them in one write. */
 const LONGEST_TEXT = 1_000;
 
-/**
- * Unanswered questions that make up the limit. Time alone does not count: while the host sleeps or
- * the process is stopped, no question is asked either.
- */
-const QUESTIONS = 10;
+/** Unanswered pings that make up the limit. Sleep of the host does not count: no ping is sent. */
+const PINGS = 10;
 
-/** The exit code of a program that was ended because its event loop did not turn, or that crashed. */
+/** The exit code of a program that crashed, or was ended because its event loop was blocked. */
 const FAILED = 1;
 
 /** Exit codes as shells report them, 128 + the signal's number. */
@@ -60,46 +57,57 @@ const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, SIGBREAK: 149 } as const;
 /** A signal that asks the process to stop. */
 type StopSignal = keyof typeof INTERRUPTED;
 
+/** The global scope, as the worker has it. */
+const workerScope = globalThis as unknown as EventTarget & { postMessage(message: Report): void };
+
+/** Windows has no SIGTERM; closing the console or Ctrl-Break comes as SIGBREAK. */
+const STOP_SIGNALS: readonly StopSignal[] = [
+  "SIGINT",
+  Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM",
+];
+
 /** Whether this is the worker, not the main thread. */
 export function isWorkerThread(): boolean {
   return "WorkerGlobalScope" in globalThis;
 }
 
-/** In the worker: answers the supervisor's questions from now on, and ends the process with `work`. */
+/** In the worker: answers the supervisor's pings from now on, and ends the process with `work`. */
 export function runInWorker(work: () => Promise<number>): void {
-  const scope = workerScope();
-  scope.addEventListener("message", (event) => receive((event as MessageEvent<Message>).data));
+  workerScope.addEventListener(
+    "message",
+    (event) => receive((event as MessageEvent<Message>).data),
+  );
   work().then((code) => report({ kind: "exit", code }));
 }
 
 function receive(message: Message): void {
   switch (message.kind) {
-    case "alive?":
+    case "ping":
       return report({ kind: "alive" });
     case "stop":
-      // It stopped listening while the message was on its way.
+      // The last listener was removed while the message was on its way.
       if (listeners.size === 0) report({ kind: "exit", code: INTERRUPTED[message.signal] });
       for (const listener of [...listeners]) listener(message.signal);
   }
 }
 
-/** In the worker: ends the process if the event loop has not turned for `limitMs`. */
+/** In the worker: ends the process if the event loop is blocked for `limitMs`. */
 export function watchEventLoop(limitMs: number, format: "text" | "json"): void {
   if (isWorkerThread()) report({ kind: "watch", limitMs, format });
 }
 
-/** In the worker: what the supervisor's request to stop is passed to. */
+/** In the worker: called at the supervisor's request to stop. */
 const listeners = new Set<(signal: string) => void>();
 
 /**
- * Calls `listener` when the process is asked to stop; the result ends that. In the worker that is the
- * first signal, and the supervisor ends the process within 5 s; a second signal ends it at once.
+ * Calls `listener` when the process is asked to stop; the result removes it. In the worker, the first
+ * signal calls it, and the supervisor ends the process within 5 s; a second signal ends it at once.
  */
 export function onStopRequest(listener: (signal: string) => void): () => void {
-  return isWorkerThread() ? onPassedOn(listener) : onSignal(listener);
+  return isWorkerThread() ? onStopMessage(listener) : onSignal(listener);
 }
 
-function onPassedOn(listener: (signal: string) => void): () => void {
+function onStopMessage(listener: (signal: string) => void): () => void {
   listeners.add(listener);
   if (listeners.size === 1) report({ kind: "listens", listens: true });
   return () => {
@@ -110,7 +118,7 @@ function onPassedOn(listener: (signal: string) => void): () => void {
 }
 
 function onSignal(listener: (signal: StopSignal) => void): () => void {
-  const ends = stopSignals().map((signal) => {
+  const ends = STOP_SIGNALS.map((signal) => {
     const handle = () => listener(signal);
     Deno.addSignalListener(signal, handle);
     return () => Deno.removeSignalListener(signal, handle);
@@ -119,25 +127,14 @@ function onSignal(listener: (signal: StopSignal) => void): () => void {
 }
 
 function report(message: Report): void {
-  workerScope().postMessage(message);
+  workerScope.postMessage(message);
 }
 
-interface WorkerScope extends EventTarget {
-  postMessage(message: Report): void;
-}
-
-function workerScope(): WorkerScope {
-  return globalThis as unknown as WorkerScope;
-}
-
-/**
- * In the main thread: runs the module at `url` in a worker that may write below `writable` alone.
- * Resolves with the exit code.
- */
+/** In the main thread: runs the module at `url` in a worker. Resolves with the exit code. */
 export function supervise(url: string, options: SuperviseOptions): Promise<number> {
   return new Promise((resolve) => {
     const supervisor = new Supervisor(resolve, options.isAgent);
-    // First of all: until here a signal has its default effect, and from here on it has this one.
+    // Before the worker starts: until here a signal has its default effect.
     onSignal((signal) => supervisor.stop(signal));
     supervisor.start(startWorker(url, options.writable));
     for (const name of ["write", "run", "net"] as const) Deno.permissions.revokeSync({ name });
@@ -145,21 +142,12 @@ export function supervise(url: string, options: SuperviseOptions): Promise<numbe
 }
 
 function startWorker(url: string, writable: readonly string[]): Worker {
-  const inherited = "inherit" as const;
+  const all = "inherit" as const;
+  const inherited = { read: all, net: all, env: all, sys: all, run: all };
   return new Worker(url, {
     type: "module",
     name: "agent",
-    deno: {
-      permissions: {
-        write: [...writable],
-        read: inherited,
-        net: inherited,
-        env: inherited,
-        sys: inherited,
-        run: inherited,
-        ffi: false,
-      },
-    },
+    deno: { permissions: { ...inherited, write: [...writable], ffi: false } },
   });
 }
 
@@ -171,9 +159,9 @@ class Supervisor {
   #format: "text" | "json" = "text";
   #unanswered = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** The first signal. */
+  /** The first signal that came. */
   #signal: StopSignal | undefined;
-  /** `early`: not yet, but it will. */
+  /** Whether the program listens for signals; `early`: it will. */
   #listening: "early" | "yes" | "no";
 
   constructor(end: (code: number) => void, isAgent: boolean) {
@@ -192,7 +180,7 @@ class Supervisor {
     if (this.#isAgent) this.#watch(DEFAULT_LIMIT_MS);
   }
 
-  /** A signal came. */
+  /** Passes the first signal to the program if it listens; otherwise ends the process. */
   stop(signal: StopSignal): void {
     const code = INTERRUPTED[signal];
     if (this.#signal !== undefined || this.#listening === "no") return this.#end(code);
@@ -200,7 +188,7 @@ class Supervisor {
     setTimeout(() => {
       this.#endWith(code, "not stopped in time, ending", { limit_s: STOP_LIMIT_MS / 1_000 });
     }, STOP_LIMIT_MS);
-    if (this.#listening === "yes") this.#tell({ kind: "stop", signal });
+    if (this.#listening === "yes") this.#post({ kind: "stop", signal });
   }
 
   #receive(report: Report): void {
@@ -212,48 +200,48 @@ class Supervisor {
         this.#format = report.format;
         return this.#watch(report.limitMs);
       case "listens":
-        return this.#takeListening(report.listens);
+        return this.#setListening(report.listens);
       case "exit":
         return this.#end(report.code);
     }
   }
 
-  #takeListening(listens: boolean): void {
+  #setListening(listens: boolean): void {
     const isFirst = this.#listening === "early";
     this.#listening = listens ? "yes" : "no";
-    if (isFirst && this.#signal !== undefined) this.#tell({ kind: "stop", signal: this.#signal });
+    if (isFirst && this.#signal !== undefined) this.#post({ kind: "stop", signal: this.#signal });
   }
 
   #watch(limitMs: number): void {
     this.#limitMs = limitMs;
     this.#unanswered = 0;
     clearInterval(this.#timer);
-    this.#timer = setInterval(() => this.#ask(), limitMs / QUESTIONS);
-    this.#tell({ kind: "alive?" });
+    this.#timer = setInterval(() => this.#ping(), limitMs / PINGS);
+    this.#post({ kind: "ping" });
   }
 
-  #ask(): void {
+  #ping(): void {
     this.#unanswered += 1;
-    if (this.#unanswered <= QUESTIONS) return this.#tell({ kind: "alive?" });
+    if (this.#unanswered <= PINGS) return this.#post({ kind: "ping" });
     this.#endWith(FAILED, "event loop blocked, ending to be started again", {
       blocked_s: this.#limitMs / 1_000,
     });
   }
 
-  #tell(message: Message): void {
+  #post(message: Message): void {
     this.#worker?.postMessage(message);
   }
 
-  /** Ends the process with a line on stderr if that can be written, and without it if not. */
+  /** Ends the process, after a line on stderr if that can be written in time. */
   #endWith(code: number, message: string, fields: Fields): void {
     clearInterval(this.#timer);
     setTimeout(() => this.#end(code), LAST_LINE_MS);
     const line = new TextEncoder().encode(`${this.#formatLine(message, fields)}\n`);
-    // Written by a thread of Deno's own, which may block: this one goes on.
+    // A thread of Deno writes it and may block; this thread goes on.
     Deno.stderr.write(line).catch(() => {}).finally(() => this.#end(code));
   }
 
-  /** A line like those of the log, which lives in the worker. */
+  /** Formats a line like those of the log, which runs in the worker. */
   #formatLine(message: string, fields: Fields): string {
     const time = new Date().toISOString();
     if (this.#format === "json") {
@@ -265,8 +253,3 @@ class Supervisor {
 }
 
 type Fields = Readonly<Record<string, string | number>>;
-
-/** Windows has no SIGTERM; closing the console or Ctrl-Break comes as SIGBREAK. */
-function stopSignals(): readonly StopSignal[] {
-  return ["SIGINT", Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM"];
-}

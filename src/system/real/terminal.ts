@@ -1,15 +1,15 @@
 /** The terminal port on Deno: whole lines, written before the call returns. */
 
 import { stripControls } from "../../strip_controls.ts";
-import type { Terminal } from "../terminal.ts";
+import type { Terminal } from "../system.ts";
 
-/** Width where no terminal tells one. */
+/** Width where no terminal reports one. */
 const DEFAULT_COLUMNS = 80;
 
-/** Pause before a full pipe is tried again. */
+/** Pause before the next write to a full pipe. */
 const RETRY_MS = 5;
 
-/** What a pipe takes whole or not at all on Linux (pipe(7), `PIPE_BUF`). */
+/** A write of at most this size to a pipe is atomic on Linux (pipe(7), `PIPE_BUF`). */
 const PIPE_BUF_BYTES = 4_096;
 
 const CLEAR_LINE = "\r\x1b[2K";
@@ -22,7 +22,7 @@ type Output = typeof Deno.stdout | typeof Deno.stderr;
 /** Standard input, output and error of this process. */
 export class RealTerminal implements Terminal {
   readonly stdoutIsTerminal: boolean = Deno.stdout.isTerminal();
-  readonly stderrIsTerminal: boolean = Deno.stderr.isTerminal();
+  readonly #stderrIsTerminal = Deno.stderr.isTerminal();
   #progressIsShown = false;
   #stdoutIsClosed = false;
 
@@ -37,7 +37,7 @@ export class RealTerminal implements Terminal {
   }
 
   showProgress(text: string): void {
-    if (!this.stderrIsTerminal) return;
+    if (!this.#stderrIsTerminal) return;
     const [first = ""] = text.split("\n", 1);
     const line = [...stripControls(first)].slice(0, consoleColumns() - 1).join("");
     writeIfPossible(CLEAR_LINE + line);
@@ -85,20 +85,20 @@ export class RealTerminal implements Terminal {
   }
 }
 
-/** Nobody is left to be told that stderr cannot be written. */
+/** Ignores errors: there is no place left to report that stderr cannot be written. */
 function writeIfPossible(text: string): void {
   try {
     writeWhole(Deno.stderr, text);
   } catch {
-    // What the line reports has happened all the same.
+    // The agent goes on without the line.
   }
 }
 
 /**
- * Writes all of it, also into a full pipe that somebody made non-blocking.
+ * Writes all of it, also into a full pipe that another process has made non-blocking.
  *
- * Deno's stdout keeps part of what it could not write and says only that it could not, so that
- * trying again would write that part twice. A pipe takes a piece of this size whole or not at all.
+ * Deno's stdout buffers part of what it could not write and reports only the failure, so that a retry
+ * would write that part twice. A piece of `PIPE_BUF_BYTES` is written whole or not at all.
  */
 function writeWhole(output: Output, text: string): void {
   let rest = new TextEncoder().encode(text);
@@ -112,14 +112,14 @@ function writeWhole(output: Output, text: string): void {
   }
 }
 
-/** Whole lines as far as they fit: the end of an unfinished one would be kept, see above. */
+/** The whole lines that fit: Deno would buffer the end of an incomplete one, see above. */
 function nextPiece(bytes: Uint8Array): Uint8Array {
   if (bytes.length <= PIPE_BUF_BYTES) return bytes;
   const lineEnd = bytes.lastIndexOf(0x0a, PIPE_BUF_BYTES - 1);
   return bytes.subarray(0, lineEnd < 0 ? PIPE_BUF_BYTES : lineEnd + 1);
 }
 
-/** The pipe's reader has ended, or the terminal has been hung up (`EIO`). */
+/** Whether the pipe's reader has ended, or the terminal has been hung up (`EIO`). */
 function isReaderGone(error: unknown): boolean {
   if (error instanceof Deno.errors.BrokenPipe) return true;
   return (error as { code?: unknown }).code === "EIO";

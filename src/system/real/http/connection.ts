@@ -1,28 +1,43 @@
-/** One connection that carries one request after another. */
+/** One connection that carries one request after another, and the sockets that it may leave open. */
 
+import { HttpError } from "../../http.ts";
 import { realClock } from "../clock.ts";
 import { AnswerReader, type WholeAnswer } from "./answer.ts";
 import { LONGEST_INPUT_BYTES } from "./parser.ts";
-import type { AbandonedSockets } from "./abandoned.ts";
 
 /** A stream of bytes both ways: TCP, or TLS on it. */
 export type Stream = Pick<Deno.Conn, "read" | "write" | "close">;
 
-/** The end of the input, or an error that came while no request waited for it. */
+/** The result of one read: bytes, `null` at the end of the input, or an error. */
 type Read = { readonly bytes: Uint8Array | null } | { readonly error: unknown };
 
-/** What is written at once. A socket that is closed keeps it until the peer takes it (Deno 2.6.8). */
+/** One write. A closed socket holds it until the peer reads it (Deno 2.6.8). */
 const WRITE_BYTES = 65_536;
 
-/** When a read last ended, on any connection: then the system was asked what had come in on all. Monotonic. */
-let askedMs = -Infinity;
+/**
+ * When a read last ended on any connection (monotonic): the event loop then asked the system about the
+ * input of all connections.
+ */
+let polledMs = -Infinity;
 
-/** What comes in later than this before a request is sent may be noticed too late, as on the network. */
+/**
+ * Bytes that arrive within this time before a request is sent may be noticed too late: as late as those
+ * that are still on the network.
+ */
 const UNNOTICED_MS = 5;
+
+/** Requests that are not read; each holds up to 64 KiB here and a few MB in the system's buffer. */
+export const MOST_UNREAD = 4;
+
+/** A request that the system accepts whole on a new connection, whether the peer reads or not. */
+export const ALWAYS_TAKEN_BYTES = 16_384;
+
+/** Unanswered handshakes. The system drops a silent peer after 2 h, or 120 attempts of 1 min. */
+export const MOST_HANDSHAKES = 128;
 
 /** The connection was closed before a byte of the answer came. */
 export interface Unanswered {
-  /** Not a byte of the request left this process: the server cannot have acted on it. */
+  /** No byte of the request left this process: the server cannot have acted on it. */
   readonly isUnwritten: boolean;
 }
 
@@ -39,7 +54,7 @@ class Writing {
     void done.then((written) => this.#written = written);
   }
 
-  /** How it ended; `null`: it goes on. Whatever has ended in this turn of the event loop has. */
+  /** How it ended; `null`: it goes on. Waits one turn of the event loop for it to end. */
   async settled(): Promise<Written | null> {
     if (this.#written !== null) return this.#written;
     let timer;
@@ -53,11 +68,11 @@ class Writing {
 }
 
 export class HttpConnection {
-  /** What makes another request fit on it: origin, certificates, proxy. */
+  /** Identifies the requests that can use it: origin, certificates, proxy. */
   readonly key: string;
   readonly #stream: Stream;
   readonly #abandoned: AbandonedSockets;
-  /** One for all reads: there is never more than one at a time, and each is parsed before the next. */
+  /** Shared by all reads: they run one at a time, and each is parsed before the next. */
   readonly #buffer = new Uint8Array(LONGEST_INPUT_BYTES);
   #isClosed = false;
   #pending: Promise<Read> | null = null;
@@ -66,7 +81,7 @@ export class HttpConnection {
   #unsent: Uint8Array = new Uint8Array(0);
   #writing: Writing | null = null;
 
-  /** `abandoned` counts it if it is closed while the peer does not take a request. */
+  /** `abandoned` counts it if it is closed while the peer does not read a request. */
   constructor(stream: Stream, key: string, abandoned: AbandonedSockets) {
     this.#stream = stream;
     this.key = key;
@@ -74,14 +89,11 @@ export class HttpConnection {
   }
 
   /**
-   * Writes a request and reads its answer whole; a body of at most `maxBodyBytes`. It reads while it
-   * writes: a server that refuses a request may answer before it has read it, and close (RFC 9112,
-   * section 9.5). Such an answer is taken, and the connection is not used again.
+   * Writes a request and reads the whole answer, with a body of at most `maxBodyBytes`. It reads while
+   * it writes: a server that refuses a request may answer before it has read it, and close (RFC 9112,
+   * section 9.5). Such an answer counts, and the connection is not used again.
    */
-  async exchange(
-    request: Uint8Array,
-    maxBodyBytes: number,
-  ): Promise<WholeAnswer | Unanswered> {
+  async exchange(request: Uint8Array, maxBodyBytes: number): Promise<WholeAnswer | Unanswered> {
     this.#unsent = request;
     const writing = new Writing(this.#write());
     this.#writing = writing;
@@ -95,7 +107,7 @@ export class HttpConnection {
         return { ...answer, keepAlive: answer.keepAlive && isWritten };
       }
       if (written?.error !== undefined && !isClosedByPeer(written.error)) throw written.error;
-      // A write that goes on has begun: some of it may be with the peer.
+      // A write that goes on has begun: the peer may have received some of it.
       const isUnwritten = written !== null && this.#unsent.length === request.length;
       return { isUnwritten };
     } finally {
@@ -103,7 +115,7 @@ export class HttpConnection {
     }
   }
 
-  /** Reads ahead while idle: a server that closes, or speaks unasked, makes it useless. */
+  /** Reads ahead while idle: after a close or unrequested bytes the connection is useless. */
   watch(onUseless: () => void): void {
     this.#isReadAhead = false;
     this.#pending = this.#readNow();
@@ -111,12 +123,12 @@ export class HttpConnection {
   }
 
   /**
-   * Whether nothing has come while it was idle: not its end, and no bytes that would be taken for
-   * the answer to the next request. What the system has received already is noticed within a turn of
-   * the event loop; in the middle of a drain that has just turned.
+   * Whether nothing arrived while it was idle: neither its end nor bytes that would be read as the
+   * answer to the next request. Waits for a turn of the event loop, which notices all that the system
+   * has received, unless the event loop has just turned.
    */
   async isQuiet(): Promise<boolean> {
-    if (performance.now() - askedMs > UNNOTICED_MS) await realClock.turn();
+    if (performance.now() - polledMs > UNNOTICED_MS) await realClock.turn();
     return !this.#isReadAhead;
   }
 
@@ -128,7 +140,7 @@ export class HttpConnection {
     try {
       this.#stream.close();
     } catch {
-      // The other side was faster.
+      // The peer has closed it.
     }
   }
 
@@ -142,24 +154,24 @@ export class HttpConnection {
       if ("error" in read) {
         if (!isClosedByPeer(read.error)) throw read.error;
         if (isFirst) return "closed before an answer";
-        // A server that closes with a part of the request unread resets the connection by that.
+        // A server that closes before it has read the whole request resets the connection.
         if (!reader.isRefusal) throw read.error;
-        await reader.take(null);
+        await reader.push(null);
       } else {
         if (read.bytes === null && isFirst) return "closed before an answer";
         if (read.bytes === null && !reader.isRefusal) {
-          // The system reports a reset once: where it did to the write, it reports an end here.
+          // The system reports a reset once: if the write got it, the read gets an end of input.
           const written = await writing.settled();
           if (written?.error !== undefined) throw written.error;
         }
-        await reader.take(read.bytes);
+        await reader.push(read.bytes);
       }
       isFirst = false;
     }
     return await reader.answer();
   }
 
-  /** Writes what is unsent; answers what went wrong. */
+  /** Writes what is unsent. */
   async #write(): Promise<Written> {
     try {
       while (this.#unsent.length > 0) {
@@ -181,7 +193,7 @@ export class HttpConnection {
   async #readNow(): Promise<Read> {
     try {
       const length = await this.#stream.read(this.#buffer);
-      askedMs = performance.now();
+      polledMs = performance.now();
       this.#isReadAhead = true;
       return { bytes: length === null ? null : this.#buffer.subarray(0, length) };
     } catch (error) {
@@ -191,7 +203,7 @@ export class HttpConnection {
   }
 }
 
-/** Writes all of it: a socket may take a part only. */
+/** Writes all bytes: one call may write a part only. */
 export async function writeAll(stream: Pick<Stream, "write">, bytes: Uint8Array): Promise<void> {
   let written = 0;
   while (written < bytes.length) written += await stream.write(bytes.subarray(written));
@@ -200,4 +212,59 @@ export async function writeAll(stream: Pick<Stream, "write">, bytes: Uint8Array)
 function isClosedByPeer(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
     error instanceof Deno.errors.UnexpectedEof;
+}
+
+/**
+ * Counts sockets that cannot be freed although no caller waits for them, and limits their number:
+ * sockets that are never freed would use up the process's descriptors in a few days.
+ *
+ * A write that the peer does not read keeps its socket open on Deno 2.6.8: neither `close`, `closeWrite`
+ * nor passing the socket to TLS ends it (on 2.9.6 `close` does). A TLS stream that is closed during its
+ * handshake stays open on both. Such a socket is freed when the peer reads, answers, closes or, by the
+ * system's own timers, is found dead.
+ */
+export class AbandonedSockets {
+  #writes = 0;
+  #handshakes = 0;
+
+  /** Whether the limit of unread requests is reached: then no idle connection is used again. */
+  get isFull(): boolean {
+    return this.#writes >= MOST_UNREAD;
+  }
+
+  /** Counts a write until it ends; it must not reject. */
+  addWrite(writing: Promise<unknown>): void {
+    this.#writes += 1;
+    void writing.then(() => this.#writes -= 1);
+  }
+
+  /** Counts a handshake until it ends; the caller closes its stream then. */
+  addHandshake(shaking: Promise<unknown>): void {
+    this.#handshakes += 1;
+    const end = () => void (this.#handshakes -= 1);
+    shaking.then(end, end);
+  }
+
+  /**
+   * Throws if a request could leave one socket too many. A request of at most 16 KiB on a new connection
+   * never does, so check-ins go on.
+   *
+   * @throws {HttpError} `timeout`
+   */
+  admit(sizeBytes: number): void {
+    if (!this.isFull || sizeBytes <= ALWAYS_TAKEN_BYTES) return;
+    throw new HttpError(
+      `${this.#writes} earlier requests were not read and still hold their connections`,
+      { reason: "timeout" },
+    );
+  }
+
+  /** As `admit`, for a connection that begins with a handshake. */
+  admitHandshake(): void {
+    if (this.#handshakes < MOST_HANDSHAKES) return;
+    throw new HttpError(
+      `${this.#handshakes} earlier TLS handshakes were not answered and still hold their connections`,
+      { reason: "timeout" },
+    );
+  }
 }

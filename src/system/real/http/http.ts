@@ -1,25 +1,20 @@
-/**
- * The HTTP port on Deno's own sockets, with llhttp parsing the answers. Why not `fetch` or
- * `node:http` is in docs/decisions/0002-http-on-sockets.md.
- */
+/** The HTTP port on Deno's own sockets; docs/decisions/0002-http-on-sockets.md has the reasons. */
 
 import { HttpError, type HttpRequest, type HttpResponse, type SendHttp } from "../../http.ts";
 import { ConnectionPool } from "./pool.ts";
-import { Deadline } from "./deadline.ts";
-import { describeFailure } from "./failure.ts";
-import { encodeRequest } from "./request.ts";
+import { Deadline, describeFailure, encodeRequest } from "./request.ts";
 import type { WholeAnswer } from "./answer.ts";
 import type { HttpConnection, Unanswered } from "./connection.ts";
 
-/** A sender with connections of its own. */
-export type RealSendHttp = SendHttp & {
-  /** Closes the connections that wait for a next request. */
+/** A sender with its own connections. */
+type RealSendHttp = SendHttp & {
+  /** Closes the idle connections. */
   closeIdle(): void;
 };
 
 /**
- * Makes a sender. It follows no redirect and verifies every certificate. It sends a request again only
- * where an idle connection turns out to be closed and the server cannot act twice.
+ * Creates a sender. It follows no redirect and verifies every certificate. It sends a request again only
+ * if an idle connection turns out to be closed and the server cannot act twice.
  */
 export function realSendHttp(): RealSendHttp {
   const pool = new ConnectionPool();
@@ -47,24 +42,17 @@ async function answerOf(
 ): Promise<WholeAnswer> {
   const bytes = encodeRequest(request, url);
   pool.abandoned.admit(bytes.length);
-  const idle = pool.abandoned.isFull ? undefined : await pool.take(request, url);
+  const idle = pool.abandoned.isFull ? undefined : await pool.reuse(request, url);
   if (idle) {
-    const answer = await tryOn(pool, idle, { bytes, request, deadline });
+    const answer = await exchangeOn(pool, idle, { bytes, request, deadline });
     if (!isUnanswered(answer)) return answer;
-    if (!maySendAgain(request, answer)) throw closedEarly();
+    // The server may have read the request before it closed: resending a report could store it twice.
+    if (!request.isIdempotent && !answer.isUnwritten) throw closedEarly();
   }
   const fresh = await pool.open(request, url, deadline);
-  const answer = await tryOn(pool, fresh, { bytes, request, deadline });
+  const answer = await exchangeOn(pool, fresh, { bytes, request, deadline });
   if (!isUnanswered(answer)) return answer;
   throw closedEarly();
-}
-
-/**
- * A server may close an idle connection just as it is used again. It may have read the request before
- * that, so a report that is sent again could be stored twice.
- */
-function maySendAgain({ isIdempotent = false }: HttpRequest, { isUnwritten }: Unanswered): boolean {
-  return isIdempotent || isUnwritten;
 }
 
 function isUnanswered(answer: WholeAnswer | Unanswered): answer is Unanswered {
@@ -76,7 +64,7 @@ function closedEarly(): HttpError {
 }
 
 /** One request on one connection. */
-async function tryOn(
+async function exchangeOn(
   pool: ConnectionPool,
   connection: HttpConnection,
   { bytes, request, deadline }: { bytes: Uint8Array; request: HttpRequest; deadline: Deadline },
@@ -85,7 +73,7 @@ async function tryOn(
   try {
     const answer = await deadline.race(connection.exchange(bytes, request.maxBodyBytes));
     if (isUnanswered(answer)) connection.close();
-    else pool.giveBack(connection, answer);
+    else pool.release(connection, answer);
     return answer;
   } catch (error) {
     connection.close();

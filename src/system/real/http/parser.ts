@@ -1,33 +1,26 @@
 /**
  * Parses one HTTP answer with llhttp, the parser of Node, in its strict mode and as WebAssembly.
- * Framing is decided here and nowhere else; what an answer may weigh is decided by the caller.
+ * This file alone decides the framing of an answer; its caller limits the sizes.
  */
 
 import llhttp from "llhttp";
 import { HttpError } from "../../http.ts";
 
-/** What the parser reports while it executes. Bytes are views that hold only during the call. */
-export interface ParserEvents {
+/** What the parser reports while it executes. Bytes are views that are valid only during the call. */
+interface ParserEvents {
   /** A part of a header's (or trailer's) name; a name may come in several parts. */
   onHeaderName(bytes: Uint8Array): void;
   /** A part of a header's (or trailer's) value. */
   onHeaderValue(bytes: Uint8Array): void;
   /** The head of an answer, an interim (1xx) one included, is complete. */
   onHead(status: number, keepAlive: boolean): void;
-  /** Everything of the body that one input has, joined, after the other events of that input. */
+  /** All body bytes of one input, joined, after the other events of that input. */
   onBody(bytes: Uint8Array): void;
-  /** The answer is complete; the parser stops here if `isFinal()` says so. */
+  /** Whether the answer that is complete now is the last one, so that the parser stops. */
   isFinal(): boolean;
 }
 
-/** What one call to `execute` did. */
-export interface Executed {
-  /** Bytes of the input that belong to the answer; fewer than it has only if the answer ended. */
-  readonly consumed: number;
-  readonly isComplete: boolean;
-}
-
-/** The longest input that one call takes. */
+/** The longest input of one call. */
 export const LONGEST_INPUT_BYTES = 16_384;
 
 /** `llhttp_type_t` and `llhttp_errno_t`: https://github.com/nodejs/llhttp/blob/main/src/llhttp/constants.ts. */
@@ -53,19 +46,19 @@ interface Exports {
 
 interface Instance {
   readonly exports: Exports;
-  /** Where in its memory the input stands. */
+  /** The address of the input in its memory. */
   readonly inputAt: number;
-  /** Where the body bytes of the input are joined. */
+  /** The address where the body bytes of the input are joined. */
   readonly bodyAt: number;
 }
 
-/** The parser that executes now: WebAssembly calls back without saying on whose behalf. */
+/** The parser that executes now: callbacks from WebAssembly do not identify it. */
 let active: ResponseParser | null = null;
 
 /** Body bytes of the input that `active` executes. */
 let bodyLength = 0;
 
-/** All of the parser's memory; a new view only when that has grown. */
+/** A view of the parser's memory, replaced when the memory has grown. */
 let allBytes: Uint8Array = new Uint8Array(0);
 
 let loaded: Instance | undefined;
@@ -74,25 +67,23 @@ function instance(): Instance {
   return loaded ??= load();
 }
 
-/** How much memory the parser has outside the garbage-collected heap, in bytes. */
+/** Size of the parser's memory, which is outside the garbage-collected heap. */
 export function parserMemoryBytes(): number {
   return instance().exports.memory.buffer.byteLength;
 }
 
 function load(): Instance {
-  const span = (take: (parser: ResponseParser, bytes: Uint8Array) => void) =>
-  (
-    _pointer: number,
-    at: number,
-    length: number,
-  ) => report((parser) => take(parser, bytesAt(at, length)));
+  const span = (onBytes: (events: ParserEvents, bytes: Uint8Array) => void) => {
+    return (_pointer: number, at: number, length: number) =>
+      report(({ events }) => onBytes(events, bytesAt(at, length)));
+  };
   const wasm = new WebAssembly.Instance(new WebAssembly.Module(llhttp), {
     env: {
       wasm_on_message_begin: () => OK,
       wasm_on_url: () => OK,
       wasm_on_status: () => OK,
-      wasm_on_header_field: span(({ events }, bytes) => events.onHeaderName(bytes)),
-      wasm_on_header_value: span(({ events }, bytes) => events.onHeaderValue(bytes)),
+      wasm_on_header_field: span((events, bytes) => events.onHeaderName(bytes)),
+      wasm_on_header_value: span((events, bytes) => events.onHeaderValue(bytes)),
       wasm_on_body: (_pointer: number, at: number, length: number) => joinBody(at, length),
       wasm_on_headers_complete: (
         _pointer: number,
@@ -112,7 +103,7 @@ function load(): Instance {
   return { exports, inputAt, bodyAt: exports.malloc(LONGEST_INPUT_BYTES) };
 }
 
-/** An input can have thousands of chunks: each costs a copy inside the memory, and no object. */
+/** Joins body bytes by a copy inside the memory: an object for each of thousands of chunks costs more. */
 function joinBody(at: number, length: number): number {
   const { exports: { memory: { buffer } }, bodyAt } = instance();
   if (allBytes.buffer !== buffer) allBytes = new Uint8Array(buffer);
@@ -121,7 +112,7 @@ function joinBody(at: number, length: number): number {
   return OK;
 }
 
-/** An exception must not unwind WebAssembly's own stack: it is kept until the parser has returned. */
+/** Stores an exception until the parser has returned: it must not unwind the stack of WebAssembly. */
 function report(work: (parser: ResponseParser) => void): number {
   if (active === null) return STOP;
   try {
@@ -137,7 +128,7 @@ function bytesAt(at: number, length: number): Uint8Array {
   return new Uint8Array(instance().exports.memory.buffer, at, length);
 }
 
-/** Reads one answer. `free` it when it is done: its state lives outside the garbage-collected heap. */
+/** Parses one answer. The caller must `free` it: its state is outside the garbage-collected heap. */
 export class ResponseParser {
   readonly events: ParserEvents;
   /** What an event threw. */
@@ -151,29 +142,30 @@ export class ResponseParser {
   }
 
   /**
-   * Parses the next bytes, at most `LONGEST_INPUT_BYTES` of them.
+   * Parses the next bytes, at most `LONGEST_INPUT_BYTES` of them. Returns how many belong to the answer:
+   * all of them, unless the answer ended.
    *
    * @throws {HttpError} `malformed` if they break the protocol, or what an event threw
    */
-  execute(bytes: Uint8Array): Executed {
+  execute(bytes: Uint8Array): number {
     const { exports: { memory, llhttp_execute, llhttp_get_error_pos }, inputAt, bodyAt } =
       instance();
-    if (bytes.length > LONGEST_INPUT_BYTES) throw new RangeError("Cannot parse so much at once");
+    if (bytes.length > LONGEST_INPUT_BYTES) {
+      throw new RangeError("Cannot parse the input: it is too long");
+    }
     new Uint8Array(memory.buffer, inputAt, bytes.length).set(bytes);
     const pointer = this.#open();
     const code = this.#run(() => llhttp_execute(pointer, inputAt, bytes.length));
     if (bodyLength > 0) this.events.onBody(bytesAt(bodyAt, bodyLength));
-    if (code === OK) return { consumed: bytes.length, isComplete: false };
-    if (code === PAUSED && this.isComplete) {
-      return { consumed: llhttp_get_error_pos(pointer) - inputAt, isComplete: true };
-    }
+    if (code === OK) return bytes.length;
+    if (code === PAUSED && this.isComplete) return llhttp_get_error_pos(pointer) - inputAt;
     throw this.#malformed();
   }
 
   /**
-   * The input has ended. That completes an answer whose body goes on to the end of the connection.
+   * Ends the input. That completes an answer whose body extends to the end of the connection.
    *
-   * @throws {HttpError} `cut_off` if the answer was to go on
+   * @throws {HttpError} `cut_off` if the answer is incomplete
    */
   finish(): void {
     const pointer = this.#open();
@@ -191,7 +183,7 @@ export class ResponseParser {
   }
 
   onHead(status: number, keepAlive: boolean): void {
-    // llhttp parses HTTP/0.9 and 2.0 status lines too; nothing sane sends those on this connection.
+    // llhttp also parses the status lines of HTTP/0.9 and 2.0.
     if (instance().exports.llhttp_get_http_major(this.#open()) !== 1) {
       throw new HttpError("that is not HTTP/1.1", { reason: "malformed" });
     }

@@ -1,8 +1,8 @@
-/** A request as bytes: HTTP/1.1, its length stated, whatever the method (RFC 9112). */
+/** One exchange apart from its connection: the encoded request, the deadline, failures. */
 
-import { HttpError, type HttpRequest } from "../../http.ts";
+import { HttpError, type HttpErrorReason, type HttpRequest } from "../../http.ts";
 
-/** Encodes a request; throws `HttpError` where a header could be read as more than one. */
+/** Encodes a request (HTTP/1.1, RFC 9112). Throws `HttpError` for an invalid header. */
 export function encodeRequest(request: HttpRequest, url: URL): Uint8Array {
   const body = new TextEncoder().encode(request.body ?? "");
   const isProxied = request.proxyUrl !== undefined && url.protocol === "http:";
@@ -26,21 +26,148 @@ export function encodeRequest(request: HttpRequest, url: URL): Uint8Array {
   return bytes;
 }
 
-/** The first line and the headers, with the empty line that ends them. */
+/** Encodes the first line and the headers, with the empty line that ends them. */
 export function encodeHead(start: string, headers: Readonly<Record<string, string>>): Uint8Array {
   const lines = Object.entries(headers).map(([name, value]) => {
     if (!/^[\w-]+$/.test(name) || /[^\t\x20-\x7e\x80-\xff]/.test(value)) {
-      throw new HttpError(`header "${name}" holds what a header must not`, { reason: "malformed" });
+      throw new HttpError(`header "${name}" contains a character that no header may contain`, {
+        reason: "malformed",
+      });
     }
     return `${name}: ${value}\r\n`;
   });
   return new TextEncoder().encode(`${start}\r\n${lines.join("")}\r\n`);
 }
 
-/** A proxy's user and password, which stand in its URL. */
+/** The header with the user and password in a proxy's URL; none if there is no user. */
 export function proxyAuthorization(proxyUrl: string): Record<string, string> {
   const { username, password } = new URL(proxyUrl);
   if (username === "") return {};
   const words = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   return { "proxy-authorization": `Basic ${btoa(words)}` };
+}
+
+/** What ended an exchange early; `null`: nothing did. */
+type EndedBy = "timeout" | "abort" | null;
+
+interface Limits {
+  readonly timeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The time limits of one exchange and the caller's signal. The first to end closes the socket and rejects
+ * the waiting, since closing alone does not: a write that the peer does not read goes on in a closed
+ * socket (Deno 2.6.8).
+ */
+export class Deadline {
+  readonly #limits: Limits;
+  readonly #timer: ReturnType<typeof setTimeout>;
+  #close: () => void = () => {};
+  #endedBy: EndedBy = null;
+  readonly #ended = Promise.withResolvers<never>();
+  readonly #onAbort = () => this.#end("abort");
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
+    this.#ended.promise.catch(() => {}); // `race` reports it.
+    this.#timer = setTimeout(() => this.#end("timeout"), limits.timeoutMs);
+    if (limits.signal?.aborted) this.#end("abort");
+    limits.signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  get endedBy(): EndedBy {
+    return this.#endedBy;
+  }
+
+  /** Calls `close` when the time is over, in place of the function set before; at once if it is over. */
+  guard(close: () => void): void {
+    this.#close = close;
+    if (this.#endedBy !== null) close();
+  }
+
+  /** Waits for a connection within `connectTimeoutMs`; closes one that comes too late. */
+  async connecting<T extends { close(): void }>(connect: Promise<T>): Promise<T> {
+    const { connectTimeoutMs } = this.#limits;
+    const timer = setTimeout(() => this.#end("timeout"), connectTimeoutMs);
+    connect.then((connection) => {
+      if (this.#endedBy !== null) connection.close();
+    }, () => {});
+    try {
+      return await this.race(connect);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Waits for `work` until the time is over; unfinished work goes on. */
+  async race<T>(work: Promise<T>): Promise<T> {
+    return await Promise.race([work, this.#ended.promise]);
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#limits.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  #end(by: Exclude<EndedBy, null>): void {
+    if (this.#endedBy !== null) return;
+    this.#endedBy = by;
+    this.#ended.reject(new Error(by));
+    this.#close();
+  }
+}
+
+/**
+ * Texts of the operating system and of rustls in Deno's messages, the same on 2.6.8 and 2.9.6. Deno
+ * gives no code for a name that does not resolve or a certificate that does not verify.
+ *
+ * Windows writes its texts in the user's language, so only its numbers are matched:
+ * https://learn.microsoft.com/en-us/windows/win32/winsock/windows-sockets-error-codes-2.
+ */
+const FAILURES: readonly [RegExp, HttpErrorReason, string][] = [
+  [
+    /temporary failure in name resolution|os error 1100[23]\b/i,
+    "offline",
+    "no name service can be reached",
+  ],
+  [
+    /network is unreachable|no route to host|os error (101|113|10050|10051|10065)\b/i,
+    "offline",
+    "no route to it",
+  ],
+  [
+    /failed to lookup address|name or service not known|no such host|os error 1100[14]\b/i,
+    "dns",
+    "no such name",
+  ],
+  [/os error (110|10060)\b/i, "timeout", "no answer in time"],
+  [/invalid peer certificate: (\w+)/i, "tls", "its certificate is not trusted"],
+  [/certificate|fatal alert|corrupt message|tls|handshake/i, "tls", "TLS failed"],
+  [/connection refused|os error (111|10061)\b/i, "refused", "connection refused"],
+  [
+    /connection reset|broken pipe|unexpected eof|close_notify|os error (32|104|10053|10054)\b/i,
+    "cut_off",
+    "",
+  ],
+];
+
+/** Converts any error to the port's; `endedBy` overrides what the socket then reports. */
+export function describeFailure(
+  error: unknown,
+  context: { host: string; endedBy: EndedBy },
+): HttpError {
+  const { host, endedBy } = context;
+  const fail = (reason: HttpErrorReason, fact: string) =>
+    new HttpError(`Cannot reach "${host}": ${fact}`, { reason, cause: error });
+  if (endedBy === "abort") return fail("aborted", "stopped");
+  if (endedBy === "timeout") return fail("timeout", "no answer in time");
+  if (error instanceof HttpError) return fail(error.reason, error.message);
+  const message = error instanceof Error ? error.message : String(error);
+  const known = FAILURES.find(([pattern]) => pattern.test(message));
+  if (!known) return fail("cut_off", message);
+  const [, reason, fact] = known;
+  const detail = reason === "tls" ? `${fact} (${message})` : fact || "connection cut off";
+  return fail(reason, detail);
 }

@@ -27,11 +27,11 @@ async function read(
   try {
     for (const piece of pieces) {
       for (let at = 0; at < piece.length && !reader.isComplete; at += READ_BYTES) {
-        await reader.take(piece.subarray(at, at + READ_BYTES));
+        await reader.push(piece.subarray(at, at + READ_BYTES));
       }
       if (reader.isComplete) break;
     }
-    if (!reader.isComplete && thenEnd) await reader.take(null);
+    if (!reader.isComplete && thenEnd) await reader.push(null);
     assert(reader.isComplete, "the reader waits for more");
     const answer = await reader.answer();
     return { ...answer, body: new TextDecoder().decode(answer.body) };
@@ -57,7 +57,7 @@ function* repeated(first: string, unit: string, count: number): Generator<Uint8A
 
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-Deno.test("AnswerReader reads a valid answer alike however it is cut", async () => {
+Deno.test("AnswerReader reads a valid answer the same way in any pieces", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.nat(1_000_000),
@@ -75,7 +75,7 @@ Deno.test("AnswerReader reads a valid answer alike however it is cut", async () 
   );
 });
 
-Deno.test("AnswerReader takes lengths of digits alone", async () => {
+Deno.test("AnswerReader accepts only digits as a length", async () => {
   const numbers = [
     ..."-5|+5|1e3|0x10||zz|5 5|5,5|5.0|0b1|-0|\u0665|9e9".split("|"),
     "9".repeat(40),
@@ -93,14 +93,14 @@ Deno.test("AnswerReader takes lengths of digits alone", async () => {
   }
 });
 
-Deno.test("AnswerReader takes the name of a coding in any case", async () => {
+Deno.test("AnswerReader accepts the name of a coding in any case", async () => {
   for (const coding of ["chunked", "Chunked", "CHUNKED"]) {
     const head = `HTTP/1.1 200 OK\r\nTransfer-Encoding: ${coding}\r\n\r\n`;
     assertEquals((await read([latin1(`${head}5\r\nhello\r\n0\r\n\r\n`)])).body, "hello");
   }
 });
 
-Deno.test("AnswerReader refuses framing that two readers could take differently", async () => {
+Deno.test("AnswerReader refuses ambiguous framing", async () => {
   const rows = [
     "Content-Length: 5\r\nContent-Length: 5\r\n",
     "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
@@ -119,14 +119,14 @@ Deno.test("AnswerReader refuses framing that two readers could take differently"
   }
 });
 
-Deno.test("AnswerReader holds the head of an answer to its limit", async () => {
+Deno.test("AnswerReader limits the head of an answer", async () => {
   const start = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ";
   const fill = (length: number) => `${start}${"v".repeat(length - start.length - 4)}\r\n\r\n`;
   assertEquals((await read([latin1(fill(OVERHEAD_BYTES))])).status, 200);
   await assertFails([latin1(fill(OVERHEAD_BYTES + 1))], "too_large");
 });
 
-Deno.test("AnswerReader holds every part around a body to the same limit", async () => {
+Deno.test("AnswerReader limits every part around a body alike", async () => {
   const many = 1_000_000;
   const rows: [first: string, unit: string][] = [
     ["HTTP/1.1 200 ", "O"],
@@ -141,7 +141,7 @@ Deno.test("AnswerReader holds every part around a body to the same limit", async
   for (const [first, unit] of rows) await assertFails(repeated(first, unit, many), "too_large");
 });
 
-Deno.test("AnswerReader lets a body bring along a quarter of its length, and no more", async () => {
+Deno.test("AnswerReader allows overhead of a quarter of the body's length, and no more", async () => {
   const chunks = (size: number, bodyBytes: number) =>
     latin1(`${size.toString(16)}\r\n${"a".repeat(size)}\r\n`.repeat(bodyBytes / size));
   const options = { maxBodyBytes: 4_000_000 };
@@ -151,14 +151,14 @@ Deno.test("AnswerReader lets a body bring along a quarter of its length, and no 
   assertEquals((await read(whole, options)).body.length, 2_400_000);
 });
 
-Deno.test("AnswerReader does not count what stands behind the answer", async () => {
+Deno.test("AnswerReader does not count bytes after the answer", async () => {
   const head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ";
   const first = `${head}${"v".repeat(OVERHEAD_BYTES - head.length - 4)}\r\n\r\n`;
   const bytes = latin1(`${first}HTTP/1.1 200 OK\r\n`);
   assertEquals((await read([bytes.subarray(0, 20_000), bytes.subarray(20_000)])).status, 200);
 });
 
-Deno.test("AnswerReader keeps answers apart that come at the same time", async () => {
+Deno.test("AnswerReader does not mix answers that arrive at the same time", async () => {
   const pieces = (letter: string) => {
     const chunk = `100\r\n${letter.repeat(256)}\r\n`;
     return [latin1(CHUNKED), ...Array(40).fill(latin1(chunk.repeat(30))), latin1("0\r\n\r\n")];
@@ -190,7 +190,7 @@ Deno.test("AnswerReader counts headers and trailers", async () => {
   await assertFails([latin1(trailers(MOST_HEADERS + 1))], "too_large");
 });
 
-Deno.test("AnswerReader skips a bounded number of interim answers, and nothing of them stays", async () => {
+Deno.test("AnswerReader skips a limited number of interim answers with all their headers", async () => {
   const interim = "HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\n";
   const last = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
   const answer = await read([latin1(interim.repeat(MOST_INTERIM_ANSWERS) + last)]);
@@ -205,7 +205,7 @@ Deno.test("AnswerReader skips a bounded number of interim answers, and nothing o
   }
 });
 
-Deno.test("AnswerReader takes a body at the limit, and refuses one byte more before it reads it", async () => {
+Deno.test("AnswerReader accepts a body at the limit, and refuses one byte more before reading it", async () => {
   const limits = { maxBodyBytes: 5 };
   const stated = (length: number) => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`;
   assertEquals((await read([latin1(`${stated(5)}12345`)], limits)).body, "12345");
@@ -219,7 +219,7 @@ Deno.test("AnswerReader takes a body at the limit, and refuses one byte more bef
   await assertFails(open("123456"), "too_large", limits);
 });
 
-Deno.test("AnswerReader takes the first of two answers, and not the connection behind them", async () => {
+Deno.test("AnswerReader returns the first of two answers, and does not reuse the connection", async () => {
   const first = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst";
   for (const second of ["HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond", "junk", "\r\n"]) {
     const { body, keepAlive } = await read([latin1(first + second)]);
@@ -228,7 +228,7 @@ Deno.test("AnswerReader takes the first of two answers, and not the connection b
   assertEquals((await read([latin1(first)])).keepAlive, true);
 });
 
-Deno.test("AnswerReader joins repeated headers, and no name of theirs is an object's own", async () => {
+Deno.test("AnswerReader joins repeated headers, also those named like properties of objects", async () => {
   const answer = "HTTP/1.1 200 OK\r\nA: 1\r\na: 2\r\n__proto__: x\r\nContent-Length: 0\r\n\r\n";
   const { headers } = await read([latin1(answer)]);
   assertEquals([headers["a"], headers["__proto__"], headers["constructor"]], [
@@ -248,7 +248,7 @@ function packed(body: Uint8Array, encoding = "gzip", length = body.length): Uint
   return [latin1(`HTTP/1.1 200 OK\r\n${head}`), body];
 }
 
-Deno.test("AnswerReader inflates up to the limit, and holds on to nothing past it", async () => {
+Deno.test("AnswerReader inflates up to the limit, and frees everything past it", async () => {
   const atLimit = await gzip(new Uint8Array(MAX_BODY_BYTES).fill(0x61));
   assertEquals((await read(packed(atLimit))).body.length, MAX_BODY_BYTES);
   // What is sent counts as well as what it inflates to.
@@ -267,7 +267,7 @@ Deno.test("AnswerReader inflates up to the limit, and holds on to nothing past i
   assert(Deno.memoryUsage().external - before < 16_777_216, "it held on to what it inflated");
 });
 
-Deno.test("AnswerReader refuses compression that is damaged, cut short or was not asked for", async () => {
+Deno.test("AnswerReader refuses compression that is damaged, cut short or not requested", async () => {
   const whole = await gzip(latin1("a text that is long enough to be cut"));
   for (const length of [1, 9, 12, whole.length - 9, whole.length - 1]) {
     await assertFails(packed(whole.subarray(0, length)), "malformed");
@@ -280,12 +280,12 @@ Deno.test("AnswerReader refuses compression that is damaged, cut short or was no
   assertEquals((await read(packed(new Uint8Array(0)))).body, "");
 });
 
-Deno.test("AnswerReader says what the parser found wrong", async () => {
+Deno.test("AnswerReader reports the parser's reason", async () => {
   const junk = () => read([latin1("SSH-2.0-OpenSSH_9.2\r\n\r\n")]);
   const error = await assertRejects(junk, HttpError);
   assertEquals(error.message, "that is not HTTP (Expected HTTP/, RTSP/ or ICE/)");
 });
 
-Deno.test("AnswerReader takes no request for an answer", async () => {
+Deno.test("AnswerReader refuses a request in place of an answer", async () => {
   await assertFails([latin1("GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n")], "malformed");
 });

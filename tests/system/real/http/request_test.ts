@@ -1,8 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import type { HttpErrorReason } from "../../../../src/system/http.ts";
-import { describeFailure } from "../../../../src/system/real/http/failure.ts";
+import { Deadline, describeFailure } from "../../../../src/system/real/http/request.ts";
 
-Deno.test("describeFailure() knows each system's words, and Windows' numbers in any language", () => {
+Deno.test("describeFailure() classifies each system's messages, and Windows' numbers in any language", () => {
   const rows: [message: string, reason: HttpErrorReason, fact: string][] = [
     ["", "cut_off", ""],
     ["something else", "cut_off", "something else"],
@@ -42,3 +42,24 @@ Deno.test("describeFailure() knows each system's words, and Windows' numbers in 
     assertEquals([error.reason, error.message], [reason, `Cannot reach "server": ${fact}`]);
   }
 });
+
+Deno.test("guard() calls its latest function when the call is aborted, and at once after that", async () => {
+  const { signal, abort } = stopping();
+  const deadline = new Deadline({ timeoutMs: 600_000, connectTimeoutMs: 600_000, signal });
+  const closed: string[] = [];
+  deadline.guard(() => closed.push("first"));
+  deadline.guard(() => closed.push("second"));
+  const race = assertRejects(() => deadline.race(new Promise(() => {})), Error, "abort");
+  assertEquals([closed, deadline.endedBy], [[], null]);
+  abort();
+  await race;
+  assertEquals([closed, deadline.endedBy], [["second"], "abort"]);
+  deadline.guard(() => closed.push("late"));
+  assertEquals(closed, ["second", "late"]);
+  deadline.clear();
+});
+
+function stopping(): { signal: AbortSignal; abort: () => void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort() };
+}

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { CapturedOutput } from "../../../src/system/real/captured_output.ts";
+import { CapturedOutput } from "../../../src/system/real/process.ts";
 
 /** A stream that brings `bytes` in pieces of the given sizes, and the rest in one. */
 function streamOf(bytes: Uint8Array, sizes: readonly number[]): ReadableStream<Uint8Array> {
@@ -22,7 +22,7 @@ function counted(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => 32 + index % 89);
 }
 
-Deno.test("CapturedOutput keeps the first bytes as they came, however they came", async () => {
+Deno.test("CapturedOutput stores the first bytes in order, whatever pieces they come in", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.nat(100_000),

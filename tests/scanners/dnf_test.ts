@@ -1,9 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import {
-  parseDnf5Advisories,
-  parseDnf5AdvisoryTable,
-} from "../../src/scanners/dnf/dnf5_advisories.ts";
+import { parseDnf5Advisories, parseDnf5AdvisoryTable } from "../../src/scanners/dnf/dnf5.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { CommandError } from "../../src/system/process.ts";
 import {

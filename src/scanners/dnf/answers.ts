@@ -1,129 +1,129 @@
-/** Asks dnf all that is to be known of its updates, lifting what keeps some of them from it. */
+/** Asks dnf everything about its updates, with and without the rules that keep some of them back. */
 
-import { answerOf } from "./commands.ts";
-import { type DnfConfiguration, lockedNames, mayExclude, mayLock } from "./configuration.ts";
-import type { DnfDialect } from "./dialect.ts";
-import { dnfGaps } from "./failure.ts";
-import type { ChosenLists } from "./lists.ts";
-import { doubtfulPlugins } from "./plugins.ts";
+import { joinNames } from "../../wording.ts";
+import { matchesWildcard } from "../wildcard.ts";
+import { dnfGaps, outputOf } from "./commands.ts";
 import {
-  type Asking,
+  type DnfConfiguration,
+  findExclude,
+  hasIncludes,
+  lockedNames,
+  mayHaveExcludes,
+  mayHaveLocks,
+  priorityOf,
+  sortByCost,
+  suspectPlugins,
+} from "./configuration.ts";
+import type { DnfDialect } from "./dialect.ts";
+import type { ChosenLists } from "./lists.ts";
+import {
   checkLifted,
   checkUpdates,
   describeAdvisories,
-  findPluginFlags,
+  type DnfContext,
+  findPluginOptions,
+  findReplacingSecurity,
   listAdvisories,
   listAvailable,
   listLifted,
   listReplacing,
-  NOTHING,
-  readReplacingSecurity,
+  MOST_NAMES,
 } from "./questions.ts";
 import { type DnfRules, findMissing, reconcile } from "./reconcile.ts";
-import { cheapestFirst, findExclude, hasIncludes, priorityOf } from "./settings.ts";
+import {
+  EMPTY_LIST,
+  formatEvr,
+  type OfferedRpm,
+  type PackageList,
+  parseOfferedRpms,
+} from "./rpm.ts";
 import type { DnfState } from "./updates.ts";
-import { type OfferedRpm, type PackageList, parseOffered } from "./rpm_packages.ts";
-import { formatEvr } from "./rpm_version.ts";
-import { matchesWildcard } from "../wildcard.ts";
-import { joinNames } from "../../wording.ts";
 
 /** Asks dnf everything about its updates, from the lists that were chosen. */
-export async function askAll(
-  asking: Asking,
+export async function collectAnswers(
+  context: DnfContext,
   configuration: DnfConfiguration,
   lists: Pick<ChosenLists, "plugins" | "repositories">,
-): Promise<Omit<DnfState, "installed" | "tellsSecurity"> & { readonly unparsed: number }> {
-  const { dialect, gaps } = asking;
+): Promise<Omit<DnfState, "installed" | "marksSecurity"> & { readonly unparsed: number }> {
+  const { dialect, gaps } = context;
   const { settings } = configuration;
-  const [excludes, locks] = [mayExclude(configuration), mayLock(configuration)];
-  const actsOnAll = dialect.locksActOn === "everything";
-  const offered = await listOffered(asking);
-  const excluded = excludes ? await listLifted(asking, dialect.withExcluded) : NOTHING;
-  const locked = locks && actsOnAll ? await listLifted(asking, dialect.withLocked) : NOTHING;
-  const withoutPlugins = await findPluginFlags(asking, lists);
-  const liftingAll = [...(excludes ? dialect.withExcluded : []), ...withoutPlugins];
-  const hidden = withoutPlugins.length > 0 ? await listLifted(asking, liftingAll) : NOTHING;
-  const hasUpdates = [offered, excluded, locked, hidden].some(({ packages }) =>
-    packages.length > 0
-  );
-  const flags = locked.packages.length > 0
-    ? dialect.withLocked
+  const [excludes, locks] = [mayHaveExcludes(configuration), mayHaveLocks(configuration)];
+  const locksHide = dialect.locksActOn === "everything";
+  const offered = await listOffered(context);
+  const excluded = excludes ? await listLifted(context, dialect.liftExcludes) : EMPTY_LIST;
+  const locked = locks && locksHide ? await listLifted(context, dialect.liftLocks) : EMPTY_LIST;
+  const withoutPlugins = await findPluginOptions(context, lists);
+  const liftAll = [...(excludes ? dialect.liftExcludes : []), ...withoutPlugins];
+  const hidden = withoutPlugins.length > 0 ? await listLifted(context, liftAll) : EMPTY_LIST;
+  const hasUpdates = [offered, excluded, locked, hidden].some((list) => list.packages.length > 0);
+  const options = locked.packages.length > 0
+    ? dialect.liftLocks
     : hidden.packages.length > 0
-    ? liftingAll
+    ? liftAll
     : excluded.packages.length > 0
-    ? dialect.withExcluded
+    ? dialect.liftExcludes
     : [];
-  const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
+  const advisories = hasUpdates ? await listAdvisories(context, options) : EMPTY_LIST;
   const hasAdvisories = advisories !== null && advisories.packages.length > 0;
-  const details = hasAdvisories ? await describeAdvisories(asking, flags) : [];
-  const checked = await checkUpdates(asking, !hasUpdates);
-  const replacing = await listReplacing(asking, checked);
+  const details = hasAdvisories ? await describeAdvisories(context, options) : [];
+  const checked = await checkUpdates(context, !hasUpdates);
+  const replacing = await listReplacing(context, checked);
   const missing = findMissing(offered.packages, checked);
   const lifting = [
-    ...(excludes && (!actsOnAll || !locks) ? dialect.withExcluded : []),
-    ...(locks || (missing.length > 0 && !actsOnAll) ? dialect.withLocked : []),
+    ...(excludes && (!locksHide || !locks) ? dialect.liftExcludes : []),
+    ...(locks || (missing.length > 0 && !locksHide) ? dialect.liftLocks : []),
     ...withoutPlugins,
   ];
-  const lifted = lifting.length > 0 ? await checkLifted(asking, lifting) : undefined;
-  const unexplained = actsOnAll ? missing : findMissing(missing, lifted ?? { upgrades: [] });
+  const lifted = lifting.length > 0 ? await checkLifted(context, lifting) : undefined;
+  const unexplained = locksHide ? missing : findMissing(missing, lifted ?? { upgrades: [] });
   const names = [...new Set(unexplained.map(({ name }) => name))];
+  const disabled = withoutPlugins.length > 0 ? suspectPlugins(lists.plugins) : [];
   const reconciled = reconcile({
     offered: offered.packages,
-    withExcluded: excluded.packages,
-    withLocked: locked.packages,
+    withoutExcludes: excluded.packages,
+    withoutLocks: locked.packages,
     withoutPlugins: hidden.packages,
     checked: checked && {
       ...checked,
-      upgrades: cheapestFirst(checked.upgrades, settings),
+      upgrades: sortByCost(checked.upgrades, settings),
       obsoletes: replacing.packages,
     },
     lifted,
-    available: await listAvailable(asking, names),
-    rules: rulesOf(
-      configuration,
-      dialect,
-      withoutPlugins.length > 0 ? doubtfulPlugins(lists.plugins) : [],
-    ),
+    available: await listAvailable(context, names),
+    rules: rulesOf(configuration, dialect, disabled),
   });
   if (reconciled.doubtful.length > 0) {
-    const names = joinNames(reconciled.doubtful, TOLD_PACKAGES);
-    gaps.push(`Two of dnf's answers do not fit together, on the updates of ${names}`);
+    const names = joinNames(reconciled.doubtful, MOST_NAMES);
+    gaps.push(`Two of dnf's answers contradict each other about the updates of ${names}`);
   }
-  const obsoleting = [...replacing.packages, ...reconciled.keptReplacing].map((row) => row.package);
-  const all = [
-    offered,
-    excluded,
-    locked,
-    hidden,
-    advisories ?? NOTHING,
-    checked ?? NOTHING,
-    replacing,
-  ];
+  const all = [offered, excluded, locked, hidden, advisories, checked, replacing, lifted];
   return {
     offers: reconciled.offers,
-    keptReplacing: reconciled.keptReplacing,
-    obsoletes: cheapestFirst(replacing.packages, settings),
-    replacingSecurity: await readReplacingSecurity(asking, obsoleting, lifting),
+    blockedReplacing: reconciled.blockedReplacing,
+    obsoletes: sortByCost(replacing.packages, settings),
+    replacingSecurity: await findReplacingSecurity(
+      context,
+      [...replacing.packages, ...reconciled.blockedReplacing].map((row) => row.package),
+      lifting,
+    ),
     advisories: advisories?.packages ?? null,
     details,
-    unparsed: all.reduce((sum, list) => sum + list.unparsed, lifted?.unparsed ?? 0),
+    unparsed: all.reduce((sum, list) => sum + (list?.unparsed ?? 0), 0),
   };
 }
 
-/** How many packages a gap names. */
-const TOLD_PACKAGES = 5;
-
+/** Lists the updates that dnf offers; the scan fails without them. */
 async function listOffered(
-  { commands, program, dialect, gaps }: Asking,
+  { commands, program, dialect, gaps }: DnfContext,
 ): Promise<PackageList<OfferedRpm>> {
   const action = "list updates with dnf";
   const result = await commands.run(action, [...program, "-C", ...dialect.offered]);
-  const offered = parseOffered(answerOf(action, result));
+  const offered = parseOfferedRpms(outputOf(action, result));
   gaps.push(...dnfGaps(result));
   return offered;
 }
 
-/** `plugins` are those that were left out of what lifts. */
+/** The rules of the configuration; `plugins` are those that were disabled to lift their effects. */
 function rulesOf(
   configuration: DnfConfiguration,
   dialect: DnfDialect,
@@ -135,13 +135,13 @@ function rulesOf(
     priorityOf: (repository) => priorityOf(repository, settings),
     excludeOf: (package_, repository) => {
       const { name, architecture } = package_;
-      const forms = [name, `${name}.${architecture}`, `${name}-${formatEvr(package_)}`];
-      forms.push(`${forms[2]}.${architecture}`);
+      const full = `${name}-${formatEvr(package_)}`;
+      const forms = [name, `${name}.${architecture}`, full, `${full}.${architecture}`];
       return findExclude(forms, repository, settings);
     },
     isLocked: (name) => names?.some((pattern) => matchesWildcard(pattern, name)),
     hasIncludes: hasIncludes(settings),
-    plugins: plugins.length > 0 ? joinNames(plugins, TOLD_PACKAGES) : null,
-    mayLock: mayLock(configuration),
+    plugins: plugins.length > 0 ? joinNames(plugins, MOST_NAMES) : null,
+    mayHaveLocks: mayHaveLocks(configuration),
   };
 }

@@ -1,11 +1,22 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
+  findExclude,
+  harmlessPluginOptions,
+  hasExcludes,
+  hasIncludes,
   lockedNames,
-  mayExclude,
-  mayLock,
+  mayHaveExcludes,
+  mayHaveLocks,
+  parseDnfSettings,
+  parseLoadedPlugins,
+  priorityOf,
   readDnfConfiguration,
+  sortByCost,
+  suspectPlugins,
 } from "../../../src/scanners/dnf/configuration.ts";
 import { FakeSystem } from "../../fakes/system.ts";
+import { checkJunk } from "./parser_laws.ts";
+import fc from "fast-check";
 
 Deno.test("readDnfConfiguration() reads dnf's settings, its repositories' and its locks", async () => {
   const { files } = new FakeSystem();
@@ -73,7 +84,7 @@ Deno.test("readDnfConfiguration() reads every usual folder of repositories", asy
   for (const folder of [...folders, "/etc/dnf/repos.override.d"]) {
     files.texts.set(`${folder}/a.repo`, "[a]\nexcludepkgs=tool\n");
     const configuration = await readDnfConfiguration({ files }, {});
-    assertEquals([mayExclude(configuration), configuration.isWhole], [true, true], folder);
+    assertEquals([mayHaveExcludes(configuration), configuration.isWhole], [true, true], folder);
     files.texts.delete(`${folder}/a.repo`);
   }
 });
@@ -90,7 +101,7 @@ Deno.test("readDnfConfiguration() reads the folders that reposdir names, and no 
     const { settings } = configuration;
     assertEquals(settings.get("a"), new Map([["enabled", "1"], ["cost", "1"]]), told);
     assertEquals(settings.get("b"), new Map([["excludepkgs", "tool"]]), told);
-    assertEquals([mayExclude(configuration), configuration.isWhole], [true, true], told);
+    assertEquals([mayHaveExcludes(configuration), configuration.isWhole], [true, true], told);
   }
 });
 
@@ -101,7 +112,7 @@ Deno.test("readDnfConfiguration() takes a reposdir that it does not understand f
     files.texts.set("/etc/dnf/dnf.conf", `[main]\nreposdir=${told}\n`);
     files.texts.set("/etc/yum.repos.d/a.repo", "[a]\npriority=1\n");
     const configuration = await readDnfConfiguration({ files }, {});
-    assertEquals([mayExclude(configuration), configuration.isWhole], [true, false], told);
+    assertEquals([mayHaveExcludes(configuration), configuration.isWhole], [true, false], told);
     // They may be what dnf reads after all.
     assertEquals([...configuration.settings.keys()], ["main", "a"], told);
   }
@@ -111,7 +122,7 @@ Deno.test("readDnfConfiguration() has no file lift what another one excludes", a
   const { files } = new FakeSystem();
   files.texts.set("/etc/yum.repos.d/a.repo", "[a]\nexcludepkgs=tool\n");
   files.texts.set("/etc/yum.repos.d/b.repo", "[a]\nexcludepkgs=\n");
-  assertEquals(mayExclude(await readDnfConfiguration({ files }, {})), true);
+  assertEquals(mayHaveExcludes(await readDnfConfiguration({ files }, {})), true);
 });
 
 Deno.test("readDnfConfiguration() reads the locks where the plugin is told to look for them", async () => {
@@ -122,16 +133,16 @@ Deno.test("readDnfConfiguration() reads the locks where the plugin is told to lo
   );
   files.texts.set("/srv/locks", "tool-0:1-1.*\n");
   const configuration = await readDnfConfiguration({ files }, {});
-  assertEquals([configuration.locks, mayLock(configuration)], ["tool-0:1-1.*", true]);
+  assertEquals([configuration.locks, mayHaveLocks(configuration)], ["tool-0:1-1.*", true]);
   // Its own settings are none of dnf's.
   assertEquals(configuration.settings, new Map());
 });
 
-Deno.test("mayLock() and mayExclude() take what could not be read for what may hold one", () => {
+Deno.test("mayHaveLocks() and mayHaveExcludes() take what could not be read for what may hold one", () => {
   const told = (locks: string, excludes: string, isWhole = true) => {
     const settings = new Map([["main", new Map([["excludepkgs", excludes]])]]);
     const configuration = { settings, locks, isWhole };
-    return [mayLock(configuration), mayExclude(configuration)];
+    return [mayHaveLocks(configuration), mayHaveExcludes(configuration)];
   };
   assertEquals(told("", ""), [false, false]);
   assertEquals(told("# a comment\n\n", ""), [false, false]);
@@ -160,4 +171,149 @@ Deno.test("readDnfConfiguration() passes over a list of locks that is not told b
 Deno.test("lockedNames() are no more than 10,000", () => {
   const locks = Array.from({ length: 10_001 }, (_, n) => `name = "p${n}"\n`).join("");
   assertEquals(lockedNames({ locks }).length, 10_000);
+});
+
+function told(...texts: string[]): string[] {
+  return [...parseDnfSettings(texts)].flatMap(([section, settings]) =>
+    [...settings].map(([key, value]) => `${section}.${key}=${value}`)
+  );
+}
+
+Deno.test("parseDnfSettings() reads sections, settings and lines that go on", () => {
+  const rows: [string, string[]][] = [
+    ["", []],
+    ["junk", []],
+    ["a=1\n", []],
+    ["[main]\n=1\nno value\n", []],
+    ["[main]\na=1\n[b]\na = 2 = 3 \n", ["main.a=1", "b.a=2 = 3"]],
+    ["[main]\r\na=1\r\nb=\r\n", ["main.a=1", "main.b="]],
+    ["[main]\na=[b]\nc=1\n", ["main.a=[b]", "main.c=1"]],
+    ["[main]\na=1\n  2\n\t3\nb=4\n", ["main.a=1\n2\n3", "main.b=4"]],
+    ["[main]\na=\n  2=3\n", ["main.a=\n2=3"]],
+    ["[main]\n# a=1\n; b=1\nc=1\n", ["main.c=1"]],
+    // dnf refuses these; what is there is read all the same.
+    ["[main]\n a=1\n", ["main.a=1"]],
+    ["[main]\na=1\n\n  b=2\n", ["main.a=1", "main.b=2"]],
+    // Of the same one, the last counts.
+    ["[main]\na=1\n[b]\na=1\n[main]\na=2\n", ["main.a=2", "b.a=1"]],
+  ];
+  for (const [text, expected] of rows) assertEquals(told(text), expected, text);
+  assertEquals(told("[a]\nb=1\n", "c=1\n[a]\nd=1\n"), ["a.b=1", "a.d=1"]);
+});
+
+Deno.test("parseDnfSettings() is done soon with a file of nothing but lines, or of junk", () => {
+  for (const line of ["\n", " \n", "a=1\n", " a\n"]) told(`[main]\na=1\n${line.repeat(500_000)}`);
+  checkJunk("[main]\nexcludepkgs=\n  a b\n[b]\nenabled=0\n", (text) => told(text));
+});
+
+Deno.test("priorityOf() knows only repositories whose file was read", () => {
+  const settings = parseDnfSettings([
+    "[main]\nx=1\n[a]\nname=a\n[b]\npriority = 10\n[c]\npriority=x\n",
+    "[e]\npriority=-5\n[f]\npriority=x10\n[g]\npriority=10x\n",
+  ]);
+  assertEquals([..."abcdefg"].map((id) => priorityOf(id, settings)), [
+    99,
+    10,
+    undefined,
+    undefined,
+    -5,
+    undefined,
+    undefined,
+  ]);
+  // Dnf's own settings say what a repository does not.
+  const main = parseDnfSettings(["[main]\npriority=7\n[a]\n[b]\npriority=10\n"]);
+  assertEquals([..."abc"].map((id) => priorityOf(id, main)), [7, 10, undefined]);
+});
+
+Deno.test("hasExcludes() and hasIncludes() look at dnf itself and at its repositories", () => {
+  const rows: [string, boolean, boolean][] = [
+    ["", false, false],
+    ["[main]\nexclude=\n", false, false],
+    ["[main]\nexclude=a\n", true, false],
+    ["[r]\nexcludepkgs=\n  a\n", true, false],
+    ["[r]\nincludepkgs=a\n", false, true],
+    ["[r]\nexcludes=a\n", false, false],
+  ];
+  for (const [text, excludes, includes] of rows) {
+    const settings = parseDnfSettings([text]);
+    assertEquals([hasExcludes(settings), hasIncludes(settings)], [excludes, includes], text);
+  }
+});
+
+Deno.test("findExclude() names the pattern, of dnf itself or of that repository", () => {
+  const settings = parseDnfSettings(["[main]\nexclude=x, b*\n[r]\nexcludepkgs=\n  a.noarch\n"]);
+  const find = (names: string[], repository = "r") => findExclude(names, repository, settings);
+  assertEquals(find(["bash"]), "exclude=b*");
+  assertEquals(find(["a", "a.noarch"]), "excludepkgs=a.noarch");
+  assertEquals(find(["a", "a.noarch"], "other"), null);
+  assertEquals(find(["c"]), null);
+  const many = parseDnfSettings([`[main]\nexclude=${"x*y ".repeat(200_000)}\n`]);
+  assertEquals(findExclude(["x".repeat(250)], "r", many), null);
+});
+
+Deno.test("sortByCost() goes by what a repository costs, and else leaves the order", () => {
+  const settings = parseDnfSettings([
+    "[dear]\ncost=2000\n[cheap]\ncost=10\n[odd]\ncost=x\n[a]\n[x1]\ncost=x1\n[1x]\ncost=1x\n",
+  ]);
+  for (const odd of ["x1", "1x"]) {
+    const rows = ["dear", odd, "cheap"].map((repository) => ({ repository }));
+    assertEquals(
+      sortByCost(rows, settings).map(({ repository }) => repository),
+      ["cheap", odd, "dear"],
+    );
+  }
+  const rows = ["dear", "b", "odd", "a", "cheap"].map((repository) => ({ repository }));
+  assertEquals(
+    sortByCost(rows, settings).map(({ repository }) => repository),
+    ["cheap", "b", "odd", "a", "dear"],
+  );
+});
+
+Deno.test("findExclude() looks at 1,000 patterns, of up to 300 characters", () => {
+  const find = (excludes: string) => {
+    const settings = parseDnfSettings([`[main]\nexclude=${excludes}\n`]);
+    return findExclude(["bash"], "r", settings) !== null;
+  };
+  assertEquals([999, 1_000].map((count) => find(`${"x ".repeat(count)}bash`)), [true, false]);
+  assertEquals([300, 301].map((length) => find("*".repeat(length))), [true, false]);
+});
+
+const USUAL = [
+  "builddep, changelog, config-manager, copr, debug, debuginfo-install, download,",
+  "generate_completion_cache, groups-manager, leaves, local, modulesync, needs-restarting, playground,",
+  "post-transaction-actions, product-id, repoclosure, repodiff, repograph, repomanage, reposync,",
+  "show-leaves, subscription-manager, uploadprofile, versionlock",
+].join(" ");
+
+Deno.test("parseLoadedPlugins() reads the line of a real dnf 4.14, and needs none", () => {
+  const plugins = parseLoadedPlugins(["DNF version: 4.14.0", `Loaded plugins: ${USUAL}`, "x"]);
+  assertEquals([plugins.length, plugins[0], plugins.at(-1)], [25, "builddep", "versionlock"]);
+  assertEquals(parseLoadedPlugins(["cachedir: /var/cache/dnf", "Repo-id : a"]), []);
+  assertEquals(parseLoadedPlugins(["Loaded plugins: a, ,b,", "Loaded plugins: c"]), ["a", "b"]);
+});
+
+Deno.test("suspectPlugins() are those that are not known to be harmless, dash or underscore", () => {
+  const told = (line: string) => suspectPlugins(parseLoadedPlugins([`Loaded plugins: ${line}`]));
+  assertEquals(told(USUAL), []);
+  assertEquals(told(`${USUAL}, filter, kpatch, config_manager`), ["filter", "kpatch"]);
+});
+
+Deno.test("harmlessPluginOptions() keeps what is loaded and harmless, and names nothing else to dnf", () => {
+  assertEquals(harmlessPluginOptions(["filter"]), ["--disableplugin=*"]);
+  assertEquals(harmlessPluginOptions(["filter", "versionlock", "product-id", "copr"]), [
+    "--disableplugin=*",
+    "--enableplugin=product-id,copr",
+  ]);
+  const name = fc.oneof(
+    fc.string(),
+    fc.constantFrom("copr", "*", "-c", "filter", "groups_manager"),
+  );
+  fc.assert(fc.property(fc.array(name, { maxLength: 6 }), (loaded) => {
+    const enabled = harmlessPluginOptions(loaded)[1]?.split("=")[1]?.split(",") ?? [];
+    assertEquals(
+      enabled.every((one) => loaded.some((is) => is.replaceAll("_", "-") === one)),
+      true,
+    );
+    assertEquals(suspectPlugins(enabled), []);
+  }));
 });

@@ -8,11 +8,11 @@ import {
   reconcile,
 } from "../../../src/scanners/dnf/reconcile.ts";
 import {
+  formatEvr,
   type OfferedRpm,
   parseNevra,
   type RpmPackage,
-} from "../../../src/scanners/dnf/rpm_packages.ts";
-import { formatEvr } from "../../../src/scanners/dnf/rpm_version.ts";
+} from "../../../src/scanners/dnf/rpm.ts";
 
 function rpm(nevra: string): RpmPackage {
   const package_ = parseNevra(`${nevra}.noarch`);
@@ -42,13 +42,13 @@ const NO_RULES: DnfRules = {
   isLocked: () => undefined,
   hasIncludes: false,
   plugins: null,
-  mayLock: true,
+  mayHaveLocks: true,
 };
 
 const NO_ANSWERS: DnfAnswers = {
   offered: [],
-  withExcluded: [],
-  withLocked: [],
+  withoutExcludes: [],
+  withoutLocks: [],
   withoutPlugins: [],
   checked: undefined,
   lifted: undefined,
@@ -56,32 +56,33 @@ const NO_ANSWERS: DnfAnswers = {
   rules: NO_RULES,
 };
 
-type Lists = "offered" | "withExcluded" | "withLocked" | "withoutPlugins";
+type Lists = "offered" | "withoutExcludes" | "withoutLocks" | "withoutPlugins";
 
 interface Said extends Partial<Omit<DnfAnswers, Lists>> {
   readonly withoutPlugins?: readonly string[];
   readonly offered?: readonly string[];
-  readonly withExcluded?: readonly string[];
-  readonly withLocked?: readonly string[];
+  readonly withoutExcludes?: readonly string[];
+  readonly withoutLocks?: readonly string[];
 }
 
 function tellAll(said: Said) {
-  const { offered = [], withExcluded = [], withLocked = [], withoutPlugins = [], ...rest } = said;
-  const { offers, keptReplacing, doubtful } = reconcile({
+  const { offered = [], withoutExcludes = [], withoutLocks = [], withoutPlugins = [], ...rest } =
+    said;
+  const { offers, blockedReplacing, doubtful } = reconcile({
     ...NO_ANSWERS,
     ...rest,
     offered: offered.map(offer),
-    withExcluded: withExcluded.map(offer),
-    withLocked: withLocked.map(offer),
+    withoutExcludes: withoutExcludes.map(offer),
+    withoutLocks: withoutLocks.map(offer),
     withoutPlugins: withoutPlugins.map(offer),
   });
   const tell = (one: OfferedRpm) => `${one.name}-${formatEvr(one)} ${one.repository}`;
   return {
-    offers: offers.flatMap(({ taken, kept, doubt }) => [
-      ...taken ? [`${tell(taken)}${doubt === null ? "" : " doubtful"}`] : [],
-      ...kept ? [`${tell(kept.offer)} ${kept.state}: ${kept.reason}`] : [],
+    offers: offers.flatMap(({ installable, blocked, doubt }) => [
+      ...installable ? [`${tell(installable)}${doubt === null ? "" : " doubtful"}`] : [],
+      ...blocked ? [`${tell(blocked.offer)} ${blocked.state}: ${blocked.reason}`] : [],
     ]),
-    keptReplacing: keptReplacing.map((one) => `${one.package.name}: ${one.reason}`),
+    blockedReplacing: blockedReplacing.map((one) => `${one.package.name}: ${one.reason}`),
     doubtful,
   };
 }
@@ -137,7 +138,7 @@ Deno.test("reconcile() tells a newer version that is excluded beside an older on
   const rules = { ...NO_RULES, excludeOf: (one: RpmPackage) => one.name === "a" ? "x=a" : null };
   const { offers, doubtful } = tellAll({
     offered: ["a-2-1 other"],
-    withExcluded: ["a-3-1 first", "b-2-1 first"],
+    withoutExcludes: ["a-3-1 first", "b-2-1 first"],
     checked: list(["a-2-1 other"]),
     rules,
   });
@@ -151,7 +152,7 @@ Deno.test("reconcile() tells a newer version that is excluded beside an older on
 
 Deno.test("reconcile() leaves out what `includepkgs` does not name, and dnf 5 lifts with its locks", () => {
   const rules = { ...NO_RULES, isLocked: (name: string) => name === "a", hasIncludes: true };
-  const said = { withLocked: ["a-2-1 r", "b-2-1 r"], checked: list([]) };
+  const said = { withoutLocks: ["a-2-1 r", "b-2-1 r"], checked: list([]) };
   assertEquals(tellAll({ ...said, rules }).offers, ["a-2-1 r held: version lock"]);
   const { offers } = tellAll({ ...said, rules: { ...rules, hasIncludes: false } });
   assertEquals(offers, [
@@ -166,12 +167,12 @@ Deno.test("reconcile() keeps what only dnf's own list has, and doubts it", () =>
   const [only] = reconcile({ ...NO_ANSWERS, checked: list(["a-2-1 prefer"]) }).offers;
   // Nothing more is known of it.
   const unknown = { sizeBytes: null, sourcePackage: null, summary: null };
-  assertEquals(only?.taken, { ...rpm("a-2-1"), repository: "prefer", ...unknown });
+  assertEquals(only?.installable, { ...rpm("a-2-1"), repository: "prefer", ...unknown });
 });
 
 Deno.test("reconcile() takes all that is offered where dnf's own list is missing", () => {
   const offered = ["a-2-1 one", "a-2-1 two", "a-3-1 three", "b-2-1 one"];
-  const { offers, doubtful } = tellAll({ offered, withExcluded: ["b-3-1 one", "c-1-1 one"] });
+  const { offers, doubtful } = tellAll({ offered, withoutExcludes: ["b-3-1 one", "c-1-1 one"] });
   assertEquals(offers, [
     "a-3-1 three",
     "b-2-1 one",
@@ -184,7 +185,7 @@ Deno.test("reconcile() takes all that is offered where dnf's own list is missing
 Deno.test("reconcile() tells of replacing packages that are kept back, and why", () => {
   const said = { checked: list([], ["new-1-1 r"]), lifted: list([], ["new-1-1 r", "kept-1-1 r"]) };
   const kept = (rules: Partial<DnfRules>) =>
-    tellAll({ ...said, rules: { ...NO_RULES, ...rules } }).keptReplacing;
+    tellAll({ ...said, rules: { ...NO_RULES, ...rules } }).blockedReplacing;
   assertEquals(kept({}), ["kept: version lock"]);
   assertEquals(kept({ excludeOf: () => "x=kept" }), ["kept: x=kept"]);
   assertEquals(kept({ isLocked: () => false }), ["kept: kept back by dnf"]);
@@ -193,30 +194,33 @@ Deno.test("reconcile() tells of replacing packages that are kept back, and why",
   for (const locked of ["kept", "old"]) {
     assertEquals(kept({ isLocked: (name) => name === locked }), ["kept: version lock"], locked);
   }
-  assertEquals(tellAll({ lifted: said.lifted }).keptReplacing, []);
+  assertEquals(tellAll({ lifted: said.lifted }).blockedReplacing, []);
 });
 
 Deno.test("reconcile() holds what dnf has only without its doubtful plugins", () => {
   const said = {
     offered: ["a-2-1 r", "b-2-1 r"],
-    withExcluded: ["a-2-1 r", "b-2-1 r", "excluded-2-1 r"],
+    withoutExcludes: ["a-2-1 r", "b-2-1 r", "excluded-2-1 r"],
     withoutPlugins: ["a-3-1 r", "b-2-1 r", "excluded-2-1 r", "hidden-2-1 r"],
     checked: list(["a-2-1 r"]),
     lifted: list(["a-3-1 r", "b-2-1 r"], ["new-1-1 r"]),
   };
   const told = (rules: Partial<DnfRules>) => tellAll({ ...said, rules: { ...NO_RULES, ...rules } });
-  assertEquals(told({ plugins: "filter", mayLock: false, excludeOf: () => "x=excluded" }).offers, [
-    "a-2-1 r",
-    "a-3-1 r held: kept back by dnf's plugin filter",
-    "b-2-1 r held: kept back by dnf's plugin filter",
-    "excluded-2-1 r held: x=excluded",
-    "hidden-2-1 r held: kept back by dnf's plugin filter",
-  ]);
+  assertEquals(
+    told({ plugins: "filter", mayHaveLocks: false, excludeOf: () => "x=excluded" }).offers,
+    [
+      "a-2-1 r",
+      "a-3-1 r held: kept back by dnf's plugin filter",
+      "b-2-1 r held: kept back by dnf's plugin filter",
+      "excluded-2-1 r held: x=excluded",
+      "hidden-2-1 r held: kept back by dnf's plugin filter",
+    ],
+  );
   // What lifts the plugins where dnf resolves lifts the locks as well.
-  const { offers, keptReplacing, doubtful } = told({ plugins: "filter", mayLock: true });
+  const { offers, blockedReplacing, doubtful } = told({ plugins: "filter", mayHaveLocks: true });
   assertEquals(offers[2], "b-2-1 r held: version lock, or kept back by dnf's plugin filter");
   assertEquals(offers[4], "hidden-2-1 r held: kept back by dnf's plugin filter");
-  assertEquals(keptReplacing, ["new: version lock, or kept back by dnf's plugin filter"]);
+  assertEquals(blockedReplacing, ["new: version lock, or kept back by dnf's plugin filter"]);
   assertEquals(doubtful, []);
 });
 
@@ -224,13 +228,13 @@ Deno.test("reconcile() tells no size of a version that is not among the offers",
   const checked = list(["a-2-1 prefer"]);
   const parts = {
     offered: [offer("a-3-1 other")],
-    withExcluded: [],
-    withLocked: [],
+    withoutExcludes: [],
+    withoutLocks: [],
     withoutPlugins: [],
     available: [],
   };
   const { offers: [first] } = reconcile({ ...parts, checked, lifted: undefined, rules: NO_RULES });
-  assertEquals(first?.taken, { ...offer("a-2-1 prefer"), sizeBytes: null });
+  assertEquals(first?.installable, { ...offer("a-2-1 prefer"), sizeBytes: null });
 });
 
 Deno.test("reconcile() loses no package that any of dnf's answers has", () => {
@@ -246,22 +250,24 @@ Deno.test("reconcile() loses no package that any of dnf's answers has", () => {
       const rules: DnfRules = { ...NO_RULES, priorityOf: (id) => id === "r" ? known.r : known.s };
       const found = reconcile({
         offered: a.map(offer),
-        withExcluded: b.map(offer),
-        withLocked: [],
+        withoutExcludes: b.map(offer),
+        withoutLocks: [],
         withoutPlugins: f.map(offer),
         checked: list(c),
         lifted: list(d),
         available: e.map(offer),
         rules: { ...rules, plugins: "filter" },
       });
-      const names = found.offers.map(({ taken, kept }) => (taken ?? kept?.offer)?.name);
+      const names = found.offers.map(({ installable, blocked }) =>
+        (installable ?? blocked?.offer)?.name
+      );
       const expected = new Set([...a, ...b, ...c, ...f].map((text) => text[0]));
       assertEquals(new Set(names), expected);
       assertEquals(names.length, expected.size);
       // What dnf would install now is told as that.
       for (const { package: { name } } of list(c).upgrades) {
-        const one = found.offers.find(({ taken }) => taken?.name === name);
-        assertEquals(one?.taken?.name, name);
+        const one = found.offers.find(({ installable }) => installable?.name === name);
+        assertEquals(one?.installable?.name, name);
       }
     }),
   );
@@ -275,7 +281,10 @@ Deno.test("reconcile() tells of a package that several repositories have what dn
   for (const [repository, sizeBytes] of [["one", 0], ["two", 1], ["other", 0]] as const) {
     const checked = list([`a-2-1 ${repository}`]);
     const [first] = reconcile({ ...NO_ANSWERS, offered, checked }).offers;
-    assertEquals([first?.taken?.repository, first?.taken?.sizeBytes], [repository, sizeBytes]);
+    assertEquals([first?.installable?.repository, first?.installable?.sizeBytes], [
+      repository,
+      sizeBytes,
+    ]);
   }
 });
 
@@ -285,7 +294,7 @@ Deno.test("reconcile() pins by what another repository has of the same architect
     const available = [{ ...offer("a-1-1 best"), architecture: other }];
     const rules = { ...NO_RULES, priorityOf: (id: string) => id === "best" ? 1 : 99 };
     const answers = { ...NO_ANSWERS, offered: [one], checked: list([]), available, rules };
-    return reconcile(answers).offers[0]?.kept?.state === "pinned";
+    return reconcile(answers).offers[0]?.blocked?.state === "pinned";
   };
   const rows: [own: string, other: string, boolean][] = [
     ["x86_64", "x86_64", true],
@@ -301,9 +310,9 @@ Deno.test("reconcile() pins by what another repository has of the same architect
 Deno.test("reconcile() has no offer of a package of which there is nothing to tell", () => {
   // Not named by `includepkgs`, and only lifted with dnf 5's locks.
   const rules = { ...NO_RULES, isLocked: () => false, hasIncludes: true };
-  const withLocked = [offer("a-2-1 r")];
+  const withoutLocks = [offer("a-2-1 r")];
   for (const checked of [undefined, list([])]) {
-    assertEquals(reconcile({ ...NO_ANSWERS, withLocked, checked, rules }).offers, []);
+    assertEquals(reconcile({ ...NO_ANSWERS, withoutLocks, checked, rules }).offers, []);
   }
 });
 

@@ -1,12 +1,8 @@
 import { assertEquals } from "@std/assert";
 import type { AdvisoryDetails, AdvisoryRow } from "../../../src/scanners/dnf/advisories.ts";
-import { type DnfState, joinUpdates } from "../../../src/scanners/dnf/updates.ts";
+import { buildUpdates, type DnfState, rebootHint } from "../../../src/scanners/dnf/updates.ts";
 import type { ReconciledOffer } from "../../../src/scanners/dnf/reconcile.ts";
-import {
-  type OfferedRpm,
-  parseNevra,
-  type RpmPackage,
-} from "../../../src/scanners/dnf/rpm_packages.ts";
+import { type OfferedRpm, parseNevra, type RpmPackage } from "../../../src/scanners/dnf/rpm.ts";
 import type { UpdateState } from "../../../src/update.ts";
 
 function rpm(nevra: string): RpmPackage {
@@ -37,23 +33,23 @@ const NOTHING: DnfState = {
   offers: [],
   obsoletes: [],
   replacingSecurity: new Map(),
-  keptReplacing: [],
+  blockedReplacing: [],
   advisories: [],
   details: [],
-  tellsSecurity: () => null,
+  marksSecurity: () => null,
 };
 
 /** What dnf would take, without a doubt. */
-function taken(...offers: OfferedRpm[]): ReconciledOffer[] {
-  return offers.map((offer) => ({ taken: offer, kept: null, doubt: null }));
+function installable(...offers: OfferedRpm[]): ReconciledOffer[] {
+  return offers.map((offer) => ({ installable: offer, blocked: null, doubt: null }));
 }
 
-function kept(offer: OfferedRpm, state: UpdateState = "held", reason = "version lock") {
-  return { taken: null, kept: { offer, state, reason }, doubt: null };
+function blocked(offer: OfferedRpm, state: UpdateState = "held", reason = "version lock") {
+  return { installable: null, blocked: { offer, state, reason }, doubt: null };
 }
 
-Deno.test("joinUpdates() compares with the newest of several versions, of the same architecture", () => {
-  const updates = joinUpdates({
+Deno.test("buildUpdates() compares with the newest of several versions, of the same architecture", () => {
+  const updates = buildUpdates({
     ...NOTHING,
     installed: [
       installed("kernel-5.14.0-362.el9.x86_64"),
@@ -63,7 +59,7 @@ Deno.test("joinUpdates() compares with the newest of several versions, of the sa
       installed("glibc-1-1.i686"),
       installed("moved-1-1.noarch"),
     ],
-    offers: taken(
+    offers: installable(
       offered("kernel-5.14.0-500.el9.x86_64"),
       offered("glibc-3-1.x86_64"),
       offered("glibc-3-1.i686"),
@@ -83,11 +79,11 @@ Deno.test("joinUpdates() compares with the newest of several versions, of the sa
   );
 });
 
-Deno.test("joinUpdates() has all advisories of a package, the worst severity, and why", () => {
-  const [update] = joinUpdates({
+Deno.test("buildUpdates() has all advisories of a package, the worst severity, and why", () => {
+  const [update] = buildUpdates({
     ...NOTHING,
     installed: [installed("a-1-1.x86_64")],
-    offers: taken(offered("a-5-1.x86_64")),
+    offers: installable(offered("a-5-1.x86_64")),
     advisories: [
       advisory("A-1", "a-2-1.x86_64", { severity: "low" }),
       advisory("A-2", "a-3-1.x86_64", { severity: "important" }),
@@ -111,11 +107,11 @@ Deno.test("joinUpdates() has all advisories of a package, the worst severity, an
   assertEquals(update?.cves, ["CVE-2026-0001", "CVE-2026-0002"]);
 });
 
-Deno.test("joinUpdates() leaves out advisories of what is installed, beside an older kernel too", () => {
+Deno.test("buildUpdates() leaves out advisories of what is installed, beside an older kernel too", () => {
   const state: DnfState = {
     ...NOTHING,
     installed: [installed("kernel-core-5-1.x86_64"), installed("kernel-core-5-2.x86_64")],
-    offers: taken(offered("kernel-core-5-3.x86_64")),
+    offers: installable(offered("kernel-core-5-3.x86_64")),
     advisories: [
       // dnf tells of it as long as 5-1 is the one that runs.
       advisory("A-2", "kernel-core-5-2.x86_64", { severity: "critical" }),
@@ -123,21 +119,21 @@ Deno.test("joinUpdates() leaves out advisories of what is installed, beside an o
     ],
     details: [details("A-2", { listed: ["CVE-2026-0002"] })],
   };
-  const [update] = joinUpdates(state);
+  const [update] = buildUpdates(state);
   assertEquals([update?.severity, update?.security, update?.cves, update?.advisories], [
     null,
     false,
     [],
     ["A-3"],
   ]);
-  const [other] = joinUpdates({ ...state, advisories: state.advisories?.slice(0, 1) ?? [] });
+  const [other] = buildUpdates({ ...state, advisories: state.advisories?.slice(0, 1) ?? [] });
   assertEquals([other?.severity, other?.security, other?.advisories], [null, null, []]);
 });
 
-Deno.test("joinUpdates() tells the advisory's own word beside ours", () => {
-  const [update] = joinUpdates({
+Deno.test("buildUpdates() tells the advisory's own word beside ours", () => {
+  const [update] = buildUpdates({
     ...NOTHING,
-    offers: taken(offered("a-2-1.noarch")),
+    offers: installable(offered("a-2-1.noarch")),
     advisories: [advisory("A", "a-2-1.noarch", { severity: "moderate", ownWord: "medium" })],
   });
   assertEquals([update?.severity, update?.severityReason], [
@@ -146,7 +142,7 @@ Deno.test("joinUpdates() tells the advisory's own word beside ours", () => {
   ]);
 });
 
-Deno.test("joinUpdates() says why there is no severity", () => {
+Deno.test("buildUpdates() says why there is no severity", () => {
   const rows: [AdvisoryRow[], boolean | null, string][] = [
     [[], null, "no advisory"],
     [[advisory("A", "a-2-1.noarch", { isSecurity: false })], false, "no security advisory"],
@@ -154,9 +150,9 @@ Deno.test("joinUpdates() says why there is no severity", () => {
     [[advisory("A", "a-2-1.noarch", { ownWord: "High" })], true, 'advisory A says "High"'],
   ];
   for (const [advisories, security, reason] of rows) {
-    const [update] = joinUpdates({
+    const [update] = buildUpdates({
       ...NOTHING,
-      offers: taken(offered("a-2-1.noarch")),
+      offers: installable(offered("a-2-1.noarch")),
       advisories,
     });
     assertEquals(
@@ -166,7 +162,7 @@ Deno.test("joinUpdates() says why there is no severity", () => {
   }
 });
 
-Deno.test("joinUpdates() asks the advisory itself where the list knows no severity", () => {
+Deno.test("buildUpdates() asks the advisory itself where the list knows no severity", () => {
   for (
     const [changes, expected] of [
       [{ severity: "low" }, ["low", "advisory A"]],
@@ -174,24 +170,24 @@ Deno.test("joinUpdates() asks the advisory itself where the list knows no severi
       [{}, [null, "advisory A does not tell"]],
     ] as const
   ) {
-    const [update] = joinUpdates({
+    const [update] = buildUpdates({
       ...NOTHING,
-      offers: taken(offered("a-2-1.noarch")),
+      offers: installable(offered("a-2-1.noarch")),
       advisories: [advisory("A", "a-2-1.noarch")],
       details: [details("A", changes)],
     });
     assertEquals([update?.severity, update?.severityReason], [...expected]);
   }
-  const [fix] = joinUpdates({
+  const [fix] = buildUpdates({
     ...NOTHING,
-    offers: taken(offered("a-2-1.noarch")),
+    offers: installable(offered("a-2-1.noarch")),
     advisories: [advisory("A", "a-2-1.noarch", { isSecurity: false })],
     details: [details("A", { severity: "critical" })],
   });
   assertEquals(fix?.severity, null, "how bad a bug is says nothing of a hole");
 });
 
-Deno.test("joinUpdates() goes by whether the repository marks its security updates", () => {
+Deno.test("buildUpdates() goes by whether the repository marks its security updates", () => {
   const bugfix = advisory("A", "a-2-1.noarch", { isSecurity: false });
   const rows: [boolean | null, AdvisoryRow[] | null, boolean | null][] = [
     [true, [], false],
@@ -203,21 +199,21 @@ Deno.test("joinUpdates() goes by whether the repository marks its security updat
     [null, [], null],
     [null, [bugfix], false],
   ];
-  for (const [isTelling, advisories, expected] of rows) {
-    const [update] = joinUpdates({
+  for (const [isMarking, advisories, expected] of rows) {
+    const [update] = buildUpdates({
       ...NOTHING,
-      offers: taken(offered("a-2-1.noarch", "r")),
+      offers: installable(offered("a-2-1.noarch", "r")),
       advisories,
-      tellsSecurity: (repository) => repository === "r" ? isTelling : null,
+      marksSecurity: (repository) => repository === "r" ? isMarking : null,
     });
     assertEquals(update?.security, expected);
   }
 });
 
-Deno.test("joinUpdates() adds up what several repositories say in one advisory", () => {
-  const [update] = joinUpdates({
+Deno.test("buildUpdates() adds up what several repositories say in one advisory", () => {
+  const [update] = buildUpdates({
     ...NOTHING,
-    offers: taken(offered("a-2-1.noarch")),
+    offers: installable(offered("a-2-1.noarch")),
     advisories: [advisory("A 1", "a-2-1.noarch"), advisory("A 1", "a-2-1.noarch")],
     details: [
       details("A 1", { listed: ["CVE-2026-0001"], severity: "critical" }),
@@ -227,14 +223,14 @@ Deno.test("joinUpdates() adds up what several repositories say in one advisory",
   assertEquals([update?.cves, update?.severity], [["CVE-2026-0001", "CVE-2026-0002"], "critical"]);
 });
 
-Deno.test("joinUpdates() tells of two versions the one that closes a hole", () => {
+Deno.test("buildUpdates() tells of two versions the one that closes a hole", () => {
   const offers = [{
-    ...kept(offered("a-3-1.noarch", "first")),
-    taken: offered("a-2-1.noarch", "other"),
+    ...blocked(offered("a-3-1.noarch", "first")),
+    installable: offered("a-2-1.noarch", "other"),
   }];
   const tell = (advisories: AdvisoryRow[]) => {
     const state = { ...NOTHING, installed: [installed("a-1-1.noarch")], offers, advisories };
-    return joinUpdates(state).map((one) =>
+    return buildUpdates(state).map((one) =>
       `${one.availableVersion} ${one.source} ${one.state} ${one.security}: ${one.stateReason}`
     );
   };
@@ -247,14 +243,14 @@ Deno.test("joinUpdates() tells of two versions the one that closes a hole", () =
   assertEquals(tell([]), [`2-1 other upgradable null: ${reason}`]);
 });
 
-Deno.test("joinUpdates() tells why an update is kept back, and what is doubtful", () => {
-  const doubt = { taken: offered("c-2-1.noarch"), kept: null, doubt: "doubt: x" };
-  const updates = joinUpdates({
+Deno.test("buildUpdates() tells why an update is kept back, and what is doubtful", () => {
+  const doubt = { installable: offered("c-2-1.noarch"), blocked: null, doubt: "doubt: x" };
+  const updates = buildUpdates({
     ...NOTHING,
     installed: ["a", "b", "c"].map((name) => installed(`${name}-1-1.noarch`)),
     offers: [
-      kept(offered("a-2-1.noarch")),
-      kept(offered("b-2-1.noarch"), "pinned", "a priority"),
+      blocked(offered("a-2-1.noarch")),
+      blocked(offered("b-2-1.noarch"), "pinned", "a priority"),
       doubt,
     ],
   });
@@ -265,23 +261,23 @@ Deno.test("joinUpdates() tells why an update is kept back, and what is doubtful"
   ]);
 });
 
-Deno.test("joinUpdates() tells a package once: as an update, or else as replacing", () => {
+Deno.test("buildUpdates() tells a package once: as an update, or else as replacing", () => {
   const replacing = (nevra: string) => ({
     package: rpm(nevra),
     repository: "r",
     replaces: [rpm("old-1:1-1.noarch"), rpm("older-2-1.noarch")],
   });
-  const updates = joinUpdates({
+  const updates = buildUpdates({
     ...NOTHING,
     installed: [installed("a-1-1.noarch"), installed("b-1-1.noarch")],
-    offers: [...taken(offered("a-2-1.noarch")), kept(offered("b-2-1.noarch"))],
+    offers: [...installable(offered("a-2-1.noarch")), blocked(offered("b-2-1.noarch"))],
     obsoletes: [
       replacing("a-2-1.noarch"),
       replacing("new-1-1.noarch"),
       { ...replacing("new-1-1.noarch"), repository: "twin" },
       { ...replacing("new-1-1.noarch"), replaces: [rpm("oldest-1-1.noarch")] },
     ],
-    keptReplacing: [{ ...replacing("kept-1-1.noarch"), reason: "excludepkgs=kept" }],
+    blockedReplacing: [{ ...replacing("kept-1-1.noarch"), reason: "excludepkgs=kept" }],
   });
   assertEquals(
     updates.map((one) => `${one.package} ${one.state} ${one.currentVersion} ${one.source}`),
@@ -296,14 +292,14 @@ Deno.test("joinUpdates() tells a package once: as an update, or else as replacin
   assertEquals(updates[3]?.stateReason, "excludepkgs=kept");
 });
 
-Deno.test("joinUpdates() tells what is known of the security of a package that replaces another", () => {
+Deno.test("buildUpdates() tells what is known of the security of a package that replaces another", () => {
   const obsoletes = [{
     package: rpm("new-1-1.noarch"),
     repository: "r",
     replaces: [rpm("old-1-1.noarch")],
   }];
   const tell = (changes: Partial<DnfState>) => {
-    const [update] = joinUpdates({ ...NOTHING, obsoletes, tellsSecurity: () => true, ...changes });
+    const [update] = buildUpdates({ ...NOTHING, obsoletes, marksSecurity: () => true, ...changes });
     return [update?.security, update?.severity];
   };
   const known = (severity: "critical" | null) => ({
@@ -312,39 +308,47 @@ Deno.test("joinUpdates() tells what is known of the security of a package that r
   assertEquals(tell(known("critical")), [true, "critical"]);
   assertEquals(tell(known(null)), [true, null]);
   assertEquals(tell({}), [false, null]);
-  assertEquals(tell({ tellsSecurity: () => false }), [null, null]);
+  assertEquals(tell({ marksSecurity: () => false }), [null, null]);
   assertEquals(tell({ replacingSecurity: null }), [null, null]);
 });
 
-Deno.test("joinUpdates() names no reason for a state that needs none", () => {
+Deno.test("buildUpdates() names no reason for a state that needs none", () => {
   const obsoletes = [{
     package: rpm("new-1-1.noarch"),
     repository: "r",
     replaces: [rpm("old-1-1.noarch")],
   }];
-  const updates = joinUpdates({ ...NOTHING, offers: taken(offered("a-2-1.noarch")), obsoletes });
+  const updates = buildUpdates({
+    ...NOTHING,
+    offers: installable(offered("a-2-1.noarch")),
+    obsoletes,
+  });
   assertEquals(updates.map((update) => [update.package, "stateReason" in update]), [
     ["a", false],
     ["new", false],
   ]);
 });
 
-Deno.test("joinUpdates() knows the source package of the offer, or else of what is installed", () => {
+Deno.test("buildUpdates() knows the source package of the offer, or else of what is installed", () => {
   const sourceOf = (sourcePackage: string | null, name: string) => {
     const offer = { ...offered(`${name}-2-1.noarch`), sourcePackage };
-    const state = { ...NOTHING, installed: [installed("a-1-1.noarch")], offers: taken(offer) };
-    return joinUpdates(state)[0]?.sourcePackage;
+    const state = {
+      ...NOTHING,
+      installed: [installed("a-1-1.noarch")],
+      offers: installable(offer),
+    };
+    return buildUpdates(state)[0]?.sourcePackage;
   };
   assertEquals(sourceOf("new-source", "a"), "new-source");
   assertEquals(sourceOf(null, "a"), "source");
   assertEquals(sourceOf(null, "b"), null);
 });
 
-Deno.test("joinUpdates() tells of two versions the newer one if one of its advisories is about security", () => {
-  const [update] = joinUpdates({
+Deno.test("buildUpdates() tells of two versions the newer one if one of its advisories is about security", () => {
+  const [update] = buildUpdates({
     ...NOTHING,
     installed: [installed("a-1-1.noarch")],
-    offers: [{ ...kept(offered("a-3-1.noarch")), taken: offered("a-2-1.noarch") }],
+    offers: [{ ...blocked(offered("a-3-1.noarch")), installable: offered("a-2-1.noarch") }],
     advisories: [
       advisory("A-1", "a-3-1.noarch", { isSecurity: false }),
       advisory("A-2", "a-3-1.noarch"),
@@ -353,14 +357,14 @@ Deno.test("joinUpdates() tells of two versions the newer one if one of its advis
   assertEquals([update?.availableVersion, update?.state], ["3-1", "held"]);
 });
 
-Deno.test("joinUpdates() tells where a severity comes from, of a package that replaces another too", () => {
+Deno.test("buildUpdates() tells where a severity comes from, of a package that replaces another too", () => {
   const obsoletes = [{
     package: rpm("new-1-1.noarch"),
     repository: "r",
     replaces: [rpm("old-1-1.noarch")],
   }];
   const reasonOf = (known: [string, { severity: "critical" | null }][]) =>
-    joinUpdates({ ...NOTHING, obsoletes, replacingSecurity: new Map(known) })[0]?.severityReason;
+    buildUpdates({ ...NOTHING, obsoletes, replacingSecurity: new Map(known) })[0]?.severityReason;
   assertEquals(reasonOf([]), "dnf lists no advisory of a package that replaces another");
   assertEquals(
     reasonOf([["new.noarch", { severity: null }]]),
@@ -371,11 +375,30 @@ Deno.test("joinUpdates() tells where a severity comes from, of a package that re
     "a security advisory; dnf does not name it for a package that replaces another",
   );
   // The list's own word stays where the advisory itself says nothing.
-  const [update] = joinUpdates({
+  const [update] = buildUpdates({
     ...NOTHING,
-    offers: taken(offered("a-2-1.noarch")),
+    offers: installable(offered("a-2-1.noarch")),
     advisories: [advisory("A", "a-2-1.noarch", { ownWord: "High" })],
     details: [details("A", {})],
   });
   assertEquals(update?.severityReason, 'advisory A says "High"');
+});
+
+Deno.test("rebootHint() knows distributors' kernels by their own names", () => {
+  const names = [
+    "kernel",
+    "kernel-core",
+    "kernel-rt",
+    "glibc",
+    "kernel-uek-core",
+    "kernel6.12",
+    "kernel-rt-64k-core",
+    "kernel-automotive-core",
+    "xen-hypervisor",
+  ];
+  for (const name of names) assertEquals(rebootHint(name), "required", name);
+  const others = ["kernel-tools", "kernel-headers", "bash", "kernel6.12-headers", "kmod-kernel-lt"];
+  for (const name of others) {
+    assertEquals(rebootHint(name), null, name);
+  }
 });

@@ -1,13 +1,53 @@
 import { assertEquals } from "@std/assert";
 import {
+  isAtLeast,
   type ListedRpm,
   type ObsoletingRpm,
   parseCheckUpdate,
+  parseDnfVersion,
+  parseRebootText,
   readCheckUpdate,
-} from "../../../src/scanners/dnf/check_update.ts";
-import { formatEvr } from "../../../src/scanners/dnf/rpm_version.ts";
-import { checkJunk, checkLineParser } from "./parser_laws.ts";
+} from "../../../src/scanners/dnf/dialect.ts";
 import { readFixture } from "../fixture.ts";
+import { formatEvr } from "../../../src/scanners/dnf/rpm.ts";
+import { checkJunk, checkLineParser } from "./parser_laws.ts";
+
+Deno.test("parseDnfVersion() reads both generations, past what plugins say", () => {
+  const rows: [string, readonly number[] | undefined][] = [
+    ["", undefined],
+    ["junk", undefined],
+    ["4.14.0", undefined], // A line that does not end may be cut off.
+    ["4.14.0\n  Installed: dnf-0:4.14.0-9.el9.noarch at Tue\n", [4, 14, 0]],
+    ["4.24.0\r\n", [4, 24, 0]],
+    ["  4.24.0 \n", [4, 24, 0]],
+    ["x 4.24.0\n", undefined],
+    ["4.24.0 x\n", undefined],
+    ["4\n", undefined],
+    ["4.1.2.3.4\n", undefined],
+    ["123456.1\n", undefined],
+    ["Updating Subscription Management repositories.\n4.14.0\n", [4, 14, 0]],
+    ["dnf5 version 5.0.0\n", [5, 0, 0]],
+    ["dnf5 version five\n", undefined],
+    [readFixture("dnf5", "version.txt"), [5, 4, 3, 0]],
+  ];
+  for (const [text, version] of rows) assertEquals(parseDnfVersion(text), version, text);
+});
+
+Deno.test("isAtLeast() compares part by part, as numbers", () => {
+  const rows: [number[], number[], boolean][] = [
+    [[5, 2, 6], [5, 2, 6], true],
+    [[5, 2, 5, 9], [5, 2, 6], false],
+    [[5, 2, 10], [5, 2, 9], true],
+    [[5, 4], [5, 4, 0, 0], true],
+    [[5, 3, 9], [5, 4], false],
+    [[5, 4], [5, 4, 1], false],
+    [[5, 4, 1], [5, 4], true],
+    [[6], [5, 4], true],
+  ];
+  for (const [version, least, expected] of rows) {
+    assertEquals(isAtLeast(version, least), expected, `${version} ${least}`);
+  }
+});
 
 function tellListed({ package: package_, repository }: ListedRpm): string {
   return `${package_.name} ${formatEvr(package_)} ${repository}`;
@@ -152,4 +192,37 @@ Deno.test("parseCheckUpdate() takes no line of more than 4,000 characters for a 
   const read = (length: number) =>
     parseCheckUpdate(`${"a.noarch 1-1".padEnd(length - 2)} r\n`).upgrades.length;
   assertEquals([read(4_000), read(4_001)], [1, 0]);
+});
+
+const NEEDED = "Core libraries or services have been updated since boot-up:\n" +
+  "  * glibc\n  * kernel-core\n\nReboot is required to fully utilize these updates.\n" +
+  "More information: https://access.redhat.com/solutions/27943\n";
+const NOT_NEEDED = "No core libraries or services have been updated since boot-up.\n" +
+  "Reboot should not be necessary.\n";
+
+const REQUIRED = {
+  isRequired: true,
+  reason: "dnf needs-restarting: updated since the host was started: glibc, kernel-core",
+};
+const NOT_REQUIRED = { isRequired: false, reason: "dnf needs-restarting: not necessary" };
+
+Deno.test("parseRebootText() goes by two sentences, and else knows nothing", () => {
+  assertEquals(parseRebootText(`This system has release set to 9.4.\n${NEEDED}`), REQUIRED);
+  assertEquals(parseRebootText(NOT_NEEDED), NOT_REQUIRED);
+  const quoted = `See "${NEEDED.split("\n")[4]}"\nSee "${NOT_NEEDED.split("\n")[1]}"\n`;
+  for (const text of ["", "No such command: needs-restarting.\n", "  * glibc\n", quoted]) {
+    assertEquals(parseRebootText(text), null, text);
+  }
+  const odd = "  * glibc and more\nas in:   * glibc\n";
+  assertEquals(parseRebootText(odd + NEEDED), REQUIRED);
+});
+
+Deno.test("parseRebootText() obeys the laws of parsers", () => {
+  checkJunk(NEEDED, parseRebootText);
+});
+
+Deno.test("parseRebootText() names the first five packages", () => {
+  const text = `${[..."abcdef"].map((name) => `  * ${name}\n`).join("")}` +
+    "Reboot is required to fully utilize these updates.\n";
+  assertEquals(parseRebootText(text)?.reason.split(": ").at(-1), "a, b, c, d, e and 1 more");
 });

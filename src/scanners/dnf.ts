@@ -1,6 +1,5 @@
 /** Scans for updates with dnf 4 or dnf 5, on Red Hat's systems, Fedora and their derivatives. */
 
-import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { Update } from "../update.ts";
 import { collectAnswers } from "./dnf/answers.ts";
@@ -16,7 +15,7 @@ import { dnf4Dialect } from "./dnf/dnf4.ts";
 import { dnf5Dialect } from "./dnf/dnf5.ts";
 import { chooseLists } from "./dnf/lists.ts";
 import { type DnfContext, readReboot } from "./dnf/questions.ts";
-import { oldestAgeS } from "./dnf/repositories.ts";
+import { oldestAgeS, withFallback } from "./dnf/repositories.ts";
 import {
   INSTALLED_FORMAT,
   type InstalledRpm,
@@ -114,13 +113,13 @@ async function scanDnf(
   if (installed.unparsed + unparsed > 0) {
     gaps.push(`Lines of dnf's answers that were not understood: ${installed.unparsed + unparsed}`);
   }
-  const marks = new Map(lists.sources.map(({ name, tellsSecurity }) => [name, tellsSecurity]));
   const updates = buildUpdates({
     ...answers,
     installed: installed.packages,
-    marksSecurity: (repository) => marks.get(repository) ?? null,
+    marksSecurity: new Map(lists.sources.map((source) => [source.name, source.tellsSecurity])),
   });
-  const isImage = await isImageBased(system);
+  const booted = system.files.inspect("look for an image", OSTREE_BOOTED);
+  const isImage = await withFallback(booted, undefined) !== undefined;
   return {
     updates: isImage ? updates.map(asImageBased) : updates,
     gaps,
@@ -152,19 +151,10 @@ const OSTREE_BOOTED = "/run/ostree-booted";
 const IMAGE_NOTE =
   "This host's system is replaced as a whole image: dnf does not install these updates on it";
 
-async function isImageBased({ files }: System): Promise<boolean> {
-  try {
-    return await files.inspect("look for an image", OSTREE_BOOTED) !== undefined;
-  } catch (error) {
-    if (error instanceof FileError) return false;
-    throw error;
-  }
-}
-
 function asImageBased(update: Update): Update {
   if (update.state === "held" || update.state === "pinned") return update;
-  const doubt = update.stateReason ? `; ${update.stateReason}` : "";
-  return { ...update, state: "image_based", stateReason: `${OSTREE_BOOTED} is there${doubt}` };
+  const reason = update.stateReason ? `; ${update.stateReason}` : "";
+  return { ...update, state: "image_based", stateReason: `${OSTREE_BOOTED} exists${reason}` };
 }
 
 async function listInstalled(

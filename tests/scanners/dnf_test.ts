@@ -36,7 +36,7 @@ Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is ins
   ]);
   assertEquals(warnings, []);
   assertEquals(updates[3]?.severityReason, "advisory RLSA-2026:1002");
-  assertEquals(updates[2]?.severityReason, "advisory ALSA-2026:1004 does not tell");
+  assertEquals(updates[2]?.severityReason, "advisory ALSA-2026:1004 has no severity");
   assertEquals(updates.map(({ reboot }) => reboot).filter((hint) => hint !== null), ["required"]);
   const { source, sizeBytes, description, sourcePackage } = updates[1] ?? {};
   assertEquals(
@@ -296,7 +296,7 @@ Deno.test("scan() tells of a host that is booted from an image that dnf does not
   const { result, warnings, updates } = await scanWith(dnfScanner(), host, {});
   const states = new Set(updates.map(({ state }) => state));
   assertEquals(states, new Set(["image_based"]));
-  assertEquals(updates.at(-1)?.stateReason, "/run/ostree-booted is there");
+  assertEquals(updates.at(-1)?.stateReason, "/run/ostree-booted exists");
   // What is in doubt stays in doubt.
   assertEquals([result, warnings.length], ["degraded", 2]);
   assert(bashOf({ updates })[0]?.[1]?.includes("; doubt: "));
@@ -373,7 +373,7 @@ Deno.test("scan() leaves what is held as held on a host that is booted from an i
   };
   const { updates } = await scanWith(dnfScanner(), host, {});
   assertEquals(stateOf(updates, "bash"), ["held", "excludepkgs=bash"]);
-  assertEquals(stateOf(updates, "tzdata"), ["image_based", "/run/ostree-booted is there"]);
+  assertEquals(stateOf(updates, "tzdata"), ["image_based", "/run/ostree-booted exists"]);
 });
 
 Deno.test("scan() takes a host for one of packages where it cannot look for an image", async () => {

@@ -17,15 +17,13 @@ import {
 import type { DnfDialect } from "./dialect.ts";
 import type { ChosenLists } from "./lists.ts";
 import {
-  checkLifted,
-  checkUpdates,
+  ask,
+  askOptional,
   describeAdvisories,
   type DnfContext,
   findPluginOptions,
   findReplacingSecurity,
-  listAdvisories,
   listAvailable,
-  listLifted,
   listReplacing,
   MOST_NAMES,
 } from "./questions.ts";
@@ -49,67 +47,91 @@ export async function collectAnswers(
   const { settings } = configuration;
   const [excludes, locks] = [mayHaveExcludes(configuration), mayHaveLocks(configuration)];
   const locksHide = dialect.locksActOn === "everything";
-  const offered = await listOffered(context);
-  const excluded = excludes ? await listLifted(context, dialect.liftExcludes) : EMPTY_LIST;
-  const locked = locks && locksHide ? await listLifted(context, dialect.liftLocks) : EMPTY_LIST;
-  const withoutPlugins = await findPluginOptions(context, lists);
-  const liftAll = [...(excludes ? dialect.liftExcludes : []), ...withoutPlugins];
-  const hidden = withoutPlugins.length > 0 ? await listLifted(context, liftAll) : EMPTY_LIST;
-  const hasUpdates = [offered, excluded, locked, hidden].some((list) => list.packages.length > 0);
-  const options = locked.packages.length > 0
-    ? dialect.liftLocks
-    : hidden.packages.length > 0
-    ? liftAll
-    : excluded.packages.length > 0
-    ? dialect.liftExcludes
-    : [];
-  const advisories = hasUpdates ? await listAdvisories(context, options) : EMPTY_LIST;
-  const hasAdvisories = advisories !== null && advisories.packages.length > 0;
-  const details = hasAdvisories ? await describeAdvisories(context, options) : [];
-  const checked = await checkUpdates(context, !hasUpdates);
+  const { offers, pluginOptions, options } = await listOffers(context, configuration, lists);
+  const hasUpdates = Object.values(offers).some(({ packages }) => packages.length > 0);
+  const advisories = hasUpdates
+    ? await askOptional(context, "read advisories", dialect.advisories, options)
+    : EMPTY_LIST;
+  const details = advisories?.packages.length ? await describeAdvisories(context, options) : [];
+  const action = "check updates and list replaced packages";
+  // An empty list of updates needs a confirmation: without one, the scan fails.
+  const checked = hasUpdates
+    ? await askOptional(context, action, dialect.updates)
+    : await ask(context, action, dialect.updates);
   const replacing = await listReplacing(context, checked);
-  const missing = findMissing(offered.packages, checked);
+  const missing = findMissing(offers.offered.packages, checked);
   const lifting = [
     ...(excludes && (!locksHide || !locks) ? dialect.liftExcludes : []),
     ...(locks || (missing.length > 0 && !locksHide) ? dialect.liftLocks : []),
-    ...withoutPlugins,
+    ...pluginOptions,
   ];
-  const lifted = lifting.length > 0 ? await checkLifted(context, lifting) : undefined;
+  const question = dialect.replacing ?? dialect.updates;
+  const lifted = lifting.length > 0
+    ? await askOptional(context, "check updates that are kept back", question, lifting)
+    : undefined;
   const unexplained = locksHide ? missing : findMissing(missing, lifted ?? { upgrades: [] });
-  const names = [...new Set(unexplained.map(({ name }) => name))];
-  const disabled = withoutPlugins.length > 0 ? suspectPlugins(lists.plugins) : [];
   const reconciled = reconcile({
-    offered: offered.packages,
-    withoutExcludes: excluded.packages,
-    withoutLocks: locked.packages,
-    withoutPlugins: hidden.packages,
+    offered: offers.offered.packages,
+    withoutExcludes: offers.withoutExcludes.packages,
+    withoutLocks: offers.withoutLocks.packages,
+    withoutPlugins: offers.withoutPlugins.packages,
     checked: checked && {
       ...checked,
       upgrades: sortByCost(checked.upgrades, settings),
       obsoletes: replacing.packages,
     },
     lifted,
-    available: await listAvailable(context, names),
-    rules: rulesOf(configuration, dialect, disabled),
+    available: await listAvailable(context, [...new Set(unexplained.map(({ name }) => name))]),
+    rules: rulesOf(configuration, dialect, pluginOptions.length > 0 ? lists.plugins : []),
   });
   if (reconciled.doubtful.length > 0) {
     const names = joinNames(reconciled.doubtful, MOST_NAMES);
     gaps.push(`Two of dnf's answers contradict each other about the updates of ${names}`);
   }
-  const all = [offered, excluded, locked, hidden, advisories, checked, replacing, lifted];
+  const all = [...Object.values(offers), advisories, checked, replacing, lifted];
+  const replacingRpms = [...replacing.packages, ...reconciled.blockedReplacing]
+    .map((row) => row.package);
   return {
     offers: reconciled.offers,
     blockedReplacing: reconciled.blockedReplacing,
     obsoletes: sortByCost(replacing.packages, settings),
-    replacingSecurity: await findReplacingSecurity(
-      context,
-      [...replacing.packages, ...reconciled.blockedReplacing].map((row) => row.package),
-      lifting,
-    ),
+    replacingSecurity: await findReplacingSecurity(context, replacingRpms, lifting),
     advisories: advisories?.packages ?? null,
     details,
     unparsed: all.reduce((sum, list) => sum + (list?.unparsed ?? 0), 0),
   };
+}
+
+/**
+ * Lists the updates, and again with the rules lifted that may hide some. `options` lift the rules that
+ * do: dnf lists the advisories of hidden updates only with them.
+ */
+async function listOffers(
+  context: DnfContext,
+  configuration: DnfConfiguration,
+  lists: Pick<ChosenLists, "plugins" | "repositories">,
+) {
+  const { dialect } = context;
+  const listLifted = async (isNeeded: boolean, options: readonly string[]) =>
+    isNeeded && await askOptional(context, "list excluded updates", dialect.offered, options) ||
+    EMPTY_LIST;
+  const excludes = mayHaveExcludes(configuration);
+  const locksHide = mayHaveLocks(configuration) && dialect.locksActOn === "everything";
+  const offered = await listOffered(context);
+  const withoutExcludes = await listLifted(excludes, dialect.liftExcludes);
+  const withoutLocks = await listLifted(locksHide, dialect.liftLocks);
+  const pluginOptions = await findPluginOptions(context, lists);
+  const liftAll = [...(excludes ? dialect.liftExcludes : []), ...pluginOptions];
+  const withoutPlugins = await listLifted(pluginOptions.length > 0, liftAll);
+  const options = withoutLocks.packages.length > 0
+    ? dialect.liftLocks
+    : withoutPlugins.packages.length > 0
+    ? liftAll
+    : withoutExcludes.packages.length > 0
+    ? dialect.liftExcludes
+    : [];
+  const offers = { offered, withoutExcludes, withoutLocks, withoutPlugins };
+  return { offers, pluginOptions, options };
 }
 
 /** Lists the updates that dnf offers; the scan fails without them. */
@@ -117,13 +139,13 @@ async function listOffered(
   { commands, program, dialect, gaps }: DnfContext,
 ): Promise<PackageList<OfferedRpm>> {
   const action = "list updates with dnf";
-  const result = await commands.run(action, [...program, "-C", ...dialect.offered]);
+  const result = await commands.run(action, [...program, "-C", ...dialect.offered.command]);
   const offered = parseOfferedRpms(outputOf(action, result));
   gaps.push(...dnfGaps(result));
   return offered;
 }
 
-/** The rules of the configuration; `plugins` are those that were disabled to lift their effects. */
+/** The rules of the configuration; `plugins` are those that dnf loads if suspect ones were disabled. */
 function rulesOf(
   configuration: DnfConfiguration,
   dialect: DnfDialect,
@@ -131,6 +153,7 @@ function rulesOf(
 ): DnfRules {
   const { settings } = configuration;
   const names = dialect.locksActOn === "everything" ? lockedNames(configuration) : undefined;
+  const suspects = suspectPlugins(plugins);
   return {
     priorityOf: (repository) => priorityOf(repository, settings),
     excludeOf: (package_, repository) => {
@@ -141,7 +164,7 @@ function rulesOf(
     },
     isLocked: (name) => names?.some((pattern) => matchesWildcard(pattern, name)),
     hasIncludes: hasIncludes(settings),
-    plugins: plugins.length > 0 ? joinNames(plugins, MOST_NAMES) : null,
+    plugins: suspects.length > 0 ? joinNames(suspects, MOST_NAMES) : null,
     mayHaveLocks: mayHaveLocks(configuration),
   };
 }

@@ -1,7 +1,7 @@
 /** Runs dnf and rpm with time limits, waits for dnf's lock, and explains failures by dnf's own words. */
 
 import { quoteWords } from "../../redact.ts";
-import { CommandError, type RunResult } from "../../system/process.ts";
+import { CommandError, type RunOptions, type RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
 import { outputLines } from "../output_lines.ts";
 import { reasonNotRun, ScanError, type ScanErrorReason } from "../scanner.ts";
@@ -14,13 +14,6 @@ const TIMEOUT_PER_PACKAGE_MS = 50;
 /** How long all commands of a scan together wait for another dnf, and how often they retry. */
 const LOCK_PATIENCE_MS = 60_000;
 const LOCK_POLL_MS = 5_000;
-
-/** How one program is run. */
-interface DnfRunOptions {
-  /** @default 120 s, and more after `scaleTimeouts` */
-  readonly timeoutMs?: number;
-  readonly environment?: Readonly<Record<string, string>>;
-}
 
 /** Runs commands; every method throws `ScanError`, or the signal's reason after an abort. */
 export class DnfCommands {
@@ -41,32 +34,23 @@ export class DnfCommands {
 
   /**
    * Runs a program to its end, again while another dnf holds the lock; any exit code is a result.
-   * `action` completes "Cannot …".
+   * `action` completes "Cannot …". The default time limit is 120 s, and more after `scaleTimeouts`.
    */
   async run(
     action: string,
     argv: readonly string[],
-    options: DnfRunOptions = {},
+    { timeoutMs = this.#timeoutMs, ...more }: Partial<RunOptions> = {},
   ): Promise<RunResult> {
+    const options = { ...more, timeoutMs, signal: this.#signal };
     for (;;) {
-      const result = await this.#runOnce(action, argv, options);
+      const result = await this.#system.runCommand(argv, options).catch((cause: unknown) => {
+        if (!(cause instanceof CommandError)) throw cause;
+        const reason = mentionsLock(cause.stderr) ? "locked" : reasonNotRun(cause);
+        throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
+      });
       if (!isLocked(result) || this.#waitedMs >= LOCK_PATIENCE_MS) return result;
       await this.#system.clock.sleep(LOCK_POLL_MS, this.#signal);
       this.#waitedMs += LOCK_POLL_MS;
-    }
-  }
-
-  async #runOnce(
-    action: string,
-    argv: readonly string[],
-    { timeoutMs = this.#timeoutMs, ...more }: DnfRunOptions,
-  ): Promise<RunResult> {
-    try {
-      return await this.#system.runCommand(argv, { ...more, timeoutMs, signal: this.#signal });
-    } catch (cause) {
-      if (!(cause instanceof CommandError)) throw cause;
-      const reason = mentionsLock(cause.stderr) ? "locked" : reasonNotRun(cause);
-      throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
     }
   }
 }

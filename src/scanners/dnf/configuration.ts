@@ -71,12 +71,11 @@ export function sortByCost<T extends { readonly repository: string }>(
   rows: readonly T[],
   settings: DnfSettings,
 ): T[] {
-  return rows.toSorted((a, b) => costOf(a.repository, settings) - costOf(b.repository, settings));
-}
-
-function costOf(repository: string, settings: DnfSettings): number {
-  const cost = settings.get(repository)?.get("cost") ?? "";
-  return /^\d{1,10}$/.test(cost) ? Number(cost) : DEFAULT_COST;
+  const costOf = ({ repository }: T) => {
+    const cost = settings.get(repository)?.get("cost") ?? "";
+    return /^\d{1,10}$/.test(cost) ? Number(cost) : DEFAULT_COST;
+  };
+  return rows.toSorted((a, b) => costOf(a) - costOf(b));
 }
 
 /** Whether any section excludes packages. */
@@ -111,25 +110,22 @@ export function findExclude(
 }
 
 /** Where the files are: each path is a file, by its extension, or a directory of such files. */
-export interface DnfFiles {
-  /** In ascending precedence. @default those of dnf.conf(5), of both generations */
-  readonly settings?: readonly string[];
-  /** Repositories if the setting `reposdir` is absent. @default those of both generations */
-  readonly repositories?: readonly string[];
-  /** Override the settings of repositories. @default dnf 5's directories */
-  readonly overrides?: readonly string[];
-  /** Version locks, besides the `locklist` of `lockPlugins`. @default those of both generations */
-  readonly locks?: readonly string[];
-  /** The settings of dnf 4's plugin `versionlock`. */
-  readonly lockPlugins?: readonly string[];
-}
+const FILES = {
+  /** In ascending precedence, of both generations (dnf.conf(5)). */
+  settings: ["/usr/share/dnf5/libdnf.conf.d", "/etc/dnf/libdnf5.conf.d", "/etc/dnf/dnf.conf"],
+  /** Repositories if the setting `reposdir` is absent. */
+  repositories: ["/usr/share/dnf5/repos.d", "/etc/distro.repos.d"]
+    .concat("/etc/yum/repos.d", "/etc/yum.repos.d"),
+  /** Override the settings of repositories (dnf 5). */
+  overrides: ["/usr/share/dnf5/repos.override.d", "/etc/dnf/repos.override.d"],
+  /** The settings of dnf 4's plugin `versionlock`, which may name another file of locks. */
+  lockPlugins: ["/etc/dnf/plugins/versionlock.conf"],
+  /** Version locks of both generations. */
+  locks: ["/etc/dnf/plugins/versionlock.list", "/etc/dnf/versionlock.toml"],
+};
 
-const SETTINGS = ["/usr/share/dnf5/libdnf.conf.d", "/etc/dnf/libdnf5.conf.d", "/etc/dnf/dnf.conf"];
-const REPOSITORIES = ["/usr/share/dnf5/repos.d", "/etc/distro.repos.d"]
-  .concat("/etc/yum/repos.d", "/etc/yum.repos.d");
-const OVERRIDES = ["/usr/share/dnf5/repos.override.d", "/etc/dnf/repos.override.d"];
-const LOCK_PLUGINS = ["/etc/dnf/plugins/versionlock.conf"];
-const LOCKS = ["/etc/dnf/plugins/versionlock.list", "/etc/dnf/versionlock.toml"];
+/** Paths that replace the default ones. */
+export type DnfFiles = Readonly<Partial<Record<keyof typeof FILES, readonly string[]>>>;
 
 const PURPOSE = "read dnf's configuration";
 
@@ -142,27 +138,43 @@ export interface DnfConfiguration {
   readonly isWhole: boolean;
 }
 
-/** Reads all files; a missing file is empty and not a gap. */
+/** Reads all files; a missing file is empty, and so is an unreadable one, which is a gap. */
 export async function readDnfConfiguration(
   { files }: Pick<System, "files">,
   options: DnfFiles,
 ): Promise<DnfConfiguration> {
-  const { settings = SETTINGS, repositories = REPOSITORIES, overrides = OVERRIDES } = options;
-  const { lockPlugins = LOCK_PLUGINS, locks = LOCKS } = options;
+  let hasFailed = false;
+  const orEmpty = <T>(work: Promise<T>, empty: T) =>
+    work.catch((error: unknown) => {
+      if (!(error instanceof FileError)) throw error;
+      hasFailed = true;
+      return empty;
+    });
+  const readText = async (path: string) =>
+    await orEmpty(files.readText(PURPOSE, path), undefined) ?? "";
+  const readTexts = async (places: readonly string[], ending: string) => {
+    const texts = places.map(async (place) => {
+      if (place.endsWith(ending)) return [await readText(place)];
+      const names = await orEmpty(files.list(PURPOSE, place), []);
+      const found = names.filter((name) => name.endsWith(ending)).toSorted();
+      return await Promise.all(found.map((name) => readText(`${place}/${name}`)));
+    });
+    return (await Promise.all(texts)).flat();
+  };
+  const { settings, repositories, overrides, lockPlugins, locks } = { ...FILES, ...options };
   const [main, plugins] = await Promise.all([
-    readTexts(files, settings, ".conf"),
-    Promise.all(lockPlugins.map((path) => readText(files, path))),
+    readTexts(settings, ".conf"),
+    Promise.all(lockPlugins.map(readText)),
   ]);
-  const places = repositoryPlaces(parseDnfSettings(main.map(({ value }) => value)), repositories);
-  const repos = await readTexts(files, [...places.value, ...overrides], ".repo");
-  const list = parseDnfSettings(plugins.map(({ value }) => value)).get(MAIN)?.get("locklist");
+  const { places, isPlain } = repositoryPlaces(parseDnfSettings(main), repositories);
+  const repos = await readTexts([...places, ...overrides], ".repo");
+  const list = parseDnfSettings(plugins).get(MAIN)?.get("locklist");
   const lists = new Set(list?.startsWith("/") ? [...locks, list] : locks);
-  const locked = await Promise.all([...lists].map((path) => readText(files, path)));
-  const all = [...main, ...repos];
+  const locked = await Promise.all([...lists].map(readText));
   return {
-    settings: parseDnfSettings(all.map(({ value }) => value)),
-    locks: locked.map(({ value }) => value).join("\n").trim(),
-    isWhole: [...all, ...plugins, ...locked, places].every(({ isGap }) => !isGap),
+    settings: parseDnfSettings([...main, ...repos]),
+    locks: locked.join("\n").trim(),
+    isWhole: isPlain && !hasFailed,
   };
 }
 
@@ -173,20 +185,20 @@ const MOST_PLACES = 50;
 const PLAIN_PLACE = /^\/[^$*?[\]\\"']*$/;
 
 /**
- * The directories that the setting `reposdir` names, or the default ones. A value that cannot be
- * interpreted completely is a gap, and the default directories are read as well.
+ * The directories that the setting `reposdir` names, or the default ones. If the value cannot be
+ * interpreted completely, `isPlain` is false and the default directories are read as well.
  */
 function repositoryPlaces(
   settings: DnfSettings,
   defaults: readonly string[],
-): Read<readonly string[]> {
+): { places: readonly string[]; isPlain: boolean } {
   const setting = settings.get(MAIN)?.get("reposdir");
-  if (setting === undefined) return { value: defaults, isGap: false };
-  const places = setting.split(/[\s,]+/).filter((place) => place !== "");
-  const plain = places.filter((place) => PLAIN_PLACE.test(place)).slice(0, MOST_PLACES)
+  if (setting === undefined) return { places: defaults, isPlain: true };
+  const named = setting.split(/[\s,]+/).filter((place) => place !== "");
+  const plain = named.filter((place) => PLAIN_PLACE.test(place)).slice(0, MOST_PLACES)
     .map((place) => place.replace(/\/+$/, ""));
-  const isGap = plain.length === 0 || plain.length !== places.length;
-  return { value: isGap ? [...defaults, ...plain] : plain, isGap };
+  const isPlain = plain.length > 0 && plain.length === named.length;
+  return { places: isPlain ? plain : [...defaults, ...plain], isPlain };
 }
 
 /** A line of a version lock; dnf 5's list starts with the version of its format. */
@@ -209,40 +221,6 @@ export function lockedNames({ locks }: Pick<DnfConfiguration, "locks">): string[
 }
 
 const MOST_LOCKS = 10_000;
-
-/** A value, and whether reading it failed; then it is empty. */
-interface Read<T> {
-  readonly value: T;
-  readonly isGap: boolean;
-}
-
-async function readTexts(
-  files: System["files"],
-  places: readonly string[],
-  ending: string,
-): Promise<Read<string>[]> {
-  const texts = await Promise.all(places.map(async (place) => {
-    if (place.endsWith(ending)) return [await readText(files, place)];
-    const names = await orGap(() => files.list(PURPOSE, place), []);
-    const found = names.value.filter((name) => name.endsWith(ending)).toSorted();
-    const read = await Promise.all(found.map((name) => readText(files, `${place}/${name}`)));
-    return [{ value: "", isGap: names.isGap }, ...read];
-  }));
-  return texts.flat();
-}
-
-function readText(files: System["files"], path: string): Promise<Read<string>> {
-  return orGap(async () => await files.readText(PURPOSE, path) ?? "", "");
-}
-
-async function orGap<T>(read: () => Promise<T>, empty: T): Promise<Read<T>> {
-  try {
-    return { value: await read(), isGap: false };
-  } catch (error) {
-    if (error instanceof FileError) return { value: empty, isGap: true };
-    throw error;
-  }
-}
 
 /**
  * Plugins of dnf 4 that hide no update, by their own names: those of dnf-plugins-core and -extras, of

@@ -1,23 +1,28 @@
 /** How one generation of dnf is queried, and the parsers of answers that dnf 4 and dnf 5 share. */
 
+import type { RunOptions } from "../../system/process.ts";
 import type { RebootState, Severity } from "../../update.ts";
 import { joinNames } from "../../wording.ts";
 import { outputLines } from "../output_lines.ts";
 import type { AdvisoryDetails, AdvisoryRow } from "./advisories.ts";
 import type { DnfRepositories } from "./repositories.ts";
-import { isDnfChatter, type PackageList, parseNameAndEvr, type RpmPackage } from "./rpm.ts";
+import {
+  isDnfChatter,
+  type OfferedRpm,
+  type PackageList,
+  parseNameAndEvr,
+  type RpmPackage,
+} from "./rpm.ts";
 
 /** A version of dnf: `[4, 14, 0]`, `[5, 2, 6, 2]`. */
 export type DnfVersion = readonly number[];
 
 /** A command and the parser of its answer. */
-export interface DnfQuestion<Answer> {
+export interface DnfQuestion<Answer> extends Pick<RunOptions, "environment"> {
   /** The command and its arguments, without the program's common options. */
   readonly command: readonly string[];
   /** The exit codes that come with an answer. */
   readonly codes: readonly number[];
-  /** See `RunOptions.environment`. */
-  readonly environment?: Readonly<Record<string, string>>;
   /** Parses the output; `undefined` if it is not an answer. */
   read(stdout: string, code: number, stderr: string): Answer | undefined;
 }
@@ -32,8 +37,8 @@ export interface DnfDialect {
   privateListOptions(directory: string): readonly string[];
   /** Fetches the package lists that have expired. */
   readonly fetch: readonly string[];
-  /** Lists the updates in `OFFERED_FORMAT`; stderr names the repositories that it ignored. */
-  readonly offered: readonly string[];
+  /** Lists the updates; stderr names the repositories that it ignored. */
+  readonly offered: DnfQuestion<PackageList<OfferedRpm>>;
   /** Lift `excludepkgs`; `includepkgs` stays in force. */
   readonly liftExcludes: readonly string[];
   /** Lift version locks. */

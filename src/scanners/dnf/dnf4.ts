@@ -18,7 +18,13 @@ import {
   isSourceId,
   MOST_REPOSITORIES,
 } from "./repositories.ts";
-import { isDnfChatter, OFFERED_FORMAT, type PackageList, parseNevra } from "./rpm.ts";
+import {
+  isDnfChatter,
+  OFFERED_FORMAT,
+  type PackageList,
+  parseNevra,
+  parseOfferedRpms,
+} from "./rpm.ts";
 
 export const dnf4Dialect: DnfDialect = {
   options: [
@@ -33,7 +39,11 @@ export const dnf4Dialect: DnfDialect = {
   fetch: ["makecache"],
   // Without -q: only then does stderr name the repositories that dnf ignored. Without --latest-limit
   // dnf lists every newer version.
-  offered: ["repoquery", "--upgrades", "--latest-limit=1", "--qf", OFFERED_FORMAT],
+  offered: {
+    command: ["repoquery", "--upgrades", "--latest-limit=1", "--qf", OFFERED_FORMAT],
+    codes: [0],
+    read: parseOfferedRpms,
+  },
   liftExcludes: ["--setopt=excludepkgs=", "--setopt=*.excludepkgs="],
   liftLocks: ["--disableplugin=versionlock"],
   locksActOn: "updates",
@@ -82,27 +92,21 @@ const SECURITY_SUFFIX = "/Sec.";
  */
 export function parseDnf4Advisories(text: string): PackageList<AdvisoryRow> {
   const { lines, dropped } = outputLines(text);
-  const rows = lines.filter((line) => !isDnfChatter(line)).map(splitRow)
-    .filter(({ type, nevra }) => isType(type) || nevra !== undefined);
-  const packages = rows.map(parseRow).filter((row) => row !== undefined);
+  const rows = lines.filter((line) => !isDnfChatter(line)).map((line) => {
+    const words = line.trim().split(/\s+/);
+    const type = words.at(-2) ?? "";
+    const isSecurity = type.endsWith(SECURITY_SUFFIX);
+    const isType = isSecurity || OTHER_TYPES.has(type);
+    const severity = isSecurity ? type.slice(0, -SECURITY_SUFFIX.length) : "";
+    const nevra = parseNevra(words.at(-1) ?? "");
+    return { id: words.slice(0, -2).join(" "), isType, isSecurity, severity, nevra };
+  }).filter(({ isType, nevra }) => isType || nevra !== undefined);
+  const packages = rows.flatMap(({ id, isType, isSecurity, severity, nevra }): AdvisoryRow[] =>
+    nevra && isType && isAdvisoryId(id)
+      ? [{ id, isSecurity, ...readSeverity(severity), package: nevra }]
+      : []
+  );
   return { packages, unparsed: dropped + rows.length - packages.length };
-}
-
-function splitRow(line: string) {
-  const words = line.trim().split(/\s+/);
-  const nevra = parseNevra(words.at(-1) ?? "");
-  return { id: words.slice(0, -2).join(" "), type: words.at(-2) ?? "", nevra };
-}
-
-function isType(type: string): boolean {
-  return type.endsWith(SECURITY_SUFFIX) || OTHER_TYPES.has(type);
-}
-
-function parseRow({ id, type, nevra }: ReturnType<typeof splitRow>): AdvisoryRow | undefined {
-  if (!nevra || !isType(type) || !isAdvisoryId(id)) return undefined;
-  const isSecurity = type.endsWith(SECURITY_SUFFIX);
-  const word = isSecurity ? type.slice(0, -SECURITY_SUFFIX.length) : "";
-  return { id, isSecurity, ...readSeverity(word), package: nevra };
 }
 
 /** An advisory that is being parsed. */
@@ -214,8 +218,7 @@ function parseExpiry(text: string): number {
   return number === undefined ? DEFAULT_EXPIRY_MS : Number(number.replace(/\D/g, "")) * 1_000;
 }
 
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul"]
-  .concat("Aug", "Sep", "Oct", "Nov", "Dec");
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
 /** `Sun Nov 29 19:08:52 2026`, or in glibc's older C.UTF-8 `Sun 29 Nov 2026 07:08:52 PM UTC`. */
 function parseDate(text: string): number | null {

@@ -38,6 +38,7 @@ import {
   type PackageList,
   parseNameAndEvr,
   parseNevra,
+  parseOfferedRpms,
 } from "./rpm.ts";
 
 /** The first versions that print progress on stderr, and that print each answer as JSON. */
@@ -67,8 +68,12 @@ export function dnf5Dialect(version: DnfVersion): DnfDialect {
     ],
     fetch: ["makecache"],
     // With -q, dnf does not name the repositories that it ignored.
-    offered: [...quiet, "repoquery", "--upgrades", "--latest-limit=1"]
-      .concat(queryFormat(OFFERED_FORMAT)),
+    offered: {
+      command: [...quiet, "repoquery", "--upgrades", "--latest-limit=1"]
+        .concat(queryFormat(OFFERED_FORMAT)),
+      codes: [0],
+      read: parseOfferedRpms,
+    },
     liftExcludes: ["--setopt=excludepkgs=", "--setopt=*.excludepkgs="],
     // No option lifts the locks alone: this one lifts locks, excludes and `includepkgs`.
     liftLocks: ["--setopt=disable_excludes=*"],
@@ -144,9 +149,7 @@ export function parseDnf5Advisories(stdout: string): PackageList<AdvisoryRow> | 
   return { packages, unparsed: list.length - packages.length };
 }
 
-const TYPES = new Set(
-  ["security", "bugfix", "enhancement", "newpackage", "recommended", "optional"],
-);
+const TYPES = new Set("security bugfix enhancement newpackage recommended optional".split(" "));
 
 /** Parses the table of `advisory list`: `name type severity package date time`. */
 export function parseDnf5AdvisoryTable(stdout: string): PackageList<AdvisoryRow> {

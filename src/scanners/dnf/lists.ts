@@ -2,7 +2,6 @@
 
 import * as v from "valibot";
 import { decodeJson } from "../../json.ts";
-import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
 import { ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
 import { dnfFailure, fetchFailures } from "./commands.ts";
@@ -10,8 +9,10 @@ import { askOptional, type DnfContext } from "./questions.ts";
 import {
   describeSources,
   type DnfRepository,
+  type FetchResult,
   findAdvisoryLists,
   oldestAgeS,
+  withFallback,
 } from "./repositories.ts";
 
 const FETCH = "fetch dnf's package lists";
@@ -72,19 +73,12 @@ export async function chooseLists(
   return lists;
 }
 
-/** The result of fetching. */
-interface Fetched {
-  readonly failures: ReadonlyMap<string, string>;
-  /** When fetching started; `null`: nothing was fetched. */
-  readonly fromMs: number | null;
-  /** Whether the lists of every repository were to be fetched, and not only expired ones. */
-  readonly isRefresh: boolean;
-  readonly error: ScanError | null;
-}
+/** The fetching, and why it failed. */
+type Fetched = FetchResult & { readonly error: ScanError | null };
 
 const NOT_FETCHED: Fetched = {
   failures: new Map(),
-  fromMs: null,
+  fetchedFromMs: null,
   isRefresh: false,
   error: null,
 };
@@ -94,7 +88,7 @@ async function fetchLists(
   { commands, program, dialect }: DnfContext,
   options: readonly string[],
 ): Promise<Fetched> {
-  const fetch = { fromMs: clock.nowMs(), isRefresh: options.includes("--refresh") };
+  const fetch = { fetchedFromMs: clock.nowMs(), isRefresh: options.includes("--refresh") };
   try {
     const argv = [...program, ...options, ...dialect.fetch];
     const result = await commands.run(FETCH, argv, { timeoutMs: FETCH_TIMEOUT_MS });
@@ -118,7 +112,7 @@ async function readLists(
   system: System,
   context: DnfContext,
   dnfCache: string | null,
-  { failures, fromMs, isRefresh }: Fetched,
+  fetched: FetchResult,
 ): Promise<ChosenLists | null> {
   const action = "list the repositories";
   const report = await askOptional(context, action, context.dialect.repositories);
@@ -126,13 +120,9 @@ async function readLists(
   const { repositories, plugins } = report;
   const directory = report.cacheDirectory ?? dnfCache;
   const hasAdvisories = await findAdvisoryLists(system, directory, repositories);
-  const sources = describeSources(repositories, {
-    nowMs: system.clock.nowMs(),
-    failures: byId(failures, repositories),
-    fetchedFromMs: fromMs,
-    isRefresh,
-    hasAdvisories,
-  });
+  const failures = byId(fetched.failures, repositories);
+  const facts = { ...fetched, nowMs: system.clock.nowMs(), failures, hasAdvisories };
+  const sources = describeSources(repositories, facts);
   return { program: context.program, repositories, plugins, sources };
 }
 
@@ -161,12 +151,8 @@ async function readPrivateLists(
     // A failure of the private lists is not a gap of the host's lists.
     gaps: [],
   };
-  try {
-    await system.files.makeDirectory("make private package lists", lists, { mode: 0o700 });
-  } catch (error) {
-    if (error instanceof FileError) return null;
-    throw error;
-  }
+  const make = system.files.makeDirectory("make private package lists", lists, { mode: 0o700 });
+  if (!await withFallback(make.then(() => true), false)) return null;
   const fetched = await fetchDue(system, own, directory, repositories, []);
   return await readLists(system, own, lists, fetched);
 }
@@ -205,24 +191,18 @@ const MOST_FAILURES = 100;
 
 async function writeFetchState({ files }: System, path: string, state: FetchState): Promise<void> {
   const purpose = "remember fetching package lists";
-  try {
+  const write = async () => {
     await files.makeDirectory(purpose, path.slice(0, path.lastIndexOf("/")), { mode: 0o700 });
     await files.writeText(purpose, path, JSON.stringify(state), { mode: 0o600 });
-  } catch (error) {
-    // Without the file, the next scan fetches the repository again.
-    if (!(error instanceof FileError)) throw error;
-  }
+  };
+  // Without the file, the next scan fetches the repository again.
+  await withFallback(write(), undefined);
 }
 
 async function readFetchState({ files }: System, path: string): Promise<FetchState> {
-  try {
-    const text = await files.readText("read about fetching package lists", path);
-    const read = decodeJson(fetchState, text ?? "null");
-    return read.ok ? read.value : NO_FETCH_STATE;
-  } catch (error) {
-    if (error instanceof FileError) return NO_FETCH_STATE;
-    throw error;
-  }
+  const reading = files.readText("read about fetching package lists", path);
+  const read = decodeJson(fetchState, await withFallback(reading, undefined) ?? "null");
+  return read.ok ? read.value : NO_FETCH_STATE;
 }
 
 /** Dnf 5 truncates names in its progress to the width of a column; shorter names are complete. */

@@ -3,7 +3,7 @@
 import type { RebootState, Severity } from "../../update.ts";
 import { joinNames } from "../../wording.ts";
 import { ScanError } from "../scanner.ts";
-import { type AdvisoryDetails, type AdvisoryRow, SEVERITIES } from "./advisories.ts";
+import { type AdvisoryDetails, SEVERITIES } from "./advisories.ts";
 import { type DnfCommands, outputOf } from "./commands.ts";
 import { harmlessPluginOptions, suspectPlugins } from "./configuration.ts";
 import type { CheckedUpdates, DnfDialect, DnfQuestion, ObsoletingRpm } from "./dialect.ts";
@@ -12,12 +12,9 @@ import {
   AVAILABLE_FORMAT,
   type AvailableRpm,
   compareEvr,
-  EMPTY_LIST,
-  type OfferedRpm,
   packageKey,
   type PackageList,
   parseAvailableRpms,
-  parseOfferedRpms,
   type RpmPackage,
 } from "./rpm.ts";
 
@@ -28,16 +25,6 @@ export interface DnfContext {
   /** The program and the options that precede each command. */
   readonly program: readonly string[];
   readonly gaps: string[];
-}
-
-/** Lists the updates with `options`, which lift what the administrator's configuration excludes. */
-export async function listLifted(
-  context: DnfContext,
-  options: readonly string[],
-): Promise<PackageList<OfferedRpm>> {
-  const command = [...options, ...context.dialect.offered];
-  const question = { command, codes: [0], read: parseOfferedRpms };
-  return await askOptional(context, "list excluded updates", question) ?? EMPTY_LIST;
 }
 
 /**
@@ -51,8 +38,8 @@ export async function findPluginOptions(
   const suspects = suspectPlugins(plugins);
   if (suspects.length === 0) return [];
   const options = harmlessPluginOptions(plugins);
-  const question = withOptions(context.dialect.repositories, options);
-  const answer = await askOptional(context, "list the repositories without plugins", question);
+  const action = "list the repositories without plugins";
+  const answer = await askOptional(context, action, context.dialect.repositories, options);
   if (answer === undefined) return [];
   const left = new Map(answer.repositories.map((one) => [one.id, one]));
   const lost = repositories.filter(({ id, url, hasLists }) => {
@@ -71,29 +58,6 @@ export async function findPluginOptions(
 /** How many plugins, repositories or packages a message names. */
 export const MOST_NAMES = 5;
 
-/**
- * Lists what dnf itself would update and replace; a failure is a gap, or an error if `isRequired`. It
- * is required if dnf offers nothing: an empty list needs a confirmation.
- */
-export function checkUpdates(
-  context: DnfContext,
-  isRequired: boolean,
-): Promise<CheckedUpdates | undefined> {
-  const action = "check updates and list replaced packages";
-  const { updates } = context.dialect;
-  return isRequired ? ask(context, action, updates) : askOptional(context, action, updates);
-}
-
-/** As `checkUpdates`, with `options` that lift what the administrator's configuration excludes. */
-export function checkLifted(
-  context: DnfContext,
-  options: readonly string[],
-): Promise<CheckedUpdates | undefined> {
-  const { updates, replacing } = context.dialect;
-  const question = withOptions(replacing ?? updates, options);
-  return askOptional(context, "check updates that are kept back", question);
-}
-
 /** Lists packages that would replace others; `checked` is the answer of `checkUpdates`. */
 export async function listReplacing(
   context: DnfContext,
@@ -105,15 +69,6 @@ export async function listReplacing(
   return { packages: answer?.obsoletes ?? [], unparsed: answer?.unparsed ?? 0 };
 }
 
-/** Lists the advisories; `null` after a failure. `options` precede the command. */
-export async function listAdvisories(
-  context: DnfContext,
-  options: readonly string[],
-): Promise<PackageList<AdvisoryRow> | null> {
-  const question = withOptions(context.dialect.advisories, options);
-  return await askOptional(context, "read advisories", question) ?? null;
-}
-
 /** Describes the advisories; `options` precede the command. */
 export async function describeAdvisories(
   context: DnfContext,
@@ -121,8 +76,7 @@ export async function describeAdvisories(
 ): Promise<readonly AdvisoryDetails[]> {
   const { details } = context.dialect;
   if (details !== null) {
-    const question = withOptions(details, options);
-    return await askOptional(context, "read the advisories' CVEs", question) ?? [];
+    return await askOptional(context, "read the advisories' CVEs", details, options) ?? [];
   }
   context.gaps.push("Cannot read the advisories' CVEs: this needs dnf 5.2.9 or later");
   return [];
@@ -216,18 +170,15 @@ export async function readReboot(context: DnfContext): Promise<RebootState | nul
   return await askOptional({ ...context, gaps: [] }, action, context.dialect.reboot) ?? null;
 }
 
-function withOptions<T>(question: DnfQuestion<T>, options: readonly string[]): DnfQuestion<T> {
-  return { ...question, command: [...options, ...question.command] };
-}
-
 /** Asks a question that the list of updates can do without: a failure is a gap. */
 export async function askOptional<Answer>(
   context: DnfContext,
   action: string,
   question: DnfQuestion<Answer>,
+  options: readonly string[] = [],
 ): Promise<Answer | undefined> {
   try {
-    return await ask(context, action, question);
+    return await ask(context, action, question, options);
   } catch (error) {
     if (!(error instanceof ScanError)) throw error;
     context.gaps.push(error.message);
@@ -235,12 +186,15 @@ export async function askOptional<Answer>(
   }
 }
 
-async function ask<Answer>(
+/** Asks a question; throws `ScanError`. `action` completes "Cannot …", `options` precede the command. */
+export async function ask<Answer>(
   { commands, program }: DnfContext,
   action: string,
-  { command, codes, read, ...options }: DnfQuestion<Answer>,
+  { command, codes, read, ...runOptions }: DnfQuestion<Answer>,
+  options: readonly string[] = [],
 ): Promise<Answer> {
-  const result = await commands.run(action, [...program, "-C", ...command], options);
+  const argv = [...program, "-C", ...options, ...command];
+  const result = await commands.run(action, argv, runOptions);
   const answer = read(outputOf(action, result, codes), result.code, result.stderr);
   if (answer !== undefined) return answer;
   const fact = "the answer is not understood";

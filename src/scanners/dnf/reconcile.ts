@@ -56,21 +56,18 @@ interface BlockedOffer {
   readonly reason: string;
 }
 
-/** A package's update that dnf would install, and a newer or the only one that it would not. */
-export type ReconciledOffer = InstallableOffer | {
-  readonly installable: null;
-  readonly blocked: BlockedOffer;
-  readonly doubt: null;
-};
-
-/** A package with an update that dnf would install. */
-interface InstallableOffer {
+/** What dnf would install of a package, and what it would not: at least one of them. */
+export type ReconciledOffer = {
   readonly installable: OfferedRpm;
   /** A version newer than `installable`. */
   readonly blocked: BlockedOffer | null;
   /** A doubt about `installable`; `null` if there is none. */
   readonly doubt: string | null;
-}
+} | {
+  readonly installable: null;
+  readonly blocked: BlockedOffer;
+  readonly doubt: null;
+};
 
 /** A package that would replace others and is kept back. */
 type BlockedReplacing = ObsoletingRpm & { readonly reason: string };
@@ -153,14 +150,11 @@ export function reconcile(answers: DnfAnswers): Reconciliation {
   });
   const unknown = [...listed].filter(([key]) => !byKey.has(key));
   doubtful.push(...unknown.map(([key]) => key));
-  const onlyListed = unknown.map(([, row]) => (
+  const onlyListed = unknown.map(([, row]): ReconciledOffer => (
     { installable: offerOf(row, []), blocked: null, doubt: NOT_OFFERED }
   ));
-  return {
-    offers: [...offers, ...onlyListed],
-    blockedReplacing: findBlockedReplacing(answers),
-    doubtful,
-  };
+  const blockedReplacing = findBlockedReplacing(answers);
+  return { offers: [...offers, ...onlyListed], blockedReplacing, doubtful };
 }
 
 /** The rule that keeps back an update which dnf lists only if locks, or plugins, are lifted. */

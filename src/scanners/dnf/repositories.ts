@@ -61,15 +61,19 @@ const SLACK_MS = 5_000;
  */
 const AHEAD_MS = 24 * 3_600_000;
 
-/** What the scan knows about repositories besides dnf's report. */
-export interface FetchFacts {
-  readonly nowMs: number;
-  /** Why repositories could not be fetched, by id. */
+/** The fetching of package lists by this scan. */
+export interface FetchResult {
+  /** Why repositories could not be fetched: by id, or as `fetchFailures` returns them. */
   readonly failures: ReadonlyMap<string, string>;
   /** When this scan started to fetch; `null` if it fetched nothing. */
   readonly fetchedFromMs: number | null;
   /** Whether it fetched the lists of every repository, and not only expired ones. */
   readonly isRefresh: boolean;
+}
+
+/** What the scan knows about repositories besides dnf's report; the failures are by id. */
+export interface SourceFacts extends FetchResult {
+  readonly nowMs: number;
   /** Whether repositories have advisories, by id; unknown for other ids. */
   readonly hasAdvisories: ReadonlyMap<string, boolean>;
 }
@@ -77,7 +81,7 @@ export interface FetchFacts {
 /** Describes the repositories as sources, in dnf's order. */
 export function describeSources(
   repositories: readonly DnfRepository[],
-  facts: FetchFacts,
+  facts: SourceFacts,
 ): ScanSource[] {
   return repositories.map((repository) => {
     const { id, url, expiryMs, hasLists } = repository;
@@ -99,7 +103,7 @@ export function describeSources(
 function judge(
   { id, hasLists, expiryMs }: DnfRepository,
   ageMs: number | null,
-  { nowMs, failures, fetchedFromMs, isRefresh }: FetchFacts,
+  { nowMs, failures, fetchedFromMs, isRefresh }: SourceFacts,
   isAhead: boolean,
 ): Pick<ScanSource, "result" | "why"> {
   const isFresh = ageMs !== null && fetchedFromMs !== null &&
@@ -155,19 +159,21 @@ export async function findAdvisoryLists(
   const found = new Map<string, { hasAdvisories: boolean; fetchedMs: number }>();
   if (cacheDirectory === null) return new Map();
   const wanted = new Set(repositories.map(({ id }) => id));
-  const names = await listOrEmpty(files, cacheDirectory);
+  // A path that is no directory has no entries: the cache also contains files.
+  const list = (directory: string) => withFallback(files.list(PURPOSE, directory), []);
+  const names = await list(cacheDirectory);
   const own = names.filter((name) => URL_HASH.test(name) && wanted.has(idOf(name)))
     .slice(0, MOST_DIRECTORIES);
   await Promise.all(own.map(async (name) => {
     const directory = `${cacheDirectory}/${name}/repodata`;
-    const lists = await listOrEmpty(files, directory);
-    const primary = lists.find((list) => /primary\.(?:xml|sqlite)/.test(list));
+    const lists = await list(directory);
+    const primary = lists.find((name) => /primary\.(?:xml|sqlite)/.test(name));
     if (primary === undefined) return;
     const facts = await files.inspect(PURPOSE, `${directory}/${primary}`).catch(() => undefined);
     const fetchedMs = facts?.modifiedMs ?? -Infinity;
     const before = found.get(idOf(name));
     if (before !== undefined && before.fetchedMs >= fetchedMs) return;
-    const hasAdvisories = lists.some((list) => /updateinfo/.test(list));
+    const hasAdvisories = lists.some((name) => /updateinfo/.test(name));
     found.set(idOf(name), { hasAdvisories, fetchedMs });
   }));
   return new Map([...found].map(([id, { hasAdvisories }]) => [id, hasAdvisories]));
@@ -177,12 +183,12 @@ function idOf(directory: string): string {
   return directory.replace(URL_HASH, "");
 }
 
-/** A path that is no directory has no entries: the cache also contains files. */
-async function listOrEmpty(files: System["files"], directory: string): Promise<string[]> {
+/** Waits for a file operation; returns `fallback` if it fails. */
+export async function withFallback<T>(operation: Promise<T>, fallback: T): Promise<T> {
   try {
-    return await files.list(PURPOSE, directory);
+    return await operation;
   } catch (error) {
-    if (error instanceof FileError) return [];
+    if (error instanceof FileError) return fallback;
     throw error;
   }
 }

@@ -125,25 +125,16 @@ function isVersionPart(text: string): boolean {
   return /^[A-Za-z0-9_.+~^]{1,200}$/.test(text);
 }
 
-/** The format for `rpm -qa`, one line per package. */
-export const INSTALLED_FORMAT = ["NAME", "EPOCHNUM", "VERSION", "RELEASE", "ARCH", "SOURCERPM"]
-  .map((tag) => `%{${tag}}`).join("\\t") + "\\n";
-
-const NEVRA_TAGS = ["name", "epoch", "version", "release", "arch"];
-const AVAILABLE_TAGS = [...NEVRA_TAGS, "repoid"];
+/** The format for `rpm -qa`, one line per package; rpm replaces the escapes. */
+export const INSTALLED_FORMAT =
+  "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t%{SOURCERPM}\\n";
 
 /**
  * Formats for `dnf repoquery`; dnf 4 adds the line end, dnf 5 does not. The tabs are literal, because
  * dnf 4 replaces `\t` and dnf 5.4 does not. The summary is free text and therefore the last field.
  */
-export const AVAILABLE_FORMAT = queryFormat(AVAILABLE_TAGS);
-export const OFFERED_FORMAT = queryFormat(
-  [...AVAILABLE_TAGS, "downloadsize", "sourcerpm", "summary"],
-);
-
-function queryFormat(tags: readonly string[]): string {
-  return tags.map((tag) => `%{${tag}}`).join("\t");
-}
+export const AVAILABLE_FORMAT = "%{name}\t%{epoch}\t%{version}\t%{release}\t%{arch}\t%{repoid}";
+export const OFFERED_FORMAT = `${AVAILABLE_FORMAT}\t%{downloadsize}\t%{sourcerpm}\t%{summary}`;
 
 /** Parses lines of `INSTALLED_FORMAT`; skips public keys, which rpm lists as packages. */
 export function parseInstalledRpms(text: string): PackageList<InstalledRpm> {
@@ -186,13 +177,13 @@ function parseRows<T>(
   let unparsed = dropped;
   for (const line of lines) {
     const fields = line.split("\t");
-    const [name = "", epoch = "", version = "", release = "", architecture = ""] = fields;
+    const [name = "", epoch = "", version = "", release = "", architecture = "", ...more] = fields;
     if (
       fields.length === 1 || isDnfChatter(line) ||
       (name === "gpg-pubkey" && architecture === "(none)")
     ) continue;
     const nevra = { name, epoch, version, release, architecture };
-    const rest = parseRest(fields.slice(NEVRA_TAGS.length));
+    const rest = parseRest(more);
     if (!isNevra(nevra) || !rest) unparsed += 1;
     else packages.push({ ...nevra, ...rest });
   }

@@ -32,8 +32,8 @@ export interface DnfState {
   readonly advisories: readonly AdvisoryRow[] | null;
   /** The descriptions of advisories; some may be missing. */
   readonly details: readonly AdvisoryDetails[];
-  /** Whether a repository marks its security updates; `null` if unknown. */
-  marksSecurity(repository: string): boolean | null;
+  /** Whether repositories mark their security updates; `null` if unknown. */
+  readonly marksSecurity: ReadonlyMap<string, boolean | null>;
 }
 
 /** Builds the updates: offers, whether dnf would install them or not, and replacing packages. */
@@ -53,7 +53,7 @@ export function buildUpdates(state: DnfState): Update[] {
   const securityOf = (offered: OfferedRpm, rows: readonly AdvisoryRow[]): boolean | null => {
     if (rows.some((row) => row.isSecurity)) return true;
     if (state.advisories === null) return null;
-    const isMarking = state.marksSecurity(offered.repository);
+    const isMarking = state.marksSecurity.get(offered.repository) ?? null;
     return isMarking === true || (isMarking === null && rows.length > 0) ? false : null;
   };
   function describe(
@@ -97,18 +97,12 @@ export function buildUpdates(state: DnfState): Update[] {
   }
   const offers = state.offers.map(describeOne);
   const described = new Set(offers.map((one) => `${one.package}.${one.architecture}`));
-  const describeReplacing = (one: ObsoletingRpm, blockReason: string | null) =>
-    replacingUpdate(one, {
-      blockReason,
-      known: state.replacingSecurity?.get(packageKey(one.package)),
-      isMarking: state.replacingSecurity !== null && state.marksSecurity(one.repository) === true,
-    });
   // A replacing package that is also an update is listed only as an update.
   const isNew = (one: ObsoletingRpm) => !described.has(packageKey(one.package));
   return [
     ...offers,
-    ...mergeReplacing(state.obsoletes).filter(isNew).map((one) => describeReplacing(one, null)),
-    ...state.blockedReplacing.filter(isNew).map((one) => describeReplacing(one, one.reason)),
+    ...mergeReplacing(state.obsoletes).filter(isNew).map((one) => replacingUpdate(state, one)),
+    ...state.blockedReplacing.filter(isNew).map((one) => replacingUpdate(state, one)),
   ];
 }
 
@@ -123,37 +117,32 @@ function mergeReplacing(rows: readonly ObsoletingRpm[]): ObsoletingRpm[] {
   return [...merged.values()];
 }
 
-/** What is known about a replacing package besides its row. */
-interface ReplacingFacts {
-  /** Why it is kept back; `null` if it is not. */
-  readonly blockReason: string | null;
-  readonly known: ReplacingSecurity | undefined;
-  /** Whether its repository marks security updates and could be queried about this one. */
-  readonly isMarking: boolean;
-}
-
-/** Dnf names no advisory of replacing packages: it lists only those of installed names. */
+/**
+ * Describes a replacing package; `reason` is why it is kept back. Dnf names no advisory of these
+ * packages: it lists only advisories of installed names.
+ */
 function replacingUpdate(
-  { package: package_, repository, replaces }: ObsoletingRpm,
-  { blockReason, known, isMarking }: ReplacingFacts,
+  { replacingSecurity, marksSecurity }: DnfState,
+  { package: package_, repository, replaces, reason }: ObsoletingRpm & { readonly reason?: string },
 ): Update {
+  const known = replacingSecurity?.get(packageKey(package_));
+  const isMarking = replacingSecurity !== null && marksSecurity.get(repository) === true;
   const severity = known?.severity ?? null;
-  const isSecurity = known !== undefined;
   return {
     package: package_.name,
     currentVersion: unique(replaces.map((old) => `${old.name}-${formatEvr(old)}`)).join(", "),
     availableVersion: formatEvr(package_),
     architecture: package_.architecture,
     source: repository,
-    state: blockReason === null ? "obsoletes" : "held",
-    ...(blockReason !== null && { stateReason: blockReason }),
+    state: reason === undefined ? "obsoletes" : "held",
+    ...(reason !== undefined && { stateReason: reason }),
     severity,
-    severityReason: !isSecurity
+    severityReason: !known
       ? "dnf lists no advisory of a package that replaces another"
       : severity === null
-      ? "a security advisory does not tell"
+      ? "a security advisory without a severity"
       : "a security advisory; dnf does not name it for a package that replaces another",
-    security: isSecurity ? true : isMarking ? false : null,
+    security: known ? true : isMarking ? false : null,
     cves: [],
     advisories: [],
     sizeBytes: null,
@@ -191,7 +180,7 @@ function describeSeverity(
   const severityReason = own
     ? `advisory ${own.id} says "${own.ownWord}"`
     : security
-    ? `advisory ${security.id} does not tell`
+    ? `advisory ${security.id} has no severity`
     : rows.length > 0
     ? "no security advisory"
     : "no advisory";

@@ -18,7 +18,7 @@ import { checkCuts, checkJunk, checkLineParser } from "./parser_laws.ts";
 function asked(...version: [number, number, number?]) {
   const dialect = dnf5Dialect(version as DnfVersion);
   return {
-    isQuiet: dialect.offered.includes("-q"),
+    isQuiet: dialect.offered.command.includes("-q"),
     advisories: dialect.advisories.command.includes("--json"),
     details: dialect.details?.command ?? null,
     updates: dialect.updates.command.includes("--json"),

@@ -5,9 +5,9 @@ import {
   describeAge,
   describeSources,
   type DnfRepository,
-  type FetchFacts,
   findAdvisoryLists,
   oldestAgeS,
+  type SourceFacts,
 } from "../../../src/scanners/dnf/repositories.ts";
 import { scanUpdates } from "../../../src/commands/scan_updates.ts";
 import { dnfScanner } from "../../../src/scanners/dnf.ts";
@@ -36,7 +36,7 @@ const REPOSITORY: DnfRepository = {
   expiryMs: 2 * DAY_MS,
 };
 
-function judge(changes: Partial<DnfRepository>, facts: Partial<FetchFacts> = {}) {
+function judge(changes: Partial<DnfRepository>, facts: Partial<SourceFacts> = {}) {
   const known = { nowMs: NOW_MS, failures: new Map(), fetchedFromMs: null, isRefresh: false };
   const [source] = describeSources([{ ...REPOSITORY, ...changes }], {
     ...known,

@@ -36,7 +36,7 @@ const NOTHING: DnfState = {
   blockedReplacing: [],
   advisories: [],
   details: [],
-  marksSecurity: () => null,
+  marksSecurity: new Map(),
 };
 
 /** What dnf would take, without a doubt. */
@@ -146,7 +146,7 @@ Deno.test("buildUpdates() says why there is no severity", () => {
   const rows: [AdvisoryRow[], boolean | null, string][] = [
     [[], null, "no advisory"],
     [[advisory("A", "a-2-1.noarch", { isSecurity: false })], false, "no security advisory"],
-    [[advisory("A", "a-2-1.noarch")], true, "advisory A does not tell"],
+    [[advisory("A", "a-2-1.noarch")], true, "advisory A has no severity"],
     [[advisory("A", "a-2-1.noarch", { ownWord: "High" })], true, 'advisory A says "High"'],
   ];
   for (const [advisories, security, reason] of rows) {
@@ -167,7 +167,7 @@ Deno.test("buildUpdates() asks the advisory itself where the list knows no sever
     const [changes, expected] of [
       [{ severity: "low" }, ["low", "advisory A"]],
       [{ ownWord: "High" }, [null, 'advisory A says "High"']],
-      [{}, [null, "advisory A does not tell"]],
+      [{}, [null, "advisory A has no severity"]],
     ] as const
   ) {
     const [update] = buildUpdates({
@@ -204,7 +204,7 @@ Deno.test("buildUpdates() goes by whether the repository marks its security upda
       ...NOTHING,
       offers: installable(offered("a-2-1.noarch", "r")),
       advisories,
-      marksSecurity: (repository) => repository === "r" ? isMarking : null,
+      marksSecurity: new Map([["r", isMarking]]),
     });
     assertEquals(update?.security, expected);
   }
@@ -299,7 +299,8 @@ Deno.test("buildUpdates() tells what is known of the security of a package that 
     replaces: [rpm("old-1-1.noarch")],
   }];
   const tell = (changes: Partial<DnfState>) => {
-    const [update] = buildUpdates({ ...NOTHING, obsoletes, marksSecurity: () => true, ...changes });
+    const marksSecurity = new Map([["r", true]]);
+    const [update] = buildUpdates({ ...NOTHING, obsoletes, marksSecurity, ...changes });
     return [update?.security, update?.severity];
   };
   const known = (severity: "critical" | null) => ({
@@ -308,7 +309,7 @@ Deno.test("buildUpdates() tells what is known of the security of a package that 
   assertEquals(tell(known("critical")), [true, "critical"]);
   assertEquals(tell(known(null)), [true, null]);
   assertEquals(tell({}), [false, null]);
-  assertEquals(tell({ marksSecurity: () => false }), [null, null]);
+  assertEquals(tell({ marksSecurity: new Map([["r", false]]) }), [null, null]);
   assertEquals(tell({ replacingSecurity: null }), [null, null]);
 });
 
@@ -368,7 +369,7 @@ Deno.test("buildUpdates() tells where a severity comes from, of a package that r
   assertEquals(reasonOf([]), "dnf lists no advisory of a package that replaces another");
   assertEquals(
     reasonOf([["new.noarch", { severity: null }]]),
-    "a security advisory does not tell",
+    "a security advisory without a severity",
   );
   assertEquals(
     reasonOf([["new.noarch", { severity: "critical" }]]),

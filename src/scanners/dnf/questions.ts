@@ -58,7 +58,7 @@ export async function findPluginOptions(
 /** How many plugins, repositories or packages a message names. */
 export const MOST_NAMES = 5;
 
-/** Lists packages that would replace others; `checked` is the answer of `checkUpdates`. */
+/** Lists packages that would replace others; `checked` is the answer to `updates`. */
 export async function listReplacing(
   context: DnfContext,
   checked: CheckedUpdates | undefined,

@@ -16,7 +16,7 @@ import { checkJunk } from "./parser_laws.ts";
 
 const LOCKED = failed("Error: metadata already locked by 4242\n", 200);
 
-/** Lets a scan go on that waits for `stepsMs` on the clock, as often as it does. */
+/** Advances the clock until the scan has ended. */
 async function finish<T>(host: DnfHost, work: Promise<T>): Promise<T> {
   let isDone = false;
   const end = work.finally(() => isDone = true);
@@ -28,7 +28,7 @@ async function finish<T>(host: DnfHost, work: Promise<T>): Promise<T> {
   return await end;
 }
 
-Deno.test("run() asks again while another dnf holds the lock, for a minute", async () => {
+Deno.test("run() retries for a minute while another dnf holds the lock", async () => {
   const host = new DnfHost();
   host.answers = { offered: [LOCKED, LOCKED, succeeded("there\n")] };
   const commands = new DnfCommands(host, undefined);
@@ -39,17 +39,17 @@ Deno.test("run() asks again while another dnf holds the lock, for a minute", asy
   assertEquals(host.clock.monotonicMs() - beganMs <= 15_000, true);
 });
 
-Deno.test("run() gives up on the lock; the scan's failure says nothing of dnf's health", async () => {
+Deno.test("run() gives up on the lock; the scan fails as 'locked'", async () => {
   const host = new DnfHost();
   host.answers = { offered: LOCKED };
   const report = await finish(host, runScan(host, dnfScanner(), {}));
   assertEquals(report.error?.reason, "locked");
   assertEquals(report.durationMs >= 60_000 && report.durationMs < 70_000, true);
-  // Every five seconds, the last time after a minute.
+  // Every five seconds, for the last time after a minute.
   assertEquals(host.questions.filter((question) => question === "offered").length, 13);
 });
 
-Deno.test("run() ends its waiting when it is told to stop", async () => {
+Deno.test("run() stops waiting when the signal is aborted", async () => {
   const host = new DnfHost();
   host.answers = { offered: LOCKED };
   const stop = new AbortController();
@@ -60,7 +60,7 @@ Deno.test("run() ends its waiting when it is told to stop", async () => {
   await assertRejects(() => waiting, Error, "stopped");
 });
 
-Deno.test("run() waits for a lock a minute in all, however many questions there are", async () => {
+Deno.test("run() waits for the lock for a minute in total over all commands", async () => {
   const host = new DnfHost();
   host.answers = { offered: LOCKED };
   const commands = new DnfCommands(host, undefined);
@@ -110,7 +110,7 @@ const ROWS: readonly [string, ReturnType<typeof failed>, ScanErrorReason, string
     'run "subscription-manager register"',
   ],
   [
-    "the same, said on stdout",
+    "the same, on stdout",
     failed(
       'Error: There are no enabled repositories in "/x".\n',
       1,
@@ -208,7 +208,7 @@ const ROWS: readonly [string, ReturnType<typeof failed>, ScanErrorReason, string
 ];
 
 for (const [name, result, reason, words] of ROWS) {
-  Deno.test(`dnfFailure() knows ${name}`, () => {
+  Deno.test(`dnfFailure() recognises ${name}`, () => {
     const error = dnfFailure("list updates", result);
     assertEquals(error.reason, reason);
     assert(error.message.startsWith("Cannot list updates: "), error.message);
@@ -216,19 +216,19 @@ for (const [name, result, reason, words] of ROWS) {
   });
 }
 
-Deno.test("dnfFailure() tells a bounded part of what dnf said", () => {
+Deno.test("dnfFailure() limits the quoted messages", () => {
   const error = dnfFailure("list", failed(`Error: ${"x".repeat(5_000)}\n`.repeat(50)));
   assert(error.message.length < 1_700, `${error.message.length}`);
 });
 
-Deno.test("dnfFailure() tells the cause beside what dnf 4 calls the error, and no secret", () => {
+Deno.test("dnfFailure() quotes the cause beside dnf 4's error, without secrets", () => {
   const { message } = dnfFailure("list", failed("dnf/stderr_unreached.txt"));
   assert(message.includes("Failed to download metadata for repo 'new'"), message);
   assert(message.includes("Status code: 401 for http://(hidden)@127.0.0.1:9/private/"), message);
   assert(!message.includes("S3cret"), message);
 });
 
-Deno.test("what reads dnf's complaints keeps to the laws", () => {
+Deno.test("parsers of dnf's messages obey the laws of parsers", () => {
   const stderr = readFixture("dnf", "stderr_repository_down.txt");
   checkJunk(stderr, (text) => dnfFailure("list", failed(`${text}\n`)));
   checkJunk(stderr, (text) => dnfGaps(succeeded(text, text)));
@@ -236,11 +236,11 @@ Deno.test("what reads dnf's complaints keeps to the laws", () => {
   checkJunk(readFixture("dnf5", "real_stderr_unreached.txt"), fetchFailures);
 });
 
-Deno.test("isLocked() needs a failure", () => {
+Deno.test("isLocked() requires a failure", () => {
   assertEquals(isLocked(succeeded("", "Waiting for process with pid 12 to finish.")), false);
 });
 
-/** What dnf said, and all that is told of it. */
+/** Dnf's output, and the complete message. */
 const WHOLE: readonly [string, ReturnType<typeof failed>, string][] = [
   [
     "all of a configuration's error",
@@ -259,7 +259,7 @@ const WHOLE: readonly [string, ReturnType<typeof failed>, string][] = [
   ["nothing of empty lines", failed("\n \n"), "exit 1"],
   ["lines that are all set in", failed("  one\n  two\n"), "one; two"],
   [
-    "the cause, and once where the error tells it as well",
+    "the cause, once if the error contains it",
     failed(
       "  - Status code: 503 for http://x.example/ \n  - Curl error (7): refused\nnote:  - nothing\n" +
         "Error: Failed to download metadata for repo 'x': Curl error (7): refused\n",
@@ -289,24 +289,24 @@ const WHOLE: readonly [string, ReturnType<typeof failed>, string][] = [
   ],
 ];
 
-for (const [name, result, told] of WHOLE) {
-  Deno.test(`dnfFailure() tells ${name}`, () => {
-    assertEquals(dnfFailure("list", result).message, `Cannot list: ${told}`);
+for (const [name, result, expected] of WHOLE) {
+  Deno.test(`dnfFailure() quotes ${name}`, () => {
+    assertEquals(dnfFailure("list", result).message, `Cannot list: ${expected}`);
   });
 }
 
-Deno.test("dnfFailure() tells no more than five of the facts that it is given", () => {
+Deno.test("dnfFailure() quotes at most five facts", () => {
   const facts = [..."abcdef"];
   const { message } = dnfFailure("list", failed("Error: x\n"), facts);
   assertEquals(message, "Cannot list: a; b; c; d; e");
 });
 
-Deno.test("mentionsLock() looks through the last 1,000,000 characters, from a line's beginning on", () => {
+Deno.test("mentionsLock() searches the last 1,000,000 characters, from the start of a line", () => {
   const lock = "already locked by 12\n";
   const filled = (length: number) => lock + "x".repeat(length - lock.length);
   assertEquals(mentionsLock(filled(1_000_000)), true);
   assertEquals(mentionsLock(filled(1_000_001)), false);
-  // Where the cut falls between two lines, the second one is whole.
+  // If the cut falls between two lines, the second one is complete.
   assertEquals(mentionsLock(`x\n${lock}${"x".repeat(999_999 - lock.length)}`), true);
   const half = (text: string) => `${"x".repeat(1_000_000)}${text}${"\n".repeat(500_000)}`;
   assertEquals(mentionsLock(half(lock)), false);
@@ -316,7 +316,7 @@ Deno.test("mentionsLock() looks through the last 1,000,000 characters, from a li
 
 const REFUSED = "Could not connect to server for http://(hidden)@127.0.0.1:9/";
 
-Deno.test("fetchFailures() tells of each repository why, of dnf 4 by id, of dnf 5 by name", () => {
+Deno.test("fetchFailures() returns a cause per repository: by id for dnf 4, by name for dnf 5", () => {
   const dnf4 = fetchFailures(readFixture("dnf", "stderr_unreached.txt"));
   assertEquals([...dnf4.keys()], ["meta", "new"]);
   assertEquals(
@@ -342,14 +342,14 @@ Deno.test("fetchFailures() tells of each repository why, of dnf 4 by id, of dnf 
   assertEquals(fetchFailures(long).get("x"), `${"y".repeat(295)}(cut)`);
 });
 
-Deno.test("dnfGaps() tells what is missing besides repositories, whatever else is said", () => {
+Deno.test("dnfGaps() finds gaps among other messages", () => {
   assertEquals(dnfGaps(succeeded("")), []);
-  const told = (tool: string, name: string) => dnfGaps(succeeded("", readFixture(tool, name)));
-  assertEquals(told("dnf", "stderr_repository_down.txt"), [
+  const gapsIn = (tool: string, name: string) => dnfGaps(succeeded("", readFixture(tool, name)));
+  assertEquals(gapsIn("dnf", "stderr_repository_down.txt"), [
     'A repository\'s file could not be read: "/etc/yum.repos.d/bad.repo"',
   ]);
-  assertEquals(told("dnf5", "stderr_left_out.txt"), []);
-  assertEquals(told("dnf5", "progress.txt"), []);
+  assertEquals(gapsIn("dnf5", "stderr_left_out.txt"), []);
+  assertEquals(gapsIn("dnf5", "progress.txt"), []);
   assertEquals(dnfGaps(succeeded("This system is not registered with an entitlement.\n")), [
     "This system is not registered: the repositories of its subscription are missing",
   ]);
@@ -359,21 +359,21 @@ Deno.test("dnfGaps() tells what is missing besides repositories, whatever else i
   ]);
 });
 
-Deno.test("dnfGaps() tells of modules that do not fit", () => {
+Deno.test("dnfGaps() describes modular dependency problems", () => {
   assertEquals(dnfGaps(succeeded("", readFixture("dnf", "stderr_modular.txt"))), [
     "Modular dependency problem, packages of modules may be missing: nothing provides " +
     "module(base:1) needed by module tool:2:1:deadbeef.x86_64",
   ]);
 });
 
-/** Why one repository could not be fetched, as dnf told it. */
+/** Why the repository could not be fetched. */
 function why(...lines: string[]): string | undefined {
   const all = [...fetchFailures(lines.map((line) => `${line}\n`).join(""))];
   assertEquals(all.length <= 1, true);
   return all[0]?.[1];
 }
 
-Deno.test("fetchFailures() tells of several causes the first that says what happened", () => {
+Deno.test("fetchFailures() returns the first specific cause", () => {
   const progress = " The updates   ???% |   0.0   B/s |  -1.0   B |  ?     ";
   const usable = ">>> Usable URL not found";
   const begun = "Errors during downloading metadata for repository 'x':";
@@ -387,7 +387,7 @@ Deno.test("fetchFailures() tells of several causes the first that says what happ
     [[begun, "  - Usable URL not found", failed], "all were tried"],
     [["Error: Failed to download metadata for repo 'x': "], "dnf does not say why"],
     [["Warning: Loading repository 'x' has failed"], "has failed"],
-    // What it was fetched from stands behind it once more.
+    // Dnf appends the URL to the message.
     [
       [progress, ">>> Status code: 404 for http://a.example/ - http://a.example/"],
       "Status code: 404 for http://a.example/",
@@ -400,7 +400,7 @@ Deno.test("fetchFailures() tells of several causes the first that says what happ
   for (const [lines, expected] of rows) assertEquals(why(...lines), expected, lines.join("\n"));
 });
 
-Deno.test("fetchFailures() takes no line for a failure that only quotes one, or has no repository", () => {
+Deno.test("fetchFailures() ignores quoted failures and failures without a repository", () => {
   const lines = [
     "Errors during downloading metadata for repository 'x':",
     "Error: Failed to download metadata for repo 'x': y",
@@ -410,22 +410,22 @@ Deno.test("fetchFailures() takes no line for a failure that only quotes one, or 
   ];
   for (const line of lines.slice(3)) assertEquals(why(line), undefined, line);
   for (const quoted of lines.filter((_, index) => index !== 2)) {
-    const told = why("note: " + quoted, ...lines.slice(3).filter((line) => line !== quoted));
-    assertEquals(told, undefined, quoted);
+    const cause = why("note: " + quoted, ...lines.slice(3).filter((line) => line !== quoted));
+    assertEquals(cause, undefined, quoted);
   }
   const progress = lines[2] ?? "";
   for (const quoted of lines.slice(3)) assertEquals(why(progress, `note: ${quoted}`), undefined);
-  // What is set in deeper is no progress of a repository's.
+  // A line with a deeper indentation is not the progress of a repository.
   assertEquals(why(`  ${progress}`, ">>> Status code: 503"), undefined);
 });
 
-Deno.test("fetchFailures() tells of no repository that a plugin makes of packages on this host", () => {
+Deno.test("fetchFailures() ignores the local repository of a plugin", () => {
   const text = "Errors during downloading metadata for repository '_dnf_local':\n" +
     "  - Curl error (37): x\nError: Failed to download metadata for repo '_dnf_local': y\n";
   assertEquals(fetchFailures(text).size, 0);
 });
 
-Deno.test("fetchFailures() tells of 500 repositories", () => {
+Deno.test("fetchFailures() returns at most 500 repositories", () => {
   const lines = (count: number, line: (id: string) => string) =>
     Array.from({ length: count }, (_, n) => line(`r${n}`)).join("");
   const facts = (id: string) => `Error: Failed to download metadata for repo '${id}': y\n`;
@@ -436,7 +436,7 @@ Deno.test("fetchFailures() tells of 500 repositories", () => {
   }
 });
 
-Deno.test("dnfGaps() reads the first 4,000 characters of a line, and whole sentences alone", () => {
+Deno.test("dnfGaps() parses the first 4,000 characters of a line, and only whole sentences", () => {
   const gaps = (line: string) => dnfGaps(succeeded("", `${line}\n`)).length;
   const [start, end] = ["Warning: failed loading '", "', skipping."];
   const long = (length: number) => start + "x".repeat(length - start.length - end.length) + end;
@@ -450,18 +450,18 @@ Deno.test("dnfGaps() reads the first 4,000 characters of a line, and whole sente
   assertEquals(gaps(`${start}x${end}\n${start}x${end}`), 1);
 });
 
-Deno.test("dnfGaps() tells two reasons of modules that do not fit, and no line below them", () => {
-  const told = (...lines: string[]) => {
+Deno.test("dnfGaps() names two modular problems, and no line below them", () => {
+  const problems = (...lines: string[]) => {
     const text = ["Modular dependency problems:", ...lines, ""].join("\n");
     const [gap = ""] = dnfGaps(succeeded("", text));
     return gap.split("may be missing: ")[1];
   };
   const conflict = " Problem: conflicting requests";
-  assertEquals(told("", conflict, "  - a", "  - b", "  - c"), "a; b");
-  assertEquals(told("", " Problem 1: x", " Problem 12: y"), "x; y");
-  // Where nothing else is told, that has to do.
-  assertEquals(told("", conflict), "conflicting requests");
-  assertEquals(told("", "  - a", "Other words", "  - b"), "a");
-  assertEquals(told("Other words", "  - b"), "");
-  assertEquals(told("", " and so on - or not", " no Problem: none", "  - a - b"), "a - b");
+  assertEquals(problems("", conflict, "  - a", "  - b", "  - c"), "a; b");
+  assertEquals(problems("", " Problem 1: x", " Problem 12: y"), "x; y");
+  // Without another problem, this one is named.
+  assertEquals(problems("", conflict), "conflicting requests");
+  assertEquals(problems("", "  - a", "Other words", "  - b"), "a");
+  assertEquals(problems("Other words", "  - b"), "");
+  assertEquals(problems("", " and so on - or not", " no Problem: none", "  - a - b"), "a - b");
 });

@@ -12,11 +12,11 @@ import { readFixture } from "../fixture.ts";
 import { formatEvr } from "../../../src/scanners/dnf/rpm.ts";
 import { checkJunk, checkLineParser } from "./parser_laws.ts";
 
-Deno.test("parseDnfVersion() reads both generations, past what plugins say", () => {
+Deno.test("parseDnfVersion() parses both generations and skips messages of plugins", () => {
   const rows: [string, readonly number[] | undefined][] = [
     ["", undefined],
     ["junk", undefined],
-    ["4.14.0", undefined], // A line that does not end may be cut off.
+    ["4.14.0", undefined], // A line without an end may be cut off.
     ["4.14.0\n  Installed: dnf-0:4.14.0-9.el9.noarch at Tue\n", [4, 14, 0]],
     ["4.24.0\r\n", [4, 24, 0]],
     ["  4.24.0 \n", [4, 24, 0]],
@@ -33,7 +33,7 @@ Deno.test("parseDnfVersion() reads both generations, past what plugins say", () 
   for (const [text, version] of rows) assertEquals(parseDnfVersion(text), version, text);
 });
 
-Deno.test("isAtLeast() compares part by part, as numbers", () => {
+Deno.test("isAtLeast() compares the parts as numbers", () => {
   const rows: [number[], number[], boolean][] = [
     [[5, 2, 6], [5, 2, 6], true],
     [[5, 2, 5, 9], [5, 2, 6], false],
@@ -49,18 +49,18 @@ Deno.test("isAtLeast() compares part by part, as numbers", () => {
   }
 });
 
-function tellListed({ package: package_, repository }: ListedRpm): string {
+function formatListed({ package: package_, repository }: ListedRpm): string {
   return `${package_.name} ${formatEvr(package_)} ${repository}`;
 }
 
-function tell(one: ObsoletingRpm): string {
+function formatObsoleting(one: ObsoletingRpm): string {
   const old = one.replaces.map((one) => `${one.name} ${formatEvr(one)}`).join(", ");
-  return `${tellListed(one)}: ${old}`;
+  return `${formatListed(one)}: ${old}`;
 }
 
-Deno.test("parseCheckUpdate() reads the updates of both generations, in dnf's order", () => {
+Deno.test("parseCheckUpdate() parses the updates of both generations in dnf's order", () => {
   const dnf4 = parseCheckUpdate(readFixture("dnf", "check_update.txt"));
-  assertEquals(dnf4.upgrades.map(tellListed), [
+  assertEquals(dnf4.upgrades.map(formatListed), [
     "a-very-long-package-name-that-forces-wrapping-in-check-update " +
     "2024.11.12.654321-1.20241112git0123456789abcdef.el9 very-long-third-party-repository-identifier",
     "bash 5.1.8-9.el9 updates",
@@ -72,7 +72,7 @@ Deno.test("parseCheckUpdate() reads the updates of both generations, in dnf's or
   ]);
   const table = readFixture("dnf5", "check_upgrade.txt");
   const dnf5 = parseCheckUpdate(table);
-  assertEquals(dnf5.upgrades.map(tellListed), [
+  assertEquals(dnf5.upgrades.map(formatListed), [
     "flac 1.3.3-8.fc29 dnf-ci-fedora-updates",
     "glibc 2.28-26.fc29 dnf-ci-fedora-updates",
     "glibc-common 2.28-26.fc29 dnf-ci-fedora-updates",
@@ -81,13 +81,15 @@ Deno.test("parseCheckUpdate() reads the updates of both generations, in dnf's or
   assertEquals(parseCheckUpdate(`Upgrades\n${table}`), dnf5);
 });
 
-Deno.test("parseCheckUpdate() reads what both generations have below their heading", () => {
+Deno.test("parseCheckUpdate() parses the rows below the heading of both generations", () => {
   const dnf4 = parseCheckUpdate(readFixture("dnf", "check_update.txt"));
-  assertEquals(dnf4.obsoletes.map(tell), ["newtool 2.0-1.el9 updates: oldtool 1.0-1.el9"]);
+  assertEquals(dnf4.obsoletes.map(formatObsoleting), [
+    "newtool 2.0-1.el9 updates: oldtool 1.0-1.el9",
+  ]);
   const dnf5 = parseCheckUpdate(readFixture("dnf5", "check_upgrade.txt"));
-  assertEquals(dnf5.obsoletes.map(tell), [
+  assertEquals(dnf5.obsoletes.map(formatObsoleting), [
     "glibc 2.28-26.fc29 dnf-ci-fedora-updates: glibc 2.28-9.fc29",
-    // Where an installed package came from may be unknown.
+    // The origin of an installed package may be unknown.
     "newtool 1:2.0-1.fc29 dnf-ci-fedora-updates: oldtool 1.0-1.fc29",
   ]);
   assertEquals([dnf4.unparsed, dnf5.unparsed], [0, 0]);
@@ -95,14 +97,14 @@ Deno.test("parseCheckUpdate() reads what both generations have below their headi
 
 const HEADING = "Obsoleting Packages\n";
 
-Deno.test("parseCheckUpdate() counts what is no row, and needs a heading for one", () => {
+Deno.test("parseCheckUpdate() counts unparsed rows, and requires a heading for replaced packages", () => {
   const rows: [string, string[], number][] = [
     ["", [], 0],
     ["junk\n", [], 0],
     ["This system has release set to 9.4 and it receives updates only for it.\n", [], 0],
     ["a.noarch 1 r\n", [], 1],
     ["a.noarch 1-1 r more\n", [], 1],
-    // Sentences that begin with what might be a package's name, as a host's or a file's does.
+    // Sentences that begin like a package's name, for example with a host or a file.
     ["/etc/yum.conf is ignored\n", [], 0],
     ["updates.repo: no mirrors\n", [], 0],
     ["example.com is not reached\n", [], 0],
@@ -123,19 +125,23 @@ Deno.test("parseCheckUpdate() counts what is no row, and needs a heading for one
       ["a 1-1 r: b 1-1"],
       0,
     ],
-    // A sentence has nothing to do with the row below it.
+    // A sentence does not belong to the row below it.
     [`${HEADING}a.noarch 1-1 r\nnote\n    b.noarch 1-1\n`, ["a 1-1 r: b 1-1"], 0],
     [`${HEADING}a.noarch 1-1 r\nnote\n    b.noarch\n      1-1  @r\n`, ["a 1-1 r: b 1-1"], 0],
-    // As on a terminal of 80 columns.
+    // Wrapped at 80 columns.
     [`${HEADING}a.noarch\n      1-1   r\n    b.noarch\n      1-1  @r\n`, ["a 1-1 r: b 1-1"], 0],
   ];
   for (const [text, expected, unparsed] of rows) {
     const found = parseCheckUpdate(text);
-    assertEquals([found.obsoletes.map(tell), found.unparsed], [expected, unparsed], text);
+    assertEquals(
+      [found.obsoletes.map(formatObsoleting), found.unparsed],
+      [expected, unparsed],
+      text,
+    );
   }
 });
 
-Deno.test("parseCheckUpdate() reads rows of which a column or two are in the next line", () => {
+Deno.test("parseCheckUpdate() joins rows whose last columns are on the next line", () => {
   const rows: [string, string[], number][] = [
     ["a.noarch\n          1-1   r\nb.noarch  1-1   r\n", ["a 1-1 r", "b 1-1 r"], 0],
     ["a.noarch\n          1-1\n                r\nb.noarch  1-1   r\n", ["a 1-1 r", "b 1-1 r"], 0],
@@ -143,7 +149,7 @@ Deno.test("parseCheckUpdate() reads rows of which a column or two are in the nex
     ["a.noarch\n   1-1   r\n   note\n", ["a 1-1 r"], 0],
     ["a.noarch\n   1-1\n   r\n   note\n", ["a 1-1 r"], 0],
     ["a.noarch\n   \n updates   ???% | 0.0 B/s |\n   1-1   r\n", ["a 1-1 r"], 0],
-    // What is not indented is a row of its own.
+    // A line without an indentation is a row of its own.
     ["word\na.noarch  1-1   r\n", ["a 1-1 r"], 0],
     ["a.noarch\nb.noarch  1-1   r\n", ["b 1-1 r"], 1],
     ["a.noarch\nb.noarch  1-1\n   r\n", ["b 1-1 r"], 1],
@@ -151,11 +157,11 @@ Deno.test("parseCheckUpdate() reads rows of which a column or two are in the nex
   ];
   for (const [text, expected, unparsed] of rows) {
     const found = parseCheckUpdate(text);
-    assertEquals([found.upgrades.map(tellListed), found.unparsed], [expected, unparsed], text);
+    assertEquals([found.upgrades.map(formatListed), found.unparsed], [expected, unparsed], text);
   }
 });
 
-Deno.test("readCheckUpdate() takes no empty list from a dnf that says there are updates", () => {
+Deno.test("readCheckUpdate() refuses an empty list if the exit code reports updates", () => {
   assertEquals(readCheckUpdate("", 100), undefined);
   assertEquals(readCheckUpdate("", 0), { upgrades: [], obsoletes: [], unparsed: 0 });
   assertEquals(readCheckUpdate("a.noarch 1-1 r\n", 100)?.upgrades.length, 1);
@@ -165,30 +171,30 @@ Deno.test("readCheckUpdate() takes no empty list from a dnf that says there are 
   assertEquals(readCheckUpdate(`${HEADING}a.noarch 1-1 r\n b.noarch 1-1\n`, 100), undefined);
 });
 
-Deno.test("parseCheckUpdate() keeps to the laws", () => {
-  const told = (text: string) => {
+Deno.test("parseCheckUpdate() obeys the laws of parsers", () => {
+  const parse = (text: string) => {
     const { upgrades, obsoletes } = parseCheckUpdate(text);
-    return [...upgrades.map(tellListed), ...obsoletes.map(tell)];
+    return [...upgrades.map(formatListed), ...obsoletes.map(formatObsoleting)];
   };
   checkJunk(readFixture("dnf5", "check_upgrade.txt"), parseCheckUpdate);
-  checkLineParser(readFixture("dnf", "check_update.txt"), told);
+  checkLineParser(readFixture("dnf", "check_update.txt"), parse);
 });
 
-Deno.test("parseCheckUpdate() takes no word of more than 255 characters for a repository", () => {
+Deno.test("parseCheckUpdate() accepts repositories of up to 255 characters", () => {
   const read = (length: number) => parseCheckUpdate(`a.noarch 1-1 ${"r".repeat(length)}\n`);
   assertEquals([read(255).upgrades.length, read(255).unparsed], [1, 0]);
   assertEquals([read(256).upgrades.length, read(256).unparsed], [0, 1]);
 });
 
-Deno.test("parseCheckUpdate() takes no row for a heading, and no sentence that begins with one", () => {
+Deno.test("parseCheckUpdate() does not confuse rows and sentences with the heading", () => {
   const text = "Upgrades.noarch 1-1 Upgrades\nObsoleting packages takes a while\n" +
     "See: Obsoleting packages\na.noarch 1-1 r\n";
   const { upgrades, obsoletes, unparsed } = parseCheckUpdate(text);
-  assertEquals(upgrades.map(tellListed), ["Upgrades 1-1 Upgrades", "a 1-1 r"]);
+  assertEquals(upgrades.map(formatListed), ["Upgrades 1-1 Upgrades", "a 1-1 r"]);
   assertEquals([obsoletes, unparsed], [[], 0]);
 });
 
-Deno.test("parseCheckUpdate() takes no line of more than 4,000 characters for a row", () => {
+Deno.test("parseCheckUpdate() accepts rows of up to 4,000 characters", () => {
   const read = (length: number) =>
     parseCheckUpdate(`${"a.noarch 1-1".padEnd(length - 2)} r\n`).upgrades.length;
   assertEquals([read(4_000), read(4_001)], [1, 0]);
@@ -206,7 +212,7 @@ const REQUIRED = {
 };
 const NOT_REQUIRED = { isRequired: false, reason: "dnf needs-restarting: not necessary" };
 
-Deno.test("parseRebootText() goes by two sentences, and else knows nothing", () => {
+Deno.test("parseRebootText() recognises two sentences and otherwise returns null", () => {
   assertEquals(parseRebootText(`This system has release set to 9.4.\n${NEEDED}`), REQUIRED);
   assertEquals(parseRebootText(NOT_NEEDED), NOT_REQUIRED);
   const quoted = `See "${NEEDED.split("\n")[4]}"\nSee "${NOT_NEEDED.split("\n")[1]}"\n`;

@@ -14,7 +14,7 @@ import fc from "fast-check";
 import { readFixture } from "../fixture.ts";
 import { checkCuts, checkJunk, checkLineParser } from "./parser_laws.ts";
 
-/** What a version is asked, as far as versions differ. */
+/** The commands of a version, as far as versions differ. */
 function asked(...version: [number, number, number?]) {
   const dialect = dnf5Dialect(version as DnfVersion);
   return {
@@ -35,7 +35,7 @@ const OLDEST = {
 };
 const INFO_COMMAND = ["-q", "advisory", "info", "--json"];
 
-Deno.test("dnf5Dialect() asks each version only for what it can answer, from the very first on", () => {
+Deno.test("dnf5Dialect() asks each version only for output that it supports", () => {
   assertEquals(asked(5, 0, 0), OLDEST);
   assertEquals(asked(5, 2, 3), OLDEST);
   assertEquals(asked(5, 2, 4), { ...OLDEST, advisories: true });
@@ -50,7 +50,7 @@ Deno.test("dnf5Dialect() asks each version only for what it can answer, from the
   assertEquals(asked(6, 0, 0), newest);
 });
 
-Deno.test("dnf5Dialect() takes 100 for an answer only where it lists updates", () => {
+Deno.test("dnf5Dialect() accepts exit code 100 only for lists of updates", () => {
   for (const version of [[5, 2, 0], [5, 4, 0]] as const) {
     const { advisories, details, updates, replacing, repositories } = dnf5Dialect([...version]);
     assertEquals(updates.codes, [0, 100]);
@@ -60,19 +60,19 @@ Deno.test("dnf5Dialect() takes 100 for an answer only where it lists updates", (
   }
 });
 
-Deno.test("dnf5Dialect() asks about restarts in JSON from 5.4.1 on", () => {
+Deno.test("dnf5Dialect() asks about restarts in JSON since 5.4.1", () => {
   const command = (...version: number[]) => dnf5Dialect(version).reboot.command;
   assertEquals(command(5, 4, 0).includes("--json"), false);
   assertEquals(command(5, 4, 1).includes("--json"), true);
 });
 
-Deno.test("dnf5Dialect() takes 0 and 1 for answers about restarts, in words and in JSON", () => {
+Deno.test("dnf5Dialect() accepts exit codes 0 and 1 about restarts, as text and as JSON", () => {
   for (const version of [[5, 4, 0], [5, 4, 1]]) {
     assertEquals(dnf5Dialect(version).reboot.codes, [0, 1]);
   }
 });
 
-Deno.test("findJson() finds the JSON behind progress, and nothing where there is none", () => {
+Deno.test("findJson() finds the JSON after progress, if there is any", () => {
   const rows: [string, unknown][] = [
     ["", undefined],
     ["junk", undefined],
@@ -83,23 +83,23 @@ Deno.test("findJson() finds the JSON behind progress, and nothing where there is
     ['["a\ufeffb"]\n', ["a\ufeffb"]],
     [`${readFixture("dnf5", "progress.txt")}[\n]\n`, []],
     ["[SKIPPED] x\n{ no\n[1]\nbye\n", [1]],
-    // What is left of a longer text is not it.
+    // The rest of a longer text is not JSON.
     ['[\n  {\n    "a":1\n  },\n  {', undefined],
   ];
   for (const [text, value] of rows) assertEquals(findJson(text), value, text);
 });
 
-Deno.test("findJson() tries fifty beginnings", () => {
+Deno.test("findJson() tries fifty lines", () => {
   assertEquals(findJson(`${"[x\n".repeat(49)}[1]\n`), [1]);
   assertEquals(findJson(`${"[x\n".repeat(50)}[1]\n`), undefined);
 });
 
-Deno.test("findJson() gives up on what never ends, soon", () => {
+Deno.test("findJson() is fast on JSON that never ends", () => {
   assertEquals(findJson("[\n".repeat(200_000) + "]"), undefined);
   assertEquals(findJson("[".repeat(10_000_000)), undefined);
 });
 
-Deno.test("findJson() finds any list behind any lines of text", () => {
+Deno.test("findJson() finds any list after any lines of text", () => {
   const line = fc.string({ unit: "grapheme" }).filter((line) => !/^[[{]|[\r\n]/.test(line));
   const list = fc.array(fc.jsonValue());
   fc.assert(fc.property(fc.array(line), list, (lines, value) => {
@@ -111,7 +111,7 @@ Deno.test("findJson() finds any list behind any lines of text", () => {
 const LIST = readFixture("dnf5", "advisory_list.json");
 const INFO = readFixture("dnf5", "advisory_info.json");
 
-Deno.test("parseDnf5Advisories() and parseDnf5AdvisoryTable() read the same", () => {
+Deno.test("parseDnf5Advisories() and parseDnf5AdvisoryTable() return the same", () => {
   const list = parseDnf5Advisories(LIST);
   const table = parseDnf5AdvisoryTable(readFixture("dnf5", "advisory_list.txt"));
   const byId = (a: { id: string }, b: { id: string }) => a.id < b.id ? -1 : 1;
@@ -132,7 +132,7 @@ Deno.test("parseDnf5Advisories() and parseDnf5AdvisoryTable() read the same", ()
   );
 });
 
-Deno.test("parseDnf5Advisories() needs a list; of that, it counts what it cannot read", () => {
+Deno.test("parseDnf5Advisories() requires a list and counts its unparsed items", () => {
   for (const text of ["", "junk", "{}", '{"name":"x"}', LIST.slice(0, -3)]) {
     assertEquals(parseDnf5Advisories(text), undefined, text);
   }
@@ -151,7 +151,7 @@ Deno.test("parseDnf5Advisories() needs a list; of that, it counts what it cannot
   assertEquals(parseDnf5Advisories(JSON.stringify([bare]))?.packages[0]?.severity, null);
 });
 
-Deno.test("parseDnf5AdvisoryTable() reads a row that is set in, and none without an instant", () => {
+Deno.test("parseDnf5AdvisoryTable() accepts indented rows, and requires a date and a time", () => {
   const row = "A-1 security low a-1-1.noarch 2026-01-01 10:00:00";
   for (const text of [row, `  ${row}`, `${row}  `]) {
     assertEquals(parseDnf5AdvisoryTable(`${text}\n`).packages.map(({ id }) => id), ["A-1"], text);
@@ -159,7 +159,7 @@ Deno.test("parseDnf5AdvisoryTable() reads a row that is set in, and none without
   const id = (text: string) => parseDnf5AdvisoryTable(`${text}\n`).packages[0]?.id;
   assertEquals(id(row.replace("A-1", "My Corp 1")), "My Corp 1");
   assertEquals(id(row.replace("security", "custom_type")), "A-1");
-  // Without an instant it is a sentence.
+  // Without a date and a time it is a sentence.
   const sentences = [
     row.slice(0, -9),
     row.replace("10:00:00", "110:00:00"),
@@ -174,8 +174,8 @@ Deno.test("parseDnf5AdvisoryTable() reads a row that is set in, and none without
   assertEquals(parseDnf5AdvisoryTable(`${wrong}\n`), { packages: [], unparsed: 1 });
 });
 
-Deno.test("parseDnf5AdvisoryDetails() reads lists, and the objects of versions before 5.3", () => {
-  const told = [
+Deno.test("parseDnf5AdvisoryDetails() parses lists, and the objects of versions before 5.3", () => {
+  const expected = [
     {
       id: "FEDORA-2018-318f184000",
       severity: null,
@@ -191,10 +191,10 @@ Deno.test("parseDnf5AdvisoryDetails() reads lists, and the objects of versions b
       mentioned: ["CVE-2019-6470"],
     },
   ];
-  assertEquals(parseDnf5AdvisoryDetails(INFO), told);
+  assertEquals(parseDnf5AdvisoryDetails(INFO), expected);
   const list: { Name: string }[] = JSON.parse(INFO);
   const object = Object.fromEntries(list.map((one) => [one.Name, one]));
-  assertEquals(parseDnf5AdvisoryDetails(JSON.stringify(object, null, 2)), told);
+  assertEquals(parseDnf5AdvisoryDetails(JSON.stringify(object, null, 2)), expected);
   for (const text of ["", "junk", "[", "1"]) {
     assertEquals(parseDnf5AdvisoryDetails(text), undefined);
   }
@@ -203,23 +203,23 @@ Deno.test("parseDnf5AdvisoryDetails() reads lists, and the objects of versions b
   }
 });
 
-Deno.test("parsers of dnf 5's advisories keep to the laws", () => {
+Deno.test("parsers of dnf 5's advisories obey the laws of parsers", () => {
   const table = (text: string) => parseDnf5AdvisoryTable(text).packages;
   checkLineParser(readFixture("dnf5", "advisory_list.txt"), table);
   for (
     const [text, parse] of [[LIST, parseDnf5Advisories], [INFO, parseDnf5AdvisoryDetails]] as const
   ) {
-    // JSON that was cut off tells nothing.
+    // Truncated JSON contains nothing.
     checkCuts(text.slice(0, -2), (cut) => parse(cut) === undefined ? [] : [cut]);
     checkJunk(text, parse);
   }
 });
 
-Deno.test("parseDnf5AdvisoryTable() finds where an id ends that holds words for types", () => {
+Deno.test("parseDnf5AdvisoryTable() finds the end of an id that contains names of types", () => {
   const rows: [string, string][] = [
     ["Security update 5 security low", "Security update 5 true low"],
     ["My Corp 1 Security Low", "My Corp 1 true low"],
-    // A severity may be any word, too.
+    // A severity may be any word.
     ["A-1 security optional", "A-1 true optional"],
     ["A-1 bugfix important", "A-1 false null"],
     ["A-1 security", "A-1 true null"],
@@ -232,7 +232,7 @@ Deno.test("parseDnf5AdvisoryTable() finds where an id ends that holds words for 
   }
 });
 
-Deno.test("parseDnf5AdvisoryTable() takes no line of more than 4,000 characters for a row", () => {
+Deno.test("parseDnf5AdvisoryTable() accepts rows of up to 4,000 characters", () => {
   const row = (length: number) => {
     const end = " a-1-1.noarch 2026-01-01 10:00:00";
     return `${"A-1 security low".padEnd(length - end.length)}${end}\n`;
@@ -241,11 +241,11 @@ Deno.test("parseDnf5AdvisoryTable() takes no line of more than 4,000 characters 
   assertEquals(parseDnf5AdvisoryTable(row(4_001)).packages.length, 0);
 });
 
-Deno.test("parseDnf5Advisories() reads a type in any case; how bad a bug is says nothing of a hole", () => {
+Deno.test("parseDnf5Advisories() accepts types in any case and ignores the severity of bugs", () => {
   const one = { name: "A", severity: "Critical", nevra: "a-1-1.noarch" };
-  const told = ["Security", "security", "bugfix"].map((type) => ({ ...one, type }));
+  const advisories = ["Security", "security", "bugfix"].map((type) => ({ ...one, type }));
   assertEquals(
-    parseDnf5Advisories(JSON.stringify(told))?.packages
+    parseDnf5Advisories(JSON.stringify(advisories))?.packages
       .map(({ isSecurity, severity }) => [isSecurity, severity]),
     [[true, "critical"], [true, "critical"], [false, null]],
   );
@@ -253,13 +253,13 @@ Deno.test("parseDnf5Advisories() reads a type in any case; how bad a bug is says
 
 const JSON_TEXT = readFixture("dnf5", "check_upgrade.json");
 
-Deno.test("parseDnf5CheckUpgrade() reads from JSON what parseCheckUpdate() reads from the table", () => {
+Deno.test("parseDnf5CheckUpgrade() returns for JSON what parseCheckUpdate() returns for the table", () => {
   const table = parseCheckUpdate(readFixture("dnf5", "check_upgrade.txt"));
   assertEquals(parseDnf5CheckUpgrade(JSON_TEXT), table);
   assertEquals(parseDnf5CheckUpgrade(readFixture("dnf5", "progress.txt") + JSON_TEXT), table);
 });
 
-Deno.test("parseDnf5CheckUpgrade() takes an empty object for none, and a missing one for no answer", () => {
+Deno.test("parseDnf5CheckUpgrade() accepts an empty object and refuses a missing one", () => {
   const none = { upgrades: [], obsoletes: [], unparsed: 0 };
   assertEquals(parseDnf5CheckUpgrade("{}"), none);
   assertEquals(parseDnf5CheckUpgrade('{"upgrades":[]}'), none);
@@ -279,7 +279,7 @@ Deno.test("parseDnf5CheckUpgrade() takes an empty object for none, and a missing
   assertEquals([upgrades.length, obsoletes.length, unparsed], [2, 1, 3 + bad.length]);
 });
 
-Deno.test("parseDnf5CheckUpgrade() names of what is replaced only what it can read", () => {
+Deno.test("parseDnf5CheckUpgrade() skips invalid replaced packages", () => {
   const old = { name: "b", arch: "noarch", evr: "1-1" };
   const unreadable = { ...old, evr: "1" };
   const replacing = { ...old, name: "a", repository: "r", obsoletes: [unreadable, old] };
@@ -288,7 +288,7 @@ Deno.test("parseDnf5CheckUpgrade() names of what is replaced only what it can re
   assertEquals(found?.replaces.map(({ name }) => name), ["b"]);
 });
 
-Deno.test("parseDnf5CheckUpgrade() keeps to the laws", () => {
+Deno.test("parseDnf5CheckUpgrade() obeys the laws of parsers", () => {
   const parse = (text: string) => {
     const { upgrades = [], obsoletes = [] } = parseDnf5CheckUpgrade(text) ?? {};
     return [...upgrades, ...obsoletes];
@@ -308,9 +308,9 @@ const ONE = {
   mirrorlist: "",
 };
 
-Deno.test("parseDnf5Repositories() reads what a real dnf 5.4.6 said", () => {
-  const told = parseDnf5Repositories(readFixture("dnf5", "real_repo_info.json"));
-  assertEquals(told?.repositories.map(({ name: _, ...one }) => one), [
+Deno.test("parseDnf5Repositories() parses the output of a real dnf 5.4.6", () => {
+  const parsed = parseDnf5Repositories(readFixture("dnf5", "real_repo_info.json"));
+  assertEquals(parsed?.repositories.map(({ name: _, ...one }) => one), [
     {
       id: "meta",
       url: "http://deploy:S3cret@127.0.0.1:9/meta?x=1",
@@ -328,7 +328,7 @@ Deno.test("parseDnf5Repositories() reads what a real dnf 5.4.6 said", () => {
   ]);
 });
 
-Deno.test("parseDnf5Repositories() needs a list that it understands as a whole", () => {
+Deno.test("parseDnf5Repositories() requires a list without invalid items", () => {
   const read = (...items: unknown[]) => parseDnf5Repositories(JSON.stringify(items));
   assertEquals(read(ONE)?.repositories[0], {
     id: "a",
@@ -354,10 +354,10 @@ Deno.test("parseDnf5Repositories() obeys the laws of parsers", () => {
   checkCuts(json.slice(0, -1), (cut) => cut.trim() && parseDnf5Repositories(cut) ? [cut] : []);
 });
 
-Deno.test("parseDnf5Repositories() reads what may be missing, and numbers by their meaning", () => {
+Deno.test("parseDnf5Repositories() applies defaults and interprets special numbers", () => {
   const read = (changes: object) => {
-    const told = parseDnf5Repositories(JSON.stringify([{ ...ONE, ...changes }]));
-    return told?.repositories[0];
+    const parsed = parseDnf5Repositories(JSON.stringify([{ ...ONE, ...changes }]));
+    return parsed?.repositories[0];
   };
   assertEquals(read({ is_enabled: undefined })?.id, "a");
   assertEquals(read({ name: "" })?.name, "a");
@@ -395,19 +395,19 @@ const REQUIRED = {
 };
 const NOT_REQUIRED = { isRequired: false, reason: "dnf needs-restarting: not necessary" };
 
-Deno.test("parseRebootJson() reads what dnf 5.4.6 said, and else knows nothing", () => {
-  const told = (value: unknown) => parseRebootJson(JSON.stringify(value));
+Deno.test("parseRebootJson() parses the format of dnf 5.4.6 and otherwise returns null", () => {
+  const parse = (value: unknown) => parseRebootJson(JSON.stringify(value));
   const one = { type: "reboot", reboot_required: true, packages: [], documentation: "x" };
   const odd = [1, null, {}, { name: "\u001b[31m" }, "glibc\u001b", "x".repeat(301)];
   const packages = [{ name: "glibc" }, "kernel-core", ...odd];
-  assertEquals(told([{ ...one, packages }]), REQUIRED);
-  assertEquals(told([{ ...one, reboot_required: false }]), NOT_REQUIRED);
+  assertEquals(parse([{ ...one, packages }]), REQUIRED);
+  assertEquals(parse([{ ...one, reboot_required: false }]), NOT_REQUIRED);
   assertEquals(
-    told([one])?.reason,
+    parse([one])?.reason,
     "dnf needs-restarting: updated since the host was started",
   );
   for (const value of [[], {}, [{ ...one, type: "service" }], [{ ...one, reboot_required: 1 }]]) {
-    assertEquals(told(value), null);
+    assertEquals(parse(value), null);
   }
   assertEquals(parseRebootJson(""), null);
 });

@@ -9,8 +9,7 @@ import {
   listAvailable,
   readReboot,
 } from "../../../src/scanners/dnf/questions.ts";
-import { parseNevra, type RpmPackage } from "../../../src/scanners/dnf/rpm.ts";
-import { DnfHost, failed } from "./host.ts";
+import { DnfHost, failed, rpm } from "./host.ts";
 import { succeeded } from "../fixture.ts";
 
 function asking(host: DnfHost, generation: 4 | 5 = 4): DnfContext {
@@ -22,18 +21,12 @@ function asking(host: DnfHost, generation: 4 | 5 = 4): DnfContext {
   };
 }
 
-function rpm(nevra: string): RpmPackage {
-  const package_ = parseNevra(nevra);
-  if (!package_) throw new Error(nevra);
-  return package_;
-}
-
-/** A row as `repoquery` answers it. */
+/** A row of `repoquery`. */
 function row(name: string, version = "1", architecture = "noarch"): string {
   return `${name}\t0\t${version}\t1\t${architecture}\tr\n`;
 }
 
-/** A host on which security advisories of these severities are about these rows. */
+/** A host with security advisories of these severities about these rows. */
 function hostWith(rows: Record<"any" | "critical" | "important" | "moderate" | "low", string>) {
   const host = new DnfHost();
   const asked: string[] = [];
@@ -50,7 +43,7 @@ function hostWith(rows: Record<"any" | "critical" | "important" | "moderate" | "
 
 const NONE = { any: "", critical: "", important: "", moderate: "", low: "" };
 
-Deno.test("findReplacingSecurity() asks for each severity until each package has one, the worst first", async () => {
+Deno.test("findReplacingSecurity() asks for severities in descending order until each package has one", async () => {
   const replacing = ["a-1-1.noarch", "b-1-1.noarch", "c-1-1.noarch"].map(rpm);
   const { host, asked } = hostWith({
     ...NONE,
@@ -65,7 +58,7 @@ Deno.test("findReplacingSecurity() asks for each severity until each package has
   assertEquals(asked, ["--security", "--sec-severity=Critical", "--sec-severity=Important"]);
 });
 
-Deno.test("findReplacingSecurity() knows a hole of which no advisory says how bad it is", async () => {
+Deno.test("findReplacingSecurity() returns packages without a severity", async () => {
   const { host, asked } = hostWith({ ...NONE, any: row("a") + row("b"), low: row("b") });
   const run = asking(host, 5);
   assertEquals(
@@ -76,7 +69,7 @@ Deno.test("findReplacingSecurity() knows a hole of which no advisory says how ba
   assertEquals(asked, ["--security", ...words.map((word) => `--advisory-severities=${word}`)]);
 });
 
-Deno.test("findReplacingSecurity() goes by the very version that would come", async () => {
+Deno.test("findReplacingSecurity() compares versions and architectures", async () => {
   const any = row("a", "2") + row("a", "1", "x86_64") + row("b");
   const { host } = hostWith({ ...NONE, any });
   const replacing = ["a-1-1.noarch", "b-1-1.noarch"].map(rpm);
@@ -84,7 +77,7 @@ Deno.test("findReplacingSecurity() goes by the very version that would come", as
   assertEquals([...found?.keys() ?? []], ["b.noarch"]);
 });
 
-Deno.test("findReplacingSecurity() is not known where dnf fails, and asks nothing about nothing", async () => {
+Deno.test("findReplacingSecurity() is null if dnf fails, and asks nothing without packages", async () => {
   const host = new DnfHost();
   host.answers = { security: failed("Error: x\n") };
   const run = asking(host);
@@ -100,16 +93,16 @@ Deno.test("findReplacingSecurity() is not known where dnf fails, and asks nothin
     "--lifted",
     "repoquery",
   ]);
-  // What was missing before says nothing of this.
+  // Earlier gaps do not matter.
   const later = asking(new DnfHost());
   later.gaps.push("an older gap");
   assertEquals(await findReplacingSecurity(later, [rpm("a-1-1.noarch")], []), new Map());
 });
 
-Deno.test("listAvailable() asks about many names in several commands, none of them too long", async () => {
+Deno.test("listAvailable() asks about many names in several commands of limited length", async () => {
   const host = new DnfHost();
   const name = (index: number) => `${index}`.padEnd(999, "x");
-  /** How many names each command is asked about; each takes 1,000 characters with its blank. */
+  /** How many names each command has; each name has 1,000 characters with its separator. */
   const batches = async (names: readonly string[]) => {
     host.asked.length = 0;
     host.answers = { available: [succeeded(row("a")), succeeded(row("b"))] };
@@ -123,7 +116,7 @@ Deno.test("listAvailable() asks about many names in several commands, none of th
   assertEquals(await batches(["a", "b"]), [2]);
   assertEquals(await batches(hundred), [100]);
   assertEquals(await batches([...hundred, "y"]), [100, 1]);
-  // A command with 100,000 characters of names is the longest.
+  // A command has at most 100,000 characters of names.
   assertEquals(await batches([...hundred.slice(0, 99), `${name(99)}y`]), [100]);
   assertEquals(await batches([...hundred.slice(0, 99), `${name(99)}yy`]), [99, 1]);
   assertEquals(await batches([...hundred, ...hundred]), [100, 100]);
@@ -133,7 +126,7 @@ Deno.test("listAvailable() asks about many names in several commands, none of th
   assertEquals(found.map((one) => one.name), ["a", "b"]);
 });
 
-Deno.test("listAvailable() asks dnf 4 and dnf 5 for the same row, each in its own words", async () => {
+Deno.test("listAvailable() asks dnf 4 and dnf 5 for the same row with the options of each", async () => {
   for (const generation of [4, 5] as const) {
     const host = new DnfHost(generation);
     await listAvailable(asking(host, generation), ["a"]);
@@ -145,7 +138,7 @@ Deno.test("listAvailable() asks dnf 4 and dnf 5 for the same row, each in its ow
   }
 });
 
-Deno.test("readReboot() knows nothing, and is no gap, where dnf fails or is not understood", async () => {
+Deno.test("readReboot() is null without a gap if dnf fails or the answer is invalid", async () => {
   for (const reboot of [failed("No such command\n"), failed("", 2), succeeded("junk\n")]) {
     const host = new DnfHost();
     host.answers = { reboot };
@@ -154,7 +147,7 @@ Deno.test("readReboot() knows nothing, and is no gap, where dnf fails or is not 
   }
 });
 
-Deno.test("askOptional() hides no mistake of ours", async () => {
+Deno.test("askOptional() propagates programming errors", async () => {
   const question = { command: [], codes: [0], read: () => undefined };
   const run = asking(new DnfHost());
   assertEquals(await askOptional(run, "ask", question), undefined);

@@ -46,7 +46,7 @@ function judge(changes: Partial<DnfRepository>, facts: Partial<SourceFacts> = {}
   return source && [source.result, source.why];
 }
 
-Deno.test("describeSources() tells all of a source, without secrets", () => {
+Deno.test("describeSources() describes a source without secrets", () => {
   const facts = { nowMs: NOW_MS, failures: new Map(), fetchedFromMs: null, isRefresh: false };
   const hasAdvisories = new Map([["r", true]]);
   assertEquals(describeSources([REPOSITORY], { ...facts, hasAdvisories }), [{
@@ -63,21 +63,24 @@ Deno.test("describeSources() tells all of a source, without secrets", () => {
     hasAdvisories: new Map(),
   });
   assertEquals([never?.expiresAtMs, never?.url, never?.tellsSecurity], [null, null, null]);
-  // Where the lists are gone, what is remembered of them says nothing.
-  const [gone] = describeSources([{ ...REPOSITORY, hasLists: false }], { ...facts, hasAdvisories });
+  // The date of removed lists does not count.
+  const [unlisted] = describeSources([{ ...REPOSITORY, hasLists: false }], {
+    ...facts,
+    hasAdvisories,
+  });
   assertEquals(
-    [gone?.metadataAgeS, gone?.expiresAtMs, gone?.tellsSecurity, gone?.result],
+    [unlisted?.metadataAgeS, unlisted?.expiresAtMs, unlisted?.tellsSecurity, unlisted?.result],
     [null, null, null, "missing"],
   );
   const [odd] = describeSources([{ ...REPOSITORY, fetchedMs: null }], { ...facts, hasAdvisories });
   assertEquals([odd?.metadataAgeS, odd?.expiresAtMs, odd?.tellsSecurity], [null, null, true]);
-  // A clock that was set back makes no list younger than new.
+  // A clock that was set back makes no age negative.
   const [young] = describeSources([{ ...REPOSITORY, fetchedMs: NOW_MS + DAY_MS }], {
     ...facts,
     hasAdvisories,
   });
   assertEquals(young?.metadataAgeS, 0);
-  // Further ahead the clock was wrong, and nothing is known.
+  // Further in the future, the clock was wrong and the age is unknown.
   const [ahead] = describeSources([{ ...REPOSITORY, fetchedMs: NOW_MS + DAY_MS + 1 }], {
     ...facts,
     hasAdvisories,
@@ -88,7 +91,7 @@ Deno.test("describeSources() tells all of a source, without secrets", () => {
   assertEquals([cut?.url?.length, cut?.url?.endsWith("(cut)")], [500, true]);
 });
 
-Deno.test("describeSources() goes by the age itself, and each source's own limit", () => {
+Deno.test("describeSources() compares the age with each source's own limit", () => {
   const rows: [Partial<DnfRepository>, string, string | null][] = [
     [{ fetchedMs: NOW_MS - 2 * DAY_MS }, "ok", null],
     [
@@ -111,7 +114,7 @@ Deno.test("describeSources() goes by the age itself, and each source's own limit
     ],
     [{ fetchedMs: null }, "old", "the age of its package lists is not known"],
     [{ hasLists: false, fetchedMs: null }, "missing", "its package lists were never fetched"],
-    // A clock that takes local time for UTC makes no list old; one that is wrong proves nothing.
+    // A clock that treats local time as UTC expires no list; a wrong clock proves nothing.
     [{ fetchedMs: NOW_MS + DAY_MS }, "ok", null],
     [
       { fetchedMs: NOW_MS + 1_000 * DAY_MS },
@@ -123,7 +126,7 @@ Deno.test("describeSources() goes by the age itself, and each source's own limit
   for (const [changes, result, why] of rows) assertEquals(judge(changes), [result, why]);
 });
 
-Deno.test("describeSources() knows a source that failed, unless its lists came all the same", () => {
+Deno.test("describeSources() reports a failed source unless its lists are fresh", () => {
   const failures = new Map([["r", "Status code: 401"]]);
   assertEquals(judge({}, { failures }), [
     "failed",
@@ -133,10 +136,10 @@ Deno.test("describeSources() knows a source that failed, unless its lists came a
     "failed",
     "cannot be fetched: Status code: 401",
   ]);
-  // Dnf 5 cuts names, and another of that beginning may be meant.
+  // Dnf 5 truncates names, so the failure may belong to another repository.
   const fetchedFromMs = NOW_MS - 10_000;
   assertEquals(judge({ fetchedMs: NOW_MS - 9_000 }, { failures, fetchedFromMs }), ["ok", null]);
-  // Clocks may be five seconds apart.
+  // Clocks may differ by five seconds.
   const resultOf = (fetchedMs: number | null, hasLists = true) =>
     judge({ fetchedMs, hasLists }, { failures, fetchedFromMs })?.[0];
   assertEquals(resultOf(NOW_MS - 15_000), "ok");
@@ -145,7 +148,7 @@ Deno.test("describeSources() knows a source that failed, unless its lists came a
   assertEquals(resultOf(NOW_MS - 9_000, false), "failed");
 });
 
-Deno.test("describeSources() knows a source that was not fetched anew, whatever dnf said of it", () => {
+Deno.test("describeSources() reports a source that a refresh did not renew", () => {
   const facts = { fetchedFromMs: NOW_MS - 10_000, isRefresh: true };
   assertEquals(judge({}, facts), [
     "failed",
@@ -163,7 +166,7 @@ Deno.test("describeSources() knows a source that was not fetched anew, whatever 
   ]);
 });
 
-Deno.test("oldestAgeS() is that of the oldest lists", () => {
+Deno.test("oldestAgeS() returns the age of the oldest lists", () => {
   const facts = { nowMs: NOW_MS, failures: new Map(), fetchedFromMs: null, isRefresh: false };
   const ages = [1, 40, 3].map((days) => ({ ...REPOSITORY, fetchedMs: NOW_MS - days * DAY_MS }));
   const hasAdvisories = new Map();
@@ -171,7 +174,7 @@ Deno.test("oldestAgeS() is that of the oldest lists", () => {
   assertEquals(oldestAgeS([]), null);
 });
 
-Deno.test("describeAge() is in days, hours or minutes", () => {
+Deno.test("describeAge() uses days, hours or minutes", () => {
   assertEquals([49, 48, 47, 1, 0.5].map((hours) => describeAge(hours * 3_600_000)), [
     "2 days",
     "2 days",
@@ -181,7 +184,7 @@ Deno.test("describeAge() is in days, hours or minutes", () => {
   ]);
 });
 
-Deno.test("findAdvisoryLists() looks for a list of advisories among each repository's lists", async () => {
+Deno.test("findAdvisoryLists() searches each repository's lists for advisories", async () => {
   const { files } = new FakeSystem();
   const put = (directory: string, atMs: number, ...names: string[]) => {
     files.texts.set(`/cache/${directory}`, "");
@@ -193,7 +196,7 @@ Deno.test("findAdvisoryLists() looks for a list of advisories among each reposit
   };
   put("telling-0123456789abcdef", 1, "a-primary.xml.zst", "a-updateinfo.xml.zst");
   put("silent-0123456789abcdef", 1, "a-primary.xml.gz");
-  // Of one that moved, what was fetched last counts.
+  // If the URL changed, the directory that was fetched last counts.
   put("moved-0123456789abcdef", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
   put("moved-fedcba9876543210", 2, "b-primary.xml.gz");
   put("empty-0123456789abcdef", 1);
@@ -237,17 +240,17 @@ const URLS = [
   `https://a.example/r, https://deploy:${SECRET}@b.example/r`,
 ];
 
-/** A host with the secret in every place in which dnf may say it. */
+/** A host with the secret in every place where dnf may print it. */
 function hostOf(generation: 4 | 5, url: string): DnfHost {
   const host = new DnfHost(generation);
   host.becomeRoot();
   host.repositories = [{ id: "updates", url }, { id: "dead", ageMs: null, url }];
-  const said = generation === 4
+  const stderr = generation === 4
     ? `Errors during downloading metadata for repository 'dead':\n  - Status code: 401 for ${url}\n` +
       `Error: Failed to download metadata for repo 'dead': ${url}\n` +
       `Warning: failed loading '${url}', skipping.\n`
     : ` The repository dead   ???% | 0.0 B/s | -1.0 B | ?\n>>> Status code: 401 for ${url} - ${url}\n`;
-  const broken = failed(`${said}Error: ${url}\n`);
+  const broken = failed(`${stderr}Error: ${url}\n`);
   const modular = `Modular dependency problem:\n\n Problem: x\n  - nothing provides ${url}\n`;
   host.answers = {
     fetched: { ...broken, code: 0 },
@@ -256,16 +259,16 @@ function hostOf(generation: 4 | 5, url: string): DnfHost {
     checked: broken,
     replaced: broken,
     security: broken,
-    reboot: failed(said, 1, `Reboot is required to fully utilize these updates. ${url}\n`),
+    reboot: failed(stderr, 1, `Reboot is required to fully utilize these updates. ${url}\n`),
     offered: {
-      ...failed(`${said}${modular}`, 0),
+      ...failed(`${stderr}${modular}`, 0),
       stdout: `a\t0\t2\t1\tnoarch\tupdates\t7\ta-2-1.src.rpm\tSee ${url}\n`,
     },
   };
   return host;
 }
 
-Deno.test("no secret of a repository's address is in a report, an event, a log or a state file", async () => {
+Deno.test("no secret of a repository's URL is in a report, an event, a log or a state file", async () => {
   for (const generation of [4, 5] as const) {
     for (const url of URLS) {
       for (const refresh of [false, true]) {
@@ -298,7 +301,7 @@ Deno.test("no secret of a repository's address is in a report, an event, a log o
   }
 });
 
-Deno.test("findAdvisoryLists() takes lists of which the age cannot be told for the oldest", async () => {
+Deno.test("findAdvisoryLists() treats lists of unknown age as the oldest", async () => {
   for (
     const names of [["r-0123456789abcdef", "r-fedcba9876543210"], [
       "r-fedcba9876543210",
@@ -315,12 +318,12 @@ Deno.test("findAdvisoryLists() takes lists of which the age cannot be told for t
     const denied = new FileError("Cannot look", { reason: "denied" });
     files.inspect = (purpose, path) =>
       path.includes("r-0") ? Promise.reject(denied) : inspect(purpose, path);
-    const told = await findAdvisoryLists({ files }, "/cache", [{ id: "r" }]);
-    assertEquals([...told], [["r", true]]);
+    const found = await findAdvisoryLists({ files }, "/cache", [{ id: "r" }]);
+    assertEquals([...found], [["r", true]]);
   }
 });
 
-Deno.test("findAdvisoryLists() looks at 2,000 directories", async () => {
+Deno.test("findAdvisoryLists() inspects up to 2,000 directories", async () => {
   const files = new FakeSystem().files;
   const name = (index: number) => `r-${index.toString(16).padStart(16, "0")}`;
   const all = Array.from({ length: 2_001 }, (_, index) => name(index));
@@ -333,7 +336,7 @@ Deno.test("findAdvisoryLists() looks at 2,000 directories", async () => {
   assertEquals(looked.size - 1, 2_000);
 });
 
-/** What becomes of a source: its rows are in no answer any more, or it is told as worse than it was. */
+/** Damages of a source: its rows are missing, or its state is worse. */
 const DAMAGES = ["dropped", "aged", "failed", "not refreshed"] as const;
 
 /** The host after one of its sources was damaged, and how it is then scanned. */
@@ -341,7 +344,7 @@ function damage(
   id: string,
   how: typeof DAMAGES[number],
   generation: 4 | 5,
-  user: "root" | "somebody",
+  user: "root" | "user",
 ) {
   const whole = ["updates", "vendor", "dnf-ci-fedora-updates", "advisories-updates"]
     .concat("very-long-third-party-repository-identifier").map((one) => ({ id: one }));
@@ -356,7 +359,7 @@ function damage(
     return lines.filter((line) => !line.split(/\s+/).includes(id)).join("\n");
   };
   host.answers = {
-    // Aged lists are answered from all the same.
+    // Dnf answers from expired lists as well.
     ...(worse.ageMs === null && {
       offered: succeeded(without("offered.txt")),
       ...(generation === 4
@@ -376,11 +379,11 @@ function itemsOf({ updates }: Pick<ScanReport, "updates">) {
   return updates.map((update) => encodeUpdate(update, "dnf", "x86_64"));
 }
 
-Deno.test("a damaged source is named, and nothing is reported gone because of it", async () => {
+Deno.test("a damaged source is reported, and no update is reported as removed because of it", async () => {
   const damages = fc.record({
     generation: fc.constantFrom(4, 5),
     how: fc.constantFrom(...DAMAGES),
-    user: fc.constantFrom("root", "somebody"),
+    user: fc.constantFrom("root", "user"),
     id: fc.constantFrom("updates", "vendor", "dnf-ci-fedora-updates"),
     own: fc.boolean(),
   });

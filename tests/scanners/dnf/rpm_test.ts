@@ -14,11 +14,11 @@ import {
 import { checkLineParser } from "./parser_laws.ts";
 import { readFixture } from "../fixture.ts";
 
-Deno.test("parseOfferedRpms() reads rows of fields, the summary last", () => {
+Deno.test("parseOfferedRpms() parses rows with the summary last", () => {
   const row = (...fields: string[]) => `${["a", "0", "1", "2", "noarch", ...fields].join("\t")}\n`;
   assertEquals(parseOfferedRpms(""), { packages: [], unparsed: 0 });
   assertEquals(parseOfferedRpms("\n \n\t\n"), { packages: [], unparsed: 0 });
-  // A line without a tab is a sentence of somebody's, and no row is lost with it.
+  // A line without a tab is a sentence and not an unparsed row.
   assertEquals(parseOfferedRpms("junk\n"), { packages: [], unparsed: 0 });
   assertEquals(parseOfferedRpms("junk\tof\twords\n"), { packages: [], unparsed: 1 });
   const { packages: [first] } = parseOfferedRpms(
@@ -50,7 +50,7 @@ Deno.test("parseOfferedRpms() reads rows of fields, the summary last", () => {
   assertEquals([long?.repository.length, long?.sizeBytes], [255, null]);
 });
 
-Deno.test("parseAvailableRpms() reads rows of a package and its repository", () => {
+Deno.test("parseAvailableRpms() parses rows of a package and its repository", () => {
   assertEquals(parseAvailableRpms("a\t1\t2\t3\tnoarch\tr\nsentence\n"), {
     packages: [{
       name: "a",
@@ -68,7 +68,7 @@ Deno.test("parseAvailableRpms() reads rows of a package and its repository", () 
   }
 });
 
-Deno.test("parseInstalledRpms() leaves keys out, and lines with more or less than their fields", () => {
+Deno.test("parseInstalledRpms() skips keys, and lines with a wrong number of fields", () => {
   const key = "gpg-pubkey\t0\t3cf50a8e\t5a4f7f1b\t(none)\t(none)\n";
   assertEquals(parseInstalledRpms(key), { packages: [], unparsed: 0 });
   assertEquals(parseInstalledRpms("a\t0\t1\t2\tnoarch\n").unparsed, 1);
@@ -84,12 +84,12 @@ Deno.test("parseInstalledRpms() leaves keys out, and lines with more or less tha
   const end = "-1-2.src.rpm";
   assertEquals(source("x".repeat(1_000 - end.length) + end)?.length, 1_000 - end.length);
   assertEquals(source("x".repeat(1_001 - end.length) + end), null);
-  // Only both together tell a key.
+  // Only both together identify a key.
   assertEquals(parseInstalledRpms(key.replace("\t(none)", "\tnoarch")).packages.length, 1);
   assertEquals(parseInstalledRpms(key.replace("gpg-pubkey", "other")).unparsed, 1);
 });
 
-Deno.test("parseNevra() reads from the right", () => {
+Deno.test("parseNevra() parses from the right", () => {
   assertEquals(parseNevra("java-17-openjdk-1:17.0.1-2.el9.x86_64"), {
     name: "java-17-openjdk",
     epoch: "1",
@@ -102,7 +102,7 @@ Deno.test("parseNevra() reads from the right", () => {
   }
 });
 
-Deno.test("parseNameAndEvr() reads what parseNevra() reads, in two parts", () => {
+Deno.test("parseNameAndEvr() parses in two parts what parseNevra() parses in one", () => {
   assertEquals(parseNameAndEvr("c++-x.y_z.i686", "3:1.0~rc1-2.el9"), {
     name: "c++-x.y_z",
     epoch: "3",
@@ -128,13 +128,13 @@ Deno.test("parseNameAndEvr() reads what parseNevra() reads, in two parts", () =>
   }));
 });
 
-Deno.test("parsers of rows keep to the laws", () => {
+Deno.test("parsers of rows obey the laws of parsers", () => {
   checkLineParser(readFixture("dnf", "offered.txt"), (text) => parseOfferedRpms(text).packages);
   checkLineParser(readFixture("dnf5", "offered.txt"), (text) => parseOfferedRpms(text).packages);
   checkLineParser(readFixture("dnf", "installed.txt"), (text) => parseInstalledRpms(text).packages);
 });
 
-Deno.test("parseOfferedRpms() refuses a package of which any part is not what rpm allows", () => {
+Deno.test("parseOfferedRpms() refuses a package with an invalid part", () => {
   const good = { name: "a", epoch: "0", version: "1", release: "2", architecture: "noarch" };
   const unparsed = (changed: Partial<typeof good>) => {
     const fields = [...Object.values({ ...good, ...changed }), "r", "7", "", "Words"];
@@ -153,7 +153,7 @@ Deno.test("parseOfferedRpms() refuses a package of which any part is not what rp
   }
 });
 
-/** Each one older than the next; rpm-version(7), and rpm's own tests. */
+/** In ascending order; from rpm-version(7) and rpm's own tests. */
 const ASCENDING = [
   "1.0~rc1",
   "1.0~rc1^git1",
@@ -172,7 +172,7 @@ const ASCENDING = [
   "99999999999999999999999",
 ];
 
-Deno.test("compareRpmParts() has rpm's order", () => {
+Deno.test("compareRpmParts() sorts like rpm", () => {
   ASCENDING.forEach((older, index) => {
     assertEquals(compareRpmParts(older, older), 0);
     for (const newer of ASCENDING.slice(index + 1)) {
@@ -185,7 +185,7 @@ Deno.test("compareRpmParts() has rpm's order", () => {
   }
 });
 
-Deno.test("compareRpmParts() is an order, whatever it is given", () => {
+Deno.test("compareRpmParts() is a total order on any input", () => {
   const part = fc.string({ unit: fc.constantFrom(..."019aZ~^.-"), maxLength: 8 });
   const sign = (a: string, b: string) => Math.sign(compareRpmParts(a, b));
   fc.assert(fc.property(part, part, part, (a, b, c) => {
@@ -194,19 +194,19 @@ Deno.test("compareRpmParts() is an order, whatever it is given", () => {
   }));
 });
 
-Deno.test("compareEvr() has the epoch first and the release last", () => {
+Deno.test("compareEvr() compares the epoch first and the release last", () => {
   const evr = (epoch: string, version: string, release: string) => ({ epoch, version, release });
   assert(compareEvr(evr("1", "0", "1"), evr("0", "9", "9")) > 0);
   assert(compareEvr(evr("0", "1", "9"), evr("0", "2", "1")) < 0);
   assert(compareEvr(evr("0", "1", "9"), evr("0", "1", "10")) < 0);
 });
 
-Deno.test("formatEvr() leaves out an epoch of 0", () => {
+Deno.test("formatEvr() omits an epoch of 0", () => {
   assertEquals(formatEvr({ epoch: "0", version: "1", release: "2" }), "1-2");
   assertEquals(formatEvr({ epoch: "3", version: "1", release: "2" }), "3:1-2");
 });
 
-Deno.test("isDnfChatter() knows what plugins and progress say", () => {
+Deno.test("isDnfChatter() recognises messages of plugins and progress", () => {
   for (
     const line of [
       "",
@@ -226,7 +226,7 @@ Deno.test("isDnfChatter() knows what plugins and progress say", () => {
   ) assertEquals(isDnfChatter(line), true, line);
 });
 
-Deno.test("isDnfChatter() takes no answer for chatter", () => {
+Deno.test("isDnfChatter() is false for answers", () => {
   const answers = ["offered.txt", "installed.txt", "advisories.txt", "advisories_german.txt"]
     .flatMap((name) => readFixture("dnf", name).trimEnd().split("\n"));
   for (const line of [...answers, "junk", "Fehler: x", `${" ".repeat(500)}`]) {
@@ -234,7 +234,7 @@ Deno.test("isDnfChatter() takes no answer for chatter", () => {
   }
 });
 
-Deno.test("isDnfChatter() takes no row of fields for progress, whatever its summary says", () => {
+Deno.test("isDnfChatter() is false for rows whose summary looks like progress", () => {
   const row = ["a", "0", "1", "2", "noarch", "updates", "7", "a-1-2.src.rpm"].join("\t");
   for (
     const progress of ["updates 100% | 36.6 KiB/s |", "updates ???% | ", "a 1.1 MB/s | 2.9 kB"]
@@ -244,7 +244,7 @@ Deno.test("isDnfChatter() takes no row of fields for progress, whatever its summ
   }
 });
 
-Deno.test("isDnfChatter() takes no line for chatter that only holds or begins with such words", () => {
+Deno.test("isDnfChatter() is false for lines that only contain such words", () => {
   const beginnings = [
     "Updating Subscription Management repositories.",
     "Unable to read consumer identity",
@@ -270,6 +270,6 @@ Deno.test("isDnfChatter() takes no line for chatter that only holds or begins wi
   for (const line of sentences) assertEquals(isDnfChatter(`${line} 1-1 r`), false, line);
 });
 
-Deno.test("isDnfChatter() takes no line of more than 400 characters for chatter", () => {
+Deno.test("isDnfChatter() is false for more than 400 characters", () => {
   assertEquals([400, 401].map((length) => isDnfChatter(" ".repeat(length))), [true, false]);
 });

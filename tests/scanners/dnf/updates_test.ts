@@ -2,14 +2,9 @@ import { assertEquals } from "@std/assert";
 import type { AdvisoryDetails, AdvisoryRow } from "../../../src/scanners/dnf/advisories.ts";
 import { buildUpdates, type DnfState, rebootHint } from "../../../src/scanners/dnf/updates.ts";
 import type { ReconciledOffer } from "../../../src/scanners/dnf/reconcile.ts";
-import { type OfferedRpm, parseNevra, type RpmPackage } from "../../../src/scanners/dnf/rpm.ts";
+import type { OfferedRpm } from "../../../src/scanners/dnf/rpm.ts";
 import type { UpdateState } from "../../../src/update.ts";
-
-function rpm(nevra: string): RpmPackage {
-  const package_ = parseNevra(nevra);
-  if (!package_) throw new Error(nevra);
-  return package_;
-}
+import { rpm } from "./host.ts";
 
 function installed(nevra: string) {
   return { ...rpm(nevra), sourcePackage: "source" };
@@ -39,7 +34,7 @@ const NOTHING: DnfState = {
   marksSecurity: new Map(),
 };
 
-/** What dnf would take, without a doubt. */
+/** Offers that dnf would install, without a doubt. */
 function installable(...offers: OfferedRpm[]): ReconciledOffer[] {
   return offers.map((offer) => ({ installable: offer, blocked: null, doubt: null }));
 }
@@ -48,7 +43,7 @@ function blocked(offer: OfferedRpm, state: UpdateState = "held", reason = "versi
   return { installable: null, blocked: { offer, state, reason }, doubt: null };
 }
 
-Deno.test("buildUpdates() compares with the newest of several versions, of the same architecture", () => {
+Deno.test("buildUpdates() compares with the newest installed version of the same architecture", () => {
   const updates = buildUpdates({
     ...NOTHING,
     installed: [
@@ -79,7 +74,7 @@ Deno.test("buildUpdates() compares with the newest of several versions, of the s
   );
 });
 
-Deno.test("buildUpdates() has all advisories of a package, the worst severity, and why", () => {
+Deno.test("buildUpdates() has all advisories of a package, the highest severity and its source", () => {
   const [update] = buildUpdates({
     ...NOTHING,
     installed: [installed("a-1-1.x86_64")],
@@ -107,13 +102,13 @@ Deno.test("buildUpdates() has all advisories of a package, the worst severity, a
   assertEquals(update?.cves, ["CVE-2026-0001", "CVE-2026-0002"]);
 });
 
-Deno.test("buildUpdates() leaves out advisories of what is installed, beside an older kernel too", () => {
+Deno.test("buildUpdates() omits advisories of installed versions, also beside an older kernel", () => {
   const state: DnfState = {
     ...NOTHING,
     installed: [installed("kernel-core-5-1.x86_64"), installed("kernel-core-5-2.x86_64")],
     offers: installable(offered("kernel-core-5-3.x86_64")),
     advisories: [
-      // dnf tells of it as long as 5-1 is the one that runs.
+      // dnf lists it while kernel 5-1 is running.
       advisory("A-2", "kernel-core-5-2.x86_64", { severity: "critical" }),
       advisory("A-3", "kernel-core-5-3.x86_64", { isSecurity: false }),
     ],
@@ -130,7 +125,7 @@ Deno.test("buildUpdates() leaves out advisories of what is installed, beside an 
   assertEquals([other?.severity, other?.security, other?.advisories], [null, null, []]);
 });
 
-Deno.test("buildUpdates() tells the advisory's own word beside ours", () => {
+Deno.test("buildUpdates() quotes the advisory's own word for the severity", () => {
   const [update] = buildUpdates({
     ...NOTHING,
     offers: installable(offered("a-2-1.noarch")),
@@ -142,7 +137,7 @@ Deno.test("buildUpdates() tells the advisory's own word beside ours", () => {
   ]);
 });
 
-Deno.test("buildUpdates() says why there is no severity", () => {
+Deno.test("buildUpdates() explains a missing severity", () => {
   const rows: [AdvisoryRow[], boolean | null, string][] = [
     [[], null, "no advisory"],
     [[advisory("A", "a-2-1.noarch", { isSecurity: false })], false, "no security advisory"],
@@ -162,7 +157,7 @@ Deno.test("buildUpdates() says why there is no severity", () => {
   }
 });
 
-Deno.test("buildUpdates() asks the advisory itself where the list knows no severity", () => {
+Deno.test("buildUpdates() uses the severity of the details if the list has none", () => {
   for (
     const [changes, expected] of [
       [{ severity: "low" }, ["low", "advisory A"]],
@@ -187,13 +182,13 @@ Deno.test("buildUpdates() asks the advisory itself where the list knows no sever
   assertEquals(fix?.severity, null, "how bad a bug is says nothing of a hole");
 });
 
-Deno.test("buildUpdates() goes by whether the repository marks its security updates", () => {
+Deno.test("buildUpdates() depends on whether the repository marks security updates", () => {
   const bugfix = advisory("A", "a-2-1.noarch", { isSecurity: false });
   const rows: [boolean | null, AdvisoryRow[] | null, boolean | null][] = [
     [true, [], false],
     [true, [bugfix], false],
     [true, null, null],
-    // An advisory of another repository says nothing for this one.
+    // An advisory of another repository does not count for this one.
     [false, [bugfix], null],
     [false, [advisory("A", "a-2-1.noarch")], true],
     [null, [], null],
@@ -210,7 +205,7 @@ Deno.test("buildUpdates() goes by whether the repository marks its security upda
   }
 });
 
-Deno.test("buildUpdates() adds up what several repositories say in one advisory", () => {
+Deno.test("buildUpdates() combines the details of an advisory in several repositories", () => {
   const [update] = buildUpdates({
     ...NOTHING,
     offers: installable(offered("a-2-1.noarch")),
@@ -223,12 +218,12 @@ Deno.test("buildUpdates() adds up what several repositories say in one advisory"
   assertEquals([update?.cves, update?.severity], [["CVE-2026-0001", "CVE-2026-0002"], "critical"]);
 });
 
-Deno.test("buildUpdates() tells of two versions the one that closes a hole", () => {
+Deno.test("buildUpdates() prefers the version that fixes a vulnerability", () => {
   const offers = [{
     ...blocked(offered("a-3-1.noarch", "first")),
     installable: offered("a-2-1.noarch", "other"),
   }];
-  const tell = (advisories: AdvisoryRow[]) => {
+  const summarize = (advisories: AdvisoryRow[]) => {
     const state = { ...NOTHING, installed: [installed("a-1-1.noarch")], offers, advisories };
     return buildUpdates(state).map((one) =>
       `${one.availableVersion} ${one.source} ${one.state} ${one.security}: ${one.stateReason}`
@@ -237,13 +232,13 @@ Deno.test("buildUpdates() tells of two versions the one that closes a hole", () 
   const holds = "3-1 first held true: version lock; 2-1 of other can be installed";
   const reason = "newer 3-1 of first is kept back: version lock";
   const [older, newer] = [advisory("A-2", "a-2-1.noarch"), advisory("A-3", "a-3-1.noarch")];
-  assertEquals(tell([newer]), [holds]);
-  assertEquals(tell([older, newer]), [holds]);
-  assertEquals(tell([older]), [`2-1 other upgradable true: ${reason}`]);
-  assertEquals(tell([]), [`2-1 other upgradable null: ${reason}`]);
+  assertEquals(summarize([newer]), [holds]);
+  assertEquals(summarize([older, newer]), [holds]);
+  assertEquals(summarize([older]), [`2-1 other upgradable true: ${reason}`]);
+  assertEquals(summarize([]), [`2-1 other upgradable null: ${reason}`]);
 });
 
-Deno.test("buildUpdates() tells why an update is kept back, and what is doubtful", () => {
+Deno.test("buildUpdates() has the reason of a blocked update, and doubts", () => {
   const doubt = { installable: offered("c-2-1.noarch"), blocked: null, doubt: "doubt: x" };
   const updates = buildUpdates({
     ...NOTHING,
@@ -261,7 +256,7 @@ Deno.test("buildUpdates() tells why an update is kept back, and what is doubtful
   ]);
 });
 
-Deno.test("buildUpdates() tells a package once: as an update, or else as replacing", () => {
+Deno.test("buildUpdates() lists a package once: as an update, or else as replacing", () => {
   const replacing = (nevra: string) => ({
     package: rpm(nevra),
     repository: "r",
@@ -292,13 +287,13 @@ Deno.test("buildUpdates() tells a package once: as an update, or else as replaci
   assertEquals(updates[3]?.stateReason, "excludepkgs=kept");
 });
 
-Deno.test("buildUpdates() tells what is known of the security of a package that replaces another", () => {
+Deno.test("buildUpdates() has the known security of replacing packages", () => {
   const obsoletes = [{
     package: rpm("new-1-1.noarch"),
     repository: "r",
     replaces: [rpm("old-1-1.noarch")],
   }];
-  const tell = (changes: Partial<DnfState>) => {
+  const summarize = (changes: Partial<DnfState>) => {
     const marksSecurity = new Map([["r", true]]);
     const [update] = buildUpdates({ ...NOTHING, obsoletes, marksSecurity, ...changes });
     return [update?.security, update?.severity];
@@ -306,14 +301,14 @@ Deno.test("buildUpdates() tells what is known of the security of a package that 
   const known = (severity: "critical" | null) => ({
     replacingSecurity: new Map([["new.noarch", { severity }]]),
   });
-  assertEquals(tell(known("critical")), [true, "critical"]);
-  assertEquals(tell(known(null)), [true, null]);
-  assertEquals(tell({}), [false, null]);
-  assertEquals(tell({ marksSecurity: new Map([["r", false]]) }), [null, null]);
-  assertEquals(tell({ replacingSecurity: null }), [null, null]);
+  assertEquals(summarize(known("critical")), [true, "critical"]);
+  assertEquals(summarize(known(null)), [true, null]);
+  assertEquals(summarize({}), [false, null]);
+  assertEquals(summarize({ marksSecurity: new Map([["r", false]]) }), [null, null]);
+  assertEquals(summarize({ replacingSecurity: null }), [null, null]);
 });
 
-Deno.test("buildUpdates() names no reason for a state that needs none", () => {
+Deno.test("buildUpdates() has no reason for a state that needs none", () => {
   const obsoletes = [{
     package: rpm("new-1-1.noarch"),
     repository: "r",
@@ -330,7 +325,7 @@ Deno.test("buildUpdates() names no reason for a state that needs none", () => {
   ]);
 });
 
-Deno.test("buildUpdates() knows the source package of the offer, or else of what is installed", () => {
+Deno.test("buildUpdates() has the source package of the offer, or else of the installed version", () => {
   const sourceOf = (sourcePackage: string | null, name: string) => {
     const offer = { ...offered(`${name}-2-1.noarch`), sourcePackage };
     const state = {
@@ -345,7 +340,7 @@ Deno.test("buildUpdates() knows the source package of the offer, or else of what
   assertEquals(sourceOf(null, "b"), null);
 });
 
-Deno.test("buildUpdates() tells of two versions the newer one if one of its advisories is about security", () => {
+Deno.test("buildUpdates() prefers a blocked version if any of its advisories is about security", () => {
   const [update] = buildUpdates({
     ...NOTHING,
     installed: [installed("a-1-1.noarch")],
@@ -358,7 +353,7 @@ Deno.test("buildUpdates() tells of two versions the newer one if one of its advi
   assertEquals([update?.availableVersion, update?.state], ["3-1", "held"]);
 });
 
-Deno.test("buildUpdates() tells where a severity comes from, of a package that replaces another too", () => {
+Deno.test("buildUpdates() has the source of a severity, also for replacing packages", () => {
   const obsoletes = [{
     package: rpm("new-1-1.noarch"),
     repository: "r",
@@ -375,7 +370,7 @@ Deno.test("buildUpdates() tells where a severity comes from, of a package that r
     reasonOf([["new.noarch", { severity: "critical" }]]),
     "a security advisory; dnf does not name it for a package that replaces another",
   );
-  // The list's own word stays where the advisory itself says nothing.
+  // The list's own word counts if the details have none.
   const [update] = buildUpdates({
     ...NOTHING,
     offers: installable(offered("a-2-1.noarch")),
@@ -385,7 +380,7 @@ Deno.test("buildUpdates() tells where a severity comes from, of a package that r
   assertEquals(update?.severityReason, 'advisory A says "High"');
 });
 
-Deno.test("rebootHint() knows distributors' kernels by their own names", () => {
+Deno.test("rebootHint() recognises distributors' kernels", () => {
   const names = [
     "kernel",
     "kernel-core",

@@ -118,11 +118,8 @@ export function parseNameAndEvr(nameAndArchitecture: string, evr: string): RpmPa
 
 function isNevra({ name, epoch, version, release, architecture }: RpmPackage): boolean {
   return /^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,254}$/.test(name) && /^\d{1,10}$/.test(epoch) &&
-    isVersionPart(version) && isVersionPart(release) && /^[a-z0-9_]{1,32}$/.test(architecture);
-}
-
-function isVersionPart(text: string): boolean {
-  return /^[A-Za-z0-9_.+~^]{1,200}$/.test(text);
+    [version, release].every((part) => /^[A-Za-z0-9_.+~^]{1,200}$/.test(part)) &&
+    /^[a-z0-9_]{1,32}$/.test(architecture);
 }
 
 /** The format for `rpm -qa`, one line per package; rpm replaces the escapes. */

@@ -1,25 +1,28 @@
-/** Scans for updates with dnf 4 or dnf 5, on Red Hat's systems, Fedora and their kin. */
+/** Scans for updates with dnf 4 or dnf 5, on Red Hat's systems, Fedora and their derivatives. */
 
-import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import { dnf4Dialect } from "./dnf/dnf4_dialect.ts";
-import { dnf5Dialect } from "./dnf/dnf5_dialect.ts";
-import { askAll } from "./dnf/answers.ts";
-import { DnfCommands } from "./dnf/commands.ts";
-import { type DnfConfiguration, type DnfFiles, readDnfConfiguration } from "./dnf/configuration.ts";
-import type { DnfDialect } from "./dnf/dialect.ts";
+import type { Update } from "../update.ts";
+import { collectAnswers } from "./dnf/answers.ts";
+import { DnfCommands, outputOf } from "./dnf/commands.ts";
+import {
+  type DnfConfiguration,
+  type DnfFiles,
+  MAIN,
+  readDnfConfiguration,
+} from "./dnf/configuration.ts";
+import { type DnfDialect, parseDnfVersion } from "./dnf/dialect.ts";
+import { dnf4Dialect } from "./dnf/dnf4.ts";
+import { dnf5Dialect } from "./dnf/dnf5.ts";
 import { chooseLists } from "./dnf/lists.ts";
-import { type Asking, readReboot } from "./dnf/questions.ts";
-import { MAIN } from "./dnf/settings.ts";
-import { oldestAgeS } from "./dnf/sources.ts";
-import { joinUpdates } from "./dnf/updates.ts";
-import { parseDnfVersion } from "./dnf/version.ts";
+import { type DnfContext, readReboot } from "./dnf/questions.ts";
+import { oldestAgeS, withFallback } from "./dnf/repositories.ts";
 import {
   INSTALLED_FORMAT,
   type InstalledRpm,
   type PackageList,
-  parseInstalled,
-} from "./dnf/rpm_packages.ts";
+  parseInstalledRpms,
+} from "./dnf/rpm.ts";
+import { buildUpdates } from "./dnf/updates.ts";
 import {
   type ScanAnswer,
   ScanError,
@@ -27,38 +30,37 @@ import {
   type ScanOptions,
   withSources,
 } from "./scanner.ts";
-import type { Update } from "../update.ts";
 
 /**
- * Absolute, so that nothing found through `PATH` is run in their place. The first that is there is
- * asked; either may be a link to the other generation.
+ * Absolute paths, so that `PATH` cannot substitute other programs. The scan runs the first dnf that
+ * exists; either may be a link to the other generation.
  */
-const USUAL_DNF = "/usr/bin/dnf";
-const DNF = [USUAL_DNF, "/usr/bin/dnf5"];
+const DEFAULT_DNF = "/usr/bin/dnf";
+const DNF = [DEFAULT_DNF, "/usr/bin/dnf5"];
 const RPM = "/usr/bin/rpm";
 
 /**
- * rpm's database, by every name and place it has had. A host may have dnf to build images for others
- * while its own packages are not rpm's.
+ * The rpm database, under every name and path it has had. A host whose own packages are not RPMs may
+ * have dnf to build images.
  */
-const DATABASES = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"].flatMap((folder) =>
-  ["rpmdb.sqlite", "Packages.db", "Packages"].map((name) => `${folder}/${name}`)
+const DATABASES = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"].flatMap((directory) =>
+  ["rpmdb.sqlite", "Packages.db", "Packages"].map((name) => `${directory}/${name}`)
 );
 
-/** Where dnf is to look instead of at the host; for tests. */
+/** Replace the host's root with another one; for tests. */
 export interface DnfOptions {
-  /** Put before dnf's other arguments. */
+  /** Precede dnf's other arguments. */
   readonly dnfArguments?: readonly string[];
-  /** Put before rpm's other arguments. */
+  /** Precede rpm's other arguments. */
   readonly rpmArguments?: readonly string[];
   readonly configuration?: DnfFiles;
-  /** Where root's package lists are. @default the dialect's own */
+  /** Root's cache directory. @default the dialect's own */
   readonly cacheDirectory?: string;
 }
 
 /**
- * The scanner. It reads the package lists that dnf has; without root's rights, which dnf keeps lists
- * of its own for, it has dnf fetch them if there are none or if they are older than a day.
+ * The scanner. It reads dnf's package lists. For a user other than root, dnf has separate lists; the
+ * scanner makes dnf fetch those if they are missing or older than a day.
  */
 export function dnfScanner(options: DnfOptions = {}): Scanner {
   return {
@@ -70,11 +72,11 @@ export function dnfScanner(options: DnfOptions = {}): Scanner {
 
 async function isAvailable({ files }: System): Promise<boolean> {
   try {
-    const isThere = async (path: string) => await files.inspect("look for dnf", path) !== undefined;
-    const [dnf, rpm, databases] = await Promise.all(
-      [DNF, [RPM], DATABASES].map((paths) => Promise.all(paths.map(isThere))),
+    const exists = async (path: string) => await files.inspect("look for dnf", path) !== undefined;
+    const found = await Promise.all(
+      [DNF, [RPM], DATABASES].map((paths) => Promise.all(paths.map(exists))),
     );
-    return [dnf, rpm, databases].every((found) => found?.includes(true));
+    return found.every((paths) => paths.includes(true));
   } catch {
     return false;
   }
@@ -87,49 +89,49 @@ async function scanDnf(
 ): Promise<ScanAnswer> {
   const commands = new DnfCommands(system, scanOptions.signal);
   const rpm = [RPM, ...options.rpmArguments ?? []];
-  // Neither takes dnf's lock. All else does, to read too, and goes one after the other.
-  const asked = [
+  // These do not lock dnf's database and run at once; every later command of dnf locks it.
+  const started = [
     listInstalled(commands, rpm),
     findDialect(system, commands),
     readDnfConfiguration(system, options.configuration ?? {}),
   ] as const;
-  await Promise.allSettled(asked); // Where one fails, the others are not left behind.
-  const [installed, { path, dialect }, configuration] = await Promise.all(asked);
-  commands.expect(installed.packages.length);
+  await Promise.allSettled(started); // After a failure, no command is left running.
+  const [installed, { path, dialect }, configuration] = await Promise.all(started);
+  commands.scaleTimeouts(installed.packages.length);
   const isRoot = system.machine.userId() === 0;
-  const own = isRoot ? dialect.settings : [...dialect.settings, ...dialect.userSettings];
+  const own = isRoot ? dialect.options : [...dialect.options, ...dialect.userOptions];
   const program = [path, ...options.dnfArguments ?? [], ...own];
   const gaps: string[] = [];
-  const cacheDirectory = listsDirectory(system, dialect, configuration, options.cacheDirectory);
-  const asking: Asking = { commands, dialect, program, gaps };
-  const lists = await chooseLists(system, asking, { cacheDirectory }, scanOptions);
-  const answers = await withSources(
+  const dnfCache = cacheDirectoryOf(system, dialect, configuration, options.cacheDirectory);
+  const hostContext: DnfContext = { commands, dialect, program, gaps };
+  const lists = await chooseLists(system, hostContext, dnfCache, scanOptions);
+  const context = { ...hostContext, program: lists.program };
+  const { unparsed, ...answers } = await withSources(
     lists.sources,
-    () => askAll({ ...asking, program: lists.program }, configuration, lists),
+    () => collectAnswers(context, configuration, lists),
   );
-  const { unparsed, ...told } = answers;
   if (installed.unparsed + unparsed > 0) {
     gaps.push(`Lines of dnf's answers that were not understood: ${installed.unparsed + unparsed}`);
   }
-  const tells = new Map(lists.sources.map(({ name, tellsSecurity }) => [name, tellsSecurity]));
-  const updates = joinUpdates({
-    ...told,
+  const updates = buildUpdates({
+    ...answers,
     installed: installed.packages,
-    tellsSecurity: (repository) => tells.get(repository) ?? null,
+    marksSecurity: new Map(lists.sources.map((source) => [source.name, source.tellsSecurity])),
   });
-  const isImage = await isImageBased(system);
+  const booted = system.files.inspect("look for an image", OSTREE_BOOTED);
+  const isImage = await withFallback(booted, undefined) !== undefined;
   return {
     updates: isImage ? updates.map(asImageBased) : updates,
     gaps,
     notes: isImage ? [IMAGE_NOTE] : [],
     sources: lists.sources,
     metadataAgeS: oldestAgeS(lists.sources),
-    reboot: await readReboot({ ...asking, program: lists.program }),
+    reboot: await readReboot(context),
   };
 }
 
-/** Where this user's package lists are; `null` if that is not known. */
-function listsDirectory(
+/** Dnf's cache directory for the current user; `null` if unknown. */
+function cacheDirectoryOf(
   { machine }: System,
   { systemCache, userCache }: DnfDialect,
   { settings }: DnfConfiguration,
@@ -143,40 +145,32 @@ function listsDirectory(
   return main?.get("cachedir") ?? (home === null ? null : `${home}/${userCache}`);
 }
 
-/** rpm-ostree and bootc hosts are booted from an image. */
+/** Exists on hosts that were booted from an image (rpm-ostree, bootc). */
 const OSTREE_BOOTED = "/run/ostree-booted";
 
 const IMAGE_NOTE =
   "This host's system is replaced as a whole image: dnf does not install these updates on it";
 
-async function isImageBased({ files }: System): Promise<boolean> {
-  try {
-    return await files.inspect("look for an image", OSTREE_BOOTED) !== undefined;
-  } catch (error) {
-    if (error instanceof FileError) return false;
-    throw error;
-  }
-}
-
 function asImageBased(update: Update): Update {
   if (update.state === "held" || update.state === "pinned") return update;
-  const doubt = update.stateReason ? `; ${update.stateReason}` : "";
-  return { ...update, state: "image_based", stateReason: `${OSTREE_BOOTED} is there${doubt}` };
+  const reason = update.stateReason ? `; ${update.stateReason}` : "";
+  return { ...update, state: "image_based", stateReason: `${OSTREE_BOOTED} exists${reason}` };
 }
 
 async function listInstalled(
   commands: DnfCommands,
   rpm: readonly string[],
 ): Promise<PackageList<InstalledRpm>> {
-  const argv = [...rpm, "-qa", "--qf", INSTALLED_FORMAT];
-  const installed = parseInstalled(await commands.ask("list the installed packages", argv));
+  const action = "list the installed packages";
+  const result = await commands.run(action, [...rpm, "-qa", "--qf", INSTALLED_FORMAT]);
+  const installed = parseInstalledRpms(outputOf(action, result));
   if (installed.packages.length > 0) return installed;
-  throw new ScanError("Cannot scan with dnf: rpm tells of no installed package", {
+  throw new ScanError("Cannot scan with dnf: rpm lists no installed package", {
     reason: "not_available",
   });
 }
 
-/** The distribution does not tell which dnf it has; dnf does. */
+/** Finds dnf and its generation; the path and the distribution do not determine the generation. */
 async function findDialect(
   { files }: System,
   commands: DnfCommands,
@@ -184,9 +178,10 @@ async function findDialect(
   const found = await Promise.all(
     DNF.map((path) => files.inspect("look for dnf", path).catch(() => undefined)),
   );
-  const path = DNF.find((_, index) => found[index] !== undefined) ?? USUAL_DNF;
+  const path = DNF.find((_, index) => found[index] !== undefined) ?? DEFAULT_DNF;
+  const action = "ask dnf for its version";
   const version = parseDnfVersion(
-    await commands.ask("ask dnf for its version", [path, "--version"]),
+    outputOf(action, await commands.run(action, [path, "--version"])),
   );
   if (version?.[0] === 4) return { path, dialect: dnf4Dialect };
   if (version?.[0] === 5) return { path, dialect: dnf5Dialect(version) };

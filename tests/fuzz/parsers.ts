@@ -11,30 +11,27 @@ import { describeComplaint } from "../../src/scanners/powershell/complaint.ts";
 import { parseWinupdate } from "../../src/scanners/winupdate/answer.ts";
 import { describeUpdates, tellGaps, tellLimits } from "../../src/scanners/winupdate/updates.ts";
 
+import { dnfFailure, dnfGaps, fetchFailures } from "../../src/scanners/dnf/commands.ts";
+import {
+  parseCheckUpdate,
+  parseDnfVersion,
+  parseRebootText,
+} from "../../src/scanners/dnf/dialect.ts";
 import {
   parseDnf4Advisories,
   parseDnf4AdvisoryDetails,
-} from "../../src/scanners/dnf/dnf4_advisories.ts";
+  parseDnf4Repositories,
+} from "../../src/scanners/dnf/dnf4.ts";
 import {
   parseDnf5Advisories,
   parseDnf5AdvisoryDetails,
   parseDnf5AdvisoryTable,
-} from "../../src/scanners/dnf/dnf5_advisories.ts";
-import { parseDnf5CheckUpgrade } from "../../src/scanners/dnf/dnf5_check_upgrade.ts";
-import { parseCheckUpdate } from "../../src/scanners/dnf/check_update.ts";
-import { dnfFailure, dnfGaps, fetchFailures } from "../../src/scanners/dnf/failure.ts";
-import { readRebootJson, readRebootWords } from "../../src/scanners/dnf/reboot.ts";
-import {
-  type DnfRepositories,
-  parseDnf4Repositories,
+  parseDnf5CheckUpgrade,
   parseDnf5Repositories,
-} from "../../src/scanners/dnf/repositories.ts";
-import { describeSources } from "../../src/scanners/dnf/sources.ts";
-import { parseDnfVersion } from "../../src/scanners/dnf/version.ts";
-import {
-  parseInstalled as parseInstalledRpms,
-  parseOffered,
-} from "../../src/scanners/dnf/rpm_packages.ts";
+  parseRebootJson,
+} from "../../src/scanners/dnf/dnf5.ts";
+import { describeSources, type DnfRepositories } from "../../src/scanners/dnf/repositories.ts";
+import { parseInstalledRpms, parseOfferedRpms } from "../../src/scanners/dnf/rpm.ts";
 import { gapsIn, wingetUpdates } from "../../src/scanners/winget/answer.ts";
 import { parseWingetModule } from "../../src/scanners/winget/module.ts";
 import { markPinned } from "../../src/scanners/winget/pins.ts";
@@ -87,7 +84,7 @@ export const PARSERS: readonly Parser[] = [
     fixtures: /\.json$/,
     parse: (text) => describeWinupdate(readJson(text)),
   },
-  { name: "dnf_offered", tool: "dnf", fixtures: /^offered/, parse: parseOffered },
+  { name: "dnf_offered", tool: "dnf", fixtures: /^offered/, parse: parseOfferedRpms },
   { name: "rpm_installed", tool: "dnf", fixtures: /^installed/, parse: parseInstalledRpms },
   { name: "dnf4_advisories", tool: "dnf", fixtures: /^advisories/, parse: parseDnf4Advisories },
   { name: "dnf4_details", tool: "dnf", fixtures: /^cves/, parse: parseDnf4AdvisoryDetails },
@@ -142,7 +139,7 @@ export const PARSERS: readonly Parser[] = [
     name: "dnf_reboot",
     tool: "dnf",
     fixtures: /^needs_restarting/,
-    parse: (text) => [readRebootWords(text), readRebootJson(asJson(text))],
+    parse: (text) => [parseRebootText(text), parseRebootJson(asJson(text))],
   },
   { name: "dnf_version", tool: "dnf5", fixtures: /^version/, parse: parseDnfVersion },
   {
@@ -171,7 +168,7 @@ export const PARSERS: readonly Parser[] = [
 /** Repositories as the scanner reports them. */
 function described(told: DnfRepositories | undefined): unknown {
   const facts = { nowMs: 0, failures: new Map(), fetchedFromMs: null, isRefresh: false };
-  return describeSources(told?.repositories ?? [], { ...facts, tellsSecurity: new Map() });
+  return describeSources(told?.repositories ?? [], { ...facts, hasAdvisories: new Map() });
 }
 
 /** The sources are apt's words as well: each is named by the update that failed for it. */

@@ -146,7 +146,7 @@ class Maker(dnf.Plugin):
   const { told, warnings } = await scan(root);
   assertEquals(told, ["lib 1-1 -> 2-1 updates upgradable", "tool 1-1 -> 2-1 made upgradable"]);
   assertEquals(warnings, [
-    "Cannot tell what dnf's plugins (maker) keep back: without them, repositories are missing: made",
+    "Cannot determine what dnf's plugins (maker) keep back: without them, repositories are missing: made",
   ]);
 });
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { compareRpmParts } from "../../src/scanners/dnf/rpm_version.ts";
+import { compareRpmParts } from "../../src/scanners/dnf/rpm.ts";
 import { run } from "./apt_root.ts";
 
 const PYTHON = "/usr/bin/python3";

@@ -1,9 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
-import {
-  parseDnf5Advisories,
-  parseDnf5AdvisoryTable,
-} from "../../src/scanners/dnf/dnf5_advisories.ts";
+import { parseDnf5Advisories, parseDnf5AdvisoryTable } from "../../src/scanners/dnf/dnf5.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { CommandError } from "../../src/system/process.ts";
 import {
@@ -15,16 +12,16 @@ import {
   questionOf,
   REAL_DNF5,
   stateOf,
-  tell,
+  summarize,
 } from "./dnf/host.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { settle } from "../fakes/clock.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 
-Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is installed", async () => {
+Deno.test("scan() joins dnf 4's offers, replacements and advisories with the installed packages", async () => {
   const host = new DnfHost();
   const { updates, warnings } = await scanWith(dnfScanner(), host, {});
-  assertEquals(updates.map(tell), [
+  assertEquals(updates.map(summarize), [
     "a-very-long-package-name-that-forces-wrapping-in-check-update 2023.01.01-1.el9 -> " +
     "2024.11.12.654321-1.20241112git0123456789abcdef.el9 upgradable null null  ",
     "bash 5.1.8-6.el9 -> 5.1.8-9.el9 upgradable null false  FEDORA-2026-1bbec06c4d",
@@ -39,14 +36,14 @@ Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is ins
   ]);
   assertEquals(warnings, []);
   assertEquals(updates[3]?.severityReason, "advisory RLSA-2026:1002");
-  assertEquals(updates[2]?.severityReason, "advisory ALSA-2026:1004 does not tell");
+  assertEquals(updates[2]?.severityReason, "advisory ALSA-2026:1004 has no severity");
   assertEquals(updates.map(({ reboot }) => reboot).filter((hint) => hint !== null), ["required"]);
   const { source, sizeBytes, description, sourcePackage } = updates[1] ?? {};
   assertEquals(
     [source, sizeBytes, description, sourcePackage],
     ["updates", 5_573, "The package bash", "thrown-away"],
   );
-  // Each of dnf 4's commands waits for the one before it: no more of them than are needed.
+  // Dnf 4's commands run one after the other, so there are no more than needed.
   assertEquals(host.questions.toSorted(), [
     "advisories",
     "checked",
@@ -61,11 +58,11 @@ Deno.test("scan() joins what dnf 4 offers, replaces and advises with what is ins
   assert(host.asked.slice(2).every((argv) => argv.includes("--setopt=exit_on_lock=True")));
 });
 
-Deno.test("scan() speaks dnf 5's dialect where dnf is dnf 5, by whatever name", async () => {
+Deno.test("scan() uses dnf 5's dialect for dnf 5 under any name", async () => {
   for (const program of ["/usr/bin/dnf", "/usr/bin/dnf5"]) {
     const host = new DnfHost(5, program);
     const { updates, warnings } = await scanWith(dnfScanner(), host, {});
-    assertEquals(updates.map(tell), [
+    assertEquals(updates.map(summarize), [
       "flac 1.3.2-8.fc29 -> 1.3.3-8.fc29 upgradable null false  FEDORA-2999:002-02",
       "glibc 2.28-9.fc29 -> 2.28-26.fc29 upgradable null false CVE-2999 FEDORA-2018-318f184000",
       "glibc-common 2.28-9.fc29 -> 2.28-26.fc29 upgradable null false  ",
@@ -76,17 +73,17 @@ Deno.test("scan() speaks dnf 5's dialect where dnf is dnf 5, by whatever name", 
     ]);
     assertEquals(warnings, []);
     const offered = host.asked.find((argv) => questionOf(argv) === "offered");
-    // It ends no line by itself, and reads of what is written with a backslash some, not all.
+    // It adds no line end and replaces some escapes, but not all.
     assert(/^[^\\]+\n$/.test(offered?.at(-1) ?? ""), offered?.at(-1));
     assert(!host.asked.flat().some((word) => word.includes("exit_on_lock")));
   }
 });
 
-Deno.test("scan() reads what a real dnf 5.4.6 answered, as JSON and as tables", async () => {
+Deno.test("scan() parses the answers of a real dnf 5.4.6, as JSON and as tables", async () => {
   const host = new DnfHost(5);
   host.answers = REAL_DNF5;
   const { updates, warnings } = await scanWith(dnfScanner(), host, {});
-  assertEquals(updates.map(tell), [
+  assertEquals(updates.map(summarize), [
     "bash 5.1.8-6.el9 -> 5.1.8-9.el9 upgradable null false  FEDORA-2026-1bbec06c4d",
     "c++-tool_x 1.0~rc1-1.el9 -> 1.0-1.el9 upgradable null null  ",
     "described 1-1.el9 -> 2-1.el9 upgradable null true CVE-2026-0005 RHSA-2026:1005",
@@ -116,7 +113,7 @@ Deno.test("scan() reads what a real dnf 5.4.6 answered, as JSON and as tables", 
   assertEquals([table.packages.length, table.unparsed], [7, 0]);
 });
 
-Deno.test("scan() believes a real dnf 5.4.6 that nothing waits, since it has repositories", async () => {
+Deno.test("scan() accepts an empty list of a real dnf 5.4.6 that has repositories", async () => {
   const none = succeeded("{}\n");
   const host = new DnfHost(5);
   host.answers = { ...REAL_DNF5, offered: succeeded(""), checked: none, replaced: none };
@@ -125,7 +122,7 @@ Deno.test("scan() believes a real dnf 5.4.6 that nothing waits, since it has rep
   assert(host.questions.includes("repositories"));
 });
 
-Deno.test("scan() asks old versions of dnf 5 for tables, past their progress on stdout", async () => {
+Deno.test("scan() parses the tables and the progress of old versions of dnf 5", async () => {
   const host = new DnfHost(5);
   const table = (name: string) =>
     succeeded(readFixture("dnf5", "progress.txt") + readFixture("dnf5", name));
@@ -160,7 +157,7 @@ const FAILURES: readonly [string, DnfHost["answers"], ScanErrorReason][] = [
 ];
 
 for (const [name, answers, reason] of FAILURES) {
-  Deno.test(`scan() fails, and has no empty list to show, when ${name}`, async () => {
+  Deno.test(`scan() fails instead of returning an empty list: ${name}`, async () => {
     const host = new DnfHost();
     host.answers = answers;
     const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
@@ -169,7 +166,7 @@ for (const [name, answers, reason] of FAILURES) {
   });
 }
 
-Deno.test("scan() fails for now when dnf takes too long, and for good when it may not be run", async () => {
+Deno.test("scan() fails as transient after a timeout, and as permanent without permission", async () => {
   for (
     const [reason, expected] of [["timeout", "transient"], ["denied", "permanent"], [
       "not_found",
@@ -187,7 +184,7 @@ Deno.test("scan() fails for now when dnf takes too long, and for good when it ma
   }
 });
 
-Deno.test("scan() without advisories is a list all the same, and says what is missing", async () => {
+Deno.test("scan() returns a list without advisories, with a gap", async () => {
   const broken = [failed("dnf/stderr_gpg.txt"), failed("x", 2)];
   for (const answer of broken) {
     const host = new DnfHost();
@@ -201,7 +198,7 @@ Deno.test("scan() without advisories is a list all the same, and says what is mi
   }
 });
 
-Deno.test("scan() does not take an answer of dnf 5's that is no JSON for an empty one", async () => {
+Deno.test("scan() refuses an answer of dnf 5 that is not JSON", async () => {
   const host = new DnfHost(5);
   host.answers = {
     advisories: succeeded("[\n  {"),
@@ -217,7 +214,7 @@ Deno.test("scan() does not take an answer of dnf 5's that is no JSON for an empt
   ]);
 });
 
-Deno.test("scan() keeps what is offered where dnf's own list is empty, and doubts that list", async () => {
+Deno.test("scan() returns the offers with a gap if dnf's own list is empty", async () => {
   const host = new DnfHost();
   host.answers = { checked: { ...succeeded(""), code: 100 } };
   const { updates, warnings } = await scanWith(dnfScanner(), host, {});
@@ -227,7 +224,7 @@ Deno.test("scan() keeps what is offered where dnf's own list is empty, and doubt
   ]);
 });
 
-Deno.test("scan() does not believe in an empty list that dnf does not confirm", async () => {
+Deno.test("scan() refuses an empty list that dnf does not confirm", async () => {
   for (const generation of [4, 5] as const) {
     const host = new DnfHost(generation);
     const noRepositories = failed('Error: There are no enabled repositories in "/x".\n');
@@ -238,7 +235,7 @@ Deno.test("scan() does not believe in an empty list that dnf does not confirm", 
   }
 });
 
-Deno.test("scan() believes that there is no update if there is a repository", async () => {
+Deno.test("scan() accepts an empty list if there is a repository", async () => {
   for (const generation of [4, 5] as const) {
     const host = new DnfHost(generation);
     const none = succeeded(generation === 4 ? "" : "{}\n");
@@ -254,7 +251,7 @@ Deno.test("scan() believes that there is no update if there is a repository", as
   }
 });
 
-Deno.test("scan() tells a dnf 5 that waits for a lock from one that hangs", async () => {
+Deno.test("scan() distinguishes a dnf 5 that waits for a lock from one that hangs", async () => {
   for (
     const [stderr, reason] of [["Waiting for a lock on the system repository; x\n", "locked"], [
       "Updating and loading repositories:\n",
@@ -273,11 +270,11 @@ Deno.test("scan() tells a dnf 5 that waits for a lock from one that hangs", asyn
   }
 });
 
-Deno.test("scan() counts what it does not understand, and nothing that plugins say", async () => {
+Deno.test("scan() counts unparsed lines, but not messages of plugins", async () => {
   const host = new DnfHost();
   const chatter = "Updating Subscription Management repositories.\n" +
     "Updates                 1.1 MB/s | 2.9 kB     00:00    \n\n";
-  // A plugin's sentence is no row, whatever it says.
+  // A plugin's sentence is not a row.
   const lock =
     "This system has release set to 9.4 and it receives updates only for this release.\n";
   const checked = succeeded(lock + readFixture("dnf", "check_update.txt"));
@@ -293,14 +290,14 @@ Deno.test("scan() counts what it does not understand, and nothing that plugins s
   ]);
 });
 
-Deno.test("scan() tells of a host that is booted from an image that dnf does not update it", async () => {
+Deno.test("scan() reports that dnf does not update an image-based host", async () => {
   const host = hostWithoutBash();
   host.files.texts.set("/run/ostree-booted", "");
   const { result, warnings, updates } = await scanWith(dnfScanner(), host, {});
   const states = new Set(updates.map(({ state }) => state));
   assertEquals(states, new Set(["image_based"]));
-  assertEquals(updates.at(-1)?.stateReason, "/run/ostree-booted is there");
-  // What is in doubt stays in doubt.
+  assertEquals(updates.at(-1)?.stateReason, "/run/ostree-booted exists");
+  // A doubt remains.
   assertEquals([result, warnings.length], ["degraded", 2]);
   assert(bashOf({ updates })[0]?.[1]?.includes("; doubt: "));
   const sound = new DnfHost();
@@ -308,7 +305,7 @@ Deno.test("scan() tells of a host that is booted from an image that dnf does not
   assertEquals((await scanWith(dnfScanner(), sound, {})).result, "ok");
 });
 
-Deno.test("scan() tells whether the host asks for a restart, and minds no dnf that cannot", async () => {
+Deno.test("scan() reports whether the host requires a restart, if dnf can say", async () => {
   const host = new DnfHost();
   const answers = [
     [failed("", 1, readFixture("dnf", "needs_restarting.txt")), true],
@@ -323,7 +320,7 @@ Deno.test("scan() tells whether the host asks for a restart, and minds no dnf th
   }
 });
 
-Deno.test("scan() takes longer before it gives up where more is installed", async () => {
+Deno.test("scan() has longer time limits with more installed packages", async () => {
   const host = new DnfHost();
   await scanWith(dnfScanner(), host, {});
   const limitOf = () => host.options[host.questions.lastIndexOf("offered")]?.timeoutMs ?? 0;
@@ -334,7 +331,7 @@ Deno.test("scan() takes longer before it gives up where more is installed", asyn
   assert(before >= 120_000 && limitOf() === 220_000, `${before} ${limitOf()}`);
 });
 
-Deno.test("scan() ends all that it starts with its own signal, of dnf 4 and of dnf 5", async () => {
+Deno.test("scan() passes its signal to every command of dnf 4 and dnf 5", async () => {
   const { signal } = new AbortController();
   for (const generation of [4, 5] as const) {
     for (const refresh of [false, true]) {
@@ -346,7 +343,7 @@ Deno.test("scan() ends all that it starts with its own signal, of dnf 4 and of d
   }
 });
 
-Deno.test("scan() that cannot list what is installed leaves no other question behind", async () => {
+Deno.test("scan() waits for its other commands if it cannot list the installed packages", async () => {
   const host = new DnfHost();
   const answer = host.runCommand;
   let asking = 0;
@@ -363,7 +360,7 @@ Deno.test("scan() that cannot list what is installed leaves no other question be
   assertEquals(asking, 0);
 });
 
-Deno.test("scan() leaves what is held as held on a host that is booted from an image", async () => {
+Deno.test("scan() reports held updates as held on an image-based host", async () => {
   const host = new DnfHost();
   exclude(host, "[main]\nexcludepkgs=bash\n");
   host.files.texts.set("/run/ostree-booted", "");
@@ -376,10 +373,10 @@ Deno.test("scan() leaves what is held as held on a host that is booted from an i
   };
   const { updates } = await scanWith(dnfScanner(), host, {});
   assertEquals(stateOf(updates, "bash"), ["held", "excludepkgs=bash"]);
-  assertEquals(stateOf(updates, "tzdata"), ["image_based", "/run/ostree-booted is there"]);
+  assertEquals(stateOf(updates, "tzdata"), ["image_based", "/run/ostree-booted exists"]);
 });
 
-Deno.test("scan() takes a host for one of packages where it cannot look for an image", async () => {
+Deno.test("scan() assumes a package-based host if it cannot look for an image", async () => {
   const host = new DnfHost();
   host.files.fail("look for an image", "denied");
   const { updates } = await scanWith(dnfScanner(), host, {});
@@ -392,13 +389,13 @@ Deno.test("scan() takes a host for one of packages where it cannot look for an i
   await assertRejects(() => scanWith(dnfScanner(), host, {}), TypeError, "oops");
 });
 
-Deno.test("scan() asks the usual dnf where it cannot look which one is there", async () => {
+Deno.test("scan() runs the default dnf if it cannot look for others", async () => {
   const host = new DnfHost();
   host.files.fail("look for dnf", "denied");
   assertEquals((await scanWith(dnfScanner(), host, {})).updates.length, 8);
 });
 
-Deno.test("scan() puts a test's arguments before every other one", async () => {
+Deno.test("scan() places a test's arguments before all others", async () => {
   const host = new DnfHost();
   const options = { dnfArguments: ["--installroot=/x"], rpmArguments: ["--root=/x"] };
   await scanWith(dnfScanner(options), host, {});
@@ -408,8 +405,8 @@ Deno.test("scan() puts a test's arguments before every other one", async () => {
   }
 });
 
-/** Whether a scan found the list of advisories in that folder. */
-async function tellsSecurity(host: DnfHost, cache: string, options = {}): Promise<boolean | null> {
+/** Whether a scan found the advisories in that directory. */
+async function marksSecurity(host: DnfHost, cache: string, options = {}): Promise<boolean | null> {
   host.repositories = [{ id: "updates" }];
   const directory = `${cache}/updates-0123456789abcdef`;
   for (const name of [...host.files.texts.keys()]) {
@@ -422,29 +419,29 @@ async function tellsSecurity(host: DnfHost, cache: string, options = {}): Promis
   return sources[0]?.tellsSecurity ?? null;
 }
 
-Deno.test("scan() looks for advisories where this user's dnf keeps its lists", async () => {
+Deno.test("scan() looks for advisories in the current user's cache directory", async () => {
   const root = () => {
     const host = new DnfHost(5);
     host.becomeRoot();
     return host;
   };
-  assertEquals(await tellsSecurity(root(), "/var/cache/libdnf5"), true);
-  assertEquals(await tellsSecurity(root(), "/srv/test", { cacheDirectory: "/srv/test" }), true);
+  assertEquals(await marksSecurity(root(), "/var/cache/libdnf5"), true);
+  assertEquals(await marksSecurity(root(), "/srv/test", { cacheDirectory: "/srv/test" }), true);
   const setting = "[main]\nsystem_cachedir=/srv/system\ncachedir=/srv/user\n";
   const set = root();
   exclude(set, setting);
-  assertEquals(await tellsSecurity(set, "/srv/system"), true);
+  assertEquals(await marksSecurity(set, "/srv/system"), true);
   const user = new DnfHost(5);
-  assertEquals(await tellsSecurity(user, `${user.machine.homeDirectory()}/.cache/libdnf5`), true);
+  assertEquals(await marksSecurity(user, `${user.machine.homeDirectory()}/.cache/libdnf5`), true);
   exclude(user, setting);
-  assertEquals(await tellsSecurity(user, "/srv/user"), true);
-  // A user's dnf 5 is kept from root's lists, and root's is not.
+  assertEquals(await marksSecurity(user, "/srv/user"), true);
+  // A user's dnf 5 does not see root's lists; root's does.
   const isKept = (host: DnfHost) =>
     host.asked.some((argv) => argv.includes("--setopt=system_cachedir=/nonexistent"));
   assertEquals([isKept(set), isKept(user)], [false, true]);
 });
 
-Deno.test("scan() does not guess where a user's lists are", async () => {
+Deno.test("scan() does not guess a user's cache directory", async () => {
   const homeless = new DnfHost(5);
   homeless.machine = { ...homeless.machine, homeDirectory: () => null };
   const looked: string[] = [];
@@ -453,14 +450,14 @@ Deno.test("scan() does not guess where a user's lists are", async () => {
     looked.push(path);
     return list(purpose, path);
   };
-  assertEquals(await tellsSecurity(homeless, "/.cache/libdnf5"), null);
+  assertEquals(await marksSecurity(homeless, "/.cache/libdnf5"), null);
   assert(looked.every((path) => path.startsWith("/etc/") || path.startsWith("/usr/")), `${looked}`);
-  // Dnf 4 says it itself, if anybody does: its setting is root's.
+  // Dnf 4 reports the directory itself: the setting is root's.
   const host = new DnfHost(4);
   exclude(host, "[main]\ncachedir=/srv/user\n");
-  const { stdout } = host.tellRepositories([{ id: "updates" }]);
+  const { stdout } = host.answerRepositories([{ id: "updates" }]);
   host.answers = { repositories: succeeded(stdout.replace(/^cachedir.*\n/m, "")) };
-  assertEquals(await tellsSecurity(host, "/srv/user"), null);
+  assertEquals(await marksSecurity(host, "/srv/user"), null);
 });
 
 Deno.test("scan() lists the updates of a host with one package", async () => {

@@ -187,7 +187,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "What is the same letter by letter compares as the same; only time is saved",
   },
   {
-    file: "src/scanners/dnf/settings.ts",
+    file: "src/scanners/dnf/configuration.ts",
     operator: "logical",
     before: 'const cost = settings.get(repository)?.get("cost") ?? "";',
     after: 'const cost = (settings.get(repository)?.get("cost"));',
@@ -303,10 +303,10 @@ export const ACCEPTED: readonly Accepted[] = [
       "The timer finds nothing that has waited long enough and does nothing; no process goes on for it",
   },
   {
-    file: "src/scanners/dnf/rpm_version.ts",
+    file: "src/scanners/dnf/rpm.ts",
     operator: "condition forced",
-    before: "if (a === b) return 0; // As two lists of the same packages mostly have it.",
-    after: "if (false) return 0; // As two lists of the same packages mostly have it.",
+    before: "if (a === b) return 0; // The usual case in two lists of the same packages.",
+    after: "if (false) return 0; // The usual case in two lists of the same packages.",
     reason: "It only spares the work: two parts that are alike compare as alike",
   },
   {

@@ -100,7 +100,7 @@ export const ROWS: readonly Row[] = [
     why: "What the scanners of Windows have PowerShell do",
   },
   {
-    sources: ["src/scanners/dnf/rpm_version.ts"],
+    sources: ["src/scanners/dnf/rpm.ts"],
     tests: ["tests/real/rpm_version_test.ts"],
     why: "rpm's own comparison of versions",
   },

@@ -1,129 +1,151 @@
-/** Asks dnf all that is to be known of its updates, lifting what keeps some of them from it. */
+/** Asks dnf everything about its updates, with and without the rules that keep some of them back. */
 
-import { answerOf } from "./commands.ts";
-import { type DnfConfiguration, lockedNames, mayExclude, mayLock } from "./configuration.ts";
-import type { DnfDialect } from "./dialect.ts";
-import { dnfGaps } from "./failure.ts";
-import type { ChosenLists } from "./lists.ts";
-import { doubtfulPlugins } from "./plugins.ts";
+import { joinNames } from "../../wording.ts";
+import { matchesWildcard } from "../wildcard.ts";
+import { dnfGaps, outputOf } from "./commands.ts";
 import {
-  type Asking,
-  checkLifted,
-  checkUpdates,
+  type DnfConfiguration,
+  findExclude,
+  hasIncludes,
+  lockedNames,
+  mayHaveExcludes,
+  mayHaveLocks,
+  priorityOf,
+  sortByCost,
+  suspectPlugins,
+} from "./configuration.ts";
+import type { DnfDialect } from "./dialect.ts";
+import type { ChosenLists } from "./lists.ts";
+import {
+  ask,
+  askOptional,
   describeAdvisories,
-  findPluginFlags,
-  listAdvisories,
+  type DnfContext,
+  findPluginOptions,
+  findReplacingSecurity,
   listAvailable,
-  listLifted,
   listReplacing,
-  NOTHING,
-  readReplacingSecurity,
+  MOST_NAMES,
 } from "./questions.ts";
 import { type DnfRules, findMissing, reconcile } from "./reconcile.ts";
-import { cheapestFirst, findExclude, hasIncludes, priorityOf } from "./settings.ts";
+import {
+  EMPTY_LIST,
+  formatEvr,
+  type OfferedRpm,
+  type PackageList,
+  parseOfferedRpms,
+} from "./rpm.ts";
 import type { DnfState } from "./updates.ts";
-import { type OfferedRpm, type PackageList, parseOffered } from "./rpm_packages.ts";
-import { formatEvr } from "./rpm_version.ts";
-import { matchesWildcard } from "../wildcard.ts";
-import { joinNames } from "../../wording.ts";
 
 /** Asks dnf everything about its updates, from the lists that were chosen. */
-export async function askAll(
-  asking: Asking,
+export async function collectAnswers(
+  context: DnfContext,
   configuration: DnfConfiguration,
   lists: Pick<ChosenLists, "plugins" | "repositories">,
-): Promise<Omit<DnfState, "installed" | "tellsSecurity"> & { readonly unparsed: number }> {
-  const { dialect, gaps } = asking;
+): Promise<Omit<DnfState, "installed" | "marksSecurity"> & { readonly unparsed: number }> {
+  const { dialect, gaps } = context;
   const { settings } = configuration;
-  const [excludes, locks] = [mayExclude(configuration), mayLock(configuration)];
-  const actsOnAll = dialect.locksActOn === "everything";
-  const offered = await listOffered(asking);
-  const excluded = excludes ? await listLifted(asking, dialect.withExcluded) : NOTHING;
-  const locked = locks && actsOnAll ? await listLifted(asking, dialect.withLocked) : NOTHING;
-  const withoutPlugins = await findPluginFlags(asking, lists);
-  const liftingAll = [...(excludes ? dialect.withExcluded : []), ...withoutPlugins];
-  const hidden = withoutPlugins.length > 0 ? await listLifted(asking, liftingAll) : NOTHING;
-  const hasUpdates = [offered, excluded, locked, hidden].some(({ packages }) =>
-    packages.length > 0
-  );
-  const flags = locked.packages.length > 0
-    ? dialect.withLocked
-    : hidden.packages.length > 0
-    ? liftingAll
-    : excluded.packages.length > 0
-    ? dialect.withExcluded
-    : [];
-  const advisories = hasUpdates ? await listAdvisories(asking, flags) : NOTHING;
-  const hasAdvisories = advisories !== null && advisories.packages.length > 0;
-  const details = hasAdvisories ? await describeAdvisories(asking, flags) : [];
-  const checked = await checkUpdates(asking, !hasUpdates);
-  const replacing = await listReplacing(asking, checked);
-  const missing = findMissing(offered.packages, checked);
+  const [excludes, locks] = [mayHaveExcludes(configuration), mayHaveLocks(configuration)];
+  const locksHide = dialect.locksActOn === "everything";
+  const { offers, pluginOptions, options } = await listOffers(context, configuration, lists);
+  const hasUpdates = Object.values(offers).some(({ packages }) => packages.length > 0);
+  const advisories = hasUpdates
+    ? await askOptional(context, "read advisories", dialect.advisories, options)
+    : EMPTY_LIST;
+  const details = advisories?.packages.length ? await describeAdvisories(context, options) : [];
+  const action = "check updates and list replaced packages";
+  // An empty list of updates needs a confirmation: without one, the scan fails.
+  const checked = hasUpdates
+    ? await askOptional(context, action, dialect.updates)
+    : await ask(context, action, dialect.updates);
+  const replacing = await listReplacing(context, checked);
+  const missing = findMissing(offers.offered.packages, checked);
   const lifting = [
-    ...(excludes && (!actsOnAll || !locks) ? dialect.withExcluded : []),
-    ...(locks || (missing.length > 0 && !actsOnAll) ? dialect.withLocked : []),
-    ...withoutPlugins,
+    ...(excludes && (!locksHide || !locks) ? dialect.liftExcludes : []),
+    ...(locks || (missing.length > 0 && !locksHide) ? dialect.liftLocks : []),
+    ...pluginOptions,
   ];
-  const lifted = lifting.length > 0 ? await checkLifted(asking, lifting) : undefined;
-  const unexplained = actsOnAll ? missing : findMissing(missing, lifted ?? { upgrades: [] });
-  const names = [...new Set(unexplained.map(({ name }) => name))];
+  const question = dialect.replacing ?? dialect.updates;
+  const lifted = lifting.length > 0
+    ? await askOptional(context, "check updates that are kept back", question, lifting)
+    : undefined;
+  const unexplained = locksHide ? missing : findMissing(missing, lifted ?? { upgrades: [] });
   const reconciled = reconcile({
-    offered: offered.packages,
-    withExcluded: excluded.packages,
-    withLocked: locked.packages,
-    withoutPlugins: hidden.packages,
+    offered: offers.offered.packages,
+    withoutExcludes: offers.withoutExcludes.packages,
+    withoutLocks: offers.withoutLocks.packages,
+    withoutPlugins: offers.withoutPlugins.packages,
     checked: checked && {
       ...checked,
-      upgrades: cheapestFirst(checked.upgrades, settings),
+      upgrades: sortByCost(checked.upgrades, settings),
       obsoletes: replacing.packages,
     },
     lifted,
-    available: await listAvailable(asking, names),
-    rules: rulesOf(
-      configuration,
-      dialect,
-      withoutPlugins.length > 0 ? doubtfulPlugins(lists.plugins) : [],
-    ),
+    available: await listAvailable(context, [...new Set(unexplained.map(({ name }) => name))]),
+    rules: rulesOf(configuration, dialect, pluginOptions.length > 0 ? lists.plugins : []),
   });
   if (reconciled.doubtful.length > 0) {
-    const names = joinNames(reconciled.doubtful, TOLD_PACKAGES);
-    gaps.push(`Two of dnf's answers do not fit together, on the updates of ${names}`);
+    const names = joinNames(reconciled.doubtful, MOST_NAMES);
+    gaps.push(`Two of dnf's answers contradict each other about the updates of ${names}`);
   }
-  const obsoleting = [...replacing.packages, ...reconciled.keptReplacing].map((row) => row.package);
-  const all = [
-    offered,
-    excluded,
-    locked,
-    hidden,
-    advisories ?? NOTHING,
-    checked ?? NOTHING,
-    replacing,
-  ];
+  const all = [...Object.values(offers), advisories, checked, replacing, lifted];
+  const replacingRpms = [...replacing.packages, ...reconciled.blockedReplacing]
+    .map((row) => row.package);
   return {
     offers: reconciled.offers,
-    keptReplacing: reconciled.keptReplacing,
-    obsoletes: cheapestFirst(replacing.packages, settings),
-    replacingSecurity: await readReplacingSecurity(asking, obsoleting, lifting),
+    blockedReplacing: reconciled.blockedReplacing,
+    obsoletes: sortByCost(replacing.packages, settings),
+    replacingSecurity: await findReplacingSecurity(context, replacingRpms, lifting),
     advisories: advisories?.packages ?? null,
     details,
-    unparsed: all.reduce((sum, list) => sum + list.unparsed, lifted?.unparsed ?? 0),
+    unparsed: all.reduce((sum, list) => sum + (list?.unparsed ?? 0), 0),
   };
 }
 
-/** How many packages a gap names. */
-const TOLD_PACKAGES = 5;
+/**
+ * Lists the updates, and again with the rules lifted that may hide some. `options` lift the rules that
+ * do: dnf lists the advisories of hidden updates only with them.
+ */
+async function listOffers(
+  context: DnfContext,
+  configuration: DnfConfiguration,
+  lists: Pick<ChosenLists, "plugins" | "repositories">,
+) {
+  const { dialect } = context;
+  const listLifted = async (isNeeded: boolean, options: readonly string[]) =>
+    isNeeded && await askOptional(context, "list excluded updates", dialect.offered, options) ||
+    EMPTY_LIST;
+  const excludes = mayHaveExcludes(configuration);
+  const locksHide = mayHaveLocks(configuration) && dialect.locksActOn === "everything";
+  const offered = await listOffered(context);
+  const withoutExcludes = await listLifted(excludes, dialect.liftExcludes);
+  const withoutLocks = await listLifted(locksHide, dialect.liftLocks);
+  const pluginOptions = await findPluginOptions(context, lists);
+  const liftAll = [...(excludes ? dialect.liftExcludes : []), ...pluginOptions];
+  const withoutPlugins = await listLifted(pluginOptions.length > 0, liftAll);
+  const options = withoutLocks.packages.length > 0
+    ? dialect.liftLocks
+    : withoutPlugins.packages.length > 0
+    ? liftAll
+    : withoutExcludes.packages.length > 0
+    ? dialect.liftExcludes
+    : [];
+  const offers = { offered, withoutExcludes, withoutLocks, withoutPlugins };
+  return { offers, pluginOptions, options };
+}
 
+/** Lists the updates that dnf offers; the scan fails without them. */
 async function listOffered(
-  { commands, program, dialect, gaps }: Asking,
+  { commands, program, dialect, gaps }: DnfContext,
 ): Promise<PackageList<OfferedRpm>> {
   const action = "list updates with dnf";
-  const result = await commands.run(action, [...program, "-C", ...dialect.offered]);
-  const offered = parseOffered(answerOf(action, result));
+  const result = await commands.run(action, [...program, "-C", ...dialect.offered.command]);
+  const offered = parseOfferedRpms(outputOf(action, result));
   gaps.push(...dnfGaps(result));
   return offered;
 }
 
-/** `plugins` are those that were left out of what lifts. */
+/** The rules of the configuration; `plugins` are those that dnf loads if suspect ones were disabled. */
 function rulesOf(
   configuration: DnfConfiguration,
   dialect: DnfDialect,
@@ -131,17 +153,18 @@ function rulesOf(
 ): DnfRules {
   const { settings } = configuration;
   const names = dialect.locksActOn === "everything" ? lockedNames(configuration) : undefined;
+  const suspects = suspectPlugins(plugins);
   return {
     priorityOf: (repository) => priorityOf(repository, settings),
     excludeOf: (package_, repository) => {
       const { name, architecture } = package_;
-      const forms = [name, `${name}.${architecture}`, `${name}-${formatEvr(package_)}`];
-      forms.push(`${forms[2]}.${architecture}`);
+      const full = `${name}-${formatEvr(package_)}`;
+      const forms = [name, `${name}.${architecture}`, full, `${full}.${architecture}`];
       return findExclude(forms, repository, settings);
     },
     isLocked: (name) => names?.some((pattern) => matchesWildcard(pattern, name)),
     hasIncludes: hasIncludes(settings),
-    plugins: plugins.length > 0 ? joinNames(plugins, TOLD_PACKAGES) : null,
-    mayLock: mayLock(configuration),
+    plugins: suspects.length > 0 ? joinNames(suspects, MOST_NAMES) : null,
+    mayHaveLocks: mayHaveLocks(configuration),
   };
 }

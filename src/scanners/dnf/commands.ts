@@ -1,29 +1,21 @@
-/** Runs dnf and rpm, each within bounds and again while another dnf holds the lock. */
+/** Runs dnf and rpm with time limits, waits for dnf's lock, and explains failures by dnf's own words. */
 
-import { reasonNotRun, ScanError } from "../scanner.ts";
-import { CommandError, type RunResult } from "../../system/process.ts";
+import { quoteWords } from "../../redact.ts";
+import { CommandError, type RunOptions, type RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
-import { dnfFailure, isLocked, tellsOfLock } from "./failure.ts";
+import { outputLines } from "../output_lines.ts";
+import { reasonNotRun, ScanError, type ScanErrorReason } from "../scanner.ts";
+import { LOCAL_REPOSITORY } from "./repositories.ts";
 
-/** For each question; they take one to three seconds, and more where more is installed. */
+/** Per command. A command takes one to three seconds, and longer with more installed packages. */
 const TIMEOUT_MS = 120_000;
 const TIMEOUT_PER_PACKAGE_MS = 50;
 
-/** Fetching package lists waits for mirrors. */
-export const FETCH_TIMEOUT_MS = 300_000;
-
-/** How long another dnf may go on, all questions of a scan together, and how often to look. */
+/** How long all commands of a scan together wait for another dnf, and how often they retry. */
 const LOCK_PATIENCE_MS = 60_000;
 const LOCK_POLL_MS = 5_000;
 
-/** How one program is run. */
-export interface DnfRunOptions {
-  /** @default 120 s, and more once it is known how much is installed */
-  readonly timeoutMs?: number;
-  readonly environment?: Readonly<Record<string, string>>;
-}
-
-/** Asks; every method throws `ScanError`, and the signal's reason once that is given. */
+/** Runs commands; every method throws `ScanError`, or the signal's reason after an abort. */
 export class DnfCommands {
   readonly #system: System;
   readonly #signal: AbortSignal;
@@ -35,51 +27,36 @@ export class DnfCommands {
     this.#signal = signal ?? new AbortController().signal;
   }
 
-  /** Has the time limits grow with the work. */
-  expect(installedPackages: number): void {
+  /** Extends the default time limit by 50 ms per installed package. */
+  scaleTimeouts(installedPackages: number): void {
     this.#timeoutMs = TIMEOUT_MS + TIMEOUT_PER_PACKAGE_MS * installedPackages;
   }
 
-  /** Runs a program to its end; a code other than 0 is a result. `action` completes "Cannot …". */
+  /**
+   * Runs a program to its end, again while another dnf holds the lock; any exit code is a result.
+   * `action` completes "Cannot …". The default time limit is 120 s, and more after `scaleTimeouts`.
+   */
   async run(
     action: string,
     argv: readonly string[],
-    options: DnfRunOptions = {},
+    { timeoutMs = this.#timeoutMs, ...more }: Partial<RunOptions> = {},
   ): Promise<RunResult> {
+    const options = { ...more, timeoutMs, signal: this.#signal };
     for (;;) {
-      const result = await this.#runOnce(action, argv, options);
+      const result = await this.#system.runCommand(argv, options).catch((cause: unknown) => {
+        if (!(cause instanceof CommandError)) throw cause;
+        const reason = mentionsLock(cause.stderr) ? "locked" : reasonNotRun(cause);
+        throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
+      });
       if (!isLocked(result) || this.#waitedMs >= LOCK_PATIENCE_MS) return result;
       await this.#system.clock.sleep(LOCK_POLL_MS, this.#signal);
       this.#waitedMs += LOCK_POLL_MS;
     }
   }
-
-  /** What a program answers with one of the codes given. */
-  async ask(
-    action: string,
-    argv: readonly string[],
-    codes: readonly number[] = [0],
-  ): Promise<string> {
-    return answerOf(action, await this.run(action, argv), codes);
-  }
-
-  async #runOnce(
-    action: string,
-    argv: readonly string[],
-    { timeoutMs = this.#timeoutMs, ...more }: DnfRunOptions,
-  ): Promise<RunResult> {
-    try {
-      return await this.#system.runCommand(argv, { ...more, timeoutMs, signal: this.#signal });
-    } catch (cause) {
-      if (!(cause instanceof CommandError)) throw cause;
-      const reason = tellsOfLock(cause.stderr) ? "locked" : reasonNotRun(cause);
-      throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
-    }
-  }
 }
 
-/** What a program said, if it ended with one of `codes` and said no more than is kept. */
-export function answerOf(
+/** Returns the stdout of a command; throws unless it exited with one of `codes` and is complete. */
+export function outputOf(
   action: string,
   result: RunResult,
   codes: readonly number[] = [0],
@@ -87,4 +64,196 @@ export function answerOf(
   if (!codes.includes(result.code)) throw dnfFailure(action, result);
   if (!result.truncated) return result.stdout;
   throw new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
+}
+
+/** Limits of quoted messages, which go to a terminal and to the server. */
+const LONGEST_MESSAGE = 300;
+const MOST_MESSAGES = 5;
+
+/** The exit code of dnf 4 if it must not wait for a lock (dnf(8)). */
+const LOCKED_CODE = 200;
+
+/** The exit code of both generations for unknown arguments. */
+const USAGE_CODE = 2;
+
+const NO_CACHE = /Cache-only enabled but no cache/;
+const LOCKED =
+  /Waiting for (?:process with pid|a lock)|already locked by \d|Failed to obtain .*lock/i;
+const PROMPT = /Is this ok \[y\/N\]:/;
+const UNREGISTERED = /This system is not registered|Unable to read consumer identity/;
+const NO_REPOSITORIES = /There are no enabled repositories|No repositories (?:are )?available/i;
+/** Dnf 5's answer to a setting for all repositories where there are none. */
+const NO_REPOSITORY_AT_ALL = /^No matching repositories for \*/m;
+const SIGNATURE = /GPG (?:verification|signature|key)|Bad GPG|PGP|signature verification error/i;
+const REFUSED = /Status code: 40[13]\b/;
+const UNREACHABLE =
+  /Failed to download metadata|All mirrors were tried|Curl error|Librepo error|Usable URL not found/;
+
+/** A cause below dnf 4's "Errors during downloading metadata for repository 'x':". */
+const CAUSE = /^ {2}- (\S.*)/;
+
+/** Dnf 5's progress line of a repository. */
+const PROGRESS = /^ ?(\S.{0,199}?) {1,200}(?:\d{1,3}|\?\?\?)% \| /;
+
+/** Whether stderr reports that another dnf holds the lock. Dnf 5 waits for the lock without limit. */
+export function mentionsLock(stderr: string): boolean {
+  return LOCKED.test(endOf(stderr));
+}
+
+/** Whether a command failed because another dnf holds the lock. */
+export function isLocked({ code, stderr }: RunResult): boolean {
+  return code === LOCKED_CODE || (code !== 0 && code !== 100 && mentionsLock(stderr));
+}
+
+/**
+ * The error for a command with an unexpected exit code; `action` completes "Cannot …". `facts`, which
+ * must already be redacted, replace dnf's own messages.
+ */
+export function dnfFailure(
+  action: string,
+  result: RunResult,
+  facts?: readonly string[],
+): ScanError {
+  if (NO_REPOSITORY_AT_ALL.test(endOf(result.stderr))) {
+    const fact = "there are no enabled repositories";
+    return new ScanError(`Cannot ${action}: ${fact}`, { reason: "permanent" });
+  }
+  const { reason, next } = classify(result);
+  const messages = facts?.slice(0, MOST_MESSAGES) ?? quoteErrors(result, reason);
+  const fact = messages.length > 0 ? messages.join("; ") : `exit ${result.code}`;
+  return new ScanError(`Cannot ${action}: ${fact}${next === "" ? "" : `; ${next}`}`, { reason });
+}
+
+/** Characters of a line that are parsed; `quoteWords` quotes only the beginning of them. */
+const LONGEST_LINE = 4_000;
+
+/** Characters of an output that are parsed. The final error is at the end. */
+const LONGEST_OUTPUT = 1_000_000;
+
+/** The end of a long text, from the start of a line: half a URL could contain half a password. */
+function endOf(text: string): string {
+  if (text.length <= LONGEST_OUTPUT) return text;
+  const end = text.slice(-LONGEST_OUTPUT);
+  const line = end.indexOf("\n") + 1;
+  return line === 0 ? "" : end.slice(line);
+}
+
+/** The lines of stderr; the last one may lack its line end. */
+function messageLines(stderr: string): readonly string[] {
+  return outputLines(`${endOf(stderr)}\n`).lines.map((line) => line.slice(0, LONGEST_LINE));
+}
+
+function quoteErrors(result: RunResult, reason: ScanErrorReason): string[] {
+  const lines = messageLines(result.stderr).filter((line) => line.trim() !== "");
+  const pattern = reason === "locked" ? LOCKED : /^(?:Config )?error:/i;
+  const errors = lines.filter((line) => pattern.test(line));
+  // Dnf 4's error is "All mirrors were tried"; the cause is above it.
+  const causes = lines.flatMap((line) => CAUSE.exec(line)?.[1] ?? [])
+    .filter((cause) => !errors.some((error) => error.includes(cause)));
+  const messages = errors.length > 0 ? [...errors, ...causes] : lastMessage(lines);
+  return [...new Set(messages)].slice(0, MOST_MESSAGES)
+    .map((line) => quoteWords(line.trim().replace(/^error: */i, ""), LONGEST_MESSAGE));
+}
+
+/** The last line that is not progress; dnf 5 prints its reason below it, indented. */
+function lastMessage(lines: readonly string[]): readonly string[] {
+  const own = lines.filter((line) => !PROGRESS.test(line));
+  return own.slice(Math.max(0, own.findLastIndex((line) => !/^\s/.test(line))));
+}
+
+/** The reason of a failure, and the operator's next step if dnf does not name it itself. */
+function classify(result: RunResult): { reason: ScanErrorReason; next: string } {
+  const { code } = result;
+  const [stdout, stderr] = [endOf(result.stdout), endOf(result.stderr)];
+  const output = `${stderr}\n${stdout}`;
+  if (isLocked(result)) return { reason: "locked", next: "" };
+  if (code === USAGE_CODE) {
+    return { reason: "permanent", next: "this version of dnf expects other arguments" };
+  }
+  if (UNREGISTERED.test(output) && (NO_REPOSITORIES.test(output) || REFUSED.test(output))) {
+    const next = 'register this system: run "subscription-manager register"';
+    return { reason: "permanent", next };
+  }
+  // Checked before the unreachable mirror, whose messages accompany these failures.
+  if (PROMPT.test(stdout) || SIGNATURE.test(stderr)) {
+    const next = 'check the repository\'s key: run "dnf makecache" and answer its question';
+    return { reason: "permanent", next };
+  }
+  if (REFUSED.test(stderr)) return { reason: "permanent", next: "" };
+  if (UNREACHABLE.test(stderr) || NO_CACHE.test(stderr)) return { reason: "transient", next: "" };
+  // Above 128, a signal ended it: out of memory, or the host is shutting down.
+  return { reason: code > 128 ? "transient" : "permanent", next: "" };
+}
+
+/** Repositories whose failures are returned. */
+const MOST_FAILURES = 500;
+
+/**
+ * Why repositories could not be fetched: by id for dnf 4, by name for dnf 5. Every complaint of dnf 5
+ * below a repository's progress counts: dnf 5 continues without the repository and exits with 0.
+ */
+export function fetchFailures(stderr: string): Map<string, string> {
+  const causes = new Map<string, Set<string>>();
+  const facts = new Map<string, string>();
+  let repository: string | undefined;
+  for (const line of messageLines(stderr)) {
+    const progress = PROGRESS.exec(line)?.[1];
+    const [, begun] = ERRORS_OF.exec(line) ?? [];
+    const [, failed, fact = ""] = FAILED.exec(line) ?? [];
+    const cause = /^>>> (.+)/.exec(line)?.[1] ?? CAUSE.exec(line)?.[1];
+    if (progress !== undefined) repository = progress;
+    else if (begun !== undefined) repository = begun;
+    else if (failed !== undefined) facts.set(failed, fact);
+    else if (cause !== undefined && repository !== undefined) {
+      causes.set(repository, (causes.get(repository) ?? new Set()).add(cause));
+    }
+  }
+  const all = [...new Set([...causes.keys(), ...facts.keys()])]
+    .filter((id) => id !== LOCAL_REPOSITORY).slice(0, MOST_FAILURES);
+  return new Map(all.map((id) => {
+    const found = [...causes.get(id) ?? []];
+    // Dnf 5 prints every attempt and a conclusion; the first attempt names the cause.
+    const cause = found.find((one) => one !== "Usable URL not found") ?? facts.get(id) ??
+      (found[0] ?? "");
+    const words = cause.replace(/ - [a-z+]{1,20}:\/\/\S+$/, "");
+    return [id, quoteWords(words || "dnf does not say why", LONGEST_MESSAGE)];
+  }));
+}
+
+const ERRORS_OF = /^Errors during downloading metadata for repository '([^']{1,255})':/;
+const FAILED =
+  /^(?:Error|Warning): (?:Failed to download metadata for repo|Loading repository) '([^']{1,255})'[: ] ?(.*)/;
+
+/** Problems that a gap names. */
+const MOST_PROBLEMS = 2;
+
+/** What is missing from the output of a successful command, besides repositories that it ignored. */
+export function dnfGaps(result: RunResult): string[] {
+  const [stdout, stderr] = [endOf(result.stdout), endOf(result.stderr)];
+  const lines = messageLines(stderr);
+  const skipped = lines.flatMap((line) =>
+    /^Warning: failed loading '(.+)', skipping\.$/.exec(line)?.[1] ?? []
+  );
+  const gaps = skipped.map((file) =>
+    `A repository's file could not be read: "${quoteWords(file, LONGEST_MESSAGE)}"`
+  );
+  const modular = lines.findIndex((line) => /^Modular dependency problems?:/.test(line));
+  if (modular >= 0) gaps.push(describeModular(lines.slice(modular + 1)));
+  if (/^This system is not registered/m.test(`${stderr}\n${stdout}`)) {
+    gaps.push("This system is not registered: the repositories of its subscription are missing");
+  }
+  return [...new Set(gaps)];
+}
+
+/** A module that cannot be enabled hides its packages from dnf. */
+function describeModular(lines: readonly string[]): string {
+  const end = lines.findIndex((line) => !/^(?:\s|$)/.test(line));
+  const block = lines.slice(0, end < 0 ? lines.length : end).map((line) => line.trim());
+  const problems = block.filter((line) => /^(?:Problem\b.*:|- )/.test(line))
+    .map((line) => line.replace(/^Problem(?: \d+)?: |^- /, ""));
+  const reasons = problems.filter((line) => line !== "conflicting requests");
+  const named = (reasons.length > 0 ? reasons : problems).slice(0, MOST_PROBLEMS).join("; ");
+  return `Modular dependency problem, packages of modules may be missing: ${
+    quoteWords(named, LONGEST_MESSAGE)
+  }`;
 }

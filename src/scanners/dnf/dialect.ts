@@ -1,62 +1,230 @@
-/** How one generation of dnf is asked, and how its answers are read. */
+/** How one generation of dnf is queried, and the parsers of answers that dnf 4 and dnf 5 share. */
 
+import type { RunOptions } from "../../system/process.ts";
+import type { RebootState, Severity } from "../../update.ts";
+import { joinNames } from "../../wording.ts";
+import { outputLines } from "../output_lines.ts";
 import type { AdvisoryDetails, AdvisoryRow } from "./advisories.ts";
-import type { CheckedUpdates } from "./check_update.ts";
 import type { DnfRepositories } from "./repositories.ts";
-import type { PackageList } from "./rpm_packages.ts";
-import type { RebootState } from "../../update.ts";
+import {
+  isDnfChatter,
+  type OfferedRpm,
+  type PackageList,
+  parseNameAndEvr,
+  type RpmPackage,
+} from "./rpm.ts";
 
-/** One question; `Answer` is what it is about. */
-export interface DnfQuestion<Answer> {
-  /** The command and its arguments, without those of where and when to fetch. */
+/** A version of dnf: `[4, 14, 0]`, `[5, 2, 6, 2]`. */
+export type DnfVersion = readonly number[];
+
+/** A command and the parser of its answer. */
+export interface DnfQuestion<Answer> extends Pick<RunOptions, "environment"> {
+  /** The command and its arguments, without the program's common options. */
   readonly command: readonly string[];
   /** The exit codes that come with an answer. */
   readonly codes: readonly number[];
-  /** See `RunOptions.environment`. */
-  readonly environment?: Readonly<Record<string, string>>;
-  /** Reads the answer that came with that exit code; `undefined` if it is none. */
+  /** Parses the output; `undefined` if it is not an answer. */
   read(stdout: string, code: number, stderr: string): Answer | undefined;
 }
 
-/** The words of dnf 4, or of dnf 5. */
+/** The commands and options of dnf 4 or of one version of dnf 5. */
 export interface DnfDialect {
-  /** Put before every command. */
-  readonly settings: readonly string[];
-  /** Put before every command of a user that is not root. */
-  readonly userSettings: readonly string[];
-  /** Has a command keep its package lists in this directory, and change no state of the host. */
-  privateLists(directory: string): readonly string[];
-  /** Fetches the package lists of which the time is up. */
+  /** Precede every command. */
+  readonly options: readonly string[];
+  /** Precede every command of a user other than root. */
+  readonly userOptions: readonly string[];
+  /** Make a command store its package lists in `directory`, without changes to the host's state. */
+  privateListOptions(directory: string): readonly string[];
+  /** Fetches the package lists that have expired. */
   readonly fetch: readonly string[];
-  /** What the host could be upgraded to, in `OFFERED_FORMAT`; tells on stderr what it left out. */
-  readonly offered: readonly string[];
-  /** Has a command see what `excludepkgs` keeps from dnf, and heed `includepkgs` all the same. */
-  readonly withExcluded: readonly string[];
-  /** Has a command see what version locks keep from dnf. */
-  readonly withLocked: readonly string[];
+  /** Lists the updates; stderr names the repositories that it ignored. */
+  readonly offered: DnfQuestion<PackageList<OfferedRpm>>;
+  /** Lift `excludepkgs`; `includepkgs` stays in force. */
+  readonly liftExcludes: readonly string[];
+  /** Lift version locks. */
+  readonly liftLocks: readonly string[];
   /**
-   * Where version locks act: on the commands that resolve alone (dnf 4's plugin), or on every command;
-   * there, what lifts the locks lifts `includepkgs` as well (dnf 5).
+   * Where version locks act: only on commands that resolve dependencies (dnf 4's plugin), or on every
+   * command; there, `liftLocks` lifts `includepkgs` as well (dnf 5).
    */
   readonly locksActOn: "updates" | "everything";
-  /** Which advisories there are for newer packages than those installed. */
+  /** Lists the advisories of packages newer than the installed ones. */
   readonly advisories: DnfQuestion<PackageList<AdvisoryRow>>;
-  /** What those advisories say; `null` where that is not told in a form that can be read. */
+  /** Describes those advisories; `null` if this version has no output that can be parsed. */
   readonly details: DnfQuestion<readonly AdvisoryDetails[]> | null;
-  /** What dnf itself would update, and what would be replaced by a package of another name. */
+  /** Lists what dnf itself would update, and the packages that would replace others. */
   readonly updates: DnfQuestion<CheckedUpdates>;
-  /** What would be replaced, where `updates` does not tell it all; `null` where it does. */
+  /** Lists the packages that would replace others; `null` if `updates` lists them all. */
   readonly replacing: DnfQuestion<CheckedUpdates> | null;
-  /** Every enabled repository. */
+  /** Lists every enabled repository. */
   readonly repositories: DnfQuestion<DnfRepositories>;
-  /** Has `repoquery` list only what a security advisory is about, of this severity if one is given. */
-  securityFilter(severity?: string): readonly string[];
-  /** What ends a line of `repoquery`'s format. */
-  readonly lineEnd: string;
-  /** Whether the host asks for a restart; `null` where the answer does not tell. */
+  /** Restricts `repoquery` to packages of security advisories, of one severity if one is given. */
+  securityFilter(severity?: Severity): readonly string[];
+  /** Sets the format of `repoquery`'s rows. */
+  queryFormat(format: string): readonly string[];
+  /** Whether the host requires a restart; `null` if the answer does not say. */
   readonly reboot: DnfQuestion<RebootState | null>;
-  /** The folder of root's package lists, if nobody says otherwise, and the setting that does. */
+  /** Root's cache directory if the setting `system_cachedir` does not name another. */
   readonly systemCache: string;
-  /** That of a user, below the home folder; `null` where it has no fixed name. */
+  /** A user's cache directory below the home directory; `null` if its name is not fixed. */
   readonly userCache: string | null;
+}
+
+/** Parses `dnf --version`: a bare number from dnf 4, `dnf5 version …` from dnf 5. */
+export function parseDnfVersion(text: string): DnfVersion | undefined {
+  for (const line of outputLines(text).lines) {
+    const number = /^(?:dnf5 version )?(\d{1,5}(?:\.\d{1,5}){1,3})$/.exec(line.trim())?.[1];
+    if (number !== undefined) return number.split(".").map(Number);
+  }
+  return undefined;
+}
+
+/** Whether `version` is `least` or later. */
+export function isAtLeast(version: DnfVersion, least: DnfVersion): boolean {
+  for (const [index, needed] of least.entries()) {
+    const part = version[index] ?? 0;
+    if (part !== needed) return part > needed;
+  }
+  return true;
+}
+
+/** A package, and the repository that it would come from. */
+export interface ListedRpm {
+  readonly package: RpmPackage;
+  readonly repository: string;
+}
+
+/** A package that would replace others. */
+export interface ObsoletingRpm extends ListedRpm {
+  readonly replaces: readonly RpmPackage[];
+}
+
+/** Dnf's own list of updates. A package in several repositories occurs once for each. */
+export interface CheckedUpdates {
+  /** In dnf's order: of equal versions, dnf installs the first. */
+  readonly upgrades: readonly ListedRpm[];
+  readonly obsoletes: readonly ObsoletingRpm[];
+  /** How many lines could not be parsed. */
+  readonly unparsed: number;
+}
+
+/** The exit code of dnf if its list is not empty. */
+const HAS_UPDATES = 100;
+
+/** A parsed line of the table. */
+interface TableRow extends ListedRpm {
+  readonly isReplaced: boolean;
+}
+
+/**
+ * Parses the table of `check-update` (dnf 4) and `check-upgrade` (dnf 5): a row per update and, below
+ * a heading, a row per new package, followed by an indented row for each package that it replaces.
+ */
+export function parseCheckUpdate(text: string): CheckedUpdates {
+  const { lines, dropped } = outputLines(text);
+  const heading = lines.findIndex((line) => /^Obsoleting packages\s*$/i.test(line));
+  const end = heading < 0 ? lines.length : heading;
+  const above = parseRows(lines.slice(0, end));
+  const upgrades = above.filter((row) => row !== undefined).filter((row) => !row.isReplaced)
+    .map(({ package: package_, repository }) => ({ package: package_, repository }));
+  const below = pairRows(parseRows(lines.slice(end)));
+  const unparsed = dropped + above.length - upgrades.length + below.unparsed;
+  return { upgrades, obsoletes: below.obsoletes, unparsed };
+}
+
+/** As `parseCheckUpdate`; `undefined` if the list is empty although the exit code reports updates. */
+export function readCheckUpdate(text: string, code: number): CheckedUpdates | undefined {
+  const checked = parseCheckUpdate(text);
+  const isEmpty = checked.upgrades.length + checked.obsoletes.length === 0;
+  return isEmpty && code === HAS_UPDATES ? undefined : checked;
+}
+
+function pairRows(
+  rows: readonly (TableRow | undefined)[],
+): Pick<CheckedUpdates, "obsoletes" | "unparsed"> {
+  const found: { package: RpmPackage; repository: string; replaces: RpmPackage[] }[] = [];
+  let unparsed = 0;
+  for (const row of rows) {
+    if (row?.isReplaced && found.length > 0) found.at(-1)?.replaces.push(row.package);
+    else if (row && !row.isReplaced) {
+      found.push({ package: row.package, repository: row.repository, replaces: [] });
+    } else unparsed += 1;
+  }
+  return { obsoletes: found.filter(({ replaces }) => replaces.length > 0), unparsed };
+}
+
+function parseRows(lines: readonly string[]): (TableRow | undefined)[] {
+  const short = lines.filter((line) => line.length <= LONGEST_ROW && !isDnfChatter(line));
+  return joinWrapped(short).filter(isRowLike).map(parseRow);
+}
+
+/** A longer line is not a row of a table: each of its columns has its own limit. */
+export const LONGEST_ROW = 4_000;
+
+/** The first column of a row: name and architecture. */
+const NAME = /^[A-Za-z0-9_][\w.+-]{0,254}\.[a-z0-9_]{1,32}$/;
+
+/** Name, version, repository. */
+const COLUMNS = 3;
+
+/** Plugins print sentences among the rows; they do not count as unparsed rows. */
+function isRowLike(line: string): boolean {
+  const [name = "", evr = "", ...rest] = line.trim().split(/\s+/);
+  return NAME.test(name) && (rest.length <= COLUMNS - 2 || /^[^-]+-[^-]+$/.test(evr));
+}
+
+/**
+ * Joins rows that dnf wraps at 80 characters, even if it writes to a pipe. The continuation is
+ * indented and has at most the columns that are missing.
+ */
+function joinWrapped(lines: readonly string[]): string[] {
+  const joined: string[] = [];
+  let missing = 0;
+  for (const line of lines) {
+    const words = line.trim().split(/\s+/).length;
+    if (words <= missing && /^\s/.test(line)) {
+      joined.push(`${joined.pop()} ${line}`);
+      missing -= words;
+    } else {
+      joined.push(line);
+      missing = NAME.test(line.trim().split(/\s+/)[0] ?? "") ? COLUMNS - words : 0;
+    }
+  }
+  return joined;
+}
+
+function parseRow(line: string): TableRow | undefined {
+  const [name = "", evr = "", repository = "", ...rest] = line.trim().split(/\s+/);
+  const package_ = parseNameAndEvr(name, evr);
+  const isReplaced = /^\s{4}/.test(line);
+  // The origin of an installed package that is replaced may be unknown.
+  if (!package_ || rest.length > 0 || (repository === "" && !isReplaced)) return undefined;
+  return repository.length > 255 ? undefined : { package: package_, repository, isReplaced };
+}
+
+/**
+ * Parses the text of `needs-restarting -r`; `null` if neither of its two sentences occurs. Its exit
+ * code is not sufficient: it is 1 for every error as well.
+ */
+export function parseRebootText(stdout: string): RebootState | null {
+  const { lines } = outputLines(`${stdout}\n`);
+  const updated = lines.flatMap((line) =>
+    /^ {2}\* ([A-Za-z0-9_.+-]{1,255})$/.exec(line)?.[1] ?? []
+  );
+  if (lines.some((line) => /^Reboot is required to fully utilize these updates/.test(line))) {
+    return rebootState(true, updated);
+  }
+  const isNot = lines.some((line) => /^Reboot should not be necessary/.test(line));
+  return isNot ? rebootState(false, []) : null;
+}
+
+/** Packages that a reason names. */
+const MOST_NAMES = 5;
+
+/** States what `needs-restarting` reported; `updated` are the packages that require the restart. */
+export function rebootState(isRequired: boolean, updated: readonly string[]): RebootState {
+  const source = "dnf needs-restarting";
+  if (!isRequired) return { isRequired, reason: `${source}: not necessary` };
+  const names = updated.length > 0 ? `: ${joinNames(updated, MOST_NAMES)}` : "";
+  return { isRequired, reason: `${source}: updated since the host was started${names}` };
 }

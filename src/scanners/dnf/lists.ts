@@ -1,111 +1,104 @@
-/** Chooses which package lists a dnf scan reads: those that dnf has, or some of the agent's own. */
+/** Chooses the package lists that a scan reads: dnf's own, or private ones that the agent fetches. */
 
 import * as v from "valibot";
 import { decodeJson } from "../../json.ts";
-import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
-import { type Asking, askOr, type DnfRun } from "./questions.ts";
-import { FETCH_TIMEOUT_MS } from "./commands.ts";
-import { dnfFailure, fetchFailures } from "./failure.ts";
-import type { DnfRepositories, DnfRepository } from "./repositories.ts";
-import { describeSources, oldestAgeS, readTellsSecurity, type SourceFacts } from "./sources.ts";
 import { ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
+import { dnfFailure, fetchFailures } from "./commands.ts";
+import { askOptional, type DnfContext } from "./questions.ts";
+import {
+  describeSources,
+  type DnfRepository,
+  type FetchResult,
+  findAdvisoryLists,
+  oldestAgeS,
+  withFallback,
+} from "./repositories.ts";
 
 const FETCH = "fetch dnf's package lists";
 
-/** A user's own lists are fetched anew when they are older. */
+/** Fetching package lists waits for mirrors. */
+const FETCH_TIMEOUT_MS = 300_000;
+
+/** A user's own lists are fetched again when they are older. */
 const STALE_S = 24 * 3_600;
 
-/** A repository that failed is not asked again for so long, which doubles up to a day. */
+/** How long a failed repository is not fetched again; doubles with each failure, up to a day. */
 const FIRST_PAUSE_MS = 3_600_000;
 const LONGEST_PAUSE_MS = 24 * 3_600_000;
 
-/** Where dnf's lists are, if it does not say so itself; `null` is not known. */
-export interface ListPlaces {
-  readonly cacheDirectory: string | null;
-}
-
 /** The lists that a scan reads. */
 export interface ChosenLists {
-  /** The program with everything that is put before each command. */
+  /** The program and the options that precede each command. */
   readonly program: readonly string[];
-  /** Every enabled repository; empty where dnf could not be asked for them. */
+  /** Every enabled repository; empty if dnf could not list them. */
   readonly sources: readonly ScanSource[];
-  /** The same as dnf has them. */
+  /** The same repositories as dnf reports them. */
   readonly repositories: readonly DnfRepository[];
-  /** Plugins that dnf loads. */
+  /** The plugins that dnf loads. */
   readonly plugins: readonly string[];
 }
 
 /**
- * The lists that dnf has, fetched anew if that is asked for. Lists of a user are the user's own, and
- * are fetched if they are missing, past their limit or a day old. Root's are the host's: where they are
- * missing or past their limit, the agent fetches lists of its own below `cacheDirectory`. Throws
- * `ScanError` if no repository has lists at all.
+ * Chooses the lists. With `refresh` it fetches dnf's lists first. A user's lists belong to the user: it
+ * fetches them if they are missing, expired or a day old. Root's lists belong to the host: if they are
+ * missing or expired, it fetches private lists below the agent's cache directory. `dnfCache` is dnf's
+ * cache directory if dnf does not report it; `null` if unknown. Throws `ScanError` if no repository
+ * has lists.
  */
 export async function chooseLists(
   system: System,
-  asking: Asking,
-  places: ListPlaces,
+  context: DnfContext,
+  dnfCache: string | null,
   { refresh = false, cacheDirectory }: ScanOptions,
 ): Promise<ChosenLists> {
   const isRoot = system.machine.userId() === 0;
   const directory = cacheDirectory?.startsWith("/") ? `${cacheDirectory}/dnf` : undefined;
-  let fetched = refresh ? await fetchLists(system, asking, ["--refresh"]) : NOT_FETCHED;
-  let lists = await readLists(system, asking, places, fetched);
-  if (lists === null) return { ...NO_LISTS, program: asking.program };
+  let fetched = refresh ? await fetchLists(system, context, ["--refresh"]) : NOT_FETCHED;
+  let lists = await readLists(system, context, dnfCache, fetched);
+  if (lists === null) {
+    return { program: context.program, sources: [], repositories: [], plugins: [] };
+  }
   const isSound = lists.sources.every(({ result }) => result === "ok");
   const isStale = !isSound || (oldestAgeS(lists.sources) ?? Infinity) > STALE_S;
   if (!refresh && !isRoot && lists.sources.length > 0 && isStale) {
-    const flags = ["--refresh"];
-    fetched = await fetchPatiently(system, asking, directory, { flags, ...lists });
-    lists = await readLists(system, asking, places, fetched) ?? lists;
+    fetched = await fetchDue(system, context, directory, lists.repositories, ["--refresh"]);
+    lists = await readLists(system, context, dnfCache, fetched) ?? lists;
   }
   if (!refresh && isRoot && !isSound && directory !== undefined) {
-    const own = await readPrivately(system, asking, directory, lists);
+    const own = await readPrivateLists(system, context, directory, lists.repositories);
     if (own !== null && isBetter(own.sources, lists.sources)) lists = own;
   }
-  refuseNothing(lists, fetched);
+  requireLists(lists, fetched);
   return lists;
 }
 
-/** Dnf could not be asked for them. */
-const NO_LISTS = { sources: [], repositories: [], plugins: [] };
-
-/** What came of fetching. */
-interface Fetched {
-  readonly failures: ReadonlyMap<string, string>;
-  /** When that began; `null`: nothing was fetched. */
-  readonly fromMs: number | null;
-  /** Whether the lists of every repository were to be fetched, and not only those past their time. */
-  readonly isRefresh: boolean;
-  /** Why nothing could be fetched at all. */
-  readonly error: ScanError | null;
-}
+/** The fetching, and why it failed. */
+type Fetched = FetchResult & { readonly error: ScanError | null };
 
 const NOT_FETCHED: Fetched = {
   failures: new Map(),
-  fromMs: null,
+  fetchedFromMs: null,
   isRefresh: false,
   error: null,
 };
 
 async function fetchLists(
   { clock }: System,
-  { commands, program, dialect }: DnfRun,
-  flags: readonly string[],
+  { commands, program, dialect }: DnfContext,
+  options: readonly string[],
 ): Promise<Fetched> {
-  const fetch = { fromMs: clock.nowMs(), isRefresh: flags.includes("--refresh") };
+  const fetch = { fetchedFromMs: clock.nowMs(), isRefresh: options.includes("--refresh") };
   try {
-    const argv = [...program, ...flags, ...dialect.fetch];
+    const argv = [...program, ...options, ...dialect.fetch];
     const result = await commands.run(FETCH, argv, { timeoutMs: FETCH_TIMEOUT_MS });
     const failures = fetchFailures(result.stderr);
-    const told = [...failures].map(([repository, why]) => `${repository}: ${why}`);
-    // With every repository allowed to fail dnf ends well; the reason is in its words.
+    const facts = [...failures].map(([repository, why]) => `${repository}: ${why}`);
+    // Dnf exits with 0 if every repository may fail; only its messages name the failures.
     const error = result.code !== 0
       ? dnfFailure(FETCH, result)
-      : told.length > 0
-      ? dnfFailure(FETCH, { ...result, code: 1 }, told)
+      : facts.length > 0
+      ? dnfFailure(FETCH, { ...result, code: 1 }, facts)
       : null;
     return { ...fetch, failures, error };
   } catch (error) {
@@ -114,84 +107,68 @@ async function fetchLists(
   }
 }
 
-/** Reads what dnf says of its repositories; `null`, and a gap, if it does not. */
+/** Reads dnf's report about its repositories; `null`, and a gap, if there is none. */
 async function readLists(
   system: System,
-  asking: Asking,
-  places: ListPlaces,
-  { failures, fromMs, isRefresh }: Fetched,
+  context: DnfContext,
+  dnfCache: string | null,
+  fetched: FetchResult,
 ): Promise<ChosenLists | null> {
-  const told = await askOr(asking, "list the repositories", asking.dialect.repositories);
-  if (told === undefined) return null;
-  const { repositories, plugins } = told;
-  const tellsSecurity = await readTellsSecurity(system, placeOf(places, told), repositories);
-  const facts: SourceFacts = {
-    nowMs: system.clock.nowMs(),
-    failures: byId(failures, repositories),
-    fetchedFromMs: fromMs,
-    isRefresh,
-    tellsSecurity,
-  };
+  const action = "list the repositories";
+  const report = await askOptional(context, action, context.dialect.repositories);
+  if (report === undefined) return null;
+  const { repositories, plugins } = report;
+  const directory = report.cacheDirectory ?? dnfCache;
+  const hasAdvisories = await findAdvisoryLists(system, directory, repositories);
+  const failures = byId(fetched.failures, repositories);
+  const facts = { ...fetched, nowMs: system.clock.nowMs(), failures, hasAdvisories };
   const sources = describeSources(repositories, facts);
-  return { program: asking.program, repositories, plugins, sources };
+  return { program: context.program, repositories, plugins, sources };
 }
 
-/** A test's dnf may have another root than the scanner: what is set counts more than what it says. */
-function placeOf({ cacheDirectory }: ListPlaces, told: DnfRepositories): string | null {
-  return told.cacheDirectory ?? cacheDirectory;
-}
-
-/** What the agent remembers of the last fetch. */
-const memory = v.object({
+/** The state file of the last fetch. */
+const fetchState = v.object({
   triedMs: v.number(),
   inARow: v.number(),
   failures: v.record(v.string(), v.string()),
 });
 
-type Memory = v.InferOutput<typeof memory>;
+type FetchState = v.InferOutput<typeof fetchState>;
 
-const NO_MEMORY: Memory = { triedMs: -Infinity, inARow: 0, failures: {} };
+const NO_FETCH_STATE: FetchState = { triedMs: -Infinity, inARow: 0, failures: {} };
 
-/** Lists of the agent's own, below `directory`; dnf fetches those of which the time is up. */
-async function readPrivately(
+/** Reads private lists below `directory`; dnf fetches the expired ones of them first. */
+async function readPrivateLists(
   system: System,
-  asking: Asking,
+  context: DnfContext,
   directory: string,
-  { repositories }: Pick<ChosenLists, "repositories">,
+  repositories: readonly DnfRepository[],
 ): Promise<ChosenLists | null> {
   const lists = `${directory}/lists`;
-  const own: Asking = {
-    ...asking,
-    program: [...asking.program, ...asking.dialect.privateLists(lists)],
-    // What fails there is no gap of the host's own lists.
+  const own: DnfContext = {
+    ...context,
+    program: [...context.program, ...context.dialect.privateListOptions(lists)],
+    // A failure of the private lists is not a gap of the host's lists.
     gaps: [],
   };
-  try {
-    await system.files.makeDirectory("make private package lists", lists, { mode: 0o700 });
-  } catch (error) {
-    if (error instanceof FileError) return null;
-    throw error;
-  }
-  const fetched = await fetchPatiently(system, own, directory, {
-    flags: [],
-    repositories,
-  });
-  return await readLists(system, own, { cacheDirectory: lists }, fetched);
+  const make = system.files.makeDirectory("make private package lists", lists, { mode: 0o700 });
+  if (!await withFallback(make.then(() => true), false)) return null;
+  const fetched = await fetchDue(system, own, directory, repositories, []);
+  return await readLists(system, own, lists, fetched);
 }
 
-/** Fetches, but for what failed a short while ago; that is kept below `directory`, if there is one. */
-async function fetchPatiently(
+/** Fetches the lists, except those that failed recently; the state file is below `directory`. */
+async function fetchDue(
   system: System,
-  run: DnfRun,
+  context: DnfContext,
   directory: string | undefined,
-  { flags, repositories }: Pick<ChosenLists, "repositories"> & {
-    readonly flags: readonly string[];
-  },
+  repositories: readonly DnfRepository[],
+  options: readonly string[],
 ): Promise<Fetched> {
-  if (directory === undefined) return await fetchLists(system, run, flags);
+  if (directory === undefined) return await fetchLists(system, context, options);
   const path = `${directory}/fetched.json`;
   const nowMs = system.clock.nowMs();
-  const before = await readMemory(system, path);
+  const before = await readFetchState(system, path);
   const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (before.inARow - 1), LONGEST_PAUSE_MS);
   const sinceMs = nowMs - before.triedMs;
   const isPaused = before.inARow > 0 && sinceMs >= 0 && sinceMs < pauseMs;
@@ -199,9 +176,9 @@ async function fetchPatiently(
   if (isPaused && paused.size === 0) return NOT_FETCHED;
   const without = repositories.filter(({ id }) => paused.has(id))
     .map(({ id }) => `--disablerepo=${id}`);
-  const fetched = await fetchLists(system, run, [...without, ...flags]);
+  const fetched = await fetchLists(system, context, [...without, ...options]);
   const failures = new Map([...paused, ...byId(fetched.failures, repositories)]);
-  await remember(system, path, {
+  await writeFetchState(system, path, {
     triedMs: isPaused ? before.triedMs : nowMs,
     inARow: isPaused ? before.inARow : fetched.error === null ? 0 : before.inARow + 1,
     failures: Object.fromEntries([...failures].slice(0, MOST_FAILURES)),
@@ -209,74 +186,68 @@ async function fetchPatiently(
   return { ...fetched, failures };
 }
 
-/** Failures that are remembered. */
+/** Failures that the state file stores. */
 const MOST_FAILURES = 100;
 
-async function remember({ files }: System, path: string, state: Memory): Promise<void> {
+async function writeFetchState({ files }: System, path: string, state: FetchState): Promise<void> {
   const purpose = "remember fetching package lists";
-  try {
+  const write = async () => {
     await files.makeDirectory(purpose, path.slice(0, path.lastIndexOf("/")), { mode: 0o700 });
     await files.writeText(purpose, path, JSON.stringify(state), { mode: 0o600 });
-  } catch (error) {
-    // Without it, the repository is asked again at the next scan.
-    if (!(error instanceof FileError)) throw error;
-  }
+  };
+  // Without the file, the next scan fetches the repository again.
+  await withFallback(write(), undefined);
 }
 
-async function readMemory({ files }: System, path: string): Promise<Memory> {
-  try {
-    const text = await files.readText("read about fetching package lists", path);
-    const read = decodeJson(memory, text ?? "null");
-    return read.ok ? read.value : NO_MEMORY;
-  } catch (error) {
-    if (error instanceof FileError) return NO_MEMORY;
-    throw error;
-  }
+async function readFetchState({ files }: System, path: string): Promise<FetchState> {
+  const reading = files.readText("read about fetching package lists", path);
+  const read = decodeJson(fetchState, await withFallback(reading, undefined) ?? "null");
+  return read.ok ? read.value : NO_FETCH_STATE;
 }
 
-/** Dnf 5 cuts names in its progress to the width of a column; shorter ones are whole. */
-const SHORTEST_CUT = 20;
+/** Dnf 5 truncates names in its progress to the width of a column; shorter names are complete. */
+const SHORTEST_TRUNCATED = 20;
 
 /**
- * Failures by the repositories' ids. Dnf 5 tells them by name, and of a long one its beginning: where
- * several begin like that, each may be meant.
+ * Maps failures to repositories' ids. Dnf 5 reports them by name, truncated if it is long: a failure
+ * counts for every repository whose name starts like that.
  */
 function byId(
   failures: ReadonlyMap<string, string>,
   repositories: readonly DnfRepository[],
 ): Map<string, string> {
-  return new Map([...failures].flatMap(([told, why]) => {
-    const exact = repositories.filter(({ id, name }) => id === told || name === told);
-    const meant = exact.length > 0 || told.length < SHORTEST_CUT
+  return new Map([...failures].flatMap(([key, why]) => {
+    const exact = repositories.filter(({ id, name }) => id === key || name === key);
+    const matching = exact.length > 0 || key.length < SHORTEST_TRUNCATED
       ? exact
-      : repositories.filter(({ name }) => name.startsWith(told));
-    return meant.map(({ id }) => [id, why] as const);
+      : repositories.filter(({ name }) => name.startsWith(key));
+    return matching.map(({ id }) => [id, why] as const);
   }));
 }
 
 /**
- * Whether the agent's own lists are better than the host's: more of them are in date, and no more than
- * half of what the host's answer is lost.
+ * Whether the private lists are better than the host's: more of them are current, and at least half as
+ * many repositories have lists.
  */
 function isBetter(own: readonly ScanSource[], hosts: readonly ScanSource[]): boolean {
-  const sound = (sources: readonly ScanSource[]) =>
+  const current = (sources: readonly ScanSource[]) =>
     sources.filter(({ result }) => result === "ok").length;
-  const answering = (sources: readonly ScanSource[]) =>
+  const dated = (sources: readonly ScanSource[]) =>
     sources.filter(({ metadataAgeS }) => metadataAgeS !== null).length;
-  return sound(own) > sound(hosts) && answering(own) * 2 >= answering(hosts);
+  return current(own) > current(hosts) && dated(own) * 2 >= dated(hosts);
 }
 
-/** Dnf is content with repositories that all lack lists, and would list no update. */
-function refuseNothing({ repositories, sources }: ChosenLists, { error }: Fetched): void {
+/** Throws if no repository has lists: dnf would succeed and list no updates. */
+function requireLists({ repositories, sources }: ChosenLists, { error }: Fetched): void {
   if (sources.length === 0) {
     const fact = "there are no enabled repositories";
     throw new ScanError(`Cannot scan with dnf: ${fact}`, { reason: "permanent" });
   }
   if (repositories.some(({ hasLists }) => hasLists)) return;
   if (error !== null) throw error;
-  const causes = sources.flatMap(({ name, result, why }) =>
-    result === "failed" ? [`${name}: ${why}`] : []
-  );
-  const fact = causes[0] ?? 'there are no package lists yet: run "dnf makecache"';
+  const failed = sources.find(({ result }) => result === "failed");
+  const fact = failed
+    ? `${failed.name}: ${failed.why}`
+    : 'there are no package lists yet: run "dnf makecache"';
   throw new ScanError(`Cannot list updates with dnf: ${fact}`, { reason: "transient" });
 }

@@ -1,78 +1,82 @@
 /**
- * Explains, package by package, where dnf's answers differ: `repoquery` heeds neither priorities nor
- * dnf 4's version locks, `check-update` heeds both. A difference that no checked rule explains is a
- * doubt, and the package is listed with it. Pure.
+ * Explains, per package, why dnf's answers differ: `repoquery` ignores priorities and dnf 4's version
+ * locks, `check-update` applies both. A difference that no rule explains is a doubt, and the package
+ * is listed with it. Pure.
  */
 
-import type { CheckedUpdates, ListedRpm, ObsoletingRpm } from "./check_update.ts";
-import type { AvailableRpm } from "./questions.ts";
-import { type OfferedRpm, packageKey, type RpmPackage } from "./rpm_packages.ts";
-import { compareEvr, formatEvr } from "./rpm_version.ts";
 import type { UpdateState } from "../../update.ts";
+import type { CheckedUpdates, ListedRpm, ObsoletingRpm } from "./dialect.ts";
+import {
+  type AvailableRpm,
+  compareEvr,
+  formatEvr,
+  type OfferedRpm,
+  packageKey,
+  type RpmPackage,
+} from "./rpm.ts";
 
 /** What dnf answered, and how it is configured. */
 export interface DnfAnswers {
-  /** What is offered with excludes heeded. */
+  /** The updates with all excludes in force. */
   readonly offered: readonly OfferedRpm[];
-  /** What is offered besides, with excludes lifted. */
-  readonly withExcluded: readonly OfferedRpm[];
-  /** What is offered besides, with version locks lifted and, of dnf 5, excludes and includes as well. */
-  readonly withLocked: readonly OfferedRpm[];
-  /** What is offered besides, with excludes lifted and without plugins that may keep updates back. */
+  /** The updates with excludes lifted. */
+  readonly withoutExcludes: readonly OfferedRpm[];
+  /** The updates with version locks lifted and, for dnf 5, excludes and includes as well. */
+  readonly withoutLocks: readonly OfferedRpm[];
+  /** The updates with excludes lifted and without plugins that may hide updates. */
   readonly withoutPlugins: readonly OfferedRpm[];
   /** Dnf's own list; `undefined` if there is none. */
   readonly checked: CheckedUpdates | undefined;
-  /** Dnf's own list with everything lifted; `undefined` if it was not asked for, or has no answer. */
+  /** Dnf's own list with everything lifted; `undefined` if it was not asked for or has no answer. */
   readonly lifted: CheckedUpdates | undefined;
-  /** Which repositories have the packages that dnf's own list lacks. */
+  /** The repositories of the packages that dnf's own list lacks. */
   readonly available: readonly AvailableRpm[];
   readonly rules: DnfRules;
 }
 
-/** What the configuration says. */
+/** The rules of the configuration. */
 export interface DnfRules {
-  /** `undefined`: not known. */
+  /** `undefined` if unknown. */
   priorityOf(repository: string): number | undefined;
   /** The exclude that names the package, in words; `null` if none does. */
   excludeOf(package_: RpmPackage, repository: string): string | null;
-  /** Whether a version lock names it; `undefined` where the locks' own names are not known. */
+  /** Whether a version lock names it; `undefined` if the locks' names are unknown. */
   isLocked(name: string): boolean | undefined;
   readonly hasIncludes: boolean;
-  /** The plugins that were left out where everything is lifted, in words; `null` if none was. */
+  /** The plugins that were disabled to lift their effects, in words; `null` if none was. */
   readonly plugins: string | null;
-  /** Whether there may be any version lock. */
-  readonly mayLock: boolean;
+  /** Whether any version lock may exist. */
+  readonly mayHaveLocks: boolean;
 }
 
 /** A version that dnf would not install now, and the rule that explains it. */
-export interface KeptOffer {
+interface BlockedOffer {
   readonly offer: OfferedRpm;
   readonly state: UpdateState;
   readonly reason: string;
 }
 
-/** One package: what dnf would install, and what it is kept from. At least one of them is there. */
-export type ReconciledOffer = TakenOffer | {
-  readonly taken: null;
-  readonly kept: KeptOffer;
+/** What dnf would install of a package, and what it would not: at least one of them. */
+export type ReconciledOffer = {
+  readonly installable: OfferedRpm;
+  /** A version newer than `installable`. */
+  readonly blocked: BlockedOffer | null;
+  /** A doubt about `installable`; `null` if there is none. */
+  readonly doubt: string | null;
+} | {
+  readonly installable: null;
+  readonly blocked: BlockedOffer;
   readonly doubt: null;
 };
 
-/** What dnf would install. */
-interface TakenOffer {
-  readonly taken: OfferedRpm;
-  /** A newer version than `taken`. */
-  readonly kept: KeptOffer | null;
-  /** What is doubtful about `taken`; `null` if nothing is. */
-  readonly doubt: string | null;
-}
+/** A package that would replace others and is kept back. */
+type BlockedReplacing = ObsoletingRpm & { readonly reason: string };
 
-/** Every package that dnf knows an update of, each once. */
+/** Every package that has an update, once. */
 export interface Reconciliation {
   readonly offers: readonly ReconciledOffer[];
-  /** Packages that would replace others, and are kept back. */
-  readonly keptReplacing: readonly (ObsoletingRpm & { readonly reason: string })[];
-  /** The packages on which dnf's answers do not fit together. */
+  readonly blockedReplacing: readonly BlockedReplacing[];
+  /** The packages about which dnf's answers contradict each other. */
   readonly doubtful: readonly string[];
 }
 
@@ -80,7 +84,7 @@ const NOT_LISTED = "doubt: dnf's own list of updates does not have it, and no se
 const NOT_OFFERED = "doubt: only dnf's own list of updates has it";
 const LOCKED = "version lock";
 
-/** What dnf's own list lacks of what is offered: each package in its newest version. */
+/** The newest offer of each package that dnf's own list lacks. */
 export function findMissing(
   offered: readonly OfferedRpm[],
   checked: Pick<CheckedUpdates, "upgrades"> | undefined,
@@ -92,41 +96,40 @@ export function findMissing(
 
 function isListed(offer: OfferedRpm, listed: ReadonlyMap<string, ListedRpm>): boolean {
   const row = listed.get(packageKey(offer));
-  return row !== undefined && isSame(offer, row.package);
+  return row !== undefined && compareEvr(offer, row.package) === 0;
 }
 
-/** Compares the answers; without dnf's own list every offer counts. */
+/** Compares the answers; without dnf's own list every offer counts as installable. */
 export function reconcile(answers: DnfAnswers): Reconciliation {
-  const { offered, withExcluded, withLocked, withoutPlugins, checked, lifted } = answers;
+  const { offered, withoutExcludes, withoutLocks, withoutPlugins, checked, lifted } = answers;
+  const { rules } = answers;
   const listed = newest(checked?.upgrades ?? [], (row) => row.package);
   const unlocked = newest(lifted?.upgrades ?? [], (row) => row.package);
-  const sets = {
-    offered: setOf(offered),
-    excluded: setOf(withExcluded),
-    hidden: setOf(withoutPlugins),
+  const nevras = {
+    offered: new Set(offered.map(nevraOf)),
+    excluded: new Set(withoutExcludes.map(nevraOf)),
+    hidden: new Set(withoutPlugins.map(nevraOf)),
   };
-  const all = [...offered, ...withExcluded, ...withLocked, ...withoutPlugins];
-  const lifting = describeLifting(answers.rules);
+  const all = [...offered, ...withoutExcludes, ...withoutLocks, ...withoutPlugins];
   const byKey = Map.groupBy(all, packageKey);
   const doubtful: string[] = [];
 
-  const explain = (offer: OfferedRpm): KeptOffer | null => {
-    const { rules } = answers;
-    const exclude = rules.excludeOf(offer, offer.repository);
-    if (!sets.offered.has(nevraOf(offer))) {
-      const isExcluded = sets.excluded.has(nevraOf(offer));
-      const reason = exclude ?? "excluded by dnf's configuration";
-      if (isExcluded) return { offer, state: "held", reason };
-      if (sets.hidden.has(nevraOf(offer)) && rules.plugins !== null) {
-        return { offer, state: "held", reason: describePlugins(rules.plugins) };
+  const explain = (offer: OfferedRpm): BlockedOffer | null => {
+    const nevra = nevraOf(offer);
+    if (!nevras.offered.has(nevra)) {
+      const held = (reason: string) => ({ offer, state: "held" as const, reason });
+      const exclude = rules.excludeOf(offer, offer.repository) ?? "excluded by dnf's configuration";
+      if (nevras.excluded.has(nevra)) return held(exclude);
+      if (nevras.hidden.has(nevra) && rules.plugins !== null) {
+        return held(describePlugins(rules.plugins));
       }
-      if (rules.isLocked(offer.name) !== false) return { offer, state: "held", reason: LOCKED };
-      // With the locks dnf 5 lifts `includepkgs`, which leaves everything else out of a repository.
-      return rules.hasIncludes ? null : { offer, state: "held", reason };
+      if (rules.isLocked(offer.name) !== false) return held(LOCKED);
+      // Dnf 5 lifts `includepkgs`, which excludes all other packages, together with the locks.
+      return rules.hasIncludes ? null : held(exclude);
     }
-    if (isListed(offer, unlocked)) return { offer, state: "held", reason: lifting };
-    const better = findBetter(offer, answers);
-    if (better !== null) return { offer, state: "pinned", reason: better };
+    if (isListed(offer, unlocked)) return { offer, state: "held", reason: describeLifting(rules) };
+    const preferred = findPreferred(offer, answers);
+    if (preferred !== null) return { offer, state: "pinned", reason: preferred };
     doubtful.push(packageKey(offer));
     return { offer, state: "upgradable", reason: NOT_LISTED };
   };
@@ -134,46 +137,46 @@ export function reconcile(answers: DnfAnswers): Reconciliation {
   const offers = [...byKey].flatMap(([key, own]): ReconciledOffer[] => {
     const offer = own.reduce((newest, one) => compareEvr(newest, one) < 0 ? one : newest);
     const row = listed.get(key);
-    const taken = row === undefined ? null : describe(row, own);
-    if (taken !== null && compareEvr(taken, offer) >= 0) {
-      return [{ taken, kept: null, doubt: null }];
+    const installable = row === undefined ? null : offerOf(row, own);
+    if (installable !== null && compareEvr(installable, offer) >= 0) {
+      return [{ installable, blocked: null, doubt: null }];
     }
     if (checked === undefined) {
-      const isOffered = sets.offered.has(nevraOf(offer));
-      const first = own.find((one) => sets.offered.has(nevraOf(one))) ?? null;
-      return isOffered ? offerOf(offer, null) : offerOf(first, explain(offer));
+      const isOffered = nevras.offered.has(nevraOf(offer));
+      const first = own.find((one) => nevras.offered.has(nevraOf(one))) ?? null;
+      return isOffered ? reconciled(offer, null) : reconciled(first, explain(offer));
     }
-    return offerOf(taken, explain(offer));
+    return reconciled(installable, explain(offer));
   });
   const unknown = [...listed].filter(([key]) => !byKey.has(key));
   doubtful.push(...unknown.map(([key]) => key));
-  return {
-    offers: [
-      ...offers,
-      ...unknown.map(([, row]) => ({ taken: describe(row, []), kept: null, doubt: NOT_OFFERED })),
-    ],
-    keptReplacing: findKeptReplacing(answers),
-    doubtful,
-  };
+  const onlyListed = unknown.map(([, row]): ReconciledOffer => (
+    { installable: offerOf(row, []), blocked: null, doubt: NOT_OFFERED }
+  ));
+  const blockedReplacing = findBlockedReplacing(answers);
+  return { offers: [...offers, ...onlyListed], blockedReplacing, doubtful };
 }
 
-/** What keeps back an update that dnf has only if locks, or plugins, are lifted. */
-function describeLifting({ plugins, mayLock }: DnfRules): string {
+/** The rule that keeps back an update which dnf lists only if locks, or plugins, are lifted. */
+function describeLifting({ plugins, mayHaveLocks }: DnfRules): string {
   if (plugins === null) return LOCKED;
-  return mayLock ? `${LOCKED}, or ${describePlugins(plugins)}` : describePlugins(plugins);
+  return mayHaveLocks ? `${LOCKED}, or ${describePlugins(plugins)}` : describePlugins(plugins);
 }
 
 function describePlugins(plugins: string): string {
   return `kept back by dnf's plugin ${plugins}`;
 }
 
-function offerOf(taken: OfferedRpm | null, kept: KeptOffer | null): ReconciledOffer[] {
-  if (taken !== null) return [{ taken, kept, doubt: null }];
-  return kept === null ? [] : [{ taken, kept, doubt: null }];
+function reconciled(
+  installable: OfferedRpm | null,
+  blocked: BlockedOffer | null,
+): ReconciledOffer[] {
+  if (installable !== null) return [{ installable, blocked, doubt: null }];
+  return blocked === null ? [] : [{ installable, blocked, doubt: null }];
 }
 
-/** A repository of a better priority has the package: dnf then takes it from no other. */
-function findBetter(offer: OfferedRpm, { available, rules }: DnfAnswers): string | null {
+/** Finds a repository of better priority with the package: dnf then installs from no other. */
+function findPreferred(offer: OfferedRpm, { available, rules }: DnfAnswers): string | null {
   const own = rules.priorityOf(offer.repository);
   if (own === undefined) return null;
   const isOther = (architecture: string) =>
@@ -189,9 +192,7 @@ function findBetter(offer: OfferedRpm, { available, rules }: DnfAnswers): string
   return null;
 }
 
-function findKeptReplacing(
-  { checked, lifted, rules }: DnfAnswers,
-): (ObsoletingRpm & { readonly reason: string })[] {
+function findBlockedReplacing({ checked, lifted, rules }: DnfAnswers): BlockedReplacing[] {
   if (lifted === undefined || checked === undefined) return [];
   const known = new Set(checked.obsoletes.map((row) => packageKey(row.package)));
   return lifted.obsoletes.filter((row) => !known.has(packageKey(row.package))).flatMap((row) => {
@@ -204,12 +205,12 @@ function findKeptReplacing(
   });
 }
 
-/** Of each package the newest offer, and of several like it the first. */
+/** The newest offer of each package; of equal versions the first. */
 export function newestOffers(offered: readonly OfferedRpm[]): OfferedRpm[] {
   return [...newest(offered, (offer) => offer).values()];
 }
 
-/** By package; of several of one version the first, which is what dnf takes. */
+/** The newest item of each package; of equal versions the first, which is what dnf installs. */
 function newest<T>(items: readonly T[], rpmOf: (item: T) => RpmPackage): Map<string, T> {
   const found = new Map<string, T>();
   for (const item of items) {
@@ -222,9 +223,9 @@ function newest<T>(items: readonly T[], rpmOf: (item: T) => RpmPackage): Map<str
   return found;
 }
 
-/** The row as an offer. Of another version a package tells what it is for, and not its size. */
-function describe(row: ListedRpm, offers: readonly OfferedRpm[]): OfferedRpm {
-  const same = offers.filter((offer) => isSame(offer, row.package));
+/** The row as an offer. An offer of another version has the same summary, but not the same size. */
+function offerOf(row: ListedRpm, offers: readonly OfferedRpm[]): OfferedRpm {
+  const same = offers.filter((offer) => compareEvr(offer, row.package) === 0);
   const offer = same.find(({ repository }) => repository === row.repository) ?? same[0];
   const { repository } = row;
   if (offer) return { ...offer, repository };
@@ -232,14 +233,6 @@ function describe(row: ListedRpm, offers: readonly OfferedRpm[]): OfferedRpm {
   return { ...row.package, repository, sourcePackage, summary, sizeBytes: null };
 }
 
-function isSame(a: RpmPackage, b: RpmPackage): boolean {
-  return compareEvr(a, b) === 0;
-}
-
 function nevraOf(one: RpmPackage): string {
   return `${packageKey(one)} ${formatEvr(one)}`;
-}
-
-function setOf(offers: readonly OfferedRpm[]): Set<string> {
-  return new Set(offers.map(nevraOf));
 }

@@ -1,150 +1,194 @@
-/** Reads which repositories dnf has enabled, from where, and when it last fetched their lists. */
+/** The enabled repositories, and each as a source of the scan: its result, its age, its advisories. */
 
-import * as v from "valibot";
-import { findJson } from "./dnf5_json.ts";
-import { parseLoadedPlugins } from "./plugins.ts";
-import { outputLines } from "../output_lines.ts";
+import { quoteWords } from "../../redact.ts";
+import { FileError } from "../../system/files.ts";
+import type { System } from "../../system/system.ts";
+import type { ScanSource } from "../scanner.ts";
 
-/** An enabled repository, as dnf itself has it after variables and overrides. */
+/** An enabled repository as dnf reports it, after variables and overrides. */
 export interface DnfRepository {
   readonly id: string;
-  /** For people. Dnf 5 reports a repository's failures under this name. */
+  /** The display name. Dnf 5 reports a repository's failures under it. */
   readonly name: string;
-  /** Where it is fetched from, with whatever secrets are in it; `null` if dnf does not say. */
+  /** Where it is fetched from, possibly with secrets; `null` if dnf does not report it. */
   readonly url: string | null;
   /** Whether dnf has package lists of it. */
   readonly hasLists: boolean;
-  /** When those were last found to be up to date; `null` if that is not known. */
+  /** When dnf last verified that those are current; `null` if unknown. */
   readonly fetchedMs: number | null;
-  /** How long dnf is content with them (`metadata_expire`); `Infinity` is without an end. */
+  /** How long dnf uses them before it fetches again (`metadata_expire`); `Infinity` is forever. */
   readonly expiryMs: number;
 }
 
-/** What dnf said of its repositories. */
+/** What dnf reports about its repositories. */
 export interface DnfRepositories {
   readonly repositories: readonly DnfRepository[];
-  /** Where dnf keeps their lists; `null` where it does not say. */
+  /** Where dnf stores their lists; `null` if it does not report it. */
   readonly cacheDirectory: string | null;
-  /** Plugins that it loads; none where it does not say (dnf 5). */
+  /** The plugins that it loads; empty for dnf 5, which does not report them. */
   readonly plugins: readonly string[];
 }
 
-/** More repositories are not looked at. */
-const MOST_REPOSITORIES = 1_000;
+/** Further repositories are ignored. */
+export const MOST_REPOSITORIES = 1_000;
 
-/** How long dnf is content with a list where nobody says otherwise (dnf.conf(5)). */
-const USUAL_EXPIRY_MS = 48 * 3_600_000;
+/** The default of `metadata_expire` (dnf.conf(5)). */
+export const DEFAULT_EXPIRY_MS = 48 * 3_600_000;
 
-/** Repositories that a plugin of dnf 4's makes of packages on this host: nobody offers updates there. */
-const NO_SOURCES = ["_dnf_local"];
+export const REPOSITORY_ID = /^[A-Za-z0-9_.:-]{1,255}$/;
 
-const ID = /^[A-Za-z0-9_.:-]{1,255}$/;
+/** The repository that a plugin of dnf 4 makes of packages on this host; it offers no updates. */
+export const LOCAL_REPOSITORY = "_dnf_local";
+
+/** Whether `id` is a valid id of a repository that can offer updates. */
+export function isSourceId(id: string): boolean {
+  return REPOSITORY_ID.test(id) && id !== LOCAL_REPOSITORY;
+}
+
+const PURPOSE = "look at dnf's package lists";
+
+/** Directories that are inspected: a cache also has those of removed repositories. */
+const MOST_DIRECTORIES = 2_000;
+
+const LONGEST_URL = 500;
+
+/** How far the clocks of a file system and of a mirror may differ. */
+const SLACK_MS = 5_000;
 
 /**
- * Reads `-v repolist --all` of dnf 4, which was run with `TZ=UTC`. A repository without lists is told
- * there as disabled; its name is among those that dnf says on stderr that it ignores.
+ * How far in the future the date of lists may be: one of two clocks may treat local time as UTC.
+ * Beyond that a clock is or was wrong, and the age is unknown.
  */
-export function parseDnf4Repositories(stdout: string, stderr: string): DnfRepositories | undefined {
-  const { lines } = outputLines(stdout);
-  const ignored = ignoredRepositories(stderr);
-  const blocks: { id: string; fields: Map<string, string> }[] = [];
-  let cacheDirectory: string | null = null;
-  for (const line of lines) {
-    const [, key = "", value = ""] = /^([A-Za-z-]{1,40}) {0,40}: (.{1,4000})$/.exec(line) ?? [];
-    if (key === "cachedir" && blocks.length === 0) cacheDirectory = value.trim();
-    if (key === "Repo-id") blocks.push({ id: value.trim(), fields: new Map() });
-    blocks.at(-1)?.fields.set(key, value.trim());
-  }
-  const isAnswer = cacheDirectory !== null || blocks.length > 0 ||
-    /^No repositories available/m.test(`${stdout}\n${stderr}`);
-  if (!isAnswer) return undefined;
-  const repositories = blocks.slice(0, MOST_REPOSITORIES).flatMap(({ id, fields }) => {
-    const isEnabled = fields.get("Repo-status") !== "disabled" || ignored.has(id);
-    return isEnabled ? [readBlock(id, fields, ignored.has(id))] : [];
+const AHEAD_MS = 24 * 3_600_000;
+
+/** The fetching of package lists by this scan. */
+export interface FetchResult {
+  /** Why repositories could not be fetched: by id, or as `fetchFailures` returns them. */
+  readonly failures: ReadonlyMap<string, string>;
+  /** When this scan started to fetch; `null` if it fetched nothing. */
+  readonly fetchedFromMs: number | null;
+  /** Whether it fetched the lists of every repository, and not only expired ones. */
+  readonly isRefresh: boolean;
+}
+
+/** What the scan knows about repositories besides dnf's report; the failures are by id. */
+export interface SourceFacts extends FetchResult {
+  readonly nowMs: number;
+  /** Whether repositories have advisories, by id; unknown for other ids. */
+  readonly hasAdvisories: ReadonlyMap<string, boolean>;
+}
+
+/** Describes the repositories as sources, in dnf's order. */
+export function describeSources(
+  repositories: readonly DnfRepository[],
+  facts: SourceFacts,
+): ScanSource[] {
+  return repositories.map((repository) => {
+    const { id, url, expiryMs, hasLists } = repository;
+    const isAhead = repository.fetchedMs !== null && repository.fetchedMs - facts.nowMs > AHEAD_MS;
+    const fetchedMs = hasLists && !isAhead ? repository.fetchedMs : null;
+    const ageMs = fetchedMs === null ? null : Math.max(0, facts.nowMs - fetchedMs);
+    const expiresAtMs = fetchedMs === null ? null : fetchedMs + expiryMs;
+    return {
+      name: id,
+      url: url === null ? null : quoteWords(url, LONGEST_URL),
+      ...judge(repository, ageMs, facts, isAhead),
+      metadataAgeS: ageMs === null ? null : Math.round(ageMs / 1_000),
+      expiresAtMs: expiresAtMs === Infinity ? null : expiresAtMs,
+      tellsSecurity: hasLists ? facts.hasAdvisories.get(id) ?? null : null,
+    };
   });
-  const plugins = parseLoadedPlugins(lines);
-  return { repositories: repositories.filter(isSource), cacheDirectory, plugins };
 }
 
-/** The repositories that dnf 4 left out, by its own word. */
-export function ignoredRepositories(stderr: string): Set<string> {
-  const told = outputLines(`${stderr}\n`).lines
-    .map((line) => /^Ignoring repositories: (.+)/.exec(line)?.[1] ?? "");
-  const ids = told.flatMap((list) => list.split(",")).map((id) => id.trim());
-  return new Set(ids.filter((id) => ID.test(id) && !NO_SOURCES.includes(id)));
+function judge(
+  { id, hasLists, expiryMs }: DnfRepository,
+  ageMs: number | null,
+  { nowMs, failures, fetchedFromMs, isRefresh }: SourceFacts,
+  isAhead: boolean,
+): Pick<ScanSource, "result" | "why"> {
+  const isFresh = ageMs !== null && fetchedFromMs !== null &&
+    ageMs <= nowMs - fetchedFromMs + SLACK_MS;
+  if (isFresh) return { result: "ok", why: null };
+  const failure = failures.get(id);
+  const old = ageMs === null ? "" : `; its package lists are ${describeAge(ageMs)} old`;
+  if (failure !== undefined) {
+    return { result: "failed", why: `cannot be fetched: ${failure}${old}` };
+  }
+  if (!hasLists) {
+    return fetchedFromMs === null
+      ? { result: "missing", why: "its package lists were never fetched" }
+      : { result: "failed", why: "its package lists could not be fetched" };
+  }
+  if (isRefresh) return { result: "failed", why: `its package lists were not fetched anew${old}` };
+  if (expiryMs === Infinity) return { result: "ok", why: null };
+  if (isAhead) {
+    const why = "its package lists are dated in the future: a clock is or was wrong";
+    return { result: "old", why };
+  }
+  if (ageMs === null) return { result: "old", why: "the age of its package lists is not known" };
+  if (ageMs <= Math.max(expiryMs, SLACK_MS)) return { result: "ok", why: null };
+  const limit = `over its limit of ${describeAge(expiryMs)}`;
+  return { result: "old", why: `its package lists are ${describeAge(ageMs)} old, ${limit}` };
 }
 
-function readBlock(
-  id: string,
-  block: ReadonlyMap<string, string>,
-  isIgnored: boolean,
-): DnfRepository {
-  const [kept = "", last = ""] = (block.get("Repo-expire") ?? "").split(/ \(last: |\)$/);
-  const urls = ["Repo-metalink", "Repo-mirrors", "Repo-baseurl"].map((key) => block.get(key));
-  return {
-    id,
-    name: block.get("Repo-name") ?? id,
-    url: urls.find((url) => url !== undefined && url !== "") ?? null,
-    hasLists: !isIgnored && last !== "unknown",
-    fetchedMs: readDate(last),
-    expiryMs: readExpiry(kept),
-  };
+/** The age of the oldest lists; `null` if no age is known. */
+export function oldestAgeS(sources: readonly ScanSource[]): number | null {
+  const known = sources.flatMap(({ metadataAgeS }) => metadataAgeS === null ? [] : [metadataAgeS]);
+  return known.length === 0 ? null : Math.max(...known);
 }
 
-function readExpiry(text: string): number {
-  if (text === "Never") return Infinity;
-  if (text === "Instant") return 0;
-  const [, number] = /^([\d,.' ]{1,20}) second/.exec(text) ?? [];
-  return number === undefined ? USUAL_EXPIRY_MS : Number(number.replace(/\D/g, "")) * 1_000;
+/** `3 days`, `30 h`, `5 min`. */
+export function describeAge(ms: number): string {
+  const hours = Math.floor(ms / 3_600_000);
+  if (hours >= 48) return `${Math.floor(hours / 24)} days`;
+  return hours >= 1 ? `${hours} h` : `${Math.floor(ms / 60_000)} min`;
 }
 
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul"]
-  .concat("Aug", "Sep", "Oct", "Nov", "Dec");
+/** The hash of the URL that follows a repository's id in the name of its cache directory. */
+const URL_HASH = /-[0-9a-f]{16}$/;
 
-/** `Sun Nov 29 19:08:52 2026`, or as glibc's C.UTF-8 had it: `Sun 29 Nov 2026 07:08:52 PM UTC`. */
-function readDate(text: string): number | null {
-  const month = MONTHS.findIndex((name) => new RegExp(`\\b${name}\\b`).test(text));
-  const [, day] = /(?:^|[A-Za-z]) {1,3}(\d{1,2})(?= )/.exec(text) ?? [];
-  const [, year] = /\b(\d{4})\b/.exec(text) ?? [];
-  const [, hour, minute, second, half] = /\b(\d\d):(\d\d):(\d\d)(?: ([AP])M)?\b/.exec(text) ?? [];
-  if (month < 0 || day === undefined || year === undefined || hour === undefined) return null;
-  const hours = half === undefined ? Number(hour) : Number(hour) % 12 + (half === "P" ? 12 : 0);
-  return Date.UTC(Number(year), month, Number(day), hours, Number(minute), Number(second));
-}
-
-const seconds = v.pipe(v.number(), v.integer());
-const text = v.fallback(v.string(), "");
-
-const toldRepository = v.object({
-  id: v.pipe(v.string(), v.regex(ID)),
-  name: text,
-  is_enabled: v.fallback(v.boolean(), true),
-  timestamp: seconds,
-  metadata_expire: v.fallback(seconds, USUAL_EXPIRY_MS / 1_000),
-  base_url: v.fallback(v.array(v.string()), []),
-  metalink: text,
-  mirrorlist: text,
-});
-
-/** Reads `repo info --json` of dnf 5; `undefined` if it is not that. */
-export function parseDnf5Repositories(stdout: string): DnfRepositories | undefined {
-  const list = stdout.trim() === "" ? [] : findJson(stdout);
-  if (!Array.isArray(list)) return undefined;
-  const read = list.slice(0, MOST_REPOSITORIES).map((item) => v.safeParse(toldRepository, item));
-  // One that cannot be read may be one that is enabled.
-  if (!read.every(({ success }) => success)) return undefined;
-  const told = read.flatMap((result) => result.success ? [result.output] : []);
-  const repositories = told.filter(({ is_enabled }) => is_enabled).map((one) => ({
-    id: one.id,
-    name: one.name || one.id,
-    url: [one.metalink, one.mirrorlist, one.base_url.join(", ")].find((url) => url !== "") ?? null,
-    hasLists: one.timestamp >= 0,
-    fetchedMs: one.timestamp > 0 ? one.timestamp * 1_000 : null,
-    expiryMs: one.metadata_expire < 0 ? Infinity : one.metadata_expire * 1_000,
+/**
+ * Determines which repositories have advisories among their package lists. If a repository has several
+ * directories, because its URL changed, the one that was fetched last counts.
+ */
+export async function findAdvisoryLists(
+  { files }: Pick<System, "files">,
+  cacheDirectory: string | null,
+  repositories: readonly Pick<DnfRepository, "id">[],
+): Promise<Map<string, boolean>> {
+  const found = new Map<string, { hasAdvisories: boolean; fetchedMs: number }>();
+  if (cacheDirectory === null) return new Map();
+  const wanted = new Set(repositories.map(({ id }) => id));
+  // A path that is no directory has no entries: the cache also contains files.
+  const list = (directory: string) => withFallback(files.list(PURPOSE, directory), []);
+  const names = await list(cacheDirectory);
+  const own = names.filter((name) => URL_HASH.test(name) && wanted.has(idOf(name)))
+    .slice(0, MOST_DIRECTORIES);
+  await Promise.all(own.map(async (name) => {
+    const directory = `${cacheDirectory}/${name}/repodata`;
+    const lists = await list(directory);
+    const primary = lists.find((name) => /primary\.(?:xml|sqlite)/.test(name));
+    if (primary === undefined) return;
+    const facts = await files.inspect(PURPOSE, `${directory}/${primary}`).catch(() => undefined);
+    const fetchedMs = facts?.modifiedMs ?? -Infinity;
+    const before = found.get(idOf(name));
+    if (before !== undefined && before.fetchedMs >= fetchedMs) return;
+    const hasAdvisories = lists.some((name) => /updateinfo/.test(name));
+    found.set(idOf(name), { hasAdvisories, fetchedMs });
   }));
-  return { repositories: repositories.filter(isSource), cacheDirectory: null, plugins: [] };
+  return new Map([...found].map(([id, { hasAdvisories }]) => [id, hasAdvisories]));
 }
 
-function isSource({ id }: DnfRepository): boolean {
-  return ID.test(id) && !NO_SOURCES.includes(id);
+function idOf(directory: string): string {
+  return directory.replace(URL_HASH, "");
+}
+
+/** Waits for a file operation; returns `fallback` if it fails. */
+export async function withFallback<T>(operation: Promise<T>, fallback: T): Promise<T> {
+  try {
+    return await operation;
+  } catch (error) {
+    if (error instanceof FileError) return fallback;
+    throw error;
+  }
 }

@@ -1,47 +1,51 @@
-/** Puts together what dnf and rpm told into updates. Pure. */
+/** Builds the list of updates from the answers of dnf and rpm. Pure. */
 
+import type { RebootHint, Update, UpdateState } from "../../update.ts";
 import {
   type AdvisoryDetails,
   type AdvisoryRow,
+  highestSeverity,
   mergeDetails,
-  worstSeverity,
 } from "./advisories.ts";
-import type { ObsoletingRpm } from "./check_update.ts";
+import type { ObsoletingRpm } from "./dialect.ts";
 import type { ReplacingSecurity } from "./questions.ts";
 import type { ReconciledOffer, Reconciliation } from "./reconcile.ts";
-import { rebootHint } from "./reboot.ts";
-import { type InstalledRpm, type OfferedRpm, packageKey, type RpmPackage } from "./rpm_packages.ts";
-import { compareEvr, formatEvr } from "./rpm_version.ts";
-import type { Update, UpdateState } from "../../update.ts";
+import {
+  compareEvr,
+  formatEvr,
+  type InstalledRpm,
+  type OfferedRpm,
+  packageKey,
+  type RpmPackage,
+} from "./rpm.ts";
 
-/** What the host has and what its repositories offer. */
+/** The installed packages, and what the repositories offer. */
 export interface DnfState {
   readonly installed: readonly InstalledRpm[];
   readonly offers: readonly ReconciledOffer[];
+  /** The packages that would replace others. */
   readonly obsoletes: readonly ObsoletingRpm[];
-  /** Of those, and of what is kept back, what is known to close a hole; `null` if nothing is known. */
+  readonly blockedReplacing: Reconciliation["blockedReplacing"];
+  /** Which of the replacing packages fix a vulnerability, by package; `null` if unknown. */
   readonly replacingSecurity: ReadonlyMap<string, ReplacingSecurity> | null;
-  readonly keptReplacing: Reconciliation["keptReplacing"];
-  /** `null`: dnf could not be asked for them. */
+  /** `null`: dnf could not list them. */
   readonly advisories: readonly AdvisoryRow[] | null;
-  /** What the advisories tell of themselves; of some, nothing is known. */
+  /** The descriptions of advisories; some may be missing. */
   readonly details: readonly AdvisoryDetails[];
-  /** Whether a repository marks its security updates; `null` if that is not known. */
-  tellsSecurity(repository: string): boolean | null;
+  /** Whether repositories mark their security updates; `null` if unknown. */
+  readonly marksSecurity: ReadonlyMap<string, boolean | null>;
 }
 
-/** The updates: those that are offered, those that are kept back, those that replace another package. */
-export function joinUpdates(state: DnfState): Update[] {
+/** Builds the updates: offers, whether dnf would install them or not, and replacing packages. */
+export function buildUpdates(state: DnfState): Update[] {
   const installed = Map.groupBy(state.installed, ({ name }) => name);
   const details = mergeDetails(state.details);
   const advisories = Map.groupBy(
     (state.advisories ?? []).map((row) => withOwnSeverity(row, details.get(row.id))),
     (row) => packageKey(row.package),
   );
-  const currentOf = (offered: RpmPackage) =>
-    newest(installed.get(offered.name) ?? [], offered.architecture);
-  // A newer version than the one that is offered is kept from this host. What is installed is told of
-  // as well where an older kernel is the one that runs.
+  // Advisories of versions newer than the offered one do not count. Dnf also lists those of installed
+  // versions if an older kernel is running.
   const rowsOf = (offered: RpmPackage, above: RpmPackage | undefined) =>
     (advisories.get(packageKey(offered)) ?? []).filter((row) =>
       compareEvr(row.package, offered) <= 0 && (!above || compareEvr(row.package, above) > 0)
@@ -49,12 +53,15 @@ export function joinUpdates(state: DnfState): Update[] {
   const securityOf = (offered: OfferedRpm, rows: readonly AdvisoryRow[]): boolean | null => {
     if (rows.some((row) => row.isSecurity)) return true;
     if (state.advisories === null) return null;
-    // Whether a source marks its security updates is a property of that source.
-    const isTelling = state.tellsSecurity(offered.repository);
-    return isTelling === true || (isTelling === null && rows.length > 0) ? false : null;
+    const isMarking = state.marksSecurity.get(offered.repository) ?? null;
+    return isMarking === true || (isMarking === null && rows.length > 0) ? false : null;
   };
-  function describe(offered: OfferedRpm, told: UpdateState, stateReason: string | null): Update {
-    const current = currentOf(offered);
+  function describe(
+    offered: OfferedRpm,
+    offerState: UpdateState,
+    stateReason: string | null,
+  ): Update {
+    const current = newest(installed.get(offered.name) ?? [], offered.architecture);
     const rows = rowsOf(offered, current);
     return {
       package: offered.name,
@@ -62,11 +69,11 @@ export function joinUpdates(state: DnfState): Update[] {
       availableVersion: formatEvr(offered),
       architecture: offered.architecture,
       source: offered.repository,
-      state: current ? told : "unknown_current",
+      state: current ? offerState : "unknown_current",
       ...(stateReason !== null && { stateReason }),
       ...describeSeverity(rows),
       security: securityOf(offered, rows),
-      // Dnf has no order of its own for them, and one that changed would be news.
+      // Sorted: dnf's order varies, and a new order would count as a change of the update.
       cves: unique(rows.flatMap((row) => cvesOf(row, details.get(row.id)))).toSorted(),
       advisories: unique(rows.map(({ id }) => id)).toSorted(),
       sizeBytes: offered.sizeBytes,
@@ -75,37 +82,31 @@ export function joinUpdates(state: DnfState): Update[] {
       reboot: rebootHint(offered.name),
     };
   }
-  // The server keeps one row per package: the newer version that is kept back, if it closes a hole that
-  // the one that can be installed leaves open; else the one that can be installed.
-  function describeOne({ taken, kept, doubt }: ReconciledOffer): Update[] {
-    if (taken === null) return [describe(kept.offer, kept.state, kept.reason)];
-    if (kept === null) return [describe(taken, "upgradable", doubt)];
-    if (rowsOf(kept.offer, taken).some((row) => row.isSecurity)) {
-      const other = `${formatEvr(taken)} of ${taken.repository} can be installed`;
-      return [describe(kept.offer, kept.state, `${kept.reason}; ${other}`)];
+  // The server has one row per package: the blocked version if it fixes a vulnerability that the
+  // installable one does not fix, else the installable one.
+  function describeOne({ installable, blocked, doubt }: ReconciledOffer): Update {
+    if (installable === null) return describe(blocked.offer, blocked.state, blocked.reason);
+    if (blocked === null) return describe(installable, "upgradable", doubt);
+    const { offer, state, reason } = blocked;
+    if (rowsOf(offer, installable).some((row) => row.isSecurity)) {
+      const other = `${formatEvr(installable)} of ${installable.repository} can be installed`;
+      return describe(offer, state, `${reason}; ${other}`);
     }
-    const { offer, reason } = kept;
     const other = `newer ${formatEvr(offer)} of ${offer.repository} is kept back: ${reason}`;
-    return [describe(taken, "upgradable", other)];
+    return describe(installable, "upgradable", other);
   }
-  const offers = state.offers.flatMap(describeOne);
-  const taken = new Set(offers.map((one) => `${one.package}.${one.architecture}`));
-  const describeReplacing = (one: ObsoletingRpm, kept: string | null) =>
-    replacingUpdate(one, {
-      kept,
-      known: state.replacingSecurity?.get(packageKey(one.package)),
-      isTelling: state.replacingSecurity !== null && state.tellsSecurity(one.repository) === true,
-    });
-  // One that is an update of itself as well is told as that.
-  const isNew = (one: ObsoletingRpm) => !taken.has(packageKey(one.package));
+  const offers = state.offers.map(describeOne);
+  const described = new Set(offers.map((one) => `${one.package}.${one.architecture}`));
+  // A replacing package that is also an update is listed only as an update.
+  const isNew = (one: ObsoletingRpm) => !described.has(packageKey(one.package));
   return [
     ...offers,
-    ...mergeReplacing(state.obsoletes).filter(isNew).map((one) => describeReplacing(one, null)),
-    ...state.keptReplacing.filter(isNew).map((one) => describeReplacing(one, one.reason)),
+    ...mergeReplacing(state.obsoletes).filter(isNew).map((one) => replacingUpdate(state, one)),
+    ...state.blockedReplacing.filter(isNew).map((one) => replacingUpdate(state, one)),
   ];
 }
 
-/** A row is of one repository and of one package that goes; dnf takes the first repository. */
+/** There is a row per repository and replaced package; dnf installs from the first repository. */
 function mergeReplacing(rows: readonly ObsoletingRpm[]): ObsoletingRpm[] {
   const merged = new Map<string, ObsoletingRpm>();
   for (const row of rows) {
@@ -116,37 +117,32 @@ function mergeReplacing(rows: readonly ObsoletingRpm[]): ObsoletingRpm[] {
   return [...merged.values()];
 }
 
-/** What is known of a package that replaces others, besides its row. */
-interface ReplacingFacts {
-  /** Why it is kept back; `null` if it is not. */
-  readonly kept: string | null;
-  readonly known: ReplacingSecurity | undefined;
-  /** Whether its repository marks security updates, and was asked for this one. */
-  readonly isTelling: boolean;
-}
-
-/** Dnf names no advisory of these: it lists those of newer versions of what is installed. */
+/**
+ * Describes a replacing package; `reason` is why it is kept back. Dnf names no advisory of these
+ * packages: it lists only advisories of installed names.
+ */
 function replacingUpdate(
-  { package: package_, repository, replaces }: ObsoletingRpm,
-  { kept, known, isTelling }: ReplacingFacts,
+  { replacingSecurity, marksSecurity }: DnfState,
+  { package: package_, repository, replaces, reason }: ObsoletingRpm & { readonly reason?: string },
 ): Update {
+  const known = replacingSecurity?.get(packageKey(package_));
+  const isMarking = replacingSecurity !== null && marksSecurity.get(repository) === true;
   const severity = known?.severity ?? null;
-  const isSecurity = known !== undefined;
   return {
     package: package_.name,
     currentVersion: unique(replaces.map((old) => `${old.name}-${formatEvr(old)}`)).join(", "),
     availableVersion: formatEvr(package_),
     architecture: package_.architecture,
     source: repository,
-    state: kept === null ? "obsoletes" : "held",
-    ...(kept !== null && { stateReason: kept }),
+    state: reason === undefined ? "obsoletes" : "held",
+    ...(reason !== undefined && { stateReason: reason }),
     severity,
-    severityReason: !isSecurity
+    severityReason: !known
       ? "dnf lists no advisory of a package that replaces another"
       : severity === null
-      ? "a security advisory does not tell"
+      ? "a security advisory without a severity"
       : "a security advisory; dnf does not name it for a package that replaces another",
-    security: isSecurity ? true : isTelling ? false : null,
+    security: known ? true : isMarking ? false : null,
     cves: [],
     advisories: [],
     sizeBytes: null,
@@ -156,24 +152,24 @@ function replacingUpdate(
   };
 }
 
-/** Where a list has no word of ours: dnf 4's knows severities in one spelling alone. */
+/** Adds the severity of the details: dnf 4's list has severities only in one spelling. */
 function withOwnSeverity(row: AdvisoryRow, known: AdvisoryDetails | undefined): AdvisoryRow {
   if (!known || !row.isSecurity || row.severity !== null) return row;
   return { ...row, severity: known.severity, ownWord: known.ownWord ?? row.ownWord };
 }
 
-/** What an advisory only speaks of counts where it is about security and lists none. */
+/** The CVEs that an advisory lists; a security advisory that lists none counts with those it mentions. */
 function cvesOf(row: AdvisoryRow, known: AdvisoryDetails | undefined): readonly string[] {
   if (!known) return [];
   if (known.listed.length > 0 || !row.isSecurity) return known.listed;
   return known.mentioned;
 }
 
-/** Going to the newest version closes all the holes, so the worst one counts. */
+/** The newest version fixes all the vulnerabilities, so the highest severity counts. */
 function describeSeverity(
   rows: readonly AdvisoryRow[],
 ): Pick<Update, "severity" | "severityReason"> {
-  const severity = worstSeverity(rows);
+  const severity = highestSeverity(rows);
   if (severity !== null) {
     const row = rows.find((row) => row.severity === severity);
     const says = row?.ownWord ? ` says "${row.ownWord}"` : "";
@@ -184,14 +180,14 @@ function describeSeverity(
   const severityReason = own
     ? `advisory ${own.id} says "${own.ownWord}"`
     : security
-    ? `advisory ${security.id} does not tell`
+    ? `advisory ${security.id} has no severity`
     : rows.length > 0
     ? "no security advisory"
     : "no advisory";
   return { severity, severityReason };
 }
 
-/** Of several versions side by side, kernels above all, the newest counts. */
+/** The newest installed version of several, which mostly are kernels. */
 function newest(packages: readonly InstalledRpm[], architecture: string): InstalledRpm | undefined {
   const same = packages.filter((package_) => package_.architecture === architecture);
   return (same.length > 0 ? same : packages).toSorted(compareEvr).at(-1);
@@ -199,4 +195,25 @@ function newest(packages: readonly InstalledRpm[], architecture: string): Instal
 
 function unique(words: readonly string[]): string[] {
   return [...new Set(words)];
+}
+
+/**
+ * `NEED_REBOOT` of dnf's `needs-restarting` (dnf-plugins-core, plugins/needs_restarting.py), "mostly
+ * taken from https://access.redhat.com/solutions/27943"; dnf 5 has the same packages.
+ */
+const NEED_REBOOT: ReadonlySet<string> = new Set(
+  ["kernel", "kernel-core", "kernel-rt", "glibc", "linux-firmware", "systemd"]
+    .concat("dbus", "dbus-broker", "dbus-daemon", "microcode_ctl"),
+);
+
+/**
+ * Kernels with names of their distributors (Oracle's, Amazon's, the real-time and the automotive one,
+ * ELRepo's), and the Xen hypervisor.
+ */
+const OTHER_KERNELS =
+  /^(?:kernel-(?:uek|rt|64k|rt-64k|automotive|lt|ml|16k|lqx|longterm)(?:-core)?|kernel\d+\.\d+(?:-core)?|raspberrypi2?-kernel\d?|xen-hypervisor)$/;
+
+/** Whether a package requires a restart. No command of dnf prints an advisory's suggestion of one. */
+export function rebootHint(name: string): RebootHint | null {
+  return NEED_REBOOT.has(name) || OTHER_KERNELS.test(name) ? "required" : null;
 }

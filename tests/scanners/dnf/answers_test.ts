@@ -10,14 +10,14 @@ import {
   type Question,
   questionOf,
   stateOf,
-  tell,
+  summarize,
 } from "./host.ts";
 import { readFixture, succeeded } from "../fixture.ts";
 
 const EXCLUDED = ["--setopt=excludepkgs=", "--setopt=*.excludepkgs="];
 const UNLOCKED = { 4: ["--disableplugin=versionlock"], 5: ["--setopt=disable_excludes=*"] };
 
-/** Locks packages in the list of dnf 4's plugin, or in that of dnf 5 itself. */
+/** Locks packages in the list of dnf 4's plugin, or in dnf 5's own list. */
 function lock(host: DnfHost, generation: 4 | 5, ...names: string[]): void {
   const { texts } = host.files;
   if (generation === 4) {
@@ -29,14 +29,14 @@ function lock(host: DnfHost, generation: 4 | 5, ...names: string[]): void {
   }
 }
 
-/** The flags that go before the command of the first question of that kind; `null`: it was not asked. */
+/** The options before the command of the first question of that kind; `null`: it was not asked. */
 function flagsOf(host: DnfHost, question: Question): string[] | null {
   const argv = host.asked.find((one) => questionOf(one) === question);
   const known = [...EXCLUDED, ...UNLOCKED[4], ...UNLOCKED[5]];
   return argv?.filter((word) => known.includes(word)) ?? null;
 }
 
-Deno.test("askAll() lifts excludes and locks where there are any, as each generation of dnf can", async () => {
+Deno.test("collectAnswers() lifts existing excludes and locks with the options of each generation", async () => {
   const rows: [generation: 4 | 5, excludes: boolean, locks: boolean, lifted: string[] | null][] = [
     [4, false, false, null],
     [4, true, false, EXCLUDED],
@@ -44,7 +44,7 @@ Deno.test("askAll() lifts excludes and locks where there are any, as each genera
     [4, true, true, [...EXCLUDED, ...UNLOCKED[4]]],
     [5, false, false, null],
     [5, true, false, EXCLUDED],
-    // What lifts dnf 5's locks lifts the excludes, too.
+    // The option that lifts dnf 5's locks lifts the excludes as well.
     [5, false, true, UNLOCKED[5]],
     [5, true, true, UNLOCKED[5]],
   ];
@@ -55,13 +55,13 @@ Deno.test("askAll() lifts excludes and locks where there are any, as each genera
     await scanWith(dnfScanner(), host, {});
     const name = `${generation} ${excludes} ${locks}`;
     assertEquals(flagsOf(host, "lifted"), lifted, name);
-    // Only dnf 5 heeds locks where it lists what is offered.
+    // Only dnf 5 applies locks to the list of offers.
     const asked = host.asked.filter((one) => questionOf(one) === "excluded");
     assertEquals(asked.length, Number(excludes) + Number(locks && generation === 5), name);
   }
 });
 
-Deno.test("askAll() lifts dnf 4's locks where its own list lacks an update, and dnf 5's do not explain it", async () => {
+Deno.test("collectAnswers() lifts dnf 4's locks if its own list lacks an update; dnf 5's locks cannot explain that", async () => {
   for (const generation of [4, 5] as const) {
     const host = new DnfHost(generation);
     host.answers = generation === 4
@@ -77,7 +77,7 @@ Deno.test("askAll() lifts dnf 4's locks where its own list lacks an update, and 
   }
 });
 
-Deno.test("askAll() asks for the advisories of what is kept back as well, where there is one such update", async () => {
+Deno.test("collectAnswers() lists the advisories of hidden updates if there are any", async () => {
   const offers = readFixture("dnf5", "offered.txt");
   const one = offers.slice(0, offers.indexOf("\n") + 1);
   const rows: [
@@ -112,7 +112,7 @@ Deno.test("askAll() asks for the advisories of what is kept back as well, where 
   }
 });
 
-Deno.test("askAll() asks what advisories say only where there is one", async () => {
+Deno.test("collectAnswers() describes advisories only if there is one", async () => {
   const one = { name: "A-1", type: "security", severity: "low", nevra: "flac-1.3.3-8.fc29.x86_64" };
   const rows: [DnfHost["answers"]["advisories"], number][] = [
     [succeeded("[]\n"), 0],
@@ -127,7 +127,7 @@ Deno.test("askAll() asks what advisories say only where there is one", async () 
   }
 });
 
-Deno.test("askAll() tells by dnf 5's locks what they hold, and what is excluded", async () => {
+Deno.test("collectAnswers() distinguishes dnf 5's locks from excludes by the names in the list of locks", async () => {
   const host = new DnfHost(5);
   lock(host, 5, "other", "fl*");
   host.answers = { offered: succeeded(""), checked: succeeded("{}") };
@@ -137,7 +137,7 @@ Deno.test("askAll() tells by dnf 5's locks what they hold, and what is excluded"
   assertEquals(warnings, []);
 });
 
-Deno.test("askAll() takes a lock of dnf 4's for what keeps a replacing package back", async () => {
+Deno.test("collectAnswers() attributes a blocked replacing package to dnf 4's locks", async () => {
   const host = new DnfHost();
   lock(host, 4, "oldtool");
   const table = readFixture("dnf", "check_update.txt");
@@ -147,7 +147,7 @@ Deno.test("askAll() takes a lock of dnf 4's for what keeps a replacing package b
   assertEquals(stateOf(updates, "newtool"), ["held", "version lock"]);
 });
 
-Deno.test("askAll() names the exclude in each form in which dnf takes a package's name", async () => {
+Deno.test("collectAnswers() names the exclude in each form of a package's name that dnf accepts", async () => {
   const forms = [
     "bash",
     "bash.x86_64",
@@ -168,7 +168,7 @@ Deno.test("askAll() names the exclude in each form in which dnf takes a package'
   }
 });
 
-Deno.test("askAll() goes on without excluded updates that dnf cannot list", async () => {
+Deno.test("collectAnswers() continues if dnf cannot list excluded updates", async () => {
   const host = new DnfHost();
   exclude(host);
   host.answers = { excluded: failed("Error: x\n"), lifted: failed("Error: y\n") };
@@ -180,7 +180,7 @@ Deno.test("askAll() goes on without excluded updates that dnf cannot list", asyn
   ]);
 });
 
-Deno.test("askAll() looks for a better priority where dnf cannot say what is locked", async () => {
+Deno.test("collectAnswers() looks for a better priority if dnf cannot list locked updates", async () => {
   const host = new DnfHost();
   host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n[updates]\n");
   const table = readFixture("dnf", "check_update.txt").replace(/^bash.*\n/m, "");
@@ -196,7 +196,7 @@ Deno.test("askAll() looks for a better priority where dnf cannot say what is loc
   ]);
 });
 
-Deno.test("askAll() names five of the packages on which dnf's answers do not fit together", async () => {
+Deno.test("collectAnswers() names five of the packages about which dnf's answers contradict each other", async () => {
   const host = new DnfHost();
   host.answers = { checked: succeeded("z.noarch 1-1 r\n"), lifted: succeeded("z.noarch 1-1 r\n") };
   const { warnings } = await scanWith(dnfScanner(), host, {});
@@ -205,7 +205,7 @@ Deno.test("askAll() names five of the packages on which dnf's answers do not fit
   assert(doubt.endsWith(" and 3 more"), doubt);
 });
 
-Deno.test("askAll() counts what it does not understand in every answer", async () => {
+Deno.test("collectAnswers() counts the unparsed lines of every answer", async () => {
   const host = new DnfHost();
   exclude(host);
   const bad = "bash\t0\t5.1\n";
@@ -222,20 +222,20 @@ Deno.test("askAll() counts what it does not understand in every answer", async (
   ]);
 });
 
-Deno.test("askAll() doubts an update that dnf's own list lacks and no rule explains", async () => {
+Deno.test("collectAnswers() reports a doubt if dnf's own list lacks an update and no rule explains it", async () => {
   const host = hostWithoutBash();
   const doubtful = await scanWith(dnfScanner(), host, {});
   const doubt = "doubt: dnf's own list of updates does not have it, and no setting explains why";
   assertEquals(bashOf(doubtful), [["upgradable", doubt, "FEDORA-2026-1bbec06c4d"]]);
   assertEquals([doubtful.result, doubtful.warnings], ["degraded", [
-    "Two of dnf's answers do not fit together, on the updates of bash.x86_64",
+    "Two of dnf's answers contradict each other about the updates of bash.x86_64",
   ]]);
-  // A priority somewhere else explains nothing.
+  // A priority of another repository explains nothing.
   host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n[updates]\n");
   assertEquals((await scanWith(dnfScanner(), host, {})).warnings.length, 1);
 });
 
-Deno.test("askAll() tells as pinned what a repository of a better priority has too", async () => {
+Deno.test("collectAnswers() reports an update as pinned if a repository of better priority has the package", async () => {
   const host = hostWithoutBash();
   host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n[updates]\n");
   const available = "bash\t0\t5.1.8\t6.el9\tx86_64\tvendor\n";
@@ -248,7 +248,7 @@ Deno.test("askAll() tells as pinned what a repository of a better priority has t
   assertEquals(asked?.at(-1), "bash");
 });
 
-Deno.test("askAll() tells as held what dnf's own list has once version locks are lifted", async () => {
+Deno.test("collectAnswers() reports an update as held if dnf's own list has it without version locks", async () => {
   const host = hostWithoutBash();
   host.answers = { checked: host.answers.checked ?? succeeded("") };
   const report = await scanWith(dnfScanner(), host, {});
@@ -256,18 +256,18 @@ Deno.test("askAll() tells as held what dnf's own list has once version locks are
   assertEquals([report.result, report.warnings], ["ok", []]);
 });
 
-Deno.test("askAll() asks dnf for excluded updates where its settings cannot be read", async () => {
+Deno.test("collectAnswers() lists excluded updates if the settings cannot be read", async () => {
   const host = new DnfHost();
   host.files.fail("read dnf's configuration", "denied");
   const all = readFixture("dnf", "offered.txt");
   host.answers = { offered: succeeded(""), checked: succeeded(""), excluded: succeeded(all) };
   const { updates, warnings } = await scanWith(dnfScanner(), host, {});
-  // The eighth would replace another package.
+  // The eighth package would replace another.
   assertEquals([updates.length, updates.every(({ state }) => state === "held")], [8, true]);
   assertEquals(warnings, []);
 });
 
-Deno.test("askAll() asks for no advisories where there is no update", async () => {
+Deno.test("collectAnswers() lists no advisories if there is no update", async () => {
   const host = new DnfHost();
   host.answers = { offered: succeeded(""), checked: succeeded("") };
   assertEquals((await scanWith(dnfScanner(), host, {})).updates, []);
@@ -275,7 +275,7 @@ Deno.test("askAll() asks for no advisories where there is no update", async () =
   assertEquals(host.questions.toSorted(), asked);
 });
 
-Deno.test("askAll() names of repositories that are alike the cheapest, as dnf takes it", async () => {
+Deno.test("collectAnswers() names the cheapest of equal repositories, as dnf does", async () => {
   const host = new DnfHost(5);
   host.files.texts.set("/etc/yum.repos.d/dear.repo", "[dear]\ncost=2000\n[twin]\n");
   const rows = (name: string, more: object = {}) =>
@@ -302,7 +302,7 @@ Deno.test("askAll() names of repositories that are alike the cheapest, as dnf ta
   assertEquals(warnings, ["Lines of dnf's answers that were not understood: 1"]);
 });
 
-Deno.test("askAll() tells excluded updates as held, and asks for them where some are", async () => {
+Deno.test("collectAnswers() reports excluded updates as held", async () => {
   const host = new DnfHost();
   host.files.texts.set("/etc/dnf/dnf.conf", "[main]\nexcludepkgs = bash\n");
   const all = readFixture("dnf", "offered.txt");
@@ -313,14 +313,14 @@ Deno.test("askAll() tells excluded updates as held, and asks for them where some
   };
   const { updates } = await scanWith(dnfScanner(), host, {});
   assertEquals(
-    updates.filter(({ state }) => state === "held").map(tell),
+    updates.filter(({ state }) => state === "held").map(summarize),
     ["bash 5.1.8-6.el9 -> 5.1.8-9.el9 held null false  FEDORA-2026-1bbec06c4d"],
   );
   assertEquals(updates.find(({ state }) => state === "held")?.stateReason, "excludepkgs=bash");
   assertEquals(updates.length, 8);
 });
 
-Deno.test("askAll() tells what dnf left out of the list of updates besides repositories", async () => {
+Deno.test("collectAnswers() reports what else dnf omitted from the list of updates", async () => {
   const host = new DnfHost();
   const stderr = "Warning: failed loading '/etc/yum.repos.d/bad.repo', skipping.\n";
   host.answers = { offered: succeeded(readFixture("dnf", "offered.txt"), stderr) };
@@ -330,7 +330,7 @@ Deno.test("askAll() tells what dnf left out of the list of updates besides repos
   ]]);
 });
 
-Deno.test("askAll() asks once more without plugins that may keep updates back, and holds what it then finds", async () => {
+Deno.test("collectAnswers() queries dnf without suspect plugins and reports the updates they hide as held", async () => {
   const host = new DnfHost(4);
   host.plugins = "builddep, filter, versionlock";
   const offered = readFixture("dnf", "offered.txt");
@@ -352,7 +352,7 @@ Deno.test("askAll() asks once more without plugins that may keep updates back, a
   assertEquals(host.questions.filter((question) => question === "repositories").length, 2);
 });
 
-Deno.test("askAll() asks nothing more where every plugin is known to be harmless", async () => {
+Deno.test("collectAnswers() asks no further question if every plugin is harmless", async () => {
   const host = new DnfHost(4);
   host.plugins = "builddep, subscription-manager, versionlock";
   await scanWith(dnfScanner(), host, {});
@@ -360,7 +360,7 @@ Deno.test("askAll() asks nothing more where every plugin is known to be harmless
   assertEquals(host.questions.filter((question) => question === "repositories").length, 1);
 });
 
-Deno.test("askAll() says so where dnf lacks repositories without its plugins, and leaves out nothing", async () => {
+Deno.test("collectAnswers() reports a gap if dnf lacks repositories without its plugins", async () => {
   const host = new DnfHost(4);
   host.plugins = "filter";
   const [first, ...rest] = host.repositories;
@@ -371,18 +371,18 @@ Deno.test("askAll() says so where dnf lacks repositories without its plugins, an
     [{ ...first, url: "https://other.example/" }, ...rest],
   ];
   for (const left of changes) {
-    host.answers = { repositories: [host.tellRepositories(), host.tellRepositories(left)] };
+    host.answers = { repositories: [host.answerRepositories(), host.answerRepositories(left)] };
     host.asked.length = 0;
-    host.forget();
+    host.restart();
     const { updates, result, warnings } = await scanWith(dnfScanner(), host, {});
     assertEquals([updates.length > 0, result, warnings], [true, "degraded", [
-      "Cannot tell what dnf's plugins (filter) keep back: without them, repositories are missing: updates",
+      "Cannot determine what dnf's plugins (filter) keep back: without them, repositories are missing: updates",
     ]]);
     assertEquals(host.questions.includes("excluded"), false);
   }
-  // The question itself may fail.
-  host.answers = { repositories: [host.tellRepositories(), failed("Error: x\n")] };
-  host.forget();
+  // The question may fail.
+  host.answers = { repositories: [host.answerRepositories(), failed("Error: x\n")] };
+  host.restart();
   assertEquals((await scanWith(dnfScanner(), host, {})).warnings, [
     "Cannot list the repositories without plugins: x",
   ]);

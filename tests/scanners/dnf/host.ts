@@ -1,15 +1,16 @@
-/** A host with dnf 4 or dnf 5, played from fixtures; a test changes single answers. */
+/** A host with dnf 4 or dnf 5 that answers from fixtures; a test replaces single answers. */
 
 import { assertEquals } from "@std/assert";
+import { parseNevra, type RpmPackage } from "../../../src/scanners/dnf/rpm.ts";
 import type { RunOptions, RunResult } from "../../../src/system/process.ts";
 import type { Update } from "../../../src/update.ts";
 import { FakeSystem } from "../../fakes/system.ts";
 import { readFixture, succeeded } from "../fixture.ts";
 
 /**
- * What the scanner asks. `fetched`: fetching package lists; `excluded`, `lifted`: what is offered and
- * listed if nothing is kept from dnf; `available`, `security`: of some packages, who has them and which
- * of them close a hole.
+ * The scanner's questions. `fetched` fetches package lists; `excluded` and `lifted` list offers and
+ * updates with all rules lifted; `available` lists the repositories of packages, `security` the
+ * packages that fix a vulnerability.
  */
 export type Question =
   | "version"
@@ -49,24 +50,24 @@ const LIFTING =
   /^--setopt=(?:\*\.)?(?:disable_excludes|excludepkgs)=|^--disableplugin=(?:versionlock|\*)$/;
 const SECURITY = /^--(?:security|sec-severity|advisory-severities)\b/;
 
-/** An enabled repository of the host's. */
+/** An enabled repository of the host. */
 export interface HostRepository {
   readonly id: string;
-  /** @default made of its id */
+  /** @default derived from its id */
   readonly name?: string;
   /** `null`: its lists were never fetched. @default an hour */
   readonly ageMs?: number | null;
-  /** @default two days; `Infinity` is never */
+  /** @default two days; `Infinity`: the lists never expire */
   readonly expiryMs?: number;
-  /** @default an address made of its id */
+  /** @default a URL derived from its id */
   readonly url?: string;
-  /** Whether it has a list of advisories. @default false */
-  readonly tells?: boolean;
+  /** Whether its lists contain advisories. @default false */
+  readonly hasAdvisories?: boolean;
 }
 
 const HOUR_MS = 3_600_000;
 
-/** One answer for always, or one after the other. */
+/** One answer to every question of a kind, or a sequence of answers. */
 export type Answer = RunResult | readonly RunResult[];
 
 export class DnfHost extends FakeSystem {
@@ -78,10 +79,10 @@ export class DnfHost extends FakeSystem {
   readonly #files: Readonly<Record<Question, string>>;
   readonly #program: string;
   #counts = new Map<Question, number>();
-  /** Plugins that dnf 4 says that it loads. */
+  /** The plugins that dnf 4 loads. */
   plugins = "builddep, versionlock";
-  /** Whether lists of the agent's own were asked for. */
-  wasPrivate = false;
+  /** Whether a command used the agent's private lists. */
+  usedPrivateLists = false;
 
   constructor(generation: 4 | 5 = 4, program: string = "/usr/bin/dnf") {
     super();
@@ -90,9 +91,9 @@ export class DnfHost extends FakeSystem {
     this.#generation = generation;
     this.files.texts.set(program, "");
     this.repositories = [
-      { id: "updates", tells: true },
-      { id: "dnf-ci-fedora-updates", tells: true },
-      { id: "advisories-updates", tells: true },
+      { id: "updates", hasAdvisories: true },
+      { id: "dnf-ci-fedora-updates", hasAdvisories: true },
+      { id: "advisories-updates", hasAdvisories: true },
       { id: "vendor" },
       { id: "very-long-third-party-repository-identifier" },
     ];
@@ -102,36 +103,36 @@ export class DnfHost extends FakeSystem {
     return this.#repositories;
   }
 
-  /** The repositories that dnf tells of, and the lists that it keeps of them. */
+  /** The repositories that dnf reports, and their lists in its cache. */
   set repositories(repositories: readonly HostRepository[]) {
     this.#repositories = repositories;
     const cache = this.cache;
     for (const path of [...this.files.texts.keys()]) {
       if (path.startsWith(`${cache}/`)) this.files.texts.delete(path);
     }
-    for (const { id, ageMs, tells = false } of repositories) {
+    for (const { id, ageMs, hasAdvisories = false } of repositories) {
       if (ageMs === null) continue;
       const directory = `${cache}/${id}-0123456789abcdef`;
       this.files.texts.set(directory, "");
       this.files.texts.set(`${directory}/repodata/1-primary.xml.gz`, "");
-      if (tells) this.files.texts.set(`${directory}/repodata/2-updateinfo.xml.gz`, "");
+      if (hasAdvisories) this.files.texts.set(`${directory}/repodata/2-updateinfo.xml.gz`, "");
     }
   }
 
-  /** Where the lists are of the user that the host is. */
+  /** The cache directory of the current user. */
   get cache(): string {
     if (this.#generation === 4) return "/var/cache/dnf";
     const isRoot = this.machine.userId() === 0;
     return isRoot ? "/var/cache/libdnf5" : `${this.machine.homeDirectory()}/.cache/libdnf5`;
   }
 
-  /** What dnf says of its repositories; `ageMs` is that of lists that were fetched meanwhile. */
-  tellRepositories(repositories: readonly HostRepository[] = this.#repositories): RunResult {
+  /** Dnf's report about its repositories; `ageMs` is the age of lists fetched meanwhile. */
+  answerRepositories(repositories: readonly HostRepository[] = this.#repositories): RunResult {
     const fetchedMs = ({ ageMs = HOUR_MS }: HostRepository) =>
       ageMs === null ? null : this.clock.nowMs() - ageMs;
     return this.#generation === 4
-      ? tellDnf4(repositories, fetchedMs, this)
-      : tellDnf5(repositories, fetchedMs);
+      ? printDnf4(repositories, fetchedMs, this)
+      : printDnf5(repositories, fetchedMs);
   }
 
   becomeRoot(): void {
@@ -139,13 +140,13 @@ export class DnfHost extends FakeSystem {
     this.repositories = this.#repositories;
   }
 
-  /** Every question asked, in order. */
+  /** The questions asked, in order. */
   get questions(): Question[] {
     return this.asked.map(questionOf);
   }
 
-  /** Begins anew with answers that are given one after the other. */
-  forget(): void {
+  /** Restarts every sequence of answers. */
+  restart(): void {
     this.#counts.clear();
   }
 
@@ -155,21 +156,21 @@ export class DnfHost extends FakeSystem {
   ): Promise<RunResult> => {
     await Promise.resolve();
     this.asked.push([...argv]);
-    this.wasPrivate ||= argv.some((word) => word.includes("cachedir=/state"));
+    this.usedPrivateLists ||= argv.some((word) => word.includes("cachedir=/state"));
     this.options.push(options);
     const question = questionOf(argv);
     if (question !== "installed") assertEquals(argv[0], this.#program);
     const count = this.#counts.get(question) ?? 0;
     this.#counts.set(question, count + 1);
-    const told = this.answers[question];
-    if (told === undefined) {
-      if (question === "repositories") return this.tellRepositories();
+    const answers = this.answers[question];
+    if (answers === undefined) {
+      if (question === "repositories") return this.answerRepositories();
       const answer = succeeded(readText(this.#files[question]));
-      // dnf 4 ends so where there are updates, dnf 5 in JSON does not.
+      // dnf 4 exits with 100 if there are updates, dnf 5 with --json does not.
       return { ...answer, code: argv.includes("check-update") ? 100 : 0 };
     }
-    if ("code" in told) return told;
-    const answer = told[Math.min(count, told.length - 1)];
+    if ("code" in answers) return answers;
+    const answer = answers[Math.min(count, answers.length - 1)];
     return answer ?? succeeded("");
   };
 }
@@ -179,7 +180,7 @@ function readText(path: string): string {
   return name === "" ? path : readFixture(tool, name);
 }
 
-/** What a real dnf 5.4.6 answered, where it is not told by the made ones. */
+/** The answers of a real dnf 5.4.6 that differ from the constructed ones. */
 export const REAL_DNF5: Partial<Record<Question, Answer>> = Object.fromEntries([
   ["version", "version.txt"],
   ["installed", "installed.txt"],
@@ -224,12 +225,12 @@ const DNF5 = {
   reboot: "",
 };
 
-/** A command that failed with these words on stderr, or with a fixture's. */
+/** A command that failed with this stderr, or with that of a fixture. */
 export function failed(stderr: string, code = 1, stdout = ""): RunResult {
   return { code, stdout, stderr: readText(stderr), truncated: false };
 }
 
-function tellDnf4(
+function printDnf4(
   repositories: readonly HostRepository[],
   fetchedMs: (one: HostRepository) => number | null,
   { cache, plugins }: Pick<DnfHost, "cache" | "plugins">,
@@ -259,14 +260,14 @@ function tellDnf4(
   return { ...succeeded(`${head}${blocks.join("\n\n")}\nTotal packages: 7\n`, stderr.join("")) };
 }
 
-/** As C's locale has it: `Sun Nov 29 19:08:52 2026`. */
+/** The date in the C locale: `Sun Nov 29 19:08:52 2026`. */
 export function dnf4Date(ms: number): string {
   const [day = "", date = "", month = "", year = "", time = ""] = new Date(ms).toUTCString()
     .replace(",", "").split(" ");
   return `${day} ${month} ${date.replace(/^0/, " ")} ${time} ${year}`;
 }
 
-function tellDnf5(
+function printDnf5(
   repositories: readonly HostRepository[],
   fetchedMs: (one: HostRepository) => number | null,
 ): RunResult {
@@ -301,25 +302,32 @@ export function hostWithoutBash(): DnfHost {
   return host;
 }
 
-/** What a scan said of bash: its state, why, and its advisories. */
+/** The state of bash in a scan's list, its reason, and its advisories. */
 export function bashOf({ updates }: { updates: readonly Update[] }) {
   const found = updates.filter((update) => update.package === "bash");
   return found.map(({ state, stateReason, advisories }) => [state, stateReason, ...advisories]);
 }
 
-/** Has dnf leave packages out; by default none that there is. */
+/** Configures an exclude; the default one matches no package. */
 export function exclude(host: DnfHost, text = "[main]\nexcludepkgs=nothing\n"): void {
   host.files.texts.set("/etc/dnf/dnf.conf", text);
 }
 
-/** The state of a package's update, and why. */
+/** The state of a package's update, and its reason. */
 export function stateOf(updates: readonly Update[], name: string) {
   const update = updates.find((one) => one.package === name);
   return [update?.state, update?.stateReason];
 }
 
-/** What there is to know of an update, in a line. */
-export function tell(update: Update): string {
+/** An update in one line. */
+export function summarize(update: Update): string {
   return `${update.package} ${update.currentVersion} -> ${update.availableVersion} ` +
     `${update.state} ${update.severity} ${update.security} ${update.cves} ${update.advisories}`;
+}
+
+/** Parses `name-version-release.architecture`. */
+export function rpm(nevra: string): RpmPackage {
+  const package_ = parseNevra(nevra);
+  if (!package_) throw new Error(nevra);
+  return package_;
 }

@@ -2,9 +2,9 @@
 
 import { DnfHost, type HostRepository, questionOf } from "./host.ts";
 
-/** A host on which the lists are as old as told, and after fetching those of `fetched`. */
+/** A host whose lists are those of `repositories`, and after fetching those of `fetched`. */
 export function hostWith(
-  user: "root" | "somebody",
+  user: "root" | "user",
   repositories: readonly HostRepository[],
   fetched: readonly HostRepository[] = repositories,
   generation: 4 | 5 = 4,
@@ -19,9 +19,11 @@ export function hostWith(
     const answer = await run(argv, options);
     if (question === "fetched") isFetched = true;
     const isPrivate = argv.some((word) => /^--setopt=(?:system_)?cachedir=\/state\b/.test(word));
-    // Lists of the agent's own are none before they are fetched.
-    const told = isFetched && (user !== "root" || isPrivate || !host.wasPrivate) ? fetched : null;
-    if (question === "repositories" && told) return host.tellRepositories(told);
+    // The agent has no private lists before it fetches them.
+    const current = isFetched && (user !== "root" || isPrivate || !host.usedPrivateLists)
+      ? fetched
+      : null;
+    if (question === "repositories" && current) return host.answerRepositories(current);
     return answer;
   };
   return host;

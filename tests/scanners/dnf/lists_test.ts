@@ -12,14 +12,14 @@ const DAY_MS = 24 * HOUR_MS;
 
 const UNREACHED = "stderr_unreached.txt";
 
-const young = { id: "updates", ageMs: HOUR_MS, tells: true };
-const old = { id: "updates", ageMs: 3 * DAY_MS, tells: true };
-const fresh = { id: "updates", ageMs: 0, tells: true };
+const young = { id: "updates", ageMs: HOUR_MS, hasAdvisories: true };
+const old = { id: "updates", ageMs: 3 * DAY_MS, hasAdvisories: true };
+const fresh = { id: "updates", ageMs: 0, hasAdvisories: true };
 const dead = { id: "new", ageMs: null };
 
 const OPTIONS = { cacheDirectory: "/state" };
 
-Deno.test("chooseLists() as root leaves lists that are in date as they are", async () => {
+Deno.test("chooseLists() as root reads current lists without fetching", async () => {
   const host = hostWith("root", [young]);
   const { result, sources, metadataAgeS } = await scanWith(dnfScanner(), host, OPTIONS);
   assertEquals([result, metadataAgeS, fetches(host)], ["ok", 3_600, []]);
@@ -28,7 +28,7 @@ Deno.test("chooseLists() as root leaves lists that are in date as they are", asy
   ]);
 });
 
-Deno.test("chooseLists() as root without a directory of the agent's own tells what is old", async () => {
+Deno.test("chooseLists() as root without a cache directory reports expired lists", async () => {
   const host = hostWith("root", [old, { id: "other" }]);
   const report = await scanWith(dnfScanner(), host, {});
   assertEquals([report.result, report.metadataAgeS], ["degraded", 3 * 86_400]);
@@ -39,7 +39,7 @@ Deno.test("chooseLists() as root without a directory of the agent's own tells wh
 });
 
 for (const generation of [4, 5] as const) {
-  Deno.test(`chooseLists() as root fetches lists of the agent's own where dnf ${generation}'s are old`, async () => {
+  Deno.test(`chooseLists() as root fetches private lists if dnf ${generation}'s are expired`, async () => {
     const host = hostWith("root", [old], [fresh], generation);
     const report = await scanWith(dnfScanner(), host, OPTIONS);
     assertEquals([report.result, report.metadataAgeS, report.warnings], ["ok", 0, []]);
@@ -47,7 +47,7 @@ for (const generation of [4, 5] as const) {
     const option = `--setopt=${setting}=/state/dnf/lists`;
     const [fetch = []] = fetches(host);
     assert(fetch.includes(option), fetch.join(" "));
-    // Dnf itself decides which of them are past their time, and its own state is not touched.
+    // Dnf itself decides which lists are expired, and its own state does not change.
     assert(!fetch.includes("--refresh") && fetch.includes("--setopt=*.countme=0"));
     for (const argv of host.asked.slice(host.asked.indexOf(fetch))) {
       assert(argv.includes(option), argv.join(" "));
@@ -55,7 +55,7 @@ for (const generation of [4, 5] as const) {
   });
 }
 
-Deno.test("chooseLists() takes what came, names what did not, and leaves that alone for a while", async () => {
+Deno.test("chooseLists() reads fetched lists, reports failed repositories and pauses fetching those", async () => {
   const host = hostWith("root", [old, dead], [fresh, dead]);
   host.answers = { fetched: failed(`dnf/${UNREACHED}`, 0) };
   const report = await scanWith(dnfScanner(), host, OPTIONS);
@@ -63,7 +63,7 @@ Deno.test("chooseLists() takes what came, names what did not, and leaves that al
     "http://(hidden)@127.0.0.1:9/private/(hidden)/repomd.xml (IP: 127.0.0.1)";
   assertEquals([report.result, report.warnings], ["degraded", [`new: ${why}`]]);
   assertEquals(report.updates.length, 8);
-  // An hour later it is asked again, and the next time after two.
+  // It is fetched again after an hour, and the next time after two.
   const withNew = () => {
     const argv = fetches(host).at(-1) ?? [];
     return !argv.includes("--disablerepo=new");
@@ -82,7 +82,7 @@ Deno.test("chooseLists() takes what came, names what did not, and leaves that al
   }
 });
 
-Deno.test("chooseLists() leaves alone by its id what dnf 5 tells of by the beginning of its name", async () => {
+Deno.test("chooseLists() maps a truncated name of dnf 5 to an id and pauses fetching it", async () => {
   const long = { id: "long", name: `A long name of a repository ${"x".repeat(40)}`, ageMs: null };
   const host = hostWith("root", [old, long], [fresh, long], 5);
   const progress = ` ${long.name.slice(0, 38)} ???% |   0.0   B/s |  -1.0   B |  ?\n`;
@@ -96,7 +96,7 @@ Deno.test("chooseLists() leaves alone by its id what dnf 5 tells of by the begin
   }
 });
 
-Deno.test("chooseLists() goes by the host's lists where its own are no better", async () => {
+Deno.test("chooseLists() reads the host's lists if the private ones are no better", async () => {
   const others = ["a", "b", "c"].map((id) => ({ id, ageMs: 3 * DAY_MS }));
   const host = hostWith("root", [old, ...others], [
     fresh,
@@ -108,7 +108,7 @@ Deno.test("chooseLists() goes by the host's lists where its own are no better", 
   assert(host.asked.at(-1)?.every((word) => !word.includes("/state")));
 });
 
-Deno.test("chooseLists() does without what it cannot remember, or keep lists in", async () => {
+Deno.test("chooseLists() works without a state file or a directory for private lists", async () => {
   const host = hostWith("root", [old], [fresh]);
   host.files.fail("remember fetching package lists", "full");
   host.files.fail("read about fetching package lists", "denied");
@@ -119,7 +119,7 @@ Deno.test("chooseLists() does without what it cannot remember, or keep lists in"
   assertEquals([report.result, fetches(full)], ["degraded", []]);
 });
 
-Deno.test("chooseLists() as a user fetches lists of the user's own: none yet, old, or a day old", async () => {
+Deno.test("chooseLists() as a user fetches missing, expired or day-old lists of the user", async () => {
   const rows: [HostRepository, number][] = [
     [young, 0],
     [{ id: "updates", ageMs: DAY_MS }, 0],
@@ -129,10 +129,10 @@ Deno.test("chooseLists() as a user fetches lists of the user's own: none yet, ol
   ];
   for (const [repository, count] of rows) {
     for (const generation of [4, 5] as const) {
-      const host = hostWith("somebody", [repository], [fresh], generation);
+      const host = hostWith("user", [repository], [fresh], generation);
       const report = await scanWith(dnfScanner(), host, {});
       assertEquals([report.result, fetches(host).length], ["ok", count]);
-      // Dnf 5 would take root's lists over, and have them look young.
+      // Dnf 5 would copy root's lists and date them as just fetched.
       const setting = "--setopt=system_cachedir=/nonexistent";
       const asked = host.asked.slice(2);
       assertEquals(asked.every((argv) => argv.includes(setting)), generation === 5);
@@ -140,8 +140,8 @@ Deno.test("chooseLists() as a user fetches lists of the user's own: none yet, ol
   }
 });
 
-Deno.test("chooseLists() has old lists where there are no new ones, and says so", async () => {
-  for (const user of ["root", "somebody"] as const) {
+Deno.test("chooseLists() reads expired lists if fetching fails, and reports that", async () => {
+  for (const user of ["root", "user"] as const) {
     const host = hostWith(user, [{ id: "new", ageMs: 30 * HOUR_MS }]);
     host.answers = { fetched: failed(`dnf/${UNREACHED}`, 0) };
     const report = await scanWith(dnfScanner(), host, { refresh: true });
@@ -152,8 +152,8 @@ Deno.test("chooseLists() has old lists where there are no new ones, and says so"
   }
 });
 
-Deno.test("chooseLists() believes no refresh that dnf ends well, and that changed nothing", async () => {
-  // A dead mirror list with skip_if_unavailable: dnf 5 ends with 0.
+Deno.test("chooseLists() reports a refresh that exits with 0 and changed nothing", async () => {
+  // A dead mirror list with skip_if_unavailable: dnf 5 exits with 0.
   const host = hostWith("root", [young, dead], [fresh, { id: "new", ageMs: 40 * DAY_MS }], 5);
   const { result, warnings } = await scanWith(dnfScanner(), host, { refresh: true });
   assertEquals([result, warnings], ["degraded", [
@@ -161,9 +161,9 @@ Deno.test("chooseLists() believes no refresh that dnf ends well, and that change
   ]]);
 });
 
-Deno.test("chooseLists() fails with what kept it from lists if there are none at all", async () => {
+Deno.test("chooseLists() fails with the reason if there are no lists", async () => {
   const UNREACHABLE = failed("dnf/stderr_unreachable.txt");
-  for (const user of ["root", "somebody"] as const) {
+  for (const user of ["root", "user"] as const) {
     const host = hostWith(user, [dead]);
     host.answers = { fetched: UNREACHABLE };
     const error = await assertRejects(
@@ -179,7 +179,7 @@ Deno.test("chooseLists() fails with what kept it from lists if there are none at
   assertEquals([error.reason, fetches(never)], ["transient", []]);
 });
 
-Deno.test("chooseLists() fetches when asked, before anything but the version is asked", async () => {
+Deno.test("chooseLists() with refresh fetches first, after the version", async () => {
   const host = hostWith("root", [old], [fresh]);
   assertEquals((await scanWith(dnfScanner(), host, { refresh: true })).metadataAgeS, 0);
   const asked: Question[] = host.questions.slice(2, 5);
@@ -187,14 +187,14 @@ Deno.test("chooseLists() fetches when asked, before anything but the version is 
   assert(fetches(host)[0]?.includes("--refresh"));
 });
 
-Deno.test("chooseLists() reads the instants of dnf 4 in one time zone", async () => {
+Deno.test("chooseLists() parses dnf 4's dates in one time zone", async () => {
   const host = hostWith("root", [young]);
   await scanWith(dnfScanner(), host, {});
   const at = host.questions.indexOf("repositories");
   assertEquals(host.options[at]?.environment, { TZ: "UTC" });
 });
 
-Deno.test("chooseLists() doubts the list where dnf does not tell its repositories", async () => {
+Deno.test("chooseLists() reports a gap if dnf cannot list its repositories", async () => {
   const host = hostWith("root", [young]);
   host.answers = { repositories: succeeded("junk\n") };
   const report = await scanWith(dnfScanner(), host, {});
@@ -204,8 +204,8 @@ Deno.test("chooseLists() doubts the list where dnf does not tell its repositorie
 
 const MEMORY = "/state/dnf/fetched.json";
 
-/** A host whose dnf takes too long to fetch anything. */
-function slowHost(user: "root" | "somebody", repositories: readonly HostRepository[]): DnfHost {
+/** A host whose dnf times out when it fetches. */
+function slowHost(user: "root" | "user", repositories: readonly HostRepository[]): DnfHost {
   const host = hostWith(user, repositories);
   const answer = host.runCommand;
   host.runCommand = async (argv, options) => {
@@ -222,8 +222,8 @@ async function countFetches(host: DnfHost): Promise<number> {
   return fetches(host).length - before;
 }
 
-Deno.test("chooseLists() fetches once in a scan, whatever comes of it", async () => {
-  for (const user of ["root", "somebody"] as const) {
+Deno.test("chooseLists() fetches once per scan, whatever the result", async () => {
+  for (const user of ["root", "user"] as const) {
     for (const refresh of [false, true]) {
       const host = hostWith(user, [old]);
       host.answers = {
@@ -231,26 +231,26 @@ Deno.test("chooseLists() fetches once in a scan, whatever comes of it", async ()
       };
       const report = await scanWith(dnfScanner(), host, { refresh, ...OPTIONS });
       assertEquals([report.result, fetches(host).length], ["degraded", 1]);
-      // Lists of the agent's own are for those of the host's that nobody asked to fetch.
-      assertEquals(host.wasPrivate, user === "root" && !refresh);
+      // With refresh, the agent fetches the host's lists and no private ones.
+      assertEquals(host.usedPrivateLists, user === "root" && !refresh);
     }
   }
 });
 
-Deno.test("chooseLists() gives fetching five minutes", async () => {
-  const host = hostWith("somebody", [old], [fresh]);
+Deno.test("chooseLists() limits fetching to five minutes", async () => {
+  const host = hostWith("user", [old], [fresh]);
   await scanWith(dnfScanner(), host, {});
   assertEquals(host.options[host.questions.indexOf("fetched")]?.timeoutMs, 300_000);
 });
 
-Deno.test("chooseLists() fetches nothing for a host without a repository", async () => {
-  const host = hostWith("somebody", []);
+Deno.test("chooseLists() fetches nothing without a repository", async () => {
+  const host = hostWith("user", []);
   await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError, "no enabled repositories");
   assertEquals(fetches(host), []);
 });
 
-Deno.test("chooseLists() goes on with old lists where fetching takes too long, and pauses", async () => {
-  for (const user of ["root", "somebody"] as const) {
+Deno.test("chooseLists() reads expired lists if fetching times out, and pauses", async () => {
+  for (const user of ["root", "user"] as const) {
     const host = slowHost(user, [old]);
     const report = await scanWith(dnfScanner(), host, OPTIONS);
     assertEquals([report.result, report.metadataAgeS], ["degraded", 3 * 86_400]);
@@ -262,13 +262,13 @@ Deno.test("chooseLists() goes on with old lists where fetching takes too long, a
   }
 });
 
-Deno.test("chooseLists() does not pause after what went well", async () => {
+Deno.test("chooseLists() does not pause after a success", async () => {
   const host = hostWith("root", [old], [fresh]);
   for (let scan = 0; scan < 3; scan++) assertEquals(await countFetches(host), 1);
 });
 
 Deno.test("chooseLists() pauses for a day at most, and not when the clock was set back", async () => {
-  const host = slowHost("somebody", [old]);
+  const host = slowHost("user", [old]);
   const nowMs = host.clock.nowMs();
   const rows: [inARow: number, triedMs: number, count: number][] = [
     [1, nowMs - HOUR_MS, 1],
@@ -287,7 +287,7 @@ Deno.test("chooseLists() pauses for a day at most, and not when the clock was se
   }
 });
 
-Deno.test("chooseLists() fetches where what it remembers is not understood", async () => {
+Deno.test("chooseLists() fetches if the state file is invalid", async () => {
   for (const text of ["", "junk", "{}", '{"inARow":"1","triedMs":0,"failures":{}}']) {
     const host = hostWith("root", [old], [fresh]);
     host.files.texts.set(MEMORY, text);
@@ -295,7 +295,7 @@ Deno.test("chooseLists() fetches where what it remembers is not understood", asy
   }
 });
 
-Deno.test("chooseLists() keeps what it remembers, and its lists, from other users", async () => {
+Deno.test("chooseLists() protects the state file and private lists from other users", async () => {
   const host = hostWith("root", [old], [fresh]);
   await scanWith(dnfScanner(), host, OPTIONS);
   const modes = ["/state/dnf", "/state/dnf/lists", MEMORY].map((path) =>
@@ -304,11 +304,11 @@ Deno.test("chooseLists() keeps what it remembers, and its lists, from other user
   assertEquals(modes, [0o700, 0o700, 0o600]);
 });
 
-Deno.test("chooseLists() remembers the failures of 100 repositories", async () => {
+Deno.test("chooseLists() stores the failures of 100 repositories", async () => {
   const dead = Array.from({ length: 101 }, (_, n) => ({ id: `r${n}`, ageMs: null }));
   const host = hostWith("root", [old, ...dead], [fresh, ...dead]);
-  const told = dead.map(({ id }) => `Error: Failed to download metadata for repo '${id}': x\n`);
-  host.answers = { fetched: failed(told.join(""), 0) };
+  const errors = dead.map(({ id }) => `Error: Failed to download metadata for repo '${id}': x\n`);
+  host.answers = { fetched: failed(errors.join(""), 0) };
   for (const count of [0, 100]) {
     await scanWith(dnfScanner(), host, OPTIONS);
     const disabled = fetches(host).at(-1)?.filter((word) => word.startsWith("--disablerepo="));
@@ -316,20 +316,20 @@ Deno.test("chooseLists() remembers the failures of 100 repositories", async () =
   }
 });
 
-Deno.test("chooseLists() makes no lists of its own where it is not told a whole path", async () => {
+Deno.test("chooseLists() fetches no private lists without an absolute cache directory", async () => {
   for (const options of [{}, { cacheDirectory: "state" }]) {
     const host = hostWith("root", [old], [fresh]);
     const report = await scanWith(dnfScanner(), host, options);
     assertEquals([report.result, fetches(host)], ["degraded", []]);
-    const user = hostWith("somebody", [old], [fresh]);
+    const user = hostWith("user", [old], [fresh]);
     assertEquals((await scanWith(dnfScanner(), user, options)).result, "ok");
     assertEquals([...user.files.texts.keys()].filter((path) => path.endsWith(".json")), []);
   }
 });
 
-Deno.test("chooseLists() prefers its own lists only where they lose no more than half, and gain some", async () => {
+Deno.test("chooseLists() prefers private lists only if more are current and at least half have lists", async () => {
   const names = [..."abcd"];
-  /** `count` of the host's lists are old; of the agent's own, `own` are there. */
+  /** `count` of the host's lists are expired; `own` private lists exist. */
   const ownIsChosen = async (count: number, own: number, sound: readonly string[] = []) => {
     const hosts = names.slice(0, count)
       .map((id) => ({ id, ageMs: sound.includes(id) ? HOUR_MS : 3 * DAY_MS }));
@@ -342,23 +342,23 @@ Deno.test("chooseLists() prefers its own lists only where they lose no more than
   assertEquals(await ownIsChosen(4, 1), false);
   assertEquals(await ownIsChosen(3, 2), true);
   assertEquals(await ownIsChosen(3, 1), false);
-  // As many in date as the host has, and one of the host's lost.
+  // As many current lists as the host has, and one of the host's missing.
   assertEquals(await ownIsChosen(2, 1, ["a"]), false);
 });
 
-Deno.test("chooseLists() knows by its name which repository dnf 5 means, and by its beginning if that is cut", async () => {
+Deno.test("chooseLists() finds dnf 5's repositories by name, or by a truncated name", async () => {
   const long = "The repository of all the updates";
-  const rows: [told: string, names: string[], failedIds: string[]][] = [
+  const rows: [reported: string, names: string[], failedIds: string[]][] = [
     [long, [long, `${long} and more`], ["r0"]],
     [long.slice(0, 20), [long, `${long} and more`, "Another"], ["r0", "r1"]],
-    // What is shorter is no beginning.
+    // A shorter name is not a truncated one.
     [long.slice(0, 18), [long], []],
     [long.slice(0, 19), [long], []],
     ["r1", [long, "Another"], ["r1"]],
   ];
-  for (const [told, names, failedIds] of rows) {
+  for (const [reported, names, failedIds] of rows) {
     const host = hostWith(
-      "somebody",
+      "user",
       [
         { id: "updates" },
         ...names.map((name, index) => ({ id: `r${index}`, name, ageMs: 3 * DAY_MS })),
@@ -366,18 +366,20 @@ Deno.test("chooseLists() knows by its name which repository dnf 5 means, and by 
       undefined,
       5,
     );
-    host.answers = { fetched: succeeded("", ` ${told}   ???% | 0.0 B/s | -1.0 B | ?\n>>> x\n`) };
+    host.answers = {
+      fetched: succeeded("", ` ${reported}   ???% | 0.0 B/s | -1.0 B | ?\n>>> x\n`),
+    };
     const { sources } = await scanWith(dnfScanner(), host, {});
     const found = sources.filter(({ why }) => why?.startsWith("cannot be fetched: x"));
-    assertEquals(found.map(({ name }) => name), failedIds, told);
+    assertEquals(found.map(({ name }) => name), failedIds, reported);
   }
 });
 
-Deno.test("chooseLists() takes lists of an unknown age for an answer, and a user's are fetched", async () => {
+Deno.test("chooseLists() reads lists of unknown age, and fetches a user's", async () => {
   for (const expiryMs of [Infinity, DAY_MS]) {
     const root = new DnfHost(5);
-    // Dnf 5 tells 0 where it does not know when.
-    const unknown = { id: "updates", ageMs: root.clock.nowMs(), expiryMs, tells: true };
+    // Dnf 5 prints 0 if it does not know the date.
+    const unknown = { id: "updates", ageMs: root.clock.nowMs(), expiryMs, hasAdvisories: true };
     root.repositories = [unknown];
     root.becomeRoot();
     const { result, sources } = await scanWith(dnfScanner(), root, {});
@@ -386,14 +388,14 @@ Deno.test("chooseLists() takes lists of an unknown age for an answer, and a user
       [result, sources[0]?.result],
       expiryMs === Infinity ? ["ok", "ok"] : ["degraded", "old"],
     );
-    const host = hostWith("somebody", [unknown], [unknown], 5);
+    const host = hostWith("user", [unknown], [unknown], 5);
     await scanWith(dnfScanner(), host, {});
     assertEquals(fetches(host).length, 1);
   }
 });
 
-Deno.test("chooseLists() says which repository has no lists where dnf says nothing of it", async () => {
-  const host = hostWith("somebody", [{ id: "new", ageMs: null }]);
+Deno.test("chooseLists() names the repository without lists if dnf does not", async () => {
+  const host = hostWith("user", [{ id: "new", ageMs: null }]);
   const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
   assertEquals(
     error.message,
@@ -402,25 +404,25 @@ Deno.test("chooseLists() says which repository has no lists where dnf says nothi
   assertEquals(error.reason, "transient");
 });
 
-Deno.test("chooseLists() that waited for a lock, and got nothing, says so", async () => {
-  const host = hostWith("somebody", [{ id: "new", ageMs: null }], undefined, 5);
-  const said = "Waiting for a lock on the system repository; x\n" +
+Deno.test("chooseLists() reports that it waited for the lock in vain", async () => {
+  const host = hostWith("user", [{ id: "new", ageMs: null }], undefined, 5);
+  const stderr = "Waiting for a lock on the system repository; x\n" +
     " The repository new   ???% | 0.0 B/s | -1.0 B | ?\n>>> x\n";
-  host.answers = { fetched: failed(said, 0) };
+  host.answers = { fetched: failed(stderr, 0) };
   const error = await assertRejects(() => scanWith(dnfScanner(), host, {}), ScanError);
   assertEquals(error.reason, "locked");
 });
 
-Deno.test("chooseLists() goes on with what it read before where dnf does not tell a second time", async () => {
+Deno.test("chooseLists() uses the first report if dnf has no second one", async () => {
   const host = new DnfHost();
   host.repositories = [old];
-  host.answers = { repositories: [host.tellRepositories(), failed("what?\n")] };
+  host.answers = { repositories: [host.answerRepositories(), failed("what?\n")] };
   const report = await scanWith(dnfScanner(), host, {});
   assertEquals([report.result, report.metadataAgeS], ["degraded", 3 * 86_400]);
   assert(report.warnings.includes("Cannot list the repositories: what?"));
 });
 
-Deno.test("chooseLists() hides no mistake of ours", async () => {
+Deno.test("chooseLists() propagates programming errors", async () => {
   const oops = () => Promise.reject(new TypeError("oops"));
   for (const broken of ["make private package lists", "remember fetching package lists"]) {
     const host = hostWith("root", [old], [fresh]);
@@ -433,7 +435,7 @@ Deno.test("chooseLists() hides no mistake of ours", async () => {
   const read = host.files.readText.bind(host.files);
   host.files.readText = (purpose, path) => path === MEMORY ? oops() : read(purpose, path);
   await assertRejects(() => scanWith(dnfScanner(), host, OPTIONS), TypeError, "oops");
-  const broken = hostWith("somebody", [old]);
+  const broken = hostWith("user", [old]);
   const answer = broken.runCommand;
   broken.runCommand = (argv, options) =>
     questionOf(argv) === "fetched" ? oops() : answer(argv, options);

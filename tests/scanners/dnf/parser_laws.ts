@@ -1,9 +1,9 @@
-/** What every parser of dnf's answers keeps to, whatever comes: as fast-check properties. */
+/** The laws that every parser of dnf's answers obeys on any input, as fast-check properties. */
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 
-/** Lines of plugins, of progress, of anybody: none of them is an answer. */
+/** Messages of plugins, progress and other lines that are not part of an answer. */
 const chatterLine = fc.oneof(
   fc.constantFrom(
     "Updating Subscription Management repositories.",
@@ -21,8 +21,8 @@ const chatterLine = fc.oneof(
 );
 
 /**
- * Checks a parser of lines against a text that it understands: chatter between its lines adds
- * nothing, line ends do not matter, and a cut text tells nothing that the whole one does not.
+ * Checks a parser of lines with a valid text: chatter between its lines adds nothing, line ends do
+ * not matter, and a truncated text yields nothing that the whole one does not.
  */
 export function checkLineParser<T>(text: string, parse: (text: string) => readonly T[]): void {
   const whole = parse(text);
@@ -37,7 +37,7 @@ export function checkLineParser<T>(text: string, parse: (text: string) => readon
   checkJunk(text, parse);
 }
 
-/** A text cut at any byte tells nothing that the whole one does not. */
+/** A text truncated at any byte yields nothing that the whole one does not. */
 export function checkCuts<T>(text: string, parse: (text: string) => readonly T[]): void {
   const whole = parse(text);
   for (let length = 0; length < text.length; length++) {
@@ -45,13 +45,13 @@ export function checkCuts<T>(text: string, parse: (text: string) => readonly T[]
   }
 }
 
-/** Much of one character, in a line and in lines; slow expressions take long over these. */
+/** Long repetitions of one character, which expose slow regular expressions. */
 const LONG_TEXTS = [..."x -=\t\n[{.:"].flatMap((one) => [
   one.repeat(300_000),
   `a.${one.repeat(60_000)}b\n`.repeat(4),
 ]);
 
-/** Junk, and a text with characters changed, is read without an error, and soon. */
+/** Junk, and a text with changed characters, is parsed without an error and fast. */
 export function checkJunk(text: string, parse: (text: string) => unknown): void {
   for (const long of LONG_TEXTS) parse(long);
   fc.assert(fc.property(fc.string({ unit: "binary" }), (junk) => {
@@ -68,6 +68,6 @@ export function checkJunk(text: string, parse: (text: string) => unknown): void 
 }
 
 function assertIsIn<T>(one: T, whole: readonly T[]): void {
-  const told = JSON.stringify(one);
-  assert(whole.some((other) => JSON.stringify(other) === told), told);
+  const json = JSON.stringify(one);
+  assert(whole.some((other) => JSON.stringify(other) === json), json);
 }

@@ -1,19 +1,18 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { dnf4Dialect } from "../../../src/scanners/dnf/dnf4_dialect.ts";
-import { dnf5Dialect } from "../../../src/scanners/dnf/dnf5_dialect.ts";
+import { dnf4Dialect } from "../../../src/scanners/dnf/dnf4.ts";
+import { dnf5Dialect } from "../../../src/scanners/dnf/dnf5.ts";
 import { DnfCommands } from "../../../src/scanners/dnf/commands.ts";
 import {
-  type Asking,
-  askOr,
+  askOptional,
+  type DnfContext,
+  findReplacingSecurity,
   listAvailable,
   readReboot,
-  readReplacingSecurity,
 } from "../../../src/scanners/dnf/questions.ts";
-import { parseNevra, type RpmPackage } from "../../../src/scanners/dnf/rpm_packages.ts";
-import { DnfHost, failed } from "./host.ts";
+import { DnfHost, failed, rpm } from "./host.ts";
 import { succeeded } from "../fixture.ts";
 
-function asking(host: DnfHost, generation: 4 | 5 = 4): Asking {
+function asking(host: DnfHost, generation: 4 | 5 = 4): DnfContext {
   return {
     commands: new DnfCommands(host, undefined),
     dialect: generation === 4 ? dnf4Dialect : dnf5Dialect([5, 4, 6]),
@@ -22,18 +21,12 @@ function asking(host: DnfHost, generation: 4 | 5 = 4): Asking {
   };
 }
 
-function rpm(nevra: string): RpmPackage {
-  const package_ = parseNevra(nevra);
-  if (!package_) throw new Error(nevra);
-  return package_;
-}
-
-/** A row as `repoquery` answers it. */
+/** A row of `repoquery`. */
 function row(name: string, version = "1", architecture = "noarch"): string {
   return `${name}\t0\t${version}\t1\t${architecture}\tr\n`;
 }
 
-/** A host on which security advisories of these severities are about these rows. */
+/** A host with security advisories of these severities about these rows. */
 function hostWith(rows: Record<"any" | "critical" | "important" | "moderate" | "low", string>) {
   const host = new DnfHost();
   const asked: string[] = [];
@@ -50,7 +43,7 @@ function hostWith(rows: Record<"any" | "critical" | "important" | "moderate" | "
 
 const NONE = { any: "", critical: "", important: "", moderate: "", low: "" };
 
-Deno.test("readReplacingSecurity() asks for each severity until each package has one, the worst first", async () => {
+Deno.test("findReplacingSecurity() asks for severities in descending order until each package has one", async () => {
   const replacing = ["a-1-1.noarch", "b-1-1.noarch", "c-1-1.noarch"].map(rpm);
   const { host, asked } = hostWith({
     ...NONE,
@@ -59,38 +52,38 @@ Deno.test("readReplacingSecurity() asks for each severity until each package has
     important: row("a") + row("b"),
   });
   assertEquals(
-    await readReplacingSecurity(asking(host), replacing, []),
+    await findReplacingSecurity(asking(host), replacing, []),
     new Map([["a.noarch", { severity: "critical" }], ["b.noarch", { severity: "important" }]]),
   );
   assertEquals(asked, ["--security", "--sec-severity=Critical", "--sec-severity=Important"]);
 });
 
-Deno.test("readReplacingSecurity() knows a hole of which no advisory says how bad it is", async () => {
+Deno.test("findReplacingSecurity() returns packages without a severity", async () => {
   const { host, asked } = hostWith({ ...NONE, any: row("a") + row("b"), low: row("b") });
   const run = asking(host, 5);
   assertEquals(
-    await readReplacingSecurity(run, ["a-1-1.noarch", "b-1-1.noarch"].map(rpm), []),
+    await findReplacingSecurity(run, ["a-1-1.noarch", "b-1-1.noarch"].map(rpm), []),
     new Map([["a.noarch", { severity: null }], ["b.noarch", { severity: "low" as const }]]),
   );
   const words = ["critical", "important", "moderate", "low"];
   assertEquals(asked, ["--security", ...words.map((word) => `--advisory-severities=${word}`)]);
 });
 
-Deno.test("readReplacingSecurity() goes by the very version that would come", async () => {
+Deno.test("findReplacingSecurity() compares versions and architectures", async () => {
   const any = row("a", "2") + row("a", "1", "x86_64") + row("b");
   const { host } = hostWith({ ...NONE, any });
   const replacing = ["a-1-1.noarch", "b-1-1.noarch"].map(rpm);
-  const found = await readReplacingSecurity(asking(host), replacing, []);
+  const found = await findReplacingSecurity(asking(host), replacing, []);
   assertEquals([...found?.keys() ?? []], ["b.noarch"]);
 });
 
-Deno.test("readReplacingSecurity() is not known where dnf fails, and asks nothing about nothing", async () => {
+Deno.test("findReplacingSecurity() is null if dnf fails, and asks nothing without packages", async () => {
   const host = new DnfHost();
   host.answers = { security: failed("Error: x\n") };
   const run = asking(host);
-  assertEquals(await readReplacingSecurity(run, [], []), new Map());
+  assertEquals(await findReplacingSecurity(run, [], []), new Map());
   assertEquals([host.asked, run.gaps], [[], []]);
-  assertEquals(await readReplacingSecurity(run, [rpm("a-1-1.noarch")], ["--lifted"]), null);
+  assertEquals(await findReplacingSecurity(run, [rpm("a-1-1.noarch")], ["--lifted"]), null);
   assertEquals(run.gaps, ["Cannot read advisories of replacing packages: x"]);
   assertEquals(host.asked[0]?.slice(0, 6), [
     "/usr/bin/dnf",
@@ -100,16 +93,16 @@ Deno.test("readReplacingSecurity() is not known where dnf fails, and asks nothin
     "--lifted",
     "repoquery",
   ]);
-  // What was missing before says nothing of this.
+  // Earlier gaps do not matter.
   const later = asking(new DnfHost());
   later.gaps.push("an older gap");
-  assertEquals(await readReplacingSecurity(later, [rpm("a-1-1.noarch")], []), new Map());
+  assertEquals(await findReplacingSecurity(later, [rpm("a-1-1.noarch")], []), new Map());
 });
 
-Deno.test("listAvailable() asks about many names in several commands, none of them too long", async () => {
+Deno.test("listAvailable() asks about many names in several commands of limited length", async () => {
   const host = new DnfHost();
   const name = (index: number) => `${index}`.padEnd(999, "x");
-  /** How many names each command is asked about; each takes 1,000 characters with its blank. */
+  /** How many names each command has; each name has 1,000 characters with its separator. */
   const batches = async (names: readonly string[]) => {
     host.asked.length = 0;
     host.answers = { available: [succeeded(row("a")), succeeded(row("b"))] };
@@ -123,7 +116,7 @@ Deno.test("listAvailable() asks about many names in several commands, none of th
   assertEquals(await batches(["a", "b"]), [2]);
   assertEquals(await batches(hundred), [100]);
   assertEquals(await batches([...hundred, "y"]), [100, 1]);
-  // A command with 100,000 characters of names is the longest.
+  // A command has at most 100,000 characters of names.
   assertEquals(await batches([...hundred.slice(0, 99), `${name(99)}y`]), [100]);
   assertEquals(await batches([...hundred.slice(0, 99), `${name(99)}yy`]), [99, 1]);
   assertEquals(await batches([...hundred, ...hundred]), [100, 100]);
@@ -133,7 +126,7 @@ Deno.test("listAvailable() asks about many names in several commands, none of th
   assertEquals(found.map((one) => one.name), ["a", "b"]);
 });
 
-Deno.test("listAvailable() asks dnf 4 and dnf 5 for the same row, each in its own words", async () => {
+Deno.test("listAvailable() asks dnf 4 and dnf 5 for the same row with the options of each", async () => {
   for (const generation of [4, 5] as const) {
     const host = new DnfHost(generation);
     await listAvailable(asking(host, generation), ["a"]);
@@ -145,7 +138,7 @@ Deno.test("listAvailable() asks dnf 4 and dnf 5 for the same row, each in its ow
   }
 });
 
-Deno.test("readReboot() knows nothing, and is no gap, where dnf fails or is not understood", async () => {
+Deno.test("readReboot() is null without a gap if dnf fails or the answer is invalid", async () => {
   for (const reboot of [failed("No such command\n"), failed("", 2), succeeded("junk\n")]) {
     const host = new DnfHost();
     host.answers = { reboot };
@@ -154,10 +147,10 @@ Deno.test("readReboot() knows nothing, and is no gap, where dnf fails or is not 
   }
 });
 
-Deno.test("askOr() hides no mistake of ours", async () => {
+Deno.test("askOptional() propagates programming errors", async () => {
   const question = { command: [], codes: [0], read: () => undefined };
   const run = asking(new DnfHost());
-  assertEquals(await askOr(run, "ask", question), undefined);
+  assertEquals(await askOptional(run, "ask", question), undefined);
   assertEquals(run.gaps, ["Cannot ask: the answer is not understood"]);
   const broken = {
     ...question,
@@ -165,6 +158,6 @@ Deno.test("askOr() hides no mistake of ours", async () => {
       throw new TypeError("oops");
     },
   };
-  await assertRejects(() => askOr(run, "ask", broken), TypeError, "oops");
+  await assertRejects(() => askOptional(run, "ask", broken), TypeError, "oops");
   assert(run.gaps.length === 1);
 });

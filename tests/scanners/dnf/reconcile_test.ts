@@ -7,22 +7,16 @@ import {
   newestOffers,
   reconcile,
 } from "../../../src/scanners/dnf/reconcile.ts";
-import {
-  type OfferedRpm,
-  parseNevra,
-  type RpmPackage,
-} from "../../../src/scanners/dnf/rpm_packages.ts";
-import { formatEvr } from "../../../src/scanners/dnf/rpm_version.ts";
+import { formatEvr, type OfferedRpm, type RpmPackage } from "../../../src/scanners/dnf/rpm.ts";
+import { rpm } from "./host.ts";
 
-function rpm(nevra: string): RpmPackage {
-  const package_ = parseNevra(`${nevra}.noarch`);
-  if (!package_) throw new Error(nevra);
-  return package_;
+function noarch(nevra: string): RpmPackage {
+  return rpm(`${nevra}.noarch`);
 }
 
 function offer(text: string): OfferedRpm {
   const [nevra = "", repository = ""] = text.split(" ");
-  return { ...rpm(nevra), repository, sizeBytes: 7, sourcePackage: "source", summary: "A tool" };
+  return { ...noarch(nevra), repository, sizeBytes: 7, sourcePackage: "source", summary: "A tool" };
 }
 
 const listed = (text: string) => ({
@@ -30,9 +24,9 @@ const listed = (text: string) => ({
   repository: text.split(" ")[1] ?? "",
 });
 
-/** Dnf's own list of "foo-1-1 repository", and of what replaces "old". */
+/** Dnf's own list of rows like "foo-1-1 repository", and of packages that replace "old". */
 function list(rows: readonly string[], replacing: readonly string[] = []) {
-  const obsoletes = replacing.map((row) => ({ ...listed(row), replaces: [rpm("old-1-1")] }));
+  const obsoletes = replacing.map((row) => ({ ...listed(row), replaces: [noarch("old-1-1")] }));
   return { upgrades: rows.map(listed), obsoletes, unparsed: 0 };
 }
 
@@ -42,13 +36,13 @@ const NO_RULES: DnfRules = {
   isLocked: () => undefined,
   hasIncludes: false,
   plugins: null,
-  mayLock: true,
+  mayHaveLocks: true,
 };
 
 const NO_ANSWERS: DnfAnswers = {
   offered: [],
-  withExcluded: [],
-  withLocked: [],
+  withoutExcludes: [],
+  withoutLocks: [],
   withoutPlugins: [],
   checked: undefined,
   lifted: undefined,
@@ -56,51 +50,55 @@ const NO_ANSWERS: DnfAnswers = {
   rules: NO_RULES,
 };
 
-type Lists = "offered" | "withExcluded" | "withLocked" | "withoutPlugins";
+type Lists = "offered" | "withoutExcludes" | "withoutLocks" | "withoutPlugins";
 
-interface Said extends Partial<Omit<DnfAnswers, Lists>> {
+interface Overrides extends Partial<Omit<DnfAnswers, Lists>> {
   readonly withoutPlugins?: readonly string[];
   readonly offered?: readonly string[];
-  readonly withExcluded?: readonly string[];
-  readonly withLocked?: readonly string[];
+  readonly withoutExcludes?: readonly string[];
+  readonly withoutLocks?: readonly string[];
 }
 
-function tellAll(said: Said) {
-  const { offered = [], withExcluded = [], withLocked = [], withoutPlugins = [], ...rest } = said;
-  const { offers, keptReplacing, doubtful } = reconcile({
+function summarizeAll(overrides: Overrides) {
+  const { offered = [], withoutExcludes = [], withoutLocks = [], withoutPlugins = [], ...rest } =
+    overrides;
+  const { offers, blockedReplacing, doubtful } = reconcile({
     ...NO_ANSWERS,
     ...rest,
     offered: offered.map(offer),
-    withExcluded: withExcluded.map(offer),
-    withLocked: withLocked.map(offer),
+    withoutExcludes: withoutExcludes.map(offer),
+    withoutLocks: withoutLocks.map(offer),
     withoutPlugins: withoutPlugins.map(offer),
   });
-  const tell = (one: OfferedRpm) => `${one.name}-${formatEvr(one)} ${one.repository}`;
+  const summarize = (one: OfferedRpm) => `${one.name}-${formatEvr(one)} ${one.repository}`;
   return {
-    offers: offers.flatMap(({ taken, kept, doubt }) => [
-      ...taken ? [`${tell(taken)}${doubt === null ? "" : " doubtful"}`] : [],
-      ...kept ? [`${tell(kept.offer)} ${kept.state}: ${kept.reason}`] : [],
+    offers: offers.flatMap(({ installable, blocked, doubt }) => [
+      ...installable ? [`${summarize(installable)}${doubt === null ? "" : " doubtful"}`] : [],
+      ...blocked ? [`${summarize(blocked.offer)} ${blocked.state}: ${blocked.reason}`] : [],
     ]),
-    keptReplacing: keptReplacing.map((one) => `${one.package.name}: ${one.reason}`),
+    blockedReplacing: blockedReplacing.map((one) => `${one.package.name}: ${one.reason}`),
     doubtful,
   };
 }
 
 const NOT_LISTED = "doubt: dnf's own list of updates does not have it, and no setting explains why";
 
-Deno.test("reconcile() takes each package once, from where dnf would take it", () => {
-  assertEquals(tellAll({ checked: list([]) }).offers, []);
-  const { offers, doubtful } = tellAll({
+Deno.test("reconcile() returns each package once, from the repository that dnf would use", () => {
+  assertEquals(summarizeAll({ checked: list([]) }).offers, []);
+  const { offers, doubtful } = summarizeAll({
     offered: ["a-2-1 one", "a-2-1 two", "b-2-1 one"],
     checked: list(["b-2-1 one", "a-2-1 two", "a-2-1 one"]),
   });
   assertEquals([offers, doubtful], [["a-2-1 two", "b-2-1 one"], []]);
-  // An epoch of 0 goes unsaid in one of the lists.
-  assertEquals(tellAll({ offered: ["a-0:2-1 one"], checked: list(["a-2-1 one"]) }).doubtful, []);
+  // One of the lists omits an epoch of 0.
+  assertEquals(
+    summarizeAll({ offered: ["a-0:2-1 one"], checked: list(["a-2-1 one"]) }).doubtful,
+    [],
+  );
 });
 
-Deno.test("reconcile() calls locked what dnf's own list has once the locks are lifted", () => {
-  const { offers, doubtful } = tellAll({
+Deno.test("reconcile() reports a version lock if dnf's own list has the update without locks", () => {
+  const { offers, doubtful } = summarizeAll({
     offered: ["a-3-1 one", "b-3-1 one"],
     // A lock may allow an older update.
     checked: list(["b-2-1 one"]),
@@ -114,11 +112,11 @@ Deno.test("reconcile() calls locked what dnf's own list has once the locks are l
   assertEquals(doubtful, []);
 });
 
-Deno.test("reconcile() calls pinned only what a repository of a better priority has", () => {
+Deno.test("reconcile() reports pinned only if a repository of better priority has the package", () => {
   const priorities = new Map([["best", 10], ["other", 99], ["same", 99]]);
   const rules = { ...NO_RULES, priorityOf: (id: string) => priorities.get(id) };
   const available = ["a-1-1 best", "b-1-1 same", "c-1-1 unknown", "d-1-1 best"].map(offer);
-  const { offers, doubtful } = tellAll({
+  const { offers, doubtful } = summarizeAll({
     offered: ["a-2-1 other", "b-2-1 other", "c-2-1 other", "d-2-1 unknown"],
     checked: list([]),
     available,
@@ -133,11 +131,11 @@ Deno.test("reconcile() calls pinned only what a repository of a better priority 
   assertEquals(doubtful, ["b.noarch", "c.noarch", "d.noarch"]);
 });
 
-Deno.test("reconcile() tells a newer version that is excluded beside an older one of another repository", () => {
+Deno.test("reconcile() returns a newer excluded version beside an older installable one", () => {
   const rules = { ...NO_RULES, excludeOf: (one: RpmPackage) => one.name === "a" ? "x=a" : null };
-  const { offers, doubtful } = tellAll({
+  const { offers, doubtful } = summarizeAll({
     offered: ["a-2-1 other"],
-    withExcluded: ["a-3-1 first", "b-2-1 first"],
+    withoutExcludes: ["a-3-1 first", "b-2-1 first"],
     checked: list(["a-2-1 other"]),
     rules,
   });
@@ -149,29 +147,32 @@ Deno.test("reconcile() tells a newer version that is excluded beside an older on
   assertEquals(doubtful, []);
 });
 
-Deno.test("reconcile() leaves out what `includepkgs` does not name, and dnf 5 lifts with its locks", () => {
+Deno.test("reconcile() omits packages outside `includepkgs`, which dnf 5 lifts with its locks", () => {
   const rules = { ...NO_RULES, isLocked: (name: string) => name === "a", hasIncludes: true };
-  const said = { withLocked: ["a-2-1 r", "b-2-1 r"], checked: list([]) };
-  assertEquals(tellAll({ ...said, rules }).offers, ["a-2-1 r held: version lock"]);
-  const { offers } = tellAll({ ...said, rules: { ...rules, hasIncludes: false } });
+  const overrides = { withoutLocks: ["a-2-1 r", "b-2-1 r"], checked: list([]) };
+  assertEquals(summarizeAll({ ...overrides, rules }).offers, ["a-2-1 r held: version lock"]);
+  const { offers } = summarizeAll({ ...overrides, rules: { ...rules, hasIncludes: false } });
   assertEquals(offers, [
     "a-2-1 r held: version lock",
     "b-2-1 r held: excluded by dnf's configuration",
   ]);
 });
 
-Deno.test("reconcile() keeps what only dnf's own list has, and doubts it", () => {
-  const { offers, doubtful } = tellAll({ checked: list(["a-2-1 prefer"]) });
+Deno.test("reconcile() returns what only dnf's own list has, with a doubt", () => {
+  const { offers, doubtful } = summarizeAll({ checked: list(["a-2-1 prefer"]) });
   assertEquals([offers, doubtful], [["a-2-1 prefer doubtful"], ["a.noarch"]]);
   const [only] = reconcile({ ...NO_ANSWERS, checked: list(["a-2-1 prefer"]) }).offers;
-  // Nothing more is known of it.
+  // Nothing else is known about it.
   const unknown = { sizeBytes: null, sourcePackage: null, summary: null };
-  assertEquals(only?.taken, { ...rpm("a-2-1"), repository: "prefer", ...unknown });
+  assertEquals(only?.installable, { ...noarch("a-2-1"), repository: "prefer", ...unknown });
 });
 
-Deno.test("reconcile() takes all that is offered where dnf's own list is missing", () => {
+Deno.test("reconcile() returns every offer if dnf's own list is missing", () => {
   const offered = ["a-2-1 one", "a-2-1 two", "a-3-1 three", "b-2-1 one"];
-  const { offers, doubtful } = tellAll({ offered, withExcluded: ["b-3-1 one", "c-1-1 one"] });
+  const { offers, doubtful } = summarizeAll({
+    offered,
+    withoutExcludes: ["b-3-1 one", "c-1-1 one"],
+  });
   assertEquals(offers, [
     "a-3-1 three",
     "b-2-1 one",
@@ -181,59 +182,69 @@ Deno.test("reconcile() takes all that is offered where dnf's own list is missing
   assertEquals(doubtful, []);
 });
 
-Deno.test("reconcile() tells of replacing packages that are kept back, and why", () => {
-  const said = { checked: list([], ["new-1-1 r"]), lifted: list([], ["new-1-1 r", "kept-1-1 r"]) };
-  const kept = (rules: Partial<DnfRules>) =>
-    tellAll({ ...said, rules: { ...NO_RULES, ...rules } }).keptReplacing;
-  assertEquals(kept({}), ["kept: version lock"]);
-  assertEquals(kept({ excludeOf: () => "x=kept" }), ["kept: x=kept"]);
-  assertEquals(kept({ isLocked: () => false }), ["kept: kept back by dnf"]);
-  assertEquals(kept({ isLocked: () => false, hasIncludes: true }), []);
-  // A lock names what would come, or what would go.
+Deno.test("reconcile() returns blocked replacing packages with the reason", () => {
+  const overrides = {
+    checked: list([], ["new-1-1 r"]),
+    lifted: list([], ["new-1-1 r", "kept-1-1 r"]),
+  };
+  const blocked = (rules: Partial<DnfRules>) =>
+    summarizeAll({ ...overrides, rules: { ...NO_RULES, ...rules } }).blockedReplacing;
+  assertEquals(blocked({}), ["kept: version lock"]);
+  assertEquals(blocked({ excludeOf: () => "x=kept" }), ["kept: x=kept"]);
+  assertEquals(blocked({ isLocked: () => false }), ["kept: kept back by dnf"]);
+  assertEquals(blocked({ isLocked: () => false, hasIncludes: true }), []);
+  // A lock names the new or the replaced package.
   for (const locked of ["kept", "old"]) {
-    assertEquals(kept({ isLocked: (name) => name === locked }), ["kept: version lock"], locked);
+    assertEquals(blocked({ isLocked: (name) => name === locked }), ["kept: version lock"], locked);
   }
-  assertEquals(tellAll({ lifted: said.lifted }).keptReplacing, []);
+  assertEquals(summarizeAll({ lifted: overrides.lifted }).blockedReplacing, []);
 });
 
-Deno.test("reconcile() holds what dnf has only without its doubtful plugins", () => {
-  const said = {
+Deno.test("reconcile() reports updates that suspect plugins hide as held", () => {
+  const overrides = {
     offered: ["a-2-1 r", "b-2-1 r"],
-    withExcluded: ["a-2-1 r", "b-2-1 r", "excluded-2-1 r"],
+    withoutExcludes: ["a-2-1 r", "b-2-1 r", "excluded-2-1 r"],
     withoutPlugins: ["a-3-1 r", "b-2-1 r", "excluded-2-1 r", "hidden-2-1 r"],
     checked: list(["a-2-1 r"]),
     lifted: list(["a-3-1 r", "b-2-1 r"], ["new-1-1 r"]),
   };
-  const told = (rules: Partial<DnfRules>) => tellAll({ ...said, rules: { ...NO_RULES, ...rules } });
-  assertEquals(told({ plugins: "filter", mayLock: false, excludeOf: () => "x=excluded" }).offers, [
-    "a-2-1 r",
-    "a-3-1 r held: kept back by dnf's plugin filter",
-    "b-2-1 r held: kept back by dnf's plugin filter",
-    "excluded-2-1 r held: x=excluded",
-    "hidden-2-1 r held: kept back by dnf's plugin filter",
-  ]);
-  // What lifts the plugins where dnf resolves lifts the locks as well.
-  const { offers, keptReplacing, doubtful } = told({ plugins: "filter", mayLock: true });
+  const reconcileWith = (rules: Partial<DnfRules>) =>
+    summarizeAll({ ...overrides, rules: { ...NO_RULES, ...rules } });
+  assertEquals(
+    reconcileWith({ plugins: "filter", mayHaveLocks: false, excludeOf: () => "x=excluded" }).offers,
+    [
+      "a-2-1 r",
+      "a-3-1 r held: kept back by dnf's plugin filter",
+      "b-2-1 r held: kept back by dnf's plugin filter",
+      "excluded-2-1 r held: x=excluded",
+      "hidden-2-1 r held: kept back by dnf's plugin filter",
+    ],
+  );
+  // Disabling the plugins for dnf's own list lifts the locks as well.
+  const { offers, blockedReplacing, doubtful } = reconcileWith({
+    plugins: "filter",
+    mayHaveLocks: true,
+  });
   assertEquals(offers[2], "b-2-1 r held: version lock, or kept back by dnf's plugin filter");
   assertEquals(offers[4], "hidden-2-1 r held: kept back by dnf's plugin filter");
-  assertEquals(keptReplacing, ["new: version lock, or kept back by dnf's plugin filter"]);
+  assertEquals(blockedReplacing, ["new: version lock, or kept back by dnf's plugin filter"]);
   assertEquals(doubtful, []);
 });
 
-Deno.test("reconcile() tells no size of a version that is not among the offers", () => {
+Deno.test("reconcile() has no size of a version that is not offered", () => {
   const checked = list(["a-2-1 prefer"]);
   const parts = {
     offered: [offer("a-3-1 other")],
-    withExcluded: [],
-    withLocked: [],
+    withoutExcludes: [],
+    withoutLocks: [],
     withoutPlugins: [],
     available: [],
   };
   const { offers: [first] } = reconcile({ ...parts, checked, lifted: undefined, rules: NO_RULES });
-  assertEquals(first?.taken, { ...offer("a-2-1 prefer"), sizeBytes: null });
+  assertEquals(first?.installable, { ...offer("a-2-1 prefer"), sizeBytes: null });
 });
 
-Deno.test("reconcile() loses no package that any of dnf's answers has", () => {
+Deno.test("reconcile() returns every package of dnf's answers", () => {
   const row = fc.tuple(
     fc.constantFrom(..."abcd"),
     fc.integer({ min: 1, max: 4 }),
@@ -246,28 +257,30 @@ Deno.test("reconcile() loses no package that any of dnf's answers has", () => {
       const rules: DnfRules = { ...NO_RULES, priorityOf: (id) => id === "r" ? known.r : known.s };
       const found = reconcile({
         offered: a.map(offer),
-        withExcluded: b.map(offer),
-        withLocked: [],
+        withoutExcludes: b.map(offer),
+        withoutLocks: [],
         withoutPlugins: f.map(offer),
         checked: list(c),
         lifted: list(d),
         available: e.map(offer),
         rules: { ...rules, plugins: "filter" },
       });
-      const names = found.offers.map(({ taken, kept }) => (taken ?? kept?.offer)?.name);
+      const names = found.offers.map(({ installable, blocked }) =>
+        (installable ?? blocked?.offer)?.name
+      );
       const expected = new Set([...a, ...b, ...c, ...f].map((text) => text[0]));
       assertEquals(new Set(names), expected);
       assertEquals(names.length, expected.size);
-      // What dnf would install now is told as that.
+      // A package that dnf would install is installable.
       for (const { package: { name } } of list(c).upgrades) {
-        const one = found.offers.find(({ taken }) => taken?.name === name);
-        assertEquals(one?.taken?.name, name);
+        const one = found.offers.find(({ installable }) => installable?.name === name);
+        assertEquals(one?.installable?.name, name);
       }
     }),
   );
 });
 
-Deno.test("reconcile() tells of a package that several repositories have what dnf's own says of it", () => {
+Deno.test("reconcile() uses the facts of the repository in dnf's own list", () => {
   const offered = ["one", "two"].map((repository, index) => ({
     ...offer(`a-2-1 ${repository}`),
     sizeBytes: index,
@@ -275,17 +288,20 @@ Deno.test("reconcile() tells of a package that several repositories have what dn
   for (const [repository, sizeBytes] of [["one", 0], ["two", 1], ["other", 0]] as const) {
     const checked = list([`a-2-1 ${repository}`]);
     const [first] = reconcile({ ...NO_ANSWERS, offered, checked }).offers;
-    assertEquals([first?.taken?.repository, first?.taken?.sizeBytes], [repository, sizeBytes]);
+    assertEquals([first?.installable?.repository, first?.installable?.sizeBytes], [
+      repository,
+      sizeBytes,
+    ]);
   }
 });
 
-Deno.test("reconcile() pins by what another repository has of the same architecture, or of every one", () => {
+Deno.test("reconcile() pins only by packages of a compatible architecture", () => {
   const pinned = (own: string, other: string) => {
     const one = { ...offer("a-2-1 r"), architecture: own };
     const available = [{ ...offer("a-1-1 best"), architecture: other }];
     const rules = { ...NO_RULES, priorityOf: (id: string) => id === "best" ? 1 : 99 };
     const answers = { ...NO_ANSWERS, offered: [one], checked: list([]), available, rules };
-    return reconcile(answers).offers[0]?.kept?.state === "pinned";
+    return reconcile(answers).offers[0]?.blocked?.state === "pinned";
   };
   const rows: [own: string, other: string, boolean][] = [
     ["x86_64", "x86_64", true],
@@ -298,23 +314,23 @@ Deno.test("reconcile() pins by what another repository has of the same architect
   }
 });
 
-Deno.test("reconcile() has no offer of a package of which there is nothing to tell", () => {
-  // Not named by `includepkgs`, and only lifted with dnf 5's locks.
+Deno.test("reconcile() has no offer of a package that is neither installable nor blocked", () => {
+  // It is outside `includepkgs`, which dnf 5 lifts only with the locks.
   const rules = { ...NO_RULES, isLocked: () => false, hasIncludes: true };
-  const withLocked = [offer("a-2-1 r")];
+  const withoutLocks = [offer("a-2-1 r")];
   for (const checked of [undefined, list([])]) {
-    assertEquals(reconcile({ ...NO_ANSWERS, withLocked, checked, rules }).offers, []);
+    assertEquals(reconcile({ ...NO_ANSWERS, withoutLocks, checked, rules }).offers, []);
   }
 });
 
-Deno.test("findMissing() is what dnf's own list lacks, by version", () => {
+Deno.test("findMissing() returns the versions that dnf's own list lacks", () => {
   const offers = ["a-2-1 one", "a-3-1 one", "b-2-1 one", "c-2-1 one"].map(offer);
   const missing = findMissing(offers, list(["a-2-1 one", "b-2-1 two"]));
   assertEquals(missing.map(({ name, version }) => `${name}-${version}`), ["a-3", "c-2"]);
   assertEquals(findMissing(offers, undefined), []);
 });
 
-Deno.test("newestOffers() keeps the first of those that are alike", () => {
+Deno.test("newestOffers() returns the first of equal versions", () => {
   const offers = newestOffers(["a-2-1 one", "a-2-1 two", "a-1-1 three"].map(offer));
   assertEquals(offers.map(({ version, repository }) => `${version} ${repository}`), ["2 one"]);
 });

@@ -1,221 +1,420 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { findNews } from "../../../src/commands/news.ts";
 import {
-  ignoredRepositories,
-  parseDnf4Repositories,
-  parseDnf5Repositories,
+  describeAge,
+  describeSources,
+  type DnfRepository,
+  findAdvisoryLists,
+  oldestAgeS,
+  type SourceFacts,
 } from "../../../src/scanners/dnf/repositories.ts";
-import { checkCuts, checkJunk } from "./parser_laws.ts";
-import { dnf4Date } from "./host.ts";
-import { readFixture } from "../fixture.ts";
+import { scanUpdates } from "../../../src/commands/scan_updates.ts";
+import { dnfScanner } from "../../../src/scanners/dnf.ts";
+import { isWhole, runScan, type ScanReport } from "../../../src/scanners/run_scans.ts";
+import { encodeUpdate } from "../../../src/server/update_item.ts";
+import { FileError } from "../../../src/system/files.ts";
+import { FakeLog } from "../../fakes/log.ts";
+import { makeGuard } from "../../fakes/scanner_guard.ts";
+import { FakeSystem } from "../../fakes/system.ts";
+import { scanWith } from "../../fakes/scan_with.ts";
+import { DnfHost, failed, type HostRepository } from "./host.ts";
+import { hostWith } from "./lists_host.ts";
+import { readFixture, succeeded } from "../fixture.ts";
 
-const STDERR = readFixture("dnf", "stderr_repositories.txt");
+const FACTS = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" } as const;
 
-Deno.test("parseDnf4Repositories() reads what a real dnf 4.14 said, past a plugin's sentences", () => {
-  const told = parseDnf4Repositories(readFixture("dnf", "repositories.txt"), STDERR);
-  assertEquals(told?.cacheDirectory, "/var/cache/dnf");
-  const [long, fresh, ...rest] = told?.repositories ?? [];
-  assertEquals(long, {
-    id: "long",
-    name: "Repo long name with blanks",
-    url: "http://127.0.0.1:9/aaaa/x, http://127.0.0.1:9/bbbb/y",
-    hasLists: false,
-    fetchedMs: null,
-    expiryMs: 172_800_000,
-  });
-  assertEquals(fresh, {
-    id: "other",
-    name: "Repo other",
-    url: "file:///srv/rpms-other",
-    hasLists: true,
-    fetchedMs: Date.UTC(2026, 10, 29, 19, 10, 2),
-    expiryMs: Infinity,
-  });
-  // A mirror list and a metalink count more than the mirror that was taken of them.
-  assertEquals(rest.map(({ id, url, expiryMs }) => `${id} ${url} ${expiryMs}`), [
-    "metalink https://mirrors.example/metalink?repo=x&arch=x86_64 0",
-    "mirrors https://mirrors.example/list?x=1 172800000",
-  ]);
-});
+const DAY_MS = 86_400_000;
+const NOW_MS = 1_000 * DAY_MS;
 
-Deno.test("parseDnf4Repositories() needs an answer, and believes one of no repository", () => {
-  for (const text of ["", "junk\n", "Total packages: 7\n"]) {
-    assertEquals(parseDnf4Repositories(text, ""), undefined, text);
-  }
-  const none = { repositories: [], cacheDirectory: null, plugins: [] };
-  assertEquals(parseDnf4Repositories("", "No repositories available\n"), none);
-});
-
-Deno.test("parseDnf4Repositories() reads instants in both forms that C's locale had", () => {
-  const instant = Date.UTC(2026, 0, 5, 19, 8, 2);
-  const told = (last: string) => {
-    const text = `Repo-id : a\nRepo-expire : 21,600 second(s) (last: ${last})\n`;
-    return parseDnf4Repositories(text, "")?.repositories[0];
-  };
-  assertEquals(dnf4Date(instant), "Mon Jan  5 19:08:02 2026");
-  for (const text of [dnf4Date(instant), "Mon 05 Jan 2026 07:08:02 PM UTC"]) {
-    assertEquals([told(text)?.fetchedMs, told(text)?.expiryMs], [instant, 21_600_000], text);
-  }
-  assertEquals(told("Mon 05 Jan 2026 12:00:00 AM UTC")?.fetchedMs, Date.UTC(2026, 0, 5));
-  // Lists of an unknown age are lists all the same.
-  const odd = told("Mo 5. Januar");
-  assertEquals([odd?.hasLists, odd?.fetchedMs], [true, null]);
-  assertEquals(told("unknown")?.hasLists, false);
-});
-
-Deno.test("ignoredRepositories() leaves out a plugin's own, and what is no id", () => {
-  const told = ignoredRepositories("Ignoring repositories: a, _dnf_local, two words, b-1\n");
-  assertEquals([...told], ["a", "b-1"]);
-});
-
-const ONE = {
-  id: "a",
-  name: "The first",
-  is_enabled: true,
-  timestamp: 1_795_979_417,
-  metadata_expire: 172_800,
-  base_url: ["http://one.example/", "http://two.example/"],
-  metalink: "",
-  mirrorlist: "",
+const REPOSITORY: DnfRepository = {
+  id: "r",
+  name: "The repository",
+  url: "https://user:pw@mirror.example/r?key=1",
+  hasLists: true,
+  fetchedMs: NOW_MS - DAY_MS,
+  expiryMs: 2 * DAY_MS,
 };
 
-Deno.test("parseDnf5Repositories() reads what a real dnf 5.4.6 said", () => {
-  const told = parseDnf5Repositories(readFixture("dnf5", "real_repo_info.json"));
-  assertEquals(told?.repositories.map(({ name: _, ...one }) => one), [
-    {
-      id: "meta",
-      url: "http://deploy:S3cret@127.0.0.1:9/meta?x=1",
-      hasLists: false,
-      fetchedMs: null,
-      expiryMs: 172_800_000,
-    },
-    {
-      id: "updates",
-      url: "file:///srv/rpms-updates",
-      hasLists: true,
-      fetchedMs: 1_795_979_417_000,
-      expiryMs: 172_800_000,
-    },
+function judge(changes: Partial<DnfRepository>, facts: Partial<SourceFacts> = {}) {
+  const known = { nowMs: NOW_MS, failures: new Map(), fetchedFromMs: null, isRefresh: false };
+  const [source] = describeSources([{ ...REPOSITORY, ...changes }], {
+    ...known,
+    hasAdvisories: new Map(),
+    ...facts,
+  });
+  return source && [source.result, source.why];
+}
+
+Deno.test("describeSources() describes a source without secrets", () => {
+  const facts = { nowMs: NOW_MS, failures: new Map(), fetchedFromMs: null, isRefresh: false };
+  const hasAdvisories = new Map([["r", true]]);
+  assertEquals(describeSources([REPOSITORY], { ...facts, hasAdvisories }), [{
+    name: "r",
+    url: "https://(hidden)@mirror.example/r?(hidden)",
+    result: "ok",
+    why: null,
+    metadataAgeS: 86_400,
+    expiresAtMs: NOW_MS + DAY_MS,
+    tellsSecurity: true,
+  }]);
+  const [never] = describeSources([{ ...REPOSITORY, expiryMs: Infinity, url: null }], {
+    ...facts,
+    hasAdvisories: new Map(),
+  });
+  assertEquals([never?.expiresAtMs, never?.url, never?.tellsSecurity], [null, null, null]);
+  // The date of removed lists does not count.
+  const [unlisted] = describeSources([{ ...REPOSITORY, hasLists: false }], {
+    ...facts,
+    hasAdvisories,
+  });
+  assertEquals(
+    [unlisted?.metadataAgeS, unlisted?.expiresAtMs, unlisted?.tellsSecurity, unlisted?.result],
+    [null, null, null, "missing"],
+  );
+  const [odd] = describeSources([{ ...REPOSITORY, fetchedMs: null }], { ...facts, hasAdvisories });
+  assertEquals([odd?.metadataAgeS, odd?.expiresAtMs, odd?.tellsSecurity], [null, null, true]);
+  // A clock that was set back makes no age negative.
+  const [young] = describeSources([{ ...REPOSITORY, fetchedMs: NOW_MS + DAY_MS }], {
+    ...facts,
+    hasAdvisories,
+  });
+  assertEquals(young?.metadataAgeS, 0);
+  // Further in the future, the clock was wrong and the age is unknown.
+  const [ahead] = describeSources([{ ...REPOSITORY, fetchedMs: NOW_MS + DAY_MS + 1 }], {
+    ...facts,
+    hasAdvisories,
+  });
+  assertEquals([ahead?.metadataAgeS, ahead?.expiresAtMs, ahead?.result], [null, null, "old"]);
+  const long = `https://mirror.example/${"a-b/".repeat(200)}`;
+  const [cut] = describeSources([{ ...REPOSITORY, url: long }], { ...facts, hasAdvisories });
+  assertEquals([cut?.url?.length, cut?.url?.endsWith("(cut)")], [500, true]);
+});
+
+Deno.test("describeSources() compares the age with each source's own limit", () => {
+  const rows: [Partial<DnfRepository>, string, string | null][] = [
+    [{ fetchedMs: NOW_MS - 2 * DAY_MS }, "ok", null],
+    [
+      { fetchedMs: NOW_MS - 3 * DAY_MS },
+      "old",
+      "its package lists are 3 days old, over its limit of 2 days",
+    ],
+    [
+      { expiryMs: DAY_MS / 4, fetchedMs: NOW_MS - DAY_MS / 2 },
+      "old",
+      "its package lists are 12 h old, over its limit of 6 h",
+    ],
+    [{ expiryMs: Infinity, fetchedMs: 0 }, "ok", null],
+    [{ expiryMs: Infinity, fetchedMs: null }, "ok", null],
+    [{ expiryMs: 0, fetchedMs: NOW_MS - 1_000 }, "ok", null],
+    [
+      { expiryMs: 0, fetchedMs: NOW_MS - 6_000 },
+      "old",
+      "its package lists are 0 min old, over its limit of 0 min",
+    ],
+    [{ fetchedMs: null }, "old", "the age of its package lists is not known"],
+    [{ hasLists: false, fetchedMs: null }, "missing", "its package lists were never fetched"],
+    // A clock that treats local time as UTC expires no list; a wrong clock proves nothing.
+    [{ fetchedMs: NOW_MS + DAY_MS }, "ok", null],
+    [
+      { fetchedMs: NOW_MS + 1_000 * DAY_MS },
+      "old",
+      "its package lists are dated in the future: a clock is or was wrong",
+    ],
+    [{ fetchedMs: NOW_MS + 1_000 * DAY_MS, expiryMs: Infinity }, "ok", null],
+  ];
+  for (const [changes, result, why] of rows) assertEquals(judge(changes), [result, why]);
+});
+
+Deno.test("describeSources() reports a failed source unless its lists are fresh", () => {
+  const failures = new Map([["r", "Status code: 401"]]);
+  assertEquals(judge({}, { failures }), [
+    "failed",
+    "cannot be fetched: Status code: 401; its package lists are 24 h old",
+  ]);
+  assertEquals(judge({ hasLists: false, fetchedMs: null }, { failures }), [
+    "failed",
+    "cannot be fetched: Status code: 401",
+  ]);
+  // Dnf 5 truncates names, so the failure may belong to another repository.
+  const fetchedFromMs = NOW_MS - 10_000;
+  assertEquals(judge({ fetchedMs: NOW_MS - 9_000 }, { failures, fetchedFromMs }), ["ok", null]);
+  // Clocks may differ by five seconds.
+  const resultOf = (fetchedMs: number | null, hasLists = true) =>
+    judge({ fetchedMs, hasLists }, { failures, fetchedFromMs })?.[0];
+  assertEquals(resultOf(NOW_MS - 15_000), "ok");
+  assertEquals(resultOf(NOW_MS - 15_001), "failed");
+  assertEquals(resultOf(null), "failed");
+  assertEquals(resultOf(NOW_MS - 9_000, false), "failed");
+});
+
+Deno.test("describeSources() reports a source that a refresh did not renew", () => {
+  const facts = { fetchedFromMs: NOW_MS - 10_000, isRefresh: true };
+  assertEquals(judge({}, facts), [
+    "failed",
+    "its package lists were not fetched anew; its package lists are 24 h old",
+  ]);
+  assertEquals(judge({ expiryMs: Infinity }, facts)?.[0], "failed");
+  assertEquals(judge({ fetchedMs: NOW_MS - 9_000, expiryMs: 1 }, facts), [
+    "ok",
+    null,
+  ]);
+  const never = { hasLists: false, fetchedMs: null };
+  assertEquals(judge(never, facts), [
+    "failed",
+    "its package lists could not be fetched",
   ]);
 });
 
-Deno.test("parseDnf5Repositories() needs a list that it understands as a whole", () => {
-  const read = (...items: unknown[]) => parseDnf5Repositories(JSON.stringify(items));
-  assertEquals(read(ONE)?.repositories[0], {
-    id: "a",
-    name: "The first",
-    url: "http://one.example/, http://two.example/",
-    hasLists: true,
-    fetchedMs: 1_795_979_417_000,
-    expiryMs: 172_800_000,
-  });
-  assertEquals(read({ ...ONE, metadata_expire: -1 })?.repositories[0]?.expiryMs, Infinity);
-  assertEquals(read({ ...ONE, is_enabled: false })?.repositories, []);
-  assertEquals(read({ ...ONE, id: "_dnf_local" })?.repositories, []);
-  assertEquals(parseDnf5Repositories("")?.repositories, []);
-  for (const wrong of [{}, null, { ...ONE, timestamp: "now" }, { ...ONE, id: "a b" }]) {
-    assertEquals(read(ONE, wrong), undefined);
-  }
-  for (const text of ["junk", "{}", "1"]) assertEquals(parseDnf5Repositories(text), undefined);
+Deno.test("oldestAgeS() returns the age of the oldest lists", () => {
+  const facts = { nowMs: NOW_MS, failures: new Map(), fetchedFromMs: null, isRefresh: false };
+  const ages = [1, 40, 3].map((days) => ({ ...REPOSITORY, fetchedMs: NOW_MS - days * DAY_MS }));
+  const hasAdvisories = new Map();
+  assertEquals(oldestAgeS(describeSources(ages, { ...facts, hasAdvisories })), 40 * 86_400);
+  assertEquals(oldestAgeS([]), null);
 });
 
-Deno.test("parsers of repositories keep to the laws", () => {
-  const text = readFixture("dnf", "repositories.txt");
-  checkJunk(text, (changed) => parseDnf4Repositories(changed, STDERR));
-  checkJunk(STDERR, (changed) => parseDnf4Repositories(text, changed));
-  const json = readFixture("dnf5", "real_repo_info.json").trimEnd();
-  checkJunk(json, parseDnf5Repositories);
-  checkCuts(json.slice(0, -1), (cut) => cut.trim() && parseDnf5Repositories(cut) ? [cut] : []);
+Deno.test("describeAge() uses days, hours or minutes", () => {
+  assertEquals([49, 48, 47, 1, 0.5].map((hours) => describeAge(hours * 3_600_000)), [
+    "2 days",
+    "2 days",
+    "47 h",
+    "1 h",
+    "30 min",
+  ]);
 });
 
-/** What dnf 4 says of one repository, with these lines besides. */
-function readOne(...lines: string[]) {
-  const text = ["Repo-id : a", "Repo-baseurl : https://a.example/", ...lines, ""].join("\n");
-  return parseDnf4Repositories(text, "")?.repositories[0];
+Deno.test("findAdvisoryLists() searches each repository's lists for advisories", async () => {
+  const { files } = new FakeSystem();
+  const put = (directory: string, atMs: number, ...names: string[]) => {
+    files.texts.set(`/cache/${directory}`, "");
+    for (const name of names) {
+      const path = `/cache/${directory}/repodata/${name}`;
+      files.texts.set(path, "");
+      files.modifiedMs.set(path, atMs);
+    }
+  };
+  put("telling-0123456789abcdef", 1, "a-primary.xml.zst", "a-updateinfo.xml.zst");
+  put("silent-0123456789abcdef", 1, "a-primary.xml.gz");
+  // If the URL changed, the directory that was fetched last counts.
+  put("moved-0123456789abcdef", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
+  put("moved-fedcba9876543210", 2, "b-primary.xml.gz");
+  put("empty-0123456789abcdef", 1);
+  // An id may look like a directory itself.
+  put("copr-0123456789abcdef-fedcba9876543210", 1, "a-primary.xml.gz", "a-updateinfo.xml.gz");
+  put("silent", 2, "a-primary.xml.gz", "a-updateinfo.xml.gz");
+  put("silent-0123456789abcdef.old", 2, "a-primary.xml.gz", "a-updateinfo.xml.gz");
+  put("other-0123456789abcdef", 1, "a-primary.xml.gz");
+  const repositories = ["telling", "silent", "moved", "empty", "gone", "copr-0123456789abcdef"]
+    .map((id) => ({ id }));
+  assertEquals(
+    await findAdvisoryLists({ files }, "/cache", repositories),
+    new Map([
+      ["telling", true],
+      ["silent", false],
+      ["moved", false],
+      ["copr-0123456789abcdef", true],
+    ]),
+  );
+  assertEquals(await findAdvisoryLists({ files }, null, repositories), new Map());
+  files.fail("look at dnf's package lists", "denied");
+  assertEquals(await findAdvisoryLists({ files }, "/cache", repositories), new Map());
+  files.list = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(
+    () => findAdvisoryLists({ files }, "/cache", repositories),
+    TypeError,
+    "oops",
+  );
+});
+
+const SECRET = "S3cretXy9Zq7Wv5T";
+
+const URLS = [
+  `http://deploy:${SECRET}@127.0.0.1:9/private`,
+  `https://${SECRET}@mirror.example/r`,
+  `https://deploy:p@${SECRET}@mirror.example/r`,
+  `https://mirror.example/r?token=${SECRET}`,
+  `https://mirror.example/r#${SECRET}`,
+  `https://mirror.example/t/${SECRET}/r`,
+  `https://mirror.example/${SECRET}/r`,
+  `https://a.example/r, https://deploy:${SECRET}@b.example/r`,
+];
+
+/** A host with the secret in every place where dnf may print it. */
+function hostOf(generation: 4 | 5, url: string): DnfHost {
+  const host = new DnfHost(generation);
+  host.becomeRoot();
+  host.repositories = [{ id: "updates", url }, { id: "dead", ageMs: null, url }];
+  const stderr = generation === 4
+    ? `Errors during downloading metadata for repository 'dead':\n  - Status code: 401 for ${url}\n` +
+      `Error: Failed to download metadata for repo 'dead': ${url}\n` +
+      `Warning: failed loading '${url}', skipping.\n`
+    : ` The repository dead   ???% | 0.0 B/s | -1.0 B | ?\n>>> Status code: 401 for ${url} - ${url}\n`;
+  const broken = failed(`${stderr}Error: ${url}\n`);
+  const modular = `Modular dependency problem:\n\n Problem: x\n  - nothing provides ${url}\n`;
+  host.answers = {
+    fetched: { ...broken, code: 0 },
+    advisories: broken,
+    cves: broken,
+    checked: broken,
+    replaced: broken,
+    security: broken,
+    reboot: failed(stderr, 1, `Reboot is required to fully utilize these updates. ${url}\n`),
+    offered: {
+      ...failed(`${stderr}${modular}`, 0),
+      stdout: `a\t0\t2\t1\tnoarch\tupdates\t7\ta-2-1.src.rpm\tSee ${url}\n`,
+    },
+  };
+  return host;
 }
 
-Deno.test("parseDnf4Repositories() reads how long dnf is content with a list", () => {
-  const hours48 = 48 * 3_600_000;
-  const rows: [string, number][] = [
-    ["Never (last: unknown)", Infinity],
-    ["Instant (last: unknown)", 0],
-    ["60 second(s) (last: unknown)", 60_000],
-    ["172,800 second(s) (last: unknown)", hours48],
-    ["3 weeks (last: unknown)", hours48],
-    ["about 60 second(s) (last: unknown)", hours48],
-    ["Nevermore (last: unknown)", hours48],
-  ];
-  for (const [told, expiryMs] of rows) {
-    const one = readOne(`Repo-expire : ${told}`);
-    assertEquals([one?.expiryMs, one?.hasLists, one?.fetchedMs], [expiryMs, false, null], told);
-  }
-  assertEquals([readOne()?.expiryMs, readOne()?.hasLists], [hours48, true]);
-});
-
-Deno.test("parseDnf4Repositories() knows no instant of which a part is missing", () => {
-  const whole = "Mon Jan  5 19:08:02 2026";
-  const told = (last: string) => readOne(`Repo-expire : Never (last: ${last})`);
-  assertEquals(told(whole)?.fetchedMs, Date.UTC(2026, 0, 5, 19, 8, 2));
-  for (const part of ["Jan", "5 ", "19:08:02", "2026"]) {
-    const one = told(whole.replace(part, ""));
-    assertEquals([one?.fetchedMs, one?.hasLists], [null, true], part);
-  }
-});
-
-Deno.test("parseDnf4Repositories() believes dnf that it left a repository out, whatever else it says", () => {
-  const text = `Repo-id : a\nRepo-status : enabled\nRepo-expire : Never (last: ${dnf4Date(0)})\n`;
-  const read = (stderr: string) => parseDnf4Repositories(text, stderr)?.repositories[0]?.hasLists;
-  assertEquals(read(""), true);
-  assertEquals(read("Ignoring repositories: a\n"), false);
-  assertEquals(read("Not Ignoring repositories: a\n"), true);
-});
-
-Deno.test("parseDnf4Repositories() takes no sentence, and no value of more than 4,000 characters, for a field", () => {
-  assertEquals(readOne("no Repo-id : b")?.id, "a");
-  // An empty field says nothing.
-  assertEquals(readOne("Repo-metalink :  ")?.url, "https://a.example/");
-  const urlOf = (length: number) => readOne(`Repo-metalink : ${"x".repeat(length)}`)?.url?.length;
-  assertEquals([urlOf(4_000), urlOf(4_001)], [4_000, "https://a.example/".length]);
-  const { cacheDirectory } =
-    parseDnf4Repositories("cachedir: /x \nRepo-id : a\ncachedir: /y\n", "") ??
-      {};
-  assertEquals(cacheDirectory, "/x");
-  assertEquals(parseDnf4Repositories("cachedir: /x\n", "")?.repositories, []);
-  assertEquals(parseDnf4Repositories("", "See: No repositories available\n"), undefined);
-});
-
-Deno.test("parseDnf4Repositories() and parseDnf5Repositories() read 1,000 repositories", () => {
-  const ids = (count: number) => Array.from({ length: count }, (_, n) => `r${n}`);
-  const blocks = (count: number) => ids(count).map((id) => `Repo-id : ${id}\n`).join("");
-  const list = (count: number) => JSON.stringify(ids(count).map((id) => ({ ...ONE, id })));
-  for (const count of [1_000, 1_001]) {
-    assertEquals(parseDnf4Repositories(blocks(count), "")?.repositories.length, 1_000);
-    assertEquals(parseDnf5Repositories(list(count))?.repositories.length, 1_000);
+Deno.test("no secret of a repository's URL is in a report, an event, a log or a state file", async () => {
+  for (const generation of [4, 5] as const) {
+    for (const url of URLS) {
+      for (const refresh of [false, true]) {
+        const host = hostOf(generation, url);
+        const options = { refresh, cacheDirectory: "/state" };
+        const report = await runScan(host, dnfScanner(), options);
+        assert(report.sources.some(({ result }) => result !== "ok"));
+        const log = new FakeLog();
+        const scanner = dnfScanner();
+        const handler = scanUpdates({
+          collectSystemInfo: () => Promise.resolve(FACTS),
+          system: host,
+          log,
+          stateDirectory: "/state",
+          guard: makeGuard(host, log).guard,
+          findScanners: () => Promise.resolve([scanner]),
+        });
+        const early: unknown[] = [];
+        const outcome = await handler.run({ id: "c1", type: "scan_updates", params: { refresh } }, {
+          signal: new AbortController().signal,
+          tellEarly: (told) => void early.push(...told),
+        });
+        const states = [...host.files.texts].filter(([path]) => path.startsWith("/state"));
+        const said = JSON.stringify([report, early, outcome, log.told, states]);
+        const at = said.indexOf(SECRET.slice(0, 6));
+        assertEquals(at < 0 ? "" : said.slice(Math.max(0, at - 200), at + 50), "");
+        assert(said.includes("(hidden)"));
+      }
+    }
   }
 });
 
-Deno.test("parseDnf5Repositories() reads what may be missing, and numbers by their meaning", () => {
-  const read = (changes: object) => {
-    const told = parseDnf5Repositories(JSON.stringify([{ ...ONE, ...changes }]));
-    return told?.repositories[0];
-  };
-  assertEquals(read({ is_enabled: undefined })?.id, "a");
-  assertEquals(read({ name: "" })?.name, "a");
-  assertEquals(read({ base_url: [] })?.url, null);
-  assertEquals(read({ metalink: "m", mirrorlist: "l" })?.url, "m");
-  assertEquals(read({ mirrorlist: "l" })?.url, "l");
+Deno.test("findAdvisoryLists() treats lists of unknown age as the oldest", async () => {
   for (
-    const [expire, expiryMs] of [[undefined, 172_800_000], [0, 0], [1, 1_000], [
-      -1,
-      Infinity,
-    ]] as const
+    const names of [["r-0123456789abcdef", "r-fedcba9876543210"], [
+      "r-fedcba9876543210",
+      "r-0123456789abcdef",
+    ]]
   ) {
-    assertEquals(read({ metadata_expire: expire })?.expiryMs, expiryMs);
+    const { files } = new FakeSystem();
+    for (const name of names) {
+      files.texts.set(`/cache/${name}`, "");
+      files.texts.set(`/cache/${name}/repodata/a-primary.xml.gz`, "");
+    }
+    files.texts.set("/cache/r-fedcba9876543210/repodata/a-updateinfo.xml.gz", "");
+    const inspect = files.inspect.bind(files);
+    const denied = new FileError("Cannot look", { reason: "denied" });
+    files.inspect = (purpose, path) =>
+      path.includes("r-0") ? Promise.reject(denied) : inspect(purpose, path);
+    const found = await findAdvisoryLists({ files }, "/cache", [{ id: "r" }]);
+    assertEquals([...found], [["r", true]]);
   }
-  const dates = [[-1, false, null], [0, true, null], [1, true, 1_000]] as const;
-  for (const [timestamp, hasLists, fetchedMs] of dates) {
-    const one = read({ timestamp });
-    assertEquals([one?.hasLists, one?.fetchedMs], [hasLists, fetchedMs], `${timestamp}`);
-  }
-  assertEquals(read({ timestamp: 1.5 }), undefined);
-  assertEquals(parseDnf5Repositories(" \n")?.repositories, []);
+});
+
+Deno.test("findAdvisoryLists() inspects up to 2,000 directories", async () => {
+  const files = new FakeSystem().files;
+  const name = (index: number) => `r-${index.toString(16).padStart(16, "0")}`;
+  const all = Array.from({ length: 2_001 }, (_, index) => name(index));
+  const looked = new Set<string>();
+  files.list = (_purpose, path) => {
+    looked.add(path);
+    return Promise.resolve(path === "/cache" ? all : []);
+  };
+  await findAdvisoryLists({ files }, "/cache", [{ id: "r" }]);
+  assertEquals(looked.size - 1, 2_000);
+});
+
+/** Damages of a source: its rows are missing, or its state is worse. */
+const DAMAGES = ["dropped", "aged", "failed", "not refreshed"] as const;
+
+/** The host after one of its sources was damaged, and how it is then scanned. */
+function damage(
+  id: string,
+  how: typeof DAMAGES[number],
+  generation: 4 | 5,
+  user: "root" | "user",
+) {
+  const whole = ["updates", "vendor", "dnf-ci-fedora-updates", "advisories-updates"]
+    .concat("very-long-third-party-repository-identifier").map((one) => ({ id: one }));
+  const worse: HostRepository = how === "dropped" || how === "failed"
+    ? { id, ageMs: null }
+    : { id, ageMs: 40 * DAY_MS };
+  const damaged = whole.map((one) => one.id === id ? worse : one);
+  const host = hostWith(user, damaged, damaged, generation);
+  const tool = generation === 4 ? "dnf" : "dnf5";
+  const without = (name: string) => {
+    const lines = readFixture(tool, name).split("\n");
+    return lines.filter((line) => !line.split(/\s+/).includes(id)).join("\n");
+  };
+  host.answers = {
+    // Dnf answers from expired lists as well.
+    ...(worse.ageMs === null && {
+      offered: succeeded(without("offered.txt")),
+      ...(generation === 4
+        ? { checked: { ...succeeded(without("check_update.txt")), code: 100 } }
+        : { checked: succeeded('{"upgrades":[]}') }),
+    }),
+    ...(how === "failed" && {
+      fetched: generation === 4
+        ? failed(`Error: Failed to download metadata for repo '${id}': Status code: 503\n`, 0)
+        : failed(` The repository ${id}   ???% | 0.0 B/s | -1.0 B | ?\n>>> Status code: 503\n`, 0),
+    }),
+  };
+  return { host, refresh: how === "failed" || how === "not refreshed" };
+}
+
+function itemsOf({ updates }: Pick<ScanReport, "updates">) {
+  return updates.map((update) => encodeUpdate(update, "dnf", "x86_64"));
+}
+
+Deno.test("a damaged source is reported, and no update is reported as removed because of it", async () => {
+  const damages = fc.record({
+    generation: fc.constantFrom(4, 5),
+    how: fc.constantFrom(...DAMAGES),
+    user: fc.constantFrom("root", "user"),
+    id: fc.constantFrom("updates", "vendor", "dnf-ci-fedora-updates"),
+    own: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(damages, async ({ generation, how, user, id, own }) => {
+      const right = new DnfHost(generation);
+      const before = await scanWith(dnfScanner(), right, {});
+      assertEquals(before.result, "ok");
+      const options = { nowMs: right.clock.nowMs(), wantsAll: false };
+      const list = {
+        packageType: "dnf" as const,
+        items: itemsOf(before),
+        isWhole: isWhole(before),
+      };
+      const { told } = findNews(list, undefined, options);
+      const { host, refresh } = damage(id, how, generation, user);
+      const after = await scanWith(dnfScanner(), host, {
+        refresh,
+        ...own && { cacheDirectory: "/state" },
+      });
+      assert(after.result !== "ok", `${after.result}`);
+      const source = after.sources.find(({ name }) => name === id);
+      assert(source && source.result !== "ok", JSON.stringify(source));
+      assert(after.warnings.some((warning) => warning.startsWith(`${id}: `)), `${after.warnings}`);
+      const news = findNews(
+        { ...list, items: itemsOf(after), isWhole: isWhole(after) },
+        told,
+        options,
+      );
+      assertEquals(news.gone, []);
+    }),
+    { numRuns: 60 },
+  );
 });

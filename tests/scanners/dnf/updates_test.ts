@@ -1,19 +1,10 @@
 import { assertEquals } from "@std/assert";
 import type { AdvisoryDetails, AdvisoryRow } from "../../../src/scanners/dnf/advisories.ts";
-import { type DnfState, joinUpdates } from "../../../src/scanners/dnf/updates.ts";
+import { buildUpdates, type DnfState, rebootHint } from "../../../src/scanners/dnf/updates.ts";
 import type { ReconciledOffer } from "../../../src/scanners/dnf/reconcile.ts";
-import {
-  type OfferedRpm,
-  parseNevra,
-  type RpmPackage,
-} from "../../../src/scanners/dnf/rpm_packages.ts";
+import type { OfferedRpm } from "../../../src/scanners/dnf/rpm.ts";
 import type { UpdateState } from "../../../src/update.ts";
-
-function rpm(nevra: string): RpmPackage {
-  const package_ = parseNevra(nevra);
-  if (!package_) throw new Error(nevra);
-  return package_;
-}
+import { rpm } from "./host.ts";
 
 function installed(nevra: string) {
   return { ...rpm(nevra), sourcePackage: "source" };
@@ -37,23 +28,23 @@ const NOTHING: DnfState = {
   offers: [],
   obsoletes: [],
   replacingSecurity: new Map(),
-  keptReplacing: [],
+  blockedReplacing: [],
   advisories: [],
   details: [],
-  tellsSecurity: () => null,
+  marksSecurity: new Map(),
 };
 
-/** What dnf would take, without a doubt. */
-function taken(...offers: OfferedRpm[]): ReconciledOffer[] {
-  return offers.map((offer) => ({ taken: offer, kept: null, doubt: null }));
+/** Offers that dnf would install, without a doubt. */
+function installable(...offers: OfferedRpm[]): ReconciledOffer[] {
+  return offers.map((offer) => ({ installable: offer, blocked: null, doubt: null }));
 }
 
-function kept(offer: OfferedRpm, state: UpdateState = "held", reason = "version lock") {
-  return { taken: null, kept: { offer, state, reason }, doubt: null };
+function blocked(offer: OfferedRpm, state: UpdateState = "held", reason = "version lock") {
+  return { installable: null, blocked: { offer, state, reason }, doubt: null };
 }
 
-Deno.test("joinUpdates() compares with the newest of several versions, of the same architecture", () => {
-  const updates = joinUpdates({
+Deno.test("buildUpdates() compares with the newest installed version of the same architecture", () => {
+  const updates = buildUpdates({
     ...NOTHING,
     installed: [
       installed("kernel-5.14.0-362.el9.x86_64"),
@@ -63,7 +54,7 @@ Deno.test("joinUpdates() compares with the newest of several versions, of the sa
       installed("glibc-1-1.i686"),
       installed("moved-1-1.noarch"),
     ],
-    offers: taken(
+    offers: installable(
       offered("kernel-5.14.0-500.el9.x86_64"),
       offered("glibc-3-1.x86_64"),
       offered("glibc-3-1.i686"),
@@ -83,11 +74,11 @@ Deno.test("joinUpdates() compares with the newest of several versions, of the sa
   );
 });
 
-Deno.test("joinUpdates() has all advisories of a package, the worst severity, and why", () => {
-  const [update] = joinUpdates({
+Deno.test("buildUpdates() has all advisories of a package, the highest severity and its source", () => {
+  const [update] = buildUpdates({
     ...NOTHING,
     installed: [installed("a-1-1.x86_64")],
-    offers: taken(offered("a-5-1.x86_64")),
+    offers: installable(offered("a-5-1.x86_64")),
     advisories: [
       advisory("A-1", "a-2-1.x86_64", { severity: "low" }),
       advisory("A-2", "a-3-1.x86_64", { severity: "important" }),
@@ -111,33 +102,33 @@ Deno.test("joinUpdates() has all advisories of a package, the worst severity, an
   assertEquals(update?.cves, ["CVE-2026-0001", "CVE-2026-0002"]);
 });
 
-Deno.test("joinUpdates() leaves out advisories of what is installed, beside an older kernel too", () => {
+Deno.test("buildUpdates() omits advisories of installed versions, also beside an older kernel", () => {
   const state: DnfState = {
     ...NOTHING,
     installed: [installed("kernel-core-5-1.x86_64"), installed("kernel-core-5-2.x86_64")],
-    offers: taken(offered("kernel-core-5-3.x86_64")),
+    offers: installable(offered("kernel-core-5-3.x86_64")),
     advisories: [
-      // dnf tells of it as long as 5-1 is the one that runs.
+      // dnf lists it while kernel 5-1 is running.
       advisory("A-2", "kernel-core-5-2.x86_64", { severity: "critical" }),
       advisory("A-3", "kernel-core-5-3.x86_64", { isSecurity: false }),
     ],
     details: [details("A-2", { listed: ["CVE-2026-0002"] })],
   };
-  const [update] = joinUpdates(state);
+  const [update] = buildUpdates(state);
   assertEquals([update?.severity, update?.security, update?.cves, update?.advisories], [
     null,
     false,
     [],
     ["A-3"],
   ]);
-  const [other] = joinUpdates({ ...state, advisories: state.advisories?.slice(0, 1) ?? [] });
+  const [other] = buildUpdates({ ...state, advisories: state.advisories?.slice(0, 1) ?? [] });
   assertEquals([other?.severity, other?.security, other?.advisories], [null, null, []]);
 });
 
-Deno.test("joinUpdates() tells the advisory's own word beside ours", () => {
-  const [update] = joinUpdates({
+Deno.test("buildUpdates() quotes the advisory's own word for the severity", () => {
+  const [update] = buildUpdates({
     ...NOTHING,
-    offers: taken(offered("a-2-1.noarch")),
+    offers: installable(offered("a-2-1.noarch")),
     advisories: [advisory("A", "a-2-1.noarch", { severity: "moderate", ownWord: "medium" })],
   });
   assertEquals([update?.severity, update?.severityReason], [
@@ -146,17 +137,17 @@ Deno.test("joinUpdates() tells the advisory's own word beside ours", () => {
   ]);
 });
 
-Deno.test("joinUpdates() says why there is no severity", () => {
+Deno.test("buildUpdates() explains a missing severity", () => {
   const rows: [AdvisoryRow[], boolean | null, string][] = [
     [[], null, "no advisory"],
     [[advisory("A", "a-2-1.noarch", { isSecurity: false })], false, "no security advisory"],
-    [[advisory("A", "a-2-1.noarch")], true, "advisory A does not tell"],
+    [[advisory("A", "a-2-1.noarch")], true, "advisory A has no severity"],
     [[advisory("A", "a-2-1.noarch", { ownWord: "High" })], true, 'advisory A says "High"'],
   ];
   for (const [advisories, security, reason] of rows) {
-    const [update] = joinUpdates({
+    const [update] = buildUpdates({
       ...NOTHING,
-      offers: taken(offered("a-2-1.noarch")),
+      offers: installable(offered("a-2-1.noarch")),
       advisories,
     });
     assertEquals(
@@ -166,58 +157,58 @@ Deno.test("joinUpdates() says why there is no severity", () => {
   }
 });
 
-Deno.test("joinUpdates() asks the advisory itself where the list knows no severity", () => {
+Deno.test("buildUpdates() uses the severity of the details if the list has none", () => {
   for (
     const [changes, expected] of [
       [{ severity: "low" }, ["low", "advisory A"]],
       [{ ownWord: "High" }, [null, 'advisory A says "High"']],
-      [{}, [null, "advisory A does not tell"]],
+      [{}, [null, "advisory A has no severity"]],
     ] as const
   ) {
-    const [update] = joinUpdates({
+    const [update] = buildUpdates({
       ...NOTHING,
-      offers: taken(offered("a-2-1.noarch")),
+      offers: installable(offered("a-2-1.noarch")),
       advisories: [advisory("A", "a-2-1.noarch")],
       details: [details("A", changes)],
     });
     assertEquals([update?.severity, update?.severityReason], [...expected]);
   }
-  const [fix] = joinUpdates({
+  const [fix] = buildUpdates({
     ...NOTHING,
-    offers: taken(offered("a-2-1.noarch")),
+    offers: installable(offered("a-2-1.noarch")),
     advisories: [advisory("A", "a-2-1.noarch", { isSecurity: false })],
     details: [details("A", { severity: "critical" })],
   });
   assertEquals(fix?.severity, null, "how bad a bug is says nothing of a hole");
 });
 
-Deno.test("joinUpdates() goes by whether the repository marks its security updates", () => {
+Deno.test("buildUpdates() depends on whether the repository marks security updates", () => {
   const bugfix = advisory("A", "a-2-1.noarch", { isSecurity: false });
   const rows: [boolean | null, AdvisoryRow[] | null, boolean | null][] = [
     [true, [], false],
     [true, [bugfix], false],
     [true, null, null],
-    // An advisory of another repository says nothing for this one.
+    // An advisory of another repository does not count for this one.
     [false, [bugfix], null],
     [false, [advisory("A", "a-2-1.noarch")], true],
     [null, [], null],
     [null, [bugfix], false],
   ];
-  for (const [isTelling, advisories, expected] of rows) {
-    const [update] = joinUpdates({
+  for (const [isMarking, advisories, expected] of rows) {
+    const [update] = buildUpdates({
       ...NOTHING,
-      offers: taken(offered("a-2-1.noarch", "r")),
+      offers: installable(offered("a-2-1.noarch", "r")),
       advisories,
-      tellsSecurity: (repository) => repository === "r" ? isTelling : null,
+      marksSecurity: new Map([["r", isMarking]]),
     });
     assertEquals(update?.security, expected);
   }
 });
 
-Deno.test("joinUpdates() adds up what several repositories say in one advisory", () => {
-  const [update] = joinUpdates({
+Deno.test("buildUpdates() combines the details of an advisory in several repositories", () => {
+  const [update] = buildUpdates({
     ...NOTHING,
-    offers: taken(offered("a-2-1.noarch")),
+    offers: installable(offered("a-2-1.noarch")),
     advisories: [advisory("A 1", "a-2-1.noarch"), advisory("A 1", "a-2-1.noarch")],
     details: [
       details("A 1", { listed: ["CVE-2026-0001"], severity: "critical" }),
@@ -227,34 +218,34 @@ Deno.test("joinUpdates() adds up what several repositories say in one advisory",
   assertEquals([update?.cves, update?.severity], [["CVE-2026-0001", "CVE-2026-0002"], "critical"]);
 });
 
-Deno.test("joinUpdates() tells of two versions the one that closes a hole", () => {
+Deno.test("buildUpdates() prefers the version that fixes a vulnerability", () => {
   const offers = [{
-    ...kept(offered("a-3-1.noarch", "first")),
-    taken: offered("a-2-1.noarch", "other"),
+    ...blocked(offered("a-3-1.noarch", "first")),
+    installable: offered("a-2-1.noarch", "other"),
   }];
-  const tell = (advisories: AdvisoryRow[]) => {
+  const summarize = (advisories: AdvisoryRow[]) => {
     const state = { ...NOTHING, installed: [installed("a-1-1.noarch")], offers, advisories };
-    return joinUpdates(state).map((one) =>
+    return buildUpdates(state).map((one) =>
       `${one.availableVersion} ${one.source} ${one.state} ${one.security}: ${one.stateReason}`
     );
   };
   const holds = "3-1 first held true: version lock; 2-1 of other can be installed";
   const reason = "newer 3-1 of first is kept back: version lock";
   const [older, newer] = [advisory("A-2", "a-2-1.noarch"), advisory("A-3", "a-3-1.noarch")];
-  assertEquals(tell([newer]), [holds]);
-  assertEquals(tell([older, newer]), [holds]);
-  assertEquals(tell([older]), [`2-1 other upgradable true: ${reason}`]);
-  assertEquals(tell([]), [`2-1 other upgradable null: ${reason}`]);
+  assertEquals(summarize([newer]), [holds]);
+  assertEquals(summarize([older, newer]), [holds]);
+  assertEquals(summarize([older]), [`2-1 other upgradable true: ${reason}`]);
+  assertEquals(summarize([]), [`2-1 other upgradable null: ${reason}`]);
 });
 
-Deno.test("joinUpdates() tells why an update is kept back, and what is doubtful", () => {
-  const doubt = { taken: offered("c-2-1.noarch"), kept: null, doubt: "doubt: x" };
-  const updates = joinUpdates({
+Deno.test("buildUpdates() has the reason of a blocked update, and doubts", () => {
+  const doubt = { installable: offered("c-2-1.noarch"), blocked: null, doubt: "doubt: x" };
+  const updates = buildUpdates({
     ...NOTHING,
     installed: ["a", "b", "c"].map((name) => installed(`${name}-1-1.noarch`)),
     offers: [
-      kept(offered("a-2-1.noarch")),
-      kept(offered("b-2-1.noarch"), "pinned", "a priority"),
+      blocked(offered("a-2-1.noarch")),
+      blocked(offered("b-2-1.noarch"), "pinned", "a priority"),
       doubt,
     ],
   });
@@ -265,23 +256,23 @@ Deno.test("joinUpdates() tells why an update is kept back, and what is doubtful"
   ]);
 });
 
-Deno.test("joinUpdates() tells a package once: as an update, or else as replacing", () => {
+Deno.test("buildUpdates() lists a package once: as an update, or else as replacing", () => {
   const replacing = (nevra: string) => ({
     package: rpm(nevra),
     repository: "r",
     replaces: [rpm("old-1:1-1.noarch"), rpm("older-2-1.noarch")],
   });
-  const updates = joinUpdates({
+  const updates = buildUpdates({
     ...NOTHING,
     installed: [installed("a-1-1.noarch"), installed("b-1-1.noarch")],
-    offers: [...taken(offered("a-2-1.noarch")), kept(offered("b-2-1.noarch"))],
+    offers: [...installable(offered("a-2-1.noarch")), blocked(offered("b-2-1.noarch"))],
     obsoletes: [
       replacing("a-2-1.noarch"),
       replacing("new-1-1.noarch"),
       { ...replacing("new-1-1.noarch"), repository: "twin" },
       { ...replacing("new-1-1.noarch"), replaces: [rpm("oldest-1-1.noarch")] },
     ],
-    keptReplacing: [{ ...replacing("kept-1-1.noarch"), reason: "excludepkgs=kept" }],
+    blockedReplacing: [{ ...replacing("kept-1-1.noarch"), reason: "excludepkgs=kept" }],
   });
   assertEquals(
     updates.map((one) => `${one.package} ${one.state} ${one.currentVersion} ${one.source}`),
@@ -296,55 +287,64 @@ Deno.test("joinUpdates() tells a package once: as an update, or else as replacin
   assertEquals(updates[3]?.stateReason, "excludepkgs=kept");
 });
 
-Deno.test("joinUpdates() tells what is known of the security of a package that replaces another", () => {
+Deno.test("buildUpdates() has the known security of replacing packages", () => {
   const obsoletes = [{
     package: rpm("new-1-1.noarch"),
     repository: "r",
     replaces: [rpm("old-1-1.noarch")],
   }];
-  const tell = (changes: Partial<DnfState>) => {
-    const [update] = joinUpdates({ ...NOTHING, obsoletes, tellsSecurity: () => true, ...changes });
+  const summarize = (changes: Partial<DnfState>) => {
+    const marksSecurity = new Map([["r", true]]);
+    const [update] = buildUpdates({ ...NOTHING, obsoletes, marksSecurity, ...changes });
     return [update?.security, update?.severity];
   };
   const known = (severity: "critical" | null) => ({
     replacingSecurity: new Map([["new.noarch", { severity }]]),
   });
-  assertEquals(tell(known("critical")), [true, "critical"]);
-  assertEquals(tell(known(null)), [true, null]);
-  assertEquals(tell({}), [false, null]);
-  assertEquals(tell({ tellsSecurity: () => false }), [null, null]);
-  assertEquals(tell({ replacingSecurity: null }), [null, null]);
+  assertEquals(summarize(known("critical")), [true, "critical"]);
+  assertEquals(summarize(known(null)), [true, null]);
+  assertEquals(summarize({}), [false, null]);
+  assertEquals(summarize({ marksSecurity: new Map([["r", false]]) }), [null, null]);
+  assertEquals(summarize({ replacingSecurity: null }), [null, null]);
 });
 
-Deno.test("joinUpdates() names no reason for a state that needs none", () => {
+Deno.test("buildUpdates() has no reason for a state that needs none", () => {
   const obsoletes = [{
     package: rpm("new-1-1.noarch"),
     repository: "r",
     replaces: [rpm("old-1-1.noarch")],
   }];
-  const updates = joinUpdates({ ...NOTHING, offers: taken(offered("a-2-1.noarch")), obsoletes });
+  const updates = buildUpdates({
+    ...NOTHING,
+    offers: installable(offered("a-2-1.noarch")),
+    obsoletes,
+  });
   assertEquals(updates.map((update) => [update.package, "stateReason" in update]), [
     ["a", false],
     ["new", false],
   ]);
 });
 
-Deno.test("joinUpdates() knows the source package of the offer, or else of what is installed", () => {
+Deno.test("buildUpdates() has the source package of the offer, or else of the installed version", () => {
   const sourceOf = (sourcePackage: string | null, name: string) => {
     const offer = { ...offered(`${name}-2-1.noarch`), sourcePackage };
-    const state = { ...NOTHING, installed: [installed("a-1-1.noarch")], offers: taken(offer) };
-    return joinUpdates(state)[0]?.sourcePackage;
+    const state = {
+      ...NOTHING,
+      installed: [installed("a-1-1.noarch")],
+      offers: installable(offer),
+    };
+    return buildUpdates(state)[0]?.sourcePackage;
   };
   assertEquals(sourceOf("new-source", "a"), "new-source");
   assertEquals(sourceOf(null, "a"), "source");
   assertEquals(sourceOf(null, "b"), null);
 });
 
-Deno.test("joinUpdates() tells of two versions the newer one if one of its advisories is about security", () => {
-  const [update] = joinUpdates({
+Deno.test("buildUpdates() prefers a blocked version if any of its advisories is about security", () => {
+  const [update] = buildUpdates({
     ...NOTHING,
     installed: [installed("a-1-1.noarch")],
-    offers: [{ ...kept(offered("a-3-1.noarch")), taken: offered("a-2-1.noarch") }],
+    offers: [{ ...blocked(offered("a-3-1.noarch")), installable: offered("a-2-1.noarch") }],
     advisories: [
       advisory("A-1", "a-3-1.noarch", { isSecurity: false }),
       advisory("A-2", "a-3-1.noarch"),
@@ -353,29 +353,48 @@ Deno.test("joinUpdates() tells of two versions the newer one if one of its advis
   assertEquals([update?.availableVersion, update?.state], ["3-1", "held"]);
 });
 
-Deno.test("joinUpdates() tells where a severity comes from, of a package that replaces another too", () => {
+Deno.test("buildUpdates() has the source of a severity, also for replacing packages", () => {
   const obsoletes = [{
     package: rpm("new-1-1.noarch"),
     repository: "r",
     replaces: [rpm("old-1-1.noarch")],
   }];
   const reasonOf = (known: [string, { severity: "critical" | null }][]) =>
-    joinUpdates({ ...NOTHING, obsoletes, replacingSecurity: new Map(known) })[0]?.severityReason;
+    buildUpdates({ ...NOTHING, obsoletes, replacingSecurity: new Map(known) })[0]?.severityReason;
   assertEquals(reasonOf([]), "dnf lists no advisory of a package that replaces another");
   assertEquals(
     reasonOf([["new.noarch", { severity: null }]]),
-    "a security advisory does not tell",
+    "a security advisory without a severity",
   );
   assertEquals(
     reasonOf([["new.noarch", { severity: "critical" }]]),
     "a security advisory; dnf does not name it for a package that replaces another",
   );
-  // The list's own word stays where the advisory itself says nothing.
-  const [update] = joinUpdates({
+  // The list's own word counts if the details have none.
+  const [update] = buildUpdates({
     ...NOTHING,
-    offers: taken(offered("a-2-1.noarch")),
+    offers: installable(offered("a-2-1.noarch")),
     advisories: [advisory("A", "a-2-1.noarch", { ownWord: "High" })],
     details: [details("A", {})],
   });
   assertEquals(update?.severityReason, 'advisory A says "High"');
+});
+
+Deno.test("rebootHint() recognises distributors' kernels", () => {
+  const names = [
+    "kernel",
+    "kernel-core",
+    "kernel-rt",
+    "glibc",
+    "kernel-uek-core",
+    "kernel6.12",
+    "kernel-rt-64k-core",
+    "kernel-automotive-core",
+    "xen-hypervisor",
+  ];
+  for (const name of names) assertEquals(rebootHint(name), "required", name);
+  const others = ["kernel-tools", "kernel-headers", "bash", "kernel6.12-headers", "kmod-kernel-lt"];
+  for (const name of others) {
+    assertEquals(rebootHint(name), null, name);
+  }
 });

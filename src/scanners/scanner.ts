@@ -33,7 +33,15 @@ export class ScanError extends Error {
   }
 }
 
-/** The reason of the scan's failure, where nothing more is known of the program. */
+/** The meaning of an exit code or error code of a package manager. */
+export interface FailureMeaning {
+  readonly reason: ScanErrorReason;
+  readonly fact: string;
+  /** What an operator can do. @default nothing */
+  readonly next?: string | undefined;
+}
+
+/** The reason of a scan's failure, from the failure to run a program. */
 export function reasonNotRun({ reason }: CommandError): ScanErrorReason {
   switch (reason) {
     case "not_found":

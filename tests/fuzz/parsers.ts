@@ -10,9 +10,13 @@ import { parseShow } from "../../src/scanners/apt/show.ts";
 import { parseSources } from "../../src/scanners/apt/sources.ts";
 import { parseUpgrade } from "../../src/scanners/apt/upgrade.ts";
 import { parseEnvelope } from "../../src/scanners/powershell/powershell.ts";
-import { describeComplaint } from "../../src/scanners/powershell/complaint.ts";
-import { parseWinupdate } from "../../src/scanners/winupdate/answer.ts";
-import { describeUpdates, tellGaps, tellLimits } from "../../src/scanners/winupdate/updates.ts";
+import { firstErrorSentence } from "../../src/scanners/powershell/error_output.ts";
+import { parseWinupdate } from "../../src/scanners/winupdate/search.ts";
+import {
+  describeGaps,
+  describeNotes,
+  describeUpdates,
+} from "../../src/scanners/winupdate/updates.ts";
 
 import {
   parseDnf4Advisories,
@@ -80,7 +84,7 @@ export const PARSERS: readonly Parser[] = [
     tool: "winupdate",
     fixtures: /^stdout/,
     parse: (text) => {
-      const complaint = describeComplaint(text);
+      const complaint = firstErrorSentence(text);
       return [complaint, describeWinupdate(parseEnvelope(text))];
     },
   },
@@ -197,7 +201,7 @@ function asJson(text: string): string {
 
 function describeWinupdate(value: unknown) {
   const answer = parseWinupdate(value);
-  return [describeUpdates(answer), tellGaps(answer), tellLimits(answer)];
+  return [describeUpdates(answer), describeGaps(answer), describeNotes(answer)];
 }
 
 /**

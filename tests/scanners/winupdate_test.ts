@@ -151,7 +151,7 @@ Deno.test("scanWinupdate() tells what Windows found before where no server can b
   assertEquals(asked(host), [true, true, true, false]);
   assertEquals([updates.length, metadataAgeS], [1, 3_600]);
   assertEquals(warnings, [
-    "The list is what Windows found the last time, of 2026-11-24T03:12:45.000Z or later",
+    "The list is the result of Windows' last search, of 2026-11-24T03:12:45.000Z or later",
     "Microsoft Update: Cannot search for updates: the name of the update server or of the proxy " +
     "is not resolved (0x8024402C). Next: check the host's network, name resolution and proxy",
   ]);
@@ -178,7 +178,7 @@ Deno.test("scanWinupdate() gives the look into the past two minutes, and says ho
     assertEquals(host.asked.at(-1)?.options, { timeoutMs: 120_000, maxOutputBytes: 33_554_432 });
     return [warnings[0], metadataAgeS];
   };
-  const words = "The list is what Windows found the last time";
+  const words = "The list is the result of Windows' last search";
   assertEquals(await past(null), [words, null]);
   assertEquals(await past("2026-11-24T03:59:59.4Z"), [
     `${words}, of 2026-11-24T03:59:59.400Z or later`,

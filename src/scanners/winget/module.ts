@@ -3,15 +3,19 @@
 import * as v from "valibot";
 import { quoteWords } from "../../redact.ts";
 import type { System } from "../../system/system.ts";
-import { type PowershellOptions, runPowershell } from "../powershell/powershell.ts";
-import { pwshFolder, runPwsh } from "../powershell/pwsh.ts";
+import {
+  type PowershellOptions,
+  pwshDirectory,
+  runPowershell,
+  runPwsh,
+} from "../powershell/powershell.ts";
 import { ScanError } from "../scanner.ts";
 import { plainText } from "./lines.ts";
 import type { WingetAccount } from "./places.ts";
 import type { WingetUpgrade } from "./upgrades.ts";
 
 /**
- * Leaves its answer in `$answer`, as `powershell/frame.ts` has it. One object even for one update or
+ * Leaves its answer in `$answer`, as `powershell/powershell.ts` has it. One object even for one update or
  * none, and every property copied by its name. `IsUpdateAvailable` is the module's own word: no
  * version is compared here.
  */
@@ -120,7 +124,7 @@ async function hostOf(system: System, { isService }: WingetAccount): Promise<Hos
     ...documents.map((directory) => `${directory}\\WindowsPowerShell\\Modules`),
   ];
   if (await isInOne(system, classic)) return isService ? "pwsh" : "powershell";
-  const own = pwshFolder(system);
+  const own = pwshDirectory(system);
   const modern = [
     `${own}\\Modules`,
     `${own}\\7\\Modules`,

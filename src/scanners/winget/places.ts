@@ -1,7 +1,7 @@
 /** Where winget is: an alias in the user's own folder, or in its package's, which has a version. */
 
 import type { System } from "../../system/system.ts";
-import { compareNumbers } from "../number_order.ts";
+import { compareVersionNumbers } from "../version_numbers.ts";
 
 /** A package's folder: `Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe`. */
 const PACKAGE =
@@ -62,7 +62,7 @@ export function bestPackages(names: readonly string[], architecture: string): st
     if (!found) return [];
     const [, version = "", built = ""] = found;
     return [{ name, version: version.split(".").map(Number), built: built.toLowerCase() }];
-  }).sort((a, b) => compareNumbers(b.version, a.version));
+  }).sort((a, b) => compareVersionNumbers(b.version, a.version));
   const ours = packages.filter(({ built }) => built === PACKAGE_ARCHITECTURES[architecture]);
   // A program for x64 runs on a host for arm64 too, and then winget is not of the same kind.
   return (ours.length > 0 ? ours : packages).map(({ name }) => name);

@@ -1,38 +1,31 @@
-/** Turns the Windows Update Agent's error codes into what went wrong and what a person can do. */
+/** Describes the Windows Update Agent's error codes: the reason, the fact, and what an operator can do. */
 
 import { quoteWords } from "../../redact.ts";
-import { ScanError, type ScanErrorReason } from "../scanner.ts";
+import { type FailureMeaning, ScanError } from "../scanner.ts";
 
-/** An error as PowerShell told it. */
-export interface WinupdateFault {
+/** An error as PowerShell returns it. */
+interface WinupdateFault {
   /** `0x` and eight digits. */
   readonly hresult: string;
-  /** The system's own words, in its language. */
+  /** The system's message, in its language. */
   readonly message: string;
 }
 
-/** What is known of the host that an error happened on. */
-export interface FaultSurroundings {
-  /** The WSUS server that the host is told to ask; empty without one. */
+/** The state of the host that an error occurred on. */
+export interface FaultContext {
+  /** The WSUS server of the host; empty if there is none. */
   readonly server: string;
-  /** A policy keeps the host from asking Microsoft. */
+  /** A policy prevents the host from asking Microsoft. */
   readonly noInternet: boolean;
-  /** Services that are disabled, of those that a search needs. */
+  /** Disabled services, of those that a search needs. */
   readonly disabled: readonly string[];
 }
 
-/** A search that the agent refused or broke off; unlike one that never ended, it may be repeated. */
+/** The agent refused or aborted a search. Unlike a search that timed out, it can be retried at once. */
 export class WinupdateError extends ScanError {}
 
-/** Longer messages are cut: they go to a terminal and to a server. */
+/** Longer messages are truncated: they go to a terminal and to the server. */
 const LONGEST_MESSAGE = 200;
-
-interface Meaning {
-  readonly reason: ScanErrorReason;
-  /** `@` stands for the server. */
-  readonly fact: string;
-  readonly next?: string;
-}
 
 const CHECK_NETWORK = "check the host's network, name resolution and proxy";
 const CHECK_WSUS = "check the address of the update server in the host's policy";
@@ -44,8 +37,11 @@ const REPAIR_STORE =
   "stop the service wuauserv, rename %SystemRoot%\\SoftwareDistribution, start " +
   "the service again";
 
-/** Codes of winhttp, `wuerror.h` and Windows, by what they mean for the one who asks. */
-const MEANINGS: readonly [codes: string, meaning: Meaning][] = [
+/**
+ * Codes of winhttp, `wuerror.h` and Windows, by their meaning for a search. `@` in a fact stands for the
+ * server.
+ */
+const MEANINGS: readonly [codes: string, meaning: FailureMeaning][] = [
   ["80240438", { reason: "transient", fact: "there is no way to @", next: CHECK_NETWORK }],
   ["8024402C 80072EE7", {
     reason: "transient",
@@ -128,13 +124,13 @@ const MEANINGS: readonly [codes: string, meaning: Meaning][] = [
     fact: "its database is damaged",
     next: REPAIR_STORE,
   }],
-  // WU_E_DS_...: tables and versions that are missing or wrong, data or references that are missing.
+  // WU_E_DS_...: missing or wrong tables and versions, missing data or references.
   ["80248002 80248003 80248004 80248005 80248006 80248008 80248009 8024801B", {
     reason: "permanent",
     fact: "its database is damaged",
     next: REPAIR_STORE,
   }],
-  // WU_E_DS_DATANOTAVAILABLE and ...NOTLOADED: what the server has not sent, or was not read yet.
+  // WU_E_DS_DATANOTAVAILABLE and ...NOTLOADED: the server has not sent it, or it is not loaded yet.
   ["8024801E 8024801F", { reason: "transient", fact: "its database has not got all data yet" }],
   ["8024801D", {
     reason: "permanent",
@@ -150,8 +146,8 @@ const MEANINGS: readonly [codes: string, meaning: Meaning][] = [
   ["800706BA 800706BE", { reason: "transient", fact: "the service cannot be reached (RPC)" }],
 ];
 
-/** Ranges as `winhttp.h` and `wuerror.h` have them, of codes that are none of the above. */
-const RANGES: readonly [first: number, last: number, meaning: Meaning][] = [
+/** Ranges of `winhttp.h` and `wuerror.h` for codes that `MEANINGS` does not list. */
+const RANGES: readonly [first: number, last: number, meaning: FailureMeaning][] = [
   [0x80072ee1, 0x80072f00, {
     reason: "transient",
     fact: "the network failed",
@@ -159,12 +155,12 @@ const RANGES: readonly [first: number, last: number, meaning: Meaning][] = [
   }],
   [0x80072f76, 0x80072f7f, { reason: "transient", fact: "@ or a proxy answered no valid HTTP" }],
   [0x80244000, 0x80244035, { reason: "transient", fact: "@ did not answer properly" }],
-  // Of an update, a service or a timer that is not known: most are gone after the next search.
+  // An unknown update, service or timer: most of these errors disappear with the next search.
   [0x80248000, 0x80248029, { reason: "transient", fact: "its database lacks what it needs" }],
   [0x8024a000, 0x8024a008, { reason: "transient", fact: "Automatic Updates refuses" }],
 ];
 
-const KEPT_INSIDE: Meaning = {
+const NO_INTERNET: FailureMeaning = {
   reason: "permanent",
   fact: "a policy keeps the host from Microsoft's update servers, and names no other",
   next: 'name a WSUS server, or lift the policy "DoNotConnectToWindowsUpdateInternetLocations"',
@@ -172,31 +168,31 @@ const KEPT_INSIDE: Meaning = {
 
 const BY_CODE = new Map(
   MEANINGS.flatMap(([codes, meaning]) =>
-    codes.split(" ").map((code): [string, Meaning] => [code, meaning])
+    codes.split(" ").map((code): [string, FailureMeaning] => [code, meaning])
   ),
 );
 
-/** What an error code means where it happened; the system's own words for an unknown one. */
-export function describeFault(fault: WinupdateFault, where: FaultSurroundings): string {
-  return `${meaningOf(fault, where).fact} (0x${codeOf(fault)})`;
+/** Describes an error code; an unknown one by the system's message. */
+export function describeFault(fault: WinupdateFault, context: FaultContext): string {
+  return `${meaningOf(fault, context).fact} (0x${codeOf(fault)})`;
 }
 
-/** The error for a search that ended with a fault. */
-export function winupdateFailure(fault: WinupdateFault, where: FaultSurroundings): WinupdateError {
-  const { reason, next } = meaningOf(fault, where);
-  const facts = [describeFault(fault, where), ...disabledFacts(fault, where)].join("; ");
+/** The error for a search that failed. */
+export function winupdateFailure(fault: WinupdateFault, context: FaultContext): WinupdateError {
+  const { reason, next } = meaningOf(fault, context);
+  const facts = [describeFault(fault, context), ...disabledFacts(fault, context)].join("; ");
   const advice = next === undefined ? "" : `. Next: ${next}`;
   return new WinupdateError(`Cannot search for updates: ${facts}${advice}`, { reason });
 }
 
-function meaningOf(fault: WinupdateFault, where: FaultSurroundings): Meaning {
+function meaningOf(fault: WinupdateFault, context: FaultContext): FailureMeaning {
   const code = codeOf(fault);
-  if (code === "80240438" && where.noInternet && where.server === "") return KEPT_INSIDE;
+  if (code === "80240438" && context.noInternet && context.server === "") return NO_INTERNET;
   const number = parseInt(code, 16);
   const known = BY_CODE.get(code) ??
     RANGES.find(([first, last]) => number >= first && number <= last)?.[2];
-  if (known) return { ...known, fact: known.fact.replaceAll("@", () => serverOf(where)) };
-  // If it is no passing trouble it repeats, and then the breaker opens.
+  if (known) return { ...known, fact: known.fact.replaceAll("@", () => serverOf(context)) };
+  // A permanent error repeats, and then the breaker opens.
   const words = quoteWords(fault.message, LONGEST_MESSAGE).trim();
   return { reason: "transient", fact: words === "" ? "an unknown error" : words };
 }
@@ -205,14 +201,14 @@ function codeOf({ hresult }: WinupdateFault): string {
   return hresult.replace(/^0x/i, "").toUpperCase();
 }
 
-function serverOf({ server }: FaultSurroundings): string {
+function serverOf({ server }: FaultContext): string {
   return server === "" ? "the update server" : `the WSUS server "${server}"`;
 }
 
-/** A service that is off explains many an error; where the error says so itself, once is enough. */
+/** A disabled service explains many errors; it is not repeated if the error itself says so. */
 function disabledFacts(
   fault: WinupdateFault,
-  { disabled }: FaultSurroundings,
+  { disabled }: FaultContext,
 ): readonly string[] {
   const isSaid = codeOf(fault) === "80070422" && disabled.every((name) => name === "wuauserv");
   return isSaid ? [] : disabled.map((name) => `the service ${name} is disabled`);

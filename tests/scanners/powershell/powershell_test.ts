@@ -1,16 +1,26 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
+  BEGIN,
   encodeCommand,
+  END,
+  frameScript,
   parseEnvelope,
   powershellPath,
+  pwshDirectory,
   runPowershell,
-  windowsFolder,
+  runPwsh,
+  windowsDirectory,
 } from "../../../src/scanners/powershell/powershell.ts";
-import { frameScript } from "../../../src/scanners/powershell/frame.ts";
 import { ScanError, type ScanErrorReason } from "../../../src/scanners/scanner.ts";
-import { CommandError, type RunResult } from "../../../src/system/process.ts";
+import {
+  CommandError,
+  type CommandErrorReason,
+  type RunOptions,
+  type RunResult,
+} from "../../../src/system/process.ts";
 import { succeeded } from "../fixture.ts";
+import { WingetHost } from "../winget/host.ts";
 import { asRead, base64, envelope, PowershellHost, scriptOf, utf16 } from "./stub.ts";
 
 const OPTIONS = { timeoutMs: 60_000 };
@@ -327,12 +337,12 @@ Deno.test("powershellPath() takes Windows' folder from the environment, if it is
     ['C:\\Win"dows', undefined],
     ["C:/Windows", undefined],
   ];
-  for (const [value, folder] of rows) {
+  for (const [value, directory] of rows) {
     host.environment.set("SystemRoot", value);
-    assertEquals(windowsFolder(host), folder, value);
-    if (folder !== undefined) continue;
+    assertEquals(windowsDirectory(host), directory, value);
+    if (directory !== undefined) continue;
     const { reason, message } = assertThrows(() => powershellPath(host), ScanError);
-    const fact = `SystemRoot is "${value}", which is no folder on a drive`;
+    const fact = `SystemRoot is "${value}", which is not a directory on a drive`;
     assertEquals([reason, message], ["permanent", `Cannot run PowerShell: ${fact}`]);
   }
   host.environment.delete("SystemRoot");
@@ -347,4 +357,94 @@ Deno.test("encodeCommand() writes base64 of UTF-16LE", () => {
     const bytes = Uint8Array.from(atob(encodeCommand(script)), (byte) => byte.charCodeAt(0));
     assertEquals(new TextDecoder("utf-16le", { ignoreBOM: true }).decode(bytes), script);
   }));
+});
+
+Deno.test("frameScript() holds the script, and is ASCII where that is", () => {
+  const framed = frameScript("$answer=1");
+  assert(framed.includes("\n$answer=1\n"));
+  assert(/^[\n -~]*$/.test(framed));
+});
+
+Deno.test("frameScript() is no answer when it is echoed", () => {
+  const framed = frameScript("");
+  assert(!framed.includes(BEGIN) && !framed.includes(END));
+});
+
+Deno.test("frameScript() writes both marks in two pieces that make them whole", () => {
+  const pieces = frameScript("").matchAll(/'([^']+)'\+'([^']+)'/g);
+  assertEquals([...pieces].map(([, one, other]) => `${one}${other}`), [BEGIN, END, BEGIN, END]);
+});
+
+Deno.test("frameScript() has an answer ready for where none can be made", () => {
+  const [, ready = ""] = /\n'([A-Za-z0-9+/=]+)'\n/.exec(frameScript("")) ?? [];
+  assertEquals(parseEnvelope(`${BEGIN}${ready}${END}`), { constrained: true });
+});
+
+const LIMITS = { timeoutMs: 1_000 };
+
+Deno.test("runPwsh() runs PowerShell 7 by its full path, and reads its envelope", async () => {
+  const host = new WingetHost();
+  host.answer = () => succeeded(`noise\r\n<<<BEGIN>>>\r\n${btoa('{"a":1}')}\r\n<<<END>>>\r\n`);
+  assertEquals(await runPwsh(host, "$answer = @{a=1}", LIMITS), { a: 1 });
+  const [program, thread] = host.asked[0] ?? [];
+  assertEquals([program, thread], ["C:\\Program Files\\PowerShell\\7\\pwsh.exe", "-MTA"]);
+});
+
+Deno.test("runPwsh() tells a PowerShell that is not there from one that fails", async () => {
+  const host = new WingetHost();
+  const reasons: [CommandErrorReason, ScanErrorReason][] = [
+    ["not_found", "not_available"],
+    ["timeout", "transient"],
+    ["failed", "transient"],
+  ];
+  for (const [reason, expected] of reasons) {
+    host.answer = () => new CommandError("Cannot run", { reason });
+    const error = await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+    assertEquals(error.reason, expected);
+  }
+  host.answer = () => succeeded("");
+  await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+  const stderr = "Line |\r\n   1 |  foo\r\n     | Blocked by policy.\r\n";
+  for (const code of [0, 1]) {
+    host.answer = () => ({ code, stdout: "", stderr, truncated: false });
+    const { message } = await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+    assertEquals([message.includes("PowerShell 7"), message.includes("Blocked by policy.")], [
+      true,
+      true,
+    ]);
+  }
+});
+
+Deno.test("runPwsh() bounds what PowerShell 7 may take and print, and hands the signal on", async () => {
+  const host = new WingetHost();
+  const given: RunOptions[] = [];
+  host.answer = (_, __, options) => {
+    given.push(options);
+    return succeeded(`<<<BEGIN>>>${btoa("1")}<<<END>>>`);
+  };
+  const { signal } = new AbortController();
+  await runPwsh(host, "", LIMITS);
+  await runPwsh(host, "", { ...LIMITS, signal });
+  const bounds = { timeoutMs: 1_000, maxOutputBytes: 33_554_432 };
+  assertEquals(given, [bounds, { ...bounds, signal }]);
+});
+
+Deno.test("runPwsh() hides no mistake of ours, and tells what PowerShell 7 may not", async () => {
+  const host = new WingetHost();
+  host.answer = () => new TypeError("oops");
+  await assertRejects(() => runPwsh(host, "", LIMITS), TypeError, "oops");
+  host.answer = () => succeeded(`<<<BEGIN>>>${btoa('{"constrained":true}')}<<<END>>>`);
+  const { reason } = await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+  assertEquals(reason, "not_available");
+});
+
+Deno.test("pwshDirectory() is where a 64-bit program's programs are", () => {
+  const host = new WingetHost();
+  assertEquals(pwshDirectory(host), "C:\\Program Files\\PowerShell");
+  host.environment.set("ProgramFiles", "D:\\Programs");
+  assertEquals(pwshDirectory(host), "D:\\Programs\\PowerShell");
+  host.environment.set("ProgramW6432", "E:\\Programs");
+  assertEquals(pwshDirectory(host), "E:\\Programs\\PowerShell");
+  host.environment.clear();
+  assertEquals(pwshDirectory(host), "C:\\Program Files\\PowerShell");
 });

@@ -3,14 +3,14 @@ import fc from "fast-check";
 import type { ScanErrorReason } from "../../../src/scanners/scanner.ts";
 import {
   describeFault,
-  type FaultSurroundings,
+  type FaultContext,
   winupdateFailure,
 } from "../../../src/scanners/winupdate/failure.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
 
-const HERE: FaultSurroundings = { server: "", noInternet: false, disabled: [] };
+const HERE: FaultContext = { server: "", noInternet: false, disabled: [] };
 
-function failure(hresult: string, where: Partial<FaultSurroundings> = {}, message = "") {
+function failure(hresult: string, where: Partial<FaultContext> = {}, message = "") {
   return winupdateFailure({ hresult, message }, { ...HERE, ...where });
 }
 

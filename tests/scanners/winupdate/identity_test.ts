@@ -1,8 +1,12 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { runScan } from "../../../src/scanners/run_scans.ts";
-import { parseWinupdate } from "../../../src/scanners/winupdate/answer.ts";
-import { isNewer, nameOf, versionInTitle } from "../../../src/scanners/winupdate/identity.ts";
+import { parseWinupdate } from "../../../src/scanners/winupdate/search.ts";
+import {
+  isNewer,
+  packageNameOf,
+  versionInTitle,
+} from "../../../src/scanners/winupdate/identity.ts";
 import { describeUpdates } from "../../../src/scanners/winupdate/updates.ts";
 import { winupdateScanner } from "../../../src/scanners/winupdate.ts";
 import { succeeded } from "../fixture.ts";
@@ -145,7 +149,7 @@ const NEIGHBOURS: readonly Fields[] = [
 ];
 
 for (const [what, name, days] of TWO_DAYS) {
-  Deno.test(`nameOf() names ${what} alike on two days, in two languages, beside whatever`, () => {
+  Deno.test(`packageNameOf() names ${what} alike on two days, in two languages, beside whatever`, () => {
     const neighbours = fc.subarray([...NEIGHBOURS]);
     const day = fc.constantFrom(...days);
     fc.assert(fc.property(neighbours, day, day, fc.boolean(), (beside, one, other, isFirst) => {
@@ -174,7 +178,7 @@ const DIFFERENT: readonly (() => Fields)[] = [
   () => cumulative("", { kb: ["5070009"] }),
 ];
 
-Deno.test("nameOf() gives no two updates of one answer one name", () => {
+Deno.test("packageNameOf() gives no two updates of one answer one name", () => {
   fc.assert(fc.property(fc.subarray([...DIFFERENT], { minLength: 1 }), (some) => {
     const found = names(...some.map((make) => make()));
     assertEquals([found.length, new Set(found).size], [some.length, some.length], found.join("\n"));
@@ -193,7 +197,7 @@ Deno.test("describeUpdates() makes one update of two definitions, of the newest 
   }
 });
 
-Deno.test("nameOf() has a name for whatever lacks ids, without versions and words of a language", () => {
+Deno.test("packageNameOf() has a name for whatever lacks ids, without versions and words of a language", () => {
   const rows: [Fields, string][] = [
     [driver("x", { driver: { ...BARE, hardwareId: "usb\\vid_1" } }), "USB\\VID_1"],
     [driver("x", { driver: { ...BARE, provider: "HP", class: "Printer" } }), "HP Printer"],
@@ -222,7 +226,7 @@ Deno.test("nameOf() has a name for whatever lacks ids, without versions and word
   for (const [fields, name] of rows) assertEquals(names(fields), [name]);
 });
 
-Deno.test("nameOf() tells 300 characters of a driver's name", () => {
+Deno.test("packageNameOf() tells 300 characters of a driver's name", () => {
   const told = (length: number) => {
     const [name = ""] = names(
       driver("x", {
@@ -235,7 +239,7 @@ Deno.test("nameOf() tells 300 characters of a driver's name", () => {
   assertEquals(told(301), `${"x".repeat(295)}(cut)`);
 });
 
-Deno.test("nameOf() takes a KB number from a title, written in either case, but none from a driver's", () => {
+Deno.test("packageNameOf() takes a KB number from a title, written in either case, but none from a driver's", () => {
   assertEquals(names(item({ title: "Fix (kb5070003)" })), ["KB5070003"]);
   const [name] = names(driver("Intel - Net (KB5070003)"));
   assertEquals(name, "NET [PCI\\VEN_8086&DEV_A0F0]");
@@ -265,7 +269,7 @@ Deno.test("isNewer() puts any two updates in one order", () => {
     if (!first || !second) throw new Error("not read");
     assertEquals(isNewer(first, second), !isNewer(second, first));
     assertEquals(isNewer(first, first), false, "nothing is newer than itself");
-    assertEquals(nameOf(first).startsWith("Update "), true);
+    assertEquals(packageNameOf(first).startsWith("Update "), true);
   }));
 });
 

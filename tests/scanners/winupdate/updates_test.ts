@@ -1,6 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { parseWinupdate } from "../../../src/scanners/winupdate/answer.ts";
-import { describeUpdates, tellGaps, tellLimits } from "../../../src/scanners/winupdate/updates.ts";
+import { parseWinupdate } from "../../../src/scanners/winupdate/search.ts";
+import {
+  describeGaps,
+  describeNotes,
+  describeUpdates,
+} from "../../../src/scanners/winupdate/updates.ts";
 import { encodeUpdate } from "../../../src/server/update_item.ts";
 import type { Update } from "../../../src/update.ts";
 import { readFixture } from "../fixture.ts";
@@ -91,7 +95,7 @@ Deno.test("describeUpdates() reads what hosts were reported to tell", () => {
       "Update 98e5d323 | Microsoft Update/updates | false never ",
     ],
   );
-  assertEquals(tellGaps(answer), ["Updates that could not be read: 1"]);
+  assertEquals(describeGaps(answer), ["Updates that could not be read: 1"]);
 });
 
 const SEVERITIES: readonly [string, Update["severity"], string][] = [
@@ -252,24 +256,23 @@ Deno.test("the server's item has the KB and a version, which the server requires
   assertEquals(available_version, `${PLAIN.id.toLowerCase()}.${Number.MAX_SAFE_INTEGER}`);
 });
 
-Deno.test("tellGaps() tells what could not be read, and leaves the rest to the sources", () => {
-  assertEquals(tellGaps(read("none.json")), []);
-  assertEquals(tellGaps(read("wsus_incomplete.json")), []);
-  assertEquals(tellGaps(read("reported.json")), ["Updates that could not be read: 1"]);
+Deno.test("describeGaps() tells what could not be read, and leaves the rest to the sources", () => {
+  assertEquals(describeGaps(read("none.json")), []);
+  assertEquals(describeGaps(read("wsus_incomplete.json")), []);
+  assertEquals(describeGaps(read("reported.json")), ["Updates that could not be read: 1"]);
 });
 
-Deno.test("tellLimits() says of an empty list of WSUS whose it is, and what was not asked", () => {
+Deno.test("describeNotes() says of an empty list of WSUS whose it is, and what was not asked", () => {
   const wsus = (updates: unknown[]) => parseWinupdate({ resultCode: 2, source: "wsus", updates });
-  assertEquals(tellLimits(wsus([PLAIN])), []);
-  assertEquals(tellLimits(read("none.json")), []);
-  const approved =
-    "The host asks a WSUS server, which tells only of updates that were approved there";
-  assertEquals(tellLimits(wsus([])), [approved]);
-  assertEquals(tellLimits(read("wsus_incomplete.json")), [
+  assertEquals(describeNotes(wsus([PLAIN])), []);
+  assertEquals(describeNotes(read("none.json")), []);
+  const approved = "The host asks a WSUS server, which lists only updates that were approved there";
+  assertEquals(describeNotes(wsus([])), [approved]);
+  assertEquals(describeNotes(read("wsus_incomplete.json")), [
     approved,
-    "Windows waits for a restart: until then it may not tell of every update",
+    "Windows needs a restart: until then its list may not be complete",
   ]);
-  assertEquals(tellLimits(parseWinupdate({ resultCode: 2, updates: [], optional: false })), [
+  assertEquals(describeNotes(parseWinupdate({ resultCode: 2, updates: [], optional: false })), [
     "This Windows Update Agent cannot be asked for updates that are offered as optional",
   ]);
 });

@@ -1,10 +1,14 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { parseEnvelope } from "../../../src/scanners/powershell/powershell.ts";
+import {
+  encodeCommand,
+  frameScript,
+  parseEnvelope,
+} from "../../../src/scanners/powershell/powershell.ts";
 import { ScanError, type ScanErrorReason } from "../../../src/scanners/scanner.ts";
-import { parseWinupdate } from "../../../src/scanners/winupdate/answer.ts";
+import { parseWinupdate, winupdateScript } from "../../../src/scanners/winupdate/search.ts";
 import { WinupdateError } from "../../../src/scanners/winupdate/failure.ts";
-import { describeUpdates, tellGaps } from "../../../src/scanners/winupdate/updates.ts";
+import { describeGaps, describeUpdates } from "../../../src/scanners/winupdate/updates.ts";
 import { readFixture } from "../fixture.ts";
 import { envelope } from "../powershell/stub.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
@@ -56,7 +60,7 @@ for (const [name, value, reason] of REFUSED) {
 Deno.test("parseWinupdate() says whether a search failed or was broken off", () => {
   const words = (resultCode: number) =>
     assertThrows(() => parseWinupdate({ resultCode, updates: [] }), ScanError).message;
-  assertEquals(words(5), "Cannot search for updates: the search was broken off");
+  assertEquals(words(5), "Cannot search for updates: the search was aborted");
   assertEquals(words(4), "Cannot search for updates: the search failed");
 });
 
@@ -141,7 +145,7 @@ Deno.test("parseWinupdate() takes a search with errors, and says what is missing
     "(0x8024401C)",
   ]);
   assertEquals(parseWinupdate({ resultCode: 3, updates: [] }).gaps, [
-    "Windows Update could not search everything, and does not tell why",
+    "Windows Update could not search everything, and does not say why",
   ]);
 });
 
@@ -169,7 +173,7 @@ Deno.test("parseWinupdate() reads at most 5,000 updates, and counts the rest", (
 function readAll(value: unknown): string[] {
   try {
     const answer = parseWinupdate(value);
-    return textsIn([describeUpdates(answer), tellGaps(answer)]);
+    return textsIn([describeUpdates(answer), describeGaps(answer)]);
   } catch (error) {
     assertInstanceOf(error, ScanError);
     return [error.message];
@@ -340,19 +344,97 @@ Deno.test("parseWinupdate() tells 200 characters of a server's address", () => {
 Deno.test("parseWinupdate() says who asks for a restart, and who was asked in vain", () => {
   const reason = (rebootRequired: boolean | null, reboot: Record<string, boolean>) =>
     answer({ rebootRequired, reboot }).reboot?.reason;
-  assertEquals(reason(false, {}), "none is asked for by the Windows Update Agent");
-  assertEquals(reason(null, { a: false }), "none is asked for by the registry");
+  assertEquals(reason(false, {}), "no restart is requested by the Windows Update Agent");
+  assertEquals(reason(null, { a: false }), "no restart is requested by the registry");
   assertEquals(
     reason(false, { a: false }),
-    "none is asked for by the Windows Update Agent and the registry",
+    "no restart is requested by the Windows Update Agent or the registry",
   );
   assertEquals(
     reason(true, { a: true }),
-    "the Windows Update Agent waits for a restart; registry: a",
+    "the Windows Update Agent requires a restart; registry: a",
   );
   const flags = (names: string) => Object.fromEntries(names.split("").map((name) => [name, true]));
   const four = "registry: a; registry: b; registry: c; registry: d";
   assertEquals([reason(null, flags("abcd")), reason(null, flags("abcde"))], [four, four]);
   assertEquals(reason(null, { ["x".repeat(80)]: true }), `registry: ${"x".repeat(80)}`);
   assertEquals(reason(null, { ["x".repeat(81)]: true }), `registry: ${"x".repeat(75)}(cut)`);
+});
+
+Deno.test("winupdateScript() asks online or not, and else the same", () => {
+  const online = winupdateScript({ online: true });
+  const offline = winupdateScript({ online: false });
+  assert(online.startsWith("$online=$true\n"));
+  assertEquals(offline, online.replace("$true", "$false"));
+});
+
+Deno.test("winupdateScript() leaves half of a command line free, and is ASCII", () => {
+  const script = winupdateScript({ online: true });
+  assert(encodeCommand(frameScript(script)).length < 16_000);
+  assert(/^[\n -~]*$/.test(script));
+});
+
+Deno.test("winupdateScript() has none of what Windows PowerShell 5.1 does not understand", () => {
+  const later = [/\?\?/, /\?\./, / \? .* : /, /&&/, /\|\|/, /-AsArray/, /ForEach-Object -Parallel/];
+  const script = frameScript(winupdateScript({ online: true }));
+  assertEquals(later.filter((pattern) => pattern.test(script)), []);
+});
+
+Deno.test("winupdateScript() closes what it opens", () => {
+  // No brackets stand in its strings but in pairs.
+  const open: string[] = [];
+  const pairs: Record<string, string> = { ")": "(", "}": "{", "]": "[" };
+  for (const sign of frameScript(winupdateScript({ online: true }))) {
+    if ("({[".includes(sign)) open.push(sign);
+    if (sign in pairs) assertEquals(open.pop(), pairs[sign]);
+  }
+  assertEquals(open, []);
+});
+
+Deno.test("winupdateScript() asks for what is neither installed nor hidden, and changes nothing", () => {
+  const script = winupdateScript({ online: true });
+  assert(script.includes("Search('IsInstalled=0 and IsHidden=0')"));
+  const long = "IsInstalled=0 and IsHidden=0 or " +
+    "IsInstalled=0 and IsHidden=0 and DeploymentAction='OptionalInstallation'";
+  assert(script.includes(`Search("${long}")`) && script.includes("'0x80240032'"));
+  const changes =
+    /AddService|RemoveService|CreateUpdateInstaller|CreateUpdateDownloader|AcceptEula/;
+  assert(!changes.test(script) && !/IsHidden=\$|Set-|Start-Service|Restart-/.test(script));
+});
+
+Deno.test("winupdateScript() tells the fields that the fixtures have", () => {
+  const script = winupdateScript({ online: true });
+  const fixture = JSON.parse(readFixture("winupdate", "reported.json"));
+  const [, item = ""] = /\n\[ordered\]@\{\n([^]*?)\}\n\}catch/.exec(script) ?? [];
+  const fields = item.split("\n").map((line) => line.split("=")[0]);
+  assertEquals(fields, Object.keys(fixture.updates[0]));
+  const [, head = ""] = /\$answer=\[ordered\]@\{(.*)\}/.exec(script) ?? [];
+  const first = head.split(";").map((part) => part.split("=")[0] ?? "");
+  const later = [...script.matchAll(/\$answer\.(optional|resultCode|warnings|updates|unread)=/g)];
+  const all = [...first, ...later.map((match) => match[1] ?? "")];
+  assertEquals([...new Set(all)], Object.keys(fixture));
+});
+
+Deno.test("winupdateScript() reads the flags and policies of hosts, and no file operations", () => {
+  const script = winupdateScript({ online: true });
+  const read = [
+    "WindowsUpdate\\Auto Update\\RebootRequired",
+    "Component Based Servicing\\RebootPending",
+    "UseUpdateClassPolicySource",
+    "SetPolicyDrivenUpdateSourceFor$($name)Updates",
+    "PolicyManager\\current\\device\\Update",
+    "UpdatePolicy\\PolicyState",
+  ];
+  assertEquals(read.filter((name) => !script.includes(name)), []);
+  assert(!script.includes("PendingFileRenameOperations"));
+});
+
+Deno.test("winupdateScript() casts every text and makes every list anew", () => {
+  const lines = winupdateScript({ online: true }).split("\n");
+  const fields = lines.filter((line) => /^[a-z]\w*=.*\$update\./i.test(line));
+  const safe = /=(?:\[(?:string|int|bool)\]\$|@\(|Get-Day \$|\[ordered\]@\{provider=\[string\]\$)/;
+  assertEquals(fields.filter((line) => !safe.test(line)), []);
+  assert(fields.length > 10);
+  // What returns nothing would be an empty object in JSON.
+  assert(/function Get-Day[^\n]*else\{''\}\}\n/.test(winupdateScript({ online: true })));
 });

@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { describeComplaint, isBlocked } from "../../../src/scanners/powershell/complaint.ts";
+import {
+  firstErrorSentence,
+  isAntivirusRefusal,
+} from "../../../src/scanners/powershell/error_output.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
 
 const ROWS: readonly [string, string][] = [
@@ -76,38 +79,41 @@ const ROWS: readonly [string, string][] = [
   ["Cannot reach https://anna:S3cret@wsus/x\r\n", "Cannot reach https://(hidden)@wsus/x"],
 ];
 
-Deno.test("describeComplaint() tells the first sentence that says what is wrong", () => {
-  for (const [output, told] of ROWS) assertEquals(describeComplaint(output), told);
+Deno.test("firstErrorSentence() tells the first sentence that says what is wrong", () => {
+  for (const [output, told] of ROWS) assertEquals(firstErrorSentence(output), told);
 });
 
-Deno.test("describeComplaint() joins lines that are as wide as PowerShell breaks them, and no others", () => {
+Deno.test("firstErrorSentence() joins lines that are as wide as PowerShell breaks them, and no others", () => {
   const joined = [78, 79, 80, 81, 118, 119, 120, 121].filter((width) => {
     const line = "x".repeat(width);
-    return describeComplaint(`${line}\r\nrest\r\nmore\r\n`) === `${line}rest`;
+    return firstErrorSentence(`${line}\r\nrest\r\nmore\r\n`) === `${line}rest`;
   });
   assertEquals(joined, [79, 80, 119, 120]);
   const three = "x".repeat(80);
-  assertEquals(describeComplaint(`${three}\r\n${three}\r\nrest`), `${three}${three}rest`);
+  assertEquals(firstErrorSentence(`${three}\r\n${three}\r\nrest`), `${three}${three}rest`);
 });
 
-Deno.test("isBlocked() knows the id of a refusal in either form, and no other", () => {
+Deno.test("isAntivirusRefusal() knows the id of a refusal in either form, and no other", () => {
   const id = "FullyQualifiedErrorId : ScriptContainedMaliciousContent";
-  assertEquals(isBlocked(`    + ${id}\r\n`), true);
-  assertEquals(isBlocked(`#< CLIXML\r\n<Objs><S S="Error">${id}</S></Objs>`), true);
-  assertEquals(isBlocked("    + FullyQualifiedErrorId : CommandNotFoundException\r\n"), false);
+  assertEquals(isAntivirusRefusal(`    + ${id}\r\n`), true);
+  assertEquals(isAntivirusRefusal(`#< CLIXML\r\n<Objs><S S="Error">${id}</S></Objs>`), true);
+  assertEquals(
+    isAntivirusRefusal("    + FullyQualifiedErrorId : CommandNotFoundException\r\n"),
+    false,
+  );
 });
 
-Deno.test("describeComplaint() looks at the first 64 KiB, and tells 300 characters of a line", () => {
+Deno.test("firstErrorSentence() looks at the first 64 KiB, and tells 300 characters of a line", () => {
   const blanks = " ".repeat(65_535);
-  assertEquals(describeComplaint(`${blanks}x`), "x");
-  assertEquals(describeComplaint(`${blanks} x`), "");
-  assertEquals(describeComplaint("x".repeat(301)), `${"x".repeat(295)}(cut)`);
+  assertEquals(firstErrorSentence(`${blanks}x`), "x");
+  assertEquals(firstErrorSentence(`${blanks} x`), "");
+  assertEquals(firstErrorSentence("x".repeat(301)), `${"x".repeat(295)}(cut)`);
 });
 
-Deno.test("describeComplaint() is short, and text alone", () => {
+Deno.test("firstErrorSentence() is short, and text alone", () => {
   const output = fc.string({ unit: "binary", maxLength: 1_000 });
   fc.assert(fc.property(output, fc.boolean(), (text, isXml) => {
-    const told = describeComplaint(isXml ? `#< CLIXML <S S="Error">${text}</S>` : text);
+    const told = firstErrorSentence(isXml ? `#< CLIXML <S S="Error">${text}</S>` : text);
     assert(told.length <= 300 && told.isWellFormed());
     assert(!hasControls(told));
   }));

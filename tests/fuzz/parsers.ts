@@ -42,9 +42,9 @@ import {
   parseInstalled as parseInstalledRpms,
   parseOffered,
 } from "../../src/scanners/dnf/rpm_packages.ts";
-import { gapsIn, wingetUpdates } from "../../src/scanners/winget/answer.ts";
+import { wingetGaps, wingetUpdates } from "../../src/scanners/winget/answer.ts";
 import { parseWingetModule } from "../../src/scanners/winget/module.ts";
-import { markPinned } from "../../src/scanners/winget/pins.ts";
+import { markPinned } from "../../src/scanners/winget/upgrades.ts";
 import { parseWingetUpgrades } from "../../src/scanners/winget/upgrades.ts";
 
 /** One parser: whatever it makes of a text is looked through. */
@@ -158,7 +158,7 @@ export const PARSERS: readonly Parser[] = [
     fixtures: /^(language|list|new|nothing|old|report)_/,
     parse: (text) => {
       const answer = parseWingetUpgrades(text);
-      return [wingetUpdates(answer.rows), gapsIn(answer)];
+      return [wingetUpdates(answer.rows), wingetGaps(answer)];
     },
   },
   {

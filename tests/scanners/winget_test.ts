@@ -137,8 +137,8 @@ Deno.test("scan() doubts an empty list after a full one, and no other", async ()
   const { updates, warnings } = await scan("new_nothing.txt", 40);
   assertEquals(updates, []);
   assertEquals(warnings, [
-    'winget finds no updates as the user "anna", where it found 40 the last time: ' +
-    "that is believed when the next scan finds none either",
+    'winget finds no updates as the user "anna", but found 40 in the last scan: ' +
+    "the empty list counts once the next scan confirms it",
   ]);
   assertEquals((await scan("new_nothing.txt", 0)).warnings, []);
   assertEquals((await scan("new_four_columns.txt", 40)).warnings, []);
@@ -174,7 +174,7 @@ Deno.test("scan() as SYSTEM runs the newest package, and says what it cannot see
   const { warnings, scope } = await scanWith(wingetScanner(), host, {});
   assertEquals([warnings, scope], [
     [],
-    `asked through "${newest}" as SYSTEM, who sees only what was installed for the whole machine`,
+    `asked through "${newest}" as SYSTEM, which sees only what is installed for the whole machine`,
   ]);
 });
 
@@ -314,7 +314,7 @@ Deno.test("scan() as SYSTEM asks the module in PowerShell 7 alone", async () => 
   const { updates, result, scope } = await scanWith(wingetScanner(), host, {});
   assertEquals(updates.map((update) => update.package), ["Microsoft.PowerShell"]);
   assertEquals([host.asked.at(-1)?.[1], result], ["-MTA", "degraded"]);
-  assert(scope?.startsWith("asked through its PowerShell module as SYSTEM, who "), scope);
+  assert(scope?.startsWith("asked through its PowerShell module as SYSTEM, which "), scope);
 });
 
 Deno.test("scan() that is called off is called off everywhere", async () => {

@@ -201,7 +201,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "The message begins so, and only the first of several would be taken out",
   },
   {
-    file: "src/scanners/winget/lines.ts",
+    file: "src/scanners/winget/layout.ts",
     operator: "boundary",
     before: 'while (end > 0 && line[end - 1] === "\\r") end--;',
     after: 'while ((end >= 0) && line[end - 1] === "\\r") end--;',
@@ -288,7 +288,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Where there is no value, reading it is undefined as well",
   },
   {
-    file: "src/scanners/winget/columns.ts",
+    file: "src/scanners/winget/layout.ts",
     operator: "logical",
     before: 'const [, id = "", , available = "", source = "winget"] = cut(row, starts) ?? [];',
     after: 'const [, id = "", , available = "", source = "winget"] = (cut(row, starts));',
@@ -405,7 +405,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Nothing is taken out of a line that holds nothing to be taken out, in more time",
   },
   {
-    file: "src/scanners/winget/columns.ts",
+    file: "src/scanners/winget/layout.ts",
     operator: "number",
     before:
       ".filter((at, index) => index === 0 || rows.every((row) => cut(row, [0, at]) !== undefined));",

@@ -1,11 +1,13 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ScanError, type ScanErrorReason } from "../../../src/scanners/scanner.ts";
 import {
-  complaintsIn,
-  cutGap,
-  gapsIn,
   lacksKnownSentence,
+  otherSentences,
+  parseNothingFound,
+  parseWingetSources,
   requireAnswer,
+  truncationGaps,
+  wingetGaps,
   wingetSources,
   wingetUpdates,
 } from "../../../src/scanners/winget/answer.ts";
@@ -21,13 +23,13 @@ function read(name: string) {
 }
 
 const NO_LIST: readonly [what: string, stdout: string, reason: ScanErrorReason, fact: string][] = [
-  ["nothing at all", "", "not_available", "it said nothing at all"],
-  ["a spinner alone", "\r   - \r   \\ \r\r\n", "not_available", "it said nothing at all"],
+  ["nothing at all", "", "not_available", "it printed nothing"],
+  ["a spinner alone", "\r   - \r   \\ \r\r\n", "not_available", "it printed nothing"],
   [
     "a source that failed",
     readFixture("winget", "nothing_source_failed.txt"),
     "transient",
-    "it found nothing, and said: Failed in attempting to update the source: winget; " +
+    "it found nothing, and printed: Failed in attempting to update the source: winget; " +
     "Failed when searching source; results will not be included: winget; " +
     "No installed package found matching input criteria.",
   ],
@@ -35,14 +37,14 @@ const NO_LIST: readonly [what: string, stdout: string, reason: ScanErrorReason, 
     "a source that failed, in another language",
     "Die Quelle ist nicht zu erreichen: winget\r\nEs wurde kein Paket gefunden.\r\n",
     "transient",
-    "it found nothing, and said: Die Quelle ist nicht zu erreichen: winget; " +
+    "it found nothing, and printed: Die Quelle ist nicht zu erreichen: winget; " +
     "Es wurde kein Paket gefunden.",
   ],
   [
     "one complaint",
     "Failed when opening source(s)\r\n",
     "transient",
-    "it found nothing, and said: Failed when opening source(s)",
+    "it found nothing, and printed: Failed when opening source(s)",
   ],
   ["half a sentence", "No installed package fou", "transient", "the answer is cut off"],
   [
@@ -133,7 +135,7 @@ Deno.test("wingetSources() names the source that winget complains of, wherever i
   ]);
 });
 
-Deno.test("gapsIn() of a whole list is empty", () => {
+Deno.test("wingetGaps() of a whole list is empty", () => {
   const whole = [
     "new_five_columns.txt",
     "new_three_tables.txt",
@@ -143,10 +145,10 @@ Deno.test("gapsIn() of a whole list is empty", () => {
     "language_ru.txt",
     "language_ja.txt",
   ];
-  for (const name of whole) assertEquals(gapsIn(read(name)), [], name);
+  for (const name of whole) assertEquals(wingetGaps(read(name)), [], name);
 });
 
-Deno.test("gapsIn() tells what is missing", () => {
+Deno.test("wingetGaps() tells what is missing", () => {
   const rows: [name: string, gaps: string[]][] = [
     ["report_pins.txt", [
       "Packages with updates that are pinned, and not in the list: 3",
@@ -161,9 +163,9 @@ Deno.test("gapsIn() tells what is missing", () => {
     ]],
     ["nothing_pins.txt", ["Packages with updates that are pinned, and not in the list: 2"]],
   ];
-  for (const [name, gaps] of rows) assertEquals(gapsIn(read(name)), gaps, name);
+  for (const [name, gaps] of rows) assertEquals(wingetGaps(read(name)), gaps, name);
   const cutOff = readFixture("winget", "new_four_columns.txt").replace("2 upgrades", "3 upgrades");
-  assertEquals(gapsIn(parseWingetUpgrades(`${cutOff}4 pac`)), [
+  assertEquals(wingetGaps(parseWingetUpgrades(`${cutOff}4 pac`)), [
     "winget counts 3, 2 could be read",
     "Lines of winget's answer that were too long or cut off: 1",
   ]);
@@ -207,19 +209,19 @@ Deno.test("wingetUpdates() invents no severity, version or source", () => {
   assertEquals(states, ["upgradable", "upgradable", "explicit_only", "pinned"]);
 });
 
-Deno.test("cutGap() names what was left out, and not all of much", () => {
+Deno.test("truncationGaps() names what was left out, and not all of much", () => {
   const row = read("new_four_columns.txt").rows[0];
   const rows = Array.from({ length: 7 }, () => row).filter((one): one is WingetUpgrade => !!one);
-  assertEquals(cutGap([]), []);
-  const [gap = ""] = cutGap(rows);
+  assertEquals(truncationGaps([]), []);
+  const [gap = ""] = truncationGaps(rows);
   assertEquals(gap.match(/7-Zip/g)?.length, 5);
-  assertEquals(gap.includes("cut their ids or versions: 7 ("), true);
+  assertEquals(gap.includes("truncated their ids or versions: 7 ("), true);
 });
 
-Deno.test("gapsIn() tells five of winget's sentences, and not more", () => {
+Deno.test("wingetGaps() tells five of winget's sentences, and not more", () => {
   const complaints = Array.from({ length: 7 }, (_, n) => `sentence ${n}`);
   assertEquals(
-    gapsIn(read("new_nothing.txt"), complaints),
+    wingetGaps(read("new_nothing.txt"), complaints),
     complaints.slice(0, 5).map((text) => `winget says: ${text}`),
   );
 });
@@ -242,9 +244,9 @@ Deno.test("lacksKnownSentence() is true of sentences alone, none of which is kno
   }
 });
 
-Deno.test("complaintsIn() lets one sentence say that nothing was found, and none beside a table", () => {
+Deno.test("otherSentences() lets one sentence say that nothing was found, and none beside a table", () => {
   const complaints = (stdout: string, learnt: string | null = null) =>
-    complaintsIn(parseWingetUpgrades(stdout), learnt);
+    otherSentences(parseWingetUpgrades(stdout), learnt);
   assertEquals(complaints(`${NOTHING}\r\n`), []);
   assertEquals(complaints(`Odd.\r\n${NOTHING}\r\n`), ["Odd."]);
   assertEquals(complaints(`${NOTHING}\r\n${NOTHING}\r\n`), [NOTHING]);
@@ -283,11 +285,11 @@ Deno.test("requireAnswer() quotes five sentences, and not more", () => {
   const answer = (count: number) => parseWingetUpgrades(`${lines.slice(0, count).join("\n")}\n`);
   for (const count of [5, 6]) {
     const { message } = assertThrows(() => requireAnswer(answer(count), false), ScanError);
-    assertEquals(message.split(", and said: ")[1], "one.; two.; three.; four.; five.");
+    assertEquals(message.split(", and printed: ")[1], "one.; two.; three.; four.; five.");
   }
 });
 
-Deno.test("gapsIn() tells each kind of what is missing by itself, and how much", () => {
+Deno.test("wingetGaps() tells each kind of what is missing by itself, and how much", () => {
   const whole: WingetUpgrades = {
     rows: read("new_four_columns.txt").rows,
     announced: 2,
@@ -316,7 +318,7 @@ Deno.test("gapsIn() tells each kind of what is missing by itself, and how much",
     [{ dropped: 1 }, ["Lines of winget's answer that were too long or cut off: 1"]],
     [{ messages: ["Odd."] }, ["winget says: Odd."]],
   ];
-  for (const [fields, gaps] of rows) assertEquals(gapsIn({ ...whole, ...fields }), gaps);
+  for (const [fields, gaps] of rows) assertEquals(wingetGaps({ ...whole, ...fields }), gaps);
 });
 
 Deno.test("requireAnswer() takes an answer that was cut off for none, though nothing was found", () => {
@@ -371,14 +373,14 @@ Deno.test("wingetUpdates() knows no version that is unknown or empty, and keeps 
   assertEquals(told({ name: "" }), ["23.01", "upgradable", "winget", null]);
 });
 
-Deno.test("cutGap() names five of them", () => {
+Deno.test("truncationGaps() names five of them", () => {
   const [row] = read("new_four_columns.txt").rows;
   const names = (count: number) =>
-    cutGap(Array(count).fill(row)).join().match(/7-Zip/g)?.length ?? 0;
+    truncationGaps(Array(count).fill(row)).join().match(/7-Zip/g)?.length ?? 0;
   assertEquals([names(0), names(1), names(5), names(6)], [0, 1, 5, 5]);
 });
 
-Deno.test("requireAnswer() is content with a table whose only row cannot be read, and gapsIn() tells of it", () => {
+Deno.test("requireAnswer() is content with a table whose only row cannot be read, and wingetGaps() tells of it", () => {
   const lines = [
     "Name Id  Version Available Source",
     "-".repeat(33),
@@ -387,10 +389,60 @@ Deno.test("requireAnswer() is content with a table whose only row cannot be read
   ];
   const answer = parseWingetUpgrades(`${lines.join("\n")}\n1 upgrades available.\n`);
   requireAnswer(answer, false);
-  assertEquals([answer.rows, gapsIn(answer)[0]], [[], "winget counts 1, 0 could be read"]);
+  assertEquals([answer.rows, wingetGaps(answer)[0]], [[], "winget counts 1, 0 could be read"]);
   // Of more rows, or of none that winget counts, the table is in doubt.
   for (const count of ["2 upgrades available.\n", ""]) {
     const other = parseWingetUpgrades(`${lines.join("\n")}\n${count}`);
     assertThrows(() => requireAnswer(other, false), ScanError, "its table is not understood");
   }
+});
+
+const DEFAULT = readFixture("winget", "sources_default.txt");
+
+Deno.test("parseWingetSources() reads an object a line, old forms without Explicit too", () => {
+  const found = parseWingetSources(readFixture("winget", "sources_private.txt"));
+  assertEquals(found?.map(({ name, isExplicit }) => [name, isExplicit]), [
+    ["msstore", false],
+    ["winget", false],
+    ["winget-font", true],
+    ["contoso", false],
+  ]);
+  assertEquals(found?.[1]?.url, "https://cdn.winget.microsoft.com/cache");
+  assertEquals(parseWingetSources('\ufeff   - \r{"Name":"a"}'), [
+    { name: "a", url: null, isExplicit: false },
+  ]);
+});
+
+Deno.test("parseWingetSources() takes nothing for a list that is not wholly one", () => {
+  const bad = ["", "\r\n", "No sources.\r\n", `${DEFAULT}x\r\n`, "[]", "null", "{}", '{"Name":""}'];
+  const many = '{"Name":"a"}\n'.repeat(51);
+  for (
+    const text of [
+      ...bad,
+      DEFAULT.slice(0, -5),
+      '{"Name":1}',
+      many,
+      `{"Name":"${"x".repeat(201)}"}`,
+    ]
+  ) {
+    assertEquals(parseWingetSources(text), null, text);
+  }
+  assertEquals(parseWingetSources('{"Name":"a"}\n'.repeat(50))?.length, 50);
+});
+
+Deno.test("wingetSources() without a list has Microsoft's two sources", () => {
+  assertEquals(wingetSources([]).sources.map(({ name }) => name), ["winget", "msstore"]);
+});
+
+Deno.test("parseNothingFound() returns the one sentence of an answer, and nothing of any other answer", () => {
+  const polish = "Nie znaleziono zainstalowanego pakietu.";
+  assertEquals(parseNothingFound(`\r - \r${polish}\r\n`), polish);
+  const useless = [
+    "",
+    `Ups.\r\n${polish}\r\n`,
+    `${polish}\r\nUps`,
+    `${polish}\r\n\r\n${readFixture("winget", "new_four_columns.txt")}`,
+    `${polish}\r\n\r\nOdd:\r\nName Id\r\n--------\r\nGit  Git.Git\r\n`,
+  ];
+  for (const stdout of useless) assertEquals(parseNothingFound(stdout), null, stdout);
 });

@@ -1,16 +1,153 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { ScanError, type ScanErrorReason } from "../../../src/scanners/scanner.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
+  bestPackages,
   findWinget,
-  learnNothingFound,
+  isTooOld,
   listInstalled,
+  listNoPackage,
   listPins,
   listUpgrades,
+  saysNothingFound,
   type Winget,
+  wingetAccount,
+  wingetFailure,
+  wingetNotRun,
+  wingetPaths,
 } from "../../../src/scanners/winget/program.ts";
-import type { RunOptions, RunResult } from "../../../src/system/process.ts";
-import { readFixture, succeeded } from "../fixture.ts";
-import { ALIAS, ended, WingetHost } from "./host.ts";
+import { ALIAS, ended, PACKAGES, WingetHost } from "./host.ts";
+import { ScanError, type ScanErrorReason } from "../../../src/scanners/scanner.ts";
+import {
+  CommandError,
+  type CommandErrorReason,
+  type RunOptions,
+  type RunResult,
+} from "../../../src/system/process.ts";
+import { succeeded } from "../fixture.ts";
+
+function packaged(version: string, architecture: string): string {
+  return `Microsoft.DesktopAppInstaller_${version}_${architecture}__8wekyb3d8bbwe`;
+}
+
+Deno.test("bestPackages() answers nothing for nothing and for junk", () => {
+  const junk = [
+    "",
+    "Deleted",
+    "Microsoft.DesktopAppInstaller_8wekyb3d8bbwe",
+    "Microsoft.DesktopAppInstaller_1.22.11261.0_neutral_~_8wekyb3d8bbwe",
+    "Microsoft.DesktopAppInstaller_1.22.11261.0_neutral_split.scale-100_8wekyb3d8bbwe",
+    "Microsoft.DesktopAppInstaller_1.22.11261.0_x64__aaaaaaaaaaaaa",
+    "Evil_Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe",
+    "Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe.evil",
+    "Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe\\evil",
+    "Microsoft.DesktopAppInstaller_1.1234567890_x64__8wekyb3d8bbwe",
+  ];
+  assertEquals(bestPackages([], "x86_64"), []);
+  assertEquals(bestPackages(junk, "x86_64"), []);
+});
+
+Deno.test("bestPackages() takes the numerically highest version of the host's architecture", () => {
+  const names = [
+    packaged("1.9.25200.0", "x64"),
+    packaged("1.22.11261.0", "x64"),
+    packaged("1.22.9999.0", "x64"),
+    packaged("1.29.1.0", "arm64"),
+    packaged("1.22.11261.0", "x86"),
+  ];
+  assertEquals(bestPackages(names, "x86_64"), [
+    packaged("1.22.11261.0", "x64"),
+    packaged("1.22.9999.0", "x64"),
+    packaged("1.9.25200.0", "x64"),
+  ]);
+  assertEquals(bestPackages(names, "aarch64"), [packaged("1.29.1.0", "arm64")]);
+});
+
+Deno.test("bestPackages() takes another architecture's where the host has no other", () => {
+  const names = [packaged("1.21.0.0", "arm64"), packaged("1.22.0.0", "arm64")];
+  assertEquals(bestPackages(names, "x86_64"), names.toReversed());
+});
+
+Deno.test("bestPackages() knows a folder in any case, and versions of two to four numbers", () => {
+  const shouted = packaged("1.22.0.0", "X64").toUpperCase();
+  const names = [shouted, packaged("1.23", "arm64"), packaged("1.22.0.0.1", "x64")];
+  assertEquals(bestPackages(names, "x86_64"), [shouted]);
+  const short = [packaged("1.22", "x64"), packaged("1.22.0.1", "x64"), packaged("2", "x64")];
+  assertEquals(bestPackages(short, "x86_64"), [
+    packaged("1.22.0.1", "x64"),
+    packaged("1.22", "x64"),
+  ]);
+});
+
+Deno.test("wingetPaths() of a user is the alias, which nobody looks into", async () => {
+  const host = new WingetHost();
+  host.files.inspect = () => Promise.reject(new Error("looked at"));
+  assertEquals(await wingetPaths(host), [ALIAS]);
+});
+
+Deno.test("wingetPaths() of SYSTEM is in the package's folder", async () => {
+  const host = new WingetHost();
+  host.becomeSystem();
+  assertEquals(await wingetPaths(host), []);
+  host.addPackage("1.9.25200.0");
+  const newest = host.addPackage("1.22.11261.0");
+  assertEquals((await wingetPaths(host))[0], newest);
+  host.environment.set("ProgramW6432", "D:\\Programs");
+  assertEquals(await wingetPaths(host), []);
+});
+
+Deno.test("wingetPaths() is empty where no folder may be read, or no variable tells of one", async () => {
+  const host = new WingetHost();
+  host.files.list = () => Promise.reject(new Error("denied"));
+  assertEquals(await wingetPaths(host), []);
+  const bare = new WingetHost();
+  bare.environment.clear();
+  const path = bare.addPackage("1.22.11261.0");
+  assertEquals(await wingetPaths(bare), [path]);
+  assertEquals(path.startsWith(PACKAGES), true);
+  const looked: string[] = [];
+  bare.files.list = (_, folder) => {
+    looked.push(folder);
+    return Promise.resolve([]);
+  };
+  await wingetPaths(bare);
+  assertEquals(looked, [PACKAGES], "without LOCALAPPDATA there is no folder of aliases");
+});
+
+Deno.test("wingetPaths() finds the alias in any case, and packages where programs are", async () => {
+  const host = new WingetHost();
+  host.files.texts.clear();
+  host.files.texts.set(ALIAS.replace("winget.exe", "WinGet.EXE"), "");
+  assertEquals(await wingetPaths(host), [ALIAS]);
+  host.files.texts.clear();
+  const path = host.addPackage("1.22.11261.0").replace("C:\\Program Files", "E:\\Programs");
+  host.files.texts.set(path, "");
+  host.environment.set("ProgramFiles", "E:\\Programs");
+  assertEquals(await wingetPaths(host), [path]);
+  // A 32-bit process is told of another folder in that variable.
+  host.environment.set("ProgramW6432", "E:\\Programs");
+  host.environment.set("ProgramFiles", "E:\\Programs (x86)");
+  assertEquals(await wingetPaths(host), [path]);
+});
+
+Deno.test("wingetAccount() tells services from people", () => {
+  const host = new WingetHost();
+  const rows: readonly [profile: string, description: string, isService: boolean][] = [
+    ["C:\\Users\\anna", 'the user "anna"', false],
+    ["C:\\Users\\anna\\", 'the user "anna"', false],
+    ["", 'the user "unknown"', false],
+    ["C:\\Windows\\system32\\config\\systemprofile", "SYSTEM", true],
+    ["c:\\WINDOWS\\System32\\Config\\SystemProfile\\", "SYSTEM", true],
+    ["C:\\Windows\\ServiceProfiles\\LocalService", "LocalService", true],
+    ["c:\\windows\\serviceprofiles\\NetworkService\\", "NetworkService", true],
+    ["C:\\Users\\systemprofile", 'the user "systemprofile"', false],
+    ["D:\\config\\systemprofiles", 'the user "systemprofiles"', false],
+  ];
+  for (const [profile, description, isService] of rows) {
+    host.environment.set("USERPROFILE", profile);
+    assertEquals(wingetAccount(host), { description, isService }, profile);
+  }
+  host.environment.delete("USERPROFILE");
+  assertEquals(wingetAccount(host), { description: 'the user "unknown"', isService: false });
+});
 
 const TOO_OLD = 0x8a150002;
 const NO_MATCH = 0x8a150014;
@@ -64,7 +201,7 @@ Deno.test("findWinget() fails with the word of the best winget, where none works
   assert(message.startsWith(`Cannot start winget ("${ALIAS}"): a DLL`), message);
   host.files.texts.delete(ALIAS);
   const [, silent] = await failureOf(findWinget(host, {}));
-  assert(silent.endsWith("it said nothing"), silent);
+  assert(silent.endsWith("it printed nothing"), silent);
   host.files.texts.clear();
   assertEquals(await failureOf(findWinget(host, {})), [
     "not_available",
@@ -116,7 +253,7 @@ Deno.test("every question leaves out progress since winget 1.29, which knows how
     const { winget, asked } = stub([succeeded("x\r\n")], version);
     await listUpgrades(winget);
     await listInstalled(winget, ["--id", "A.B"]);
-    await learnNothingFound(winget);
+    await listNoPackage(winget);
     await listPins(winget);
     assertEquals(asked.map((args) => args.includes("--no-progress")), Array(4).fill(isQuiet));
   }
@@ -165,22 +302,16 @@ Deno.test("listInstalled() answers what a search that succeeded said, and all of
   }
 });
 
-Deno.test("learnNothingFound() learns the one sentence that winget says of no package", async () => {
-  const polish = "Nie znaleziono zainstalowanego pakietu.";
-  const learn = (answer: RunResult) => learnNothingFound(stub([answer]).winget);
-  assertEquals(await learn(ended(NO_MATCH, `\r - \r${polish}\r\n`)), polish);
-  const table = readFixture("winget", "new_four_columns.txt");
+Deno.test("listNoPackage() returns the output of a search that ended with no match, and all of it", async () => {
+  const output = "Nie znaleziono zainstalowanego pakietu.\r\n";
+  const answerTo = (result: RunResult) => listNoPackage(stub([result]).winget);
+  assertEquals(await answerTo(ended(NO_MATCH, output)), output);
   const useless: readonly RunResult[] = [
-    succeeded(`${polish}\r\n`),
-    ended(NO_UPDATE, `${polish}\r\n`),
-    ended(NO_MATCH),
-    ended(NO_MATCH, `Ups.\r\n${polish}\r\n`),
-    ended(NO_MATCH, `${polish}\r\nUps`),
-    ended(NO_MATCH, `${polish}\r\n\r\n${table}`),
-    ended(NO_MATCH, `${polish}\r\n\r\nOdd:\r\nName Id\r\n--------\r\nGit  Git.Git\r\n`),
-    { ...ended(NO_MATCH, `${polish}\r\n`), truncated: true },
+    succeeded(output),
+    ended(NO_UPDATE, output),
+    { ...ended(NO_MATCH, output), truncated: true },
   ];
-  for (const answer of useless) assertEquals(await learn(answer), null, answer.stdout);
+  for (const result of useless) assertEquals(await answerTo(result), null);
 });
 
 Deno.test("listPins() answers winget's list, and nothing where it is too old for pins", async () => {
@@ -196,4 +327,140 @@ Deno.test("listPins() answers winget's list, and nothing where it is too old for
     "permanent",
     "Cannot list winget's pins: the answer is too long",
   ]);
+});
+
+const CODES: readonly [code: number, reason: ScanErrorReason][] = [
+  [-1978335230, "permanent"],
+  [-1978335162, "permanent"],
+  [-1978335166, "permanent"],
+  [-1978335217, "permanent"],
+  [-1978335221, "permanent"],
+  [-1978335211, "permanent"],
+  [-1978335163, "transient"],
+  [-1978335157, "transient"],
+  [0x8a150044, "transient"],
+  [0x8a15003b, "transient"],
+  [0x8a150039, "transient"],
+  [-1978335123, "transient"],
+  [-1978335138, "permanent"],
+  [-1978335174, "not_available"],
+  [-1978335231, "transient"],
+  [-1978335229, "transient"],
+  [0x8a150005, "transient"],
+  [0x8a15006a, "transient"],
+  [0x80072ee7, "transient"],
+  [0x80072efd, "transient"],
+  [0x80072ee2, "transient"],
+  [0x801901f4, "transient"],
+  // A policy forbids the package; App Installer is just being replaced; a full disk.
+  [0x80073cff, "not_available"],
+  [0x80073d01, "not_available"],
+  [0x80073d00, "transient"],
+  [0x80073d02, "transient"],
+  [0x80073cf4, "transient"],
+  [0x80070070, "transient"],
+  // Not listed, so that it has to repeat.
+  [0x80073cf6, "transient"],
+  [0x80073d19, "transient"],
+  [0x80073d1e, "transient"],
+  [0x80070005, "permanent"],
+  [-1073741515, "not_available"],
+  [0x80072efe, "transient"],
+  [0x80072eff, "transient"],
+  [0xc0000005, "transient"],
+  [0xc0000409, "transient"],
+  [0xc0000142, "transient"],
+  [0xc000013a, "transient"],
+  [0x40010004, "transient"],
+  [0x8a15003f, "permanent"],
+  [0x8a150016, "permanent"],
+  [0x8a15000a, "permanent"],
+  [0x8a150012, "permanent"],
+  [0x8a150038, "permanent"],
+  [0x8a15003e, "permanent"],
+  [0x8a150064, "transient"],
+  [0x80073cf5, "transient"],
+  [0x80073cf8, "transient"],
+  [0x80073cf0, "permanent"],
+  [0x80073d1f, "permanent"],
+  [0x80073cef, "transient"],
+  [0x80073d20, "transient"],
+  [0x8a15ffff, "transient"],
+  [1, "transient"],
+];
+
+/** Of these nothing is known but that winget failed. */
+const UNKNOWN: readonly number[] = [0x80073cef, 0x80073d20, 0x8a15ffff, 1];
+
+for (const [code, reason] of CODES) {
+  Deno.test(`wingetFailure() takes ${code} for ${reason}, signed or not`, () => {
+    for (const number of [code | 0, code >>> 0]) {
+      const error = wingetFailure("list updates", number);
+      assertEquals(error.reason, reason);
+      const hex = (code >>> 0).toString(16).toUpperCase().padStart(8, "0");
+      assert(error.message.startsWith("Cannot list updates: "), error.message);
+      assert(error.message.includes(`(0x${hex})`), error.message);
+      assertEquals(error.message.includes(": it failed ("), UNKNOWN.includes(code), error.message);
+    }
+  });
+}
+
+Deno.test("wingetFailure() says what to do where a person can do something", () => {
+  assertEquals(
+    wingetFailure("list updates", -1978335217).message,
+    "Cannot list updates: the source's data is missing for this account (0x8A15000F). " +
+      "Next: run `winget source update` as the same account",
+  );
+  for (
+    const [code, advice] of [[0x8a15003f, "winget source list"], [0x8a150016, "App Installer"]]
+  ) {
+    const { message } = wingetFailure("list updates", Number(code));
+    assert(message.includes(String(advice)), message);
+  }
+});
+
+Deno.test("wingetFailure() advises to repair App Installer only where its package is broken", () => {
+  const advice = (code: number) => wingetFailure("list updates", code).message.split("Next: ")[1];
+  const broken = [
+    ...[0x80073cf0, 0x80073cf2, 0x80073cf3, 0x80073cfc, 0x80073cfd, 0x80073cfe, 0x80073d03],
+    ...[0x80073d04, 0x80073d07, 0x80073d09, 0x80073d10, 0x80073d13, 0x80073d1f],
+  ];
+  for (const code of broken) {
+    assertEquals(advice(code), "repair App Installer for this account", code.toString(16));
+    assertEquals(wingetFailure("x", code).reason, "permanent");
+  }
+  for (const code of [0x80073cf1, 0x80073cf9, 0x80073d0d, 0x80073d1e]) {
+    assertEquals(advice(code), "if it stays so, repair App Installer for this account");
+    assertEquals(wingetFailure("x", code).reason, "transient");
+  }
+  for (const code of [0x80073d00, 0x80073d02, 0x80073cf5, 0x80073cf8]) {
+    assertEquals(advice(code), undefined);
+  }
+  for (const code of [0x80073cf4, 0x80070070]) {
+    assertEquals(advice(code), "free space on the system drive");
+  }
+  for (const code of [0x80073cff, 0x80073d01]) {
+    assertEquals(advice(code)?.includes("policies"), true);
+  }
+});
+
+Deno.test("saysNothingFound() and isTooOld() know their codes, signed or not", () => {
+  assertEquals([-1978335212, 0x8a150014, -1978335189].map(saysNothingFound), [true, true, true]);
+  assertEquals([0, 1, -1978335230].map(saysNothingFound), [false, false, false]);
+  assertEquals([-1978335230, 0x8a150002, -1978335231].map(isTooOld), [true, true, false]);
+});
+
+Deno.test("wingetNotRun() tells a winget that is not there from one that hangs", () => {
+  const reasons: [CommandErrorReason, ScanErrorReason][] = [
+    ["not_found", "not_available"],
+    ["failed", "not_available"],
+    ["denied", "permanent"],
+    ["timeout", "transient"],
+    ["aborted", "transient"],
+  ];
+  for (const [reason, expected] of reasons) {
+    const error = new CommandError("Cannot run", { reason });
+    assertEquals(wingetNotRun("list updates", error).reason, expected);
+  }
+  assertThrows(() => wingetNotRun("list updates", new TypeError("x")), TypeError);
 });

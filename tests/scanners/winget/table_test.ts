@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { wingetLines } from "../../../src/scanners/winget/lines.ts";
-import { isBeginningOf, readTables, type WingetRow } from "../../../src/scanners/winget/table.ts";
+import { wingetLines } from "../../../src/scanners/winget/layout.ts";
+import { isTruncationOf, readTables, type WingetRow } from "../../../src/scanners/winget/table.ts";
 import { readFixture } from "../fixture.ts";
 import { renderTable, wingetWidth } from "./renderer.ts";
-import { gapsIn } from "../../../src/scanners/winget/answer.ts";
+import { wingetGaps } from "../../../src/scanners/winget/answer.ts";
 import { parseWingetUpgrades, type WingetUpgrades } from "../../../src/scanners/winget/upgrades.ts";
 
 function read(lines: readonly string[], kind: "upgrades" | "installed" = "upgrades") {
@@ -90,7 +90,7 @@ Deno.test("readTables() reads of a table that was shrunk what is left of its cel
     for (const [index, row] of found.entries()) {
       const isLeft = row.map((cell, column) => {
         const whole = printed[index]?.[column] ?? "";
-        return cell === whole || isBeginningOf(cell, whole);
+        return cell === whole || isTruncationOf(cell, whole);
       });
       assertEquals(isLeft, [true, true, true, true, true], lines.join("\n"));
     }
@@ -201,7 +201,7 @@ const solidRows = fc.uniqueArray(
 
 /** Whether the list is told to lack something, or is none: a table without any row is told in its place. */
 function isWarned(answer: WingetUpgrades): boolean {
-  return answer.rows.length === 0 || gapsIn(answer).length > 0;
+  return answer.rows.length === 0 || wingetGaps(answer).length > 0;
 }
 
 const widths = fc.constantFrom({ widthOf: wingetWidth }, {});

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { SCANNER_NAMES } from "../../src/scanners/registry.ts";
-import { complainOfPattern, markIgnored } from "../../src/scanners/ignored.ts";
+import { describePatternError, markIgnored } from "../../src/scanners/ignored.ts";
 import type { Update } from "../../src/update.ts";
 import { tool } from "../cli/scan_reports.ts";
 
@@ -80,17 +80,17 @@ Deno.test("markIgnored() says which patterns it went by", () => {
   assertEquals(reason("A-*", "apt:B-1"), "scanners.ignore: A-*, apt:B-1");
 });
 
-const complaint = (pattern: string) => complainOfPattern(pattern, SCANNER_NAMES);
+const complaint = (pattern: string) => describePatternError(pattern, SCANNER_NAMES);
 
-Deno.test("complainOfPattern() refuses what can match nothing, or everything, and says what to write", () => {
+Deno.test("describePatternError() refuses what can match nothing, or everything, and says what to write", () => {
   const prefixes = '"apt:", "dnf:", "winupdate:", "winget:"';
   const rows: readonly [pattern: string, complaint: string][] = [
-    ["apt:", 'nothing stands behind the colon. Next: write a name there, as in "apt:linux-*"'],
-    ["APT: ", 'nothing stands behind the colon. Next: write a name there, as in "apt:linux-*"'],
+    ["apt:", 'no name follows the colon. Next: write a name there, as in "apt:linux-*"'],
+    ["APT: ", 'no name follows the colon. Next: write a name there, as in "apt:linux-*"'],
     [
       "windows_update:KB2267602",
-      `there is no scanner "windows_update". Next: write one of ${prefixes} in front, also of a name ` +
-      "that holds a colon",
+      `there is no scanner "windows_update". Next: write one of ${prefixes} in front, even if the ` +
+      "name contains a colon",
     ],
     ...["*", "**", "?*", "dnf:*"].map((pattern): [string, string] => [
       pattern,
@@ -98,11 +98,11 @@ Deno.test("complainOfPattern() refuses what can match nothing, or everything, an
     ]),
     ...["apt:linux-image-[0-9]", "apt:my tool", "apt:{a}"].map((pattern): [string, string] => [
       pattern,
-      "no name of apt's holds blanks, brackets, commas or quotes. Next: use * and ? for characters " +
-      "that may be any",
+      "no package name of apt contains blanks, brackets, commas or quotes. Next: use * and ? for " +
+      "any characters",
     ]),
-    ["winupdate:2267602", 'no update is called by a number alone. Next: write "KB2267602"'],
-    ["2267602", 'no update is called by a number alone. Next: write "KB2267602"'],
+    ["winupdate:2267602", 'no update is named by a number only. Next: write "KB2267602"'],
+    ["2267602", 'no update is named by a number only. Next: write "KB2267602"'],
   ];
   for (const [pattern, says] of rows) {
     assertEquals(complaint(pattern), `Cannot use "${pattern}" in scanners.ignore: ${says}`);
@@ -111,7 +111,7 @@ Deno.test("complainOfPattern() refuses what can match nothing, or everything, an
   assert(long.length < 400 && long.includes('there is no scanner "windows"'), long);
 });
 
-Deno.test("complainOfPattern() takes what may match something", () => {
+Deno.test("describePatternError() takes what may match something", () => {
   const good = [
     ...[
       "KB2267602",
@@ -129,7 +129,7 @@ Deno.test("complainOfPattern() takes what may match something", () => {
   for (const pattern of good) assertEquals(complaint(pattern), null, pattern);
 });
 
-Deno.test("complainOfPattern() takes the very name of whatever there may be, and that is ignored then", () => {
+Deno.test("describePatternError() takes the very name of whatever there may be, and that is ignored then", () => {
   const name = fc.stringMatching(/^[a-z][a-z0-9+.-]{0,12}[a-z]$/);
   fc.assert(
     fc.property(fc.constantFrom(...SCANNER_NAMES), name, fc.boolean(), (scanner, id, isOwn) => {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { compareVersionNumbers } from "../../src/scanners/version_numbers.ts";
 
-Deno.test("compareVersionNumbers() goes by the first number that differs, and takes none for 0", () => {
+Deno.test("compareVersionNumbers() compares the first number that differs, and a missing one as 0", () => {
   const rising = [[], [0, 1], [1, 9], [1, 9, 0, 1], [1, 10], [2, 0], [10]];
   for (const [at, one] of rising.entries()) {
     for (const [index, other] of rising.entries()) {

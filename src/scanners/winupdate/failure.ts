@@ -42,7 +42,7 @@ const REPAIR_STORE =
  * server.
  */
 const MEANINGS: readonly [codes: string, meaning: FailureMeaning][] = [
-  ["80240438", { reason: "transient", fact: "there is no way to @", next: CHECK_NETWORK }],
+  ["80240438", { reason: "transient", fact: "@ cannot be reached", next: CHECK_NETWORK }],
   ["8024402C 80072EE7", {
     reason: "transient",
     fact: "the name of @ or of the proxy is not resolved",
@@ -63,7 +63,7 @@ const MEANINGS: readonly [codes: string, meaning: FailureMeaning][] = [
   ["80072F78", { reason: "transient", fact: "@ or a proxy answered no valid HTTP" }],
   ["8024401F 80244021 80244022 80244023", {
     reason: "transient",
-    fact: "@ or a proxy has trouble of its own (HTTP 500 to 504)",
+    fact: "@ or a proxy failed (HTTP 500 to 504)",
   }],
   ["80244017 80244018 8024401B", {
     reason: "permanent",
@@ -72,24 +72,24 @@ const MEANINGS: readonly [codes: string, meaning: FailureMeaning][] = [
   }],
   ["80244019", {
     reason: "permanent",
-    fact: "@ is not where the host looks for it (HTTP 404)",
+    fact: "@ was not found at its address (HTTP 404)",
     next: CHECK_WSUS,
   }],
   ["80244011", {
     reason: "permanent",
-    fact: "a policy says to ask a WSUS server, and names none",
+    fact: "a policy requires a WSUS server, and names none",
     next: CHECK_WSUS,
   }],
-  ["80244007 80244010", { reason: "transient", fact: "the talk with @ was not finished" }],
+  ["80244007 80244010", { reason: "transient", fact: "the exchange with @ was not completed" }],
   ["8024A10A 8024001E", { reason: "transient", fact: "the service is stopping" }],
   ["8024001B", { reason: "transient", fact: "the update agent is updating itself" }],
   ["8007045B 8024A007", { reason: "transient", fact: "the host is shutting down" }],
-  ["8024A000", { reason: "transient", fact: "Automatic Updates takes no requests now" }],
+  ["8024A000", { reason: "transient", fact: "Automatic Updates accepts no requests now" }],
   ["8024A004", { reason: "transient", fact: "Automatic Updates is paused" }],
   ["8024A005", { reason: "transient", fact: "no update service is registered yet" }],
   ["80240009", { reason: "locked", fact: "another search or installation is under way" }],
   ["8024000B", { reason: "transient", fact: "the search was cancelled" }],
-  ["80240032", { reason: "permanent", fact: "the search is not understood" }],
+  ["80240032", { reason: "permanent", fact: "the search criteria are not valid" }],
   ["80240001 80070422", {
     reason: "not_available",
     fact: "its service is disabled",
@@ -112,7 +112,7 @@ const MEANINGS: readonly [codes: string, meaning: FailureMeaning][] = [
   }],
   ["8024500C 8024500D", {
     reason: "not_available",
-    fact: "a policy keeps the host from Microsoft's update servers",
+    fact: "a policy blocks Microsoft's update servers",
     next: CHECK_POLICY,
   }],
   ["80248000 80248001 8024800C 8024800F 8024801C", {
@@ -131,10 +131,10 @@ const MEANINGS: readonly [codes: string, meaning: FailureMeaning][] = [
     next: REPAIR_STORE,
   }],
   // WU_E_DS_DATANOTAVAILABLE and ...NOTLOADED: the server has not sent it, or it is not loaded yet.
-  ["8024801E 8024801F", { reason: "transient", fact: "its database has not got all data yet" }],
+  ["8024801E 8024801F", { reason: "transient", fact: "its database does not have all data yet" }],
   ["8024801D", {
     reason: "permanent",
-    fact: "it was asked under a borrowed identity",
+    fact: "it was called under an impersonated account",
     next: "run Pennon as a service (SYSTEM)",
   }],
   ["80070070", {
@@ -156,13 +156,13 @@ const RANGES: readonly [first: number, last: number, meaning: FailureMeaning][] 
   [0x80072f76, 0x80072f7f, { reason: "transient", fact: "@ or a proxy answered no valid HTTP" }],
   [0x80244000, 0x80244035, { reason: "transient", fact: "@ did not answer properly" }],
   // An unknown update, service or timer: most of these errors disappear with the next search.
-  [0x80248000, 0x80248029, { reason: "transient", fact: "its database lacks what it needs" }],
+  [0x80248000, 0x80248029, { reason: "transient", fact: "its database lacks an entry" }],
   [0x8024a000, 0x8024a008, { reason: "transient", fact: "Automatic Updates refuses" }],
 ];
 
 const NO_INTERNET: FailureMeaning = {
   reason: "permanent",
-  fact: "a policy keeps the host from Microsoft's update servers, and names no other",
+  fact: "a policy blocks Microsoft's update servers, and names no other",
   next: 'name a WSUS server, or lift the policy "DoNotConnectToWindowsUpdateInternetLocations"',
 };
 

@@ -79,11 +79,11 @@ const ROWS: readonly [string, string][] = [
   ["Cannot reach https://anna:S3cret@wsus/x\r\n", "Cannot reach https://(hidden)@wsus/x"],
 ];
 
-Deno.test("firstErrorSentence() tells the first sentence that says what is wrong", () => {
+Deno.test("firstErrorSentence() returns the first sentence that describes the error", () => {
   for (const [output, told] of ROWS) assertEquals(firstErrorSentence(output), told);
 });
 
-Deno.test("firstErrorSentence() joins lines that are as wide as PowerShell breaks them, and no others", () => {
+Deno.test("firstErrorSentence() joins only lines that PowerShell broke at its width", () => {
   const joined = [78, 79, 80, 81, 118, 119, 120, 121].filter((width) => {
     const line = "x".repeat(width);
     return firstErrorSentence(`${line}\r\nrest\r\nmore\r\n`) === `${line}rest`;
@@ -93,7 +93,7 @@ Deno.test("firstErrorSentence() joins lines that are as wide as PowerShell break
   assertEquals(firstErrorSentence(`${three}\r\n${three}\r\nrest`), `${three}${three}rest`);
 });
 
-Deno.test("isAntivirusRefusal() knows the id of a refusal in either form, and no other", () => {
+Deno.test("isAntivirusRefusal() finds only the id of a refusal, in both forms", () => {
   const id = "FullyQualifiedErrorId : ScriptContainedMaliciousContent";
   assertEquals(isAntivirusRefusal(`    + ${id}\r\n`), true);
   assertEquals(isAntivirusRefusal(`#< CLIXML\r\n<Objs><S S="Error">${id}</S></Objs>`), true);
@@ -103,14 +103,14 @@ Deno.test("isAntivirusRefusal() knows the id of a refusal in either form, and no
   );
 });
 
-Deno.test("firstErrorSentence() looks at the first 64 KiB, and tells 300 characters of a line", () => {
+Deno.test("firstErrorSentence() searches the first 64 KiB, and returns at most 300 characters", () => {
   const blanks = " ".repeat(65_535);
   assertEquals(firstErrorSentence(`${blanks}x`), "x");
   assertEquals(firstErrorSentence(`${blanks} x`), "");
   assertEquals(firstErrorSentence("x".repeat(301)), `${"x".repeat(295)}(cut)`);
 });
 
-Deno.test("firstErrorSentence() is short, and text alone", () => {
+Deno.test("firstErrorSentence() returns a short text without control characters", () => {
   const output = fc.string({ unit: "binary", maxLength: 1_000 });
   fc.assert(fc.property(output, fc.boolean(), (text, isXml) => {
     const told = firstErrorSentence(isXml ? `#< CLIXML <S S="Error">${text}</S>` : text);

@@ -48,7 +48,7 @@ const UNREADABLE: readonly [string, string, ScanErrorReason][] = [
 ];
 
 for (const [name, stdout, reason] of UNREADABLE) {
-  Deno.test(`parseEnvelope() refuses ${name}`, () => {
+  Deno.test(`parseEnvelope() rejects ${name}`, () => {
     assertEquals(refused(stdout).reason, reason);
   });
 }
@@ -77,14 +77,14 @@ Deno.test("parseEnvelope() reads an answer among German words in an OEM code pag
   assertEquals(parseEnvelope(asRead(Uint8Array.from(bytes))), [1]);
 });
 
-Deno.test("parseEnvelope() gives any JSON value back, whatever is printed around it", () => {
+Deno.test("parseEnvelope() returns any JSON value among any other output", () => {
   const noise = fc.string({ unit: "binary" }).filter((text) => !text.includes("<<<"));
   fc.assert(fc.property(fc.json(), noise, noise, (json, before, after) => {
     assertEquals(parseEnvelope(before + envelope(json) + after), JSON.parse(json));
   }));
 });
 
-Deno.test("parseEnvelope() reads the whole of an answer or nothing, wherever it is cut", () => {
+Deno.test("parseEnvelope() rejects an answer truncated at any byte", () => {
   fc.assert(fc.property(fc.json(), fc.double({ min: 0, max: 1, noNaN: true }), (json, share) => {
     const bytes = new TextEncoder().encode(envelope(json).trimEnd());
     const cut = asRead(bytes.slice(0, Math.floor(share * (bytes.length - 1))));
@@ -92,7 +92,7 @@ Deno.test("parseEnvelope() reads the whole of an answer or nothing, wherever it 
   }));
 });
 
-Deno.test("parseEnvelope() throws nothing but ScanError", () => {
+Deno.test("parseEnvelope() throws only ScanError", () => {
   const part = fc.oneof(
     fc.constantFrom("<<<BEGIN>>>", "<<<END>>>", "<<<", "\0", "\r\n", "e30=", base64("[")),
     fc.string({ unit: "binary" }),
@@ -106,14 +106,14 @@ Deno.test("parseEnvelope() throws nothing but ScanError", () => {
   }));
 });
 
-Deno.test("parseEnvelope() comes to its end with a line of 10 MB, whatever it is made of", () => {
+Deno.test("parseEnvelope() takes linear time for a line of 10 MB", () => {
   // A search that began anew at each character would take hours.
   for (const unit of ["<<<BEGIN>>", "<<<BEGIN>>>", "a ", "\0", "="]) {
     refused(`<<<BEGIN>>>${unit.repeat(10_000_000 / unit.length)}<<<END>>>`);
   }
 });
 
-Deno.test("runPowershell() asks the one of the system, with the script within the frame", async () => {
+Deno.test("runPowershell() runs the system's PowerShell with the framed script", async () => {
   const host = new PowershellHost(succeeded(envelope('{"a":[1]}')));
   assertEquals(await runPowershell(host, "$answer=@{a=@(1)}", OPTIONS), { a: [1] });
   const [asked] = host.asked;
@@ -134,14 +134,14 @@ Deno.test("runPowershell() asks the one of the system, with the script within th
   assertEquals(asked.options, { timeoutMs: 60_000, maxOutputBytes: 33_554_432 });
 });
 
-Deno.test("runPowershell() hands the signal on", async () => {
+Deno.test("runPowershell() passes the signal on", async () => {
   const host = new PowershellHost(succeeded(envelope("1")));
   const { signal } = new AbortController();
   await runPowershell(host, "", { ...OPTIONS, signal });
   assertEquals(host.asked[0]?.options.signal, signal);
 });
 
-Deno.test("runPowershell() sends scripts up to the longest command line, and no longer ones", async () => {
+Deno.test("runPowershell() runs scripts up to the longest command line, and rejects longer ones", async () => {
   const longest: number[] = [];
   // A script grows the line by four characters at once: a folder's name makes it meet the limit.
   for (const folder of ["W", "Wi", "Win", "Wind"]) {
@@ -306,24 +306,24 @@ for (const [name, answer, reason, message] of FAILURES) {
   });
 }
 
-Deno.test("runPowershell() takes no other value for the word of a constrained PowerShell", async () => {
+Deno.test("runPowershell() does not mistake another value for constrained language mode", async () => {
   for (const value of [[], { constrained: false }, { constrained: "true" }, { a: 1 }]) {
     const host = new PowershellHost(succeeded(envelope(JSON.stringify(value))));
     assertEquals(await runPowershell(host, "", OPTIONS), value);
   }
 });
 
-Deno.test("runPowershell() hides no mistake of ours behind a PowerShell that does not run", async () => {
+Deno.test("runPowershell() does not hide a programming error behind a failed run", async () => {
   const host = new PowershellHost(new TypeError("oops"));
   await assertRejects(() => runPowershell(host, "", OPTIONS), TypeError, "oops");
 });
 
-Deno.test("runPowershell() takes an answer that is whole, however PowerShell ended", async () => {
+Deno.test("runPowershell() accepts a complete answer with any exit code", async () => {
   const host = new PowershellHost(ended(1, envelope("null")));
   assertEquals(await runPowershell(host, "", OPTIONS), null);
 });
 
-Deno.test("powershellPath() takes Windows' folder from the environment, if it is one", () => {
+Deno.test("powershellPath() reads the Windows directory from the environment, and rejects other paths", () => {
   const host = new PowershellHost();
   const rows: readonly [string, string | undefined][] = [
     ["", "C:\\Windows"],
@@ -359,23 +359,23 @@ Deno.test("encodeCommand() writes base64 of UTF-16LE", () => {
   }));
 });
 
-Deno.test("frameScript() holds the script, and is ASCII where that is", () => {
+Deno.test("frameScript() contains the script, and is ASCII", () => {
   const framed = frameScript("$answer=1");
   assert(framed.includes("\n$answer=1\n"));
   assert(/^[\n -~]*$/.test(framed));
 });
 
-Deno.test("frameScript() is no answer when it is echoed", () => {
+Deno.test("frameScript() is not an answer when it is echoed", () => {
   const framed = frameScript("");
   assert(!framed.includes(BEGIN) && !framed.includes(END));
 });
 
-Deno.test("frameScript() writes both marks in two pieces that make them whole", () => {
+Deno.test("frameScript() writes both markers in two pieces", () => {
   const pieces = frameScript("").matchAll(/'([^']+)'\+'([^']+)'/g);
   assertEquals([...pieces].map(([, one, other]) => `${one}${other}`), [BEGIN, END, BEGIN, END]);
 });
 
-Deno.test("frameScript() has an answer ready for where none can be made", () => {
+Deno.test("frameScript() contains an answer for constrained language mode", () => {
   const [, ready = ""] = /\n'([A-Za-z0-9+/=]+)'\n/.exec(frameScript("")) ?? [];
   assertEquals(parseEnvelope(`${BEGIN}${ready}${END}`), { constrained: true });
 });
@@ -390,7 +390,7 @@ Deno.test("runPwsh() runs PowerShell 7 by its full path, and reads its envelope"
   assertEquals([program, thread], ["C:\\Program Files\\PowerShell\\7\\pwsh.exe", "-MTA"]);
 });
 
-Deno.test("runPwsh() tells a PowerShell that is not there from one that fails", async () => {
+Deno.test("runPwsh() distinguishes a missing PowerShell from one that fails", async () => {
   const host = new WingetHost();
   const reasons: [CommandErrorReason, ScanErrorReason][] = [
     ["not_found", "not_available"],
@@ -415,7 +415,7 @@ Deno.test("runPwsh() tells a PowerShell that is not there from one that fails", 
   }
 });
 
-Deno.test("runPwsh() bounds what PowerShell 7 may take and print, and hands the signal on", async () => {
+Deno.test("runPwsh() limits time and output, and passes the signal on", async () => {
   const host = new WingetHost();
   const given: RunOptions[] = [];
   host.answer = (_, __, options) => {
@@ -429,7 +429,7 @@ Deno.test("runPwsh() bounds what PowerShell 7 may take and print, and hands the 
   assertEquals(given, [bounds, { ...bounds, signal }]);
 });
 
-Deno.test("runPwsh() hides no mistake of ours, and tells what PowerShell 7 may not", async () => {
+Deno.test("runPwsh() does not hide a programming error, and reports constrained language mode", async () => {
   const host = new WingetHost();
   host.answer = () => new TypeError("oops");
   await assertRejects(() => runPwsh(host, "", LIMITS), TypeError, "oops");
@@ -438,7 +438,7 @@ Deno.test("runPwsh() hides no mistake of ours, and tells what PowerShell 7 may n
   assertEquals(reason, "not_available");
 });
 
-Deno.test("pwshDirectory() is where a 64-bit program's programs are", () => {
+Deno.test("pwshDirectory() is in the directory of 64-bit programs", () => {
   const host = new WingetHost();
   assertEquals(pwshDirectory(host), "C:\\Program Files\\PowerShell");
   host.environment.set("ProgramFiles", "D:\\Programs");

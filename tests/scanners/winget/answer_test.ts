@@ -62,7 +62,7 @@ const NO_LIST: readonly [what: string, stdout: string, reason: ScanErrorReason, 
 ];
 
 for (const [what, stdout, reason, fact] of NO_LIST) {
-  Deno.test(`requireAnswer() takes ${what} for no list`, () => {
+  Deno.test(`requireAnswer() rejects ${what}`, () => {
     const error = assertThrows(
       () => requireAnswer(parseWingetUpgrades(stdout), false),
       ScanError,
@@ -74,7 +74,7 @@ for (const [what, stdout, reason, fact] of NO_LIST) {
   });
 }
 
-Deno.test("requireAnswer() believes a known sentence, winget's own of that meaning, or the exit code", () => {
+Deno.test("requireAnswer() accepts a known sentence, this winget's own sentence, or the exit code", () => {
   for (const name of ["new_nothing.txt", "nothing_pins.txt", "report_nothing_unknown.txt"]) {
     requireAnswer(read(name), false);
   }
@@ -101,7 +101,7 @@ const FAILED_IN_ITS_LANGUAGE = [
   "Nie udało się otworzyć źródła.",
 ];
 
-Deno.test("requireAnswer() believes no sentence about a failure, in whatever language", () => {
+Deno.test("requireAnswer() rejects a sentence about a failure in any language", () => {
   for (const sentence of FAILED_IN_ITS_LANGUAGE) {
     const answer = parseWingetUpgrades(`${sentence}\r\n`);
     const nothing = "No installed package found matching input criteria.";
@@ -115,7 +115,7 @@ Deno.test("requireAnswer() believes no sentence about a failure, in whatever lan
   }
 });
 
-Deno.test("wingetSources() names the source that winget complains of, wherever its name stands", () => {
+Deno.test("wingetSources() finds the name of a failed source anywhere in a sentence", () => {
   for (
     const [sentence, failed, rest] of [
       ["Fehler beim Versuch, die Quelle zu aktualisieren: winget", "winget", 0],
@@ -135,7 +135,7 @@ Deno.test("wingetSources() names the source that winget complains of, wherever i
   ]);
 });
 
-Deno.test("wingetGaps() of a whole list is empty", () => {
+Deno.test("wingetGaps() returns nothing for a complete list", () => {
   const whole = [
     "new_five_columns.txt",
     "new_three_tables.txt",
@@ -148,7 +148,7 @@ Deno.test("wingetGaps() of a whole list is empty", () => {
   for (const name of whole) assertEquals(wingetGaps(read(name)), [], name);
 });
 
-Deno.test("wingetGaps() tells what is missing", () => {
+Deno.test("wingetGaps() describes what is missing", () => {
   const rows: [name: string, gaps: string[]][] = [
     ["report_pins.txt", [
       "Packages with updates that are pinned, and not in the list: 3",
@@ -171,7 +171,7 @@ Deno.test("wingetGaps() tells what is missing", () => {
   ]);
 });
 
-Deno.test("wingetUpdates() keeps one id in two versions, and the same twice once", () => {
+Deno.test("wingetUpdates() returns two versions of one id, and duplicates once", () => {
   const twice = wingetUpdates(read("report_same_twice.txt").rows);
   assertEquals(twice.map((update) => update.package), [
     "OpenWhisperSystems.Signal",
@@ -185,7 +185,7 @@ Deno.test("wingetUpdates() keeps one id in two versions, and the same twice once
   assertEquals(teams.map(({ currentVersion }) => currentVersion), ["1.4.00.23957", "1.2.0.24753"]);
 });
 
-Deno.test("wingetUpdates() invents no severity, version or source", () => {
+Deno.test("wingetUpdates() sets no severity, version or source that winget does not print", () => {
   const [update] = wingetUpdates(read("report_unknown.txt").rows);
   assertEquals(update, {
     package: "Mega.MEGASync",
@@ -209,7 +209,7 @@ Deno.test("wingetUpdates() invents no severity, version or source", () => {
   assertEquals(states, ["upgradable", "upgradable", "explicit_only", "pinned"]);
 });
 
-Deno.test("truncationGaps() names what was left out, and not all of much", () => {
+Deno.test("truncationGaps() counts all packages, and names five of seven", () => {
   const row = read("new_four_columns.txt").rows[0];
   const rows = Array.from({ length: 7 }, () => row).filter((one): one is WingetUpgrade => !!one);
   assertEquals(truncationGaps([]), []);
@@ -218,7 +218,7 @@ Deno.test("truncationGaps() names what was left out, and not all of much", () =>
   assertEquals(gap.includes("truncated their ids or versions: 7 ("), true);
 });
 
-Deno.test("wingetGaps() tells five of winget's sentences, and not more", () => {
+Deno.test("wingetGaps() quotes at most five sentences", () => {
   const complaints = Array.from({ length: 7 }, (_, n) => `sentence ${n}`);
   assertEquals(
     wingetGaps(read("new_nothing.txt"), complaints),
@@ -228,7 +228,7 @@ Deno.test("wingetGaps() tells five of winget's sentences, and not more", () => {
 
 const NOTHING = "No installed package found matching input criteria.";
 
-Deno.test("lacksKnownSentence() is true of sentences alone, none of which is known to say nothing", () => {
+Deno.test("lacksKnownSentence() is true for sentences without a known one and without a table", () => {
   const rows: readonly [stdout: string, isLacking: boolean][] = [
     ["", false],
     [readFixture("winget", "new_four_columns.txt"), false],
@@ -244,7 +244,7 @@ Deno.test("lacksKnownSentence() is true of sentences alone, none of which is kno
   }
 });
 
-Deno.test("otherSentences() lets one sentence say that nothing was found, and none beside a table", () => {
+Deno.test('otherSentences() leaves out one sentence for "nothing found", but none after a table', () => {
   const complaints = (stdout: string, learnt: string | null = null) =>
     otherSentences(parseWingetUpgrades(stdout), learnt);
   assertEquals(complaints(`${NOTHING}\r\n`), []);
@@ -255,12 +255,12 @@ Deno.test("otherSentences() lets one sentence say that nothing was found, and no
   assertEquals(complaints(`${table}\r\n${NOTHING}\r\n`), [NOTHING]);
 });
 
-Deno.test("requireAnswer() is content with one row", () => {
+Deno.test("requireAnswer() accepts one row", () => {
   const row = "Name Id Version Available\n-------------------------\na    b  1       2\n";
   requireAnswer(parseWingetUpgrades(`${row}1 upgrades available.\n`), false);
 });
 
-Deno.test("requireAnswer() takes a table of its own that is not understood for no list", () => {
+Deno.test("requireAnswer() rejects an unreadable table without a main table", () => {
   const caption = "The following packages require explicit targeting for upgrade:";
   const other = `${NOTHING}\n\n${caption}\nName Id\n--------\nGit  Git.Git\n`;
   const answer = parseWingetUpgrades(other);
@@ -269,7 +269,7 @@ Deno.test("requireAnswer() takes a table of its own that is not understood for n
   assertEquals(error.message, "Cannot list updates with winget: its table is not understood");
 });
 
-Deno.test("requireAnswer() believes no complaint, though the exit code says that nothing was found", () => {
+Deno.test("requireAnswer() rejects an error message even if the exit code says that nothing was found", () => {
   const complaints = ["Failed when opening source(s)", "Internal ERROR", "Ups: 0X8a15000F"];
   for (const complaint of complaints) {
     assertThrows(() => requireAnswer(parseWingetUpgrades(`${complaint}\n`), true), ScanError);
@@ -280,7 +280,7 @@ Deno.test("requireAnswer() believes no complaint, though the exit code says that
   }
 });
 
-Deno.test("requireAnswer() quotes five sentences, and not more", () => {
+Deno.test("requireAnswer() quotes at most five sentences", () => {
   const lines = ["one.", "two.", "three.", "four.", "five.", "six."];
   const answer = (count: number) => parseWingetUpgrades(`${lines.slice(0, count).join("\n")}\n`);
   for (const count of [5, 6]) {
@@ -289,7 +289,7 @@ Deno.test("requireAnswer() quotes five sentences, and not more", () => {
   }
 });
 
-Deno.test("wingetGaps() tells each kind of what is missing by itself, and how much", () => {
+Deno.test("wingetGaps() describes and counts each kind of gap", () => {
   const whole: WingetUpgrades = {
     rows: read("new_four_columns.txt").rows,
     announced: 2,
@@ -321,7 +321,7 @@ Deno.test("wingetGaps() tells each kind of what is missing by itself, and how mu
   for (const [fields, gaps] of rows) assertEquals(wingetGaps({ ...whole, ...fields }), gaps);
 });
 
-Deno.test("requireAnswer() takes an answer that was cut off for none, though nothing was found", () => {
+Deno.test("requireAnswer() rejects a truncated answer even if nothing was found", () => {
   const answer = parseWingetUpgrades(`${NOTHING}\r\nHalf a sent`);
   const error = assertThrows(() => requireAnswer(answer, true), ScanError);
   assertEquals([error.reason, error.message], [
@@ -330,7 +330,7 @@ Deno.test("requireAnswer() takes an answer that was cut off for none, though not
   ]);
 });
 
-Deno.test("wingetSources() takes no word that only holds a source's name for that source", () => {
+Deno.test("wingetSources() ignores a source name within another word", () => {
   for (const sentence of ["wingets fail", "my-xwinget fails", "winget2 fails", "1winget fails"]) {
     const { sources, rest } = wingetSources([sentence]);
     assertEquals([sources.map(({ result }) => result), rest], [["ok", "not_asked"], [sentence]]);
@@ -344,7 +344,7 @@ Deno.test("wingetSources() takes no word that only holds a source's name for tha
   assertEquals(both.sources.map(({ tellsSecurity }) => tellsSecurity), [false, false]);
 });
 
-Deno.test("wingetSources() tells sources apart whose names hold each other, or signs", () => {
+Deno.test("wingetSources() distinguishes names that contain each other, or special characters", () => {
   const known = ["winget", "winget-font", "a.b (c)"].map((name) => (
     { name, url: null, isExplicit: name === "winget-font" }
   ));
@@ -357,7 +357,7 @@ Deno.test("wingetSources() tells sources apart whose names hold each other, or s
   assertEquals(results("Failed: axb (c)"), ["ok", "not_asked", "missing"]);
 });
 
-Deno.test("wingetUpdates() knows no version that is unknown or empty, and keeps what a row says", () => {
+Deno.test("wingetUpdates() has no current version if it is unknown or empty", () => {
   const [row] = read("new_four_columns.txt").rows;
   if (!row) throw new Error("no row");
   const told = (fields: Partial<WingetUpgrade>) => {
@@ -373,14 +373,14 @@ Deno.test("wingetUpdates() knows no version that is unknown or empty, and keeps 
   assertEquals(told({ name: "" }), ["23.01", "upgradable", "winget", null]);
 });
 
-Deno.test("truncationGaps() names five of them", () => {
+Deno.test("truncationGaps() names at most five packages", () => {
   const [row] = read("new_four_columns.txt").rows;
   const names = (count: number) =>
     truncationGaps(Array(count).fill(row)).join().match(/7-Zip/g)?.length ?? 0;
   assertEquals([names(0), names(1), names(5), names(6)], [0, 1, 5, 5]);
 });
 
-Deno.test("requireAnswer() is content with a table whose only row cannot be read, and wingetGaps() tells of it", () => {
+Deno.test("requireAnswer() accepts a table whose only row is unreadable, and wingetGaps() reports the row", () => {
   const lines = [
     "Name Id  Version Available Source",
     "-".repeat(33),
@@ -399,7 +399,7 @@ Deno.test("requireAnswer() is content with a table whose only row cannot be read
 
 const DEFAULT = readFixture("winget", "sources_default.txt");
 
-Deno.test("parseWingetSources() reads an object a line, old forms without Explicit too", () => {
+Deno.test("parseWingetSources() reads one object per line, also without Explicit", () => {
   const found = parseWingetSources(readFixture("winget", "sources_private.txt"));
   assertEquals(found?.map(({ name, isExplicit }) => [name, isExplicit]), [
     ["msstore", false],
@@ -413,7 +413,7 @@ Deno.test("parseWingetSources() reads an object a line, old forms without Explic
   ]);
 });
 
-Deno.test("parseWingetSources() takes nothing for a list that is not wholly one", () => {
+Deno.test("parseWingetSources() rejects an incomplete list", () => {
   const bad = ["", "\r\n", "No sources.\r\n", `${DEFAULT}x\r\n`, "[]", "null", "{}", '{"Name":""}'];
   const many = '{"Name":"a"}\n'.repeat(51);
   for (

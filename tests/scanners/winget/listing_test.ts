@@ -68,7 +68,7 @@ const damages: fc.Arbitrary<RunResult | Error> = fc.oneof(
   fc.integer({ min: 1, max: WHOLE.length - 3 }).map((at) => succeeded(WHOLE.slice(0, at))),
 );
 
-Deno.test("a damaged source makes no list whole, ends no update, and is named", async () => {
+Deno.test("a damaged source leaves the list incomplete, removes no update, and is named", async () => {
   const right = await scan(winget("v1.29.240", "new_three_tables.txt"));
   assertEquals([right.result, right.updates.length], ["ok", 4]);
   await fc.assert(
@@ -91,7 +91,7 @@ Deno.test("a damaged source makes no list whole, ends no update, and is named", 
   );
 });
 
-Deno.test("no secret in what winget says gets into a report", async () => {
+Deno.test("no secret in the output of winget gets into a report", async () => {
   const table = readFixture("winget", "new_four_columns.txt");
   for (const url of SECRET_URLS) {
     const named = table.replace("7-Zip 23.01 (x64)", `See ${url}`.slice(0, 200));
@@ -133,7 +133,7 @@ const SHORT = succeeded(
   readFixture("winget", "new_four_columns.txt").replace("2 upgrades", "3 upgrades"),
 );
 
-Deno.test("a scan adds what only the module lists, says so, and gives it a minute", async () => {
+Deno.test("a scan adds and marks updates that only the module lists, with a limit of one minute", async () => {
   const options: RunOptions[] = [];
   const host = hostWith(winget("v1.29.240", SHORT), ["7ZIP.7zip", "A.B"], options);
   const { updates, result } = await runScan(host, wingetScanner(), {});
@@ -145,7 +145,7 @@ Deno.test("a scan adds what only the module lists, says so, and gives it a minut
   assertEquals([result, options.map(({ timeoutMs }) => timeoutMs)], ["degraded", [60_000]]);
 });
 
-Deno.test("a scan by the module alone says that it may miss some, and why winget has no list", async () => {
+Deno.test("a scan by the module alone warns of missing updates, and says why winget has no list", async () => {
   const host = hostWith(winget("v1.29.240", ended(0x8a150045)), ["A.B"]);
   const { updates, warnings, sources, scope } = await runScan(host, wingetScanner(), {});
   assertEquals(updates.map((update) => update.package), ["A.B"]);
@@ -161,7 +161,7 @@ Deno.test("a scan by the module alone says that it may miss some, and why winget
   assertEquals(scope, 'asked through its PowerShell module as the user "anna"');
 });
 
-Deno.test("a scan hides no mistake of ours in what it asks besides the list", async () => {
+Deno.test("a scan does not hide a programming error in an additional query", async () => {
   const listing = winget("v1.28.190", "old_cut_ids.txt", () => new TypeError("oops"));
   const rows: readonly Answer[] = [
     listing,
@@ -180,7 +180,7 @@ Deno.test("a scan hides no mistake of ours in what it asks besides the list", as
   }
 });
 
-Deno.test("a scan asks for pins only where one could matter, and where winget knows any", async () => {
+Deno.test("a scan lists pins only if one can matter, and if winget knows pins", async () => {
   const asksForPins = async (version: string, listing: string | RunResult, tooOld = 0) => {
     const host = new WingetHost();
     let left = tooOld;
@@ -196,7 +196,7 @@ Deno.test("a scan asks for pins only where one could matter, and where winget kn
   assertEquals(await asksForPins("v1.2.1", "new_four_columns.txt", 1), false);
 });
 
-Deno.test("a scan names each source that winget has, and is not whole where one was not asked", async () => {
+Deno.test("a scan names each source of winget, and is incomplete if one was not asked", async () => {
   const scanWith = (sources: RunResult | Error) =>
     scan((args, ...rest) =>
       args[0] === "source" ? sources : winget("v1.29.240", "new_three_tables.txt")(args, ...rest)
@@ -224,7 +224,7 @@ Deno.test("a scan names each source that winget has, and is not whole where one 
   }
 });
 
-Deno.test("a scan asks an old winget for its sources without the option that it does not know", async () => {
+Deno.test("a scan lists the sources of an old winget without the option that it does not know", async () => {
   const host = new WingetHost();
   const listing = winget("v1.2.1", "new_three_tables.txt");
   host.answer = (args, ...rest) =>
@@ -262,7 +262,7 @@ async function lookUp(rows: readonly WingetUpgrade[], answers: Record<string, st
   return { asked, ids: found.rows.map(({ id }) => id), ...found };
 }
 
-Deno.test("needsLookup() minds cut ids and versions, not cut names", () => {
+Deno.test("needsLookup() is true for truncated ids and versions, not for truncated names", () => {
   assertEquals(needsLookup(row({ id: "Contoso.Tool" })), false);
   assertEquals(needsLookup(row({ id: "Contoso.Tool", name: "Contoso T…" })), false);
   for (const extra of [{}, { version: "1.0…" }, { available: "1.…" }]) {
@@ -270,7 +270,7 @@ Deno.test("needsLookup() minds cut ids and versions, not cut names", () => {
   }
 });
 
-Deno.test("completeRows() asks for what is left of an id, and leaves out what it learns nothing of", async () => {
+Deno.test("completeRows() looks up the rest of an id, and leaves out rows without a result", async () => {
   const { rows } = parseWingetUpgrades(readFixture("winget", "old_cut_ids.txt"));
   const first = "--id Contoso.ProductWithAnIdThatGoesOnAndOn.ToTheEn";
   const { asked, ids, unknown } = await lookUp(rows, {
@@ -283,7 +283,7 @@ Deno.test("completeRows() asks for what is left of an id, and leaves out what it
   ]);
 });
 
-Deno.test("completeRows() believes one package alone, of the same name and version", async () => {
+Deno.test("completeRows() accepts only a single package with the same name and version", async () => {
   const two = listing(
     ["Contoso Tool", "Contoso.Tool", "1.0", "1.1", ""],
     ["Contoso Toolbox", "Contoso.Toolbox", "3.0", "", ""],
@@ -301,14 +301,14 @@ Deno.test("completeRows() believes one package alone, of the same name and versi
   assertEquals((await lookUp([row({})], { [asked]: stillCut })).ids, []);
 });
 
-Deno.test("completeRows() asks for the whole name where the id leads nowhere", async () => {
+Deno.test("completeRows() looks up the name if the id has no result", async () => {
   const { ids, asked } = await lookUp([row({})], {
     "--name Contoso Tool --exact": listing(["Contoso Tool", "Contoso.Tool", "1.0", "1.1", ""]),
   });
   assertEquals([ids, asked.length], [["Contoso.Tool"], 2]);
 });
 
-Deno.test("completeRows() completes versions, and gives no half one", async () => {
+Deno.test("completeRows() completes versions, and returns no truncated one", async () => {
   const cut = row({ id: "Contoso.Tool", version: "1.0.123…", available: "1.1.0…" });
   const query = "--id Contoso.Tool --exact";
   const whole = listing(["Contoso Tool", "Contoso.Tool", "1.0.12345", "1.1.0.77", ""]);
@@ -321,7 +321,7 @@ Deno.test("completeRows() completes versions, and gives no half one", async () =
   assertEquals((await lookUp([cut], { [query]: none })).rows, []);
 });
 
-Deno.test("completeRows() never lets winget take an id for an option, and asks twenty times at most", async () => {
+Deno.test("completeRows() passes no id that looks like an option, and makes at most twenty lookups", async () => {
   const odd = await lookUp([row({ id: "--all…", name: "-x" }), row({ id: "…", name: "/y" })], {});
   assertEquals([odd.asked, odd.rows, odd.unknown.length], [[], [], 2]);
   const many = Array.from({ length: 30 }, (_, n) => row({ id: `Contoso.${n}…`, name: "cut…" }));
@@ -329,7 +329,7 @@ Deno.test("completeRows() never lets winget take an id for an option, and asks t
   assertEquals([asked.length, unknown.length], [20, 30]);
 });
 
-Deno.test("completeRows() takes a name or a version that is cut in either answer for the same one", async () => {
+Deno.test("completeRows() matches a name or a version that is truncated in either answer", async () => {
   const asked = "--id Contoso.To";
   const found = async (cut: Partial<WingetUpgrade>, name: string, version: string) => {
     const answer = listing([name, "Contoso.Tool", version, "1.1", ""]);
@@ -344,7 +344,7 @@ Deno.test("completeRows() takes a name or a version that is cut in either answer
   assertEquals(await found({ version: "1.0.123" }, "Contoso Tool", "1.0.2…"), false);
 });
 
-Deno.test("completeRows() completes a version only where one alone begins so", async () => {
+Deno.test("completeRows() completes a version only if exactly one begins so", async () => {
   const query = "--id Contoso.Tool --exact";
   const id = "Contoso.Tool";
   const found = async (cut: Partial<WingetUpgrade>, ...listed: [string, string][]) => {
@@ -362,7 +362,7 @@ Deno.test("completeRows() completes a version only where one alone begins so", a
   assertEquals(await found({ available: "1.…" }, ["1.0", "2.1"]), undefined);
 });
 
-Deno.test("completeRows() asks no more once it knows, and leaves what is whole alone", async () => {
+Deno.test("completeRows() stops after the first result, and does not change complete rows", async () => {
   const whole = row({ id: "Contoso.Whole" });
   const cut = row({ id: "Contoso.Tool", version: "1.…" });
   const query = "--id Contoso.Tool --exact";

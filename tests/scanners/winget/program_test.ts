@@ -28,7 +28,7 @@ function packaged(version: string, architecture: string): string {
   return `Microsoft.DesktopAppInstaller_${version}_${architecture}__8wekyb3d8bbwe`;
 }
 
-Deno.test("bestPackages() answers nothing for nothing and for junk", () => {
+Deno.test("bestPackages() returns nothing for no names and for junk", () => {
   const junk = [
     "",
     "Deleted",
@@ -45,7 +45,7 @@ Deno.test("bestPackages() answers nothing for nothing and for junk", () => {
   assertEquals(bestPackages(junk, "x86_64"), []);
 });
 
-Deno.test("bestPackages() takes the numerically highest version of the host's architecture", () => {
+Deno.test("bestPackages() puts the numerically highest version of the host's architecture first", () => {
   const names = [
     packaged("1.9.25200.0", "x64"),
     packaged("1.22.11261.0", "x64"),
@@ -61,12 +61,12 @@ Deno.test("bestPackages() takes the numerically highest version of the host's ar
   assertEquals(bestPackages(names, "aarch64"), [packaged("1.29.1.0", "arm64")]);
 });
 
-Deno.test("bestPackages() takes another architecture's where the host has no other", () => {
+Deno.test("bestPackages() returns another architecture if there is no package for the host's", () => {
   const names = [packaged("1.21.0.0", "arm64"), packaged("1.22.0.0", "arm64")];
   assertEquals(bestPackages(names, "x86_64"), names.toReversed());
 });
 
-Deno.test("bestPackages() knows a folder in any case, and versions of two to four numbers", () => {
+Deno.test("bestPackages() accepts names in any case, and versions of two to four numbers", () => {
   const shouted = packaged("1.22.0.0", "X64").toUpperCase();
   const names = [shouted, packaged("1.23", "arm64"), packaged("1.22.0.0.1", "x64")];
   assertEquals(bestPackages(names, "x86_64"), [shouted]);
@@ -77,13 +77,13 @@ Deno.test("bestPackages() knows a folder in any case, and versions of two to fou
   ]);
 });
 
-Deno.test("wingetPaths() of a user is the alias, which nobody looks into", async () => {
+Deno.test("wingetPaths() of a user is the alias, which it does not open", async () => {
   const host = new WingetHost();
   host.files.inspect = () => Promise.reject(new Error("looked at"));
   assertEquals(await wingetPaths(host), [ALIAS]);
 });
 
-Deno.test("wingetPaths() of SYSTEM is in the package's folder", async () => {
+Deno.test("wingetPaths() of SYSTEM is in the directory of the package", async () => {
   const host = new WingetHost();
   host.becomeSystem();
   assertEquals(await wingetPaths(host), []);
@@ -94,7 +94,7 @@ Deno.test("wingetPaths() of SYSTEM is in the package's folder", async () => {
   assertEquals(await wingetPaths(host), []);
 });
 
-Deno.test("wingetPaths() is empty where no folder may be read, or no variable tells of one", async () => {
+Deno.test("wingetPaths() is empty if no directory can be read, or if no variable names one", async () => {
   const host = new WingetHost();
   host.files.list = () => Promise.reject(new Error("denied"));
   assertEquals(await wingetPaths(host), []);
@@ -112,7 +112,7 @@ Deno.test("wingetPaths() is empty where no folder may be read, or no variable te
   assertEquals(looked, [PACKAGES], "without LOCALAPPDATA there is no folder of aliases");
 });
 
-Deno.test("wingetPaths() finds the alias in any case, and packages where programs are", async () => {
+Deno.test("wingetPaths() finds the alias in any case, and packages in the programs directory", async () => {
   const host = new WingetHost();
   host.files.texts.clear();
   host.files.texts.set(ALIAS.replace("winget.exe", "WinGet.EXE"), "");
@@ -128,7 +128,7 @@ Deno.test("wingetPaths() finds the alias in any case, and packages where program
   assertEquals(await wingetPaths(host), [path]);
 });
 
-Deno.test("wingetAccount() tells services from people", () => {
+Deno.test("wingetAccount() distinguishes services from users", () => {
   const host = new WingetHost();
   const rows: readonly [profile: string, description: string, isService: boolean][] = [
     ["C:\\Users\\anna", 'the user "anna"', false],
@@ -175,7 +175,7 @@ async function failureOf(work: Promise<unknown>): Promise<[ScanErrorReason, stri
   return [reason, message];
 }
 
-Deno.test("findWinget() reads major and minor of what winget says of its version", async () => {
+Deno.test("findWinget() reads the major and minor version", async () => {
   const rows: readonly [said: string, version: Winget["version"]][] = [
     ["v1.29.240\r\n", [1, 29]],
     ["v1.5.441-preview\r\n", [1, 5]],
@@ -192,7 +192,7 @@ Deno.test("findWinget() reads major and minor of what winget says of its version
   }
 });
 
-Deno.test("findWinget() fails with the word of the best winget, where none works", async () => {
+Deno.test("findWinget() fails with the error of the best winget if none works", async () => {
   const host = new WingetHost();
   host.addPackage("1.22.0.0");
   host.answer = (_, program) => program === ALIAS ? ended(0xc0000135) : succeeded(" \r\n");
@@ -209,7 +209,7 @@ Deno.test("findWinget() fails with the word of the best winget, where none works
   ]);
 });
 
-Deno.test("findWinget() tries no other winget once it is called off", async () => {
+Deno.test("findWinget() tries no other winget after it is aborted", async () => {
   const host = new WingetHost();
   host.addPackage("1.22.0.0");
   const stop = new AbortController();
@@ -221,7 +221,7 @@ Deno.test("findWinget() tries no other winget once it is called off", async () =
   assertEquals(host.asked.length, 1);
 });
 
-Deno.test("a winget may take what is left of two minutes, and is not started without any", async () => {
+Deno.test("winget gets the rest of two minutes, and is not started without time left", async () => {
   const host = new WingetHost();
   const given: RunOptions[] = [];
   host.answer = (_, __, options) => {
@@ -240,7 +240,7 @@ Deno.test("a winget may take what is left of two minutes, and is not started wit
   assertEquals(given, [{ timeoutMs: 120_000, ...bounds }, { timeoutMs: 60_000, ...bounds }]);
 });
 
-Deno.test("every question leaves out progress since winget 1.29, which knows how", async () => {
+Deno.test("every command disables progress bars since winget 1.29", async () => {
   const rows: readonly [version: Winget["version"], isQuiet: boolean][] = [
     [null, false],
     [[0, 99], false],
@@ -259,7 +259,7 @@ Deno.test("every question leaves out progress since winget 1.29, which knows how
   }
 });
 
-Deno.test("listUpgrades() asks with fewer options until winget knows them all", async () => {
+Deno.test("listUpgrades() retries with fewer options until winget knows them all", async () => {
   const listings = [
     "upgrade --include-unknown --include-pinned --source winget --accept-source-agreements " +
     "--disable-interactivity",
@@ -278,7 +278,7 @@ Deno.test("listUpgrades() asks with fewer options until winget knows them all", 
   assert(message.includes("it does not know the options"), message);
 });
 
-Deno.test("listUpgrades() tells a code that says nothing was found from one of a failure", async () => {
+Deno.test('listUpgrades() distinguishes "nothing found" from a failure by the exit code', async () => {
   for (const code of [NO_MATCH, NO_UPDATE]) {
     const { saysNothing, stdout } = await listUpgrades(stub([ended(code, "No.\r\n")]).winget);
     assertEquals([saysNothing, stdout], [true, "No.\r\n"]);
@@ -293,7 +293,7 @@ Deno.test("listUpgrades() tells a code that says nothing was found from one of a
 
 const UNATTENDED = "--source winget --accept-source-agreements --disable-interactivity";
 
-Deno.test("listInstalled() answers what a search that succeeded said, and all of it", async () => {
+Deno.test("listInstalled() returns the complete output of a successful search", async () => {
   const { winget, asked } = stub([succeeded("a list\r\n")]);
   assertEquals(await listInstalled(winget, ["--id", "A.B"]), "a list\r\n");
   assertEquals(asked.map((args) => args.join(" ")), [`list --id A.B ${UNATTENDED}`]);
@@ -302,7 +302,7 @@ Deno.test("listInstalled() answers what a search that succeeded said, and all of
   }
 });
 
-Deno.test("listNoPackage() returns the output of a search that ended with no match, and all of it", async () => {
+Deno.test("listNoPackage() returns the complete output of a search that ended with no match", async () => {
   const output = "Nie znaleziono zainstalowanego pakietu.\r\n";
   const answerTo = (result: RunResult) => listNoPackage(stub([result]).winget);
   assertEquals(await answerTo(ended(NO_MATCH, output)), output);
@@ -314,7 +314,7 @@ Deno.test("listNoPackage() returns the output of a search that ended with no mat
   for (const result of useless) assertEquals(await answerTo(result), null);
 });
 
-Deno.test("listPins() answers winget's list, and nothing where it is too old for pins", async () => {
+Deno.test("listPins() returns the list, and null if winget is too old for pins", async () => {
   const { winget, asked } = stub([succeeded("a list\r\n")]);
   assertEquals(await listPins(winget), "a list\r\n");
   assertEquals(asked.map((args) => args.join(" ")), [`pin list ${UNATTENDED}`]);
@@ -393,7 +393,7 @@ const CODES: readonly [code: number, reason: ScanErrorReason][] = [
 const UNKNOWN: readonly number[] = [0x80073cef, 0x80073d20, 0x8a15ffff, 1];
 
 for (const [code, reason] of CODES) {
-  Deno.test(`wingetFailure() takes ${code} for ${reason}, signed or not`, () => {
+  Deno.test(`wingetFailure() maps ${code} to ${reason}, signed or not`, () => {
     for (const number of [code | 0, code >>> 0]) {
       const error = wingetFailure("list updates", number);
       assertEquals(error.reason, reason);
@@ -405,7 +405,7 @@ for (const [code, reason] of CODES) {
   });
 }
 
-Deno.test("wingetFailure() says what to do where a person can do something", () => {
+Deno.test("wingetFailure() says what an operator can do", () => {
   assertEquals(
     wingetFailure("list updates", -1978335217).message,
     "Cannot list updates: the source's data is missing for this account (0x8A15000F). " +
@@ -419,7 +419,7 @@ Deno.test("wingetFailure() says what to do where a person can do something", () 
   }
 });
 
-Deno.test("wingetFailure() advises to repair App Installer only where its package is broken", () => {
+Deno.test("wingetFailure() advises to repair App Installer only if its package is broken", () => {
   const advice = (code: number) => wingetFailure("list updates", code).message.split("Next: ")[1];
   const broken = [
     ...[0x80073cf0, 0x80073cf2, 0x80073cf3, 0x80073cfc, 0x80073cfd, 0x80073cfe, 0x80073d03],
@@ -444,13 +444,13 @@ Deno.test("wingetFailure() advises to repair App Installer only where its packag
   }
 });
 
-Deno.test("saysNothingFound() and isTooOld() know their codes, signed or not", () => {
+Deno.test("saysNothingFound() and isTooOld() accept their codes, signed or not", () => {
   assertEquals([-1978335212, 0x8a150014, -1978335189].map(saysNothingFound), [true, true, true]);
   assertEquals([0, 1, -1978335230].map(saysNothingFound), [false, false, false]);
   assertEquals([-1978335230, 0x8a150002, -1978335231].map(isTooOld), [true, true, false]);
 });
 
-Deno.test("wingetNotRun() tells a winget that is not there from one that hangs", () => {
+Deno.test("wingetNotRun() distinguishes a missing winget from one that hangs", () => {
   const reasons: [CommandErrorReason, ScanErrorReason][] = [
     ["not_found", "not_available"],
     ["failed", "not_available"],

@@ -42,7 +42,7 @@ for (const language of LANGUAGES) {
   });
 }
 
-Deno.test("parseWingetUpgrades() tells 300 characters of a sentence", () => {
+Deno.test("parseWingetUpgrades() returns at most 300 characters of a sentence", () => {
   const { messages } = parseWingetUpgrades(`${"x".repeat(301)}\n`);
   assertEquals(messages, [`${"x".repeat(295)}(cut)`]);
 });
@@ -166,7 +166,7 @@ for (const [file, rows, rest] of CASES) {
   });
 }
 
-Deno.test("parseWingetUpgrades() of nothing, junk or no table has no row", () => {
+Deno.test("parseWingetUpgrades() returns no row for empty output, junk or no table", () => {
   for (const text of ["", "\r\n", "junk", "----------\n", "\n----------\n", "a\n-------\nb\n"]) {
     assertEquals(parseWingetUpgrades(text).rows, [], text);
   }
@@ -174,7 +174,7 @@ Deno.test("parseWingetUpgrades() of nothing, junk or no table has no row", () =>
   assertEquals(read("report_option_unknown.txt").rows, []);
 });
 
-Deno.test("parseWingetUpgrades() rejects a table whose blanks were lost, or that is another's", () => {
+Deno.test("parseWingetUpgrades() rejects a table without its blanks, or of another program", () => {
   const squeezed = read("report_squeezed_french.txt");
   assertEquals([squeezed.rows, squeezed.hasMainTable], [[], true]);
   const found = "Multiple installed packages found.\r\nName Id\r\n---------\r\nGit  Git.Git\r\n";
@@ -182,7 +182,7 @@ Deno.test("parseWingetUpgrades() rejects a table whose blanks were lost, or that
   assertEquals([rows, unreadable], [[], 1]);
 });
 
-Deno.test("parseWingetUpgrades() keeps names with blanks, and ids with signs", () => {
+Deno.test("parseWingetUpgrades() reads names with blanks, and ids with special characters", () => {
   const { rows } = read("report_cut_names.txt");
   assertEquals(rows.length, 8);
   assertEquals([rows[3]?.name, rows[3]?.version], [
@@ -192,7 +192,7 @@ Deno.test("parseWingetUpgrades() keeps names with blanks, and ids with signs", (
   assertEquals(rows[6]?.id, "IDMComputerSolutions,Inc.UltraEdit");
 });
 
-Deno.test("parseWingetUpgrades() reads rows after the fiftieth, where cells are cut", () => {
+Deno.test("parseWingetUpgrades() reads rows after the fiftieth, whose cells are truncated", () => {
   const { rows, announced } = read("old_fifty_rows.txt");
   assertEquals([rows.length, announced], [52, 52]);
   const [long, last] = rows.slice(-2);
@@ -200,7 +200,7 @@ Deno.test("parseWingetUpgrades() reads rows after the fiftieth, where cells are 
   assertEquals(last?.id, "Example.Last");
 });
 
-Deno.test("parseWingetUpgrades() lets no control character through, and survives bad UTF-8", () => {
+Deno.test("parseWingetUpgrades() returns no control character, and accepts invalid UTF-8", () => {
   const text = readFixture("winget", "new_four_columns.txt")
     .replace("7-Zip 23.01", "\x1b[31m7-Z\u202ep 23.01\x1b[0m")
     .replace("PowerShell 7", "Power\ufffdhell 7");
@@ -208,7 +208,7 @@ Deno.test("parseWingetUpgrades() lets no control character through, and survives
   assertEquals(rows.map(({ name }) => name), ["7-Zp 23.01 (x64)", "Power\ufffdhell 7-x64"]);
 });
 
-Deno.test("parseWingetUpgrades() takes winget's count from below the table, not from a warning", () => {
+Deno.test("parseWingetUpgrades() reads winget's count below the table, not in a warning", () => {
   const text = readFixture("winget", "new_four_columns.txt");
   const { announced, messages } = parseWingetUpgrades(`Die Quelle meldet 503.\r\n${text}`);
   assertEquals([announced, messages], [2, ["Die Quelle meldet 503."]]);
@@ -233,7 +233,7 @@ function strangeRows(file: string, length: number): WingetUpgrade[] {
   return rows.filter((row) => !known.has(JSON.stringify(row)));
 }
 
-Deno.test("parseWingetUpgrades() cut off at any byte tells no package that the whole does not", () => {
+Deno.test("parseWingetUpgrades() of output truncated at any byte returns no other package", () => {
   for (const file of ["language_ko.txt", "new_three_tables.txt"]) {
     for (let length = 0; length < (encoded.get(file)?.bytes.length ?? 0); length++) {
       assertEquals(strangeRows(file, length), [], `${file} at ${length}`);
@@ -265,7 +265,7 @@ const chatter = fc.oneof(
     .map((words) => words.join(" ")),
 );
 
-Deno.test("parseWingetUpgrades() makes no package of a line of chatter, wherever it stands", () => {
+Deno.test("parseWingetUpgrades() returns no package for other output anywhere", () => {
   const cases = fc.record({
     file: fc.constantFrom(...FILES),
     line: chatter,
@@ -333,7 +333,7 @@ function below(...lines: string[]) {
   return parseWingetUpgrades([...TABLE, ...lines, ""].join("\r\n"));
 }
 
-Deno.test("parseWingetUpgrades() takes one number that is a word for winget's count", () => {
+Deno.test("parseWingetUpgrades() accepts a single number as winget's count", () => {
   const rows: readonly [sentence: string, announced: number | null][] = [
     ["1 upgrades available.", 1],
     ["3", 3],
@@ -357,7 +357,7 @@ Deno.test("parseWingetUpgrades() takes one number that is a word for winget's co
   }
 });
 
-Deno.test("parseWingetUpgrades() takes the count right below the table before one further down", () => {
+Deno.test("parseWingetUpgrades() prefers the count directly below the table", () => {
   const apart = below("1 upgrades available.", "", "5 things elsewhere.");
   assertEquals([apart.announced, apart.messages], [1, ["5 things elsewhere."]]);
   const further = below("", "1 upgrades available.", "5 things elsewhere.");
@@ -368,7 +368,7 @@ Deno.test("parseWingetUpgrades() takes the count right below the table before on
   assertEquals([above.announced, above.messages], [null, ["5 things."]]);
 });
 
-Deno.test("parseWingetUpgrades() adds up what sentences count that name an option", () => {
+Deno.test("parseWingetUpgrades() adds up the counts of sentences that name an option", () => {
   const answer = below(
     "2 packages are hidden. Use --include-unknown",
     "3 more are hidden. Use --include-unknown",
@@ -381,7 +381,7 @@ Deno.test("parseWingetUpgrades() adds up what sentences count that name an optio
   assertEquals([answer.announced, answer.messages], [null, []]);
 });
 
-Deno.test("parseWingetUpgrades() takes the first table for winget's own right under a warning", () => {
+Deno.test("parseWingetUpgrades() reads the main table directly under a warning", () => {
   const states = (...lines: string[]) =>
     parseWingetUpgrades([...lines, ""].join("\r\n")).rows.map(({ state }) => state);
   assertEquals(states(...TABLE), ["upgradable"]);
@@ -397,7 +397,7 @@ Deno.test("parseWingetUpgrades() takes the first table for winget's own right un
   assertEquals(states(...TABLE, "A caption:", ...TABLE), ["upgradable", "explicit_only"]);
 });
 
-Deno.test("parseWingetUpgrades() counts the lines that it could not read, in all tables", () => {
+Deno.test("parseWingetUpgrades() counts unreadable lines in all tables", () => {
   const table = (...junk: string[]) => {
     const heading = "Name            Id            Version Available Source";
     const row = "Git             Git.Git       2.31.0  2.33.0    winget";
@@ -412,7 +412,7 @@ Deno.test("parseWingetUpgrades() counts the lines that it could not read, in all
   assertEquals([both.rows.length, both.unreadableRows], [4, 3]);
 });
 
-Deno.test("parseWingetUpgrades() takes no id for a version, though the end of a name might be an id", () => {
+Deno.test("parseWingetUpgrades() does not use an id as a version after a name that ends like an id", () => {
   for (let width = 12; width <= 30; width++) {
     const rows = [
       ["Zoom", "Contoso.App0", "0", "0", ""],
@@ -440,7 +440,7 @@ function states(pins: string, ...ids: string[]): string[] {
   return markPinned(rows(...ids), pins).map(({ state }) => state);
 }
 
-Deno.test("markPinned() finds an id and the kind of its pin, whatever the heading says", () => {
+Deno.test("markPinned() finds an id and the type of its pin under any heading", () => {
   assertEquals(states("", "A.B"), ["upgradable"]);
   assertEquals(states("There are no pins.\r\n", "A.B"), ["upgradable"]);
   assertEquals(states("Name Id 版本\r\n----\r\nx a.b 1.0 winget Pinning\r\n", "A.B"), ["pinned"]);
@@ -448,7 +448,7 @@ Deno.test("markPinned() finds an id and the kind of its pin, whatever the headin
   assertEquals(states("A.B Pinning\r\n", "A.B"), ["pinned"]);
 });
 
-Deno.test("markPinned() minds no pin that the listing minds itself, nor a name that is a kind", () => {
+Deno.test("markPinned() ignores pins that the list itself respects, and a name like a pin type", () => {
   assertEquals(states("x A.B 1.0 winget Gating 1.*\r\n", "A.B"), ["upgradable"]);
   assertEquals(states("x A.B 1.0 winget Blocking\r\n", "A.B"), ["upgradable"]);
   assertEquals(states("Pinning A.B 1.0 winget Gating\r\n", "A.B"), ["upgradable"]);
@@ -457,7 +457,7 @@ Deno.test("markPinned() minds no pin that the listing minds itself, nor a name t
   assertEquals(states("My Pinning Tool A.B 1.0 winget Pinning\r\n", "A.B"), ["pinned"]);
 });
 
-Deno.test("markPinned() takes an id that was cut for the only one it can be", () => {
+Deno.test("markPinned() matches a truncated id that only one row can have", () => {
   assertEquals(states("x Contoso.Lo… 1.0 winget Pinning\r\n", "Contoso.Long", "Other.App"), [
     "pinned",
     "upgradable",
@@ -468,7 +468,7 @@ Deno.test("markPinned() takes an id that was cut for the only one it can be", ()
   ]);
 });
 
-Deno.test("markPinned() takes two characters of an id for enough, and one for too few", () => {
+Deno.test("markPinned() needs two characters of a truncated id", () => {
   const state = (id: string) => states(`x ${id} 1.0 winget Pinning\r\n`, "A.B", "Other.App")[0];
   assertEquals([state("A.…"), state("A…"), state("…")], ["pinned", "upgradable", "upgradable"]);
   const both = states("Other To… A.… 1.0 winget Pinning\r\n", "A.B", "Other.App");
@@ -477,7 +477,7 @@ Deno.test("markPinned() takes two characters of an id for enough, and one for to
   assertEquals(named, ["pinned", "upgradable"], "the name is like another's id");
 });
 
-Deno.test("markPinned() leaves other states alone", () => {
+Deno.test("markPinned() does not change other states", () => {
   const [row] = rows("A.B");
   if (!row) throw new Error("no row");
   const explicit = { ...row, state: "explicit_only" } as const;

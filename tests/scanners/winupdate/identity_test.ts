@@ -149,7 +149,7 @@ const NEIGHBOURS: readonly Fields[] = [
 ];
 
 for (const [what, name, days] of TWO_DAYS) {
-  Deno.test(`packageNameOf() names ${what} alike on two days, in two languages, beside whatever`, () => {
+  Deno.test(`packageNameOf() names ${what} the same on two days, in two languages and among other updates`, () => {
     const neighbours = fc.subarray([...NEIGHBOURS]);
     const day = fc.constantFrom(...days);
     fc.assert(fc.property(neighbours, day, day, fc.boolean(), (beside, one, other, isFirst) => {
@@ -178,7 +178,7 @@ const DIFFERENT: readonly (() => Fields)[] = [
   () => cumulative("", { kb: ["5070009"] }),
 ];
 
-Deno.test("packageNameOf() gives no two updates of one answer one name", () => {
+Deno.test("packageNameOf() gives all updates of one answer different names", () => {
   fc.assert(fc.property(fc.subarray([...DIFFERENT], { minLength: 1 }), (some) => {
     const found = names(...some.map((make) => make()));
     assertEquals([found.length, new Set(found).size], [some.length, some.length], found.join("\n"));
@@ -197,7 +197,7 @@ Deno.test("describeUpdates() makes one update of two definitions, of the newest 
   }
 });
 
-Deno.test("packageNameOf() has a name for whatever lacks ids, without versions and words of a language", () => {
+Deno.test("packageNameOf() names updates without ids, without versions and localized words", () => {
   const rows: [Fields, string][] = [
     [driver("x", { driver: { ...BARE, hardwareId: "usb\\vid_1" } }), "USB\\VID_1"],
     [driver("x", { driver: { ...BARE, provider: "HP", class: "Printer" } }), "HP Printer"],
@@ -226,7 +226,7 @@ Deno.test("packageNameOf() has a name for whatever lacks ids, without versions a
   for (const [fields, name] of rows) assertEquals(names(fields), [name]);
 });
 
-Deno.test("packageNameOf() tells 300 characters of a driver's name", () => {
+Deno.test("packageNameOf() returns at most 300 characters of a driver's name", () => {
   const told = (length: number) => {
     const [name = ""] = names(
       driver("x", {
@@ -239,13 +239,13 @@ Deno.test("packageNameOf() tells 300 characters of a driver's name", () => {
   assertEquals(told(301), `${"x".repeat(295)}(cut)`);
 });
 
-Deno.test("packageNameOf() takes a KB number from a title, written in either case, but none from a driver's", () => {
+Deno.test("packageNameOf() reads a KB number in a title in any case, but not in that of a driver", () => {
   assertEquals(names(item({ title: "Fix (kb5070003)" })), ["KB5070003"]);
   const [name] = names(driver("Intel - Net (KB5070003)"));
   assertEquals(name, "NET [PCI\\VEN_8086&DEV_A0F0]");
 });
 
-Deno.test("versionInTitle() finds a version in brackets, whatever the word before it", () => {
+Deno.test("versionInTitle() finds a version in brackets after any word", () => {
   assertEquals(versionInTitle("A (Version 1.459.491.0) - Current Channel (Broad)"), [
     1,
     459,
@@ -256,7 +256,7 @@ Deno.test("versionInTitle() finds a version in brackets, whatever the word befor
   assertEquals(versionInTitle("A (1809)"), null);
 });
 
-Deno.test("isNewer() puts any two updates in one order", () => {
+Deno.test("isNewer() is a total order", () => {
   const one = fc.record({
     title: fc.constantFrom("", "a (v 1.2.3)", "a (v 1.10.0)", "b (v 1.2)"),
     deployed: fc.constantFrom("", "2026-11-10T00:00:00Z", "2026-11-11T00:00:00Z"),
@@ -273,7 +273,7 @@ Deno.test("isNewer() puts any two updates in one order", () => {
   }));
 });
 
-Deno.test("isNewer() goes by the version, then by the day, the revision and the id", () => {
+Deno.test("isNewer() compares the version, then the day, the revision and the id", () => {
   const newestFirst = [
     { title: "a (v 2.0.0)", deployed: "", revision: 0 },
     { title: "a (v 1.10.0.1)", deployed: "", revision: 0 },
@@ -299,7 +299,7 @@ Deno.test("isNewer() goes by the version, then by the day, the revision and the 
   assertEquals(untitled && titled && isNewer(untitled, titled), true, "only one has a version");
 });
 
-Deno.test("scanners.ignore knows Defender's definitions by their KB number, and by their title", async () => {
+Deno.test("scanners.ignore matches Defender's definitions by their KB number and by their title", async () => {
   const json = JSON.stringify({
     resultCode: 2,
     updates: [definitions("Security Intelligence Update for Microsoft Defender"), cumulative("x")],

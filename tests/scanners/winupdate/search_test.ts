@@ -49,7 +49,7 @@ const REFUSED: readonly [string, unknown, ScanErrorReason][] = [
 ];
 
 for (const [name, value, reason] of REFUSED) {
-  Deno.test(`parseWinupdate() has no empty list for ${name}`, () => {
+  Deno.test(`parseWinupdate() rejects ${name}`, () => {
     const error = assertThrows(() => parseWinupdate(value), ScanError);
     assertInstanceOf(error, ScanError);
     assertEquals(error.reason, reason, error.message);
@@ -57,14 +57,14 @@ for (const [name, value, reason] of REFUSED) {
   });
 }
 
-Deno.test("parseWinupdate() says whether a search failed or was broken off", () => {
+Deno.test("parseWinupdate() says whether a search failed or was aborted", () => {
   const words = (resultCode: number) =>
     assertThrows(() => parseWinupdate({ resultCode, updates: [] }), ScanError).message;
   assertEquals(words(5), "Cannot search for updates: the search was aborted");
   assertEquals(words(4), "Cannot search for updates: the search failed");
 });
 
-Deno.test("parseWinupdate() takes eight digits for a code, and nothing around them", () => {
+Deno.test("parseWinupdate() accepts exactly eight digits as a code", () => {
   const words = (hresult: string) =>
     assertThrows(() => parseWinupdate({ error: { hresult, message: "x" } }), ScanError).message;
   assert(words("0x80240009").startsWith("Cannot search for updates: "));
@@ -73,13 +73,13 @@ Deno.test("parseWinupdate() takes eight digits for a code, and nothing around th
   }
 });
 
-Deno.test("parseWinupdate() takes blanks from around its texts, and makes one of several", () => {
+Deno.test("parseWinupdate() trims texts, and collapses white space", () => {
   const [item] = itemsOf("two.json");
   const updates = [{ ...item, title: "  A \r\n title\t" }];
   assertEquals(parseWinupdate({ resultCode: 2, updates }).updates[0]?.title, "A title");
 });
 
-Deno.test("parseWinupdate() tells failures of the search from answers that are not understood", () => {
+Deno.test("parseWinupdate() distinguishes failures of the search from unreadable answers", () => {
   assertInstanceOf(
     assertThrows(() => parseWinupdate(read("error_name.json")), ScanError),
     WinupdateError,
@@ -91,19 +91,19 @@ Deno.test("parseWinupdate() names a WSUS server without the password in its addr
   const error = assertThrows(() => parseWinupdate(read("error_wsus.json")), ScanError);
   assertEquals(
     error.message,
-    'Cannot search for updates: the WSUS server "http://wsus.example:8530" or a proxy has trouble ' +
-      "of its own (HTTP 500 to 504) (0x80244022)",
+    'Cannot search for updates: the WSUS server "http://wsus.example:8530" or a proxy failed ' +
+      "(HTTP 500 to 504) (0x80244022)",
   );
 });
 
-Deno.test("parseWinupdate() takes an empty list of a search that succeeded", () => {
+Deno.test("parseWinupdate() accepts an empty list of a successful search", () => {
   const answer = parseWinupdate(read("none.json"));
   assertEquals([answer.updates, answer.unread, answer.gaps], [[], 0, []]);
   assertEquals([answer.online, answer.reboot?.isRequired], [true, false]);
   assertEquals(answer.lastSearchMs, Date.UTC(2026, 10, 24, 3, 12, 45));
 });
 
-Deno.test("parseWinupdate() takes any flag for a restart that is due, and says which", () => {
+Deno.test("parseWinupdate() requires a restart for any flag, and names the flags", () => {
   const update = "WindowsUpdate\\Auto Update\\RebootRequired";
   const servicing = "Component Based Servicing\\RebootPending";
   const rows: [
@@ -132,14 +132,14 @@ Deno.test("parseWinupdate() takes any flag for a restart that is due, and says w
   }
 });
 
-Deno.test("parseWinupdate() reads one update that is no list, and lists that are objects", () => {
+Deno.test("parseWinupdate() reads one update outside a list, and lists in objects", () => {
   const [whole] = parseWinupdate(read("two.json")).updates;
   assert(whole);
   assertEquals(parseWinupdate(read("one_object.json")).updates, [whole]);
   assertEquals(parseWinupdate(read("wrapped.json")).updates.length, 2);
 });
 
-Deno.test("parseWinupdate() takes a search with errors, and says what is missing", () => {
+Deno.test("parseWinupdate() accepts a search with errors, and says what is missing", () => {
   assertEquals(parseWinupdate(read("wsus_incomplete.json")).gaps, [
     "Windows Update could not search everything: the update server did not answer in time " +
     "(0x8024401C)",
@@ -149,7 +149,7 @@ Deno.test("parseWinupdate() takes a search with errors, and says what is missing
   ]);
 });
 
-Deno.test("parseWinupdate() counts what it does not understand beside what it does", () => {
+Deno.test("parseWinupdate() counts unreadable updates", () => {
   const updates = itemsOf("two.json");
   const odd = [
     { ...updates[0], id: "none" },
@@ -199,13 +199,13 @@ const anyText = fc.oneof(
   ),
 );
 
-Deno.test("any JSON in the envelope is read or refused as a ScanError", () => {
+Deno.test("any JSON in the envelope is read or rejected with a ScanError", () => {
   fc.assert(fc.property(fc.jsonValue(), (value) => {
     readAll(parseEnvelope(envelope(JSON.stringify(value))));
   }));
 });
 
-Deno.test("no change of a field makes anything but a ScanError, or lets a control character in", () => {
+Deno.test("no change of a field throws anything but a ScanError, or returns a control character", () => {
   const names = Object.keys(itemsOf("reported.json")[0] ?? {});
   const anyValue = fc.oneof(anyText, fc.array(anyText), fc.jsonValue(), fc.integer());
   const change = fc.record({ name: fc.constantFrom(...names), value: anyValue });
@@ -227,7 +227,7 @@ Deno.test("no change of a field makes anything but a ScanError, or lets a contro
   );
 });
 
-Deno.test("parseWinupdate() takes an update that does not say so for none that is only to be seen", () => {
+Deno.test("parseWinupdate() reads an update without browseOnly as one to install", () => {
   const [{ browseOnly: _, ...item } = {}] = itemsOf("two.json") as { browseOnly?: boolean }[];
   for (const update of [item, { ...item, browseOnly: null }]) {
     const { updates } = parseWinupdate({ resultCode: 2, updates: [update] });
@@ -248,7 +248,7 @@ function itemWith(fields: Record<string, unknown>) {
   return read.unread === 0 ? read.updates[0] : undefined;
 }
 
-Deno.test("parseWinupdate() reads lists as PowerShell 5.1 makes them, 500 of each at most", () => {
+Deno.test("parseWinupdate() reads the lists of PowerShell 5.1, at most 500 elements each", () => {
   const many = Array.from({ length: 501 }, (_, n) => `${n}`);
   const rows: readonly [unknown, string[]][] = [
     [undefined, []],
@@ -268,7 +268,7 @@ Deno.test("parseWinupdate() reads lists as PowerShell 5.1 makes them, 500 of eac
   assertEquals(itemWith({ categories: { name: "Updates" } }), undefined);
 });
 
-Deno.test("parseWinupdate() takes a whole id for one, and a revision that counts", () => {
+Deno.test("parseWinupdate() accepts only a complete id and a whole revision number", () => {
   const id = "6f2c1d0e-3a57-4b65-9c7e-0d1f2a3b4c5d";
   for (const right of [id, id.toUpperCase(), `{${id}}`]) {
     assertEquals(itemWith({ id: right })?.id, right);
@@ -280,7 +280,7 @@ Deno.test("parseWinupdate() takes a whole id for one, and a revision that counts
   for (const wrong of [-1, 1.5, "1", null]) assertEquals(itemWith({ revision: wrong }), undefined);
 });
 
-Deno.test("parseWinupdate() takes what an answer does not say for the usual", () => {
+Deno.test("parseWinupdate() has defaults for missing fields", () => {
   const { online, withOptional, unread, reboot, source, server, routing, lastSearchMs } = answer(
     {},
   );
@@ -301,12 +301,12 @@ Deno.test("parseWinupdate() takes what an answer does not say for the usual", ()
   assertEquals(reason, "transient", "no policy keeps the host from Microsoft");
 });
 
-Deno.test("parseWinupdate() counts what the script could not read, if that is a count", () => {
+Deno.test("parseWinupdate() adds the script's count of unreadable updates, if that is a count", () => {
   const counts = [0, 1, 2.7, -3].map((unread) => answer({ unread }).unread);
   assertEquals(counts, [0, 1, 2, 0]);
 });
 
-Deno.test("parseWinupdate() tells each of a search's errors once, and ten at most", () => {
+Deno.test("parseWinupdate() describes each error of a search once, and at most ten", () => {
   const warnings = (count: number) =>
     Array.from(
       { length: count },
@@ -319,7 +319,7 @@ Deno.test("parseWinupdate() tells each of a search's errors once, and ten at mos
   assertEquals(answer({ resultCode: 2, warnings: [one] }).gaps, gaps(1));
 });
 
-Deno.test("parseWinupdate() names services that are disabled, by names that are some", () => {
+Deno.test("parseWinupdate() names disabled services with valid names", () => {
   const hresult = "0x80070005";
   const told = (name: string, start: string) =>
     assertThrows(
@@ -335,13 +335,13 @@ Deno.test("parseWinupdate() names services that are disabled, by names that are 
   for (const odd of ["BITS;", ";BITS", "B ITS"]) assertEquals(told(odd, "Disabled"), false, odd);
 });
 
-Deno.test("parseWinupdate() tells 200 characters of a server's address", () => {
+Deno.test("parseWinupdate() returns at most 200 characters of a server's address", () => {
   const server = (length: number) => answer({ server: `http://${"x".repeat(length - 7)}` }).server;
   assertEquals([server(200).length, server(200).endsWith("(cut)")], [200, false]);
   assertEquals([server(201).length, server(201).endsWith("(cut)")], [200, true]);
 });
 
-Deno.test("parseWinupdate() says who asks for a restart, and who was asked in vain", () => {
+Deno.test("parseWinupdate() says what requests a restart, and what does not", () => {
   const reason = (rebootRequired: boolean | null, reboot: Record<string, boolean>) =>
     answer({ rebootRequired, reboot }).reboot?.reason;
   assertEquals(reason(false, {}), "no restart is requested by the Windows Update Agent");
@@ -361,26 +361,26 @@ Deno.test("parseWinupdate() says who asks for a restart, and who was asked in va
   assertEquals(reason(null, { ["x".repeat(81)]: true }), `registry: ${"x".repeat(75)}(cut)`);
 });
 
-Deno.test("winupdateScript() asks online or not, and else the same", () => {
+Deno.test("winupdateScript() differs only in online", () => {
   const online = winupdateScript({ online: true });
   const offline = winupdateScript({ online: false });
   assert(online.startsWith("$online=$true\n"));
   assertEquals(offline, online.replace("$true", "$false"));
 });
 
-Deno.test("winupdateScript() leaves half of a command line free, and is ASCII", () => {
+Deno.test("winupdateScript() uses less than half of a command line, and is ASCII", () => {
   const script = winupdateScript({ online: true });
   assert(encodeCommand(frameScript(script)).length < 16_000);
   assert(/^[\n -~]*$/.test(script));
 });
 
-Deno.test("winupdateScript() has none of what Windows PowerShell 5.1 does not understand", () => {
+Deno.test("winupdateScript() contains no syntax that Windows PowerShell 5.1 does not know", () => {
   const later = [/\?\?/, /\?\./, / \? .* : /, /&&/, /\|\|/, /-AsArray/, /ForEach-Object -Parallel/];
   const script = frameScript(winupdateScript({ online: true }));
   assertEquals(later.filter((pattern) => pattern.test(script)), []);
 });
 
-Deno.test("winupdateScript() closes what it opens", () => {
+Deno.test("winupdateScript() has balanced brackets and quotes", () => {
   // No brackets stand in its strings but in pairs.
   const open: string[] = [];
   const pairs: Record<string, string> = { ")": "(", "}": "{", "]": "[" };
@@ -391,7 +391,7 @@ Deno.test("winupdateScript() closes what it opens", () => {
   assertEquals(open, []);
 });
 
-Deno.test("winupdateScript() asks for what is neither installed nor hidden, and changes nothing", () => {
+Deno.test("winupdateScript() searches updates that are neither installed nor hidden, and changes nothing", () => {
   const script = winupdateScript({ online: true });
   assert(script.includes("Search('IsInstalled=0 and IsHidden=0')"));
   const long = "IsInstalled=0 and IsHidden=0 or " +
@@ -402,7 +402,7 @@ Deno.test("winupdateScript() asks for what is neither installed nor hidden, and 
   assert(!changes.test(script) && !/IsHidden=\$|Set-|Start-Service|Restart-/.test(script));
 });
 
-Deno.test("winupdateScript() tells the fields that the fixtures have", () => {
+Deno.test("winupdateScript() answers the fields of the fixtures", () => {
   const script = winupdateScript({ online: true });
   const fixture = JSON.parse(readFixture("winupdate", "reported.json"));
   const [, item = ""] = /\n\[ordered\]@\{\n([^]*?)\}\n\}catch/.exec(script) ?? [];
@@ -429,7 +429,7 @@ Deno.test("winupdateScript() reads the flags and policies of hosts, and no file 
   assert(!script.includes("PendingFileRenameOperations"));
 });
 
-Deno.test("winupdateScript() casts every text and makes every list anew", () => {
+Deno.test("winupdateScript() casts every text and builds every list", () => {
   const lines = winupdateScript({ online: true }).split("\n");
   const fields = lines.filter((line) => /^[a-z]\w*=.*\$update\./i.test(line));
   const safe = /=(?:\[(?:string|int|bool)\]\$|@\(|Get-Day \$|\[ordered\]@\{provider=\[string\]\$)/;

@@ -40,13 +40,13 @@ function wsus(scanSource: Record<string, unknown>): Record<string, unknown> {
   return { source: "wsus", server: "http://wsus.example:8530", scanSource };
 }
 
-Deno.test("sourceOf() takes the host's only service for every class", () => {
+Deno.test("sourceOf() returns the only service of the host for every class", () => {
   assertEquals(sources({ source: "7971f918-a847-4430-9279-4a52d1efe18d" }), [M, M, M, M, M]);
   assertEquals(sources({}), [U, U, U, U, U]);
   assertEquals(sources(wsus({})), [W, W, W, W, W]);
 });
 
-Deno.test("sourceOf() heeds the policies for classes of updates on a host with a WSUS server", () => {
+Deno.test("sourceOf() applies the policies for classes on a host with a WSUS server", () => {
   const all: Values = { feature: 0, quality: 0, driver: 1, other: 1 };
   const expected = [U, U, W, W, "Windows Update or WSUS"];
   assertEquals(sources(wsus({ gate: true, policy: all })), expected);
@@ -73,14 +73,14 @@ Deno.test("sourceOf() heeds the policies for classes of updates on a host with a
   ]);
 });
 
-Deno.test("sourceOf() tells 60 characters of a service that is not known, and no half one", () => {
+Deno.test("sourceOf() returns at most 60 whole characters of an unknown service", () => {
   const [told] = sources({ source: "x".repeat(60) });
   assertEquals(told, "x".repeat(60));
   assertEquals(sources({ source: "x".repeat(61) })[0], told);
   assertEquals(sources({ source: `${"x".repeat(59)}\u{1f600}` })[0], `${"x".repeat(59)}\ufffd`);
 });
 
-Deno.test("describeSources() has each source that is asked, and names all where one may have failed", () => {
+Deno.test("describeSources() returns each source, all of them failed if one may have failed", () => {
   const scanSource = { mdm: { feature: 0, quality: 0, driver: 1, other: 1 } };
   const options = { why: null, metadataAgeS: 0 };
   const whole = describeSources(answer(wsus(scanSource)), options);
@@ -99,7 +99,7 @@ Deno.test("describeSources() has each source that is asked, and names all where 
   ]);
 });
 
-Deno.test("asksWsus() is about any class", () => {
+Deno.test("asksWsus() is true if any class comes from WSUS", () => {
   assertEquals(
     asksWsus(answer(wsus({ state: { feature: 0, quality: 0, driver: 0, other: 1 } }))),
     true,
@@ -129,12 +129,12 @@ const ROWS: readonly [string, string[], number | null, WinupdateClass][] = [
 ];
 
 for (const [name, ids, type, kind] of ROWS) {
-  Deno.test(`classOf() knows ${name}`, () => {
+  Deno.test(`classOf() recognizes ${name}`, () => {
     assertEquals(classOf(ids, type), kind);
   });
 }
 
-Deno.test("isSecurityCategory() knows security's, whatever else an update is", () => {
+Deno.test("isSecurityCategory() finds the security category among others", () => {
   assertEquals(isSecurityCategory([]), false);
   assertEquals(isSecurityCategory([PRODUCT, DEFINITIONS]), false);
   assertEquals(isSecurityCategory([DRIVERS, SECURITY]), true);

@@ -33,12 +33,18 @@ export class ScanError extends Error {
   }
 }
 
-/** The meaning of an exit code or error code of a package manager. */
-export interface FailureMeaning {
-  readonly reason: ScanErrorReason;
-  readonly fact: string;
-  /** What an operator can do. @default nothing */
-  readonly next?: string | undefined;
+/** The meaning of an error code of a package manager; `next` is what an operator can do, if anything. */
+export type FailureMeaning = readonly [reason: ScanErrorReason, fact: string, next?: string];
+
+/** Indexes meanings by their codes, which each row lists separated by blanks. */
+export function meaningsByCode(
+  rows: readonly (readonly [codes: string, ...FailureMeaning])[],
+): ReadonlyMap<string, FailureMeaning> {
+  return new Map(
+    rows.flatMap(([codes, ...meaning]) =>
+      codes.split(" ").map((code): [string, FailureMeaning] => [code, meaning])
+    ),
+  );
 }
 
 /** The reason of a scan's failure, from the failure to run a program. */

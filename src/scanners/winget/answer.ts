@@ -231,24 +231,17 @@ export function wingetSources(
     );
   };
   const sources = known.map((source): ScanSource => {
+    const { name, url } = source;
     const sentence = sentenceAbout(source);
-    const isNotAsked = source.name === STORE || source.isExplicit;
+    const isNotAsked = name === STORE || source.isExplicit;
     const [result, why]: [ScanSource["result"], string | null] = sentence !== undefined
       ? ["failed", `winget says: ${sentence}`]
-      : source.name === LISTED
+      : name === LISTED
       ? ["ok", null]
       : isNotAsked
       ? ["not_asked", null]
       : ["missing", `its updates are not listed: Pennon asks the source "${LISTED}" alone`];
-    return {
-      name: source.name,
-      url: source.url,
-      result,
-      why,
-      metadataAgeS: null,
-      expiresAtMs: null,
-      tellsSecurity: false,
-    };
+    return { name, url, result, why, metadataAgeS: null, expiresAtMs: null, tellsSecurity: false };
   });
   const matched = known.map(sentenceAbout);
   return { sources, rest: sentences.filter((message) => !matched.includes(message)) };

@@ -6,7 +6,13 @@
 import { CommandError, type RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
 import { programsDirectory } from "../powershell/powershell.ts";
-import { type FailureMeaning, reasonNotRun, ScanError, type ScanOptions } from "../scanner.ts";
+import {
+  type FailureMeaning,
+  meaningsByCode,
+  reasonNotRun,
+  ScanError,
+  type ScanOptions,
+} from "../scanner.ts";
 import { compareVersionNumbers } from "../version_numbers.ts";
 
 /** The directory of a package: `Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe`. */
@@ -279,96 +285,96 @@ const FREE_SPACE = "free space on the system drive";
  * Codes of doc/windows/package-manager/winget/returnCodes.md in microsoft/winget-cli, of winerror.h and of
  * ntstatus.h. Any other code is transient: if it repeats, the breaker opens.
  */
-const MEANINGS: ReadonlyMap<number, FailureMeaning> = new Map([
-  [0x8a150001, transient("internal error")],
-  [INVALID_ARGUMENTS, permanent("it does not know the options", UPDATE_WINGET)],
-  [0x8a150003, transient("the command failed")],
-  [0x8a150005, transient("cancelled")],
-  [0x8a15000a, permanent("the source's index is corrupt", RESET)],
-  [0x8a15000b, permanent("the source configuration is corrupt", RESET)],
+const MEANINGS = meaningsByCode([
+  ["8A150001", "transient", "internal error"],
+  ["8A150002", "permanent", "it does not know the options", UPDATE_WINGET],
+  ["8A150003", "transient", "the command failed"],
+  ["8A150005", "transient", "cancelled"],
+  ["8A15000A", "permanent", "the source's index is corrupt", RESET],
+  ["8A15000B", "permanent", "the source configuration is corrupt", RESET],
   [
-    0x8a15000f,
-    permanent(
-      "the source's data is missing for this account",
-      "run `winget source update` as the same account",
-    ),
+    "8A15000F",
+    "permanent",
+    "the source's data is missing for this account",
+    "run `winget source update` as the same account",
   ],
-  [0x8a150012, permanent('there is no source named "winget"', RESET)],
-  [0x8a150015, permanent("no sources are configured", RESET)],
+  ["8A150012", "permanent", 'there is no source named "winget"', RESET],
+  ["8A150015", "permanent", "no sources are configured", RESET],
   [
-    0x8a150016,
-    permanent("it takes the listing for a single package, as an old winget does", UPDATE_WINGET),
+    "8A150016",
+    "permanent",
+    "it takes the listing for a single package, as an old winget does",
+    UPDATE_WINGET,
   ],
-  [0x8a150038, permanent("it does not support the source", UPDATE_WINGET)],
-  [0x8a150039, transient("the source's answer is not valid")],
-  [0x8a15003a, unavailable("blocked by Group Policy")],
-  [0x8a15003b, transient("the source's server failed")],
-  [0x8a15003e, permanent("it does not support the source's version", UPDATE_WINGET)],
-  [0x8a15003f, permanent("the source's data is corrupt or was tampered with", RESET)],
+  ["8A150038", "permanent", "it does not support the source", UPDATE_WINGET],
+  ["8A150039", "transient", "the source's answer is not valid"],
+  ["8A15003A", "not_available", "blocked by Group Policy"],
+  ["8A15003B", "transient", "the source's server failed"],
+  ["8A15003E", "permanent", "it does not support the source's version", UPDATE_WINGET],
+  ["8A15003F", "permanent", "the source's data is corrupt or was tampered with", RESET],
   [
-    0x8a150042,
-    permanent(
-      "it asked a question, and no user can answer",
-      "run `winget upgrade` as the same account",
-    ),
+    "8A150042",
+    "permanent",
+    "it asked a question, and no user can answer",
+    "run `winget upgrade` as the same account",
   ],
-  [0x8a150044, transient("the source's server gave no answer")],
-  [0x8a150045, transient("a source could not be opened")],
+  ["8A150044", "transient", "the source's server gave no answer"],
+  ["8A150045", "transient", "a source could not be opened"],
   [
-    0x8a150046,
-    permanent(
-      "the source's agreements are not accepted",
-      "run `winget list --accept-source-agreements` as the same account",
-    ),
+    "8A150046",
+    "permanent",
+    "the source's agreements are not accepted",
+    "run `winget list --accept-source-agreements` as the same account",
   ],
-  [0x8a15004b, transient("sources could not be opened")],
+  ["8A15004B", "transient", "sources could not be opened"],
   [
-    0x8a15005e,
-    permanent(
-      "the server's certificate is not the pinned one",
-      "exempt the source from TLS inspection",
-    ),
+    "8A15005E",
+    "permanent",
+    "the server's certificate is not the pinned one",
+    "exempt the source from TLS inspection",
   ],
-  [0x8a150064, transient("its database of pins could not be opened")],
-  [0x8a15006a, transient("the host is shutting down")],
-  [0x8a15006d, transient("the service is busy or unavailable")],
-  [0x80070005, permanent("access denied", "give the account access to App Installer")],
-  [0x80072ee2, transient("the source's server did not answer in time")],
-  [0x80072ee7, transient("the source's name could not be resolved")],
-  [0x80072efd, transient("the source's server could not be reached")],
-  [0x80072efe, transient("the connection to the source's server broke off")],
-  [0x80072eff, transient("the connection to the source's server was reset")],
-  [0x801901f4, transient("the source's server failed: HTTP 500")],
-  // ERROR_DISK_FULL.
-  [0x80070070, transient("the disk is full", FREE_SPACE)],
-  // ERROR_INSTALL_..., ERROR_PACKAGE...: of the package manager for MSIX, which installs winget.
-  [0x80073cf4, transient("the disk is full", FREE_SPACE)],
-  [0x80073cf5, transient("Windows could not fetch a package")],
-  [0x80073cf8, transient("Windows cancelled the package")],
-  [0x80073cff, unavailable("a policy forbids Windows its package", CHECK_POLICY)],
-  [0x80073d00, transient("Windows is just updating its package")],
-  [0x80073d01, unavailable("a policy forbids Windows its package", CHECK_POLICY)],
-  [0x80073d02, transient("its package is in use while Windows replaces it")],
+  ["8A150064", "transient", "its database of pins could not be opened"],
+  ["8A15006A", "transient", "the host is shutting down"],
+  ["8A15006D", "transient", "the service is busy or unavailable"],
+  ["80070005", "permanent", "access denied", "give the account access to App Installer"],
+  ["80072EE2", "transient", "the source's server did not answer in time"],
+  ["80072EE7", "transient", "the source's name could not be resolved"],
+  ["80072EFD", "transient", "the source's server could not be reached"],
+  ["80072EFE", "transient", "the connection to the source's server broke off"],
+  ["80072EFF", "transient", "the connection to the source's server was reset"],
+  ["801901F4", "transient", "the source's server failed: HTTP 500"],
+  // ERROR_DISK_FULL, and the same of the package manager for MSIX, which installs winget.
+  ["80070070 80073CF4", "transient", "the disk is full", FREE_SPACE],
+  // ERROR_INSTALL_..., ERROR_PACKAGE...: of the package manager for MSIX.
+  ["80073CF5", "transient", "Windows could not fetch a package"],
+  ["80073CF8", "transient", "Windows cancelled the package"],
+  ["80073CFF 80073D01", "not_available", "a policy forbids Windows its package", CHECK_POLICY],
+  ["80073D00", "transient", "Windows is just updating its package"],
+  ["80073D02", "transient", "its package is in use while Windows replaces it"],
   // The package cannot be opened, is not valid, lacks or contradicts another or needs remediation; the
   // repository, or its source for a recovery, is damaged; or the signature, the processor, the file
   // system or the drive is wrong.
-  ...[0x80073cf0, 0x80073cf2, 0x80073cf3, 0x80073cfc, 0x80073cfd, 0x80073cfe, 0x80073d03]
-    .concat([0x80073d04, 0x80073d07, 0x80073d09, 0x80073d10, 0x80073d13, 0x80073d1f])
-    .map((code): [number, FailureMeaning] => [
-      code,
-      permanent("Windows refuses the package", REPAIR_WINGET),
-    ]),
-  [0xc0000005, transient("it crashed (access violation)")],
-  [0xc0000409, transient("it crashed (fail fast)")],
-  [0xc0000142, transient("a DLL could not be initialized: the session is ending or out of memory")],
-  [0xc000013a, transient("it was interrupted")],
-  [0x40010004, transient("its session ended")],
   [
-    0xc0000135,
-    unavailable(
-      "a DLL that it needs is missing",
-      "install the Visual C++ runtime packages (VCLibs)",
-    ),
+    "80073CF0 80073CF2 80073CF3 80073CFC 80073CFD 80073CFE 80073D03 80073D04 80073D07 80073D09 " +
+    "80073D10 80073D13 80073D1F",
+    "permanent",
+    "Windows refuses the package",
+    REPAIR_WINGET,
+  ],
+  ["C0000005", "transient", "it crashed (access violation)"],
+  ["C0000409", "transient", "it crashed (fail fast)"],
+  [
+    "C0000142",
+    "transient",
+    "a DLL could not be initialized: the session is ending or out of memory",
+  ],
+  ["C000013A", "transient", "it was interrupted"],
+  ["40010004", "transient", "its session ended"],
+  [
+    "C0000135",
+    "not_available",
+    "a DLL that it needs is missing",
+    "install the Visual C++ runtime packages (VCLibs)",
   ],
 ]);
 
@@ -379,29 +385,15 @@ const LAST_MSIX = 0x80073d1f;
 /** The error for an exit code other than 0, which on Windows Deno reports as a signed number of 32 bits. */
 export function wingetFailure(action: string, code: number): ScanError {
   const number = code >>> 0;
-  const hex = `0x${number.toString(16).toUpperCase().padStart(8, "0")}`;
-  const { reason, fact, next } = MEANINGS.get(number) ?? unlisted(number);
-  return new ScanError(
-    `Cannot ${action}: ${fact} (${hex})${next === undefined ? "" : `. Next: ${next}`}`,
-    { reason },
-  );
+  const hex = number.toString(16).toUpperCase().padStart(8, "0");
+  const [reason, fact, next] = MEANINGS.get(hex) ?? unlisted(number);
+  const advice = next === undefined ? "" : `. Next: ${next}`;
+  return new ScanError(`Cannot ${action}: ${fact} (0x${hex})${advice}`, { reason });
 }
 
 /** While Windows replaces a package it fails with many different codes. */
 function unlisted(number: number): FailureMeaning {
   return number >= FIRST_MSIX && number <= LAST_MSIX
-    ? transient("Windows cannot use the package now", `if it stays so, ${REPAIR_WINGET}`)
-    : transient("it failed");
-}
-
-function transient(fact: string, next?: string): FailureMeaning {
-  return { reason: "transient", fact, next };
-}
-
-function permanent(fact: string, next?: string): FailureMeaning {
-  return { reason: "permanent", fact, next };
-}
-
-function unavailable(fact: string, next?: string): FailureMeaning {
-  return { reason: "not_available", fact, next };
+    ? ["transient", "Windows cannot use the package now", `if it stays so, ${REPAIR_WINGET}`]
+    : ["transient", "it failed"];
 }

@@ -98,10 +98,11 @@ function readTable(lines: readonly string[], ruleAt: number, kind: TableKind): W
     return isTable;
   };
   const end = blockEnd(lines, from, isNext);
-  const limit = tableEnd(lines, end, isNext);
+  const limit = blockEnd(lines, end, isNext, { withBlank: true });
   const isRowPiece = ([at, isTable]: [number, boolean]) => !isTable && at < limit;
   // A name can contain a blank line: unmistakable rows after one belong to this table.
-  const isMore = lines.slice(end, limit).some((line) => isPlausible(readAligned(line, table))) ||
+  const isMore =
+    lines.slice(end, limit).some((line) => isPlausible(rowOf(alignedCells(line, table), table))) ||
     [...rules].some((rule) => rule[0] > end && isRowPiece(rule));
   const { rows, unreadable, length } = readRows(lines.slice(from, isMore ? limit : end), table);
   // A rule that is a piece of a row begins no table, even if no line after it is readable.
@@ -135,7 +136,7 @@ interface OpenTable extends KnownTable {
 function startsTable(table: OpenTable, ruleAt: number): boolean {
   const { lines, from, kind } = table;
   const heading = lines[ruleAt - 1] ?? "";
-  if (isPlausible(readAligned(heading, table))) return false;
+  if (isPlausible(rowOf(alignedCells(heading, table), table))) return false;
   const end = blockEnd(lines, ruleAt + 1, () => true);
   const below = lines.slice(ruleAt + 1, end);
   const columns = columnsOf(lines, ruleAt, below);
@@ -153,34 +154,18 @@ function wordsIn(heading: string): string {
   return wordsOf(heading).map(({ text }) => text).join(" ");
 }
 
-/** The index of the first blank line or of the next heading. */
+/** The index of the next heading, of the end or, unless `withBlank`, of the first blank line. */
 function blockEnd(
   lines: readonly string[],
   from: number,
   isNext: (ruleAt: number) => boolean,
+  { withBlank = false } = {},
 ): number {
-  let end = from;
-  while ((lines[end] ?? "").trim() !== "" && !isHeading(lines, end, isNext)) end++;
-  return end;
-}
-
-/** The index of the next heading, or the number of lines. */
-function tableEnd(
-  lines: readonly string[],
-  from: number,
-  isNext: (ruleAt: number) => boolean,
-): number {
-  let end = from;
-  while (end < lines.length && !isHeading(lines, end, isNext)) end++;
-  return end;
-}
-
-function isHeading(
-  lines: readonly string[],
-  at: number,
-  isNext: (ruleAt: number) => boolean,
-): boolean {
-  return RULE.test(lines[at + 1] ?? "") && isNext(at + 1);
+  for (let end = from; end < lines.length; end++) {
+    if (!withBlank && lines[end]?.trim() === "") return end;
+    if (RULE.test(lines[end + 1] ?? "") && isNext(end + 1)) return end;
+  }
+  return Math.max(from, lines.length);
 }
 
 /** A table whose columns are known. */
@@ -203,12 +188,16 @@ function readRows(
   let pieces: string[] = [];
   for (const [at, line] of below.entries()) {
     const isAnalysed = misfits < MAX_MISFIT_LINES && line.length <= MAX_MISFIT_LENGTH;
-    let row = readAligned(line, table);
+    let row = rowOf(alignedCells(line, table), table);
     if (!row && isAnalysed && pieces.length > 0) {
       row = readJoined([...pieces, line], table);
       if (row) { for (let piece = 1; piece <= pieces.length; piece++) unread.delete(at - piece); }
     }
-    if (!row && isAnalysed) row = plausible(readLoose(line, table)) ?? readShifted(line, table);
+    if (!row && isAnalysed) {
+      // A row whose cells begin with blanks.
+      row = rowOf(cutAt(line, table.columns.starts), table);
+      if (!isPlausible(row)) row = readShifted(line, table);
+    }
     if (row) {
       rows.set(at, row);
       pieces = [];
@@ -234,9 +223,9 @@ function readRows(
 function readJoined(pieces: readonly string[], table: KnownTable): WingetRow | undefined {
   const joined = pieces.join(" ");
   if (joined.length > MAX_MISFIT_LENGTH) return undefined;
-  const loose = looseCells(joined, table);
+  const loose = cutAt(joined, table.columns.starts);
   const cells = alignedCells(joined, table) ??
-    (isPlausible(loose && rowOf(loose, table)) ? loose : undefined);
+    (isPlausible(rowOf(loose, table)) ? loose : undefined);
   if (!cells) return undefined;
   const ends = pieces.slice(0, -1).map((_, at) => pieces.slice(0, at + 1).join(" ").length);
   let from = 0;
@@ -254,12 +243,7 @@ function isInside(cell: string, at: number): boolean {
   return at > 0 && cell.slice(0, at).trim() !== "" && cell.slice(at).trim() !== "";
 }
 
-/** Reads a row that fits the columns, as almost all rows do. */
-function readAligned(line: string, table: KnownTable): WingetRow | undefined {
-  const cells = alignedCells(line, table);
-  return cells && rowOf(cells, table);
-}
-
+/** The cells of a row that fits the columns, as almost all rows do. */
 function alignedCells(line: string, table: KnownTable): string[] | undefined {
   const { starts } = table.columns;
   for (const shift of shiftsFor(line)) {
@@ -268,17 +252,6 @@ function alignedCells(line: string, table: KnownTable): string[] | undefined {
     if (shift === 0 || isAscii(cells.slice(1).join(""))) return cells;
   }
   return undefined;
-}
-
-/** Reads a row whose cells begin with blanks. */
-function readLoose(line: string, table: KnownTable): WingetRow | undefined {
-  const cells = looseCells(line, table);
-  return cells && rowOf(cells, table);
-}
-
-function looseCells(line: string, table: KnownTable): string[] | undefined {
-  const cells = cutAt(line, table.columns.starts);
-  return cells && rowOf(cells, table) ? cells : undefined;
 }
 
 /**
@@ -324,23 +297,17 @@ function isLoose(cells: readonly string[]): boolean {
 
 /** The row of these cells; `undefined` if the id is not one word, or if a required cell is empty. */
 function rowOf(
-  cells: readonly string[],
+  cells: readonly string[] | undefined,
   { columns, kind }: KnownTable,
 ): WingetRow | undefined {
+  if (!cells) return undefined;
   const none = { name: "", id: "", version: "", available: "", source: null };
   const clean = cells.map(plainText);
   const filled = columns.fields.map((field, column) => [field, clean[column] ?? ""]);
   const row: WingetRow = { ...none, ...Object.fromEntries(filled) };
-  return /^\S+$/.test(row.id) && isComplete(row, kind) ? row : undefined;
-}
-
-/** Whether a row has all cells that every row of its table has. */
-function isComplete({ version, available, source }: WingetRow, kind: TableKind): boolean {
-  return kind === "installed" || (version !== "" && available !== "" && source !== "");
-}
-
-function plausible(row: WingetRow | undefined): WingetRow | undefined {
-  return isPlausible(row) ? row : undefined;
+  const isComplete = kind === "installed" ||
+    (row.version !== "" && row.available !== "" && row.source !== "");
+  return /^\S+$/.test(row.id) && isComplete ? row : undefined;
 }
 
 /**

@@ -49,10 +49,8 @@ export function markIgnored(
     const byName = own.find(({ pattern }) => names.some((one) => matchesWildcard(pattern, one)));
     const found = byName ? [byName] : allMatched(own, titles) ?? allMatched(own, advisories);
     if (!found) return update;
-    const reason = `scanners.ignore: ${
-      [...new Set(found)].map(({ written }) => written).join(", ")
-    }`;
-    return { ...update, state: "ignored", stateReason: reason };
+    const matched = [...new Set(found)].map(({ written }) => written).join(", ");
+    return { ...update, state: "ignored", stateReason: `scanners.ignore: ${matched}` };
   });
 }
 

@@ -5,19 +5,13 @@ import { hasControls, stripControls } from "../strip_controls.ts";
 /** Longer lines belong to no format of a package manager. */
 const MAX_LINE_LENGTH = 65_536;
 
-/** The lines of an output. */
-interface OutputLines {
-  readonly lines: readonly string[];
-  /** Lines left out because they were too long, or not complete. */
-  readonly dropped: number;
-}
-
 /**
  * Splits `text` at LF, CRLF or CR, and removes a byte order mark and all control characters except tabs.
  *
- * A last line without an end is dropped: it can hold only the beginning of a name or a version.
+ * A last line without an end is dropped: it can hold only the beginning of a name or a version. `dropped`
+ * counts such lines, and lines that are too long.
  */
-export function outputLines(text: string): OutputLines {
+export function outputLines(text: string): { lines: readonly string[]; dropped: number } {
   // Most outputs have no other control characters; then no line needs to be cleaned.
   const isPlain = !hasControls(text, "\n\t");
   const all = text.split(isPlain ? "\n" : /\r\n|\n|\r/);

@@ -74,19 +74,15 @@ export async function runScan(
   const { name } = scanner;
   try {
     const answer = await scanner.scan(system, options);
-    return { ...buildReport(scanner.name, answer, options.ignore ?? []), durationMs: elapsedMs() };
+    return { ...buildReport(name, answer, options.ignore ?? []), durationMs: elapsedMs() };
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    if (error instanceof ScanError) {
-      const { reason, message, sources } = error;
-      return {
-        ...failedReport(name, { reason, message }, elapsedMs()),
-        sources: sources.map(redactSource),
-      };
-    }
     // A programming error must not discard the answers of the other scanners.
-    const message = redact(`Cannot scan with ${name}: ${String(error)}`);
-    return failedReport(name, { reason: "permanent", message }, elapsedMs());
+    const { reason, message, sources } = error instanceof ScanError
+      ? error
+      : new ScanError(`Cannot scan with ${name}: ${String(error)}`, { reason: "permanent" });
+    const report = failedReport(name, { reason, message }, elapsedMs());
+    return { ...report, sources: sources.map(redactSource) };
   }
 }
 

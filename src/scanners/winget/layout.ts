@@ -19,20 +19,14 @@ const ESCAPES = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x08
 /** A spinner, a progress bar, or nothing. */
 const DEBRIS = /^[\s\\|/-]*$|[\u2588-\u2593]/;
 
-/** The lines of an output. */
-interface WingetLines {
-  readonly lines: readonly string[];
-  /** Lines left out because they were too long, too many, or not complete. */
-  readonly dropped: number;
-}
-
 /**
  * Splits `text` into lines. Of each line only the part after its last carriage return is visible. Other
  * control characters stay, because they occupy display columns.
  *
- * A last line without an end is dropped: it can hold only the beginning of a name or a version.
+ * A last line without an end is dropped: it can hold only the beginning of a name or a version. `dropped`
+ * counts such lines, and lines that are too long or too many.
  */
-export function wingetLines(text: string): WingetLines {
+export function wingetLines(text: string): { lines: readonly string[]; dropped: number } {
   const all = text.replace(/^\ufeff/, "").split("\n");
   const rest = all.pop();
   const shown = all.slice(0, MAX_LINES).map(lastWritten);

@@ -165,12 +165,6 @@ async function attempt<T>(work: () => Promise<T>, { signal }: ScanOptions): Prom
   }
 }
 
-/** Rows whose cells are complete, and rows that could not be completed. */
-interface CompletedRows {
-  readonly rows: readonly WingetUpgrade[];
-  readonly unknown: readonly WingetUpgrade[];
-}
-
 /** Whether a row is incomplete: its id or a version is truncated. A truncated name does no harm. */
 export function needsLookup(row: WingetRow): boolean {
   return isTruncated(row.id) || isTruncated(row.version) || isTruncated(row.available);
@@ -179,12 +173,12 @@ export function needsLookup(row: WingetRow): boolean {
 /**
  * Completes every truncated row by a lookup with the rest of its id, or else with its name: an id that is
  * not complete is that of another package, or of none. `list` runs `winget list` with the given arguments
- * and returns `null` if that fails.
+ * and returns `null` if that fails. `unknown` are the rows that could not be completed.
  */
 export async function completeRows(
   rows: readonly WingetUpgrade[],
   list: (query: readonly string[]) => Promise<string | null>,
-): Promise<CompletedRows> {
+): Promise<{ rows: readonly WingetUpgrade[]; unknown: readonly WingetUpgrade[] }> {
   const [complete, unknown]: [WingetUpgrade[], WingetUpgrade[]] = [[], []];
   let lookups = 0;
   for (const row of rows) {

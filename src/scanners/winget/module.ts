@@ -118,25 +118,18 @@ async function hostOf(
   const programs = system.readEnvironment("ProgramFiles") ?? "C:\\Program Files";
   const profile = system.readEnvironment("USERPROFILE");
   const documents = profile === undefined ? [] : [`${profile}\\Documents`];
-  const classic = [
-    `${programs}\\WindowsPowerShell\\Modules`,
-    ...documents.map((directory) => `${directory}\\WindowsPowerShell\\Modules`),
-  ];
+  const classic = [programs, ...documents].map((directory) => `${directory}\\WindowsPowerShell`);
   if (await isInAny(system, classic)) return isService ? "pwsh" : "powershell";
   const own = pwshDirectory(system);
-  const modern = [
-    `${own}\\Modules`,
-    `${own}\\7\\Modules`,
-    ...documents.map((directory) => `${directory}\\PowerShell\\Modules`),
-  ];
-  return await isInAny(system, modern) ? "pwsh" : null;
+  const modern = documents.map((directory) => `${directory}\\PowerShell`);
+  return await isInAny(system, [own, `${own}\\7`, ...modern]) ? "pwsh" : null;
 }
 
 async function isInAny(system: System, directories: readonly string[]): Promise<boolean> {
   const found = await Promise.all(directories.map(async (directory) => {
     try {
-      const names = await system.files.list("look for winget's module", `${directory}\\${NAME}`);
-      return names.length > 0;
+      const path = `${directory}\\Modules\\${NAME}`;
+      return (await system.files.list("look for winget's module", path)).length > 0;
     } catch {
       return false;
     }

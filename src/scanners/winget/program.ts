@@ -185,17 +185,13 @@ export function wingetNotRun(action: string, cause: unknown): ScanError {
   return new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
 }
 
-/** winget's list of updates. */
-interface ListedUpgrades {
-  readonly stdout: string;
-  /** Whether the exit code says that there are none. */
-  readonly saysNothing: boolean;
-  /** Whether this version knows pins. */
-  readonly knowsPins: boolean;
-}
-
-/** Lists updates, with as many options as this winget knows. Throws `ScanError`. */
-export async function listUpgrades(winget: Winget): Promise<ListedUpgrades> {
+/**
+ * Lists updates, with as many options as this winget knows. `saysNothing`: the exit code says that there
+ * are none. `knowsPins`: this version knows pins. Throws `ScanError`.
+ */
+export async function listUpgrades(
+  winget: Winget,
+): Promise<{ stdout: string; saysNothing: boolean; knowsPins: boolean }> {
   let result: RunResult | undefined;
   let knowsPins = false;
   for (const listing of LISTINGS) {
@@ -386,14 +382,11 @@ const LAST_MSIX = 0x80073d1f;
 export function wingetFailure(action: string, code: number): ScanError {
   const number = code >>> 0;
   const hex = number.toString(16).toUpperCase().padStart(8, "0");
-  const [reason, fact, next] = MEANINGS.get(hex) ?? unlisted(number);
-  const advice = next === undefined ? "" : `. Next: ${next}`;
-  return new ScanError(`Cannot ${action}: ${fact} (0x${hex})${advice}`, { reason });
-}
-
-/** While Windows replaces a package it fails with many different codes. */
-function unlisted(number: number): FailureMeaning {
-  return number >= FIRST_MSIX && number <= LAST_MSIX
+  // While Windows replaces a package it fails with many different codes.
+  const unlisted: FailureMeaning = number >= FIRST_MSIX && number <= LAST_MSIX
     ? ["transient", "Windows cannot use the package now", `if it stays so, ${REPAIR_WINGET}`]
     : ["transient", "it failed"];
+  const [reason, fact, next] = MEANINGS.get(hex) ?? unlisted;
+  const advice = next === undefined ? "" : `. Next: ${next}`;
+  return new ScanError(`Cannot ${action}: ${fact} (0x${hex})${advice}`, { reason });
 }

@@ -5,7 +5,7 @@ import { stripControls } from "../../strip_controls.ts";
 import { quoteWords } from "../../redact.ts";
 import { ScanError } from "../scanner.ts";
 import { describeFault, type FaultContext, WinupdateError, winupdateFailure } from "./failure.ts";
-import { describeSources, type WinupdateServers } from "./sources.ts";
+import { describeSources, routingShape, type WinupdateServers } from "./sources.ts";
 import type { RebootState } from "../../update.ts";
 
 /**
@@ -175,24 +175,6 @@ const faultShape = v.object({
   message: optionalText,
 });
 const serviceShape = v.object({ start: optionalText });
-
-/** The server for each class of updates: 0 is Windows Update, 1 is WSUS. */
-const sourcesShape = v.nullish(
-  v.object({
-    feature: optionalNumber,
-    quality: optionalNumber,
-    driver: optionalNumber,
-    other: optionalNumber,
-  }),
-  {},
-);
-const routingShape = v.object({
-  gate: v.nullish(v.boolean(), false),
-  dualScan: v.nullish(v.boolean(), false),
-  policy: sourcesShape,
-  mdm: sourcesShape,
-  state: sourcesShape,
-});
 
 const answerShape = v.object({
   online: v.nullish(v.boolean(), true),

@@ -1,20 +1,7 @@
 /** The class of each update, and the server that the host asks for it. Pure. */
 
+import * as v from "valibot";
 import type { ScanSource } from "../scanner.ts";
-
-/** Classes of updates, in Pennon's own words. */
-export type WinupdateClass =
-  | "definitions"
-  | "drivers"
-  | "upgrades"
-  | "security"
-  | "critical"
-  | "rollups"
-  | "service-packs"
-  | "feature-packs"
-  | "tools"
-  | "updates"
-  | "other";
 
 /**
  * The category ids of the classes; the first match decides. Definitions (of malware) come several times
@@ -24,7 +11,7 @@ export type WinupdateClass =
  * language. Published ids of "updates" are often wrong: hosts answer this one (public threads
  * ansible/ansible 50003 and 79885).
  */
-const CLASSES: readonly [WinupdateClass, string][] = [
+const CLASSES = [
   ["definitions", "e0789628-ce08-4437-be74-2495b842f43b"],
   ["drivers", "ebfc1fc5-71a4-4f7b-9aca-3b9a503104a0"],
   ["upgrades", "3689bdc8-b205-4af4-8d4a-a63924c5e9d5"],
@@ -35,7 +22,10 @@ const CLASSES: readonly [WinupdateClass, string][] = [
   ["feature-packs", "b54e7d24-7add-428f-8b75-90a396fa584f"],
   ["tools", "b4832bd8-e735-4761-8daf-37f882276dab"],
   ["updates", "cd5ffd1e-e932-4e3a-bf74-18bf0b1bbd83"],
-];
+] as const;
+
+/** A class of updates, in Pennon's own words. */
+export type WinupdateClass = typeof CLASSES[number][0] | "other";
 
 /** `UpdateType` of wuapi.h. */
 const TYPE_DRIVER = 2;
@@ -52,21 +42,29 @@ export function classOf(categoryIds: readonly string[], type: number | null): Wi
   return CLASSES.find(([, id]) => ids.has(id))?.[0] ?? "other";
 }
 
+/** The classes by which a policy chooses a source ("scan source"). */
+type PolicyClass = "feature" | "quality" | "driver" | "other";
+
+const server = v.nullish(v.number(), null);
+
 /** The policy's server for each class: 0 is Windows Update, 1 is WSUS. */
-type PolicyValues = Readonly<Partial<Record<PolicyClass, number | null>>>;
+const policyShape = v.nullish(
+  v.object({ feature: server, quality: server, driver: server, other: server }),
+  {},
+);
 
 /** Which server the policies choose for each class of updates. */
-interface WinupdateRouting {
+export const routingShape = v.object({
   /** Whether the group policy's values apply. */
-  readonly gate: boolean;
-  readonly dualScan: boolean;
+  gate: v.nullish(v.boolean(), false),
+  dualScan: v.nullish(v.boolean(), false),
   /** By group policy. */
-  readonly policy: PolicyValues;
+  policy: policyShape,
   /** By device management. */
-  readonly mdm: PolicyValues;
+  mdm: policyShape,
   /** The agent's own result of all policies. */
-  readonly state: PolicyValues;
-}
+  state: policyShape,
+});
 
 /** The update servers of a host. */
 export interface WinupdateServers {
@@ -74,7 +72,7 @@ export interface WinupdateServers {
   readonly source: string;
   /** Address of the WSUS server, without credentials; empty if there is none. */
   readonly server: string;
-  readonly routing: WinupdateRouting;
+  readonly routing: v.InferOutput<typeof routingShape>;
 }
 
 /** The fields that determine the class of an update. */
@@ -96,9 +94,6 @@ const SERVICES: Readonly<Record<string, string>> = {
   microsoft_update: "Microsoft Update",
   windows_update: WINDOWS_UPDATE,
 };
-
-/** The classes by which a policy chooses a source ("scan source"). */
-type PolicyClass = "feature" | "quality" | "driver" | "other";
 
 /** The product "Windows": only its updates are of the class "quality". */
 const WINDOWS = "6964aab4-c5b5-43bd-a17d-ffb4346a8e1d";
@@ -136,7 +131,7 @@ function sourceOfClass(servers: WinupdateServers, policyClass: PolicyClass): str
  * Autopatch), then that of a group policy, which applies only with its gate.
  */
 function policyValue(
-  { gate, policy, mdm, state }: WinupdateRouting,
+  { gate, policy, mdm, state }: WinupdateServers["routing"],
   policyClass: PolicyClass,
 ): number | null {
   return state[policyClass] ?? mdm[policyClass] ?? (gate ? policy[policyClass] ?? null : null);

@@ -1,4 +1,4 @@
-/** Marks the updates that the administrator ignores (`scanners.ignore`), and validates patterns. Pure. */
+/** Marks the updates that `scanners.ignore` names, and validates its patterns. Pure. */
 
 import { quoteWords } from "../redact.ts";
 import type { Update } from "../update.ts";
@@ -71,8 +71,8 @@ function readPattern(written: string): Pattern {
 }
 
 /**
- * Describes the error in a pattern that can match nothing, or that matches everything; `null` if there is
- * none. `scanners`: the names that can precede a colon.
+ * Describes the error in a pattern that can match nothing, or that matches everything; `null` if there
+ * is none. `scanners`: the names that can precede a colon.
  */
 export function describePatternError(written: string, scanners: readonly string[]): string | null {
   const found = findPatternError(readPattern(written), scanners);

@@ -6,10 +6,11 @@ import { hasControls, stripControls } from "../strip_controls.ts";
 const MAX_LINE_LENGTH = 65_536;
 
 /**
- * Splits `text` at LF, CRLF or CR, and removes a byte order mark and all control characters except tabs.
+ * Splits `text` at LF, CRLF or CR, and removes a byte order mark and all control characters except
+ * tabs.
  *
- * A last line without an end is dropped: it can hold only the beginning of a name or a version. `dropped`
- * counts such lines, and lines that are too long.
+ * A last line without an end is dropped: it can hold only the beginning of a name or a version.
+ * `dropped` counts such lines, and lines that are too long.
  */
 export function outputLines(text: string): { lines: readonly string[]; dropped: number } {
   // Most outputs have no other control characters; then no line needs to be cleaned.

@@ -1,4 +1,4 @@
-/** All scanners, and those that this host can use: the only file here that reads the operating system. */
+/** All scanners, and those of this host: the only scanner file that reads the operating system. */
 
 import type { Os, System } from "../system/system.ts";
 import type { PackageType } from "../update.ts";
@@ -27,8 +27,8 @@ export function packageTypeOf(name: string): PackageType {
 }
 
 /**
- * The scanners of `enabled` whose package manager is on this host, in that order. Called for each scan: it
- * reads a few files, and installed programs can change.
+ * The scanners of `enabled` whose package manager is on this host, in that order. Called for each scan:
+ * it reads a few files, and installed programs can change.
  */
 export async function availableScanners(
   system: System,

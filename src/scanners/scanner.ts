@@ -6,9 +6,9 @@ import type { System } from "../system/system.ts";
 import type { RebootState, Update } from "../update.ts";
 
 /**
- * Why a scan has no list. `not_available`: the host has no working package manager. `locked`: the package
- * manager is busy with something else, which says nothing about its health. `circuit_open`: its breaker is
- * open after repeated failures, so that it was not asked.
+ * Why a scan has no list. `not_available`: the host has no working package manager. `locked`: the
+ * package manager is busy with something else, which says nothing about its health. `circuit_open`: its
+ * breaker is open after repeated failures, so that it was not asked.
  */
 export type ScanErrorReason =
   | "transient"
@@ -33,7 +33,7 @@ export class ScanError extends Error {
   }
 }
 
-/** The meaning of an error code of a package manager; `next` is what an operator can do, if anything. */
+/** The meaning of an error code of a package manager; `next`: what an operator can do. */
 export type FailureMeaning = readonly [reason: ScanErrorReason, fact: string, next?: string];
 
 /** Indexes meanings by their codes, which each row lists separated by blanks. */
@@ -62,9 +62,9 @@ export function reasonNotRun({ reason }: CommandError): ScanErrorReason {
 }
 
 /**
- * How a source answered. `ok`: with current lists; `old`: with lists past their own time limit; `missing`:
- * it is enabled and has no lists; `failed`: it was asked and did not answer; `not_asked`: it is left out on
- * purpose (a medium that is not in a drive).
+ * How a source answered. `ok`: with current lists; `old`: with lists past their own time limit;
+ * `missing`: it is enabled and has no lists; `failed`: it was asked and did not answer; `not_asked`: it
+ * is left out on purpose (a medium that is not in a drive).
  */
 type SourceResult = "ok" | "old" | "missing" | "failed" | "not_asked";
 
@@ -98,7 +98,7 @@ export async function withSources<T>(
   }
 }
 
-/** A list that can be used. `runScan()` decides whether it is complete, and redacts every text in it. */
+/** A usable list. `runScan()` decides whether it is complete, and redacts every text in it. */
 export interface ScanAnswer {
   readonly updates: readonly Update[];
   /** What is missing from the list or doubtful, one sentence per gap. With a gap it is not complete. */

@@ -1,8 +1,8 @@
 /** Patterns with `*` and `?` for packages, advisories and titles. Pure. */
 
 /**
- * Whether `pattern` matches the whole of `text`, in any case: `*` stands for any characters, `?` for one.
- * The time is at most proportional to the product of both lengths.
+ * Whether `pattern` matches the whole of `text`, in any case: `*` stands for any characters, `?` for
+ * one. The time is at most proportional to the product of both lengths.
  */
 export function matchesWildcard(pattern: string, text: string): boolean {
   const wanted = [...pattern.toLowerCase()];

@@ -11,9 +11,7 @@ export function wingetScanner(): Scanner {
   return {
     name: "winget",
     isAvailable: async (system) => (await wingetPaths(system)).length > 0,
-    scan: async (system, options) => {
-      const { scanWinget } = await import("./winget/listing.ts");
-      return await scanWinget(system, options);
-    },
+    scan: async (system, options) =>
+      await (await import("./winget/listing.ts")).scanWinget(system, options),
   };
 }

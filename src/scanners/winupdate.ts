@@ -63,8 +63,8 @@ export async function scanWinupdate(system: System, options: ScanOptions): Promi
 }
 
 /**
- * Retries a search that the agent refused or aborted. A search that timed out is not retried: it continues
- * in Windows' service, and the next one would wait for it.
+ * Retries a search that the agent refused or aborted. A search that timed out is not retried: it
+ * continues in Windows' service, and the next one would wait for it.
  */
 async function searchWithRetries(system: System, options: ScanOptions): Promise<WinupdateAnswer> {
   const endMs = system.clock.monotonicMs() + SEARCH_LIMIT_MS;

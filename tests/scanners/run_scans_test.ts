@@ -45,15 +45,15 @@ Deno.test("runScans() that is aborted is not a failure of the scanner", async ()
 });
 
 Deno.test("runScans() passes each scanner the count of its own last list", async () => {
-  const told: unknown[] = [];
+  const given: unknown[] = [];
   const curious = ["apt", "winget"].map((name) =>
     scanner(name, (_, options) => {
-      told.push([name, options]);
+      given.push([name, options]);
       return Promise.resolve({ updates: [], gaps: [], metadataAgeS: null });
     })
   );
   await runScans(new FakeSystem(), curious, { lastCounts: new Map([["winget", 3]]) });
-  assertEquals(told, [["apt", {}], ["winget", { lastCount: 3 }]]);
+  assertEquals(given, [["apt", {}], ["winget", { lastCount: 3 }]]);
 });
 
 const source = {
@@ -102,9 +102,9 @@ Deno.test("runScan() calls a list complete only if every enabled source answered
     ...(["old", "missing", "failed"] as const).map((
       result,
     ): [Partial<ScanAnswer>, string, string[]] => [
-      { sources: [source, { ...source, name: "other", result, why: "it is gone" }] },
+      { sources: [source, { ...source, name: "other", result, why: "it is missing" }] },
       "degraded",
-      ["other: it is gone"],
+      ["other: it is missing"],
     ]),
     [{ sources: [{ ...source, result: "old" }] }, "degraded", ["main: old"]],
   ];
@@ -117,13 +117,13 @@ Deno.test("runScan() calls a list complete only if every enabled source answered
 
 Deno.test("runScan() passes on the answer of a scanner, and what it leaves open", async () => {
   const open = { ...tool, source: null, description: null };
-  const told = await reportOf({
+  const report = await reportOf({
     updates: [open],
     sources: [{ ...source, url: null }],
     scope: "asked as SYSTEM",
     reboot: { isRequired: false, reason: "none is asked for" },
   });
-  assertEquals([told.updates, told.sources, told.scope, told.reboot], [
+  assertEquals([report.updates, report.sources, report.scope, report.reboot], [
     [open],
     [{ ...source, url: null }],
     "asked as SYSTEM",

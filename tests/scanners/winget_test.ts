@@ -372,8 +372,8 @@ Deno.test("scan() of any output returns a list or throws ScanError, and no outpu
         const { updates, warnings } = await scanWith(wingetScanner(), host, {});
         const isSilent = stdout.trim() === "" && code === 0;
         assert(updates.length > 0 || !isSilent, JSON.stringify(stdout));
-        const told = [...updates.flatMap((update) => Object.values(update)), ...warnings].join("");
-        assert(!hasControls(told), told);
+        const texts = [...updates.flatMap((update) => Object.values(update)), ...warnings].join("");
+        assert(!hasControls(texts), texts);
       } catch (error) {
         assert(error instanceof ScanError, String(error));
         assert(!hasControls(error.message), error.message);

@@ -13,28 +13,28 @@ import { SECRET, SECRET_URLS } from "../fakes/secret_urls.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { asRead, envelope, PowershellHost, scriptOf } from "./powershell/stub.ts";
 
-/** What PowerShell prints for a fixture. */
+/** The output of PowerShell for a fixture. */
 function answered(name: string): RunResult {
   return succeeded(envelope(readFixture("winupdate", name)));
 }
 
-/** What a file says that PowerShell printed, byte for byte. */
+/** Recorded output of PowerShell, byte by byte. */
 function printed(name: string): RunResult {
   const file = new URL(`../fixtures/winupdate/${name}`, import.meta.url);
   return succeeded(asRead(Deno.readFileSync(file)));
 }
 
-/** A search that the agent ended with this code. */
+/** A search that failed with this code. */
 function refused(hresult: string): RunResult {
   return succeeded(envelope(JSON.stringify({ error: { hresult, message: "" } })));
 }
 
-/** For each question, whether the update server was asked. */
+/** For each run, whether it asked the update server. */
 function asked(host: PowershellHost): boolean[] {
   return host.asked.map((question) => scriptOf(question).includes("$online=$true"));
 }
 
-/** Scans, and lets virtual time pass until there is an answer; `tookMs` of it. */
+/** Scans while virtual time advances; `tookMs` is the time until the answer. */
 async function scan(host: PowershellHost) {
   const startedMs = host.clock.monotonicMs();
   let end: { answer: ScanAnswer } | { error: unknown } | undefined;
@@ -124,7 +124,7 @@ Deno.test("scanWinupdate() retries a transient failure after 30 s and after 120 
   const second = await scan(twice);
   assert("answer" in second);
   assertEquals([second.tookMs, asked(twice)], [150_000, [true, true, true]]);
-  // The time that is left grows shorter.
+  // The remaining time decreases.
   assertEquals(twice.asked.map(({ options }) => options.timeoutMs), [
     1_800_000,
     1_770_000,
@@ -184,7 +184,7 @@ Deno.test("scanWinupdate() limits the query for the last search to two minutes, 
     `${words}, of 2026-11-24T03:59:59.400Z or later`,
     1,
   ]);
-  // By a clock that was ahead then.
+  // The clock was ahead at that time.
   assertEquals((await past("2026-11-24T05:00:00Z"))[1], 0);
 });
 
@@ -267,7 +267,7 @@ Deno.test("scanWinupdate() passes its signal to each search", async () => {
   assert(host.asked.every(({ options }) => options.signal === signal));
 });
 
-/** Names of packages that the server would be told of as waiting no more. */
+/** Names of packages that the server would be told to remove. */
 function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
   const listOf = ({ updates, result }: ScanReport) => ({
     packageType: "windows_update" as const,
@@ -279,14 +279,14 @@ function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
   return after.result === "failed" ? [] : findNews(listOf(after), told, options).gone;
 }
 
-/** What becomes of a scan in a report, though it failed. */
+/** The report of a scan, also of a failed one. */
 async function reportOf(host: PowershellHost): Promise<ScanReport> {
   const end = await scan(host);
   const answering = () => "answer" in end ? Promise.resolve(end.answer) : Promise.reject(end.error);
   return await runScan(host, { ...winupdateScanner(), scan: answering }, {});
 }
 
-/** Whether an answer has no whole envelope. */
+/** Whether an answer has no complete envelope. */
 function isMute(answer: RunResult | Error): boolean {
   return answer instanceof Error || !answer.stdout.includes("<<<END>>>");
 }
@@ -319,7 +319,7 @@ Deno.test("a damaged source leaves the list incomplete, removes no update, and i
       const report = await reportOf(host);
       assert(report.result !== "ok");
       assertEquals(goneAfter(right, report), []);
-      // A PowerShell that never answered says nothing of the servers either.
+      // Without an answer of PowerShell the servers are unknown.
       if (report.error && isMute(answer)) return assertEquals(report.sources, []);
       const bad = report.sources.filter(({ result }) => result !== "ok");
       assert(bad.length > 0, JSON.stringify(report));

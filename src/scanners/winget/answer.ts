@@ -1,6 +1,6 @@
 /**
- * Decides what an answer of winget proves: a list, the gaps in it, or that there is no list; and how its
- * sources answered.
+ * Decides what an answer of winget proves: a list, the gaps in it, or that there is no list; and how
+ * its sources answered.
  */
 
 import * as v from "valibot";
@@ -30,21 +30,21 @@ const NOTHING_FOUND: readonly string[] = [
 ];
 
 /**
- * Whether an answer without a main table consists of sentences of which none is known to say that nothing
- * was found. Then winget can be asked for its sentence: see `parseNothingFound()`.
+ * Whether an answer without a main table consists of sentences of which none is known to say that
+ * nothing was found. Then winget can be asked for its sentence: see `parseNothingFound()`.
  */
 export function lacksKnownSentence({ hasMainTable, messages }: WingetUpgrades): boolean {
   return !hasMainTable && messages.length > 0 && !messages.some((text) => isNothing(text, null));
 }
 
-/** The sentence in winget's answer about a package that does not exist; `null` if there is more in it. */
+/** The only sentence of an answer about a package that does not exist; `null` if there is more. */
 export function parseNothingFound(stdout: string): string | null {
   const { messages, hasMainTable, unreadable, dropped } = parseWingetUpgrades(stdout);
   const isAlone = messages.length === 1 && !hasMainTable && unreadable === 0 && dropped === 0;
   return isAlone ? messages[0] ?? null : null;
 }
 
-/** Whether `message` says that nothing was found; `learned` is this winget's sentence, if it was asked. */
+/** Whether `message` says that nothing was found; `learned`: this winget's sentence, if asked. */
 function isNothing(message: string, learned: string | null): boolean {
   return message === learned || NOTHING_FOUND.includes(message);
 }
@@ -58,18 +58,18 @@ export function otherSentences(
   return messages.filter((_, index) => index !== nothing);
 }
 
-/** Whether an English sentence is about a failure. Other languages are not recognized by their words. */
+/** Whether an English sentence is about a failure; other languages are not recognized. */
 function isComplaint(message: string): boolean {
   return /fail|error|0x[0-9a-f]{8}/i.test(message);
 }
 
 /**
- * Throws `ScanError` if an answer without a row does not prove that there are no updates. `saysNothing`:
- * the exit code says so. `learned`: this winget's sentence for it, if it was asked.
+ * Throws `ScanError` if an answer without a row does not prove that there are no updates.
+ * `saysNothing`: the exit code says so. `learned`: this winget's sentence for it, if it was asked.
  *
- * winget ends with 0 if it found no update, if a source failed, and if it crashed without output, and it
- * has many languages. An empty list needs the exit code, or exactly the sentence that this winget prints
- * for a package that does not exist; any other sentence can be about a failure, in any language.
+ * winget ends with 0 if it found no update, if a source failed, and if it crashed without output, and
+ * it has many languages. An empty list needs the exit code, or exactly the sentence that this winget
+ * prints for a package that does not exist; any other sentence can be about a failure, in any language.
  */
 export function requireAnswer(
   answer: WingetUpgrades,
@@ -212,9 +212,9 @@ function readSource(line: string): WingetSource | null {
 }
 
 /**
- * Describes the sources, and returns the sentences that are about none of them. A source that winget names
- * outside its tables has failed. A source that winget would use by default, but that was not asked, is
- * missing from the list. winget does not report how old the data of its sources are.
+ * Describes the sources, and returns the sentences that are about none of them. A source that winget
+ * names outside its tables has failed. A source that winget would use by default, but that was not
+ * asked, is missing from the list. winget does not report how old the data of its sources are.
  */
 export function wingetSources(
   sentences: readonly string[],

@@ -23,8 +23,8 @@ const DEBRIS = /^[\s\\|/-]*$|[\u2588-\u2593]/;
  * Splits `text` into lines. Of each line only the part after its last carriage return is visible. Other
  * control characters stay, because they occupy display columns.
  *
- * A last line without an end is dropped: it can hold only the beginning of a name or a version. `dropped`
- * counts such lines, and lines that are too long or too many.
+ * A last line without an end is dropped: it can hold only the beginning of a name or a version.
+ * `dropped` counts such lines, and lines that are too long or too many.
  */
 export function wingetLines(text: string): { lines: readonly string[]; dropped: number } {
   const all = text.replace(/^\ufeff/, "").split("\n");
@@ -53,8 +53,8 @@ function lastWritten(line: string): string {
 }
 
 /**
- * The headings in the languages of winget, in its order: name, id, installed version, available version,
- * source. From its resources (`Localization/Resources` in microsoft/winget-cli).
+ * The headings in the languages of winget, in its order: name, id, installed version, available
+ * version, source. From its resources (`Localization/Resources` in microsoft/winget-cli).
  */
 const HEADINGS: readonly (readonly string[])[] = [
   ["Name", "Id", "Version", "Available", "Source"],
@@ -125,9 +125,10 @@ interface TableHead {
 /**
  * Finds the columns under a heading; returns `undefined` if they are in doubt.
  *
- * A known heading is recognized by its words. In any other, a word begins a column only if every row has
- * a blank before it, and the columns and the `rule` below the heading must be exactly as wide as their
- * content, which is how winget prints them: neither text nor a row above a line of dashes is a heading.
+ * A known heading is recognized by its words. In any other, a word begins a column only if every row
+ * has a blank before it, and the columns and the `rule` below the heading must be exactly as wide as
+ * their content, which is how winget prints them: neither text nor a row above a line of dashes is a
+ * heading.
  */
 export function findColumns(
   heading: string,
@@ -167,9 +168,9 @@ function textOf(words: readonly string[]): string {
 }
 
 /**
- * Finds the columns by all rows except one that does not fit: its installer registered a name with blanks
- * or line ends, so that it can take several lines. As it may be the widest row, at least two other rows
- * with recognizable ids and versions are required.
+ * Finds the columns by all rows except one that does not fit: its installer registered a name with
+ * blanks or line ends, so that it can take several lines. As it may be the widest row, at least two
+ * other rows with recognizable ids and versions are required.
  */
 function columnsWithoutMisfit(top: TableHead, below: readonly Line[]): Columns | undefined {
   if (below.length > MAX_ROWS_WITH_MISFIT) return undefined;
@@ -204,7 +205,7 @@ function columnsByRows(
   return undefined;
 }
 
-/** Drops words that cannot begin a column: text stands before them in a row, or no row has text below. */
+/** The words that can begin a column: each row has a blank before them, and a row has text below. */
 function commonStarts(words: readonly Word[], rows: readonly Line[]): number[] {
   const separate = words.map(({ at }) => at)
     .filter((at, index) => index === 0 || rows.every((row) => cut(row, [0, at]) !== undefined));
@@ -309,8 +310,8 @@ function lineOf(text: string): Line {
 
 /**
  * The width of a character as winget counts it for its padding (`UTF8ColumnWidth` in
- * microsoft/winget-cli): that of its first code point, which is 2 if it is East Asian wide and else 1. In
- * a terminal an emoji is wider, and a zero-width space narrower.
+ * microsoft/winget-cli): that of its first code point, which is 2 if it is East Asian wide and else 1.
+ * In a terminal an emoji is wider, and a zero-width space narrower.
  */
 function widthOf(character: string): number {
   const [first = ""] = character;

@@ -1,7 +1,7 @@
 /**
- * The scan: the list of winget and, if that is missing or incomplete, the list of its PowerShell module.
- * Only loaded for a scan: the library for the width of characters takes 20 ms to load, which other
- * scanners and systems need not spend.
+ * The scan: the list of winget and, if that is missing or incomplete, the list of its PowerShell
+ * module. Only loaded for a scan: the library for the width of characters takes 20 ms to load, which
+ * other scanners and systems need not spend.
  */
 
 import type { System } from "../../system/system.ts";
@@ -171,9 +171,9 @@ export function needsLookup(row: WingetRow): boolean {
 }
 
 /**
- * Completes every truncated row by a lookup with the rest of its id, or else with its name: an id that is
- * not complete is that of another package, or of none. `list` runs `winget list` with the given arguments
- * and returns `null` if that fails. `unknown` are the rows that could not be completed.
+ * Completes every truncated row by a lookup with the rest of its id, or else with its name: an id that
+ * is not complete is that of another package, or of none. `list` runs `winget list` with the given
+ * arguments and returns `null` if that fails. `unknown` are the rows that could not be completed.
  */
 export async function completeRows(
   rows: readonly WingetUpgrade[],

@@ -63,8 +63,8 @@ const failed = v.object({ error: v.object({ message: text, hresult: v.optional(t
 /**
  * Lists updates with the module; returns `null` if it is not installed. Throws `ScanError`.
  *
- * In Windows PowerShell the module refuses the account of a service ("not supported"); in PowerShell 7 it
- * does not.
+ * In Windows PowerShell the module refuses the account of a service ("not supported"); in PowerShell 7
+ * it does not.
  */
 export async function askWingetModule(
   system: System,

@@ -74,8 +74,8 @@ export function wingetAccount(system: System): WingetAccount {
 /**
  * Paths of `winget.exe`, the best first; empty if none is visible. Never throws.
  *
- * A user has an alias, of which only the name is read, because Windows denies access to its content. Most
- * users cannot list the packages' directory; SYSTEM, which has no alias, can.
+ * A user has an alias, of which only the name is read, because Windows denies access to its content.
+ * Most users cannot list the packages' directory; SYSTEM, which has no alias, can.
  */
 export async function wingetPaths(system: System): Promise<string[]> {
   const own = system.readEnvironment("LOCALAPPDATA");
@@ -93,7 +93,7 @@ export async function wingetPaths(system: System): Promise<string[]> {
   ];
 }
 
-/** Package directories of this host's architecture, highest version first; if it has none, all others. */
+/** Package directories of this architecture, highest version first; if there are none, all others. */
 export function bestPackages(names: readonly string[], architecture: string): string[] {
   const packages = names.flatMap((name) => {
     const found = PACKAGE.exec(name);
@@ -186,8 +186,8 @@ export function wingetNotRun(action: string, cause: unknown): ScanError {
 }
 
 /**
- * Lists updates, with as many options as this winget knows. `saysNothing`: the exit code says that there
- * are none. `knowsPins`: this version knows pins. Throws `ScanError`.
+ * Lists updates, with as many options as this winget knows. `saysNothing`: the exit code says that
+ * there are none. `knowsPins`: this version knows pins. Throws `ScanError`.
  */
 export async function listUpgrades(
   winget: Winget,
@@ -278,8 +278,8 @@ const CHECK_POLICY = "look for it under App Package Deployment in the group poli
 const FREE_SPACE = "free space on the system drive";
 
 /**
- * Codes of doc/windows/package-manager/winget/returnCodes.md in microsoft/winget-cli, of winerror.h and of
- * ntstatus.h. Any other code is transient: if it repeats, the breaker opens.
+ * Codes of doc/windows/package-manager/winget/returnCodes.md in microsoft/winget-cli, of winerror.h and
+ * of ntstatus.h. Any other code is transient: if it repeats, the breaker opens.
  */
 const MEANINGS = meaningsByCode([
   ["8A150001", "transient", "internal error"],
@@ -378,7 +378,7 @@ const MEANINGS = meaningsByCode([
 const FIRST_MSIX = 0x80073cf0;
 const LAST_MSIX = 0x80073d1f;
 
-/** The error for an exit code other than 0, which on Windows Deno reports as a signed number of 32 bits. */
+/** The error for an exit code other than 0; Deno reports it as a signed number of 32 bits. */
 export function wingetFailure(action: string, code: number): ScanError {
   const number = code >>> 0;
   const hex = number.toString(16).toUpperCase().padStart(8, "0");

@@ -1,4 +1,4 @@
-/** Reads the tables in the output of winget, by the positions of their columns and without their words. */
+/** Reads the tables in the output of winget by the positions of their columns, in any language. */
 
 import { type Columns, cutAt, findColumns, isDebris, plainText, wordsOf } from "./layout.ts";
 
@@ -65,8 +65,8 @@ export function isTruncationOf(cell: string, whole: string): boolean {
 }
 
 /**
- * Reads the tables in `lines`, in order. winget prints names and versions as their installers registered
- * them, including blanks and line ends: a line that is not a row does not end a table.
+ * Reads the tables in `lines`, in order. winget prints names and versions as their installers
+ * registered them, including blanks and line ends: a line that is not a row does not end a table.
  */
 export function readTables(lines: readonly string[], kind: TableKind): WingetTable[] {
   const tables: WingetTable[] = [];
@@ -129,8 +129,8 @@ interface OpenTable extends KnownTable {
 }
 
 /**
- * Whether the rule at `ruleAt`, below the rows of `table`, begins another table, and is not a piece of a
- * name or a version with line ends and dashes. The lines below it decide: they are rows of one or the
+ * Whether the rule at `ruleAt`, below the rows of `table`, begins another table, and is not a piece of
+ * a name or a version with line ends and dashes. The lines below it decide: they are rows of one or the
  * other table.
  */
 function startsTable(table: OpenTable, ruleAt: number): boolean {
@@ -175,8 +175,8 @@ interface KnownTable {
 }
 
 /**
- * Reads all readable rows, by the index of their last line. `length` is the number of lines up to the last
- * one of the table.
+ * Reads all readable rows, by the index of their last line. `length` is the number of lines up to the
+ * last one of the table.
  */
 function readRows(
   below: readonly string[],
@@ -311,8 +311,8 @@ function rowOf(
 }
 
 /**
- * Whether a row out of alignment is certainly a row, and not a sentence. If a name ends in a word like an
- * id, the real id after it must not be accepted as a version.
+ * Whether a row out of alignment is certainly a row, and not a sentence. If a name ends in a word like
+ * an id, the real id after it must not be accepted as a version.
  */
 function isPlausible(row: WingetRow | undefined): row is WingetRow {
   return row !== undefined && isId(row.id) && !isId(row.version) && !isId(row.available) &&

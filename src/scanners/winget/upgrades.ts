@@ -25,8 +25,8 @@ export interface WingetUpgrades {
   /** Packages that are in no table because their installed version is unknown. */
   readonly unknown: number;
   /**
-   * Sentences in any language, which are not interpreted: "nothing found" if there is no main table, else
-   * warnings.
+   * Sentences in any language, which are not interpreted: "nothing found" if there is no main table,
+   * else warnings.
    */
   readonly messages: readonly string[];
   /** Whether there is a table of packages that `winget upgrade --all` would upgrade. */
@@ -57,9 +57,9 @@ interface Sentence {
 }
 
 /**
- * Reads an answer; never throws. The main table lists what `winget upgrade --all` would upgrade. A table
- * under a sentence lists packages that are upgraded only if they are named or, if the sentence counts
- * something, pinned packages.
+ * Reads an answer; never throws. The main table lists what `winget upgrade --all` would upgrade. A
+ * table under a sentence lists packages that are upgraded only if they are named or, if the sentence
+ * counts something, pinned packages.
  */
 export function parseWingetUpgrades(stdout: string): WingetUpgrades {
   const { lines, dropped } = wingetLines(stdout);
@@ -139,14 +139,15 @@ function shorten(line: string): string {
 }
 
 /**
- * The type of a pin that `winget upgrade --all` honours; winget prints the word in every language. Packages
- * with blocking and gating pins are not in the main table.
+ * The type of a pin that `winget upgrade --all` honours; winget prints the word in every language.
+ * Packages with blocking and gating pins are not in the main table.
  */
 const PINNING = / pinning(?= |$)/;
 
 /**
- * Gives rows with a pin in `winget pin list` the state `pinned`. Neither headings nor positions of columns
- * matter: a pin is a line with the id of a row as a word, and the type of the pin as a later word.
+ * Gives rows with a pin in `winget pin list` the state `pinned`. Neither headings nor positions of
+ * columns matter: a pin is a line with the id of a row as a word, and the type of the pin as a later
+ * word.
  */
 export function markPinned(
   rows: readonly WingetUpgrade[],

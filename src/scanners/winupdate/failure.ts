@@ -1,4 +1,4 @@
-/** Describes the Windows Update Agent's error codes: the reason, the fact, and what an operator can do. */
+/** Describes the error codes of the Windows Update Agent, and what an operator can do. */
 
 import { quoteWords } from "../../redact.ts";
 import { type FailureMeaning, meaningsByCode, ScanError } from "../scanner.ts";
@@ -38,8 +38,8 @@ const REPAIR_STORE =
   "the service again";
 
 /**
- * Codes of winhttp, `wuerror.h` and Windows, by their meaning for a search. `@` in a fact stands for the
- * server.
+ * Codes of winhttp, `wuerror.h` and Windows, by their meaning for a search. `@` in a fact stands for
+ * the server.
  */
 const MEANINGS = meaningsByCode([
   ["80240438", "transient", "@ cannot be reached", CHECK_NETWORK],

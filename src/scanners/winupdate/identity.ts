@@ -1,7 +1,7 @@
 /**
  * Package names for Windows updates, and their order. A name consists of ids where possible: titles
- * contain versions and channels and are in the host's language, so that a server would see a new package
- * every day. An update that has only a title is named by that, without its versions. Pure.
+ * contain versions and channels and are in the host's language, so that a server would see a new
+ * package every day. An update that has only a title is named by that, without its versions. Pure.
  */
 
 import { quoteWords } from "../../redact.ts";
@@ -17,8 +17,8 @@ const MAX_TITLE_LENGTH = 500;
 
 /**
  * The KB numbers of an update in ascending order: the agent's order varies. WSUS publishers use other
- * numbers, and words, which are not articles of Microsoft. Without a number from the agent, the title may
- * contain one.
+ * numbers, and words, which are not articles of Microsoft. Without a number from the agent, the title
+ * may contain one.
  */
 export function kbsOf(item: WinupdateItem): string[] {
   const ids = item.kb.map((id) => id.replace(/^KB[\s-]*/i, "").trim())
@@ -46,11 +46,12 @@ function kbsInTitle({ title }: WinupdateItem): string[] {
  * The package name of an update:
  *
  * - the lowest KB number, which updates of one KB for several products share;
- * - for a driver its class and hardware id, because its provider and model are words that change; without
- *   a hardware id these words, without versions;
+ * - for a driver its class and hardware id, because its provider and model are words that change;
+ *   without a hardware id these words, without versions;
  * - for definitions without a KB number, whose id changes every time, one name for all;
- * - else the title without versions in brackets and without dates, which is the same for its next version;
- *   but not one word, or a title that still contains a version: `.NET 8.0.4` can be a product or a version;
+ * - else the title without versions in brackets and without dates, which is the same for its next
+ *   version; but not one word, or a title that still contains a version: `.NET 8.0.4` can be a product
+ *   or a version;
  * - else the beginning of the update's id, which is the same for its next revision.
  */
 export function packageNameOf(item: WinupdateItem): string {

@@ -1,4 +1,4 @@
-/** The search of the Windows Update Agent: the script that runs it, and the validation of its answer. */
+/** The search of the Windows Update Agent: the script, and the validation of its answer. */
 
 import * as v from "valibot";
 import { stripControls } from "../../strip_controls.ts";
@@ -18,8 +18,8 @@ import type { RebootState } from "../../update.ts";
  * - Hidden updates are not searched; the agent leaves out superseded ones.
  * - Without a `DeploymentAction` the agent finds none of the updates that an administrator offers as
  *   optional; agents that do not know that word (0x80240032) are asked without it.
- * - `PendingFileRenameOperations` is not read: print spoolers and installers leave entries there on hosts
- *   that need no restart.
+ * - `PendingFileRenameOperations` is not read: print spoolers and installers leave entries there on
+ *   hosts that need no restart.
  * - The server of each class of updates is the agent's own result of all policies (`PolicyState`), else
  *   what device management (Intune, Autopatch) or a group policy says.
  *   https://learn.microsoft.com/en-us/windows/deployment/update/wufb-wsus

@@ -43,13 +43,13 @@ const ROWS: readonly [string, string][] = [
     'Nein & "nie"',
   ],
   ["N\0e\0i\0n\0", "Nein"],
-  // What only holds a sign of code, of a place or of a frame is a sentence.
+  // A line that only contains a sign of code, of a position or of a frame is a sentence.
   ["1 + 1 is 3\r\n", "1 + 1 is 3"],
   [
     "The server said: 404 after 3 tries, so I gave up.\r\n",
     "The server said: 404 after 3 tries, so I gave up.",
   ],
-  // A sentence that looks like a place is one where no code stands right below it.
+  // A line like a position is a sentence if no code is directly below it.
   [
     "Cannot reach proxy 10.0.0.1:8080 after 3\r\nGiven up.\r\n",
     "Cannot reach proxy 10.0.0.1:8080 after 3",
@@ -80,7 +80,7 @@ const ROWS: readonly [string, string][] = [
 ];
 
 Deno.test("firstErrorSentence() returns the first sentence that describes the error", () => {
-  for (const [output, told] of ROWS) assertEquals(firstErrorSentence(output), told);
+  for (const [output, expected] of ROWS) assertEquals(firstErrorSentence(output), expected);
 });
 
 Deno.test("firstErrorSentence() joins only lines that PowerShell broke at its width", () => {
@@ -113,8 +113,8 @@ Deno.test("firstErrorSentence() searches the first 64 KiB, and returns at most 3
 Deno.test("firstErrorSentence() returns a short text without control characters", () => {
   const output = fc.string({ unit: "binary", maxLength: 1_000 });
   fc.assert(fc.property(output, fc.boolean(), (text, isXml) => {
-    const told = firstErrorSentence(isXml ? `#< CLIXML <S S="Error">${text}</S>` : text);
-    assert(told.length <= 300 && told.isWellFormed());
-    assert(!hasControls(told));
+    const sentence = firstErrorSentence(isXml ? `#< CLIXML <S S="Error">${text}</S>` : text);
+    assert(sentence.length <= 300 && sentence.isWellFormed());
+    assert(!hasControls(sentence));
   }));
 });

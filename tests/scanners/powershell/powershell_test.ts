@@ -71,7 +71,7 @@ for (const [name, stdout] of READABLE) {
 }
 
 Deno.test("parseEnvelope() reads an answer among German words in an OEM code page", () => {
-  // "für" as code page 850 has it is no UTF-8.
+  // "für" in code page 850 is not UTF-8.
   const german = Uint8Array.from([0x66, 0x81, 0x72, 0x0d, 0x0a]);
   const bytes = [...german, ...new TextEncoder().encode(envelope("[1]")), ...german];
   assertEquals(parseEnvelope(asRead(Uint8Array.from(bytes))), [1]);
@@ -107,7 +107,7 @@ Deno.test("parseEnvelope() throws only ScanError", () => {
 });
 
 Deno.test("parseEnvelope() takes linear time for a line of 10 MB", () => {
-  // A search that began anew at each character would take hours.
+  // A search that restarts at each character would take hours.
   for (const unit of ["<<<BEGIN>>", "<<<BEGIN>>>", "a ", "\0", "="]) {
     refused(`<<<BEGIN>>>${unit.repeat(10_000_000 / unit.length)}<<<END>>>`);
   }
@@ -143,10 +143,10 @@ Deno.test("runPowershell() passes the signal on", async () => {
 
 Deno.test("runPowershell() runs scripts up to the longest command line, and rejects longer ones", async () => {
   const longest: number[] = [];
-  // A script grows the line by four characters at once: a folder's name makes it meet the limit.
-  for (const folder of ["W", "Wi", "Win", "Wind"]) {
+  // A script grows the line by four characters at once: the name of a directory makes it reach the limit.
+  for (const directory of ["W", "Wi", "Win", "Wind"]) {
     const host = new PowershellHost(succeeded(envelope("1")));
-    host.environment.set("SystemRoot", `C:\\${folder}`);
+    host.environment.set("SystemRoot", `C:\\${directory}`);
     const fits = (length: number) => runPowershell(host, "#".repeat(length), OPTIONS);
     const lengths = { good: 0, bad: 20_000 };
     while (lengths.bad - lengths.good > 1) {

@@ -85,7 +85,7 @@ Deno.test("requireAnswer() accepts a known sentence, this winget's own sentence,
   requireAnswer(read("new_four_columns.txt"), false);
 });
 
-/** Sentences like those of winget's resources about a source that failed; the last of no known language. */
+/** Sentences about a failed source like those in winget's resources; the last in an unknown language. */
 const FAILED_IN_ITS_LANGUAGE = [
   "Failed in attempting to update the source: winget",
   "Fehler beim Versuch, die Quelle zu aktualisieren: winget",
@@ -307,7 +307,7 @@ Deno.test("wingetGaps() describes and counts each kind of gap", () => {
     [{ announced: 1 }, ["winget counts 1, 2 could be read"]],
     [{ announced: null }, [count]],
     [{ announced: null, hasMainTable: false }, []],
-    // With winget's count, such a line is a piece of a row that was read.
+    // If winget's count is known, such a line is a piece of a row that was read.
     [{ unreadableRows: 1 }, []],
     [{ announced: null, hasMainTable: false, unreadableRows: 1 }, [
       "Lines of winget's tables that could not be read: 1",
@@ -360,17 +360,22 @@ Deno.test("wingetSources() distinguishes names that contain each other, or speci
 Deno.test("wingetUpdates() has no current version if it is unknown or empty", () => {
   const [row] = read("new_four_columns.txt").rows;
   if (!row) throw new Error("no row");
-  const told = (fields: Partial<WingetUpgrade>) => {
+  const described = (fields: Partial<WingetUpgrade>) => {
     const [update] = wingetUpdates([{ ...row, ...fields }]);
     return [update?.currentVersion, update?.state, update?.source, update?.description];
   };
   const name = "7-Zip 23.01 (x64)";
-  assertEquals(told({}), ["23.01", "upgradable", "winget", name]);
-  assertEquals(told({ source: "private" }), ["23.01", "upgradable", "private", name]);
-  assertEquals(told({ version: "" }), [null, "unknown_current", "winget", name]);
-  assertEquals(told({ version: "Unknown" }), [null, "unknown_current", "winget", name]);
-  assertEquals(told({ version: "Unknown", state: "pinned" }), [null, "pinned", "winget", name]);
-  assertEquals(told({ name: "" }), ["23.01", "upgradable", "winget", null]);
+  assertEquals(described({}), ["23.01", "upgradable", "winget", name]);
+  assertEquals(described({ source: "private" }), ["23.01", "upgradable", "private", name]);
+  assertEquals(described({ version: "" }), [null, "unknown_current", "winget", name]);
+  assertEquals(described({ version: "Unknown" }), [null, "unknown_current", "winget", name]);
+  assertEquals(described({ version: "Unknown", state: "pinned" }), [
+    null,
+    "pinned",
+    "winget",
+    name,
+  ]);
+  assertEquals(described({ name: "" }), ["23.01", "upgradable", "winget", null]);
 });
 
 Deno.test("truncationGaps() names at most five packages", () => {
@@ -390,7 +395,7 @@ Deno.test("requireAnswer() accepts a table whose only row is unreadable, and win
   const answer = parseWingetUpgrades(`${lines.join("\n")}\n1 upgrades available.\n`);
   requireAnswer(answer, false);
   assertEquals([answer.rows, wingetGaps(answer)[0]], [[], "winget counts 1, 0 could be read"]);
-  // Of more rows, or of none that winget counts, the table is in doubt.
+  // With more rows, or without a count, the table is in doubt.
   for (const count of ["2 upgrades available.\n", ""]) {
     const other = parseWingetUpgrades(`${lines.join("\n")}\n${count}`);
     assertThrows(() => requireAnswer(other, false), ScanError, "its table is not understood");

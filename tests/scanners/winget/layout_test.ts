@@ -76,12 +76,12 @@ Deno.test("findColumns() joins words of an unknown heading only as far as the ro
   const rows = ["Git      Git.Git 2.31.0    2.33.0", "Zoom One Zm.Zoom < 6.2.0   6.2.7 (4)"];
   const rule = "-".repeat(36);
   assertEquals(findColumns(heading, rule, rows)?.starts, [0, 9, 17, 27]);
-  // One row that goes on below the second word of a heading is enough, wherever it stands.
+  // One row with text across the second word of a heading is enough, at any position.
   const spaced = [rows[0]!.replace("2.31.0   ", "12345 b1 "), rows[1]!];
   for (const some of [spaced, spaced.toReversed()]) {
     assertEquals(findColumns(heading, rule, some)?.starts, [0, 9, 17, 27]);
   }
-  // The rule is as wide as the table, and the columns as wide as what is in them.
+  // The rule is as wide as the table, and the columns are as wide as their content.
   assertEquals(findColumns(heading, `${rule}-`, rows), undefined);
   assertEquals(findColumns(heading, rule, rows.slice(0, 1)), undefined);
 });
@@ -125,7 +125,7 @@ Deno.test("findColumns() finds a column that is empty in one row", () => {
   }
 });
 
-/** A table in a language that is not known: its heading, its rule, and as many rows. */
+/** A table in an unknown language: its heading, its rule, and this many rows. */
 function strange(count: number) {
   const row = (n: number) => `Tool ${`${n}`.padStart(4)} Contoso.App${n % 10} 2.31.0    2.33.0`;
   return {

@@ -18,7 +18,7 @@ function scan(answer: Answer): Promise<ScanReport> {
   return runScan(host, wingetScanner(), {});
 }
 
-/** Names of packages that the server would be told of as waiting no more. */
+/** Names of packages that the server would be told to remove. */
 function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
   const listOf = ({ updates, result }: ScanReport) => ({
     packageType: "winget" as const,
@@ -32,9 +32,9 @@ function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
 
 const WHOLE = readFixture("winget", "new_three_tables.txt");
 
-/** Ways in which the only source that is asked can fail. */
+/** Failures of the only source that is asked. */
 const failures: fc.Arbitrary<RunResult | Error> = fc.oneof(
-  // A source that failed, in a language of winget's or in none.
+  // A failed source, in a language of winget or in another one.
   fc.constantFrom(
     "Failed in attempting to update the source: winget\r\n",
     "Fehler beim Versuch, die Quelle zu aktualisieren: winget\r\n",
@@ -54,12 +54,12 @@ const failures: fc.Arbitrary<RunResult | Error> = fc.oneof(
   ),
 );
 
-/** Ways in which its answer can be: the source may have answered well. */
+/** Damaged answers: the source may have succeeded. */
 const damages: fc.Arbitrary<RunResult | Error> = fc.oneof(
   // A failure that names no source.
   fc.constantFrom(WHOLE, readFixture("winget", "new_nothing.txt"))
     .map((answer) => succeeded(`Nie udało się otworzyć źródła.\r\n${answer}`)),
-  // A row that is gone although winget counts it, and an answer that was cut off.
+  // A missing row that winget counts, and a truncated answer.
   fc.nat(3).map((row) => {
     const lines = WHOLE.split("\r\n");
     const rows = lines.flatMap((line, at) => /^\S.*\d+\.\d+/.test(line) ? [at] : []);
@@ -115,7 +115,7 @@ Deno.test("no secret in the output of winget gets into a report", async () => {
 const MODULE =
   "C:\\Program Files\\WindowsPowerShell\\Modules\\Microsoft.WinGet.Client\\1.9.2\\x.psd1";
 
-/** A host with the module, which lists these ids, beside a winget. */
+/** A host with winget, and with the module, which lists these ids. */
 function hostWith(answer: Answer, ids: readonly string[], options: RunOptions[] = []): WingetHost {
   const host = new WingetHost();
   host.files.texts.set(MODULE, "");
@@ -201,20 +201,20 @@ Deno.test("a scan names each source of winget, and is incomplete if one was not 
     scan((args, ...rest) =>
       args[0] === "source" ? sources : winget("v1.29.240", "new_three_tables.txt")(args, ...rest)
     );
-  const told = await scanWith(succeeded(readFixture("winget", "sources_private.txt")));
-  assertEquals(told.sources.map(({ name, result }) => [name, result]), [
+  const report = await scanWith(succeeded(readFixture("winget", "sources_private.txt")));
+  assertEquals(report.sources.map(({ name, result }) => [name, result]), [
     ["msstore", "not_asked"],
     ["winget", "ok"],
     ["winget-font", "not_asked"],
     ["contoso", "missing"],
   ]);
-  assertEquals([told.result, told.updates.length, told.warnings], ["degraded", 4, [
+  assertEquals([report.result, report.updates.length, report.warnings], ["degraded", 4, [
     'contoso: its updates are not listed: Pennon asks the source "winget" alone',
   ]]);
-  assert(!JSON.stringify(told).includes("S3cret"));
+  assert(!JSON.stringify(report).includes("S3cret"));
   const usual = await scanWith(succeeded(readFixture("winget", "sources_default.txt")));
   assertEquals([usual.result, usual.warnings], ["ok", []]);
-  assertEquals(goneAfter(usual, { ...told, updates: [] }), []);
+  assertEquals(goneAfter(usual, { ...report, updates: [] }), []);
   for (
     const unknown of [succeeded("Name\r\n"), ended(1), new CommandError("x", { reason: "denied" })]
   ) {
@@ -349,8 +349,10 @@ Deno.test("completeRows() completes a version only if exactly one begins so", as
   const id = "Contoso.Tool";
   const found = async (cut: Partial<WingetUpgrade>, ...listed: [string, string][]) => {
     const rows = listed.map((versions) => ["Contoso Tool", id, ...versions, ""]);
-    const { rows: [told] } = await lookUp([row({ id, ...cut })], { [query]: listing(...rows) });
-    return told && `${told.version} ${told.available}`;
+    const { rows: [completed] } = await lookUp([row({ id, ...cut })], {
+      [query]: listing(...rows),
+    });
+    return completed && `${completed.version} ${completed.available}`;
   };
   assertEquals(await found({ version: "1.0.…" }, ["1.0.1", "1.1"]), "1.0.1 1.1");
   assertEquals(await found({ version: "1.0.…" }, ["1.0.1", "1.1"], ["1.0.1", "1.1"]), "1.0.1 1.1");

@@ -126,13 +126,13 @@ Deno.test("askWingetModule() searches the programs directory, and the profile if
     const host = new WingetHost();
     host.environment.clear();
     for (const [name, value] of Object.entries(variables)) host.environment.set(name, value);
-    const folders: string[] = [];
-    host.files.list = (_, folder) => {
-      folders.push(folder.replace("\\Microsoft.WinGet.Client", ""));
+    const directories: string[] = [];
+    host.files.list = (_, directory) => {
+      directories.push(directory.replace("\\Microsoft.WinGet.Client", ""));
       return Promise.resolve([]);
     };
     await askWingetModule(host, ANNA, LIMITS);
-    return folders;
+    return directories;
   };
   assertEquals(await looked({}), [
     "C:\\Program Files\\WindowsPowerShell\\Modules",
@@ -149,13 +149,13 @@ Deno.test("askWingetModule() searches the programs directory, and the profile if
 });
 
 Deno.test("parseWingetModule() quotes at most 300 characters of the error message", () => {
-  const told = (length: number) =>
+  const message = (length: number) =>
     assertThrows(
       () => parseWingetModule({ error: { message: "x".repeat(length) } }),
       ScanError,
     ).message;
-  assertEquals(told(300), `Cannot ask Microsoft.WinGet.Client: ${"x".repeat(300)}`);
-  assertEquals(told(301), `Cannot ask Microsoft.WinGet.Client: ${"x".repeat(295)}(cut)`);
+  assertEquals(message(300), `Cannot ask Microsoft.WinGet.Client: ${"x".repeat(300)}`);
+  assertEquals(message(301), `Cannot ask Microsoft.WinGet.Client: ${"x".repeat(295)}(cut)`);
 });
 
 Deno.test("parseWingetModule() has no source if the module returns none", () => {

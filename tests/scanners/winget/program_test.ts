@@ -104,12 +104,12 @@ Deno.test("wingetPaths() is empty if no directory can be read, or if no variable
   assertEquals(await wingetPaths(bare), [path]);
   assertEquals(path.startsWith(PACKAGES), true);
   const looked: string[] = [];
-  bare.files.list = (_, folder) => {
-    looked.push(folder);
+  bare.files.list = (_, directory) => {
+    looked.push(directory);
     return Promise.resolve([]);
   };
   await wingetPaths(bare);
-  assertEquals(looked, [PACKAGES], "without LOCALAPPDATA there is no folder of aliases");
+  assertEquals(looked, [PACKAGES], "without LOCALAPPDATA there is no directory of aliases");
 });
 
 Deno.test("wingetPaths() finds the alias in any case, and packages in the programs directory", async () => {
@@ -122,7 +122,7 @@ Deno.test("wingetPaths() finds the alias in any case, and packages in the progra
   host.files.texts.set(path, "");
   host.environment.set("ProgramFiles", "E:\\Programs");
   assertEquals(await wingetPaths(host), [path]);
-  // A 32-bit process is told of another folder in that variable.
+  // For a 32-bit process that variable names another directory.
   host.environment.set("ProgramW6432", "E:\\Programs");
   host.environment.set("ProgramFiles", "E:\\Programs (x86)");
   assertEquals(await wingetPaths(host), [path]);
@@ -153,7 +153,7 @@ const TOO_OLD = 0x8a150002;
 const NO_MATCH = 0x8a150014;
 const NO_UPDATE = 0x8a15002b;
 
-/** A winget that gives these answers, one a question and the last one for ever. */
+/** A winget that gives these answers, one per command, and repeats the last one. */
 function stub(answers: readonly RunResult[], version: Winget["version"] = [1, 28]) {
   const asked: string[][] = [];
   const left = [...answers];
@@ -269,8 +269,8 @@ Deno.test("listUpgrades() retries with fewer options until winget knows them all
   for (const [tooOld, knowsPins] of [[0, true], [1, false], [2, false]] as const) {
     const answers = [...Array(tooOld).fill(ended(TOO_OLD)), succeeded("a list\r\n")];
     const { winget, asked } = stub(answers);
-    const told = await listUpgrades(winget);
-    assertEquals(told, { stdout: "a list\r\n", saysNothing: false, knowsPins });
+    const listed = await listUpgrades(winget);
+    assertEquals(listed, { stdout: "a list\r\n", saysNothing: false, knowsPins });
     assertEquals(asked.map((args) => args.join(" ")), listings.slice(0, tooOld + 1));
   }
   const [reason, message] = await failureOf(listUpgrades(stub([ended(TOO_OLD)]).winget));
@@ -352,14 +352,14 @@ const CODES: readonly [code: number, reason: ScanErrorReason][] = [
   [0x80072efd, "transient"],
   [0x80072ee2, "transient"],
   [0x801901f4, "transient"],
-  // A policy forbids the package; App Installer is just being replaced; a full disk.
+  // A policy forbids the package; an update of App Installer; a full disk.
   [0x80073cff, "not_available"],
   [0x80073d01, "not_available"],
   [0x80073d00, "transient"],
   [0x80073d02, "transient"],
   [0x80073cf4, "transient"],
   [0x80070070, "transient"],
-  // Not listed, so that it has to repeat.
+  // Unlisted codes, which have to repeat.
   [0x80073cf6, "transient"],
   [0x80073d19, "transient"],
   [0x80073d1e, "transient"],
@@ -389,7 +389,7 @@ const CODES: readonly [code: number, reason: ScanErrorReason][] = [
   [1, "transient"],
 ];
 
-/** Of these nothing is known but that winget failed. */
+/** Codes of which only the failure is known. */
 const UNKNOWN: readonly number[] = [0x80073cef, 0x80073d20, 0x8a15ffff, 1];
 
 for (const [code, reason] of CODES) {

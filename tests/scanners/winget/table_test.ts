@@ -24,7 +24,7 @@ const HEADINGS = [
   ["Имя", "ИД", "Версия", "Доступно", "Источник"],
 ];
 
-/** Languages that are not known here, one of them with headings of two words. */
+/** Unknown languages, one of them with headings of two words. */
 const STRANGE = [
   ["Nazwa", "Identyfikator", "Wersja", "Dostępne", "Źródło"],
   ["Tên", "Mã", "Phiên bản", "Có sẵn", "Nguồn"],
@@ -66,7 +66,7 @@ Deno.test("readTables() reads back what winget prints in an unknown language", (
   fc.assert(
     fc.property(fc.constantFrom(...STRANGE), rows, (titles, printed) => {
       const found = read([...renderTable(titles, printed), "Tổng: 3 bản.", ""])?.map(cellsOf);
-      // It may be in doubt, and is then no table; it is never another one.
+      // A doubtful table is not read; it is never read differently.
       if (found) assertEquals(found, printed);
     }),
     { numRuns: 300 },
@@ -155,7 +155,7 @@ Deno.test("readTables() reads a row whose name has another width for winget", ()
 const RULE = "-".repeat(40);
 const TITLES = "Name Id Version Available Source";
 
-/** What a name or a cell of one row may hold that its table does not expect. */
+/** Damage in one row: unexpected text in a name or another cell. */
 const DAMAGES: readonly [what: string, damage: (row: readonly string[]) => string[]][] = [
   ["a leading blank in the name", ([name, ...rest]) => [` ${name}`, ...rest]],
   ["trailing blanks in the name", ([name, ...rest]) => [`${name}   `, ...rest]],
@@ -199,7 +199,7 @@ const solidRows = fc.uniqueArray(
   made.map(([name, number, from, to]) => [name, `Contoso.App${number}`, from, to, "winget"])
 );
 
-/** Whether the list is told to lack something, or is none: a table without any row is told in its place. */
+/** Whether the answer has a gap, or no row, which is an error. */
 function isWarned(answer: WingetUpgrades): boolean {
   return answer.rows.length === 0 || wingetGaps(answer).length > 0;
 }
@@ -221,7 +221,7 @@ for (const [what, damage] of DAMAGES) {
         const others = whole.filter((_, index) => index !== at).map(([, id]) => id);
         assertEquals(ids.filter((id) => id !== whole[at]?.[1]), others, text);
         if (others.length > 0) assertEquals(answer.announced, rows.length, text);
-        // Of the damaged row what is told is right, and what is not told is missed.
+        // The damaged row is read correctly, or counted as missing.
         for (const row of answer.rows.filter(({ id }) => id === whole[at]?.[1])) {
           assertEquals([row.version, row.available], whole[at]?.slice(2, 4), text);
         }
@@ -323,7 +323,7 @@ const HEADING = "Name            Id            Version Available Source";
 const ALIGNED = "Git             Git.Git       2.31.0  2.33.0    winget";
 const CELLS = "Contoso.Heart 1.0     1.1       winget";
 
-/** Ids in a table of these lines, and how many of them could not be read. */
+/** Ids in a table of these lines, and the number of unreadable lines. */
 function idsIn(...lines: string[]): [ids: string[] | undefined, unreadable: number | undefined] {
   const [table] = readTables([HEADING, "-".repeat(HEADING.length), ...lines, ALIGNED], "upgrades");
   return [table?.rows?.map(({ id }) => id), table?.unreadable];
@@ -465,7 +465,7 @@ Deno.test("readTables() ends a table in an unknown language at the next one", ()
 Deno.test("readTables() separates a table in another language even if the first could read its rows", () => {
   const [titles = []] = STRANGE;
   const many = [["Git", "Git.Git", "1.0", "1.1", ""], ["Zoom Two", "Zoom.Zoom", "2.0", "2.1", ""]];
-  // One row cannot tell where its columns are if the rule is wider than what is in them.
+  // One row does not determine the columns if the rule is wider than their content.
   const odd = renderTable(titles, [["Zoom Two", "Zoom.Two", "2.0", "2.1", ""]]);
   const lines = [...renderTable(titles, many), "", ...odd.with(1, "-".repeat(70))];
   const found = readTables(lines, "upgrades");

@@ -47,7 +47,7 @@ Deno.test("parseWingetUpgrades() returns at most 300 characters of a sentence", 
   assertEquals(messages, [`${"x".repeat(295)}(cut)`]);
 });
 
-/** File, rows, and what is told besides. */
+/** The file, its rows, and the other content. */
 const CASES: readonly [
   file: string,
   rows: readonly string[],
@@ -147,12 +147,12 @@ const CASES: readonly [
   ], { announced: null }],
 ];
 
-for (const [file, rows, rest] of CASES) {
+for (const [file, rows, other] of CASES) {
   Deno.test(`parseWingetUpgrades() reads ${file}`, () => {
     const answer = read(file);
     assertEquals(answer.rows.map(show), rows);
-    const { rows: _, ...told } = answer;
-    assertEquals(told, {
+    const { rows: _, ...fields } = answer;
+    assertEquals(fields, {
       announced: null,
       pinned: 0,
       unknown: 0,
@@ -161,7 +161,7 @@ for (const [file, rows, rest] of CASES) {
       unreadable: 0,
       unreadableRows: 0,
       dropped: 0,
-      ...rest,
+      ...other,
     });
   });
 }
@@ -328,7 +328,7 @@ Deno.test("parseWingetUpgrades() takes linear time for ten megabytes, in one lin
 
 const TABLE = ["Name Id Version Available", "-".repeat(25), "a    b  1       2"];
 
-/** An answer whose table stands above these lines. */
+/** An answer whose table is above these lines. */
 function below(...lines: string[]) {
   return parseWingetUpgrades([...TABLE, ...lines, ""].join("\r\n"));
 }
@@ -387,7 +387,7 @@ Deno.test("parseWingetUpgrades() reads the main table directly under a warning",
   assertEquals(states(...TABLE), ["upgradable"]);
   assertEquals(states("A warning.", ...TABLE), ["upgradable"]);
   assertEquals(states("Another.", "A warning.", ...TABLE), ["upgradable"]);
-  // Apart from the lines above it, a sentence is a caption; where winget counts below, it is none.
+  // A sentence after a blank line is a caption, unless winget counts below.
   assertEquals(states("Another.", "", "A caption:", ...TABLE), ["explicit_only"]);
   assertEquals(states("", "A caption:", ...TABLE), ["explicit_only"]);
   assertEquals(states("", "2 are pinned:", ...TABLE), ["pinned"]);

@@ -26,17 +26,17 @@ const REASONS: readonly [codes: string, reason: ScanErrorReason][] = [
   ["80240032 80070005", "permanent"],
   ["80240001 80070422 8024002E 80040154", "not_available"],
   ["C80003FA", "permanent"],
-  // What the server has not sent, or was not read yet, is no damage; nor is what is not known.
+  // Data that the server has not sent, or that is not loaded yet, and unknown entries are no damage.
   ["80248007 8024800A 80248011 80248013 80248014 80248015 80248020 80248021", "transient"],
   ["8024801E 8024801F 80248022 80248023 80248024 80248025 80248029", "transient"],
   ["80070070", "transient"],
   ["8024801D", "permanent"],
-  // Policies; a service that is not there.
+  // Policies; a missing service.
   ["8024500C 8024500D 8024002F 80070424", "not_available"],
   ["80240021 80072F78 8007000E 8007041D 80080005 C80003F3", "transient"],
   ["80244011 80072F05 80072F06 80072F0D", "permanent"],
   ["80248000 80248001 8024800C 8024800F 8024801C", "transient"],
-  // Its own updates, shutdowns, memory; access; policies of another spelling; a damaged database.
+  // Its own updates, shutdowns, memory; access; other codes for policies; a damaged database.
   ["8024001B 8024A007 8024A10A 80244002", "transient"],
   ["80240044", "permanent"],
   ["80240025", "not_available"],
@@ -153,8 +153,8 @@ Deno.test("winupdateFailure() names disabled services once", () => {
 });
 
 Deno.test("describeFault() quotes the system's message for an unknown code, within limits", () => {
-  const told = describeFault({ hresult: "0x80131500", message: "\x1b[1mNein\n " }, HERE);
-  assertEquals(told, "[1mNein (0x80131500)");
+  const described = describeFault({ hresult: "0x80131500", message: "\x1b[1mNein\n " }, HERE);
+  assertEquals(described, "[1mNein (0x80131500)");
   const mail = describeFault({ hresult: "0x80131500", message: "write to a@b" }, HERE);
   assertEquals(mail, "write to a@b (0x80131500)");
   assertEquals(describeFault({ hresult: "0x1", message: " " }, HERE), "an unknown error (0x1)");

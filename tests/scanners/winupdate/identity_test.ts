@@ -20,7 +20,7 @@ const DRIVERS = [{ id: "ebfc1fc5-71a4-4f7b-9aca-3b9a503104a0" }];
 
 let ids = 0;
 
-/** An update with an id of its own: a new version has another one. */
+/** An update with its own id: a new version has another id. */
 function item(fields: Fields): Fields {
   const id = (ids++).toString(16).padStart(8, "0");
   return { id: `${id}-1111-2222-3333-444455556666`, revision: 1, title: "", ...fields };
@@ -55,7 +55,7 @@ const WIFI = {
   hardwareId: "PCI\\VEN_8086&DEV_A0F0",
 };
 
-/** The driver of one device, whatever words there are for it. */
+/** The driver of one device, in any words. */
 const wifi = (words: Fields) =>
   driver("Intel - Net - 23.30.0.6", { driver: { ...WIFI, ...words } });
 
@@ -70,7 +70,7 @@ const edge = (channel: string, build: string, fields: Fields = {}) =>
     ...fields,
   });
 
-/** What a host has on two days: another version, another language, other neighbours. */
+/** The updates of a host on two days: another version, another language, other updates. */
 const TWO_DAYS: readonly [what: string, name: string, days: (() => Fields)[]][] = [
   ["definitions", "KB2267602", [
     () =>
@@ -135,7 +135,7 @@ const TWO_DAYS: readonly [what: string, name: string, days: (() => Fields)[]][] 
     () => firmware("HP Firmware 01.10.00", ""),
     () => firmware("HP Firmware v1.11", ""),
   ]],
-  ["a driver that tells nothing of itself", "HP - Printer", [
+  ["a driver without data", "HP - Printer", [
     () => driver("HP - Printer - 1.2", { driver: null }),
     () => driver("HP - Printer - 10.0.19041.3", { driver: null, revision: 2 }),
     () => driver("HP - Printer (1.3.0)", { driver: BARE }),
@@ -161,7 +161,7 @@ for (const [what, name, days] of TWO_DAYS) {
   });
 }
 
-/** Updates that are not the same, of each shape of a name. */
+/** Different updates, of each form of a name. */
 const DIFFERENT: readonly (() => Fields)[] = [
   ...TWO_DAYS.flatMap(([, , [first]]) => first ? [first] : []),
   ...["Beta", "Dev", "Extended Stable"].map((channel) => () => edge(channel, "120.0.2210.61")),
@@ -205,7 +205,7 @@ Deno.test("packageNameOf() names updates without ids, without versions and local
       driver("Printer 1.2", { id: "abcdef01-1111-2222-3333-444455556666", driver: null }),
       "Update abcdef01",
     ],
-    // A product, or a version of one: nobody knows.
+    // A product or a version of one: unknown.
     [
       item({ id: "abcdef04-1111-2222-3333-444455556666", title: "Update for .NET 8.0.4" }),
       "Update abcdef04",
@@ -227,7 +227,7 @@ Deno.test("packageNameOf() names updates without ids, without versions and local
 });
 
 Deno.test("packageNameOf() returns at most 300 characters of a driver's name", () => {
-  const told = (length: number) => {
+  const named = (length: number) => {
     const [name = ""] = names(
       driver("x", {
         driver: { provider: "", class: "", model: "x".repeat(length), hardwareId: "" },
@@ -235,8 +235,8 @@ Deno.test("packageNameOf() returns at most 300 characters of a driver's name", (
     );
     return name;
   };
-  assertEquals(told(300), "x".repeat(300));
-  assertEquals(told(301), `${"x".repeat(295)}(cut)`);
+  assertEquals(named(300), "x".repeat(300));
+  assertEquals(named(301), `${"x".repeat(295)}(cut)`);
 });
 
 Deno.test("packageNameOf() reads a KB number in a title in any case, but not in that of a driver", () => {

@@ -169,7 +169,7 @@ Deno.test("parseWinupdate() reads at most 5,000 updates, and counts the rest", (
   assertEquals([unread(5_001).updates.length, unread(5_001).unread], [5_000, 1]);
 });
 
-/** Reads an answer to the end, or fails as it may; every text that comes of it. */
+/** All texts of an answer, or of its failure. */
 function readAll(value: unknown): string[] {
   try {
     const answer = parseWinupdate(value);
@@ -219,9 +219,9 @@ Deno.test("no change of a field throws anything but a ScanError, or returns a co
     fc.property(fc.array(change), fc.option(outer, { freq: 5 }), (changes, last) => {
       const fields = Object.fromEntries(changes.map(({ name, value }) => [name, value]));
       const changed = { ...fixture, updates: updates.map((item) => ({ ...item, ...fields })) };
-      const told = readAll(last ? { ...changed, [last.name]: last.value } : changed);
-      assert(told.length > 0);
-      for (const text of told) assert(!hasControls(text), text);
+      const texts = readAll(last ? { ...changed, [last.name]: last.value } : changed);
+      assert(texts.length > 0);
+      for (const text of texts) assert(!hasControls(text), text);
     }),
     { numRuns: 2_000 },
   );
@@ -235,7 +235,7 @@ Deno.test("parseWinupdate() reads an update without browseOnly as one to install
   }
 });
 
-/** Answers of a search that succeeded, with these fields. */
+/** The answer of a successful search with these fields. */
 function answer(fields: Record<string, unknown>) {
   return parseWinupdate({ resultCode: 2, updates: [], ...fields });
 }
@@ -321,18 +321,21 @@ Deno.test("parseWinupdate() describes each error of a search once, and at most t
 
 Deno.test("parseWinupdate() names disabled services with valid names", () => {
   const hresult = "0x80070005";
-  const told = (name: string, start: string) =>
+  const isNamed = (name: string, start: string) =>
     assertThrows(
       () => answer({ error: { hresult, message: "" }, services: { [name]: { start } } }),
       ScanError,
     ).message.includes(`the service ${name} is disabled`);
-  assertEquals([told("BITS", "Disabled"), told("BITS", "Manual"), told("BITS", "")], [
+  assertEquals([isNamed("BITS", "Disabled"), isNamed("BITS", "Manual"), isNamed("BITS", "")], [
     true,
     false,
     false,
   ]);
-  assertEquals([told("x".repeat(40), "Disabled"), told("x".repeat(41), "Disabled")], [true, false]);
-  for (const odd of ["BITS;", ";BITS", "B ITS"]) assertEquals(told(odd, "Disabled"), false, odd);
+  assertEquals([isNamed("x".repeat(40), "Disabled"), isNamed("x".repeat(41), "Disabled")], [
+    true,
+    false,
+  ]);
+  for (const odd of ["BITS;", ";BITS", "B ITS"]) assertEquals(isNamed(odd, "Disabled"), false, odd);
 });
 
 Deno.test("parseWinupdate() returns at most 200 characters of a server's address", () => {
@@ -381,7 +384,7 @@ Deno.test("winupdateScript() contains no syntax that Windows PowerShell 5.1 does
 });
 
 Deno.test("winupdateScript() has balanced brackets and quotes", () => {
-  // No brackets stand in its strings but in pairs.
+  // Brackets in its strings are balanced, too.
   const open: string[] = [];
   const pairs: Record<string, string> = { ")": "(", "}": "{", "]": "[" };
   for (const sign of frameScript(winupdateScript({ online: true }))) {
@@ -435,6 +438,6 @@ Deno.test("winupdateScript() casts every text and builds every list", () => {
   const safe = /=(?:\[(?:string|int|bool)\]\$|@\(|Get-Day \$|\[ordered\]@\{provider=\[string\]\$)/;
   assertEquals(fields.filter((line) => !safe.test(line)), []);
   assert(fields.length > 10);
-  // What returns nothing would be an empty object in JSON.
+  // A function that returns nothing would be an empty object in JSON.
   assert(/function Get-Day[^\n]*else\{''\}\}\n/.test(winupdateScript({ online: true })));
 });

@@ -50,7 +50,7 @@ Deno.test("sourceOf() applies the policies for classes on a host with a WSUS ser
   const all: Values = { feature: 0, quality: 0, driver: 1, other: 1 };
   const expected = [U, U, W, W, "Windows Update or WSUS"];
   assertEquals(sources(wsus({ gate: true, policy: all })), expected);
-  // A group policy holds only with its gate, what device management or the agent says without.
+  // A group policy needs its gate; device management and the agent do not.
   assertEquals(sources(wsus({ gate: false, policy: all })), [W, W, W, W, W]);
   assertEquals(sources(wsus({ mdm: all })), expected);
   assertEquals(sources(wsus({ state: all })), expected);
@@ -74,9 +74,9 @@ Deno.test("sourceOf() applies the policies for classes on a host with a WSUS ser
 });
 
 Deno.test("sourceOf() returns at most 60 whole characters of an unknown service", () => {
-  const [told] = sources({ source: "x".repeat(60) });
-  assertEquals(told, "x".repeat(60));
-  assertEquals(sources({ source: "x".repeat(61) })[0], told);
+  const [name] = sources({ source: "x".repeat(60) });
+  assertEquals(name, "x".repeat(60));
+  assertEquals(sources({ source: "x".repeat(61) })[0], name);
   assertEquals(sources({ source: `${"x".repeat(59)}\u{1f600}` })[0], `${"x".repeat(59)}\ufffd`);
 });
 

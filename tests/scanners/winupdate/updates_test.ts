@@ -65,7 +65,7 @@ Deno.test("describeUpdates() returns all data of the agent", () => {
     [definitions?.source, definitions?.security, definitions?.reboot],
     ["Windows Update/definitions", false, "never"],
   );
-  // Their version changes several times a day, and the server has a row a name.
+  // Their version changes several times a day, and the server has one row per name.
   assertEquals(
     [definitions?.package, definitions?.description],
     [
@@ -233,7 +233,7 @@ Deno.test("describeUpdates() names the source", () => {
     ["7971f918-a847-4430-9279-4a52d1efe18d", "Microsoft Update/updates"],
     ["constructor", "constructor/updates"],
   ];
-  for (const [source, told] of sources) assertEquals(describe({}, { source }).source, told);
+  for (const [source, expected] of sources) assertEquals(describe({}, { source }).source, expected);
 });
 
 Deno.test("the server's item has the KB and a version, which the server requires", () => {
@@ -278,10 +278,10 @@ Deno.test("describeNotes() explains an empty list of WSUS, and what was not sear
 });
 
 Deno.test("describeUpdates() returns at most 300 whole characters of a title", () => {
-  const told = (title: string) => describe({ title }).description?.match(/x+\ufffd?/)?.[0];
-  assertEquals(told("x".repeat(300)), "x".repeat(300));
-  assertEquals(told("x".repeat(301)), "x".repeat(300));
-  assertEquals(told(`${"x".repeat(299)}\u{1f600}`), `${"x".repeat(299)}\ufffd`);
+  const titled = (title: string) => describe({ title }).description?.match(/x+\ufffd?/)?.[0];
+  assertEquals(titled("x".repeat(300)), "x".repeat(300));
+  assertEquals(titled("x".repeat(301)), "x".repeat(300));
+  assertEquals(titled(`${"x".repeat(299)}\u{1f600}`), `${"x".repeat(299)}\ufffd`);
   assertEquals(describe({ title: `${"x".repeat(299)} y` }).description, `${"x".repeat(299)}.`);
 });
 
@@ -304,7 +304,7 @@ Deno.test("describeUpdates() truncates a description to 500 characters", () => {
   assertEquals(description, `A title. ${"x".repeat(500)}`);
 });
 
-/** Several updates of one KB number, which are told as one. */
+/** Several updates of one KB number, which become one. */
 function describeAll(all: readonly Record<string, unknown>[]): Update {
   const updates = all.map((fields, index) => ({
     ...PLAIN,
@@ -319,10 +319,10 @@ function describeAll(all: readonly Record<string, unknown>[]): Update {
 
 Deno.test("describeUpdates() lists five titles of one KB number, and counts the others", () => {
   const titles = ["a", "b", "c", "d", "e", "f", "g"].map((title) => ({ title }));
-  const told = (count: number) => describeAll(titles.slice(0, count)).description;
-  assertEquals(told(5), "a; b; c; d; e.");
-  assertEquals(told(6), "a; b; c; d; e and 1 more.");
-  assertEquals(told(7), "a; b; c; d; e and 2 more.");
+  const described = (count: number) => describeAll(titles.slice(0, count)).description;
+  assertEquals(described(5), "a; b; c; d; e.");
+  assertEquals(described(6), "a; b; c; d; e and 1 more.");
+  assertEquals(described(7), "a; b; c; d; e and 2 more.");
 });
 
 Deno.test("describeUpdates() quotes at most 40 characters of an unknown severity", () => {
@@ -368,8 +368,8 @@ Deno.test("describeUpdates() has no description without titles and sizes", () =>
 });
 
 Deno.test("describeUpdates() ends titles with a full stop unless they are sentences", () => {
-  const told = (title: string) => describe({ title }).description;
-  assertEquals(["a", "a.", "a!", "a?", "\u66f4\u65b0\u3002", "a.b"].map(told), [
+  const described = (title: string) => describe({ title }).description;
+  assertEquals(["a", "a.", "a!", "a?", "\u66f4\u65b0\u3002", "a.b"].map(described), [
     "a.",
     "a.",
     "a!",

@@ -126,7 +126,7 @@ async function listWithWinget(system: System, options: ScanOptions): Promise<Win
   const pins = knowsPins ? await applyPins(winget, rows, options) : { rows, notes: [] };
   const exported = await attempt(() => listSources(winget), options);
   const known = typeof exported === "string" ? parseWingetSources(exported) : null;
-  const why = exported instanceof ScanError ? exported.message : "its answer is no list";
+  const why = exported instanceof ScanError ? exported.message : "its answer is not a list";
   const { sources, rest } = wingetSources(otherSentences(answer, sentence), known ?? undefined);
   return {
     updates: wingetUpdates(pins.rows),

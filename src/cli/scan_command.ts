@@ -5,8 +5,8 @@ import { readLastCounts } from "../scanners/last_scans.ts";
 import {
   describeSource,
   isUnsound,
-  type RunOptions,
   runScans,
+  type RunScansOptions,
   type ScanReport,
 } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
@@ -71,7 +71,7 @@ function readNames(list: string): string[] {
 async function scanInTheOpen(
   system: System,
   scanners: readonly Scanner[],
-  options: RunOptions,
+  options: RunScansOptions,
 ): Promise<ScanReport[]> {
   const stop = new AbortController();
   const endListening = system.onStopRequest((signal) =>

@@ -124,7 +124,7 @@ function verdictOf({ error }: ScanReport): Verdict {
       return "success";
     case "locked":
     case "not_available":
-    case "withheld":
+    case "circuit_open":
       return "neutral";
     case "transient":
     case "permanent":
@@ -138,5 +138,5 @@ function refused(name: Scanner["name"], breaker: Breaker, retryInMs: number): Sc
   const message =
     `Cannot scan with ${name}: it failed ${breaker.failures} times in a row and is left alone for ` +
     `${minutes} min more${why}`;
-  return failedReport(name, { reason: "withheld", message }, 0);
+  return failedReport(name, { reason: "circuit_open", message }, 0);
 }

@@ -1,7 +1,7 @@
 /** What settings must be to each other: the table of all pairs that work on one another. Pure. */
 
 import { SCANNER_NAMES } from "../scanners/registry.ts";
-import { complainOfPattern } from "../scanners/ignored.ts";
+import { describePatternError } from "../scanners/ignored.ts";
 import type { Config } from "./assemble.ts";
 
 /** One rule about several settings. */
@@ -101,7 +101,7 @@ export function crossCheck(config: Config): { errors: string[]; warnings: string
       .map((rule) => rule.complaint(config))
       .filter((complaint) => complaint !== null);
   const patterns = config.scanners.ignore
-    .map((pattern) => complainOfPattern(pattern, SCANNER_NAMES))
+    .map((pattern) => describePatternError(pattern, SCANNER_NAMES))
     .filter((complaint) => complaint !== null);
   return { errors: [...complaints(true), ...patterns], warnings: complaints(false) };
 }

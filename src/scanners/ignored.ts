@@ -1,39 +1,38 @@
-/** Updates that the administrator does not want to hear of: `scanners.ignore`. Pure. */
+/** Marks the updates that `scanners.ignore` names, and validates its patterns. Pure. */
 
 import { quoteWords } from "../redact.ts";
-import { matchesWildcard } from "./wildcard.ts";
 import type { Update } from "../update.ts";
+import { matchesWildcard } from "./wildcard.ts";
 
-/** A scanner's name and a colon; a word in the place of that name is a mistake. */
+/** A scanner name and a colon; another word in the place of the name is an error. */
 const PREFIX = /^([a-z_]+):\s*(.*)$/i;
 
-/** Debian's, which stand behind a package's name and a colon, and are no package's name. */
+/** Architectures of Debian, which follow a package name and a colon, and are not package names. */
 const ARCHITECTURES: ReadonlySet<string> = new Set(
   ("all alpha amd64 arm64 armel armhf hppa i386 ia64 loong64 m68k mips mips64el mipsel powerpc " +
     "ppc64 ppc64el riscv64 s390x sh4 sparc64 x32").split(" "),
 );
 
-/** Scanners whose names and advisories hold none of `ODD`. */
+/** Scanners whose package names and advisories contain no character of `SPECIAL`. */
 const PLAIN_NAMES: readonly string[] = ["apt", "dnf"];
-const ODD = /[\s[\](){}|,;'"]/;
+const SPECIAL = /[\s[\](){}|,;'"]/;
 
-/** Longer patterns are cut in a complaint. */
-const LONGEST_PATTERN = 100;
+/** Longer patterns are truncated in an error message. */
+const MAX_PATTERN_LENGTH = 100;
 
-/** A pattern of the administrator's. */
+/** A parsed pattern. */
 interface Pattern {
   readonly written: string;
-  /** In small letters; `null`: it holds for every scanner. */
+  /** In lower case; `null`: the pattern applies to every scanner. */
   readonly scanner: string | null;
   readonly pattern: string;
 }
 
 /**
- * The updates, with those that the patterns name in state `ignored`. A pattern must match the whole of
- * a name, whatever its case: the package's, alone or with its architecture (`tool:i386`, `tool.i686`),
- * or, where people call it something else, all that they call it (`Update.titles`). Else each of its
- * advisories must be matched: an advisory that nobody named may be about a hole of its own.
- * `scanner:pattern` holds for one scanner only.
+ * Gives updates that the patterns match the state `ignored`. A pattern must match a whole name, in any
+ * case: that of the package, alone or with its architecture (`tool:i386`, `tool.i686`), or all titles
+ * (`Update.titles`). Otherwise patterns must match every advisory of the update, because an advisory
+ * without a pattern can be about another vulnerability. `scanner:pattern` applies to one scanner only.
  */
 export function markIgnored(
   scanner: string,
@@ -50,14 +49,12 @@ export function markIgnored(
     const byName = own.find(({ pattern }) => names.some((one) => matchesWildcard(pattern, one)));
     const found = byName ? [byName] : allMatched(own, titles) ?? allMatched(own, advisories);
     if (!found) return update;
-    const reason = `scanners.ignore: ${
-      [...new Set(found)].map(({ written }) => written).join(", ")
-    }`;
-    return { ...update, state: "ignored", stateReason: reason };
+    const matched = [...new Set(found)].map(({ written }) => written).join(", ");
+    return { ...update, state: "ignored", stateReason: `scanners.ignore: ${matched}` };
   });
 }
 
-/** For each of the texts a pattern that matches it; `undefined` if one has none, or there is no text. */
+/** A matching pattern for each text; `undefined` if a text has none, or if there are no texts. */
 function allMatched(
   patterns: readonly Pattern[],
   texts: readonly string[],
@@ -74,18 +71,18 @@ function readPattern(written: string): Pattern {
 }
 
 /**
- * What is wrong with a pattern that can match nothing, or that matches everything; `null`: nothing.
- * `scanners`: the names that may stand before a colon.
+ * Describes the error in a pattern that can match nothing, or that matches everything; `null` if there
+ * is none. `scanners`: the names that can precede a colon.
  */
-export function complainOfPattern(written: string, scanners: readonly string[]): string | null {
-  const found = mistakeIn(readPattern(written), scanners);
+export function describePatternError(written: string, scanners: readonly string[]): string | null {
+  const found = findPatternError(readPattern(written), scanners);
   if (found === null) return null;
   const [fact, next] = found;
-  const shown = quoteWords(written, LONGEST_PATTERN);
+  const shown = quoteWords(written, MAX_PATTERN_LENGTH);
   return `Cannot use "${shown}" in scanners.ignore: ${fact}. Next: ${next}`;
 }
 
-function mistakeIn(
+function findPatternError(
   { scanner, pattern }: Pattern,
   scanners: readonly string[],
 ): [fact: string, next: string] | null {
@@ -93,23 +90,23 @@ function mistakeIn(
     const words = scanners.map((name) => `"${name}:"`).join(", ");
     return [
       `there is no scanner "${scanner}"`,
-      `write one of ${words} in front, also of a name that holds a colon`,
+      `write one of ${words} in front, even if the name contains a colon`,
     ];
   }
   if (pattern === "") {
-    return ["nothing stands behind the colon", 'write a name there, as in "apt:linux-*"'];
+    return ["no name follows the colon", 'write a name there, as in "apt:linux-*"'];
   }
   if (/^[*?]*\*[*?]*$/.test(pattern)) {
     return ["it matches every update", "leave the scanner out of scanners.enabled instead"];
   }
-  if (scanner !== null && PLAIN_NAMES.includes(scanner) && ODD.test(pattern)) {
+  if (scanner !== null && PLAIN_NAMES.includes(scanner) && SPECIAL.test(pattern)) {
     return [
-      `no name of ${scanner}'s holds blanks, brackets, commas or quotes`,
-      "use * and ? for characters that may be any",
+      `no package name of ${scanner} contains blanks, brackets, commas or quotes`,
+      "use * and ? for any characters",
     ];
   }
   if ((scanner === null || scanner === "winupdate") && /^\d{6,8}$/.test(pattern)) {
-    return ["no update is called by a number alone", `write "KB${pattern}"`];
+    return ["no update is named by a number only", `write "KB${pattern}"`];
   }
   return null;
 }

@@ -1,25 +1,19 @@
-/** Cuts a program's output into lines that are safe to read and to show. */
+/** Splits the output of a program into lines that are safe to parse and to print. */
 
 import { hasControls, stripControls } from "../strip_controls.ts";
 
-/** Longer lines belong to no format that is read here. */
+/** Longer lines belong to no format of a package manager. */
 const MAX_LINE_LENGTH = 65_536;
 
-/** Lines of an output, and how many had to be left out. */
-export interface OutputLines {
-  readonly lines: readonly string[];
-  /** Lines that were too long, or that the output ends in the middle of. */
-  readonly dropped: number;
-}
-
 /**
- * The lines of `text`, whether they end in LF, CRLF or CR, without control characters but the tab, and
- * without the mark that a text may begin with.
+ * Splits `text` at LF, CRLF or CR, and removes a byte order mark and all control characters except
+ * tabs.
  *
- * A last line without an end was cut off: a version or a name in it may be only its beginning.
+ * A last line without an end is dropped: it can hold only the beginning of a name or a version.
+ * `dropped` counts such lines, and lines that are too long.
  */
-export function outputLines(text: string): OutputLines {
-  // Most outputs have nothing but the ends of lines, and then no line is looked through.
+export function outputLines(text: string): { lines: readonly string[]; dropped: number } {
+  // Most outputs have no other control characters; then no line needs to be cleaned.
   const isPlain = !hasControls(text, "\n\t");
   const all = text.split(isPlain ? "\n" : /\r\n|\n|\r/);
   const rest = all.pop();

@@ -1,14 +1,14 @@
-/** Which scanners there are, and which of them this host can use: the one place that looks at its OS. */
+/** All scanners, and those of this host: the only scanner file that reads the operating system. */
 
 import type { Os, System } from "../system/system.ts";
+import type { PackageType } from "../update.ts";
 import { aptScanner } from "./apt.ts";
 import { dnfScanner } from "./dnf.ts";
 import type { Scanner } from "./scanner.ts";
 import { wingetScanner } from "./winget.ts";
 import { winupdateScanner } from "./winupdate.ts";
-import type { PackageType } from "../update.ts";
 
-/** Every scanner that Pennon has: a further one is a file beside this, and a line here. */
+/** Every scanner of Pennon: a new one is a file in this directory and a line here. */
 const SCANNERS: readonly [scanner: Scanner, os: Os, packageType: PackageType][] = [
   [aptScanner(), "linux", "apt"],
   [dnfScanner(), "linux", "dnf"],
@@ -16,10 +16,10 @@ const SCANNERS: readonly [scanner: Scanner, os: Os, packageType: PackageType][] 
   [wingetScanner(), "windows", "winget"],
 ];
 
-/** Their names, on whatever system. */
+/** The names of all scanners, on every system. */
 export const SCANNER_NAMES: readonly string[] = SCANNERS.map(([{ name }]) => name);
 
-/** What the server calls the packages of a scanner; throws at a name that is none. */
+/** The package type in the server's protocol; throws `RangeError` for an unknown scanner. */
 export function packageTypeOf(name: string): PackageType {
   const [, , packageType] = SCANNERS.find(([scanner]) => scanner.name === name) ?? [];
   if (packageType === undefined) throw new RangeError(`Cannot name packages of "${name}"`);
@@ -27,8 +27,8 @@ export function packageTypeOf(name: string): PackageType {
 }
 
 /**
- * Of the scanners named in `enabled`, those whose package manager is on this host, in its order. It is
- * asked for each scan: a look at a few files, and what is installed may have changed.
+ * The scanners of `enabled` whose package manager is on this host, in that order. Called for each scan:
+ * it reads a few files, and installed programs can change.
  */
 export async function availableScanners(
   system: System,
@@ -36,6 +36,6 @@ export async function availableScanners(
 ): Promise<readonly Scanner[]> {
   const own = SCANNERS.filter(([, os]) => os === system.os).map(([scanner]) => scanner);
   const scanners = enabled.flatMap((name) => own.filter((scanner) => scanner.name === name));
-  const isThere = await Promise.all(scanners.map((scanner) => scanner.isAvailable(system)));
-  return scanners.filter((_, index) => isThere[index]);
+  const isAvailable = await Promise.all(scanners.map((scanner) => scanner.isAvailable(system)));
+  return scanners.filter((_, index) => isAvailable[index]);
 }

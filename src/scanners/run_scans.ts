@@ -1,4 +1,4 @@
-/** Runs scanners side by side and tells of each how it went: one that fails stops no other. */
+/** Runs scanners in parallel and reports the result of each: one that fails stops no other. */
 
 import type { System } from "../system/system.ts";
 import { redact } from "../redact.ts";
@@ -14,16 +14,16 @@ import {
 import { compareUpdates, type RebootState, type Update } from "../update.ts";
 
 /**
- * What came of one scan. `ok`: every enabled source answered, its lists are in date, and nothing is in
+ * The result of one scan. `ok`: every enabled source answered, its lists are current, and nothing is in
  * doubt. `degraded`: the list can be used, and the warnings say what is missing. `failed`: there is no
- * list, which is not an empty one.
+ * list, which is not the same as an empty list.
  */
 export interface ScanReport {
   readonly name: string;
   readonly result: "ok" | "degraded" | "failed";
   readonly durationMs: number;
   readonly error: { readonly reason: ScanErrorReason; readonly message: string } | null;
-  /** The gaps, what is wrong with each source, and the notes. Where `result` is `ok`: notes alone. */
+  /** The gaps, the problem of each source, and the notes. If `result` is `ok`: only notes. */
   readonly warnings: readonly string[];
   readonly sources: readonly ScanSource[];
   readonly metadataAgeS: number | null;
@@ -35,27 +35,27 @@ export interface ScanReport {
   readonly updates: readonly Update[];
 }
 
-/** How all scanners are asked; what holds for one of them only, by its name. */
-export interface RunOptions extends Omit<ScanOptions, "lastCount"> {
-  /** See `ScanOptions.lastCount`. @default none is known */
+/** Options for all scanners, and values for single scanners by their names. */
+export interface RunScansOptions extends Omit<ScanOptions, "lastCount"> {
+  /** See `ScanOptions.lastCount`. @default none */
   readonly lastCounts?: ReadonlyMap<string, number>;
 }
 
-/** Whether every update that waits is in the list: then what is not in it waits no more. */
+/** Whether the list is complete: then an update that is not in it is no longer available. */
 export function isWhole({ result }: Pick<ScanReport, "result">): boolean {
   return result === "ok";
 }
 
-/** Updates of a report that count: all but those that the administrator ignores. */
+/** The updates of a report without those that the administrator ignores. */
 export function counted({ updates }: Pick<ScanReport, "updates">): readonly Update[] {
   return updates.filter(({ state }) => state !== "ignored");
 }
 
-/** Asks every scanner given; the reports come in the scanners' order. */
+/** Runs all `scanners`; returns the reports in their order. */
 export function runScans(
   system: System,
   scanners: readonly Scanner[],
-  { lastCounts, ...options }: RunOptions = {},
+  { lastCounts, ...options }: RunScansOptions = {},
 ): Promise<ScanReport[]> {
   return Promise.all(scanners.map((scanner) => {
     const lastCount = lastCounts?.get(scanner.name);
@@ -63,48 +63,41 @@ export function runScans(
   }));
 }
 
-/** Asks one scanner; throws only if the signal in `options` was given meanwhile. */
+/** Runs one scanner; throws only if the signal in `options` is aborted. */
 export async function runScan(
   system: System,
   scanner: Scanner,
   options: ScanOptions,
 ): Promise<ScanReport> {
   const startedMs = system.clock.monotonicMs();
-  const took = () => Math.round(system.clock.monotonicMs() - startedMs);
+  const elapsedMs = () => Math.round(system.clock.monotonicMs() - startedMs);
   const { name } = scanner;
   try {
     const answer = await scanner.scan(system, options);
-    return { ...reportOf(scanner.name, answer, options.ignore ?? []), durationMs: took() };
+    return { ...buildReport(name, answer, options.ignore ?? []), durationMs: elapsedMs() };
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    if (error instanceof ScanError) {
-      const { reason, message, sources } = error;
-      return {
-        ...failedReport(name, { reason, message }, took()),
-        sources: sources.map(redactSource),
-      };
-    }
-    // A mistake of ours; it must not take the other scanners' answers with it.
-    const message = redact(`Cannot scan with ${name}: ${String(error)}`);
-    return failedReport(name, { reason: "permanent", message }, took());
+    // A programming error must not discard the answers of the other scanners.
+    const { reason, message, sources } = error instanceof ScanError
+      ? error
+      : new ScanError(`Cannot scan with ${name}: ${String(error)}`, { reason: "permanent" });
+    const report = failedReport(name, { reason, message }, elapsedMs());
+    return { ...report, sources: sources.map(redactSource) };
   }
 }
 
-/**
- * The one place that decides whether a list is whole, and through which every text of a package manager
- * passes on its way out.
- */
-function reportOf(
+/** Decides whether a list is complete, and redacts every text of a package manager. */
+function buildReport(
   name: string,
   answer: ScanAnswer,
   ignore: readonly string[],
 ): Omit<ScanReport, "durationMs"> {
   const { gaps, notes = [], sources = [], scope, reboot = null } = answer;
   const aboutSources = sources.filter(isUnsound).map(describeSource);
-  const isWhole = gaps.length === 0 && aboutSources.length === 0;
+  const isComplete = gaps.length === 0 && aboutSources.length === 0;
   return {
     name,
-    result: isWhole ? "ok" : "degraded",
+    result: isComplete ? "ok" : "degraded",
     error: null,
     warnings: [...new Set([...gaps, ...aboutSources, ...notes].map(redact))],
     sources: sources.map(redactSource),
@@ -115,12 +108,12 @@ function reportOf(
   };
 }
 
-/** Whether a source did not answer, or answered with lists that are past their limit. */
+/** Whether a source did not answer, or answered with outdated lists. */
 export function isUnsound({ result }: ScanSource): boolean {
   return result !== "ok" && result !== "not_asked";
 }
 
-/** What is wrong with such a source, as one of the report's warnings says it. */
+/** Describes the problem of such a source, for a warning of the report. */
 export function describeSource({ name, result, why }: ScanSource): string {
   return `${name}: ${why ?? result}`;
 }
@@ -149,7 +142,7 @@ function redactUpdate(update: Update): Update {
   };
 }
 
-/** The report of a scan that has no list. */
+/** The report of a scan without a list. */
 export function failedReport(
   name: string,
   error: NonNullable<ScanReport["error"]>,

@@ -1,27 +1,27 @@
-/** What a scanner is and what it answers; the scanners themselves are beside this file. */
+/** The interface of scanners: options, answers, sources and errors. */
 
 import { redact } from "../redact.ts";
 import type { CommandError } from "../system/process.ts";
 import type { System } from "../system/system.ts";
 import type { RebootState, Update } from "../update.ts";
 
-/** Why a scan has no list: for now, for good, or because there is nothing to ask or nobody asked. */
+/**
+ * Why a scan has no list. `not_available`: the host has no working package manager. `locked`: the
+ * package manager is busy with something else, which says nothing about its health. `circuit_open`: its
+ * breaker is open after repeated failures, so that it was not asked.
+ */
 export type ScanErrorReason =
   | "transient"
   | "permanent"
   | "not_available"
   | "locked"
-  | "withheld";
+  | "circuit_open";
 
-/**
- * A scan that failed. `locked`: the package manager is busy with something else, which says nothing
- * about its health. `withheld`: it was not asked, because it kept failing. The message is redacted: it
- * may quote a program.
- */
+/** A scan that failed. The message is redacted, because it can quote the output of a program. */
 export class ScanError extends Error {
   override readonly name = "ScanError";
   readonly reason: ScanErrorReason;
-  /** Every enabled source, as far as the scan knew them when it failed. */
+  /** The enabled sources that the scan knew when it failed. */
   sources: readonly ScanSource[] = [];
 
   constructor(
@@ -33,7 +33,21 @@ export class ScanError extends Error {
   }
 }
 
-/** The reason of the scan's failure, where nothing more is known of the program. */
+/** The meaning of an error code of a package manager; `next`: what an operator can do. */
+export type FailureMeaning = readonly [reason: ScanErrorReason, fact: string, next?: string];
+
+/** Indexes meanings by their codes, which each row lists separated by blanks. */
+export function meaningsByCode(
+  rows: readonly (readonly [codes: string, ...FailureMeaning])[],
+): ReadonlyMap<string, FailureMeaning> {
+  return new Map(
+    rows.flatMap(([codes, ...meaning]) =>
+      codes.split(" ").map((code): [string, FailureMeaning] => [code, meaning])
+    ),
+  );
+}
+
+/** The reason of a scan's failure, from the failure to run a program. */
 export function reasonNotRun({ reason }: CommandError): ScanErrorReason {
   switch (reason) {
     case "not_found":
@@ -48,30 +62,30 @@ export function reasonNotRun({ reason }: CommandError): ScanErrorReason {
 }
 
 /**
- * How a source answered: `ok` with lists that are in date; `old` with lists past their own limit;
+ * How a source answered. `ok`: with current lists; `old`: with lists past their own time limit;
  * `missing`: it is enabled and has no lists; `failed`: it was asked and did not answer; `not_asked`: it
- * is left out on purpose (a medium in no drive).
+ * is left out on purpose (a medium that is not in a drive).
  */
-export type SourceResult = "ok" | "old" | "missing" | "failed" | "not_asked";
+type SourceResult = "ok" | "old" | "missing" | "failed" | "not_asked";
 
-/** One enabled source of a package manager (a repository, an update service), as this scan saw it. */
+/** One enabled source of a package manager (a repository, an update service) in one scan. */
 export interface ScanSource {
-  /** The package manager's own name for it: a repository's id, or its address and suite. */
+  /** Its name in the package manager: the id of a repository, or its address and suite. */
   readonly name: string;
-  /** `null` where it has none or it is not known. */
+  /** `null` if it has none, or if it is unknown. */
   readonly url: string | null;
   readonly result: SourceResult;
-  /** Completes "NAME: ..." in a warning; `null` where `result` is `ok` or `not_asked`. */
+  /** Completes "NAME: ..." in a warning; `null` if `result` is `ok` or `not_asked`. */
   readonly why: string | null;
-  /** Age of its lists; `null` if that is not known. */
+  /** Age of its lists; `null` if unknown. */
   readonly metadataAgeS: number | null;
-  /** Until when its lists are valid by its own word; `null` if it does not say. */
+  /** End of the validity that its lists state; `null` if they state none. */
   readonly expiresAtMs: number | null;
-  /** Whether it marks which of its updates are security updates; `null` if that is not known. */
+  /** Whether it marks security updates; `null` if unknown. */
   readonly tellsSecurity: boolean | null;
 }
 
-/** Runs the part of a scan that follows once its sources are known: a failure carries them. */
+/** Runs the part of a scan after its sources are known, and adds them to a `ScanError`. */
 export async function withSources<T>(
   sources: readonly ScanSource[],
   scan: () => Promise<T>,
@@ -84,47 +98,47 @@ export async function withSources<T>(
   }
 }
 
-/** A list that can be used. `runScan` decides whether it is whole, and redacts every text in it. */
+/** A usable list. `runScan()` decides whether it is complete, and redacts every text in it. */
 export interface ScanAnswer {
   readonly updates: readonly Update[];
-  /** What is missing from the list or doubtful in it, one sentence each. With a gap it is not whole. */
+  /** What is missing from the list or doubtful, one sentence per gap. With a gap it is not complete. */
   readonly gaps: readonly string[];
-  /** What else the reader should know, though no update is missing. @default none */
+  /** What else the reader should know, although no update is missing. @default none */
   readonly notes?: readonly string[];
-  /** Every enabled source. @default none is known, which is no gap by itself */
+  /** Every enabled source. @default none is known, which is not a gap */
   readonly sources?: readonly ScanSource[];
-  /** Age of the oldest lists that the answer was read from; `null` if that is not known. */
+  /** Age of the oldest lists of the answer; `null` if unknown. */
   readonly metadataAgeS: number | null;
-  /** The account that asked, and what it can see, where that is not the same for every account. */
+  /** The account that asked and what it can see, if that depends on the account. */
   readonly scope?: string;
-  /** @default `null`: nothing on this host says */
+  /** @default `null`: unknown */
   readonly reboot?: RebootState | null;
 }
 
-/** What a scan may touch, and how it is asked. */
+/** Options of a scan. */
 export interface ScanOptions {
   /** Fetch new package lists first. @default false */
   readonly refresh?: boolean;
-  /** How many updates this scanner's last list held; absent if there is none to compare with. */
+  /** Number of updates in the last list of this scanner. @default there is no last list */
   readonly lastCount?: number;
   /**
-   * A folder of the agent's own, where lists may be kept beside the host's; without one old lists
-   * are only told of.
+   * A directory of the agent, for its own copies of lists. @default none, and outdated lists are only
+   * reported
    */
   readonly cacheDirectory?: string;
   /** Patterns of updates that the administrator ignores (`scanners.ignore`). @default none */
   readonly ignore?: readonly string[];
-  /** Fetch changelogs of what waits, for the CVEs in them; kept in `cacheDirectory`. @default false */
+  /** Fetch the changelogs of updates, for their CVEs; cached in `cacheDirectory`. @default false */
   readonly changelogs?: boolean;
   readonly signal?: AbortSignal;
 }
 
 /** One package manager. */
 export interface Scanner {
-  /** For people, the configuration and files: a short word of small letters. */
+  /** A short word in lower case, for people, the configuration and files. */
   readonly name: string;
-  /** Whether this host has the package manager at all; quick, and never throws. */
+  /** Whether this host has the package manager; fast, and never throws. */
   isAvailable(system: System): Promise<boolean>;
-  /** Asks the package manager. Changes nothing on the host; throws `ScanError`. */
+  /** Lists updates. Changes nothing on the host; throws `ScanError`. */
   scan(system: System, options: ScanOptions): Promise<ScanAnswer>;
 }

@@ -1,8 +1,8 @@
-/** Patterns with `*` and `?` that name packages, advisories and titles. Pure. */
+/** Patterns with `*` and `?` for packages, advisories and titles. Pure. */
 
 /**
- * Whether `pattern` matches the whole of `text`, whatever their case: `*` stands for any characters,
- * `?` for one. Takes at most time in proportion to the product of both lengths.
+ * Whether `pattern` matches the whole of `text`, in any case: `*` stands for any characters, `?` for
+ * one. The time is at most proportional to the product of both lengths.
  */
 export function matchesWildcard(pattern: string, text: string): boolean {
   const wanted = [...pattern.toLowerCase()];
@@ -16,7 +16,7 @@ export function matchesWildcard(pattern: string, text: string): boolean {
       at += 1;
       index += 1;
     } else if (last) {
-      // The last star takes one character more.
+      // The last star matches one more character.
       at = last.star + 1;
       index = ++last.from;
     } else return false;

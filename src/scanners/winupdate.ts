@@ -1,76 +1,82 @@
-/** Scans for updates with Windows Update, or with the WSUS server that a host is told to ask. */
+/** Scans for updates with Windows Update, or with the WSUS server of the host. */
 
 import type { System } from "../system/system.ts";
-import { type PowershellOptions, runPowershell, windowsFolder } from "./powershell/powershell.ts";
+import {
+  type PowershellOptions,
+  runPowershell,
+  windowsDirectory,
+} from "./powershell/powershell.ts";
 import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
-import { parseWinupdate, type WinupdateAnswer } from "./winupdate/answer.ts";
 import { WinupdateError } from "./winupdate/failure.ts";
-import { winupdateScript } from "./winupdate/script.ts";
+import { parseWinupdate, type WinupdateAnswer, winupdateScript } from "./winupdate/search.ts";
 import { describeSources } from "./winupdate/sources.ts";
-import { describeUpdates, tellGaps, tellLimits } from "./winupdate/updates.ts";
+import { describeGaps, describeNotes, describeUpdates } from "./winupdate/updates.ts";
 
-/** The library that answers whoever asks Windows Update; a Windows without it has no such thing. */
+/** The library of the Windows Update Agent; Windows editions without the agent lack it. */
 const LIBRARY = "System32\\wuapi.dll";
 
-/** For the whole scan, pauses and repetitions among it. Slow servers take many minutes. */
-const LIMIT_MS = 30 * 60_000;
+/** Time limit of a search, including pauses and retries. Slow servers take many minutes. */
+const SEARCH_LIMIT_MS = 30 * 60_000;
 
-/** For what Windows found before, which it has on disk. */
+/** Time limit for the result of the last search, which Windows has on disk. */
 const CACHED_LIMIT_MS = 120_000;
 
-/** Before each repetition: after a start of the host or of the service the first searches may fail. */
+/** Before each retry: the first searches after a start of the host or of the service can fail. */
 const PAUSES_MS = [30_000, 120_000];
 
-/** A repetition that could not take at least this long is not begun. */
-const WORTH_MS = 60_000;
+/** No retry starts with less time left. */
+const MIN_RETRY_MS = 60_000;
 
-/** The scanner. It needs no administrator's rights, and asks the update server in every scan. */
+/** The scanner. It needs no administrator rights, and asks the update server in every scan. */
 export function winupdateScanner(): Scanner {
   return { name: "winupdate", isAvailable, scan: scanWinupdate };
 }
 
 async function isAvailable(system: System): Promise<boolean> {
-  const folder = windowsFolder(system);
-  if (folder === undefined) return false;
+  const directory = windowsDirectory(system);
+  if (directory === undefined) return false;
   try {
-    const path = `${folder}\\${LIBRARY}`;
+    const path = `${directory}\\${LIBRARY}`;
     return await system.files.inspect("look for Windows Update", path) !== undefined;
   } catch {
     return false;
   }
 }
 
-/** Asks the update server; where it cannot be reached, what Windows found there the last time. */
+/** Asks the update server; if it cannot be reached, returns the result of the last search. */
 export async function scanWinupdate(system: System, options: ScanOptions): Promise<ScanAnswer> {
   try {
-    return describeAnswer(system, await searchPatiently(system, options));
+    return describeAnswer(system, await searchWithRetries(system, options));
   } catch (error) {
-    const isCutOff = error instanceof WinupdateError && error.reason === "transient";
-    if (!isCutOff) throw error;
+    const isUnreachable = error instanceof WinupdateError && error.reason === "transient";
+    if (!isUnreachable) throw error;
     const cached = await searchCache(system, options);
-    // A Windows that never found anything has an empty list, too.
+    // The list is also empty if Windows never completed a search.
     if (cached === null || cached.updates.length === 0) throw error;
     const { gaps, ...answer } = describeAnswer(system, cached, error.message);
     const when = cached.lastSearchMs === null
       ? ""
       : `, of ${new Date(cached.lastSearchMs).toISOString()} or later`;
-    const stale = `The list is what Windows found the last time${when}`;
+    const stale = `The list is the result of Windows' last search${when}`;
     return { ...answer, gaps: [stale, ...gaps] };
   }
 }
 
-/** One that never ended is not repeated: in Windows' service it goes on, and the next waits for it. */
-async function searchPatiently(system: System, options: ScanOptions): Promise<WinupdateAnswer> {
-  const endMs = system.clock.monotonicMs() + LIMIT_MS;
+/**
+ * Retries a search that the agent refused or aborted. A search that timed out is not retried: it
+ * continues in Windows' service, and the next one would wait for it.
+ */
+async function searchWithRetries(system: System, options: ScanOptions): Promise<WinupdateAnswer> {
+  const endMs = system.clock.monotonicMs() + SEARCH_LIMIT_MS;
   const leftMs = () => endMs - system.clock.monotonicMs();
   const signal = options.signal ?? new AbortController().signal;
   for (const pauseMs of PAUSES_MS) {
     try {
       return await search(system, { online: true, timeoutMs: leftMs(), signal });
     } catch (error) {
-      const isPassing = error instanceof WinupdateError &&
+      const canRetry = error instanceof WinupdateError &&
         (error.reason === "transient" || error.reason === "locked");
-      if (!isPassing || leftMs() < pauseMs + WORTH_MS) throw error;
+      if (!canRetry || leftMs() < pauseMs + MIN_RETRY_MS) throw error;
     }
     await system.clock.sleep(pauseMs, signal);
   }
@@ -85,7 +91,7 @@ async function searchCache(
     return await search(system, { online: false, timeoutMs: CACHED_LIMIT_MS, signal });
   } catch (error) {
     if (!(error instanceof ScanError)) throw error;
-    return null; // The error that led here says more.
+    return null; // The error of the online search says more.
   }
 }
 
@@ -96,20 +102,20 @@ async function search(
   return parseWinupdate(await runPowershell(system, winupdateScript({ online }), bounds));
 }
 
-/** `failure`: why the servers could not be asked; then the answer is what Windows found before. */
+/** `failure`: why the servers could not be asked; then `answer` is the result of the last search. */
 function describeAnswer(
   system: System,
   answer: WinupdateAnswer,
   failure: string | null = null,
 ): ScanAnswer {
-  const sinceMs = answer.online ? system.clock.nowMs() : answer.lastSearchMs;
-  const metadataAgeS = sinceMs === null
+  const searchedMs = answer.online ? system.clock.nowMs() : answer.lastSearchMs;
+  const metadataAgeS = searchedMs === null
     ? null
-    : Math.max(0, Math.round((system.clock.nowMs() - sinceMs) / 1_000));
+    : Math.max(0, Math.round((system.clock.nowMs() - searchedMs) / 1_000));
   return {
     updates: describeUpdates(answer),
-    gaps: tellGaps(answer),
-    notes: tellLimits(answer),
+    gaps: describeGaps(answer),
+    notes: describeNotes(answer),
     sources: describeSources(answer, {
       why: failure ?? (answer.gaps.join("; ") || null),
       metadataAgeS,

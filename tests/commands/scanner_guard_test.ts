@@ -36,7 +36,7 @@ Deno.test("scan() leaves a scanner alone after three failures in a row, and not 
   assertEquals(log.told("scanner breaker opened").length, 1);
   assertEquals(kept.at(-1)?.get("apt")?.state, "open");
   const refused = await guard.scan(well, never);
-  assertEquals([refused.result, refused.error?.reason], ["failed", "withheld"]);
+  assertEquals([refused.result, refused.error?.reason], ["failed", "circuit_open"]);
   assert(
     /^Cannot scan with apt: it failed 3 times in a row and is left alone for 1[2-8] min more: Cannot scan: transient$/
       .test(refused.error?.message ?? ""),
@@ -274,7 +274,7 @@ Deno.test("scan() that probes is the only one, and gives its place back when it 
   const probe = guard.scan(stopped, stop.signal);
   await settle();
   assertEquals(kept.at(-1)?.get("apt")?.state, "half_open");
-  assertEquals((await guard.scan(well, never)).error?.reason, "withheld");
+  assertEquals((await guard.scan(well, never)).error?.reason, "circuit_open");
   stop.abort(new Error("stop"));
   await assertRejects(() => probe, Error, "stopped");
   assertEquals((await guard.scan(well, never)).result, "ok");

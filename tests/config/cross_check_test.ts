@@ -158,8 +158,7 @@ Deno.test("crossCheck() names each pattern of scanners.ignore that cannot mean w
   const { errors, warnings } = await complaintsOf({ "scanners.ignore": "apt:linux-*, apt:, dnf:" });
   assertEquals([errors.length, warnings], [2, []]);
   for (const [at, pattern] of ["apt:", "dnf:"].entries()) {
-    const says =
-      `Cannot use "${pattern}" in scanners.ignore: nothing stands behind the colon. Next: `;
+    const says = `Cannot use "${pattern}" in scanners.ignore: no name follows the colon. Next: `;
     assert(errors[at]?.includes(says), errors[at]);
   }
 });

@@ -7,9 +7,13 @@ import { parseOutcomes } from "../../src/scanners/apt/private_lists.ts";
 import { parseRelease, parseSources } from "../../src/scanners/apt/sources.ts";
 import { parseUpgrade } from "../../src/scanners/apt/upgrade.ts";
 import { parseEnvelope } from "../../src/scanners/powershell/powershell.ts";
-import { describeComplaint } from "../../src/scanners/powershell/complaint.ts";
-import { parseWinupdate } from "../../src/scanners/winupdate/answer.ts";
-import { describeUpdates, tellGaps, tellLimits } from "../../src/scanners/winupdate/updates.ts";
+import { firstErrorSentence } from "../../src/scanners/powershell/error_output.ts";
+import { parseWinupdate } from "../../src/scanners/winupdate/search.ts";
+import {
+  describeGaps,
+  describeNotes,
+  describeUpdates,
+} from "../../src/scanners/winupdate/updates.ts";
 
 import { dnfFailure, dnfGaps, fetchFailures } from "../../src/scanners/dnf/commands.ts";
 import {
@@ -32,9 +36,9 @@ import {
 } from "../../src/scanners/dnf/dnf5.ts";
 import { describeSources, type DnfRepositories } from "../../src/scanners/dnf/repositories.ts";
 import { parseInstalledRpms, parseOfferedRpms } from "../../src/scanners/dnf/rpm.ts";
-import { gapsIn, wingetUpdates } from "../../src/scanners/winget/answer.ts";
+import { wingetGaps, wingetUpdates } from "../../src/scanners/winget/answer.ts";
 import { parseWingetModule } from "../../src/scanners/winget/module.ts";
-import { markPinned } from "../../src/scanners/winget/pins.ts";
+import { markPinned } from "../../src/scanners/winget/upgrades.ts";
 import { parseWingetUpgrades } from "../../src/scanners/winget/upgrades.ts";
 
 /** One parser: whatever it makes of a text is looked through. */
@@ -74,7 +78,7 @@ export const PARSERS: readonly Parser[] = [
     tool: "winupdate",
     fixtures: /^stdout/,
     parse: (text) => {
-      const complaint = describeComplaint(text);
+      const complaint = firstErrorSentence(text);
       return [complaint, describeWinupdate(parseEnvelope(text))];
     },
   },
@@ -148,7 +152,7 @@ export const PARSERS: readonly Parser[] = [
     fixtures: /^(language|list|new|nothing|old|report)_/,
     parse: (text) => {
       const answer = parseWingetUpgrades(text);
-      return [wingetUpdates(answer.rows), gapsIn(answer)];
+      return [wingetUpdates(answer.rows), wingetGaps(answer)];
     },
   },
   {
@@ -191,7 +195,7 @@ function asJson(text: string): string {
 
 function describeWinupdate(value: unknown) {
   const answer = parseWinupdate(value);
-  return [describeUpdates(answer), tellGaps(answer), tellLimits(answer)];
+  return [describeUpdates(answer), describeGaps(answer), describeNotes(answer)];
 }
 
 /**

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { SCANNER_NAMES } from "../../src/scanners/registry.ts";
-import { complainOfPattern, markIgnored } from "../../src/scanners/ignored.ts";
+import { describePatternError, markIgnored } from "../../src/scanners/ignored.ts";
 import type { Update } from "../../src/update.ts";
 import { tool } from "../cli/scan_reports.ts";
 
@@ -23,7 +23,7 @@ Deno.test("markIgnored() matches the whole of a package's name, in any case", ()
   }
 });
 
-Deno.test("markIgnored() never goes by what a description says", () => {
+Deno.test("markIgnored() ignores descriptions", () => {
   const rows: readonly [scanner: string, pattern: string, name: string, description: string][] = [
     ["apt", "perl", "libxml-parser-perl", "Perl module for parsing XML files"],
     ["apt", "git", "gitk-ext", "GitHub helper"],
@@ -38,7 +38,7 @@ Deno.test("markIgnored() never goes by what a description says", () => {
   }
 });
 
-Deno.test("markIgnored() goes by what people call a package, as a whole, if each of the titles is matched", () => {
+Deno.test("markIgnored() matches whole titles, if every title is matched", () => {
   const git = (title: string) => ({ package: "X.Y", titles: [title] });
   assert(isIgnored("winget", git("Git"), "git"));
   assert(!isIgnored("winget", git("GitKraken"), "Git"));
@@ -54,7 +54,7 @@ Deno.test("markIgnored() goes by what people call a package, as a whole, if each
   assert(update && !("titles" in update), "titles are in no report");
 });
 
-Deno.test("markIgnored() matches a name with its architecture, where the update has one", () => {
+Deno.test("markIgnored() matches a name with its architecture, if the update has one", () => {
   for (const pattern of ["tool:i386", "tool.i386", "apt:tool:i386", "TOOL:I386", "tool:all"]) {
     assertEquals(isIgnored("apt", { architecture: "i386" }, pattern), pattern !== "tool:all");
     assert(!isIgnored("apt", { architecture: "amd64" }, pattern), pattern);
@@ -65,7 +65,7 @@ Deno.test("markIgnored() matches a name with its architecture, where the update 
   assert(!isIgnored("dnf", { ...libs, architecture: "x86_64" }, "openssl-libs.i686"));
 });
 
-Deno.test("markIgnored() leaves an update alone that has an advisory besides those that are named", () => {
+Deno.test("markIgnored() does not ignore an update with another advisory", () => {
   const openssl = (...advisories: string[]) => ({ package: "openssl", advisories });
   assert(isIgnored("dnf", openssl("FEDORA-2026-1"), "fedora-2026-1"));
   assert(!isIgnored("dnf", openssl("FEDORA-2026-1", "FEDORA-2026-9"), "FEDORA-2026-1"));
@@ -73,24 +73,24 @@ Deno.test("markIgnored() leaves an update alone that has an advisory besides tho
   assert(isIgnored("dnf", openssl("RHSA-2026:1"), "RHSA-2026:1"));
 });
 
-Deno.test("markIgnored() says which patterns it went by", () => {
+Deno.test("markIgnored() names the patterns that matched", () => {
   const update = { ...tool, advisories: ["A-1", "A-2", "B-1"] };
   const reason = (...patterns: string[]) => markIgnored("apt", [update], patterns)[0]?.stateReason;
   assertEquals(reason("apt:to?l", "A-*"), "scanners.ignore: apt:to?l");
   assertEquals(reason("A-*", "apt:B-1"), "scanners.ignore: A-*, apt:B-1");
 });
 
-const complaint = (pattern: string) => complainOfPattern(pattern, SCANNER_NAMES);
+const complaint = (pattern: string) => describePatternError(pattern, SCANNER_NAMES);
 
-Deno.test("complainOfPattern() refuses what can match nothing, or everything, and says what to write", () => {
+Deno.test("describePatternError() rejects patterns that match nothing or everything, and says what to write", () => {
   const prefixes = '"apt:", "dnf:", "winupdate:", "winget:"';
   const rows: readonly [pattern: string, complaint: string][] = [
-    ["apt:", 'nothing stands behind the colon. Next: write a name there, as in "apt:linux-*"'],
-    ["APT: ", 'nothing stands behind the colon. Next: write a name there, as in "apt:linux-*"'],
+    ["apt:", 'no name follows the colon. Next: write a name there, as in "apt:linux-*"'],
+    ["APT: ", 'no name follows the colon. Next: write a name there, as in "apt:linux-*"'],
     [
       "windows_update:KB2267602",
-      `there is no scanner "windows_update". Next: write one of ${prefixes} in front, also of a name ` +
-      "that holds a colon",
+      `there is no scanner "windows_update". Next: write one of ${prefixes} in front, even if the ` +
+      "name contains a colon",
     ],
     ...["*", "**", "?*", "dnf:*"].map((pattern): [string, string] => [
       pattern,
@@ -98,11 +98,11 @@ Deno.test("complainOfPattern() refuses what can match nothing, or everything, an
     ]),
     ...["apt:linux-image-[0-9]", "apt:my tool", "apt:{a}"].map((pattern): [string, string] => [
       pattern,
-      "no name of apt's holds blanks, brackets, commas or quotes. Next: use * and ? for characters " +
-      "that may be any",
+      "no package name of apt contains blanks, brackets, commas or quotes. Next: use * and ? for " +
+      "any characters",
     ]),
-    ["winupdate:2267602", 'no update is called by a number alone. Next: write "KB2267602"'],
-    ["2267602", 'no update is called by a number alone. Next: write "KB2267602"'],
+    ["winupdate:2267602", 'no update is named by a number only. Next: write "KB2267602"'],
+    ["2267602", 'no update is named by a number only. Next: write "KB2267602"'],
   ];
   for (const [pattern, says] of rows) {
     assertEquals(complaint(pattern), `Cannot use "${pattern}" in scanners.ignore: ${says}`);
@@ -111,7 +111,7 @@ Deno.test("complainOfPattern() refuses what can match nothing, or everything, an
   assert(long.length < 400 && long.includes('there is no scanner "windows"'), long);
 });
 
-Deno.test("complainOfPattern() takes what may match something", () => {
+Deno.test("describePatternError() accepts patterns that can match something", () => {
   const good = [
     ...[
       "KB2267602",
@@ -129,7 +129,7 @@ Deno.test("complainOfPattern() takes what may match something", () => {
   for (const pattern of good) assertEquals(complaint(pattern), null, pattern);
 });
 
-Deno.test("complainOfPattern() takes the very name of whatever there may be, and that is ignored then", () => {
+Deno.test("describePatternError() accepts any exact name, which is then ignored", () => {
   const name = fc.stringMatching(/^[a-z][a-z0-9+.-]{0,12}[a-z]$/);
   fc.assert(
     fc.property(fc.constantFrom(...SCANNER_NAMES), name, fc.boolean(), (scanner, id, isOwn) => {

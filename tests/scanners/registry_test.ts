@@ -16,21 +16,21 @@ async function namesOn(system: FakeSystem, enabled = ALL): Promise<string[]> {
   return (await availableScanners(system, enabled)).map(({ name }) => name);
 }
 
-Deno.test("availableScanners() answers those that are there, in the order asked for", async () => {
+Deno.test("availableScanners() returns the available scanners in the order of the argument", async () => {
   assertEquals(await namesOn(host()), []);
   assertEquals(await namesOn(host(...APT)), ["apt"]);
   assertEquals(await namesOn(host(...APT, ...DNF)), ["dnf", "apt"]);
   assertEquals(await namesOn(host(...APT, ...DNF), ["apt", "nonsense"]), ["apt"]);
 });
 
-Deno.test("availableScanners() takes a dnf without packages of rpm's for a builder's tool", async () => {
+Deno.test("availableScanners() ignores a dnf without packages of rpm", async () => {
   assertEquals(await namesOn(host("/usr/bin/dnf", "/usr/bin/rpm")), []);
   const database = "/usr/lib/sysimage/rpm/rpmdb.sqlite";
   assertEquals(await namesOn(host("/usr/bin/dnf5", "/usr/bin/rpm", database)), ["dnf"]);
   assertEquals(await namesOn(host("/usr/bin/microdnf", "/usr/bin/rpm", database)), []);
 });
 
-Deno.test("availableScanners() answers no Linux scanner elsewhere", async () => {
+Deno.test("availableScanners() returns no Linux scanner on another system", async () => {
   const system = host(...APT, ...DNF);
   system.os = "macos";
   assertEquals(await namesOn(system), []);
@@ -40,7 +40,7 @@ Deno.test("SCANNER_NAMES has each scanner once", () => {
   assertEquals(SCANNER_NAMES.toSorted(), ALL.toSorted());
 });
 
-Deno.test("packageTypeOf() answers the server's word, and refuses what is no scanner's", () => {
+Deno.test("packageTypeOf() returns the server's package type, and rejects an unknown scanner", () => {
   assertEquals(SCANNER_NAMES.map(packageTypeOf), ["apt", "dnf", "windows_update", "winget"]);
   assertThrows(() => packageTypeOf("zypper"), RangeError);
 });

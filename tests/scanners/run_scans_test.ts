@@ -25,7 +25,7 @@ const locked = scanner(
 );
 const mistaken = scanner("winupdate", () => Promise.reject(new TypeError("x is undefined")));
 
-Deno.test("runScans() tells of every scanner, and one that fails stops no other", async () => {
+Deno.test("runScans() reports every scanner, and one that fails stops no other", async () => {
   const reports = await runScans(new FakeSystem(), [well, doubtful, locked, mistaken]);
   assertEquals(reports.map(({ name, result, error }) => [name, result, error]), [
     ["apt", "ok", null],
@@ -39,21 +39,21 @@ Deno.test("runScans() tells of every scanner, and one that fails stops no other"
   assertEquals(reports.map(({ metadataAgeS }) => metadataAgeS), [5, null, null, null]);
 });
 
-Deno.test("runScans() that is called off is no failure of the scanner", async () => {
+Deno.test("runScans() that is aborted is not a failure of the scanner", async () => {
   const stop = AbortSignal.abort(new Error("stopped"));
   await assertRejects(() => runScans(new FakeSystem(), [locked], { signal: stop }), ScanError);
 });
 
-Deno.test("runScans() tells each scanner what its own last list held", async () => {
-  const told: unknown[] = [];
+Deno.test("runScans() passes each scanner the count of its own last list", async () => {
+  const given: unknown[] = [];
   const curious = ["apt", "winget"].map((name) =>
     scanner(name, (_, options) => {
-      told.push([name, options]);
+      given.push([name, options]);
       return Promise.resolve({ updates: [], gaps: [], metadataAgeS: null });
     })
   );
   await runScans(new FakeSystem(), curious, { lastCounts: new Map([["winget", 3]]) });
-  assertEquals(told, [["apt", {}], ["winget", { lastCount: 3 }]]);
+  assertEquals(given, [["apt", {}], ["winget", { lastCount: 3 }]]);
 });
 
 const source = {
@@ -66,7 +66,7 @@ const source = {
   tellsSecurity: true,
 } as const;
 
-Deno.test("runScan() tells the sources of a scan that failed, without their secrets", async () => {
+Deno.test("runScan() reports the sources of a failed scan, without their secrets", async () => {
   const failed = {
     ...source,
     result: "failed",
@@ -93,7 +93,7 @@ async function reportOf(answer: Partial<ScanAnswer>, options: ScanOptions = {}) 
   return await runScan(new FakeSystem(), scanner("apt", () => Promise.resolve(whole)), options);
 }
 
-Deno.test("runScan() calls a list whole only if every enabled source answered with lists in date", async () => {
+Deno.test("runScan() calls a list complete only if every enabled source answered with current lists", async () => {
   const rows: [answer: Partial<ScanAnswer>, result: string, warnings: string[]][] = [
     [{}, "ok", []],
     [{ notes: ["mind this"] }, "ok", ["mind this"]],
@@ -102,9 +102,9 @@ Deno.test("runScan() calls a list whole only if every enabled source answered wi
     ...(["old", "missing", "failed"] as const).map((
       result,
     ): [Partial<ScanAnswer>, string, string[]] => [
-      { sources: [source, { ...source, name: "other", result, why: "it is gone" }] },
+      { sources: [source, { ...source, name: "other", result, why: "it is missing" }] },
       "degraded",
-      ["other: it is gone"],
+      ["other: it is missing"],
     ]),
     [{ sources: [{ ...source, result: "old" }] }, "degraded", ["main: old"]],
   ];
@@ -115,15 +115,15 @@ Deno.test("runScan() calls a list whole only if every enabled source answered wi
   }
 });
 
-Deno.test("runScan() hands on what a scanner tells, and what it leaves open", async () => {
+Deno.test("runScan() passes on the answer of a scanner, and what it leaves open", async () => {
   const open = { ...tool, source: null, description: null };
-  const told = await reportOf({
+  const report = await reportOf({
     updates: [open],
     sources: [{ ...source, url: null }],
     scope: "asked as SYSTEM",
     reboot: { isRequired: false, reason: "none is asked for" },
   });
-  assertEquals([told.updates, told.sources, told.scope, told.reboot], [
+  assertEquals([report.updates, report.sources, report.scope, report.reboot], [
     [open],
     [{ ...source, url: null }],
     "asked as SYSTEM",
@@ -133,7 +133,7 @@ Deno.test("runScan() hands on what a scanner tells, and what it leaves open", as
   assertEquals([scope, reboot, sources], [undefined, null, []]);
 });
 
-Deno.test("runScan() lets no secret of a package manager's words out", async () => {
+Deno.test("runScan() redacts every text of a package manager", async () => {
   const url = "https://deploy:S3cret@repo.test/a?sig=S3cret";
   const update = {
     ...tool,
@@ -161,7 +161,7 @@ Deno.test("runScan() lets no secret of a package manager's words out", async () 
   }
 });
 
-Deno.test("runScan() orders updates, marks what is ignored and does not count it", async () => {
+Deno.test("runScan() sorts updates, marks ignored ones and does not count them", async () => {
   const updates = [{ ...tool, package: "b" }, { ...tool, package: "a" }, libssl];
   const report = await reportOf({ updates }, { ignore: ["lib*"] });
   assertEquals(report.updates.map(({ package: name, state }) => [name, state]), [
@@ -172,7 +172,7 @@ Deno.test("runScan() orders updates, marks what is ignored and does not count it
   assertEquals(counted(report).map(({ package: name }) => name), ["a", "b"]);
 });
 
-Deno.test("runScans() tells how long each scanner took, whether it succeeded or failed", async () => {
+Deno.test("runScans() reports the duration of each scanner, whether it succeeded or failed", async () => {
   const system = new FakeSystem();
   await system.clock.advance(5_000); // The clock does not begin at nothing.
   const slow = (name: string, ms: number, { scan }: Scanner) =>

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { reasonNotRun } from "../../src/scanners/scanner.ts";
 import { CommandError, type CommandErrorReason } from "../../src/system/process.ts";
 
-Deno.test("reasonNotRun() tells what is gone, what is forbidden, and what may go well next time", () => {
+Deno.test("reasonNotRun() distinguishes missing, forbidden and transient failures", () => {
   const reasons: CommandErrorReason[] = ["not_found", "denied", "timeout", "aborted", "failed"];
   assertEquals(
     reasons.map((reason) => reasonNotRun(new CommandError("Cannot run it", { reason }))),

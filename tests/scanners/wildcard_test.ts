@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { matchesWildcard } from "../../src/scanners/wildcard.ts";
 
-Deno.test("matchesWildcard() lets * stand for anything and ? for one character", () => {
+Deno.test("matchesWildcard() matches * with anything and ? with one character", () => {
   const rows: [pattern: string, text: string, expected: boolean][] = [
     ["", "", true],
     ["", "a", false],
@@ -35,6 +35,6 @@ Deno.test("matchesWildcard() agrees with a regular expression", () => {
   }));
 });
 
-Deno.test("matchesWildcard() comes to its end on patterns made to take long", () => {
+Deno.test("matchesWildcard() has bounded time on patterns made to backtrack", () => {
   assert(!matchesWildcard(`${"a*".repeat(500)}b`, "a".repeat(4_000)));
 });

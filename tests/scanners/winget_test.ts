@@ -30,12 +30,12 @@ async function failure(host: WingetHost): Promise<[ScanErrorReason, string]> {
   return [error.reason, error.message];
 }
 
-Deno.test("scan() hides no mistake of ours behind a winget that does not start", async () => {
+Deno.test("scan() does not hide a programming error behind a failed start", async () => {
   const host = hostWith(() => new TypeError("oops"));
   await assertRejects(() => scanWith(wingetScanner(), host, {}), TypeError, "oops");
 });
 
-Deno.test("scan() reads the table, and asks for no installation", async () => {
+Deno.test("scan() reads the table, and installs nothing", async () => {
   const host = hostWith(winget("v1.29.240", "language_ja.txt"));
   const { updates, warnings, metadataAgeS, scope } = await scanWith(wingetScanner(), host, {});
   assertEquals([updates.length, warnings, metadataAgeS], [6, [], null]);
@@ -55,7 +55,7 @@ Deno.test("scan() reads the table, and asks for no installation", async () => {
   ]);
 });
 
-Deno.test("scan() asks no winget before 1.29 to leave out progress", async () => {
+Deno.test("scan() does not disable progress bars before winget 1.29", async () => {
   for (const version of ["v1.28.190", "v1.29.20-preview", "v2.0.1", "nonsense"]) {
     const host = hostWith(winget(version, "new_nothing.txt"));
     assertEquals((await scanWith(wingetScanner(), host, {})).updates, []);
@@ -64,7 +64,7 @@ Deno.test("scan() asks no winget before 1.29 to leave out progress", async () =>
   }
 });
 
-Deno.test("scan() asks an old winget again with fewer options, and resets nothing", async () => {
+Deno.test("scan() retries an old winget with fewer options, and resets nothing", async () => {
   const old = winget("v1.2.10691", "report_explicit_four_columns.txt");
   const refused = succeeded(readFixture("winget", "report_option_unknown.txt"));
   const host = hostWith((args, ...rest) =>
@@ -112,14 +112,14 @@ function cutForGood(): RunResult {
 }
 
 for (const [what, answer, reason] of FAILURES) {
-  Deno.test(`scan() fails, and has no empty list to show, when ${what}`, async () => {
+  Deno.test(`scan() fails without an empty list when ${what}`, async () => {
     const [found, message] = await failure(hostWith(answer));
     assertEquals(found, reason, message);
     assert(message.startsWith("Cannot "), message);
   });
 }
 
-Deno.test("scan() finds no updates only where winget says so", async () => {
+Deno.test("scan() returns no updates only if winget says so", async () => {
   const answers = [
     winget("v1.29.240", "new_nothing.txt"),
     winget("v1.29.240", ended(0x8a150014, "Kein Paket gefunden.\r\n")),
@@ -131,20 +131,20 @@ Deno.test("scan() finds no updates only where winget says so", async () => {
   }
 });
 
-Deno.test("scan() doubts an empty list after a full one, and no other", async () => {
+Deno.test("scan() doubts an empty list only after a list with updates", async () => {
   const scan = (fixture: string, lastCount: number) =>
     scanWith(wingetScanner(), hostWith(winget("v1.29.240", fixture)), { lastCount });
   const { updates, warnings } = await scan("new_nothing.txt", 40);
   assertEquals(updates, []);
   assertEquals(warnings, [
-    'winget finds no updates as the user "anna", where it found 40 the last time: ' +
-    "that is believed when the next scan finds none either",
+    'winget finds no updates as the user "anna", but found 40 in the last scan: ' +
+    "the empty list counts once the next scan confirms it",
   ]);
   assertEquals((await scan("new_nothing.txt", 0)).warnings, []);
   assertEquals((await scan("new_four_columns.txt", 40)).warnings, []);
 });
 
-Deno.test("scan() looks up what winget cut, and tells what it could not learn", async () => {
+Deno.test("scan() looks up truncated rows, and names those without a result", async () => {
   const lookUp: Answer = (args) =>
     args.some((word) => word.startsWith("Contoso."))
       ? succeeded(readFixture("winget", "list_cut_id.txt"))
@@ -163,7 +163,7 @@ Deno.test("scan() looks up what winget cut, and tells what it could not learn", 
   assertEquals((await scanWith(wingetScanner(), hanging, {})).updates.length, 1);
 });
 
-Deno.test("scan() as SYSTEM runs the newest package, and says what it cannot see", async () => {
+Deno.test("scan() as SYSTEM runs the newest package, and states its scope", async () => {
   const host = hostWith(winget("v1.28.190", "new_nothing.txt"));
   host.becomeSystem();
   assertEquals(await wingetScanner().isAvailable(host), false);
@@ -174,11 +174,11 @@ Deno.test("scan() as SYSTEM runs the newest package, and says what it cannot see
   const { warnings, scope } = await scanWith(wingetScanner(), host, {});
   assertEquals([warnings, scope], [
     [],
-    `asked through "${newest}" as SYSTEM, who sees only what was installed for the whole machine`,
+    `asked through "${newest}" as SYSTEM, which sees only what is installed for the whole machine`,
   ]);
 });
 
-Deno.test("scan() takes the next winget where the first does not start", async () => {
+Deno.test("scan() runs the next winget if the first does not start", async () => {
   const works = winget("v1.22.1", "new_four_columns.txt");
   const host = hostWith((args, program, options) =>
     program.includes("_1.23.") ? ended(0xc0000135) : works(args, program, options)
@@ -190,7 +190,7 @@ Deno.test("scan() takes the next winget where the first does not start", async (
   assertEquals(host.asked.at(-1)?.[0], older);
 });
 
-Deno.test("scan() asks the module only where winget has no whole list, and calls none whole by it", async () => {
+Deno.test("scan() asks the module only if the list is incomplete, which it stays", async () => {
   const scan = async (text: Answer, module: RunResult) => {
     const host = hostWith((args, program, options) =>
       program === PROGRAM ? module : text(args, program, options)
@@ -224,7 +224,7 @@ Deno.test("scan() asks the module only where winget has no whole list, and calls
   }
 });
 
-Deno.test("scan() finds the module in either PowerShell's directories", async () => {
+Deno.test("scan() finds the module in the directories of both PowerShells", async () => {
   const places: [directory: string, program: string, isService: boolean][] = [
     ["C:\\Program Files\\WindowsPowerShell\\Modules", PROGRAM, false],
     ["C:\\Program Files\\WindowsPowerShell\\Modules", PWSH, true],
@@ -258,7 +258,7 @@ const PINS = [
   "",
 ].join("\r\n");
 
-Deno.test("scan() takes the word of winget's pin list for what is pinned, in any language", async () => {
+Deno.test("scan() reads pins from winget's list in any language", async () => {
   const scan = async (pins: RunResult | Error) => {
     const text = winget("v1.29.240", "new_four_columns.txt");
     const host = hostWith((args, ...rest) => args[0] === "pin" ? pins : text(args, ...rest));
@@ -279,7 +279,7 @@ Deno.test("scan() takes the word of winget's pin list for what is pinned, in any
   assert(failed.warnings[0]?.startsWith("Which of the packages are pinned is not known: "));
 });
 
-Deno.test("scan() asks a winget of any language what it says of nothing, before it believes it", async () => {
+Deno.test('scan() learns the sentence for "nothing found" of a winget in any language', async () => {
   const polish = "Nie znaleziono zainstalowanego pakietu.\r\n";
   const scan = (said: string, list: RunResult) => {
     const host = hostWith(winget("v1.29.240", succeeded(said), () => list));
@@ -314,10 +314,10 @@ Deno.test("scan() as SYSTEM asks the module in PowerShell 7 alone", async () => 
   const { updates, result, scope } = await scanWith(wingetScanner(), host, {});
   assertEquals(updates.map((update) => update.package), ["Microsoft.PowerShell"]);
   assertEquals([host.asked.at(-1)?.[1], result], ["-MTA", "degraded"]);
-  assert(scope?.startsWith("asked through its PowerShell module as SYSTEM, who "), scope);
+  assert(scope?.startsWith("asked through its PowerShell module as SYSTEM, which "), scope);
 });
 
-Deno.test("scan() that is called off is called off everywhere", async () => {
+Deno.test("scan() that is aborted ends every command", async () => {
   const stop = new AbortController();
   const host = hostWith((args, program) => {
     if (program === PROGRAM) return succeeded("");
@@ -330,7 +330,7 @@ Deno.test("scan() that is called off is called off everywhere", async () => {
   assertEquals(host.asked.length, 3);
 });
 
-Deno.test("scan() gives all that it asks winget two minutes together", async () => {
+Deno.test("scan() limits all commands of winget together to two minutes", async () => {
   const left: number[] = [];
   const host = hostWith((args, program, options) => {
     left.push(options.timeoutMs);
@@ -342,7 +342,7 @@ Deno.test("scan() gives all that it asks winget two minutes together", async () 
   assertEquals(updates.length, 1);
 });
 
-Deno.test("scan() of whatever winget prints is a list or a ScanError, and no silence is a list", async () => {
+Deno.test("scan() of any output returns a list or throws ScanError, and no output is not a list", async () => {
   const fixtures = ["language_fr.txt", "old_cut_ids.txt", "new_three_tables.txt"];
   const output = fc.oneof(
     fc.string({ unit: "binary", maxLength: 200 }),
@@ -372,8 +372,8 @@ Deno.test("scan() of whatever winget prints is a list or a ScanError, and no sil
         const { updates, warnings } = await scanWith(wingetScanner(), host, {});
         const isSilent = stdout.trim() === "" && code === 0;
         assert(updates.length > 0 || !isSilent, JSON.stringify(stdout));
-        const told = [...updates.flatMap((update) => Object.values(update)), ...warnings].join("");
-        assert(!hasControls(told), told);
+        const texts = [...updates.flatMap((update) => Object.values(update)), ...warnings].join("");
+        assert(!hasControls(texts), texts);
       } catch (error) {
         assert(error instanceof ScanError, String(error));
         assert(!hasControls(error.message), error.message);
@@ -390,7 +390,7 @@ Deno.test("isAvailable() is true for the alias of a user", async () => {
   assertEquals(await wingetScanner().isAvailable(host), false);
 });
 
-Deno.test("scan() ends all that it starts with its own signal, its module's PowerShell too", async () => {
+Deno.test("scan() passes its signal to all processes, including PowerShell", async () => {
   const { signal } = new AbortController();
   const given: (AbortSignal | undefined)[] = [];
   const record = (answer: Answer): WingetHost =>

@@ -13,28 +13,28 @@ import { SECRET, SECRET_URLS } from "../fakes/secret_urls.ts";
 import { readFixture, succeeded } from "./fixture.ts";
 import { asRead, envelope, PowershellHost, scriptOf } from "./powershell/stub.ts";
 
-/** What PowerShell prints for a fixture. */
+/** The output of PowerShell for a fixture. */
 function answered(name: string): RunResult {
   return succeeded(envelope(readFixture("winupdate", name)));
 }
 
-/** What a file says that PowerShell printed, byte for byte. */
+/** Recorded output of PowerShell, byte by byte. */
 function printed(name: string): RunResult {
   const file = new URL(`../fixtures/winupdate/${name}`, import.meta.url);
   return succeeded(asRead(Deno.readFileSync(file)));
 }
 
-/** A search that the agent ended with this code. */
+/** A search that failed with this code. */
 function refused(hresult: string): RunResult {
   return succeeded(envelope(JSON.stringify({ error: { hresult, message: "" } })));
 }
 
-/** For each question, whether the update server was asked. */
+/** For each run, whether it asked the update server. */
 function asked(host: PowershellHost): boolean[] {
   return host.asked.map((question) => scriptOf(question).includes("$online=$true"));
 }
 
-/** Scans, and lets virtual time pass until there is an answer; `tookMs` of it. */
+/** Scans while virtual time advances; `tookMs` is the time until the answer. */
 async function scan(host: PowershellHost) {
   const startedMs = host.clock.monotonicMs();
   let end: { answer: ScanAnswer } | { error: unknown } | undefined;
@@ -58,7 +58,7 @@ async function errorOf(host: PowershellHost): Promise<ScanError> {
   return end.error;
 }
 
-Deno.test("scanWinupdate() tells what one search found", async () => {
+Deno.test("scanWinupdate() returns the result of one search", async () => {
   const host = new PowershellHost(answered("two.json"));
   const { updates, warnings, metadataAgeS } = await answerOf(host);
   assertEquals(updates.map(({ advisories }) => advisories), [["KB5070001"], ["KB2267602"]]);
@@ -66,7 +66,7 @@ Deno.test("scanWinupdate() tells what one search found", async () => {
   assertEquals(host.asked[0]?.options.timeoutMs, 30 * 60_000);
 });
 
-Deno.test("scanWinupdate() has no updates only after a search that succeeded", async () => {
+Deno.test("scanWinupdate() returns an empty list only after a successful search", async () => {
   const { updates, warnings } = await answerOf(new PowershellHost(answered("none.json")));
   assertEquals([updates, warnings], [[], []]);
 });
@@ -89,13 +89,13 @@ const REFUSED: readonly [string, ScanErrorReason][] = [
 ];
 
 for (const [name, reason] of REFUSED) {
-  Deno.test(`scanWinupdate() refuses what was printed as in ${name}, and asks once`, async () => {
+  Deno.test(`scanWinupdate() rejects output as in ${name}, without a retry`, async () => {
     const host = new PowershellHost(printed(`stdout_${name}.txt`));
     assertEquals([(await errorOf(host)).reason, asked(host)], [reason, [true]]);
   });
 }
 
-Deno.test("scanWinupdate() is degraded by errors, a restart that is due and a WSUS server", async () => {
+Deno.test("scanWinupdate() reports errors, a required restart and a WSUS server", async () => {
   const { updates, warnings, result } = await answerOf(
     new PowershellHost(answered("wsus_incomplete.json")),
   );
@@ -103,7 +103,7 @@ Deno.test("scanWinupdate() is degraded by errors, a restart that is due and a WS
   assert(warnings[0]?.startsWith("WSUS: Windows Update could not search everything: "));
 });
 
-Deno.test("scanWinupdate() of a WSUS host that has all that is approved answers a list that is whole", async () => {
+Deno.test("scanWinupdate() of a WSUS host with all approved updates returns a complete list", async () => {
   const nothing = JSON.stringify({ resultCode: 2, source: "wsus", updates: [] });
   const { warnings, result } = await answerOf(
     new PowershellHost(succeeded(envelope(nothing))),
@@ -111,7 +111,7 @@ Deno.test("scanWinupdate() of a WSUS host that has all that is approved answers 
   assertEquals([warnings.length, result], [1, "ok"]);
 });
 
-Deno.test("scanWinupdate() repeats a search that failed in passing, after 30 s and after 120 s", async () => {
+Deno.test("scanWinupdate() retries a transient failure after 30 s and after 120 s", async () => {
   const once = new PowershellHost(refused("0x80240438"), answered("two.json"));
   const first = await scan(once);
   assert("answer" in first && first.answer.gaps.length === 0);
@@ -124,7 +124,7 @@ Deno.test("scanWinupdate() repeats a search that failed in passing, after 30 s a
   const second = await scan(twice);
   assert("answer" in second);
   assertEquals([second.tookMs, asked(twice)], [150_000, [true, true, true]]);
-  // The time that is left grows shorter.
+  // The remaining time decreases.
   assertEquals(twice.asked.map(({ options }) => options.timeoutMs), [
     1_800_000,
     1_770_000,
@@ -132,13 +132,13 @@ Deno.test("scanWinupdate() repeats a search that failed in passing, after 30 s a
   ]);
 });
 
-Deno.test("scanWinupdate() waits for another search to end, and says locked if it does not", async () => {
+Deno.test("scanWinupdate() retries while another search runs, and then fails as locked", async () => {
   const host = new PowershellHost(refused("0x80240009"));
   assertEquals((await errorOf(host)).reason, "locked");
   assertEquals(asked(host), [true, true, true]);
 });
 
-Deno.test("scanWinupdate() tells what Windows found before where no server can be reached", async () => {
+Deno.test("scanWinupdate() returns the result of the last search if no server can be reached", async () => {
   const unreachable = refused("0x8024402C");
   const host = new PowershellHost(
     unreachable,
@@ -151,7 +151,7 @@ Deno.test("scanWinupdate() tells what Windows found before where no server can b
   assertEquals(asked(host), [true, true, true, false]);
   assertEquals([updates.length, metadataAgeS], [1, 3_600]);
   assertEquals(warnings, [
-    "The list is what Windows found the last time, of 2026-11-24T03:12:45.000Z or later",
+    "The list is the result of Windows' last search, of 2026-11-24T03:12:45.000Z or later",
     "Microsoft Update: Cannot search for updates: the name of the update server or of the proxy " +
     "is not resolved (0x8024402C). Next: check the host's network, name resolution and proxy",
   ]);
@@ -160,7 +160,7 @@ Deno.test("scanWinupdate() tells what Windows found before where no server can b
   ]);
 });
 
-Deno.test("scanWinupdate() gives the look into the past two minutes, and says how old it is if it can", async () => {
+Deno.test("scanWinupdate() limits the query for the last search to two minutes, and reports its age", async () => {
   const unreachable = refused("0x8024402C");
   const past = async (lastSearch: string | null) => {
     const json = JSON.stringify({
@@ -178,17 +178,17 @@ Deno.test("scanWinupdate() gives the look into the past two minutes, and says ho
     assertEquals(host.asked.at(-1)?.options, { timeoutMs: 120_000, maxOutputBytes: 33_554_432 });
     return [warnings[0], metadataAgeS];
   };
-  const words = "The list is what Windows found the last time";
+  const words = "The list is the result of Windows' last search";
   assertEquals(await past(null), [words, null]);
   assertEquals(await past("2026-11-24T03:59:59.4Z"), [
     `${words}, of 2026-11-24T03:59:59.400Z or later`,
     1,
   ]);
-  // By a clock that was ahead then.
+  // The clock was ahead at that time.
   assertEquals((await past("2026-11-24T05:00:00Z"))[1], 0);
 });
 
-Deno.test("scanWinupdate() takes no empty or failed look into the past for no updates", async () => {
+Deno.test("scanWinupdate() does not accept an empty or failed result of the last search", async () => {
   const unreachable = refused("0x80072EE2");
   for (const past of [answered("none.json"), answered("null.json"), refused("0x80240001")]) {
     const host = new PowershellHost(unreachable, unreachable, unreachable, past);
@@ -210,7 +210,7 @@ const ONCE: readonly [string, RunResult | Error, ScanErrorReason][] = [
 ];
 
 for (const [name, answer, reason] of ONCE) {
-  Deno.test(`scanWinupdate() does not ask again after ${name}`, async () => {
+  Deno.test(`scanWinupdate() does not retry after ${name}`, async () => {
     const host = new PowershellHost(answer);
     const end = await scan(host);
     assert("error" in end && end.error instanceof ScanError);
@@ -218,7 +218,7 @@ for (const [name, answer, reason] of ONCE) {
   });
 }
 
-Deno.test("scanWinupdate() begins no repetition that could not take a minute", async () => {
+Deno.test("scanWinupdate() starts no retry with less than a minute left", async () => {
   for (const [leftMs, repetitions] of [[90_000, 1], [89_999, 0]] as const) {
     const host = new PowershellHost();
     const slow = () => host.clock.advance(1_800_000 - leftMs).then(() => refused("0x8024401C"));
@@ -233,7 +233,7 @@ Deno.test("scanWinupdate() begins no repetition that could not take a minute", a
   }
 });
 
-Deno.test("scanWinupdate() ends a pause when it is asked to stop", async () => {
+Deno.test("scanWinupdate() ends a pause when it is aborted", async () => {
   const host = new PowershellHost(refused("0x8024401C"));
   const stop = new AbortController();
   const rejected = assertRejects(() => scanWinupdate(host, { signal: stop.signal }), Error, "stop");
@@ -244,7 +244,7 @@ Deno.test("scanWinupdate() ends a pause when it is asked to stop", async () => {
   assertEquals([host.clock.sleeping, asked(host)], [0, [true]]);
 });
 
-Deno.test("isAvailable() looks for the agent's library in Windows' folder", async () => {
+Deno.test("isAvailable() looks for the agent's library in the Windows directory", async () => {
   const host = new PowershellHost();
   const { isAvailable } = winupdateScanner();
   assertEquals(await isAvailable(host), false);
@@ -257,7 +257,7 @@ Deno.test("isAvailable() looks for the agent's library in Windows' folder", asyn
   assertEquals(await isAvailable(host), false);
 });
 
-Deno.test("scanWinupdate() ends each search with its own signal, that in what is kept too", async () => {
+Deno.test("scanWinupdate() passes its signal to each search", async () => {
   const host = new PowershellHost(refused("0x8024402C"));
   const { signal } = new AbortController();
   const scanned = scanWinupdate(host, { signal }).catch(() => {});
@@ -267,7 +267,7 @@ Deno.test("scanWinupdate() ends each search with its own signal, that in what is
   assert(host.asked.every(({ options }) => options.signal === signal));
 });
 
-/** Names of packages that the server would be told of as waiting no more. */
+/** Names of packages that the server would be told to remove. */
 function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
   const listOf = ({ updates, result }: ScanReport) => ({
     packageType: "windows_update" as const,
@@ -279,19 +279,19 @@ function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
   return after.result === "failed" ? [] : findNews(listOf(after), told, options).gone;
 }
 
-/** What becomes of a scan in a report, though it failed. */
+/** The report of a scan, also of a failed one. */
 async function reportOf(host: PowershellHost): Promise<ScanReport> {
   const end = await scan(host);
   const answering = () => "answer" in end ? Promise.resolve(end.answer) : Promise.reject(end.error);
   return await runScan(host, { ...winupdateScanner(), scan: answering }, {});
 }
 
-/** Whether an answer has no whole envelope. */
+/** Whether an answer has no complete envelope. */
 function isMute(answer: RunResult | Error): boolean {
   return answer instanceof Error || !answer.stdout.includes("<<<END>>>");
 }
 
-Deno.test("a damaged source makes no list whole, ends no update, and is named", async () => {
+Deno.test("a damaged source leaves the list incomplete, removes no update, and is named", async () => {
   const whole = JSON.parse(readFixture("winupdate", "two.json"));
   const right = await reportOf(new PowershellHost(answered("two.json")));
   assertEquals([right.result, right.updates.length], ["ok", 2]);
@@ -319,7 +319,7 @@ Deno.test("a damaged source makes no list whole, ends no update, and is named", 
       const report = await reportOf(host);
       assert(report.result !== "ok");
       assertEquals(goneAfter(right, report), []);
-      // A PowerShell that never answered says nothing of the servers either.
+      // Without an answer of PowerShell the servers are unknown.
       if (report.error && isMute(answer)) return assertEquals(report.sources, []);
       const bad = report.sources.filter(({ result }) => result !== "ok");
       assert(bad.length > 0, JSON.stringify(report));
@@ -330,7 +330,7 @@ Deno.test("a damaged source makes no list whole, ends no update, and is named", 
   );
 });
 
-Deno.test("no secret in what Windows says gets into a report", async () => {
+Deno.test("no secret in the output of Windows gets into a report", async () => {
   const whole = JSON.parse(readFixture("winupdate", "two.json"));
   for (const url of SECRET_URLS) {
     const warnings = [{ context: 4, hresult: "0x80131500", message: `no way to ${url}` }];

@@ -198,21 +198,21 @@ export const ACCEPTED: readonly Accepted[] = [
     operator: "regular expression",
     before: 'const fact = cause.message.replace(/^Cannot run "[^"]*": /, "");',
     after: 'const fact = cause.message.replace(/Cannot run "[^"]*": /, "");',
-    reason: "The message begins so, and only the first of several would be taken out",
+    reason: "The message begins with this text, and only its first occurrence would be removed",
   },
   {
-    file: "src/scanners/winget/lines.ts",
+    file: "src/scanners/winget/layout.ts",
     operator: "boundary",
     before: 'while (end > 0 && line[end - 1] === "\\r") end--;',
     after: 'while ((end >= 0) && line[end - 1] === "\\r") end--;',
-    reason: "Before the first character of a line there is none",
+    reason: "No character precedes the first one of a line",
   },
   {
     file: "src/scanners/winupdate/failure.ts",
     operator: "regular expression",
     before: 'return hresult.replace(/^0x/i, "").toUpperCase();',
     after: 'return hresult.replace(/0x/i, "").toUpperCase();',
-    reason: "What is no code has been refused before: its first 0x is at its beginning",
+    reason: "Anything but a code is rejected before: its first 0x is at its beginning",
   },
   {
     file: "src/system/real/host_watch.ts",
@@ -288,11 +288,11 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Where there is no value, reading it is undefined as well",
   },
   {
-    file: "src/scanners/winget/columns.ts",
+    file: "src/scanners/winget/layout.ts",
     operator: "logical",
     before: 'const [, id = "", , available = "", source = "winget"] = cut(row, starts) ?? [];',
     after: 'const [, id = "", , available = "", source = "winget"] = (cut(row, starts));',
-    reason: "Columns begin only where no row is cut apart: every row can be cut",
+    reason: "Columns begin only where every row can be cut",
   },
   {
     file: "src/system/real/http/pool.ts",
@@ -395,23 +395,23 @@ export const ACCEPTED: readonly Accepted[] = [
     operator: "ternary",
     before: 'const all = text.split(isPlain ? "\\n" : /\\r\\n|\\n|\\r/);',
     after: "const all = text.split((/\\r\\n|\\n|\\r/));",
-    reason: "A text with no other ends of lines is cut alike, in more time",
+    reason: "A text without other line ends is split the same, in more time",
   },
   {
     file: "src/scanners/output_lines.ts",
     operator: "ternary",
     before: 'const lines = isPlain ? short : short.map((line) => stripControls(line, "\\t"));',
     after: 'const lines = (short.map((line) => stripControls(line, "\\t")));',
-    reason: "Nothing is taken out of a line that holds nothing to be taken out, in more time",
+    reason: "A line without control characters stays the same, in more time",
   },
   {
-    file: "src/scanners/winget/columns.ts",
+    file: "src/scanners/winget/layout.ts",
     operator: "number",
     before:
       ".filter((at, index) => index === 0 || rows.every((row) => cut(row, [0, at]) !== undefined));",
     after:
       ".filter((at, index) => index === 0 || rows.every((row) => cut(row, [1, at]) !== undefined));",
-    reason: "Nobody asks where the first column begins: it takes all that stands before the second",
+    reason: "The start of the first column does not matter: it contains all text before the second",
   },
   {
     file: "src/buffer/tell_dropped.ts",

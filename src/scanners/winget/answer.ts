@@ -1,22 +1,27 @@
-/** Decides what an answer of winget's is worth: a list, what is missing from it, or no list at all. */
+/**
+ * Decides what an answer of winget proves: a list, the gaps in it, or that there is no list; and how
+ * its sources answered.
+ */
 
-import { ScanError, type ScanSource } from "../scanner.ts";
-import { DEFAULT_SOURCES, type WingetSource } from "./sources.ts";
-import type { WingetUpgrade, WingetUpgrades } from "./upgrades.ts";
+import * as v from "valibot";
+import { decodeJson } from "../../json.ts";
 import type { Update } from "../../update.ts";
+import { ScanError, type ScanSource } from "../scanner.ts";
+import { isDebris, plainText, wingetLines } from "./layout.ts";
+import { parseWingetUpgrades, type WingetUpgrade, type WingetUpgrades } from "./upgrades.ts";
 
-/** winget's word for a version that it cannot tell; the same in every language. */
+/** winget's word for an unknown version, in every language. */
 const UNKNOWN = "Unknown";
 
-/** Sentences that are quoted: they are not understood, so that they may be many. */
-const TOLD_MESSAGES = 5;
+/** At most this many sentences are quoted; they are not interpreted, so that there can be many. */
+const MAX_QUOTED = 5;
 
-/** Names of packages that a warning lists. */
-const TOLD_NAMES = 5;
+/** At most this many packages are named in a gap. */
+const MAX_NAMES = 5;
 
-/** Installed packages matched, and none has an update: one sentence, in the user's language. */
+/** The sentence for "no installed package has an update". winget prints it in the user's language. */
 const NOTHING_FOUND: readonly string[] = [
-  // `NoInstalledPackageFound` in several releases' resources of microsoft/winget-cli.
+  // `NoInstalledPackageFound` in the resources of several releases of microsoft/winget-cli.
   "No installed package found matching input criteria.",
   "Es wurde kein installiertes Paket gefunden, das den Eingabekriterien entspricht.",
   "入力条件に一致するインストール済みのパッケージが見つかりませんでした。",
@@ -25,60 +30,65 @@ const NOTHING_FOUND: readonly string[] = [
 ];
 
 /**
- * Whether an answer without a first table holds no sentence that is known to say that nothing was
- * found: winget can be asked what it says in that case.
+ * Whether an answer without a main table consists of sentences of which none is known to say that
+ * nothing was found. Then winget can be asked for its sentence: see `parseNothingFound()`.
  */
 export function lacksKnownSentence({ hasMainTable, messages }: WingetUpgrades): boolean {
   return !hasMainTable && messages.length > 0 && !messages.some((text) => isNothing(text, null));
 }
 
-/** Whether `message` says that nothing was found; `learnt` is what winget says then, if it was asked. */
-function isNothing(message: string, learnt: string | null): boolean {
-  return message === learnt || NOTHING_FOUND.includes(message);
+/** The only sentence of an answer about a package that does not exist; `null` if there is more. */
+export function parseNothingFound(stdout: string): string | null {
+  const { messages, hasMainTable, unreadable, dropped } = parseWingetUpgrades(stdout);
+  const isAlone = messages.length === 1 && !hasMainTable && unreadable === 0 && dropped === 0;
+  return isAlone ? messages[0] ?? null : null;
 }
 
-/** What winget said besides that nothing was found, which stands in the place of the first table. */
-export function complaintsIn(
+/** Whether `message` says that nothing was found; `learned`: this winget's sentence, if asked. */
+function isNothing(message: string, learned: string | null): boolean {
+  return message === learned || NOTHING_FOUND.includes(message);
+}
+
+/** The sentences of an answer, without the one that stands for an empty main table. */
+export function otherSentences(
   { hasMainTable, messages }: WingetUpgrades,
-  learnt: string | null,
+  learned: string | null,
 ): readonly string[] {
-  const nothing = hasMainTable ? -1 : messages.findIndex((message) => isNothing(message, learnt));
+  const nothing = hasMainTable ? -1 : messages.findIndex((message) => isNothing(message, learned));
   return messages.filter((_, index) => index !== nothing);
 }
 
-/** Whether a sentence is an English one about a failure. No other language's says so by its words. */
+/** Whether an English sentence is about a failure; other languages are not recognized. */
 function isComplaint(message: string): boolean {
   return /fail|error|0x[0-9a-f]{8}/i.test(message);
 }
 
 /**
- * Makes sure that an answer without a row says so. `saysNothing`: the exit code did. `learnt`: what
- * winget says where it finds nothing, if it was asked for that.
+ * Throws `ScanError` if an answer without a row does not prove that there are no updates.
+ * `saysNothing`: the exit code says so. `learned`: this winget's sentence for it, if it was asked.
  *
- * winget ends with 0 as well where it found no update as where a source failed or it crashed without a
- * word, and it speaks many languages. An empty list is believed by its exit code, or by the very
- * sentence that this winget says of a package that does not exist; any other sentence may be about a
- * failure, whatever the language.
+ * winget ends with 0 if it found no update, if a source failed, and if it crashed without output, and
+ * it has many languages. An empty list needs the exit code, or exactly the sentence that this winget
+ * prints for a package that does not exist; any other sentence can be about a failure, in any language.
  */
 export function requireAnswer(
   answer: WingetUpgrades,
   saysNothing: boolean,
-  learnt: string | null = null,
+  learned: string | null = null,
 ): void {
   if (answer.rows.length > 0) return;
   const action = "list updates with winget";
-  // The only row of a table may hold what no row can; how many there are is known from winget's count.
+  // The only row of a table can be unreadable; winget's count says that there is only one.
   if (answer.hasMainTable && answer.unreadable === 0 && answer.announced === 1) return;
   if (answer.hasMainTable || answer.unreadable > 0) {
     throw new ScanError(`Cannot ${action}: its table is not understood`, { reason: "permanent" });
   }
   const { messages } = answer;
-  const complaints = complaintsIn(answer, learnt);
-  const isExpected = complaints.length === 0 ||
-    (saysNothing && messages.length === 1 && learnt === null && !isComplaint(messages[0] ?? ""));
+  const isExpected = otherSentences(answer, learned).length === 0 ||
+    (saysNothing && messages.length === 1 && learned === null && !isComplaint(messages[0] ?? ""));
   if (!isExpected) {
-    const said = messages.slice(0, TOLD_MESSAGES).join("; ");
-    throw new ScanError(`Cannot ${action}: it found nothing, and said: ${said}`, {
+    const printed = messages.slice(0, MAX_QUOTED).join("; ");
+    throw new ScanError(`Cannot ${action}: it found nothing, and printed: ${printed}`, {
       reason: "transient",
     });
   }
@@ -86,14 +96,14 @@ export function requireAnswer(
     throw new ScanError(`Cannot ${action}: the answer is cut off`, { reason: "transient" });
   }
   if (messages.length === 0 && !saysNothing) {
-    throw new ScanError(`Cannot ${action}: it said nothing at all`, { reason: "not_available" });
+    throw new ScanError(`Cannot ${action}: it printed nothing`, { reason: "not_available" });
   }
 }
 
-/** What is missing from an answer that holds a list. `complaints`: those that are about no source. */
-export function gapsIn(
+/** Describes what is missing from a list. `sentences`: the ones that are not about a source. */
+export function wingetGaps(
   answer: WingetUpgrades,
-  complaints: readonly string[] = complaintsIn(answer, null),
+  sentences: readonly string[] = otherSentences(answer, null),
 ): string[] {
   const { announced, rows, pinned, unknown, unreadable, dropped, hasMainTable } = answer;
   const gaps: string[] = [];
@@ -103,7 +113,7 @@ export function gapsIn(
   if (hasMainTable && announced === null) {
     gaps.push("winget's own count of the updates is missing: the list may be cut off");
   }
-  // With winget's count, a line that is no row is a piece of a row that was read.
+  // If winget's count is known, such a line is a piece of a row that was read.
   if (announced === null && answer.unreadableRows > 0) {
     gaps.push(`Lines of winget's tables that could not be read: ${answer.unreadableRows}`);
   }
@@ -115,68 +125,21 @@ export function gapsIn(
   }
   if (unreadable > 0) gaps.push(`Tables of winget's that were not understood: ${unreadable}`);
   if (dropped > 0) gaps.push(`Lines of winget's answer that were too long or cut off: ${dropped}`);
-  gaps.push(...complaints.slice(0, TOLD_MESSAGES).map((message) => `winget says: ${message}`));
+  gaps.push(...sentences.slice(0, MAX_QUOTED).map((message) => `winget says: ${message}`));
   return gaps;
 }
 
-/** The source whose updates are listed. The store's is left out: it fails for services. */
-const ASKED = "winget";
-const LEFT_OUT = "msstore";
-
-/**
- * The sources, and what winget said that is about none of them. A source that it names outside its
- * tables is one that failed. One that winget would look through by itself, and that nobody asked, is
- * missing from the list. winget does not tell how old its sources' data are.
- */
-export function wingetSources(
-  complaints: readonly string[],
-  known: readonly WingetSource[] = DEFAULT_SOURCES,
-): { sources: ScanSource[]; rest: string[] } {
-  const names = known.map(({ name }) => name);
-  const about = ({ name }: WingetSource) => {
-    // "winget-font" is not about "winget".
-    const others = names.filter((other) => other !== name && other.includes(name));
-    const written = name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
-    const word = new RegExp(`(?<![\\p{L}\\d])${written}(?![\\p{L}\\d])`, "u");
-    return complaints.find((message) =>
-      word.test(others.reduce((text, other) => text.replaceAll(other, ""), message))
-    );
-  };
-  const sources = known.map((source): ScanSource => {
-    const complaint = about(source);
-    const isLeftOut = source.name === LEFT_OUT || source.isExplicit;
-    const [result, why]: [ScanSource["result"], string | null] = complaint !== undefined
-      ? ["failed", `winget says: ${complaint}`]
-      : source.name === ASKED
-      ? ["ok", null]
-      : isLeftOut
-      ? ["not_asked", null]
-      : ["missing", `its updates are not listed: Pennon asks the source "${ASKED}" alone`];
-    return {
-      name: source.name,
-      url: source.url,
-      result,
-      why,
-      metadataAgeS: null,
-      expiresAtMs: null,
-      tellsSecurity: false,
-    };
-  });
-  const told = known.map(about);
-  return { sources, rest: complaints.filter((message) => !told.includes(message)) };
-}
-
-/** Tells of rows whose ids were cut for good; an id that is not whole is never told as one. */
-export function cutGap(unknown: readonly WingetUpgrade[]): string[] {
+/** Describes rows whose ids stay truncated; an incomplete id is never reported. */
+export function truncationGaps(unknown: readonly WingetUpgrade[]): string[] {
   if (unknown.length === 0) return [];
-  const names = unknown.slice(0, TOLD_NAMES).map(({ name }) => `"${name}"`).join(", ");
+  const names = unknown.slice(0, MAX_NAMES).map(({ name }) => `"${name}"`).join(", ");
   return [
-    `Updates that are not in the list because winget cut their ids or versions: ` +
+    `Updates that are not in the list because winget truncated their ids or versions: ` +
     `${unknown.length} (${names}). Next: update App Installer to 1.29 or later`,
   ];
 }
 
-/** The rows as updates, each id and installed version once; several versions may be installed. */
+/** The rows as updates, one per id and installed version: several versions can be installed. */
 export function wingetUpdates(rows: readonly WingetUpgrade[]): Update[] {
   const byKey = new Map(rows.map((row) => [JSON.stringify([row.id, row.version]), row]));
   return [...byKey.values()].map((row) => {
@@ -201,4 +164,85 @@ export function wingetUpdates(rows: readonly WingetUpgrade[]): Update[] {
       reboot: null,
     };
   });
+}
+
+/** A source of winget. */
+interface WingetSource {
+  readonly name: string;
+  readonly url: string | null;
+  /** winget uses it only if it is named: its absence from a list is no gap. */
+  readonly isExplicit: boolean;
+}
+
+/** The source whose updates are listed, and the store, which fails for services and is not listed. */
+const LISTED = "winget";
+const STORE = "msstore";
+
+/** The sources that every host has. */
+const DEFAULT_SOURCES: readonly WingetSource[] = [LISTED, STORE].map((name) => ({
+  name,
+  url: null,
+  isExplicit: false,
+}));
+
+/** More than any host has; each source takes one line of every report. */
+const MAX_SOURCES = 50;
+
+const sourceShape = v.object({
+  Name: v.pipe(v.string(), v.maxLength(200), v.transform(plainText), v.nonEmpty()),
+  Arg: v.nullish(v.pipe(v.string(), v.maxLength(2_000), v.transform(plainText)), null),
+  Explicit: v.nullish(v.boolean(), false),
+});
+
+/** Reads `winget source export`, one JSON object per line; `null` if that is not a complete list. */
+export function parseWingetSources(stdout: string): readonly WingetSource[] | null {
+  // The last line may have no end: truncated JSON cannot be decoded.
+  const { lines, dropped } = wingetLines(`${stdout}\n`);
+  const objects = lines.filter((line) => !isDebris(line));
+  if (dropped > 0 || objects.length === 0 || objects.length > MAX_SOURCES) return null;
+  const sources = objects.map(readSource);
+  return sources.every((source) => source !== null) ? sources : null;
+}
+
+function readSource(line: string): WingetSource | null {
+  const read = decodeJson(sourceShape, line);
+  if (!read.ok) return null;
+  const { Name: name, Arg: url, Explicit: isExplicit } = read.value;
+  return { name, url, isExplicit };
+}
+
+/**
+ * Describes the sources, and returns the sentences that are about none of them. A source that winget
+ * names outside its tables has failed. A source that winget would use by default, but that was not
+ * asked, is missing from the list. winget does not report how old the data of its sources are.
+ */
+export function wingetSources(
+  sentences: readonly string[],
+  known: readonly WingetSource[] = DEFAULT_SOURCES,
+): { sources: ScanSource[]; rest: string[] } {
+  const names = known.map(({ name }) => name);
+  const sentenceAbout = ({ name }: WingetSource) => {
+    // "winget-font" is not about "winget".
+    const others = names.filter((other) => other !== name && other.includes(name));
+    const escaped = name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+    const word = new RegExp(`(?<![\\p{L}\\d])${escaped}(?![\\p{L}\\d])`, "u");
+    return sentences.find((message) =>
+      word.test(others.reduce((text, other) => text.replaceAll(other, ""), message))
+    );
+  };
+  const sources = known.map((source): ScanSource => {
+    const { name, url } = source;
+    const sentence = sentenceAbout(source);
+    const isNotAsked = name === STORE || source.isExplicit;
+    const [result, why]: [ScanSource["result"], string | null] = sentence !== undefined
+      ? ["failed", `winget says: ${sentence}`]
+      : name === LISTED
+      ? ["ok", null]
+      : isNotAsked
+      ? ["not_asked", null]
+      : ["missing", `its updates are not listed: Pennon asks the source "${LISTED}" alone`];
+    return { name, url, result, why, metadataAgeS: null, expiresAtMs: null, tellsSecurity: false };
+  });
+  const matched = known.map(sentenceAbout);
+  return { sources, rest: sentences.filter((message) => !matched.includes(message)) };
 }

@@ -1,19 +1,22 @@
-/** Asks PowerShell's module for winget, Microsoft.WinGet.Client, on a host that has it already. */
+/** Lists updates with the PowerShell module Microsoft.WinGet.Client, if the host has it. */
 
 import * as v from "valibot";
 import { quoteWords } from "../../redact.ts";
 import type { System } from "../../system/system.ts";
-import { type PowershellOptions, runPowershell } from "../powershell/powershell.ts";
-import { pwshFolder, runPwsh } from "../powershell/pwsh.ts";
+import {
+  type PowershellOptions,
+  pwshDirectory,
+  runPowershell,
+  runPwsh,
+} from "../powershell/powershell.ts";
 import { ScanError } from "../scanner.ts";
-import { plainText } from "./lines.ts";
-import type { WingetAccount } from "./places.ts";
+import { plainText } from "./layout.ts";
+import type { WingetAccount } from "./program.ts";
 import type { WingetUpgrade } from "./upgrades.ts";
 
 /**
- * Leaves its answer in `$answer`, as `powershell/frame.ts` has it. One object even for one update or
- * none, and every property copied by its name. `IsUpdateAvailable` is the module's own word: no
- * version is compared here.
+ * The script, for `frameScript()`. It answers one object, even for one update or none, and copies every
+ * property by name. `IsUpdateAvailable` is the result of the module: the script compares no versions.
  */
 export const WINGET_SCRIPT = String.raw`
 Import-Module Microsoft.WinGet.Client
@@ -32,11 +35,11 @@ $answer = [ordered]@{ packages = [int]$packages.Count; updates = $updates }
 
 const NAME = "Microsoft.WinGet.Client";
 
-const LONGEST_TEXT = 1_000;
-const LONGEST_COMPLAINT = 300;
-const MOST_UPDATES = 5_000;
+const MAX_TEXT_LENGTH = 1_000;
+const MAX_MESSAGE_LENGTH = 300;
+const MAX_UPDATES = 5_000;
 
-const text = v.pipe(v.string(), v.maxLength(LONGEST_TEXT), v.transform(plainText));
+const text = v.pipe(v.string(), v.maxLength(MAX_TEXT_LENGTH), v.transform(plainText));
 const word = v.pipe(text, v.regex(/^\S+$/));
 const update = v.object({
   name: text,
@@ -48,9 +51,9 @@ const update = v.object({
 
 const answered = v.object({
   packages: v.pipe(v.number(), v.integer(), v.minValue(0)),
-  // Windows PowerShell likes to make one out of a list of one.
+  // Windows PowerShell can turn a list of one into its element.
   updates: v.union([
-    v.pipe(v.array(update), v.maxLength(MOST_UPDATES)),
+    v.pipe(v.array(update), v.maxLength(MAX_UPDATES)),
     v.pipe(update, v.transform((one) => [one])),
   ]),
 });
@@ -58,10 +61,10 @@ const answered = v.object({
 const failed = v.object({ error: v.object({ message: text, hresult: v.optional(text) }) });
 
 /**
- * What the module answers; `null` where it is not installed. Throws `ScanError`.
+ * Lists updates with the module; returns `null` if it is not installed. Throws `ScanError`.
  *
- * In Windows PowerShell the module refuses a service's account ("not supported"), but not in
- * PowerShell 7, if that is here.
+ * In Windows PowerShell the module refuses the account of a service ("not supported"); in PowerShell 7
+ * it does not.
  */
 export async function askWingetModule(
   system: System,
@@ -82,7 +85,7 @@ export function parseWingetModule(answer: unknown): { packages: number; updates:
   if (failure.success) {
     const { message, hresult } = failure.output.error;
     const code = hresult === undefined ? "" : ` (${hresult})`;
-    const said = quoteWords(message, LONGEST_COMPLAINT);
+    const said = quoteWords(message, MAX_MESSAGE_LENGTH);
     throw new ScanError(`Cannot ask ${NAME}: ${said}${code}`, { reason: "permanent" });
   }
   const result = v.safeParse(answered, answer);
@@ -104,36 +107,29 @@ export function parseWingetModule(answer: unknown): { packages: number; updates:
   };
 }
 
-/** Which PowerShell a module of this name can be imported in. */
-type Host = "powershell" | "pwsh";
-
 /**
- * The PowerShell to ask; `null` where no one has the module. PowerShell 7 looks into Windows
- * PowerShell's directories as well as into its own, the other one does not.
+ * The PowerShell that can import the module; `null` if neither can. PowerShell 7 also searches the
+ * directories of Windows PowerShell, but not the other way round.
  */
-async function hostOf(system: System, { isService }: WingetAccount): Promise<Host | null> {
+async function hostOf(
+  system: System,
+  { isService }: WingetAccount,
+): Promise<"powershell" | "pwsh" | null> {
   const programs = system.readEnvironment("ProgramFiles") ?? "C:\\Program Files";
   const profile = system.readEnvironment("USERPROFILE");
   const documents = profile === undefined ? [] : [`${profile}\\Documents`];
-  const classic = [
-    `${programs}\\WindowsPowerShell\\Modules`,
-    ...documents.map((directory) => `${directory}\\WindowsPowerShell\\Modules`),
-  ];
-  if (await isInOne(system, classic)) return isService ? "pwsh" : "powershell";
-  const own = pwshFolder(system);
-  const modern = [
-    `${own}\\Modules`,
-    `${own}\\7\\Modules`,
-    ...documents.map((directory) => `${directory}\\PowerShell\\Modules`),
-  ];
-  return await isInOne(system, modern) ? "pwsh" : null;
+  const classic = [programs, ...documents].map((directory) => `${directory}\\WindowsPowerShell`);
+  if (await isInAny(system, classic)) return isService ? "pwsh" : "powershell";
+  const own = pwshDirectory(system);
+  const modern = documents.map((directory) => `${directory}\\PowerShell`);
+  return await isInAny(system, [own, `${own}\\7`, ...modern]) ? "pwsh" : null;
 }
 
-async function isInOne(system: System, directories: readonly string[]): Promise<boolean> {
+async function isInAny(system: System, directories: readonly string[]): Promise<boolean> {
   const found = await Promise.all(directories.map(async (directory) => {
     try {
-      const names = await system.files.list("look for winget's module", `${directory}\\${NAME}`);
-      return names.length > 0;
+      const path = `${directory}\\Modules\\${NAME}`;
+      return (await system.files.list("look for winget's module", path)).length > 0;
     } catch {
       return false;
     }

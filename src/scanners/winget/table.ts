@@ -1,78 +1,79 @@
-/** Reads the tables in winget's output, by the places of their columns and no word in them. */
+/** Reads the tables in the output of winget by the positions of their columns, in any language. */
 
-import { type Columns, cutAt, findColumns, wordsOf } from "./columns.ts";
-import { isDebris, plainText } from "./lines.ts";
+import { type Columns, cutAt, findColumns, isDebris, plainText, wordsOf } from "./layout.ts";
 
-/** The line between a heading and its rows, as wide as the table. */
+/** The line of dashes between a heading and its rows, as wide as the table. */
 const RULE = /^-{8,}$/;
 
-/** winget prints three; more are a sign that these are none of its own. */
-const MOST_TABLES = 8;
+/** winget prints three tables; more are not its own. */
+const MAX_TABLES = 8;
 
-/** What winget puts at the end of a cell that it cut. */
-const CUT = "…";
+/** The mark at the end of a truncated cell. */
+const ELLIPSIS = "…";
 
-/** Names are wider or narrower here than in winget's eyes by so much at most. */
+/** Possible differences between the width of a name here and for winget. */
 const SHIFTS = [0, 1, -1, 2, -2, 3, -3, 4, -4];
 
-/** A row that does not fit its columns is looked at closely only within these bounds. */
-const LONGEST_ODD_LINE = 2_000;
-const MOST_ODD_LINES = 200;
-const MOST_ODD_WORDS = 100;
+/** A line that does not fit the columns is analysed only within these limits. */
+const MAX_MISFIT_LENGTH = 2_000;
+const MAX_MISFIT_LINES = 200;
+const MAX_MISFIT_WORDS = 100;
 
-/** Rules below the first row that are looked at closely. */
-const MOST_RULES = 8;
+/** Rules below the first row that are analysed. */
+const MAX_RULES = 8;
 
-/** Lines that the line ends within one name may have made of a row. */
-const MOST_PIECES = 4;
+/** Lines of one row before its last line, from line ends within a name. */
+const MAX_PIECES = 4;
 
-/** One row: cells without the blanks around them and without control characters. */
+/** One row: cells without surrounding blanks and without control characters. */
 export interface WingetRow {
   readonly name: string;
   readonly id: string;
-  /** `Unknown` where winget does not know; may begin with `< ` or `> `, and hold blanks. */
+  /** `Unknown` if winget does not know it; can begin with `< ` or `> `, and contain blanks. */
   readonly version: string;
-  /** Empty where there is no newer one, which a table of upgrades does not have. */
+  /** Empty if there is no newer version, which does not occur in a table of upgrades. */
   readonly available: string;
-  /** `null`: the table has no such column, since only one source took part. */
+  /** `null`: the table has no such column, because only one source was asked. */
   readonly source: string | null;
 }
 
-/** One table, and where its lines are. */
+/** One table, and the indices of its lines. */
 export interface WingetTable {
-  /** Index of the heading's line. */
+  /** Index of the heading. */
   readonly startsAt: number;
-  /** Index of the first line after the last row, also if that row could not be read. */
+  /** Index of the line after the last row, including an unreadable row. */
   readonly endsAt: number;
-  /** `undefined`: a table whose columns are in doubt. */
+  /** `undefined` if the columns are in doubt. */
   readonly rows: readonly WingetRow[] | undefined;
-  /** Lines among the rows that could not be read: rows, or pieces of rows whose rest was read. */
+  /** Unreadable lines among the rows: rows, or pieces of rows whose rest was read. */
   readonly unreadable: number;
 }
 
-/** `upgrades`: each row says what is available; `installed`: it may not. */
-export type TableKind = "upgrades" | "installed";
+/** `upgrades`: each row has an available version; `installed`: some rows have none. */
+type TableKind = "upgrades" | "installed";
 
-/** Whether a cell, or a row in a cell that matters, was cut. */
-export function isCut(cell: string): boolean {
-  return cell.endsWith(CUT);
+/** Whether winget truncated a cell. */
+export function isTruncated(cell: string): boolean {
+  return cell.endsWith(ELLIPSIS);
 }
 
-/** Whether `cell`, which may have been cut, can be what is left of `whole`. */
-export function isBeginningOf(cell: string, whole: string): boolean {
-  return isCut(cell) ? whole.startsWith(cell.slice(0, -CUT.length).trimEnd()) : cell === whole;
+/** Whether `cell` can be `whole`, truncated or not. */
+export function isTruncationOf(cell: string, whole: string): boolean {
+  return isTruncated(cell)
+    ? whole.startsWith(cell.slice(0, -ELLIPSIS.length).trimEnd())
+    : cell === whole;
 }
 
 /**
- * The tables in `lines`, in order. winget prints names and versions as their installers registered
- * them, blanks and line ends included: a line that is no row ends no table, and the next row is read.
+ * Reads the tables in `lines`, in order. winget prints names and versions as their installers
+ * registered them, including blanks and line ends: a line that is not a row does not end a table.
  */
 export function readTables(lines: readonly string[], kind: TableKind): WingetTable[] {
   const tables: WingetTable[] = [];
   for (const [at, rule] of lines.entries()) {
     const heading = lines[at - 1];
     if (heading === undefined || !RULE.test(rule) || isDebris(heading)) continue;
-    if (tables.length === MOST_TABLES) break;
+    if (tables.length === MAX_TABLES) break;
     const isFree = tables.every(({ endsAt }) => endsAt <= at - 1);
     if (isFree) tables.push(readTable(lines, at, kind));
   }
@@ -91,25 +92,26 @@ function readTable(lines: readonly string[], ruleAt: number, kind: TableKind): W
   const table: OpenTable = { columns, kind, lines, from, heading: lines[startsAt] ?? "" };
   const rules = new Map<number, boolean>();
   const isNext = (at: number) => {
-    // What comes of so many rules is no table of winget's.
-    const is = rules.get(at) ?? (rules.size >= MOST_RULES || startsTable(table, at));
-    rules.set(at, is);
-    return is;
+    // winget prints no output with so many rules.
+    const isTable = rules.get(at) ?? (rules.size >= MAX_RULES || startsTable(table, at));
+    rules.set(at, isTable);
+    return isTable;
   };
   const end = blockEnd(lines, from, isNext);
-  const limit = tableEnd(lines, end, isNext);
-  const isRowPiece = ([at, is]: [number, boolean]) => !is && at < limit;
-  // A name may hold a blank line: rows behind one belong to this table if there is no doubt of them.
-  const isMore = lines.slice(end, limit).some((line) => isPlausible(readAligned(line, table))) ||
+  const limit = blockEnd(lines, end, isNext, { withBlank: true });
+  const isRowPiece = ([at, isTable]: [number, boolean]) => !isTable && at < limit;
+  // A name can contain a blank line: unmistakable rows after one belong to this table.
+  const isMore =
+    lines.slice(end, limit).some((line) => isPlausible(rowOf(alignedCells(line, table), table))) ||
     [...rules].some((rule) => rule[0] > end && isRowPiece(rule));
   const { rows, unreadable, length } = readRows(lines.slice(from, isMore ? limit : end), table);
-  // A rule that is a piece of a row begins no table, though nothing behind it could be read.
+  // A rule that is a piece of a row begins no table, even if no line after it is readable.
   const inner = [...rules].filter(isRowPiece).map(([at]) => at + 1);
   const endsAt = Math.max(from + length, ...inner);
   return { startsAt, endsAt, rows: [...rows.values()], unreadable };
 }
 
-/** The columns by the lines that may be rows; a rule is none. */
+/** Finds the columns by the lines that can be rows; a rule cannot. */
 function columnsOf(
   lines: readonly string[],
   ruleAt: number,
@@ -119,7 +121,7 @@ function columnsOf(
   return findColumns(lines[ruleAt - 1] ?? "", lines[ruleAt] ?? "", rows);
 }
 
-/** A table that is being read, and where its first row is. */
+/** A table that is being read; `from` is the index of its first row. */
 interface OpenTable extends KnownTable {
   readonly lines: readonly string[];
   readonly from: number;
@@ -127,23 +129,23 @@ interface OpenTable extends KnownTable {
 }
 
 /**
- * Whether the rule at `ruleAt`, below the rows of `table`, has a table of its own, and is no piece of a
- * name or a version that holds line ends and dashes: the lines below it say so, which are rows of the
- * one or of the other.
+ * Whether the rule at `ruleAt`, below the rows of `table`, begins another table, and is not a piece of
+ * a name or a version with line ends and dashes. The lines below it decide: they are rows of one or the
+ * other table.
  */
 function startsTable(table: OpenTable, ruleAt: number): boolean {
   const { lines, from, kind } = table;
   const heading = lines[ruleAt - 1] ?? "";
-  if (isPlausible(readAligned(heading, table))) return false;
+  if (isPlausible(rowOf(alignedCells(heading, table), table))) return false;
   const end = blockEnd(lines, ruleAt + 1, () => true);
   const below = lines.slice(ruleAt + 1, end);
   const columns = columnsOf(lines, ruleAt, below);
   const own = columns ? readRows(below, { columns, kind }).rows.size : 0;
-  // A row that the rule is a piece of begins no further up.
-  const first = Math.max(from, ruleAt - MOST_PIECES);
+  // A row that contains the rule begins no earlier.
+  const first = Math.max(from, ruleAt - MAX_PIECES);
   const rows = readRows(lines.slice(first, end), table).rows;
-  const others = [...rows.keys()].filter((at) => first + at > ruleAt).length;
-  if (others > own) return !columns && wordsIn(heading) === wordsIn(table.heading);
+  const ofTable = [...rows.keys()].filter((at) => first + at > ruleAt).length;
+  if (ofTable > own) return !columns && wordsIn(heading) === wordsIn(table.heading);
   // winget puts a blank line, or a sentence and one, before each of its tables.
   return own > 0 || lines.slice(from, ruleAt).some((line) => line.trim() === "");
 }
@@ -152,34 +154,18 @@ function wordsIn(heading: string): string {
   return wordsOf(heading).map(({ text }) => text).join(" ");
 }
 
-/** The index of the first blank line, or of the heading of the next table. */
+/** The index of the next heading, of the end or, unless `withBlank`, of the first blank line. */
 function blockEnd(
   lines: readonly string[],
   from: number,
   isNext: (ruleAt: number) => boolean,
+  { withBlank = false } = {},
 ): number {
-  let end = from;
-  while ((lines[end] ?? "").trim() !== "" && !isHeading(lines, end, isNext)) end++;
-  return end;
-}
-
-/** The index of the next table's heading, or of the end. */
-function tableEnd(
-  lines: readonly string[],
-  from: number,
-  isNext: (ruleAt: number) => boolean,
-): number {
-  let end = from;
-  while (end < lines.length && !isHeading(lines, end, isNext)) end++;
-  return end;
-}
-
-function isHeading(
-  lines: readonly string[],
-  at: number,
-  isNext: (ruleAt: number) => boolean,
-): boolean {
-  return RULE.test(lines[at + 1] ?? "") && isNext(at + 1);
+  for (let end = from; end < lines.length; end++) {
+    if (!withBlank && lines[end]?.trim() === "") return end;
+    if (RULE.test(lines[end + 1] ?? "") && isNext(end + 1)) return end;
+  }
+  return Math.max(from, lines.length);
 }
 
 /** A table whose columns are known. */
@@ -189,7 +175,7 @@ interface KnownTable {
 }
 
 /**
- * Reads every row that can be read, by the place of its last line; `length` counts the lines up to the
+ * Reads all readable rows, by the index of their last line. `length` is the number of lines up to the
  * last one of the table.
  */
 function readRows(
@@ -198,27 +184,31 @@ function readRows(
 ): { rows: ReadonlyMap<number, WingetRow>; unreadable: number; length: number } {
   const rows = new Map<number, WingetRow>();
   const unread = new Set<number>();
-  let odd = 0;
+  let misfits = 0;
   let pieces: string[] = [];
   for (const [at, line] of below.entries()) {
-    const isClose = odd < MOST_ODD_LINES && line.length <= LONGEST_ODD_LINE;
-    let row = readAligned(line, table);
-    if (!row && isClose && pieces.length > 0) {
+    const isAnalysed = misfits < MAX_MISFIT_LINES && line.length <= MAX_MISFIT_LENGTH;
+    let row = rowOf(alignedCells(line, table), table);
+    if (!row && isAnalysed && pieces.length > 0) {
       row = readJoined([...pieces, line], table);
       if (row) { for (let piece = 1; piece <= pieces.length; piece++) unread.delete(at - piece); }
     }
-    if (!row && isClose) row = plausible(readLoose(line, table)) ?? readShifted(line, table);
+    if (!row && isAnalysed) {
+      // A row whose cells begin with blanks.
+      row = rowOf(cutAt(line, table.columns.starts), table);
+      if (!isPlausible(row)) row = readShifted(line, table);
+    }
     if (row) {
       rows.set(at, row);
       pieces = [];
       continue;
     }
-    odd++;
+    misfits++;
     unread.add(at);
-    pieces = pieces.length < MOST_PIECES ? [...pieces, line] : [line];
+    pieces = pieces.length < MAX_PIECES ? [...pieces, line] : [line];
   }
   let last = [...rows.keys()].at(-1) ?? -1;
-  // A row that could not be read may be the last one.
+  // An unreadable row can be the last one.
   for (const at of unread) {
     if (at === last + 1 && looksLikeRow(below[at] ?? "")) last = at;
   }
@@ -227,15 +217,15 @@ function readRows(
 }
 
 /**
- * Reads a row of several lines. A line end is as wide as a blank to winget, and may be one in a name. A
- * version that holds one is no version: what it is without it is not known.
+ * Reads a row of several lines. To winget, a line end is as wide as a blank. It can stand in a name; a
+ * version with a line end is not accepted, because its real text is unknown.
  */
 function readJoined(pieces: readonly string[], table: KnownTable): WingetRow | undefined {
   const joined = pieces.join(" ");
-  if (joined.length > LONGEST_ODD_LINE) return undefined;
-  const loose = looseCells(joined, table);
+  if (joined.length > MAX_MISFIT_LENGTH) return undefined;
+  const loose = cutAt(joined, table.columns.starts);
   const cells = alignedCells(joined, table) ??
-    (isPlausible(loose && rowOf(loose, table)) ? loose : undefined);
+    (isPlausible(rowOf(loose, table)) ? loose : undefined);
   if (!cells) return undefined;
   const ends = pieces.slice(0, -1).map((_, at) => pieces.slice(0, at + 1).join(" ").length);
   let from = 0;
@@ -248,17 +238,12 @@ function readJoined(pieces: readonly string[], table: KnownTable): WingetRow | u
   return rowOf(cells, table);
 }
 
-/** Whether there is text in a cell on both sides of this place. */
+/** Whether a cell has text on both sides of this position. */
 function isInside(cell: string, at: number): boolean {
   return at > 0 && cell.slice(0, at).trim() !== "" && cell.slice(at).trim() !== "";
 }
 
-/** Reads a row that fits the columns, as almost every one does. */
-function readAligned(line: string, table: KnownTable): WingetRow | undefined {
-  const cells = alignedCells(line, table);
-  return cells && rowOf(cells, table);
-}
-
+/** The cells of a row that fits the columns, as almost all rows do. */
 function alignedCells(line: string, table: KnownTable): string[] | undefined {
   const { starts } = table.columns;
   for (const shift of shiftsFor(line)) {
@@ -269,28 +254,17 @@ function alignedCells(line: string, table: KnownTable): string[] | undefined {
   return undefined;
 }
 
-/** Reads a row whose cells begin with blanks of their own. */
-function readLoose(line: string, table: KnownTable): WingetRow | undefined {
-  const cells = looseCells(line, table);
-  return cells && rowOf(cells, table);
-}
-
-function looseCells(line: string, table: KnownTable): string[] | undefined {
-  const cells = cutAt(line, table.columns.starts);
-  return cells && rowOf(cells, table) ? cells : undefined;
-}
-
 /**
- * Reads a row by its right-hand cells, which stand as far from each other as in every other row,
- * wherever the name, whose width is in dispute, makes them begin.
+ * Reads a row by its right-hand cells. Their distances are the same as in every other row, even if the
+ * width of the name, which is ambiguous, shifts them.
  */
 function readShifted(line: string, table: KnownTable): WingetRow | undefined {
   const { columns } = table;
   const [, second = 0] = columns.starts;
   const found = new Map<string, WingetRow>();
-  for (const { text, at } of wordsOf(line).slice(0, MOST_ODD_WORDS)) {
+  for (const { text, at } of wordsOf(line).slice(0, MAX_MISFIT_WORDS)) {
     if (!isId(text)) continue;
-    // The name may be gone altogether.
+    // The name can be missing.
     const starts = at === 0
       ? columns.starts.slice(1).map((start) => start - second)
       : shifted(columns.starts, at - second);
@@ -307,7 +281,7 @@ function shifted(starts: readonly number[], by: number): readonly number[] {
   return by === 0 ? starts : starts.map((start, column) => column === 0 ? start : start + by);
 }
 
-/** How wide an emoji is, or what was no valid text, is a matter of opinion, and moves what follows. */
+/** The width of an emoji, or of invalid text, is ambiguous, and shifts the cells after it. */
 function shiftsFor(line: string): readonly number[] {
   return isAscii(line) ? [0] : SHIFTS;
 }
@@ -316,35 +290,29 @@ function isAscii(text: string): boolean {
   return /^[\x20-\x7e…]*$/.test(text);
 }
 
-/** winget's own cells stand on the left; those of a sentence begin anywhere. */
+/** The cells of winget are left-aligned; those of a sentence begin anywhere. */
 function isLoose(cells: readonly string[]): boolean {
   return cells.some((cell) => cell.startsWith(" ") && cell.trim() !== "");
 }
 
-/** An id is one word, and nothing is missing that each row of the table has. */
+/** The row of these cells; `undefined` if the id is not one word, or if a required cell is empty. */
 function rowOf(
-  cells: readonly string[],
+  cells: readonly string[] | undefined,
   { columns, kind }: KnownTable,
 ): WingetRow | undefined {
+  if (!cells) return undefined;
   const none = { name: "", id: "", version: "", available: "", source: null };
   const clean = cells.map(plainText);
-  const told = columns.fields.map((field, column) => [field, clean[column] ?? ""]);
-  const row: WingetRow = { ...none, ...Object.fromEntries(told) };
-  return /^\S+$/.test(row.id) && isComplete(row, kind) ? row : undefined;
-}
-
-/** Whether a row has what each row of its table has. */
-function isComplete({ version, available, source }: WingetRow, kind: TableKind): boolean {
-  return kind === "installed" || (version !== "" && available !== "" && source !== "");
-}
-
-function plausible(row: WingetRow | undefined): WingetRow | undefined {
-  return isPlausible(row) ? row : undefined;
+  const filled = columns.fields.map((field, column) => [field, clean[column] ?? ""]);
+  const row: WingetRow = { ...none, ...Object.fromEntries(filled) };
+  const isComplete = kind === "installed" ||
+    (row.version !== "" && row.available !== "" && row.source !== "");
+  return /^\S+$/.test(row.id) && isComplete ? row : undefined;
 }
 
 /**
- * Whether a row that does not stand in its place is one for sure, and no sentence. Where a name ends in
- * what might be an id, the id that follows must not pass for a version.
+ * Whether a row out of alignment is certainly a row, and not a sentence. If a name ends in a word like
+ * an id, the real id after it must not be accepted as a version.
  */
 function isPlausible(row: WingetRow | undefined): row is WingetRow {
   return row !== undefined && isId(row.id) && !isId(row.version) && !isId(row.available) &&
@@ -352,13 +320,13 @@ function isPlausible(row: WingetRow | undefined): row is WingetRow {
     /^(?:(?:[<>] )?\S*\d|$)/.test(row.available) && /^\S*$/.test(row.source ?? "");
 }
 
-/** `Publisher.Package` or `ARP\...`, and no version. */
+/** `Publisher.Package` or `ARP\...`, and not a version. */
 function isId(word: string): boolean {
   return /^[^\s.\\]+(?:[.\\][^\s.\\]+)+…?$/.test(word) && /\p{L}/u.test(word) &&
     !/^v?\d+\.\d/.test(word);
 }
 
-/** Whether a line that is no row may be what is left of one: it has gaps, or an id. */
+/** Whether a line that is not a row can be the rest of one: it has gaps, or an id. */
 function looksLikeRow(line: string): boolean {
   return /\S {2,}\S/.test(line) || line.startsWith("  ") || line.split(/ +/).some(isId);
 }

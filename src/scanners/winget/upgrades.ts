@@ -1,61 +1,65 @@
-/** Reads what `winget upgrade` prints: up to three tables and the sentences around them, in any language. */
+/**
+ * Reads `winget upgrade`, up to three tables and the sentences around them in any language, and
+ * `winget pin list`. Pure.
+ */
 
 import { quoteWords } from "../../redact.ts";
-import { isDebris, plainText, wingetLines } from "./lines.ts";
-import { readTables, type WingetRow, type WingetTable } from "./table.ts";
 import type { UpdateState } from "../../update.ts";
+import { isDebris, plainText, wingetLines } from "./layout.ts";
+import { isTruncationOf, readTables, type WingetRow, type WingetTable } from "./table.ts";
 
-/** A row, and which of the tables it stood in. */
+/** A row, and the state that its table stands for. */
 export interface WingetUpgrade extends WingetRow {
   readonly state: Extract<UpdateState, "upgradable" | "explicit_only" | "pinned">;
   /** @default the state needs no explanation */
   readonly stateReason?: string;
 }
 
-/** An answer of winget's, as it is. */
+/** The content of an answer. */
 export interface WingetUpgrades {
   readonly rows: readonly WingetUpgrade[];
-  /** How many upgrades winget says there are, in all tables; `null` where it does not say. */
+  /** winget's own count of the upgrades in all tables; `null` if it is missing. */
   readonly announced: number | null;
-  /** Packages that a pin keeps out of the tables. */
+  /** Packages that are in no table because of a pin. */
   readonly pinned: number;
-  /** Packages that are in no table because their installed version is not known. */
+  /** Packages that are in no table because their installed version is unknown. */
   readonly unknown: number;
   /**
-   * Sentences that were not understood, for no language's are known by heart: "nothing found" where
-   * there is no first table, warnings else.
+   * Sentences in any language, which are not interpreted: "nothing found" if there is no main table,
+   * else warnings.
    */
   readonly messages: readonly string[];
+  /** Whether there is a table of packages that `winget upgrade --all` would upgrade. */
   readonly hasMainTable: boolean;
-  /** Tables whose columns could not be told. */
+  /** Tables whose columns could not be determined. */
   readonly unreadable: number;
-  /** Lines among the rows that could not be read: rows, or pieces of some. */
+  /** Unreadable lines among the rows: rows, or pieces of rows. */
   readonly unreadableRows: number;
-  /** Lines too long to be read, or without an end. */
+  /** Lines that were too long, or without an end. */
   readonly dropped: number;
 }
 
-/** Longer sentences are cut: they go to a terminal and to a server. */
-const LONGEST_MESSAGE = 300;
+/** Longer sentences are truncated: they go to a terminal and to the server. */
+const MAX_MESSAGE_LENGTH = 300;
 
-/** Options are called the same in every language. */
+/** The names of options are the same in every language. */
 const NAMES_UNKNOWN = /--include-unknown/;
 const NAMES_PINS = /--include-pinned|winget pin/;
 
-/** One number, which is a word of its own; a version or a part of a name is none. */
+/** Exactly one number as a word, not a version or a part of a name. */
 const COUNTS = /^(?:\D*[^\d\p{L}.,_-])?\d{1,9}(?:[^\d\p{L}.,_-]\D*|[\p{Lo}.]\D*|$)$/u;
 
 /** A line outside the tables. */
 interface Sentence {
   readonly text: string;
-  /** Its line comes after the first table, in which case winget's own count may be in it. */
+  /** The position relative to the main table: winget's own count comes after it. */
   readonly place: "before" | "right_below" | "below";
 }
 
 /**
- * Reads an answer; throws nothing. The first table holds what `winget upgrade` would upgrade. One
- * that stands under a sentence of its own is the second, of packages that must be named to be
- * upgraded, or, where that sentence counts something, the third, of pinned ones.
+ * Reads an answer; never throws. The main table lists what `winget upgrade --all` would upgrade. A
+ * table under a sentence lists packages that are upgraded only if they are named or, if the sentence
+ * counts something, pinned packages.
  */
 export function parseWingetUpgrades(stdout: string): WingetUpgrades {
   const { lines, dropped } = wingetLines(stdout);
@@ -94,14 +98,14 @@ function stateOf(
 ): WingetUpgrade["state"] {
   const caption = lines[table.startsAt - 1] ?? "";
   const isApart = isDebris(lines[table.startsAt - 2] ?? "nothing");
-  // The first table may stand right under a warning; then winget's count comes right after it.
+  // The main table can follow a warning without a blank line; winget's count then directly follows it.
   if (isDebris(caption) || (isFirst && (!isApart || isAnnouncement(lines[table.endsAt] ?? "")))) {
     return "upgradable";
   }
   return firstNumber(caption) === null ? "explicit_only" : "pinned";
 }
 
-/** A sentence that counts one thing, and not what another option would show. */
+/** Whether a sentence counts one thing, but not what another option would show. */
 function isAnnouncement(line: string): boolean {
   return COUNTS.test(line) && !NAMES_UNKNOWN.test(line) && !NAMES_PINS.test(line);
 }
@@ -115,7 +119,7 @@ function readSentences(sentences: readonly Sentence[]) {
   const counting = sentences.filter(({ text, place }) =>
     place !== "before" && isAnnouncement(text)
   );
-  // Right below the rows it comes last: what stands between may be what is left of a row.
+  // Directly below the rows it comes last: lines before it can be the rest of a row.
   const announcement = counting.findLast(({ place }) => place === "right_below") ?? counting[0];
   let [pinned, unknown] = [0, 0];
   const messages: string[] = [];
@@ -131,5 +135,44 @@ function readSentences(sentences: readonly Sentence[]) {
 }
 
 function shorten(line: string): string {
-  return quoteWords(plainText(line), LONGEST_MESSAGE);
+  return quoteWords(plainText(line), MAX_MESSAGE_LENGTH);
+}
+
+/**
+ * The type of a pin that `winget upgrade --all` honours; winget prints the word in every language.
+ * Packages with blocking and gating pins are not in the main table.
+ */
+const PINNING = / pinning(?= |$)/;
+
+/**
+ * Gives rows with a pin in `winget pin list` the state `pinned`. Neither headings nor positions of
+ * columns matter: a pin is a line with the id of a row as a word, and the type of the pin as a later
+ * word.
+ */
+export function markPinned(
+  rows: readonly WingetUpgrade[],
+  pinList: string,
+): readonly WingetUpgrade[] {
+  const pins = wingetLines(pinList).lines.map((line) =>
+    plainText(line).toLowerCase().split(PINNING).slice(0, -1).flatMap((part) => part.split(/ +/))
+  );
+  const pinned = new Set(pins.flatMap((words) => idsAmong(words, rows)));
+  return rows.map((row) =>
+    row.state === "upgradable" && pinned.has(row.id)
+      ? { ...row, state: "pinned", stateReason: "winget pin list: Pinning" }
+      : row
+  );
+}
+
+/** The ids of rows among the words of a line; a truncated id counts if only one row matches. */
+function idsAmong(words: readonly string[], rows: readonly WingetUpgrade[]): readonly string[] {
+  const whole = rows.filter(({ id }) => words.includes(id.toLowerCase())).map(({ id }) => id);
+  if (whole.length > 0) return whole;
+  // One letter before the mark says too little.
+  const long = words.filter((word) => word.length > 2);
+  const possible = new Set(
+    rows.filter(({ id }) => long.some((word) => isTruncationOf(word, id.toLowerCase())))
+      .map(({ id }) => id),
+  );
+  return possible.size === 1 ? [...possible] : [];
 }

@@ -1,38 +1,31 @@
-/** Turns the Windows Update Agent's error codes into what went wrong and what a person can do. */
+/** Describes the error codes of the Windows Update Agent, and what an operator can do. */
 
 import { quoteWords } from "../../redact.ts";
-import { ScanError, type ScanErrorReason } from "../scanner.ts";
+import { type FailureMeaning, meaningsByCode, ScanError } from "../scanner.ts";
 
-/** An error as PowerShell told it. */
-export interface WinupdateFault {
+/** An error as PowerShell returns it. */
+interface WinupdateFault {
   /** `0x` and eight digits. */
   readonly hresult: string;
-  /** The system's own words, in its language. */
+  /** The system's message, in its language. */
   readonly message: string;
 }
 
-/** What is known of the host that an error happened on. */
-export interface FaultSurroundings {
-  /** The WSUS server that the host is told to ask; empty without one. */
+/** The state of the host that an error occurred on. */
+export interface FaultContext {
+  /** The WSUS server of the host; empty if there is none. */
   readonly server: string;
-  /** A policy keeps the host from asking Microsoft. */
+  /** A policy prevents the host from asking Microsoft. */
   readonly noInternet: boolean;
-  /** Services that are disabled, of those that a search needs. */
+  /** Disabled services, of those that a search needs. */
   readonly disabled: readonly string[];
 }
 
-/** A search that the agent refused or broke off; unlike one that never ended, it may be repeated. */
+/** The agent refused or aborted a search. Unlike a search that timed out, it can be retried at once. */
 export class WinupdateError extends ScanError {}
 
-/** Longer messages are cut: they go to a terminal and to a server. */
-const LONGEST_MESSAGE = 200;
-
-interface Meaning {
-  readonly reason: ScanErrorReason;
-  /** `@` stands for the server. */
-  readonly fact: string;
-  readonly next?: string;
-}
+/** Longer messages are truncated: they go to a terminal and to the server. */
+const MAX_MESSAGE_LENGTH = 200;
 
 const CHECK_NETWORK = "check the host's network, name resolution and proxy";
 const CHECK_WSUS = "check the address of the update server in the host's policy";
@@ -44,175 +37,150 @@ const REPAIR_STORE =
   "stop the service wuauserv, rename %SystemRoot%\\SoftwareDistribution, start " +
   "the service again";
 
-/** Codes of winhttp, `wuerror.h` and Windows, by what they mean for the one who asks. */
-const MEANINGS: readonly [codes: string, meaning: Meaning][] = [
-  ["80240438", { reason: "transient", fact: "there is no way to @", next: CHECK_NETWORK }],
-  ["8024402C 80072EE7", {
-    reason: "transient",
-    fact: "the name of @ or of the proxy is not resolved",
-    next: CHECK_NETWORK,
-  }],
-  ["80072EE2 8024401C 80240021", { reason: "transient", fact: "@ did not answer in time" }],
-  ["80072EFD 80072EFE 80072EFF", {
-    reason: "transient",
-    fact: "the connection to @ failed or broke off",
-    next: CHECK_NETWORK,
-  }],
-  ["8024001F", { reason: "transient", fact: "the host has no network" }],
-  ["80072F8F 80072F05 80072F06 80072F0D", {
-    reason: "permanent",
-    fact: "the TLS certificate of @ is not trusted",
-    next: CHECK_TLS,
-  }],
-  ["80072F78", { reason: "transient", fact: "@ or a proxy answered no valid HTTP" }],
-  ["8024401F 80244021 80244022 80244023", {
-    reason: "transient",
-    fact: "@ or a proxy has trouble of its own (HTTP 500 to 504)",
-  }],
-  ["80244017 80244018 8024401B", {
-    reason: "permanent",
-    fact: "@ or a proxy refuses the host (HTTP 401, 403 or 407)",
-    next: CHECK_PROXY,
-  }],
-  ["80244019", {
-    reason: "permanent",
-    fact: "@ is not where the host looks for it (HTTP 404)",
-    next: CHECK_WSUS,
-  }],
-  ["80244011", {
-    reason: "permanent",
-    fact: "a policy says to ask a WSUS server, and names none",
-    next: CHECK_WSUS,
-  }],
-  ["80244007 80244010", { reason: "transient", fact: "the talk with @ was not finished" }],
-  ["8024A10A 8024001E", { reason: "transient", fact: "the service is stopping" }],
-  ["8024001B", { reason: "transient", fact: "the update agent is updating itself" }],
-  ["8007045B 8024A007", { reason: "transient", fact: "the host is shutting down" }],
-  ["8024A000", { reason: "transient", fact: "Automatic Updates takes no requests now" }],
-  ["8024A004", { reason: "transient", fact: "Automatic Updates is paused" }],
-  ["8024A005", { reason: "transient", fact: "no update service is registered yet" }],
-  ["80240009", { reason: "locked", fact: "another search or installation is under way" }],
-  ["8024000B", { reason: "transient", fact: "the search was cancelled" }],
-  ["80240032", { reason: "permanent", fact: "the search is not understood" }],
-  ["80240001 80070422", {
-    reason: "not_available",
-    fact: "its service is disabled",
-    next: START_SERVICE,
-  }],
-  ["80070424", { reason: "not_available", fact: "its service is not installed" }],
-  ["8007041D 80080005", { reason: "transient", fact: "its service did not start in time" }],
-  ["8007000E C80003F3 80244002", { reason: "transient", fact: "the host is out of memory" }],
-  ["80070005 80240044", {
-    reason: "permanent",
-    fact: "access is denied",
-    next:
-      "run Pennon as a service (SYSTEM) or locally as an administrator: Windows Update refuses " +
-      "network logons",
-  }],
-  ["8024002E 8024002F 80240025", {
-    reason: "not_available",
-    fact: "a policy forbids Windows Update",
-    next: CHECK_POLICY,
-  }],
-  ["8024500C 8024500D", {
-    reason: "not_available",
-    fact: "a policy keeps the host from Microsoft's update servers",
-    next: CHECK_POLICY,
-  }],
-  ["80248000 80248001 8024800C 8024800F 8024801C", {
-    reason: "transient",
-    fact: "its database is in use or shutting down",
-  }],
-  ["C80003FA C80003FD C80003FE C80003FF", {
-    reason: "permanent",
-    fact: "its database is damaged",
-    next: REPAIR_STORE,
-  }],
-  // WU_E_DS_...: tables and versions that are missing or wrong, data or references that are missing.
-  ["80248002 80248003 80248004 80248005 80248006 80248008 80248009 8024801B", {
-    reason: "permanent",
-    fact: "its database is damaged",
-    next: REPAIR_STORE,
-  }],
-  // WU_E_DS_DATANOTAVAILABLE and ...NOTLOADED: what the server has not sent, or was not read yet.
-  ["8024801E 8024801F", { reason: "transient", fact: "its database has not got all data yet" }],
-  ["8024801D", {
-    reason: "permanent",
-    fact: "it was asked under a borrowed identity",
-    next: "run Pennon as a service (SYSTEM)",
-  }],
-  ["80070070", {
-    reason: "transient",
-    fact: "the disk is full",
-    next: "free space on the system drive",
-  }],
-  ["80040154", { reason: "not_available", fact: "this Windows has no update agent" }],
-  ["800706BA 800706BE", { reason: "transient", fact: "the service cannot be reached (RPC)" }],
+/**
+ * Codes of winhttp, `wuerror.h` and Windows, by their meaning for a search. `@` in a fact stands for
+ * the server.
+ */
+const MEANINGS = meaningsByCode([
+  ["80240438", "transient", "@ cannot be reached", CHECK_NETWORK],
+  [
+    "8024402C 80072EE7",
+    "transient",
+    "the name of @ or of the proxy is not resolved",
+    CHECK_NETWORK,
+  ],
+  ["80072EE2 8024401C 80240021", "transient", "@ did not answer in time"],
+  [
+    "80072EFD 80072EFE 80072EFF",
+    "transient",
+    "the connection to @ failed or broke off",
+    CHECK_NETWORK,
+  ],
+  ["8024001F", "transient", "the host has no network"],
+  [
+    "80072F8F 80072F05 80072F06 80072F0D",
+    "permanent",
+    "the TLS certificate of @ is not trusted",
+    CHECK_TLS,
+  ],
+  ["80072F78", "transient", "@ or a proxy answered no valid HTTP"],
+  ["8024401F 80244021 80244022 80244023", "transient", "@ or a proxy failed (HTTP 500 to 504)"],
+  [
+    "80244017 80244018 8024401B",
+    "permanent",
+    "@ or a proxy refuses the host (HTTP 401, 403 or 407)",
+    CHECK_PROXY,
+  ],
+  ["80244019", "permanent", "@ was not found at its address (HTTP 404)", CHECK_WSUS],
+  ["80244011", "permanent", "a policy requires a WSUS server, and names none", CHECK_WSUS],
+  ["80244007 80244010", "transient", "the exchange with @ was not completed"],
+  ["8024A10A 8024001E", "transient", "the service is stopping"],
+  ["8024001B", "transient", "the update agent is updating itself"],
+  ["8007045B 8024A007", "transient", "the host is shutting down"],
+  ["8024A000", "transient", "Automatic Updates accepts no requests now"],
+  ["8024A004", "transient", "Automatic Updates is paused"],
+  ["8024A005", "transient", "no update service is registered yet"],
+  ["80240009", "locked", "another search or installation is under way"],
+  ["8024000B", "transient", "the search was cancelled"],
+  ["80240032", "permanent", "the search criteria are not valid"],
+  ["80240001 80070422", "not_available", "its service is disabled", START_SERVICE],
+  ["80070424", "not_available", "its service is not installed"],
+  ["8007041D 80080005", "transient", "its service did not start in time"],
+  ["8007000E C80003F3 80244002", "transient", "the host is out of memory"],
+  [
+    "80070005 80240044",
+    "permanent",
+    "access is denied",
+    "run Pennon as a service (SYSTEM) or locally as an administrator: Windows Update refuses " +
+    "network logons",
+  ],
+  ["8024002E 8024002F 80240025", "not_available", "a policy forbids Windows Update", CHECK_POLICY],
+  [
+    "8024500C 8024500D",
+    "not_available",
+    "a policy blocks Microsoft's update servers",
+    CHECK_POLICY,
+  ],
+  [
+    "80248000 80248001 8024800C 8024800F 8024801C",
+    "transient",
+    "its database is in use or shutting down",
+  ],
+  ["C80003FA C80003FD C80003FE C80003FF", "permanent", "its database is damaged", REPAIR_STORE],
+  // WU_E_DS_...: missing or wrong tables and versions, missing data or references.
+  [
+    "80248002 80248003 80248004 80248005 80248006 80248008 80248009 8024801B",
+    "permanent",
+    "its database is damaged",
+    REPAIR_STORE,
+  ],
+  // WU_E_DS_DATANOTAVAILABLE and ...NOTLOADED: the server has not sent it, or it is not loaded yet.
+  ["8024801E 8024801F", "transient", "its database does not have all data yet"],
+  [
+    "8024801D",
+    "permanent",
+    "it was called under an impersonated account",
+    "run Pennon as a service (SYSTEM)",
+  ],
+  ["80070070", "transient", "the disk is full", "free space on the system drive"],
+  ["80040154", "not_available", "this Windows has no update agent"],
+  ["800706BA 800706BE", "transient", "the service cannot be reached (RPC)"],
+]);
+
+/** Ranges of `winhttp.h` and `wuerror.h` for codes that `MEANINGS` does not list. */
+const RANGES: readonly (readonly [first: number, last: number, ...FailureMeaning])[] = [
+  [0x80072ee1, 0x80072f00, "transient", "the network failed", CHECK_NETWORK],
+  [0x80072f76, 0x80072f7f, "transient", "@ or a proxy answered no valid HTTP"],
+  [0x80244000, 0x80244035, "transient", "@ did not answer properly"],
+  // An unknown update, service or timer: most of these errors disappear with the next search.
+  [0x80248000, 0x80248029, "transient", "its database lacks an entry"],
+  [0x8024a000, 0x8024a008, "transient", "Automatic Updates refuses"],
 ];
 
-/** Ranges as `winhttp.h` and `wuerror.h` have them, of codes that are none of the above. */
-const RANGES: readonly [first: number, last: number, meaning: Meaning][] = [
-  [0x80072ee1, 0x80072f00, {
-    reason: "transient",
-    fact: "the network failed",
-    next: CHECK_NETWORK,
-  }],
-  [0x80072f76, 0x80072f7f, { reason: "transient", fact: "@ or a proxy answered no valid HTTP" }],
-  [0x80244000, 0x80244035, { reason: "transient", fact: "@ did not answer properly" }],
-  // Of an update, a service or a timer that is not known: most are gone after the next search.
-  [0x80248000, 0x80248029, { reason: "transient", fact: "its database lacks what it needs" }],
-  [0x8024a000, 0x8024a008, { reason: "transient", fact: "Automatic Updates refuses" }],
+const NO_INTERNET: FailureMeaning = [
+  "permanent",
+  "a policy blocks Microsoft's update servers, and names no other",
+  'name a WSUS server, or lift the policy "DoNotConnectToWindowsUpdateInternetLocations"',
 ];
 
-const KEPT_INSIDE: Meaning = {
-  reason: "permanent",
-  fact: "a policy keeps the host from Microsoft's update servers, and names no other",
-  next: 'name a WSUS server, or lift the policy "DoNotConnectToWindowsUpdateInternetLocations"',
-};
-
-const BY_CODE = new Map(
-  MEANINGS.flatMap(([codes, meaning]) =>
-    codes.split(" ").map((code): [string, Meaning] => [code, meaning])
-  ),
-);
-
-/** What an error code means where it happened; the system's own words for an unknown one. */
-export function describeFault(fault: WinupdateFault, where: FaultSurroundings): string {
-  return `${meaningOf(fault, where).fact} (0x${codeOf(fault)})`;
+/** Describes an error code; an unknown one by the system's message. */
+export function describeFault(fault: WinupdateFault, context: FaultContext): string {
+  const [, fact] = meaningOf(fault, context);
+  return `${fact} (0x${codeOf(fault)})`;
 }
 
-/** The error for a search that ended with a fault. */
-export function winupdateFailure(fault: WinupdateFault, where: FaultSurroundings): WinupdateError {
-  const { reason, next } = meaningOf(fault, where);
-  const facts = [describeFault(fault, where), ...disabledFacts(fault, where)].join("; ");
+/** The error for a search that failed. */
+export function winupdateFailure(fault: WinupdateFault, context: FaultContext): WinupdateError {
+  const [reason, , next] = meaningOf(fault, context);
+  const facts = [describeFault(fault, context), ...disabledFacts(fault, context)].join("; ");
   const advice = next === undefined ? "" : `. Next: ${next}`;
   return new WinupdateError(`Cannot search for updates: ${facts}${advice}`, { reason });
 }
 
-function meaningOf(fault: WinupdateFault, where: FaultSurroundings): Meaning {
+function meaningOf(fault: WinupdateFault, context: FaultContext): FailureMeaning {
   const code = codeOf(fault);
-  if (code === "80240438" && where.noInternet && where.server === "") return KEPT_INSIDE;
+  if (code === "80240438" && context.noInternet && context.server === "") return NO_INTERNET;
   const number = parseInt(code, 16);
-  const known = BY_CODE.get(code) ??
-    RANGES.find(([first, last]) => number >= first && number <= last)?.[2];
-  if (known) return { ...known, fact: known.fact.replaceAll("@", () => serverOf(where)) };
-  // If it is no passing trouble it repeats, and then the breaker opens.
-  const words = quoteWords(fault.message, LONGEST_MESSAGE).trim();
-  return { reason: "transient", fact: words === "" ? "an unknown error" : words };
+  const [, , ...inRange] = RANGES.find(([first, last]) => number >= first && number <= last) ?? [];
+  const [reason, fact, ...next] = MEANINGS.get(code) ?? inRange;
+  if (reason && fact) return [reason, fact.replaceAll("@", () => serverOf(context)), ...next];
+  // A permanent error repeats, and then the breaker opens.
+  const words = quoteWords(fault.message, MAX_MESSAGE_LENGTH).trim();
+  return ["transient", words === "" ? "an unknown error" : words];
 }
 
 function codeOf({ hresult }: WinupdateFault): string {
   return hresult.replace(/^0x/i, "").toUpperCase();
 }
 
-function serverOf({ server }: FaultSurroundings): string {
+function serverOf({ server }: FaultContext): string {
   return server === "" ? "the update server" : `the WSUS server "${server}"`;
 }
 
-/** A service that is off explains many an error; where the error says so itself, once is enough. */
+/** A disabled service explains many errors; it is not repeated if the error itself says so. */
 function disabledFacts(
   fault: WinupdateFault,
-  { disabled }: FaultSurroundings,
+  { disabled }: FaultContext,
 ): readonly string[] {
   const isSaid = codeOf(fault) === "80070422" && disabled.every((name) => name === "wuauserv");
   return isSaid ? [] : disabled.map((name) => `the service ${name} is disabled`);

@@ -1,34 +1,34 @@
 /**
- * Names of Windows' updates. A name is made of ids as far as there are any: titles hold versions and
- * channels, and are in the host's language, and a server that goes by the name would have a new package
- * every day. What has a title alone is called by that without its versions. Pure.
+ * Package names for Windows updates, and their order. A name consists of ids where possible: titles
+ * contain versions and channels and are in the host's language, so that a server would see a new
+ * package every day. An update that has only a title is named by that, without its versions. Pure.
  */
 
 import { quoteWords } from "../../redact.ts";
-import { compareNumbers } from "../number_order.ts";
-import type { WinupdateItem } from "./answer.ts";
-import { classOf } from "./class.ts";
+import { compareVersionNumbers } from "../version_numbers.ts";
+import type { WinupdateItem } from "./search.ts";
+import { classOf } from "./sources.ts";
 
-/** Longer names are cut; a hardware id is shorter. */
-const LONGEST_NAME = 300;
+/** Longer names are truncated; a hardware id is shorter. */
+const MAX_NAME_LENGTH = 300;
 
-/** More of a title says nothing more of what it is. */
-const LONGEST_TITLE = 500;
+/** Characters of a title that count. */
+const MAX_TITLE_LENGTH = 500;
 
 /**
- * The KB numbers of an update, the lowest first: the agent keeps no order. WSUS publishers give numbers
- * of their own, and words; those are no articles of Microsoft's. Where the agent tells none, a title
- * may have one.
+ * The KB numbers of an update in ascending order: the agent's order varies. WSUS publishers use other
+ * numbers, and words, which are not articles of Microsoft. Without a number from the agent, the title
+ * may contain one.
  */
 export function kbsOf(item: WinupdateItem): string[] {
   const ids = item.kb.map((id) => id.replace(/^KB[\s-]*/i, "").trim())
     .filter((id) => /^\d{4,9}$/.test(id));
-  if (ids.length > 0) return inOrder(ids);
+  if (ids.length > 0) return sortedKbs(ids);
   const inTitle = isDriver(item) ? [] : kbsInTitle(item);
   return inTitle.length === 1 ? inTitle : [];
 }
 
-function inOrder(ids: readonly string[]): string[] {
+function sortedKbs(ids: readonly string[]): string[] {
   const numbers = new Set(ids.map(Number));
   return [...numbers].toSorted((a, b) => a - b).map((number) => `KB${number}`);
 }
@@ -37,23 +37,24 @@ function isDriver({ categories, type }: WinupdateItem): boolean {
   return classOf(categories, type) === "drivers";
 }
 
-/** The numbers in a title, which are the same in every language. */
+/** The KB numbers in a title, which are the same in every language. */
 function kbsInTitle({ title }: WinupdateItem): string[] {
-  return inOrder([...title.matchAll(/\bKB[\s-]?(\d{6,8})(?!\d)/gi)].map(([, id = ""]) => id));
+  return sortedKbs([...title.matchAll(/\bKB[\s-]?(\d{6,8})(?!\d)/gi)].map(([, id = ""]) => id));
 }
 
 /**
- * The name of the package that an update is of:
+ * The package name of an update:
  *
- * - its lowest KB number alone, which updates of one KB for several products share;
- * - of a driver its class and hardware id, since who made it and what it is called are words that
- *   change; without a hardware id these words, without versions;
- * - of definitions without a KB number, which have another id each time, one name for all;
- * - else its title without the versions in brackets and without dates, which a new version of it keeps;
- *   not if that is one word, or holds a version still: `.NET 8.0.4` may be a product or a version of one;
- * - else the beginning of its own id, which a new revision keeps.
+ * - the lowest KB number, which updates of one KB for several products share;
+ * - for a driver its class and hardware id, because its provider and model are words that change;
+ *   without a hardware id these words, without versions;
+ * - for definitions without a KB number, whose id changes every time, one name for all;
+ * - else the title without versions in brackets and without dates, which is the same for its next
+ *   version; but not one word, or a title that still contains a version: `.NET 8.0.4` can be a product
+ *   or a version;
+ * - else the beginning of the update's id, which is the same for its next revision.
  */
-export function nameOf(item: WinupdateItem): string {
+export function packageNameOf(item: WinupdateItem): string {
   const [kb] = kbsOf(item);
   if (kb !== undefined) return kb;
   const driver = driverName(item);
@@ -68,32 +69,31 @@ function driverName({ driver }: WinupdateItem): string {
   const id = driver.hardwareId.toUpperCase();
   const kind = driver.class.toUpperCase();
   const words = `${driver.provider} ${driver.model || driver.class}`;
-  const name = id === "" ? unversioned(words, VERSIONS) : kind === "" ? id : `${kind} [${id}]`;
-  return quoteWords(name, LONGEST_NAME);
+  const name = id === "" ? withoutVersions(words, VERSIONS) : kind === "" ? id : `${kind} [${id}]`;
+  return quoteWords(name, MAX_NAME_LENGTH);
 }
 
-/** Empty where that says nothing of what the update is, or may not be the same in the next version. */
+/** Empty if the title does not identify the update, or can change with its next version. */
 function nameInTitle(item: WinupdateItem): string {
-  const title = item.title.slice(0, LONGEST_TITLE);
-  // Of several KB numbers each may be what the update is, or what it replaces.
+  const title = item.title.slice(0, MAX_TITLE_LENGTH);
+  // With several KB numbers each can be the update, or what it replaces.
   if (!isDriver(item) && kbsInTitle(item).length > 0) return "";
-  const name = isDriver(item) ? unversioned(title, VERSIONS) : unversioned(title);
+  const name = isDriver(item) ? withoutVersions(title, VERSIONS) : withoutVersions(title);
   const words = name.split(/[\s()]+/).filter((word) => /\p{L}/u.test(word));
-  return words.length < 2 || /\d\.\d+\.\d/.test(name) ? "" : quoteWords(name, LONGEST_NAME);
+  return words.length < 2 || /\d\.\d+\.\d/.test(name) ? "" : quoteWords(name, MAX_NAME_LENGTH);
 }
 
-/** A pair of brackets with a version in it: `(Build 119.0.2151.58)`. */
+/** Brackets that contain a version: `(Build 119.0.2151.58)`. */
 const BRACKETS = /[([（【][^()[\]（）【】]*\d\.\d[^()[\]（）【】]*[)\]）】]/g;
 const VERSIONS = /(?<![\p{L}\d.])v?\d+(?:\.\d+)+/giu;
 const DATES = /(?<![\p{L}\d.-])\d{4}-\d{2}(?:-\d{2})?(?![\p{L}\d.-])/gu;
 const NUMBERS = /(?<![\p{L}\d.-])\d+(?![\p{L}\d.-])/gu;
 
 /**
- * A text without the versions in brackets and what else is one, without the number that one of them
- * begins with ("Version 119"), and without dates. `25H2` is no version in this sense: two of them are
- * two products.
+ * Removes versions in brackets, matches of `others`, numbers that one of these versions begins with
+ * ("Version 119"), and dates. `25H2` is not a version here: two of them are two products.
  */
-function unversioned(text: string, others?: RegExp): string {
+function withoutVersions(text: string, others?: RegExp): string {
   const majors = new Set<string>();
   const drop = (part: string) => {
     const [major = ""] = /\d+(?=\.\d)/.exec(part) ?? [];
@@ -106,7 +106,7 @@ function unversioned(text: string, others?: RegExp): string {
     .replace(/\s+/g, " ").replace(/^[\s,;:–—-]+|[\s,;:–—-]+$/g, "");
 }
 
-/** A version in brackets in a title, whatever the word before it: `(Version 1.421.100.0)`. */
+/** A version in brackets, after any word: `(Version 1.421.100.0)`. */
 const VERSION = /\([^()\d]*(\d+(?:\.\d+){2,5})[^()]*\)/;
 
 /** The version in a title; `null` if there is none. */
@@ -115,10 +115,10 @@ export function versionInTitle(title: string): readonly number[] | null {
   return version === undefined ? null : version.split(".").map(Number);
 }
 
-/** Whether `a` is the newer of two updates of one name. The order does not depend on their places. */
+/** Whether `a` is the newer of two updates of one name; a total order. */
 export function isNewer(a: WinupdateItem, b: WinupdateItem): boolean {
   const [one, other] = [versionInTitle(a.title), versionInTitle(b.title)];
-  const order = (one && other ? compareNumbers(one, other) : 0) ||
+  const order = (one && other ? compareVersionNumbers(one, other) : 0) ||
     compareTexts(a.deployed, b.deployed) || a.revision - b.revision || compareTexts(b.id, a.id);
   return order > 0;
 }

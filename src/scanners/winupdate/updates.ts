@@ -1,36 +1,35 @@
-/** Makes updates of what the Windows Update Agent told, and warnings of what it left out. Pure. */
+/** Converts the result of a search into updates, gaps and notes. Pure. */
 
 import { quoteWords } from "../../redact.ts";
-import type { WinupdateAnswer, WinupdateItem } from "./answer.ts";
-import { classOf, isSecurityCategory } from "./class.ts";
-import { isNewer, kbsOf, nameOf } from "./identity.ts";
-import { asksWsus, sourceOf } from "./sources.ts";
 import type { RebootHint, Severity, Update } from "../../update.ts";
+import { isNewer, kbsOf, packageNameOf } from "./identity.ts";
+import type { WinupdateAnswer, WinupdateItem } from "./search.ts";
+import { asksWsus, classOf, isSecurityCategory, sourceOf } from "./sources.ts";
 
-/** Longer titles are cut; more of one KB number are counted. */
-const LONGEST_TITLE = 300;
-const MOST_TITLES = 5;
+/** Longer titles are truncated; further titles of one KB number are counted. */
+const MAX_TITLE_LENGTH = 300;
+const MAX_TITLES = 5;
 
-/** A word of MSRC's is no longer. */
-const LONGEST_WORD = 40;
+/** The severities of MSRC are shorter. */
+const MAX_SEVERITY_LENGTH = 40;
 
-/** Longer descriptions are cut: what follows is the same sentence in each of them. */
-const LONGEST_DESCRIPTION = 500;
+/** Longer descriptions are truncated: they all end in the same sentences. */
+const MAX_DESCRIPTION_LENGTH = 500;
 
-/** A `DECIMAL` may be anything; nothing is downloaded that is larger. */
-const LARGEST_BYTES = 1e15;
+/** A `DECIMAL` can hold any number; no download is larger. */
+const MAX_SIZE_BYTES = 1e15;
 
-/** Worst first; `null`: nobody says. */
+/** Worst first; `null`: unknown. */
 const SEVERITIES: readonly (Severity | null)[] = ["critical", "important", "moderate", "low", null];
 
 /** `InstallationRebootBehavior` of wuapi.h, by number. */
 const REBOOTS: readonly RebootHint[] = ["never", "required", "maybe"];
-/** Worst first; `null`: that is not told. */
+/** Worst first; `null`: unknown. */
 const WORST_REBOOTS: readonly (RebootHint | null)[] = ["required", "maybe", null, "never"];
 
-/** The updates, one a name: several of one KB number are one update of that. */
+/** Describes the updates, one per package name: several of one KB number become one update. */
 export function describeUpdates(answer: WinupdateAnswer): Update[] {
-  return [...Map.groupBy(answer.updates, nameOf)].map(([name, items]) =>
+  return [...Map.groupBy(answer.updates, packageNameOf)].map(([name, items]) =>
     describeUpdate(name, items, answer)
   );
 }
@@ -41,7 +40,7 @@ function describeUpdate(
   answer: WinupdateAnswer,
 ): Update {
   const newest = items.reduce((best, item) => isNewer(item, best) ? item : best);
-  // Definitions contain those before: an older version that is offered as well says nothing more.
+  // Definitions are cumulative: an older version that is also offered adds nothing.
   const all = classOf(newest.categories, newest.type) === "definitions" ? [newest] : items;
   const sizes = all.map(sizeOf).filter((size) => size !== null);
   const security = all.map(isSecurity);
@@ -66,34 +65,34 @@ function describeUpdate(
   };
 }
 
-/** What is missing from the list; what a search with errors lacks is told by its sources. */
-export function tellGaps(answer: WinupdateAnswer): string[] {
+/** Describes what is missing from the list; the sources describe an incomplete search. */
+export function describeGaps(answer: WinupdateAnswer): string[] {
   return answer.unread > 0 ? [`Updates that could not be read: ${answer.unread}`] : [];
 }
 
-/** What a person should know of a list that is all that its server tells. */
-export function tellLimits(answer: WinupdateAnswer): string[] {
-  const limits: string[] = [];
+/** Notes for the reader of a list that is complete as far as its server offers updates. */
+export function describeNotes(answer: WinupdateAnswer): string[] {
+  const notes: string[] = [];
   if (answer.updates.length === 0 && asksWsus(answer)) {
-    limits.push(
-      "The host asks a WSUS server, which tells only of updates that were approved there",
+    notes.push(
+      "The host asks a WSUS server, which lists only updates that were approved there",
     );
   }
   if (!answer.withOptional) {
-    limits.push(
+    notes.push(
       "This Windows Update Agent cannot be asked for updates that are offered as optional",
     );
   }
   if (answer.reboot?.isRequired) {
-    limits.push("Windows waits for a restart: until then it may not tell of every update");
+    notes.push("Windows needs a restart: until then its list may not be complete");
   }
-  return limits;
+  return notes;
 }
 
 /** `daOptionalInstallation` of wuapi.h. */
 const OPTIONAL = 4;
 
-/** Windows installs these only where somebody picks them. */
+/** Windows installs these only if a user selects them. */
 function isOptional({ browseOnly, deployment }: WinupdateItem): boolean {
   return browseOnly || deployment === OPTIONAL;
 }
@@ -106,13 +105,13 @@ function isBulletin(id: string): boolean {
   return /^MS\d{2}-\d{3}$/.test(id);
 }
 
-/** The worst of several, with its own word. */
+/** The worst severity of several updates, with its original word. */
 function worstSeverity(
   items: readonly WinupdateItem[],
 ): Pick<Update, "severity" | "severityReason"> {
   const rank = (item: WinupdateItem) => SEVERITIES.indexOf(severityOf(item));
   const worst = items.reduce((worst, item) => rank(item) < rank(worst) ? item : worst);
-  const word = quoteWords(worst.severity, LONGEST_WORD);
+  const word = quoteWords(worst.severity, MAX_SEVERITY_LENGTH);
   return {
     severity: severityOf(worst),
     severityReason: `MsrcSeverity is ${word === "" ? "empty" : `"${word}"`}`,
@@ -123,7 +122,7 @@ function severityOf({ severity }: WinupdateItem): Severity | null {
   return SEVERITIES.find((known) => known === severity.toLowerCase()) ?? null;
 }
 
-/** `required` as soon as one says so; `null` where one of the others does not tell. */
+/** `required` if one update says so; `null` if one of the others does not say. */
 function worstReboot(items: readonly WinupdateItem[]): RebootHint | null {
   const hints = items.map(({ rebootBehavior }) =>
     REBOOTS.find((_, number) => number === rebootBehavior) ?? null
@@ -132,27 +131,27 @@ function worstReboot(items: readonly WinupdateItem[]): RebootHint | null {
   return hints.toSorted((a, b) => rank(a) - rank(b))[0] ?? null;
 }
 
-/** Categories decide, and CVEs; `null` where there is neither. */
+/** Categories and CVEs decide; `null` if there are neither. */
 function isSecurity({ categories, cves }: WinupdateItem): boolean | null {
   if (isSecurityCategory(categories) || cves.some((id) => isCve(id.toUpperCase()))) return true;
   return categories.length === 0 ? null : false;
 }
 
-/** The sum of all that might have to be fetched, which is often many times what is. */
+/** The upper bound of the download, which is often many times the real size. */
 function sizeOf({ maxDownloadSize }: WinupdateItem): number | null {
   const bytes = /^\d+(?:[.,]0*)?$/.test(maxDownloadSize) ? parseInt(maxDownloadSize, 10) : 0;
-  return bytes > 0 && bytes <= LARGEST_BYTES ? bytes : null;
+  return bytes > 0 && bytes <= MAX_SIZE_BYTES ? bytes : null;
 }
 
-/** The titles, what the newest says of itself, and the day. */
+/** The titles, the description of the newest update, and the day of its publication. */
 function describe(newest: WinupdateItem, all: readonly WinupdateItem[]): string | null {
   const titles = titlesOf(newest, all);
-  const told = titles.slice(0, MOST_TITLES).join("; ");
-  const more = titles.length > MOST_TITLES ? ` and ${titles.length - MOST_TITLES} more` : "";
+  const named = titles.slice(0, MAX_TITLES).join("; ");
+  const more = titles.length > MAX_TITLES ? ` and ${titles.length - MAX_TITLES} more` : "";
   const [day] = /^\d{4}-\d\d-\d\d(?=T)/.exec(newest.deployed) ?? [];
   const sentences = [
-    asSentence(told + more),
-    newest.description.slice(0, LONGEST_DESCRIPTION).toWellFormed(),
+    asSentence(named + more),
+    newest.description.slice(0, MAX_DESCRIPTION_LENGTH).toWellFormed(),
     day === undefined ? "" : `Published ${day}.`,
     all.every((item) => sizeOf(item) === null) ? "" : "The size is the most that it may be.",
   ];
@@ -164,7 +163,7 @@ function titlesOf(newest: WinupdateItem, all: readonly WinupdateItem[]): string[
 }
 
 function titleOf({ title }: WinupdateItem): string {
-  return title.slice(0, LONGEST_TITLE).toWellFormed().trim();
+  return title.slice(0, MAX_TITLE_LENGTH).toWellFormed().trim();
 }
 
 function asSentence(text: string): string {

@@ -1,16 +1,26 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
+  BEGIN,
   encodeCommand,
+  END,
+  frameScript,
   parseEnvelope,
   powershellPath,
+  pwshDirectory,
   runPowershell,
-  windowsFolder,
+  runPwsh,
+  windowsDirectory,
 } from "../../../src/scanners/powershell/powershell.ts";
-import { frameScript } from "../../../src/scanners/powershell/frame.ts";
 import { ScanError, type ScanErrorReason } from "../../../src/scanners/scanner.ts";
-import { CommandError, type RunResult } from "../../../src/system/process.ts";
+import {
+  CommandError,
+  type CommandErrorReason,
+  type RunOptions,
+  type RunResult,
+} from "../../../src/system/process.ts";
 import { succeeded } from "../fixture.ts";
+import { WingetHost } from "../winget/host.ts";
 import { asRead, base64, envelope, PowershellHost, scriptOf, utf16 } from "./stub.ts";
 
 const OPTIONS = { timeoutMs: 60_000 };
@@ -38,7 +48,7 @@ const UNREADABLE: readonly [string, string, ScanErrorReason][] = [
 ];
 
 for (const [name, stdout, reason] of UNREADABLE) {
-  Deno.test(`parseEnvelope() refuses ${name}`, () => {
+  Deno.test(`parseEnvelope() rejects ${name}`, () => {
     assertEquals(refused(stdout).reason, reason);
   });
 }
@@ -61,20 +71,20 @@ for (const [name, stdout] of READABLE) {
 }
 
 Deno.test("parseEnvelope() reads an answer among German words in an OEM code page", () => {
-  // "für" as code page 850 has it is no UTF-8.
+  // "für" in code page 850 is not UTF-8.
   const german = Uint8Array.from([0x66, 0x81, 0x72, 0x0d, 0x0a]);
   const bytes = [...german, ...new TextEncoder().encode(envelope("[1]")), ...german];
   assertEquals(parseEnvelope(asRead(Uint8Array.from(bytes))), [1]);
 });
 
-Deno.test("parseEnvelope() gives any JSON value back, whatever is printed around it", () => {
+Deno.test("parseEnvelope() returns any JSON value among any other output", () => {
   const noise = fc.string({ unit: "binary" }).filter((text) => !text.includes("<<<"));
   fc.assert(fc.property(fc.json(), noise, noise, (json, before, after) => {
     assertEquals(parseEnvelope(before + envelope(json) + after), JSON.parse(json));
   }));
 });
 
-Deno.test("parseEnvelope() reads the whole of an answer or nothing, wherever it is cut", () => {
+Deno.test("parseEnvelope() rejects an answer truncated at any byte", () => {
   fc.assert(fc.property(fc.json(), fc.double({ min: 0, max: 1, noNaN: true }), (json, share) => {
     const bytes = new TextEncoder().encode(envelope(json).trimEnd());
     const cut = asRead(bytes.slice(0, Math.floor(share * (bytes.length - 1))));
@@ -82,7 +92,7 @@ Deno.test("parseEnvelope() reads the whole of an answer or nothing, wherever it 
   }));
 });
 
-Deno.test("parseEnvelope() throws nothing but ScanError", () => {
+Deno.test("parseEnvelope() throws only ScanError", () => {
   const part = fc.oneof(
     fc.constantFrom("<<<BEGIN>>>", "<<<END>>>", "<<<", "\0", "\r\n", "e30=", base64("[")),
     fc.string({ unit: "binary" }),
@@ -96,14 +106,14 @@ Deno.test("parseEnvelope() throws nothing but ScanError", () => {
   }));
 });
 
-Deno.test("parseEnvelope() comes to its end with a line of 10 MB, whatever it is made of", () => {
-  // A search that began anew at each character would take hours.
+Deno.test("parseEnvelope() takes linear time for a line of 10 MB", () => {
+  // A search that restarts at each character would take hours.
   for (const unit of ["<<<BEGIN>>", "<<<BEGIN>>>", "a ", "\0", "="]) {
     refused(`<<<BEGIN>>>${unit.repeat(10_000_000 / unit.length)}<<<END>>>`);
   }
 });
 
-Deno.test("runPowershell() asks the one of the system, with the script within the frame", async () => {
+Deno.test("runPowershell() runs the system's PowerShell with the framed script", async () => {
   const host = new PowershellHost(succeeded(envelope('{"a":[1]}')));
   assertEquals(await runPowershell(host, "$answer=@{a=@(1)}", OPTIONS), { a: [1] });
   const [asked] = host.asked;
@@ -124,19 +134,19 @@ Deno.test("runPowershell() asks the one of the system, with the script within th
   assertEquals(asked.options, { timeoutMs: 60_000, maxOutputBytes: 33_554_432 });
 });
 
-Deno.test("runPowershell() hands the signal on", async () => {
+Deno.test("runPowershell() passes the signal on", async () => {
   const host = new PowershellHost(succeeded(envelope("1")));
   const { signal } = new AbortController();
   await runPowershell(host, "", { ...OPTIONS, signal });
   assertEquals(host.asked[0]?.options.signal, signal);
 });
 
-Deno.test("runPowershell() sends scripts up to the longest command line, and no longer ones", async () => {
+Deno.test("runPowershell() runs scripts up to the longest command line, and rejects longer ones", async () => {
   const longest: number[] = [];
-  // A script grows the line by four characters at once: a folder's name makes it meet the limit.
-  for (const folder of ["W", "Wi", "Win", "Wind"]) {
+  // A script grows the line by four characters at once: the name of a directory makes it reach the limit.
+  for (const directory of ["W", "Wi", "Win", "Wind"]) {
     const host = new PowershellHost(succeeded(envelope("1")));
-    host.environment.set("SystemRoot", `C:\\${folder}`);
+    host.environment.set("SystemRoot", `C:\\${directory}`);
     const fits = (length: number) => runPowershell(host, "#".repeat(length), OPTIONS);
     const lengths = { good: 0, bad: 20_000 };
     while (lengths.bad - lengths.good > 1) {
@@ -296,24 +306,24 @@ for (const [name, answer, reason, message] of FAILURES) {
   });
 }
 
-Deno.test("runPowershell() takes no other value for the word of a constrained PowerShell", async () => {
+Deno.test("runPowershell() does not mistake another value for constrained language mode", async () => {
   for (const value of [[], { constrained: false }, { constrained: "true" }, { a: 1 }]) {
     const host = new PowershellHost(succeeded(envelope(JSON.stringify(value))));
     assertEquals(await runPowershell(host, "", OPTIONS), value);
   }
 });
 
-Deno.test("runPowershell() hides no mistake of ours behind a PowerShell that does not run", async () => {
+Deno.test("runPowershell() does not hide a programming error behind a failed run", async () => {
   const host = new PowershellHost(new TypeError("oops"));
   await assertRejects(() => runPowershell(host, "", OPTIONS), TypeError, "oops");
 });
 
-Deno.test("runPowershell() takes an answer that is whole, however PowerShell ended", async () => {
+Deno.test("runPowershell() accepts a complete answer with any exit code", async () => {
   const host = new PowershellHost(ended(1, envelope("null")));
   assertEquals(await runPowershell(host, "", OPTIONS), null);
 });
 
-Deno.test("powershellPath() takes Windows' folder from the environment, if it is one", () => {
+Deno.test("powershellPath() reads the Windows directory from the environment, and rejects other paths", () => {
   const host = new PowershellHost();
   const rows: readonly [string, string | undefined][] = [
     ["", "C:\\Windows"],
@@ -327,12 +337,12 @@ Deno.test("powershellPath() takes Windows' folder from the environment, if it is
     ['C:\\Win"dows', undefined],
     ["C:/Windows", undefined],
   ];
-  for (const [value, folder] of rows) {
+  for (const [value, directory] of rows) {
     host.environment.set("SystemRoot", value);
-    assertEquals(windowsFolder(host), folder, value);
-    if (folder !== undefined) continue;
+    assertEquals(windowsDirectory(host), directory, value);
+    if (directory !== undefined) continue;
     const { reason, message } = assertThrows(() => powershellPath(host), ScanError);
-    const fact = `SystemRoot is "${value}", which is no folder on a drive`;
+    const fact = `SystemRoot is "${value}", which is not a directory on a drive`;
     assertEquals([reason, message], ["permanent", `Cannot run PowerShell: ${fact}`]);
   }
   host.environment.delete("SystemRoot");
@@ -347,4 +357,94 @@ Deno.test("encodeCommand() writes base64 of UTF-16LE", () => {
     const bytes = Uint8Array.from(atob(encodeCommand(script)), (byte) => byte.charCodeAt(0));
     assertEquals(new TextDecoder("utf-16le", { ignoreBOM: true }).decode(bytes), script);
   }));
+});
+
+Deno.test("frameScript() contains the script, and is ASCII", () => {
+  const framed = frameScript("$answer=1");
+  assert(framed.includes("\n$answer=1\n"));
+  assert(/^[\n -~]*$/.test(framed));
+});
+
+Deno.test("frameScript() is not an answer when it is echoed", () => {
+  const framed = frameScript("");
+  assert(!framed.includes(BEGIN) && !framed.includes(END));
+});
+
+Deno.test("frameScript() writes both markers in two pieces", () => {
+  const pieces = frameScript("").matchAll(/'([^']+)'\+'([^']+)'/g);
+  assertEquals([...pieces].map(([, one, other]) => `${one}${other}`), [BEGIN, END, BEGIN, END]);
+});
+
+Deno.test("frameScript() contains an answer for constrained language mode", () => {
+  const [, ready = ""] = /\n'([A-Za-z0-9+/=]+)'\n/.exec(frameScript("")) ?? [];
+  assertEquals(parseEnvelope(`${BEGIN}${ready}${END}`), { constrained: true });
+});
+
+const LIMITS = { timeoutMs: 1_000 };
+
+Deno.test("runPwsh() runs PowerShell 7 by its full path, and reads its envelope", async () => {
+  const host = new WingetHost();
+  host.answer = () => succeeded(`noise\r\n<<<BEGIN>>>\r\n${btoa('{"a":1}')}\r\n<<<END>>>\r\n`);
+  assertEquals(await runPwsh(host, "$answer = @{a=1}", LIMITS), { a: 1 });
+  const [program, thread] = host.asked[0] ?? [];
+  assertEquals([program, thread], ["C:\\Program Files\\PowerShell\\7\\pwsh.exe", "-MTA"]);
+});
+
+Deno.test("runPwsh() distinguishes a missing PowerShell from one that fails", async () => {
+  const host = new WingetHost();
+  const reasons: [CommandErrorReason, ScanErrorReason][] = [
+    ["not_found", "not_available"],
+    ["timeout", "transient"],
+    ["failed", "transient"],
+  ];
+  for (const [reason, expected] of reasons) {
+    host.answer = () => new CommandError("Cannot run", { reason });
+    const error = await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+    assertEquals(error.reason, expected);
+  }
+  host.answer = () => succeeded("");
+  await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+  const stderr = "Line |\r\n   1 |  foo\r\n     | Blocked by policy.\r\n";
+  for (const code of [0, 1]) {
+    host.answer = () => ({ code, stdout: "", stderr, truncated: false });
+    const { message } = await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+    assertEquals([message.includes("PowerShell 7"), message.includes("Blocked by policy.")], [
+      true,
+      true,
+    ]);
+  }
+});
+
+Deno.test("runPwsh() limits time and output, and passes the signal on", async () => {
+  const host = new WingetHost();
+  const given: RunOptions[] = [];
+  host.answer = (_, __, options) => {
+    given.push(options);
+    return succeeded(`<<<BEGIN>>>${btoa("1")}<<<END>>>`);
+  };
+  const { signal } = new AbortController();
+  await runPwsh(host, "", LIMITS);
+  await runPwsh(host, "", { ...LIMITS, signal });
+  const bounds = { timeoutMs: 1_000, maxOutputBytes: 33_554_432 };
+  assertEquals(given, [bounds, { ...bounds, signal }]);
+});
+
+Deno.test("runPwsh() does not hide a programming error, and reports constrained language mode", async () => {
+  const host = new WingetHost();
+  host.answer = () => new TypeError("oops");
+  await assertRejects(() => runPwsh(host, "", LIMITS), TypeError, "oops");
+  host.answer = () => succeeded(`<<<BEGIN>>>${btoa('{"constrained":true}')}<<<END>>>`);
+  const { reason } = await assertRejects(() => runPwsh(host, "", LIMITS), ScanError);
+  assertEquals(reason, "not_available");
+});
+
+Deno.test("pwshDirectory() is in the directory of 64-bit programs", () => {
+  const host = new WingetHost();
+  assertEquals(pwshDirectory(host), "C:\\Program Files\\PowerShell");
+  host.environment.set("ProgramFiles", "D:\\Programs");
+  assertEquals(pwshDirectory(host), "D:\\Programs\\PowerShell");
+  host.environment.set("ProgramW6432", "E:\\Programs");
+  assertEquals(pwshDirectory(host), "E:\\Programs\\PowerShell");
+  host.environment.clear();
+  assertEquals(pwshDirectory(host), "C:\\Program Files\\PowerShell");
 });

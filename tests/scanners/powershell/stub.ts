@@ -1,4 +1,4 @@
-/** What PowerShell prints, and a machine on which a stand-in for it does. */
+/** The output of PowerShell, and a fake machine with a stand-in for PowerShell. */
 
 import type { RunOptions, RunResult } from "../../../src/system/process.ts";
 import { FakeSystem } from "../../fakes/system.ts";
@@ -9,7 +9,7 @@ export function base64(text: string): string {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
-/** An answer as the frame prints it, of JSON that may well be none. */
+/** An answer as the frame prints it; `json` can be invalid. */
 export function envelope(json: string): string {
   return `\n<<<BEGIN>>>\n${base64(json)}\n<<<END>>>\n`;
 }
@@ -25,7 +25,7 @@ export function utf16(text: string): Uint8Array {
   return new Uint8Array(units.buffer);
 }
 
-/** What a program was asked. */
+/** One run of a program. */
 export interface Asked {
   readonly argv: readonly string[];
   readonly options: RunOptions;
@@ -37,7 +37,7 @@ export function scriptOf({ argv }: Asked): string {
   return new TextDecoder("utf-16le").decode(bytes);
 }
 
-/** A Windows whose PowerShell gives these answers, one a question and the last one for ever. */
+/** A Windows whose PowerShell gives these answers, one per run, and repeats the last one. */
 export class PowershellHost extends FakeSystem {
   readonly asked: Asked[] = [];
   answers: (RunResult | Error)[] = [];

@@ -1,11 +1,13 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ScanError, type ScanErrorReason } from "../../../src/scanners/scanner.ts";
 import {
-  complaintsIn,
-  cutGap,
-  gapsIn,
   lacksKnownSentence,
+  otherSentences,
+  parseNothingFound,
+  parseWingetSources,
   requireAnswer,
+  truncationGaps,
+  wingetGaps,
   wingetSources,
   wingetUpdates,
 } from "../../../src/scanners/winget/answer.ts";
@@ -21,13 +23,13 @@ function read(name: string) {
 }
 
 const NO_LIST: readonly [what: string, stdout: string, reason: ScanErrorReason, fact: string][] = [
-  ["nothing at all", "", "not_available", "it said nothing at all"],
-  ["a spinner alone", "\r   - \r   \\ \r\r\n", "not_available", "it said nothing at all"],
+  ["nothing at all", "", "not_available", "it printed nothing"],
+  ["a spinner alone", "\r   - \r   \\ \r\r\n", "not_available", "it printed nothing"],
   [
     "a source that failed",
     readFixture("winget", "nothing_source_failed.txt"),
     "transient",
-    "it found nothing, and said: Failed in attempting to update the source: winget; " +
+    "it found nothing, and printed: Failed in attempting to update the source: winget; " +
     "Failed when searching source; results will not be included: winget; " +
     "No installed package found matching input criteria.",
   ],
@@ -35,14 +37,14 @@ const NO_LIST: readonly [what: string, stdout: string, reason: ScanErrorReason, 
     "a source that failed, in another language",
     "Die Quelle ist nicht zu erreichen: winget\r\nEs wurde kein Paket gefunden.\r\n",
     "transient",
-    "it found nothing, and said: Die Quelle ist nicht zu erreichen: winget; " +
+    "it found nothing, and printed: Die Quelle ist nicht zu erreichen: winget; " +
     "Es wurde kein Paket gefunden.",
   ],
   [
     "one complaint",
     "Failed when opening source(s)\r\n",
     "transient",
-    "it found nothing, and said: Failed when opening source(s)",
+    "it found nothing, and printed: Failed when opening source(s)",
   ],
   ["half a sentence", "No installed package fou", "transient", "the answer is cut off"],
   [
@@ -60,7 +62,7 @@ const NO_LIST: readonly [what: string, stdout: string, reason: ScanErrorReason, 
 ];
 
 for (const [what, stdout, reason, fact] of NO_LIST) {
-  Deno.test(`requireAnswer() takes ${what} for no list`, () => {
+  Deno.test(`requireAnswer() rejects ${what}`, () => {
     const error = assertThrows(
       () => requireAnswer(parseWingetUpgrades(stdout), false),
       ScanError,
@@ -72,7 +74,7 @@ for (const [what, stdout, reason, fact] of NO_LIST) {
   });
 }
 
-Deno.test("requireAnswer() believes a known sentence, winget's own of that meaning, or the exit code", () => {
+Deno.test("requireAnswer() accepts a known sentence, this winget's own sentence, or the exit code", () => {
   for (const name of ["new_nothing.txt", "nothing_pins.txt", "report_nothing_unknown.txt"]) {
     requireAnswer(read(name), false);
   }
@@ -83,7 +85,7 @@ Deno.test("requireAnswer() believes a known sentence, winget's own of that meani
   requireAnswer(read("new_four_columns.txt"), false);
 });
 
-/** Sentences like those of winget's resources about a source that failed; the last of no known language. */
+/** Sentences about a failed source like those in winget's resources; the last in an unknown language. */
 const FAILED_IN_ITS_LANGUAGE = [
   "Failed in attempting to update the source: winget",
   "Fehler beim Versuch, die Quelle zu aktualisieren: winget",
@@ -99,7 +101,7 @@ const FAILED_IN_ITS_LANGUAGE = [
   "Nie udało się otworzyć źródła.",
 ];
 
-Deno.test("requireAnswer() believes no sentence about a failure, in whatever language", () => {
+Deno.test("requireAnswer() rejects a sentence about a failure in any language", () => {
   for (const sentence of FAILED_IN_ITS_LANGUAGE) {
     const answer = parseWingetUpgrades(`${sentence}\r\n`);
     const nothing = "No installed package found matching input criteria.";
@@ -113,7 +115,7 @@ Deno.test("requireAnswer() believes no sentence about a failure, in whatever lan
   }
 });
 
-Deno.test("wingetSources() names the source that winget complains of, wherever its name stands", () => {
+Deno.test("wingetSources() finds the name of a failed source anywhere in a sentence", () => {
   for (
     const [sentence, failed, rest] of [
       ["Fehler beim Versuch, die Quelle zu aktualisieren: winget", "winget", 0],
@@ -133,7 +135,7 @@ Deno.test("wingetSources() names the source that winget complains of, wherever i
   ]);
 });
 
-Deno.test("gapsIn() of a whole list is empty", () => {
+Deno.test("wingetGaps() returns nothing for a complete list", () => {
   const whole = [
     "new_five_columns.txt",
     "new_three_tables.txt",
@@ -143,10 +145,10 @@ Deno.test("gapsIn() of a whole list is empty", () => {
     "language_ru.txt",
     "language_ja.txt",
   ];
-  for (const name of whole) assertEquals(gapsIn(read(name)), [], name);
+  for (const name of whole) assertEquals(wingetGaps(read(name)), [], name);
 });
 
-Deno.test("gapsIn() tells what is missing", () => {
+Deno.test("wingetGaps() describes what is missing", () => {
   const rows: [name: string, gaps: string[]][] = [
     ["report_pins.txt", [
       "Packages with updates that are pinned, and not in the list: 3",
@@ -161,15 +163,15 @@ Deno.test("gapsIn() tells what is missing", () => {
     ]],
     ["nothing_pins.txt", ["Packages with updates that are pinned, and not in the list: 2"]],
   ];
-  for (const [name, gaps] of rows) assertEquals(gapsIn(read(name)), gaps, name);
+  for (const [name, gaps] of rows) assertEquals(wingetGaps(read(name)), gaps, name);
   const cutOff = readFixture("winget", "new_four_columns.txt").replace("2 upgrades", "3 upgrades");
-  assertEquals(gapsIn(parseWingetUpgrades(`${cutOff}4 pac`)), [
+  assertEquals(wingetGaps(parseWingetUpgrades(`${cutOff}4 pac`)), [
     "winget counts 3, 2 could be read",
     "Lines of winget's answer that were too long or cut off: 1",
   ]);
 });
 
-Deno.test("wingetUpdates() keeps one id in two versions, and the same twice once", () => {
+Deno.test("wingetUpdates() returns two versions of one id, and duplicates once", () => {
   const twice = wingetUpdates(read("report_same_twice.txt").rows);
   assertEquals(twice.map((update) => update.package), [
     "OpenWhisperSystems.Signal",
@@ -183,7 +185,7 @@ Deno.test("wingetUpdates() keeps one id in two versions, and the same twice once
   assertEquals(teams.map(({ currentVersion }) => currentVersion), ["1.4.00.23957", "1.2.0.24753"]);
 });
 
-Deno.test("wingetUpdates() invents no severity, version or source", () => {
+Deno.test("wingetUpdates() sets no severity, version or source that winget does not print", () => {
   const [update] = wingetUpdates(read("report_unknown.txt").rows);
   assertEquals(update, {
     package: "Mega.MEGASync",
@@ -207,26 +209,26 @@ Deno.test("wingetUpdates() invents no severity, version or source", () => {
   assertEquals(states, ["upgradable", "upgradable", "explicit_only", "pinned"]);
 });
 
-Deno.test("cutGap() names what was left out, and not all of much", () => {
+Deno.test("truncationGaps() counts all packages, and names five of seven", () => {
   const row = read("new_four_columns.txt").rows[0];
   const rows = Array.from({ length: 7 }, () => row).filter((one): one is WingetUpgrade => !!one);
-  assertEquals(cutGap([]), []);
-  const [gap = ""] = cutGap(rows);
+  assertEquals(truncationGaps([]), []);
+  const [gap = ""] = truncationGaps(rows);
   assertEquals(gap.match(/7-Zip/g)?.length, 5);
-  assertEquals(gap.includes("cut their ids or versions: 7 ("), true);
+  assertEquals(gap.includes("truncated their ids or versions: 7 ("), true);
 });
 
-Deno.test("gapsIn() tells five of winget's sentences, and not more", () => {
+Deno.test("wingetGaps() quotes at most five sentences", () => {
   const complaints = Array.from({ length: 7 }, (_, n) => `sentence ${n}`);
   assertEquals(
-    gapsIn(read("new_nothing.txt"), complaints),
+    wingetGaps(read("new_nothing.txt"), complaints),
     complaints.slice(0, 5).map((text) => `winget says: ${text}`),
   );
 });
 
 const NOTHING = "No installed package found matching input criteria.";
 
-Deno.test("lacksKnownSentence() is true of sentences alone, none of which is known to say nothing", () => {
+Deno.test("lacksKnownSentence() is true for sentences without a known one and without a table", () => {
   const rows: readonly [stdout: string, isLacking: boolean][] = [
     ["", false],
     [readFixture("winget", "new_four_columns.txt"), false],
@@ -242,9 +244,9 @@ Deno.test("lacksKnownSentence() is true of sentences alone, none of which is kno
   }
 });
 
-Deno.test("complaintsIn() lets one sentence say that nothing was found, and none beside a table", () => {
+Deno.test('otherSentences() leaves out one sentence for "nothing found", but none after a table', () => {
   const complaints = (stdout: string, learnt: string | null = null) =>
-    complaintsIn(parseWingetUpgrades(stdout), learnt);
+    otherSentences(parseWingetUpgrades(stdout), learnt);
   assertEquals(complaints(`${NOTHING}\r\n`), []);
   assertEquals(complaints(`Odd.\r\n${NOTHING}\r\n`), ["Odd."]);
   assertEquals(complaints(`${NOTHING}\r\n${NOTHING}\r\n`), [NOTHING]);
@@ -253,12 +255,12 @@ Deno.test("complaintsIn() lets one sentence say that nothing was found, and none
   assertEquals(complaints(`${table}\r\n${NOTHING}\r\n`), [NOTHING]);
 });
 
-Deno.test("requireAnswer() is content with one row", () => {
+Deno.test("requireAnswer() accepts one row", () => {
   const row = "Name Id Version Available\n-------------------------\na    b  1       2\n";
   requireAnswer(parseWingetUpgrades(`${row}1 upgrades available.\n`), false);
 });
 
-Deno.test("requireAnswer() takes a table of its own that is not understood for no list", () => {
+Deno.test("requireAnswer() rejects an unreadable table without a main table", () => {
   const caption = "The following packages require explicit targeting for upgrade:";
   const other = `${NOTHING}\n\n${caption}\nName Id\n--------\nGit  Git.Git\n`;
   const answer = parseWingetUpgrades(other);
@@ -267,7 +269,7 @@ Deno.test("requireAnswer() takes a table of its own that is not understood for n
   assertEquals(error.message, "Cannot list updates with winget: its table is not understood");
 });
 
-Deno.test("requireAnswer() believes no complaint, though the exit code says that nothing was found", () => {
+Deno.test("requireAnswer() rejects an error message even if the exit code says that nothing was found", () => {
   const complaints = ["Failed when opening source(s)", "Internal ERROR", "Ups: 0X8a15000F"];
   for (const complaint of complaints) {
     assertThrows(() => requireAnswer(parseWingetUpgrades(`${complaint}\n`), true), ScanError);
@@ -278,16 +280,16 @@ Deno.test("requireAnswer() believes no complaint, though the exit code says that
   }
 });
 
-Deno.test("requireAnswer() quotes five sentences, and not more", () => {
+Deno.test("requireAnswer() quotes at most five sentences", () => {
   const lines = ["one.", "two.", "three.", "four.", "five.", "six."];
   const answer = (count: number) => parseWingetUpgrades(`${lines.slice(0, count).join("\n")}\n`);
   for (const count of [5, 6]) {
     const { message } = assertThrows(() => requireAnswer(answer(count), false), ScanError);
-    assertEquals(message.split(", and said: ")[1], "one.; two.; three.; four.; five.");
+    assertEquals(message.split(", and printed: ")[1], "one.; two.; three.; four.; five.");
   }
 });
 
-Deno.test("gapsIn() tells each kind of what is missing by itself, and how much", () => {
+Deno.test("wingetGaps() describes and counts each kind of gap", () => {
   const whole: WingetUpgrades = {
     rows: read("new_four_columns.txt").rows,
     announced: 2,
@@ -305,7 +307,7 @@ Deno.test("gapsIn() tells each kind of what is missing by itself, and how much",
     [{ announced: 1 }, ["winget counts 1, 2 could be read"]],
     [{ announced: null }, [count]],
     [{ announced: null, hasMainTable: false }, []],
-    // With winget's count, such a line is a piece of a row that was read.
+    // If winget's count is known, such a line is a piece of a row that was read.
     [{ unreadableRows: 1 }, []],
     [{ announced: null, hasMainTable: false, unreadableRows: 1 }, [
       "Lines of winget's tables that could not be read: 1",
@@ -316,10 +318,10 @@ Deno.test("gapsIn() tells each kind of what is missing by itself, and how much",
     [{ dropped: 1 }, ["Lines of winget's answer that were too long or cut off: 1"]],
     [{ messages: ["Odd."] }, ["winget says: Odd."]],
   ];
-  for (const [fields, gaps] of rows) assertEquals(gapsIn({ ...whole, ...fields }), gaps);
+  for (const [fields, gaps] of rows) assertEquals(wingetGaps({ ...whole, ...fields }), gaps);
 });
 
-Deno.test("requireAnswer() takes an answer that was cut off for none, though nothing was found", () => {
+Deno.test("requireAnswer() rejects a truncated answer even if nothing was found", () => {
   const answer = parseWingetUpgrades(`${NOTHING}\r\nHalf a sent`);
   const error = assertThrows(() => requireAnswer(answer, true), ScanError);
   assertEquals([error.reason, error.message], [
@@ -328,7 +330,7 @@ Deno.test("requireAnswer() takes an answer that was cut off for none, though not
   ]);
 });
 
-Deno.test("wingetSources() takes no word that only holds a source's name for that source", () => {
+Deno.test("wingetSources() ignores a source name within another word", () => {
   for (const sentence of ["wingets fail", "my-xwinget fails", "winget2 fails", "1winget fails"]) {
     const { sources, rest } = wingetSources([sentence]);
     assertEquals([sources.map(({ result }) => result), rest], [["ok", "not_asked"], [sentence]]);
@@ -342,7 +344,7 @@ Deno.test("wingetSources() takes no word that only holds a source's name for tha
   assertEquals(both.sources.map(({ tellsSecurity }) => tellsSecurity), [false, false]);
 });
 
-Deno.test("wingetSources() tells sources apart whose names hold each other, or signs", () => {
+Deno.test("wingetSources() distinguishes names that contain each other, or special characters", () => {
   const known = ["winget", "winget-font", "a.b (c)"].map((name) => (
     { name, url: null, isExplicit: name === "winget-font" }
   ));
@@ -355,30 +357,35 @@ Deno.test("wingetSources() tells sources apart whose names hold each other, or s
   assertEquals(results("Failed: axb (c)"), ["ok", "not_asked", "missing"]);
 });
 
-Deno.test("wingetUpdates() knows no version that is unknown or empty, and keeps what a row says", () => {
+Deno.test("wingetUpdates() has no current version if it is unknown or empty", () => {
   const [row] = read("new_four_columns.txt").rows;
   if (!row) throw new Error("no row");
-  const told = (fields: Partial<WingetUpgrade>) => {
+  const described = (fields: Partial<WingetUpgrade>) => {
     const [update] = wingetUpdates([{ ...row, ...fields }]);
     return [update?.currentVersion, update?.state, update?.source, update?.description];
   };
   const name = "7-Zip 23.01 (x64)";
-  assertEquals(told({}), ["23.01", "upgradable", "winget", name]);
-  assertEquals(told({ source: "private" }), ["23.01", "upgradable", "private", name]);
-  assertEquals(told({ version: "" }), [null, "unknown_current", "winget", name]);
-  assertEquals(told({ version: "Unknown" }), [null, "unknown_current", "winget", name]);
-  assertEquals(told({ version: "Unknown", state: "pinned" }), [null, "pinned", "winget", name]);
-  assertEquals(told({ name: "" }), ["23.01", "upgradable", "winget", null]);
+  assertEquals(described({}), ["23.01", "upgradable", "winget", name]);
+  assertEquals(described({ source: "private" }), ["23.01", "upgradable", "private", name]);
+  assertEquals(described({ version: "" }), [null, "unknown_current", "winget", name]);
+  assertEquals(described({ version: "Unknown" }), [null, "unknown_current", "winget", name]);
+  assertEquals(described({ version: "Unknown", state: "pinned" }), [
+    null,
+    "pinned",
+    "winget",
+    name,
+  ]);
+  assertEquals(described({ name: "" }), ["23.01", "upgradable", "winget", null]);
 });
 
-Deno.test("cutGap() names five of them", () => {
+Deno.test("truncationGaps() names at most five packages", () => {
   const [row] = read("new_four_columns.txt").rows;
   const names = (count: number) =>
-    cutGap(Array(count).fill(row)).join().match(/7-Zip/g)?.length ?? 0;
+    truncationGaps(Array(count).fill(row)).join().match(/7-Zip/g)?.length ?? 0;
   assertEquals([names(0), names(1), names(5), names(6)], [0, 1, 5, 5]);
 });
 
-Deno.test("requireAnswer() is content with a table whose only row cannot be read, and gapsIn() tells of it", () => {
+Deno.test("requireAnswer() accepts a table whose only row is unreadable, and wingetGaps() reports the row", () => {
   const lines = [
     "Name Id  Version Available Source",
     "-".repeat(33),
@@ -387,10 +394,60 @@ Deno.test("requireAnswer() is content with a table whose only row cannot be read
   ];
   const answer = parseWingetUpgrades(`${lines.join("\n")}\n1 upgrades available.\n`);
   requireAnswer(answer, false);
-  assertEquals([answer.rows, gapsIn(answer)[0]], [[], "winget counts 1, 0 could be read"]);
-  // Of more rows, or of none that winget counts, the table is in doubt.
+  assertEquals([answer.rows, wingetGaps(answer)[0]], [[], "winget counts 1, 0 could be read"]);
+  // With more rows, or without a count, the table is in doubt.
   for (const count of ["2 upgrades available.\n", ""]) {
     const other = parseWingetUpgrades(`${lines.join("\n")}\n${count}`);
     assertThrows(() => requireAnswer(other, false), ScanError, "its table is not understood");
   }
+});
+
+const DEFAULT = readFixture("winget", "sources_default.txt");
+
+Deno.test("parseWingetSources() reads one object per line, also without Explicit", () => {
+  const found = parseWingetSources(readFixture("winget", "sources_private.txt"));
+  assertEquals(found?.map(({ name, isExplicit }) => [name, isExplicit]), [
+    ["msstore", false],
+    ["winget", false],
+    ["winget-font", true],
+    ["contoso", false],
+  ]);
+  assertEquals(found?.[1]?.url, "https://cdn.winget.microsoft.com/cache");
+  assertEquals(parseWingetSources('\ufeff   - \r{"Name":"a"}'), [
+    { name: "a", url: null, isExplicit: false },
+  ]);
+});
+
+Deno.test("parseWingetSources() rejects an incomplete list", () => {
+  const bad = ["", "\r\n", "No sources.\r\n", `${DEFAULT}x\r\n`, "[]", "null", "{}", '{"Name":""}'];
+  const many = '{"Name":"a"}\n'.repeat(51);
+  for (
+    const text of [
+      ...bad,
+      DEFAULT.slice(0, -5),
+      '{"Name":1}',
+      many,
+      `{"Name":"${"x".repeat(201)}"}`,
+    ]
+  ) {
+    assertEquals(parseWingetSources(text), null, text);
+  }
+  assertEquals(parseWingetSources('{"Name":"a"}\n'.repeat(50))?.length, 50);
+});
+
+Deno.test("wingetSources() without a list has Microsoft's two sources", () => {
+  assertEquals(wingetSources([]).sources.map(({ name }) => name), ["winget", "msstore"]);
+});
+
+Deno.test("parseNothingFound() returns the one sentence of an answer, and nothing of any other answer", () => {
+  const polish = "Nie znaleziono zainstalowanego pakietu.";
+  assertEquals(parseNothingFound(`\r - \r${polish}\r\n`), polish);
+  const useless = [
+    "",
+    `Ups.\r\n${polish}\r\n`,
+    `${polish}\r\nUps`,
+    `${polish}\r\n\r\n${readFixture("winget", "new_four_columns.txt")}`,
+    `${polish}\r\n\r\nOdd:\r\nName Id\r\n--------\r\nGit  Git.Git\r\n`,
+  ];
+  for (const stdout of useless) assertEquals(parseNothingFound(stdout), null, stdout);
 });

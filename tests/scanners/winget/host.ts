@@ -8,7 +8,7 @@ import { readFixture, succeeded } from "../fixture.ts";
 export const ALIAS = "C:\\Users\\anna\\AppData\\Local\\Microsoft\\WindowsApps\\winget.exe";
 export const PACKAGES = "C:\\Program Files\\WindowsApps";
 
-/** Files of Windows: folders are told apart by backslashes. */
+/** Files of Windows: backslashes separate directories. */
 class WindowsFiles extends FakeFiles {
   // deno-lint-ignore require-await
   override async list(_purpose: string, path: string): Promise<string[]> {
@@ -55,14 +55,14 @@ export class WingetHost extends FakeSystem {
     return answer;
   };
 
-  /** Makes it the host that a service sees. */
+  /** Changes the account to that of a service. */
   becomeSystem(): void {
     const profile = "C:\\Windows\\system32\\config\\systemprofile";
     this.environment.set("USERPROFILE", profile);
     this.environment.set("LOCALAPPDATA", `${profile}\\AppData\\Local`);
   }
 
-  /** Puts winget's package where services find it. */
+  /** Adds the package of winget where services find it. */
   addPackage(version: string, architecture = "x64"): string {
     const name = `Microsoft.DesktopAppInstaller_${version}_${architecture}__8wekyb3d8bbwe`;
     const path = `${PACKAGES}\\${name}\\winget.exe`;
@@ -71,7 +71,7 @@ export class WingetHost extends FakeSystem {
   }
 }
 
-/** What `winget source export` says on every host; as recorded of 1.29. */
+/** The output of `winget source export` on every host; recorded with 1.29. */
 export const SOURCES = readFixture("winget", "sources_default.txt");
 
 /** A winget of this version that answers a listing with a fixture, or with `code` alone. */
@@ -84,7 +84,7 @@ export function winget(version: string, listing: string | RunResult, list?: Answ
   };
 }
 
-/** A run that ended with this code, as Deno tells it on Windows: signed. */
+/** A run that ended with this code, signed as Deno reports it on Windows. */
 export function ended(code: number, stdout = ""): RunResult {
   return { code: code | 0, stdout, stderr: "", truncated: false };
 }

@@ -8,6 +8,9 @@ import { CommandError, type RunOptions, type RunResult } from "../../../src/syst
 import { SECRET, SECRET_URLS } from "../../fakes/secret_urls.ts";
 import { readFixture, succeeded } from "../fixture.ts";
 import { type Answer, ended, winget, WingetHost } from "./host.ts";
+import { completeRows, needsLookup } from "../../../src/scanners/winget/listing.ts";
+import { parseWingetUpgrades, type WingetUpgrade } from "../../../src/scanners/winget/upgrades.ts";
+import { renderTable } from "./renderer.ts";
 
 function scan(answer: Answer): Promise<ScanReport> {
   const host = new WingetHost();
@@ -15,7 +18,7 @@ function scan(answer: Answer): Promise<ScanReport> {
   return runScan(host, wingetScanner(), {});
 }
 
-/** Names of packages that the server would be told of as waiting no more. */
+/** Names of packages that the server would be told to remove. */
 function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
   const listOf = ({ updates, result }: ScanReport) => ({
     packageType: "winget" as const,
@@ -29,9 +32,9 @@ function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
 
 const WHOLE = readFixture("winget", "new_three_tables.txt");
 
-/** Ways in which the only source that is asked can fail. */
+/** Failures of the only source that is asked. */
 const failures: fc.Arbitrary<RunResult | Error> = fc.oneof(
-  // A source that failed, in a language of winget's or in none.
+  // A failed source, in a language of winget or in another one.
   fc.constantFrom(
     "Failed in attempting to update the source: winget\r\n",
     "Fehler beim Versuch, die Quelle zu aktualisieren: winget\r\n",
@@ -51,12 +54,12 @@ const failures: fc.Arbitrary<RunResult | Error> = fc.oneof(
   ),
 );
 
-/** Ways in which its answer can be: the source may have answered well. */
+/** Damaged answers: the source may have succeeded. */
 const damages: fc.Arbitrary<RunResult | Error> = fc.oneof(
   // A failure that names no source.
   fc.constantFrom(WHOLE, readFixture("winget", "new_nothing.txt"))
     .map((answer) => succeeded(`Nie udało się otworzyć źródła.\r\n${answer}`)),
-  // A row that is gone although winget counts it, and an answer that was cut off.
+  // A missing row that winget counts, and a truncated answer.
   fc.nat(3).map((row) => {
     const lines = WHOLE.split("\r\n");
     const rows = lines.flatMap((line, at) => /^\S.*\d+\.\d+/.test(line) ? [at] : []);
@@ -65,7 +68,7 @@ const damages: fc.Arbitrary<RunResult | Error> = fc.oneof(
   fc.integer({ min: 1, max: WHOLE.length - 3 }).map((at) => succeeded(WHOLE.slice(0, at))),
 );
 
-Deno.test("a damaged source makes no list whole, ends no update, and is named", async () => {
+Deno.test("a damaged source leaves the list incomplete, removes no update, and is named", async () => {
   const right = await scan(winget("v1.29.240", "new_three_tables.txt"));
   assertEquals([right.result, right.updates.length], ["ok", 4]);
   await fc.assert(
@@ -88,7 +91,7 @@ Deno.test("a damaged source makes no list whole, ends no update, and is named", 
   );
 });
 
-Deno.test("no secret in what winget says gets into a report", async () => {
+Deno.test("no secret in the output of winget gets into a report", async () => {
   const table = readFixture("winget", "new_four_columns.txt");
   for (const url of SECRET_URLS) {
     const named = table.replace("7-Zip 23.01 (x64)", `See ${url}`.slice(0, 200));
@@ -112,7 +115,7 @@ Deno.test("no secret in what winget says gets into a report", async () => {
 const MODULE =
   "C:\\Program Files\\WindowsPowerShell\\Modules\\Microsoft.WinGet.Client\\1.9.2\\x.psd1";
 
-/** A host with the module, which lists these ids, beside a winget. */
+/** A host with winget, and with the module, which lists these ids. */
 function hostWith(answer: Answer, ids: readonly string[], options: RunOptions[] = []): WingetHost {
   const host = new WingetHost();
   host.files.texts.set(MODULE, "");
@@ -130,7 +133,7 @@ const SHORT = succeeded(
   readFixture("winget", "new_four_columns.txt").replace("2 upgrades", "3 upgrades"),
 );
 
-Deno.test("a scan adds what only the module lists, says so, and gives it a minute", async () => {
+Deno.test("a scan adds and marks updates that only the module lists, with a limit of one minute", async () => {
   const options: RunOptions[] = [];
   const host = hostWith(winget("v1.29.240", SHORT), ["7ZIP.7zip", "A.B"], options);
   const { updates, result } = await runScan(host, wingetScanner(), {});
@@ -142,7 +145,7 @@ Deno.test("a scan adds what only the module lists, says so, and gives it a minut
   assertEquals([result, options.map(({ timeoutMs }) => timeoutMs)], ["degraded", [60_000]]);
 });
 
-Deno.test("a scan by the module alone says that it may miss some, and why winget has no list", async () => {
+Deno.test("a scan by the module alone warns of missing updates, and says why winget has no list", async () => {
   const host = hostWith(winget("v1.29.240", ended(0x8a150045)), ["A.B"]);
   const { updates, warnings, sources, scope } = await runScan(host, wingetScanner(), {});
   assertEquals(updates.map((update) => update.package), ["A.B"]);
@@ -158,7 +161,7 @@ Deno.test("a scan by the module alone says that it may miss some, and why winget
   assertEquals(scope, 'asked through its PowerShell module as the user "anna"');
 });
 
-Deno.test("a scan hides no mistake of ours in what it asks besides the list", async () => {
+Deno.test("a scan does not hide a programming error in an additional query", async () => {
   const listing = winget("v1.28.190", "old_cut_ids.txt", () => new TypeError("oops"));
   const rows: readonly Answer[] = [
     listing,
@@ -177,7 +180,7 @@ Deno.test("a scan hides no mistake of ours in what it asks besides the list", as
   }
 });
 
-Deno.test("a scan asks for pins only where one could matter, and where winget knows any", async () => {
+Deno.test("a scan lists pins only if one can matter, and if winget knows pins", async () => {
   const asksForPins = async (version: string, listing: string | RunResult, tooOld = 0) => {
     const host = new WingetHost();
     let left = tooOld;
@@ -193,25 +196,25 @@ Deno.test("a scan asks for pins only where one could matter, and where winget kn
   assertEquals(await asksForPins("v1.2.1", "new_four_columns.txt", 1), false);
 });
 
-Deno.test("a scan names each source that winget has, and is not whole where one was not asked", async () => {
+Deno.test("a scan names each source of winget, and is incomplete if one was not asked", async () => {
   const scanWith = (sources: RunResult | Error) =>
     scan((args, ...rest) =>
       args[0] === "source" ? sources : winget("v1.29.240", "new_three_tables.txt")(args, ...rest)
     );
-  const told = await scanWith(succeeded(readFixture("winget", "sources_private.txt")));
-  assertEquals(told.sources.map(({ name, result }) => [name, result]), [
+  const report = await scanWith(succeeded(readFixture("winget", "sources_private.txt")));
+  assertEquals(report.sources.map(({ name, result }) => [name, result]), [
     ["msstore", "not_asked"],
     ["winget", "ok"],
     ["winget-font", "not_asked"],
     ["contoso", "missing"],
   ]);
-  assertEquals([told.result, told.updates.length, told.warnings], ["degraded", 4, [
+  assertEquals([report.result, report.updates.length, report.warnings], ["degraded", 4, [
     'contoso: its updates are not listed: Pennon asks the source "winget" alone',
   ]]);
-  assert(!JSON.stringify(told).includes("S3cret"));
+  assert(!JSON.stringify(report).includes("S3cret"));
   const usual = await scanWith(succeeded(readFixture("winget", "sources_default.txt")));
   assertEquals([usual.result, usual.warnings], ["ok", []]);
-  assertEquals(goneAfter(usual, { ...told, updates: [] }), []);
+  assertEquals(goneAfter(usual, { ...report, updates: [] }), []);
   for (
     const unknown of [succeeded("Name\r\n"), ended(1), new CommandError("x", { reason: "denied" })]
   ) {
@@ -221,7 +224,7 @@ Deno.test("a scan names each source that winget has, and is not whole where one 
   }
 });
 
-Deno.test("a scan asks an old winget for its sources without the option that it does not know", async () => {
+Deno.test("a scan lists the sources of an old winget without the option that it does not know", async () => {
   const host = new WingetHost();
   const listing = winget("v1.2.1", "new_three_tables.txt");
   host.answer = (args, ...rest) =>
@@ -230,4 +233,143 @@ Deno.test("a scan asks an old winget for its sources without the option that it 
       : listing(args, ...rest);
   const { result } = await runScan(host, wingetScanner(), {});
   assertEquals([host.asked.at(-1)?.slice(1), result], [["source", "export"], "ok"]);
+});
+
+const TITLES = ["Name", "Id", "Version", "Available", "Source"];
+
+function row(extra: Partial<WingetUpgrade>): WingetUpgrade {
+  return {
+    name: "Contoso Tool",
+    id: "Contoso.To…",
+    version: "1.0",
+    available: "1.1",
+    source: null,
+    state: "upgradable",
+    ...extra,
+  };
+}
+
+function listing(...rows: string[][]): string {
+  return [...renderTable(TITLES, rows), ""].join("\r\n");
+}
+
+async function lookUp(rows: readonly WingetUpgrade[], answers: Record<string, string>) {
+  const asked: string[] = [];
+  const found = await completeRows(rows, (query) => {
+    asked.push(query.join(" "));
+    return Promise.resolve(answers[query.join(" ")] ?? null);
+  });
+  return { asked, ids: found.rows.map(({ id }) => id), ...found };
+}
+
+Deno.test("needsLookup() is true for truncated ids and versions, not for truncated names", () => {
+  assertEquals(needsLookup(row({ id: "Contoso.Tool" })), false);
+  assertEquals(needsLookup(row({ id: "Contoso.Tool", name: "Contoso T…" })), false);
+  for (const extra of [{}, { version: "1.0…" }, { available: "1.…" }]) {
+    assertEquals(needsLookup(row(extra)), true);
+  }
+});
+
+Deno.test("completeRows() looks up the rest of an id, and leaves out rows without a result", async () => {
+  const { rows } = parseWingetUpgrades(readFixture("winget", "old_cut_ids.txt"));
+  const first = "--id Contoso.ProductWithAnIdThatGoesOnAndOn.ToTheEn";
+  const { asked, ids, unknown } = await lookUp(rows, {
+    [first]: readFixture("winget", "list_cut_id.txt"),
+  });
+  assertEquals(asked, [first, "--id Microsoft.DotNet.Runtime.PreviewOfTheNextVersi"]);
+  assertEquals(ids, ["Contoso.ProductWithAnIdThatGoesOnAndOn.ToTheEndOfTheLine", "7zip.7zip"]);
+  assertEquals(unknown.map(({ name }) => name), [
+    "Microsoft .NET Runtime - 8.0.11 (x64) with an…",
+  ]);
+});
+
+Deno.test("completeRows() accepts only a single package with the same name and version", async () => {
+  const two = listing(
+    ["Contoso Tool", "Contoso.Tool", "1.0", "1.1", ""],
+    ["Contoso Toolbox", "Contoso.Toolbox", "3.0", "", ""],
+  );
+  const asked = "--id Contoso.To";
+  assertEquals((await lookUp([row({})], { [asked]: two })).ids, ["Contoso.Tool"]);
+  const same = listing(
+    ["Contoso Tool", "Contoso.Tool", "1.0", "1.1", ""],
+    ["Contoso Tool", "Contoso.Tools", "1.0", "1.1", ""],
+  );
+  assertEquals((await lookUp([row({})], { [asked]: same })).ids, []);
+  const other = listing(["Contoso Tool", "Fabrikam.Tool", "1.0", "1.1", ""]);
+  assertEquals((await lookUp([row({})], { [asked]: other })).ids, []);
+  const stillCut = listing(["Contoso Tool", "Contoso.Tool…", "1.0", "1.1", ""]);
+  assertEquals((await lookUp([row({})], { [asked]: stillCut })).ids, []);
+});
+
+Deno.test("completeRows() looks up the name if the id has no result", async () => {
+  const { ids, asked } = await lookUp([row({})], {
+    "--name Contoso Tool --exact": listing(["Contoso Tool", "Contoso.Tool", "1.0", "1.1", ""]),
+  });
+  assertEquals([ids, asked.length], [["Contoso.Tool"], 2]);
+});
+
+Deno.test("completeRows() completes versions, and returns no truncated one", async () => {
+  const cut = row({ id: "Contoso.Tool", version: "1.0.123…", available: "1.1.0…" });
+  const query = "--id Contoso.Tool --exact";
+  const whole = listing(["Contoso Tool", "Contoso.Tool", "1.0.12345", "1.1.0.77", ""]);
+  const { rows } = await lookUp([cut], { [query]: whole });
+  assertEquals(rows.map(({ version, available }) => [version, available]), [[
+    "1.0.12345",
+    "1.1.0.77",
+  ]]);
+  const none = listing(["Contoso Tool", "Contoso.Tool", "1.0.12345", "", ""]);
+  assertEquals((await lookUp([cut], { [query]: none })).rows, []);
+});
+
+Deno.test("completeRows() passes no id that looks like an option, and makes at most twenty lookups", async () => {
+  const odd = await lookUp([row({ id: "--all…", name: "-x" }), row({ id: "…", name: "/y" })], {});
+  assertEquals([odd.asked, odd.rows, odd.unknown.length], [[], [], 2]);
+  const many = Array.from({ length: 30 }, (_, n) => row({ id: `Contoso.${n}…`, name: "cut…" }));
+  const { asked, unknown } = await lookUp(many, {});
+  assertEquals([asked.length, unknown.length], [20, 30]);
+});
+
+Deno.test("completeRows() matches a name or a version that is truncated in either answer", async () => {
+  const asked = "--id Contoso.To";
+  const found = async (cut: Partial<WingetUpgrade>, name: string, version: string) => {
+    const answer = listing([name, "Contoso.Tool", version, "1.1", ""]);
+    return (await lookUp([row(cut)], { [asked]: answer })).ids.length === 1;
+  };
+  assertEquals(await found({ name: "Contoso T…" }, "Contoso Tool", "1.0"), true);
+  assertEquals(await found({}, "Contoso T…", "1.0"), true);
+  assertEquals(await found({ name: "Contoso T…" }, "Contoso", "1.0"), false);
+  assertEquals(await found({}, "Contoso Z…", "1.0"), false);
+  assertEquals(await found({ version: "1.0.12…" }, "Contoso Tool", "1.0.123"), true);
+  assertEquals(await found({ version: "1.0.123" }, "Contoso Tool", "1.0.12…"), true);
+  assertEquals(await found({ version: "1.0.123" }, "Contoso Tool", "1.0.2…"), false);
+});
+
+Deno.test("completeRows() completes a version only if exactly one begins so", async () => {
+  const query = "--id Contoso.Tool --exact";
+  const id = "Contoso.Tool";
+  const found = async (cut: Partial<WingetUpgrade>, ...listed: [string, string][]) => {
+    const rows = listed.map((versions) => ["Contoso Tool", id, ...versions, ""]);
+    const { rows: [completed] } = await lookUp([row({ id, ...cut })], {
+      [query]: listing(...rows),
+    });
+    return completed && `${completed.version} ${completed.available}`;
+  };
+  assertEquals(await found({ version: "1.0.…" }, ["1.0.1", "1.1"]), "1.0.1 1.1");
+  assertEquals(await found({ version: "1.0.…" }, ["1.0.1", "1.1"], ["1.0.1", "1.1"]), "1.0.1 1.1");
+  assertEquals(await found({ version: "1.0.…" }, ["1.0.1", "1.1"], ["1.0.2", "1.1"]), undefined);
+  assertEquals(await found({ version: "1.0.…" }, ["1.0.1", "1.1"], ["2.0", "1.1"]), "1.0.1 1.1");
+  assertEquals(await found({ version: "1.0.…" }, ["1.0.1…", "1.1"]), undefined);
+  assertEquals(await found({ available: "1.…" }, ["1.0", "1.1"], ["1.0", "1.2"]), undefined);
+  assertEquals(await found({ available: "1.…" }, ["1.0", "1.1"], ["1.0", "2.2"]), "1.0 1.1");
+  assertEquals(await found({ available: "1.…" }, ["1.0", "2.1"]), undefined);
+});
+
+Deno.test("completeRows() stops after the first result, and does not change complete rows", async () => {
+  const whole = row({ id: "Contoso.Whole" });
+  const cut = row({ id: "Contoso.Tool", version: "1.…" });
+  const query = "--id Contoso.Tool --exact";
+  const { asked, rows, unknown } = await lookUp([whole, cut], {
+    [query]: listing(["Contoso Tool", "Contoso.Tool", "1.5", "1.6", ""]),
+  });
+  assertEquals([asked, rows, unknown], [[query], [whole, { ...cut, version: "1.5" }], []]);
 });

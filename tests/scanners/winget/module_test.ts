@@ -14,7 +14,7 @@ function read(name: string) {
   return parseWingetModule(JSON.parse(readFixture("winget", name)));
 }
 
-Deno.test("parseWingetModule() rejects what is missing, junk or half an answer", () => {
+Deno.test("parseWingetModule() rejects missing, invalid and incomplete answers", () => {
   const update = { name: "a", id: "a.b", installed: "1", available: "2", source: "winget" };
   const junk = [
     undefined,
@@ -42,7 +42,7 @@ Deno.test("parseWingetModule() rejects what is missing, junk or half an answer",
   }
 });
 
-Deno.test("parseWingetModule() reads two updates, one that is no list, and none", () => {
+Deno.test("parseWingetModule() reads two updates, one outside a list, and none", () => {
   const powershell = {
     name: "PowerShell 7-x64",
     id: "Microsoft.PowerShell",
@@ -67,7 +67,7 @@ Deno.test("parseWingetModule() reads two updates, one that is no list, and none"
   assertEquals(updates[1]?.name, "Windows ターミナル");
 });
 
-Deno.test("parseWingetModule() tells the module's own complaint", () => {
+Deno.test("parseWingetModule() quotes the error message of the module", () => {
   const error = assertThrows(() => read("module_error.json"), ScanError);
   assertEquals(
     error.message,
@@ -76,7 +76,7 @@ Deno.test("parseWingetModule() tells the module's own complaint", () => {
   );
 });
 
-Deno.test("parseWingetModule() throws nothing but ScanError, and lets no control character through", () => {
+Deno.test("parseWingetModule() throws only ScanError, and returns no control character", () => {
   const text = fc.string({ unit: "binary", maxLength: 20 });
   const update = fc.record({
     name: text,
@@ -110,7 +110,7 @@ Deno.test("the script is ASCII, installs nothing and compares no versions", () =
 const LIMITS = { timeoutMs: 1_000 };
 const ANNA = { description: 'the user "anna"', isService: false };
 
-Deno.test("askWingetModule() asks nobody where there is no module, or no folder may be read", async () => {
+Deno.test("askWingetModule() runs nothing without a module, or if no directory can be read", async () => {
   const host = new WingetHost();
   host.answer = () => succeeded("");
   const empty = "C:\\Program Files\\WindowsPowerShell\\Modules\\Other\\1.0\\x.psd1";
@@ -121,18 +121,18 @@ Deno.test("askWingetModule() asks nobody where there is no module, or no folder 
   assertEquals(host.asked, []);
 });
 
-Deno.test("askWingetModule() looks where programs are, and into a profile if there is one", async () => {
+Deno.test("askWingetModule() searches the programs directory, and the profile if there is one", async () => {
   const looked = async (variables: Record<string, string>) => {
     const host = new WingetHost();
     host.environment.clear();
     for (const [name, value] of Object.entries(variables)) host.environment.set(name, value);
-    const folders: string[] = [];
-    host.files.list = (_, folder) => {
-      folders.push(folder.replace("\\Microsoft.WinGet.Client", ""));
+    const directories: string[] = [];
+    host.files.list = (_, directory) => {
+      directories.push(directory.replace("\\Microsoft.WinGet.Client", ""));
       return Promise.resolve([]);
     };
     await askWingetModule(host, ANNA, LIMITS);
-    return folders;
+    return directories;
   };
   assertEquals(await looked({}), [
     "C:\\Program Files\\WindowsPowerShell\\Modules",
@@ -148,17 +148,17 @@ Deno.test("askWingetModule() looks where programs are, and into a profile if the
   ]);
 });
 
-Deno.test("parseWingetModule() quotes 300 characters of the module's complaint", () => {
-  const told = (length: number) =>
+Deno.test("parseWingetModule() quotes at most 300 characters of the error message", () => {
+  const message = (length: number) =>
     assertThrows(
       () => parseWingetModule({ error: { message: "x".repeat(length) } }),
       ScanError,
     ).message;
-  assertEquals(told(300), `Cannot ask Microsoft.WinGet.Client: ${"x".repeat(300)}`);
-  assertEquals(told(301), `Cannot ask Microsoft.WinGet.Client: ${"x".repeat(295)}(cut)`);
+  assertEquals(message(300), `Cannot ask Microsoft.WinGet.Client: ${"x".repeat(300)}`);
+  assertEquals(message(301), `Cannot ask Microsoft.WinGet.Client: ${"x".repeat(295)}(cut)`);
 });
 
-Deno.test("parseWingetModule() knows no source where the module tells none", () => {
+Deno.test("parseWingetModule() has no source if the module returns none", () => {
   const update = { name: "a", id: "a.b", installed: "1", available: "2" };
   for (const source of [undefined, null, ""]) {
     const { updates } = parseWingetModule({ packages: 1, updates: [{ ...update, source }] });

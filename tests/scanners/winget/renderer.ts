@@ -1,18 +1,18 @@
-/** Prints tables by winget's own rules, so that what is read can be held against what was written. */
+/** Prints tables by the rules of winget, so that tests can compare the result of reading with the input. */
 
 import stringWidth from "string-width";
 
-/** What a table is printed with. */
+/** Options of printing. */
 export interface TableOptions {
-  /** Display columns that a table may take; older versions take 119 where there is no console. */
+  /** Display columns of a table; older versions use 119 without a console. */
   readonly limit?: number;
-  /** Rows that the widths are taken from. @default all */
+  /** Number of rows that determine the widths. @default all */
   readonly measured?: number;
-  /** How wide a text is. @default as a terminal shows it */
+  /** The width of a text. @default as in a terminal */
   readonly widthOf?: (text: string) => number;
 }
 
-/** As winget counts: each character as wide as its first code point, and never narrower than 1. */
+/** The width for winget: each character is as wide as its first code point, and at least 1. */
 export function wingetWidth(text: string): number {
   const characters = [...new Intl.Segmenter().segment(text)];
   return sum(characters.map(({ segment }) => {
@@ -55,7 +55,7 @@ function renderRow(
   }).join(" ");
 }
 
-/** A cell in `width` columns, as winget cuts it. */
+/** A cell in `width` columns, truncated as winget does. */
 export function cutCell(cell: string, width: number): string {
   if (stringWidth(cell) <= width) return cell;
   let shown = "";

@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { wingetLines } from "../../../src/scanners/winget/lines.ts";
-import { isBeginningOf, readTables, type WingetRow } from "../../../src/scanners/winget/table.ts";
+import { wingetLines } from "../../../src/scanners/winget/layout.ts";
+import { isTruncationOf, readTables, type WingetRow } from "../../../src/scanners/winget/table.ts";
 import { readFixture } from "../fixture.ts";
 import { renderTable, wingetWidth } from "./renderer.ts";
-import { gapsIn } from "../../../src/scanners/winget/answer.ts";
+import { wingetGaps } from "../../../src/scanners/winget/answer.ts";
 import { parseWingetUpgrades, type WingetUpgrades } from "../../../src/scanners/winget/upgrades.ts";
 
 function read(lines: readonly string[], kind: "upgrades" | "installed" = "upgrades") {
@@ -24,7 +24,7 @@ const HEADINGS = [
   ["Имя", "ИД", "Версия", "Доступно", "Источник"],
 ];
 
-/** Languages that are not known here, one of them with headings of two words. */
+/** Unknown languages, one of them with headings of two words. */
 const STRANGE = [
   ["Nazwa", "Identyfikator", "Wersja", "Dostępne", "Źródło"],
   ["Tên", "Mã", "Phiên bản", "Có sẵn", "Nguồn"],
@@ -55,18 +55,18 @@ const rows = fc.oneof(
   rowsWith(fc.constantFrom("winget", "msstore", "contoso-private")),
 );
 
-Deno.test("readTables() reads back what winget would print, whole", () => {
+Deno.test("readTables() reads back what winget prints", () => {
   fc.assert(fc.property(fc.constantFrom(...HEADINGS), rows, (titles, printed) => {
     const lines = [...renderTable(titles, printed), `${printed.length} upgrades available.`, ""];
     assertEquals(read(lines)?.map(cellsOf), printed);
   }));
 });
 
-Deno.test("readTables() reads back what winget would print in a language that is not known", () => {
+Deno.test("readTables() reads back what winget prints in an unknown language", () => {
   fc.assert(
     fc.property(fc.constantFrom(...STRANGE), rows, (titles, printed) => {
       const found = read([...renderTable(titles, printed), "Tổng: 3 bản.", ""])?.map(cellsOf);
-      // It may be in doubt, and is then no table; it is never another one.
+      // A doubtful table is not read; it is never read differently.
       if (found) assertEquals(found, printed);
     }),
     { numRuns: 300 },
@@ -81,7 +81,7 @@ Deno.test("readTables() reads back what winget would print in a language that is
   }
 });
 
-Deno.test("readTables() reads of a table that was shrunk what is left of its cells", () => {
+Deno.test("readTables() reads the truncated cells of a narrow table", () => {
   const limits = fc.integer({ min: 70, max: 119 });
   fc.assert(fc.property(fc.constantFrom(...HEADINGS), rows, limits, (titles, printed, limit) => {
     const lines = renderTable(titles, printed, { limit, measured: 5 });
@@ -90,7 +90,7 @@ Deno.test("readTables() reads of a table that was shrunk what is left of its cel
     for (const [index, row] of found.entries()) {
       const isLeft = row.map((cell, column) => {
         const whole = printed[index]?.[column] ?? "";
-        return cell === whole || isBeginningOf(cell, whole);
+        return cell === whole || isTruncationOf(cell, whole);
       });
       assertEquals(isLeft, [true, true, true, true, true], lines.join("\n"));
     }
@@ -126,7 +126,7 @@ Deno.test("readTables() reads installed packages, some of which have no newer ve
   ]);
 });
 
-Deno.test("readTables() reads installed packages by ids without a dot, too", () => {
+Deno.test("readTables() reads installed packages with ids without a dot", () => {
   const rows = [["App", "9NBLGGH4NNS1", "1.0", "", "msstore"], [
     "Git",
     "Git.Git",
@@ -137,12 +137,12 @@ Deno.test("readTables() reads installed packages by ids without a dot, too", () 
   assertEquals(read(renderTable(HEADINGS[0] ?? [], rows), "installed")?.map(cellsOf), rows);
 });
 
-Deno.test("readTables() takes no source for a version that is available", () => {
+Deno.test("readTables() does not use a source as an available version", () => {
   const rows = [["Git", "Git.Git", "2.31.0", "", "winget"]];
   assertEquals(read(renderTable(HEADINGS[0] ?? [], rows)), undefined);
 });
 
-Deno.test("readTables() reads a row whose name is of another width in winget's eyes", () => {
+Deno.test("readTables() reads a row whose name has another width for winget", () => {
   const titles = HEADINGS[0] ?? [];
   const lines = renderTable(titles, [
     ["Heart ❤️ Rate", "Contoso.Heart", "1.0", "1.1", "winget"],
@@ -155,7 +155,7 @@ Deno.test("readTables() reads a row whose name is of another width in winget's e
 const RULE = "-".repeat(40);
 const TITLES = "Name Id Version Available Source";
 
-/** What a name or a cell of one row may hold that its table does not expect. */
+/** Damage in one row: unexpected text in a name or another cell. */
 const DAMAGES: readonly [what: string, damage: (row: readonly string[]) => string[]][] = [
   ["a leading blank in the name", ([name, ...rest]) => [` ${name}`, ...rest]],
   ["trailing blanks in the name", ([name, ...rest]) => [`${name}   `, ...rest]],
@@ -199,9 +199,9 @@ const solidRows = fc.uniqueArray(
   made.map(([name, number, from, to]) => [name, `Contoso.App${number}`, from, to, "winget"])
 );
 
-/** Whether the list is told to lack something, or is none: a table without any row is told in its place. */
+/** Whether the answer has a gap, or no row, which is an error. */
 function isWarned(answer: WingetUpgrades): boolean {
-  return answer.rows.length === 0 || gapsIn(answer).length > 0;
+  return answer.rows.length === 0 || wingetGaps(answer).length > 0;
 }
 
 const widths = fc.constantFrom({ widthOf: wingetWidth }, {});
@@ -221,7 +221,7 @@ for (const [what, damage] of DAMAGES) {
         const others = whole.filter((_, index) => index !== at).map(([, id]) => id);
         assertEquals(ids.filter((id) => id !== whole[at]?.[1]), others, text);
         if (others.length > 0) assertEquals(answer.announced, rows.length, text);
-        // Of the damaged row what is told is right, and what is not told is missed.
+        // The damaged row is read correctly, or counted as missing.
         for (const row of answer.rows.filter(({ id }) => id === whole[at]?.[1])) {
           assertEquals([row.version, row.available], whole[at]?.slice(2, 4), text);
         }
@@ -239,7 +239,7 @@ for (const [what, damage] of DAMAGES) {
   });
 }
 
-Deno.test("readTables() reads the other rows in a language that is not known, too", () => {
+Deno.test("readTables() reads the other rows in an unknown language", () => {
   for (const titles of STRANGE) {
     for (const [what, damage] of DAMAGES) {
       const whole = [
@@ -257,7 +257,7 @@ Deno.test("readTables() reads the other rows in a language that is not known, to
   }
 });
 
-Deno.test("readTables() reads a row by its right-hand cells where its name moves them", () => {
+Deno.test("readTables() reads a row by its right-hand cells if its name shifts them", () => {
   const rows = [
     [" Beta Tool", "Contoso.Beta", "1.0", "1.1", ""],
     ["Heart ❤️❤️❤️❤️❤️", "Contoso.Heart", "2.0", "2.1", ""],
@@ -288,7 +288,7 @@ Deno.test("readTables() ends a table at a line whose cells begin elsewhere, or a
   ]);
 });
 
-Deno.test("readTables() reads a row by its right-hand cells, however wide its name is", () => {
+Deno.test("readTables() reads a row by its right-hand cells after a name of any width", () => {
   const heading = "Name            Id            Version Available Source";
   const rule = "-".repeat(heading.length);
   const read = (name: string, shift: number) => {
@@ -311,7 +311,7 @@ Deno.test("readTables() reads eight tables at most, and needs a heading above a 
   assertEquals(readTables(table.slice(0, 2), "upgrades").map(({ rows }) => rows), [[]]);
 });
 
-Deno.test("readTables() takes eight dashes and nothing else for a rule", () => {
+Deno.test("readTables() accepts only eight or more dashes as a rule", () => {
   const count = (rule: string) =>
     readTables(["Name Id Version Available", rule, "a    b  1       2"], "upgrades").length;
   assertEquals(["-".repeat(8), "-".repeat(60)].map(count), [1, 1]);
@@ -323,13 +323,13 @@ const HEADING = "Name            Id            Version Available Source";
 const ALIGNED = "Git             Git.Git       2.31.0  2.33.0    winget";
 const CELLS = "Contoso.Heart 1.0     1.1       winget";
 
-/** Ids in a table of these lines, and how many of them could not be read. */
+/** Ids in a table of these lines, and the number of unreadable lines. */
 function idsIn(...lines: string[]): [ids: string[] | undefined, unreadable: number | undefined] {
   const [table] = readTables([HEADING, "-".repeat(HEADING.length), ...lines, ALIGNED], "upgrades");
   return [table?.rows?.map(({ id }) => id), table?.unreadable];
 }
 
-Deno.test("readTables() looks closely at odd rows within bounds, and counts the others", () => {
+Deno.test("readTables() analyses misfit rows within limits, and counts the others", () => {
   const both = ["Contoso.Heart", "Git.Git"];
   const row = (length: number) => `${"x".repeat(length - CELLS.length - 1)} ${CELLS}`;
   assertEquals([idsIn(row(2_000)), idsIn(row(2_001))], [[both, 0], [["Git.Git"], 1]]);
@@ -349,7 +349,7 @@ Deno.test("readTables() joins a name of five lines, and reads the row of a longe
   assertEquals(named(6), [both, 5]);
 });
 
-Deno.test("readTables() joins a name's lines to one of 2,000 characters at most", () => {
+Deno.test("readTables() joins the lines of a name to at most 2,000 characters", () => {
   const named = (length: number) => {
     const width = length - CELLS.length;
     const heading = `${"Name".padEnd(width)}Id            Version Available Source`;
@@ -360,7 +360,7 @@ Deno.test("readTables() joins a name's lines to one of 2,000 characters at most"
   assertEquals([named(2_000), named(2_001)], [[["y x"], 0], [["x"], 1]]);
 });
 
-Deno.test("readTables() tells where a table ends that it does not understand", () => {
+Deno.test("readTables() returns the end of a table that it cannot read", () => {
   const other = [
     "Before.",
     "",
@@ -375,7 +375,7 @@ Deno.test("readTables() tells where a table ends that it does not understand", (
   assertEquals(table, { startsAt: 2, endsAt: 6, rows: undefined, unreadable: 0 });
 });
 
-Deno.test("readTables() takes a line of blanks for the end of a table", () => {
+Deno.test("readTables() ends a table at a line of blanks", () => {
   const lines = [HEADING, "-".repeat(HEADING.length), ALIGNED, "   ", "5 things elsewhere."];
   const strange = renderTable(STRANGE[0] ?? [], [["Git", "Git.Git", "1.0", "1.1", ""]]);
   const many = Array.from({ length: 5 }, (_, n) => `${n} things elsewhere.`);
@@ -383,12 +383,12 @@ Deno.test("readTables() takes a line of blanks for the end of a table", () => {
   assertEquals(read([...strange, "   ", ...many])?.map(({ id }) => id), ["Git.Git"]);
 });
 
-Deno.test("readTables() reads a row out of its place without a name, or with a blank before it", () => {
+Deno.test("readTables() reads a misaligned row without a name, or with a blank before it", () => {
   const both = ["Contoso.Heart", "Git.Git"];
   assertEquals([idsIn(CELLS), idsIn(` ${"x".repeat(20)} ${CELLS}`)], [[both, 0], [both, 0]]);
 });
 
-Deno.test("readTables() reads on behind a blank line, as far as the next table's heading", () => {
+Deno.test("readTables() continues after a blank line, up to the next heading", () => {
   const rule = "-".repeat(HEADING.length);
   const lines = [HEADING, rule, ALIGNED, "", `Heart           ${CELLS}`, HEADING, rule, ALIGNED];
   const tables = readTables(lines, "upgrades");
@@ -398,7 +398,7 @@ Deno.test("readTables() reads on behind a blank line, as far as the next table's
   ]);
 });
 
-Deno.test("readTables() counts a last line that looks like a row, and no sentence", () => {
+Deno.test("readTables() counts a last line that looks like a row, but not a sentence", () => {
   const ends = (line: string) => {
     const [table] = readTables([HEADING, "-".repeat(HEADING.length), ALIGNED, line], "upgrades");
     return [table?.rows?.length, table?.unreadable, table?.endsAt];
@@ -409,7 +409,7 @@ Deno.test("readTables() counts a last line that looks like a row, and no sentenc
   assertEquals(ends("1 upgrades available."), [1, 0, 3]);
 });
 
-Deno.test("readTables() takes a row out of its place for one only by an id and versions", () => {
+Deno.test("readTables() accepts a misaligned row only with an id and versions", () => {
   const shifted = (id: string, version: string, available: string, source = "winget") => {
     const cells = [id.padEnd(13), version.padEnd(7), available.padEnd(9), source].join(" ");
     return idsIn(`${"x".repeat(20)} ${cells}`)[0]?.length === 2;
@@ -439,7 +439,7 @@ Deno.test("readTables() takes a row out of its place for one only by an id and v
   assertEquals(shifted("A.B", "1.0", "1.1", "is there"), false, "a source is one word");
 });
 
-Deno.test("readTables() lets a name that is not ASCII be four columns wider or narrower", () => {
+Deno.test("readTables() allows a name outside ASCII to be four columns wider or narrower", () => {
   const isRead = (name: string, shift: number) => {
     const line = `${name.padEnd(16 + shift)}9NBLGGH4NNS1  1.0     1.1       winget`;
     const [table] = readTables([HEADING, "-".repeat(HEADING.length), line, ALIGNED], "installed");
@@ -450,7 +450,7 @@ Deno.test("readTables() lets a name that is not ASCII be four columns wider or n
   assertEquals(shifts.filter((shift) => isRead("Cafe", shift)), [0]);
 });
 
-Deno.test("readTables() ends a table in a language that is not known where the next begins", () => {
+Deno.test("readTables() ends a table in an unknown language at the next one", () => {
   const rows = Array.from(
     { length: 40 },
     (_, n) => [`Tool ${n}`, `Contoso.App${n}`, "1.0", "1.1", ""],
@@ -462,17 +462,17 @@ Deno.test("readTables() ends a table in a language that is not known where the n
   }
 });
 
-Deno.test("readTables() takes a table of another language's own for one, though the first would read its rows", () => {
+Deno.test("readTables() separates a table in another language even if the first could read its rows", () => {
   const [titles = []] = STRANGE;
   const many = [["Git", "Git.Git", "1.0", "1.1", ""], ["Zoom Two", "Zoom.Zoom", "2.0", "2.1", ""]];
-  // One row cannot tell where its columns are if the rule is wider than what is in them.
+  // One row does not determine the columns if the rule is wider than their content.
   const odd = renderTable(titles, [["Zoom Two", "Zoom.Two", "2.0", "2.1", ""]]);
   const lines = [...renderTable(titles, many), "", ...odd.with(1, "-".repeat(70))];
   const found = readTables(lines, "upgrades");
   assertEquals(found.map((one) => one.rows?.length), [2, undefined]);
 });
 
-Deno.test("readTables() looks at eight rules below a table's first row", () => {
+Deno.test("readTables() analyses eight rules below the first row of a table", () => {
   const named = (rules: number) => {
     const name = [...Array(rules).fill(`y\n${"-".repeat(8)}`), "x".padEnd(15)].join("\n");
     const lines = [...`${name} ${CELLS}`.split("\n"), ALIGNED];
@@ -482,7 +482,7 @@ Deno.test("readTables() looks at eight rules below a table's first row", () => {
   assertEquals([named(8), named(9)], [["Contoso.Heart", "Git.Git"], []]);
 });
 
-Deno.test("readTables() joins the lines of a name and of a version's end, and of no version", () => {
+Deno.test("readTables() joins the lines of a name, but not of a version", () => {
   const rows = (name: string, version: string) => {
     const cells = [["Git", "Git.Git", "2.31.0", "2.33.0", ""], [name, "A.B", version, "2.0", ""]];
     const table = renderTable(HEADINGS[0] ?? [], cells, { widthOf: wingetWidth });

@@ -1,6 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { parseWingetUpgrades, type WingetUpgrade } from "../../../src/scanners/winget/upgrades.ts";
+import {
+  markPinned,
+  parseWingetUpgrades,
+  type WingetUpgrade,
+} from "../../../src/scanners/winget/upgrades.ts";
 import { readFixture } from "../fixture.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
 import { renderTable } from "./renderer.ts";
@@ -38,12 +42,12 @@ for (const language of LANGUAGES) {
   });
 }
 
-Deno.test("parseWingetUpgrades() tells 300 characters of a sentence", () => {
+Deno.test("parseWingetUpgrades() returns at most 300 characters of a sentence", () => {
   const { messages } = parseWingetUpgrades(`${"x".repeat(301)}\n`);
   assertEquals(messages, [`${"x".repeat(295)}(cut)`]);
 });
 
-/** File, rows, and what is told besides. */
+/** The file, its rows, and the other content. */
 const CASES: readonly [
   file: string,
   rows: readonly string[],
@@ -143,12 +147,12 @@ const CASES: readonly [
   ], { announced: null }],
 ];
 
-for (const [file, rows, rest] of CASES) {
+for (const [file, rows, other] of CASES) {
   Deno.test(`parseWingetUpgrades() reads ${file}`, () => {
     const answer = read(file);
     assertEquals(answer.rows.map(show), rows);
-    const { rows: _, ...told } = answer;
-    assertEquals(told, {
+    const { rows: _, ...fields } = answer;
+    assertEquals(fields, {
       announced: null,
       pinned: 0,
       unknown: 0,
@@ -157,12 +161,12 @@ for (const [file, rows, rest] of CASES) {
       unreadable: 0,
       unreadableRows: 0,
       dropped: 0,
-      ...rest,
+      ...other,
     });
   });
 }
 
-Deno.test("parseWingetUpgrades() of nothing, junk or no table has no row", () => {
+Deno.test("parseWingetUpgrades() returns no row for empty output, junk or no table", () => {
   for (const text of ["", "\r\n", "junk", "----------\n", "\n----------\n", "a\n-------\nb\n"]) {
     assertEquals(parseWingetUpgrades(text).rows, [], text);
   }
@@ -170,7 +174,7 @@ Deno.test("parseWingetUpgrades() of nothing, junk or no table has no row", () =>
   assertEquals(read("report_option_unknown.txt").rows, []);
 });
 
-Deno.test("parseWingetUpgrades() rejects a table whose blanks were lost, or that is another's", () => {
+Deno.test("parseWingetUpgrades() rejects a table without its blanks, or of another program", () => {
   const squeezed = read("report_squeezed_french.txt");
   assertEquals([squeezed.rows, squeezed.hasMainTable], [[], true]);
   const found = "Multiple installed packages found.\r\nName Id\r\n---------\r\nGit  Git.Git\r\n";
@@ -178,7 +182,7 @@ Deno.test("parseWingetUpgrades() rejects a table whose blanks were lost, or that
   assertEquals([rows, unreadable], [[], 1]);
 });
 
-Deno.test("parseWingetUpgrades() keeps names with blanks, and ids with signs", () => {
+Deno.test("parseWingetUpgrades() reads names with blanks, and ids with special characters", () => {
   const { rows } = read("report_cut_names.txt");
   assertEquals(rows.length, 8);
   assertEquals([rows[3]?.name, rows[3]?.version], [
@@ -188,7 +192,7 @@ Deno.test("parseWingetUpgrades() keeps names with blanks, and ids with signs", (
   assertEquals(rows[6]?.id, "IDMComputerSolutions,Inc.UltraEdit");
 });
 
-Deno.test("parseWingetUpgrades() reads rows after the fiftieth, where cells are cut", () => {
+Deno.test("parseWingetUpgrades() reads rows after the fiftieth, whose cells are truncated", () => {
   const { rows, announced } = read("old_fifty_rows.txt");
   assertEquals([rows.length, announced], [52, 52]);
   const [long, last] = rows.slice(-2);
@@ -196,7 +200,7 @@ Deno.test("parseWingetUpgrades() reads rows after the fiftieth, where cells are 
   assertEquals(last?.id, "Example.Last");
 });
 
-Deno.test("parseWingetUpgrades() lets no control character through, and survives bad UTF-8", () => {
+Deno.test("parseWingetUpgrades() returns no control character, and accepts invalid UTF-8", () => {
   const text = readFixture("winget", "new_four_columns.txt")
     .replace("7-Zip 23.01", "\x1b[31m7-Z\u202ep 23.01\x1b[0m")
     .replace("PowerShell 7", "Power\ufffdhell 7");
@@ -204,7 +208,7 @@ Deno.test("parseWingetUpgrades() lets no control character through, and survives
   assertEquals(rows.map(({ name }) => name), ["7-Zp 23.01 (x64)", "Power\ufffdhell 7-x64"]);
 });
 
-Deno.test("parseWingetUpgrades() takes winget's count from below the table, not from a warning", () => {
+Deno.test("parseWingetUpgrades() reads winget's count below the table, not in a warning", () => {
   const text = readFixture("winget", "new_four_columns.txt");
   const { announced, messages } = parseWingetUpgrades(`Die Quelle meldet 503.\r\n${text}`);
   assertEquals([announced, messages], [2, ["Die Quelle meldet 503."]]);
@@ -229,7 +233,7 @@ function strangeRows(file: string, length: number): WingetUpgrade[] {
   return rows.filter((row) => !known.has(JSON.stringify(row)));
 }
 
-Deno.test("parseWingetUpgrades() cut off at any byte tells no package that the whole does not", () => {
+Deno.test("parseWingetUpgrades() of output truncated at any byte returns no other package", () => {
   for (const file of ["language_ko.txt", "new_three_tables.txt"]) {
     for (let length = 0; length < (encoded.get(file)?.bytes.length ?? 0); length++) {
       assertEquals(strangeRows(file, length), [], `${file} at ${length}`);
@@ -261,7 +265,7 @@ const chatter = fc.oneof(
     .map((words) => words.join(" ")),
 );
 
-Deno.test("parseWingetUpgrades() makes no package of a line of chatter, wherever it stands", () => {
+Deno.test("parseWingetUpgrades() returns no package for other output anywhere", () => {
   const cases = fc.record({
     file: fc.constantFrom(...FILES),
     line: chatter,
@@ -324,12 +328,12 @@ Deno.test("parseWingetUpgrades() takes linear time for ten megabytes, in one lin
 
 const TABLE = ["Name Id Version Available", "-".repeat(25), "a    b  1       2"];
 
-/** An answer whose table stands above these lines. */
+/** An answer whose table is above these lines. */
 function below(...lines: string[]) {
   return parseWingetUpgrades([...TABLE, ...lines, ""].join("\r\n"));
 }
 
-Deno.test("parseWingetUpgrades() takes one number that is a word for winget's count", () => {
+Deno.test("parseWingetUpgrades() accepts a single number as winget's count", () => {
   const rows: readonly [sentence: string, announced: number | null][] = [
     ["1 upgrades available.", 1],
     ["3", 3],
@@ -353,7 +357,7 @@ Deno.test("parseWingetUpgrades() takes one number that is a word for winget's co
   }
 });
 
-Deno.test("parseWingetUpgrades() takes the count right below the table before one further down", () => {
+Deno.test("parseWingetUpgrades() prefers the count directly below the table", () => {
   const apart = below("1 upgrades available.", "", "5 things elsewhere.");
   assertEquals([apart.announced, apart.messages], [1, ["5 things elsewhere."]]);
   const further = below("", "1 upgrades available.", "5 things elsewhere.");
@@ -364,7 +368,7 @@ Deno.test("parseWingetUpgrades() takes the count right below the table before on
   assertEquals([above.announced, above.messages], [null, ["5 things."]]);
 });
 
-Deno.test("parseWingetUpgrades() adds up what sentences count that name an option", () => {
+Deno.test("parseWingetUpgrades() adds up the counts of sentences that name an option", () => {
   const answer = below(
     "2 packages are hidden. Use --include-unknown",
     "3 more are hidden. Use --include-unknown",
@@ -377,13 +381,13 @@ Deno.test("parseWingetUpgrades() adds up what sentences count that name an optio
   assertEquals([answer.announced, answer.messages], [null, []]);
 });
 
-Deno.test("parseWingetUpgrades() takes the first table for winget's own right under a warning", () => {
+Deno.test("parseWingetUpgrades() reads the main table directly under a warning", () => {
   const states = (...lines: string[]) =>
     parseWingetUpgrades([...lines, ""].join("\r\n")).rows.map(({ state }) => state);
   assertEquals(states(...TABLE), ["upgradable"]);
   assertEquals(states("A warning.", ...TABLE), ["upgradable"]);
   assertEquals(states("Another.", "A warning.", ...TABLE), ["upgradable"]);
-  // Apart from the lines above it, a sentence is a caption; where winget counts below, it is none.
+  // A sentence after a blank line is a caption, unless winget counts below.
   assertEquals(states("Another.", "", "A caption:", ...TABLE), ["explicit_only"]);
   assertEquals(states("", "A caption:", ...TABLE), ["explicit_only"]);
   assertEquals(states("", "2 are pinned:", ...TABLE), ["pinned"]);
@@ -393,7 +397,7 @@ Deno.test("parseWingetUpgrades() takes the first table for winget's own right un
   assertEquals(states(...TABLE, "A caption:", ...TABLE), ["upgradable", "explicit_only"]);
 });
 
-Deno.test("parseWingetUpgrades() counts the lines that it could not read, in all tables", () => {
+Deno.test("parseWingetUpgrades() counts unreadable lines in all tables", () => {
   const table = (...junk: string[]) => {
     const heading = "Name            Id            Version Available Source";
     const row = "Git             Git.Git       2.31.0  2.33.0    winget";
@@ -408,7 +412,7 @@ Deno.test("parseWingetUpgrades() counts the lines that it could not read, in all
   assertEquals([both.rows.length, both.unreadableRows], [4, 3]);
 });
 
-Deno.test("parseWingetUpgrades() takes no id for a version, though the end of a name might be an id", () => {
+Deno.test("parseWingetUpgrades() does not use an id as a version after a name that ends like an id", () => {
   for (let width = 12; width <= 30; width++) {
     const rows = [
       ["Zoom", "Contoso.App0", "0", "0", ""],
@@ -419,4 +423,63 @@ Deno.test("parseWingetUpgrades() takes no id for a version, though the end of a 
     const answer = parseWingetUpgrades([...table, "3 upgrades available.", ""].join("\r\n"));
     assertEquals(answer.rows.map(({ id }) => id), ["Contoso.App0", "Contoso.App1000"]);
   }
+});
+
+function rows(...ids: string[]): WingetUpgrade[] {
+  return ids.map((id) => ({
+    name: id,
+    id,
+    version: "1.0",
+    available: "1.1",
+    source: null,
+    state: "upgradable",
+  }));
+}
+
+function states(pins: string, ...ids: string[]): string[] {
+  return markPinned(rows(...ids), pins).map(({ state }) => state);
+}
+
+Deno.test("markPinned() finds an id and the type of its pin under any heading", () => {
+  assertEquals(states("", "A.B"), ["upgradable"]);
+  assertEquals(states("There are no pins.\r\n", "A.B"), ["upgradable"]);
+  assertEquals(states("Name Id 版本\r\n----\r\nx a.b 1.0 winget Pinning\r\n", "A.B"), ["pinned"]);
+  assertEquals(states("a.b  winget  *  Pinning\r\n", "A.B", "A.Bc"), ["pinned", "upgradable"]);
+  assertEquals(states("A.B Pinning\r\n", "A.B"), ["pinned"]);
+});
+
+Deno.test("markPinned() ignores pins that the list itself respects, and a name like a pin type", () => {
+  assertEquals(states("x A.B 1.0 winget Gating 1.*\r\n", "A.B"), ["upgradable"]);
+  assertEquals(states("x A.B 1.0 winget Blocking\r\n", "A.B"), ["upgradable"]);
+  assertEquals(states("Pinning A.B 1.0 winget Gating\r\n", "A.B"), ["upgradable"]);
+  assertEquals(states("x A.B 1.0 winget Pinningx\r\n", "A.B"), ["upgradable"]);
+  assertEquals(states("x C.D 1.0 winget Pinning A.B\r\n", "A.B"), ["upgradable"]);
+  assertEquals(states("My Pinning Tool A.B 1.0 winget Pinning\r\n", "A.B"), ["pinned"]);
+});
+
+Deno.test("markPinned() matches a truncated id that only one row can have", () => {
+  assertEquals(states("x Contoso.Lo… 1.0 winget Pinning\r\n", "Contoso.Long", "Other.App"), [
+    "pinned",
+    "upgradable",
+  ]);
+  assertEquals(states("x Contoso.Lo… 1.0 winget Pinning\r\n", "Contoso.Long", "Contoso.Lot"), [
+    "upgradable",
+    "upgradable",
+  ]);
+});
+
+Deno.test("markPinned() needs two characters of a truncated id", () => {
+  const state = (id: string) => states(`x ${id} 1.0 winget Pinning\r\n`, "A.B", "Other.App")[0];
+  assertEquals([state("A.…"), state("A…"), state("…")], ["pinned", "upgradable", "upgradable"]);
+  const both = states("Other To… A.… 1.0 winget Pinning\r\n", "A.B", "Other.App");
+  assertEquals(both, ["pinned", "upgradable"], "the name is cut as well");
+  const named = states("Contoso.Lo… A.B 1.0 winget Pinning\r\n", "A.B", "Contoso.Long");
+  assertEquals(named, ["pinned", "upgradable"], "the name is like another's id");
+});
+
+Deno.test("markPinned() does not change other states", () => {
+  const [row] = rows("A.B");
+  if (!row) throw new Error("no row");
+  const explicit = { ...row, state: "explicit_only" } as const;
+  assertEquals(markPinned([explicit], "A.B winget Pinning\r\n"), [explicit]);
 });

@@ -3,14 +3,14 @@ import fc from "fast-check";
 import type { ScanErrorReason } from "../../../src/scanners/scanner.ts";
 import {
   describeFault,
-  type FaultSurroundings,
+  type FaultContext,
   winupdateFailure,
 } from "../../../src/scanners/winupdate/failure.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
 
-const HERE: FaultSurroundings = { server: "", noInternet: false, disabled: [] };
+const HERE: FaultContext = { server: "", noInternet: false, disabled: [] };
 
-function failure(hresult: string, where: Partial<FaultSurroundings> = {}, message = "") {
+function failure(hresult: string, where: Partial<FaultContext> = {}, message = "") {
   return winupdateFailure({ hresult, message }, { ...HERE, ...where });
 }
 
@@ -26,17 +26,17 @@ const REASONS: readonly [codes: string, reason: ScanErrorReason][] = [
   ["80240032 80070005", "permanent"],
   ["80240001 80070422 8024002E 80040154", "not_available"],
   ["C80003FA", "permanent"],
-  // What the server has not sent, or was not read yet, is no damage; nor is what is not known.
+  // Data that the server has not sent, or that is not loaded yet, and unknown entries are no damage.
   ["80248007 8024800A 80248011 80248013 80248014 80248015 80248020 80248021", "transient"],
   ["8024801E 8024801F 80248022 80248023 80248024 80248025 80248029", "transient"],
   ["80070070", "transient"],
   ["8024801D", "permanent"],
-  // Policies; a service that is not there.
+  // Policies; a missing service.
   ["8024500C 8024500D 8024002F 80070424", "not_available"],
   ["80240021 80072F78 8007000E 8007041D 80080005 C80003F3", "transient"],
   ["80244011 80072F05 80072F06 80072F0D", "permanent"],
   ["80248000 80248001 8024800C 8024800F 8024801C", "transient"],
-  // Its own updates, shutdowns, memory; access; policies of another spelling; a damaged database.
+  // Its own updates, shutdowns, memory; access; other codes for policies; a damaged database.
   ["8024001B 8024A007 8024A10A 80244002", "transient"],
   ["80240044", "permanent"],
   ["80240025", "not_available"],
@@ -44,7 +44,7 @@ const REASONS: readonly [codes: string, reason: ScanErrorReason][] = [
   ["80248002 80248003 80248004 80248005 80248006 80248008 80248009 8024801B", "permanent"],
 ];
 
-Deno.test("winupdateFailure() takes what it does not know for transient, right behind its ranges too", () => {
+Deno.test("winupdateFailure() maps unknown codes to transient, also next to its ranges", () => {
   const unknown = [
     "80131500",
     "8024FFFF",
@@ -59,7 +59,7 @@ Deno.test("winupdateFailure() takes what it does not know for transient, right b
   }
 });
 
-Deno.test("winupdateFailure() has words for a code in one of its ranges, and none right beside", () => {
+Deno.test("winupdateFailure() describes codes within its ranges only", () => {
   const ranges: readonly [
     inside: string,
     beside: string,
@@ -69,7 +69,7 @@ Deno.test("winupdateFailure() has words for a code in one of its ranges, and non
     ["80072EE1 80072EE3 80072F00", "80072EE0 80072F01", "the network failed", "transient"],
     ["80072F76 80072F7F", "80072F75 80072F80", "answered no valid HTTP", "transient"],
     ["80244000 80244035", "80243FFF 80244036", "did not answer properly", "transient"],
-    ["80248007 80248029", "80247FFF 8024802A", "its database lacks what it needs", "transient"],
+    ["80248007 80248029", "80247FFF 8024802A", "its database lacks an entry", "transient"],
     ["8024A001 8024A008", "80249FFF 8024A009", "Automatic Updates refuses", "transient"],
   ];
   for (const [inside, beside, words, reason] of ranges) {
@@ -83,7 +83,7 @@ Deno.test("winupdateFailure() has words for a code in one of its ranges, and non
   }
 });
 
-Deno.test("winupdateFailure() advises to rename the store only where the database is damaged", () => {
+Deno.test("winupdateFailure() advises to rename the store only if the database is damaged", () => {
   const advised = ["C80003FA", "C80003FD", "80248003", "8024801B"];
   const others = [
     "C80003F3",
@@ -106,7 +106,7 @@ Deno.test("winupdateFailure() advises to rename the store only where the databas
 });
 
 for (const [codes, reason] of REASONS) {
-  Deno.test(`winupdateFailure() takes ${codes} for ${reason}`, () => {
+  Deno.test(`winupdateFailure() maps ${codes} to ${reason}`, () => {
     for (const code of codes.split(" ")) {
       const error = failure(`0x${code}`);
       assertEquals(error.reason, reason, code);
@@ -117,7 +117,7 @@ for (const [codes, reason] of REASONS) {
   });
 }
 
-Deno.test("winupdateFailure() names the WSUS server, whatever is in its name", () => {
+Deno.test("winupdateFailure() names the WSUS server with any characters in its name", () => {
   assertEquals(
     failure("0x80072efd", { server: "http://w$&:8530" }).message,
     'Cannot search for updates: the connection to the WSUS server "http://w$&:8530" failed or ' +
@@ -125,7 +125,7 @@ Deno.test("winupdateFailure() names the WSUS server, whatever is in its name", (
   );
 });
 
-Deno.test("winupdateFailure() knows a policy that keeps the host from Microsoft", () => {
+Deno.test("winupdateFailure() recognizes a policy that blocks Microsoft's servers", () => {
   const error = failure("0x80240438", { noInternet: true });
   assertEquals(error.reason, "permanent");
   assert(error.message.includes("DoNotConnectToWindowsUpdateInternetLocations"), error.message);
@@ -133,7 +133,7 @@ Deno.test("winupdateFailure() knows a policy that keeps the host from Microsoft"
   assertEquals(behind.reason, "transient");
 });
 
-Deno.test("winupdateFailure() tells of disabled services, once", () => {
+Deno.test("winupdateFailure() names disabled services once", () => {
   assertEquals(
     failure("0x80070422", { disabled: ["wuauserv"] }).message,
     "Cannot search for updates: its service is disabled (0x80070422). " +
@@ -152,9 +152,9 @@ Deno.test("winupdateFailure() tells of disabled services, once", () => {
   );
 });
 
-Deno.test("describeFault() has the system's words for what it does not know, in bounds", () => {
-  const told = describeFault({ hresult: "0x80131500", message: "\x1b[1mNein\n " }, HERE);
-  assertEquals(told, "[1mNein (0x80131500)");
+Deno.test("describeFault() quotes the system's message for an unknown code, within limits", () => {
+  const described = describeFault({ hresult: "0x80131500", message: "\x1b[1mNein\n " }, HERE);
+  assertEquals(described, "[1mNein (0x80131500)");
   const mail = describeFault({ hresult: "0x80131500", message: "write to a@b" }, HERE);
   assertEquals(mail, "write to a@b (0x80131500)");
   assertEquals(describeFault({ hresult: "0x1", message: " " }, HERE), "an unknown error (0x1)");

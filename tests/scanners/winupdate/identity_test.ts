@@ -1,8 +1,12 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { runScan } from "../../../src/scanners/run_scans.ts";
-import { parseWinupdate } from "../../../src/scanners/winupdate/answer.ts";
-import { isNewer, nameOf, versionInTitle } from "../../../src/scanners/winupdate/identity.ts";
+import { parseWinupdate } from "../../../src/scanners/winupdate/search.ts";
+import {
+  isNewer,
+  packageNameOf,
+  versionInTitle,
+} from "../../../src/scanners/winupdate/identity.ts";
 import { describeUpdates } from "../../../src/scanners/winupdate/updates.ts";
 import { winupdateScanner } from "../../../src/scanners/winupdate.ts";
 import { succeeded } from "../fixture.ts";
@@ -16,7 +20,7 @@ const DRIVERS = [{ id: "ebfc1fc5-71a4-4f7b-9aca-3b9a503104a0" }];
 
 let ids = 0;
 
-/** An update with an id of its own: a new version has another one. */
+/** An update with its own id: a new version has another id. */
 function item(fields: Fields): Fields {
   const id = (ids++).toString(16).padStart(8, "0");
   return { id: `${id}-1111-2222-3333-444455556666`, revision: 1, title: "", ...fields };
@@ -51,7 +55,7 @@ const WIFI = {
   hardwareId: "PCI\\VEN_8086&DEV_A0F0",
 };
 
-/** The driver of one device, whatever words there are for it. */
+/** The driver of one device, in any words. */
 const wifi = (words: Fields) =>
   driver("Intel - Net - 23.30.0.6", { driver: { ...WIFI, ...words } });
 
@@ -66,7 +70,7 @@ const edge = (channel: string, build: string, fields: Fields = {}) =>
     ...fields,
   });
 
-/** What a host has on two days: another version, another language, other neighbours. */
+/** The updates of a host on two days: another version, another language, other updates. */
 const TWO_DAYS: readonly [what: string, name: string, days: (() => Fields)[]][] = [
   ["definitions", "KB2267602", [
     () =>
@@ -131,7 +135,7 @@ const TWO_DAYS: readonly [what: string, name: string, days: (() => Fields)[]][] 
     () => firmware("HP Firmware 01.10.00", ""),
     () => firmware("HP Firmware v1.11", ""),
   ]],
-  ["a driver that tells nothing of itself", "HP - Printer", [
+  ["a driver without data", "HP - Printer", [
     () => driver("HP - Printer - 1.2", { driver: null }),
     () => driver("HP - Printer - 10.0.19041.3", { driver: null, revision: 2 }),
     () => driver("HP - Printer (1.3.0)", { driver: BARE }),
@@ -145,7 +149,7 @@ const NEIGHBOURS: readonly Fields[] = [
 ];
 
 for (const [what, name, days] of TWO_DAYS) {
-  Deno.test(`nameOf() names ${what} alike on two days, in two languages, beside whatever`, () => {
+  Deno.test(`packageNameOf() names ${what} the same on two days, in two languages and among other updates`, () => {
     const neighbours = fc.subarray([...NEIGHBOURS]);
     const day = fc.constantFrom(...days);
     fc.assert(fc.property(neighbours, day, day, fc.boolean(), (beside, one, other, isFirst) => {
@@ -157,7 +161,7 @@ for (const [what, name, days] of TWO_DAYS) {
   });
 }
 
-/** Updates that are not the same, of each shape of a name. */
+/** Different updates, of each form of a name. */
 const DIFFERENT: readonly (() => Fields)[] = [
   ...TWO_DAYS.flatMap(([, , [first]]) => first ? [first] : []),
   ...["Beta", "Dev", "Extended Stable"].map((channel) => () => edge(channel, "120.0.2210.61")),
@@ -174,7 +178,7 @@ const DIFFERENT: readonly (() => Fields)[] = [
   () => cumulative("", { kb: ["5070009"] }),
 ];
 
-Deno.test("nameOf() gives no two updates of one answer one name", () => {
+Deno.test("packageNameOf() gives all updates of one answer different names", () => {
   fc.assert(fc.property(fc.subarray([...DIFFERENT], { minLength: 1 }), (some) => {
     const found = names(...some.map((make) => make()));
     assertEquals([found.length, new Set(found).size], [some.length, some.length], found.join("\n"));
@@ -193,7 +197,7 @@ Deno.test("describeUpdates() makes one update of two definitions, of the newest 
   }
 });
 
-Deno.test("nameOf() has a name for whatever lacks ids, without versions and words of a language", () => {
+Deno.test("packageNameOf() names updates without ids, without versions and localized words", () => {
   const rows: [Fields, string][] = [
     [driver("x", { driver: { ...BARE, hardwareId: "usb\\vid_1" } }), "USB\\VID_1"],
     [driver("x", { driver: { ...BARE, provider: "HP", class: "Printer" } }), "HP Printer"],
@@ -201,7 +205,7 @@ Deno.test("nameOf() has a name for whatever lacks ids, without versions and word
       driver("Printer 1.2", { id: "abcdef01-1111-2222-3333-444455556666", driver: null }),
       "Update abcdef01",
     ],
-    // A product, or a version of one: nobody knows.
+    // A product or a version of one: unknown.
     [
       item({ id: "abcdef04-1111-2222-3333-444455556666", title: "Update for .NET 8.0.4" }),
       "Update abcdef04",
@@ -222,8 +226,8 @@ Deno.test("nameOf() has a name for whatever lacks ids, without versions and word
   for (const [fields, name] of rows) assertEquals(names(fields), [name]);
 });
 
-Deno.test("nameOf() tells 300 characters of a driver's name", () => {
-  const told = (length: number) => {
+Deno.test("packageNameOf() returns at most 300 characters of a driver's name", () => {
+  const named = (length: number) => {
     const [name = ""] = names(
       driver("x", {
         driver: { provider: "", class: "", model: "x".repeat(length), hardwareId: "" },
@@ -231,17 +235,17 @@ Deno.test("nameOf() tells 300 characters of a driver's name", () => {
     );
     return name;
   };
-  assertEquals(told(300), "x".repeat(300));
-  assertEquals(told(301), `${"x".repeat(295)}(cut)`);
+  assertEquals(named(300), "x".repeat(300));
+  assertEquals(named(301), `${"x".repeat(295)}(cut)`);
 });
 
-Deno.test("nameOf() takes a KB number from a title, written in either case, but none from a driver's", () => {
+Deno.test("packageNameOf() reads a KB number in a title in any case, but not in that of a driver", () => {
   assertEquals(names(item({ title: "Fix (kb5070003)" })), ["KB5070003"]);
   const [name] = names(driver("Intel - Net (KB5070003)"));
   assertEquals(name, "NET [PCI\\VEN_8086&DEV_A0F0]");
 });
 
-Deno.test("versionInTitle() finds a version in brackets, whatever the word before it", () => {
+Deno.test("versionInTitle() finds a version in brackets after any word", () => {
   assertEquals(versionInTitle("A (Version 1.459.491.0) - Current Channel (Broad)"), [
     1,
     459,
@@ -252,7 +256,7 @@ Deno.test("versionInTitle() finds a version in brackets, whatever the word befor
   assertEquals(versionInTitle("A (1809)"), null);
 });
 
-Deno.test("isNewer() puts any two updates in one order", () => {
+Deno.test("isNewer() is a total order", () => {
   const one = fc.record({
     title: fc.constantFrom("", "a (v 1.2.3)", "a (v 1.10.0)", "b (v 1.2)"),
     deployed: fc.constantFrom("", "2026-11-10T00:00:00Z", "2026-11-11T00:00:00Z"),
@@ -265,11 +269,11 @@ Deno.test("isNewer() puts any two updates in one order", () => {
     if (!first || !second) throw new Error("not read");
     assertEquals(isNewer(first, second), !isNewer(second, first));
     assertEquals(isNewer(first, first), false, "nothing is newer than itself");
-    assertEquals(nameOf(first).startsWith("Update "), true);
+    assertEquals(packageNameOf(first).startsWith("Update "), true);
   }));
 });
 
-Deno.test("isNewer() goes by the version, then by the day, the revision and the id", () => {
+Deno.test("isNewer() compares the version, then the day, the revision and the id", () => {
   const newestFirst = [
     { title: "a (v 2.0.0)", deployed: "", revision: 0 },
     { title: "a (v 1.10.0.1)", deployed: "", revision: 0 },
@@ -295,7 +299,7 @@ Deno.test("isNewer() goes by the version, then by the day, the revision and the 
   assertEquals(untitled && titled && isNewer(untitled, titled), true, "only one has a version");
 });
 
-Deno.test("scanners.ignore knows Defender's definitions by their KB number, and by their title", async () => {
+Deno.test("scanners.ignore matches Defender's definitions by their KB number and by their title", async () => {
   const json = JSON.stringify({
     resultCode: 2,
     updates: [definitions("Security Intelligence Update for Microsoft Defender"), cumulative("x")],

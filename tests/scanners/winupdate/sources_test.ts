@@ -1,6 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { parseWinupdate } from "../../../src/scanners/winupdate/answer.ts";
-import { asksWsus, describeSources, sourceOf } from "../../../src/scanners/winupdate/sources.ts";
+import { parseWinupdate } from "../../../src/scanners/winupdate/search.ts";
+import {
+  asksWsus,
+  classOf,
+  describeSources,
+  isSecurityCategory,
+  sourceOf,
+  type WinupdateClass,
+} from "../../../src/scanners/winupdate/sources.ts";
 
 type Values = Partial<Record<"feature" | "quality" | "driver" | "other", number>>;
 
@@ -33,17 +40,17 @@ function wsus(scanSource: Record<string, unknown>): Record<string, unknown> {
   return { source: "wsus", server: "http://wsus.example:8530", scanSource };
 }
 
-Deno.test("sourceOf() takes the host's only service for every class", () => {
+Deno.test("sourceOf() returns the only service of the host for every class", () => {
   assertEquals(sources({ source: "7971f918-a847-4430-9279-4a52d1efe18d" }), [M, M, M, M, M]);
   assertEquals(sources({}), [U, U, U, U, U]);
   assertEquals(sources(wsus({})), [W, W, W, W, W]);
 });
 
-Deno.test("sourceOf() heeds the policies for classes of updates on a host with a WSUS server", () => {
+Deno.test("sourceOf() applies the policies for classes on a host with a WSUS server", () => {
   const all: Values = { feature: 0, quality: 0, driver: 1, other: 1 };
   const expected = [U, U, W, W, "Windows Update or WSUS"];
   assertEquals(sources(wsus({ gate: true, policy: all })), expected);
-  // A group policy holds only with its gate, what device management or the agent says without.
+  // A group policy needs its gate; device management and the agent do not.
   assertEquals(sources(wsus({ gate: false, policy: all })), [W, W, W, W, W]);
   assertEquals(sources(wsus({ mdm: all })), expected);
   assertEquals(sources(wsus({ state: all })), expected);
@@ -66,14 +73,14 @@ Deno.test("sourceOf() heeds the policies for classes of updates on a host with a
   ]);
 });
 
-Deno.test("sourceOf() tells 60 characters of a service that is not known, and no half one", () => {
-  const [told] = sources({ source: "x".repeat(60) });
-  assertEquals(told, "x".repeat(60));
-  assertEquals(sources({ source: "x".repeat(61) })[0], told);
+Deno.test("sourceOf() returns at most 60 whole characters of an unknown service", () => {
+  const [name] = sources({ source: "x".repeat(60) });
+  assertEquals(name, "x".repeat(60));
+  assertEquals(sources({ source: "x".repeat(61) })[0], name);
   assertEquals(sources({ source: `${"x".repeat(59)}\u{1f600}` })[0], `${"x".repeat(59)}\ufffd`);
 });
 
-Deno.test("describeSources() has each source that is asked, and names all where one may have failed", () => {
+Deno.test("describeSources() returns each source, all of them failed if one may have failed", () => {
   const scanSource = { mdm: { feature: 0, quality: 0, driver: 1, other: 1 } };
   const options = { why: null, metadataAgeS: 0 };
   const whole = describeSources(answer(wsus(scanSource)), options);
@@ -92,7 +99,7 @@ Deno.test("describeSources() has each source that is asked, and names all where 
   ]);
 });
 
-Deno.test("asksWsus() is about any class", () => {
+Deno.test("asksWsus() is true if any class comes from WSUS", () => {
   assertEquals(
     asksWsus(answer(wsus({ state: { feature: 0, quality: 0, driver: 0, other: 1 } }))),
     true,
@@ -101,4 +108,34 @@ Deno.test("asksWsus() is about any class", () => {
     asksWsus(answer(wsus({ state: { feature: 0, quality: 0, driver: 0, other: 0 } }))),
     false,
   );
+});
+
+const SECURITY = "0FA1201D-4330-4FA8-8AE9-B877473B6441";
+const DEFINITIONS = "e0789628-ce08-4437-be74-2495b842f43b";
+const DRIVERS = "ebfc1fc5-71a4-4f7b-9aca-3b9a503104a0";
+const UPGRADES = "3689bdc8-b205-4af4-8d4a-a63924c5e9d5";
+const PRODUCT = "569e8e8f-c6cd-42c8-92a3-efbb20a0f6f5";
+
+const ROWS: readonly [string, string[], number | null, WinupdateClass][] = [
+  ["nothing", [], null, "other"],
+  ["junk", ["Security Updates"], 1, "other"],
+  ["a product alone", [PRODUCT], 1, "other"],
+  ["security, in either case", [PRODUCT, SECURITY], 1, "security"],
+  ["definitions, though they are security's too", [SECURITY, DEFINITIONS], 1, "definitions"],
+  ["drivers by category", [DRIVERS], 1, "drivers"],
+  ["drivers by type", [PRODUCT], 2, "drivers"],
+  ["a new version of Windows", [UPGRADES], 1, "upgrades"],
+  ["plain updates", ["CD5FFD1E-E932-4E3A-BF74-18BF0B1BBD83"], 1, "updates"],
+];
+
+for (const [name, ids, type, kind] of ROWS) {
+  Deno.test(`classOf() recognizes ${name}`, () => {
+    assertEquals(classOf(ids, type), kind);
+  });
+}
+
+Deno.test("isSecurityCategory() finds the security category among others", () => {
+  assertEquals(isSecurityCategory([]), false);
+  assertEquals(isSecurityCategory([PRODUCT, DEFINITIONS]), false);
+  assertEquals(isSecurityCategory([DRIVERS, SECURITY]), true);
 });

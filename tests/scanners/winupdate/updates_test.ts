@@ -1,6 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { parseWinupdate } from "../../../src/scanners/winupdate/answer.ts";
-import { describeUpdates, tellGaps, tellLimits } from "../../../src/scanners/winupdate/updates.ts";
+import { parseWinupdate } from "../../../src/scanners/winupdate/search.ts";
+import {
+  describeGaps,
+  describeNotes,
+  describeUpdates,
+} from "../../../src/scanners/winupdate/updates.ts";
 import { encodeUpdate } from "../../../src/server/update_item.ts";
 import type { Update } from "../../../src/update.ts";
 import { readFixture } from "../fixture.ts";
@@ -24,7 +28,7 @@ function describe(fields: Record<string, unknown>, answer: Record<string, unknow
   return update;
 }
 
-Deno.test("describeUpdates() tells the day of an instant, and of nothing else", () => {
+Deno.test("describeUpdates() adds the day of a valid instant only", () => {
   const day = (deployed: string) => describe({ deployed, description: "" }).description;
   assertEquals(day("2026-11-10T00:00:00Z"), "A title. Published 2026-11-10.");
   for (
@@ -34,7 +38,7 @@ Deno.test("describeUpdates() tells the day of an instant, and of nothing else", 
   }
 });
 
-Deno.test("describeUpdates() tells all that the agent tells", () => {
+Deno.test("describeUpdates() returns all data of the agent", () => {
   const [cumulative, definitions] = describeUpdates(read("two.json"));
   assertEquals(cumulative, {
     package: "KB5070001",
@@ -61,7 +65,7 @@ Deno.test("describeUpdates() tells all that the agent tells", () => {
     [definitions?.source, definitions?.security, definitions?.reboot],
     ["Windows Update/definitions", false, "never"],
   );
-  // Their version changes several times a day, and the server has a row a name.
+  // Their version changes several times a day, and the server has one row per name.
   assertEquals(
     [definitions?.package, definitions?.description],
     [
@@ -72,7 +76,7 @@ Deno.test("describeUpdates() tells all that the agent tells", () => {
   );
 });
 
-Deno.test("describeUpdates() reads what hosts were reported to tell", () => {
+Deno.test("describeUpdates() reads answers from public reports", () => {
   const answer = read("reported.json");
   assertEquals(
     describeUpdates(answer).map((update) =>
@@ -91,7 +95,7 @@ Deno.test("describeUpdates() reads what hosts were reported to tell", () => {
       "Update 98e5d323 | Microsoft Update/updates | false never ",
     ],
   );
-  assertEquals(tellGaps(answer), ["Updates that could not be read: 1"]);
+  assertEquals(describeGaps(answer), ["Updates that could not be read: 1"]);
 });
 
 const SEVERITIES: readonly [string, Update["severity"], string][] = [
@@ -111,12 +115,12 @@ for (const [word, severity, severityReason] of SEVERITIES) {
   });
 }
 
-Deno.test("describeUpdates() never takes a title for a severity or for security", () => {
+Deno.test("describeUpdates() derives no severity or security from a title", () => {
   const update = describe({ title: "Critical security update for OpenSSL" });
   assertEquals([update.severity, update.security], [null, false]);
 });
 
-Deno.test("describeUpdates() knows security by category and by CVE, or not at all", () => {
+Deno.test("describeUpdates() derives security from categories and CVEs only", () => {
   assertEquals(describe({ cves: ["cve-2026-12345", "junk"] }).cves, ["CVE-2026-12345"]);
   assertEquals(describe({ cves: ["CVE-2026-12345"] }).security, true);
   assertEquals(describe({ cves: ["cve-2026-12345"] }).security, true);
@@ -146,7 +150,7 @@ Deno.test("describeUpdates() marks what is optional", () => {
   assertEquals(describe({ deployment: 1 }).state, "upgradable");
 });
 
-Deno.test("describeUpdates() has a size only where there is one, and calls it a bound", () => {
+Deno.test("describeUpdates() has a size only if there is one, and calls it an upper bound", () => {
   const rows: readonly [unknown, number | null][] = [
     ["", null],
     [null, null],
@@ -167,7 +171,7 @@ Deno.test("describeUpdates() has a size only where there is one, and calls it a 
   }
 });
 
-Deno.test("describeUpdates() makes one update of several of one KB number, with the worst of each", () => {
+Deno.test("describeUpdates() merges updates of one KB number, with the worst values", () => {
   const security = [{ id: "0fa1201d-4330-4fa8-8ae9-b877473b6441" }];
   const updates = [
     {
@@ -212,7 +216,7 @@ Deno.test("describeUpdates() makes one update of several of one KB number, with 
   }
 });
 
-Deno.test("describeUpdates() names an update without a title, and says the title of each other", () => {
+Deno.test("describeUpdates() names an update without a title, and lists the titles of the others", () => {
   assertEquals(describe({ title: " ", kb: ["KB5001"] }).package, "KB5001");
   assertEquals(describe({ title: "" }).package, "Update 6f2c1d0e");
   assertEquals(describe({ kb: ["5001", "5002"] }).package, "KB5001");
@@ -221,7 +225,7 @@ Deno.test("describeUpdates() names an update without a title, and says the title
   assertEquals(describe({ bulletins: ["MS17-010", "x"] }).advisories, ["MS17-010"]);
 });
 
-Deno.test("describeUpdates() says who was asked", () => {
+Deno.test("describeUpdates() names the source", () => {
   const sources: readonly [string, string][] = [
     ["wsus", "WSUS/updates"],
     ["", "Windows Update/updates"],
@@ -229,7 +233,7 @@ Deno.test("describeUpdates() says who was asked", () => {
     ["7971f918-a847-4430-9279-4a52d1efe18d", "Microsoft Update/updates"],
     ["constructor", "constructor/updates"],
   ];
-  for (const [source, told] of sources) assertEquals(describe({}, { source }).source, told);
+  for (const [source, expected] of sources) assertEquals(describe({}, { source }).source, expected);
 });
 
 Deno.test("the server's item has the KB and a version, which the server requires", () => {
@@ -252,37 +256,36 @@ Deno.test("the server's item has the KB and a version, which the server requires
   assertEquals(available_version, `${PLAIN.id.toLowerCase()}.${Number.MAX_SAFE_INTEGER}`);
 });
 
-Deno.test("tellGaps() tells what could not be read, and leaves the rest to the sources", () => {
-  assertEquals(tellGaps(read("none.json")), []);
-  assertEquals(tellGaps(read("wsus_incomplete.json")), []);
-  assertEquals(tellGaps(read("reported.json")), ["Updates that could not be read: 1"]);
+Deno.test("describeGaps() counts unreadable updates only", () => {
+  assertEquals(describeGaps(read("none.json")), []);
+  assertEquals(describeGaps(read("wsus_incomplete.json")), []);
+  assertEquals(describeGaps(read("reported.json")), ["Updates that could not be read: 1"]);
 });
 
-Deno.test("tellLimits() says of an empty list of WSUS whose it is, and what was not asked", () => {
+Deno.test("describeNotes() explains an empty list of WSUS, and what was not searched", () => {
   const wsus = (updates: unknown[]) => parseWinupdate({ resultCode: 2, source: "wsus", updates });
-  assertEquals(tellLimits(wsus([PLAIN])), []);
-  assertEquals(tellLimits(read("none.json")), []);
-  const approved =
-    "The host asks a WSUS server, which tells only of updates that were approved there";
-  assertEquals(tellLimits(wsus([])), [approved]);
-  assertEquals(tellLimits(read("wsus_incomplete.json")), [
+  assertEquals(describeNotes(wsus([PLAIN])), []);
+  assertEquals(describeNotes(read("none.json")), []);
+  const approved = "The host asks a WSUS server, which lists only updates that were approved there";
+  assertEquals(describeNotes(wsus([])), [approved]);
+  assertEquals(describeNotes(read("wsus_incomplete.json")), [
     approved,
-    "Windows waits for a restart: until then it may not tell of every update",
+    "Windows needs a restart: until then its list may not be complete",
   ]);
-  assertEquals(tellLimits(parseWinupdate({ resultCode: 2, updates: [], optional: false })), [
+  assertEquals(describeNotes(parseWinupdate({ resultCode: 2, updates: [], optional: false })), [
     "This Windows Update Agent cannot be asked for updates that are offered as optional",
   ]);
 });
 
-Deno.test("describeUpdates() tells at most 300 characters of a title, and no half one", () => {
-  const told = (title: string) => describe({ title }).description?.match(/x+\ufffd?/)?.[0];
-  assertEquals(told("x".repeat(300)), "x".repeat(300));
-  assertEquals(told("x".repeat(301)), "x".repeat(300));
-  assertEquals(told(`${"x".repeat(299)}\u{1f600}`), `${"x".repeat(299)}\ufffd`);
+Deno.test("describeUpdates() returns at most 300 whole characters of a title", () => {
+  const titled = (title: string) => describe({ title }).description?.match(/x+\ufffd?/)?.[0];
+  assertEquals(titled("x".repeat(300)), "x".repeat(300));
+  assertEquals(titled("x".repeat(301)), "x".repeat(300));
+  assertEquals(titled(`${"x".repeat(299)}\u{1f600}`), `${"x".repeat(299)}\ufffd`);
   assertEquals(describe({ title: `${"x".repeat(299)} y` }).description, `${"x".repeat(299)}.`);
 });
 
-Deno.test("describeUpdates() takes nothing for a CVE, a bulletin or an article that only holds one", () => {
+Deno.test("describeUpdates() accepts only exact ids of CVEs, bulletins and articles", () => {
   const { cves } = describe({
     cves: [
       ...["xCVE-2026-12345", "CVE-2026-12345x", "CVE-2026-123", "CVE-26-12345"],
@@ -296,12 +299,12 @@ Deno.test("describeUpdates() takes nothing for a CVE, a bulletin or an article t
   assertEquals(describe({ kb }).advisories, ["KB1234", "KB5002", "KB123456789"]);
 });
 
-Deno.test("describeUpdates() cuts what an update says of itself to 500 characters", () => {
+Deno.test("describeUpdates() truncates a description to 500 characters", () => {
   const { description } = describe({ description: "x".repeat(600) });
   assertEquals(description, `A title. ${"x".repeat(500)}`);
 });
 
-/** Several updates of one KB number, which are told as one. */
+/** Several updates of one KB number, which become one. */
 function describeAll(all: readonly Record<string, unknown>[]): Update {
   const updates = all.map((fields, index) => ({
     ...PLAIN,
@@ -314,21 +317,21 @@ function describeAll(all: readonly Record<string, unknown>[]): Update {
   return update;
 }
 
-Deno.test("describeUpdates() tells five titles of one KB number, and counts the others", () => {
+Deno.test("describeUpdates() lists five titles of one KB number, and counts the others", () => {
   const titles = ["a", "b", "c", "d", "e", "f", "g"].map((title) => ({ title }));
-  const told = (count: number) => describeAll(titles.slice(0, count)).description;
-  assertEquals(told(5), "a; b; c; d; e.");
-  assertEquals(told(6), "a; b; c; d; e and 1 more.");
-  assertEquals(told(7), "a; b; c; d; e and 2 more.");
+  const described = (count: number) => describeAll(titles.slice(0, count)).description;
+  assertEquals(described(5), "a; b; c; d; e.");
+  assertEquals(described(6), "a; b; c; d; e and 1 more.");
+  assertEquals(described(7), "a; b; c; d; e and 2 more.");
 });
 
-Deno.test("describeUpdates() quotes 40 characters of a severity that is none", () => {
+Deno.test("describeUpdates() quotes at most 40 characters of an unknown severity", () => {
   const reason = (length: number) => describe({ severity: "x".repeat(length) }).severityReason;
   assertEquals(reason(40), `MsrcSeverity is "${"x".repeat(40)}"`);
   assertEquals(reason(41), `MsrcSeverity is "${"x".repeat(35)}(cut)"`);
 });
 
-Deno.test("describeUpdates() takes the worst word for all, and the first where nobody says", () => {
+Deno.test("describeUpdates() uses the worst severity, and the first word if all are unknown", () => {
   const severities = (...words: string[]) => {
     const { severity, severityReason } = describeAll(words.map((severity) => ({ severity })));
     return [severity, severityReason];
@@ -343,7 +346,7 @@ Deno.test("describeUpdates() takes the worst word for all, and the first where n
   assertEquals(severities("", "Unspecified"), [null, "MsrcSeverity is empty"]);
 });
 
-Deno.test("describeUpdates() takes the worst reboot for all, and no silence for never", () => {
+Deno.test("describeUpdates() uses the worst reboot hint, and unknown is worse than never", () => {
   const reboot = (...numbers: (number | null)[]) =>
     describeAll(numbers.map((rebootBehavior) => ({ rebootBehavior }))).reboot;
   const [never, required, maybe] = [0, 1, 2];
@@ -354,7 +357,7 @@ Deno.test("describeUpdates() takes the worst reboot for all, and no silence for 
   assertEquals([reboot(maybe, required), reboot(required, maybe)], ["required", "required"]);
 });
 
-Deno.test("describeUpdates() says nothing of what has no title, and of a size that nobody tells", () => {
+Deno.test("describeUpdates() has no description without titles and sizes", () => {
   assertEquals(describe({ title: "" }).description, null);
   assertEquals(describeAll([{ title: "" }, { title: "b" }]).description, "b.");
   const note = " The size is the most that it may be.";
@@ -364,9 +367,9 @@ Deno.test("describeUpdates() says nothing of what has no title, and of a size th
   }
 });
 
-Deno.test("describeUpdates() makes sentences of titles, and leaves those that are some", () => {
-  const told = (title: string) => describe({ title }).description;
-  assertEquals(["a", "a.", "a!", "a?", "\u66f4\u65b0\u3002", "a.b"].map(told), [
+Deno.test("describeUpdates() ends titles with a full stop unless they are sentences", () => {
+  const described = (title: string) => describe({ title }).description;
+  assertEquals(["a", "a.", "a!", "a?", "\u66f4\u65b0\u3002", "a.b"].map(described), [
     "a.",
     "a.",
     "a!",

@@ -1,10 +1,14 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { parseEnvelope } from "../../../src/scanners/powershell/powershell.ts";
+import {
+  encodeCommand,
+  frameScript,
+  parseEnvelope,
+} from "../../../src/scanners/powershell/powershell.ts";
 import { ScanError, type ScanErrorReason } from "../../../src/scanners/scanner.ts";
-import { parseWinupdate } from "../../../src/scanners/winupdate/answer.ts";
+import { parseWinupdate, winupdateScript } from "../../../src/scanners/winupdate/search.ts";
 import { WinupdateError } from "../../../src/scanners/winupdate/failure.ts";
-import { describeUpdates, tellGaps } from "../../../src/scanners/winupdate/updates.ts";
+import { describeGaps, describeUpdates } from "../../../src/scanners/winupdate/updates.ts";
 import { readFixture } from "../fixture.ts";
 import { envelope } from "../powershell/stub.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
@@ -45,7 +49,7 @@ const REFUSED: readonly [string, unknown, ScanErrorReason][] = [
 ];
 
 for (const [name, value, reason] of REFUSED) {
-  Deno.test(`parseWinupdate() has no empty list for ${name}`, () => {
+  Deno.test(`parseWinupdate() rejects ${name}`, () => {
     const error = assertThrows(() => parseWinupdate(value), ScanError);
     assertInstanceOf(error, ScanError);
     assertEquals(error.reason, reason, error.message);
@@ -53,14 +57,14 @@ for (const [name, value, reason] of REFUSED) {
   });
 }
 
-Deno.test("parseWinupdate() says whether a search failed or was broken off", () => {
+Deno.test("parseWinupdate() says whether a search failed or was aborted", () => {
   const words = (resultCode: number) =>
     assertThrows(() => parseWinupdate({ resultCode, updates: [] }), ScanError).message;
-  assertEquals(words(5), "Cannot search for updates: the search was broken off");
+  assertEquals(words(5), "Cannot search for updates: the search was aborted");
   assertEquals(words(4), "Cannot search for updates: the search failed");
 });
 
-Deno.test("parseWinupdate() takes eight digits for a code, and nothing around them", () => {
+Deno.test("parseWinupdate() accepts exactly eight digits as a code", () => {
   const words = (hresult: string) =>
     assertThrows(() => parseWinupdate({ error: { hresult, message: "x" } }), ScanError).message;
   assert(words("0x80240009").startsWith("Cannot search for updates: "));
@@ -69,13 +73,13 @@ Deno.test("parseWinupdate() takes eight digits for a code, and nothing around th
   }
 });
 
-Deno.test("parseWinupdate() takes blanks from around its texts, and makes one of several", () => {
+Deno.test("parseWinupdate() trims texts, and collapses white space", () => {
   const [item] = itemsOf("two.json");
   const updates = [{ ...item, title: "  A \r\n title\t" }];
   assertEquals(parseWinupdate({ resultCode: 2, updates }).updates[0]?.title, "A title");
 });
 
-Deno.test("parseWinupdate() tells failures of the search from answers that are not understood", () => {
+Deno.test("parseWinupdate() distinguishes failures of the search from unreadable answers", () => {
   assertInstanceOf(
     assertThrows(() => parseWinupdate(read("error_name.json")), ScanError),
     WinupdateError,
@@ -87,19 +91,19 @@ Deno.test("parseWinupdate() names a WSUS server without the password in its addr
   const error = assertThrows(() => parseWinupdate(read("error_wsus.json")), ScanError);
   assertEquals(
     error.message,
-    'Cannot search for updates: the WSUS server "http://wsus.example:8530" or a proxy has trouble ' +
-      "of its own (HTTP 500 to 504) (0x80244022)",
+    'Cannot search for updates: the WSUS server "http://wsus.example:8530" or a proxy failed ' +
+      "(HTTP 500 to 504) (0x80244022)",
   );
 });
 
-Deno.test("parseWinupdate() takes an empty list of a search that succeeded", () => {
+Deno.test("parseWinupdate() accepts an empty list of a successful search", () => {
   const answer = parseWinupdate(read("none.json"));
   assertEquals([answer.updates, answer.unread, answer.gaps], [[], 0, []]);
   assertEquals([answer.online, answer.reboot?.isRequired], [true, false]);
   assertEquals(answer.lastSearchMs, Date.UTC(2026, 10, 24, 3, 12, 45));
 });
 
-Deno.test("parseWinupdate() takes any flag for a restart that is due, and says which", () => {
+Deno.test("parseWinupdate() requires a restart for any flag, and names the flags", () => {
   const update = "WindowsUpdate\\Auto Update\\RebootRequired";
   const servicing = "Component Based Servicing\\RebootPending";
   const rows: [
@@ -128,24 +132,24 @@ Deno.test("parseWinupdate() takes any flag for a restart that is due, and says w
   }
 });
 
-Deno.test("parseWinupdate() reads one update that is no list, and lists that are objects", () => {
+Deno.test("parseWinupdate() reads one update outside a list, and lists in objects", () => {
   const [whole] = parseWinupdate(read("two.json")).updates;
   assert(whole);
   assertEquals(parseWinupdate(read("one_object.json")).updates, [whole]);
   assertEquals(parseWinupdate(read("wrapped.json")).updates.length, 2);
 });
 
-Deno.test("parseWinupdate() takes a search with errors, and says what is missing", () => {
+Deno.test("parseWinupdate() accepts a search with errors, and says what is missing", () => {
   assertEquals(parseWinupdate(read("wsus_incomplete.json")).gaps, [
     "Windows Update could not search everything: the update server did not answer in time " +
     "(0x8024401C)",
   ]);
   assertEquals(parseWinupdate({ resultCode: 3, updates: [] }).gaps, [
-    "Windows Update could not search everything, and does not tell why",
+    "Windows Update could not search everything, and does not say why",
   ]);
 });
 
-Deno.test("parseWinupdate() counts what it does not understand beside what it does", () => {
+Deno.test("parseWinupdate() counts unreadable updates", () => {
   const updates = itemsOf("two.json");
   const odd = [
     { ...updates[0], id: "none" },
@@ -165,11 +169,11 @@ Deno.test("parseWinupdate() reads at most 5,000 updates, and counts the rest", (
   assertEquals([unread(5_001).updates.length, unread(5_001).unread], [5_000, 1]);
 });
 
-/** Reads an answer to the end, or fails as it may; every text that comes of it. */
+/** All texts of an answer, or of its failure. */
 function readAll(value: unknown): string[] {
   try {
     const answer = parseWinupdate(value);
-    return textsIn([describeUpdates(answer), tellGaps(answer)]);
+    return textsIn([describeUpdates(answer), describeGaps(answer)]);
   } catch (error) {
     assertInstanceOf(error, ScanError);
     return [error.message];
@@ -195,13 +199,13 @@ const anyText = fc.oneof(
   ),
 );
 
-Deno.test("any JSON in the envelope is read or refused as a ScanError", () => {
+Deno.test("any JSON in the envelope is read or rejected with a ScanError", () => {
   fc.assert(fc.property(fc.jsonValue(), (value) => {
     readAll(parseEnvelope(envelope(JSON.stringify(value))));
   }));
 });
 
-Deno.test("no change of a field makes anything but a ScanError, or lets a control character in", () => {
+Deno.test("no change of a field throws anything but a ScanError, or returns a control character", () => {
   const names = Object.keys(itemsOf("reported.json")[0] ?? {});
   const anyValue = fc.oneof(anyText, fc.array(anyText), fc.jsonValue(), fc.integer());
   const change = fc.record({ name: fc.constantFrom(...names), value: anyValue });
@@ -215,15 +219,15 @@ Deno.test("no change of a field makes anything but a ScanError, or lets a contro
     fc.property(fc.array(change), fc.option(outer, { freq: 5 }), (changes, last) => {
       const fields = Object.fromEntries(changes.map(({ name, value }) => [name, value]));
       const changed = { ...fixture, updates: updates.map((item) => ({ ...item, ...fields })) };
-      const told = readAll(last ? { ...changed, [last.name]: last.value } : changed);
-      assert(told.length > 0);
-      for (const text of told) assert(!hasControls(text), text);
+      const texts = readAll(last ? { ...changed, [last.name]: last.value } : changed);
+      assert(texts.length > 0);
+      for (const text of texts) assert(!hasControls(text), text);
     }),
     { numRuns: 2_000 },
   );
 });
 
-Deno.test("parseWinupdate() takes an update that does not say so for none that is only to be seen", () => {
+Deno.test("parseWinupdate() reads an update without browseOnly as one to install", () => {
   const [{ browseOnly: _, ...item } = {}] = itemsOf("two.json") as { browseOnly?: boolean }[];
   for (const update of [item, { ...item, browseOnly: null }]) {
     const { updates } = parseWinupdate({ resultCode: 2, updates: [update] });
@@ -231,7 +235,7 @@ Deno.test("parseWinupdate() takes an update that does not say so for none that i
   }
 });
 
-/** Answers of a search that succeeded, with these fields. */
+/** The answer of a successful search with these fields. */
 function answer(fields: Record<string, unknown>) {
   return parseWinupdate({ resultCode: 2, updates: [], ...fields });
 }
@@ -244,7 +248,7 @@ function itemWith(fields: Record<string, unknown>) {
   return read.unread === 0 ? read.updates[0] : undefined;
 }
 
-Deno.test("parseWinupdate() reads lists as PowerShell 5.1 makes them, 500 of each at most", () => {
+Deno.test("parseWinupdate() reads the lists of PowerShell 5.1, at most 500 elements each", () => {
   const many = Array.from({ length: 501 }, (_, n) => `${n}`);
   const rows: readonly [unknown, string[]][] = [
     [undefined, []],
@@ -264,7 +268,7 @@ Deno.test("parseWinupdate() reads lists as PowerShell 5.1 makes them, 500 of eac
   assertEquals(itemWith({ categories: { name: "Updates" } }), undefined);
 });
 
-Deno.test("parseWinupdate() takes a whole id for one, and a revision that counts", () => {
+Deno.test("parseWinupdate() accepts only a complete id and a whole revision number", () => {
   const id = "6f2c1d0e-3a57-4b65-9c7e-0d1f2a3b4c5d";
   for (const right of [id, id.toUpperCase(), `{${id}}`]) {
     assertEquals(itemWith({ id: right })?.id, right);
@@ -276,7 +280,7 @@ Deno.test("parseWinupdate() takes a whole id for one, and a revision that counts
   for (const wrong of [-1, 1.5, "1", null]) assertEquals(itemWith({ revision: wrong }), undefined);
 });
 
-Deno.test("parseWinupdate() takes what an answer does not say for the usual", () => {
+Deno.test("parseWinupdate() has defaults for missing fields", () => {
   const { online, withOptional, unread, reboot, source, server, routing, lastSearchMs } = answer(
     {},
   );
@@ -297,12 +301,12 @@ Deno.test("parseWinupdate() takes what an answer does not say for the usual", ()
   assertEquals(reason, "transient", "no policy keeps the host from Microsoft");
 });
 
-Deno.test("parseWinupdate() counts what the script could not read, if that is a count", () => {
+Deno.test("parseWinupdate() adds the script's count of unreadable updates, if that is a count", () => {
   const counts = [0, 1, 2.7, -3].map((unread) => answer({ unread }).unread);
   assertEquals(counts, [0, 1, 2, 0]);
 });
 
-Deno.test("parseWinupdate() tells each of a search's errors once, and ten at most", () => {
+Deno.test("parseWinupdate() describes each error of a search once, and at most ten", () => {
   const warnings = (count: number) =>
     Array.from(
       { length: count },
@@ -315,44 +319,125 @@ Deno.test("parseWinupdate() tells each of a search's errors once, and ten at mos
   assertEquals(answer({ resultCode: 2, warnings: [one] }).gaps, gaps(1));
 });
 
-Deno.test("parseWinupdate() names services that are disabled, by names that are some", () => {
+Deno.test("parseWinupdate() names disabled services with valid names", () => {
   const hresult = "0x80070005";
-  const told = (name: string, start: string) =>
+  const isNamed = (name: string, start: string) =>
     assertThrows(
       () => answer({ error: { hresult, message: "" }, services: { [name]: { start } } }),
       ScanError,
     ).message.includes(`the service ${name} is disabled`);
-  assertEquals([told("BITS", "Disabled"), told("BITS", "Manual"), told("BITS", "")], [
+  assertEquals([isNamed("BITS", "Disabled"), isNamed("BITS", "Manual"), isNamed("BITS", "")], [
     true,
     false,
     false,
   ]);
-  assertEquals([told("x".repeat(40), "Disabled"), told("x".repeat(41), "Disabled")], [true, false]);
-  for (const odd of ["BITS;", ";BITS", "B ITS"]) assertEquals(told(odd, "Disabled"), false, odd);
+  assertEquals([isNamed("x".repeat(40), "Disabled"), isNamed("x".repeat(41), "Disabled")], [
+    true,
+    false,
+  ]);
+  for (const odd of ["BITS;", ";BITS", "B ITS"]) assertEquals(isNamed(odd, "Disabled"), false, odd);
 });
 
-Deno.test("parseWinupdate() tells 200 characters of a server's address", () => {
+Deno.test("parseWinupdate() returns at most 200 characters of a server's address", () => {
   const server = (length: number) => answer({ server: `http://${"x".repeat(length - 7)}` }).server;
   assertEquals([server(200).length, server(200).endsWith("(cut)")], [200, false]);
   assertEquals([server(201).length, server(201).endsWith("(cut)")], [200, true]);
 });
 
-Deno.test("parseWinupdate() says who asks for a restart, and who was asked in vain", () => {
+Deno.test("parseWinupdate() says what requests a restart, and what does not", () => {
   const reason = (rebootRequired: boolean | null, reboot: Record<string, boolean>) =>
     answer({ rebootRequired, reboot }).reboot?.reason;
-  assertEquals(reason(false, {}), "none is asked for by the Windows Update Agent");
-  assertEquals(reason(null, { a: false }), "none is asked for by the registry");
+  assertEquals(reason(false, {}), "no restart is requested by the Windows Update Agent");
+  assertEquals(reason(null, { a: false }), "no restart is requested by the registry");
   assertEquals(
     reason(false, { a: false }),
-    "none is asked for by the Windows Update Agent and the registry",
+    "no restart is requested by the Windows Update Agent or the registry",
   );
   assertEquals(
     reason(true, { a: true }),
-    "the Windows Update Agent waits for a restart; registry: a",
+    "the Windows Update Agent requires a restart; registry: a",
   );
   const flags = (names: string) => Object.fromEntries(names.split("").map((name) => [name, true]));
   const four = "registry: a; registry: b; registry: c; registry: d";
   assertEquals([reason(null, flags("abcd")), reason(null, flags("abcde"))], [four, four]);
   assertEquals(reason(null, { ["x".repeat(80)]: true }), `registry: ${"x".repeat(80)}`);
   assertEquals(reason(null, { ["x".repeat(81)]: true }), `registry: ${"x".repeat(75)}(cut)`);
+});
+
+Deno.test("winupdateScript() differs only in online", () => {
+  const online = winupdateScript({ online: true });
+  const offline = winupdateScript({ online: false });
+  assert(online.startsWith("$online=$true\n"));
+  assertEquals(offline, online.replace("$true", "$false"));
+});
+
+Deno.test("winupdateScript() uses less than half of a command line, and is ASCII", () => {
+  const script = winupdateScript({ online: true });
+  assert(encodeCommand(frameScript(script)).length < 16_000);
+  assert(/^[\n -~]*$/.test(script));
+});
+
+Deno.test("winupdateScript() contains no syntax that Windows PowerShell 5.1 does not know", () => {
+  const later = [/\?\?/, /\?\./, / \? .* : /, /&&/, /\|\|/, /-AsArray/, /ForEach-Object -Parallel/];
+  const script = frameScript(winupdateScript({ online: true }));
+  assertEquals(later.filter((pattern) => pattern.test(script)), []);
+});
+
+Deno.test("winupdateScript() has balanced brackets and quotes", () => {
+  // Brackets in its strings are balanced, too.
+  const open: string[] = [];
+  const pairs: Record<string, string> = { ")": "(", "}": "{", "]": "[" };
+  for (const sign of frameScript(winupdateScript({ online: true }))) {
+    if ("({[".includes(sign)) open.push(sign);
+    if (sign in pairs) assertEquals(open.pop(), pairs[sign]);
+  }
+  assertEquals(open, []);
+});
+
+Deno.test("winupdateScript() searches updates that are neither installed nor hidden, and changes nothing", () => {
+  const script = winupdateScript({ online: true });
+  assert(script.includes("Search('IsInstalled=0 and IsHidden=0')"));
+  const long = "IsInstalled=0 and IsHidden=0 or " +
+    "IsInstalled=0 and IsHidden=0 and DeploymentAction='OptionalInstallation'";
+  assert(script.includes(`Search("${long}")`) && script.includes("'0x80240032'"));
+  const changes =
+    /AddService|RemoveService|CreateUpdateInstaller|CreateUpdateDownloader|AcceptEula/;
+  assert(!changes.test(script) && !/IsHidden=\$|Set-|Start-Service|Restart-/.test(script));
+});
+
+Deno.test("winupdateScript() answers the fields of the fixtures", () => {
+  const script = winupdateScript({ online: true });
+  const fixture = JSON.parse(readFixture("winupdate", "reported.json"));
+  const [, item = ""] = /\n\[ordered\]@\{\n([^]*?)\}\n\}catch/.exec(script) ?? [];
+  const fields = item.split("\n").map((line) => line.split("=")[0]);
+  assertEquals(fields, Object.keys(fixture.updates[0]));
+  const [, head = ""] = /\$answer=\[ordered\]@\{(.*)\}/.exec(script) ?? [];
+  const first = head.split(";").map((part) => part.split("=")[0] ?? "");
+  const later = [...script.matchAll(/\$answer\.(optional|resultCode|warnings|updates|unread)=/g)];
+  const all = [...first, ...later.map((match) => match[1] ?? "")];
+  assertEquals([...new Set(all)], Object.keys(fixture));
+});
+
+Deno.test("winupdateScript() reads the flags and policies of hosts, and no file operations", () => {
+  const script = winupdateScript({ online: true });
+  const read = [
+    "WindowsUpdate\\Auto Update\\RebootRequired",
+    "Component Based Servicing\\RebootPending",
+    "UseUpdateClassPolicySource",
+    "SetPolicyDrivenUpdateSourceFor$($name)Updates",
+    "PolicyManager\\current\\device\\Update",
+    "UpdatePolicy\\PolicyState",
+  ];
+  assertEquals(read.filter((name) => !script.includes(name)), []);
+  assert(!script.includes("PendingFileRenameOperations"));
+});
+
+Deno.test("winupdateScript() casts every text and builds every list", () => {
+  const lines = winupdateScript({ online: true }).split("\n");
+  const fields = lines.filter((line) => /^[a-z]\w*=.*\$update\./i.test(line));
+  const safe = /=(?:\[(?:string|int|bool)\]\$|@\(|Get-Day \$|\[ordered\]@\{provider=\[string\]\$)/;
+  assertEquals(fields.filter((line) => !safe.test(line)), []);
+  assert(fields.length > 10);
+  // A function that returns nothing would be an empty object in JSON.
+  assert(/function Get-Day[^\n]*else\{''\}\}\n/.test(winupdateScript({ online: true })));
 });

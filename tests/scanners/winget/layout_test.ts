@@ -1,7 +1,38 @@
 import { assertEquals } from "@std/assert";
-import { cutAt, findColumns } from "../../../src/scanners/winget/columns.ts";
+import { cutAt, findColumns, isDebris, wingetLines } from "../../../src/scanners/winget/layout.ts";
 
-Deno.test("findColumns() finds none in nothing, junk and prose", () => {
+Deno.test("wingetLines() returns what a terminal shows of each line", () => {
+  const rows: [text: string, lines: string[]][] = [
+    ["", []],
+    ["\ufeffa\r\nb\n", ["a", "b"]],
+    ["a\r\r\n", ["a"]],
+    ["\r   - \r   \\ \r      \rName Id\r\n", ["Name Id"]],
+    ["\x1b[?25l\x1b[1;31mred\x1b[0m \x1b]9;4;1;50\x07bar\x1b]9;4;0\x1b\\\r\n", ["red bar"]],
+    ["a\b-\n\r\n", ["a-", ""]],
+  ];
+  for (const [text, lines] of rows) {
+    assertEquals(wingetLines(text), { lines, dropped: 0 }, JSON.stringify(text));
+  }
+});
+
+Deno.test("wingetLines() drops a last line without an end, and lines that are too long or too many", () => {
+  assertEquals(wingetLines("a\nb"), { lines: ["a"], dropped: 1 });
+  assertEquals(wingetLines("a\nb\r"), { lines: ["a"], dropped: 1 });
+  assertEquals(wingetLines(`${"x".repeat(16_384)}\n`).dropped, 0);
+  assertEquals(wingetLines(`${"x".repeat(16_385)}\n`).dropped, 1);
+  const spinner = "\r   - ".repeat(100_000);
+  assertEquals(wingetLines(`${spinner}\rName\r\n`), { lines: ["Name"], dropped: 0 });
+  const { lines, dropped } = wingetLines("x\n".repeat(20_001));
+  assertEquals([lines.length, dropped], [20_000, 1]);
+});
+
+Deno.test("isDebris() distinguishes spinners and progress bars from text", () => {
+  const debris = ["", "  ", "-", "   \\ ", "|", " ██████▒▒▒▒  1024 KB / 3.92 MB"];
+  assertEquals(debris.filter((line) => !isDebris(line)), []);
+  assertEquals(["Name", "- a", "3.92 MB"].filter(isDebris), []);
+});
+
+Deno.test("findColumns() rejects empty text, junk and prose", () => {
   const headings = [
     "",
     "Name",
@@ -17,14 +48,14 @@ Deno.test("findColumns() finds none in nothing, junk and prose", () => {
   }
 });
 
-Deno.test("findColumns() takes no row for a heading, however well it fits", () => {
+Deno.test("findColumns() does not use a row as a heading, even if it fits", () => {
   const row = "Git Git.Git 2.31.0 2.33.0";
   assertEquals(findColumns(row, "-".repeat(row.length), [row, row]), undefined);
   const heading = "Aaa Bbb.Bbb Cccccc Dddddd";
   assertEquals(findColumns(heading, "-".repeat(row.length), [row, row])?.starts, [0, 4, 12, 19]);
 });
 
-Deno.test("findColumns() takes a known heading by its words, whatever stands below", () => {
+Deno.test("findColumns() recognizes a known heading by its words, above any rows", () => {
   const heading = "이름      장치 ID  버전 사용 가능 원본";
   assertEquals(findColumns(heading, "--------", []), {
     starts: [0, 10, 19, 24, 34],
@@ -40,22 +71,22 @@ Deno.test("findColumns() takes a known heading by its words, whatever stands bel
   ]);
 });
 
-Deno.test("findColumns() joins the words of a strange heading only as far as the rows allow", () => {
+Deno.test("findColumns() joins words of an unknown heading only as far as the rows allow", () => {
   const heading = "Tên      Mã      Phiên bản Có sẵn";
   const rows = ["Git      Git.Git 2.31.0    2.33.0", "Zoom One Zm.Zoom < 6.2.0   6.2.7 (4)"];
   const rule = "-".repeat(36);
   assertEquals(findColumns(heading, rule, rows)?.starts, [0, 9, 17, 27]);
-  // One row that goes on below the second word of a heading is enough, wherever it stands.
+  // One row with text across the second word of a heading is enough, at any position.
   const spaced = [rows[0]!.replace("2.31.0   ", "12345 b1 "), rows[1]!];
   for (const some of [spaced, spaced.toReversed()]) {
     assertEquals(findColumns(heading, rule, some)?.starts, [0, 9, 17, 27]);
   }
-  // The rule is as wide as the table, and the columns as wide as what is in them.
+  // The rule is as wide as the table, and the columns are as wide as their content.
   assertEquals(findColumns(heading, `${rule}-`, rows), undefined);
   assertEquals(findColumns(heading, rule, rows.slice(0, 1)), undefined);
 });
 
-Deno.test("findColumns() lets a column be one too wide where a cell in it was cut, and no wider", () => {
+Deno.test("findColumns() allows one column of padding after a truncated cell, and not more", () => {
   const heading = (gap: string) => `Aaa${gap}Bbb.Bbb Cccccc Dddddd`;
   const find = (name: string, gap: string) => {
     const row = `${name}${gap}Git.Git 2.31.0 2.33.0`;
@@ -67,7 +98,7 @@ Deno.test("findColumns() lets a column be one too wide where a cell in it was cu
   assertEquals(find("Gi…", "   "), undefined);
 });
 
-Deno.test("findColumns() takes nothing for a table whose last column holds no source", () => {
+Deno.test("findColumns() rejects a table without sources in its last column", () => {
   const find = (source: string) => {
     const row = `Git Git.Git 2.31.0 2.33.0 ${source}`;
     const heading = "Aaa Bbb.Bbb Cccccc Dddddd Eeeeee";
@@ -86,7 +117,7 @@ Deno.test("cutAt() cuts by display width, and not across a character", () => {
   assertEquals(cutAt("a中中", [0, 2]), undefined);
 });
 
-Deno.test("findColumns() takes a column that is empty in one row for one", () => {
+Deno.test("findColumns() finds a column that is empty in one row", () => {
   const heading = "Aaa Bbb.Bbb Cccccc Dddddd";
   const rows = ["Git Git.Git 2.31.0 2.33.0", "Git Git.Git        2.33.0"];
   for (const some of [rows, rows.toReversed()]) {
@@ -94,7 +125,7 @@ Deno.test("findColumns() takes a column that is empty in one row for one", () =>
   }
 });
 
-/** A table in a language that is not known: its heading, its rule, and as many rows. */
+/** A table in an unknown language: its heading, its rule, and this many rows. */
 function strange(count: number) {
   const row = (n: number) => `Tool ${`${n}`.padStart(4)} Contoso.App${n % 10} 2.31.0    2.33.0`;
   return {
@@ -106,14 +137,14 @@ function strange(count: number) {
 
 const STARTS = [0, 10, 23, 33];
 
-Deno.test("findColumns() reads 2,000 rows below a strange heading, and no more", () => {
+Deno.test("findColumns() reads at most 2,000 rows below an unknown heading", () => {
   for (const [count, starts] of [[2_000, STARTS], [2_001, undefined]] as const) {
     const { heading, rule, rows } = strange(count);
     assertEquals(findColumns(heading, rule, rows)?.starts, starts);
   }
 });
 
-Deno.test("findColumns() reads a strange heading of ten words, and no longer one", () => {
+Deno.test("findColumns() reads an unknown heading of at most ten words", () => {
   const find = (name: string) => {
     const { rows } = strange(3);
     const heading = `${name} Mã           Phiên bản Có sẵn`;
@@ -124,7 +155,7 @@ Deno.test("findColumns() reads a strange heading of ten words, and no longer one
   assertEquals(find("a b c d e f"), undefined);
 });
 
-Deno.test("findColumns() lets one row be odd among sixty lines, on up to three lines", () => {
+Deno.test("findColumns() allows one misfit row of up to three lines among sixty lines", () => {
   const find = (good: number, odd: readonly string[]) => {
     const { heading, rule, rows } = strange(good);
     return [0, Math.floor(good / 2), good].map((at) =>
@@ -140,7 +171,7 @@ Deno.test("findColumns() lets one row be odd among sixty lines, on up to three l
   assertEquals([find(2, [odd]), find(1, [odd]).slice(0, 1)], [found, [undefined]]);
 });
 
-Deno.test("findColumns() lets a row be odd only where all others have ids and versions for sure", () => {
+Deno.test("findColumns() allows a misfit row only if all others have certain ids and versions", () => {
   const { heading, rule, rows } = strange(20);
   const find = (change: (row: string) => string) => {
     const [first = "", ...others] = rows;
@@ -156,7 +187,7 @@ Deno.test("findColumns() lets a row be odd only where all others have ids and ve
   assertEquals(find((row) => row.replace("Contoso.App0", "0123456.7890")), undefined);
 });
 
-Deno.test("findColumns() lets four sentences follow the rows", () => {
+Deno.test("findColumns() allows four sentences after the rows", () => {
   const { heading, rule, rows } = strange(70); // Too many for one of them to be left out.
   const sentence = "2 more packages cannot be told from what is there.";
   const find = (sentences: number) =>
@@ -164,7 +195,7 @@ Deno.test("findColumns() lets four sentences follow the rows", () => {
   assertEquals([find(0), find(1), find(4), find(5)], [STARTS, STARTS, STARTS, undefined]);
 });
 
-Deno.test("findColumns() takes each line of a strange table apart once, however it is in doubt", () => {
+Deno.test("findColumns() segments each line of an unknown table once", () => {
   const { heading, rule, rows } = strange(60);
   const { segment } = Intl.Segmenter.prototype;
   let count = 0;

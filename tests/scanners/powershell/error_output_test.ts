@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { describeComplaint, isBlocked } from "../../../src/scanners/powershell/complaint.ts";
+import {
+  firstErrorSentence,
+  isAntivirusRefusal,
+} from "../../../src/scanners/powershell/error_output.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
 
 const ROWS: readonly [string, string][] = [
@@ -40,13 +43,13 @@ const ROWS: readonly [string, string][] = [
     'Nein & "nie"',
   ],
   ["N\0e\0i\0n\0", "Nein"],
-  // What only holds a sign of code, of a place or of a frame is a sentence.
+  // A line that only contains a sign of code, of a position or of a frame is a sentence.
   ["1 + 1 is 3\r\n", "1 + 1 is 3"],
   [
     "The server said: 404 after 3 tries, so I gave up.\r\n",
     "The server said: 404 after 3 tries, so I gave up.",
   ],
-  // A sentence that looks like a place is one where no code stands right below it.
+  // A line like a position is a sentence if no code is directly below it.
   [
     "Cannot reach proxy 10.0.0.1:8080 after 3\r\nGiven up.\r\n",
     "Cannot reach proxy 10.0.0.1:8080 after 3",
@@ -76,39 +79,42 @@ const ROWS: readonly [string, string][] = [
   ["Cannot reach https://anna:S3cret@wsus/x\r\n", "Cannot reach https://(hidden)@wsus/x"],
 ];
 
-Deno.test("describeComplaint() tells the first sentence that says what is wrong", () => {
-  for (const [output, told] of ROWS) assertEquals(describeComplaint(output), told);
+Deno.test("firstErrorSentence() returns the first sentence that describes the error", () => {
+  for (const [output, expected] of ROWS) assertEquals(firstErrorSentence(output), expected);
 });
 
-Deno.test("describeComplaint() joins lines that are as wide as PowerShell breaks them, and no others", () => {
+Deno.test("firstErrorSentence() joins only lines that PowerShell broke at its width", () => {
   const joined = [78, 79, 80, 81, 118, 119, 120, 121].filter((width) => {
     const line = "x".repeat(width);
-    return describeComplaint(`${line}\r\nrest\r\nmore\r\n`) === `${line}rest`;
+    return firstErrorSentence(`${line}\r\nrest\r\nmore\r\n`) === `${line}rest`;
   });
   assertEquals(joined, [79, 80, 119, 120]);
   const three = "x".repeat(80);
-  assertEquals(describeComplaint(`${three}\r\n${three}\r\nrest`), `${three}${three}rest`);
+  assertEquals(firstErrorSentence(`${three}\r\n${three}\r\nrest`), `${three}${three}rest`);
 });
 
-Deno.test("isBlocked() knows the id of a refusal in either form, and no other", () => {
+Deno.test("isAntivirusRefusal() finds only the id of a refusal, in both forms", () => {
   const id = "FullyQualifiedErrorId : ScriptContainedMaliciousContent";
-  assertEquals(isBlocked(`    + ${id}\r\n`), true);
-  assertEquals(isBlocked(`#< CLIXML\r\n<Objs><S S="Error">${id}</S></Objs>`), true);
-  assertEquals(isBlocked("    + FullyQualifiedErrorId : CommandNotFoundException\r\n"), false);
+  assertEquals(isAntivirusRefusal(`    + ${id}\r\n`), true);
+  assertEquals(isAntivirusRefusal(`#< CLIXML\r\n<Objs><S S="Error">${id}</S></Objs>`), true);
+  assertEquals(
+    isAntivirusRefusal("    + FullyQualifiedErrorId : CommandNotFoundException\r\n"),
+    false,
+  );
 });
 
-Deno.test("describeComplaint() looks at the first 64 KiB, and tells 300 characters of a line", () => {
+Deno.test("firstErrorSentence() searches the first 64 KiB, and returns at most 300 characters", () => {
   const blanks = " ".repeat(65_535);
-  assertEquals(describeComplaint(`${blanks}x`), "x");
-  assertEquals(describeComplaint(`${blanks} x`), "");
-  assertEquals(describeComplaint("x".repeat(301)), `${"x".repeat(295)}(cut)`);
+  assertEquals(firstErrorSentence(`${blanks}x`), "x");
+  assertEquals(firstErrorSentence(`${blanks} x`), "");
+  assertEquals(firstErrorSentence("x".repeat(301)), `${"x".repeat(295)}(cut)`);
 });
 
-Deno.test("describeComplaint() is short, and text alone", () => {
+Deno.test("firstErrorSentence() returns a short text without control characters", () => {
   const output = fc.string({ unit: "binary", maxLength: 1_000 });
   fc.assert(fc.property(output, fc.boolean(), (text, isXml) => {
-    const told = describeComplaint(isXml ? `#< CLIXML <S S="Error">${text}</S>` : text);
-    assert(told.length <= 300 && told.isWellFormed());
-    assert(!hasControls(told));
+    const sentence = firstErrorSentence(isXml ? `#< CLIXML <S S="Error">${text}</S>` : text);
+    assert(sentence.length <= 300 && sentence.isWellFormed());
+    assert(!hasControls(sentence));
   }));
 });

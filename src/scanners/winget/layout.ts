@@ -1,10 +1,60 @@
-/** Finds the columns of a table of winget's by their places, whatever language its heading is in. */
+/**
+ * The output of winget as a terminal shows it: its lines without the remains of progress bars, and the
+ * columns of a table, found by their positions in any language.
+ */
 
 import stringWidth from "string-width";
+import { stripControls } from "../../strip_controls.ts";
+
+/** Longer lines belong to no table of winget, whose lines have a few hundred characters. */
+const MAX_LINE_LENGTH = 16_384;
+
+/** A table has one line per package; no host has so many. */
+const MAX_LINES = 20_000;
+
+/** Escape sequences for colours and cursor (CSI) and for title or taskbar (OSC); they have no width. */
+// deno-lint-ignore no-control-regex
+const ESCAPES = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x08/g;
+
+/** A spinner, a progress bar, or nothing. */
+const DEBRIS = /^[\s\\|/-]*$|[\u2588-\u2593]/;
 
 /**
- * The headings in the languages that winget speaks, in its own order: name, id, installed version,
- * available version, source. From its resources (`Localization/Resources` in microsoft/winget-cli).
+ * Splits `text` into lines. Of each line only the part after its last carriage return is visible. Other
+ * control characters stay, because they occupy display columns.
+ *
+ * A last line without an end is dropped: it can hold only the beginning of a name or a version.
+ * `dropped` counts such lines, and lines that are too long or too many.
+ */
+export function wingetLines(text: string): { lines: readonly string[]; dropped: number } {
+  const all = text.replace(/^\ufeff/, "").split("\n");
+  const rest = all.pop();
+  const shown = all.slice(0, MAX_LINES).map(lastWritten);
+  const lines = shown.filter((line) => line.length <= MAX_LINE_LENGTH)
+    .map((line) => line.replace(ESCAPES, ""));
+  return { lines, dropped: all.length - lines.length + (rest ? 1 : 0) };
+}
+
+/** Whether a line has no content: it is blank, or the rest of a spinner or a progress bar. */
+export function isDebris(line: string): boolean {
+  return DEBRIS.test(line);
+}
+
+/** Removes control characters, and blanks around the text. */
+export function plainText(text: string): string {
+  return stripControls(text.replaceAll("\t", " ")).trim();
+}
+
+/** Scans backwards: a spinner of two minutes is one line of 100,000 characters. */
+function lastWritten(line: string): string {
+  let end = line.length;
+  while (end > 0 && line[end - 1] === "\r") end--;
+  return line.slice(line.lastIndexOf("\r", end - 1) + 1, end);
+}
+
+/**
+ * The headings in the languages of winget, in its order: name, id, installed version, available
+ * version, source. From its resources (`Localization/Resources` in microsoft/winget-cli).
  */
 const HEADINGS: readonly (readonly string[])[] = [
   ["Name", "Id", "Version", "Available", "Source"],
@@ -20,16 +70,16 @@ const HEADINGS: readonly (readonly string[])[] = [
   ["名稱", "識別碼", "版本", "可用", "來源"],
 ];
 
-/** What the columns hold, in winget's order. */
+/** The fields of the columns, in winget's order. */
 const FIELDS = ["name", "id", "version", "available", "source"] as const;
 
-/** Where the columns of a table begin, in display columns from the left, and what they hold. */
+/** Where the columns of a table begin, in display columns from the left, and their fields. */
 export interface Columns {
   readonly starts: readonly number[];
   readonly fields: readonly (typeof FIELDS)[number][];
 }
 
-/** Which of the columns there may be: winget leaves those out that would be empty. */
+/** The possible columns: winget leaves out columns that would be empty. */
 const LAYOUTS: readonly Columns["fields"][] = [
   FIELDS,
   ["name", "id", "version", "available"],
@@ -37,49 +87,48 @@ const LAYOUTS: readonly Columns["fields"][] = [
   ["name", "id", "version"],
 ];
 
-/** Microsoft's sources, which there are on every host: the fifth column says one of these. */
+/** Microsoft's sources, which every host has: the fifth column holds one of these. */
 const SOURCES = ["winget", "msstore"];
 
-/** A heading in a strange language is believed only within bounds that keep reading it cheap. */
-const MOST_WORDS = 10;
-const MOST_ROWS = 2_000;
+/** An unknown heading is analysed only within these limits, which bound the time. */
+const MAX_WORDS = 10;
+const MAX_ROWS = 2_000;
 
-/** A heading in a strange language above a row that does not fit is tried within these bounds. */
-const MOST_DOUBTFUL_ROWS = 60;
-const MOST_ODD_LINES = 3;
+/** Limits for an unknown heading above a row that does not fit. */
+const MAX_ROWS_WITH_MISFIT = 60;
+const MAX_MISFIT_LINES = 3;
 
-/** Sentences that may follow a table without a blank line between. */
-const MOST_SENTENCES = 4;
+/** Sentences that can follow a table without a blank line between. */
+const MAX_SENTENCES = 4;
 
 /** A word or a character, and the display column at which it begins. */
-export interface Word {
+interface Word {
   readonly text: string;
   readonly at: number;
 }
 
-/** A line whose characters are known: it is cut at many places. */
+/** A line with the positions of its characters: it is cut many times. */
 interface Line {
   readonly characters: readonly Word[];
-  /** Without the blanks at its end. */
+  /** Without trailing blanks. */
   readonly width: number;
 }
 
-/** What stands above the rows. */
-interface Top {
+/** The heading of a table. */
+interface TableHead {
   readonly heading: Line;
-  /** Those of the heading. */
   readonly words: readonly Word[];
-  /** That of the rule below the heading. */
+  /** Width of the rule below the heading. */
   readonly width: number;
 }
 
 /**
- * The columns under a heading; `undefined` if they are in doubt.
+ * Finds the columns under a heading; returns `undefined` if they are in doubt.
  *
- * A heading that is known is taken by its words. For any other, a word begins a column only if
- * every row has a blank before it, and the columns and the `rule` below the heading must be exactly
- * as wide as what is in them, as winget makes them: chatter above a line of dashes is no heading,
- * nor is a row above one.
+ * A known heading is recognized by its words. In any other, a word begins a column only if every row
+ * has a blank before it, and the columns and the `rule` below the heading must be exactly as wide as
+ * their content, which is how winget prints them: neither text nor a row above a line of dashes is a
+ * heading.
  */
 export function findColumns(
   heading: string,
@@ -89,11 +138,11 @@ export function findColumns(
   const line = lineOf(heading);
   const words = wordsIn(line);
   const known = knownColumns(words);
-  const isHopeless = below.length > MOST_ROWS || words.length > MOST_WORDS || /\d/.test(heading);
+  const isHopeless = below.length > MAX_ROWS || words.length > MAX_WORDS || /\d/.test(heading);
   if (known || isHopeless) return known;
-  const top: Top = { heading: line, words, width: rule.length };
+  const top: TableHead = { heading: line, words, width: rule.length };
   const rows = below.map(lineOf);
-  return columnsByRows(top, rows) ?? columnsByOthers(top, rows);
+  return columnsByRows(top, rows) ?? columnsWithoutMisfit(top, rows);
 }
 
 function knownColumns(words: readonly Word[]): Columns | undefined {
@@ -119,17 +168,17 @@ function textOf(words: readonly string[]): string {
 }
 
 /**
- * The columns by all rows but one, which does not fit: its installer registered a name with blanks or
- * line ends, so that it may take several lines. It may have been the widest, too; so that the others
- * must be more than one, and have ids and versions that look like some.
+ * Finds the columns by all rows except one that does not fit: its installer registered a name with
+ * blanks or line ends, so that it can take several lines. As it may be the widest row, at least two
+ * other rows with recognizable ids and versions are required.
  */
-function columnsByOthers(top: Top, below: readonly Line[]): Columns | undefined {
-  if (below.length > MOST_DOUBTFUL_ROWS) return undefined;
-  for (let odd = 1; odd <= MOST_ODD_LINES; odd++) {
+function columnsWithoutMisfit(top: TableHead, below: readonly Line[]): Columns | undefined {
+  if (below.length > MAX_ROWS_WITH_MISFIT) return undefined;
+  for (let misfit = 1; misfit <= MAX_MISFIT_LINES; misfit++) {
     for (const at of below.keys()) {
-      const others = below.toSpliced(at, odd);
+      const others = below.toSpliced(at, misfit);
       if (others.length < 2) return undefined;
-      const columns = columnsByRows(top, others, { oneIsMissing: true });
+      const columns = columnsByRows(top, others, { isOneMissing: true });
       if (columns) return columns;
     }
   }
@@ -137,18 +186,18 @@ function columnsByOthers(top: Top, below: readonly Line[]): Columns | undefined 
 }
 
 function columnsByRows(
-  { heading, words, width }: Top,
+  { heading, words, width }: TableHead,
   below: readonly Line[],
-  { oneIsMissing = false } = {},
+  { isOneMissing = false } = {},
 ): Columns | undefined {
-  const fewest = Math.max(1, below.length - MOST_SENTENCES);
+  const fewest = Math.max(1, below.length - MAX_SENTENCES);
   for (let count = below.length; count >= fewest; count--) {
     const rows = below.slice(0, count);
     const starts = commonStarts(words, rows);
     const lines = [heading, ...rows];
     const isTable = (starts.length === 4 || starts.length === 5) && areUpgrades(rows, starts);
     const widest = isTable ? widestOf(lines) : 0;
-    const fits = oneIsMissing
+    const fits = isOneMissing
       ? rows.length > 1 && widest <= width && areCertain(rows, starts)
       : widest === width && isTight(lines, starts);
     if (isTable && fits) return { starts, fields: FIELDS.slice(0, starts.length) };
@@ -156,7 +205,7 @@ function columnsByRows(
   return undefined;
 }
 
-/** The second word of a heading has text before it in some row, or nothing below it in all. */
+/** The words that can begin a column: each row has a blank before them, and a row has text below. */
 function commonStarts(words: readonly Word[], rows: readonly Line[]): number[] {
   const separate = words.map(({ at }) => at)
     .filter((at, index) => index === 0 || rows.every((row) => cut(row, [0, at]) !== undefined));
@@ -165,8 +214,8 @@ function commonStarts(words: readonly Word[], rows: readonly Line[]): number[] {
 }
 
 /**
- * A sentence below a table reaches into no second column, or across where one begins. Where a
- * version of two words stands below a heading of two, the last column holds no source.
+ * Whether all lines are rows of upgrades. A sentence below a table has no second column, or crosses the
+ * start of one. Below a heading of two words, the second word of a version is not a source.
  */
 function areUpgrades(rows: readonly Line[], starts: readonly number[]): boolean {
   return rows.every((row) => {
@@ -176,7 +225,7 @@ function areUpgrades(rows: readonly Line[], starts: readonly number[]): boolean 
   });
 }
 
-/** Whether all ids have a dot, and all versions that are available a digit. */
+/** Whether all ids have a dot, and all available versions a digit. */
 function areCertain(rows: readonly Line[], starts: readonly number[]): boolean {
   return rows.every((row) => {
     const [, id = "", , available = ""] = cut(row, starts) ?? [];
@@ -184,14 +233,14 @@ function areCertain(rows: readonly Line[], starts: readonly number[]): boolean {
   });
 }
 
-/** Whether each column but the last, which is not padded, is as wide as its widest cell. */
+/** Whether each column, except the last, which has no padding, is as wide as its widest cell. */
 function isTight(lines: readonly Line[], starts: readonly number[]): boolean {
   const cells = lines.map((line) => cut(line, starts));
   return starts.slice(0, -1).every((start, column) => {
     const width = (starts[column + 1] ?? 0) - 1 - start;
     const texts = cells.map((row) => row?.[column] ?? "");
     const widest = widestOf(texts.map(lineOf));
-    // Half of a wide character does not fit before the mark of a cell that was cut.
+    // A wide character does not fit into one column before the mark of a truncated cell.
     return widest === width ||
       (widest === width - 1 && texts.some((text) => text.trimEnd().endsWith("…")));
   });
@@ -221,8 +270,8 @@ function wordsIn({ characters }: Line): Word[] {
 }
 
 /**
- * Cuts a line into cells that begin at `starts` (display columns, growing); `undefined` if a
- * character stands across a start, or one that is no blank right before it: that is no row.
+ * Cuts a line into cells that begin at `starts` (ascending display columns). Returns `undefined` if a
+ * character crosses a start, or if a character other than a blank is directly before it: not a row.
  */
 export function cutAt(line: string, starts: readonly number[]): string[] | undefined {
   return cut(lineOf(line), starts);
@@ -235,7 +284,7 @@ function cut({ characters }: Line, starts: readonly number[]): string[] | undefi
   for (const { text, at } of characters) {
     const next = starts[column + 1];
     if (next !== undefined && at >= next) {
-      // What stands across a start is wide, and so no blank either.
+      // A character that crosses a start is wide, and so not a blank.
       if (before !== " ") return undefined;
       column++;
     }
@@ -245,7 +294,7 @@ function cut({ characters }: Line, starts: readonly number[]): string[] | undefi
   return cells;
 }
 
-/** Made when a line needs it: that takes 35 ms, which no other scan and no start has to wait for. */
+/** Created on first use: that takes 35 ms, which other scans and the start of the agent do not need. */
 let segmenter: Intl.Segmenter | undefined;
 
 function lineOf(text: string): Line {
@@ -260,16 +309,16 @@ function lineOf(text: string): Line {
 }
 
 /**
- * The width of a character as winget counts it (`UTF8ColumnWidth` in microsoft/winget-cli): that of
- * its first code point, which is 2 for East Asian wide ones and 1 for all else. To a terminal an emoji
- * is wider, and a zero-width space narrower; winget pads its cells by this.
+ * The width of a character as winget counts it for its padding (`UTF8ColumnWidth` in
+ * microsoft/winget-cli): that of its first code point, which is 2 if it is East Asian wide and else 1.
+ * In a terminal an emoji is wider, and a zero-width space narrower.
  */
 function widthOf(character: string): number {
   const [first = ""] = character;
   return stringWidth(first) === 2 ? 2 : 1;
 }
 
-/** What a terminal shows as one character: a letter with its accents, an ideograph, an emoji. */
+/** Splits a line into grapheme clusters: a letter with its accents, an ideograph, an emoji. */
 function charactersOf(line: string): string[] {
   if (/^[\x20-\x7e]*$/.test(line)) return line.split("");
   segmenter ??= new Intl.Segmenter();

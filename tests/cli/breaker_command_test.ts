@@ -18,7 +18,7 @@ Deno.test("breaker list shows each breaker, and breaker reset closes one on disk
   const reset = await say(system, "breaker", "reset", "connection");
   assertEquals([reset.code, reset.out], [
     0,
-    'Breaker "connection" is closed (on disk; no agent runs)\n',
+    'Breaker "connection" is closed (on disk; no agent is running)\n',
   ]);
   const after = JSON.parse((await say(system, "breaker", "list", "--json")).out);
   assertEquals(after.breakers[0].state, "closed");
@@ -45,9 +45,9 @@ Deno.test("breaker list has a line for each breaker, and nulls for what a closed
   );
   const { code, out } = await say(system, "breaker");
   assertEquals([code, out.split("\n")], [0, [
-    "NAME    STATE      FAILURES  NEXT TRY   WHY",
-    "apt     open       3         in 10 min  no network",
-    "dnf     half-open  3         now        no network",
+    "NAME    STATE      FAILURES  NEXT ATTEMPT  REASON",
+    "apt     open       3         in 10 min     no network",
+    "dnf     half-open  3         now           no network",
     "winget  closed     1         now",
     "",
   ]]);

@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { type CliCommand, GLOBAL_OPTIONS } from "../../src/cli/command.ts";
+import { describeCommand, describeCommands } from "../../src/cli/cli.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { enrolled, say } from "./said.ts";
@@ -24,8 +26,8 @@ Deno.test("cli() misused answers 2, says how on stderr alone, and touches nothin
     [["run", "extra"], "Cannot"],
     [["register", "--server"], "Cannot"],
     [["register", "--server", "x:", "--token", "t"], "server.url (on the command line): found"],
-    [["register", "--server", "https://x.test", "--token", "-"], "no token came on stdin"],
-    [["scan", "--only", "apt,bogus"], '"bogus": it is none of apt, dnf, winupdate, winget'],
+    [["register", "--server", "https://x.test", "--token", "-"], "stdin holds no token"],
+    [["scan", "--only", "apt,bogus"], '"bogus": it is not one of apt, dnf, winupdate, winget'],
     [["scan", "--json", "--csv"], "JSON and CSV at once"],
     [["events", "eat"], 'it takes "list", "show ID"'],
     [["events"], 'Cannot run "events "'],
@@ -247,4 +249,75 @@ Deno.test("root's commands touch no state directory of another user's", async ()
   const { code, err } = await say(system, "config", "check", ...own);
   assertEquals(code, 0);
   assert(err.includes('the state directory is not safe: "/srv/state" belongs to user 1001'), err);
+});
+
+const NAMED = { name: "eat", summary: "Eat a meal" };
+
+const eat: CliCommand = {
+  usage: "MEAL [--hot]",
+  details: ["Meals are served all day.", "Bring your own fork."],
+  options: [
+    { name: "hot", summary: "Heat it first" },
+    { name: "with", value: "SAUCE", choices: ["red", "brown"], summary: "Add this" },
+  ],
+  maxArguments: 1,
+  run: () => Promise.resolve(0),
+};
+
+/** The words of an option's summary are its own business; what stands around them is not. */
+const summaryOf = (name: string) => GLOBAL_OPTIONS.find((option) => option.name === name)?.summary;
+
+const EVERYWHERE = [
+  "Options of every command:",
+  `  --config FILE         ${summaryOf("config")}`,
+  `  --state-dir DIR       ${summaryOf("state-dir")}`,
+  `  --log-level LEVEL     ${summaryOf("log-level")} (debug, info, warning, error)`,
+  `  --log-format FORMAT   ${summaryOf("log-format")} (text, json)`,
+  `  --help                ${summaryOf("help")}`,
+];
+
+Deno.test("describeCommand() has usage, details, and each option with its value and choices", () => {
+  assertEquals(describeCommand(NAMED, eat).split("\n"), [
+    "pennon eat - Eat a meal",
+    "",
+    "Usage: pennon eat MEAL [--hot]",
+    "",
+    "Meals are served all day.",
+    "Bring your own fork.",
+    "",
+    "Options:",
+    "  --hot                 Heat it first",
+    "  --with SAUCE          Add this (red, brown)",
+    "",
+    ...EVERYWHERE,
+  ]);
+});
+
+Deno.test("describeCommand() leaves out what a command does not have", () => {
+  assertEquals(
+    describeCommand(NAMED, { ...eat, usage: "", details: [], options: [] }).split("\n"),
+    [
+      "pennon eat - Eat a meal",
+      "",
+      "Usage: pennon eat",
+      "",
+      ...EVERYWHERE,
+    ],
+  );
+});
+
+Deno.test("describeCommands() has a line for each command, and the exit codes", () => {
+  assertEquals(describeCommands([NAMED]).split("\n"), [
+    "pennon - reports the available updates of this host to a RedFlag server",
+    "",
+    "Usage: pennon COMMAND [options]",
+    "",
+    "Commands:",
+    "  eat         Eat a meal",
+    "  help        Show what a command does",
+    "",
+    ...EVERYWHERE,
+    "",
+    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
+  ]);
 });

@@ -20,7 +20,7 @@ Deno.test("config check says whether the configuration holds, and which file it 
   const check = async (...words: string[]) => await say(system, "config", "check", ...words);
   assertEquals(await check(), {
     code: 0,
-    out: "Configuration is good (no file, defaults only)\n",
+    out: "The configuration is valid (no file, defaults only)\n",
     err: "",
   });
   assertEquals(JSON.parse((await check("--json")).out), {
@@ -29,7 +29,7 @@ Deno.test("config check says whether the configuration holds, and which file it 
     file: null,
   });
   system.files.texts.set("/etc/pennon/config.toml", "[server]\n");
-  assertEquals((await check()).out, "Configuration is good (/etc/pennon/config.toml)\n");
+  assertEquals((await check()).out, "The configuration is valid (/etc/pennon/config.toml)\n");
   assertEquals(JSON.parse((await check("--json")).out).file, "/etc/pennon/config.toml");
   system.files.texts.set("/etc/pennon/config.toml", "[backoff]\nbase = 5\ncap = 6\n");
   const bad = await check();

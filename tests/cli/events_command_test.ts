@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
+import type { EventBuffer, NewEvent, StoredEvent } from "../../src/buffer/buffer.ts";
+import {
+  eventAsJson,
+  eventAsText,
+  eventsAsJson,
+  eventsAsTable,
+} from "../../src/cli/events_command.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { cli } from "../../src/cli/cli.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -51,7 +57,7 @@ Deno.test("events show tells every field of one event, and its body whole", asyn
       "Kind         log",
       "Command      c1",
       "Snapshot of  updates/apt",
-      "State        set_aside",
+      "State        dead letter",
       "Attempts     1",
       "Last error   HTTP 400: bad",
     ]
@@ -135,7 +141,7 @@ Deno.test("an event that is not there is missed, and no buffer is made for it", 
       assertEquals(err, `pennon: Cannot ${action} event: no event "ffffff"\n`);
     }
   }
-  assertEquals((await say(empty, "requeue", "--all")).out, "No event is set aside\n");
+  assertEquals((await say(empty, "requeue", "--all")).out, "The buffer holds no dead letters\n");
   assertEquals([empty.databases.size, empty.files.texts.size], [0, 0]);
 });
 
@@ -148,7 +154,7 @@ Deno.test("events requeue lets one event wait again, and says so", async () => {
   assertEquals(buffer.find(second, 1)[0]?.lastError, "HTTP 400");
   const again = await say(system, "requeue", second);
   assertEquals([again.code, again.out], [1, ""]);
-  assertStringIncludes(again.err, `Cannot requeue event: "${second}" is not set aside`);
+  assertStringIncludes(again.err, `Cannot requeue event: "${second}" is no dead letter`);
 });
 
 Deno.test("events requeue --all takes all that were set aside", async () => {
@@ -167,12 +173,12 @@ Deno.test("events purge deletes what was set aside, and status counts it", async
   buffer.refuse(second, "HTTP 400");
   const refused = await say(system, "purge", first);
   assertEquals([refused.code, refused.out], [1, ""]);
-  assertStringIncludes(refused.err, "is pending, and only what was set aside may go. Next:");
+  assertStringIncludes(refused.err, "is pending, and only a dead letter can be deleted. Next:");
   assertEquals((await say(system, "purge", second)).out, `Purged event ${second}\n`);
   assertEquals(buffer.list().map(({ id }) => id), [first]);
   system.terminal.out = "";
   await cli(["status"], system);
-  assertStringIncludes(system.terminal.out, "0 delivered, 0 set aside, 0 dropped, 1 purged");
+  assertStringIncludes(system.terminal.out, "0 delivered, 0 dead letters, 0 dropped, 1 purged");
   system.terminal.out = "";
   await cli(["status", "--json"], system);
   assertEquals(JSON.parse(system.terminal.out).buffer.purged, 1);
@@ -193,4 +199,88 @@ Deno.test("a buffer that this user may not change: the error says what to do", a
     assertEquals([code, out], [1, ""]);
     assertStringIncludes(err, "run this as the agent's user, or as root");
   }
+});
+
+const NOW_MS = Date.UTC(2026, 10, 24);
+
+const log: StoredEvent = {
+  id: "0197f0aa",
+  kind: "log",
+  commandId: "c1",
+  snapshotOf: null,
+  sequence: 7,
+  place: 7,
+  state: "set_aside",
+  attempts: 10,
+  createdMs: NOW_MS - 120_000,
+  sizeBytes: 2_048,
+  lastError: "HTTP 400: bad",
+  body: '{"a":[1]}',
+};
+
+const updates: StoredEvent = {
+  ...log,
+  id: "0197f0bb",
+  kind: "updates",
+  commandId: null,
+  snapshotOf: "updates/apt/0",
+  state: "pending",
+  attempts: 0,
+  lastError: null,
+  body: "no JSON",
+};
+
+const LISTED = {
+  id: "0197f0aa",
+  kind: "log",
+  command_id: "c1",
+  snapshot_of: null,
+  sequence: 7,
+  created_at: "2026-11-23T23:58:00.000Z",
+  state: "set_aside",
+  attempts: 10,
+  size_bytes: 2_048,
+  last_error: "HTTP 400: bad",
+};
+
+Deno.test("eventsAsJson() has each field but the body, and how many there are in all", () => {
+  assertEquals(JSON.parse(eventsAsJson([log], 9)), {
+    schema: "pennon.events/1",
+    total: 9,
+    events: [LISTED],
+  });
+});
+
+Deno.test("eventAsJson() has the body as a value, or as the text that it is", () => {
+  assertEquals(JSON.parse(eventAsJson(log)), {
+    schema: "pennon.events/1",
+    event: { ...LISTED, body: { a: [1] } },
+  });
+  assertEquals(JSON.parse(eventAsJson(updates)).event.body, "no JSON");
+});
+
+Deno.test("eventsAsTable() has a line for each event, numbers on the right", () => {
+  assertEquals(eventsAsTable([log, updates], NOW_MS, Infinity).split("\n"), [
+    "ID        KIND       AGE  STATE        ATTEMPTS   SIZE  LAST ERROR",
+    "0197f0aa  log      2 min  dead letter        10  2 KiB  HTTP 400: bad",
+    "0197f0bb  updates  2 min  pending             0  2 KiB  -",
+  ]);
+});
+
+Deno.test("eventAsText() has a line for each field, then the body", () => {
+  assertEquals(eventAsText(updates, NOW_MS).split("\n"), [
+    "Id           0197f0bb",
+    "Kind         updates",
+    "Command      -",
+    "Snapshot of  updates/apt/0",
+    "Sequence     7",
+    "Created      2026-11-23T23:58:00.000Z (2 min ago)",
+    "State        pending",
+    "Attempts     0",
+    "Size         2 KiB",
+    "Last error   -",
+    "Body",
+    '"no JSON"',
+  ]);
+  assertEquals(eventAsText(log, NOW_MS).split("\nBody\n")[1], '{\n  "a": [\n    1\n  ]\n}');
 });

@@ -132,13 +132,13 @@ Deno.test("register without a server or a token says which one is missing", asyn
   assertStringIncludes(token.err, 'no token given; add "--token TOKEN"');
   const adopted = await missing("--adopt", "/nowhere.json");
   assertEquals(adopted.code, 1);
-  assertStringIncludes(adopted.err, 'Cannot take over: no file "/nowhere.json"');
+  assertStringIncludes(adopted.err, 'Cannot adopt: no file "/nowhere.json"');
 });
 
 Deno.test("register takes a token from stdin whole, or not at all", async () => {
   const rows: [input: string, says: string | null][] = [
-    ["", "no token came on stdin"],
-    [" \n", "no token came on stdin"],
+    ["", "stdin holds no token"],
+    [" \n", "stdin holds no token"],
     ["\0".repeat(8_193), "is longer than 8192 characters"],
     ["t".repeat(8_193), "is longer than 8192 characters"],
     ["\0\0", "contains a character that is not printable ASCII"],

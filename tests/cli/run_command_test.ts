@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { cli } from "../../src/cli/cli.ts";
-// Loaded before it is asked for: loading takes real time, and the clock here stands still.
-import "../../src/cli/run_command.ts";
-import "../../src/config/toml.ts";
 import type { HttpRequest } from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { enrolled, say, STATE } from "./said.ts";
+// Loaded before it is asked for: loading takes real time, and the clock here stands still.
+import "../../src/cli/run_command.ts";
+import "../../src/config/toml.ts";
 
 /** An agent whose first check-in hangs, in that request; `ended` is its exit code, once it has one. */
 async function hangingAgent(where = "/commands") {

@@ -86,7 +86,7 @@ Deno.test("status tells of a buffer that cannot be read, and of all else", async
   system.files.fail("look for the buffer", "denied");
   const { code, out } = await say(system, "status");
   assertEquals(code, 0);
-  assertStringIncludes(out, "buffer not read: Cannot look for the buffer");
+  assertStringIncludes(out, "buffer unreadable: Cannot look for the buffer");
   assertStringIncludes(out, "Check-in");
   const { buffer, commands, disk } = JSON.parse((await say(system, "status", "--json")).out);
   assertEquals([buffer, commands], [null, null]);

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
-import stringWidth from "string-width";
 import { cutToWidth, formatTable } from "../../src/cli/table.ts";
 import { hasControls } from "../../src/strip_controls.ts";
+import fc from "fast-check";
+import stringWidth from "string-width";
 
 Deno.test("formatTable() aligns columns and leaves no trailing blanks", () => {
   const columns = [{ title: "PACKAGE" }, { title: "SIZE", alignRight: true }];

@@ -94,7 +94,7 @@ for (const kind of ["tmpfs", "ext4"] as const) {
     onDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (host, disk) => {
       await disk.remount("ro");
       const agent = host.run();
-      await says(agent, "state folder not held, a second agent cannot be kept out");
+      await says(agent, "state directory not locked: a second agent could start");
       const { disk: told } = await statusOf(host);
       assertEquals([told.takes_writes, told.events_in_memory], [false, null]);
       await runsAndComesBack(host, agent, () => disk.remount("rw"));

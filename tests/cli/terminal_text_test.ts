@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { describeDuration, describeSize, isoInstant } from "../../src/cli/duration.ts";
+import { describeDuration, describeSize, isoInstant } from "../../src/cli/terminal_text.ts";
 
 Deno.test("describeDuration() speaks as a person would", () => {
   const rows: [number, string][] = [

@@ -1,6 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { readArguments } from "../../src/cli/arguments.ts";
-import { UsageError } from "../../src/cli/command.ts";
+import { readArguments, UsageError } from "../../src/cli/command.ts";
 
 const specs = [
   { name: "token", value: "TOKEN", summary: "" },

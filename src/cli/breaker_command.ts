@@ -13,6 +13,7 @@ import { type CommandSettings, openLog, openSettings } from "./command_setup.ts"
 import { formatTable } from "./table.ts";
 import { describeDuration, isoInstant, outputWidth } from "./terminal_text.ts";
 
+/** A reset goes to the running agent, or to its files if none runs. */
 export const breakerCommand: CliCommand = {
   usage: "list | reset NAME [--json]",
   details: [

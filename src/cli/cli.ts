@@ -132,10 +132,10 @@ function reportError(error: unknown, { terminal }: System): ExitCode {
 }
 
 /** The part of a command that the list of commands shows; its code is not loaded. */
-type Named = Pick<ListedCommand, "name" | "summary">;
+export type CommandSummary = Pick<ListedCommand, "name" | "summary">;
 
 /** The general help: one line per command, the options of all commands, the exit codes. */
-export function describeCommands(commands: readonly Named[]): string {
+export function describeCommands(commands: readonly CommandSummary[]): string {
   const rows = commands.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
   return [
     "pennon - reports the available updates of this host to a RedFlag server",
@@ -154,7 +154,7 @@ export function describeCommands(commands: readonly Named[]): string {
 }
 
 /** The help of one command. */
-export function describeCommand({ name, summary }: Named, command: CliCommand): string {
+export function describeCommand({ name, summary }: CommandSummary, command: CliCommand): string {
   const own = command.options.length === 0
     ? []
     : ["Options:", ...describeOptions(command.options), ""];

@@ -8,9 +8,11 @@ export type ExitCode = 0 | 1 | 2 | 3;
 
 /** A command in the list of commands, before its code is loaded. */
 export interface ListedCommand {
+  /** The word after `pennon`. */
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
+  /** Loads the module of the command. */
   load(): Promise<CliCommand>;
 }
 
@@ -20,9 +22,11 @@ export interface CliCommand {
   readonly usage: string;
   /** What a user should know before using it; lines of at most 76 columns. */
   readonly details: readonly string[];
+  /** Its own options, besides `GLOBAL_OPTIONS`. */
   readonly options: readonly OptionSpec[];
   /** The highest number of arguments besides options. */
   readonly maxArguments: number;
+  /** Does the work; prints the answer on stdout. Throws an `Error` that says why it cannot. */
   run(system: System, given: Arguments): Promise<ExitCode>;
 }
 
@@ -34,11 +38,13 @@ export interface OptionSpec {
   readonly value?: string;
   /** The only values that are allowed. */
   readonly choices?: readonly string[];
+  /** One line for the help. */
   readonly summary: string;
 }
 
 /** Arguments that passed the checks of `readArguments`. */
 export interface Arguments {
+  /** Words that are neither an option nor its value. */
   readonly positional: readonly string[];
   /** Options with a value, by name. */
   readonly values: Readonly<Record<string, string>>;
@@ -69,14 +75,11 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
 ];
 
 /** The command line cannot be used this way; exit code 2. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
+export class UsageError extends Error {}
 
 /** This host is not enrolled; exit code 3. */
 export class NotRegisteredError extends Error {
-  override readonly name = "NotRegisteredError";
-
+  /** `action`: what the command cannot do, as in "Cannot run". */
   constructor(action: string) {
     super(
       `Cannot ${action}: this host is not registered. Next: pennon register --server URL --token TOKEN`,

@@ -11,8 +11,11 @@ import { type Arguments, NotRegisteredError } from "./command.ts";
 
 /** The settings that a command works with. */
 export interface CommandSettings {
+  /** The settings that are in effect. */
   readonly config: Config;
+  /** The same settings with the place where each comes from. */
   readonly loaded: LoadedConfig;
+  /** Its absolute path. It may not exist yet. */
   readonly stateDirectory: string;
 }
 

@@ -7,6 +7,7 @@ import { openSettings } from "./command_setup.ts";
 import { formatTable } from "./table.ts";
 import { outputWidth } from "./terminal_text.ts";
 
+/** Reads the configuration only; needs no registration. */
 export const configCommand: CliCommand = {
   usage: "check | show [--json]",
   details: [

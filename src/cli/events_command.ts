@@ -19,6 +19,7 @@ const MOST_MATCHES = 20;
 /** A shorter ID would fit too many events. */
 const SHORTEST_ID = 6;
 
+/** Works on the buffer file, with or without a running agent. */
 export const eventsCommand: CliCommand = {
   usage: "list [--dead] | show ID | requeue ID | purge ID",
   details: [

@@ -13,6 +13,7 @@ import { type CommandSettings, openSettings } from "./command_setup.ts";
 /** Bytes read from stdin: more than the longest token, so that a longer one is detected. */
 const INPUT_LIMIT_BYTES = 16_384;
 
+/** Enrols this host, or adopts the identity of RedFlag's own agent. */
 export const registerCommand: CliCommand = {
   usage: "--server URL --token TOKEN",
   details: [

@@ -12,6 +12,7 @@ import { openIdentity, openLog, openSettings } from "./command_setup.ts";
 /** How long the agent still delivers after a stop request; the rest of the shutdown fits into 5 s. */
 const DRAIN_MS = 4_000;
 
+/** Ends with 0 after a stop request, 1 if `--once` reached no server. */
 export const runCommand: CliCommand = {
   usage: "[--once]",
   details: [

@@ -23,6 +23,7 @@ import { openSettings } from "./command_setup.ts";
 import { scanAsCsv, scanAsJson, scanAsText } from "./scan_output.ts";
 import { outputWidth } from "./terminal_text.ts";
 
+/** Changes nothing on the host, and asks no server. */
 export const scanCommand: CliCommand = {
   usage: "[--only NAMES] [--refresh] [--json | --csv]",
   details: [

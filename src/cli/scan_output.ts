@@ -10,10 +10,13 @@ import { describeSize, isoInstant } from "./terminal_text.ts";
 
 /** A scan, with its host and its time. */
 export interface ScanOutput {
+  /** One per scanner that this host has. */
   readonly reports: readonly ScanReport[];
   /** The requested scanners, including those that this host lacks. */
   readonly names: readonly string[];
+  /** The host's name. */
   readonly host: string;
+  /** In ms since the Unix epoch. */
   readonly startedMs: number;
 }
 

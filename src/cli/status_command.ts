@@ -18,6 +18,7 @@ import { type CliCommand, type ExitCode, JSON_OPTION } from "./command.ts";
 import { type CommandSettings, openSettings } from "./command_setup.ts";
 import { type Status, statusAsJson, statusAsText } from "./status_output.ts";
 
+/** Takes no lock, and writes nothing but a test file in the state directory. */
 export const statusCommand: CliCommand = {
   usage: "[--json] [--watch]",
   details: [

@@ -14,7 +14,9 @@ import { describeDuration, describeSize, isoInstant } from "./terminal_text.ts";
 
 /** Everything that `pennon status` shows. */
 export interface Status {
+  /** Now, in ms since the Unix epoch. */
   readonly nowMs: number;
+  /** `null`: this host is not registered. */
   readonly identity:
     | {
       readonly agentId: string;
@@ -27,11 +29,17 @@ export interface Status {
   readonly holder: Holder | null;
   /** The agent's saved state; `null` before its first run. */
   readonly state: StoredState | null;
+  /** `null`: there is no buffer, or it cannot be read. */
   readonly buffer: BufferCounts | null;
+  /** Server commands by progress; `null` as `buffer`. */
   readonly commands: CommandCounts | null;
+  /** The configured limits of the buffer. */
   readonly limits: BufferLimits;
+  /** Whether the state directory accepts writes. */
   readonly disk: DiskStatus;
+  /** By scanner. */
   readonly scannerBreakers: Readonly<Record<string, SavedBreaker>>;
+  /** The last scan of each scanner. */
   readonly scans: LastScans;
 }
 
@@ -104,13 +112,14 @@ export function statusAsText(status: Status): string {
   ].map(([title, text]) => `${title.padEnd(12)}${stripControls(text)}`).join("\n");
 }
 
-type Line = readonly [title: string, text: string];
+/** One line of the status; an empty title continues the line above. */
+export type StatusLine = readonly [title: string, text: string];
 
-function describeAgent({ identity, holder, nowMs }: Status): Line[] {
+function describeAgent({ identity, holder, nowMs }: Status): StatusLine[] {
   const running = describeRunning(holder, nowMs);
   if (identity === null) return [["Agent", `${running}, not registered`]];
   const { agentId, serverUrl, tokenEndMs } = identity;
-  const lines: Line[] = [["Agent", running], ["Id", agentId], ["Server", serverUrl]];
+  const lines: StatusLine[] = [["Agent", running], ["Id", agentId], ["Server", serverUrl]];
   if (tokenEndMs !== null) {
     const leftMs = tokenEndMs - nowMs;
     const end = leftMs > 0 ? `expires in ${describeDuration(leftMs)}` : "has expired";
@@ -126,10 +135,10 @@ function describeRunning(holder: Holder | null, nowMs: number): string {
   return `running for ${describeDuration(nowMs - sinceMs)} (process ${process})`;
 }
 
-function describeConnection({ state, identity, nowMs }: Status): Line[] {
+function describeConnection({ state, identity, nowMs }: Status): StatusLine[] {
   if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
   const { breaker, outage, needsPerson } = state.connection;
-  const lines: Line[] = [];
+  const lines: StatusLine[] = [];
   if (needsPerson) lines.push(["ATTENTION", `operator action required: ${needsPerson.why}`]);
   const why = breaker.state === "closed" ? "" : ` (${breaker.reason})`;
   lines.push(["Connection", `${breaker.state.replace("_", "-")}${why}`]);
@@ -152,7 +161,7 @@ function describeConnection({ state, identity, nowMs }: Status): Line[] {
   return [...lines, ["Polling", mode]];
 }
 
-function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): Line[] {
+function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): StatusLine[] {
   if (buffer === null) return disk.bufferError === null ? [["Buffer", "empty"]] : [];
   const { delivered, setAside, purged } = buffer;
   const dropped = Object.values(buffer.dropped).reduce((sum, count) => sum + count, 0);
@@ -160,7 +169,7 @@ function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): Line
     ? ""
     : `, oldest ${describeDuration(nowMs - buffer.oldestPendingMs)}`;
   const room = `${describeSize(buffer.sizeBytes)} of ${describeSize(limits.maxBytes)}`;
-  const lines: Line[] = [
+  const lines: StatusLine[] = [
     ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
     ["", `${delivered} delivered, ${setAside} dead letters, ${dropped} dropped, ${purged} purged`],
     ["", `an event becomes a dead letter after ${limits.maxAttempts} refusals of its own`],
@@ -175,10 +184,10 @@ function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): Line
   return lines;
 }
 
-function describeCommands(commands: CommandCounts | null): Line[] {
+function describeCommands(commands: CommandCounts | null): StatusLine[] {
   if (commands === null) return [];
   const { received, started, finished, unfinished, remembered } = commands;
-  const lines: Line[] = [
+  const lines: StatusLine[] = [
     ["Commands", `${unfinished} unfinished, ${remembered} of ${REMEMBERED} remembered`],
   ];
   if (received + started + finished === 0) return lines;
@@ -186,9 +195,9 @@ function describeCommands(commands: CommandCounts | null): Line[] {
   return [...lines, ["", text]];
 }
 
-function describeScans({ scans, scannerBreakers, nowMs }: Status): Line[] {
+function describeScans({ scans, scannerBreakers, nowMs }: Status): StatusLine[] {
   const open = Object.entries(scannerBreakers).filter(([, { state }]) => state !== "closed")
-    .map(([name, breaker]): Line => {
+    .map(([name, breaker]): StatusLine => {
       const next = breaker.state === "open"
         ? `next attempt in ${describeDuration(breaker.untilMs - nowMs)}`
         : "the next scan is the probe";
@@ -199,7 +208,7 @@ function describeScans({ scans, scannerBreakers, nowMs }: Status): Line[] {
     const found = scan.result === "failed"
       ? `failed: ${scan.error ?? "no reason saved"}`
       : `${scan.result}, ${scan.updates} updates, ${scan.security} security`;
-    return [index === 0 ? "Scans" : "", `${name} ${when}: ${found}`] as Line;
+    return [index === 0 ? "Scans" : "", `${name} ${when}: ${found}`] as StatusLine;
   });
   return [...done, ...open];
 }
@@ -240,7 +249,7 @@ function currentNote({ note }: DiskStatus, holder: Holder | null): ToldDisk | nu
 }
 
 /** The field `disk` of `pennon.status/1`. */
-export function diskAsJson(disk: DiskStatus, holder: Holder | null) {
+export function diskAsJson(disk: DiskStatus, holder: Holder | null): Record<string, unknown> {
   const note = currentNote(disk, holder);
   return {
     takes_writes: disk.refusal === undefined ? null : disk.refusal === null,
@@ -257,9 +266,9 @@ export function diskAsJson(disk: DiskStatus, holder: Holder | null) {
 }
 
 /** One line if the disk accepts writes; else one line per fact. */
-export function describeDisk(disk: DiskStatus, holder: Holder | null): Line[] {
+export function describeDisk(disk: DiskStatus, holder: Holder | null): StatusLine[] {
   const note = currentNote(disk, holder);
-  const lines: Line[] = [];
+  const lines: StatusLine[] = [];
   if (disk.refusal === null) lines.push(["Disk", "accepts writes"]);
   if (disk.refusal) lines.push(["DISK", `accepts no writes: ${disk.refusal}`]);
   if (note?.why && note.why !== disk.refusal) lines.push(["", `agent: ${note.disk}: ${note.why}`]);

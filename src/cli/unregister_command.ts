@@ -5,6 +5,7 @@ import { safeJson } from "../strip_controls.ts";
 import { type CliCommand, JSON_OPTION } from "./command.ts";
 import { openIdentity, openSettings } from "./command_setup.ts";
 
+/** Keeps the tokens if the server does not answer, unless `--force` is given. */
 export const unregisterCommand: CliCommand = {
   usage: "[--force] [--json]",
   details: [

@@ -4,6 +4,7 @@ import { safeJson } from "../strip_controls.ts";
 import { VERSION } from "../version.ts";
 import { type CliCommand, JSON_OPTION } from "./command.ts";
 
+/** Loads no configuration. */
 export const versionCommand: CliCommand = {
   usage: "[--json]",
   details: [],

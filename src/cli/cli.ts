@@ -13,6 +13,7 @@ import {
   NotRegisteredError,
   type OptionSpec,
   readArguments,
+  REGISTER_HINT,
   UsageError,
 } from "./command.ts";
 
@@ -123,12 +124,16 @@ function reportError(error: unknown, { terminal }: System): ExitCode {
     return 2;
   }
   if (error instanceof ConfigError) return 2;
+  if (error instanceof NotRegisteredError) {
+    terminal.printError(REGISTER_HINT);
+    return 3;
+  }
   if (error instanceof FileError && error.reason === "denied") {
     terminal.printError(
       'Next: run this as the agent\'s user, or as root, or give another "--state-dir"',
     );
   }
-  return error instanceof NotRegisteredError ? 3 : 1;
+  return 1;
 }
 
 /** The part of a command that the list of commands shows; its code is not loaded. */

@@ -81,11 +81,12 @@ export class UsageError extends Error {}
 export class NotRegisteredError extends Error {
   /** `action`: what the command cannot do, as in "Cannot run". */
   constructor(action: string) {
-    super(
-      `Cannot ${action}: this host is not registered. Next: pennon register --server URL --token TOKEN`,
-    );
+    super(`Cannot ${action}: this host is not registered`);
   }
 }
+
+/** The next step on a host that is not registered. */
+export const REGISTER_HINT = "Next: pennon register --server URL --token TOKEN";
 
 /** Reads the words after a command's name. Throws `UsageError` that names the first wrong word. */
 export function readArguments(

@@ -14,7 +14,7 @@ import { readTokenLife } from "../server/access_token.ts";
 import { DatabaseError } from "../system/database.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import { type CliCommand, type ExitCode, JSON_OPTION } from "./command.ts";
+import { type CliCommand, type ExitCode, JSON_OPTION, REGISTER_HINT } from "./command.ts";
 import { type CommandSettings, openSettings } from "./command_setup.ts";
 import { type Status, statusAsJson, statusAsText } from "./status_output.ts";
 
@@ -44,7 +44,7 @@ export const statusCommand: CliCommand = {
 
 function exitCode({ terminal }: System, { identity }: Status): ExitCode {
   if (identity !== null) return 0;
-  terminal.printError("Next: pennon register --server URL --token TOKEN");
+  terminal.printError(REGISTER_HINT);
   return 3;
 }
 

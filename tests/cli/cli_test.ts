@@ -108,7 +108,7 @@ Deno.test("scan on a host without a package manager says so; one asked for by na
 Deno.test("run without a registration answers 3", async () => {
   const { code, err } = await say(new FakeSystem(), "run");
   assertEquals(code, 3);
-  assertStringIncludes(err, "pennon register --server URL");
+  assertStringIncludes(err, "pennon register --server URL --token TOKEN");
 });
 
 Deno.test("events list tells what waits", async () => {

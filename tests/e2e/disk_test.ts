@@ -112,7 +112,7 @@ Deno.test("runs on when its disk fills up, shows what is in memory, and writes i
     await says(agent, "commands wait for the disk");
     const { disk: told } = await statusOf(host);
     assertEquals(told.takes_writes, false);
-    assertStringIncludes((await host.pennon(["status"])).out, "takes no writes");
+    assertStringIncludes((await host.pennon(["status"])).out, "accepts no writes");
     await disk.makeRoom();
     await host.until("the command's result", () => host.logOf(id) !== undefined);
     await within(agent.stop("SIGTERM"), "the end");

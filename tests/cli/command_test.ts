@@ -33,7 +33,7 @@ Deno.test("readArguments() reads values, flags and arguments", () => {
   }
 });
 
-Deno.test("readArguments() names the word that does not fit", () => {
+Deno.test("readArguments() names the wrong argument", () => {
   const rows: [string[], string][] = [
     [["--nope"], 'Cannot read "--nope": no such option'],
     [["-x"], 'Cannot read "-x": no such option'],

@@ -4,7 +4,7 @@ import { apt, dnf, libssl, tool } from "./scan_reports.ts";
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
 import type { Update } from "../../src/update.ts";
 
-Deno.test("scanAsJson() has the contract's fields, absent scanners too", () => {
+Deno.test("scanAsJson() has the fields of the contract, also for absent scanners", () => {
   const answer = { reports: [apt, dnf], names: ["apt", "dnf", "winget"], host: "h", startedMs: 0 };
   const json = JSON.parse(scanAsJson(answer));
   assertEquals(scanAsJson(answer), JSON.stringify(json, null, 2), "for a person to read, too");
@@ -157,7 +157,7 @@ Deno.test("scanAsCsv() quotes, and disarms what a spreadsheet would calculate", 
   ]);
 });
 
-Deno.test("scanAsText() puts first what matters, and totals last", async () => {
+Deno.test("scanAsText() puts important updates first, and totals last", async () => {
   assertEquals((await scanAsText([apt, dnf], { width: 80, machine: "x86_64" })).split("\n"), [
     "PACKAGE   INSTALLED  AVAILABLE  SECURITY  STATE        SIZE  REBOOT",
     "libssl3   1.0        1.1        yes       upgradable  2 KiB  -",
@@ -169,7 +169,7 @@ Deno.test("scanAsText() puts first what matters, and totals last", async () => {
   ]);
 });
 
-Deno.test("scanAsText() calls Windows Update's sizes what they are", async () => {
+Deno.test("scanAsText() calls sizes of Windows Update upper bounds", async () => {
   const windows = { ...apt, name: "winupdate", updates: [tool] } as const;
   assertEquals(
     (await scanAsText([windows], { width: 80, machine: "x86_64" })).split("\n").at(-1),
@@ -177,7 +177,7 @@ Deno.test("scanAsText() calls Windows Update's sizes what they are", async () =>
   );
 });
 
-Deno.test("scanAsText() puts the worst hole first, and one of unknown severity in the middle", async () => {
+Deno.test("scanAsText() puts the highest severity first, and an unknown one in the middle", async () => {
   const severities = ["low", "critical", null, "moderate", "important"] as const;
   const updates = severities.map((severity) => ({ ...libssl, package: `${severity}`, severity }));
   const lines = (await scanAsText([{ ...apt, updates }], { width: 80, machine: "x86_64" })).split(
@@ -192,7 +192,7 @@ Deno.test("scanAsText() puts the worst hole first, and one of unknown severity i
   ]);
 });
 
-Deno.test("scanAsText() fits 60 columns by leaving out what matters least", async () => {
+Deno.test("scanAsText() fits 60 columns by leaving out the least important columns", async () => {
   const long = {
     ...libssl,
     package: "libpython3.11-minimal",
@@ -205,7 +205,7 @@ Deno.test("scanAsText() fits 60 columns by leaving out what matters least", asyn
   assertEquals(row, "libpython3.11-minimal  \u202611.2-6+deb12u9  yes       upgradable");
 });
 
-Deno.test("scanAsText() says so when there is nothing to update", async () => {
+Deno.test("scanAsText() without updates prints the totals only", async () => {
   assertEquals(
     await scanAsText([{ ...apt, updates: [] }], { width: 80, machine: "x86_64" }),
     "apt: 0 updates, 0 security",
@@ -217,7 +217,7 @@ Deno.test("scanAsText() says so when there is nothing to update", async () => {
   );
 });
 
-Deno.test("scanAsText() names the source that failed with its scan, without the error once more", async () => {
+Deno.test("scanAsText() names the source that failed with its scan, without repeating the error", async () => {
   const source = {
     name: "updates",
     url: null,
@@ -235,7 +235,7 @@ Deno.test("scanAsText() names the source that failed with its scan, without the 
   );
 });
 
-Deno.test("scanAsText() orders by name what is alike, and what can be installed before what is held", async () => {
+Deno.test("scanAsText() orders equal updates by name, and upgradable ones before held ones", async () => {
   const names = async (...updates: Partial<typeof tool>[]) => {
     const all = updates.map((update) => ({ ...tool, architecture: null, ...update }));
     const lines = (await scanAsText([{ ...apt, updates: all }], { width: 80, machine: "x86_64" }))
@@ -253,7 +253,7 @@ Deno.test("scanAsText() orders by name what is alike, and what can be installed 
   );
 });
 
-Deno.test("scanAsText() says of each update what is known, and a dash for what is not", async () => {
+Deno.test("scanAsText() prints a dash for unknown fields", async () => {
   const row = async (update: Partial<typeof tool>) => {
     const text = await scanAsText([{ ...apt, updates: [{ ...tool, ...update }] }], {
       width: 80,
@@ -275,7 +275,7 @@ Deno.test("scanAsText() says of each update what is known, and a dash for what i
   assertEquals((await row({ security: true }))?.[3], "yes");
 });
 
-Deno.test("scanAsText() counts one update in the singular, and sums up what is known of sizes", async () => {
+Deno.test("scanAsText() counts one update in the singular, and adds up the known sizes", async () => {
   const total = async (...updates: Partial<typeof tool>[]) => {
     const all = updates.map((update) => ({ ...tool, ...update }));
     return (await scanAsText([{ ...apt, updates: all }], { width: 80, machine: "x86_64" })).split(

@@ -48,7 +48,7 @@ function status(change: Partial<Status> = {}): Status {
   };
 }
 
-Deno.test("statusAsText() says nothing of commands that are all told, nor of drops that were none", () => {
+Deno.test("statusAsText() omits reported commands and absent drops", () => {
   const text = statusAsText(status());
   assert(!text.includes("not reported") && !text.includes("Dropped"), text);
   assertEquals(JSON.parse(statusAsJson(status())).commands, {
@@ -58,14 +58,14 @@ Deno.test("statusAsText() says nothing of commands that are all told, nor of dro
   assertEquals(JSON.parse(statusAsJson(status({ commands: null }))).commands, null);
 });
 
-Deno.test("statusAsText() says how far commands are that are not all told", () => {
+Deno.test("statusAsText() prints the progress of commands that are not all reported", () => {
   for (const state of ["received", "started", "finished"] as const) {
     const commands = { ...ALL_TOLD, [state]: 3 };
     assertStringIncludes(statusAsText(status({ commands })), `3 ${state}`);
   }
 });
 
-Deno.test("status tells what a full buffer dropped, by kind, and since when", () => {
+Deno.test("status prints what a full buffer dropped, by kind, and since when", () => {
   const { buffer } = status();
   const told = status({
     buffer: {
@@ -194,7 +194,7 @@ const TROUBLED = status({
   },
 });
 
-Deno.test("statusAsText() of an agent in trouble says what it waits for, and until when", () => {
+Deno.test("statusAsText() of an agent in an outage prints its waits and their ends", () => {
   assertEquals(statusAsText(TROUBLED).split("\n"), [
     "Agent       running for 5 h (process 42)",
     "Id          a1",
@@ -279,7 +279,7 @@ Deno.test("statusAsJson() has every field of the contract", () => {
   });
 });
 
-Deno.test("statusAsJson() of a host that knows nothing yet has nulls, not guesses", () => {
+Deno.test("statusAsJson() of a new host has nulls", () => {
   const { connection, polling, buffer, ...rest } = JSON.parse(
     statusAsJson(status({ buffer: null, commands: null })),
   );
@@ -295,7 +295,7 @@ function line(title: string, change: Partial<Status>): string | undefined {
     .find((one) => one.startsWith(title))?.slice(12);
 }
 
-Deno.test("statusAsText() says whether the agent runs, and since when if that is known", () => {
+Deno.test("statusAsText() prints whether the agent runs, and since when if that is known", () => {
   const agent = (holder: Status["holder"]) => line("Agent", { holder });
   assertEquals(agent(null), "not running");
   assertEquals(agent({ process_id: 42, since_ms: null }), "running");
@@ -307,7 +307,7 @@ Deno.test("statusAsText() says whether the agent runs, and since when if that is
   assertEquals(line("Id", { identity: null }), undefined);
 });
 
-Deno.test("statusAsText() says how long the token lasts, to the very end", () => {
+Deno.test("statusAsText() prints the remaining life of the token, to its end", () => {
   const token = (tokenEndMs: number | null) =>
     line("Token", { identity: { ...IDENTITY, tokenEndMs } });
   assertEquals(token(null), undefined);
@@ -315,7 +315,7 @@ Deno.test("statusAsText() says how long the token lasts, to the very end", () =>
   assertEquals(token(NOW_MS), "has expired; renewed automatically");
 });
 
-Deno.test("statusAsText() says when the next check-in is: the latest of all that it waits for", () => {
+Deno.test("statusAsText() prints the next check-in: the latest of all its waits", () => {
   const checkIn = (change: Partial<StoredState>, notBeforeMs: number | null) => {
     const paths = { ...SAVED.connection.paths, check_in: { failures: 0, notBeforeMs } };
     return line("Check-in", { state: saved(change, { breaker: CLOSED, paths }) })?.split(", ")[1];
@@ -330,7 +330,7 @@ Deno.test("statusAsText() says when the next check-in is: the latest of all that
   assertEquals(line("Check-in", { state: none }), "last none yet, next in 4 min");
 });
 
-Deno.test("statusAsText() says how a well connection stands, and that it may need a person", () => {
+Deno.test("statusAsText() prints a closed connection, and that operator action is required", () => {
   const healthy = { breaker: CLOSED, outage: null };
   const state = saved({}, healthy);
   assertEquals(line("Connection", { state }), "closed");
@@ -359,7 +359,7 @@ Deno.test("statusAsText() says how a well connection stands, and that it may nee
   assertEquals(line("Connection", { state: null, identity: null }), undefined);
 });
 
-Deno.test("status calls polling rapid until the instant that it ends, and not at it", () => {
+Deno.test("status calls polling rapid until the instant when it ends, and not at it", () => {
   const polling = (rapidUntilMs: number) => {
     const state = saved({ rapidUntilMs });
     const { mode, rapid_until } = JSON.parse(statusAsJson(status({ state }))).polling;
@@ -370,7 +370,7 @@ Deno.test("status calls polling rapid until the instant that it ends, and not at
   assertEquals(polling(NOW_MS), ["normal", "every 5 min"]);
 });
 
-Deno.test("statusAsText() calls a buffer that is not there empty, and one unread neither", () => {
+Deno.test("statusAsText() calls an absent buffer empty, and prints no line for an unreadable one", () => {
   assertEquals(line("Buffer", { buffer: null }), "empty");
   const disk = { refusal: null, note: null, bufferError: "damaged", newerFile: null };
   assertEquals(line("Buffer", { buffer: null, disk }), undefined);
@@ -378,7 +378,7 @@ Deno.test("statusAsText() calls a buffer that is not there empty, and one unread
   assertEquals(line("Commands", { commands: null }), undefined);
 });
 
-Deno.test("statusAsJson() is indented for a person to read, and one line where that is asked for", () => {
+Deno.test("statusAsJson() is indented, or one line on request", () => {
   const shown = status({ state: SAVED });
   const value = JSON.parse(statusAsJson(shown));
   assertEquals(statusAsJson(shown), JSON.stringify(value, null, 2));
@@ -398,12 +398,12 @@ const note = {
 } as const;
 const well: DiskStatus = { refusal: null, note: null, bufferError: null, newerFile: null };
 
-Deno.test("describeDisk() has one line where all is well and nobody runs", () => {
+Deno.test("describeDisk() has one line if the disk accepts writes and no agent runs", () => {
   assertEquals(describeDisk(well, null), [["Disk", "accepts writes"]]);
   assertEquals(describeDisk({ ...well, refusal: undefined }, null), []);
 });
 
-Deno.test("describeDisk() tells what is in memory by the running agent's word alone", () => {
+Deno.test("describeDisk() prints what is in memory only from a note of the running agent", () => {
   const memory = (disk: Partial<DiskStatus>) => describeDisk({ ...well, ...disk }, holder).at(-1);
   assertEquals(memory({ note }), [
     "In memory",
@@ -413,7 +413,7 @@ Deno.test("describeDisk() tells what is in memory by the running agent's word al
   assertEquals(memory({ note: { ...note, process_id: 8 } }), ["In memory", "unknown"]);
 });
 
-Deno.test("describeDisk() says why nothing is written or read", () => {
+Deno.test("describeDisk() prints why nothing is written or read", () => {
   const refusal = 'Cannot try the state folder: "/state": No space left on device';
   const bufferError = "Cannot open database: unable to open database file";
   const lines = describeDisk(
@@ -428,7 +428,7 @@ Deno.test("describeDisk() says why nothing is written or read", () => {
   ]);
 });
 
-Deno.test("describeDisk() repeats no reason, and tells none of an agent that is gone", () => {
+Deno.test("describeDisk() repeats no reason, and ignores the note of an agent that has ended", () => {
   const same = { ...well, refusal: note.why, note };
   assertEquals(describeDisk(same, holder).map(([title]) => title), ["DISK", "In memory"]);
   assertEquals(describeDisk({ ...well, note }, null), [["Disk", "accepts writes"]]);
@@ -436,7 +436,7 @@ Deno.test("describeDisk() repeats no reason, and tells none of an agent that is 
   assertEquals(describeDisk(silent, holder).map(([title]) => title), ["Disk", "In memory"]);
 });
 
-Deno.test("diskAsJson() says why by what was tried, then by the agent's word, then by the buffer", () => {
+Deno.test("diskAsJson() takes the reason from the test write, then from the agent, then from the buffer", () => {
   const why = (disk: Partial<DiskStatus>, of: typeof holder | null = holder) =>
     diskAsJson({ ...well, ...disk }, of).why;
   assertEquals(why({ refusal: "tried", note, bufferError: "read" }), "tried");
@@ -446,7 +446,7 @@ Deno.test("diskAsJson() says why by what was tried, then by the agent's word, th
   assertEquals(diskAsJson({ ...well, newerFile: "/b" }, null).left_alone, "/b");
 });
 
-Deno.test("diskAsJson() has every bound with its counter, and null for what is not known", () => {
+Deno.test("diskAsJson() has every limit with its counter, and null for unknown values", () => {
   assertEquals(diskAsJson({ ...well, note }, holder), {
     takes_writes: true,
     why: note.why,

@@ -1,6 +1,6 @@
 /**
- * Pennon's entry, of both its threads. The main thread supervises: it starts the worker, which may
- * write to the state directory alone, and exits with its code. The worker runs the command line.
+ * The entry point of both threads. The main thread supervises: it starts the worker, which may write
+ * to the state directory only, and exits with its code. The worker runs the command line.
  */
 
 import { locations } from "./src/config/locations.ts";
@@ -22,16 +22,16 @@ if (isWorkerThread()) {
   Deno.exit(
     await supervise(import.meta.url, {
       writable: stateDirectories(Deno.args),
-      // It drains when it is asked to stop; every other command may be ended at any instant.
+      // The agent drains after a stop request; every other command may end at any instant.
       isAgent: Deno.args[0] === "run",
     }),
   );
 }
 
 /**
- * Where the command may write: the directories that follow `--state-dir`, or the usual one. The
- * command line itself reads its options with a package, which is not to be loaded in this thread; if
- * it understood them otherwise, its writes would be refused.
+ * The directories where the command may write: those after `--state-dir`, or the default one. The
+ * command line reads its options with a package, which must not be loaded in this thread. If that
+ * package reads an option differently, the runtime refuses the writes.
  */
 function stateDirectories(words: readonly string[]): string[] {
   const option = "--state-dir";

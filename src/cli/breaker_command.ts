@@ -1,4 +1,4 @@
-/** `pennon breaker`: how the breakers stand, and closing one by hand. */
+/** `pennon breaker`: lists the circuit breakers, or closes one. */
 
 import { CONNECTION, resetBreaker } from "../agent/breaker_reset.ts";
 import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
@@ -6,22 +6,21 @@ import { showState } from "../agent/state_file.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
 import { Secrets } from "../secrets.ts";
-import type { System } from "../system/system.ts";
-import type { CliCommand, ExitCode } from "./command.ts";
-import { UsageError } from "./command.ts";
-import { describeDuration, isoInstant } from "./duration.ts";
-import { openLog } from "./open_log.ts";
-import { openSettings, type Settings } from "./settings.ts";
-import { formatTable } from "./table.ts";
 import { safeJson } from "../strip_controls.ts";
+import type { System } from "../system/system.ts";
+import { type CliCommand, type ExitCode, JSON_OPTION, UsageError } from "./command.ts";
+import { type CommandSettings, openLog, openSettings } from "./command_setup.ts";
+import { formatTable } from "./table.ts";
+import { describeDuration, isoInstant, outputWidth } from "./terminal_text.ts";
 
+/** A reset goes to the running agent, or to its files if none runs. */
 export const breakerCommand: CliCommand = {
   usage: "list | reset NAME [--json]",
   details: [
     `NAME is "connection", or a scanner's: ${SCANNER_NAMES.join(", ")}. A reset`,
-    "closes the breaker and forgets its waits; a running agent tries at once.",
+    "closes the breaker and ends its waits; a running agent retries at once.",
   ],
-  options: [{ name: "json", summary: "Answer in JSON" }],
+  options: [JSON_OPTION],
   maxArguments: 2,
   async run(system, given) {
     const [action = "list", name] = given.positional;
@@ -33,21 +32,19 @@ export const breakerCommand: CliCommand = {
   },
 };
 
-async function list(system: System, settings: Settings, asJson: boolean): Promise<ExitCode> {
+async function list(system: System, settings: CommandSettings, asJson: boolean): Promise<ExitCode> {
   const { stateDirectory } = settings;
   const state = await showState(system, stateDirectory);
   const breakers: [string, SavedBreaker][] = [
     ...(state ? [[CONNECTION, state.connection.breaker] as [string, SavedBreaker]] : []),
     ...Object.entries(await showScannerBreakers(system, stateDirectory)),
   ];
-  const nowMs = system.clock.nowMs();
-  const text = asJson ? asJsonText(breakers) : asTable(system, breakers, nowMs);
-  system.terminal.print(text);
+  system.terminal.print(asJson ? breakersAsJson(breakers) : breakersAsTable(system, breakers));
   return 0;
 }
 
-/** `pennon.breaker/1`; it only ever gains fields. */
-function asJsonText(breakers: readonly [string, SavedBreaker][]): string {
+/** The schema `pennon.breaker/1`, which only ever gains fields. */
+function breakersAsJson(breakers: readonly [string, SavedBreaker][]): string {
   const listed = breakers.map(([name, breaker]) => ({
     name,
     state: breaker.state,
@@ -59,27 +56,25 @@ function asJsonText(breakers: readonly [string, SavedBreaker][]): string {
   return safeJson({ schema: "pennon.breaker/1", breakers: listed }, 2);
 }
 
-function asTable(
-  { terminal }: System,
+function breakersAsTable(
+  { terminal, clock }: System,
   breakers: readonly [string, SavedBreaker][],
-  nowMs: number,
 ): string {
   if (breakers.length === 0) return "No breaker has been used yet";
   const rows = breakers.map(([name, breaker]) => [
     name,
     breaker.state.replace("_", "-"),
     String(breaker.failures),
-    breaker.state === "open" ? `in ${describeDuration(breaker.untilMs - nowMs)}` : "now",
+    breaker.state === "open" ? `in ${describeDuration(breaker.untilMs - clock.nowMs())}` : "now",
     breaker.state === "closed" ? "" : breaker.reason,
   ]);
-  const width = terminal.stdoutIsTerminal ? terminal.columns() : Infinity;
-  const titles = ["NAME", "STATE", "FAILURES", "NEXT TRY", "WHY"];
-  return formatTable(titles.map((title) => ({ title })), rows, width).join("\n");
+  const titles = ["NAME", "STATE", "FAILURES", "NEXT ATTEMPT", "REASON"];
+  return formatTable(titles.map((title) => ({ title })), rows, outputWidth(terminal)).join("\n");
 }
 
 async function reset(
   system: System,
-  settings: Settings,
+  settings: CommandSettings,
   { name, asJson }: { name: string | undefined; asJson: boolean },
 ): Promise<ExitCode> {
   const names = [CONNECTION, ...SCANNER_NAMES];
@@ -89,7 +84,7 @@ async function reset(
   const { stateDirectory, config } = settings;
   const log = openLog(system, config, new Secrets());
   const { byAgent } = await resetBreaker(system, { stateDirectory, log }, name);
-  const how = byAgent ? "by the running agent" : "on disk; no agent runs";
+  const how = byAgent ? "by the running agent" : "on disk; no agent is running";
   system.terminal.print(
     asJson
       ? safeJson({ schema: "pennon.breaker-reset/1", name, by_agent: byAgent })

@@ -1,16 +1,25 @@
-/** The command line: finds the command, runs it, and turns what goes wrong into words and a code. */
+/** The command line: finds and runs the command, prints the help, and turns errors into exit codes. */
 
 import { ConfigError } from "../config.ts";
+import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import { type Arguments, readArguments } from "./arguments.ts";
-import { type ExitCode, type ListedCommand, NotRegisteredError, UsageError } from "./command.ts";
-import { describeCommand, describeCommands } from "./help.ts";
-import { quoteWords } from "../redact.ts";
+import {
+  type Arguments,
+  type CliCommand,
+  type ExitCode,
+  GLOBAL_OPTIONS,
+  type ListedCommand,
+  NotRegisteredError,
+  type OptionSpec,
+  readArguments,
+  REGISTER_HINT,
+  UsageError,
+} from "./command.ts";
 
 /**
- * In the order of the help. A command is loaded when it is asked for: neither another command nor the
- * help waits for it.
+ * The commands in the order of the help. The code of a command is loaded when that command is used, so
+ * that other commands and the help start quickly.
  */
 const COMMANDS: readonly ListedCommand[] = [
   {
@@ -25,22 +34,22 @@ const COMMANDS: readonly ListedCommand[] = [
   },
   {
     name: "unregister",
-    summary: "Delete the agent on the server and forget its tokens",
+    summary: "Delete the agent on the server, and its tokens here",
     load: async () => (await import("./unregister_command.ts")).unregisterCommand,
   },
   {
     name: "scan",
-    summary: "Show what could be updated on this host, now",
+    summary: "List the updates of this host",
     load: async () => (await import("./scan_command.ts")).scanCommand,
   },
   {
     name: "status",
-    summary: "Show what the agent is doing",
+    summary: "Show the state of the agent",
     load: async () => (await import("./status_command.ts")).statusCommand,
   },
   {
     name: "events",
-    summary: "List what waits in the buffer; see to what was set aside",
+    summary: "List buffered events; requeue or delete dead letters",
     load: async () => (await import("./events_command.ts")).eventsCommand,
   },
   {
@@ -50,22 +59,22 @@ const COMMANDS: readonly ListedCommand[] = [
   },
   {
     name: "config",
-    summary: "Check the configuration, or show it",
+    summary: "Check or show the configuration",
     load: async () => (await import("./config_command.ts")).configCommand,
   },
   {
     name: "version",
-    summary: "Show which Pennon this is",
+    summary: "Show the version",
     load: async () => (await import("./version_command.ts")).versionCommand,
   },
 ];
 
-/** Runs `pennon` with these words after its name; answers the exit code. Never throws. */
+/** Runs `pennon` with these words after its name; returns the exit code. Never throws. */
 export async function cli(words: readonly string[], system: System): Promise<ExitCode> {
   try {
     return await dispatch(words, system);
   } catch (error) {
-    return explain(error, system);
+    return reportError(error, system);
   }
 }
 
@@ -97,11 +106,11 @@ function findCommand(name: string): ListedCommand {
   throw new UsageError(`Cannot run "${name}": ${fact}`);
 }
 
-/** Of what went wrong: more is nothing that a person reads. */
+/** Limits of an error's text on stderr. */
 const MOST_LINES = 100;
 const LONGEST_LINE = 2_000;
 
-function explain(error: unknown, { terminal }: System): ExitCode {
+function reportError(error: unknown, { terminal }: System): ExitCode {
   const message = error instanceof Error ? error.message : String(error);
   const lines = message.split("\n");
   for (const line of lines.slice(0, MOST_LINES)) {
@@ -115,10 +124,61 @@ function explain(error: unknown, { terminal }: System): ExitCode {
     return 2;
   }
   if (error instanceof ConfigError) return 2;
+  if (error instanceof NotRegisteredError) {
+    terminal.printError(REGISTER_HINT);
+    return 3;
+  }
   if (error instanceof FileError && error.reason === "denied") {
     terminal.printError(
       'Next: run this as the agent\'s user, or as root, or give another "--state-dir"',
     );
   }
-  return error instanceof NotRegisteredError ? 3 : 1;
+  return 1;
+}
+
+/** The part of a command that the list of commands shows; its code is not loaded. */
+export type CommandSummary = Pick<ListedCommand, "name" | "summary">;
+
+/** The general help: one line per command, the options of all commands, the exit codes. */
+export function describeCommands(commands: readonly CommandSummary[]): string {
+  const rows = commands.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
+  return [
+    "pennon - reports the available updates of this host to a RedFlag server",
+    "",
+    "Usage: pennon COMMAND [options]",
+    "",
+    "Commands:",
+    ...rows,
+    `  ${"help".padEnd(12)}Show what a command does`,
+    "",
+    "Options of every command:",
+    ...describeOptions(GLOBAL_OPTIONS),
+    "",
+    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
+  ].join("\n");
+}
+
+/** The help of one command. */
+export function describeCommand({ name, summary }: CommandSummary, command: CliCommand): string {
+  const own = command.options.length === 0
+    ? []
+    : ["Options:", ...describeOptions(command.options), ""];
+  return [
+    `pennon ${name} - ${summary}`,
+    "",
+    `Usage: pennon ${name} ${command.usage}`.trimEnd(),
+    "",
+    ...(command.details.length === 0 ? [] : [...command.details, ""]),
+    ...own,
+    "Options of every command:",
+    ...describeOptions(GLOBAL_OPTIONS),
+  ].join("\n");
+}
+
+function describeOptions(options: readonly OptionSpec[]): string[] {
+  return options.map(({ name, value, summary, choices }) => {
+    const option = value === undefined ? `--${name}` : `--${name} ${value}`;
+    const hint = choices ? ` (${choices.join(", ")})` : "";
+    return `  ${option.padEnd(22)}${summary}${hint}`;
+  });
 }

@@ -1,43 +1,161 @@
-/** What a command of the command line is, and why one may refuse to run. */
+/** What a command of the command line is, how its arguments are read, and why it refuses to run. */
 
+import { parseArgs } from "@std/cli/parse-args";
 import type { System } from "../system/system.ts";
-import type { Arguments, OptionSpec } from "./arguments.ts";
 
 /** 0 done, 1 failed, 2 misused or badly configured, 3 not registered. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
-/** A command as the list of commands has it, before its code is loaded. */
+/** A command in the list of commands, before its code is loaded. */
 export interface ListedCommand {
+  /** The word after `pennon`. */
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
+  /** Loads the module of the command. */
   load(): Promise<CliCommand>;
 }
 
-/** What a command takes and does. */
+/** A loaded command. */
 export interface CliCommand {
   /** What follows the name: `[--once]`. */
   readonly usage: string;
-  /** What a person should know before using it; lines of at most 76 columns. */
+  /** What a user should know before using it; lines of at most 76 columns. */
   readonly details: readonly string[];
+  /** Its own options, besides `GLOBAL_OPTIONS`. */
   readonly options: readonly OptionSpec[];
-  /** How many arguments besides options it takes, at most. */
+  /** The highest number of arguments besides options. */
   readonly maxArguments: number;
+  /** Does the work; prints the answer on stdout. Throws an `Error` that says why it cannot. */
   run(system: System, given: Arguments): Promise<ExitCode>;
 }
 
-/** The command line was used in a way it cannot be; exits 2. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
+/** One option of a command. */
+export interface OptionSpec {
+  /** Without the dashes. */
+  readonly name: string;
+  /** The placeholder for its value in the help; absent if the option takes no value. */
+  readonly value?: string;
+  /** The only values that are allowed. */
+  readonly choices?: readonly string[];
+  /** One line for the help. */
+  readonly summary: string;
 }
 
-/** This host is not enrolled; exits 3. */
-export class NotRegisteredError extends Error {
-  override readonly name = "NotRegisteredError";
+/** Arguments that passed the checks of `readArguments`. */
+export interface Arguments {
+  /** Words that are neither an option nor its value. */
+  readonly positional: readonly string[];
+  /** Options with a value, by name. */
+  readonly values: Readonly<Record<string, string>>;
+  /** Names of the given options that take no value. */
+  readonly flags: ReadonlySet<string>;
+}
 
+/** The option of every command that can print JSON. */
+export const JSON_OPTION: OptionSpec = { name: "json", summary: "Print the answer as JSON" };
+
+/** Options that every command accepts. */
+export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
+  { name: "config", value: "FILE", summary: "Read this configuration file" },
+  { name: "state-dir", value: "DIR", summary: "Use this directory for identity, buffer and state" },
+  {
+    name: "log-level",
+    value: "LEVEL",
+    choices: ["debug", "info", "warning", "error"],
+    summary: "Log this level and above",
+  },
+  {
+    name: "log-format",
+    value: "FORMAT",
+    choices: ["text", "json"],
+    summary: "Format of log lines",
+  },
+  { name: "help", summary: "Show what the command does" },
+];
+
+/** The command line cannot be used this way; exit code 2. */
+export class UsageError extends Error {}
+
+/** This host is not enrolled; exit code 3. */
+export class NotRegisteredError extends Error {
+  /** `action`: what the command cannot do, as in "Cannot run". */
   constructor(action: string) {
-    super(
-      `Cannot ${action}: this host is not registered. Next: pennon register --server URL --token TOKEN`,
+    super(`Cannot ${action}: this host is not registered`);
+  }
+}
+
+/** The next step on a host that is not registered. */
+export const REGISTER_HINT = "Next: pennon register --server URL --token TOKEN";
+
+/** Reads the words after a command's name. Throws `UsageError` that names the first wrong word. */
+export function readArguments(
+  words: readonly string[],
+  specs: readonly OptionSpec[],
+  maxPositional: number,
+): Arguments {
+  const known = [...specs, ...GLOBAL_OPTIONS];
+  const withValue = known.filter(({ value }) => value !== undefined);
+  const withoutValue = known.filter(({ value }) => value === undefined).map(({ name }) => name);
+  const parsed = parseArgs(joinValues(words, withValue), {
+    string: ["_", ...withValue.map(({ name }) => name)],
+    boolean: withoutValue,
+    alias: { help: "h" },
+    unknown: (word) => {
+      if (!word.startsWith("-") || word === "-") return true;
+      throw new UsageError(`Cannot read "${word}": no such option`);
+    },
+  });
+  const positional = parsed._.map(String);
+  if (positional.length > maxPositional) {
+    throw new UsageError(`Cannot read "${positional[maxPositional]}": one argument too many`);
+  }
+  const values: Record<string, string> = {};
+  for (const spec of withValue) {
+    const value = readValue(spec, parsed[spec.name], words);
+    if (value !== undefined) values[spec.name] = value;
+  }
+  return {
+    positional,
+    values,
+    flags: new Set(withoutValue.filter((name) => parsed[name] === true)),
+  };
+}
+
+/**
+ * Joins an option and its value into one word. The parser reads a value that begins with a dash as an
+ * option, but `-` means stdin, and a token may begin with any character.
+ */
+function joinValues(words: readonly string[], withValue: readonly OptionSpec[]): string[] {
+  const joined: string[] = [];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? "";
+    const next = words[index + 1];
+    const takesNext = withValue.some(({ name }) => word === `--${name}`);
+    if (takesNext && next !== undefined && !next.startsWith("--")) {
+      joined.push(`${word}=${next}`);
+      index += 1;
+    } else joined.push(word);
+  }
+  return joined;
+}
+
+function readValue(
+  { name, value, choices }: OptionSpec,
+  found: unknown,
+  words: readonly string[],
+): string | undefined {
+  const times =
+    words.filter((word) => word === `--${name}` || word.startsWith(`--${name}=`)).length;
+  if (times === 0) return undefined;
+  if (times > 1) throw new UsageError(`Cannot read "--${name}": given more than once`);
+  if (typeof found !== "string" || found === "") {
+    throw new UsageError(`Cannot read "--${name}": it takes a value, ${value}`);
+  }
+  if (choices && !choices.includes(found)) {
+    throw new UsageError(
+      `Cannot read "--${name} ${found}": it takes one of ${choices.join(", ")}`,
     );
   }
+  return found;
 }

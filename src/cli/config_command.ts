@@ -1,18 +1,20 @@
-/** `pennon config check` and `config show`: whether the configuration holds, and what it says. */
+/** `pennon config check` and `config show`: validates the configuration, or prints it. */
 
 import { describeSettings } from "../config.ts";
-import { type CliCommand, UsageError } from "./command.ts";
-import { openSettings } from "./settings.ts";
-import { formatTable } from "./table.ts";
 import { safeJson } from "../strip_controls.ts";
+import { type CliCommand, JSON_OPTION, UsageError } from "./command.ts";
+import { openSettings } from "./command_setup.ts";
+import { formatTable } from "./table.ts";
+import { outputWidth } from "./terminal_text.ts";
 
+/** Reads the configuration only; needs no registration. */
 export const configCommand: CliCommand = {
-  usage: "check or show [--json]",
+  usage: "check | show [--json]",
   details: [
-    "check exits 2 and names every line that does not hold. show prints each",
-    "setting, its value and where that came from; secrets stay hidden.",
+    "check exits 2 and names every line that is wrong. show prints each setting,",
+    "its value and where the value comes from; secrets stay hidden.",
   ],
-  options: [{ name: "json", summary: "Answer in JSON" }],
+  options: [JSON_OPTION],
   maxArguments: 1,
   async run(system, given) {
     const [action] = given.positional;
@@ -20,24 +22,23 @@ export const configCommand: CliCommand = {
       throw new UsageError(`Cannot run "config ${action ?? ""}": it takes "check" or "show"`);
     }
     const { loaded } = await openSettings(system, given);
+    const { file } = loaded;
     const { terminal } = system;
     const isJson = given.flags.has("json");
     if (action === "check") {
-      const where = loaded.file === null ? "no file, defaults only" : loaded.file;
-      const answer = { schema: "pennon.config-check/1", ok: true, file: loaded.file };
-      terminal.print(isJson ? safeJson(answer) : `Configuration is good (${where})`);
+      const answer = { schema: "pennon.config-check/1", ok: true, file };
+      const text = `The configuration is valid (${file ?? "no file, defaults only"})`;
+      terminal.print(isJson ? safeJson(answer) : text);
       return 0;
     }
     const settings = describeSettings(loaded);
     if (isJson) {
-      const answer = { schema: "pennon.config-show/1", file: loaded.file, settings };
-      terminal.print(safeJson(answer, 2));
+      terminal.print(safeJson({ schema: "pennon.config-show/1", file, settings }, 2));
       return 0;
     }
     const rows = settings.map(({ path, value, from }) => [path, value, from]);
     const columns = [{ title: "SETTING" }, { title: "VALUE" }, { title: "FROM" }];
-    const width = terminal.stdoutIsTerminal ? terminal.columns() : Infinity;
-    terminal.print(formatTable(columns, rows, width).join("\n"));
+    terminal.print(formatTable(columns, rows, outputWidth(terminal)).join("\n"));
     return 0;
   },
 };

@@ -1,49 +1,100 @@
-/** `pennon events`: what waits in the buffer, and what a person does about what was set aside. */
+/** `pennon events`: lists the events in the buffer, and requeues or deletes dead letters. */
 
 import type { EventBuffer, StoredEvent } from "../buffer/buffer.ts";
 import { openBufferForChange, openBufferReadOnly } from "../buffer/store.ts";
+import { LOCAL_LIMITS, parseJson } from "../json.ts";
+import { safeJson, stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
-import type { Arguments } from "./arguments.ts";
-import type { CliCommand } from "./command.ts";
-import { eventAsJson, eventAsText, eventsAsJson, eventsAsTable } from "./events_output.ts";
-import { type EventsRequest, readEventsRequest } from "./events_request.ts";
-import { openSettings, type Settings } from "./settings.ts";
-import { safeJson } from "../strip_controls.ts";
+import { type Arguments, type CliCommand, JSON_OPTION, UsageError } from "./command.ts";
+import { type CommandSettings, openSettings } from "./command_setup.ts";
+import { formatTable } from "./table.ts";
+import { describeDuration, describeSize, isoInstant, outputWidth } from "./terminal_text.ts";
 
-/** More than a person reads; the rest is counted. */
+/** `list` shows at most this many events and counts the others. */
 const MOST_SHOWN = 1_000;
 
-/** Events that a shortened ID fits, named before the rest is passed over. */
+/** At most this many events are named if a shortened ID fits several. */
 const MOST_MATCHES = 20;
 
+/** A shorter ID would fit too many events. */
+const SHORTEST_ID = 6;
+
+/** Works on the buffer file, with or without a running agent. */
 export const eventsCommand: CliCommand = {
   usage: "list [--dead] | show ID | requeue ID | purge ID",
   details: [
-    "Events wait here until the server has them. One that the server refused",
-    "too often is set aside: --dead lists those. requeue lets them wait again,",
-    "as if never refused; purge deletes one for good.",
+    "Events wait in the buffer until the server has accepted them. An event that",
+    "the server refuses too often becomes a dead letter: --dead lists those.",
+    "requeue puts a dead letter back into the queue with a fresh count of",
+    "attempts; purge deletes it.",
     "",
-    "ID may be its first 6 characters or more. The agent may be running: it",
-    "takes up what was requeued after its next check-in at the latest, but one",
-    "that the server broke over (HTTP 500, 404) up to an hour later.",
+    "ID may be shortened to its first 6 characters or more. The agent may be",
+    "running: it sends a requeued event after its next check-in at the latest, but",
+    "up to an hour later if the server answered that event with HTTP 500 or 404.",
   ],
   options: [
-    { name: "dead", summary: "list: only those set aside" },
-    { name: "all", summary: "requeue: all that were set aside" },
-    { name: "json", summary: "Answer in JSON" },
+    { name: "dead", summary: "list: only dead letters" },
+    { name: "all", summary: "requeue: all dead letters" },
+    JSON_OPTION,
   ],
   maxArguments: 2,
   async run(system, given) {
-    const request = readEventsRequest(given);
+    const request = readRequest(given);
     const settings = await openSettings(system, given);
     system.terminal.print(await answer(system, settings, { request, given }));
     return 0;
   },
 };
 
+/** One action with its operands. */
+type EventsRequest =
+  | { readonly action: "list"; readonly isDead: boolean }
+  | { readonly action: "show"; readonly id: string }
+  /** `null`: all dead letters. */
+  | { readonly action: "requeue"; readonly id: string | null }
+  | { readonly action: "purge"; readonly id: string };
+
+/** Throws `UsageError` if the words do not fit together. */
+function readRequest({ positional, flags }: Arguments): EventsRequest {
+  const [action = "", id] = positional;
+  if (flags.has("dead") && action !== "list") throw misplaced("dead", "list");
+  if (flags.has("all") && action !== "requeue") throw misplaced("all", "requeue");
+  switch (action) {
+    case "list":
+      if (id !== undefined) throw new UsageError(`Cannot list "${id}": list takes no ID`);
+      return { action, isDead: flags.has("dead") };
+    case "show":
+    case "purge":
+      return { action, id: readId(action, id) };
+    case "requeue":
+      if (!flags.has("all")) return { action, id: readId(action, id) };
+      if (id === undefined) return { action, id: null };
+      throw new UsageError("Cannot requeue events: it takes an ID or --all, not both");
+    default:
+      throw new UsageError(
+        `Cannot run "events ${action}": it takes "list", "show ID", "requeue ID" or "purge ID"`,
+      );
+  }
+}
+
+function readId(action: "show" | "purge" | "requeue", id: string | undefined): string {
+  if (id === undefined || id === "") {
+    const needs = action === "requeue" ? "an ID or --all" : "an ID";
+    throw new UsageError(`Cannot ${action} event: it takes ${needs}`);
+  }
+  if (id.length >= SHORTEST_ID) return id.toLowerCase();
+  throw new UsageError(
+    `Cannot ${action} event: "${id}" is too short, an ID takes ${SHORTEST_ID} characters or more`,
+  );
+}
+
+function misplaced(option: string, action: string): UsageError {
+  return new UsageError(`Cannot read "--${option}": it belongs to "events ${action}"`);
+}
+
 async function answer(
   system: System,
-  settings: Settings,
+  settings: CommandSettings,
   { request, given }: { request: EventsRequest; given: Arguments },
 ): Promise<string> {
   const isJson = given.flags.has("json");
@@ -51,13 +102,14 @@ async function answer(
     case "list":
       return await list(system, settings, { isDead: request.isDead, isJson });
     case "show": {
-      const event = await look(system, settings, (buffer) => findOne(buffer, request));
+      const event = await read(system, settings, (buffer) => findOne(buffer, request));
       return isJson ? eventAsJson(event) : eventAsText(event, system.clock.nowMs());
     }
     case "requeue": {
       const count = await change(system, settings, (buffer) => requeue(buffer, request.id));
       if (isJson) return safeJson({ schema: "pennon.events-requeue/1", requeued: count });
-      return count === 0 ? "No event is set aside" : `Requeued ${count} ${plural(count)}`;
+      if (count === 0) return "The buffer holds no dead letters";
+      return `Requeued ${count} ${count === 1 ? "event" : "events"}`;
     }
     case "purge": {
       const id = await change(system, settings, (buffer) => purge(buffer, request.id));
@@ -69,11 +121,11 @@ async function answer(
 
 async function list(
   system: System,
-  settings: Settings,
+  settings: CommandSettings,
   { isDead, isJson }: { isDead: boolean; isJson: boolean },
 ): Promise<string> {
   const { terminal, clock } = system;
-  const { events, total } = await look(system, settings, (buffer) => {
+  const { events, total } = await read(system, settings, (buffer) => {
     if (buffer === null) return { events: [], total: 0 };
     const { pending, setAside } = buffer.counts();
     const state = isDead ? { state: "set_aside" as const } : {};
@@ -83,17 +135,14 @@ async function list(
   if (isJson) return eventsAsJson(events, total);
   if (events.length === 0) return "No events";
   if (total > events.length) terminal.printError(`${total - events.length} more are not shown`);
-  const width = terminal.stdoutIsTerminal ? terminal.columns() : Infinity;
-  return eventsAsTable(events, clock.nowMs(), width);
+  return eventsAsTable(events, clock.nowMs(), outputWidth(terminal));
 }
-
 function requeue(buffer: EventBuffer | null, id: string | null): number {
   if (id === null) return buffer?.requeue("all") ?? 0;
   const event = findOne(buffer, { action: "requeue", id });
-  const count = buffer?.requeue([event.id]) ?? 0;
-  if (count > 0) return count;
+  if (buffer?.requeue([event.id])) return 1;
   throw new Error(
-    `Cannot requeue event: "${event.id}" is not set aside. It is sent when the server takes it`,
+    `Cannot requeue event: "${event.id}" is no dead letter. The agent sends it by itself`,
   );
 }
 
@@ -101,12 +150,12 @@ function purge(buffer: EventBuffer | null, id: string): string {
   const event = findOne(buffer, { action: "purge", id });
   if (buffer?.purge(event.id)) return event.id;
   throw new Error(
-    `Cannot purge event: "${event.id}" is pending, and only what was set aside may go. ` +
-      "Next: wait until the server has it, or has refused it too often",
+    `Cannot purge event: "${event.id}" is pending, and only a dead letter can be deleted. ` +
+      "Next: wait until the server accepts it, or refuses it too often",
   );
 }
 
-/** The one event that an ID, or its beginning, names. */
+/** The one event whose ID starts with `id`. Throws if none or several do. */
 function findOne(
   buffer: EventBuffer | null,
   { action, id }: { action: string; id: string },
@@ -116,7 +165,7 @@ function findOne(
   if (event === undefined) throw new Error(`Cannot ${action} event: no event "${id}"`);
   if (matches.length === 1) return event;
   const lines = matches.slice(0, MOST_MATCHES).map((match) =>
-    `  ${match.id} ${match.kind} ${match.state}`
+    `  ${match.id} ${match.kind} ${describeState(match)}`
   );
   const more = matches.length > MOST_MATCHES ? ["  and more"] : [];
   throw new Error(
@@ -124,32 +173,103 @@ function findOne(
   );
 }
 
-async function look<T>(
-  system: System,
-  { stateDirectory, config }: Settings,
-  work: (buffer: EventBuffer | null) => T,
-): Promise<T> {
-  const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
-  try {
-    return work(opened?.buffer ?? null);
-  } finally {
-    opened?.close();
-  }
+const read = withBuffer(openBufferReadOnly);
+const change = withBuffer(openBufferForChange);
+
+/** A function that opens the buffer, works with it (`null` if there is none), and closes it. */
+function withBuffer(open: typeof openBufferReadOnly | typeof openBufferForChange) {
+  return async <T>(
+    system: System,
+    { stateDirectory, config }: CommandSettings,
+    work: (buffer: EventBuffer | null) => T,
+  ): Promise<T> => {
+    const opened = await open(system, stateDirectory, config.buffer);
+    try {
+      return work(opened?.buffer ?? null);
+    } finally {
+      opened?.close();
+    }
+  };
+}
+/** The schema `pennon.events/1` for several events; it only ever gains fields. */
+export function eventsAsJson(events: readonly StoredEvent[], total: number): string {
+  return safeJson({ schema: "pennon.events/1", total, events: events.map(fieldsOf) }, 2);
 }
 
-async function change<T>(
-  system: System,
-  { stateDirectory, config }: Settings,
-  work: (buffer: EventBuffer | null) => T,
-): Promise<T> {
-  const opened = await openBufferForChange(system, stateDirectory, config.buffer);
-  try {
-    return work(opened?.buffer ?? null);
-  } finally {
-    opened?.close();
-  }
+/** The schema `pennon.events/1` for one event with its body; it only ever gains fields. */
+export function eventAsJson(event: StoredEvent): string {
+  const body = readBody(event.body);
+  return safeJson({ schema: "pennon.events/1", event: { ...fieldsOf(event), body } }, 2);
 }
 
-function plural(count: number): string {
-  return count === 1 ? "event" : "events";
+/** One line per event, at most `width` columns wide. */
+export function eventsAsTable(
+  events: readonly StoredEvent[],
+  nowMs: number,
+  width: number,
+): string {
+  const columns = [
+    { title: "ID" },
+    { title: "KIND" },
+    { title: "AGE", alignRight: true },
+    { title: "STATE" },
+    { title: "ATTEMPTS", alignRight: true },
+    { title: "SIZE", alignRight: true },
+    { title: "LAST ERROR" },
+  ];
+  const rows = events.map((event) => [
+    event.id,
+    event.kind,
+    describeDuration(nowMs - event.createdMs),
+    describeState(event),
+    String(event.attempts),
+    describeSize(event.sizeBytes),
+    event.lastError ?? "-",
+  ]);
+  return formatTable(columns, rows, width).join("\n");
+}
+
+/** Every field of one event, then its whole body. */
+export function eventAsText(event: StoredEvent, nowMs: number): string {
+  const age = describeDuration(nowMs - event.createdMs);
+  const lines = [
+    ["Id", event.id],
+    ["Kind", event.kind],
+    ["Command", event.commandId ?? "-"],
+    ["Snapshot of", event.snapshotOf ?? "-"],
+    ["Sequence", String(event.sequence)],
+    ["Created", `${isoInstant(event.createdMs) ?? "unknown"} (${age} ago)`],
+    ["State", describeState(event)],
+    ["Attempts", String(event.attempts)],
+    ["Size", describeSize(event.sizeBytes)],
+    ["Last error", event.lastError ?? "-"],
+    ["Body", ""],
+  ] as const;
+  const fields = lines.map(([name, text]) => `${name.padEnd(13)}${stripControls(text)}`.trimEnd());
+  return [...fields, safeJson(readBody(event.body), 2)].join("\n");
+}
+
+function describeState({ state }: StoredEvent): string {
+  return state === "set_aside" ? "dead letter" : state;
+}
+
+function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
+  return {
+    id: event.id,
+    kind: event.kind,
+    command_id: event.commandId,
+    snapshot_of: event.snapshotOf,
+    sequence: event.sequence,
+    created_at: isoInstant(event.createdMs),
+    state: event.state,
+    attempts: event.attempts,
+    size_bytes: event.sizeBytes,
+    last_error: event.lastError,
+  };
+}
+
+/** The body as a value. A body that is not JSON, which Pennon does not write, stays text. */
+function readBody(text: string): unknown {
+  const parsed = parseJson(text, LOCAL_LIMITS);
+  return parsed.ok ? parsed.value : text;
 }

@@ -1,4 +1,4 @@
-/** `pennon run`: the agent, in the foreground. */
+/** `pennon run`: runs the agent in the foreground. */
 
 import { type Agent, makeAgent } from "../agent/agent.ts";
 import { holdState } from "../agent/hold_state.ts";
@@ -7,23 +7,22 @@ import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
-import { openIdentity } from "./registered.ts";
-import { openLog } from "./open_log.ts";
-import { openSettings } from "./settings.ts";
+import { openIdentity, openLog, openSettings } from "./command_setup.ts";
 
-/** Time for a last delivery after the request to stop: what comes after it fits into 5 s as well. */
+/** How long the agent still delivers after a stop request; the rest of the shutdown fits into 5 s. */
 const DRAIN_MS = 4_000;
 
+/** Ends with 0 after a stop request, 1 if `--once` reached no server. */
 export const runCommand: CliCommand = {
   usage: "[--once]",
   details: [
-    "Checks in with the server, runs its commands and reports back, until",
-    "SIGTERM or Ctrl-C: then it sends what it can for 4 s and ends within 5 s; a",
-    "second one ends it at once. With --once it does one cycle and exits, for",
-    "cron and Task Scheduler: 1 if the server was not reached, or the disk takes",
-    "no writes.",
+    "Checks in with the server, runs its commands and reports the results, until",
+    "SIGTERM or Ctrl-C. Then it delivers for at most 4 s and ends within 5 s; a",
+    "second signal ends it at once. With --once it runs one cycle and exits, for",
+    "cron and Task Scheduler: exit code 1 if the server was not reached or the",
+    "disk accepts no writes.",
   ],
-  options: [{ name: "once", summary: "Do one cycle, then exit" }],
+  options: [{ name: "once", summary: "Run one cycle, then exit" }],
   maxArguments: 0,
   async run(system, given) {
     const settings = await openSettings(system, given);
@@ -35,7 +34,7 @@ export const runCommand: CliCommand = {
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     const hold = await holdState(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
-        log.error("state folder not held, a second agent cannot be kept out", { why }),
+        log.error("state directory not locked: a second agent could start", { why }),
     });
     try {
       const agent = await makeAgent({
@@ -50,12 +49,12 @@ export const runCommand: CliCommand = {
       const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
       const ended = new AbortController();
-      const beside = agent.watch(ended.signal);
+      const watching = agent.watch(ended.signal);
       try {
         return await untilStopped(system, log, { agent, once: given.flags.has("once") });
       } finally {
         ended.abort();
-        await beside;
+        await watching;
         agent.close();
       }
     } finally {
@@ -70,25 +69,25 @@ async function untilStopped(
   { agent, once }: { agent: Agent; once: boolean },
 ): Promise<ExitCode> {
   const stop = new AbortController();
-  const cut = new AbortController();
+  const deadline = new AbortController();
   const done = new AbortController();
   const endListening = system.onStopRequest((signal) => {
     log.info("stopping", { signal });
     stop.abort(new Error(`stopped: ${signal}`));
     system.clock.sleep(DRAIN_MS, done.signal).then(
-      () => cut.abort(new Error("no time left to drain")),
-      () => {}, // It had come to rest before.
+      () => deadline.abort(new Error("no time left to drain")),
+      () => {}, // The agent stopped before the deadline.
     );
   });
   const endHints = system.onHostEvent((hint) => agent.loop.takeHint(hint));
-  const signals = { stop: stop.signal, cut: cut.signal };
+  const signals = { stop: stop.signal, cut: deadline.signal };
   const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
   try {
     const outcome = await work;
     log.info("agent stopped");
     return outcome === false ? 1 : 0;
   } finally {
-    done.abort(new Error("at rest"));
+    done.abort(new Error("the agent stopped"));
     endListening();
     endHints();
   }

@@ -1,7 +1,7 @@
-/** `pennon scan`: what could be updated here, now; needs no server, no registration, no root. */
+/** `pennon scan`: lists the updates of this host; needs no server, no registration and no root. */
 
-import { availableScanners, SCANNER_NAMES } from "../scanners/registry.ts";
 import { readLastCounts } from "../scanners/last_scans.ts";
+import { availableScanners, SCANNER_NAMES } from "../scanners/registry.ts";
 import {
   describeSource,
   isUnsound,
@@ -10,31 +10,37 @@ import {
   type ScanReport,
 } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
-import type { System } from "../system/system.ts";
-import type { Arguments } from "./arguments.ts";
-import { type CliCommand, type ExitCode, UsageError } from "./command.ts";
 import { stripControls } from "../strip_controls.ts";
-import { scanAsCsv, scanAsJson } from "./scan_output.ts";
-import { scanAsText } from "./scan_text.ts";
-import { openSettings } from "./settings.ts";
+import type { System } from "../system/system.ts";
+import {
+  type Arguments,
+  type CliCommand,
+  type ExitCode,
+  JSON_OPTION,
+  UsageError,
+} from "./command.ts";
+import { openSettings } from "./command_setup.ts";
+import { scanAsCsv, scanAsJson, scanAsText } from "./scan_output.ts";
+import { outputWidth } from "./terminal_text.ts";
 
+/** Changes nothing on the host, and asks no server. */
 export const scanCommand: CliCommand = {
-  usage: "[--only NAMES] [--refresh] [--json or --csv]",
+  usage: "[--only NAMES] [--refresh] [--json | --csv]",
   details: [
-    "Asks every package manager that is here and changes nothing. Needs no",
-    "server and no registration; an ordinary user's rights are enough.",
-    "Exits 0 whether or not there are updates, 1 if a scanner failed.",
+    "Asks every package manager on this host and changes nothing. Needs no",
+    "server, no registration and no administrator rights. Exits 0 whether or not",
+    "there are updates, 1 if a scanner failed.",
   ],
   options: [
-    { name: "only", value: "NAMES", summary: `Only these: ${SCANNER_NAMES.join(", ")}` },
-    { name: "refresh", summary: "Fetch new package lists first" },
-    { name: "json", summary: "Answer in JSON" },
-    { name: "csv", summary: "Answer in CSV" },
+    { name: "only", value: "NAMES", summary: `Ask only these: ${SCANNER_NAMES.join(", ")}` },
+    { name: "refresh", summary: "Download new package lists first" },
+    JSON_OPTION,
+    { name: "csv", summary: "Print the answer as CSV" },
   ],
   maxArguments: 0,
   async run(system, given) {
     if (given.flags.has("json") && given.flags.has("csv")) {
-      throw new UsageError('Cannot answer in JSON and CSV at once: give "--json" or "--csv"');
+      throw new UsageError('Cannot print JSON and CSV at once: use "--json" or "--csv"');
     }
     const { config, stateDirectory } = await openSettings(system, given);
     const only = given.values["only"];
@@ -44,7 +50,7 @@ export const scanCommand: CliCommand = {
       availableScanners(system, names),
       readLastCounts(system.files, stateDirectory),
     ]);
-    const reports = await scanInTheOpen(system, scanners, {
+    const reports = await scanWithProgress(system, scanners, {
       lastCounts,
       ignore: config.scanners.ignore,
       changelogs: config.scanners.changelogs,
@@ -63,12 +69,14 @@ function readNames(list: string): string[] {
   return list.split(",").map((word) => {
     const name = SCANNER_NAMES.find((known) => known === word.trim());
     if (name) return name;
-    throw new UsageError(`Cannot scan with "${word}": it is none of ${SCANNER_NAMES.join(", ")}`);
+    throw new UsageError(
+      `Cannot scan with "${word}": it is not one of ${SCANNER_NAMES.join(", ")}`,
+    );
   });
 }
 
-/** Scans, and says so on the terminal while it takes; Ctrl-C ends the package managers too. */
-async function scanInTheOpen(
+/** Scans with a line of progress on stderr; Ctrl-C also ends the package managers. */
+async function scanWithProgress(
   system: System,
   scanners: readonly Scanner[],
   options: RunScansOptions,
@@ -78,7 +86,7 @@ async function scanInTheOpen(
     stop.abort(new Error(`stopped: ${signal}`))
   );
   const names = scanners.map(({ name }) => name).join(", ");
-  if (scanners.length > 0) system.terminal.showProgress(`Asking ${names} ...`);
+  if (names !== "") system.terminal.showProgress(`Asking ${names} ...`);
   try {
     return await runScans(system, scanners, { ...options, signal: stop.signal });
   } finally {
@@ -95,12 +103,13 @@ async function format(
   const host = system.machine.hostName();
   if (flags.has("json")) return scanAsJson({ ...scan, host });
   if (flags.has("csv")) return scanAsCsv(scan.reports);
-  const { terminal } = system;
-  const width = terminal.stdoutIsTerminal ? terminal.columns() : Infinity;
-  return await scanAsText(scan.reports, { width, machine: system.architecture });
+  return await scanAsText(scan.reports, {
+    width: outputWidth(system.terminal),
+    machine: system.architecture,
+  });
 }
 
-/** Prints what is missing; a table has a line for each unsound source already. */
+/** Prints errors and warnings; a table already has a line for each unsound source. */
 function printWarnings(system: System, reports: readonly ScanReport[], isTable: boolean): void {
   for (const { name, error, warnings, sources } of reports) {
     const shown = new Set(isTable ? sources.filter(isUnsound).map(describeSource) : []);
@@ -112,7 +121,7 @@ function printWarnings(system: System, reports: readonly ScanReport[], isTable: 
   }
 }
 
-/** `missing`: asked for by name, and not on this host. */
+/** `missing`: scanners that were named and are not on this host. */
 function exitCode(
   system: System,
   reports: readonly ScanReport[],

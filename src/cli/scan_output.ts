@@ -1,22 +1,27 @@
-/** A scan's answer as JSON and as CSV, for programs. Pure. */
+/** The result of a scan as JSON and CSV for programs, and as a table for people. Pure. */
 
-import type { ScanReport } from "../scanners/run_scans.ts";
+import { counted, describeSource, isUnsound, type ScanReport } from "../scanners/run_scans.ts";
 import type { ScanSource } from "../scanners/scanner.ts";
+import { isOwnArchitecture } from "../server/update_item.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
-import { isoInstant } from "./duration.ts";
-import { combineReboots, type RebootState, type Update } from "../update.ts";
+import { combineReboots, compareUpdates, type RebootState, type Update } from "../update.ts";
+import type { Column } from "./table.ts";
+import { describeSize, isoInstant } from "./terminal_text.ts";
 
-/** A scan, and where and when it was made. */
-export interface ScanAnswer {
+/** A scan, with its host and its time. */
+export interface ScanOutput {
+  /** One per scanner that this host has. */
   readonly reports: readonly ScanReport[];
-  /** Scanners asked for, those that this host lacks too. */
+  /** The requested scanners, including those that this host lacks. */
   readonly names: readonly string[];
+  /** The host's name. */
   readonly host: string;
+  /** In ms since the Unix epoch. */
   readonly startedMs: number;
 }
 
-/** `pennon.scan/1`, as cli.md's contract has it; it only ever gains fields. */
-export function scanAsJson(answer: ScanAnswer): string {
+/** The schema `pennon.scan/1`, which only ever gains fields. */
+export function scanAsJson(answer: ScanOutput): string {
   const found = new Map(answer.reports.map((report) => [report.name as string, report]));
   return safeJson(
     {
@@ -30,7 +35,7 @@ export function scanAsJson(answer: ScanAnswer): string {
   );
 }
 
-/** `null`: nothing on this host says whether it has to be restarted. */
+/** `null`: no scanner knows whether the host needs a restart. */
 function rebootAsJson(reboot: RebootState | null) {
   return reboot && { required: reboot.isRequired, reason: reboot.reason };
 }
@@ -117,7 +122,7 @@ const CSV_COLUMNS: readonly CsvColumn[] = [
   ["size_bytes", (_, update) => update.sizeBytes],
 ];
 
-/** RFC 4180, one line an update, a heading first; lines end in LF for the tools at hand. */
+/** RFC 4180: a heading, then one line per update. Lines end in LF, which Unix tools expect. */
 export function scanAsCsv(reports: readonly ScanReport[]): string {
   const rows = reports.flatMap(({ name, updates }) =>
     updates.map((update) => CSV_COLUMNS.map(([, value]) => csvCell(value(name, update))))
@@ -127,10 +132,9 @@ export function scanAsCsv(reports: readonly ScanReport[]): string {
 }
 
 /**
- * How a formula begins, behind blanks too, in all forms that a spreadsheet or a program in front of it
- * may make one of: in full width, small, superscript, subscript, as a sign of mathematics. It begins a
- * cell, or what is behind a semicolon or a tab: a spreadsheet that takes those for the end of a cell
- * heeds no quotation mark in the middle of one.
+ * The start of a formula, also after blanks, in every form that a spreadsheet or a converter may read as
+ * one: full width, small, superscript, subscript, mathematical. It may be at the start of a cell, or
+ * after a semicolon or a tab: a spreadsheet that splits cells there ignores quotation marks inside.
  */
 const FORMULA =
   /((?:^|[;\t])[\s\u2800\u3164]*)(?=[=+\-@|%\uff1d\uff0b\uff0d\uff20\uff5c\uff05\ufe66\ufe62\ufe63\ufe6b\ufe6a\u2212\u2010-\u2015\u207a-\u207c\u208a-\u208c])/g;
@@ -139,4 +143,88 @@ function csvCell(value: unknown): string {
   const text = stripControls(value === null ? "" : String(value));
   const safe = text.replace(FORMULA, (front) => /^[;\t]/.test(front) ? `${front}'` : `'${front}`);
   return /[",;\t]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+const INSTALLED = 1;
+const AVAILABLE = 2;
+
+const COLUMNS: readonly Column[] = [
+  { title: "PACKAGE", narrowest: 22 },
+  { title: "INSTALLED", narrowest: 12, spare: 4, differsFrom: AVAILABLE },
+  { title: "AVAILABLE", narrowest: 12, differsFrom: INSTALLED },
+  { title: "SECURITY" },
+  { title: "STATE" },
+  { title: "SIZE", alignRight: true, spare: 3 },
+  { title: "REBOOT", spare: 2 },
+  { title: "SOURCE", narrowest: 16, spare: 1 },
+];
+
+/** How a table is shown. */
+export interface TableOptions {
+  /** In terminal columns. */
+  readonly width: number;
+  /** The host's processor as `uname -m` names it: packages for other processors show theirs. */
+  readonly machine: string;
+}
+
+/**
+ * A table, most important updates first, then totals, unsound sources, and whether the host needs a
+ * restart. Without updates the module that computes the width of characters, which takes 20 ms to load,
+ * is not loaded.
+ */
+export async function scanAsText(
+  reports: readonly ScanReport[],
+  { width, machine }: TableOptions,
+): Promise<string> {
+  const updates = reports.flatMap((report) => report.updates);
+  const rows = updates.toSorted(compareUpdates).map((update) => [
+    isOwnArchitecture(update.architecture, machine)
+      ? update.package
+      : `${update.package}:${update.architecture}`,
+    update.currentVersion ?? "-",
+    update.availableVersion,
+    update.severity ?? describeSecurity(update.security),
+    update.state,
+    update.sizeBytes === null ? "-" : describeSize(update.sizeBytes),
+    update.reboot ?? "-",
+    update.source ?? "-",
+  ]);
+  const reboot = combineReboots(reports);
+  const summary = [
+    ...reports.flatMap((report) => [total(report), ...unsoundSources(report)]),
+    ...(reboot?.isRequired ? [`Restart required: ${stripControls(reboot.reason)}`] : []),
+  ];
+  if (rows.length === 0) return summary.join("\n");
+  const { formatTable } = await import("./table.ts");
+  return [...formatTable(COLUMNS, rows, width), "", ...summary].join("\n");
+}
+
+/** One line per unsound source. An error that is printed on stderr is not repeated. */
+function unsoundSources({ sources, error }: ScanReport): string[] {
+  return sources.filter(isUnsound).map((source) => {
+    const text = source.why === error?.message ? source.name : describeSource(source);
+    return `  ${source.result}: ${stripControls(text)}`;
+  });
+}
+
+function total(report: ScanReport): string {
+  const { name, result, error } = report;
+  if (error) return `${name}: failed`;
+  const updates = counted(report);
+  const security = updates.filter((update) => update.security === true).length;
+  const sizeBytes = updates.reduce((sum, update) => sum + (update.sizeBytes ?? 0), 0);
+  const waiting = updates.length === 1 ? "1 update" : `${updates.length} updates`;
+  // Windows Update states only the maximum size of a download.
+  const bound = name === "winupdate" ? "at most " : "";
+  const size = updates.length === 0 ? "" : `, ${bound}${describeSize(sizeBytes)} to download`;
+  const ignored = report.updates.length - updates.length;
+  return [
+    `${name}: ${waiting}, ${security} security${size}`,
+    ignored === 0 ? "" : `, ${ignored} ignored`,
+    result === "ok" ? "" : " (not complete)",
+  ].join("");
+}
+
+function describeSecurity(security: boolean | null): string {
+  return security === null ? "unknown" : security ? "yes" : "no";
 }

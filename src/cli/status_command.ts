@@ -1,7 +1,7 @@
-/** `pennon status`: what the agent is doing, has to tell, and will do next. */
+/** `pennon status`: the state of the agent, of its buffer and of its scanners, read from disk. */
 
-import { findHolder } from "../agent/hold_state.ts";
 import { showDiskNote } from "../agent/disk_note.ts";
+import { findHolder } from "../agent/hold_state.ts";
 import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
 import { showState } from "../agent/state_file.ts";
 import { tryFolder } from "../agent/try_folder.ts";
@@ -14,21 +14,22 @@ import { readTokenLife } from "../server/access_token.ts";
 import { DatabaseError } from "../system/database.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import type { CliCommand, ExitCode } from "./command.ts";
-import { openSettings, type Settings } from "./settings.ts";
+import { type CliCommand, type ExitCode, JSON_OPTION, REGISTER_HINT } from "./command.ts";
+import { type CommandSettings, openSettings } from "./command_setup.ts";
 import { type Status, statusAsJson, statusAsText } from "./status_output.ts";
 
+/** Takes no lock, and writes nothing but a test file in the state directory. */
 export const statusCommand: CliCommand = {
   usage: "[--json] [--watch]",
   details: [
-    "Reads what the agent keeps on disk; it need not be running. Exits 3 if",
-    "this host is not registered. With --watch it goes on every 2 s until",
-    "Ctrl-C; on a terminal the lines are drawn over, else one block follows",
-    "another, with --json one line each.",
+    "Reads the agent's files; the agent need not be running. Exits 3 if this",
+    "host is not registered. With --watch it prints the status every 2 s until",
+    "Ctrl-C: on a terminal it replaces the lines, otherwise it appends them, and",
+    "with --json each status is one line.",
   ],
   options: [
-    { name: "json", summary: "Answer in JSON" },
-    { name: "watch", summary: "Go on until Ctrl-C" },
+    JSON_OPTION,
+    { name: "watch", summary: "Repeat until Ctrl-C" },
   ],
   maxArguments: 0,
   async run(system, given) {
@@ -37,19 +38,23 @@ export const statusCommand: CliCommand = {
     if (given.flags.has("watch")) return await watch(system, settings, asJson);
     const status = await readStatus(system, settings);
     system.terminal.print(asJson ? statusAsJson(status) : statusAsText(status));
-    return verdict(system, status);
+    return exitCode(system, status);
   },
 };
 
-function verdict({ terminal }: System, { identity }: Status): ExitCode {
+function exitCode({ terminal }: System, { identity }: Status): ExitCode {
   if (identity !== null) return 0;
-  terminal.printError("Next: pennon register --server URL --token TOKEN");
+  terminal.printError(REGISTER_HINT);
   return 3;
 }
 
 const WATCH_EVERY_MS = 2_000;
 
-async function watch(system: System, settings: Settings, asJson: boolean): Promise<ExitCode> {
+async function watch(
+  system: System,
+  settings: CommandSettings,
+  asJson: boolean,
+): Promise<ExitCode> {
   const { terminal, clock } = system;
   const stop = new AbortController();
   const endListening = system.onStopRequest(() => stop.abort());
@@ -61,48 +66,46 @@ async function watch(system: System, settings: Settings, asJson: boolean): Promi
       if (isDrawn) terminal.clearScreen();
       terminal.print(text);
       await clock.sleep(WATCH_EVERY_MS, stop.signal).catch(() => {});
-      if (stop.signal.aborted) return verdict(system, status);
+      if (stop.signal.aborted) return exitCode(system, status);
     }
   } finally {
     endListening();
   }
 }
 
-async function readStatus(system: System, settings: Settings): Promise<Status> {
+async function readStatus(system: System, settings: CommandSettings): Promise<Status> {
   const { stateDirectory, config } = settings;
   const identity = await loadIdentity(system, stateDirectory);
-  const { unreadable, leftAlone, ...kept } = await readBuffer(system, settings);
+  const { bufferError, newerFile, ...counts } = await readBuffer(system, settings);
   return {
     nowMs: system.clock.nowMs(),
-    identity: identity
-      ? {
-        agentId: identity.agentId,
-        serverUrl: identity.serverUrl,
-        tokenEndMs: readTokenLife(identity.accessToken)?.endMs ?? null,
-        intervalMs: identity.intervalMs ?? config.polling.intervalMs,
-      }
-      : null,
+    identity: identity === undefined ? null : {
+      agentId: identity.agentId,
+      serverUrl: identity.serverUrl,
+      tokenEndMs: readTokenLife(identity.accessToken)?.endMs ?? null,
+      intervalMs: identity.intervalMs ?? config.polling.intervalMs,
+    },
     holder: await findHolder(system, stateDirectory) ?? null,
     state: await showState(system, stateDirectory) ?? null,
-    ...kept,
+    ...counts,
     limits: config.buffer,
     disk: {
       refusal: await tryFolder(system, stateDirectory),
-      told: await showDiskNote(system, stateDirectory) ?? null,
-      unreadable,
-      leftAlone,
+      note: await showDiskNote(system, stateDirectory) ?? null,
+      bufferError,
+      newerFile,
     },
     scannerBreakers: await showScannerBreakers(system, stateDirectory),
     scans: await readLastScans(system.files, stateDirectory),
   };
 }
 
-/** A disk that will not let the buffer be read is what `status` is to tell, not what ends it. */
+/** Reads the buffer's counts. An unreadable buffer is a part of the status, not an error. */
 async function readBuffer(
   system: System,
-  { stateDirectory, config }: Settings,
+  { stateDirectory, config }: CommandSettings,
 ): Promise<
-  Pick<Status, "buffer" | "commands"> & Pick<Status["disk"], "unreadable" | "leftAlone">
+  Pick<Status, "buffer" | "commands"> & Pick<Status["disk"], "bufferError" | "newerFile">
 > {
   try {
     const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
@@ -110,8 +113,8 @@ async function readBuffer(
       return {
         buffer: opened?.buffer.counts() ?? null,
         commands: opened && countCommands(opened.database),
-        unreadable: null,
-        leftAlone: opened?.beside ?? null,
+        bufferError: null,
+        newerFile: opened?.beside ?? null,
       };
     } finally {
       opened?.close();
@@ -120,6 +123,6 @@ async function readBuffer(
     const isDisk = error instanceof DatabaseError || error instanceof FileError ||
       error instanceof BufferError;
     if (!isDisk) throw error;
-    return { buffer: null, commands: null, unreadable: error.message, leftAlone: null };
+    return { buffer: null, commands: null, bufferError: error.message, newerFile: null };
   }
 }

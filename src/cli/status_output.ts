@@ -1,19 +1,22 @@
 /** The agent's status as text and as JSON. Pure. */
 
+import type { ToldDisk } from "../agent/disk_note.ts";
 import type { Holder } from "../agent/hold_state.ts";
+import type { SavedBreaker } from "../breaker/saved.ts";
 import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
 import type { CommandCounts } from "../buffer/command_counts.ts";
 import { REMEMBERED } from "../buffer/sqlite_journal.ts";
-import type { SavedBreaker } from "../breaker/saved.ts";
+import { MAX_OWED, TAIL_MAX_BYTES, TAIL_MAX_EVENTS } from "../buffer/tail.ts";
 import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
-import { describeDuration, describeSize, isoInstant } from "./duration.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
-import { describeDisk, diskAsJson, type DiskStatus } from "./status_disk.ts";
+import { describeDuration, describeSize, isoInstant } from "./terminal_text.ts";
 
-/** All there is to say. */
+/** Everything that `pennon status` shows. */
 export interface Status {
+  /** Now, in ms since the Unix epoch. */
   readonly nowMs: number;
+  /** `null`: this host is not registered. */
   readonly identity:
     | {
       readonly agentId: string;
@@ -22,18 +25,25 @@ export interface Status {
       readonly intervalMs: number;
     }
     | null;
+  /** The running agent; `null` if none runs. */
   readonly holder: Holder | null;
-  /** As last saved; `null`: the agent has not run yet. */
+  /** The agent's saved state; `null` before its first run. */
   readonly state: StoredState | null;
+  /** `null`: there is no buffer, or it cannot be read. */
   readonly buffer: BufferCounts | null;
+  /** Server commands by progress; `null` as `buffer`. */
   readonly commands: CommandCounts | null;
+  /** The configured limits of the buffer. */
   readonly limits: BufferLimits;
+  /** Whether the state directory accepts writes. */
   readonly disk: DiskStatus;
+  /** By scanner. */
   readonly scannerBreakers: Readonly<Record<string, SavedBreaker>>;
+  /** The last scan of each scanner. */
   readonly scans: LastScans;
 }
 
-/** `pennon.status/1`; it only ever gains fields. */
+/** The schema `pennon.status/1`, which only ever gains fields. */
 export function statusAsJson(status: Status, options: { isOneLine?: boolean } = {}): string {
   const { identity, holder, state, buffer, limits } = status;
   return safeJson(
@@ -91,7 +101,7 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
   );
 }
 
-/** A few lines that fit 80 columns, for a person. */
+/** Lines of at most 80 columns, for people. */
 export function statusAsText(status: Status): string {
   return [
     ...describeAgent(status),
@@ -102,17 +112,18 @@ export function statusAsText(status: Status): string {
   ].map(([title, text]) => `${title.padEnd(12)}${stripControls(text)}`).join("\n");
 }
 
-type Line = [title: string, text: string];
+/** One line of the status; an empty title continues the line above. */
+export type StatusLine = readonly [title: string, text: string];
 
-function describeAgent({ identity, holder, nowMs }: Status): Line[] {
+function describeAgent({ identity, holder, nowMs }: Status): StatusLine[] {
   const running = describeRunning(holder, nowMs);
   if (identity === null) return [["Agent", `${running}, not registered`]];
   const { agentId, serverUrl, tokenEndMs } = identity;
-  const lines: Line[] = [["Agent", running], ["Id", agentId], ["Server", serverUrl]];
+  const lines: StatusLine[] = [["Agent", running], ["Id", agentId], ["Server", serverUrl]];
   if (tokenEndMs !== null) {
     const leftMs = tokenEndMs - nowMs;
-    const end = leftMs > 0 ? `ends in ${describeDuration(leftMs)}` : "has ended";
-    lines.push(["Token", `${end}; renewed by itself`]);
+    const end = leftMs > 0 ? `expires in ${describeDuration(leftMs)}` : "has expired";
+    lines.push(["Token", `${end}; renewed automatically`]);
   }
   return lines;
 }
@@ -124,13 +135,11 @@ function describeRunning(holder: Holder | null, nowMs: number): string {
   return `running for ${describeDuration(nowMs - sinceMs)} (process ${process})`;
 }
 
-function describeConnection({ state, identity, nowMs }: Status): Line[] {
+function describeConnection({ state, identity, nowMs }: Status): StatusLine[] {
   if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
   const { breaker, outage, needsPerson } = state.connection;
-  const lines: Line[] = [];
-  if (needsPerson !== null) {
-    lines.push(["ATTENTION", `operator action required: ${needsPerson.why}`]);
-  }
+  const lines: StatusLine[] = [];
+  if (needsPerson) lines.push(["ATTENTION", `operator action required: ${needsPerson.why}`]);
   const why = breaker.state === "closed" ? "" : ` (${breaker.reason})`;
   lines.push(["Connection", `${breaker.state.replace("_", "-")}${why}`]);
   if (outage) {
@@ -149,22 +158,21 @@ function describeConnection({ state, identity, nowMs }: Status): Line[] {
   const mode = isRapid(state, nowMs)
     ? `rapid for ${describeDuration((state.rapidUntilMs ?? 0) - nowMs)} more`
     : `every ${every}`;
-  lines.push(["Polling", mode]);
-  return lines;
+  return [...lines, ["Polling", mode]];
 }
 
-function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): Line[] {
-  if (buffer === null) return disk.unreadable === null ? [["Buffer", "empty"]] : [];
+function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): StatusLine[] {
+  if (buffer === null) return disk.bufferError === null ? [["Buffer", "empty"]] : [];
   const { delivered, setAside, purged } = buffer;
   const dropped = Object.values(buffer.dropped).reduce((sum, count) => sum + count, 0);
   const oldest = buffer.oldestPendingMs === null
     ? ""
     : `, oldest ${describeDuration(nowMs - buffer.oldestPendingMs)}`;
   const room = `${describeSize(buffer.sizeBytes)} of ${describeSize(limits.maxBytes)}`;
-  const lines: Line[] = [
+  const lines: StatusLine[] = [
     ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
-    ["", `${delivered} delivered, ${setAside} set aside, ${dropped} dropped, ${purged} purged`],
-    ["", `an event is set aside after ${limits.maxAttempts} refusals of its own`],
+    ["", `${delivered} delivered, ${setAside} dead letters, ${dropped} dropped, ${purged} purged`],
+    ["", `an event becomes a dead letter after ${limits.maxAttempts} refusals of its own`],
     ...describeCommands(commands),
   ];
   if (buffer.firstDropMs !== null) {
@@ -176,38 +184,36 @@ function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): Line
   return lines;
 }
 
-function describeCommands(commands: CommandCounts | null): Line[] {
+function describeCommands(commands: CommandCounts | null): StatusLine[] {
   if (commands === null) return [];
   const { received, started, finished, unfinished, remembered } = commands;
-  const lines: Line[] = [
+  const lines: StatusLine[] = [
     ["Commands", `${unfinished} unfinished, ${remembered} of ${REMEMBERED} remembered`],
   ];
-  if (received + started + finished > 0) {
-    const text = `${received} received, ${started} started, ${finished} finished and not reported`;
-    lines.push(["", text]);
-  }
-  return lines;
+  if (received + started + finished === 0) return lines;
+  const text = `${received} received, ${started} started, ${finished} finished and not reported`;
+  return [...lines, ["", text]];
 }
 
-function describeScans({ scans, scannerBreakers, nowMs }: Status): Line[] {
+function describeScans({ scans, scannerBreakers, nowMs }: Status): StatusLine[] {
   const open = Object.entries(scannerBreakers).filter(([, { state }]) => state !== "closed")
-    .map(([name, breaker]): Line => {
+    .map(([name, breaker]): StatusLine => {
       const next = breaker.state === "open"
-        ? `next try in ${describeDuration(breaker.untilMs - nowMs)}`
-        : "the next scan decides";
-      return ["Left alone", `${name} after ${breaker.failures} failures, ${next}`];
+        ? `next attempt in ${describeDuration(breaker.untilMs - nowMs)}`
+        : "the next scan is the probe";
+      return ["Paused", `${name} after ${breaker.failures} failures, ${next}`];
     });
   const done = Object.entries(scans).map(([name, scan], index) => {
     const when = `${describeDuration(nowMs - scan.at_ms)} ago`;
     const found = scan.result === "failed"
-      ? `failed: ${scan.error ?? "no reason kept"}`
+      ? `failed: ${scan.error ?? "no reason saved"}`
       : `${scan.result}, ${scan.updates} updates, ${scan.security} security`;
-    return [index === 0 ? "Scans" : "", `${name} ${when}: ${found}`] as Line;
+    return [index === 0 ? "Scans" : "", `${name} ${when}: ${found}`] as StatusLine;
   });
   return [...done, ...open];
 }
 
-/** When the agent will call next: the interval's instant, or the backoff's or breaker's. */
+/** The instant of the next check-in: the latest that the interval, the backoff or the breaker sets. */
 function nextAttemptMs(state: StoredState): number | null {
   const { breaker, paths, doubt, needsPerson } = state.connection;
   const instants = [state.nextCheckInMs, paths.check_in.notBeforeMs];
@@ -220,4 +226,61 @@ function nextAttemptMs(state: StoredState): number | null {
 
 function isRapid(state: StoredState, nowMs: number): boolean {
   return state.rapidUntilMs !== null && state.rapidUntilMs > nowMs;
+}
+
+/** Whether the state directory accepts writes, and what is in memory alone. */
+export interface DiskStatus {
+  /**
+   * The result of a test write just now: `null` if it worked, else the reason why not. `undefined`:
+   * there is no state directory.
+   */
+  readonly refusal: string | null | undefined;
+  /** The last note of an agent; it is valid while that agent runs. */
+  readonly note: ToldDisk | null;
+  /** Why the buffer could not be read; `null`: it could, or there is none. */
+  readonly bufferError: string | null;
+  /** A buffer file of a newer version, which this version does not use. */
+  readonly newerFile: string | null;
+}
+
+/** The figures of the running agent; `null` if none runs or it has written no note. */
+function currentNote({ note }: DiskStatus, holder: Holder | null): ToldDisk | null {
+  return note !== null && note.process_id === holder?.process_id ? note : null;
+}
+
+/** The field `disk` of `pennon.status/1`. */
+export function diskAsJson(disk: DiskStatus, holder: Holder | null): Record<string, unknown> {
+  const note = currentNote(disk, holder);
+  return {
+    takes_writes: disk.refusal === undefined ? null : disk.refusal === null,
+    why: disk.refusal ?? note?.why ?? disk.bufferError,
+    agent_says: note?.disk ?? null,
+    events_in_memory: note?.events ?? null,
+    max_events_in_memory: TAIL_MAX_EVENTS,
+    bytes_in_memory: note?.size_bytes ?? null,
+    max_bytes_in_memory: TAIL_MAX_BYTES,
+    acknowledgements_owed: note?.acknowledgements ?? null,
+    max_acknowledgements_owed: MAX_OWED,
+    left_alone: disk.newerFile,
+  };
+}
+
+/** One line if the disk accepts writes; else one line per fact. */
+export function describeDisk(disk: DiskStatus, holder: Holder | null): StatusLine[] {
+  const note = currentNote(disk, holder);
+  const lines: StatusLine[] = [];
+  if (disk.refusal === null) lines.push(["Disk", "accepts writes"]);
+  if (disk.refusal) lines.push(["DISK", `accepts no writes: ${disk.refusal}`]);
+  if (note?.why && note.why !== disk.refusal) lines.push(["", `agent: ${note.disk}: ${note.why}`]);
+  if (disk.bufferError !== null) lines.push(["", `buffer unreadable: ${disk.bufferError}`]);
+  if (disk.newerFile !== null) lines.push(["", `newer version's file: ${disk.newerFile}`]);
+  if (holder !== null) lines.push(["In memory", describeMemory(note)]);
+  return lines;
+}
+
+function describeMemory(note: ToldDisk | null): string {
+  if (note === null) return "unknown";
+  const size = `${describeSize(note.size_bytes)} of ${describeSize(TAIL_MAX_BYTES)}`;
+  return `${note.events} of ${TAIL_MAX_EVENTS} events (${size}), ` +
+    `${note.acknowledgements} of ${MAX_OWED} acknowledgements`;
 }

@@ -1,18 +1,20 @@
-/** Rows as a table that fits the terminal: what matters least is left out, then the widest cut. Pure. */
+/** Prints rows as a table that fits a width: spare columns are left out, then the widest are cut. Pure. */
 
 import stringWidth from "string-width";
 import { stripControls } from "../strip_controls.ts";
 
-/** A column's heading, and whether its cells stand on the right. */
+/** A column of a table. */
 export interface Column {
+  /** The heading. */
   readonly title: string;
+  /** Aligns the cells at the right, for numbers. @default false */
   readonly alignRight?: boolean;
-  /** Cut narrower than this, its cells say too little. @default `NARROWEST` */
+  /** The width below which a cut cell says too little. @default `NARROWEST` */
   readonly narrowest?: number;
-  /** Left out where not all fit, the lowest first. @default never */
+  /** Left out if not all columns fit, the lowest number first. @default never */
   readonly spare?: number;
   /**
-   * Index of a column whose cell in the same row must not look the same when both are cut, though both
+   * Index of a column whose cell in the same row must not look the same after cutting, although both
    * begin alike: two versions of one package.
    */
   readonly differsFrom?: number;
@@ -20,10 +22,10 @@ export interface Column {
 
 const GAP = "  ";
 
-/** A column is never cut narrower than this, so that what is left still says something. */
+/** No column is cut below this width. */
 const NARROWEST = 6;
 
-/** The lines of a table, none wider than `width` columns unless even the narrowest form is. */
+/** The lines of a table, at most `width` columns wide if the narrowest form allows it. */
 export function formatTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -47,13 +49,13 @@ export function formatTable(
   );
 }
 
-/** A column as it is to be shown. */
+/** A column with its place in the rows and its width. */
 interface Shown extends Column {
   readonly index: number;
   readonly width: number;
 }
 
-/** Leaves out spare columns until the rest fits without being cut too narrow. */
+/** Leaves out spare columns until the others fit with their narrowest widths. */
 function leaveOut(columns: readonly Shown[], width: number): readonly Shown[] {
   const least = columns.map((column) => Math.min(column.width, column.narrowest ?? column.width));
   if (total(least) <= width) return columns;
@@ -62,7 +64,7 @@ function leaveOut(columns: readonly Shown[], width: number): readonly Shown[] {
   return first ? leaveOut(columns.filter((column) => column !== first), width) : columns;
 }
 
-/** Takes from the widest column, one by one, until all fit; none below its narrowest before it must. */
+/** Narrows the widest column step by step until all fit, below `narrowest` only if it must. */
 function shrink(columns: readonly Shown[], width: number): readonly Shown[] {
   const widths = columns.map((column) => column.width);
   for (const least of [columns.map(({ narrowest }) => narrowest ?? NARROWEST), []]) {
@@ -80,19 +82,19 @@ function total(widths: readonly number[]): number {
   return widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
 }
 
-/** Stands where something was cut off. No version and no package name holds it. */
+/** Marks a cut. No version and no package name contains it. */
 const ELLIPSIS = "\u2026";
 
 /**
- * Cuts a text to a width in terminal columns. With `other`, what both begin with is cut off as well
- * where the part in which they differ would not be seen otherwise.
+ * Cuts a text to a width in terminal columns. With `other`, the common beginning is cut as well if the
+ * part in which the two differ would not be visible otherwise.
  */
 export function cutToWidth(text: string, width: number, other?: string): string {
   if (stringWidth(text) <= width) return text;
   const common = other === undefined ? 0 : commonLength(text, other);
   // One column for the ellipsis, and one for the character that differs.
   if (common <= width - 2 || width < 3) return cutEnd(text, width);
-  // What is left is shown from the difference on, or as much of the end as there is room for.
+  // The text is shown from the difference on, or as much of its end as fits.
   const from = Math.min(common, text.length - width + 1);
   return cutEnd(ELLIPSIS + text.slice(from), width);
 }
@@ -107,7 +109,7 @@ function cutEnd(text: string, width: number): string {
   return cut + ELLIPSIS;
 }
 
-/** How many characters two texts begin with in common, all of them ASCII: others may be wider. */
+/** The length of the common ASCII beginning of two texts; other characters may be wider. */
 function commonLength(a: string, b: string): number {
   let length = 0;
   while (length < a.length && a[length] === b[length] && /[ -~]/.test(a[length] ?? "")) length += 1;

@@ -1,20 +1,20 @@
-/** `pennon unregister`: deletes the agent on the server and forgets its tokens. */
+/** `pennon unregister`: deletes the agent on the server, and its tokens on this host. */
 
 import { unregister } from "../agent/enrol.ts";
-import type { CliCommand } from "./command.ts";
-import { openIdentity } from "./registered.ts";
-import { openSettings } from "./settings.ts";
 import { safeJson } from "../strip_controls.ts";
+import { type CliCommand, JSON_OPTION } from "./command.ts";
+import { openIdentity, openSettings } from "./command_setup.ts";
 
+/** Keeps the tokens if the server does not answer, unless `--force` is given. */
 export const unregisterCommand: CliCommand = {
   usage: "[--force] [--json]",
   details: [
-    "Stop the agent first. With --force the tokens are forgotten even if the",
-    "server cannot be told; delete the agent in its dashboard then.",
+    "Stop the agent first. With --force the tokens are deleted even if the server",
+    "cannot be reached; in that case delete the agent in the server's dashboard.",
   ],
   options: [
-    { name: "force", summary: "Forget the tokens although the server was not reached" },
-    { name: "json", summary: "Answer in JSON" },
+    { name: "force", summary: "Delete the tokens even if the server cannot be reached" },
+    JSON_OPTION,
   ],
   maxArguments: 0,
   async run(system, given) {
@@ -25,18 +25,16 @@ export const unregisterCommand: CliCommand = {
       evenIfUnreached: given.flags.has("force"),
     });
     const { agentId, serverUrl } = identity;
-    system.terminal.print(
-      given.flags.has("json")
-        ? safeJson({
-          schema: "pennon.unregister/1",
-          agent_id: agentId,
-          server_url: serverUrl,
-          deleted_on_server: deletedOnServer,
-        })
-        : `Unregistered ${agentId} from ${serverUrl}`,
-    );
+    const answer = {
+      schema: "pennon.unregister/1",
+      agent_id: agentId,
+      server_url: serverUrl,
+      deleted_on_server: deletedOnServer,
+    };
+    const text = `Unregistered ${agentId} from ${serverUrl}`;
+    system.terminal.print(given.flags.has("json") ? safeJson(answer) : text);
     if (!deletedOnServer) {
-      system.terminal.printError("The server was not told: delete the agent in its dashboard");
+      system.terminal.printError("The server was not reached: delete the agent in its dashboard");
     }
     return 0;
   },

@@ -1,20 +1,19 @@
-/** `pennon version`: which Pennon this is. */
+/** `pennon version`: prints the version and the platform. */
 
-import { VERSION } from "../version.ts";
-import type { CliCommand } from "./command.ts";
 import { safeJson } from "../strip_controls.ts";
+import { VERSION } from "../version.ts";
+import { type CliCommand, JSON_OPTION } from "./command.ts";
 
+/** Loads no configuration. */
 export const versionCommand: CliCommand = {
   usage: "[--json]",
   details: [],
-  options: [{ name: "json", summary: "Answer in JSON" }],
+  options: [JSON_OPTION],
   maxArguments: 0,
-  run(system, { flags }) {
-    const { os, architecture } = system;
-    if (flags.has("json")) {
-      const answer = { schema: "pennon.version/1", version: VERSION, os, architecture };
-      system.terminal.print(safeJson(answer));
-    } else system.terminal.print(`pennon ${VERSION} (${os}, ${architecture})`);
+  run({ os, architecture, terminal }, { flags }) {
+    const answer = { schema: "pennon.version/1", version: VERSION, os, architecture };
+    const text = `pennon ${VERSION} (${os}, ${architecture})`;
+    terminal.print(flags.has("json") ? safeJson(answer) : text);
     return Promise.resolve(0);
   },
 };

@@ -1,30 +1,30 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { holdState } from "../../src/agent/hold_state.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { enrolled, say, STATE } from "./said.ts";
+import { enrolled, runCli, STATE } from "./run_cli.ts";
 
 Deno.test("breaker list shows each breaker, and breaker reset closes one on disk", async () => {
   const { system, server } = await enrolled();
-  assertEquals((await say(system, "breaker", "list")).out, "No breaker has been used yet\n");
+  assertEquals((await runCli(system, "breaker", "list")).out, "No breaker has been used yet\n");
   server.mood = { kind: "gone" };
   for (let attempt = 0; attempt < 6; attempt++) {
-    await say(system, "run", "--once");
+    await runCli(system, "run", "--once");
     await system.clock.advance(300_000);
   }
-  const { out } = await say(system, "breaker", "list", "--json");
+  const { out } = await runCli(system, "breaker", "list", "--json");
   assertEquals(JSON.parse(out).breakers[0].name, "connection");
   assertEquals(JSON.parse(out).breakers[0].state, "open");
-  assertStringIncludes((await say(system, "breaker", "list")).out, "refused");
-  const reset = await say(system, "breaker", "reset", "connection");
+  assertStringIncludes((await runCli(system, "breaker", "list")).out, "refused");
+  const reset = await runCli(system, "breaker", "reset", "connection");
   assertEquals([reset.code, reset.out], [
     0,
-    'Breaker "connection" is closed (on disk; no agent runs)\n',
+    'Breaker "connection" is closed (on disk; no agent is running)\n',
   ]);
-  const after = JSON.parse((await say(system, "breaker", "list", "--json")).out);
+  const after = JSON.parse((await runCli(system, "breaker", "list", "--json")).out);
   assertEquals(after.breakers[0].state, "closed");
 });
 
-Deno.test("breaker list has a line for each breaker, and nulls for what a closed one lacks", async () => {
+Deno.test("breaker list has a line for each breaker, and nulls for absent fields of a closed one", async () => {
   const system = new FakeSystem();
   const nowMs = system.clock.nowMs();
   const tripped = {
@@ -43,18 +43,18 @@ Deno.test("breaker list has a line for each breaker, and nulls for what a closed
     `${STATE}/scanner-breakers.json`,
     JSON.stringify({ schema: "pennon.scanner-breakers/1", breakers }),
   );
-  const { code, out } = await say(system, "breaker");
+  const { code, out } = await runCli(system, "breaker");
   assertEquals([code, out.split("\n")], [0, [
-    "NAME    STATE      FAILURES  NEXT TRY   WHY",
-    "apt     open       3         in 10 min  no network",
-    "dnf     half-open  3         now        no network",
+    "NAME    STATE      FAILURES  NEXT ATTEMPT  REASON",
+    "apt     open       3         in 10 min     no network",
+    "dnf     half-open  3         now           no network",
     "winget  closed     1         now",
     "",
   ]]);
   const since = new Date(nowMs - 60_000).toISOString();
   const next_try_at = new Date(nowMs + 600_000).toISOString();
   const reason = "no network";
-  assertEquals(JSON.parse((await say(system, "breaker", "list", "--json")).out), {
+  assertEquals(JSON.parse((await runCli(system, "breaker", "list", "--json")).out), {
     schema: "pennon.breaker/1",
     breakers: [
       { name: "apt", state: "open", failures: 3, reason, since, next_try_at },
@@ -71,13 +71,13 @@ Deno.test("breaker list has a line for each breaker, and nulls for what a closed
   });
   system.terminal.stdoutIsTerminal = true;
   system.terminal.width = 40;
-  const lines = (await say(system, "breaker", "list")).out.trimEnd().split("\n");
+  const lines = (await runCli(system, "breaker", "list")).out.trimEnd().split("\n");
   assert(lines.every((line) => line.length <= 40), lines.join("\n"));
 });
 
-Deno.test("breaker reset --json says who closed it", async () => {
+Deno.test("breaker reset --json reports whether the agent or the command closed it", async () => {
   const { system } = await enrolled();
-  const { out } = await say(system, "breaker", "reset", "apt", "--json");
+  const { out } = await runCli(system, "breaker", "reset", "apt", "--json");
   assertEquals(JSON.parse(out), {
     schema: "pennon.breaker-reset/1",
     name: "apt",
@@ -85,16 +85,16 @@ Deno.test("breaker reset --json says who closed it", async () => {
   });
 });
 
-Deno.test("breaker reset is refused for a breaker that there is not", async () => {
+Deno.test("breaker reset refuses an unknown breaker", async () => {
   for (const words of [["reset"], ["reset", "toaster"], ["open", "apt"], ["list", "apt"]]) {
-    assertEquals((await say(new FakeSystem(), "breaker", ...words)).code, 2, words.join(" "));
+    assertEquals((await runCli(new FakeSystem(), "breaker", ...words)).code, 2, words.join(" "));
   }
 });
 
-Deno.test("breaker reset with a running agent asks it, and gives up where it does not answer", async () => {
+Deno.test("breaker reset asks a running agent, and fails if it does not answer", async () => {
   const { system } = await enrolled();
   const hold = await holdState(system, STATE, "test");
-  const asked = say(system, "breaker", "reset", "apt");
+  const asked = runCli(system, "breaker", "reset", "apt");
   for (let turn = 0; turn < 100; turn++) await system.clock.advance(500);
   const { code, err } = await asked;
   assertEquals(code, 1);

@@ -1,20 +1,22 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { type CliCommand, GLOBAL_OPTIONS } from "../../src/cli/command.ts";
+import { describeCommand, describeCommands } from "../../src/cli/cli.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { enrolled, say } from "./said.ts";
+import { enrolled, runCli } from "./run_cli.ts";
 
-Deno.test("cli() without a word, or asked for it, says what there is", async () => {
+Deno.test("cli() without arguments, or with help, lists the commands", async () => {
   const system = new FakeSystem();
   for (const words of [[], ["help"], ["--help"], ["-h"], ["help", "help"]]) {
-    const { code, out, err } = await say(system, ...words);
+    const { code, out, err } = await runCli(system, ...words);
     assertEquals([code, err], [0, ""]);
     assertStringIncludes(out, "Usage: pennon COMMAND [options]");
   }
-  assertStringIncludes((await say(system, "scan", "--help")).out, "Usage: pennon scan");
-  assertStringIncludes((await say(system, "--version")).out, "pennon ");
+  assertStringIncludes((await runCli(system, "scan", "--help")).out, "Usage: pennon scan");
+  assertStringIncludes((await runCli(system, "--version")).out, "pennon ");
 });
 
-Deno.test("cli() misused answers 2, says how on stderr alone, and touches nothing", async () => {
+Deno.test("cli() misused returns 2, explains on stderr only, and touches nothing", async () => {
   const rows: [words: string[], says: string][] = [
     [["bogus"], 'Cannot run "bogus": no such command'],
     [["constructor"], "no such command"],
@@ -24,8 +26,8 @@ Deno.test("cli() misused answers 2, says how on stderr alone, and touches nothin
     [["run", "extra"], "Cannot"],
     [["register", "--server"], "Cannot"],
     [["register", "--server", "x:", "--token", "t"], "server.url (on the command line): found"],
-    [["register", "--server", "https://x.test", "--token", "-"], "no token came on stdin"],
-    [["scan", "--only", "apt,bogus"], '"bogus": it is none of apt, dnf, winupdate, winget'],
+    [["register", "--server", "https://x.test", "--token", "-"], "stdin holds no token"],
+    [["scan", "--only", "apt,bogus"], '"bogus": it is not one of apt, dnf, winupdate, winget'],
     [["scan", "--json", "--csv"], "JSON and CSV at once"],
     [["events", "eat"], 'it takes "list", "show ID"'],
     [["events"], 'Cannot run "events "'],
@@ -43,120 +45,120 @@ Deno.test("cli() misused answers 2, says how on stderr alone, and touches nothin
   ];
   for (const [words, says] of rows) {
     const system = new FakeSystem();
-    const { code, out, err } = await say(system, ...words);
+    const { code, out, err } = await runCli(system, ...words);
     assertEquals([code, out], [2, ""], words.join(" "));
     assertStringIncludes(err, says);
     assertEquals(system.files.texts.size, 0);
   }
 });
 
-Deno.test("what a bad word holds cannot steer the terminal", async () => {
-  const { err } = await say(new FakeSystem(), "\u001b[2Jbogus");
+Deno.test("a wrong argument cannot steer the terminal", async () => {
+  const { err } = await runCli(new FakeSystem(), "\u001b[2Jbogus");
   // deno-lint-ignore no-control-regex
   assert(!/\u001b/.test(err), err);
 });
 
-Deno.test("run --once checks in, delivers, and answers 1 where no server was reached", async () => {
+Deno.test("run --once checks in, delivers, and returns 1 if no server was reached", async () => {
   const { system, server } = await enrolled();
   server.queue("c1", "enable_heartbeat", { duration_minutes: 5 });
-  assertEquals((await say(system, "run", "--once")).code, 0);
+  assertEquals((await runCli(system, "run", "--once")).code, 0);
   assertEquals(server.reports.map(({ report }) => report), ["logs", "system-info"]);
   server.mood = { kind: "gone" };
-  assertEquals((await say(system, "run", "--once")).code, 1);
+  assertEquals((await runCli(system, "run", "--once")).code, 1);
 });
 
-Deno.test("run --once on a disk that takes no writes says so, ends with 1 and takes no command", async () => {
+Deno.test("run --once on a disk that accepts no writes reports it, returns 1 and fetches no command", async () => {
   const { system, server } = await enrolled();
   const disk = new SickDisk(system);
   server.queue("c1", "reboot");
   for (const breakIt of [() => disk.fault = "full", () => disk.isDead = true]) {
     disk.heal();
     breakIt();
-    const { code, err } = await say(system, "run", "--once");
+    const { code, err } = await runCli(system, "run", "--once");
     assertEquals([code, server.count("/commands")], [1, 0]);
     assertStringIncludes(err, "Cannot check in: the disk takes no commands down");
   }
   disk.heal();
-  assertEquals((await say(system, "run", "--once")).code, 0);
+  assertEquals((await runCli(system, "run", "--once")).code, 0);
   assertEquals(server.count("/commands"), 1);
 });
 
-Deno.test("scan of which a package manager failed answers 1, and prints its reason", async () => {
+Deno.test("scan returns 1 if a package manager failed, and prints the reason", async () => {
   const system = new FakeSystem();
   for (const name of ["apt-get", "dpkg-query"]) system.files.texts.set(`/usr/bin/${name}`, "");
-  const { code, out, err } = await say(system, "scan", "--only", "apt", "--json");
+  const { code, out, err } = await runCli(system, "scan", "--only", "apt", "--json");
   assertEquals(code, 1);
   const [apt] = JSON.parse(out).scanners;
   assertEquals([apt.available, apt.result, apt.updates], [true, "failed", []]);
   assertStringIncludes(err, `pennon: apt: ${apt.error.message}`);
 });
 
-Deno.test("scan on a host without a package manager says so; one asked for by name is missed", async () => {
+Deno.test("scan reports a host without a package manager, and an absent one that --only names", async () => {
   const system = new FakeSystem();
-  const none = await say(system, "scan", "--json");
+  const none = await runCli(system, "scan", "--json");
   const { schema, scanners } = JSON.parse(none.out);
   assertEquals([none.code, schema, scanners.length], [0, "pennon.scan/1", 4]);
   assert(scanners.every(({ available }: { available: boolean }) => !available));
   assertStringIncludes(none.err, "no package manager that Pennon knows is on this host");
-  const missed = await say(system, "scan", "--only", "apt");
+  const missed = await runCli(system, "scan", "--only", "apt");
   assertEquals(missed.code, 1);
   assertStringIncludes(missed.err, "Cannot scan with apt: it is not on this host");
 });
 
-Deno.test("run without a registration answers 3", async () => {
-  const { code, err } = await say(new FakeSystem(), "run");
+Deno.test("run without a registration returns 3", async () => {
+  const { code, err } = await runCli(new FakeSystem(), "run");
   assertEquals(code, 3);
-  assertStringIncludes(err, "pennon register --server URL");
+  assertStringIncludes(err, "pennon register --server URL --token TOKEN");
 });
 
-Deno.test("events list tells what waits", async () => {
+Deno.test("events list shows pending events", async () => {
   const { system, server } = await enrolled();
-  assertEquals((await say(system, "events", "list")).out, "No events\n");
+  assertEquals((await runCli(system, "events", "list")).out, "No events\n");
   server.poison = { text: "command_id", status: 400 };
   server.queue("c1", "disable_heartbeat");
-  await say(system, "run", "--once");
-  const { events, total } = JSON.parse((await say(system, "events", "list", "--json")).out);
+  await runCli(system, "run", "--once");
+  const { events, total } = JSON.parse((await runCli(system, "events", "list", "--json")).out);
   assertEquals([total, events[0].kind, events[0].command_id, events[0].attempts], [
     1,
     "log",
     "c1",
     1,
   ]);
-  assertStringIncludes((await say(system, "events", "list")).out, "HTTP 400");
-  assertEquals((await say(system, "events", "list", "--dead")).out, "No events\n");
+  assertStringIncludes((await runCli(system, "events", "list")).out, "HTTP 400");
+  assertEquals((await runCli(system, "events", "list", "--dead")).out, "No events\n");
 });
 
-Deno.test("cli() says what to do where this user may not, and answers 3 where it is not registered", async () => {
+Deno.test("cli() prints the next step if permission is denied", async () => {
   const system = new FakeSystem();
   system.files.fail("read the identity", "denied");
-  const denied = await say(system, "unregister");
+  const denied = await runCli(system, "unregister");
   assertEquals(denied.code, 1);
   assertStringIncludes(denied.err, "Next: run this as the agent's user, or as root");
   const broken = new FakeSystem();
   broken.files.fail("read the identity", "failed");
-  const failed = await say(broken, "unregister");
+  const failed = await runCli(broken, "unregister");
   assertEquals([failed.code, failed.err.includes("as root")], [1, false]);
 });
 
-Deno.test("cli() explains each command, whichever way it is asked", async () => {
+Deno.test("cli() explains each command with help NAME, --help and -h", async () => {
   const system = new FakeSystem();
   const names = "run register unregister scan status events breaker config version".split(" ");
   for (const name of names) {
-    const { code, out } = await say(system, "help", name);
+    const { code, out } = await runCli(system, "help", name);
     assertEquals(code, 0);
     assert(out.startsWith(`pennon ${name} - `), out);
-    assertEquals((await say(system, name, "--help")).out, out);
-    assertEquals((await say(system, name, "-h")).out, out);
+    assertEquals((await runCli(system, name, "--help")).out, out);
+    assertEquals((await runCli(system, name, "-h")).out, out);
     for (const line of out.split("\n")) assert(line.length <= 80, line);
   }
-  const { out } = await say(system);
+  const { out } = await runCli(system);
   for (const name of names) assertStringIncludes(out, `\n  ${name.padEnd(12)}`);
 });
 
-Deno.test("cli() keeps its state where it is told, and logs as it is told", async () => {
+Deno.test("cli() applies --state-dir, --log-level and --log-format", async () => {
   const { system } = await enrolled();
-  assertEquals((await say(system, "status", "--state-dir", "/elsewhere")).code, 3);
-  const { err } = await say(
+  assertEquals((await runCli(system, "status", "--state-dir", "/elsewhere")).code, 3);
+  const { err } = await runCli(
     system,
     "run",
     "--once",
@@ -167,11 +169,11 @@ Deno.test("cli() keeps its state where it is told, and logs as it is told", asyn
   );
   const lines = err.split("\n").filter((line) => line.startsWith("{"));
   assert(lines.some((line) => JSON.parse(line).level === "debug"), err);
-  const quiet = await say(system, "run", "--once", "--log-level", "error");
+  const quiet = await runCli(system, "run", "--once", "--log-level", "error");
   assert(!quiet.err.includes("agent started"), quiet.err);
 });
 
-Deno.test("cli() takes no more words than a command has a use for, and says where help is", async () => {
+Deno.test("cli() refuses more arguments than a command accepts, and points to the help", async () => {
   const most = {
     run: 0,
     register: 0,
@@ -185,7 +187,7 @@ Deno.test("cli() takes no more words than a command has a use for, and says wher
   };
   for (const [name, count] of Object.entries(most)) {
     const words = Array.from({ length: count + 1 }, (_, index) => `word${index}`);
-    const { code, out, err } = await say(new FakeSystem(), name, ...words);
+    const { code, out, err } = await runCli(new FakeSystem(), name, ...words);
     assertEquals([code, out], [2, ""], name);
     assertEquals(
       err,
@@ -194,9 +196,9 @@ Deno.test("cli() takes no more words than a command has a use for, and says wher
   }
 });
 
-Deno.test("run --once logs what it is, and that it is done", async () => {
+Deno.test("run --once logs its start and its end", async () => {
   const { system } = await enrolled();
-  const { err } = await say(system, "run", "--once", "--log-format", "json");
+  const { err } = await runCli(system, "run", "--once", "--log-format", "json");
   const logged = err.split("\n").filter((line) => line.startsWith("{")).map((line) =>
     JSON.parse(line)
   );
@@ -211,7 +213,7 @@ Deno.test("run --once logs what it is, and that it is done", async () => {
   assertEquals(system.files.locked.size, 0, "another agent may run now");
 });
 
-Deno.test("what went wrong is told in bounded words, however long it is", async () => {
+Deno.test("cli() limits the length of an error's text", async () => {
   const system = new FakeSystem();
   const line = `${"x".repeat(3_000)}\u202e`;
   system.machine = {
@@ -220,14 +222,14 @@ Deno.test("what went wrong is told in bounded words, however long it is", async 
       throw new Error(`${line}\n`.repeat(200));
     },
   };
-  const { code, err } = await say(system, "config", "check");
+  const { code, err } = await runCli(system, "config", "check");
   assertEquals(code, 1);
   const lines = err.trimEnd().split("\n");
   assertEquals([lines.length, lines.at(-1)], [101, "pennon: and 101 more lines"]);
   assertEquals(lines[0], `pennon: ${"x".repeat(1_995)}(cut)`);
 });
 
-Deno.test("root's commands touch no state directory of another user's", async () => {
+Deno.test("commands of root touch no state directory of another user", async () => {
   const system = new FakeSystem();
   system.machine = { ...system.machine, userId: () => 0 };
   system.files.texts.set("/srv/state/bait", "");
@@ -239,12 +241,83 @@ Deno.test("root's commands touch no state directory of another user's", async ()
       "check",
     ]]
   ) {
-    const { code, out, err } = await say(system, ...words, ...own);
+    const { code, out, err } = await runCli(system, ...words, ...own);
     assertEquals([code, out], [2, ""], words.join(" "));
     assert(err.includes('"/srv/state" belongs to user 1001'), err);
   }
   system.machine = { ...system.machine, userId: () => 1_000 };
-  const { code, err } = await say(system, "config", "check", ...own);
+  const { code, err } = await runCli(system, "config", "check", ...own);
   assertEquals(code, 0);
   assert(err.includes('the state directory is not safe: "/srv/state" belongs to user 1001'), err);
+});
+
+const NAMED = { name: "eat", summary: "Eat a meal" };
+
+const eat: CliCommand = {
+  usage: "MEAL [--hot]",
+  details: ["Meals are served all day.", "Bring your own fork."],
+  options: [
+    { name: "hot", summary: "Heat it first" },
+    { name: "with", value: "SAUCE", choices: ["red", "brown"], summary: "Add this" },
+  ],
+  maxArguments: 1,
+  run: () => Promise.resolve(0),
+};
+
+/** The words of an option's summary are its own business; what stands around them is not. */
+const summaryOf = (name: string) => GLOBAL_OPTIONS.find((option) => option.name === name)?.summary;
+
+const EVERYWHERE = [
+  "Options of every command:",
+  `  --config FILE         ${summaryOf("config")}`,
+  `  --state-dir DIR       ${summaryOf("state-dir")}`,
+  `  --log-level LEVEL     ${summaryOf("log-level")} (debug, info, warning, error)`,
+  `  --log-format FORMAT   ${summaryOf("log-format")} (text, json)`,
+  `  --help                ${summaryOf("help")}`,
+];
+
+Deno.test("describeCommand() has usage, details, and each option with its value and choices", () => {
+  assertEquals(describeCommand(NAMED, eat).split("\n"), [
+    "pennon eat - Eat a meal",
+    "",
+    "Usage: pennon eat MEAL [--hot]",
+    "",
+    "Meals are served all day.",
+    "Bring your own fork.",
+    "",
+    "Options:",
+    "  --hot                 Heat it first",
+    "  --with SAUCE          Add this (red, brown)",
+    "",
+    ...EVERYWHERE,
+  ]);
+});
+
+Deno.test("describeCommand() leaves out what a command does not have", () => {
+  assertEquals(
+    describeCommand(NAMED, { ...eat, usage: "", details: [], options: [] }).split("\n"),
+    [
+      "pennon eat - Eat a meal",
+      "",
+      "Usage: pennon eat",
+      "",
+      ...EVERYWHERE,
+    ],
+  );
+});
+
+Deno.test("describeCommands() has a line for each command, and the exit codes", () => {
+  assertEquals(describeCommands([NAMED]).split("\n"), [
+    "pennon - reports the available updates of this host to a RedFlag server",
+    "",
+    "Usage: pennon COMMAND [options]",
+    "",
+    "Commands:",
+    "  eat         Eat a meal",
+    "  help        Show what a command does",
+    "",
+    ...EVERYWHERE,
+    "",
+    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
+  ]);
 });

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeSystem } from "../fakes/system.ts";
-import { say } from "./said.ts";
+import { runCli } from "./run_cli.ts";
 
-Deno.test("config show tells each value and where it came from, and hides the secret", async () => {
+Deno.test("config show prints each value and its origin, and hides secrets", async () => {
   const system = new FakeSystem();
   system.files.texts.set("/etc/pennon/config.toml", '[server]\nurl = "https://file.test"\n');
   system.environment.set("PENNON_TOKEN", "very-secret");
-  const { out } = await say(system, "config", "show", "--log-level", "debug");
+  const { out } = await runCli(system, "config", "show", "--log-level", "debug");
   assert(!out.includes("very-secret"));
   assert(
     /^server\.url +https:\/\/file\.test +file: \/etc\/pennon\/config\.toml, line 2$/m.test(out),
@@ -15,12 +15,12 @@ Deno.test("config show tells each value and where it came from, and hides the se
   assert(/^log\.level +debug +flag: /m.test(out), out);
 });
 
-Deno.test("config check says whether the configuration holds, and which file it is", async () => {
+Deno.test("config check reports whether the configuration is valid, and its file", async () => {
   const system = new FakeSystem();
-  const check = async (...words: string[]) => await say(system, "config", "check", ...words);
+  const check = async (...words: string[]) => await runCli(system, "config", "check", ...words);
   assertEquals(await check(), {
     code: 0,
-    out: "Configuration is good (no file, defaults only)\n",
+    out: "The configuration is valid (no file, defaults only)\n",
     err: "",
   });
   assertEquals(JSON.parse((await check("--json")).out), {
@@ -29,7 +29,7 @@ Deno.test("config check says whether the configuration holds, and which file it 
     file: null,
   });
   system.files.texts.set("/etc/pennon/config.toml", "[server]\n");
-  assertEquals((await check()).out, "Configuration is good (/etc/pennon/config.toml)\n");
+  assertEquals((await check()).out, "The configuration is valid (/etc/pennon/config.toml)\n");
   assertEquals(JSON.parse((await check("--json")).out).file, "/etc/pennon/config.toml");
   system.files.texts.set("/etc/pennon/config.toml", "[backoff]\nbase = 5\ncap = 6\n");
   const bad = await check();
@@ -37,24 +37,24 @@ Deno.test("config check says whether the configuration holds, and which file it 
 });
 
 Deno.test("config show --json has every setting", async () => {
-  const { out } = await say(new FakeSystem(), "config", "show", "--json");
+  const { out } = await runCli(new FakeSystem(), "config", "show", "--json");
   const { schema, file, settings } = JSON.parse(out);
   assertEquals([schema, file, settings.length], ["pennon.config-show/1", null, 37]);
   assertEquals(settings[0], { path: "server.url", value: "", from: "default" });
 });
 
-Deno.test("config show fits the terminal, and is whole in a pipe", async () => {
+Deno.test("config show fits the terminal, and is complete in a pipe", async () => {
   const system = new FakeSystem();
   system.environment.set("PENNON_TLS_CA_FILE", `/${"x".repeat(100)}`);
-  assertStringIncludes((await say(system, "config", "show")).out, "x".repeat(100));
+  assertStringIncludes((await runCli(system, "config", "show")).out, "x".repeat(100));
   system.terminal.stdoutIsTerminal = true;
-  const lines = (await say(system, "config", "show")).out.split("\n");
+  const lines = (await runCli(system, "config", "show")).out.split("\n");
   assert(lines.every((line) => line.length <= 80));
 });
 
-Deno.test("config without check or show is misused", async () => {
+Deno.test("config without check or show is a usage error", async () => {
   for (const words of [[], ["eat"]]) {
-    const { code, err } = await say(new FakeSystem(), "config", ...words);
+    const { code, err } = await runCli(new FakeSystem(), "config", ...words);
     assertEquals(code, 2);
     assertStringIncludes(err, 'it takes "check" or "show"');
   }

@@ -3,21 +3,21 @@ import { holdState } from "../../src/agent/hold_state.ts";
 import { loadIdentity } from "../../src/identity.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { enrolled, say, STATE, URL } from "./said.ts";
+import { enrolled, runCli, STATE, URL } from "./run_cli.ts";
 
-Deno.test("register keeps the identity for this user alone, and tells no token", async () => {
-  const { system, said } = await enrolled();
-  assertEquals([said.code, said.out], [0, `Registered with ${URL} as a1\n`]);
-  assert(!`${said.out}${said.err}`.includes("access-1"));
+Deno.test("register saves the identity for this user only, and prints no token", async () => {
+  const { system, result } = await enrolled();
+  assertEquals([result.code, result.out], [0, `Registered with ${URL} as a1\n`]);
+  assert(!`${result.out}${result.err}`.includes("access-1"));
   const identity = await loadIdentity(system, STATE);
   assertEquals([identity?.agentId, identity?.serverUrl, identity?.intervalMs], ["a1", URL, 60_000]);
   assertEquals(system.files.modes.get(`${STATE}/identity.json`), 0o600);
-  const again = await say(system, "register", "--server", URL, "--token", "t");
+  const again = await runCli(system, "register", "--server", URL, "--token", "t");
   assertEquals(again.code, 1);
   assertStringIncludes(again.err, "--replace");
 });
 
-Deno.test("register that is refused says why and keeps nothing", async () => {
+Deno.test("register prints the reason of a refusal, and saves nothing", async () => {
   const system = new FakeSystem();
   const server = new FakeServer(system.clock);
   system.sendHttp = server.sendHttp;
@@ -30,58 +30,58 @@ Deno.test("register that is refused says why and keeps nothing", async () => {
   ];
   for (const [status, body, says] of rows) {
     server.mood = { kind: "answers", status, body };
-    const { code, err } = await say(system, "register", "--server", URL, "--token", "t");
+    const { code, err } = await runCli(system, "register", "--server", URL, "--token", "t");
     assertEquals(code, 1, body);
     assertStringIncludes(err, says);
     assertEquals(await loadIdentity(system, STATE), undefined);
   }
 });
 
-Deno.test("register asks no server for an agent whose identity it could not keep", async () => {
+Deno.test("register sends no request if it could not save the identity", async () => {
   const system = new FakeSystem();
   const server = new FakeServer(system.clock);
   system.sendHttp = server.sendHttp;
   system.files.fail("make the state folder", "denied");
   const words = ["register", "--server", URL, "--token", "t"];
-  const { code, err } = await say(system, ...words);
+  const { code, err } = await runCli(system, ...words);
   assertEquals(code, 1);
   assertStringIncludes(err, "Next: run this as the agent's user, or as root");
   assertEquals(server.requests, []);
 });
 
-Deno.test("register takes back an agent whose identity the disk would not take", async () => {
+Deno.test("register deletes the agent on the server if the disk refuses its identity", async () => {
   const system = new FakeSystem();
   const server = new FakeServer(system.clock);
   system.sendHttp = server.sendHttp;
   system.files.fail("save the identity", "full");
   const answer = { agent_id: "a1", token: "access-1", refresh_token: "refresh-1" };
   server.mood = { kind: "answers", status: 200, body: JSON.stringify(answer) };
-  const { code, err } = await say(system, "register", "--server", URL, "--token", "t");
+  const { code, err } = await runCli(system, "register", "--server", URL, "--token", "t");
   assertEquals(code, 1);
   assertStringIncludes(err, "Cannot save the identity");
   assertEquals(server.requests.map(({ method }) => method), ["POST", "DELETE"]);
 });
 
-Deno.test("register and unregister leave an agent that runs alone", async () => {
+Deno.test("register and unregister refuse to change a running agent", async () => {
   const { system, server } = await enrolled();
   await holdState(system, STATE, "run");
   const before = server.requests.length;
   for (
     const words of [["register", "--replace", "--server", URL, "--token", "t"], ["unregister"]]
   ) {
-    const { code, err } = await say(system, ...words);
+    const { code, err } = await runCli(system, ...words);
     assertEquals(code, 1);
     assertStringIncludes(err, `Cannot ${words[0]}: process 4242 already runs an agent`);
   }
   assertEquals(server.requests.length, before);
 });
 
-Deno.test("a token goes to no other server than the one that gave it", async () => {
+Deno.test("a token goes only to the server that issued it", async () => {
   const { system, server } = await enrolled();
   system.environment.set("PENNON_SERVER_URL", "http://other.test");
   const before = server.requests.length;
   for (const words of [["run", "--once"], ["unregister"]]) {
-    const { code, err } = await say(system, ...words);
+    const { code, err } = await runCli(system, ...words);
     assertEquals(code, 1);
     assertStringIncludes(err, 'registered with "http://server.test"');
   }
@@ -94,9 +94,9 @@ Deno.test("register --json names the agent and its server, with no advice", asyn
   fresh.sendHttp = server.sendHttp;
   const answer = { agent_id: "a1", token: "access-1", refresh_token: "refresh-1" };
   server.mood = { kind: "answers", status: 200, body: JSON.stringify(answer) };
-  const said = await say(fresh, "register", "--server", URL, "--token", "t", "--json");
-  assertEquals([said.code, said.err.includes("Next:")], [0, false]);
-  assertEquals(JSON.parse(said.out), {
+  const result = await runCli(fresh, "register", "--server", URL, "--token", "t", "--json");
+  assertEquals([result.code, result.err.includes("Next:")], [0, false]);
+  assertEquals(JSON.parse(result.out), {
     schema: "pennon.register/1",
     agent_id: "a1",
     server_url: URL,
@@ -111,7 +111,7 @@ Deno.test("register reads the token from stdin, from a flag, or from the configu
     system.terminal.input = input;
     system.environment = new Map(Object.entries(environment));
     server.mood = { kind: "answers", status: 400, body: "{}" };
-    await say(system, "register", "--server", URL, ...words);
+    await runCli(system, "register", "--server", URL, ...words);
     return JSON.stringify(server.requests[0]?.body);
   };
   assertStringIncludes(await token(" from-stdin\n", {}, "--token", "-"), '"from-stdin"');
@@ -122,8 +122,9 @@ Deno.test("register reads the token from stdin, from a flag, or from the configu
   );
 });
 
-Deno.test("register without a server or a token says which one is missing", async () => {
-  const missing = async (...words: string[]) => await say(new FakeSystem(), "register", ...words);
+Deno.test("register names the missing server or token", async () => {
+  const missing = async (...words: string[]) =>
+    await runCli(new FakeSystem(), "register", ...words);
   const server = await missing("--token", "t");
   assertEquals(server.code, 2);
   assertStringIncludes(server.err, 'no server given; add "--server URL"');
@@ -132,13 +133,13 @@ Deno.test("register without a server or a token says which one is missing", asyn
   assertStringIncludes(token.err, 'no token given; add "--token TOKEN"');
   const adopted = await missing("--adopt", "/nowhere.json");
   assertEquals(adopted.code, 1);
-  assertStringIncludes(adopted.err, 'Cannot take over: no file "/nowhere.json"');
+  assertStringIncludes(adopted.err, 'Cannot adopt: no file "/nowhere.json"');
 });
 
-Deno.test("register takes a token from stdin whole, or not at all", async () => {
+Deno.test("register reads a token from stdin completely, or refuses it", async () => {
   const rows: [input: string, says: string | null][] = [
-    ["", "no token came on stdin"],
-    [" \n", "no token came on stdin"],
+    ["", "stdin holds no token"],
+    [" \n", "stdin holds no token"],
     ["\0".repeat(8_193), "is longer than 8192 characters"],
     ["t".repeat(8_193), "is longer than 8192 characters"],
     ["\0\0", "contains a character that is not printable ASCII"],
@@ -152,13 +153,13 @@ Deno.test("register takes a token from stdin whole, or not at all", async () => 
     const server = new FakeServer(system.clock);
     system.sendHttp = server.sendHttp;
     system.terminal.input = input;
-    const { code, err } = await say(system, "register", "--server", URL, "--token", "-");
+    const { code, err } = await runCli(system, "register", "--server", URL, "--token", "-");
     if (says !== null) assertStringIncludes(err, says);
     assertEquals([code === 2, server.requests.length], [says !== null, says === null ? 1 : 0]);
   }
 });
 
-Deno.test("register refuses a token that no header can carry, and asks no server", async () => {
+Deno.test("register refuses a token that no header can carry, and sends no request", async () => {
   const rows: [given: string, says: string][] = [
     ["abc\ndef", "contains a line break"],
     ["abc\r\nX-Evil: 1", "contains a line break"],
@@ -177,7 +178,7 @@ Deno.test("register refuses a token that no header can carry, and asks no server
       else if (from === "stdin") words.push("--token", "-");
       system.terminal.input = `${given}\n`;
       if (from === "environment") system.environment.set("PENNON_TOKEN", given);
-      const { code, err } = await say(system, ...words);
+      const { code, err } = await runCli(system, ...words);
       assertEquals([code, server.requests], [2, []], `${from}: ${says}`);
       // The configuration takes no control character and no such length; its message is its own.
       const isConfig = err.includes("Cannot use server.registration_token");
@@ -189,7 +190,7 @@ Deno.test("register refuses a token that no header can carry, and asks no server
   }
 });
 
-Deno.test("register keeps nothing of an answer whose tokens cannot be used, and says so", async () => {
+Deno.test("register saves nothing of an answer with unusable tokens, and reports it", async () => {
   const system = new FakeSystem();
   const server = new FakeServer(system.clock);
   system.sendHttp = server.sendHttp;
@@ -202,14 +203,14 @@ Deno.test("register keeps nothing of an answer whose tokens cannot be used, and 
   ];
   for (const [answer, says] of rows) {
     server.mood = { kind: "answers", status: 200, body: JSON.stringify(answer) };
-    const { code, err } = await say(system, "register", "--server", URL, "--token", "t");
+    const { code, err } = await runCli(system, "register", "--server", URL, "--token", "t");
     assertEquals(code, 1);
     assertStringIncludes(err, `but not the answer promised: ${says}`);
     assertEquals(await loadIdentity(system, STATE), undefined);
   }
 });
 
-Deno.test("register takes an interval within bounds, and does without any other", async () => {
+Deno.test("register accepts an interval within bounds, and ignores any other", async () => {
   const rows: [interval: unknown, intervalMs: number | null][] = [
     [60, 60_000],
     [0.001, 10_000],
@@ -227,13 +228,13 @@ Deno.test("register takes an interval within bounds, and does without any other"
     const tokens = { token: "access-1", refresh_token: "refresh-1" };
     const body = JSON.stringify({ agent_id: "a1", ...tokens, config: { check_in_interval } });
     server.mood = { kind: "answers", status: 200, body };
-    const { code } = await say(system, "register", "--server", URL, "--token", "t");
+    const { code } = await runCli(system, "register", "--server", URL, "--token", "t");
     assertEquals(code, 0);
     assertEquals((await loadIdentity(system, STATE))?.intervalMs, intervalMs);
   }
 });
 
-Deno.test("register warns of another agent's configuration that others can change, and takes it over", async () => {
+Deno.test("register --adopt warns about a configuration that other users can change, and adopts it", async () => {
   const system = new FakeSystem();
   const path = "/etc/aggregator/config.json";
   const { userId } = system.machine;
@@ -244,26 +245,26 @@ Deno.test("register warns of another agent's configuration that others can chang
     refresh_token: "refresh-1",
   };
   system.files.texts.set(path, JSON.stringify(taken));
-  const safe = await say(system, "register", "--adopt", path);
+  const safe = await runCli(system, "register", "--adopt", path);
   assertEquals([safe.code, safe.err.includes("is not safe")], [0, false]);
   system.files.modes.set(path, 0o666);
-  const said = await say(system, "register", "--adopt", path, "--replace");
-  assertEquals(said.code, 0);
+  const result = await runCli(system, "register", "--adopt", path, "--replace");
+  assertEquals(result.code, 0);
   assertStringIncludes(
-    said.err,
+    result.err,
     `pennon: the other agent's configuration is not safe: "${path}" can be written by every user`,
   );
   assertEquals((await loadIdentity(system, STATE))?.agentId, taken.agent_id);
   assert(userId() !== 0, "to root it is an error");
 });
 
-Deno.test("register as root takes over from no configuration that others can change", async () => {
+Deno.test("register --adopt as root refuses a configuration that other users can change", async () => {
   const system = new FakeSystem();
   system.machine = { ...system.machine, userId: () => 0 };
   const path = "/etc/aggregator/config.json";
   system.files.texts.set(path, JSON.stringify({ server_url: URL }));
   system.files.modes.set(path, 0o666);
-  const { code, err } = await say(system, "register", "--adopt", path);
+  const { code, err } = await runCli(system, "register", "--adopt", path);
   assertEquals(code, 2);
   assertStringIncludes(err, `"${path}" can be written by every user`);
   assertEquals(await loadIdentity(system, STATE), undefined);

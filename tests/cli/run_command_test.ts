@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { cli } from "../../src/cli/cli.ts";
-// Loaded before it is asked for: loading takes real time, and the clock here stands still.
-import "../../src/cli/run_command.ts";
-import "../../src/config/toml.ts";
 import type { HttpRequest } from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { enrolled, say, STATE } from "./said.ts";
+import { enrolled, runCli, STATE } from "./run_cli.ts";
+// Loaded before it is asked for: loading takes real time, and the clock here stands still.
+import "../../src/cli/run_command.ts";
+import "../../src/config/toml.ts";
 
 /** An agent whose first check-in hangs, in that request; `ended` is its exit code, once it has one. */
 async function hangingAgent(where = "/commands") {
@@ -47,13 +47,13 @@ async function assertStops(where: string): Promise<void> {
   assertEquals([system.stopListeners.size, system.clock.sleeping], [0, 0]);
 }
 
-Deno.test("a request to stop cuts off a server that does not answer after 4 s, and not before", () =>
+Deno.test("a stop request ends a request without an answer after 4 s, and not before", () =>
   assertStops("/commands"));
 
-Deno.test("a request to stop waits no longer for a token that the server does not renew", () =>
+Deno.test("a stop request does not wait for a renewal without an answer", () =>
   assertStops("/renew"));
 
-Deno.test("run has its event loop watched, with the limit of the configuration", async () => {
+Deno.test("run starts the watchdog with the configured limit", async () => {
   const { system, running, signal, advance } = await hangingAgent();
   assertEquals(system.watchedMs, 120_000);
   signal();
@@ -77,11 +77,11 @@ Deno.test("neither the log nor status shows a renewed token that the server repe
   server.acceptedToken = tokens[0]!;
   const error = `no such token: ${tokens.join()}`;
   system.sendHttp = failsAfterRenewal(server, 500, error);
-  const { code, err } = await say(system, "run", "--once");
+  const { code, err } = await runCli(system, "run", "--once");
   assertEquals(code, 1);
   assert(err.includes(`no such token: (hidden),${tokens[1]},(hidden)`), err);
   const state = system.files.texts.get(`${STATE}/state.json`) ?? "";
-  const status = await say(system, "status");
+  const status = await runCli(system, "status");
   for (const text of [state, status.out]) {
     assert(text.includes("no such token: (hidden)"), text);
     for (const token of [tokens[0]!, tokens[2]!]) assert(!text.includes(token), text);

@@ -1,15 +1,15 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeSystem } from "../fakes/system.ts";
 import { settle } from "../fakes/clock.ts";
-import { enrolled, say, STATE } from "./said.ts";
+import { enrolled, runCli, STATE } from "./run_cli.ts";
 
-Deno.test("status tells what the agent left on disk, as text and as JSON", async () => {
+Deno.test("status prints the agent's files, as text and as JSON", async () => {
   const { system, server } = await enrolled();
-  assertStringIncludes((await say(system, "status")).out, "no check-in yet");
-  await say(system, "run", "--once");
+  assertStringIncludes((await runCli(system, "status")).out, "no check-in yet");
+  await runCli(system, "run", "--once");
   server.mood = { kind: "gone" };
-  await say(system, "run", "--once");
-  const { code, out } = await say(system, "status", "--json");
+  await runCli(system, "run", "--once");
+  const { code, out } = await runCli(system, "status", "--json");
   assertEquals(code, 0);
   const status = JSON.parse(out);
   assertEquals([status.schema, status.registered, status.running], [
@@ -22,14 +22,14 @@ Deno.test("status tells what the agent left on disk, as text and as JSON", async
   assertEquals([status.scanners, status.scanner_breakers], [{}, []]);
   const none = { received: 0, started: 0, finished: 0, reported: 0, remembered: 0, unfinished: 0 };
   assertEquals(status.commands, { ...none, max_remembered: 10_000 });
-  const text = (await say(system, "status")).out;
+  const text = (await runCli(system, "status")).out;
   assertStringIncludes(text, "Outage");
   assert(!text.includes("access-1") && !out.includes("refresh-1"));
 });
 
-Deno.test("status --watch of a host that is not registered goes on too, and ends with 3", async () => {
+Deno.test("status --watch of an unregistered host repeats too, and returns 3", async () => {
   const system = new FakeSystem();
-  const watching = say(system, "status", "--watch");
+  const watching = runCli(system, "status", "--watch");
   for (let turn = 0; turn < 10; turn++) await system.clock.advance(1_000);
   system.stopListeners.forEach((listener) => listener("SIGINT"));
   const { code, err } = await watching;
@@ -37,9 +37,9 @@ Deno.test("status --watch of a host that is not registered goes on too, and ends
   assert(err.includes("pennon register"), err);
 });
 
-Deno.test("status --watch goes on until it is asked to stop", async () => {
+Deno.test("status --watch repeats until it is asked to stop", async () => {
   const { system } = await enrolled();
-  const watching = say(system, "status", "--watch", "--json");
+  const watching = runCli(system, "status", "--watch", "--json");
   for (let turn = 0; turn < 10; turn++) await system.clock.advance(1_000);
   system.stopListeners.forEach((listener) => listener("SIGINT"));
   const { code, out } = await watching;
@@ -50,17 +50,17 @@ Deno.test("status --watch goes on until it is asked to stop", async () => {
   assertEquals(system.stopListeners.size, 0);
 });
 
-Deno.test("status of a host that is not registered says how it is done, and answers 3", async () => {
-  const { code, out, err } = await say(new FakeSystem(), "status");
+Deno.test("status of an unregistered host prints the next step, and returns 3", async () => {
+  const { code, out, err } = await runCli(new FakeSystem(), "status");
   assertEquals([code, err], [3, "Next: pennon register --server URL --token TOKEN\n"]);
   assertStringIncludes(out, "not registered");
 });
 
-Deno.test("status --watch shows a block every two seconds, drawn over on a terminal alone", async () => {
+Deno.test("status --watch prints a block every two seconds, and redraws on a terminal only", async () => {
   const blocks = async (isTerminal: boolean, ...words: string[]) => {
     const { system } = await enrolled();
     system.terminal.stdoutIsTerminal = isTerminal;
-    const watching = say(system, "status", "--watch", ...words);
+    const watching = runCli(system, "status", "--watch", ...words);
     // The first block: what the command loads takes turns, and no time.
     for (let turn = 0; turn < 1_000 && system.clock.sleeping === 0; turn++) await settle();
     await system.clock.advance(1_999);
@@ -80,24 +80,24 @@ Deno.test("status --watch shows a block every two seconds, drawn over on a termi
   assertEquals((await blocks(true, "--json")).drawn, 0);
 });
 
-Deno.test("status tells of a buffer that cannot be read, and of all else", async () => {
+Deno.test("status reports an unreadable buffer, and everything else", async () => {
   const { system } = await enrolled();
-  await say(system, "run", "--once");
+  await runCli(system, "run", "--once");
   system.files.fail("look for the buffer", "denied");
-  const { code, out } = await say(system, "status");
+  const { code, out } = await runCli(system, "status");
   assertEquals(code, 0);
-  assertStringIncludes(out, "buffer not read: Cannot look for the buffer");
+  assertStringIncludes(out, "buffer unreadable: Cannot look for the buffer");
   assertStringIncludes(out, "Check-in");
-  const { buffer, commands, disk } = JSON.parse((await say(system, "status", "--json")).out);
+  const { buffer, commands, disk } = JSON.parse((await runCli(system, "status", "--json")).out);
   assertEquals([buffer, commands], [null, null]);
   assertStringIncludes(disk.why, "Cannot look for the buffer");
 });
 
-Deno.test("status says what interval holds: the server's, or else the configuration's", async () => {
+Deno.test("status prints the interval in effect: the server's, or else the configured one", async () => {
   const { system } = await enrolled();
   const interval = async () => {
-    await say(system, "run", "--once");
-    return JSON.parse((await say(system, "status", "--json")).out).polling.interval_s;
+    await runCli(system, "run", "--once");
+    return JSON.parse((await runCli(system, "status", "--json")).out).polling.interval_s;
   };
   assertEquals(await interval(), 60);
   const path = `${STATE}/identity.json`;

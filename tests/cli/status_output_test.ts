@@ -1,7 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  describeDisk,
+  diskAsJson,
+  type DiskStatus,
+  type Status,
+  statusAsJson,
+  statusAsText,
+} from "../../src/cli/status_output.ts";
 import type { SavedBreaker } from "../../src/breaker/saved.ts";
 import type { StoredState } from "../../src/loop/state.ts";
-import { type Status, statusAsJson, statusAsText } from "../../src/cli/status_output.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24);
 const NONE = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
@@ -33,7 +40,7 @@ function status(change: Partial<Status> = {}): Status {
       purged: 0,
     },
     commands: ALL_TOLD,
-    disk: { refusal: null, told: null, unreadable: null, leftAlone: null },
+    disk: { refusal: null, note: null, bufferError: null, newerFile: null },
     limits: { maxEvents: 100, maxBytes: 1_000, maxAttempts: 10 },
     scannerBreakers: {},
     scans: {},
@@ -41,7 +48,7 @@ function status(change: Partial<Status> = {}): Status {
   };
 }
 
-Deno.test("statusAsText() says nothing of commands that are all told, nor of drops that were none", () => {
+Deno.test("statusAsText() omits reported commands and absent drops", () => {
   const text = statusAsText(status());
   assert(!text.includes("not reported") && !text.includes("Dropped"), text);
   assertEquals(JSON.parse(statusAsJson(status())).commands, {
@@ -51,14 +58,14 @@ Deno.test("statusAsText() says nothing of commands that are all told, nor of dro
   assertEquals(JSON.parse(statusAsJson(status({ commands: null }))).commands, null);
 });
 
-Deno.test("statusAsText() says how far commands are that are not all told", () => {
+Deno.test("statusAsText() prints the progress of commands that are not all reported", () => {
   for (const state of ["received", "started", "finished"] as const) {
     const commands = { ...ALL_TOLD, [state]: 3 };
     assertStringIncludes(statusAsText(status({ commands })), `3 ${state}`);
   }
 });
 
-Deno.test("status tells what a full buffer dropped, by kind, and since when", () => {
+Deno.test("status prints what a full buffer dropped, by kind, and since when", () => {
   const { buffer } = status();
   const told = status({
     buffer: {
@@ -187,28 +194,28 @@ const TROUBLED = status({
   },
 });
 
-Deno.test("statusAsText() of an agent in trouble says what it waits for, and until when", () => {
+Deno.test("statusAsText() of an agent in an outage prints its waits and their ends", () => {
   assertEquals(statusAsText(TROUBLED).split("\n"), [
     "Agent       running for 5 h (process 42)",
     "Id          a1",
     "Server      https://server.test",
-    "Token       ends in 2 h; renewed by itself",
+    "Token       expires in 2 h; renewed automatically",
     "Connection  open (HTTP 502)",
     "Outage      for 2 h, 9 attempts: HTTP 502",
     "Check-in    last 3 h ago, next in 4 min",
     "Polling     every 5 min",
     "Buffer      12 of 100 events waiting (512 B of 1000 B, oldest 4 h)",
-    "            15 delivered, 2 set aside, 4 dropped, 1 purged",
-    "            an event is set aside after 10 refusals of its own",
+    "            15 delivered, 2 dead letters, 4 dropped, 1 purged",
+    "            an event becomes a dead letter after 10 refusals of its own",
     "Commands    3 unfinished, 10 of 10000 remembered",
     "            1 received, 2 started, 3 finished and not reported",
     "Dropped     3 updates, 1 log; the buffer was full, first 2 h ago",
-    "Disk        takes writes",
-    "In memory   not known",
+    "Disk        accepts writes",
+    "In memory   unknown",
     "Scans       apt 2 min ago: failed: no network",
     "            dnf 3 min ago: degraded, 7 updates, 2 security",
-    "Left alone  apt after 3 failures, next try in 10 min",
-    "Left alone  dnf after 4 failures, the next scan decides",
+    "Paused      apt after 3 failures, next attempt in 10 min",
+    "Paused      dnf after 4 failures, the next scan is the probe",
   ]);
 });
 
@@ -272,7 +279,7 @@ Deno.test("statusAsJson() has every field of the contract", () => {
   });
 });
 
-Deno.test("statusAsJson() of a host that knows nothing yet has nulls, not guesses", () => {
+Deno.test("statusAsJson() of a new host has nulls", () => {
   const { connection, polling, buffer, ...rest } = JSON.parse(
     statusAsJson(status({ buffer: null, commands: null })),
   );
@@ -288,7 +295,7 @@ function line(title: string, change: Partial<Status>): string | undefined {
     .find((one) => one.startsWith(title))?.slice(12);
 }
 
-Deno.test("statusAsText() says whether the agent runs, and since when if that is known", () => {
+Deno.test("statusAsText() prints whether the agent runs, and since when if that is known", () => {
   const agent = (holder: Status["holder"]) => line("Agent", { holder });
   assertEquals(agent(null), "not running");
   assertEquals(agent({ process_id: 42, since_ms: null }), "running");
@@ -300,15 +307,15 @@ Deno.test("statusAsText() says whether the agent runs, and since when if that is
   assertEquals(line("Id", { identity: null }), undefined);
 });
 
-Deno.test("statusAsText() says how long the token lasts, to the very end", () => {
+Deno.test("statusAsText() prints the remaining life of the token, to its end", () => {
   const token = (tokenEndMs: number | null) =>
     line("Token", { identity: { ...IDENTITY, tokenEndMs } });
   assertEquals(token(null), undefined);
-  assertEquals(token(NOW_MS + 2_000), "ends in 2 s; renewed by itself");
-  assertEquals(token(NOW_MS), "has ended; renewed by itself");
+  assertEquals(token(NOW_MS + 2_000), "expires in 2 s; renewed automatically");
+  assertEquals(token(NOW_MS), "has expired; renewed automatically");
 });
 
-Deno.test("statusAsText() says when the next check-in is: the latest of all that it waits for", () => {
+Deno.test("statusAsText() prints the next check-in: the latest of all its waits", () => {
   const checkIn = (change: Partial<StoredState>, notBeforeMs: number | null) => {
     const paths = { ...SAVED.connection.paths, check_in: { failures: 0, notBeforeMs } };
     return line("Check-in", { state: saved(change, { breaker: CLOSED, paths }) })?.split(", ")[1];
@@ -323,7 +330,7 @@ Deno.test("statusAsText() says when the next check-in is: the latest of all that
   assertEquals(line("Check-in", { state: none }), "last none yet, next in 4 min");
 });
 
-Deno.test("statusAsText() says how a well connection stands, and that it may need a person", () => {
+Deno.test("statusAsText() prints a closed connection, and that operator action is required", () => {
   const healthy = { breaker: CLOSED, outage: null };
   const state = saved({}, healthy);
   assertEquals(line("Connection", { state }), "closed");
@@ -352,7 +359,7 @@ Deno.test("statusAsText() says how a well connection stands, and that it may nee
   assertEquals(line("Connection", { state: null, identity: null }), undefined);
 });
 
-Deno.test("status calls polling rapid until the instant that it ends, and not at it", () => {
+Deno.test("status calls polling rapid until the instant when it ends, and not at it", () => {
   const polling = (rapidUntilMs: number) => {
     const state = saved({ rapidUntilMs });
     const { mode, rapid_until } = JSON.parse(statusAsJson(status({ state }))).polling;
@@ -363,17 +370,95 @@ Deno.test("status calls polling rapid until the instant that it ends, and not at
   assertEquals(polling(NOW_MS), ["normal", "every 5 min"]);
 });
 
-Deno.test("statusAsText() calls a buffer that is not there empty, and one unread neither", () => {
+Deno.test("statusAsText() calls an absent buffer empty, and prints no line for an unreadable one", () => {
   assertEquals(line("Buffer", { buffer: null }), "empty");
-  const disk = { refusal: null, told: null, unreadable: "damaged", leftAlone: null };
+  const disk = { refusal: null, note: null, bufferError: "damaged", newerFile: null };
   assertEquals(line("Buffer", { buffer: null, disk }), undefined);
   assertEquals(line("Buffer", {}), "0 of 100 events waiting (0 B of 1000 B)");
   assertEquals(line("Commands", { commands: null }), undefined);
 });
 
-Deno.test("statusAsJson() is indented for a person to read, and one line where that is asked for", () => {
+Deno.test("statusAsJson() is indented, or one line on request", () => {
   const shown = status({ state: SAVED });
   const value = JSON.parse(statusAsJson(shown));
   assertEquals(statusAsJson(shown), JSON.stringify(value, null, 2));
   assertEquals(statusAsJson(shown, { isOneLine: true }), JSON.stringify(value));
+});
+
+const holder = { process_id: 7, since_ms: 0 };
+const note = {
+  schema: "pennon.disk/1",
+  process_id: 7,
+  at_ms: 0,
+  disk: "full",
+  why: "Cannot change database: database or disk is full",
+  events: 12,
+  size_bytes: 4_096,
+  acknowledgements: 3,
+} as const;
+const well: DiskStatus = { refusal: null, note: null, bufferError: null, newerFile: null };
+
+Deno.test("describeDisk() has one line if the disk accepts writes and no agent runs", () => {
+  assertEquals(describeDisk(well, null), [["Disk", "accepts writes"]]);
+  assertEquals(describeDisk({ ...well, refusal: undefined }, null), []);
+});
+
+Deno.test("describeDisk() prints what is in memory only from a note of the running agent", () => {
+  const memory = (disk: Partial<DiskStatus>) => describeDisk({ ...well, ...disk }, holder).at(-1);
+  assertEquals(memory({ note }), [
+    "In memory",
+    "12 of 1000 events (4 KiB of 4 MiB), 3 of 1000 acknowledgements",
+  ]);
+  assertEquals(memory({}), ["In memory", "unknown"]);
+  assertEquals(memory({ note: { ...note, process_id: 8 } }), ["In memory", "unknown"]);
+});
+
+Deno.test("describeDisk() prints why nothing is written or read", () => {
+  const refusal = 'Cannot try the state folder: "/state": No space left on device';
+  const bufferError = "Cannot open database: unable to open database file";
+  const lines = describeDisk(
+    { refusal, note, bufferError, newerFile: "/state/buffer.sqlite" },
+    holder,
+  );
+  assertEquals(lines.slice(0, -1), [
+    ["DISK", `accepts no writes: ${refusal}`],
+    ["", `agent: full: ${note.why}`],
+    ["", `buffer unreadable: ${bufferError}`],
+    ["", "newer version's file: /state/buffer.sqlite"],
+  ]);
+});
+
+Deno.test("describeDisk() repeats no reason, and ignores the note of an agent that has ended", () => {
+  const same = { ...well, refusal: note.why, note };
+  assertEquals(describeDisk(same, holder).map(([title]) => title), ["DISK", "In memory"]);
+  assertEquals(describeDisk({ ...well, note }, null), [["Disk", "accepts writes"]]);
+  const silent = { ...well, note: { ...note, why: null } };
+  assertEquals(describeDisk(silent, holder).map(([title]) => title), ["Disk", "In memory"]);
+});
+
+Deno.test("diskAsJson() takes the reason from the test write, then from the agent, then from the buffer", () => {
+  const why = (disk: Partial<DiskStatus>, of: typeof holder | null = holder) =>
+    diskAsJson({ ...well, ...disk }, of).why;
+  assertEquals(why({ refusal: "tried", note, bufferError: "read" }), "tried");
+  assertEquals(why({ note, bufferError: "read" }), note.why);
+  assertEquals(why({ note, bufferError: "read" }, null), "read");
+  assertEquals(diskAsJson({ ...well, refusal: "tried" }, holder).takes_writes, false);
+  assertEquals(diskAsJson({ ...well, newerFile: "/b" }, null).left_alone, "/b");
+});
+
+Deno.test("diskAsJson() has every limit with its counter, and null for unknown values", () => {
+  assertEquals(diskAsJson({ ...well, note }, holder), {
+    takes_writes: true,
+    why: note.why,
+    agent_says: "full",
+    events_in_memory: 12,
+    max_events_in_memory: 1_000,
+    bytes_in_memory: 4_096,
+    max_bytes_in_memory: 4_194_304,
+    acknowledgements_owed: 3,
+    max_acknowledgements_owed: 1_000,
+    left_alone: null,
+  });
+  const gone = diskAsJson({ ...well, refusal: undefined, note }, null);
+  assertEquals([gone.takes_writes, gone.events_in_memory, gone.why], [null, null, null]);
 });

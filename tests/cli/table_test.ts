@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
-import stringWidth from "string-width";
 import { cutToWidth, formatTable } from "../../src/cli/table.ts";
 import { hasControls } from "../../src/strip_controls.ts";
+import fc from "fast-check";
+import stringWidth from "string-width";
 
 Deno.test("formatTable() aligns columns and leaves no trailing blanks", () => {
   const columns = [{ title: "PACKAGE" }, { title: "SIZE", alignRight: true }];
@@ -36,7 +36,7 @@ Deno.test("formatTable() leaves spare columns out before it cuts others too narr
   assertEquals(at(7), "a-long\u2026");
 });
 
-Deno.test("formatTable() cuts no column below its narrowest until it must, and then none below six", () => {
+Deno.test("formatTable() cuts no column below `narrowest` until it must, and then none below six", () => {
   const columns = [{ title: "A", narrowest: 10 }, { title: "B" }];
   const at = (width: number) =>
     formatTable(columns, [["a".repeat(12), "b".repeat(12)]], width)[1]?.split("  ")
@@ -50,12 +50,12 @@ Deno.test("formatTable() cuts no column below its narrowest until it must, and t
   assertEquals(at(5), [6, 6], "narrower than any table can be");
 });
 
-Deno.test("formatTable() takes a missing cell for an empty one", () => {
+Deno.test("formatTable() treats a missing cell as empty", () => {
   assertEquals(formatTable([{ title: "A" }, { title: "B" }], [["x"]], 80), ["A  B", "x"]);
   assertEquals(formatTable([{ title: "A" }], [], 80), ["A"]);
 });
 
-Deno.test("formatTable() fits any terminal of 60 columns, whatever is in the cells", () => {
+Deno.test("formatTable() fits 60 columns for any cells", () => {
   const cell = fc.string({ unit: "binary", maxLength: 80 });
   fc.assert(fc.property(fc.array(fc.tuple(cell, cell, cell), { maxLength: 5 }), (rows) => {
     const columns = [{ title: "A" }, { title: "B" }, { title: "C" }];
@@ -66,7 +66,7 @@ Deno.test("formatTable() fits any terminal of 60 columns, whatever is in the cel
   }));
 });
 
-Deno.test("cutToWidth() marks what it cut, and cuts no character in half", () => {
+Deno.test("cutToWidth() marks a cut, and cuts no character in half", () => {
   assertEquals(cutToWidth("abc", 3), "abc");
   assertEquals(cutToWidth("abcd", 3), "ab\u2026");
   assertEquals(cutToWidth("腾讯QQ", 4), "腾\u2026");

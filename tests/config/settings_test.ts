@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ALL_SETTINGS } from "../../src/config/settings.ts";
 
-/** What users rely on, as the README documents it: a change here is a change for every host. */
+/** What users rely on, as docs/configuration.md documents it: a change here is a change for every host. */
 const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = [
   ["server.url", "", "the server's address, http:// or https://"],
   ["server.registration_token", "", "a registration token, without line breaks"],

@@ -94,7 +94,7 @@ for (const kind of ["tmpfs", "ext4"] as const) {
     onDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (host, disk) => {
       await disk.remount("ro");
       const agent = host.run();
-      await says(agent, "state folder not held, a second agent cannot be kept out");
+      await says(agent, "state directory not locked: a second agent could start");
       const { disk: told } = await statusOf(host);
       assertEquals([told.takes_writes, told.events_in_memory], [false, null]);
       await runsAndComesBack(host, agent, () => disk.remount("rw"));
@@ -112,7 +112,7 @@ Deno.test("runs on when its disk fills up, shows what is in memory, and writes i
     await says(agent, "commands wait for the disk");
     const { disk: told } = await statusOf(host);
     assertEquals(told.takes_writes, false);
-    assertStringIncludes((await host.pennon(["status"])).out, "takes no writes");
+    assertStringIncludes((await host.pennon(["status"])).out, "accepts no writes");
     await disk.makeRoom();
     await host.until("the command's result", () => host.logOf(id) !== undefined);
     await within(agent.stop("SIGTERM"), "the end");

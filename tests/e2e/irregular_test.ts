@@ -66,7 +66,7 @@ for (const kind of KINDS) {
         }
         const { agent, works } = start(host);
         await waitFor(agent, "agent started");
-        await waitFor(agent, "state folder not held");
+        await waitFor(agent, "state directory not locked");
         const refused = await waitFor(agent, "not read, beginning anew");
         assert(says(kind, refused), refused);
         for (const words of [["status"], ["breaker", "list"], ["events", "list"]]) {

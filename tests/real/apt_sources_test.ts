@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { aptScanner } from "../../src/scanners/apt.ts";
-import { scanAsCsv, scanAsJson } from "../../src/cli/scan_output.ts";
-import { scanAsText } from "../../src/cli/scan_text.ts";
+import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_output.ts";
 import { runScan } from "../../src/scanners/run_scans.ts";
 import { ScanError } from "../../src/scanners/scanner.ts";
 import { realSystem } from "../../src/system/real.ts";

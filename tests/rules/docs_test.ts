@@ -1,6 +1,7 @@
 /** What the documents say of the tests is true: a test of that name is there. */
 
 import { assert, assertEquals } from "@std/assert";
+import { ALL_SETTINGS } from "../../src/config/settings.ts";
 
 const TESTS = new URL("../", import.meta.url);
 const DOCS = new URL("../../docs/", import.meta.url);
@@ -32,3 +33,48 @@ for (const document of ["rules.md", "status-p0-003.md"]) {
     assertEquals(missing, []);
   });
 }
+
+Deno.test("docs/configuration.md lists every setting with its default, and no other", async () => {
+  const lines = (await Deno.readTextFile(new URL("configuration.md", DOCS))).split("\n");
+  const listed = lines.map((line) => /^\| `([a-z_]+\.[a-z_]+)` +\| (.*?) *\|/.exec(line)?.slice(1))
+    .filter((row) => row !== undefined);
+  const defaults = ALL_SETTINGS.map(({ path, kind, fallback }) => [
+    path,
+    fallback === null ? "none" : kind.show(fallback) || "empty",
+  ]);
+  assertEquals(listed, defaults);
+});
+
+Deno.test("docs/decisions/README.md lists every decision with its title", async () => {
+  const directory = new URL("decisions/", DOCS);
+  const index = await Deno.readTextFile(new URL("README.md", directory));
+  for await (const { name } of Deno.readDir(directory)) {
+    if (name === "README.md") continue;
+    const text = await Deno.readTextFile(new URL(name, directory));
+    const [, number = "", title = ""] = /^# (\d{4}): (.+)\n/.exec(text) ?? [];
+    assert(name.startsWith(`${number}-`) && title !== "", `${name} has no numbered title`);
+    const row = index.split("\n").find((line) => line.includes(`(${name})`)) ?? "";
+    assert(row.includes(`[${number}]`) && row.includes(title), `no row for ${name}`);
+  }
+});
+
+/** The targets of a page's links to other pages of `docs/`, without their anchors. */
+function linksIn(markdown: string): string[] {
+  return [...markdown.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)].map(([, target = ""]) => target)
+    .filter((target) => !/^(https?:|\.\.\/[^d])/.test(target));
+}
+
+Deno.test("every link between the pages of docs/ leads to a page", async () => {
+  for (const directory of [DOCS, new URL("decisions/", DOCS)]) {
+    for await (const { name } of Deno.readDir(directory)) {
+      if (!name.endsWith(".md")) continue;
+      const page = new URL(name, directory);
+      for (const target of linksIn(await Deno.readTextFile(page))) {
+        const linked = new URL(target, page);
+        if (!linked.pathname.startsWith(DOCS.pathname)) continue;
+        const isThere = await Deno.stat(linked).then(() => true, () => false);
+        assert(isThere, `${name} links to ${target}`);
+      }
+    }
+  }
+});

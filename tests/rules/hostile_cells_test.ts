@@ -1,11 +1,10 @@
 import { assert } from "@std/assert";
-import fc from "fast-check";
-import { scanAsCsv, scanAsJson } from "../../src/cli/scan_output.ts";
-import { scanAsText } from "../../src/cli/scan_text.ts";
+import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_output.ts";
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
 import { hasControls } from "../../src/strip_controls.ts";
 import type { Update } from "../../src/update.ts";
 import { apt, tool } from "../cli/scan_reports.ts";
+import fc from "fast-check";
 
 /** What makes a spreadsheet compute, what ends a cell, and what steers a terminal. */
 const hostile = fc.array(

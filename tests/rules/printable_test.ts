@@ -1,7 +1,6 @@
 /** Text from outside that would steer, hide or reorder: it comes in nowhere, and goes out nowhere. */
 
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { registerBody, systemInfoEvent } from "../../src/agent/host_report.ts";
 import type { StoredEvent } from "../../src/buffer/buffer.ts";
 import {
@@ -9,9 +8,8 @@ import {
   eventAsText,
   eventsAsJson,
   eventsAsTable,
-} from "../../src/cli/events_output.ts";
-import { scanAsCsv, scanAsJson } from "../../src/cli/scan_output.ts";
-import { scanAsText } from "../../src/cli/scan_text.ts";
+} from "../../src/cli/events_command.ts";
+import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_output.ts";
 import { statusAsJson, statusAsText } from "../../src/cli/status_output.ts";
 import { failureEvent } from "../../src/commands/command_log.ts";
 import { hostFacts } from "../../src/host/host.ts";
@@ -25,6 +23,7 @@ import { HttpError } from "../../src/system/http.ts";
 import { tool } from "../cli/scan_reports.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { response } from "../fakes/response.ts";
+import fc from "fast-check";
 
 /** One of each kind of what must not get through, among what must. */
 const STEERING =
@@ -182,7 +181,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
       state: null,
       buffer: null,
       commands: null,
-      disk: { refusal: text, told: null, unreadable: text, leftAlone: text },
+      disk: { refusal: text, note: null, bufferError: text, newerFile: text },
       limits: { maxEvents: 1, maxBytes: 1, maxAttempts: 1 },
       scannerBreakers: {},
       scans: {

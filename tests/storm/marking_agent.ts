@@ -6,10 +6,8 @@
 import { makeAgent } from "../../src/agent/agent.ts";
 import { holdState } from "../../src/agent/hold_state.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
-import { readArguments } from "../../src/cli/arguments.ts";
-import { openLog } from "../../src/cli/open_log.ts";
-import { openIdentity } from "../../src/cli/registered.ts";
-import { openSettings } from "../../src/cli/settings.ts";
+import { readArguments } from "../../src/cli/command.ts";
+import { openIdentity, openLog, openSettings } from "../../src/cli/command_setup.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
 import { secretsOf } from "../../src/identity.ts";
 import { realSystem } from "../../src/system/real.ts";

@@ -1,5 +1,7 @@
 /** What was measured, as a table: each figure beside a baseline of the same run, and its target. */
 
+import { formatTable } from "../../src/cli/table.ts";
+
 /** One line of the table. */
 export interface Figure {
   readonly what: string;
@@ -21,14 +23,8 @@ const WORDS = new Set([0, 3]);
 
 /** The lines of the table. */
 export function figureTable(figures: readonly Figure[]): string[] {
-  const rows = [TITLES, ...figures.map(rowOf)];
-  const widths = TITLES.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row.map((cell, column) => {
-      const width = widths[column]!;
-      return WORDS.has(column) ? cell.padEnd(width) : cell.padStart(width);
-    }).join("  ").trimEnd()
-  );
+  const columns = TITLES.map((title, column) => ({ title, alignRight: !WORDS.has(column) }));
+  return formatTable(columns, figures.map(rowOf), Infinity);
 }
 
 /** Whether every figure that has a target keeps it. */

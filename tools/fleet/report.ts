@@ -39,9 +39,9 @@ function headMarkdown(done: readonly ScenarioRun[], { agents, seed }: ReportOpti
   const capacities = new Set(done.map(({ capacity }) => `${whole(capacity)}/s`));
   return `# A fleet through an outage
 
-A simulation of ${whole(agents)} agents against one server that goes away and comes back. Pennon's
-agents decide with the agent's own code (breaker, backoff, schedule), the others by their rules as
-told below. Made by
+A simulation of ${whole(agents)} agents against one server that stops and comes back. Pennon's
+agents use the agent's own code (breaker, backoff, schedule); the others follow the rules below.
+This command makes the page:
 
 \`\`\`
 deno task sim:fleet --agents ${agents} --seed ${seed} --write && deno fmt docs
@@ -52,15 +52,16 @@ The same seed gives the same figures. The server's capacity is ${
   }
 of check-ins.
 
-- **ordinary/s**: check-ins a second while all is well. **check-ins**, **requests** (\`/health\`
-  included): the highest rate after the server's return in any 1 s and any 10 s, and what multiple
-  of the policy's own ordinary rate that is.
+- **ordinary/s**: check-ins per second during normal operation. **check-ins**, **requests**
+  (\`/health\`
+  included): the highest rate after the server's return in any 1 s and any 10 s, and its multiple
+  of the policy's own ordinary rate.
 - **touched**: agents that sent at least one request into the outage. **in vain**: their requests
   into the dead server, on average, and at **most** by one agent.
-- **back**: of the touched, the time from the server's return to the first check-in that went well.
-  **all 50%**: the same for half of the whole fleet; agents that never noticed are simply due at
-  their next check-in, so after a short outage this is no measure of recovery.
-- **refused**, **late**: requests that the server, up again, turned away, or answered after the
+- **back**: for the touched agents, the time from the server's return to the first successful
+  check-in. **all 50%**: the same for half of the whole fleet; agents that never noticed the outage
+  are due at their next check-in, so after a short outage this does not measure recovery.
+- **refused**, **late**: requests that the server, after its return, refused, or answered after the
   client had given up.`;
 }
 
@@ -80,7 +81,7 @@ function watchedMarkdown(watched: readonly WatchedFigures[]): string {
   return `## Watched agents
 
 One in a hundred agents is in rapid polling, because a person watches it; the others poll normally.
-While rapid polling is on no wait is longer than 30 s. In the outage of the database \`/health\` is
+During rapid polling no wait is longer than 30 s. In the outage of the database \`/health\` is
 well and check-ins get a 500, as with RedFlag 0.1.18.
 
 ${markdownTable(watchedTable(watched))}`;
@@ -102,38 +103,38 @@ const MODEL = `## The model, and what it leaves out
 
 Policies:
 
-- **pennon**: the agent's functions with their default numbers. While in doubt an attempt is
+- **pennon**: the agent's functions with their default numbers. After a failure an attempt is
   \`/health\` first (5 s), then the check-in (30 s, 5 s for the breaker's probe).
 - **redflag-normal**, **redflag-rapid**: wait 0 to 29 whole seconds, check in, sleep 300 s or 5 s,
-  whatever came of it. Rapid polling is the one instead of the other; both are in every table.
+  whatever the result. Rapid polling replaces one by the other; both are in every table.
 - **fixed-5s**: after a failure every 5 s exactly; after a success the interval exactly.
 - **equal-jitter**: after the nth failure c/2 + U(0, c/2), c = min(300 s, 5 s x 2^(n-1)).
   **decorrelated-jitter**: min(300 s, U(5 s, 3 x the wait before)). Both: after a success the
   interval +- 10 %.
-- The interval is 300 s, 5 s with rapid polling. Rapid polling, where on, is on for everybody and
-  for the whole run: a worst case, since a real server grants it to few agents and not for hours.
+- The interval is 300 s, 5 s with rapid polling. Rapid polling, if on, is on for every agent and for
+  the whole run: a worst case, since a real server grants it to few agents and not for hours.
 
 Cuts: **staggered**, each agent notices at its next check-in. **together**, every agent makes an
-attempt in the instant the outage begins and goes on by its policy from there.
+attempt at the instant when the outage begins, and follows its policy from there.
 
 The server is one queue, first come first served. A check-in is one unit of work, \`/health\`
 a tenth of one. The queue holds as many requests as it serves check-ins in 10 s; beyond
-that a connection is refused at once. A request whose client gave up is worked off all the same. In
-the outage every connection is refused at once, which is kind: a server that lets connections hang
-would see fewer attempts, and agents would notice later.
+that a connection is refused at once. The server also processes a request whose client has given up.
+In the outage every connection is refused at once, which is favourable: if connections hang, the
+server sees fewer attempts, and agents notice later.
 
-Left out, and mostly in everybody's favour alike:
+Not modelled, mostly in favour of every policy alike:
 
 - A request takes 0 to 20 ms to the server and its answer no time; nothing is lost, TLS costs
-  nothing, clocks run true.
-- The server returns whole in one instant; no cold caches, no load balancer.
-- Only check-ins and \`/health\` are sent. A real agent that is back also delivers what it buffered
-  (paced by the ramp and the server's rate limits), and one whose token ran out renews it: after an
-  outage of hours expect up to one renewal and a few deliveries an agent on top of what is shown.
-- No 503, 429 or \`Retry-After\`: a busy server just refuses, so agents get no hint.
-- Nobody starts, stops, sleeps or loses its own network.
-- One run a cell: peaks are of one seed, and a peak in 1 s holds some 5 % of plain chance at some
-  hundreds of requests a second.
+  nothing, clocks are exact.
+- The server returns completely in one instant; no cold caches, no load balancer.
+- Only check-ins and \`/health\` are sent. A real agent that is back also delivers its buffer
+  (limited by the slow start and the server's rate limits), and renews an expired token: after an
+  outage of hours expect up to one renewal and a few deliveries per agent in addition.
+- No 503, 429 or \`Retry-After\`: a busy server just refuses, so agents get no advice.
+- No agent starts, stops, sleeps or loses its own network.
+- One run per cell: peaks come from one seed, and a peak in 1 s contains some 5 % of chance at some
+  hundreds of requests per second.
 - RedFlag's loops are modelled from a description of them, not run.
-- A run ends when 99.9 % of the touched are back, two intervals on, and at most 2 h after the
+- A run ends two intervals after 99.9 % of the touched agents are back, and at most 2 h after the
   return; "never" means not until then.`;

@@ -17,14 +17,14 @@ export interface Accepted {
 
 export const ACCEPTED: readonly Accepted[] = [
   {
-    file: "src/cli/duration.ts",
+    file: "src/cli/terminal_text.ts",
     operator: "ternary",
     before: "return `${unit === 0 ? amount : Number(amount.toFixed(1))} ${UNITS[unit]}`;",
     after: "return `${(Number(amount.toFixed(1)))} ${UNITS[unit]}`;",
     reason: "Bytes come whole: there is nothing to be rounded",
   },
   {
-    file: "src/cli/settings.ts",
+    file: "src/cli/command_setup.ts",
     operator: "number",
     before: "entry[1] !== undefined",
     after: "entry[0] !== undefined",

@@ -1,5 +1,6 @@
 /** What a run found: a score for each directory, and every mutation that no test noticed. */
 
+import { formatTable } from "../../src/cli/table.ts";
 import type { Accepted } from "./accepted.ts";
 import { directoryOf, type Mutant } from "./choose.ts";
 import { applyEdit } from "./mutation.ts";
@@ -108,10 +109,9 @@ export function formatReport(results: readonly Result[]): string {
   const rows = scoresOf(results).map(({ directory, killed, survived, accepted, percent }) =>
     [directory, killed, survived, accepted, `${percent.toFixed(1)} %`].map(String)
   );
-  const table = [["directory", "killed", "survived", "accepted", "score"], ...rows]
-    .map(([name = "", ...cells]) =>
-      name.padEnd(16) + cells.map((cell) => cell.padStart(10)).join("")
-    );
+  const columns = ["directory", "killed", "survived", "accepted", "score"]
+    .map((title, column) => ({ title, alignRight: column > 0 }));
+  const table = formatTable(columns, rows, Infinity);
   return [...listOf(results, "accepted"), ...listOf(results, "survived"), "", ...table].join("\n");
 }
 

@@ -1,5 +1,7 @@
 /** What the buffer's benchmark found, as lines to print, each beside its target. Pure. */
 
+import { formatTable } from "../../../src/cli/table.ts";
+
 /** One figure. */
 export interface Finding {
   readonly what: string;
@@ -22,12 +24,8 @@ export function report(findings: readonly Finding[]): { lines: string[]; areAllM
     target?.text ?? "",
     target === undefined ? "" : target.isMet ? "yes" : "NO",
   ]);
-  const table = [["", "found", "target", "holds"], ...rows];
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  const lines = table.map((row) =>
-    row.map((cell, column) =>
-      column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
-    ).join("  ").trimEnd()
-  );
+  const columns = ["", "found", "target", "holds"]
+    .map((title, column) => ({ title, alignRight: column > 0 }));
+  const lines = formatTable(columns, rows, Infinity);
   return { lines, areAllMet: findings.every(({ target }) => target?.isMet ?? true) };
 }

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { describeDuration, describeSize, isoInstant } from "../../src/cli/duration.ts";
+import { describeDuration, describeSize, isoInstant } from "../../src/cli/terminal_text.ts";
 
-Deno.test("describeDuration() speaks as a person would", () => {
+Deno.test("describeDuration() chooses the unit by the length", () => {
   const rows: [number, string][] = [
     [-5, "0 s"],
     [0, "0 s"],
@@ -19,7 +19,7 @@ Deno.test("describeDuration() speaks as a person would", () => {
   for (const [ms, text] of rows) assertEquals(describeDuration(ms), text);
 });
 
-Deno.test("describeSize() speaks as a person would", () => {
+Deno.test("describeSize() chooses the unit by the size", () => {
   const rows: [number, string][] = [
     [0, "0 B"],
     [1_023, "1023 B"],
@@ -35,7 +35,7 @@ Deno.test("describeSize() speaks as a person would", () => {
   for (const [bytes, text] of rows) assertEquals(describeSize(bytes), text);
 });
 
-Deno.test("isoInstant() is null for none, and for a number that is no date", () => {
+Deno.test("isoInstant() is null for null, and for a number outside the range of dates", () => {
   assertEquals(isoInstant(0), "1970-01-01T00:00:00.000Z");
   assertEquals(isoInstant(8.64e15), "+275760-09-13T00:00:00.000Z");
   for (const none of [null, NaN, Infinity, -Infinity, 8.64e15 + 1, -8.64e15 - 1]) {

@@ -1,6 +1,8 @@
-/** Lengths of time and sizes in the words of a person, and instants as JSON has them. Pure. */
+/** Durations, sizes and instants as text, and the width that text may have on stdout. */
 
-/** "3 s", "12 min", "5 h", "2 days"; never a negative one. */
+import type { Terminal } from "../system/system.ts";
+
+/** "3 s", "12 min", "5 h", "2 days"; a negative duration counts as 0. */
 export function describeDuration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000));
   if (seconds < 90) return `${seconds} s`;
@@ -24,10 +26,15 @@ export function describeSize(bytes: number): string {
 }
 
 /**
- * An instant in ms since the Unix epoch as RFC 3339 has it; `null` for none, and for a number out of a
- * damaged file that is no date.
+ * An instant (ms since the Unix epoch) in RFC 3339; `null` for none, and for a number from a damaged
+ * file that is outside the range of dates.
  */
 export function isoInstant(ms: number | null): string | null {
   const date = new Date(ms ?? NaN);
   return Number.isNaN(date.getTime()) ? null : date.toISOString();
+}
+
+/** The columns that a table on stdout may fill: a file or a pipe has no limit. */
+export function outputWidth(terminal: Terminal): number {
+  return terminal.stdoutIsTerminal ? terminal.columns() : Infinity;
 }

@@ -1,6 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { readArguments } from "../../src/cli/arguments.ts";
-import { UsageError } from "../../src/cli/command.ts";
+import { readArguments, UsageError } from "../../src/cli/command.ts";
 
 const specs = [
   { name: "token", value: "TOKEN", summary: "" },
@@ -34,7 +33,7 @@ Deno.test("readArguments() reads values, flags and arguments", () => {
   }
 });
 
-Deno.test("readArguments() names the word that does not fit", () => {
+Deno.test("readArguments() names the wrong argument", () => {
   const rows: [string[], string][] = [
     [["--nope"], 'Cannot read "--nope": no such option'],
     [["-x"], 'Cannot read "-x": no such option'],

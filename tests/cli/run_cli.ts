@@ -1,29 +1,29 @@
-/** Commands of the command line on a host and with a server in memory. */
+/** Runs the command line on a fake host with an in-memory server. */
 
 import { cli } from "../../src/cli/cli.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
-/** Where the host keeps its state. */
+/** The state directory of the host. */
 export const STATE = "/home/test/.local/state/pennon";
 export const URL = "http://server.test";
 
-/** What came of a command. */
-export interface Said {
+/** The result of a command. */
+export interface CliResult {
   readonly code: number;
   readonly out: string;
   readonly err: string;
 }
 
-/** Runs a command line. */
-export async function say(system: FakeSystem, ...words: string[]): Promise<Said> {
+/** Runs a command line on the fake system, and collects its output. */
+export async function runCli(system: FakeSystem, ...words: string[]): Promise<CliResult> {
   system.terminal.out = "";
   system.terminal.err = "";
   const code = await cli(words, system);
   return { code, out: system.terminal.out, err: system.terminal.err };
 }
 
-/** A host that is enrolled with a server in memory. */
+/** A host that is enrolled with an in-memory server. */
 export async function enrolled() {
   const system = new FakeSystem();
   const server = new FakeServer(system.clock);
@@ -35,7 +35,7 @@ export async function enrolled() {
     config: { check_in_interval: 60 },
   };
   server.mood = { kind: "answers", status: 200, body: JSON.stringify(answer) };
-  const said = await say(system, "register", "--server", `${URL}/`, "--token", "t");
+  const result = await runCli(system, "register", "--server", `${URL}/`, "--token", "t");
   server.mood = { kind: "well" };
-  return { system, server, said };
+  return { system, server, result };
 }

@@ -225,7 +225,7 @@ function readJoined(pieces: readonly string[], table: KnownTable): WingetRow | u
   if (joined.length > MAX_MISFIT_LENGTH) return undefined;
   const loose = cutAt(joined, table.columns.starts);
   const cells = alignedCells(joined, table) ??
-    (isPlausible(rowOf(loose, table)) ? loose : undefined);
+    (isPlausible(rowOf(loose, table)) && !mayBeSplit(rowOf(loose, table)) ? loose : undefined);
   if (!cells) return undefined;
   const ends = pieces.slice(0, -1).map((_, at) => pieces.slice(0, at + 1).join(" ").length);
   let from = 0;
@@ -236,6 +236,14 @@ function readJoined(pieces: readonly string[], table: KnownTable): WingetRow | u
     from += cell.length;
   }
   return rowOf(cells, table);
+}
+
+/**
+ * Whether the available version of a row out of alignment may begin with the end of the installed one:
+ * "1.0 beta" and "2.0" would be "1.0" and "beta 2.0".
+ */
+function mayBeSplit(row: WingetRow | undefined): boolean {
+  return row !== undefined && !/^(?:[<>] )?\S*(?: \(.*\))?$/.test(row.available);
 }
 
 /** Whether a cell has text on both sides of this position. */

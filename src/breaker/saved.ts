@@ -1,6 +1,6 @@
 /**
- * A breaker as it is saved: its instants since the Unix epoch, and held within bounds on the way in,
- * so that neither a clock that was set nor a damaged file can keep it open for longer than it may be.
+ * The saved form of a breaker. Its instants count since the Unix epoch, and reading clamps them, so
+ * that neither a changed clock nor a damaged file keeps a breaker open for longer than its rules say.
  */
 
 import * as v from "valibot";
@@ -76,7 +76,7 @@ export interface TwoClocks {
   readonly monotonicMs: number;
 }
 
-/** The breaker to save. A probe that is out is not saved: after a restart nobody waits for it. */
+/** The breaker to save. A running probe is not saved: after a restart its result cannot arrive. */
 export function saveBreaker(breaker: Breaker, at: TwoClocks): SavedBreaker {
   const counts = {
     generation: toSavedCount(breaker.generation),
@@ -100,7 +100,7 @@ export function saveBreaker(breaker: Breaker, at: TwoClocks): SavedBreaker {
   }
 }
 
-/** A saved breaker to go on with: open for `longestOpenMs` more at most, never since the future. */
+/** Restores a breaker: open for `longestOpenMs` more at most, and never since a future instant. */
 export function restoreBreaker(
   saved: SavedBreaker,
   at: TwoClocks,

@@ -80,8 +80,8 @@ async function untilStopped(
       () => {}, // It had come to rest before.
     );
   });
-  const endHints = system.onHostHint((hint) => agent.loop.takeHint(hint));
-  const signals = { stop: stop.signal, cut: cut.signal };
+  const endHints = system.onHostHint((hint) => agent.loop.onHostHint(hint));
+  const signals = { shutdownSignal: stop.signal, deadlineSignal: cut.signal };
   const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
   try {
     const outcome = await work;

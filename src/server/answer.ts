@@ -13,8 +13,9 @@ import { quoteWords } from "../redact.ts";
  * The outcome of one call.
  *
  * `failed`: the server, or the way to it, is sick. `limited`: it is well, and wants fewer requests.
- * `refused`: it is well, and will not have this very request. `unauthorized`: the access token is no
- * longer good. `needs_person`: nothing the agent can do helps. `aborted`: we stopped it ourselves.
+ * `refused`: it is well, and refuses this very request. `report_failed`: it failed on a report (HTTP
+ * 500), by the report's fault or its own. `unauthorized`: the access token is no
+ * longer good. `operator_required`: nothing the agent can do helps. `aborted`: we stopped it ourselves.
  * `rateLimit`: what the server told of its window, which a request that failed has used as well; one
  * that it turned away has not, and says by `retryAfterMs` when to come back.
  */
@@ -43,8 +44,9 @@ export type Answer<T> =
     readonly error?: "agent_unknown" | "other";
     readonly rateLimit?: RateLimit;
   }
+  | { readonly kind: "report_failed"; readonly why: string; readonly rateLimit?: RateLimit }
   | { readonly kind: "unauthorized"; readonly why: string }
-  | { readonly kind: "needs_person"; readonly why: string }
+  | { readonly kind: "operator_required"; readonly why: string }
   | { readonly kind: "aborted" };
 
 /** Reads the body of an answer that is to have a certain shape. Never throws. */
@@ -74,7 +76,7 @@ export function readAnswer<T>(
     case 401:
       return { kind: "unauthorized", why };
     case 403:
-      return { kind: "needs_person", why };
+      return { kind: "operator_required", why };
     case 429:
       return { kind: "limited", why, retryAfterMs };
     case 503:

@@ -74,7 +74,7 @@ Deno.test("run --once on a disk that takes no writes says so, ends with 1 and ta
     breakIt();
     const { code, err } = await say(system, "run", "--once");
     assertEquals([code, server.count("/commands")], [1, 0]);
-    assertStringIncludes(err, "Cannot check in: the disk takes no commands down");
+    assertStringIncludes(err, "Cannot check in: the disk cannot store commands");
   }
   disk.heal();
   assertEquals((await say(system, "run", "--once")).code, 0);

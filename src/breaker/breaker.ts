@@ -20,29 +20,27 @@ export type Breaker =
     /** The latest results, newest last: `true` is a failure. */
     readonly recent: readonly boolean[];
   }
-  | {
+  | Tripped & {
     readonly state: "open";
-    readonly generation: number;
-    readonly failures: number;
-    readonly trips: number;
-    readonly reason: string;
-    /** When it first opened, retries since then included. */
-    readonly sinceMs: number;
     /** Open until this instant and not at it. */
     readonly untilMs: number;
   }
-  | {
+  | Tripped & {
     readonly state: "half_open";
-    readonly generation: number;
-    readonly failures: number;
-    readonly trips: number;
-    readonly reason: string;
-    readonly sinceMs: number;
     /** When the slot of the running probe is free again; `null`: no probe is running. */
     readonly probeUntilMs: number | null;
     /** Probes that failed without opening it again. @default 0 */
     readonly failedProbes?: number;
   };
+
+interface Tripped {
+  readonly generation: number;
+  readonly failures: number;
+  readonly trips: number;
+  readonly reason: string;
+  /** When it first opened, retries since then included. */
+  readonly sinceMs: number;
+}
 
 /** When a breaker opens, and for how long. */
 export interface BreakerPolicy {
@@ -89,17 +87,9 @@ export function advance(breaker: Breaker, step: BreakerStep): Breaker {
       return breaker;
     case "open": {
       if (step.nowMs < breaker.untilMs) return breaker;
-      const { failures, trips, reason, sinceMs } = breaker;
+      const { untilMs: _, ...tripped } = breaker;
       const generation = breaker.generation + 1;
-      return {
-        state: "half_open",
-        generation,
-        failures,
-        trips,
-        reason,
-        sinceMs,
-        probeUntilMs: null,
-      };
+      return { ...tripped, state: "half_open", generation, probeUntilMs: null };
     }
     case "half_open":
       if (breaker.probeUntilMs === null || step.nowMs < breaker.probeUntilMs) return breaker;
@@ -134,8 +124,7 @@ export function admit(breaker: Breaker, step: BreakerStep): Admission {
       return { admitted: false, breaker: current, retryInMs: current.untilMs - step.nowMs };
     case "half_open": {
       if (current.probeUntilMs !== null) {
-        const retryInMs = current.probeUntilMs - step.nowMs;
-        return { admitted: false, breaker: current, retryInMs };
+        return { admitted: false, breaker: current, retryInMs: current.probeUntilMs - step.nowMs };
       }
       const probeUntilMs = step.nowMs + step.policy.probeTimeoutMs;
       const probing = { ...current, probeUntilMs };
@@ -285,6 +274,7 @@ export function logTransition(log: Log, guarded: Guarded, transition: BreakerTra
   }
 }
 
-function seconds(ms: number): number {
+/** Seconds for a log, rounded to tenths. */
+export function seconds(ms: number): number {
   return Math.round(ms / 100) / 10;
 }

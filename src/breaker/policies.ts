@@ -4,13 +4,9 @@ import { backoffMs, type BackoffPolicy, ceilingMs } from "./backoff.ts";
 import type { BreakerPolicy } from "./breaker.ts";
 
 /** The numbers of resilience.md's section 3, column "connection"; the configuration's `breaker`. */
-export interface ConnectionBreakerSettings {
-  readonly consecutiveFailures: number;
-  readonly windowFailures: number;
-  readonly windowSize: number;
+export interface ConnectionBreakerSettings extends Omit<BreakerPolicy, "halfOpenCalls" | "openMs"> {
   readonly minOpenMs: number;
   readonly maxOpenMs: number;
-  readonly probeTimeoutMs: number;
 }
 
 /**
@@ -19,18 +15,13 @@ export interface ConnectionBreakerSettings {
  * server together do not return together.
  */
 export function connectionPolicy(
-  settings: ConnectionBreakerSettings,
+  { minOpenMs, maxOpenMs, ...rules }: ConnectionBreakerSettings,
   backoff: BackoffPolicy,
 ): BreakerPolicy {
-  const { consecutiveFailures, windowFailures, windowSize, probeTimeoutMs } = settings;
   return {
-    consecutiveFailures,
-    windowFailures,
-    windowSize,
-    probeTimeoutMs,
-    openMs(standing, random) {
-      const fromBackoff = Math.max(ceilingMs(standing.failures, backoff), settings.minOpenMs);
-      const longestMs = Math.min(fromBackoff, settings.maxOpenMs);
+    ...rules,
+    openMs({ failures }, random) {
+      const longestMs = Math.min(Math.max(ceilingMs(failures, backoff), minOpenMs), maxOpenMs);
       return longestMs / 2 + random() * (longestMs / 2);
     },
   };

@@ -320,20 +320,12 @@ function tooLate(tookMs: number): Answer<never> {
 
 /** A failed health check, as the answer to the call that was not made. */
 function unhealthy(health: Exclude<Answer<Health>, { kind: "ok" }>): Answer<never> {
-  switch (health.kind) {
-    case "failed":
-    case "limited":
-    case "aborted":
-      return health;
-    case "refused":
-    case "report_failed":
-    case "unauthorized":
-    case "operator_required": {
-      const status = health.kind === "refused" ? health.status : null;
-      const why = `not healthy: ${health.why}`;
-      return { kind: "failed", why, status, offline: false, retryAfterMs: null };
-    }
+  if (health.kind === "failed" || health.kind === "limited" || health.kind === "aborted") {
+    return health;
   }
+  const status = health.kind === "refused" ? health.status : null;
+  const why = `not healthy: ${health.why}`;
+  return { kind: "failed", why, status, offline: false, retryAfterMs: null };
 }
 
 /** Aborts `target` when `signal` is, until undone by the returned function; cheaper than `any`. */

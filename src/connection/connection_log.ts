@@ -1,5 +1,6 @@
 /** Logs the calls to the server: each failure, and each recovery with its summary. */
 
+import { seconds } from "../breaker/breaker.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
 import type { ConnectionState, OperatorCause, Path } from "./state.ts";
@@ -96,8 +97,4 @@ function logAcceptance(
     : "the server no longer accepts this agent";
   const next_step = NEXT_STEP[cause];
   log.error(`operator action required: ${what}`, { ...fields, why, next_step });
-}
-
-function seconds(ms: number): number {
-  return Math.round(ms / 100) / 10;
 }

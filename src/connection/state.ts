@@ -160,12 +160,7 @@ export function applyAnswer(
     breaker,
     paths: hasRetryAfter(answer) ? notBefore(paths, own.notBeforeMs) : paths,
     outage: isOldSuccess ? state.outage : nextOutage(state.outage, answer, nowMs),
-    ...nextAcceptance(state, answer, {
-      path: step.path,
-      nowMs,
-      random,
-      intervalMs: step.policy.intervalMs,
-    }),
+    ...nextAcceptance(state, answer, { ...step, intervalMs: step.policy.intervalMs }),
   };
 }
 
@@ -186,11 +181,8 @@ function isGood({ kind }: Answer<unknown>): boolean {
   return kind === "ok" || kind === "refused" || kind === "report_failed";
 }
 
-function notBefore(paths: ConnectionState["paths"], instantMs: number): ConnectionState["paths"] {
-  const later = (path: PathState) => ({
-    ...path,
-    notBeforeMs: Math.max(path.notBeforeMs, instantMs),
-  });
+function notBefore(paths: ConnectionState["paths"], ms: number): ConnectionState["paths"] {
+  const later = (path: PathState) => ({ ...path, notBeforeMs: Math.max(path.notBeforeMs, ms) });
   return { check_in: later(paths.check_in), delivery: later(paths.delivery) };
 }
 
@@ -282,16 +274,10 @@ const FIRST_HOURS_MS = 4 * 3_600_000;
 const JITTER = 0.2;
 
 /** What is known about whether the server accepts this agent. */
-export interface Acceptance {
-  readonly doubt: Doubt | null;
-  readonly operatorAction: OperatorAction | null;
-}
+export type Acceptance = Pick<ConnectionState, "doubt" | "operatorAction">;
 
 /** The circumstances of an answer, as far as acceptance depends on them. */
-export interface AcceptanceStep {
-  readonly path: Path;
-  readonly nowMs: number;
-  readonly random: Random;
+export interface AcceptanceStep extends Pick<AnswerStep, "path" | "nowMs" | "random"> {
   /** Wait between attempts that may come as often as check-ins. */
   readonly intervalMs: number;
 }

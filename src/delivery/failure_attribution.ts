@@ -88,9 +88,6 @@ interface Alone {
   readonly list: string;
 }
 
-/** A delivered event, as far as it matters for others. */
-export type DeliveredEvent = Pick<StoredEvent, "id" | "kind" | "commandId" | "place" | "sequence">;
-
 /**
  * The cause of a failure. `its_own`: the event, as others got through. `still_unknown`: it is not the
  * first failure, nothing else has got through since, and few events are postponed.
@@ -163,7 +160,9 @@ export class FailureAttribution {
   }
 
   /** Records a delivery. Returns the refusal of the other half if that now proves to be its own. */
-  delivered(event: DeliveredEvent): KnownRefusal | undefined {
+  delivered(
+    event: Pick<StoredEvent, "id" | "kind" | "commandId" | "place" | "sequence">,
+  ): KnownRefusal | undefined {
     const { id } = event;
     this.#delivered += 1;
     this.#inARow = 0;
@@ -287,9 +286,8 @@ export class FailureAttribution {
   /** What is stored of a refusal, without the body of the event. */
   #countAlone(refusal: Refusal): Pick<Postponed, "event" | "refusal" | "alone"> {
     const { event: { id, commandId, place }, ...rest } = refusal;
-    if (!isSingleItem(refusal.event)) {
-      return { event: { id, commandId, place }, refusal: rest, alone: null };
-    }
+    const key = { id, commandId, place };
+    if (!isSingleItem(refusal.event)) return { event: key, refusal: rest, alone: null };
     const before = this.#postponed.get(id)?.alone;
     const first = before?.serverFailures === this.#serverFailures ? before : {
       refusals: 0,
@@ -298,7 +296,7 @@ export class FailureAttribution {
       list: listOf(refusal.event),
     };
     const alone = { ...first, refusals: first.refusals + 1 };
-    return { event: { id, commandId: null, place }, refusal: rest, alone };
+    return { event: { ...key, commandId: null }, refusal: rest, alone };
   }
 
   /** Forgets everything, as the buffer is empty. */

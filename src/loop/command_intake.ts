@@ -9,7 +9,7 @@ import type { Log } from "../log.ts";
 import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
 import { DatabaseError } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
-import type { CommandRunner } from "./command_runner.ts";
+import { type CommandRunner, DISK_RETRY_MS } from "./command_runner.ts";
 
 /** What an intake works with. */
 export interface IntakeDeps {
@@ -26,9 +26,6 @@ export interface Received {
   /** Commands to report as failed. */
   readonly rejected: readonly RejectedCommand[];
 }
-
-/** Wait before the next write while the disk refuses. */
-const DISK_RETRY_MS = 10_000;
 
 /** Limit of commands in memory; the server lets a command without any result time out. */
 const MAX_IN_MEMORY = 1_000;
@@ -130,34 +127,30 @@ export class CommandIntake {
   #writeEach(signal: AbortSignal): string | null {
     const { log, runner } = this.#deps;
     let refusal: string | null = null;
-    this.#unstored = this.#unstored.filter((command) => {
+    /** Whether the disk refuses a command, so that it remains to be stored. */
+    const isRefused = (write: () => void, onFailed: (why: string) => void) => {
       try {
-        this.#store([command], signal);
+        write();
         return false;
       } catch (error) {
-        if (error instanceof DatabaseError) {
-          refusal ??= error.message;
-          return true;
-        }
+        if (!(error instanceof DatabaseError)) onFailed(String(error));
+        else refusal ??= error.message;
+        return error instanceof DatabaseError;
+      }
+    };
+    this.#unstored = this.#unstored.filter((command) =>
+      isRefused(() => this.#store([command], signal), (why) => {
         const { id, type } = command;
-        log.error("command cannot be stored", { id, why: String(error) });
+        log.error("command cannot be stored", { id, why });
         this.#unstoredRejected.push({ id, type, why: "the agent could not store it" });
-        return false;
-      }
-    });
-    this.#unstoredRejected = this.#unstoredRejected.filter((command) => {
-      try {
-        runner.reject([command]);
-        return false;
-      } catch (error) {
-        if (error instanceof DatabaseError) {
-          refusal ??= error.message;
-          return true;
-        }
-        log.error("command lost, it cannot be stored", { id: command.id, why: String(error) });
-        return false;
-      }
-    });
+      })
+    );
+    this.#unstoredRejected = this.#unstoredRejected.filter((command) =>
+      isRefused(
+        () => runner.reject([command]),
+        (why) => log.error("command lost: it cannot be stored", { id: command.id, why }),
+      )
+    );
     return refusal;
   }
 

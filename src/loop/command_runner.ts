@@ -23,19 +23,12 @@ export interface RunnerDeps {
   /** The handler of a type of command; every type has one, at least one that refuses. */
   findHandler(type: string): CommandHandler;
   /** The log event that reports a failed command to the server. */
-  reportFailure(
-    command: Pick<Command, "id" | "type">,
-    why: string,
-    durationMs: number,
-  ): NewEvent;
+  reportFailure(command: Pick<Command, "id" | "type">, why: string, durationMs: number): NewEvent;
   /**
    * Completes the events of a command by what else the server has to know after it; the last event
    * remains the command's log. Never rejects. @default the events as they are
    */
-  completeEvents?(
-    command: Command,
-    events: readonly NewEvent[],
-  ): Promise<readonly NewEvent[]>;
+  completeEvents?(command: Command, events: readonly NewEvent[]): Promise<readonly NewEvent[]>;
   /** Called when a command that still runs has appended events. */
   onAppend(): void;
   /** Called when a command is done, with its outcome for the loop. */
@@ -50,12 +43,11 @@ const MAX_NOT_RUN_REPORTS = 1_000;
 const HOUR_MS = 3_600_000;
 
 /** Wait before the next write while the disk refuses. */
-const DISK_RETRY_MS = 10_000;
+export const DISK_RETRY_MS = 10_000;
 
 export class CommandRunner {
   readonly #deps: RunnerDeps;
   #queue: Promise<void> = Promise.resolve();
-  #waiting = 0;
   #waitingLength = 0;
   /** Ids of the commands that wait or run. */
   readonly #enqueued = new Set<string>();
@@ -70,7 +62,7 @@ export class CommandRunner {
 
   /** How many commands are waiting or running. */
   get waiting(): number {
-    return this.#waiting;
+    return this.#enqueued.size;
   }
 
   /** Total length of their parameters in memory, in UTF-16 units. */
@@ -156,7 +148,6 @@ export class CommandRunner {
     const { id, type, params } = entry;
     if (this.#enqueued.has(id)) return;
     this.#enqueued.add(id);
-    this.#waiting += 1;
     this.#waitingLength += params.length;
     this.#queue = this.#queue.then(() => this.#execute(entry, signal)).catch((error) => {
       // Only the disk can cause this; the journal still has the command, for the next start.
@@ -165,7 +156,6 @@ export class CommandRunner {
         why: messageOf(error),
       });
     }).finally(() => {
-      this.#waiting -= 1;
       this.#waitingLength -= params.length;
       this.#enqueued.delete(id);
     });
@@ -187,15 +177,14 @@ export class CommandRunner {
   }
 
   async #run(command: Command, handler: RunningHandler, signal: AbortSignal): Promise<void> {
-    const { clock, log, journal, buffer } = this.#deps;
+    const { clock, log, journal } = this.#deps;
     const startedMs = clock.monotonicMs();
     log.info("command started", { command: command.type, id: command.id });
     await this.#persist(command, signal, () => journal.start(command.id));
     const outcome = await this.#handle(command, handler, { startedMs, signal });
     if (outcome === null) return;
     const events = await this.#complete(command, outcome.events);
-    const finish = () => journal.finish(command.id, () => keep(buffer, log, events));
-    await this.#persist(command, signal, finish);
+    await this.#finish(command, events, signal);
     log.info("command finished", {
       command: command.type,
       id: command.id,
@@ -203,6 +192,13 @@ export class CommandRunner {
       events: events.length,
     });
     this.#deps.onDone(outcome);
+  }
+
+  /** Appends the events of a command and finishes it, in one step. */
+  async #finish(command: Command, events: readonly NewEvent[], signal: AbortSignal): Promise<void> {
+    const { log, journal, buffer } = this.#deps;
+    const finish = () => journal.finish(command.id, () => keep(buffer, log, events));
+    await this.#persist(command, signal, finish);
   }
 
   /**
@@ -257,17 +253,13 @@ export class CommandRunner {
     { message, why }: NotRun,
     signal: AbortSignal,
   ): Promise<void> {
-    const { log, journal, buffer, reportFailure } = this.#deps;
+    const { log, reportFailure } = this.#deps;
     log.warning(message, { command: command.type, id: command.id, why });
     const isReported = this.#reportsNow() > 0;
     const events = isReported
       ? await this.#complete(command, [reportFailure(command, why, 0)])
       : [];
-    await this.#persist(
-      command,
-      signal,
-      () => journal.finish(command.id, () => keep(buffer, log, events)),
-    );
+    await this.#finish(command, events, signal);
     if (isReported) this.#reportsLeft -= 1;
     else this.#logUnreported(1, command.id);
     this.#deps.onAppend();

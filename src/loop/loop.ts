@@ -260,11 +260,11 @@ export class Loop {
         isAborted: deadlineSignal.aborted,
       });
     const nextCheckInMs = dueInMs === null ? null : this.#deps.clock.monotonicMs() + dueInMs;
-    this.#state = {
-      ...this.#state,
-      nextCheckInMs,
-      afterCrashMs: this.#afterCrashMs(nextCheckInMs),
-    };
+    // Two writes per check-in of rapid polling would be too many: one write holds both instants.
+    const afterCrashMs = nextCheckInMs !== null && this.isRapid
+      ? nextCheckInMs + this.#deps.polling.rapidIntervalMs
+      : null;
+    this.#state = { ...this.#state, nextCheckInMs, afterCrashMs };
     closeCheckIn(this.#deps, answer, dueInMs);
     if (answer.kind === "ok") await this.#appendSystemInfo();
     if (answer.kind === "ok" && connection.mayBeDeleted) {
@@ -272,12 +272,6 @@ export class Loop {
     }
     await this.#save();
     return answer.kind === "ok";
-  }
-
-  /** Two writes per check-in of rapid polling would be too many: one write holds both instants. */
-  #afterCrashMs(nextCheckInMs: number | null): number | null {
-    const isSaved = nextCheckInMs !== null && this.isRapid;
-    return isSaved ? nextCheckInMs + this.#deps.polling.rapidIntervalMs : null;
   }
 
   /**

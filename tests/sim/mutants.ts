@@ -79,8 +79,8 @@ export const MUTANTS: readonly Mutant[] = [
     "this.#passOver(event);",
   ], [
     "delivery/failure_attribution.ts",
-    "return { event: { id, commandId: null, place }, refusal: rest, alone };",
-    "return { event: { id, commandId, place }, refusal: rest, alone };",
+    "return { event: { ...key, commandId: null }, refusal: rest, alone };",
+    "return { event: key, refusal: rest, alone };",
   ]),
   mutant("a bad item that is alone has as many attempts as a whole list", [
     "delivery/failure_attribution.ts",

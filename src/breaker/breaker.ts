@@ -109,7 +109,7 @@ export function shorten(breaker: Breaker, untilMs: number): Breaker {
 }
 
 /** The answer to "may I call?": a permit, or in how many ms to ask again. */
-export type Admission =
+type Admission =
   | { readonly admitted: true; readonly breaker: Breaker; readonly permit: Permit }
   | { readonly admitted: false; readonly breaker: Breaker; readonly retryInMs: number };
 
@@ -218,7 +218,7 @@ function isTooMuch(
 }
 
 /** A change of a breaker's state. */
-export interface BreakerTransition {
+interface BreakerTransition {
   readonly from: Breaker["state"];
   readonly to: Breaker["state"];
   /** Why it opened; empty when it closes. */
@@ -250,7 +250,7 @@ export function breakerTransition(
 }
 
 /** What a breaker guards: the connection, or a scanner with its name. */
-export type Guarded = { readonly what: "connection" } | {
+type Guarded = { readonly what: "connection" } | {
   readonly what: "scanner";
   readonly scanner: string;
 };

@@ -4,7 +4,7 @@ import { backoffMs, type BackoffPolicy, ceilingMs } from "./backoff.ts";
 import type { BreakerPolicy } from "./breaker.ts";
 
 /** The numbers of resilience.md's section 3, column "connection"; the configuration's `breaker`. */
-export interface ConnectionBreakerSettings extends Omit<BreakerPolicy, "halfOpenCalls" | "openMs"> {
+interface ConnectionBreakerSettings extends Omit<BreakerPolicy, "halfOpenCalls" | "openMs"> {
   readonly minOpenMs: number;
   readonly maxOpenMs: number;
 }

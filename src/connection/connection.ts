@@ -38,7 +38,7 @@ export interface Rejected {
 }
 
 /** What a connection works with. */
-export interface ConnectionDeps {
+interface ConnectionDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -54,16 +54,16 @@ export interface ConnectionDeps {
 }
 
 /** The limits of one call. `timeoutMs` is set where the breaker allows less than the client. */
-export interface CallLimits extends CallOptions {
+interface CallLimits extends CallOptions {
   /** Aborted when no caller waits for the result any more: the call ends and begins nothing new. */
   readonly signal: AbortSignal;
 }
 
 /** Makes one call within its limits, with the tokens of the session. */
-export type MakeCall<T> = (limits: CallLimits, caller: Caller) => Promise<Answer<T>>;
+type MakeCall<T> = (limits: CallLimits, caller: Caller) => Promise<Answer<T>>;
 
 /** How to make a call. */
-export interface AttemptOptions {
+interface AttemptOptions {
   /** Part of a burst, which begins only after the server's health is known. @default false */
   readonly isBurst?: boolean;
   /** Aborts the call. */

@@ -6,7 +6,7 @@ import type { Answer } from "../server/answer.ts";
 import type { ConnectionState, OperatorCause, Path } from "./state.ts";
 
 /** The circumstances of one answer. */
-export interface AnswerContext {
+interface AnswerContext {
   readonly path: Path;
   readonly before: ConnectionState;
   readonly after: ConnectionState;

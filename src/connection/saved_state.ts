@@ -60,7 +60,7 @@ export const savedConnection = v.object({
 });
 
 /** A connection with instants since the Unix epoch. */
-export type SavedConnection = v.InferOutput<typeof savedConnection>;
+type SavedConnection = v.InferOutput<typeof savedConnection>;
 
 /** The longest waits that a saved connection may ask for. */
 export interface LongestConnectionWaits {

@@ -11,7 +11,7 @@ import type { Clock, Random } from "../system/system.ts";
 import { SharedCall } from "./shared_call.ts";
 
 /** What a session works with. */
-export interface SessionDeps {
+interface SessionDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -64,7 +64,7 @@ export interface Outage {
  * `token`: the server refuses the access token and the refresh token. `deleted`: the server has
  * answered "agent not found"; `hasCheckedIn`: and has accepted a check-in since.
  */
-export type Doubt =
+type Doubt =
   | {
     readonly kind: "token";
     readonly sinceMs: number;
@@ -78,7 +78,7 @@ export type Doubt =
 export type OperatorCause = "token" | "deleted" | "forbidden";
 
 /** The server no longer accepts this agent, and nothing that the agent does can change that. */
-export interface OperatorAction {
+interface OperatorAction {
   readonly cause: OperatorCause;
   readonly why: string;
   /** Since the first sign of it. */
@@ -100,7 +100,7 @@ export const NEW_CONNECTION: ConnectionState = {
 };
 
 /** The longest wait between attempts while this host itself is offline. */
-export const OFFLINE_CAP_MS = 30_000;
+const OFFLINE_CAP_MS = 30_000;
 
 /** Random part added to a `Retry-After`, so that the agents it stopped do not return together. */
 const RETRY_AFTER_JITTER = 0.2;
@@ -277,7 +277,7 @@ const JITTER = 0.2;
 export type Acceptance = Pick<ConnectionState, "doubt" | "operatorAction">;
 
 /** The circumstances of an answer, as far as acceptance depends on them. */
-export interface AcceptanceStep extends Pick<AnswerStep, "path" | "nowMs" | "random"> {
+interface AcceptanceStep extends Pick<AnswerStep, "path" | "nowMs" | "random"> {
   /** Wait between attempts that may come as often as check-ins. */
   readonly intervalMs: number;
 }

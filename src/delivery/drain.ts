@@ -6,7 +6,12 @@
 import { type EventBuffer, type EventKey, PAGE_BYTES, type StoredEvent } from "../buffer/buffer.ts";
 import type { Log } from "../log.ts";
 import { bisectBody, isSingleItem } from "./bisect.ts";
-import type { FailureAttribution, KnownRefusal, Outcome, Refusal } from "./failure_attribution.ts";
+import type {
+  FailureAttribution,
+  KnownRefusal,
+  Outcome,
+  ReportRefusal,
+} from "./failure_attribution.ts";
 
 /** Sends single reports for a drain. */
 export interface ReportSender {
@@ -36,7 +41,7 @@ const PAGE_EVENTS = 64;
 const GROUP_EVENTS = 16;
 
 /** What a drain did, in events. */
-export interface DrainResult {
+interface DrainResult {
   readonly delivered: number;
   /** Refused, and to be sent again. */
   readonly refused: number;
@@ -158,7 +163,10 @@ class Drain {
     }
   }
 
-  #bisect({ event, why, mayBeOneItem }: Refusal, { isCounted }: { isCounted: boolean }): boolean {
+  #bisect(
+    { event, why, mayBeOneItem }: ReportRefusal,
+    { isCounted }: { isCounted: boolean },
+  ): boolean {
     const { buffer, log, attribution } = this.#deps;
     const halves = mayBeOneItem ? bisectBody(event) : null;
     if (halves === null) return false;
@@ -174,7 +182,7 @@ class Drain {
     return event === undefined ? "go_on" : this.#refuse({ ...refusal, event });
   }
 
-  #refuse(refusal: Refusal, isFinal = false): Next {
+  #refuse(refusal: ReportRefusal, isFinal = false): Next {
     // The halves may come before the events that have been read.
     if (this.#bisect(refusal, { isCounted: true })) return "read_again";
     const { buffer, log, attribution } = this.#deps;

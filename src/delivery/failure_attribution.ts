@@ -21,13 +21,13 @@ import { isSingleItem, isWhole } from "./bisect.ts";
  */
 export type Outcome =
   | { readonly kind: "delivered"; readonly isLast: boolean; readonly alsoRefused?: KnownRefusal }
-  | { readonly kind: "refused"; readonly isFinal?: boolean } & Refusal
-  | { readonly kind: "bisect" } & Refusal
+  | { readonly kind: "refused"; readonly isFinal?: boolean } & ReportRefusal
+  | { readonly kind: "bisect" } & ReportRefusal
   | { readonly kind: "unattributed" }
   | { readonly kind: "later"; readonly isUnanswered?: boolean };
 
 /** An event that the server did not accept, and the server's reason. */
-export interface Refusal {
+export interface ReportRefusal {
   readonly event: StoredEvent;
   readonly why: string;
   /** One item, or the number of items, may be the cause: its halves may be accepted. */
@@ -35,7 +35,7 @@ export interface Refusal {
 }
 
 /** A refusal of an event in the buffer, without its body. */
-export interface KnownRefusal extends Omit<Refusal, "event"> {
+export interface KnownRefusal extends Omit<ReportRefusal, "event"> {
   readonly id: string;
 }
 
@@ -64,7 +64,7 @@ const MAX_POSTPONED = 8;
 interface Postponed {
   /** Without its body: many events may wait for long. */
   readonly event: EventKey;
-  readonly refusal: Omit<Refusal, "event">;
+  readonly refusal: Omit<ReportRefusal, "event">;
   /** How often the server failed on it. */
   readonly failures: number;
   readonly notBeforeMs: number;
@@ -218,7 +218,7 @@ export class FailureAttribution {
   }
 
   /** Records that the server refuses this very event. */
-  refused(refusal: Refusal, nowMs: number): void {
+  refused(refusal: ReportRefusal, nowMs: number): void {
     this.#postponed.set(refusal.event.id, {
       ...this.#countAlone(refusal),
       failures: 0,
@@ -230,7 +230,7 @@ export class FailureAttribution {
   }
 
   /** Records that the server failed on an event. Returns the cause, as far as it is known. */
-  failed(refusal: Refusal, { nowMs, random }: { nowMs: number; random: Random }): Fault {
+  failed(refusal: ReportRefusal, { nowMs, random }: { nowMs: number; random: Random }): Fault {
     const { id } = refusal.event;
     const before = this.#postponed.get(id);
     if (before !== undefined && this.#isFree(before) && nowMs < before.notBeforeMs) {
@@ -284,7 +284,7 @@ export class FailureAttribution {
   }
 
   /** What is stored of a refusal, without the body of the event. */
-  #countAlone(refusal: Refusal): Pick<Postponed, "event" | "refusal" | "alone"> {
+  #countAlone(refusal: ReportRefusal): Pick<Postponed, "event" | "refusal" | "alone"> {
     const { event: { id, commandId, place }, ...rest } = refusal;
     const key = { id, commandId, place };
     if (!isSingleItem(refusal.event)) return { event: key, refusal: rest, alone: null };

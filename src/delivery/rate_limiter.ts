@@ -53,7 +53,7 @@ export const NEW_WINDOW: SlidingWindow = {
 };
 
 /** A request that the server has answered. */
-export interface RecordedRequest {
+interface RecordedRequest {
   readonly sentMs: number;
   readonly nowMs: number;
   /** `null`: the answer had no such headers. */

@@ -15,7 +15,7 @@ import { DatabaseError } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
 
 /** What a command runner works with. */
-export interface RunnerDeps {
+interface RunnerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly journal: CommandJournal;
@@ -277,7 +277,7 @@ interface NotRun {
 }
 
 /** A journal entry. A fresh one was received by this process, so the disk cannot have damaged it. */
-export interface ReadableEntry extends Pick<JournalEntry, "id" | "type" | "params" | "state"> {
+interface ReadableEntry extends Pick<JournalEntry, "id" | "type" | "params" | "state"> {
   readonly isFresh: boolean;
 }
 

@@ -17,7 +17,7 @@ import { clampRapidMs, nextCheckInMs, rapidLeftMs } from "./schedule.ts";
 import type { AgentState, LoopState } from "./state.ts";
 
 /** What the loop works with. */
-export interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
+interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
   readonly agentId: string;
   readonly client: Pick<Client, "checkIn" | "report">;
   readonly polling: LoopPolling;
@@ -28,7 +28,7 @@ export interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, Sende
 }
 
 /** How often to check in. */
-export interface LoopPolling {
+interface LoopPolling {
   readonly intervalMs: number;
   readonly rapidIntervalMs: number;
   /** The first check-in after a start comes at a random instant within this time. */
@@ -36,7 +36,7 @@ export interface LoopPolling {
 }
 
 /** The two steps of a shutdown. */
-export interface ShutdownSignals {
+interface ShutdownSignals {
   /** Aborted at a shutdown: nothing new begins, and a running command ends and stays in the journal. */
   readonly shutdownSignal: AbortSignal;
   /**
@@ -128,7 +128,7 @@ export class Loop {
       const reached = await this.#checkIn(signals);
       const isStuck = await this.#deps.runner.idleOrStuck() === "stuck" ||
         this.#intake.unstored > 0;
-      if (isStuck) throw new Error("Cannot run commands: the disk takes no writes");
+      if (isStuck) throw new Error("Cannot run commands: the disk accepts no writes");
       await this.#drainBeforeExit(signals.deadlineSignal);
       return reached;
     } finally {

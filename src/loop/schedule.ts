@@ -4,8 +4,8 @@ import type { CheckInAnswer } from "../server/check_in_answer.ts";
 import type { Random } from "../system/system.ts";
 
 /** Bounds of the interval that a server may ask for. */
-export const SHORTEST_INTERVAL_MS = 10_000;
-export const LONGEST_INTERVAL_MS = 24 * 3_600_000;
+const SHORTEST_INTERVAL_MS = 10_000;
+const LONGEST_INTERVAL_MS = 24 * 3_600_000;
 
 /** Random part of an interval, in both directions. */
 const JITTER = 0.1;

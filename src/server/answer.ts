@@ -12,12 +12,12 @@ import { quoteWords } from "../redact.ts";
 /**
  * The outcome of one call.
  *
- * `failed`: the server, or the way to it, is sick. `limited`: it is well, and wants fewer requests.
- * `refused`: it is well, and refuses this very request. `report_failed`: it failed on a report (HTTP
- * 500), by the report's fault or its own. `unauthorized`: the access token is no
- * longer good. `operator_required`: nothing the agent can do helps. `aborted`: we stopped it ourselves.
- * `rateLimit`: what the server told of its window, which a request that failed has used as well; one
- * that it turned away has not, and says by `retryAfterMs` when to come back.
+ * `failed`: the server, or the way to it, does not work. `limited`: the server asks for fewer requests.
+ * `refused`: it works, and refuses this very request. `report_failed`: it failed on a report (HTTP
+ * 500), which the report or the server may have caused. `unauthorized`: the access token is no longer
+ * valid. `operator_required`: only an operator can help. `aborted`: the agent stopped the call.
+ * `rateLimit`: the server's rate limit, which a failed request has used as well; a throttled one has
+ * not, and says in `retryAfterMs` when to come back.
  */
 export type Answer<T> =
   | { readonly kind: "ok"; readonly value: T; readonly rateLimit: RateLimit | null }

@@ -3,8 +3,8 @@ import fc from "fast-check";
 import type { StoredEvent } from "../../src/buffer/buffer.ts";
 import {
   FailureAttribution,
-  type Refusal,
   REFUSED_AGAIN_MS,
+  type ReportRefusal,
 } from "../../src/delivery/failure_attribution.ts";
 
 /** A list that can be split. */
@@ -30,7 +30,7 @@ function event(
   };
 }
 
-function refusal(id: string, parts: Partial<StoredEvent> = {}): Refusal {
+function refusal(id: string, parts: Partial<StoredEvent> = {}): ReportRefusal {
   return { event: event(id, parts), why: "HTTP 500", mayBeOneItem: true };
 }
 

@@ -312,7 +312,7 @@ Deno.test("runOnce() names the commands that the disk refused all the same", asy
     throw new DatabaseError("Cannot change database: full", { reason: "full" });
   };
   const once = () => world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER });
-  await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
+  await assertRejects(once, Error, "Cannot run commands: the disk accepts no writes");
   assertEquals(world.log.told("commands lost: the disk accepted no writes"), [{
     commands: "c1 c2",
   }]);
@@ -327,7 +327,7 @@ Deno.test("runOnce() waits for no disk that refuses to have a command begun", as
     throw new DatabaseError("Cannot change database: full", { reason: "full" });
   };
   const once = () => world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER });
-  await assertRejects(once, Error, "Cannot run commands: the disk takes no writes");
+  await assertRejects(once, Error, "Cannot run commands: the disk accepts no writes");
   assertEquals(world.ran, []);
 });
 

@@ -15,7 +15,7 @@ function setUp(health?: () => Answer<Health>, state: ConnectionState = NEW_CONNE
   return fakeConnection({ health, state, consecutiveFailures: 2 });
 }
 
-Deno.test("attempt() withholds a call in a backoff, and tells how long", async () => {
+Deno.test("attempt() rejects a call in a backoff, and returns how long", async () => {
   const { connection, call } = setUp();
   await call(gone);
   const rejected = await call(fine);
@@ -130,7 +130,7 @@ Deno.test("a call without an end fails at the connection's own limit", async () 
   assertEquals(connection.state.outage?.attempts, 1);
 });
 
-Deno.test("hurry() leaves a server's wish alone that was the first word after a host was offline", async () => {
+Deno.test("retrySoon() keeps a wait that the server asked for as the first answer after a host was offline", async () => {
   const { connection, call, clock } = setUp();
   await call({ ...gone, offline: true });
   await clock.advance(connection.waitMs("check_in"));
@@ -141,7 +141,7 @@ Deno.test("hurry() leaves a server's wish alone that was the first word after a 
   assertEquals(connection.waitMs("check_in"), waitMs);
 });
 
-Deno.test("hurry() shortens the wait of an offline host, and of no other", async () => {
+Deno.test("retrySoon() shortens the wait of an offline host, and of no other", async () => {
   const offline = { ...gone, offline: true };
   const { connection, call, clock } = setUp();
   for (let attempt = 0; attempt < 6; attempt++) {
@@ -308,7 +308,7 @@ Deno.test("a call that is cut off already is told so at once", async () => {
   assertEquals(isAborted, true);
 });
 
-Deno.test("hurry() never puts an attempt off, and does nothing without an outage", async () => {
+Deno.test("retrySoon() never delays an attempt, and does nothing without an outage", async () => {
   const { connection, call } = setUp();
   connection.retrySoon(30_000);
   assertEquals(connection.waitMs("check_in"), 0);
@@ -349,7 +349,7 @@ Deno.test("isHealthy is false for an open breaker, a failed check-in, or an oper
   }
 });
 
-Deno.test("hurry() never makes an offline host wait longer than it would have", async () => {
+Deno.test("retrySoon() never makes an offline host wait longer than it would have", async () => {
   const { connection, call, clock } = setUp();
   await call({ ...gone, offline: true });
   await clock.advance(connection.waitMs("check_in") - 1);

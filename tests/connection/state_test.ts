@@ -127,7 +127,7 @@ Deno.test("applyAnswer() opens the breaker at the fifth failure and tells the ou
   });
 });
 
-Deno.test("applyAnswer() asks once an hour where a person is needed, until the server takes it", () => {
+Deno.test("applyAnswer() asks once an hour while operator action is required, until the server accepts it", () => {
   const refused: Answer<unknown> = { kind: "operator_required", why: "HTTP 403" };
   const state = after([refused], { draw: 0 });
   assertEquals(state.operatorAction, {

@@ -13,7 +13,7 @@ Deno.test("bisectBody() makes two halves that hold every update once, in order",
   }));
 });
 
-Deno.test("bisectBody() takes nothing apart that has one item, or none, or is no list", () => {
+Deno.test("bisectBody() bisects nothing that has one item, or none, or is no list", () => {
   const one = JSON.stringify({ updates: [{}] });
   for (const body of [one, '{"updates":[]}', "{}", "[]", "null", '{"updates":', ""]) {
     assertEquals(bisectBody({ kind: "updates", body }), null, body);
@@ -21,7 +21,7 @@ Deno.test("bisectBody() takes nothing apart that has one item, or none, or is no
   assertEquals(bisectBody({ kind: "log", body: '{"updates":[1,2]}' }), null);
 });
 
-Deno.test("isSingleItem() is true of reports of updates that cannot be split, and of nothing else", () => {
+Deno.test("isSingleItem() is true of reports of updates that cannot be bisected, and of nothing else", () => {
   const rows = [
     ["updates", '{"updates":[{}]}', true],
     ["updates", '{"updates":[]}', true],

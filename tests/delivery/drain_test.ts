@@ -74,7 +74,7 @@ Deno.test("drain() keeps a command's events in order, past a refusal too", async
   assertEquals(sent, ["a1", "b1", "a1", "a2"]); // … until a1 is set aside.
 });
 
-Deno.test("drain() stops when the server takes no more for now", async () => {
+Deno.test("drain() stops when the server accepts no more for now", async () => {
   const { sent, run } = await setUp([log("a"), log("b")]);
   assertEquals((await run(() => ({ kind: "delivered", isLast: true }))).delivered, 1);
   assertEquals(sent, ["a"]);
@@ -290,7 +290,7 @@ Deno.test("drain() sends once per drain what is not attributed, and nothing of i
   }
 });
 
-Deno.test("drain() sends what was set aside and put back meanwhile in the next round", async () => {
+Deno.test("drain() sends a dead letter that was requeued meanwhile in the next drain", async () => {
   const others = Array.from({ length: 40 }, (_, n) => log(`${n}`));
   const { buffer, sent, run } = await setUp([log("bad"), ...others]);
   const answer = (body: string) => {

@@ -36,7 +36,7 @@ function refusal(id: string, parts: Partial<StoredEvent> = {}): ReportRefusal {
 
 const at = { nowMs: 0, random: () => 0.5 };
 
-Deno.test("broke() blames no event while nothing gets through", () => {
+Deno.test("failed() attributes nothing to an event while nothing gets through", () => {
   const attribution = new FailureAttribution();
   assertEquals(attribution.failed(refusal("a"), at), "unknown");
   for (let count = 0; count < 20; count++) {
@@ -44,7 +44,7 @@ Deno.test("broke() blames no event while nothing gets through", () => {
   }
 });
 
-Deno.test("broke() blames an event once another has got through since", () => {
+Deno.test("failed() attributes a failure to the event once another has got through since", () => {
   const attribution = new FailureAttribution();
   assertEquals(attribution.failed(refusal("a"), at), "unknown");
   attribution.delivered(event("b"));
@@ -52,7 +52,7 @@ Deno.test("broke() blames an event once another has got through since", () => {
   assertEquals(attribution.failed(refusal("a"), at), "still_unknown"); // Once for each proof.
 });
 
-Deno.test("delivered() blames the half that failed, once, whichever came first", () => {
+Deno.test("delivered() attributes the failure to the half that failed, once, whichever came first", () => {
   const first = new FailureAttribution();
   first.bisected("whole", ["a", "b"], true);
   assertEquals(first.failed(refusal("a"), at), "unknown");
@@ -64,7 +64,7 @@ Deno.test("delivered() blames the half that failed, once, whichever came first",
   assertEquals(second.failed(refusal("b"), at), "its_own");
 });
 
-Deno.test("delivered() blames nobody where both halves got through", () => {
+Deno.test("delivered() attributes nothing where both halves got through", () => {
   const attribution = new FailureAttribution();
   attribution.bisected("whole", ["a", "b"], true);
   assertEquals([attribution.delivered(event("a")), attribution.delivered(event("b"))], [
@@ -74,7 +74,7 @@ Deno.test("delivered() blames nobody where both halves got through", () => {
   assertEquals(attribution.failed(refusal("c"), at), "unknown");
 });
 
-Deno.test("a refusal is tried again in a minute, a doubt in up to an hour", () => {
+Deno.test("a refused event is sent again in a minute, an unattributed one in up to an hour", () => {
   const attribution = new FailureAttribution();
   attribution.refused(refusal("a"), 0);
   assertEquals([attribution.notBeforeMs("a"), attribution.nextMs(0)], [60_000, 60_000]);
@@ -90,7 +90,7 @@ Deno.test("a refusal is tried again in a minute, a doubt in up to an hour", () =
   assertEquals(attribution.notBeforeMs("b"), -Infinity);
 });
 
-Deno.test("recovered() lets each doubt be tried once before its time, and that counts for nothing", () => {
+Deno.test("recovered() lets each postponed event be tried once ahead of time, which counts for nothing", () => {
   const attribution = new FailureAttribution();
   for (let count = 0; count < 9; count++) {
     attribution.failed(refusal("a"), {
@@ -109,7 +109,7 @@ Deno.test("recovered() lets each doubt be tried once before its time, and that c
   assertEquals(attribution.failed(refusal("a"), { nowMs: 3_600_000, random: () => 1 }), "its_own");
 });
 
-Deno.test("halves go on waiting where the whole stopped, and one is blamed when others get through", () => {
+Deno.test("halves go on waiting where the whole stopped, and one is attributed when others get through", () => {
   const attribution = new FailureAttribution();
   for (let count = 0; count < 9; count++) {
     attribution.failed(refusal("whole"), {
@@ -125,7 +125,7 @@ Deno.test("halves go on waiting where the whole stopped, and one is blamed when 
   assertEquals(attribution.failed(refusal("b"), at), "its_own");
 });
 
-Deno.test("broke() asks about ever smaller parts no more where many events are in doubt", () => {
+Deno.test("failed() allows no ever smaller parts while many events are postponed", () => {
   const attribution = new FailureAttribution();
   for (let count = 0; count < 8; count++) attribution.failed(refusal(`e${count}`), at);
   assertEquals(attribution.failed(refusal("e0"), at), "still_unknown", "eight in doubt");
@@ -133,7 +133,7 @@ Deno.test("broke() asks about ever smaller parts no more where many events are i
   assertEquals(attribution.failed(refusal("e0"), at), "unknown", "nine in doubt");
 });
 
-Deno.test("a doubt is tried again after a minute at least, and two at most the first time", () => {
+Deno.test("an unattributed event is sent again after a minute at least, and two at most the first time", () => {
   const waits = (random: () => number) => {
     const attribution = new FailureAttribution();
     attribution.failed(refusal("a"), { nowMs: 500, random });
@@ -142,7 +142,7 @@ Deno.test("a doubt is tried again after a minute at least, and two at most the f
   assertEquals([waits(() => 0), waits(() => 1)], [60_500, 120_500]);
 });
 
-Deno.test("delivered() blames no half a second time, nor one that was blamed before", () => {
+Deno.test("delivered() attributes nothing to a half twice, nor to one that it was attributed to before", () => {
   const attribution = new FailureAttribution();
   attribution.bisected("whole", ["a", "b"], true);
   attribution.refused(refusal("a"), 0);
@@ -178,7 +178,7 @@ Deno.test("clear() forgets who waits, who is whose half, and what was proven", (
   assertEquals(attribution.failed(refusal("e"), at), "unknown");
 });
 
-Deno.test("split() that left one part, or none, makes no halves", () => {
+Deno.test("bisected() with one part, or none, records no halves", () => {
   const attribution = new FailureAttribution();
   attribution.failed(refusal("whole"), at);
   attribution.bisected("whole", ["a"], false);
@@ -189,7 +189,7 @@ Deno.test("split() that left one part, or none, makes no halves", () => {
   assertEquals(attribution.failed(refusal("a"), at), "unknown");
 });
 
-Deno.test("split() of an event that was to attribution lets its halves begin anew", () => {
+Deno.test("bisected() of an event that caused its failure lets its halves begin anew", () => {
   const attribution = new FailureAttribution();
   for (let count = 0; count < 9; count++) attribution.failed(refusal("whole"), at);
   attribution.bisected("whole", ["a", "b"], true);
@@ -207,7 +207,7 @@ Deno.test("postponedBeyond() names what waits longer than an instant, without it
   assertEquals(attribution.postponedBeyond(-Infinity), []);
 });
 
-Deno.test("delivered() blames no half that has not been sent itself", () => {
+Deno.test("delivered() attributes nothing to a half that has not been sent itself", () => {
   const attribution = new FailureAttribution();
   attribution.failed(refusal("whole"), at);
   attribution.bisected("whole", ["a", "b"], false);
@@ -256,7 +256,7 @@ Deno.test("postponedBeyond() has nothing wait for a single item", () => {
   assertEquals(attribution.postponedBeyond(0), [{ id: "a", commandId: null, place: 1 }]);
 });
 
-Deno.test("broke() blames a part whose list has others that got through, but no long row of them", () => {
+Deno.test("failed() attributes a failure to a part whose list has others that got through, but no long row of them", () => {
   const attribution = new FailureAttribution();
   const other = (id: string) => {
     const told = refusal(id);

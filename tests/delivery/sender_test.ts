@@ -32,7 +32,7 @@ async function tell(bad: readonly number[], change: (world: World) => void = () 
   return { world, arrived, requests: world.server.count("/updates") };
 }
 
-Deno.test("one bad item of 200, wherever it is: 199 arrive, one is set aside, in 18 requests", async () => {
+Deno.test("one bad item of 200, wherever it is: 199 arrive, one is dead-lettered, in 18 requests", async () => {
   for (const bad of [0, 1, 24, 99, 100, 137, 198, 199]) {
     const { world, arrived, requests } = await tell([bad]);
     assertEquals(new Set(arrived.map((update) => update.package_name)).size, ITEMS - 1);
@@ -46,7 +46,7 @@ Deno.test("one bad item of 200, wherever it is: 199 arrive, one is set aside, in
   }
 });
 
-Deno.test("one bad item is found by halves, whichever way the server says no to it", async () => {
+Deno.test("one bad item is found by bisecting, with whichever status the server refuses it", async () => {
   for (const status of [400, 413, 422, 500]) {
     const { world, arrived } = await tell([77], ({ server }) => {
       server.poison = { text: "dreadful", status };
@@ -66,7 +66,7 @@ Deno.test("several bad items are each alone in the end, and all others arrive", 
   assertEquals(world.buffer.counts().setAside, bad.length);
 });
 
-Deno.test("a server that breaks over every report for a day costs no attempt but one", async () => {
+Deno.test("a server that fails on every report for a day costs no attempt but one", async () => {
   const { world, arrived } = await tell([], ({ server, system }) => {
     server.poison = { text: "scan", status: 500 };
     void system.clock.sleep(86_400_000, new AbortController().signal).then(() => {
@@ -123,7 +123,7 @@ async function perStep(world: World, { steps, stepMs }: { steps: number; stepMs:
   return counts;
 }
 
-Deno.test("a server that breaks over all of a backlog gets a few reports, and its rest", async () => {
+Deno.test("a server that fails on all of a backlog gets a few reports, then the report breaker opens", async () => {
   for (const status of [500, 404]) {
     const world = await backlog(900, status);
     assertEquals(world.server.count("/logs"), 3);
@@ -146,7 +146,7 @@ Deno.test("a server that breaks over all of a backlog gets a few reports, and it
   }
 });
 
-Deno.test("host facts that a server has nowhere to keep are no sign that it takes the rest", async () => {
+Deno.test("host facts for which a server has no route are no sign that it accepts reports", async () => {
   const world = await backlog(1, 404);
   world.systemInfo = {
     kind: "system_info",
@@ -164,7 +164,7 @@ Deno.test("host facts that a server has nowhere to keep are no sign that it take
   await end(world);
 });
 
-Deno.test("the rest is kept when more is appended, and ended by a report that gets through", async () => {
+Deno.test("the report breaker stays open when more is appended, and closes when a report gets through", async () => {
   const world = await backlog(6, 500);
   await world.advance(10 * MINUTE_MS);
   const before = world.server.count("/logs");
@@ -185,7 +185,7 @@ Deno.test("the rest is kept when more is appended, and ended by a report that ge
   await end(world);
 });
 
-Deno.test("a hundred events that it breaks over do not hold up the good one behind them for ever", async () => {
+Deno.test("a hundred events that it fails on do not hold up the good one behind them for ever", async () => {
   const world = await backlog(100, 500, false);
   world.buffer.append([log("good")]);
   await tellNow(world);
@@ -207,7 +207,7 @@ Deno.test("a server that refuses all of a backlog hears one a second, each at mo
   await end(world);
 });
 
-Deno.test("a ramp climbs by what gets through, and by nothing else", async () => {
+Deno.test("slow start advances by what gets through, and by nothing else", async () => {
   const world = new World();
   world.server.poison = { text: "bad", status: 400 };
   await world.start();
@@ -220,7 +220,7 @@ Deno.test("a ramp climbs by what gets through, and by nothing else", async () =>
   await end(world);
 });
 
-Deno.test("a ramp is over when all is told: what comes later goes out at once", async () => {
+Deno.test("slow start is over when the buffer is empty: later events go out at once", async () => {
   const world = new World();
   await world.start();
   world.buffer.append([log("left")]);
@@ -234,7 +234,7 @@ Deno.test("a ramp is over when all is told: what comes later goes out at once", 
   await end(world);
 });
 
-Deno.test("what is delivered is told, one event as well as many, with what is left", async () => {
+Deno.test("deliveries are logged, one event as well as many, with the number of pending events", async () => {
   const world = new World();
   await world.start();
   world.buffer.append([log("a"), log("b")]);
@@ -266,7 +266,7 @@ Deno.test("a report that fails spends the server's window too, where it says so"
   }
 });
 
-Deno.test("resetConnection() ends the rest too: it is a person's word", async () => {
+Deno.test("resetConnection() closes the report breaker too, as an operator asks for it", async () => {
   const world = await backlog(50, 500);
   await world.advance(60 * MINUTE_MS);
   world.server.poison = null;
@@ -303,7 +303,7 @@ Deno.test("an answer that says nothing of the event costs it no attempt, and end
   }
 });
 
-Deno.test("a stop that is cut off in the middle of its reports begins no other report, and refuses none", async () => {
+Deno.test("a shutdown whose deadline passes in the middle of its reports begins no other report, and refuses none", async () => {
   const world = new World();
   const { sendHttp } = world.server;
   world.server.sendHttp = (request) => {
@@ -319,7 +319,7 @@ Deno.test("a stop that is cut off in the middle of its reports begins no other r
   assertEquals(world.log.told("step failed"), []);
 });
 
-Deno.test("a server that breaks over reports is told of with the seconds until it is tried again", async () => {
+Deno.test("a server that fails on reports is logged with the seconds until the next attempt", async () => {
   const world = await backlog(0, 500, false);
   await world.advance(60 * MINUTE_MS); // The clock does not begin at nothing.
   world.buffer.append(Array.from({ length: 9 }, (_, n) => log(`c${n}`, "bad")));
@@ -352,7 +352,7 @@ Deno.test("ten reports are a burst, which is begun on a server whose health is k
   }
 });
 
-Deno.test("an event that was set aside and is sent again by a person does not wait", async () => {
+Deno.test("a dead letter that an operator requeues does not wait", async () => {
   const world = new World();
   world.maxAttempts = 2;
   world.server.poison = { text: "dreadful", status: 409 };
@@ -376,7 +376,7 @@ Deno.test("an event that was set aside and is sent again by a person does not wa
   await world.stop();
 });
 
-Deno.test("lists that a server breaks over are counted as wholes too: after three reports they go slowly", async () => {
+Deno.test("lists that a server fails on are counted as wholes too: after three reports they go slowly", async () => {
   const world = await backlog(0, 500, false);
   world.server.poison = { text: "dreadful", status: 500 };
   const everything = new Set(Array.from({ length: ITEMS }, (_, number) => number));
@@ -392,7 +392,7 @@ Deno.test("lists that a server breaks over are counted as wholes too: after thre
   await end(world);
 });
 
-Deno.test("what is new is sent at once, though all that waits was put off a moment ago", async () => {
+Deno.test("a new event is sent at once, though all pending ones were postponed a moment ago", async () => {
   const world = await backlog(2, 409);
   await world.advance(5_000);
   assertEquals(world.buffer.list().map(({ attempts }) => attempts), [1, 1]);

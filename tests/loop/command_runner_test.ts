@@ -201,7 +201,7 @@ Deno.test("idleOrStuck() is idle when all is done", async () => {
   assertEquals(await runner.idleOrStuck(), "idle");
 });
 
-Deno.test("take() passes over a command that waits or runs, and takes it again when it is done", async () => {
+Deno.test("enqueue() ignores a command that waits or runs, and accepts it again when it is done", async () => {
   const ran: string[] = [];
   const { runner, commands: [command] } = await setUp({
     repeatable: true,
@@ -301,7 +301,7 @@ Deno.test("take() keeps what completes a command's events with them, whatever be
   }
 });
 
-Deno.test("take() wakes the loop for what a command tells early, and not for nothing", async () => {
+Deno.test("enqueue() wakes the loop for what a command appends early, and not for nothing", async () => {
   let woken = 0;
   const made = await setUp({
     repeatable: true,

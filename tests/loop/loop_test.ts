@@ -120,7 +120,7 @@ Deno.test("run() waits between failures as the backoff says, and not longer", ()
     }
   }));
 
-Deno.test("run() asks a doubtful server's health before anything else", () =>
+Deno.test("run() checks the health of a server that failed before anything else", () =>
   inWorld(async (world) => {
     world.server.mood = { kind: "gone" };
     await world.advance(INTERVAL_MS * 1.7);
@@ -248,7 +248,7 @@ Deno.test("run() reports a command whose handler throws", () =>
     assertEquals(world.journal.unfinished(), []);
   }));
 
-Deno.test("run() sets a refused event aside and delivers the others", () =>
+Deno.test("run() dead-letters a refused event and delivers the others", () =>
   inWorld(async (world) => {
     world.server.poison = { text: "bad", status: 400 };
     world.buffer.append([log("bad"), log("good")]);

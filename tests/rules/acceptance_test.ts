@@ -226,7 +226,7 @@ function errors(world: World): string[] {
 
 const DELETED = ["operator action required: this agent was deleted on the server"];
 
-Deno.test("a deleted agent notices within an hour, says so, and cuts nothing in halves", () =>
+Deno.test("a deleted agent notices within an hour, says so, and bisects nothing", () =>
   inWorld(async (world) => {
     world.systemInfo = FACTS;
     await world.advance(3_600_000);
@@ -253,7 +253,7 @@ Deno.test("a deleted agent notices within an hour, says so, and cuts nothing in 
     assertEquals(world.saved.at(-1)?.connection.operatorAction, null);
   }));
 
-Deno.test("a report that breaks has a deleted agent ask at once, before anything is cut in halves", () =>
+Deno.test("a report that fails has a deleted agent ask at once, before anything is bisected", () =>
   inWorld(async (world) => {
     world.systemInfo = FACTS;
     await world.advance(2 * INTERVAL_MS);

@@ -42,6 +42,16 @@ export function toSavedInstant(ms: number, at: TwoClocks): number {
   return Math.min(LAST_INSTANT_MS, Math.max(-LAST_INSTANT_MS, epochMs));
 }
 
+/** Restores the saved instant of a past event as a monotonic one, which is never in the future. */
+export function pastInstant(savedMs: number, at: TwoClocks): number {
+  return at.monotonicMs + Math.min(0, savedMs - at.nowMs);
+}
+
+/** Restores the saved end of a wait as a monotonic instant, at most `longestMs` ahead. */
+export function futureInstant(savedMs: number, at: TwoClocks, longestMs: number): number {
+  return at.monotonicMs + Math.min(longestMs, savedMs - at.nowMs);
+}
+
 /** Truncates a reason to what `savedReason` accepts. */
 export function toSavedReason(reason: string): string {
   return reason.slice(0, LONGEST_REASON);
@@ -107,8 +117,7 @@ export function restoreBreaker(
   longestOpenMs: number,
 ): Breaker {
   if (saved.state === "closed") return saved;
-  const sinceMs = at.monotonicMs + Math.min(0, saved.sinceMs - at.nowMs);
+  const sinceMs = pastInstant(saved.sinceMs, at);
   if (saved.state === "half_open") return { ...saved, sinceMs };
-  const leftMs = Math.min(longestOpenMs, saved.untilMs - at.nowMs);
-  return { ...saved, sinceMs, untilMs: at.monotonicMs + leftMs };
+  return { ...saved, sinceMs, untilMs: futureInstant(saved.untilMs, at, longestOpenMs) };
 }

@@ -5,6 +5,8 @@
 
 import * as v from "valibot";
 import {
+  futureInstant,
+  pastInstant,
   restoreBreaker,
   saveBreaker,
   savedBreaker,
@@ -110,8 +112,7 @@ export function restoreConnection(
   longest: LongestConnectionWaits,
 ): ConnectionState {
   const { breaker, paths, outage, doubt, needsPerson } = saved;
-  const past = (ms: number) => at.monotonicMs + Math.min(0, ms - at.nowMs);
-  const future = (ms: number) => at.monotonicMs + Math.min(longest.notBeforeMs, ms - at.nowMs);
+  const future = (ms: number) => futureInstant(ms, at, longest.notBeforeMs);
   const restorePath = ({ failures, notBeforeMs }: SavedConnection["paths"]["check_in"]) => ({
     failures,
     notBeforeMs: notBeforeMs === null ? -Infinity : future(notBeforeMs),
@@ -119,15 +120,15 @@ export function restoreConnection(
   return {
     breaker: restoreBreaker(breaker, at, longest.openMs),
     paths: { check_in: restorePath(paths.check_in), delivery: restorePath(paths.delivery) },
-    outage: outage && { ...outage, sinceMs: past(outage.sinceMs) },
+    outage: outage && { ...outage, sinceMs: pastInstant(outage.sinceMs, at) },
     doubt: doubt && {
       ...doubt,
-      sinceMs: past(doubt.sinceMs),
+      sinceMs: pastInstant(doubt.sinceMs, at),
       ...("notBeforeMs" in doubt && { notBeforeMs: future(doubt.notBeforeMs) }),
     },
     operatorAction: needsPerson && {
       ...needsPerson,
-      sinceMs: past(needsPerson.sinceMs),
+      sinceMs: pastInstant(needsPerson.sinceMs, at),
       notBeforeMs: future(needsPerson.notBeforeMs),
     },
   };

@@ -26,6 +26,13 @@ export type Outcome =
   | { readonly kind: "unattributed" }
   | { readonly kind: "later"; readonly isUnanswered?: boolean };
 
+/** What an answer means for the queue and, with its reason, for the report breaker. */
+export interface Attributed {
+  readonly outcome: Outcome;
+  readonly verdict: Verdict;
+  readonly reason?: string;
+}
+
 /** An event that the server did not accept, and the server's reason. */
 export interface ReportRefusal {
   readonly event: StoredEvent;
@@ -195,13 +202,13 @@ export class FailureAttribution {
     event: StoredEvent,
     { status, why }: { status: number; why: string },
     at: { nowMs: number; random: Random },
-  ): { outcome: Outcome; verdict: Verdict } {
+  ): Attributed {
     const mayBeOneItem = ONE_ITEM.has(status);
     const refusal = { event, why, mayBeOneItem };
-    const refused = (isFinal: boolean) => ({
+    const refused = (isFinal: boolean): Attributed => ({
       outcome: { kind: "refused", ...refusal, isFinal },
       verdict: "neutral",
-    } as const);
+    });
     if (!UNCLEAR.has(status)) {
       this.refused(refusal, at.nowMs);
       return refused(this.isFinal(event.id));
@@ -214,7 +221,7 @@ export class FailureAttribution {
     const isBisected = mayBeOneItem && fault === "still_unknown" && !this.#hasBisected;
     this.#hasBisected ||= isBisected;
     const outcome: Outcome = isBisected ? { kind: "bisect", ...refusal } : { kind: "unattributed" };
-    return { outcome, verdict: "failure" };
+    return { outcome, verdict: "failure", reason: why };
   }
 
   /** Records that the server refuses this very event. */

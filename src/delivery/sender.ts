@@ -13,7 +13,6 @@ import {
   NEW_BREAKER,
   resetBreaker,
   settle,
-  type Verdict,
 } from "../breaker/breaker.ts";
 import { reportPolicy } from "../breaker/policies.ts";
 import type { EventBuffer, EventKey, EventKind, NewEvent, StoredEvent } from "../buffer/buffer.ts";
@@ -23,7 +22,7 @@ import type { Answer } from "../server/answer.ts";
 import { type Client, isAgentUnknown, NO_ROUTE, type Report } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
 import { drain, type ReportSender } from "./drain.ts";
-import { FailureAttribution, type Outcome } from "./failure_attribution.ts";
+import { type Attributed, FailureAttribution, type Outcome } from "./failure_attribution.ts";
 import { NEW_WINDOW, nextAllowedMs, recordAnswer, recordThrottled } from "./rate_limiter.ts";
 import {
   advanceSlowStart,
@@ -84,13 +83,6 @@ const NO_PORTION: Portion = {
   deadlineSignal: AbortSignal.abort(new Error("no drain is running")),
   sent: 0,
 };
-
-/** An answer's meaning for the queue and for the report breaker. */
-interface Attributed {
-  readonly outcome: Outcome;
-  readonly verdict: Verdict;
-  readonly why?: string;
-}
 
 /** The server has not judged the event. */
 const LATER: Attributed = { outcome: { kind: "later" }, verdict: "neutral" };
@@ -210,13 +202,14 @@ export class Sender implements ReportSender {
     if (!admission.admitted) return { kind: "later" };
     const { permit } = admission;
     this.#inFlight += 1;
-    let result: Attributed | null = null;
+    let { verdict, reason = "" } = LATER;
     try {
-      result = await this.#report(event, this.#portion);
-      return result.outcome;
+      const attributed = await this.#report(event, this.#portion);
+      ({ verdict, reason = "" } = attributed);
+      return attributed.outcome;
     } finally {
       this.#inFlight -= 1;
-      this.#settle({ permit, verdict: result?.verdict ?? "neutral", reason: result?.why ?? "" });
+      this.#settle({ permit, verdict, reason });
     }
   }
 
@@ -317,11 +310,7 @@ export class Sender implements ReportSender {
     const { clock, random } = this.#deps;
     const { failedReports } = this.#slowStart;
     this.#slowStart = { ...this.#slowStart, failedReports: failedReports + 1 };
-    const attributed = this.#attribution.attribute(event, refusal, {
-      nowMs: clock.monotonicMs(),
-      random,
-    });
-    return { ...attributed, why: refusal.why };
+    return this.#attribution.attribute(event, refusal, { nowMs: clock.monotonicMs(), random });
   }
 
   /** The server can be asked whether it has a command's log: the next check-in does. */

@@ -85,7 +85,12 @@ export class CommandRunner {
    * While the disk refuses to read, it tries again.
    */
   resume(signal: AbortSignal): void {
-    if (!this.#resumeNow(signal)) void this.#resumeLater(signal).catch(() => {});
+    if (this.#resumeNow(signal)) return;
+    const { clock } = this.#deps;
+    const retry = async () => {
+      do await clock.sleep(DISK_RETRY_MS, signal); while (!this.#resumeNow(signal));
+    };
+    void retry().catch(() => {});
   }
 
   #resumeNow(signal: AbortSignal): boolean {
@@ -98,10 +103,6 @@ export class CommandRunner {
       if (error instanceof DatabaseError) return false;
       throw error;
     }
-  }
-
-  async #resumeLater(signal: AbortSignal): Promise<void> {
-    do await this.#deps.clock.sleep(DISK_RETRY_MS, signal); while (!this.#resumeNow(signal));
   }
 
   /** Enqueues a command that is in the journal; one that already waits or runs is ignored. */

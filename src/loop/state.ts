@@ -4,7 +4,13 @@
  */
 
 import * as v from "valibot";
-import { savedInstant, toSavedInstant, type TwoClocks } from "../breaker/saved.ts";
+import {
+  futureInstant,
+  pastInstant,
+  savedInstant,
+  toSavedInstant,
+  type TwoClocks,
+} from "../breaker/saved.ts";
 import {
   type LongestConnectionWaits,
   restoreConnection,
@@ -88,10 +94,9 @@ export function readStoredState(text: string): StoredState | undefined {
 
 /** Restores a saved state: no cause in the future, no wait over `longest`. */
 export function decodeState(saved: StoredState, at: TwoClocks, longest: LongestWaits): AgentState {
-  const past = (ms: number | null) =>
-    ms === null ? null : at.monotonicMs + Math.min(0, ms - at.nowMs);
+  const past = (ms: number | null) => ms === null ? null : pastInstant(ms, at);
   const future = (ms: number | null, longestMs: number) =>
-    ms === null ? null : at.monotonicMs + Math.min(longestMs, ms - at.nowMs);
+    ms === null ? null : futureInstant(ms, at, longestMs);
   return {
     connection: restoreConnection(saved.connection, at, longest),
     rapidUntilMs: future(saved.rapidUntilMs, longest.rapidMs),

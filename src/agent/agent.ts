@@ -1,6 +1,6 @@
 /** Wires an agent together: given a system, a configuration and an identity, one that is ready. */
 
-import { longestScannerOpenMs } from "../breaker/scanner.ts";
+import { connectionPolicies, longestScannerOpenMs } from "../breaker/policies.ts";
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/command.ts";
 import { failureEvent } from "../commands/command_log.ts";
@@ -11,14 +11,13 @@ import type { Config } from "../config.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, saveIdentity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
-import { Connection } from "../loop/connection.ts";
+import { Connection } from "../connection/connection.ts";
 import { Loop } from "../loop/loop.ts";
-import { LONGEST_RAPID_MS } from "../loop/rapid.ts";
-import { Session } from "../loop/session.ts";
-import { type LoopState, NEW_STATE } from "../loop/state.ts";
-import { NEEDS_PERSON_WAIT_MS } from "../loop/doubt.ts";
-import { connectionPolicies } from "../loop/transition.ts";
-import { Worker } from "../loop/worker.ts";
+import { LONGEST_RAPID_MS } from "../loop/schedule.ts";
+import { Session } from "../connection/session.ts";
+import { type AgentState, NEW_STATE } from "../loop/state.ts";
+import { OPERATOR_WAIT_MS } from "../connection/state.ts";
+import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
 import type { Secrets } from "../secrets.ts";
@@ -77,7 +76,7 @@ export async function makeAgent(parts: AgentParts): Promise<Agent> {
   });
   const intervalMs = identity.intervalMs ?? config.polling.intervalMs;
   const longest = {
-    notBeforeMs: 2 * NEEDS_PERSON_WAIT_MS,
+    notBeforeMs: 2 * OPERATOR_WAIT_MS,
     openMs: config.breaker.maxOpenMs,
     rapidMs: LONGEST_RAPID_MS,
     intervalMs: 2 * intervalMs,
@@ -173,7 +172,7 @@ interface LoopIngredients {
   readonly client: Client;
   readonly store: StateStore;
   readonly tokens: Tokens;
-  readonly state: LoopState;
+  readonly state: AgentState;
   readonly intervalMs: number;
   readonly guard: ScannerGuard;
 }
@@ -183,6 +182,16 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
   const { clock, random } = system;
   const { client, store, state, intervalMs, guard, tokens } = ingredients;
   const { buffer, journal } = store;
+  const session = new Session({
+    clock,
+    random,
+    log,
+    renew: (signal) => client.renew(identity.agentId, identity.refreshToken, { signal }),
+    saveToken: (accessToken) => {
+      tokens.current = { ...identity, accessToken };
+      return saveIdentity(system, stateDirectory, tokens.current);
+    },
+  }, identity);
   const connection = new Connection({
     clock,
     random,
@@ -194,19 +203,10 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     }),
     isRapid: () => loop.isRapid,
     callLimitMs: longestCallMs(config),
-    checkHealth: (limits) => client.health(limits),
+    client,
+    session,
     countPending: () => buffer.countWaiting().pending,
   }, state.connection);
-  const session = new Session({
-    clock,
-    random,
-    log,
-    renew: (signal) => client.renew(identity.agentId, identity.refreshToken, { signal }),
-    keepToken: (accessToken) => {
-      tokens.current = { ...identity, accessToken };
-      return saveIdentity(system, stateDirectory, tokens.current);
-    },
-  }, identity);
   const collectSystemInfo = async (): Promise<NewEvent> => {
     const facts = await hostFacts(system);
     const nowMs = clock.nowMs();
@@ -215,7 +215,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     const scans = await readLastScans(system.files, stateDirectory).catch(() => ({}));
     return systemInfoEvent(facts, nowMs, lastReboot(scans, startedMs));
   };
-  const worker = new Worker({
+  const runner = new CommandRunner({
     clock,
     log,
     journal,
@@ -231,7 +231,7 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     }),
     reportFailure: failureEvent,
     completeEvents: (command, events) => withRowAgain(system, stateDirectory, { command, events }),
-    onEarly: () => loop.afterAppend(),
+    onAppend: () => loop.afterAppend(),
     onDone: (outcome) => loop.afterCommand(outcome),
   });
   const describeHost = hostDescriber(system, () => {
@@ -252,16 +252,15 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     random,
     log,
     connection,
-    session,
     client,
     buffer,
     journal,
-    worker,
+    runner,
     backoff: config.backoff,
     polling: { ...config.polling, intervalMs },
     describeHost,
     collectSystemInfo,
-    saveState: keeper<LoopState>(
+    saveState: keeper<AgentState>(
       log,
       "state",
       // After a power cut the state before a check-in does as well: one sync is enough.

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { NEW_BREAKER } from "../breaker/breaker.ts";
 import { decodeJson } from "../json.ts";
 import type { Log } from "../log.ts";
-import { resetConnection } from "../loop/transition.ts";
+import { resetConnection } from "../connection/state.ts";
 import type { System } from "../system/system.ts";
 import { HeldError, holdState } from "./hold_state.ts";
 import { loadScannerBreakers, saveScannerBreakers } from "./scanner_breakers_file.ts";

@@ -151,7 +151,7 @@ async function registrationRefusal(client: Client, answer: Answer<unknown>): Pro
     return refusal("register", answer, adviceOn(answer));
   }
   const why = `the server says "${health.value.status}": it has not been set up yet`;
-  return refusal("register", { kind: "needs_person", why }, SETUP_ADVICE);
+  return refusal("register", { kind: "operator_required", why }, SETUP_ADVICE);
 }
 
 function refusal(action: string, answer: Answer<unknown>, next: string | undefined): EnrolError {
@@ -170,7 +170,8 @@ function explain(answer: Answer<unknown>): string {
       return `the server wants fewer requests (${answer.why})`;
     case "failed":
     case "refused":
-    case "needs_person":
+    case "report_failed":
+    case "operator_required":
       return answer.why;
   }
 }

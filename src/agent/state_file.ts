@@ -2,10 +2,10 @@
 
 import type { Log } from "../log.ts";
 import {
+  type AgentState,
   decodeState,
   encodeState,
   type LongestWaits,
-  type LoopState,
   NEW_STATE,
   readStoredState,
   type StoredState,
@@ -22,7 +22,7 @@ export async function loadState(
   { files, clock }: Parts,
   stateDirectory: string,
   options: { longest: LongestWaits; log: Log },
-): Promise<LoopState> {
+): Promise<AgentState> {
   const path = `${stateDirectory}/${FILE}`;
   const text = await files.readText("read state", path);
   if (text === undefined) return NEW_STATE;
@@ -45,7 +45,7 @@ export async function showState(
 export async function saveState(
   { files, clock }: Parts,
   stateDirectory: string,
-  state: LoopState,
+  state: AgentState,
   { durability = "name" }: { durability?: Durability } = {},
 ): Promise<void> {
   const text = encodeState(state, instant(clock));

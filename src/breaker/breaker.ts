@@ -1,15 +1,16 @@
 /**
- * The circuit breaker as a pure machine: a state and the instant go in, a new state comes out. It
- * has no clock, no timer and no opinion on what it guards; `connection.ts` has the server's numbers.
+ * The circuit breaker as a pure machine: a state and the instant go in, a new state comes out. It has
+ * no clock and no timer; `policies.ts` has the numbers for each thing that it guards.
  */
 
+import type { Log } from "../log.ts";
 import type { Random } from "../system/system.ts";
 
 /**
- * A breaker's state, fit to be saved. Instants are the caller's, of one clock throughout.
+ * A breaker's state, which can be saved. All instants come from one clock, that of the caller.
  *
- * `generation` grows with every transition, so that a result can be told from one of an earlier
- * state. `failures` counts since the last success, `trips` the openings since then.
+ * `generation` grows with every transition, which identifies the results of an earlier state.
+ * `failures` counts since the last success, `trips` the openings since then.
  */
 export type Breaker =
   | {
@@ -19,27 +20,27 @@ export type Breaker =
     /** The latest results, newest last: `true` is a failure. */
     readonly recent: readonly boolean[];
   }
-  | {
+  | Tripped & {
     readonly state: "open";
-    readonly generation: number;
-    readonly failures: number;
-    readonly trips: number;
-    readonly reason: string;
-    /** When it first opened, retries since then included. */
-    readonly sinceMs: number;
     /** Open until this instant and not at it. */
     readonly untilMs: number;
   }
-  | {
+  | Tripped & {
     readonly state: "half_open";
-    readonly generation: number;
-    readonly failures: number;
-    readonly trips: number;
-    readonly reason: string;
-    readonly sinceMs: number;
-    /** When the one probe's slot is taken back; `null`: no probe is out. */
+    /** When the slot of the running probe is free again; `null`: no probe is running. */
     readonly probeUntilMs: number | null;
+    /** Probes that failed without opening it again. @default 0 */
+    readonly failedProbes?: number;
   };
+
+interface Tripped {
+  readonly generation: number;
+  readonly failures: number;
+  readonly trips: number;
+  readonly reason: string;
+  /** When it first opened, retries since then included. */
+  readonly sinceMs: number;
+}
 
 /** When a breaker opens, and for how long. */
 export interface BreakerPolicy {
@@ -49,29 +50,31 @@ export interface BreakerPolicy {
   readonly windowFailures: number;
   /** 0: no window. */
   readonly windowSize: number;
+  /** Probes, one after the other, of which the last failure opens a half-open breaker. @default 1 */
+  readonly halfOpenCalls?: number;
   readonly probeTimeoutMs: number;
   /** How long it stays open, in ms. */
   openMs(standing: { failures: number; trips: number }, random: Random): number;
 }
 
-/** Leave to make one call; hand it back with the call's outcome. */
+/** Permission to make one call; it is returned with the call's outcome. */
 export interface Permit {
   readonly generation: number;
   /** Whether this call is the one that decides if a half-open breaker closes. */
   readonly probe: boolean;
 }
 
-/** What a call said about the thing that is guarded; `neutral`: nothing. */
+/** What a call shows about the health of what is guarded; `neutral`: nothing. */
 export type Verdict = "success" | "failure" | "neutral";
 
-/** The instant, the rules and the chance that a step of the machine needs. */
+/** The instant, the rules and the randomness that a step of the machine needs. */
 export interface BreakerStep {
   readonly nowMs: number;
   readonly policy: BreakerPolicy;
   readonly random: Random;
 }
 
-/** A breaker that has seen nothing. */
+/** A breaker without any result. */
 export const NEW_BREAKER: Breaker = { state: "closed", generation: 0, failures: 0, recent: [] };
 
 /**
@@ -84,17 +87,9 @@ export function advance(breaker: Breaker, step: BreakerStep): Breaker {
       return breaker;
     case "open": {
       if (step.nowMs < breaker.untilMs) return breaker;
-      const { failures, trips, reason, sinceMs } = breaker;
+      const { untilMs: _, ...tripped } = breaker;
       const generation = breaker.generation + 1;
-      return {
-        state: "half_open",
-        generation,
-        failures,
-        trips,
-        reason,
-        sinceMs,
-        probeUntilMs: null,
-      };
+      return { ...tripped, state: "half_open", generation, probeUntilMs: null };
     }
     case "half_open":
       if (breaker.probeUntilMs === null || step.nowMs < breaker.probeUntilMs) return breaker;
@@ -102,14 +97,19 @@ export function advance(breaker: Breaker, step: BreakerStep): Breaker {
   }
 }
 
-/** Lets an open breaker end at `untilMs`, where it would stay open for longer. */
+/** A breaker that an operator resets: closed, with a new generation. */
+export function resetBreaker(breaker: Breaker): Breaker {
+  return { ...NEW_BREAKER, generation: breaker.generation + 1 };
+}
+
+/** Lets an open breaker end at `untilMs` if it would stay open for longer. */
 export function shorten(breaker: Breaker, untilMs: number): Breaker {
   if (breaker.state !== "open" || breaker.untilMs <= untilMs) return breaker;
   return { ...breaker, untilMs };
 }
 
 /** The answer to "may I call?": a permit, or in how many ms to ask again. */
-export type Admission =
+type Admission =
   | { readonly admitted: true; readonly breaker: Breaker; readonly permit: Permit }
   | { readonly admitted: false; readonly breaker: Breaker; readonly retryInMs: number };
 
@@ -124,8 +124,7 @@ export function admit(breaker: Breaker, step: BreakerStep): Admission {
       return { admitted: false, breaker: current, retryInMs: current.untilMs - step.nowMs };
     case "half_open": {
       if (current.probeUntilMs !== null) {
-        const retryInMs = current.probeUntilMs - step.nowMs;
-        return { admitted: false, breaker: current, retryInMs };
+        return { admitted: false, breaker: current, retryInMs: current.probeUntilMs - step.nowMs };
       }
       const probeUntilMs = step.nowMs + step.policy.probeTimeoutMs;
       const probing = { ...current, probeUntilMs };
@@ -134,15 +133,27 @@ export function admit(breaker: Breaker, step: BreakerStep): Admission {
   }
 }
 
-/** What came of a call that was admitted. */
+/** How long a breaker rejects calls, in ms; the end of a running probe ends the wait as well. */
+export function breakerWaitMs(breaker: Breaker, nowMs: number): number {
+  switch (breaker.state) {
+    case "closed":
+      return 0;
+    case "open":
+      return breaker.untilMs - nowMs;
+    case "half_open":
+      return breaker.probeUntilMs === null ? 0 : breaker.probeUntilMs - nowMs;
+  }
+}
+
+/** The outcome of a call that was admitted. */
 export interface CallResult {
   readonly permit: Permit;
   readonly verdict: Verdict;
-  /** For people: why it failed. */
+  /** Why it failed, for logs and `status`. */
   readonly reason: string;
 }
 
-/** Takes in the outcome of a call. The late result of an earlier generation changes nothing. */
+/** Records the outcome of a call. The late result of an earlier generation changes nothing. */
 export function settle(breaker: Breaker, result: CallResult, step: BreakerStep): Breaker {
   const current = advance(breaker, step);
   const { permit, verdict, reason } = result;
@@ -161,11 +172,21 @@ export function settle(breaker: Breaker, result: CallResult, step: BreakerStep):
     case "half_open":
       if (!permit.probe) return current;
       if (verdict === "success") {
-        return { ...NEW_BREAKER, generation: current.generation + 1 };
+        return resetBreaker(current);
       }
       if (verdict === "neutral") return { ...current, probeUntilMs: null };
-      return open({ ...current, failures: current.failures + 1 }, reason, step);
+      return probeFailed({ ...current, failures: current.failures + 1 }, reason, step);
   }
+}
+
+function probeFailed(
+  breaker: Extract<Breaker, { state: "half_open" }>,
+  reason: string,
+  step: BreakerStep,
+): Breaker {
+  const failedProbes = (breaker.failedProbes ?? 0) + 1;
+  if (failedProbes >= (step.policy.halfOpenCalls ?? 1)) return open(breaker, reason, step);
+  return { ...breaker, probeUntilMs: null, failedProbes };
 }
 
 function open(breaker: Breaker, reason: string, step: BreakerStep): Breaker {
@@ -194,4 +215,66 @@ function isTooMuch(
   if (breaker.failures >= policy.consecutiveFailures) return true;
   if (policy.windowSize === 0) return false;
   return breaker.recent.filter(Boolean).length >= policy.windowFailures;
+}
+
+/** A change of a breaker's state. */
+interface BreakerTransition {
+  readonly from: Breaker["state"];
+  readonly to: Breaker["state"];
+  /** Why it opened; empty when it closes. */
+  readonly why: string;
+  /** In a row, up to here. */
+  readonly failures: number;
+  /** How long it will stay open, in ms; `null` in any other state. */
+  readonly openForMs: number | null;
+  /** Since it first opened, in ms; 0 when it opens now. */
+  readonly troubleMs: number;
+}
+
+/** The transition between two states of one breaker, or `null` if there was none. */
+export function breakerTransition(
+  before: Breaker,
+  after: Breaker,
+  nowMs: number,
+): BreakerTransition | null {
+  if (before.generation === after.generation) return null;
+  const sinceMs = before.state === "closed" ? nowMs : before.sinceMs;
+  return {
+    from: before.state,
+    to: after.state,
+    why: after.state === "closed" ? "" : after.reason,
+    failures: after.state === "closed" ? before.failures : after.failures,
+    openForMs: after.state === "open" ? after.untilMs - nowMs : null,
+    troubleMs: nowMs - sinceMs,
+  };
+}
+
+/** What a breaker guards: the connection, or a scanner with its name. */
+type Guarded = { readonly what: "connection" } | {
+  readonly what: "scanner";
+  readonly scanner: string;
+};
+
+/** Logs a transition in one line. */
+export function logTransition(log: Log, guarded: Guarded, transition: BreakerTransition): void {
+  const { what, ...name } = guarded;
+  const { from, to, why, failures } = transition;
+  const fields = { ...name, from, to };
+  switch (to) {
+    case "closed": {
+      const trouble_s = seconds(transition.troubleMs);
+      return log.info(`${what} breaker closed`, { ...fields, failures, trouble_s });
+    }
+    case "open": {
+      const open_for_s = seconds(transition.openForMs ?? 0);
+      return log.warning(`${what} breaker opened`, { ...fields, why, failures, open_for_s });
+    }
+    case "half_open":
+      return log.info(`${what} breaker half-open`, { ...fields, why, failures });
+  }
+}
+
+/** Seconds for a log, rounded to tenths. */
+export function seconds(ms: number): number {
+  return Math.round(ms / 100) / 10;
 }

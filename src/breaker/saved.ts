@@ -1,6 +1,6 @@
 /**
- * A breaker as it is saved: its instants since the Unix epoch, and held within bounds on the way in,
- * so that neither a clock that was set nor a damaged file can keep it open for longer than it may be.
+ * The saved form of a breaker. Its instants count since the Unix epoch, and reading clamps them, so
+ * that neither a changed clock nor a damaged file keeps a breaker open for longer than its rules say.
  */
 
 import * as v from "valibot";
@@ -42,6 +42,16 @@ export function toSavedInstant(ms: number, at: TwoClocks): number {
   return Math.min(LAST_INSTANT_MS, Math.max(-LAST_INSTANT_MS, epochMs));
 }
 
+/** Restores the saved instant of a past event as a monotonic one, which is never in the future. */
+export function pastInstant(savedMs: number, at: TwoClocks): number {
+  return at.monotonicMs + Math.min(0, savedMs - at.nowMs);
+}
+
+/** Restores the saved end of a wait as a monotonic instant, at most `longestMs` ahead. */
+export function futureInstant(savedMs: number, at: TwoClocks, longestMs: number): number {
+  return at.monotonicMs + Math.min(longestMs, savedMs - at.nowMs);
+}
+
 /** Truncates a reason to what `savedReason` accepts. */
 export function toSavedReason(reason: string): string {
   return reason.slice(0, LONGEST_REASON);
@@ -76,7 +86,7 @@ export interface TwoClocks {
   readonly monotonicMs: number;
 }
 
-/** The breaker to save. A probe that is out is not saved: after a restart nobody waits for it. */
+/** The breaker to save. A running probe is not saved: after a restart its result cannot arrive. */
 export function saveBreaker(breaker: Breaker, at: TwoClocks): SavedBreaker {
   const counts = {
     generation: toSavedCount(breaker.generation),
@@ -100,15 +110,14 @@ export function saveBreaker(breaker: Breaker, at: TwoClocks): SavedBreaker {
   }
 }
 
-/** A saved breaker to go on with: open for `longestOpenMs` more at most, never since the future. */
+/** Restores a breaker: open for `longestOpenMs` more at most, and never since a future instant. */
 export function restoreBreaker(
   saved: SavedBreaker,
   at: TwoClocks,
   longestOpenMs: number,
 ): Breaker {
   if (saved.state === "closed") return saved;
-  const sinceMs = at.monotonicMs + Math.min(0, saved.sinceMs - at.nowMs);
+  const sinceMs = pastInstant(saved.sinceMs, at);
   if (saved.state === "half_open") return { ...saved, sinceMs };
-  const leftMs = Math.min(longestOpenMs, saved.untilMs - at.nowMs);
-  return { ...saved, sinceMs, untilMs: at.monotonicMs + leftMs };
+  return { ...saved, sinceMs, untilMs: futureInstant(saved.untilMs, at, longestOpenMs) };
 }

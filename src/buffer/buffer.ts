@@ -1,6 +1,6 @@
 /**
  * The event buffer: everything the agent has to tell the server, on disk until the server has it.
- * Appending is durable before it returns; sending is `delivery.ts`, what goes first is `rules.ts`.
+ * Appending is durable before it returns; sending is `drain.ts`, what goes first is `rules.ts`.
  */
 
 /** What an event tells, which decides the call that carries it. */

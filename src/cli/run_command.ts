@@ -79,8 +79,8 @@ async function untilStopped(
       () => {}, // The agent stopped before the deadline.
     );
   });
-  const endHints = system.onHostEvent((hint) => agent.loop.takeHint(hint));
-  const signals = { stop: stop.signal, cut: deadline.signal };
+  const endHints = system.onHostEvent((event) => agent.loop.onHostEvent(event));
+  const signals = { shutdownSignal: stop.signal, deadlineSignal: deadline.signal };
   const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
   try {
     const outcome = await work;

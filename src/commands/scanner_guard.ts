@@ -4,9 +4,9 @@
  */
 
 import { admit, type Breaker, NEW_BREAKER, settle, type Verdict } from "../breaker/breaker.ts";
-import { breakerChange } from "../breaker/change.ts";
-import { tellChange } from "../breaker/change_log.ts";
-import { type ScannerBreakerSettings, scannerPolicy } from "../breaker/scanner.ts";
+import { breakerTransition } from "../breaker/breaker.ts";
+import { logTransition } from "../breaker/breaker.ts";
+import { type ScannerBreakerSettings, scannerPolicy } from "../breaker/policies.ts";
 import type { Log } from "../log.ts";
 import { failedReport, runScan, type ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner, ScanOptions } from "../scanners/scanner.ts";
@@ -110,8 +110,8 @@ export class ScannerGuard {
     const { log, system, keep } = this.#parts;
     const before = this.#breakerOf(name);
     if (before === breaker) return;
-    const change = breakerChange(before, breaker, system.clock.monotonicMs());
-    if (change) tellChange(log, { what: "scanner", scanner: name }, change);
+    const change = breakerTransition(before, breaker, system.clock.monotonicMs());
+    if (change) logTransition(log, { what: "scanner", scanner: name }, change);
     this.#breakers = new Map([...this.#breakers, [name, breaker]]);
     await keep(this.#breakers);
   }

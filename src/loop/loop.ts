@@ -1,91 +1,102 @@
 /**
- * Drives the agent: waits until a check-in or a delivery is due, does it, and decides what is next.
- * The rules are elsewhere (`schedule.ts`, `transition.ts`, `delivering.ts`); here is their order.
+ * Drives the agent: waits until a check-in or a report is due, does it, and decides what comes next. It
+ * only orders the steps; the rules are in `schedule.ts`, `check_in.ts` and the sender.
  */
 
 import type { CommandOutcome } from "../buffer/command.ts";
 import { keep } from "../buffer/keep.ts";
+import { Sender, type SenderDeps } from "../delivery/sender.ts";
+import { SLOW_START_STEP_MS } from "../delivery/slow_start.ts";
 import type { CheckInAnswer } from "../server/check_in_answer.ts";
+import type { Client } from "../server/client.ts";
 import type { CheckInBody } from "../server/protocol.ts";
 import type { HostEvent } from "../system/system.ts";
-import { checkDisk, checkIn, type CheckInParts, closeCheckIn, dueAfter } from "./checkin.ts";
-import { Delivering, type DeliveringParts } from "./delivering.ts";
-import { Inbox, type InboxParts } from "./inbox.ts";
-import { RAMP_STEP_MS } from "./ramp.ts";
-import { clampRapidMs, rapidLeftMs } from "./rapid.ts";
-import { nextCheckInMs } from "./schedule.ts";
-import type { LoopState } from "./state.ts";
-import type { StopSignals } from "./stop_signals.ts";
+import { checkDisk, checkIn, type CheckInDeps, closeCheckIn, dueAfter } from "./check_in.ts";
+import { CommandIntake, type IntakeDeps } from "./command_intake.ts";
+import { clampRapidMs, nextCheckInMs, rapidLeftMs } from "./schedule.ts";
+import type { AgentState, LoopState } from "./state.ts";
 
-/** What the loop is made of. */
-export interface LoopParts extends Omit<CheckInParts, "signal">, InboxParts, DeliveringParts {
+/** What the loop works with. */
+interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
   readonly agentId: string;
+  readonly client: Pick<Client, "checkIn" | "report">;
   readonly polling: LoopPolling;
-  /** The body of the next check-in; rapid polling for so much longer, 0: off. */
+  /** The body of the next check-in. `rapidLeftMs`: how long rapid polling still lasts, 0: it is off. */
   describeHost(rapidLeftMs: number): CheckInBody;
-  /** Keeps the state; `isDurable`: through a power cut. Never throws. */
-  saveState(state: LoopState, options: { isDurable: boolean }): Promise<void>;
+  /** Saves the state; `isDurable`: so that it survives a power cut. Never throws. */
+  saveState(state: AgentState, options: { isDurable: boolean }): Promise<void>;
 }
 
 /** How often to check in. */
-export interface LoopPolling {
+interface LoopPolling {
   readonly intervalMs: number;
   readonly rapidIntervalMs: number;
-  /** After a start, the first check-in comes at a random instant within this. */
+  /** The first check-in after a start comes at a random instant within this time. */
   readonly startSpreadMs: number;
 }
 
+/** The two steps of a shutdown. */
+interface ShutdownSignals {
+  /** Aborted at a shutdown: nothing new begins, and a running command ends and stays in the journal. */
+  readonly shutdownSignal: AbortSignal;
+  /**
+   * Aborted when calls to the server have to end as well. Until then they may end by themselves: an
+   * answer that is not read may hold commands, and a report whose answer is lost is sent twice.
+   */
+  readonly deadlineSignal: AbortSignal;
+}
+
 /**
- * Host facts are sent at a check-in, at least once an hour where check-ins are 5 minutes apart: a
- * deleted agent learns from their answer that it is one.
+ * Host facts are sent after a check-in, at least once an hour if check-ins are 5 minutes apart: their
+ * answer shows a deleted agent that it is deleted.
  */
 const SYSTEM_INFO_EVERY_MS = 50 * 60_000;
 
-/** After a first sign that the agent was deleted, the next check-in comes at random within this. */
-const DOUBT_SPREAD_MS = 60_000;
+/** After a first sign that the agent was deleted, a check-in comes at random within this time. */
+const DELETION_CHECK_SPREAD_MS = 60_000;
 
-/** After the host has woken, the check-in comes at random within this. */
-const WAKE_SPREAD_MS = 60_000;
+/** After the host has resumed, the check-in comes at random within this time. */
+const RESUME_SPREAD_MS = 60_000;
 
-/** After its network has come up or it has woken, an offline host tries at random within this. */
+/** After its network has come up or it has resumed, an offline host retries within this time. */
 const ONLINE_SPREAD_MS = 30_000;
 
-/** After a step that failed by this host's own fault: a disk that refuses, as a rule. */
-const TROUBLE_MS = 10_000;
+/** Wait after a step that failed by a fault of this host, as a rule its disk. */
+const RETRY_STEP_MS = 10_000;
 
-/** A host that wakes, or a link that comes up, more often than this is heeded once. */
-const HINT_EVERY_MS = 300_000;
+/** Within this time only the first resume, or link that comes up, has an effect. */
+const HOST_HINT_EVERY_MS = 300_000;
 
-/** One for all: making a new one with each wake costs more than the wake. */
+/** Shared: creating an error per wake-up costs more than the wake-up. */
 const WOKEN = new Error("woken");
 
 export class Loop {
-  readonly #parts: LoopParts;
-  readonly #delivering: Delivering;
-  readonly #inbox: Inbox;
+  readonly #deps: LoopDeps;
+  readonly #sender: Sender;
+  readonly #intake: CommandIntake;
   #state: LoopState;
-  /** Whether a check-in has gone well since the start. */
+  /** Whether a check-in has succeeded since the start. */
   #isBack = false;
-  /** Since the last check-in was put together a command has changed what it says. */
+  /** Whether a command has changed what the latest check-in reported. */
   #isOutdated = false;
   #lastHintMs = -Infinity;
-  #troubleUntilMs = -Infinity;
+  #stepFailedUntilMs = -Infinity;
   #wake = new AbortController();
-  /** The state as it was last given to be saved, as JSON, and the earliest check-in after a crash by it. */
+  /** The state that was last saved, as JSON, and the earliest check-in after a crash according to it. */
   #saved = { text: "", isDurable: false, checkInMs: -Infinity };
-  /** A delivery that goes on beside the check-ins, which so wait for no backlog. */
-  #delivery: Promise<void> | null = null;
+  /** Sending that runs beside the check-ins, so that they wait for no backlog. */
+  #sending: Promise<void> | null = null;
 
-  constructor(parts: LoopParts, state: LoopState) {
-    this.#parts = parts;
+  constructor(deps: LoopDeps, { connection: _, ...state }: AgentState) {
+    this.#deps = deps;
     this.#state = state;
-    this.#delivering = new Delivering(parts);
-    this.#inbox = new Inbox(parts);
+    this.#sender = new Sender(deps);
+    this.#intake = new CommandIntake(deps);
   }
 
-  /** What the loop is at. */
-  get state(): LoopState {
-    return { ...this.#state, connection: this.#parts.connection.state };
+  /** Everything to save. */
+  get state(): AgentState {
+    return { ...this.#state, connection: this.#deps.connection.state };
   }
 
   /** Whether rapid polling is on. */
@@ -93,81 +104,82 @@ export class Loop {
     return this.#rapidLeftMs() > 0;
   }
 
-  /** Goes on until it is to stop; then sends what it can until it is cut off. */
-  async run(signals: StopSignals): Promise<void> {
-    const { stop } = signals;
-    stop.addEventListener("abort", () => this.#wake.abort(WOKEN));
-    this.#parts.worker.resume(stop);
+  /** Runs until the shutdown; then sends what it can until the deadline. */
+  async run(signals: ShutdownSignals): Promise<void> {
+    const { shutdownSignal } = signals;
+    shutdownSignal.addEventListener("abort", () => this.#wake.abort(WOKEN));
+    this.#deps.runner.resume(shutdownSignal);
     this.#spreadStart();
     try {
-      while (!stop.aborted) await this.#step(signals);
-      await this.#delivery;
-      await this.#parts.worker.idle;
-      await this.#drainOut(signals.cut);
+      while (!shutdownSignal.aborted) await this.#step(signals);
+      await this.#sending;
+      await this.#deps.runner.idle;
+      await this.#drainBeforeExit(signals.deadlineSignal);
     } finally {
-      this.#inbox.end();
+      this.#intake.end();
     }
   }
 
-  /** One cycle: check in, run what came, deliver. Whether the server was reached. */
-  async runOnce(signals: StopSignals): Promise<boolean> {
-    checkDisk(this.#parts);
-    this.#parts.worker.resume(signals.stop);
+  /** One cycle: checks in, runs the commands, sends. Returns whether the check-in succeeded. */
+  async runOnce(signals: ShutdownSignals): Promise<boolean> {
+    checkDisk(this.#deps);
+    this.#deps.runner.resume(signals.shutdownSignal);
     try {
       const reached = await this.#checkIn(signals);
-      const isStuck = await this.#parts.worker.idleOrStuck() === "stuck" || this.#inbox.held > 0;
-      if (isStuck) throw new Error("Cannot run commands: the disk takes no writes");
-      await this.#drainOut(signals.cut);
+      const isStuck = await this.#deps.runner.idleOrStuck() === "stuck" ||
+        this.#intake.unstored > 0;
+      if (isStuck) throw new Error("Cannot run commands: the disk accepts no writes");
+      await this.#drainBeforeExit(signals.deadlineSignal);
       return reached;
     } finally {
-      this.#inbox.end();
+      this.#intake.end();
     }
   }
 
-  /** Sends what can go before the end, at the ramp's pace; what has to wait longer stays. */
-  async #drainOut(cut: AbortSignal): Promise<void> {
-    while (!cut.aborted) {
-      const dueInMs = this.#delivering.dueInMs();
-      if (dueInMs > RAMP_STEP_MS) return;
-      if (dueInMs > 0) await this.#parts.clock.sleep(dueInMs, cut).catch(() => {});
-      await this.#deliver(cut);
+  /** Sends what may go before the exit, by slow start; what has to wait longer stays. */
+  async #drainBeforeExit(deadlineSignal: AbortSignal): Promise<void> {
+    while (!deadlineSignal.aborted) {
+      const dueInMs = this.#sender.dueInMs();
+      if (dueInMs > SLOW_START_STEP_MS) return;
+      if (dueInMs > 0) await this.#deps.clock.sleep(dueInMs, deadlineSignal).catch(() => {});
+      await this.#sendPortion(deadlineSignal);
     }
   }
 
-  /** A command is done: takes up what it wants, and sends what it left. */
+  /** A command has finished: applies its outcome, and sends its events. */
   afterCommand(outcome: CommandOutcome): void {
     if (outcome.rapidPollingMs !== null) {
       const askedMs = clampRapidMs(outcome.rapidPollingMs);
       this.#setRapid(askedMs > 0 ? Math.max(askedMs, this.#rapidLeftMs()) : 0);
-      this.#bringForward(this.#earliestCheckInMs()); // The server wants to see it soon.
+      this.#bringForward(this.#earliestCheckInMs()); // The server waits for it.
       this.#isOutdated = true;
     }
     this.afterAppend();
   }
 
-  /** There is something new to send. */
+  /** A new event was appended. */
   afterAppend(): void {
-    this.#delivering.afterAppend();
+    this.#sender.afterAppend();
     this.#wake.abort(WOKEN);
   }
 
-  /** The host has woken or its network has come up: what only waited for that comes soon. */
-  takeHint(hint: HostEvent): void {
-    const { clock, random, log, connection } = this.#parts;
+  /** The host has resumed or its network has come up: what only waited for that comes soon. */
+  onHostEvent(event: HostEvent): void {
+    const { clock, random, log, connection } = this.#deps;
     const nowMs = clock.monotonicMs();
-    if (nowMs - this.#lastHintMs < HINT_EVERY_MS) return;
+    if (nowMs - this.#lastHintMs < HOST_HINT_EVERY_MS) return;
     this.#lastHintMs = nowMs;
-    log.info("host is back", { hint });
-    connection.hurry(ONLINE_SPREAD_MS);
-    if (hint === "woke") this.#bringForward(nowMs + random() * WAKE_SPREAD_MS);
+    log.info("host is back", { hint: event });
+    connection.retrySoon(ONLINE_SPREAD_MS);
+    if (event === "woke") this.#bringForward(nowMs + random() * RESUME_SPREAD_MS);
     this.#wake.abort(WOKEN);
   }
 
-  /** A person wants the connection tried anew, at once. */
+  /** An operator resets the connection: the next check-in comes at once. */
   resetConnection(): void {
-    this.#parts.connection.reset();
-    this.#delivering.endRest();
-    this.#bringForward(this.#parts.clock.monotonicMs());
+    this.#deps.connection.reset();
+    this.#sender.resetReportBreaker();
+    this.#bringForward(this.#deps.clock.monotonicMs());
     this.#wake.abort(WOKEN);
   }
 
@@ -176,110 +188,107 @@ export class Loop {
     this.#state = { ...this.#state, nextCheckInMs };
   }
 
-  /** What a server wants is never a reason to check in more often than in rapid polling. */
+  /** No request of the server makes check-ins more frequent than rapid polling. */
   #earliestCheckInMs(): number {
-    const { clock, polling } = this.#parts;
+    const { clock, polling } = this.#deps;
     const lastMs = this.#state.lastCheckInMs ?? -Infinity;
     return Math.max(clock.monotonicMs(), lastMs + polling.rapidIntervalMs);
   }
 
-  async #deliver(cut: AbortSignal): Promise<void> {
-    const { connection, clock, random } = this.#parts;
-    const wasUnknown = connection.isUnknown;
-    const wasTried = await this.#delivering.deliver(cut);
-    // Whether that was a passing trouble of the server's database is seen by a check-in.
-    const isDoubted = connection.isUnknown && !wasUnknown;
-    if (isDoubted) this.#bringForward(clock.monotonicMs() + random() * DOUBT_SPREAD_MS);
-    if (wasTried) await this.#save();
+  async #sendPortion(deadlineSignal: AbortSignal): Promise<void> {
+    const { connection, clock, random } = this.#deps;
+    const couldBeDeleted = connection.mayBeDeleted;
+    const hasSent = await this.#sender.sendPortion(deadlineSignal);
+    // A check-in shows whether that was a temporary failure of the server's database.
+    const isNewSign = connection.mayBeDeleted && !couldBeDeleted;
+    if (isNewSign) this.#bringForward(clock.monotonicMs() + random() * DELETION_CHECK_SPREAD_MS);
+    if (hasSent) await this.#save();
   }
 
-  async #step(signals: StopSignals): Promise<void> {
+  async #step(signals: ShutdownSignals): Promise<void> {
     try {
       await this.#sleep();
-      if (signals.stop.aborted) return;
-      this.#parts.buffer.sortIn(); // Woken by an append, as a rule.
+      if (signals.shutdownSignal.aborted) return;
+      this.#deps.buffer.sortIn(); // As a rule an append has ended the sleep.
       if (this.#checkInDueInMs() <= 0) await this.#checkIn(signals);
-      if (this.#deliveryDueInMs() <= 0) this.#beginDelivery(signals.cut);
+      if (this.#sendingDueInMs() <= 0) this.#beginSending(signals.deadlineSignal);
     } catch (error) {
-      this.#takeTrouble(error);
+      this.#onStepFailed(error);
     }
   }
 
-  #beginDelivery(cut: AbortSignal): void {
-    this.#delivery = this.#deliver(cut).catch((error) => this.#takeTrouble(error)).finally(() => {
-      this.#delivery = null;
-      this.#wake.abort(WOKEN);
-    });
+  #beginSending(deadlineSignal: AbortSignal): void {
+    this.#sending = this.#sendPortion(deadlineSignal).catch((error) => this.#onStepFailed(error))
+      .finally(() => {
+        this.#sending = null;
+        this.#wake.abort(WOKEN);
+      });
   }
 
-  /** The disk, as a rule: the agent runs on, at its ordinary pace. */
-  #takeTrouble(error: unknown): void {
+  /** As a rule the disk has failed: the agent goes on at its ordinary interval. */
+  #onStepFailed(error: unknown): void {
     const why = error instanceof Error ? error.message : String(error);
-    this.#parts.log.error("step failed", { why });
-    const nowMs = this.#parts.clock.monotonicMs();
+    this.#deps.log.error("step failed", { why });
+    const nowMs = this.#deps.clock.monotonicMs();
     this.#state = { ...this.#state, nextCheckInMs: nowMs + this.#nextInMs() };
-    this.#delivering.putOff(this.#parts.polling.intervalMs);
-    this.#troubleUntilMs = nowMs + TROUBLE_MS;
+    this.#sender.pause(this.#deps.polling.intervalMs);
+    this.#stepFailedUntilMs = nowMs + RETRY_STEP_MS;
   }
 
-  #deliveryDueInMs(): number {
-    return this.#delivery === null ? this.#delivering.dueInMs() : Infinity;
+  #sendingDueInMs(): number {
+    return this.#sending === null ? this.#sender.dueInMs() : Infinity;
   }
 
-  async #checkIn({ stop, cut }: StopSignals): Promise<boolean> {
-    const { connection } = this.#parts;
+  async #checkIn({ shutdownSignal, deadlineSignal }: ShutdownSignals): Promise<boolean> {
+    const { connection } = this.#deps;
     const wasOut = connection.state.outage !== null || !this.#isBack;
-    if (connection.waitMs("check_in") <= 0) await this.#writeAhead();
+    if (connection.waitMs("check_in") <= 0) await this.#saveAhead();
     this.#isOutdated = false;
-    const asked = this.#delivering.toAskFor;
-    const body = this.#parts.describeHost(this.#rapidLeftMs());
-    const answer = await checkIn({ ...this.#parts, signal: cut }, body);
+    const asked = this.#sender.unconfirmed;
+    const body = this.#deps.describeHost(this.#rapidLeftMs());
+    const answer = await checkIn({ ...this.#deps, signal: deadlineSignal }, body);
     if (answer.kind === "ok") {
-      this.#inbox.receive(answer.value, stop);
-      this.#takeAnswer(answer.value);
-      this.#delivering.afterCheckIn({ isReturn: wasOut, asked });
+      this.#intake.receive(answer.value, shutdownSignal);
+      this.#applyAnswer(answer.value);
+      this.#sender.afterCheckIn({ isReturn: wasOut, asked });
     }
     const dueInMs = answer.kind === "ok" && this.#isOutdated
-      ? this.#earliestCheckInMs() - this.#parts.clock.monotonicMs()
+      ? this.#earliestCheckInMs() - this.#deps.clock.monotonicMs()
       : dueAfter(answer, {
         nextInMs: () => this.#nextInMs(),
-        afterSleepMs: () => this.#parts.random() * WAKE_SPREAD_MS,
-        isCutOff: cut.aborted,
+        afterResumeMs: () => this.#deps.random() * RESUME_SPREAD_MS,
+        isAborted: deadlineSignal.aborted,
       });
-    const nextCheckInMs = dueInMs === null ? null : this.#parts.clock.monotonicMs() + dueInMs;
-    this.#state = {
-      ...this.#state,
-      nextCheckInMs,
-      afterCrashMs: this.#afterCrashMs(nextCheckInMs),
-    };
-    closeCheckIn(this.#parts, answer, dueInMs);
-    if (answer.kind === "ok") await this.#tellSystemInfo();
-    if (answer.kind === "ok" && connection.isUnknown) await this.#delivering.askWhetherKnown(cut);
+    const nextCheckInMs = dueInMs === null ? null : this.#deps.clock.monotonicMs() + dueInMs;
+    // Two writes per check-in of rapid polling would be too many: one write holds both instants.
+    const afterCrashMs = nextCheckInMs !== null && this.isRapid
+      ? nextCheckInMs + this.#deps.polling.rapidIntervalMs
+      : null;
+    this.#state = { ...this.#state, nextCheckInMs, afterCrashMs };
+    closeCheckIn(this.#deps, answer, dueInMs);
+    if (answer.kind === "ok") await this.#appendSystemInfo();
+    if (answer.kind === "ok" && connection.mayBeDeleted) {
+      await this.#sender.verifyKnown(deadlineSignal);
+    }
     await this.#save();
     return answer.kind === "ok";
   }
 
-  /** Two writes for each check-in of rapid polling would be too many: one says both instants. */
-  #afterCrashMs(nextCheckInMs: number | null): number | null {
-    const isSaved = nextCheckInMs !== null && this.isRapid;
-    return isSaved ? nextCheckInMs + this.#parts.polling.rapidIntervalMs : null;
-  }
-
   /**
-   * An agent that dies in the middle of a check-in, time and again, must not check in at each of its
-   * starts: in the file the next one is already due later. No power cut comes that often, so the disk
-   * need not be waited for.
+   * An agent that crashes in each of its check-ins must not check in at each start, so the file says
+   * beforehand that the next check-in is due later. No power cut comes that often, so the write need
+   * not be durable.
    */
-  async #writeAhead(): Promise<void> {
-    const nowMs = this.#parts.clock.monotonicMs();
+  async #saveAhead(): Promise<void> {
+    const nowMs = this.#deps.clock.monotonicMs();
     if (this.#saved.checkInMs > nowMs) return;
     const nextCheckInMs = nowMs + this.#nextInMs();
     this.#state = { ...this.#state, nextCheckInMs, afterCrashMs: null };
     await this.#save({ isDurable: false });
   }
 
-  #takeAnswer(answer: CheckInAnswer): void {
-    const { clock } = this.#parts;
+  #applyAnswer(answer: CheckInAnswer): void {
+    const { clock } = this.#deps;
     const nowMs = clock.monotonicMs();
     this.#isBack = true;
     this.#state = { ...this.#state, lastCheckInMs: nowMs };
@@ -287,19 +296,19 @@ export class Loop {
     if (leftMs !== null && !this.#isOutdated) this.#setRapid(leftMs);
   }
 
-  async #tellSystemInfo(): Promise<void> {
-    const { clock, buffer, log } = this.#parts;
+  async #appendSystemInfo(): Promise<void> {
+    const { clock, buffer, log } = this.#deps;
     const lastMs = this.#state.lastSystemInfoMs ?? -Infinity;
     if (clock.monotonicMs() - lastMs < SYSTEM_INFO_EVERY_MS) return;
-    const event = await this.#parts.collectSystemInfo();
+    const event = await this.#deps.collectSystemInfo();
     this.#state = { ...this.#state, lastSystemInfoMs: clock.monotonicMs() };
     if (event === null) return;
     keep(buffer, log, [event]);
-    log.debug("host facts kept for delivery");
+    log.debug("host facts appended");
   }
 
   #spreadStart(): void {
-    const { clock, random, polling } = this.#parts;
+    const { clock, random, polling } = this.#deps;
     const nowMs = clock.monotonicMs();
     const dueMs = this.#state.nextCheckInMs ?? nowMs;
     if (dueMs > nowMs) return;
@@ -308,47 +317,47 @@ export class Loop {
   }
 
   async #sleep(): Promise<void> {
-    const troubleMs = this.#troubleUntilMs - this.#parts.clock.monotonicMs();
-    const waitMs = troubleMs > 0
-      ? troubleMs
-      : Math.min(this.#checkInDueInMs(), this.#deliveryDueInMs());
+    const retryInMs = this.#stepFailedUntilMs - this.#deps.clock.monotonicMs();
+    const waitMs = retryInMs > 0
+      ? retryInMs
+      : Math.min(this.#checkInDueInMs(), this.#sendingDueInMs());
     this.#wake = new AbortController();
     try {
-      await this.#parts.clock.sleep(waitMs, this.#wake.signal);
+      await this.#deps.clock.sleep(waitMs, this.#wake.signal);
     } catch {
-      // Woken: the caller looks at what is due now.
+      // Woken up: the caller checks what is due now.
     }
   }
 
   #checkInDueInMs(): number {
-    const { clock, connection } = this.#parts;
+    const { clock, connection } = this.#deps;
     const dueInMs = (this.#state.nextCheckInMs ?? -Infinity) - clock.monotonicMs();
     return Math.max(0, dueInMs, connection.waitMs("check_in"));
   }
 
   #nextInMs(): number {
-    const { polling, agentId, clock, random } = this.#parts;
+    const { polling, agentId, clock, random } = this.#deps;
     const at = { nowMs: clock.nowMs(), random };
     return nextCheckInMs({ ...polling, rapidLeftMs: this.#rapidLeftMs() }, agentId, at);
   }
 
   #rapidLeftMs(): number {
     const { rapidUntilMs } = this.#state;
-    return rapidUntilMs === null ? 0 : Math.max(0, rapidUntilMs - this.#parts.clock.monotonicMs());
+    return rapidUntilMs === null ? 0 : Math.max(0, rapidUntilMs - this.#deps.clock.monotonicMs());
   }
 
   #setRapid(leftMs: number): void {
     const wasOn = this.#rapidLeftMs() > 0;
-    const rapidUntilMs = leftMs > 0 ? this.#parts.clock.monotonicMs() + leftMs : null;
+    const rapidUntilMs = leftMs > 0 ? this.#deps.clock.monotonicMs() + leftMs : null;
     this.#state = { ...this.#state, rapidUntilMs };
     if (wasOn === leftMs > 0) return;
-    if (!wasOn) this.#parts.connection.onRapidPolling();
-    this.#parts.log.info(leftMs > 0 ? "rapid polling on" : "rapid polling off", {
+    if (!wasOn) this.#deps.connection.onRapidPolling();
+    this.#deps.log.info(leftMs > 0 ? "rapid polling on" : "rapid polling off", {
       for_s: Math.round(leftMs / 1_000),
     });
   }
 
-  /** Writes nothing where nothing has changed. */
+  /** Writes nothing if nothing has changed. */
   async #save({ isDurable }: { isDurable: boolean } = { isDurable: true }): Promise<void> {
     const { state } = this;
     const text = JSON.stringify(state);
@@ -356,6 +365,6 @@ export class Loop {
     const { nextCheckInMs, afterCrashMs } = state;
     const checkInMs = Math.max(nextCheckInMs ?? -Infinity, afterCrashMs ?? -Infinity);
     this.#saved = { text, isDurable, checkInMs };
-    await this.#parts.saveState(state, { isDurable });
+    await this.#deps.saveState(state, { isDurable });
   }
 }

@@ -12,11 +12,12 @@ import { quoteWords } from "../redact.ts";
 /**
  * The outcome of one call.
  *
- * `failed`: the server, or the way to it, is sick. `limited`: it is well, and wants fewer requests.
- * `refused`: it is well, and will not have this very request. `unauthorized`: the access token is no
- * longer good. `needs_person`: nothing the agent can do helps. `aborted`: we stopped it ourselves.
- * `rateLimit`: what the server told of its window, which a request that failed has used as well; one
- * that it turned away has not, and says by `retryAfterMs` when to come back.
+ * `failed`: the server, or the way to it, does not work. `limited`: the server asks for fewer requests.
+ * `refused`: it works, and refuses this very request. `report_failed`: it failed on a report (HTTP
+ * 500), which the report or the server may have caused. `unauthorized`: the access token is no longer
+ * valid. `operator_required`: only an operator can help. `aborted`: the agent stopped the call.
+ * `rateLimit`: the server's rate limit, which a failed request has used as well; a throttled one has
+ * not, and says in `retryAfterMs` when to come back.
  */
 export type Answer<T> =
   | { readonly kind: "ok"; readonly value: T; readonly rateLimit: RateLimit | null }
@@ -43,8 +44,9 @@ export type Answer<T> =
     readonly error?: "agent_unknown" | "other";
     readonly rateLimit?: RateLimit;
   }
+  | { readonly kind: "report_failed"; readonly why: string; readonly rateLimit?: RateLimit }
   | { readonly kind: "unauthorized"; readonly why: string }
-  | { readonly kind: "needs_person"; readonly why: string }
+  | { readonly kind: "operator_required"; readonly why: string }
   | { readonly kind: "aborted" };
 
 /** Reads the body of an answer that is to have a certain shape. Never throws. */
@@ -74,7 +76,7 @@ export function readAnswer<T>(
     case 401:
       return { kind: "unauthorized", why };
     case 403:
-      return { kind: "needs_person", why };
+      return { kind: "operator_required", why };
     case 429:
       return { kind: "limited", why, retryAfterMs };
     case 503:

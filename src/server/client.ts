@@ -187,22 +187,6 @@ export class Client {
       : answer;
   }
 
-  /** Asks the server to expect rapid polling for 1 to 60 minutes, or no longer. */
-  rapidMode(
-    caller: Caller,
-    mode: { enabled: boolean; duration_minutes: number },
-    options: CallOptions = {},
-  ): Promise<Answer<unknown>> {
-    return this.#call({
-      ...options,
-      method: "POST",
-      path: `${agentPath(caller)}/rapid-mode`,
-      token: caller.accessToken,
-      body: JSON.stringify(mode),
-      readBody: readAnyObject,
-    });
-  }
-
   /** Deletes the agent on the server; 404 means that it already was. */
   unregister(caller: Caller, options: CallOptions = {}): Promise<Answer<unknown>> {
     return this.#call({

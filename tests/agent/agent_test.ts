@@ -31,7 +31,8 @@ async function setUp(config = "") {
   const { config: loaded } = await loadConfig(system);
   const make = (): Promise<Agent> =>
     makeAgent({ system, config: loaded, identity, stateDirectory: "/state", log });
-  const once = (agent: Agent) => agent.loop.runOnce({ stop: never, cut: never });
+  const once = (agent: Agent) =>
+    agent.loop.runOnce({ shutdownSignal: never, deadlineSignal: never });
   return { system, server, log, make, once };
 }
 
@@ -75,7 +76,7 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
     writing -= 1;
   };
   const stop = new AbortController();
-  const running = agent.loop.run({ stop: stop.signal, cut: stop.signal });
+  const running = agent.loop.run({ shutdownSignal: stop.signal, deadlineSignal: stop.signal });
   await system.clock.advance(60_000);
   assertEquals([begun, writing, server.count("/system-info")], [3, 1, 1]);
   // Ahead of the check-in nothing is waited for, and after it the file alone.
@@ -200,10 +201,10 @@ Deno.test("an agent holds a saved wait within what its configuration allows", as
   const nowMs = system.clock.monotonicMs();
   const agent = await make();
   const { connection, rapidUntilMs, nextCheckInMs } = agent.loop.state;
-  const { breaker, paths, needsPerson } = connection;
+  const { breaker, paths, operatorAction } = connection;
   assert(breaker.state === "open");
   assertEquals(
-    [breaker.untilMs, paths.check_in.notBeforeMs, needsPerson?.notBeforeMs, rapidUntilMs]
+    [breaker.untilMs, paths.check_in.notBeforeMs, operatorAction?.notBeforeMs, rapidUntilMs]
       .map((ms) => (ms ?? 0) - nowMs),
     [120_000, 7_200_000, 7_200_000, 3_600_000],
   );
@@ -272,7 +273,7 @@ Deno.test("a call without an end is over after health, three requests and five s
   };
   const agent = await make();
   const stop = new AbortController();
-  const running = agent.loop.run({ stop: stop.signal, cut: stop.signal });
+  const running = agent.loop.run({ shutdownSignal: stop.signal, deadlineSignal: stop.signal });
   let waitedMs = 0;
   const isOver = () => log.events.some(({ level }) => level === "warning");
   for (; !isOver() && waitedMs < 600_000; waitedMs += 1_000) await system.clock.advance(1_000);

@@ -4,7 +4,7 @@ import { holdState } from "../../src/agent/hold_state.ts";
 import { loadScannerBreakers, saveScannerBreakers } from "../../src/agent/scanner_breakers_file.ts";
 import { loadState, saveState } from "../../src/agent/state_file.ts";
 import type { Breaker } from "../../src/breaker/breaker.ts";
-import { type LoopState, NEW_STATE } from "../../src/loop/state.ts";
+import { type AgentState, NEW_STATE } from "../../src/loop/state.ts";
 import { everyFiveSeconds, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -35,7 +35,7 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
   const { system, log, reset } = setUp();
   const nowMs = system.clock.monotonicMs();
   const path = { failures: 6, notBeforeMs: nowMs + HOUR_MS };
-  const before: LoopState = {
+  const before: AgentState = {
     connection: {
       breaker: openSince(nowMs),
       paths: { check_in: path, delivery: path },
@@ -47,7 +47,7 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
         status: 502,
       },
       doubt: null,
-      needsPerson: {
+      operatorAction: {
         cause: "forbidden",
         why: "HTTP 403",
         sinceMs: nowMs,
@@ -70,7 +70,7 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
       paths: NEW_STATE.connection.paths,
       outage: before.connection.outage,
       doubt: null,
-      needsPerson: null,
+      operatorAction: null,
     },
     nextCheckInMs: null,
   });

@@ -39,5 +39,5 @@ Deno.test("adviceOn() says for each answer of a server's what to look at", () =>
     /RedFlag server's/,
   );
   assertEquals(adviceOn({ kind: "refused", why: "HTTP 400: bad", status: 400 }), undefined);
-  assertEquals(adviceOn({ kind: "needs_person", why: "HTTP 403: not allowed" }), undefined);
+  assertEquals(adviceOn({ kind: "operator_required", why: "HTTP 403: not allowed" }), undefined);
 });

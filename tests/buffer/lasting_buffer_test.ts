@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { MAX_OWED, TAIL_MAX_BYTES, TAIL_MAX_EVENTS } from "../../src/buffer/tail.ts";
 import { DatabaseError } from "../../src/system/database.ts";
-import { drain } from "../../src/buffer/delivery.ts";
+import { drain } from "../../src/delivery/drain.ts";
 import { event, type Lasting, openLasting } from "../fakes/lasting.ts";
 
 function total({ buffer }: Lasting): void {
@@ -18,11 +18,15 @@ Deno.test("drain() keeps a command's order from disk to memory, whatever their n
   disk.fault = "full";
   buffer.append([event("second", "c"), event("other", "d")]);
   const sent: string[] = [];
-  await drain(buffer, log, {
-    send(event) {
-      sent.push(event.body);
-      const kind = event.body === "first" ? "doubtful" : "delivered";
-      return Promise.resolve({ kind, isLast: false });
+  await drain({
+    buffer,
+    log,
+    sender: {
+      send(event) {
+        sent.push(event.body);
+        const kind = event.body === "first" ? "unattributed" : "delivered";
+        return Promise.resolve({ kind, isLast: false });
+      },
     },
   });
   assertEquals(sent, ["first", "other"]); // The second one has the first one's number, in memory.

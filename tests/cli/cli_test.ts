@@ -76,7 +76,7 @@ Deno.test("run --once on a disk that accepts no writes reports it, returns 1 and
     breakIt();
     const { code, err } = await runCli(system, "run", "--once");
     assertEquals([code, server.count("/commands")], [1, 0]);
-    assertStringIncludes(err, "Cannot check in: the disk takes no commands down");
+    assertStringIncludes(err, "Cannot check in: the disk cannot store commands");
   }
   disk.heal();
   assertEquals((await runCli(system, "run", "--once")).code, 0);

@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { connectionPolicy } from "../../src/breaker/connection.ts";
-import { scannerPolicy } from "../../src/breaker/scanner.ts";
+import { connectionPolicy } from "../../src/breaker/policies.ts";
+import { scannerPolicy } from "../../src/breaker/policies.ts";
 import { ConfigError, loadConfig, type LoadedConfig } from "../../src/config.ts";
 import { CROSS_RULES } from "../../src/config/cross_check.ts";
-import { backoffMs, ceilingMs } from "../../src/loop/backoff.ts";
+import { backoffMs, ceilingMs } from "../../src/breaker/backoff.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 type Settings = Readonly<Record<string, string>>;
@@ -245,7 +245,7 @@ Deno.test("whatever configuration is accepted, waits are left to chance", async 
         isHalf(width((random) => backoffMs(failures, policy, random)), longestMs, "backoff");
         assert(backoffMs(failures, policy, () => 1) <= capMs);
       }
-      const connection = connectionPolicy(breaker, (n) => ceilingMs(n, backoff));
+      const connection = connectionPolicy(breaker, backoff);
       const standing = { failures, trips: failures };
       const openMs = (random: () => number) => connection.openMs(standing, random);
       isHalf(width(openMs), openMs(() => 1), "breaker");

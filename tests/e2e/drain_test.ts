@@ -82,7 +82,7 @@ Deno.test("a backlog goes out at the reference server's own limit, and meets no 
     const log = new FakeLog();
     const agent = await makeAgent({ ...enrolment, identity, log });
     const stop = new AbortController();
-    const ended = agent.loop.run({ stop: stop.signal, cut: stop.signal });
+    const ended = agent.loop.run({ shutdownSignal: stop.signal, deadlineSignal: stop.signal });
     // The host's facts are one more; a first check-in within its spread of 30 s, and a slow start.
     await system.live((EVENTS + 1) / PER_MINUTE * 60_000 + 90_000);
     const state = server.state();

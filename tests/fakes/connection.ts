@@ -1,8 +1,8 @@
 /** A connection on a machine in memory, whose answers a test gives. */
 
-import { Connection } from "../../src/loop/connection.ts";
-import { type ConnectionState, NEW_STATE } from "../../src/loop/state.ts";
-import { connectionPolicies } from "../../src/loop/transition.ts";
+import { connectionPolicies } from "../../src/breaker/policies.ts";
+import { Connection } from "../../src/connection/connection.ts";
+import { type ConnectionState, NEW_CONNECTION } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import type { Health } from "../../src/server/protocol.ts";
 import { FakeLog } from "./log.ts";
@@ -54,8 +54,8 @@ export interface FakeConnectionOptions {
  * `mode` says whether rapid polling is on, `call` checks in with an answer.
  */
 export function fakeConnection(
-  { health = () => healthy, state = NEW_STATE.connection, consecutiveFailures }:
-    FakeConnectionOptions = {},
+  { health = () => healthy, state = NEW_CONNECTION, consecutiveFailures }: FakeConnectionOptions =
+    {},
 ) {
   const { clock, random } = new FakeSystem();
   const asked: (number | undefined)[] = [];
@@ -72,10 +72,13 @@ export function fakeConnection(
     }),
     isRapid: () => mode.isRapid,
     callLimitMs: 100_000,
-    checkHealth: ({ timeoutMs }) => {
-      asked.push(timeoutMs);
-      return Promise.resolve(health());
+    client: {
+      health: ({ timeoutMs } = {}) => {
+        asked.push(timeoutMs);
+        return Promise.resolve(health());
+      },
     },
+    session: { call: (makeCall) => makeCall({ agentId: "a", accessToken: "t" }) },
     countPending: () => 7,
   }, state);
   const call = (answer: Answer<string>) =>

@@ -1,15 +1,15 @@
 /** A loop on a whole machine in memory, with a server in memory: for tests of the loop. */
 
+import { connectionPolicies } from "../../src/breaker/policies.ts";
 import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
 import type { Command, CommandOutcome, RunningHandler } from "../../src/buffer/command.ts";
 import type { CommandJournal } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
-import { Connection } from "../../src/loop/connection.ts";
+import { Connection } from "../../src/connection/connection.ts";
 import { Loop } from "../../src/loop/loop.ts";
-import { Session } from "../../src/loop/session.ts";
-import { type LoopState, NEW_STATE } from "../../src/loop/state.ts";
-import { connectionPolicies } from "../../src/loop/transition.ts";
-import { Worker } from "../../src/loop/worker.ts";
+import { Session } from "../../src/connection/session.ts";
+import { type AgentState, NEW_STATE } from "../../src/loop/state.ts";
+import { CommandRunner } from "../../src/loop/command_runner.ts";
 import { Secrets } from "../../src/secrets.ts";
 import { Client } from "../../src/server/client.ts";
 import { settle } from "./clock.ts";
@@ -35,7 +35,7 @@ export class World {
   readonly server = new FakeServer(this.system.clock);
   readonly log = new FakeLog();
   readonly ran: string[] = [];
-  readonly saved: LoopState[] = [];
+  readonly saved: AgentState[] = [];
   /** Of each of those, whether it was to survive a power cut. */
   readonly savedDurably: boolean[] = [];
   systemInfo: NewEvent | null = null;
@@ -60,7 +60,7 @@ export class World {
   }
 
   /** Starts an agent; again after `crash()`, on what the disk holds. */
-  async start(state: LoopState = NEW_STATE): Promise<void> {
+  async start(state: AgentState = NEW_STATE): Promise<void> {
     const { clock, random } = this.system;
     const limits = { maxEvents: 1_000, maxBytes: 1_000_000, maxAttempts: this.maxAttempts };
     const { buffer, journal } = await openBuffer(this.system, "/state", limits);
@@ -77,6 +77,14 @@ export class World {
       maxBodyBytes: 4_000_000,
       secrets: new Secrets(),
     });
+    const caller = { agentId: AGENT_ID, accessToken: "access-1" };
+    const session = new Session({
+      clock,
+      random,
+      log: this.log,
+      renew: (signal) => client.renew(AGENT_ID, "refresh-1", { signal }),
+      saveToken: () => Promise.resolve(),
+    }, caller);
     const connection = new Connection({
       clock,
       random,
@@ -84,25 +92,18 @@ export class World {
       policies: connectionPolicies({ backoff, breaker, intervalMs: INTERVAL_MS }),
       isRapid: () => loop.isRapid,
       callLimitMs: 100_000,
-      checkHealth: () => client.health(),
+      client,
+      session,
       countPending: () => buffer.countWaiting().pending,
     }, state.connection);
-    const caller = { agentId: AGENT_ID, accessToken: "access-1" };
-    const session = new Session({
-      clock,
-      random,
-      log: this.log,
-      renew: (signal) => client.renew(AGENT_ID, "refresh-1", { signal }),
-      keepToken: () => Promise.resolve(),
-    }, caller);
-    const worker = new Worker({
+    const runner = new CommandRunner({
       clock,
       log: this.log,
       journal,
       buffer,
       findHandler: () => this.handler,
       reportFailure: (command, why) => log(command.id, `failed: ${why}`),
-      onEarly: () => loop.afterAppend(),
+      onAppend: () => loop.afterAppend(),
       onDone: (outcome) => loop.afterCommand(outcome),
     });
     const loop: Loop = new Loop({
@@ -111,11 +112,10 @@ export class World {
       random,
       log: this.log,
       connection,
-      session,
       client,
       buffer,
       journal,
-      worker,
+      runner,
       backoff,
       polling: {
         intervalMs: INTERVAL_MS,
@@ -136,7 +136,10 @@ export class World {
     this.loop = loop;
     this.#stop = new AbortController();
     this.#cut = new AbortController();
-    this.#running = loop.run({ stop: this.#stop.signal, cut: this.#cut.signal });
+    this.#running = loop.run({
+      shutdownSignal: this.#stop.signal,
+      deadlineSignal: this.#cut.signal,
+    });
     await settle();
   }
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { CommandOutcome } from "../../src/buffer/command.ts";
-import { ceilingMs } from "../../src/loop/backoff.ts";
+import { ceilingMs } from "../../src/breaker/backoff.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
@@ -27,18 +27,18 @@ Deno.test("a start, its first check-in and its first report are one jittered act
   await world.stop();
 });
 
-Deno.test("takeHint() brings one check-in within 60 s of waking, and heeds a hint in 5 min", () =>
+Deno.test("onHostEvent() brings one check-in within 60 s of waking, and heeds a hint in 5 min", () =>
   inWorld(async (world) => {
     await world.advance(INTERVAL_MS / 2);
     const before = world.checkIns();
-    world.loop.takeHint("woke");
-    world.loop.takeHint("woke");
+    world.loop.onHostEvent("woke");
+    world.loop.onHostEvent("woke");
     await world.advance(60_000);
     assertEquals(world.checkIns(), before + 1);
-    world.loop.takeHint("woke");
+    world.loop.onHostEvent("woke");
     assertEquals(world.log.told("host is back").length, 1);
     await world.advance(300_000);
-    world.loop.takeHint("woke");
+    world.loop.onHostEvent("woke");
     assertEquals(world.log.told("host is back").length, 2);
   }));
 
@@ -120,7 +120,7 @@ Deno.test("run() waits between failures as the backoff says, and not longer", ()
     }
   }));
 
-Deno.test("run() asks a doubtful server's health before anything else", () =>
+Deno.test("run() checks the health of a server that failed before anything else", () =>
   inWorld(async (world) => {
     world.server.mood = { kind: "gone" };
     await world.advance(INTERVAL_MS * 1.7);
@@ -248,7 +248,7 @@ Deno.test("run() reports a command whose handler throws", () =>
     assertEquals(world.journal.unfinished(), []);
   }));
 
-Deno.test("run() sets a refused event aside and delivers the others", () =>
+Deno.test("run() dead-letters a refused event and delivers the others", () =>
   inWorld(async (world) => {
     world.server.poison = { text: "bad", status: 400 };
     world.buffer.append([log("bad"), log("good")]);
@@ -332,8 +332,8 @@ Deno.test("run() that is cut off in a renewal ends, and blames neither the serve
   const stopped = world.stop();
   world.cutOff();
   await stopped;
-  const { paths, breaker, needsPerson, outage } = world.loop.state.connection;
-  assertEquals([paths.check_in.failures, breaker.state, needsPerson, outage], [
+  const { paths, breaker, operatorAction, outage } = world.loop.state.connection;
+  assertEquals([paths.check_in.failures, breaker.state, operatorAction, outage], [
     0,
     "closed",
     null,
@@ -417,15 +417,15 @@ Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
   await world.start();
   await world.stop();
   world.server.queue("c1", "scan_updates");
-  assertEquals(await world.loop.runOnce({ stop: NEVER, cut: NEVER }), true);
+  assertEquals(await world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER }), true);
   assertEquals(world.server.reports.length, 1);
   world.server.mood = { kind: "gone" };
-  assertEquals(await world.loop.runOnce({ stop: NEVER, cut: NEVER }), false);
-  assertEquals(await world.loop.runOnce({ stop: NEVER, cut: NEVER }), false);
-  assert(world.log.told("check-in withheld").length > 0, "left alone");
+  assertEquals(await world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER }), false);
+  assertEquals(await world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER }), false);
+  assert(world.log.told("check-in not sent").length > 0, "left alone");
 });
 
-Deno.test("takeHint() has an offline host tried at random within 30 s, and not later than it would have", async () => {
+Deno.test("onHostEvent() has an offline host tried at random within 30 s, and not later than it would have", async () => {
   const world = new World();
   let chance = 0.9;
   world.system.random = () => chance;
@@ -442,14 +442,14 @@ Deno.test("takeHint() has an offline host tried at random within 30 s, and not l
   assert(waitMs() >= 20_000);
   isOffline = false;
   const leftMs = waitMs();
-  world.loop.takeHint("network_up");
+  world.loop.onHostEvent("network_up");
   assertEquals(waitMs(), Math.min(leftMs, 27_000));
   await world.advance(300_000);
   isOffline = true;
   for (let second = 0; second < 1_200 && waitMs() < 20_000; second++) await world.advance(1_000);
   isOffline = false;
   chance = 0.1;
-  world.loop.takeHint("network_up");
+  world.loop.onHostEvent("network_up");
   assertEquals(waitMs(), 3_000);
   await world.advance(2_999);
   assert(world.loop.state.connection.outage !== null);
@@ -458,7 +458,7 @@ Deno.test("takeHint() has an offline host tried at random within 30 s, and not l
   await world.stop();
 });
 
-Deno.test("takeHint() of a host that woke spreads its check-in, and puts none off that is due sooner", () =>
+Deno.test("onHostEvent() of a host that woke spreads its check-in, and puts none off that is due sooner", () =>
   inWorld(async (world) => {
     await world.advance(INTERVAL_MS / 2);
     const { clock } = world.system;
@@ -466,7 +466,7 @@ Deno.test("takeHint() of a host that woke spreads its check-in, and puts none of
     for (let second = 0; second < 900 && dueInMs() < 61_000; second++) await world.advance(1_000);
     assert(dueInMs() >= 61_000);
     let before = world.checkIns();
-    world.loop.takeHint("woke");
+    world.loop.onHostEvent("woke");
     await world.advance(0);
     assertEquals(world.checkIns(), before, "not at once: others woke too");
     assert(dueInMs() > 0 && dueInMs() <= 60_000, `${dueInMs()} ms`);
@@ -475,13 +475,13 @@ Deno.test("takeHint() of a host that woke spreads its check-in, and puts none of
     await world.advance(INTERVAL_MS + 1);
     await world.advance(dueInMs() - 50);
     before = world.checkIns();
-    world.loop.takeHint("woke");
+    world.loop.onHostEvent("woke");
     await world.advance(50);
     assertEquals(world.checkIns(), before + 1);
     await world.advance(INTERVAL_MS + 1);
     before = world.checkIns();
     world.loop.afterCommand({ events: [], rapidPollingMs: 0 }); // The server is to see it at once.
-    world.loop.takeHint("woke");
+    world.loop.onHostEvent("woke");
     await world.advance(0);
     assertEquals(world.checkIns(), before + 1);
   }));

@@ -3,10 +3,10 @@ import { anyText } from "../fakes/texts.ts";
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
+  type AgentState,
   decodeState,
   encodeState,
   type LongestWaits,
-  type LoopState,
   NEW_STATE,
   readStoredState,
   type StoredState,
@@ -19,7 +19,7 @@ const longest = {
   intervalMs: 480_000,
 };
 
-const busy: LoopState = {
+const busy: AgentState = {
   connection: {
     breaker: {
       state: "open",
@@ -36,7 +36,7 @@ const busy: LoopState = {
     },
     outage: { sinceMs: 390_000, attempts: 6, why: "refused", offline: false, status: 502 },
     doubt: { kind: "token", sinceMs: 390_000, refusals: 2, notBeforeMs: 620_000 },
-    needsPerson: { cause: "token", why: "HTTP 403", sinceMs: 380_000, notBeforeMs: 600_000 },
+    operatorAction: { cause: "token", why: "HTTP 403", sinceMs: 380_000, notBeforeMs: 600_000 },
   },
   rapidUntilMs: 700_000,
   nextCheckInMs: null,
@@ -45,7 +45,7 @@ const busy: LoopState = {
   lastSystemInfoMs: 100_000,
 };
 
-function reload(state: LoopState, saved: [number, number], loaded: [number, number]): LoopState {
+function reload(state: AgentState, saved: [number, number], loaded: [number, number]): AgentState {
   const text = encodeState(state, { nowMs: saved[0], monotonicMs: saved[1] });
   const stored = readStoredState(text);
   assert(stored);
@@ -73,7 +73,7 @@ Deno.test("decodeState() counts the time that passed between two processes", () 
 });
 
 Deno.test("decodeState() takes no probe over a restart", () => {
-  const halfOpen: LoopState = {
+  const halfOpen: AgentState = {
     ...busy,
     connection: {
       ...busy.connection,
@@ -169,14 +169,14 @@ Deno.test("readStoredState() takes no number that is beyond every number", () =>
 
 Deno.test("encodeState() cuts a reason that would make the file unreadable", () => {
   const why = "x".repeat(5_000);
-  const { outage, needsPerson } = busy.connection;
-  assert(outage && needsPerson);
-  const wordy: LoopState = {
+  const { outage, operatorAction } = busy.connection;
+  assert(outage && operatorAction);
+  const wordy: AgentState = {
     ...busy,
     connection: {
       ...busy.connection,
       outage: { ...outage, why },
-      needsPerson: { ...needsPerson, why },
+      operatorAction: { ...operatorAction, why },
     },
   };
   const saved = readStoredState(encodeState(wordy, { nowMs: 0, monotonicMs: 0 }));
@@ -210,12 +210,12 @@ Deno.test("decodeState() cuts each wait to its own longest, and nothing to less"
   assert(short.connection.breaker.state === "open");
   assertEquals(short.connection.breaker.untilMs, 2_000);
   assertEquals(short.connection.paths.check_in.notBeforeMs, 1_000);
-  assertEquals(short.connection.needsPerson?.notBeforeMs, 1_000);
+  assertEquals(short.connection.operatorAction?.notBeforeMs, 1_000);
   assertEquals([short.rapidUntilMs, short.nextCheckInMs], [3_000, 4_000]);
   assert(short.connection.doubt?.kind === "token");
   assertEquals(short.connection.doubt.notBeforeMs, 1_000);
   const own = decode({ notBeforeMs: 1e6, openMs: 1e6, rapidMs: 1e6, intervalMs: 1e6 });
-  assertEquals(own.connection.needsPerson?.notBeforeMs, 100_000);
+  assertEquals(own.connection.operatorAction?.notBeforeMs, 100_000);
   assertEquals(own.connection.paths.check_in.notBeforeMs, 30_000);
   assertEquals([own.rapidUntilMs, own.nextCheckInMs], [200_000, 300_000]);
   assertEquals([own.lastCheckInMs, own.lastSystemInfoMs], [-120_000, -400_000]);
@@ -282,7 +282,7 @@ Deno.test("encodeState() is readable again, whatever was said and however long",
               ...busy.connection,
               breaker: { ...(state === "open" ? open : halfOpen), reason },
               outage: { sinceMs: 390_000, attempts: 6, why: out, offline: false, status: null },
-              needsPerson: { cause: "token", why: person, sinceMs: 0, notBeforeMs: 600_000 },
+              operatorAction: { cause: "token", why: person, sinceMs: 0, notBeforeMs: 600_000 },
             },
           },
           at,
@@ -291,7 +291,7 @@ Deno.test("encodeState() is readable again, whatever was said and however long",
         assert(connection.breaker.state === state);
         assertEquals(connection.breaker.reason, reason.slice(0, 1_000));
         assertEquals(connection.outage?.why, out.slice(0, 1_000));
-        assertEquals(connection.needsPerson?.why, person.slice(0, 1_000));
+        assertEquals(connection.operatorAction?.why, person.slice(0, 1_000));
       }
     }),
     { numRuns: 50 },
@@ -319,7 +319,7 @@ const generation = number;
 const tripped = { generation, failures: number, trips: number, reason: words, sinceMs: number };
 const path = fc.record({ failures: number, notBeforeMs: number });
 
-const states: fc.Arbitrary<LoopState> = fc.record({
+const states: fc.Arbitrary<AgentState> = fc.record({
   connection: fc.record({
     breaker: fc.oneof(
       fc.record({
@@ -358,7 +358,7 @@ const states: fc.Arbitrary<LoopState> = fc.record({
         hasCheckedIn: fc.boolean(),
       }),
     )),
-    needsPerson: fc.option(fc.record({
+    operatorAction: fc.option(fc.record({
       cause: fc.constantFrom("token" as const, "deleted" as const, "forbidden" as const),
       why: words,
       sinceMs: number,

@@ -23,18 +23,18 @@ async function stages(source: string): Promise<Stage[]> {
 }
 
 Deno.test("stagesFor() begins with the mirror, then its directory, then what is named for it", async () => {
-  const [mirror, directory, others, ...named] = await stages("src/loop/backoff.ts");
-  assertEquals(mirror, { files: ["tests/loop/backoff_test.ts"], isReal: false });
+  const [mirror, directory, others, ...named] = await stages("src/loop/schedule.ts");
+  assertEquals(mirror, { files: ["tests/loop/schedule_test.ts"], isReal: false });
   assert(directory);
-  assert(directory.files.includes("tests/loop/transition_test.ts"));
+  assert(directory.files.includes("tests/loop/loop_test.ts"));
   assert(directory.files.every((file) => file.startsWith("tests/loop/")));
   assert(others?.files.every((file) => !file.startsWith("tests/loop/")));
   assert(named.some(({ files }) => files.includes("tests/sim/week_test.ts")));
 });
 
 Deno.test("stagesFor() leaves out tests that never load the source", async () => {
-  const files = (await stages("src/loop/backoff.ts")).flatMap((stage) => stage.files);
-  assert(!files.includes("tests/loop/ramp_test.ts"));
+  const files = (await stages("src/loop/schedule.ts")).flatMap((stage) => stage.files);
+  assert(!files.includes("tests/delivery/slow_start_test.ts"));
   assertEquals(new Set(files).size, files.length, "each file once");
 });
 

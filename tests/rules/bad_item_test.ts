@@ -81,7 +81,7 @@ Deno.test("a bad item without neighbours holds up no log, and keeps its ten atte
   }
 });
 
-Deno.test("a bad item that is alone is set aside after three refusals", async () => {
+Deno.test("a bad item that is alone is dead-lettered after three refusals", async () => {
   const { world } = await tell({ items: 2, bad: [0], status: 400 });
   const alone = world.server.requests.filter(({ path, body }) => {
     const updates = body["updates"] as { severity: string }[];

@@ -5,9 +5,9 @@ import fc from "fast-check";
 import { failureEvent, logEvent } from "../../src/commands/command_log.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import type { Command } from "../../src/buffer/command.ts";
-import { closeCheckIn } from "../../src/loop/checkin.ts";
-import { Inbox } from "../../src/loop/inbox.ts";
-import { Worker } from "../../src/loop/worker.ts";
+import { closeCheckIn } from "../../src/loop/check_in.ts";
+import { CommandIntake } from "../../src/loop/command_intake.ts";
+import { CommandRunner } from "../../src/loop/command_runner.ts";
 import { readCheckIn } from "../../src/server/check_in_answer.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -25,7 +25,7 @@ class Receiver {
     const system = new FakeSystem();
     const { clock } = system;
     const { buffer, journal } = await openBuffer(system, "/state", LIMITS);
-    const worker = new Worker({
+    const runner = new CommandRunner({
       clock,
       log: this.log,
       journal,
@@ -39,22 +39,22 @@ class Receiver {
         },
       }),
       reportFailure: failureEvent,
-      onEarly: () => {},
+      onAppend: () => {},
       onDone: () => {},
     });
-    const inbox = new Inbox({ clock, log: this.log, journal, worker });
+    const intake = new CommandIntake({ clock, log: this.log, journal, runner });
     for (const answer of answers) {
       const read = readCheckIn(answer);
       assert(read.ok, read.ok ? "" : read.why);
-      inbox.receive(read.value, never);
+      intake.receive(read.value, never);
       closeCheckIn(
         { journal, log: this.log },
         { kind: "ok", value: read.value, rateLimit: null },
         0,
       );
-      await worker.idle;
+      await runner.idle;
     }
-    assertEquals([inbox.held, journal.unfinished()], [0, []]);
+    assertEquals([intake.unstored, journal.unfinished()], [0, []]);
     const reports = buffer.list().map(({ body }) => JSON.parse(body));
     this.failed.push(...reports.filter(({ result }) => result === "failed"));
     assertEquals(reports.length, this.ran.length + this.failed.length);

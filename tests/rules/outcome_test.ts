@@ -4,10 +4,9 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { connectionPolicy } from "../../src/breaker/connection.ts";
-import { backoffMs, ceilingMs } from "../../src/loop/backoff.ts";
-import { NEW_STATE } from "../../src/loop/state.ts";
-import { takeIn, verdictOf } from "../../src/loop/transition.ts";
+import { connectionPolicy } from "../../src/breaker/policies.ts";
+import { backoffMs } from "../../src/breaker/backoff.ts";
+import { applyAnswer, NEW_CONNECTION, verdictOf } from "../../src/connection/state.ts";
 import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
 import { readAnyObject } from "../../src/server/protocol.ts";
 import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
@@ -16,7 +15,7 @@ import { response } from "../fakes/response.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24, 12);
 const DRAW = 0.5;
-const breaker = connectionPolicy(settings, (failures) => ceilingMs(failures, backoff));
+const breaker = connectionPolicy(settings, backoff);
 
 /** What the loop waits by itself after a first failure. */
 const BACKOFF_MS = backoffMs(1, backoff, () => DRAW);
@@ -35,7 +34,7 @@ interface Expected {
   readonly waitMs: number;
   /** Before the other path's. @default 0 */
   readonly otherWaitMs?: number;
-  readonly needsPerson?: boolean;
+  readonly operatorAction?: boolean;
 }
 
 const backsOff: Expected = { verdict: "failure", waitMs: BACKOFF_MS };
@@ -43,7 +42,7 @@ const resets: Expected = { verdict: "success", waitMs: 0 };
 const nothing: Expected = { verdict: "neutral", waitMs: 0 };
 const asked = (ms: number) => ms * (1 + 0.2 * DRAW);
 
-const needsPerson: Expected = { ...nothing, needsPerson: true };
+const operatorAction: Expected = { ...nothing, operatorAction: true };
 const limited = (ms: number): Expected => ({ verdict: "neutral", waitMs: ms });
 /** A 503 with a time means the whole server. */
 const away = (ms: number): Expected => ({ verdict: "failure", waitMs: ms, otherWaitMs: ms });
@@ -85,7 +84,7 @@ const rows: readonly Row[] = [
   ["413 on one event: success, the server is there", status(413), resets],
   ["422 on one event: success, the server is there", status(422), resets],
   ["401 that a renewal does not end: neutral, tried at the interval", status(401), nothing],
-  ["403: neutral, operator action required", status(403), needsPerson],
+  ["403: neutral, operator action required", status(403), operatorAction],
   ["aborted by us: neutral, nothing changes", noAnswer("aborted"), nothing],
   ["this host offline: neutral, and waits all the same", noAnswer("offline"), {
     verdict: "neutral",
@@ -111,9 +110,9 @@ function redirect(): Answer<unknown> {
 
 for (const [name, answer, expected] of rows) {
   Deno.test(`outcome: ${name}`, () => {
-    const before = { ...NEW_STATE.connection };
+    const before = { ...NEW_CONNECTION };
     const permit = { generation: before.breaker.generation, probe: false };
-    const after = takeIn(before, answer, {
+    const after = applyAnswer(before, answer, {
       path: "check_in",
       permit,
       nowMs: 0,
@@ -127,6 +126,6 @@ for (const [name, answer, expected] of rows) {
     assertEquals(Math.max(0, own.notBeforeMs), expected.waitMs);
     assertEquals(Math.max(0, other.notBeforeMs), expected.otherWaitMs ?? 0);
     assertEquals(other.failures, 0);
-    assertEquals(after.needsPerson !== null, expected.needsPerson ?? false);
+    assertEquals(after.operatorAction !== null, expected.operatorAction ?? false);
   });
 }

@@ -98,7 +98,7 @@ async function failTogether(bad: Answer<string>): Promise<void> {
   const { breaker, paths } = connection.state;
   assertEquals([paths.delivery.failures, breaker.state], [1, "closed"]);
   await clock.advance(connection.waitMs("delivery"));
-  await connection.attempt("delivery", () => Promise.resolve(bad), { cut: NEVER });
+  await connection.attempt("delivery", () => Promise.resolve(bad), { signal: NEVER });
   assertEquals(connection.state.paths.delivery.failures, 2);
 }
 

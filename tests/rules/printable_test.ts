@@ -13,9 +13,9 @@ import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_output.ts"
 import { statusAsJson, statusAsText } from "../../src/cli/status_output.ts";
 import { failureEvent } from "../../src/commands/command_log.ts";
 import { hostFacts } from "../../src/host/host.ts";
-import { takeIn } from "../../src/loop/transition.ts";
+import { applyAnswer } from "../../src/connection/state.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
-import { connectionPolicy } from "../../src/breaker/connection.ts";
+import { connectionPolicy } from "../../src/breaker/policies.ts";
 import { readAnswer, readFailure } from "../../src/server/answer.ts";
 import { encodeUpdate } from "../../src/server/update_item.ts";
 import { hasControls } from "../../src/strip_controls.ts";
@@ -82,7 +82,7 @@ Deno.test("what is saved of an outage holds nothing that could steer", () => {
       minOpenMs: 1,
       maxOpenMs: 1,
       probeTimeoutMs: 1,
-    }, () => 1),
+    }, { baseMs: 1, capMs: 1, floorMs: 0 }),
     intervalMs: 1,
   };
   const permit = { generation: 0, probe: false };
@@ -94,7 +94,7 @@ Deno.test("what is saved of an outage holds nothing that could steer", () => {
       0,
     );
     const step = { path: "check_in", permit, nowMs: 0, random: () => 0, policy } as const;
-    const state = takeIn(NEW_STATE.connection, answer, step);
+    const state = applyAnswer(NEW_STATE.connection, answer, step);
     assert(JSON.stringify(state).includes("[2J"), "the words are there");
     isSafe(state);
   }

@@ -43,7 +43,7 @@ Deno.test("a check-in that is due later by what is saved is not written ahead", 
   inWorld(async (world) => {
     await world.advance(INTERVAL_MS / 10);
     const before = world.saved.length;
-    world.loop.takeHint("woke"); // Brings a check-in within a minute.
+    world.loop.onHostEvent("woke"); // Brings a check-in within a minute.
     await world.advance(60_000);
     assertEquals(world.savedDurably.slice(before), [true]);
   }));

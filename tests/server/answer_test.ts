@@ -27,7 +27,7 @@ Deno.test("readAnswer() puts every status into its class", () => {
     [399, "failed"],
     [400, "refused"],
     [401, "unauthorized"],
-    [403, "needs_person"],
+    [403, "operator_required"],
     [404, "refused"],
     [408, "failed"],
     [409, "refused"],

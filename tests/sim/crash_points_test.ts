@@ -147,8 +147,8 @@ for (let version = 1; version < SCHEMA_VERSION; version++) {
   Deno.test(`sim: so does one that migrates version ${version}, splits, sets aside, requeues and asks`, async () => {
     const { calls, told } = await dieAtEachCall(fromVersion(version));
     const messages = [
-      "event split",
-      "event set aside",
+      "event bisected",
+      "event dead-lettered",
       "requeued",
       "results confirmed by the server",
     ];

@@ -2,7 +2,7 @@
 
 import type { LogFields } from "../../src/log.ts";
 import type { HttpRequest } from "../../src/system/http.ts";
-import type { LoopState } from "../../src/loop/state.ts";
+import type { AgentState } from "../../src/loop/state.ts";
 import type { SimClock } from "./sim_clock.ts";
 
 /** An invariant that did not hold. */
@@ -41,8 +41,8 @@ const ALIKE_OFFLINE = 10;
 /** What counts against an event's attempts, and the only answers that may be its own fault. */
 const COUNTED: ReadonlySet<string> = new Set([
   "event refused",
-  "event set aside",
-  "event split",
+  "event dead-lettered",
+  "event bisected",
 ]);
 const ABOUT_AN_EVENT = /^HTTP (?:4\d\d|500)\b/;
 
@@ -129,7 +129,7 @@ export class Monitor {
   }
 
   /** Before a request leaves; `state` is the agent's own. */
-  request(request: HttpRequest, state: LoopState): Path {
+  request(request: HttpRequest, state: AgentState): Path {
     const nowMs = this.#clock.trueMs;
     const path = pathOf(request.url);
     if (!request.url.startsWith(`${ORIGIN}/`)) this.#fail(`a request to ${request.url}`);
@@ -187,7 +187,7 @@ export class Monitor {
     }
   }
 
-  #checkBreaker({ connection: { breaker } }: LoopState): void {
+  #checkBreaker({ connection: { breaker } }: AgentState): void {
     if (breaker.state === "open" && this.#clock.monotonicMs() < breaker.untilMs) {
       this.#fail("a request while the breaker is open");
     }
@@ -221,7 +221,7 @@ export class Monitor {
   }
 
   /** A heartbeat goes on to its end, whatever else the server says, unless a command ends it. */
-  #checkHeartbeat({ rapidUntilMs }: LoopState): void {
+  #checkHeartbeat({ rapidUntilMs }: AgentState): void {
     const untilMs = rapidUntilMs ?? -Infinity;
     const isOver = this.#rapidUntilMs <= this.#clock.monotonicMs();
     if (!isOver && untilMs < this.#rapidUntilMs - MOMENT_MS) {
@@ -230,7 +230,7 @@ export class Monitor {
     this.#rapidUntilMs = untilMs;
   }
 
-  #checkGap(gapMs: number, { connection, rapidUntilMs }: LoopState, wasRapid: boolean): void {
+  #checkGap(gapMs: number, { connection, rapidUntilMs }: AgentState, wasRapid: boolean): void {
     if (!this.#isClear(gapMs + 1_000)) return;
     // A report that failed brings no check-in forward: its answer may be lost, and is asked for then.
     const isHealthy = connection.breaker.state === "closed" &&
@@ -239,7 +239,7 @@ export class Monitor {
       (this.#lastEnding === "failure" || this.#lastEnding === "offline");
     const isAsked = Math.max(this.#notBefore.check_in, this.#notBefore.delivery) > 0 &&
       gapMs <= 1.2 * 3_600_000 + SLACK_MS;
-    const isForPerson = connection.needsPerson !== null;
+    const isForPerson = connection.operatorAction !== null;
     if (isForPerson) {
       if (gapMs > 1.2 * 3_600_000 + SLACK_MS) this.#fail(`silent for ${seconds(gapMs)} s`);
       return;

@@ -26,17 +26,17 @@ function mutant(name: string, ...edits: [file: string, from: string, to: string]
 
 export const MUTANTS: readonly Mutant[] = [
   mutant("jitter lost at the cap", [
-    "loop/backoff.ts",
+    "breaker/backoff.ts",
     "const shortestMs = Math.min(policy.floorMs, longestMs / 2);",
     "const shortestMs = longestMs >= policy.capMs ? longestMs : policy.floorMs;",
   ]),
   mutant("jitter of the open breaker lost", [
-    "breaker/connection.ts",
+    "breaker/policies.ts",
     "return longestMs / 2 + random() * (longestMs / 2);",
     "return longestMs + 0 * random();",
   ]),
   mutant("cap overshoot", [
-    "loop/backoff.ts",
+    "breaker/backoff.ts",
     "return Math.min(policy.capMs, policy.baseMs * 2 ** (failures - 1));",
     "return policy.baseMs * 2 ** Math.min(20, failures - 1);",
   ]),
@@ -51,57 +51,55 @@ export const MUTANTS: readonly Mutant[] = [
     "if (breaker.probeUntilMs !== -1) return breaker;",
   ]),
   mutant("backoff never reset", [
-    "loop/transition.ts",
+    "connection/state.ts",
     'return { failures: 0, notBeforeMs: -Infinity };\n    case "failed"',
     'return { failures: path.failures, notBeforeMs: -Infinity };\n    case "failed"',
   ]),
   mutant("attempts used up by an outage", [
-    "loop/delivering.ts",
-    '      case "failed":\n        this.#blame.trouble();',
-    '      case "failed":\n        return this.#refused(event, { status: 400, why: answer.why });\n' +
-    "        this.#blame.trouble();",
+    "delivery/sender.ts",
+    '      case "failed":\n        this.#attribution.recordServerFailure();',
+    '      case "failed":\n        return this.#attribute(event, { status: 400, why: answer.why });\n' +
+    "        this.#attribution.recordServerFailure();",
   ]),
   mutant("delete before acknowledged", [
-    "buffer/delivery.ts",
-    "} else flights.launch(event, this.#courier.send(event));",
-    "} else {\n" +
-    "        this.#buffer.acknowledge([event.id]);\n" +
-    "        flights.launch(event, this.#courier.send(event));\n" +
-    "      }",
+    "delivery/drain.ts",
+    "inFlight.add(event, sender.send(event));",
+    "this.#deps.buffer.acknowledge([event.id]);\n" +
+    "        inFlight.add(event, sender.send(event));",
   ]),
   mutant("500 on one item poisons the batch", [
-    "loop/delivering.ts",
-    "const fault = this.#blame.broke(refusal, { nowMs, random });",
-    "const fault = this.#blame.broke(refusal, { nowMs, random });\n    this.#blame.clear();\n" +
-    '    if (fault !== "its_own") return { kind: "later" };',
+    "delivery/failure_attribution.ts",
+    "const fault = this.failed(refusal, at);",
+    "const fault = this.failed(refusal, at);\n    this.clear();\n" +
+    '    if (fault !== "its_own") return { outcome: { kind: "later" }, verdict: "neutral" };',
   ]),
   mutant("a command's log waits behind a bad item of its list", [
-    "buffer/delivery.ts",
+    "delivery/drain.ts",
     "this.#passOver(isSingleItem(event) ? { ...event, commandId: null } : event);",
     "this.#passOver(event);",
   ], [
-    "loop/blame.ts",
-    "return { event: { id, commandId: null, place }, refusal: rest, alone };",
-    "return { event: { id, commandId, place }, refusal: rest, alone };",
+    "delivery/failure_attribution.ts",
+    "return { event: { ...key, commandId: null }, refusal: rest, alone };",
+    "return { event: key, refusal: rest, alone };",
   ]),
   mutant("a bad item that is alone has as many attempts as a whole list", [
-    "loop/blame.ts",
-    "const MOST_ALONE = 3;",
-    "const MOST_ALONE = 1_000;",
+    "delivery/failure_attribution.ts",
+    "const MAX_REFUSALS_ALONE = 3;",
+    "const MAX_REFUSALS_ALONE = 1_000;",
   ]),
   mutant("a scan without changes moves no last scan", [
     "commands/news.ts",
     "reports: reports.length > 0 ? reports : unchanged(current, toldNow),",
     "reports,",
   ]),
-  mutant("no rest for a server that breaks over every report", [
-    "loop/reception.ts",
-    "return inVain >= IN_A_ROW;",
-    "return inVain < 0;",
+  mutant("no pause for a server that fails on every report", [
+    "delivery/slow_start.ts",
+    "return failedReports >= STALLED_REPORTS;",
+    "return failedReports < 0;",
   ], [
-    "loop/delivering.ts",
-    "const instants = [this.#notBeforeMs, this.#idleUntilMs, this.#reception.notBeforeMs];",
-    "const instants = [this.#notBeforeMs, this.#idleUntilMs];",
+    "breaker/policies.ts",
+    "const REPORT_FAILURES = 3;",
+    "const REPORT_FAILURES = 1_000_000;",
   ]),
   mutant("Retry-After ignored", [
     "server/retry_after.ts",
@@ -118,32 +116,32 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   ),
   mutant("a refused renewal is final", [
-    "loop/session.ts",
+    "connection/session.ts",
     'return { kind: "unauthorized", why: `renewal refused: ${renewal.why}` };',
-    'return { kind: "needs_person", why: `renewal refused: ${renewal.why}` };',
+    'return { kind: "operator_required", why: `renewal refused: ${renewal.why}` };',
   ]),
   mutant("the first word of a deletion is believed", [
-    "loop/doubt.ts",
-    'return { doubt: { kind: "deleted", sinceMs, hasCheckedIn: false }, needsPerson };',
-    'return { doubt: null, needsPerson: called("deleted", why, { step, sinceMs }) };',
+    "connection/state.ts",
+    'return { doubt: { kind: "deleted", sinceMs, hasCheckedIn: false }, operatorAction };',
+    'return { doubt: null, operatorAction: requireOperator("deleted", why, { step, sinceMs }) };',
   ]),
   mutant("health is asked after a 5xx", [
-    "loop/connection.ts",
+    "connection/connection.ts",
     "const hasAnswered = (outage?.status ?? 0) >= 500;",
     "const hasAnswered = (outage?.status ?? 0) < 0;",
   ]),
   mutant("rapid polling waits as long as normal polling", [
-    "loop/transition.ts",
+    "breaker/policies.ts",
     "rapid: policyOf(RAPID_CAP_MS)",
     "rapid: policyOf(Infinity)",
   ]),
   mutant("an answer cuts a heartbeat short", [
-    "loop/rapid.ts",
-    "return toldMs > leftMs ? toldMs : null;",
-    "return leftMs < 0 ? null : toldMs;",
+    "loop/schedule.ts",
+    "return answeredMs > leftMs ? answeredMs : null;",
+    "return leftMs < 0 ? null : answeredMs;",
   ]),
   mutant("command run before it is written down", [
-    "loop/worker.ts",
+    "loop/command_runner.ts",
     "await this.#persist(command, signal, () => journal.start(command.id));",
     "",
   ]),

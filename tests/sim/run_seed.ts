@@ -1,6 +1,6 @@
 /** Plays one seed: faults and commands by chance, then a quiet time in which all must come right. */
 
-import { LONGEST_RAPID_MS } from "../../src/loop/rapid.ts";
+import { LONGEST_RAPID_MS } from "../../src/loop/schedule.ts";
 import { drawEpisodes, type Fault } from "./episodes.ts";
 import { Violation } from "./monitor.ts";
 import { Sim } from "./sim.ts";
@@ -88,8 +88,8 @@ function planCommands(sim: Sim, endMs: number): ServerCommand[] {
 /** Liveness: what must be so some time after the last fault. */
 async function comeRight(sim: Sim, sinceMs: number, commands: ServerCommand[]): Promise<void> {
   const { clock, trace } = sim;
-  const needsPerson = sim.agent?.loop.state.connection.needsPerson ?? null;
-  const spreadMs = needsPerson ? 1.2 * HOUR_MS : 0;
+  const operatorAction = sim.agent?.loop.state.connection.operatorAction ?? null;
+  const spreadMs = operatorAction ? 1.2 * HOUR_MS : 0;
   const asked = longestAsked(sim);
   const deadlineMs = sinceMs + 300_000 + 1.6 * 300_000 + 160_000 + spreadMs + asked;
   await sim.run(deadlineMs);

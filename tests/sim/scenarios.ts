@@ -214,13 +214,13 @@ const refusedRenewal: Scenario = {
     sim.server.revokeAccess();
     sim.server.isDatabaseDown = true;
     await sim.run(sim.clock.trueMs + 9 * MINUTE_MS);
-    must(sim.agent?.loop.state.connection.needsPerson === null, "an operator is called");
+    must(sim.agent?.loop.state.connection.operatorAction === null, "an operator is called");
     await sim.run(sim.clock.trueMs + 2 * HOUR_MS);
     sim.server.isDatabaseDown = false;
     const backMs = sim.clock.trueMs;
     await sim.run(backMs + 10 * MINUTE_MS);
     const { connection, lastCheckInMs } = sim.agent!.loop.state;
-    must(connection.needsPerson === null && connection.doubt === null, "it is in doubt");
+    must(connection.operatorAction === null && connection.doubt === null, "it is in doubt");
     must(sim.clock.monotonicMs() - (lastCheckInMs ?? 0) < 10 * MINUTE_MS, "it is not back");
   },
 };
@@ -231,7 +231,7 @@ const deleted: Scenario = {
     await sim.run(20 * MINUTE_MS);
     sim.server.isAgentDeleted = true;
     await sim.run(sim.clock.trueMs + HOUR_MS);
-    const person = () => sim.agent?.loop.state.connection.needsPerson;
+    const person = () => sim.agent?.loop.state.connection.operatorAction;
     must(person()?.cause === "deleted", "it does not know");
     sim.pile(50);
     const before = sim.requests;
@@ -257,7 +257,7 @@ const notFoundOnce: Scenario = {
     await sim.run(sim.clock.trueMs + 2 * HOUR_MS);
     must(sim.server.isDatabaseDown, "no host facts were sent");
     const { connection } = sim.agent!.loop.state;
-    must(connection.needsPerson === null, "it says that it was deleted");
+    must(connection.operatorAction === null, "it says that it was deleted");
     must(connection.outage !== null, "it does not see the outage");
   },
 };

@@ -268,9 +268,9 @@ export class Sim {
       });
       if (gate.isDead) return;
       this.agent = agent;
-      system.onHostEvent((hint) => agent.loop.takeHint(hint));
+      system.onHostEvent((event) => agent.loop.onHostEvent(event));
       const never = new AbortController().signal;
-      agent.loop.run({ stop: never, cut: never }).then(
+      agent.loop.run({ shutdownSignal: never, deadlineSignal: never }).then(
         () => this.fail("the agent stopped by itself"),
         (error) => gate.isDead || this.fail(`the agent died: ${error}`),
       );

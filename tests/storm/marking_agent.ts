@@ -36,7 +36,7 @@ async function main([, ...words]: readonly string[]): Promise<number> {
   log.info("agent started");
   const stop = new AbortController();
   system.onStopRequest(() => stop.abort(new Error("stopped")));
-  await agent.loop.run({ stop: stop.signal, cut: AbortSignal.any([]) });
+  await agent.loop.run({ shutdownSignal: stop.signal, deadlineSignal: AbortSignal.any([]) });
   agent.close();
   await hold.release();
   return 0;

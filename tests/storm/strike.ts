@@ -42,7 +42,7 @@ const LINES: readonly [string, number][] = [
   ["checked in", 4],
   ["events delivered", 1],
   ["event refused", 1],
-  ["event split", 1],
+  ["event bisected", 1],
 ];
 
 /** Draws one; `isReachable`: the server is there, and requests come. */

@@ -14,7 +14,7 @@ import type { KeptEvent, WitnessedEvent } from "./witness.ts";
 const NEVER_SAID = [
   "buffer was damaged, begun anew",
   "saved state not readable, beginning anew",
-  "commands lost, the disk took none",
+  "commands lost: the disk accepted no writes",
   "command left for the next start",
   "not saved",
 ];
@@ -67,7 +67,7 @@ function eventComplaints(record: StormRecord): string[] {
     found.push(`${lost.length} appends returned and are nowhere: ${lost.slice(0, 5).join(" ")}`);
   }
   const told = lives.flatMap(({ lines }) => lines);
-  const facts = told.filter(({ message }) => message === "host facts kept for delivery").length;
+  const facts = told.filter(({ message }) => message === "host facts appended").length;
   const kept =
     testimony.appended.filter((event) => event.kind === "system_info" && event.commandId === null)
       .length;

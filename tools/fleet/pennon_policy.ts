@@ -1,14 +1,14 @@
 /**
  * Pennon's own policy: the agent's real breaker, backoff and schedule with their default numbers.
- * Only the order of calls is told again here, that of `attempt` in `src/loop/connection.ts`.
+ * Only the order of calls is told again here, that of `attempt` in `src/connection/connection.ts`.
  */
 
 import { admit, type Permit } from "../../src/breaker/breaker.ts";
 import { SETTINGS } from "../../src/config/settings.ts";
-import type { BackoffPolicy } from "../../src/loop/backoff.ts";
+import type { BackoffPolicy } from "../../src/breaker/backoff.ts";
 import { nextCheckInMs } from "../../src/loop/schedule.ts";
-import { type ConnectionState, NEW_STATE } from "../../src/loop/state.ts";
-import { connectionPolicies, type ConnectionPolicy, takeIn } from "../../src/loop/transition.ts";
+import { connectionPolicies, type ConnectionPolicy } from "../../src/breaker/policies.ts";
+import { applyAnswer, type ConnectionState, NEW_CONNECTION } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import type { Random } from "../../src/system/system.ts";
 import type { Behaviour, Fleet, Policy } from "./policy.ts";
@@ -69,7 +69,7 @@ class PennonBehaviour implements Behaviour {
     };
     this.#rapidPolling = { ...this.#polling, rapidLeftMs: Infinity };
     this.#rapidBelow = isRapid ? agents : watched;
-    this.#states = new Array(agents).fill(NEW_STATE.connection);
+    this.#states = new Array(agents).fill(NEW_CONNECTION);
     this.#permits = new Array(agents).fill({ generation: 0, probe: false });
   }
 
@@ -113,7 +113,7 @@ class PennonBehaviour implements Behaviour {
 
   /** Takes an answer in: the instant before which the connection allows no call. */
   #settle(agent: number, answer: Answer<null>, nowMs: number): number {
-    const state = takeIn(this.#states[agent]!, answer, {
+    const state = applyAnswer(this.#states[agent]!, answer, {
       path: "check_in",
       permit: this.#permits[agent]!,
       nowMs,

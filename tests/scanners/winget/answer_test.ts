@@ -451,3 +451,23 @@ Deno.test("parseNothingFound() returns the one sentence of an answer, and nothin
   ];
   for (const stdout of useless) assertEquals(parseNothingFound(stdout), null, stdout);
 });
+
+Deno.test("parseWingetUpgrades() never splits a version of two words", () => {
+  const text = [
+    "Name     Id             Version  Available",
+    "------------------------------------------",
+    "a        Contoso.App0   0        0",
+    "Upper",
+    "",
+    "a   Contoso.App1   0-beta 2 0",
+    "한aーa a Contoso.App100 0        0",
+    "3 upgrades available.",
+    "",
+  ].join("\r\n");
+  const { rows } = parseWingetUpgrades(text);
+  assertEquals(rows.map(({ id, version, available }) => [id, version, available]), [
+    ["Contoso.App0", "0", "0"],
+    ["Contoso.App1", "0-beta 2", "0"],
+    ["Contoso.App100", "0", "0"],
+  ]);
+});

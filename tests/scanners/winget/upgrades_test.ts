@@ -483,23 +483,3 @@ Deno.test("markPinned() does not change other states", () => {
   const explicit = { ...row, state: "explicit_only" } as const;
   assertEquals(markPinned([explicit], "A.B winget Pinning\r\n"), [explicit]);
 });
-
-Deno.test("parseWingetUpgrades() never splits a version of two words", () => {
-  const text = [
-    "Name     Id             Version  Available",
-    "------------------------------------------",
-    "a        Contoso.App0   0        0",
-    "Upper",
-    "",
-    "a   Contoso.App1   0-beta 2 0",
-    "한aーa a Contoso.App100 0        0",
-    "3 upgrades available.",
-    "",
-  ].join("\r\n");
-  const { rows } = parseWingetUpgrades(text);
-  assertEquals(rows.map(({ id, version, available }) => [id, version, available]), [
-    ["Contoso.App0", "0", "0"],
-    ["Contoso.App1", "0-beta 2", "0"],
-    ["Contoso.App100", "0", "0"],
-  ]);
-});

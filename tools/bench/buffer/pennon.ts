@@ -12,7 +12,7 @@ export const LIMITS: BufferLimits = {
   maxAttempts: 10,
 };
 
-/** As many as `delivery.ts` looks at together. */
+/** As many as `drain.ts` looks at together. */
 export const LOOK = 50;
 
 /** A buffer in this folder. */

@@ -1,0 +1,121 @@
+/** The rules of each breaker, from the configuration's numbers: when it opens, and for how long. */
+
+import { backoffMs, type BackoffPolicy, ceilingMs } from "./backoff.ts";
+import type { BreakerPolicy } from "./breaker.ts";
+
+/** The numbers of resilience.md's section 3, column "connection"; the configuration's `breaker`. */
+interface ConnectionBreakerSettings extends Omit<BreakerPolicy, "halfOpenCalls" | "openMs"> {
+  readonly minOpenMs: number;
+  readonly maxOpenMs: number;
+}
+
+/**
+ * Stays open for U(c/2, c), where c is the backoff's ceiling after the failures so far, clamped to
+ * `minOpenMs` and `maxOpenMs`: the breaker continues where the backoff stood, and agents that lost the
+ * server together do not return together.
+ */
+export function connectionPolicy(
+  { minOpenMs, maxOpenMs, ...rules }: ConnectionBreakerSettings,
+  backoff: BackoffPolicy,
+): BreakerPolicy {
+  return {
+    ...rules,
+    openMs({ failures }, random) {
+      const longestMs = Math.min(Math.max(ceilingMs(failures, backoff), minOpenMs), maxOpenMs);
+      return longestMs / 2 + random() * (longestMs / 2);
+    },
+  };
+}
+
+/**
+ * The longest wait that the agent itself chooses during rapid polling, while a person watches the
+ * dashboard. A server's `Retry-After` may ask for more.
+ */
+export const RAPID_CAP_MS = 30_000;
+
+/** The rules of the connection. */
+export interface ConnectionPolicy {
+  readonly backoff: BackoffPolicy;
+  readonly breaker: BreakerPolicy;
+  /** Between check-ins; attempts that need operator action come no more often. */
+  readonly intervalMs: number;
+}
+
+/** The rules while polling normally, and those while rapid polling is on. */
+export type ConnectionPolicies = Readonly<Record<"normal" | "rapid", ConnectionPolicy>>;
+
+/** The rules by the configuration's numbers; rapid polling lowers caps and raises nothing. */
+export function connectionPolicies(
+  settings: {
+    readonly backoff: BackoffPolicy;
+    readonly breaker: ConnectionBreakerSettings;
+    readonly intervalMs: number;
+  },
+): ConnectionPolicies {
+  const policyOf = (capMs: number): ConnectionPolicy => {
+    const backoff = { ...settings.backoff, capMs: Math.min(capMs, settings.backoff.capMs) };
+    const breaker = {
+      ...settings.breaker,
+      minOpenMs: Math.min(capMs, settings.breaker.minOpenMs),
+      maxOpenMs: Math.min(capMs, settings.breaker.maxOpenMs),
+    };
+    return {
+      backoff,
+      breaker: connectionPolicy(breaker, backoff),
+      intervalMs: Math.min(capMs, settings.intervalMs),
+    };
+  };
+  return { normal: policyOf(Infinity), rapid: policyOf(RAPID_CAP_MS) };
+}
+
+/** Report failures in a row that open the report breaker, half-open as well as closed. */
+const REPORT_FAILURES = 3;
+
+/**
+ * The rules of the report breaker, for a server that accepts check-ins and fails on reports. It opens
+ * after every third failure, not after each: a few bad events in front of good ones must not delay
+ * those for long. It stays open for one backoff, which grows with each opening. A probe has no time
+ * limit here, because the connection limits every call.
+ */
+export function reportPolicy(backoff: BackoffPolicy): BreakerPolicy {
+  return {
+    consecutiveFailures: REPORT_FAILURES,
+    windowFailures: 0,
+    windowSize: 0,
+    halfOpenCalls: REPORT_FAILURES,
+    probeTimeoutMs: Infinity,
+    openMs: ({ trips }, random) => backoffMs(trips, backoff, random),
+  };
+}
+
+/** The numbers of resilience.md's section 3, column "scanner"; the configuration's `scanners`. */
+export interface ScannerBreakerSettings {
+  readonly consecutiveFailures: number;
+  /** How long it stays open the first time; each further time is twice as long. */
+  readonly minOpenMs: number;
+  readonly maxOpenMs: number;
+  /** The time limit of one scan: after it the scan has failed, and the probe's slot is free again. */
+  readonly timeoutMs: number;
+}
+
+/** Random part of the open time, in both directions. */
+const JITTER = 0.2;
+
+/** The longest time that a scanner's breaker can be open: the limit for a saved one. */
+export function longestScannerOpenMs(settings: ScannerBreakerSettings): number {
+  return settings.maxOpenMs * (1 + JITTER);
+}
+
+/** Opens after failures in a row, for `minOpenMs` doubling to `maxOpenMs`, +- 20 %. */
+export function scannerPolicy(settings: ScannerBreakerSettings): BreakerPolicy {
+  return {
+    consecutiveFailures: settings.consecutiveFailures,
+    windowFailures: 0,
+    windowSize: 0,
+    probeTimeoutMs: settings.timeoutMs,
+    openMs(standing, random) {
+      const openMs = Math.min(settings.maxOpenMs, settings.minOpenMs * 2 ** (standing.trips - 1));
+      return openMs * (1 - JITTER + 2 * JITTER * random());
+    },
+  };
+}

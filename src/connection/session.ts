@@ -1,0 +1,136 @@
+/**
+ * The tokens in use: adds them to calls, and renews the access token after a 401 and before it expires.
+ * There are never two renewals at once.
+ */
+
+import type { Log } from "../log.ts";
+import { readTokenLife } from "../server/access_token.ts";
+import type { Answer } from "../server/answer.ts";
+import type { Caller } from "../server/client.ts";
+import type { Clock, Random } from "../system/system.ts";
+import { SharedCall } from "./shared_call.ts";
+
+/** What a session works with. */
+interface SessionDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Asks the server for a new access token, until `signal` is aborted. */
+  renew(signal: AbortSignal): Promise<Answer<{ token: string }>>;
+  /** Saves the new token; resolves when it is on disk. May throw. */
+  saveToken(accessToken: string): Promise<void>;
+}
+
+/** The last part of a token's life, in which it is renewed before it expires. */
+const RENEWAL_WINDOW = 0.25;
+
+export class Session {
+  readonly #deps: SessionDeps;
+  readonly #agentId: string;
+  #accessToken: string;
+  #renewAtMs: number;
+  /** Aborted with the last call that waits for it: neither a shutdown nor a probe waits for a renewal. */
+  readonly #renewal = new SharedCall((signal) => this.#renew(signal));
+
+  constructor(deps: SessionDeps, caller: Caller) {
+    this.#deps = deps;
+    this.#agentId = caller.agentId;
+    this.#accessToken = caller.accessToken;
+    this.#renewAtMs = this.#drawRenewal();
+  }
+
+  /**
+   * Makes a call with the access token. A token that is due is renewed first; a 401 leads to one
+   * renewal and one repetition of the call. If the renewal is refused or does not help, the call is
+   * `unauthorized`: whether that is final is decided elsewhere. After `signal` is aborted the call
+   * begins no further request.
+   */
+  async call<T>(
+    makeCall: (caller: Caller) => Promise<Answer<T>>,
+    signal: AbortSignal,
+  ): Promise<Answer<T>> {
+    let renewed: Answer<{ token: string }> | null = null;
+    if (this.#deps.clock.nowMs() >= this.#renewAtMs) {
+      renewed = await this.#renewal.wait(signal);
+      // A `Retry-After` concerns every call; without one the old token may still be valid.
+      if (renewed.kind === "failed" && renewed.retryAfterMs !== null) return renewed;
+      if (renewed.kind !== "ok") {
+        const fields = "why" in renewed ? { why: renewed.why } : {};
+        this.#deps.log.debug("early renewal postponed", fields);
+      }
+    }
+    if (signal.aborted) return { kind: "aborted" };
+    const usedToken = this.#accessToken;
+    const answer = await makeCall(this.#caller());
+    if (answer.kind !== "unauthorized") return answer;
+    if (signal.aborted) return { kind: "aborted" };
+    if (usedToken === this.#accessToken) {
+      // A renewal that has just failed is not repeated.
+      if (renewed === null || renewed.kind === "ok") renewed = await this.#renewal.wait(signal);
+      if (renewed.kind !== "ok") return asRefusal(renewed);
+    }
+    if (signal.aborted) return { kind: "aborted" };
+    const again = await makeCall(this.#caller());
+    return again.kind === "unauthorized"
+      ? { kind: "unauthorized", why: `renewed token refused: ${again.why}` }
+      : again;
+  }
+
+  #caller(): Caller {
+    return { agentId: this.#agentId, accessToken: this.#accessToken };
+  }
+
+  async #renew(signal: AbortSignal): Promise<Answer<{ token: string }>> {
+    const answer = await this.#deps.renew(signal);
+    if (answer.kind !== "ok") {
+      // Not again with each call: the next attempt is drawn from the time that is left.
+      const askedMs = "retryAfterMs" in answer ? answer.retryAfterMs ?? 0 : 0;
+      const allowedMs = this.#deps.clock.nowMs() + askedMs * (1 + 0.2 * this.#deps.random());
+      this.#renewAtMs = Math.max(this.#drawRenewal(), allowedMs);
+      return answer;
+    }
+    this.#accessToken = answer.value.token;
+    this.#renewAtMs = this.#drawRenewal();
+    await this.#save();
+    this.#deps.log.info("access token renewed");
+    return answer;
+  }
+
+  /** A token that cannot be saved is still valid; after a restart it is renewed again. */
+  async #save(): Promise<void> {
+    try {
+      await this.#deps.saveToken(this.#accessToken);
+    } catch (error) {
+      this.#deps.log.error("Cannot save the access token", { why: String(error) });
+    }
+  }
+
+  /**
+   * A random instant in the last quarter of the token's life, or in what is left of that quarter: a
+   * fleet that was enrolled within one minute does not renew within one minute.
+   */
+  #drawRenewal(): number {
+    const life = readTokenLife(this.#accessToken);
+    if (life === null) return Infinity;
+    const windowMs = (life.endMs - life.startMs) * RENEWAL_WINDOW;
+    const fromMs = Math.max(life.endMs - windowMs, this.#deps.clock.nowMs());
+    if (fromMs >= life.endMs) return Infinity; // It has expired: the next 401 renews it.
+    return fromMs + this.#deps.random() * (life.endMs - fromMs);
+  }
+}
+
+/** What a renewal without a token means for the call that needed it. */
+function asRefusal(renewal: Exclude<Answer<unknown>, { kind: "ok" }>): Answer<never> {
+  switch (renewal.kind) {
+    case "unauthorized":
+    case "refused":
+    case "report_failed":
+      return { kind: "unauthorized", why: `renewal refused: ${renewal.why}` };
+    case "operator_required":
+      return { kind: "operator_required", why: `renewal refused: ${renewal.why}` };
+    case "failed":
+    case "limited":
+    case "aborted":
+      return renewal;
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * Drains the buffer: sends its events in order, several at once, and writes down what became of each.
+ * Which report may go, and what an answer means, is decided elsewhere.
+ */
+
+import { type EventBuffer, type EventKey, PAGE_BYTES, type StoredEvent } from "../buffer/buffer.ts";
+import type { Log } from "../log.ts";
+import { bisectBody, isSingleItem } from "./bisect.ts";
+import type {
+  FailureAttribution,
+  KnownRefusal,
+  Outcome,
+  ReportRefusal,
+} from "./failure_attribution.ts";
+
+/** Sends single reports for a drain. */
+export interface ReportSender {
+  send(event: StoredEvent): Promise<Outcome>;
+  /** How many reports may be in flight now; 0: no further report in this drain. @default 1 */
+  maxInFlight?(): number;
+}
+
+/** What a drain works with. */
+export interface DrainDeps {
+  readonly buffer: EventBuffer;
+  readonly log: Log;
+  readonly sender: ReportSender;
+  /** Learns of dead letters and bisected events. @default none */
+  readonly attribution?: Pick<FailureAttribution, "forget" | "bisected">;
+  /** Events to pass over in this drain; no event waits for one without a `commandId`. @default none */
+  readonly postponed?: Iterable<EventKey>;
+}
+
+/** Events read together; each is sent by itself. */
+const PAGE_EVENTS = 64;
+
+/**
+ * Deliveries acknowledged together while others are in flight, because each write waits for the disk.
+ * After a crash in between, this many are sent once more.
+ */
+const GROUP_EVENTS = 16;
+
+/** What a drain did, in events. */
+interface DrainResult {
+  readonly delivered: number;
+  /** Refused, and to be sent again. */
+  readonly refused: number;
+  readonly deadLettered: number;
+}
+
+/**
+ * Sends the pending events, most important first, until the buffer is empty, an outcome is `later` or
+ * the server accepts no more for now. Several events may be in flight at once, but only one per
+ * command. An event is acknowledged only when the server has it. A refused event is bisected if that
+ * may help, and becomes a dead letter in the end. It holds up only its own command's events; a single
+ * item of a list not even those.
+ */
+export async function drain(deps: DrainDeps): Promise<DrainResult> {
+  const run = new Drain(deps);
+  while (await run.sendPage()) { /* until nothing is left that may be sent */ }
+  return run.result;
+}
+
+/** What happens with the rest of a page. */
+type Next = "go_on" | "read_again" | "end";
+
+class Drain {
+  readonly result = { delivered: 0, refused: 0, deadLettered: 0 };
+  readonly #deps: DrainDeps;
+  /** These stay in the buffer, in front; reading past them reaches the others. */
+  readonly #passedOver = new Set<string>();
+  /**
+   * The first place that a command waits for; `null`, no command, never waits. Parts of one event have
+   * one place, and no order.
+   */
+  readonly #heldUp = new Map<string | null, number>();
+  /** Delivered events that are not acknowledged yet. */
+  #group: string[] = [];
+
+  constructor(deps: DrainDeps) {
+    this.#deps = deps;
+    for (const event of deps.postponed ?? []) this.#passOver(event);
+  }
+
+  /** Sends the events in front; `false`: the drain is over, and later events belong to the next one. */
+  async sendPage(): Promise<boolean> {
+    const found = this.#deps.buffer.next(PAGE_EVENTS, this.#passedOver);
+    const next = await this.#sendAll([...found]);
+    if (next !== "go_on") return next === "read_again";
+    const sizeBytes = found.reduce((sum, event) => sum + event.sizeBytes, 0);
+    return found.length === PAGE_EVENTS || sizeBytes >= PAGE_BYTES;
+  }
+
+  /** Returns when nothing is in flight any more, also if it throws. */
+  async #sendAll(waiting: StoredEvent[]): Promise<Next> {
+    const inFlight = new InFlight();
+    let next: Next = "go_on";
+    try {
+      while (true) {
+        if (next === "go_on") next = this.#launch(waiting, inFlight);
+        if (inFlight.size === 0) return next;
+        const { event, outcome } = await inFlight.first();
+        const then = this.#record(event, outcome);
+        if (next === "go_on") next = then;
+        if (inFlight.size === 0 || this.#group.length >= GROUP_EVENTS) this.#acknowledge();
+      }
+    } finally {
+      // Reports are left only if something threw; those that were delivered are not sent once more.
+      for (const { event, outcome } of await inFlight.all()) {
+        if (outcome.kind === "delivered") this.#group.push(event.id);
+      }
+      this.#acknowledge();
+    }
+  }
+
+  /** Sends as many as may be in flight now, and passes over what has to wait for another event. */
+  #launch(waiting: StoredEvent[], inFlight: InFlight): Next {
+    const { sender } = this.#deps;
+    for (let at = 0; at < waiting.length;) {
+      const event = waiting[at]!;
+      if (this.#isHeldUp(event)) this.#passOver(event);
+      else if (inFlight.hasOf(event.commandId)) {
+        at += 1; // It is sent when the other one has its answer.
+        continue;
+      } else {
+        const max = sender.maxInFlight?.() ?? 1;
+        if (max === 0) return "end";
+        if (inFlight.size >= max) return "go_on";
+        inFlight.add(event, sender.send(event));
+      }
+      waiting.splice(at, 1);
+    }
+    return "go_on";
+  }
+
+  #acknowledge(): void {
+    if (this.#group.length === 0) return;
+    const ids = this.#group;
+    this.#group = [];
+    this.#deps.buffer.acknowledge(ids);
+  }
+
+  #record(event: StoredEvent, outcome: Outcome): Next {
+    switch (outcome.kind) {
+      case "later":
+        if (outcome.isUnanswered) this.#deps.buffer.noteUnanswered(event.id);
+        return "end";
+      case "refused":
+        return this.#refuse(outcome, outcome.isFinal);
+      case "bisect":
+        if (this.#bisect(outcome, { isCounted: false })) return "read_again";
+        this.#passOverTried(event);
+        return "go_on";
+      case "unattributed":
+        this.#passOverTried(event);
+        return "go_on";
+      case "delivered": {
+        this.#group.push(event.id);
+        this.result.delivered += 1;
+        const next = outcome.alsoRefused ? this.#refuseKnown(outcome.alsoRefused) : "go_on";
+        return outcome.isLast ? "end" : next;
+      }
+    }
+  }
+
+  #bisect(
+    { event, why, mayBeOneItem }: ReportRefusal,
+    { isCounted }: { isCounted: boolean },
+  ): boolean {
+    const { buffer, log, attribution } = this.#deps;
+    const halves = mayBeOneItem ? bisectBody(event) : null;
+    if (halves === null) return false;
+    const ids = buffer.split(event.id, halves, { error: why, isCounted });
+    if (ids.length === 0) return false; // The disk refused to write, or the event is no longer there.
+    log.warning("event bisected", { event: event.id, kind: event.kind, why });
+    attribution?.bisected(event.id, ids, isCounted);
+    return true;
+  }
+
+  #refuseKnown({ id, ...refusal }: KnownRefusal): Next {
+    const event = this.#deps.buffer.find(id, 1).find((found) => found.id === id);
+    return event === undefined ? "go_on" : this.#refuse({ ...refusal, event });
+  }
+
+  #refuse(refusal: ReportRefusal, isFinal = false): Next {
+    // The halves may come before the events that have been read.
+    if (this.#bisect(refusal, { isCounted: true })) return "read_again";
+    const { buffer, log, attribution } = this.#deps;
+    const { event, why } = refusal;
+    const { id, kind } = event;
+    const isDead = buffer.refuse(id, why, { isFinal }) === "set_aside";
+    const message = isDead ? "event dead-lettered" : "event refused";
+    log.warning(message, { event: id, kind, attempts: event.attempts + 1, why });
+    if (isDead) {
+      this.result.deadLettered += 1;
+      this.#passedOver.add(id);
+      attribution?.forget(id);
+    } else {
+      this.result.refused += 1;
+      this.#passOverTried(event);
+    }
+    return "go_on";
+  }
+
+  /** The server did not accept it. If it is a single item of a list, its command goes on without it. */
+  #passOverTried(event: StoredEvent): void {
+    this.#passOver(isSingleItem(event) ? { ...event, commandId: null } : event);
+  }
+
+  /** The later events of a command wait for the earlier ones. */
+  #passOver({ id, commandId, place }: EventKey): void {
+    this.#passedOver.add(id);
+    if (commandId === null) return;
+    this.#heldUp.set(commandId, Math.min(place, this.#heldUp.get(commandId) ?? Infinity));
+  }
+
+  #isHeldUp({ commandId, place }: StoredEvent): boolean {
+    return place > (this.#heldUp.get(commandId) ?? Infinity);
+  }
+}
+
+/** An event that was sent, and its outcome. */
+interface Sent {
+  readonly event: StoredEvent;
+  readonly outcome: Outcome;
+}
+
+/** The events that are in flight. */
+class InFlight {
+  readonly #events = new Map<string, { commandId: string | null; sent: Promise<Sent> }>();
+
+  get size(): number {
+    return this.#events.size;
+  }
+
+  /** Whether an event of this command is in flight. */
+  hasOf(commandId: string | null): boolean {
+    if (commandId === null) return false;
+    return this.#events.values().some((one) => one.commandId === commandId);
+  }
+
+  add(event: StoredEvent, sending: Promise<Outcome>): void {
+    const sent = sending.then((outcome) => ({ event, outcome }));
+    sent.catch(() => {}); // `first` or `all` reports it.
+    this.#events.set(event.id, { commandId: event.commandId, sent });
+  }
+
+  /** Waits for the first answer. Throws what sending that event threw. */
+  async first(): Promise<Sent> {
+    const first = await Promise.race(this.#events.values().map(({ sent }) => sent));
+    this.#events.delete(first.event.id);
+    return first;
+  }
+
+  /** Waits for all that are left; returns those that have an answer. */
+  async all(): Promise<Sent[]> {
+    const all = this.#events.values().map(({ sent }) => sent.catch(() => null));
+    return (await Promise.all(all)).filter((one) => one !== null);
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Sliding-window rate limiter: reports go as fast as the server's window allows, and no faster. Pure.
+ *
+ * RedFlag's limiter (api/middleware/rate_limiter.go) allows `X-RateLimit-Limit` requests in any window
+ * of a minute. The `X-RateLimit-Reset` of an allowed request only means "a window from now": a drain
+ * that waited for it would stand still for most of each minute. When the first place is free again
+ * follows from the agent's own requests: each place is free a window after it was occupied.
+ */
+
+import type { RateLimit } from "../server/retry_after.ts";
+import type { Random } from "../system/system.ts";
+
+/** The server's window; a longer one shows in its reset. */
+const WINDOW_MS = 60_000;
+
+/** Free places to wait for together, so that a drain does not wake up for each event. */
+const PLACES_AT_ONCE = 5;
+
+/** Limit of remembered answers, which is above any limit that matters. */
+const MOST_REMEMBERED = 1_000;
+
+/** The server sends whole seconds, rounded down. */
+const ROUNDING_MS = 1_000;
+
+/** Random part added to the end of a window that others share. */
+const JITTER = 0.2;
+
+/** What is known about the server's window. Instants are monotonic. */
+export interface SlidingWindow {
+  /**
+   * When the last `limit` requests in the window were answered, oldest first: the server had counted
+   * them by then. Without a known limit, only the last one.
+   */
+  readonly answeredMs: readonly number[];
+  readonly limit: number | null;
+  /** Free places by the latest answer; `null`: no answer contained it. */
+  readonly remaining: number | null;
+  readonly windowMs: number;
+  /** When the window is empty again, whichever client filled it. */
+  readonly resetMs: number;
+  /** No request before this instant, because the server has throttled one. */
+  readonly throttledUntilMs: number;
+}
+
+/** A window without any answer yet. */
+export const NEW_WINDOW: SlidingWindow = {
+  answeredMs: [],
+  limit: null,
+  remaining: null,
+  windowMs: WINDOW_MS,
+  resetMs: -Infinity,
+  throttledUntilMs: -Infinity,
+};
+
+/** A request that the server has answered. */
+interface RecordedRequest {
+  readonly sentMs: number;
+  readonly nowMs: number;
+  /** `null`: the answer had no such headers. */
+  readonly rateLimit: RateLimit | null;
+  /**
+   * Whether no other request was in flight meanwhile. Otherwise answers may overtake each other, and
+   * the lowest `remaining` is that of the request which the server counted last: those it has counted
+   * since are still in flight.
+   */
+  readonly isAlone: boolean;
+  readonly random: Random;
+}
+
+/** The window after an answer. */
+export function recordAnswer(window: SlidingWindow, request: RecordedRequest): SlidingWindow {
+  const { sentMs, nowMs, rateLimit, isAlone, random } = request;
+  const windowMs = Math.max(WINDOW_MS, rateLimit?.resetInMs ?? window.windowMs);
+  // Keeps what was in the server's window when this request arrived, and little else.
+  const answeredMs = [...window.answeredMs.filter((atMs) => atMs > sentMs - windowMs), nowMs]
+    .slice(-Math.max(1, Math.min(MOST_REMEMBERED, rateLimit?.limit ?? window.limit ?? 1)));
+  if (rateLimit === null) {
+    const remaining = window.remaining === null ? null : Math.max(0, window.remaining - 1);
+    return { ...window, answeredMs, remaining };
+  }
+  const { limit, resetInMs } = rateLimit;
+  const remaining = isAlone || window.remaining === null
+    ? rateLimit.remaining
+    : Math.min(rateLimit.remaining, window.remaining);
+  const resetMs = nowMs + resetInMs * (1 + JITTER * random());
+  return { ...window, answeredMs, limit, remaining, windowMs, resetMs };
+}
+
+/** The window after a request that the server has throttled (429). */
+export function recordThrottled(
+  window: SlidingWindow,
+  nowMs: number,
+  retryAfterMs: number | null,
+): SlidingWindow {
+  return { ...window, throttledUntilMs: nowMs + (retryAfterMs ?? 0) + ROUNDING_MS };
+}
+
+/** The instant from which the server accepts some of the `waiting` reports. */
+export function nextAllowedMs(window: SlidingWindow, waiting: number): number {
+  const { answeredMs, limit, remaining, windowMs, resetMs, throttledUntilMs } = window;
+  if (remaining !== 0) return throttledUntilMs;
+  // The last `limit` answers fill the window, if all of them were this agent's.
+  if (limit === null || limit === 0 || answeredMs.length < limit) {
+    return Math.max(throttledUntilMs, resetMs);
+  }
+  const places = Math.max(1, Math.min(PLACES_AT_ONCE, waiting, limit));
+  const lastMs = answeredMs[answeredMs.length - limit + places - 1] ?? -Infinity;
+  return Math.max(throttledUntilMs, lastMs + windowMs);
+}

@@ -1,0 +1,374 @@
+/**
+ * Sends the buffered events when the connection allows it: slowly at first after an outage and while
+ * nothing gets through, and never more than the server's rate limit allows.
+ */
+
+import type { BackoffPolicy } from "../breaker/backoff.ts";
+import {
+  admit,
+  type Breaker,
+  type BreakerStep,
+  breakerWaitMs,
+  type CallResult,
+  NEW_BREAKER,
+  resetBreaker,
+  settle,
+} from "../breaker/breaker.ts";
+import { reportPolicy } from "../breaker/policies.ts";
+import type { EventBuffer, EventKey, EventKind, NewEvent, StoredEvent } from "../buffer/buffer.ts";
+import type { Connection, Rejected } from "../connection/connection.ts";
+import type { Log } from "../log.ts";
+import type { Answer } from "../server/answer.ts";
+import { type Client, isAgentUnknown, NO_ROUTE, type Report } from "../server/client.ts";
+import type { Clock, Random } from "../system/system.ts";
+import { drain, type ReportSender } from "./drain.ts";
+import { type Attributed, FailureAttribution, type Outcome } from "./failure_attribution.ts";
+import { NEW_WINDOW, nextAllowedMs, recordAnswer, recordThrottled } from "./rate_limiter.ts";
+import {
+  advanceSlowStart,
+  isStalled,
+  NO_SLOW_START,
+  portionSize,
+  SLOW_START_STEP_MS,
+} from "./slow_start.ts";
+
+/** What a sender works with. */
+export interface SenderDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly buffer: EventBuffer;
+  readonly connection: Connection;
+  readonly client: Pick<Client, "report">;
+  /** How long the report breaker stays open; the connection has a backoff of its own. */
+  readonly backoff: BackoffPolicy;
+  /** The host facts as an event, or `null` if there are none. */
+  collectSystemInfo(): Promise<NewEvent | null>;
+}
+
+/** Answers of a gateway that may have forwarded the request. */
+const GATEWAY: ReadonlySet<number> = new Set([502, 504]);
+
+/** A server that has accepted a report, or was asked, knows this agent for this long. */
+const KNOWN_MS = 600_000;
+
+/**
+ * Reports that may be in flight at once: if each answer takes 20 ms, a full buffer takes 17 minutes
+ * one by one.
+ */
+const MAX_IN_FLIGHT = 8;
+
+/** This many events, or one this large, are a burst: the server's health is checked first. */
+const BURST_EVENTS = 10;
+const BURST_BYTES = 262_144;
+
+const REPORTS: Readonly<Record<EventKind, Report>> = {
+  updates: "updates",
+  log: "logs",
+  dependencies: "dependencies",
+  system_info: "system-info",
+};
+
+/** The part of the buffer that one drain may send. */
+interface Portion {
+  readonly size: number;
+  readonly isBurst: boolean;
+  readonly deadlineSignal: AbortSignal;
+  sent: number;
+}
+
+const NO_PORTION: Portion = {
+  size: 0,
+  isBurst: false,
+  deadlineSignal: AbortSignal.abort(new Error("no drain is running")),
+  sent: 0,
+};
+
+/** The server has not judged the event. */
+const LATER: Attributed = { outcome: { kind: "later" }, verdict: "neutral" };
+
+export class Sender implements ReportSender {
+  readonly #deps: SenderDeps;
+  #notBeforeMs = -Infinity;
+  /** All pending events are postponed until this instant. */
+  #idleUntilMs = -Infinity;
+  #slowStart = NO_SLOW_START;
+  #window = NEW_WINDOW;
+  #reportBreaker: Breaker = NEW_BREAKER;
+  #hasCheckedIn = false;
+  readonly #attribution = new FailureAttribution();
+  /** Logs of commands that the server may have: they wait until the next check-in asks for them. */
+  readonly #unconfirmed = new Map<string, EventKey>();
+  /** Until this instant the server need not be asked whether it knows this agent. */
+  #knownUntilMs = -Infinity;
+  /** The latest such request: reports that fail together wait for one answer. */
+  #verifying: Promise<void> = Promise.resolve();
+  #portion: Portion = NO_PORTION;
+  /** Reports in flight, and all reports so far. */
+  #inFlight = 0;
+  #launched = 0;
+
+  constructor(deps: SenderDeps) {
+    this.#deps = deps;
+  }
+
+  /** The results that a check-in which begins now asks the server to confirm. */
+  get unconfirmed(): readonly string[] {
+    return [...this.#unconfirmed.keys()];
+  }
+
+  /**
+   * A check-in succeeded. `isReturn`: it is the first one after a start or an outage, so the backlog
+   * goes out by slow start. `asked`: what was `unconfirmed` when it began, which now waits no longer.
+   */
+  afterCheckIn({ isReturn, asked }: { isReturn: boolean; asked: readonly string[] }): void {
+    this.#hasCheckedIn = true;
+    if (isReturn) this.#attribution.recordServerFailure();
+    for (const id of asked) this.#unconfirmed.delete(id);
+    this.#idleUntilMs = -Infinity;
+    if (isReturn && this.#deps.buffer.countWaiting().pending > 0) this.#beginSlowStart();
+  }
+
+  /** How long until something is to be sent, in ms; `Infinity`: nothing is, or nothing may be. */
+  dueInMs(): number {
+    const { clock, connection, buffer } = this.#deps;
+    if (!connection.isHealthy || !this.#hasCheckedIn) return Infinity;
+    const { pending } = buffer.countWaiting();
+    if (pending === 0) return Infinity;
+    const nowMs = clock.monotonicMs();
+    const allowedMs = nextAllowedMs(this.#window, pending);
+    const pauseMs = Math.max(this.#notBeforeMs, this.#idleUntilMs, allowedMs) - nowMs;
+    const breakerMs = breakerWaitMs(this.#reportBreaker, nowMs);
+    return Math.max(0, pauseMs, breakerMs, connection.waitMs("delivery"));
+  }
+
+  /** Closes the report breaker, at an operator's request. */
+  resetReportBreaker(): void {
+    this.#reportBreaker = resetBreaker(this.#reportBreaker);
+    this.#slowStart = { ...this.#slowStart, failedReports: 0 };
+  }
+
+  /** A new event was appended; events that the server did not accept keep waiting. */
+  afterAppend(): void {
+    this.#idleUntilMs = -Infinity;
+  }
+
+  /** Sends nothing for `ms`. */
+  pause(ms: number): void {
+    this.#notBeforeMs = this.#deps.clock.monotonicMs() + ms;
+  }
+
+  /** Sends one portion; `true` if it contained any event. Throws what the buffer throws. */
+  async sendPortion(deadlineSignal: AbortSignal): Promise<boolean> {
+    const { buffer, log, clock } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    this.#attribution.beginDrain();
+    // While the server fails on reports, events that it has not failed on yet go first.
+    const hasFailed = this.#reportBreaker.state !== "closed";
+    let drained = await this.#drain(deadlineSignal, hasFailed ? -Infinity : nowMs);
+    if (hasFailed && drained.sent === 0) drained = await this.#drain(deadlineSignal, nowMs);
+    const { sent, delivered, isComplete } = drained;
+    if (isStalled(this.#slowStart)) this.#beginSlowStart();
+    else if (isComplete && delivered > 0) this.#slowStart = advanceSlowStart(this.#slowStart);
+    const { pending } = buffer.countWaiting();
+    if (pending === 0) {
+      this.#slowStart = { ...this.#slowStart, step: null };
+      this.#attribution.clear();
+    }
+    this.pause(isComplete ? SLOW_START_STEP_MS : 0);
+    if (sent === 0) this.#idleUntilMs = this.#attribution.nextMs(nowMs);
+    if (delivered > 0) log.info("events delivered", { delivered, pending });
+    return sent > 0;
+  }
+
+  /** Decides whether the next report of this portion may go, and how many may be in flight. */
+  maxInFlight(): number {
+    const { connection } = this.#deps;
+    const { size, sent, deadlineSignal } = this.#portion;
+    if (sent >= size) return 0;
+    if (deadlineSignal.aborted || !connection.isHealthy) return 0;
+    if (sent > 0 && (isStalled(this.#slowStart) || this.#isWindowSpent())) return 0;
+    // One by one until the server has answered, and while it does not accept the latest report.
+    const isSteady = this.#window.answeredMs.length > 0 && this.#slowStart.failedReports === 0 &&
+      this.#reportBreaker.state === "closed";
+    return isSteady ? MAX_IN_FLIGHT : 1;
+  }
+
+  /** Sends one event of this portion. */
+  async send(event: StoredEvent): Promise<Outcome> {
+    this.#portion.sent += 1;
+    const admission = admit(this.#reportBreaker, this.#breakerStep());
+    this.#reportBreaker = admission.breaker;
+    if (!admission.admitted) return { kind: "later" };
+    const { permit } = admission;
+    this.#inFlight += 1;
+    let { verdict, reason = "" } = LATER;
+    try {
+      const attributed = await this.#report(event, this.#portion);
+      ({ verdict, reason = "" } = attributed);
+      return attributed.outcome;
+    } finally {
+      this.#inFlight -= 1;
+      this.#settle({ permit, verdict, reason });
+    }
+  }
+
+  /**
+   * Asks the server whether it knows this agent, with the host facts: of all reports, only these are
+   * answered with a statement on that. The connection applies the answer. The facts are not appended
+   * first: if they get lost, the agent asks again.
+   */
+  async verifyKnown(deadlineSignal: AbortSignal): Promise<void> {
+    this.#knownUntilMs = this.#deps.clock.monotonicMs() + KNOWN_MS;
+    const facts = await this.#deps.collectSystemInfo();
+    if (facts !== null) await this.#call(facts, { isBurst: false, signal: deadlineSignal });
+  }
+
+  #beginSlowStart(): void {
+    this.#slowStart = { ...this.#slowStart, step: 0 };
+  }
+
+  /** Of the postponed events, it sends those that are due by `dueByMs`. */
+  async #drain(
+    deadlineSignal: AbortSignal,
+    dueByMs: number,
+  ): Promise<{ sent: number; delivered: number; isComplete: boolean }> {
+    const { buffer, log } = this.#deps;
+    const isBurst = buffer.countWaiting().pending >= BURST_EVENTS;
+    const size = portionSize(this.#slowStart);
+    const portion = this.#portion = { size, isBurst, deadlineSignal, sent: 0 };
+    const attribution = this.#attribution;
+    const postponed = [...this.#unconfirmed.values(), ...attribution.postponedBeyond(dueByMs)];
+    const { delivered } = await drain({ buffer, log, sender: this, attribution, postponed });
+    const { sent } = portion;
+    const isComplete = sent >= size || sent > 0 && isStalled(this.#slowStart);
+    return { sent, delivered, isComplete };
+  }
+
+  /** Whether the reports in flight may use all that the server's window has left. */
+  #isWindowSpent(): boolean {
+    const { remaining } = this.#window;
+    return remaining !== null && remaining <= this.#inFlight;
+  }
+
+  #breakerStep(): BreakerStep {
+    const { clock, random, backoff } = this.#deps;
+    return { nowMs: clock.monotonicMs(), policy: reportPolicy(backoff), random };
+  }
+
+  #settle(result: CallResult): void {
+    const step = this.#breakerStep();
+    const before = this.#reportBreaker;
+    const after = this.#reportBreaker = settle(before, result, step);
+    if (before.state !== "closed" && after.state === "closed") this.#attribution.recovered();
+    if (after.state !== "open" || after.generation === before.generation) return;
+    const { reason: why, trips, untilMs } = after;
+    const fields = { why, trips, next_in_s: Math.ceil((untilMs - step.nowMs) / 1_000) };
+    // As with an outage: a warning when it begins.
+    if (trips === 1) this.#deps.log.warning("server fails on reports; pausing reports", fields);
+    else this.#deps.log.info("server fails on reports; pausing reports", fields);
+  }
+
+  async #report(event: StoredEvent, { isBurst, deadlineSignal }: Portion): Promise<Attributed> {
+    const isLarge = event.sizeBytes >= BURST_BYTES;
+    const options = { isBurst: isBurst || isLarge, signal: deadlineSignal };
+    const { answer, wasSent } = await this.#call(event, options);
+    switch (answer.kind) {
+      case "ok":
+        return this.#accepted(event, answer.value);
+      case "refused":
+        if (isAgentUnknown(answer)) return LATER;
+        return this.#attribute(event, answer);
+      case "report_failed":
+        if (!await this.#isKnown(deadlineSignal)) return LATER;
+        return this.#attribute(event, { status: 500, why: answer.why });
+      case "failed":
+        this.#attribution.recordServerFailure();
+        return this.#unanswered(event, wasSent && mayHaveArrived(answer));
+      case "aborted":
+        return this.#unanswered(event, wasSent);
+      case "limited":
+      case "unauthorized":
+      case "operator_required":
+      case "circuit_open":
+      case "backoff":
+        return LATER;
+    }
+  }
+
+  #accepted(event: StoredEvent, value: unknown): Attributed {
+    const isLast = this.#window.remaining === 0;
+    const delivered = { kind: "delivered", isLast } as const;
+    if (value === NO_ROUTE) return { outcome: delivered, verdict: "neutral" };
+    this.#knownUntilMs = this.#deps.clock.monotonicMs() + KNOWN_MS;
+    this.#slowStart = { ...this.#slowStart, failedReports: 0 };
+    const alsoRefused = this.#attribution.delivered(event);
+    return { outcome: { ...delivered, ...alsoRefused && { alsoRefused } }, verdict: "success" };
+  }
+
+  #attribute(event: StoredEvent, refusal: { status: number; why: string }): Attributed {
+    const { clock, random } = this.#deps;
+    const { failedReports } = this.#slowStart;
+    this.#slowStart = { ...this.#slowStart, failedReports: failedReports + 1 };
+    return this.#attribution.attribute(event, refusal, { nowMs: clock.monotonicMs(), random });
+  }
+
+  /** The server can be asked whether it has a command's log: the next check-in does. */
+  #unanswered(event: StoredEvent, mayHaveArrived: boolean): Attributed {
+    const { id, kind, commandId, place } = event;
+    const isUnanswered = mayHaveArrived && kind === "log" && commandId !== null;
+    if (isUnanswered) this.#unconfirmed.set(id, { id, commandId, place });
+    return { outcome: { kind: "later", isUnanswered }, verdict: "neutral" };
+  }
+
+  /** A deleted agent's reports all fail: no part of them would be accepted. */
+  async #isKnown(deadlineSignal: AbortSignal): Promise<boolean> {
+    const { clock, connection } = this.#deps;
+    if (clock.monotonicMs() >= this.#knownUntilMs) {
+      this.#verifying = this.verifyKnown(deadlineSignal);
+    }
+    await this.#verifying;
+    return connection.isHealthy;
+  }
+
+  async #call(
+    { kind, body }: Pick<StoredEvent, "kind" | "body">,
+    options: { isBurst: boolean; signal: AbortSignal },
+  ): Promise<{ answer: Answer<unknown> | Rejected; wasSent: boolean }> {
+    const { clock, connection, client } = this.#deps;
+    let sentMs: number | null = null;
+    const number = this.#launched += 1;
+    const isFirst = this.#inFlight <= 1;
+    const answer = await connection.attempt("delivery", async (limits, caller) => {
+      sentMs = clock.monotonicMs();
+      return asReportFailure(await client.report(caller, { report: REPORTS[kind], body }, limits));
+    }, options);
+    const isAlone = isFirst && number === this.#launched;
+    if (sentMs !== null) this.#recordInWindow(answer, { sentMs, isAlone });
+    return { answer, wasSent: sentMs !== null };
+  }
+
+  #recordInWindow(
+    answer: Answer<unknown> | Rejected,
+    request: { sentMs: number; isAlone: boolean },
+  ): void {
+    const { clock, random } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    const rateLimit = "rateLimit" in answer ? answer.rateLimit ?? null : null;
+    this.#window = answer.kind === "limited"
+      ? recordThrottled(this.#window, nowMs, answer.retryAfterMs)
+      : recordAnswer(this.#window, { ...request, nowMs, rateLimit, random });
+  }
+}
+
+/** Whether the server may have acted all the same: the answer is lost, or a gateway did not wait. */
+function mayHaveArrived(answer: Extract<Answer<unknown>, { kind: "failed" }>): boolean {
+  return answer.status === null ? !answer.offline : GATEWAY.has(answer.status);
+}
+
+/** A 500 to a report is no outage, as the same server accepts check-ins. */
+function asReportFailure(answer: Answer<unknown>): Answer<unknown> {
+  if (answer.kind !== "failed" || answer.status !== 500) return answer;
+  const { why, rateLimit } = answer;
+  return { kind: "report_failed", why, ...(rateLimit && { rateLimit }) };
+}

@@ -1,0 +1,122 @@
+/** One check-in: reports the host's condition and receives the server's commands. */
+
+import type { CommandJournal } from "../buffer/journal.ts";
+import type { Log } from "../log.ts";
+import { DatabaseError } from "../system/database.ts";
+import type { Client } from "../server/client.ts";
+import type { Answer } from "../server/answer.ts";
+import type { CheckInAnswer } from "../server/check_in_answer.ts";
+import type { CheckInBody } from "../server/protocol.ts";
+import type { Connection, Rejected } from "../connection/connection.ts";
+
+/** What a check-in needs. */
+export interface CheckInDeps {
+  readonly journal: CommandJournal;
+  readonly connection: Connection;
+  readonly client: Pick<Client, "checkIn">;
+  readonly signal: AbortSignal;
+}
+
+/** The server's answer, or why the check-in was not made. */
+export type CheckInResult = Answer<CheckInAnswer> | Rejected;
+
+/**
+ * Checks in, and asks about the results whose answer was lost. The server hands over the contents of
+ * the answer only once, and they are not on disk yet.
+ */
+export async function checkIn(deps: CheckInDeps, host: CheckInBody): Promise<CheckInResult> {
+  const { connection, client, journal, signal } = deps;
+  const asked = journal.unconfirmed();
+  const body = asked.length === 0 ? host : { ...host, pending_acknowledgments: asked };
+  return await connection.attempt("check_in", async (limits, caller) => {
+    return onlyAsked(asFailure(await client.checkIn(caller, body, limits)), asked);
+  }, { signal });
+}
+
+/** Drops acknowledgements that the agent did not ask for, as each id costs a database query. */
+function onlyAsked(
+  answer: Answer<CheckInAnswer>,
+  asked: readonly string[],
+): Answer<CheckInAnswer> {
+  if (answer.kind !== "ok") return answer;
+  const acknowledged = new Set(answer.value.acknowledgedIds);
+  const acknowledgedIds = asked.filter((id) => acknowledged.has(id));
+  return { ...answer, value: { ...answer.value, acknowledgedIds } };
+}
+
+/**
+ * A working server has no reason to refuse a check-in: one that does is not set up, or no longer knows
+ * this agent, and gets no reports either.
+ */
+function asFailure<T>(answer: Answer<T>): Answer<T> {
+  if (answer.kind !== "refused") return answer;
+  const { why, status } = answer;
+  return { kind: "failed", why, status, offline: false, retryAfterMs: null };
+}
+
+/**
+ * Throws if the disk cannot store a command: a command that is handed over is lost if the agent exits
+ * before the disk works again.
+ */
+export function checkDisk({ journal }: Pick<CheckInDeps, "journal">): void {
+  try {
+    journal.tryWriting();
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    const { message, reason } = error;
+    throw new Error(
+      `Cannot check in: the disk cannot store commands (${reason}): ${message}. Next: see "pennon status"`,
+      { cause: error },
+    );
+  }
+}
+
+/** How long until the next check-in, in ms; `null`: as soon as the connection allows it. */
+export function dueAfter(
+  answer: CheckInResult,
+  when: { nextInMs(): number; afterResumeMs(): number; isAborted: boolean },
+): number | null {
+  switch (answer.kind) {
+    case "failed":
+    case "limited":
+      return null;
+    case "aborted":
+      // If the agent did not abort it, the host was asleep in the middle of it.
+      return when.isAborted ? when.nextInMs() : when.afterResumeMs();
+    case "ok":
+    case "refused":
+    case "unauthorized":
+    case "report_failed":
+    case "operator_required":
+    case "circuit_open":
+    case "backoff":
+      return when.nextInMs();
+  }
+}
+
+/**
+ * Finishes a check-in when its commands are on disk: logs one that succeeded (the connection logs the
+ * others), and records which results the server confirms. An answer without confirmations means that
+ * no result is lost.
+ */
+export function closeCheckIn(
+  { journal, log }: { readonly journal: CommandJournal; readonly log: Log },
+  answer: CheckInResult,
+  dueInMs: number | null,
+): void {
+  if (answer.kind === "circuit_open" || answer.kind === "backoff") {
+    const retry_in_s = Math.ceil(answer.retryInMs / 1_000);
+    log.warning("check-in not sent", { reason: answer.kind, retry_in_s });
+  }
+  if (answer.kind !== "ok") return;
+  const { commands: received, rejected, ignored, acknowledgedIds } = answer.value;
+  for (const { part, count, first, why } of ignored) {
+    log.warning("part of an answer ignored", { part, count, first, why });
+  }
+  const commands = received.length + rejected.length;
+  const fields = { commands, next_in_s: Math.round((dueInMs ?? 0) / 1_000) };
+  if (commands > 0) log.info("checked in", fields);
+  else log.debug("checked in", fields);
+  const logs = journal.confirm(acknowledgedIds);
+  if (logs > 0) log.info("results confirmed by the server", { logs });
+}

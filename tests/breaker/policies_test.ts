@@ -1,0 +1,123 @@
+import { assert, assertEquals } from "@std/assert";
+import {
+  admit,
+  type Breaker,
+  NEW_BREAKER,
+  settle,
+  type Verdict,
+} from "../../src/breaker/breaker.ts";
+import {
+  connectionPolicy,
+  longestScannerOpenMs,
+  reportPolicy,
+  scannerPolicy,
+} from "../../src/breaker/policies.ts";
+import { breaker as settings } from "../fakes/connection.ts";
+
+Deno.test("connectionPolicy() stays open between half the ceiling and all of it", () => {
+  const cases: [ceilingMs: number, random: number, openMs: number][] = [
+    [5_000, 0, 30_000], // Never under the minimum …
+    [5_000, 0.999_999, 60_000],
+    [160_000, 0, 80_000],
+    [160_000, 0.999_999, 160_000],
+    [900_000, 0, 150_000], // … nor over the maximum.
+    [900_000, 0.999_999, 300_000],
+  ];
+  for (const [ceilingMs, random, openMs] of cases) {
+    const policy = connectionPolicy(settings, { baseMs: ceilingMs, capMs: ceilingMs, floorMs: 0 });
+    const drawnMs = policy.openMs({ failures: 5, trips: 1 }, () => random);
+    assert(Math.abs(drawnMs - openMs) < 1, `${ceilingMs} at ${random}: ${drawnMs}`);
+  }
+});
+
+Deno.test("connectionPolicy() continues where the backoff stands, by its failures", () => {
+  const policy = connectionPolicy(settings, { baseMs: 2_000, capMs: 1_000_000, floorMs: 0 });
+  assertEquals(policy.openMs({ failures: 7, trips: 2 }, () => 1), 128_000);
+});
+
+const scannerSettings = {
+  consecutiveFailures: 3,
+  minOpenMs: 900_000,
+  maxOpenMs: 21_600_000,
+  timeoutMs: 60_000,
+};
+
+Deno.test("scannerPolicy() stays open 15 min, doubling to 6 h, give or take a fifth", () => {
+  const policy = scannerPolicy(scannerSettings);
+  const rows: [trips: number, openMs: number][] = [
+    [1, 900_000],
+    [2, 1_800_000],
+    [5, 14_400_000],
+    [6, 21_600_000],
+    [2_000, 21_600_000], // 2 ** 1999 is beyond every number.
+  ];
+  for (const [trips, openMs] of rows) {
+    assertEquals(policy.openMs({ failures: 3, trips }, () => 0.5), openMs);
+    assertEquals(policy.openMs({ failures: 3, trips }, () => 0), openMs * 0.8);
+    assert(Math.abs(policy.openMs({ failures: 3, trips }, () => 1) - openMs * 1.2) < 1);
+  }
+  assertEquals(longestScannerOpenMs(scannerSettings), 21_600_000 * 1.2);
+});
+
+Deno.test("scannerPolicy() looks at the row alone, and gives a probe a scan's own time", () => {
+  const { consecutiveFailures, windowSize, probeTimeoutMs } = scannerPolicy(scannerSettings);
+  assertEquals([consecutiveFailures, windowSize, probeTimeoutMs], [3, 0, 60_000]);
+});
+
+const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
+
+/** The report breaker after one more report. */
+function report(
+  breaker: Breaker,
+  verdict: Verdict,
+  { nowMs, random }: { nowMs: number; random: () => number },
+): Breaker {
+  const step = { nowMs, policy: reportPolicy(backoff), random };
+  const admission = admit(breaker, step);
+  assert(admission.admitted);
+  const { permit } = admission;
+  return settle(admission.breaker, { permit, verdict, reason: "HTTP 500" }, step);
+}
+
+/** The pauses after so many failures, each at the instant at which the pause before is over. */
+function pauses(failures: number, random: () => number): number[] {
+  let breaker: Breaker = NEW_BREAKER;
+  const found: number[] = [];
+  let nowMs = 0;
+  for (let failure = 0; failure < failures; failure++) {
+    breaker = report(breaker, "failure", { nowMs, random });
+    if (breaker.state !== "open") continue;
+    found.push(breaker.untilMs - nowMs);
+    nowMs = breaker.untilMs;
+  }
+  return found;
+}
+
+Deno.test("reportPolicy() opens after every third failed report, for 5 s doubling to 5 min", () => {
+  assertEquals(pauses(2, () => 1), []);
+  assertEquals(pauses(3, () => 1), [5_000]);
+  assertEquals(pauses(26, () => 1), [5, 10, 20, 40, 80, 160, 300, 300].map((s) => s * 1_000));
+});
+
+Deno.test("reportPolicy() draws its pauses by full jitter, at the cap too", () => {
+  assertEquals(pauses(24, () => 0), Array.from({ length: 8 }, () => 500));
+  assertEquals(pauses(24, () => 0.5).at(-1), 150_250);
+});
+
+Deno.test("reportPolicy() counts no refusal, and closes at the first success of a half-open breaker", () => {
+  const at = { nowMs: 0, random: () => 0 };
+  const after = (verdicts: Verdict[], breaker: Breaker = NEW_BREAKER) =>
+    verdicts.reduce((state, verdict) => report(state, verdict, at), breaker);
+  // A refusal is an answer: it brings no pause nearer.
+  assertEquals(after(["neutral", "neutral", "failure", "neutral"]).state, "closed");
+  assertEquals(after(["failure", "neutral", "failure", "neutral", "failure"]).state, "open");
+  assertEquals(after(["failure", "failure", "success", "failure", "failure"]).state, "closed");
+  const open = after(["failure", "failure", "failure"]);
+  assert(open.state === "open");
+  const later = { nowMs: open.untilMs, random: () => 0 };
+  const two = report(report(open, "failure", later), "failure", later);
+  assertEquals([two.state, two.state === "half_open" && two.failedProbes], ["half_open", 2]);
+  assertEquals(report(two, "neutral", later).state, "half_open");
+  assertEquals(report(two, "failure", later).state, "open");
+  assertEquals(report(two, "success", later), { ...NEW_BREAKER, generation: two.generation + 1 });
+});

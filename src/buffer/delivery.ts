@@ -180,7 +180,7 @@ class Round {
   #split({ event, why, mayBeOneItem }: Refusal, { isCounted }: { isCounted: boolean }): boolean {
     const halves = mayBeOneItem ? splitBody(event) : null;
     if (halves === null) return false;
-    const ids = this.#buffer.split(event.id, halves, { error: why, isCounted });
+    const ids = this.#buffer.bisect(event.id, halves, { error: why, isCounted });
     if (ids.length === 0) return false; // The disk would not have it, or it is gone.
     this.#log.warning("event split", { event: event.id, kind: event.kind, why });
     this.#courier.onSplit?.(event, ids, isCounted);
@@ -197,10 +197,10 @@ class Round {
     if (this.#split(refusal, { isCounted: true })) return "look_again";
     const { event, why } = refusal;
     const state = this.#buffer.refuse(event.id, why, { isFinal });
-    const message = state === "set_aside" ? "event set aside" : "event refused";
+    const message = state === "dead_lettered" ? "event set aside" : "event refused";
     const { id, kind } = event;
     this.#log.warning(message, { event: id, kind, attempts: event.attempts + 1, why });
-    if (state === "set_aside") {
+    if (state === "dead_lettered") {
       this.drained.setAside += 1;
       this.#passedOver.add(event.id);
       this.#courier.onSetAside?.(event.id);

@@ -1,11 +1,18 @@
 /** `pennon events`: what waits in the buffer, and what a person does about what was set aside. */
 
-import type { EventBuffer, StoredEvent } from "../buffer/buffer.ts";
+import type { StoredEvent } from "../buffer/buffer.ts";
+import type { SqliteBuffer } from "../buffer/sqlite_buffer.ts";
 import { openBufferForChange, openBufferReadOnly } from "../buffer/store.ts";
 import type { System } from "../system/system.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CliCommand } from "./command.ts";
-import { eventAsJson, eventAsText, eventsAsJson, eventsAsTable } from "./events_output.ts";
+import {
+  eventAsJson,
+  eventAsText,
+  eventsAsJson,
+  eventsAsTable,
+  stateName,
+} from "./events_output.ts";
 import { type EventsRequest, readEventsRequest } from "./events_request.ts";
 import { openSettings, type Settings } from "./settings.ts";
 import { safeJson } from "../strip_controls.ts";
@@ -75,10 +82,10 @@ async function list(
   const { terminal, clock } = system;
   const { events, total } = await look(system, settings, (buffer) => {
     if (buffer === null) return { events: [], total: 0 };
-    const { pending, setAside } = buffer.counts();
-    const state = isDead ? { state: "set_aside" as const } : {};
+    const { pending, deadLetters } = buffer.counts();
+    const state = isDead ? { state: "dead_lettered" as const } : {};
     const events = buffer.list({ ...state, limit: MOST_SHOWN });
-    return { events, total: setAside + (isDead ? 0 : pending) };
+    return { events, total: deadLetters + (isDead ? 0 : pending) };
   });
   if (isJson) return eventsAsJson(events, total);
   if (events.length === 0) return "No events";
@@ -87,7 +94,7 @@ async function list(
   return eventsAsTable(events, clock.nowMs(), width);
 }
 
-function requeue(buffer: EventBuffer | null, id: string | null): number {
+function requeue(buffer: SqliteBuffer | null, id: string | null): number {
   if (id === null) return buffer?.requeue("all") ?? 0;
   const event = findOne(buffer, { action: "requeue", id });
   const count = buffer?.requeue([event.id]) ?? 0;
@@ -97,7 +104,7 @@ function requeue(buffer: EventBuffer | null, id: string | null): number {
   );
 }
 
-function purge(buffer: EventBuffer | null, id: string): string {
+function purge(buffer: SqliteBuffer | null, id: string): string {
   const event = findOne(buffer, { action: "purge", id });
   if (buffer?.purge(event.id)) return event.id;
   throw new Error(
@@ -108,7 +115,7 @@ function purge(buffer: EventBuffer | null, id: string): string {
 
 /** The one event that an ID, or its beginning, names. */
 function findOne(
-  buffer: EventBuffer | null,
+  buffer: SqliteBuffer | null,
   { action, id }: { action: string; id: string },
 ): StoredEvent {
   const matches = buffer?.find(id, MOST_MATCHES + 1) ?? [];
@@ -116,7 +123,7 @@ function findOne(
   if (event === undefined) throw new Error(`Cannot ${action} event: no event "${id}"`);
   if (matches.length === 1) return event;
   const lines = matches.slice(0, MOST_MATCHES).map((match) =>
-    `  ${match.id} ${match.kind} ${match.state}`
+    `  ${match.id} ${match.kind} ${stateName(match.state)}`
   );
   const more = matches.length > MOST_MATCHES ? ["  and more"] : [];
   throw new Error(
@@ -127,7 +134,7 @@ function findOne(
 async function look<T>(
   system: System,
   { stateDirectory, config }: Settings,
-  work: (buffer: EventBuffer | null) => T,
+  work: (buffer: SqliteBuffer | null) => T,
 ): Promise<T> {
   const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
   try {
@@ -140,7 +147,7 @@ async function look<T>(
 async function change<T>(
   system: System,
   { stateDirectory, config }: Settings,
-  work: (buffer: EventBuffer | null) => T,
+  work: (buffer: SqliteBuffer | null) => T,
 ): Promise<T> {
   const opened = await openBufferForChange(system, stateDirectory, config.buffer);
   try {

@@ -36,7 +36,7 @@ export function eventsAsTable(
     event.id,
     event.kind,
     describeDuration(nowMs - event.createdMs),
-    event.state,
+    stateName(event.state),
     String(event.attempts),
     describeSize(event.sizeBytes),
     event.lastError ?? "-",
@@ -54,7 +54,7 @@ export function eventAsText(event: StoredEvent, nowMs: number): string {
     ["Snapshot of", event.snapshotOf ?? "-"],
     ["Sequence", String(event.sequence)],
     ["Created", `${isoInstant(event.createdMs) ?? "not known"} (${age} ago)`],
-    ["State", event.state],
+    ["State", stateName(event.state)],
     ["Attempts", String(event.attempts)],
     ["Size", describeSize(event.sizeBytes)],
     ["Last error", event.lastError ?? "-"],
@@ -66,6 +66,11 @@ export function eventAsText(event: StoredEvent, nowMs: number): string {
   return [...fields, asJson(readBody(event.body))].join("\n");
 }
 
+/** The name of a state in `pennon.events/1`, which has `set_aside` for a dead letter. */
+export function stateName(state: StoredEvent["state"]): "pending" | "set_aside" {
+  return state === "dead_lettered" ? "set_aside" : state;
+}
+
 function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
   return {
     id: event.id,
@@ -74,7 +79,7 @@ function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
     snapshot_of: event.snapshotOf,
     sequence: event.sequence,
     created_at: isoInstant(event.createdMs),
-    state: event.state,
+    state: stateName(event.state),
     attempts: event.attempts,
     size_bytes: event.sizeBytes,
     last_error: event.lastError,

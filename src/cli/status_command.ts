@@ -5,7 +5,7 @@ import { showDiskNote } from "../agent/disk_note.ts";
 import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
 import { showState } from "../agent/state_file.ts";
 import { tryFolder } from "../agent/try_folder.ts";
-import { countCommands } from "../buffer/command_counts.ts";
+import { countCommands } from "../buffer/journal.ts";
 import { BufferError } from "../buffer/schema.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
 import { loadIdentity } from "../identity.ts";
@@ -71,7 +71,7 @@ async function watch(system: System, settings: Settings, asJson: boolean): Promi
 async function readStatus(system: System, settings: Settings): Promise<Status> {
   const { stateDirectory, config } = settings;
   const identity = await loadIdentity(system, stateDirectory);
-  const { unreadable, leftAlone, ...kept } = await readBuffer(system, settings);
+  const { unreadable, ...kept } = await readBuffer(system, settings);
   return {
     nowMs: system.clock.nowMs(),
     identity: identity
@@ -90,7 +90,6 @@ async function readStatus(system: System, settings: Settings): Promise<Status> {
       refusal: await tryFolder(system, stateDirectory),
       told: await showDiskNote(system, stateDirectory) ?? null,
       unreadable,
-      leftAlone,
     },
     scannerBreakers: await showScannerBreakers(system, stateDirectory),
     scans: await readLastScans(system.files, stateDirectory),
@@ -102,7 +101,7 @@ async function readBuffer(
   system: System,
   { stateDirectory, config }: Settings,
 ): Promise<
-  Pick<Status, "buffer" | "commands"> & Pick<Status["disk"], "unreadable" | "leftAlone">
+  Pick<Status, "buffer" | "commands"> & Pick<Status["disk"], "unreadable">
 > {
   try {
     const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
@@ -111,7 +110,6 @@ async function readBuffer(
         buffer: opened?.buffer.counts() ?? null,
         commands: opened && countCommands(opened.database),
         unreadable: null,
-        leftAlone: opened?.beside ?? null,
       };
     } finally {
       opened?.close();
@@ -120,6 +118,6 @@ async function readBuffer(
     const isDisk = error instanceof DatabaseError || error instanceof FileError ||
       error instanceof BufferError;
     if (!isDisk) throw error;
-    return { buffer: null, commands: null, unreadable: error.message, leftAlone: null };
+    return { buffer: null, commands: null, unreadable: error.message };
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Holder } from "../agent/hold_state.ts";
 import type { ToldDisk } from "../agent/disk_note.ts";
-import { MAX_OWED, TAIL_MAX_BYTES, TAIL_MAX_EVENTS } from "../buffer/tail.ts";
+import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
 import { describeSize } from "./duration.ts";
 
 /** What is known of the disk. */
@@ -13,8 +13,6 @@ export interface DiskStatus {
   readonly told: ToldDisk | null;
   /** Why the buffer could not be read; `null`: it could, or there is none. */
   readonly unreadable: string | null;
-  /** A newer Pennon's file, beside which this one's is kept. */
-  readonly leftAlone: string | null;
 }
 
 /** The figures of the running agent; `null`: it does not run, or could not tell. */
@@ -30,12 +28,12 @@ export function diskAsJson(disk: DiskStatus, holder: Holder | null) {
     why: disk.refusal ?? told?.why ?? disk.unreadable,
     agent_says: told?.disk ?? null,
     events_in_memory: told?.events ?? null,
-    max_events_in_memory: TAIL_MAX_EVENTS,
+    max_events_in_memory: OVERFLOW_MAX_EVENTS,
     bytes_in_memory: told?.size_bytes ?? null,
-    max_bytes_in_memory: TAIL_MAX_BYTES,
+    max_bytes_in_memory: OVERFLOW_MAX_BYTES,
     acknowledgements_owed: told?.acknowledgements ?? null,
     max_acknowledgements_owed: MAX_OWED,
-    left_alone: disk.leftAlone,
+    left_alone: null, // No file is left alone any more; the field is part of the format.
   };
 }
 
@@ -50,14 +48,13 @@ export function describeDisk(
   if (disk.refusal) lines.push(["DISK", `takes no writes: ${disk.refusal}`]);
   if (told?.why && told.why !== disk.refusal) lines.push(["", `agent: ${told.disk}: ${told.why}`]);
   if (disk.unreadable !== null) lines.push(["", `buffer not read: ${disk.unreadable}`]);
-  if (disk.leftAlone !== null) lines.push(["", `a newer Pennon's, left alone: ${disk.leftAlone}`]);
   if (holder !== null) lines.push(["In memory", describeMemory(told)]);
   return lines;
 }
 
 function describeMemory(told: ToldDisk | null): string {
   if (told === null) return "not known";
-  const size = `${describeSize(told.size_bytes)} of ${describeSize(TAIL_MAX_BYTES)}`;
-  return `${told.events} of ${TAIL_MAX_EVENTS} events (${size}), ` +
+  const size = `${describeSize(told.size_bytes)} of ${describeSize(OVERFLOW_MAX_BYTES)}`;
+  return `${told.events} of ${OVERFLOW_MAX_EVENTS} events (${size}), ` +
     `${told.acknowledgements} of ${MAX_OWED} deliveries owed`;
 }

@@ -2,8 +2,7 @@
 
 import type { Holder } from "../agent/hold_state.ts";
 import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
-import type { CommandCounts } from "../buffer/command_counts.ts";
-import { REMEMBERED } from "../buffer/sqlite_journal.ts";
+import { type CommandCounts, REMEMBERED } from "../buffer/journal.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
@@ -64,13 +63,13 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
       },
       buffer: buffer && {
         pending: buffer.pending,
-        set_aside: buffer.setAside,
+        set_aside: buffer.deadLetters,
         size_bytes: buffer.sizeBytes,
         oldest_pending_at: isoInstant(buffer.oldestPendingMs),
         appended: buffer.appended,
         delivered: buffer.delivered,
-        dropped: buffer.dropped,
-        dropped_since: isoInstant(buffer.firstDropMs),
+        dropped: buffer.evicted,
+        dropped_since: isoInstant(buffer.firstEvictionMs),
         purged: buffer.purged,
         max_events: limits.maxEvents,
         max_bytes: limits.maxBytes,
@@ -155,22 +154,22 @@ function describeConnection({ state, identity, nowMs }: Status): Line[] {
 
 function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): Line[] {
   if (buffer === null) return disk.unreadable === null ? [["Buffer", "empty"]] : [];
-  const { delivered, setAside, purged } = buffer;
-  const dropped = Object.values(buffer.dropped).reduce((sum, count) => sum + count, 0);
+  const { delivered, deadLetters, purged } = buffer;
+  const dropped = Object.values(buffer.evicted).reduce((sum, count) => sum + count, 0);
   const oldest = buffer.oldestPendingMs === null
     ? ""
     : `, oldest ${describeDuration(nowMs - buffer.oldestPendingMs)}`;
   const room = `${describeSize(buffer.sizeBytes)} of ${describeSize(limits.maxBytes)}`;
   const lines: Line[] = [
     ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
-    ["", `${delivered} delivered, ${setAside} set aside, ${dropped} dropped, ${purged} purged`],
+    ["", `${delivered} delivered, ${deadLetters} set aside, ${dropped} dropped, ${purged} purged`],
     ["", `an event is set aside after ${limits.maxAttempts} refusals of its own`],
     ...describeCommands(commands),
   ];
-  if (buffer.firstDropMs !== null) {
-    const kinds = Object.entries(buffer.dropped).filter(([, count]) => count > 0)
+  if (buffer.firstEvictionMs !== null) {
+    const kinds = Object.entries(buffer.evicted).filter(([, count]) => count > 0)
       .map(([kind, count]) => `${count} ${kind}`);
-    const since = describeDuration(nowMs - buffer.firstDropMs);
+    const since = describeDuration(nowMs - buffer.firstEvictionMs);
     lines.push(["Dropped", `${kinds.join(", ")}; the buffer was full, first ${since} ago`]);
   }
   return lines;

@@ -3,8 +3,8 @@
  * The rules are elsewhere (`schedule.ts`, `transition.ts`, `delivering.ts`); here is their order.
  */
 
+import { appendEvents } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
-import { keep } from "../buffer/keep.ts";
 import type { CheckInAnswer } from "../server/check_in_answer.ts";
 import type { CheckInBody } from "../server/protocol.ts";
 import type { HostHint } from "../system/system.ts";
@@ -197,7 +197,7 @@ export class Loop {
     try {
       await this.#sleep();
       if (signals.stop.aborted) return;
-      this.#parts.buffer.sortIn(); // Woken by an append, as a rule.
+      this.#parts.buffer.indexPending(); // Woken by an append, as a rule.
       if (this.#checkInDueInMs() <= 0) await this.#checkIn(signals);
       if (this.#deliveryDueInMs() <= 0) this.#beginDelivery(signals.cut);
     } catch (error) {
@@ -294,7 +294,7 @@ export class Loop {
     const event = await this.#parts.collectSystemInfo();
     this.#state = { ...this.#state, lastSystemInfoMs: clock.monotonicMs() };
     if (event === null) return;
-    keep(buffer, log, [event]);
+    appendEvents(buffer, log, [event]);
     log.debug("host facts kept for delivery");
   }
 

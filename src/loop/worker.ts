@@ -3,10 +3,9 @@
  * check-in. What a command leaves to tell is in the buffer before the command counts as done.
  */
 
-import type { EventBuffer, NewEvent } from "../buffer/buffer.ts";
+import { appendEvents, type EventBuffer, type NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandHandler, CommandOutcome, RunningHandler } from "../buffer/command.ts";
 import type { CommandJournal } from "../buffer/journal.ts";
-import { keep } from "../buffer/keep.ts";
 import type { Log } from "../log.ts";
 import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
 import { DatabaseError } from "../system/database.ts";
@@ -123,12 +122,12 @@ export class Worker {
    */
   reject(commands: readonly RejectedCommand[]): void {
     if (commands.length === 0) return;
-    const { log, journal, buffer, reportFailure, onEarly } = this.#parts;
+    const { log, journal, reportFailure, onEarly } = this.#parts;
     const reports = this.#reportsNow();
-    const count = journal.reject(commands, (fresh) => {
+    const count = journal.reject(commands, (fresh, queue) => {
       const events = fresh.slice(0, reports)
         .map((command) => reportFailure(command, `not run: ${command.why}`, 0));
-      keep(buffer, log, events);
+      appendEvents(queue, log, events);
     });
     const [first] = commands;
     if (count === 0 || first === undefined) return;
@@ -186,14 +185,14 @@ export class Worker {
   }
 
   async #run(command: Command, handler: RunningHandler, signal: AbortSignal): Promise<void> {
-    const { clock, log, journal, buffer } = this.#parts;
+    const { clock, log, journal } = this.#parts;
     const startedMs = clock.monotonicMs();
     log.info("command started", { command: command.type, id: command.id });
     await this.#persist(command, signal, () => journal.start(command.id));
     const outcome = await this.#handle(command, handler, { startedMs, signal });
     if (outcome === null) return;
     const events = await this.#complete(command, outcome.events);
-    const finish = () => journal.finish(command.id, () => keep(buffer, log, events));
+    const finish = () => journal.finish(command.id, (queue) => appendEvents(queue, log, events));
     await this.#persist(command, signal, finish);
     log.info("command finished", {
       command: command.type,
@@ -233,8 +232,8 @@ export class Worker {
     try {
       return await handler.run(command, {
         signal: run.signal,
-        tellEarly: (events) => {
-          keep(buffer, log, events);
+        appendEarly: (events) => {
+          appendEvents(buffer, log, events);
           if (events.length > 0) this.#parts.onEarly();
         },
       });
@@ -256,7 +255,7 @@ export class Worker {
     { message, why }: NotRun,
     signal: AbortSignal,
   ): Promise<void> {
-    const { log, journal, buffer, reportFailure } = this.#parts;
+    const { log, journal, reportFailure } = this.#parts;
     log.warning(message, { command: command.type, id: command.id, why });
     const isReported = this.#reportsNow() > 0;
     const events = isReported
@@ -265,7 +264,7 @@ export class Worker {
     await this.#persist(
       command,
       signal,
-      () => journal.finish(command.id, () => keep(buffer, log, events)),
+      () => journal.finish(command.id, (queue) => appendEvents(queue, log, events)),
     );
     if (isReported) this.#reportsLeft -= 1;
     else this.#logUnreported(1, command.id);

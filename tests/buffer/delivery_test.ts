@@ -57,7 +57,7 @@ Deno.test("drain() sends the others past one that is refused, and sets that asid
   assertEquals(await run(answer), { delivered: 0, refused: 0, setAside: 1 });
   assertEquals(await run(answer), { delivered: 0, refused: 0, setAside: 0 });
   assertEquals(sent.filter((body) => body === "bad").length, 2);
-  assertEquals(buffer.counts().setAside, 1);
+  assertEquals(buffer.counts().deadLetters, 1);
 });
 
 Deno.test("drain() keeps a command's events in order, past a refusal too", async () => {
@@ -113,7 +113,7 @@ Deno.test("drain() passes over a list that the disk will not have split", async 
   const body = JSON.stringify({ updates: [1, 2] });
   const list: NewEvent = { kind: "updates", commandId: null, snapshotOf: null, body };
   const { buffer, sent, run } = await setUp([list, log("other")]);
-  buffer.split = () => [];
+  buffer.bisect = () => [];
   buffer.refuse = () => "pending";
   const drained = await run((sent) => sent === body ? "refused" : delivered);
   assertEquals([drained.delivered, drained.refused, sent], [1, 1, ["other", body]]);
@@ -221,7 +221,7 @@ Deno.test("drain() counts a refusal that turned out to be an event's own, and sa
     "event refused",
     "event set aside",
   ]);
-  assertEquals(made.buffer.counts().setAside, 1);
+  assertEquals(made.buffer.counts().deadLetters, 1);
 });
 
 Deno.test("drain() passes over what the courier puts off, and what of its command comes after it", async () => {
@@ -279,7 +279,7 @@ Deno.test("drain() sends what was set aside and put back meanwhile in the next r
     await run(answer);
     assertEquals(sent.filter((body) => body === "bad").length, round);
   }
-  assertEquals(buffer.counts().setAside, 0);
+  assertEquals(buffer.counts().deadLetters, 0);
 });
 
 Deno.test("drain() goes on with a command past a single item that the server does not take", async () => {
@@ -311,7 +311,10 @@ Deno.test("drain() sets aside at once what is refused for good", async () => {
       Promise.resolve({ kind: "refused", event, why: "HTTP 400", mayBeOneItem: false, isFinal }),
   });
   assertEquals((await drain(buffer, new FakeLog(), courier(true))).setAside, 1);
-  assertEquals(buffer.list().map(({ state, attempts }) => [state, attempts]), [["set_aside", 1]]);
+  assertEquals(buffer.list().map(({ state, attempts }) => [state, attempts]), [[
+    "dead_lettered",
+    1,
+  ]]);
 });
 
 async function bufferWith(events: readonly NewEvent[]) {

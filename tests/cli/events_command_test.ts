@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
+import type { NewEvent } from "../../src/buffer/buffer.ts";
+import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { cli } from "../../src/cli/cli.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -28,7 +29,7 @@ async function holding(...events: Partial<NewEvent>[]) {
   return { system, buffer, ids };
 }
 
-function states(buffer: EventBuffer): string[] {
+function states(buffer: SqliteBuffer): string[] {
   return buffer.list().map(({ state, attempts }) => `${state} ${attempts}`);
 }
 
@@ -144,7 +145,7 @@ Deno.test("events requeue lets one event wait again, and says so", async () => {
   for (const id of [first, second]) buffer.refuse(id, "HTTP 400");
   const { code, out, err } = await say(system, "requeue", second);
   assertEquals([code, out, err], [0, "Requeued 1 event\n", ""]);
-  assertEquals(states(buffer), ["set_aside 1", "pending 0"]);
+  assertEquals(states(buffer), ["dead_lettered 1", "pending 0"]);
   assertEquals(buffer.find(second, 1)[0]?.lastError, "HTTP 400");
   const again = await say(system, "requeue", second);
   assertEquals([again.code, again.out], [1, ""]);

@@ -16,7 +16,7 @@ const log: StoredEvent = {
   snapshotOf: null,
   sequence: 7,
   place: 7,
-  state: "set_aside",
+  state: "dead_lettered",
   attempts: 10,
   createdMs: NOW_MS - 120_000,
   sizeBytes: 2_048,

@@ -12,7 +12,7 @@ const told = {
   size_bytes: 4_096,
   acknowledgements: 3,
 } as const;
-const well: DiskStatus = { refusal: null, told: null, unreadable: null, leftAlone: null };
+const well: DiskStatus = { refusal: null, told: null, unreadable: null };
 
 Deno.test("describeDisk() has one line where all is well and nobody runs", () => {
   assertEquals(describeDisk(well, null), [["Disk", "takes writes"]]);
@@ -33,14 +33,13 @@ Deno.test("describeDisk() says why nothing is written or read", () => {
   const refusal = 'Cannot try the state folder: "/state": No space left on device';
   const unreadable = "Cannot open database: unable to open database file";
   const lines = describeDisk(
-    { refusal, told, unreadable, leftAlone: "/state/buffer.sqlite" },
+    { refusal, told, unreadable },
     holder,
   );
   assertEquals(lines.slice(0, -1), [
     ["DISK", `takes no writes: ${refusal}`],
     ["", `agent: full: ${told.why}`],
     ["", `buffer not read: ${unreadable}`],
-    ["", "a newer Pennon's, left alone: /state/buffer.sqlite"],
   ]);
 });
 
@@ -59,7 +58,6 @@ Deno.test("diskAsJson() says why by what was tried, then by the agent's word, th
   assertEquals(why({ told, unreadable: "read" }), told.why);
   assertEquals(why({ told, unreadable: "read" }, null), "read");
   assertEquals(diskAsJson({ ...well, refusal: "tried" }, holder).takes_writes, false);
-  assertEquals(diskAsJson({ ...well, leftAlone: "/b" }, null).left_alone, "/b");
 });
 
 Deno.test("diskAsJson() has every bound with its counter, and null for what is not known", () => {

@@ -23,17 +23,17 @@ function status(change: Partial<Status> = {}): Status {
     state: null,
     buffer: {
       pending: 0,
-      setAside: 0,
+      deadLetters: 0,
       sizeBytes: 0,
       oldestPendingMs: null,
       appended: 0,
       delivered: 0,
-      dropped: NONE,
-      firstDropMs: null,
+      evicted: NONE,
+      firstEvictionMs: null,
       purged: 0,
     },
     commands: ALL_TOLD,
-    disk: { refusal: null, told: null, unreadable: null, leftAlone: null },
+    disk: { refusal: null, told: null, unreadable: null },
     limits: { maxEvents: 100, maxBytes: 1_000, maxAttempts: 10 },
     scannerBreakers: {},
     scans: {},
@@ -63,8 +63,8 @@ Deno.test("status tells what a full buffer dropped, by kind, and since when", ()
   const told = status({
     buffer: {
       ...buffer!,
-      dropped: { ...NONE, updates: 12, log: 1 },
-      firstDropMs: NOW_MS - 3_600_000,
+      evicted: { ...NONE, updates: 12, log: 1 },
+      firstEvictionMs: NOW_MS - 3_600_000,
     },
   });
   assertStringIncludes(
@@ -136,13 +136,13 @@ const TROUBLED = status({
   state: SAVED,
   buffer: {
     pending: 12,
-    setAside: 2,
+    deadLetters: 2,
     sizeBytes: 512,
     oldestPendingMs: NOW_MS - HOUR_MS * 4,
     appended: 30,
     delivered: 15,
-    dropped: { ...NONE, updates: 3, log: 1 },
-    firstDropMs: NOW_MS - 2 * HOUR_MS,
+    evicted: { ...NONE, updates: 3, log: 1 },
+    firstEvictionMs: NOW_MS - 2 * HOUR_MS,
     purged: 1,
   },
   commands: { received: 1, started: 2, finished: 3, reported: 4, remembered: 10, unfinished: 3 },
@@ -365,7 +365,7 @@ Deno.test("status calls polling rapid until the instant that it ends, and not at
 
 Deno.test("statusAsText() calls a buffer that is not there empty, and one unread neither", () => {
   assertEquals(line("Buffer", { buffer: null }), "empty");
-  const disk = { refusal: null, told: null, unreadable: "damaged", leftAlone: null };
+  const disk = { refusal: null, told: null, unreadable: "damaged" };
   assertEquals(line("Buffer", { buffer: null, disk }), undefined);
   assertEquals(line("Buffer", {}), "0 of 100 events waiting (0 B of 1000 B)");
   assertEquals(line("Commands", { commands: null }), undefined);

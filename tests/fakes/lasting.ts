@@ -1,9 +1,11 @@
-/** A lasting buffer and journal on a machine in memory, whose disk can be sick. */
+/** An overflow buffer and its journal on a machine in memory, whose disk can be sick. */
 
-import { DiskKeeper } from "../../src/buffer/disk_keeper.ts";
 import type { BufferLimits, NewEvent } from "../../src/buffer/buffer.ts";
-import { LastingBuffer } from "../../src/buffer/lasting_buffer.ts";
-import { LastingJournal } from "../../src/buffer/lasting_journal.ts";
+import { SqliteJournal, type StoreTables } from "../../src/buffer/journal.ts";
+import { OverflowBuffer } from "../../src/buffer/overflow_buffer.ts";
+import { StoreSupervisor } from "../../src/buffer/store_supervisor.ts";
+import type { Clock } from "../../src/system/system.ts";
+import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { settle } from "./clock.ts";
 import { FakeLog } from "./log.ts";
 import { SickDisk } from "./sick_disk.ts";
@@ -12,31 +14,38 @@ import { SickDisk } from "./sick_disk.ts";
 export class Lasting {
   readonly disk: SickDisk;
   readonly log = new FakeLog();
-  readonly keeper: DiskKeeper;
-  readonly buffer: LastingBuffer;
-  readonly journal: LastingJournal;
+  readonly supervisor: StoreSupervisor;
+  readonly buffer: OverflowBuffer;
+  readonly journal: SqliteJournal;
   prepare: () => Promise<void> = () => Promise.resolve();
   backs = 0;
 
   constructor(limits: Partial<BufferLimits> = {}, disk: SickDisk = new SickDisk()) {
     this.disk = disk;
-    this.keeper = new DiskKeeper({
+    this.supervisor = new StoreSupervisor({
       system: disk.system,
       log: this.log,
       stateDirectory: "/state",
       limits: { maxEvents: 1_000, maxBytes: 4_194_304, maxAttempts: 3, ...limits },
-      prepareFolder: () => this.prepare(),
-      onBack: () => this.backs++,
-      onTrouble: () => {},
+      prepareDirectory: () => this.prepare(),
+      onRecovered: () => this.backs++,
+      onRefused: () => {},
     });
-    this.buffer = new LastingBuffer(this.keeper);
-    this.journal = new LastingJournal(this.buffer);
+    this.buffer = new OverflowBuffer(this.supervisor);
+    this.journal = new SqliteJournal(this.buffer, disk.system.clock);
   }
 
   /** The instant at which the disk is tried again, and all that follows at once. */
   async tryAgain(): Promise<void> {
     await this.disk.system.clock.advance(10_000);
     await settle();
+  }
+
+  /** The buffer on disk, which is open. */
+  get stored(): SqliteBuffer {
+    const opened = this.supervisor.opened;
+    if (opened === null) throw new Error("the file is not open");
+    return opened.buffer;
   }
 
   bodies(): string[] {
@@ -50,8 +59,16 @@ export async function openLasting(
   disk: SickDisk = new SickDisk(),
 ): Promise<Lasting> {
   const lasting = new Lasting(limits, disk);
-  await lasting.keeper.open();
+  await lasting.supervisor.open();
   return lasting;
+}
+
+/** A journal on tables that are always there. */
+export function journalOn(tables: StoreTables, clock: Clock): SqliteJournal {
+  return new SqliteJournal({
+    onDisk: (work) => work(tables),
+    onDiskOr: (work) => work(tables),
+  }, clock);
 }
 
 export function event(body: string, commandId: string | null = null): NewEvent {

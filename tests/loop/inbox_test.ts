@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Command } from "../../src/buffer/command.ts";
-import type { CommandJournal } from "../../src/buffer/journal.ts";
+import { type CommandJournal, countCommands } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { Inbox, LONGEST_WAITING, MOST_WAITING, type Received } from "../../src/loop/inbox.ts";
 import { Worker } from "../../src/loop/worker.ts";
@@ -29,7 +29,7 @@ function brought(...commands: ReceivedCommand[]): Received {
 async function setUp() {
   const system = new FakeSystem();
   const { clock } = system;
-  const { buffer, journal } = await openBuffer(system, "/state", limits);
+  const { buffer, journal, database } = await openBuffer(system, "/state", limits);
   const log = new FakeLog();
   const ran: Command[] = [];
   /** What commands wait for while they run; nothing, until a test sets it. */
@@ -48,9 +48,8 @@ async function setUp() {
       return journal.reject(commands, appendReports);
     },
     start: (id: string) => journal.start(id),
-    finish: (id: string, append: () => void) => journal.finish(id, append),
+    finish: (id, append) => journal.finish(id, append),
     unfinished: () => journal.unfinished(),
-    counts: () => journal.counts(),
     unconfirmed: () => journal.unconfirmed(),
     confirm: (ids: readonly string[]) => journal.confirm(ids),
   } satisfies CommandJournal;
@@ -73,7 +72,7 @@ async function setUp() {
   });
   const inbox = new Inbox({ clock, log, journal: sick, worker });
   const bodies = () => buffer.list().map(({ body }) => body);
-  return { inbox, worker, ran, disk, clock, log, journal, bodies, gate };
+  return { inbox, worker, ran, disk, clock, log, journal, database, bodies, gate };
 }
 
 Deno.test("receive() runs what was not known, once it is on disk", async () => {
@@ -134,7 +133,7 @@ Deno.test("end() tries once more, and says what the disk took none of, once", as
 });
 
 Deno.test("receive() answers what cannot be stored for a reason that is not the disk's", async () => {
-  const { inbox, disk, log, clock, journal, bodies } = await setUp();
+  const { inbox, disk, log, clock, journal, database, bodies } = await setUp();
   disk.isFull = true;
   inbox.receive(brought(command("a")), new AbortController().signal);
   disk.isFull = false;
@@ -144,7 +143,7 @@ Deno.test("receive() answers what cannot be stored for a reason that is not the 
   const told = log.told("command cannot be stored").map(({ id, why }) => [id, why]);
   assertEquals([told, inbox.held], [[["a", "TypeError: a mistake"]], 0]);
   assertEquals(bodies(), ['{"command_id":"a","text":"not run: the agent could not store it"}']);
-  assertEquals([journal.counts().finished, journal.unfinished()], [1, []]);
+  assertEquals([countCommands(database).finished, journal.unfinished()], [1, []]);
 });
 
 Deno.test("receive() says what is lost when it is stopped, or has no more room", async () => {
@@ -237,7 +236,7 @@ Deno.test("receive() holds a command that the database alone refuses, and runs t
 });
 
 Deno.test("receive() answers a rejected command once, and runs none", async () => {
-  const { inbox, worker, ran, log, journal, bodies } = await setUp();
+  const { inbox, worker, ran, log, database, bodies } = await setUp();
   const rejected = ["r", "a", "r"].map((id) => ({ id, type: "reboot", why: `${id} is bad` }));
   inbox.receive({ commands: [command("a")], rejected }, signal);
   inbox.receive({ commands: [command("r")], rejected: rejected.slice(0, 1) }, signal);
@@ -247,7 +246,7 @@ Deno.test("receive() answers a rejected command once, and runs none", async () =
     '{"command_id":"r","text":"not run: r is bad"}',
     '{"command_id":"a","text":"done"}',
   ]);
-  assertEquals(journal.counts().finished, 2);
+  assertEquals(countCommands(database).finished, 2);
   assertEquals(log.told("commands rejected"), [{ commands: 1, first: "r", why: "r is bad" }]);
 });
 

@@ -305,10 +305,10 @@ Deno.test("take() wakes the loop for what a command tells early, and not for not
   let woken = 0;
   const made = await setUp({
     repeatable: true,
-    run(command, { tellEarly }) {
-      tellEarly([]);
+    run(command, { appendEarly }) {
+      appendEarly([]);
       assertEquals(woken, 0);
-      tellEarly(outcome(command, "early").events);
+      appendEarly(outcome(command, "early").events);
       assertEquals([woken, made.bodies()], [1, ["early"]]);
       return Promise.resolve(outcome(command));
     },

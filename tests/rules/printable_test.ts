@@ -182,7 +182,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
       state: null,
       buffer: null,
       commands: null,
-      disk: { refusal: text, told: null, unreadable: text, leftAlone: text },
+      disk: { refusal: text, told: null, unreadable: text },
       limits: { maxEvents: 1, maxBytes: 1, maxAttempts: 1 },
       scannerBreakers: {},
       scans: {

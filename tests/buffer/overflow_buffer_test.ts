@@ -1,15 +1,19 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
-import { MAX_OWED, TAIL_MAX_BYTES, TAIL_MAX_EVENTS } from "../../src/buffer/tail.ts";
-import { DatabaseError } from "../../src/system/database.ts";
 import { drain } from "../../src/buffer/delivery.ts";
+import {
+  MAX_OWED,
+  OVERFLOW_MAX_BYTES,
+  OVERFLOW_MAX_EVENTS,
+} from "../../src/buffer/overflow_buffer.ts";
+import { DatabaseError } from "../../src/system/database.ts";
 import { event, type Lasting, openLasting } from "../fakes/lasting.ts";
 
 function total({ buffer }: Lasting): void {
-  const { appended, delivered, pending, setAside, dropped, purged } = buffer.counts();
-  const gone = Object.values(dropped).reduce((sum, count) => sum + count, 0);
-  assertEquals(appended, delivered + pending + setAside + gone + purged);
+  const { appended, delivered, pending, deadLetters, evicted, purged } = buffer.counts();
+  const gone = Object.values(evicted).reduce((sum, count) => sum + count, 0);
+  assertEquals(appended, delivered + pending + deadLetters + gone + purged);
 }
 
 Deno.test("drain() keeps a command's order from disk to memory, whatever their numbers", async () => {
@@ -30,40 +34,40 @@ Deno.test("drain() keeps a command's order from disk to memory, whatever their n
 
 Deno.test("append() keeps in memory what the disk refuses, and writes it in order", async () => {
   const lasting = await openLasting();
-  const { buffer, keeper, disk, log } = lasting;
+  const { buffer, supervisor, disk, log } = lasting;
   buffer.append([event("1", "c")]);
   disk.fault = "full";
   buffer.append([event("2", "c"), event("3", "c")]);
   assertEquals(lasting.bodies(), ["1", "2", "3"]);
-  const { disk: why, events, acknowledgements } = keeper.condition;
+  const { disk: why, events, acknowledgements } = supervisor.condition;
   assertEquals([why, events, acknowledgements], ["full", 2, 0]);
-  assertEquals(log.told("disk refuses, events are kept in memory").length, 1);
+  assertEquals(log.told("disk refuses writes, buffering events in memory").length, 1);
   await lasting.tryAgain();
-  assertEquals(keeper.condition.events, 2);
+  assertEquals(supervisor.condition.events, 2);
   disk.fault = null;
   await lasting.tryAgain();
-  assertEquals([keeper.condition.disk, keeper.condition.events], ["ok", 0]);
-  assertEquals(log.told("disk takes writes again").map(({ written }) => written), [2]);
+  assertEquals([supervisor.condition.disk, supervisor.condition.events], ["ok", 0]);
+  assertEquals(log.told("disk accepts writes again").map(({ written }) => written), [2]);
   assertEquals([lasting.backs, lasting.bodies()], [1, ["1", "2", "3"]]);
   assertEquals(disk.system.clock.sleeping, 0);
 });
 
 Deno.test("a disk that refuses every commit takes nothing out of memory, however often it is tried", async () => {
   const lasting = await openLasting();
-  const { buffer, keeper, disk } = lasting;
+  const { buffer, supervisor, disk } = lasting;
   const { ids } = buffer.append([event("1"), event("2", "c")]);
   disk.commitFault = "full";
   buffer.append([event("3", "c"), event("4")]);
   buffer.acknowledge(ids.slice(0, 1));
   for (let round = 0; round < 3; round++) {
     await lasting.tryAgain();
-    const { events, acknowledgements } = keeper.condition;
+    const { events, acknowledgements } = supervisor.condition;
     assertEquals([events, acknowledgements, lasting.bodies()], [2, 1, ["2", "3", "4"]]);
     total(lasting);
   }
   disk.commitFault = null;
   await lasting.tryAgain();
-  assertEquals([keeper.condition.events, lasting.bodies()], [0, ["2", "3", "4"]]);
+  assertEquals([supervisor.condition.events, lasting.bodies()], [0, ["2", "3", "4"]]);
   assertEquals(buffer.counts().delivered, 1);
   total(lasting);
 });
@@ -74,7 +78,7 @@ Deno.test("append() brings what is in memory to disk first, without waiting for 
   const { ids } = lasting.buffer.append([event("first", "c")]);
   lasting.disk.fault = null;
   lasting.buffer.append([event("second", "c")]);
-  assertEquals([lasting.bodies(), lasting.keeper.condition.events], [["first", "second"], 0]);
+  assertEquals([lasting.bodies(), lasting.supervisor.condition.events], [["first", "second"], 0]);
   assertEquals(lasting.buffer.next(1)[0]?.id, ids[0]); // It kept its id.
   total(lasting);
 });
@@ -82,34 +86,40 @@ Deno.test("append() brings what is in memory to disk first, without waiting for 
 Deno.test("append() in memory goes up to its bounds, and counts what goes at one past them", async () => {
   const lasting = await openLasting({ maxEvents: 50_000 });
   lasting.disk.fault = "full";
-  // One place is kept for the word on what was dropped.
-  const many = Array.from({ length: TAIL_MAX_EVENTS - 1 }, (_, number) => event(String(number)));
-  assertEquals(lasting.buffer.append(many).dropped.log, 0);
-  assertEquals(lasting.buffer.append([event("one more")]).dropped.log, 1);
-  assertEquals([lasting.keeper.condition.events, lasting.bodies()[0]], [TAIL_MAX_EVENTS, "1"]);
-  const tooLarge = event("x".repeat(TAIL_MAX_BYTES));
+  // One place is kept for the word on what was evicted.
+  const many = Array.from(
+    { length: OVERFLOW_MAX_EVENTS - 1 },
+    (_, number) => event(String(number)),
+  );
+  assertEquals(lasting.buffer.append(many).evicted.log, 0);
+  assertEquals(lasting.buffer.append([event("one more")]).evicted.log, 1);
+  assertEquals([lasting.supervisor.condition.events, lasting.bodies()[0]], [
+    OVERFLOW_MAX_EVENTS,
+    "1",
+  ]);
+  const tooLarge = event("x".repeat(OVERFLOW_MAX_BYTES));
   const refusal = assertThrows(() => lasting.buffer.append([tooLarge]), DatabaseError);
   assertEquals(refusal.reason, "full");
   lasting.disk.fault = null;
   await lasting.tryAgain();
   total(lasting);
-  assertEquals(lasting.buffer.counts().dropped.log, 1);
-  assertEquals(lasting.buffer.counts().appended, TAIL_MAX_EVENTS + 1);
+  assertEquals(lasting.buffer.counts().evicted.log, 1);
+  assertEquals(lasting.buffer.counts().appended, OVERFLOW_MAX_EVENTS + 1);
 });
 
 Deno.test("acknowledge() that the disk refuses is remembered, and written when it can be", async () => {
   const lasting = await openLasting();
-  const { buffer, keeper, disk } = lasting;
+  const { buffer, supervisor, disk } = lasting;
   const { ids } = buffer.append([event("a"), event("b")]);
   disk.fault = "full";
   buffer.acknowledge(ids.slice(0, 1));
   assertEquals(lasting.bodies(), ["b"]);
   const { pending, delivered } = buffer.counts();
-  assertEquals([pending, delivered, keeper.condition.acknowledgements], [1, 1, 1]);
-  assertEquals(buffer.countWaiting(), { pending: 1, setAside: 0 });
+  assertEquals([pending, delivered, supervisor.condition.acknowledgements], [1, 1, 1]);
+  assertEquals(buffer.countWaiting(), { pending: 1, deadLetters: 0 });
   disk.fault = null;
   await lasting.tryAgain();
-  assertEquals(keeper.condition.acknowledgements, 0);
+  assertEquals(supervisor.condition.acknowledgements, 0);
   assertEquals([buffer.counts().pending, buffer.counts().delivered], [1, 1]);
 });
 
@@ -144,28 +154,28 @@ Deno.test("next() of a disk that cannot be read lets nothing overtake its own co
   assertEquals(lasting.bodies(), ["early", "late", "alone"]);
 });
 
-Deno.test("refuse() and split() of what the disk cannot change leave it as it is", async () => {
+Deno.test("refuse() and bisect() of what the disk cannot change leave it as it is", async () => {
   const lasting = await openLasting({ maxAttempts: 1 });
   const { buffer, disk } = lasting;
   const { ids: [id = ""] } = buffer.append([event("on disk")]);
   disk.fault = "io";
   assertEquals(buffer.refuse(id, "HTTP 400"), "pending");
-  assertEquals(buffer.split(id, ["a", "b"], { error: "HTTP 500", isCounted: true }), []);
+  assertEquals(buffer.bisect(id, ["a", "b"], { error: "HTTP 500", isCounted: true }), []);
   const { ids: [own = "", whole = ""] } = buffer.append([event("in memory"), event("whole")]);
-  assertEquals(buffer.refuse(own, "HTTP 400"), "set_aside");
-  assertEquals(buffer.split(whole, ["a", "b"], { error: "500", isCounted: true }).length, 2);
+  assertEquals(buffer.refuse(own, "HTTP 400"), "dead_lettered");
+  assertEquals(buffer.bisect(whole, ["a", "b"], { error: "500", isCounted: true }).length, 2);
   disk.fault = null;
   await lasting.tryAgain();
-  const set = buffer.list({ state: "set_aside" });
+  const set = lasting.stored.list({ state: "dead_lettered" });
   assertEquals(set.map(({ body, lastError }) => [body, lastError]), [["in memory", "HTTP 400"]]);
   assertEquals(lasting.bodies(), ["on disk", "a", "b"]);
-  assertEquals(buffer.requeue([own]), 1);
+  assertEquals(lasting.stored.requeue([own]), 1);
   assertEquals(buffer.find(own, 2).map(({ state }) => state), ["pending"]);
   total(lasting);
 });
 
-Deno.test("find() and list() put what is on disk and in memory together, each in its order", async () => {
-  const { buffer, disk } = await openLasting({ maxAttempts: 1 });
+Deno.test("find() puts what is on disk and in memory together, by id", async () => {
+  const { buffer, disk } = await openLasting();
   const { clock } = disk.system;
   const { ids: [late = ""] } = buffer.append([event("on disk")]);
   disk.fault = "full";
@@ -175,18 +185,9 @@ Deno.test("find() and list() put what is on disk and in memory together, each in
   assertEquals(buffer.find(late.slice(0, 2), 9).map(({ id }) => id), [early, second, late].sort());
   assertEquals(buffer.find(late.slice(0, 2), 2).map(({ id }) => id), [early, second].sort());
   assertEquals(buffer.find(second, 9).map(({ body }) => body), ["too"]);
-  assertEquals(buffer.list().map(({ body }) => body), ["on disk", "in memory", "too"]);
-  assertEquals(buffer.list({ limit: 2 }).map(({ body }) => body), ["on disk", "in memory"]);
-  buffer.refuse(second, "HTTP 400");
-  assertEquals(buffer.list({ state: "set_aside" }).map(({ body }) => body), ["too"]);
-  // What the server has is not listed, though the disk does not know that yet.
+  // What the server has is not found, though the disk does not know that yet.
   buffer.acknowledge([late]);
-  assertEquals(buffer.list().map(({ body }) => body), ["in memory", "too"]);
-  assertEquals([buffer.purge(second), buffer.purge(second), buffer.purge(late)], [
-    true,
-    false,
-    false,
-  ]);
+  assertEquals(buffer.find(late, 9), []);
 });
 
 Deno.test("acknowledge() of what is not there makes no count less than none", async () => {
@@ -194,7 +195,7 @@ Deno.test("acknowledge() of what is not there makes no count less than none", as
   const { buffer, disk } = lasting;
   disk.fault = "full";
   buffer.acknowledge(["unknown", "never heard of"]);
-  assertEquals(buffer.countWaiting(), { pending: 0, setAside: 0 });
+  assertEquals(buffer.countWaiting(), { pending: 0, deadLetters: 0 });
   assertEquals([buffer.counts().pending, buffer.counts().delivered], [0, 0]);
   disk.fault = null;
   await lasting.tryAgain();
@@ -203,7 +204,7 @@ Deno.test("acknowledge() of what is not there makes no count less than none", as
 
 Deno.test("next() gives no more than it is asked for, the disk's first, and meets what the disk says", async () => {
   const lasting = await openLasting();
-  const { buffer, disk, keeper } = lasting;
+  const { buffer, disk, supervisor } = lasting;
   buffer.append([event("1"), event("2")]);
   disk.fault = "full";
   buffer.append([event("3"), event("4")]);
@@ -211,23 +212,24 @@ Deno.test("next() gives no more than it is asked for, the disk's first, and meet
   assertEquals(buffer.next(1).map(({ body }) => body), ["1"]);
   disk.fault = null;
   await lasting.tryAgain();
-  assertEquals(keeper.condition.disk, "ok");
+  assertEquals(supervisor.condition.disk, "ok");
   disk.isDead = true;
   assertEquals(buffer.next(9), []);
-  assertEquals(keeper.condition.disk, "io");
+  assertEquals(supervisor.condition.disk, "io");
 });
 
-Deno.test("sortIn() sorts in what is on disk, and is no trouble where the disk takes nothing", async () => {
-  const { buffer, disk, keeper } = await openLasting();
+Deno.test("indexPending() sorts in what is on disk, and is no trouble where the disk takes nothing", async () => {
+  const { buffer, disk, supervisor } = await openLasting();
   buffer.append([event("a"), event("b")]);
   const unsorted = () =>
-    keeper.opened?.database.all("SELECT count(*) AS n FROM events WHERE is_sorted = 0")[0]?.["n"];
+    supervisor.opened?.database.all("SELECT count(*) AS n FROM events WHERE is_indexed = 0")[0]
+      ?.["n"];
   assertEquals(unsorted(), 2);
   disk.fault = "full";
-  buffer.sortIn();
+  buffer.indexPending();
   disk.fault = null;
   assertEquals(unsorted(), 2);
-  buffer.sortIn();
+  buffer.indexPending();
   assertEquals(unsorted(), 0);
 });
 
@@ -237,8 +239,8 @@ Deno.test("noteUnanswered() is noted on disk and in memory, and done without whe
   const finish = (id: string) => {
     journal.receive([{ id, type: "reboot", params: "{}" }]);
     let ids: readonly string[] = [];
-    journal.finish(id, () => {
-      ids = buffer.append([event(id, id)]).ids;
+    journal.finish(id, (queue) => {
+      ids = queue.append([event(id, id)]).ids;
     });
     return ids[0] ?? "";
   };
@@ -260,7 +262,7 @@ Deno.test("counts() tells the earlier instant of the disk's and the memory's, wh
   const oldest = async (onDisk: number | null, inMemory: number | null) => {
     const { buffer, disk } = await openLasting({ maxEvents: 3 });
     const startMs = disk.system.clock.nowMs();
-    // The third has one dropped: a place is the word's on that.
+    // The third has one evicted: a place is the word's on that.
     const fill = (ms: number | null) => {
       if (ms === null) return;
       disk.system.clock.setNow(startMs + ms);
@@ -269,9 +271,9 @@ Deno.test("counts() tells the earlier instant of the disk's and the memory's, wh
     fill(onDisk);
     disk.fault = "full";
     fill(inMemory);
-    const { oldestPendingMs, firstDropMs } = buffer.counts();
+    const { oldestPendingMs, firstEvictionMs } = buffer.counts();
     const since = (ms: number | null) => ms === null ? null : ms - startMs;
-    return [since(oldestPendingMs), since(firstDropMs)];
+    return [since(oldestPendingMs), since(firstEvictionMs)];
   };
   assertEquals(await oldest(null, null), [null, null]);
   assertEquals(await oldest(5, null), [5, 5]);
@@ -348,7 +350,7 @@ class Model {
         if (step.do === "refuse") return void buffer.refuse(chosen.id, "HTTP 400");
         if (step.do === "split" && chosen.commandId === null) {
           const halves = [`${chosen.body}a`, `${chosen.body}b`] as const;
-          const ids = buffer.split(chosen.id, halves, { error: "HTTP 500", isCounted: false });
+          const ids = buffer.bisect(chosen.id, halves, { error: "HTTP 500", isCounted: false });
           if (ids.length === 0) return;
           const at = this.told.findIndex(({ body }) => body === chosen.body);
           this.told.splice(at, 1, ...halves.map((body) => ({ body, commandId: null })));
@@ -370,7 +372,7 @@ class Model {
         return disk.refuseCall(step.number);
       case "vanish":
         disk.vanish();
-        return await this.lasting.keeper.look();
+        return await this.lasting.supervisor.check();
       case "wait":
         return await this.lasting.tryAgain();
     }
@@ -391,12 +393,15 @@ Deno.test("a disk that fails and recovers at random loses nothing, sends nothing
         total(lasting);
       }
       lasting.disk.heal();
-      await lasting.keeper.look();
+      await lasting.supervisor.check();
       await lasting.tryAgain();
       total(lasting);
-      assertEquals([lasting.keeper.condition.disk, lasting.keeper.condition.events], ["ok", 0]);
+      assertEquals([lasting.supervisor.condition.disk, lasting.supervisor.condition.events], [
+        "ok",
+        0,
+      ]);
       while (lasting.buffer.next(1).length > 0) await model.play({ do: "deliver", nth: 0 });
-      const aside = lasting.buffer.list({ state: "set_aside" }).map(({ body }) => body);
+      const aside = lasting.stored.list({ state: "dead_lettered" }).map(({ body }) => body);
       assertEquals([...model.sent, ...aside].sort(), model.told.map(({ body }) => body).sort());
       for (const command of ["c", "d"]) {
         const own = model.told.filter(({ commandId }) => commandId === command)
@@ -404,7 +409,7 @@ Deno.test("a disk that fails and recovers at random loses nothing, sends nothing
         const order = model.sent.filter((body) => own.includes(body)).map(Number);
         assertEquals(order, order.toSorted((a, b) => a - b), command);
       }
-      lasting.keeper.close();
+      lasting.supervisor.close();
     }),
     { numRuns: 200 },
   ));

@@ -1,26 +1,32 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { FolderHeldError } from "../../src/buffer/disk_keeper.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
+import { DirectoryLockedError, logRepairs } from "../../src/buffer/store_supervisor.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { FileError } from "../../src/system/files.ts";
 import { event, Lasting, openLasting } from "../fakes/lasting.ts";
+import { FakeLog } from "../fakes/log.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+/** Logged when the file is no longer in its directory. */
+const MOVED = "buffer file missing in the state directory, merged into a new one";
 
 Deno.test("open() without a disk goes on in memory, and opens what is there when it can", async () => {
   const disk = new SickDisk();
   (await openLasting({}, disk)).buffer.append([event("earlier")]);
   disk.isDead = true;
   const lasting = await openLasting({}, disk);
-  assertEquals([lasting.keeper.opened, lasting.keeper.condition.disk], [null, "io"]);
+  assertEquals([lasting.supervisor.opened, lasting.supervisor.condition.disk], [null, "io"]);
   lasting.buffer.append([event("later")]);
   assertEquals(lasting.bodies(), ["later"]);
-  const { why } = lasting.keeper.condition;
+  const { why } = lasting.supervisor.condition;
   assertEquals(why, "Cannot use database: io on purpose"); // However often it is met.
   disk.isDead = false;
   await lasting.tryAgain();
   assertEquals(lasting.bodies(), ["earlier", "later"]);
   assertEquals(lasting.log.events.map(({ message }) => message), [
-    "disk refuses, events are kept in memory",
-    "disk takes writes again",
+    "disk refuses writes, buffering events in memory",
+    "disk accepts writes again",
   ]);
 });
 
@@ -28,17 +34,17 @@ Deno.test("open() makes a folder that is not there ready first, and waits where 
   const disk = new SickDisk();
   const calls: string[] = [];
   const lasting = await openLasting({}, disk);
-  lasting.keeper.close();
+  lasting.supervisor.close();
   disk.vanish();
   const again = await openLasting({}, disk);
-  again.keeper.close();
+  again.supervisor.close();
   disk.vanish();
   again.prepare = () => {
     calls.push("prepare");
     throw new FileError("Cannot make the state folder: no right", { reason: "denied" });
   };
-  await again.keeper.open();
-  assertEquals([calls, again.keeper.opened, again.keeper.condition.disk], [
+  await again.supervisor.open();
+  assertEquals([calls, again.supervisor.opened, again.supervisor.condition.disk], [
     ["prepare"],
     null,
     "denied",
@@ -47,7 +53,7 @@ Deno.test("open() makes a folder that is not there ready first, and waits where 
 
 Deno.test("look() carries all over where the file has vanished, once", async () => {
   const lasting = await openLasting();
-  const { buffer, journal, keeper, disk, log } = lasting;
+  const { buffer, journal, supervisor, disk, log } = lasting;
   const { ids } = buffer.append([event("a"), event("b", "c"), event("x")]);
   buffer.acknowledge(ids.slice(0, 1));
   for (let count = 0; count < 3; count++) buffer.refuse(ids[2]!, "HTTP 400");
@@ -57,19 +63,19 @@ Deno.test("look() carries all over where the file has vanished, once", async () 
   journal.finish("d", () => {});
   const before = buffer.counts();
   disk.vanish();
-  await keeper.look();
-  await keeper.look();
+  await supervisor.check();
+  await supervisor.check();
   assertEquals(buffer.counts(), before);
   assertEquals(lasting.bodies(), ["b"]);
   assertEquals(buffer.find(ids[2]!, 1).map(({ state, attempts }) => [state, attempts]), [
-    ["set_aside", 3],
+    ["dead_lettered", 3],
   ]);
   assertEquals(journal.unfinished().map(({ id, state }) => `${id} ${state}`), [
     "c started",
     "e received",
   ]);
   assertEquals(journal.receive([{ id: "d", type: "reboot", params: "{}" }]), []);
-  assertEquals(log.told("buffer vanished in the state folder, begun anew").length, 1);
+  assertEquals(log.told(MOVED).filter(({ how }) => how === "vanished").length, 1);
 });
 
 Deno.test("look() takes another file in its place for a replacement, and loses neither's events", async () => {
@@ -81,19 +87,19 @@ Deno.test("look() takes another file in its place for a replacement, and loses n
   lasting.disk.vanish();
   const other = await openLasting({}, lasting.disk);
   other.buffer.append([event("other's")]);
-  other.keeper.close();
+  other.supervisor.close();
   files.identities.set("/state/buffer.sqlite", "another");
-  await lasting.keeper.look();
+  await lasting.supervisor.check();
   assertEquals(lasting.bodies(), ["other's", "own"]);
-  assertEquals(lasting.log.told("buffer replaced in the state folder, begun anew").length, 1);
+  assertEquals(lasting.log.told(MOVED).filter(({ how }) => how === "replaced").length, 1);
 });
 
 Deno.test("look() that may not look changes nothing: what is open goes on", async () => {
   const lasting = await openLasting();
   lasting.disk.system.files.fail("look for the buffer", "denied");
-  await lasting.keeper.look();
+  await lasting.supervisor.check();
   lasting.buffer.append([event("a")]);
-  assertEquals([lasting.keeper.condition.disk, lasting.log.events], ["ok", []]);
+  assertEquals([lasting.supervisor.condition.disk, lasting.log.events], ["ok", []]);
 });
 
 Deno.test("a disk that takes writes again does so though the folder may not be looked into", async () => {
@@ -103,7 +109,7 @@ Deno.test("a disk that takes writes again does so though the folder may not be l
   lasting.disk.system.files.fail("look for the buffer", "denied");
   lasting.disk.fault = null;
   await lasting.tryAgain();
-  const { disk, events } = lasting.keeper.condition;
+  const { disk, events } = lasting.supervisor.condition;
   assertEquals([disk, events, lasting.backs, lasting.bodies()], ["ok", 0, 1, ["a"]]);
 });
 
@@ -111,23 +117,26 @@ Deno.test("a folder that is gone, or somebody else's, is waited for, with all ev
   for (
     const [error, told] of [
       [new FileError("Cannot make the state folder: no right", { reason: "denied" }), "gone"],
-      [new FolderHeldError("Cannot run: process 7 already runs"), "held"],
+      [new DirectoryLockedError("Cannot run: process 7 already runs"), "held"],
     ] as const
   ) {
     const lasting = await openLasting();
     lasting.buffer.append([event("a")]);
     lasting.prepare = () => Promise.reject(error);
     lasting.disk.vanish();
-    await lasting.keeper.look();
+    await lasting.supervisor.check();
     lasting.buffer.append([event("b")]);
-    const { disk, why, events } = lasting.keeper.condition;
+    const { disk, why, events } = lasting.supervisor.condition;
     assertEquals([disk, events], [told, 2]);
     assertStringIncludes(why ?? "", error.message);
     await lasting.tryAgain();
-    assertEquals(lasting.keeper.condition.disk, told); // Still: the open file takes writes, and is lost.
+    assertEquals(lasting.supervisor.condition.disk, told); // Still: the open file takes writes, and is lost.
     lasting.prepare = () => Promise.resolve();
     await lasting.tryAgain();
-    assertEquals([lasting.keeper.condition.disk, lasting.keeper.condition.events], ["ok", 0]);
+    assertEquals([lasting.supervisor.condition.disk, lasting.supervisor.condition.events], [
+      "ok",
+      0,
+    ]);
     assertEquals(lasting.bodies(), ["a", "b"]);
   }
 });
@@ -136,23 +145,24 @@ Deno.test("a folder that is somebody else's from the start is waited for, with w
   const disk = new SickDisk();
   disk.vanish();
   const lasting = new Lasting({}, disk);
-  lasting.prepare = () => Promise.reject(new FolderHeldError("Cannot run: process 7 already runs"));
-  await lasting.keeper.open();
+  lasting.prepare = () =>
+    Promise.reject(new DirectoryLockedError("Cannot run: process 7 already runs"));
+  await lasting.supervisor.open();
   lasting.buffer.append([event("a"), event("b")]);
-  const { disk: told, events, sizeBytes } = lasting.keeper.condition;
-  assertEquals([lasting.keeper.opened, told, events], [null, "held", 2]);
+  const { disk: told, events, sizeBytes } = lasting.supervisor.condition;
+  assertEquals([lasting.supervisor.opened, told, events], [null, "held", 2]);
   assertEquals(sizeBytes, lasting.buffer.counts().sizeBytes);
 });
 
 Deno.test("damage met while it runs has the file opened anew", async () => {
   const lasting = await openLasting();
   lasting.buffer.append([event("a")]);
-  const before = lasting.keeper.opened;
+  const before = lasting.supervisor.opened;
   lasting.disk.fault = "corrupt";
   lasting.buffer.append([event("b")]);
   lasting.disk.fault = null;
   await lasting.tryAgain();
-  assert(lasting.keeper.opened !== before);
+  assert(lasting.supervisor.opened !== before);
   assertEquals(lasting.bodies(), ["a", "b"]);
 });
 
@@ -162,15 +172,18 @@ Deno.test("close() writes what it can, and tells what is lost with the process",
   const { ids } = lasting.buffer.append([event("a")]);
   lasting.buffer.acknowledge(ids);
   lasting.buffer.append([event("b")]);
-  lasting.keeper.close();
-  assertEquals(lasting.log.told("lost, the disk took none").map(({ events }) => events), [1]);
+  lasting.supervisor.close();
+  assertEquals(
+    lasting.log.told("events lost, the disk accepted no writes").map(({ events }) => events),
+    [1],
+  );
   assertEquals(lasting.disk.system.clock.sleeping, 0);
   const again = await openLasting();
   again.disk.fault = "full";
   again.buffer.append([event("c")]);
   again.disk.fault = null;
-  again.keeper.close();
-  assertEquals(again.log.told("lost, the disk took none"), []);
+  again.supervisor.close();
+  assertEquals(again.log.told("events lost, the disk accepted no writes"), []);
   const third = await openLasting({}, again.disk);
   assertEquals(third.bodies(), ["c"]);
 });
@@ -178,9 +191,9 @@ Deno.test("close() writes what it can, and tells what is lost with the process",
 Deno.test("flush() refuses before there is a file", async () => {
   const disk = new SickDisk();
   disk.isDead = true;
-  const { keeper } = await openLasting({}, disk);
+  const { supervisor } = await openLasting({}, disk);
   try {
-    keeper.flush();
+    supervisor.flush();
   } catch (error) {
     assert(error instanceof DatabaseError && error.reason === "io");
     return;
@@ -193,18 +206,21 @@ Deno.test("a disk that took no change is tried with a change, though nothing is 
   const { ids: [id = ""] } = lasting.buffer.append([event("a")]);
   lasting.disk.fault = "full";
   lasting.buffer.refuse(id, "HTTP 400");
-  assertEquals([lasting.keeper.condition.disk, lasting.keeper.condition.events], ["full", 0]);
+  assertEquals([lasting.supervisor.condition.disk, lasting.supervisor.condition.events], [
+    "full",
+    0,
+  ]);
   await lasting.tryAgain();
-  assertEquals(lasting.keeper.condition.disk, "full");
+  assertEquals(lasting.supervisor.condition.disk, "full");
   lasting.disk.fault = "io"; // Another reason, which is told from then on.
   await lasting.tryAgain();
-  assertEquals(lasting.keeper.condition.disk, "io");
-  assertStringIncludes(lasting.keeper.condition.why ?? "", "io on purpose");
+  assertEquals(lasting.supervisor.condition.disk, "io");
+  assertStringIncludes(lasting.supervisor.condition.why ?? "", "io on purpose");
   lasting.disk.fault = null;
   await lasting.tryAgain();
-  assertEquals([lasting.keeper.condition.disk, lasting.keeper.condition.why], ["ok", null]);
-  assertEquals(lasting.log.told("disk takes writes again"), [{ written: 0, trouble_s: 30 }]);
-  assertEquals(lasting.log.told("disk refuses, events are kept in memory").length, 1);
+  assertEquals([lasting.supervisor.condition.disk, lasting.supervisor.condition.why], ["ok", null]);
+  assertEquals(lasting.log.told("disk accepts writes again"), [{ written: 0, trouble_s: 30 }]);
+  assertEquals(lasting.log.told("disk refuses writes, buffering events in memory").length, 1);
 });
 
 /** Makes the buffer's file one that is damaged, the next time it is opened. */
@@ -226,12 +242,12 @@ Deno.test("open() tells of damage that it found, and so does the file that is ma
   disk.system.files.identities.set("/state/buffer.sqlite", "own");
   damage(disk);
   const lasting = await openLasting({}, disk);
-  const told = () => lasting.log.told("buffer was damaged, begun anew").length;
-  assertEquals([lasting.keeper.condition.disk, told()], ["ok", 1]);
+  const told = () => lasting.log.told("buffer was damaged, salvaged into a new file").length;
+  assertEquals([lasting.supervisor.condition.disk, told()], ["ok", 1]);
   lasting.disk.vanish();
   damage(disk);
   lasting.disk.system.files.identities.set("/state/buffer.sqlite", "another");
-  await lasting.keeper.look();
+  await lasting.supervisor.check();
   assertEquals(told(), 2);
 });
 
@@ -243,13 +259,13 @@ Deno.test("look() takes the file that it finds first for its own, and one in its
   const lasting = await openLasting({}, disk);
   lasting.buffer.append([event("a")]);
   files.heal("look for the buffer");
-  await lasting.keeper.look();
-  const replaced = () => lasting.log.told("buffer replaced in the state folder, begun anew").length;
+  await lasting.supervisor.check();
+  const replaced = () => lasting.log.told(MOVED).filter(({ how }) => how === "replaced").length;
   assertEquals(replaced(), 0);
   files.identities.set("/state/buffer.sqlite", "another");
-  await lasting.keeper.look();
+  await lasting.supervisor.check();
   assertEquals(replaced(), 1);
-  await lasting.keeper.look();
+  await lasting.supervisor.check();
   assertEquals([replaced(), lasting.bodies()], [1, ["a"]]);
 });
 
@@ -275,13 +291,13 @@ Deno.test("a file that is opened anew for its damage is closed first", async () 
   lasting.buffer.append([event("a")]);
   lasting.disk.fault = null;
   await lasting.tryAgain();
-  assertEquals([isOpen, lasting.keeper.condition.disk], [1, "ok"]);
-  lasting.keeper.close();
+  assertEquals([isOpen, lasting.supervisor.condition.disk], [1, "ok"]);
+  lasting.supervisor.close();
   assertEquals(isOpen, 0);
 });
 
 Deno.test("condition of a disk that takes all has nothing at stake", async () => {
-  const { condition } = (await openLasting()).keeper;
+  const { condition } = (await openLasting()).supervisor;
   assertEquals(condition, {
     disk: "ok",
     why: null,
@@ -292,10 +308,10 @@ Deno.test("condition of a disk that takes all has nothing at stake", async () =>
 });
 
 Deno.test("look() that is asked for twice at once begins a file that has vanished anew once", async () => {
-  const { keeper, disk, log } = await openLasting();
+  const { supervisor, disk, log } = await openLasting();
   disk.vanish();
-  await Promise.all([keeper.look(), keeper.look()]);
-  assertEquals(log.told("buffer vanished in the state folder, begun anew").length, 1);
+  await Promise.all([supervisor.check(), supervisor.check()]);
+  assertEquals(log.told(MOVED).filter(({ how }) => how === "vanished").length, 1);
 });
 
 Deno.test("look() has SQLite check the whole file once a day, and the counters with it", async () => {
@@ -315,21 +331,41 @@ Deno.test("look() has SQLite check the whole file once a day, and the counters w
     };
     return own;
   };
-  const { keeper, buffer, log } = await openLasting({}, disk);
+  const { supervisor, buffer, log } = await openLasting({}, disk);
   buffer.append([event("a")]);
-  buffer.sortIn();
+  buffer.indexPending();
   assertEquals(checks, 1); // At the start: the file is small.
   await system.clock.advance(86_400_000 - 1);
-  await keeper.look();
+  await supervisor.check();
   assertEquals(checks, 1);
   own?.execute("UPDATE counters SET pending = 7, appended = 7");
   await system.clock.advance(1);
-  await keeper.look();
-  await keeper.look();
+  await supervisor.check();
+  await supervisor.check();
   assertEquals([checks, buffer.countWaiting().pending], [2, 1]);
-  assertEquals(log.told("buffer's counters were damaged, counted anew").length, 1);
+  assertEquals(log.told("buffer counters were wrong, recounted").length, 1);
   disk.fault = "full";
   await system.clock.advance(86_400_000);
-  await keeper.look();
-  assertEquals([checks, keeper.condition.disk], [3, "ok"]); // A check that writes nothing goes well.
+  await supervisor.check();
+  assertEquals([checks, supervisor.condition.disk], [3, "ok"]); // A check that writes nothing goes well.
+});
+
+const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 1 };
+
+Deno.test("logRepairs() says nothing of a buffer that is as it was left", async () => {
+  const log = new FakeLog();
+  logRepairs(log, await openBuffer(new FakeSystem(), "/state", limits));
+  assertEquals(log.events, []);
+});
+
+Deno.test("logRepairs() logs counters that were wrong", async () => {
+  const system = new FakeSystem();
+  const { database } = await openBuffer(system, "/state", limits);
+  database.execute("UPDATE counters SET pending = 3");
+  const log = new FakeLog();
+  logRepairs(log, await openBuffer(system, "/state", limits));
+  assertEquals(log.told("buffer counters were wrong, recounted"), [{
+    wrong: "pending",
+    events: 0,
+  }]);
 });

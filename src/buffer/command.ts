@@ -36,7 +36,7 @@ export interface RunningHandler {
 }
 
 /** Refuses one type of command; the reason is all that is reported of it. */
-export interface RefusingHandler {
+interface RefusingHandler {
   /** Refusing again does no harm. */
   readonly repeatable: true;
   refusal(command: Command): string;

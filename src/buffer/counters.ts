@@ -10,7 +10,7 @@ import type { BufferCounts, EventKind, Waiting } from "./buffer.ts";
 import { IS_WHOLE, LAST_COUNT, readCount, readInstant } from "./event_row.ts";
 
 /** `pending`, `dead_lettered` and `size_bytes` count what is there, the others only grow. */
-export type Counter =
+type Counter =
   | "pending"
   | "dead_lettered"
   | "size_bytes"

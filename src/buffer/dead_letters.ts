@@ -40,7 +40,7 @@ export function refuseEvent(
 }
 
 /** The halves of an event. */
-export interface Halves {
+interface Halves {
   readonly halves: readonly {
     readonly id: string;
     readonly body: string;

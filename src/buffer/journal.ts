@@ -26,7 +26,7 @@ import { readCount } from "./event_row.ts";
  * is pending any more, because the server has it or it is a dead letter, it is `reported`. A command
  * whose report was evicted stays `finished`.
  */
-export type CommandState = "received" | "started" | "finished" | "reported";
+type CommandState = "received" | "started" | "finished" | "reported";
 
 /** A command that is not finished. */
 export interface JournalEntry extends ReceivedCommand {

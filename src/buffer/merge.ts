@@ -159,7 +159,7 @@ const FORGET_IMPORTS = `
   WHERE number BETWEEN 1 AND (SELECT max(number) FROM imports) - ${REMEMBERED_IMPORTS}`;
 
 /** What is new in a source since it was merged last. */
-export interface NewInSource {
+interface NewInSource {
   /** `false`: nothing was written to it since. */
   readonly isChanged: boolean;
   /** Of its counters, what was not added yet. */
@@ -189,7 +189,7 @@ function since(before: Row, history: History): History {
 }
 
 /** What came of `mergeAndClose`. */
-export interface Merged {
+interface Merged {
   readonly events: number;
   /** `true`: both are closed, and the target is to be opened again; else both are still open. */
   readonly areClosed: boolean;

@@ -22,7 +22,7 @@ const CHECK_AFTER_MS = 60_000;
 const CHECK_EVERY_MS = 86_400_000;
 
 /** `gone`: the state directory vanished, and cannot be created. `held`: another agent has it. */
-export type DiskFailure = DatabaseErrorReason | "gone" | "held";
+type DiskFailure = DatabaseErrorReason | "gone" | "held";
 
 /** How the disk takes writes, as of the last try, and what is in memory alone meanwhile. */
 export interface DiskCondition {
@@ -37,7 +37,7 @@ export interface DiskCondition {
 }
 
 /** What a supervisor needs. */
-export interface StoreSupervisorDeps {
+interface StoreSupervisorDeps {
   readonly system: Pick<System, "clock" | "random" | "files" | "openDatabase">;
   readonly log: Log;
   readonly stateDirectory: string;

@@ -151,7 +151,7 @@ Deno.test("a change by hand makes no buffer, and leaves a damaged or a newer one
     const database = openRealDatabase(path);
     database.execute(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
     database.close();
-    await assertRejects(open, BufferError, "a newer Pennon wrote it");
+    await assertRejects(open, BufferError, "it was written by a newer Pennon");
   }));
 
 Deno.test("a full disk refuses an event whole, and takes the next when there is room", async () => {

@@ -266,6 +266,21 @@ Deno.test("a large file is used at once, and its damage found when the agent has
     supervisor.close();
   }));
 
+Deno.test("a row that is damaged while the agent runs has the file salvaged, and holds up no other", () =>
+  inFolder(async (folder) => {
+    const { supervisor, buffer, comesBack, bodies, log } = await open(folder);
+    buffer.append([event('"damaged"'), event('"whole"')]);
+    supervisor.opened?.database.execute(`
+      PRAGMA ignore_check_constraints = 1;
+      UPDATE events SET kind = 'lof' WHERE sequence = 1`);
+    assertEquals([bodies(), supervisor.condition.disk], [[], "corrupt"]);
+    await comesBack();
+    assertEquals([bodies(), supervisor.condition.disk], [['"whole"'], "ok"]);
+    const [salvaged] = log.told("buffer was damaged, salvaged into a new file");
+    assertEquals([salvaged?.["events"], salvaged?.["lostEvents"]], [1, 1]);
+    supervisor.close();
+  }));
+
 Deno.test("a newer Pennon's file is left alone, for people too, and used as soon as it can be", () =>
   inFolder(async (folder) => {
     const path = `${folder}/buffer.sqlite`;

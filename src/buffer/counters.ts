@@ -7,7 +7,7 @@
 
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
 import type { BufferCounts, EventKind, Waiting } from "./buffer.ts";
-import { IS_WHOLE, LAST_COUNT, readCount, readInstant } from "./event_row.ts";
+import { LAST_COUNT, readCount, readInstant } from "./event_row.ts";
 
 /** `pending`, `dead_lettered` and `size_bytes` count what is there, the others only grow. */
 type Counter =
@@ -207,7 +207,9 @@ const COMPARE = `
       total(size_bytes) FILTER (WHERE is_indexed <> 1) AS unindexed_bytes,
       min(min(sequence) FILTER (WHERE is_indexed <> 1), ${LAST_COUNT}) AS first_unindexed,
       min(max(sequence), ${LAST_COUNT}) AS last_sequence,
-      count(*) FILTER (WHERE (${IS_WHOLE}) IS NOT TRUE) AS damaged
+      count(*) FILTER (
+        WHERE typeof(size_bytes) <> 'integer' OR size_bytes NOT BETWEEN 0 AND ${LAST_COUNT}
+      ) AS unmeasured
     FROM events
   ) AS found`;
 
@@ -248,7 +250,7 @@ export function checkCounters(database: Database): Recounted | null {
 
 function compare(database: Database): Row {
   const row = theRow(database.all(COMPARE));
-  if (Number(row["damaged"]) > 0) damaged("an event is damaged");
+  if (Number(row["unmeasured"]) > 0) damaged("an event's size is damaged");
   if (Number(row["last_sequence"]) >= LAST_COUNT) damaged("an event's sequence is damaged");
   return row;
 }

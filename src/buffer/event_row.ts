@@ -1,11 +1,11 @@
 /**
  * Reads rows of the table `events`, and measures new events. A row with a damaged value is an error
- * with the reason `corrupt`, for which the store supervisor opens the file anew: `IS_WHOLE` finds the
- * same rows then, and the file is salvaged.
+ * with the reason `corrupt`, for which the store supervisor opens the file anew: `hasDamagedRow` finds
+ * the same rows then, and the file is salvaged.
  */
 
 import { Buffer } from "node:buffer";
-import { DatabaseError, type Row } from "../system/database.ts";
+import { type Database, DatabaseError, type Row } from "../system/database.ts";
 import type { EventKind, NewEvent, StoredEvent } from "./buffer.ts";
 
 /** A new event with its id and size. */
@@ -33,8 +33,8 @@ const TEXTS = ["id", "body"];
 const TEXTS_OR_NULL = ["command_id", "snapshot_of", "last_error"];
 const COUNTS = ["attempts", "size_bytes"];
 
-/** SQL: whether `toEvent` can read a row, and its size and number can be added up. */
-export const IS_WHOLE = [
+/** SQL: whether `toEvent` can read a row. */
+const IS_WHOLE = [
   `kind IN (${KINDS.map((kind) => `'${kind}'`).join(", ")})`,
   "state IN ('pending', 'dead_lettered')",
   ...TEXTS.map((name) => `typeof(${name}) = 'text'`),
@@ -43,6 +43,12 @@ export const IS_WHOLE = [
   `typeof(created_ms) IN ('integer', 'real') AND created_ms BETWEEN 0 AND ${LAST_COUNT}`,
   `typeof(place) IN ('integer', 'null') AND coalesce(place, 0) BETWEEN 0 AND ${LAST_COUNT}`,
 ].join(" AND ");
+
+/** Whether there is a row that `toEvent` cannot read, found by a walk through all of them. */
+export function hasDamagedRow(database: Database): boolean {
+  const sql = `SELECT 1 FROM events WHERE (${IS_WHOLE}) IS NOT TRUE LIMIT 1`;
+  return database.all(sql).length > 0;
+}
 
 /** Reads a whole row. Throws `DatabaseError` if a value is damaged. */
 export function toEvent(row: Row): StoredEvent {

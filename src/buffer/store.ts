@@ -14,6 +14,7 @@ import {
 import type { System } from "../system/system.ts";
 import type { BufferLimits } from "./buffer.ts";
 import { checkCounters, type Recounted } from "./counters.ts";
+import { hasDamagedRow } from "./event_row.ts";
 import { type CommandJournal, SqliteJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
 import { BufferError, checkVersion, migrate } from "./schema.ts";
@@ -200,7 +201,7 @@ function withAdvice(error: unknown, path: string): unknown {
  * Checks all of an open buffer, as a start does with a small one; returns what was wrong with the
  * counters. Throws `DatabaseError` with the reason `corrupt` if the file is damaged.
  */
-export function checkWhole({ database }: OpenedBuffer): Recounted | null {
+export function checkWhole({ database }: Pick<OpenedBuffer, "database">): Recounted | null {
   checkIntegrity(database);
   return checkCounters(database);
 }
@@ -212,13 +213,17 @@ function sizeBytesOf(database: Database): number {
   return Number(row?.["bytes"]);
 }
 
-/** SQLite's own check of every page, index and rule: some 2.5 ms for a thousand events. */
+/**
+ * SQLite's own check of every page, index and rule, some 2.5 ms for a thousand events; then of the
+ * values, which SQLite does not know.
+ */
 function checkIntegrity(database: Database): void {
   const [row] = database.all("PRAGMA integrity_check(1)");
   const found = String(row?.["integrity_check"]);
-  if (found !== "ok") {
-    throw new DatabaseError(`Cannot trust database: ${found}`, { reason: "corrupt" });
-  }
+  const isWhole = found === "ok";
+  if (isWhole && !hasDamagedRow(database)) return;
+  const fact = isWhole ? "a value of an event is damaged" : found;
+  throw new DatabaseError(`Cannot trust database: ${fact}`, { reason: "corrupt" });
 }
 
 function wrap(

@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { checkCounters } from "../../src/buffer/counters.ts";
 import { toEvent } from "../../src/buffer/event_row.ts";
 import { migrate } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
+import { checkWhole } from "../../src/buffer/store.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { event } from "../fakes/lasting.ts";
@@ -42,14 +42,16 @@ const DAMAGE = [
   ["body", "x'00'"],
 ] as const;
 
-Deno.test("a damaged value is an error wherever the row is read, and found by the check at a start", () => {
+Deno.test("a damaged value is an error wherever the row is read, and found by the check of the whole file", () => {
   for (const isIndexed of [true, false]) {
     for (const [name, value] of DAMAGE) {
       const { database, buffer } = make();
       if (isIndexed) buffer.indexPending();
       database.execute(`UPDATE events SET ${name} = ${value}`);
       const [row = {}] = database.all("SELECT * FROM events");
-      for (const read of [() => toEvent(row), () => buffer.list(), () => checkCounters(database)]) {
+      for (
+        const read of [() => toEvent(row), () => buffer.list(), () => checkWhole({ database })]
+      ) {
         assertEquals(assertThrows(read, DatabaseError).reason, "corrupt", `${name} = ${value}`);
       }
       database.close();

@@ -4,7 +4,7 @@ import { openBuffer } from "../../src/buffer/store.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
-Deno.test("appendEvents() tells what a full buffer evicted, and says nothing while there is room", async () => {
+Deno.test("appendEvents() logs what a full buffer evicted, and nothing while there is room", async () => {
   const limits = { maxEvents: 3, maxBytes: 1_000_000, maxAttempts: 1 };
   const { buffer } = await openBuffer(new FakeSystem(), "/state", limits);
   const log = new FakeLog();

@@ -9,7 +9,7 @@ import { migrate } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
-import { event } from "../fakes/lasting.ts";
+import { event } from "../fakes/test_store.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 function make() {
@@ -20,7 +20,7 @@ function make() {
   return { system, database, buffer: new SqliteBuffer(database, system, limits) };
 }
 
-Deno.test("counts() tells since when the oldest event has been waiting for the server", async () => {
+Deno.test("counts() has the instant since when the oldest event has been pending", async () => {
   const { system, buffer } = make();
   assertEquals(buffer.counts().oldestPendingMs, null);
   const instants: number[] = [];
@@ -44,7 +44,7 @@ Deno.test("counts() tells since when the oldest event has been waiting for the s
   assertEquals(buffer.counts().oldestPendingMs, null);
 });
 
-Deno.test("addToCounters() changes what it is told, together, and nothing at all for nothing", () => {
+Deno.test("addToCounters() changes the given counters together, and nothing for no counters", () => {
   const { database } = make();
   const before = readCounts(database);
   addToCounters(database, {});
@@ -60,7 +60,7 @@ Deno.test("allocateSequence() gives each number once", () => {
   assertEquals([1, 2, 3].map(() => allocateSequence(database)), [1, 2, 3]);
 });
 
-Deno.test("counters that are gone are damage, whichever of them is asked for", () => {
+Deno.test("missing counters are damage, whichever of them is read", () => {
   const { database, buffer } = make();
   database.execute("DELETE FROM counters");
   for (
@@ -76,7 +76,7 @@ Deno.test("counters that are gone are damage, whichever of them is asked for", (
 
 const ownSystem = new FakeSystem();
 
-/** Events sorted in, set aside, delivered, dropped and purged, and two that are only written down. */
+/** Indexed, dead-lettered, delivered, evicted and purged events, and two that are not indexed yet. */
 function makeUsed() {
   const database = openRealDatabase(":memory:");
   migrate(database);
@@ -172,7 +172,7 @@ Deno.test("checkCounters() leaves what may be true, and has the sum come out", (
   }
 });
 
-Deno.test("checkCounters() finds what was passed over, in its order, after work has gone on behind it", () => {
+Deno.test("checkCounters() indexes skipped events in their order, after later ones were sent", () => {
   const { database, buffer } = makeUsed();
   buffer.next(1);
   const list = (text: string) => ({ ...event(text), kind: "updates", snapshotOf: "apt" }) as const;
@@ -192,7 +192,7 @@ Deno.test("checkCounters() finds what was passed over, in its order, after work 
   assertEquals(balance(buffer), 0);
 });
 
-Deno.test("checkCounters() takes for damage what no count can mend", () => {
+Deno.test("checkCounters() reports damage that recounting cannot repair", () => {
   for (
     const damage of [
       "DELETE FROM counters",
@@ -208,7 +208,7 @@ Deno.test("checkCounters() takes for damage what no count can mend", () => {
   }
 });
 
-Deno.test("checkCounters() puts parts in the place of their whole, and stale parts behind newer lists", () => {
+Deno.test("checkCounters() orders halves in the place of their whole, and supersedes halves of old lists", () => {
   const database = openRealDatabase(":memory:");
   migrate(database);
   const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 5 };
@@ -228,7 +228,7 @@ Deno.test("checkCounters() puts parts in the place of their whole, and stale par
       .map(({ body }) => body);
   assertEquals(stale(), ["old 1", "old 2"]);
   const right = buffer.counts();
-  // As they are written down, before anything is sorted in.
+  // As they are appended, before anything is indexed.
   database.execute(
     "UPDATE events SET is_indexed = 0, superseded = 0, urgency = CASE kind WHEN 'log' THEN 2 ELSE 1 END",
   );
@@ -238,7 +238,7 @@ Deno.test("checkCounters() puts parts in the place of their whole, and stale par
   assertEquals(buffer.counts(), right);
 });
 
-Deno.test("checkCounters() sees an event sorted in behind the border, and one that is not before it", () => {
+Deno.test("checkCounters() finds an indexed event behind the border, and an unindexed one before it", () => {
   const low = "UPDATE counters SET indexed_to = indexed_to - 1";
   const early = "SELECT min(sequence) FROM events";
   for (
@@ -264,7 +264,7 @@ Deno.test("checkCounters() sees an event sorted in behind the border, and one th
   }
 });
 
-Deno.test("checkCounters() tells damage that no count can mend from a disk that takes no writes", () => {
+Deno.test("checkCounters() distinguishes damage from a disk that refuses writes", () => {
   const twins = makeUsed();
   twins.database.execute(
     "UPDATE events SET id = (SELECT id FROM events WHERE body = 'later') WHERE body = 'late'",
@@ -287,7 +287,7 @@ Deno.test("checkCounters() tells damage that no count can mend from a disk that 
   assertEquals(assertThrows(() => checkCounters(refusing), DatabaseError), full);
 });
 
-Deno.test("checkCounters() gives no number a second time, of events that are gone either", () => {
+Deno.test("checkCounters() allocates no sequence twice, of deleted events either", () => {
   const { database, buffer } = makeUsed();
   buffer.indexPending();
   const numbers = buffer.list().map(({ sequence }) => sequence);

@@ -35,7 +35,7 @@ function bodies({ buffer }: ReturnType<typeof make>): string[] {
   return buffer.next(10_000).map(({ body }) => body);
 }
 
-Deno.test("indexPending() keeps a result behind what its command told in an earlier transaction", () => {
+Deno.test("indexPending() orders a result behind its command's events of an earlier transaction", () => {
   const made = make();
   const { buffer } = made;
   buffer.append([event("updates", "list", "other")]);
@@ -47,7 +47,7 @@ Deno.test("indexPending() keeps a result behind what its command told in an earl
   assertEquals(bodies(made), ["alone", "list", "list", "log", "more"]);
 });
 
-Deno.test("indexPending() keeps an event behind the least urgent one that its command has waiting", () => {
+Deno.test("indexPending() orders an event behind the least urgent pending one of its command", () => {
   const made = make();
   const { buffer } = made;
   for (const kind of ["log", "system_info", "updates"] as const) {
@@ -58,8 +58,8 @@ Deno.test("indexPending() keeps an event behind the least urgent one that its co
   assertEquals(bodies(made), ["log of c", "other", "system_info of c", "updates of c"]);
 });
 
-Deno.test("indexPending() holds a result up by nothing that was set aside, or is delivered", () => {
-  for (const end of ["set aside", "delivered"] as const) {
+Deno.test("indexPending() orders a result behind no dead letter and no delivered event", () => {
+  for (const end of ["dead-lettered", "delivered"] as const) {
     const made = make();
     const { buffer } = made;
     buffer.append([event("updates", "other")]);
@@ -89,11 +89,11 @@ Deno.test("indexPending() goes on where it was, however much there is", () => {
   assertEquals(order, order.toSorted((a, b) => a - b));
 });
 
-Deno.test("readNextUnindexed() is in the order that sorting in gives, and leaves out what waits for a person", () => {
+Deno.test("readNextUnindexed() has the order of the index, without dead letters", () => {
   const made = make();
   const { buffer, database } = made;
   const { ids: [dead = "", whole = ""] } = buffer.append([
-    event("log", "set aside"),
+    event("log", "dead letter"),
     event("updates", "whole", "scan"),
     event("log", "scan log", "scan"),
   ]);
@@ -115,7 +115,7 @@ Deno.test("readNextUnindexed() is in the order that sorting in gives, and leaves
   assertEquals(bodies(made), unsorted);
 });
 
-Deno.test("urgencyBehind() puts results first, unless their command has more to tell", () => {
+Deno.test("urgencyBehind() puts results first, unless their command has other events pending", () => {
   assertEquals(urgencyBehind("log", null), 2);
   assertEquals(urgencyBehind("log", 2), 2);
   assertEquals(urgencyBehind("log", 1), 1);
@@ -187,8 +187,8 @@ const newEvent: fc.Arbitrary<NewEvent> = fc.record({
 });
 
 Deno.test("append() of many does what appending each does, however full the buffer is", async () => {
-  // All but the id, which is drawn, and the number, which the notice of drops uses up too: it comes
-  // last here, since each drop writes it anew. Sorted in, as whoever looks finds them.
+  // All but the id, which is drawn, and the number, which the eviction notice uses up too: it comes
+  // last here, since each eviction writes it anew. All are indexed by then.
   const isNotice = (row: Row) => row["snapshot_of"] === NOTICE_KEY;
   const told = (rows: Row[]) =>
     [...rows.filter((row) => !isNotice(row)), ...rows.filter(isNotice)]
@@ -226,7 +226,7 @@ Deno.test("append() writes many rows with one statement", async () => {
   assertEquals(buffer.counts().pending, 33);
 });
 
-Deno.test("append() to a buffer with room keeps no index, and is counted all the same", async () => {
+Deno.test("append() to a buffer with room writes no index, and is counted all the same", async () => {
   const watched = new Watched();
   const buffer = await watched.open();
   buffer.append([log({ commandId: "one", snapshotOf: "updates/apt" }), log()]);
@@ -238,7 +238,7 @@ Deno.test("append() to a buffer with room keeps no index, and is counted all the
   assertEquals(buffer.counts(), before);
 });
 
-Deno.test("sorting in never walks through what is in the buffer", async () => {
+Deno.test("indexPending() never scans the whole buffer", async () => {
   const watched = new Watched();
   const buffer = await watched.open();
   buffer.append([log({ commandId: "one", snapshotOf: "updates/apt" }), log({ commandId: "two" })]);
@@ -254,7 +254,7 @@ Deno.test("sorting in never walks through what is in the buffer", async () => {
   }
 });
 
-Deno.test("next() of a disk that lets nothing be sorted in gives the same in the same order", async () => {
+Deno.test("next() of a disk that lets nothing be indexed returns the same in the same order", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(newEvent, { maxLength: 20 }), fc.nat(20), async (events, at) => {
       const watched = new Watched();
@@ -272,7 +272,7 @@ Deno.test("next() of a disk that lets nothing be sorted in gives the same in the
   );
 });
 
-Deno.test("append() of many forgets what of a command has gone to make room", async () => {
+Deno.test("append() of many orders no event behind an evicted one of its command", async () => {
   const watched = new Watched();
   const buffer = await watched.open({ ...limits, maxEvents: 2 });
   buffer.append([

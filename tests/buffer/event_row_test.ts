@@ -5,7 +5,7 @@ import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { checkWhole } from "../../src/buffer/store.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
-import { event } from "../fakes/lasting.ts";
+import { event } from "../fakes/test_store.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 function make() {

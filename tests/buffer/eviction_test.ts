@@ -49,7 +49,7 @@ function assertBalanced(buffer: SqliteBuffer): void {
   assertEquals(listed.reduce((sum, each) => sum + each.sizeBytes, 0), sizeBytes);
 }
 
-Deno.test("a buffer takes as many events as it may hold, and one more costs one", () => {
+Deno.test("a buffer holds its maximum of events, and one more evicts one", () => {
   const { buffer } = make({ events: 3 });
   const evicted = ["a", "b", "c", "d"].map((body) =>
     buffer.append([event("log", body)]).evicted.log
@@ -62,7 +62,7 @@ Deno.test("a buffer takes as many events as it may hold, and one more costs one"
   assertEquals(oneMore.append([...three, event("log", "d")]).evicted.log, 1);
 });
 
-Deno.test("a buffer takes as many bytes as it may hold, and one more costs an event", () => {
+Deno.test("a buffer holds its maximum of bytes, and one more evicts an event", () => {
   const sizeBytes = 100 + OVERHEAD_BYTES;
   const body = (letter: string, length = 100) => letter.repeat(length);
   for (const [length, evicted] of [[100, 0], [101, 1]] as const) {
@@ -162,7 +162,7 @@ Deno.test("a newer list that finds no room leaves the older one current, and sta
   assertBalanced(buffer);
 });
 
-Deno.test("what was set aside is never evicted, stale or not", () => {
+Deno.test("a dead letter is never evicted, superseded or not", () => {
   const { buffer } = make({ events: 3 });
   const { ids: [list = "", log = ""] } = buffer.append([
     event("updates", "old apt", "updates/apt"),
@@ -177,7 +177,7 @@ Deno.test("what was set aside is never evicted, stale or not", () => {
   assertBalanced(buffer);
 });
 
-Deno.test("a buffer that is full of what was set aside takes nothing more, and says so", () => {
+Deno.test("a buffer full of dead letters evicts each new event, and reports that", () => {
   const { buffer } = make({ events: 2 });
   for (const id of buffer.append([event("log", "a"), event("log", "b")]).ids) {
     buffer.refuse(id, "HTTP 400");
@@ -212,7 +212,7 @@ Deno.test("planEviction() evicts nothing while there is room, to the last event 
   assertEquals(plan(9, 901), 1);
 });
 
-Deno.test("planEviction() evicts in the given order, and no more than it takes", () => {
+Deno.test("planEviction() evicts in the given order, and no more than necessary", () => {
   const candidates = [candidate(1, 40), candidate(2, 40), candidate(3, 40)];
   const present = { load: { events: 5, sizeBytes: 1_000 }, limits: bounds };
   assertEquals(planEviction(candidates, present, 80)?.map(({ sequence }) => sequence), [1, 2]);
@@ -249,7 +249,7 @@ Deno.test("planEviction() makes room exactly when room can be made", () => {
 
 const NONE = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
 
-Deno.test("evictionNotice() is a log of no command that the server takes, and says what and since when", () => {
+Deno.test("evictionNotice() is a log of no command that the server accepts, with the counts and since when", () => {
   const { kind, commandId, body } = evictionNotice(
     { ...NONE, system_info: 3, updates: 12 },
     Date.UTC(2026, 0, 2),
@@ -265,7 +265,7 @@ Deno.test("evictionNotice() is a log of no command that the server takes, and sa
   );
 });
 
-Deno.test("evictionNotice() never takes more room than is kept for it", () => {
+Deno.test("evictionNotice() never needs more room than is reserved for it", () => {
   const count = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
   fc.assert(fc.property(
     fc.record({ system_info: count, updates: count, dependencies: count, log: count }),
@@ -277,7 +277,7 @@ Deno.test("evictionNotice() never takes more room than is kept for it", () => {
   ));
 });
 
-Deno.test("evictionNotice() tells a date, whatever a sick disk has made of the instant", () => {
+Deno.test("evictionNotice() has a date, whatever damage has made of the instant", () => {
   const evicted = { system_info: 0, updates: 0, dependencies: 0, log: 1 };
   const since = (ms: number) =>
     JSON.parse(JSON.parse(evictionNotice(evicted, ms).body).stdout).since;

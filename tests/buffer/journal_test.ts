@@ -6,7 +6,7 @@ import { openBuffer, type OpenedBuffer } from "../../src/buffer/store.ts";
 import type { StoreSupervisor } from "../../src/buffer/store_supervisor.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
-import { event, openLasting } from "../fakes/lasting.ts";
+import { event, openTestStore } from "../fakes/test_store.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -72,7 +72,7 @@ Deno.test("what is forgotten is the oldest, finished or reported, and nothing th
   assertEquals(unknown, ["c-0", "c-2"]);
 });
 
-Deno.test("start() may be told again of a command that a crash cut off, finish() only once", async () => {
+Deno.test("start() may be called again for a command that a crash interrupted, finish() only once", async () => {
   const { states, journal } = await open();
   journal.receive([scan]);
   journal.start("c1");
@@ -91,7 +91,7 @@ Deno.test("tryWriting() writes, and changes nothing", async () => {
   assertEquals([buffer.counts(), states()], [before, NONE]);
 });
 
-Deno.test("unfinished() tells how far each command came, oldest first, after a restart too", async () => {
+Deno.test("unfinished() has the state of each command, oldest first, after a restart too", async () => {
   const system = new FakeSystem();
   const { journal } = await open(system);
   journal.receive([scan, reboot, { ...scan, id: "c3" }]);
@@ -104,7 +104,7 @@ Deno.test("unfinished() tells how far each command came, oldest first, after a r
   ]);
 });
 
-Deno.test("finish() keeps the report and the command's end, or neither", async () => {
+Deno.test("finish() commits the report and the command's end, or neither", async () => {
   const { buffer, journal } = await open();
   journal.receive([scan]);
   const report = { kind: "log", commandId: "c1", snapshotOf: null, body: "{}" } as const;
@@ -150,7 +150,7 @@ Deno.test("a command is reported when its last event is delivered, and not befor
   assertEquals(states(), { ...NONE, reported: 1 });
 });
 
-Deno.test("a command is reported when its last event is set aside", async () => {
+Deno.test("a command is reported when its last event becomes a dead letter", async () => {
   const { states, buffer, ids: [id = ""] } = await told("c1", ["log"]);
   for (let refusals = 0; refusals < limits.maxAttempts; refusals++) {
     assertEquals(states(), { ...NONE, finished: 1 });
@@ -168,7 +168,7 @@ Deno.test("an event that is delivered while its command runs reports nothing yet
   assertEquals(states(), { ...NONE, started: 1 });
 });
 
-Deno.test("a command whose report a full buffer dropped is never called reported", async () => {
+Deno.test("a command whose report was evicted is never reported", async () => {
   const system = new FakeSystem();
   const { states, journal, buffer } = await open(system, { ...limits, maxEvents: 2 });
   journal.receive([scan, { ...scan, id: "c2" }]);
@@ -226,7 +226,7 @@ Deno.test("unconfirmed() gives up before the server writes a result of its own",
   assertEquals(buffer.counts().pending, 1); // It is sent again: never lost.
 });
 
-Deno.test("confirm() takes the log as delivered, and no other event", async () => {
+Deno.test("confirm() counts the log as delivered, and no other event", async () => {
   const { states, journal, buffer, ids: [updates = "", log = ""] } = await told("c1", [
     "updates",
     "log",
@@ -290,7 +290,7 @@ Deno.test("confirm() of all logs of a command that waits for nothing more report
 
 const bad = { id: "r1", type: "reboot", why: "its params are an array, not an object" };
 
-Deno.test("reject() writes down what is not run with its report, once and finished", async () => {
+Deno.test("reject() stores what is not run with its report, once and finished", async () => {
   const system = new FakeSystem();
   const { states, buffer, journal } = await open(system);
   journal.receive([scan]);
@@ -305,7 +305,7 @@ Deno.test("reject() writes down what is not run with its report, once and finish
   assertEquals(reopened.receive([{ ...scan, id: "r1" }]), []);
 });
 
-Deno.test("reject() keeps a command and its report, or neither", async () => {
+Deno.test("reject() commits a command and its report, or neither", async () => {
   const { journal } = await open();
   const fail = () => {
     throw new Error("no report");
@@ -341,21 +341,21 @@ function openedBy({ opened }: StoreSupervisor): OpenedBuffer {
 
 const command = { id: "c", type: "scan_updates", params: "{}" };
 
-Deno.test("the journal takes no command before there is a disk, and finds what was left on it", async () => {
+Deno.test("the journal stores no command before the file is open, and finds what was stored in it", async () => {
   const disk = new SickDisk();
-  (await openLasting({}, disk)).journal.receive([command]);
+  (await openTestStore({}, disk)).journal.receive([command]);
   disk.isDead = true;
-  const { journal, supervisor, ...lasting } = await openLasting({}, disk);
+  const { journal, supervisor, ...testStore } = await openTestStore({}, disk);
   assertThrows(() => journal.receive([{ ...command, id: "d" }]), DatabaseError);
   assertThrows(() => journal.unfinished(), DatabaseError);
   disk.isDead = false;
   await disk.system.clock.advance(10_000);
-  assertEquals([supervisor.condition.disk, lasting.backs], ["ok", 0]);
+  assertEquals([supervisor.condition.disk, testStore.backs], ["ok", 0]);
   assertEquals(journal.unfinished().map(({ id }) => id), ["c"]);
 });
 
-Deno.test("tryWriting() tells a disk that takes no command from one that does, and changes nothing", async () => {
-  const { journal, buffer, disk } = await openLasting();
+Deno.test("tryWriting() throws where the disk refuses writes, and changes nothing", async () => {
+  const { journal, buffer, disk } = await openTestStore();
   buffer.append([event("a")]);
   const before = buffer.counts();
   journal.tryWriting();
@@ -364,12 +364,12 @@ Deno.test("tryWriting() tells a disk that takes no command from one that does, a
   assertThrows(() => journal.tryWriting(), DatabaseError);
   disk.fault = null;
   journal.tryWriting();
-  const none = await openLasting({}, Object.assign(new SickDisk(), { isDead: true }));
+  const none = await openTestStore({}, Object.assign(new SickDisk(), { isDead: true }));
   assertThrows(() => none.journal.tryWriting(), DatabaseError);
 });
 
 Deno.test("finish() of a full disk throws, and neither ends the command nor reports it", async () => {
-  const { journal, buffer, disk } = await openLasting();
+  const { journal, buffer, disk } = await openTestStore();
   journal.receive([command]);
   journal.start("c");
   disk.fault = "full";
@@ -386,7 +386,7 @@ Deno.test("finish() of a full disk throws, and neither ends the command nor repo
 Deno.test("finish() that fails at any call of the disk did all of it, or nothing", async () => {
   let refusals = 0;
   for (let call = 1; call < 60; call++) {
-    const { journal, buffer, disk, supervisor } = await openLasting();
+    const { journal, buffer, disk, supervisor } = await openTestStore();
     journal.receive([command]);
     journal.start("c");
     disk.fault = "io";
@@ -414,7 +414,7 @@ Deno.test("reject() that fails at any call of the disk did all of it, or nothing
   const rejected = { id: "r", type: "reboot", why: "its type is missing" };
   let refusals = 0;
   for (let call = 1; call < 40; call++) {
-    const { journal, buffer, disk, supervisor } = await openLasting();
+    const { journal, buffer, disk, supervisor } = await openTestStore();
     disk.refuseCall(call);
     let isDone = true;
     try {
@@ -432,8 +432,8 @@ Deno.test("reject() that fails at any call of the disk did all of it, or nothing
   assert(refusals > 2, `${refusals} refusals`);
 });
 
-Deno.test("start() is on disk when it returns, and refused where the disk takes nothing", async () => {
-  const { journal, disk, supervisor } = await openLasting();
+Deno.test("start() is on disk when it returns, and throws where the disk refuses writes", async () => {
+  const { journal, disk, supervisor } = await openTestStore();
   journal.receive([command]);
   disk.fault = "full";
   assertThrows(() => journal.start("c"), DatabaseError);
@@ -444,15 +444,15 @@ Deno.test("start() is on disk when it returns, and refused where the disk takes 
   assertEquals(countCommands(openedBy(supervisor).database).started, 1);
 });
 
-Deno.test("unconfirmed() and confirm() of a disk that takes nothing are done without", async () => {
-  const { journal, disk } = await openLasting();
+Deno.test("unconfirmed() and confirm() return nothing where the disk refuses", async () => {
+  const { journal, disk } = await openTestStore();
   disk.isDead = true;
   assertEquals([journal.unconfirmed(), journal.confirm(["c"])], [[], 0]);
 });
 
 Deno.test("finish() ends no command whose report is in memory alone, whichever call the disk refuses", async () => {
   for (let call = 1; call < 30; call++) {
-    const { journal, disk, supervisor } = await openLasting();
+    const { journal, disk, supervisor } = await openTestStore();
     journal.receive([command]);
     journal.start("c");
     disk.refuseCall(call);
@@ -492,7 +492,7 @@ Deno.test("countCommands() counts none of an empty journal", () => {
   assertEquals(countCommands(journalOf({})), { ...none, remembered: 0, unfinished: 0 });
 });
 
-Deno.test("countCommands() tells of each state, of all together, and of what is still to be done", () => {
+Deno.test("countCommands() counts each state, all commands, and the unfinished ones", () => {
   const counts = { received: 1, started: 2, finished: 4, reported: 8 };
   assertEquals(countCommands(journalOf(counts)), { ...counts, remembered: 15, unfinished: 3 });
 });

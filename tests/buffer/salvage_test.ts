@@ -5,7 +5,7 @@ import { migrate } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
-import { event } from "../fakes/lasting.ts";
+import { event } from "../fakes/test_store.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const system = new FakeSystem();
@@ -33,7 +33,7 @@ function balance(buffer: SqliteBuffer): number {
   return appended - pending - deadLetters - gone;
 }
 
-Deno.test("salvage() takes along what was delivered, dropped and purged, and since when", () => {
+Deno.test("salvage() copies the counts of delivered, evicted and purged events, and since when", () => {
   const [damaged, fresh] = [make(11), make(11)];
   damaged.buffer.append(some(110));
   const [a, b, c] = damaged.buffer.next(9).filter(({ snapshotOf }) => snapshotOf === null);
@@ -44,7 +44,7 @@ Deno.test("salvage() takes along what was delivered, dropped and purged, and sin
   assertEquals(fresh.buffer.counts(), damaged.buffer.counts());
 });
 
-Deno.test("salvage() lets the next notice of drops tell of the earlier ones too", () => {
+Deno.test("salvage() has the next eviction notice report the earlier evictions too", () => {
   const [damaged, fresh] = [make(11), make(11)];
   damaged.buffer.append(some(110));
   assertEquals(notices(damaged.buffer), ["100 log"]);
@@ -55,7 +55,7 @@ Deno.test("salvage() lets the next notice of drops tell of the earlier ones too"
   assertEquals([notices(fresh.buffer), balance(fresh.buffer)], [["160 log"], 0]);
 });
 
-Deno.test("salvage() without counters keeps the notice of drops beside the next one", () => {
+Deno.test("salvage() without counters leaves the eviction notice beside the next one", () => {
   for (
     const damage of ["DELETE FROM counters", "DROP VIEW totals; DROP TABLE counters"]
   ) {
@@ -107,7 +107,7 @@ Deno.test("salvage() comes to an end where a key is out of order", () => {
   assertEquals(new Set(fresh.buffer.next(9).map(({ body }) => body)).size, 3);
 });
 
-Deno.test("salvage() keeps a command of which something is damaged, so that it is answered", () => {
+Deno.test("salvage() copies a command with damaged columns, so that it is answered", () => {
   const [damaged, fresh] = [make(11), make(11)];
   const add = (values: string) =>
     damaged.database.execute(
@@ -154,7 +154,7 @@ Deno.test("salvage() reads page after page, and passes over nothing between them
   );
 });
 
-Deno.test("salvage() takes of events and commands with one id the first, of each row what fits", () => {
+Deno.test("salvage() copies the first of several events or commands with one id", () => {
   const [damaged, fresh] = [make(11), make(11)];
   damaged.buffer.append(some(3));
   damaged.buffer.indexPending();
@@ -177,7 +177,7 @@ Deno.test("salvage() takes of events and commands with one id the first, of each
   assertEquals([fresh.buffer.counts().pending, balance(fresh.buffer)], [3, 0]);
 });
 
-Deno.test("salvage() sets aside what is no JSON any more, and leaves out what is no event", () => {
+Deno.test("salvage() dead-letters a body that is no JSON any more, and skips a row that is no event", () => {
   const [damaged, fresh] = [make(11), make(11)];
   damaged.buffer.append(some(8));
   damaged.buffer.indexPending();

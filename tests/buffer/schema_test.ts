@@ -4,7 +4,7 @@ import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { FakeClock } from "../fakes/clock.ts";
-import { event, journalOn } from "../fakes/lasting.ts";
+import { event, journalOn } from "../fakes/test_store.ts";
 import { seededRandom } from "../fakes/system.ts";
 
 Deno.test("migrate() makes the tables once, and leaves them alone then", () => {
@@ -17,7 +17,7 @@ Deno.test("migrate() makes the tables once, and leaves them alone then", () => {
   database.close();
 });
 
-Deno.test("migrate() gives a buffer an id of its own, and has it take over nothing yet", () => {
+Deno.test("migrate() gives a buffer an id of its own, and no imports", () => {
   const ids = [1, 2].map(() => {
     const database = openRealDatabase(":memory:");
     migrate(database);
@@ -125,7 +125,7 @@ Deno.test("migrate() makes of each version what hosts have of it: a step is neve
   database.close();
 });
 
-Deno.test("migrate() takes a version that does not fit the tables for damage", () => {
+Deno.test("migrate() reports a version that does not fit the tables as damage", () => {
   const database = used();
   migrate(database, MIGRATIONS);
   database.execute("PRAGMA user_version = 1");

@@ -43,7 +43,7 @@ Deno.test("next() gives what matters most first, oldest first", async () => {
   assertEquals(bodies(buffer), ["l1", "l2", "u1", "u2", "info"]);
 });
 
-Deno.test("next() never lets a command's result overtake what came before it", async () => {
+Deno.test("next() never returns a command's result before its earlier events", async () => {
   const { buffer } = await open();
   buffer.append([
     event("updates", { commandId: "scan", body: "scan 1" }),
@@ -105,7 +105,7 @@ Deno.test("bisect() divides nothing that waits for a person", async () => {
   ]);
 });
 
-Deno.test("append() keeps all events or none", async () => {
+Deno.test("append() appends all events or none", async () => {
   const { buffer } = await open();
   const tooLarge = event("log", { body: "x".repeat(limits.maxBytes) });
   assertThrows(
@@ -124,7 +124,7 @@ Deno.test("append() gives every event an id of its own, in order of time", async
   assert(ids.every((id) => /^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(id)));
 });
 
-Deno.test("append() to a full buffer drops stale snapshots first, then what matters least", async () => {
+Deno.test("append() to a full buffer evicts superseded snapshots first, then the least important events", async () => {
   const { buffer } = await open({ ...limits, maxEvents: 5 });
   buffer.append([
     event("updates", { snapshotOf: "updates/apt", body: "old list" }),
@@ -156,7 +156,7 @@ Deno.test("append() that finds no room leaves an earlier snapshot current", asyn
   assertEquals(bodies(buffer), ["log", "list"]);
 });
 
-Deno.test("append() never drops what was set aside", async () => {
+Deno.test("append() never evicts a dead letter", async () => {
   const { buffer } = await open({ ...limits, maxEvents: 3, maxAttempts: 1 });
   const { ids: [id = ""] } = buffer.append([event("system_info", { body: "refused" })]);
   buffer.refuse(id, "HTTP 400");
@@ -185,7 +185,7 @@ function notices(buffer: SqliteBuffer): StoredEvent[] {
   return buffer.list().filter(({ snapshotOf }) => snapshotOf === NOTICE_KEY);
 }
 
-Deno.test("append() tells what it dropped by one event, with all counts since the first drop", async () => {
+Deno.test("append() reports evictions in one event, with all counts since the first eviction", async () => {
   const { buffer, system } = await full();
   assertEquals(notices(buffer), []);
   buffer.append([event("system_info")]);
@@ -208,7 +208,7 @@ Deno.test("append() tells what it dropped by one event, with all counts since th
   assertEquals(bodies(buffer), ["b", "c"]);
 });
 
-Deno.test("append() keeps new counts where the old ones are just being delivered", async () => {
+Deno.test("append() writes a new eviction notice while the old one is being delivered", async () => {
   const { buffer } = await full();
   buffer.append([event("log")]);
   const [sent] = notices(buffer);
@@ -222,7 +222,7 @@ Deno.test("append() keeps new counts where the old ones are just being delivered
   assertEquals(JSON.parse(JSON.parse(notices(buffer)[0]!.body).stdout).dropped.log, 4);
 });
 
-Deno.test("append() tells anew what the server would not have told", async () => {
+Deno.test("append() replaces an eviction notice that became a dead letter", async () => {
   const { buffer } = await full();
   buffer.append([event("log")]);
   assertEquals(buffer.refuse(notices(buffer)[0]!.id, "HTTP 400"), "dead_lettered");
@@ -232,7 +232,7 @@ Deno.test("append() tells anew what the server would not have told", async () =>
   assertEquals([deadLetters, pending, appended - evicted.log], [0, 3, 3]);
 });
 
-Deno.test("append() that fails drops nothing and tells nothing", async () => {
+Deno.test("append() that fails evicts nothing and reports nothing", async () => {
   const { buffer } = await full();
   const tooLarge = event("log", { body: "x".repeat(limits.maxBytes) });
   assertThrows(() => buffer.append([event("log"), tooLarge]), BufferError);
@@ -240,7 +240,7 @@ Deno.test("append() that fails drops nothing and tells nothing", async () => {
   assertEquals(bodies(buffer), ["a", "b"]);
 });
 
-Deno.test("refuse() sets an event aside at the last attempt and not before", async () => {
+Deno.test("refuse() dead-letters an event at the last attempt and not before", async () => {
   const { buffer } = await open();
   const { ids: [id = ""] } = buffer.append([event("log")]);
   assertEquals([1, 2, 3].map(() => buffer.refuse(id, "HTTP 400")), [
@@ -253,7 +253,7 @@ Deno.test("refuse() sets an event aside at the last attempt and not before", asy
   assertEquals([kept?.attempts, kept?.lastError], [3, "HTTP 400"]);
 });
 
-Deno.test("refuse() of what is set aside, dropped or delivered counts nothing", async () => {
+Deno.test("refuse() of a dead letter, an evicted or a delivered event counts nothing", async () => {
   const { buffer } = await open({ ...limits, maxAttempts: 1 });
   const { ids: [dead = "", gone = ""] } = buffer.append([event("log"), event("log")]);
   buffer.refuse(dead, "HTTP 400");
@@ -268,7 +268,7 @@ Deno.test("refuse() of what is set aside, dropped or delivered counts nothing", 
   assertEquals([kept?.attempts, kept?.lastError], [1, "HTTP 400"]);
 });
 
-Deno.test("acknowledge() of what was set aside meanwhile takes it from there", async () => {
+Deno.test("acknowledge() deletes what became a dead letter meanwhile", async () => {
   const { buffer } = await open({ ...limits, maxAttempts: 1 });
   const { ids: [id = ""] } = buffer.append([event("log")]);
   buffer.refuse(id, "HTTP 400");
@@ -292,7 +292,7 @@ Deno.test("list() is oldest first, of one state or of all, and no longer than it
   assertEquals(listed({ state: "pending", limit: 1 }), "b");
 });
 
-Deno.test("acknowledge() forgets an event once, however often it is told", async () => {
+Deno.test("acknowledge() deletes an event once, however often it is called", async () => {
   const { buffer } = await open();
   const { ids } = buffer.append([event("log"), event("log")]);
   buffer.acknowledge(ids);
@@ -301,14 +301,14 @@ Deno.test("acknowledge() forgets an event once, however often it is told", async
   assertEquals([pending, delivered, sizeBytes], [0, 2, 0]);
 });
 
-/** A buffer with three events, each set aside at once when it is refused. */
+/** A buffer with three events, each of which becomes a dead letter at its first refusal. */
 async function threeEvents() {
   const opened = await open({ ...limits, maxAttempts: 1 });
   const { ids } = opened.buffer.append(["a", "b", "c"].map((body) => event("log", { body })));
   return { ...opened, ids: ids as [string, string, string] };
 }
 
-Deno.test("find() gives the events whose id begins so, whatever their state", async () => {
+Deno.test("find() returns the events whose id begins so, whatever their state", async () => {
   const { buffer, ids: [first, second] } = await threeEvents();
   buffer.refuse(second, "HTTP 400");
   assertEquals(buffer.find(first, 10).map(({ body }) => body), ["a"]);
@@ -321,7 +321,7 @@ Deno.test("find() gives the events whose id begins so, whatever their state", as
   }
 });
 
-Deno.test("requeue() lets what was set aside wait again, with all its attempts", async () => {
+Deno.test("requeue() makes a dead letter pending again, with all its attempts", async () => {
   const { buffer, ids: [first, second, third] } = await threeEvents();
   buffer.refuse(first, "HTTP 400");
   buffer.refuse(third, "HTTP 422");
@@ -334,7 +334,7 @@ Deno.test("requeue() lets what was set aside wait again, with all its attempts",
   assertEquals(buffer.requeue([first]), 0);
 });
 
-Deno.test("requeue() of all takes every event that was set aside, and nothing else", async () => {
+Deno.test("requeue() of all requeues every dead letter, and nothing else", async () => {
   const { buffer, ids: [first, second] } = await threeEvents();
   assertEquals(buffer.requeue("all"), 0);
   buffer.refuse(second, "HTTP 400");
@@ -344,7 +344,7 @@ Deno.test("requeue() of all takes every event that was set aside, and nothing el
   assertEquals([buffer.counts().pending, buffer.counts().deadLetters], [3, 0]);
 });
 
-Deno.test("purge() deletes what was set aside, counts it, and leaves what is pending", async () => {
+Deno.test("purge() deletes a dead letter, counts it, and leaves what is pending", async () => {
   const { buffer, ids: [first, second] } = await threeEvents();
   buffer.refuse(second, "HTTP 400");
   const before = buffer.counts();
@@ -377,7 +377,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   ),
 );
 
-Deno.test("whatever happens: delivered + pending + set aside + dropped + purged = appended", async () => {
+Deno.test("whatever happens: delivered + pending + dead letters + evicted + purged = appended", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
       const bounds = { maxEvents: 10, maxBytes: 20_000, maxAttempts: 2 };
@@ -413,7 +413,7 @@ Deno.test("whatever happens: delivered + pending + set aside + dropped + purged 
   );
 });
 
-Deno.test("next() passes over what it is told to, and reads no more bodies than a page holds", async () => {
+Deno.test("next() skips the given ids, and reads no more bodies than a page holds", async () => {
   const body = fc.integer({ min: 1, max: 700_000 });
   await fc.assert(
     fc.asyncProperty(

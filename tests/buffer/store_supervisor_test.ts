@@ -3,7 +3,7 @@ import { openBuffer } from "../../src/buffer/store.ts";
 import { DirectoryLockedError, logRepairs } from "../../src/buffer/store_supervisor.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { FileError } from "../../src/system/files.ts";
-import { event, Lasting, openLasting } from "../fakes/lasting.ts";
+import { event, openTestStore, TestStore } from "../fakes/test_store.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -13,30 +13,30 @@ const MOVED = "buffer file missing in the state directory, merged into a new one
 
 Deno.test("open() without a disk goes on in memory, and opens what is there when it can", async () => {
   const disk = new SickDisk();
-  (await openLasting({}, disk)).buffer.append([event("earlier")]);
+  (await openTestStore({}, disk)).buffer.append([event("earlier")]);
   disk.isDead = true;
-  const lasting = await openLasting({}, disk);
-  assertEquals([lasting.supervisor.opened, lasting.supervisor.condition.disk], [null, "io"]);
-  lasting.buffer.append([event("later")]);
-  assertEquals(lasting.bodies(), ["later"]);
-  const { why } = lasting.supervisor.condition;
+  const testStore = await openTestStore({}, disk);
+  assertEquals([testStore.supervisor.opened, testStore.supervisor.condition.disk], [null, "io"]);
+  testStore.buffer.append([event("later")]);
+  assertEquals(testStore.bodies(), ["later"]);
+  const { why } = testStore.supervisor.condition;
   assertEquals(why, "Cannot use database: io on purpose"); // However often it is met.
   disk.isDead = false;
-  await lasting.tryAgain();
-  assertEquals(lasting.bodies(), ["earlier", "later"]);
-  assertEquals(lasting.log.events.map(({ message }) => message), [
+  await testStore.tryAgain();
+  assertEquals(testStore.bodies(), ["earlier", "later"]);
+  assertEquals(testStore.log.events.map(({ message }) => message), [
     "disk refuses writes, buffering events in memory",
     "disk accepts writes again",
   ]);
 });
 
-Deno.test("open() makes a folder that is not there ready first, and waits where it cannot", async () => {
+Deno.test("open() prepares a missing directory first, and waits where it cannot", async () => {
   const disk = new SickDisk();
   const calls: string[] = [];
-  const lasting = await openLasting({}, disk);
-  lasting.supervisor.close();
+  const testStore = await openTestStore({}, disk);
+  testStore.supervisor.close();
   disk.vanish();
-  const again = await openLasting({}, disk);
+  const again = await openTestStore({}, disk);
   again.supervisor.close();
   disk.vanish();
   again.prepare = () => {
@@ -51,9 +51,9 @@ Deno.test("open() makes a folder that is not there ready first, and waits where 
   ]);
 });
 
-Deno.test("look() carries all over where the file has vanished, once", async () => {
-  const lasting = await openLasting();
-  const { buffer, journal, supervisor, disk, log } = lasting;
+Deno.test("check() merges everything into a new file where the file has vanished, once", async () => {
+  const testStore = await openTestStore();
+  const { buffer, journal, supervisor, disk, log } = testStore;
   const { ids } = buffer.append([event("a"), event("b", "c"), event("x")]);
   buffer.acknowledge(ids.slice(0, 1));
   for (let count = 0; count < 3; count++) buffer.refuse(ids[2]!, "HTTP 400");
@@ -66,7 +66,7 @@ Deno.test("look() carries all over where the file has vanished, once", async () 
   await supervisor.check();
   await supervisor.check();
   assertEquals(buffer.counts(), before);
-  assertEquals(lasting.bodies(), ["b"]);
+  assertEquals(testStore.bodies(), ["b"]);
   assertEquals(buffer.find(ids[2]!, 1).map(({ state, attempts }) => [state, attempts]), [
     ["dead_lettered", 3],
   ]);
@@ -78,120 +78,120 @@ Deno.test("look() carries all over where the file has vanished, once", async () 
   assertEquals(log.told(MOVED).filter(({ how }) => how === "vanished").length, 1);
 });
 
-Deno.test("look() takes another file in its place for a replacement, and loses neither's events", async () => {
+Deno.test("check() merges into another file in its place, and loses neither's events", async () => {
   const disk = new SickDisk();
   const { files } = disk.system;
   files.identities.set("/state/buffer.sqlite", "own");
-  const lasting = await openLasting({}, disk);
-  lasting.buffer.append([event("own")]);
-  lasting.disk.vanish();
-  const other = await openLasting({}, lasting.disk);
+  const testStore = await openTestStore({}, disk);
+  testStore.buffer.append([event("own")]);
+  testStore.disk.vanish();
+  const other = await openTestStore({}, testStore.disk);
   other.buffer.append([event("other's")]);
   other.supervisor.close();
   files.identities.set("/state/buffer.sqlite", "another");
-  await lasting.supervisor.check();
-  assertEquals(lasting.bodies(), ["other's", "own"]);
-  assertEquals(lasting.log.told(MOVED).filter(({ how }) => how === "replaced").length, 1);
+  await testStore.supervisor.check();
+  assertEquals(testStore.bodies(), ["other's", "own"]);
+  assertEquals(testStore.log.told(MOVED).filter(({ how }) => how === "replaced").length, 1);
 });
 
-Deno.test("look() that may not look changes nothing: what is open goes on", async () => {
-  const lasting = await openLasting();
-  lasting.disk.system.files.fail("look for the buffer", "denied");
-  await lasting.supervisor.check();
-  lasting.buffer.append([event("a")]);
-  assertEquals([lasting.supervisor.condition.disk, lasting.log.events], ["ok", []]);
+Deno.test("check() that cannot inspect the file changes nothing: the open file stays in use", async () => {
+  const testStore = await openTestStore();
+  testStore.disk.system.files.fail("look for the buffer", "denied");
+  await testStore.supervisor.check();
+  testStore.buffer.append([event("a")]);
+  assertEquals([testStore.supervisor.condition.disk, testStore.log.events], ["ok", []]);
 });
 
-Deno.test("a disk that takes writes again does so though the folder may not be looked into", async () => {
-  const lasting = await openLasting();
-  lasting.disk.fault = "full";
-  lasting.buffer.append([event("a")]);
-  lasting.disk.system.files.fail("look for the buffer", "denied");
-  lasting.disk.fault = null;
-  await lasting.tryAgain();
-  const { disk, events } = lasting.supervisor.condition;
-  assertEquals([disk, events, lasting.backs, lasting.bodies()], ["ok", 0, 1, ["a"]]);
+Deno.test("a disk that accepts writes again recovers though the directory cannot be inspected", async () => {
+  const testStore = await openTestStore();
+  testStore.disk.fault = "full";
+  testStore.buffer.append([event("a")]);
+  testStore.disk.system.files.fail("look for the buffer", "denied");
+  testStore.disk.fault = null;
+  await testStore.tryAgain();
+  const { disk, events } = testStore.supervisor.condition;
+  assertEquals([disk, events, testStore.backs, testStore.bodies()], ["ok", 0, 1, ["a"]]);
 });
 
-Deno.test("a folder that is gone, or somebody else's, is waited for, with all events at stake told", async () => {
+Deno.test("a directory that is gone, or another agent's, is waited for, with all events counted as at stake", async () => {
   for (
     const [error, told] of [
       [new FileError("Cannot make the state folder: no right", { reason: "denied" }), "gone"],
       [new DirectoryLockedError("Cannot run: process 7 already runs"), "held"],
     ] as const
   ) {
-    const lasting = await openLasting();
-    lasting.buffer.append([event("a")]);
-    lasting.prepare = () => Promise.reject(error);
-    lasting.disk.vanish();
-    await lasting.supervisor.check();
-    lasting.buffer.append([event("b")]);
-    const { disk, why, events } = lasting.supervisor.condition;
+    const testStore = await openTestStore();
+    testStore.buffer.append([event("a")]);
+    testStore.prepare = () => Promise.reject(error);
+    testStore.disk.vanish();
+    await testStore.supervisor.check();
+    testStore.buffer.append([event("b")]);
+    const { disk, why, events } = testStore.supervisor.condition;
     assertEquals([disk, events], [told, 2]);
     assertStringIncludes(why ?? "", error.message);
-    await lasting.tryAgain();
-    assertEquals(lasting.supervisor.condition.disk, told); // Still: the open file takes writes, and is lost.
-    lasting.prepare = () => Promise.resolve();
-    await lasting.tryAgain();
-    assertEquals([lasting.supervisor.condition.disk, lasting.supervisor.condition.events], [
+    await testStore.tryAgain();
+    assertEquals(testStore.supervisor.condition.disk, told); // Still: the open file takes writes, and is lost.
+    testStore.prepare = () => Promise.resolve();
+    await testStore.tryAgain();
+    assertEquals([testStore.supervisor.condition.disk, testStore.supervisor.condition.events], [
       "ok",
       0,
     ]);
-    assertEquals(lasting.bodies(), ["a", "b"]);
+    assertEquals(testStore.bodies(), ["a", "b"]);
   }
 });
 
-Deno.test("a folder that is somebody else's from the start is waited for, with what is in memory at stake", async () => {
+Deno.test("a directory that is another agent's from the start is waited for, with what is in memory at stake", async () => {
   const disk = new SickDisk();
   disk.vanish();
-  const lasting = new Lasting({}, disk);
-  lasting.prepare = () =>
+  const testStore = new TestStore({}, disk);
+  testStore.prepare = () =>
     Promise.reject(new DirectoryLockedError("Cannot run: process 7 already runs"));
-  await lasting.supervisor.open();
-  lasting.buffer.append([event("a"), event("b")]);
-  const { disk: told, events, sizeBytes } = lasting.supervisor.condition;
-  assertEquals([lasting.supervisor.opened, told, events], [null, "held", 2]);
-  assertEquals(sizeBytes, lasting.buffer.counts().sizeBytes);
+  await testStore.supervisor.open();
+  testStore.buffer.append([event("a"), event("b")]);
+  const { disk: told, events, sizeBytes } = testStore.supervisor.condition;
+  assertEquals([testStore.supervisor.opened, told, events], [null, "held", 2]);
+  assertEquals(sizeBytes, testStore.buffer.counts().sizeBytes);
 });
 
-Deno.test("damage met while it runs has the file opened anew", async () => {
-  const lasting = await openLasting();
-  lasting.buffer.append([event("a")]);
-  const before = lasting.supervisor.opened;
-  lasting.disk.fault = "corrupt";
-  lasting.buffer.append([event("b")]);
-  lasting.disk.fault = null;
-  await lasting.tryAgain();
-  assert(lasting.supervisor.opened !== before);
-  assertEquals(lasting.bodies(), ["a", "b"]);
+Deno.test("damage found while it runs has the file opened anew", async () => {
+  const testStore = await openTestStore();
+  testStore.buffer.append([event("a")]);
+  const before = testStore.supervisor.opened;
+  testStore.disk.fault = "corrupt";
+  testStore.buffer.append([event("b")]);
+  testStore.disk.fault = null;
+  await testStore.tryAgain();
+  assert(testStore.supervisor.opened !== before);
+  assertEquals(testStore.bodies(), ["a", "b"]);
 });
 
-Deno.test("close() writes what it can, and tells what is lost with the process", async () => {
-  const lasting = await openLasting();
-  lasting.disk.fault = "full";
-  const { ids } = lasting.buffer.append([event("a")]);
-  lasting.buffer.acknowledge(ids);
-  lasting.buffer.append([event("b")]);
-  lasting.supervisor.close();
+Deno.test("close() writes what it can, and logs what is lost with the process", async () => {
+  const testStore = await openTestStore();
+  testStore.disk.fault = "full";
+  const { ids } = testStore.buffer.append([event("a")]);
+  testStore.buffer.acknowledge(ids);
+  testStore.buffer.append([event("b")]);
+  testStore.supervisor.close();
   assertEquals(
-    lasting.log.told("events lost, the disk accepted no writes").map(({ events }) => events),
+    testStore.log.told("events lost, the disk accepted no writes").map(({ events }) => events),
     [1],
   );
-  assertEquals(lasting.disk.system.clock.sleeping, 0);
-  const again = await openLasting();
+  assertEquals(testStore.disk.system.clock.sleeping, 0);
+  const again = await openTestStore();
   again.disk.fault = "full";
   again.buffer.append([event("c")]);
   again.disk.fault = null;
   again.supervisor.close();
   assertEquals(again.log.told("events lost, the disk accepted no writes"), []);
-  const third = await openLasting({}, again.disk);
+  const third = await openTestStore({}, again.disk);
   assertEquals(third.bodies(), ["c"]);
 });
 
 Deno.test("flush() refuses before there is a file", async () => {
   const disk = new SickDisk();
   disk.isDead = true;
-  const { supervisor } = await openLasting({}, disk);
+  const { supervisor } = await openTestStore({}, disk);
   try {
     supervisor.flush();
   } catch (error) {
@@ -202,25 +202,28 @@ Deno.test("flush() refuses before there is a file", async () => {
 });
 
 Deno.test("a disk that took no change is tried with a change, though nothing is in memory", async () => {
-  const lasting = await openLasting();
-  const { ids: [id = ""] } = lasting.buffer.append([event("a")]);
-  lasting.disk.fault = "full";
-  lasting.buffer.refuse(id, "HTTP 400");
-  assertEquals([lasting.supervisor.condition.disk, lasting.supervisor.condition.events], [
+  const testStore = await openTestStore();
+  const { ids: [id = ""] } = testStore.buffer.append([event("a")]);
+  testStore.disk.fault = "full";
+  testStore.buffer.refuse(id, "HTTP 400");
+  assertEquals([testStore.supervisor.condition.disk, testStore.supervisor.condition.events], [
     "full",
     0,
   ]);
-  await lasting.tryAgain();
-  assertEquals(lasting.supervisor.condition.disk, "full");
-  lasting.disk.fault = "io"; // Another reason, which is told from then on.
-  await lasting.tryAgain();
-  assertEquals(lasting.supervisor.condition.disk, "io");
-  assertStringIncludes(lasting.supervisor.condition.why ?? "", "io on purpose");
-  lasting.disk.fault = null;
-  await lasting.tryAgain();
-  assertEquals([lasting.supervisor.condition.disk, lasting.supervisor.condition.why], ["ok", null]);
-  assertEquals(lasting.log.told("disk accepts writes again"), [{ written: 0, trouble_s: 30 }]);
-  assertEquals(lasting.log.told("disk refuses writes, buffering events in memory").length, 1);
+  await testStore.tryAgain();
+  assertEquals(testStore.supervisor.condition.disk, "full");
+  testStore.disk.fault = "io"; // Another reason, which is told from then on.
+  await testStore.tryAgain();
+  assertEquals(testStore.supervisor.condition.disk, "io");
+  assertStringIncludes(testStore.supervisor.condition.why ?? "", "io on purpose");
+  testStore.disk.fault = null;
+  await testStore.tryAgain();
+  assertEquals([testStore.supervisor.condition.disk, testStore.supervisor.condition.why], [
+    "ok",
+    null,
+  ]);
+  assertEquals(testStore.log.told("disk accepts writes again"), [{ written: 0, trouble_s: 30 }]);
+  assertEquals(testStore.log.told("disk refuses writes, buffering events in memory").length, 1);
 });
 
 /** Makes the buffer's file one that is damaged, the next time it is opened. */
@@ -237,36 +240,36 @@ function damage(disk: SickDisk): void {
   };
 }
 
-Deno.test("open() tells of damage that it found, and so does the file that is made anew", async () => {
+Deno.test("open() logs damage that it found, and so does the replacement of a file", async () => {
   const disk = new SickDisk();
   disk.system.files.identities.set("/state/buffer.sqlite", "own");
   damage(disk);
-  const lasting = await openLasting({}, disk);
-  const told = () => lasting.log.told("buffer was damaged, salvaged into a new file").length;
-  assertEquals([lasting.supervisor.condition.disk, told()], ["ok", 1]);
-  lasting.disk.vanish();
+  const testStore = await openTestStore({}, disk);
+  const told = () => testStore.log.told("buffer was damaged, salvaged into a new file").length;
+  assertEquals([testStore.supervisor.condition.disk, told()], ["ok", 1]);
+  testStore.disk.vanish();
   damage(disk);
-  lasting.disk.system.files.identities.set("/state/buffer.sqlite", "another");
-  await lasting.supervisor.check();
+  testStore.disk.system.files.identities.set("/state/buffer.sqlite", "another");
+  await testStore.supervisor.check();
   assertEquals(told(), 2);
 });
 
-Deno.test("look() takes the file that it finds first for its own, and one in its place for a replacement, once", async () => {
+Deno.test("check() remembers the file that it finds first, and replaces it once", async () => {
   const disk = new SickDisk();
   const { files } = disk.system;
   files.identities.set("/state/buffer.sqlite", "own");
   files.fail("look for the buffer", "denied");
-  const lasting = await openLasting({}, disk);
-  lasting.buffer.append([event("a")]);
+  const testStore = await openTestStore({}, disk);
+  testStore.buffer.append([event("a")]);
   files.heal("look for the buffer");
-  await lasting.supervisor.check();
-  const replaced = () => lasting.log.told(MOVED).filter(({ how }) => how === "replaced").length;
+  await testStore.supervisor.check();
+  const replaced = () => testStore.log.told(MOVED).filter(({ how }) => how === "replaced").length;
   assertEquals(replaced(), 0);
   files.identities.set("/state/buffer.sqlite", "another");
-  await lasting.supervisor.check();
+  await testStore.supervisor.check();
   assertEquals(replaced(), 1);
-  await lasting.supervisor.check();
-  assertEquals([replaced(), lasting.bodies()], [1, ["a"]]);
+  await testStore.supervisor.check();
+  assertEquals([replaced(), testStore.bodies()], [1, ["a"]]);
 });
 
 Deno.test("a file that is opened anew for its damage is closed first", async () => {
@@ -286,18 +289,18 @@ Deno.test("a file that is opened anew for its damage is closed first", async () 
       },
     };
   };
-  const lasting = await openLasting({}, disk);
-  lasting.disk.fault = "corrupt";
-  lasting.buffer.append([event("a")]);
-  lasting.disk.fault = null;
-  await lasting.tryAgain();
-  assertEquals([isOpen, lasting.supervisor.condition.disk], [1, "ok"]);
-  lasting.supervisor.close();
+  const testStore = await openTestStore({}, disk);
+  testStore.disk.fault = "corrupt";
+  testStore.buffer.append([event("a")]);
+  testStore.disk.fault = null;
+  await testStore.tryAgain();
+  assertEquals([isOpen, testStore.supervisor.condition.disk], [1, "ok"]);
+  testStore.supervisor.close();
   assertEquals(isOpen, 0);
 });
 
-Deno.test("condition of a disk that takes all has nothing at stake", async () => {
-  const { condition } = (await openLasting()).supervisor;
+Deno.test("condition of a disk that accepts writes has nothing at stake", async () => {
+  const { condition } = (await openTestStore()).supervisor;
   assertEquals(condition, {
     disk: "ok",
     why: null,
@@ -307,14 +310,14 @@ Deno.test("condition of a disk that takes all has nothing at stake", async () =>
   });
 });
 
-Deno.test("look() that is asked for twice at once begins a file that has vanished anew once", async () => {
-  const { supervisor, disk, log } = await openLasting();
+Deno.test("check() called twice at once replaces a vanished file once", async () => {
+  const { supervisor, disk, log } = await openTestStore();
   disk.vanish();
   await Promise.all([supervisor.check(), supervisor.check()]);
   assertEquals(log.told(MOVED).filter(({ how }) => how === "vanished").length, 1);
 });
 
-Deno.test("look() has SQLite check the whole file once a day, and the counters with it", async () => {
+Deno.test("check() has SQLite check the whole file once a day, and the counters with it", async () => {
   const disk = new SickDisk();
   const { system } = disk;
   const open = system.openDatabase;
@@ -331,7 +334,7 @@ Deno.test("look() has SQLite check the whole file once a day, and the counters w
     };
     return own;
   };
-  const { supervisor, buffer, log } = await openLasting({}, disk);
+  const { supervisor, buffer, log } = await openTestStore({}, disk);
   buffer.append([event("a")]);
   buffer.indexPending();
   assertEquals(checks, 1); // At the start: the file is small.

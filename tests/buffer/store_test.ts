@@ -73,13 +73,13 @@ Deno.test("openBufferForChange() refuses a damaged file, and moves nothing", asy
   assertEquals([...system.files.texts.keys()], before);
 });
 
-Deno.test("openBufferForChange() tells of a disk that refuses as it is", async () => {
+Deno.test("openBufferForChange() throws the error of a disk that refuses", async () => {
   const { system, closed } = await refusing("busy");
   await assertRejects(() => change(system), DatabaseError, "on purpose");
   assertEquals(closed(), 1);
 });
 
-Deno.test("openBuffer() that can begin no new file puts the damaged one back, to be salvaged later", async () => {
+Deno.test("openBuffer() that cannot create a new file restores the damaged one, to be salvaged later", async () => {
   const system = new FakeSystem();
   const path = "/state/buffer.sqlite";
   system.files.texts.set(path, "damaged");
@@ -155,7 +155,7 @@ Deno.test("openBuffer() counts anew, wherever it had died before, and then never
   }
 });
 
-Deno.test("openBuffer() begins anew where the buffer is no regular file, and says what was there", async () => {
+Deno.test("openBuffer() creates a new buffer where it is no regular file, and returns what was there", async () => {
   const system = new FakeSystem();
   system.files.texts.set("/state/buffer.sqlite", "");
   system.files.kinds.set("/state/buffer.sqlite", "fifo");
@@ -254,7 +254,7 @@ Deno.test("openBufferReadOnly() opens this version's alone, and nothing where th
   close();
 });
 
-Deno.test("openBuffer() begins anew where SQLite finds its own file at odds with itself", async () => {
+Deno.test("openBuffer() creates a new buffer where SQLite's integrity check fails", async () => {
   const system = new FakeSystem();
   (await openBuffer(system, "/state", limits)).close();
   const { openDatabase } = system;
@@ -369,7 +369,7 @@ Deno.test("moveDamaged() and archiveDamaged() leave the damaged one whole, and r
   assertEquals(await restoreDamaged(files, PATH), false);
 });
 
-Deno.test("moveDamaged() takes no log of an earlier one for this one's", async () => {
+Deno.test("moveDamaged() removes the log of an earlier damaged file", async () => {
   const files = damaged([""]);
   files.texts.set(`${PATH}.damaged-wal`, "of another");
   await moveDamaged(files, PATH);
@@ -399,7 +399,7 @@ Deno.test("restoreDamaged() makes the damaged one whole again, wherever a salvag
   }
 });
 
-Deno.test("restoreDamaged() takes what is no regular file for no salvage's, and touches no buffer for it", async () => {
+Deno.test("restoreDamaged() ignores what is no regular file", async () => {
   for (const kind of ["fifo", "socket", "directory", "device"] as const) {
     const files = new FakeFiles();
     files.texts.set(PATH, "good");

@@ -8,7 +8,7 @@ import { StoreSupervisor } from "../../src/buffer/store_supervisor.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { FakeClock } from "../fakes/clock.ts";
-import { event } from "../fakes/lasting.ts";
+import { event } from "../fakes/test_store.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { inFolder } from "./folder.ts";
 import { mountSmallDisk, withSmallDisk } from "./small_disk.ts";

@@ -11,7 +11,7 @@ import { FakeLog } from "./log.ts";
 import { SickDisk } from "./sick_disk.ts";
 
 /** What there is after `open()`; `prepare` is called before a folder is made anew. */
-export class Lasting {
+export class TestStore {
   readonly disk: SickDisk;
   readonly log = new FakeLog();
   readonly supervisor: StoreSupervisor;
@@ -54,13 +54,13 @@ export class Lasting {
 }
 
 /** One that is open. */
-export async function openLasting(
+export async function openTestStore(
   limits: Partial<BufferLimits> = {},
   disk: SickDisk = new SickDisk(),
-): Promise<Lasting> {
-  const lasting = new Lasting(limits, disk);
-  await lasting.supervisor.open();
-  return lasting;
+): Promise<TestStore> {
+  const testStore = new TestStore(limits, disk);
+  await testStore.supervisor.open();
+  return testStore;
 }
 
 /** A journal on tables that are always there. */

@@ -235,13 +235,13 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
     onDone: (outcome) => loop.afterCommand(outcome),
   });
   const describeHost = hostDescriber(system, () => {
-    const { pending, setAside } = buffer.countWaiting();
+    const { pending, deadLetters } = buffer.countWaiting();
     return {
       breaker: connection.state.breaker.state,
       failures: connection.state.paths.check_in.failures,
       scannerBreakers: [...guard.breakers].map(([name, { state }]) => [name, state] as const),
       pendingEvents: pending,
-      setAsideEvents: setAside,
+      setAsideEvents: deadLetters,
       bufferDisk: store.condition.disk,
       eventsInMemory: store.condition.events,
     };

@@ -4,7 +4,7 @@
  */
 
 import * as v from "valibot";
-import type { DiskCondition } from "../buffer/disk_condition.ts";
+import type { DiskCondition } from "../buffer/store_supervisor.ts";
 import { decodeJson } from "../json.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";

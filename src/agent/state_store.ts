@@ -1,11 +1,13 @@
 /** The agent's buffer and journal on a disk that may fail, in a state folder that may vanish. */
 
-import type { DiskCondition } from "../buffer/disk_condition.ts";
-import { DiskKeeper, FolderHeldError } from "../buffer/disk_keeper.ts";
 import type { EventBuffer } from "../buffer/buffer.ts";
-import type { CommandJournal } from "../buffer/journal.ts";
-import { LastingBuffer } from "../buffer/lasting_buffer.ts";
-import { LastingJournal } from "../buffer/lasting_journal.ts";
+import { type CommandJournal, SqliteJournal } from "../buffer/journal.ts";
+import { OverflowBuffer } from "../buffer/overflow_buffer.ts";
+import {
+  DirectoryLockedError,
+  type DiskCondition,
+  StoreSupervisor,
+} from "../buffer/store_supervisor.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { type Identity, IdentityError, loadIdentity, saveIdentity } from "../identity.ts";
 import type { Log } from "../log.ts";
@@ -33,45 +35,45 @@ export class StateStore {
   readonly buffer: EventBuffer;
   readonly journal: CommandJournal;
   readonly #parts: StateStoreParts;
-  readonly #keeper: DiskKeeper;
+  readonly #supervisor: StoreSupervisor;
   readonly #note: DiskNote;
 
   constructor(parts: StateStoreParts) {
     const { system, log, stateDirectory, limits } = parts;
     this.#parts = parts;
-    this.#keeper = new DiskKeeper({
+    this.#supervisor = new StoreSupervisor({
       system,
       log,
       stateDirectory,
       limits,
-      prepareFolder: () => this.#prepareFolder(),
-      onBack: () => this.#comeBack(),
-      onTrouble: () => void this.#note.tell(),
+      prepareDirectory: () => this.#prepareFolder(),
+      onRecovered: () => this.#comeBack(),
+      onRefused: () => void this.#note.tell(),
     });
-    const buffer = new LastingBuffer(this.#keeper);
+    const buffer = new OverflowBuffer(this.#supervisor);
     this.buffer = buffer;
-    this.journal = new LastingJournal(buffer);
-    this.#note = new DiskNote(system, stateDirectory, () => this.#keeper.condition);
+    this.journal = new SqliteJournal(buffer, system.clock);
+    this.#note = new DiskNote(system, stateDirectory, () => this.#supervisor.condition);
   }
 
   get condition(): DiskCondition {
-    return this.#keeper.condition;
+    return this.#supervisor.condition;
   }
 
   /** Opens what is on disk, or goes on without and tries again by itself. */
   async open(): Promise<void> {
-    await this.#keeper.open();
+    await this.#supervisor.open();
     await this.#note.tell();
   }
 
   /** Looks whether the state directory and the buffer in it are as they should be, and sees to both. */
   async look(): Promise<void> {
-    await this.#keeper.look();
+    await this.#supervisor.check();
     await this.#note.tell();
   }
 
   close(): void {
-    this.#keeper.close();
+    this.#supervisor.close();
   }
 
   async #prepareFolder(): Promise<void> {
@@ -80,13 +82,15 @@ export class StateStore {
     const { agentId } = identity();
     const found = await this.#agentThere();
     if (found !== null && found !== agentId) {
-      throw new FolderHeldError(`Cannot use "${stateDirectory}": it is agent "${found}"'s now`);
+      throw new DirectoryLockedError(
+        `Cannot use "${stateDirectory}": it is agent "${found}"'s now`,
+      );
     }
     try {
       await hold?.renew();
     } catch (error) {
       const isOthers = error instanceof HeldError || error instanceof ConfigError;
-      throw isOthers ? new FolderHeldError(error.message) : error;
+      throw isOthers ? new DirectoryLockedError(error.message) : error;
     }
     if (found === null) await saveIdentity(system, stateDirectory, identity());
     await onNewFolder();

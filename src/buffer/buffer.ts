@@ -1,34 +1,36 @@
 /**
- * The event buffer: everything the agent has to tell the server, on disk until the server has it.
- * Appending is durable before it returns; sending is `drain.ts`, what goes first is `rules.ts`.
+ * The event buffer: everything the agent has to report, on disk until the server has it. Appending is
+ * durable before it returns. `src/delivery/drain.ts` sends; `dequeue_order.ts` decides what goes first.
  */
 
-/** What an event tells, which decides the call that carries it. */
+import type { Log } from "../log.ts";
+
+/** What an event reports, which decides the call that carries it. */
 export type EventKind = "updates" | "log" | "dependencies" | "system_info";
 
-/** An event to be kept. */
+/** An event to append. */
 export interface NewEvent {
   readonly kind: EventKind;
   /** The server's command that this answers; order within a command is kept. */
   readonly commandId: string | null;
-  /** Events with the same key replace each other when room is short: `updates/apt`. */
+  /** A later event with the same key supersedes this one: `updates/apt`. */
   readonly snapshotOf: string | null;
   /** The request's body as JSON text. */
   readonly body: string;
 }
 
-/** An event that is kept. */
+/** An event in the buffer. */
 export interface StoredEvent extends NewEvent {
   /** Stable across restarts and resends: a UUIDv7. */
   readonly id: string;
   /** Order of appending. */
   readonly sequence: number;
-  /** Order of sending: its own sequence, or that of the event which it is a part of. */
+  /** Dequeue order: its own sequence, or that of the event which it is a part of. */
   readonly place: number;
   readonly createdMs: number;
-  /** Answers of the server about this event; an outage is none. */
+  /** Refusals of this event by the server; an outage is none. */
   readonly attempts: number;
-  readonly state: "pending" | "set_aside";
+  readonly state: "pending" | "dead_lettered";
   readonly lastError: string | null;
   readonly sizeBytes: number;
 }
@@ -39,31 +41,31 @@ export type EventKey = Pick<StoredEvent, "id" | "commandId" | "place">;
 /** Bodies of a page of events are in memory together; a single larger one is a page by itself. */
 export const PAGE_BYTES = 1_048_576;
 
-/** How many events wait: for the server, and for a person. */
-export type Waiting = Pick<BufferCounts, "pending" | "setAside">;
+/** How many events wait for the server, and how many for a person. */
+export type Waiting = Pick<BufferCounts, "pending" | "deadLetters">;
 
-/** What is in the buffer and what went through it, since it was made. */
+/** What is in the buffer and what went through it, since it was created. */
 export interface BufferCounts {
   readonly pending: number;
-  readonly setAside: number;
+  readonly deadLetters: number;
   readonly sizeBytes: number;
   readonly oldestPendingMs: number | null;
   readonly appended: number;
   readonly delivered: number;
-  /** Dropped to make room, by kind. */
-  readonly dropped: Readonly<Record<EventKind, number>>;
-  /** When the first of those was dropped; `null`: none was. */
-  readonly firstDropMs: number | null;
-  /** Set aside, and deleted by a person. */
+  /** Evicted from a full buffer, by kind. */
+  readonly evicted: Readonly<Record<EventKind, number>>;
+  /** When the first of those was evicted; `null`: none was. */
+  readonly firstEvictionMs: number | null;
+  /** Dead letters that a person deleted. */
   readonly purged: number;
 }
 
 /** What an append did. */
 export interface Appended {
-  /** In the order of the events; of those that found no room too. */
+  /** In the order of the events; includes those that found no room. */
   readonly ids: readonly string[];
-  /** What went to make room, by kind: earlier events, or new ones that matter less than those. */
-  readonly dropped: Readonly<Record<EventKind, number>>;
+  /** Evicted events by kind: earlier ones, or new ones that matter less than those. */
+  readonly evicted: Readonly<Record<EventKind, number>>;
 }
 
 /** Bounds of the buffer; see `Config`. */
@@ -73,65 +75,65 @@ export interface BufferLimits {
   readonly maxAttempts: number;
 }
 
+/** Where events are appended. */
+export type EventQueue = Pick<EventBuffer, "append">;
+
 /**
- * The store. Methods throw `DatabaseError` when the disk refuses, and then have done nothing. Always:
- * appended = delivered + pending + set aside + dropped + purged.
+ * What the agent needs of the buffer. Methods throw `DatabaseError` when the disk refuses, and then
+ * have done nothing. Always: appended = delivered + pending + dead letters + evicted + purged.
  */
 export interface EventBuffer {
   /**
-   * Keeps events, all or none; when it returns they survive a power cut. When the buffer is full,
-   * superseded snapshots go first, then the oldest of what matters least; what was set aside takes
-   * room, and stays. What went is told by one more event, `drop_notice.ts`, whose room is always
-   * kept free. Throws `BufferError` at an event that is larger than the whole buffer.
+   * Appends events, all or none; when it returns they survive a power cut. A full buffer evicts
+   * superseded snapshots first, then the oldest of the least important events; dead letters take room
+   * and stay. One more event reports what was evicted (`eviction.ts`), and its room is reserved.
+   * Throws `BufferError` at an event that is larger than the whole buffer.
    */
   append(events: readonly NewEvent[]): Appended;
   /**
-   * Does what an append has put off, so that whoever looks for an event next need not; to be called
-   * when there is nothing else to do. Does nothing where the disk refuses.
+   * Indexes what was appended, so that the next look-up need not; for idle moments. Does nothing
+   * where the disk refuses.
    */
-  sortIn(): void;
+  indexPending(): void;
   /**
-   * The next events to send, most important first, in order within a command: at most `limit`, without
-   * those in `passedOver`, and no further one once they take `PAGE_BYTES`.
+   * The next events to send, most urgent first, in order within a command: at most `limit`, without
+   * those in `passedOver`, and no further one once their bodies take `PAGE_BYTES`.
    */
   next(limit: number, passedOver?: ReadonlySet<string>): StoredEvent[];
-  /** The server has these: they are done. An id that is not in the buffer is passed over. */
+  /** Deletes events that the server has. Unknown ids are ignored. */
   acknowledge(ids: readonly string[]): void;
   /**
-   * The server refused this event by itself; at `maxAttempts`, or where that is `isFinal`, it is set
-   * aside. An event dropped meanwhile answers `set_aside`: nothing waits for it either.
+   * Counts the server's refusal of this event alone; at `maxAttempts`, or where the refusal
+   * `isFinal`, the event becomes a dead letter. Returns its state; `dead_lettered` too for an event
+   * that was evicted meanwhile, since nothing waits for it.
    */
   refuse(id: string, error: string, options?: { isFinal?: boolean }): StoredEvent["state"];
   /**
-   * This event was sent, and nobody knows whether the server has it: of a command's log the server
-   * itself may be asked (`CommandJournal`), of no other kind.
+   * Notes that this event was sent without an answer. For a command's log the server can be asked
+   * (`CommandJournal`); for any other kind this does nothing.
    */
   noteUnanswered(id: string): void;
   /**
-   * The server did not take this event, and may take one of its halves: two events go on in its
-   * place, each with one attempt more than it had if that is counted, yet never one that is the last.
-   * They count as one more appended. Answers their ids, none if the event is no longer pending. May
-   * go past the buffer's bounds by what one event takes besides its body.
+   * Replaces an event that the server refused by its two halves. Each half has one attempt more if
+   * the refusal `isCounted`, yet never the last one. They count as one more appended event. Returns
+   * their ids, none if the event is no longer pending. May exceed the buffer's bounds by what one
+   * event takes besides its body.
    */
-  split(
+  bisect(
     id: string,
     halves: readonly [string, string],
     reason: { error: string; isCounted: boolean },
   ): readonly string[];
-  /** Kept events, oldest first. */
-  list(
-    options?: { state?: StoredEvent["state"]; limit?: number },
-  ): StoredEvent[];
-  /** Kept events whose id is this or begins with it, by id. */
+  /** Events whose id is this or begins with it, by id. */
   find(idPrefix: string, limit: number): StoredEvent[];
-  /**
-   * Events that were set aside wait again, as if they had never been refused; only the last error
-   * stays. Answers how many; one that is not set aside is passed over.
-   */
-  requeue(ids: readonly string[] | "all"): number;
-  /** Deletes an event that was set aside, for good; `false`, and nothing done, if it was not. */
-  purge(id: string): boolean;
   counts(): BufferCounts;
-  /** As `counts()`, cheap enough to be asked at every step. */
+  /** Part of `counts()`, cheap enough for every step of the loop. */
   countWaiting(): Waiting;
+}
+
+/** Appends events, and logs what was evicted for them. Throws what `append` throws. */
+export function appendEvents(queue: EventQueue, log: Log, events: readonly NewEvent[]): void {
+  const { evicted } = queue.append(events);
+  if (Object.values(evicted).every((count) => count === 0)) return;
+  log.warning("events evicted, the buffer is full", evicted);
 }

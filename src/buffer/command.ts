@@ -1,17 +1,17 @@
-/** What running a server's command takes and leaves: types for those who run and who drive. */
+/** A server's command, and the handlers that run it: types for the command runner and the handlers. */
 
 import type { NewEvent } from "./buffer.ts";
 
-/** A command to be run. */
+/** A command to run. */
 export interface Command {
   readonly id: string;
   readonly type: string;
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-/** What is left when a command is done; its events are kept before it counts as done. */
+/** What a finished command leaves; its events are appended before it counts as finished. */
 export interface CommandOutcome {
-  /** The last one is the command's log, which tells the server how it ended. */
+  /** The last one is the command's log, which reports to the server how it ended. */
   readonly events: readonly NewEvent[];
   /** Rapid polling from now on for so long; 0 ends it, `null` leaves it as it is. */
   readonly rapidPollingMs: number | null;
@@ -19,13 +19,13 @@ export interface CommandOutcome {
 
 /** One run of a command. */
 export interface CommandRun {
-  /** Given when the agent stops: the run is to end then. */
+  /** Aborted when the agent stops. */
   readonly signal: AbortSignal;
   /**
-   * Keeps events for delivery while the command still runs. After a crash a repeatable command tells
-   * them again. Throws what the buffer throws.
+   * Appends events while the command still runs. After a crash a repeatable command appends them
+   * again. Throws what the buffer throws.
    */
-  tellEarly(events: readonly NewEvent[]): void;
+  appendEarly(events: readonly NewEvent[]): void;
 }
 
 /** Runs one type of command. It may throw: the command has then failed with that message. */
@@ -36,11 +36,11 @@ export interface RunningHandler {
 }
 
 /** Refuses one type of command; the reason is all that is reported of it. */
-export interface RefusingHandler {
+interface RefusingHandler {
   /** Refusing again does no harm. */
   readonly repeatable: true;
   refusal(command: Command): string;
 }
 
-/** What becomes of one type of command. */
+/** Handles one type of command. */
 export type CommandHandler = RunningHandler | RefusingHandler;

@@ -1,53 +1,300 @@
 /**
- * The journal of commands: written down before any is run, because the server hands each over only
- * once and never asks again.
+ * The journal of commands, in the buffer's own database: each command is stored before it is run,
+ * because the server hands it over only once, and a command and its report commit together.
+ *
+ * The journal also asks the server for results whose answer was lost, so that they are not sent
+ * twice. Servers after v0.1.18 answer; for older ones, which never do, the log is sent again.
+ *
+ * What an acknowledgement means there (RedFlag, `VerifyResultsRecorded` in
+ * server/internal/database/queries/commands.go, called by `GetCommands` in handlers/agents.go): the
+ * command's row has any result, whatever its status and whoever wrote it. The agent's log writes one,
+ * but so does the server itself: when it times a command out (`timeoutCommand` in
+ * services/timeout.go, 2 h after it was handed over) and when a person cancels it. So it is believed
+ * only of a log that was sent, and only for as long as the server cannot have timed the command out.
  */
 
 import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
+import type { Database, Row, SqlValue } from "../system/database.ts";
+import type { Clock } from "../system/system.ts";
+import type { EventQueue } from "./buffer.ts";
+import { addToCounters } from "./counters.ts";
+import { indexPending } from "./dequeue_order.ts";
+import { readCount } from "./event_row.ts";
 
 /**
- * How far a command has come. When it is `finished` its report is in the buffer; when nothing of that
- * waits any more, because the server has it or it was set aside, it is `reported`. One whose report a
- * full buffer dropped stays `finished`.
+ * How far a command has come. When it is `finished` its report is in the buffer; when no event of it
+ * is pending any more, because the server has it or it is a dead letter, it is `reported`. A command
+ * whose report was evicted stays `finished`.
  */
-export type CommandState = "received" | "started" | "finished" | "reported";
+type CommandState = "received" | "started" | "finished" | "reported";
 
-/** A command in the journal. */
+/** A command that is not finished. */
 export interface JournalEntry extends ReceivedCommand {
-  readonly state: CommandState;
+  readonly state: "received" | "started";
   readonly receivedMs: number;
 }
 
 /** The journal. Methods throw `DatabaseError` when the disk refuses. */
 export interface CommandJournal {
-  /** Writes, and changes nothing: whoever takes commands that come only once asks this before. */
+  /** Writes, and changes nothing: called before accepting commands that come only once. */
   tryWriting(): void;
-  /** Writes commands down, durably; answers those that were not known before. */
+  /** Stores commands durably; returns those that were not known before. */
   receive(commands: readonly ReceivedCommand[]): ReceivedCommand[];
   /**
    * Stores commands that are not run as finished. Calls `appendReports` with those whose ids were
-   * unknown, in the same transaction; returns their number.
+   * unknown, and the queue of the same transaction; returns their number.
    */
   reject(
     commands: readonly RejectedCommand[],
-    appendReports: (fresh: readonly RejectedCommand[]) => void,
+    appendReports: (fresh: readonly RejectedCommand[], queue: EventQueue) => void,
   ): number;
-  /** Notes that it is about to be run; throws if it is finished, or was never received. */
+  /** Notes that a command is about to be run; throws if it is finished, or was never received. */
   start(id: string): void;
   /**
-   * Marks it finished and runs `appendReport` in the same transaction: both, or neither. Throws if it
-   * was finished before, so that nothing is reported twice.
+   * Marks a command as finished and calls `appendReport` with the queue of the same transaction:
+   * both, or neither. Throws if it was finished before, so that nothing is reported twice.
    */
-  finish(id: string, appendReport: () => void): void;
-  /** Commands that are not finished, oldest first: to be run, or found interrupted. */
+  finish(id: string, appendReport: (queue: EventQueue) => void): void;
+  /** Commands that are not finished, oldest first: to be run, or interrupted. */
   unfinished(): JournalEntry[];
-  /** How many commands it remembers, by state. */
-  counts(): Readonly<Record<CommandState, number>>;
-  /** Ids of finished commands whose log was sent and not answered, oldest first; see `confirm.ts`. */
+  /** Ids of finished commands whose log was sent and not answered, oldest first. */
   unconfirmed(): string[];
   /**
-   * The server says that it has these commands' results: their logs are not sent again. An id that
-   * was not asked for is passed over. Answers how many logs that were.
+   * The server has these commands' results: their logs are not sent again. An id that was not asked
+   * for is ignored. Returns how many logs that were.
    */
   confirm(ids: readonly string[]): number;
+}
+
+/** A database with the tables of `schema.ts`, and the queue in it. */
+export interface StoreTables {
+  readonly database: Database;
+  readonly buffer: EventQueue;
+}
+
+/** How the journal reaches its database, which may refuse, or be another one at the next call. */
+export interface JournalAccess {
+  /** Calls `work`; throws `DatabaseError` where the disk refuses. */
+  onDisk<T>(work: (tables: StoreTables) => T): T;
+  /** As `onDisk`, for what can be done without. */
+  onDiskOr<T>(work: (tables: StoreTables) => T, fallback: T): T;
+}
+
+/** How many of the newest commands are remembered after they are finished, to recognise repeats. */
+export const REMEMBERED = 10_000;
+
+const RECEIVE = `
+  INSERT INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, ?, ?)
+  ON CONFLICT (id) DO NOTHING`;
+
+/** Writes a page, and changes nothing. */
+const PROBE = "UPDATE counters SET appended = appended";
+
+const START = `
+  UPDATE commands SET state = 'started' WHERE id = ? AND state IN ('received', 'started')`;
+
+/** Its parameters are of no more use, and may be large. */
+const FINISH = `
+  UPDATE commands SET state = 'finished', params = '{}'
+  WHERE id = ? AND state IN ('received', 'started')`;
+
+/** As texts, which a flipped bit may have made bytes of: a damaged command is reported as such. */
+const UNFINISHED = `
+  SELECT CAST(id AS TEXT) AS id, CAST(type AS TEXT) AS type, CAST(params AS TEXT) AS params, state,
+    received_ms
+  FROM commands WHERE state IN ('received', 'started') ORDER BY number`;
+
+/** By their count: numbers have gaps, since a command that was handed over again uses one up. */
+const FORGET = `
+  DELETE FROM commands
+  WHERE state IN ('finished', 'reported')
+    AND number <= (SELECT number FROM commands ORDER BY number DESC LIMIT 1 OFFSET ?)`;
+
+/** The journal on a database that `schema.ts` has prepared. */
+export class SqliteJournal implements CommandJournal {
+  readonly #access: JournalAccess;
+  readonly #clock: Clock;
+
+  constructor(access: JournalAccess, clock: Clock) {
+    this.#access = access;
+    this.#clock = clock;
+  }
+
+  tryWriting(): void {
+    this.#access.onDisk(({ database }) => database.run(PROBE));
+  }
+
+  receive(commands: readonly ReceivedCommand[]): ReceivedCommand[] {
+    const nowMs = this.#clock.nowMs();
+    return this.#inTransaction(({ database }) =>
+      commands.filter(({ id, type, params }) =>
+        database.run(RECEIVE, id, type, params, "received", nowMs) === 1
+      )
+    );
+  }
+
+  reject(
+    commands: readonly RejectedCommand[],
+    appendReports: (fresh: readonly RejectedCommand[], queue: EventQueue) => void,
+  ): number {
+    const nowMs = this.#clock.nowMs();
+    return this.#inTransaction(({ database, buffer }) => {
+      const fresh = commands.filter(({ id, type }) =>
+        database.run(RECEIVE, id, type, "{}", "finished", nowMs) === 1
+      );
+      if (fresh.length === 0) return 0;
+      appendReports(fresh, buffer);
+      database.run(FORGET, REMEMBERED);
+      return fresh.length;
+    });
+  }
+
+  start(id: string): void {
+    this.#access.onDisk(({ database }) => {
+      if (database.run(START, id) === 0) throw notOpen("start", id);
+    });
+  }
+
+  finish(id: string, appendReport: (queue: EventQueue) => void): void {
+    this.#inTransaction(({ database, buffer }) => {
+      if (database.run(FINISH, id) === 0) throw notOpen("finish", id);
+      appendReport(buffer);
+      database.run(FORGET, REMEMBERED);
+    });
+  }
+
+  unfinished(): JournalEntry[] {
+    return this.#access.onDisk(({ database }) => database.all(UNFINISHED).map(toEntry));
+  }
+
+  /** Where the disk refuses, the check-in goes on without asking. */
+  unconfirmed(): string[] {
+    const nowMs = this.#clock.nowMs();
+    return this.#access.onDiskOr(({ database }) => findUnconfirmed(database, nowMs), []);
+  }
+
+  /** Where the disk refuses, the logs are sent again. */
+  confirm(ids: readonly string[]): number {
+    const nowMs = this.#clock.nowMs();
+    return this.#access.onDiskOr(({ database }) => confirmResults(database, ids, nowMs), 0);
+  }
+
+  #inTransaction<T>(work: (tables: StoreTables) => T): T {
+    return this.#access.onDisk((tables) => tables.database.transaction(() => work(tables)));
+  }
+}
+
+function toEntry(row: Row): JournalEntry {
+  return {
+    id: String(row["id"]),
+    type: String(row["type"]),
+    params: String(row["params"]),
+    state: row["state"] === "started" ? "started" : "received",
+    receivedMs: Number(row["received_ms"]),
+  };
+}
+
+function notOpen(purpose: string, id: string): Error {
+  return new Error(`Cannot ${purpose} command "${id}": it is finished, or was never received`);
+}
+
+/** The journal's figures. */
+export interface CommandCounts extends Readonly<Record<CommandState, number>> {
+  /** All that would be recognised if the server handed them over again. */
+  readonly remembered: number;
+  /** Of those, the ones still to be run or finished. */
+  readonly unfinished: number;
+}
+
+/** Counts commands by state; throws `DatabaseError`. */
+export function countCommands(database: Database): CommandCounts {
+  const rows = database.all("SELECT state, count(*) AS count FROM commands GROUP BY state");
+  const count = (state: CommandState) =>
+    Number(rows.find((row) => row["state"] === state)?.["count"] ?? 0);
+  const [received, started] = [count("received"), count("started")];
+  const [finished, reported] = [count("finished"), count("reported")];
+  const unfinished = received + started;
+  const remembered = unfinished + finished + reported;
+  return { received, started, finished, reported, remembered, unfinished };
+}
+
+const REPORTED = `
+  UPDATE commands SET state = 'reported'
+  WHERE id IN (SELECT value FROM json_each(?)) AND state = 'finished'
+    AND NOT EXISTS (
+      SELECT 1 FROM events WHERE command_id = commands.id AND is_indexed = 1 AND state = 'pending')`;
+
+/**
+ * Events of these commands (`null`: of none) are no longer pending: a command of which it was the
+ * last is reported. Part of the transaction it is called in, in which everything is indexed.
+ */
+export function markReported(
+  database: Database,
+  commandIds: readonly (SqlValue | undefined)[],
+): void {
+  const ids = commandIds.filter((id) => typeof id === "string");
+  if (ids.length > 0) database.run(REPORTED, JSON.stringify(ids));
+}
+
+/** After so long the server writes a result of its own; 5 min less, for clocks and sick disks. */
+export const ASKED_FOR_MS = 2 * 3_600_000 - 5 * 60_000;
+
+/** Commands asked for in one check-in, oldest first; there are as a rule none, or one. */
+export const MOST_ASKED = 50;
+
+const MARK_UNANSWERED = `
+  UPDATE events SET unanswered = 1
+  WHERE id = ? AND is_indexed = 1 AND kind = 'log' AND command_id IS NOT NULL AND unanswered = 0`;
+
+const ANY_UNANSWERED = "SELECT 1 FROM events WHERE unanswered = 1 LIMIT 1";
+
+/**
+ * What may be asked for; an instant in the future is that of a clock that was set back since. `CROSS`
+ * has SQLite look at the few unanswered events first, and not walk through all commands.
+ */
+const ASKED = `
+  FROM events CROSS JOIN commands ON commands.id = events.command_id
+  WHERE events.unanswered = 1 AND events.state = 'pending' AND commands.state = 'finished'
+    AND commands.received_ms BETWEEN ? AND ?`;
+
+/** Notes that a command's log was sent and not answered. Any other event is ignored. */
+export function markUnanswered(database: Database, id: string): void {
+  database.run(MARK_UNANSWERED, id);
+}
+
+function findUnconfirmed(database: Database, nowMs: number): string[] {
+  // As a rule there is none, and each check-in asks.
+  if (database.all(ANY_UNANSWERED).length === 0) return [];
+  const rows = database.all(
+    `SELECT DISTINCT commands.id, commands.number ${ASKED} ORDER BY commands.number LIMIT ?`,
+    nowMs - ASKED_FOR_MS,
+    nowMs,
+    MOST_ASKED,
+  );
+  return rows.map((row) => String(row["id"]));
+}
+
+/** One transaction; returns how many logs were deleted. */
+function confirmResults(database: Database, commandIds: readonly string[], nowMs: number): number {
+  if (commandIds.length === 0) return 0;
+  return database.transaction(() => {
+    indexPending(database);
+    return commandIds.reduce((sum, id) => sum + confirmResult(database, id, nowMs), 0);
+  });
+}
+
+function confirmResult(database: Database, commandId: string, nowMs: number): number {
+  const logs = database.all(
+    `SELECT events.sequence, events.size_bytes ${ASKED} AND commands.id = ?`,
+    nowMs - ASKED_FOR_MS,
+    nowMs,
+    commandId,
+  );
+  for (const row of logs) {
+    database.run("DELETE FROM events WHERE sequence = ?", readCount(row, "sequence"));
+    const sizeBytes = readCount(row, "size_bytes");
+    addToCounters(database, { pending: -1, delivered: 1, size_bytes: -sizeBytes });
+  }
+  if (logs.length > 0) markReported(database, [commandId]);
+  return logs.length;
 }

@@ -5,18 +5,35 @@
 
 import { LOCAL_LIMITS, parseJson } from "../json.ts";
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
-import type { EventKind } from "./buffer.ts";
-import { addToCounters, readCounts, takeSequence } from "./counters.ts";
-import { NOTICE_KEY } from "./drop_notice.ts";
-import { addHistory, readHistory } from "./history.ts";
-import { ANY_ROOM, type NewRow, writeDown } from "./write_down.ts";
+import {
+  addHistory,
+  addToCounters,
+  allocateSequence,
+  readCounts,
+  readHistory,
+} from "./counters.ts";
+import { isKind, type MeasuredEvent } from "./event_row.ts";
+import { NOTICE_KEY } from "./eviction.ts";
+import { insertAll } from "./sqlite_buffer.ts";
 
-/** What came over. */
+/** What was salvaged. */
 export interface Salvaged {
   readonly events: number;
   readonly commands: number;
   /** Events that the damaged file's counters knew and that could not be read; `null`: not known. */
   readonly lostEvents: number | null;
+}
+
+/** An event as far as it could be read. */
+interface SalvagedEvent extends MeasuredEvent {
+  readonly isDeadLetter: boolean;
+  /** `false`: it was only appended, not indexed yet. */
+  readonly isIndexed: boolean;
+  readonly superseded: number;
+  readonly urgency: number;
+  readonly importance: number;
+  readonly attempts: number;
+  readonly lastError: string | null;
 }
 
 /** Rows read at a time where nothing is damaged. */
@@ -25,12 +42,11 @@ const PAGE = 256;
 /** No key is larger; steps over a damaged stretch double up to it. */
 const LAST_KEY = 2 ** 52;
 
-const KINDS = new Set(["updates", "log", "dependencies", "system_info"]);
 const COMMAND_STATES = ["received", "started", "finished", "reported"];
 
 const ADD_EVENT = `
   INSERT INTO events (sequence, id, kind, command_id, snapshot_of, state, superseded, urgency,
-    importance, attempts, created_ms, size_bytes, last_error, is_sorted, body)
+    importance, attempts, created_ms, size_bytes, last_error, is_indexed, body)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`;
 
 const ADD_COMMAND = `
@@ -38,31 +54,35 @@ const ADD_COMMAND = `
 
 /**
  * Copies from a damaged database, which is only read, in one transaction of the new one. An event
- * whose text is no JSON any more is set aside, for a person to see. What was delivered, dropped and
- * purged comes over if the counters can be read, so that the next notice of drops tells of all.
+ * whose body is no JSON any more becomes a dead letter, for a person to see. The counters of what was
+ * delivered, evicted and purged are copied if they can be read, so that the next eviction notice
+ * reports everything.
  */
 export function salvage(damaged: Database, fresh: Database): Salvaged {
   return fresh.transaction(() => {
-    // In the order of sending, which new sequences then have by themselves.
-    const events = readable(damaged, "events", "sequence").filter(isEvent)
+    // In the dequeue order, which new sequences then have by themselves.
+    const rows = readable(damaged, "events", "sequence")
       .sort((a, b) => placeOf(a) - placeOf(b) || Number(a["sequence"]) - Number(b["sequence"]));
-    const commands = readable(damaged, "commands", "number").filter(isCommand);
-    const ids = new Set<unknown>();
-    const isFirst = ({ id }: Row) => !ids.has(id) && ids.add(id);
-    const kept = events.filter(isFirst);
+    const commands = readable(damaged, "commands", "number");
     const history = attempt(() => readHistory(damaged));
-    for (const row of kept) {
-      if (!isUnsorted(row)) addEvent(fresh, history === null ? asUntold(row) : row);
+    const events = new Map<string, SalvagedEvent>();
+    for (const row of rows) {
+      const event = readEvent(row, { isNoticeKnown: history !== null });
+      if (event !== null && !events.has(event.id)) events.set(event.id, event);
     }
-    writeDown(fresh, kept.filter(isUnsorted).map(asNew), ANY_ROOM);
+    const isNew = (event: SalvagedEvent) => !event.isIndexed && !event.isDeadLetter;
+    const all = [...events.values()];
+    for (const event of all) if (!isNew(event)) addEvent(fresh, event);
+    insertAll(fresh, all.filter(isNew));
     const added = commands.filter((row) => addCommand(fresh, row));
     if (history !== null) addHistory(fresh, history);
-    const { pending, setAside } = readCounts(fresh);
+    const { pending, deadLetters } = readCounts(fresh);
     const before = attempt(() => readCounts(damaged));
     return {
-      events: pending + setAside,
+      events: pending + deadLetters,
       commands: added.length,
-      lostEvents: before && Math.max(0, before.pending + before.setAside - pending - setAside),
+      lostEvents: before &&
+        Math.max(0, before.pending + before.deadLetters - pending - deadLetters),
     };
   });
 }
@@ -83,7 +103,7 @@ function readable(database: Database, table: string, key: string): Row[] {
       continue;
     }
     if (step > 1) {
-      // Somewhere in the last step the damage ended: look for it in smaller ones.
+      // The damage ended somewhere in the last step: search for it in smaller ones.
       from = backTo(
         from,
         step / 2,
@@ -114,85 +134,80 @@ function backTo(from: number, length: number, works: (start: number) => boolean)
   return good;
 }
 
-function addEvent(fresh: Database, row: Row): void {
-  const isWhole = isJson(row["body"]);
-  const state = isWhole && row["state"] !== "set_aside" ? "pending" : "set_aside";
+function addEvent(fresh: Database, salvaged: SalvagedEvent): void {
+  const { event, sizeBytes, isDeadLetter } = salvaged;
+  const state = isDeadLetter ? "dead_lettered" : "pending";
   fresh.run(
     ADD_EVENT,
-    takeSequence(fresh),
-    row["id"]!,
-    row["kind"]!,
-    row["command_id"] ?? null,
-    row["snapshot_of"] ?? null,
+    allocateSequence(fresh),
+    salvaged.id,
+    event.kind,
+    event.commandId,
+    event.snapshotOf,
     state,
-    row["superseded"] === 1 ? 1 : 0,
-    row["urgency"]!,
-    row["importance"]!,
-    row["attempts"]!,
-    row["created_ms"]!,
-    row["size_bytes"]!,
-    isWhole ? row["last_error"] ?? null : "damaged on disk",
-    row["body"]!,
+    salvaged.superseded,
+    salvaged.urgency,
+    salvaged.importance,
+    salvaged.attempts,
+    salvaged.createdMs,
+    sizeBytes,
+    salvaged.lastError,
+    event.body,
   );
-  addToCounters(fresh, { appended: 1, [state]: 1, size_bytes: Number(row["size_bytes"]) });
+  addToCounters(fresh, { appended: 1, [state]: 1, size_bytes: sizeBytes });
 }
 
 /**
- * A notice of drops that the new counters do not know, for which the next one must not take its place:
- * an event as any other.
+ * `null`: the row is no event any more. An eviction notice whose counts are lost is an event as any
+ * other: the next notice must not replace it.
  */
-function asUntold(row: Row): Row {
-  return row["snapshot_of"] === NOTICE_KEY ? { ...row, snapshot_of: null } : row;
-}
-
-/** The newest ones, which nobody has looked for yet. */
-function isUnsorted(row: Row): boolean {
-  return row["is_sorted"] === 0 && row["state"] === "pending" && isJson(row["body"]);
-}
-
-function asNew(row: Row): NewRow {
+function readEvent(row: Row, { isNoticeKnown }: { isNoticeKnown: boolean }): SalvagedEvent | null {
+  const { id, kind, body, created_ms, size_bytes, urgency, importance, attempts } = row;
+  const isEvent = isText(id) && isText(body) && isKind(kind) && isCount(created_ms) &&
+    isCount(size_bytes) && isCount(urgency) && isCount(importance) && isCount(attempts);
+  if (!isEvent) return null;
+  const isWhole = parseJson(body, LOCAL_LIMITS).ok;
+  const snapshotOf = textOrNull(row["snapshot_of"]);
   return {
-    id: String(row["id"]),
-    createdMs: Number(row["created_ms"]),
-    sizeBytes: Number(row["size_bytes"]),
+    id,
+    createdMs: created_ms,
+    sizeBytes: size_bytes,
     event: {
-      kind: row["kind"] as EventKind,
-      commandId: row["command_id"] as string | null,
-      snapshotOf: row["snapshot_of"] as string | null,
-      body: String(row["body"]),
+      kind,
+      commandId: textOrNull(row["command_id"]),
+      snapshotOf: snapshotOf === NOTICE_KEY && !isNoticeKnown ? null : snapshotOf,
+      body,
     },
+    isDeadLetter: !isWhole || row["state"] === "dead_lettered",
+    isIndexed: row["is_indexed"] !== 0 || row["state"] !== "pending",
+    superseded: row["superseded"] === 1 ? 1 : 0,
+    urgency,
+    importance,
+    attempts,
+    lastError: isWhole ? textOrNull(row["last_error"]) : "damaged on disk",
   };
 }
 
-function isEvent(row: Row): boolean {
-  return isText(row["id"]) && isText(row["body"]) && KINDS.has(String(row["kind"])) &&
-    ["urgency", "importance", "attempts", "created_ms", "size_bytes"].every((name) =>
-      isCount(row[name])
-    );
-}
-
-/** The server never repeats one: whatever else of it is damaged, it is answered at least. */
-function isCommand(row: Row): boolean {
-  return isText(row["id"]) && stateOf(row) !== undefined;
-}
-
-/** `false`: it was there. */
-function addCommand(fresh: Database, row: Row): boolean {
-  const { id, type, params, received_ms } = row;
+/**
+ * `false`: it was there, or cannot be read. The server never repeats a command: whatever else of it is
+ * damaged, it is answered at least.
+ */
+function addCommand(fresh: Database, { id, type, params, state: word, received_ms }: Row): boolean {
+  const state = nearestState(String(word));
+  if (!isText(id) || state === undefined) return false;
   const rows = fresh.run(
     ADD_COMMAND,
-    id!,
+    id,
     isText(type) ? type : "",
     isText(params) ? params : "",
-    stateOf(row)!,
-    isCount(received_ms) ? Number(received_ms) : 0,
+    state,
+    isCount(received_ms) ? received_ms : 0,
   );
   return rows === 1;
 }
 
-/** A word in which a bit is flipped is still no other one. */
-function stateOf(row: Row): string | undefined {
-  const word = String(row["state"]);
+/** A word in which one letter is damaged is still no other one. */
+function nearestState(word: string): string | undefined {
   return COMMAND_STATES.find((state) =>
     state.length === word.length &&
     Array.from(state).filter((letter, at) => letter !== word[at]).length <= 1
@@ -207,15 +222,15 @@ function isText(value: unknown): value is string {
   return typeof value === "string" && value !== "";
 }
 
-function isCount(value: unknown): boolean {
+function textOrNull(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
-function isJson(value: unknown): boolean {
-  return isText(value) && parseJson(value, LOCAL_LIMITS).ok;
-}
-
-/** What SQLite will not read is `null`. */
+/** What SQLite cannot read is `null`. */
 function attempt<T>(read: () => T): T | null {
   try {
     return read();

@@ -1,62 +1,37 @@
-/** The event buffer on SQLite: every method is one transaction, durable when it returns. */
-
-import { Buffer } from "node:buffer";
-import { v7 as uuidv7 } from "uuid";
-import { type Database, DatabaseError, type Row } from "../system/database.ts";
-import type { Clock, Random } from "../system/system.ts";
-import {
-  type Appended,
-  type BufferCounts,
-  type BufferLimits,
-  type EventBuffer,
-  type EventKind,
-  type NewEvent,
-  PAGE_BYTES,
-  type StoredEvent,
-  type Waiting,
-} from "./buffer.ts";
-import { markUnanswered } from "./confirm.ts";
-import { addToCounters, readCounts, readWaiting } from "./counters.ts";
-import { NOTICE_BYTES } from "./drop_notice.ts";
-import { exchange } from "./make_room.ts";
-import { refuseEvent } from "./refuse_event.ts";
-import { noteReported } from "./reported.ts";
-import { BufferError } from "./schema.ts";
-import { nextUnsorted, sortIn } from "./sort_in.ts";
-import { splitEvent } from "./split_event.ts";
-import { purgeSetAside, requeueSetAside } from "./set_aside.ts";
-import { tellDropped } from "./tell_dropped.ts";
-import { type NewRow, writeDown, writeOneDown } from "./write_down.ts";
-
-/** What an event takes besides its body: columns and indexes, rounded up. */
-export const OVERHEAD_BYTES = 256;
-
 /**
- * In the order of `events_to_send`. Sizes are added up before any body is read; the outer order is that
- * of the inner one.
+ * The event buffer on SQLite: every method is one transaction, durable when it returns. An append
+ * writes one row per event, no index and no counter, so that it costs little more than its sync;
+ * whatever has to find an event indexes it first (`dequeue_order.ts`).
  */
-const NEXT = `
-  SELECT events.* FROM (
-    SELECT sequence, urgency, place, sum(size_bytes) OVER (
-      ORDER BY urgency DESC, place, sequence ROWS UNBOUNDED PRECEDING
-    ) - size_bytes AS bytes_before
-    FROM (
-      SELECT sequence, urgency, coalesce(place, sequence) AS place, size_bytes FROM events
-      WHERE is_sorted = 1 AND state = 'pending' AND id NOT IN (SELECT value FROM json_each(?))
-      ORDER BY urgency DESC, coalesce(place, sequence), sequence LIMIT ?
-    )
-  ) AS page JOIN events ON events.sequence = page.sequence
-  WHERE page.bytes_before < ?
-  ORDER BY page.urgency DESC, page.place, page.sequence`;
+
+import { v7 as uuidv7 } from "uuid";
+import type { Database, SqlValue } from "../system/database.ts";
+import type { Clock, Random } from "../system/system.ts";
+import type {
+  Appended,
+  BufferCounts,
+  BufferLimits,
+  EventBuffer,
+  NewEvent,
+  StoredEvent,
+  Waiting,
+} from "./buffer.ts";
+import { addToCounters, readCounts, readWaiting } from "./counters.ts";
+import { bisectEvent, purgeDeadLetter, refuseEvent, requeueDeadLetters } from "./dead_letters.ts";
+import { indexPending, readNext, URGENCY } from "./dequeue_order.ts";
+import { type MeasuredEvent, readCount, readState, sizeOf, toEvent } from "./event_row.ts";
+import { evictFor, IMPORTANCE, NOTICE_BYTES, recordEvictions } from "./eviction.ts";
+import { markReported, markUnanswered } from "./journal.ts";
+import { BufferError } from "./schema.ts";
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** What was acknowledged before, or dropped meanwhile, is not there. */
-const TAKE = `
-  DELETE FROM events WHERE is_sorted = 1 AND id IN (SELECT value FROM json_each(?))
-  RETURNING state, size_bytes, command_id`;
+const NOTHING_EVICTED = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
 
-const NOTHING_DROPPED = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
+/** What was acknowledged before, or evicted meanwhile, is not there. */
+const ACKNOWLEDGE = `
+  DELETE FROM events WHERE is_indexed = 1 AND id IN (SELECT value FROM json_each(?))
+  RETURNING state, size_bytes, command_id`;
 
 /** The store of events on a database that `schema.ts` has prepared. */
 export class SqliteBuffer implements EventBuffer {
@@ -79,81 +54,56 @@ export class SqliteBuffer implements EventBuffer {
     const ids = rows.map(({ id }) => id);
     const room = this.#roomForEvents();
     const [row] = rows;
-    if (row !== undefined && rows.length === 1 && writeOneDown(this.#database, row, room)) {
-      return { ids, dropped: NOTHING_DROPPED };
+    if (row !== undefined && rows.length === 1 && insertOne(this.#database, row, room)) {
+      return { ids, evicted: NOTHING_EVICTED };
     }
     return this.#database.transaction(() => {
-      const isWritten = writeDown(this.#database, rows, room);
-      return { ids, dropped: isWritten ? NOTHING_DROPPED : this.#makeRoomFor(rows) };
+      const isInserted = insertAll(this.#database, rows, room);
+      return { ids, evicted: isInserted ? NOTHING_EVICTED : this.#insertWithEviction(rows) };
     });
   }
 
-  sortIn(): void {
-    sortIn(this.#database);
+  indexPending(): void {
+    indexPending(this.#database);
   }
 
   next(limit: number, passedOver: ReadonlySet<string> = NONE): StoredEvent[] {
-    try {
-      sortIn(this.#database);
-    } catch (error) {
-      if (!(error instanceof DatabaseError)) throw error;
-      // A disk that takes nothing may yet be read.
-      return nextUnsorted(this.#database, limit + passedOver.size).map(toEvent)
-        .filter(({ id }) => !passedOver.has(id)).slice(0, limit);
-    }
-    const ids = JSON.stringify([...passedOver]);
-    return this.#database.all(NEXT, ids, limit, PAGE_BYTES).map(toEvent);
+    return readNext(this.#database, limit, passedOver);
   }
 
   acknowledge(ids: readonly string[]): void {
-    this.#sorted(() => {
-      const rows = this.#database.all(TAKE, JSON.stringify(ids));
+    this.#indexed(() => {
+      const rows = this.#database.all(ACKNOWLEDGE, JSON.stringify(ids));
       if (rows.length === 0) return;
-      const setAside = rows.filter((row) => row["state"] === "set_aside").length;
+      const deadLetters = rows.filter((row) => readState(row) === "dead_lettered").length;
       addToCounters(this.#database, {
-        pending: setAside - rows.length,
-        set_aside: -setAside,
-        size_bytes: -rows.reduce((sum, row) => sum + Number(row["size_bytes"]), 0),
+        pending: deadLetters - rows.length,
+        dead_lettered: -deadLetters,
+        size_bytes: -rows.reduce((sum, row) => sum + readCount(row, "size_bytes"), 0),
         delivered: rows.length,
       });
-      noteReported(this.#database, rows.map((row) => row["command_id"]));
+      markReported(this.#database, rows.map((row) => row["command_id"]));
     });
   }
 
   refuse(id: string, error: string, { isFinal = false } = {}): StoredEvent["state"] {
-    const mostAttempts = isFinal ? 1 : this.#limits.maxAttempts;
-    return this.#sorted(() => refuseEvent(this.#database, { id, error }, mostAttempts));
+    const maxAttempts = isFinal ? 1 : this.#limits.maxAttempts;
+    return this.#indexed(() => refuseEvent(this.#database, { id, error }, maxAttempts));
   }
 
   noteUnanswered(id: string): void {
-    this.#sorted(() => markUnanswered(this.#database, id));
+    this.#indexed(() => markUnanswered(this.#database, id));
   }
 
-  split(
+  bisect(
     id: string,
-    halves: readonly [string, string],
+    bodies: readonly [string, string],
     { error, isCounted }: { error: string; isCounted: boolean },
   ): readonly string[] {
-    const { maxAttempts } = this.#limits;
-    const parts = {
-      parts: halves.map((body) => ({ id: this.#newId().id, body, sizeBytes: sizeOf(body) })),
-      error,
-      // Never the last one: whoever is to blame is not known yet.
-      attempts: { more: isCounted ? 1 : 0, most: maxAttempts - 1 },
-    };
-    return this.#sorted(() => splitEvent(this.#database, id, parts));
-  }
-
-  list(options: { state?: StoredEvent["state"]; limit?: number } = {}): StoredEvent[] {
-    const limit = options.limit ?? -1; // SQLite's word for "no limit".
-    const rows = options.state === undefined
-      ? this.#database.all("SELECT * FROM events ORDER BY sequence LIMIT ?", limit)
-      : this.#database.all(
-        "SELECT * FROM events WHERE state = ? ORDER BY sequence LIMIT ?",
-        options.state,
-        limit,
-      );
-    return rows.map(toEvent);
+    const halves = bodies.map((body) => ({ id: this.#newId().id, body, sizeBytes: sizeOf(body) }));
+    // Never the last attempt: which half is at fault is not known yet.
+    const attempts = { more: isCounted ? 1 : 0, most: this.#limits.maxAttempts - 1 };
+    return this.#indexed(() => bisectEvent(this.#database, id, { halves, error, attempts }));
   }
 
   find(idPrefix: string, limit: number): StoredEvent[] {
@@ -166,12 +116,30 @@ export class SqliteBuffer implements EventBuffer {
     ).map(toEvent);
   }
 
-  requeue(ids: readonly string[] | "all"): number {
-    return requeueSetAside(this.#database, ids);
+  /** Events in the order of appending. @default all of them */
+  list(options: { state?: StoredEvent["state"]; limit?: number } = {}): StoredEvent[] {
+    const limit = options.limit ?? -1; // For SQLite: no limit.
+    const rows = options.state === undefined
+      ? this.#database.all("SELECT * FROM events ORDER BY sequence LIMIT ?", limit)
+      : this.#database.all(
+        "SELECT * FROM events WHERE state = ? ORDER BY sequence LIMIT ?",
+        options.state,
+        limit,
+      );
+    return rows.map(toEvent);
   }
 
+  /**
+   * Has dead letters wait again, as if they had never been refused; only the last error stays.
+   * Returns how many; ids of other events are ignored.
+   */
+  requeue(ids: readonly string[] | "all"): number {
+    return requeueDeadLetters(this.#database, ids);
+  }
+
+  /** Deletes a dead letter for good; `false`, and nothing done, if it was none. */
   purge(id: string): boolean {
-    return purgeSetAside(this.#database, id);
+    return purgeDeadLetter(this.#database, id);
   }
 
   counts(): BufferCounts {
@@ -182,38 +150,40 @@ export class SqliteBuffer implements EventBuffer {
     return readWaiting(this.#database);
   }
 
-  /** What has to find an event, or all of a command's: one transaction. */
-  #sorted<T>(work: () => T): T {
+  /** For what has to find an event, or all of a command's: one transaction. */
+  #indexed<T>(work: () => T): T {
     return this.#database.transaction(() => {
-      sortIn(this.#database);
+      indexPending(this.#database);
       return work();
     });
   }
 
-  #measure(event: NewEvent): NewRow {
+  #measure(event: NewEvent): MeasuredEvent {
     const sizeBytes = sizeOf(event.body);
     const { maxBytes } = this.#roomForEvents();
     if (sizeBytes <= maxBytes) return { ...this.#newId(), sizeBytes, event };
     throw new BufferError(
-      `Cannot keep an event of ${sizeBytes} bytes: the buffer holds ${maxBytes}`,
+      `Cannot append an event of ${sizeBytes} bytes: the buffer holds ${maxBytes}`,
     );
   }
 
-  /** Keeps events one after the other, at the cost of others or not at all; what that cost, by kind. */
-  #makeRoomFor(rows: readonly NewRow[]): Appended["dropped"] {
-    const dropped = { ...NOTHING_DROPPED };
+  /** Inserts events one after the other, each as `evictFor` decides; returns what was evicted. */
+  #insertWithEviction(rows: readonly MeasuredEvent[]): Appended["evicted"] {
+    const evicted = { ...NOTHING_EVICTED };
     for (const row of rows) {
-      sortIn(this.#database);
-      for (const kind of exchange(this.#database, row, this.#roomForEvents())) dropped[kind] += 1;
+      indexPending(this.#database);
+      const kinds = evictFor(this.#database, row, this.#roomForEvents());
+      if (kinds !== null) insertAll(this.#database, [row]);
+      for (const kind of kinds ?? [row.event.kind]) evicted[kind] += 1;
     }
-    if (Object.values(dropped).some((count) => count > 0)) {
-      sortIn(this.#database);
-      tellDropped(this.#database, this.#newId(), sizeOf);
+    if (Object.values(evicted).some((count) => count > 0)) {
+      indexPending(this.#database);
+      recordEvictions(this.#database, this.#newId());
     }
-    return dropped;
+    return evicted;
   }
 
-  /** All but the place of the notice of what was dropped, which so costs no other event. */
+  /** Everything but the reserved room of the eviction notice, which so costs no other event. */
   #roomForEvents(): BufferLimits {
     const { maxEvents, maxBytes } = this.#limits;
     return { ...this.#limits, maxEvents: maxEvents - 1, maxBytes: maxBytes - NOTICE_BYTES };
@@ -229,25 +199,107 @@ export class SqliteBuffer implements EventBuffer {
   }
 }
 
-/** What an event with this body takes. */
-export function sizeOf(body: string): number {
-  return Buffer.byteLength(body) + OVERHEAD_BYTES;
+type Room = Pick<BufferLimits, "maxEvents" | "maxBytes">;
+
+/** For what has found its room already. */
+const ANY_ROOM: Room = { maxEvents: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER };
+
+const COLUMNS = [
+  "sequence",
+  "id",
+  "kind",
+  "command_id",
+  "snapshot_of",
+  "urgency",
+  "importance",
+  "created_ms",
+  "size_bytes",
+  "bytes_to",
+  "body",
+];
+
+/** Rows per statement: with 16 a row costs less than half of what it costs alone, with more no less. */
+const TOGETHER = 16;
+
+const INSERT_ONE = insertSql(1);
+const INSERT_MANY = insertSql(TOGETHER);
+
+/** For a single event, room and all: without a transaction around it, it is one. */
+const INSERT_IF_ROOM = `
+  INSERT INTO events (${COLUMNS.join(", ")})
+  SELECT last_sequence + 1, ?, ?, ?, ?, ?, ?, ?, ?, bytes_to + ?, ? FROM totals
+  WHERE pending + dead_lettered + 1 <= ? AND size_bytes + ? <= ?`;
+
+const READ_ROOM = `
+  SELECT pending + dead_lettered AS events, size_bytes, last_sequence, bytes_to FROM totals`;
+
+/** One transaction, or part of one; `false`, and nothing done, if the event does not fit. */
+function insertOne(database: Database, row: MeasuredEvent, room: Room): boolean {
+  const { id, createdMs, sizeBytes, event: { kind, commandId, snapshotOf, body } } = row;
+  const inserted = database.run(
+    INSERT_IF_ROOM,
+    id,
+    kind,
+    commandId,
+    snapshotOf,
+    URGENCY[kind],
+    IMPORTANCE[kind],
+    createdMs,
+    sizeBytes,
+    sizeBytes,
+    body,
+    room.maxEvents,
+    sizeBytes,
+    room.maxBytes,
+  );
+  return inserted === 1;
 }
 
-function toEvent(row: Row): StoredEvent {
-  const text = (name: string) => row[name] === null ? null : String(row[name]);
-  return {
-    id: String(row["id"]),
-    sequence: Number(row["sequence"]),
-    place: Number(row["place"] ?? row["sequence"]),
-    kind: row["kind"] as EventKind,
-    commandId: text("command_id"),
-    snapshotOf: text("snapshot_of"),
-    body: String(row["body"]),
-    sizeBytes: Number(row["size_bytes"]),
-    createdMs: Number(row["created_ms"]),
-    attempts: Number(row["attempts"]),
-    state: row["state"] as StoredEvent["state"],
-    lastError: text("last_error"),
-  };
+/**
+ * Appends events without regard to eviction. Part of the transaction it is called in; `false`, and
+ * nothing done, if they do not all fit.
+ */
+export function insertAll(
+  database: Database,
+  rows: readonly MeasuredEvent[],
+  room: Room = ANY_ROOM,
+): boolean {
+  const [found = {}] = database.all(READ_ROOM);
+  const sizeBytes = rows.reduce((sum, row) => sum + row.sizeBytes, 0);
+  const fits = readCount(found, "events") + rows.length <= room.maxEvents &&
+    readCount(found, "size_bytes") + sizeBytes <= room.maxBytes;
+  if (!fits) return false;
+  let sequence = readCount(found, "last_sequence");
+  let bytesTo = readCount(found, "bytes_to");
+  const values = rows.map((row): SqlValue[] => {
+    const { kind, commandId, snapshotOf, body } = row.event;
+    sequence += 1;
+    bytesTo += row.sizeBytes;
+    return [
+      sequence,
+      row.id,
+      kind,
+      commandId,
+      snapshotOf,
+      URGENCY[kind],
+      IMPORTANCE[kind],
+      row.createdMs,
+      row.sizeBytes,
+      bytesTo,
+      body,
+    ];
+  });
+  const many = values.length - values.length % TOGETHER;
+  for (let at = 0; at < many; at += TOGETHER) {
+    database.run(INSERT_MANY, ...values.slice(at, at + TOGETHER).flat());
+  }
+  for (const one of values.slice(many)) database.run(INSERT_ONE, ...one);
+  return true;
+}
+
+/** `OR FAIL`: SQLite keeps no way back to before the statement; the whole transaction has one. */
+function insertSql(rows: number): string {
+  const row = `(${COLUMNS.map(() => "?").join(", ")})`;
+  const values = Array.from({ length: rows }, () => row).join(", ");
+  return `INSERT OR FAIL INTO events (${COLUMNS.join(", ")}) VALUES ${values}`;
 }

@@ -1,102 +1,66 @@
-/** Opens the buffer's file: for the agent, for `status` to look into, for a person to change. */
+/**
+ * Opens the buffer's file: for the agent, for `status` to read, for a person's change. A damaged file
+ * is salvaged into a new one, and stays beside it for a person.
+ */
 
 import { type Database, DatabaseError, SQLITE_SUFFIXES } from "../system/database.ts";
-import { FileError, notRegular } from "../system/files.ts";
+import {
+  FileError,
+  type FileFacts,
+  type FileKind,
+  type Files,
+  notRegular,
+} from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import type { BufferLimits, EventBuffer } from "./buffer.ts";
-import { findSideFiles, mainPath, sidePath } from "./buffer_files.ts";
-import { checkCounters, type Recounted } from "./check_counters.ts";
-import { keepForPeople, moveAside, moveStranger, putBack } from "./damaged_file.ts";
-import type { CommandJournal } from "./journal.ts";
+import type { BufferLimits } from "./buffer.ts";
+import { checkCounters, type Recounted } from "./counters.ts";
+import { hasDamagedRow } from "./event_row.ts";
+import { type CommandJournal, SqliteJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
-import { BufferError, checkVersion, migrate, NewerBufferError } from "./schema.ts";
+import { BufferError, checkVersion, migrate } from "./schema.ts";
 import { SqliteBuffer } from "./sqlite_buffer.ts";
-import { SqliteJournal } from "./sqlite_journal.ts";
-import { takeOver } from "./take_over.ts";
 
 /** A buffer and a journal in one file, open. */
 export interface OpenedBuffer {
-  readonly buffer: EventBuffer;
+  readonly buffer: SqliteBuffer;
   readonly journal: CommandJournal;
   readonly database: Database;
   readonly path: string;
-  /** Set if a damaged file was found and moved aside, with what was read out of it. */
+  /** Set if a damaged file was moved aside, with what was salvaged from it. */
   readonly recovered: ({ readonly movedTo: string; readonly why: string } & Salvaged) | null;
-  /** Set if its counters were not those of its events, and were counted anew. */
+  /** Set if the counters were wrong and were recounted. */
   readonly recounted: Recounted | null;
-  /** Whether opening it had SQLite compare all of the file with itself; `checkWhole` does that later. */
+  /** Whether SQLite checked the whole file; if not, `checkWhole` does that later. */
   readonly isChecked: boolean;
-  /** The newer Pennon's file that is left alone, beside which this one is; `null`: there is none. */
-  readonly beside: string | null;
-  /** What was taken over from files that older Pennons left beside, if there were any. */
-  readonly takenOver: { readonly files: number; readonly events: number } | null;
   close(): void;
 }
 
-type Parts = Pick<System, "clock" | "random" | "files" | "openDatabase">;
-
-interface OpenOptions {
-  readonly limits: BufferLimits;
-  readonly isSuspect: boolean;
-}
+type Deps = Pick<System, "clock" | "random" | "files" | "openDatabase">;
 
 /** A larger file is checked as a whole only after the start: 28 MB take some 130 ms of CPU time. */
 const CHECKED_AT_OPEN_BYTES = 4 * 1_048_576;
 
+function pathIn(stateDirectory: string): string {
+  return `${stateDirectory}/buffer.sqlite`;
+}
+
 /**
- * Opens the buffer in the state folder, or makes it. A file that is damaged, or no database, is moved
- * aside and a new one begun with what can be read of it; one of a newer Pennon is left alone, and
- * another begun beside it. What was left beside earlier is taken over. `isSuspect` has a large file
- * checked as a whole too, because it may be damaged. Throws `DatabaseError` or `FileError` if the disk
- * refuses.
+ * Opens the buffer in the state directory, or creates it. A file that is damaged, or no database, is
+ * moved aside, and a new one holds what can be salvaged. With `isSuspect` a large file is checked as a
+ * whole too. Throws `BufferError` if another version wrote the file, `DatabaseError` or `FileError` if
+ * the disk refuses.
  */
 export async function openBuffer(
-  parts: Parts,
+  deps: Deps,
   stateDirectory: string,
   limits: BufferLimits,
   { isSuspect = false } = {},
 ): Promise<OpenedBuffer> {
-  const opened = await openMainOrSide(parts, stateDirectory, { limits, isSuspect });
+  const path = pathIn(stateDirectory);
+  await restoreDamaged(deps.files, path);
+  const stranger = await moveStranger(deps.files, path, deps.clock.nowMs());
   try {
-    return await takeSideFiles(parts, stateDirectory, { opened, limits });
-  } catch (error) {
-    opened.close();
-    throw error;
-  }
-}
-
-/** Opens once more, without a look, what this process has opened before. Throws `DatabaseError`. */
-export function reopenBuffer(
-  parts: Parts,
-  { path, beside }: OpenedBuffer,
-  limits: BufferLimits,
-): OpenedBuffer {
-  return { ...wrap(parts, parts.openDatabase(path), { path, limits }), beside };
-}
-
-async function openMainOrSide(
-  parts: Parts,
-  stateDirectory: string,
-  options: OpenOptions,
-): Promise<OpenedBuffer> {
-  const path = mainPath(stateDirectory);
-  try {
-    return await openAt(parts, path, options);
-  } catch (error) {
-    if (!(error instanceof NewerBufferError)) throw error;
-    return { ...await openAt(parts, sidePath(stateDirectory), options), beside: path };
-  }
-}
-
-async function openAt(
-  parts: Parts,
-  path: string,
-  { limits, isSuspect }: OpenOptions,
-): Promise<OpenedBuffer> {
-  await putBack(parts.files, path);
-  const stranger = await moveStranger(parts.files, path, parts.clock.nowMs());
-  try {
-    const { database, ...checks } = openMigrated(parts, path, isSuspect);
+    const { database, ...checks } = openMigrated(deps, path, isSuspect);
     const recovered = stranger && {
       movedTo: stranger.movedTo,
       why: notRegular(path, stranger.kind),
@@ -104,133 +68,117 @@ async function openAt(
       commands: 0,
       lostEvents: null,
     };
-    return { ...wrap(parts, database, { path, limits }), ...checks, recovered };
+    return { ...wrap(deps, database, { path, limits }), ...checks, recovered };
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.reason !== "corrupt") throw error;
-    return await beginAnew(parts, path, { limits, why: error.message });
+    return await openSalvaged(deps, path, { limits, why: error.message });
   }
 }
 
-/** A disk that takes no new file gets the damaged one back: it may yet be salvaged. */
-async function beginAnew(
-  parts: Parts,
+/** Opens once more, without a check, what this process has opened before. Throws `DatabaseError`. */
+export function reopenBuffer(deps: Deps, path: string, limits: BufferLimits): OpenedBuffer {
+  return wrap(deps, deps.openDatabase(path), { path, limits });
+}
+
+/** Where the disk takes no new file, the damaged one goes back: it may yet be salvaged. */
+async function openSalvaged(
+  deps: Deps,
   path: string,
   { limits, why }: { limits: BufferLimits; why: string },
 ): Promise<OpenedBuffer> {
-  const damaged = await moveAside(parts.files, path);
+  const damaged = await moveDamaged(deps.files, path);
   let database: Database | null = null;
   try {
-    ({ database } = openMigrated(parts, path, false));
-    const salvaged = salvageFrom(parts, damaged, database);
-    const movedTo = await keepForPeople(parts.files, path, parts.clock.nowMs());
-    return { ...wrap(parts, database, { path, limits }), recovered: { movedTo, why, ...salvaged } };
+    ({ database } = openMigrated(deps, path, false));
+    const salvaged = salvageFrom(deps, damaged, database);
+    const movedTo = await archiveDamaged(deps.files, path, deps.clock.nowMs());
+    return { ...wrap(deps, database, { path, limits }), recovered: { movedTo, why, ...salvaged } };
   } catch (error) {
     database?.close();
-    await putBack(parts.files, path);
+    await restoreDamaged(deps.files, path);
     throw error;
   }
 }
 
-/**
- * In one transaction each, and then the file goes: dying in between takes it over once more. Damage
- * in one of them is told as the buffer's own would be.
- */
-async function takeSideFiles(
-  parts: Parts,
-  stateDirectory: string,
-  { opened, limits }: { opened: OpenedBuffer; limits: BufferLimits },
-): Promise<OpenedBuffer> {
-  const paths = await findSideFiles(parts.files, stateDirectory, opened.path);
-  let { recovered, recounted } = opened;
-  let events = 0;
-  for (const path of paths) {
-    const side = await openAt(parts, path, { limits, isSuspect: true });
-    recovered ??= side.recovered;
-    recounted ??= side.recounted;
-    try {
-      events += takeOver(side.database, opened, { mayRepeat: true });
-    } finally {
-      side.close();
-    }
-    for (const suffix of SQLITE_SUFFIXES) {
-      await parts.files.remove("remove what was taken over", path + suffix);
-    }
+/** A file that cannot even be opened yields nothing. */
+function salvageFrom(deps: Deps, path: string, fresh: Database): Salvaged {
+  let damaged: Database | null = null;
+  try {
+    damaged = deps.openDatabase(path, { readOnly: true });
+    return salvage(damaged, fresh);
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || error.reason !== "corrupt") throw error;
+    return { events: 0, commands: 0, lostEvents: null };
+  } finally {
+    damaged?.close();
   }
-  const takenOver = paths.length === 0 ? null : { files: paths.length, events };
-  return { ...opened, recovered, recounted, takenOver };
 }
 
-/** Opens it for reading alone; `null` if there is none yet. */
-export async function openBufferReadOnly(
-  parts: Parts,
-  stateDirectory: string,
-  limits: BufferLimits,
-): Promise<OpenedBuffer | null> {
-  return await eitherOf(parts, stateDirectory, (path) => {
-    const database = parts.openDatabase(path, { readOnly: true });
-    try {
-      checkVersion(database);
-      return wrap(parts, database, { path, limits });
-    } catch (error) {
-      database.close();
-      throw error;
-    }
+function openMigrated(
+  deps: Deps,
+  path: string,
+  isSuspect: boolean,
+): Pick<OpenedBuffer, "database" | "recounted" | "isChecked"> {
+  return openThen(deps.openDatabase(path), (database) => {
+    migrate(database);
+    const isChecked = isSuspect || sizeBytesOf(database) <= CHECKED_AT_OPEN_BYTES;
+    if (isChecked) checkIntegrity(database);
+    // Wrong counters cost events: they are compared at every start.
+    const recounted = checkCounters(database);
+    refuseReadOnly(database);
+    return { database, recounted, isChecked };
   });
 }
 
-/** The buffer, or this version's own beside a newer one; `null` if there is neither. */
-async function eitherOf(
-  { files }: Parts,
-  stateDirectory: string,
-  open: (path: string) => OpenedBuffer,
-): Promise<OpenedBuffer | null> {
-  const isThere = async (path: string) =>
-    await files.inspect("look for the buffer", path) !== undefined;
-  const path = mainPath(stateDirectory);
-  const side = sidePath(stateDirectory);
+/** Closes the database where `work` throws. */
+function openThen<T>(database: Database, work: (database: Database) => T): T {
   try {
-    return await isThere(path) ? open(path) : null;
-  } catch (error) {
-    if (!(error instanceof NewerBufferError) || !await isThere(side)) throw error;
-    return { ...open(side), beside: path };
-  }
-}
-
-/**
- * Opens it for a change by hand, beside an agent that may be running; `null` if there is none yet.
- * Makes nothing, migrates nothing, moves nothing aside: that is the agent's. Throws `BufferError` with
- * what to do if the file is damaged, somebody else's, or a newer Pennon's, `DatabaseError` or
- * `FileError` otherwise.
- */
-export async function openBufferForChange(
-  parts: Parts,
-  stateDirectory: string,
-  limits: BufferLimits,
-): Promise<OpenedBuffer | null> {
-  try {
-    return await eitherOf(
-      parts,
-      stateDirectory,
-      (path) => wrap(parts, openWritable(parts, path), { path, limits }),
-    );
-  } catch (error) {
-    throw withAdvice(error, mainPath(stateDirectory));
-  }
-}
-
-function openWritable(parts: Parts, path: string): Database {
-  const database = parts.openDatabase(path);
-  try {
-    checkVersion(database);
-    refuseReadOnly(database);
-    return database;
+    return work(database);
   } catch (error) {
     database.close();
     throw error;
   }
 }
 
-/** SQLite opens what it may only read without a word, and refuses the first change, for ever. */
+/** Opens the buffer for reading alone; `null` if there is none yet. */
+export async function openBufferReadOnly(
+  deps: Deps,
+  stateDirectory: string,
+  limits: BufferLimits,
+): Promise<OpenedBuffer | null> {
+  const path = pathIn(stateDirectory);
+  if (await deps.files.inspect("look for the buffer", path) === undefined) return null;
+  return openThen(deps.openDatabase(path, { readOnly: true }), (database) => {
+    checkVersion(database);
+    return wrap(deps, database, { path, limits });
+  });
+}
+
+/**
+ * Opens the buffer for a change by a person, beside an agent that may be running; `null` if there is
+ * none yet. Creates, migrates and salvages nothing: that is the agent's. Throws `BufferError` with
+ * what to do if the file is damaged, not writable or another version's, `DatabaseError` or `FileError`
+ * otherwise.
+ */
+export async function openBufferForChange(
+  deps: Deps,
+  stateDirectory: string,
+  limits: BufferLimits,
+): Promise<OpenedBuffer | null> {
+  const path = pathIn(stateDirectory);
+  try {
+    if (await deps.files.inspect("look for the buffer", path) === undefined) return null;
+    return openThen(deps.openDatabase(path), (database) => {
+      checkVersion(database);
+      refuseReadOnly(database);
+      return wrap(deps, database, { path, limits });
+    });
+  } catch (error) {
+    throw withAdvice(error, path);
+  }
+}
+
+/** SQLite opens without an error what it may only read, and refuses each change from then on. */
 function refuseReadOnly(database: Database): void {
   database.transaction(() => database.run("DELETE FROM counters WHERE one IS NULL"));
 }
@@ -241,7 +189,7 @@ function withAdvice(error: unknown, path: string): unknown {
     new BufferError(`Cannot change the buffer: ${fact}`, { cause: error });
   switch (error.reason) {
     case "corrupt":
-      return because(`"${path}" is damaged. Next: start the agent, which keeps it and begins anew`);
+      return because(`"${path}" is damaged. Next: start the agent, which salvages it`);
     case "denied":
       return because(`no right to write "${path}". Next: run this as the agent's user, or as root`);
     default:
@@ -249,31 +197,11 @@ function withAdvice(error: unknown, path: string): unknown {
   }
 }
 
-function openMigrated(
-  parts: Parts,
-  path: string,
-  isSuspect: boolean,
-): Pick<OpenedBuffer, "database" | "recounted" | "isChecked"> {
-  const database = parts.openDatabase(path);
-  try {
-    migrate(database);
-    const isChecked = isSuspect || sizeBytesOf(database) <= CHECKED_AT_OPEN_BYTES;
-    if (isChecked) checkIntegrity(database);
-    // Wrong counters cost events: they are compared at every start.
-    const recounted = checkCounters(database);
-    refuseReadOnly(database);
-    return { database, recounted, isChecked };
-  } catch (error) {
-    database.close();
-    throw error;
-  }
-}
-
 /**
- * Compares all of an open buffer with itself, as a start does with a small one; answers what was wrong
- * with the counters. Throws `DatabaseError` with the reason `corrupt` if the file is damaged.
+ * Checks all of an open buffer, as a start does with a small one; returns what was wrong with the
+ * counters. Throws `DatabaseError` with the reason `corrupt` if the file is damaged.
  */
-export function checkWhole({ database }: OpenedBuffer): Recounted | null {
+export function checkWhole({ database }: Pick<OpenedBuffer, "database">): Recounted | null {
   checkIntegrity(database);
   return checkCounters(database);
 }
@@ -285,44 +213,115 @@ function sizeBytesOf(database: Database): number {
   return Number(row?.["bytes"]);
 }
 
-/** SQLite's own check of every page, index and rule: some 2.5 ms for a thousand events. */
+/**
+ * SQLite's own check of every page, index and rule, some 2.5 ms for a thousand events; then of the
+ * values, which SQLite does not know.
+ */
 function checkIntegrity(database: Database): void {
   const [row] = database.all("PRAGMA integrity_check(1)");
   const found = String(row?.["integrity_check"]);
-  if (found !== "ok") {
-    throw new DatabaseError(`Cannot trust database: ${found}`, { reason: "corrupt" });
-  }
-}
-
-/** A file that cannot even be opened has nothing to give. */
-function salvageFrom({ openDatabase }: Parts, path: string, fresh: Database): Salvaged {
-  let damaged: Database | null = null;
-  try {
-    damaged = openDatabase(path, { readOnly: true });
-    return salvage(damaged, fresh);
-  } catch (error) {
-    if (!(error instanceof DatabaseError) || error.reason !== "corrupt") throw error;
-    return { events: 0, commands: 0, lostEvents: null };
-  } finally {
-    damaged?.close();
-  }
+  const isWhole = found === "ok";
+  if (isWhole && !hasDamagedRow(database)) return;
+  const fact = isWhole ? "a value of an event is damaged" : found;
+  throw new DatabaseError(`Cannot trust database: ${fact}`, { reason: "corrupt" });
 }
 
 function wrap(
-  { clock, random }: Parts,
+  { clock, random }: Deps,
   database: Database,
   { path, limits }: { path: string; limits: BufferLimits },
 ): OpenedBuffer {
+  const buffer = new SqliteBuffer(database, { clock, random }, limits);
+  const tables = { database, buffer };
+  const access = {
+    onDisk: <T>(work: (opened: typeof tables) => T) => work(tables),
+    onDiskOr: <T>(work: (opened: typeof tables) => T) => work(tables),
+  };
   return {
-    buffer: new SqliteBuffer(database, { clock, random }, limits),
-    journal: new SqliteJournal(database, clock),
-    database,
+    ...tables,
+    journal: new SqliteJournal(access, clock),
     path,
     recovered: null,
     recounted: null,
     isChecked: false,
-    beside: null,
-    takenOver: null,
     close: () => database.close(),
   };
+}
+
+/**
+ * Ends the name of a damaged file until everything that can be read of it is in the new one. A start
+ * that finds this name puts the file back and begins once more, since a process may die at any step.
+ */
+const DAMAGED = ".damaged";
+
+/** SQLite's own files, which are nothing without the database. */
+const SIDE_SUFFIXES = SQLITE_SUFFIXES.filter((suffix) => suffix !== "");
+
+/** Moves the database first: from then on the rest is known to belong to it. Returns its new name. */
+export async function moveDamaged(files: Files, path: string): Promise<string> {
+  for (const suffix of SIDE_SUFFIXES) {
+    await files.remove("clear the way for the damaged buffer", path + DAMAGED + suffix);
+  }
+  for (const suffix of SQLITE_SUFFIXES) await move(files, path + suffix, path + DAMAGED + suffix);
+  return path + DAMAGED;
+}
+
+/**
+ * Puts back what an unfinished salvage left; nothing else is in the new file by then. The database
+ * moves last, as it moved first. Returns whether there was one.
+ */
+export async function restoreDamaged(files: Files, path: string): Promise<boolean> {
+  // A FIFO or a directory of that name is no salvage's, and the buffer stays where it is.
+  if ((await inspect(files, path + DAMAGED))?.kind !== "file") return false;
+  if (await exists(files, path)) {
+    for (const suffix of [...SIDE_SUFFIXES, ""]) {
+      await files.remove("undo half a salvage", path + suffix);
+    }
+  }
+  for (const suffix of [...SIDE_SUFFIXES, ""]) {
+    await move(files, path + DAMAGED + suffix, path + suffix);
+  }
+  return true;
+}
+
+/** Gives a salvaged file its final name, for a person to look at. Returns that name. */
+export async function archiveDamaged(files: Files, path: string, nowMs: number): Promise<string> {
+  const archived = archivePath(path, nowMs);
+  for (const suffix of SQLITE_SUFFIXES) {
+    await move(files, path + DAMAGED + suffix, archived + suffix);
+  }
+  return archived;
+}
+
+/**
+ * Moves away what has the buffer's name and is no regular file, such as a FIFO or a directory, with
+ * what lies beside it: nothing in it can be read. `null` if there is no such thing. A symbolic link to
+ * nothing stays: its target may be on a disk that is not mounted.
+ */
+export async function moveStranger(
+  files: Files,
+  path: string,
+  nowMs: number,
+): Promise<{ movedTo: string; kind: FileKind } | null> {
+  const kind = (await inspect(files, path))?.kind ?? "file";
+  if (kind === "file") return null;
+  const movedTo = archivePath(path, nowMs);
+  for (const suffix of SQLITE_SUFFIXES) await move(files, path + suffix, movedTo + suffix);
+  return { movedTo, kind };
+}
+
+function archivePath(path: string, nowMs: number): string {
+  return `${path}.corrupt-${new Date(nowMs).toISOString().replaceAll(":", "")}`;
+}
+
+async function move(files: Files, from: string, to: string): Promise<void> {
+  if (await exists(files, from)) await files.rename("move the damaged buffer", from, to);
+}
+
+async function exists(files: Files, path: string): Promise<boolean> {
+  return await inspect(files, path) !== undefined;
+}
+
+async function inspect(files: Files, path: string): Promise<FileFacts | undefined> {
+  return await files.inspect("look at the buffer", path);
 }

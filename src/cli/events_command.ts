@@ -1,6 +1,7 @@
 /** `pennon events`: lists the events in the buffer, and requeues or deletes dead letters. */
 
-import type { EventBuffer, StoredEvent } from "../buffer/buffer.ts";
+import type { StoredEvent } from "../buffer/buffer.ts";
+import type { SqliteBuffer } from "../buffer/sqlite_buffer.ts";
 import { openBufferForChange, openBufferReadOnly } from "../buffer/store.ts";
 import { LOCAL_LIMITS, parseJson } from "../json.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
@@ -127,17 +128,17 @@ async function list(
   const { terminal, clock } = system;
   const { events, total } = await read(system, settings, (buffer) => {
     if (buffer === null) return { events: [], total: 0 };
-    const { pending, setAside } = buffer.counts();
-    const state = isDead ? { state: "set_aside" as const } : {};
+    const { pending, deadLetters } = buffer.counts();
+    const state = isDead ? { state: "dead_lettered" as const } : {};
     const events = buffer.list({ ...state, limit: MOST_SHOWN });
-    return { events, total: setAside + (isDead ? 0 : pending) };
+    return { events, total: deadLetters + (isDead ? 0 : pending) };
   });
   if (isJson) return eventsAsJson(events, total);
   if (events.length === 0) return "No events";
   if (total > events.length) terminal.printError(`${total - events.length} more are not shown`);
   return eventsAsTable(events, clock.nowMs(), outputWidth(terminal));
 }
-function requeue(buffer: EventBuffer | null, id: string | null): number {
+function requeue(buffer: SqliteBuffer | null, id: string | null): number {
   if (id === null) return buffer?.requeue("all") ?? 0;
   const event = findOne(buffer, { action: "requeue", id });
   if (buffer?.requeue([event.id])) return 1;
@@ -146,7 +147,7 @@ function requeue(buffer: EventBuffer | null, id: string | null): number {
   );
 }
 
-function purge(buffer: EventBuffer | null, id: string): string {
+function purge(buffer: SqliteBuffer | null, id: string): string {
   const event = findOne(buffer, { action: "purge", id });
   if (buffer?.purge(event.id)) return event.id;
   throw new Error(
@@ -157,7 +158,7 @@ function purge(buffer: EventBuffer | null, id: string): string {
 
 /** The one event whose ID starts with `id`. Throws if none or several do. */
 function findOne(
-  buffer: EventBuffer | null,
+  buffer: SqliteBuffer | null,
   { action, id }: { action: string; id: string },
 ): StoredEvent {
   const matches = buffer?.find(id, MOST_MATCHES + 1) ?? [];
@@ -181,7 +182,7 @@ function withBuffer(open: typeof openBufferReadOnly | typeof openBufferForChange
   return async <T>(
     system: System,
     { stateDirectory, config }: CommandSettings,
-    work: (buffer: EventBuffer | null) => T,
+    work: (buffer: SqliteBuffer | null) => T,
   ): Promise<T> => {
     const opened = await open(system, stateDirectory, config.buffer);
     try {
@@ -250,7 +251,7 @@ export function eventAsText(event: StoredEvent, nowMs: number): string {
 }
 
 function describeState({ state }: StoredEvent): string {
-  return state === "set_aside" ? "dead letter" : state;
+  return state === "dead_lettered" ? "dead letter" : state;
 }
 
 function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
@@ -261,7 +262,8 @@ function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
     snapshot_of: event.snapshotOf,
     sequence: event.sequence,
     created_at: isoInstant(event.createdMs),
-    state: event.state,
+    // The format calls a dead letter `set_aside`.
+    state: event.state === "dead_lettered" ? "set_aside" : event.state,
     attempts: event.attempts,
     size_bytes: event.sizeBytes,
     last_error: event.lastError,

@@ -5,7 +5,7 @@ import { findHolder } from "../agent/hold_state.ts";
 import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
 import { showState } from "../agent/state_file.ts";
 import { tryFolder } from "../agent/try_folder.ts";
-import { countCommands } from "../buffer/command_counts.ts";
+import { countCommands } from "../buffer/journal.ts";
 import { BufferError } from "../buffer/schema.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
 import { loadIdentity } from "../identity.ts";
@@ -76,7 +76,7 @@ async function watch(
 async function readStatus(system: System, settings: CommandSettings): Promise<Status> {
   const { stateDirectory, config } = settings;
   const identity = await loadIdentity(system, stateDirectory);
-  const { bufferError, newerFile, ...counts } = await readBuffer(system, settings);
+  const { bufferError, ...counts } = await readBuffer(system, settings);
   return {
     nowMs: system.clock.nowMs(),
     identity: identity === undefined ? null : {
@@ -93,7 +93,6 @@ async function readStatus(system: System, settings: CommandSettings): Promise<St
       refusal: await tryFolder(system, stateDirectory),
       note: await showDiskNote(system, stateDirectory) ?? null,
       bufferError,
-      newerFile,
     },
     scannerBreakers: await showScannerBreakers(system, stateDirectory),
     scans: await readLastScans(system.files, stateDirectory),
@@ -105,7 +104,7 @@ async function readBuffer(
   system: System,
   { stateDirectory, config }: CommandSettings,
 ): Promise<
-  Pick<Status, "buffer" | "commands"> & Pick<Status["disk"], "bufferError" | "newerFile">
+  Pick<Status, "buffer" | "commands"> & Pick<Status["disk"], "bufferError">
 > {
   try {
     const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
@@ -114,7 +113,6 @@ async function readBuffer(
         buffer: opened?.buffer.counts() ?? null,
         commands: opened && countCommands(opened.database),
         bufferError: null,
-        newerFile: opened?.beside ?? null,
       };
     } finally {
       opened?.close();
@@ -123,6 +121,6 @@ async function readBuffer(
     const isDisk = error instanceof DatabaseError || error instanceof FileError ||
       error instanceof BufferError;
     if (!isDisk) throw error;
-    return { buffer: null, commands: null, bufferError: error.message, newerFile: null };
+    return { buffer: null, commands: null, bufferError: error.message };
   }
 }

@@ -4,9 +4,8 @@ import type { ToldDisk } from "../agent/disk_note.ts";
 import type { Holder } from "../agent/hold_state.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
-import type { CommandCounts } from "../buffer/command_counts.ts";
-import { REMEMBERED } from "../buffer/sqlite_journal.ts";
-import { MAX_OWED, TAIL_MAX_BYTES, TAIL_MAX_EVENTS } from "../buffer/tail.ts";
+import { type CommandCounts, REMEMBERED } from "../buffer/journal.ts";
+import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
 import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
@@ -74,13 +73,13 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
       },
       buffer: buffer && {
         pending: buffer.pending,
-        set_aside: buffer.setAside,
+        set_aside: buffer.deadLetters,
         size_bytes: buffer.sizeBytes,
         oldest_pending_at: isoInstant(buffer.oldestPendingMs),
         appended: buffer.appended,
         delivered: buffer.delivered,
-        dropped: buffer.dropped,
-        dropped_since: isoInstant(buffer.firstDropMs),
+        dropped: buffer.evicted,
+        dropped_since: isoInstant(buffer.firstEvictionMs),
         purged: buffer.purged,
         max_events: limits.maxEvents,
         max_bytes: limits.maxBytes,
@@ -163,22 +162,25 @@ function describeConnection({ state, identity, nowMs }: Status): StatusLine[] {
 
 function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): StatusLine[] {
   if (buffer === null) return disk.bufferError === null ? [["Buffer", "empty"]] : [];
-  const { delivered, setAside, purged } = buffer;
-  const dropped = Object.values(buffer.dropped).reduce((sum, count) => sum + count, 0);
+  const { delivered, deadLetters, purged } = buffer;
+  const dropped = Object.values(buffer.evicted).reduce((sum, count) => sum + count, 0);
   const oldest = buffer.oldestPendingMs === null
     ? ""
     : `, oldest ${describeDuration(nowMs - buffer.oldestPendingMs)}`;
   const room = `${describeSize(buffer.sizeBytes)} of ${describeSize(limits.maxBytes)}`;
   const lines: StatusLine[] = [
     ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
-    ["", `${delivered} delivered, ${setAside} dead letters, ${dropped} dropped, ${purged} purged`],
+    [
+      "",
+      `${delivered} delivered, ${deadLetters} dead letters, ${dropped} dropped, ${purged} purged`,
+    ],
     ["", `an event becomes a dead letter after ${limits.maxAttempts} refusals of its own`],
     ...describeCommands(commands),
   ];
-  if (buffer.firstDropMs !== null) {
-    const kinds = Object.entries(buffer.dropped).filter(([, count]) => count > 0)
+  if (buffer.firstEvictionMs !== null) {
+    const kinds = Object.entries(buffer.evicted).filter(([, count]) => count > 0)
       .map(([kind, count]) => `${count} ${kind}`);
-    const since = describeDuration(nowMs - buffer.firstDropMs);
+    const since = describeDuration(nowMs - buffer.firstEvictionMs);
     lines.push(["Dropped", `${kinds.join(", ")}; the buffer was full, first ${since} ago`]);
   }
   return lines;
@@ -239,8 +241,6 @@ export interface DiskStatus {
   readonly note: ToldDisk | null;
   /** Why the buffer could not be read; `null`: it could, or there is none. */
   readonly bufferError: string | null;
-  /** A buffer file of a newer version, which this version does not use. */
-  readonly newerFile: string | null;
 }
 
 /** The figures of the running agent; `null` if none runs or it has written no note. */
@@ -256,12 +256,12 @@ export function diskAsJson(disk: DiskStatus, holder: Holder | null): Record<stri
     why: disk.refusal ?? note?.why ?? disk.bufferError,
     agent_says: note?.disk ?? null,
     events_in_memory: note?.events ?? null,
-    max_events_in_memory: TAIL_MAX_EVENTS,
+    max_events_in_memory: OVERFLOW_MAX_EVENTS,
     bytes_in_memory: note?.size_bytes ?? null,
-    max_bytes_in_memory: TAIL_MAX_BYTES,
+    max_bytes_in_memory: OVERFLOW_MAX_BYTES,
     acknowledgements_owed: note?.acknowledgements ?? null,
     max_acknowledgements_owed: MAX_OWED,
-    left_alone: disk.newerFile,
+    left_alone: null, // No file is left alone any more; the field is part of the format.
   };
 }
 
@@ -273,14 +273,13 @@ export function describeDisk(disk: DiskStatus, holder: Holder | null): StatusLin
   if (disk.refusal) lines.push(["DISK", `accepts no writes: ${disk.refusal}`]);
   if (note?.why && note.why !== disk.refusal) lines.push(["", `agent: ${note.disk}: ${note.why}`]);
   if (disk.bufferError !== null) lines.push(["", `buffer unreadable: ${disk.bufferError}`]);
-  if (disk.newerFile !== null) lines.push(["", `newer version's file: ${disk.newerFile}`]);
   if (holder !== null) lines.push(["In memory", describeMemory(note)]);
   return lines;
 }
 
 function describeMemory(note: ToldDisk | null): string {
   if (note === null) return "unknown";
-  const size = `${describeSize(note.size_bytes)} of ${describeSize(TAIL_MAX_BYTES)}`;
-  return `${note.events} of ${TAIL_MAX_EVENTS} events (${size}), ` +
+  const size = `${describeSize(note.size_bytes)} of ${describeSize(OVERFLOW_MAX_BYTES)}`;
+  return `${note.events} of ${OVERFLOW_MAX_EVENTS} events (${size}), ` +
     `${note.acknowledgements} of ${MAX_OWED} acknowledgements`;
 }

@@ -57,7 +57,7 @@ interface Answer {
 async function scanAndTell(
   parts: ScanUpdatesParts,
   command: Command,
-  { signal, tellEarly }: CommandRun,
+  { signal, appendEarly }: CommandRun,
 ): Promise<CommandOutcome> {
   const { system, log, guard, stateDirectory } = parts;
   const startedMs = system.clock.monotonicMs();
@@ -72,7 +72,7 @@ async function scanAndTell(
     const news = newsOf(system, report, { told, wantsAll });
     // A scanner that takes long does not hold up what another one has found.
     if (news) {
-      tellEarly(news.reports.flatMap((part) => updateEvents(command, report.name, part)));
+      appendEarly(news.reports.flatMap((part) => updateEvents(command, report.name, part)));
     }
     return { report, news };
   }));

@@ -170,7 +170,7 @@ class Drain {
     const { buffer, log, attribution } = this.#deps;
     const halves = mayBeOneItem ? bisectBody(event) : null;
     if (halves === null) return false;
-    const ids = buffer.split(event.id, halves, { error: why, isCounted });
+    const ids = buffer.bisect(event.id, halves, { error: why, isCounted });
     if (ids.length === 0) return false; // The disk refused to write, or the event is no longer there.
     log.warning("event bisected", { event: event.id, kind: event.kind, why });
     attribution?.bisected(event.id, ids, isCounted);
@@ -188,7 +188,7 @@ class Drain {
     const { buffer, log, attribution } = this.#deps;
     const { event, why } = refusal;
     const { id, kind } = event;
-    const isDead = buffer.refuse(id, why, { isFinal }) === "set_aside";
+    const isDead = buffer.refuse(id, why, { isFinal }) === "dead_lettered";
     const message = isDead ? "event dead-lettered" : "event refused";
     log.warning(message, { event: id, kind, attempts: event.attempts + 1, why });
     if (isDead) {

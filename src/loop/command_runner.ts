@@ -3,10 +3,9 @@
  * never delays a check-in. The events of a command are in the buffer before the command counts as done.
  */
 
-import type { EventBuffer, NewEvent } from "../buffer/buffer.ts";
+import { appendEvents, type EventBuffer, type NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandHandler, CommandOutcome, RunningHandler } from "../buffer/command.ts";
 import type { CommandJournal, JournalEntry } from "../buffer/journal.ts";
-import { keep } from "../buffer/keep.ts";
 import { type JsonLimits, parseJson } from "../json.ts";
 import type { Log } from "../log.ts";
 import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
@@ -117,12 +116,12 @@ export class CommandRunner {
    */
   reject(commands: readonly RejectedCommand[]): void {
     if (commands.length === 0) return;
-    const { log, journal, buffer, reportFailure, onAppend } = this.#deps;
+    const { log, journal, reportFailure, onAppend } = this.#deps;
     const reports = this.#reportsNow();
-    const count = journal.reject(commands, (fresh) => {
+    const count = journal.reject(commands, (fresh, queue) => {
       const events = fresh.slice(0, reports)
         .map((command) => reportFailure(command, `not run: ${command.why}`, 0));
-      keep(buffer, log, events);
+      appendEvents(queue, log, events);
     });
     const [first] = commands;
     if (count === 0 || first === undefined) return;
@@ -197,8 +196,8 @@ export class CommandRunner {
 
   /** Appends the events of a command and finishes it, in one step. */
   async #finish(command: Command, events: readonly NewEvent[], signal: AbortSignal): Promise<void> {
-    const { log, journal, buffer } = this.#deps;
-    const finish = () => journal.finish(command.id, () => keep(buffer, log, events));
+    const { log, journal } = this.#deps;
+    const finish = () => journal.finish(command.id, (queue) => appendEvents(queue, log, events));
     await this.#persist(command, signal, finish);
   }
 
@@ -231,8 +230,8 @@ export class CommandRunner {
     try {
       return await handler.run(command, {
         signal: run.signal,
-        tellEarly: (events) => {
-          keep(buffer, log, events);
+        appendEarly: (events) => {
+          appendEvents(buffer, log, events);
           if (events.length > 0) this.#deps.onAppend();
         },
       });

@@ -3,8 +3,8 @@
  * only orders the steps; the rules are in `schedule.ts`, `check_in.ts` and the sender.
  */
 
+import { appendEvents } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
-import { keep } from "../buffer/keep.ts";
 import { Sender, type SenderDeps } from "../delivery/sender.ts";
 import { SLOW_START_STEP_MS } from "../delivery/slow_start.ts";
 import type { CheckInAnswer } from "../server/check_in_answer.ts";
@@ -209,7 +209,7 @@ export class Loop {
     try {
       await this.#sleep();
       if (signals.shutdownSignal.aborted) return;
-      this.#deps.buffer.sortIn(); // As a rule an append has ended the sleep.
+      this.#deps.buffer.indexPending(); // As a rule an append has ended the sleep.
       if (this.#checkInDueInMs() <= 0) await this.#checkIn(signals);
       if (this.#sendingDueInMs() <= 0) this.#beginSending(signals.deadlineSignal);
     } catch (error) {
@@ -303,7 +303,7 @@ export class Loop {
     const event = await this.#deps.collectSystemInfo();
     this.#state = { ...this.#state, lastSystemInfoMs: clock.monotonicMs() };
     if (event === null) return;
-    keep(buffer, log, [event]);
+    appendEvents(buffer, log, [event]);
     log.debug("host facts appended");
   }
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { DiskNote, showDiskNote } from "../../src/agent/disk_note.ts";
-import type { DiskCondition } from "../../src/buffer/disk_condition.ts";
+import type { DiskCondition } from "../../src/buffer/store_supervisor.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { anyText } from "../fakes/texts.ts";

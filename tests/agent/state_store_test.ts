@@ -6,7 +6,7 @@ import { openBuffer } from "../../src/buffer/store.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { everyFiveSeconds, settle } from "../fakes/clock.ts";
 import type { FakeFiles } from "../fakes/files.ts";
-import { event } from "../fakes/lasting.ts";
+import { event } from "../fakes/test_store.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
 

@@ -1,11 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
+import { NOTICE_KEY } from "../../src/buffer/eviction.ts";
 import { salvage } from "../../src/buffer/salvage.ts";
 import { migrate } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
-import { event } from "../fakes/lasting.ts";
+import { event } from "../fakes/test_store.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const system = new FakeSystem();
@@ -28,12 +28,12 @@ function notices(buffer: SqliteBuffer): string[] {
 }
 
 function balance(buffer: SqliteBuffer): number {
-  const { appended, pending, setAside, delivered, purged, dropped } = buffer.counts();
-  const gone = Object.values(dropped).reduce((sum, count) => sum + count, delivered + purged);
-  return appended - pending - setAside - gone;
+  const { appended, pending, deadLetters, delivered, purged, evicted } = buffer.counts();
+  const gone = Object.values(evicted).reduce((sum, count) => sum + count, delivered + purged);
+  return appended - pending - deadLetters - gone;
 }
 
-Deno.test("salvage() takes along what was delivered, dropped and purged, and since when", () => {
+Deno.test("salvage() copies the counts of delivered, evicted and purged events, and since when", () => {
   const [damaged, fresh] = [make(11), make(11)];
   damaged.buffer.append(some(110));
   const [a, b, c] = damaged.buffer.next(9).filter(({ snapshotOf }) => snapshotOf === null);
@@ -44,7 +44,7 @@ Deno.test("salvage() takes along what was delivered, dropped and purged, and sin
   assertEquals(fresh.buffer.counts(), damaged.buffer.counts());
 });
 
-Deno.test("salvage() lets the next notice of drops tell of the earlier ones too", () => {
+Deno.test("salvage() has the next eviction notice report the earlier evictions too", () => {
   const [damaged, fresh] = [make(11), make(11)];
   damaged.buffer.append(some(110));
   assertEquals(notices(damaged.buffer), ["100 log"]);
@@ -55,7 +55,7 @@ Deno.test("salvage() lets the next notice of drops tell of the earlier ones too"
   assertEquals([notices(fresh.buffer), balance(fresh.buffer)], [["160 log"], 0]);
 });
 
-Deno.test("salvage() without counters keeps the notice of drops beside the next one", () => {
+Deno.test("salvage() without counters leaves the eviction notice beside the next one", () => {
   for (
     const damage of ["DELETE FROM counters", "DROP VIEW totals; DROP TABLE counters"]
   ) {
@@ -75,11 +75,11 @@ Deno.test("salvage() believes no count that cannot be", () => {
   const [damaged, fresh] = [make(11), make(11)];
   damaged.buffer.append(some(110));
   damaged.database.execute(
-    "UPDATE counters SET dropped_log = -32668, delivered = 1 << 62, first_drop_ms = 1 << 62",
+    "UPDATE counters SET evicted_log = -32668, delivered = 1 << 62, first_eviction_ms = 1 << 62",
   );
   salvage(damaged.database, fresh.database);
-  const { pending, delivered, dropped, firstDropMs } = fresh.buffer.counts();
-  assertEquals([pending, delivered, dropped.log, firstDropMs], [11, 0, 0, null]);
+  const { pending, delivered, evicted, firstEvictionMs } = fresh.buffer.counts();
+  assertEquals([pending, delivered, evicted.log, firstEvictionMs], [11, 0, 0, null]);
   assertEquals(balance(fresh.buffer), 0);
 });
 
@@ -107,7 +107,7 @@ Deno.test("salvage() comes to an end where a key is out of order", () => {
   assertEquals(new Set(fresh.buffer.next(9).map(({ body }) => body)).size, 3);
 });
 
-Deno.test("salvage() keeps a command of which something is damaged, so that it is answered", () => {
+Deno.test("salvage() copies a command with damaged columns, so that it is answered", () => {
   const [damaged, fresh] = [make(11), make(11)];
   const add = (values: string) =>
     damaged.database.execute(
@@ -131,13 +131,13 @@ Deno.test("salvage() keeps a command of which something is damaged, so that it i
 Deno.test("salvage() counts nothing less than none for lost, whatever the damaged counters say", () => {
   const [damaged, fresh] = [make(11), make(11)];
   damaged.buffer.append(some(3));
-  damaged.buffer.sortIn();
+  damaged.buffer.indexPending();
   damaged.database.execute("UPDATE counters SET pending = 1");
   assertEquals(salvage(damaged.database, fresh.database).lostEvents, 0);
   // One counter is lost, and the others leave less than nothing for it.
   const [other, anew] = [make(11), make(11)];
   other.buffer.append(some(3));
-  other.buffer.sortIn();
+  other.buffer.indexPending();
   other.database.execute("UPDATE counters SET appended = 1, delivered = -1");
   salvage(other.database, anew.database);
   assertEquals([anew.buffer.counts().delivered, balance(anew.buffer)], [0, 0]);
@@ -146,7 +146,7 @@ Deno.test("salvage() counts nothing less than none for lost, whatever the damage
 Deno.test("salvage() reads page after page, and passes over nothing between them", () => {
   const [damaged, fresh] = [make(1_000), make(1_000)];
   damaged.buffer.append(some(700));
-  damaged.buffer.sortIn();
+  damaged.buffer.indexPending();
   assertEquals(salvage(damaged.database, fresh.database).events, 700);
   assertEquals(
     fresh.buffer.list().map(({ body }) => body),
@@ -154,10 +154,10 @@ Deno.test("salvage() reads page after page, and passes over nothing between them
   );
 });
 
-Deno.test("salvage() takes of events and commands with one id the first, of each row what fits", () => {
+Deno.test("salvage() copies the first of several events or commands with one id", () => {
   const [damaged, fresh] = [make(11), make(11)];
   damaged.buffer.append(some(3));
-  damaged.buffer.sortIn();
+  damaged.buffer.indexPending();
   const { database } = damaged;
   // As where the index that keeps ids apart is damaged.
   const twice: Database = {
@@ -177,10 +177,10 @@ Deno.test("salvage() takes of events and commands with one id the first, of each
   assertEquals([fresh.buffer.counts().pending, balance(fresh.buffer)], [3, 0]);
 });
 
-Deno.test("salvage() sets aside what is no JSON any more, and leaves out what is no event", () => {
+Deno.test("salvage() dead-letters a body that is no JSON any more, and skips a row that is no event", () => {
   const [damaged, fresh] = [make(11), make(11)];
   damaged.buffer.append(some(8));
-  damaged.buffer.sortIn();
+  damaged.buffer.indexPending();
   const { database } = damaged;
   database.execute("PRAGMA ignore_check_constraints = ON");
   for (
@@ -197,7 +197,7 @@ Deno.test("salvage() sets aside what is no JSON any more, and leaves out what is
   const { events, lostEvents } = salvage(database, fresh.database);
   assertEquals([events, lostEvents], [2, 6]);
   assertEquals(fresh.buffer.list().map(({ body, state, lastError }) => [body, state, lastError]), [
-    ['{"cut', "set_aside", "damaged on disk"],
+    ['{"cut', "dead_lettered", "damaged on disk"],
     ['"7"', "pending", null],
   ]);
   assertEquals(balance(fresh.buffer), 0);
@@ -225,7 +225,7 @@ Deno.test("salvage() loses of a damaged stretch the stretch alone, wherever it i
   ) {
     const [damaged, fresh] = [make(1_000), make(1_000)];
     damaged.buffer.append(some(700));
-    damaged.buffer.sortIn();
+    damaged.buffer.indexPending();
     const isDamaged = (sequence: number) => sequence >= from! && sequence <= to!;
     const whole = damaged.buffer.list().filter(({ sequence }) => !isDamaged(sequence));
     const { events, lostEvents } = salvage(unreadable(damaged.database, isDamaged), fresh.database);
@@ -238,7 +238,7 @@ Deno.test("salvage() loses of a damaged stretch the stretch alone, wherever it i
 Deno.test("salvage() comes to an end where nothing behind a place can be read, not even that it is the end", () => {
   const [damaged, fresh] = [make(1_000), make(1_000)];
   damaged.buffer.append(some(400));
-  damaged.buffer.sortIn();
+  damaged.buffer.indexPending();
   const database = unreadable(damaged.database, (sequence) => sequence >= 300);
   const cut: Database = {
     ...database,

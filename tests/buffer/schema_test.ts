@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { BufferError, checkVersion, migrate, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
-import { SqliteJournal } from "../../src/buffer/sqlite_journal.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { FakeClock } from "../fakes/clock.ts";
+import { event, journalOn } from "../fakes/test_store.ts";
 import { seededRandom } from "../fakes/system.ts";
 
 Deno.test("migrate() makes the tables once, and leaves them alone then", () => {
@@ -17,21 +17,21 @@ Deno.test("migrate() makes the tables once, and leaves them alone then", () => {
   database.close();
 });
 
-Deno.test("migrate() gives a buffer an id of its own, and has it take over nothing yet", () => {
+Deno.test("migrate() gives a buffer an id of its own, and no imports", () => {
   const ids = [1, 2].map(() => {
     const database = openRealDatabase(":memory:");
     migrate(database);
-    const [row, ...others] = database.all("SELECT * FROM taken_over").map((row) => ({ ...row }));
+    const [row, ...others] = database.all("SELECT * FROM imports").map((row) => ({ ...row }));
     const { id, ...counted } = row ?? {};
     assertEquals([counted, others], [{
       number: 0,
       appended: 0,
       delivered: 0,
       purged: 0,
-      dropped_system_info: 0,
-      dropped_updates: 0,
-      dropped_dependencies: 0,
-      dropped_log: 0,
+      evicted_system_info: 0,
+      evicted_updates: 0,
+      evicted_dependencies: 0,
+      evicted_log: 0,
     }, []]);
     assertMatch(String(id), /^[0-9a-f]{32}$/);
     database.close();
@@ -40,168 +40,102 @@ Deno.test("migrate() gives a buffer an id of its own, and has it take over nothi
   assert(ids[0] !== ids[1]);
 });
 
-/** A database as an earlier Pennon left it, with events and commands in every state. */
-function older(version: number): Database {
+/** What a later version may need. */
+const MIGRATIONS = [
+  "ALTER TABLE events ADD COLUMN priority INTEGER NOT NULL DEFAULT 7",
+  "CREATE INDEX events_by_priority ON events (priority)",
+];
+
+/** A database of version 1 with an event and a command in it. */
+function used(): Database {
   const database = openRealDatabase(":memory:");
-  migrate(database, version);
-  const place = version >= 2 ? ", place" : "";
-  const event = (row: string) =>
-    database.execute(
-      `INSERT INTO events (sequence, id, kind, command_id, snapshot_of, state, superseded, urgency,
-        importance, attempts, created_ms, size_bytes, last_error, body${place})
-      VALUES (${row}${version >= 2 ? ", NULL" : ""})`,
-    );
-  event(
-    "3, 'e3', 'updates', 'told', 'updates/apt', 'set_aside', 0, 1, 1, 10, 1000, 300, 'HTTP 400', '{}'",
-  );
-  event(
-    "4, 'e4', 'updates', NULL, 'updates/apt', 'pending', 1, 1, 1, 0, 1001, 301, NULL, '{\"a\":1}'",
-  );
-  event("7, 'e7', 'log', 'waits', NULL, 'pending', 0, 2, 3, 2, 1002, 302, 'HTTP 500', '{}'");
-  event("8, 'e8', 'dependencies', 'begun', NULL, 'pending', 0, 2, 2, 0, 1003, 303, NULL, '{}'");
-  event(
-    "9, 'e9', 'system_info', NULL, 'system_info', 'pending', 0, 0, 0, 0, 1004, 304, NULL, '{}'",
-  );
-  if (version >= 2) database.execute("UPDATE events SET place = 5 WHERE id = 'e7'");
-  const counters = ["'pending', 4", "'set_aside', 1", "'appended', 9", "'dropped_log', 2"];
-  for (const counter of version < 4 ? counters : []) {
-    database.execute(`INSERT INTO counters VALUES (${counter})`);
-  }
-  if (version >= 4) {
-    database.execute(`
-      UPDATE events SET is_sorted = 1;
-      UPDATE counters SET pending = 4, set_aside = 1, appended = 9, dropped_log = 2, sorted_to = 9`);
-  }
-  const states = {
-    new: "received",
-    begun: "started",
-    told: "finished",
-    waits: "finished",
-    delivered: "finished",
-  };
-  for (const [id, state] of Object.entries(states)) {
-    database.run(
-      "INSERT INTO commands (id, type, params, state, received_ms) VALUES (?, 'reboot', '{}', ?, 5)",
-      id,
-      state,
-    );
-  }
-  database.execute("DELETE FROM commands WHERE id = 'delivered'"); // Its number stays used.
+  migrate(database);
+  const world = { clock: new FakeClock(), random: seededRandom(1) };
+  const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 10 };
+  const buffer = new SqliteBuffer(database, world, limits);
+  buffer.append([event("kept", "c")]);
+  journalOn({ database, buffer }, world.clock).receive([{ id: "c", type: "x", params: "{}" }]);
   return database;
 }
 
-for (let version = 1; version < SCHEMA_VERSION; version++) {
-  Deno.test(`migrate() brings a whole database of version ${version} over`, () => {
-    const database = older(version);
-    // Version 3 came to know the difference, and notes it itself from then on.
-    const told = version < 3 ? "reported" : "finished";
-    const rows = (sql: string) => database.all(sql).map((row) => ({ ...row }));
-    const events = rows("SELECT * FROM events ORDER BY sequence, id"); // Another text: it is cached.
-    migrate(database);
-    assertEquals(database.all("PRAGMA user_version")[0]?.["user_version"], SCHEMA_VERSION);
-    assertEquals(database.all("PRAGMA integrity_check")[0]?.["integrity_check"], "ok");
-    assertEquals(
-      rows("SELECT * FROM events ORDER BY sequence"),
-      events.map((row) => ({ place: null, ...row, unanswered: 0, is_sorted: 1, bytes_to: 0 })),
-    );
-    assertEquals(rows("SELECT * FROM counters"), [{
-      one: 1,
-      pending: 4,
-      set_aside: 1,
-      size_bytes: 0,
-      appended: 9,
-      delivered: 0,
-      purged: 0,
-      dropped_system_info: 0,
-      dropped_updates: 0,
-      dropped_dependencies: 0,
-      dropped_log: 2,
-      first_drop_ms: null,
-      sorted_to: 9,
-      bytes_to: 0,
-    }]);
-    assertEquals(rows("SELECT number, id, state FROM commands ORDER BY number"), [
-      { number: 1, id: "new", state: "received" },
-      { number: 2, id: "begun", state: "started" },
-      { number: 3, id: "told", state: told },
-      { number: 4, id: "waits", state: "finished" },
-    ]);
-    assertEquals(
-      rows("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"),
-      indexesOfNew(),
-    );
-    // As a new Pennon uses it: the order of sending, and no command twice.
-    const world = { clock: new FakeClock(), random: seededRandom(1) };
-    const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 10 };
-    const buffer = new SqliteBuffer(database, world, limits);
-    assertEquals(buffer.next(9).map(({ id }) => id), ["e7", "e8", "e4", "e9"]);
-    const journal = new SqliteJournal(database, world.clock);
-    const again = ["new", "begun", "told", "waits"].map((id) => ({ id, type: "x", params: "{}" }));
-    assertEquals(journal.receive(again), []);
-    buffer.acknowledge(["e7"]);
-    assertEquals(journal.counts(), {
-      ...{ received: 1, started: 1, finished: 0, reported: 1 },
-      [told]: told === "reported" ? 2 : 1,
-    });
-    database.close();
-  });
-
-  Deno.test(`migrate() of version ${version} that breaks off leaves it as it was`, () => {
-    const database = older(version);
-    const before = database.all("SELECT type, name, sql FROM sqlite_master ORDER BY name");
-    // The last of all its statements is the one that fails.
-    const broken: Database = {
-      ...bound(database),
-      execute(sql) {
-        if (sql.startsWith("PRAGMA user_version =")) {
-          throw new DatabaseError("Cannot write: full", { reason: "full" });
-        }
-        database.execute(sql);
-      },
-    };
-    assertThrows(() => migrate(broken), DatabaseError, "full");
-    assertEquals(database.all("SELECT type, name, sql FROM sqlite_master ORDER BY name"), before);
-    assertEquals(database.all("PRAGMA user_version")[0]?.["user_version"], version);
-    migrate(database);
-    database.close();
-  });
+function versionOf(database: Database): unknown {
+  return database.all("PRAGMA user_version")[0]?.["user_version"];
 }
 
-/** What each version's tables and indexes are, in short: hosts have databases that were made so. */
-const FINGERPRINTS = [
-  "a4011fdeff308750",
-  "78ae792382dafdf0",
-  "4c065cef96daa634",
-  "a66cf5de8eda68eb",
-  "9801168c67944eb7",
-];
+function schemaOf(database: Database) {
+  return database.all("SELECT type, name, sql FROM sqlite_master ORDER BY name")
+    .map((row) => ({ ...row }));
+}
 
-Deno.test("migrate() makes of each version what hosts have of it: a step is never changed", async () => {
-  for (const [index, fingerprint] of FINGERPRINTS.entries()) {
-    const database = openRealDatabase(":memory:");
-    migrate(database, index + 1);
-    const rows = database.all(
-      "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name",
-    );
-    const words = rows.map(({ name, sql }) =>
-      `${name}: ${String(sql).replace(/--.*$/gm, "").replace(/\s+/g, " ")}`
-    );
-    const bytes = new TextEncoder().encode(words.join("\n"));
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    assertEquals(digest.toHex().slice(0, 16), fingerprint, `version ${index + 1}`);
+Deno.test("migrate() brings a whole database from any version to the newest, and a new one as well", () => {
+  const fresh = openRealDatabase(":memory:");
+  migrate(fresh, MIGRATIONS);
+  for (let known = 0; known <= MIGRATIONS.length; known++) {
+    const database = used();
+    migrate(database, MIGRATIONS.slice(0, known));
+    assertEquals(versionOf(database), 1 + known);
+    migrate(database, MIGRATIONS);
+    assertEquals(versionOf(database), 3);
+    assertEquals(schemaOf(database), schemaOf(fresh));
+    assertEquals(database.all("PRAGMA integrity_check")[0]?.["integrity_check"], "ok");
+    const [row] = database.all("SELECT body, command_id, priority FROM events");
+    assertEquals({ ...row }, { body: "kept", command_id: "c", priority: 7 });
+    assertEquals(database.all("SELECT id FROM commands").map(({ id }) => id), ["c"]);
+    checkVersion(database, MIGRATIONS);
     database.close();
   }
 });
 
-Deno.test("migrate() takes a version that does not fit the tables for damage", () => {
-  for (let claimed = 1; claimed < SCHEMA_VERSION; claimed++) {
-    const database = openRealDatabase(":memory:");
-    migrate(database);
-    database.execute(`PRAGMA user_version = ${claimed}`);
-    const error = assertThrows(() => migrate(database), DatabaseError);
-    assertEquals(error.reason, "corrupt");
-    database.close();
-  }
+Deno.test("migrate() that breaks off leaves the database as it was", () => {
+  const database = used();
+  const before = schemaOf(database);
+  // The last of all its statements is the one that fails.
+  const broken: Database = {
+    ...bound(database),
+    execute(sql) {
+      if (sql.startsWith("PRAGMA user_version =")) {
+        throw new DatabaseError("Cannot write: full", { reason: "full" });
+      }
+      database.execute(sql);
+    },
+  };
+  assertThrows(() => migrate(broken, MIGRATIONS), DatabaseError, "full");
+  assertEquals([schemaOf(database), versionOf(database)], [before, 1]);
+  migrate(database, MIGRATIONS);
+  assertEquals(versionOf(database), 3);
+  database.close();
+});
+
+/** What each version's tables and indexes are, in short: hosts will have databases that were made so. */
+const FINGERPRINTS = ["0a9cfa44ea98e344"];
+
+Deno.test("migrate() makes of each version what hosts have of it: a step is never changed", async () => {
+  assertEquals(FINGERPRINTS.length, SCHEMA_VERSION);
+  const database = openRealDatabase(":memory:");
+  migrate(database);
+  const rows = database.all(
+    "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name",
+  );
+  const words = rows.map(({ name, sql }) =>
+    `${name}: ${String(sql).replace(/--.*$/gm, "").replace(/\s+/g, " ")}`
+  );
+  const bytes = new TextEncoder().encode(words.join("\n"));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  assertEquals(digest.toHex().slice(0, 16), FINGERPRINTS.at(-1));
+  database.close();
+});
+
+Deno.test("migrate() reports a version that does not fit the tables as damage", () => {
+  const database = used();
+  migrate(database, MIGRATIONS);
+  database.execute("PRAGMA user_version = 1");
+  const error = assertThrows(() => migrate(database, MIGRATIONS), DatabaseError);
+  assertEquals(error.reason, "corrupt");
+  database.execute("PRAGMA user_version = 0");
+  assertEquals(assertThrows(() => migrate(database), DatabaseError).reason, "corrupt");
+  database.execute("PRAGMA user_version = 201");
+  assertEquals(assertThrows(() => migrate(database), DatabaseError).reason, "corrupt");
+  database.close();
 });
 
 function bound(database: Database): Database {
@@ -214,27 +148,40 @@ function bound(database: Database): Database {
   };
 }
 
-function indexesOfNew() {
-  const database = openRealDatabase(":memory:");
-  migrate(database);
-  const sql =
-    "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
-  const rows = database.all(sql).map((row) => ({ ...row }));
-  database.close();
-  return rows;
-}
-
 Deno.test("migrate() and checkVersion() refuse what a newer Pennon wrote", () => {
-  const database = openRealDatabase(":memory:");
-  database.execute(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
-  assertThrows(() => migrate(database), BufferError, "a newer Pennon wrote it");
-  assertThrows(() => checkVersion(database), BufferError);
-  assertEquals(database.all("SELECT name FROM sqlite_master"), []);
-  database.close();
+  for (const database of [openRealDatabase(":memory:"), used()]) {
+    const before = schemaOf(database);
+    database.execute(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
+    const newer = `it was written by a newer Pennon (schema ${SCHEMA_VERSION + 1}). Next: run that`;
+    assertThrows(() => migrate(database), BufferError, newer);
+    assertThrows(() => checkVersion(database), BufferError, newer);
+    assertEquals(schemaOf(database), before);
+    database.close();
+  }
+});
+
+Deno.test("migrate() and checkVersion() refuse what an unreleased Pennon wrote", () => {
+  for (const version of [1, 5]) {
+    const database = openRealDatabase(":memory:");
+    database.execute(`
+      CREATE TABLE events (sequence INTEGER PRIMARY KEY, is_sorted INTEGER);
+      CREATE TABLE taken_over (number INTEGER PRIMARY KEY);
+      PRAGMA user_version = ${version}`);
+    const before = schemaOf(database);
+    const refusal = `Pennon (schema ${version}). Next: run that Pennon, or give this one another`;
+    assertThrows(() => migrate(database), BufferError, refusal);
+    assertThrows(() => checkVersion(database), BufferError, refusal);
+    assertEquals(schemaOf(database), before);
+    database.close();
+  }
 });
 
 Deno.test("checkVersion() refuses what an older Pennon wrote, and says what to do", () => {
-  const database = older(SCHEMA_VERSION - 1);
-  assertThrows(() => checkVersion(database), BufferError, "start this one's agent");
+  const database = used();
+  assertThrows(
+    () => checkVersion(database, MIGRATIONS),
+    BufferError,
+    "it was written by an older Pennon (schema 1). Next: start this version's agent",
+  );
   database.close();
 });

@@ -2,14 +2,14 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   type BufferCounts,
-  type EventBuffer,
   type EventKind,
   type NewEvent,
   PAGE_BYTES,
   type StoredEvent,
 } from "../../src/buffer/buffer.ts";
-import { NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
+import { NOTICE_KEY } from "../../src/buffer/eviction.ts";
 import { BufferError } from "../../src/buffer/schema.ts";
+import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer, type OpenedBuffer } from "../../src/buffer/store.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -24,11 +24,11 @@ async function open(bounds = limits, system = new FakeSystem()): Promise<OpenedB
 }
 
 function droppedIn(counts: BufferCounts): number {
-  return Object.values(counts.dropped).reduce((sum, count) => sum + count, 0);
+  return Object.values(counts.evicted).reduce((sum, count) => sum + count, 0);
 }
 
-/** Of what is to be sent, but for the notice of what was dropped. */
-function bodies(buffer: EventBuffer): string[] {
+/** Of what is to be sent, but for the notice of what was evicted. */
+function bodies(buffer: SqliteBuffer): string[] {
   return buffer.next(1_000).filter(({ snapshotOf }) => snapshotOf !== NOTICE_KEY)
     .map(({ body }) => body);
 }
@@ -43,7 +43,7 @@ Deno.test("next() gives what matters most first, oldest first", async () => {
   assertEquals(bodies(buffer), ["l1", "l2", "u1", "u2", "info"]);
 });
 
-Deno.test("next() never lets a command's result overtake what came before it", async () => {
+Deno.test("next() never returns a command's result before its earlier events", async () => {
   const { buffer } = await open();
   buffer.append([
     event("updates", { commandId: "scan", body: "scan 1" }),
@@ -59,15 +59,15 @@ Deno.test("next() never lets a command's result overtake what came before it", a
 
 const reason = { error: "HTTP 500", isCounted: true };
 
-Deno.test("split() puts two halves in an event's place, before what came after it", async () => {
+Deno.test("bisect() puts two halves in an event's place, before what came after it", async () => {
   const { buffer } = await open();
   const { ids: [id = ""] } = buffer.append([
     event("updates", { commandId: "scan", body: "whole", snapshotOf: "updates/apt" }),
     event("log", { commandId: "scan", body: "scan log" }),
   ]);
-  const [first = ""] = buffer.split(id, ["a", "b"], reason);
+  const [first = ""] = buffer.bisect(id, ["a", "b"], reason);
   assertEquals(bodies(buffer), ["a", "b", "scan log"]);
-  buffer.split(first, ["a1", "a2"], reason);
+  buffer.bisect(first, ["a1", "a2"], reason);
   assertEquals(bodies(buffer), ["b", "a1", "a2", "scan log"]);
   const [, quarter] = buffer.next(2);
   assert(quarter);
@@ -80,32 +80,39 @@ Deno.test("split() puts two halves in an event's place, before what came after i
   const { appended, pending, sizeBytes } = buffer.counts();
   assertEquals([appended, pending], [4, 4]);
   assertEquals(sizeBytes, buffer.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
-  assertEquals(buffer.split(id, ["x", "y"], reason), []); // It is gone: nothing happens.
+  assertEquals(buffer.bisect(id, ["x", "y"], reason), []); // It is gone: nothing happens.
 });
 
-Deno.test("split() leaves the last attempt to the halves, however often", async () => {
+Deno.test("bisect() leaves the last attempt to the halves, however often", async () => {
   const { buffer } = await open();
   let { ids: [id = ""] } = buffer.append([event("updates")]);
-  for (let count = 0; count < 9; count++) [id = ""] = buffer.split(id, ["a", "b"], reason);
-  const [last] = buffer.split(id, ["a", "b"], { ...reason, isCounted: false });
+  for (let count = 0; count < 9; count++) [id = ""] = buffer.bisect(id, ["a", "b"], reason);
+  const [last] = buffer.bisect(id, ["a", "b"], { ...reason, isCounted: false });
   assertEquals(buffer.list().find((event) => event.id === last)?.attempts, 2);
-  [id = ""] = buffer.split(last ?? "", ["a", "b"], reason);
-  assertEquals(buffer.counts().setAside, 0);
-  assertEquals(buffer.refuse(id, "HTTP 500"), "set_aside");
+  [id = ""] = buffer.bisect(last ?? "", ["a", "b"], reason);
+  assertEquals(buffer.counts().deadLetters, 0);
+  assertEquals(buffer.refuse(id, "HTTP 500"), "dead_lettered");
 });
 
-Deno.test("split() divides nothing that waits for a person", async () => {
+Deno.test("bisect() divides nothing that waits for a person", async () => {
   const { buffer } = await open({ ...limits, maxAttempts: 1 });
   const { ids: [id = ""] } = buffer.append([event("updates", { body: "whole" })]);
   buffer.refuse(id, "HTTP 400");
-  assertEquals(buffer.split(id, ["a", "b"], reason), []);
-  assertEquals([buffer.list().map(({ body }) => body), buffer.counts().setAside], [["whole"], 1]);
+  assertEquals(buffer.bisect(id, ["a", "b"], reason), []);
+  assertEquals([buffer.list().map(({ body }) => body), buffer.counts().deadLetters], [
+    ["whole"],
+    1,
+  ]);
 });
 
-Deno.test("append() keeps all events or none", async () => {
+Deno.test("append() appends all events or none", async () => {
   const { buffer } = await open();
   const tooLarge = event("log", { body: "x".repeat(limits.maxBytes) });
-  assertThrows(() => buffer.append([event("log"), tooLarge]), BufferError, "Cannot keep an event");
+  assertThrows(
+    () => buffer.append([event("log"), tooLarge]),
+    BufferError,
+    "Cannot append an event",
+  );
   assertEquals(buffer.counts().appended, 0);
   assertEquals(buffer.list(), []);
 });
@@ -117,7 +124,7 @@ Deno.test("append() gives every event an id of its own, in order of time", async
   assert(ids.every((id) => /^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(id)));
 });
 
-Deno.test("append() to a full buffer drops stale snapshots first, then what matters least", async () => {
+Deno.test("append() to a full buffer evicts superseded snapshots first, then the least important events", async () => {
   const { buffer } = await open({ ...limits, maxEvents: 5 });
   buffer.append([
     event("updates", { snapshotOf: "updates/apt", body: "old list" }),
@@ -132,10 +139,10 @@ Deno.test("append() to a full buffer drops stale snapshots first, then what matt
   buffer.append([event("log", { body: "log 4" })]);
   buffer.append([event("log", { body: "log 5" })]);
   assertEquals(bodies(buffer), ["log 2", "log 3", "log 4", "log 5"]);
-  const { ids, dropped } = buffer.append([event("system_info", { body: "too unimportant" })]);
-  assertEquals([ids.length, dropped.system_info], [1, 1]);
+  const { ids, evicted } = buffer.append([event("system_info", { body: "too unimportant" })]);
+  assertEquals([ids.length, evicted.system_info], [1, 1]);
   assertEquals(bodies(buffer), ["log 2", "log 3", "log 4", "log 5"]);
-  assertEquals(buffer.counts().dropped, { system_info: 2, updates: 2, dependencies: 0, log: 1 });
+  assertEquals(buffer.counts().evicted, { system_info: 2, updates: 2, dependencies: 0, log: 1 });
 });
 
 Deno.test("append() that finds no room leaves an earlier snapshot current", async () => {
@@ -144,12 +151,12 @@ Deno.test("append() that finds no room leaves an earlier snapshot current", asyn
   buffer.append([event("log", { body: "log" })]);
   buffer.append([event("updates", { body: "list" })]);
   assertEquals(bodies(buffer), ["log", "list"]);
-  const { dropped } = buffer.append([event("system_info", { snapshotOf: "system_info" })]);
-  assertEquals(dropped, { system_info: 1, updates: 0, dependencies: 0, log: 0 });
+  const { evicted } = buffer.append([event("system_info", { snapshotOf: "system_info" })]);
+  assertEquals(evicted, { system_info: 1, updates: 0, dependencies: 0, log: 0 });
   assertEquals(bodies(buffer), ["log", "list"]);
 });
 
-Deno.test("append() never drops what was set aside", async () => {
+Deno.test("append() never evicts a dead letter", async () => {
   const { buffer } = await open({ ...limits, maxEvents: 3, maxAttempts: 1 });
   const { ids: [id = ""] } = buffer.append([event("system_info", { body: "refused" })]);
   buffer.refuse(id, "HTTP 400");
@@ -174,11 +181,11 @@ async function full(system = new FakeSystem()) {
   return { ...opened, system };
 }
 
-function notices(buffer: EventBuffer): StoredEvent[] {
+function notices(buffer: SqliteBuffer): StoredEvent[] {
   return buffer.list().filter(({ snapshotOf }) => snapshotOf === NOTICE_KEY);
 }
 
-Deno.test("append() tells what it dropped by one event, with all counts since the first drop", async () => {
+Deno.test("append() reports evictions in one event, with all counts since the first eviction", async () => {
   const { buffer, system } = await full();
   assertEquals(notices(buffer), []);
   buffer.append([event("system_info")]);
@@ -189,19 +196,19 @@ Deno.test("append() tells what it dropped by one event, with all counts since th
   assert(notice && first && notice.id !== first.id);
   assertEquals(more, []);
   assertEquals([notice.kind, notice.commandId, notice.state], ["log", null, "pending"]);
-  const { dropped, firstDropMs, appended, pending } = buffer.counts();
+  const { evicted, firstEvictionMs, appended, pending } = buffer.counts();
   assertEquals(JSON.parse(JSON.parse(notice.body).stdout), {
     since: new Date(first.createdMs).toISOString(),
-    dropped,
+    dropped: evicted,
   });
-  assertEquals(firstDropMs, first.createdMs);
-  assertEquals(dropped, { system_info: 1, updates: 0, dependencies: 0, log: 1 });
+  assertEquals(firstEvictionMs, first.createdMs);
+  assertEquals(evicted, { system_info: 1, updates: 0, dependencies: 0, log: 1 });
   // a, b, the host's facts, c, and the notice once.
   assertEquals([appended, pending], [5, 3]);
   assertEquals(bodies(buffer), ["b", "c"]);
 });
 
-Deno.test("append() keeps new counts where the old ones are just being delivered", async () => {
+Deno.test("append() writes a new eviction notice while the old one is being delivered", async () => {
   const { buffer } = await full();
   buffer.append([event("log")]);
   const [sent] = notices(buffer);
@@ -215,45 +222,45 @@ Deno.test("append() keeps new counts where the old ones are just being delivered
   assertEquals(JSON.parse(JSON.parse(notices(buffer)[0]!.body).stdout).dropped.log, 4);
 });
 
-Deno.test("append() tells anew what the server would not have told", async () => {
+Deno.test("append() replaces an eviction notice that became a dead letter", async () => {
   const { buffer } = await full();
   buffer.append([event("log")]);
-  assertEquals(buffer.refuse(notices(buffer)[0]!.id, "HTTP 400"), "set_aside");
+  assertEquals(buffer.refuse(notices(buffer)[0]!.id, "HTTP 400"), "dead_lettered");
   buffer.append([event("log")]);
   assertEquals(notices(buffer).map(({ state }) => state), ["pending"]);
-  const { setAside, pending, appended, dropped } = buffer.counts();
-  assertEquals([setAside, pending, appended - dropped.log], [0, 3, 3]);
+  const { deadLetters, pending, appended, evicted } = buffer.counts();
+  assertEquals([deadLetters, pending, appended - evicted.log], [0, 3, 3]);
 });
 
-Deno.test("append() that fails drops nothing and tells nothing", async () => {
+Deno.test("append() that fails evicts nothing and reports nothing", async () => {
   const { buffer } = await full();
   const tooLarge = event("log", { body: "x".repeat(limits.maxBytes) });
   assertThrows(() => buffer.append([event("log"), tooLarge]), BufferError);
-  assertEquals([notices(buffer), buffer.counts().firstDropMs], [[], null]);
+  assertEquals([notices(buffer), buffer.counts().firstEvictionMs], [[], null]);
   assertEquals(bodies(buffer), ["a", "b"]);
 });
 
-Deno.test("refuse() sets an event aside at the last attempt and not before", async () => {
+Deno.test("refuse() dead-letters an event at the last attempt and not before", async () => {
   const { buffer } = await open();
   const { ids: [id = ""] } = buffer.append([event("log")]);
   assertEquals([1, 2, 3].map(() => buffer.refuse(id, "HTTP 400")), [
     "pending",
     "pending",
-    "set_aside",
+    "dead_lettered",
   ]);
   assertEquals(buffer.next(10), []);
-  const [kept] = buffer.list({ state: "set_aside" });
+  const [kept] = buffer.list({ state: "dead_lettered" });
   assertEquals([kept?.attempts, kept?.lastError], [3, "HTTP 400"]);
 });
 
-Deno.test("refuse() of what is set aside, dropped or delivered counts nothing", async () => {
+Deno.test("refuse() of a dead letter, an evicted or a delivered event counts nothing", async () => {
   const { buffer } = await open({ ...limits, maxAttempts: 1 });
   const { ids: [dead = "", gone = ""] } = buffer.append([event("log"), event("log")]);
   buffer.refuse(dead, "HTTP 400");
   buffer.acknowledge([gone]);
   const before = buffer.counts();
   assertEquals(
-    ["set_aside", "set_aside", "set_aside"],
+    ["dead_lettered", "dead_lettered", "dead_lettered"],
     [dead, gone, "unknown"].map((id) => buffer.refuse(id, "again")),
   );
   assertEquals(buffer.counts(), before);
@@ -261,13 +268,13 @@ Deno.test("refuse() of what is set aside, dropped or delivered counts nothing", 
   assertEquals([kept?.attempts, kept?.lastError], [1, "HTTP 400"]);
 });
 
-Deno.test("acknowledge() of what was set aside meanwhile takes it from there", async () => {
+Deno.test("acknowledge() deletes what became a dead letter meanwhile", async () => {
   const { buffer } = await open({ ...limits, maxAttempts: 1 });
   const { ids: [id = ""] } = buffer.append([event("log")]);
   buffer.refuse(id, "HTTP 400");
   buffer.acknowledge([id]);
-  const { pending, setAside, delivered, sizeBytes } = buffer.counts();
-  assertEquals([pending, setAside, delivered, sizeBytes], [0, 0, 1, 0]);
+  const { pending, deadLetters, delivered, sizeBytes } = buffer.counts();
+  assertEquals([pending, deadLetters, delivered, sizeBytes], [0, 0, 1, 0]);
 });
 
 Deno.test("list() is oldest first, of one state or of all, and no longer than it may be", async () => {
@@ -277,15 +284,15 @@ Deno.test("list() is oldest first, of one state or of all, and no longer than it
   );
   const { ids } = buffer.append(events);
   for (const id of [ids[3] ?? "", ids[0] ?? ""]) buffer.refuse(id, "HTTP 400");
-  const listed = (options: Parameters<EventBuffer["list"]>[0]) =>
+  const listed = (options: Parameters<SqliteBuffer["list"]>[0]) =>
     buffer.list(options).map(({ body }) => body).join("");
   assertEquals(listed({}), "abcd");
   assertEquals(listed({ limit: 3 }), "abc");
-  assertEquals(listed({ state: "set_aside" }), "ad");
+  assertEquals(listed({ state: "dead_lettered" }), "ad");
   assertEquals(listed({ state: "pending", limit: 1 }), "b");
 });
 
-Deno.test("acknowledge() forgets an event once, however often it is told", async () => {
+Deno.test("acknowledge() deletes an event once, however often it is called", async () => {
   const { buffer } = await open();
   const { ids } = buffer.append([event("log"), event("log")]);
   buffer.acknowledge(ids);
@@ -294,14 +301,14 @@ Deno.test("acknowledge() forgets an event once, however often it is told", async
   assertEquals([pending, delivered, sizeBytes], [0, 2, 0]);
 });
 
-/** A buffer with three events, each set aside at once when it is refused. */
+/** A buffer with three events, each of which becomes a dead letter at its first refusal. */
 async function threeEvents() {
   const opened = await open({ ...limits, maxAttempts: 1 });
   const { ids } = opened.buffer.append(["a", "b", "c"].map((body) => event("log", { body })));
   return { ...opened, ids: ids as [string, string, string] };
 }
 
-Deno.test("find() gives the events whose id begins so, whatever their state", async () => {
+Deno.test("find() returns the events whose id begins so, whatever their state", async () => {
   const { buffer, ids: [first, second] } = await threeEvents();
   buffer.refuse(second, "HTTP 400");
   assertEquals(buffer.find(first, 10).map(({ body }) => body), ["a"]);
@@ -314,7 +321,7 @@ Deno.test("find() gives the events whose id begins so, whatever their state", as
   }
 });
 
-Deno.test("requeue() lets what was set aside wait again, with all its attempts", async () => {
+Deno.test("requeue() makes a dead letter pending again, with all its attempts", async () => {
   const { buffer, ids: [first, second, third] } = await threeEvents();
   buffer.refuse(first, "HTTP 400");
   buffer.refuse(third, "HTTP 422");
@@ -323,21 +330,21 @@ Deno.test("requeue() lets what was set aside wait again, with all its attempts",
   assertEquals(bodies(buffer), ["a", "b"]);
   const [again] = buffer.find(first, 1);
   assertEquals([again?.state, again?.attempts, again?.lastError], ["pending", 0, "HTTP 400"]);
-  assertEquals([buffer.counts().pending, buffer.counts().setAside], [2, 1]);
+  assertEquals([buffer.counts().pending, buffer.counts().deadLetters], [2, 1]);
   assertEquals(buffer.requeue([first]), 0);
 });
 
-Deno.test("requeue() of all takes every event that was set aside, and nothing else", async () => {
+Deno.test("requeue() of all requeues every dead letter, and nothing else", async () => {
   const { buffer, ids: [first, second] } = await threeEvents();
   assertEquals(buffer.requeue("all"), 0);
   buffer.refuse(second, "HTTP 400");
   buffer.refuse(first, "HTTP 400");
   assertEquals(buffer.requeue("all"), 2);
   assertEquals(bodies(buffer), ["a", "b", "c"]);
-  assertEquals([buffer.counts().pending, buffer.counts().setAside], [3, 0]);
+  assertEquals([buffer.counts().pending, buffer.counts().deadLetters], [3, 0]);
 });
 
-Deno.test("purge() deletes what was set aside, counts it, and leaves what is pending", async () => {
+Deno.test("purge() deletes a dead letter, counts it, and leaves what is pending", async () => {
   const { buffer, ids: [first, second] } = await threeEvents();
   buffer.refuse(second, "HTTP 400");
   const before = buffer.counts();
@@ -345,8 +352,8 @@ Deno.test("purge() deletes what was set aside, counts it, and leaves what is pen
   assertEquals(buffer.counts(), before);
   assertEquals([buffer.purge(second), buffer.purge(second)], [true, false]);
   assertEquals(buffer.list().map(({ body }) => body), ["a", "c"]);
-  const { setAside, purged, sizeBytes } = buffer.counts();
-  assertEquals([setAside, purged, sizeBytes < before.sizeBytes], [0, 1, true]);
+  const { deadLetters, purged, sizeBytes } = buffer.counts();
+  assertEquals([deadLetters, purged, sizeBytes < before.sizeBytes], [0, 1, true]);
 });
 
 type Step = { kind: "append"; event: EventKind; size: number } | { kind: "acknowledge" } | {
@@ -370,7 +377,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   ),
 );
 
-Deno.test("whatever happens: delivered + pending + set aside + dropped + purged = appended", async () => {
+Deno.test("whatever happens: delivered + pending + dead letters + evicted + purged = appended", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
       const bounds = { maxEvents: 10, maxBytes: 20_000, maxAttempts: 2 };
@@ -378,7 +385,7 @@ Deno.test("whatever happens: delivered + pending + set aside + dropped + purged 
       let { buffer } = await open(bounds, system);
       for (const action of steps) {
         const [first] = buffer.next(1);
-        const [dead] = buffer.list({ state: "set_aside", limit: 1 });
+        const [dead] = buffer.list({ state: "dead_lettered", limit: 1 });
         if (action.kind === "append") {
           buffer.append([event(action.event, { body: "x".repeat(action.size) })]);
         } else if (action.kind === "reopen") buffer = (await open(bounds, system)).buffer;
@@ -388,25 +395,25 @@ Deno.test("whatever happens: delivered + pending + set aside + dropped + purged 
         else if (first && action.kind === "acknowledge") buffer.acknowledge([first.id]);
         else if (first && action.kind === "refuse") buffer.refuse(first.id, "HTTP 400");
         const counts = buffer.counts();
-        const kept = counts.delivered + counts.pending + counts.setAside + droppedIn(counts);
+        const kept = counts.delivered + counts.pending + counts.deadLetters + droppedIn(counts);
         assertEquals(kept + counts.purged, counts.appended);
-        const { pending, setAside } = counts;
-        assertEquals(buffer.countWaiting(), { pending, setAside });
+        const { pending, deadLetters } = counts;
+        assertEquals(buffer.countWaiting(), { pending, deadLetters });
         const listed = buffer.list();
-        assertEquals(listed.length, counts.pending + counts.setAside);
+        assertEquals(listed.length, counts.pending + counts.deadLetters);
         assertEquals(listed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), counts.sizeBytes);
         assert(listed.length <= bounds.maxEvents && counts.sizeBytes <= bounds.maxBytes);
         const told = notices(buffer);
         assert(told.length <= 1, "more than one notice");
         if (told[0]?.state !== "pending") continue;
-        assertEquals(JSON.parse(JSON.parse(told[0].body).stdout).dropped, counts.dropped);
+        assertEquals(JSON.parse(JSON.parse(told[0].body).stdout).evicted, counts.evicted);
       }
     }),
     { numRuns: 60 },
   );
 });
 
-Deno.test("next() passes over what it is told to, and reads no more bodies than a page holds", async () => {
+Deno.test("next() skips the given ids, and reads no more bodies than a page holds", async () => {
   const body = fc.integer({ min: 1, max: 700_000 });
   await fc.assert(
     fc.asyncProperty(

@@ -1,12 +1,21 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BufferError, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
-import { openBuffer, openBufferForChange, openBufferReadOnly } from "../../src/buffer/store.ts";
+import {
+  archiveDamaged,
+  moveDamaged,
+  moveStranger,
+  openBuffer,
+  openBufferForChange,
+  openBufferReadOnly,
+  restoreDamaged,
+} from "../../src/buffer/store.ts";
 import {
   type Database,
   DatabaseError,
   type DatabaseErrorReason,
 } from "../../src/system/database.ts";
-import { FileError } from "../../src/system/files.ts";
+import { FileError, type Files } from "../../src/system/files.ts";
+import { FakeFiles } from "../fakes/files.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const limits = { maxEvents: 100, maxBytes: 1_000_000, maxAttempts: 1 };
@@ -64,13 +73,13 @@ Deno.test("openBufferForChange() refuses a damaged file, and moves nothing", asy
   assertEquals([...system.files.texts.keys()], before);
 });
 
-Deno.test("openBufferForChange() tells of a disk that refuses as it is", async () => {
+Deno.test("openBufferForChange() throws the error of a disk that refuses", async () => {
   const { system, closed } = await refusing("busy");
   await assertRejects(() => change(system), DatabaseError, "on purpose");
   assertEquals(closed(), 1);
 });
 
-Deno.test("openBuffer() that can begin no new file puts the damaged one back, to be salvaged later", async () => {
+Deno.test("openBuffer() that cannot create a new file restores the damaged one, to be salvaged later", async () => {
   const system = new FakeSystem();
   const path = "/state/buffer.sqlite";
   system.files.texts.set(path, "damaged");
@@ -90,25 +99,6 @@ Deno.test("openBuffer() that can begin no new file puts the damaged one back, to
   assert(system.files.texts.has(recovered?.movedTo ?? ""));
   assertEquals(system.files.texts.get(`${recovered?.movedTo}-wal`), "its end");
 });
-
-/** What an older Pennon left beside: some of it delivered, dropped and set aside, and a command. */
-async function withSide(): Promise<FakeSystem> {
-  const system = new FakeSystem();
-  const small = { ...limits, maxEvents: 11 };
-  const { buffer, journal } = await openBuffer(system, "/state", small);
-  const event = { kind: "log", commandId: null, snapshotOf: null, body: "{}" } as const;
-  buffer.append(Array.from({ length: 20 }, () => event));
-  const [first, second] = buffer.next(20).filter(({ snapshotOf }) => snapshotOf === null);
-  buffer.acknowledge([first!.id]);
-  buffer.refuse(second!.id, "HTTP 400");
-  journal.receive([{ id: "c", type: "reboot", params: "{}" }]);
-  const path = "/state/buffer.sqlite";
-  system.databases.set("/state/buffer-v3.sqlite", system.databases.get(path)!);
-  system.files.texts.set("/state/buffer-v3.sqlite", "");
-  system.databases.delete(path);
-  system.files.texts.delete(path);
-  return system;
-}
 
 /** The same machine for a process that dies at its `last` call, and makes no other. */
 function dyingAt(system: FakeSystem, last: number) {
@@ -146,78 +136,6 @@ function dyingAt(system: FakeSystem, last: number) {
   return { clock, random, files: dying, openDatabase };
 }
 
-Deno.test("openBuffer() takes a side file over once, wherever it had died before, and again", async () => {
-  const whole = await openBuffer(await withSide(), "/state", limits);
-  const { takenOver, buffer } = whole;
-  assertEquals(takenOver, { files: 1, events: 9 });
-  const right = buffer.counts();
-  assertEquals([right.delivered, right.dropped.log, right.setAside], [1, 10, 1]);
-  let isOver = false;
-  for (let death = 1; !isOver; death++) {
-    const system = await withSide();
-    for (let life = 0; life < 3; life++) {
-      isOver = await openBuffer(dyingAt(system, death), "/state", limits)
-        .then(() => true, () => false);
-    }
-    const { buffer, journal } = await openBuffer(system, "/state", limits);
-    assertEquals(buffer.counts(), right, `death at call ${death}`);
-    assertEquals(journal.unfinished().map(({ id }) => id), ["c"]);
-    const left = [...system.files.texts.keys()].filter((path) => path.includes("-v3"));
-    assertEquals(left, []);
-    if (death > 2_000) throw new Error("it never ends");
-  }
-});
-
-Deno.test("openBuffer() takes over what this version left beside, and leaves a newer one's alone", async () => {
-  const side = (version: number) => `/state/buffer-v${version}.sqlite`;
-  for (const [version, files] of [[SCHEMA_VERSION, 1], [SCHEMA_VERSION + 1, 0]] as const) {
-    const system = await withSide();
-    system.databases.set(side(version), system.databases.get(side(3))!);
-    system.files.texts.set(side(version), "");
-    system.databases.delete(side(3));
-    system.files.texts.delete(side(3));
-    const { takenOver } = await openBuffer(system, "/state", limits);
-    assertEquals(takenOver?.files ?? 0, files);
-    assertEquals(system.files.texts.has(side(version)), files === 0);
-  }
-});
-
-Deno.test("openBuffer() drops nothing anew for a side file that it cannot remove", async () => {
-  const system = await withSide();
-  const tight = { ...limits, maxEvents: 6 };
-  system.files.fail("remove what was taken over", "denied");
-  for (let start = 0; start < 3; start++) {
-    await assertRejects(() => openBuffer(system, "/state", tight), FileError);
-  }
-  system.files.heal("remove what was taken over");
-  const { buffer } = await openBuffer(system, "/state", tight);
-  const { appended, pending, setAside, delivered, dropped } = buffer.counts();
-  assertEquals([appended, delivered], [21, 1]);
-  assertEquals(pending + setAside + dropped.log, 20);
-});
-
-Deno.test("openBuffer() finds a side file whose salvage was cut off, and tells of its damage", async () => {
-  const system = new FakeSystem();
-  const path = "/state/buffer-v3.sqlite";
-  system.files.texts.set(`${path}.damaged`, "damaged");
-  system.files.texts.set(`${path}.damaged-wal`, "its end");
-  const open = system.openDatabase.bind(system);
-  // The file itself, a new one in its place, and what can be read of the damaged one.
-  const answers = [true, false, true];
-  system.openDatabase = (asked) => {
-    if (!asked.startsWith(path) || !answers.shift()) return open(asked);
-    throw new DatabaseError("Cannot open database: on purpose", { reason: "corrupt" });
-  };
-  const { takenOver, recovered } = await openBuffer(system, "/state", limits);
-  assertEquals(takenOver, { files: 1, events: 0 });
-  assert(recovered !== null);
-  assert(recovered.movedTo.startsWith(`${path}.corrupt-`));
-  const { events, commands, lostEvents } = recovered;
-  assertEquals([events, commands, lostEvents], [0, 0, null]); // It could not even be opened.
-  assertEquals(system.files.texts.get(recovered.movedTo), "damaged");
-  assertEquals((await openBuffer(system, "/state", limits)).takenOver, null);
-});
-
 Deno.test("openBuffer() counts anew, wherever it had died before, and then never again", async () => {
   let isOver = false;
   for (let death = 1; !isOver; death++) {
@@ -227,7 +145,7 @@ Deno.test("openBuffer() counts anew, wherever it had died before, and then never
     buffer.acknowledge(buffer.append([event, event, event]).ids.slice(0, 1));
     buffer.append([event, event]);
     const right = buffer.counts();
-    database.execute("UPDATE counters SET sorted_to = 99, pending = 0");
+    database.execute("UPDATE counters SET indexed_to = 99, pending = 0");
     isOver = await openBuffer(dyingAt(system, death), "/state", limits)
       .then(() => true, () => false);
     const opened = await openBuffer(system, "/state", limits);
@@ -237,16 +155,7 @@ Deno.test("openBuffer() counts anew, wherever it had died before, and then never
   }
 });
 
-Deno.test("openBuffer() passes over an older buffer that is a link to nothing", async () => {
-  const system = new FakeSystem();
-  system.files.texts.set("/state/buffer-v1.sqlite", "");
-  system.files.kinds.set("/state/buffer-v1.sqlite", "link");
-  const opened = await openBuffer(system, "/state", limits);
-  assertEquals([opened.takenOver, system.databases.size], [null, 1]);
-  assertEquals(system.files.texts.has("/state/buffer-v1.sqlite"), true);
-});
-
-Deno.test("openBuffer() begins anew where the buffer is no regular file, and says what was there", async () => {
+Deno.test("openBuffer() creates a new buffer where it is no regular file, and returns what was there", async () => {
   const system = new FakeSystem();
   system.files.texts.set("/state/buffer.sqlite", "");
   system.files.kinds.set("/state/buffer.sqlite", "fifo");
@@ -278,19 +187,13 @@ function counting(system: FakeSystem) {
 }
 
 Deno.test("openBuffer() leaves no database open but the one that it answers", async () => {
-  const system = await withSide();
+  const system = new FakeSystem();
   const counted = counting(system);
   const opened = await openBuffer(system, "/state", limits);
-  assertEquals([counted.open, opened.takenOver?.files], [1, 1]);
+  assertEquals(counted.open, 1);
   opened.close();
   assertEquals(counted.open, 0);
-  // One that fails while it takes over closes all that it has opened.
-  const failing = await withSide();
-  const other = counting(failing);
-  failing.files.fail("remove what was taken over", "denied");
-  await assertRejects(() => openBuffer(failing, "/state", limits), FileError);
-  assertEquals(other.open, 0);
-  // So does one that fails while it salvages.
+  // One that fails while it salvages closes all that it has opened.
   const sick = new FakeSystem();
   sick.files.texts.set("/state/buffer.sqlite", "damaged");
   const left = counting(sick);
@@ -332,14 +235,6 @@ Deno.test("openBuffer() goes on with a salvage that was cut off after its first 
   assertEquals(system.files.texts.has(`${path}.damaged`), false);
 });
 
-Deno.test("openBuffer() tells of a side file's damage as it would of the buffer's own", async () => {
-  const system = await withSide();
-  const side = system.databases.get("/state/buffer-v3.sqlite")!;
-  side.execute("UPDATE counters SET pending = 77");
-  const { recounted } = await openBuffer(system, "/state", limits);
-  assertEquals(recounted?.wrong.includes("pending"), true);
-});
-
 Deno.test("openBufferReadOnly() opens this version's alone, and nothing where there is none", async () => {
   const system = new FakeSystem();
   const counted = counting(system);
@@ -350,7 +245,7 @@ Deno.test("openBufferReadOnly() opens this version's alone, and nothing where th
   assertEquals(read?.buffer.counts().pending, 0);
   read?.close();
   assertEquals(counted.open, 1);
-  for (const version of [SCHEMA_VERSION - 1, SCHEMA_VERSION + 1]) {
+  for (const version of [SCHEMA_VERSION + 1, SCHEMA_VERSION + 2]) {
     database.execute(`PRAGMA user_version = ${version}`);
     await assertRejects(() => openBufferReadOnly(system, "/state", limits), BufferError);
     await assertRejects(() => openBufferForChange(system, "/state", limits), BufferError);
@@ -359,7 +254,7 @@ Deno.test("openBufferReadOnly() opens this version's alone, and nothing where th
   close();
 });
 
-Deno.test("openBuffer() begins anew where SQLite finds its own file at odds with itself", async () => {
+Deno.test("openBuffer() creates a new buffer where SQLite's integrity check fails", async () => {
   const system = new FakeSystem();
   (await openBuffer(system, "/state", limits)).close();
   const { openDatabase } = system;
@@ -413,4 +308,114 @@ Deno.test("openBuffer() has a large file checked as a whole only where it is sus
   again.close();
   assertEquals([await reopen(), checks], [false, 3]);
   assertEquals([await reopen({ isSuspect: true }), checks], [true, 4]);
+});
+
+const PATH = "/state/buffer.sqlite";
+const KEPT = `${PATH}.corrupt-2026-11-24T120000.000Z`;
+const NOW_MS = Date.UTC(2026, 10, 24, 12);
+
+function damaged(suffixes = ["", "-wal", "-shm"]): FakeFiles {
+  const files = new FakeFiles();
+  for (const suffix of suffixes) files.texts.set(PATH + suffix, `damaged${suffix}`);
+  return files;
+}
+
+/** The same files for a process that dies at its `last` call and makes no other. */
+function filesDyingAt(files: FakeFiles, last: number): Files {
+  let calls = 0;
+  const live = () => {
+    calls += 1;
+    if (calls >= last) throw new Error("dead");
+  };
+  return {
+    inspect: (purpose: string, path: string) => (live(), files.inspect(purpose, path)),
+    remove: (purpose: string, path: string) => (live(), files.remove(purpose, path)),
+    rename: (
+      purpose: string,
+      from: string,
+      to: string,
+    ) => (live(), files.rename(purpose, from, to)),
+  } as Partial<Files> as Files;
+}
+
+/** What a start does with a damaged buffer; the new one's files come one by one, as SQLite's do. */
+async function salvage(disk: FakeFiles, files: Files): Promise<void> {
+  await moveDamaged(files, PATH);
+  for (const suffix of ["", "-journal", "-wal", "-shm"]) {
+    await files.inspect("a step of SQLite's", PATH + suffix);
+    disk.texts.set(PATH + suffix, `new${suffix}`);
+    if (suffix === "-wal") disk.texts.delete(`${PATH}-journal`);
+  }
+  await archiveDamaged(files, PATH, NOW_MS);
+}
+
+/** Whether the process lived to the end. */
+async function lives(work: Promise<unknown>): Promise<boolean> {
+  return await work.then(() => true, () => false);
+}
+
+function under(files: FakeFiles, prefix: string): Record<string, string> {
+  return Object.fromEntries(
+    [...files.texts].filter(([path]) => path.startsWith(prefix))
+      .map(([path, text]) => [path.slice(prefix.length), text]),
+  );
+}
+
+Deno.test("moveDamaged() and archiveDamaged() leave the damaged one whole, and room for a new one", async () => {
+  const files = damaged();
+  await salvage(files, files);
+  assertEquals(under(files, KEPT), { "": "damaged", "-wal": "damaged-wal", "-shm": "damaged-shm" });
+  assertEquals(files.texts.get(PATH), "new");
+  assertEquals(await restoreDamaged(files, PATH), false);
+});
+
+Deno.test("moveDamaged() removes the log of an earlier damaged file", async () => {
+  const files = damaged([""]);
+  files.texts.set(`${PATH}.damaged-wal`, "of another");
+  await moveDamaged(files, PATH);
+  assertEquals(under(files, `${PATH}.damaged`), { "": "damaged" });
+});
+
+Deno.test("restoreDamaged() makes the damaged one whole again, wherever a salvage and itself had died", async () => {
+  for (const suffixes of [[""], ["", "-wal"], ["", "-wal", "-shm"]]) {
+    const whole = Object.fromEntries(suffixes.map((suffix) => [suffix, `damaged${suffix}`]));
+    let salvaged = false;
+    for (let death = 1; !salvaged; death++) {
+      for (let second = 1, isBack = false; !isBack; second++) {
+        const files = damaged(suffixes);
+        salvaged = await lives(salvage(files, filesDyingAt(files, death)));
+        isBack = await lives(restoreDamaged(filesDyingAt(files, second), PATH));
+        if (!isBack) await restoreDamaged(files, PATH);
+        if (files.texts.get(PATH) === "new") {
+          // It had all been read, and the name for people says so.
+          assertEquals(files.texts.get(KEPT), "damaged");
+          continue;
+        }
+        const all = under(files, PATH);
+        assertEquals(all, whole, `death at call ${death}, then at ${second}`);
+      }
+    }
+    assert(salvaged);
+  }
+});
+
+Deno.test("restoreDamaged() ignores what is no regular file", async () => {
+  for (const kind of ["fifo", "socket", "directory", "device"] as const) {
+    const files = new FakeFiles();
+    files.texts.set(PATH, "good");
+    files.texts.set(`${PATH}.damaged`, "");
+    files.kinds.set(`${PATH}.damaged`, kind);
+    assertEquals(await restoreDamaged(files, PATH), false);
+    assertEquals(files.texts.get(PATH), "good", kind);
+  }
+});
+
+Deno.test("moveStranger() moves away what is no regular file, with what lies beside it, and nothing else", async () => {
+  const files = damaged();
+  assertEquals(await moveStranger(files, PATH, NOW_MS), null);
+  assertEquals(await moveStranger(files, "/state/absent.sqlite", NOW_MS), null);
+  files.kinds.set(PATH, "fifo");
+  assertEquals(await moveStranger(files, PATH, NOW_MS), { movedTo: KEPT, kind: "fifo" });
+  assertEquals(under(files, KEPT), { "": "damaged", "-wal": "damaged-wal", "-shm": "damaged-shm" });
+  assertEquals(files.texts.has(PATH), false);
 });

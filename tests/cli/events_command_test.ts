@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { EventBuffer, NewEvent, StoredEvent } from "../../src/buffer/buffer.ts";
+import type { NewEvent, StoredEvent } from "../../src/buffer/buffer.ts";
+import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import {
   eventAsJson,
   eventAsText,
@@ -34,7 +35,7 @@ async function holding(...events: Partial<NewEvent>[]) {
   return { system, buffer, ids };
 }
 
-function states(buffer: EventBuffer): string[] {
+function states(buffer: SqliteBuffer): string[] {
   return buffer.list().map(({ state, attempts }) => `${state} ${attempts}`);
 }
 
@@ -150,7 +151,7 @@ Deno.test("events requeue makes one dead letter pending again", async () => {
   for (const id of [first, second]) buffer.refuse(id, "HTTP 400");
   const { code, out, err } = await runCli(system, "requeue", second);
   assertEquals([code, out, err], [0, "Requeued 1 event\n", ""]);
-  assertEquals(states(buffer), ["set_aside 1", "pending 0"]);
+  assertEquals(states(buffer), ["dead_lettered 1", "pending 0"]);
   assertEquals(buffer.find(second, 1)[0]?.lastError, "HTTP 400");
   const again = await runCli(system, "requeue", second);
   assertEquals([again.code, again.out], [1, ""]);
@@ -210,7 +211,7 @@ const log: StoredEvent = {
   snapshotOf: null,
   sequence: 7,
   place: 7,
-  state: "set_aside",
+  state: "dead_lettered",
   attempts: 10,
   createdMs: NOW_MS - 120_000,
   sizeBytes: 2_048,
@@ -237,7 +238,7 @@ const LISTED = {
   snapshot_of: null,
   sequence: 7,
   created_at: "2026-11-23T23:58:00.000Z",
-  state: "set_aside",
+  state: "dead_lettered",
   attempts: 10,
   size_bytes: 2_048,
   last_error: "HTTP 400: bad",

@@ -30,17 +30,17 @@ function status(change: Partial<Status> = {}): Status {
     state: null,
     buffer: {
       pending: 0,
-      setAside: 0,
+      deadLetters: 0,
       sizeBytes: 0,
       oldestPendingMs: null,
       appended: 0,
       delivered: 0,
-      dropped: NONE,
-      firstDropMs: null,
+      evicted: NONE,
+      firstEvictionMs: null,
       purged: 0,
     },
     commands: ALL_TOLD,
-    disk: { refusal: null, note: null, bufferError: null, newerFile: null },
+    disk: { refusal: null, note: null, bufferError: null },
     limits: { maxEvents: 100, maxBytes: 1_000, maxAttempts: 10 },
     scannerBreakers: {},
     scans: {},
@@ -70,8 +70,8 @@ Deno.test("status prints what a full buffer dropped, by kind, and since when", (
   const told = status({
     buffer: {
       ...buffer!,
-      dropped: { ...NONE, updates: 12, log: 1 },
-      firstDropMs: NOW_MS - 3_600_000,
+      evicted: { ...NONE, updates: 12, log: 1 },
+      firstEvictionMs: NOW_MS - 3_600_000,
     },
   });
   assertStringIncludes(
@@ -143,13 +143,13 @@ const TROUBLED = status({
   state: SAVED,
   buffer: {
     pending: 12,
-    setAside: 2,
+    deadLetters: 2,
     sizeBytes: 512,
     oldestPendingMs: NOW_MS - HOUR_MS * 4,
     appended: 30,
     delivered: 15,
-    dropped: { ...NONE, updates: 3, log: 1 },
-    firstDropMs: NOW_MS - 2 * HOUR_MS,
+    evicted: { ...NONE, updates: 3, log: 1 },
+    firstEvictionMs: NOW_MS - 2 * HOUR_MS,
     purged: 1,
   },
   commands: { received: 1, started: 2, finished: 3, reported: 4, remembered: 10, unfinished: 3 },
@@ -372,7 +372,7 @@ Deno.test("status calls polling rapid until the instant when it ends, and not at
 
 Deno.test("statusAsText() calls an absent buffer empty, and prints no line for an unreadable one", () => {
   assertEquals(line("Buffer", { buffer: null }), "empty");
-  const disk = { refusal: null, note: null, bufferError: "damaged", newerFile: null };
+  const disk = { refusal: null, note: null, bufferError: "damaged" };
   assertEquals(line("Buffer", { buffer: null, disk }), undefined);
   assertEquals(line("Buffer", {}), "0 of 100 events waiting (0 B of 1000 B)");
   assertEquals(line("Commands", { commands: null }), undefined);
@@ -396,7 +396,7 @@ const note = {
   size_bytes: 4_096,
   acknowledgements: 3,
 } as const;
-const well: DiskStatus = { refusal: null, note: null, bufferError: null, newerFile: null };
+const well: DiskStatus = { refusal: null, note: null, bufferError: null };
 
 Deno.test("describeDisk() has one line if the disk accepts writes and no agent runs", () => {
   assertEquals(describeDisk(well, null), [["Disk", "accepts writes"]]);
@@ -417,14 +417,13 @@ Deno.test("describeDisk() prints why nothing is written or read", () => {
   const refusal = 'Cannot try the state folder: "/state": No space left on device';
   const bufferError = "Cannot open database: unable to open database file";
   const lines = describeDisk(
-    { refusal, note, bufferError, newerFile: "/state/buffer.sqlite" },
+    { refusal, note, bufferError },
     holder,
   );
   assertEquals(lines.slice(0, -1), [
     ["DISK", `accepts no writes: ${refusal}`],
     ["", `agent: full: ${note.why}`],
     ["", `buffer unreadable: ${bufferError}`],
-    ["", "newer version's file: /state/buffer.sqlite"],
   ]);
 });
 
@@ -443,7 +442,6 @@ Deno.test("diskAsJson() takes the reason from the test write, then from the agen
   assertEquals(why({ note, bufferError: "read" }), note.why);
   assertEquals(why({ note, bufferError: "read" }, null), "read");
   assertEquals(diskAsJson({ ...well, refusal: "tried" }, holder).takes_writes, false);
-  assertEquals(diskAsJson({ ...well, newerFile: "/b" }, null).left_alone, "/b");
 });
 
 Deno.test("diskAsJson() has every limit with its counter, and null for unknown values", () => {

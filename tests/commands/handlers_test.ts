@@ -21,7 +21,7 @@ async function run(type: string, params: Record<string, unknown> = {}) {
   const { signal } = new AbortController();
   const handler = findHandler(type);
   assert("run" in handler);
-  const outcome = await handler.run({ id: "c1", type, params }, { signal, tellEarly: () => {} });
+  const outcome = await handler.run({ id: "c1", type, params }, { signal, appendEarly: () => {} });
   const last = outcome.events.at(-1);
   return { ...outcome, log: JSON.parse(last?.body ?? "null") };
 }
@@ -64,7 +64,7 @@ Deno.test("collect_specs says how long it took", async () => {
   });
   const { events } = await handler.run({ id: "c1", type: "collect_specs", params: {} }, {
     signal: new AbortController().signal,
-    tellEarly: () => {},
+    appendEarly: () => {},
   });
   assertEquals(JSON.parse(events[1]?.body ?? "null").duration_seconds, 4);
 });

@@ -5,7 +5,7 @@ function run(params: Record<string, unknown>) {
   const command = { id: "c1", type: "enable_heartbeat", params };
   return enableHeartbeat.run(command, {
     signal: new AbortController().signal,
-    tellEarly: () => {},
+    appendEarly: () => {},
   });
 }
 
@@ -47,7 +47,7 @@ Deno.test("disable_heartbeat ends rapid polling", async () => {
   const command = { id: "c1", type: "disable_heartbeat", params: {} };
   const outcome = await disableHeartbeat.run(command, {
     signal: new AbortController().signal,
-    tellEarly: () => {},
+    appendEarly: () => {},
   });
   assertEquals(outcome.rapidPollingMs, 0);
   const { result, stdout, duration_seconds } = JSON.parse(outcome.events[0]?.body ?? "");

@@ -67,7 +67,7 @@ async function run(scanners: readonly Scanner[], system = new FakeSystem(), para
   const early: NewEvent[] = [];
   const outcome = await handler.run(command, {
     signal: new AbortController().signal,
-    tellEarly: (told) => void early.push(...told),
+    appendEarly: (told) => void early.push(...told),
   });
   const events = [...early, ...outcome.events];
   return { events, log, result: JSON.parse(events.at(-1)?.body ?? "null") };
@@ -338,7 +338,7 @@ Deno.test("scan_updates tells what one scanner found before another one ends", a
   const early: NewEvent[] = [];
   const running = handler.run({ id: "c1", type: "scan_updates", params: {} }, {
     signal: new AbortController().signal,
-    tellEarly: (told) => void early.push(...told),
+    appendEarly: (told) => void early.push(...told),
   });
   await settle();
   assertEquals(early.map(({ snapshotOf }) => snapshotOf), ["updates/apt/0"]);
@@ -377,7 +377,7 @@ Deno.test("scan_updates reports an ignored update as such, and does not count it
   const early: NewEvent[] = [];
   const { events } = await handler.run({ id: "c1", type: "scan_updates", params: {} }, {
     signal: new AbortController().signal,
-    tellEarly: (told) => void early.push(...told),
+    appendEarly: (told) => void early.push(...told),
   });
   const { updates } = JSON.parse(early[0]?.body ?? "null");
   assertEquals(

@@ -62,7 +62,7 @@ Deno.test("drain() sends the others past one that is refused, and dead-letters t
   assertEquals(await run(answer), { delivered: 0, refused: 0, deadLettered: 1 });
   assertEquals(await run(answer), { delivered: 0, refused: 0, deadLettered: 0 });
   assertEquals(sent.filter((body) => body === "bad").length, 2);
-  assertEquals(buffer.counts().setAside, 1);
+  assertEquals(buffer.counts().deadLetters, 1);
 });
 
 Deno.test("drain() keeps a command's events in order, past a refusal too", async () => {
@@ -118,7 +118,7 @@ Deno.test("drain() passes over a list that the disk does not bisect", async () =
   const body = JSON.stringify({ updates: [1, 2] });
   const list: NewEvent = { kind: "updates", commandId: null, snapshotOf: null, body };
   const { buffer, sent, run } = await setUp([list, log("other")]);
-  buffer.split = () => [];
+  buffer.bisect = () => [];
   buffer.refuse = () => "pending";
   const drained = await run((sent) => sent === body ? "refused" : delivered);
   assertEquals([drained.delivered, drained.refused, sent], [1, 1, ["other", body]]);
@@ -245,7 +245,7 @@ Deno.test("drain() counts a refusal that turned out to be an event's own, and sa
     "event refused",
     "event dead-lettered",
   ]);
-  assertEquals(made.buffer.counts().setAside, 1);
+  assertEquals(made.buffer.counts().deadLetters, 1);
 });
 
 Deno.test("drain() passes over what is postponed, and what of its command comes after it", async () => {
@@ -302,7 +302,7 @@ Deno.test("drain() sends a dead letter that was requeued meanwhile in the next d
     await run(answer);
     assertEquals(sent.filter((body) => body === "bad").length, round);
   }
-  assertEquals(buffer.counts().setAside, 0);
+  assertEquals(buffer.counts().deadLetters, 0);
 });
 
 Deno.test("drain() goes on with a command past a single item that the server does not take", async () => {

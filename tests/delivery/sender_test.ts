@@ -38,8 +38,8 @@ Deno.test("one bad item of 200, wherever it is: 199 arrive, one is dead-lettered
     assertEquals(new Set(arrived.map((update) => update.package_name)).size, ITEMS - 1);
     assertEquals(arrived.length, ITEMS - 1);
     assert(requests <= 2 * Math.log2(ITEMS) + 3, `${requests} requests`);
-    const { pending, setAside } = world.buffer.counts();
-    assertEquals([pending, setAside], [0, 1]);
+    const { pending, deadLetters } = world.buffer.counts();
+    assertEquals([pending, deadLetters], [0, 1]);
     assert(world.buffer.list()[0]?.body.includes(`"p${bad}"`));
     // What the command has to say comes after all of its list.
     assertEquals(world.server.reports.at(-1)?.report, "logs");
@@ -51,7 +51,11 @@ Deno.test("one bad item is found by bisecting, with whichever status the server 
     const { world, arrived } = await tell([77], ({ server }) => {
       server.poison = { text: "dreadful", status };
     });
-    assertEquals([arrived.length, world.buffer.counts().setAside], [ITEMS - 1, 1], String(status));
+    assertEquals(
+      [arrived.length, world.buffer.counts().deadLetters],
+      [ITEMS - 1, 1],
+      String(status),
+    );
   }
   const { arrived } = await tell([77], ({ server }) => {
     server.poison = { text: "dreadful", status: 409 };
@@ -63,7 +67,7 @@ Deno.test("several bad items are each alone in the end, and all others arrive", 
   const bad = [3, 4, 77, 150];
   const { world, arrived } = await tell(bad);
   assertEquals(arrived.length, ITEMS - bad.length);
-  assertEquals(world.buffer.counts().setAside, bad.length);
+  assertEquals(world.buffer.counts().deadLetters, bad.length);
 });
 
 Deno.test("a server that fails on every report for a day costs no attempt but one", async () => {
@@ -74,8 +78,8 @@ Deno.test("a server that fails on every report for a day costs no attempt but on
     });
   });
   assertEquals(arrived.length, ITEMS);
-  const { pending, setAside, appended, delivered } = world.buffer.counts();
-  assertEquals([pending, setAside, appended - delivered], [0, 0, 0]);
+  const { pending, deadLetters, appended, delivered } = world.buffer.counts();
+  assertEquals([pending, deadLetters, appended - delivered], [0, 0, 0]);
   assert(world.server.count("/updates") < 500, `${world.server.count("/updates")} requests`);
 });
 
@@ -84,7 +88,7 @@ Deno.test("a list that is too large goes out in halves", async () => {
     server.poison = { text: '"p0","severity":"low"},{"package_name":"p1"', status: 413 };
   });
   assertEquals(arrived.length, ITEMS);
-  assertEquals(world.buffer.counts().setAside, 0);
+  assertEquals(world.buffer.counts().deadLetters, 0);
   assert(requests < 20, `${requests}`);
 });
 
@@ -364,7 +368,7 @@ Deno.test("a dead letter that an operator requeues does not wait", async () => {
   // This one still waits when the first is set aside: not everything that was put off is forgotten.
   world.buffer.append([event("dreadful 2")]);
   world.loop.afterAppend();
-  while (world.buffer.counts().setAside === 0) await world.advance(1_000);
+  while (world.buffer.counts().deadLetters === 0) await world.advance(1_000);
   assertEquals(world.buffer.counts().pending, 1);
   world.server.poison = null;
   world.buffer.requeue([first]);

@@ -7,9 +7,9 @@ import { assert, assertEquals } from "@std/assert";
 import { makeAgent } from "../../src/agent/agent.ts";
 import { register } from "../../src/agent/enrol.ts";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
+import { evictionNotice } from "../../src/buffer/eviction.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { loadConfig } from "../../src/config.ts";
-import { dropNotice } from "../../src/buffer/drop_notice.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
@@ -57,7 +57,7 @@ function backlog(): NewEvent[] {
     body: JSON.stringify({ command_id: id(n), updates: [] }),
   });
   const events = Array.from({ length: EVENTS - 1 }, (_, n) => n % 5 === 0 ? result(n) : list(n));
-  return [...events, dropNotice({ system_info: 0, updates: 4, dependencies: 0, log: 0 }, 0)];
+  return [...events, evictionNotice({ system_info: 0, updates: 4, dependencies: 0, log: 0 }, 0)];
 }
 
 const OK = { result: "success", durationMs: 0 } as const;

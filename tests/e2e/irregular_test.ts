@@ -93,13 +93,13 @@ for (const kind of KINDS) {
           // The link stays for a person to look at; what there is to tell is in memory meanwhile.
           await waitFor(agent, "agent started");
           if (kind === "dangling") {
-            const line = await waitFor(agent, "disk refuses, events are kept in memory");
+            const line = await waitFor(agent, "disk refuses writes, buffering events in memory");
             assert(says(kind, line), line);
             await Deno.remove(path);
-            await waitFor(agent, "disk takes writes again");
+            await waitFor(agent, "disk accepts writes again");
           }
         } else {
-          const line = await waitFor(agent, "buffer was damaged, begun anew");
+          const line = await waitFor(agent, "buffer was damaged, salvaged into a new file");
           assert(says(kind, line), line);
           const names = [...Deno.readDirSync(host.stateDirectory)].map(({ name }) => name);
           assert(names.some((name) => name.startsWith("buffer.sqlite.corrupt-")), names.join());
@@ -154,10 +154,10 @@ Deno.test({
         assertEquals(code, 1);
         assertStringIncludes(err, `"${path}" is a FIFO, not a regular file. Next: move it away`);
         const { agent, works } = start(host);
-        const line = await waitFor(agent, "disk refuses, events are kept in memory");
+        const line = await waitFor(agent, "disk refuses writes, buffering events in memory");
         assert(says("fifo", line), line);
         await Deno.remove(path);
-        await waitFor(agent, "disk takes writes again");
+        await waitFor(agent, "disk accepts writes again");
         await works();
       }
     }),

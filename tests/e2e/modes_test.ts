@@ -1,6 +1,4 @@
 import { assert, assertEquals } from "@std/assert";
-import { DatabaseSync } from "node:sqlite";
-import { SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import { cannotTrace, readTrace, traceInto } from "../real/trace.ts";
 import { type Host, onHost, TOKEN, within } from "./harness.ts";
 
@@ -68,13 +66,9 @@ async function live(host: Host, umask: string): Promise<void> {
   await Deno.writeTextFile(`${host.stateDirectory}/buffer.sqlite`, "no database. ".repeat(1_000));
   await run(["run", "--once"]);
   assert(namesIn(host).includes("buffer.sqlite.corrupt"), namesIn(host).join(" "));
-  const database = new DatabaseSync(`${host.stateDirectory}/buffer.sqlite`);
-  database.exec("PRAGMA user_version = 190");
-  database.close();
-  await run(["run", "--once"]);
   for (
     const name of [
-      ...["agent.lock", `buffer-v${SCHEMA_VERSION}.sqlite`, "disk.json", "identity.json"],
+      ...["agent.lock", "buffer.sqlite", "disk.json", "identity.json"],
       ...["last-scans.json", "scanner-breakers.json", "state.json"],
     ]
   ) {

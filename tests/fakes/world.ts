@@ -1,9 +1,11 @@
 /** A loop on a whole machine in memory, with a server in memory: for tests of the loop. */
 
 import { connectionPolicies } from "../../src/breaker/policies.ts";
-import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
+import type { NewEvent } from "../../src/buffer/buffer.ts";
 import type { Command, CommandOutcome, RunningHandler } from "../../src/buffer/command.ts";
 import type { CommandJournal } from "../../src/buffer/journal.ts";
+import type { Database } from "../../src/system/database.ts";
+import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { Connection } from "../../src/connection/connection.ts";
 import { Loop } from "../../src/loop/loop.ts";
@@ -50,7 +52,8 @@ export class World {
   #stop = new AbortController();
   #cut = new AbortController();
   #running: Promise<void> = Promise.resolve();
-  buffer!: EventBuffer;
+  buffer!: SqliteBuffer;
+  database!: Database;
   journal!: CommandJournal;
   loop!: Loop;
 
@@ -63,8 +66,9 @@ export class World {
   async start(state: AgentState = NEW_STATE): Promise<void> {
     const { clock, random } = this.system;
     const limits = { maxEvents: 1_000, maxBytes: 1_000_000, maxAttempts: this.maxAttempts };
-    const { buffer, journal } = await openBuffer(this.system, "/state", limits);
+    const { buffer, journal, database } = await openBuffer(this.system, "/state", limits);
     this.buffer = buffer;
+    this.database = database;
     this.journal = journal;
     const client = new Client(this.server.sendHttp, clock, {
       serverUrl: "http://server.test",

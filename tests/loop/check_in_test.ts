@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { CommandJournal } from "../../src/buffer/journal.ts";
+import { type CommandJournal, countCommands } from "../../src/buffer/journal.ts";
 import { checkDisk, type CheckInResult, closeCheckIn, dueAfter } from "../../src/loop/check_in.ts";
 import type { CheckInAnswer } from "../../src/server/check_in_answer.ts";
 import { DatabaseError } from "../../src/system/database.ts";
@@ -58,7 +58,7 @@ Deno.test("checkIn() asks for the result whose answer was lost, and it is not se
     await world.advance(2 * INTERVAL_MS);
     assertEquals(asked(world), [["c1"]]);
     assertEquals([world.server.count("/logs"), world.buffer.counts().pending], [1, 0]);
-    assertEquals(world.journal.counts().reported, 1);
+    assertEquals(countCommands(world.database).reported, 1);
   }));
 
 Deno.test("checkIn() that gets no word on it sends the result again", () =>
@@ -67,7 +67,7 @@ Deno.test("checkIn() that gets no word on it sends the result again", () =>
     await world.advance(2 * INTERVAL_MS);
     assertEquals(asked(world), [["c1"]]);
     assertEquals([world.server.count("/logs"), world.buffer.counts().pending], [2, 0]);
-    assertEquals(world.journal.counts().reported, 1);
+    assertEquals(countCommands(world.database).reported, 1);
   }));
 
 Deno.test("a result without an answer goes again right after the check-in that asked for it", () =>
@@ -105,7 +105,7 @@ Deno.test("checkIn() says nothing of results while there is none to ask for", ()
   inWorld(async (world) => {
     world.server.queue("c1", "scan_updates");
     await world.advance(3 * INTERVAL_MS);
-    assertEquals([asked(world), world.journal.counts().reported], [[], 1]);
+    assertEquals([asked(world), countCommands(world.database).reported], [[], 1]);
   }));
 
 /** An answer that says nothing, but for `parts`. */
@@ -277,7 +277,7 @@ Deno.test("checkIn() asks the disk for nothing but what it asked the server for"
     await loseAnswer(world);
     await world.advance(2 * INTERVAL_MS);
     assertEquals(looked.filter((ids) => ids.length > 0), [["c1"]]);
-    assertEquals(world.journal.counts().reported, 1);
+    assertEquals(countCommands(world.database).reported, 1);
     const told = world.log.told("part of an answer ignored").map((
       { part, count },
     ) => [part, count]);

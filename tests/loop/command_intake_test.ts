@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Command } from "../../src/buffer/command.ts";
-import type { CommandJournal } from "../../src/buffer/journal.ts";
+import { type CommandJournal, countCommands } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import {
   CommandIntake,
@@ -34,7 +34,7 @@ function brought(...commands: ReceivedCommand[]): Received {
 async function setUp() {
   const system = new FakeSystem();
   const { clock } = system;
-  const { buffer, journal } = await openBuffer(system, "/state", limits);
+  const { buffer, journal, database } = await openBuffer(system, "/state", limits);
   const log = new FakeLog();
   const ran: Command[] = [];
   /** What commands wait for while they run; nothing, until a test sets it. */
@@ -53,9 +53,8 @@ async function setUp() {
       return journal.reject(commands, appendReports);
     },
     start: (id: string) => journal.start(id),
-    finish: (id: string, append: () => void) => journal.finish(id, append),
+    finish: (id, append) => journal.finish(id, append),
     unfinished: () => journal.unfinished(),
-    counts: () => journal.counts(),
     unconfirmed: () => journal.unconfirmed(),
     confirm: (ids: readonly string[]) => journal.confirm(ids),
   } satisfies CommandJournal;
@@ -78,7 +77,7 @@ async function setUp() {
   });
   const intake = new CommandIntake({ clock, log, journal: sick, runner });
   const bodies = () => buffer.list().map(({ body }) => body);
-  return { intake, runner, ran, disk, clock, log, journal, bodies, gate };
+  return { intake, runner, ran, disk, clock, log, journal, database, bodies, gate };
 }
 
 Deno.test("receive() runs what was not known, once it is on disk", async () => {
@@ -141,7 +140,7 @@ Deno.test("end() tries once more, and says what the disk took none of, once", as
 });
 
 Deno.test("receive() answers what cannot be stored for a reason that is not the disk's", async () => {
-  const { intake, disk, log, clock, journal, bodies } = await setUp();
+  const { intake, disk, log, clock, journal, database, bodies } = await setUp();
   disk.isFull = true;
   intake.receive(brought(command("a")), new AbortController().signal);
   disk.isFull = false;
@@ -151,7 +150,7 @@ Deno.test("receive() answers what cannot be stored for a reason that is not the 
   const told = log.told("command cannot be stored").map(({ id, why }) => [id, why]);
   assertEquals([told, intake.unstored], [[["a", "TypeError: a mistake"]], 0]);
   assertEquals(bodies(), ['{"command_id":"a","text":"not run: the agent could not store it"}']);
-  assertEquals([journal.counts().finished, journal.unfinished()], [1, []]);
+  assertEquals([countCommands(database).finished, journal.unfinished()], [1, []]);
 });
 
 Deno.test("receive() says what is lost when it is stopped, or has no more room", async () => {
@@ -249,7 +248,7 @@ Deno.test("receive() holds a command that the database alone refuses, and runs t
 });
 
 Deno.test("receive() answers a rejected command once, and runs none", async () => {
-  const { intake, runner, ran, log, journal, bodies } = await setUp();
+  const { intake, runner, ran, log, database, bodies } = await setUp();
   const rejected = ["r", "a", "r"].map((id) => ({ id, type: "reboot", why: `${id} is bad` }));
   intake.receive({ commands: [command("a")], rejected }, signal);
   intake.receive({ commands: [command("r")], rejected: rejected.slice(0, 1) }, signal);
@@ -259,7 +258,7 @@ Deno.test("receive() answers a rejected command once, and runs none", async () =
     '{"command_id":"r","text":"not run: r is bad"}',
     '{"command_id":"a","text":"done"}',
   ]);
-  assertEquals(journal.counts().finished, 2);
+  assertEquals(countCommands(database).finished, 2);
   assertEquals(log.told("commands rejected"), [{ commands: 1, first: "r", why: "r is bad" }]);
 });
 

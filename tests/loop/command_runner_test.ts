@@ -305,10 +305,10 @@ Deno.test("enqueue() wakes the loop for what a command appends early, and not fo
   let woken = 0;
   const made = await setUp({
     repeatable: true,
-    run(command, { tellEarly }) {
-      tellEarly([]);
+    run(command, { appendEarly }) {
+      appendEarly([]);
       assertEquals(woken, 0);
-      tellEarly(outcome(command, "early").events);
+      appendEarly(outcome(command, "early").events);
       assertEquals([woken, made.bodies()], [1, ["early"]]);
       return Promise.resolve(outcome(command));
     },

@@ -254,9 +254,9 @@ Deno.test("run() dead-letters a refused event and delivers the others", () =>
     world.buffer.append([log("bad"), log("good")]);
     await world.advance(INTERVAL_MS * 5);
     assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["good"]);
-    const { pending, setAside } = world.buffer.counts();
-    assertEquals([pending, setAside], [0, 1]);
-    assertEquals(world.buffer.list({ state: "set_aside" })[0]?.attempts, 3);
+    const { pending, deadLetters } = world.buffer.counts();
+    assertEquals([pending, deadLetters], [0, 1]);
+    assertEquals(world.buffer.list({ state: "dead_lettered" })[0]?.attempts, 3);
     const tries = world.server.requests.filter(({ body }) => body["command_id"] === "bad");
     const waits = tries.slice(1).map(({ atMs }, index) => atMs - (tries[index]?.atMs ?? 0));
     assertEquals(waits, [60_000, 60_000]);
@@ -374,7 +374,7 @@ Deno.test("run() sorts in what was appended, while the server is away too", () =
     world.buffer.append([log("c1")]);
     const isSorted = () =>
       [...world.system.databases.values()].flatMap((database) =>
-        database.all("SELECT is_sorted FROM events").map((row) => row["is_sorted"])
+        database.all("SELECT is_indexed FROM events").map((row) => row["is_indexed"])
       );
     assertEquals(isSorted(), [0]);
     world.loop.afterAppend();

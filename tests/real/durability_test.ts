@@ -122,7 +122,7 @@ Deno.test({
         print("appended one");
         const [second, third] = buffer.append([log("b"), log("c")]).ids;
         print("appended two");
-        buffer.sortIn();
+        buffer.indexPending();
         print("sorted in");
         buffer.refuse(first, "no");
         print("refused");
@@ -186,25 +186,6 @@ Deno.test({
       assert(!calls.slice(kept).some((call) => call.kind === "write" && isOfNew(call)));
       assert(calls.some(isPrinted("salvaged true")));
       assert(namesIn(folder).some((name) => name.startsWith("buffer.sqlite.corrupt-")));
-    }),
-});
-
-Deno.test({
-  name: "an older buffer that is taken over is removed only after it is durable in the new one",
-  ignore,
-  fn: () =>
-    inFolder(async (folder) => {
-      const { buffer, close } = await openBuffer(realSystem(), folder, LIMITS);
-      buffer.append([{ kind: "log", commandId: "c", snapshotOf: null, body: "{}" }]);
-      close();
-      const side = "buffer-v5.sqlite";
-      await Deno.rename(`${folder}/buffer.sqlite`, `${folder}/${side}`);
-      const calls = await traceCode(`${IMPORTS}
-        const { takenOver } = await openBuffer(system, ${JSON.stringify(folder)}, limits);
-        print("taken over " + takenOver.events);`);
-      assertEquals(powerCutLosses(calls, folder, { existing: [side] }), []);
-      assert(calls.some(isPrinted("taken over 1")));
-      assert(calls.some((call) => call.kind === "remove" && call.file === `${folder}/${side}`));
     }),
 });
 

@@ -41,8 +41,8 @@ async function tell(told: Told, change: (world: World) => Promise<void> | void =
     if (arrived === told.items - told.bad.length) took.goodMin = Math.min(min, took.goodMin);
     const hasLog = reports.some(({ report }) => report === "logs");
     if (hasLog) took.logMin = Math.min(min, took.logMin);
-    const { setAside } = world.buffer.counts();
-    if (setAside === told.bad.length) took.setAsideMin = Math.min(min, took.setAsideMin);
+    const { deadLetters } = world.buffer.counts();
+    if (deadLetters === told.bad.length) took.setAsideMin = Math.min(min, took.setAsideMin);
   }
   world.cutOff();
   await world.stop();
@@ -67,7 +67,7 @@ for (const status of [500, 400]) {
       assert(goodMin <= 2, `the good ones after ${goodMin} min`);
       assert(logMin <= goodMin + 0.5, `the log after ${logMin} min`);
       assert(setAsideMin <= 10, `set aside after ${setAsideMin} min`);
-      const left = world.buffer.list({ state: "set_aside" });
+      const left = world.buffer.list({ state: "dead_lettered" });
       assertEquals(left.map(({ body }) => JSON.parse(body).updates.length), bad.map(() => 1));
     });
   }
@@ -139,8 +139,8 @@ Deno.test("a server that takes no list for a while costs a single item no more t
   world.loop.afterAppend();
   await world.advance(20 * MINUTE_MS);
   assertEquals(world.server.reports.at(-1)?.body["command_id"], "scan-1");
-  const { pending, setAside } = world.buffer.counts();
-  assertEquals([pending, setAside], [1, 0]);
+  const { pending, deadLetters } = world.buffer.counts();
+  assertEquals([pending, deadLetters], [1, 0]);
   world.server.poison = null;
   await world.advance(60 * MINUTE_MS);
   assertEquals(world.buffer.counts().pending, 0);

@@ -181,7 +181,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
       state: null,
       buffer: null,
       commands: null,
-      disk: { refusal: text, note: null, bufferError: text, newerFile: text },
+      disk: { refusal: text, note: null, bufferError: text },
       limits: { maxEvents: 1, maxBytes: 1, maxAttempts: 1 },
       scannerBreakers: {},
       scans: {

@@ -90,7 +90,7 @@ Deno.test("no secret of a package manager gets into a command's events, the log 
     const events: NewEvent[] = [];
     const outcome = await handler.run({ id: "c1", type: "scan_updates", params: {} }, {
       signal: new AbortController().signal,
-      tellEarly: (early) => void events.push(...early),
+      appendEarly: (early) => void events.push(...early),
     });
     events.push(...outcome.events);
     const outlets = {

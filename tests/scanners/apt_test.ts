@@ -387,7 +387,7 @@ Deno.test("scan() lets no secret of an address into the report, the log, an even
         };
         const outcome = await scanUpdates(parts).run(
           { id: "c", type: "scan_updates", params: { full: true } },
-          { signal: new AbortController().signal, tellEarly: () => {} },
+          { signal: new AbortController().signal, appendEarly: () => {} },
         );
         const files = [...host.files.texts].filter(([path]) => path.startsWith("/state"));
         const breakers = kept.map((saved) => [...saved]);

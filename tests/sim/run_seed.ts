@@ -129,14 +129,14 @@ async function checkEnd(sim: Sim, commands: ServerCommand[]): Promise<void> {
   const old = unfinished.filter(({ receivedMs }) => receivedMs < sim.clock.nowMs() - 2 * HOUR_MS);
   if (old.length > 0) throw new Violation(`command ${old[0]?.id} was begun and never finished`);
   const kept = new Set(buffer.list().map(({ commandId }) => commandId));
-  const dropped = Object.values(buffer.counts().dropped).some((count) => count > 0);
+  const dropped = Object.values(buffer.counts().evicted).some((count) => count > 0);
   for (const { id } of commands) {
     if (!sim.taken.has(id) || unfinished.some((entry) => entry.id === id)) continue;
     const isTold = sim.server.logged.has(id) || kept.has(id);
     if (!isTold && !dropped) throw new Violation(`nothing is told of command ${id}`);
   }
   if (!dropped) checkLastScan(sim);
-  for (const event of buffer.list({ state: "set_aside" })) {
+  for (const event of buffer.list({ state: "dead_lettered" })) {
     const refusals = sim.server.refusals.get(event.body) ?? 0;
     if (refusals < event.attempts) {
       throw new Violation(`event ${event.id} was set aside after ${refusals} refusals of its own`);

@@ -299,8 +299,11 @@ const badItem: Scenario = {
     must(sim.server.logged.has("listed"), "the log waits behind a bad item");
     await sim.run(30 * MINUTE_MS);
     const { buffer } = await sim.inspect();
-    const { pending, setAside } = buffer.counts();
-    must(pending === 0 && setAside === 1, `${pending} events wait, ${setAside} are set aside`);
+    const { pending, deadLetters } = buffer.counts();
+    must(
+      pending === 0 && deadLetters === 1,
+      `${pending} events wait, ${deadLetters} are set aside`,
+    );
   },
 };
 

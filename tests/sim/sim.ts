@@ -1,7 +1,8 @@
 /** One run of the real agent in a world of virtual time: one seed, one trace. */
 
 import { type Agent, makeAgent } from "../../src/agent/agent.ts";
-import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
+import type { NewEvent } from "../../src/buffer/buffer.ts";
+import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
@@ -413,16 +414,16 @@ export class Sim {
   }
 
   #countEvents(): void {
-    // Until the tables are this version's, an earlier one's counts stand as they were left.
+    // Until the tables are created there is nothing to count.
     const rows = this.disk.database.all(
       "SELECT count(*) AS indexes FROM sqlite_master WHERE name = 'events_by_id'",
     );
     if (rows[0]?.["indexes"] !== 1) return;
     const [value = {}] = this.disk.database.all("SELECT * FROM totals");
     const of = (name: string) => Number(value[name] ?? 0);
-    const dropped = Object.keys(value).filter((name) => name.startsWith("dropped_"))
+    const dropped = Object.keys(value).filter((name) => name.startsWith("evicted_"))
       .reduce((sum, name) => sum + of(name), 0);
-    const accounted = of("delivered") + of("pending") + of("set_aside") + of("purged") +
+    const accounted = of("delivered") + of("pending") + of("dead_lettered") + of("purged") +
       dropped;
     if (of("appended") !== accounted) {
       this.fail(`${of("appended")} events appended, ${accounted} accounted for`);
@@ -430,7 +431,7 @@ export class Sim {
   }
 
   /** Changes the buffer as a person does, in the agent's own process: one that dies in it never ends. */
-  async change(work: (buffer: EventBuffer) => void): Promise<void> {
+  async change(work: (buffer: SqliteBuffer) => void): Promise<void> {
     const gate = this.#gate;
     openBuffer(this.#system(gate), STATE, LIMITS).then(({ buffer }) => work(buffer))
       .catch((error) => gate.isDead || this.fail(`the buffer was not changed: ${error}`));

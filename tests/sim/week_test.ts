@@ -60,8 +60,8 @@ Deno.test("sim: a week's outage with 20,000 events is made up for at the server'
     const backMs = sim.clock.trueMs;
     const dueMs = backMs + pending / PER_MINUTE * MINUTE_MS + 300_000;
     await sim.run(dueMs);
-    const { pending: left, dropped, setAside, delivered } = buffer.counts();
-    assertEquals([left, setAside, Object.values(dropped)], [0, 0, [0, 0, 0, 0]]);
+    const { pending: left, evicted, deadLetters, delivered } = buffer.counts();
+    assertEquals([left, deadLetters, Object.values(evicted)], [0, 0, [0, 0, 0, 0]]);
     const stored = [...sim.server.stored.keys()];
     assertEquals(bodies.filter((body) => sim.server.stored.get(body) !== 1), []);
     assert(delivered >= bodies.length);

@@ -45,7 +45,7 @@ export function describeRecord(record: StormRecord): string[] {
   const atServer =
     appended.filter((event) => identitiesOf(event).every((identity) => there.has(identity))).length;
   const inState = (state: string) => kept.filter((event) => event.state === state).length;
-  const dropped = Object.entries(counters).filter(([name]) => name.startsWith("dropped_"))
+  const dropped = Object.entries(counters).filter(([name]) => name.startsWith("evicted_"))
     .reduce((sum, [, count]) => sum + count, 0);
   const { inAll, writtenDown, lostByServer, lostByDeath } = followCommands(record);
   const open = commands.filter(({ state }) => isUnfinished(state)).length;
@@ -58,7 +58,7 @@ export function describeRecord(record: StormRecord): string[] {
   const refused = record.doubleStarts.filter(({ code }) => code === 1).length;
   return [
     `  events    ${appended.length} appended: ${atServer} at the server, ${inState("pending")} ` +
-    `pending, ${inState("set_aside")} set aside, ${dropped} dropped and counted; ` +
+    `pending, ${inState("dead_lettered")} set aside, ${dropped} dropped and counted; ` +
     `${received} results came twice`,
     `  commands  ${inAll} handed over: ${writtenDown} written down, of which ${open} not finished ` +
     `yet; lost with the answer: ${lostByServer} by the server, ${lostByDeath} by the agent's death`,

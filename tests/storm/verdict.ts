@@ -12,7 +12,7 @@ import type { KeptEvent, WitnessedEvent } from "./witness.ts";
 
 /** Lines that a whole disk gives no reason for. */
 const NEVER_SAID = [
-  "buffer was damaged, begun anew",
+  "buffer was damaged, salvaged into a new file",
   "saved state not readable, beginning anew",
   "commands lost: the disk accepted no writes",
   "command left for the next start",
@@ -53,7 +53,7 @@ function eventComplaints(record: StormRecord): string[] {
   const missing = missingEvents(record);
   for (const kind of ["updates", "log", "dependencies", "system_info"] as const) {
     const gone = missing.filter((event) => event.kind === kind);
-    const dropped = testimony.counters[`dropped_${kind}`] ?? 0;
+    const dropped = testimony.counters[`evicted_${kind}`] ?? 0;
     if (gone.length > dropped) {
       const ids = gone.slice(0, 5).map(({ id }) => id).join(" ");
       found.push(`${gone.length} of kind ${kind} are gone, ${dropped} counted as dropped: ${ids}`);
@@ -83,21 +83,21 @@ function counterComplaints({ testimony }: StormRecord): string[] {
   const { counters, kept } = testimony;
   const count = (name: string) => counters[name] ?? 0;
   const dropped = (["updates", "log", "dependencies", "system_info"] satisfies EventKind[])
-    .reduce((sum, kind) => sum + count(`dropped_${kind}`), 0);
+    .reduce((sum, kind) => sum + count(`evicted_${kind}`), 0);
   const rows = (state: string) => kept.filter((event) => event.state === state).length;
   const found: string[] = [];
   const same = (what: string, one: number, other: number) => {
     if (one !== other) found.push(`${what}: ${one} counted, ${other} there`);
   };
   same("pending", count("pending"), rows("pending"));
-  same("set aside", count("set_aside"), rows("set_aside"));
+  same("set aside", count("dead_lettered"), rows("dead_lettered"));
   same(
     "appended",
     count("appended"),
-    count("delivered") + count("pending") + count("set_aside") + dropped + count("purged"),
+    count("delivered") + count("pending") + count("dead_lettered") + dropped + count("purged"),
   );
   for (const event of kept) {
-    if (event.state === "set_aside" && event.lastError === null) {
+    if (event.state === "dead_lettered" && event.lastError === null) {
       found.push(`event ${event.id} was set aside, and nobody can see why`);
     }
   }

@@ -20,7 +20,7 @@ function list(id: string, names: readonly string[]): WitnessedEvent {
 }
 
 function kept(event: WitnessedEvent, state = "pending"): KeptEvent {
-  return { ...event, state, attempts: 0, lastError: state === "set_aside" ? "HTTP 400" : null };
+  return { ...event, state, attempts: 0, lastError: state === "dead_lettered" ? "HTTP 400" : null };
 }
 
 function request(differently: Partial<LoggedRequest> = {}): LoggedRequest {
@@ -110,7 +110,7 @@ const wrong: readonly [string, StormRecord, string][] = [
   ],
   [
     "an event that was dropped where there was room",
-    withTestimony({ kept: [], counters: { appended: 1, dropped_log: 1 } }),
+    withTestimony({ kept: [], counters: { appended: 1, evicted_log: 1 } }),
     "1 of kind log were dropped",
   ],
   [
@@ -126,8 +126,8 @@ const wrong: readonly [string, StormRecord, string][] = [
   [
     "an event set aside without a word",
     withTestimony({
-      kept: [{ ...kept(log(COMMAND), "set_aside"), lastError: null }],
-      counters: { appended: 1, set_aside: 1 },
+      kept: [{ ...kept(log(COMMAND), "dead_lettered"), lastError: null }],
+      counters: { appended: 1, dead_lettered: 1 },
     }),
     "nobody can see why",
   ],
@@ -186,7 +186,10 @@ const wrong: readonly [string, StormRecord, string][] = [
   ],
   [
     "a buffer that was damaged",
-    { ...good, lives: [{ ...good.lives[0]!, lines: [line("buffer was damaged, begun anew")] }] },
+    {
+      ...good,
+      lives: [{ ...good.lives[0]!, lines: [line("buffer was damaged, salvaged into a new file")] }],
+    },
     "buffer was damaged",
   ],
   ["what still waits when all is calm", { ...good, isSettled: true }, "still waits"],
@@ -230,7 +233,7 @@ Deno.test("settledComplaints() lets a command's log wait behind a list that no s
   const both = [kept(bad), kept(behind)];
   assertEquals(settled(both, [`item/${OTHER}/a`]), 0);
   assertEquals(settled(both, []), 2);
-  assertEquals(settled([kept(bad, "set_aside"), kept(behind)], [`item/${OTHER}/a`]), 1);
+  assertEquals(settled([kept(bad, "dead_lettered"), kept(behind)], [`item/${OTHER}/a`]), 1);
 });
 
 Deno.test("missingEvents() takes the parts of a list for the whole", () => {

@@ -415,10 +415,10 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "The start of the first column does not matter: it contains all text before the second",
   },
   {
-    file: "src/buffer/tell_dropped.ts",
+    file: "src/buffer/eviction.ts",
     operator: "logical",
-    before: "const { kind, body } = dropNotice(dropped, firstDropMs ?? createdMs);",
-    after: "const { kind, body } = dropNotice(dropped, (firstDropMs));",
+    before: "const { kind, body } = evictionNotice(evicted, firstEvictionMs ?? createdMs);",
+    after: "const { kind, body } = evictionNotice(evicted, (firstEvictionMs));",
     reason:
       "The statement before it has set the instant where there was none; only its type allows for none",
   },

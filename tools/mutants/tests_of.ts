@@ -90,11 +90,11 @@ export const ROWS: readonly Row[] = [
   },
   {
     sources: ["src/buffer/"],
-    tests: ["tests/real/buffer_test.ts", "tests/real/disk_keeper_test.ts"],
+    tests: ["tests/real/buffer_test.ts", "tests/real/store_supervisor_test.ts"],
     why: "The buffer on a real file and a real full disk",
   },
   {
-    sources: ["src/buffer/damaged_file.ts", "src/buffer/salvage.ts"],
+    sources: ["src/buffer/salvage.ts", "src/buffer/store.ts"],
     tests: ["tests/real/salvage_test.ts"],
     why: "Real files that are really damaged; it is slow",
   },

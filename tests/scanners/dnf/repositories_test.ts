@@ -289,7 +289,7 @@ Deno.test("no secret of a repository's URL is in a report, an event, a log or a 
         const early: unknown[] = [];
         const outcome = await handler.run({ id: "c1", type: "scan_updates", params: { refresh } }, {
           signal: new AbortController().signal,
-          tellEarly: (told) => void early.push(...told),
+          appendEarly: (told) => void early.push(...told),
         });
         const states = [...host.files.texts].filter(([path]) => path.startsWith("/state"));
         const said = JSON.stringify([report, early, outcome, log.told, states]);

@@ -56,7 +56,7 @@ async function speed(folder: string, rounds: number): Promise<Speeds> {
     const order = contestants.map((_, at) => contestants[(at + round + 1) % contestants.length]!);
     for (const [task, run] of tasks(events, batches)) {
       for (const contestant of order) {
-        if (task === "sort in" && contestant.sortIn === undefined) continue;
+        if (task === "sort in" && contestant.indexPending === undefined) continue;
         const { took, cpu } = await run(contestant);
         if (round < 0) continue;
         const cost = speeds[task][contestant.name] ??= { took: [], cpu: [] };
@@ -86,7 +86,8 @@ function tasks(
       })],
     [
       "sort in",
-      (contestant) => timed(events.length + batches.length * BATCH, () => contestant.sortIn?.()),
+      (contestant) =>
+        timed(events.length + batches.length * BATCH, () => contestant.indexPending?.()),
     ],
     ["drain", (contestant) => timed(DRAINED, async () => await contestant.drain(DRAINED))],
   ];
@@ -113,7 +114,7 @@ async function fill(folder: string, count: number): Promise<number> {
     const [batch = []] = makeBatches(1);
     for (const contestant of contestants) {
       await contestant.append(batch.slice(0, left));
-      contestant.sortIn?.();
+      contestant.indexPending?.();
     }
   }
   return count;

@@ -9,7 +9,7 @@ export interface Contestant {
   /** Keeps these events, all with one sync. */
   append(events: readonly NewEvent[]): void | Promise<void>;
   /** Does what an append has put off, where it puts off anything. */
-  sortIn?(): void;
+  indexPending?(): void;
   /** Looks at what is oldest and takes it out, each event with a sync of its own. */
   drain(count: number): void | Promise<void>;
   /** Takes out all that is left. */

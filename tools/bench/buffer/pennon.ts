@@ -23,7 +23,7 @@ export async function pennon(folder: string): Promise<Contestant> {
     append(events) {
       buffer.append(events);
     },
-    sortIn: () => buffer.sortIn(),
+    indexPending: () => buffer.indexPending(),
     drain(count) {
       for (let done = 0; done < count;) {
         for (const { id } of buffer.next(Math.min(LOOK, count - done))) {

@@ -1,14 +1,14 @@
-/** The keeper on real files and file systems; time is a test's, so that nobody waits. */
+/** The supervisor on real files and file systems; time is a test's, so that nobody waits. */
 
-import { assert, assertEquals } from "@std/assert";
-import { DiskKeeper } from "../../src/buffer/disk_keeper.ts";
-import { LastingBuffer } from "../../src/buffer/lasting_buffer.ts";
-import { SCHEMA_VERSION } from "../../src/buffer/schema.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { OverflowBuffer } from "../../src/buffer/overflow_buffer.ts";
+import { BufferError, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import { openBuffer, openBufferForChange, openBufferReadOnly } from "../../src/buffer/store.ts";
+import { StoreSupervisor } from "../../src/buffer/store_supervisor.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { realSystem } from "../../src/system/real.ts";
 import { FakeClock } from "../fakes/clock.ts";
-import { event } from "../fakes/lasting.ts";
+import { event } from "../fakes/test_store.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { inFolder } from "./folder.ts";
 import { mountSmallDisk, withSmallDisk } from "./small_disk.ts";
@@ -20,19 +20,19 @@ async function open(folder: string) {
   const log = new FakeLog();
   const back = { resolve: () => {} };
   const inVain = { resolve: () => {} };
-  const keeper = new DiskKeeper({
+  const supervisor = new StoreSupervisor({
     system: { ...realSystem(), clock },
     log,
     stateDirectory: folder,
     limits,
-    prepareFolder: () => Deno.mkdir(folder, { recursive: true, mode: 0o700 }),
-    onBack: () => back.resolve(),
-    onTrouble: () => inVain.resolve(),
+    prepareDirectory: () => Deno.mkdir(folder, { recursive: true, mode: 0o700 }),
+    onRecovered: () => back.resolve(),
+    onRefused: () => inVain.resolve(),
   });
-  await keeper.open();
-  const buffer = new LastingBuffer(keeper);
+  await supervisor.open();
+  const buffer = new OverflowBuffer(supervisor);
   return {
-    keeper,
+    supervisor,
     buffer,
     log,
     clock,
@@ -76,27 +76,30 @@ Deno.test("a folder deleted under it is made anew, with all that was in it, and 
   inFolder(async (parent) => {
     const folder = `${parent}/state`;
     await Deno.mkdir(folder);
-    const { keeper, buffer, log } = await open(folder);
+    const { supervisor, buffer, log } = await open(folder);
     for (let round = 0; round < 3; round++) {
       buffer.append([event(`before ${round}`)]);
       await Deno.remove(folder, { recursive: true });
       buffer.append([event(`between ${round}`)]);
-      await keeper.look();
+      await supervisor.check();
       buffer.append([event(`after ${round}`)]);
       const all = ["before", "between", "after"];
       const expected = [0, 1, 2].slice(0, round + 1)
         .flatMap((past) => all.map((word) => `${word} ${past}`));
       assertEquals(await afterDeath(folder), expected);
     }
-    assertEquals(log.told("buffer vanished in the state folder, begun anew").length, 3);
-    keeper.close();
+    assertEquals(
+      log.told("buffer file missing in the state directory, merged into a new one").length,
+      3,
+    );
+    supervisor.close();
   }));
 
 Deno.test("a folder replaced by another has both their events, and neither's -wal is lost", () =>
   inFolder(async (parent) => {
     const folder = `${parent}/state`;
     await Deno.mkdir(folder);
-    const { keeper, buffer } = await open(folder);
+    const { supervisor, buffer } = await open(folder);
     buffer.append([event("own")]);
     await Deno.mkdir(`${parent}/other`);
     const other = await open(`${parent}/other`);
@@ -107,40 +110,40 @@ Deno.test("a folder replaced by another has both their events, and neither's -wa
     for (const { name } of Deno.readDirSync(`${parent}/other`)) {
       await Deno.copyFile(`${parent}/other/${name}`, `${folder}/${name}`);
     }
-    await keeper.look();
+    await supervisor.check();
     buffer.append([event("later")]);
     assertEquals(await afterDeath(folder), ["other's", "own", "later"]);
-    keeper.close();
-    other.keeper.close();
+    supervisor.close();
+    other.supervisor.close();
   }));
 
 for (const kind of ["tmpfs", "ext4"] as const) {
   Deno.test(`a full disk (${kind}): what it refuses is sent from memory, and written with room`, async () => {
     await withSmallDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (folder, disk) => {
-      const { keeper, buffer, comesBack, triesInVain, bodies } = await open(folder);
+      const { supervisor, buffer, comesBack, triesInVain, bodies } = await open(folder);
       const { ids } = buffer.append([event("1", "c"), event("2")]);
       await disk.fill();
       let appended = 2;
       // The file may have room of its own for some.
-      while (keeper.condition.events < 20) {
+      while (supervisor.condition.events < 20) {
         buffer.append([event(`${++appended} ${"x".repeat(900)}`, "c")]);
         assert(appended < 5_000, "the disk never filled");
       }
-      assertEquals(keeper.condition.disk, "full");
+      assertEquals(supervisor.condition.disk, "full");
       buffer.acknowledge(ids);
       const { pending, delivered } = buffer.counts();
       assertEquals([pending + delivered, delivered], [appended, 2]);
-      const before = keeper.condition;
+      const before = supervisor.condition;
       await triesInVain();
-      assertEquals([keeper.condition, bodies().length], [before, appended - 2]);
+      assertEquals([supervisor.condition, bodies().length], [before, appended - 2]);
       await disk.makeRoom();
       await comesBack();
-      const { disk: now, events, acknowledgements } = keeper.condition;
+      const { disk: now, events, acknowledgements } = supervisor.condition;
       assertEquals([now, events, acknowledgements], ["ok", 0, 0]);
       const numbers = bodies().map((body) => parseInt(body));
       assertEquals(numbers, Array.from({ length: appended - 2 }, (_, index) => index + 3));
       assertEquals((await afterDeath(folder)).length, appended - 2);
-      keeper.close();
+      supervisor.close();
     });
   });
 
@@ -151,15 +154,15 @@ for (const kind of ["tmpfs", "ext4"] as const) {
         async (folder, disk) => {
           await leave(folder, end);
           await disk.remount("ro");
-          const { keeper, buffer, comesBack, bodies } = await open(folder);
-          assertEquals([keeper.opened, keeper.condition.disk], [null, "denied"]);
+          const { supervisor, buffer, comesBack, bodies } = await open(folder);
+          assertEquals([supervisor.opened, supervisor.condition.disk], [null, "denied"]);
           buffer.append([event("later")]);
           assertEquals(bodies(), ["later"]);
           await disk.remount("rw");
           await comesBack();
           assertEquals(bodies(), ["earlier", "later"]);
           assertEquals(await afterDeath(folder), ["earlier", "later"]);
-          keeper.close();
+          supervisor.close();
         },
       );
     });
@@ -169,31 +172,31 @@ for (const kind of ["tmpfs", "ext4"] as const) {
 /** Leaves one event there, as an agent does that comes to its end, or does not. */
 async function leave(folder: string, end: string): Promise<void> {
   await inFolder(async (own) => {
-    const { keeper, buffer } = await open(own);
+    const { supervisor, buffer } = await open(own);
     buffer.append([event("earlier")]);
-    if (end === "ended") keeper.close();
+    if (end === "ended") supervisor.close();
     for (const { name } of Deno.readDirSync(own)) {
       await Deno.copyFile(`${own}/${name}`, `${folder}/${name}`);
     }
-    if (end !== "ended") keeper.close();
+    if (end !== "ended") supervisor.close();
   });
 }
 
 Deno.test("another file system mounted over its folder: nothing is lost, whatever the inodes' numbers", async () => {
   await withSmallDisk({ sizeKib: 1_024 }, async (folder) => {
-    const { keeper, buffer, bodies } = await open(folder);
+    const { supervisor, buffer, bodies } = await open(folder);
     buffer.append([event("before")]);
     const before = await Deno.stat(`${folder}/buffer.sqlite`);
     const over = await mountSmallDisk(folder, { sizeKib: 1_024 });
     assert(over !== null);
     try {
-      await keeper.look();
+      await supervisor.check();
       // Deleting by name is what SQLite does where the number is the same, though the device is not.
       assertEquals((await Deno.stat(`${folder}/buffer.sqlite`)).ino, before.ino);
       buffer.append([event("after")]);
       assertEquals(bodies(), ["before", "after"]);
       assertEquals(await afterDeath(folder), ["before", "after"]);
-      keeper.close();
+      supervisor.close();
     } finally {
       await over.unmount();
     }
@@ -204,21 +207,21 @@ Deno.test("a full disk with a damaged file: it starts, and the damage is mended 
   await withSmallDisk({ sizeKib: 1_024 }, async (folder, disk) => {
     const before = await open(folder);
     before.buffer.append(Array.from({ length: 50 }, (_, number) => event(String(number))));
-    before.keeper.close();
+    before.supervisor.close();
     const bytes = await Deno.readFile(`${folder}/buffer.sqlite`);
     bytes.fill(0xa5, bytes.length - 4_096);
     await Deno.writeFile(`${folder}/buffer.sqlite`, bytes);
     await disk.fill();
-    const { keeper, buffer, comesBack, bodies, log } = await open(folder);
-    assertEquals(keeper.opened, null);
+    const { supervisor, buffer, comesBack, bodies, log } = await open(folder);
+    assertEquals(supervisor.opened, null);
     buffer.append([event("new")]);
     await disk.makeRoom();
     await comesBack();
-    assertEquals(log.told("buffer was damaged, begun anew").length, 1);
+    assertEquals(log.told("buffer was damaged, salvaged into a new file").length, 1);
     const salvaged = bodies();
     assertEquals(salvaged.at(-1), "new");
     assert(salvaged.length > 1, "something was salvaged");
-    keeper.close();
+    supervisor.close();
   });
 });
 
@@ -243,27 +246,42 @@ Deno.test("a large file is used at once, and its damage found when the agent has
     const before = await open(folder);
     const all = Array.from({ length: 10_000 }, (_, n) => JSON.stringify([n, "x".repeat(400)]));
     before.buffer.append(all.map((body) => event(body)));
-    before.buffer.sortIn();
-    before.keeper.close();
+    before.buffer.indexPending();
+    before.supervisor.close();
     await damageAnIndex(`${folder}/buffer.sqlite`);
-    const { keeper, buffer, comesBack, log, clock } = await open(folder);
-    const damage = () => log.told("buffer was damaged, begun anew").length;
-    await keeper.look();
-    assertEquals([keeper.condition.disk, damage()], ["ok", 0]);
+    const { supervisor, buffer, comesBack, log, clock } = await open(folder);
+    const damage = () => log.told("buffer was damaged, salvaged into a new file").length;
+    await supervisor.check();
+    assertEquals([supervisor.condition.disk, damage()], ["ok", 0]);
     await clock.advance(60_000);
-    await keeper.look();
-    assertEquals(keeper.condition.disk, "corrupt");
+    await supervisor.check();
+    assertEquals(supervisor.condition.disk, "corrupt");
     buffer.append([event('"meanwhile"')]);
     await comesBack();
-    assertEquals([keeper.condition.disk, damage()], ["ok", 1]);
+    assertEquals([supervisor.condition.disk, damage()], ["ok", 1]);
     // A difference between so many would take minutes to print.
-    const kept = new Set(buffer.list().map(({ body }) => body));
+    const kept = new Set(supervisor.opened?.buffer.list().map(({ body }) => body));
     assertEquals([...all, '"meanwhile"'].filter((body) => !kept.has(body)), []);
-    assertEquals(buffer.countWaiting(), { pending: all.length + 1, setAside: 0 });
-    keeper.close();
+    assertEquals(buffer.countWaiting(), { pending: all.length + 1, deadLetters: 0 });
+    supervisor.close();
   }));
 
-Deno.test("a newer Pennon's file: another beside it, for people too, and taken over by whoever can", () =>
+Deno.test("a row that is damaged while the agent runs has the file salvaged, and holds up no other", () =>
+  inFolder(async (folder) => {
+    const { supervisor, buffer, comesBack, bodies, log } = await open(folder);
+    buffer.append([event('"damaged"'), event('"whole"')]);
+    supervisor.opened?.database.execute(`
+      PRAGMA ignore_check_constraints = 1;
+      UPDATE events SET kind = 'lof' WHERE sequence = 1`);
+    assertEquals([bodies(), supervisor.condition.disk], [[], "corrupt"]);
+    await comesBack();
+    assertEquals([bodies(), supervisor.condition.disk], [['"whole"'], "ok"]);
+    const [salvaged] = log.told("buffer was damaged, salvaged into a new file");
+    assertEquals([salvaged?.["events"], salvaged?.["lostEvents"]], [1, 1]);
+    supervisor.close();
+  }));
+
+Deno.test("a newer Pennon's file is left alone, for people too, and used as soon as it can be", () =>
   inFolder(async (folder) => {
     const path = `${folder}/buffer.sqlite`;
     const setVersion = (version: number) => {
@@ -273,30 +291,21 @@ Deno.test("a newer Pennon's file: another beside it, for people too, and taken o
     };
     const first = await open(folder);
     first.buffer.append([event("in the newer one")]);
-    first.keeper.close();
+    first.supervisor.close();
     setVersion(SCHEMA_VERSION + 1);
     const bytes = await Deno.readFile(path);
-    for (let start = 0; start < 2; start++) {
-      const beside = await open(folder);
-      beside.buffer.append([event(`beside ${start}`)]);
-      assertEquals(beside.log.told("buffer is a newer Pennon's, left alone").length, 1);
-      beside.keeper.close();
-    }
+    const refused = await open(folder);
+    const { disk, why } = refused.supervisor.condition;
+    assertEquals(disk, "failed");
+    assertStringIncludes(why ?? "", `written by a newer Pennon (schema ${SCHEMA_VERSION + 1})`);
+    refused.buffer.append([event("in memory")]);
     assertEquals(await Deno.readFile(path), bytes);
     for (const look of [openBufferReadOnly, openBufferForChange]) {
-      const opened = await look(realSystem(), folder, limits);
-      assertEquals([opened?.buffer.counts().pending, opened?.beside], [2, path]);
-      opened?.close();
+      await assertRejects(() => look(realSystem(), folder, limits), BufferError, "newer Pennon");
     }
-    // An even older Pennon's, which this one's own takes over as well.
-    await Deno.copyFile(`${folder}/buffer-v${SCHEMA_VERSION}.sqlite`, `${folder}/buffer-v1.sqlite`);
     setVersion(SCHEMA_VERSION);
-    const upgraded = await open(folder);
-    assertEquals(upgraded.bodies(), ["in the newer one", "beside 0", "beside 1"]);
-    assertEquals(upgraded.log.told("older buffer taken over"), [{ files: 2, events: 2 }]);
-    upgraded.keeper.close();
+    await refused.comesBack();
+    assertEquals(refused.bodies(), ["in the newer one", "in memory"]);
+    refused.supervisor.close();
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["buffer.sqlite"]);
-    const again = await open(folder);
-    assertEquals(again.buffer.counts().appended, 3);
-    again.keeper.close();
   }));

@@ -1,8 +1,15 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { EventKind, NewEvent } from "../../src/buffer/buffer.ts";
-import { NOTICE_KEY } from "../../src/buffer/drop_notice.ts";
-import { URGENCY } from "../../src/buffer/rules.ts";
+import {
+  indexPending,
+  readNextUnindexed,
+  URGENCY,
+  urgencyBehind,
+} from "../../src/buffer/dequeue_order.ts";
+import { NOTICE_KEY } from "../../src/buffer/eviction.ts";
+import { migrate } from "../../src/buffer/schema.ts";
+import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import {
   type Database,
@@ -10,7 +17,116 @@ import {
   type Row,
   type SqlValue,
 } from "../../src/system/database.ts";
+import { openRealDatabase } from "../../src/system/real/database.ts";
 import { FakeSystem } from "../fakes/system.ts";
+
+function make(maxAttempts = 1) {
+  const database = openRealDatabase(":memory:");
+  migrate(database);
+  const limits = { maxEvents: 10_000, maxBytes: 100_000_000, maxAttempts };
+  return { database, buffer: new SqliteBuffer(database, new FakeSystem(), limits) };
+}
+
+function event(kind: NewEvent["kind"], body: string, commandId: string | null = null): NewEvent {
+  return { kind, commandId, snapshotOf: null, body };
+}
+
+function bodies({ buffer }: ReturnType<typeof make>): string[] {
+  return buffer.next(10_000).map(({ body }) => body);
+}
+
+Deno.test("indexPending() orders a result behind its command's events of an earlier transaction", () => {
+  const made = make();
+  const { buffer } = made;
+  buffer.append([event("updates", "list", "other")]);
+  buffer.append([event("updates", "list", "scan")]);
+  buffer.indexPending();
+  buffer.append([event("log", "log", "scan")]);
+  buffer.indexPending();
+  buffer.append([event("dependencies", "more", "scan"), event("log", "alone", "beat")]);
+  assertEquals(bodies(made), ["alone", "list", "list", "log", "more"]);
+});
+
+Deno.test("indexPending() orders an event behind the least urgent pending one of its command", () => {
+  const made = make();
+  const { buffer } = made;
+  for (const kind of ["log", "system_info", "updates"] as const) {
+    buffer.append([event(kind, `${kind} of c`, "c")]);
+    buffer.indexPending();
+  }
+  buffer.append([event("updates", "other")]);
+  assertEquals(bodies(made), ["log of c", "other", "system_info of c", "updates of c"]);
+});
+
+Deno.test("indexPending() orders a result behind no dead letter and no delivered event", () => {
+  for (const end of ["dead-lettered", "delivered"] as const) {
+    const made = make();
+    const { buffer } = made;
+    buffer.append([event("updates", "other")]);
+    const { ids: [list = ""] } = buffer.append([event("updates", "list", "scan")]);
+    if (end === "delivered") buffer.acknowledge([list]);
+    else buffer.refuse(list, "HTTP 400");
+    buffer.append([event("log", "log", "scan")]);
+    assertEquals(bodies(made), ["log", "other"], end);
+  }
+});
+
+Deno.test("indexPending() goes on where it was, however much there is", () => {
+  const made = make();
+  const { buffer, database } = made;
+  const many = Array.from(
+    { length: 2_500 },
+    (_, at) =>
+      event(at % 2 === 0 ? "log" : "updates", String(at), at < 2 || at > 2_490 ? "c" : null),
+  );
+  buffer.append(many);
+  indexPending(database);
+  assertEquals(database.all("SELECT count(*) AS n FROM events WHERE is_indexed = 0")[0]?.["n"], 0);
+  const counted = buffer.counts();
+  assertEquals([counted.pending, counted.appended], [2_500, 2_500]);
+  const own = buffer.next(10_000).filter(({ commandId }) => commandId === "c");
+  const order = own.map(({ body }) => Number(body));
+  assertEquals(order, order.toSorted((a, b) => a - b));
+});
+
+Deno.test("readNextUnindexed() has the order of the index, without dead letters", () => {
+  const made = make();
+  const { buffer, database } = made;
+  const { ids: [dead = "", whole = ""] } = buffer.append([
+    event("log", "dead letter"),
+    event("updates", "whole", "scan"),
+    event("log", "scan log", "scan"),
+  ]);
+  buffer.refuse(dead, "HTTP 400");
+  buffer.bisect(whole, ["half 1", "half 2"], { error: "HTTP 500", isCounted: false });
+  buffer.append([event("system_info", "info"), event("updates", "list")]);
+  buffer.append([event("log", "beat log", "beat"), event("log", "last of scan", "scan")]);
+  const unsorted = readNextUnindexed(database, 100).map(({ body }) => body);
+  assertEquals(unsorted, [
+    "beat log",
+    "half 1",
+    "half 2",
+    "scan log",
+    "list",
+    "last of scan",
+    "info",
+  ]);
+  assertEquals(readNextUnindexed(database, 2).length, 2);
+  assertEquals(bodies(made), unsorted);
+});
+
+Deno.test("urgencyBehind() puts results first, unless their command has other events pending", () => {
+  assertEquals(urgencyBehind("log", null), 2);
+  assertEquals(urgencyBehind("log", 2), 2);
+  assertEquals(urgencyBehind("log", 1), 1);
+  assertEquals(urgencyBehind("system_info", 2), 0);
+});
+
+Deno.test("urgencyBehind() puts host facts last, lists behind results, and no result before another", () => {
+  const of = (kind: EventKind) => urgencyBehind(kind, null);
+  assert(of("system_info") < of("updates") && of("updates") < of("dependencies"));
+  assertEquals(of("dependencies"), of("log"));
+});
 
 const limits = { maxEvents: 1_000, maxBytes: 10_000_000, maxAttempts: 3 };
 
@@ -71,8 +187,8 @@ const newEvent: fc.Arbitrary<NewEvent> = fc.record({
 });
 
 Deno.test("append() of many does what appending each does, however full the buffer is", async () => {
-  // All but the id, which is drawn, and the number, which the notice of drops uses up too: it comes
-  // last here, since each drop writes it anew. Sorted in, as whoever looks finds them.
+  // All but the id, which is drawn, and the number, which the eviction notice uses up too: it comes
+  // last here, since each eviction writes it anew. All are indexed by then.
   const isNotice = (row: Row) => row["snapshot_of"] === NOTICE_KEY;
   const told = (rows: Row[]) =>
     [...rows.filter((row) => !isNotice(row)), ...rows.filter(isNotice)]
@@ -110,19 +226,19 @@ Deno.test("append() writes many rows with one statement", async () => {
   assertEquals(buffer.counts().pending, 33);
 });
 
-Deno.test("append() to a buffer with room keeps no index, and is counted all the same", async () => {
+Deno.test("append() to a buffer with room writes no index, and is counted all the same", async () => {
   const watched = new Watched();
   const buffer = await watched.open();
   buffer.append([log({ commandId: "one", snapshotOf: "updates/apt" }), log()]);
   const before = buffer.counts();
   assertEquals([before.pending, before.appended, before.sizeBytes > 500], [2, 2, true]);
-  assertEquals(watched.rows().map((row) => row["is_sorted"]), [0, 0]);
-  buffer.sortIn();
-  assertEquals(watched.rows().map((row) => row["is_sorted"]), [1, 1]);
+  assertEquals(watched.rows().map((row) => row["is_indexed"]), [0, 0]);
+  buffer.indexPending();
+  assertEquals(watched.rows().map((row) => row["is_indexed"]), [1, 1]);
   assertEquals(buffer.counts(), before);
 });
 
-Deno.test("sorting in never walks through what is in the buffer", async () => {
+Deno.test("indexPending() never scans the whole buffer", async () => {
   const watched = new Watched();
   const buffer = await watched.open();
   buffer.append([log({ commandId: "one", snapshotOf: "updates/apt" }), log({ commandId: "two" })]);
@@ -138,7 +254,7 @@ Deno.test("sorting in never walks through what is in the buffer", async () => {
   }
 });
 
-Deno.test("next() of a disk that lets nothing be sorted in gives the same in the same order", async () => {
+Deno.test("next() of a disk that lets nothing be indexed returns the same in the same order", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(newEvent, { maxLength: 20 }), fc.nat(20), async (events, at) => {
       const watched = new Watched();
@@ -156,7 +272,7 @@ Deno.test("next() of a disk that lets nothing be sorted in gives the same in the
   );
 });
 
-Deno.test("append() of many forgets what of a command has gone to make room", async () => {
+Deno.test("append() of many orders no event behind an evicted one of its command", async () => {
   const watched = new Watched();
   const buffer = await watched.open({ ...limits, maxEvents: 2 });
   buffer.append([

@@ -1,19 +1,23 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
-import { MAX_OWED, TAIL_MAX_BYTES, TAIL_MAX_EVENTS } from "../../src/buffer/tail.ts";
-import { DatabaseError } from "../../src/system/database.ts";
 import { drain } from "../../src/delivery/drain.ts";
-import { event, type Lasting, openLasting } from "../fakes/lasting.ts";
+import {
+  MAX_OWED,
+  OVERFLOW_MAX_BYTES,
+  OVERFLOW_MAX_EVENTS,
+} from "../../src/buffer/overflow_buffer.ts";
+import { DatabaseError } from "../../src/system/database.ts";
+import { event, openTestStore, type TestStore } from "../fakes/test_store.ts";
 
-function total({ buffer }: Lasting): void {
-  const { appended, delivered, pending, setAside, dropped, purged } = buffer.counts();
-  const gone = Object.values(dropped).reduce((sum, count) => sum + count, 0);
-  assertEquals(appended, delivered + pending + setAside + gone + purged);
+function total({ buffer }: TestStore): void {
+  const { appended, delivered, pending, deadLetters, evicted, purged } = buffer.counts();
+  const gone = Object.values(evicted).reduce((sum, count) => sum + count, 0);
+  assertEquals(appended, delivered + pending + deadLetters + gone + purged);
 }
 
 Deno.test("drain() keeps a command's order from disk to memory, whatever their numbers", async () => {
-  const { buffer, disk, log } = await openLasting();
+  const { buffer, disk, log } = await openTestStore();
   buffer.append([event("first", "c")]);
   disk.fault = "full";
   buffer.append([event("second", "c"), event("other", "d")]);
@@ -32,144 +36,153 @@ Deno.test("drain() keeps a command's order from disk to memory, whatever their n
   assertEquals(sent, ["first", "other"]); // The second one has the first one's number, in memory.
 });
 
-Deno.test("append() keeps in memory what the disk refuses, and writes it in order", async () => {
-  const lasting = await openLasting();
-  const { buffer, keeper, disk, log } = lasting;
+Deno.test("append() buffers in memory what the disk refuses, and writes it in order later", async () => {
+  const testStore = await openTestStore();
+  const { buffer, supervisor, disk, log } = testStore;
   buffer.append([event("1", "c")]);
   disk.fault = "full";
   buffer.append([event("2", "c"), event("3", "c")]);
-  assertEquals(lasting.bodies(), ["1", "2", "3"]);
-  const { disk: why, events, acknowledgements } = keeper.condition;
+  assertEquals(testStore.bodies(), ["1", "2", "3"]);
+  const { disk: why, events, acknowledgements } = supervisor.condition;
   assertEquals([why, events, acknowledgements], ["full", 2, 0]);
-  assertEquals(log.told("disk refuses, events are kept in memory").length, 1);
-  await lasting.tryAgain();
-  assertEquals(keeper.condition.events, 2);
+  assertEquals(log.told("disk refuses writes, buffering events in memory").length, 1);
+  await testStore.tryAgain();
+  assertEquals(supervisor.condition.events, 2);
   disk.fault = null;
-  await lasting.tryAgain();
-  assertEquals([keeper.condition.disk, keeper.condition.events], ["ok", 0]);
-  assertEquals(log.told("disk takes writes again").map(({ written }) => written), [2]);
-  assertEquals([lasting.backs, lasting.bodies()], [1, ["1", "2", "3"]]);
+  await testStore.tryAgain();
+  assertEquals([supervisor.condition.disk, supervisor.condition.events], ["ok", 0]);
+  assertEquals(log.told("disk accepts writes again").map(({ written }) => written), [2]);
+  assertEquals([testStore.backs, testStore.bodies()], [1, ["1", "2", "3"]]);
   assertEquals(disk.system.clock.sleeping, 0);
 });
 
-Deno.test("a disk that refuses every commit takes nothing out of memory, however often it is tried", async () => {
-  const lasting = await openLasting();
-  const { buffer, keeper, disk } = lasting;
+Deno.test("a disk that refuses every commit leaves everything in memory, however often it is tried", async () => {
+  const testStore = await openTestStore();
+  const { buffer, supervisor, disk } = testStore;
   const { ids } = buffer.append([event("1"), event("2", "c")]);
   disk.commitFault = "full";
   buffer.append([event("3", "c"), event("4")]);
   buffer.acknowledge(ids.slice(0, 1));
   for (let round = 0; round < 3; round++) {
-    await lasting.tryAgain();
-    const { events, acknowledgements } = keeper.condition;
-    assertEquals([events, acknowledgements, lasting.bodies()], [2, 1, ["2", "3", "4"]]);
-    total(lasting);
+    await testStore.tryAgain();
+    const { events, acknowledgements } = supervisor.condition;
+    assertEquals([events, acknowledgements, testStore.bodies()], [2, 1, ["2", "3", "4"]]);
+    total(testStore);
   }
   disk.commitFault = null;
-  await lasting.tryAgain();
-  assertEquals([keeper.condition.events, lasting.bodies()], [0, ["2", "3", "4"]]);
+  await testStore.tryAgain();
+  assertEquals([supervisor.condition.events, testStore.bodies()], [0, ["2", "3", "4"]]);
   assertEquals(buffer.counts().delivered, 1);
-  total(lasting);
+  total(testStore);
 });
 
 Deno.test("append() brings what is in memory to disk first, without waiting for its turn", async () => {
-  const lasting = await openLasting();
-  lasting.disk.fault = "io";
-  const { ids } = lasting.buffer.append([event("first", "c")]);
-  lasting.disk.fault = null;
-  lasting.buffer.append([event("second", "c")]);
-  assertEquals([lasting.bodies(), lasting.keeper.condition.events], [["first", "second"], 0]);
-  assertEquals(lasting.buffer.next(1)[0]?.id, ids[0]); // It kept its id.
-  total(lasting);
+  const testStore = await openTestStore();
+  testStore.disk.fault = "io";
+  const { ids } = testStore.buffer.append([event("first", "c")]);
+  testStore.disk.fault = null;
+  testStore.buffer.append([event("second", "c")]);
+  assertEquals([testStore.bodies(), testStore.supervisor.condition.events], [
+    ["first", "second"],
+    0,
+  ]);
+  assertEquals(testStore.buffer.next(1)[0]?.id, ids[0]); // It kept its id.
+  total(testStore);
 });
 
-Deno.test("append() in memory goes up to its bounds, and counts what goes at one past them", async () => {
-  const lasting = await openLasting({ maxEvents: 50_000 });
-  lasting.disk.fault = "full";
-  // One place is kept for the word on what was dropped.
-  const many = Array.from({ length: TAIL_MAX_EVENTS - 1 }, (_, number) => event(String(number)));
-  assertEquals(lasting.buffer.append(many).dropped.log, 0);
-  assertEquals(lasting.buffer.append([event("one more")]).dropped.log, 1);
-  assertEquals([lasting.keeper.condition.events, lasting.bodies()[0]], [TAIL_MAX_EVENTS, "1"]);
-  const tooLarge = event("x".repeat(TAIL_MAX_BYTES));
-  const refusal = assertThrows(() => lasting.buffer.append([tooLarge]), DatabaseError);
+Deno.test("append() in memory fills its bounds, and evicts at one past them", async () => {
+  const testStore = await openTestStore({ maxEvents: 50_000 });
+  testStore.disk.fault = "full";
+  // One place is kept for the word on what was evicted.
+  const many = Array.from(
+    { length: OVERFLOW_MAX_EVENTS - 1 },
+    (_, number) => event(String(number)),
+  );
+  assertEquals(testStore.buffer.append(many).evicted.log, 0);
+  assertEquals(testStore.buffer.append([event("one more")]).evicted.log, 1);
+  assertEquals([testStore.supervisor.condition.events, testStore.bodies()[0]], [
+    OVERFLOW_MAX_EVENTS,
+    "1",
+  ]);
+  const tooLarge = event("x".repeat(OVERFLOW_MAX_BYTES));
+  const refusal = assertThrows(() => testStore.buffer.append([tooLarge]), DatabaseError);
   assertEquals(refusal.reason, "full");
-  lasting.disk.fault = null;
-  await lasting.tryAgain();
-  total(lasting);
-  assertEquals(lasting.buffer.counts().dropped.log, 1);
-  assertEquals(lasting.buffer.counts().appended, TAIL_MAX_EVENTS + 1);
+  testStore.disk.fault = null;
+  await testStore.tryAgain();
+  total(testStore);
+  assertEquals(testStore.buffer.counts().evicted.log, 1);
+  assertEquals(testStore.buffer.counts().appended, OVERFLOW_MAX_EVENTS + 1);
 });
 
 Deno.test("acknowledge() that the disk refuses is remembered, and written when it can be", async () => {
-  const lasting = await openLasting();
-  const { buffer, keeper, disk } = lasting;
+  const testStore = await openTestStore();
+  const { buffer, supervisor, disk } = testStore;
   const { ids } = buffer.append([event("a"), event("b")]);
   disk.fault = "full";
   buffer.acknowledge(ids.slice(0, 1));
-  assertEquals(lasting.bodies(), ["b"]);
+  assertEquals(testStore.bodies(), ["b"]);
   const { pending, delivered } = buffer.counts();
-  assertEquals([pending, delivered, keeper.condition.acknowledgements], [1, 1, 1]);
-  assertEquals(buffer.countWaiting(), { pending: 1, setAside: 0 });
+  assertEquals([pending, delivered, supervisor.condition.acknowledgements], [1, 1, 1]);
+  assertEquals(buffer.countWaiting(), { pending: 1, deadLetters: 0 });
   disk.fault = null;
-  await lasting.tryAgain();
-  assertEquals(keeper.condition.acknowledgements, 0);
+  await testStore.tryAgain();
+  assertEquals(supervisor.condition.acknowledgements, 0);
   assertEquals([buffer.counts().pending, buffer.counts().delivered], [1, 1]);
 });
 
 Deno.test("next() sends no more of the disk's events than can be remembered as sent", async () => {
-  const lasting = await openLasting({ maxEvents: 10_000 });
-  const { buffer, disk } = lasting;
+  const testStore = await openTestStore({ maxEvents: 10_000 });
+  const { buffer, disk } = testStore;
   const events = Array.from({ length: MAX_OWED + 1 }, (_, number) => event(String(number), "c"));
   const { ids } = buffer.append(events);
   disk.fault = "full";
   buffer.acknowledge(ids.slice(0, MAX_OWED - 1));
-  assertEquals(lasting.bodies(), [String(MAX_OWED - 1), String(MAX_OWED)]);
+  assertEquals(testStore.bodies(), [String(MAX_OWED - 1), String(MAX_OWED)]);
   buffer.acknowledge([ids[MAX_OWED - 1]!]);
   buffer.append([event("alone"), event("behind", "c")]);
-  assertEquals(lasting.bodies(), ["alone"]);
+  assertEquals(testStore.bodies(), ["alone"]);
   disk.fault = null;
-  await lasting.tryAgain();
-  assertEquals(lasting.bodies(), [String(MAX_OWED), "alone", "behind"]);
+  await testStore.tryAgain();
+  assertEquals(testStore.bodies(), [String(MAX_OWED), "alone", "behind"]);
 });
 
 Deno.test("next() of a disk that cannot be read lets nothing overtake its own command", async () => {
-  const lasting = await openLasting();
-  lasting.buffer.append([event("early", "c")]);
-  assertEquals(lasting.buffer.counts().pending, 1);
-  assertEquals(lasting.buffer.countWaiting().pending, 1);
-  lasting.disk.isDead = true;
-  lasting.buffer.append([event("late", "c"), event("alone")]);
-  assertEquals(lasting.bodies(), ["alone"]);
-  assertEquals(lasting.buffer.counts().pending, 3); // As last counted.
-  assertEquals(lasting.buffer.countWaiting().pending, 3);
-  lasting.disk.isDead = false;
-  await lasting.tryAgain();
-  assertEquals(lasting.bodies(), ["early", "late", "alone"]);
+  const testStore = await openTestStore();
+  testStore.buffer.append([event("early", "c")]);
+  assertEquals(testStore.buffer.counts().pending, 1);
+  assertEquals(testStore.buffer.countWaiting().pending, 1);
+  testStore.disk.isDead = true;
+  testStore.buffer.append([event("late", "c"), event("alone")]);
+  assertEquals(testStore.bodies(), ["alone"]);
+  assertEquals(testStore.buffer.counts().pending, 3); // As last counted.
+  assertEquals(testStore.buffer.countWaiting().pending, 3);
+  testStore.disk.isDead = false;
+  await testStore.tryAgain();
+  assertEquals(testStore.bodies(), ["early", "late", "alone"]);
 });
 
-Deno.test("refuse() and split() of what the disk cannot change leave it as it is", async () => {
-  const lasting = await openLasting({ maxAttempts: 1 });
-  const { buffer, disk } = lasting;
+Deno.test("refuse() and bisect() of what the disk cannot change leave it as it is", async () => {
+  const testStore = await openTestStore({ maxAttempts: 1 });
+  const { buffer, disk } = testStore;
   const { ids: [id = ""] } = buffer.append([event("on disk")]);
   disk.fault = "io";
   assertEquals(buffer.refuse(id, "HTTP 400"), "pending");
-  assertEquals(buffer.split(id, ["a", "b"], { error: "HTTP 500", isCounted: true }), []);
+  assertEquals(buffer.bisect(id, ["a", "b"], { error: "HTTP 500", isCounted: true }), []);
   const { ids: [own = "", whole = ""] } = buffer.append([event("in memory"), event("whole")]);
-  assertEquals(buffer.refuse(own, "HTTP 400"), "set_aside");
-  assertEquals(buffer.split(whole, ["a", "b"], { error: "500", isCounted: true }).length, 2);
+  assertEquals(buffer.refuse(own, "HTTP 400"), "dead_lettered");
+  assertEquals(buffer.bisect(whole, ["a", "b"], { error: "500", isCounted: true }).length, 2);
   disk.fault = null;
-  await lasting.tryAgain();
-  const set = buffer.list({ state: "set_aside" });
+  await testStore.tryAgain();
+  const set = testStore.stored.list({ state: "dead_lettered" });
   assertEquals(set.map(({ body, lastError }) => [body, lastError]), [["in memory", "HTTP 400"]]);
-  assertEquals(lasting.bodies(), ["on disk", "a", "b"]);
-  assertEquals(buffer.requeue([own]), 1);
+  assertEquals(testStore.bodies(), ["on disk", "a", "b"]);
+  assertEquals(testStore.stored.requeue([own]), 1);
   assertEquals(buffer.find(own, 2).map(({ state }) => state), ["pending"]);
-  total(lasting);
+  total(testStore);
 });
 
-Deno.test("find() and list() put what is on disk and in memory together, each in its order", async () => {
-  const { buffer, disk } = await openLasting({ maxAttempts: 1 });
+Deno.test("find() puts what is on disk and in memory together, by id", async () => {
+  const { buffer, disk } = await openTestStore();
   const { clock } = disk.system;
   const { ids: [late = ""] } = buffer.append([event("on disk")]);
   disk.fault = "full";
@@ -179,70 +192,62 @@ Deno.test("find() and list() put what is on disk and in memory together, each in
   assertEquals(buffer.find(late.slice(0, 2), 9).map(({ id }) => id), [early, second, late].sort());
   assertEquals(buffer.find(late.slice(0, 2), 2).map(({ id }) => id), [early, second].sort());
   assertEquals(buffer.find(second, 9).map(({ body }) => body), ["too"]);
-  assertEquals(buffer.list().map(({ body }) => body), ["on disk", "in memory", "too"]);
-  assertEquals(buffer.list({ limit: 2 }).map(({ body }) => body), ["on disk", "in memory"]);
-  buffer.refuse(second, "HTTP 400");
-  assertEquals(buffer.list({ state: "set_aside" }).map(({ body }) => body), ["too"]);
-  // What the server has is not listed, though the disk does not know that yet.
+  // What the server has is not found, though the disk does not know that yet.
   buffer.acknowledge([late]);
-  assertEquals(buffer.list().map(({ body }) => body), ["in memory", "too"]);
-  assertEquals([buffer.purge(second), buffer.purge(second), buffer.purge(late)], [
-    true,
-    false,
-    false,
-  ]);
+  assertEquals(buffer.find(late, 9), []);
 });
 
 Deno.test("acknowledge() of what is not there makes no count less than none", async () => {
-  const lasting = await openLasting();
-  const { buffer, disk } = lasting;
+  const testStore = await openTestStore();
+  const { buffer, disk } = testStore;
   disk.fault = "full";
   buffer.acknowledge(["unknown", "never heard of"]);
-  assertEquals(buffer.countWaiting(), { pending: 0, setAside: 0 });
+  assertEquals(buffer.countWaiting(), { pending: 0, deadLetters: 0 });
   assertEquals([buffer.counts().pending, buffer.counts().delivered], [0, 0]);
   disk.fault = null;
-  await lasting.tryAgain();
+  await testStore.tryAgain();
   assertEquals([buffer.counts().pending, buffer.counts().delivered], [0, 0]);
 });
 
 Deno.test("next() gives no more than it is asked for, the disk's first, and meets what the disk says", async () => {
-  const lasting = await openLasting();
-  const { buffer, disk, keeper } = lasting;
+  const testStore = await openTestStore();
+  const { buffer, disk, supervisor } = testStore;
   buffer.append([event("1"), event("2")]);
   disk.fault = "full";
   buffer.append([event("3"), event("4")]);
   assertEquals(buffer.next(3).map(({ body }) => body), ["1", "2", "3"]);
   assertEquals(buffer.next(1).map(({ body }) => body), ["1"]);
   disk.fault = null;
-  await lasting.tryAgain();
-  assertEquals(keeper.condition.disk, "ok");
+  await testStore.tryAgain();
+  assertEquals(supervisor.condition.disk, "ok");
   disk.isDead = true;
   assertEquals(buffer.next(9), []);
-  assertEquals(keeper.condition.disk, "io");
+  assertEquals(supervisor.condition.disk, "io");
 });
 
-Deno.test("sortIn() sorts in what is on disk, and is no trouble where the disk takes nothing", async () => {
-  const { buffer, disk, keeper } = await openLasting();
+Deno.test("indexPending() indexes what is on disk, and does nothing where the disk refuses", async () => {
+  const { buffer, disk, supervisor } = await openTestStore();
   buffer.append([event("a"), event("b")]);
   const unsorted = () =>
-    keeper.opened?.database.all("SELECT count(*) AS n FROM events WHERE is_sorted = 0")[0]?.["n"];
+    supervisor.opened?.database.all("SELECT count(*) AS n FROM events WHERE is_indexed = 0")[0]
+      ?.["n"];
   assertEquals(unsorted(), 2);
   disk.fault = "full";
-  buffer.sortIn();
+  buffer.indexPending();
   disk.fault = null;
   assertEquals(unsorted(), 2);
-  buffer.sortIn();
+  buffer.indexPending();
   assertEquals(unsorted(), 0);
 });
 
-Deno.test("noteUnanswered() is noted on disk and in memory, and done without where neither takes it", async () => {
-  const lasting = await openLasting();
-  const { buffer, journal, disk } = lasting;
+Deno.test("noteUnanswered() works on disk and in memory, and does nothing where the disk refuses", async () => {
+  const testStore = await openTestStore();
+  const { buffer, journal, disk } = testStore;
   const finish = (id: string) => {
     journal.receive([{ id, type: "reboot", params: "{}" }]);
     let ids: readonly string[] = [];
-    journal.finish(id, () => {
-      ids = buffer.append([event(id, id)]).ids;
+    journal.finish(id, (queue) => {
+      ids = queue.append([event(id, id)]).ids;
     });
     return ids[0] ?? "";
   };
@@ -254,17 +259,17 @@ Deno.test("noteUnanswered() is noted on disk and in memory, and done without whe
   const { ids: [own = ""] } = buffer.append([event("more of c2", "c2")]);
   buffer.noteUnanswered(own);
   disk.fault = null;
-  await lasting.tryAgain();
+  await testStore.tryAgain();
   // Of c2 the disk did not take the first note; the one in memory came over.
   assertEquals(journal.unconfirmed(), ["c1", "c2"]);
   assertEquals(journal.confirm(["c2"]), 1);
 });
 
-Deno.test("counts() tells the earlier instant of the disk's and the memory's, where there is one", async () => {
+Deno.test("counts() has the earlier instant of the disk's and the memory's, where there is one", async () => {
   const oldest = async (onDisk: number | null, inMemory: number | null) => {
-    const { buffer, disk } = await openLasting({ maxEvents: 3 });
+    const { buffer, disk } = await openTestStore({ maxEvents: 3 });
     const startMs = disk.system.clock.nowMs();
-    // The third has one dropped: a place is the word's on that.
+    // The third has one evicted: a place is the word's on that.
     const fill = (ms: number | null) => {
       if (ms === null) return;
       disk.system.clock.setNow(startMs + ms);
@@ -273,9 +278,9 @@ Deno.test("counts() tells the earlier instant of the disk's and the memory's, wh
     fill(onDisk);
     disk.fault = "full";
     fill(inMemory);
-    const { oldestPendingMs, firstDropMs } = buffer.counts();
+    const { oldestPendingMs, firstEvictionMs } = buffer.counts();
     const since = (ms: number | null) => ms === null ? null : ms - startMs;
-    return [since(oldestPendingMs), since(firstDropMs)];
+    return [since(oldestPendingMs), since(firstEvictionMs)];
   };
   assertEquals(await oldest(null, null), [null, null]);
   assertEquals(await oldest(5, null), [5, 5]);
@@ -329,10 +334,10 @@ class Model {
   readonly told: { body: string; commandId: string | null }[] = [];
   #number = 0;
 
-  constructor(readonly lasting: Lasting) {}
+  constructor(readonly testStore: TestStore) {}
 
   async play(step: Act): Promise<void> {
-    const { buffer, disk } = this.lasting;
+    const { buffer, disk } = this.testStore;
     switch (step.do) {
       case "append": {
         const events = step.commands.map((command) => this.#make(command));
@@ -352,7 +357,7 @@ class Model {
         if (step.do === "refuse") return void buffer.refuse(chosen.id, "HTTP 400");
         if (step.do === "split" && chosen.commandId === null) {
           const halves = [`${chosen.body}a`, `${chosen.body}b`] as const;
-          const ids = buffer.split(chosen.id, halves, { error: "HTTP 500", isCounted: false });
+          const ids = buffer.bisect(chosen.id, halves, { error: "HTTP 500", isCounted: false });
           if (ids.length === 0) return;
           const at = this.told.findIndex(({ body }) => body === chosen.body);
           this.told.splice(at, 1, ...halves.map((body) => ({ body, commandId: null })));
@@ -374,9 +379,9 @@ class Model {
         return disk.refuseCall(step.number);
       case "vanish":
         disk.vanish();
-        return await this.lasting.keeper.look();
+        return await this.testStore.supervisor.check();
       case "wait":
-        return await this.lasting.tryAgain();
+        return await this.testStore.tryAgain();
     }
   }
 
@@ -388,19 +393,22 @@ class Model {
 Deno.test("a disk that fails and recovers at random loses nothing, sends nothing twice, keeps the order", () =>
   fc.assert(
     fc.asyncProperty(fc.array(act, { maxLength: 60 }), async (acts) => {
-      const lasting = await openLasting({ maxAttempts: 2 });
-      const model = new Model(lasting);
+      const testStore = await openTestStore({ maxAttempts: 2 });
+      const model = new Model(testStore);
       for (const step of acts) {
         await model.play(step);
-        total(lasting);
+        total(testStore);
       }
-      lasting.disk.heal();
-      await lasting.keeper.look();
-      await lasting.tryAgain();
-      total(lasting);
-      assertEquals([lasting.keeper.condition.disk, lasting.keeper.condition.events], ["ok", 0]);
-      while (lasting.buffer.next(1).length > 0) await model.play({ do: "deliver", nth: 0 });
-      const aside = lasting.buffer.list({ state: "set_aside" }).map(({ body }) => body);
+      testStore.disk.heal();
+      await testStore.supervisor.check();
+      await testStore.tryAgain();
+      total(testStore);
+      assertEquals([testStore.supervisor.condition.disk, testStore.supervisor.condition.events], [
+        "ok",
+        0,
+      ]);
+      while (testStore.buffer.next(1).length > 0) await model.play({ do: "deliver", nth: 0 });
+      const aside = testStore.stored.list({ state: "dead_lettered" }).map(({ body }) => body);
       assertEquals([...model.sent, ...aside].sort(), model.told.map(({ body }) => body).sort());
       for (const command of ["c", "d"]) {
         const own = model.told.filter(({ commandId }) => commandId === command)
@@ -408,7 +416,7 @@ Deno.test("a disk that fails and recovers at random loses nothing, sends nothing
         const order = model.sent.filter((body) => own.includes(body)).map(Number);
         assertEquals(order, order.toSorted((a, b) => a - b), command);
       }
-      lasting.keeper.close();
+      testStore.supervisor.close();
     }),
     { numRuns: 200 },
   ));

@@ -3,8 +3,7 @@
 import { ALL_SETTINGS, type Setting } from "./config/settings.ts";
 import { locations } from "./config/locations.ts";
 import type { Written } from "./config/toml.ts";
-import { assemble, type Config } from "./config/assemble.ts";
-import { crossCheck } from "./config/cross_check.ts";
+import { assemble, type Config, crossCheck } from "./config/assemble.ts";
 import { readTrusted } from "./config/trusted.ts";
 import { FileError } from "./system/files.ts";
 import { quoteWords } from "./redact.ts";

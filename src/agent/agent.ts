@@ -5,8 +5,8 @@ import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/command.ts";
 import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
-import { withRowAgain } from "../commands/row_again.ts";
-import { type ScannerBreakers, ScannerGuard } from "../commands/scanner_guard.ts";
+import { withRowAgain } from "../commands/reported_snapshot.ts";
+import { type ScannerBreakers, ScannerGuard } from "../commands/scanner_runner.ts";
 import type { Config } from "../config.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, saveIdentity, secretsOf } from "../identity.ts";
@@ -28,12 +28,11 @@ import type { CpuTimes } from "../system/machine.ts";
 import type { Clock, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { CONNECTION, resetTaker } from "./breaker_reset.ts";
-import { clientFor } from "./client_for.ts";
-import type { Hold } from "./hold_state.ts";
+import { clientFor } from "./create_client.ts";
+import type { Hold } from "./instance_lock.ts";
 import { type AgentCondition, checkInBody, systemInfoEvent } from "./host_report.ts";
-import { loadScannerBreakers, saveScannerBreakers } from "./scanner_breakers_file.ts";
-import { loadState, saveState } from "./state_file.ts";
-import { StateStore } from "./state_store.ts";
+import { loadScannerBreakers, loadState, saveScannerBreakers, saveState } from "./saved_state.ts";
+import { StateStore } from "./state_directory.ts";
 
 /** Between two looks at the state directory: one wake-up for all that is looked for there. */
 const LOOK_EVERY_MS = 5_000;

@@ -9,9 +9,8 @@ import { decodeJson } from "../json.ts";
 import type { Log } from "../log.ts";
 import { resetConnection } from "../loop/transition.ts";
 import type { System } from "../system/system.ts";
-import { HeldError, holdState } from "./hold_state.ts";
-import { loadScannerBreakers, saveScannerBreakers } from "./scanner_breakers_file.ts";
-import { loadState, saveState } from "./state_file.ts";
+import { HeldError, holdState } from "./instance_lock.ts";
+import { loadScannerBreakers, loadState, saveScannerBreakers, saveState } from "./saved_state.ts";
 
 /** The name of the breaker that guards the connection; the others have their scanners' names. */
 export const CONNECTION = "connection";

@@ -1,8 +1,7 @@
 /** The host's facts and figures in the server's words: registration, check-in, system info. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import { encodeBody } from "../server/encode_body.ts";
-import { cut, LIMITS } from "../server/limits.ts";
+import { cut, encodeBody, LIMITS } from "../server/limits.ts";
 import type { CheckInBody, RegisterBody } from "../server/protocol.ts";
 
 const GIB = 1_024 ** 3;

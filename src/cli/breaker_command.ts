@@ -1,8 +1,7 @@
 /** `pennon breaker`: how the breakers stand, and closing one by hand. */
 
 import { CONNECTION, resetBreaker } from "../agent/breaker_reset.ts";
-import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
-import { showState } from "../agent/state_file.ts";
+import { showScannerBreakers, showState } from "../agent/saved_state.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
 import { Secrets } from "../secrets.ts";

@@ -1,7 +1,7 @@
 /** `pennon run`: the agent, in the foreground. */
 
 import { type Agent, makeAgent } from "../agent/agent.ts";
-import { holdState } from "../agent/hold_state.ts";
+import { holdState } from "../agent/instance_lock.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";

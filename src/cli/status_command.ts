@@ -1,16 +1,14 @@
 /** `pennon status`: what the agent is doing, has to tell, and will do next. */
 
-import { findHolder } from "../agent/hold_state.ts";
-import { showDiskNote } from "../agent/disk_note.ts";
-import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
-import { showState } from "../agent/state_file.ts";
-import { tryFolder } from "../agent/try_folder.ts";
+import { findHolder } from "../agent/instance_lock.ts";
+import { showDiskNote, tryFolder } from "../agent/disk_status.ts";
+import { showScannerBreakers, showState } from "../agent/saved_state.ts";
 import { countCommands } from "../buffer/command_counts.ts";
 import { BufferError } from "../buffer/schema.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
 import { loadIdentity } from "../identity.ts";
 import { readLastScans } from "../scanners/last_scans.ts";
-import { readTokenLife } from "../server/access_token.ts";
+import { readTokenLife } from "../server/protocol.ts";
 import { DatabaseError } from "../system/database.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";

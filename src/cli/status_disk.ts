@@ -1,7 +1,7 @@
 /** What `status` says of the disk: whether it takes writes, and what is in memory alone. Pure. */
 
-import type { Holder } from "../agent/hold_state.ts";
-import type { ToldDisk } from "../agent/disk_note.ts";
+import type { Holder } from "../agent/instance_lock.ts";
+import type { ToldDisk } from "../agent/disk_status.ts";
 import { MAX_OWED, TAIL_MAX_BYTES, TAIL_MAX_EVENTS } from "../buffer/tail.ts";
 import { describeSize } from "./duration.ts";
 

@@ -1,6 +1,6 @@
 /** The agent's status as text and as JSON. Pure. */
 
-import type { Holder } from "../agent/hold_state.ts";
+import type { Holder } from "../agent/instance_lock.ts";
 import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
 import type { CommandCounts } from "../buffer/command_counts.ts";
 import { REMEMBERED } from "../buffer/sqlite_journal.ts";

@@ -2,8 +2,7 @@
 
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command } from "../buffer/command.ts";
-import { encodeBody } from "../server/encode_body.ts";
-import { cut, LIMITS } from "../server/limits.ts";
+import { cut, encodeBody, LIMITS } from "../server/limits.ts";
 import type { LogBody } from "../server/protocol.ts";
 
 /** How a command ended. Never `partial`: that would leave it open until it times out. */

@@ -1,9 +1,11 @@
 /** Who runs which command. A type that nobody runs is answered, so that it does not hang for hours. */
 
-import type { CommandHandler } from "../buffer/command.ts";
-import { collectSpecs } from "./collect_specs.ts";
+import type { NewEvent } from "../buffer/buffer.ts";
+import type { CommandHandler, RunningHandler } from "../buffer/command.ts";
+import { logEvent } from "./command_log.ts";
 import { disableHeartbeat, enableHeartbeat } from "./heartbeat.ts";
 import { scanUpdates, type ScanUpdatesParts } from "./scan_updates.ts";
+import type { Clock } from "../system/system.ts";
 
 /** What the handlers need, all together. */
 export interface HandlerParts extends ScanUpdatesParts {
@@ -40,3 +42,20 @@ const unsupported: CommandHandler = {
       ? `Cannot run "${command.type}": this version of Pennon does not change the host`
       : `Cannot run "${command.type.slice(0, 50)}": Pennon knows no such command`,
 };
+
+/** The handler; `collect` makes the event with the host's facts. */
+export function collectSpecs(
+  clock: Clock,
+  collect: () => Promise<NewEvent>,
+): RunningHandler {
+  return {
+    repeatable: true,
+    async run(command) {
+      const startedMs = clock.monotonicMs();
+      const facts = await collect();
+      const durationMs = clock.monotonicMs() - startedMs;
+      const log = logEvent(command, { result: "success", stdout: "facts collected", durationMs });
+      return { events: [facts, log], rapidPollingMs: null };
+    },
+  };
+}

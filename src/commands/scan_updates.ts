@@ -7,18 +7,18 @@ import { packageTypeOf } from "../scanners/registry.ts";
 import { keepLastScans, type LastScans, readLastScans } from "../scanners/last_scans.ts";
 import { counted, isWhole, type ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
-import { encodeBody } from "../server/encode_body.ts";
+import { encodeBody } from "../server/limits.ts";
 import { encodeUpdate } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
-import { findNews, type News, type NewsReport } from "./news.ts";
+import { findNews, type News, type NewsReport } from "./update_diff.ts";
 import {
   forgetToldUpdates,
   keepToldUpdates,
   readToldUpdates,
   type ToldUpdates,
-} from "./told_updates.ts";
-import type { ScannerGuard } from "./scanner_guard.ts";
+} from "./reported_snapshot.ts";
+import type { ScannerGuard } from "./scanner_runner.ts";
 
 /** What the command needs. */
 export interface ScanUpdatesParts {

@@ -1,7 +1,9 @@
 /** The configuration as the agent uses it, put together from the settings. Pure. */
 
-import type { LogFormat, LogLevel } from "../log.ts";
 import { type Setting, SETTINGS } from "./settings.ts";
+import type { LogFormat, LogLevel } from "../log.ts";
+import { complainOfPattern } from "../scanners/ignored.ts";
+import { SCANNER_NAMES } from "../scanners/registry.ts";
 
 /** Every setting, decoded: durations in ms, sizes in bytes, `null` where nothing is set. */
 export interface Config {
@@ -130,4 +132,114 @@ export function assemble(valueOf: (setting: Setting<unknown>) => unknown): Confi
     watchdog: { limitMs: get(SETTINGS.watchdogLimit) },
     log: { level: get(SETTINGS.logLevel), format: get(SETTINGS.logFormat) },
   };
+}
+
+/** One rule about several settings. */
+export interface CrossRule {
+  /** Whether the configuration is refused; else there is a warning. */
+  readonly isError: boolean;
+  /** What is wrong, for people; `null`: nothing. */
+  complaint(config: Config): string | null;
+}
+
+function error(isWrong: (config: Config) => boolean, complaint: string): CrossRule {
+  return { isError: true, complaint: (config) => isWrong(config) ? complaint : null };
+}
+
+function warning(isOdd: (config: Config) => boolean, complaint: string): CrossRule {
+  return { isError: false, complaint: (config) => isOdd(config) ? complaint : null };
+}
+
+/**
+ * An error where one of the two could not mean what it says, or nothing would be left to chance; a
+ * warning where one has no effect, or an odd one. Pairs that are not here do not disturb each other:
+ * docs/resilience.md, "Tuning", has those that one might look for.
+ */
+export const CROSS_RULES: readonly CrossRule[] = [
+  error(
+    ({ tls }) => (tls.certificateFile === null) !== (tls.keyFile === null),
+    "Cannot use tls.certificate_file without tls.key_file, nor the other way round",
+  ),
+  error(
+    ({ backoff }) => backoff.floorMs > backoff.baseMs,
+    "Cannot use backoff.floor: it is above backoff.base",
+  ),
+  // A wait is drawn between the floor and the ceiling, which is the base at first.
+  error(
+    ({ backoff: { floorMs, baseMs } }) => floorMs <= baseMs && floorMs > baseMs / 2,
+    "Cannot use backoff.floor: it is above half of backoff.base, and leaves too little to chance",
+  ),
+  error(
+    ({ backoff }) => backoff.baseMs > backoff.capMs,
+    "Cannot use backoff.base: it is above backoff.cap",
+  ),
+  error(
+    ({ breaker }) => breaker.minOpenMs > breaker.maxOpenMs,
+    "Cannot use breaker.min_open: it is above max_open",
+  ),
+  error(
+    ({ scanners }) => scanners.minOpenMs > scanners.maxOpenMs,
+    "Cannot use scanners.min_open: it is above max_open",
+  ),
+  error(
+    ({ breaker }) => breaker.windowFailures > breaker.windowSize,
+    "Cannot use breaker.window_failures: it is above window_size",
+  ),
+  {
+    isError: false,
+    complaint({ server: { url } }) {
+      const isOpen = url !== null && sendsInTheClear(url);
+      return isOpen ? `server.url "${url}" is not https: tokens travel in the clear` : null;
+    },
+  },
+  warning(
+    ({ server, tls }) =>
+      server.url?.startsWith("http:") === true && (tls.caFile ?? tls.certificateFile) !== null,
+    "the files of [tls] have no effect: server.url is not https",
+  ),
+  warning(
+    ({ breaker }) => breaker.windowFailures < breaker.consecutiveFailures,
+    "breaker.consecutive_failures has no effect: fewer failures, breaker.window_failures, open it",
+  ),
+  warning(
+    ({ http }) => http.connectTimeoutMs > http.timeoutMs,
+    "http.connect_timeout has no effect: it is above http.timeout",
+  ),
+  warning(
+    ({ http }) => http.healthTimeoutMs > http.timeoutMs,
+    "http.health_timeout is above http.timeout: asking for the server's health takes longer than a call",
+  ),
+  // Half of a probe's time is for `/health`, and half for the check-in.
+  warning(
+    ({ http, breaker }) => http.healthTimeoutMs > breaker.probeTimeoutMs / 2,
+    "http.health_timeout has no effect in a probe: it is above half of breaker.probe_timeout",
+  ),
+  warning(
+    ({ polling }) => polling.rapidIntervalMs >= polling.intervalMs,
+    "polling.rapid_interval is not below polling.interval: rapid polling is no faster",
+  ),
+  warning(
+    ({ polling }) => polling.startSpreadMs > polling.intervalMs,
+    "polling.start_spread is above polling.interval: a start delays the first check-in beyond that",
+  ),
+];
+
+/** What of the rules does not hold, and each pattern for which there is no scanner, or no match. */
+export function crossCheck(config: Config): { errors: string[]; warnings: string[] } {
+  const complaints = (isError: boolean) =>
+    CROSS_RULES.filter((rule) => rule.isError === isError)
+      .map((rule) => rule.complaint(config))
+      .filter((complaint) => complaint !== null);
+  const patterns = config.scanners.ignore
+    .map((pattern) => complainOfPattern(pattern, SCANNER_NAMES))
+    .filter((complaint) => complaint !== null);
+  return { errors: [...complaints(true), ...patterns], warnings: complaints(false) };
+}
+
+/** Whether tokens would cross a network unencrypted; this very host is none. */
+function sendsInTheClear(serverUrl: string): boolean {
+  const { protocol, hostname } = new URL(serverUrl);
+  const isLoopback = hostname === "localhost" || hostname === "[::1]" ||
+    /^127(\.\d+){3}$/.test(hostname);
+  return protocol === "http:" && !isLoopback;
 }

@@ -9,7 +9,7 @@ import type { Secrets } from "../secrets.ts";
 import { stripControls } from "../strip_controls.ts";
 import { type Answer, readAnswer, type ReadBody, readFailure } from "./answer.ts";
 import { type CheckInAnswer, readCheckIn } from "./check_in_answer.ts";
-import { encodeBody } from "./encode_body.ts";
+import { encodeBody } from "./limits.ts";
 import {
   type CheckInBody,
   type Health,

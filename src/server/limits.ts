@@ -62,3 +62,15 @@ export function excerpt(text: string): string {
   const isWhole = text.length <= EXCERPT_LIMIT && ascii.length <= EXCERPT_LIMIT;
   return isWhole ? ascii : `${ascii.slice(0, EXCERPT_LIMIT)}...`;
 }
+
+/**
+ * Encodes a body for the server. Every text in it loses what PostgreSQL refuses, in a column as in
+ * JSON: U+0000, other control characters and half a surrogate pair. Such a text costs the server the
+ * whole transaction, on every retry: https://www.postgresql.org/docs/current/datatype-json.html.
+ */
+export function encodeBody(body: object): string {
+  return JSON.stringify(
+    body,
+    (_, value: unknown) => typeof value === "string" ? cut(value, Infinity) : value,
+  );
+}

@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Agent, makeAgent } from "../../src/agent/agent.ts";
-import { loadScannerBreakers } from "../../src/agent/scanner_breakers_file.ts";
-import { loadState } from "../../src/agent/state_file.ts";
+import { loadScannerBreakers, loadState } from "../../src/agent/saved_state.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { settle } from "../fakes/clock.ts";

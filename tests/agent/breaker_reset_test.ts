@@ -1,8 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CONNECTION, resetBreaker, resetTaker } from "../../src/agent/breaker_reset.ts";
-import { holdState } from "../../src/agent/hold_state.ts";
-import { loadScannerBreakers, saveScannerBreakers } from "../../src/agent/scanner_breakers_file.ts";
-import { loadState, saveState } from "../../src/agent/state_file.ts";
+import { holdState } from "../../src/agent/instance_lock.ts";
+import {
+  loadScannerBreakers,
+  loadState,
+  saveScannerBreakers,
+  saveState,
+} from "../../src/agent/saved_state.ts";
 import type { Breaker } from "../../src/breaker/breaker.ts";
 import { type LoopState, NEW_STATE } from "../../src/loop/state.ts";
 import { everyFiveSeconds, settle } from "../fakes/clock.ts";

@@ -1,12 +1,18 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { adopt, EnrolError, register, unregister } from "../../src/agent/enrol.ts";
-import { HeldError, holdState } from "../../src/agent/hold_state.ts";
+import { adopt, adviceOn, EnrolError, register, unregister } from "../../src/agent/enrol.ts";
+import { HeldError, holdState } from "../../src/agent/instance_lock.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
-import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
+import { readFailure } from "../../src/server/answer.ts";
+import {
+  HttpError,
+  type HttpErrorReason,
+  type HttpRequest,
+  type HttpResponse,
+} from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
-import { FakeSystem } from "../fakes/system.ts";
 import { response } from "../fakes/response.ts";
+import { FakeSystem } from "../fakes/system.ts";
 
 const URL = "http://server.test";
 const STATE = "/state/state.json";
@@ -276,4 +282,43 @@ Deno.test("adopt() is done when the folder is free again", async () => {
   };
   await adopt(enrolment, identity);
   await (await holdState(system, "/state", "run")).release();
+});
+
+Deno.test("adviceOn() says for each way not to reach a server what to look at", () => {
+  const rows: [HttpErrorReason, RegExp][] = [
+    ["offline", /this host has a network/],
+    ["dns", /address is spelt right/],
+    ["refused", /server runs, and .* port/],
+    ["tls", /tls\.ca_file/],
+    ["timeout", /firewall/],
+    ["cut_off", /http:\/\/ or https:\/\//],
+    ["malformed", /a RedFlag server's/],
+    ["too_large", /a RedFlag server's/],
+    ["proxy", /proxy\.except_for/],
+  ];
+  for (const [reason, says] of rows) {
+    assertMatch(adviceOn(readFailure(new HttpError("Cannot", { reason }))) ?? "", says, reason);
+  }
+  assertEquals(adviceOn(readFailure(new HttpError("Cannot", { reason: "aborted" }))), undefined);
+});
+
+Deno.test("adviceOn() says for each answer of a server's what to look at", () => {
+  const failed = { kind: "failed", why: "HTTP", offline: false, retryAfterMs: null } as const;
+  assertMatch(adviceOn({ ...failed, status: 500 }) ?? "", /server's own log/);
+  assertMatch(adviceOn({ ...failed, status: 301 }) ?? "", /a RedFlag server's, and names no other/);
+  assertMatch(adviceOn({ ...failed, status: 200 }) ?? "", /a RedFlag server's, and names no other/);
+  assertMatch(
+    adviceOn({ kind: "unauthorized", why: "HTTP 401" }) ?? "",
+    /dashboard .*server's database is up/,
+  );
+  assertMatch(
+    adviceOn({ kind: "limited", why: "HTTP 429", retryAfterMs: null }) ?? "",
+    /in a minute/,
+  );
+  assertMatch(
+    adviceOn({ kind: "refused", why: "HTTP 404", status: 404 }) ?? "",
+    /RedFlag server's/,
+  );
+  assertEquals(adviceOn({ kind: "refused", why: "HTTP 400: bad", status: 400 }), undefined);
+  assertEquals(adviceOn({ kind: "needs_person", why: "HTTP 403: not allowed" }), undefined);
 });

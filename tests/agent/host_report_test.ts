@@ -6,7 +6,7 @@ import {
   registerBody,
   systemInfoEvent,
 } from "../../src/agent/host_report.ts";
-import { encodeBody } from "../../src/server/encode_body.ts";
+import { encodeBody } from "../../src/server/limits.ts";
 import { assertStorable } from "../fakes/storable.ts";
 import { anyText } from "../fakes/texts.ts";
 

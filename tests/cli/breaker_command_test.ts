@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { holdState } from "../../src/agent/hold_state.ts";
+import { holdState } from "../../src/agent/instance_lock.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { enrolled, say, STATE } from "./said.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { holdState } from "../../src/agent/hold_state.ts";
+import { holdState } from "../../src/agent/instance_lock.ts";
 import { loadIdentity } from "../../src/identity.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";

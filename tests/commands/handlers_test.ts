@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
-import { collectSpecs } from "../../src/commands/collect_specs.ts";
-import { commandHandlers } from "../../src/commands/handlers.ts";
+import { collectSpecs, commandHandlers } from "../../src/commands/handlers.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeGuard } from "../fakes/scanner_guard.ts";
 import { FakeSystem } from "../fakes/system.ts";

@@ -1,6 +1,6 @@
 /** A scanner guard with the usual numbers, for tests. */
 
-import { type ScannerBreakers, ScannerGuard } from "../../src/commands/scanner_guard.ts";
+import { type ScannerBreakers, ScannerGuard } from "../../src/commands/scanner_runner.ts";
 import type { Log } from "../../src/log.ts";
 import type { System } from "../../src/system/system.ts";
 

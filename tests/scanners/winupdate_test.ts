@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { findNews } from "../../src/commands/news.ts";
+import { findNews } from "../../src/commands/update_diff.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
 import type { ScanAnswer } from "../../src/scanners/scanner.ts";

@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
+import { cut, encodeBody, excerpt, LIMITS } from "../../src/server/limits.ts";
+import { assertStorable } from "../fakes/storable.ts";
+import { anyText } from "../fakes/texts.ts";
+
 import fc from "fast-check";
-import { cut, excerpt, LIMITS } from "../../src/server/limits.ts";
 
 Deno.test("LIMITS are the widths of the server's live columns, and the agent's own for the others", () => {
   assertEquals(LIMITS, {
@@ -58,4 +61,24 @@ Deno.test("excerpt() is the beginning, in ASCII that no terminal and no log is l
       assert(/^[\x20-\x7e]{0,83}$/.test(excerpt(text)));
     }),
   );
+});
+
+Deno.test("encodeBody() takes out what PostgreSQL refuses, wherever it stands, and nothing else", () => {
+  const body = { a: "x\u0000y", b: ["\ud800z", { c: "tab\tline\nend" }], d: 1, e: null, f: true };
+  assertEquals(JSON.parse(encodeBody(body)), {
+    a: "xy",
+    b: ["z", { c: "tab\tline\nend" }],
+    d: 1,
+    e: null,
+    f: true,
+  });
+  assertEquals(encodeBody({ whole: "päckchen 😀" }), '{"whole":"päckchen 😀"}');
+});
+
+Deno.test("encodeBody() leaves nothing that the server cannot store, whatever is in it", () => {
+  fc.assert(fc.property(fc.array(anyText(60)), anyText(60), (list, text) => {
+    const encoded = encodeBody({ list, nested: [{ text }] });
+    assertStorable(encoded);
+    assert(JSON.parse(encoded).list.length === list.length);
+  }));
 });

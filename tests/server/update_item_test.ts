@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { encodeBody } from "../../src/server/encode_body.ts";
+import { encodeBody } from "../../src/server/limits.ts";
 import { encodeUpdate, goneItem } from "../../src/server/update_item.ts";
 import type { Update } from "../../src/update.ts";
 import { assertStorable } from "../fakes/storable.ts";

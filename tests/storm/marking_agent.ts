@@ -4,7 +4,7 @@
  */
 
 import { makeAgent } from "../../src/agent/agent.ts";
-import { holdState } from "../../src/agent/hold_state.ts";
+import { holdState } from "../../src/agent/instance_lock.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
 import { readArguments } from "../../src/cli/arguments.ts";
 import { openLog } from "../../src/cli/open_log.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { findNews, type ToldList } from "../../../src/commands/news.ts";
+import { findNews, type ToldList } from "../../../src/commands/update_diff.ts";
 import { aptScanner } from "../../../src/scanners/apt.ts";
 import { isWhole, runScan, type ScanReport } from "../../../src/scanners/run_scans.ts";
 import { encodeUpdate } from "../../../src/server/update_item.ts";

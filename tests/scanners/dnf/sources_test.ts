@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { findNews } from "../../../src/commands/news.ts";
+import { findNews } from "../../../src/commands/update_diff.ts";
 import type { DnfRepository } from "../../../src/scanners/dnf/repositories.ts";
 import {
   describeAge,

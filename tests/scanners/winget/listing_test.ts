@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { findNews } from "../../../src/commands/news.ts";
+import { findNews } from "../../../src/commands/update_diff.ts";
 import { runScan, type ScanReport } from "../../../src/scanners/run_scans.ts";
 import { wingetScanner } from "../../../src/scanners/winget.ts";
 import { encodeUpdate } from "../../../src/server/update_item.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { holdState } from "../../src/agent/hold_state.ts";
-import { StateStore } from "../../src/agent/state_store.ts";
-import { showDiskNote } from "../../src/agent/disk_note.ts";
+import { holdState } from "../../src/agent/instance_lock.ts";
+import { StateStore } from "../../src/agent/state_directory.ts";
+import { showDiskNote } from "../../src/agent/disk_status.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { everyFiveSeconds, settle } from "../fakes/clock.ts";

@@ -7,7 +7,7 @@ import {
   type NewsReport,
   ROW_LENGTH,
   type ToldList,
-} from "../../src/commands/news.ts";
+} from "../../src/commands/update_diff.ts";
 import { goneItem, type UpdateItem } from "../../src/server/update_item.ts";
 
 const NOW = { nowMs: 1_000_000, wantsAll: false };

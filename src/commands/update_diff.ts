@@ -1,6 +1,6 @@
 /**
  * What of a scanner's list is reported to the server: what came, what changed, what waits no more, and
- * one row again where nothing did. Pure; `told_updates.ts` keeps what was reported. Why so:
+ * one row again where nothing did. Pure; `reported_snapshot.ts` keeps what was reported. Why so:
  * docs/decisions/0010-news.md and 0018-rows-at-the-dashboard.md.
  */
 

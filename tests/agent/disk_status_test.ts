@@ -1,9 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { DiskNote, showDiskNote } from "../../src/agent/disk_note.ts";
+import { DiskNote, showDiskNote, tryFolder } from "../../src/agent/disk_status.ts";
 import type { DiskCondition } from "../../src/buffer/disk_condition.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { anyText } from "../fakes/texts.ts";
+
 import fc from "fast-check";
 
 const WELL: DiskCondition = { disk: "ok", why: null, events: 0, sizeBytes: 0, acknowledgements: 0 };
@@ -155,4 +156,29 @@ Deno.test("tell() hides no mistake of ours", async () => {
   const { system, note } = start();
   system.files.writeText = () => Promise.reject(new TypeError("a mistake"));
   await assertRejects(() => note.tell(), TypeError, "a mistake");
+});
+
+Deno.test("tryFolder() makes nothing where there is no folder", async () => {
+  const system = new FakeSystem();
+  assertEquals(await tryFolder(system, "/state"), undefined);
+  assertEquals(system.files.texts.size, 0);
+});
+
+Deno.test("tryFolder() says whether a folder takes writes, and leaves nothing in it", async () => {
+  const system = new FakeSystem();
+  system.files.texts.set("/state/identity.json", "{}");
+  assertEquals(await tryFolder(system, "/state"), null);
+  assertEquals([...system.files.texts.keys()], ["/state/identity.json"]);
+  for (const reason of ["full", "denied", "failed"] as const) {
+    system.files.fail("try the state folder", reason);
+    const why = `Cannot try the state folder: ${reason} on purpose`;
+    assertEquals(await tryFolder(system, "/state"), why);
+  }
+});
+
+Deno.test("tryFolder() throws on what is no matter of files", async () => {
+  const system = new FakeSystem();
+  system.files.texts.set("/state/identity.json", "{}");
+  system.files.writeText = () => Promise.reject(new TypeError("a mistake of ours"));
+  await assertRejects(() => tryFolder(system, "/state"), TypeError, "a mistake of ours");
 });

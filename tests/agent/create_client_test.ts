@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { clientFor } from "../../src/agent/client_for.ts";
+import { clientFor, proxyFor } from "../../src/agent/create_client.ts";
 import { ConfigError, loadConfig } from "../../src/config.ts";
 import type { HttpRequest } from "../../src/system/http.ts";
-import { FakeSystem } from "../fakes/system.ts";
 import { response } from "../fakes/response.ts";
+import { FakeSystem } from "../fakes/system.ts";
 
 const CONFIG = '[tls]\nca_file = "/ca"\ncertificate_file = "/cert"\nkey_file = "/key"\n';
 
@@ -59,4 +59,51 @@ Deno.test("clientFor() uses no key that others can read, and warns of what they 
   ]);
   system.machine = { ...system.machine, userId: () => 0 };
   await assertRejects(client, ConfigError, 'Cannot trust tls.ca_file: "/ca" belongs to user 1001');
+});
+
+const proxies = { http: "http://plain:3128", https: "http://tls:3128" };
+
+Deno.test("proxyFor() chooses by the server's scheme", () => {
+  const exceptFor: string[] = [];
+  assertEquals(proxyFor("http://a.test", { ...proxies, exceptFor }), "http://plain:3128");
+  assertEquals(proxyFor("https://a.test", { ...proxies, exceptFor }), "http://tls:3128");
+  assertEquals(proxyFor("https://a.test", { http: null, https: null, exceptFor }), null);
+});
+
+Deno.test("proxyFor() goes straight to the hosts excepted", () => {
+  const rows: [exception: string, url: string, direct: boolean][] = [
+    ["", "https://a.test", false],
+    ["*", "https://a.test", true],
+    ["a.test", "https://a.test", true],
+    ["A.Test", "https://a.test", true],
+    ["a.test", "https://sub.a.test", true],
+    ["a.test", "https://nota.test", false],
+    [".a.test", "https://sub.a.test", true],
+    ["*.a.test", "https://sub.a.test", true],
+    ["a.test:8443", "https://a.test:8443", true],
+    ["a.test:8443", "https://a.test", false],
+    ["a.test:443", "https://a.test", true],
+    ["192.0.2.1", "http://192.0.2.1:8080", true],
+    ["2001:db8::1", "http://[2001:db8::1]:8080", true],
+    ["[2001:db8::1]:8080", "http://[2001:db8::1]:8080", true],
+    ["[2001:db8::1]:8080", "http://[2001:db8::1]:9090", false],
+  ];
+  for (const [exception, url, direct] of rows) {
+    const found = proxyFor(url, { ...proxies, exceptFor: [exception] });
+    assertEquals(found === null, direct, `${exception} for ${url}`);
+  }
+});
+
+Deno.test("proxyFor() goes straight to this host itself", () => {
+  for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"]) {
+    assertEquals(proxyFor(`https://${host}:8443`, { ...proxies, exceptFor: [] }), null, host);
+  }
+  const near = "https://localhost.test";
+  assertEquals(proxyFor(near, { ...proxies, exceptFor: [] }), "http://tls:3128");
+});
+
+Deno.test("proxyFor() takes an empty entry for none, whatever the server's name ends with", () => {
+  const settings = { ...proxies, exceptFor: ["", "  "] };
+  assertEquals(proxyFor("https://a.test", settings), "http://tls:3128");
+  assertEquals(proxyFor("https://a.test.", settings), "http://tls:3128");
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { ScannerGuard } from "../../src/commands/scanner_guard.ts";
+import { ScannerGuard } from "../../src/commands/scanner_runner.ts";
 import { ScanError, type ScanErrorReason, type Scanner } from "../../src/scanners/scanner.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";

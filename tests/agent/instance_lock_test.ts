@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { findHolder, HeldError, holdState } from "../../src/agent/hold_state.ts";
+import { findHolder, HeldError, holdState } from "../../src/agent/instance_lock.ts";
 import { ConfigError } from "../../src/config.ts";
 import { FileError } from "../../src/system/files.ts";
 import { FakeSystem } from "../fakes/system.ts";

@@ -10,8 +10,8 @@ import { type Config, ConfigError } from "../config.ts";
 import { type Identity, IdentityError, loadIdentity, saveIdentity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
-import { DiskNote } from "./disk_note.ts";
-import { HeldError, type Hold } from "./hold_state.ts";
+import { DiskNote } from "./disk_status.ts";
+import { HeldError, type Hold } from "./instance_lock.ts";
 
 /** What a store is made from. */
 export interface StateStoreParts {

@@ -3,7 +3,7 @@
 import { clientFor } from "./create_client.ts";
 import { registerBody } from "./host_report.ts";
 import { holdState } from "./instance_lock.ts";
-import { forgetState } from "./saved_state.ts";
+import { removeState } from "./saved_state.ts";
 import { forgetToldUpdates } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config.ts";
 import { hostFacts } from "../host/host.ts";
@@ -126,7 +126,7 @@ async function keep({ system, stateDirectory }: Enrolment, identity: Identity): 
 
 /** The loop's state of an earlier identity is void, and so is what its server was told. */
 async function forgetPast(system: System, stateDirectory: string): Promise<void> {
-  await forgetState(system, stateDirectory);
+  await removeState(system, stateDirectory);
   await forgetToldUpdates(system, stateDirectory);
 }
 

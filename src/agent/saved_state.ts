@@ -1,9 +1,9 @@
-/** The loop's state on disk: `state.json` in the state folder. */
+/** What outlives a restart: the loop's state (`state.json`) and the scanners' breakers. */
 
 import * as v from "valibot";
 import { restoreBreaker, saveBreaker, savedBreaker } from "../breaker/saved.ts";
 import type { ScannerBreakers } from "../commands/scanner_runner.ts";
-import { decodeJson, LOCAL_LIMITS } from "../json.ts";
+import { JsonFile } from "../json_file.ts";
 import type { Log } from "../log.ts";
 import {
   decodeState,
@@ -11,96 +11,119 @@ import {
   type LongestWaits,
   type LoopState,
   NEW_STATE,
-  readStoredState,
   type StoredState,
+  storedState,
 } from "../loop/state.ts";
 import type { Durability } from "../system/files.ts";
 import type { Clock, System } from "../system/system.ts";
 
-const FILE = "state.json";
-
-type Parts = Pick<System, "files" | "clock">;
-
-/** Where to go on; a damaged file is told in the log, and the state begins anew. */
-export async function loadState(
-  { files, clock }: Parts,
-  stateDirectory: string,
-  options: { longest: LongestWaits; log: Log },
-): Promise<LoopState> {
-  const path = `${stateDirectory}/${FILE}`;
-  const text = await files.readText("read state", path);
-  if (text === undefined) return NEW_STATE;
-  const stored = readStoredState(text);
-  if (stored) return decodeState(stored, instant(clock), options.longest);
-  options.log.warning("saved state not readable, beginning anew", { file: path });
-  return NEW_STATE;
-}
-
-/** The state as it was last saved, for showing; `undefined`: none, or a damaged one. */
-export async function showState(
-  { files }: Pick<System, "files">,
-  stateDirectory: string,
-): Promise<StoredState | undefined> {
-  const text = await files.readText("read state", `${stateDirectory}/${FILE}`);
-  return text === undefined ? undefined : readStoredState(text);
-}
-
-/** Saves the state, by default so that it survives a power cut. Throws `FileError`. */
-export async function saveState(
-  { files, clock }: Parts,
-  stateDirectory: string,
-  state: LoopState,
-  { durability = "name" }: { durability?: Durability } = {},
-): Promise<void> {
-  const text = encodeState(state, instant(clock));
-  const options = { mode: 0o600, durability };
-  await files.writeText("save state", `${stateDirectory}/${FILE}`, text, options);
-}
-
-/** A newly enrolled agent owes nothing to what its predecessor lived through. */
-export async function forgetState(
-  { files }: Pick<System, "files">,
-  stateDirectory: string,
-): Promise<void> {
-  await files.remove("forget state", `${stateDirectory}/${FILE}`);
-}
-
-const BREAKERS_FILE = "scanner-breakers.json";
-const SCHEMA = "pennon.scanner-breakers/1";
+const STATE = new JsonFile<StoredState>({
+  name: "state.json",
+  what: "the state",
+  schema: "pennon.state/2",
+  value: storedState,
+  keys: {
+    afterCrashMs: "after_crash_at",
+    hasCheckedIn: "has_checked_in",
+    lastCheckInMs: "last_check_in_at",
+    lastSystemInfoMs: "last_system_info_at",
+    needsPerson: "operator_action_required",
+    nextCheckInMs: "next_check_in_at",
+    notBeforeMs: "not_before_at",
+    probeUntilMs: "probe_until_at",
+    rapidUntilMs: "rapid_until_at",
+    sinceMs: "since_at",
+    untilMs: "until_at",
+  },
+  earlier: { schema: "pennon.state/1" },
+});
 
 /** Longest name of a saved breaker: a longer one would make the whole file unreadable. */
 const LONGEST_NAME = 50;
 
-const stored = v.object({
-  schema: v.literal(SCHEMA),
+const savedBreakers = v.object({
   breakers: v.record(v.pipe(v.string(), v.maxLength(LONGEST_NAME)), savedBreaker),
 });
 
-/** The breakers as they were saved, instants since the Unix epoch. */
-export type SavedScannerBreakers = v.InferOutput<typeof stored>["breakers"];
+const BREAKERS = new JsonFile({
+  name: "scanner-breakers.json",
+  what: "the scanner breakers",
+  schema: "pennon.scanner-breakers/2",
+  value: savedBreakers,
+  keys: { sinceMs: "since_at", untilMs: "until_at", probeUntilMs: "probe_until_at" },
+  records: ["breakers"],
+  earlier: { schema: "pennon.scanner-breakers/1" },
+});
 
-/** Reads them as they stand, for showing; none if there are none, or the file is damaged. */
-export async function showScannerBreakers(
+/** The scanners' breakers as they are saved, by scanner; instants in ms since the epoch. */
+export type SavedScannerBreakers = v.InferOutput<typeof savedBreakers>["breakers"];
+
+type Deps = Pick<System, "files" | "clock">;
+
+/**
+ * Reads the state to continue with. An unreadable file is logged, and the state starts with defaults.
+ * Throws `FileError`.
+ */
+export async function loadState(
+  { files, clock }: Deps,
+  stateDirectory: string,
+  options: { longest: LongestWaits; log: Log },
+): Promise<LoopState> {
+  const read = await STATE.read(files, stateDirectory);
+  if (read === undefined) return NEW_STATE;
+  if (read.ok) return decodeState(read.value, bothClocks(clock), options.longest);
+  const file = STATE.pathIn(stateDirectory);
+  options.log.warning("state file unreadable; starting with defaults", { file, why: read.why });
+  return NEW_STATE;
+}
+
+/** Reads the state as it was last saved, for display; `undefined`: none, or an unreadable one. */
+export async function readSavedState(
+  { files }: Pick<System, "files">,
+  stateDirectory: string,
+): Promise<StoredState | undefined> {
+  const read = await STATE.read(files, stateDirectory);
+  return read?.ok ? read.value : undefined;
+}
+
+/** Saves the state, by default so that it survives a power cut. Throws `FileError`. */
+export async function saveState(
+  { files, clock }: Deps,
+  stateDirectory: string,
+  state: LoopState,
+  options: { durability?: Durability } = {},
+): Promise<void> {
+  await STATE.write(files, stateDirectory, encodeState(state, bothClocks(clock)), options);
+}
+
+/** Removes the state: it does not apply to a newly enrolled agent. Throws `FileError`. */
+export async function removeState(
+  { files }: Pick<System, "files">,
+  stateDirectory: string,
+): Promise<void> {
+  await STATE.remove(files, stateDirectory);
+}
+
+/** Reads the breakers as they were saved, for display; none if the file is missing or unreadable. */
+export async function readSavedBreakers(
   { files }: Pick<System, "files">,
   stateDirectory: string,
 ): Promise<SavedScannerBreakers> {
-  const text = await files.readText(
-    "read the scanners' breakers",
-    `${stateDirectory}/${BREAKERS_FILE}`,
-  );
-  if (text === undefined) return {};
-  const read = decodeJson(stored, text, LOCAL_LIMITS);
-  return read.ok ? read.value.breakers : {}; // Each scanner begins anew, with nothing held against it.
+  const read = await BREAKERS.read(files, stateDirectory);
+  return read?.ok ? read.value.breakers : {};
 }
 
-/** Reads them to go on with, none open for longer than `longestOpenMs` more. Throws `FileError`. */
+/**
+ * Reads the breakers to continue with. Each stays open for `longestOpenMs` more at most. Throws
+ * `FileError`.
+ */
 export async function loadScannerBreakers(
-  parts: Parts,
+  deps: Deps,
   stateDirectory: string,
   longestOpenMs: number,
 ): Promise<ScannerBreakers> {
-  const saved = await showScannerBreakers(parts, stateDirectory);
-  const at = instant(parts.clock);
+  const saved = await readSavedBreakers(deps, stateDirectory);
+  const at = bothClocks(deps.clock);
   return new Map(
     Object.entries(saved).map(([name, breaker]) =>
       [name, restoreBreaker(breaker, at, longestOpenMs)] as const
@@ -108,20 +131,18 @@ export async function loadScannerBreakers(
   );
 }
 
-/** Saves them; throws `FileError`. */
+/** Saves the breakers; throws `FileError`. */
 export async function saveScannerBreakers(
-  { files, clock }: Parts,
+  { files, clock }: Deps,
   stateDirectory: string,
   breakers: ScannerBreakers,
 ): Promise<void> {
-  const at = instant(clock);
+  const at = bothClocks(clock);
   const saved = [...breakers].filter(([name]) => name.length <= LONGEST_NAME)
     .map(([name, breaker]) => [name, saveBreaker(breaker, at)] as const);
-  const text = JSON.stringify({ schema: SCHEMA, breakers: Object.fromEntries(saved) }, null, 2);
-  const path = `${stateDirectory}/${BREAKERS_FILE}`;
-  await files.writeText("save the scanners' breakers", path, `${text}\n`, { mode: 0o600 });
+  await BREAKERS.write(files, stateDirectory, { breakers: Object.fromEntries(saved) });
 }
 
-function instant(clock: Clock) {
+function bothClocks(clock: Clock) {
   return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
 }

@@ -2,7 +2,7 @@
 
 import { findHolder } from "../agent/instance_lock.ts";
 import { showDiskNote, tryFolder } from "../agent/disk_status.ts";
-import { showScannerBreakers, showState } from "../agent/saved_state.ts";
+import { readSavedBreakers, readSavedState } from "../agent/saved_state.ts";
 import { countCommands } from "../buffer/command_counts.ts";
 import { BufferError } from "../buffer/schema.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
@@ -81,7 +81,7 @@ async function readStatus(system: System, settings: Settings): Promise<Status> {
       }
       : null,
     holder: await findHolder(system, stateDirectory) ?? null,
-    state: await showState(system, stateDirectory) ?? null,
+    state: await readSavedState(system, stateDirectory) ?? null,
     ...kept,
     limits: config.buffer,
     disk: {
@@ -90,7 +90,7 @@ async function readStatus(system: System, settings: Settings): Promise<Status> {
       unreadable,
       leftAlone,
     },
-    scannerBreakers: await showScannerBreakers(system, stateDirectory),
+    scannerBreakers: await readSavedBreakers(system, stateDirectory),
     scans: await readLastScans(system.files, stateDirectory),
   };
 }

@@ -5,7 +5,6 @@
 
 import * as v from "valibot";
 import { type Breaker, NEW_BREAKER } from "../breaker/breaker.ts";
-import { decodeJson } from "../json.ts";
 import {
   restoreBreaker,
   saveBreaker,
@@ -126,12 +125,10 @@ export interface LongestWaits {
   readonly intervalMs: number;
 }
 
-const SCHEMA = "pennon.state/1";
-
 const path = v.object({ failures: savedCount, notBeforeMs: v.nullable(savedInstant) });
 
-const stored = v.object({
-  schema: v.literal(SCHEMA),
+/** The shape of a saved state. */
+export const storedState = v.object({
   connection: v.object({
     breaker: savedBreaker,
     paths: v.object({ check_in: path, delivery: path }),
@@ -177,10 +174,10 @@ const stored = v.object({
 });
 
 /** A state as it is saved: all instants since the Unix epoch. */
-export type StoredState = v.InferOutput<typeof stored>;
+export type StoredState = v.InferOutput<typeof storedState>;
 
-/** The text to save. */
-export function encodeState(state: LoopState, at: TwoClocks): string {
+/** The state to save. */
+export function encodeState(state: LoopState, at: TwoClocks): StoredState {
   const epoch = (ms: number) => toSavedInstant(ms, at);
   const orNull = (ms: number | null) => ms === null || !Number.isFinite(ms) ? null : epoch(ms);
   const savePath = ({ failures, notBeforeMs }: PathState) => ({
@@ -188,8 +185,7 @@ export function encodeState(state: LoopState, at: TwoClocks): string {
     notBeforeMs: orNull(notBeforeMs),
   });
   const { breaker, paths, outage, doubt, needsPerson } = state.connection;
-  const encoded: StoredState = {
-    schema: SCHEMA,
+  return {
     connection: {
       breaker: saveBreaker(breaker, at),
       paths: { check_in: savePath(paths.check_in), delivery: savePath(paths.delivery) },
@@ -214,7 +210,6 @@ export function encodeState(state: LoopState, at: TwoClocks): string {
     lastCheckInMs: orNull(state.lastCheckInMs),
     lastSystemInfoMs: orNull(state.lastSystemInfoMs),
   };
-  return `${JSON.stringify(encoded)}\n`;
 }
 
 function saveDoubt(doubt: Doubt, epoch: (ms: number) => number): Doubt {
@@ -222,12 +217,6 @@ function saveDoubt(doubt: Doubt, epoch: (ms: number) => number): Doubt {
   if (doubt.kind === "deleted") return { ...doubt, sinceMs };
   const refusals = toSavedCount(doubt.refusals);
   return { ...doubt, sinceMs, refusals, notBeforeMs: epoch(doubt.notBeforeMs) };
-}
-
-/** Reads a saved state as it stands, for showing; `undefined` if it is damaged. */
-export function readStoredState(text: string): StoredState | undefined {
-  const read = decodeJson(stored, text);
-  return read.ok ? read.value : undefined;
 }
 
 /** A saved state as one to go on with: no instant in the past of its cause, no wait too long. */

@@ -37,19 +37,19 @@ async function setUp(config = "") {
 Deno.test("an agent tells once that its state is not saved, and once that it is again", async () => {
   const { system, log, make, once } = await setUp();
   const agent = await make();
-  system.files.fail("save state", "full");
+  system.files.fail("save the state", "full");
   for (let cycle = 0; cycle < 3; cycle++) {
     await once(agent);
     await system.clock.advance(60_000);
   }
   const notSaved = () => log.told("not saved").map(({ what }) => what);
   assertEquals([notSaved(), log.told("saved again")], [["state"], []]);
-  system.files.heal("save state");
+  system.files.heal("save the state");
   await once(agent);
   assertEquals(log.told("saved again"), [{ what: "state" }]);
   await once(agent);
   assertEquals(log.told("saved again").length, 1);
-  system.files.fail("save state", "full");
+  system.files.fail("save the state", "full");
   await once(agent);
   assertEquals(notSaved(), ["state", "state"]);
   agent.close();
@@ -63,7 +63,7 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
   let [begun, writing] = [0, 0];
   const durabilities: (string | undefined)[] = [];
   system.files.writeText = async (purpose, path, text, options) => {
-    if (purpose !== "save state") return await write(purpose, path, text, options);
+    if (purpose !== "save the state") return await write(purpose, path, text, options);
     begun += 1;
     writing += 1;
     durabilities.push(options.durability);
@@ -86,7 +86,7 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
   await system.clock.advance(1_000);
   const saved = JSON.parse(system.files.texts.get("/state/state.json") ?? "{}");
   const nextInMs = agent.loop.state.nextCheckInMs! - system.clock.monotonicMs();
-  assert(Math.abs(saved.nextCheckInMs - system.clock.nowMs() - nextInMs) < 2);
+  assert(Math.abs(Date.parse(saved.next_check_in_at) - system.clock.nowMs() - nextInMs) < 2);
   stop.abort(new Error("stop"));
   await running;
   agent.close();
@@ -94,8 +94,8 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
 
 Deno.test("an agent that cannot read its state tells so, and begins anew", async () => {
   const { system, server, log, make, once } = await setUp();
-  system.files.fail("read state", "denied");
-  system.files.fail("read the scanners' breakers", "denied");
+  system.files.fail("read the state", "denied");
+  system.files.fail("read the scanner breakers", "denied");
   const agent = await make();
   assertEquals(log.told("not read, beginning anew").map(({ what }) => what), [
     "state",

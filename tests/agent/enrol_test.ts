@@ -73,7 +73,7 @@ Deno.test("register() holds the folder, asks the server, forgets the past and ke
     "lock the state folder",
     "tell who runs",
     "POST /api/v1/agents/register",
-    "forget state",
+    "remove the state",
     "forget what was told",
     "save the identity",
     "tell who runs",
@@ -222,7 +222,7 @@ Deno.test("unregister() renews a token that has run out, once, and deletes by th
     "POST /api/v1/agents/renew",
     "DELETE /api/v1/agents/a0",
     "forget the identity",
-    "forget state",
+    "remove the state",
     "forget what was told",
     "tell who runs",
   ]);

@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
 import {
-  forgetState,
   loadScannerBreakers,
   loadState,
+  readSavedBreakers,
+  readSavedState,
+  removeState,
   saveScannerBreakers,
   saveState,
-  showScannerBreakers,
-  showState,
 } from "../../src/agent/saved_state.ts";
 import type { Breaker } from "../../src/breaker/breaker.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
@@ -22,7 +23,7 @@ const longest = {
   intervalMs: 600_000,
 };
 
-Deno.test("the loop's state is found again after a restart", async () => {
+Deno.test("loadState() returns what saveState() saved", async () => {
   const system = new FakeSystem();
   const log = new FakeLog();
   assertEquals(await loadState(system, "/state", { longest, log }), NEW_STATE);
@@ -30,28 +31,31 @@ Deno.test("the loop's state is found again after a restart", async () => {
   await saveState(system, "/state", { ...NEW_STATE, nextCheckInMs });
   const loaded = await loadState(system, "/state", { longest, log });
   assertEquals(loaded.nextCheckInMs, nextCheckInMs);
-  assertEquals((await showState(system, "/state"))?.nextCheckInMs, system.clock.nowMs() + 60_000);
+  assertEquals(
+    (await readSavedState(system, "/state"))?.nextCheckInMs,
+    system.clock.nowMs() + 60_000,
+  );
   assertEquals(system.files.modes.get("/state/state.json"), 0o600);
-  await forgetState(system, "/state");
+  await removeState(system, "/state");
   assertEquals(await loadState(system, "/state", { longest, log }), NEW_STATE);
   assertEquals(log.events, []);
 });
 
-Deno.test("a damaged state is told of and begun anew, a disk that fails is not hidden", async () => {
+Deno.test("loadState() logs an unreadable file and starts with defaults; a failing disk is an error", async () => {
   const system = new FakeSystem();
-  for (const text of ["", "{", "null", '{"schema":"pennon.state/1"}']) {
+  for (
+    const text of ["", "{", "null", '{"schema":"pennon.state/1"}', '{"schema":"pennon.state/2"}']
+  ) {
     const log = new FakeLog();
     system.files.texts.set("/state/state.json", text);
     assertEquals(await loadState(system, "/state", { longest, log }), NEW_STATE, text);
     assertEquals(log.events.map(({ level }) => level), ["warning"]);
-    assertEquals(await showState(system, "/state"), undefined);
+    assertEquals(await readSavedState(system, "/state"), undefined);
   }
-  system.files.fail("read state", "denied");
+  system.files.fail("read the state", "denied");
   const options = { longest, log: new FakeLog() };
   await assertRejects(() => loadState(system, "/state", options), FileError);
 });
-
-import fc from "fast-check";
 
 const PATH = "/state/scanner-breakers.json";
 const HOUR_MS = 3_600_000;
@@ -69,7 +73,7 @@ function openBreaker(system: FakeSystem, reason: string): Breaker {
   };
 }
 
-Deno.test("loadScannerBreakers() goes on where saveScannerBreakers() stopped", async () => {
+Deno.test("loadScannerBreakers() continues where saveScannerBreakers() stopped", async () => {
   const system = new FakeSystem();
   assertEquals(await loadScannerBreakers(system, "/state", HOUR_MS), new Map());
   const closed: Breaker = { state: "closed", generation: 1, failures: 2, recent: [] };
@@ -82,22 +86,22 @@ Deno.test("loadScannerBreakers() goes on where saveScannerBreakers() stopped", a
   assertEquals(cut.untilMs, system.clock.monotonicMs() + HOUR_MS);
 });
 
-Deno.test("a damaged file of the scanners' breakers holds nothing against a scanner", async () => {
+Deno.test("readSavedBreakers() returns no breaker from an unreadable file; a failing disk is an error", async () => {
   const system = new FakeSystem();
   const name = "x".repeat(51);
   const tooLong = { [name]: { state: "closed", generation: 0, failures: 0, recent: [] } };
   const long = JSON.stringify({ schema: "pennon.scanner-breakers/1", breakers: tooLong });
-  for (const text of ["", "{", "null", '{"schema":"pennon.scanner-breakers/2"}', long]) {
+  for (const text of ["", "{", "null", '{"schema":"pennon.scanner-breakers/3"}', long]) {
     system.files.texts.set(PATH, text);
-    assertEquals(await showScannerBreakers(system, "/state"), {}, text);
+    assertEquals(await readSavedBreakers(system, "/state"), {}, text);
   }
   system.files.texts.set(PATH, long.replace(name, "x".repeat(50)));
-  assertEquals(Object.keys(await showScannerBreakers(system, "/state")), ["x".repeat(50)]);
-  system.files.fail("read the scanners' breakers", "denied");
+  assertEquals(Object.keys(await readSavedBreakers(system, "/state")), ["x".repeat(50)]);
+  system.files.fail("read the scanner breakers", "denied");
   await assertRejects(() => loadScannerBreakers(system, "/state", HOUR_MS), FileError);
 });
 
-Deno.test("saveScannerBreakers() is readable again, whatever a scanner said and at what length", async () => {
+Deno.test("saveScannerBreakers() writes a readable file, whatever a scanner reports", async () => {
   await fc.assert(
     fc.asyncProperty(anyText(2_500), async (reason) => {
       const system = new FakeSystem();
@@ -123,7 +127,7 @@ Deno.test("saveScannerBreakers() writes what loadScannerBreakers() reads", async
   assertEquals(await loadScannerBreakers(system, "/state", Infinity), breakers);
 });
 
-Deno.test("saveScannerBreakers() lets no breaker cost the others, whatever it is", async () => {
+Deno.test("saveScannerBreakers() writes a readable file, whatever one breaker holds", async () => {
   const number = fc.oneof(fc.double(), fc.constantFrom(NaN, Infinity, 1e300));
   const odd: fc.Arbitrary<Breaker> = fc.record({
     state: fc.constant("open" as const),
@@ -139,6 +143,79 @@ Deno.test("saveScannerBreakers() lets no breaker cost the others, whatever it is
     const system = new FakeSystem();
     const apt = { state: "closed" as const, generation: 2, failures: 0, recent: [] };
     await saveScannerBreakers(system, "/state", new Map([...entries, ["apt", apt]]));
-    assertEquals((await showScannerBreakers(system, "/state"))["apt"], apt);
+    assertEquals((await readSavedBreakers(system, "/state"))["apt"], apt);
   }));
+});
+
+const TRIPPED_FORM = { generation: 1, failures: 3, trips: 1, reason: "HTTP 500" };
+
+/** The connection in both forms of `state.json`; instants one minute after the epoch. */
+function connectionForm(form: "earlier" | "present") {
+  const instant = (earlier: string, present: string, isKnown = true) => {
+    const value = form === "earlier" ? 60_000 : "1970-01-01T00:01:00.000Z";
+    return { [form === "earlier" ? earlier : present]: isKnown ? value : null };
+  };
+  const notBefore = instant("notBeforeMs", "not_before_at");
+  const since = instant("sinceMs", "since_at");
+  const hasCheckedIn = form === "earlier" ? "hasCheckedIn" : "has_checked_in";
+  const operator = form === "earlier" ? "needsPerson" : "operator_action_required";
+  return {
+    connection: {
+      breaker: { state: "open", ...TRIPPED_FORM, ...since, ...instant("untilMs", "until_at") },
+      paths: {
+        check_in: { failures: 1, ...notBefore },
+        delivery: { failures: 0, ...instant("notBeforeMs", "not_before_at", false) },
+      },
+      outage: { ...since, attempts: 1, why: "HTTP 500", offline: false, status: 500 },
+      doubt: { kind: "deleted", ...since, [hasCheckedIn]: true },
+      [operator]: { cause: "deleted", why: "HTTP 404", ...since, ...notBefore },
+    },
+    ...instant("rapidUntilMs", "rapid_until_at", false),
+    ...instant("nextCheckInMs", "next_check_in_at"),
+    ...instant("afterCrashMs", "after_crash_at"),
+    ...instant("lastCheckInMs", "last_check_in_at"),
+    ...instant("lastSystemInfoMs", "last_system_info_at"),
+  };
+}
+
+Deno.test("loadState() reads the form of earlier releases, and saveState() writes the present one", async () => {
+  const system = new FakeSystem();
+  const path = "/state/state.json";
+  const set = (schema: string, form: object) =>
+    system.files.texts.set(path, JSON.stringify({ schema, ...form }));
+  set("pennon.state/2", connectionForm("present"));
+  const present = await readSavedState(system, "/state");
+  assert(present);
+  set("pennon.state/1", connectionForm("earlier"));
+  assertEquals(await readSavedState(system, "/state"), present);
+  const log = new FakeLog();
+  await saveState(system, "/state", await loadState(system, "/state", { longest, log }));
+  const saved = JSON.parse(system.files.texts.get(path) ?? "");
+  assertEquals(saved.schema, "pennon.state/2");
+  assertEquals(saved.connection.doubt, connectionForm("present").connection.doubt);
+  assertEquals(saved.last_check_in_at, "1970-01-01T00:01:00.000Z");
+  set("pennon.state/1", connectionForm("present"));
+  assertEquals(await readSavedState(system, "/state"), undefined);
+});
+
+Deno.test("loadScannerBreakers() reads the form of earlier releases, and the present one is written", async () => {
+  const system = new FakeSystem();
+  const saved = { state: "open" as const, ...TRIPPED_FORM };
+  const earlier = { ...saved, sinceMs: 60_000, untilMs: 120_000 };
+  system.files.texts.set(
+    PATH,
+    JSON.stringify({ schema: "pennon.scanner-breakers/1", breakers: { apt: earlier } }),
+  );
+  assertEquals(await readSavedBreakers(system, "/state"), { apt: earlier });
+  await saveScannerBreakers(
+    system,
+    "/state",
+    await loadScannerBreakers(system, "/state", Infinity),
+  );
+  const present = { since_at: "1970-01-01T00:01:00.000Z", until_at: "1970-01-01T00:02:00.000Z" };
+  assertEquals(JSON.parse(system.files.texts.get(PATH) ?? ""), {
+    schema: "pennon.scanner-breakers/2",
+    breakers: { apt: { ...saved, ...present } },
+  });
+  assertEquals(await readSavedBreakers(system, "/state"), { apt: earlier });
 });

@@ -281,13 +281,6 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Either is rounded to 0 s",
   },
   {
-    file: "src/loop/state.ts",
-    operator: "ternary",
-    before: "return read.ok ? read.value : undefined;",
-    after: "return (read.value);",
-    reason: "Where there is no value, reading it is undefined as well",
-  },
-  {
     file: "src/scanners/winget/columns.ts",
     operator: "logical",
     before: 'const [, id = "", , available = "", source = "winget"] = cut(row, starts) ?? [];',

@@ -27,9 +27,9 @@ import { FileError } from "../system/files.ts";
 import type { CpuTimes } from "../system/machine.ts";
 import type { Clock, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
-import { CONNECTION, resetTaker } from "./breaker_reset.ts";
+import { BreakerResetRequests, CONNECTION } from "./breaker_reset.ts";
 import { clientFor } from "./create_client.ts";
-import type { Hold } from "./instance_lock.ts";
+import type { InstanceLock } from "./instance_lock.ts";
 import { type AgentCondition, checkInBody, systemInfoEvent } from "./host_report.ts";
 import { loadScannerBreakers, loadState, saveScannerBreakers, saveState } from "./saved_state.ts";
 import { StateStore } from "./state_directory.ts";
@@ -49,7 +49,7 @@ export interface AgentParts {
   /** Who runs types of commands that this version leaves to others. @default nobody */
   readonly moreHandlers?: ReadonlyMap<string, CommandHandler>;
   /** The hold on the state folder, to be renewed if that is made anew. @default none */
-  readonly hold?: Hold;
+  readonly hold?: InstanceLock;
 }
 
 /** An agent that is ready to run. */
@@ -108,14 +108,15 @@ export async function makeAgent(parts: AgentParts): Promise<Agent> {
     if (name === CONNECTION) loop.resetConnection();
     else await guard.reset(name);
   };
-  const takeReset = resetTaker(system, { stateDirectory, log, reset: resetBreaker });
+  const { files } = system;
+  const requests = new BreakerResetRequests({ files, stateDirectory, log, reset: resetBreaker });
   return {
     loop,
     resetBreaker,
     async watch(signal) {
       while (await slept(system.clock, signal)) {
         await store.look();
-        await takeReset();
+        await requests.handle();
       }
     },
     close: () => store.close(),

@@ -1,42 +1,48 @@
 /**
- * What the running agent tells `pennon status` of its disk: `disk.json` in the state folder, always of
- * one length and written over in place, which a full disk takes too.
+ * The state of the disk for `pennon status`: the running agent writes it to `disk.json` in the state
+ * directory, always with one length and in place, which works on a full disk too; and a trial write.
  */
 
 import * as v from "valibot";
 import type { DiskCondition } from "../buffer/disk_condition.ts";
-import { decodeJson } from "../json.ts";
+import { JsonFile } from "../json_file.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 
-const FILE = "disk.json";
-const SCHEMA = "pennon.disk/1";
 const LENGTH_BYTES = 1_024;
-const LONGEST_WORDS = 200;
+const LONGEST_WHY = 200;
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
-const stored = v.object({
-  schema: v.literal(SCHEMA),
+const saved = v.object({
   process_id: v.number(),
   at_ms: v.number(),
   disk: v.pipe(v.string(), v.maxLength(20)),
-  why: v.nullable(v.pipe(v.string(), v.maxLength(LONGEST_WORDS))),
+  why: v.nullable(v.pipe(v.string(), v.maxLength(LONGEST_WHY))),
   events: count,
   size_bytes: count,
   acknowledgements: count,
 });
 
-/** As the agent last told it. */
-export type ToldDisk = v.InferOutput<typeof stored>;
+/** The disk's condition as the agent last wrote it. */
+export type SavedDiskStatus = v.InferOutput<typeof saved>;
 
-/** Tells a condition whenever it is asked to, one after the other; never throws. */
-export class DiskNote {
+const FILE = new JsonFile<SavedDiskStatus>({
+  name: "disk.json",
+  what: "the disk status",
+  schema: "pennon.disk/2",
+  value: saved,
+  keys: { at_ms: "written_at" },
+  earlier: { schema: "pennon.disk/1" },
+});
+
+/** Writes the disk's condition whenever it has changed, one write at a time. */
+export class DiskStatusFile {
   readonly #system: Pick<System, "files" | "clock" | "processId">;
   readonly #path: string;
   readonly #condition: () => DiskCondition;
-  #told = "";
-  #telling: Promise<void> | null = null;
+  #written = "";
+  #writing: Promise<void> | null = null;
   #isStale = false;
 
   constructor(
@@ -45,41 +51,42 @@ export class DiskNote {
     condition: () => DiskCondition,
   ) {
     this.#system = system;
-    this.#path = `${stateDirectory}/${FILE}`;
+    this.#path = FILE.pathIn(stateDirectory);
     this.#condition = condition;
   }
 
-  /** Tells what has changed since it was told last, if anything has. */
-  tell(): Promise<void> {
+  /** Writes the condition if it has changed. A disk that refuses is no error. */
+  update(): Promise<void> {
     this.#isStale = true;
-    this.#telling ??= this.#tellAll().finally(() => this.#telling = null);
-    return this.#telling;
+    this.#writing ??= this.#writeLatest().finally(() => this.#writing = null);
+    return this.#writing;
   }
 
-  /** Tells all of it, though it be the same: the folder is another. */
-  tellAgain(): Promise<void> {
-    this.#told = "";
-    return this.tell();
+  /** Writes the condition even if it is unchanged, because the directory was created anew. */
+  rewrite(): Promise<void> {
+    this.#written = "";
+    return this.update();
   }
 
-  async #tellAll(): Promise<void> {
+  async #writeLatest(): Promise<void> {
     while (this.#isStale) {
       this.#isStale = false;
       const condition = this.#condition();
-      if (condition.disk === "held") continue; // The folder is another's, and so is the note in it.
-      const told = JSON.stringify(condition);
-      if (told === this.#told) continue;
-      if (await this.#write(this.#textOf(condition))) this.#told = told;
+      // The directory belongs to another agent, and so does the file in it.
+      if (condition.disk === "held") continue;
+      const key = JSON.stringify(condition);
+      if (key === this.#written) continue;
+      if (await this.#write(this.#encode(condition))) this.#written = key;
     }
   }
 
   async #write(text: string): Promise<boolean> {
     const { files } = this.#system;
     try {
-      const facts = await files.inspect("look for the disk's note", this.#path);
+      const facts = await files.inspect("look for the disk status", this.#path);
       const fits = facts !== undefined && facts.sizeBytes === LENGTH_BYTES;
-      if (fits) await files.overwriteText("tell of the disk", this.#path, text);
-      else await files.writeText("tell of the disk", this.#path, text, { mode: 0o600 });
+      if (fits) await files.overwriteText("save the disk status", this.#path, text);
+      else await files.writeText("save the disk status", this.#path, text, { mode: 0o600 });
       return true;
     } catch (error) {
       if (error instanceof FileError) return false; // `status` then has nothing to show.
@@ -87,32 +94,32 @@ export class DiskNote {
     }
   }
 
-  #textOf({ disk, why, events, sizeBytes, acknowledgements }: DiskCondition): string {
+  #encode({ disk, why, events, sizeBytes, acknowledgements }: DiskCondition): string {
     const { clock, processId } = this.#system;
-    const told: ToldDisk = {
-      schema: SCHEMA,
+    const text = FILE.encode({
       process_id: processId,
       at_ms: clock.nowMs(),
       disk,
-      // One byte a character, for the length's sake.
-      why: why?.slice(0, LONGEST_WORDS).replaceAll(/[^ -~]/g, "?") ?? null,
+      // One byte per character, because the length of the file is fixed.
+      why: why?.slice(0, LONGEST_WHY).replaceAll(/[^ -~]/g, "?") ?? null,
       events,
       size_bytes: sizeBytes,
       acknowledgements,
-    };
-    return `${JSON.stringify(told).padEnd(LENGTH_BYTES - 1)}\n`;
+    });
+    return `${text.trimEnd().padEnd(LENGTH_BYTES - 1)}\n`;
   }
 }
 
-/** The last word on the disk; `undefined`: none, or a half-written one. Throws `FileError`. */
-export async function showDiskNote(
+/**
+ * Reads the disk status that the agent last wrote; `undefined`: none, or a partly written one. Throws
+ * `FileError`.
+ */
+export async function readDiskStatus(
   { files }: Pick<System, "files">,
   stateDirectory: string,
-): Promise<ToldDisk | undefined> {
-  const text = await files.readText("read of the disk", `${stateDirectory}/${FILE}`);
-  if (text === undefined) return undefined;
-  const read = decodeJson(stored, text);
-  return read.ok ? read.value : undefined; // A part of it was being written.
+): Promise<SavedDiskStatus | undefined> {
+  const read = await FILE.read(files, stateDirectory);
+  return read?.ok ? read.value : undefined;
 }
 
 const TRIAL_FILE = "status.try";
@@ -121,19 +128,19 @@ const TRIAL_FILE = "status.try";
 const TRIAL = `${"pennon status\n".repeat(600)}`;
 
 /**
- * Writes a file of 8 KiB there and removes it. `null`: it took it; else why not, for people.
- * `undefined`: there is no such folder.
+ * Writes a file of 8 KiB to the state directory and removes it. Returns `null` on success, the reason
+ * of a refusal for people, or `undefined` if there is no such directory.
  */
-export async function tryFolder(
+export async function tryWrite(
   { files }: Pick<System, "files">,
   stateDirectory: string,
 ): Promise<string | null | undefined> {
   const path = `${stateDirectory}/${TRIAL_FILE}`;
   try {
-    const folder = await files.inspect("look for the state folder", stateDirectory);
-    if (folder === undefined) return undefined;
-    await files.writeText("try the state folder", path, TRIAL, { mode: 0o600 });
-    await files.remove("remove the trial", path);
+    const directory = await files.inspect("look for the state directory", stateDirectory);
+    if (directory === undefined) return undefined;
+    await files.writeText("write to the state directory", path, TRIAL, { mode: 0o600 });
+    await files.remove("remove the trial file", path);
     return null;
   } catch (error) {
     if (error instanceof FileError) return error.message;

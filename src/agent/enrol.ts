@@ -2,12 +2,12 @@
 
 import { clientFor } from "./create_client.ts";
 import { registerBody } from "./host_report.ts";
-import { holdState } from "./instance_lock.ts";
+import { acquireInstanceLock } from "./instance_lock.ts";
 import { removeState } from "./saved_state.ts";
 import { forgetToldUpdates } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config.ts";
 import { hostFacts } from "../host/host.ts";
-import { forgetIdentity, type Identity, saveIdentity, secretsOf } from "../identity.ts";
+import { type Identity, removeIdentity, saveIdentity, secretsOf } from "../identity.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
 import { Secrets } from "../secrets.ts";
 import type { Answer } from "../server/answer.ts";
@@ -33,7 +33,7 @@ export interface Enrolment {
 
 /**
  * Registers with a registration token and keeps the identity. The state folder is tried before the
- * server is asked: it would have an agent that nobody is. Throws `EnrolError`, `HeldError`,
+ * server is asked: it would have an agent that nobody is. Throws `EnrolError`, `LockedError`,
  * `FileError`.
  */
 export async function register(
@@ -67,14 +67,14 @@ export async function register(
   });
 }
 
-/** Keeps an identity of another's making as this host's own; throws `HeldError`, `FileError`. */
+/** Keeps an identity of another's making as this host's own; throws `LockedError`, `FileError`. */
 export async function adopt(enrolment: Enrolment, identity: Identity): Promise<void> {
   await whileHeld(enrolment, "register", () => keep(enrolment, identity));
 }
 
 /**
  * Deletes the agent on the server and forgets its tokens. One that the server no longer knows is
- * forgotten too; throws `HeldError`, or `EnrolError` if the server was not reached and
+ * forgotten too; throws `LockedError`, or `EnrolError` if the server was not reached and
  * `evenIfUnreached` is not set.
  */
 export async function unregister(
@@ -90,7 +90,7 @@ export async function unregister(
     if (!isGone && !options.evenIfUnreached) {
       throw refusal("unregister", answer, UNREGISTER_ADVICE);
     }
-    await forgetIdentity(system, stateDirectory);
+    await removeIdentity(system, stateDirectory);
     await forgetPast(system, stateDirectory);
     return { deletedOnServer: isGone };
   });
@@ -111,7 +111,7 @@ async function whileHeld<T>(
   action: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  const hold = await holdState(system, stateDirectory, action);
+  const hold = await acquireInstanceLock(system, stateDirectory, action);
   try {
     return await work();
   } finally {

@@ -1,79 +1,78 @@
-/** Holds the state folder for one agent: a second one is told who has it. */
+/** The instance lock: one agent per state directory. A second agent gets a `LockedError`. */
 
 import * as v from "valibot";
 import { ConfigError } from "../config.ts";
 import { checkStateDirectory } from "../config/trusted.ts";
-import { decodeJson } from "../json.ts";
+import { JsonFile } from "../json_file.ts";
 import { FileError, type FileLock } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 
-/** A hold on the state folder. */
-export interface Hold {
-  /**
-   * Takes the folder again if it is another one by now. Throws `HeldError`, `ConfigError` if it is open
-   * to other users, or `FileError`.
-   */
-  renew(): Promise<void>;
-  release(): Promise<void>;
-}
-
-/** Another agent has the state folder. */
-export class HeldError extends Error {
-  override readonly name = "HeldError";
+/** Another agent has locked the state directory. */
+export class LockedError extends Error {
+  override readonly name = "LockedError";
 }
 
 const holder = v.object({ process_id: v.number(), since_ms: v.number() });
 
-/** Who holds a state folder, by its own word; `null` where the disk did not take that. */
-export interface Holder {
+/** The process that holds the lock; `null` where the disk refused its entry. */
+export interface LockHolder {
   readonly process_id: number | null;
   readonly since_ms: number | null;
 }
 
 const LOCK = "agent.lock";
-const HOLDER = "agent.json";
 
-/** The word is always as long, so that a full disk takes a new one in the place of an old one. */
+const HOLDER = new JsonFile({
+  name: "agent.json",
+  what: "the lock holder",
+  schema: "pennon.lock-holder/1",
+  value: holder,
+  keys: { since_ms: "since_at" },
+  earlier: { schema: undefined },
+});
+
+/** The file always has one length, so that an agent on a full disk can overwrite it in place. */
 const HOLDER_LENGTH = 100;
 
-/** How to hold it. */
-export interface HoldOptions {
+/** How to acquire the lock. */
+export interface LockOptions {
   /**
-   * Called where the disk refuses the folder or its lock: there is no hold then, but the agent goes
-   * on. @default it is thrown
+   * Called where the disk refuses the directory or its lock: there is no lock then, but the agent
+   * runs. @default the error is thrown
    */
   onRefused?(why: FileError): void;
 }
 
 /**
- * Takes the state folder, which it makes if there is none; ends with the process, however that ends.
- * `action` completes "Cannot …". Throws `HeldError` naming the other agent, `ConfigError` if the folder is
- * open to other users, or `FileError`.
+ * Locks the state directory, and makes it if there is none. The lock ends with the process, however
+ * that ends. `action` completes "Cannot ...". Throws `LockedError` naming the other agent, `ConfigError`
+ * if the directory is open to other users, or `FileError`.
  */
-export async function holdState(
+export async function acquireInstanceLock(
   system: System,
   stateDirectory: string,
   action: string,
-  options: HoldOptions = {},
-): Promise<Hold> {
-  const hold = new StateHold(system, { stateDirectory, action });
+  options: LockOptions = {},
+): Promise<InstanceLock> {
+  const lock = new InstanceLock(system, { stateDirectory, action });
   try {
-    await hold.renew();
+    await lock.renew();
   } catch (error) {
     if (!(error instanceof FileError) || options.onRefused === undefined) throw error;
     options.onRefused(error);
   }
-  return hold;
+  return lock;
 }
 
-class StateHold implements Hold {
+/** A lock on the state directory, from `acquireInstanceLock`. */
+export class InstanceLock {
   readonly #system: System;
   readonly #stateDirectory: string;
   readonly #action: string;
   #lock: FileLock | null = null;
-  /** Which file the lock is, so that a folder that was made anew is noticed. */
+  /** Which file is locked, so that `renew` detects a directory that was created anew. */
   #identity: string | null = null;
-  #isTold = false;
+  #isHolderSaved = false;
 
   constructor(
     system: System,
@@ -84,87 +83,88 @@ class StateHold implements Hold {
     this.#action = action;
   }
 
+  /**
+   * Locks the directory again if it was created anew. Throws `LockedError`, `ConfigError` if the
+   * directory is open to other users, or `FileError`.
+   */
   async renew(): Promise<void> {
     const { files } = this.#system;
     const path = `${this.#stateDirectory}/${LOCK}`;
-    await files.makeDirectory("make the state folder", this.#stateDirectory, { mode: 0o700 });
-    // It may have been made by another user since it was last looked at.
+    await files.makeDirectory("make the state directory", this.#stateDirectory, { mode: 0o700 });
+    // Another user may have made it since the last check.
     const { errors } = await checkStateDirectory(this.#system, this.#stateDirectory);
     if (errors.length > 0) throw new ConfigError(errors);
     const found = await files.inspect("look at the lock", path);
     if (this.#lock !== null && found !== undefined && found.identity === this.#identity) {
-      return await this.#tell();
+      return await this.#saveHolder();
     }
-    const lock = await files.lock("lock the state folder", path);
-    if (lock === undefined) throw await this.#heldByOther();
+    const lock = await files.lock("lock the state directory", path);
+    if (lock === undefined) throw await this.#lockedError();
     this.#lock?.release();
     this.#lock = lock;
     this.#identity = (await files.inspect("look at the lock", path))?.identity ?? null;
-    this.#isTold = false;
-    await this.#tell();
+    this.#isHolderSaved = false;
+    await this.#saveHolder();
   }
 
   async release(): Promise<void> {
-    const path = `${this.#stateDirectory}/${HOLDER}`;
     if (this.#lock === null) return;
-    // Only a word for `status`; the lock is what counts, so a full disk must not stop us here.
-    await this.#system.files.remove("tell who runs", path).catch(() => {});
+    // Only the lock counts, and the file is information for `status`: a full disk is no error here.
+    await HOLDER.remove(this.#system.files, this.#stateDirectory).catch(() => {});
     this.#lock.release();
     this.#lock = null;
   }
 
-  async #heldByOther(): Promise<HeldError> {
+  async #lockedError(): Promise<LockedError> {
     const other = await readHolder(this.#system, this.#stateDirectory).catch(() => undefined);
     const who = other ? `process ${other.process_id}` : "another process";
-    return new HeldError(
+    return new LockedError(
       `Cannot ${this.#action}: ${who} already runs an agent on "${this.#stateDirectory}". ` +
-        `Next: stop it, or give this one a folder of its own with "--state-dir"`,
+        `Next: stop it, or give this one a directory of its own with "--state-dir"`,
     );
   }
 
-  /** Only a word for `status` and for who comes second: a disk that refuses it stops nobody. */
-  async #tell(): Promise<void> {
-    if (this.#isTold) return;
+  /** Information for `status` and for a second agent: a disk that refuses it is no error. */
+  async #saveHolder(): Promise<void> {
+    if (this.#isHolderSaved) return;
     const { files, clock, processId } = this.#system;
-    const told: Holder = { process_id: processId, since_ms: clock.nowMs() };
-    const path = `${this.#stateDirectory}/${HOLDER}`;
-    const text = `${JSON.stringify(told).padEnd(HOLDER_LENGTH)}\n`;
+    const path = HOLDER.pathIn(this.#stateDirectory);
+    const json = HOLDER.encode({ process_id: processId, since_ms: clock.nowMs() });
+    const text = `${json.trimEnd().padEnd(HOLDER_LENGTH)}\n`;
     try {
-      await files.writeText("tell who runs", path, text, { mode: 0o600 });
-      this.#isTold = true;
+      await files.writeText("save the lock holder", path, text, { mode: 0o600 });
+      this.#isHolderSaved = true;
     } catch {
-      await files.overwriteText("tell who runs", path, text).catch(() => {});
+      await files.overwriteText("save the lock holder", path, text).catch(() => {});
     }
   }
 }
 
-/** Who runs an agent on a folder; `undefined` if nobody does. Throws `FileError`. */
-export async function findHolder(
+/** The process that holds a directory's lock; `undefined`: none. Throws `FileError`. */
+export async function findLockHolder(
   { files }: Pick<System, "files">,
   stateDirectory: string,
-): Promise<Holder | undefined> {
+): Promise<LockHolder | undefined> {
   const path = `${stateDirectory}/${LOCK}`;
-  // Looking at a lock that is not there would make it.
+  // Locking would make the file.
   if (await files.inspect("look for the lock", path) === undefined) return undefined;
-  const told = await readHolder({ files }, stateDirectory);
+  const saved = await readHolder({ files }, stateDirectory);
   try {
-    // An agent that was killed leaves its word behind, but not its lock.
+    // An agent that was killed leaves its entry behind, but not its lock.
     const lock = await files.lock("look at the lock", path);
     lock?.release();
-    return lock === undefined ? told ?? { process_id: null, since_ms: null } : undefined;
+    return lock === undefined ? saved ?? { process_id: null, since_ms: null } : undefined;
   } catch (error) {
-    // On a read-only disk nothing can be locked, and the word is all there is.
-    if (error instanceof FileError) return told;
+    // On a read-only disk nothing can be locked: only the entry is known.
+    if (error instanceof FileError) return saved;
     throw error;
   }
 }
 
 async function readHolder(
-  system: Pick<System, "files">,
+  { files }: Pick<System, "files">,
   stateDirectory: string,
-): Promise<Holder | undefined> {
-  const text = await system.files.readText("read who runs", `${stateDirectory}/${HOLDER}`);
-  if (text === undefined) return undefined;
-  const read = decodeJson(holder, text);
-  return read.ok ? read.value : undefined; // A half-written word is none.
+): Promise<LockHolder | undefined> {
+  const read = await HOLDER.read(files, stateDirectory);
+  return read?.ok ? read.value : undefined; // It may be partly written.
 }

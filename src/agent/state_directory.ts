@@ -10,8 +10,8 @@ import { type Config, ConfigError } from "../config.ts";
 import { type Identity, IdentityError, loadIdentity, saveIdentity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
-import { DiskNote } from "./disk_status.ts";
-import { HeldError, type Hold } from "./instance_lock.ts";
+import { DiskStatusFile } from "./disk_status.ts";
+import { type InstanceLock, LockedError } from "./instance_lock.ts";
 
 /** What a store is made from. */
 export interface StateStoreParts {
@@ -20,7 +20,7 @@ export interface StateStoreParts {
   readonly stateDirectory: string;
   readonly limits: Config["buffer"];
   /** `null`: whoever runs this keeps others out. */
-  readonly hold: Hold | null;
+  readonly hold: InstanceLock | null;
   /** The agent with its present token, for a folder that has lost it. */
   identity(): Identity;
   /** The folder was made anew: all else that is kept in it is to be saved. */
@@ -34,7 +34,7 @@ export class StateStore {
   readonly journal: CommandJournal;
   readonly #parts: StateStoreParts;
   readonly #keeper: DiskKeeper;
-  readonly #note: DiskNote;
+  readonly #note: DiskStatusFile;
 
   constructor(parts: StateStoreParts) {
     const { system, log, stateDirectory, limits } = parts;
@@ -46,12 +46,12 @@ export class StateStore {
       limits,
       prepareFolder: () => this.#prepareFolder(),
       onBack: () => this.#comeBack(),
-      onTrouble: () => void this.#note.tell(),
+      onTrouble: () => void this.#note.update(),
     });
     const buffer = new LastingBuffer(this.#keeper);
     this.buffer = buffer;
     this.journal = new LastingJournal(buffer);
-    this.#note = new DiskNote(system, stateDirectory, () => this.#keeper.condition);
+    this.#note = new DiskStatusFile(system, stateDirectory, () => this.#keeper.condition);
   }
 
   get condition(): DiskCondition {
@@ -61,13 +61,13 @@ export class StateStore {
   /** Opens what is on disk, or goes on without and tries again by itself. */
   async open(): Promise<void> {
     await this.#keeper.open();
-    await this.#note.tell();
+    await this.#note.update();
   }
 
   /** Looks whether the state directory and the buffer in it are as they should be, and sees to both. */
   async look(): Promise<void> {
     await this.#keeper.look();
-    await this.#note.tell();
+    await this.#note.update();
   }
 
   close(): void {
@@ -76,7 +76,7 @@ export class StateStore {
 
   async #prepareFolder(): Promise<void> {
     const { system, stateDirectory, hold, identity, onNewFolder } = this.#parts;
-    await system.files.makeDirectory("make the state folder", stateDirectory, { mode: 0o700 });
+    await system.files.makeDirectory("make the state directory", stateDirectory, { mode: 0o700 });
     const { agentId } = identity();
     const found = await this.#agentThere();
     if (found !== null && found !== agentId) {
@@ -85,12 +85,12 @@ export class StateStore {
     try {
       await hold?.renew();
     } catch (error) {
-      const isOthers = error instanceof HeldError || error instanceof ConfigError;
+      const isOthers = error instanceof LockedError || error instanceof ConfigError;
       throw isOthers ? new FolderHeldError(error.message) : error;
     }
     if (found === null) await saveIdentity(system, stateDirectory, identity());
     await onNewFolder();
-    void this.#note.tellAgain();
+    void this.#note.rewrite();
   }
 
   /** Whose the folder is; one that is damaged is this agent's, and a person's to mend. */
@@ -106,8 +106,10 @@ export class StateStore {
 
   #comeBack(): void {
     const { hold, log, onBack } = this.#parts;
-    void this.#note.tell();
-    hold?.renew().catch((error) => log.error("state folder not held", { why: error.message }));
+    void this.#note.update();
+    hold?.renew().catch((error) =>
+      log.error("cannot lock the state directory", { why: error.message })
+    );
     onBack();
   }
 }

@@ -1,7 +1,7 @@
 /** `pennon run`: the agent, in the foreground. */
 
 import { type Agent, makeAgent } from "../agent/agent.ts";
-import { holdState } from "../agent/instance_lock.ts";
+import { acquireInstanceLock } from "../agent/instance_lock.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
@@ -33,7 +33,7 @@ export const runCommand: CliCommand = {
     secrets.add(config.server.registrationToken ?? "");
     const log = openLog(system, config, secrets);
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
-    const hold = await holdState(system, stateDirectory, "run", {
+    const hold = await acquireInstanceLock(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
         log.error("state folder not held, a second agent cannot be kept out", { why }),
     });

@@ -1,7 +1,7 @@
 /** `pennon status`: what the agent is doing, has to tell, and will do next. */
 
-import { findHolder } from "../agent/instance_lock.ts";
-import { showDiskNote, tryFolder } from "../agent/disk_status.ts";
+import { findLockHolder } from "../agent/instance_lock.ts";
+import { readDiskStatus, tryWrite } from "../agent/disk_status.ts";
 import { readSavedBreakers, readSavedState } from "../agent/saved_state.ts";
 import { countCommands } from "../buffer/command_counts.ts";
 import { BufferError } from "../buffer/schema.ts";
@@ -80,13 +80,13 @@ async function readStatus(system: System, settings: Settings): Promise<Status> {
         intervalMs: identity.intervalMs ?? config.polling.intervalMs,
       }
       : null,
-    holder: await findHolder(system, stateDirectory) ?? null,
+    holder: await findLockHolder(system, stateDirectory) ?? null,
     state: await readSavedState(system, stateDirectory) ?? null,
     ...kept,
     limits: config.buffer,
     disk: {
-      refusal: await tryFolder(system, stateDirectory),
-      told: await showDiskNote(system, stateDirectory) ?? null,
+      refusal: await tryWrite(system, stateDirectory),
+      told: await readDiskStatus(system, stateDirectory) ?? null,
       unreadable,
       leftAlone,
     },

@@ -1,7 +1,7 @@
 /** What `status` says of the disk: whether it takes writes, and what is in memory alone. Pure. */
 
-import type { Holder } from "../agent/instance_lock.ts";
-import type { ToldDisk } from "../agent/disk_status.ts";
+import type { LockHolder } from "../agent/instance_lock.ts";
+import type { SavedDiskStatus } from "../agent/disk_status.ts";
 import { MAX_OWED, TAIL_MAX_BYTES, TAIL_MAX_EVENTS } from "../buffer/tail.ts";
 import { describeSize } from "./duration.ts";
 
@@ -10,7 +10,7 @@ export interface DiskStatus {
   /** Of a trial just now: `null`: it takes writes; else why not. `undefined`: there is no folder. */
   readonly refusal: string | null | undefined;
   /** The agent's last word; it counts if that agent still runs. */
-  readonly told: ToldDisk | null;
+  readonly told: SavedDiskStatus | null;
   /** Why the buffer could not be read; `null`: it could, or there is none. */
   readonly unreadable: string | null;
   /** A newer Pennon's file, beside which this one's is kept. */
@@ -18,12 +18,12 @@ export interface DiskStatus {
 }
 
 /** The figures of the running agent; `null`: it does not run, or could not tell. */
-function current({ told }: DiskStatus, holder: Holder | null): ToldDisk | null {
+function current({ told }: DiskStatus, holder: LockHolder | null): SavedDiskStatus | null {
   return told !== null && holder !== null && told.process_id === holder.process_id ? told : null;
 }
 
 /** For `pennon.status/1`. */
-export function diskAsJson(disk: DiskStatus, holder: Holder | null) {
+export function diskAsJson(disk: DiskStatus, holder: LockHolder | null) {
   const told = current(disk, holder);
   return {
     takes_writes: disk.refusal === undefined ? null : disk.refusal === null,
@@ -42,7 +42,7 @@ export function diskAsJson(disk: DiskStatus, holder: Holder | null) {
 /** Lines for a person: nothing but one where all is well. */
 export function describeDisk(
   disk: DiskStatus,
-  holder: Holder | null,
+  holder: LockHolder | null,
 ): [title: string, text: string][] {
   const told = current(disk, holder);
   const lines: [string, string][] = [];
@@ -55,7 +55,7 @@ export function describeDisk(
   return lines;
 }
 
-function describeMemory(told: ToldDisk | null): string {
+function describeMemory(told: SavedDiskStatus | null): string {
   if (told === null) return "not known";
   const size = `${describeSize(told.size_bytes)} of ${describeSize(TAIL_MAX_BYTES)}`;
   return `${told.events} of ${TAIL_MAX_EVENTS} events (${size}), ` +

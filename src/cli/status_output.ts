@@ -1,6 +1,6 @@
 /** The agent's status as text and as JSON. Pure. */
 
-import type { Holder } from "../agent/instance_lock.ts";
+import type { LockHolder } from "../agent/instance_lock.ts";
 import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
 import type { CommandCounts } from "../buffer/command_counts.ts";
 import { REMEMBERED } from "../buffer/sqlite_journal.ts";
@@ -22,7 +22,7 @@ export interface Status {
       readonly intervalMs: number;
     }
     | null;
-  readonly holder: Holder | null;
+  readonly holder: LockHolder | null;
   /** As last saved; `null`: the agent has not run yet. */
   readonly state: StoredState | null;
   readonly buffer: BufferCounts | null;
@@ -117,7 +117,7 @@ function describeAgent({ identity, holder, nowMs }: Status): Line[] {
   return lines;
 }
 
-function describeRunning(holder: Holder | null, nowMs: number): string {
+function describeRunning(holder: LockHolder | null, nowMs: number): string {
   if (holder === null) return "not running";
   const { since_ms: sinceMs, process_id: process } = holder;
   if (sinceMs === null) return "running";

@@ -4,7 +4,7 @@ import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandOutcome, CommandRun, RunningHandler } from "../buffer/command.ts";
 import type { Log } from "../log.ts";
 import { packageTypeOf } from "../scanners/registry.ts";
-import { keepLastScans, type LastScans, readLastScans } from "../scanners/last_scans.ts";
+import { type LastScans, readLastScans, saveLastScans } from "../scanners/last_scans.ts";
 import { counted, isWhole, type ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
 import { encodeBody } from "../server/limits.ts";
@@ -145,7 +145,7 @@ async function keepForStatus(
 ): Promise<void> {
   const { system: { files, clock }, log, stateDirectory } = parts;
   try {
-    await keepLastScans(files, stateDirectory, { reports, nowMs: clock.nowMs() });
+    await saveLastScans(files, stateDirectory, { reports, nowMs: clock.nowMs() });
   } catch (error) {
     // Only `status` misses it; the updates themselves go their own way.
     log.warning("last scans not kept", { why: String(error) });

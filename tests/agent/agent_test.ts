@@ -130,9 +130,9 @@ Deno.test("watch() looks after the state directory and takes up requests in it, 
   const request = "/state/breaker-reset.json";
   system.files.texts.set(request, '{"name":"apt"}');
   await system.clock.advance(4_999);
-  assertEquals(log.told("breaker reset by a person"), []);
+  assertEquals(log.told("breaker reset by an operator"), []);
   await system.clock.advance(1);
-  assertEquals(log.told("breaker reset by a person"), [{ breaker: "apt" }]);
+  assertEquals(log.told("breaker reset by an operator"), [{ breaker: "apt" }]);
   assert(!system.files.texts.has(request));
   const looks: string[] = [];
   const inspect = system.files.inspect.bind(system.files);

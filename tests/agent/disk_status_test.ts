@@ -1,11 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { DiskNote, showDiskNote, tryFolder } from "../../src/agent/disk_status.ts";
+import fc from "fast-check";
+import { DiskStatusFile, readDiskStatus, tryWrite } from "../../src/agent/disk_status.ts";
 import type { DiskCondition } from "../../src/buffer/disk_condition.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { anyText } from "../fakes/texts.ts";
-
-import fc from "fast-check";
 
 const WELL: DiskCondition = { disk: "ok", why: null, events: 0, sizeBytes: 0, acknowledgements: 0 };
 const PATH = "/state/disk.json";
@@ -13,22 +12,22 @@ const PATH = "/state/disk.json";
 function start() {
   const system = new FakeSystem();
   const known = { condition: WELL };
-  const note = new DiskNote(system, "/state", () => known.condition);
-  return { system, known, note };
+  const file = new DiskStatusFile(system, "/state", () => known.condition);
+  return { system, known, file };
 }
 
-Deno.test("showDiskNote() reads nothing out of missing, junk and half-written texts", async () => {
+Deno.test("readDiskStatus() returns nothing for missing, junk and partly written files", async () => {
   const { system } = start();
-  assertEquals(await showDiskNote(system, "/state"), undefined);
-  for (const text of ["", "junk", "{}", "null", '{"schema":"pennon.disk/1","proc']) {
+  assertEquals(await readDiskStatus(system, "/state"), undefined);
+  for (const text of ["", "junk", "{}", "null", '{"schema":"pennon.disk/2","proc']) {
     system.files.texts.set(PATH, text);
-    assertEquals(await showDiskNote(system, "/state"), undefined, text);
+    assertEquals(await readDiskStatus(system, "/state"), undefined, text);
   }
 });
 
-Deno.test("tell() writes once, and over it in place where the disk is full by then", async () => {
-  const { system, known, note } = start();
-  await note.tell();
+Deno.test("update() writes one file, and overwrites it in place where the disk is full by then", async () => {
+  const { system, known, file } = start();
+  await file.update();
   const { length } = system.files.texts.get(PATH) ?? "";
   assertEquals([length, system.files.modes.get(PATH)], [1_024, 0o600]);
   // As long as a why may be, and with what takes more than a byte.
@@ -36,40 +35,40 @@ Deno.test("tell() writes once, and over it in place where the disk is full by th
   known.condition = { disk: "full", why, events: 7, sizeBytes: 8_000, acknowledgements: 9 };
   const { writeText } = system.files;
   system.files.writeText = () => Promise.reject(new Error("it was to be written in place"));
-  await note.tell();
+  await file.update();
   system.files.writeText = writeText;
   assertEquals(system.files.texts.get(PATH)?.length, 1_024);
-  const told = await showDiskNote(system, "/state");
+  const saved = await readDiskStatus(system, "/state");
   assertEquals(
-    [told?.disk, told?.events, told?.size_bytes, told?.acknowledgements, told?.process_id],
+    [saved?.disk, saved?.events, saved?.size_bytes, saved?.acknowledgements, saved?.process_id],
     ["full", 7, 8_000, 9, 4_242],
   );
-  assertEquals(told?.why?.length, 200);
+  assertEquals(saved?.why?.length, 200);
 });
 
-Deno.test("tell() goes on without a word where the disk takes none, and tells it later", async () => {
-  const { system, known, note } = start();
-  system.files.fail("tell of the disk", "denied");
-  await note.tell();
-  assertEquals(await showDiskNote(system, "/state"), undefined);
-  system.files.heal("tell of the disk");
-  await note.tell();
-  assertEquals((await showDiskNote(system, "/state"))?.disk, "ok");
-  // The same again is not written again, unless the folder is another.
+Deno.test("update() does not fail where the disk refuses, and writes later", async () => {
+  const { system, known, file } = start();
+  system.files.fail("save the disk status", "denied");
+  await file.update();
+  assertEquals(await readDiskStatus(system, "/state"), undefined);
+  system.files.heal("save the disk status");
+  await file.update();
+  assertEquals((await readDiskStatus(system, "/state"))?.disk, "ok");
+  // An unchanged condition is not written again, unless the directory is another.
   system.files.texts.delete(PATH);
-  await note.tell();
+  await file.update();
   assertEquals(system.files.texts.has(PATH), false);
-  await note.tellAgain();
+  await file.rewrite();
   assertEquals(system.files.texts.has(PATH), true);
   known.condition = { ...WELL, events: 1 };
-  await Promise.all([note.tell(), note.tell()]);
-  assertEquals((await showDiskNote(system, "/state"))?.events, 1);
+  await Promise.all([file.update(), file.update()]);
+  assertEquals((await readDiskStatus(system, "/state"))?.events, 1);
 });
 
-Deno.test("tell() is readable again and always as long, whatever the disk complained of", async () => {
+Deno.test("update() writes a readable file of one length, whatever the disk reports", async () => {
   await fc.assert(
     fc.asyncProperty(anyText(400), async (why) => {
-      const { system, known, note } = start();
+      const { system, known, file } = start();
       const most = Number.MAX_SAFE_INTEGER;
       known.condition = {
         disk: "corrupt",
@@ -78,19 +77,22 @@ Deno.test("tell() is readable again and always as long, whatever the disk compla
         sizeBytes: most,
         acknowledgements: most,
       };
-      await note.tell();
+      await file.update();
       const text = system.files.texts.get(PATH) ?? "";
       assertEquals(new TextEncoder().encode(text).length, 1_024);
-      assertEquals((await showDiskNote(system, "/state"))?.why?.length, Math.min(200, why.length));
+      assertEquals(
+        (await readDiskStatus(system, "/state"))?.why?.length,
+        Math.min(200, why.length),
+      );
     }),
     { numRuns: 50 },
   );
 });
 
-Deno.test("showDiskNote() believes no count that is none, and no words that are too many", async () => {
-  const { system, note } = start();
-  await note.tell();
-  const told = JSON.parse(system.files.texts.get(PATH) ?? "");
+Deno.test("readDiskStatus() accepts no invalid count and no text that is too long", async () => {
+  const { system, file } = start();
+  await file.update();
+  const saved = JSON.parse(system.files.texts.get(PATH) ?? "");
   const rows: [field: string, value: unknown, isRead: boolean][] = [
     ["events", 0, true],
     ["events", -1, false],
@@ -104,34 +106,34 @@ Deno.test("showDiskNote() believes no count that is none, and no words that are 
     ["process_id", "7", false],
   ];
   for (const [field, value, isRead] of rows) {
-    system.files.texts.set(PATH, JSON.stringify({ ...told, [field]: value }));
-    const read = await showDiskNote(system, "/state") !== undefined;
+    system.files.texts.set(PATH, JSON.stringify({ ...saved, [field]: value }));
+    const read = await readDiskStatus(system, "/state") !== undefined;
     assertEquals(read, isRead, `${field} ${value}`);
   }
 });
 
-Deno.test("tell() writes anew where the file is not as long as it is to be", async () => {
-  const { system, known, note } = start();
-  await note.tell();
+Deno.test("update() replaces a file of another length", async () => {
+  const { system, known, file } = start();
+  await file.update();
   system.files.texts.set(PATH, "x".repeat(1_025));
   known.condition = { ...WELL, events: 1 };
-  await note.tell();
+  await file.update();
   assertEquals(system.files.texts.get(PATH)?.length, 1_024);
-  assertEquals((await showDiskNote(system, "/state"))?.events, 1);
+  assertEquals((await readDiskStatus(system, "/state"))?.events, 1);
 });
 
-Deno.test("tell() leaves the note alone in a folder that is another's", async () => {
-  const { system, known, note } = start();
-  await note.tell();
+Deno.test("update() leaves the file alone in a directory of another agent", async () => {
+  const { system, known, file } = start();
+  await file.update();
   const before = system.files.texts.get(PATH);
   known.condition = { ...WELL, disk: "held", events: 5 };
-  await note.tell();
-  await note.tellAgain();
+  await file.update();
+  await file.rewrite();
   assertEquals(system.files.texts.get(PATH), before);
 });
 
-Deno.test("tell() that is asked while it tells tells the latest, and once", async () => {
-  const { system, known, note } = start();
+Deno.test("update() during a write writes the latest condition, once", async () => {
+  const { system, known, file } = start();
   const { files } = system;
   const { writeText, overwriteText } = files;
   let writes = 0;
@@ -143,42 +145,57 @@ Deno.test("tell() that is asked while it tells tells the latest, and once", asyn
     };
   files.writeText = counting(writeText);
   files.overwriteText = counting(overwriteText);
-  const first = note.tell();
+  const first = file.update();
   for (const events of [1, 2, 3]) {
     known.condition = { ...WELL, events };
-    note.tell();
+    file.update();
   }
   await first;
-  assertEquals([writes, (await showDiskNote(system, "/state"))?.events], [2, 3]);
+  assertEquals([writes, (await readDiskStatus(system, "/state"))?.events], [2, 3]);
 });
 
-Deno.test("tell() hides no mistake of ours", async () => {
-  const { system, note } = start();
+Deno.test("update() throws what is not a file error", async () => {
+  const { system, file } = start();
   system.files.writeText = () => Promise.reject(new TypeError("a mistake"));
-  await assertRejects(() => note.tell(), TypeError, "a mistake");
+  await assertRejects(() => file.update(), TypeError, "a mistake");
 });
 
-Deno.test("tryFolder() makes nothing where there is no folder", async () => {
+Deno.test("readDiskStatus() reads the form of earlier releases, and update() writes the present one", async () => {
+  const { system, file } = start();
+  const figures = { disk: "ok", why: null, events: 0, size_bytes: 0, acknowledgements: 0 };
+  const status = { process_id: 4_242, ...figures };
+  const earlier = { schema: "pennon.disk/1", ...status, at_ms: 60_000 };
+  system.files.texts.set(PATH, `${JSON.stringify(earlier).padEnd(1_023)}\n`);
+  assertEquals(await readDiskStatus(system, "/state"), { ...status, at_ms: 60_000 });
+  await file.update();
+  assertEquals(JSON.parse(system.files.texts.get(PATH) ?? ""), {
+    schema: "pennon.disk/2",
+    ...status,
+    written_at: new Date(system.clock.nowMs()).toISOString(),
+  });
+});
+
+Deno.test("tryWrite() writes nothing where there is no directory", async () => {
   const system = new FakeSystem();
-  assertEquals(await tryFolder(system, "/state"), undefined);
+  assertEquals(await tryWrite(system, "/state"), undefined);
   assertEquals(system.files.texts.size, 0);
 });
 
-Deno.test("tryFolder() says whether a folder takes writes, and leaves nothing in it", async () => {
+Deno.test("tryWrite() reports whether a directory accepts writes, and leaves nothing in it", async () => {
   const system = new FakeSystem();
   system.files.texts.set("/state/identity.json", "{}");
-  assertEquals(await tryFolder(system, "/state"), null);
+  assertEquals(await tryWrite(system, "/state"), null);
   assertEquals([...system.files.texts.keys()], ["/state/identity.json"]);
   for (const reason of ["full", "denied", "failed"] as const) {
-    system.files.fail("try the state folder", reason);
-    const why = `Cannot try the state folder: ${reason} on purpose`;
-    assertEquals(await tryFolder(system, "/state"), why);
+    system.files.fail("write to the state directory", reason);
+    const why = `Cannot write to the state directory: ${reason} on purpose`;
+    assertEquals(await tryWrite(system, "/state"), why);
   }
 });
 
-Deno.test("tryFolder() throws on what is no matter of files", async () => {
+Deno.test("tryWrite() throws what is not a file error", async () => {
   const system = new FakeSystem();
   system.files.texts.set("/state/identity.json", "{}");
   system.files.writeText = () => Promise.reject(new TypeError("a mistake of ours"));
-  await assertRejects(() => tryFolder(system, "/state"), TypeError, "a mistake of ours");
+  await assertRejects(() => tryWrite(system, "/state"), TypeError, "a mistake of ours");
 });

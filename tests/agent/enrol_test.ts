@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { adopt, adviceOn, EnrolError, register, unregister } from "../../src/agent/enrol.ts";
-import { HeldError, holdState } from "../../src/agent/instance_lock.ts";
+import { acquireInstanceLock, LockedError } from "../../src/agent/instance_lock.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { readFailure } from "../../src/server/answer.ts";
@@ -70,13 +70,13 @@ Deno.test("register() holds the folder, asks the server, forgets the past and ke
   });
   const kept = await register(enrolment, URL, "a-token");
   assertEquals(events, [
-    "lock the state folder",
-    "tell who runs",
+    "lock the state directory",
+    "save the lock holder",
     "POST /api/v1/agents/register",
     "remove the state",
     "forget what was told",
     "save the identity",
-    "tell who runs",
+    "remove the lock holder",
   ]);
   assertEquals(await loadIdentity(system, "/state"), kept);
   assertEquals(kept, {
@@ -95,7 +95,7 @@ Deno.test("register() holds the folder, asks the server, forgets the past and ke
     "a-token",
   ]);
   assertEquals(sent[0]?.headers["authorization"], "Bearer a-token");
-  await (await holdState(system, "/state", "run")).release(); // The folder is free again.
+  await (await acquireInstanceLock(system, "/state", "run")).release(); // The folder is free again.
 });
 
 Deno.test("register() takes no interval from a server that gives none, or none that makes sense", async () => {
@@ -178,7 +178,7 @@ for (const [reply, says] of REFUSALS) {
       before.get("/state/identity.json"),
     );
     assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [true, true]);
-    await (await holdState(system, "/state", "run")).release();
+    await (await acquireInstanceLock(system, "/state", "run")).release();
   });
 }
 
@@ -196,8 +196,12 @@ Deno.test("register() that cannot keep the identity deletes the new agent, by it
 
 Deno.test("adopt() keeps another's identity and forgets the past, where no agent runs", async () => {
   const { system, events, enrolment } = await setUp(() => new Error("the server was asked"));
-  const hold = await holdState(system, "/state", "run");
-  await assertRejects(() => adopt(enrolment, identity), HeldError, "Cannot register: process 4242");
+  const hold = await acquireInstanceLock(system, "/state", "run");
+  await assertRejects(
+    () => adopt(enrolment, identity),
+    LockedError,
+    "Cannot register: process 4242",
+  );
   assertEquals(system.files.texts.has(STATE), true);
   await hold.release();
   events.length = 0;
@@ -216,15 +220,15 @@ Deno.test("unregister() renews a token that has run out, once, and deletes by th
   const options = { evenIfUnreached: false };
   assertEquals(await unregister(enrolment, identity, options), { deletedOnServer: true });
   assertEquals(events, [
-    "lock the state folder",
-    "tell who runs",
+    "lock the state directory",
+    "save the lock holder",
     "DELETE /api/v1/agents/a0",
     "POST /api/v1/agents/renew",
     "DELETE /api/v1/agents/a0",
-    "forget the identity",
+    "remove the identity",
     "remove the state",
     "forget what was told",
-    "tell who runs",
+    "remove the lock holder",
   ]);
   assertEquals(await loadIdentity(system, "/state"), undefined);
 });
@@ -250,12 +254,12 @@ Deno.test("unregister() of what the server does not know, or that is forced, for
 Deno.test("unregister() that cannot forget the identity says so, and forgets nothing else", async () => {
   const { system, enrolment } = await setUp(() => answer(200));
   await saveIdentity(system, "/state", identity);
-  system.files.fail("forget the identity", "denied");
+  system.files.fail("remove the identity", "denied");
   const options = { evenIfUnreached: false };
-  await assertRejects(() => unregister(enrolment, identity, options), Error, "forget the identity");
+  await assertRejects(() => unregister(enrolment, identity, options), Error, "remove the identity");
   const kept = ["/state/identity.json", STATE, TOLD].map((path) => system.files.texts.has(path));
   assertEquals(kept, [true, true, true]);
-  await (await holdState(system, "/state", "run")).release();
+  await (await acquireInstanceLock(system, "/state", "run")).release();
 });
 
 Deno.test("register() and unregister() repeat no token that the server repeats", async () => {
@@ -277,11 +281,15 @@ Deno.test("adopt() is done when the folder is free again", async () => {
   const { files } = system;
   const { remove } = files;
   files.remove = async (purpose, ...rest) => {
-    if (purpose === "tell who runs") { for (let turn = 0; turn < 10; turn++) await settle(); }
+    if (purpose === "save the lock holder") {
+      for (let turn = 0; turn < 10; turn++) {
+        await settle();
+      }
+    }
     await remove.call(files, purpose, ...rest);
   };
   await adopt(enrolment, identity);
-  await (await holdState(system, "/state", "run")).release();
+  await (await acquireInstanceLock(system, "/state", "run")).release();
 });
 
 Deno.test("adviceOn() says for each way not to reach a server what to look at", () => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { holdState } from "../../src/agent/instance_lock.ts";
+import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import { StateStore } from "../../src/agent/state_directory.ts";
-import { showDiskNote } from "../../src/agent/disk_status.ts";
+import { readDiskStatus } from "../../src/agent/disk_status.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { everyFiveSeconds, settle } from "../fakes/clock.ts";
@@ -25,7 +25,7 @@ async function start(prepare: (files: FakeFiles) => void = () => {}, isHeld = tr
   prepare(system.files);
   const log = new FakeLog();
   const calls: string[] = [];
-  const hold = isHeld ? await holdState(system, "/state", "run") : null;
+  const hold = isHeld ? await acquireInstanceLock(system, "/state", "run") : null;
   await saveIdentity(system, "/state", identity);
   const present = { ...identity, accessToken: "access-2" };
   const store = new StateStore({
@@ -70,7 +70,7 @@ Deno.test("a folder that is gone has its lock, the identity of now and the state
   assertEquals(system.files.modes.get("/state"), 0o700);
   assertEquals([...system.files.locked], ["/state/agent.lock"]);
   assertEquals([calls, store.buffer.counts().pending], [["new folder"], 1]);
-  assertEquals((await showDiskNote(system, "/state"))?.disk, "ok");
+  assertEquals((await readDiskStatus(system, "/state"))?.disk, "ok");
   await end();
 });
 
@@ -79,7 +79,7 @@ Deno.test("open() ends when the note of the disk is on the disk", async () => {
   const { end } = await start((files) => {
     const write = files.writeText.bind(files);
     files.writeText = async (purpose, ...rest) => {
-      if (purpose !== "tell of the disk") return await write(purpose, ...rest);
+      if (purpose !== "save the disk status") return await write(purpose, ...rest);
       await settle();
       await write(purpose, ...rest);
       isWritten = true;
@@ -127,25 +127,25 @@ Deno.test("what is in memory is told while it is there, and no longer", async ()
   disk.fault = "full";
   store.buffer.append([event("a")]);
   await system.clock.advance(0);
-  const told = await showDiskNote(system, "/state");
+  const told = await readDiskStatus(system, "/state");
   assertEquals([told?.disk, told?.events], ["full", 1]);
   disk.heal();
   await system.clock.advance(10_000);
-  assertEquals([(await showDiskNote(system, "/state"))?.events, calls], [0, ["back"]]);
+  assertEquals([(await readDiskStatus(system, "/state"))?.events, calls], [0, ["back"]]);
   await end();
 });
 
 Deno.test("status is told of the disk from the start, and as soon as the folder takes it", async () => {
   const { system, end } = await start();
-  assertEquals((await showDiskNote(system, "/state"))?.disk, "ok");
+  assertEquals((await readDiskStatus(system, "/state"))?.disk, "ok");
   await end();
-  const sick = await start((files) => files.fail("tell of the disk", "full"));
-  assertEquals(await showDiskNote(sick.system, "/state"), undefined);
-  sick.system.files.heal("tell of the disk");
+  const sick = await start((files) => files.fail("save the disk status", "full"));
+  assertEquals(await readDiskStatus(sick.system, "/state"), undefined);
+  sick.system.files.heal("save the disk status");
   await sick.system.clock.advance(4_999);
-  assertEquals(await showDiskNote(sick.system, "/state"), undefined);
+  assertEquals(await readDiskStatus(sick.system, "/state"), undefined);
   await sick.system.clock.advance(1);
-  assertEquals((await showDiskNote(sick.system, "/state"))?.disk, "ok");
+  assertEquals((await readDiskStatus(sick.system, "/state"))?.disk, "ok");
   await sick.end();
 });
 
@@ -170,13 +170,13 @@ Deno.test("a disk that takes writes again has the lock again too, or says why no
   disk.heal();
   await system.clock.advance(10_000);
   assertEquals([[...system.files.locked], calls], [["/state/agent.lock"], ["back"]]);
-  assertEquals(log.told("state folder not held"), []);
+  assertEquals(log.told("cannot lock the state directory"), []);
   disk.fault = "full";
   store.buffer.append([event("b")]);
   system.files.fail("look at the lock", "denied");
   disk.heal();
   await system.clock.advance(10_000);
-  assertEquals(log.told("state folder not held").length, 1);
+  assertEquals(log.told("cannot lock the state directory").length, 1);
   await end();
 });
 

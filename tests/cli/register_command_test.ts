@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { holdState } from "../../src/agent/instance_lock.ts";
+import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import { loadIdentity } from "../../src/identity.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -41,7 +41,7 @@ Deno.test("register asks no server for an agent whose identity it could not keep
   const system = new FakeSystem();
   const server = new FakeServer(system.clock);
   system.sendHttp = server.sendHttp;
-  system.files.fail("make the state folder", "denied");
+  system.files.fail("make the state directory", "denied");
   const words = ["register", "--server", URL, "--token", "t"];
   const { code, err } = await say(system, ...words);
   assertEquals(code, 1);
@@ -64,7 +64,7 @@ Deno.test("register takes back an agent whose identity the disk would not take",
 
 Deno.test("register and unregister leave an agent that runs alone", async () => {
   const { system, server } = await enrolled();
-  await holdState(system, STATE, "run");
+  await acquireInstanceLock(system, STATE, "run");
   const before = server.requests.length;
   for (
     const words of [["register", "--replace", "--server", URL, "--token", "t"], ["unregister"]]

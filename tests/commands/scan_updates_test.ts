@@ -123,7 +123,7 @@ Deno.test("scan_updates that finds nothing says so, and sends no empty list", as
 
 Deno.test("scan_updates goes on where only its note for status cannot be kept", async () => {
   const system = new FakeSystem();
-  system.files.fail("keep the last scans", "full");
+  system.files.fail("save the last scans", "full");
   const { log, result } = await run([apt(1)], system);
   assertEquals(result.result, "success");
   assertEquals(log.told("last scans not kept").length, 1);

@@ -4,7 +4,7 @@
  */
 
 import { makeAgent } from "../../src/agent/agent.ts";
-import { holdState } from "../../src/agent/instance_lock.ts";
+import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
 import { readArguments } from "../../src/cli/arguments.ts";
 import { openLog } from "../../src/cli/open_log.ts";
@@ -30,7 +30,7 @@ async function main([, ...words]: readonly string[]): Promise<number> {
   const { config, stateDirectory } = settings;
   const identity = await openIdentity(system, settings, "run");
   const log = openLog(system, config, secretsOf(identity));
-  const hold = await holdState(system, stateDirectory, "run");
+  const hold = await acquireInstanceLock(system, stateDirectory, "run");
   const moreHandlers = new Map<string, CommandHandler>(
     MARKED.map((type) => [type, marking(`${stateDirectory}/${MARKS}`)]),
   );

@@ -5,8 +5,8 @@ import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/command.ts";
 import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
-import { withRowAgain } from "../commands/reported_snapshot.ts";
-import { type ScannerBreakers, ScannerGuard } from "../commands/scanner_runner.ts";
+import { withResentRow } from "../commands/reported_snapshot.ts";
+import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
 import type { Config } from "../config.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, saveIdentity, secretsOf } from "../identity.ts";
@@ -87,7 +87,7 @@ export async function makeAgent(parts: AgentParts): Promise<Agent> {
     () => loadState(system, stateDirectory, { longest, log }),
     NEW_STATE,
   );
-  const guard = await makeGuard(parts);
+  const guard = await makeScannerRunner(parts);
   const tokens: Tokens = { current: identity };
   const store: StateStore = new StateStore({
     system,
@@ -139,7 +139,7 @@ async function readOr<T>(log: Log, what: string, read: () => Promise<T>, otherwi
   }
 }
 
-async function makeGuard(parts: AgentParts): Promise<ScannerGuard> {
+async function makeScannerRunner(parts: AgentParts): Promise<ScannerRunner> {
   const { system, config: { scanners: settings }, stateDirectory, log } = parts;
   const longestMs = longestScannerOpenMs(settings);
   const breakers = await readOr<ScannerBreakers>(
@@ -153,14 +153,14 @@ async function makeGuard(parts: AgentParts): Promise<ScannerGuard> {
     "scanner breakers",
     (saved) => saveScannerBreakers(system, stateDirectory, saved),
   );
-  return new ScannerGuard({
+  return new ScannerRunner({
     system,
     log,
     settings,
     cacheDirectory: `${stateDirectory}/cache`,
     ignore: parts.config.scanners.ignore,
     changelogs: parts.config.scanners.changelogs,
-    keep,
+    save: keep,
   }, breakers);
 }
 
@@ -175,7 +175,7 @@ interface LoopIngredients {
   readonly tokens: Tokens;
   readonly state: LoopState;
   readonly intervalMs: number;
-  readonly guard: ScannerGuard;
+  readonly guard: ScannerRunner;
 }
 
 function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
@@ -224,13 +224,13 @@ function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
       system,
       log,
       stateDirectory,
-      guard,
+      runner: guard,
       more: parts.moreHandlers,
       findScanners: () => availableScanners(system, config.scanners.enabled),
       collectSystemInfo,
     }),
     reportFailure: failureEvent,
-    completeEvents: (command, events) => withRowAgain(system, stateDirectory, { command, events }),
+    completeEvents: (command, events) => withResentRow(system, stateDirectory, { command, events }),
     onEarly: () => loop.afterAppend(),
     onDone: (outcome) => loop.afterCommand(outcome),
   });

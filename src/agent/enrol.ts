@@ -4,7 +4,7 @@ import { clientFor } from "./create_client.ts";
 import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
 import { removeState } from "./saved_state.ts";
-import { forgetToldUpdates } from "../commands/reported_snapshot.ts";
+import { removeReportedSnapshot } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config.ts";
 import { hostFacts } from "../host/host.ts";
 import { type Identity, removeIdentity, saveIdentity, secretsOf } from "../identity.ts";
@@ -127,7 +127,7 @@ async function keep({ system, stateDirectory }: Enrolment, identity: Identity): 
 /** The loop's state of an earlier identity is void, and so is what its server was told. */
 async function forgetPast(system: System, stateDirectory: string): Promise<void> {
   await removeState(system, stateDirectory);
-  await forgetToldUpdates(system, stateDirectory);
+  await removeReportedSnapshot(system, stateDirectory);
 }
 
 async function deleteOnServer(client: Client, identity: Identity): Promise<Answer<unknown>> {

@@ -1,4 +1,4 @@
-/** The log that ends a command: what the server shows a person of it. */
+/** The log that ends a command; the server's dashboard shows it. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command } from "../buffer/command.ts";
@@ -13,10 +13,10 @@ export interface CommandResult {
   readonly durationMs: number;
 }
 
-/** Longest text of a log, in characters; what is cut says so. */
+/** Longest text of a log, in characters; a truncated text ends with a mark. */
 const TEXT_LIMIT = 64 * 1_024;
 
-/** The event that tells the server how a command ended. */
+/** The event that reports how a command ended. */
 export function logEvent(command: Pick<Command, "id" | "type">, result: CommandResult): NewEvent {
   const body: LogBody = {
     command_id: command.id,

@@ -1,25 +1,51 @@
-/** What the server was told of each scanner's updates, on disk: `told-updates.json` in the state folder. */
+/**
+ * The reported snapshot: what the server was told about each scanner's updates, saved in
+ * `told-updates.json`. From it a package's row is reported again after a command about the package.
+ */
 
-import * as v from "valibot";
 import { Buffer } from "node:buffer";
+import * as v from "valibot";
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command } from "../buffer/command.ts";
-import type { ToldList } from "./update_diff.ts";
 import { decodeJson, LOCAL_LIMITS } from "../json.ts";
+import { JsonFile } from "../json_file.ts";
 import { packageTypeOf, SCANNER_NAMES } from "../scanners/registry.ts";
 import { encodeBody } from "../server/limits.ts";
-import { goneItem, type UpdateItem } from "../server/update_item.ts";
+import { removedItem, type UpdateItem } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";
 
-const FILE = "told-updates.json";
-const SCHEMA = "pennon.told-updates/2";
+/** What the server was told about one package. */
+export interface ReportedItem {
+  readonly version: string;
+  /** A checksum over everything that was reported of the package. */
+  readonly sum: string;
+  /** The `timestamp` of the report that named it last, in ms since the epoch. */
+  readonly atMs: number;
+  /** Its row; `null`: too long to be saved. */
+  readonly row: UpdateItem | null;
+}
 
-/** Some 800 bytes a package, 100 without its row: room for a host with tens of thousands of updates. */
+/** A removed package: its last version, and the `timestamp` under which the removal was reported. */
+export type RemovedItem = Pick<ReportedItem, "version" | "atMs">;
+
+/** What the server was told about one scanner's updates, by package name. */
+export interface ReportedList {
+  /** When it last got the whole list, in ms since the epoch. */
+  readonly fullAtMs: number;
+  readonly items: Readonly<Record<string, ReportedItem>>;
+  /** The latest is the last. */
+  readonly removed: Readonly<Record<string, RemovedItem>>;
+}
+
+/** What the server was told, by scanner. */
+export type ReportedSnapshot = ReadonlyMap<string, ReportedList>;
+
+/** Some 850 bytes per package, 150 without its row: room for tens of thousands of updates. */
 const MAX_BYTES = 8_388_608;
 
 const text = v.string();
 
-/** A row as it was sent: it may be sent again, so each part of it has its shape. */
+/** A row as it was sent. Each part is validated, because the row may be sent again. */
 const row = v.object({
   package_type: v.picklist(["apt", "dnf", "windows_update", "winget", "docker_image"]),
   package_name: text,
@@ -36,85 +62,125 @@ const row = v.object({
 
 const instant = v.pipe(v.number(), v.minValue(-8.64e15), v.maxValue(8.64e15));
 
-const stored = v.object({
-  schema: v.literal(SCHEMA),
+const saved = v.object({
   scanners: v.record(
-    v.string(),
+    text,
     v.object({
-      fullAtMs: v.pipe(v.number(), v.finite()),
-      items: v.record(text, v.tuple([text, text, instant, v.nullable(row)])),
-      gone: v.record(text, v.tuple([text, instant])),
+      fullAtMs: instant,
+      items: v.record(
+        text,
+        v.object({ version: text, sum: text, atMs: instant, row: v.nullable(row) }),
+      ),
+      removed: v.record(text, v.object({ version: text, atMs: instant })),
     }),
   ),
 });
 
-/** By scanner's name. */
-export type ToldUpdates = ReadonlyMap<string, ToldList>;
+const earlierItem = v.pipe(
+  v.tuple([text, text, v.number(), v.unknown()]),
+  v.transform(([version, sum, atMs, row]) => ({ version, sum, atMs, row })),
+);
 
-type Parts = Pick<System, "files">;
+const earlierRemovedItem = v.pipe(
+  v.tuple([text, v.number()]),
+  v.transform(([version, atMs]) => ({ version, atMs })),
+);
 
-/** Reads what was told. A file that cannot be read means that nothing was: the whole lists are sent. */
-export async function readToldUpdates(
-  { files }: Parts,
+const earlierList = v.pipe(
+  v.object({
+    fullAtMs: v.number(),
+    items: v.record(text, earlierItem),
+    gone: v.record(text, earlierRemovedItem),
+  }),
+  v.transform(({ gone, ...list }) => ({ ...list, removed: gone })),
+);
+
+const earlier = v.object({ scanners: v.record(text, earlierList) });
+
+const FILE = new JsonFile({
+  name: "told-updates.json",
+  what: "the reported snapshot",
+  schema: "pennon.reported-snapshot/1",
+  value: saved,
+  keys: { fullAtMs: "full_list_at", atMs: "reported_at" },
+  records: ["scanners", "items", "removed", "metadata"],
+  earlier: {
+    schema: "pennon.told-updates/2",
+    toValue(json) {
+      const read = v.safeParse(earlier, json);
+      return read.success ? read.output : undefined;
+    },
+  },
+  limits: LOCAL_LIMITS,
+  maxBytes: MAX_BYTES,
+});
+
+type Deps = Pick<System, "files">;
+
+/** Reads the snapshot. It is empty if the file cannot be read: the whole lists are then reported. */
+export async function readReportedSnapshot(
+  { files }: Deps,
   stateDirectory: string,
-): Promise<ToldUpdates> {
+): Promise<ReportedSnapshot> {
   try {
-    const path = `${stateDirectory}/${FILE}`;
-    const json = await files.readText("read what was told", path, { maxBytes: MAX_BYTES });
-    const read = decodeJson(stored, json ?? "null", LOCAL_LIMITS);
-    return new Map(read.ok ? Object.entries(read.value.scanners) : []);
+    const read = await FILE.read(files, stateDirectory);
+    return new Map(read?.ok ? Object.entries(read.value.scanners) : []);
   } catch {
     return new Map();
   }
 }
 
-/** Keeps what was told, without the rows where they would make it too long. Throws `FileError`. */
-export async function keepToldUpdates(
-  { files }: Parts,
+/** Saves the snapshot, without its rows where they would make it too long. Throws `FileError`. */
+export async function saveReportedSnapshot(
+  { files }: Deps,
   stateDirectory: string,
-  told: ToldUpdates,
+  snapshot: ReportedSnapshot,
 ): Promise<void> {
-  const whole = encode(told);
-  const json = Buffer.byteLength(whole) <= MAX_BYTES ? whole : encode(withoutRows(told));
-  await files.writeText("keep what was told", `${stateDirectory}/${FILE}`, json, { mode: 0o600 });
+  const whole = FILE.encode(valueOf(snapshot));
+  const isShort = Buffer.byteLength(whole) <= MAX_BYTES;
+  await FILE.write(files, stateDirectory, valueOf(isShort ? snapshot : withoutRows(snapshot)));
 }
 
-function encode(told: ToldUpdates): string {
-  return `${JSON.stringify({ schema: SCHEMA, scanners: Object.fromEntries(told) })}\n`;
+/** Removes the snapshot: the server knows nothing about a new agent. Throws `FileError`. */
+export async function removeReportedSnapshot(
+  { files }: Deps,
+  stateDirectory: string,
+): Promise<void> {
+  await FILE.remove(files, stateDirectory);
 }
 
-function withoutRows(told: ToldUpdates): ToldUpdates {
-  return new Map([...told].map(([name, list]) => {
-    const items = Object.entries(list.items)
-      .map(([key, [version, sum, atMs]]) => [key, [version, sum, atMs, null] as const]);
+function valueOf(snapshot: ReportedSnapshot) {
+  return { scanners: Object.fromEntries(snapshot) } as v.InferOutput<typeof saved>;
+}
+
+function withoutRows(snapshot: ReportedSnapshot): ReportedSnapshot {
+  return new Map([...snapshot].map(([name, list]) => {
+    const items = Object.entries(list.items).map(([key, item]) => [key, { ...item, row: null }]);
     return [name, { ...list, items: Object.fromEntries(items) }];
   }));
 }
 
-/** Another agent, or the same one anew: the server knows nothing of it. Throws `FileError`. */
-export async function forgetToldUpdates({ files }: Parts, stateDirectory: string): Promise<void> {
-  await files.remove("forget what was told", `${stateDirectory}/${FILE}`);
-}
-
-/** Commands that the server sets a row's state for. */
+/** Commands for which the server sets the state of a row. */
 const ABOUT_A_ROW: ReadonlySet<string> = new Set([
   "dry_run_update",
   "confirm_dependencies",
   "install_updates",
 ]);
 
-/** Which row a command is about; the server leaves the name out where it means all of them. */
-const params = v.object({ package_type: v.string(), package_name: v.string() });
+/** Which row a command is about; the server omits the name where it means all rows. */
+const params = v.object({ package_type: text, package_name: text });
 
-const log = v.object({ result: v.string() });
+const log = v.object({ result: text });
 
 /**
- * The events that end a command, with the row before the log where the command leaves one behind. A
- * dry run that succeeded leaves none: what the server does next is up to its dependencies. Never
- * throws: a row that is not known is left for the next whole list.
+ * The events that end a command, with the package's row before the log where the command leaves the row
+ * in an intermediate state. RedFlag 0.1.18 sets the row to `checking_dependencies` or `installing` when
+ * it queues the command, and to `pending` only when the package is reported again: after a refused
+ * command it would stay so for a day. A dry run that succeeded sends no row: the server continues with
+ * the dependencies. Never throws: a row that is not in the snapshot waits for the next whole list.
  */
-export async function withRowAgain(
-  system: Pick<System, "files">,
+export async function withResentRow(
+  deps: Deps,
   stateDirectory: string,
   { command, events }: { command: Command; events: readonly NewEvent[] },
 ): Promise<readonly NewEvent[]> {
@@ -123,19 +189,18 @@ export async function withRowAgain(
   const about = v.safeParse(params, command.params);
   if (last === undefined || !about.success) return events;
   if (command.type === "dry_run_update" && hasSucceeded(last)) return events;
-  const told = await readToldUpdates(system, stateDirectory);
-  const found = findRow(told, about.output.package_type, about.output.package_name);
+  const snapshot = await readReportedSnapshot(deps, stateDirectory);
+  const found = findRow(snapshot, about.output.package_type, about.output.package_name);
   if (found === null) return events;
-  const { row, atMs } = found;
   const event: NewEvent = {
     kind: "updates",
     commandId: command.id,
     snapshotOf: null,
-    // Under its old timestamp it keeps its place in the dashboard's list.
+    // With its old timestamp the row keeps its place in the dashboard's list.
     body: encodeBody({
       command_id: command.id,
-      timestamp: new Date(atMs).toISOString(),
-      updates: [row],
+      timestamp: new Date(found.atMs).toISOString(),
+      updates: [found.row],
     }),
   };
   return [...events.slice(0, -1), event, last];
@@ -146,22 +211,19 @@ function hasSucceeded({ kind, body }: NewEvent): boolean {
   return kind === "log" && read.ok && read.value.result === "success";
 }
 
-/** The row of a package as the server was told of it last; one that waits no more has a row, too. */
+/** The row of a package as it was last reported, removed packages included. */
 function findRow(
-  told: ToldUpdates,
+  snapshot: ReportedSnapshot,
   packageType: string,
   packageName: string,
 ): { row: UpdateItem; atMs: number } | null {
   const name = SCANNER_NAMES.find((scanner) => packageTypeOf(scanner) === packageType);
-  const list = told.get(name ?? "");
+  const list = snapshot.get(name ?? "");
   if (name === undefined || list === undefined) return null;
   const item = Object.hasOwn(list.items, packageName) ? list.items[packageName] : undefined;
-  if (item !== undefined) {
-    const [, , atMs, row] = item;
-    return row && { row, atMs };
-  }
-  const gone = Object.hasOwn(list.gone, packageName) ? list.gone[packageName] : undefined;
-  if (gone === undefined) return null;
-  const [version, atMs] = gone;
-  return { row: goneItem(packageTypeOf(name), packageName, version), atMs };
+  if (item !== undefined) return item.row && { row: item.row, atMs: item.atMs };
+  const removed = Object.hasOwn(list.removed, packageName) ? list.removed[packageName] : undefined;
+  if (removed === undefined) return null;
+  const { version, atMs } = removed;
+  return { row: removedItem(packageTypeOf(name), packageName, version), atMs };
 }

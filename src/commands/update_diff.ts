@@ -1,169 +1,152 @@
 /**
- * What of a scanner's list is reported to the server: what came, what changed, what waits no more, and
- * one row again where nothing did. Pure; `reported_snapshot.ts` keeps what was reported. Why so:
- * docs/decisions/0010-news.md and 0018-rows-at-the-dashboard.md.
+ * The update diff: computes which of a scanner's updates the server has not been told about. New,
+ * changed and removed updates are reported, and one row again where nothing changed. Pure;
+ * `reported_snapshot.ts` saves what was reported. Why so: docs/decisions/0010-news.md and
+ * 0018-rows-at-the-dashboard.md.
  */
 
 import { v5 as uuidv5 } from "uuid";
-import { goneItem, type UpdateItem } from "../server/update_item.ts";
+import { removedItem, type UpdateItem } from "../server/update_item.ts";
 import type { PackageType } from "../update.ts";
-
-/**
- * What the server was told of one package: the version that waits, a sum over all of it, the
- * `timestamp` of the report that named it last (ms since the Unix epoch), and its row; `null`: that is
- * too long to be kept.
- */
-export type ToldItem = readonly [
-  version: string,
-  sum: string,
-  atMs: number,
-  row: UpdateItem | null,
-];
-
-/** A package that waits no more: its last version, and the `timestamp` under which that was reported. */
-export type GoneItem = readonly [version: string, atMs: number];
-
-/** What the server was told of one scanner's updates, by package name. */
-export interface ToldList {
-  /** When it last got the whole list, since the Unix epoch. */
-  readonly fullAtMs: number;
-  readonly items: Readonly<Record<string, ToldItem>>;
-  /** The latest of them last, `MOST_GONE` at most. */
-  readonly gone: Readonly<Record<string, GoneItem>>;
-}
+import type { ReportedItem, ReportedList } from "./reported_snapshot.ts";
 
 /** A scanner's list as it is now. */
 export interface CurrentList {
   readonly packageType: PackageType;
   readonly items: readonly UpdateItem[];
-  /** Whether what is not in it is known not to wait. */
+  /** Whether an update that is not in it is known to have been removed. */
   readonly isWhole: boolean;
 }
 
 /**
  * Items that are reported with one `timestamp`, by which the dashboard orders its list.
  *
- * `list`: all that wait. `changes`: what is new or changed. `gone`: what waits no more. `unchanged`:
- * one row as the server has it, because only a reported item moves its "Last scan".
+ * `list`: all updates. `changes`: the new and changed ones. `removed`: those that are no longer
+ * available. `unchanged`: one row as the server has it, because only a reported item moves the
+ * dashboard's "Last scan".
  */
-export interface NewsReport {
-  readonly part: "list" | "changes" | "gone" | "unchanged";
+export interface DiffReport {
+  readonly part: "list" | "changes" | "removed" | "unchanged";
   readonly items: readonly UpdateItem[];
   readonly atMs: number;
 }
 
-/** What to report, and what the server knows then. */
-export interface News {
+/** What to report, and what the server knows after that. */
+export interface UpdateDiff {
   /** None of them is empty. */
-  readonly reports: readonly NewsReport[];
-  /** Whether all that wait are reported, and not only what is new to the server. */
+  readonly reports: readonly DiffReport[];
+  /** Whether all updates are reported, and not only new and changed ones. */
   readonly isFull: boolean;
-  /** How many items are new or changed. */
+  /** Number of new and changed items. */
   readonly changed: number;
-  /** Names of packages that wait no more. */
-  readonly gone: readonly string[];
-  readonly told: ToldList;
+  /** Names of packages whose update was removed. */
+  readonly removed: readonly string[];
+  readonly reported: ReportedList;
 }
 
-/** The server gets a whole list at least so often, whatever became of the news in between. */
+/** The server gets a whole list at least this often, in case a report was lost. */
 export const FULL_LIST_EVERY_MS = 24 * 3_600_000;
 
-/** Packages that wait no more are kept in mind, so that a command about one of them has its row. */
-export const MOST_GONE = 200;
+/** Removed packages that the snapshot holds, so that a command about one of them has its row. */
+export const MOST_REMOVED = 200;
 
-/** Rows that are longer as JSON, in UTF-16 units, are not kept: some 500 CVEs fit. */
+/** Longest row, as JSON, that the snapshot holds, in UTF-16 units: room for some 500 CVEs. */
 export const ROW_LENGTH = 32_768;
 
-/** So much older than its last report a row is that waits no more: it sorts behind that report's. */
-const GONE_OLDER_MS = 1_000;
+/** How much older than its last report a removed row is reported: it sorts behind that report's rows. */
+const REMOVED_OLDER_MS = 1_000;
 
-/** Any fixed UUID does: sums are only compared with each other. */
+/** Any fixed UUID will do: checksums are only compared with each other. */
 const NAMESPACE = "7a2f3c86-2f0e-4d6b-9f0a-3c1f9f3f6d11";
 
 /**
- * Compares a list with what was told; `wantsAll` asks for the whole list whatever that was.
+ * Compares a list with what was reported before. `wantsAll` requests the whole list in any case.
  *
- * The server keeps one row a package name and takes no word to delete one: what waits no more is told
- * by one more item for its row (`goneItem`). Where a list is not whole, what it lacks stays told.
+ * The server has one row per package name and no call to delete one: a removed update is reported by one
+ * more item for its row (`removedItem`). Where a list is not whole, what it lacks stays in the snapshot.
  */
-export function findNews(
+export function diffUpdates(
   current: CurrentList,
-  before: ToldList | undefined,
+  before: ReportedList | undefined,
   { nowMs, wantsAll }: { nowMs: number; wantsAll: boolean },
-): News {
+): UpdateDiff {
   const { items, isWhole } = current;
-  const toldBefore = new Map(Object.entries(before?.items ?? {}));
-  // A clock that was set back must not put the whole list off for years.
+  const known = new Map(Object.entries(before?.items ?? {}));
+  // A clock that was set back must not delay the whole list for years.
   const ageMs = before === undefined ? Infinity : Math.abs(nowMs - before.fullAtMs);
   const isFull = wantsAll || ageMs >= FULL_LIST_EVERY_MS;
   const groups = [...Map.groupBy(items, ({ package_name }) => package_name)];
-  const told = new Map(groups.map(([name, group]) => {
-    const known = toldBefore.get(name);
+  const present = new Map(groups.map(([name, group]) => {
+    const earlier = known.get(name);
     const sum = uuidv5(JSON.stringify(group), NAMESPACE);
-    const isSame = !isFull && known?.[1] === sum;
-    return [name, isSame ? known : tellItem(group, sum, nowMs)] as const;
+    const isSame = !isFull && earlier?.sum === sum;
+    return [name, isSame ? earlier : reportedItem(group, sum, nowMs)] as const;
   }));
   const changes = items.filter(({ package_name: name }) =>
-    toldBefore.get(name)?.[1] !== told.get(name)?.[1]
+    known.get(name)?.sum !== present.get(name)?.sum
   );
-  const absent = [...toldBefore].filter(([name]) => !told.has(name))
+  const absent = [...known].filter(([name]) => !present.has(name))
     .toSorted(([a], [b]) => BY_NAME.compare(a, b));
-  const gone = isWhole ? absent : [];
+  const removed = isWhole ? absent : [];
   // Older than any report that named one of them, and than now, however the clock was set.
-  const goneAtMs = Math.min(nowMs, ...gone.map(([, [, , atMs]]) => atMs)) - GONE_OLDER_MS;
-  const goneBefore = Object.entries(before?.gone ?? {}).filter(([name]) => !told.has(name));
-  const goneNow = gone.map(([name, [version]]) => [name, [version, goneAtMs]] as const);
-  const toldNow: ToldList = {
+  const removedAtMs = Math.min(nowMs, ...removed.map(([, { atMs }]) => atMs)) - REMOVED_OLDER_MS;
+  const removedBefore = Object.entries(before?.removed ?? {}).filter(([name]) =>
+    !present.has(name)
+  );
+  const removedNow = removed.map(([name, { version }]) =>
+    [name, { version, atMs: removedAtMs }] as const
+  );
+  const reported: ReportedList = {
     fullAtMs: isFull ? nowMs : before?.fullAtMs ?? nowMs,
-    items: Object.fromEntries([...(isWhole ? [] : absent), ...told]),
-    gone: Object.fromEntries([...goneBefore, ...goneNow].slice(-MOST_GONE)),
+    items: Object.fromEntries([...(isWhole ? [] : absent), ...present]),
+    removed: Object.fromEntries([...removedBefore, ...removedNow].slice(-MOST_REMOVED)),
   };
-  const reports: NewsReport[] = [
+  const reports: DiffReport[] = [
     { part: isFull ? "list" : "changes", items: isFull ? items : changes, atMs: nowMs } as const,
     {
-      part: "gone",
-      items: gone.map(([name, [version]]) => goneItem(current.packageType, name, version)),
-      atMs: goneAtMs,
+      part: "removed",
+      items: removed.map(([name, { version }]) => removedItem(current.packageType, name, version)),
+      atMs: removedAtMs,
     } as const,
   ].filter((report) => report.items.length > 0);
   return {
-    reports: reports.length > 0 ? reports : unchanged(current, toldNow),
+    reports: reports.length > 0 ? reports : unchangedRow(current, reported),
     isFull,
     changed: changes.length,
-    gone: gone.map(([name]) => name),
-    told: toldNow,
+    removed: removed.map(([name]) => name),
+    reported,
   };
 }
 
 /**
- * One row as the server has it, with its own `timestamp`, so that it keeps its place. The server sets
- * a row that is reported back to pending, an approved one too: one that waits no more is best, since
- * nobody approves it, then one that cannot be installed, then the least important one.
+ * One row as the server has it, with its own `timestamp`, so that it keeps its place. The server resets a
+ * reported row to pending, even an approved one: a removed row is best, since it is never approved, then
+ * one that cannot be installed, then the least important one.
  */
-function unchanged({ packageType, items }: CurrentList, told: ToldList): NewsReport[] {
-  const gone = Object.entries(told.gone).at(-1);
-  if (gone !== undefined) {
-    const [name, [version, atMs]] = gone;
-    return [{ part: "unchanged", items: [goneItem(packageType, name, version)], atMs }];
+function unchangedRow({ packageType, items }: CurrentList, reported: ReportedList): DiffReport[] {
+  const removed = Object.entries(reported.removed).at(-1);
+  if (removed !== undefined) {
+    const [name, { version, atMs }] = removed;
+    return [{ part: "unchanged", items: [removedItem(packageType, name, version)], atMs }];
   }
   const chosen = items.find(({ metadata }) => metadata["state"] !== "upgradable") ?? items[0];
   if (chosen === undefined) {
-    // A list with gaps, of which the server knows more than is in it.
-    return Object.values(told.items).flatMap(([, , atMs, row]): NewsReport[] =>
+    // A list with gaps: the server has rows that are not in it.
+    return Object.values(reported.items).flatMap(({ atMs, row }): DiffReport[] =>
       row === null ? [] : [{ part: "unchanged", items: [row], atMs }]
     ).slice(0, 1);
   }
   const { package_name: name } = chosen;
-  // Of several with one name the server has the last.
+  // Of several items with one name the server has the last.
   const item = items.findLast(({ package_name }) => package_name === name) ?? chosen;
-  return [{ part: "unchanged", items: [item], atMs: told.items[name]![2] }];
+  return [{ part: "unchanged", items: [item], atMs: reported.items[name]!.atMs }];
 }
 
 const BY_NAME = new Intl.Collator("en", { numeric: true });
 
 /** Of several items with one name (two versions side by side) the server keeps the last. */
-function tellItem(group: readonly UpdateItem[], sum: string, nowMs: number): ToldItem {
+function reportedItem(group: readonly UpdateItem[], sum: string, nowMs: number): ReportedItem {
   const row = group.at(-1) ?? null;
   const isShort = JSON.stringify(row).length <= ROW_LENGTH;
-  return [row?.available_version ?? "", sum, nowMs, isShort ? row : null];
+  return { version: row?.available_version ?? "", sum, atMs: nowMs, row: isShort ? row : null };
 }

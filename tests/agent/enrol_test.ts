@@ -74,7 +74,7 @@ Deno.test("register() holds the folder, asks the server, forgets the past and ke
     "save the lock holder",
     "POST /api/v1/agents/register",
     "remove the state",
-    "forget what was told",
+    "remove the reported snapshot",
     "save the identity",
     "remove the lock holder",
   ]);
@@ -227,7 +227,7 @@ Deno.test("unregister() renews a token that has run out, once, and deletes by th
     "DELETE /api/v1/agents/a0",
     "remove the identity",
     "remove the state",
-    "forget what was told",
+    "remove the reported snapshot",
     "remove the lock holder",
   ]);
   assertEquals(await loadIdentity(system, "/state"), undefined);

@@ -2,51 +2,61 @@ import { assertEquals, assertRejects } from "@std/assert";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
 import {
-  forgetToldUpdates,
-  keepToldUpdates,
-  readToldUpdates,
-  withRowAgain,
+  readReportedSnapshot,
+  removeReportedSnapshot,
+  type ReportedSnapshot,
+  saveReportedSnapshot,
+  withResentRow,
 } from "../../src/commands/reported_snapshot.ts";
-import { goneItem, type UpdateItem } from "../../src/server/update_item.ts";
+import { removedItem, type UpdateItem } from "../../src/server/update_item.ts";
 import { FileError } from "../../src/system/files.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
-const CURL = goneItem("apt", "curl", "2");
-const TOLD = new Map([["apt", {
+const CURL = removedItem("apt", "curl", "2");
+const SNAPSHOT: ReportedSnapshot = new Map([["apt", {
   fullAtMs: 5,
-  items: { curl: ["2", "sum", 4, CURL] as const, wget: ["3", "sum", 4, null] as const },
-  gone: { old: ["1", 3] as const },
+  items: {
+    curl: { version: "2", sum: "sum", atMs: 4, row: CURL },
+    wget: { version: "3", sum: "sum", atMs: 4, row: null },
+    // Names of packages, and no keys of the file.
+    removed: { version: "3", sum: "sum", atMs: 4, row: null },
+    atMs: { version: "3", sum: "sum", atMs: 4, row: null },
+  },
+  removed: { old: { version: "1", atMs: 3 } },
 }]]);
 const PATH = "/state/told-updates.json";
 
-Deno.test("readToldUpdates() finds what was kept, for nobody else to read, until it is forgotten", async () => {
+Deno.test("readReportedSnapshot() returns what was saved, in a private file, until it is removed", async () => {
   const system = new FakeSystem();
-  assertEquals(await readToldUpdates(system, "/state"), new Map());
-  await keepToldUpdates(system, "/state", TOLD);
+  assertEquals(await readReportedSnapshot(system, "/state"), new Map());
+  await saveReportedSnapshot(system, "/state", SNAPSHOT);
   assertEquals(system.files.modes.get(PATH), 0o600);
-  assertEquals(await readToldUpdates(system, "/state"), new Map(TOLD));
-  await forgetToldUpdates(system, "/state");
-  assertEquals(await readToldUpdates(system, "/state"), new Map());
+  assertEquals(await readReportedSnapshot(system, "/state"), new Map(SNAPSHOT));
+  await removeReportedSnapshot(system, "/state");
+  assertEquals(await readReportedSnapshot(system, "/state"), new Map());
 });
 
-Deno.test("readToldUpdates() takes a file that is none of ours, or cannot be read, for nothing", async () => {
+Deno.test("readReportedSnapshot() returns an empty snapshot for a foreign or unreadable file", async () => {
   const system = new FakeSystem();
   const texts = ["", "junk", "null", "[]", '{"schema":"pennon.told-updates/1","scanners":{}}'];
-  for (const text of [...texts, '{"schema":"pennon.told-updates/2","scanners":{"apt":1}}']) {
-    system.files.texts.set(PATH, text);
-    assertEquals(await readToldUpdates(system, "/state"), new Map(), text);
+  for (const schema of ["pennon.told-updates/2", "pennon.reported-snapshot/1"]) {
+    texts.push(JSON.stringify({ schema, scanners: { apt: 1 } }));
   }
-  await keepToldUpdates(system, "/state", TOLD);
-  system.files.fail("read what was told", "denied");
-  assertEquals(await readToldUpdates(system, "/state"), new Map());
+  for (const text of texts) {
+    system.files.texts.set(PATH, text);
+    assertEquals(await readReportedSnapshot(system, "/state"), new Map(), text);
+  }
+  await saveReportedSnapshot(system, "/state", SNAPSHOT);
+  system.files.fail("read the reported snapshot", "denied");
+  assertEquals(await readReportedSnapshot(system, "/state"), new Map());
 });
 
-Deno.test("readToldUpdates() takes a list with a field of another shape for nothing", async () => {
+Deno.test("readReportedSnapshot() returns an empty snapshot where a field has another shape", async () => {
   const system = new FakeSystem();
   const read = async (list: unknown) => {
     const text = JSON.stringify({ schema: "pennon.told-updates/2", scanners: { apt: list } });
     system.files.texts.set(PATH, text);
-    return (await readToldUpdates(system, "/state")).size;
+    return (await readReportedSnapshot(system, "/state")).size;
   };
   const good = { fullAtMs: 5, items: { curl: ["2", "sum", 4, CURL] }, gone: { old: ["1", 3] } };
   assertEquals(await read(good), 1);
@@ -69,66 +79,97 @@ Deno.test("readToldUpdates() takes a list with a field of another shape for noth
   }
 });
 
-Deno.test("readToldUpdates() reads a host's tens of thousands of updates, and no endless file", async () => {
+Deno.test("readReportedSnapshot() reads the form of earlier releases, and the present one is saved", async () => {
   const system = new FakeSystem();
-  const item = (
-    n: number,
-  ) => [`package-with-a-long-name-${n}`, ["1".repeat(20), "s".repeat(36), 0, null]];
-  const items = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => item(n)));
-  const text = JSON.stringify({
-    schema: "pennon.told-updates/2",
-    scanners: { apt: { fullAtMs: 5, items, gone: {} } },
-  });
+  const items = {
+    curl: ["2", "sum", 4, CURL],
+    wget: ["3", "sum", 4, null],
+    removed: ["3", "sum", 4, null],
+    atMs: ["3", "sum", 4, null],
+  };
+  const list = { fullAtMs: 5, items, gone: { old: ["1", 3] } };
+  const earlier = { schema: "pennon.told-updates/2", scanners: { apt: list } };
+  system.files.texts.set(PATH, JSON.stringify(earlier));
+  assertEquals(await readReportedSnapshot(system, "/state"), SNAPSHOT);
+  await saveReportedSnapshot(system, "/state", SNAPSHOT);
+  const { schema, scanners } = JSON.parse(system.files.texts.get(PATH) ?? "");
+  assertEquals([schema, scanners.apt.full_list_at, scanners.apt.removed], [
+    "pennon.reported-snapshot/1",
+    "1970-01-01T00:00:00.005Z",
+    { old: { version: "1", reported_at: "1970-01-01T00:00:00.003Z" } },
+  ]);
+  const { curl } = scanners.apt.items;
+  assertEquals([curl.reported_at, curl.row], ["1970-01-01T00:00:00.004Z", CURL]);
+  assertEquals(await readReportedSnapshot(system, "/state"), SNAPSHOT);
+});
+
+Deno.test("readReportedSnapshot() reads a host's tens of thousands of updates, and no endless file", async () => {
+  const system = new FakeSystem();
+  const item = (n: number) => {
+    const reported = { version: "1".repeat(20), sum: "s".repeat(36), atMs: 0, row: null };
+    return [`package-with-a-long-name-${n}`, reported] as const;
+  };
+  const items = Object.fromEntries(Array.from({ length: 40_000 }, (_, n) => item(n)));
+  const large = new Map([["apt", { fullAtMs: 5, items, removed: {} }]]);
+  await saveReportedSnapshot(system, "/state", large);
+  const text = system.files.texts.get(PATH) ?? "";
   system.files.texts.set(PATH, text);
-  assertEquals((await readToldUpdates(system, "/state")).size, 1);
+  assertEquals((await readReportedSnapshot(system, "/state")).size, 1);
   system.files.texts.set(PATH, text + " ".repeat(8_388_609 - text.length));
-  assertEquals((await readToldUpdates(system, "/state")).size, 0);
+  assertEquals((await readReportedSnapshot(system, "/state")).size, 0);
 });
 
-Deno.test("keepToldUpdates() says when the disk refuses", async () => {
+Deno.test("saveReportedSnapshot() throws when the disk refuses", async () => {
   const system = new FakeSystem();
-  system.files.fail("keep what was told", "full");
-  await assertRejects(() => keepToldUpdates(system, "/state", TOLD), FileError);
+  system.files.fail("save the reported snapshot", "full");
+  await assertRejects(() => saveReportedSnapshot(system, "/state", SNAPSHOT), FileError);
 });
 
-Deno.test("keepToldUpdates() leaves out the rows of a list that would be too long with them", async () => {
+Deno.test("saveReportedSnapshot() leaves out the rows of a list that would be too long with them", async () => {
   const system = new FakeSystem();
   const row = { ...CURL, package_description: "x".repeat(30_000) };
   const kept = async (count: number) => {
     const items = Object.fromEntries(
-      Array.from({ length: count }, (_, n) => [`p${n}`, ["2", "sum", 4, row] as const]),
+      Array.from(
+        { length: count },
+        (_, n) => [`p${n}`, { version: "2", sum: "sum", atMs: 4, row }],
+      ),
     );
-    const told = new Map([["apt", { fullAtMs: 5, items, gone: { old: ["1", 3] as const } }]]);
-    await keepToldUpdates(system, "/state", told);
-    const { items: read, gone } = (await readToldUpdates(system, "/state")).get("apt")!;
-    assertEquals([Object.keys(read).length, gone], [count, { old: ["1", 3] }]);
-    return Object.values(read).filter(([version, , , row]) => version === "2" && row !== null)
+    const removed = { old: { version: "1", atMs: 3 } };
+    await saveReportedSnapshot(
+      system,
+      "/state",
+      new Map([["apt", { fullAtMs: 5, items, removed }]]),
+    );
+    const read = (await readReportedSnapshot(system, "/state")).get("apt")!;
+    assertEquals([Object.keys(read.items).length, read.removed], [count, removed]);
+    return Object.values(read.items).filter(({ version, row }) => version === "2" && row !== null)
       .length;
   };
   assertEquals([await kept(270), await kept(280)], [270, 0]);
 });
 
-const CURL_ROW: UpdateItem = { ...goneItem("apt", "curl", "8"), severity: "critical" };
+const CURL_ROW: UpdateItem = { ...removedItem("apt", "curl", "8"), severity: "critical" };
 const AT_MS = 1_800_000_000_000;
 
 async function systemWithRows(): Promise<FakeSystem> {
   const system = new FakeSystem();
-  await keepToldUpdates(
+  await saveReportedSnapshot(
     system,
     "/state",
     new Map([["apt", {
       fullAtMs: AT_MS,
       items: {
-        curl: ["8", "sum", AT_MS, CURL_ROW] as const,
-        huge: ["9", "sum", AT_MS, null] as const,
+        curl: { version: "8", sum: "sum", atMs: AT_MS, row: CURL_ROW },
+        huge: { version: "9", sum: "sum", atMs: AT_MS, row: null },
       },
-      gone: { old: ["1", AT_MS - 1_000] as const },
+      removed: { old: { version: "1", atMs: AT_MS - 1_000 } },
     }]]),
   );
   return system;
 }
 
-/** The rows that a command about a package sends again, each with its report's timestamp. */
+/** The rows that are sent again after a command about a package, each with its report's timestamp. */
 async function rowsAfter(
   system: FakeSystem,
   type: string,
@@ -138,8 +179,8 @@ async function rowsAfter(
   const command = { id: "c1", type, params };
   const log = logEvent(command, { result, durationMs: 0 });
   const facts: NewEvent = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" };
-  const events = await withRowAgain(system, "/state", { command, events: [facts, log] });
-  assertEquals([events[0], events.at(-1)], [facts, log], "the log stays the last word");
+  const events = await withResentRow(system, "/state", { command, events: [facts, log] });
+  assertEquals([events[0], events.at(-1)], [facts, log], "the log stays the last event");
   return events.slice(1, -1).map(({ kind, commandId, body }) => {
     const { updates, timestamp, command_id } = JSON.parse(body);
     assertEquals([kind, commandId, command_id, updates.length], ["updates", "c1", "c1", 1]);
@@ -150,7 +191,7 @@ async function rowsAfter(
 const ABOUT_CURL = { package_type: "apt", package_name: "curl", update_id: "u1" };
 const CURLS_ROW: [UpdateItem, string][] = [[CURL_ROW, new Date(AT_MS).toISOString()]];
 
-Deno.test("withRowAgain() sends the row after a command about it that was refused or has failed", async () => {
+Deno.test("withResentRow() sends the row after a command about it that was refused or has failed", async () => {
   const system = await systemWithRows();
   for (const type of ["dry_run_update", "confirm_dependencies", "install_updates"]) {
     assertEquals(await rowsAfter(system, type, ABOUT_CURL), CURLS_ROW, type);
@@ -160,7 +201,7 @@ Deno.test("withRowAgain() sends the row after a command about it that was refuse
   }
 });
 
-Deno.test("withRowAgain() sends the row after an installation that has ended, and not after a good dry run", async () => {
+Deno.test("withResentRow() sends the row after an installation that has ended, and not after a good dry run", async () => {
   const system = await systemWithRows();
   assertEquals(await rowsAfter(system, "confirm_dependencies", ABOUT_CURL, "success"), CURLS_ROW);
   assertEquals(await rowsAfter(system, "install_updates", ABOUT_CURL, "success"), CURLS_ROW);
@@ -168,15 +209,15 @@ Deno.test("withRowAgain() sends the row after an installation that has ended, an
   assertEquals(await rowsAfter(system, "dry_run_update", ABOUT_CURL, "success"), []);
 });
 
-Deno.test("withRowAgain() sends the row of a package that waits no more as such", async () => {
+Deno.test("withResentRow() sends the row of a removed package as such", async () => {
   const system = await systemWithRows();
   const about = { package_type: "apt", package_name: "old" };
   assertEquals(await rowsAfter(system, "dry_run_update", about), [
-    [goneItem("apt", "old", "1"), new Date(AT_MS - 1_000).toISOString()],
+    [removedItem("apt", "old", "1"), new Date(AT_MS - 1_000).toISOString()],
   ]);
 });
 
-Deno.test("withRowAgain() leaves a row that is not known to the next whole list", async () => {
+Deno.test("withResentRow() sends no row that is not in the snapshot", async () => {
   const system = await systemWithRows();
   const unknown: Record<string, unknown>[] = [
     {},
@@ -194,12 +235,12 @@ Deno.test("withRowAgain() leaves a row that is not known to the next whole list"
     assertEquals(await rowsAfter(system, "install_updates", params), [], JSON.stringify(params));
   }
   assertEquals(await rowsAfter(new FakeSystem(), "install_updates", ABOUT_CURL), []);
-  system.files.fail("read what was told", "denied");
+  system.files.fail("read the reported snapshot", "denied");
   assertEquals(await rowsAfter(system, "install_updates", ABOUT_CURL), []);
 });
 
-Deno.test("withRowAgain() adds nothing where there is no log", async () => {
+Deno.test("withResentRow() adds nothing where there is no log", async () => {
   const command = { id: "c1", type: "install_updates", params: ABOUT_CURL };
   const system = await systemWithRows();
-  assertEquals(await withRowAgain(system, "/state", { command, events: [] }), []);
+  assertEquals(await withResentRow(system, "/state", { command, events: [] }), []);
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { encodeBody } from "../../src/server/limits.ts";
-import { encodeUpdate, goneItem } from "../../src/server/update_item.ts";
+import { encodeUpdate, removedItem } from "../../src/server/update_item.ts";
 import type { Update } from "../../src/update.ts";
 import { assertStorable } from "../fakes/storable.ts";
 import { anyText } from "../fakes/texts.ts";
@@ -112,8 +112,8 @@ Deno.test("encodeUpdate() sends 500 CVEs and 2,000 characters of a description a
   assertEquals(item.metadata["description"], update.description.slice(1));
 });
 
-Deno.test("goneItem() is an item that the server takes, and that presses nobody", () => {
-  assertEquals(goneItem("dnf", "curl", "8.1-2"), {
+Deno.test("removedItem() is a valid item that is unimportant", () => {
+  assertEquals(removedItem("dnf", "curl", "8.1-2"), {
     package_type: "dnf",
     package_name: "curl",
     package_description: "",

@@ -1,4 +1,4 @@
-/** The client for a server, as the configuration has it: certificates, proxy, limits. */
+/** Creates the client for a server from the configuration: certificates, proxy, limits. */
 
 import { type Config, ConfigError } from "../config.ts";
 import { readTrusted } from "../config/trusted.ts";
@@ -9,23 +9,23 @@ import type { System } from "../system/system.ts";
 import type { FileUse } from "../trusted_path.ts";
 import { VERSION } from "../version.ts";
 
-/** What a client is made with besides. */
-export interface ClientForOptions {
+/** What a client needs besides the configuration. */
+export interface CreateClientOptions {
+  /** Called with each problem in the safety of the certificate files. @default none */
   readonly warn?: (why: string) => void;
-  /** Kept out of what the client answers; it adds the tokens that it sends and receives. */
+  /** Hidden in what the client returns; it adds the tokens that it sends and receives. */
   readonly secrets?: Secrets;
 }
 
 /**
- * Makes a client; `warn` is called with what is not as safe as it should be in the files it is made with.
- * Throws `FileError` if a certificate cannot be read, `ConfigError` if others can change it or read its
- * key, and `Error` if it cannot be shown.
+ * Creates a client. Throws `FileError` if a certificate cannot be read, `ConfigError` if other users can
+ * change it or read its key, and `Error` for a client certificate behind a proxy.
  */
-export async function clientFor(
+export async function createClient(
   system: System,
   config: Config,
   serverUrl: string,
-  { warn = () => {}, secrets = new Secrets() }: ClientForOptions = {},
+  { warn = () => {}, secrets = new Secrets() }: CreateClientOptions = {},
 ): Promise<Client> {
   const proxyUrl = proxyFor(serverUrl, config.proxy);
   if (proxyUrl !== null && config.tls.certificateFile !== null) {
@@ -65,19 +65,14 @@ async function readTls(
   };
 }
 
-/** As configured, or as the environment's `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` have it. */
-export interface ProxySettings {
-  readonly http: string | null;
-  readonly https: string | null;
-  /** Hosts reached without: `example.org` with all below it, `.example.org`, `host:port`, `*`. */
-  readonly exceptFor: readonly string[];
-}
-
-/** This host itself: a proxy could not reach it, and most programs would not ask one to. */
+/** This host itself: a proxy could not reach it, and most programs do not use one for it. */
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
-/** The proxy's URL for a server's URL; `null`: none. */
-export function proxyFor(serverUrl: string, settings: ProxySettings): string | null {
+/**
+ * The URL of the proxy for a server; `null`: none. Entries of `exceptFor` are hosts that are reached
+ * without one: `example.org` with all subdomains, `.example.org`, `host:port`, `*`.
+ */
+export function proxyFor(serverUrl: string, settings: Config["proxy"]): string | null {
   const url = new URL(serverUrl);
   const proxy = url.protocol === "https:" ? settings.https : settings.http;
   if (proxy === null || LOOPBACK.test(url.hostname)) return null;
@@ -90,7 +85,7 @@ function covers(entry: string, url: URL): boolean {
   if (wanted === "*") return true;
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   const withPort = /^(.+):(\d+)$/.exec(wanted);
-  // An IPv6 address has colons of its own, and then no port unless it stands in brackets.
+  // An IPv6 address contains colons, and has a port only if it is in brackets.
   const hasPort = withPort !== null && (!withPort[1]?.includes(":") || wanted.startsWith("["));
   if (hasPort && withPort[2] !== port) return false;
   const name = bare(hasPort ? withPort[1] ?? "" : wanted).replace(/^\*?\./, "");

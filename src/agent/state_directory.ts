@@ -1,4 +1,4 @@
-/** The agent's buffer and journal on a disk that may fail, in a state folder that may vanish. */
+/** The state directory with the agent's buffer and journal: the disk may fail, and the directory vanish. */
 
 import type { DiskCondition } from "../buffer/disk_condition.ts";
 import { DiskKeeper, FolderHeldError } from "../buffer/disk_keeper.ts";
@@ -13,89 +13,92 @@ import type { System } from "../system/system.ts";
 import { DiskStatusFile } from "./disk_status.ts";
 import { type InstanceLock, LockedError } from "./instance_lock.ts";
 
-/** What a store is made from. */
-export interface StateStoreParts {
+/** What a state directory works with. */
+export interface StateDirectoryDeps {
   readonly system: System;
   readonly log: Log;
   readonly stateDirectory: string;
   readonly limits: Config["buffer"];
-  /** `null`: whoever runs this keeps others out. */
-  readonly hold: InstanceLock | null;
-  /** The agent with its present token, for a folder that has lost it. */
+  /** `null`: the caller makes sure that no other agent runs. */
+  readonly lock: InstanceLock | null;
+  /** The identity with the present token, for a directory that was created anew. */
   identity(): Identity;
-  /** The folder was made anew: all else that is kept in it is to be saved. */
-  onNewFolder(): Promise<void>;
-  /** The disk takes writes again. */
-  onBack(): void;
+  /** Saves everything else that belongs in a directory that was created anew. */
+  onRecreated(): Promise<void>;
+  /** Called when the disk accepts writes again. */
+  onRecovered(): void;
 }
 
-export class StateStore {
+/** Constructed, then opened. */
+export class StateDirectory {
   readonly buffer: EventBuffer;
   readonly journal: CommandJournal;
-  readonly #parts: StateStoreParts;
+  readonly #deps: StateDirectoryDeps;
   readonly #keeper: DiskKeeper;
-  readonly #note: DiskStatusFile;
+  readonly #status: DiskStatusFile;
 
-  constructor(parts: StateStoreParts) {
-    const { system, log, stateDirectory, limits } = parts;
-    this.#parts = parts;
+  constructor(deps: StateDirectoryDeps) {
+    const { system, log, stateDirectory, limits } = deps;
+    this.#deps = deps;
     this.#keeper = new DiskKeeper({
       system,
       log,
       stateDirectory,
       limits,
-      prepareFolder: () => this.#prepareFolder(),
-      onBack: () => this.#comeBack(),
-      onTrouble: () => void this.#note.update(),
+      prepareFolder: () => this.#prepare(),
+      onBack: () => this.#recover(),
+      onTrouble: () => void this.#status.update(),
     });
     const buffer = new LastingBuffer(this.#keeper);
     this.buffer = buffer;
     this.journal = new LastingJournal(buffer);
-    this.#note = new DiskStatusFile(system, stateDirectory, () => this.#keeper.condition);
+    this.#status = new DiskStatusFile(system, stateDirectory, () => this.#keeper.condition);
   }
 
   get condition(): DiskCondition {
     return this.#keeper.condition;
   }
 
-  /** Opens what is on disk, or goes on without and tries again by itself. */
+  /** Opens the buffer on disk. Where the disk refuses, the agent runs without it, and tries again. */
   async open(): Promise<void> {
     await this.#keeper.open();
-    await this.#note.update();
+    await this.#status.update();
   }
 
-  /** Looks whether the state directory and the buffer in it are as they should be, and sees to both. */
-  async look(): Promise<void> {
+  /** Checks the directory and the buffer in it, and repairs both. */
+  async check(): Promise<void> {
     await this.#keeper.look();
-    await this.#note.update();
+    await this.#status.update();
   }
 
   close(): void {
     this.#keeper.close();
   }
 
-  async #prepareFolder(): Promise<void> {
-    const { system, stateDirectory, hold, identity, onNewFolder } = this.#parts;
+  async #prepare(): Promise<void> {
+    const { system, stateDirectory, lock, identity, onRecreated } = this.#deps;
     await system.files.makeDirectory("make the state directory", stateDirectory, { mode: 0o700 });
     const { agentId } = identity();
-    const found = await this.#agentThere();
+    const found = await this.#findOwner();
     if (found !== null && found !== agentId) {
-      throw new FolderHeldError(`Cannot use "${stateDirectory}": it is agent "${found}"'s now`);
+      throw new FolderHeldError(
+        `Cannot use "${stateDirectory}": it belongs to agent "${found}" now`,
+      );
     }
     try {
-      await hold?.renew();
+      await lock?.renew();
     } catch (error) {
-      const isOthers = error instanceof LockedError || error instanceof ConfigError;
-      throw isOthers ? new FolderHeldError(error.message) : error;
+      const isForeign = error instanceof LockedError || error instanceof ConfigError;
+      throw isForeign ? new FolderHeldError(error.message) : error;
     }
     if (found === null) await saveIdentity(system, stateDirectory, identity());
-    await onNewFolder();
-    void this.#note.rewrite();
+    await onRecreated();
+    void this.#status.rewrite();
   }
 
-  /** Whose the folder is; one that is damaged is this agent's, and a person's to mend. */
-  async #agentThere(): Promise<string | null> {
-    const { system, stateDirectory, identity } = this.#parts;
+  /** The agent whose directory it is. A damaged identity counts as this agent's: an operator repairs it. */
+  async #findOwner(): Promise<string | null> {
+    const { system, stateDirectory, identity } = this.#deps;
     try {
       return (await loadIdentity(system, stateDirectory))?.agentId ?? null;
     } catch (error) {
@@ -104,12 +107,12 @@ export class StateStore {
     }
   }
 
-  #comeBack(): void {
-    const { hold, log, onBack } = this.#parts;
-    void this.#note.update();
-    hold?.renew().catch((error) =>
+  #recover(): void {
+    const { lock, log, onRecovered } = this.#deps;
+    void this.#status.update();
+    lock?.renew().catch((error) =>
       log.error("cannot lock the state directory", { why: error.message })
     );
-    onBack();
+    onRecovered();
   }
 }

@@ -1,4 +1,4 @@
-/** What kind of machine this is, and how it is doing: facts by the hour, figures by the check-in. */
+/** The host: facts that change slowly, and figures of the moment. */
 
 import { stripControls } from "../strip_controls.ts";
 import type { Files } from "../system/files.ts";
@@ -7,14 +7,14 @@ import type { RunCommand } from "../system/process.ts";
 import type { Os, System } from "../system/system.ts";
 
 /** One file system on a disk. */
-export interface Disk {
+export interface HostDisk {
   readonly mount: string;
   readonly fileSystem: string;
   readonly totalBytes: number;
   readonly usedBytes: number;
 }
 
-/** Facts that change slowly. `null`: this machine does not tell. */
+/** Facts that change slowly. `null`: unknown on this machine. */
 export interface HostFacts {
   readonly hostName: string;
   readonly osType: Os;
@@ -25,17 +25,17 @@ export interface HostFacts {
   readonly cpuModel: string | null;
   readonly cpuCores: number;
   readonly memoryTotalBytes: number | null;
-  /** The one the system is on first. */
-  readonly disks: readonly Disk[];
+  /** The system's own disk is the first. */
+  readonly disks: readonly HostDisk[];
   readonly processes: number | null;
   readonly uptimeS: number | null;
-  /** Without those of the loopback and link-local ones. */
+  /** Without loopback and link-local addresses. */
   readonly addresses: readonly string[];
 }
 
-/** Figures of the moment. `null`: this machine does not tell. */
+/** Figures of the moment. `null`: unknown on this machine. */
 export interface HostMetrics {
-  /** Of all processors together, 0 to 100, since the last reading. */
+  /** Load of all processors together since the last reading, 0 to 100. */
   readonly cpuPercent: number | null;
   readonly memoryTotalBytes: number | null;
   readonly memoryUsedBytes: number | null;
@@ -44,10 +44,10 @@ export interface HostMetrics {
   readonly uptimeS: number | null;
 }
 
-/** Limit on each program that is asked. */
-const ASK_MS = 5_000;
+/** Time limit of each program. */
+const PROGRAM_MS = 5_000;
 
-/** Collects the facts; takes up to 10 s where a program hangs, and then does without its answer. */
+/** Collects the facts; takes up to 10 s where a program hangs, and omits what it would report. */
 export async function hostFacts(system: System): Promise<HostFacts> {
   const { machine } = system;
   const cpus = machine.cpus();
@@ -78,7 +78,7 @@ export async function hostFacts(system: System): Promise<HostFacts> {
   };
 }
 
-/** Reads the figures, in this process alone; `previous` is what the last reading gave back. */
+/** Reads the figures without starting a program; `previous`: the CPU times of the last reading. */
 export function hostMetrics(
   system: System,
   previous: readonly CpuTimes[],
@@ -126,8 +126,8 @@ async function describeOs(system: System): Promise<string> {
   }
 }
 
-async function findDisks(system: System): Promise<readonly Disk[]> {
-  const disks = system.os === "linux" ? await listDisks(system.runCommand, ASK_MS) : null;
+async function findDisks(system: System): Promise<readonly HostDisk[]> {
+  const disks = system.os === "linux" ? await listDisks(system.runCommand, PROGRAM_MS) : null;
   if (disks !== null) return disks;
   const mount = systemDrive(system);
   const disk = system.machine.disk(mount);
@@ -141,18 +141,18 @@ async function countProcesses(system: System): Promise<number | null> {
   const ps = system.os === "macos" ? "/bin/ps" : "/usr/bin/ps";
   try {
     const { code, stdout } = await system.runCommand([ps, "-A", "-o", "pid="], {
-      timeoutMs: ASK_MS,
+      timeoutMs: PROGRAM_MS,
     });
     return code === 0 ? stdout.split("\n").filter((line) => line.trim() !== "").length : null;
   } catch {
-    return null; // Minimal systems have no ps; the dashboard does without.
+    return null; // Minimal systems have no ps.
   }
 }
 
-/** os-release(5): the first that is there counts. */
+/** os-release(5): the first file that exists counts. */
 const OS_RELEASE = ["/etc/os-release", "/usr/lib/os-release"];
 
-/** The distribution's name and version for people; `undefined` if it does not tell. */
+/** The distribution's name and version for people; `undefined`: unknown. */
 export async function readOsRelease(files: Files): Promise<string | undefined> {
   for (const path of OS_RELEASE) {
     try {
@@ -188,17 +188,17 @@ function describeRelease(release: ReadonlyMap<string, string>): string | undefin
   return release.get("PRETTY_NAME") ?? (name && version ? `${name} ${version}` : name);
 }
 
-/** File systems that are not on a disk, or are somebody's view of one. */
+/** File systems that are not on a disk, or show one that is already listed. */
 const VIRTUAL = /^(tmpfs|devtmpfs|ramfs|overlay|squashfs|efivarfs|iso9660|fuse\..*|nsfs|autofs)$/;
 
-/** The host's disks, that of `/` first; `null` if `df` cannot be asked or says nothing usable. */
+/** The host's disks, that of `/` first; `null` if `df` fails or prints nothing usable. */
 export async function listDisks(
   runCommand: RunCommand,
   timeoutMs: number,
-): Promise<Disk[] | null> {
+): Promise<HostDisk[] | null> {
   const argv = ["/usr/bin/df", "--portability", "--print-type", "--block-size=1", "--local"];
   try {
-    // df exits 1 when one file system refuses; it has told of the others then.
+    // df exits 1 when one file system refuses; it has printed the others then.
     const { stdout } = await runCommand(argv, { timeoutMs });
     const disks = parseDf(stdout);
     return disks.length === 0 ? null : disks;
@@ -207,9 +207,9 @@ export async function listDisks(
   }
 }
 
-/** Reads `df -PT --block-size=1`: seven columns, of which the last may hold blanks. */
-export function parseDf(text: string): Disk[] {
-  const disks: Disk[] = [];
+/** Reads `df -PT --block-size=1`: seven columns, of which the last may contain blanks. */
+export function parseDf(text: string): HostDisk[] {
+  const disks: HostDisk[] = [];
   for (const line of text.split("\n")) {
     const fields = /^(\S+)\s+(\S+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(?:\d+%|-)\s+(\/.*)$/.exec(line);
     if (!fields) continue;

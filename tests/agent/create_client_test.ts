@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { clientFor, proxyFor } from "../../src/agent/create_client.ts";
+import { createClient, proxyFor } from "../../src/agent/create_client.ts";
 import { ConfigError, loadConfig } from "../../src/config.ts";
 import type { HttpRequest } from "../../src/system/http.ts";
 import { response } from "../fakes/response.ts";
@@ -18,10 +18,10 @@ async function setUp(config: string) {
     return Promise.resolve(response(200, '{"status":"healthy"}'));
   };
   const { config: loaded } = await loadConfig(system);
-  return { system, sent, client: () => clientFor(system, loaded, "https://server.test") };
+  return { system, sent, client: () => createClient(system, loaded, "https://server.test") };
 }
 
-Deno.test("clientFor() hands over the certificates that the files hold, and the limits", async () => {
+Deno.test("createClient() passes on the certificates in the files, and the limits", async () => {
   const { sent, client } = await setUp(CONFIG);
   await (await client()).health();
   assertEquals(sent[0]?.tls, {
@@ -32,18 +32,18 @@ Deno.test("clientFor() hands over the certificates that the files hold, and the 
   assertEquals([sent[0]?.maxBodyBytes, sent[0]?.timeoutMs], [4_194_304, 5_000]);
 });
 
-Deno.test("clientFor() names a file that is not there", async () => {
+Deno.test("createClient() names a missing file", async () => {
   const { system, client } = await setUp(CONFIG);
   system.files.texts.delete("/key");
   await assertRejects(client, Error, 'Cannot read tls.key_file: no file "/key"');
 });
 
-Deno.test("clientFor() does not go through a proxy without the certificate it should show", async () => {
+Deno.test("createClient() refuses a proxy where a client certificate is configured", async () => {
   const { client } = await setUp(`${CONFIG}[proxy]\nhttps = "http://proxy.test:3128"\n`);
   await assertRejects(client, Error, 'adding "server.test" to proxy.except_for');
 });
 
-Deno.test("clientFor() uses no key that others can read, and warns of what they can write", async () => {
+Deno.test("createClient() refuses a key that other users can read, and warns of what they can write", async () => {
   const { system, client } = await setUp(CONFIG);
   system.files.modes.set("/key", 0o644);
   await assertRejects(client, ConfigError, 'Cannot trust tls.key_file: "/key" can be read by');
@@ -51,7 +51,7 @@ Deno.test("clientFor() uses no key that others can read, and warns of what they 
   system.files.owners.set("/ca", 1_001);
   const warned: string[] = [];
   const { config } = await loadConfig(system);
-  await clientFor(system, config, "https://server.test", {
+  await createClient(system, config, "https://server.test", {
     warn: (why) => warned.push(why),
   });
   assertEquals(warned, [
@@ -70,7 +70,7 @@ Deno.test("proxyFor() chooses by the server's scheme", () => {
   assertEquals(proxyFor("https://a.test", { http: null, https: null, exceptFor }), null);
 });
 
-Deno.test("proxyFor() goes straight to the hosts excepted", () => {
+Deno.test("proxyFor() returns no proxy for excepted hosts", () => {
   const rows: [exception: string, url: string, direct: boolean][] = [
     ["", "https://a.test", false],
     ["*", "https://a.test", true],
@@ -94,7 +94,7 @@ Deno.test("proxyFor() goes straight to the hosts excepted", () => {
   }
 });
 
-Deno.test("proxyFor() goes straight to this host itself", () => {
+Deno.test("proxyFor() returns no proxy for this host itself", () => {
   for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"]) {
     assertEquals(proxyFor(`https://${host}:8443`, { ...proxies, exceptFor: [] }), null, host);
   }
@@ -102,7 +102,7 @@ Deno.test("proxyFor() goes straight to this host itself", () => {
   assertEquals(proxyFor(near, { ...proxies, exceptFor: [] }), "http://tls:3128");
 });
 
-Deno.test("proxyFor() takes an empty entry for none, whatever the server's name ends with", () => {
+Deno.test("proxyFor() ignores an empty entry", () => {
   const settings = { ...proxies, exceptFor: ["", "  "] };
   assertEquals(proxyFor("https://a.test", settings), "http://tls:3128");
   assertEquals(proxyFor("https://a.test.", settings), "http://tls:3128");

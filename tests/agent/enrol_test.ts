@@ -62,7 +62,7 @@ const enrolled = {
   config: { check_in_interval: 60 },
 };
 
-Deno.test("register() holds the folder, asks the server, forgets the past and keeps who it is, so", async () => {
+Deno.test("register() locks the directory, calls the server, removes the old state and saves the identity, in this order", async () => {
   const sent: HttpRequest[] = [];
   const { system, events, enrolment } = await setUp((request) => {
     sent.push(request);
@@ -98,7 +98,7 @@ Deno.test("register() holds the folder, asks the server, forgets the past and ke
   await (await acquireInstanceLock(system, "/state", "run")).release(); // The folder is free again.
 });
 
-Deno.test("register() takes no interval from a server that gives none, or none that makes sense", async () => {
+Deno.test("register() accepts no interval that is missing or invalid", async () => {
   const rows: [config: unknown, intervalMs: number | null][] = [
     [undefined, null],
     [null, null],
@@ -114,7 +114,7 @@ Deno.test("register() takes no interval from a server that gives none, or none t
   }
 });
 
-Deno.test("register() says that a server has not been set up yet where its health says so", async () => {
+Deno.test("register() reports a server that has not been set up where its health says so", async () => {
   const waiting = { status: "waiting for configuration" };
   const rows: [reply: HttpResponse, health: HttpResponse | Error, says: RegExp][] = [
     [
@@ -140,7 +140,7 @@ Deno.test("register() says that a server has not been set up yet where its healt
   }
 });
 
-Deno.test("register() asks for no health where the answer says all", async () => {
+Deno.test("register() requests no health where the answer is clear", async () => {
   for (const status of [400, 401, 429, 500]) {
     const { enrolment, events } = await setUp(() => answer(status));
     await assertRejects(() => register(enrolment, URL, "t"), EnrolError);
@@ -182,7 +182,7 @@ for (const [reply, says] of REFUSALS) {
   });
 }
 
-Deno.test("register() that cannot keep the identity deletes the new agent, by its own token", async () => {
+Deno.test("register() that cannot save the identity deletes the new agent, with its own token", async () => {
   const deleted: (string | undefined)[] = [];
   const { system, events, enrolment } = await setUp((request) => {
     if (request.method === "DELETE") deleted.push(request.headers["authorization"]);
@@ -194,7 +194,7 @@ Deno.test("register() that cannot keep the identity deletes the new agent, by it
   assertEquals(deleted, ["Bearer access-1"]);
 });
 
-Deno.test("adopt() keeps another's identity and forgets the past, where no agent runs", async () => {
+Deno.test("adopt() saves an existing identity and removes the old state, where no agent runs", async () => {
   const { system, events, enrolment } = await setUp(() => new Error("the server was asked"));
   const hold = await acquireInstanceLock(system, "/state", "run");
   await assertRejects(
@@ -210,7 +210,7 @@ Deno.test("adopt() keeps another's identity and forgets the past, where no agent
   assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [false, false]);
 });
 
-Deno.test("unregister() renews a token that has run out, once, and deletes by the new one", async () => {
+Deno.test("unregister() renews an expired token once, and deletes with the new one", async () => {
   const { system, events, enrolment } = await setUp((request) => {
     if (request.method === "POST") return answer(200, { token: "access-9" });
     return answer(request.headers["authorization"] === "Bearer access-9" ? 200 : 401);
@@ -233,7 +233,7 @@ Deno.test("unregister() renews a token that has run out, once, and deletes by th
   assertEquals(await loadIdentity(system, "/state"), undefined);
 });
 
-Deno.test("unregister() of what the server does not know, or that is forced, forgets it all", async () => {
+Deno.test("unregister() of an unknown agent, or a forced one, removes everything", async () => {
   const rows: [reply: HttpResponse | Error, force: boolean, deleted: boolean][] = [
     [answer(404), false, true],
     [answer(404), true, true],
@@ -251,7 +251,7 @@ Deno.test("unregister() of what the server does not know, or that is forced, for
   }
 });
 
-Deno.test("unregister() that cannot forget the identity says so, and forgets nothing else", async () => {
+Deno.test("unregister() that cannot remove the identity fails, and removes nothing else", async () => {
   const { system, enrolment } = await setUp(() => answer(200));
   await saveIdentity(system, "/state", identity);
   system.files.fail("remove the identity", "denied");
@@ -262,7 +262,7 @@ Deno.test("unregister() that cannot forget the identity says so, and forgets not
   await (await acquireInstanceLock(system, "/state", "run")).release();
 });
 
-Deno.test("register() and unregister() repeat no token that the server repeats", async () => {
+Deno.test("register() and unregister() print no token that the server repeats", async () => {
   const registrationToken = "a-registration-token";
   const told = [registrationToken, identity.accessToken, identity.refreshToken];
   const { enrolment } = await setUp(() => answer(400, { error: `bad: ${told.join()}` }));
@@ -276,7 +276,7 @@ Deno.test("register() and unregister() repeat no token that the server repeats",
   assert(kept.message.includes("bad: a-registration-token,(hidden),(hidden)"), kept.message);
 });
 
-Deno.test("adopt() is done when the folder is free again", async () => {
+Deno.test("adopt() ends when the directory is unlocked again", async () => {
   const { system, enrolment } = await setUp(() => answer(500));
   const { files } = system;
   const { remove } = files;
@@ -292,7 +292,7 @@ Deno.test("adopt() is done when the folder is free again", async () => {
   await (await acquireInstanceLock(system, "/state", "run")).release();
 });
 
-Deno.test("adviceOn() says for each way not to reach a server what to look at", () => {
+Deno.test("adviceOn() has advice for each reason why a server was not reached", () => {
   const rows: [HttpErrorReason, RegExp][] = [
     ["offline", /this host has a network/],
     ["dns", /address is spelt right/],
@@ -310,7 +310,7 @@ Deno.test("adviceOn() says for each way not to reach a server what to look at", 
   assertEquals(adviceOn(readFailure(new HttpError("Cannot", { reason: "aborted" }))), undefined);
 });
 
-Deno.test("adviceOn() says for each answer of a server's what to look at", () => {
+Deno.test("adviceOn() has advice for each answer of a server", () => {
   const failed = { kind: "failed", why: "HTTP", offline: false, retryAfterMs: null } as const;
   assertMatch(adviceOn({ ...failed, status: 500 }) ?? "", /server's own log/);
   assertMatch(adviceOn({ ...failed, status: 301 }) ?? "", /a RedFlag server's, and names no other/);

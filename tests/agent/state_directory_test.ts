@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
-import { StateStore } from "../../src/agent/state_directory.ts";
+import { StateDirectory } from "../../src/agent/state_directory.ts";
 import { readDiskStatus } from "../../src/agent/disk_status.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
@@ -19,28 +19,28 @@ const identity: Identity = {
   registeredMs: 0,
 };
 
-async function start(prepare: (files: FakeFiles) => void = () => {}, isHeld = true) {
+async function start(prepare: (files: FakeFiles) => void = () => {}, isLocked = true) {
   const disk = new SickDisk();
   const { system } = disk;
   prepare(system.files);
   const log = new FakeLog();
   const calls: string[] = [];
-  const hold = isHeld ? await acquireInstanceLock(system, "/state", "run") : null;
+  const lock = isLocked ? await acquireInstanceLock(system, "/state", "run") : null;
   await saveIdentity(system, "/state", identity);
   const present = { ...identity, accessToken: "access-2" };
-  const store = new StateStore({
+  const store = new StateDirectory({
     system,
     log,
     stateDirectory: "/state",
     limits: { maxEvents: 100, maxBytes: 4_194_304, maxAttempts: 3 },
-    hold,
+    lock,
     identity: () => present,
-    onNewFolder: () => Promise.resolve(void calls.push("new folder")),
-    onBack: () => calls.push("back"),
+    onRecreated: () => Promise.resolve(void calls.push("recreated")),
+    onRecovered: () => calls.push("recovered"),
   });
   await store.open();
   const end = new AbortController();
-  const watching = everyFiveSeconds(system.clock, end.signal, () => store.look());
+  const watching = everyFiveSeconds(system.clock, end.signal, () => store.check());
   return {
     disk,
     system,
@@ -61,7 +61,7 @@ async function start(prepare: (files: FakeFiles) => void = () => {}, isHeld = tr
   };
 }
 
-Deno.test("a folder that is gone has its lock, the identity of now and the state again within 5 s", async () => {
+Deno.test("a directory that vanished has its lock, the present identity and the state again within 5 s", async () => {
   const { system, calls, store, remove, end } = await start();
   store.buffer.append([event("a")]);
   await remove();
@@ -69,12 +69,12 @@ Deno.test("a folder that is gone has its lock, the identity of now and the state
   assertEquals(system.files.modes.get("/state/identity.json"), 0o600);
   assertEquals(system.files.modes.get("/state"), 0o700);
   assertEquals([...system.files.locked], ["/state/agent.lock"]);
-  assertEquals([calls, store.buffer.counts().pending], [["new folder"], 1]);
+  assertEquals([calls, store.buffer.counts().pending], [["recreated"], 1]);
   assertEquals((await readDiskStatus(system, "/state"))?.disk, "ok");
   await end();
 });
 
-Deno.test("open() ends when the note of the disk is on the disk", async () => {
+Deno.test("open() ends when the disk status is written", async () => {
   let isWritten = false;
   const { end } = await start((files) => {
     const write = files.writeText.bind(files);
@@ -89,7 +89,7 @@ Deno.test("open() ends when the note of the disk is on the disk", async () => {
   await end();
 });
 
-Deno.test("a folder that another agent has, or is, stays that one's", async () => {
+Deno.test("a directory that another agent has locked, or owns, stays that agent's", async () => {
   for (const other of ["process", "agent"]) {
     const { system, disk, store, end } = await start();
     disk.vanish();
@@ -108,7 +108,7 @@ Deno.test("a folder that another agent has, or is, stays that one's", async () =
   }
 });
 
-Deno.test("a folder that another user has made in its place gets nothing that is this agent's", async () => {
+Deno.test("a directory that another user created in its place gets no file of this agent", async () => {
   const { system, disk, store, end } = await start();
   system.machine = { ...system.machine, userId: () => 0 };
   disk.vanish();
@@ -122,7 +122,7 @@ Deno.test("a folder that another user has made in its place gets nothing that is
   await end();
 });
 
-Deno.test("what is in memory is told while it is there, and no longer", async () => {
+Deno.test("the disk status counts the events in memory while they are there", async () => {
   const { system, disk, store, calls, end } = await start();
   disk.fault = "full";
   store.buffer.append([event("a")]);
@@ -131,11 +131,11 @@ Deno.test("what is in memory is told while it is there, and no longer", async ()
   assertEquals([told?.disk, told?.events], ["full", 1]);
   disk.heal();
   await system.clock.advance(10_000);
-  assertEquals([(await readDiskStatus(system, "/state"))?.events, calls], [0, ["back"]]);
+  assertEquals([(await readDiskStatus(system, "/state"))?.events, calls], [0, ["recovered"]]);
   await end();
 });
 
-Deno.test("status is told of the disk from the start, and as soon as the folder takes it", async () => {
+Deno.test("the disk status is written from the start, and as soon as the directory accepts it", async () => {
   const { system, end } = await start();
   assertEquals((await readDiskStatus(system, "/state"))?.disk, "ok");
   await end();
@@ -149,19 +149,19 @@ Deno.test("status is told of the disk from the start, and as soon as the folder 
   await sick.end();
 });
 
-Deno.test("a folder whose identity is damaged is this agent's, and stays as it is", async () => {
+Deno.test("a directory with a damaged identity is this agent's, and stays as it is", async () => {
   const { system, disk, store, calls, end } = await start();
   disk.vanish();
   system.files.texts.clear();
   system.files.locked.clear();
   system.files.texts.set("/state/identity.json", "{");
   await system.clock.advance(5_000);
-  assertEquals([store.condition.disk, calls], ["ok", ["new folder"]]);
+  assertEquals([store.condition.disk, calls], ["ok", ["recreated"]]);
   assertEquals(system.files.texts.get("/state/identity.json"), "{");
   await end();
 });
 
-Deno.test("a disk that takes writes again has the lock again too, or says why not", async () => {
+Deno.test("a disk that accepts writes again is locked again, or the reason is logged", async () => {
   const { system, disk, store, log, calls, end } = await start();
   disk.fault = "full";
   store.buffer.append([event("a")]);
@@ -169,7 +169,7 @@ Deno.test("a disk that takes writes again has the lock again too, or says why no
   system.files.texts.delete("/state/agent.lock");
   disk.heal();
   await system.clock.advance(10_000);
-  assertEquals([[...system.files.locked], calls], [["/state/agent.lock"], ["back"]]);
+  assertEquals([[...system.files.locked], calls], [["/state/agent.lock"], ["recovered"]]);
   assertEquals(log.told("cannot lock the state directory"), []);
   disk.fault = "full";
   store.buffer.append([event("b")]);
@@ -180,13 +180,13 @@ Deno.test("a disk that takes writes again has the lock again too, or says why no
   await end();
 });
 
-Deno.test("without a hold of its own the folder is made anew too, and another agent's left alone", async () => {
+Deno.test("without a lock the directory is created anew too, and another agent's is left alone", async () => {
   const { system, store, calls, remove, end } = await start(() => {}, false);
   system.files.modes.clear();
   await remove();
   assertEquals([store.condition.disk, calls, system.files.modes.get("/state")], [
     "ok",
-    ["new folder"],
+    ["recreated"],
     0o700,
   ]);
   await end();
@@ -197,12 +197,12 @@ Deno.test("without a hold of its own the folder is made anew too, and another ag
   const before = new Map(other.system.files.texts);
   await other.system.clock.advance(5_000);
   assertEquals([other.store.condition.disk, other.calls], ["held", []]);
-  assertStringIncludes(other.store.condition.why ?? "", `it is agent "agent-2"'s now`);
+  assertStringIncludes(other.store.condition.why ?? "", `it belongs to agent "agent-2" now`);
   assertEquals(other.system.files.texts, before);
   await other.end();
 });
 
-Deno.test("a folder whose identity cannot be read is no other's, and not made use of yet", async () => {
+Deno.test("a directory whose identity cannot be read is not used yet", async () => {
   const { system, disk, store, calls, end } = await start();
   disk.vanish();
   system.files.texts.clear();
@@ -212,11 +212,11 @@ Deno.test("a folder whose identity cannot be read is no other's, and not made us
   assertEquals([store.condition.disk, calls], ["gone", []]);
   system.files.heal("read the identity");
   await system.clock.advance(10_000);
-  assertEquals([store.condition.disk, calls], ["ok", ["new folder", "back"]]);
+  assertEquals([store.condition.disk, calls], ["ok", ["recreated", "recovered"]]);
   await end();
 });
 
-Deno.test("close() writes what is in memory, where the disk takes it by then", async () => {
+Deno.test("close() writes the events in memory if the disk accepts them by then", async () => {
   const { disk, store, end } = await start();
   disk.fault = "full";
   store.buffer.append([event("a")]);

@@ -28,7 +28,7 @@ Deno.test("cpuPercent() is the busy part of what has passed", () => {
   assertEquals(cpuPercent(times(100, 1_000), times(500, 1_100)), 100);
 });
 
-Deno.test("hostFacts() does without the programs a minimal system lacks", async () => {
+Deno.test("hostFacts() works without the programs that a minimal system lacks", async () => {
   const system = new FakeSystem();
   const facts = await hostFacts(system);
   assertEquals(facts.processes, null);
@@ -38,7 +38,7 @@ Deno.test("hostFacts() does without the programs a minimal system lacks", async 
   ]);
 });
 
-Deno.test("hostFacts() tells no address that means nothing elsewhere", async () => {
+Deno.test("hostFacts() omits loopback and link-local addresses", async () => {
   const system = new FakeSystem();
   const useless = ["127.0.0.1", "127.9.9.9", "::1", "fe80::1", "FE80::2", "169.254.1.1"];
   const useful = ["192.0.2.7", "2001:db8::7", "::1:2", "10.127.0.1", "1.169.254.1", "2::fe80:1"];
@@ -51,7 +51,7 @@ Deno.test("hostFacts() tells no address that means nothing elsewhere", async () 
   assertEquals((await hostFacts(system)).addresses, useful);
 });
 
-Deno.test("hostFacts() speaks of Windows and macOS in their words", async () => {
+Deno.test("hostFacts() describes Windows and macOS by their kernels", async () => {
   const system = new FakeSystem();
   system.os = "windows";
   assertEquals((await hostFacts(system)).osVersion, "Windows 6.1.0-test");
@@ -74,7 +74,7 @@ function withPrograms(answers: Record<string, { code?: number; stdout: string }>
 
 const PROCESSES = { stdout: "    1\n   42\n  \n  666\n" };
 
-Deno.test("hostFacts() counts processes by ps, where it stands and answers well", async () => {
+Deno.test("hostFacts() counts processes with ps, where that exists and succeeds", async () => {
   const linux = withPrograms({ "/usr/bin/ps": PROCESSES });
   assertEquals((await hostFacts(linux.system)).processes, 3);
   assertEquals(linux.asked, [{ argv: ["/usr/bin/ps", "-A", "-o", "pid="], timeoutMs: 5_000 }]);
@@ -88,7 +88,7 @@ Deno.test("hostFacts() counts processes by ps, where it stands and answers well"
   assertEquals([(await hostFacts(windows.system)).processes, windows.asked], [null, []]);
 });
 
-Deno.test("hostFacts() takes the disks from df on Linux alone", async () => {
+Deno.test("hostFacts() reads the disks from df on Linux alone", async () => {
   const df = { stdout: "/dev/sda1 ext4 100 60 40 60% /\n/dev/sdb1 xfs 50 25 25 50% /mnt\n" };
   const { system } = withPrograms({ "/usr/bin/df": df });
   assertEquals((await hostFacts(system)).disks.map(({ mount }) => mount), ["/", "/mnt"]);
@@ -96,7 +96,7 @@ Deno.test("hostFacts() takes the disks from df on Linux alone", async () => {
   assertEquals((await hostFacts(system)).disks.map(({ mount }) => mount), ["/"]);
 });
 
-Deno.test("hostFacts() and hostMetrics() look at the drive that Windows is on", async () => {
+Deno.test("hostFacts() and hostMetrics() use the drive that Windows is on", async () => {
   const system = new FakeSystem();
   system.os = "windows";
   const looked: string[] = [];
@@ -116,7 +116,7 @@ Deno.test("hostFacts() and hostMetrics() look at the drive that Windows is on", 
   assertEquals(looked, ["C:\\", "D:\\", "D:\\"]);
 });
 
-Deno.test("hostFacts() tells a machine that tells nothing from one without processors", async () => {
+Deno.test("hostFacts() returns null for what the machine does not report", async () => {
   const system = new FakeSystem();
   const { cpuModel, cpuCores, memoryTotalBytes, uptimeS } = await hostFacts(system);
   assertEquals([cpuModel, cpuCores, memoryTotalBytes, uptimeS], [
@@ -137,7 +137,7 @@ Deno.test("hostFacts() tells a machine that tells nothing from one without proce
   assertEquals([poor.disks, poor.uptimeS], [[], null]);
 });
 
-Deno.test("hostMetrics() tells what the machine tells, and null for the rest", () => {
+Deno.test("hostMetrics() returns what the machine reports, and null for the rest", () => {
   const system = new FakeSystem();
   const { metrics, cpu } = hostMetrics(system, times(500, 5_000));
   assertEquals(metrics, {
@@ -169,7 +169,7 @@ Deno.test("parseOsRelease() reads assignments as os-release(5) writes them", () 
   });
 });
 
-Deno.test("parseOsRelease() takes off quotes that match, and no others", () => {
+Deno.test("parseOsRelease() removes matching quotes, and no others", () => {
   const rows: [written: string, value: string][] = [
     ['""', ""],
     ["''", ""],
@@ -193,7 +193,7 @@ Deno.test("parseOsRelease() throws at nothing", () => {
   }));
 });
 
-Deno.test("readOsRelease() takes the first file that can be read", async () => {
+Deno.test("readOsRelease() reads the first readable file", async () => {
   const files = new FakeFiles();
   assertEquals(await readOsRelease(files), undefined);
   files.texts.set("/usr/lib/os-release", "NAME=Alpine\nVERSION_ID=3.20\n");
@@ -236,14 +236,14 @@ Deno.test("parseDf() lists real disks, the system's first, blanks in names too",
   assertEquals(parseDf("Dateisystem Typ 1-Blöcke Benutzt\n"), []);
 });
 
-Deno.test("parseDf() reads no disk out of chatter or a cut line", () => {
+Deno.test("parseDf() reads no disk from other output or a truncated line", () => {
   fc.assert(fc.property(fc.nat(DF.length), (length) => {
     const known = parseDf(DF).map(({ totalBytes }) => totalBytes);
     for (const disk of parseDf(DF.slice(0, length))) assert(known.includes(disk.totalBytes));
   }));
 });
 
-Deno.test("listDisks() does without a df that is absent or says nothing", async () => {
+Deno.test("listDisks() returns null without a df, or without its output", async () => {
   assertEquals(await listDisks(() => Promise.reject(new Error("none")), 1), null);
   const says = (stdout: string, code: number) => () =>
     Promise.resolve({ code, stdout, stderr: "", truncated: false });

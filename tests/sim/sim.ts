@@ -1,6 +1,6 @@
 /** One run of the real agent in a world of virtual time: one seed, one trace. */
 
-import { type Agent, makeAgent } from "../../src/agent/agent.ts";
+import { type Agent, openAgent } from "../../src/agent/agent.ts";
 import type { EventBuffer, NewEvent } from "../../src/buffer/buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
@@ -258,7 +258,7 @@ export class Sim {
     try {
       const identity = await loadIdentity(system, STATE);
       if (identity === undefined || this.#config === null) throw new Error("no identity");
-      const agent = await makeAgent({
+      const agent = await openAgent({
         system,
         config: this.#config,
         identity,

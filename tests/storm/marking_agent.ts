@@ -3,7 +3,7 @@
  * in a file when it is run. This version of Pennon has no such command of its own yet.
  */
 
-import { makeAgent } from "../../src/agent/agent.ts";
+import { openAgent } from "../../src/agent/agent.ts";
 import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
 import { readArguments } from "../../src/cli/arguments.ts";
@@ -34,7 +34,7 @@ async function main([, ...words]: readonly string[]): Promise<number> {
   const moreHandlers = new Map<string, CommandHandler>(
     MARKED.map((type) => [type, marking(`${stateDirectory}/${MARKS}`)]),
   );
-  const agent = await makeAgent({ system, config, identity, stateDirectory, log, moreHandlers });
+  const agent = await openAgent({ system, config, identity, stateDirectory, log, moreHandlers });
   log.info("agent started");
   const stop = new AbortController();
   system.onStopRequest(() => stop.abort(new Error("stopped")));

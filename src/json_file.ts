@@ -148,16 +148,14 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** The last instant that a `Date` can hold, in ms since the epoch (ECMA-262, time values). */
 const LAST_INSTANT_MS = 8.64e15;
 
-/** RFC 3339, with the years beyond 9999 that a `Date` writes for instants out of any clock's reach. */
-const INSTANT = /^(?:\d{4}|[+-]\d{6})-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
-
 function formatInstant(ms: unknown): string | null {
   const isKnown = typeof ms === "number" && Math.abs(ms) <= LAST_INSTANT_MS;
   return isKnown ? new Date(ms).toISOString() : null;
 }
 
-/** What is no instant becomes NaN, which no schema accepts as a number. */
+/** Reads what `formatInstant` writes; anything else becomes NaN, which no schema accepts as a number. */
 function parseInstant(text: unknown): number | null {
   if (text === null) return null;
-  return typeof text === "string" && INSTANT.test(text) ? Date.parse(text) : NaN;
+  const ms = typeof text === "string" ? Date.parse(text) : NaN;
+  return formatInstant(ms) === text ? ms : NaN;
 }

@@ -68,7 +68,7 @@ Deno.test("loadIdentity() takes each field up to its limit and no further", asyn
     [{ interval_ms: null }, { interval_ms: "60" }],
     [{ server_url: "http://server.test" }, { server_url: "httpx://server.test" }],
     [{ server_url: "https://server.test" }, { server_url: "xhttp://server.test" }],
-    [{ registered_at: "1970-01-01T00:00:00Z" }, { registered_at: null }],
+    [{ registered_at: "1970-01-01T00:00:00.000Z" }, { registered_at: null }],
     [{}, { registered_at: 0 }],
     [{}, { schema: "pennon.identity/3" }],
   ];

@@ -86,7 +86,7 @@ Deno.test("decode() reads the form of earlier releases, and no other", () => {
   assertEquals(unnamed.decode(unnamed.encode({ n: 2 })), { ok: true, value: { n: 2 } });
 });
 
-Deno.test("decode() reads no value out of junk, and no instant out of anything but RFC 3339", () => {
+Deno.test("decode() reads no value out of junk, and no instant out of what encode() does not write", () => {
   for (const text of ["", "{", "null", "[]", "1", '"x"', "{}", '{"schema":"pennon.thing/2"}']) {
     assertEquals(FILE.decode(text).ok, false, text);
   }
@@ -94,11 +94,11 @@ Deno.test("decode() reads no value out of junk, and no instant out of anything b
   assert(FILE.decode(good).ok);
   const instant = '"since_at":"1970-01-01T00:00:01.000Z"';
   assert(good.includes(instant));
-  for (const bad of ["1000", '"1000"', '"1 Jan 1970"', '"1970-01-01"', '"1970-99-01T00:00:00Z"']) {
+  for (
+    const bad of ["1000", '"1000"', '"1 Jan 1970"', '"1970-01-01"', '"1970-99-01T00:00:00.000Z"']
+  ) {
     assertEquals(FILE.decode(good.replace(instant, `"since_at":${bad}`)).ok, false, bad);
   }
-  const other = good.replace(instant, '"since_at":"1970-01-01T01:00:01.000+01:00"');
-  assertEquals(FILE.decode(other), { ok: true, value: VALUE });
 });
 
 Deno.test("an error of the disk names the file's purpose", async () => {

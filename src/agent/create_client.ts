@@ -1,6 +1,7 @@
 /** Creates the client for a server from the configuration: certificates, proxy, limits. */
 
 import { type Config, ConfigError } from "../config.ts";
+import { isLoopback } from "../config/assemble.ts";
 import { readTrusted } from "../config/trusted.ts";
 import { Secrets } from "../secrets.ts";
 import { Client } from "../server/client.ts";
@@ -65,9 +66,6 @@ async function readTls(
   };
 }
 
-/** This host itself: a proxy could not reach it, and most programs do not use one for it. */
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
-
 /**
  * The URL of the proxy for a server; `null`: none. Entries of `exceptFor` are hosts that are reached
  * without one: `example.org` with all subdomains, `.example.org`, `host:port`, `*`.
@@ -75,7 +73,8 @@ const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 export function proxyFor(serverUrl: string, settings: Config["proxy"]): string | null {
   const url = new URL(serverUrl);
   const proxy = url.protocol === "https:" ? settings.https : settings.http;
-  if (proxy === null || LOOPBACK.test(url.hostname)) return null;
+  // A proxy could not reach this host itself.
+  if (proxy === null || isLoopback(url)) return null;
   return settings.exceptFor.some((entry) => covers(entry, url)) ? null : proxy;
 }
 

@@ -1,14 +1,18 @@
-/** The configuration as the agent uses it, put together from the settings. Pure. */
+/** The configuration as the agent uses it, assembled from the settings, and the rules among them. Pure. */
 
-import { type Setting, SETTINGS } from "./settings.ts";
+import type { ConnectionBreakerSettings } from "../breaker/connection.ts";
+import type { ScannerBreakerSettings } from "../breaker/scanner.ts";
+import type { BufferLimits } from "../buffer/buffer.ts";
 import type { LogFormat, LogLevel } from "../log.ts";
 import { complainOfPattern } from "../scanners/ignored.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
+import type { HttpLimits } from "../server/client.ts";
+import { type Setting, SETTINGS } from "./settings.ts";
 
 /** Every setting, decoded: durations in ms, sizes in bytes, `null` where nothing is set. */
 export interface Config {
   readonly server: {
-    /** Origin (and path prefix, if any) of the server, without a trailing slash. */
+    /** Origin of the server, and path prefix if any, without a trailing slash. */
     readonly url: string | null;
     readonly registrationToken: string | null;
   };
@@ -22,17 +26,12 @@ export interface Config {
     readonly https: string | null;
     readonly exceptFor: readonly string[];
   };
-  readonly http: {
-    readonly connectTimeoutMs: number;
-    readonly timeoutMs: number;
-    readonly healthTimeoutMs: number;
-    readonly maxBodyBytes: number;
-  };
+  readonly http: HttpLimits;
   readonly polling: {
     /** Until the server says otherwise. */
     readonly intervalMs: number;
     readonly rapidIntervalMs: number;
-    /** After a start, the first check-in comes at a random instant within this. */
+    /** After a start, the first check-in is at a random instant within this time. */
     readonly startSpreadMs: number;
   };
   readonly backoff: {
@@ -40,40 +39,24 @@ export interface Config {
     readonly capMs: number;
     readonly floorMs: number;
   };
-  readonly breaker: {
-    readonly consecutiveFailures: number;
-    readonly windowFailures: number;
-    readonly windowSize: number;
-    readonly minOpenMs: number;
-    readonly maxOpenMs: number;
-    readonly probeTimeoutMs: number;
-  };
-  readonly buffer: {
-    readonly maxEvents: number;
-    readonly maxBytes: number;
-    readonly maxAttempts: number;
-  };
-  readonly scanners: {
-    /** Names of those that may run, if the host has them. */
+  readonly breaker: ConnectionBreakerSettings;
+  readonly buffer: BufferLimits;
+  readonly scanners: ScannerBreakerSettings & {
+    /** Names of the scanners that may run, if the host has them. */
     readonly enabled: readonly string[];
-    /** Patterns of updates to be ignored, with a scanner's name and a colon in front where it is for one. */
+    /** Patterns of updates to ignore; one for a single scanner begins with its name and a colon. */
     readonly ignore: readonly string[];
     /** Whether changelogs are fetched for the CVEs in them. */
     readonly changelogs: boolean;
-    /** A scan's own limit. */
-    readonly timeoutMs: number;
-    readonly consecutiveFailures: number;
-    readonly minOpenMs: number;
-    readonly maxOpenMs: number;
   };
   readonly watchdog: {
-    /** Longest time that the event loop may not turn. */
+    /** Longest time that the event loop may be blocked. */
     readonly limitMs: number;
   };
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
 }
 
-/** Puts the values of the settings in their places. */
+/** Assembles the configuration from the values of the settings. */
 export function assemble(valueOf: (setting: Setting<unknown>) => unknown): Config {
   const get = <T>(setting: Setting<T>) => valueOf(setting as Setting<unknown>) as T;
   return {
@@ -138,7 +121,7 @@ export function assemble(valueOf: (setting: Setting<unknown>) => unknown): Confi
 export interface CrossRule {
   /** Whether the configuration is refused; else there is a warning. */
   readonly isError: boolean;
-  /** What is wrong, for people; `null`: nothing. */
+  /** The problem, for people; `null`: none. */
   complaint(config: Config): string | null;
 }
 
@@ -151,9 +134,9 @@ function warning(isOdd: (config: Config) => boolean, complaint: string): CrossRu
 }
 
 /**
- * An error where one of the two could not mean what it says, or nothing would be left to chance; a
- * warning where one has no effect, or an odd one. Pairs that are not here do not disturb each other:
- * docs/resilience.md, "Tuning", has those that one might look for.
+ * An error where a setting could not have its meaning, or a wait would not be random; a warning where a
+ * setting has no effect, or an odd one. Other pairs of settings are independent: docs/resilience.md,
+ * "Tuning", lists those that one might look for.
  */
 export const CROSS_RULES: readonly CrossRule[] = [
   error(
@@ -164,7 +147,7 @@ export const CROSS_RULES: readonly CrossRule[] = [
     ({ backoff }) => backoff.floorMs > backoff.baseMs,
     "Cannot use backoff.floor: it is above backoff.base",
   ),
-  // A wait is drawn between the floor and the ceiling, which is the base at first.
+  // A wait is drawn between the floor and the ceiling, which is the base after the first failure.
   error(
     ({ backoff: { floorMs, baseMs } }) => floorMs <= baseMs && floorMs > baseMs / 2,
     "Cannot use backoff.floor: it is above half of backoff.base, and leaves too little to chance",
@@ -224,7 +207,7 @@ export const CROSS_RULES: readonly CrossRule[] = [
   ),
 ];
 
-/** What of the rules does not hold, and each pattern for which there is no scanner, or no match. */
+/** Checks the rules, and each pattern of `scanners.ignore`. */
 export function crossCheck(config: Config): { errors: string[]; warnings: string[] } {
   const complaints = (isError: boolean) =>
     CROSS_RULES.filter((rule) => rule.isError === isError)
@@ -236,10 +219,13 @@ export function crossCheck(config: Config): { errors: string[]; warnings: string
   return { errors: [...complaints(true), ...patterns], warnings: complaints(false) };
 }
 
-/** Whether tokens would cross a network unencrypted; this very host is none. */
+/** Whether tokens would cross a network unencrypted. */
 function sendsInTheClear(serverUrl: string): boolean {
-  const { protocol, hostname } = new URL(serverUrl);
-  const isLoopback = hostname === "localhost" || hostname === "[::1]" ||
-    /^127(\.\d+){3}$/.test(hostname);
-  return protocol === "http:" && !isLoopback;
+  const url = new URL(serverUrl);
+  return url.protocol === "http:" && !isLoopback(url);
+}
+
+/** Whether a URL leads to this host itself. */
+export function isLoopback({ hostname }: URL): boolean {
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }

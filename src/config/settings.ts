@@ -9,11 +9,11 @@ import { hasControls } from "../strip_controls.ts";
 
 /** One kind of value. */
 export interface Kind<T> {
-  /** What may be written, for people: `a duration from "10s" to "1d"`. */
+  /** What is allowed, for people: `a duration from "10s" to "1d"`. */
   readonly allowed: string;
-  /** The value as TOML or the environment has it, or `undefined` if that is not allowed. */
+  /** Reads a value from TOML or the environment; `undefined` if it is not allowed. */
   read(written: unknown): T | undefined;
-  /** As one would write it. */
+  /** As in the file. */
   show(value: T): string;
 }
 
@@ -111,7 +111,7 @@ export function flag(): Kind<boolean> {
   };
 }
 
-/** One of a few words. */
+/** One of several words. */
 export function choice<T extends string>(...words: readonly T[]): Kind<T> {
   return {
     allowed: `one of ${words.map((word) => `"${word}"`).join(", ")}`,
@@ -120,7 +120,7 @@ export function choice<T extends string>(...words: readonly T[]): Kind<T> {
   };
 }
 
-/** Some of a few words; in the environment, with commas between them. */
+/** A list of some of several words; separated by commas in the environment. */
 export function choices(...words: readonly string[]): Kind<readonly string[]> {
   const one = choice(...words);
   return {
@@ -133,7 +133,7 @@ export function choices(...words: readonly string[]): Kind<readonly string[]> {
   };
 }
 
-/** Any texts; in the environment, with commas between them. */
+/** A list of texts; separated by commas in the environment. */
 export function texts(allowed: string): Kind<readonly string[]> {
   return { allowed, read: readList, show: (list) => list.join(", ") };
 }
@@ -146,7 +146,7 @@ function readList(written: unknown): string[] | undefined {
   return items.every(isPrintable) ? items : undefined;
 }
 
-/** Longer texts are none that anybody meant: a path on Linux is no longer. */
+/** Longest text, in characters: that of a path on Linux. */
 const LONGEST_TEXT = 4_096;
 
 function isPrintable(text: string): boolean {
@@ -162,12 +162,12 @@ export function text(allowed: string): Kind<string | null> {
   };
 }
 
-/** An address of a server or proxy; kept without a trailing slash. */
+/** An address of a server or proxy, without a trailing slash. */
 export function url(allowed: string, protocols: readonly string[]): Kind<string | null> {
   return {
     allowed,
     read(written) {
-      // `URL` takes out line ends and tabs without a word.
+      // `URL` silently removes line ends and tabs.
       if (typeof written !== "string" || !isPrintable(written)) return undefined;
       if (!URL.canParse(written)) return undefined;
       const parsed = new URL(written);
@@ -186,14 +186,14 @@ export function url(allowed: string, protocols: readonly string[]): Kind<string 
 
 /** One setting. */
 export interface Setting<T> {
-  /** Its place in the file: `server.url` is `url` below `[server]`. */
+  /** Its key in the file: `server.url` is `url` below `[server]`. */
   readonly path: string;
   readonly kind: Kind<T>;
   readonly fallback: T;
   readonly summary: string;
-  /** Variables of the environment that set it, the first that is set counts. */
+  /** Environment variables that set it; the first that is set counts. */
   readonly environment: readonly string[];
-  /** Never shown. */
+  /** Whether the value is never printed. */
   readonly isSecret: boolean;
 }
 
@@ -217,7 +217,7 @@ const web = (what: string) => url(`${what}, http:// or https://`, ["http:", "htt
 const proxy = url("the address of an http:// proxy", ["http:"]);
 const file = text("the path of a file");
 
-/** Every setting there is. Defaults are those of the resilience policies. */
+/** Every setting. Defaults are those of the resilience policies. */
 export const SETTINGS = {
   serverUrl: setting("server.url", web("the server's address"), {
     fallback: null,
@@ -274,7 +274,7 @@ export const SETTINGS = {
   }),
   maxBody: setting("http.max_body", size("64KiB", "16MiB"), {
     fallback: 4 * 1_024 ** 2,
-    summary: "Longest answer that is read; 16MiB at most",
+    summary: "Longest answer that is read; at most 16MiB",
   }),
   interval: setting("polling.interval", duration("10s", "1d"), {
     fallback: 300_000,
@@ -286,11 +286,11 @@ export const SETTINGS = {
   }),
   startSpread: setting("polling.start_spread", duration("0s", "1h"), {
     fallback: 30_000,
-    summary: "After a start the first check-in comes at random within this",
+    summary: "After a start the first check-in is at random within this",
   }),
   backoffBase: setting("backoff.base", duration("100ms", "1h"), {
     fallback: 5_000,
-    summary: "Longest wait after the first failure; doubles with each more",
+    summary: "Longest wait after the first failure; doubles with each further one",
   }),
   backoffCap: setting("backoff.cap", duration("100ms", "1d"), {
     fallback: 300_000,
@@ -310,15 +310,15 @@ export const SETTINGS = {
   }),
   windowSize: setting("breaker.window_size", integer(1, 1_000), {
     fallback: 10,
-    summary: "How many results are looked at",
+    summary: "Number of latest results that count",
   }),
   minOpen: setting("breaker.min_open", duration("1s", "1h"), {
     fallback: 60_000,
-    summary: "It stays open for half of this at least",
+    summary: "It stays open for at least half of this",
   }),
   maxOpen: setting("breaker.max_open", duration("1s", "1d"), {
     fallback: 300_000,
-    summary: "It stays open for this at most",
+    summary: "It stays open for at most this",
   }),
   probeTimeout: setting("breaker.probe_timeout", duration("1s", "5m"), {
     fallback: 10_000,
@@ -326,15 +326,15 @@ export const SETTINGS = {
   }),
   maxEvents: setting("buffer.max_events", integer(100, 1_000_000), {
     fallback: 50_000,
-    summary: "Events kept on disk at most",
+    summary: "Most events on disk",
   }),
   maxSize: setting("buffer.max_size", size("4MiB", "16GiB"), {
     fallback: 64 * 1_024 ** 2,
-    summary: "Bytes kept on disk at most",
+    summary: "Most bytes on disk",
   }),
   maxAttempts: setting("buffer.max_attempts", integer(1, 1_000), {
     fallback: 10,
-    summary: "Refusals of one event before it is set aside",
+    summary: "Refusals of one event before it is a dead letter",
   }),
   scanners: setting("scanners.enabled", choices(...SCANNER_NAMES), {
     fallback: SCANNER_NAMES,
@@ -362,19 +362,19 @@ export const SETTINGS = {
   }),
   scannerMaxOpen: setting("scanners.max_open", duration("1s", "7d"), {
     fallback: 6 * 3_600_000,
-    summary: "It stays open for this at most, give or take a fifth",
+    summary: "It stays open for at most this, plus or minus 20 %",
   }),
   watchdogLimit: setting("watchdog.limit", duration("5s", "1h"), {
     fallback: 120_000,
-    summary: "The agent ends, to be started again, if its event loop stands still for this",
+    summary: "The agent exits, to be restarted, if its event loop is blocked for this long",
   }),
   logLevel: setting<LogLevel>("log.level", choice("debug", "info", "warning", "error"), {
     fallback: "info",
-    summary: "The least bad events that are told",
+    summary: "Log messages at this level and above",
   }),
   logFormat: setting<LogFormat>("log.format", choice("text", "json"), {
     fallback: "text",
-    summary: "How a log line looks",
+    summary: "Format of the log",
   }),
 } as const;
 

@@ -20,7 +20,7 @@ const identity: Identity = {
   registeredMs: 1_000,
 };
 
-Deno.test("saveIdentity() keeps what loadIdentity() reads, for this user's eyes only", async () => {
+Deno.test("saveIdentity() writes what loadIdentity() reads, in a private file", async () => {
   const system = new FakeSystem();
   assertEquals(await loadIdentity(system, "/state"), undefined);
   await saveIdentity(system, "/state", identity);
@@ -30,7 +30,7 @@ Deno.test("saveIdentity() keeps what loadIdentity() reads, for this user's eyes 
   assertEquals(await loadIdentity(system, "/state"), undefined);
 });
 
-Deno.test("loadIdentity() refuses a file that is damaged, or open to others", async () => {
+Deno.test("loadIdentity() refuses a file that is damaged, or open to other users", async () => {
   const system = new FakeSystem();
   await saveIdentity(system, "/state", identity);
   const whole = system.files.texts.get(FILE) ?? "";
@@ -47,7 +47,7 @@ Deno.test("loadIdentity() refuses a file that is damaged, or open to others", as
   }
 });
 
-Deno.test("loadIdentity() takes each field up to its limit and no further", async () => {
+Deno.test("loadIdentity() accepts each field up to its limit and no further", async () => {
   const system = new FakeSystem();
   await saveIdentity(system, "/state", identity);
   const whole = JSON.parse(system.files.texts.get(FILE) ?? "");
@@ -79,7 +79,7 @@ Deno.test("loadIdentity() takes each field up to its limit and no further", asyn
   assertEquals((await load({ server_url: "https://a.test///" }))?.serverUrl, "https://a.test");
 });
 
-Deno.test("loadIdentity() looks at no mode where the system has none", async () => {
+Deno.test("loadIdentity() checks no mode where the system has none", async () => {
   const system = new FakeSystem();
   await saveIdentity(system, "/state", identity);
   const inspect = system.files.inspect.bind(system.files);
@@ -148,7 +148,7 @@ const other = {
   tags: ["a"],
 };
 
-Deno.test("adoptIdentity() takes over from RedFlag's agent and keeps its id", () => {
+Deno.test("adoptIdentity() reads the identity of RedFlag's agent, with its id", () => {
   assertEquals(adoptIdentity(JSON.stringify(other), 5), {
     ...identity,
     serverUrl: "https://redflag.test",
@@ -173,7 +173,7 @@ Deno.test("adoptIdentity() takes over from RedFlag's agent and keeps its id", ()
   }
 });
 
-Deno.test("adoptIdentity() says what it cannot use", () => {
+Deno.test("adoptIdentity() names what it cannot use", () => {
   const rows: [string, string][] = [
     ["", "it is not valid JSON"],
     ["[]", "server_url"],

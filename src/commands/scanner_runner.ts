@@ -140,7 +140,7 @@ function rejectedReport(name: Scanner["name"], breaker: Breaker, retryInMs: numb
   const why = breaker.state === "closed" ? "" : `: ${breaker.reason}`;
   const minutes = Math.ceil(retryInMs / 60_000);
   const message =
-    `Cannot scan with ${name}: it failed ${breaker.failures} times in a row and is left alone for ` +
+    `Cannot scan with ${name}: it failed ${breaker.failures} times in a row and is paused for ` +
     `${minutes} min more${why}`;
   return failedReport(name, { reason: "withheld", message }, 0);
 }

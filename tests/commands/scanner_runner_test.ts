@@ -38,7 +38,7 @@ Deno.test("scan() rejects scans after three failures in a row, and not after two
   const refused = await runner.scan(well, never);
   assertEquals([refused.result, refused.error?.reason], ["failed", "withheld"]);
   assert(
-    /^Cannot scan with apt: it failed 3 times in a row and is left alone for 1[2-8] min more: Cannot scan: transient$/
+    /^Cannot scan with apt: it failed 3 times in a row and is paused for 1[2-8] min more: Cannot scan: transient$/
       .test(refused.error?.message ?? ""),
     refused.error?.message,
   );
@@ -254,7 +254,7 @@ Deno.test("scan() that is rejected reports the scanner's last error, and for how
   for (let scan = 0; scan < 3; scan++) await runner.scan(failing("permanent"), never);
   assertEquals(log.told("scanner breaker opened")[0]?.["why"], "Cannot scan: permanent");
   const { error } = await runner.scan(well, never);
-  const [, minutes, why] = /left alone for (\d+) min more: (.+)$/.exec(error?.message ?? "") ?? [];
+  const [, minutes, why] = /paused for (\d+) min more: (.+)$/.exec(error?.message ?? "") ?? [];
   assertEquals(why, "Cannot scan: permanent");
   assert(Number(minutes) >= 12 && Number(minutes) <= 18, minutes);
 });

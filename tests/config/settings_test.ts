@@ -56,7 +56,7 @@ const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = 
   ["log.format", "text", 'one of "text", "json"'],
 ];
 
-Deno.test("every setting has the default and the range that users were told", () => {
+Deno.test("every setting has the documented default and range", () => {
   const found = ALL_SETTINGS.map(({ path, kind, fallback }) => [
     path,
     fallback === null ? "" : kind.show(fallback),
@@ -65,14 +65,14 @@ Deno.test("every setting has the default and the range that users were told", ()
   assertEquals(found, SETTINGS.map((row) => [...row]));
 });
 
-Deno.test("every default is a value that the setting allows, or none", () => {
+Deno.test("every default is allowed by its setting, or not set", () => {
   for (const { path, kind, fallback } of ALL_SETTINGS) {
     if (fallback === null) continue;
     assertEquals(kind.read(kind.show(fallback)), fallback, path);
   }
 });
 
-Deno.test("a setting is read from PENNON_ and its path, and a few from others' variables", () => {
+Deno.test("a setting is read from PENNON_ and its path, and some from common variables", () => {
   const usual = (path: string) => [`PENNON_${path.toUpperCase().replaceAll(".", "_")}`];
   const unusual = ALL_SETTINGS.map(({ path, environment }) => ({ path, environment }))
     .filter(({ path, environment }) => environment.join() !== usual(path).join());
@@ -84,7 +84,7 @@ Deno.test("a setting is read from PENNON_ and its path, and a few from others' v
   ]);
 });
 
-Deno.test("the registration token is the one setting that is never shown", () => {
+Deno.test("the registration token is the only setting that is never shown", () => {
   const secrets = ALL_SETTINGS.filter(({ isSecret }) => isSecret).map(({ path }) => path);
   assertEquals(secrets, ["server.registration_token"]);
 });
@@ -148,7 +148,7 @@ Deno.test("each setting takes its own default, as it is shown", () => {
   }
 });
 
-Deno.test("no setting takes a text with what is not safe to show", () => {
+Deno.test("no setting accepts a text that is not safe to show", () => {
   const controls = [
     "\0",
     "\n",
@@ -230,7 +230,7 @@ Deno.test("integer() reads whole numbers, and texts of them for the environment"
   for (const [written, number] of rows) assertEquals(kind.read(written), number, String(written));
 });
 
-Deno.test("choice() and choices() take only the words they know", () => {
+Deno.test("choice() and choices() accept only the words they know", () => {
   assertEquals(choice("text", "json").read("json"), "json");
   assertEquals(choice("text", "json").read("xml"), undefined);
   assertEquals(choice("text").read("constructor"), undefined);
@@ -240,7 +240,7 @@ Deno.test("choice() and choices() take only the words they know", () => {
   assertEquals(choices("apt", "dnf").read([]), []);
 });
 
-Deno.test("url() takes addresses of its protocols, without a trailing slash", () => {
+Deno.test("url() accepts addresses of its protocols, without a trailing slash", () => {
   const kind = url("", ["http:", "https:"]);
   const rows: [unknown, string | undefined][] = [
     [undefined, undefined],
@@ -257,7 +257,7 @@ Deno.test("url() takes addresses of its protocols, without a trailing slash", ()
   assertEquals(kind.show("http://user:pass@proxy:3128"), "http://user:hidden@proxy:3128");
 });
 
-Deno.test("text() takes no control characters", () => {
+Deno.test("text() accepts no control characters", () => {
   assertEquals(text("").read("/etc/ca.pem"), "/etc/ca.pem");
   for (const written of ["", "a\nb", "a\u0000", 5]) assertEquals(text("").read(written), undefined);
 });
@@ -273,7 +273,7 @@ Deno.test("show() writes a value in its largest fitting unit", () => {
   }
 });
 
-Deno.test("duration() and size() know each of their units, and take blanks around alone", () => {
+Deno.test("duration() and size() know each of their units, and accept surrounding blanks only", () => {
   const read = (written: string) => duration("0s", "90d").read(written);
   assertEquals(["1ms", "1s", "1m", "1h", "1d"].map(read), [
     1,
@@ -294,7 +294,7 @@ Deno.test("duration() and size() know each of their units, and take blanks aroun
   assertEquals([" 1B ", "x1B", "1Bx"].map(bytes), [1, undefined, undefined]);
 });
 
-Deno.test("choices() and texts() take a list of up to a thousand, of texts alone", () => {
+Deno.test("choices() and texts() accept a list of up to a thousand texts", () => {
   const kind = texts("a list");
   assertEquals(kind.read(" a ,, b "), ["a", "b"]);
   assertEquals(kind.show(["a", "b"]), "a, b");
@@ -307,14 +307,14 @@ Deno.test("choices() and texts() take a list of up to a thousand, of texts alone
   assertEquals(choices("a", "b").show(["b", "a"]), "b, a");
 });
 
-Deno.test("text() takes up to 4096 characters", () => {
+Deno.test("text() accepts up to 4096 characters", () => {
   assertEquals(text("").read("x".repeat(4_096))?.length, 4_096);
   assertEquals(text("").read("x".repeat(4_097)), undefined);
   assertEquals(text("").read("\u007f"), undefined);
   assertEquals([text("").show(null), text("").show("a")], ["", "a"]);
 });
 
-Deno.test("url() takes neither a query nor a fragment, and shows no password", () => {
+Deno.test("url() accepts neither a query nor a fragment, and shows no password", () => {
   const kind = url("", ["https:"]);
   assertEquals(kind.read("https://server/#part"), undefined);
   assertEquals(kind.read("https://server///"), "https://server");
@@ -323,7 +323,7 @@ Deno.test("url() takes neither a query nor a fragment, and shows no password", (
   assertEquals(kind.show("https://user@server"), "https://user@server");
 });
 
-Deno.test("every kind reads what it shows, and throws at nothing", () => {
+Deno.test("every kind reads what it shows, and never throws", () => {
   const kinds = [duration("0s", "90d"), size("0B", "16GiB"), integer(0, 1e9)];
   fc.assert(fc.property(fc.integer({ min: 0, max: 1e9 }), anything, (number, junk) => {
     for (const kind of kinds) {

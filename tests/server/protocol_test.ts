@@ -6,7 +6,7 @@ import {
   readTokenLife,
 } from "../../src/server/protocol.ts";
 
-Deno.test("readHealth() tells a server that is up from one that can be used", () => {
+Deno.test("readHealth() distinguishes a server that is up from one that is set up", () => {
   const usable = (body: string) => {
     const read = readHealth(body);
     return read.ok ? read.value.usable : undefined;
@@ -18,7 +18,7 @@ Deno.test("readHealth() tells a server that is up from one that can be used", ()
   }
 });
 
-Deno.test("readHealth() bounds the server's word, and keeps what a terminal obeys out of it", () => {
+Deno.test("readHealth() limits the server's status, and removes control characters", () => {
   const read = readHealth(JSON.stringify({ status: `\u001b[2J${"x".repeat(500_000)}` }));
   assert(read.ok);
   assertEquals([read.value.status.length, read.value.status.slice(0, 4)], [200, "[2Jx"]);
@@ -41,7 +41,7 @@ const UNUSABLE: [token: unknown, why: string][] = [
   [{}, "token cannot be used"],
 ];
 
-Deno.test("readRenewal() takes no token that cannot be used", () => {
+Deno.test("readRenewal() accepts no invalid token", () => {
   assertEquals(readRenewal(JSON.stringify({ token: "x".repeat(8_192) })).ok, true);
   for (const [token, why] of UNUSABLE) {
     assertEquals(readRenewal(JSON.stringify({ token })), { ok: false, why });
@@ -51,7 +51,7 @@ Deno.test("readRenewal() takes no token that cannot be used", () => {
 
 const good = { agent_id: "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11", token: "a", refresh_token: "r" };
 
-Deno.test("readRegistration() takes no token and no id that cannot be used", () => {
+Deno.test("readRegistration() accepts no invalid token and no invalid id", () => {
   for (const [token, why] of UNUSABLE) {
     assertEquals(readRegistration(JSON.stringify({ ...good, token })), { ok: false, why });
     const read = readRegistration(JSON.stringify({ ...good, refresh_token: token }));
@@ -70,7 +70,7 @@ Deno.test("readRegistration() takes no token and no id that cannot be used", () 
   );
 });
 
-Deno.test("readRegistration() does without an interval that is none: the agent is enrolled", () => {
+Deno.test("readRegistration() ignores an invalid interval: the agent is enrolled", () => {
   const rows: [config: string, interval: number | null][] = [
     ['{"check_in_interval":300}', 300],
     ['{"check_in_interval":-1e308}', -1e308],
@@ -97,7 +97,7 @@ function jwt(claims: unknown): string {
   return `${btoa('{"alg":"HS256"}')}.${btoa(JSON.stringify(claims)).replace(/=+$/, "")}.c2ln`;
 }
 
-Deno.test("readTokenLife() reads a token's beginning and end", () => {
+Deno.test("readTokenLife() reads a token's start and end", () => {
   const rows: [string, unknown][] = [
     ["", null],
     ["junk", null],

@@ -1,9 +1,9 @@
 /** Loads the configuration from file, environment and flags, and checks it. */
 
-import { ALL_SETTINGS, type Setting } from "./config/settings.ts";
+import { ALL_SETTINGS, assemble, type Config, type Setting } from "./config/settings.ts";
 import { locations } from "./config/locations.ts";
 import type { Written } from "./config/toml.ts";
-import { assemble, type Config, crossCheck } from "./config/assemble.ts";
+import { crossCheck } from "./config/cross_check.ts";
 import { readTrusted } from "./config/trusted.ts";
 import { FileError } from "./system/files.ts";
 import { quoteWords } from "./redact.ts";
@@ -11,7 +11,7 @@ import { safeJson } from "./strip_controls.ts";
 import type { System } from "./system/system.ts";
 import { suggest } from "./wording.ts";
 
-export type { Config } from "./config/assemble.ts";
+export type { Config } from "./config/settings.ts";
 export { locations } from "./config/locations.ts";
 
 /** An invalid configuration, with one line per problem. The command line exits with 2. */
@@ -43,7 +43,7 @@ export interface LoadedConfig {
 }
 
 /** What the command line adds. */
-export interface LoadOptions {
+interface LoadOptions {
   /** In place of the default files; it must exist. */
   readonly file?: string;
   /** Values by the path of the setting, as written. */
@@ -93,7 +93,7 @@ const MAX_NAMED_UNKNOWN = 20;
 const QUOTE_LIMIT = 100;
 
 /** One line of `config show`. */
-export interface ShownSetting {
+interface ShownSetting {
   readonly path: string;
   /** As in the file; `(set)` for a secret; empty: not set. */
   readonly value: string;

@@ -8,7 +8,7 @@ import { ANSWER_LIMITS, type Decoded, decodeJson, type JsonLimits } from "./json
 import type { Durability, Files } from "./system/files.ts";
 
 /** What a state file holds. */
-export interface JsonFileOptions<T> {
+interface JsonFileOptions<T> {
   /** `state.json`, in the state directory. */
   readonly name: string;
   /** Completes "Cannot read ..." and "Cannot save ...". */
@@ -33,7 +33,7 @@ export interface JsonFileOptions<T> {
 }
 
 /** A form that earlier releases wrote. */
-export interface EarlierForm {
+interface EarlierForm {
   /** `undefined`: the file does not name its schema. */
   readonly schema: string | undefined;
   /** Turns the parsed file into the value in memory. @default the file has the names used in memory */

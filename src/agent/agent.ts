@@ -39,7 +39,7 @@ import { StateDirectory } from "./state_directory.ts";
 const CHECK_EVERY_MS = 5_000;
 
 /** What an agent works with. */
-export interface AgentDeps {
+interface AgentDeps {
   readonly system: System;
   readonly config: Config;
   readonly identity: Identity;

@@ -89,7 +89,7 @@ async function requestReset(system: System, stateDirectory: string, name: string
 }
 
 /** What `BreakerResetRequests` works with. */
-export interface BreakerResetDeps extends Pick<System, "files"> {
+interface BreakerResetDeps extends Pick<System, "files"> {
   readonly stateDirectory: string;
   readonly log: Log;
   reset(name: string): Promise<void>;

@@ -1,7 +1,7 @@
 /** Creates the client for a server from the configuration: certificates, proxy, limits. */
 
 import { type Config, ConfigError } from "../config.ts";
-import { isLoopback } from "../config/assemble.ts";
+import { isLoopback } from "../config/cross_check.ts";
 import { readTrusted } from "../config/trusted.ts";
 import { Secrets } from "../secrets.ts";
 import { Client } from "../server/client.ts";
@@ -11,7 +11,7 @@ import type { FileUse } from "../trusted_path.ts";
 import { VERSION } from "../version.ts";
 
 /** What a client needs besides the configuration. */
-export interface CreateClientOptions {
+interface CreateClientOptions {
   /** Called with each problem in the safety of the certificate files. @default none */
   readonly warn?: (why: string) => void;
   /** Hidden in what the client returns; it adds the tokens that it sends and receives. */

@@ -25,7 +25,7 @@ const UNREGISTER_ADVICE =
   'try again; or give "--force", and delete the agent in the server\'s dashboard';
 
 /** Where to enrol, and where to save the identity. */
-export interface Enrolment {
+interface Enrolment {
   readonly system: System;
   readonly config: Config;
   readonly stateDirectory: string;

@@ -93,7 +93,7 @@ export function systemInfoEvent(
 }
 
 /** The state of the agent itself, which each check-in reports. */
-export interface AgentCondition {
+interface AgentCondition {
   /** State of the connection's breaker before this check-in. */
   readonly breaker: string;
   readonly failures: number;

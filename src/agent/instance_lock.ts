@@ -35,7 +35,7 @@ const HOLDER = new JsonFile({
 const HOLDER_LENGTH = 100;
 
 /** How to acquire the lock. */
-export interface LockOptions {
+interface LockOptions {
   /**
    * Called where the disk refuses the directory or its lock: there is no lock then, but the agent
    * runs. @default the error is thrown

@@ -56,7 +56,7 @@ const BREAKERS = new JsonFile({
 });
 
 /** The scanners' breakers as they are saved, by scanner; instants in ms since the epoch. */
-export type SavedScannerBreakers = v.InferOutput<typeof savedBreakers>["breakers"];
+type SavedScannerBreakers = v.InferOutput<typeof savedBreakers>["breakers"];
 
 type Deps = Pick<System, "files" | "clock">;
 

@@ -14,7 +14,7 @@ import { DiskStatusFile } from "./disk_status.ts";
 import { type InstanceLock, LockedError } from "./instance_lock.ts";
 
 /** What a state directory works with. */
-export interface StateDirectoryDeps {
+interface StateDirectoryDeps {
   readonly system: System;
   readonly log: Log;
   readonly stateDirectory: string;

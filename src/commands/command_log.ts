@@ -6,7 +6,7 @@ import { cut, encodeBody, LIMITS } from "../server/limits.ts";
 import type { LogBody } from "../server/protocol.ts";
 
 /** How a command ended. Never `partial`: that would leave it open until it times out. */
-export interface CommandResult {
+interface CommandResult {
   readonly result: "success" | "failed";
   readonly stdout?: string;
   readonly stderr?: string;

@@ -8,7 +8,7 @@ import { disableHeartbeat, enableHeartbeat } from "./heartbeat.ts";
 import { scanUpdates, type ScanUpdatesDeps } from "./scan_updates.ts";
 
 /** What the handlers need, all together. */
-export interface HandlerDeps extends ScanUpdatesDeps {
+interface HandlerDeps extends ScanUpdatesDeps {
   /** Handlers of further types. */
   readonly more?: ReadonlyMap<string, CommandHandler> | undefined;
 }

@@ -11,97 +11,62 @@ import { decodeJson, LOCAL_LIMITS } from "../json.ts";
 import { JsonFile } from "../json_file.ts";
 import { packageTypeOf, SCANNER_NAMES } from "../scanners/registry.ts";
 import { encodeBody } from "../server/limits.ts";
-import { removedItem, type UpdateItem } from "../server/update_item.ts";
+import { removedItem, type UpdateItem, updateItem } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";
 
-/** What the server was told about one package. */
-export interface ReportedItem {
-  readonly version: string;
-  /** A checksum over everything that was reported of the package. */
-  readonly sum: string;
-  /** The `timestamp` of the report that named it last, in ms since the epoch. */
-  readonly atMs: number;
-  /** Its row; `null`: too long to be saved. */
-  readonly row: UpdateItem | null;
-}
+const text = v.string();
+const instant = v.pipe(v.number(), v.minValue(-8.64e15), v.maxValue(8.64e15));
 
-/** A removed package: its last version, and the `timestamp` under which the removal was reported. */
-export type RemovedItem = Pick<ReportedItem, "version" | "atMs">;
+const reportedItem = v.object({
+  version: text,
+  /** A checksum over everything that was reported of the package. */
+  sum: text,
+  /** The `timestamp` of the report that named it last, in ms since the epoch. */
+  atMs: instant,
+  /** Its row, which may be sent again; `null`: too long to be saved. */
+  row: v.nullable(updateItem),
+});
+
+const reportedList = v.object({
+  /** When the server last got the whole list, in ms since the epoch. */
+  fullAtMs: instant,
+  items: v.record(text, reportedItem),
+  /** Removed packages, the latest last; `atMs`: the `timestamp` of the report of the removal. */
+  removed: v.record(text, v.object({ version: text, atMs: instant })),
+});
+
+/** What the server was told about one package. */
+export type ReportedItem = Readonly<v.InferOutput<typeof reportedItem>>;
 
 /** What the server was told about one scanner's updates, by package name. */
-export interface ReportedList {
-  /** When it last got the whole list, in ms since the epoch. */
-  readonly fullAtMs: number;
-  readonly items: Readonly<Record<string, ReportedItem>>;
-  /** The latest is the last. */
-  readonly removed: Readonly<Record<string, RemovedItem>>;
-}
+export type ReportedList = Readonly<v.InferOutput<typeof reportedList>>;
 
 /** What the server was told, by scanner. */
 export type ReportedSnapshot = ReadonlyMap<string, ReportedList>;
 
-/** Some 850 bytes per package, 150 without its row: room for tens of thousands of updates. */
-const MAX_BYTES = 8_388_608;
-
-const text = v.string();
-
-/** A row as it was sent. Each part is validated, because the row may be sent again. */
-const row = v.object({
-  package_type: v.picklist(["apt", "dnf", "windows_update", "winget", "docker_image"]),
-  package_name: text,
-  package_description: text,
-  current_version: text,
-  available_version: text,
-  severity: v.picklist(["critical", "important", "moderate", "low"]),
-  cve_list: v.array(text),
-  kb_id: text,
-  repository_source: text,
-  size_bytes: v.pipe(v.number(), v.safeInteger()),
-  metadata: v.record(text, v.union([text, v.number(), v.boolean(), v.array(text)])),
-});
-
-const instant = v.pipe(v.number(), v.minValue(-8.64e15), v.maxValue(8.64e15));
-
-const saved = v.object({
-  scanners: v.record(
-    text,
-    v.object({
-      fullAtMs: instant,
-      items: v.record(
-        text,
-        v.object({ version: text, sum: text, atMs: instant, row: v.nullable(row) }),
-      ),
-      removed: v.record(text, v.object({ version: text, atMs: instant })),
-    }),
-  ),
-});
-
-const earlierItem = v.pipe(
-  v.tuple([text, text, v.number(), v.unknown()]),
-  v.transform(([version, sum, atMs, row]) => ({ version, sum, atMs, row })),
-);
-
-const earlierRemovedItem = v.pipe(
-  v.tuple([text, v.number()]),
-  v.transform(([version, atMs]) => ({ version, atMs })),
-);
-
 const earlierList = v.pipe(
   v.object({
     fullAtMs: v.number(),
-    items: v.record(text, earlierItem),
-    gone: v.record(text, earlierRemovedItem),
+    items: v.record(text, v.tuple([text, text, v.number(), v.unknown()])),
+    gone: v.record(text, v.tuple([text, v.number()])),
   }),
-  v.transform(({ gone, ...list }) => ({ ...list, removed: gone })),
+  v.transform(({ fullAtMs, items, gone }) => ({
+    fullAtMs,
+    items: mapValues(items, ([version, sum, atMs, row]) => ({ version, sum, atMs, row })),
+    removed: mapValues(gone, ([version, atMs]) => ({ version, atMs })),
+  })),
 );
 
 const earlier = v.object({ scanners: v.record(text, earlierList) });
+
+/** Some 850 bytes per package, 150 without its row: room for tens of thousands of updates. */
+const MAX_BYTES = 8_388_608;
 
 const FILE = new JsonFile({
   name: "told-updates.json",
   what: "the reported snapshot",
   schema: "pennon.reported-snapshot/1",
-  value: saved,
+  value: v.object({ scanners: v.record(text, reportedList) }),
   keys: { fullAtMs: "full_list_at", atMs: "reported_at" },
   records: ["scanners", "items", "removed", "metadata"],
   earlier: {
@@ -150,14 +115,18 @@ export async function removeReportedSnapshot(
 }
 
 function valueOf(snapshot: ReportedSnapshot) {
-  return { scanners: Object.fromEntries(snapshot) } as v.InferOutput<typeof saved>;
+  return { scanners: Object.fromEntries(snapshot) };
 }
 
 function withoutRows(snapshot: ReportedSnapshot): ReportedSnapshot {
   return new Map([...snapshot].map(([name, list]) => {
-    const items = Object.entries(list.items).map(([key, item]) => [key, { ...item, row: null }]);
-    return [name, { ...list, items: Object.fromEntries(items) }];
+    const items = mapValues(list.items, (item) => ({ ...item, row: null }));
+    return [name, { ...list, items }];
   }));
+}
+
+function mapValues<T, U>(record: Readonly<Record<string, T>>, map: (value: T) => U) {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 }
 
 /** Commands for which the server sets the state of a row. */

@@ -16,7 +16,7 @@ import type { System } from "../system/system.ts";
 export type ScannerBreakers = ReadonlyMap<string, Breaker>;
 
 /** What a runner works with. */
-export interface ScannerRunnerDeps {
+interface ScannerRunnerDeps {
   readonly system: System;
   readonly log: Log;
   readonly settings: ScannerBreakerSettings;

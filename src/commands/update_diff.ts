@@ -11,7 +11,7 @@ import type { PackageType } from "../update.ts";
 import type { ReportedItem, ReportedList } from "./reported_snapshot.ts";
 
 /** A scanner's list as it is now. */
-export interface CurrentList {
+interface CurrentList {
   readonly packageType: PackageType;
   readonly items: readonly UpdateItem[];
   /** Whether an update that is not in it is known to have been removed. */

@@ -3,12 +3,12 @@
 import type { System } from "../system/system.ts";
 
 /** What the locations depend on. */
-export interface LocationFacts extends Pick<System, "os" | "readEnvironment"> {
+interface LocationFacts extends Pick<System, "os" | "readEnvironment"> {
   readonly machine: Pick<System["machine"], "userId" | "homeDirectory">;
 }
 
 /** Default paths. */
-export interface Locations {
+interface Locations {
   /** In this order; the first file that exists counts. */
   readonly configFiles: readonly string[];
   readonly stateDirectory: string;

@@ -7,14 +7,14 @@ import { type FileUse, trustProblems } from "../trusted_path.ts";
 type Deps = Pick<System, "files" | "machine">;
 
 /** Problems with a file's owner, mode or directories, for people. */
-export interface Distrust {
+interface Distrust {
   /** With any of these the file must not be used. */
   readonly errors: readonly string[];
   readonly warnings: readonly string[];
 }
 
 /** The file to check. */
-export interface TrustedFile {
+interface TrustedFile {
   /** For messages: `the configuration`, `tls.key_file`. */
   readonly name: string;
   readonly path: string;

@@ -7,7 +7,7 @@ import type { RunCommand } from "../system/process.ts";
 import type { Os, System } from "../system/system.ts";
 
 /** One file system on a disk. */
-export interface HostDisk {
+interface HostDisk {
   readonly mount: string;
   readonly fileSystem: string;
   readonly totalBytes: number;

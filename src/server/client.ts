@@ -23,22 +23,18 @@ import {
   type Renewal,
 } from "./protocol.ts";
 
-/** Limits of every request. */
-export interface HttpLimits {
-  readonly connectTimeoutMs: number;
-  readonly timeoutMs: number;
-  readonly healthTimeoutMs: number;
-  readonly maxBodyBytes: number;
-}
-
 /** Where the server is and how it is reached. */
-export interface ClientOptions extends HttpLimits {
+interface ClientOptions {
   /** Origin and path prefix, without a trailing slash. Tokens go nowhere else. */
   readonly serverUrl: string;
   /** Sent as `User-Agent`. */
   readonly agentVersion: string;
   readonly tls: TlsOptions;
   readonly proxyUrl: string | null;
+  readonly connectTimeoutMs: number;
+  readonly timeoutMs: number;
+  readonly healthTimeoutMs: number;
+  readonly maxBodyBytes: number;
   /** Tokens to hide in the texts of answers; tokens that are sent and received are added. */
   readonly secrets: Secrets;
 }
@@ -53,7 +49,7 @@ export interface Caller {
 }
 
 /** One call's own limits. */
-export interface CallOptions {
+interface CallOptions {
   readonly signal?: AbortSignal;
   /** Instead of the client's own. */
   readonly timeoutMs?: number;
@@ -189,22 +185,6 @@ export class Client {
     return isOldServer && event.report === "system-info"
       ? { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null }
       : answer;
-  }
-
-  /** Announces rapid polling for 1 to 60 minutes, or its end. */
-  rapidMode(
-    caller: Caller,
-    mode: { enabled: boolean; duration_minutes: number },
-    options: CallOptions = {},
-  ): Promise<Answer<unknown>> {
-    return this.#call({
-      ...options,
-      method: "POST",
-      path: `${agentPath(caller)}/rapid-mode`,
-      token: caller.accessToken,
-      body: JSON.stringify(mode),
-      readBody: readAnyObject,
-    });
   }
 
   /** Deletes the agent on the server; 404 means that it already was. */

@@ -112,7 +112,7 @@ export interface LogBody {
 }
 
 /** A token's life as it states it, in ms since the epoch. */
-export interface TokenLife {
+interface TokenLife {
   readonly startMs: number;
   readonly endMs: number;
 }

@@ -1,22 +1,28 @@
 /** Encodes one available update for the server, and applies the server's rules on severity. */
 
-import type { PackageType, Severity, Update } from "../update.ts";
+import * as v from "valibot";
+import type { PackageType, Update } from "../update.ts";
 import { cut, LIMITS } from "./limits.ts";
 
+const text = v.string();
+
+/** The shape of an item of `POST /agents/{id}/updates`. */
+export const updateItem = v.object({
+  package_type: v.picklist(["apt", "dnf", "windows_update", "winget", "docker_image"]),
+  package_name: text,
+  package_description: text,
+  current_version: text,
+  available_version: text,
+  severity: v.picklist(["critical", "important", "moderate", "low"]),
+  cve_list: v.array(text),
+  kb_id: text,
+  repository_source: text,
+  size_bytes: v.pipe(v.number(), v.safeInteger()),
+  metadata: v.record(text, v.union([text, v.number(), v.boolean(), v.array(text)])),
+});
+
 /** An item of `POST /agents/{id}/updates`. */
-export interface UpdateItem {
-  readonly package_type: PackageType;
-  readonly package_name: string;
-  readonly package_description: string;
-  readonly current_version: string;
-  readonly available_version: string;
-  readonly severity: Severity;
-  readonly cve_list: readonly string[];
-  readonly kb_id: string;
-  readonly repository_source: string;
-  readonly size_bytes: number;
-  readonly metadata: Readonly<Record<string, string | number | boolean | readonly string[]>>;
-}
+export type UpdateItem = Readonly<v.InferOutput<typeof updateItem>>;
 
 /** Longest description, and longest text of the metadata: the dashboard shows one line. */
 const DESCRIPTION_LIMIT = 2_000;

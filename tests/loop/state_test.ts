@@ -309,7 +309,7 @@ Deno.test("encodeState() is readable again, whatever was said and however long",
 });
 
 Deno.test("encodeState() keeps the longest window that the configuration allows", () => {
-  const { kind } = SETTINGS.windowSize;
+  const { kind } = SETTINGS.breaker.windowSize;
   assertEquals([kind.read(1_000), kind.read(1_001)], [1_000, undefined]);
   const recent = Array.from({ length: 1_000 }, (_, at) => at % 2 === 0);
   const closed = { state: "closed", generation: 1, failures: 0, recent } as const;

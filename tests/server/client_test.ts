@@ -45,7 +45,6 @@ Deno.test("every call goes to its own path, with its own method, token and body"
   await client.renew("a1", "refresh");
   await client.checkIn(caller, host);
   await client.report(caller, { report: "updates", body: "[]" });
-  await client.rapidMode(caller, { enabled: true, duration_minutes: 5 });
   await client.unregister(caller);
   assertEquals(
     sent.map(({ method, url, headers, body }) => [method, url, headers["authorization"], body]),
@@ -70,12 +69,6 @@ Deno.test("every call goes to its own path, with its own method, token and body"
         '{"version":"1","metadata":{"rapid_polling_enabled":false}}',
       ],
       ["POST", "https://server.test/base/api/v1/agents/a1/updates", "Bearer secret", "[]"],
-      [
-        "POST",
-        "https://server.test/base/api/v1/agents/a1/rapid-mode",
-        "Bearer secret",
-        '{"enabled":true,"duration_minutes":5}',
-      ],
       ["DELETE", "https://server.test/base/api/v1/agents/a1", "Bearer secret", undefined],
     ],
   );
@@ -115,11 +108,10 @@ Deno.test("a health check may be sent twice, and no other call", async () => {
   await client.checkIn(caller, host);
   await client.report(caller, { report: "logs", body: "{}" });
   await client.report(caller, { report: "updates", body: "{}" });
-  await client.rapidMode(caller, { enabled: true, duration_minutes: 5 });
   await client.unregister(caller);
   assertEquals(sent.map(({ isIdempotent = false }) => isIdempotent), [
     true,
-    ...Array(7).fill(false),
+    ...Array(6).fill(false),
   ]);
 });
 

@@ -1,21 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
 import { connectionPolicy } from "../../src/breaker/connection.ts";
 import { scannerPolicy } from "../../src/breaker/scanner.ts";
 import { ConfigError, loadConfig, type LoadedConfig } from "../../src/config.ts";
-import { assemble, CROSS_RULES } from "../../src/config/assemble.ts";
+import { CROSS_RULES } from "../../src/config/cross_check.ts";
 import { backoffMs, ceilingMs } from "../../src/loop/backoff.ts";
 import { FakeSystem } from "../fakes/system.ts";
-
-Deno.test("assemble() puts every setting in a place of its own", () => {
-  const assembled = assemble(({ path }) => path);
-  const places = Object.values(assembled).flatMap((part) => Object.values(part));
-  assertEquals(new Set(places).size, places.length);
-  assertEquals(assembled.http.timeoutMs as unknown, "http.timeout");
-  assertEquals(assembled.scanners.minOpenMs as unknown, "scanners.min_open");
-  assertEquals(assembled.breaker.minOpenMs as unknown, "breaker.min_open");
-});
-
-import fc from "fast-check";
 
 type Settings = Readonly<Record<string, string>>;
 

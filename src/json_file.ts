@@ -74,12 +74,23 @@ export class JsonFile<T> {
     return `${stateDirectory}/${this.#options.name}`;
   }
 
-  /** Reads the file; `undefined` if there is none. Throws `FileError`. */
-  async read(files: Files, stateDirectory: string): Promise<Decoded<T> | undefined> {
+  /**
+   * Reads the file; `undefined` if there is none, or an unreadable one, after `onUnreadable` was called
+   * with the reason. Throws `FileError`.
+   */
+  async read(
+    files: Files,
+    stateDirectory: string,
+    onUnreadable: (why: string) => void = () => {},
+  ): Promise<T | undefined> {
     const { what, maxBytes } = this.#options;
     const limit = maxBytes === undefined ? {} : { maxBytes };
     const text = await files.readText(`read ${what}`, this.pathIn(stateDirectory), limit);
-    return text === undefined ? undefined : this.decode(text);
+    if (text === undefined) return undefined;
+    const read = this.decode(text);
+    if (read.ok) return read.value;
+    onUnreadable(read.why);
+    return undefined;
   }
 
   /** Saves the value in a file that only its user can read. Throws `FileError`. */

@@ -45,9 +45,13 @@ Deno.test("write() names the schema, and writes snake_case, instants in RFC 3339
       items: { since_at: "1970-01-01T00:00:00.003Z" },
     },
   });
-  assertEquals(await FILE.read(files, "/state"), { ok: true, value: VALUE });
+  assertEquals(await FILE.read(files, "/state"), VALUE);
+  const faults: string[] = [];
+  const read = () => FILE.read(files, "/state", (why) => faults.push(why));
   await FILE.remove(files, "/state");
-  assertEquals(await FILE.read(files, "/state"), undefined);
+  assertEquals([await read(), faults], [undefined, []]);
+  files.texts.set("/state/thing.json", "{");
+  assertEquals([await read(), faults], [undefined, ["it is not valid JSON"]]);
 });
 
 Deno.test("decode() returns what encode() was given, whatever it is", () => {

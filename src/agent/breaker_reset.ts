@@ -120,12 +120,13 @@ export class BreakerResetRequests {
 
   async #handle(): Promise<void> {
     const { files, stateDirectory, log, reset } = this.#deps;
-    const read = await REQUEST.read(files, stateDirectory);
-    if (read === undefined) return;
-    if (read.ok) {
-      log.info("breaker reset by an operator", { breaker: read.value.name });
-      await reset(read.value.name);
-    } else log.warning("reset request failed", { why: read.why });
+    let fault: string | undefined;
+    const request = await REQUEST.read(files, stateDirectory, (why) => fault = why);
+    if (request !== undefined) {
+      log.info("breaker reset by an operator", { breaker: request.name });
+      await reset(request.name);
+    } else if (fault === undefined) return;
+    else log.warning("reset request failed", { why: fault });
     await REQUEST.remove(files, stateDirectory);
   }
 }

@@ -27,7 +27,8 @@ const saved = v.object({
 /** The disk's condition as the agent last wrote it. */
 export type SavedDiskStatus = v.InferOutput<typeof saved>;
 
-const FILE = new JsonFile<SavedDiskStatus>({
+/** The disk status in the state directory; while it is being written it is unreadable. */
+export const DISK_STATUS_FILE = new JsonFile<SavedDiskStatus>({
   name: "disk.json",
   what: "the disk status",
   schema: "pennon.disk/2",
@@ -37,7 +38,7 @@ const FILE = new JsonFile<SavedDiskStatus>({
 });
 
 /** Writes the disk's condition whenever it has changed, one write at a time. */
-export class DiskStatusFile {
+export class DiskStatusWriter {
   readonly #system: Pick<System, "files" | "clock" | "processId">;
   readonly #path: string;
   readonly #condition: () => DiskCondition;
@@ -51,7 +52,7 @@ export class DiskStatusFile {
     condition: () => DiskCondition,
   ) {
     this.#system = system;
-    this.#path = FILE.pathIn(stateDirectory);
+    this.#path = DISK_STATUS_FILE.pathIn(stateDirectory);
     this.#condition = condition;
   }
 
@@ -96,7 +97,7 @@ export class DiskStatusFile {
 
   #encode({ disk, why, events, sizeBytes, acknowledgements }: DiskCondition): string {
     const { clock, processId } = this.#system;
-    const text = FILE.encode({
+    const text = DISK_STATUS_FILE.encode({
       process_id: processId,
       at_ms: clock.nowMs(),
       disk,
@@ -108,18 +109,6 @@ export class DiskStatusFile {
     });
     return `${text.trimEnd().padEnd(LENGTH_BYTES - 1)}\n`;
   }
-}
-
-/**
- * Reads the disk status that the agent last wrote; `undefined`: none, or a partly written one. Throws
- * `FileError`.
- */
-export async function readDiskStatus(
-  { files }: Pick<System, "files">,
-  stateDirectory: string,
-): Promise<SavedDiskStatus | undefined> {
-  const read = await FILE.read(files, stateDirectory);
-  return read?.ok ? read.value : undefined;
 }
 
 const TRIAL_FILE = "status.try";

@@ -3,8 +3,8 @@
 import { createClient } from "./create_client.ts";
 import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
-import { removeState } from "./saved_state.ts";
-import { removeReportedSnapshot } from "../commands/reported_snapshot.ts";
+import { STATE_FILE } from "./saved_state.ts";
+import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config.ts";
 import { hostFacts } from "../host/host.ts";
 import { type Identity, removeIdentity, saveIdentity, secretsOf } from "../identity.ts";
@@ -126,8 +126,8 @@ async function saveNew({ system, stateDirectory }: Enrolment, identity: Identity
 
 /** The state of an earlier identity does not apply, nor does the snapshot of its reports. */
 async function removePast(system: System, stateDirectory: string): Promise<void> {
-  await removeState(system, stateDirectory);
-  await removeReportedSnapshot(system, stateDirectory);
+  await STATE_FILE.remove(system.files, stateDirectory);
+  await SNAPSHOT_FILE.remove(system.files, stateDirectory);
 }
 
 async function deleteOnServer(client: Client, identity: Identity): Promise<Answer<unknown>> {

@@ -116,7 +116,9 @@ export class InstanceLock {
   }
 
   async #lockedError(): Promise<LockedError> {
-    const other = await readHolder(this.#system, this.#stateDirectory).catch(() => undefined);
+    const other = await HOLDER.read(this.#system.files, this.#stateDirectory).catch(() =>
+      undefined
+    );
     const who = other ? `process ${other.process_id}` : "another process";
     return new LockedError(
       `Cannot ${this.#action}: ${who} already runs an agent on "${this.#stateDirectory}". ` +
@@ -148,7 +150,7 @@ export async function findLockHolder(
   const path = `${stateDirectory}/${LOCK}`;
   // Locking would make the file.
   if (await files.inspect("look for the lock", path) === undefined) return undefined;
-  const saved = await readHolder({ files }, stateDirectory);
+  const saved = await HOLDER.read(files, stateDirectory);
   try {
     // An agent that was killed leaves its entry behind, but not its lock.
     const lock = await files.lock("look at the lock", path);
@@ -159,12 +161,4 @@ export async function findLockHolder(
     if (error instanceof FileError) return saved;
     throw error;
   }
-}
-
-async function readHolder(
-  { files }: Pick<System, "files">,
-  stateDirectory: string,
-): Promise<LockHolder | undefined> {
-  const read = await HOLDER.read(files, stateDirectory);
-  return read?.ok ? read.value : undefined; // It may be partly written.
 }

@@ -17,7 +17,8 @@ import {
 import type { Durability } from "../system/files.ts";
 import type { Clock, System } from "../system/system.ts";
 
-const STATE = new JsonFile<StoredState>({
+/** The state as it is saved; instants in ms since the epoch. */
+export const STATE_FILE = new JsonFile<StoredState>({
   name: "state.json",
   what: "the state",
   schema: "pennon.state/2",
@@ -69,21 +70,11 @@ export async function loadState(
   stateDirectory: string,
   options: { longest: LongestWaits; log: Log },
 ): Promise<LoopState> {
-  const read = await STATE.read(files, stateDirectory);
-  if (read === undefined) return NEW_STATE;
-  if (read.ok) return decodeState(read.value, bothClocks(clock), options.longest);
-  const file = STATE.pathIn(stateDirectory);
-  options.log.warning("state file unreadable; starting with defaults", { file, why: read.why });
-  return NEW_STATE;
-}
-
-/** Reads the state as it was last saved, for display; `undefined`: none, or an unreadable one. */
-export async function readSavedState(
-  { files }: Pick<System, "files">,
-  stateDirectory: string,
-): Promise<StoredState | undefined> {
-  const read = await STATE.read(files, stateDirectory);
-  return read?.ok ? read.value : undefined;
+  const saved = await STATE_FILE.read(files, stateDirectory, (why) => {
+    const file = STATE_FILE.pathIn(stateDirectory);
+    options.log.warning("state file unreadable; starting with defaults", { file, why });
+  });
+  return saved ? decodeState(saved, bothClocks(clock), options.longest) : NEW_STATE;
 }
 
 /** Saves the state, by default so that it survives a power cut. Throws `FileError`. */
@@ -93,15 +84,7 @@ export async function saveState(
   state: LoopState,
   options: { durability?: Durability } = {},
 ): Promise<void> {
-  await STATE.write(files, stateDirectory, encodeState(state, bothClocks(clock)), options);
-}
-
-/** Removes the state: it does not apply to a newly enrolled agent. Throws `FileError`. */
-export async function removeState(
-  { files }: Pick<System, "files">,
-  stateDirectory: string,
-): Promise<void> {
-  await STATE.remove(files, stateDirectory);
+  await STATE_FILE.write(files, stateDirectory, encodeState(state, bothClocks(clock)), options);
 }
 
 /** Reads the breakers as they were saved, for display; none if the file is missing or unreadable. */
@@ -109,8 +92,7 @@ export async function readSavedBreakers(
   { files }: Pick<System, "files">,
   stateDirectory: string,
 ): Promise<SavedScannerBreakers> {
-  const read = await BREAKERS.read(files, stateDirectory);
-  return read?.ok ? read.value.breakers : {};
+  return (await BREAKERS.read(files, stateDirectory))?.breakers ?? {};
 }
 
 /**

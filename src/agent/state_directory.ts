@@ -10,7 +10,7 @@ import { type Config, ConfigError } from "../config.ts";
 import { type Identity, IdentityError, loadIdentity, saveIdentity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
-import { DiskStatusFile } from "./disk_status.ts";
+import { DiskStatusWriter } from "./disk_status.ts";
 import { type InstanceLock, LockedError } from "./instance_lock.ts";
 
 /** What a state directory works with. */
@@ -35,7 +35,7 @@ export class StateDirectory {
   readonly journal: CommandJournal;
   readonly #deps: StateDirectoryDeps;
   readonly #keeper: DiskKeeper;
-  readonly #status: DiskStatusFile;
+  readonly #status: DiskStatusWriter;
 
   constructor(deps: StateDirectoryDeps) {
     const { system, log, stateDirectory, limits } = deps;
@@ -52,7 +52,7 @@ export class StateDirectory {
     const buffer = new LastingBuffer(this.#keeper);
     this.buffer = buffer;
     this.journal = new LastingJournal(buffer);
-    this.#status = new DiskStatusFile(system, stateDirectory, () => this.#keeper.condition);
+    this.#status = new DiskStatusWriter(system, stateDirectory, () => this.#keeper.condition);
   }
 
   get condition(): DiskCondition {

@@ -1,7 +1,7 @@
 /** `pennon breaker`: how the breakers stand, and closing one by hand. */
 
 import { CONNECTION, resetBreaker } from "../agent/breaker_reset.ts";
-import { readSavedBreakers, readSavedState } from "../agent/saved_state.ts";
+import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
 import { Secrets } from "../secrets.ts";
@@ -34,7 +34,7 @@ export const breakerCommand: CliCommand = {
 
 async function list(system: System, settings: Settings, asJson: boolean): Promise<ExitCode> {
   const { stateDirectory } = settings;
-  const state = await readSavedState(system, stateDirectory);
+  const state = await STATE_FILE.read(system.files, stateDirectory);
   const breakers: [string, SavedBreaker][] = [
     ...(state ? [[CONNECTION, state.connection.breaker] as [string, SavedBreaker]] : []),
     ...Object.entries(await readSavedBreakers(system, stateDirectory)),

@@ -1,8 +1,8 @@
 /** `pennon status`: what the agent is doing, has to tell, and will do next. */
 
 import { findLockHolder } from "../agent/instance_lock.ts";
-import { readDiskStatus, tryWrite } from "../agent/disk_status.ts";
-import { readSavedBreakers, readSavedState } from "../agent/saved_state.ts";
+import { DISK_STATUS_FILE, tryWrite } from "../agent/disk_status.ts";
+import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
 import { countCommands } from "../buffer/command_counts.ts";
 import { BufferError } from "../buffer/schema.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
@@ -81,12 +81,12 @@ async function readStatus(system: System, settings: Settings): Promise<Status> {
       }
       : null,
     holder: await findLockHolder(system, stateDirectory) ?? null,
-    state: await readSavedState(system, stateDirectory) ?? null,
+    state: await STATE_FILE.read(system.files, stateDirectory) ?? null,
     ...kept,
     limits: config.buffer,
     disk: {
       refusal: await tryWrite(system, stateDirectory),
-      told: await readDiskStatus(system, stateDirectory) ?? null,
+      told: await DISK_STATUS_FILE.read(system.files, stateDirectory) ?? null,
       unreadable,
       leftAlone,
     },

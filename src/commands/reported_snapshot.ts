@@ -62,7 +62,8 @@ const earlier = v.object({ scanners: v.record(text, earlierList) });
 /** Some 850 bytes per package, 150 without its row: room for tens of thousands of updates. */
 const MAX_BYTES = 8_388_608;
 
-const FILE = new JsonFile({
+/** The snapshot; it is removed for a new agent, about which the server knows nothing. */
+export const SNAPSHOT_FILE = new JsonFile({
   name: "told-updates.json",
   what: "the reported snapshot",
   schema: "pennon.reported-snapshot/1",
@@ -88,8 +89,8 @@ export async function readReportedSnapshot(
   stateDirectory: string,
 ): Promise<ReportedSnapshot> {
   try {
-    const read = await FILE.read(files, stateDirectory);
-    return new Map(read?.ok ? Object.entries(read.value.scanners) : []);
+    const saved = await SNAPSHOT_FILE.read(files, stateDirectory);
+    return new Map(Object.entries(saved?.scanners ?? {}));
   } catch {
     return new Map();
   }
@@ -101,17 +102,13 @@ export async function saveReportedSnapshot(
   stateDirectory: string,
   snapshot: ReportedSnapshot,
 ): Promise<void> {
-  const whole = FILE.encode(valueOf(snapshot));
+  const whole = SNAPSHOT_FILE.encode(valueOf(snapshot));
   const isShort = Buffer.byteLength(whole) <= MAX_BYTES;
-  await FILE.write(files, stateDirectory, valueOf(isShort ? snapshot : withoutRows(snapshot)));
-}
-
-/** Removes the snapshot: the server knows nothing about a new agent. Throws `FileError`. */
-export async function removeReportedSnapshot(
-  { files }: Deps,
-  stateDirectory: string,
-): Promise<void> {
-  await FILE.remove(files, stateDirectory);
+  await SNAPSHOT_FILE.write(
+    files,
+    stateDirectory,
+    valueOf(isShort ? snapshot : withoutRows(snapshot)),
+  );
 }
 
 function valueOf(snapshot: ReportedSnapshot) {

@@ -13,9 +13,9 @@ import type { System } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
 import {
   readReportedSnapshot,
-  removeReportedSnapshot,
   type ReportedSnapshot,
   saveReportedSnapshot,
+  SNAPSHOT_FILE,
 } from "./reported_snapshot.ts";
 import type { ScannerRunner } from "./scanner_runner.ts";
 import { type DiffReport, diffUpdates, type UpdateDiff } from "./update_diff.ts";
@@ -133,7 +133,7 @@ async function saveSnapshot(
     await saveReportedSnapshot(system, stateDirectory, new Map([...before, ...now]));
   } catch (error) {
     log.warning("cannot save the reported snapshot", { why: String(error) });
-    await removeReportedSnapshot(system, stateDirectory).catch(() => {});
+    await SNAPSHOT_FILE.remove(system.files, stateDirectory).catch(() => {});
   }
 }
 

@@ -38,8 +38,7 @@ const LONGEST_ERROR = 1_000;
 
 /** Reads the last scans; none if the file is missing or unreadable. Throws `FileError`. */
 export async function readLastScans(files: Files, stateDirectory: string): Promise<LastScans> {
-  const read = await FILE.read(files, stateDirectory);
-  return read?.ok ? read.value.scanners : {}; // The next scan replaces an unreadable file.
+  return (await FILE.read(files, stateDirectory))?.scanners ?? {};
 }
 
 /**

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { DiskStatusFile, readDiskStatus, tryWrite } from "../../src/agent/disk_status.ts";
+import { DISK_STATUS_FILE, DiskStatusWriter, tryWrite } from "../../src/agent/disk_status.ts";
 import type { DiskCondition } from "../../src/buffer/disk_condition.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -12,16 +12,16 @@ const PATH = "/state/disk.json";
 function start() {
   const system = new FakeSystem();
   const known = { condition: WELL };
-  const file = new DiskStatusFile(system, "/state", () => known.condition);
+  const file = new DiskStatusWriter(system, "/state", () => known.condition);
   return { system, known, file };
 }
 
-Deno.test("readDiskStatus() returns nothing for missing, junk and partly written files", async () => {
+Deno.test("DISK_STATUS_FILE returns nothing for missing, junk and partly written files", async () => {
   const { system } = start();
-  assertEquals(await readDiskStatus(system, "/state"), undefined);
+  assertEquals(await DISK_STATUS_FILE.read(system.files, "/state"), undefined);
   for (const text of ["", "junk", "{}", "null", '{"schema":"pennon.disk/2","proc']) {
     system.files.texts.set(PATH, text);
-    assertEquals(await readDiskStatus(system, "/state"), undefined, text);
+    assertEquals(await DISK_STATUS_FILE.read(system.files, "/state"), undefined, text);
   }
 });
 
@@ -38,7 +38,7 @@ Deno.test("update() writes one file, and overwrites it in place where the disk i
   await file.update();
   system.files.writeText = writeText;
   assertEquals(system.files.texts.get(PATH)?.length, 1_024);
-  const saved = await readDiskStatus(system, "/state");
+  const saved = await DISK_STATUS_FILE.read(system.files, "/state");
   assertEquals(
     [saved?.disk, saved?.events, saved?.size_bytes, saved?.acknowledgements, saved?.process_id],
     ["full", 7, 8_000, 9, 4_242],
@@ -50,10 +50,10 @@ Deno.test("update() does not fail where the disk refuses, and writes later", asy
   const { system, known, file } = start();
   system.files.fail("save the disk status", "denied");
   await file.update();
-  assertEquals(await readDiskStatus(system, "/state"), undefined);
+  assertEquals(await DISK_STATUS_FILE.read(system.files, "/state"), undefined);
   system.files.heal("save the disk status");
   await file.update();
-  assertEquals((await readDiskStatus(system, "/state"))?.disk, "ok");
+  assertEquals((await DISK_STATUS_FILE.read(system.files, "/state"))?.disk, "ok");
   // An unchanged condition is not written again, unless the directory is another.
   system.files.texts.delete(PATH);
   await file.update();
@@ -62,7 +62,7 @@ Deno.test("update() does not fail where the disk refuses, and writes later", asy
   assertEquals(system.files.texts.has(PATH), true);
   known.condition = { ...WELL, events: 1 };
   await Promise.all([file.update(), file.update()]);
-  assertEquals((await readDiskStatus(system, "/state"))?.events, 1);
+  assertEquals((await DISK_STATUS_FILE.read(system.files, "/state"))?.events, 1);
 });
 
 Deno.test("update() writes a readable file of one length, whatever the disk reports", async () => {
@@ -81,7 +81,7 @@ Deno.test("update() writes a readable file of one length, whatever the disk repo
       const text = system.files.texts.get(PATH) ?? "";
       assertEquals(new TextEncoder().encode(text).length, 1_024);
       assertEquals(
-        (await readDiskStatus(system, "/state"))?.why?.length,
+        (await DISK_STATUS_FILE.read(system.files, "/state"))?.why?.length,
         Math.min(200, why.length),
       );
     }),
@@ -89,7 +89,7 @@ Deno.test("update() writes a readable file of one length, whatever the disk repo
   );
 });
 
-Deno.test("readDiskStatus() accepts no invalid count and no text that is too long", async () => {
+Deno.test("DISK_STATUS_FILE accepts no invalid count and no text that is too long", async () => {
   const { system, file } = start();
   await file.update();
   const saved = JSON.parse(system.files.texts.get(PATH) ?? "");
@@ -107,7 +107,7 @@ Deno.test("readDiskStatus() accepts no invalid count and no text that is too lon
   ];
   for (const [field, value, isRead] of rows) {
     system.files.texts.set(PATH, JSON.stringify({ ...saved, [field]: value }));
-    const read = await readDiskStatus(system, "/state") !== undefined;
+    const read = await DISK_STATUS_FILE.read(system.files, "/state") !== undefined;
     assertEquals(read, isRead, `${field} ${value}`);
   }
 });
@@ -119,7 +119,7 @@ Deno.test("update() replaces a file of another length", async () => {
   known.condition = { ...WELL, events: 1 };
   await file.update();
   assertEquals(system.files.texts.get(PATH)?.length, 1_024);
-  assertEquals((await readDiskStatus(system, "/state"))?.events, 1);
+  assertEquals((await DISK_STATUS_FILE.read(system.files, "/state"))?.events, 1);
 });
 
 Deno.test("update() leaves the file alone in a directory of another agent", async () => {
@@ -151,7 +151,7 @@ Deno.test("update() during a write writes the latest condition, once", async () 
     file.update();
   }
   await first;
-  assertEquals([writes, (await readDiskStatus(system, "/state"))?.events], [2, 3]);
+  assertEquals([writes, (await DISK_STATUS_FILE.read(system.files, "/state"))?.events], [2, 3]);
 });
 
 Deno.test("update() throws what is not a file error", async () => {
@@ -160,13 +160,13 @@ Deno.test("update() throws what is not a file error", async () => {
   await assertRejects(() => file.update(), TypeError, "a mistake");
 });
 
-Deno.test("readDiskStatus() reads the form of earlier releases, and update() writes the present one", async () => {
+Deno.test("DISK_STATUS_FILE reads the form of earlier releases, and update() writes the present one", async () => {
   const { system, file } = start();
   const figures = { disk: "ok", why: null, events: 0, size_bytes: 0, acknowledgements: 0 };
   const status = { process_id: 4_242, ...figures };
   const earlier = { schema: "pennon.disk/1", ...status, at_ms: 60_000 };
   system.files.texts.set(PATH, `${JSON.stringify(earlier).padEnd(1_023)}\n`);
-  assertEquals(await readDiskStatus(system, "/state"), { ...status, at_ms: 60_000 });
+  assertEquals(await DISK_STATUS_FILE.read(system.files, "/state"), { ...status, at_ms: 60_000 });
   await file.update();
   assertEquals(JSON.parse(system.files.texts.get(PATH) ?? ""), {
     schema: "pennon.disk/2",

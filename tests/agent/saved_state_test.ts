@@ -4,10 +4,9 @@ import {
   loadScannerBreakers,
   loadState,
   readSavedBreakers,
-  readSavedState,
-  removeState,
   saveScannerBreakers,
   saveState,
+  STATE_FILE,
 } from "../../src/agent/saved_state.ts";
 import type { Breaker } from "../../src/breaker/breaker.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
@@ -32,11 +31,11 @@ Deno.test("loadState() returns what saveState() saved", async () => {
   const loaded = await loadState(system, "/state", { longest, log });
   assertEquals(loaded.nextCheckInMs, nextCheckInMs);
   assertEquals(
-    (await readSavedState(system, "/state"))?.nextCheckInMs,
+    (await STATE_FILE.read(system.files, "/state"))?.nextCheckInMs,
     system.clock.nowMs() + 60_000,
   );
   assertEquals(system.files.modes.get("/state/state.json"), 0o600);
-  await removeState(system, "/state");
+  await STATE_FILE.remove(system.files, "/state");
   assertEquals(await loadState(system, "/state", { longest, log }), NEW_STATE);
   assertEquals(log.events, []);
 });
@@ -50,7 +49,7 @@ Deno.test("loadState() logs an unreadable file and starts with defaults; a faili
     system.files.texts.set("/state/state.json", text);
     assertEquals(await loadState(system, "/state", { longest, log }), NEW_STATE, text);
     assertEquals(log.events.map(({ level }) => level), ["warning"]);
-    assertEquals(await readSavedState(system, "/state"), undefined);
+    assertEquals(await STATE_FILE.read(system.files, "/state"), undefined);
   }
   system.files.fail("read the state", "denied");
   const options = { longest, log: new FakeLog() };
@@ -184,10 +183,10 @@ Deno.test("loadState() reads the form of earlier releases, and saveState() write
   const set = (schema: string, form: object) =>
     system.files.texts.set(path, JSON.stringify({ schema, ...form }));
   set("pennon.state/2", connectionForm("present"));
-  const present = await readSavedState(system, "/state");
+  const present = await STATE_FILE.read(system.files, "/state");
   assert(present);
   set("pennon.state/1", connectionForm("earlier"));
-  assertEquals(await readSavedState(system, "/state"), present);
+  assertEquals(await STATE_FILE.read(system.files, "/state"), present);
   const log = new FakeLog();
   await saveState(system, "/state", await loadState(system, "/state", { longest, log }));
   const saved = JSON.parse(system.files.texts.get(path) ?? "");
@@ -195,7 +194,7 @@ Deno.test("loadState() reads the form of earlier releases, and saveState() write
   assertEquals(saved.connection.doubt, connectionForm("present").connection.doubt);
   assertEquals(saved.last_check_in_at, "1970-01-01T00:01:00.000Z");
   set("pennon.state/1", connectionForm("present"));
-  assertEquals(await readSavedState(system, "/state"), undefined);
+  assertEquals(await STATE_FILE.read(system.files, "/state"), undefined);
 });
 
 Deno.test("loadScannerBreakers() reads the form of earlier releases, and the present one is written", async () => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import { StateDirectory } from "../../src/agent/state_directory.ts";
-import { readDiskStatus } from "../../src/agent/disk_status.ts";
+import { DISK_STATUS_FILE } from "../../src/agent/disk_status.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { everyFiveSeconds, settle } from "../fakes/clock.ts";
@@ -70,7 +70,7 @@ Deno.test("a directory that vanished has its lock, the present identity and the 
   assertEquals(system.files.modes.get("/state"), 0o700);
   assertEquals([...system.files.locked], ["/state/agent.lock"]);
   assertEquals([calls, store.buffer.counts().pending], [["recreated"], 1]);
-  assertEquals((await readDiskStatus(system, "/state"))?.disk, "ok");
+  assertEquals((await DISK_STATUS_FILE.read(system.files, "/state"))?.disk, "ok");
   await end();
 });
 
@@ -127,25 +127,27 @@ Deno.test("the disk status counts the events in memory while they are there", as
   disk.fault = "full";
   store.buffer.append([event("a")]);
   await system.clock.advance(0);
-  const told = await readDiskStatus(system, "/state");
+  const told = await DISK_STATUS_FILE.read(system.files, "/state");
   assertEquals([told?.disk, told?.events], ["full", 1]);
   disk.heal();
   await system.clock.advance(10_000);
-  assertEquals([(await readDiskStatus(system, "/state"))?.events, calls], [0, ["recovered"]]);
+  assertEquals([(await DISK_STATUS_FILE.read(system.files, "/state"))?.events, calls], [0, [
+    "recovered",
+  ]]);
   await end();
 });
 
 Deno.test("the disk status is written from the start, and as soon as the directory accepts it", async () => {
   const { system, end } = await start();
-  assertEquals((await readDiskStatus(system, "/state"))?.disk, "ok");
+  assertEquals((await DISK_STATUS_FILE.read(system.files, "/state"))?.disk, "ok");
   await end();
   const sick = await start((files) => files.fail("save the disk status", "full"));
-  assertEquals(await readDiskStatus(sick.system, "/state"), undefined);
+  assertEquals(await DISK_STATUS_FILE.read(sick.system.files, "/state"), undefined);
   sick.system.files.heal("save the disk status");
   await sick.system.clock.advance(4_999);
-  assertEquals(await readDiskStatus(sick.system, "/state"), undefined);
+  assertEquals(await DISK_STATUS_FILE.read(sick.system.files, "/state"), undefined);
   await sick.system.clock.advance(1);
-  assertEquals((await readDiskStatus(sick.system, "/state"))?.disk, "ok");
+  assertEquals((await DISK_STATUS_FILE.read(sick.system.files, "/state"))?.disk, "ok");
   await sick.end();
 });
 

@@ -3,9 +3,9 @@ import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
 import {
   readReportedSnapshot,
-  removeReportedSnapshot,
   type ReportedSnapshot,
   saveReportedSnapshot,
+  SNAPSHOT_FILE,
   withResentRow,
 } from "../../src/commands/reported_snapshot.ts";
 import { removedItem, type UpdateItem } from "../../src/server/update_item.ts";
@@ -32,7 +32,7 @@ Deno.test("readReportedSnapshot() returns what was saved, in a private file, unt
   await saveReportedSnapshot(system, "/state", SNAPSHOT);
   assertEquals(system.files.modes.get(PATH), 0o600);
   assertEquals(await readReportedSnapshot(system, "/state"), new Map(SNAPSHOT));
-  await removeReportedSnapshot(system, "/state");
+  await SNAPSHOT_FILE.remove(system.files, "/state");
   assertEquals(await readReportedSnapshot(system, "/state"), new Map());
 });
 

@@ -90,8 +90,8 @@ export const MUTANTS: readonly Mutant[] = [
     "const MOST_ALONE = 1_000;",
   ]),
   mutant("a scan without changes moves no last scan", [
-    "commands/news.ts",
-    "reports: reports.length > 0 ? reports : unchanged(current, toldNow),",
+    "commands/update_diff.ts",
+    "reports: reports.length > 0 ? reports : unchangedRow(current, reported),",
     "reports,",
   ]),
   mutant("no rest for a server that breaks over every report", [

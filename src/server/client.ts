@@ -108,13 +108,8 @@ export class Client {
   }
 
   /** Enrols. The token is a registration token: `unauthorized` means that it is wrong or used up. */
-  async register(
-    token: string,
-    body: RegisterBody,
-    options: CallOptions = {},
-  ): Promise<Answer<Registration>> {
+  async register(token: string, body: RegisterBody): Promise<Answer<Registration>> {
     const answer = await this.#call({
-      ...options,
       method: "POST",
       path: "/api/v1/agents/register",
       token,
@@ -188,9 +183,8 @@ export class Client {
   }
 
   /** Deletes the agent on the server; 404 means that it already was. */
-  unregister(caller: Caller, options: CallOptions = {}): Promise<Answer<unknown>> {
+  unregister(caller: Caller): Promise<Answer<unknown>> {
     return this.#call({
-      ...options,
       method: "DELETE",
       path: agentPath(caller),
       token: caller.accessToken,

@@ -1,9 +1,8 @@
-/** The configuration: what can be set, where it is read from, and how it is checked. */
+/** Loads the configuration from file, environment and flags, and checks it. */
 
-import { ALL_SETTINGS, type Setting } from "./config/settings.ts";
+import { ALL_SETTINGS, assemble, type Config, type Setting } from "./config/settings.ts";
 import { locations } from "./config/locations.ts";
 import type { Written } from "./config/toml.ts";
-import { assemble, type Config } from "./config/assemble.ts";
 import { crossCheck } from "./config/cross_check.ts";
 import { readTrusted } from "./config/trusted.ts";
 import { FileError } from "./system/files.ts";
@@ -12,10 +11,10 @@ import { safeJson } from "./strip_controls.ts";
 import type { System } from "./system/system.ts";
 import { suggest } from "./wording.ts";
 
-export type { Config } from "./config/assemble.ts";
+export type { Config } from "./config/settings.ts";
 export { locations } from "./config/locations.ts";
 
-/** A configuration that does not hold: one line a problem. Exits 2. */
+/** An invalid configuration, with one line per problem. The command line exits with 2. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly problems: readonly string[];
@@ -29,42 +28,42 @@ export class ConfigError extends Error {
 /** Where a value came from. */
 export interface Source {
   readonly from: "default" | "file" | "environment" | "flag";
-  /** The line of the file, the variable, or that it was a flag. */
+  /** The line of the file, the name of the variable, or that it was a flag. */
   readonly detail: string;
 }
 
-/** A configuration that holds. */
+/** A valid configuration. */
 export interface LoadedConfig {
   readonly config: Config;
   readonly values: ReadonlyMap<string, unknown>;
   readonly sources: ReadonlyMap<string, Source>;
-  /** `null`: there was none. */
+  /** `null`: there is none. */
   readonly file: string | null;
   readonly warnings: readonly string[];
 }
 
-/** What a command line adds. */
-export interface LoadOptions {
-  /** Instead of the usual place; it has to be there. */
+/** What the command line adds. */
+interface LoadOptions {
+  /** In place of the default files; it must exist. */
   readonly file?: string;
-  /** By a setting's path, as written. */
+  /** Values by the path of the setting, as written. */
   readonly flags?: Readonly<Record<string, string>>;
 }
 
-/** Where to read a written value, for messages. */
+/** A written value with its source. */
 interface Candidate extends Source {
   readonly value: unknown;
 }
 
 /**
- * Reads file, environment and flags, each over the one before. Throws `ConfigError` with every
- * problem there is, not only the first.
+ * Reads file, environment and flags; a later one overrides an earlier one. Throws `ConfigError` with
+ * every problem, not only the first.
  */
 export async function loadConfig(
   system: System,
   options: LoadOptions = {},
 ): Promise<LoadedConfig> {
-  const { file, text, warnings: doubts } = await findFile(system, options.file);
+  const { file, text, warnings: fileWarnings } = await findFile(system, options.file);
   const problems: string[] = [];
   const written = file === null ? new Map() : await readWritten(file, text, problems);
   const values = new Map<string, unknown>();
@@ -73,7 +72,7 @@ export async function loadConfig(
     const found = candidate(system, setting, { file, written, flags: options.flags ?? {} });
     const { value, ...source } = found;
     const read = source.from === "default" ? value : setting.kind.read(value);
-    if (read === undefined) problems.push(misfit(setting, found));
+    if (read === undefined) problems.push(invalidValue(setting, found));
     values.set(setting.path, read ?? setting.fallback);
     sources.set(setting.path, source);
   }
@@ -81,27 +80,27 @@ export async function loadConfig(
   const config = assemble((setting) => values.get(setting.path));
   const { errors, warnings } = crossCheck(config);
   if (errors.length > 0) throw new ConfigError(errors);
-  return { config, values, sources, file, warnings: [...doubts, ...warnings] };
+  return { config, values, sources, file, warnings: [...fileWarnings, ...warnings] };
 }
 
-/** A longer file is no configuration; reading one takes some ms for each KiB. */
+/** Longest configuration file: reading one takes some ms per KiB. */
 const LONGEST_CONFIG_BYTES = 262_144;
 
-/** Keys that are no settings and are named; a file with more is none of ours. */
-const TOLD_UNKNOWN = 20;
+/** Unknown keys that an error names; further ones are counted. */
+const MAX_NAMED_UNKNOWN = 20;
 
-/** Longest part of what is written that a message repeats. */
+/** Longest part of a written value that a message quotes, in characters. */
 const QUOTE_LIMIT = 100;
 
 /** One line of `config show`. */
-export interface ShownSetting {
+interface ShownSetting {
   readonly path: string;
-  /** As one would write it; a secret is `(set)`; empty: not set. */
+  /** As in the file; `(set)` for a secret; empty: not set. */
   readonly value: string;
   readonly from: string;
 }
 
-/** Every setting as it holds, secrets hidden. */
+/** Every setting with its value, secrets hidden. */
 export function describeSettings(loaded: LoadedConfig): ShownSetting[] {
   return ALL_SETTINGS.map((setting) => {
     const value = loaded.values.get(setting.path) ?? null;
@@ -140,7 +139,7 @@ async function readFile(system: System, path: string) {
   }
 }
 
-/** What the file says. What reads TOML is loaded only if there is some. */
+/** Reads the file's keys. The TOML parser is loaded only if there is a file. */
 async function readWritten(
   file: string,
   text: string,
@@ -151,13 +150,13 @@ async function readWritten(
     const written = readToml(text);
     const known = ALL_SETTINGS.map(({ path }) => path);
     const unknown = [...written].filter(([path]) => !known.includes(path));
-    for (const [path, { line }] of unknown.slice(0, TOLD_UNKNOWN)) {
+    for (const [path, { line }] of unknown.slice(0, MAX_NAMED_UNKNOWN)) {
       const hint = suggest(path, known);
       const next = hint === undefined ? "" : `; did you mean "${hint}"?`;
       const name = quoteWords(path, QUOTE_LIMIT);
       problems.push(`Cannot read ${file}, line ${line}: "${name}" is no setting${next}`);
     }
-    const more = unknown.length - TOLD_UNKNOWN;
+    const more = unknown.length - MAX_NAMED_UNKNOWN;
     if (more > 0) {
       problems.push(`Cannot read ${file}: keys besides these that are no settings: ${more}`);
     }
@@ -190,7 +189,7 @@ function candidate(
   return { from: "default", detail: "", value: setting.fallback };
 }
 
-function misfit(setting: Setting<unknown>, { detail, value }: Candidate): string {
+function invalidValue(setting: Setting<unknown>, { detail, value }: Candidate): string {
   const found = setting.isSecret ? "a value" : quoteWords(safeJson(value), QUOTE_LIMIT);
   return `Cannot use ${setting.path} (${detail}): found ${found}, allowed is ${setting.kind.allowed}`;
 }

@@ -1,8 +1,9 @@
-/** Who this agent is to its server: id and tokens, kept in one file that only its user can read. */
+/** Who this agent is to its server: id and tokens, in one file that only its user can read. */
 
 import * as v from "valibot";
 import { agentIdSchema, tokenSchema } from "./credentials.ts";
 import { decodeJson } from "./json.ts";
+import { JsonFile } from "./json_file.ts";
 import { Secrets } from "./secrets.ts";
 import type { System } from "./system/system.ts";
 import { isRefused, trustProblems } from "./trusted_path.ts";
@@ -14,7 +15,7 @@ export interface Identity {
   readonly serverUrl: string;
   readonly accessToken: string;
   readonly refreshToken: string;
-  /** Between check-ins, as the server said at registration; `null`: it did not. */
+  /** The interval between check-ins from the server's registration answer; `null`: it had none. */
   readonly intervalMs: number | null;
   readonly registeredMs: number;
 }
@@ -28,9 +29,6 @@ export function secretsOf({ accessToken, refreshToken }: Identity): Secrets {
 export class IdentityError extends Error {
   override readonly name = "IdentityError";
 }
-
-const SCHEMA = "pennon.identity/1";
-const FILE = "identity.json";
 
 /** Longest address of a server, in characters. */
 const LONGEST_URL = 2_048;
@@ -50,27 +48,48 @@ const serverUrl = v.pipe(
   v.transform((text) => text.replace(/\/+$/, "")),
 );
 
-const stored = v.object({
-  schema: v.literal(SCHEMA),
-  agent_id: agentIdSchema,
-  server_url: serverUrl,
-  access_token: tokenSchema,
-  refresh_token: tokenSchema,
-  interval_ms: v.nullable(v.pipe(v.number(), v.minValue(1_000), v.maxValue(86_400_000))),
-  registered_ms: v.pipe(v.number(), v.finite()),
+const FILE = new JsonFile<Identity>({
+  name: "identity.json",
+  what: "the identity",
+  schema: "pennon.identity/2",
+  value: v.object({
+    agentId: agentIdSchema,
+    serverUrl,
+    accessToken: tokenSchema,
+    refreshToken: tokenSchema,
+    intervalMs: v.nullable(v.pipe(v.number(), v.minValue(1_000), v.maxValue(86_400_000))),
+    registeredMs: v.pipe(v.number(), v.finite()),
+  }),
+  keys: {
+    agentId: "agent_id",
+    serverUrl: "server_url",
+    accessToken: "access_token",
+    refreshToken: "refresh_token",
+    intervalMs: "interval_ms",
+    registeredMs: "registered_at",
+  },
+  earlier: {
+    schema: "pennon.identity/1",
+    toValue: (json) => ({
+      agentId: json["agent_id"],
+      serverUrl: json["server_url"],
+      accessToken: json["access_token"],
+      refreshToken: json["refresh_token"],
+      intervalMs: json["interval_ms"],
+      registeredMs: json["registered_ms"],
+    }),
+  },
 });
 
-type Parts = Pick<System, "files">;
-
 /**
- * The identity in the state folder, `undefined` if this host is not enrolled. Throws
- * `IdentityError` if the file is damaged, or open to other users.
+ * Reads the identity in the state directory; `undefined` if this host is not enrolled. Throws
+ * `IdentityError` if the file is unreadable, or open to other users, and `FileError`.
  */
 export async function loadIdentity(
-  { files, machine }: Parts & Pick<System, "machine">,
+  { files, machine }: Pick<System, "files" | "machine">,
   stateDirectory: string,
 ): Promise<Identity | undefined> {
-  const path = `${stateDirectory}/${FILE}`;
+  const path = FILE.pathIn(stateDirectory);
   const found = await files.readTextAndFacts("read the identity", path);
   if (found === undefined) return undefined;
   const question = { userId: machine.userId(), use: "identity" } as const;
@@ -82,22 +101,11 @@ export async function loadIdentity(
         `with "--replace" if anybody did`,
     );
   }
-  const read = decodeJson(stored, found.text);
-  if (!read.ok) {
-    throw new IdentityError(
-      `Cannot use the identity: "${path}" is damaged. Next: pennon register --replace`,
-    );
-  }
-  const { agent_id, server_url, access_token, refresh_token, interval_ms, registered_ms } =
-    read.value;
-  return {
-    agentId: agent_id,
-    serverUrl: server_url,
-    accessToken: access_token,
-    refreshToken: refresh_token,
-    intervalMs: interval_ms,
-    registeredMs: registered_ms,
-  };
+  const read = FILE.decode(found.text);
+  if (read.ok) return read.value;
+  throw new IdentityError(
+    `Cannot use the identity: "${path}" is damaged. Next: pennon register --replace`,
+  );
 }
 
 /**
@@ -105,35 +113,24 @@ export async function loadIdentity(
  * `IdentityError` for an identity that `loadIdentity` would refuse; the file is unchanged then.
  */
 export async function saveIdentity(
-  { files }: Parts,
+  { files }: Pick<System, "files">,
   stateDirectory: string,
   identity: Identity,
 ): Promise<void> {
-  const text = JSON.stringify(
-    {
-      schema: SCHEMA,
-      agent_id: identity.agentId,
-      server_url: identity.serverUrl,
-      access_token: identity.accessToken,
-      refresh_token: identity.refreshToken,
-      interval_ms: identity.intervalMs,
-      registered_ms: identity.registeredMs,
-    } satisfies v.InferInput<typeof stored>,
-    null,
-    2,
-  );
-  const readable = decodeJson(stored, text);
+  const readable = FILE.decode(FILE.encode(identity));
   if (!readable.ok) throw new IdentityError(`Cannot save the identity: ${readable.why}`);
-  const path = `${stateDirectory}/${FILE}`;
-  await files.writeText("save the identity", path, `${text}\n`, { mode: 0o600 });
+  await FILE.write(files, stateDirectory, identity);
 }
 
 /** Removes the identity; no error if there is none. */
-export async function forgetIdentity({ files }: Parts, stateDirectory: string): Promise<void> {
-  await files.remove("forget the identity", `${stateDirectory}/${FILE}`);
+export async function removeIdentity(
+  { files }: Pick<System, "files">,
+  stateDirectory: string,
+): Promise<void> {
+  await FILE.remove(files, stateDirectory);
 }
 
-/** What is taken over from RedFlag's own agent, out of its `config.json`. */
+/** What `adoptIdentity` reads in the `config.json` of RedFlag's own agent. */
 const redflag = v.object({
   server_url: serverUrl,
   agent_id: agentIdSchema,
@@ -146,7 +143,7 @@ const redflag = v.object({
   tls: v.fallback(v.nullish(v.object({ insecure_skip_verify: v.nullish(v.boolean()) })), null),
 });
 
-/** The identity in a RedFlag agent's configuration; throws `IdentityError` saying what is missing. */
+/** Reads the identity in a RedFlag agent's configuration; throws `IdentityError` with what is missing. */
 export function adoptIdentity(text: string, nowMs: number): Identity {
   const read = decodeJson(redflag, text);
   if (!read.ok) {

@@ -17,7 +17,7 @@ async function problemsOf(text: string, environment = {}): Promise<readonly stri
   return (await assertRejects(() => loadConfig(system), ConfigError)).problems;
 }
 
-Deno.test("loadConfig() without any file answers the defaults of the policies", async () => {
+Deno.test("loadConfig() without any file returns the defaults of the policies", async () => {
   const { config, file } = await loadConfig(systemWith());
   assertEquals(file, null);
   assertEquals(config.backoff, { baseMs: 5_000, capMs: 300_000, floorMs: 500 });
@@ -33,7 +33,7 @@ Deno.test("loadConfig() without any file answers the defaults of the policies", 
   assertEquals(config.http.maxBodyBytes, 4_194_304);
 });
 
-Deno.test("loadConfig() takes flags over the environment over the file over defaults", async () => {
+Deno.test("loadConfig() prefers flags to the environment to the file to defaults", async () => {
   const text = 'log.level = "debug"\n[server]\nurl = "https://file.test/"\n';
   const read = async (environment: Record<string, string>, flags: Record<string, string>) => {
     const loaded = await loadConfig(systemWith(text, environment), { flags });
@@ -63,12 +63,12 @@ Deno.test("loadConfig() names line, key, what was found and what is allowed", as
   ]);
 });
 
-Deno.test("loadConfig() tells where a file stops being TOML", async () => {
+Deno.test("loadConfig() names the place where a file is not TOML", async () => {
   const [problem = ""] = await problemsOf('[server]\nurl = "unclosed\n');
   assertStringIncludes(problem, `Cannot read ${FILE}, line 2, column`);
 });
 
-Deno.test("loadConfig() refuses a file that is none, whatever is in it, and says so in few words", async () => {
+Deno.test("loadConfig() refuses a file that is no configuration, with a short error", async () => {
   const rows: [what: string, text: string, says: string][] = [
     ["a MiB of junk", "\u0001".repeat(1_048_576), "too large"],
     ["junk", "\u0001".repeat(262_144), "line 1, column 1"],
@@ -119,7 +119,7 @@ Deno.test("loadConfig() quotes a hundred characters of what it found at most", a
   assertEquals(quoted, `"${"x".repeat(94)}(cut)`);
 });
 
-Deno.test("loadConfig() tells of every setting that does not fit, and of none that does", async () => {
+Deno.test("loadConfig() names every invalid setting, and no valid one", async () => {
   const text = 'unknown = 1\n[log]\nlevel = "loud"\nformat = "json"\n[server]\nxxxxxxxx = 1\n';
   assertEquals(await problemsOf(text, { PENNON_POLLING_INTERVAL: "1s" }), [
     `Cannot read ${FILE}, line 1: "unknown" is no setting`,
@@ -131,7 +131,7 @@ Deno.test("loadConfig() tells of every setting that does not fit, and of none th
   ]);
 });
 
-Deno.test("loadConfig() tells twenty keys that are no settings, and counts those besides", async () => {
+Deno.test("loadConfig() names twenty unknown keys, and counts further ones", async () => {
   const told = async (count: number) => {
     const keys = Array.from({ length: count }, (_, number) => `zzzzzzzz${number} = 1\n`);
     return (await problemsOf(keys.join(""))).slice(20);
@@ -142,7 +142,7 @@ Deno.test("loadConfig() tells twenty keys that are no settings, and counts those
   assertEquals([await told(20), await told(21), await told(25)], [[], counted(1), counted(5)]);
 });
 
-Deno.test("loadConfig() takes the first of several variables that is set", async () => {
+Deno.test("loadConfig() uses the first of several variables that is set", async () => {
   const proxy = async (environment: Record<string, string>) => {
     const { config, sources } = await loadConfig(systemWith(undefined, environment));
     return [config.proxy.https, sources.get("proxy.https")?.detail];
@@ -167,13 +167,13 @@ Deno.test("loadConfig() reads the host's file where the user has none, and only 
   assertEquals(named.config.log.level, "debug");
 });
 
-Deno.test("loadConfig() hides no mistake of ours behind a bad configuration", async () => {
+Deno.test("loadConfig() throws what is not a file error", async () => {
   const system = new FakeSystem();
   system.files.readText = () => Promise.reject(new TypeError("oops"));
   await assertRejects(() => loadConfig(system), TypeError, "oops");
 });
 
-Deno.test("loadConfig() checks what settings are to each other", async () => {
+Deno.test("loadConfig() checks the rules among settings", async () => {
   assertEquals(await problemsOf('backoff.floor = "10s"\ntls.key_file = "/k"\n'), [
     "Cannot use tls.certificate_file without tls.key_file, nor the other way round",
     "Cannot use backoff.floor: it is above backoff.base",
@@ -189,18 +189,18 @@ Deno.test("loadConfig() warns of tokens in the clear, but not on this very host"
   }
 });
 
-Deno.test("loadConfig() wants a named file to be there", async () => {
+Deno.test("loadConfig() requires a named file to exist", async () => {
   const missing = () => loadConfig(systemWith(), { file: "/nowhere.toml" });
   await assertRejects(missing, ConfigError, 'no file "/nowhere.toml"');
 });
 
-Deno.test("loadConfig() takes a file that cannot be read for a bad configuration", async () => {
+Deno.test("loadConfig() reports an unreadable file as a configuration error", async () => {
   const system = new FakeSystem();
   system.files.fail("read the configuration", "denied");
   await assertRejects(() => loadConfig(system), ConfigError, "Cannot read the configuration");
 });
 
-Deno.test("loadConfig() takes no file of others' for root, and warns anybody else", async () => {
+Deno.test("loadConfig() refuses other users' files for root, and warns other users", async () => {
   const system = systemWith("");
   system.files.owners.set(FILE, 1_001);
   const { warnings } = await loadConfig(system);
@@ -229,7 +229,7 @@ Deno.test("describeSettings() shows every value, its source, and no secret", asy
   assert(!JSON.stringify(shown).includes("top-secret"));
 });
 
-Deno.test("locations() are the host's for root, and the user's for anybody else", () => {
+Deno.test("locations() are the host's for root, and the user's for other users", () => {
   const root = systemWith();
   root.machine = { ...root.machine, userId: () => 0 };
   assertEquals(locations(root).stateDirectory, "/var/lib/pennon");

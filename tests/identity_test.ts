@@ -2,10 +2,10 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   adoptIdentity,
-  forgetIdentity,
   type Identity,
   IdentityError,
   loadIdentity,
+  removeIdentity,
   saveIdentity,
 } from "../src/identity.ts";
 import { FakeSystem } from "./fakes/system.ts";
@@ -20,17 +20,17 @@ const identity: Identity = {
   registeredMs: 1_000,
 };
 
-Deno.test("saveIdentity() keeps what loadIdentity() reads, for this user's eyes only", async () => {
+Deno.test("saveIdentity() writes what loadIdentity() reads, in a private file", async () => {
   const system = new FakeSystem();
   assertEquals(await loadIdentity(system, "/state"), undefined);
   await saveIdentity(system, "/state", identity);
   assertEquals(system.files.modes.get(FILE), 0o600);
   assertEquals(await loadIdentity(system, "/state"), identity);
-  await forgetIdentity(system, "/state");
+  await removeIdentity(system, "/state");
   assertEquals(await loadIdentity(system, "/state"), undefined);
 });
 
-Deno.test("loadIdentity() refuses a file that is damaged, or open to others", async () => {
+Deno.test("loadIdentity() refuses a file that is damaged, or open to other users", async () => {
   const system = new FakeSystem();
   await saveIdentity(system, "/state", identity);
   const whole = system.files.texts.get(FILE) ?? "";
@@ -47,7 +47,7 @@ Deno.test("loadIdentity() refuses a file that is damaged, or open to others", as
   }
 });
 
-Deno.test("loadIdentity() takes each field up to its limit and no further", async () => {
+Deno.test("loadIdentity() accepts each field up to its limit and no further", async () => {
   const system = new FakeSystem();
   await saveIdentity(system, "/state", identity);
   const whole = JSON.parse(system.files.texts.get(FILE) ?? "");
@@ -68,8 +68,9 @@ Deno.test("loadIdentity() takes each field up to its limit and no further", asyn
     [{ interval_ms: null }, { interval_ms: "60" }],
     [{ server_url: "http://server.test" }, { server_url: "httpx://server.test" }],
     [{ server_url: "https://server.test" }, { server_url: "xhttp://server.test" }],
-    [{ registered_ms: 0 }, { registered_ms: null }],
-    [{}, { schema: "pennon.identity/2" }],
+    [{ registered_at: "1970-01-01T00:00:00.000Z" }, { registered_at: null }],
+    [{}, { registered_at: 0 }],
+    [{}, { schema: "pennon.identity/3" }],
   ];
   for (const [good, bad] of rows) {
     assert(await load(good), JSON.stringify(good).slice(0, 100));
@@ -78,7 +79,7 @@ Deno.test("loadIdentity() takes each field up to its limit and no further", asyn
   assertEquals((await load({ server_url: "https://a.test///" }))?.serverUrl, "https://a.test");
 });
 
-Deno.test("loadIdentity() looks at no mode where the system has none", async () => {
+Deno.test("loadIdentity() checks no mode where the system has none", async () => {
   const system = new FakeSystem();
   await saveIdentity(system, "/state", identity);
   const inspect = system.files.inspect.bind(system.files);
@@ -93,15 +94,15 @@ Deno.test("saveIdentity() writes nothing that loadIdentity() would refuse", asyn
   const system = new FakeSystem();
   await saveIdentity(system, "/state", identity);
   const faults: [Partial<Identity>, string][] = [
-    [{ accessToken: "abc\nX-Evil: 1" }, "access_token contains a line break"],
-    [{ refreshToken: "abc def" }, "refresh_token contains white space"],
-    [{ accessToken: "" }, "access_token is empty"],
-    [{ agentId: "../x" }, "agent_id cannot be used"],
-    [{ serverUrl: "https://a\nb" }, "server_url contains white space"],
-    [{ serverUrl: `https://${"a".repeat(3_000)}` }, "server_url is too long"],
-    [{ serverUrl: "ftp://a" }, "server_url is no web address"],
-    [{ intervalMs: 0 }, "interval_ms cannot be used"],
-    [{ registeredMs: NaN }, "registered_ms cannot be used"],
+    [{ accessToken: "abc\nX-Evil: 1" }, "accessToken contains a line break"],
+    [{ refreshToken: "abc def" }, "refreshToken contains white space"],
+    [{ accessToken: "" }, "accessToken is empty"],
+    [{ agentId: "../x" }, "agentId cannot be used"],
+    [{ serverUrl: "https://a\nb" }, "serverUrl contains white space"],
+    [{ serverUrl: `https://${"a".repeat(3_000)}` }, "serverUrl is too long"],
+    [{ serverUrl: "ftp://a" }, "serverUrl is no web address"],
+    [{ intervalMs: 0 }, "intervalMs cannot be used"],
+    [{ registeredMs: NaN }, "registeredMs cannot be used"],
   ];
   for (const [fault, words] of faults) {
     const save = () => saveIdentity(system, "/state", { ...identity, ...fault });
@@ -147,7 +148,7 @@ const other = {
   tags: ["a"],
 };
 
-Deno.test("adoptIdentity() takes over from RedFlag's agent and keeps its id", () => {
+Deno.test("adoptIdentity() reads the identity of RedFlag's agent, with its id", () => {
   assertEquals(adoptIdentity(JSON.stringify(other), 5), {
     ...identity,
     serverUrl: "https://redflag.test",
@@ -172,7 +173,7 @@ Deno.test("adoptIdentity() takes over from RedFlag's agent and keeps its id", ()
   }
 });
 
-Deno.test("adoptIdentity() says what it cannot use", () => {
+Deno.test("adoptIdentity() names what it cannot use", () => {
   const rows: [string, string][] = [
     ["", "it is not valid JSON"],
     ["[]", "server_url"],
@@ -186,4 +187,25 @@ Deno.test("adoptIdentity() says what it cannot use", () => {
   for (const [text, words] of rows) {
     assertThrows(() => adoptIdentity(text, 0), IdentityError, words);
   }
+});
+
+Deno.test("loadIdentity() reads the form of earlier releases, and saveIdentity() writes the present one", async () => {
+  const system = new FakeSystem();
+  const fields = {
+    agent_id: identity.agentId,
+    server_url: identity.serverUrl,
+    access_token: identity.accessToken,
+    refresh_token: identity.refreshToken,
+    interval_ms: identity.intervalMs,
+  };
+  const earlier = { schema: "pennon.identity/1", ...fields, registered_ms: 1_000 };
+  system.files.texts.set(FILE, JSON.stringify(earlier, null, 2));
+  system.files.modes.set(FILE, 0o600);
+  assertEquals(await loadIdentity(system, "/state"), identity);
+  await saveIdentity(system, "/state", identity);
+  assertEquals(JSON.parse(system.files.texts.get(FILE) ?? ""), {
+    schema: "pennon.identity/2",
+    ...fields,
+    registered_at: "1970-01-01T00:00:01.000Z",
+  });
 });

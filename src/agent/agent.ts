@@ -1,12 +1,12 @@
-/** Wires an agent together: given a system, a configuration and an identity, one that is ready. */
+/** The wiring of an agent, from a system, a configuration and an identity: constructed, then opened. */
 
 import { connectionPolicies, longestScannerOpenMs } from "../breaker/policies.ts";
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/command.ts";
 import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
-import { withRowAgain } from "../commands/row_again.ts";
-import { type ScannerBreakers, ScannerGuard } from "../commands/scanner_guard.ts";
+import { withResentRow } from "../commands/reported_snapshot.ts";
+import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
 import type { Config } from "../config.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, saveIdentity, secretsOf } from "../identity.ts";
@@ -22,274 +22,318 @@ import { availableScanners } from "../scanners/registry.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Client } from "../server/client.ts";
+import type { CheckInBody } from "../server/protocol.ts";
 import { FileError } from "../system/files.ts";
 import type { CpuTimes } from "../system/machine.ts";
-import type { Clock, System } from "../system/system.ts";
+import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
-import { CONNECTION, resetTaker } from "./breaker_reset.ts";
-import { clientFor } from "./client_for.ts";
-import type { Hold } from "./hold_state.ts";
-import { type AgentCondition, checkInBody, systemInfoEvent } from "./host_report.ts";
-import { loadScannerBreakers, saveScannerBreakers } from "./scanner_breakers_file.ts";
-import { loadState, saveState } from "./state_file.ts";
-import { StateStore } from "./state_store.ts";
+import { BreakerResetRequests, CONNECTION } from "./breaker_reset.ts";
+import { createClient } from "./create_client.ts";
+import { checkInBody, systemInfoEvent } from "./host_report.ts";
+import type { InstanceLock } from "./instance_lock.ts";
+import { loadScannerBreakers, loadState, saveScannerBreakers, saveState } from "./saved_state.ts";
+import { StateDirectory } from "./state_directory.ts";
 
-/** Between two looks at the state directory: one wake-up for all that is looked for there. */
-const LOOK_EVERY_MS = 5_000;
+/** Between two checks of the state directory and of the requests in it. */
+const CHECK_EVERY_MS = 5_000;
 
-/** What an agent is made from. */
-export interface AgentParts {
+/** What an agent works with. */
+interface AgentDeps {
   readonly system: System;
   readonly config: Config;
   readonly identity: Identity;
   readonly stateDirectory: string;
   readonly log: Log;
-  /** The log's own: tokens that come with a renewal are added to it. @default the identity's tokens */
+  /** The log's secrets: a renewed token is added to them. @default the identity's tokens */
   readonly secrets?: Secrets;
-  /** Who runs types of commands that this version leaves to others. @default nobody */
+  /** Handlers of commands that this version refuses. @default none */
   readonly moreHandlers?: ReadonlyMap<string, CommandHandler>;
-  /** The hold on the state folder, to be renewed if that is made anew. @default none */
-  readonly hold?: Hold;
-}
-
-/** An agent that is ready to run. */
-export interface Agent {
-  readonly loop: Loop;
-  /** Closes a breaker, "connection" or a scanner's, because a person said so. */
-  resetBreaker(name: string): Promise<void>;
-  /** Looks after the state directory, and takes up requests in it, until `signal` is given. */
-  watch(signal: AbortSignal): Promise<void>;
-  /** Lets go of the buffer. */
-  close(): void;
+  /** The lock on the state directory, which is renewed if that is created anew. @default none */
+  readonly lock?: InstanceLock;
 }
 
 /**
- * Makes an agent of its parts. A disk that refuses stops nobody: the agent goes on with what it can
- * read, and keeps in memory what cannot be written. Throws `FileError`, or `Error`, where a
- * certificate cannot be used.
+ * Opens an agent: loads its state, constructs its parts and opens its state directory. A disk that
+ * refuses is no error: the agent starts with defaults, and holds in memory what it cannot write. Throws
+ * `FileError`, `ConfigError` or `Error` where a certificate cannot be used.
  */
-export async function makeAgent(parts: AgentParts): Promise<Agent> {
-  const { system, config, identity, stateDirectory, log } = parts;
-  const client = await clientFor(system, config, identity.serverUrl, {
+export async function openAgent(deps: AgentDeps): Promise<Agent> {
+  const { system, config, identity, stateDirectory, log } = deps;
+  const client = await createClient(system, config, identity.serverUrl, {
     warn: (why) => log.warning("file is not safe", { why }),
-    secrets: parts.secrets ?? secretsOf(identity),
+    secrets: deps.secrets ?? secretsOf(identity),
   });
-  const intervalMs = identity.intervalMs ?? config.polling.intervalMs;
   const longest = {
     notBeforeMs: 2 * OPERATOR_WAIT_MS,
     openMs: config.breaker.maxOpenMs,
     rapidMs: LONGEST_RAPID_MS,
-    intervalMs: 2 * intervalMs,
+    intervalMs: 2 * intervalOf(deps),
   };
-  const state = await readOr(
+  const state = await orDefault(
     log,
     "state",
-    () => loadState(system, stateDirectory, { longest, log }),
     NEW_STATE,
+    () => loadState(system, stateDirectory, { longest, log }),
   );
-  const guard = await makeGuard(parts);
-  const tokens: Tokens = { current: identity };
-  const store: StateStore = new StateStore({
-    system,
+  const longestOpenMs = longestScannerOpenMs(config.scanners);
+  const breakers = await orDefault<ScannerBreakers>(
     log,
-    stateDirectory,
-    limits: config.buffer,
-    hold: parts.hold ?? null,
-    identity: () => tokens.current,
-    async onNewFolder() {
-      await saveState(system, stateDirectory, loop.state);
-      await saveScannerBreakers(system, stateDirectory, guard.breakers);
-    },
-    onBack: () => loop.afterAppend(),
-  });
-  const loop: Loop = makeLoop(parts, { client, store, state, intervalMs, guard, tokens });
-  await store.open();
-  const resetBreaker = async (name: string) => {
-    if (name === CONNECTION) loop.resetConnection();
-    else await guard.reset(name);
-  };
-  const takeReset = resetTaker(system, { stateDirectory, log, reset: resetBreaker });
-  return {
-    loop,
-    resetBreaker,
-    async watch(signal) {
-      while (await slept(system.clock, signal)) {
-        await store.look();
-        await takeReset();
-      }
-    },
-    close: () => store.close(),
-  };
+    "scanner breakers",
+    new Map(),
+    () => loadScannerBreakers(system, stateDirectory, longestOpenMs),
+  );
+  const agent = new Agent(deps, { client, state, breakers });
+  await agent.open();
+  return agent;
 }
 
-/** Waits until the next look at the state directory; `false`: the agent stops. */
-async function slept(clock: Clock, signal: AbortSignal): Promise<boolean> {
-  return await clock.sleep(LOOK_EVERY_MS, signal).then(() => true, () => false);
+/** What `openAgent` loads before it constructs an agent. */
+interface Loaded {
+  readonly client: Client;
+  readonly state: AgentState;
+  readonly breakers: ScannerBreakers;
 }
 
-/** What cannot be read is told, and begins anew: the agent runs all the same. */
-async function readOr<T>(log: Log, what: string, read: () => Promise<T>, otherwise: T): Promise<T> {
+/** An agent, from `openAgent`. */
+export class Agent {
+  readonly loop: Loop;
+  readonly #deps: AgentDeps;
+  readonly #client: Client;
+  readonly #scanners: ScannerRunner;
+  readonly #directory: StateDirectory;
+  readonly #session: Session;
+  readonly #connection: Connection;
+  readonly #runner: CommandRunner;
+  readonly #requests: BreakerResetRequests;
+  /** The identity with the present token. */
+  #identity: Identity;
+  /** At the last check-in, for the CPU's load since then. */
+  #cpus: readonly CpuTimes[];
+
+  constructor(deps: AgentDeps, { client, state, breakers }: Loaded) {
+    const { system: { files, machine }, stateDirectory, log } = deps;
+    this.#deps = deps;
+    this.#client = client;
+    this.#identity = deps.identity;
+    this.#cpus = machine.cpus();
+    this.#scanners = this.#createScannerRunner(breakers);
+    this.#directory = this.#createDirectory();
+    this.#session = this.#createSession();
+    this.#connection = this.#createConnection(state);
+    this.#runner = this.#createRunner();
+    this.loop = this.#createLoop(state);
+    const reset = (name: string) => this.resetBreaker(name);
+    this.#requests = new BreakerResetRequests({ files, stateDirectory, log, reset });
+  }
+
+  /** Opens the buffer in the state directory; never throws because of the disk. */
+  async open(): Promise<void> {
+    await this.#directory.open();
+  }
+
+  /** Closes a breaker on the operator's request: "connection", or that of a scanner. */
+  async resetBreaker(name: string): Promise<void> {
+    if (name === CONNECTION) this.loop.resetConnection();
+    else await this.#scanners.reset(name);
+  }
+
+  /** Checks the state directory, and handles requests in it, until `signal` is aborted. */
+  async watch(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps.system;
+    while (await clock.sleep(CHECK_EVERY_MS, signal).then(() => true, () => false)) {
+      await this.#directory.check();
+      await this.#requests.handle();
+    }
+  }
+
+  /** Closes the buffer. */
+  close(): void {
+    this.#directory.close();
+  }
+
+  #createScannerRunner(breakers: ScannerBreakers): ScannerRunner {
+    const { system, config: { scanners }, stateDirectory, log } = this.#deps;
+    return new ScannerRunner({
+      system,
+      log,
+      settings: scanners,
+      cacheDirectory: `${stateDirectory}/cache`,
+      ignore: scanners.ignore,
+      changelogs: scanners.changelogs,
+      save: createSaver<ScannerBreakers>(
+        log,
+        "scanner breakers",
+        (saved) => saveScannerBreakers(system, stateDirectory, saved),
+      ),
+    }, breakers);
+  }
+
+  #createDirectory(): StateDirectory {
+    const { system, config, stateDirectory, log, lock = null } = this.#deps;
+    return new StateDirectory({
+      system,
+      log,
+      stateDirectory,
+      limits: config.buffer,
+      lock,
+      identity: () => this.#identity,
+      onRecreated: async () => {
+        await saveState(system, stateDirectory, this.loop.state);
+        await saveScannerBreakers(system, stateDirectory, this.#scanners.breakers);
+      },
+      onRecovered: () => this.loop.afterAppend(),
+    });
+  }
+
+  #createSession(): Session {
+    const { system, identity, stateDirectory, log } = this.#deps;
+    const { clock, random } = system;
+    return new Session({
+      clock,
+      random,
+      log,
+      renew: (signal) => this.#client.renew(identity.agentId, identity.refreshToken, { signal }),
+      saveToken: (accessToken) => {
+        this.#identity = { ...identity, accessToken };
+        return saveIdentity(system, stateDirectory, this.#identity);
+      },
+    }, identity);
+  }
+
+  #createConnection({ connection }: AgentState): Connection {
+    const { system: { clock, random }, config, log } = this.#deps;
+    const { backoff, breaker } = config;
+    return new Connection({
+      clock,
+      random,
+      log,
+      policies: connectionPolicies({ backoff, breaker, intervalMs: intervalOf(this.#deps) }),
+      isRapid: () => this.loop.isRapid,
+      callLimitMs: longestCallMs(config),
+      client: this.#client,
+      session: this.#session,
+      countPending: () => this.#directory.buffer.countWaiting().pending,
+    }, connection);
+  }
+
+  #createRunner(): CommandRunner {
+    const { system, config, stateDirectory, log, moreHandlers } = this.#deps;
+    const { buffer, journal } = this.#directory;
+    return new CommandRunner({
+      clock: system.clock,
+      log,
+      journal,
+      buffer,
+      findHandler: commandHandlers({
+        system,
+        log,
+        stateDirectory,
+        runner: this.#scanners,
+        more: moreHandlers,
+        findScanners: () => availableScanners(system, config.scanners.enabled),
+        collectSystemInfo: () => this.#collectSystemInfo(),
+      }),
+      reportFailure: failureEvent,
+      completeEvents: (command, events) =>
+        withResentRow(system, stateDirectory, { command, events }),
+      onAppend: () => this.loop.afterAppend(),
+      onDone: (outcome) => this.loop.afterCommand(outcome),
+    });
+  }
+
+  #createLoop(state: AgentState): Loop {
+    const { system, config: { backoff, polling }, identity, stateDirectory, log } = this.#deps;
+    const { clock, random } = system;
+    const { buffer, journal } = this.#directory;
+    return new Loop({
+      agentId: identity.agentId,
+      clock,
+      random,
+      log,
+      connection: this.#connection,
+      client: this.#client,
+      buffer,
+      journal,
+      runner: this.#runner,
+      backoff,
+      polling: { ...polling, intervalMs: intervalOf(this.#deps) },
+      describeHost: (rapidLeftMs) => this.#describeHost(rapidLeftMs),
+      collectSystemInfo: () => this.#collectSystemInfo(),
+      saveState: createSaver<AgentState>(
+        log,
+        "state",
+        // After a power cut the state before a check-in will do as well: one sync is enough.
+        (saved, { isDurable }) =>
+          saveState(system, stateDirectory, saved, { durability: isDurable ? "content" : "none" }),
+      ),
+    }, state);
+  }
+
+  /** The body of a check-in. */
+  #describeHost(rapidLeftMs: number): CheckInBody {
+    const { system } = this.#deps;
+    const { metrics, cpu } = hostMetrics(system, this.#cpus);
+    this.#cpus = cpu;
+    const { pending, deadLetters } = this.#directory.buffer.countWaiting();
+    const { breaker, paths } = this.#connection.state;
+    const { disk, events } = this.#directory.condition;
+    const condition = {
+      breaker: breaker.state,
+      failures: paths.check_in.failures,
+      scannerBreakers: [...this.#scanners.breakers].map(([name, { state }]) =>
+        [name, state] as const
+      ),
+      pendingEvents: pending,
+      deadLetters,
+      bufferDisk: disk,
+      eventsInMemory: events,
+    };
+    const nowMs = system.clock.nowMs();
+    return checkInBody(metrics, condition, { version: VERSION, nowMs, rapidLeftMs });
+  }
+
+  async #collectSystemInfo(): Promise<NewEvent> {
+    const { system, stateDirectory } = this.#deps;
+    const facts = await hostFacts(system);
+    const nowMs = system.clock.nowMs();
+    const startedMs = facts.uptimeS === null ? null : nowMs - facts.uptimeS * 1_000;
+    // Without the file the need for a restart is unknown; the other facts are reported in any case.
+    const scans = await readLastScans(system.files, stateDirectory).catch(() => ({}));
+    return systemInfoEvent(facts, nowMs, lastReboot(scans, startedMs));
+  }
+}
+
+/** Between two check-ins: as the server said at registration, else as configured. */
+function intervalOf({ identity, config }: AgentDeps): number {
+  return identity.intervalMs ?? config.polling.intervalMs;
+}
+
+/** Health, the call, a renewal, the call again, and a margin for what lies between. */
+function longestCallMs({ http }: Config): number {
+  return http.healthTimeoutMs + 3 * http.timeoutMs + 5_000;
+}
+
+/** Loads a value. A disk that refuses is logged, and the value is the default. */
+async function orDefault<T>(
+  log: Log,
+  what: string,
+  otherwise: T,
+  load: () => Promise<T>,
+): Promise<T> {
   try {
-    return await read();
+    return await load();
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    log.error("not read, beginning anew", { what, why: error.message });
+    log.error("cannot read saved state; starting with defaults", { what, why: error.message });
     return otherwise;
   }
 }
 
-async function makeGuard(parts: AgentParts): Promise<ScannerGuard> {
-  const { system, config: { scanners: settings }, stateDirectory, log } = parts;
-  const longestMs = longestScannerOpenMs(settings);
-  const breakers = await readOr<ScannerBreakers>(
-    log,
-    "scanner breakers",
-    () => loadScannerBreakers(system, stateDirectory, longestMs),
-    new Map(),
-  );
-  const keep = keeper<ScannerBreakers>(
-    log,
-    "scanner breakers",
-    (saved) => saveScannerBreakers(system, stateDirectory, saved),
-  );
-  return new ScannerGuard({
-    system,
-    log,
-    settings,
-    cacheDirectory: `${stateDirectory}/cache`,
-    ignore: parts.config.scanners.ignore,
-    changelogs: parts.config.scanners.changelogs,
-    keep,
-  }, breakers);
-}
-
-/** The identity with the token that is used now. */
-interface Tokens {
-  current: Identity;
-}
-
-interface LoopIngredients {
-  readonly client: Client;
-  readonly store: StateStore;
-  readonly tokens: Tokens;
-  readonly state: AgentState;
-  readonly intervalMs: number;
-  readonly guard: ScannerGuard;
-}
-
-function makeLoop(parts: AgentParts, ingredients: LoopIngredients): Loop {
-  const { system, config, identity, stateDirectory, log } = parts;
-  const { clock, random } = system;
-  const { client, store, state, intervalMs, guard, tokens } = ingredients;
-  const { buffer, journal } = store;
-  const session = new Session({
-    clock,
-    random,
-    log,
-    renew: (signal) => client.renew(identity.agentId, identity.refreshToken, { signal }),
-    saveToken: (accessToken) => {
-      tokens.current = { ...identity, accessToken };
-      return saveIdentity(system, stateDirectory, tokens.current);
-    },
-  }, identity);
-  const connection = new Connection({
-    clock,
-    random,
-    log,
-    policies: connectionPolicies({
-      backoff: config.backoff,
-      breaker: config.breaker,
-      intervalMs,
-    }),
-    isRapid: () => loop.isRapid,
-    callLimitMs: longestCallMs(config),
-    client,
-    session,
-    countPending: () => buffer.countWaiting().pending,
-  }, state.connection);
-  const collectSystemInfo = async (): Promise<NewEvent> => {
-    const facts = await hostFacts(system);
-    const nowMs = clock.nowMs();
-    const startedMs = facts.uptimeS === null ? null : nowMs - facts.uptimeS * 1_000;
-    // A file that cannot be read says nothing of a restart; the other facts are told all the same.
-    const scans = await readLastScans(system.files, stateDirectory).catch(() => ({}));
-    return systemInfoEvent(facts, nowMs, lastReboot(scans, startedMs));
-  };
-  const runner = new CommandRunner({
-    clock,
-    log,
-    journal,
-    buffer,
-    findHandler: commandHandlers({
-      system,
-      log,
-      stateDirectory,
-      guard,
-      more: parts.moreHandlers,
-      findScanners: () => availableScanners(system, config.scanners.enabled),
-      collectSystemInfo,
-    }),
-    reportFailure: failureEvent,
-    completeEvents: (command, events) => withRowAgain(system, stateDirectory, { command, events }),
-    onAppend: () => loop.afterAppend(),
-    onDone: (outcome) => loop.afterCommand(outcome),
-  });
-  const describeHost = hostDescriber(system, () => {
-    const { pending, deadLetters } = buffer.countWaiting();
-    return {
-      breaker: connection.state.breaker.state,
-      failures: connection.state.paths.check_in.failures,
-      scannerBreakers: [...guard.breakers].map(([name, { state }]) => [name, state] as const),
-      pendingEvents: pending,
-      setAsideEvents: deadLetters,
-      bufferDisk: store.condition.disk,
-      eventsInMemory: store.condition.events,
-    };
-  });
-  const loop: Loop = new Loop({
-    agentId: identity.agentId,
-    clock,
-    random,
-    log,
-    connection,
-    client,
-    buffer,
-    journal,
-    runner,
-    backoff: config.backoff,
-    polling: { ...config.polling, intervalMs },
-    describeHost,
-    collectSystemInfo,
-    saveState: keeper<AgentState>(
-      log,
-      "state",
-      // After a power cut the state before a check-in does as well: one sync is enough.
-      (saved, { isDurable }) =>
-        saveState(system, stateDirectory, saved, { durability: isDurable ? "content" : "none" }),
-    ),
-  }, state);
-  return loop;
-}
-
-/** Describes the host for each check-in; the CPU's load is that since the last one. */
-function hostDescriber(
-  system: System,
-  agent: () => AgentCondition,
-): (rapidLeftMs: number) => ReturnType<typeof checkInBody> {
-  let previous: readonly CpuTimes[] = system.machine.cpus();
-  return (rapidLeftMs) => {
-    const { metrics, cpu } = hostMetrics(system, previous);
-    previous = cpu;
-    const nowMs = system.clock.nowMs();
-    return checkInBody(metrics, { version: VERSION, nowMs, rapidLeftMs, ...agent() });
-  };
-}
-
 /**
- * Saves something after each step, one write at a time and the latest value last; a disk that refuses is
- * told once, not with every step.
+ * Saves a value whenever it is called, one write at a time and the latest value last. A disk that refuses
+ * is logged once, not for every value.
  */
-function keeper<T>(
+function createSaver<T>(
   log: Log,
   what: string,
   save: (value: T, options: { isDurable: boolean }) => Promise<void>,
@@ -317,9 +361,4 @@ function keeper<T>(
     } else waiting = { ...waiting, value, isDurable: isDurable || waiting.isDurable };
     return waiting.saved;
   };
-}
-
-/** Health, the call, a renewal, the call again, and a little for what lies between. */
-function longestCallMs({ http }: Config): number {
-  return http.healthTimeoutMs + 3 * http.timeoutMs + 5_000;
 }

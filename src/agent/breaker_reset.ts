@@ -1,29 +1,32 @@
 /**
- * Closing a breaker from the command line: on disk if no agent runs, else by a request in the state
- * folder that the running agent takes up within seconds.
+ * Resets a breaker from the command line: on disk if no agent runs, else by a request file in the state
+ * directory, which the running agent handles within seconds.
  */
 
 import * as v from "valibot";
 import { NEW_BREAKER } from "../breaker/breaker.ts";
-import { decodeJson } from "../json.ts";
+import { JsonFile } from "../json_file.ts";
 import type { Log } from "../log.ts";
 import { resetConnection } from "../connection/state.ts";
 import type { System } from "../system/system.ts";
-import { HeldError, holdState } from "./hold_state.ts";
-import { loadScannerBreakers, saveScannerBreakers } from "./scanner_breakers_file.ts";
-import { loadState, saveState } from "./state_file.ts";
+import { acquireInstanceLock, LockedError } from "./instance_lock.ts";
+import { loadScannerBreakers, loadState, saveScannerBreakers, saveState } from "./saved_state.ts";
 
-/** The name of the breaker that guards the connection; the others have their scanners' names. */
+/** The name of the breaker for the connection; each other breaker has the name of its scanner. */
 export const CONNECTION = "connection";
 
-const FILE = "breaker-reset.json";
+const REQUEST = new JsonFile({
+  name: "breaker-reset.json",
+  what: "the reset request",
+  schema: "pennon.breaker-reset-request/1",
+  value: v.object({ name: v.pipe(v.string(), v.maxLength(50)) }),
+  earlier: { schema: undefined },
+});
 
-/** A running agent that has not taken up a request after this does not do so any more. */
+/** How long the command waits for a running agent to handle its request. */
 const PATIENCE_MS = 15_000;
 
-const request = v.object({ name: v.pipe(v.string(), v.maxLength(50)) });
-
-/** Nothing is cut: a breaker that is reset has nothing left to wait for. */
+/** A reset removes the waits, so a long one in the file need not be shortened first. */
 const ANY_WAIT = {
   notBeforeMs: Infinity,
   openMs: Infinity,
@@ -32,8 +35,8 @@ const ANY_WAIT = {
 };
 
 /**
- * Closes a breaker; whether a running agent did it. Throws `FileError`, or an `Error` where the
- * running agent does not answer.
+ * Closes a breaker; `byAgent`: a running agent did it. Throws `FileError`, or an `Error` if the running
+ * agent does not handle the request.
  */
 export async function resetBreaker(
   system: System,
@@ -41,16 +44,16 @@ export async function resetBreaker(
   name: string,
 ): Promise<{ byAgent: boolean }> {
   try {
-    const hold = await holdState(system, state.stateDirectory, "reset a breaker");
+    const lock = await acquireInstanceLock(system, state.stateDirectory, "reset a breaker");
     try {
       await resetOnDisk(system, state, name);
       return { byAgent: false };
     } finally {
-      await hold.release();
+      await lock.release();
     }
   } catch (error) {
-    if (!(error instanceof HeldError)) throw error;
-    await askAgent(system, state.stateDirectory, name);
+    if (!(error instanceof LockedError)) throw error;
+    await requestReset(system, state.stateDirectory, name);
     return { byAgent: true };
   }
 }
@@ -71,46 +74,59 @@ async function resetOnDisk(
   await saveScannerBreakers(system, stateDirectory, reset);
 }
 
-async function askAgent(system: System, stateDirectory: string, name: string): Promise<void> {
+async function requestReset(system: System, stateDirectory: string, name: string): Promise<void> {
   const { files, clock } = system;
-  const path = `${stateDirectory}/${FILE}`;
-  await files.writeText("ask the agent", path, `${JSON.stringify({ name })}\n`, { mode: 0o600 });
+  await REQUEST.write(files, stateDirectory, { name });
+  const path = REQUEST.pathIn(stateDirectory);
   const never = new AbortController().signal;
   for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += 500) {
     await clock.sleep(500, never);
-    if (await files.inspect("look for the request", path) === undefined) return;
+    if (await files.inspect("look for the reset request", path) === undefined) return;
   }
-  await files.remove("take the request back", path);
-  const fact = `the running agent did not take it up within ${PATIENCE_MS / 1_000} s`;
+  await REQUEST.remove(files, stateDirectory);
+  const fact = `the running agent did not handle the request within ${PATIENCE_MS / 1_000} s`;
   throw new Error(`Cannot reset the breaker "${name}": ${fact}. Next: restart the agent`);
 }
 
-/** Makes what takes up a request, if there is one; what goes wrong with it is told and passed over. */
-export function resetTaker(
-  { files }: Pick<System, "files">,
-  parts: { stateDirectory: string; log: Log; reset(name: string): Promise<void> },
-): () => Promise<void> {
-  const path = `${parts.stateDirectory}/${FILE}`;
-  let isRefused = false;
-  const take = async () => {
-    const text = await files.readText("look for a request", path);
-    if (text === undefined) return;
-    const read = decodeJson(request, text);
-    if (read.ok) {
-      parts.log.info("breaker reset by a person", { breaker: read.value.name });
-      await parts.reset(read.value.name);
-    } else parts.log.warning("request not taken up", { why: read.why });
-    await files.remove("take up a request", path);
-  };
-  return async () => {
+/** What `BreakerResetRequests` works with. */
+interface BreakerResetDeps extends Pick<System, "files"> {
+  readonly stateDirectory: string;
+  readonly log: Log;
+  reset(name: string): Promise<void>;
+}
+
+/** Handles the request file of `resetBreaker` in the running agent. */
+export class BreakerResetRequests {
+  readonly #deps: BreakerResetDeps;
+  #isRefused = false;
+
+  constructor(deps: BreakerResetDeps) {
+    this.#deps = deps;
+  }
+
+  /** Handles a request if there is one. A failure is logged, and the request removed; never throws. */
+  async handle(): Promise<void> {
+    const { files, stateDirectory, log } = this.#deps;
     try {
-      await take();
-      isRefused = false;
+      await this.#handle();
+      this.#isRefused = false;
     } catch (error) {
-      // A directory that cannot be read is told once, not with each look.
-      if (!isRefused) parts.log.warning("request not taken up", { why: String(error) });
-      isRefused = true;
-      await files.remove("take up a request", path).catch(() => {});
+      // A directory that stays unreadable is logged once.
+      if (!this.#isRefused) log.warning("reset request failed", { why: String(error) });
+      this.#isRefused = true;
+      await REQUEST.remove(files, stateDirectory).catch(() => {});
     }
-  };
+  }
+
+  async #handle(): Promise<void> {
+    const { files, stateDirectory, log, reset } = this.#deps;
+    let fault: string | undefined;
+    const request = await REQUEST.read(files, stateDirectory, (why) => fault = why);
+    if (request !== undefined) {
+      log.info("breaker reset by an operator", { breaker: request.name });
+      await reset(request.name);
+    } else if (fault === undefined) return;
+    else log.warning("reset request failed", { why: fault });
+    await REQUEST.remove(files, stateDirectory);
+  }
 }

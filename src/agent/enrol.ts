@@ -1,22 +1,22 @@
-/** Enrols this host with a server, and takes it off again. */
+/** Enrols this host with a server, and removes it there again. */
 
-import { forgetToldUpdates } from "../commands/told_updates.ts";
+import { createClient } from "./create_client.ts";
+import { registerBody } from "./host_report.ts";
+import { acquireInstanceLock } from "./instance_lock.ts";
+import { STATE_FILE } from "./saved_state.ts";
+import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config.ts";
 import { hostFacts } from "../host/host.ts";
-import { forgetIdentity, type Identity, saveIdentity, secretsOf } from "../identity.ts";
+import { type Identity, removeIdentity, saveIdentity, secretsOf } from "../identity.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
-import type { Answer } from "../server/answer.ts";
 import { Secrets } from "../secrets.ts";
+import type { Answer } from "../server/answer.ts";
 import type { Client } from "../server/client.ts";
+import type { HttpErrorReason } from "../system/http.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
-import { clientFor } from "./client_for.ts";
-import { adviceOn, SETUP_ADVICE } from "./enrol_advice.ts";
-import { holdState } from "./hold_state.ts";
-import { registerBody } from "./host_report.ts";
-import { forgetState } from "./state_file.ts";
 
-/** A server that would not enrol this host. */
+/** A server refused to enrol or to remove this host. */
 export class EnrolError extends Error {
   override readonly name = "EnrolError";
 }
@@ -24,17 +24,17 @@ export class EnrolError extends Error {
 const UNREGISTER_ADVICE =
   'try again; or give "--force", and delete the agent in the server\'s dashboard';
 
-/** Where to enrol, and where to keep what comes of it. */
-export interface Enrolment {
+/** Where to enrol, and where to save the identity. */
+interface Enrolment {
   readonly system: System;
   readonly config: Config;
   readonly stateDirectory: string;
 }
 
 /**
- * Registers with a registration token and keeps the identity. The state folder is tried before the
- * server is asked: it would have an agent that nobody is. Throws `EnrolError`, `HeldError`,
- * `FileError`.
+ * Registers with a registration token and saves the identity. The state directory is locked before the
+ * request: otherwise a failure could leave an agent on the server that no host runs. Throws
+ * `EnrolError`, `LockedError`, `FileError`.
  */
 export async function register(
   enrolment: Enrolment,
@@ -42,39 +42,39 @@ export async function register(
   token: string,
 ): Promise<Identity> {
   const { system } = enrolment;
-  const client = await clientOf(enrolment, serverUrl, new Secrets([token]));
-  return await whileHeld(enrolment, "register", async () => {
+  const client = await openClient(enrolment, serverUrl, new Secrets([token]));
+  return await whileLocked(enrolment, "register", async () => {
     const nowMs = system.clock.nowMs();
     const body = registerBody(await hostFacts(system), { agentVersion: VERSION, nowMs });
     const answer = await client.register(token, body);
     if (answer.kind !== "ok") throw await registrationRefusal(client, answer);
-    const { agent_id, token: accessToken, refresh_token, config: told } = answer.value;
+    const { agent_id, token: accessToken, refresh_token, config: settings } = answer.value;
     const identity: Identity = {
       agentId: agent_id,
       serverUrl,
       accessToken,
       refreshToken: refresh_token,
-      intervalMs: clampIntervalMs(told?.check_in_interval ?? NaN),
+      intervalMs: clampIntervalMs(settings?.check_in_interval ?? NaN),
       registeredMs: nowMs,
     };
     try {
-      await keep(enrolment, identity);
+      await saveNew(enrolment, identity);
     } catch (error) {
-      await client.unregister(identity); // If that fails too, a person finds it in the dashboard.
+      await client.unregister(identity); // If that fails too, the dashboard shows the agent.
       throw error;
     }
     return identity;
   });
 }
 
-/** Keeps an identity of another's making as this host's own; throws `HeldError`, `FileError`. */
+/** Saves an existing agent's identity as this host's own; throws `LockedError`, `FileError`. */
 export async function adopt(enrolment: Enrolment, identity: Identity): Promise<void> {
-  await whileHeld(enrolment, "register", () => keep(enrolment, identity));
+  await whileLocked(enrolment, "register", () => saveNew(enrolment, identity));
 }
 
 /**
- * Deletes the agent on the server and forgets its tokens. One that the server no longer knows is
- * forgotten too; throws `HeldError`, or `EnrolError` if the server was not reached and
+ * Deletes the agent on the server, and its tokens on this host, even if the server does not know the
+ * agent any more. Throws `LockedError`, or `EnrolError` if the server was not reached and
  * `evenIfUnreached` is not set.
  */
 export async function unregister(
@@ -83,51 +83,51 @@ export async function unregister(
   options: { evenIfUnreached: boolean },
 ): Promise<{ deletedOnServer: boolean }> {
   const { system, stateDirectory } = enrolment;
-  const client = await clientOf(enrolment, identity.serverUrl, secretsOf(identity));
-  return await whileHeld(enrolment, "unregister", async () => {
+  const client = await openClient(enrolment, identity.serverUrl, secretsOf(identity));
+  return await whileLocked(enrolment, "unregister", async () => {
     const answer = await deleteOnServer(client, identity);
-    const isGone = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
-    if (!isGone && !options.evenIfUnreached) {
+    const isDeleted = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
+    if (!isDeleted && !options.evenIfUnreached) {
       throw refusal("unregister", answer, UNREGISTER_ADVICE);
     }
-    await forgetIdentity(system, stateDirectory);
-    await forgetPast(system, stateDirectory);
-    return { deletedOnServer: isGone };
+    await removeIdentity(system, stateDirectory);
+    await removePast(system, stateDirectory);
+    return { deletedOnServer: isDeleted };
   });
 }
 
-async function clientOf(
+async function openClient(
   { system, config }: Enrolment,
   serverUrl: string,
   secrets: Secrets,
 ): Promise<Client> {
   const warn = (why: string) => system.terminal.printError(`pennon: ${why}`);
-  return await clientFor(system, config, serverUrl, { warn, secrets });
+  return await createClient(system, config, serverUrl, { warn, secrets });
 }
 
-/** A running agent would go on as whom it was, and write its tokens over the new ones. */
-async function whileHeld<T>(
+/** A running agent would continue with the old identity, and overwrite the new tokens. */
+async function whileLocked<T>(
   { system, stateDirectory }: Enrolment,
   action: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  const hold = await holdState(system, stateDirectory, action);
+  const lock = await acquireInstanceLock(system, stateDirectory, action);
   try {
     return await work();
   } finally {
-    await hold.release();
+    await lock.release();
   }
 }
 
-async function keep({ system, stateDirectory }: Enrolment, identity: Identity): Promise<void> {
-  await forgetPast(system, stateDirectory);
+async function saveNew({ system, stateDirectory }: Enrolment, identity: Identity): Promise<void> {
+  await removePast(system, stateDirectory);
   await saveIdentity(system, stateDirectory, identity);
 }
 
-/** The loop's state of an earlier identity is void, and so is what its server was told. */
-async function forgetPast(system: System, stateDirectory: string): Promise<void> {
-  await forgetState(system, stateDirectory);
-  await forgetToldUpdates(system, stateDirectory);
+/** The state of an earlier identity does not apply, nor does the snapshot of its reports. */
+async function removePast(system: System, stateDirectory: string): Promise<void> {
+  await STATE_FILE.remove(system.files, stateDirectory);
+  await SNAPSHOT_FILE.remove(system.files, stateDirectory);
 }
 
 async function deleteOnServer(client: Client, identity: Identity): Promise<Answer<unknown>> {
@@ -140,8 +140,8 @@ async function deleteOnServer(client: Client, identity: Identity): Promise<Answe
 }
 
 /**
- * A server that has not been set up has no route to register at (404), or answers there with what is
- * no registration: only `/health` says why.
+ * A server that has not been set up has no route for registrations (404), or returns something else than
+ * a registration: only `/health` reports why.
  */
 async function registrationRefusal(client: Client, answer: Answer<unknown>): Promise<EnrolError> {
   const mayBeUnconfigured = answer.kind === "refused" && answer.status === 404 ||
@@ -174,4 +174,50 @@ function explain(answer: Answer<unknown>): string {
     case "operator_required":
       return answer.why;
   }
+}
+
+const BY_REASON: Readonly<Record<HttpErrorReason, string | undefined>> = {
+  offline: "see that this host has a network and a name service, and try again",
+  dns: "see that the server's address is spelt right, and known to this host's name service",
+  refused: "see that the server runs, and that the address names its port",
+  tls:
+    "see that the server speaks https, by the name in its certificate; an authority of your own " +
+    "goes into tls.ca_file",
+  timeout: "see that no firewall is between, and that the address names the right port",
+  cut_off: "see that the address begins with what the server speaks, http:// or https://",
+  malformed: "see that the address is a RedFlag server's",
+  too_large: "see that the address is a RedFlag server's",
+  proxy: "see to proxy.http and proxy.https, or except the server by proxy.except_for",
+  aborted: undefined,
+};
+
+/** The advice for a server that has not been set up yet. */
+const SETUP_ADVICE =
+  "finish the server's setup in a browser, take a registration token from its dashboard, and try again";
+
+/**
+ * What the user can do about an answer that was no success; `undefined`: there is no advice. RedFlag
+ * 0.1.18 also answers 401 "invalid or expired registration token" to any error of its database.
+ */
+export function adviceOn(answer: Answer<unknown>): string | undefined {
+  switch (answer.kind) {
+    case "unauthorized":
+      return "take a registration token from the server's dashboard that has not run out; where the " +
+        "token is good, see whether the server's database is up: RedFlag answers the same while it is not";
+    case "limited":
+      return "try again in a minute";
+    case "refused":
+      return answer.status === 404 ? "see that the address is a RedFlag server's" : undefined;
+    case "failed":
+      return answer.reason === undefined ? byStatus(answer.status) : BY_REASON[answer.reason];
+    default:
+      return undefined;
+  }
+}
+
+function byStatus(status: number | null): string {
+  const isServers = status !== null && status >= 500;
+  return isServers
+    ? "see the server's own log, and try again"
+    : "see that the address is a RedFlag server's, and names no other path";
 }

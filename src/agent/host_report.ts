@@ -1,36 +1,21 @@
-/** The host's facts and figures in the server's words: registration, check-in, system info. */
+/** Encodes the host's facts and figures for the server: registration, check-in, system info. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import { encodeBody } from "../server/encode_body.ts";
-import { cut, LIMITS } from "../server/limits.ts";
+import type { HostFacts, HostMetrics } from "../host/host.ts";
+import { cut, encodeBody, LIMITS } from "../server/limits.ts";
 import type { CheckInBody, RegisterBody } from "../server/protocol.ts";
+import type { RebootState } from "../update.ts";
 
 const GIB = 1_024 ** 3;
 
-/** What of the host's facts is told; `host/host.ts` tells what each field is. */
-export interface ReportedFacts {
-  readonly hostName: string;
-  readonly osType: "linux" | "windows" | "macos";
-  readonly osVersion: string;
-  readonly architecture: string;
-  readonly kernel: string;
-  readonly cpuModel: string | null;
-  readonly cpuCores: number;
-  readonly memoryTotalBytes: number | null;
-  readonly disks: readonly { mount: string; totalBytes: number; usedBytes: number }[];
-  readonly processes: number | null;
-  readonly uptimeS: number | null;
-  readonly addresses: readonly string[];
-}
-
 /** The body of a registration. The dashboard shows these metadata keys. */
 export function registerBody(
-  facts: ReportedFacts,
-  told: { agentVersion: string; nowMs: number },
+  facts: HostFacts,
+  agent: { agentVersion: string; nowMs: number },
 ): RegisterBody {
   const disk = facts.disks[0];
   const metadata: Record<string, string | null> = {
-    installation_time: new Date(told.nowMs).toISOString(),
+    installation_time: new Date(agent.nowMs).toISOString(),
     cpu_model: facts.cpuModel,
     cpu_cores: String(facts.cpuCores),
     memory_total: orNull(facts.memoryTotalBytes),
@@ -49,14 +34,14 @@ export function registerBody(
     os_type: facts.osType,
     os_version: cut(facts.osVersion, LIMITS.osVersion),
     os_architecture: cut(serverArchitecture(facts.architecture), LIMITS.osArchitecture),
-    agent_version: cut(told.agentVersion, LIMITS.agentVersion),
+    agent_version: cut(agent.agentVersion, LIMITS.agentVersion),
     metadata: Object.fromEntries(known),
   };
 }
 
 /**
- * What RedFlag's own agent calls the processors that `uname -m` names: Go's `runtime.GOARCH`
- * (https://go.dev/doc/install/source#environment). The dashboard groups hosts by it.
+ * The names that RedFlag's own agent sends for the processors that `uname -m` names: Go's
+ * `runtime.GOARCH` (https://go.dev/doc/install/source#environment). The dashboard groups hosts by it.
  */
 const GO_ARCHITECTURES: ReadonlyMap<string, string> = new Map([
   ["x86_64", "amd64"],
@@ -65,19 +50,19 @@ const GO_ARCHITECTURES: ReadonlyMap<string, string> = new Map([
   ["armv7l", "arm"],
 ]);
 
-/** The processor in the server's words; one that has the same name in both is passed through. */
-export function serverArchitecture(machine: string): string {
+/** The server's name of a processor; one that has the same name in both is passed through. */
+function serverArchitecture(machine: string): string {
   return GO_ARCHITECTURES.get(machine) ?? machine;
 }
 
 /**
- * The event that carries the host's facts; a newer one takes the place of one that still waits.
- * `reboot`: whether the host asks for a restart; `null` where nothing says.
+ * The event with the host's facts; it supersedes an older one that is still pending. `reboot`: whether
+ * the host needs a restart; `null`: unknown.
  */
 export function systemInfoEvent(
-  facts: ReportedFacts,
+  facts: HostFacts,
   nowMs: number,
-  reboot: { readonly isRequired: boolean; readonly reason: string } | null,
+  reboot: RebootState | null,
 ): NewEvent {
   const disk = facts.disks[0];
   const body = {
@@ -107,42 +92,27 @@ export function systemInfoEvent(
   };
 }
 
-/** The host's figures of the moment; `host/host.ts` tells what each field is. */
-export interface ReportedMetrics {
-  readonly cpuPercent: number | null;
-  readonly memoryTotalBytes: number | null;
-  readonly memoryUsedBytes: number | null;
-  readonly diskTotalBytes: number | null;
-  readonly diskUsedBytes: number | null;
-  readonly uptimeS: number | null;
-}
-
-/** How the agent itself is, told with each check-in. */
-export interface AgentCondition {
-  /** The connection's, as it is before this check-in. */
+/** The state of the agent itself, which each check-in reports. */
+interface AgentCondition {
+  /** State of the connection's breaker before this check-in. */
   readonly breaker: string;
   readonly failures: number;
-  /** Name and state of each scanner's. */
+  /** Name and state of each scanner's breaker. */
   readonly scannerBreakers: readonly (readonly [name: string, state: string])[];
   readonly pendingEvents: number;
-  readonly setAsideEvents: number;
-  /** "ok", or why the disk takes no writes. */
+  readonly deadLetters: number;
+  /** "ok", or why the disk accepts no writes. */
   readonly bufferDisk: string;
-  /** Of the pending ones, those that would be lost with the process. */
+  /** Pending events that exist in memory only. */
   readonly eventsInMemory: number;
 }
 
-/** What a check-in tells of the agent. */
-export interface ReportedAgent extends AgentCondition {
-  readonly version: string;
-  readonly nowMs: number;
-  /** 0: rapid polling is off. */
-  readonly rapidLeftMs: number;
-}
-
-/** The body of a check-in. */
-export function checkInBody(metrics: ReportedMetrics, agent: ReportedAgent): CheckInBody {
-  const { rapidLeftMs } = agent;
+/** The body of a check-in; `rapidLeftMs` is 0 while rapid polling is off. */
+export function checkInBody(
+  metrics: HostMetrics,
+  agent: AgentCondition,
+  { version, nowMs, rapidLeftMs }: { version: string; nowMs: number; rapidLeftMs: number },
+): CheckInBody {
   return {
     ...ifKnown("cpu_percent", metrics.cpuPercent),
     ...ifKnown("memory_percent", percent(metrics.memoryUsedBytes, metrics.memoryTotalBytes)),
@@ -152,12 +122,12 @@ export function checkInBody(metrics: ReportedMetrics, agent: ReportedAgent): Che
     ...ifKnown("disk_total_gb", gib(metrics.diskTotalBytes)),
     ...ifKnown("disk_percent", percent(metrics.diskUsedBytes, metrics.diskTotalBytes)),
     ...(metrics.uptimeS !== null && { uptime: describeUptime(metrics.uptimeS) }),
-    version: cut(agent.version, LIMITS.agentVersion),
+    version: cut(version, LIMITS.agentVersion),
     metadata: {
       rapid_polling_enabled: rapidLeftMs > 0,
-      // While it is off too: RedFlag believes the one only with the other, and would write the end
-      // of a heartbeat that it still believes in into the history as a command.
-      rapid_polling_until: new Date(agent.nowMs + rapidLeftMs).toISOString(),
+      // Sent while it is off too: RedFlag ignores the flag without the instant, and would then record
+      // the end of a heartbeat that it still assumes as a command in the history.
+      rapid_polling_until: new Date(nowMs + rapidLeftMs).toISOString(),
       ...(rapidLeftMs > 0 && {
         rapid_polling_duration_minutes: Math.ceil(rapidLeftMs / 60_000),
       }),
@@ -166,14 +136,14 @@ export function checkInBody(metrics: ReportedMetrics, agent: ReportedAgent): Che
       connection_failures: agent.failures,
       scanner_breakers: agent.scannerBreakers.map((pair) => pair.join(":")).join(" "),
       pending_events: agent.pendingEvents,
-      set_aside_events: agent.setAsideEvents,
+      set_aside_events: agent.deadLetters,
       buffer_disk: agent.bufferDisk,
       events_in_memory: agent.eventsInMemory,
     },
   };
 }
 
-/** "3d 4h 5m", in the words people use of `uptime`. */
+/** "3d 4h 5m". */
 export function describeUptime(uptimeS: number): string {
   const minutes = Math.floor(uptimeS / 60);
   const days = Math.floor(minutes / 1_440);

@@ -1,8 +1,7 @@
 /** `pennon breaker`: lists the circuit breakers, or closes one. */
 
 import { CONNECTION, resetBreaker } from "../agent/breaker_reset.ts";
-import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
-import { showState } from "../agent/state_file.ts";
+import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
 import { Secrets } from "../secrets.ts";
@@ -34,10 +33,10 @@ export const breakerCommand: CliCommand = {
 
 async function list(system: System, settings: CommandSettings, asJson: boolean): Promise<ExitCode> {
   const { stateDirectory } = settings;
-  const state = await showState(system, stateDirectory);
+  const state = await STATE_FILE.read(system.files, stateDirectory);
   const breakers: [string, SavedBreaker][] = [
     ...(state ? [[CONNECTION, state.connection.breaker] as [string, SavedBreaker]] : []),
-    ...Object.entries(await showScannerBreakers(system, stateDirectory)),
+    ...Object.entries(await readSavedBreakers(system, stateDirectory)),
   ];
   system.terminal.print(asJson ? breakersAsJson(breakers) : breakersAsTable(system, breakers));
   return 0;

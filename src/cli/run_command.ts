@@ -1,7 +1,7 @@
 /** `pennon run`: runs the agent in the foreground. */
 
-import { type Agent, makeAgent } from "../agent/agent.ts";
-import { holdState } from "../agent/hold_state.ts";
+import { type Agent, openAgent } from "../agent/agent.ts";
+import { acquireInstanceLock } from "../agent/instance_lock.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
@@ -32,19 +32,19 @@ export const runCommand: CliCommand = {
     secrets.add(config.server.registrationToken ?? "");
     const log = openLog(system, config, secrets);
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
-    const hold = await holdState(system, stateDirectory, "run", {
+    const lock = await acquireInstanceLock(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
         log.error("state directory not locked: a second agent could start", { why }),
     });
     try {
-      const agent = await makeAgent({
+      const agent = await openAgent({
         system,
         config,
         identity,
         stateDirectory,
         log,
         secrets,
-        hold,
+        lock,
       });
       const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
@@ -58,7 +58,7 @@ export const runCommand: CliCommand = {
         agent.close();
       }
     } finally {
-      await hold.release();
+      await lock.release();
     }
   },
 };

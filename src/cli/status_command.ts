@@ -1,16 +1,14 @@
 /** `pennon status`: the state of the agent, of its buffer and of its scanners, read from disk. */
 
-import { showDiskNote } from "../agent/disk_note.ts";
-import { findHolder } from "../agent/hold_state.ts";
-import { showScannerBreakers } from "../agent/scanner_breakers_file.ts";
-import { showState } from "../agent/state_file.ts";
-import { tryFolder } from "../agent/try_folder.ts";
+import { DISK_STATUS_FILE, tryWrite } from "../agent/disk_status.ts";
+import { findLockHolder } from "../agent/instance_lock.ts";
+import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
 import { countCommands } from "../buffer/journal.ts";
 import { BufferError } from "../buffer/schema.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
 import { loadIdentity } from "../identity.ts";
 import { readLastScans } from "../scanners/last_scans.ts";
-import { readTokenLife } from "../server/access_token.ts";
+import { readTokenLife } from "../server/protocol.ts";
 import { DatabaseError } from "../system/database.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
@@ -85,16 +83,16 @@ async function readStatus(system: System, settings: CommandSettings): Promise<St
       tokenEndMs: readTokenLife(identity.accessToken)?.endMs ?? null,
       intervalMs: identity.intervalMs ?? config.polling.intervalMs,
     },
-    holder: await findHolder(system, stateDirectory) ?? null,
-    state: await showState(system, stateDirectory) ?? null,
+    holder: await findLockHolder(system, stateDirectory) ?? null,
+    state: await STATE_FILE.read(system.files, stateDirectory) ?? null,
     ...counts,
     limits: config.buffer,
     disk: {
-      refusal: await tryFolder(system, stateDirectory),
-      note: await showDiskNote(system, stateDirectory) ?? null,
+      refusal: await tryWrite(system, stateDirectory),
+      note: await DISK_STATUS_FILE.read(system.files, stateDirectory) ?? null,
       bufferError,
     },
-    scannerBreakers: await showScannerBreakers(system, stateDirectory),
+    scannerBreakers: await readSavedBreakers(system, stateDirectory),
     scans: await readLastScans(system.files, stateDirectory),
   };
 }

@@ -1,7 +1,7 @@
 /** The agent's status as text and as JSON. Pure. */
 
-import type { ToldDisk } from "../agent/disk_note.ts";
-import type { Holder } from "../agent/hold_state.ts";
+import type { SavedDiskStatus } from "../agent/disk_status.ts";
+import type { LockHolder } from "../agent/instance_lock.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
 import { type CommandCounts, REMEMBERED } from "../buffer/journal.ts";
@@ -25,7 +25,7 @@ export interface Status {
     }
     | null;
   /** The running agent; `null` if none runs. */
-  readonly holder: Holder | null;
+  readonly holder: LockHolder | null;
   /** The agent's saved state; `null` before its first run. */
   readonly state: StoredState | null;
   /** `null`: there is no buffer, or it cannot be read. */
@@ -127,7 +127,7 @@ function describeAgent({ identity, holder, nowMs }: Status): StatusLine[] {
   return lines;
 }
 
-function describeRunning(holder: Holder | null, nowMs: number): string {
+function describeRunning(holder: LockHolder | null, nowMs: number): string {
   if (holder === null) return "not running";
   const { since_ms: sinceMs, process_id: process } = holder;
   if (sinceMs === null) return "running";
@@ -238,18 +238,18 @@ export interface DiskStatus {
    */
   readonly refusal: string | null | undefined;
   /** The last note of an agent; it is valid while that agent runs. */
-  readonly note: ToldDisk | null;
+  readonly note: SavedDiskStatus | null;
   /** Why the buffer could not be read; `null`: it could, or there is none. */
   readonly bufferError: string | null;
 }
 
 /** The figures of the running agent; `null` if none runs or it has written no note. */
-function currentNote({ note }: DiskStatus, holder: Holder | null): ToldDisk | null {
+function currentNote({ note }: DiskStatus, holder: LockHolder | null): SavedDiskStatus | null {
   return note !== null && note.process_id === holder?.process_id ? note : null;
 }
 
 /** The field `disk` of `pennon.status/1`. */
-export function diskAsJson(disk: DiskStatus, holder: Holder | null): Record<string, unknown> {
+export function diskAsJson(disk: DiskStatus, holder: LockHolder | null): Record<string, unknown> {
   const note = currentNote(disk, holder);
   return {
     takes_writes: disk.refusal === undefined ? null : disk.refusal === null,
@@ -266,7 +266,7 @@ export function diskAsJson(disk: DiskStatus, holder: Holder | null): Record<stri
 }
 
 /** One line if the disk accepts writes; else one line per fact. */
-export function describeDisk(disk: DiskStatus, holder: Holder | null): StatusLine[] {
+export function describeDisk(disk: DiskStatus, holder: LockHolder | null): StatusLine[] {
   const note = currentNote(disk, holder);
   const lines: StatusLine[] = [];
   if (disk.refusal === null) lines.push(["Disk", "accepts writes"]);
@@ -277,7 +277,7 @@ export function describeDisk(disk: DiskStatus, holder: Holder | null): StatusLin
   return lines;
 }
 
-function describeMemory(note: ToldDisk | null): string {
+function describeMemory(note: SavedDiskStatus | null): string {
   if (note === null) return "unknown";
   const size = `${describeSize(note.size_bytes)} of ${describeSize(OVERFLOW_MAX_BYTES)}`;
   return `${note.events} of ${OVERFLOW_MAX_EVENTS} events (${size}), ` +

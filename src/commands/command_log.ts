@@ -1,23 +1,22 @@
-/** The log that ends a command: what the server shows a person of it. */
+/** The log that ends a command; the server's dashboard shows it. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command } from "../buffer/command.ts";
-import { encodeBody } from "../server/encode_body.ts";
-import { cut, LIMITS } from "../server/limits.ts";
+import { cut, encodeBody, LIMITS } from "../server/limits.ts";
 import type { LogBody } from "../server/protocol.ts";
 
 /** How a command ended. Never `partial`: that would leave it open until it times out. */
-export interface CommandResult {
+interface CommandResult {
   readonly result: "success" | "failed";
   readonly stdout?: string;
   readonly stderr?: string;
   readonly durationMs: number;
 }
 
-/** Longest text of a log, in characters; what is cut says so. */
+/** Longest text of a log, in characters; a truncated text ends with a mark. */
 const TEXT_LIMIT = 64 * 1_024;
 
-/** The event that tells the server how a command ended. */
+/** The event that reports how a command ended. */
 export function logEvent(command: Pick<Command, "id" | "type">, result: CommandResult): NewEvent {
   const body: LogBody = {
     command_id: command.id,

@@ -1,18 +1,20 @@
-/** Who runs which command. A type that nobody runs is answered, so that it does not hang for hours. */
+/** The handler of each command type. An unknown type is refused, so that it does not hang for hours. */
 
-import type { CommandHandler } from "../buffer/command.ts";
-import { collectSpecs } from "./collect_specs.ts";
+import type { NewEvent } from "../buffer/buffer.ts";
+import type { CommandHandler, RunningHandler } from "../buffer/command.ts";
+import type { Clock } from "../system/system.ts";
+import { logEvent } from "./command_log.ts";
 import { disableHeartbeat, enableHeartbeat } from "./heartbeat.ts";
-import { scanUpdates, type ScanUpdatesParts } from "./scan_updates.ts";
+import { scanUpdates, type ScanUpdatesDeps } from "./scan_updates.ts";
 
 /** What the handlers need, all together. */
-export interface HandlerParts extends ScanUpdatesParts {
+interface HandlerDeps extends ScanUpdatesDeps {
   /** Handlers of further types. */
   readonly more?: ReadonlyMap<string, CommandHandler> | undefined;
 }
 
-/** Types that the server has and this version does not run, because they change the host. */
-const LATER: ReadonlySet<string> = new Set([
+/** Types that the server has and this version refuses, because they change the host. */
+const NOT_SUPPORTED: ReadonlySet<string> = new Set([
   "dry_run_update",
   "install_updates",
   "confirm_dependencies",
@@ -21,14 +23,14 @@ const LATER: ReadonlySet<string> = new Set([
   "rollback_update",
 ]);
 
-/** Answers with the handler of a type; there is one for every type, if only to say no. */
-export function commandHandlers(parts: HandlerParts): (type: string) => CommandHandler {
+/** Returns the handler of a type. Every type has one: the last resort refuses the command. */
+export function commandHandlers(deps: HandlerDeps): (type: string) => CommandHandler {
   const handlers = new Map<string, CommandHandler>([
-    ["scan_updates", scanUpdates(parts)],
-    ["collect_specs", collectSpecs(parts.system.clock, parts.collectSystemInfo)],
+    ["scan_updates", scanUpdates(deps)],
+    ["collect_specs", collectSpecs(deps.system.clock, deps.collectSystemInfo)],
     ["enable_heartbeat", enableHeartbeat],
     ["disable_heartbeat", disableHeartbeat],
-    ...(parts.more ?? []),
+    ...(deps.more ?? []),
   ]);
   return (type) => handlers.get(type) ?? unsupported;
 }
@@ -36,7 +38,21 @@ export function commandHandlers(parts: HandlerParts): (type: string) => CommandH
 const unsupported: CommandHandler = {
   repeatable: true,
   refusal: (command) =>
-    LATER.has(command.type)
+    NOT_SUPPORTED.has(command.type)
       ? `Cannot run "${command.type}": this version of Pennon does not change the host`
       : `Cannot run "${command.type.slice(0, 50)}": Pennon knows no such command`,
 };
+
+/** `collect_specs` reports the host's facts; `collect` makes the event with them. */
+export function collectSpecs(clock: Clock, collect: () => Promise<NewEvent>): RunningHandler {
+  return {
+    repeatable: true,
+    async run(command) {
+      const startedMs = clock.monotonicMs();
+      const facts = await collect();
+      const durationMs = clock.monotonicMs() - startedMs;
+      const log = logEvent(command, { result: "success", stdout: "facts collected", durationMs });
+      return { events: [facts, log], rapidPollingMs: null };
+    },
+  };
+}

@@ -1,18 +1,18 @@
 /**
- * `enable_heartbeat` and `disable_heartbeat`: rapid polling for a while, and its end. One that is
- * already longer is not shortened: RedFlag asks for 5 minutes of its own before each scan.
+ * `enable_heartbeat` and `disable_heartbeat` turn rapid polling on for some minutes, and off. A longer
+ * rapid polling is not shortened: RedFlag requests 5 minutes before each scan.
  */
 
 import type { Command, RunningHandler } from "../buffer/command.ts";
 import { logEvent } from "./command_log.ts";
 
-/** What a command without parameters means. */
-const USUAL_MINUTES = 10;
+/** The duration of a command without parameters. */
+const DEFAULT_MINUTES = 10;
 
-/** The longest allowed; rapid polling ends by itself even where the server says "permanent". */
-const MOST_MINUTES = 60;
+/** The longest duration; rapid polling ends by itself even where the server says "permanent". */
+const MAX_MINUTES = 60;
 
-/** Turns rapid polling on for the command's `duration_minutes`; 0 or less: as long as is allowed. */
+/** Turns rapid polling on for the command's `duration_minutes`; 0 or less: the longest duration. */
 export const enableHeartbeat: RunningHandler = {
   repeatable: true,
   run(command) {
@@ -37,18 +37,18 @@ export const disableHeartbeat: RunningHandler = {
 };
 
 /**
- * RedFlag's dashboard sends -1 for "Permanent", and its API 0 where the duration is left out: both
- * mean the longest allowed.
+ * RedFlag's dashboard sends -1 for "Permanent", and its API 0 for a missing duration: both mean the
+ * longest duration.
  */
 function readMinutes(command: Command): { minutes: number; note: string } {
-  const asked = command.params["duration_minutes"] ?? USUAL_MINUTES;
-  if (typeof asked !== "number" || !Number.isFinite(asked)) {
-    const found = JSON.stringify(asked).slice(0, 100);
+  const requested = command.params["duration_minutes"] ?? DEFAULT_MINUTES;
+  if (typeof requested !== "number" || !Number.isFinite(requested)) {
+    const found = JSON.stringify(requested).slice(0, 100);
     throw new Error(`Cannot enable rapid polling: duration_minutes is ${found}, not a number`);
   }
-  if (asked > 0 && asked <= MOST_MINUTES) return { minutes: asked, note: "" };
+  if (requested > 0 && requested <= MAX_MINUTES) return { minutes: requested, note: "" };
   return {
-    minutes: MOST_MINUTES,
-    note: `, the longest allowed (duration_minutes is ${asked})`,
+    minutes: MAX_MINUTES,
+    note: `, the longest allowed (duration_minutes is ${requested})`,
   };
 }

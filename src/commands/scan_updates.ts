@@ -1,161 +1,158 @@
-/** `scan_updates`: asks every package manager and tells the server what is waiting. */
+/** `scan_updates`: runs the scanner of every package manager and reports the available updates. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandOutcome, CommandRun, RunningHandler } from "../buffer/command.ts";
 import type { Log } from "../log.ts";
 import { packageTypeOf } from "../scanners/registry.ts";
-import { keepLastScans, type LastScans, readLastScans } from "../scanners/last_scans.ts";
+import { type LastScans, readLastScans, saveLastScans } from "../scanners/last_scans.ts";
 import { counted, isWhole, type ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
-import { encodeBody } from "../server/encode_body.ts";
+import { encodeBody } from "../server/limits.ts";
 import { encodeUpdate } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
-import { findNews, type News, type NewsReport } from "./news.ts";
 import {
-  forgetToldUpdates,
-  keepToldUpdates,
-  readToldUpdates,
-  type ToldUpdates,
-} from "./told_updates.ts";
-import type { ScannerGuard } from "./scanner_guard.ts";
+  readReportedSnapshot,
+  type ReportedSnapshot,
+  saveReportedSnapshot,
+  SNAPSHOT_FILE,
+} from "./reported_snapshot.ts";
+import type { ScannerRunner } from "./scanner_runner.ts";
+import { type DiffReport, diffUpdates, type UpdateDiff } from "./update_diff.ts";
 
 /** What the command needs. */
-export interface ScanUpdatesParts {
+export interface ScanUpdatesDeps {
   readonly system: System;
   readonly log: Log;
   readonly stateDirectory: string;
-  readonly guard: ScannerGuard;
-  /** The event with the host's facts, of which a restart that is due is one. */
+  readonly runner: ScannerRunner;
+  /** The event with the host's facts, one of which is whether a restart is due. */
   collectSystemInfo(): Promise<NewEvent>;
   /** The scanners that this host has. */
   findScanners(): Promise<readonly Scanner[]>;
 }
 
-/** Updates in one event: an event is one request, and the server takes it whole or not at all. */
+/** Updates in one event: an event is one request, and the server accepts it whole or not at all. */
 const UPDATES_PER_EVENT = 200;
 
-/** Names of packages that wait no more in the log; each has an item of its own besides. */
-const NAMED_GONE = 20;
+/** Names of removed packages in the log; each package has an item of its own as well. */
+const MAX_NAMED_REMOVED = 20;
 
 /** The handler. A scan changes nothing on the host, so it may be repeated. */
-export function scanUpdates(parts: ScanUpdatesParts): RunningHandler {
-  return { repeatable: true, run: (command, run) => scanAndTell(parts, command, run) };
+export function scanUpdates(deps: ScanUpdatesDeps): RunningHandler {
+  return { repeatable: true, run: (command, run) => scanAndReport(deps, command, run) };
 }
 
-/** What one scanner answered, and what of it the server did not know; `null`: it has no list. */
-interface Answer {
+/** What one scanner found, and how that differs from what was reported; `null`: it has no list. */
+interface ScanResult {
   readonly report: ScanReport;
-  readonly news: News | null;
+  readonly diff: UpdateDiff | null;
 }
 
 /**
- * Only what changed is news: of a list that is the same as the one told before one row is sent again,
- * which moves "Last scan" at the dashboard. The whole list goes at least daily, and to a command with
- * `full`.
+ * Reports what changed. Of an unchanged list one row is sent again, which moves "Last scan" at the
+ * dashboard. The whole list is sent at least daily, and for a command with `full`.
  */
-async function scanAndTell(
-  parts: ScanUpdatesParts,
+async function scanAndReport(
+  deps: ScanUpdatesDeps,
   command: Command,
   { signal, appendEarly }: CommandRun,
 ): Promise<CommandOutcome> {
-  const { system, log, guard, stateDirectory } = parts;
+  const { system, log, runner, stateDirectory } = deps;
   const startedMs = system.clock.monotonicMs();
-  const scanners = await parts.findScanners();
-  const told = await readToldUpdates(system, stateDirectory);
-  const before = await lastScans(parts);
+  const scanners = await deps.findScanners();
+  const snapshot = await readReportedSnapshot(system, stateDirectory);
+  const before = await lastScans(deps);
   const wantsAll = command.params["full"] === true;
-  const answers = await Promise.all(scanners.map(async (scanner): Promise<Answer> => {
+  const results = await Promise.all(scanners.map(async (scanner): Promise<ScanResult> => {
     const lastCount = before[scanner.name]?.last_count;
-    const report = await guard.scan(scanner, signal, lastCount === undefined ? {} : { lastCount });
-    tell(log, report);
-    const news = newsOf(system, report, { told, wantsAll });
-    // A scanner that takes long does not hold up what another one has found.
-    if (news) {
-      appendEarly(news.reports.flatMap((part) => updateEvents(command, report.name, part)));
+    const report = await runner.scan(scanner, signal, lastCount === undefined ? {} : { lastCount });
+    logReport(log, report);
+    const diff = diffReport(system, report, { snapshot, wantsAll });
+    // A slow scanner does not delay what another one has found.
+    if (diff) {
+      appendEarly(diff.reports.flatMap((part) => updateEvents(command, report.name, part)));
     }
-    return { report, news };
+    return { report, diff };
   }));
-  await keepTold(parts, told, answers);
-  const reports = answers.map(({ report }) => report);
-  await keepForStatus(parts, reports);
-  const facts = isRebootNews(before, reports) ? [await parts.collectSystemInfo()] : [];
+  await saveSnapshot(deps, snapshot, results);
+  const reports = results.map(({ report }) => report);
+  await saveForStatus(deps, reports);
+  const facts = hasRebootChanged(before, reports) ? [await deps.collectSystemInfo()] : [];
   const isUsable = reports.some(({ result }) => result !== "failed");
   const result = logEvent(command, {
     result: isUsable ? "success" : "failed",
-    stdout: answers.flatMap((answer) => answer.news ? [summarize(answer.report, answer.news)] : [])
-      .join("\n"),
+    stdout: results.flatMap(({ report, diff }) => diff ? [summarize(report, diff)] : []).join("\n"),
     stderr: describeGaps(reports),
     durationMs: system.clock.monotonicMs() - startedMs,
   });
   return { events: [...facts, result], rapidPollingMs: null };
 }
 
-/** Whether a scanner says otherwise than after its last scan whether the host has to be restarted. */
-function isRebootNews(before: LastScans, reports: readonly ScanReport[]): boolean {
+/** Whether a scanner reports another need for a restart than after its last scan. */
+function hasRebootChanged(before: LastScans, reports: readonly ScanReport[]): boolean {
   return reports.some(({ name, reboot }) =>
     reboot !== null && reboot.isRequired !== (before[name]?.reboot?.required ?? false)
   );
 }
 
-/** What the scanners found before, so that one which finds nothing any more can be doubted. */
-async function lastScans({ system, log, stateDirectory }: ScanUpdatesParts): Promise<LastScans> {
+/** What the scanners found before: a scanner that finds nothing any more may be mistaken. */
+async function lastScans({ system, log, stateDirectory }: ScanUpdatesDeps): Promise<LastScans> {
   try {
     return await readLastScans(system.files, stateDirectory);
   } catch (error) {
-    log.warning("last scans not read", { why: String(error) });
+    log.warning("cannot read the last scans", { why: String(error) });
     return {};
   }
 }
 
-function newsOf(
+function diffReport(
   { clock, architecture }: System,
   report: ScanReport,
-  { told, wantsAll }: { told: ToldUpdates; wantsAll: boolean },
-): News | null {
+  { snapshot, wantsAll }: { snapshot: ReportedSnapshot; wantsAll: boolean },
+): UpdateDiff | null {
   if (report.result === "failed") return null;
   const packageType = packageTypeOf(report.name);
-  // Of two updates of one name the server keeps the last, which is to be the one that matters more.
+  // Of two updates with one name the server keeps the last: the more important one has to be last.
   const items = report.updates.toReversed()
     .map((update) => encodeUpdate(update, packageType, architecture));
   const current = { packageType, items, isWhole: isWhole(report) };
-  return findNews(current, told.get(report.name), { nowMs: clock.nowMs(), wantsAll });
+  return diffUpdates(current, snapshot.get(report.name), { nowMs: clock.nowMs(), wantsAll });
 }
 
-/** What cannot be kept is forgotten: the whole list once more is better than a change untold. */
-async function keepTold(
-  { system, log, stateDirectory }: ScanUpdatesParts,
-  before: ToldUpdates,
-  answers: readonly Answer[],
+/** A snapshot that cannot be saved is removed: a repeated list is better than an unreported change. */
+async function saveSnapshot(
+  { system, log, stateDirectory }: ScanUpdatesDeps,
+  before: ReportedSnapshot,
+  results: readonly ScanResult[],
 ): Promise<void> {
-  const now = answers.flatMap(({ report, news }) =>
-    news ? [[report.name, news.told] as const] : []
+  const now = results.flatMap(({ report, diff }) =>
+    diff ? [[report.name, diff.reported] as const] : []
   );
   try {
-    await keepToldUpdates(system, stateDirectory, new Map([...before, ...now]));
+    await saveReportedSnapshot(system, stateDirectory, new Map([...before, ...now]));
   } catch (error) {
-    log.warning("told updates not kept", { why: String(error) });
-    await forgetToldUpdates(system, stateDirectory).catch(() => {});
+    log.warning("cannot save the reported snapshot", { why: String(error) });
+    await SNAPSHOT_FILE.remove(system.files, stateDirectory).catch(() => {});
   }
 }
 
-async function keepForStatus(
-  parts: ScanUpdatesParts,
+async function saveForStatus(
+  { system: { files, clock }, log, stateDirectory }: ScanUpdatesDeps,
   reports: readonly ScanReport[],
 ): Promise<void> {
-  const { system: { files, clock }, log, stateDirectory } = parts;
   try {
-    await keepLastScans(files, stateDirectory, { reports, nowMs: clock.nowMs() });
+    await saveLastScans(files, stateDirectory, { reports, nowMs: clock.nowMs() });
   } catch (error) {
-    // Only `status` misses it; the updates themselves go their own way.
-    log.warning("last scans not kept", { why: String(error) });
+    // Only `status` lacks it; the updates themselves are reported.
+    log.warning("cannot save the last scans", { why: String(error) });
   }
 }
 
 function updateEvents(
   command: Pick<Command, "id">,
   name: string,
-  { part, items, atMs }: NewsReport,
+  { part, items, atMs }: DiffReport,
 ): NewEvent[] {
   const timestamp = new Date(atMs).toISOString();
   const events: NewEvent[] = [];
@@ -171,21 +168,21 @@ function updateEvents(
   return events;
 }
 
-/** Parts of one list do not supersede each other, only the same part of an older list. */
-function snapshotKey(name: string, part: NewsReport["part"], number: number): string | null {
+/** A part of a list is superseded by the same part of a newer list, and by no other part. */
+function snapshotKey(name: string, part: DiffReport["part"], number: number): string | null {
   switch (part) {
     case "list":
       return `updates/${name}/${number}`;
     case "unchanged":
       return `updates/${name}/unchanged`;
-    // These stand for no list, and are superseded by none.
+    // These are no whole list, and nothing supersedes them.
     case "changes":
-    case "gone":
+    case "removed":
       return null;
   }
 }
 
-function tell(log: Log, report: ScanReport): void {
+function logReport(log: Log, report: ScanReport): void {
   const fields = { scanner: report.name, took_ms: report.durationMs };
   if (report.error) {
     const { reason, message } = report.error;
@@ -197,8 +194,8 @@ function tell(log: Log, report: ScanReport): void {
   log.warning("scan done, with gaps", { ...found, why });
 }
 
-/** "apt: 12 updates, 3 of them security; 2 new or changed, 1 waits no more: curl". */
-function summarize(report: ScanReport, { isFull, changed, gone }: News): string {
+/** "apt: 12 updates, 3 of them security; 2 new or changed, 1 no longer waiting: curl". */
+function summarize(report: ScanReport, { isFull, changed, removed }: UpdateDiff): string {
   const updates = counted(report);
   const security = updates.filter((update) => update.security === true).length;
   const ignored = report.updates.length - updates.length;
@@ -206,17 +203,17 @@ function summarize(report: ScanReport, { isFull, changed, gone }: News): string 
   const found = `${updates.length} updates, ${security} of them security${
     ignored === 0 ? "" : `, ${ignored} ignored`
   }`;
-  const told = `${report.name}: ${found}${scope}`;
-  const news = isFull ? [] : changed === 0 ? ["no changes"] : [`${changed} new or changed`];
-  if (gone.length > 0) {
-    const names = gone.slice(0, NAMED_GONE).join(", ");
-    const more = gone.length > NAMED_GONE ? ", …" : "";
-    news.push(`${gone.length} no longer waiting: ${names}${more}`);
+  const changes = isFull ? [] : changed === 0 ? ["no changes"] : [`${changed} new or changed`];
+  if (removed.length > 0) {
+    const names = removed.slice(0, MAX_NAMED_REMOVED).join(", ");
+    const more = removed.length > MAX_NAMED_REMOVED ? ", …" : "";
+    changes.push(`${removed.length} no longer waiting: ${names}${more}`);
   }
-  return news.length === 0 ? told : `${told}; ${news.join(", ")}`;
+  const summary = `${report.name}: ${found}${scope}`;
+  return changes.length === 0 ? summary : `${summary}; ${changes.join(", ")}`;
 }
 
-/** What is missing, by scanner: an empty list must never be taken for "nothing to do". */
+/** What is missing, by scanner: an empty list must never be mistaken for "nothing to do". */
 function describeGaps(reports: readonly ScanReport[]): string {
   if (reports.length === 0) return "no package manager that Pennon knows is on this host";
   return reports.flatMap((report) => {

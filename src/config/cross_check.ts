@@ -1,14 +1,14 @@
-/** What settings must be to each other: the table of all pairs that work on one another. Pure. */
+/** The rules among settings: the table of all pairs that affect each other. Pure. */
 
-import { SCANNER_NAMES } from "../scanners/registry.ts";
 import { describePatternError } from "../scanners/ignored.ts";
-import type { Config } from "./assemble.ts";
+import { SCANNER_NAMES } from "../scanners/registry.ts";
+import type { Config } from "./settings.ts";
 
 /** One rule about several settings. */
-export interface CrossRule {
+interface CrossRule {
   /** Whether the configuration is refused; else there is a warning. */
   readonly isError: boolean;
-  /** What is wrong, for people; `null`: nothing. */
+  /** The problem, for people; `null`: none. */
   complaint(config: Config): string | null;
 }
 
@@ -21,9 +21,9 @@ function warning(isOdd: (config: Config) => boolean, complaint: string): CrossRu
 }
 
 /**
- * An error where one of the two could not mean what it says, or nothing would be left to chance; a
- * warning where one has no effect, or an odd one. Pairs that are not here do not disturb each other:
- * docs/resilience.md, "Tuning", has those that one might look for.
+ * An error where a setting could not have its meaning, or a wait would not be random; a warning where a
+ * setting has no effect, or an odd one. Other pairs of settings are independent: docs/resilience.md,
+ * "Tuning", lists those that one might look for.
  */
 export const CROSS_RULES: readonly CrossRule[] = [
   error(
@@ -34,7 +34,7 @@ export const CROSS_RULES: readonly CrossRule[] = [
     ({ backoff }) => backoff.floorMs > backoff.baseMs,
     "Cannot use backoff.floor: it is above backoff.base",
   ),
-  // A wait is drawn between the floor and the ceiling, which is the base at first.
+  // A wait is drawn between the floor and the ceiling, which is the base after the first failure.
   error(
     ({ backoff: { floorMs, baseMs } }) => floorMs <= baseMs && floorMs > baseMs / 2,
     "Cannot use backoff.floor: it is above half of backoff.base, and leaves too little to chance",
@@ -94,7 +94,7 @@ export const CROSS_RULES: readonly CrossRule[] = [
   ),
 ];
 
-/** What of the rules does not hold, and each pattern for which there is no scanner, or no match. */
+/** Checks the rules, and each pattern of `scanners.ignore`. */
 export function crossCheck(config: Config): { errors: string[]; warnings: string[] } {
   const complaints = (isError: boolean) =>
     CROSS_RULES.filter((rule) => rule.isError === isError)
@@ -106,10 +106,13 @@ export function crossCheck(config: Config): { errors: string[]; warnings: string
   return { errors: [...complaints(true), ...patterns], warnings: complaints(false) };
 }
 
-/** Whether tokens would cross a network unencrypted; this very host is none. */
+/** Whether tokens would cross a network unencrypted. */
 function sendsInTheClear(serverUrl: string): boolean {
-  const { protocol, hostname } = new URL(serverUrl);
-  const isLoopback = hostname === "localhost" || hostname === "[::1]" ||
-    /^127(\.\d+){3}$/.test(hostname);
-  return protocol === "http:" && !isLoopback;
+  const url = new URL(serverUrl);
+  return url.protocol === "http:" && !isLoopback(url);
+}
+
+/** Whether a URL leads to this host itself. */
+export function isLoopback({ hostname }: URL): boolean {
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }

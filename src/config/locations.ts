@@ -1,28 +1,28 @@
-/** Where the configuration and the state live, per operating system and user. */
+/** The paths of the configuration and the state, per operating system and user. */
 
 import type { System } from "../system/system.ts";
 
-/** What of a system decides where things live. */
-export interface LocationFacts extends Pick<System, "os" | "readEnvironment"> {
+/** What the locations depend on. */
+interface LocationFacts extends Pick<System, "os" | "readEnvironment"> {
   readonly machine: Pick<System["machine"], "userId" | "homeDirectory">;
 }
 
-/** Paths that hold where nothing else is said. */
-export interface Locations {
-  /** Looked for in this order; the first that is there counts. */
+/** Default paths. */
+interface Locations {
+  /** In this order; the first file that exists counts. */
   readonly configFiles: readonly string[];
   readonly stateDirectory: string;
 }
 
 /**
- * Root's places are the host's; any other user has their own below their home folder (XDG Base
- * Directory Specification 0.8), and reads the host's configuration where they have none.
+ * Root uses the host's paths. Other users have their own below their home directory (XDG Base Directory
+ * Specification 0.8), and read the host's configuration if they have none.
  */
 export function locations(system: LocationFacts): Locations {
   switch (system.os) {
     case "windows": {
       const base = `${system.readEnvironment("ProgramData") ?? "C:\\ProgramData"}\\Pennon`;
-      // Apart from the configuration, which every user may read: nobody else may read the state.
+      // Every user may read the configuration, and no other user the state.
       return { configFiles: [`${base}\\config.toml`], stateDirectory: `${base}\\State` };
     }
     case "macos": {
@@ -45,7 +45,7 @@ export function locations(system: LocationFacts): Locations {
   }
 }
 
-/** The specification has relative paths ignored. */
+/** The specification says that relative paths are ignored. */
 function absolute(path: string | undefined): string | undefined {
   return path?.startsWith("/") ? path : undefined;
 }

@@ -1,22 +1,22 @@
-/** Reads a TOML text into settings' paths, each with the line it stands on. Pure. */
+/** Reads TOML text into the paths of settings, each with its line. Pure. */
 
 import { getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
 
-/** A key of the file with what is written there. */
+/** The value of a key in the file. */
 export interface Written {
   readonly value: unknown;
   /** From 1. */
   readonly line: number;
 }
 
-/** The text is no TOML. */
+/** The text is not valid TOML. */
 export class TomlError extends Error {
   override readonly name = "TomlError";
 }
 
 /**
- * Every key with a value, by its path; throws `TomlError` naming line and column. What is nested so
- * deeply, or so long, that the parser gives up is no TOML of ours either.
+ * Returns every key with a value, by its path. Throws `TomlError` with line and column, or for a text
+ * that is nested too deeply, or too long, for the parser.
  */
 export function readToml(text: string): Map<string, Written> {
   try {

@@ -1,4 +1,4 @@
-/** Reads files that the agent is to rely on, and looks at whom they belong to on the way. */
+/** Reads files that the agent trusts, and checks who owns and can write them. */
 
 import { FileError, type FileFacts, type PathTrace } from "../system/files.ts";
 import type { System } from "../system/system.ts";
@@ -6,15 +6,15 @@ import { type FileUse, trustProblems } from "../trusted_path.ts";
 
 type Deps = Pick<System, "files" | "machine">;
 
-/** What is wrong with a file's owner, mode or directories; messages are for people. */
-export interface Distrust {
-  /** Any of these, and the file is not to be used. */
+/** Problems with a file's owner, mode or directories, for people. */
+interface Distrust {
+  /** With any of these the file must not be used. */
   readonly errors: readonly string[];
   readonly warnings: readonly string[];
 }
 
-/** What to look at. */
-export interface TrustedFile {
+/** The file to check. */
+interface TrustedFile {
   /** For messages: `the configuration`, `tls.key_file`. */
   readonly name: string;
   readonly path: string;
@@ -24,9 +24,9 @@ export interface TrustedFile {
 }
 
 /**
- * The text of a file and what is wrong with it; `undefined` if there is none. Owner and mode are those
- * of the open file that the text came from. The way to it is looked at afterwards: where only trusted
- * users own and can write it, nobody else can have put another file there before. Throws `FileError`.
+ * Returns the text of a file and its problems; `undefined` if there is none. Owner and mode are those of
+ * the open file. The path to it is checked afterwards: if only trusted users own and can write its
+ * directories, no other user can have placed another file there before. Throws `FileError`.
  */
 export async function readTrusted(
   deps: Deps,
@@ -39,15 +39,12 @@ export async function readTrusted(
   return { text: read.text, ...await distrust(deps, file, read.facts) };
 }
 
-/**
- * What is wrong with the owner or mode of a directory, or with the way to it, whether it is there or
- * yet to be made.
- */
+/** Checks owner and mode of the state directory and of the path to it, even if it does not exist yet. */
 export async function checkStateDirectory(deps: Deps, path: string): Promise<Distrust> {
   return await distrust(deps, { name: "the state directory", path, use: "state directory" });
 }
 
-/** `facts` are those of the file, where it is open; else they are those of whatever is there now. */
+/** `facts`: those of the open file, if there is one; else those of what the path leads to now. */
 async function distrust(
   { files, machine }: Deps,
   { name, path, use }: TrustedFile,
@@ -65,14 +62,14 @@ async function distrust(
     };
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    // A disk that is sick must not end an agent; but nothing is read for root that was not looked at.
+    // A failing disk must not end the agent; but root uses no file that could not be checked.
     return facts !== undefined && userId === 0
       ? { errors: [error.message], warnings: [] }
       : { errors: [], warnings: [`${name} may not be safe: ${error.message}`] };
   }
 }
 
-/** The way, with the file that is open at its end; it stands for whatever has its path by now. */
+/** The path, with the open file at its end in place of what the path leads to now. */
 function withFacts(trace: PathTrace, path: string, facts: FileFacts | undefined): PathTrace {
   if (facts === undefined) return trace;
   const end = trace.isWhole ? trace.steps.at(-1)?.path ?? path : path;

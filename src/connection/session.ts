@@ -4,7 +4,7 @@
  */
 
 import type { Log } from "../log.ts";
-import { readTokenLife } from "../server/access_token.ts";
+import { readTokenLife } from "../server/protocol.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Caller } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";

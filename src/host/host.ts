@@ -1,19 +1,20 @@
-/** What kind of machine this is, and how it is doing: facts by the hour, figures by the check-in. */
+/** The host: facts that change slowly, and figures of the moment. */
 
-import type { CpuTimes } from "../system/machine.ts";
-import type { Os, System } from "../system/system.ts";
-import { listDisks, readOsRelease } from "./linux.ts";
 import { stripControls } from "../strip_controls.ts";
+import type { Files } from "../system/files.ts";
+import type { CpuTimes } from "../system/machine.ts";
+import type { RunCommand } from "../system/process.ts";
+import type { Os, System } from "../system/system.ts";
 
 /** One file system on a disk. */
-export interface Disk {
+interface HostDisk {
   readonly mount: string;
   readonly fileSystem: string;
   readonly totalBytes: number;
   readonly usedBytes: number;
 }
 
-/** Facts that change slowly. `null`: this machine does not tell. */
+/** Facts that change slowly. `null`: unknown on this machine. */
 export interface HostFacts {
   readonly hostName: string;
   readonly osType: Os;
@@ -24,17 +25,17 @@ export interface HostFacts {
   readonly cpuModel: string | null;
   readonly cpuCores: number;
   readonly memoryTotalBytes: number | null;
-  /** The one the system is on first. */
-  readonly disks: readonly Disk[];
+  /** The system's own disk is the first. */
+  readonly disks: readonly HostDisk[];
   readonly processes: number | null;
   readonly uptimeS: number | null;
-  /** Without those of the loopback and link-local ones. */
+  /** Without loopback and link-local addresses. */
   readonly addresses: readonly string[];
 }
 
-/** Figures of the moment. `null`: this machine does not tell. */
+/** Figures of the moment. `null`: unknown on this machine. */
 export interface HostMetrics {
-  /** Of all processors together, 0 to 100, since the last reading. */
+  /** Load of all processors together since the last reading, 0 to 100. */
   readonly cpuPercent: number | null;
   readonly memoryTotalBytes: number | null;
   readonly memoryUsedBytes: number | null;
@@ -43,10 +44,10 @@ export interface HostMetrics {
   readonly uptimeS: number | null;
 }
 
-/** Limit on each program that is asked. */
-const ASK_MS = 5_000;
+/** Time limit of each program. */
+const PROGRAM_MS = 5_000;
 
-/** Collects the facts; takes up to 10 s where a program hangs, and then does without its answer. */
+/** Collects the facts; takes up to 10 s where a program hangs, and omits what it would report. */
 export async function hostFacts(system: System): Promise<HostFacts> {
   const { machine } = system;
   const cpus = machine.cpus();
@@ -77,7 +78,7 @@ export async function hostFacts(system: System): Promise<HostFacts> {
   };
 }
 
-/** Reads the figures, in this process alone; `previous` is what the last reading gave back. */
+/** Reads the figures without starting a program; `previous`: the CPU times of the last reading. */
 export function hostMetrics(
   system: System,
   previous: readonly CpuTimes[],
@@ -125,8 +126,8 @@ async function describeOs(system: System): Promise<string> {
   }
 }
 
-async function findDisks(system: System): Promise<readonly Disk[]> {
-  const disks = system.os === "linux" ? await listDisks(system.runCommand, ASK_MS) : null;
+async function findDisks(system: System): Promise<readonly HostDisk[]> {
+  const disks = system.os === "linux" ? await listDisks(system.runCommand, PROGRAM_MS) : null;
   if (disks !== null) return disks;
   const mount = systemDrive(system);
   const disk = system.machine.disk(mount);
@@ -140,10 +141,82 @@ async function countProcesses(system: System): Promise<number | null> {
   const ps = system.os === "macos" ? "/bin/ps" : "/usr/bin/ps";
   try {
     const { code, stdout } = await system.runCommand([ps, "-A", "-o", "pid="], {
-      timeoutMs: ASK_MS,
+      timeoutMs: PROGRAM_MS,
     });
     return code === 0 ? stdout.split("\n").filter((line) => line.trim() !== "").length : null;
   } catch {
-    return null; // Minimal systems have no ps; the dashboard does without.
+    return null; // Minimal systems have no ps.
   }
+}
+
+/** os-release(5): the first file that exists counts. */
+const OS_RELEASE = ["/etc/os-release", "/usr/lib/os-release"];
+
+/** The distribution's name and version for people; `undefined`: unknown. */
+export async function readOsRelease(files: Files): Promise<string | undefined> {
+  for (const path of OS_RELEASE) {
+    try {
+      const text = await files.readText("read os-release", path);
+      if (text !== undefined) return describeRelease(parseOsRelease(text));
+    } catch {
+      // Not readable: the next one may be.
+    }
+  }
+  return undefined;
+}
+
+/** The assignments of an os-release file; quotes and backslashes as in os-release(5). */
+export function parseOsRelease(text: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const line of text.split(/\r?\n/)) {
+    const assignment = /^([A-Z][A-Z0-9_]*)=(.*)$/.exec(line.trim());
+    if (assignment !== null) found.set(assignment[1]!, unquote(assignment[2]!));
+  }
+  return found;
+}
+
+function unquote(value: string): string {
+  const first = value[0];
+  const isQuoted = value.length >= 2 && (first === '"' || first === "'") && value.endsWith(first);
+  const inner = isQuoted ? value.slice(1, -1) : value;
+  return first === "'" ? inner : inner.replace(/\\(.)/g, "$1");
+}
+
+function describeRelease(release: ReadonlyMap<string, string>): string | undefined {
+  const name = release.get("NAME");
+  const version = release.get("VERSION_ID");
+  return release.get("PRETTY_NAME") ?? (name && version ? `${name} ${version}` : name);
+}
+
+/** File systems that are not on a disk, or show one that is already listed. */
+const VIRTUAL = /^(tmpfs|devtmpfs|ramfs|overlay|squashfs|efivarfs|iso9660|fuse\..*|nsfs|autofs)$/;
+
+/** The host's disks, that of `/` first; `null` if `df` fails or prints nothing usable. */
+export async function listDisks(
+  runCommand: RunCommand,
+  timeoutMs: number,
+): Promise<HostDisk[] | null> {
+  const argv = ["/usr/bin/df", "--portability", "--print-type", "--block-size=1", "--local"];
+  try {
+    // df exits 1 when one file system refuses; it has printed the others then.
+    const { stdout } = await runCommand(argv, { timeoutMs });
+    const disks = parseDf(stdout);
+    return disks.length === 0 ? null : disks;
+  } catch {
+    return null;
+  }
+}
+
+/** Reads `df -PT --block-size=1`: seven columns, of which the last may contain blanks. */
+export function parseDf(text: string): HostDisk[] {
+  const disks: HostDisk[] = [];
+  for (const line of text.split("\n")) {
+    const fields = /^(\S+)\s+(\S+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(?:\d+%|-)\s+(\/.*)$/.exec(line);
+    if (!fields) continue;
+    const [, , fileSystem = "", total, used, , mount = ""] = fields;
+    const totalBytes = Number(total);
+    if (VIRTUAL.test(fileSystem) || totalBytes === 0) continue;
+    disks.push({ mount: mount.trimEnd(), fileSystem, totalBytes, usedBytes: Number(used) });
+  }
+  return disks.sort((a, b) => Number(b.mount === "/") - Number(a.mount === "/"));
 }

@@ -18,7 +18,6 @@ import {
   savedConnection,
 } from "../connection/saved_state.ts";
 import { type ConnectionState, NEW_CONNECTION } from "../connection/state.ts";
-import { decodeJson } from "../json.ts";
 
 /** The state of the loop, without that of the connection. Instants are monotonic. */
 export interface LoopState {
@@ -55,10 +54,8 @@ export interface LongestWaits extends LongestConnectionWaits {
   readonly intervalMs: number;
 }
 
-const SCHEMA = "pennon.state/1";
-
-const stored = v.object({
-  schema: v.literal(SCHEMA),
+/** The shape of a saved state. */
+export const storedState = v.object({
   connection: savedConnection,
   rapidUntilMs: v.nullable(savedInstant),
   nextCheckInMs: v.nullable(savedInstant),
@@ -68,14 +65,13 @@ const stored = v.object({
 });
 
 /** A state as it is saved: all instants since the Unix epoch. */
-export type StoredState = v.InferOutput<typeof stored>;
+export type StoredState = v.InferOutput<typeof storedState>;
 
-/** The text to save. */
-export function encodeState(state: AgentState, at: TwoClocks): string {
+/** The state to save. */
+export function encodeState(state: AgentState, at: TwoClocks): StoredState {
   const orNull = (ms: number | null) =>
     ms === null || !Number.isFinite(ms) ? null : toSavedInstant(ms, at);
-  const encoded: StoredState = {
-    schema: SCHEMA,
+  return {
     connection: saveConnection(state.connection, at),
     rapidUntilMs: orNull(state.rapidUntilMs),
     nextCheckInMs: orNull(state.nextCheckInMs),
@@ -83,13 +79,6 @@ export function encodeState(state: AgentState, at: TwoClocks): string {
     lastCheckInMs: orNull(state.lastCheckInMs),
     lastSystemInfoMs: orNull(state.lastSystemInfoMs),
   };
-  return `${JSON.stringify(encoded)}\n`;
-}
-
-/** Reads a saved state as it is, for display; `undefined` if it is damaged. */
-export function readStoredState(text: string): StoredState | undefined {
-  const read = decodeJson(stored, text);
-  return read.ok ? read.value : undefined;
 }
 
 /** Restores a saved state: no cause in the future, no wait over `longest`. */

@@ -1,7 +1,7 @@
-/** What the last scan of each scanner found, kept for `status`: counts, not lists. */
+/** What the last scan of each scanner found, saved for `status`: counts, not lists. */
 
 import * as v from "valibot";
-import { decodeJson } from "../json.ts";
+import { JsonFile } from "../json_file.ts";
 import { FileError, type Files } from "../system/files.ts";
 import { counted, type ScanReport } from "./run_scans.ts";
 import { combineReboots, type RebootState } from "../update.ts";
@@ -10,7 +10,7 @@ const lastScan = v.object({
   at_ms: v.number(),
   result: v.picklist(["ok", "degraded", "failed"]),
   updates: v.number(),
-  /** Updates in the newest list, which is an older scan's where this one failed. */
+  /** Updates in the newest list, which is that of an earlier scan where this one failed. */
   last_count: v.optional(v.number()),
   security: v.number(),
   duration_ms: v.number(),
@@ -18,28 +18,32 @@ const lastScan = v.object({
   reboot: v.optional(v.nullable(v.object({ required: v.boolean(), reason: v.string() }))),
 });
 
-/** By scanner's name. */
-const lastScans = v.record(v.string(), lastScan);
+const lastScans = v.object({ scanners: v.record(v.string(), lastScan) });
 
-/** The last scan of each scanner, by name. Names are those of the file: it is shown as it is. */
-export type LastScans = v.InferOutput<typeof lastScans>;
+/** The last scan of each scanner, by name. Its keys are those that `status --json` prints. */
+export type LastScans = v.InferOutput<typeof lastScans>["scanners"];
 
-const FILE = "last-scans.json";
+const FILE = new JsonFile({
+  name: "last-scans.json",
+  what: "the last scans",
+  schema: "pennon.last-scans/1",
+  value: lastScans,
+  keys: { at_ms: "scanned_at" },
+  records: ["scanners"],
+  earlier: { schema: undefined, toValue: (json) => ({ scanners: json }) },
+});
 
-/** Longest error kept: one of megabytes would make a file that is never read, nor written, again. */
+/** Longest error that is saved: with one of megabytes the file could never be read again. */
 const LONGEST_ERROR = 1_000;
 
-/** Reads what was kept; nothing, if nothing was or it is damaged. Throws `FileError`. */
+/** Reads the last scans; none if the file is missing or unreadable. Throws `FileError`. */
 export async function readLastScans(files: Files, stateDirectory: string): Promise<LastScans> {
-  const text = await files.readText("read the last scans", `${stateDirectory}/${FILE}`);
-  if (text === undefined) return {};
-  const read = decodeJson(lastScans, text);
-  return read.ok ? read.value : {}; // The next scan writes it anew.
+  return (await FILE.read(files, stateDirectory))?.scanners ?? {};
 }
 
 /**
- * How many updates each scanner's newest list held, by its name; none where that cannot be read: an
- * ordinary user may not read what root's agent keeps.
+ * Counts the updates in each scanner's newest list, by the scanner's name; none where the file cannot
+ * be read: an ordinary user may not read what root's agent saves.
  */
 export async function readLastCounts(
   files: Files,
@@ -58,8 +62,8 @@ export async function readLastCounts(
 }
 
 /**
- * Whether the host asks for a restart, by the last scan of each scanner; `null` where none of them says.
- * What a scan said before the host last started (`startedMs`) says nothing any more.
+ * Whether the host needs a restart according to the last scan of each scanner; `null` where none of them
+ * says. A scan from before the host last started (`startedMs`) does not count.
  */
 export function lastReboot(scans: LastScans, startedMs: number | null): RebootState | null {
   return combineReboots(
@@ -71,8 +75,8 @@ export function lastReboot(scans: LastScans, startedMs: number | null): RebootSt
   );
 }
 
-/** Keeps what these scans found, beside what others found before. Throws `FileError`. */
-export async function keepLastScans(
+/** Saves what these scans found, beside the last scans of other scanners. Throws `FileError`. */
+export async function saveLastScans(
   files: Files,
   stateDirectory: string,
   scans: { reports: readonly ScanReport[]; nowMs: number },
@@ -97,6 +101,5 @@ export async function keepLastScans(
       },
     }];
   }));
-  const text = `${JSON.stringify({ ...before, ...after }, null, 2)}\n`;
-  await files.writeText("keep the last scans", `${stateDirectory}/${FILE}`, text, { mode: 0o600 });
+  await FILE.write(files, stateDirectory, { scanners: { ...before, ...after } });
 }

@@ -62,7 +62,7 @@ const rapidPolling = v.object({
 });
 
 /** Items of an answer that the agent ignores. */
-export interface IgnoredPart {
+interface IgnoredPart {
   readonly part: "commands" | "acknowledged_ids" | "rapid_polling";
   readonly count: number;
   /** The first of them as the server wrote it, truncated and escaped to printable ASCII. */

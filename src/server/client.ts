@@ -1,6 +1,6 @@
 /**
- * The server's calls, one method each. A call is one request: no retry, no breaker, no renewal;
- * whoever calls decides on those by the `Answer`.
+ * The server's calls, one method each. A call is one request, without retry, breaker or renewal: the
+ * caller decides on those by the `Answer`.
  */
 
 import type { Clock } from "../system/system.ts";
@@ -9,7 +9,7 @@ import type { Secrets } from "../secrets.ts";
 import { stripControls } from "../strip_controls.ts";
 import { type Answer, readAnswer, type ReadBody, readFailure } from "./answer.ts";
 import { type CheckInAnswer, readCheckIn } from "./check_in_answer.ts";
-import { encodeBody } from "./encode_body.ts";
+import { encodeBody } from "./limits.ts";
 import {
   type CheckInBody,
   type Health,
@@ -24,7 +24,7 @@ import {
 } from "./protocol.ts";
 
 /** Where the server is and how it is reached. */
-export interface ClientOptions {
+interface ClientOptions {
   /** Origin and path prefix, without a trailing slash. Tokens go nowhere else. */
   readonly serverUrl: string;
   /** Sent as `User-Agent`. */
@@ -35,14 +35,14 @@ export interface ClientOptions {
   readonly timeoutMs: number;
   readonly healthTimeoutMs: number;
   readonly maxBodyBytes: number;
-  /** Tokens that no text in an answer may repeat; those that are sent and received are added. */
+  /** Tokens to hide in the texts of answers; tokens that are sent and received are added. */
   readonly secrets: Secrets;
 }
 
 /** The last part of the paths that take an event: `/agents/{id}/{report}`. */
 export type Report = "updates" | "logs" | "dependencies" | "system-info";
 
-/** Who is calling. */
+/** The agent that calls. */
 export interface Caller {
   readonly agentId: string;
   readonly accessToken: string;
@@ -59,27 +59,27 @@ interface Call<T> extends CallOptions {
   readonly method: HttpRequest["method"];
   readonly path: string;
   readonly token?: string;
-  /** A second request does no more than the first. @default false */
+  /** Whether a second request has no further effect. @default false */
   readonly isIdempotent?: boolean;
   /** JSON text. */
   readonly body?: string;
   readonly readBody: ReadBody<T>;
-  /** Reads the body of a 409 that means: the server has this already. */
+  /** Accepts the body of a 409 that means that the server has the report already. */
   readonly readConflict?: ReadBody<unknown>;
 }
 
 /**
- * The value of an answer to host facts that the server has nowhere to keep: they are done with. A
- * proxy with a wrong rule says the same, so it is no sign that the server takes reports.
+ * The value of an answer to host facts for which the server has no route: they count as delivered. A
+ * misconfigured proxy gives the same answer, so it does not prove that the server accepts reports.
  */
 export const NO_ROUTE: Readonly<Record<string, never>> = {};
 
-/** Whether a report was refused because there is no such agent: it was deleted on the server. */
+/** Whether a report was refused because the agent was deleted on the server. */
 export function isAgentUnknown(answer: Answer<unknown>): boolean {
   return answer.kind === "refused" && answer.error === "agent_unknown";
 }
 
-/** The calls of protocol.md. Every answer is checked before it is believed. */
+/** The calls of protocol.md. Every answer is validated. */
 export class Client {
   readonly #sendHttp: SendHttp;
   readonly #clock: Clock;
@@ -91,7 +91,7 @@ export class Client {
     this.#options = options;
   }
 
-  /** Asks whether the server is up and set up; costs it next to nothing. */
+  /** Checks whether the server is up and set up; this costs the server almost nothing. */
   async health(options: CallOptions = {}): Promise<Answer<Health>> {
     const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.#options.healthTimeoutMs);
     const answer = await this.#call({
@@ -108,13 +108,8 @@ export class Client {
   }
 
   /** Enrols. The token is a registration token: `unauthorized` means that it is wrong or used up. */
-  async register(
-    token: string,
-    body: RegisterBody,
-    options: CallOptions = {},
-  ): Promise<Answer<Registration>> {
+  async register(token: string, body: RegisterBody): Promise<Answer<Registration>> {
     const answer = await this.#call({
-      ...options,
       method: "POST",
       path: "/api/v1/agents/register",
       token,
@@ -122,7 +117,7 @@ export class Client {
       body: encodeBody({ ...body, registration_token: token }),
       readBody: readRegistration,
     });
-    if (answer.kind === "ok") this.#keepSecret(answer.value.token, answer.value.refresh_token);
+    if (answer.kind === "ok") this.#addSecrets(answer.value.token, answer.value.refresh_token);
     return answer;
   }
 
@@ -135,7 +130,7 @@ export class Client {
     refreshToken: string,
     options: CallOptions = {},
   ): Promise<Answer<Renewal>> {
-    this.#keepSecret(refreshToken);
+    this.#addSecrets(refreshToken);
     const answer = await this.#call({
       ...options,
       method: "POST",
@@ -143,11 +138,11 @@ export class Client {
       body: JSON.stringify({ agent_id: agentId, refresh_token: refreshToken }),
       readBody: readRenewal,
     });
-    if (answer.kind === "ok") this.#keepSecret(answer.value.token);
+    if (answer.kind === "ok") this.#addSecrets(answer.value.token);
     return answer;
   }
 
-  /** Checks in and takes commands, which the server then never hands over again. */
+  /** Checks in and receives commands; the server never sends a command again. */
   checkIn(
     caller: Caller,
     body: CheckInBody,
@@ -178,8 +173,8 @@ export class Client {
       readBody: readAnyObject,
       ...(event.report === "logs" && { readConflict: readEndedCommand }),
     });
-    // Servers before v0.1.18 have no such route, and nowhere to keep what it brings. Their router
-    // says so in plain text; JSON is a word on the agent itself.
+    // Servers before v0.1.18 have no such route, and cannot store its facts. Their router answers in
+    // plain text; a JSON body is about the agent itself.
     const isOldServer = answer.kind === "refused" && answer.status === 404 &&
       answer.error === undefined;
     return isOldServer && event.report === "system-info"
@@ -188,9 +183,8 @@ export class Client {
   }
 
   /** Deletes the agent on the server; 404 means that it already was. */
-  unregister(caller: Caller, options: CallOptions = {}): Promise<Answer<unknown>> {
+  unregister(caller: Caller): Promise<Answer<unknown>> {
     return this.#call({
-      ...options,
       method: "DELETE",
       path: agentPath(caller),
       token: caller.accessToken,
@@ -199,14 +193,14 @@ export class Client {
   }
 
   async #call<T>(call: Call<T>): Promise<Answer<T>> {
-    if (call.token !== undefined) this.#keepSecret(call.token);
+    if (call.token !== undefined) this.#addSecrets(call.token);
     const answer = await this.#answer(call);
     if (!("why" in answer)) return answer;
-    // From here on it may be logged, saved and shown.
+    // The text may be logged, saved and printed.
     return { ...answer, why: stripControls(this.#options.secrets.hide(answer.why)) };
   }
 
-  #keepSecret(...tokens: readonly string[]): void {
+  #addSecrets(...tokens: readonly string[]): void {
     for (const token of tokens) this.#options.secrets.add(token);
   }
 
@@ -244,7 +238,7 @@ export class Client {
   }
 }
 
-/** A resend that the server recognises has arrived. */
+/** A 409 for a report that the server already has counts as a success. */
 function settleConflict(
   response: HttpResponse,
   { readConflict }: Pick<Call<unknown>, "readConflict">,

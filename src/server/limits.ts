@@ -1,15 +1,14 @@
 /**
- * How long the texts are that are sent. Where a text has its own width in the server's tables the
- * server answers 500 to a longer one and loses the whole report; elsewhere the limit keeps a report
- * small, and the server's lists readable.
+ * Limits and encoding of the texts that are sent. The server answers 500 to a text that is longer than
+ * its column, and loses the whole report; other limits make reports small, and lists readable.
  */
 
 import { endOfPiece, stripControls } from "../strip_controls.ts";
 
 /**
- * Characters, per field; from the live tables of RedFlag 0.1.18 (`agents`, `update_logs`,
- * `update_events`, `current_package_state`). The narrower columns of `update_packages` count for
- * nothing: no report is written there.
+ * Characters per field, from the live tables of RedFlag 0.1.18 (`agents`, `update_logs`,
+ * `update_events`, `current_package_state`). The narrower columns of `update_packages` do not matter: no
+ * report is written there.
  */
 export const LIMITS = {
   /** `agents`, as the next three: VARCHAR. */
@@ -25,21 +24,21 @@ export const LIMITS = {
   /** TEXT without an index, as the next: the agent's own limits. */
   version: 1_000,
   repositorySource: 1_000,
-  /** Stored nowhere; the server reads it all the same. */
+  /** The server reads it, and stores it nowhere. */
   kbId: 255,
   /** `update_logs`: VARCHAR. */
   logAction: 50,
 } as const;
 
 /**
- * Cuts to `limit` characters as PostgreSQL counts them: code points, not UTF-16 units. Of controls only
- * tabs and the ends of lines stay: its text cannot hold all, and nobody wants them in a dashboard.
+ * Truncates to `limit` characters as PostgreSQL counts them: code points, not UTF-16 units. Control
+ * characters except tabs and line ends are removed: a column cannot hold all of them.
  */
 export function cut(text: string, limit: number): string {
   if (limit === Infinity) return stripControls(text, "\n\t");
   let clean = "";
   let length = 0;
-  // Piece by piece, up to the limit: the text may be long, and from a server.
+  // In pieces, up to the limit: the text may be long, and from a server.
   for (let from = 0; from < text.length && length < limit;) {
     const to = endOfPiece(text, from);
     const characters = [...stripControls(text.slice(from, to), "\n\t")];
@@ -53,7 +52,7 @@ export function cut(text: string, limit: number): string {
 /** Longest excerpt, in characters. */
 const EXCERPT_LIMIT = 80;
 
-/** The beginning of a text from outside in printable ASCII, for messages; `\u001b` for others. */
+/** The beginning of a text from outside in printable ASCII, for messages; others as `\u001b`. */
 export function excerpt(text: string): string {
   const ascii = text.slice(0, EXCERPT_LIMIT).replace(
     /[^\x20-\x7e]/g,
@@ -61,4 +60,16 @@ export function excerpt(text: string): string {
   );
   const isWhole = text.length <= EXCERPT_LIMIT && ascii.length <= EXCERPT_LIMIT;
   return isWhole ? ascii : `${ascii.slice(0, EXCERPT_LIMIT)}...`;
+}
+
+/**
+ * Encodes a body for the server, without the characters that PostgreSQL refuses in a column and in JSON:
+ * U+0000, other control characters and half a surrogate pair. They would fail the whole transaction, on
+ * every retry: https://www.postgresql.org/docs/current/datatype-json.html.
+ */
+export function encodeBody(body: object): string {
+  return JSON.stringify(
+    body,
+    (_, value: unknown) => typeof value === "string" ? cut(value, Infinity) : value,
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * The agent protocol's bodies: what is sent, and the shapes an answer must have before anything
- * believes it. RedFlag server, v0.1.18 and later.
+ * The bodies of the agent protocol: what is sent, and the shapes that answers must have; and the life of
+ * an access token. RedFlag server, v0.1.18 and later.
  */
 
 import * as v from "valibot";
@@ -13,7 +13,7 @@ const registration = v.object({
   agent_id: agentIdSchema,
   token: tokenSchema,
   refresh_token: tokenSchema,
-  // The server has enrolled the agent by now, so an invalid interval is ignored.
+  // The server has enrolled the agent already, so an invalid interval is ignored.
   config: v.fallback(
     v.object({ check_in_interval: v.fallback(v.nullish(v.number(), null), null) }),
     { check_in_interval: null },
@@ -28,7 +28,7 @@ export type Registration = v.InferOutput<typeof registration>;
 /** The answer to a renewal. */
 export type Renewal = v.InferOutput<typeof renewal>;
 
-/** Whether a server that answered `/health` can be worked with. */
+/** Whether a server that answered `/health` is set up. */
 export interface Health {
   readonly usable: boolean;
   readonly status: string;
@@ -43,18 +43,18 @@ const anyObject = v.pipe(
   v.record(v.string(), v.unknown()),
 );
 
-/** Any JSON object will do: the status has said it all. */
+/** Accepts any JSON object: only the status matters. */
 export const readAnyObject: ReadBody<unknown> = (body) => decodeJson(anyObject, body);
 
 const endedCommand = v.object({ current_status: v.picklist(["completed", "failed"]) });
 
 /**
- * A log that a server after v0.1.18 turns away with 409 because its command is over already: it has
- * the result. Of one that the server itself has given up (`timed_out`) it has none.
+ * Accepts a server's 409 (after v0.1.18) for the log of a command that has ended: the server has the
+ * result. It has none of a command that it gave up itself (`timed_out`).
  */
 export const readEndedCommand: ReadBody<unknown> = (body) => decodeJson(endedCommand, body);
 
-/** Longest word for a server's health. */
+/** Longest status of a server's health, in characters. */
 const HEALTH_LIMIT = 200;
 
 const health = v.pipe(
@@ -65,10 +65,10 @@ const health = v.pipe(
   })),
 );
 
-/** A server that is up but not set up answers 200 too: only its word tells. */
+/** A server that is up but not set up answers 200 too, with another status. */
 export const readHealth: ReadBody<Health> = (body) => decodeJson(health, body);
 
-/** Body of `POST /agents/register`; cut to the server's columns by whoever fills it. */
+/** Body of `POST /agents/register`; the texts fit the server's columns already. */
 export interface RegisterBody {
   readonly hostname: string;
   readonly os_type: "linux" | "windows" | "macos";
@@ -89,7 +89,7 @@ export interface CheckInBody {
   readonly disk_percent?: number;
   readonly uptime?: string;
   readonly version: string;
-  /** Commands whose result may have got lost: those that the server has are in its answer. */
+  /** Commands whose result may have been lost; the answer lists those that the server has. */
   readonly pending_acknowledgments?: readonly string[];
   readonly metadata: {
     /** The server asserts this type and panics at another. */
@@ -100,7 +100,7 @@ export interface CheckInBody {
   };
 }
 
-/** Body of `POST /agents/{id}/logs`. A command's last word is never `partial`. */
+/** Body of `POST /agents/{id}/logs`. The log that ends a command is never `partial`. */
 export interface LogBody {
   readonly command_id: string;
   readonly action: string;
@@ -109,4 +109,44 @@ export interface LogBody {
   readonly stderr: string;
   readonly exit_code: number;
   readonly duration_seconds: number;
+}
+
+/** A token's life as it states it, in ms since the epoch. */
+interface TokenLife {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** Assumed life of a token that does not contain its start. */
+const USUAL_LIFE_MS = 24 * 3_600_000;
+
+/** The last instant that a `Date` can hold (ECMA-262, time values), in seconds. */
+const LAST_INSTANT_S = 8.64e12;
+
+const instant = v.pipe(v.number(), v.minValue(0), v.maxValue(LAST_INSTANT_S));
+
+const claims = v.object({ exp: instant, iat: v.fallback(v.nullish(instant, null), null) });
+
+/** Reads `iat` and `exp` (RFC 7519, section 4.1); `null` if it is no JWT, or `exp` is no valid date. */
+export function readTokenLife(accessToken: string): TokenLife | null {
+  const payload = decodePayload(accessToken);
+  const read = payload === null ? null : decodeJson(claims, payload);
+  // A token without an end is renewed when the server answers 401.
+  if (!read?.ok) return null;
+  const { iat, exp } = read.value;
+  const endMs = exp * 1_000;
+  const startMs = iat !== null && iat < exp ? iat * 1_000 : endMs - USUAL_LIFE_MS;
+  return { startMs, endMs };
+}
+
+/** The JSON text in the middle of a JWT in its compact form (RFC 7519, section 3). */
+function decodePayload(token: string): string | null {
+  const [, payload, signature, ...rest] = token.split(".");
+  if (payload === undefined || signature === undefined || rest.length > 0) return null;
+  try {
+    const binary = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));
+    return new TextDecoder().decode(Uint8Array.from(binary, (byte) => byte.charCodeAt(0)));
+  } catch {
+    return null; // It is not base64.
+  }
 }

@@ -1,13 +1,13 @@
-/** `Retry-After` and `X-RateLimit-*`: how long a server asks to be left alone. */
+/** Reads `Retry-After`, `Date` and `X-RateLimit-*`: how long a server asks the agent to wait. */
 
-/** A server cannot send an agent away for longer than this. */
+/** Longest wait that a server can ask for. */
 export const LONGEST_RETRY_AFTER_MS = 3_600_000;
 
 /**
  * Reads `Retry-After` in both its forms, seconds and HTTP date (RFC 9110, section 10.2.3).
  *
- * Malformed, negative and past values are ignored. So is 0, which this server does send: it means
- * "no idea", and an agent's own backoff is the better answer. `null`: nothing usable.
+ * Malformed, negative and past values are ignored. So is 0, which this server sends when it does not
+ * know: the agent's own backoff is better. `null`: nothing usable.
  */
 export function readRetryAfterMs(header: string | undefined, nowMs: number): number | null {
   const value = header?.trim() ?? "";
@@ -16,36 +16,36 @@ export function readRetryAfterMs(header: string | undefined, nowMs: number): num
   return Math.min(waitMs, LONGEST_RETRY_AFTER_MS);
 }
 
-/** All three forms that RFC 9110, section 5.6.7, lets a server send begin with a day's name. */
+/** All three forms of RFC 9110, section 5.6.7, begin with the name of a day. */
 function readHttpDate(value: string): number {
   return /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(value) ? Date.parse(value) : NaN;
 }
 
 /**
- * What the server's own clock says, by its `Date` header (RFC 9110, section 6.6.1): instants that it
- * sends are meant by that one, whatever this host's says. `null` where it does not tell.
+ * The server's clock, from its `Date` header (RFC 9110, section 6.6.1): the instants that it sends refer
+ * to that clock, not to this host's. `null`: unknown.
  */
 export function readServerClock(headers: Readonly<Record<string, string>>): number | null {
   const dateMs = readHttpDate(headers["date"]?.trim() ?? "");
   return Number.isNaN(dateMs) ? null : dateMs;
 }
 
-/** How much more the server takes in its present window. */
+/** How many more requests the server accepts in its present window. */
 export interface RateLimit {
-  /** Of the whole window; `null`: it does not say. */
+  /** Requests in a whole window; `null`: unknown. */
   readonly limit: number | null;
   readonly remaining: number;
-  /** Until the window is over. */
+  /** Until the window ends. */
   readonly resetInMs: number;
 }
 
-/** The server's own window, where there is no telling by its reset. */
+/** The length of the server's window, where its reset is unusable. */
 const WINDOW_MS = 60_000;
 
 /**
- * Reads the `X-RateLimit-*` headers; `null` where they are missing or make no sense. Their reset is an
- * instant of the server's clock: where that is not known (`null`), this host's may be wrong by hours,
- * and the window's usual length is the better guess.
+ * Reads the `X-RateLimit-*` headers; `null` where they are missing or invalid. Their reset is an instant
+ * of the server's clock. Where that is unknown (`null`), the usual length of the window is used: this
+ * host's clock may be wrong by hours.
  */
 export function readRateLimit(
   headers: Readonly<Record<string, string>>,

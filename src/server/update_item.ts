@@ -1,33 +1,39 @@
-/** One available update as the server wants it, with the server's rules on severity applied. */
+/** Encodes one available update for the server, and applies the server's rules on severity. */
 
-import type { PackageType, Severity, Update } from "../update.ts";
+import * as v from "valibot";
+import type { PackageType, Update } from "../update.ts";
 import { cut, LIMITS } from "./limits.ts";
 
-/** An item of `POST /agents/{id}/updates`. */
-export interface UpdateItem {
-  readonly package_type: PackageType;
-  readonly package_name: string;
-  readonly package_description: string;
-  readonly current_version: string;
-  readonly available_version: string;
-  readonly severity: Severity;
-  readonly cve_list: readonly string[];
-  readonly kb_id: string;
-  readonly repository_source: string;
-  readonly size_bytes: number;
-  readonly metadata: Readonly<Record<string, string | number | boolean | readonly string[]>>;
-}
+const text = v.string();
 
-/** Longer descriptions, and other texts of the metadata, are cut: the dashboard shows a line. */
+/** The shape of an item of `POST /agents/{id}/updates`. */
+export const updateItem = v.object({
+  package_type: v.picklist(["apt", "dnf", "windows_update", "winget", "docker_image"]),
+  package_name: text,
+  package_description: text,
+  current_version: text,
+  available_version: text,
+  severity: v.picklist(["critical", "important", "moderate", "low"]),
+  cve_list: v.array(text),
+  kb_id: text,
+  repository_source: text,
+  size_bytes: v.pipe(v.number(), v.safeInteger()),
+  metadata: v.record(text, v.union([text, v.number(), v.boolean(), v.array(text)])),
+});
+
+/** An item of `POST /agents/{id}/updates`. */
+export type UpdateItem = Readonly<v.InferOutput<typeof updateItem>>;
+
+/** Longest description, and longest text of the metadata: the dashboard shows one line. */
 const DESCRIPTION_LIMIT = 2_000;
 
-/** Longer lists of CVEs and advisories are cut; a kernel's can run to thousands. */
+/** Longest list of CVEs and of advisories; that of a kernel can have thousands. */
 const LIST_LIMIT = 500;
 
 /** Longest entry of such a list. */
 const ENTRY_LIMIT = 255;
 
-/** What Debian and rpm call the processors that `uname -m` names. */
+/** The names of Debian and rpm for the processors that `uname -m` names. */
 const OWN_ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
   x86_64: ["amd64", "x86_64"],
   aarch64: ["arm64", "aarch64"],
@@ -39,10 +45,10 @@ const OWN_ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Encodes one update for a host whose processor is `machine` (in the words of `uname -m`). The server
- * has no word for "unknown": a security update of unknown severity is reported as `important`, any
- * other as `moderate`, as RedFlag's own agent does, and the metadata says that this rule decided. An
- * ignored update is `low` for the server.
+ * Encodes one update for a host whose processor is `machine`, as `uname -m` names it. The server has no
+ * value for "unknown": a security update of unknown severity is reported as `important`, any other as
+ * `moderate`, as RedFlag's own agent does, and the metadata says that this rule applied. An ignored
+ * update is reported as `low`.
  */
 export function encodeUpdate(
   update: Update,
@@ -68,15 +74,15 @@ export function encodeUpdate(
   };
 }
 
-/** Whether packages of an architecture are those of a host whose processor is `machine`. */
+/** Whether packages of an architecture are native to a host whose processor is `machine`. */
 export function isOwnArchitecture(architecture: string | null, machine: string): boolean {
   const own = [null, "all", "noarch", ...OWN_ARCHITECTURES[machine] ?? [machine]];
   return own.includes(architecture);
 }
 
 /**
- * The server keeps one row a name: a package of another processor's goes by the name that its package
- * manager has for it beside the host's own, and understands in a command.
+ * The server keeps one row per name: a package for another processor gets the name by which its package
+ * manager distinguishes it from the native one, and accepts it in a command.
  */
 function nameOf(update: Update, packageType: PackageType, machine: string): string {
   const { package: name, architecture } = update;
@@ -94,10 +100,10 @@ function nameOf(update: Update, packageType: PackageType, machine: string): stri
 }
 
 /**
- * Tells that an update waits no more. The server keeps a row a package name for good and takes no word
- * to delete one, so its row is made one that presses nobody: severity `low`, state `gone`.
+ * The item that reports a removed update. The server keeps one row per package name forever and has no
+ * call to delete it, so the row becomes an unimportant one: severity `low`, state `gone`.
  */
-export function goneItem(
+export function removedItem(
   packageType: PackageType,
   packageName: string,
   availableVersion: string,
@@ -117,7 +123,7 @@ export function goneItem(
   };
 }
 
-/** Of an update the server keeps only names, versions, severity, source and this. */
+/** The server has columns for names, versions, severity and source; everything else is here. */
 function metadataOf(update: Update): UpdateItem["metadata"] {
   const known = {
     architecture: update.architecture,
@@ -132,13 +138,13 @@ function metadataOf(update: Update): UpdateItem["metadata"] {
       ? `${update.severityReason}; ${update.security ? "security" : "not security"} by rule`
       : update.severityReason,
   };
-  const told = Object.entries(known).flatMap(([name, value]) =>
+  const present = Object.entries(known).flatMap(([name, value]) =>
     value === null
       ? []
       : [[name, typeof value === "string" ? cut(value, DESCRIPTION_LIMIT) : value] as const]
   );
   return {
-    ...Object.fromEntries(told),
+    ...Object.fromEntries(present),
     ...(update.advisories.length > 0 && { advisories: cutList(update.advisories) }),
     ...(update.cves.length > 0 && { cves: cutList(update.cves) }),
     ...(update.cveSources?.length && { cve_sources: cutList(update.cveSources) }),
@@ -149,7 +155,7 @@ function cutList(list: readonly string[]): string[] {
   return list.slice(0, LIST_LIMIT).map((entry) => cut(entry, ENTRY_LIMIT));
 }
 
-/** The server's column takes whole numbers alone; any other is none that it could use. */
+/** The server's column accepts whole numbers only; `null` for any other. */
 function sizeOf({ sizeBytes }: Update): number | null {
   return sizeBytes !== null && Number.isSafeInteger(sizeBytes) && sizeBytes >= 0 ? sizeBytes : null;
 }

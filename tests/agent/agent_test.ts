@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Agent, makeAgent } from "../../src/agent/agent.ts";
-import { loadScannerBreakers } from "../../src/agent/scanner_breakers_file.ts";
-import { loadState } from "../../src/agent/state_file.ts";
+import { type Agent, openAgent } from "../../src/agent/agent.ts";
+import { loadScannerBreakers, loadState } from "../../src/agent/saved_state.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { settle } from "../fakes/clock.ts";
@@ -30,28 +29,28 @@ async function setUp(config = "") {
   const log = new FakeLog();
   const { config: loaded } = await loadConfig(system);
   const make = (): Promise<Agent> =>
-    makeAgent({ system, config: loaded, identity, stateDirectory: "/state", log });
+    openAgent({ system, config: loaded, identity, stateDirectory: "/state", log });
   const once = (agent: Agent) =>
     agent.loop.runOnce({ shutdownSignal: never, deadlineSignal: never });
   return { system, server, log, make, once };
 }
 
-Deno.test("an agent tells once that its state is not saved, and once that it is again", async () => {
+Deno.test("an agent logs once that its state is not saved, and once that it is again", async () => {
   const { system, log, make, once } = await setUp();
   const agent = await make();
-  system.files.fail("save state", "full");
+  system.files.fail("save the state", "full");
   for (let cycle = 0; cycle < 3; cycle++) {
     await once(agent);
     await system.clock.advance(60_000);
   }
   const notSaved = () => log.told("not saved").map(({ what }) => what);
   assertEquals([notSaved(), log.told("saved again")], [["state"], []]);
-  system.files.heal("save state");
+  system.files.heal("save the state");
   await once(agent);
   assertEquals(log.told("saved again"), [{ what: "state" }]);
   await once(agent);
   assertEquals(log.told("saved again").length, 1);
-  system.files.fail("save state", "full");
+  system.files.fail("save the state", "full");
   await once(agent);
   assertEquals(notSaved(), ["state", "state"]);
   agent.close();
@@ -65,7 +64,7 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
   let [begun, writing] = [0, 0];
   const durabilities: (string | undefined)[] = [];
   system.files.writeText = async (purpose, path, text, options) => {
-    if (purpose !== "save state") return await write(purpose, path, text, options);
+    if (purpose !== "save the state") return await write(purpose, path, text, options);
     begun += 1;
     writing += 1;
     durabilities.push(options.durability);
@@ -88,27 +87,30 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
   await system.clock.advance(1_000);
   const saved = JSON.parse(system.files.texts.get("/state/state.json") ?? "{}");
   const nextInMs = agent.loop.state.nextCheckInMs! - system.clock.monotonicMs();
-  assert(Math.abs(saved.nextCheckInMs - system.clock.nowMs() - nextInMs) < 2);
+  assert(Math.abs(Date.parse(saved.next_check_in_at) - system.clock.nowMs() - nextInMs) < 2);
   stop.abort(new Error("stop"));
   await running;
   agent.close();
 });
 
-Deno.test("an agent that cannot read its state tells so, and begins anew", async () => {
+Deno.test("an agent that cannot read its state logs that, and starts with defaults", async () => {
   const { system, server, log, make, once } = await setUp();
-  system.files.fail("read state", "denied");
-  system.files.fail("read the scanners' breakers", "denied");
+  system.files.fail("read the state", "denied");
+  system.files.fail("read the scanner breakers", "denied");
   const agent = await make();
-  assertEquals(log.told("not read, beginning anew").map(({ what }) => what), [
-    "state",
-    "scanner breakers",
-  ]);
+  assertEquals(
+    log.told("cannot read saved state; starting with defaults").map(({ what }) => what),
+    [
+      "state",
+      "scanner breakers",
+    ],
+  );
   assertEquals(await once(agent), true);
   assertEquals(server.count("/commands"), 1);
   agent.close();
 });
 
-Deno.test("resetBreaker() has kept what it did when it returns", async () => {
+Deno.test("resetBreaker() has saved the reset when it returns", async () => {
   const { system, make } = await setUp();
   const agent = await make();
   const { files } = system;
@@ -124,7 +126,7 @@ Deno.test("resetBreaker() has kept what it did when it returns", async () => {
   agent.close();
 });
 
-Deno.test("watch() looks after the state directory and takes up requests in it, every 5 s until it ends", async () => {
+Deno.test("watch() checks the state directory and handles requests in it, every 5 s until it ends", async () => {
   const { system, log, make } = await setUp();
   const agent = await make();
   const end = new AbortController();
@@ -132,9 +134,9 @@ Deno.test("watch() looks after the state directory and takes up requests in it, 
   const request = "/state/breaker-reset.json";
   system.files.texts.set(request, '{"name":"apt"}');
   await system.clock.advance(4_999);
-  assertEquals(log.told("breaker reset by a person"), []);
+  assertEquals(log.told("breaker reset by an operator"), []);
   await system.clock.advance(1);
-  assertEquals(log.told("breaker reset by a person"), [{ breaker: "apt" }]);
+  assertEquals(log.told("breaker reset by an operator"), [{ breaker: "apt" }]);
   assert(!system.files.texts.has(request));
   const looks: string[] = [];
   const inspect = system.files.inspect.bind(system.files);
@@ -151,7 +153,7 @@ Deno.test("watch() looks after the state directory and takes up requests in it, 
   agent.close();
 });
 
-Deno.test("resetBreaker() of the connection has it tried at once, and no scanner's touched", async () => {
+Deno.test("resetBreaker() of the connection lets it try at once, and leaves the scanners' breakers alone", async () => {
   const { system, server, log, make, once } = await setUp();
   const agent = await make();
   server.mood = { kind: "gone" };
@@ -170,7 +172,7 @@ Deno.test("resetBreaker() of the connection has it tried at once, and no scanner
   agent.close();
 });
 
-Deno.test("an agent holds a saved wait within what its configuration allows", async () => {
+Deno.test("an agent shortens a saved wait to what its configuration allows", async () => {
   const { system, make, once } = await setUp('[breaker]\nmax_open = "2m"\nmin_open = "2m"\n');
   const far = new Date(system.clock.nowMs() + 1e11).getTime();
   const saved = {
@@ -284,7 +286,7 @@ Deno.test("a call without an end is over after health, three requests and five s
   agent.close();
 });
 
-Deno.test("an agent sends with the host's facts whether a restart is due, by scans since the host started", async () => {
+Deno.test("an agent reports with the host's facts whether a restart is due, from scans since the host started", async () => {
   const uptimeMs = 3_600_000; // The fake machine's.
   for (const [agoMs, expected] of [[uptimeMs - 1, true], [uptimeMs + 1, undefined]] as const) {
     const { system, server, make, once } = await setUp();

@@ -1,8 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { CONNECTION, resetBreaker, resetTaker } from "../../src/agent/breaker_reset.ts";
-import { holdState } from "../../src/agent/hold_state.ts";
-import { loadScannerBreakers, saveScannerBreakers } from "../../src/agent/scanner_breakers_file.ts";
-import { loadState, saveState } from "../../src/agent/state_file.ts";
+import { BreakerResetRequests, CONNECTION, resetBreaker } from "../../src/agent/breaker_reset.ts";
+import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
+import {
+  loadScannerBreakers,
+  loadState,
+  saveScannerBreakers,
+  saveState,
+} from "../../src/agent/saved_state.ts";
 import type { Breaker } from "../../src/breaker/breaker.ts";
 import { type AgentState, NEW_STATE } from "../../src/loop/state.ts";
 import { everyFiveSeconds, settle } from "../fakes/clock.ts";
@@ -74,8 +78,8 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
     },
     nextCheckInMs: null,
   });
-  // The folder is free again.
-  await (await holdState(system, "/state", "run")).release();
+  // The directory is unlocked again.
+  await (await acquireInstanceLock(system, "/state", "run")).release();
 });
 
 Deno.test("resetBreaker() closes one scanner's on disk, and leaves the others'", async () => {
@@ -95,17 +99,22 @@ Deno.test("resetBreaker() closes one scanner's on disk, and leaves the others'",
   );
 });
 
-/** An agent that runs, and takes up requests. */
+/** A running agent that handles requests. */
 async function running() {
   const { system, log, reset } = setUp();
-  const hold = await holdState(system, "/state", "run");
+  const hold = await acquireInstanceLock(system, "/state", "run");
   const taken: string[] = [];
   const agent = {
     reset: (name: string): Promise<void> => Promise.resolve(void taken.push(name)),
   };
-  const parts = { stateDirectory: "/state", log, reset: (name: string) => agent.reset(name) };
+  const requests = new BreakerResetRequests({
+    files: system.files,
+    stateDirectory: "/state",
+    log,
+    reset: (name: string) => agent.reset(name),
+  });
   const end = new AbortController();
-  const taking = everyFiveSeconds(system.clock, end.signal, resetTaker(system, parts));
+  const taking = everyFiveSeconds(system.clock, end.signal, () => requests.handle());
   await settle();
   return {
     system,
@@ -121,7 +130,7 @@ async function running() {
   };
 }
 
-Deno.test("a running agent takes up a reset within 5 s, once, and only then is it told of", async () => {
+Deno.test("a running agent handles a reset within 5 s, once, and the command returns after that", async () => {
   const { system, log, reset, taken, end } = await running();
   let told: { byAgent: boolean } | undefined;
   reset("apt").then((done) => told = done);
@@ -131,13 +140,13 @@ Deno.test("a running agent takes up a reset within 5 s, once, and only then is i
   assertEquals([taken, system.files.texts.has(REQUEST)], [["apt"], false]);
   await system.clock.advance(10_000);
   assertEquals([taken, told], [["apt"], { byAgent: true }]);
-  assertEquals(log.told("breaker reset by a person"), [{ breaker: "apt" }]);
+  assertEquals(log.told("breaker reset by an operator"), [{ breaker: "apt" }]);
   await end();
 });
 
-Deno.test("resetBreaker() takes its request back from an agent that does not answer for 15 s", async () => {
+Deno.test("resetBreaker() removes its request if the agent does not handle it within 15 s", async () => {
   const { system, reset } = setUp();
-  await holdState(system, "/state", "run");
+  await acquireInstanceLock(system, "/state", "run");
   const asked = assertRejects(() => reset(CONNECTION), Error, "within 15 s. Next: restart");
   await settle();
   await system.clock.advance(14_999);
@@ -157,6 +166,8 @@ Deno.test("a request that cannot be read is removed, and resets nothing", async 
     ['{"name":5}', []],
     [JSON.stringify({ name: `${name}x` }), []],
     [JSON.stringify({ name }), [name]],
+    [JSON.stringify({ schema: "pennon.breaker-reset-request/1", name }), [name]],
+    [JSON.stringify({ schema: "pennon.breaker-reset-request/2", name }), []],
   ];
   for (const [text, expected] of rows) {
     system.files.texts.set(REQUEST, text);
@@ -164,32 +175,32 @@ Deno.test("a request that cannot be read is removed, and resets nothing", async 
     assertEquals(taken.splice(0), expected, text);
     assertEquals(system.files.texts.has(REQUEST), false, text);
   }
-  assertEquals(log.told("request not taken up").length, 5);
+  assertEquals(log.told("reset request failed").length, 6);
   await end();
 });
 
-Deno.test("a request that fails is removed and told of, a folder that cannot be read once", async () => {
+Deno.test("a request that fails is removed and logged; an unreadable directory is logged once", async () => {
   const { system, log, agent, taken, end } = await running();
   const { reset } = agent;
   agent.reset = () => Promise.reject(new Error("no such breaker"));
   system.files.texts.set(REQUEST, '{"name":"apt"}');
   await system.clock.advance(12_000);
   assertEquals(system.files.texts.has(REQUEST), false);
-  const failures = () => log.told("request not taken up");
+  const failures = () => log.told("reset request failed");
   assertEquals(failures(), [{ why: "Error: no such breaker" }]);
-  system.files.fail("look for a request", "denied");
+  system.files.fail("read the reset request", "denied");
   await system.clock.advance(5_000);
   assertEquals(failures().length, 2);
   await system.clock.advance(60_000);
   assertEquals(failures().length, 2);
-  system.files.heal("look for a request");
+  system.files.heal("read the reset request");
   agent.reset = reset;
   await system.clock.advance(5_000);
   system.files.texts.set(REQUEST, '{"name":"apt"}');
   await system.clock.advance(5_000);
   assertEquals(taken, ["apt"]);
-  // After it went well, the next trouble is told of again.
-  system.files.fail("look for a request", "denied");
+  // After a success, the next failure is logged again.
+  system.files.fail("read the reset request", "denied");
   await system.clock.advance(5_000);
   assertEquals(failures().length, 3);
   await end();

@@ -1,12 +1,18 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { adopt, EnrolError, register, unregister } from "../../src/agent/enrol.ts";
-import { HeldError, holdState } from "../../src/agent/hold_state.ts";
+import { adopt, adviceOn, EnrolError, register, unregister } from "../../src/agent/enrol.ts";
+import { acquireInstanceLock, LockedError } from "../../src/agent/instance_lock.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
-import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
+import { readFailure } from "../../src/server/answer.ts";
+import {
+  HttpError,
+  type HttpErrorReason,
+  type HttpRequest,
+  type HttpResponse,
+} from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
-import { FakeSystem } from "../fakes/system.ts";
 import { response } from "../fakes/response.ts";
+import { FakeSystem } from "../fakes/system.ts";
 
 const URL = "http://server.test";
 const STATE = "/state/state.json";
@@ -56,7 +62,7 @@ const enrolled = {
   config: { check_in_interval: 60 },
 };
 
-Deno.test("register() holds the folder, asks the server, forgets the past and keeps who it is, so", async () => {
+Deno.test("register() locks the directory, calls the server, removes the old state and saves the identity, in this order", async () => {
   const sent: HttpRequest[] = [];
   const { system, events, enrolment } = await setUp((request) => {
     sent.push(request);
@@ -64,13 +70,13 @@ Deno.test("register() holds the folder, asks the server, forgets the past and ke
   });
   const kept = await register(enrolment, URL, "a-token");
   assertEquals(events, [
-    "lock the state folder",
-    "tell who runs",
+    "lock the state directory",
+    "save the lock holder",
     "POST /api/v1/agents/register",
-    "forget state",
-    "forget what was told",
+    "remove the state",
+    "remove the reported snapshot",
     "save the identity",
-    "tell who runs",
+    "remove the lock holder",
   ]);
   assertEquals(await loadIdentity(system, "/state"), kept);
   assertEquals(kept, {
@@ -89,10 +95,10 @@ Deno.test("register() holds the folder, asks the server, forgets the past and ke
     "a-token",
   ]);
   assertEquals(sent[0]?.headers["authorization"], "Bearer a-token");
-  await (await holdState(system, "/state", "run")).release(); // The folder is free again.
+  await (await acquireInstanceLock(system, "/state", "run")).release(); // The folder is free again.
 });
 
-Deno.test("register() takes no interval from a server that gives none, or none that makes sense", async () => {
+Deno.test("register() accepts no interval that is missing or invalid", async () => {
   const rows: [config: unknown, intervalMs: number | null][] = [
     [undefined, null],
     [null, null],
@@ -108,7 +114,7 @@ Deno.test("register() takes no interval from a server that gives none, or none t
   }
 });
 
-Deno.test("register() says that a server has not been set up yet where its health says so", async () => {
+Deno.test("register() reports a server that has not been set up where its health says so", async () => {
   const waiting = { status: "waiting for configuration" };
   const rows: [reply: HttpResponse, health: HttpResponse | Error, says: RegExp][] = [
     [
@@ -134,7 +140,7 @@ Deno.test("register() says that a server has not been set up yet where its healt
   }
 });
 
-Deno.test("register() asks for no health where the answer says all", async () => {
+Deno.test("register() requests no health where the answer is clear", async () => {
   for (const status of [400, 401, 429, 500]) {
     const { enrolment, events } = await setUp(() => answer(status));
     await assertRejects(() => register(enrolment, URL, "t"), EnrolError);
@@ -172,11 +178,11 @@ for (const [reply, says] of REFUSALS) {
       before.get("/state/identity.json"),
     );
     assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [true, true]);
-    await (await holdState(system, "/state", "run")).release();
+    await (await acquireInstanceLock(system, "/state", "run")).release();
   });
 }
 
-Deno.test("register() that cannot keep the identity deletes the new agent, by its own token", async () => {
+Deno.test("register() that cannot save the identity deletes the new agent, with its own token", async () => {
   const deleted: (string | undefined)[] = [];
   const { system, events, enrolment } = await setUp((request) => {
     if (request.method === "DELETE") deleted.push(request.headers["authorization"]);
@@ -188,10 +194,14 @@ Deno.test("register() that cannot keep the identity deletes the new agent, by it
   assertEquals(deleted, ["Bearer access-1"]);
 });
 
-Deno.test("adopt() keeps another's identity and forgets the past, where no agent runs", async () => {
+Deno.test("adopt() saves an existing identity and removes the old state, where no agent runs", async () => {
   const { system, events, enrolment } = await setUp(() => new Error("the server was asked"));
-  const hold = await holdState(system, "/state", "run");
-  await assertRejects(() => adopt(enrolment, identity), HeldError, "Cannot register: process 4242");
+  const hold = await acquireInstanceLock(system, "/state", "run");
+  await assertRejects(
+    () => adopt(enrolment, identity),
+    LockedError,
+    "Cannot register: process 4242",
+  );
   assertEquals(system.files.texts.has(STATE), true);
   await hold.release();
   events.length = 0;
@@ -200,7 +210,7 @@ Deno.test("adopt() keeps another's identity and forgets the past, where no agent
   assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [false, false]);
 });
 
-Deno.test("unregister() renews a token that has run out, once, and deletes by the new one", async () => {
+Deno.test("unregister() renews an expired token once, and deletes with the new one", async () => {
   const { system, events, enrolment } = await setUp((request) => {
     if (request.method === "POST") return answer(200, { token: "access-9" });
     return answer(request.headers["authorization"] === "Bearer access-9" ? 200 : 401);
@@ -210,20 +220,20 @@ Deno.test("unregister() renews a token that has run out, once, and deletes by th
   const options = { evenIfUnreached: false };
   assertEquals(await unregister(enrolment, identity, options), { deletedOnServer: true });
   assertEquals(events, [
-    "lock the state folder",
-    "tell who runs",
+    "lock the state directory",
+    "save the lock holder",
     "DELETE /api/v1/agents/a0",
     "POST /api/v1/agents/renew",
     "DELETE /api/v1/agents/a0",
-    "forget the identity",
-    "forget state",
-    "forget what was told",
-    "tell who runs",
+    "remove the identity",
+    "remove the state",
+    "remove the reported snapshot",
+    "remove the lock holder",
   ]);
   assertEquals(await loadIdentity(system, "/state"), undefined);
 });
 
-Deno.test("unregister() of what the server does not know, or that is forced, forgets it all", async () => {
+Deno.test("unregister() of an unknown agent, or a forced one, removes everything", async () => {
   const rows: [reply: HttpResponse | Error, force: boolean, deleted: boolean][] = [
     [answer(404), false, true],
     [answer(404), true, true],
@@ -241,18 +251,18 @@ Deno.test("unregister() of what the server does not know, or that is forced, for
   }
 });
 
-Deno.test("unregister() that cannot forget the identity says so, and forgets nothing else", async () => {
+Deno.test("unregister() that cannot remove the identity fails, and removes nothing else", async () => {
   const { system, enrolment } = await setUp(() => answer(200));
   await saveIdentity(system, "/state", identity);
-  system.files.fail("forget the identity", "denied");
+  system.files.fail("remove the identity", "denied");
   const options = { evenIfUnreached: false };
-  await assertRejects(() => unregister(enrolment, identity, options), Error, "forget the identity");
+  await assertRejects(() => unregister(enrolment, identity, options), Error, "remove the identity");
   const kept = ["/state/identity.json", STATE, TOLD].map((path) => system.files.texts.has(path));
   assertEquals(kept, [true, true, true]);
-  await (await holdState(system, "/state", "run")).release();
+  await (await acquireInstanceLock(system, "/state", "run")).release();
 });
 
-Deno.test("register() and unregister() repeat no token that the server repeats", async () => {
+Deno.test("register() and unregister() print no token that the server repeats", async () => {
   const registrationToken = "a-registration-token";
   const told = [registrationToken, identity.accessToken, identity.refreshToken];
   const { enrolment } = await setUp(() => answer(400, { error: `bad: ${told.join()}` }));
@@ -266,14 +276,57 @@ Deno.test("register() and unregister() repeat no token that the server repeats",
   assert(kept.message.includes("bad: a-registration-token,(hidden),(hidden)"), kept.message);
 });
 
-Deno.test("adopt() is done when the folder is free again", async () => {
+Deno.test("adopt() ends when the directory is unlocked again", async () => {
   const { system, enrolment } = await setUp(() => answer(500));
   const { files } = system;
   const { remove } = files;
   files.remove = async (purpose, ...rest) => {
-    if (purpose === "tell who runs") { for (let turn = 0; turn < 10; turn++) await settle(); }
+    if (purpose === "save the lock holder") {
+      for (let turn = 0; turn < 10; turn++) {
+        await settle();
+      }
+    }
     await remove.call(files, purpose, ...rest);
   };
   await adopt(enrolment, identity);
-  await (await holdState(system, "/state", "run")).release();
+  await (await acquireInstanceLock(system, "/state", "run")).release();
+});
+
+Deno.test("adviceOn() has advice for each reason why a server was not reached", () => {
+  const rows: [HttpErrorReason, RegExp][] = [
+    ["offline", /this host has a network/],
+    ["dns", /address is spelt right/],
+    ["refused", /server runs, and .* port/],
+    ["tls", /tls\.ca_file/],
+    ["timeout", /firewall/],
+    ["cut_off", /http:\/\/ or https:\/\//],
+    ["malformed", /a RedFlag server's/],
+    ["too_large", /a RedFlag server's/],
+    ["proxy", /proxy\.except_for/],
+  ];
+  for (const [reason, says] of rows) {
+    assertMatch(adviceOn(readFailure(new HttpError("Cannot", { reason }))) ?? "", says, reason);
+  }
+  assertEquals(adviceOn(readFailure(new HttpError("Cannot", { reason: "aborted" }))), undefined);
+});
+
+Deno.test("adviceOn() has advice for each answer of a server", () => {
+  const failed = { kind: "failed", why: "HTTP", offline: false, retryAfterMs: null } as const;
+  assertMatch(adviceOn({ ...failed, status: 500 }) ?? "", /server's own log/);
+  assertMatch(adviceOn({ ...failed, status: 301 }) ?? "", /a RedFlag server's, and names no other/);
+  assertMatch(adviceOn({ ...failed, status: 200 }) ?? "", /a RedFlag server's, and names no other/);
+  assertMatch(
+    adviceOn({ kind: "unauthorized", why: "HTTP 401" }) ?? "",
+    /dashboard .*server's database is up/,
+  );
+  assertMatch(
+    adviceOn({ kind: "limited", why: "HTTP 429", retryAfterMs: null }) ?? "",
+    /in a minute/,
+  );
+  assertMatch(
+    adviceOn({ kind: "refused", why: "HTTP 404", status: 404 }) ?? "",
+    /RedFlag server's/,
+  );
+  assertEquals(adviceOn({ kind: "refused", why: "HTTP 400: bad", status: 400 }), undefined);
+  assertEquals(adviceOn({ kind: "operator_required", why: "HTTP 403: not allowed" }), undefined);
 });

@@ -6,7 +6,7 @@ import {
   registerBody,
   systemInfoEvent,
 } from "../../src/agent/host_report.ts";
-import { encodeBody } from "../../src/server/encode_body.ts";
+import { encodeBody } from "../../src/server/limits.ts";
 import { assertStorable } from "../fakes/storable.ts";
 import { anyText } from "../fakes/texts.ts";
 
@@ -19,7 +19,7 @@ const facts = {
   cpuModel: null,
   cpuCores: 2,
   memoryTotalBytes: 8_000,
-  disks: [{ mount: "/", totalBytes: 100, usedBytes: 60 }],
+  disks: [{ mount: "/", fileSystem: "ext4", totalBytes: 100, usedBytes: 60 }],
   processes: null,
   uptimeS: 93_784,
   addresses: ["192.0.2.1"],
@@ -34,7 +34,7 @@ const metrics = {
   uptimeS: 60,
 };
 
-Deno.test("registerBody() keeps to the columns and leaves out what is not known", () => {
+Deno.test("registerBody() fits the columns and omits what is unknown", () => {
   const body = registerBody(facts, { agentVersion: "1.0.0", nowMs: 0 });
   assertEquals(body.hostname.length, 255);
   assertEquals(body.metadata["installation_time"], "1970-01-01T00:00:00.000Z");
@@ -43,7 +43,7 @@ Deno.test("registerBody() keeps to the columns and leaves out what is not known"
   assert(Object.values(body.metadata).every((value) => typeof value === "string"));
 });
 
-Deno.test("registerBody() says the processor as RedFlag's own agent does", () => {
+Deno.test("registerBody() names the processor as RedFlag's own agent does", () => {
   const rows = [
     ["x86_64", "amd64"],
     ["aarch64", "arm64"],
@@ -63,18 +63,18 @@ const condition = {
   failures: 2,
   scannerBreakers: [["apt", "open"], ["dnf", "closed"]],
   pendingEvents: 3,
-  setAsideEvents: 1,
+  deadLetters: 1,
   bufferDisk: "full",
   eventsInMemory: 2,
 } as const;
 
-Deno.test("checkInBody() always says whether rapid polling is on, as a boolean", () => {
-  const agent = { version: "1.0.0", nowMs: 0, ...condition };
-  const off = checkInBody(metrics, { ...agent, rapidLeftMs: 0 });
+Deno.test("checkInBody() always contains rapid polling as a boolean", () => {
+  const agent = { version: "1.0.0", nowMs: 0 };
+  const off = checkInBody(metrics, condition, { ...agent, rapidLeftMs: 0 });
   assertEquals(off.metadata.rapid_polling_enabled, false);
   assertEquals(off.metadata.rapid_polling_until, "1970-01-01T00:00:00.000Z");
   assert(!("rapid_polling_duration_minutes" in off.metadata));
-  const on = checkInBody(metrics, { ...agent, rapidLeftMs: 90_000 });
+  const on = checkInBody(metrics, condition, { ...agent, rapidLeftMs: 90_000 });
   assertEquals(on.metadata, {
     rapid_polling_enabled: true,
     rapid_polling_until: "1970-01-01T00:01:30.000Z",
@@ -90,9 +90,9 @@ Deno.test("checkInBody() always says whether rapid polling is on, as a boolean",
   });
 });
 
-Deno.test("checkInBody() gives figures in the server's units, and none it does not have", () => {
-  const agent = { version: "1.0.0", nowMs: 0, ...condition, rapidLeftMs: 0 };
-  const { metadata: _, ...figures } = checkInBody(metrics, agent);
+Deno.test("checkInBody() contains figures in the server's units, and omits unknown ones", () => {
+  const agent = { version: "1.0.0", nowMs: 0, rapidLeftMs: 0 };
+  const { metadata: _, ...figures } = checkInBody(metrics, condition, agent);
   assertEquals(figures, {
     cpu_percent: 12.35,
     memory_percent: 25,
@@ -103,7 +103,7 @@ Deno.test("checkInBody() gives figures in the server's units, and none it does n
   });
 });
 
-Deno.test("systemInfoEvent() takes the place of an older one", () => {
+Deno.test("systemInfoEvent() supersedes an older one", () => {
   const event = systemInfoEvent(facts, 0, null);
   assertEquals([event.kind, event.snapshotOf, event.commandId], [
     "system_info",
@@ -144,8 +144,8 @@ Deno.test("registerBody() and checkInBody() send a version of 20 characters, and
   for (const [given, sent] of [[20, 20], [21, 20]] as const) {
     const version = "1".repeat(given);
     const registered = registerBody(facts, { agentVersion: version, nowMs: 0 });
-    const agent = { version, nowMs: 0, ...condition, rapidLeftMs: 0 };
-    const checkedIn = checkInBody(metrics, agent);
+    const agent = { version, nowMs: 0, rapidLeftMs: 0 };
+    const checkedIn = checkInBody(metrics, condition, agent);
     assertEquals([registered.agent_version.length, checkedIn.version.length], [sent, sent]);
   }
 });
@@ -154,7 +154,7 @@ Deno.test("registerBody() and systemInfoEvent() send nothing that the server can
   const text = anyText(300);
   fc.assert(
     fc.property(text, text, text, text, text, (hostName, osVersion, kernel, cpuModel, mount) => {
-      const disks = [{ mount, totalBytes: 1, usedBytes: 1 }];
+      const disks = [{ mount, fileSystem: mount, totalBytes: 1, usedBytes: 1 }];
       const odd = { ...facts, hostName, osVersion, kernel, cpuModel, disks, addresses: [mount] };
       const body = registerBody(odd, { agentVersion: kernel, nowMs: 0 });
       for (const [column, , limit] of WIDTHS) assert([...body[column]].length <= limit);
@@ -164,8 +164,8 @@ Deno.test("registerBody() and systemInfoEvent() send nothing that the server can
   );
 });
 
-Deno.test("checkInBody() leaves out each figure that is not known, and divides by nothing", () => {
-  const agent = { version: "1.0.0", nowMs: 0, ...condition, rapidLeftMs: 0 };
+Deno.test("checkInBody() omits each unknown figure, and never divides by zero", () => {
+  const agent = { version: "1.0.0", nowMs: 0, rapidLeftMs: 0 };
   const unknown = {
     cpuPercent: null,
     memoryTotalBytes: null,
@@ -175,7 +175,11 @@ Deno.test("checkInBody() leaves out each figure that is not known, and divides b
     uptimeS: null,
   };
   const figures = (known: Partial<Record<keyof typeof unknown, number>>) => {
-    const { metadata: _, version: __, ...rest } = checkInBody({ ...unknown, ...known }, agent);
+    const { metadata: _, version: __, ...rest } = checkInBody(
+      { ...unknown, ...known },
+      condition,
+      agent,
+    );
     return rest;
   };
   const gib = 1_024 ** 3;
@@ -194,7 +198,7 @@ Deno.test("checkInBody() leaves out each figure that is not known, and divides b
   assertEquals(figures({ uptimeS: 0 }), { uptime: "0d 0h 0m" });
 });
 
-Deno.test("systemInfoEvent() tells all that is known, and leaves out the rest", () => {
+Deno.test("systemInfoEvent() contains everything that is known, and omits the rest", () => {
   const body = JSON.parse(systemInfoEvent(facts, 1_000, null).body);
   assertEquals(body, {
     timestamp: "1970-01-01T00:00:01.000Z",
@@ -209,7 +213,7 @@ Deno.test("systemInfoEvent() tells all that is known, and leaves out the rest", 
       kernel: "6.1.0",
       os_version: "Debian GNU/Linux 12 (bookworm)",
       addresses: ["192.0.2.1"],
-      disks: [{ mount: "/", totalBytes: 100, usedBytes: 60 }],
+      disks: [{ mount: "/", fileSystem: "ext4", totalBytes: 100, usedBytes: 60 }],
     },
   });
   const due = systemInfoEvent(facts, 0, { isRequired: true, reason: "a new kernel" });
@@ -242,14 +246,13 @@ Deno.test("registerBody() names what the dashboard shows, each under its own key
   });
 });
 
-Deno.test("checkInBody() says that rapid polling is on until its last millisecond", () => {
+Deno.test("checkInBody() reports rapid polling until its last millisecond", () => {
   for (
     const [rapidLeftMs, isOn, minutes] of [[1, true, 1], [60_001, true, 2], [0, false, 0]] as const
   ) {
-    const { metadata } = checkInBody(metrics, {
+    const { metadata } = checkInBody(metrics, condition, {
       version: "1.0.0",
       nowMs: 0,
-      ...condition,
       rapidLeftMs,
     });
     assertEquals([metadata.rapid_polling_enabled, metadata["polling_mode"]], [

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { holdState } from "../../src/agent/hold_state.ts";
+import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { enrolled, runCli, STATE } from "./run_cli.ts";
 
@@ -93,12 +93,12 @@ Deno.test("breaker reset refuses an unknown breaker", async () => {
 
 Deno.test("breaker reset asks a running agent, and fails if it does not answer", async () => {
   const { system } = await enrolled();
-  const hold = await holdState(system, STATE, "test");
+  const hold = await acquireInstanceLock(system, STATE, "test");
   const asked = runCli(system, "breaker", "reset", "apt");
   for (let turn = 0; turn < 100; turn++) await system.clock.advance(500);
   const { code, err } = await asked;
   assertEquals(code, 1);
-  assertStringIncludes(err, "did not take it up");
+  assertStringIncludes(err, "did not handle the request");
   assert(![...system.files.texts.keys()].some((path) => path.endsWith("breaker-reset.json")));
   await hold.release();
 });

@@ -238,7 +238,7 @@ const LISTED = {
   snapshot_of: null,
   sequence: 7,
   created_at: "2026-11-23T23:58:00.000Z",
-  state: "dead_lettered",
+  state: "set_aside",
   attempts: 10,
   size_bytes: 2_048,
   last_error: "HTTP 400: bad",

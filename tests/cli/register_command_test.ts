@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { holdState } from "../../src/agent/hold_state.ts";
+import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import { loadIdentity } from "../../src/identity.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -41,7 +41,7 @@ Deno.test("register sends no request if it could not save the identity", async (
   const system = new FakeSystem();
   const server = new FakeServer(system.clock);
   system.sendHttp = server.sendHttp;
-  system.files.fail("make the state folder", "denied");
+  system.files.fail("make the state directory", "denied");
   const words = ["register", "--server", URL, "--token", "t"];
   const { code, err } = await runCli(system, ...words);
   assertEquals(code, 1);
@@ -64,7 +64,7 @@ Deno.test("register deletes the agent on the server if the disk refuses its iden
 
 Deno.test("register and unregister refuse to change a running agent", async () => {
   const { system, server } = await enrolled();
-  await holdState(system, STATE, "run");
+  await acquireInstanceLock(system, STATE, "run");
   const before = server.requests.length;
   for (
     const words of [["register", "--replace", "--server", URL, "--token", "t"], ["unregister"]]

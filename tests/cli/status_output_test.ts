@@ -98,7 +98,6 @@ const OPEN: Extract<SavedBreaker, { state: "open" }> = {
 };
 
 const SAVED: StoredState = {
-  schema: "pennon.state/1",
   connection: {
     breaker: OPEN,
     paths: {

@@ -6,7 +6,7 @@ import { anyText } from "../fakes/texts.ts";
 
 const command = { id: "c1", type: "scan_updates", params: {} };
 
-Deno.test("logEvent() speaks the server's words", () => {
+Deno.test("logEvent() uses the server's field names", () => {
   const event = logEvent(command, { result: "success", stdout: "done", durationMs: 1_499 });
   assertEquals([event.kind, event.commandId, event.snapshotOf], ["log", "c1", null]);
   assertEquals(JSON.parse(event.body), {

@@ -1,9 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
-import { collectSpecs } from "../../src/commands/collect_specs.ts";
-import { commandHandlers } from "../../src/commands/handlers.ts";
+import { collectSpecs, commandHandlers } from "../../src/commands/handlers.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { makeGuard } from "../fakes/scanner_guard.ts";
+import { makeScannerRunner } from "../fakes/scanner_runner.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const facts: NewEvent = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" };
@@ -12,7 +11,7 @@ const findHandler = commandHandlers({
   system,
   log: new FakeLog(),
   stateDirectory: "/state",
-  guard: makeGuard(system, new FakeLog()).guard,
+  runner: makeScannerRunner(system, new FakeLog()).runner,
   findScanners: () => Promise.resolve([]),
   collectSystemInfo: () => Promise.resolve(facts),
 });
@@ -49,14 +48,14 @@ for (const type of [...REFUSED, "brew_coffee", "constructor", "__proto__", "x".r
   });
 }
 
-Deno.test("collect_specs tells the facts, then that it did", async () => {
+Deno.test("collect_specs reports the facts, then its result", async () => {
   const { events, log, rapidPollingMs } = await run("collect_specs");
   assertEquals(events.map(({ kind }) => kind), ["system_info", "log"]);
   assertEquals([log.result, log.exit_code, log.stdout], ["success", 0, "facts collected"]);
   assertEquals(rapidPollingMs, null);
 });
 
-Deno.test("collect_specs says how long it took", async () => {
+Deno.test("collect_specs reports how long it took", async () => {
   const slow = new FakeSystem();
   const handler = collectSpecs(slow.clock, async () => {
     await slow.clock.advance(4_000);
@@ -69,7 +68,7 @@ Deno.test("collect_specs says how long it took", async () => {
   assertEquals(JSON.parse(events[1]?.body ?? "null").duration_seconds, 4);
 });
 
-Deno.test("commandHandlers() takes further handlers, over its own of that type too", () => {
+Deno.test("commandHandlers() uses further handlers, in place of its own of that type too", () => {
   const handler = {
     repeatable: false,
     run: () => Promise.resolve({ events: [], rapidPollingMs: 7 }),
@@ -78,7 +77,7 @@ Deno.test("commandHandlers() takes further handlers, over its own of that type t
     system,
     log: new FakeLog(),
     stateDirectory: "/state",
-    guard: makeGuard(system, new FakeLog()).guard,
+    runner: makeScannerRunner(system, new FakeLog()).runner,
     findScanners: () => Promise.resolve([]),
     collectSystemInfo: () => Promise.resolve(facts),
     more: new Map([["brew_coffee", handler]]),

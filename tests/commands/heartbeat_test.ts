@@ -9,7 +9,7 @@ function run(params: Record<string, unknown>) {
   });
 }
 
-Deno.test("enable_heartbeat takes the minutes asked for, 10 by default, 60 at most and without end", async () => {
+Deno.test('enable_heartbeat polls for the requested minutes, 10 by default, 60 at most and for "permanent"', async () => {
   const longest = (asked: number) => `, the longest allowed (duration_minutes is ${asked})`;
   const rows: [asked: unknown, minutes: number, note: string][] = [
     [undefined, 10, ""],

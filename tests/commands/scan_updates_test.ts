@@ -5,7 +5,7 @@ import { type ScanAnswer, ScanError, type Scanner } from "../../src/scanners/sca
 import type { Update } from "../../src/update.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { makeGuard } from "../fakes/scanner_guard.ts";
+import { makeScannerRunner } from "../fakes/scanner_runner.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const FACTS: NewEvent = {
@@ -54,12 +54,12 @@ const dnf: Scanner = {
 async function run(scanners: readonly Scanner[], system = new FakeSystem(), params = {}) {
   const log = new FakeLog();
   const findScanners = () => Promise.resolve(scanners);
-  const { guard } = makeGuard(system, log);
+  const { runner } = makeScannerRunner(system, log);
   const handler = scanUpdates({
     system,
     log,
     stateDirectory: "/state",
-    guard,
+    runner,
     findScanners,
     collectSystemInfo: () => Promise.resolve(FACTS),
   });
@@ -80,7 +80,7 @@ async function sentCount(...args: Parameters<typeof run>): Promise<number> {
     .reduce((sum, { body }) => sum + JSON.parse(body).updates.length, 0);
 }
 
-Deno.test("scan_updates tells a long list in parts, and the result last", async () => {
+Deno.test("scan_updates reports a long list in parts, and the result last", async () => {
   const { events, result } = await run([apt(450)]);
   assertEquals(events.map(({ kind, snapshotOf, commandId }) => [kind, snapshotOf, commandId]), [
     ["updates", "updates/apt/0", "c1"],
@@ -100,7 +100,7 @@ Deno.test("scan_updates tells a long list in parts, and the result last", async 
   ]);
 });
 
-Deno.test("scan_updates with a scanner that failed tells what the others found, and the gap", async () => {
+Deno.test("scan_updates with a scanner that failed reports what the others found, and the gap", async () => {
   const { events, log, result } = await run([apt(1, ["lists are old"]), dnf]);
   assertEquals([events.length, result.result], [2, "success"]);
   assertEquals(result.stderr, "apt: lists are old\ndnf: Cannot scan: locked");
@@ -121,15 +121,15 @@ Deno.test("scan_updates that finds nothing says so, and sends no empty list", as
   ]);
 });
 
-Deno.test("scan_updates goes on where only its note for status cannot be kept", async () => {
+Deno.test("scan_updates succeeds where only the last scans cannot be saved", async () => {
   const system = new FakeSystem();
-  system.files.fail("keep the last scans", "full");
+  system.files.fail("save the last scans", "full");
   const { log, result } = await run([apt(1)], system);
   assertEquals(result.result, "success");
-  assertEquals(log.told("last scans not kept").length, 1);
+  assertEquals(log.told("cannot save the last scans").length, 1);
 });
 
-Deno.test("scan_updates tells a scanner how many updates its last list held", async () => {
+Deno.test("scan_updates gives a scanner the number of updates in its last list", async () => {
   const system = new FakeSystem();
   const told: (number | undefined)[] = [];
   const scanner = (count: number): Scanner => ({
@@ -144,10 +144,10 @@ Deno.test("scan_updates tells a scanner how many updates its last list held", as
   system.files.fail("read the last scans", "denied");
   const { log, result } = await run([scanner(1)], system);
   assertEquals([told.at(-1), result.result], [undefined, "success"]);
-  assertEquals(log.told("last scans not read").length, 1);
+  assertEquals(log.told("cannot read the last scans").length, 1);
 });
 
-Deno.test("scan_updates tells a list once, then what changed, then what went", async () => {
+Deno.test("scan_updates reports a list once, then what changed, then what was removed", async () => {
   const system = new FakeSystem();
   await run([apt(3)], system);
   const same = await run([apt(3)], system);
@@ -174,7 +174,7 @@ Deno.test("scan_updates tells a list once, then what changed, then what went", a
   );
 });
 
-Deno.test("scan_updates takes what a whole list lacks for gone, whatever there is to warn of", async () => {
+Deno.test("scan_updates reports what a whole list lacks as removed, even with warnings", async () => {
   const system = new FakeSystem();
   const gone = async (isGap: boolean) => {
     const told = ["would remove x"];
@@ -186,7 +186,7 @@ Deno.test("scan_updates takes what a whole list lacks for gone, whatever there i
   assertEquals([await gone(true), await gone(false)], [false, true]);
 });
 
-Deno.test("scan_updates tells the whole list to a command with full, and once a day", async () => {
+Deno.test("scan_updates reports the whole list for a command with full, and once a day", async () => {
   const system = new FakeSystem();
   const count = async (params = {}) => await sentCount([apt(3)], system, params);
   assertEquals([await count(), await count(), await count({ full: true })], [3, 1, 3]);
@@ -194,15 +194,19 @@ Deno.test("scan_updates tells the whole list to a command with full, and once a 
   assertEquals([await count(), await count()], [3, 1]);
 });
 
-Deno.test("scan_updates tells all again where what was told cannot be kept", async () => {
+Deno.test("scan_updates repeats the list where the snapshot cannot be saved", async () => {
   const system = new FakeSystem();
-  system.files.fail("keep what was told", "full");
+  system.files.fail("save the reported snapshot", "full");
   const counts = [(await run([apt(3)], system)).events.length];
   const { log, events } = await run([apt(3)], system);
-  assertEquals([...counts, events.length, log.told("told updates not kept").length], [2, 2, 1]);
+  assertEquals([...counts, events.length, log.told("cannot save the reported snapshot").length], [
+    2,
+    2,
+    1,
+  ]);
 });
 
-Deno.test("scan_updates says whom a scanner asked", async () => {
+Deno.test("scan_updates reports the scope of a scan", async () => {
   const asked: Scanner = {
     ...apt(1),
     scan: async () => ({ ...await apt(1).scan(new FakeSystem(), {}), scope: "asked as SYSTEM" }),
@@ -211,7 +215,7 @@ Deno.test("scan_updates says whom a scanner asked", async () => {
   assertEquals(result.stdout, "apt: 1 updates, 1 of them security (asked as SYSTEM)");
 });
 
-Deno.test("scan_updates puts 200 updates into an event, and the 201st into another", async () => {
+Deno.test("scan_updates sends 200 updates in an event, and the 201st in another", async () => {
   const counts = async (count: number) =>
     (await run([apt(count)])).events.slice(0, -1)
       .map(({ body }) => JSON.parse(body).updates.length);
@@ -219,14 +223,14 @@ Deno.test("scan_updates puts 200 updates into an event, and the 201st into anoth
   assertEquals(await counts(201), [200, 1]);
 });
 
-Deno.test("scan_updates says which command it answers, and when it scanned", async () => {
+Deno.test("scan_updates reports which command it answers, and when it scanned", async () => {
   const { events } = await run([apt(1)]);
   const { command_id, timestamp, updates } = JSON.parse(events[0]?.body ?? "");
   assertEquals([command_id, timestamp], ["c1", "2026-11-23T00:00:00.000Z"]);
   assertEquals(updates.length, 1);
 });
 
-Deno.test("scan_updates names twenty packages that wait no more, and says that there are others", async () => {
+Deno.test("scan_updates names twenty removed packages, and marks that there are others", async () => {
   const system = new FakeSystem();
   const stdout = async (count: number) => (await run([apt(count)], system)).result.stdout;
   await stdout(42);
@@ -242,7 +246,7 @@ Deno.test("scan_updates names twenty packages that wait no more, and says that t
   );
 });
 
-Deno.test("scan_updates tells changes and what went by themselves, both in one list", async () => {
+Deno.test("scan_updates reports changes and removals as events of their own", async () => {
   const system = new FakeSystem();
   await run([apt(3)], system);
   const changed: Scanner = {
@@ -277,7 +281,7 @@ Deno.test("scan_updates logs each scan: what it found, the gaps, or why it faile
   }]);
 });
 
-Deno.test("scan_updates keeps what a scanner was told of while that one fails", async () => {
+Deno.test("scan_updates preserves the snapshot of a scanner that fails", async () => {
   const system = new FakeSystem();
   await run([apt(3)], system);
   const failing: Scanner = { ...dnf, name: "apt" };
@@ -285,19 +289,19 @@ Deno.test("scan_updates keeps what a scanner was told of while that one fails", 
   assertEquals(await sentCount([apt(3)], system), 1, "still told");
 });
 
-Deno.test("scan_updates forgets what it told where the new list cannot be kept", async () => {
+Deno.test("scan_updates removes the snapshot where the new one cannot be saved", async () => {
   const system = new FakeSystem();
   await run([apt(3)], system);
-  system.files.fail("keep what was told", "full");
+  system.files.fail("save the reported snapshot", "full");
   const { events } = await run([apt(4)], system);
   assertEquals(events.length, 2);
-  system.files.heal("keep what was told");
+  system.files.heal("save the reported snapshot");
   const again = await run([apt(4)], system);
   const { updates } = JSON.parse(again.events[0]?.body ?? "");
   assertEquals(updates.length, 4, "the whole list: nobody knows what arrived");
 });
 
-Deno.test("scan_updates takes nothing but true for full", async () => {
+Deno.test("scan_updates reports the whole list only for full: true", async () => {
   const system = new FakeSystem();
   await run([apt(3)], system);
   for (const full of ["true", 1, {}, null, false]) {
@@ -305,7 +309,7 @@ Deno.test("scan_updates takes nothing but true for full", async () => {
   }
 });
 
-Deno.test("scan_updates says how long all scans took together", async () => {
+Deno.test("scan_updates reports how long all scans took together", async () => {
   const system = new FakeSystem();
   const slow: Scanner = {
     ...apt(1),
@@ -317,7 +321,7 @@ Deno.test("scan_updates says how long all scans took together", async () => {
   assertEquals((await run([slow], system)).result.duration_seconds, 7);
 });
 
-Deno.test("scan_updates tells what one scanner found before another one ends", async () => {
+Deno.test("scan_updates reports what one scanner found before another one ends", async () => {
   const system = new FakeSystem();
   const log = new FakeLog();
   let end = () => {};
@@ -325,13 +329,13 @@ Deno.test("scan_updates tells what one scanner found before another one ends", a
     ...dnf,
     scan: () => new Promise((resolve) => end = () => resolve(apt(0).scan(system, {}))),
   };
-  const { guard } = makeGuard(system, log);
+  const { runner } = makeScannerRunner(system, log);
   const findScanners = () => Promise.resolve([slow, apt(2)]);
   const handler = scanUpdates({
     system,
     log,
     stateDirectory: "/state",
-    guard,
+    runner,
     findScanners,
     collectSystemInfo: () => Promise.resolve(FACTS),
   });
@@ -365,12 +369,12 @@ Deno.test("scan_updates sends the host's facts when a restart is due, and when i
 Deno.test("scan_updates reports an ignored update as such, and does not count it", async () => {
   const system = new FakeSystem();
   const log = new FakeLog();
-  const { guard } = makeGuard(system, log, new Map(), ["apt:p0"]);
+  const { runner } = makeScannerRunner(system, log, new Map(), ["apt:p0"]);
   const handler = scanUpdates({
     system,
     log,
     stateDirectory: "/state",
-    guard,
+    runner,
     findScanners: () => Promise.resolve([apt(2)]),
     collectSystemInfo: () => Promise.resolve(FACTS),
   });
@@ -398,12 +402,14 @@ Deno.test("scan_updates reports an ignored update as such, and does not count it
   );
 });
 
-Deno.test("scan_updates is done when what it told is on disk, and not before", async () => {
+Deno.test("scan_updates ends when the snapshot is on disk, and not before", async () => {
   const system = new FakeSystem();
   const { files } = system;
   const { writeText } = files;
   files.writeText = async (purpose, ...rest) => {
-    if (purpose === "keep what was told") { for (let turn = 0; turn < 10; turn++) await settle(); }
+    if (purpose === "save the reported snapshot") {
+      for (let turn = 0; turn < 10; turn++) await settle();
+    }
     await writeText.call(files, purpose, ...rest);
   };
   await run([apt(1)], system);

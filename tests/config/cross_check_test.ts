@@ -139,7 +139,7 @@ const ROWS: readonly [kind: "error" | "warning", says: string, holds: Settings, 
   ];
 
 for (const [kind, says, holds, fails] of ROWS) {
-  Deno.test(`crossCheck() tells its ${kind} past the boundary of ${JSON.stringify(fails)}`, async () => {
+  Deno.test(`crossCheck() reports its ${kind} past the boundary of ${JSON.stringify(fails)}`, async () => {
     assertEquals(await complaintsOf(holds), { errors: [], warnings: [] });
     const { errors, warnings } = await complaintsOf(fails);
     const [told, others] = kind === "error" ? [errors, warnings] : [warnings, errors];
@@ -152,7 +152,7 @@ Deno.test("every rule has a row on both sides of its boundary", () => {
   assertEquals(new Set(ROWS.map(([, says]) => says)).size, CROSS_RULES.length);
 });
 
-Deno.test("crossCheck() names each pattern of scanners.ignore that cannot mean what it says", async () => {
+Deno.test("crossCheck() names each pattern of scanners.ignore that cannot match", async () => {
   const good = { "scanners.ignore": "apt:linux-*, APT:tool, tool:i386" };
   assertEquals(await complaintsOf(good), { errors: [], warnings: [] });
   const { errors, warnings } = await complaintsOf({ "scanners.ignore": "apt:linux-*, apt:, dnf:" });
@@ -163,7 +163,7 @@ Deno.test("crossCheck() names each pattern of scanners.ignore that cannot mean w
   }
 });
 
-Deno.test("crossCheck() has nothing to say of the defaults", async () => {
+Deno.test("crossCheck() has no complaint about the defaults", async () => {
   assertEquals(await complaintsOf({}), { errors: [], warnings: [] });
 });
 
@@ -212,7 +212,7 @@ function lengths(shortestMs: number, longestMs: number): fc.Arbitrary<number> {
   );
 }
 
-Deno.test("whatever configuration is accepted, waits are left to chance", async () => {
+Deno.test("waits are random in every configuration that is accepted", async () => {
   const settings = fc.record({
     "backoff.base": lengths(100, HOUR),
     "backoff.cap": lengths(100, 24 * HOUR),

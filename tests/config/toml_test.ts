@@ -5,7 +5,7 @@ function read(text: string): [path: string, value: unknown, line: number][] {
   return [...readToml(text)].map(([path, { value, line }]) => [path, value, line]);
 }
 
-Deno.test("readToml() finds a key in every way that TOML lets it be written", () => {
+Deno.test("readToml() finds a key in each form of TOML", () => {
   const rows: [text: string, found: [path: string, value: unknown, line: number][]][] = [
     ["", []],
     ["# a comment\n", []],
@@ -20,7 +20,7 @@ Deno.test("readToml() finds a key in every way that TOML lets it be written", ()
   for (const [text, found] of rows) assertEquals(read(text), found, text);
 });
 
-Deno.test("readToml() says where a text is no TOML", () => {
+Deno.test("readToml() names the place where a text is not TOML", () => {
   assertThrows(() => readToml("a = 1\nb = ?\n"), TomlError, "line 2, column 5: ");
   assertThrows(() => readToml("a"), TomlError, "line 1, column ");
   assertThrows(() => readToml("a = 1\na = 2\n"), TomlError, "line 2, column 1: ");

@@ -16,7 +16,7 @@ function systemOf(userId: number): FakeSystem {
   return system;
 }
 
-Deno.test("readTrusted() answers the text, and what root must not rely on", async () => {
+Deno.test("readTrusted() returns the text, and errors for root where other users can change it", async () => {
   const system = systemOf(0);
   assertEquals(await readTrusted(system, { ...CONFIG, path: "/etc/absent" }), undefined);
   assertEquals(await readTrusted(system, CONFIG), { text: "a text", errors: [], warnings: [] });
@@ -40,7 +40,7 @@ Deno.test("readTrusted() only warns an ordinary user", async () => {
   });
 });
 
-Deno.test("readTrusted() judges the file that was read, whatever has its name by then", async () => {
+Deno.test("readTrusted() checks the file that was read, even if another one has its name now", async () => {
   for (const [before, after] of [[0o666, 0o644], [0o644, 0o666]] as const) {
     const system = systemOf(0);
     const { files } = system;
@@ -55,7 +55,7 @@ Deno.test("readTrusted() judges the file that was read, whatever has its name by
   }
 });
 
-Deno.test("readTrusted() judges a file that is gone by then, and the way that is left", async () => {
+Deno.test("readTrusted() checks a file that was removed since, and the rest of its path", async () => {
   const system = systemOf(0);
   const { files } = system;
   files.modes.set(CONFIG.path, 0o666);
@@ -69,7 +69,7 @@ Deno.test("readTrusted() judges a file that is gone by then, and the way that is
   assertEquals((await readTrusted(system, CONFIG))?.errors.length, 2);
 });
 
-Deno.test("what cannot be read is an error, and what root cannot look at", async () => {
+Deno.test("an unreadable file is an error, and for root one that cannot be checked", async () => {
   const system = systemOf(0);
   system.files.fail("look at the way to the configuration", "denied");
   system.files.fail("look at the way to the state directory", "failed");
@@ -84,14 +84,14 @@ Deno.test("what cannot be read is an error, and what root cannot look at", async
   await assertRejects(() => readTrusted(system, CONFIG), FileError);
 });
 
-Deno.test("readTrusted() and checkStateDirectory() throw on what is no matter of files", async () => {
+Deno.test("readTrusted() and checkStateDirectory() throw what is not a file error", async () => {
   const system = systemOf(0);
   system.files.trace = () => Promise.reject(new TypeError("a mistake of ours"));
   await assertRejects(() => readTrusted(system, CONFIG), TypeError, "a mistake of ours");
   await assertRejects(() => checkStateDirectory(system, "/state"), TypeError, "a mistake of ours");
 });
 
-Deno.test("checkStateDirectory() looks at a directory, and at the way to one that is not there", async () => {
+Deno.test("checkStateDirectory() checks a directory, and the path to a missing one", async () => {
   const system = systemOf(0);
   const errors = async () => (await checkStateDirectory(system, "/var/lib/pennon")).errors.length;
   assertEquals(await errors(), 0);

@@ -334,7 +334,10 @@ Deno.test("drain() dead-letters at once what is refused for good", async () => {
       Promise.resolve({ kind: "refused", event, why: "HTTP 400", mayBeOneItem: false, isFinal }),
   });
   assertEquals((await drainBy(buffer, sender(true))).deadLettered, 1);
-  assertEquals(buffer.list().map(({ state, attempts }) => [state, attempts]), [["dead_lettered", 1]]);
+  assertEquals(buffer.list().map(({ state, attempts }) => [state, attempts]), [[
+    "dead_lettered",
+    1,
+  ]]);
 });
 
 async function bufferWith(events: readonly NewEvent[]) {

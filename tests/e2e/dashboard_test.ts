@@ -1,11 +1,11 @@
 /** What a person sees at the dashboard: rows, their order and "Last scan", through the real program. */
 
 import { assert, assertEquals } from "@std/assert";
-import { goneItem } from "../../src/server/update_item.ts";
+import { removedItem } from "../../src/server/update_item.ts";
 import { type Host, onHost } from "./harness.ts";
 
-const CURL = { ...goneItem("apt", "curl", "8.0"), severity: "critical" };
-const WGET = { ...goneItem("apt", "wget", "2.0"), severity: "important" };
+const CURL = { ...removedItem("apt", "curl", "8.0"), severity: "critical" };
+const WGET = { ...removedItem("apt", "wget", "2.0"), severity: "important" };
 const AT_MS = 1_800_000_000_000;
 
 /** Reports rows in the agent's name, and has it remember them as its own report. */

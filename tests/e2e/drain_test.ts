@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { makeAgent } from "../../src/agent/agent.ts";
+import { openAgent } from "../../src/agent/agent.ts";
 import { register } from "../../src/agent/enrol.ts";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { evictionNotice } from "../../src/buffer/eviction.ts";
@@ -80,7 +80,7 @@ Deno.test("a backlog goes out at the reference server's own limit, and meets no 
     const { buffer } = await openBuffer(system, STATE, config.buffer);
     buffer.append(backlog());
     const log = new FakeLog();
-    const agent = await makeAgent({ ...enrolment, identity, log });
+    const agent = await openAgent({ ...enrolment, identity, log });
     const stop = new AbortController();
     const ended = agent.loop.run({ shutdownSignal: stop.signal, deadlineSignal: stop.signal });
     // The host's facts are one more; a first check-in within its spread of 30 s, and a slow start.

@@ -67,7 +67,7 @@ for (const kind of KINDS) {
         const { agent, works } = start(host);
         await waitFor(agent, "agent started");
         await waitFor(agent, "state directory not locked");
-        const refused = await waitFor(agent, "not read, beginning anew");
+        const refused = await waitFor(agent, "cannot read saved state; starting with defaults");
         assert(says(kind, refused), refused);
         for (const words of [["status"], ["breaker", "list"], ["events", "list"]]) {
           const { code, err } = await host.pennon(words);

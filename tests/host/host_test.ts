@@ -1,5 +1,14 @@
-import { assertEquals } from "@std/assert";
-import { cpuPercent, hostFacts, hostMetrics } from "../../src/host/host.ts";
+import { assert, assertEquals } from "@std/assert";
+import {
+  cpuPercent,
+  hostFacts,
+  hostMetrics,
+  listDisks,
+  parseDf,
+  parseOsRelease,
+  readOsRelease,
+} from "../../src/host/host.ts";
+import { FakeFiles } from "../fakes/files.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 function times(busyMs: number, totalMs: number) {
@@ -19,7 +28,7 @@ Deno.test("cpuPercent() is the busy part of what has passed", () => {
   assertEquals(cpuPercent(times(100, 1_000), times(500, 1_100)), 100);
 });
 
-Deno.test("hostFacts() does without the programs a minimal system lacks", async () => {
+Deno.test("hostFacts() works without the programs that a minimal system lacks", async () => {
   const system = new FakeSystem();
   const facts = await hostFacts(system);
   assertEquals(facts.processes, null);
@@ -29,7 +38,7 @@ Deno.test("hostFacts() does without the programs a minimal system lacks", async 
   ]);
 });
 
-Deno.test("hostFacts() tells no address that means nothing elsewhere", async () => {
+Deno.test("hostFacts() omits loopback and link-local addresses", async () => {
   const system = new FakeSystem();
   const useless = ["127.0.0.1", "127.9.9.9", "::1", "fe80::1", "FE80::2", "169.254.1.1"];
   const useful = ["192.0.2.7", "2001:db8::7", "::1:2", "10.127.0.1", "1.169.254.1", "2::fe80:1"];
@@ -41,7 +50,7 @@ Deno.test("hostFacts() tells no address that means nothing elsewhere", async () 
   assertEquals((await hostFacts(system)).addresses, useful);
 });
 
-Deno.test("hostFacts() speaks of Windows and macOS in their words", async () => {
+Deno.test("hostFacts() describes Windows and macOS by their kernels", async () => {
   const system = new FakeSystem();
   system.os = "windows";
   assertEquals((await hostFacts(system)).osVersion, "Windows 6.1.0-test");
@@ -64,7 +73,7 @@ function withPrograms(answers: Record<string, { code?: number; stdout: string }>
 
 const PROCESSES = { stdout: "    1\n   42\n  \n  666\n" };
 
-Deno.test("hostFacts() counts processes by ps, where it stands and answers well", async () => {
+Deno.test("hostFacts() counts processes with ps, where that exists and succeeds", async () => {
   const linux = withPrograms({ "/usr/bin/ps": PROCESSES });
   assertEquals((await hostFacts(linux.system)).processes, 3);
   assertEquals(linux.asked, [{ argv: ["/usr/bin/ps", "-A", "-o", "pid="], timeoutMs: 5_000 }]);
@@ -78,7 +87,7 @@ Deno.test("hostFacts() counts processes by ps, where it stands and answers well"
   assertEquals([(await hostFacts(windows.system)).processes, windows.asked], [null, []]);
 });
 
-Deno.test("hostFacts() takes the disks from df on Linux alone", async () => {
+Deno.test("hostFacts() reads the disks from df on Linux alone", async () => {
   const df = { stdout: "/dev/sda1 ext4 100 60 40 60% /\n/dev/sdb1 xfs 50 25 25 50% /mnt\n" };
   const { system } = withPrograms({ "/usr/bin/df": df });
   assertEquals((await hostFacts(system)).disks.map(({ mount }) => mount), ["/", "/mnt"]);
@@ -86,7 +95,7 @@ Deno.test("hostFacts() takes the disks from df on Linux alone", async () => {
   assertEquals((await hostFacts(system)).disks.map(({ mount }) => mount), ["/"]);
 });
 
-Deno.test("hostFacts() and hostMetrics() look at the drive that Windows is on", async () => {
+Deno.test("hostFacts() and hostMetrics() use the drive that Windows is on", async () => {
   const system = new FakeSystem();
   system.os = "windows";
   const looked: string[] = [];
@@ -106,7 +115,7 @@ Deno.test("hostFacts() and hostMetrics() look at the drive that Windows is on", 
   assertEquals(looked, ["C:\\", "D:\\", "D:\\"]);
 });
 
-Deno.test("hostFacts() tells a machine that tells nothing from one without processors", async () => {
+Deno.test("hostFacts() returns null for what the machine does not report", async () => {
   const system = new FakeSystem();
   const { cpuModel, cpuCores, memoryTotalBytes, uptimeS } = await hostFacts(system);
   assertEquals([cpuModel, cpuCores, memoryTotalBytes, uptimeS], [
@@ -127,7 +136,7 @@ Deno.test("hostFacts() tells a machine that tells nothing from one without proce
   assertEquals([poor.disks, poor.uptimeS], [[], null]);
 });
 
-Deno.test("hostMetrics() tells what the machine tells, and null for the rest", () => {
+Deno.test("hostMetrics() returns what the machine reports, and null for the rest", () => {
   const system = new FakeSystem();
   const { metrics, cpu } = hostMetrics(system, times(500, 5_000));
   assertEquals(metrics, {
@@ -141,4 +150,112 @@ Deno.test("hostMetrics() tells what the machine tells, and null for the rest", (
   system.machine = { ...system.machine, memory: () => null, disk: () => null, uptimeS: () => null };
   const { metrics: poor } = hostMetrics(system, cpu);
   assertEquals(Object.values(poor), [null, null, null, null, null, null]);
+});
+
+import fc from "fast-check";
+
+const DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nID=debian\n';
+
+Deno.test("parseOsRelease() reads assignments as os-release(5) writes them", () => {
+  const text = `# comment\n${DEBIAN}QUOTED='a "b"'\nESCAPED="a \\"b\\" \\$c"\njunk\n=x\nEMPTY=\n`;
+  assertEquals(Object.fromEntries(parseOsRelease(text)), {
+    PRETTY_NAME: "Debian GNU/Linux 12 (bookworm)",
+    NAME: "Debian GNU/Linux",
+    ID: "debian",
+    QUOTED: 'a "b"',
+    ESCAPED: 'a "b" $c',
+    EMPTY: "",
+  });
+});
+
+Deno.test("parseOsRelease() removes matching quotes, and no others", () => {
+  const rows: [written: string, value: string][] = [
+    ['""', ""],
+    ["''", ""],
+    ['"', '"'],
+    ["'", "'"],
+    [`"a'`, `"a'`],
+    [`'a"`, `'a"`],
+    ["'a\\$b'", "a\\$b"], // In single quotes a backslash is one.
+    ["a\\$b", "a$b"],
+    ['a"', 'a"'],
+  ];
+  for (const [written, value] of rows) {
+    assertEquals(parseOsRelease(`A1_B=${written}\r\n`).get("A1_B"), value, written);
+  }
+  assertEquals([...parseOsRelease("a=1\n1A=1\n A=1\nxA=1\nA B=1\n")], [["A", "1"]]);
+});
+
+Deno.test("parseOsRelease() throws at nothing", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
+    assert(parseOsRelease(text) instanceof Map);
+  }));
+});
+
+Deno.test("readOsRelease() reads the first readable file", async () => {
+  const files = new FakeFiles();
+  assertEquals(await readOsRelease(files), undefined);
+  files.texts.set("/usr/lib/os-release", "NAME=Alpine\nVERSION_ID=3.20\n");
+  assertEquals(await readOsRelease(files), "Alpine 3.20");
+  files.texts.set("/etc/os-release", DEBIAN);
+  assertEquals(await readOsRelease(files), "Debian GNU/Linux 12 (bookworm)");
+  files.texts.set("/etc/os-release", "NAME=Arch\n");
+  assertEquals(await readOsRelease(files), "Arch");
+  files.texts.set("/etc/os-release", "VERSION_ID=3\n");
+  assertEquals(await readOsRelease(files), undefined);
+  files.fail("read os-release", "denied");
+  assertEquals(await readOsRelease(files), undefined);
+});
+
+const DF = `Filesystem     Type            1-blocks        Used   Available Capacity Mounted on
+udev           devtmpfs      8000000000           0  8000000000       0% /dev
+/dev/sdb1      ext4         50000000000 25000000000 25000000000      50% /mnt/my data
+/dev/sda1      ext4        100000000000 60000000000 40000000000      60% /
+tmpfs          tmpfs         1600000000     1000000  1599000000       1% /run
+overlay        overlay     100000000000 60000000000 40000000000      60% /var/lib/x
+none           squashfs               0           0           0       -  /snap
+`;
+
+Deno.test("parseDf() lists real disks, the system's first, blanks in names too", () => {
+  assertEquals(parseDf(DF), [
+    { mount: "/", fileSystem: "ext4", totalBytes: 100e9, usedBytes: 60e9 },
+    { mount: "/mnt/my data", fileSystem: "ext4", totalBytes: 50e9, usedBytes: 25e9 },
+  ]);
+  assertEquals(parseDf(""), []);
+  const kinds = (...types: string[]) =>
+    parseDf(types.map((type) => `none ${type} 100 60 40 60% /${type}`).join("\n"))
+      .map(({ fileSystem }) => fileSystem);
+  assertEquals(kinds("tmpfs", "ramfs", "efivarfs", "iso9660", "fuse.sshfs", "nsfs", "autofs"), []);
+  // An NTFS disk is a fuseblk, and a name that only contains one of theirs is none of them.
+  assertEquals(kinds("fuseblk", "xtmpfs", "tmpfs2"), ["fuseblk", "xtmpfs", "tmpfs2"]);
+  assertEquals(parseDf("/dev/a ext4 0 0 0 - /empty"), []);
+  assertEquals(parseDf("x /dev/a ext4 100 60 40 60% /a"), []);
+  assertEquals(parseDf("/dev/a ext4 100 60 40 60% a"), []);
+  assertEquals(parseDf("/dev/a ext4 100 60 40 60% /a  ")[0]?.mount, "/a");
+  assertEquals(parseDf("Dateisystem Typ 1-Blöcke Benutzt\n"), []);
+});
+
+Deno.test("parseDf() reads no disk from other output or a truncated line", () => {
+  fc.assert(fc.property(fc.nat(DF.length), (length) => {
+    const known = parseDf(DF).map(({ totalBytes }) => totalBytes);
+    for (const disk of parseDf(DF.slice(0, length))) assert(known.includes(disk.totalBytes));
+  }));
+});
+
+Deno.test("listDisks() returns null without a df, or without its output", async () => {
+  assertEquals(await listDisks(() => Promise.reject(new Error("none")), 1), null);
+  const says = (stdout: string, code: number) => () =>
+    Promise.resolve({ code, stdout, stderr: "", truncated: false });
+  assertEquals(await listDisks(says("", 1), 1), null);
+  assertEquals((await listDisks(says(DF, 1), 1))?.length, 2);
+  const asked: unknown[] = [];
+  const disks = await listDisks((argv, options) => {
+    asked.push(argv, options);
+    return says(DF, 0)();
+  }, 7);
+  assertEquals(disks?.length, 2);
+  assertEquals(asked, [
+    ["/usr/bin/df", "--portability", "--print-type", "--block-size=1", "--local"],
+    { timeoutMs: 7 },
+  ]);
 });

@@ -2,14 +2,15 @@ import { SETTINGS } from "../../src/config/settings.ts";
 import { anyText } from "../fakes/texts.ts";
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { decodeJson } from "../../src/json.ts";
 import {
   type AgentState,
   decodeState,
   encodeState,
   type LongestWaits,
   NEW_STATE,
-  readStoredState,
   type StoredState,
+  storedState,
 } from "../../src/loop/state.ts";
 
 const longest = {
@@ -45,16 +46,25 @@ const busy: AgentState = {
   lastSystemInfoMs: 100_000,
 };
 
+/** A saved state as it comes back from JSON; `undefined` if it does not. */
+function readStoredState(saved: unknown): StoredState | undefined {
+  return readText(JSON.stringify(saved));
+}
+
+function readText(text: string): StoredState | undefined {
+  const read = decodeJson(storedState, text);
+  return read.ok ? read.value : undefined;
+}
+
 function reload(state: AgentState, saved: [number, number], loaded: [number, number]): AgentState {
-  const text = encodeState(state, { nowMs: saved[0], monotonicMs: saved[1] });
-  const stored = readStoredState(text);
+  const stored = readStoredState(encodeState(state, { nowMs: saved[0], monotonicMs: saved[1] }));
   assert(stored);
   return decodeState(stored, { nowMs: loaded[0], monotonicMs: loaded[1] }, longest);
 }
 
-Deno.test("readStoredState() reads no state out of missing, junk and foreign texts", () => {
-  const texts = ["", "null", "{", "[]", "{}", '{"schema":"pennon.state/2"}'];
-  for (const text of texts) assertEquals(readStoredState(text), undefined, text);
+Deno.test("storedState accepts no state out of missing, junk and foreign texts", () => {
+  const texts = ["", "null", "{", "[]", "{}", '{"schema":"pennon.state/1"}'];
+  for (const text of texts) assertEquals(readText(text), undefined, text);
 });
 
 Deno.test("decodeState() goes on where encodeState() stopped", () => {
@@ -111,10 +121,10 @@ Deno.test("decodeState() never waits longer than is lawful, however the clock wa
 function stored(change: (saved: StoredState) => unknown): StoredState | undefined {
   const saved = readStoredState(encodeState(busy, { nowMs: 0, monotonicMs: 0 }));
   assert(saved);
-  return readStoredState(JSON.stringify(change(saved)));
+  return readStoredState(change(saved));
 }
 
-Deno.test("readStoredState() takes each count, text and instant up to its limit and no further", () => {
+Deno.test("storedState accepts each count, text and instant up to its limit and no further", () => {
   const outage = { sinceMs: 0, attempts: 1, why: "x", offline: false, status: null };
   const person = { cause: "deleted", why: "x", sinceMs: 0, notBeforeMs: 0 } as const;
   const rows: [good: Partial<StoredState["connection"]>, bad: unknown][] = [
@@ -158,12 +168,12 @@ Deno.test("readStoredState() takes each count, text and instant up to its limit 
   }
 });
 
-Deno.test("readStoredState() takes no number that is beyond every number", () => {
-  const text = encodeState(busy, { nowMs: 0, monotonicMs: 0 });
+Deno.test("storedState accepts no number that is beyond every number", () => {
+  const text = JSON.stringify(encodeState(busy, { nowMs: 0, monotonicMs: 0 }));
   for (const field of ["lastCheckInMs", "rapidUntilMs", "sinceMs", "notBeforeMs"]) {
     const endless = text.replace(new RegExp(`"${field}":-?\\d+`), `"${field}":1e999`);
     assert(endless !== text, field);
-    assertEquals(readStoredState(endless), undefined, field);
+    assertEquals(readText(endless), undefined, field);
   }
 });
 
@@ -299,7 +309,7 @@ Deno.test("encodeState() is readable again, whatever was said and however long",
 });
 
 Deno.test("encodeState() keeps the longest window that the configuration allows", () => {
-  const { kind } = SETTINGS.windowSize;
+  const { kind } = SETTINGS.breaker.windowSize;
   assertEquals([kind.read(1_000), kind.read(1_001)], [1_000, undefined]);
   const recent = Array.from({ length: 1_000 }, (_, at) => at % 2 === 0);
   const closed = { state: "closed", generation: 1, failures: 0, recent } as const;
@@ -372,7 +382,7 @@ const states: fc.Arbitrary<AgentState> = fc.record({
   lastSystemInfoMs: fc.option(number),
 });
 
-Deno.test("encodeState() writes nothing that readStoredState() cannot read, or status cannot show", () => {
+Deno.test("encodeState() writes nothing that storedState refuses, or status cannot show", () => {
   fc.assert(fc.property(states, number, number, (state, nowMs, monotonicMs) => {
     const stored = readStoredState(encodeState(state, { nowMs, monotonicMs }));
     assert(stored);

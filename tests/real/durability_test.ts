@@ -14,8 +14,8 @@ const LIMITS = { maxEvents: 1_000, maxBytes: 10_000_000, maxAttempts: 3 };
 const IMPORTS = `
   import { realSystem } from "${projectUrl("src/system/real.ts")}";
   import { saveIdentity } from "${projectUrl("src/identity.ts")}";
-  import { saveState } from "${projectUrl("src/agent/state_file.ts")}";
-  import { saveScannerBreakers } from "${projectUrl("src/agent/scanner_breakers_file.ts")}";
+  import { saveState } from "${projectUrl("src/agent/saved_state.ts")}";
+  import { saveScannerBreakers } from "${projectUrl("src/agent/saved_state.ts")}";
   import { NEW_STATE } from "${projectUrl("src/loop/state.ts")}";
   import { openBuffer } from "${projectUrl("src/buffer/store.ts")}";
   const system = realSystem();

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { findNews, type ToldList } from "../../src/commands/news.ts";
+import type { ReportedList } from "../../src/commands/reported_snapshot.ts";
+import { diffUpdates } from "../../src/commands/update_diff.ts";
 import { aptScanner } from "../../src/scanners/apt.ts";
 import { isWhole, runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
 import { encodeUpdate } from "../../src/server/update_item.ts";
@@ -347,16 +348,16 @@ function forget(host: AptHost): void {
   };
 }
 
-function newsOf(report: ScanReport, before?: ToldList) {
+function diffOf(report: ScanReport, before?: ReportedList) {
   const items = report.updates.map((update) => encodeUpdate(update, "apt", "x86_64"));
   const list = { packageType: "apt" as const, items, isWhole: isWhole(report) };
-  return findNews(list, before, { nowMs: 0, wantsAll: false });
+  return diffUpdates(list, before, { nowMs: 0, wantsAll: false });
 }
 
 Deno.test("scan() with one damaged source is never ok, names it, and reports nothing removed", async () => {
   const right = await runScan(hostWithLists(0), scanner, { cacheDirectory: "/own" });
   assertEquals(right.result, "ok");
-  const { told } = newsOf(right);
+  const { reported } = diffOf(right);
   const sources = fc.constantFrom(
     ...MADE_SOURCES.filter(({ prefix }) =>
       [...hostWithLists(0).files.texts.keys()].some((path) => path.includes(`${prefix}main`))
@@ -380,7 +381,7 @@ Deno.test("scan() with one damaged source is never ok, names it, and reports not
       assertEquals([report.result, isWhole(report)], ["degraded", false], damage);
       const named = report.sources.filter(({ result }) => result !== "ok").map(({ name }) => name);
       assert(named.includes(name), `${damage}: ${named.join()}`);
-      assertEquals(newsOf(report, told).gone, []);
+      assertEquals(diffOf(report, reported).removed, []);
     }),
     { numRuns: 60 },
   );

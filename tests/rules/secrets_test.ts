@@ -8,7 +8,7 @@ import { createLog } from "../../src/log.ts";
 import { runScan } from "../../src/scanners/run_scans.ts";
 import { ScanError, type Scanner } from "../../src/scanners/scanner.ts";
 import { tool } from "../cli/scan_reports.ts";
-import { makeGuard } from "../fakes/scanner_guard.ts";
+import { makeScannerRunner } from "../fakes/scanner_runner.ts";
 import { holdsSecret, SECRET_TEXTS } from "../fakes/secrets.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -73,7 +73,7 @@ Deno.test("no secret of a package manager gets into a command's events, the log 
       level: "debug",
       format: "json",
     });
-    const { guard, kept } = makeGuard(system, log);
+    const { runner, kept } = makeScannerRunner(system, log);
     const scanners = [
       telling(text),
       failing("dnf", new ScanError(`Cannot scan with dnf: ${text}`, { reason: "transient" })),
@@ -83,7 +83,7 @@ Deno.test("no secret of a package manager gets into a command's events, the log 
       system,
       log,
       stateDirectory: "/state",
-      guard,
+      runner,
       findScanners: () => Promise.resolve(scanners),
       collectSystemInfo: () => Promise.resolve(FACTS),
     });

@@ -6,7 +6,7 @@ import { inBatches } from "../../src/scanners/apt/commands.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { CommandError, type RunResult } from "../../src/system/process.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { makeGuard } from "../fakes/scanner_guard.ts";
+import { makeScannerRunner } from "../fakes/scanner_runner.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { AptHost, captured, type Question, questionOf } from "./apt/host.ts";
@@ -374,14 +374,14 @@ Deno.test("scan() lets no secret of an address into the report, the log, an even
         host.putLists("/var/lib/apt/lists", ageMs);
         host.answers = { [question]: () => quote(address(secret)) };
         const log = new FakeLog();
-        const { guard, kept } = makeGuard(host, log);
+        const { runner, kept } = makeScannerRunner(host, log);
         const findScanners = () => Promise.resolve([scanner]);
         const collectSystemInfo = () => Promise.resolve(FACTS);
         const parts = {
           system: host,
           log,
           stateDirectory: "/state",
-          guard,
+          runner,
           findScanners,
           collectSystemInfo,
         };

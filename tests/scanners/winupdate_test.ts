@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { findNews } from "../../src/commands/news.ts";
+import { diffUpdates } from "../../src/commands/update_diff.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
 import type { ScanAnswer } from "../../src/scanners/scanner.ts";
@@ -275,8 +275,8 @@ function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
     isWhole: result === "ok",
   });
   const options = { nowMs: 0, wantsAll: false };
-  const { told } = findNews(listOf(before), undefined, options);
-  return after.result === "failed" ? [] : findNews(listOf(after), told, options).gone;
+  const { reported } = diffUpdates(listOf(before), undefined, options);
+  return after.result === "failed" ? [] : diffUpdates(listOf(after), reported, options).removed;
 }
 
 /** The report of a scan, also of a failed one. */

@@ -57,7 +57,7 @@ Deno.test("readCheckIn() reads what a server sends", () => {
   });
 });
 
-Deno.test("readCheckIn() refuses what is no answer to a check-in", () => {
+Deno.test("readCheckIn() refuses a body that is no answer to a check-in", () => {
   const rows: [string, string][] = [
     ["", "it is not a JSON object"],
     ["null", "it is not a JSON object"],
@@ -74,7 +74,7 @@ Deno.test("readCheckIn() refuses what is no answer to a check-in", () => {
   for (const [body, why] of rows) assertEquals(readCheckIn(body), { ok: false, why });
 });
 
-Deno.test("readCheckIn() rejects a command with an id and no type that can be used", () => {
+Deno.test("readCheckIn() rejects a command with an id and no valid type", () => {
   const rows: [type: string, why: string][] = [
     ["", "its type is missing"],
     [',"type":7', "its type is a number, not a string"],
@@ -101,7 +101,7 @@ Deno.test("readCheckIn() rejects a command with an id and no type that can be us
   }
 });
 
-Deno.test("readCheckIn() rejects a command whose params cannot be kept", () => {
+Deno.test("readCheckIn() rejects a command whose params cannot be stored", () => {
   const long = "x".repeat(1_000_000);
   const rows: [params: string, why: string][] = [
     ["[]", "its params are an array, not an object"],
@@ -143,7 +143,7 @@ Deno.test("readCheckIn() rejects a command with params that are no UTF-8, and no
   }]);
 });
 
-Deno.test("readCheckIn() keeps params that fit as they are written", () => {
+Deno.test("readCheckIn() returns params that fit as they are written", () => {
   const most = `{"a":"${"x".repeat(MOST_PARAMS_BYTES - 8)}"}`;
   const deep = `${'{"a":'.repeat(1_000)}1${"}".repeat(1_000)}`;
   const texts = [
@@ -159,7 +159,7 @@ Deno.test("readCheckIn() keeps params that fit as they are written", () => {
   }
 });
 
-Deno.test("readCheckIn() counts what has no id that can be used, and names the first", () => {
+Deno.test("readCheckIn() counts items without a valid id, and quotes the first", () => {
   const rows: [item: string, first: string, why: string][] = [
     ["null", "null", "it is null, not an object"],
     ["7", "7", "it is a number, not an object"],
@@ -194,7 +194,7 @@ Deno.test("readCheckIn() counts what has no id that can be used, and names the f
   assertEquals(ignored, [{ part: "commands", count: 3, first: "null", why }]);
 });
 
-Deno.test("readCheckIn() reads each id once, and prefers the command that can be run", () => {
+Deno.test("readCheckIn() reads each id once, and prefers the valid command", () => {
   const { commands, rejected, ignored } = read({
     commands: [
       { id: "a" },
@@ -218,7 +218,7 @@ Deno.test("readCheckIn() reads each id once, and prefers the command that can be
   assertEquals(read('{"commands":[{"id":"x","id":"y","type":"t"}]}').commands[0]?.id, "y");
 });
 
-Deno.test("readCheckIn() reads so many commands and acknowledgements, and counts the rest", () => {
+Deno.test("readCheckIn() reads a limited number of commands and acknowledgements, and counts the rest", () => {
   const commands = Array.from({ length: MOST_COMMANDS + 5 }, (_, number) => ({
     id: `c${number}`,
     type: "reboot",
@@ -235,7 +235,7 @@ Deno.test("readCheckIn() reads so many commands and acknowledgements, and counts
   assert(answer.ignored[0]?.first.startsWith('{"id":"c200"'), answer.ignored[0]?.first);
 });
 
-Deno.test("readCheckIn() believes the acknowledgements that can be read", () => {
+Deno.test("readCheckIn() returns the valid acknowledgements", () => {
   const acknowledged_ids = ["a", 7, null, "../x", {}, "b", "a", "x".repeat(65)];
   const answer = read({ commands: [], acknowledged_ids });
   assertEquals(answer.acknowledgedIds, ["a", "b"]);
@@ -247,7 +247,7 @@ Deno.test("readCheckIn() believes the acknowledgements that can be read", () => 
   assertEquals(read({ commands: [], acknowledged_ids: {} }).ignored.length, 1);
 });
 
-Deno.test("readCheckIn() says of a rapid polling that is too long that it is, to the character", () => {
+Deno.test("readCheckIn() reports a rapid polling that is too long, to the character", () => {
   const whyOf = (length: number) => {
     const rest = JSON.stringify({ enabled: true, more: "" }).length;
     const rapid_polling = { enabled: true, more: "x".repeat(length - rest) };
@@ -260,7 +260,7 @@ Deno.test("readCheckIn() says of a rapid polling that is too long that it is, to
   ]);
 });
 
-Deno.test("readCheckIn() believes rapid polling only until an instant", () => {
+Deno.test("readCheckIn() accepts rapid polling only until an instant", () => {
   const rapid = (rapid_polling: unknown) => {
     const { rapidPolling, ignored } = read({ commands: [], rapid_polling });
     return [rapidPolling, ignored.length];

@@ -115,7 +115,7 @@ Deno.test("a health check may be sent twice, and no other call", async () => {
   ]);
 });
 
-Deno.test("limits on time are the call's own, and the connection's is never longer", async () => {
+Deno.test("time limits are the call's own, and the connection's is never longer", async () => {
   const { client, sent } = setUp();
   await client.health();
   await client.health({ timeoutMs: 2_000 });
@@ -130,13 +130,13 @@ Deno.test("limits on time are the call's own, and the connection's is never long
   assert(sent.every(({ maxBodyBytes }) => maxBodyBytes === 4_194_304));
 });
 
-Deno.test("an id leads nowhere but to its own agent's path", async () => {
+Deno.test("an id leads only to the path of its own agent", async () => {
   const { client, sent } = setUp();
   await client.unregister({ ...caller, agentId: "../../admin?x=" });
   assertEquals(sent[0]?.url, "https://server.test/base/api/v1/agents/..%2F..%2Fadmin%3Fx%3D");
 });
 
-Deno.test("host facts that an old server has no route for count as told; nothing else does", async () => {
+Deno.test("host facts for which an old server has no route count as delivered; nothing else does", async () => {
   const { client } = setUp(response(404, "404 page not found"));
   const facts = await client.report(caller, { report: "system-info", body: "{}" });
   assert(facts.kind === "ok" && facts.value === NO_ROUTE);
@@ -152,7 +152,7 @@ Deno.test("host facts that an old server has no route for count as told; nothing
   assertEquals(refused.kind, "refused");
 });
 
-Deno.test("a log of a command that is over has arrived before; any other 409 is a refusal", async () => {
+Deno.test("a 409 for the log of a command that has ended is a success; any other 409 is a refusal", async () => {
   const rows: [report: Parameters<Client["report"]>[1]["report"], body: string, kind: string][] = [
     ["logs", '{"error":"duplicate log submission","current_status":"completed"}', "ok"],
     ["logs", '{"error":"duplicate log submission","current_status":"failed"}', "ok"],
@@ -171,7 +171,7 @@ Deno.test("a log of a command that is over has arrived before; any other 409 is 
   assertEquals((await client.report(caller, { report: "logs", body: "{}" })).kind, "refused");
 });
 
-Deno.test("what never reached the server is an answer too, not an exception", async () => {
+Deno.test("a request that never reached the server returns an answer, not an exception", async () => {
   const { client } = setUp(new HttpError("Cannot connect: refused", { reason: "refused" }));
   assertEquals((await client.health()).kind, "failed");
 });
@@ -188,7 +188,7 @@ function repeating(secret: string): (Partial<HttpResponse> | HttpError)[] {
   ];
 }
 
-Deno.test("no answer repeats a token that was sent, received or known", async () => {
+Deno.test("no answer contains a token that was sent, received or known", async () => {
   const token = "an-opaque-token-that-is-as-long-as-such-tokens-are";
   for (const answer of repeating(token)) {
     const { client, secrets } = setUp(answer);
@@ -209,7 +209,7 @@ function assertHides(answer: unknown, token: string): void {
   assert(!text.includes(token.slice(0, 12)), text);
 }
 
-Deno.test("a token that came with a renewal or a registration is a secret, and so is the old one", async () => {
+Deno.test("a token from a renewal or a registration is a secret, and so is the old one", async () => {
   const identity = {
     agent_id: "a1",
     token: "new-access-token",

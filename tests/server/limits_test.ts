@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
+import { cut, encodeBody, excerpt, LIMITS } from "../../src/server/limits.ts";
+import { assertStorable } from "../fakes/storable.ts";
+import { anyText } from "../fakes/texts.ts";
+
 import fc from "fast-check";
-import { cut, excerpt, LIMITS } from "../../src/server/limits.ts";
 
 Deno.test("LIMITS are the widths of the server's live columns, and the agent's own for the others", () => {
   assertEquals(LIMITS, {
@@ -16,7 +19,7 @@ Deno.test("LIMITS are the widths of the server's live columns, and the agent's o
   });
 });
 
-Deno.test("LIMITS leave a name that an index of PostgreSQL takes, whatever its characters are", () => {
+Deno.test("LIMITS allow only names that fit an index of PostgreSQL, whatever their characters are", () => {
   // 2,704 bytes, less the agent's id (16) and the package type (50) that are beside it.
   const longest = cut("\u{1f600}".repeat(1_000), LIMITS.packageName);
   assert(new TextEncoder().encode(longest).length <= 2_704 - 16 - 50 - 24);
@@ -31,7 +34,7 @@ Deno.test("cut() counts characters as PostgreSQL does", () => {
   assertEquals(cut("a\tb\nc", 10), "a\tb\nc");
 });
 
-Deno.test("cut() leaves nothing that PostgreSQL refuses", () => {
+Deno.test("cut() removes everything that PostgreSQL refuses", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), fc.nat(20), (text, limit) => {
     const short = cut(text, limit);
     assert([...short].length <= limit);
@@ -40,13 +43,13 @@ Deno.test("cut() leaves nothing that PostgreSQL refuses", () => {
   }));
 });
 
-Deno.test("cut() looks no further than it has to", () => {
+Deno.test("cut() reads no further than it has to", () => {
   const long = "x".repeat(200_000_000);
   assertEquals(cut(long, 3), "xxx");
   assertEquals(cut("\u0000".repeat(1_000_000) + "abcd", 3), "abc");
 });
 
-Deno.test("excerpt() is the beginning, in ASCII that no terminal and no log is led astray by", () => {
+Deno.test("excerpt() is the beginning, in ASCII that is safe in a terminal and in a log", () => {
   assertEquals(excerpt('"abc"'), '"abc"');
   assertEquals(excerpt("a\u001b[2J\u202e\u2028é"), "a\\u001b[2J\\u202e\\u2028\\u00e9");
   assertEquals([excerpt("x".repeat(80)), excerpt("x".repeat(81))], [
@@ -58,4 +61,24 @@ Deno.test("excerpt() is the beginning, in ASCII that no terminal and no log is l
       assert(/^[\x20-\x7e]{0,83}$/.test(excerpt(text)));
     }),
   );
+});
+
+Deno.test("encodeBody() removes what PostgreSQL refuses, anywhere in a body, and nothing else", () => {
+  const body = { a: "x\u0000y", b: ["\ud800z", { c: "tab\tline\nend" }], d: 1, e: null, f: true };
+  assertEquals(JSON.parse(encodeBody(body)), {
+    a: "xy",
+    b: ["z", { c: "tab\tline\nend" }],
+    d: 1,
+    e: null,
+    f: true,
+  });
+  assertEquals(encodeBody({ whole: "päckchen 😀" }), '{"whole":"päckchen 😀"}');
+});
+
+Deno.test("encodeBody() writes nothing that the server cannot store", () => {
+  fc.assert(fc.property(fc.array(anyText(60)), anyText(60), (list, text) => {
+    const encoded = encodeBody({ list, nested: [{ text }] });
+    assertStorable(encoded);
+    assert(JSON.parse(encoded).list.length === list.length);
+  }));
 });

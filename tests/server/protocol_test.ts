@@ -1,7 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { readHealth, readRegistration, readRenewal } from "../../src/server/protocol.ts";
+import {
+  readHealth,
+  readRegistration,
+  readRenewal,
+  readTokenLife,
+} from "../../src/server/protocol.ts";
 
-Deno.test("readHealth() tells a server that is up from one that can be used", () => {
+Deno.test("readHealth() distinguishes a server that is up from one that is set up", () => {
   const usable = (body: string) => {
     const read = readHealth(body);
     return read.ok ? read.value.usable : undefined;
@@ -13,7 +18,7 @@ Deno.test("readHealth() tells a server that is up from one that can be used", ()
   }
 });
 
-Deno.test("readHealth() bounds the server's word, and keeps what a terminal obeys out of it", () => {
+Deno.test("readHealth() limits the server's status, and removes control characters", () => {
   const read = readHealth(JSON.stringify({ status: `\u001b[2J${"x".repeat(500_000)}` }));
   assert(read.ok);
   assertEquals([read.value.status.length, read.value.status.slice(0, 4)], [200, "[2Jx"]);
@@ -36,7 +41,7 @@ const UNUSABLE: [token: unknown, why: string][] = [
   [{}, "token cannot be used"],
 ];
 
-Deno.test("readRenewal() takes no token that cannot be used", () => {
+Deno.test("readRenewal() accepts no invalid token", () => {
   assertEquals(readRenewal(JSON.stringify({ token: "x".repeat(8_192) })).ok, true);
   for (const [token, why] of UNUSABLE) {
     assertEquals(readRenewal(JSON.stringify({ token })), { ok: false, why });
@@ -46,7 +51,7 @@ Deno.test("readRenewal() takes no token that cannot be used", () => {
 
 const good = { agent_id: "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11", token: "a", refresh_token: "r" };
 
-Deno.test("readRegistration() takes no token and no id that cannot be used", () => {
+Deno.test("readRegistration() accepts no invalid token and no invalid id", () => {
   for (const [token, why] of UNUSABLE) {
     assertEquals(readRegistration(JSON.stringify({ ...good, token })), { ok: false, why });
     const read = readRegistration(JSON.stringify({ ...good, refresh_token: token }));
@@ -65,7 +70,7 @@ Deno.test("readRegistration() takes no token and no id that cannot be used", () 
   );
 });
 
-Deno.test("readRegistration() does without an interval that is none: the agent is enrolled", () => {
+Deno.test("readRegistration() ignores an invalid interval: the agent is enrolled", () => {
   const rows: [config: string, interval: number | null][] = [
     ['{"check_in_interval":300}', 300],
     ['{"check_in_interval":-1e308}', -1e308],
@@ -86,4 +91,35 @@ Deno.test("readRegistration() does without an interval that is none: the agent i
     ok: false,
     why: "it contains a number that is out of range",
   });
+});
+
+function jwt(claims: unknown): string {
+  return `${btoa('{"alg":"HS256"}')}.${btoa(JSON.stringify(claims)).replace(/=+$/, "")}.c2ln`;
+}
+
+Deno.test("readTokenLife() reads a token's start and end", () => {
+  const rows: [string, unknown][] = [
+    ["", null],
+    ["junk", null],
+    ["a.b.c", null],
+    [jwt({}), null],
+    [jwt({ exp: "tomorrow" }), null],
+    [jwt({ iat: 1_000, exp: 2_000 }), { startMs: 1_000_000, endMs: 2_000_000 }],
+    [jwt({ exp: 100_000 }), { startMs: 100_000_000 - 86_400_000, endMs: 100_000_000 }],
+  ];
+  const rare: [string, unknown][] = [
+    // Instants that are no date: nothing could show them.
+    [jwt({ exp: 8.64e12 + 1 }), null],
+    [jwt({ exp: 1e300 }), null],
+    [jwt({ exp: -1 }), null],
+    [jwt({ iat: -1e300, exp: 100_000 }), { startMs: 13_600_000, endMs: 100_000_000 }],
+    [jwt({ iat: "x", exp: 100_000 }), { startMs: 13_600_000, endMs: 100_000_000 }],
+    [`${btoa("{}")}.${btoa('{"exp":1e999}')}.c2ln`, null],
+    [`${btoa("{}")}.${btoa("[".repeat(5_000))}.c2ln`, null],
+    [`${jwt({ exp: 1 })}.more`, null],
+    // base64url: "-" and "_" where base64 has "+" and "/".
+    ["e30.eyJuIjoifn5-fn5_IiwiZXhwIjoxMDAwMDB9.c2ln", { startMs: 13_600_000, endMs: 100_000_000 }],
+  ];
+  rows.push(...rare);
+  for (const [token, expected] of rows) assertEquals(readTokenLife(token), expected, token);
 });

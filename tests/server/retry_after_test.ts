@@ -40,7 +40,7 @@ Deno.test("readRetryAfterMs() reads seconds and HTTP dates, and ignores all else
   assertEquals(readRetryAfterMs("Mon, 23 Nov 2026 12:00:00 GMT", NOW_MS), null);
 });
 
-Deno.test("readRetryAfterMs() never answers a wait out of bounds", () => {
+Deno.test("readRetryAfterMs() never returns a wait out of bounds", () => {
   fc.assert(fc.property(fc.string(), (header) => {
     const waitMs = readRetryAfterMs(header, NOW_MS);
     assert(waitMs === null || (waitMs > 0 && waitMs <= LONGEST_RETRY_AFTER_MS));
@@ -83,7 +83,7 @@ Deno.test("readRateLimit() reads what is left and when the window ends", () => {
   for (const [given, expected] of rows) assertEquals(readRateLimit(given, NOW_MS), expected);
 });
 
-Deno.test("readRateLimit() believes no instant of a server whose clock is not known", () => {
+Deno.test("readRateLimit() ignores the instant of a server whose clock is unknown", () => {
   for (const resetS of [0, NOW_MS / 1_000 + 20, 999_999_999_999]) {
     const headers = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": String(resetS) };
     assertEquals(readRateLimit(headers, null)?.resetInMs, 60_000);

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { encodeBody } from "../../src/server/encode_body.ts";
-import { encodeUpdate, goneItem } from "../../src/server/update_item.ts";
+import { encodeBody } from "../../src/server/limits.ts";
+import { encodeUpdate, removedItem } from "../../src/server/update_item.ts";
 import type { Update } from "../../src/update.ts";
 import { assertStorable } from "../fakes/storable.ts";
 import { anyText } from "../fakes/texts.ts";
@@ -24,7 +24,7 @@ const openssl: Update = {
   reboot: null,
 };
 
-Deno.test("encodeUpdate() writes an update in the server's words", () => {
+Deno.test("encodeUpdate() writes an update with the server's field names", () => {
   assertEquals(encodeUpdate(openssl, "apt", "x86_64"), {
     package_type: "apt",
     package_name: "libssl3",
@@ -47,7 +47,7 @@ Deno.test("encodeUpdate() writes an update in the server's words", () => {
   });
 });
 
-Deno.test("encodeUpdate() makes one of four words of every severity", () => {
+Deno.test("encodeUpdate() maps every severity to one of four", () => {
   const rows = [
     ["critical", null, "critical"],
     ["low", true, "low"],
@@ -64,7 +64,7 @@ Deno.test("encodeUpdate() makes one of four words of every severity", () => {
   }
 });
 
-Deno.test("encodeUpdate() gives a package of another processor's the name that it has beside the own", () => {
+Deno.test("encodeUpdate() gives a package for another processor its qualified name", () => {
   const rows = [
     ["apt", "amd64", "x86_64", "libssl3"],
     ["apt", "all", "x86_64", "libssl3"],
@@ -84,7 +84,7 @@ Deno.test("encodeUpdate() gives a package of another processor's the name that i
   }
 });
 
-Deno.test("encodeUpdate() puts into the metadata what the server has no column for", () => {
+Deno.test("encodeUpdate() puts fields without a column into the metadata", () => {
   const update = {
     ...openssl,
     cves: ["CVE-2026-1"],
@@ -112,8 +112,8 @@ Deno.test("encodeUpdate() sends 500 CVEs and 2,000 characters of a description a
   assertEquals(item.metadata["description"], update.description.slice(1));
 });
 
-Deno.test("goneItem() is an item that the server takes, and that presses nobody", () => {
-  assertEquals(goneItem("dnf", "curl", "8.1-2"), {
+Deno.test("removedItem() is a valid item that is unimportant", () => {
+  assertEquals(removedItem("dnf", "curl", "8.1-2"), {
     package_type: "dnf",
     package_name: "curl",
     package_description: "",
@@ -136,7 +136,7 @@ Deno.test("encodeUpdate() finds the KB among the advisories", () => {
   assertEquals(kb("KB5 and more", "xKB5", "KB"), "");
 });
 
-Deno.test("encodeUpdate() has a word for all that is not known", () => {
+Deno.test("encodeUpdate() has a value for everything that is unknown", () => {
   const bare = { ...openssl, currentVersion: null, source: null, sizeBytes: null };
   const item = encodeUpdate({ ...bare, sourcePackage: null, security: null }, "apt", "x86_64");
   assertEquals([item.current_version, item.repository_source, item.size_bytes], ["", "", 0]);
@@ -184,7 +184,7 @@ Deno.test("encodeUpdate() sends lists of 500 entries, each of 255 characters, an
     const item = encodeUpdate({ ...openssl, cves: list, advisories: list }, "apt", "x86_64");
     for (const told of [item.cve_list, item.metadata["cves"], item.metadata["advisories"]]) {
       assert(Array.isArray(told));
-      assertEquals([told.length, told[0].length], [500, sent]);
+      assertEquals([told.length, told[0]?.length], [500, sent]);
     }
   }
 });
@@ -219,7 +219,7 @@ Deno.test("encodeUpdate() sends a size that is a whole number, or none", () => {
   }
 });
 
-Deno.test("encodeUpdate() sends no item that the server cannot store, whatever a package manager says", () => {
+Deno.test("encodeUpdate() sends no item that the server cannot store, whatever a package manager prints", () => {
   const text = anyText(700);
   const texts = fc.array(anyText(300), { maxLength: 5 });
   fc.assert(fc.property(

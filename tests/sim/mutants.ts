@@ -88,8 +88,8 @@ export const MUTANTS: readonly Mutant[] = [
     "const MAX_REFUSALS_ALONE = 1_000;",
   ]),
   mutant("a scan without changes moves no last scan", [
-    "commands/news.ts",
-    "reports: reports.length > 0 ? reports : unchanged(current, toldNow),",
+    "commands/update_diff.ts",
+    "reports: reports.length > 0 ? reports : unchangedRow(current, reported),",
     "reports,",
   ]),
   mutant("no pause for a server that fails on every report", [

@@ -1,6 +1,6 @@
 /** One run of the real agent in a world of virtual time: one seed, one trace. */
 
-import { type Agent, makeAgent } from "../../src/agent/agent.ts";
+import { type Agent, openAgent } from "../../src/agent/agent.ts";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
@@ -259,7 +259,7 @@ export class Sim {
     try {
       const identity = await loadIdentity(system, STATE);
       if (identity === undefined || this.#config === null) throw new Error("no identity");
-      const agent = await makeAgent({
+      const agent = await openAgent({
         system,
         config: this.#config,
         identity,

@@ -3,8 +3,8 @@
  * in a file when it is run. This version of Pennon has no such command of its own yet.
  */
 
-import { makeAgent } from "../../src/agent/agent.ts";
-import { holdState } from "../../src/agent/hold_state.ts";
+import { openAgent } from "../../src/agent/agent.ts";
+import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
 import { readArguments } from "../../src/cli/command.ts";
 import { openIdentity, openLog, openSettings } from "../../src/cli/command_setup.ts";
@@ -28,11 +28,11 @@ async function main([, ...words]: readonly string[]): Promise<number> {
   const { config, stateDirectory } = settings;
   const identity = await openIdentity(system, settings, "run");
   const log = openLog(system, config, secretsOf(identity));
-  const hold = await holdState(system, stateDirectory, "run");
+  const hold = await acquireInstanceLock(system, stateDirectory, "run");
   const moreHandlers = new Map<string, CommandHandler>(
     MARKED.map((type) => [type, marking(`${stateDirectory}/${MARKS}`)]),
   );
-  const agent = await makeAgent({ system, config, identity, stateDirectory, log, moreHandlers });
+  const agent = await openAgent({ system, config, identity, stateDirectory, log, moreHandlers });
   log.info("agent started");
   const stop = new AbortController();
   system.onStopRequest(() => stop.abort(new Error("stopped")));

@@ -13,7 +13,7 @@ import type { KeptEvent, WitnessedEvent } from "./witness.ts";
 /** Lines that a whole disk gives no reason for. */
 const NEVER_SAID = [
   "buffer was damaged, salvaged into a new file",
-  "saved state not readable, beginning anew",
+  "state file unreadable; starting with defaults",
   "commands lost: the disk accepted no writes",
   "command left for the next start",
   "not saved",

@@ -14,22 +14,22 @@ import type { Random } from "../../src/system/system.ts";
 import type { Behaviour, Fleet, Policy } from "./policy.ts";
 
 const BACKOFF: BackoffPolicy = {
-  baseMs: SETTINGS.backoffBase.fallback,
-  capMs: SETTINGS.backoffCap.fallback,
-  floorMs: SETTINGS.backoffFloor.fallback,
+  baseMs: SETTINGS.backoff.baseMs.fallback,
+  capMs: SETTINGS.backoff.capMs.fallback,
+  floorMs: SETTINGS.backoff.floorMs.fallback,
 };
 
 const CONNECTION = connectionPolicies({
   backoff: BACKOFF,
   breaker: {
-    consecutiveFailures: SETTINGS.consecutiveFailures.fallback,
-    windowFailures: SETTINGS.windowFailures.fallback,
-    windowSize: SETTINGS.windowSize.fallback,
-    minOpenMs: SETTINGS.minOpen.fallback,
-    maxOpenMs: SETTINGS.maxOpen.fallback,
-    probeTimeoutMs: SETTINGS.probeTimeout.fallback,
+    consecutiveFailures: SETTINGS.breaker.consecutiveFailures.fallback,
+    windowFailures: SETTINGS.breaker.windowFailures.fallback,
+    windowSize: SETTINGS.breaker.windowSize.fallback,
+    minOpenMs: SETTINGS.breaker.minOpenMs.fallback,
+    maxOpenMs: SETTINGS.breaker.maxOpenMs.fallback,
+    probeTimeoutMs: SETTINGS.breaker.probeTimeoutMs.fallback,
   },
-  intervalMs: SETTINGS.interval.fallback,
+  intervalMs: SETTINGS.polling.intervalMs.fallback,
 });
 
 const OK: Answer<null> = { kind: "ok", value: null, rateLimit: null };
@@ -44,7 +44,8 @@ const BROKEN = failed(500);
 /** The policy of this repository's agent. */
 export const PENNON: Policy = {
   name: "pennon",
-  periodMs: (isRapid) => isRapid ? SETTINGS.rapidInterval.fallback : SETTINGS.interval.fallback,
+  periodMs: (isRapid) =>
+    isRapid ? SETTINGS.polling.rapidIntervalMs.fallback : SETTINGS.polling.intervalMs.fallback,
   start: (fleet) => new PennonBehaviour(fleet),
 };
 
@@ -63,8 +64,8 @@ class PennonBehaviour implements Behaviour {
     this.#ids = ids;
     this.#random = random;
     this.#polling = {
-      intervalMs: SETTINGS.interval.fallback,
-      rapidIntervalMs: SETTINGS.rapidInterval.fallback,
+      intervalMs: SETTINGS.polling.intervalMs.fallback,
+      rapidIntervalMs: SETTINGS.polling.rapidIntervalMs.fallback,
       rapidLeftMs: 0,
     };
     this.#rapidPolling = { ...this.#polling, rapidLeftMs: Infinity };
@@ -87,13 +88,13 @@ class PennonBehaviour implements Behaviour {
     // Where the check-in itself was answered, it is the probe.
     if ((state.outage?.status ?? 0) >= 500) return 0;
     if (permit.probe) return policy.probeTimeoutMs / 2;
-    return state.outage === null ? 0 : SETTINGS.healthTimeout.fallback;
+    return state.outage === null ? 0 : SETTINGS.http.healthTimeoutMs.fallback;
   }
 
   checkInLimitMs(agent: number): number {
     return this.#permits[agent]!.probe
       ? this.#policyOf(agent).breaker.probeTimeoutMs / 2
-      : SETTINGS.timeout.fallback;
+      : SETTINGS.http.timeoutMs.fallback;
   }
 
   afterSuccess(agent: number, nowMs: number): number {

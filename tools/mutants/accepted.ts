@@ -109,35 +109,35 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "The row before the first character is what the loop begins with",
   },
   {
-    file: "src/config/values.ts",
+    file: "src/config/settings.ts",
     operator: "logical",
     before: 'const unitMs = UNITS_MS[unit ?? ""];',
     after: "const unitMs = UNITS_MS[(unit)];",
     reason: "No unit has either name",
   },
   {
-    file: "src/config/values.ts",
+    file: "src/config/settings.ts",
     operator: "number",
     before: 'const [unit, unitBytes] = fitting.at(-1) ?? ["B", 1];',
     after: 'const [unit, unitBytes] = fitting.at(-1) ?? ["B", 0];',
     reason: "A byte always fits, so there is always a last one",
   },
   {
-    file: "src/config/values.ts",
+    file: "src/config/settings.ts",
     operator: "number",
     before: "const minMs = parseDuration(shortest) ?? 0;",
     after: "const minMs = parseDuration(shortest) ?? 1;",
     reason: "The bounds are written in settings.ts, where a test reads every one of them",
   },
   {
-    file: "src/config/values.ts",
+    file: "src/config/settings.ts",
     operator: "number",
     before: "const minBytes = parseSize(smallest) ?? 0;",
     after: "const minBytes = parseSize(smallest) ?? 1;",
     reason: "The bounds are written in settings.ts, where a test reads every one of them",
   },
   {
-    file: "src/config/values.ts",
+    file: "src/config/settings.ts",
     operator: "logical",
     before: "const minBytes = parseSize(smallest) ?? 0;",
     after: "const minBytes = (parseSize(smallest));",
@@ -151,7 +151,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Only differences of such sums are used, and there the one cancels out",
   },
   {
-    file: "src/host/linux.ts",
+    file: "src/host/host.ts",
     operator: "regular expression",
     before:
       "const fields = /^(\\S+)\\s+(\\S+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)\\s+(?:\\d+%|-)\\s+(\\/.*)$/.exec(line);",
@@ -280,13 +280,6 @@ export const ACCEPTED: readonly Accepted[] = [
     before: "const fields = { commands, next_in_s: Math.round((dueInMs ?? 0) / 1_000) };",
     after: "const fields = { commands, next_in_s: Math.round((dueInMs ?? 1) / 1_000) };",
     reason: "Either is rounded to 0 s",
-  },
-  {
-    file: "src/loop/state.ts",
-    operator: "ternary",
-    before: "return read.ok ? read.value : undefined;",
-    after: "return (read.value);",
-    reason: "Where there is no value, reading it is undefined as well",
   },
   {
     file: "src/scanners/winget/layout.ts",

@@ -49,7 +49,7 @@ export const ROWS: readonly Row[] = [
     why: "What the loop promises as a whole",
   },
   {
-    sources: ["src/agent/state_store.ts", "src/loop/command_runner.ts"],
+    sources: ["src/agent/state_directory.ts", "src/loop/command_runner.ts"],
     tests: ["tests/sim/crash_points_test.ts"],
     why: "A crash at every write shows the order in which things reach the disk; it is slow",
   },

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { findNews } from "../../../src/commands/news.ts";
+import { diffUpdates } from "../../../src/commands/update_diff.ts";
 import {
   describeAge,
   describeSources,
@@ -15,7 +15,7 @@ import { isWhole, runScan, type ScanReport } from "../../../src/scanners/run_sca
 import { encodeUpdate } from "../../../src/server/update_item.ts";
 import { FileError } from "../../../src/system/files.ts";
 import { FakeLog } from "../../fakes/log.ts";
-import { makeGuard } from "../../fakes/scanner_guard.ts";
+import { makeScannerRunner } from "../../fakes/scanner_runner.ts";
 import { FakeSystem } from "../../fakes/system.ts";
 import { scanWith } from "../../fakes/scan_with.ts";
 import { DnfHost, failed, type HostRepository } from "./host.ts";
@@ -283,7 +283,7 @@ Deno.test("no secret of a repository's URL is in a report, an event, a log or a 
           system: host,
           log,
           stateDirectory: "/state",
-          guard: makeGuard(host, log).guard,
+          runner: makeScannerRunner(host, log).runner,
           findScanners: () => Promise.resolve([scanner]),
         });
         const early: unknown[] = [];
@@ -398,7 +398,7 @@ Deno.test("a damaged source is reported, and no update is reported as removed be
         items: itemsOf(before),
         isWhole: isWhole(before),
       };
-      const { told } = findNews(list, undefined, options);
+      const { reported } = diffUpdates(list, undefined, options);
       const { host, refresh } = damage(id, how, generation, user);
       const after = await scanWith(dnfScanner(), host, {
         refresh,
@@ -408,12 +408,12 @@ Deno.test("a damaged source is reported, and no update is reported as removed be
       const source = after.sources.find(({ name }) => name === id);
       assert(source && source.result !== "ok", JSON.stringify(source));
       assert(after.warnings.some((warning) => warning.startsWith(`${id}: `)), `${after.warnings}`);
-      const news = findNews(
+      const diff = diffUpdates(
         { ...list, items: itemsOf(after), isWhole: isWhole(after) },
-        told,
+        reported,
         options,
       );
-      assertEquals(news.gone, []);
+      assertEquals(diff.removed, []);
     }),
     { numRuns: 60 },
   );

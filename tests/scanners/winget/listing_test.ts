@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { findNews } from "../../../src/commands/news.ts";
+import { diffUpdates } from "../../../src/commands/update_diff.ts";
 import { runScan, type ScanReport } from "../../../src/scanners/run_scans.ts";
 import { wingetScanner } from "../../../src/scanners/winget.ts";
 import { encodeUpdate } from "../../../src/server/update_item.ts";
@@ -26,8 +26,8 @@ function goneAfter(before: ScanReport, after: ScanReport): readonly string[] {
     isWhole: result === "ok",
   });
   const options = { nowMs: 0, wantsAll: false };
-  const { told } = findNews(listOf(before), undefined, options);
-  return after.result === "failed" ? [] : findNews(listOf(after), told, options).gone;
+  const { reported } = diffUpdates(listOf(before), undefined, options);
+  return after.result === "failed" ? [] : diffUpdates(listOf(after), reported, options).removed;
 }
 
 const WHOLE = readFixture("winget", "new_three_tables.txt");

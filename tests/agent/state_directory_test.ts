@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { holdState } from "../../src/agent/hold_state.ts";
-import { StateStore } from "../../src/agent/state_store.ts";
-import { showDiskNote } from "../../src/agent/disk_note.ts";
+import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
+import { StateDirectory } from "../../src/agent/state_directory.ts";
+import { DISK_STATUS_FILE } from "../../src/agent/disk_status.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { everyFiveSeconds, settle } from "../fakes/clock.ts";
@@ -19,28 +19,28 @@ const identity: Identity = {
   registeredMs: 0,
 };
 
-async function start(prepare: (files: FakeFiles) => void = () => {}, isHeld = true) {
+async function start(prepare: (files: FakeFiles) => void = () => {}, isLocked = true) {
   const disk = new SickDisk();
   const { system } = disk;
   prepare(system.files);
   const log = new FakeLog();
   const calls: string[] = [];
-  const hold = isHeld ? await holdState(system, "/state", "run") : null;
+  const lock = isLocked ? await acquireInstanceLock(system, "/state", "run") : null;
   await saveIdentity(system, "/state", identity);
   const present = { ...identity, accessToken: "access-2" };
-  const store = new StateStore({
+  const store = new StateDirectory({
     system,
     log,
     stateDirectory: "/state",
     limits: { maxEvents: 100, maxBytes: 4_194_304, maxAttempts: 3 },
-    hold,
+    lock,
     identity: () => present,
-    onNewFolder: () => Promise.resolve(void calls.push("new folder")),
-    onBack: () => calls.push("back"),
+    onRecreated: () => Promise.resolve(void calls.push("recreated")),
+    onRecovered: () => calls.push("recovered"),
   });
   await store.open();
   const end = new AbortController();
-  const watching = everyFiveSeconds(system.clock, end.signal, () => store.look());
+  const watching = everyFiveSeconds(system.clock, end.signal, () => store.check());
   return {
     disk,
     system,
@@ -61,7 +61,7 @@ async function start(prepare: (files: FakeFiles) => void = () => {}, isHeld = tr
   };
 }
 
-Deno.test("a folder that is gone has its lock, the identity of now and the state again within 5 s", async () => {
+Deno.test("a directory that vanished has its lock, the present identity and the state again within 5 s", async () => {
   const { system, calls, store, remove, end } = await start();
   store.buffer.append([event("a")]);
   await remove();
@@ -69,17 +69,17 @@ Deno.test("a folder that is gone has its lock, the identity of now and the state
   assertEquals(system.files.modes.get("/state/identity.json"), 0o600);
   assertEquals(system.files.modes.get("/state"), 0o700);
   assertEquals([...system.files.locked], ["/state/agent.lock"]);
-  assertEquals([calls, store.buffer.counts().pending], [["new folder"], 1]);
-  assertEquals((await showDiskNote(system, "/state"))?.disk, "ok");
+  assertEquals([calls, store.buffer.counts().pending], [["recreated"], 1]);
+  assertEquals((await DISK_STATUS_FILE.read(system.files, "/state"))?.disk, "ok");
   await end();
 });
 
-Deno.test("open() ends when the note of the disk is on the disk", async () => {
+Deno.test("open() ends when the disk status is written", async () => {
   let isWritten = false;
   const { end } = await start((files) => {
     const write = files.writeText.bind(files);
     files.writeText = async (purpose, ...rest) => {
-      if (purpose !== "tell of the disk") return await write(purpose, ...rest);
+      if (purpose !== "save the disk status") return await write(purpose, ...rest);
       await settle();
       await write(purpose, ...rest);
       isWritten = true;
@@ -89,7 +89,7 @@ Deno.test("open() ends when the note of the disk is on the disk", async () => {
   await end();
 });
 
-Deno.test("a folder that another agent has, or is, stays that one's", async () => {
+Deno.test("a directory that another agent has locked, or owns, stays that agent's", async () => {
   for (const other of ["process", "agent"]) {
     const { system, disk, store, end } = await start();
     disk.vanish();
@@ -108,7 +108,7 @@ Deno.test("a folder that another agent has, or is, stays that one's", async () =
   }
 });
 
-Deno.test("a folder that another user has made in its place gets nothing that is this agent's", async () => {
+Deno.test("a directory that another user created in its place gets no file of this agent", async () => {
   const { system, disk, store, end } = await start();
   system.machine = { ...system.machine, userId: () => 0 };
   disk.vanish();
@@ -122,46 +122,48 @@ Deno.test("a folder that another user has made in its place gets nothing that is
   await end();
 });
 
-Deno.test("what is in memory is told while it is there, and no longer", async () => {
+Deno.test("the disk status counts the events in memory while they are there", async () => {
   const { system, disk, store, calls, end } = await start();
   disk.fault = "full";
   store.buffer.append([event("a")]);
   await system.clock.advance(0);
-  const told = await showDiskNote(system, "/state");
+  const told = await DISK_STATUS_FILE.read(system.files, "/state");
   assertEquals([told?.disk, told?.events], ["full", 1]);
   disk.heal();
   await system.clock.advance(10_000);
-  assertEquals([(await showDiskNote(system, "/state"))?.events, calls], [0, ["back"]]);
+  assertEquals([(await DISK_STATUS_FILE.read(system.files, "/state"))?.events, calls], [0, [
+    "recovered",
+  ]]);
   await end();
 });
 
-Deno.test("status is told of the disk from the start, and as soon as the folder takes it", async () => {
+Deno.test("the disk status is written from the start, and as soon as the directory accepts it", async () => {
   const { system, end } = await start();
-  assertEquals((await showDiskNote(system, "/state"))?.disk, "ok");
+  assertEquals((await DISK_STATUS_FILE.read(system.files, "/state"))?.disk, "ok");
   await end();
-  const sick = await start((files) => files.fail("tell of the disk", "full"));
-  assertEquals(await showDiskNote(sick.system, "/state"), undefined);
-  sick.system.files.heal("tell of the disk");
+  const sick = await start((files) => files.fail("save the disk status", "full"));
+  assertEquals(await DISK_STATUS_FILE.read(sick.system.files, "/state"), undefined);
+  sick.system.files.heal("save the disk status");
   await sick.system.clock.advance(4_999);
-  assertEquals(await showDiskNote(sick.system, "/state"), undefined);
+  assertEquals(await DISK_STATUS_FILE.read(sick.system.files, "/state"), undefined);
   await sick.system.clock.advance(1);
-  assertEquals((await showDiskNote(sick.system, "/state"))?.disk, "ok");
+  assertEquals((await DISK_STATUS_FILE.read(sick.system.files, "/state"))?.disk, "ok");
   await sick.end();
 });
 
-Deno.test("a folder whose identity is damaged is this agent's, and stays as it is", async () => {
+Deno.test("a directory with a damaged identity is this agent's, and stays as it is", async () => {
   const { system, disk, store, calls, end } = await start();
   disk.vanish();
   system.files.texts.clear();
   system.files.locked.clear();
   system.files.texts.set("/state/identity.json", "{");
   await system.clock.advance(5_000);
-  assertEquals([store.condition.disk, calls], ["ok", ["new folder"]]);
+  assertEquals([store.condition.disk, calls], ["ok", ["recreated"]]);
   assertEquals(system.files.texts.get("/state/identity.json"), "{");
   await end();
 });
 
-Deno.test("a disk that takes writes again has the lock again too, or says why not", async () => {
+Deno.test("a disk that accepts writes again is locked again, or the reason is logged", async () => {
   const { system, disk, store, log, calls, end } = await start();
   disk.fault = "full";
   store.buffer.append([event("a")]);
@@ -169,24 +171,24 @@ Deno.test("a disk that takes writes again has the lock again too, or says why no
   system.files.texts.delete("/state/agent.lock");
   disk.heal();
   await system.clock.advance(10_000);
-  assertEquals([[...system.files.locked], calls], [["/state/agent.lock"], ["back"]]);
-  assertEquals(log.told("state folder not held"), []);
+  assertEquals([[...system.files.locked], calls], [["/state/agent.lock"], ["recovered"]]);
+  assertEquals(log.told("cannot lock the state directory"), []);
   disk.fault = "full";
   store.buffer.append([event("b")]);
   system.files.fail("look at the lock", "denied");
   disk.heal();
   await system.clock.advance(10_000);
-  assertEquals(log.told("state folder not held").length, 1);
+  assertEquals(log.told("cannot lock the state directory").length, 1);
   await end();
 });
 
-Deno.test("without a hold of its own the folder is made anew too, and another agent's left alone", async () => {
+Deno.test("without a lock the directory is created anew too, and another agent's is left alone", async () => {
   const { system, store, calls, remove, end } = await start(() => {}, false);
   system.files.modes.clear();
   await remove();
   assertEquals([store.condition.disk, calls, system.files.modes.get("/state")], [
     "ok",
-    ["new folder"],
+    ["recreated"],
     0o700,
   ]);
   await end();
@@ -197,12 +199,12 @@ Deno.test("without a hold of its own the folder is made anew too, and another ag
   const before = new Map(other.system.files.texts);
   await other.system.clock.advance(5_000);
   assertEquals([other.store.condition.disk, other.calls], ["held", []]);
-  assertStringIncludes(other.store.condition.why ?? "", `it is agent "agent-2"'s now`);
+  assertStringIncludes(other.store.condition.why ?? "", `it belongs to agent "agent-2" now`);
   assertEquals(other.system.files.texts, before);
   await other.end();
 });
 
-Deno.test("a folder whose identity cannot be read is no other's, and not made use of yet", async () => {
+Deno.test("a directory whose identity cannot be read is not used yet", async () => {
   const { system, disk, store, calls, end } = await start();
   disk.vanish();
   system.files.texts.clear();
@@ -212,11 +214,11 @@ Deno.test("a folder whose identity cannot be read is no other's, and not made us
   assertEquals([store.condition.disk, calls], ["gone", []]);
   system.files.heal("read the identity");
   await system.clock.advance(10_000);
-  assertEquals([store.condition.disk, calls], ["ok", ["new folder", "back"]]);
+  assertEquals([store.condition.disk, calls], ["ok", ["recreated", "recovered"]]);
   await end();
 });
 
-Deno.test("close() writes what is in memory, where the disk takes it by then", async () => {
+Deno.test("close() writes the events in memory if the disk accepts them by then", async () => {
   const { disk, store, end } = await start();
   disk.fault = "full";
   store.buffer.append([event("a")]);

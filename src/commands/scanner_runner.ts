@@ -1,6 +1,6 @@
 /**
- * A breaker and a time limit around every scanner: one that hangs or keeps failing costs neither the
- * other scanners nor the check-in anything, and is left alone for a while.
+ * Runs scanners, each with a breaker and a time limit: a scanner that hangs or keeps failing is paused,
+ * and affects neither the other scanners nor the check-in.
  */
 
 import { admit, type Breaker, NEW_BREAKER, settle, type Verdict } from "../breaker/breaker.ts";
@@ -12,30 +12,31 @@ import { failedReport, runScan, type ScanReport } from "../scanners/run_scans.ts
 import type { Scanner, ScanOptions } from "../scanners/scanner.ts";
 import type { System } from "../system/system.ts";
 
-/** The breakers by their scanners' names. */
+/** The breakers, by the name of the scanner. */
 export type ScannerBreakers = ReadonlyMap<string, Breaker>;
 
-/** What a guard is made of. */
-export interface ScannerGuardParts {
+/** What a runner works with. */
+interface ScannerRunnerDeps {
   readonly system: System;
   readonly log: Log;
   readonly settings: ScannerBreakerSettings;
-  /** Where scanners may keep package lists of their own. */
+  /** Where scanners may save package lists of their own. */
   readonly cacheDirectory: string;
   /** See `ScanOptions.ignore`. */
   readonly ignore: readonly string[];
   /** See `ScanOptions.changelogs`. */
   readonly changelogs: boolean;
-  /** Keeps the breakers through a restart; never throws. */
-  keep(breakers: ScannerBreakers): Promise<void>;
+  /** Saves the breakers for the next start; never throws. */
+  save(breakers: ScannerBreakers): Promise<void>;
 }
 
-export class ScannerGuard {
-  readonly #parts: ScannerGuardParts;
+/** Runs scanners behind their breakers. */
+export class ScannerRunner {
+  readonly #deps: ScannerRunnerDeps;
   #breakers: ScannerBreakers;
 
-  constructor(parts: ScannerGuardParts, breakers: ScannerBreakers) {
-    this.#parts = parts;
+  constructor(deps: ScannerRunnerDeps, breakers: ScannerBreakers) {
+    this.#deps = deps;
     this.#breakers = breakers;
   }
 
@@ -43,7 +44,10 @@ export class ScannerGuard {
     return this.#breakers;
   }
 
-  /** Runs one scan if its breaker allows it; a refusal is a report too. Throws only if `signal` does. */
+  /**
+   * Runs one scan if its breaker admits it; a rejection is a report too. Throws only if `signal` is
+   * aborted.
+   */
   async scan(
     scanner: Scanner,
     signal: AbortSignal,
@@ -52,7 +56,7 @@ export class ScannerGuard {
     const { name } = scanner;
     const admission = admit(this.#breakerOf(name), this.#step());
     await this.#enter(name, admission.breaker);
-    if (!admission.admitted) return refused(name, admission.breaker, admission.retryInMs);
+    if (!admission.admitted) return rejectedReport(name, admission.breaker, admission.retryInMs);
     const { permit } = admission;
     try {
       const report = await this.#scanInTime(scanner, { ...known, signal });
@@ -66,18 +70,18 @@ export class ScannerGuard {
     }
   }
 
-  /** Closes a scanner's breaker because a person said so. */
+  /** Closes a scanner's breaker on the operator's request. */
   async reset(name: string): Promise<void> {
     const { generation } = this.#breakerOf(name);
     await this.#enter(name, { ...NEW_BREAKER, generation: generation + 1 });
   }
 
-  /** A scanner may have forgotten its limits: nobody waits for it longer than for its own. */
+  /** Ends the wait at the time limit, even if the scanner ignores its own limits. */
   async #scanInTime(
     scanner: Scanner,
     given: ScanOptions & { readonly signal: AbortSignal },
   ): Promise<ScanReport> {
-    const { system, settings: { timeoutMs }, cacheDirectory, ignore, changelogs } = this.#parts;
+    const { system, settings: { timeoutMs }, cacheDirectory, ignore, changelogs } = this.#deps;
     const startedMs = system.clock.monotonicMs();
     const end = new AbortController();
     const tooLong = new AbortController();
@@ -85,7 +89,7 @@ export class ScannerGuard {
     const options = { ...given, cacheDirectory, ignore, changelogs, signal };
     const limit = system.clock.sleep(timeoutMs, end.signal).then(() => null, () => null);
     try {
-      // What comes after the limit is nobody's.
+      // A result after the limit is dropped.
       const report = await Promise.race([runScan(system, scanner, options), limit]);
       if (report !== null) return report;
       tooLong.abort(new Error("scan took too long"));
@@ -102,22 +106,22 @@ export class ScannerGuard {
   }
 
   #step() {
-    const { system: { clock, random }, settings } = this.#parts;
+    const { system: { clock, random }, settings } = this.#deps;
     return { nowMs: clock.monotonicMs(), policy: scannerPolicy(settings), random };
   }
 
   async #enter(name: string, breaker: Breaker): Promise<void> {
-    const { log, system, keep } = this.#parts;
+    const { log, system, save } = this.#deps;
     const before = this.#breakerOf(name);
     if (before === breaker) return;
     const change = breakerTransition(before, breaker, system.clock.monotonicMs());
     if (change) logTransition(log, { what: "scanner", scanner: name }, change);
     this.#breakers = new Map([...this.#breakers, [name, breaker]]);
-    await keep(this.#breakers);
+    await save(this.#breakers);
   }
 }
 
-/** A package manager that is busy, or not there, is not sick. */
+/** A package manager that is busy or not installed has not failed. */
 function verdictOf({ error }: ScanReport): Verdict {
   switch (error?.reason) {
     case undefined:
@@ -132,11 +136,11 @@ function verdictOf({ error }: ScanReport): Verdict {
   }
 }
 
-function refused(name: Scanner["name"], breaker: Breaker, retryInMs: number): ScanReport {
+function rejectedReport(name: Scanner["name"], breaker: Breaker, retryInMs: number): ScanReport {
   const why = breaker.state === "closed" ? "" : `: ${breaker.reason}`;
   const minutes = Math.ceil(retryInMs / 60_000);
   const message =
-    `Cannot scan with ${name}: it failed ${breaker.failures} times in a row and is left alone for ` +
+    `Cannot scan with ${name}: it failed ${breaker.failures} times in a row and is paused for ` +
     `${minutes} min more${why}`;
   return failedReport(name, { reason: "circuit_open", message }, 0);
 }

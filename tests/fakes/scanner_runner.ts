@@ -1,6 +1,6 @@
-/** A scanner guard with the usual numbers, for tests. */
+/** A scanner runner with the usual numbers, for tests. */
 
-import { type ScannerBreakers, ScannerGuard } from "../../src/commands/scanner_guard.ts";
+import { type ScannerBreakers, ScannerRunner } from "../../src/commands/scanner_runner.ts";
 import type { Log } from "../../src/log.ts";
 import type { System } from "../../src/system/system.ts";
 
@@ -13,25 +13,25 @@ export const SCANNER_SETTINGS = {
 };
 
 /** `kept` holds every state that was saved, newest last. */
-export function makeGuard(
+export function makeScannerRunner(
   system: System,
   log: Log,
   breakers: ScannerBreakers = new Map(),
   ignore: readonly string[] = [],
 ) {
   const kept: ScannerBreakers[] = [];
-  const keep = (saved: ScannerBreakers) => {
+  const save = (saved: ScannerBreakers) => {
     kept.push(saved);
     return Promise.resolve();
   };
-  const guard = new ScannerGuard({
+  const runner = new ScannerRunner({
     system,
     log,
     settings: SCANNER_SETTINGS,
     cacheDirectory: "/state/cache",
     ignore,
     changelogs: false,
-    keep,
+    save,
   }, breakers);
-  return { guard, kept };
+  return { runner, kept };
 }

@@ -1,0 +1,97 @@
+/** Creates the client for a server from the configuration: certificates, proxy, limits. */
+
+import { type Config, ConfigError } from "../config.ts";
+import { isLoopback } from "../config/cross_check.ts";
+import { readTrusted } from "../config/trusted.ts";
+import { Secrets } from "../secrets.ts";
+import { Client } from "../server/client.ts";
+import type { TlsOptions } from "../system/http.ts";
+import type { System } from "../system/system.ts";
+import type { FileUse } from "../trusted_path.ts";
+import { VERSION } from "../version.ts";
+
+/** What a client needs besides the configuration. */
+interface CreateClientOptions {
+  /** Called with each problem in the safety of the certificate files. @default none */
+  readonly warn?: (why: string) => void;
+  /** Hidden in what the client returns; it adds the tokens that it sends and receives. */
+  readonly secrets?: Secrets;
+}
+
+/**
+ * Creates a client. Throws `FileError` if a certificate cannot be read, `ConfigError` if other users can
+ * change it or read its key, and `Error` for a client certificate behind a proxy.
+ */
+export async function createClient(
+  system: System,
+  config: Config,
+  serverUrl: string,
+  { warn = () => {}, secrets = new Secrets() }: CreateClientOptions = {},
+): Promise<Client> {
+  const proxyUrl = proxyFor(serverUrl, config.proxy);
+  if (proxyUrl !== null && config.tls.certificateFile !== null) {
+    throw new Error(
+      "Cannot show tls.certificate_file to a server behind a proxy. Next: reach it without, by " +
+        `adding "${new URL(serverUrl).hostname}" to proxy.except_for`,
+    );
+  }
+  return new Client(system.sendHttp, system.clock, {
+    serverUrl,
+    agentVersion: VERSION,
+    tls: await readTls(system, config, warn),
+    proxyUrl,
+    secrets,
+    ...config.http,
+  });
+}
+
+async function readTls(
+  system: System,
+  config: Config,
+  warn: (why: string) => void,
+): Promise<TlsOptions> {
+  const { caFile, certificateFile, keyFile } = config.tls;
+  const read = async (name: string, path: string, use: FileUse) => {
+    const file = await readTrusted(system, { name, path, use });
+    if (file === undefined) throw new Error(`Cannot read ${name}: no file "${path}"`);
+    if (file.errors.length > 0) throw new ConfigError(file.errors);
+    file.warnings.forEach(warn);
+    return file.text;
+  };
+  return {
+    ...(caFile && { ca: await read("tls.ca_file", caFile, "configuration") }),
+    ...(certificateFile &&
+      { certificate: await read("tls.certificate_file", certificateFile, "configuration") }),
+    ...(keyFile && { key: await read("tls.key_file", keyFile, "key") }),
+  };
+}
+
+/**
+ * The URL of the proxy for a server; `null`: none. Entries of `exceptFor` are hosts that are reached
+ * without one: `example.org` with all subdomains, `.example.org`, `host:port`, `*`.
+ */
+export function proxyFor(serverUrl: string, settings: Config["proxy"]): string | null {
+  const url = new URL(serverUrl);
+  const proxy = url.protocol === "https:" ? settings.https : settings.http;
+  // A proxy could not reach this host itself.
+  if (proxy === null || isLoopback(url)) return null;
+  return settings.exceptFor.some((entry) => covers(entry, url)) ? null : proxy;
+}
+
+function covers(entry: string, url: URL): boolean {
+  const wanted = entry.trim().toLowerCase();
+  if (wanted === "") return false;
+  if (wanted === "*") return true;
+  const port = url.port || (url.protocol === "https:" ? "443" : "80");
+  const withPort = /^(.+):(\d+)$/.exec(wanted);
+  // An IPv6 address contains colons, and has a port only if it is in brackets.
+  const hasPort = withPort !== null && (!withPort[1]?.includes(":") || wanted.startsWith("["));
+  if (hasPort && withPort[2] !== port) return false;
+  const name = bare(hasPort ? withPort[1] ?? "" : wanted).replace(/^\*?\./, "");
+  const host = bare(url.hostname);
+  return host === name || host.endsWith(`.${name}`);
+}
+
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
+}

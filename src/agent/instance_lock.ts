@@ -1,0 +1,164 @@
+/** The instance lock: one agent per state directory. A second agent gets a `LockedError`. */
+
+import * as v from "valibot";
+import { ConfigError } from "../config.ts";
+import { checkStateDirectory } from "../config/trusted.ts";
+import { JsonFile } from "../json_file.ts";
+import { FileError, type FileLock } from "../system/files.ts";
+import type { System } from "../system/system.ts";
+
+/** Another agent has locked the state directory. */
+export class LockedError extends Error {
+  override readonly name = "LockedError";
+}
+
+const holder = v.object({ process_id: v.number(), since_ms: v.number() });
+
+/** The process that holds the lock; `null` where the disk refused its entry. */
+export interface LockHolder {
+  readonly process_id: number | null;
+  readonly since_ms: number | null;
+}
+
+const LOCK = "agent.lock";
+
+const HOLDER = new JsonFile({
+  name: "agent.json",
+  what: "the lock holder",
+  schema: "pennon.lock-holder/1",
+  value: holder,
+  keys: { since_ms: "since_at" },
+  earlier: { schema: undefined },
+});
+
+/** The file always has one length, so that an agent on a full disk can overwrite it in place. */
+const HOLDER_LENGTH = 100;
+
+/** How to acquire the lock. */
+interface LockOptions {
+  /**
+   * Called where the disk refuses the directory or its lock: there is no lock then, but the agent
+   * runs. @default the error is thrown
+   */
+  onRefused?(why: FileError): void;
+}
+
+/**
+ * Locks the state directory, and makes it if there is none. The lock ends with the process, however
+ * that ends. `action` completes "Cannot ...". Throws `LockedError` naming the other agent, `ConfigError`
+ * if the directory is open to other users, or `FileError`.
+ */
+export async function acquireInstanceLock(
+  system: System,
+  stateDirectory: string,
+  action: string,
+  options: LockOptions = {},
+): Promise<InstanceLock> {
+  const lock = new InstanceLock(system, { stateDirectory, action });
+  try {
+    await lock.renew();
+  } catch (error) {
+    if (!(error instanceof FileError) || options.onRefused === undefined) throw error;
+    options.onRefused(error);
+  }
+  return lock;
+}
+
+/** A lock on the state directory, from `acquireInstanceLock`. */
+export class InstanceLock {
+  readonly #system: System;
+  readonly #stateDirectory: string;
+  readonly #action: string;
+  #lock: FileLock | null = null;
+  /** Which file is locked, so that `renew` detects a directory that was created anew. */
+  #identity: string | null = null;
+  #isHolderSaved = false;
+
+  constructor(
+    system: System,
+    { stateDirectory, action }: { stateDirectory: string; action: string },
+  ) {
+    this.#system = system;
+    this.#stateDirectory = stateDirectory;
+    this.#action = action;
+  }
+
+  /**
+   * Locks the directory again if it was created anew. Throws `LockedError`, `ConfigError` if the
+   * directory is open to other users, or `FileError`.
+   */
+  async renew(): Promise<void> {
+    const { files } = this.#system;
+    const path = `${this.#stateDirectory}/${LOCK}`;
+    await files.makeDirectory("make the state directory", this.#stateDirectory, { mode: 0o700 });
+    // Another user may have made it since the last check.
+    const { errors } = await checkStateDirectory(this.#system, this.#stateDirectory);
+    if (errors.length > 0) throw new ConfigError(errors);
+    const found = await files.inspect("look at the lock", path);
+    if (this.#lock !== null && found !== undefined && found.identity === this.#identity) {
+      return await this.#saveHolder();
+    }
+    const lock = await files.lock("lock the state directory", path);
+    if (lock === undefined) throw await this.#lockedError();
+    this.#lock?.release();
+    this.#lock = lock;
+    this.#identity = (await files.inspect("look at the lock", path))?.identity ?? null;
+    this.#isHolderSaved = false;
+    await this.#saveHolder();
+  }
+
+  async release(): Promise<void> {
+    if (this.#lock === null) return;
+    // Only the lock counts, and the file is information for `status`: a full disk is no error here.
+    await HOLDER.remove(this.#system.files, this.#stateDirectory).catch(() => {});
+    this.#lock.release();
+    this.#lock = null;
+  }
+
+  async #lockedError(): Promise<LockedError> {
+    const other = await HOLDER.read(this.#system.files, this.#stateDirectory).catch(() =>
+      undefined
+    );
+    const who = other ? `process ${other.process_id}` : "another process";
+    return new LockedError(
+      `Cannot ${this.#action}: ${who} already runs an agent on "${this.#stateDirectory}". ` +
+        `Next: stop it, or give this one a directory of its own with "--state-dir"`,
+    );
+  }
+
+  /** Information for `status` and for a second agent: a disk that refuses it is no error. */
+  async #saveHolder(): Promise<void> {
+    if (this.#isHolderSaved) return;
+    const { files, clock, processId } = this.#system;
+    const path = HOLDER.pathIn(this.#stateDirectory);
+    const json = HOLDER.encode({ process_id: processId, since_ms: clock.nowMs() });
+    const text = `${json.trimEnd().padEnd(HOLDER_LENGTH)}\n`;
+    try {
+      await files.writeText("save the lock holder", path, text, { mode: 0o600 });
+      this.#isHolderSaved = true;
+    } catch {
+      await files.overwriteText("save the lock holder", path, text).catch(() => {});
+    }
+  }
+}
+
+/** The process that holds a directory's lock; `undefined`: none. Throws `FileError`. */
+export async function findLockHolder(
+  { files }: Pick<System, "files">,
+  stateDirectory: string,
+): Promise<LockHolder | undefined> {
+  const path = `${stateDirectory}/${LOCK}`;
+  // Locking would make the file.
+  if (await files.inspect("look for the lock", path) === undefined) return undefined;
+  const saved = await HOLDER.read(files, stateDirectory);
+  try {
+    // An agent that was killed leaves its entry behind, but not its lock.
+    const lock = await files.lock("look at the lock", path);
+    lock?.release();
+    return lock === undefined ? saved ?? { process_id: null, since_ms: null } : undefined;
+  } catch (error) {
+    // On a read-only disk nothing can be locked: only the entry is known.
+    if (error instanceof FileError) return saved;
+    throw error;
+  }
+}

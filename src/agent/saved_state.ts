@@ -1,0 +1,130 @@
+/** What outlives a restart: the loop's state (`state.json`) and the scanners' breakers. */
+
+import * as v from "valibot";
+import { restoreBreaker, saveBreaker, savedBreaker } from "../breaker/saved.ts";
+import type { ScannerBreakers } from "../commands/scanner_runner.ts";
+import { JsonFile } from "../json_file.ts";
+import type { Log } from "../log.ts";
+import {
+  type AgentState,
+  decodeState,
+  encodeState,
+  type LongestWaits,
+  NEW_STATE,
+  type StoredState,
+  storedState,
+} from "../loop/state.ts";
+import type { Durability } from "../system/files.ts";
+import type { Clock, System } from "../system/system.ts";
+
+/** The state as it is saved; instants in ms since the epoch. */
+export const STATE_FILE = new JsonFile<StoredState>({
+  name: "state.json",
+  what: "the state",
+  schema: "pennon.state/2",
+  value: storedState,
+  keys: {
+    afterCrashMs: "after_crash_at",
+    hasCheckedIn: "has_checked_in",
+    lastCheckInMs: "last_check_in_at",
+    lastSystemInfoMs: "last_system_info_at",
+    needsPerson: "operator_action_required",
+    nextCheckInMs: "next_check_in_at",
+    notBeforeMs: "not_before_at",
+    probeUntilMs: "probe_until_at",
+    rapidUntilMs: "rapid_until_at",
+    sinceMs: "since_at",
+    untilMs: "until_at",
+  },
+  earlier: { schema: "pennon.state/1" },
+});
+
+/** Longest name of a saved breaker: a longer one would make the whole file unreadable. */
+const LONGEST_NAME = 50;
+
+const savedBreakers = v.object({
+  breakers: v.record(v.pipe(v.string(), v.maxLength(LONGEST_NAME)), savedBreaker),
+});
+
+const BREAKERS = new JsonFile({
+  name: "scanner-breakers.json",
+  what: "the scanner breakers",
+  schema: "pennon.scanner-breakers/2",
+  value: savedBreakers,
+  keys: { sinceMs: "since_at", untilMs: "until_at", probeUntilMs: "probe_until_at" },
+  records: ["breakers"],
+  earlier: { schema: "pennon.scanner-breakers/1" },
+});
+
+/** The scanners' breakers as they are saved, by scanner; instants in ms since the epoch. */
+type SavedScannerBreakers = v.InferOutput<typeof savedBreakers>["breakers"];
+
+type Deps = Pick<System, "files" | "clock">;
+
+/**
+ * Reads the state to continue with. An unreadable file is logged, and the state starts with defaults.
+ * Throws `FileError`.
+ */
+export async function loadState(
+  { files, clock }: Deps,
+  stateDirectory: string,
+  options: { longest: LongestWaits; log: Log },
+): Promise<AgentState> {
+  const saved = await STATE_FILE.read(files, stateDirectory, (why) => {
+    const file = STATE_FILE.pathIn(stateDirectory);
+    options.log.warning("state file unreadable; starting with defaults", { file, why });
+  });
+  return saved ? decodeState(saved, bothClocks(clock), options.longest) : NEW_STATE;
+}
+
+/** Saves the state, by default so that it survives a power cut. Throws `FileError`. */
+export async function saveState(
+  { files, clock }: Deps,
+  stateDirectory: string,
+  state: AgentState,
+  options: { durability?: Durability } = {},
+): Promise<void> {
+  await STATE_FILE.write(files, stateDirectory, encodeState(state, bothClocks(clock)), options);
+}
+
+/** Reads the breakers as they were saved, for display; none if the file is missing or unreadable. */
+export async function readSavedBreakers(
+  { files }: Pick<System, "files">,
+  stateDirectory: string,
+): Promise<SavedScannerBreakers> {
+  return (await BREAKERS.read(files, stateDirectory))?.breakers ?? {};
+}
+
+/**
+ * Reads the breakers to continue with. Each stays open for `longestOpenMs` more at most. Throws
+ * `FileError`.
+ */
+export async function loadScannerBreakers(
+  deps: Deps,
+  stateDirectory: string,
+  longestOpenMs: number,
+): Promise<ScannerBreakers> {
+  const saved = await readSavedBreakers(deps, stateDirectory);
+  const at = bothClocks(deps.clock);
+  return new Map(
+    Object.entries(saved).map(([name, breaker]) =>
+      [name, restoreBreaker(breaker, at, longestOpenMs)] as const
+    ),
+  );
+}
+
+/** Saves the breakers; throws `FileError`. */
+export async function saveScannerBreakers(
+  { files, clock }: Deps,
+  stateDirectory: string,
+  breakers: ScannerBreakers,
+): Promise<void> {
+  const at = bothClocks(clock);
+  const saved = [...breakers].filter(([name]) => name.length <= LONGEST_NAME)
+    .map(([name, breaker]) => [name, saveBreaker(breaker, at)] as const);
+  await BREAKERS.write(files, stateDirectory, { breakers: Object.fromEntries(saved) });
+}
+
+function bothClocks(clock: Clock) {
+  return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+}

@@ -36,13 +36,17 @@ export type Severity = "critical" | "important" | "moderate" | "low";
 
 /** One available update as its package manager reports it; `null` is "it does not say". */
 export interface Update {
+  /** Its name in the package manager; of Windows Update, the KB number if there is one. */
   readonly package: string;
   /** `null` where the package manager does not report it (Windows Update). */
   readonly currentVersion: string | null;
+  /** As the package manager writes it. */
   readonly availableVersion: string;
+  /** In the package manager's words (`amd64`, `noarch`). */
   readonly architecture: string | null;
   /** Its repository, as the package manager names it (`Debian-Security:12/oldstable-security`). */
   readonly source: string | null;
+  /** Whether an update of the whole host would install it now. */
   readonly state: UpdateState;
   /** What explains the state ("version lock"), or a doubt about it. @default null: nothing */
   readonly stateReason?: string | null;
@@ -52,12 +56,15 @@ export interface Update {
   readonly severityReason: string;
   /** `null`: this source does not say which of its updates fix a vulnerability. */
   readonly security: boolean | null;
+  /** Such as `CVE-2026-1234`; empty if none is known. */
   readonly cves: readonly string[];
   /** Where the CVEs were read, in words ("Debian changelog"). @default the advisories */
   readonly cveSources?: readonly string[];
+  /** Such as `RHSA-2026:1234`, `DSA-5678-1` or `KB5012345`; empty if none is known. */
   readonly advisories: readonly string[];
   /** Size of the download; of Windows Update's, which reports no other, the maximum. */
   readonly sizeBytes: number | null;
+  /** A short text for people: a summary or a title. */
   readonly description: string | null;
   /** Other names, such as titles, for `scanners.ignore` alone. Not reported. @default none */
   readonly titles?: readonly string[];
@@ -69,7 +76,9 @@ export interface Update {
 
 /** Whether this host requires a restart, and the reason. */
 export interface RebootState {
+  /** `false`: the host says that it needs none. */
   readonly isRequired: boolean;
+  /** What says so, for people. */
   readonly reason: string;
 }
 

@@ -2,9 +2,11 @@
 
 import type { Random } from "../system/system.ts";
 
-/** @default 5 s doubling to 5 min, never under 0.5 s */
+/** The limits of waits. The configuration's defaults: 5 s doubling to 5 min, never under 0.5 s. */
 export interface BackoffPolicy {
+  /** The longest wait after the first failure; it doubles with each further one. */
   readonly baseMs: number;
+  /** The longest wait of all. */
   readonly capMs: number;
   /** The shortest wait, as far as that is at most half of the longest. */
   readonly floorMs: number;

@@ -33,10 +33,15 @@ export type Breaker =
     readonly failedProbes?: number;
   };
 
-interface Tripped {
+/** What an open and a half-open breaker have in common. */
+export interface Tripped {
+  /** Grows with every transition. */
   readonly generation: number;
+  /** Since the last success. */
   readonly failures: number;
+  /** Openings since the last success. */
   readonly trips: number;
+  /** The failure that opened it, for logs and `status`. */
   readonly reason: string;
   /** When it first opened, retries since then included. */
   readonly sinceMs: number;
@@ -52,6 +57,7 @@ export interface BreakerPolicy {
   readonly windowSize: number;
   /** Probes, one after the other, of which the last failure opens a half-open breaker. @default 1 */
   readonly halfOpenCalls?: number;
+  /** A probe without an outcome after this time has failed. */
   readonly probeTimeoutMs: number;
   /** How long it stays open, in ms. */
   openMs(standing: { failures: number; trips: number }, random: Random): number;
@@ -59,6 +65,7 @@ export interface BreakerPolicy {
 
 /** Permission to make one call; it is returned with the call's outcome. */
 export interface Permit {
+  /** That of the breaker when it gave the permit. */
   readonly generation: number;
   /** Whether this call is the one that decides if a half-open breaker closes. */
   readonly probe: boolean;
@@ -69,8 +76,11 @@ export type Verdict = "success" | "failure" | "neutral";
 
 /** The instant, the rules and the randomness that a step of the machine needs. */
 export interface BreakerStep {
+  /** On the clock of the breaker's instants. */
   readonly nowMs: number;
+  /** The rules in effect at this instant. */
   readonly policy: BreakerPolicy;
+  /** Draws the open time. */
   readonly random: Random;
 }
 
@@ -109,7 +119,7 @@ export function shorten(breaker: Breaker, untilMs: number): Breaker {
 }
 
 /** The answer to "may I call?": a permit, or in how many ms to ask again. */
-type Admission =
+export type Admission =
   | { readonly admitted: true; readonly breaker: Breaker; readonly permit: Permit }
   | { readonly admitted: false; readonly breaker: Breaker; readonly retryInMs: number };
 
@@ -147,7 +157,9 @@ export function breakerWaitMs(breaker: Breaker, nowMs: number): number {
 
 /** The outcome of a call that was admitted. */
 export interface CallResult {
+  /** From the admission of this call. */
   readonly permit: Permit;
+  /** `neutral` ends a probe without a decision. */
   readonly verdict: Verdict;
   /** Why it failed, for logs and `status`. */
   readonly reason: string;
@@ -218,8 +230,10 @@ function isTooMuch(
 }
 
 /** A change of a breaker's state. */
-interface BreakerTransition {
+export interface BreakerTransition {
+  /** The earlier state. */
   readonly from: Breaker["state"];
+  /** The new state; `closed` after `closed` is a reset by an operator. */
   readonly to: Breaker["state"];
   /** Why it opened; empty when it closes. */
   readonly why: string;
@@ -250,7 +264,7 @@ export function breakerTransition(
 }
 
 /** What a breaker guards: the connection, or a scanner with its name. */
-type Guarded = { readonly what: "connection" } | {
+export type Guarded = { readonly what: "connection" } | {
   readonly what: "scanner";
   readonly scanner: string;
 };

@@ -4,8 +4,10 @@ import { backoffMs, type BackoffPolicy, ceilingMs } from "./backoff.ts";
 import type { BreakerPolicy } from "./breaker.ts";
 
 /** The numbers of resilience.md's section 3, column "connection"; the configuration's `breaker`. */
-interface ConnectionBreakerSettings extends Omit<BreakerPolicy, "halfOpenCalls" | "openMs"> {
+export interface ConnectionBreakerSettings extends Omit<BreakerPolicy, "halfOpenCalls" | "openMs"> {
+  /** Lower limit of c in `connectionPolicy`. */
   readonly minOpenMs: number;
+  /** Upper limit of c. */
   readonly maxOpenMs: number;
 }
 
@@ -31,11 +33,13 @@ export function connectionPolicy(
  * The longest wait that the agent itself chooses during rapid polling, while a person watches the
  * dashboard. A server's `Retry-After` may ask for more.
  */
-export const RAPID_CAP_MS = 30_000;
+const RAPID_CAP_MS = 30_000;
 
 /** The rules of the connection. */
 export interface ConnectionPolicy {
+  /** Between attempts of one path. */
   readonly backoff: BackoffPolicy;
+  /** For all paths together. */
   readonly breaker: BreakerPolicy;
   /** Between check-ins; attempts that need operator action come no more often. */
   readonly intervalMs: number;
@@ -90,9 +94,11 @@ export function reportPolicy(backoff: BackoffPolicy): BreakerPolicy {
 
 /** The numbers of resilience.md's section 3, column "scanner"; the configuration's `scanners`. */
 export interface ScannerBreakerSettings {
+  /** Opens at this many failed scans in a row. */
   readonly consecutiveFailures: number;
   /** How long it stays open the first time; each further time is twice as long. */
   readonly minOpenMs: number;
+  /** Limit of that doubling; chance adds up to 20 %. */
   readonly maxOpenMs: number;
   /** The time limit of one scan: after it the scan has failed, and the probe's slot is free again. */
   readonly timeoutMs: number;

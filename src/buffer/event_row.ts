@@ -98,7 +98,7 @@ export function readInstant(row: Row, name: string): number {
 }
 
 /** As `readKind`. */
-export function readText(row: Row, name: string): string {
+function readText(row: Row, name: string): string {
   const value = row[name];
   return typeof value === "string" ? value : damaged(row, name);
 }

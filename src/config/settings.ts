@@ -100,7 +100,7 @@ export function integer(smallest: number, largest: number): Kind<number> {
 }
 
 /** `true` or `false`. */
-export function flag(): Kind<boolean> {
+function flag(): Kind<boolean> {
   return {
     allowed: "true or false",
     read(written) {

@@ -19,13 +19,19 @@ import { compareUpdates, type RebootState, type Update } from "../update.ts";
  * list, which is not the same as an empty list.
  */
 export interface ScanReport {
+  /** The scanner's. */
   readonly name: string;
+  /** See above; `failed` has an `error`. */
   readonly result: "ok" | "degraded" | "failed";
+  /** Whole milliseconds. */
   readonly durationMs: number;
+  /** `null` unless `result` is `failed`; the message is redacted. */
   readonly error: { readonly reason: ScanErrorReason; readonly message: string } | null;
   /** The gaps, the problem of each source, and the notes. If `result` is `ok`: only notes. */
   readonly warnings: readonly string[];
+  /** Every enabled source, redacted; empty if none is known. */
   readonly sources: readonly ScanSource[];
+  /** Age of the oldest lists; `null` if unknown or `result` is `failed`. */
   readonly metadataAgeS: number | null;
   /** See `ScanAnswer`. */
   readonly scope?: string;

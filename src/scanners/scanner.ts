@@ -19,11 +19,14 @@ export type ScanErrorReason =
 
 /** A scan that failed. The message is redacted, because it can quote the output of a program. */
 export class ScanError extends Error {
+  /** Precedes the message in stack traces. */
   override readonly name = "ScanError";
+  /** Decides whether the failure counts for the breaker. */
   readonly reason: ScanErrorReason;
   /** The enabled sources that the scan knew when it failed. */
   sources: readonly ScanSource[] = [];
 
+  /** Redacts `message`. */
   constructor(
     message: string,
     options: { reason: ScanErrorReason; cause?: unknown },
@@ -66,7 +69,7 @@ export function reasonNotRun({ reason }: CommandError): ScanErrorReason {
  * `missing`: it is enabled and has no lists; `failed`: it was asked and did not answer; `not_asked`: it
  * is left out on purpose (a medium that is not in a drive).
  */
-type SourceResult = "ok" | "old" | "missing" | "failed" | "not_asked";
+export type SourceResult = "ok" | "old" | "missing" | "failed" | "not_asked";
 
 /** One enabled source of a package manager (a repository, an update service) in one scan. */
 export interface ScanSource {
@@ -74,6 +77,7 @@ export interface ScanSource {
   readonly name: string;
   /** `null` if it has none, or if it is unknown. */
   readonly url: string | null;
+  /** How it answered; only `ok` and `not_asked` leave the list complete. */
   readonly result: SourceResult;
   /** Completes "NAME: ..." in a warning; `null` if `result` is `ok` or `not_asked`. */
   readonly why: string | null;
@@ -100,6 +104,7 @@ export async function withSources<T>(
 
 /** A usable list. `runScan()` decides whether it is complete, and redacts every text in it. */
 export interface ScanAnswer {
+  /** In any order. */
   readonly updates: readonly Update[];
   /** What is missing from the list or doubtful, one sentence per gap. With a gap it is not complete. */
   readonly gaps: readonly string[];
@@ -111,7 +116,7 @@ export interface ScanAnswer {
   readonly metadataAgeS: number | null;
   /** The account that asked and what it can see, if that depends on the account. */
   readonly scope?: string;
-  /** @default `null`: unknown */
+  /** Whether the host requires a restart. @default `null`: unknown */
   readonly reboot?: RebootState | null;
 }
 
@@ -130,6 +135,7 @@ export interface ScanOptions {
   readonly ignore?: readonly string[];
   /** Fetch the changelogs of updates, for their CVEs; cached in `cacheDirectory`. @default false */
   readonly changelogs?: boolean;
+  /** Aborted when no caller waits for the result. @default the scan ends by itself */
   readonly signal?: AbortSignal;
 }
 

@@ -18,9 +18,12 @@ export type DatabaseErrorReason = "full" | "busy" | "corrupt" | "denied" | "io" 
 
 /** A statement failed; inside a transaction, all of the transaction is rolled back. */
 export class DatabaseError extends Error {
+  /** Precedes the message in stack traces. */
   override readonly name = "DatabaseError";
+  /** What the program can act on; the message is for people. */
   readonly reason: DatabaseErrorReason;
 
+  /** `cause`: the error of the SQL library. */
   constructor(message: string, options: { reason: DatabaseErrorReason; cause?: unknown }) {
     super(message, { cause: options.cause });
     this.reason = options.reason;
@@ -37,5 +40,6 @@ export interface Database {
   all(sql: string, ...values: SqlValue[]): Row[];
   /** Commits what `work` does, or rolls it back if `work` throws. May be nested in another one. */
   transaction<T>(work: () => T): T;
+  /** Closes the file; no other method works afterwards. */
   close(): void;
 }

@@ -8,9 +8,12 @@ export type FileErrorReason = "denied" | "full" | "too_large" | "failed";
 
 /** A file could not be read or written. Absence is no error: reads return `undefined`. */
 export class FileError extends Error {
+  /** Precedes the message in stack traces. */
   override readonly name = "FileError";
+  /** What the program can act on; the message is for people. */
   readonly reason: FileErrorReason;
 
+  /** `cause`: the error of the runtime. */
   constructor(message: string, options: { reason: FileErrorReason; cause?: unknown }) {
     super(message, { cause: options.cause });
     this.reason = options.reason;
@@ -37,8 +40,11 @@ export function notRegular(path: string, kind: FileKind): string {
 
 /** The attributes of a file. Those of a symbolic link are its target's. */
 export interface FileFacts {
+  /** Of a symbolic link: its target's. */
   readonly kind: FileKind;
+  /** Length of the content. */
   readonly sizeBytes: number;
+  /** Since the Unix epoch; 0 if unknown. */
   readonly modifiedMs: number;
   /** Permission bits; `null` on Windows, as are the next three. */
   readonly mode: number | null;
@@ -56,20 +62,25 @@ export interface FileFacts {
  */
 export type Durability = "name" | "content" | "none";
 
+/** How a file is written. */
 export interface WriteOptions {
+  /** Permission bits of the new file, whatever the umask; without effect on Windows. */
   readonly mode: number;
-  /** @default "name" */
+  /** What a power cut may leave. @default "name" */
   readonly durability?: Durability;
 }
 
 /** A text, and the attributes of the very file from which it was read. */
 export interface FileText {
+  /** The whole content, from UTF-8. */
   readonly text: string;
+  /** Taken from the open file, not from its path. */
   readonly facts: FileFacts;
 }
 
 /** A directory, a symbolic link (its own attributes; the steps to its target follow), or the file. */
 export interface PathStep extends FileFacts {
+  /** Absolute. */
   readonly path: string;
 }
 
@@ -83,6 +94,7 @@ export interface PathTrace {
 
 /** A lock on a path. The end of the process releases it in any case. */
 export interface FileLock {
+  /** A second call does nothing. */
   release(): void;
 }
 
@@ -114,6 +126,7 @@ export interface Files {
   makeDirectory(purpose: string, path: string, options: { mode: number }): Promise<void>;
   /** Removes a file; no error if there is none. */
   remove(purpose: string, path: string): Promise<void>;
+  /** Replaces a file at `to`; syncs the directory of `to`. */
   rename(purpose: string, from: string, to: string): Promise<void>;
   /** The attributes of the file at `path`; `undefined` if there is none. */
   inspect(purpose: string, path: string): Promise<FileFacts | undefined>;

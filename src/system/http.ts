@@ -1,9 +1,11 @@
 /** The port for one HTTP exchange: no redirects, no check of the status, no retry of what may have arrived. */
 
 export interface HttpRequest {
+  /** Those that the agent needs. */
   readonly method: "GET" | "POST" | "DELETE";
   /** Absolute, `http:` or `https:`. */
   readonly url: string;
+  /** Sent as written, besides those that describe the connection and the body. */
   readonly headers: Readonly<Record<string, string>>;
   /** Sent with any method: RedFlag's check-in is a GET with a JSON body. */
   readonly body?: string;
@@ -13,6 +15,7 @@ export interface HttpRequest {
   readonly timeoutMs: number;
   /** Limit on the answer's body, as it is sent and as it is decompressed. */
   readonly maxBodyBytes: number;
+  /** For `https:` alone. @default the system's authorities, no certificate of the client */
   readonly tls?: TlsOptions;
   /** The `http://[user:password@]host:port` of a proxy to go through. */
   readonly proxyUrl?: string;
@@ -22,6 +25,7 @@ export interface HttpRequest {
    * written. @default false
    */
   readonly isIdempotent?: boolean;
+  /** Ends the exchange with `aborted`. @default only the time limits do */
   readonly signal?: AbortSignal;
 }
 
@@ -29,12 +33,15 @@ export interface HttpRequest {
 export interface TlsOptions {
   /** Certificates of trusted authorities besides the system's. */
   readonly ca?: string;
+  /** The client's certificate, with `key`. */
   readonly certificate?: string;
+  /** The private key of `certificate`. */
   readonly key?: string;
 }
 
 /** An answer that arrived whole. */
 export interface HttpResponse {
+  /** Of the final answer; any status is a result, not an error. */
   readonly status: number;
   /** Names in lower case; a repeated header's values joined by ", ". At most 32 KiB in all. */
   readonly headers: Readonly<Record<string, string>>;
@@ -65,9 +72,12 @@ export type HttpErrorReason =
 
 /** No whole answer came. Never contains a header, since headers contain tokens. */
 export class HttpError extends Error {
+  /** Precedes the message in stack traces. */
   override readonly name = "HttpError";
+  /** What the program can act on; the message is for people. */
   readonly reason: HttpErrorReason;
 
+  /** `cause`: the error of the runtime. */
   constructor(message: string, options: { reason: HttpErrorReason; cause?: unknown }) {
     super(message, { cause: options.cause });
     this.reason = options.reason;

@@ -8,6 +8,7 @@ export interface RunOptions {
   readonly maxOutputBytes?: number;
   /** Added to the fixed environment: `PATH`, `HOME`, `LC_ALL=C.UTF-8`, and Windows' own variables. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Ends the program as the time limit does. @default only the time limit does */
   readonly signal?: AbortSignal;
 }
 
@@ -15,7 +16,9 @@ export interface RunOptions {
 export interface RunResult {
   /** 128 + the signal's number if a signal ended it. Windows: an HRESULT is `code >>> 0`. */
   readonly code: number;
+  /** From UTF-8, up to `maxOutputBytes`. */
   readonly stdout: string;
+  /** As `stdout`. */
   readonly stderr: string;
   /** Whether output was dropped at `maxOutputBytes`. */
   readonly truncated: boolean;
@@ -26,11 +29,14 @@ export type CommandErrorReason = "not_found" | "denied" | "timeout" | "aborted" 
 
 /** A program could not be started, or did not end by itself. */
 export class CommandError extends Error {
+  /** Precedes the message in stack traces. */
   override readonly name = "CommandError";
+  /** What the program can act on; the message is for people. */
   readonly reason: CommandErrorReason;
   /** What it wrote to stderr until it was ended: this may explain what it was waiting for. */
   readonly stderr: string;
 
+  /** `stderr` defaults to an empty text. */
   constructor(
     message: string,
     options: { reason: CommandErrorReason; cause?: unknown; stderr?: string },

@@ -37,16 +37,25 @@ export type Random = () => number;
 
 /** Everything the agent uses of its surroundings. */
 export interface System {
+  /** The one that this process runs on. */
   readonly os: Os;
   /** The processor as `uname -m` prints it: `x86_64`, `aarch64`. */
   readonly architecture: string;
+  /** Of this process, as the system numbers it. */
   readonly processId: number;
+  /** The only source of time. */
   readonly clock: Clock;
+  /** Not for secrets. */
   readonly random: Random;
+  /** The file system, as this process may use it. */
   readonly files: Files;
+  /** Facts about the hardware and the system. */
   readonly machine: Machine;
+  /** The streams of this process. */
   readonly terminal: Terminal;
+  /** Runs another program. */
   readonly runCommand: RunCommand;
+  /** Sends one request. */
   readonly sendHttp: SendHttp;
   /** Opens (or creates, with mode 0600) the SQLite file at `path`; throws `DatabaseError`. */
   openDatabase(path: string, options?: { readOnly?: boolean }): Database;
@@ -76,6 +85,7 @@ export interface Terminal {
   showProgress(text: string): void;
   /** Clears the terminal on stdout and moves the cursor to its top. */
   clearScreen(): void;
+  /** `false`: stdout is a file or a pipe. */
   readonly stdoutIsTerminal: boolean;
   /** Width of the terminal on stdout in columns; 80 where there is none. */
   columns(): number;

@@ -6,7 +6,7 @@ import { isRealTest, type Stage } from "./tests_of.ts";
 export type TestEnd = "passed" | "failed" | "timeout" | "memory";
 
 /** As in `deno.json`, where the tasks say what each kind of test may do. */
-const UNIT_PERMISSIONS = ["--allow-read=src,tests,docs"];
+const UNIT_PERMISSIONS = ["--allow-read=src,tests,docs,tools,main.ts"];
 const REAL_PERMISSIONS = ["-A"];
 
 /** A mutation that removes a limit must not take the machine's memory. */

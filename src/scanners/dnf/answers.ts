@@ -15,7 +15,7 @@ import {
   suspectPlugins,
 } from "./configuration.ts";
 import type { DnfDialect } from "./dialect.ts";
-import type { ChosenLists } from "./lists.ts";
+import type { ChosenDnfLists } from "./lists.ts";
 import {
   ask,
   askOptional,
@@ -41,7 +41,7 @@ import type { DnfState } from "./updates.ts";
 export async function collectAnswers(
   context: DnfContext,
   configuration: DnfConfiguration,
-  lists: Pick<ChosenLists, "plugins" | "repositories">,
+  lists: Pick<ChosenDnfLists, "plugins" | "repositories">,
 ): Promise<Omit<DnfState, "installed" | "marksSecurity"> & { readonly unparsed: number }> {
   const { dialect, gaps } = context;
   const { settings } = configuration;
@@ -109,7 +109,7 @@ export async function collectAnswers(
 async function listOffers(
   context: DnfContext,
   configuration: DnfConfiguration,
-  lists: Pick<ChosenLists, "plugins" | "repositories">,
+  lists: Pick<ChosenDnfLists, "plugins" | "repositories">,
 ) {
   const { dialect } = context;
   const listLifted = async (isNeeded: boolean, options: readonly string[]) =>

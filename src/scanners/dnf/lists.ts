@@ -28,7 +28,7 @@ const FIRST_PAUSE_MS = 3_600_000;
 const LONGEST_PAUSE_MS = 24 * 3_600_000;
 
 /** The lists that a scan reads. */
-export interface ChosenLists {
+export interface ChosenDnfLists {
   /** The program and the options that precede each command. */
   readonly program: readonly string[];
   /** Every enabled repository; empty if dnf could not list them. */
@@ -51,7 +51,7 @@ export async function chooseLists(
   context: DnfContext,
   dnfCache: string | null,
   { refresh = false, cacheDirectory }: ScanOptions,
-): Promise<ChosenLists> {
+): Promise<ChosenDnfLists> {
   const isRoot = system.machine.userId() === 0;
   const directory = cacheDirectory?.startsWith("/") ? `${cacheDirectory}/dnf` : undefined;
   let fetched = refresh ? await fetchLists(system, context, ["--refresh"]) : NOT_FETCHED;
@@ -113,7 +113,7 @@ async function readLists(
   context: DnfContext,
   dnfCache: string | null,
   fetched: FetchResult,
-): Promise<ChosenLists | null> {
+): Promise<ChosenDnfLists | null> {
   const action = "list the repositories";
   const report = await askOptional(context, action, context.dialect.repositories);
   if (report === undefined) return null;
@@ -143,7 +143,7 @@ async function readPrivateLists(
   context: DnfContext,
   directory: string,
   repositories: readonly DnfRepository[],
-): Promise<ChosenLists | null> {
+): Promise<ChosenDnfLists | null> {
   const lists = `${directory}/lists`;
   const own: DnfContext = {
     ...context,
@@ -238,7 +238,7 @@ function isBetter(own: readonly ScanSource[], hosts: readonly ScanSource[]): boo
 }
 
 /** Throws if no repository has lists: dnf would succeed and list no updates. */
-function requireLists({ repositories, sources }: ChosenLists, { error }: Fetched): void {
+function requireLists({ repositories, sources }: ChosenDnfLists, { error }: Fetched): void {
   if (sources.length === 0) {
     const fact = "there are no enabled repositories";
     throw new ScanError(`Cannot scan with dnf: ${fact}`, { reason: "permanent" });

@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import { ANSWER_LIMITS, type Decoded, decodeJson, type JsonLimits } from "./json.ts";
 import type { Durability, Files } from "./system/files.ts";
+import { LAST_INSTANT_MS } from "./system/system.ts";
 
 /** What a state file holds. */
 interface JsonFileOptions<T> {
@@ -155,9 +156,6 @@ function rename(value: unknown, map: KeyMap): unknown {
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
-
-/** The last instant that a `Date` can hold, in ms since the epoch (ECMA-262, time values). */
-const LAST_INSTANT_MS = 8.64e15;
 
 function formatInstant(ms: unknown): string | null {
   const isKnown = typeof ms === "number" && Math.abs(ms) <= LAST_INSTANT_MS;

@@ -123,7 +123,7 @@ export type Admission =
   | { readonly admitted: true; readonly breaker: Breaker; readonly permit: Permit }
   | { readonly admitted: false; readonly breaker: Breaker; readonly retryInMs: number };
 
-/** Asks for a permit. A half-open breaker gives exactly one at a time. */
+/** Asks for a permit. A half-open breaker gives exactly one at a time: that of the half-open probe. */
 export function admit(breaker: Breaker, step: BreakerStep): Admission {
   const current = advance(breaker, step);
   const { generation } = current;

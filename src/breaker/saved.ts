@@ -5,12 +5,10 @@
 
 import * as v from "valibot";
 import type { Breaker } from "./breaker.ts";
+import { LAST_INSTANT_MS } from "../system/system.ts";
 
 /** Largest count that is saved. */
 const LARGEST_COUNT = 1e9;
-
-/** The last instant that a `Date` can hold, in ms since the epoch (ECMA-262, time values). */
-const LAST_INSTANT_MS = 8.64e15;
 
 /** Longest reason that is saved, in UTF-16 units. */
 const LONGEST_REASON = 1_000;

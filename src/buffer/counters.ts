@@ -8,6 +8,7 @@
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
 import type { BufferCounts, EventKind, Waiting } from "./buffer.ts";
 import { LAST_COUNT, readCount, readInstant } from "./event_row.ts";
+import { LAST_INSTANT_MS } from "../system/system.ts";
 
 /** `pending`, `dead_lettered` and `size_bytes` count what is there, the others only grow. */
 type Counter =
@@ -116,9 +117,6 @@ export const HISTORY = [
 export type History = Readonly<Record<typeof HISTORY[number], number>> & {
   readonly first_eviction_ms: number | null;
 };
-
-/** The last instant that is a date. */
-const LAST_INSTANT_MS = 8.64e15;
 
 /**
  * SQL: the column, or `NULL` for what is no count. An integer past 2^53 cannot even be read, and

@@ -13,7 +13,7 @@ const FIND = `
   SELECT sequence, attempts, state, command_id FROM events WHERE id = ? AND is_indexed = 1`;
 
 /**
- * Counts a refusal; at `maxAttempts` the event becomes a dead letter. Part of the transaction it is
+ * Counts a refusal; at `maxAttempts` (10 attempts by default) the event becomes a dead letter. Part of the transaction it is
  * called in. Returns `dead_lettered` too for an event that is no longer there.
  */
 export function refuseEvent(

@@ -15,6 +15,7 @@ import type { BufferLimits, EventKind, NewEvent } from "./buffer.ts";
 import { addToCounters, allocateSequence, type Load, readCounts, readLoad } from "./counters.ts";
 import { URGENCY } from "./dequeue_order.ts";
 import { type MeasuredEvent, readCount, readKind, readState, sizeOf } from "./event_row.ts";
+import { LAST_INSTANT_MS } from "../system/system.ts";
 
 /** How late an event is evicted, the higher the later. */
 export const IMPORTANCE: Readonly<Record<EventKind, number>> = {
@@ -130,9 +131,6 @@ export const NOTICE_BYTES = 1_024;
 
 /** Above every kind's, so that a notice is replaced and never evicted. */
 const NOTICE_IMPORTANCE = 4;
-
-/** A counter that a sick disk has changed may be past what a date can be, or no number at all. */
-const LAST_INSTANT_MS = 8.64e15;
 
 /** The event that reports these counts. Pure. */
 export function evictionNotice(

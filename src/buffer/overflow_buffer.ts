@@ -1,6 +1,6 @@
 /**
- * A buffer that always answers: what the disk refuses overflows into memory, and is merged into the
- * file as soon as the disk takes it. `store_supervisor.ts` supervises the file itself.
+ * The overflow buffer, which always accepts events: what the disk refuses overflows into memory, and is merged into the
+ * file as soon as the disk accepts it. `store_supervisor.ts` supervises the file itself.
  */
 
 import { DatabaseError } from "../system/database.ts";

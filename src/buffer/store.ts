@@ -1,6 +1,6 @@
 /**
- * Opens the buffer's file: for the agent, for `status` to read, for a person's change. A damaged file
- * is salvaged into a new one, and stays beside it for a person.
+ * Opens the buffer's file: for the agent, for `status` to read, for the changes of an operator. The
+ * events of a corrupt database are salvaged into a new file; the damaged one stays beside it.
  */
 
 import { type Database, DatabaseError, SQLITE_SUFFIXES } from "../system/database.ts";

@@ -12,10 +12,10 @@ import { JsonFile } from "../json_file.ts";
 import { packageTypeOf, SCANNER_NAMES } from "../scanners/registry.ts";
 import { encodeBody } from "../server/limits.ts";
 import { removedItem, type UpdateItem, updateItem } from "../server/update_item.ts";
-import type { System } from "../system/system.ts";
+import { LAST_INSTANT_MS, type System } from "../system/system.ts";
 
 const text = v.string();
-const instant = v.pipe(v.number(), v.minValue(-8.64e15), v.maxValue(8.64e15));
+const instant = v.pipe(v.number(), v.minValue(-LAST_INSTANT_MS), v.maxValue(LAST_INSTANT_MS));
 
 const reportedItem = v.object({
   version: text,

@@ -1,4 +1,8 @@
-/** Bisects an event with many items, so that one bad item does not block the others. Pure. */
+/**
+ * Bisects the body of an event with many items, so that one bad item does not block the others. Pure.
+ * `failure_attribution.ts` decides which event to bisect, `drain.ts` does it, and `buffer/dead_letters.ts`
+ * stores the halves.
+ */
 
 import * as v from "valibot";
 import { decodeJson, LOCAL_LIMITS } from "../json.ts";

@@ -7,11 +7,8 @@
  * follows from the agent's own requests: each place is free a window after it was occupied.
  */
 
-import type { RateLimit } from "../server/retry_after.ts";
+import { RATE_LIMIT_WINDOW_MS, type RateLimit } from "../server/retry_after.ts";
 import type { Random } from "../system/system.ts";
-
-/** The server's window; a longer one shows in its reset. */
-const WINDOW_MS = 60_000;
 
 /** Free places to wait for together, so that a drain does not wake up for each event. */
 const PLACES_AT_ONCE = 5;
@@ -47,7 +44,7 @@ export const NEW_WINDOW: SlidingWindow = {
   answeredMs: [],
   limit: null,
   remaining: null,
-  windowMs: WINDOW_MS,
+  windowMs: RATE_LIMIT_WINDOW_MS,
   resetMs: -Infinity,
   throttledUntilMs: -Infinity,
 };
@@ -70,7 +67,7 @@ interface RecordedRequest {
 /** The window after an answer. */
 export function recordAnswer(window: SlidingWindow, request: RecordedRequest): SlidingWindow {
   const { sentMs, nowMs, rateLimit, isAlone, random } = request;
-  const windowMs = Math.max(WINDOW_MS, rateLimit?.resetInMs ?? window.windowMs);
+  const windowMs = Math.max(RATE_LIMIT_WINDOW_MS, rateLimit?.resetInMs ?? window.windowMs);
   // Keeps what was in the server's window when this request arrived, and little else.
   const answeredMs = [...window.answeredMs.filter((atMs) => atMs > sentMs - windowMs), nowMs]
     .slice(-Math.max(1, Math.min(MOST_REMEMBERED, rateLimit?.limit ?? window.limit ?? 1)));

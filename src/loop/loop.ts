@@ -35,7 +35,7 @@ interface LoopPolling {
   readonly startSpreadMs: number;
 }
 
-/** The two steps of a shutdown. */
+/** The two steps of a graceful shutdown; `untilStopped` in `cli/run_command.ts` sets the deadline. */
 interface ShutdownSignals {
   /** Aborted at a shutdown: nothing new begins, and a running command ends and stays in the journal. */
   readonly shutdownSignal: AbortSignal;

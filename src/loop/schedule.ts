@@ -1,4 +1,7 @@
-/** When the next check-in is due while all is well: the interval, its phase, and rapid polling. Pure. */
+/**
+ * When the next check-in is due while the server answers: the interval, its phase, the poll jitter, and
+ * rapid polling. Pure. After a failure `dueAfter` in `check_in.ts` leaves it to the connection's wait.
+ */
 
 import type { CheckInAnswer } from "../server/check_in_answer.ts";
 import type { Random } from "../system/system.ts";
@@ -7,7 +10,7 @@ import type { Random } from "../system/system.ts";
 const SHORTEST_INTERVAL_MS = 10_000;
 const LONGEST_INTERVAL_MS = 24 * 3_600_000;
 
-/** Random part of an interval, in both directions. */
+/** Poll jitter: the random part of an interval, in both directions. */
 const JITTER = 0.1;
 
 /** How often to check in. */

@@ -8,6 +8,7 @@ import { agentIdSchema, tokenSchema } from "../credentials.ts";
 import { decodeJson } from "../json.ts";
 import type { ReadBody } from "./answer.ts";
 import { cut } from "./limits.ts";
+import { LAST_INSTANT_MS } from "../system/system.ts";
 
 const registration = v.object({
   agent_id: agentIdSchema,
@@ -121,7 +122,7 @@ interface TokenLife {
 const USUAL_LIFE_MS = 24 * 3_600_000;
 
 /** The last instant that a `Date` can hold (ECMA-262, time values), in seconds. */
-const LAST_INSTANT_S = 8.64e12;
+const LAST_INSTANT_S = LAST_INSTANT_MS / 1_000;
 
 const instant = v.pipe(v.number(), v.minValue(0), v.maxValue(LAST_INSTANT_S));
 

@@ -1,4 +1,4 @@
-/** Reads `Retry-After`, `Date` and `X-RateLimit-*`: how long a server asks the agent to wait. */
+/** Reads `Retry-After`, `Date` and the rate-limit headers (`X-RateLimit-*`): how long a server asks the agent to wait. */
 
 /** Longest wait that a server can ask for. */
 export const LONGEST_RETRY_AFTER_MS = 3_600_000;
@@ -39,11 +39,11 @@ export interface RateLimit {
   readonly resetInMs: number;
 }
 
-/** The length of the server's window, where its reset is unusable. */
-const WINDOW_MS = 60_000;
+/** The length of the server's rate-limit window, unless its reset says otherwise. */
+export const RATE_LIMIT_WINDOW_MS = 60_000;
 
 /**
- * Reads the `X-RateLimit-*` headers; `null` where they are missing or invalid. Their reset is an instant
+ * Reads the rate-limit headers, `X-RateLimit-*`; `null` where they are missing or invalid. Their reset is an instant
  * of the server's clock. Where that is unknown (`null`), the usual length of the window is used: this
  * host's clock may be wrong by hours.
  */
@@ -55,7 +55,7 @@ export function readRateLimit(
   const resetS = readCount(headers["x-ratelimit-reset"]);
   if (remaining === null || resetS === null) return null;
   const resetInMs = serverMs === null
-    ? WINDOW_MS
+    ? RATE_LIMIT_WINDOW_MS
     : Math.min(LONGEST_RETRY_AFTER_MS, Math.max(0, resetS * 1_000 - serverMs));
   return { limit: readCount(headers["x-ratelimit-limit"]), remaining, resetInMs };
 }

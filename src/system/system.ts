@@ -15,6 +15,9 @@ import type { RunCommand } from "./process.ts";
 /** The operating systems that a server knows, by the server's names. */
 export type Os = "linux" | "windows" | "macos";
 
+/** The last instant that has a date, in ms since the Unix epoch (ECMAScript, section 21.4.1.1). */
+export const LAST_INSTANT_MS = 8.64e15;
+
 /** Time and timers. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */

@@ -183,7 +183,7 @@ Deno.test("the report breaker stays open when more is appended, and closes when 
   assert(world.server.count("/logs") - tried <= 1, "what is new hurries nobody");
   await world.advance(5 * MINUTE_MS);
   assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["good"]);
-  // What it broke over is tried again once it takes reports, and its rests begin anew.
+  // What it failed on is tried again once it accepts reports, and the pauses begin anew.
   const next = pauses().slice(told).map(({ trips }) => trips);
   assertEquals(next.slice(next.indexOf(1)), [1, 2]);
   await end(world);
@@ -365,7 +365,7 @@ Deno.test("a dead letter that an operator requeues does not wait", async () => {
   const [first = ""] = world.buffer.append([event("dreadful 1")]).ids;
   world.loop.afterAppend();
   await world.advance(MINUTE_MS - 5_000);
-  // This one still waits when the first is set aside: not everything that was put off is forgotten.
+  // This one still waits when the first is dead-lettered: not everything that was put off is forgotten.
   world.buffer.append([event("dreadful 2")]);
   world.loop.afterAppend();
   while (world.buffer.counts().deadLetters === 0) await world.advance(1_000);

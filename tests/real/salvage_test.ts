@@ -100,7 +100,7 @@ Deno.test("every bit of the file's header flipped in turn: it starts", () =>
     }
   }));
 
-/** Events sorted in and others that are only written down, some delivered, set aside and evicted. */
+/** Indexed events and others that are only appended, some delivered, dead-lettered and evicted. */
 async function makeCounted(folder: string) {
   const opened = await openBuffer(system, folder, {
     ...limits,
@@ -137,7 +137,7 @@ Deno.test("every bit of the counters flipped in turn: each event is found, and c
       told[recovered ? "recovered" : recounted ? "recounted" : "nothing"] += 1;
       const where = `byte ${(bit >> 3) - row}, bit ${bit & 7}`;
       const found = buffer.next(10_000);
-      // The notice of drops is told anew where the counts are.
+      // The eviction notice is written anew where the counts are.
       assertEquals(new Set(found.map(({ body }) => body)), bodies, where);
       const { appended, delivered, pending, deadLetters, evicted, purged } = buffer.counts();
       assertEquals([pending, deadLetters], [bodies.size, 1], where);

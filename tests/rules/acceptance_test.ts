@@ -72,7 +72,7 @@ Deno.test("nextAcceptance() believes nothing that a check-in with a 5xx lies bet
   const steps: Step[] = [[unauthorized, 0], [unauthorized, 300_000], [failed(500), 500_000]];
   assertEquals(after(steps), KNOWN);
   assertEquals(after([...steps, [unauthorized, 600_000]]).operatorAction, null);
-  // A server that was not reached, or broke over a report, says nothing of it.
+  // A server that was not reached, or failed on a report, says nothing of it.
   for (const [answer, path] of [[failed(null), "check_in"], [failed(502), "delivery"]] as const) {
     const between = after([...steps.slice(0, 2), [answer, 500_000, path], [unauthorized, 600_000]]);
     assertEquals(between.operatorAction?.cause, "token");

@@ -1,4 +1,4 @@
-/** A bad item of a list: it holds up neither its neighbours nor its command's log, and is soon set aside. */
+/** A bad item of a list: it holds up neither its neighbours nor its command's log, and soon becomes a dead letter. */
 
 import { assert, assertEquals } from "@std/assert";
 import { log, World } from "../fakes/world.ts";

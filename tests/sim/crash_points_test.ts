@@ -44,7 +44,7 @@ const ordinary: Story = {
 /**
  * A database of an earlier life, with a list of which the server will not have one item and a log
  * that it refuses for the tenth time; the answer to a result is lost, and the server is asked for it;
- * a person lets what was set aside wait again.
+ * an operator requeues the dead letters.
  */
 const FROM_EARLIER_LIFE: Story = {
   lastsMs: 8 * MINUTE_MS,

@@ -454,7 +454,7 @@ export class Sim {
 function endingOf(response: HttpResponse, path: string): Ending {
   const { status } = response;
   const body = textOf(response);
-  // A server that takes check-ins and breaks over an event is not gone.
+  // A server that accepts check-ins and fails on an event is not gone.
   if (path === "delivery" && (status === 500 || status === 404)) return "neutral";
   if (status === 404) return "failure";
   if (status === 429 || status === 401 || status === 403) return "neutral";

@@ -25,7 +25,7 @@ const STUCK_MS = 5 * 60_000;
 const MOST_ASKED = 50;
 const TOKEN_LIFE_MS = 24 * 3_600_000;
 
-/** Texts whose reports it always breaks over. */
+/** Texts whose reports it always fails on. */
 export const POISON = "poison";
 
 /** Texts whose reports it refuses, until it is told otherwise. */
@@ -37,7 +37,7 @@ export class SimServer {
   readonly stored = new Map<string, number>();
   /** Commands that a log was stored of. */
   readonly logged = new Set<string>();
-  /** How often it refused or broke over a report of this text. */
+  /** How often it refused or failed on a report of this text. */
   readonly refusals = new Map<string, number>();
   /** Ids of the commands in the check-in answers that it gave. */
   readonly handedOver = new Set<string>();

@@ -41,7 +41,7 @@ export interface StormRecord {
   readonly doubleStarts: readonly DoubleStart[];
   /** Ids of commands that must not be repeated, once for each run; `null`: there were none. */
   readonly marks: { readonly types: readonly string[]; readonly ids: readonly string[] } | null;
-  /** Names of what no server takes: it is set aside in the end, or waits for its next attempt. */
+  /** Names of what no server takes: it becomes a dead letter in the end, or waits for its next attempt. */
   readonly neverTaken: ReadonlySet<string>;
   /** Whether a server that is well has had time to take all that it takes. */
   readonly isSettled: boolean;

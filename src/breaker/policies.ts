@@ -3,7 +3,7 @@
 import { backoffMs, type BackoffPolicy, ceilingMs } from "./backoff.ts";
 import type { BreakerPolicy } from "./breaker.ts";
 
-/** The numbers of resilience.md's section 3, column "connection"; the configuration's `breaker`. */
+/** The numbers of docs/resilience.md, "States", column "connection"; the configuration's `breaker`. */
 export interface ConnectionBreakerSettings extends Omit<BreakerPolicy, "halfOpenCalls" | "openMs"> {
   /** Lower limit of c in `connectionPolicy`. */
   readonly minOpenMs: number;
@@ -92,7 +92,7 @@ export function reportPolicy(backoff: BackoffPolicy): BreakerPolicy {
   };
 }
 
-/** The numbers of resilience.md's section 3, column "scanner"; the configuration's `scanners`. */
+/** The numbers of docs/resilience.md, "States", column "scanner"; the configuration's `scanners`. */
 export interface ScannerBreakerSettings {
   /** Opens at this many failed scans in a row. */
   readonly consecutiveFailures: number;

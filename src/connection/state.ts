@@ -120,7 +120,7 @@ export interface AnswerStep {
   readonly policy: ConnectionPolicy;
 }
 
-/** What an answer shows about the server's health; resilience.md, section 1. */
+/** What an answer shows about the server's health; docs/resilience.md, "What happens to a call". */
 export function verdictOf(answer: Answer<unknown>): Verdict {
   switch (answer.kind) {
     case "ok":

@@ -1,6 +1,6 @@
 /**
  * What came of a request to the server, in the classes that the breaker, the loop and the buffer
- * decide by. Pure; resilience.md's section 1 is its specification.
+ * decide by. Pure. docs/resilience.md, "What happens to a call", has the rules.
  */
 
 import * as v from "valibot";

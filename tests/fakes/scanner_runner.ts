@@ -4,7 +4,7 @@ import { type ScannerBreakers, ScannerRunner } from "../../src/commands/scanner_
 import type { Log } from "../../src/log.ts";
 import type { System } from "../../src/system/system.ts";
 
-/** The numbers of resilience.md's section 3, column "scanner". */
+/** The numbers of docs/resilience.md, "States", column "scanner". */
 export const SCANNER_SETTINGS = {
   consecutiveFailures: 3,
   minOpenMs: 15 * 60_000,

@@ -1,4 +1,4 @@
-/** Watches every request of a run for what must never be; resilience.md, section 6. */
+/** Watches every request of a run for what must never be; docs/resilience.md, "What was simulated". */
 
 import type { LogFields } from "../../src/log.ts";
 import type { HttpRequest } from "../../src/system/http.ts";

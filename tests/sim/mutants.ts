@@ -1,4 +1,4 @@
-/** Mistakes put into a copy of the source on purpose; resilience.md, section 6. Each must be caught. */
+/** Mistakes put into a copy of the source on purpose, each of which the simulator must catch. */
 
 /** A text to be replaced, which is in the file exactly once. */
 export interface Edit {

@@ -29,6 +29,23 @@ enabled = ["apt"]
 /** Every wait of a test's ends after this. */
 const PATIENCE_MS = 40_000;
 
+/**
+ * Starts a server again on a port that it had. While it was closed, the system may have given the port to
+ * a connection of another test: this waits until that is closed.
+ */
+export async function restartRefserver(options: RefserverOptions): Promise<Refserver> {
+  const endMs = performance.now() + PATIENCE_MS;
+  while (true) {
+    try {
+      return await startRefserver(options);
+    } catch (error) {
+      const isInUse = error instanceof Deno.errors.AddrInUse;
+      if (!isInUse || performance.now() > endMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
 /** What came of a command that ran to its end. */
 export interface Ended {
   readonly code: number;

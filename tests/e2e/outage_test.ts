@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { startRefserver } from "../../tools/refserver/refserver.ts";
 import { Authority, type Certificate } from "../real/certificates.ts";
 import { lacks } from "../real/lacks.ts";
-import { onHost, TOKEN, within } from "./harness.ts";
+import { onHost, restartRefserver, TOKEN, within } from "./harness.ts";
 import { NetworkNamespace } from "./netns.ts";
 import {
   assertAllDelivered,
@@ -137,7 +136,7 @@ Deno.test("a certificate that is wrong: not a byte of HTTP, and on with the righ
     const { port } = host.server;
     const options = { port, data };
     for (const [tls, why] of wrong) {
-      const server = await startRefserver({ ...options, tls });
+      const server = await restartRefserver({ ...options, tls });
       try {
         const reasons = () =>
           told(agent, "server not reached").filter(({ why: told }) => why.test(String(told)));
@@ -149,7 +148,7 @@ Deno.test("a certificate that is wrong: not a byte of HTTP, and on with the righ
         await server.close();
       }
     }
-    const server = await startRefserver({ ...options, tls: right });
+    const server = await restartRefserver({ ...options, tls: right });
     try {
       await host.until("report", () => isTold(server.state().logs, id));
       await agent.waitFor("a recovery", (line) => line.includes("connection recovered"));

@@ -104,7 +104,8 @@ export async function loadIdentity(
   const read = FILE.decode(found.text);
   if (read.ok) return read.value;
   throw new IdentityError(
-    `Cannot use the identity: "${path}" is damaged. Next: pennon register --replace`,
+    `Cannot use the identity: "${path}" is damaged. ` +
+      "Next: stop the agent, then run: pennon register --replace --server URL --token -",
   );
 }
 

@@ -145,14 +145,17 @@ function runMigration(database: Database, migration: string): void {
   }
 }
 
-/** Throws `BufferError` if a database is not of the newest version. */
-export function checkVersion(
+/**
+ * Whether a database has tables: a disk that filled up while the file was created left none. Throws
+ * `BufferError` if they are not of the newest version.
+ */
+export function hasTables(
   database: Database,
   migrations: readonly string[] = MIGRATIONS,
-): void {
+): boolean {
   const newest = 1 + migrations.length;
   const version = readVersion(database, newest);
-  if (version === newest) return;
+  if (version === newest || version === 0) return version > 0;
   throw new BufferError(
     `Cannot open the buffer: it was written by an older Pennon (schema ${version}). ` +
       "Next: start this version's agent, which migrates it",

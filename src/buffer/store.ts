@@ -17,7 +17,7 @@ import { checkCounters, type Recounted } from "./counters.ts";
 import { hasDamagedRow } from "./event_row.ts";
 import { type CommandJournal, SqliteJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
-import { BufferError, checkVersion, migrate } from "./schema.ts";
+import { BufferError, hasTables, migrate } from "./schema.ts";
 import { SqliteBuffer } from "./sqlite_buffer.ts";
 
 /** A buffer and a journal in one file, open. */
@@ -140,6 +140,15 @@ function openThen<T>(database: Database, work: (database: Database) => T): T {
   }
 }
 
+/** `null`, and closes the database, if it has no tables yet: then there is no buffer. */
+function openIfWritten<T>(database: Database, work: (database: Database) => T): T | null {
+  return openThen(database, () => {
+    if (hasTables(database)) return work(database);
+    database.close();
+    return null;
+  });
+}
+
 /** Opens the buffer for reading alone; `null` if there is none yet. */
 export async function openBufferReadOnly(
   deps: Deps,
@@ -148,10 +157,10 @@ export async function openBufferReadOnly(
 ): Promise<OpenedBuffer | null> {
   const path = pathIn(stateDirectory);
   if (await deps.files.inspect("look for the buffer", path) === undefined) return null;
-  return openThen(deps.openDatabase(path, { readOnly: true }), (database) => {
-    checkVersion(database);
-    return wrap(deps, database, { path, limits });
-  });
+  return openIfWritten(
+    deps.openDatabase(path, { readOnly: true }),
+    (database) => wrap(deps, database, { path, limits }),
+  );
 }
 
 /**
@@ -168,8 +177,7 @@ export async function openBufferForChange(
   const path = pathIn(stateDirectory);
   try {
     if (await deps.files.inspect("look for the buffer", path) === undefined) return null;
-    return openThen(deps.openDatabase(path), (database) => {
-      checkVersion(database);
+    return openIfWritten(deps.openDatabase(path), (database) => {
       refuseReadOnly(database);
       return wrap(deps, database, { path, limits });
     });

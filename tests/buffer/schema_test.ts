@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { BufferError, checkVersion, migrate, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
+import { BufferError, hasTables, migrate, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
@@ -81,7 +81,7 @@ Deno.test("migrate() brings a whole database from any version to the newest, and
     const [row] = database.all("SELECT body, command_id, priority FROM events");
     assertEquals({ ...row }, { body: "kept", command_id: "c", priority: 7 });
     assertEquals(database.all("SELECT id FROM commands").map(({ id }) => id), ["c"]);
-    checkVersion(database, MIGRATIONS);
+    hasTables(database, MIGRATIONS);
     database.close();
   }
 });
@@ -148,19 +148,19 @@ function bound(database: Database): Database {
   };
 }
 
-Deno.test("migrate() and checkVersion() refuse what a newer Pennon wrote", () => {
+Deno.test("migrate() and hasTables() refuse what a newer Pennon wrote", () => {
   for (const database of [openRealDatabase(":memory:"), used()]) {
     const before = schemaOf(database);
     database.execute(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
     const newer = `it was written by a newer Pennon (schema ${SCHEMA_VERSION + 1}). Next: run that`;
     assertThrows(() => migrate(database), BufferError, newer);
-    assertThrows(() => checkVersion(database), BufferError, newer);
+    assertThrows(() => hasTables(database), BufferError, newer);
     assertEquals(schemaOf(database), before);
     database.close();
   }
 });
 
-Deno.test("migrate() and checkVersion() refuse what an unreleased Pennon wrote", () => {
+Deno.test("migrate() and hasTables() refuse what an unreleased Pennon wrote", () => {
   for (const version of [1, 5]) {
     const database = openRealDatabase(":memory:");
     database.execute(`
@@ -170,18 +170,26 @@ Deno.test("migrate() and checkVersion() refuse what an unreleased Pennon wrote",
     const before = schemaOf(database);
     const refusal = `Pennon (schema ${version}). Next: run that Pennon, or give this one another`;
     assertThrows(() => migrate(database), BufferError, refusal);
-    assertThrows(() => checkVersion(database), BufferError, refusal);
+    assertThrows(() => hasTables(database), BufferError, refusal);
     assertEquals(schemaOf(database), before);
     database.close();
   }
 });
 
-Deno.test("checkVersion() refuses what an older Pennon wrote, and says what to do", () => {
+Deno.test("hasTables() refuses what an older Pennon wrote, and says what to do", () => {
   const database = used();
   assertThrows(
-    () => checkVersion(database, MIGRATIONS),
+    () => hasTables(database, MIGRATIONS),
     BufferError,
     "it was written by an older Pennon (schema 1). Next: start this version's agent",
   );
+  database.close();
+});
+
+Deno.test("hasTables() is false of a database that was created and never written", () => {
+  const database = openRealDatabase(":memory:");
+  assertEquals(hasTables(database), false);
+  migrate(database);
+  assertEquals(hasTables(database), true);
   database.close();
 });

@@ -406,7 +406,7 @@ Deno.test("whatever happens: delivered + pending + dead letters + evicted + purg
         const told = notices(buffer);
         assert(told.length <= 1, "more than one notice");
         if (told[0]?.state !== "pending") continue;
-        assertEquals(JSON.parse(JSON.parse(told[0].body).stdout).evicted, counts.evicted);
+        assertEquals(JSON.parse(JSON.parse(told[0].body).stdout).dropped, counts.evicted);
       }
     }),
     { numRuns: 60 },

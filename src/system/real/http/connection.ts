@@ -23,16 +23,6 @@ export const ALWAYS_TAKEN_BYTES = 16_384;
 /** Unanswered handshakes. The system drops a silent peer after 2 h, or 120 attempts of 1 min. */
 export const MOST_HANDSHAKES = 128;
 
-/**
- * The turn of the event loop that requests wait for, in a drain several of them together: its timers cost
- * 180 us of CPU, and requests that leave together wake the process less often.
- */
-let turning: Promise<void> | null = null;
-
-function sharedTurn(): Promise<void> {
-  return turning ??= realClock.turn().finally(() => turning = null);
-}
-
 /** The connection was closed before a byte of the answer came. */
 export interface Unanswered {
   /** No byte of the request left this process: the server cannot have acted on it. */
@@ -54,14 +44,8 @@ class Writing {
 
   /** How it ended; `null`: it goes on. Waits one turn of the event loop for it to end. */
   async settled(): Promise<Written | null> {
-    if (this.#written !== null) return this.#written;
-    let timer;
-    const turn = new Promise<null>((resolve) => timer = setTimeout(resolve, 0, null));
-    try {
-      return await Promise.race([this.done, turn]);
-    } finally {
-      clearTimeout(timer);
-    }
+    if (this.#written === null) await realClock.turn();
+    return this.#written;
   }
 }
 
@@ -126,7 +110,7 @@ export class HttpConnection {
    * has received.
    */
   async isQuiet(): Promise<boolean> {
-    await sharedTurn();
+    await realClock.turn();
     return !this.#isReadAhead;
   }
 

@@ -79,7 +79,7 @@ function sourceAsJson(source: ScanSource) {
     why: source.why,
     metadata_age_s: source.metadataAgeS,
     expires_at: isoInstant(source.expiresAtMs),
-    tells_security: source.tellsSecurity,
+    tells_security: source.marksSecurity,
   };
 }
 

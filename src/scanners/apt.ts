@@ -3,10 +3,15 @@
 import type { System } from "../system/system.ts";
 import { APT_GET, type AptOptions, DPKG_QUERY } from "./apt/commands.ts";
 import { chooseLists } from "./apt/list_choice.ts";
-import { oldestAgeS } from "./apt/lists.ts";
 import { readWithRetry } from "./apt/reading.ts";
 import { readRebootState } from "./apt/reboot.ts";
-import { type ScanAnswer, type Scanner, type ScanOptions, withSources } from "./scanner.ts";
+import {
+  oldestAgeS,
+  type ScanAnswer,
+  type Scanner,
+  type ScanOptions,
+  withSources,
+} from "./scanner.ts";
 
 /**
  * Creates the scanner. It needs no rights and acquires no lock. Only with `refresh` and as root does it

@@ -15,7 +15,7 @@ import { dnf4Dialect } from "./dnf/dnf4.ts";
 import { dnf5Dialect } from "./dnf/dnf5.ts";
 import { chooseLists } from "./dnf/lists.ts";
 import { type DnfContext, readReboot } from "./dnf/questions.ts";
-import { oldestAgeS, withFallback } from "./dnf/repositories.ts";
+import { withFallback } from "./dnf/repositories.ts";
 import {
   INSTALLED_FORMAT,
   type InstalledRpm,
@@ -24,6 +24,7 @@ import {
 } from "./dnf/rpm.ts";
 import { buildUpdates } from "./dnf/updates.ts";
 import {
+  oldestAgeS,
   type ScanAnswer,
   ScanError,
   type Scanner,
@@ -116,7 +117,7 @@ async function scanDnf(
   const updates = buildUpdates({
     ...answers,
     installed: installed.packages,
-    marksSecurity: new Map(lists.sources.map((source) => [source.name, source.tellsSecurity])),
+    marksSecurity: new Map(lists.sources.map((source) => [source.name, source.marksSecurity])),
   });
   const booted = system.files.inspect("look for an image", OSTREE_BOOTED);
   const isImage = await withFallback(booted, undefined) !== undefined;

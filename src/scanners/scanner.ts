@@ -86,7 +86,14 @@ export interface ScanSource {
   /** End of the validity that its lists state; `null` if they state none. */
   readonly expiresAtMs: number | null;
   /** Whether it marks security updates; `null` if unknown. */
-  readonly tellsSecurity: boolean | null;
+  readonly marksSecurity: boolean | null;
+}
+
+/** The age of the oldest lists, of the asked sources whose age is known; `null`: no age is known. */
+export function oldestAgeS(sources: readonly ScanSource[]): number | null {
+  const ages = sources.filter(({ result }) => result !== "not_asked")
+    .map(({ metadataAgeS }) => metadataAgeS).filter((age) => age !== null);
+  return ages.length > 0 ? Math.max(...ages) : null;
 }
 
 /** Runs the part of a scan after its sources are known, and adds them to a `ScanError`. */

@@ -254,6 +254,15 @@ Deno.test("openBufferReadOnly() opens this version's alone, and nothing where th
   close();
 });
 
+Deno.test("a file that the disk took no tables for is no buffer yet, and is closed again", async () => {
+  const system = new FakeSystem();
+  system.files.texts.set("/state/buffer.sqlite", "");
+  const counted = counting(system);
+  assertEquals(await openBufferReadOnly(system, "/state", limits), null);
+  assertEquals(await openBufferForChange(system, "/state", limits), null);
+  assertEquals([system.databases.size, counted.open], [1, 0]);
+});
+
 Deno.test("openBuffer() creates a new buffer where SQLite's integrity check fails", async () => {
   const system = new FakeSystem();
   (await openBuffer(system, "/state", limits)).close();

@@ -57,7 +57,7 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
       why: "its lists are old",
       metadataAgeS: 90,
       expiresAtMs: 1_000,
-      tellsSecurity: true,
+      marksSecurity: true,
     }],
     scope: "asked as root",
     reboot: { isRequired: true, reason: "a new kernel" },
@@ -225,7 +225,7 @@ Deno.test("scanAsText() names the source that failed with its scan, without repe
     why: dnf.error?.message ?? null,
     metadataAgeS: null,
     expiresAtMs: null,
-    tellsSecurity: null,
+    marksSecurity: null,
   } as const;
   const other = { ...source, name: "extras", result: "old", why: "of last year" } as const;
   const options = { width: 80, machine: "x86_64" } as const;

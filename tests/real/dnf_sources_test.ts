@@ -54,7 +54,7 @@ onDnf(
     assertEquals([report.result, results(report)], ["ok", ["silent ok", "telling ok"]]);
     const [telling] = report.sources.filter(({ name }) => name === "telling");
     const [silent] = report.sources.filter(({ name }) => name === "silent");
-    assertEquals([telling?.tellsSecurity, silent?.tellsSecurity], [true, false]);
+    assertEquals([telling?.marksSecurity, silent?.marksSecurity], [true, false]);
     const leftMs = (telling?.expiresAtMs ?? 0) - Date.now();
     assert(leftMs > 47 * 3_600_000 && leftMs <= 48 * 3_600_000, `${leftMs}`);
     assertEquals(silent?.expiresAtMs, null);

@@ -77,7 +77,7 @@ Deno.test("neither table nor JSON of a scan steers a terminal", async () => {
             why: text,
             metadataAgeS: null,
             expiresAtMs: null,
-            tellsSecurity: null,
+            marksSecurity: null,
           }],
           reboot: { isRequired: true, reason: text },
           updates: [update],

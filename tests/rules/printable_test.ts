@@ -169,7 +169,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
         why: text,
         metadataAgeS: null,
         expiresAtMs: null,
-        tellsSecurity: null,
+        marksSecurity: null,
       }],
       reboot: { isRequired: true, reason: text },
       updates: [update],

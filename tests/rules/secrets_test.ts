@@ -48,7 +48,7 @@ function telling(text: string): Scanner {
           why: text,
           metadataAgeS: null,
           expiresAtMs: null,
-          tellsSecurity: null,
+          marksSecurity: null,
         }],
         metadataAgeS: null,
         scope: text,

@@ -416,7 +416,7 @@ async function marksSecurity(host: DnfHost, cache: string, options = {}): Promis
   host.files.texts.set(`${directory}/repodata/1-primary.xml.gz`, "");
   host.files.texts.set(`${directory}/repodata/2-updateinfo.xml.gz`, "");
   const { sources } = await scanWith(dnfScanner(options), host, {});
-  return sources[0]?.tellsSecurity ?? null;
+  return sources[0]?.marksSecurity ?? null;
 }
 
 Deno.test("scan() looks for advisories in the current user's cache directory", async () => {

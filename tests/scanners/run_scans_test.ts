@@ -63,7 +63,7 @@ const source = {
   why: null,
   metadataAgeS: 5,
   expiresAtMs: null,
-  tellsSecurity: true,
+  marksSecurity: true,
 } as const;
 
 Deno.test("runScan() reports the sources of a failed scan, without their secrets", async () => {

@@ -4,7 +4,7 @@
  */
 
 import type { System } from "../../system/system.ts";
-import { ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
+import { oldestAgeS, ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
 import { AptCommands, type AptOptions, type AskOptions } from "./commands.ts";
 import {
   type AptPlaces,
@@ -16,7 +16,6 @@ import {
   listFiles,
   listsFetchedMs,
   newestPlausible,
-  oldestAgeS,
   type Releases,
   type SourceFetch,
   type SourceLists,

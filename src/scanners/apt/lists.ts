@@ -233,7 +233,7 @@ export function judgeSource(
     why: null,
     metadataAgeS: ageMs === null ? null : Math.max(0, Math.floor(ageMs / 1_000)),
     expiresAtMs,
-    tellsSecurity: lists.release === null ? null : marksSecurity(lists.release, enabled),
+    marksSecurity: lists.release === null ? null : marksSecurity(lists.release, enabled),
   };
   if (!isAsked(source)) return { ...facts, result: "not_asked" };
   if (fetch.failure !== null) return { ...facts, result: "failed", why: fetch.failure };
@@ -257,13 +257,6 @@ export function judgeSource(
     return { ...facts, result: "old", why: `its lists are ${age}` };
   }
   return { ...facts, result: "ok" };
-}
-
-/** The age of the oldest lists, of the asked sources whose age is known; `null`: no age is known. */
-export function oldestAgeS(sources: readonly ScanSource[]): number | null {
-  const ages = sources.filter(({ result }) => result !== "not_asked")
-    .map(({ metadataAgeS }) => metadataAgeS).filter((age) => age !== null);
-  return ages.length > 0 ? Math.max(...ages) : null;
 }
 
 /** The releases of the package files that `apt-cache policy` names. */

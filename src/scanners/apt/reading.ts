@@ -2,11 +2,11 @@
 
 import type { System } from "../../system/system.ts";
 import type { Update } from "../../update.ts";
-import { ScanError } from "../scanner.ts";
+import { oldestAgeS, ScanError } from "../scanner.ts";
 import { changelogPaths, fetchChangelogs, parseChangelogs } from "./changelogs.ts";
 import { AptCommands, type AptOptions, ReplacedListsError } from "./commands.ts";
 import type { ChosenLists } from "./list_choice.ts";
-import { oldestAgeS, stateStamp } from "./lists.ts";
+import { stateStamp } from "./lists.ts";
 import {
   type InstalledPackages,
   parseInstalled,

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { decodeJson } from "../../json.ts";
 import type { System } from "../../system/system.ts";
-import { ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
+import { oldestAgeS, ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
 import { dnfFailure, fetchFailures } from "./commands.ts";
 import { askOptional, type DnfContext } from "./questions.ts";
 import {
@@ -11,7 +11,6 @@ import {
   type DnfRepository,
   type FetchResult,
   findAdvisoryLists,
-  oldestAgeS,
   withFallback,
 } from "./repositories.ts";
 

@@ -95,7 +95,7 @@ export function describeSources(
       ...judge(repository, ageMs, facts, isAhead),
       metadataAgeS: ageMs === null ? null : Math.round(ageMs / 1_000),
       expiresAtMs: expiresAtMs === Infinity ? null : expiresAtMs,
-      tellsSecurity: hasLists ? facts.hasAdvisories.get(id) ?? null : null,
+      marksSecurity: hasLists ? facts.hasAdvisories.get(id) ?? null : null,
     };
   });
 }
@@ -129,12 +129,6 @@ function judge(
   if (ageMs <= Math.max(expiryMs, SLACK_MS)) return { result: "ok", why: null };
   const limit = `over its limit of ${describeAge(expiryMs)}`;
   return { result: "old", why: `its package lists are ${describeAge(ageMs)} old, ${limit}` };
-}
-
-/** The age of the oldest lists; `null` if no age is known. */
-export function oldestAgeS(sources: readonly ScanSource[]): number | null {
-  const known = sources.flatMap(({ metadataAgeS }) => metadataAgeS === null ? [] : [metadataAgeS]);
-  return known.length === 0 ? null : Math.max(...known);
 }
 
 /** `3 days`, `30 h`, `5 min`. */

@@ -241,7 +241,7 @@ export function wingetSources(
       : isNotAsked
       ? ["not_asked", null]
       : ["missing", `its updates are not listed: Pennon asks the source "${LISTED}" alone`];
-    return { name, url, result, why, metadataAgeS: null, expiresAtMs: null, tellsSecurity: false };
+    return { name, url, result, why, metadataAgeS: null, expiresAtMs: null, marksSecurity: false };
   });
   const matched = known.map(sentenceAbout);
   return { sources, rest: sentences.filter((message) => !matched.includes(message)) };

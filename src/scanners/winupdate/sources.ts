@@ -179,6 +179,6 @@ export function describeSources(
     why,
     metadataAgeS,
     expiresAtMs: null,
-    tellsSecurity: true,
+    marksSecurity: true,
   }));
 }

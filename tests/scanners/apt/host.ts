@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { inspectLists, joinReleases, type Releases } from "../../../src/scanners/apt/lists.ts";
-import { type AptSource, parseSources } from "../../../src/scanners/apt/sources.ts";
+import { type AptSource, parseSources, type Release } from "../../../src/scanners/apt/sources.ts";
 import type { RunOptions, RunResult } from "../../../src/system/process.ts";
 import { FakeFiles } from "../../fakes/files.ts";
 import { FakeSystem } from "../../fakes/system.ts";
@@ -169,3 +169,18 @@ export const MIXED_URIS = [
   uriLine("http://src.example/y/x.xz", "src.example_y_dists_s_main_source_Sources"),
   uriLine("file:/srv/deb/x.xz", "_srv_deb_dists_stable_updates_main_binary-amd64_Packages"),
 ].join("");
+
+/** Debian's stable release, with other fields where a test wants them. */
+export function release(fields: Partial<Release>): Release {
+  return {
+    origin: "Debian",
+    label: "Debian",
+    suite: "stable",
+    codename: "bookworm",
+    version: "12",
+    dateMs: null,
+    validUntilMs: null,
+    isNotAutomatic: false,
+    ...fields,
+  };
+}

@@ -282,7 +282,7 @@ Deno.test("judgeSource() judges lists without dates by the last fetch", async ()
 Deno.test("judgeSource() reports whether a source marks its security updates, where its origin is known", async () => {
   const marks = async (texts: Record<string, string>) => {
     const fetch = { fetchedMs: NOW, isProven: false, failure: null };
-    return judgeSource(SOURCE, await look(texts), fetch, { enabled: [], nowMs: NOW }).tellsSecurity;
+    return judgeSource(SOURCE, await look(texts), fetch, { enabled: [], nowMs: NOW }).marksSecurity;
   };
   assertEquals(await marks({ "x_dists_s_InRelease": RELEASE }), true);
   assertEquals(await marks({ "x_dists_s_InRelease": "Origin: Vendor\nSuite: stable\n" }), false);

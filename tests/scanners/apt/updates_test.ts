@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { parseChangelogs } from "../../../src/scanners/apt/changelogs.ts";
 import type { Releases } from "../../../src/scanners/apt/lists.ts";
 import { parseInstalled, parsePolicy, parseShow } from "../../../src/scanners/apt/packages.ts";
-import type { AptSource, Release } from "../../../src/scanners/apt/sources.ts";
+import type { AptSource } from "../../../src/scanners/apt/sources.ts";
 import {
   describeGaps,
   describeSideEffects,
@@ -13,7 +13,7 @@ import {
 } from "../../../src/scanners/apt/updates.ts";
 import { type AptState, findWaiting, parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
 import { readFixture } from "../fixture.ts";
-import { madeReleases } from "./host.ts";
+import { madeReleases, release } from "./host.ts";
 import { describe, EXPECTED_UPDATES, EXPECTED_WARNINGS } from "./made_archive.ts";
 
 const made: AptState = {
@@ -150,17 +150,6 @@ Deno.test("a package that apt would remove is removed_by_upgrade, and an unmenti
 });
 
 Deno.test("security is true for a fix on the way, false where the distributor marks fixes, else null", () => {
-  const release = (fields: Partial<Release>): Release => ({
-    origin: "Debian",
-    label: "Debian",
-    suite: "stable",
-    codename: "bookworm",
-    version: "12",
-    dateMs: null,
-    validUntilMs: null,
-    isNotAutomatic: false,
-    ...fields,
-  });
   const known = new Map([
     ["debian", release({})],
     ["security", release({ label: "Debian-Security", suite: "stable-security" })],

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { parseInstalled, parsePolicy } from "../../../src/scanners/apt/packages.ts";
-import type { Release } from "../../../src/scanners/apt/sources.ts";
 import { findPinned, parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
 import { readFixture } from "../fixture.ts";
+import { release } from "./host.ts";
 
 const NONE = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
 
@@ -176,18 +176,6 @@ Deno.test("parseUpgrade() never ignores a damaged row", () => {
       changes.every(({ name }, index) => name === whole.changes[index]?.name);
     assertEquals(isSame || doubts.length > 0, true);
   }));
-});
-
-const release = (fields: Partial<Release>): Release => ({
-  origin: "Debian",
-  label: "Debian",
-  suite: "stable",
-  codename: "bookworm",
-  version: "12",
-  dateMs: null,
-  validUntilMs: null,
-  isNotAutomatic: false,
-  ...fields,
 });
 
 const RELEASES = new Map([

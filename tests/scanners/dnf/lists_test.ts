@@ -23,7 +23,7 @@ Deno.test("chooseLists() as root reads current lists without fetching", async ()
   const host = hostWith("root", [young]);
   const { result, sources, metadataAgeS } = await scanWith(dnfScanner(), host, OPTIONS);
   assertEquals([result, metadataAgeS, fetches(host)], ["ok", 3_600, []]);
-  assertEquals(sources.map((source) => `${source.name} ${source.result} ${source.tellsSecurity}`), [
+  assertEquals(sources.map((source) => `${source.name} ${source.result} ${source.marksSecurity}`), [
     "updates ok true",
   ]);
 });

@@ -6,7 +6,6 @@ import {
   describeSources,
   type DnfRepository,
   findAdvisoryLists,
-  oldestAgeS,
   type SourceFacts,
 } from "../../../src/scanners/dnf/repositories.ts";
 import { scanUpdates } from "../../../src/commands/scan_updates.ts";
@@ -21,6 +20,7 @@ import { scanWith } from "../../fakes/scan_with.ts";
 import { DnfHost, failed, type HostRepository } from "./host.ts";
 import { hostWith } from "./lists_host.ts";
 import { readFixture, succeeded } from "../fixture.ts";
+import { oldestAgeS } from "../../../src/scanners/scanner.ts";
 
 const FACTS = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" } as const;
 
@@ -56,24 +56,24 @@ Deno.test("describeSources() describes a source without secrets", () => {
     why: null,
     metadataAgeS: 86_400,
     expiresAtMs: NOW_MS + DAY_MS,
-    tellsSecurity: true,
+    marksSecurity: true,
   }]);
   const [never] = describeSources([{ ...REPOSITORY, expiryMs: Infinity, url: null }], {
     ...facts,
     hasAdvisories: new Map(),
   });
-  assertEquals([never?.expiresAtMs, never?.url, never?.tellsSecurity], [null, null, null]);
+  assertEquals([never?.expiresAtMs, never?.url, never?.marksSecurity], [null, null, null]);
   // The date of removed lists does not count.
   const [unlisted] = describeSources([{ ...REPOSITORY, hasLists: false }], {
     ...facts,
     hasAdvisories,
   });
   assertEquals(
-    [unlisted?.metadataAgeS, unlisted?.expiresAtMs, unlisted?.tellsSecurity, unlisted?.result],
+    [unlisted?.metadataAgeS, unlisted?.expiresAtMs, unlisted?.marksSecurity, unlisted?.result],
     [null, null, null, "missing"],
   );
   const [odd] = describeSources([{ ...REPOSITORY, fetchedMs: null }], { ...facts, hasAdvisories });
-  assertEquals([odd?.metadataAgeS, odd?.expiresAtMs, odd?.tellsSecurity], [null, null, true]);
+  assertEquals([odd?.metadataAgeS, odd?.expiresAtMs, odd?.marksSecurity], [null, null, true]);
   // A clock that was set back makes no age negative.
   const [young] = describeSources([{ ...REPOSITORY, fetchedMs: NOW_MS + DAY_MS }], {
     ...facts,

@@ -341,7 +341,7 @@ Deno.test("wingetSources() ignores a source name within another word", () => {
     "winget says: msstore fails",
   ]);
   assertEquals(both.rest, ["all fails", "winget fails again"]);
-  assertEquals(both.sources.map(({ tellsSecurity }) => tellsSecurity), [false, false]);
+  assertEquals(both.sources.map(({ marksSecurity }) => marksSecurity), [false, false]);
 });
 
 Deno.test("wingetSources() distinguishes names that contain each other, or special characters", () => {

@@ -88,7 +88,7 @@ Deno.test("describeSources() returns each source, all of them failed if one may 
     [U, null, "ok", null],
     [W, "http://wsus.example:8530", "ok", null],
   ]);
-  assertEquals(whole.map(({ tellsSecurity }) => tellsSecurity), [true, true]);
+  assertEquals(whole.map(({ marksSecurity }) => marksSecurity), [true, true]);
   const bare = answer({ source: "3DA21691-E39D-4DA6-8A4B-B43877BCB1B7" });
   assertEquals(describeSources(bare, options).map(({ name, url }) => [name, url]), [[W, null]]);
   const lacking = describeSources(answer(wsus(scanSource)), { why: "no", metadataAgeS: 0 });

@@ -202,13 +202,13 @@ export class Sender implements ReportSender {
     if (!admission.admitted) return { kind: "later" };
     const { permit } = admission;
     this.#inFlight += 1;
-    let { verdict, reason = "" } = LATER;
+    let attributed = LATER;
     try {
-      const attributed = await this.#report(event, this.#portion);
-      ({ verdict, reason = "" } = attributed);
+      attributed = await this.#report(event, this.#portion);
       return attributed.outcome;
     } finally {
       this.#inFlight -= 1;
+      const { verdict, reason = "" } = attributed;
       this.#settle({ permit, verdict, reason });
     }
   }

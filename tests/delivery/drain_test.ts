@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import type { EventBuffer, NewEvent, StoredEvent } from "../../src/buffer/buffer.ts";
+import {
+  type EventBuffer,
+  type NewEvent,
+  PAGE_BYTES,
+  type StoredEvent,
+} from "../../src/buffer/buffer.ts";
 import { drain, type DrainDeps, type ReportSender } from "../../src/delivery/drain.ts";
 import type { Outcome } from "../../src/delivery/failure_attribution.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
@@ -39,6 +44,16 @@ Deno.test("drain() sends everything, and forgets it only then", async () => {
   assertEquals(await run(() => delivered), { delivered: 120, refused: 0, deadLettered: 0 });
   assertEquals(sent.length, 120);
   assertEquals(buffer.counts().pending, 0);
+});
+
+Deno.test("drain() reads on past a page that is full by its size, not by its number of events", async () => {
+  const limits = { maxEvents: 1_000, maxBytes: 4 * PAGE_BYTES, maxAttempts: 2 };
+  const { buffer } = await openBuffer(new FakeSystem(), "/state", limits);
+  const body = "x".repeat(PAGE_BYTES / 4);
+  buffer.append(Array.from({ length: 9 }, () => log(body)));
+  assert(buffer.next(64).length < 9);
+  const { delivered: count } = await drainBy(buffer, { send: () => Promise.resolve(delivered) });
+  assertEquals([count, buffer.counts().pending], [9, 0]);
 });
 
 Deno.test("drain() stops at once when the way is not free, and counts no attempt", async () => {

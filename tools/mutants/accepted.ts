@@ -17,6 +17,13 @@ export interface Accepted {
 
 export const ACCEPTED: readonly Accepted[] = [
   {
+    file: "src/delivery/rate_limiter.ts",
+    operator: "logical",
+    before: "return { ...window, throttledUntilMs: nowMs + (retryAfterMs ?? 0) + ROUNDING_MS };",
+    after: "return { ...window, throttledUntilMs: nowMs + ((retryAfterMs)) + ROUNDING_MS };",
+    reason: "In a sum null counts as 0; only its type needs the number",
+  },
+  {
     file: "src/cli/terminal_text.ts",
     operator: "ternary",
     before: "return `${unit === 0 ? amount : Number(amount.toFixed(1))} ${UNITS[unit]}`;",

@@ -30,8 +30,24 @@ export function quoteWords(text: string, limit: number): string {
   return stripControls(words.slice(0, Math.max(0, limit - CUT.length))) + CUT;
 }
 
-/** Hides what may be a secret. A second call changes nothing. */
+/**
+ * Hides what may be a secret. A second call changes nothing: where a hidden value contained blanks, two words
+ * have become one, which may be a URL with a secret; so it examines its own output until nothing changes.
+ */
 export function redact(text: string): string {
+  let shown = text;
+  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    const next = redactOnce(shown);
+    if (next === shown) break;
+    shown = next;
+  }
+  return shown;
+}
+
+/** Bounds the time. Two rounds are usual, of a text with a secret: one hides it, one finds nothing. */
+const MOST_ROUNDS = 8;
+
+function redactOnce(text: string): string {
   let shown = text;
   if (shown.includes("://")) shown = shown.replace(BLANK_IN_PASSWORD, `://${HIDDEN}@`);
   if (/:\/\/|@|%40/.test(shown)) shown = redactUrls(shown);

@@ -25,6 +25,12 @@ const TASKKILL_MS = 5_000;
 /** The capacity of a pipe on Linux, and so the most that one read returns. */
 const READ_BYTES = 65_536;
 
+/** Reads of a stream without a pause: most programs write no more, and end without waiting for one. */
+const PROMPT_READS = 8;
+
+/** The pause before each further read; a pipe that was full is read at once. */
+const COLLECT_MS = 4;
+
 /** Initial buffer for output; most programs write less. */
 const FIRST_CAPACITY_BYTES = 16_384;
 
@@ -268,15 +274,21 @@ export class CapturedOutput {
     this.#reader.cancel().catch(() => {});
   }
 
-  /** Lends one buffer to all reads: a program may write a million lines, each in a piece. */
+  /**
+   * Lends one buffer to all reads: a program may write a million lines, each in a piece. A read costs as
+   * much CPU for a line as for a full pipe, so after the first few it lets the pipe collect lines.
+   */
   async #read(): Promise<void> {
     try {
       let buffer = new Uint8Array(READ_BYTES);
-      while (true) {
+      for (let reads = 1;; reads += 1) {
         const { value, done } = await this.#reader.read(buffer);
         if (done) return;
         this.#append(value);
         buffer = new Uint8Array(value.buffer);
+        if (reads >= PROMPT_READS && value.length < READ_BYTES) {
+          await new Promise((resolve) => setTimeout(resolve, COLLECT_MS));
+        }
       }
     } catch {
       // A pipe that breaks has ended.

@@ -4,7 +4,7 @@ import { ALL_SETTINGS, assemble, type Config, type Setting } from "./config/sett
 import { locations } from "./config/locations.ts";
 import type { Written } from "./config/toml.ts";
 import { crossCheck } from "./config/cross_check.ts";
-import { readTrusted } from "./config/trusted.ts";
+import { readTrusted } from "./trusted_path.ts";
 import { FileError } from "./system/files.ts";
 import { quoteWords } from "./redact.ts";
 import { safeJson } from "./strip_controls.ts";

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { agentIdSchema, tokenSchema } from "./credentials.ts";
 import { decodeJson } from "./json.ts";
 import { JsonFile } from "./json_file.ts";
-import { Secrets } from "./secrets.ts";
+import { Secrets } from "./redact.ts";
 import type { System } from "./system/system.ts";
 import { isRefused, trustProblems } from "./trusted_path.ts";
 

@@ -1,7 +1,7 @@
 /** The agent's log: one line per event, as text or JSON, without secrets. */
 
 import { configureSync, getLogger, type LogRecord } from "@logtape/logtape";
-import { Secrets } from "./secrets.ts";
+import { Secrets } from "./redact.ts";
 import { stripControls } from "./strip_controls.ts";
 
 /** The variable part of a log line. */

@@ -2,12 +2,11 @@
 
 import { type Config, ConfigError } from "../config.ts";
 import { isLoopback } from "../config/cross_check.ts";
-import { readTrusted } from "../config/trusted.ts";
-import { Secrets } from "../secrets.ts";
+import { type FileUse, readTrusted } from "../trusted_path.ts";
+import { Secrets } from "../redact.ts";
 import { Client } from "../server/client.ts";
 import type { TlsOptions } from "../system/http.ts";
 import type { System } from "../system/system.ts";
-import type { FileUse } from "../trusted_path.ts";
 import { VERSION } from "../version.ts";
 
 /** What a client needs besides the configuration. */

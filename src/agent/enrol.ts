@@ -9,7 +9,7 @@ import type { Config } from "../config.ts";
 import { hostFacts } from "../host/host.ts";
 import { type Identity, removeIdentity, saveIdentity, secretsOf } from "../identity.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
-import { Secrets } from "../secrets.ts";
+import { Secrets } from "../redact.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client } from "../server/client.ts";
 import type { HttpErrorReason } from "../system/http.ts";

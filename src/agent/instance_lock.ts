@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { ConfigError } from "../config.ts";
-import { checkStateDirectory } from "../config/trusted.ts";
+import { checkStateDirectory } from "../trusted_path.ts";
 import { JsonFile } from "../json_file.ts";
 import { FileError, type FileLock } from "../system/files.ts";
 import type { System } from "../system/system.ts";

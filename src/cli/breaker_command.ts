@@ -4,7 +4,7 @@ import { CONNECTION, resetBreaker } from "../agent/breaker_reset.ts";
 import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
-import { Secrets } from "../secrets.ts";
+import { Secrets } from "../redact.ts";
 import { safeJson } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
 import { type CliCommand, type ExitCode, JSON_OPTION, UsageError } from "./command.ts";

@@ -3,9 +3,15 @@
  * and affects neither the other scanners nor the check-in.
  */
 
-import { admit, type Breaker, NEW_BREAKER, settle, type Verdict } from "../breaker/breaker.ts";
-import { breakerTransition } from "../breaker/breaker.ts";
-import { logTransition } from "../breaker/breaker.ts";
+import {
+  admit,
+  type Breaker,
+  breakerTransition,
+  logTransition,
+  NEW_BREAKER,
+  settle,
+  type Verdict,
+} from "../breaker/breaker.ts";
 import { type ScannerBreakerSettings, scannerPolicy } from "../breaker/policies.ts";
 import type { Log } from "../log.ts";
 import { failedReport, runScan, type ScanReport } from "../scanners/run_scans.ts";

@@ -19,8 +19,7 @@ import type { Caller, CallOptions, Client } from "../server/client.ts";
 import type { Health } from "../server/protocol.ts";
 import type { Clock, Random } from "../system/system.ts";
 import { logAnswer } from "./connection_log.ts";
-import type { Session } from "./session.ts";
-import { SharedCall } from "./shared_call.ts";
+import { type Session, SharedCall } from "./session.ts";
 import {
   applyAnswer,
   type ConnectionState,

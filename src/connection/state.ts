@@ -7,7 +7,7 @@
  * found" that follows a good check-in.
  */
 
-import { backoffMs } from "../breaker/backoff.ts";
+import { backoffMs, type ConnectionPolicy } from "../breaker/policies.ts";
 import {
   advance,
   type Breaker,
@@ -17,7 +17,6 @@ import {
   settle,
   type Verdict,
 } from "../breaker/breaker.ts";
-import type { ConnectionPolicy } from "../breaker/policies.ts";
 import type { Answer } from "../server/answer.ts";
 import { isAgentUnknown, NO_ROUTE } from "../server/client.ts";
 import type { Random } from "../system/system.ts";

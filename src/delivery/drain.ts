@@ -5,12 +5,13 @@
 
 import { type EventBuffer, type EventKey, PAGE_BYTES, type StoredEvent } from "../buffer/buffer.ts";
 import type { Log } from "../log.ts";
-import { bisectBody, isSingleItem } from "./bisect.ts";
-import type {
-  FailureAttribution,
-  KnownRefusal,
-  Outcome,
-  ReportRefusal,
+import {
+  bisectBody,
+  type FailureAttribution,
+  isSingleItem,
+  type KnownRefusal,
+  type Outcome,
+  type ReportRefusal,
 } from "./failure_attribution.ts";
 
 /** Sends single reports for a drain. */

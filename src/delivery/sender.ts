@@ -3,7 +3,7 @@
  * nothing gets through, and never more than the server's rate limit allows.
  */
 
-import type { BackoffPolicy } from "../breaker/backoff.ts";
+import { type BackoffPolicy, reportPolicy } from "../breaker/policies.ts";
 import {
   admit,
   type Breaker,
@@ -14,7 +14,6 @@ import {
   resetBreaker,
   settle,
 } from "../breaker/breaker.ts";
-import { reportPolicy } from "../breaker/policies.ts";
 import type { EventBuffer, EventKey, EventKind, NewEvent, StoredEvent } from "../buffer/buffer.ts";
 import type { Connection, Rejected } from "../connection/connection.ts";
 import type { Log } from "../log.ts";
@@ -23,14 +22,17 @@ import { type Client, isAgentUnknown, NO_ROUTE, type Report } from "../server/cl
 import type { Clock, Random } from "../system/system.ts";
 import { drain, type ReportSender } from "./drain.ts";
 import { type Attributed, FailureAttribution, type Outcome } from "./failure_attribution.ts";
-import { NEW_WINDOW, nextAllowedMs, recordAnswer, recordThrottled } from "./rate_limiter.ts";
 import {
   advanceSlowStart,
   isStalled,
+  NEW_WINDOW,
+  nextAllowedMs,
   NO_SLOW_START,
   portionSize,
+  recordAnswer,
+  recordThrottled,
   SLOW_START_STEP_MS,
-} from "./slow_start.ts";
+} from "./send_rate.ts";
 
 /** What a sender works with. */
 export interface SenderDeps {

@@ -2,9 +2,8 @@
 
 import { stripControls } from "../strip_controls.ts";
 import type { Files } from "../system/files.ts";
-import type { CpuTimes } from "../system/machine.ts";
+import type { CpuTimes, Os, System } from "../system/system.ts";
 import type { RunCommand } from "../system/process.ts";
-import type { Os, System } from "../system/system.ts";
 
 /** One file system on a disk. */
 interface HostDisk {

@@ -6,7 +6,7 @@
 import { appendEvents } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
 import { Sender, type SenderDeps } from "../delivery/sender.ts";
-import { SLOW_START_STEP_MS } from "../delivery/slow_start.ts";
+import { SLOW_START_STEP_MS } from "../delivery/send_rate.ts";
 import type { CheckInAnswer } from "../server/check_in_answer.ts";
 import type { Client } from "../server/client.ts";
 import type { CheckInBody } from "../server/protocol.ts";

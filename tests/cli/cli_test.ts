@@ -4,6 +4,7 @@ import { describeCommand, describeCommands } from "../../src/cli/cli.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { enrolled, runCli } from "./run_cli.ts";
+import { VERSION } from "../../src/version.ts";
 
 Deno.test("cli() without arguments, or with help, lists the commands", async () => {
   const system = new FakeSystem();
@@ -320,4 +321,18 @@ Deno.test("describeCommands() has a line for each command, and the exit codes", 
     "",
     "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
   ]);
+});
+
+Deno.test("version prints the version and the platform", async () => {
+  const system = new FakeSystem();
+  const text = { code: 0, out: `pennon ${VERSION} (linux, x86_64)\n`, err: "" };
+  assertEquals(await runCli(system, "version"), text);
+  assertEquals(await runCli(system, "--version"), text);
+  const { code, out } = await runCli(system, "version", "--json");
+  assertEquals([code, JSON.parse(out)], [0, {
+    schema: "pennon.version/1",
+    version: VERSION,
+    os: "linux",
+    architecture: "x86_64",
+  }]);
 });

@@ -13,7 +13,8 @@ import {
   whyOf,
 } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
-import { backoff, breaker as settings } from "../fakes/connection.ts";
+import { backoff, breaker as settings, INTERVAL_MS } from "../fakes/connection.ts";
+import { inWorld } from "../fakes/world.ts";
 
 const breaker = connectionPolicy(settings, backoff);
 
@@ -342,3 +343,20 @@ Deno.test("resetConnection() begins a new generation without waits, and keeps th
   assertEquals(state.paths, NEW_CONNECTION.paths);
   assertEquals([state.outage, state.operatorAction], [stuck.outage, null]);
 });
+
+Deno.test("a renewal in a probe ends with the probe", () =>
+  inWorld(async (world) => {
+    world.server.mood = { kind: "gone" };
+    await world.advance(30 * 60_000);
+    world.server.mood = { kind: "well" };
+    world.server.acceptedToken = "access-2";
+    world.server.hangsAt = "/renew";
+    const before = world.server.count("/renew");
+    while (world.server.count("/renew") === before) await world.advance(1_000);
+    await world.advance(10_000);
+    assertEquals(world.server.hanging, 0);
+    assertEquals(world.loop.state.connection.breaker.state, "open");
+    world.server.hangsAt = null;
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(world.log.told("connection breaker closed").length, 1);
+  }));

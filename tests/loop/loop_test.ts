@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { CommandOutcome } from "../../src/buffer/command.ts";
-import { ceilingMs } from "../../src/breaker/backoff.ts";
+import { ceilingMs } from "../../src/breaker/policies.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";

@@ -9,7 +9,7 @@ import {
   eventsAsJson,
   eventsAsTable,
 } from "../../src/cli/events_command.ts";
-import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_output.ts";
+import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_command.ts";
 import { statusAsJson, statusAsText } from "../../src/cli/status_output.ts";
 import { failureEvent } from "../../src/commands/command_log.ts";
 import { hostFacts } from "../../src/host/host.ts";

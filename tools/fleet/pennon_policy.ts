@@ -5,9 +5,12 @@
 
 import { admit, type Permit } from "../../src/breaker/breaker.ts";
 import { SETTINGS } from "../../src/config/settings.ts";
-import type { BackoffPolicy } from "../../src/breaker/backoff.ts";
+import {
+  type BackoffPolicy,
+  connectionPolicies,
+  type ConnectionPolicy,
+} from "../../src/breaker/policies.ts";
 import { nextCheckInMs } from "../../src/loop/schedule.ts";
-import { connectionPolicies, type ConnectionPolicy } from "../../src/breaker/policies.ts";
 import { applyAnswer, type ConnectionState, NEW_CONNECTION } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import type { Random } from "../../src/system/system.ts";

@@ -17,7 +17,7 @@ export interface Accepted {
 
 export const ACCEPTED: readonly Accepted[] = [
   {
-    file: "src/delivery/rate_limiter.ts",
+    file: "src/delivery/send_rate.ts",
     operator: "logical",
     before: "return { ...window, throttledUntilMs: nowMs + (retryAfterMs ?? 0) + ROUNDING_MS };",
     after: "return { ...window, throttledUntilMs: nowMs + ((retryAfterMs)) + ROUNDING_MS };",
@@ -223,7 +223,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Anything but a code is rejected before: its first 0x is at its beginning",
   },
   {
-    file: "src/system/real/host_watch.ts",
+    file: "src/system/real/machine.ts",
     operator: "statement removed",
     before: "before = after;",
     after: ";",
@@ -237,14 +237,14 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "A status is set before anything asks for more than whether it is 200 or above",
   },
   {
-    file: "src/system/real/http/pool.ts",
+    file: "src/system/real/http/http.ts",
     operator: "ternary",
     before: "const caCerts = ca === undefined ? [] : [ca];",
     after: "const caCerts = ([ca]);",
     reason: "Deno passes over a certificate that is undefined",
   },
   {
-    file: "src/system/real/http/pool.ts",
+    file: "src/system/real/http/http.ts",
     operator: "await dropped",
     before: "if (isInTime && await connection.isQuiet()) return connection;",
     after: "if (isInTime && (connection.isQuiet())) return connection;",
@@ -296,7 +296,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Columns begin only where every row can be cut",
   },
   {
-    file: "src/system/real/http/pool.ts",
+    file: "src/system/real/http/http.ts",
     operator: "statement removed",
     before: "clearTimeout(this.#timer);",
     after: ";",
@@ -452,14 +452,14 @@ export const ACCEPTED: readonly Accepted[] = [
       "Each write waits for it before it can fail, and giving up before the first one makes nothing fail",
   },
   {
-    file: "src/system/real/http/pool.ts",
+    file: "src/system/real/http/http.ts",
     operator: "boundary",
     before: "const left = waiting.filter(({ untilMs }) => untilMs > nowMs);",
     after: "const left = waiting.filter(({ untilMs }) => (untilMs >= nowMs));",
     reason: "What is due at this very instant is closed by a timer of no time, at once after it",
   },
   {
-    file: "src/system/real/http/pool.ts",
+    file: "src/system/real/http/http.ts",
     operator: "statement removed",
     before: "this.#idle.set(key, left);",
     after: ";",

@@ -1,13 +1,18 @@
-import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { assert, assertEquals } from "@std/assert";
 import {
+  advanceSlowStart,
+  isStalled,
   NEW_WINDOW,
   nextAllowedMs,
+  NO_SLOW_START,
+  portionSize,
   recordAnswer,
   recordThrottled,
   type SlidingWindow,
-} from "../../src/delivery/rate_limiter.ts";
-import type { RateLimit } from "../../src/server/retry_after.ts";
+  type SlowStart,
+} from "../../src/delivery/send_rate.ts";
+import type { RateLimit } from "../../src/server/answer.ts";
 import { seededRandom } from "../fakes/system.ts";
 import { RateLimiter } from "../../tools/refserver/rate_limit.ts";
 
@@ -203,4 +208,19 @@ Deno.test("reports that overlap meet no 429, in whatever order the server counts
     }),
     { numRuns: 50 },
   );
+});
+
+Deno.test("slow start goes 1, 2, 4 … 64, then lets everything through", () => {
+  const portions: number[] = [];
+  let slowStart: SlowStart = { ...NO_SLOW_START, step: 0 };
+  for (let step = 0; step < 9; step++) {
+    portions.push(portionSize(slowStart));
+    slowStart = advanceSlowStart(slowStart);
+  }
+  assertEquals(portions, [1, 2, 4, 8, 16, 32, 64, Infinity, Infinity]);
+});
+
+Deno.test("isStalled() from the third report in a row without success, and not from the second", () => {
+  const after = (failedReports: number) => isStalled({ ...NO_SLOW_START, failedReports });
+  assertEquals([after(0), after(2), after(3), after(4)], [false, false, true, true]);
 });

@@ -1,5 +1,6 @@
 /**
- * Sliding-window rate limiter: reports go as fast as the server's window allows, and no faster. Pure.
+ * How fast reports may go: the sliding-window rate limiter, by the server's headers, and slow start, in
+ * which a backlog goes out in doubling portions after an outage or while no report gets through. Pure.
  *
  * RedFlag's limiter (api/middleware/rate_limiter.go) allows `X-RateLimit-Limit` requests in any window
  * of a minute. The `X-RateLimit-Reset` of an allowed request only means "a window from now": a drain
@@ -7,7 +8,7 @@
  * follows from the agent's own requests: each place is free a window after it was occupied.
  */
 
-import { RATE_LIMIT_WINDOW_MS, type RateLimit } from "../server/retry_after.ts";
+import { RATE_LIMIT_WINDOW_MS, type RateLimit } from "../server/answer.ts";
 import type { Random } from "../system/system.ts";
 
 /** Free places to wait for together, so that a drain does not wake up for each event. */
@@ -103,4 +104,40 @@ export function nextAllowedMs(window: SlidingWindow, waiting: number): number {
   const places = Math.max(1, Math.min(PLACES_AT_ONCE, waiting, limit));
   const lastMs = answeredMs[answeredMs.length - limit + places - 1] ?? -Infinity;
   return Math.max(throttledUntilMs, lastMs + windowMs);
+}
+
+/** Wait between two portions. */
+export const SLOW_START_STEP_MS = 1_000;
+
+/** After this portion the server's own limits suffice. */
+const LAST_STEP = 6;
+
+/** This many reports in a row without success mean that nothing gets through. */
+const STALLED_REPORTS = 3;
+
+/** The state of slow start. */
+export interface SlowStart {
+  /** Portions sent so far; `null`: slow start is off, and nothing is delayed. */
+  readonly step: number | null;
+  /** Reports since the last success that the server did not accept, for whatever reason. */
+  readonly failedReports: number;
+}
+
+/** No slow start, as long as reports get through. */
+export const NO_SLOW_START: SlowStart = { step: null, failedReports: 0 };
+
+/** How many events may go out now: 1, 2, 4 … 64, then all. */
+export function portionSize({ step }: SlowStart): number {
+  return step === null ? Infinity : 2 ** step;
+}
+
+/** The state after a complete portion; the last one ends slow start. */
+export function advanceSlowStart(slowStart: SlowStart): SlowStart {
+  const { step } = slowStart;
+  return { ...slowStart, step: step === null || step >= LAST_STEP ? null : step + 1 };
+}
+
+/** Whether nothing gets through: the next portions are small. */
+export function isStalled({ failedReports }: SlowStart): boolean {
+  return failedReports >= STALLED_REPORTS;
 }

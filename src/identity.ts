@@ -17,7 +17,6 @@ export interface Identity {
   readonly refreshToken: string;
   /** The interval between check-ins from the server's registration answer; `null`: it had none. */
   readonly intervalMs: number | null;
-  readonly registeredMs: number;
 }
 
 /** The tokens of an identity. */
@@ -48,6 +47,14 @@ const serverUrl = v.pipe(
   v.transform((text) => text.replace(/\/+$/, "")),
 );
 
+const KEYS = {
+  agentId: "agent_id",
+  serverUrl: "server_url",
+  accessToken: "access_token",
+  refreshToken: "refresh_token",
+  intervalMs: "interval_ms",
+};
+
 const FILE = new JsonFile<Identity>({
   name: "identity.json",
   what: "the identity",
@@ -58,27 +65,9 @@ const FILE = new JsonFile<Identity>({
     accessToken: tokenSchema,
     refreshToken: tokenSchema,
     intervalMs: v.nullable(v.pipe(v.number(), v.minValue(1_000), v.maxValue(86_400_000))),
-    registeredMs: v.pipe(v.number(), v.finite()),
   }),
-  keys: {
-    agentId: "agent_id",
-    serverUrl: "server_url",
-    accessToken: "access_token",
-    refreshToken: "refresh_token",
-    intervalMs: "interval_ms",
-    registeredMs: "registered_at",
-  },
-  earlier: {
-    schema: "pennon.identity/1",
-    toValue: (json) => ({
-      agentId: json["agent_id"],
-      serverUrl: json["server_url"],
-      accessToken: json["access_token"],
-      refreshToken: json["refresh_token"],
-      intervalMs: json["interval_ms"],
-      registeredMs: json["registered_ms"],
-    }),
-  },
+  keys: KEYS,
+  earlier: { schema: "pennon.identity/1", keys: KEYS },
 });
 
 /**
@@ -104,7 +93,7 @@ export async function loadIdentity(
   const read = FILE.decode(found.text);
   if (read.ok) return read.value;
   throw new IdentityError(
-    `Cannot use the identity: "${path}" is damaged. ` +
+    `Cannot use the identity: "${path}" is corrupt. ` +
       "Next: stop the agent, then run: pennon register --replace --server URL --token -",
   );
 }
@@ -145,7 +134,7 @@ const redflag = v.object({
 });
 
 /** Reads the identity in a RedFlag agent's configuration; throws `IdentityError` with what is missing. */
-export function adoptIdentity(text: string, nowMs: number): Identity {
+export function adoptIdentity(text: string): Identity {
   const read = decodeJson(redflag, text);
   if (!read.ok) {
     throw new IdentityError(`Cannot take over: in the other agent's configuration, ${read.why}`);
@@ -163,6 +152,5 @@ export function adoptIdentity(text: string, nowMs: number): Identity {
     accessToken: read.value.token,
     refreshToken: read.value.refresh_token,
     intervalMs: check_in_interval ? check_in_interval * 1_000 : null,
-    registeredMs: nowMs,
   };
 }

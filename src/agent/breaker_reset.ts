@@ -66,7 +66,7 @@ async function resetOnDisk(
   if (name === CONNECTION) {
     const state = await loadState(system, stateDirectory, { longest: ANY_WAIT, log });
     const connection = resetConnection(state.connection);
-    return await saveState(system, stateDirectory, { ...state, connection, nextCheckInMs: null });
+    return await saveState(system, stateDirectory, { ...state, connection, nextCheckInAtMs: null });
   }
   const breakers = await loadScannerBreakers(system, stateDirectory, Infinity);
   const generation = (breakers.get(name)?.generation ?? 0) + 1;

@@ -55,7 +55,6 @@ export async function register(
       accessToken,
       refreshToken: refresh_token,
       intervalMs: clampIntervalMs(settings?.check_in_interval ?? NaN),
-      registeredMs: nowMs,
     };
     try {
       await saveNew(enrolment, identity);

@@ -136,7 +136,7 @@ export function checkInBody(
       connection_failures: agent.failures,
       scanner_breakers: agent.scannerBreakers.map((pair) => pair.join(":")).join(" "),
       pending_events: agent.pendingEvents,
-      set_aside_events: agent.deadLetters,
+      dead_lettered_events: agent.deadLetters,
       buffer_disk: agent.bufferDisk,
       events_in_memory: agent.eventsInMemory,
     },

@@ -98,7 +98,7 @@ export class StateDirectory {
     void this.#status.rewrite();
   }
 
-  /** The agent whose directory it is. A damaged identity counts as this agent's: an operator repairs it. */
+  /** The agent whose directory it is. A corrupt identity counts as this agent's: an operator repairs it. */
   async #findOwner(): Promise<string | null> {
     const { system, stateDirectory, identity } = this.#deps;
     try {

@@ -7,7 +7,8 @@ import type { BreakerPolicy } from "./breaker.ts";
 import type { Random } from "../system/system.ts";
 
 /** The numbers of docs/resilience.md, "States", column "connection"; the configuration's `breaker`. */
-export interface ConnectionBreakerSettings extends Omit<BreakerPolicy, "halfOpenCalls" | "openMs"> {
+export interface ConnectionBreakerSettings
+  extends Omit<BreakerPolicy, "maxFailedProbes" | "openMs"> {
   /** Lower limit of c in `connectionPolicy`. */
   readonly minOpenMs: number;
   /** Upper limit of c. */
@@ -89,7 +90,7 @@ export function reportPolicy(backoff: BackoffPolicy): BreakerPolicy {
     consecutiveFailures: REPORT_FAILURES,
     windowFailures: 0,
     windowSize: 0,
-    halfOpenCalls: REPORT_FAILURES,
+    maxFailedProbes: REPORT_FAILURES,
     probeTimeoutMs: Infinity,
     openMs: ({ trips }, random) => backoffMs(trips, backoff, random),
   };

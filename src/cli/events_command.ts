@@ -262,8 +262,7 @@ function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
     snapshot_of: event.snapshotOf,
     sequence: event.sequence,
     created_at: isoInstant(event.createdMs),
-    // The format calls a dead letter `set_aside`.
-    state: event.state === "dead_lettered" ? "set_aside" : event.state,
+    state: event.state,
     attempts: event.attempts,
     size_bytes: event.sizeBytes,
     last_error: event.lastError,

@@ -96,7 +96,7 @@ async function adoptAgent(system: System, settings: CommandSettings, file: strin
   if (read === undefined) throw new Error(`Cannot adopt: no file "${file}"`);
   if (read.errors.length > 0) throw new ConfigError(read.errors);
   for (const warning of read.warnings) system.terminal.printError(`pennon: ${warning}`);
-  const identity = adoptIdentity(read.text, system.clock.nowMs());
+  const identity = adoptIdentity(read.text);
   await adopt({ system, config, stateDirectory }, identity);
   return identity;
 }

@@ -80,7 +80,7 @@ async function readStatus(system: System, settings: CommandSettings): Promise<St
     identity: identity === undefined ? null : {
       agentId: identity.agentId,
       serverUrl: identity.serverUrl,
-      tokenEndMs: readTokenLife(identity.accessToken)?.endMs ?? null,
+      tokenEndsAtMs: readTokenLife(identity.accessToken)?.endMs ?? null,
       intervalMs: identity.intervalMs ?? config.polling.intervalMs,
     },
     holder: await findLockHolder(system, stateDirectory) ?? null,

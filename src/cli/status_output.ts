@@ -20,7 +20,7 @@ export interface Status {
     | {
       readonly agentId: string;
       readonly serverUrl: string;
-      readonly tokenEndMs: number | null;
+      readonly tokenEndsAtMs: number | null;
       readonly intervalMs: number;
     }
     | null;
@@ -51,7 +51,7 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
       registered: identity !== null,
       agent_id: identity?.agentId ?? null,
       server_url: identity?.serverUrl ?? null,
-      token_ends_at: isoInstant(identity?.tokenEndMs ?? null),
+      token_ends_at: isoInstant(identity?.tokenEndsAtMs ?? null),
       running: holder !== null,
       process_id: holder?.process_id ?? null,
       connection: state && {
@@ -60,11 +60,11 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
           ? null
           : state.connection.breaker.reason,
         failures: state.connection.paths.check_in.failures,
-        next_attempt_at: isoInstant(nextAttemptMs(state)),
+        next_attempt_at: isoInstant(nextAttemptAtMs(state)),
         outage_since: isoInstant(state.connection.outage?.sinceMs ?? null),
-        outage_attempts: state.connection.outage?.attempts ?? 0,
-        needs_person: state.connection.needsPerson?.why ?? null,
-        last_check_in_at: isoInstant(state.lastCheckInMs),
+        outage_attempts: state.connection.outage?.failedCalls ?? 0,
+        operator_action_required: state.connection.operatorAction?.why ?? null,
+        last_check_in_at: isoInstant(state.lastCheckInAtMs),
       },
       polling: state && {
         mode: isRapid(state, status.nowMs) ? "rapid" : "normal",
@@ -73,13 +73,13 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
       },
       buffer: buffer && {
         pending: buffer.pending,
-        set_aside: buffer.deadLetters,
+        dead_lettered: buffer.deadLetters,
         size_bytes: buffer.sizeBytes,
         oldest_pending_at: isoInstant(buffer.oldestPendingMs),
         appended: buffer.appended,
         delivered: buffer.delivered,
-        dropped: buffer.evicted,
-        dropped_since: isoInstant(buffer.firstEvictionMs),
+        evicted: buffer.evicted,
+        evicted_since: isoInstant(buffer.firstEvictionMs),
         purged: buffer.purged,
         max_events: limits.maxEvents,
         max_bytes: limits.maxBytes,
@@ -117,10 +117,10 @@ export type StatusLine = readonly [title: string, text: string];
 function describeAgent({ identity, holder, nowMs }: Status): StatusLine[] {
   const running = describeRunning(holder, nowMs);
   if (identity === null) return [["Agent", `${running}, not registered`]];
-  const { agentId, serverUrl, tokenEndMs } = identity;
+  const { agentId, serverUrl, tokenEndsAtMs } = identity;
   const lines: StatusLine[] = [["Agent", running], ["Id", agentId], ["Server", serverUrl]];
-  if (tokenEndMs !== null) {
-    const leftMs = tokenEndMs - nowMs;
+  if (tokenEndsAtMs !== null) {
+    const leftMs = tokenEndsAtMs - nowMs;
     const end = leftMs > 0 ? `expires in ${describeDuration(leftMs)}` : "has expired";
     lines.push(["Token", `${end}; renewed automatically`]);
   }
@@ -136,22 +136,22 @@ function describeRunning(holder: LockHolder | null, nowMs: number): string {
 
 function describeConnection({ state, identity, nowMs }: Status): StatusLine[] {
   if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
-  const { breaker, outage, needsPerson } = state.connection;
+  const { breaker, outage, operatorAction } = state.connection;
   const lines: StatusLine[] = [];
-  if (needsPerson) lines.push(["ATTENTION", `operator action required: ${needsPerson.why}`]);
+  if (operatorAction) lines.push(["ATTENTION", `operator action required: ${operatorAction.why}`]);
   const why = breaker.state === "closed" ? "" : ` (${breaker.reason})`;
   lines.push(["Connection", `${breaker.state.replace("_", "-")}${why}`]);
   if (outage) {
     const length = describeDuration(nowMs - outage.sinceMs);
-    lines.push(["Outage", `for ${length}, ${outage.attempts} attempts: ${outage.why}`]);
+    lines.push(["Outage", `for ${length}, ${outage.failedCalls} attempts: ${outage.why}`]);
   }
-  const last = state.lastCheckInMs === null
+  const last = state.lastCheckInAtMs === null
     ? "none yet"
-    : `${describeDuration(nowMs - state.lastCheckInMs)} ago`;
-  const nextMs = nextAttemptMs(state);
-  const next = nextMs === null || nextMs <= nowMs
+    : `${describeDuration(nowMs - state.lastCheckInAtMs)} ago`;
+  const nextAtMs = nextAttemptAtMs(state);
+  const next = nextAtMs === null || nextAtMs <= nowMs
     ? "due now"
-    : `next in ${describeDuration(nextMs - nowMs)}`;
+    : `next in ${describeDuration(nextAtMs - nowMs)}`;
   lines.push(["Check-in", `last ${last}, ${next}`]);
   const every = describeDuration(identity?.intervalMs ?? 0);
   const mode = isRapid(state, nowMs)
@@ -163,7 +163,7 @@ function describeConnection({ state, identity, nowMs }: Status): StatusLine[] {
 function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): StatusLine[] {
   if (buffer === null) return disk.bufferError === null ? [["Buffer", "empty"]] : [];
   const { delivered, deadLetters, purged } = buffer;
-  const dropped = Object.values(buffer.evicted).reduce((sum, count) => sum + count, 0);
+  const evicted = Object.values(buffer.evicted).reduce((sum, count) => sum + count, 0);
   const oldest = buffer.oldestPendingMs === null
     ? ""
     : `, oldest ${describeDuration(nowMs - buffer.oldestPendingMs)}`;
@@ -172,7 +172,7 @@ function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): Stat
     ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
     [
       "",
-      `${delivered} delivered, ${deadLetters} dead letters, ${dropped} dropped, ${purged} purged`,
+      `${delivered} delivered, ${deadLetters} dead letters, ${evicted} evicted, ${purged} purged`,
     ],
     ["", `an event becomes a dead letter after ${limits.maxAttempts} refusals of its own`],
     ...describeCommands(commands),
@@ -181,7 +181,7 @@ function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): Stat
     const kinds = Object.entries(buffer.evicted).filter(([, count]) => count > 0)
       .map(([kind, count]) => `${count} ${kind}`);
     const since = describeDuration(nowMs - buffer.firstEvictionMs);
-    lines.push(["Dropped", `${kinds.join(", ")}; the buffer was full, first ${since} ago`]);
+    lines.push(["Evicted", `${kinds.join(", ")}; the buffer was full, first ${since} ago`]);
   }
   return lines;
 }
@@ -216,11 +216,11 @@ function describeScans({ scans, scannerBreakers, nowMs }: Status): StatusLine[] 
 }
 
 /** The instant of the next check-in: the latest that the interval, the backoff or the breaker sets. */
-function nextAttemptMs(state: StoredState): number | null {
-  const { breaker, paths, doubt, needsPerson } = state.connection;
-  const instants = [state.nextCheckInMs, paths.check_in.notBeforeMs];
+function nextAttemptAtMs(state: StoredState): number | null {
+  const { breaker, paths, doubt, operatorAction } = state.connection;
+  const instants = [state.nextCheckInAtMs, paths.check_in.notBeforeMs];
   if (doubt?.kind === "token") instants.push(doubt.notBeforeMs);
-  if (needsPerson !== null) instants.push(needsPerson.notBeforeMs);
+  if (operatorAction !== null) instants.push(operatorAction.notBeforeMs);
   if (breaker.state === "open") instants.push(breaker.untilMs);
   const known = instants.filter((instant) => instant !== null);
   return known.length === 0 ? null : Math.max(...known);

@@ -140,8 +140,8 @@ export class Connection {
   retrySoon(withinMs: number): void {
     const { outage, paths } = this.#state;
     if (!outage?.offline) return;
-    const soonMs = this.#deps.clock.monotonicMs() + this.#deps.random() * withinMs;
-    const notBeforeMs = Math.min(paths.check_in.notBeforeMs, soonMs);
+    const soonAtMs = this.#deps.clock.monotonicMs() + this.#deps.random() * withinMs;
+    const notBeforeMs = Math.min(paths.check_in.notBeforeMs, soonAtMs);
     this.#enter({
       ...this.#state,
       paths: { ...paths, check_in: { ...paths.check_in, notBeforeMs } },

@@ -29,7 +29,7 @@ export const savedConnection = v.object({
   outage: v.nullable(
     v.object({
       sinceMs: savedInstant,
-      attempts: savedCount,
+      failedCalls: savedCount,
       why: savedReason,
       offline: v.boolean(),
       status: v.optional(v.nullable(savedCount), null),
@@ -51,7 +51,7 @@ export const savedConnection = v.object({
     ])),
     null,
   ),
-  needsPerson: v.nullable(
+  operatorAction: v.nullable(
     v.object({
       cause: v.optional(v.picklist(["token", "deleted", "forbidden"]), "forbidden"),
       why: savedReason,
@@ -83,7 +83,7 @@ export function saveConnection(connection: ConnectionState, at: TwoClocks): Save
     paths: { check_in: savePath(paths.check_in), delivery: savePath(paths.delivery) },
     outage: outage && {
       ...outage,
-      attempts: toSavedCount(outage.attempts),
+      failedCalls: toSavedCount(outage.failedCalls),
       why: toSavedReason(outage.why),
       sinceMs: epoch(outage.sinceMs),
       status: outage.status === null ? null : toSavedCount(outage.status),
@@ -96,7 +96,7 @@ export function saveConnection(connection: ConnectionState, at: TwoClocks): Save
         notBeforeMs: epoch(doubt.notBeforeMs),
       },
     },
-    needsPerson: operatorAction && {
+    operatorAction: operatorAction && {
       cause: operatorAction.cause,
       why: toSavedReason(operatorAction.why),
       sinceMs: epoch(operatorAction.sinceMs),
@@ -111,7 +111,7 @@ export function restoreConnection(
   at: TwoClocks,
   longest: LongestConnectionWaits,
 ): ConnectionState {
-  const { breaker, paths, outage, doubt, needsPerson } = saved;
+  const { breaker, paths, outage, doubt, operatorAction } = saved;
   const future = (ms: number) => futureInstant(ms, at, longest.notBeforeMs);
   const restorePath = ({ failures, notBeforeMs }: SavedConnection["paths"]["check_in"]) => ({
     failures,
@@ -126,10 +126,10 @@ export function restoreConnection(
       sinceMs: pastInstant(doubt.sinceMs, at),
       ...("notBeforeMs" in doubt && { notBeforeMs: future(doubt.notBeforeMs) }),
     },
-    operatorAction: needsPerson && {
-      ...needsPerson,
-      sinceMs: pastInstant(needsPerson.sinceMs, at),
-      notBeforeMs: future(needsPerson.notBeforeMs),
+    operatorAction: operatorAction && {
+      ...operatorAction,
+      sinceMs: pastInstant(operatorAction.sinceMs, at),
+      notBeforeMs: future(operatorAction.notBeforeMs),
     },
   };
 }

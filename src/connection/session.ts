@@ -84,8 +84,8 @@ export class Session {
     if (answer.kind !== "ok") {
       // Not again with each call: the next attempt is drawn from the time that is left.
       const askedMs = "retryAfterMs" in answer ? answer.retryAfterMs ?? 0 : 0;
-      const allowedMs = this.#deps.clock.nowMs() + askedMs * (1 + 0.2 * this.#deps.random());
-      this.#renewAtMs = Math.max(this.#drawRenewal(), allowedMs);
+      const allowedAtMs = this.#deps.clock.nowMs() + askedMs * (1 + 0.2 * this.#deps.random());
+      this.#renewAtMs = Math.max(this.#drawRenewal(), allowedAtMs);
       return answer;
     }
     this.#accessToken = answer.value.token;

@@ -47,7 +47,7 @@ export interface ConnectionState {
 /** A time without the server. */
 export interface Outage {
   readonly sinceMs: number;
-  readonly attempts: number;
+  readonly failedCalls: number;
   /** The latest failure. */
   readonly why: string;
   /** Whether the latest failure was local: no byte left this host. */
@@ -243,7 +243,7 @@ function nextOutage(
     case "failed":
       return {
         sinceMs: outage?.sinceMs ?? nowMs,
-        attempts: (outage?.attempts ?? 0) + 1,
+        failedCalls: (outage?.failedCalls ?? 0) + 1,
         why: answer.why,
         offline: answer.offline,
         status: answer.status,

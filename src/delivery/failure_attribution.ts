@@ -285,7 +285,7 @@ export class FailureAttribution {
   }
 
   /** When the first postponed event is due; in a minute at the latest. */
-  nextMs(nowMs: number): number {
+  nextDueAtMs(nowMs: number): number {
     const instants = [...this.#postponed.values()].map(({ notBeforeMs }) => notBeforeMs)
       .filter((instantMs) => instantMs > nowMs);
     return Math.min(nowMs + REFUSED_AGAIN_MS, ...instants);

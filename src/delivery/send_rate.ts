@@ -29,24 +29,24 @@ export interface SlidingWindow {
    * When the last `limit` requests in the window were answered, oldest first: the server had counted
    * them by then. Without a known limit, only the last one.
    */
-  readonly answeredMs: readonly number[];
+  readonly answeredAtMs: readonly number[];
   readonly limit: number | null;
   /** Free places by the latest answer; `null`: no answer contained it. */
   readonly remaining: number | null;
   readonly windowMs: number;
   /** When the window is empty again, whichever client filled it. */
-  readonly resetMs: number;
+  readonly resetAtMs: number;
   /** No request before this instant, because the server has throttled one. */
   readonly throttledUntilMs: number;
 }
 
 /** A window without any answer yet. */
 export const NEW_WINDOW: SlidingWindow = {
-  answeredMs: [],
+  answeredAtMs: [],
   limit: null,
   remaining: null,
   windowMs: RATE_LIMIT_WINDOW_MS,
-  resetMs: -Infinity,
+  resetAtMs: -Infinity,
   throttledUntilMs: -Infinity,
 };
 
@@ -70,18 +70,18 @@ export function recordAnswer(window: SlidingWindow, request: RecordedRequest): S
   const { sentMs, nowMs, rateLimit, isAlone, random } = request;
   const windowMs = Math.max(RATE_LIMIT_WINDOW_MS, rateLimit?.resetInMs ?? window.windowMs);
   // Keeps what was in the server's window when this request arrived, and little else.
-  const answeredMs = [...window.answeredMs.filter((atMs) => atMs > sentMs - windowMs), nowMs]
+  const answeredAtMs = [...window.answeredAtMs.filter((atMs) => atMs > sentMs - windowMs), nowMs]
     .slice(-Math.max(1, Math.min(MOST_REMEMBERED, rateLimit?.limit ?? window.limit ?? 1)));
   if (rateLimit === null) {
     const remaining = window.remaining === null ? null : Math.max(0, window.remaining - 1);
-    return { ...window, answeredMs, remaining };
+    return { ...window, answeredAtMs, remaining };
   }
   const { limit, resetInMs } = rateLimit;
   const remaining = isAlone || window.remaining === null
     ? rateLimit.remaining
     : Math.min(rateLimit.remaining, window.remaining);
-  const resetMs = nowMs + resetInMs * (1 + JITTER * random());
-  return { ...window, answeredMs, limit, remaining, windowMs, resetMs };
+  const resetAtMs = nowMs + resetInMs * (1 + JITTER * random());
+  return { ...window, answeredAtMs, limit, remaining, windowMs, resetAtMs };
 }
 
 /** The window after a request that the server has throttled (429). */
@@ -94,16 +94,16 @@ export function recordThrottled(
 }
 
 /** The instant from which the server accepts some of the `waiting` reports. */
-export function nextAllowedMs(window: SlidingWindow, waiting: number): number {
-  const { answeredMs, limit, remaining, windowMs, resetMs, throttledUntilMs } = window;
+export function nextAllowedAtMs(window: SlidingWindow, waiting: number): number {
+  const { answeredAtMs, limit, remaining, windowMs, resetAtMs, throttledUntilMs } = window;
   if (remaining !== 0) return throttledUntilMs;
   // The last `limit` answers fill the window, if all of them were this agent's.
-  if (limit === null || limit === 0 || answeredMs.length < limit) {
-    return Math.max(throttledUntilMs, resetMs);
+  if (limit === null || limit === 0 || answeredAtMs.length < limit) {
+    return Math.max(throttledUntilMs, resetAtMs);
   }
   const places = Math.max(1, Math.min(PLACES_AT_ONCE, waiting, limit));
-  const lastMs = answeredMs[answeredMs.length - limit + places - 1] ?? -Infinity;
-  return Math.max(throttledUntilMs, lastMs + windowMs);
+  const lastAtMs = answeredAtMs[answeredAtMs.length - limit + places - 1] ?? -Infinity;
+  return Math.max(throttledUntilMs, lastAtMs + windowMs);
 }
 
 /** Wait between two portions. */

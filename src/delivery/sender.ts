@@ -26,7 +26,7 @@ import {
   advanceSlowStart,
   isStalled,
   NEW_WINDOW,
-  nextAllowedMs,
+  nextAllowedAtMs,
   NO_SLOW_START,
   portionSize,
   recordAnswer,
@@ -138,8 +138,8 @@ export class Sender implements ReportSender {
     const { pending } = buffer.countWaiting();
     if (pending === 0) return Infinity;
     const nowMs = clock.monotonicMs();
-    const allowedMs = nextAllowedMs(this.#window, pending);
-    const pauseMs = Math.max(this.#notBeforeMs, this.#idleUntilMs, allowedMs) - nowMs;
+    const allowedAtMs = nextAllowedAtMs(this.#window, pending);
+    const pauseMs = Math.max(this.#notBeforeMs, this.#idleUntilMs, allowedAtMs) - nowMs;
     const breakerMs = breakerWaitMs(this.#reportBreaker, nowMs);
     return Math.max(0, pauseMs, breakerMs, connection.waitMs("delivery"));
   }
@@ -178,7 +178,7 @@ export class Sender implements ReportSender {
       this.#attribution.clear();
     }
     this.pause(isComplete ? SLOW_START_STEP_MS : 0);
-    if (sent === 0) this.#idleUntilMs = this.#attribution.nextMs(nowMs);
+    if (sent === 0) this.#idleUntilMs = this.#attribution.nextDueAtMs(nowMs);
     if (delivered > 0) log.info("events delivered", { delivered, pending });
     return sent > 0;
   }
@@ -191,7 +191,7 @@ export class Sender implements ReportSender {
     if (deadlineSignal.aborted || !connection.isHealthy) return 0;
     if (sent > 0 && (isStalled(this.#slowStart) || this.#isWindowSpent())) return 0;
     // One by one until the server has answered, and while it does not accept the latest report.
-    const isSteady = this.#window.answeredMs.length > 0 && this.#slowStart.failedReports === 0 &&
+    const isSteady = this.#window.answeredAtMs.length > 0 && this.#slowStart.failedReports === 0 &&
       this.#reportBreaker.state === "closed";
     return isSteady ? MAX_IN_FLIGHT : 1;
   }

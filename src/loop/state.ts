@@ -23,14 +23,14 @@ import { type ConnectionState, NEW_CONNECTION } from "../connection/state.ts";
 export interface LoopState {
   readonly rapidUntilMs: number | null;
   /** When the next check-in is due; a restart does not bring it forward. */
-  readonly nextCheckInMs: number | null;
+  readonly nextCheckInAtMs: number | null;
   /**
    * A process that starts when the next check-in is overdue waits until this instant, because that
    * check-in may have ended the process before. `null`: the next check-in is saved before each one.
    */
-  readonly afterCrashMs: number | null;
-  readonly lastCheckInMs: number | null;
-  readonly lastSystemInfoMs: number | null;
+  readonly afterCrashAtMs: number | null;
+  readonly lastCheckInAtMs: number | null;
+  readonly lastSystemInfoAtMs: number | null;
 }
 
 /** Everything that outlives a restart. */
@@ -42,10 +42,10 @@ export interface AgentState extends LoopState {
 export const NEW_STATE: AgentState = {
   connection: NEW_CONNECTION,
   rapidUntilMs: null,
-  nextCheckInMs: null,
-  afterCrashMs: null,
-  lastCheckInMs: null,
-  lastSystemInfoMs: null,
+  nextCheckInAtMs: null,
+  afterCrashAtMs: null,
+  lastCheckInAtMs: null,
+  lastSystemInfoAtMs: null,
 };
 
 /** The longest waits that a saved state may ask for; reading shortens longer ones. */
@@ -58,10 +58,10 @@ export interface LongestWaits extends LongestConnectionWaits {
 export const storedState = v.object({
   connection: savedConnection,
   rapidUntilMs: v.nullable(savedInstant),
-  nextCheckInMs: v.nullable(savedInstant),
-  afterCrashMs: v.optional(v.nullable(savedInstant), null),
-  lastCheckInMs: v.nullable(savedInstant),
-  lastSystemInfoMs: v.nullable(savedInstant),
+  nextCheckInAtMs: v.nullable(savedInstant),
+  afterCrashAtMs: v.optional(v.nullable(savedInstant), null),
+  lastCheckInAtMs: v.nullable(savedInstant),
+  lastSystemInfoAtMs: v.nullable(savedInstant),
 });
 
 /** A state as it is saved: all instants since the Unix epoch. */
@@ -74,10 +74,10 @@ export function encodeState(state: AgentState, at: TwoClocks): StoredState {
   return {
     connection: saveConnection(state.connection, at),
     rapidUntilMs: orNull(state.rapidUntilMs),
-    nextCheckInMs: orNull(state.nextCheckInMs),
-    afterCrashMs: orNull(state.afterCrashMs),
-    lastCheckInMs: orNull(state.lastCheckInMs),
-    lastSystemInfoMs: orNull(state.lastSystemInfoMs),
+    nextCheckInAtMs: orNull(state.nextCheckInAtMs),
+    afterCrashAtMs: orNull(state.afterCrashAtMs),
+    lastCheckInAtMs: orNull(state.lastCheckInAtMs),
+    lastSystemInfoAtMs: orNull(state.lastSystemInfoAtMs),
   };
 }
 
@@ -89,15 +89,15 @@ export function decodeState(saved: StoredState, at: TwoClocks, longest: LongestW
   return {
     connection: restoreConnection(saved.connection, at, longest),
     rapidUntilMs: future(saved.rapidUntilMs, longest.rapidMs),
-    nextCheckInMs: future(dueOf(saved, at.nowMs), longest.intervalMs),
-    afterCrashMs: null,
-    lastCheckInMs: past(saved.lastCheckInMs),
-    lastSystemInfoMs: past(saved.lastSystemInfoMs),
+    nextCheckInAtMs: future(dueOf(saved, at.nowMs), longest.intervalMs),
+    afterCrashAtMs: null,
+    lastCheckInAtMs: past(saved.lastCheckInAtMs),
+    lastSystemInfoAtMs: past(saved.lastSystemInfoAtMs),
   };
 }
 
 /** When the next check-in is due for a process that starts now. */
-function dueOf({ nextCheckInMs, afterCrashMs }: StoredState, nowMs: number): number | null {
-  if (nextCheckInMs === null || nextCheckInMs > nowMs) return nextCheckInMs;
-  return Math.max(nextCheckInMs, afterCrashMs ?? nextCheckInMs);
+function dueOf({ nextCheckInAtMs, afterCrashAtMs }: StoredState, nowMs: number): number | null {
+  if (nextCheckInAtMs === null || nextCheckInAtMs > nowMs) return nextCheckInAtMs;
+  return Math.max(nextCheckInAtMs, afterCrashAtMs ?? nextCheckInAtMs);
 }

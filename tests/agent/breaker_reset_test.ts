@@ -45,7 +45,7 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
       paths: { check_in: path, delivery: path },
       outage: {
         sinceMs: nowMs - 60_000,
-        attempts: 6,
+        failedCalls: 6,
         why: "HTTP 502",
         offline: false,
         status: 502,
@@ -59,10 +59,10 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
       },
     },
     rapidUntilMs: nowMs + 50 * HOUR_MS,
-    nextCheckInMs: nowMs + 50 * HOUR_MS,
-    afterCrashMs: null,
-    lastCheckInMs: nowMs - 1_000,
-    lastSystemInfoMs: nowMs - 2_000,
+    nextCheckInAtMs: nowMs + 50 * HOUR_MS,
+    afterCrashAtMs: null,
+    lastCheckInAtMs: nowMs - 1_000,
+    lastSystemInfoAtMs: nowMs - 2_000,
   };
   await saveState(system, "/state", before);
   assertEquals(await reset(CONNECTION), { byAgent: false });
@@ -76,7 +76,7 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
       doubt: null,
       operatorAction: null,
     },
-    nextCheckInMs: null,
+    nextCheckInAtMs: null,
   });
   // The directory is unlocked again.
   await (await acquireInstanceLock(system, "/state", "run")).release();

@@ -50,7 +50,7 @@ function status(change: Partial<Status> = {}): Status {
 
 Deno.test("statusAsText() omits reported commands and absent drops", () => {
   const text = statusAsText(status());
-  assert(!text.includes("not reported") && !text.includes("Dropped"), text);
+  assert(!text.includes("not reported") && !text.includes("Evicted"), text);
   assertEquals(JSON.parse(statusAsJson(status())).commands, {
     ...ALL_TOLD,
     max_remembered: 10_000,
@@ -65,7 +65,7 @@ Deno.test("statusAsText() prints the progress of commands that are not all repor
   }
 });
 
-Deno.test("status prints what a full buffer dropped, by kind, and since when", () => {
+Deno.test("status prints what a full buffer evicted, by kind, and since when", () => {
   const { buffer } = status();
   const told = status({
     buffer: {
@@ -76,11 +76,11 @@ Deno.test("status prints what a full buffer dropped, by kind, and since when", (
   });
   assertStringIncludes(
     statusAsText(told),
-    "Dropped     12 updates, 1 log; the buffer was full, first 60 min ago",
+    "Evicted     12 updates, 1 log; the buffer was full, first 60 min ago",
   );
-  const { dropped, dropped_since } = JSON.parse(statusAsJson(told)).buffer;
-  assertEquals([dropped.updates, dropped_since], [12, "2026-11-23T23:00:00.000Z"]);
-  assertEquals(JSON.parse(statusAsJson(status())).buffer.dropped_since, null);
+  const { evicted, evicted_since } = JSON.parse(statusAsJson(told)).buffer;
+  assertEquals([evicted.updates, evicted_since], [12, "2026-11-23T23:00:00.000Z"]);
+  assertEquals(JSON.parse(statusAsJson(status())).buffer.evicted_since, null);
 });
 
 const HOUR_MS = 3_600_000;
@@ -106,19 +106,19 @@ const SAVED: StoredState = {
     },
     outage: {
       sinceMs: NOW_MS - 2 * HOUR_MS,
-      attempts: 9,
+      failedCalls: 9,
       why: "HTTP 502",
       offline: false,
       status: 502,
     },
     doubt: null,
-    needsPerson: null,
+    operatorAction: null,
   },
   rapidUntilMs: null,
-  nextCheckInMs: NOW_MS + 60_000,
-  afterCrashMs: null,
-  lastCheckInMs: NOW_MS - 3 * HOUR_MS,
-  lastSystemInfoMs: null,
+  nextCheckInAtMs: NOW_MS + 60_000,
+  afterCrashAtMs: null,
+  lastCheckInAtMs: NOW_MS - 3 * HOUR_MS,
+  lastSystemInfoAtMs: null,
 };
 
 function saved(
@@ -131,7 +131,7 @@ function saved(
 const IDENTITY = {
   agentId: "a1",
   serverUrl: "https://server.test",
-  tokenEndMs: NOW_MS + 2 * HOUR_MS,
+  tokenEndsAtMs: NOW_MS + 2 * HOUR_MS,
   intervalMs: 300_000,
 };
 
@@ -204,11 +204,11 @@ Deno.test("statusAsText() of an agent in an outage prints its waits and their en
     "Check-in    last 3 h ago, next in 4 min",
     "Polling     every 5 min",
     "Buffer      12 of 100 events waiting (512 B of 1000 B, oldest 4 h)",
-    "            15 delivered, 2 dead letters, 4 dropped, 1 purged",
+    "            15 delivered, 2 dead letters, 4 evicted, 1 purged",
     "            an event becomes a dead letter after 10 refusals of its own",
     "Commands    3 unfinished, 10 of 10000 remembered",
     "            1 received, 2 started, 3 finished and not reported",
-    "Dropped     3 updates, 1 log; the buffer was full, first 2 h ago",
+    "Evicted     3 updates, 1 log; the buffer was full, first 2 h ago",
     "Disk        accepts writes",
     "In memory   unknown",
     "Scans       apt 2 min ago: failed: no network",
@@ -237,19 +237,19 @@ Deno.test("statusAsJson() has every field of the contract", () => {
       next_attempt_at: "2026-11-24T00:04:00.000Z",
       outage_since: "2026-11-23T22:00:00.000Z",
       outage_attempts: 9,
-      needs_person: null,
+      operator_action_required: null,
       last_check_in_at: "2026-11-23T21:00:00.000Z",
     },
     polling: { mode: "normal", rapid_until: null, interval_s: 300 },
     buffer: {
       pending: 12,
-      set_aside: 2,
+      dead_lettered: 2,
       size_bytes: 512,
       oldest_pending_at: "2026-11-23T20:00:00.000Z",
       appended: 30,
       delivered: 15,
-      dropped: { ...NONE, updates: 3, log: 1 },
-      dropped_since: "2026-11-23T22:00:00.000Z",
+      evicted: { ...NONE, updates: 3, log: 1 },
+      evicted_since: "2026-11-23T22:00:00.000Z",
       purged: 1,
       max_events: 100,
       max_bytes: 1_000,
@@ -307,8 +307,8 @@ Deno.test("statusAsText() prints whether the agent runs, and since when if that 
 });
 
 Deno.test("statusAsText() prints the remaining life of the token, to its end", () => {
-  const token = (tokenEndMs: number | null) =>
-    line("Token", { identity: { ...IDENTITY, tokenEndMs } });
+  const token = (tokenEndsAtMs: number | null) =>
+    line("Token", { identity: { ...IDENTITY, tokenEndsAtMs } });
   assertEquals(token(null), undefined);
   assertEquals(token(NOW_MS + 2_000), "expires in 2 s; renewed automatically");
   assertEquals(token(NOW_MS), "has expired; renewed automatically");
@@ -319,13 +319,13 @@ Deno.test("statusAsText() prints the next check-in: the latest of all its waits"
     const paths = { ...SAVED.connection.paths, check_in: { failures: 0, notBeforeMs } };
     return line("Check-in", { state: saved(change, { breaker: CLOSED, paths }) })?.split(", ")[1];
   };
-  assertEquals(checkIn({ nextCheckInMs: null }, null), "due now");
-  assertEquals(checkIn({ nextCheckInMs: NOW_MS }, null), "due now");
-  assertEquals(checkIn({ nextCheckInMs: NOW_MS + 1_000 }, null), "next in 1 s");
-  assertEquals(checkIn({ nextCheckInMs: null }, NOW_MS + 2_000), "next in 2 s");
-  assertEquals(checkIn({ nextCheckInMs: NOW_MS + 3_000 }, NOW_MS + 2_000), "next in 3 s");
-  assertEquals(checkIn({ nextCheckInMs: NOW_MS + 1_000 }, NOW_MS + 2_000), "next in 2 s");
-  const none = saved({ lastCheckInMs: null });
+  assertEquals(checkIn({ nextCheckInAtMs: null }, null), "due now");
+  assertEquals(checkIn({ nextCheckInAtMs: NOW_MS }, null), "due now");
+  assertEquals(checkIn({ nextCheckInAtMs: NOW_MS + 1_000 }, null), "next in 1 s");
+  assertEquals(checkIn({ nextCheckInAtMs: null }, NOW_MS + 2_000), "next in 2 s");
+  assertEquals(checkIn({ nextCheckInAtMs: NOW_MS + 3_000 }, NOW_MS + 2_000), "next in 3 s");
+  assertEquals(checkIn({ nextCheckInAtMs: NOW_MS + 1_000 }, NOW_MS + 2_000), "next in 2 s");
+  const none = saved({ lastCheckInAtMs: null });
   assertEquals(line("Check-in", { state: none }), "last none yet, next in 4 min");
 });
 
@@ -334,23 +334,30 @@ Deno.test("statusAsText() prints a closed connection, and that operator action i
   const state = saved({}, healthy);
   assertEquals(line("Connection", { state }), "closed");
   assertEquals([line("Outage", { state }), line("ATTENTION", { state })], [undefined, undefined]);
-  const needsPerson = {
+  const operatorAction = {
     cause: "forbidden",
     why: "HTTP 403",
     sinceMs: NOW_MS,
     notBeforeMs: NOW_MS + 2 * HOUR_MS,
   } as const;
   assertStringIncludes(
-    line("Check-in", { state: saved({}, { ...healthy, needsPerson }) }) ?? "",
+    line("Check-in", { state: saved({}, { ...healthy, operatorAction }) }) ?? "",
     "next in 2 h",
   );
   assertEquals(
-    line("ATTENTION", { state: saved({}, { ...healthy, needsPerson }) }),
+    line("ATTENTION", { state: saved({}, { ...healthy, operatorAction }) }),
     "operator action required: HTTP 403",
   );
-  const json = JSON.parse(statusAsJson(status({ state: saved({}, { ...healthy, needsPerson }) })));
-  const { reason, outage_since, outage_attempts, needs_person } = json.connection;
-  assertEquals([reason, outage_since, outage_attempts, needs_person], [null, null, 0, "HTTP 403"]);
+  const json = JSON.parse(
+    statusAsJson(status({ state: saved({}, { ...healthy, operatorAction }) })),
+  );
+  const { reason, outage_since, outage_attempts, operator_action_required } = json.connection;
+  assertEquals([reason, outage_since, outage_attempts, operator_action_required], [
+    null,
+    null,
+    0,
+    "HTTP 403",
+  ]);
   const { untilMs: _, ...tripped } = OPEN;
   const breaker: SavedBreaker = { ...tripped, state: "half_open", probeUntilMs: null };
   assertEquals(line("Connection", { state: saved({}, { breaker }) }), "half-open (HTTP 502)");

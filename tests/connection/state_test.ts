@@ -121,7 +121,7 @@ Deno.test("applyAnswer() opens the breaker at the fifth failure and tells the ou
   assert(state.breaker.state === "open");
   assertEquals(state.outage, {
     sinceMs: 1_000,
-    attempts: 5,
+    failedCalls: 5,
     why: "HTTP 502",
     offline: false,
     status: 502,
@@ -326,7 +326,7 @@ Deno.test("applyAnswer() counts an outage from its first failure, and tells the 
     offline: true,
     retryAfterMs: null,
   };
-  const outage = { sinceMs: 1_000, attempts: 2, why: "refused", offline: true, status: null };
+  const outage = { sinceMs: 1_000, failedCalls: 2, why: "refused", offline: true, status: null };
   const second = applyAnswer(first, later, stepAt(50_000));
   assertEquals(second.outage, outage);
   // The server was reached, so that this host is not offline any more.

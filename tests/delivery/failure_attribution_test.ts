@@ -79,7 +79,7 @@ Deno.test("delivered() attributes nothing where both halves got through", () => 
 Deno.test("a refused event is sent again in a minute, an unattributed one in up to an hour", () => {
   const attribution = new FailureAttribution();
   attribution.refused(refusal("a"), 0);
-  assertEquals([attribution.notBeforeMs("a"), attribution.nextMs(0)], [60_000, 60_000]);
+  assertEquals([attribution.notBeforeMs("a"), attribution.nextDueAtMs(0)], [60_000, 60_000]);
   for (let count = 0; count < 9; count++) {
     attribution.failed(refusal("b"), {
       nowMs: 0,
@@ -87,7 +87,7 @@ Deno.test("a refused event is sent again in a minute, an unattributed one in up 
     });
   }
   assertEquals(attribution.notBeforeMs("b"), 3_600_000);
-  assertEquals(attribution.nextMs(60_000), 120_000); // Looks again in a minute all the same.
+  assertEquals(attribution.nextDueAtMs(60_000), 120_000); // Looks again in a minute all the same.
   attribution.delivered(event("b"));
   assertEquals(attribution.notBeforeMs("b"), -Infinity);
 });
@@ -152,13 +152,17 @@ Deno.test("delivered() attributes nothing to a half twice, nor to one that it wa
   assertEquals(attribution.delivered(event("b")), undefined);
 });
 
-Deno.test("nextMs() is the first instant to come, and in a minute at the latest", () => {
+Deno.test("nextDueAtMs() is the first instant to come, and in a minute at the latest", () => {
   const attribution = new FailureAttribution();
-  assertEquals(attribution.nextMs(5_000), 65_000);
+  assertEquals(attribution.nextDueAtMs(5_000), 65_000);
   attribution.refused(refusal("a"), 0);
   attribution.refused(refusal("b"), 10_000);
   assertEquals(
-    [attribution.nextMs(59_999), attribution.nextMs(60_000), attribution.nextMs(70_000)],
+    [
+      attribution.nextDueAtMs(59_999),
+      attribution.nextDueAtMs(60_000),
+      attribution.nextDueAtMs(70_000),
+    ],
     [
       60_000,
       70_000,

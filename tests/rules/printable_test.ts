@@ -176,7 +176,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
     } as const;
     const status = {
       nowMs: 0,
-      identity: { agentId: text, serverUrl: text, tokenEndMs: null, intervalMs: 1 },
+      identity: { agentId: text, serverUrl: text, tokenEndsAtMs: null, intervalMs: 1 },
       holder: null,
       state: null,
       buffer: null,

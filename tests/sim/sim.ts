@@ -90,7 +90,6 @@ export class Sim {
       accessToken: this.server.enrol(),
       refreshToken: "refresh-token-1",
       intervalMs: 300_000,
-      registeredMs: START_MS,
     });
     await this.start();
   }

@@ -83,8 +83,8 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/loop/loop.ts",
     operator: "boundary",
-    before: "if (clock.monotonicMs() - lastMs < SYSTEM_INFO_EVERY_MS) return;",
-    after: "if ((clock.monotonicMs() - lastMs <= SYSTEM_INFO_EVERY_MS)) return;",
+    before: "if (clock.monotonicMs() - lastAtMs < SYSTEM_INFO_EVERY_MS) return;",
+    after: "if ((clock.monotonicMs() - lastAtMs <= SYSTEM_INFO_EVERY_MS)) return;",
     reason: "Nobody is promised the very millisecond of an hour",
   },
   {

@@ -11,9 +11,6 @@ import { safeJson } from "./strip_controls.ts";
 import type { System } from "./system/system.ts";
 import { suggest } from "./wording.ts";
 
-export type { Config } from "./config/settings.ts";
-export { locations } from "./config/locations.ts";
-
 /** An invalid configuration, with one line per problem. The command line exits with 2. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";

@@ -55,7 +55,8 @@ const KEYS = {
   intervalMs: "interval_ms",
 };
 
-const FILE = new JsonFile<Identity>({
+/** The file with the identity. */
+export const IDENTITY_FILE = new JsonFile<Identity>({
   name: "identity.json",
   what: "the identity",
   schema: "pennon.identity/2",
@@ -78,7 +79,7 @@ export async function loadIdentity(
   { files, machine }: Pick<System, "files" | "machine">,
   stateDirectory: string,
 ): Promise<Identity | undefined> {
-  const path = FILE.pathIn(stateDirectory);
+  const path = IDENTITY_FILE.pathIn(stateDirectory);
   const found = await files.readTextAndFacts("read the identity", path);
   if (found === undefined) return undefined;
   const question = { userId: machine.userId(), use: "identity" } as const;
@@ -90,7 +91,7 @@ export async function loadIdentity(
         `with "--replace" if anybody did`,
     );
   }
-  const read = FILE.decode(found.text);
+  const read = IDENTITY_FILE.decode(found.text);
   if (read.ok) return read.value;
   throw new IdentityError(
     `Cannot use the identity: "${path}" is corrupt. ` +
@@ -107,17 +108,9 @@ export async function saveIdentity(
   stateDirectory: string,
   identity: Identity,
 ): Promise<void> {
-  const readable = FILE.decode(FILE.encode(identity));
+  const readable = IDENTITY_FILE.decode(IDENTITY_FILE.encode(identity));
   if (!readable.ok) throw new IdentityError(`Cannot save the identity: ${readable.why}`);
-  await FILE.write(files, stateDirectory, identity);
-}
-
-/** Removes the identity; no error if there is none. */
-export async function removeIdentity(
-  { files }: Pick<System, "files">,
-  stateDirectory: string,
-): Promise<void> {
-  await FILE.remove(files, stateDirectory);
+  await IDENTITY_FILE.write(files, stateDirectory, identity);
 }
 
 /** What `adoptIdentity` reads in the `config.json` of RedFlag's own agent. */

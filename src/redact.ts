@@ -285,6 +285,7 @@ export class Secrets {
   /** The longest first: one may contain another. */
   #inOrder: readonly string[] = [];
 
+  /** Each of `texts` is added. */
   constructor(texts: Iterable<string> = []) {
     for (const text of texts) this.add(text);
   }

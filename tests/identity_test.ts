@@ -3,9 +3,9 @@ import fc from "fast-check";
 import {
   adoptIdentity,
   type Identity,
+  IDENTITY_FILE,
   IdentityError,
   loadIdentity,
-  removeIdentity,
   saveIdentity,
 } from "../src/identity.ts";
 import { FakeSystem } from "./fakes/system.ts";
@@ -25,7 +25,7 @@ Deno.test("saveIdentity() writes what loadIdentity() reads, in a private file", 
   await saveIdentity(system, "/state", identity);
   assertEquals(system.files.modes.get(FILE), 0o600);
   assertEquals(await loadIdentity(system, "/state"), identity);
-  await removeIdentity(system, "/state");
+  await IDENTITY_FILE.remove(system.files, "/state");
   assertEquals(await loadIdentity(system, "/state"), undefined);
 });
 

@@ -7,7 +7,7 @@ import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
 import { withResentRow } from "../commands/reported_snapshot.ts";
 import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/settings.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, saveIdentity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";

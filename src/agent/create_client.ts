@@ -1,6 +1,7 @@
 /** Creates the client for a server from the configuration: certificates, proxy, limits. */
 
-import { type Config, ConfigError } from "../config.ts";
+import { ConfigError } from "../config.ts";
+import type { Config } from "../config/settings.ts";
 import { isLoopback } from "../config/cross_check.ts";
 import { type FileUse, readTrusted } from "../trusted_path.ts";
 import { Secrets } from "../redact.ts";

@@ -5,9 +5,9 @@ import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
 import { STATE_FILE } from "./saved_state.ts";
 import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/settings.ts";
 import { hostFacts } from "../host/host.ts";
-import { type Identity, removeIdentity, saveIdentity, secretsOf } from "../identity.ts";
+import { type Identity, IDENTITY_FILE, saveIdentity, secretsOf } from "../identity.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
 import { Secrets } from "../redact.ts";
 import type { Answer } from "../server/answer.ts";
@@ -89,7 +89,7 @@ export async function unregister(
     if (!isDeleted && !options.evenIfUnreached) {
       throw refusal("unregister", answer, UNREGISTER_ADVICE);
     }
-    await removeIdentity(system, stateDirectory);
+    await IDENTITY_FILE.remove(system.files, stateDirectory);
     await removePast(system, stateDirectory);
     return { deletedOnServer: isDeleted };
   });

@@ -8,7 +8,8 @@ import {
   type DiskCondition,
   StoreSupervisor,
 } from "../buffer/store_supervisor.ts";
-import { type Config, ConfigError } from "../config.ts";
+import { ConfigError } from "../config.ts";
+import type { Config } from "../config/settings.ts";
 import { type Identity, IdentityError, loadIdentity, saveIdentity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";

@@ -1,6 +1,8 @@
 /** What commands set up before they work: the settings, the log and the identity of this host. */
 
-import { type Config, ConfigError, loadConfig, type LoadedConfig, locations } from "../config.ts";
+import { ConfigError, loadConfig, type LoadedConfig } from "../config.ts";
+import type { Config } from "../config/settings.ts";
+import { locations } from "../config/locations.ts";
 import { checkStateDirectory } from "../trusted_path.ts";
 import { type Identity, loadIdentity } from "../identity.ts";
 import { createLog, type Log } from "../log.ts";

@@ -7,17 +7,18 @@ import * as v from "valibot";
 import {
   futureInstant,
   pastInstant,
+  restoreBreaker,
+  saveBreaker,
+  savedBreaker,
+  savedCount,
   savedInstant,
+  savedReason,
+  toSavedCount,
   toSavedInstant,
+  toSavedReason,
   type TwoClocks,
 } from "../breaker/saved.ts";
-import {
-  type LongestConnectionWaits,
-  restoreConnection,
-  saveConnection,
-  savedConnection,
-} from "../connection/saved_state.ts";
-import { type ConnectionState, NEW_CONNECTION } from "../connection/state.ts";
+import { type ConnectionState, NEW_CONNECTION, type PathState } from "../connection/state.ts";
 
 /** The state of the loop, without that of the connection. Instants are monotonic. */
 export interface LoopState {
@@ -49,10 +50,54 @@ export const NEW_STATE: AgentState = {
 };
 
 /** The longest waits that a saved state may ask for; reading shortens longer ones. */
-export interface LongestWaits extends LongestConnectionWaits {
+export interface LongestWaits {
+  readonly notBeforeMs: number;
+  readonly openMs: number;
   readonly rapidMs: number;
   readonly intervalMs: number;
 }
+
+const path = v.object({ failures: savedCount, notBeforeMs: v.nullable(savedInstant) });
+
+const savedConnection = v.object({
+  breaker: savedBreaker,
+  paths: v.object({ check_in: path, delivery: path }),
+  outage: v.nullable(
+    v.object({
+      sinceMs: savedInstant,
+      failedCalls: savedCount,
+      why: savedReason,
+      offline: v.boolean(),
+      status: v.optional(v.nullable(savedCount), null),
+    }),
+  ),
+  doubt: v.optional(
+    v.nullable(v.variant("kind", [
+      v.object({
+        kind: v.literal("token"),
+        sinceMs: savedInstant,
+        refusals: savedCount,
+        notBeforeMs: savedInstant,
+      }),
+      v.object({
+        kind: v.literal("deleted"),
+        sinceMs: savedInstant,
+        hasCheckedIn: v.boolean(),
+      }),
+    ])),
+    null,
+  ),
+  operatorAction: v.nullable(
+    v.object({
+      cause: v.optional(v.picklist(["token", "deleted", "forbidden"]), "forbidden"),
+      why: savedReason,
+      sinceMs: v.optional(savedInstant, 0),
+      notBeforeMs: savedInstant,
+    }),
+  ),
+});
+
+type SavedConnection = v.InferOutput<typeof savedConnection>;
 
 /** The shape of a saved state. */
 export const storedState = v.object({
@@ -100,4 +145,66 @@ export function decodeState(saved: StoredState, at: TwoClocks, longest: LongestW
 function dueOf({ nextCheckInAtMs, afterCrashAtMs }: StoredState, nowMs: number): number | null {
   if (nextCheckInAtMs === null || nextCheckInAtMs > nowMs) return nextCheckInAtMs;
   return Math.max(nextCheckInAtMs, afterCrashAtMs ?? nextCheckInAtMs);
+}
+
+function saveConnection(connection: ConnectionState, at: TwoClocks): SavedConnection {
+  const { breaker, paths, outage, doubt, operatorAction } = connection;
+  const epoch = (ms: number) => toSavedInstant(ms, at);
+  const savePath = ({ failures, notBeforeMs }: PathState) => ({
+    failures: toSavedCount(failures),
+    notBeforeMs: Number.isFinite(notBeforeMs) ? epoch(notBeforeMs) : null,
+  });
+  return {
+    breaker: saveBreaker(breaker, at),
+    paths: { check_in: savePath(paths.check_in), delivery: savePath(paths.delivery) },
+    outage: outage && {
+      ...outage,
+      failedCalls: toSavedCount(outage.failedCalls),
+      why: toSavedReason(outage.why),
+      sinceMs: epoch(outage.sinceMs),
+      status: outage.status === null ? null : toSavedCount(outage.status),
+    },
+    doubt: doubt && {
+      ...doubt,
+      sinceMs: epoch(doubt.sinceMs),
+      ...doubt.kind === "token" && {
+        refusals: toSavedCount(doubt.refusals),
+        notBeforeMs: epoch(doubt.notBeforeMs),
+      },
+    },
+    operatorAction: operatorAction && {
+      cause: operatorAction.cause,
+      why: toSavedReason(operatorAction.why),
+      sinceMs: epoch(operatorAction.sinceMs),
+      notBeforeMs: epoch(operatorAction.notBeforeMs),
+    },
+  };
+}
+
+function restoreConnection(
+  saved: SavedConnection,
+  at: TwoClocks,
+  longest: LongestWaits,
+): ConnectionState {
+  const { breaker, paths, outage, doubt, operatorAction } = saved;
+  const future = (ms: number) => futureInstant(ms, at, longest.notBeforeMs);
+  const restorePath = ({ failures, notBeforeMs }: SavedConnection["paths"]["check_in"]) => ({
+    failures,
+    notBeforeMs: notBeforeMs === null ? -Infinity : future(notBeforeMs),
+  });
+  return {
+    breaker: restoreBreaker(breaker, at, longest.openMs),
+    paths: { check_in: restorePath(paths.check_in), delivery: restorePath(paths.delivery) },
+    outage: outage && { ...outage, sinceMs: pastInstant(outage.sinceMs, at) },
+    doubt: doubt && {
+      ...doubt,
+      sinceMs: pastInstant(doubt.sinceMs, at),
+      ...("notBeforeMs" in doubt && { notBeforeMs: future(doubt.notBeforeMs) }),
+    },
+    operatorAction: operatorAction && {
+      ...operatorAction,
+      sinceMs: pastInstant(operatorAction.sinceMs, at),
+      notBeforeMs: future(operatorAction.notBeforeMs),
+    },
+  };
 }

@@ -10,7 +10,7 @@ import {
   eventsAsTable,
 } from "../../src/cli/events_command.ts";
 import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_command.ts";
-import { statusAsJson, statusAsText } from "../../src/cli/status_output.ts";
+import { statusAsJson, statusAsText } from "../../src/cli/status_command.ts";
 import { failureEvent } from "../../src/commands/command_log.ts";
 import { hostFacts } from "../../src/host/host.ts";
 import { applyAnswer } from "../../src/connection/state.ts";

@@ -39,7 +39,6 @@ export interface LoadedConfig {
   readonly warnings: readonly string[];
 }
 
-/** What the command line adds. */
 interface LoadOptions {
   /** In place of the default files; it must exist. */
   readonly file?: string;
@@ -47,7 +46,6 @@ interface LoadOptions {
   readonly flags?: Readonly<Record<string, string>>;
 }
 
-/** A written value with its source. */
 interface Candidate extends Source {
   readonly value: unknown;
 }
@@ -89,7 +87,6 @@ const MAX_NAMED_UNKNOWN = 20;
 /** Longest part of a written value that a message quotes, in characters. */
 const QUOTE_LIMIT = 100;
 
-/** One line of `config show`. */
 interface ShownSetting {
   readonly path: string;
   /** As in the file; `(set)` for a secret; empty: not set. */

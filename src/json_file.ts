@@ -136,7 +136,6 @@ export class JsonFile<T> {
   }
 }
 
-/** How the keys of a value become those of the other form. */
 interface KeyMap {
   readonly names: ReadonlyMap<string, string>;
   readonly records: ReadonlySet<string>;

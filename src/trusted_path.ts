@@ -125,7 +125,6 @@ function isOwnGroup({ owner, group }: PathStep, userId: number): boolean {
   return group === ROOT || (userId !== ROOT && group === owner);
 }
 
-/** Quotes a path for a shell. */
 function shellWord(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
@@ -139,7 +138,6 @@ interface Distrust {
   readonly warnings: readonly string[];
 }
 
-/** The file to check. */
 interface TrustedFile {
   /** For messages: `the configuration`, `tls.key_file`. */
   readonly name: string;

@@ -36,7 +36,6 @@ import { StateDirectory } from "./state_directory.ts";
 /** Between two checks of the state directory and of the requests in it. */
 const CHECK_EVERY_MS = 5_000;
 
-/** What an agent works with. */
 interface AgentDeps {
   readonly system: System;
   readonly config: Config;
@@ -86,7 +85,6 @@ export async function openAgent(deps: AgentDeps): Promise<Agent> {
   return agent;
 }
 
-/** What `openAgent` loads before it constructs an agent. */
 interface Loaded {
   readonly client: Client;
   readonly state: AgentState;

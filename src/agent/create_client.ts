@@ -10,7 +10,6 @@ import type { TlsOptions } from "../system/http.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 
-/** What a client needs besides the configuration. */
 interface CreateClientOptions {
   /** Called with each problem in the safety of the certificate files. @default none */
   readonly warn?: (why: string) => void;

@@ -24,7 +24,6 @@ export class EnrolError extends Error {
 const UNREGISTER_ADVICE =
   'try again; or give "--force", and delete the agent in the server\'s dashboard';
 
-/** Where to enrol, and where to save the identity. */
 interface Enrolment {
   readonly system: System;
   readonly config: Config;
@@ -190,7 +189,6 @@ const BY_REASON: Readonly<Record<HttpErrorReason, string | undefined>> = {
   aborted: undefined,
 };
 
-/** The advice for a server that has not been set up yet. */
 const SETUP_ADVICE =
   "finish the server's setup in a browser, take a registration token from its dashboard, and try again";
 

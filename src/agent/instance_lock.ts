@@ -34,7 +34,6 @@ const HOLDER = new JsonFile({
 /** The file always has one length, so that an agent on a full disk can overwrite it in place. */
 const HOLDER_LENGTH = 100;
 
-/** How to acquire the lock. */
 interface LockOptions {
   /**
    * Called where the disk refuses the directory or its lock: there is no lock then, but the agent

@@ -16,7 +16,6 @@ import type { System } from "../system/system.ts";
 import { DiskStatusWriter } from "./disk_status.ts";
 import { type InstanceLock, LockedError } from "./instance_lock.ts";
 
-/** What a state directory works with. */
 interface StateDirectoryDeps {
   readonly system: System;
   readonly log: Log;

@@ -186,7 +186,6 @@ function describeOptions(options: readonly OptionSpec[]): string[] {
   });
 }
 
-/** Loads no configuration. */
 const versionCommand: CliCommand = {
   usage: "[--json]",
   details: [],

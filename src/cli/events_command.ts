@@ -47,7 +47,6 @@ export const eventsCommand: CliCommand = {
   },
 };
 
-/** One action with its operands. */
 type EventsRequest =
   | { readonly action: "list"; readonly isDead: boolean }
   | { readonly action: "show"; readonly id: string }

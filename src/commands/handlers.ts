@@ -9,7 +9,6 @@ import type { Clock } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
 import { scanUpdates, type ScanUpdatesDeps } from "./scan_updates.ts";
 
-/** What the handlers need, all together. */
 interface HandlerDeps extends ScanUpdatesDeps {
   /** Handlers of further types. */
   readonly more?: ReadonlyMap<string, CommandHandler> | undefined;

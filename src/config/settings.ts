@@ -79,7 +79,6 @@ export function integer(smallest: number, largest: number): Kind<number> {
   };
 }
 
-/** `true` or `false`. */
 function flag(): Kind<boolean> {
   return {
     allowed: "true or false",

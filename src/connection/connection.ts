@@ -36,7 +36,6 @@ export interface Rejected {
   readonly retryInMs: number;
 }
 
-/** What a connection works with. */
 interface ConnectionDeps {
   readonly clock: Clock;
   readonly random: Random;
@@ -61,7 +60,6 @@ interface CallLimits extends CallOptions {
 /** Makes one call within its limits, with the tokens of the session. */
 type MakeCall<T> = (limits: CallLimits, caller: Caller) => Promise<Answer<T>>;
 
-/** How to make a call. */
 interface AttemptOptions {
   /** Part of a burst, which begins only after the server's health is known. @default false */
   readonly isBurst?: boolean;

@@ -5,7 +5,6 @@ import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
 import type { ConnectionState, OperatorCause, Path } from "./state.ts";
 
-/** The circumstances of one answer. */
 interface AnswerContext {
   readonly path: Path;
   readonly before: ConnectionState;

@@ -9,7 +9,6 @@ import type { Answer } from "../server/answer.ts";
 import type { Caller } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
 
-/** What a session works with. */
 interface SessionDeps {
   readonly clock: Clock;
   readonly random: Random;

@@ -275,7 +275,6 @@ const JITTER = 0.2;
 /** What is known about whether the server accepts this agent. */
 export type Acceptance = Pick<ConnectionState, "doubt" | "operatorAction">;
 
-/** The circumstances of an answer, as far as acceptance depends on them. */
 interface AcceptanceStep extends Pick<AnswerStep, "path" | "nowMs" | "random"> {
   /** Wait between attempts that may come as often as check-ins. */
   readonly intervalMs: number;

@@ -5,7 +5,6 @@ import type { Files } from "../system/files.ts";
 import type { CpuTimes, Os, System } from "../system/system.ts";
 import type { RunCommand } from "../system/process.ts";
 
-/** One file system on a disk. */
 interface HostDisk {
   readonly mount: string;
   readonly fileSystem: string;
@@ -43,7 +42,6 @@ export interface HostMetrics {
   readonly uptimeS: number | null;
 }
 
-/** Time limit of each program. */
 const PROGRAM_MS = 5_000;
 
 /** Collects the facts; takes up to 10 s where a program hangs, and omits what it would report. */

@@ -13,7 +13,6 @@ import { MOST_PARAMS_BYTES } from "../server/check_in_answer.ts";
 import { DatabaseError } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
 
-/** What a command runner works with. */
 interface RunnerDeps {
   readonly clock: Clock;
   readonly log: Log;

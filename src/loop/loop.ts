@@ -16,7 +16,6 @@ import { CommandIntake, type IntakeDeps } from "./command_intake.ts";
 import { clampRapidMs, nextCheckInDelayMs, rapidLeftMs } from "./schedule.ts";
 import type { AgentState, LoopState } from "./state.ts";
 
-/** What the loop works with. */
 interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
   readonly agentId: string;
   readonly client: Pick<Client, "checkIn" | "report">;
@@ -27,7 +26,6 @@ interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
   saveState(state: AgentState, options: { isDurable: boolean }): Promise<void>;
 }
 
-/** How often to check in. */
 interface LoopPolling {
   readonly intervalMs: number;
   readonly rapidIntervalMs: number;

@@ -28,7 +28,6 @@ const READ_BYTES = 65_536;
 /** Initial buffer for output; most programs write less. */
 const FIRST_CAPACITY_BYTES = 16_384;
 
-/** A program that was started. */
 interface Run {
   readonly child: Deno.ChildProcess;
   readonly stdout: CapturedOutput;

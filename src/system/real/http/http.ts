@@ -282,7 +282,6 @@ function bareHost(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, "");
 }
 
-/** A sender with its own connections. */
 type RealSendHttp = SendHttp & {
   /** Closes the idle connections. */
   closeIdle(): void;
@@ -339,7 +338,6 @@ function closedEarly(): HttpError {
   return new HttpError("closed before an answer", { reason: "cut_off" });
 }
 
-/** One request on one connection. */
 async function exchangeOn(
   pool: ConnectionPool,
   connection: HttpConnection,

@@ -4,11 +4,11 @@
  */
 
 import type { System } from "../../system/system.ts";
-import { oldestAgeS, ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
+import { CLOCK_SLACK_MS, REFETCH_MS } from "../private_files.ts";
+import { attempt, oldestAgeS, ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
 import { AptCommands, type AptOptions, type AskOptions } from "./commands.ts";
 import {
   type AptPlaces,
-  CLOCK_SLACK_MS,
   inspectLists,
   isCurrentCache,
   joinReleases,
@@ -35,7 +35,6 @@ import {
   privateSettings,
   readFetchRecord,
   recordOutcomes,
-  REFETCH_MS,
   releaseSettings,
   writeFetchRecord,
 } from "./private_lists.ts";
@@ -227,13 +226,10 @@ function hasLists({ lists }: ListView, { prefix }: AptSource): boolean {
 
 /** Refreshes the host's lists, as an administrator does: with the host's hooks. Only for root. */
 async function refreshHostLists({ commandsWith, signal, sources, nowMs }: ChoiceContext) {
-  try {
-    const outcomes = parseOutcomes(await commandsWith([]).update(), sources);
-    return { statuses: recordOutcomes({}, outcomes, nowMs), problems: [] };
-  } catch (error) {
-    if (!(error instanceof ScanError) || signal?.aborted) throw error;
-    return { statuses: {}, problems: [error.message] };
-  }
+  const result = await attempt(() => commandsWith([]).update(), signal);
+  return result instanceof ScanError
+    ? { statuses: {}, problems: [result.message] }
+    : { statuses: recordOutcomes({}, parseOutcomes(result, sources), nowMs), problems: [] };
 }
 
 /** Whether no source is missing or expired, and the host may have fetched lists within a day. */
@@ -297,12 +293,10 @@ async function askSources(
   settings: readonly string[],
   sources: readonly AptSource[],
 ): Promise<Map<string, string | null>> {
-  try {
-    return parseOutcomes(await commandsWith(settings).update(), sources);
-  } catch (error) {
-    if (!(error instanceof ScanError) || signal?.aborted) throw error;
-    return new Map(sources.map((source) => [keyOf(source), error.message]));
-  }
+  const result = await attempt(() => commandsWith(settings).update(), signal);
+  return result instanceof ScanError
+    ? new Map(sources.map((source) => [keyOf(source), result.message]))
+    : parseOutcomes(result, sources);
 }
 
 /** Whether private lists may be better: a source that has just failed or refused would do so again. */
@@ -349,11 +343,8 @@ async function fetchPrivateLists(
   // The host's lists of a source that fails are old, and better than none.
   const hostDirectory = `${host.places.aptStateDirectory}/lists`;
   const paths = await listFiles(system, hostDirectory, missing.map(({ prefix }) => prefix));
-  try {
-    await context.commandsWith(settings).copy(paths, `${directory.path}/lists/`);
-  } catch (error) {
-    if (!(error instanceof ScanError) || context.signal?.aborted) throw error;
-  }
+  const copy = () => context.commandsWith(settings).copy(paths, `${directory.path}/lists/`);
+  await attempt(copy, context.signal);
   return { statuses, view: await viewPrivateLists(context, directory, statuses) };
 }
 

@@ -5,6 +5,7 @@
 
 import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
+import { CLOCK_SLACK_MS, unlessFileError } from "../private_files.ts";
 import type { ScanSource } from "../scanner.ts";
 import {
   type AptSource,
@@ -25,16 +26,6 @@ export interface AptPlaces {
 }
 
 const PURPOSE = "look at the package lists";
-
-/** Returns the result of `work`, or `fallback` where it throws a `FileError`; other errors propagate. */
-export async function unlessFileError<T>(work: () => Promise<T>, fallback: T): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof FileError) return fallback;
-    throw error;
-  }
-}
 
 /** When `path` last changed; `null`: it does not exist, or may not be inspected. */
 export function modifiedMs({ files }: Pick<System, "files">, path: string): Promise<number | null> {
@@ -204,9 +195,6 @@ export interface SourceFetch {
 
 /** Age at which lists are old if apt has not asked for newer ones since, and they do not say themselves. */
 const MAX_AGE_MS = 48 * 3_600_000;
-
-/** How far ahead of this host's clock a time may be: one of the two may take local time for UTC. */
-export const CLOCK_SLACK_MS = 24 * 3_600_000;
 
 /** The newest plausible time; else the least implausible one; `null` if there is none. */
 export function newestPlausible(timesMs: readonly number[], nowMs: number): number | null {

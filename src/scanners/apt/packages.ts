@@ -4,7 +4,7 @@
  * (details). Pure.
  */
 
-import { outputLines } from "../output_lines.ts";
+import { compareDigits, outputLines } from "../programs.ts";
 
 /**
  * A package as apt writes it: the name alone for the host's own architecture and for packages of no
@@ -101,14 +101,6 @@ function weight(part: string, at: number): number {
   if (code === 126) return -1;
   const isLetter = (code >= 65 && code <= 90) || (code >= 97 && code <= 122);
   return isLetter ? code : code + 256;
-}
-
-/** Compares as text: a version may have more digits than a number can hold. */
-function compareDigits(a: string, b: string): number {
-  if (a === b) return 0;
-  const [left, right] = [a.replace(/^0+/, ""), b.replace(/^0+/, "")];
-  if (left.length !== right.length) return left.length - right.length;
-  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 /** The format for `dpkg-query -W`, one line per package. */

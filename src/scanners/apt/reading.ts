@@ -2,7 +2,7 @@
 
 import type { System } from "../../system/system.ts";
 import type { Update } from "../../update.ts";
-import { oldestAgeS, ScanError } from "../scanner.ts";
+import { cannot, oldestAgeS, ScanError } from "../scanner.ts";
 import { changelogPaths, fetchChangelogs, parseChangelogs } from "./changelogs.ts";
 import { AptCommands, type AptOptions, ReplacedListsError } from "./commands.ts";
 import type { ChosenLists } from "./list_choice.ts";
@@ -51,8 +51,7 @@ export async function readWithRetry(system: System, options: ReadOptions): Promi
   }
   const reading = await readIfUnchanged(system, options);
   if (reading) return reading;
-  const fact = "packages or package lists keep changing meanwhile";
-  throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "locked" });
+  throw cannot("scan with apt", "packages or package lists keep changing meanwhile", "locked");
 }
 
 /** Reads everything; `undefined` if packages or package lists changed meanwhile. */
@@ -154,8 +153,7 @@ async function readState(
 ): Promise<AptState & { untrusted: ReadonlySet<string> | null }> {
   const installed = parseInstalled(await commands.queryInstalled());
   if (installed.packages.size === 0) {
-    const fact = "dpkg-query lists no installed package";
-    throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
+    throw cannot("scan with apt", "dpkg-query lists no installed package", "permanent");
   }
   commands.extendTimeout(installed.packages.size);
   const names = [...installed.packages.keys()];
@@ -175,8 +173,7 @@ async function readState(
     lists.hasCache ? decide() : asked.then(decide),
   ]);
   if (policies.packages.size === 0) {
-    const fact = "the answer of apt-cache policy is not understood";
-    throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
+    throw cannot("scan with apt", "the answer of apt-cache policy is not understood", "permanent");
   }
   return { installed, policies, decision, releases: lists.releases, untrusted };
 }

@@ -4,8 +4,8 @@
  */
 
 import { joinNames } from "../../wording.ts";
-import type { Update } from "../../update.ts";
-import { outputLines } from "../output_lines.ts";
+import type { RebootHint, Update } from "../../update.ts";
+import { outputLines } from "../programs.ts";
 import { changelogFacts, type ChangelogOrigin } from "./changelogs.ts";
 import {
   compareDebianVersions,
@@ -14,7 +14,6 @@ import {
   type ShownPackages,
   splitAptName,
 } from "./packages.ts";
-import { rebootHint } from "./reboot.ts";
 import { fixedCves, type SecurityData } from "./security_data.ts";
 import { describeRelease, isSecurityRelease, marksSecurity, type Release } from "./sources.ts";
 import { type AptState, isRefused, isUpgrade, type WaitingUpdate } from "./upgrade.ts";
@@ -225,4 +224,28 @@ export function describeGaps(
   const unparsed = parts.reduce((sum, part) => sum + part.unparsed, 0);
   if (unparsed > 0) gaps.push(`Lines of apt's answers that were not understood: ${unparsed}`);
   return gaps;
+}
+
+/**
+ * Kernels (Debian's, Ubuntu's for each cloud and board, Proxmox', the Raspberry Pi's), the Xen
+ * hypervisor, their firmware, the C library, systemd, D-Bus and microcode take effect only with a
+ * reboot; apt itself marks none of them.
+ */
+const WANTS_REBOOT = [
+  /^linux-image-./,
+  /^linux-(?:generic|virtual|lowlatency|aws|azure|gcp|gke|gkeop|ibm|kvm|oracle)(?:-|$)/,
+  /^linux-(?:oem|realtime|nvidia|intel|raspi|rpi|allwinner|starfive|xilinx|laptop)(?:-|$)/,
+  /^xen-hypervisor-./,
+  /^(?:proxmox|pve)-kernel-./,
+  /^(?:raspberrypi-(?:kernel|bootloader)|rpi-eeprom|raspi-firmware)$/,
+  /^(?:libc6|systemd|dbus|dbus-daemon|dbus-broker)$/,
+  /^(?:amd64|intel)-microcode$/,
+];
+
+/** Headers, tools and other packages that belong to a kernel, and need no reboot. */
+const NO_KERNEL = /-(?:headers|tools|dbg|dbgsym|doc|cloud-tools|buildinfo)(?:-|$)/;
+
+/** Whether an update of the package may need a reboot, by its name alone. */
+export function rebootHint(name: string): RebootHint | null {
+  return WANTS_REBOOT.some((names) => names.test(name)) && !NO_KERNEL.test(name) ? "maybe" : null;
 }

@@ -4,7 +4,7 @@
  * from being installed. Pure. Apt's words are those of the C locale, in apt 2.0 to 3.3.
  */
 
-import { outputLines } from "../output_lines.ts";
+import { outputLines } from "../programs.ts";
 import type { UpdateState } from "../../update.ts";
 import type { UpgradeRefusal } from "./commands.ts";
 import type { Releases } from "./lists.ts";

@@ -1,10 +1,10 @@
 /** Runs dnf and rpm with time limits, waits for dnf's lock, and explains failures by dnf's own words. */
 
 import { quoteWords } from "../../redact.ts";
-import { CommandError, type RunOptions, type RunResult } from "../../system/process.ts";
+import type { RunOptions, RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
-import { outputLines } from "../output_lines.ts";
-import { reasonNotRun, ScanError, type ScanErrorReason } from "../scanner.ts";
+import { answerTooLong, outputLines, reasonNotRun, runProgram } from "../programs.ts";
+import { cannot, type ScanError, type ScanErrorReason } from "../scanner.ts";
 import { LOCAL_REPOSITORY } from "./repositories.ts";
 
 /** Per command. A command takes one to three seconds, and longer with more installed packages. */
@@ -43,10 +43,9 @@ export class DnfCommands {
   ): Promise<RunResult> {
     const options = { ...more, timeoutMs, signal: this.#signal };
     for (;;) {
-      const result = await this.#system.runCommand(argv, options).catch((cause: unknown) => {
-        if (!(cause instanceof CommandError)) throw cause;
+      const result = await runProgram(this.#system, argv, options, (cause) => {
         const reason = mentionsLock(cause.stderr) ? "locked" : reasonNotRun(cause);
-        throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
+        return cannot(action, cause.message, reason, { cause });
       });
       if (!isLocked(result) || this.#waitedMs >= LOCK_PATIENCE_MS) return result;
       await this.#system.clock.sleep(LOCK_POLL_MS, this.#signal);
@@ -62,8 +61,8 @@ export function outputOf(
   codes: readonly number[] = [0],
 ): string {
   if (!codes.includes(result.code)) throw dnfFailure(action, result);
-  if (!result.truncated) return result.stdout;
-  throw new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
+  if (result.truncated) throw answerTooLong(action);
+  return result.stdout;
 }
 
 /** Limits of quoted messages, which go to a terminal and to the server. */
@@ -115,13 +114,12 @@ export function dnfFailure(
   facts?: readonly string[],
 ): ScanError {
   if (NO_REPOSITORY_AT_ALL.test(endOf(result.stderr))) {
-    const fact = "there are no enabled repositories";
-    return new ScanError(`Cannot ${action}: ${fact}`, { reason: "permanent" });
+    return cannot(action, "there are no enabled repositories", "permanent");
   }
   const { reason, next } = classify(result);
   const messages = facts?.slice(0, MOST_MESSAGES) ?? quoteErrors(result, reason);
   const fact = messages.length > 0 ? messages.join("; ") : `exit ${result.code}`;
-  return new ScanError(`Cannot ${action}: ${fact}${next === "" ? "" : `; ${next}`}`, { reason });
+  return cannot(action, `${fact}${next === "" ? "" : `; ${next}`}`, reason);
 }
 
 /** Characters of a line that are parsed; `quoteWords` quotes only the beginning of them. */

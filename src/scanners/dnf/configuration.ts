@@ -2,7 +2,7 @@
 
 import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
-import { matchesWildcard } from "../wildcard.ts";
+import { matchesWildcard } from "../ignored.ts";
 
 /** The values of a section by key; the lines of a continued value are joined with line ends. */
 type DnfSection = ReadonlyMap<string, string>;

@@ -1,10 +1,14 @@
-/** How one generation of dnf is queried, and the parsers of answers that dnf 4 and dnf 5 share. */
+/**
+ * How one generation of dnf is queried, and what both generations share: the parsers of some answers, and
+ * the severities and CVEs of advisories.
+ */
 
 import type { RunOptions } from "../../system/process.ts";
-import type { RebootState, Severity } from "../../update.ts";
+import { redact } from "../../redact.ts";
+import { stripControls } from "../../strip_controls.ts";
+import { type RebootState, SEVERITIES, type Severity } from "../../update.ts";
 import { joinNames } from "../../wording.ts";
-import { outputLines } from "../output_lines.ts";
-import type { AdvisoryDetails, AdvisoryRow } from "./advisories.ts";
+import { compareVersionNumbers, outputLines } from "../programs.ts";
 import type { DnfRepositories } from "./repositories.ts";
 import {
   isDnfChatter,
@@ -13,6 +17,25 @@ import {
   parseNameAndEvr,
   type RpmPackage,
 } from "./rpm.ts";
+
+/** An advisory, and one package that fixes it. */
+export interface AdvisoryRow {
+  readonly id: string;
+  readonly isSecurity: boolean;
+  /** `null` if the advisory has none, or one that is not among the server's four words. */
+  readonly severity: Severity | null;
+  /** The advisory's own word for its severity if it is not one of the server's four. */
+  readonly ownWord: string | null;
+  readonly package: RpmPackage;
+}
+
+/** The description of an advisory. */
+export interface AdvisoryDetails extends Pick<AdvisoryRow, "id" | "severity" | "ownWord"> {
+  /** The CVEs that it lists as fixed. */
+  readonly listed: readonly string[];
+  /** The CVEs in its title, its bugs or its description: Fedora's advisories list none. */
+  readonly mentioned: readonly string[];
+}
 
 /** A version of dnf: `[4, 14, 0]`, `[5, 2, 6, 2]`. */
 export type DnfVersion = readonly number[];
@@ -81,11 +104,7 @@ export function parseDnfVersion(text: string): DnfVersion | undefined {
 
 /** Whether `version` is `least` or later. */
 export function isAtLeast(version: DnfVersion, least: DnfVersion): boolean {
-  for (const [index, needed] of least.entries()) {
-    const part = version[index] ?? 0;
-    if (part !== needed) return part > needed;
-  }
-  return true;
+  return compareVersionNumbers(version, least) >= 0;
 }
 
 /** A package, and the repository that it would come from. */
@@ -227,4 +246,56 @@ export function rebootState(isRequired: boolean, updated: readonly string[]): Re
   if (!isRequired) return { isRequired, reason: `${source}: not necessary` };
   const names = updated.length > 0 ? `: ${joinNames(updated, MOST_NAMES)}` : "";
   return { isRequired, reason: `${source}: updated since the host was started${names}` };
+}
+
+/** Amazon Linux has this word where the others have "moderate". */
+const OTHER_WORDS: ReadonlyMap<string, Severity> = new Map([["medium", "moderate"]]);
+
+/** Values that stand for no severity. */
+const NO_SEVERITY = ["", "none", "unknown"];
+
+const LONGEST_WORD = 40;
+
+/** Reads an advisory's word for its severity, in any case. */
+export function readSeverity(text: string): Pick<AdvisoryRow, "severity" | "ownWord"> {
+  const original = redact(stripControls(text)).trim();
+  const word = original.toLowerCase();
+  const known = SEVERITIES.find((severity) => severity === word);
+  const isOwn = known === undefined && !NO_SEVERITY.includes(word);
+  const severity = known ?? OTHER_WORDS.get(word) ?? null;
+  return { severity, ownWord: isOwn ? original.slice(0, LONGEST_WORD) : null };
+}
+
+/** The highest severity; `null` if no row has one. */
+export function highestSeverity(rows: readonly Pick<AdvisoryRow, "severity">[]): Severity | null {
+  return SEVERITIES.find((severity) => rows.some((row) => row.severity === severity)) ?? null;
+}
+
+/** Whether `id` is printable and has up to 200 characters; it may contain inner spaces. */
+export function isAdvisoryId(id: string): boolean {
+  return /^[!-~](?:[ -~]{0,198}[!-~])?$/.test(id);
+}
+
+/** Groups details by advisory; combines those of several repositories. */
+export function mergeDetails(details: readonly AdvisoryDetails[]): Map<string, AdvisoryDetails> {
+  const merged = new Map<string, AdvisoryDetails>();
+  for (const one of details) {
+    const before = merged.get(one.id);
+    merged.set(
+      one.id,
+      before === undefined ? one : {
+        id: one.id,
+        severity: highestSeverity([before, one]),
+        ownWord: before.ownWord ?? one.ownWord,
+        listed: [...new Set([...before.listed, ...one.listed])],
+        mentioned: [...new Set([...before.mentioned, ...one.mentioned])],
+      },
+    );
+  }
+  return merged;
+}
+
+/** Whether a reference is a CVE: advisories also list their own id and bare numbers. */
+export function isCveReference(id: string): boolean {
+  return /^CVE-[\w-]{1,40}$/.test(id);
 }

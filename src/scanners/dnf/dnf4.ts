@@ -1,16 +1,18 @@
 /** Dnf 4, of Red Hat Enterprise Linux 8 to 10 and Fedora up to 40: its commands and its answers. */
 
-import { outputLines } from "../output_lines.ts";
+import { findCves } from "../../update.ts";
+import { outputLines } from "../programs.ts";
+import { parseLoadedPlugins } from "./configuration.ts";
 import {
   type AdvisoryDetails,
   type AdvisoryRow,
+  type DnfDialect,
   isAdvisoryId,
-  isCve,
-  mentionedCves,
+  isCveReference,
+  parseRebootText,
+  readCheckUpdate,
   readSeverity,
-} from "./advisories.ts";
-import { parseLoadedPlugins } from "./configuration.ts";
-import { type DnfDialect, parseRebootText, readCheckUpdate } from "./dialect.ts";
+} from "./dialect.ts";
 import {
   DEFAULT_EXPIRY_MS,
   type DnfRepositories,
@@ -133,7 +135,7 @@ export function parseDnf4AdvisoryDetails(text: string): AdvisoryDetails[] {
   const end = () => {
     if (block) {
       const { id, severity, listed, texts } = block;
-      const mentioned = mentionedCves(texts.join("\n"));
+      const mentioned = [...new Set(findCves(texts.join("\n")))];
       found.push({ id, ...readSeverity(severity), listed, mentioned });
     }
     block = undefined;
@@ -153,7 +155,7 @@ export function parseDnf4AdvisoryDetails(text: string): AdvisoryDetails[] {
     } else if (block) {
       block.label = label || block.label;
       if (label === "Severity") block.severity = value;
-      if (block.label === "CVEs" && isCve(value.trim())) block.listed.push(value.trim());
+      if (block.label === "CVEs" && isCveReference(value.trim())) block.listed.push(value.trim());
       if (block.label === "Bugs" || block.label === "Description") block.texts.push(value);
     }
   }

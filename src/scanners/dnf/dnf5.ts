@@ -2,27 +2,24 @@
 
 import * as v from "valibot";
 import { LOCAL_LIMITS, parseJson } from "../../json.ts";
-import type { RebootState } from "../../update.ts";
-import { outputLines } from "../output_lines.ts";
+import { findCves, type RebootState } from "../../update.ts";
+import { outputLines } from "../programs.ts";
 import {
   type AdvisoryDetails,
   type AdvisoryRow,
-  isAdvisoryId,
-  isCve,
-  mentionedCves,
-  readSeverity,
-} from "./advisories.ts";
-import {
   type CheckedUpdates,
   type DnfDialect,
   type DnfQuestion,
   type DnfVersion,
+  isAdvisoryId,
   isAtLeast,
+  isCveReference,
   type ListedRpm,
   LONGEST_ROW,
   type ObsoletingRpm,
   parseRebootText,
   readCheckUpdate,
+  readSeverity,
   rebootState,
 } from "./dialect.ts";
 import {
@@ -204,13 +201,13 @@ export function parseDnf5AdvisoryDetails(stdout: string): AdvisoryDetails[] | un
     const result = v.safeParse(describedAdvisory, item);
     if (!result.success) return [];
     const { Name, Title, Description, Severity, references } = result.output;
-    const listed = references.map(({ Id }) => Id).filter(isCve);
+    const listed = references.map(({ Id }) => Id).filter(isCveReference);
     const texts = [Title, Description, ...references.map(({ Title }) => Title)];
     return [{
       id: Name,
       ...readSeverity(Severity),
       listed: [...new Set(listed)],
-      mentioned: mentionedCves(texts.join("\n")),
+      mentioned: [...new Set(findCves(texts.join("\n")))],
     }];
   });
 }

@@ -1,8 +1,8 @@
 /** The enabled repositories, and each as a source of the scan: its result, its age, its advisories. */
 
 import { quoteWords } from "../../redact.ts";
-import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
+import { CLOCK_SLACK_MS, unlessFileError } from "../private_files.ts";
 import type { ScanSource } from "../scanner.ts";
 
 /** An enabled repository as dnf reports it, after variables and overrides. */
@@ -55,12 +55,6 @@ const LONGEST_URL = 500;
 /** How far the clocks of a file system and of a mirror may differ. */
 const SLACK_MS = 5_000;
 
-/**
- * How far in the future the date of lists may be: one of two clocks may treat local time as UTC.
- * Beyond that a clock is or was wrong, and the age is unknown.
- */
-const AHEAD_MS = 24 * 3_600_000;
-
 /** The fetching of package lists by this scan. */
 export interface FetchResult {
   /** Why repositories could not be fetched: by id, or as `fetchFailures` returns them. */
@@ -85,7 +79,7 @@ export function describeSources(
 ): ScanSource[] {
   return repositories.map((repository) => {
     const { id, url, expiryMs, hasLists } = repository;
-    const isAhead = repository.fetchedMs !== null && repository.fetchedMs - facts.nowMs > AHEAD_MS;
+    const isAhead = Number(repository.fetchedMs) - facts.nowMs > CLOCK_SLACK_MS;
     const fetchedMs = hasLists && !isAhead ? repository.fetchedMs : null;
     const ageMs = fetchedMs === null ? null : Math.max(0, facts.nowMs - fetchedMs);
     const expiresAtMs = fetchedMs === null ? null : fetchedMs + expiryMs;
@@ -154,7 +148,7 @@ export async function findAdvisoryLists(
   if (cacheDirectory === null) return new Map();
   const wanted = new Set(repositories.map(({ id }) => id));
   // A path that is no directory has no entries: the cache also contains files.
-  const list = (directory: string) => withFallback(files.list(PURPOSE, directory), []);
+  const list = (directory: string) => unlessFileError(() => files.list(PURPOSE, directory), []);
   const names = await list(cacheDirectory);
   const own = names.filter((name) => URL_HASH.test(name) && wanted.has(idOf(name)))
     .slice(0, MOST_DIRECTORIES);
@@ -175,14 +169,4 @@ export async function findAdvisoryLists(
 
 function idOf(directory: string): string {
   return directory.replace(URL_HASH, "");
-}
-
-/** Waits for a file operation; returns `fallback` if it fails. */
-export async function withFallback<T>(operation: Promise<T>, fallback: T): Promise<T> {
-  try {
-    return await operation;
-  } catch (error) {
-    if (error instanceof FileError) return fallback;
-    throw error;
-  }
 }

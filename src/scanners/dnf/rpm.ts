@@ -1,6 +1,6 @@
 /** RPM packages: their versions in rpm's order, and the lists of them that rpm and dnf print. */
 
-import { outputLines } from "../output_lines.ts";
+import { compareDigits, compareTexts, outputLines } from "../programs.ts";
 
 /** Epoch, version and release. */
 export interface Evr {
@@ -72,11 +72,7 @@ export function compareRpmParts(a: string, b: string): number {
 
 /** An empty piece is the end of the text. */
 function comparePieces(a = "", b = ""): number {
-  const order = rank(a) - rank(b);
-  if (order !== 0) return order;
-  const [left, right] = [a.replace(/^0+/, ""), b.replace(/^0+/, "")];
-  if (/\d/.test(a) && left.length !== right.length) return left.length - right.length;
-  return left < right ? -1 : left > right ? 1 : 0;
+  return rank(a) - rank(b) || (/\d/.test(a) ? compareDigits(a, b) : compareTexts(a, b));
 }
 
 /** `~` sorts before the end, the end before `^`, `^` before letters, letters before digits. */

@@ -1,14 +1,13 @@
 /** Builds the list of updates from the answers of dnf and rpm. Pure. */
 
-import type { RebootHint, Update, UpdateState } from "../../update.ts";
+import type { RebootHint, Severity, Update, UpdateState } from "../../update.ts";
 import {
   type AdvisoryDetails,
   type AdvisoryRow,
   highestSeverity,
   mergeDetails,
-} from "./advisories.ts";
-import type { ObsoletingRpm } from "./dialect.ts";
-import type { ReplacingSecurity } from "./questions.ts";
+  type ObsoletingRpm,
+} from "./dialect.ts";
 import type { ReconciledOffer, Reconciliation } from "./reconcile.ts";
 import {
   compareEvr,
@@ -18,6 +17,11 @@ import {
   packageKey,
   type RpmPackage,
 } from "./rpm.ts";
+
+/** A package that replaces another and fixes a vulnerability; `null` if its severity is unknown. */
+export interface ReplacingSecurity {
+  readonly severity: Severity | null;
+}
 
 /** The installed packages, and what the repositories offer. */
 export interface DnfState {

@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import { decodeJson } from "../../json.ts";
 import type { Update } from "../../update.ts";
-import { ScanError, type ScanSource } from "../scanner.ts";
+import { cannot, type ScanSource } from "../scanner.ts";
 import { isDebris, plainText, wingetLines } from "./layout.ts";
 import { parseWingetUpgrades, type WingetUpgrade, type WingetUpgrades } from "./upgrades.ts";
 
@@ -81,22 +81,18 @@ export function requireAnswer(
   // The only row of a table can be unreadable; winget's count says that there is only one.
   if (answer.hasMainTable && answer.unreadable === 0 && answer.announced === 1) return;
   if (answer.hasMainTable || answer.unreadable > 0) {
-    throw new ScanError(`Cannot ${action}: its table is not understood`, { reason: "permanent" });
+    throw cannot(action, "its table is not understood", "permanent");
   }
   const { messages } = answer;
   const isExpected = otherSentences(answer, learned).length === 0 ||
     (saysNothing && messages.length === 1 && learned === null && !isComplaint(messages[0] ?? ""));
   if (!isExpected) {
     const printed = messages.slice(0, MAX_QUOTED).join("; ");
-    throw new ScanError(`Cannot ${action}: it found nothing, and printed: ${printed}`, {
-      reason: "transient",
-    });
+    throw cannot(action, `it found nothing, and printed: ${printed}`, "transient");
   }
-  if (answer.dropped > 0) {
-    throw new ScanError(`Cannot ${action}: the answer is cut off`, { reason: "transient" });
-  }
+  if (answer.dropped > 0) throw cannot(action, "the answer is cut off", "transient");
   if (messages.length === 0 && !saysNothing) {
-    throw new ScanError(`Cannot ${action}: it printed nothing`, { reason: "not_available" });
+    throw cannot(action, "it printed nothing", "not_available");
   }
 }
 

@@ -9,7 +9,7 @@ import {
   runPowershell,
   runPwsh,
 } from "../powershell/powershell.ts";
-import { ScanError } from "../scanner.ts";
+import { cannot } from "../scanner.ts";
 import { plainText } from "./layout.ts";
 import type { WingetAccount } from "./program.ts";
 import type { WingetUpgrade } from "./upgrades.ts";
@@ -86,12 +86,11 @@ export function parseWingetModule(answer: unknown): { packages: number; updates:
     const { message, hresult } = failure.output.error;
     const code = hresult === undefined ? "" : ` (${hresult})`;
     const said = quoteWords(message, MAX_MESSAGE_LENGTH);
-    throw new ScanError(`Cannot ask ${NAME}: ${said}${code}`, { reason: "permanent" });
+    throw cannot(`ask ${NAME}`, `${said}${code}`, "permanent");
   }
   const result = v.safeParse(answered, answer);
   if (!result.success) {
-    const fact = result.issues[0].message;
-    throw new ScanError(`Cannot read ${NAME}'s answer: ${fact}`, { reason: "permanent" });
+    throw cannot(`read ${NAME}'s answer`, result.issues[0].message, "permanent");
   }
   const { packages, updates } = result.output;
   return {

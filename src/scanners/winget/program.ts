@@ -3,17 +3,18 @@
  * which this file does not read: no release of winget answers in JSON.
  */
 
-import { CommandError, type RunResult } from "../../system/process.ts";
+import type { CommandError, RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
 import { programsDirectory } from "../powershell/powershell.ts";
 import {
+  answerTooLong,
+  compareVersionNumbers,
   type FailureMeaning,
   meaningsByCode,
   reasonNotRun,
-  ScanError,
-  type ScanOptions,
-} from "../scanner.ts";
-import { compareVersionNumbers } from "../version_numbers.ts";
+  runProgram,
+} from "../programs.ts";
+import { attempt, cannot, ScanError, type ScanOptions } from "../scanner.ts";
 
 /** The directory of a package: `Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe`. */
 const PACKAGE =
@@ -129,23 +130,20 @@ export async function findWinget(system: System, options: ScanOptions): Promise<
   const failures: ScanError[] = [];
   for (const path of await wingetPaths(system)) {
     const run = runner(system, path, { endMs, signal: options.signal });
-    try {
-      const action = `start winget ("${path}")`;
-      const { code, stdout } = await run(action, ["--version"]);
-      if (code !== 0) throw wingetFailure(action, code);
-      if (stdout.trim() === "") {
-        throw new ScanError(`Cannot ${action}: it printed nothing`, { reason: "not_available" });
-      }
-      return { path, version: parseWingetVersion(stdout), run };
-    } catch (error) {
-      if (options.signal?.aborted || !(error instanceof ScanError)) throw error;
-      failures.push(error);
-    }
+    const winget = await attempt(() => start(path, run), options.signal);
+    if (!(winget instanceof ScanError)) return winget;
+    failures.push(winget);
   }
   // The first failure is that of the best winget.
-  throw failures[0] ?? new ScanError("Cannot scan with winget: this account has none", {
-    reason: "not_available",
-  });
+  throw failures[0] ?? cannot("scan with winget", "this account has none", "not_available");
+}
+
+async function start(path: string, run: Winget["run"]): Promise<Winget> {
+  const action = `start winget ("${path}")`;
+  const { code, stdout } = await run(action, ["--version"]);
+  if (code !== 0) throw wingetFailure(action, code);
+  if (stdout.trim() === "") throw cannot(action, "it printed nothing", "not_available");
+  return { path, version: parseWingetVersion(stdout), run };
 }
 
 /** Major and minor of `v1.29.240` or `v1.5.441-preview`. */
@@ -155,34 +153,30 @@ function parseWingetVersion(stdout: string): readonly [number, number] | null {
 }
 
 function runner(
-  { clock, runCommand }: System,
+  system: System,
   path: string,
   { endMs, signal }: { endMs: number; signal: AbortSignal | undefined },
 ): Winget["run"] {
   return async (action, args) => {
-    const timeoutMs = endMs - clock.monotonicMs();
+    const timeoutMs = endMs - system.clock.monotonicMs();
     if (timeoutMs <= 0) {
-      const fact = `no end within ${TIMEOUT_MS / 1_000} s`;
-      throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "transient" });
+      throw cannot(action, `no end within ${TIMEOUT_MS / 1_000} s`, "transient");
     }
-    try {
-      return await runCommand([path, ...args], {
-        timeoutMs,
-        maxOutputBytes: MAX_OUTPUT_BYTES,
-        ...(signal && { signal }),
-      });
-    } catch (cause) {
-      throw wingetNotRun(action, cause);
-    }
+    const bounds = { timeoutMs, maxOutputBytes: MAX_OUTPUT_BYTES, signal };
+    return await runProgram(
+      system,
+      [path, ...args],
+      bounds,
+      (cause) => wingetNotRun(action, cause),
+    );
   };
 }
 
-/** The error for a winget that could not be run to its end; rethrows what is not a `CommandError`. */
-export function wingetNotRun(action: string, cause: unknown): ScanError {
-  if (!(cause instanceof CommandError)) throw cause;
+/** The error for a winget that could not be run to its end. */
+export function wingetNotRun(action: string, cause: CommandError): ScanError {
   // An alias without its package does not start, and Windows gives various errors.
   const reason = cause.reason === "failed" ? "not_available" : reasonNotRun(cause);
-  return new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
+  return cannot(action, cause.message, reason, { cause });
 }
 
 /**
@@ -199,7 +193,7 @@ export async function listUpgrades(
     knowsPins = listing.includes("--include-pinned");
     if (!isTooOld(result.code)) break;
   }
-  if (!result || result.truncated) throw tooLong(LIST_UPDATES);
+  if (!result || result.truncated) throw answerTooLong(LIST_UPDATES);
   const saysNothing = saysNothingFound(result.code);
   if (result.code !== 0 && !saysNothing) throw wingetFailure(LIST_UPDATES, result.code);
   return { stdout: result.stdout, saysNothing, knowsPins };
@@ -229,7 +223,7 @@ export async function listPins(winget: Winget): Promise<string | null> {
   const { code, stdout, truncated } = await winget.run(action, args);
   if (isTooOld(code)) return null;
   if (code !== 0 && !saysNothingFound(code)) throw wingetFailure(action, code);
-  if (truncated) throw tooLong(action);
+  if (truncated) throw answerTooLong(action);
   return stdout;
 }
 
@@ -243,14 +237,8 @@ export async function listSources(winget: Winget): Promise<string | null> {
   return result.truncated ? null : result.stdout;
 }
 
-function tooLong(action: string): ScanError {
-  return new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
-}
-
 function quiet({ version }: Winget): string[] {
-  const [major, minor] = QUIET_SINCE;
-  const isQuiet = version !== null &&
-    (version[0] > major || (version[0] === major && version[1] >= minor));
+  const isQuiet = version !== null && compareVersionNumbers(version, QUIET_SINCE) >= 0;
   return isQuiet ? ["--no-progress"] : [];
 }
 
@@ -387,6 +375,5 @@ export function wingetFailure(action: string, code: number): ScanError {
     ? ["transient", "Windows cannot use the package now", `if it stays so, ${REPAIR_WINGET}`]
     : ["transient", "it failed"];
   const [reason, fact, next] = MEANINGS.get(hex) ?? unlisted;
-  const advice = next === undefined ? "" : `. Next: ${next}`;
-  return new ScanError(`Cannot ${action}: ${fact} (0x${hex})${advice}`, { reason });
+  return cannot(action, `${fact} (0x${hex})`, reason, { next });
 }

@@ -1,7 +1,8 @@
 /** Describes the error codes of the Windows Update Agent, and what an operator can do. */
 
 import { quoteWords } from "../../redact.ts";
-import { type FailureMeaning, meaningsByCode, ScanError } from "../scanner.ts";
+import { type FailureMeaning, meaningsByCode } from "../programs.ts";
+import { ScanError } from "../scanner.ts";
 
 /** An error as PowerShell returns it. */
 interface WinupdateFault {

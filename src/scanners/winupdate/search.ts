@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { stripControls } from "../../strip_controls.ts";
 import { quoteWords } from "../../redact.ts";
-import { ScanError } from "../scanner.ts";
+import { cannot, ScanError } from "../scanner.ts";
 import { describeFault, type FaultContext, WinupdateError, winupdateFailure } from "./failure.ts";
 import { describeSources, routingShape, type WinupdateServers } from "./sources.ts";
 import type { RebootState } from "../../update.ts";
@@ -292,8 +292,7 @@ function resultFailure(
 }
 
 function notUnderstood(): ScanError {
-  const fact = "its answer is not understood";
-  return new ScanError(`Cannot read Windows Update's list: ${fact}`, { reason: "permanent" });
+  return cannot("read Windows Update's list", "its answer is not understood", "permanent");
 }
 
 /** Removes control characters, line ends and unpaired surrogates. */

@@ -19,10 +19,7 @@ import {
   withSources,
 } from "./scanner.ts";
 
-/**
- * Creates the scanner. It needs no rights and acquires no lock. Only with `refresh` and as root does it
- * fetch the host's package lists, as `apt-get update` does.
- */
+/** The scanner. It needs no rights and no lock; only with `refresh` and as root it fetches the host's lists. */
 export function aptScanner(options: AptOptions = {}): Scanner {
   return {
     name: "apt",

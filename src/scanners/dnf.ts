@@ -22,7 +22,7 @@ import {
 } from "./dnf/rpm.ts";
 import { buildUpdates } from "./dnf/updates.ts";
 import { unlessFileError } from "./private_files.ts";
-import { hasFiles } from "./programs.ts";
+import { hasFiles, waitForAll } from "./programs.ts";
 import {
   cannot,
   oldestAgeS,
@@ -32,27 +32,19 @@ import {
   withSources,
 } from "./scanner.ts";
 
-/**
- * Absolute paths, so that `PATH` cannot substitute other programs. The scan runs the first dnf that
- * exists; either may be a link to the other generation.
- */
+/** Absolute, so that no other program runs; either may be a link to the other generation of dnf. */
 const DEFAULT_DNF = "/usr/bin/dnf";
 const DNF = [DEFAULT_DNF, "/usr/bin/dnf5"];
 const RPM = "/usr/bin/rpm";
 
-/**
- * The rpm database, under every name and path it has had. A host whose own packages are not RPMs may
- * have dnf to build images.
- */
+/** Every path of the rpm database. A host whose own packages are not RPMs may have dnf to build images. */
 const DATABASES = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"].flatMap((directory) =>
   ["rpmdb.sqlite", "Packages.db", "Packages"].map((name) => `${directory}/${name}`)
 );
 
 /** Replace the host's root with another one; for tests. */
 export interface DnfOptions {
-  /** Precede dnf's other arguments. */
   readonly dnfArguments?: readonly string[];
-  /** Precede rpm's other arguments. */
   readonly rpmArguments?: readonly string[];
   readonly configuration?: DnfFiles;
   /** Root's cache directory. @default the dialect's own */
@@ -79,13 +71,11 @@ async function scanDnf(
   const commands = new DnfCommands(system, scanOptions.signal);
   const rpm = [RPM, ...options.rpmArguments ?? []];
   // These do not lock dnf's database and run at once; every later command of dnf locks it.
-  const started = [
+  const [installed, { path, dialect }, configuration] = await waitForAll([
     listInstalled(commands, rpm),
     findDialect(system, commands),
     readDnfConfiguration(system, options.configuration ?? {}),
-  ] as const;
-  await Promise.allSettled(started); // After a failure, no command is left running.
-  const [installed, { path, dialect }, configuration] = await Promise.all(started);
+  ]);
   commands.scaleTimeouts(installed.packages.length);
   const isRoot = system.machine.userId() === 0;
   const own = isRoot ? dialect.options : [...dialect.options, ...dialect.userOptions];

@@ -19,7 +19,6 @@ const SPECIAL = /[\s[\](){}|,;'"]/;
 /** Longer patterns are truncated in an error message. */
 const MAX_PATTERN_LENGTH = 100;
 
-/** A parsed pattern. */
 interface Pattern {
   readonly written: string;
   /** In lower case; `null`: the pattern applies to every scanner. */

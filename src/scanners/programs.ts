@@ -24,6 +24,14 @@ export async function hasFiles(
   }
 }
 
+/** Like `Promise.all`, but waits for all of them even if one fails: no command is left running. */
+export async function waitForAll<T extends readonly unknown[]>(
+  work: readonly [...{ [K in keyof T]: T[K] | Promise<T[K]> }],
+): Promise<T> {
+  await Promise.allSettled(work);
+  return Promise.all(work) as Promise<unknown> as Promise<T>;
+}
+
 /** Runs a program; where it does not end by itself, throws the error that `describe` makes of that. */
 export async function runProgram(
   system: Pick<System, "runCommand">,

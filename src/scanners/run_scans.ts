@@ -19,7 +19,6 @@ import { compareUpdates, type RebootState, type Update } from "../update.ts";
  * list, which is not the same as an empty list.
  */
 export interface ScanReport {
-  /** The scanner's. */
   readonly name: string;
   /** See above; `failed` has an `error`. */
   readonly result: "ok" | "degraded" | "failed";
@@ -33,9 +32,7 @@ export interface ScanReport {
   readonly sources: readonly ScanSource[];
   /** Age of the oldest lists; `null` if unknown or `result` is `failed`. */
   readonly metadataAgeS: number | null;
-  /** See `ScanAnswer`. */
   readonly scope?: string;
-  /** See `ScanAnswer`. */
   readonly reboot: RebootState | null;
   /** In the order of `compareUpdates`. */
   readonly updates: readonly Update[];
@@ -48,7 +45,7 @@ export interface RunScansOptions extends Omit<ScanOptions, "lastCount"> {
 }
 
 /** Whether the list is complete: then an update that is not in it is no longer available. */
-export function isWhole({ result }: Pick<ScanReport, "result">): boolean {
+export function hasCompleteList({ result }: Pick<ScanReport, "result">): boolean {
   return result === "ok";
 }
 

@@ -96,12 +96,10 @@ export async function withSources<T>(
   sources: readonly ScanSource[],
   scan: () => Promise<T>,
 ): Promise<T> {
-  try {
-    return await scan();
-  } catch (error) {
-    if (error instanceof ScanError) error.sources = sources;
-    throw error;
-  }
+  const answer = await attempt(scan);
+  if (!(answer instanceof ScanError)) return answer;
+  answer.sources = sources;
+  throw answer;
 }
 
 /** A usable list. `runScan()` decides whether it is complete, and redacts every text in it. */
@@ -128,10 +126,7 @@ export interface ScanOptions {
   readonly refresh?: boolean;
   /** Number of updates in the last list of this scanner. @default there is no last list */
   readonly lastCount?: number;
-  /**
-   * A directory of the agent, for its own copies of lists. @default none, and outdated lists are only
-   * reported
-   */
+  /** The agent's directory for its own copies of lists. @default none: old lists are only reported */
   readonly cacheDirectory?: string;
   /** Patterns of updates that the administrator ignores (`scanners.ignore`). @default none */
   readonly ignore?: readonly string[];

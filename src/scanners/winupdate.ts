@@ -59,10 +59,7 @@ export async function scanWinupdate(system: System, options: ScanOptions): Promi
   }
 }
 
-/**
- * Retries a search that the agent refused or aborted. A search that timed out is not retried: it
- * continues in Windows' service, and the next one would wait for it.
- */
+/** Retries a search that was refused or aborted. One that timed out continues in Windows' service. */
 async function searchWithRetries(system: System, options: ScanOptions): Promise<WinupdateAnswer> {
   const endMs = system.clock.monotonicMs() + SEARCH_LIMIT_MS;
   const leftMs = () => endMs - system.clock.monotonicMs();

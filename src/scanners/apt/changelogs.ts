@@ -25,7 +25,6 @@ const changelogEntry = v.object({
   advisories: v.array(v.string()),
 });
 
-/** One version in a changelog. */
 type ChangelogEntry = v.InferOutput<typeof changelogEntry>;
 
 /** Entries by source package, in the order of the changelog: the newest first. */
@@ -114,7 +113,6 @@ export function sourceVersion(version: string): string {
   return version.replace(/\+b\d+$/, "");
 }
 
-/** A changelog to fetch: that of a waiting package's source. */
 interface ChangelogRequest {
   readonly key: string;
   readonly source: string;

@@ -1,7 +1,4 @@
-/**
- * Runs the programs of apt and dpkg within bounds, and classifies their failures by their messages in
- * the C locale. The output is parsed elsewhere.
- */
+/** Runs the programs of apt and dpkg, and classifies their failures by their messages in the C locale. */
 
 import { quoteWords } from "../../redact.ts";
 import type { RunResult } from "../../system/process.ts";
@@ -88,7 +85,6 @@ export class AptCommands {
     return [...this.#warnings].filter(isGapWarning);
   }
 
-  /** Apt's other warnings. */
   get notes(): string[] {
     return [...this.#warnings].filter((warning) => !isGapWarning(warning));
   }

@@ -1,7 +1,4 @@
-/**
- * Chooses which package lists an apt scan reads: the host's, or the agent's private ones. Inspects both,
- * and fetches them where that is due.
- */
+/** Chooses the package lists that an apt scan reads, the host's or private ones, and fetches those where due. */
 
 import type { System } from "../../system/system.ts";
 import { CLOCK_SLACK_MS, REFETCH_MS } from "../private_files.ts";
@@ -40,7 +37,6 @@ import {
 } from "./private_lists.ts";
 import { type AptSource, isAsked, parseSources } from "./sources.ts";
 
-/** The lists that a scan reads. */
 export interface ChosenLists extends AskOptions {
   readonly places: AptPlaces;
   readonly sources: readonly ScanSource[];
@@ -54,14 +50,12 @@ export interface ChosenLists extends AskOptions {
   readonly notes: readonly string[];
 }
 
-/** The lists in one directory. */
 interface ListView {
   readonly places: AptPlaces;
   readonly lists: ReadonlyMap<string, SourceLists>;
   readonly sources: readonly ScanSource[];
 }
 
-/** What all steps of the choice use. */
 type ChoiceContext = Awaited<ReturnType<typeof openChoice>>;
 
 /** The reason for a source that answers while the host has not fetched its newest lists. */
@@ -314,7 +308,6 @@ function needsPrivateLists(
   });
 }
 
-/** Private lists, and the statuses of their sources. */
 type PrivateLists = { readonly statuses: FetchStatuses; readonly view: ListView };
 
 /** Fetches private lists where that is due, and inspects them. */
@@ -356,10 +349,7 @@ function withoutObsolete(record: FetchRecord, fetchedMs: number | null): FetchRe
   return { ...record, host: Object.fromEntries(host) };
 }
 
-/**
- * Whether the private lists are better than the host's: lists of no fewer sources, and none older. Sources
- * that no update comes from do not count: only the host has the lists of a medium.
- */
+/** Whether the private lists are better: of no fewer sources (a medium does not count), and none older. */
 function isPrivateBetter(
   { sources }: ChoiceContext,
   host: ListView,

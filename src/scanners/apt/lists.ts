@@ -1,7 +1,4 @@
-/**
- * Apt's state on disk: which package lists of each source are there, how old they are, when they were
- * replaced, and whether apt's cache is current.
- */
+/** Apt's state on disk: the package lists of each source, their age, and whether apt's cache is current. */
 
 import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
@@ -97,7 +94,6 @@ export async function isCurrentCache(
   return (await stateTimes(system, places)).every((time) => Number(time) <= cachedMs);
 }
 
-/** A source's lists on disk. */
 export interface SourceLists {
   /** `null`: there is no Release file, or it cannot be read. */
   readonly release: Release | null;

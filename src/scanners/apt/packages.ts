@@ -114,7 +114,6 @@ export const INSTALLED_FORMAT = [
   "${binary:Summary}",
 ].join("\\t") + "\\n";
 
-/** A package that is on the host. */
 export interface InstalledPackage {
   readonly name: string;
   readonly version: string;
@@ -122,7 +121,6 @@ export interface InstalledPackage {
   /** Whether the administrator has marked it as hold (`apt-mark hold`). */
   readonly isHeld: boolean;
   readonly sourcePackage: string;
-  /** Its purpose in one line; `null` if dpkg has none. */
   readonly summary: string | null;
 }
 
@@ -202,7 +200,6 @@ export interface OfferedVersion {
   readonly files: readonly OfferingFile[];
 }
 
-/** Apt's view of a package. */
 export interface PackagePolicy {
   readonly installed: string | null;
   /** The version that apt would install, by its priorities alone. */
@@ -210,7 +207,6 @@ export interface PackagePolicy {
   readonly versions: readonly OfferedVersion[];
 }
 
-/** Policies by package. */
 export interface Policies {
   readonly packages: ReadonlyMap<AptName, PackagePolicy>;
   readonly unparsed: number;
@@ -284,7 +280,7 @@ function parseVersion(value: string): string | null | undefined {
 }
 
 /** What a package file states about one version of a package. */
-interface PackageDetails {
+export interface PackageDetails {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;

@@ -103,7 +103,6 @@ function cacheSettings(file: string): string[] {
   return [`Dir::Cache::pkgcache=${file}`, `Dir::Cache::srcpkgcache=${sourceFile}`];
 }
 
-/** Apt's cache of the private lists. */
 export function privateCacheFile({ path }: PrivateDirectory): string {
   return `${path}/cache/pkgcache.bin`;
 }
@@ -121,7 +120,6 @@ const fetchStatus = v.object({
   why: v.nullable(v.string()),
 });
 
-/** The outcome of the last fetches of one source. */
 export type FetchStatus = v.InferOutput<typeof fetchStatus>;
 
 /** Outcomes by `keyOf` the source. */
@@ -135,7 +133,6 @@ const fetchRecord = v.object({
   host: v.record(v.string(), fetchStatus),
 });
 
-/** The outcome of fetching each source. */
 export type FetchRecord = v.InferOutput<typeof fetchRecord>;
 
 const FILE = "sources.json";

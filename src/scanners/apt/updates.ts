@@ -1,7 +1,4 @@
-/**
- * Describes the waiting updates in full, and says in sentences what is missing from the list (gaps) and
- * what else an upgrade would do. Pure.
- */
+/** Describes the waiting updates, the gaps in their list and what else an upgrade would do. Pure. */
 
 import { joinNames } from "../../wording.ts";
 import type { RebootHint, Update } from "../../update.ts";
@@ -10,6 +7,7 @@ import { changelogFacts, type ChangelogOrigin } from "./changelogs.ts";
 import {
   compareDebianVersions,
   type OfferedVersion,
+  type PackageDetails,
   type Policies,
   type ShownPackages,
   splitAptName,
@@ -29,12 +27,9 @@ interface AptDetails {
 }
 
 /** Facts about one version of a package besides its number. */
-interface VersionDetails {
-  readonly architecture: string;
-  readonly sizeBytes: number | null;
-  readonly sourcePackage?: string;
-  readonly description?: string | null;
-}
+type VersionDetails =
+  & Pick<PackageDetails, "name" | "version" | "architecture">
+  & Partial<PackageDetails>;
 
 /** Joins everything that is known of each waiting update. */
 export function describeUpdates(
@@ -122,7 +117,7 @@ export function findUndescribed(
 /** Indexes details by `name=version`, with apt's names. */
 function indexDetails({ installed, decision }: AptState, { packages }: ShownPackages) {
   const downloads = isRefused(decision) ? [] : decision.downloads;
-  const all: (VersionDetails & { name: string; version: string })[] = [...downloads, ...packages];
+  const all: VersionDetails[] = [...downloads, ...packages];
   return new Map(all.map((details): [string, VersionDetails] => {
     const { name, version, architecture } = details;
     const isOwn = architecture === "all" || architecture === installed.ownArchitecture;

@@ -129,13 +129,12 @@ export type DnfFiles = Readonly<Partial<Record<keyof typeof FILES, readonly stri
 
 const PURPOSE = "read dnf's configuration";
 
-/** The content of the files. */
 export interface DnfConfiguration {
   readonly settings: DnfSettings;
   /** The text of the version locks. */
   readonly locks: string;
   /** Whether every existing file could be read. */
-  readonly isWhole: boolean;
+  readonly isFullyRead: boolean;
 }
 
 /** Reads all files; a missing file is empty, and so is an unreadable one, which is a gap. */
@@ -174,7 +173,7 @@ export async function readDnfConfiguration(
   return {
     settings: parseDnfSettings([...main, ...repos]),
     locks: locked.join("\n").trim(),
-    isWhole: isPlain && !hasFailed,
+    isFullyRead: isPlain && !hasFailed,
   };
 }
 
@@ -205,13 +204,13 @@ function repositoryPlaces(
 const LOCK = /^[ \t]*(?!version[ \t]*=)[^#\s]/m;
 
 /** Whether version locks may exist: an unreadable file may contain one. */
-export function mayHaveLocks({ locks, isWhole }: DnfConfiguration): boolean {
-  return !isWhole || LOCK.test(locks);
+export function mayHaveLocks({ locks, isFullyRead }: DnfConfiguration): boolean {
+  return !isFullyRead || LOCK.test(locks);
 }
 
 /** Whether excludes may exist: an unreadable file may contain one. */
-export function mayHaveExcludes({ settings, isWhole }: DnfConfiguration): boolean {
-  return !isWhole || hasExcludes(settings);
+export function mayHaveExcludes({ settings, isFullyRead }: DnfConfiguration): boolean {
+  return !isFullyRead || hasExcludes(settings);
 }
 
 /** The names of packages that dnf 5's list locks. */
@@ -250,10 +249,7 @@ export function parseLoadedPlugins(lines: readonly string[]): string[] {
   return names.filter((name) => name !== "").slice(0, MOST_PLUGINS);
 }
 
-/**
- * The plugins that may hide updates. They hide an update from every command, so that no difference
- * between two answers reveals it; the scan queries dnf once more without them.
- */
+/** The plugins that may hide updates from every command: the scan queries dnf once more without them. */
 export function suspectPlugins(loaded: readonly string[]): string[] {
   return loaded.filter((name) => !HARMLESS.has(dashed(name)));
 }

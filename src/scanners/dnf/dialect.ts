@@ -1,7 +1,4 @@
-/**
- * How one generation of dnf is queried, and what both generations share: the parsers of some answers, and
- * the severities and CVEs of advisories.
- */
+/** How one generation of dnf is queried; the parsers and the severities that both generations share. */
 
 import type { RunOptions } from "../../system/process.ts";
 import { redact } from "../../redact.ts";
@@ -29,7 +26,6 @@ export interface AdvisoryRow {
   readonly package: RpmPackage;
 }
 
-/** The description of an advisory. */
 export interface AdvisoryDetails extends Pick<AdvisoryRow, "id" | "severity" | "ownWord"> {
   /** The CVEs that it lists as fixed. */
   readonly listed: readonly string[];
@@ -40,7 +36,6 @@ export interface AdvisoryDetails extends Pick<AdvisoryRow, "id" | "severity" | "
 /** A version of dnf: `[4, 14, 0]`, `[5, 2, 6, 2]`. */
 export type DnfVersion = readonly number[];
 
-/** A command and the parser of its answer. */
 export interface DnfQuestion<Answer> extends Pick<RunOptions, "environment"> {
   /** The command and its arguments, without the program's common options. */
   readonly command: readonly string[];
@@ -50,7 +45,6 @@ export interface DnfQuestion<Answer> extends Pick<RunOptions, "environment"> {
   read(stdout: string, code: number, stderr: string): Answer | undefined;
 }
 
-/** The commands and options of dnf 4 or of one version of dnf 5. */
 export interface DnfDialect {
   /** Precede every command. */
   readonly options: readonly string[];
@@ -64,7 +58,6 @@ export interface DnfDialect {
   readonly offered: DnfQuestion<PackageList<OfferedRpm>>;
   /** Lift `excludepkgs`; `includepkgs` stays in force. */
   readonly liftExcludes: readonly string[];
-  /** Lift version locks. */
   readonly liftLocks: readonly string[];
   /**
    * Where version locks act: only on commands that resolve dependencies (dnf 4's plugin), or on every
@@ -123,14 +116,12 @@ export interface CheckedUpdates {
   /** In dnf's order: of equal versions, dnf installs the first. */
   readonly upgrades: readonly ListedRpm[];
   readonly obsoletes: readonly ObsoletingRpm[];
-  /** How many lines could not be parsed. */
   readonly unparsed: number;
 }
 
 /** The exit code of dnf if its list is not empty. */
 const HAS_UPDATES = 100;
 
-/** A parsed line of the table. */
 interface TableRow extends ListedRpm {
   readonly isReplaced: boolean;
 }
@@ -183,7 +174,6 @@ export const LONGEST_ROW = 4_000;
 /** The first column of a row: name and architecture. */
 const NAME = /^[A-Za-z0-9_][\w.+-]{0,254}\.[a-z0-9_]{1,32}$/;
 
-/** Name, version, repository. */
 const COLUMNS = 3;
 
 /** Plugins print sentences among the rows; they do not count as unparsed rows. */
@@ -192,10 +182,7 @@ function isRowLike(line: string): boolean {
   return NAME.test(name) && (rest.length <= COLUMNS - 2 || /^[^-]+-[^-]+$/.test(evr));
 }
 
-/**
- * Joins rows that dnf wraps at 80 characters, even if it writes to a pipe. The continuation is
- * indented and has at most the columns that are missing.
- */
+/** Joins rows that dnf wraps at 80 characters: a continuation is indented, with the missing columns. */
 function joinWrapped(lines: readonly string[]): string[] {
   const joined: string[] = [];
   let missing = 0;
@@ -221,10 +208,7 @@ function parseRow(line: string): TableRow | undefined {
   return repository.length > 255 ? undefined : { package: package_, repository, isReplaced };
 }
 
-/**
- * Parses the text of `needs-restarting -r`; `null` if neither of its two sentences occurs. Its exit
- * code is not sufficient: it is 1 for every error as well.
- */
+/** Parses `needs-restarting -r`; `null` without one of its sentences: its exit code is 1 for errors as well. */
 export function parseRebootText(stdout: string): RebootState | null {
   const { lines } = outputLines(`${stdout}\n`);
   const updated = lines.flatMap((line) =>
@@ -237,7 +221,6 @@ export function parseRebootText(stdout: string): RebootState | null {
   return isNot ? rebootState(false, []) : null;
 }
 
-/** Packages that a reason names. */
 const MOST_NAMES = 5;
 
 /** States what `needs-restarting` reported; `updated` are the packages that require the restart. */

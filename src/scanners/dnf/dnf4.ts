@@ -88,10 +88,7 @@ const OTHER_TYPES = new Set(["bugfix", "enhancement", "newpackage", "unknown"]);
 
 const SECURITY_SUFFIX = "/Sec.";
 
-/**
- * Parses the rows `id type package` of `updateinfo list`. Ids follow no scheme and may contain spaces;
- * types contain none. A line with neither a type nor a package is a sentence and not a row.
- */
+/** Parses rows `id type package` of `updateinfo list`. Ids may contain spaces; other lines are sentences. */
 export function parseDnf4Advisories(text: string): PackageList<AdvisoryRow> {
   const { lines, dropped } = outputLines(text);
   const rows = lines.filter((line) => !isDnfChatter(line)).map((line) => {
@@ -111,7 +108,6 @@ export function parseDnf4Advisories(text: string): PackageList<AdvisoryRow> {
   return { packages, unparsed: dropped + rows.length - packages.length };
 }
 
-/** An advisory that is being parsed. */
 interface Block {
   readonly id: string;
   /** The field of the previous line. */

@@ -45,7 +45,6 @@ const DETAILS_IN_JSON: DnfVersion = [5, 2, 9];
 const PACKAGES_IN_JSON: DnfVersion = [5, 4];
 const RESTARTS_IN_JSON: DnfVersion = [5, 4, 1];
 
-/** The dialect of a version of dnf 5. */
 export function dnf5Dialect(version: DnfVersion): DnfDialect {
   const quiet = isAtLeast(version, PROGRESS_ON_STDERR) ? [] : ["-q"];
   const queryFormat = (format: string) => ["--queryformat", `${format}\n`];
@@ -190,10 +189,7 @@ const describedAdvisory = v.object({
   references: v.fallback(v.array(v.object({ Title: text, Id: text })), []),
 });
 
-/**
- * Parses `advisory info --json` (5.2.9 and later): a list, or before 5.3 an object keyed by advisory;
- * `undefined` if it is neither.
- */
+/** Parses `advisory info --json` (5.2.9 and later): a list, before 5.3 an object; `undefined` if it is neither. */
 export function parseDnf5AdvisoryDetails(stdout: string): AdvisoryDetails[] | undefined {
   const answer = v.safeParse(v.looseObject({}), findJson(stdout));
   if (!answer.success) return undefined;

@@ -31,7 +31,6 @@ const FETCH = "fetch dnf's package lists";
 /** Fetching package lists waits for mirrors. */
 const FETCH_TIMEOUT_MS = 300_000;
 
-/** The lists that a scan reads. */
 export interface ChosenDnfLists {
   /** The program and the options that precede each command. */
   readonly program: readonly string[];
@@ -39,7 +38,6 @@ export interface ChosenDnfLists {
   readonly sources: readonly ScanSource[];
   /** The same repositories as dnf reports them. */
   readonly repositories: readonly DnfRepository[];
-  /** The plugins that dnf loads. */
   readonly plugins: readonly string[];
 }
 
@@ -77,7 +75,6 @@ export async function chooseLists(
   return lists;
 }
 
-/** The fetching, and why it failed. */
 type Fetched = FetchResult & { readonly error: ScanError | null };
 
 const NOT_FETCHED: Fetched = {
@@ -127,7 +124,6 @@ async function readLists(
   return { program: context.program, repositories, plugins, sources };
 }
 
-/** The state file of the last fetch. */
 const fetchState = v.object({
   triedMs: v.number(),
   inARow: v.number(),
@@ -201,10 +197,7 @@ const MOST_FAILURES = 100;
 /** Dnf 5 truncates names in its progress to the width of a column; shorter names are complete. */
 const SHORTEST_TRUNCATED = 20;
 
-/**
- * Maps failures to repositories' ids. Dnf 5 reports them by name, truncated if it is long: a failure
- * counts for every repository whose name starts like that.
- */
+/** Maps failures to ids. Dnf 5 reports names, and truncates a long one: it then counts for all that match. */
 function byId(
   failures: ReadonlyMap<string, string>,
   repositories: readonly DnfRepository[],
@@ -218,10 +211,7 @@ function byId(
   }));
 }
 
-/**
- * Whether the private lists are better than the host's: more of them are current, and at least half as
- * many repositories have lists.
- */
+/** Whether the private lists are better: more are current, and half as many repositories have lists. */
 function isBetter(own: readonly ScanSource[], hosts: readonly ScanSource[]): boolean {
   const current = (sources: readonly ScanSource[]) =>
     sources.filter(({ result }) => result === "ok").length;

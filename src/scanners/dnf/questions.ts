@@ -119,10 +119,7 @@ export async function collectAnswers(
   };
 }
 
-/**
- * Lists the updates, and again with the rules lifted that may hide some. `options` lift the rules that
- * do: dnf lists the advisories of hidden updates only with them.
- */
+/** Lists the updates with and without rules that may hide some. `options` lift those that do, for advisories. */
 async function listOffers(
   context: DnfContext,
   configuration: DnfConfiguration,

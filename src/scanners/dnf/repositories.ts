@@ -12,7 +12,6 @@ export interface DnfRepository {
   readonly name: string;
   /** Where it is fetched from, possibly with secrets; `null` if dnf does not report it. */
   readonly url: string | null;
-  /** Whether dnf has package lists of it. */
   readonly hasLists: boolean;
   /** When dnf last verified that those are current; `null` if unknown. */
   readonly fetchedMs: number | null;
@@ -20,7 +19,6 @@ export interface DnfRepository {
   readonly expiryMs: number;
 }
 
-/** What dnf reports about its repositories. */
 export interface DnfRepositories {
   readonly repositories: readonly DnfRepository[];
   /** Where dnf stores their lists; `null` if it does not report it. */

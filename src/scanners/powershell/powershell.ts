@@ -1,7 +1,4 @@
-/**
- * Runs scripts in Windows PowerShell 5.1, which every Windows has, or in PowerShell 7, and returns the
- * value that they answer, as JSON.
- */
+/** Runs scripts in Windows PowerShell 5.1 or PowerShell 7, and returns the value that they answer, as JSON. */
 
 import { LOCAL_LIMITS, parseJson } from "../../json.ts";
 import type { CommandError, RunResult } from "../../system/process.ts";
@@ -34,7 +31,6 @@ export const END = "<<<END>>>";
 /** The answer in constrained language mode. A script cannot encode base64 there. */
 const CONSTRAINED = btoa(JSON.stringify({ constrained: true }));
 
-/** Limits on one run. */
 export interface PowershellOptions {
   /** PowerShell is ended after this time; a request that it made to a service continues there. */
   readonly timeoutMs: number;
@@ -52,7 +48,6 @@ function systemRoot(system: System): string {
   return system.readEnvironment("SystemRoot") ?? DEFAULT_ROOT;
 }
 
-/** The directory of 64-bit programs. */
 export function programsDirectory(system: System): string {
   return system.readEnvironment("ProgramW6432") ?? system.readEnvironment("ProgramFiles") ??
     "C:\\Program Files";

@@ -1,7 +1,4 @@
-/**
- * Decides what an answer of winget proves: a list, the gaps in it, or that there is no list; and how
- * its sources answered.
- */
+/** Decides what an answer of winget proves: a list, its gaps, or no list; and how its sources answered. */
 
 import * as v from "valibot";
 import { decodeJson } from "../../json.ts";
@@ -16,7 +13,6 @@ const UNKNOWN = "Unknown";
 /** At most this many sentences are quoted; they are not interpreted, so that there can be many. */
 const MAX_QUOTED = 5;
 
-/** At most this many packages are named in a gap. */
 const MAX_NAMES = 5;
 
 /** The sentence for "no installed package has an update". winget prints it in the user's language. */
@@ -29,10 +25,7 @@ const NOTHING_FOUND: readonly string[] = [
   "找不到与输入条件匹配的已安装程序包。",
 ];
 
-/**
- * Whether an answer without a main table consists of sentences of which none is known to say that
- * nothing was found. Then winget can be asked for its sentence: see `parseNothingFound()`.
- */
+/** Whether none of the sentences instead of a main table is known to say that nothing was found. */
 export function lacksKnownSentence({ hasMainTable, messages }: WingetUpgrades): boolean {
   return !hasMainTable && messages.length > 0 && !messages.some((text) => isNothing(text, null));
 }
@@ -162,7 +155,6 @@ export function wingetUpdates(rows: readonly WingetUpgrade[]): Update[] {
   });
 }
 
-/** A source of winget. */
 interface WingetSource {
   readonly name: string;
   readonly url: string | null;

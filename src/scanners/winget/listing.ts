@@ -40,7 +40,6 @@ import {
 import { isTruncated, isTruncationOf, readTables, type WingetRow } from "./table.ts";
 import { markPinned, parseWingetUpgrades, type WingetUpgrade } from "./upgrades.ts";
 
-/** Time limit for the PowerShell module. */
 const MODULE_TIMEOUT_MS = 60_000;
 
 /** Each lookup takes a second or more. */

@@ -11,7 +11,7 @@ import {
 } from "../powershell/powershell.ts";
 import { cannot } from "../scanner.ts";
 import { plainText } from "./layout.ts";
-import type { WingetAccount } from "./program.ts";
+import { listNames, type WingetAccount } from "./program.ts";
 import type { WingetUpgrade } from "./upgrades.ts";
 
 /**
@@ -106,10 +106,7 @@ export function parseWingetModule(answer: unknown): { packages: number; updates:
   };
 }
 
-/**
- * The PowerShell that can import the module; `null` if neither can. PowerShell 7 also searches the
- * directories of Windows PowerShell, but not the other way round.
- */
+/** The PowerShell that can import the module, if one can: only 7 searches the directories of both. */
 async function hostOf(
   system: System,
   { isService }: WingetAccount,
@@ -125,13 +122,10 @@ async function hostOf(
 }
 
 async function isInAny(system: System, directories: readonly string[]): Promise<boolean> {
-  const found = await Promise.all(directories.map(async (directory) => {
-    try {
-      const path = `${directory}\\Modules\\${NAME}`;
-      return (await system.files.list("look for winget's module", path)).length > 0;
-    } catch {
-      return false;
-    }
-  }));
-  return found.includes(true);
+  const found = await Promise.all(
+    directories.map((directory) =>
+      listNames(system, "look for winget's module", `${directory}\\Modules\\${NAME}`)
+    ),
+  );
+  return found.some((names) => names.length > 0);
 }

@@ -49,7 +49,6 @@ const LISTINGS: readonly (readonly string[])[] = [
   ["upgrade", "--source", "winget"],
 ];
 
-/** An id that no package has. */
 const NO_PACKAGE = "Pennon.Asks.For.A.Package.That.Does.Not.Exist";
 
 const LIST_UPDATES = "list updates with winget";
@@ -82,9 +81,10 @@ export async function wingetPaths(system: System): Promise<string[]> {
   const own = system.readEnvironment("LOCALAPPDATA");
   const aliases = own === undefined ? null : `${own}\\Microsoft\\WindowsApps`;
   const directory = `${programsDirectory(system)}\\WindowsApps`;
+  const purpose = "look for winget";
   const [names, packages] = await Promise.all([
-    aliases === null ? [] : listNames(system, aliases),
-    listNames(system, directory),
+    aliases === null ? [] : listNames(system, purpose, aliases),
+    listNames(system, purpose, directory),
   ]);
   const hasAlias = names.some((name) => name.toLowerCase() === "winget.exe");
   return [
@@ -107,9 +107,14 @@ export function bestPackages(names: readonly string[], architecture: string): st
   return (ours.length > 0 ? ours : packages).map(({ name }) => name);
 }
 
-async function listNames({ files }: System, directory: string): Promise<string[]> {
+/** Names in a directory; none where it cannot be read. */
+export async function listNames(
+  { files }: System,
+  purpose: string,
+  directory: string,
+): Promise<string[]> {
   try {
-    return await files.list("look for winget", directory);
+    return await files.list(purpose, directory);
   } catch {
     return [];
   }
@@ -163,12 +168,8 @@ function runner(
       throw cannot(action, `no end within ${TIMEOUT_MS / 1_000} s`, "transient");
     }
     const bounds = { timeoutMs, maxOutputBytes: MAX_OUTPUT_BYTES, signal };
-    return await runProgram(
-      system,
-      [path, ...args],
-      bounds,
-      (cause) => wingetNotRun(action, cause),
-    );
+    const describe = (cause: CommandError) => wingetNotRun(action, cause);
+    return await runProgram(system, [path, ...args], bounds, describe);
   };
 }
 
@@ -264,6 +265,11 @@ const UPDATE_WINGET = "update App Installer";
 const REPAIR_WINGET = "repair App Installer for this account";
 const CHECK_POLICY = "look for it under App Package Deployment in the group policies";
 const FREE_SPACE = "free space on the system drive";
+const UPDATE_SOURCE = "run `winget source update` as the same account";
+const ANSWER_ONCE = "run `winget upgrade` as the same account";
+const ACCEPT_ONCE = "run `winget list --accept-source-agreements` as the same account";
+const EXEMPT_SOURCE = "exempt the source from TLS inspection";
+const INSTALL_VCLIBS = "install the Visual C++ runtime packages (VCLibs)";
 
 /**
  * Codes of doc/windows/package-manager/winget/returnCodes.md in microsoft/winget-cli, of winerror.h and
@@ -276,12 +282,7 @@ const MEANINGS = meaningsByCode([
   ["8A150005", "transient", "cancelled"],
   ["8A15000A", "permanent", "the source's index is corrupt", RESET],
   ["8A15000B", "permanent", "the source configuration is corrupt", RESET],
-  [
-    "8A15000F",
-    "permanent",
-    "the source's data is missing for this account",
-    "run `winget source update` as the same account",
-  ],
+  ["8A15000F", "permanent", "the source's data is missing for this account", UPDATE_SOURCE],
   ["8A150012", "permanent", 'there is no source named "winget"', RESET],
   ["8A150015", "permanent", "no sources are configured", RESET],
   [
@@ -296,27 +297,12 @@ const MEANINGS = meaningsByCode([
   ["8A15003B", "transient", "the source's server failed"],
   ["8A15003E", "permanent", "it does not support the source's version", UPDATE_WINGET],
   ["8A15003F", "permanent", "the source's data is corrupt or was tampered with", RESET],
-  [
-    "8A150042",
-    "permanent",
-    "it asked a question, and no user can answer",
-    "run `winget upgrade` as the same account",
-  ],
+  ["8A150042", "permanent", "it asked a question, and no user can answer", ANSWER_ONCE],
   ["8A150044", "transient", "the source's server gave no answer"],
   ["8A150045", "transient", "a source could not be opened"],
-  [
-    "8A150046",
-    "permanent",
-    "the source's agreements are not accepted",
-    "run `winget list --accept-source-agreements` as the same account",
-  ],
+  ["8A150046", "permanent", "the source's agreements are not accepted", ACCEPT_ONCE],
   ["8A15004B", "transient", "sources could not be opened"],
-  [
-    "8A15005E",
-    "permanent",
-    "the server's certificate is not the pinned one",
-    "exempt the source from TLS inspection",
-  ],
+  ["8A15005E", "permanent", "the server's certificate is not the pinned one", EXEMPT_SOURCE],
   ["8A150064", "transient", "its database of pins could not be opened"],
   ["8A15006A", "transient", "the host is shutting down"],
   ["8A15006D", "transient", "the service is busy or unavailable"],
@@ -354,12 +340,7 @@ const MEANINGS = meaningsByCode([
   ],
   ["C000013A", "transient", "it was interrupted"],
   ["40010004", "transient", "its session ended"],
-  [
-    "C0000135",
-    "not_available",
-    "a DLL that it needs is missing",
-    "install the Visual C++ runtime packages (VCLibs)",
-  ],
+  ["C0000135", "not_available", "a DLL that it needs is missing", INSTALL_VCLIBS],
 ]);
 
 /** The first and the last code of the package manager for MSIX. */

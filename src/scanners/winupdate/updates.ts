@@ -50,10 +50,10 @@ function describeUpdate(
     state: items.every(isOptional) ? "explicit_only" : "upgradable",
     ...worstSeverity(all),
     security: security.includes(true) ? true : security.includes(null) ? null : false,
-    cves: unique(all.flatMap(({ cves }) => cves.map((id) => id.toUpperCase()).filter(isCve))),
-    advisories: unique(
-      all.flatMap((item) => [...kbsOf(item), ...item.bulletins.filter(isBulletin)]),
-    ),
+    cves: [...new Set(all.flatMap(({ cves }) => cves.map((id) => id.toUpperCase()).filter(isCve)))],
+    advisories: [
+      ...new Set(all.flatMap((item) => [...kbsOf(item), ...item.bulletins.filter(isBulletin)])),
+    ],
     sizeBytes: sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0),
     description: describe(newest, all),
     titles: titlesOf(newest, all),
@@ -153,7 +153,7 @@ function describe(newest: WinupdateItem, all: readonly WinupdateItem[]): string 
 }
 
 function titlesOf(newest: WinupdateItem, all: readonly WinupdateItem[]): string[] {
-  return unique([newest, ...all].map(titleOf).filter((title) => title !== ""));
+  return [...new Set([newest, ...all].map(titleOf).filter((title) => title !== ""))];
 }
 
 function titleOf({ title }: WinupdateItem): string {
@@ -162,8 +162,4 @@ function titleOf({ title }: WinupdateItem): string {
 
 function asSentence(text: string): string {
   return text === "" || /[.!?。]$/.test(text) ? text : `${text}.`;
-}
-
-function unique(words: readonly string[]): string[] {
-  return [...new Set(words)];
 }

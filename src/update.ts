@@ -34,6 +34,7 @@ export type RebootHint = "never" | "maybe" | "required";
 /** The severities of a vulnerability that an update fixes, by the server's four names; the worst first. */
 export const SEVERITIES = ["critical", "important", "moderate", "low"] as const;
 
+/** One of `SEVERITIES`. */
 export type Severity = typeof SEVERITIES[number];
 
 /** One available update as its package manager reports it; `null` is "it does not say". */
@@ -76,14 +77,17 @@ export interface Update {
   readonly reboot: RebootHint | null;
 }
 
+const CVE = /^CVE-\d{4}-\d{4,10}$/;
+const CVES = /\bCVE-\d{4}-\d{4,10}\b/g;
+
 /** Whether `id` is the id of a CVE. */
 export function isCve(id: string): boolean {
-  return /^CVE-\d{4}-\d{4,10}$/.test(id);
+  return CVE.test(id);
 }
 
 /** The ids of CVEs in a text, in its order. */
 export function findCves(text: string): string[] {
-  return text.match(/\bCVE-\d{4}-\d{4,10}\b/g) ?? [];
+  return text.match(CVES) ?? [];
 }
 
 /** Whether this host requires a restart, and the reason. */

@@ -19,6 +19,7 @@ import { compareUpdates, type RebootState, type Update } from "../update.ts";
  * list, which is not the same as an empty list.
  */
 export interface ScanReport {
+  /** The scanner's. */
   readonly name: string;
   /** See above; `failed` has an `error`. */
   readonly result: "ok" | "degraded" | "failed";
@@ -32,7 +33,9 @@ export interface ScanReport {
   readonly sources: readonly ScanSource[];
   /** Age of the oldest lists; `null` if unknown or `result` is `failed`. */
   readonly metadataAgeS: number | null;
+  /** See `ScanAnswer`. */
   readonly scope?: string;
+  /** See `ScanAnswer`. */
   readonly reboot: RebootState | null;
   /** In the order of `compareUpdates`. */
   readonly updates: readonly Update[];

@@ -164,12 +164,12 @@ function pairRows(
 }
 
 function parseRows(lines: readonly string[]): (TableRow | undefined)[] {
-  const short = lines.filter((line) => line.length <= LONGEST_ROW && !isDnfChatter(line));
+  const short = lines.filter((line) => line.length <= MAX_ROW_LENGTH && !isDnfChatter(line));
   return joinWrapped(short).filter(isRowLike).map(parseRow);
 }
 
 /** A longer line is not a row of a table: each of its columns has its own limit. */
-export const LONGEST_ROW = 4_000;
+export const MAX_ROW_LENGTH = 4_000;
 
 /** The first column of a row: name and architecture. */
 const NAME = /^[A-Za-z0-9_][\w.+-]{0,254}\.[a-z0-9_]{1,32}$/;
@@ -221,13 +221,14 @@ export function parseRebootText(stdout: string): RebootState | null {
   return isNot ? rebootState(false, []) : null;
 }
 
-const MOST_NAMES = 5;
+/** How many plugins, repositories or packages a message names. */
+export const MAX_NAMES = 5;
 
 /** States what `needs-restarting` reported; `updated` are the packages that require the restart. */
 export function rebootState(isRequired: boolean, updated: readonly string[]): RebootState {
   const source = "dnf needs-restarting";
   if (!isRequired) return { isRequired, reason: `${source}: not necessary` };
-  const names = updated.length > 0 ? `: ${joinNames(updated, MOST_NAMES)}` : "";
+  const names = updated.length > 0 ? `: ${joinNames(updated, MAX_NAMES)}` : "";
   return { isRequired, reason: `${source}: updated since the host was started${names}` };
 }
 
@@ -237,7 +238,7 @@ const OTHER_WORDS: ReadonlyMap<string, Severity> = new Map([["medium", "moderate
 /** Values that stand for no severity. */
 const NO_SEVERITY = ["", "none", "unknown"];
 
-const LONGEST_WORD = 40;
+const MAX_WORD_LENGTH = 40;
 
 /** Reads an advisory's word for its severity, in any case. */
 export function readSeverity(text: string): Pick<AdvisoryRow, "severity" | "ownWord"> {
@@ -246,7 +247,7 @@ export function readSeverity(text: string): Pick<AdvisoryRow, "severity" | "ownW
   const known = SEVERITIES.find((severity) => severity === word);
   const isOwn = known === undefined && !NO_SEVERITY.includes(word);
   const severity = known ?? OTHER_WORDS.get(word) ?? null;
-  return { severity, ownWord: isOwn ? original.slice(0, LONGEST_WORD) : null };
+  return { severity, ownWord: isOwn ? original.slice(0, MAX_WORD_LENGTH) : null };
 }
 
 /** The highest severity; `null` if no row has one. */

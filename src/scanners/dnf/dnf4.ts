@@ -18,7 +18,7 @@ import {
   type DnfRepositories,
   type DnfRepository,
   isSourceId,
-  MOST_REPOSITORIES,
+  MAX_REPOSITORIES,
 } from "./repositories.ts";
 import {
   isDnfChatter,
@@ -177,7 +177,7 @@ export function parseDnf4Repositories(stdout: string, stderr: string): DnfReposi
   const isAnswer = cacheDirectory !== null || blocks.length > 0 ||
     /^No repositories available/m.test(`${stdout}\n${stderr}`);
   if (!isAnswer) return undefined;
-  const repositories = blocks.slice(0, MOST_REPOSITORIES).flatMap(({ id, fields }) => {
+  const repositories = blocks.slice(0, MAX_REPOSITORIES).flatMap(({ id, fields }) => {
     const isEnabled = fields.get("Repo-status") !== "disabled" || ignored.has(id);
     return isEnabled && isSourceId(id) ? [readBlock(id, fields, ignored.has(id))] : [];
   });

@@ -15,7 +15,7 @@ import {
   isAtLeast,
   isCveReference,
   type ListedRpm,
-  LONGEST_ROW,
+  MAX_ROW_LENGTH,
   type ObsoletingRpm,
   parseRebootText,
   readCheckUpdate,
@@ -26,7 +26,7 @@ import {
   DEFAULT_EXPIRY_MS,
   type DnfRepositories,
   isSourceId,
-  MOST_REPOSITORIES,
+  MAX_REPOSITORIES,
   REPOSITORY_ID,
 } from "./repositories.ts";
 import {
@@ -105,7 +105,7 @@ export function dnf5Dialect(version: DnfVersion): DnfDialect {
 }
 
 /** Lines that may begin a JSON text; later ones are not tried. */
-const MOST_BEGINNINGS = 50;
+const MAX_BEGINNINGS = 50;
 
 /**
  * Finds the JSON value that begins with the first character of a line and ends with the last bracket
@@ -114,7 +114,7 @@ const MOST_BEGINNINGS = 50;
 export function findJson(text: string): unknown {
   const end = Math.max(text.lastIndexOf("]"), text.lastIndexOf("}")) + 1;
   // Dnf indents everything inside the outermost bracket.
-  for (const { index } of text.matchAll(/^\ufeff?[[{]/gm).take(MOST_BEGINNINGS)) {
+  for (const { index } of text.matchAll(/^\ufeff?[[{]/gm).take(MAX_BEGINNINGS)) {
     const parsed = parseJson(text.slice(index, end).replace(/^\ufeff/, ""), LOCAL_LIMITS);
     if (parsed.ok) return parsed.value;
     // This line was chatter that looks like JSON; the answer may follow.
@@ -152,7 +152,7 @@ export function parseDnf5AdvisoryTable(stdout: string): PackageList<AdvisoryRow>
   const { lines, dropped } = outputLines(stdout);
   // A line without a date and a time is a sentence and not a row.
   const rows = lines.filter((line) =>
-    line.length <= LONGEST_ROW && !isDnfChatter(line) &&
+    line.length <= MAX_ROW_LENGTH && !isDnfChatter(line) &&
     / \d{4}-\d\d-\d\d +\d\d:\d\d:\d\d\s*$/.test(line)
   );
   const packages = rows.map((line) => {
@@ -273,7 +273,7 @@ const repositoryInfo = v.object({
 export function parseDnf5Repositories(stdout: string): DnfRepositories | undefined {
   const list = stdout.trim() === "" ? [] : findJson(stdout);
   if (!Array.isArray(list)) return undefined;
-  const result = v.safeParse(v.array(repositoryInfo), list.slice(0, MOST_REPOSITORIES));
+  const result = v.safeParse(v.array(repositoryInfo), list.slice(0, MAX_REPOSITORIES));
   // An unreadable repository may be an enabled one, so the whole list is refused.
   if (!result.success) return undefined;
   const enabled = result.output.filter((one) => one.is_enabled && isSourceId(one.id));

@@ -182,7 +182,7 @@ async function fetchDue(
   const value: FetchState = {
     triedMs: isPaused ? before.triedMs : nowMs,
     inARow: isPaused ? before.inARow : fetched.error === null ? 0 : before.inARow + 1,
-    failures: Object.fromEntries([...failures].slice(0, MOST_FAILURES)),
+    failures: Object.fromEntries([...failures].slice(0, MAX_FAILURES)),
   };
   const saving = "remember fetching package lists";
   const make = () => system.files.makeDirectory(saving, directory, { mode: 0o700 });
@@ -192,7 +192,7 @@ async function fetchDue(
 }
 
 /** Failures that the state file stores. */
-const MOST_FAILURES = 100;
+const MAX_FAILURES = 100;
 
 /** Dnf 5 truncates names in its progress to the width of a column; shorter names are complete. */
 const SHORTEST_TRUNCATED = 20;

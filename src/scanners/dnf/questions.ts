@@ -21,12 +21,13 @@ import {
   sortByCost,
   suspectPlugins,
 } from "./configuration.ts";
-import type {
-  AdvisoryDetails,
-  CheckedUpdates,
-  DnfDialect,
-  DnfQuestion,
-  ObsoletingRpm,
+import {
+  type AdvisoryDetails,
+  type CheckedUpdates,
+  type DnfDialect,
+  type DnfQuestion,
+  MAX_NAMES,
+  type ObsoletingRpm,
 } from "./dialect.ts";
 import { type DnfRules, findMissing, reconcile } from "./reconcile.ts";
 import type { DnfRepositories } from "./repositories.ts";
@@ -102,7 +103,7 @@ export async function collectAnswers(
     rules: rulesOf(configuration, dialect, pluginOptions.length > 0 ? lists.plugins : []),
   });
   if (reconciled.doubtful.length > 0) {
-    const names = joinNames(reconciled.doubtful, MOST_NAMES);
+    const names = joinNames(reconciled.doubtful, MAX_NAMES);
     gaps.push(`Two of dnf's answers contradict each other about the updates of ${names}`);
   }
   const all = [...Object.values(offers), advisories, checked, replacing, lifted];
@@ -178,7 +179,7 @@ function rulesOf(
     },
     isLocked: (name) => names?.some((pattern) => matchesWildcard(pattern, name)),
     hasIncludes: hasIncludes(settings),
-    plugins: suspects.length > 0 ? joinNames(suspects, MOST_NAMES) : null,
+    plugins: suspects.length > 0 ? joinNames(suspects, MAX_NAMES) : null,
     mayHaveLocks: mayHaveLocks(configuration),
   };
 }
@@ -203,16 +204,13 @@ async function findPluginOptions(
     return hasLists && (same?.hasLists !== true || same.url !== url);
   });
   if (lost.length === 0) return options;
-  const missing = joinNames(lost.map(({ id }) => id), MOST_NAMES);
+  const missing = joinNames(lost.map(({ id }) => id), MAX_NAMES);
   context.gaps.push(
-    `Cannot determine what dnf's plugins (${joinNames(suspects, MOST_NAMES)}) keep back: ` +
+    `Cannot determine what dnf's plugins (${joinNames(suspects, MAX_NAMES)}) keep back: ` +
       `without them, repositories are missing: ${missing}`,
   );
   return [];
 }
-
-/** How many plugins, repositories or packages a message names. */
-const MOST_NAMES = 5;
 
 /** Lists packages that would replace others; `checked` is the answer to `updates`. */
 async function listReplacing(

@@ -28,7 +28,7 @@ export interface DnfRepositories {
 }
 
 /** Further repositories are ignored. */
-export const MOST_REPOSITORIES = 1_000;
+export const MAX_REPOSITORIES = 1_000;
 
 /** The default of `metadata_expire` (dnf.conf(5)). */
 export const DEFAULT_EXPIRY_MS = 48 * 3_600_000;
@@ -46,9 +46,9 @@ export function isSourceId(id: string): boolean {
 const PURPOSE = "look at dnf's package lists";
 
 /** Directories that are inspected: a cache also has those of removed repositories. */
-const MOST_DIRECTORIES = 2_000;
+const MAX_DIRECTORIES = 2_000;
 
-const LONGEST_URL = 500;
+const MAX_URL_LENGTH = 500;
 
 /** How far the clocks of a file system and of a mirror may differ. */
 const SLACK_MS = 5_000;
@@ -83,7 +83,7 @@ export function describeSources(
     const expiresAtMs = fetchedMs === null ? null : fetchedMs + expiryMs;
     return {
       name: id,
-      url: url === null ? null : quoteWords(url, LONGEST_URL),
+      url: url === null ? null : quoteWords(url, MAX_URL_LENGTH),
       ...judge(repository, ageMs, facts, isAhead),
       metadataAgeS: ageMs === null ? null : Math.round(ageMs / 1_000),
       expiresAtMs: expiresAtMs === Infinity ? null : expiresAtMs,
@@ -149,7 +149,7 @@ export async function findAdvisoryLists(
   const list = (directory: string) => unlessFileError(() => files.list(PURPOSE, directory), []);
   const names = await list(cacheDirectory);
   const own = names.filter((name) => URL_HASH.test(name) && wanted.has(idOf(name)))
-    .slice(0, MOST_DIRECTORIES);
+    .slice(0, MAX_DIRECTORIES);
   await Promise.all(own.map(async (name) => {
     const directory = `${cacheDirectory}/${name}/repodata`;
     const lists = await list(directory);

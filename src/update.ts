@@ -31,8 +31,11 @@ export type UpdateState =
 /** Whether installing an update requires a restart of the host, if its source says so. */
 export type RebootHint = "never" | "maybe" | "required";
 
-/** The severity of the vulnerability that an update fixes, by the server's four names. */
-export type Severity = "critical" | "important" | "moderate" | "low";
+/** The severities of a vulnerability that an update fixes, by the server's four names; the worst first. */
+export const SEVERITIES = ["critical", "important", "moderate", "low"] as const;
+
+/** One of `SEVERITIES`. */
+export type Severity = typeof SEVERITIES[number];
 
 /** One available update as its package manager reports it; `null` is "it does not say". */
 export interface Update {
@@ -74,6 +77,19 @@ export interface Update {
   readonly reboot: RebootHint | null;
 }
 
+const CVE = /^CVE-\d{4}-\d{4,10}$/;
+const CVES = /\bCVE-\d{4}-\d{4,10}\b/g;
+
+/** Whether `id` is the id of a CVE. */
+export function isCve(id: string): boolean {
+  return CVE.test(id);
+}
+
+/** The ids of CVEs in a text, in its order. */
+export function findCves(text: string): string[] {
+  return text.match(CVES) ?? [];
+}
+
 /** Whether this host requires a restart, and the reason. */
 export interface RebootState {
   /** `false`: the host says that it needs none. */
@@ -82,14 +98,16 @@ export interface RebootState {
   readonly reason: string;
 }
 
-/** The worst first; an unknown severity ranks between those of a security update. */
-const SEVERITIES: readonly (Severity | null)[] = ["critical", "important", null, "moderate", "low"];
+/** The worst first; an unknown severity ranks between "important" and "moderate". */
+function rankOf(severity: Severity | null): number {
+  return severity === null ? 1.5 : SEVERITIES.indexOf(severity);
+}
 
 /** Security first, by severity; then upgradable ones; then by name. Ignored updates are last. */
 export function compareUpdates(a: Update, b: Update): number {
   return Number(a.state === "ignored") - Number(b.state === "ignored") ||
     Number(b.security === true) - Number(a.security === true) ||
-    SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
+    rankOf(a.severity) - rankOf(b.severity) ||
     Number(b.state === "upgradable") - Number(a.state === "upgradable") ||
     compareNames(a.package, b.package) ||
     compareNames(a.architecture ?? "", b.architecture ?? "");

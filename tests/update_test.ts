@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { combineReboots, compareUpdates, type Update } from "../src/update.ts";
+import { combineReboots, compareUpdates, findCves, isCve, type Update } from "../src/update.ts";
 import { tool } from "./cli/scan_reports.ts";
 
 const IN_ORDER: readonly Update[] = [
@@ -36,4 +36,20 @@ Deno.test("combineReboots() requires a restart if one scanner does, and ignores 
   assertEquals(combineReboots([silent, not]), not.reboot);
   assertEquals(combineReboots([not, due("a kernel")]), due("a kernel").reboot);
   assertEquals(combineReboots([due("a"), due("b"), due("a")]), due("a; b").reboot);
+});
+
+Deno.test("isCve() and findCves() recognise only CVEs", () => {
+  assertEquals(["CVE-2026-0001", "CVE-2026-1234567890"].every(isCve), true);
+  const others = [
+    "",
+    "CVE-2026",
+    "CVE-26-0001",
+    "CVE-2026-001",
+    "xCVE-2026-0001",
+    "CVE-2026-0001 x",
+  ];
+  for (const id of others) assertEquals(isCve(id), false, id);
+  const text = "CVE-2026-0001, (CVE-2026-12345) CVE-2026-0001 CVE-26-1 ACVE-2026-1111";
+  assertEquals(findCves(text), ["CVE-2026-0001", "CVE-2026-12345", "CVE-2026-0001"]);
+  assertEquals(findCves("none"), []);
 });

@@ -5,7 +5,7 @@ import type { Command, CommandOutcome, CommandRun, RunningHandler } from "../buf
 import type { Log } from "../log.ts";
 import { packageTypeOf } from "../scanners/registry.ts";
 import { type LastScans, readLastScans, saveLastScans } from "../scanners/last_scans.ts";
-import { counted, isWhole, type ScanReport } from "../scanners/run_scans.ts";
+import { counted, hasCompleteList, type ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
 import { encodeBody } from "../server/limits.ts";
 import { encodeUpdate } from "../server/update_item.ts";
@@ -116,7 +116,7 @@ function diffReport(
   // Of two updates with one name the server keeps the last: the more important one has to be last.
   const items = report.updates.toReversed()
     .map((update) => encodeUpdate(update, packageType, architecture));
-  const current = { packageType, items, isWhole: isWhole(report) };
+  const current = { packageType, items, isWhole: hasCompleteList(report) };
   return diffUpdates(current, snapshot.get(report.name), { nowMs: clock.nowMs(), wantsAll });
 }
 

@@ -2,7 +2,6 @@
 
 import type { System } from "../system/system.ts";
 import type { Update } from "../update.ts";
-import { collectAnswers } from "./dnf/answers.ts";
 import { DnfCommands, outputOf } from "./dnf/commands.ts";
 import {
   type DnfConfiguration,
@@ -14,8 +13,7 @@ import { type DnfDialect, parseDnfVersion } from "./dnf/dialect.ts";
 import { dnf4Dialect } from "./dnf/dnf4.ts";
 import { dnf5Dialect } from "./dnf/dnf5.ts";
 import { chooseLists } from "./dnf/lists.ts";
-import { type DnfContext, readReboot } from "./dnf/questions.ts";
-import { withFallback } from "./dnf/repositories.ts";
+import { collectAnswers, type DnfContext, readReboot } from "./dnf/questions.ts";
 import {
   INSTALLED_FORMAT,
   type InstalledRpm,
@@ -23,36 +21,30 @@ import {
   parseInstalledRpms,
 } from "./dnf/rpm.ts";
 import { buildUpdates } from "./dnf/updates.ts";
+import { unlessFileError } from "./private_files.ts";
+import { hasFiles, waitForAll } from "./programs.ts";
 import {
+  cannot,
   oldestAgeS,
   type ScanAnswer,
-  ScanError,
   type Scanner,
   type ScanOptions,
   withSources,
 } from "./scanner.ts";
 
-/**
- * Absolute paths, so that `PATH` cannot substitute other programs. The scan runs the first dnf that
- * exists; either may be a link to the other generation.
- */
+/** Absolute, so that no other program runs; either may be a link to the other generation of dnf. */
 const DEFAULT_DNF = "/usr/bin/dnf";
 const DNF = [DEFAULT_DNF, "/usr/bin/dnf5"];
 const RPM = "/usr/bin/rpm";
 
-/**
- * The rpm database, under every name and path it has had. A host whose own packages are not RPMs may
- * have dnf to build images.
- */
+/** Every path of the rpm database. A host whose own packages are not RPMs may have dnf to build images. */
 const DATABASES = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"].flatMap((directory) =>
   ["rpmdb.sqlite", "Packages.db", "Packages"].map((name) => `${directory}/${name}`)
 );
 
 /** Replace the host's root with another one; for tests. */
 export interface DnfOptions {
-  /** Precede dnf's other arguments. */
   readonly dnfArguments?: readonly string[];
-  /** Precede rpm's other arguments. */
   readonly rpmArguments?: readonly string[];
   readonly configuration?: DnfFiles;
   /** Root's cache directory. @default the dialect's own */
@@ -66,21 +58,9 @@ export interface DnfOptions {
 export function dnfScanner(options: DnfOptions = {}): Scanner {
   return {
     name: "dnf",
-    isAvailable,
+    isAvailable: (system) => hasFiles(system, "look for dnf", [DNF, [RPM], DATABASES]),
     scan: (system, scanOptions) => scanDnf(system, scanOptions, options),
   };
-}
-
-async function isAvailable({ files }: System): Promise<boolean> {
-  try {
-    const exists = async (path: string) => await files.inspect("look for dnf", path) !== undefined;
-    const found = await Promise.all(
-      [DNF, [RPM], DATABASES].map((paths) => Promise.all(paths.map(exists))),
-    );
-    return found.every((paths) => paths.includes(true));
-  } catch {
-    return false;
-  }
 }
 
 async function scanDnf(
@@ -91,13 +71,11 @@ async function scanDnf(
   const commands = new DnfCommands(system, scanOptions.signal);
   const rpm = [RPM, ...options.rpmArguments ?? []];
   // These do not lock dnf's database and run at once; every later command of dnf locks it.
-  const started = [
+  const [installed, { path, dialect }, configuration] = await waitForAll([
     listInstalled(commands, rpm),
     findDialect(system, commands),
     readDnfConfiguration(system, options.configuration ?? {}),
-  ] as const;
-  await Promise.allSettled(started); // After a failure, no command is left running.
-  const [installed, { path, dialect }, configuration] = await Promise.all(started);
+  ]);
   commands.scaleTimeouts(installed.packages.length);
   const isRoot = system.machine.userId() === 0;
   const own = isRoot ? dialect.options : [...dialect.options, ...dialect.userOptions];
@@ -119,8 +97,8 @@ async function scanDnf(
     installed: installed.packages,
     marksSecurity: new Map(lists.sources.map((source) => [source.name, source.marksSecurity])),
   });
-  const booted = system.files.inspect("look for an image", OSTREE_BOOTED);
-  const isImage = await withFallback(booted, undefined) !== undefined;
+  const booted = () => system.files.inspect("look for an image", OSTREE_BOOTED);
+  const isImage = await unlessFileError(booted, undefined) !== undefined;
   return {
     updates: isImage ? updates.map(asImageBased) : updates,
     gaps,
@@ -166,9 +144,7 @@ async function listInstalled(
   const result = await commands.run(action, [...rpm, "-qa", "--qf", INSTALLED_FORMAT]);
   const installed = parseInstalledRpms(outputOf(action, result));
   if (installed.packages.length > 0) return installed;
-  throw new ScanError("Cannot scan with dnf: rpm lists no installed package", {
-    reason: "not_available",
-  });
+  throw cannot("scan with dnf", "rpm lists no installed package", "not_available");
 }
 
 /** Finds dnf and its generation; the path and the distribution do not determine the generation. */
@@ -186,6 +162,5 @@ async function findDialect(
   );
   if (version?.[0] === 4) return { path, dialect: dnf4Dialect };
   if (version?.[0] === 5) return { path, dialect: dnf5Dialect(version) };
-  const fact = `"${path}" is neither dnf 4 nor dnf 5`;
-  throw new ScanError(`Cannot scan with dnf: ${fact}`, { reason: "not_available" });
+  throw cannot("scan with dnf", `"${path}" is neither dnf 4 nor dnf 5`, "not_available");
 }

@@ -2,7 +2,6 @@
 
 import { quoteWords } from "../redact.ts";
 import type { Update } from "../update.ts";
-import { matchesWildcard } from "./wildcard.ts";
 
 /** A scanner name and a colon; another word in the place of the name is an error. */
 const PREFIX = /^([a-z_]+):\s*(.*)$/i;
@@ -20,7 +19,6 @@ const SPECIAL = /[\s[\](){}|,;'"]/;
 /** Longer patterns are truncated in an error message. */
 const MAX_PATTERN_LENGTH = 100;
 
-/** A parsed pattern. */
 interface Pattern {
   readonly written: string;
   /** In lower case; `null`: the pattern applies to every scanner. */
@@ -109,4 +107,29 @@ function findPatternError(
     return ["no update is named by a number only", `write "KB${pattern}"`];
   }
   return null;
+}
+
+/**
+ * Whether `pattern` matches the whole of `text`, in any case: `*` stands for any characters, `?` for
+ * one. The time is at most proportional to the product of both lengths.
+ */
+export function matchesWildcard(pattern: string, text: string): boolean {
+  const wanted = [...pattern.toLowerCase()];
+  const given = [...text.toLowerCase()];
+  let at = 0;
+  let last: { readonly star: number; from: number } | undefined;
+  for (let index = 0; index < given.length;) {
+    if (wanted[at] === "*") {
+      last = { star: at++, from: index };
+    } else if (wanted[at] === "?" || (at < wanted.length && wanted[at] === given[index])) {
+      at += 1;
+      index += 1;
+    } else if (last) {
+      // The last star matches one more character.
+      at = last.star + 1;
+      index = ++last.from;
+    } else return false;
+  }
+  while (wanted[at] === "*") at += 1;
+  return at === wanted.length;
 }

@@ -34,7 +34,7 @@ const FILE = new JsonFile({
 });
 
 /** Longest error that is saved: with one of megabytes the file could never be read again. */
-const LONGEST_ERROR = 1_000;
+const MAX_ERROR_LENGTH = 1_000;
 
 /** Reads the last scans; none if the file is missing or unreadable. Throws `FileError`. */
 export async function readLastScans(files: Files, stateDirectory: string): Promise<LastScans> {
@@ -94,10 +94,10 @@ export async function saveLastScans(
       last_count: lastCount,
       security: updates.filter((update) => update.security === true).length,
       duration_ms: report.durationMs,
-      error: report.error?.message.slice(0, LONGEST_ERROR) ?? null,
+      error: report.error?.message.slice(0, MAX_ERROR_LENGTH) ?? null,
       reboot: reboot && {
         required: reboot.isRequired,
-        reason: reboot.reason.slice(0, LONGEST_ERROR),
+        reason: reboot.reason.slice(0, MAX_ERROR_LENGTH),
       },
     }];
   }));

@@ -48,7 +48,7 @@ export interface RunScansOptions extends Omit<ScanOptions, "lastCount"> {
 }
 
 /** Whether the list is complete: then an update that is not in it is no longer available. */
-export function isWhole({ result }: Pick<ScanReport, "result">): boolean {
+export function hasCompleteList({ result }: Pick<ScanReport, "result">): boolean {
   return result === "ok";
 }
 

@@ -1,7 +1,6 @@
 /** The interface of scanners: options, answers, sources and errors. */
 
 import { redact } from "../redact.ts";
-import type { CommandError } from "../system/process.ts";
 import type { System } from "../system/system.ts";
 import type { RebootState, Update } from "../update.ts";
 
@@ -36,31 +35,27 @@ export class ScanError extends Error {
   }
 }
 
-/** The meaning of an error code of a package manager; `next`: what an operator can do. */
-export type FailureMeaning = readonly [reason: ScanErrorReason, fact: string, next?: string];
-
-/** Indexes meanings by their codes, which each row lists separated by blanks. */
-export function meaningsByCode(
-  rows: readonly (readonly [codes: string, ...FailureMeaning])[],
-): ReadonlyMap<string, FailureMeaning> {
-  return new Map(
-    rows.flatMap(([codes, ...meaning]) =>
-      codes.split(" ").map((code): [string, FailureMeaning] => [code, meaning])
-    ),
-  );
+/** The error for an `action` that failed because of a `fact`; `next`: what an operator can do. */
+export function cannot(
+  action: string,
+  fact: string,
+  reason: ScanErrorReason,
+  { next, cause }: { next?: string | undefined; cause?: unknown } = {},
+): ScanError {
+  const advice = next === undefined ? "" : `. Next: ${next}`;
+  return new ScanError(`Cannot ${action}: ${fact}${advice}`, { reason, cause });
 }
 
-/** The reason of a scan's failure, from the failure to run a program. */
-export function reasonNotRun({ reason }: CommandError): ScanErrorReason {
-  switch (reason) {
-    case "not_found":
-      return "not_available";
-    case "denied":
-      return "permanent";
-    case "timeout":
-    case "aborted":
-    case "failed":
-      return "transient";
+/** Returns a `ScanError` of `work` as a value; throws it after an abort, and every other error. */
+export async function attempt<T>(
+  work: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T | ScanError> {
+  try {
+    return await work();
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof ScanError)) throw error;
+    return error;
   }
 }
 
@@ -101,12 +96,10 @@ export async function withSources<T>(
   sources: readonly ScanSource[],
   scan: () => Promise<T>,
 ): Promise<T> {
-  try {
-    return await scan();
-  } catch (error) {
-    if (error instanceof ScanError) error.sources = sources;
-    throw error;
-  }
+  const answer = await attempt(scan);
+  if (!(answer instanceof ScanError)) return answer;
+  answer.sources = sources;
+  throw answer;
 }
 
 /** A usable list. `runScan()` decides whether it is complete, and redacts every text in it. */
@@ -133,10 +126,7 @@ export interface ScanOptions {
   readonly refresh?: boolean;
   /** Number of updates in the last list of this scanner. @default there is no last list */
   readonly lastCount?: number;
-  /**
-   * A directory of the agent, for its own copies of lists. @default none, and outdated lists are only
-   * reported
-   */
+  /** The agent's directory for its own copies of lists. @default none: old lists are only reported */
   readonly cacheDirectory?: string;
   /** Patterns of updates that the administrator ignores (`scanners.ignore`). @default none */
   readonly ignore?: readonly string[];

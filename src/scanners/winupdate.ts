@@ -3,7 +3,8 @@
 import type { System } from "../system/system.ts";
 import { windowsDirectory } from "../windows_directory.ts";
 import { type PowershellOptions, runPowershell } from "./powershell/powershell.ts";
-import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
+import { hasFiles } from "./programs.ts";
+import { attempt, type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
 import { WinupdateError } from "./winupdate/failure.ts";
 import { parseWinupdate, type WinupdateAnswer, winupdateScript } from "./winupdate/search.ts";
 import { describeSources } from "./winupdate/sources.ts";
@@ -31,13 +32,8 @@ export function winupdateScanner(): Scanner {
 
 async function isAvailable(system: System): Promise<boolean> {
   const directory = windowsDirectory(system);
-  if (directory === undefined) return false;
-  try {
-    const path = `${directory}\\${LIBRARY}`;
-    return await system.files.inspect("look for Windows Update", path) !== undefined;
-  } catch {
-    return false;
-  }
+  return directory !== undefined &&
+    await hasFiles(system, "look for Windows Update", [[`${directory}\\${LIBRARY}`]]);
 }
 
 /** Asks the update server; if it cannot be reached, returns the result of the last search. */
@@ -47,9 +43,10 @@ export async function scanWinupdate(system: System, options: ScanOptions): Promi
   } catch (error) {
     const isUnreachable = error instanceof WinupdateError && error.reason === "transient";
     if (!isUnreachable) throw error;
-    const cached = await searchCache(system, options);
-    // The list is also empty if Windows never completed a search.
-    if (cached === null || cached.updates.length === 0) throw error;
+    const bounds = { timeoutMs: CACHED_LIMIT_MS, signal: options.signal };
+    const cached = await attempt(() => search(system, { online: false, ...bounds }));
+    // The error of the online search says more. The list is also empty if Windows never completed one.
+    if (cached instanceof ScanError || cached.updates.length === 0) throw error;
     const { gaps, ...answer } = describeAnswer(system, cached, error.message);
     const when = cached.lastSearchMs === null
       ? ""
@@ -59,10 +56,7 @@ export async function scanWinupdate(system: System, options: ScanOptions): Promi
   }
 }
 
-/**
- * Retries a search that the agent refused or aborted. A search that timed out is not retried: it
- * continues in Windows' service, and the next one would wait for it.
- */
+/** Retries a search that was refused or aborted. One that timed out continues in Windows' service. */
 async function searchWithRetries(system: System, options: ScanOptions): Promise<WinupdateAnswer> {
   const endMs = system.clock.monotonicMs() + SEARCH_LIMIT_MS;
   const leftMs = () => endMs - system.clock.monotonicMs();
@@ -78,18 +72,6 @@ async function searchWithRetries(system: System, options: ScanOptions): Promise<
     await system.clock.sleep(pauseMs, signal);
   }
   return await search(system, { online: true, timeoutMs: leftMs(), signal });
-}
-
-async function searchCache(
-  system: System,
-  { signal }: ScanOptions,
-): Promise<WinupdateAnswer | null> {
-  try {
-    return await search(system, { online: false, timeoutMs: CACHED_LIMIT_MS, signal });
-  } catch (error) {
-    if (!(error instanceof ScanError)) throw error;
-    return null; // The error of the online search says more.
-  }
 }
 
 async function search(

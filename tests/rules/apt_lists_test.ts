@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { ReportedList } from "../../src/commands/reported_snapshot.ts";
 import { diffUpdates } from "../../src/commands/update_diff.ts";
 import { aptScanner } from "../../src/scanners/apt.ts";
-import { isWhole, runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
+import { hasCompleteList, runScan, type ScanReport } from "../../src/scanners/run_scans.ts";
 import { encodeUpdate } from "../../src/server/update_item.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 import { AptHost, captured, hits, MADE_SOURCES, questionOf } from "../scanners/apt/host.ts";
@@ -350,7 +350,7 @@ function forget(host: AptHost): void {
 
 function diffOf(report: ScanReport, before?: ReportedList) {
   const items = report.updates.map((update) => encodeUpdate(update, "apt", "x86_64"));
-  const list = { packageType: "apt" as const, items, isWhole: isWhole(report) };
+  const list = { packageType: "apt" as const, items, isWhole: hasCompleteList(report) };
   return diffUpdates(list, before, { nowMs: 0, wantsAll: false });
 }
 
@@ -378,7 +378,7 @@ Deno.test("scan() with one damaged source is never ok, names it, and reports not
       const isAsking = hasOwn || damage === "it does not answer any more";
       const options = isAsking ? { cacheDirectory: "/own" } : {};
       const report = await runScan(host, scanner, options);
-      assertEquals([report.result, isWhole(report)], ["degraded", false], damage);
+      assertEquals([report.result, hasCompleteList(report)], ["degraded", false], damage);
       const named = report.sources.filter(({ result }) => result !== "ok").map(({ name }) => name);
       assert(named.includes(name), `${damage}: ${named.join()}`);
       assertEquals(diffOf(report, reported).removed, []);

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { scanUpdates } from "../../src/commands/scan_updates.ts";
-import { aptScanner } from "../../src/scanners/apt.ts";
-import { inBatches } from "../../src/scanners/apt/commands.ts";
+import { aptScanner, readRebootState } from "../../src/scanners/apt.ts";
 import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { CommandError, type RunResult } from "../../src/system/process.ts";
+import { FakeFiles } from "../fakes/files.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { makeScannerRunner } from "../fakes/scanner_runner.ts";
 import { scanWith } from "../fakes/scan_with.ts";
@@ -280,24 +280,6 @@ Deno.test("scan() retries a failure only if the state changed meanwhile", async 
   assertEquals(error.reason, "permanent");
 });
 
-Deno.test("inBatches() starts a batch where a name would not fit, and drops none", () => {
-  const names = Array.from({ length: 1_000 }, (_, n) => `${"x".repeat(195)}${1_000 + n}`);
-  const batches = inBatches(names);
-  assertEquals(batches.flat(), names);
-  assertEquals(batches.map((batch) => batch.length), [500, 500]);
-  assertEquals(inBatches([]), []);
-  const name = fc.string({ unit: fc.constantFrom(..."ab"), size: "+3", maxLength: 60_000 });
-  fc.assert(
-    fc.property(fc.array(name), (some) => {
-      const made = inBatches(some);
-      assertEquals(made.flat(), some);
-      const sizes = made.map((batch) => batch.reduce((sum, { length }) => sum + length + 1, 0));
-      assert(sizes.every((size) => size <= 100_000), sizes.join());
-    }),
-    { numRuns: 20 },
-  );
-});
-
 Deno.test("scan() ends all that it starts with its own signal, fetching too", async () => {
   const { signal } = new AbortController();
   for (const ageMs of [0, 2 * 86_400_000]) {
@@ -402,4 +384,66 @@ Deno.test("scan() lets no secret of an address into the report, the log, an even
     ),
     { numRuns: 150 },
   );
+});
+
+Deno.test("readRebootState() follows the host's file, and its absence only if something writes it", async () => {
+  const files = new FakeFiles();
+  assertEquals(await readRebootState({ files }), null);
+  files.texts.set("/usr/share/update-notifier/notify-reboot-required", "");
+  const reason = "there is no /run/reboot-required";
+  assertEquals(await readRebootState({ files }), { isRequired: false, reason });
+  files.texts.set("/run/reboot-required", "");
+  assertEquals(await readRebootState({ files }), {
+    isRequired: true,
+    reason: "/run/reboot-required",
+  });
+  const names = Array.from({ length: 20 }, (_, n) => `linux-image-${n}`);
+  files.texts.set("/run/reboot-required.pkgs", [...names, "x y", "\u001b[2J"].join("\n"));
+  const { reason: many } = await readRebootState({ files }) ?? { reason: "" };
+  assertEquals(many.endsWith("linux-image-9 and 10 more"), true, many);
+});
+
+Deno.test("readRebootState() reads 64 KiB of names, and quotes 300 characters", async () => {
+  const files = new FakeFiles();
+  files.texts.set("/run/reboot-required", "");
+  const reasonOf = async (text: string) => {
+    files.texts.set("/run/reboot-required.pkgs", text);
+    return (await readRebootState({ files }))?.reason;
+  };
+  assertEquals(await reasonOf("  libc6 \r\n\tdbus\n"), "/run/reboot-required: libc6, dbus");
+  const names = "libc6\n".repeat(65_536 / 4).slice(0, 65_536);
+  assertEquals(await reasonOf(names), "/run/reboot-required: libc6, libc");
+  assertEquals(await reasonOf(`${names}x`), "/run/reboot-required");
+  const long = Array.from({ length: 9 }, (_, n) => `p${n}${"x".repeat(200)}\n`);
+  assertEquals((await reasonOf(long.join("")))?.length, 300);
+});
+
+Deno.test("readRebootState() checks for every program that writes the file", async () => {
+  const hooks = [
+    "/usr/share/update-notifier/notify-reboot-required",
+    "/etc/kernel/postinst.d/update-notifier",
+    "/etc/kernel/postinst.d/unattended-upgrades",
+  ];
+  for (const hook of hooks) {
+    const files = new FakeFiles();
+    files.texts.set(`/host${hook}`, "");
+    assertEquals(await readRebootState({ files }), null);
+    assertEquals((await readRebootState({ files }, "/host"))?.isRequired, false, hook);
+    files.texts.set("/host/run/reboot-required", "");
+    assertEquals((await readRebootState({ files }, "/host"))?.isRequired, true, hook);
+  }
+});
+
+Deno.test("readRebootState() is null for files that cannot be inspected, and passes programming errors on", async () => {
+  const files = new FakeFiles();
+  files.fail("look for a required reboot", "denied");
+  assertEquals(await readRebootState({ files }), null);
+  files.heal("look for a required reboot");
+  files.texts.set("/run/reboot-required", "");
+  files.kinds.set("/run/reboot-required.pkgs", "directory");
+  assertEquals((await readRebootState({ files }))?.reason, "/run/reboot-required");
+  files.readText = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(() => readRebootState({ files }), TypeError, "oops");
+  files.inspect = () => Promise.reject(new TypeError("oops"));
+  await assertRejects(() => readRebootState({ files }), TypeError, "oops");
 });

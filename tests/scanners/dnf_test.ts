@@ -467,3 +467,11 @@ Deno.test("scan() lists the updates of a host with one package", async () => {
   };
   assertEquals((await scanWith(dnfScanner(), host, {})).updates.length, 8);
 });
+
+Deno.test("scan() lists no advisories if there is no update", async () => {
+  const host = new DnfHost();
+  host.answers = { offered: succeeded(""), checked: succeeded("") };
+  assertEquals((await scanWith(dnfScanner(), host, {})).updates, []);
+  const asked = ["checked", "installed", "offered", "reboot", "repositories", "version"];
+  assertEquals(host.questions.toSorted(), asked);
+});

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { counted, isWhole, runScan, runScans } from "../../src/scanners/run_scans.ts";
+import { counted, hasCompleteList, runScan, runScans } from "../../src/scanners/run_scans.ts";
 import {
   type ScanAnswer,
   ScanError,
@@ -111,7 +111,7 @@ Deno.test("runScan() calls a list complete only if every enabled source answered
   for (const [answer, result, warnings] of rows) {
     const report = await reportOf(answer);
     assertEquals([report.result, report.warnings], [result, warnings]);
-    assertEquals(isWhole(report), result === "ok");
+    assertEquals(hasCompleteList(report), result === "ok");
   }
 });
 

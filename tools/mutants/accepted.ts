@@ -378,14 +378,14 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Only differences of such times are used, and there the one cancels out",
   },
   {
-    file: "src/scanners/output_lines.ts",
+    file: "src/scanners/programs.ts",
     operator: "ternary",
     before: 'const all = text.split(isPlain ? "\\n" : /\\r\\n|\\n|\\r/);',
     after: "const all = text.split((/\\r\\n|\\n|\\r/));",
     reason: "A text without other line ends is split the same, in more time",
   },
   {
-    file: "src/scanners/output_lines.ts",
+    file: "src/scanners/programs.ts",
     operator: "ternary",
     before: 'const lines = isPlain ? short : short.map((line) => stripControls(line, "\\t"));',
     after: 'const lines = (short.map((line) => stripControls(line, "\\t")));',

@@ -104,6 +104,11 @@ export const ROWS: readonly Row[] = [
     why: "The parts of one scanner: each is also tested through the whole",
   })),
   {
+    sources: ["src/scanners/programs.ts", "src/scanners/private_files.ts"],
+    tests: ["tests/scanners/apt", "tests/scanners/dnf", "tests/scanners/winget"],
+    why: "What the scanners share",
+  },
+  {
     sources: ["src/scanners/apt/"],
     tests: ["tests/rules/apt_lists_test.ts"],
     why: "Which lists a whole scan reads",

@@ -7,12 +7,13 @@
 import * as v from "valibot";
 import { LOCAL_LIMITS } from "../../json.ts";
 import type { System } from "../../system/system.ts";
-import type { Update } from "../../update.ts";
-import { outputLines } from "../output_lines.ts";
-import { ScanError } from "../scanner.ts";
+import { findCves, type Update } from "../../update.ts";
+import { readPrivateFile, writePrivateFile } from "../private_files.ts";
+import { outputLines } from "../programs.ts";
+import { attempt, ScanError } from "../scanner.ts";
 import type { AptCommands } from "./commands.ts";
 import { compareDebianVersions, type InstalledPackages } from "./packages.ts";
-import { type PrivateDirectory, readPrivateFile, writePrivateFile } from "./private_lists.ts";
+import type { PrivateDirectory } from "./private_lists.ts";
 import type { WaitingUpdate } from "./upgrade.ts";
 
 const changelogEntry = v.object({
@@ -24,7 +25,6 @@ const changelogEntry = v.object({
   advisories: v.array(v.string()),
 });
 
-/** One version in a changelog. */
 type ChangelogEntry = v.InferOutput<typeof changelogEntry>;
 
 /** Entries by source package, in the order of the changelog: the newest first. */
@@ -43,7 +43,6 @@ const MAX_SOURCES = 40;
 const HEADING = /^([a-z0-9][a-z0-9+.-]+) \(([^()\s]+)\) [^;]+;(.*)/;
 const URGENCIES = ["low", "medium", "high", "emergency", "critical"];
 const URGENCY = new RegExp(`\\burgency=(${URGENCIES.join("|")})\\b`, "i");
-const CVE = /\bCVE-\d{4}-\d{4,10}\b/g;
 const ADVISORY = /\b(?:DSA|DLA|USN)-\d{1,6}-\d{1,3}\b/g;
 
 /** The files to read, one per source: that of its package which is furthest ahead of the update's. */
@@ -76,7 +75,7 @@ export function parseChangelogs(text: string): Changelogs {
       entry = { version, urgency, cves: [], advisories: [] };
       found.set(source, [...found.get(source) ?? [], entry]);
     } else if (entry && /^\s/.test(line)) {
-      entry.cves.push(...line.match(CVE) ?? []);
+      entry.cves.push(...findCves(line));
       entry.advisories.push(...line.match(ADVISORY) ?? []);
     }
   }
@@ -114,7 +113,6 @@ export function sourceVersion(version: string): string {
   return version.replace(/\+b\d+$/, "");
 }
 
-/** A changelog to fetch: that of a waiting package's source. */
 interface ChangelogRequest {
   readonly key: string;
   readonly source: string;
@@ -154,8 +152,8 @@ const RETRY_MS = 24 * 3_600_000;
 /** Time limit for all of them together: a slow server does not delay the scan further. */
 const TIME_LIMIT_MS = 60_000;
 
-/** If one is missing, apt prints none at all. Number of attempts, each without the missing ones. */
-const MAX_ATTEMPTS = 3;
+/** If one is missing, apt prints none at all. Each further round is without the missing ones. */
+const MAX_ROUNDS = 3;
 
 /** Apt's message about a changelog that it did not get. */
 const UNAVAILABLE = /Changelog unavailable for (\S+=\S+)/g;
@@ -228,23 +226,19 @@ async function fetchAvailable(
 ): Promise<Changelogs | null> {
   const startedMs = clock.monotonicMs();
   let names = requests.map(({ argument }) => argument);
-  for (let attempt = 0; attempt < MAX_ATTEMPTS && names.length > 0; attempt++) {
+  for (let round = 0; round < MAX_ROUNDS && names.length > 0; round++) {
     const leftMs = TIME_LIMIT_MS - (clock.monotonicMs() - startedMs);
     if (leftMs < 1_000) return null;
-    try {
-      const { code, stdout, stderr } = await commands.fetchChangelogs(names, leftMs);
-      if (code === 0) return parseChangelogs(stdout);
-      const missing = new Set([...stderr.matchAll(UNAVAILABLE)].map(([, name]) => name));
-      // Apt omits the host's own architecture.
-      const others = names.filter((name) =>
-        !missing.has(name) && !missing.has(name.replace(/:[^=]*/, ""))
-      );
-      if (others.length === names.length) return null;
-      names = others;
-    } catch (error) {
-      if (error instanceof ScanError) return null;
-      throw error;
-    }
+    const result = await attempt(() => commands.fetchChangelogs(names, leftMs));
+    if (result instanceof ScanError) return null;
+    if (result.code === 0) return parseChangelogs(result.stdout);
+    const missing = new Set([...result.stderr.matchAll(UNAVAILABLE)].map(([, name]) => name));
+    // Apt omits the host's own architecture.
+    const others = names.filter((name) =>
+      !missing.has(name) && !missing.has(name.replace(/:[^=]*/, ""))
+    );
+    if (others.length === names.length) return null;
+    names = others;
   }
   return null;
 }

@@ -1,13 +1,10 @@
-/**
- * Runs the programs of apt and dpkg within bounds, and classifies their failures by their messages in
- * the C locale. The output is parsed elsewhere.
- */
+/** Runs the programs of apt and dpkg, and classifies their failures by their messages in the C locale. */
 
 import { quoteWords } from "../../redact.ts";
-import { CommandError, type RunResult } from "../../system/process.ts";
+import type { RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
-import { outputLines } from "../output_lines.ts";
-import { reasonNotRun, ScanError, type ScanErrorReason } from "../scanner.ts";
+import { answerTooLong, inBatches, outputLines, reasonNotRun, runProgram } from "../programs.ts";
+import { cannot, ScanError, type ScanErrorReason } from "../scanner.ts";
 import { INSTALLED_FORMAT } from "./packages.ts";
 
 /** Absolute, so that no other program found through `PATH` runs instead. */
@@ -31,9 +28,6 @@ const REFRESH_TIMEOUT_MS = 300_000;
 const LOCK_RETRY_PAUSES_MS = [5_000, 15_000, 30_000];
 
 const NEVER = new AbortController().signal;
-
-/** Linux accepts at most 128 KiB of arguments where the stack is small; the rest is reserve. */
-const MAX_ARGUMENT_BYTES = 100_000;
 
 /** Paths that apt uses instead of the host's own; for tests. */
 export interface AptOptions {
@@ -91,7 +85,6 @@ export class AptCommands {
     return [...this.#warnings].filter(isGapWarning);
   }
 
-  /** Apt's other warnings. */
   get notes(): string[] {
     return [...this.#warnings].filter((warning) => !isGapWarning(warning));
   }
@@ -228,14 +221,12 @@ export class AptCommands {
 
   #answer(action: string, result: RunResult): string {
     if (result.code !== 0) throw aptFailure(action, result);
-    if (result.truncated) {
-      throw new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
-    }
+    if (result.truncated) throw answerTooLong(action);
     for (const warning of quotedMessages(result.stderr, "warnings")) this.#warnings.add(warning);
     return result.stdout;
   }
 
-  async #run(
+  #run(
     action: string,
     argv: readonly string[],
     timeoutMs: number = this.#timeoutMs,
@@ -243,44 +234,24 @@ export class AptCommands {
   ): Promise<RunResult> {
     const { aptConfigFile: APT_CONFIG } = this.#options;
     const environment = { ...more, ...(APT_CONFIG !== undefined && { APT_CONFIG }) };
-    try {
-      return await this.#system.runCommand(argv, {
-        timeoutMs,
-        ...(Object.keys(environment).length > 0 && { environment }),
-        ...(this.#signal && { signal: this.#signal }),
-      });
-    } catch (cause) {
-      if (!(cause instanceof CommandError)) throw cause;
+    const options = {
+      timeoutMs,
+      ...(Object.keys(environment).length > 0 && { environment }),
+      signal: this.#signal,
+    };
+    return runProgram(this.#system, argv, options, (cause) => {
       const reason = reasonNotRun(cause);
-      if (cause.reason === "timeout") {
-        const program = argv[0]?.replace(/.*\//, "");
-        const fact = `${program} did not finish within ${Math.round(timeoutMs / 1_000)} s`;
-        throw new TimeoutError(`Cannot ${action}: ${fact}`, { reason, cause });
-      }
-      throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
-    }
+      if (cause.reason !== "timeout") return cannot(action, cause.message, reason, { cause });
+      const program = argv[0]?.replace(/.*\//, "");
+      const fact = `${program} did not finish within ${Math.round(timeoutMs / 1_000)} s`;
+      return new TimeoutError(`Cannot ${action}: ${fact}`, { reason, cause });
+    });
   }
 }
 
 /** Passes each setting to apt with `-o`. */
 export function asOptions(settings: readonly string[]): string[] {
   return settings.flatMap((setting) => ["-o", setting]);
-}
-
-/** Splits a list of arguments so that each part fits into one command line. Names are ASCII. */
-export function inBatches(names: readonly string[]): string[][] {
-  const batches: string[][] = [];
-  let roomBytes = 0;
-  for (const name of names) {
-    const sizeBytes = name.length + 1;
-    if (sizeBytes > roomBytes) {
-      batches.push([]);
-      roomBytes = MAX_ARGUMENT_BYTES;
-    }
-    batches.at(-1)?.push(name);
-    roomBytes -= sizeBytes;
-  }
-  return batches;
 }
 
 /** The start of apt's error and warning messages; apt 3 spells the severities out. */

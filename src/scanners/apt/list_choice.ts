@@ -1,14 +1,11 @@
-/**
- * Chooses which package lists an apt scan reads: the host's, or the agent's private ones. Inspects both,
- * and fetches them where that is due.
- */
+/** Chooses the package lists that an apt scan reads, the host's or private ones, and fetches those where due. */
 
 import type { System } from "../../system/system.ts";
-import { oldestAgeS, ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
+import { CLOCK_SLACK_MS, REFETCH_MS } from "../private_files.ts";
+import { attempt, oldestAgeS, ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
 import { AptCommands, type AptOptions, type AskOptions } from "./commands.ts";
 import {
   type AptPlaces,
-  CLOCK_SLACK_MS,
   inspectLists,
   isCurrentCache,
   joinReleases,
@@ -35,13 +32,11 @@ import {
   privateSettings,
   readFetchRecord,
   recordOutcomes,
-  REFETCH_MS,
   releaseSettings,
   writeFetchRecord,
 } from "./private_lists.ts";
 import { type AptSource, isAsked, parseSources } from "./sources.ts";
 
-/** The lists that a scan reads. */
 export interface ChosenLists extends AskOptions {
   readonly places: AptPlaces;
   readonly sources: readonly ScanSource[];
@@ -55,14 +50,12 @@ export interface ChosenLists extends AskOptions {
   readonly notes: readonly string[];
 }
 
-/** The lists in one directory. */
 interface ListView {
   readonly places: AptPlaces;
   readonly lists: ReadonlyMap<string, SourceLists>;
   readonly sources: readonly ScanSource[];
 }
 
-/** What all steps of the choice use. */
 type ChoiceContext = Awaited<ReturnType<typeof openChoice>>;
 
 /** The reason for a source that answers while the host has not fetched its newest lists. */
@@ -227,13 +220,10 @@ function hasLists({ lists }: ListView, { prefix }: AptSource): boolean {
 
 /** Refreshes the host's lists, as an administrator does: with the host's hooks. Only for root. */
 async function refreshHostLists({ commandsWith, signal, sources, nowMs }: ChoiceContext) {
-  try {
-    const outcomes = parseOutcomes(await commandsWith([]).update(), sources);
-    return { statuses: recordOutcomes({}, outcomes, nowMs), problems: [] };
-  } catch (error) {
-    if (!(error instanceof ScanError) || signal?.aborted) throw error;
-    return { statuses: {}, problems: [error.message] };
-  }
+  const result = await attempt(() => commandsWith([]).update(), signal);
+  return result instanceof ScanError
+    ? { statuses: {}, problems: [result.message] }
+    : { statuses: recordOutcomes({}, parseOutcomes(result, sources), nowMs), problems: [] };
 }
 
 /** Whether no source is missing or expired, and the host may have fetched lists within a day. */
@@ -297,12 +287,10 @@ async function askSources(
   settings: readonly string[],
   sources: readonly AptSource[],
 ): Promise<Map<string, string | null>> {
-  try {
-    return parseOutcomes(await commandsWith(settings).update(), sources);
-  } catch (error) {
-    if (!(error instanceof ScanError) || signal?.aborted) throw error;
-    return new Map(sources.map((source) => [keyOf(source), error.message]));
-  }
+  const result = await attempt(() => commandsWith(settings).update(), signal);
+  return result instanceof ScanError
+    ? new Map(sources.map((source) => [keyOf(source), result.message]))
+    : parseOutcomes(result, sources);
 }
 
 /** Whether private lists may be better: a source that has just failed or refused would do so again. */
@@ -320,7 +308,6 @@ function needsPrivateLists(
   });
 }
 
-/** Private lists, and the statuses of their sources. */
 type PrivateLists = { readonly statuses: FetchStatuses; readonly view: ListView };
 
 /** Fetches private lists where that is due, and inspects them. */
@@ -349,11 +336,8 @@ async function fetchPrivateLists(
   // The host's lists of a source that fails are old, and better than none.
   const hostDirectory = `${host.places.aptStateDirectory}/lists`;
   const paths = await listFiles(system, hostDirectory, missing.map(({ prefix }) => prefix));
-  try {
-    await context.commandsWith(settings).copy(paths, `${directory.path}/lists/`);
-  } catch (error) {
-    if (!(error instanceof ScanError) || context.signal?.aborted) throw error;
-  }
+  const copy = () => context.commandsWith(settings).copy(paths, `${directory.path}/lists/`);
+  await attempt(copy, context.signal);
   return { statuses, view: await viewPrivateLists(context, directory, statuses) };
 }
 
@@ -365,10 +349,7 @@ function withoutObsolete(record: FetchRecord, fetchedMs: number | null): FetchRe
   return { ...record, host: Object.fromEntries(host) };
 }
 
-/**
- * Whether the private lists are better than the host's: lists of no fewer sources, and none older. Sources
- * that no update comes from do not count: only the host has the lists of a medium.
- */
+/** Whether the private lists are better: of no fewer sources (a medium does not count), and none older. */
 function isPrivateBetter(
   { sources }: ChoiceContext,
   host: ListView,

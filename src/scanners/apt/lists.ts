@@ -1,10 +1,8 @@
-/**
- * Apt's state on disk: which package lists of each source are there, how old they are, when they were
- * replaced, and whether apt's cache is current.
- */
+/** Apt's state on disk: the package lists of each source, their age, and whether apt's cache is current. */
 
 import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
+import { CLOCK_SLACK_MS, unlessFileError } from "../private_files.ts";
 import type { ScanSource } from "../scanner.ts";
 import {
   type AptSource,
@@ -25,16 +23,6 @@ export interface AptPlaces {
 }
 
 const PURPOSE = "look at the package lists";
-
-/** Returns the result of `work`, or `fallback` where it throws a `FileError`; other errors propagate. */
-export async function unlessFileError<T>(work: () => Promise<T>, fallback: T): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof FileError) return fallback;
-    throw error;
-  }
-}
 
 /** When `path` last changed; `null`: it does not exist, or may not be inspected. */
 export function modifiedMs({ files }: Pick<System, "files">, path: string): Promise<number | null> {
@@ -106,7 +94,6 @@ export async function isCurrentCache(
   return (await stateTimes(system, places)).every((time) => Number(time) <= cachedMs);
 }
 
-/** A source's lists on disk. */
 export interface SourceLists {
   /** `null`: there is no Release file, or it cannot be read. */
   readonly release: Release | null;
@@ -204,9 +191,6 @@ export interface SourceFetch {
 
 /** Age at which lists are old if apt has not asked for newer ones since, and they do not say themselves. */
 const MAX_AGE_MS = 48 * 3_600_000;
-
-/** How far ahead of this host's clock a time may be: one of the two may take local time for UTC. */
-export const CLOCK_SLACK_MS = 24 * 3_600_000;
 
 /** The newest plausible time; else the least implausible one; `null` if there is none. */
 export function newestPlausible(timesMs: readonly number[], nowMs: number): number | null {

@@ -4,7 +4,7 @@
  * (details). Pure.
  */
 
-import { outputLines } from "../output_lines.ts";
+import { compareDigits, outputLines } from "../programs.ts";
 
 /**
  * A package as apt writes it: the name alone for the host's own architecture and for packages of no
@@ -103,14 +103,6 @@ function weight(part: string, at: number): number {
   return isLetter ? code : code + 256;
 }
 
-/** Compares as text: a version may have more digits than a number can hold. */
-function compareDigits(a: string, b: string): number {
-  if (a === b) return 0;
-  const [left, right] = [a.replace(/^0+/, ""), b.replace(/^0+/, "")];
-  if (left.length !== right.length) return left.length - right.length;
-  return left < right ? -1 : left > right ? 1 : 0;
-}
-
 /** The format for `dpkg-query -W`, one line per package. */
 export const INSTALLED_FORMAT = [
   "${binary:Package}",
@@ -122,7 +114,6 @@ export const INSTALLED_FORMAT = [
   "${binary:Summary}",
 ].join("\\t") + "\\n";
 
-/** A package that is on the host. */
 export interface InstalledPackage {
   readonly name: string;
   readonly version: string;
@@ -130,7 +121,6 @@ export interface InstalledPackage {
   /** Whether the administrator has marked it as hold (`apt-mark hold`). */
   readonly isHeld: boolean;
   readonly sourcePackage: string;
-  /** Its purpose in one line; `null` if dpkg has none. */
   readonly summary: string | null;
 }
 
@@ -210,7 +200,6 @@ export interface OfferedVersion {
   readonly files: readonly OfferingFile[];
 }
 
-/** Apt's view of a package. */
 export interface PackagePolicy {
   readonly installed: string | null;
   /** The version that apt would install, by its priorities alone. */
@@ -218,7 +207,6 @@ export interface PackagePolicy {
   readonly versions: readonly OfferedVersion[];
 }
 
-/** Policies by package. */
 export interface Policies {
   readonly packages: ReadonlyMap<AptName, PackagePolicy>;
   readonly unparsed: number;
@@ -292,7 +280,7 @@ function parseVersion(value: string): string | null | undefined {
 }
 
 /** What a package file states about one version of a package. */
-interface PackageDetails {
+export interface PackageDetails {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;

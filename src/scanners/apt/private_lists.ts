@@ -6,14 +6,13 @@
 
 import { v5 as uuidv5 } from "uuid";
 import * as v from "valibot";
-import { ANSWER_LIMITS, decodeJson, type JsonLimits } from "../../json.ts";
 import { quoteWords } from "../../redact.ts";
 import { FileError } from "../../system/files.ts";
 import type { RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
-import { outputLines } from "../output_lines.ts";
+import { readPrivateFile, REFETCH_MS, retryPauseMs, writePrivateFile } from "../private_files.ts";
+import { outputLines } from "../programs.ts";
 import { asOptions, quotedMessages, rawMessages } from "./commands.ts";
-import { unlessFileError } from "./lists.ts";
 import { type AptSource, byAddress, findSource, isAsked } from "./sources.ts";
 
 /** A directory that is ready for apt. */
@@ -69,32 +68,6 @@ export async function preparePrivateDirectory(
   }
 }
 
-/** Reads a JSON file; `undefined` where it is missing, unreadable or damaged. */
-export async function readPrivateFile<T>(
-  { files }: Pick<System, "files">,
-  path: string,
-  { purpose, schema, limits = ANSWER_LIMITS }: {
-    purpose: string;
-    schema: v.GenericSchema<unknown, T>;
-    limits?: JsonLimits;
-  },
-): Promise<T | undefined> {
-  const options = { maxBytes: limits.maxLength };
-  const text = await unlessFileError(() => files.readText(purpose, path, options), undefined);
-  const read = text === undefined ? undefined : decodeJson(schema, text, limits);
-  return read?.ok ? read.value : undefined;
-}
-
-/** Writes a JSON file. If that fails, the next scan fetches again: nothing else is lost. */
-export function writePrivateFile(
-  { files }: Pick<System, "files">,
-  path: string,
-  { purpose, value }: { purpose: string; value: unknown },
-): Promise<void> {
-  const text = JSON.stringify(value);
-  return unlessFileError(() => files.writeText(purpose, path, text, { mode: 0o600 }), undefined);
-}
-
 /** Settings for commands that read the host's lists. */
 export function hostSettings({ path }: PrivateDirectory, cacheFile: string | null): string[] {
   // Apt does not print a download that is there already.
@@ -130,7 +103,6 @@ function cacheSettings(file: string): string[] {
   return [`Dir::Cache::pkgcache=${file}`, `Dir::Cache::srcpkgcache=${sourceFile}`];
 }
 
-/** Apt's cache of the private lists. */
 export function privateCacheFile({ path }: PrivateDirectory): string {
   return `${path}/cache/pkgcache.bin`;
 }
@@ -148,7 +120,6 @@ const fetchStatus = v.object({
   why: v.nullable(v.string()),
 });
 
-/** The outcome of the last fetches of one source. */
 export type FetchStatus = v.InferOutput<typeof fetchStatus>;
 
 /** Outcomes by `keyOf` the source. */
@@ -162,17 +133,10 @@ const fetchRecord = v.object({
   host: v.record(v.string(), fetchStatus),
 });
 
-/** The outcome of fetching each source. */
 export type FetchRecord = v.InferOutput<typeof fetchRecord>;
 
 const FILE = "sources.json";
 const PURPOSE = "save the record of fetched lists";
-
-/** Age at which lists are fetched again. */
-export const REFETCH_MS = 24 * 3_600_000;
-
-const MIN_RETRY_MS = 3_600_000;
-const MAX_RETRY_MS = 24 * 3_600_000;
 
 const MAX_REASON_LENGTH = 300;
 
@@ -207,8 +171,8 @@ export function keyOf({ prefix }: AptSource): string {
 /** Whether to ask a source: never asked, asked a day ago, or past the backoff after its failures. */
 export function isDue(status: FetchStatus | undefined, nowMs: number): boolean {
   if (!status || status.tried_ms > nowMs) return true;
-  const retryMs = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** (status.failures - 1));
-  return nowMs - status.tried_ms >= (status.why === null ? REFETCH_MS : retryMs);
+  const pauseMs = status.why === null ? REFETCH_MS : retryPauseMs(status.failures);
+  return nowMs - status.tried_ms >= pauseMs;
 }
 
 /** Returns the new statuses of the sources that were asked. */

@@ -1,8 +1,8 @@
 /** Reads everything that a scan reports from apt and dpkg, at a moment at which nothing changes. */
 
 import type { System } from "../../system/system.ts";
-import type { Update } from "../../update.ts";
-import { oldestAgeS, ScanError } from "../scanner.ts";
+import { waitForAll } from "../programs.ts";
+import { attempt, cannot, oldestAgeS, type ScanAnswer, ScanError } from "../scanner.ts";
 import { changelogPaths, fetchChangelogs, parseChangelogs } from "./changelogs.ts";
 import { AptCommands, type AptOptions, ReplacedListsError } from "./commands.ts";
 import type { ChosenLists } from "./list_choice.ts";
@@ -25,13 +25,8 @@ import {
 } from "./updates.ts";
 import { type AptState, findWaiting, parseUpgrade } from "./upgrade.ts";
 
-/** The result of reading. */
-export interface Reading {
-  readonly updates: readonly Update[];
-  readonly gaps: readonly string[];
-  /** Other facts for the reader, though no update is missing. */
-  readonly notes: readonly string[];
-}
+/** The part of a scan's answer that depends on the lists. */
+type Reading = Required<Pick<ScanAnswer, "updates" | "gaps" | "notes">>;
 
 /** The lists to read, and what else to read. */
 interface ReadOptions {
@@ -51,8 +46,7 @@ export async function readWithRetry(system: System, options: ReadOptions): Promi
   }
   const reading = await readIfUnchanged(system, options);
   if (reading) return reading;
-  const fact = "packages or package lists keep changing meanwhile";
-  throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "locked" });
+  throw cannot("scan with apt", "packages or package lists keep changing meanwhile", "locked");
 }
 
 /** Reads everything; `undefined` if packages or package lists changed meanwhile. */
@@ -62,15 +56,12 @@ async function readIfUnchanged(
 ): Promise<Reading | undefined> {
   const { places } = options.lists;
   const before = await stateStamp(system, places);
-  try {
-    const reading = await read(system, options);
-    return await stateStamp(system, places) === before ? reading : undefined;
-  } catch (error) {
-    const isAboutState = error instanceof ScanError && error.reason === "permanent";
-    // If the state is half old and half new, apt may report anything.
-    if (isAboutState && await stateStamp(system, places) !== before) return undefined;
-    throw error;
-  }
+  const reading = await attempt(() => read(system, options));
+  if (reading instanceof ScanError && reading.reason !== "permanent") throw reading;
+  // If the state is half old and half new, apt may report anything.
+  if (await stateStamp(system, places) !== before) return undefined;
+  if (reading instanceof ScanError) throw reading;
+  return reading;
 }
 
 async function read(
@@ -83,7 +74,7 @@ async function read(
   const undescribed = findUndescribed(waiting, state)
     .map(({ name, availableVersion }) => `${name}=${availableVersion}`);
   const failures: string[] = [];
-  const [shown, untrusted, changelogs] = await all([
+  const [shown, untrusted, changelogs] = await waitForAll([
     parseIfAnswered(() => commands.showPackages(undescribed), parseShow, failures),
     known ?? readUntrusted(commands, lists.mayBeUnsigned && waiting.length > 0),
     parseIfAnswered(
@@ -154,8 +145,7 @@ async function readState(
 ): Promise<AptState & { untrusted: ReadonlySet<string> | null }> {
   const installed = parseInstalled(await commands.queryInstalled());
   if (installed.packages.size === 0) {
-    const fact = "dpkg-query lists no installed package";
-    throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
+    throw cannot("scan with apt", "dpkg-query lists no installed package", "permanent");
   }
   commands.extendTimeout(installed.packages.size);
   const names = [...installed.packages.keys()];
@@ -164,7 +154,7 @@ async function readState(
     const decided = await commands.decideUpgrade();
     return typeof decided === "string" ? parseUpgrade(decided) : decided;
   };
-  const [policies, untrusted, decision] = await all([
+  const [policies, untrusted, decision] = await waitForAll([
     asked,
     asked.then((policies) =>
       lists.mayBeUnsigned && hasOtherCandidate(installed, policies)
@@ -175,8 +165,7 @@ async function readState(
     lists.hasCache ? decide() : asked.then(decide),
   ]);
   if (policies.packages.size === 0) {
-    const fact = "the answer of apt-cache policy is not understood";
-    throw new ScanError(`Cannot scan with apt: ${fact}`, { reason: "permanent" });
+    throw cannot("scan with apt", "the answer of apt-cache policy is not understood", "permanent");
   }
   return { installed, policies, decision, releases: lists.releases, untrusted };
 }
@@ -194,19 +183,9 @@ async function parseIfAnswered<T>(
   parse: (text: string) => T,
   failures: string[] = [],
 ): Promise<T> {
-  try {
-    return parse(await ask());
-  } catch (error) {
-    if (!(error instanceof ScanError) || error instanceof ReplacedListsError) throw error;
-    failures.push(error.message);
-    return parse("");
-  }
-}
-
-/** Like `Promise.all`, but waits for all of them even if one fails. */
-async function all<T extends readonly unknown[]>(
-  work: readonly [...{ [K in keyof T]: T[K] | Promise<T[K]> }],
-): Promise<T> {
-  await Promise.allSettled(work);
-  return Promise.all(work) as Promise<unknown> as Promise<T>;
+  const text = await attempt(ask);
+  if (!(text instanceof ScanError)) return parse(text);
+  if (text instanceof ReplacedListsError) throw text;
+  failures.push(text.message);
+  return parse("");
 }

@@ -7,8 +7,10 @@
 import * as v from "valibot";
 import { decodeJson, type JsonLimits, LOCAL_LIMITS } from "../../json.ts";
 import type { System } from "../../system/system.ts";
-import { outputLines } from "../output_lines.ts";
-import { type AptPlaces, listFiles, modifiedMs, unlessFileError } from "./lists.ts";
+import { isCve } from "../../update.ts";
+import { unlessFileError } from "../private_files.ts";
+import { outputLines } from "../programs.ts";
+import { type AptPlaces, listFiles, modifiedMs } from "./lists.ts";
 import { compareDebianVersions, splitAptName } from "./packages.ts";
 import type { WaitingUpdate } from "./upgrade.ts";
 
@@ -37,8 +39,6 @@ interface SecurityDataPlaces extends Pick<AptPlaces, "dpkgDirectory"> {
 }
 
 const PURPOSE = "look up CVEs";
-
-const CVE = /^CVE-\d{4}-\d{4,10}$/;
 
 /** debsecan writes a line of some 30 bytes for each CVE of each package. */
 const MAX_HISTORY_BYTES = 8_388_608;
@@ -88,7 +88,7 @@ export function parseHistory(
   const cves = new Map<string, KnownCve[]>();
   for (const line of lines) {
     const [cve = "", name = "", fixed] = line.split(",");
-    if (fixed !== "F" || !CVE.test(cve)) continue;
+    if (fixed !== "F" || !isCve(cve)) continue;
     push(cves, name, { cve, installedVersion: null, fixedVersion: null });
   }
   return { writtenMs: Number(time) * 1_000, cves };
@@ -126,7 +126,7 @@ export function parseProResult(text: string): [name: string, cve: KnownCve][] {
   if (!read.ok) return [];
   return Object.entries(read.value.packages).flatMap(([name, { current_version, cves }]) =>
     cves.flatMap(({ name: cve, fix_version }): [string, KnownCve][] =>
-      fix_version === null || !CVE.test(cve)
+      fix_version === null || !isCve(cve)
         ? []
         : [[name, { cve, installedVersion: current_version, fixedVersion: fix_version }]]
     )

@@ -3,7 +3,7 @@
  * say, for example whether a source marks its security updates. Pure.
  */
 
-import { outputLines } from "../output_lines.ts";
+import { outputLines } from "../programs.ts";
 
 /** An enabled source: a suite of an archive. */
 export interface AptSource {

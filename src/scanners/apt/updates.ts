@@ -1,20 +1,17 @@
-/**
- * Describes the waiting updates in full, and says in sentences what is missing from the list (gaps) and
- * what else an upgrade would do. Pure.
- */
+/** Describes the waiting updates, the gaps in their list and what else an upgrade would do. Pure. */
 
 import { joinNames } from "../../wording.ts";
-import type { Update } from "../../update.ts";
-import { outputLines } from "../output_lines.ts";
+import type { RebootHint, Update } from "../../update.ts";
+import { outputLines } from "../programs.ts";
 import { changelogFacts, type ChangelogOrigin } from "./changelogs.ts";
 import {
   compareDebianVersions,
   type OfferedVersion,
+  type PackageDetails,
   type Policies,
   type ShownPackages,
   splitAptName,
 } from "./packages.ts";
-import { rebootHint } from "./reboot.ts";
 import { fixedCves, type SecurityData } from "./security_data.ts";
 import { describeRelease, isSecurityRelease, marksSecurity, type Release } from "./sources.ts";
 import { type AptState, isRefused, isUpgrade, type WaitingUpdate } from "./upgrade.ts";
@@ -30,12 +27,9 @@ interface AptDetails {
 }
 
 /** Facts about one version of a package besides its number. */
-interface VersionDetails {
-  readonly architecture: string;
-  readonly sizeBytes: number | null;
-  readonly sourcePackage?: string;
-  readonly description?: string | null;
-}
+type VersionDetails =
+  & Pick<PackageDetails, "name" | "version" | "architecture">
+  & Partial<PackageDetails>;
 
 /** Joins everything that is known of each waiting update. */
 export function describeUpdates(
@@ -123,7 +117,7 @@ export function findUndescribed(
 /** Indexes details by `name=version`, with apt's names. */
 function indexDetails({ installed, decision }: AptState, { packages }: ShownPackages) {
   const downloads = isRefused(decision) ? [] : decision.downloads;
-  const all: (VersionDetails & { name: string; version: string })[] = [...downloads, ...packages];
+  const all: VersionDetails[] = [...downloads, ...packages];
   return new Map(all.map((details): [string, VersionDetails] => {
     const { name, version, architecture } = details;
     const isOwn = architecture === "all" || architecture === installed.ownArchitecture;
@@ -225,4 +219,28 @@ export function describeGaps(
   const unparsed = parts.reduce((sum, part) => sum + part.unparsed, 0);
   if (unparsed > 0) gaps.push(`Lines of apt's answers that were not understood: ${unparsed}`);
   return gaps;
+}
+
+/**
+ * Kernels (Debian's, Ubuntu's for each cloud and board, Proxmox', the Raspberry Pi's), the Xen
+ * hypervisor, their firmware, the C library, systemd, D-Bus and microcode take effect only with a
+ * reboot; apt itself marks none of them.
+ */
+const WANTS_REBOOT = [
+  /^linux-image-./,
+  /^linux-(?:generic|virtual|lowlatency|aws|azure|gcp|gke|gkeop|ibm|kvm|oracle)(?:-|$)/,
+  /^linux-(?:oem|realtime|nvidia|intel|raspi|rpi|allwinner|starfive|xilinx|laptop)(?:-|$)/,
+  /^xen-hypervisor-./,
+  /^(?:proxmox|pve)-kernel-./,
+  /^(?:raspberrypi-(?:kernel|bootloader)|rpi-eeprom|raspi-firmware)$/,
+  /^(?:libc6|systemd|dbus|dbus-daemon|dbus-broker)$/,
+  /^(?:amd64|intel)-microcode$/,
+];
+
+/** Headers, tools and other packages that belong to a kernel, and need no reboot. */
+const NO_KERNEL = /-(?:headers|tools|dbg|dbgsym|doc|cloud-tools|buildinfo)(?:-|$)/;
+
+/** Whether an update of the package may need a reboot, by its name alone. */
+export function rebootHint(name: string): RebootHint | null {
+  return WANTS_REBOOT.some((names) => names.test(name)) && !NO_KERNEL.test(name) ? "maybe" : null;
 }

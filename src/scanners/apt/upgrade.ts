@@ -4,7 +4,7 @@
  * from being installed. Pure. Apt's words are those of the C locale, in apt 2.0 to 3.3.
  */
 
-import { outputLines } from "../output_lines.ts";
+import { outputLines } from "../programs.ts";
 import type { UpdateState } from "../../update.ts";
 import type { UpgradeRefusal } from "./commands.ts";
 import type { Releases } from "./lists.ts";
@@ -30,7 +30,6 @@ interface VersionChange {
   readonly newVersion: string;
 }
 
-/** A file that apt would download. */
 interface PackageDownload {
   /** The name without an architecture. */
   readonly name: string;
@@ -191,10 +190,7 @@ export function isUpgrade({ currentVersion, newVersion }: VersionChange): boolea
   return compareDebianVersions(newVersion, currentVersion) >= 0;
 }
 
-/**
- * Returns the waiting updates: all that apt would upgrade now, all newer candidates that it would not
- * upgrade to, and all newer versions that a preference keeps from being a candidate.
- */
+/** Returns what apt would upgrade now, newer candidates that it would not, and versions that are pinned away. */
 export function findWaiting(state: AptState): WaitingUpdate[] {
   const { installed, decision, policies } = state;
   const changes = isRefused(decision) ? [] : decision.changes;

@@ -1,10 +1,10 @@
 /** Runs dnf and rpm with time limits, waits for dnf's lock, and explains failures by dnf's own words. */
 
 import { quoteWords } from "../../redact.ts";
-import { CommandError, type RunOptions, type RunResult } from "../../system/process.ts";
+import type { RunOptions, RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
-import { outputLines } from "../output_lines.ts";
-import { reasonNotRun, ScanError, type ScanErrorReason } from "../scanner.ts";
+import { answerTooLong, outputLines, reasonNotRun, runProgram } from "../programs.ts";
+import { cannot, type ScanError, type ScanErrorReason } from "../scanner.ts";
 import { LOCAL_REPOSITORY } from "./repositories.ts";
 
 /** Per command. A command takes one to three seconds, and longer with more installed packages. */
@@ -43,10 +43,9 @@ export class DnfCommands {
   ): Promise<RunResult> {
     const options = { ...more, timeoutMs, signal: this.#signal };
     for (;;) {
-      const result = await this.#system.runCommand(argv, options).catch((cause: unknown) => {
-        if (!(cause instanceof CommandError)) throw cause;
+      const result = await runProgram(this.#system, argv, options, (cause) => {
         const reason = mentionsLock(cause.stderr) ? "locked" : reasonNotRun(cause);
-        throw new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
+        return cannot(action, cause.message, reason, { cause });
       });
       if (!isLocked(result) || this.#waitedMs >= LOCK_PATIENCE_MS) return result;
       await this.#system.clock.sleep(LOCK_POLL_MS, this.#signal);
@@ -62,13 +61,13 @@ export function outputOf(
   codes: readonly number[] = [0],
 ): string {
   if (!codes.includes(result.code)) throw dnfFailure(action, result);
-  if (!result.truncated) return result.stdout;
-  throw new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
+  if (result.truncated) throw answerTooLong(action);
+  return result.stdout;
 }
 
 /** Limits of quoted messages, which go to a terminal and to the server. */
-const LONGEST_MESSAGE = 300;
-const MOST_MESSAGES = 5;
+const MAX_MESSAGE_LENGTH = 300;
+const MAX_MESSAGES = 5;
 
 /** The exit code of dnf 4 if it must not wait for a lock (dnf(8)). */
 const LOCKED_CODE = 200;
@@ -115,32 +114,31 @@ export function dnfFailure(
   facts?: readonly string[],
 ): ScanError {
   if (NO_REPOSITORY_AT_ALL.test(endOf(result.stderr))) {
-    const fact = "there are no enabled repositories";
-    return new ScanError(`Cannot ${action}: ${fact}`, { reason: "permanent" });
+    return cannot(action, "there are no enabled repositories", "permanent");
   }
   const { reason, next } = classify(result);
-  const messages = facts?.slice(0, MOST_MESSAGES) ?? quoteErrors(result, reason);
+  const messages = facts?.slice(0, MAX_MESSAGES) ?? quoteErrors(result, reason);
   const fact = messages.length > 0 ? messages.join("; ") : `exit ${result.code}`;
-  return new ScanError(`Cannot ${action}: ${fact}${next === "" ? "" : `; ${next}`}`, { reason });
+  return cannot(action, `${fact}${next === "" ? "" : `; ${next}`}`, reason);
 }
 
 /** Characters of a line that are parsed; `quoteWords` quotes only the beginning of them. */
-const LONGEST_LINE = 4_000;
+const MAX_LINE_LENGTH = 4_000;
 
 /** Characters of an output that are parsed. The final error is at the end. */
-const LONGEST_OUTPUT = 1_000_000;
+const MAX_OUTPUT_LENGTH = 1_000_000;
 
 /** The end of a long text, from the start of a line: half a URL could contain half a password. */
 function endOf(text: string): string {
-  if (text.length <= LONGEST_OUTPUT) return text;
-  const end = text.slice(-LONGEST_OUTPUT);
+  if (text.length <= MAX_OUTPUT_LENGTH) return text;
+  const end = text.slice(-MAX_OUTPUT_LENGTH);
   const line = end.indexOf("\n") + 1;
   return line === 0 ? "" : end.slice(line);
 }
 
 /** The lines of stderr; the last one may lack its line end. */
 function messageLines(stderr: string): readonly string[] {
-  return outputLines(`${endOf(stderr)}\n`).lines.map((line) => line.slice(0, LONGEST_LINE));
+  return outputLines(`${endOf(stderr)}\n`).lines.map((line) => line.slice(0, MAX_LINE_LENGTH));
 }
 
 function quoteErrors(result: RunResult, reason: ScanErrorReason): string[] {
@@ -151,8 +149,8 @@ function quoteErrors(result: RunResult, reason: ScanErrorReason): string[] {
   const causes = lines.flatMap((line) => CAUSE.exec(line)?.[1] ?? [])
     .filter((cause) => !errors.some((error) => error.includes(cause)));
   const messages = errors.length > 0 ? [...errors, ...causes] : lastMessage(lines);
-  return [...new Set(messages)].slice(0, MOST_MESSAGES)
-    .map((line) => quoteWords(line.trim().replace(/^error: */i, ""), LONGEST_MESSAGE));
+  return [...new Set(messages)].slice(0, MAX_MESSAGES)
+    .map((line) => quoteWords(line.trim().replace(/^error: */i, ""), MAX_MESSAGE_LENGTH));
 }
 
 /** The last line that is not progress; dnf 5 prints its reason below it, indented. */
@@ -186,7 +184,7 @@ function classify(result: RunResult): { reason: ScanErrorReason; next: string } 
 }
 
 /** Repositories whose failures are returned. */
-const MOST_FAILURES = 500;
+const MAX_FAILURES = 500;
 
 /**
  * Why repositories could not be fetched: by id for dnf 4, by name for dnf 5. Every complaint of dnf 5
@@ -209,14 +207,14 @@ export function fetchFailures(stderr: string): Map<string, string> {
     }
   }
   const all = [...new Set([...causes.keys(), ...facts.keys()])]
-    .filter((id) => id !== LOCAL_REPOSITORY).slice(0, MOST_FAILURES);
+    .filter((id) => id !== LOCAL_REPOSITORY).slice(0, MAX_FAILURES);
   return new Map(all.map((id) => {
     const found = [...causes.get(id) ?? []];
     // Dnf 5 prints every attempt and a conclusion; the first attempt names the cause.
     const cause = found.find((one) => one !== "Usable URL not found") ?? facts.get(id) ??
       (found[0] ?? "");
     const words = cause.replace(/ - [a-z+]{1,20}:\/\/\S+$/, "");
-    return [id, quoteWords(words || "dnf does not say why", LONGEST_MESSAGE)];
+    return [id, quoteWords(words || "dnf does not say why", MAX_MESSAGE_LENGTH)];
   }));
 }
 
@@ -225,7 +223,7 @@ const FAILED =
   /^(?:Error|Warning): (?:Failed to download metadata for repo|Loading repository) '([^']{1,255})'[: ] ?(.*)/;
 
 /** Problems that a gap names. */
-const MOST_PROBLEMS = 2;
+const MAX_PROBLEMS = 2;
 
 /** What is missing from the output of a successful command, besides repositories that it ignored. */
 export function dnfGaps(result: RunResult): string[] {
@@ -235,7 +233,7 @@ export function dnfGaps(result: RunResult): string[] {
     /^Warning: failed loading '(.+)', skipping\.$/.exec(line)?.[1] ?? []
   );
   const gaps = skipped.map((file) =>
-    `A repository's file could not be read: "${quoteWords(file, LONGEST_MESSAGE)}"`
+    `A repository's file could not be read: "${quoteWords(file, MAX_MESSAGE_LENGTH)}"`
   );
   const modular = lines.findIndex((line) => /^Modular dependency problems?:/.test(line));
   if (modular >= 0) gaps.push(describeModular(lines.slice(modular + 1)));
@@ -252,8 +250,8 @@ function describeModular(lines: readonly string[]): string {
   const problems = block.filter((line) => /^(?:Problem\b.*:|- )/.test(line))
     .map((line) => line.replace(/^Problem(?: \d+)?: |^- /, ""));
   const reasons = problems.filter((line) => line !== "conflicting requests");
-  const named = (reasons.length > 0 ? reasons : problems).slice(0, MOST_PROBLEMS).join("; ");
+  const named = (reasons.length > 0 ? reasons : problems).slice(0, MAX_PROBLEMS).join("; ");
   return `Modular dependency problem, packages of modules may be missing: ${
-    quoteWords(named, LONGEST_MESSAGE)
+    quoteWords(named, MAX_MESSAGE_LENGTH)
   }`;
 }

@@ -2,7 +2,7 @@
 
 import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
-import { matchesWildcard } from "../wildcard.ts";
+import { matchesWildcard } from "../ignored.ts";
 
 /** The values of a section by key; the lines of a continued value are joined with line ends. */
 type DnfSection = ReadonlyMap<string, string>;
@@ -89,7 +89,7 @@ export function hasIncludes(settings: DnfSettings): boolean {
 }
 
 /** Further patterns of a section are ignored. */
-const MOST_PATTERNS = 1_000;
+const MAX_PATTERNS = 1_000;
 
 /** The exclude that matches one of `names`, as `excludepkgs=PATTERN`; `null` if none does. */
 export function findExclude(
@@ -99,7 +99,7 @@ export function findExclude(
 ): string | null {
   for (const id of [MAIN, repository]) {
     for (const key of EXCLUDING) {
-      const patterns = (settings.get(id)?.get(key) ?? "").split(/[\s,]+/).slice(0, MOST_PATTERNS);
+      const patterns = (settings.get(id)?.get(key) ?? "").split(/[\s,]+/).slice(0, MAX_PATTERNS);
       const found = patterns.find((pattern) =>
         pattern.length <= 300 && names.some((name) => matchesWildcard(pattern, name))
       );
@@ -129,13 +129,12 @@ export type DnfFiles = Readonly<Partial<Record<keyof typeof FILES, readonly stri
 
 const PURPOSE = "read dnf's configuration";
 
-/** The content of the files. */
 export interface DnfConfiguration {
   readonly settings: DnfSettings;
   /** The text of the version locks. */
   readonly locks: string;
   /** Whether every existing file could be read. */
-  readonly isWhole: boolean;
+  readonly isFullyRead: boolean;
 }
 
 /** Reads all files; a missing file is empty, and so is an unreadable one, which is a gap. */
@@ -174,12 +173,12 @@ export async function readDnfConfiguration(
   return {
     settings: parseDnfSettings([...main, ...repos]),
     locks: locked.join("\n").trim(),
-    isWhole: isPlain && !hasFailed,
+    isFullyRead: isPlain && !hasFailed,
   };
 }
 
 /** Further directories of `reposdir` are ignored. */
-const MOST_PLACES = 50;
+const MAX_PLACES = 50;
 
 /** An absolute path that dnf uses literally: no variable, no pattern, no quotes. */
 const PLAIN_PLACE = /^\/[^$*?[\]\\"']*$/;
@@ -195,7 +194,7 @@ function repositoryPlaces(
   const setting = settings.get(MAIN)?.get("reposdir");
   if (setting === undefined) return { places: defaults, isPlain: true };
   const named = setting.split(/[\s,]+/).filter((place) => place !== "");
-  const plain = named.filter((place) => PLAIN_PLACE.test(place)).slice(0, MOST_PLACES)
+  const plain = named.filter((place) => PLAIN_PLACE.test(place)).slice(0, MAX_PLACES)
     .map((place) => place.replace(/\/+$/, ""));
   const isPlain = plain.length > 0 && plain.length === named.length;
   return { places: isPlain ? plain : [...defaults, ...plain], isPlain };
@@ -205,22 +204,22 @@ function repositoryPlaces(
 const LOCK = /^[ \t]*(?!version[ \t]*=)[^#\s]/m;
 
 /** Whether version locks may exist: an unreadable file may contain one. */
-export function mayHaveLocks({ locks, isWhole }: DnfConfiguration): boolean {
-  return !isWhole || LOCK.test(locks);
+export function mayHaveLocks({ locks, isFullyRead }: DnfConfiguration): boolean {
+  return !isFullyRead || LOCK.test(locks);
 }
 
 /** Whether excludes may exist: an unreadable file may contain one. */
-export function mayHaveExcludes({ settings, isWhole }: DnfConfiguration): boolean {
-  return !isWhole || hasExcludes(settings);
+export function mayHaveExcludes({ settings, isFullyRead }: DnfConfiguration): boolean {
+  return !isFullyRead || hasExcludes(settings);
 }
 
 /** The names of packages that dnf 5's list locks. */
 export function lockedNames({ locks }: Pick<DnfConfiguration, "locks">): string[] {
   return [...locks.matchAll(/^[ \t]*name[ \t]*=[ \t]*["']([^"'\n]{1,255})["']/gm)]
-    .slice(0, MOST_LOCKS).map(([, name = ""]) => name);
+    .slice(0, MAX_LOCKS).map(([, name = ""]) => name);
 }
 
-const MOST_LOCKS = 10_000;
+const MAX_LOCKS = 10_000;
 
 /**
  * Plugins of dnf 4 that hide no update, by their own names: those of dnf-plugins-core and -extras, of
@@ -240,20 +239,17 @@ const HARMLESS: ReadonlySet<string> = new Set(
 );
 
 /** Further plugins are ignored. */
-const MOST_PLUGINS = 200;
+const MAX_PLUGINS = 200;
 
 /** Parses the plugins that dnf 4 names with `-v`; empty if there is no such line. */
 export function parseLoadedPlugins(lines: readonly string[]): string[] {
   const list = lines.map((line) => /^Loaded plugins: (.{1,8000})$/.exec(line)?.[1] ?? "")
     .find((names) => names !== "");
   const names = (list ?? "").split(",").map((name) => name.trim());
-  return names.filter((name) => name !== "").slice(0, MOST_PLUGINS);
+  return names.filter((name) => name !== "").slice(0, MAX_PLUGINS);
 }
 
-/**
- * The plugins that may hide updates. They hide an update from every command, so that no difference
- * between two answers reveals it; the scan queries dnf once more without them.
- */
+/** The plugins that may hide updates from every command: the scan queries dnf once more without them. */
 export function suspectPlugins(loaded: readonly string[]): string[] {
   return loaded.filter((name) => !HARMLESS.has(dashed(name)));
 }

@@ -1,10 +1,11 @@
-/** How one generation of dnf is queried, and the parsers of answers that dnf 4 and dnf 5 share. */
+/** How one generation of dnf is queried; the parsers and the severities that both generations share. */
 
 import type { RunOptions } from "../../system/process.ts";
-import type { RebootState, Severity } from "../../update.ts";
+import { redact } from "../../redact.ts";
+import { stripControls } from "../../strip_controls.ts";
+import { type RebootState, SEVERITIES, type Severity } from "../../update.ts";
 import { joinNames } from "../../wording.ts";
-import { outputLines } from "../output_lines.ts";
-import type { AdvisoryDetails, AdvisoryRow } from "./advisories.ts";
+import { compareVersionNumbers, outputLines } from "../programs.ts";
 import type { DnfRepositories } from "./repositories.ts";
 import {
   isDnfChatter,
@@ -14,10 +15,27 @@ import {
   type RpmPackage,
 } from "./rpm.ts";
 
+/** An advisory, and one package that fixes it. */
+export interface AdvisoryRow {
+  readonly id: string;
+  readonly isSecurity: boolean;
+  /** `null` if the advisory has none, or one that is not among the server's four words. */
+  readonly severity: Severity | null;
+  /** The advisory's own word for its severity if it is not one of the server's four. */
+  readonly ownWord: string | null;
+  readonly package: RpmPackage;
+}
+
+export interface AdvisoryDetails extends Pick<AdvisoryRow, "id" | "severity" | "ownWord"> {
+  /** The CVEs that it lists as fixed. */
+  readonly listed: readonly string[];
+  /** The CVEs in its title, its bugs or its description: Fedora's advisories list none. */
+  readonly mentioned: readonly string[];
+}
+
 /** A version of dnf: `[4, 14, 0]`, `[5, 2, 6, 2]`. */
 export type DnfVersion = readonly number[];
 
-/** A command and the parser of its answer. */
 export interface DnfQuestion<Answer> extends Pick<RunOptions, "environment"> {
   /** The command and its arguments, without the program's common options. */
   readonly command: readonly string[];
@@ -27,7 +45,6 @@ export interface DnfQuestion<Answer> extends Pick<RunOptions, "environment"> {
   read(stdout: string, code: number, stderr: string): Answer | undefined;
 }
 
-/** The commands and options of dnf 4 or of one version of dnf 5. */
 export interface DnfDialect {
   /** Precede every command. */
   readonly options: readonly string[];
@@ -41,7 +58,6 @@ export interface DnfDialect {
   readonly offered: DnfQuestion<PackageList<OfferedRpm>>;
   /** Lift `excludepkgs`; `includepkgs` stays in force. */
   readonly liftExcludes: readonly string[];
-  /** Lift version locks. */
   readonly liftLocks: readonly string[];
   /**
    * Where version locks act: only on commands that resolve dependencies (dnf 4's plugin), or on every
@@ -81,11 +97,7 @@ export function parseDnfVersion(text: string): DnfVersion | undefined {
 
 /** Whether `version` is `least` or later. */
 export function isAtLeast(version: DnfVersion, least: DnfVersion): boolean {
-  for (const [index, needed] of least.entries()) {
-    const part = version[index] ?? 0;
-    if (part !== needed) return part > needed;
-  }
-  return true;
+  return compareVersionNumbers(version, least) >= 0;
 }
 
 /** A package, and the repository that it would come from. */
@@ -104,14 +116,12 @@ export interface CheckedUpdates {
   /** In dnf's order: of equal versions, dnf installs the first. */
   readonly upgrades: readonly ListedRpm[];
   readonly obsoletes: readonly ObsoletingRpm[];
-  /** How many lines could not be parsed. */
   readonly unparsed: number;
 }
 
 /** The exit code of dnf if its list is not empty. */
 const HAS_UPDATES = 100;
 
-/** A parsed line of the table. */
 interface TableRow extends ListedRpm {
   readonly isReplaced: boolean;
 }
@@ -154,17 +164,16 @@ function pairRows(
 }
 
 function parseRows(lines: readonly string[]): (TableRow | undefined)[] {
-  const short = lines.filter((line) => line.length <= LONGEST_ROW && !isDnfChatter(line));
+  const short = lines.filter((line) => line.length <= MAX_ROW_LENGTH && !isDnfChatter(line));
   return joinWrapped(short).filter(isRowLike).map(parseRow);
 }
 
 /** A longer line is not a row of a table: each of its columns has its own limit. */
-export const LONGEST_ROW = 4_000;
+export const MAX_ROW_LENGTH = 4_000;
 
 /** The first column of a row: name and architecture. */
 const NAME = /^[A-Za-z0-9_][\w.+-]{0,254}\.[a-z0-9_]{1,32}$/;
 
-/** Name, version, repository. */
 const COLUMNS = 3;
 
 /** Plugins print sentences among the rows; they do not count as unparsed rows. */
@@ -173,10 +182,7 @@ function isRowLike(line: string): boolean {
   return NAME.test(name) && (rest.length <= COLUMNS - 2 || /^[^-]+-[^-]+$/.test(evr));
 }
 
-/**
- * Joins rows that dnf wraps at 80 characters, even if it writes to a pipe. The continuation is
- * indented and has at most the columns that are missing.
- */
+/** Joins rows that dnf wraps at 80 characters: a continuation is indented, with the missing columns. */
 function joinWrapped(lines: readonly string[]): string[] {
   const joined: string[] = [];
   let missing = 0;
@@ -202,10 +208,7 @@ function parseRow(line: string): TableRow | undefined {
   return repository.length > 255 ? undefined : { package: package_, repository, isReplaced };
 }
 
-/**
- * Parses the text of `needs-restarting -r`; `null` if neither of its two sentences occurs. Its exit
- * code is not sufficient: it is 1 for every error as well.
- */
+/** Parses `needs-restarting -r`; `null` without one of its sentences: its exit code is 1 for errors as well. */
 export function parseRebootText(stdout: string): RebootState | null {
   const { lines } = outputLines(`${stdout}\n`);
   const updated = lines.flatMap((line) =>
@@ -218,13 +221,65 @@ export function parseRebootText(stdout: string): RebootState | null {
   return isNot ? rebootState(false, []) : null;
 }
 
-/** Packages that a reason names. */
-const MOST_NAMES = 5;
+/** How many plugins, repositories or packages a message names. */
+export const MAX_NAMES = 5;
 
 /** States what `needs-restarting` reported; `updated` are the packages that require the restart. */
 export function rebootState(isRequired: boolean, updated: readonly string[]): RebootState {
   const source = "dnf needs-restarting";
   if (!isRequired) return { isRequired, reason: `${source}: not necessary` };
-  const names = updated.length > 0 ? `: ${joinNames(updated, MOST_NAMES)}` : "";
+  const names = updated.length > 0 ? `: ${joinNames(updated, MAX_NAMES)}` : "";
   return { isRequired, reason: `${source}: updated since the host was started${names}` };
+}
+
+/** Amazon Linux has this word where the others have "moderate". */
+const OTHER_WORDS: ReadonlyMap<string, Severity> = new Map([["medium", "moderate"]]);
+
+/** Values that stand for no severity. */
+const NO_SEVERITY = ["", "none", "unknown"];
+
+const MAX_WORD_LENGTH = 40;
+
+/** Reads an advisory's word for its severity, in any case. */
+export function readSeverity(text: string): Pick<AdvisoryRow, "severity" | "ownWord"> {
+  const original = redact(stripControls(text)).trim();
+  const word = original.toLowerCase();
+  const known = SEVERITIES.find((severity) => severity === word);
+  const isOwn = known === undefined && !NO_SEVERITY.includes(word);
+  const severity = known ?? OTHER_WORDS.get(word) ?? null;
+  return { severity, ownWord: isOwn ? original.slice(0, MAX_WORD_LENGTH) : null };
+}
+
+/** The highest severity; `null` if no row has one. */
+export function highestSeverity(rows: readonly Pick<AdvisoryRow, "severity">[]): Severity | null {
+  return SEVERITIES.find((severity) => rows.some((row) => row.severity === severity)) ?? null;
+}
+
+/** Whether `id` is printable and has up to 200 characters; it may contain inner spaces. */
+export function isAdvisoryId(id: string): boolean {
+  return /^[!-~](?:[ -~]{0,198}[!-~])?$/.test(id);
+}
+
+/** Groups details by advisory; combines those of several repositories. */
+export function mergeDetails(details: readonly AdvisoryDetails[]): Map<string, AdvisoryDetails> {
+  const merged = new Map<string, AdvisoryDetails>();
+  for (const one of details) {
+    const before = merged.get(one.id);
+    merged.set(
+      one.id,
+      before === undefined ? one : {
+        id: one.id,
+        severity: highestSeverity([before, one]),
+        ownWord: before.ownWord ?? one.ownWord,
+        listed: [...new Set([...before.listed, ...one.listed])],
+        mentioned: [...new Set([...before.mentioned, ...one.mentioned])],
+      },
+    );
+  }
+  return merged;
+}
+
+/** Whether a reference is a CVE: advisories also list their own id and bare numbers. */
+export function isCveReference(id: string): boolean {
+  return /^CVE-[\w-]{1,40}$/.test(id);
 }

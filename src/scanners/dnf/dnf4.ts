@@ -1,22 +1,24 @@
 /** Dnf 4, of Red Hat Enterprise Linux 8 to 10 and Fedora up to 40: its commands and its answers. */
 
-import { outputLines } from "../output_lines.ts";
+import { findCves } from "../../update.ts";
+import { outputLines } from "../programs.ts";
+import { parseLoadedPlugins } from "./configuration.ts";
 import {
   type AdvisoryDetails,
   type AdvisoryRow,
+  type DnfDialect,
   isAdvisoryId,
-  isCve,
-  mentionedCves,
+  isCveReference,
+  parseRebootText,
+  readCheckUpdate,
   readSeverity,
-} from "./advisories.ts";
-import { parseLoadedPlugins } from "./configuration.ts";
-import { type DnfDialect, parseRebootText, readCheckUpdate } from "./dialect.ts";
+} from "./dialect.ts";
 import {
   DEFAULT_EXPIRY_MS,
   type DnfRepositories,
   type DnfRepository,
   isSourceId,
-  MOST_REPOSITORIES,
+  MAX_REPOSITORIES,
 } from "./repositories.ts";
 import {
   isDnfChatter,
@@ -86,10 +88,7 @@ const OTHER_TYPES = new Set(["bugfix", "enhancement", "newpackage", "unknown"]);
 
 const SECURITY_SUFFIX = "/Sec.";
 
-/**
- * Parses the rows `id type package` of `updateinfo list`. Ids follow no scheme and may contain spaces;
- * types contain none. A line with neither a type nor a package is a sentence and not a row.
- */
+/** Parses rows `id type package` of `updateinfo list`. Ids may contain spaces; other lines are sentences. */
 export function parseDnf4Advisories(text: string): PackageList<AdvisoryRow> {
   const { lines, dropped } = outputLines(text);
   const rows = lines.filter((line) => !isDnfChatter(line)).map((line) => {
@@ -109,7 +108,6 @@ export function parseDnf4Advisories(text: string): PackageList<AdvisoryRow> {
   return { packages, unparsed: dropped + rows.length - packages.length };
 }
 
-/** An advisory that is being parsed. */
 interface Block {
   readonly id: string;
   /** The field of the previous line. */
@@ -133,7 +131,7 @@ export function parseDnf4AdvisoryDetails(text: string): AdvisoryDetails[] {
   const end = () => {
     if (block) {
       const { id, severity, listed, texts } = block;
-      const mentioned = mentionedCves(texts.join("\n"));
+      const mentioned = [...new Set(findCves(texts.join("\n")))];
       found.push({ id, ...readSeverity(severity), listed, mentioned });
     }
     block = undefined;
@@ -153,7 +151,7 @@ export function parseDnf4AdvisoryDetails(text: string): AdvisoryDetails[] {
     } else if (block) {
       block.label = label || block.label;
       if (label === "Severity") block.severity = value;
-      if (block.label === "CVEs" && isCve(value.trim())) block.listed.push(value.trim());
+      if (block.label === "CVEs" && isCveReference(value.trim())) block.listed.push(value.trim());
       if (block.label === "Bugs" || block.label === "Description") block.texts.push(value);
     }
   }
@@ -179,7 +177,7 @@ export function parseDnf4Repositories(stdout: string, stderr: string): DnfReposi
   const isAnswer = cacheDirectory !== null || blocks.length > 0 ||
     /^No repositories available/m.test(`${stdout}\n${stderr}`);
   if (!isAnswer) return undefined;
-  const repositories = blocks.slice(0, MOST_REPOSITORIES).flatMap(({ id, fields }) => {
+  const repositories = blocks.slice(0, MAX_REPOSITORIES).flatMap(({ id, fields }) => {
     const isEnabled = fields.get("Repo-status") !== "disabled" || ignored.has(id);
     return isEnabled && isSourceId(id) ? [readBlock(id, fields, ignored.has(id))] : [];
   });

@@ -2,34 +2,31 @@
 
 import * as v from "valibot";
 import { LOCAL_LIMITS, parseJson } from "../../json.ts";
-import type { RebootState } from "../../update.ts";
-import { outputLines } from "../output_lines.ts";
+import { findCves, type RebootState } from "../../update.ts";
+import { outputLines } from "../programs.ts";
 import {
   type AdvisoryDetails,
   type AdvisoryRow,
-  isAdvisoryId,
-  isCve,
-  mentionedCves,
-  readSeverity,
-} from "./advisories.ts";
-import {
   type CheckedUpdates,
   type DnfDialect,
   type DnfQuestion,
   type DnfVersion,
+  isAdvisoryId,
   isAtLeast,
+  isCveReference,
   type ListedRpm,
-  LONGEST_ROW,
+  MAX_ROW_LENGTH,
   type ObsoletingRpm,
   parseRebootText,
   readCheckUpdate,
+  readSeverity,
   rebootState,
 } from "./dialect.ts";
 import {
   DEFAULT_EXPIRY_MS,
   type DnfRepositories,
   isSourceId,
-  MOST_REPOSITORIES,
+  MAX_REPOSITORIES,
   REPOSITORY_ID,
 } from "./repositories.ts";
 import {
@@ -48,7 +45,6 @@ const DETAILS_IN_JSON: DnfVersion = [5, 2, 9];
 const PACKAGES_IN_JSON: DnfVersion = [5, 4];
 const RESTARTS_IN_JSON: DnfVersion = [5, 4, 1];
 
-/** The dialect of a version of dnf 5. */
 export function dnf5Dialect(version: DnfVersion): DnfDialect {
   const quiet = isAtLeast(version, PROGRESS_ON_STDERR) ? [] : ["-q"];
   const queryFormat = (format: string) => ["--queryformat", `${format}\n`];
@@ -109,7 +105,7 @@ export function dnf5Dialect(version: DnfVersion): DnfDialect {
 }
 
 /** Lines that may begin a JSON text; later ones are not tried. */
-const MOST_BEGINNINGS = 50;
+const MAX_BEGINNINGS = 50;
 
 /**
  * Finds the JSON value that begins with the first character of a line and ends with the last bracket
@@ -118,7 +114,7 @@ const MOST_BEGINNINGS = 50;
 export function findJson(text: string): unknown {
   const end = Math.max(text.lastIndexOf("]"), text.lastIndexOf("}")) + 1;
   // Dnf indents everything inside the outermost bracket.
-  for (const { index } of text.matchAll(/^\ufeff?[[{]/gm).take(MOST_BEGINNINGS)) {
+  for (const { index } of text.matchAll(/^\ufeff?[[{]/gm).take(MAX_BEGINNINGS)) {
     const parsed = parseJson(text.slice(index, end).replace(/^\ufeff/, ""), LOCAL_LIMITS);
     if (parsed.ok) return parsed.value;
     // This line was chatter that looks like JSON; the answer may follow.
@@ -156,7 +152,7 @@ export function parseDnf5AdvisoryTable(stdout: string): PackageList<AdvisoryRow>
   const { lines, dropped } = outputLines(stdout);
   // A line without a date and a time is a sentence and not a row.
   const rows = lines.filter((line) =>
-    line.length <= LONGEST_ROW && !isDnfChatter(line) &&
+    line.length <= MAX_ROW_LENGTH && !isDnfChatter(line) &&
     / \d{4}-\d\d-\d\d +\d\d:\d\d:\d\d\s*$/.test(line)
   );
   const packages = rows.map((line) => {
@@ -193,10 +189,7 @@ const describedAdvisory = v.object({
   references: v.fallback(v.array(v.object({ Title: text, Id: text })), []),
 });
 
-/**
- * Parses `advisory info --json` (5.2.9 and later): a list, or before 5.3 an object keyed by advisory;
- * `undefined` if it is neither.
- */
+/** Parses `advisory info --json` (5.2.9 and later): a list, before 5.3 an object; `undefined` if it is neither. */
 export function parseDnf5AdvisoryDetails(stdout: string): AdvisoryDetails[] | undefined {
   const answer = v.safeParse(v.looseObject({}), findJson(stdout));
   if (!answer.success) return undefined;
@@ -204,13 +197,13 @@ export function parseDnf5AdvisoryDetails(stdout: string): AdvisoryDetails[] | un
     const result = v.safeParse(describedAdvisory, item);
     if (!result.success) return [];
     const { Name, Title, Description, Severity, references } = result.output;
-    const listed = references.map(({ Id }) => Id).filter(isCve);
+    const listed = references.map(({ Id }) => Id).filter(isCveReference);
     const texts = [Title, Description, ...references.map(({ Title }) => Title)];
     return [{
       id: Name,
       ...readSeverity(Severity),
       listed: [...new Set(listed)],
-      mentioned: mentionedCves(texts.join("\n")),
+      mentioned: [...new Set(findCves(texts.join("\n")))],
     }];
   });
 }
@@ -280,7 +273,7 @@ const repositoryInfo = v.object({
 export function parseDnf5Repositories(stdout: string): DnfRepositories | undefined {
   const list = stdout.trim() === "" ? [] : findJson(stdout);
   if (!Array.isArray(list)) return undefined;
-  const result = v.safeParse(v.array(repositoryInfo), list.slice(0, MOST_REPOSITORIES));
+  const result = v.safeParse(v.array(repositoryInfo), list.slice(0, MAX_REPOSITORIES));
   // An unreadable repository may be an enabled one, so the whole list is refused.
   if (!result.success) return undefined;
   const enabled = result.output.filter((one) => one.is_enabled && isSourceId(one.id));

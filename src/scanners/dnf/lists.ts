@@ -1,9 +1,22 @@
 /** Chooses the package lists that a scan reads: dnf's own, or private ones that the agent fetches. */
 
 import * as v from "valibot";
-import { decodeJson } from "../../json.ts";
 import type { System } from "../../system/system.ts";
-import { oldestAgeS, ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
+import {
+  readPrivateFile,
+  REFETCH_MS,
+  retryPauseMs,
+  unlessFileError,
+  writePrivateFile,
+} from "../private_files.ts";
+import {
+  attempt,
+  cannot,
+  oldestAgeS,
+  ScanError,
+  type ScanOptions,
+  type ScanSource,
+} from "../scanner.ts";
 import { dnfFailure, fetchFailures } from "./commands.ts";
 import { askOptional, type DnfContext } from "./questions.ts";
 import {
@@ -11,7 +24,6 @@ import {
   type DnfRepository,
   type FetchResult,
   findAdvisoryLists,
-  withFallback,
 } from "./repositories.ts";
 
 const FETCH = "fetch dnf's package lists";
@@ -19,14 +31,6 @@ const FETCH = "fetch dnf's package lists";
 /** Fetching package lists waits for mirrors. */
 const FETCH_TIMEOUT_MS = 300_000;
 
-/** A user's own lists are fetched again when they are older. */
-const STALE_S = 24 * 3_600;
-
-/** How long a failed repository is not fetched again; doubles with each failure, up to a day. */
-const FIRST_PAUSE_MS = 3_600_000;
-const LONGEST_PAUSE_MS = 24 * 3_600_000;
-
-/** The lists that a scan reads. */
 export interface ChosenDnfLists {
   /** The program and the options that precede each command. */
   readonly program: readonly string[];
@@ -34,7 +38,6 @@ export interface ChosenDnfLists {
   readonly sources: readonly ScanSource[];
   /** The same repositories as dnf reports them. */
   readonly repositories: readonly DnfRepository[];
-  /** The plugins that dnf loads. */
   readonly plugins: readonly string[];
 }
 
@@ -59,7 +62,7 @@ export async function chooseLists(
     return { program: context.program, sources: [], repositories: [], plugins: [] };
   }
   const isSound = lists.sources.every(({ result }) => result === "ok");
-  const isStale = !isSound || (oldestAgeS(lists.sources) ?? Infinity) > STALE_S;
+  const isStale = !isSound || (oldestAgeS(lists.sources) ?? Infinity) * 1_000 > REFETCH_MS;
   if (!refresh && !isRoot && lists.sources.length > 0 && isStale) {
     fetched = await fetchDue(system, context, directory, lists.repositories, ["--refresh"]);
     lists = await readLists(system, context, dnfCache, fetched) ?? lists;
@@ -72,7 +75,6 @@ export async function chooseLists(
   return lists;
 }
 
-/** The fetching, and why it failed. */
 type Fetched = FetchResult & { readonly error: ScanError | null };
 
 const NOT_FETCHED: Fetched = {
@@ -88,22 +90,19 @@ async function fetchLists(
   options: readonly string[],
 ): Promise<Fetched> {
   const fetch = { fetchedFromMs: clock.nowMs(), isRefresh: options.includes("--refresh") };
-  try {
-    const argv = [...program, ...options, ...dialect.fetch];
-    const result = await commands.run(FETCH, argv, { timeoutMs: FETCH_TIMEOUT_MS });
-    const failures = fetchFailures(result.stderr);
-    const facts = [...failures].map(([repository, why]) => `${repository}: ${why}`);
-    // Dnf exits with 0 if every repository may fail; only its messages name the failures.
-    const error = result.code !== 0
-      ? dnfFailure(FETCH, result)
-      : facts.length > 0
-      ? dnfFailure(FETCH, { ...result, code: 1 }, facts)
-      : null;
-    return { ...fetch, failures, error };
-  } catch (error) {
-    if (!(error instanceof ScanError)) throw error;
-    return { ...fetch, failures: new Map(), error };
-  }
+  const argv = [...program, ...options, ...dialect.fetch];
+  const run = () => commands.run(FETCH, argv, { timeoutMs: FETCH_TIMEOUT_MS });
+  const result = await attempt(run);
+  if (result instanceof ScanError) return { ...fetch, failures: new Map(), error: result };
+  const failures = fetchFailures(result.stderr);
+  const facts = [...failures].map(([repository, why]) => `${repository}: ${why}`);
+  // Dnf exits with 0 if every repository may fail; only its messages name the failures.
+  const error = result.code !== 0
+    ? dnfFailure(FETCH, result)
+    : facts.length > 0
+    ? dnfFailure(FETCH, { ...result, code: 1 }, facts)
+    : null;
+  return { ...fetch, failures, error };
 }
 
 /** Reads dnf's report about its repositories; `null`, and a gap, if there is none. */
@@ -125,7 +124,6 @@ async function readLists(
   return { program: context.program, repositories, plugins, sources };
 }
 
-/** The state file of the last fetch. */
 const fetchState = v.object({
   triedMs: v.number(),
   inARow: v.number(),
@@ -150,8 +148,11 @@ async function readPrivateLists(
     // A failure of the private lists is not a gap of the host's lists.
     gaps: [],
   };
-  const make = system.files.makeDirectory("make private package lists", lists, { mode: 0o700 });
-  if (!await withFallback(make.then(() => true), false)) return null;
+  const isMade = await unlessFileError(async () => {
+    await system.files.makeDirectory("make private package lists", lists, { mode: 0o700 });
+    return true;
+  }, false);
+  if (!isMade) return null;
   const fetched = await fetchDue(system, own, directory, repositories, []);
   return await readLists(system, own, lists, fetched);
 }
@@ -167,50 +168,36 @@ async function fetchDue(
   if (directory === undefined) return await fetchLists(system, context, options);
   const path = `${directory}/fetched.json`;
   const nowMs = system.clock.nowMs();
-  const before = await readFetchState(system, path);
-  const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (before.inARow - 1), LONGEST_PAUSE_MS);
+  const purpose = "read about fetching package lists";
+  const before = await readPrivateFile(system, path, { purpose, schema: fetchState }) ??
+    NO_FETCH_STATE;
   const sinceMs = nowMs - before.triedMs;
-  const isPaused = before.inARow > 0 && sinceMs >= 0 && sinceMs < pauseMs;
+  const isPaused = before.inARow > 0 && sinceMs >= 0 && sinceMs < retryPauseMs(before.inARow);
   const paused = new Map(isPaused ? Object.entries(before.failures) : []);
   if (isPaused && paused.size === 0) return NOT_FETCHED;
   const without = repositories.filter(({ id }) => paused.has(id))
     .map(({ id }) => `--disablerepo=${id}`);
   const fetched = await fetchLists(system, context, [...without, ...options]);
   const failures = new Map([...paused, ...byId(fetched.failures, repositories)]);
-  await writeFetchState(system, path, {
+  const value: FetchState = {
     triedMs: isPaused ? before.triedMs : nowMs,
     inARow: isPaused ? before.inARow : fetched.error === null ? 0 : before.inARow + 1,
-    failures: Object.fromEntries([...failures].slice(0, MOST_FAILURES)),
-  });
+    failures: Object.fromEntries([...failures].slice(0, MAX_FAILURES)),
+  };
+  const saving = "remember fetching package lists";
+  const make = () => system.files.makeDirectory(saving, directory, { mode: 0o700 });
+  await unlessFileError(make, undefined);
+  await writePrivateFile(system, path, { purpose: saving, value });
   return { ...fetched, failures };
 }
 
 /** Failures that the state file stores. */
-const MOST_FAILURES = 100;
-
-async function writeFetchState({ files }: System, path: string, state: FetchState): Promise<void> {
-  const purpose = "remember fetching package lists";
-  const write = async () => {
-    await files.makeDirectory(purpose, path.slice(0, path.lastIndexOf("/")), { mode: 0o700 });
-    await files.writeText(purpose, path, JSON.stringify(state), { mode: 0o600 });
-  };
-  // Without the file, the next scan fetches the repository again.
-  await withFallback(write(), undefined);
-}
-
-async function readFetchState({ files }: System, path: string): Promise<FetchState> {
-  const reading = files.readText("read about fetching package lists", path);
-  const read = decodeJson(fetchState, await withFallback(reading, undefined) ?? "null");
-  return read.ok ? read.value : NO_FETCH_STATE;
-}
+const MAX_FAILURES = 100;
 
 /** Dnf 5 truncates names in its progress to the width of a column; shorter names are complete. */
 const SHORTEST_TRUNCATED = 20;
 
-/**
- * Maps failures to repositories' ids. Dnf 5 reports them by name, truncated if it is long: a failure
- * counts for every repository whose name starts like that.
- */
+/** Maps failures to ids. Dnf 5 reports names, and truncates a long one: it then counts for all that match. */
 function byId(
   failures: ReadonlyMap<string, string>,
   repositories: readonly DnfRepository[],
@@ -224,10 +211,7 @@ function byId(
   }));
 }
 
-/**
- * Whether the private lists are better than the host's: more of them are current, and at least half as
- * many repositories have lists.
- */
+/** Whether the private lists are better: more are current, and half as many repositories have lists. */
 function isBetter(own: readonly ScanSource[], hosts: readonly ScanSource[]): boolean {
   const current = (sources: readonly ScanSource[]) =>
     sources.filter(({ result }) => result === "ok").length;
@@ -239,8 +223,7 @@ function isBetter(own: readonly ScanSource[], hosts: readonly ScanSource[]): boo
 /** Throws if no repository has lists: dnf would succeed and list no updates. */
 function requireLists({ repositories, sources }: ChosenDnfLists, { error }: Fetched): void {
   if (sources.length === 0) {
-    const fact = "there are no enabled repositories";
-    throw new ScanError(`Cannot scan with dnf: ${fact}`, { reason: "permanent" });
+    throw cannot("scan with dnf", "there are no enabled repositories", "permanent");
   }
   if (repositories.some(({ hasLists }) => hasLists)) return;
   if (error !== null) throw error;
@@ -248,5 +231,5 @@ function requireLists({ repositories, sources }: ChosenDnfLists, { error }: Fetc
   const fact = failed
     ? `${failed.name}: ${failed.why}`
     : 'there are no package lists yet: run "dnf makecache"';
-  throw new ScanError(`Cannot list updates with dnf: ${fact}`, { reason: "transient" });
+  throw cannot("list updates with dnf", fact, "transient");
 }

@@ -1,22 +1,50 @@
-/** The questions that a scan asks dnf; a failed question that the list of updates can do without is a gap. */
+/**
+ * Asks dnf everything about its updates, with and without the rules that keep some of them back. A failed
+ * question that the list of updates can do without is a gap.
+ */
 
-import type { RebootState, Severity } from "../../update.ts";
+import { type RebootState, SEVERITIES, type Severity } from "../../update.ts";
 import { joinNames } from "../../wording.ts";
-import { ScanError } from "../scanner.ts";
-import { type AdvisoryDetails, SEVERITIES } from "./advisories.ts";
-import { type DnfCommands, outputOf } from "./commands.ts";
-import { harmlessPluginOptions, suspectPlugins } from "./configuration.ts";
-import type { CheckedUpdates, DnfDialect, DnfQuestion, ObsoletingRpm } from "./dialect.ts";
+import { matchesWildcard } from "../ignored.ts";
+import { inBatches } from "../programs.ts";
+import { attempt, cannot, ScanError } from "../scanner.ts";
+import { type DnfCommands, dnfGaps, outputOf } from "./commands.ts";
+import {
+  type DnfConfiguration,
+  findExclude,
+  harmlessPluginOptions,
+  hasIncludes,
+  lockedNames,
+  mayHaveExcludes,
+  mayHaveLocks,
+  priorityOf,
+  sortByCost,
+  suspectPlugins,
+} from "./configuration.ts";
+import {
+  type AdvisoryDetails,
+  type CheckedUpdates,
+  type DnfDialect,
+  type DnfQuestion,
+  MAX_NAMES,
+  type ObsoletingRpm,
+} from "./dialect.ts";
+import { type DnfRules, findMissing, reconcile } from "./reconcile.ts";
 import type { DnfRepositories } from "./repositories.ts";
 import {
   AVAILABLE_FORMAT,
   type AvailableRpm,
   compareEvr,
+  EMPTY_LIST,
+  formatEvr,
+  type OfferedRpm,
   packageKey,
   type PackageList,
   parseAvailableRpms,
+  parseOfferedRpms,
   type RpmPackage,
 } from "./rpm.ts";
+import type { DnfState, ReplacingSecurity } from "./updates.ts";
 
 /** How dnf is run, and where gaps are recorded. */
 export interface DnfContext {
@@ -27,11 +55,140 @@ export interface DnfContext {
   readonly gaps: string[];
 }
 
+/** Asks dnf everything about its updates, from the lists that were chosen. */
+export async function collectAnswers(
+  context: DnfContext,
+  configuration: DnfConfiguration,
+  lists: Pick<DnfRepositories, "plugins" | "repositories">,
+): Promise<Omit<DnfState, "installed" | "marksSecurity"> & { readonly unparsed: number }> {
+  const { dialect, gaps } = context;
+  const { settings } = configuration;
+  const [excludes, locks] = [mayHaveExcludes(configuration), mayHaveLocks(configuration)];
+  const locksHide = dialect.locksActOn === "everything";
+  const { offers, pluginOptions, options } = await listOffers(context, configuration, lists);
+  const hasUpdates = Object.values(offers).some(({ packages }) => packages.length > 0);
+  const advisories = hasUpdates
+    ? await askOptional(context, "read advisories", dialect.advisories, options)
+    : EMPTY_LIST;
+  const details = advisories?.packages.length ? await describeAdvisories(context, options) : [];
+  const action = "check updates and list replaced packages";
+  // An empty list of updates needs a confirmation: without one, the scan fails.
+  const checked = hasUpdates
+    ? await askOptional(context, action, dialect.updates)
+    : await ask(context, action, dialect.updates);
+  const replacing = await listReplacing(context, checked);
+  const missing = findMissing(offers.offered.packages, checked);
+  const lifting = [
+    ...(excludes && (!locksHide || !locks) ? dialect.liftExcludes : []),
+    ...(locks || (missing.length > 0 && !locksHide) ? dialect.liftLocks : []),
+    ...pluginOptions,
+  ];
+  const question = dialect.replacing ?? dialect.updates;
+  const lifted = lifting.length > 0
+    ? await askOptional(context, "check updates that are kept back", question, lifting)
+    : undefined;
+  const unexplained = locksHide ? missing : findMissing(missing, lifted ?? { upgrades: [] });
+  const reconciled = reconcile({
+    offered: offers.offered.packages,
+    withoutExcludes: offers.withoutExcludes.packages,
+    withoutLocks: offers.withoutLocks.packages,
+    withoutPlugins: offers.withoutPlugins.packages,
+    checked: checked && {
+      ...checked,
+      upgrades: sortByCost(checked.upgrades, settings),
+      obsoletes: replacing.packages,
+    },
+    lifted,
+    available: await listAvailable(context, [...new Set(unexplained.map(({ name }) => name))]),
+    rules: rulesOf(configuration, dialect, pluginOptions.length > 0 ? lists.plugins : []),
+  });
+  if (reconciled.doubtful.length > 0) {
+    const names = joinNames(reconciled.doubtful, MAX_NAMES);
+    gaps.push(`Two of dnf's answers contradict each other about the updates of ${names}`);
+  }
+  const all = [...Object.values(offers), advisories, checked, replacing, lifted];
+  const replacingRpms = [...replacing.packages, ...reconciled.blockedReplacing]
+    .map((row) => row.package);
+  return {
+    offers: reconciled.offers,
+    blockedReplacing: reconciled.blockedReplacing,
+    obsoletes: sortByCost(replacing.packages, settings),
+    replacingSecurity: await findReplacingSecurity(context, replacingRpms, lifting),
+    advisories: advisories?.packages ?? null,
+    details,
+    unparsed: all.reduce((sum, list) => sum + (list?.unparsed ?? 0), 0),
+  };
+}
+
+/** Lists the updates with and without rules that may hide some. `options` lift those that do, for advisories. */
+async function listOffers(
+  context: DnfContext,
+  configuration: DnfConfiguration,
+  lists: Pick<DnfRepositories, "plugins" | "repositories">,
+) {
+  const { dialect } = context;
+  const listLifted = async (isNeeded: boolean, options: readonly string[]) =>
+    isNeeded && await askOptional(context, "list excluded updates", dialect.offered, options) ||
+    EMPTY_LIST;
+  const excludes = mayHaveExcludes(configuration);
+  const locksHide = mayHaveLocks(configuration) && dialect.locksActOn === "everything";
+  const offered = await listOffered(context);
+  const withoutExcludes = await listLifted(excludes, dialect.liftExcludes);
+  const withoutLocks = await listLifted(locksHide, dialect.liftLocks);
+  const pluginOptions = await findPluginOptions(context, lists);
+  const liftAll = [...(excludes ? dialect.liftExcludes : []), ...pluginOptions];
+  const withoutPlugins = await listLifted(pluginOptions.length > 0, liftAll);
+  const options = withoutLocks.packages.length > 0
+    ? dialect.liftLocks
+    : withoutPlugins.packages.length > 0
+    ? liftAll
+    : withoutExcludes.packages.length > 0
+    ? dialect.liftExcludes
+    : [];
+  const offers = { offered, withoutExcludes, withoutLocks, withoutPlugins };
+  return { offers, pluginOptions, options };
+}
+
+/** Lists the updates that dnf offers; the scan fails without them. */
+async function listOffered(
+  { commands, program, dialect, gaps }: DnfContext,
+): Promise<PackageList<OfferedRpm>> {
+  const action = "list updates with dnf";
+  const result = await commands.run(action, [...program, "-C", ...dialect.offered.command]);
+  const offered = parseOfferedRpms(outputOf(action, result));
+  gaps.push(...dnfGaps(result));
+  return offered;
+}
+
+/** The rules of the configuration; `plugins` are those that dnf loads if suspect ones were disabled. */
+function rulesOf(
+  configuration: DnfConfiguration,
+  dialect: DnfDialect,
+  plugins: readonly string[],
+): DnfRules {
+  const { settings } = configuration;
+  const names = dialect.locksActOn === "everything" ? lockedNames(configuration) : undefined;
+  const suspects = suspectPlugins(plugins);
+  return {
+    priorityOf: (repository) => priorityOf(repository, settings),
+    excludeOf: (package_, repository) => {
+      const { name, architecture } = package_;
+      const full = `${name}-${formatEvr(package_)}`;
+      const forms = [name, `${name}.${architecture}`, full, `${full}.${architecture}`];
+      return findExclude(forms, repository, settings);
+    },
+    isLocked: (name) => names?.some((pattern) => matchesWildcard(pattern, name)),
+    hasIncludes: hasIncludes(settings),
+    plugins: suspects.length > 0 ? joinNames(suspects, MAX_NAMES) : null,
+    mayHaveLocks: mayHaveLocks(configuration),
+  };
+}
+
 /**
  * The options that disable plugins which may hide updates; empty if `plugins` has none. If dnf has
  * other repositories without these plugins, their effect cannot be determined: that is a gap.
  */
-export async function findPluginOptions(
+async function findPluginOptions(
   context: DnfContext,
   { plugins, repositories }: Pick<DnfRepositories, "plugins" | "repositories">,
 ): Promise<readonly string[]> {
@@ -47,19 +204,16 @@ export async function findPluginOptions(
     return hasLists && (same?.hasLists !== true || same.url !== url);
   });
   if (lost.length === 0) return options;
-  const missing = joinNames(lost.map(({ id }) => id), MOST_NAMES);
+  const missing = joinNames(lost.map(({ id }) => id), MAX_NAMES);
   context.gaps.push(
-    `Cannot determine what dnf's plugins (${joinNames(suspects, MOST_NAMES)}) keep back: ` +
+    `Cannot determine what dnf's plugins (${joinNames(suspects, MAX_NAMES)}) keep back: ` +
       `without them, repositories are missing: ${missing}`,
   );
   return [];
 }
 
-/** How many plugins, repositories or packages a message names. */
-export const MOST_NAMES = 5;
-
 /** Lists packages that would replace others; `checked` is the answer to `updates`. */
-export async function listReplacing(
+async function listReplacing(
   context: DnfContext,
   checked: CheckedUpdates | undefined,
 ): Promise<PackageList<ObsoletingRpm>> {
@@ -70,7 +224,7 @@ export async function listReplacing(
 }
 
 /** Describes the advisories; `options` precede the command. */
-export async function describeAdvisories(
+async function describeAdvisories(
   context: DnfContext,
   options: readonly string[],
 ): Promise<readonly AdvisoryDetails[]> {
@@ -89,11 +243,6 @@ export function listAvailable(
 ): Promise<readonly AvailableRpm[]> {
   const command = ["repoquery", "--available"];
   return queryNames(context, "list the repositories of packages", command, names);
-}
-
-/** A package that replaces another and fixes a vulnerability; `null` if its severity is unknown. */
-export interface ReplacingSecurity {
-  readonly severity: Severity | null;
 }
 
 /**
@@ -118,7 +267,7 @@ export async function findReplacingSecurity(
     );
   };
   for (const row of await query()) found.set(packageKey(row), { severity: null });
-  for (const severity of SEVERITIES.toReversed()) {
+  for (const severity of SEVERITIES) {
     if ([...found.values()].every((known) => known.severity !== null)) break;
     for (const row of await query(severity)) {
       if (found.get(packageKey(row))?.severity === null) found.set(packageKey(row), { severity });
@@ -147,23 +296,6 @@ async function queryNames(
   return found;
 }
 
-/** The limit of the names in one command, in characters. */
-const LONGEST_NAMES = 100_000;
-
-function inBatches(names: readonly string[]): string[][] {
-  const batches: string[][] = [];
-  let length = Infinity;
-  for (const name of names) {
-    length += name.length + 1;
-    if (length > LONGEST_NAMES) {
-      batches.push([]);
-      length = name.length;
-    }
-    batches.at(-1)?.push(name);
-  }
-  return batches;
-}
-
 /** Whether the host requires a restart; `null`, and no gap, if dnf cannot say. */
 export async function readReboot(context: DnfContext): Promise<RebootState | null> {
   const action = "ask whether a restart is required";
@@ -177,17 +309,14 @@ export async function askOptional<Answer>(
   question: DnfQuestion<Answer>,
   options: readonly string[] = [],
 ): Promise<Answer | undefined> {
-  try {
-    return await ask(context, action, question, options);
-  } catch (error) {
-    if (!(error instanceof ScanError)) throw error;
-    context.gaps.push(error.message);
-    return undefined;
-  }
+  const answer = await attempt(() => ask(context, action, question, options));
+  if (!(answer instanceof ScanError)) return answer;
+  context.gaps.push(answer.message);
+  return undefined;
 }
 
 /** Asks a question; throws `ScanError`. `action` completes "Cannot …", `options` precede the command. */
-export async function ask<Answer>(
+async function ask<Answer>(
   { commands, program }: DnfContext,
   action: string,
   { command, codes, read, ...runOptions }: DnfQuestion<Answer>,
@@ -197,6 +326,5 @@ export async function ask<Answer>(
   const result = await commands.run(action, argv, runOptions);
   const answer = read(outputOf(action, result, codes), result.code, result.stderr);
   if (answer !== undefined) return answer;
-  const fact = "the answer is not understood";
-  throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "permanent" });
+  throw cannot(action, "the answer is not understood", "permanent");
 }

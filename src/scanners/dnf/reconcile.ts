@@ -25,7 +25,6 @@ export interface DnfAnswers {
   readonly withoutLocks: readonly OfferedRpm[];
   /** The updates with excludes lifted and without plugins that may hide updates. */
   readonly withoutPlugins: readonly OfferedRpm[];
-  /** Dnf's own list; `undefined` if there is none. */
   readonly checked: CheckedUpdates | undefined;
   /** Dnf's own list with everything lifted; `undefined` if it was not asked for or has no answer. */
   readonly lifted: CheckedUpdates | undefined;
@@ -34,7 +33,6 @@ export interface DnfAnswers {
   readonly rules: DnfRules;
 }
 
-/** The rules of the configuration. */
 export interface DnfRules {
   /** `undefined` if unknown. */
   priorityOf(repository: string): number | undefined;
@@ -45,7 +43,6 @@ export interface DnfRules {
   readonly hasIncludes: boolean;
   /** The plugins that were disabled to lift their effects, in words; `null` if none was. */
   readonly plugins: string | null;
-  /** Whether any version lock may exist. */
   readonly mayHaveLocks: boolean;
 }
 

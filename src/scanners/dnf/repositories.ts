@@ -1,8 +1,8 @@
 /** The enabled repositories, and each as a source of the scan: its result, its age, its advisories. */
 
 import { quoteWords } from "../../redact.ts";
-import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
+import { CLOCK_SLACK_MS, unlessFileError } from "../private_files.ts";
 import type { ScanSource } from "../scanner.ts";
 
 /** An enabled repository as dnf reports it, after variables and overrides. */
@@ -12,7 +12,6 @@ export interface DnfRepository {
   readonly name: string;
   /** Where it is fetched from, possibly with secrets; `null` if dnf does not report it. */
   readonly url: string | null;
-  /** Whether dnf has package lists of it. */
   readonly hasLists: boolean;
   /** When dnf last verified that those are current; `null` if unknown. */
   readonly fetchedMs: number | null;
@@ -20,7 +19,6 @@ export interface DnfRepository {
   readonly expiryMs: number;
 }
 
-/** What dnf reports about its repositories. */
 export interface DnfRepositories {
   readonly repositories: readonly DnfRepository[];
   /** Where dnf stores their lists; `null` if it does not report it. */
@@ -30,7 +28,7 @@ export interface DnfRepositories {
 }
 
 /** Further repositories are ignored. */
-export const MOST_REPOSITORIES = 1_000;
+export const MAX_REPOSITORIES = 1_000;
 
 /** The default of `metadata_expire` (dnf.conf(5)). */
 export const DEFAULT_EXPIRY_MS = 48 * 3_600_000;
@@ -48,18 +46,12 @@ export function isSourceId(id: string): boolean {
 const PURPOSE = "look at dnf's package lists";
 
 /** Directories that are inspected: a cache also has those of removed repositories. */
-const MOST_DIRECTORIES = 2_000;
+const MAX_DIRECTORIES = 2_000;
 
-const LONGEST_URL = 500;
+const MAX_URL_LENGTH = 500;
 
 /** How far the clocks of a file system and of a mirror may differ. */
 const SLACK_MS = 5_000;
-
-/**
- * How far in the future the date of lists may be: one of two clocks may treat local time as UTC.
- * Beyond that a clock is or was wrong, and the age is unknown.
- */
-const AHEAD_MS = 24 * 3_600_000;
 
 /** The fetching of package lists by this scan. */
 export interface FetchResult {
@@ -85,13 +77,13 @@ export function describeSources(
 ): ScanSource[] {
   return repositories.map((repository) => {
     const { id, url, expiryMs, hasLists } = repository;
-    const isAhead = repository.fetchedMs !== null && repository.fetchedMs - facts.nowMs > AHEAD_MS;
+    const isAhead = Number(repository.fetchedMs) - facts.nowMs > CLOCK_SLACK_MS;
     const fetchedMs = hasLists && !isAhead ? repository.fetchedMs : null;
     const ageMs = fetchedMs === null ? null : Math.max(0, facts.nowMs - fetchedMs);
     const expiresAtMs = fetchedMs === null ? null : fetchedMs + expiryMs;
     return {
       name: id,
-      url: url === null ? null : quoteWords(url, LONGEST_URL),
+      url: url === null ? null : quoteWords(url, MAX_URL_LENGTH),
       ...judge(repository, ageMs, facts, isAhead),
       metadataAgeS: ageMs === null ? null : Math.round(ageMs / 1_000),
       expiresAtMs: expiresAtMs === Infinity ? null : expiresAtMs,
@@ -154,10 +146,10 @@ export async function findAdvisoryLists(
   if (cacheDirectory === null) return new Map();
   const wanted = new Set(repositories.map(({ id }) => id));
   // A path that is no directory has no entries: the cache also contains files.
-  const list = (directory: string) => withFallback(files.list(PURPOSE, directory), []);
+  const list = (directory: string) => unlessFileError(() => files.list(PURPOSE, directory), []);
   const names = await list(cacheDirectory);
   const own = names.filter((name) => URL_HASH.test(name) && wanted.has(idOf(name)))
-    .slice(0, MOST_DIRECTORIES);
+    .slice(0, MAX_DIRECTORIES);
   await Promise.all(own.map(async (name) => {
     const directory = `${cacheDirectory}/${name}/repodata`;
     const lists = await list(directory);
@@ -175,14 +167,4 @@ export async function findAdvisoryLists(
 
 function idOf(directory: string): string {
   return directory.replace(URL_HASH, "");
-}
-
-/** Waits for a file operation; returns `fallback` if it fails. */
-export async function withFallback<T>(operation: Promise<T>, fallback: T): Promise<T> {
-  try {
-    return await operation;
-  } catch (error) {
-    if (error instanceof FileError) return fallback;
-    throw error;
-  }
 }

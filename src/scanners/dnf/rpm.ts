@@ -1,31 +1,26 @@
 /** RPM packages: their versions in rpm's order, and the lists of them that rpm and dnf print. */
 
-import { outputLines } from "../output_lines.ts";
+import { compareDigits, compareTexts, outputLines } from "../programs.ts";
 
-/** Epoch, version and release. */
 export interface Evr {
   readonly epoch: string;
   readonly version: string;
   readonly release: string;
 }
 
-/** One version of a package. */
 export interface RpmPackage extends Evr {
   readonly name: string;
   readonly architecture: string;
 }
 
-/** A package that is installed on the host. */
 export interface InstalledRpm extends RpmPackage {
   readonly sourcePackage: string | null;
 }
 
-/** A package in a repository. */
 export interface AvailableRpm extends RpmPackage {
   readonly repository: string;
 }
 
-/** An update that a repository offers. */
 export interface OfferedRpm extends InstalledRpm, AvailableRpm {
   readonly sizeBytes: number | null;
   /** One line that describes the package. */
@@ -72,11 +67,7 @@ export function compareRpmParts(a: string, b: string): number {
 
 /** An empty piece is the end of the text. */
 function comparePieces(a = "", b = ""): number {
-  const order = rank(a) - rank(b);
-  if (order !== 0) return order;
-  const [left, right] = [a.replace(/^0+/, ""), b.replace(/^0+/, "")];
-  if (/\d/.test(a) && left.length !== right.length) return left.length - right.length;
-  return left < right ? -1 : left > right ? 1 : 0;
+  return rank(a) - rank(b) || (/\d/.test(a) ? compareDigits(a, b) : compareTexts(a, b));
 }
 
 /** `~` sorts before the end, the end before `^`, `^` before letters, letters before digits. */
@@ -86,10 +77,7 @@ function rank(piece: string): number {
   return RANKS.findIndex((kind) => kind.test(piece));
 }
 
-/**
- * Parses `name-[epoch:]version-release.architecture`. It parses from the right, because a name may
- * contain the same separators.
- */
+/** Parses `name-[epoch:]version-release.architecture` from the right: a name may contain the separators. */
 export function parseNevra(text: string): RpmPackage | undefined {
   const dot = text.lastIndexOf(".");
   const beforeRelease = text.lastIndexOf("-", dot);
@@ -141,7 +129,6 @@ export function parseInstalledRpms(text: string): PackageList<InstalledRpm> {
   });
 }
 
-/** Parses lines of `OFFERED_FORMAT`. */
 export function parseOfferedRpms(text: string): PackageList<OfferedRpm> {
   return parseRows(text, ([repository = "", size = "", source = "", ...words]) => {
     if (!REPOSITORY.test(repository) || words.length === 0) return undefined;
@@ -154,7 +141,6 @@ export function parseOfferedRpms(text: string): PackageList<OfferedRpm> {
   });
 }
 
-/** Parses lines of `AVAILABLE_FORMAT`. */
 export function parseAvailableRpms(text: string): PackageList<AvailableRpm> {
   return parseRows(text, ([repository = "", ...rest]) => {
     const isRow = REPOSITORY.test(repository) && rest.length === 0;

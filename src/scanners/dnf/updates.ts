@@ -1,14 +1,13 @@
 /** Builds the list of updates from the answers of dnf and rpm. Pure. */
 
-import type { RebootHint, Update, UpdateState } from "../../update.ts";
+import type { RebootHint, Severity, Update, UpdateState } from "../../update.ts";
 import {
   type AdvisoryDetails,
   type AdvisoryRow,
   highestSeverity,
   mergeDetails,
-} from "./advisories.ts";
-import type { ObsoletingRpm } from "./dialect.ts";
-import type { ReplacingSecurity } from "./questions.ts";
+  type ObsoletingRpm,
+} from "./dialect.ts";
 import type { ReconciledOffer, Reconciliation } from "./reconcile.ts";
 import {
   compareEvr,
@@ -19,7 +18,11 @@ import {
   type RpmPackage,
 } from "./rpm.ts";
 
-/** The installed packages, and what the repositories offer. */
+/** A package that replaces another and fixes a vulnerability; `null` if its severity is unknown. */
+export interface ReplacingSecurity {
+  readonly severity: Severity | null;
+}
+
 export interface DnfState {
   readonly installed: readonly InstalledRpm[];
   readonly offers: readonly ReconciledOffer[];
@@ -30,7 +33,6 @@ export interface DnfState {
   readonly replacingSecurity: ReadonlyMap<string, ReplacingSecurity> | null;
   /** `null`: dnf could not list them. */
   readonly advisories: readonly AdvisoryRow[] | null;
-  /** The descriptions of advisories; some may be missing. */
   readonly details: readonly AdvisoryDetails[];
   /** Whether repositories mark their security updates; `null` if unknown. */
   readonly marksSecurity: ReadonlyMap<string, boolean | null>;
@@ -74,8 +76,8 @@ export function buildUpdates(state: DnfState): Update[] {
       ...describeSeverity(rows),
       security: securityOf(offered, rows),
       // Sorted: dnf's order varies, and a new order would count as a change of the update.
-      cves: unique(rows.flatMap((row) => cvesOf(row, details.get(row.id)))).toSorted(),
-      advisories: unique(rows.map(({ id }) => id)).toSorted(),
+      cves: [...new Set(rows.flatMap((row) => cvesOf(row, details.get(row.id))))].toSorted(),
+      advisories: [...new Set(rows.map(({ id }) => id))].toSorted(),
       sizeBytes: offered.sizeBytes,
       description: offered.summary,
       sourcePackage: offered.sourcePackage ?? current?.sourcePackage ?? null,
@@ -117,10 +119,7 @@ function mergeReplacing(rows: readonly ObsoletingRpm[]): ObsoletingRpm[] {
   return [...merged.values()];
 }
 
-/**
- * Describes a replacing package; `reason` is why it is kept back. Dnf names no advisory of these
- * packages: it lists only advisories of installed names.
- */
+/** Describes a replacing package, of which dnf lists no advisory; `reason`: why it is kept back. */
 function replacingUpdate(
   { replacingSecurity, marksSecurity }: DnfState,
   { package: package_, repository, replaces, reason }: ObsoletingRpm & { readonly reason?: string },
@@ -130,7 +129,7 @@ function replacingUpdate(
   const severity = known?.severity ?? null;
   return {
     package: package_.name,
-    currentVersion: unique(replaces.map((old) => `${old.name}-${formatEvr(old)}`)).join(", "),
+    currentVersion: [...new Set(replaces.map((old) => `${old.name}-${formatEvr(old)}`))].join(", "),
     availableVersion: formatEvr(package_),
     architecture: package_.architecture,
     source: repository,
@@ -146,7 +145,7 @@ function replacingUpdate(
     cves: [],
     advisories: [],
     sizeBytes: null,
-    description: `Replaces ${unique(replaces.map(({ name }) => name)).join(", ")}`,
+    description: `Replaces ${[...new Set(replaces.map(({ name }) => name))].join(", ")}`,
     sourcePackage: null,
     reboot: rebootHint(package_.name),
   };
@@ -193,10 +192,6 @@ function newest(packages: readonly InstalledRpm[], architecture: string): Instal
   return (same.length > 0 ? same : packages).toSorted(compareEvr).at(-1);
 }
 
-function unique(words: readonly string[]): string[] {
-  return [...new Set(words)];
-}
-
 /**
  * `NEED_REBOOT` of dnf's `needs-restarting` (dnf-plugins-core, plugins/needs_restarting.py), "mostly
  * taken from https://access.redhat.com/solutions/27943"; dnf 5 has the same packages.
@@ -206,10 +201,7 @@ const NEED_REBOOT: ReadonlySet<string> = new Set(
     .concat("dbus", "dbus-broker", "dbus-daemon", "microcode_ctl"),
 );
 
-/**
- * Kernels with names of their distributors (Oracle's, Amazon's, the real-time and the automotive one,
- * ELRepo's), and the Xen hypervisor.
- */
+/** Other distributors' kernels (Oracle's, Amazon's, real-time, automotive, ELRepo's), and the Xen hypervisor. */
 const OTHER_KERNELS =
   /^(?:kernel-(?:uek|rt|64k|rt-64k|automotive|lt|ml|16k|lqx|longterm)(?:-core)?|kernel\d+\.\d+(?:-core)?|raspberrypi2?-kernel\d?|xen-hypervisor)$/;
 

@@ -1,13 +1,11 @@
-/**
- * Runs scripts in Windows PowerShell 5.1, which every Windows has, or in PowerShell 7, and returns the
- * value that they answer, as JSON.
- */
+/** Runs scripts in Windows PowerShell 5.1 or PowerShell 7, and returns the value that they answer, as JSON. */
 
 import { LOCAL_LIMITS, parseJson } from "../../json.ts";
-import { CommandError, type RunResult } from "../../system/process.ts";
+import type { CommandError, RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
 import { windowsDirectory } from "../../windows_directory.ts";
-import { reasonNotRun, ScanError, type ScanErrorReason } from "../scanner.ts";
+import { answerTooLong, reasonNotRun, runProgram } from "../programs.ts";
+import { cannot, ScanError, type ScanErrorReason } from "../scanner.ts";
 import { firstErrorSentence, isAntivirusRefusal } from "./error_output.ts";
 
 /** Below the Windows directory. Pennon is 64-bit: a 32-bit process would see another `System32`. */
@@ -31,7 +29,6 @@ export const END = "<<<END>>>";
 /** The answer in constrained language mode. A script cannot encode base64 there. */
 const CONSTRAINED = btoa(JSON.stringify({ constrained: true }));
 
-/** Limits on one run. */
 export interface PowershellOptions {
   /** PowerShell is ended after this time; a request that it made to a service continues there. */
   readonly timeoutMs: number;
@@ -55,7 +52,7 @@ export function powershellPath(system: System): string {
   if (root !== undefined) return `${root}\\${PROGRAM}`;
   const value = firstErrorSentence(system.readEnvironment("SystemRoot") ?? "");
   const fact = `SystemRoot is "${value}", which is not a directory on a drive`;
-  throw new ScanError(`Cannot run PowerShell: ${fact}`, { reason: "permanent" });
+  throw cannot("run PowerShell", fact, "permanent");
 }
 
 /**
@@ -72,14 +69,14 @@ export async function runPowershell(
   const length = argv.reduce((sum, word) => sum + word.length + 3, 0);
   if (length > MAX_COMMAND_LINE) {
     const fact = `the script makes a command line of ${length} characters`;
-    throw new ScanError(`Cannot run PowerShell: ${fact}`, { reason: "permanent" });
+    throw cannot("run PowerShell", fact, "permanent");
   }
   const result = await run(system, argv, options, (cause) => {
     const fact = cause.message.replace(/^Cannot run "[^"]*": /, "");
     // ERROR_ACCESS_DISABLED_BY_POLICY: a software restriction policy.
     const isForbidden = cause.reason === "failed" && cause.message.includes("os error 1260");
     const reason = isForbidden ? "not_available" : reasonNotRun(cause);
-    return new ScanError(`Cannot run PowerShell: ${fact}`, { reason, cause });
+    return cannot("run PowerShell", fact, reason, { cause });
   });
   return readAnswer(result, "PowerShell");
 }
@@ -101,28 +98,20 @@ export async function runPwsh(
     options,
     (cause) => {
       const reason = cause.reason === "not_found" ? "not_available" : "transient";
-      return new ScanError(`Cannot ask PowerShell 7: ${cause.message}`, { reason, cause });
+      return cannot("ask PowerShell 7", cause.message, reason, { cause });
     },
   );
   return readAnswer(result, "PowerShell 7");
 }
 
-async function run(
+function run(
   system: System,
   argv: readonly string[],
   { timeoutMs, signal }: PowershellOptions,
-  describeFailure: (cause: CommandError) => ScanError,
+  describe: (cause: CommandError) => ScanError,
 ): Promise<RunResult> {
-  try {
-    return await system.runCommand(argv, {
-      timeoutMs,
-      maxOutputBytes: MAX_OUTPUT_BYTES,
-      ...(signal && { signal }),
-    });
-  } catch (cause) {
-    if (!(cause instanceof CommandError)) throw cause;
-    throw describeFailure(cause);
-  }
+  const bounds = { timeoutMs, maxOutputBytes: MAX_OUTPUT_BYTES, signal };
+  return runProgram(system, argv, bounds, describe);
 }
 
 function encodedScript(script: string): string[] {
@@ -181,10 +170,7 @@ $text=[Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($json))
 class UnreadableError extends ScanError {}
 
 function readAnswer(result: RunResult, program: string): unknown {
-  if (result.truncated) {
-    const fact = "the answer is too long";
-    throw new ScanError(`Cannot ask ${program}: ${fact}`, { reason: "permanent" });
-  }
+  if (result.truncated) throw answerTooLong(`ask ${program}`);
   try {
     return refuseConstrained(parseEnvelope(result.stdout), program);
   } catch (error) {
@@ -232,9 +218,7 @@ function refuseConstrained(answer: unknown, program: string): unknown {
   if (!isObject || !("constrained" in answer) || answer.constrained !== true) return answer;
   const fact = "an application control policy holds it to ConstrainedLanguage mode";
   const next = "have the policy (WDAC, AppLocker) allow Pennon's scripts";
-  throw new ScanError(`Cannot ask ${program}: ${fact}. Next: ${next}`, {
-    reason: "not_available",
-  });
+  throw cannot(`ask ${program}`, fact, "not_available", { next });
 }
 
 /** Larger exit codes are NTSTATUS or HRESULT: the process crashed, or its session ended. */
@@ -253,11 +237,9 @@ function endFailure(
   if (code === 0 && said === "") return unreadable;
   const exit = unsigned > LAST_OWN_CODE ? `0x${unsigned.toString(16)}` : `${unsigned}`;
   const fact = code === 0 ? "it ended well without an answer" : `exit ${exit}`;
-  const next = isAntivirusRefusal(stderr) || isAntivirusRefusal(stdout)
-    ? ". Next: have the antivirus program allow Pennon's scripts"
-    : "";
-  return new ScanError(`Cannot ask ${program}: ${fact}${said && `: ${said}`}${next}`, {
-    reason: unsigned > LAST_OWN_CODE ? "transient" : "permanent",
-    cause: unreadable,
-  });
+  const reason = unsigned > LAST_OWN_CODE ? "transient" : "permanent";
+  const isRefused = isAntivirusRefusal(stderr) || isAntivirusRefusal(stdout);
+  const next = isRefused ? "have the antivirus program allow Pennon's scripts" : undefined;
+  const facts = `${fact}${said && `: ${said}`}`;
+  return cannot(`ask ${program}`, facts, reason, { next, cause: unreadable });
 }

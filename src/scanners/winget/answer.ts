@@ -1,12 +1,9 @@
-/**
- * Decides what an answer of winget proves: a list, the gaps in it, or that there is no list; and how
- * its sources answered.
- */
+/** Decides what an answer of winget proves: a list, its gaps, or no list; and how its sources answered. */
 
 import * as v from "valibot";
 import { decodeJson } from "../../json.ts";
 import type { Update } from "../../update.ts";
-import { ScanError, type ScanSource } from "../scanner.ts";
+import { cannot, type ScanSource } from "../scanner.ts";
 import { isDebris, plainText, wingetLines } from "./layout.ts";
 import { parseWingetUpgrades, type WingetUpgrade, type WingetUpgrades } from "./upgrades.ts";
 
@@ -16,7 +13,6 @@ const UNKNOWN = "Unknown";
 /** At most this many sentences are quoted; they are not interpreted, so that there can be many. */
 const MAX_QUOTED = 5;
 
-/** At most this many packages are named in a gap. */
 const MAX_NAMES = 5;
 
 /** The sentence for "no installed package has an update". winget prints it in the user's language. */
@@ -29,10 +25,7 @@ const NOTHING_FOUND: readonly string[] = [
   "找不到与输入条件匹配的已安装程序包。",
 ];
 
-/**
- * Whether an answer without a main table consists of sentences of which none is known to say that
- * nothing was found. Then winget can be asked for its sentence: see `parseNothingFound()`.
- */
+/** Whether none of the sentences instead of a main table is known to say that nothing was found. */
 export function lacksKnownSentence({ hasMainTable, messages }: WingetUpgrades): boolean {
   return !hasMainTable && messages.length > 0 && !messages.some((text) => isNothing(text, null));
 }
@@ -81,22 +74,18 @@ export function requireAnswer(
   // The only row of a table can be unreadable; winget's count says that there is only one.
   if (answer.hasMainTable && answer.unreadable === 0 && answer.announced === 1) return;
   if (answer.hasMainTable || answer.unreadable > 0) {
-    throw new ScanError(`Cannot ${action}: its table is not understood`, { reason: "permanent" });
+    throw cannot(action, "its table is not understood", "permanent");
   }
   const { messages } = answer;
   const isExpected = otherSentences(answer, learned).length === 0 ||
     (saysNothing && messages.length === 1 && learned === null && !isComplaint(messages[0] ?? ""));
   if (!isExpected) {
     const printed = messages.slice(0, MAX_QUOTED).join("; ");
-    throw new ScanError(`Cannot ${action}: it found nothing, and printed: ${printed}`, {
-      reason: "transient",
-    });
+    throw cannot(action, `it found nothing, and printed: ${printed}`, "transient");
   }
-  if (answer.dropped > 0) {
-    throw new ScanError(`Cannot ${action}: the answer is cut off`, { reason: "transient" });
-  }
+  if (answer.dropped > 0) throw cannot(action, "the answer is cut off", "transient");
   if (messages.length === 0 && !saysNothing) {
-    throw new ScanError(`Cannot ${action}: it printed nothing`, { reason: "not_available" });
+    throw cannot(action, "it printed nothing", "not_available");
   }
 }
 
@@ -166,7 +155,6 @@ export function wingetUpdates(rows: readonly WingetUpgrade[]): Update[] {
   });
 }
 
-/** A source of winget. */
 interface WingetSource {
   readonly name: string;
   readonly url: string | null;

@@ -114,7 +114,6 @@ interface Line {
   readonly width: number;
 }
 
-/** The heading of a table. */
 interface TableHead {
   readonly heading: Line;
   readonly words: readonly Word[];
@@ -213,10 +212,7 @@ function commonStarts(words: readonly Word[], rows: readonly Line[]): number[] {
   return separate.filter((_, column) => cells.some((row) => (row[column] ?? "").trim() !== ""));
 }
 
-/**
- * Whether all lines are rows of upgrades. A sentence below a table has no second column, or crosses the
- * start of one. Below a heading of two words, the second word of a version is not a source.
- */
+/** Whether all lines are rows of upgrades: a sentence has no second column, or crosses the start of one. */
 function areUpgrades(rows: readonly Line[], starts: readonly number[]): boolean {
   return rows.every((row) => {
     const [, id = "", , available = "", source = "winget"] = cut(row, starts) ?? [];

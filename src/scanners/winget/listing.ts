@@ -5,7 +5,14 @@
  */
 
 import type { System } from "../../system/system.ts";
-import { type ScanAnswer, ScanError, type ScanOptions, type ScanSource } from "../scanner.ts";
+import {
+  attempt,
+  cannot,
+  type ScanAnswer,
+  ScanError,
+  type ScanOptions,
+  type ScanSource,
+} from "../scanner.ts";
 import {
   lacksKnownSentence,
   otherSentences,
@@ -33,7 +40,6 @@ import {
 import { isTruncated, isTruncationOf, readTables, type WingetRow } from "./table.ts";
 import { markPinned, parseWingetUpgrades, type WingetUpgrade } from "./upgrades.ts";
 
-/** Time limit for the PowerShell module. */
 const MODULE_TIMEOUT_MS = 60_000;
 
 /** Each lookup takes a second or more. */
@@ -75,10 +81,10 @@ async function listUpdates(
   account: WingetAccount,
   options: ScanOptions,
 ): Promise<WingetListing> {
-  const own = await attempt(() => listWithWinget(system, options), options);
+  const own = await attempt(() => listWithWinget(system, options), options.signal);
   if (!(own instanceof ScanError) && own.gaps.length === 0) return own;
   const bounds = { timeoutMs: MODULE_TIMEOUT_MS, signal: options.signal };
-  const answer = await attempt(() => askWingetModule(system, account, bounds), options);
+  const answer = await attempt(() => askWingetModule(system, account, bounds), options.signal);
   const rows = answer instanceof ScanError ? [] : answer ?? [];
   if (own instanceof ScanError) {
     own.sources = failedSources(own);
@@ -111,20 +117,20 @@ async function listWithWinget(system: System, options: ScanOptions): Promise<Win
   const { stdout, saysNothing, knowsPins } = await listUpgrades(winget);
   const answer = parseWingetUpgrades(stdout);
   const nothingFound = lacksKnownSentence(answer)
-    ? await attempt(() => listNoPackage(winget), options)
+    ? await attempt(() => listNoPackage(winget), options.signal)
     : null;
   const sentence = typeof nothingFound === "string" ? parseNothingFound(nothingFound) : null;
   requireAnswer(answer, saysNothing, sentence);
   const { rows, unknown } = await completeRows(answer.rows, async (query) => {
-    const found = await attempt(() => listInstalled(winget, query), options);
+    const found = await attempt(() => listInstalled(winget, query), options.signal);
     return found instanceof ScanError ? null : found;
   });
   if (rows.length === 0 && unknown.length > 0) {
     const fact = `it truncated the ids of all ${unknown.length} updates`;
-    throw new ScanError(`Cannot list updates with winget: ${fact}`, { reason: "permanent" });
+    throw cannot("list updates with winget", fact, "permanent");
   }
   const pins = knowsPins ? await applyPins(winget, rows, options) : { rows, notes: [] };
-  const exported = await attempt(() => listSources(winget), options);
+  const exported = await attempt(() => listSources(winget), options.signal);
   const known = typeof exported === "string" ? parseWingetSources(exported) : null;
   const why = exported instanceof ScanError ? exported.message : "its answer is not a list";
   const { sources, rest } = wingetSources(otherSentences(answer, sentence), known ?? undefined);
@@ -149,20 +155,10 @@ async function applyPins(
   options: ScanOptions,
 ): Promise<{ rows: readonly WingetUpgrade[]; notes: readonly string[] }> {
   if (!rows.some(({ state }) => state === "upgradable")) return { rows, notes: [] };
-  const pins = await attempt(() => listPins(winget), options);
+  const pins = await attempt(() => listPins(winget), options.signal);
   return pins instanceof ScanError
     ? { rows, notes: [`Which of the packages are pinned is not known: ${pins.message}`] }
     : { rows: pins === null ? rows : markPinned(rows, pins), notes: [] };
-}
-
-/** Returns a `ScanError` as a value; throws it if the scan was aborted, and every other error. */
-async function attempt<T>(work: () => Promise<T>, { signal }: ScanOptions): Promise<T | ScanError> {
-  try {
-    return await work();
-  } catch (error) {
-    if (signal?.aborted || !(error instanceof ScanError)) throw error;
-    return error;
-  }
 }
 
 /** Whether a row is incomplete: its id or a version is truncated. A truncated name does no harm. */

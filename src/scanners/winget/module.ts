@@ -9,9 +9,9 @@ import {
   runPowershell,
   runPwsh,
 } from "../powershell/powershell.ts";
-import { ScanError } from "../scanner.ts";
+import { cannot } from "../scanner.ts";
 import { plainText } from "./layout.ts";
-import type { WingetAccount } from "./program.ts";
+import { listNames, type WingetAccount } from "./program.ts";
 import type { WingetUpgrade } from "./upgrades.ts";
 
 /**
@@ -86,12 +86,11 @@ export function parseWingetModule(answer: unknown): { packages: number; updates:
     const { message, hresult } = failure.output.error;
     const code = hresult === undefined ? "" : ` (${hresult})`;
     const said = quoteWords(message, MAX_MESSAGE_LENGTH);
-    throw new ScanError(`Cannot ask ${NAME}: ${said}${code}`, { reason: "permanent" });
+    throw cannot(`ask ${NAME}`, `${said}${code}`, "permanent");
   }
   const result = v.safeParse(answered, answer);
   if (!result.success) {
-    const fact = result.issues[0].message;
-    throw new ScanError(`Cannot read ${NAME}'s answer: ${fact}`, { reason: "permanent" });
+    throw cannot(`read ${NAME}'s answer`, result.issues[0].message, "permanent");
   }
   const { packages, updates } = result.output;
   return {
@@ -107,10 +106,7 @@ export function parseWingetModule(answer: unknown): { packages: number; updates:
   };
 }
 
-/**
- * The PowerShell that can import the module; `null` if neither can. PowerShell 7 also searches the
- * directories of Windows PowerShell, but not the other way round.
- */
+/** The PowerShell that can import the module, if one can: only 7 searches the directories of both. */
 async function hostOf(
   system: System,
   { isService }: WingetAccount,
@@ -126,13 +122,10 @@ async function hostOf(
 }
 
 async function isInAny(system: System, directories: readonly string[]): Promise<boolean> {
-  const found = await Promise.all(directories.map(async (directory) => {
-    try {
-      const path = `${directory}\\Modules\\${NAME}`;
-      return (await system.files.list("look for winget's module", path)).length > 0;
-    } catch {
-      return false;
-    }
-  }));
-  return found.includes(true);
+  const found = await Promise.all(
+    directories.map((directory) =>
+      listNames(system, "look for winget's module", `${directory}\\Modules\\${NAME}`)
+    ),
+  );
+  return found.some((names) => names.length > 0);
 }

@@ -3,17 +3,18 @@
  * which this file does not read: no release of winget answers in JSON.
  */
 
-import { CommandError, type RunResult } from "../../system/process.ts";
+import type { CommandError, RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
 import { programsDirectory } from "../powershell/powershell.ts";
 import {
+  answerTooLong,
+  compareVersionNumbers,
   type FailureMeaning,
   meaningsByCode,
   reasonNotRun,
-  ScanError,
-  type ScanOptions,
-} from "../scanner.ts";
-import { compareVersionNumbers } from "../version_numbers.ts";
+  runProgram,
+} from "../programs.ts";
+import { attempt, cannot, ScanError, type ScanOptions } from "../scanner.ts";
 
 /** The directory of a package: `Microsoft.DesktopAppInstaller_1.22.11261.0_x64__8wekyb3d8bbwe`. */
 const PACKAGE =
@@ -48,7 +49,6 @@ const LISTINGS: readonly (readonly string[])[] = [
   ["upgrade", "--source", "winget"],
 ];
 
-/** An id that no package has. */
 const NO_PACKAGE = "Pennon.Asks.For.A.Package.That.Does.Not.Exist";
 
 const LIST_UPDATES = "list updates with winget";
@@ -81,9 +81,10 @@ export async function wingetPaths(system: System): Promise<string[]> {
   const own = system.readEnvironment("LOCALAPPDATA");
   const aliases = own === undefined ? null : `${own}\\Microsoft\\WindowsApps`;
   const directory = `${programsDirectory(system)}\\WindowsApps`;
+  const purpose = "look for winget";
   const [names, packages] = await Promise.all([
-    aliases === null ? [] : listNames(system, aliases),
-    listNames(system, directory),
+    aliases === null ? [] : listNames(system, purpose, aliases),
+    listNames(system, purpose, directory),
   ]);
   const hasAlias = names.some((name) => name.toLowerCase() === "winget.exe");
   return [
@@ -106,9 +107,14 @@ export function bestPackages(names: readonly string[], architecture: string): st
   return (ours.length > 0 ? ours : packages).map(({ name }) => name);
 }
 
-async function listNames({ files }: System, directory: string): Promise<string[]> {
+/** Names in a directory; none where it cannot be read. */
+export async function listNames(
+  { files }: System,
+  purpose: string,
+  directory: string,
+): Promise<string[]> {
   try {
-    return await files.list("look for winget", directory);
+    return await files.list(purpose, directory);
   } catch {
     return [];
   }
@@ -129,23 +135,20 @@ export async function findWinget(system: System, options: ScanOptions): Promise<
   const failures: ScanError[] = [];
   for (const path of await wingetPaths(system)) {
     const run = runner(system, path, { endMs, signal: options.signal });
-    try {
-      const action = `start winget ("${path}")`;
-      const { code, stdout } = await run(action, ["--version"]);
-      if (code !== 0) throw wingetFailure(action, code);
-      if (stdout.trim() === "") {
-        throw new ScanError(`Cannot ${action}: it printed nothing`, { reason: "not_available" });
-      }
-      return { path, version: parseWingetVersion(stdout), run };
-    } catch (error) {
-      if (options.signal?.aborted || !(error instanceof ScanError)) throw error;
-      failures.push(error);
-    }
+    const winget = await attempt(() => start(path, run), options.signal);
+    if (!(winget instanceof ScanError)) return winget;
+    failures.push(winget);
   }
   // The first failure is that of the best winget.
-  throw failures[0] ?? new ScanError("Cannot scan with winget: this account has none", {
-    reason: "not_available",
-  });
+  throw failures[0] ?? cannot("scan with winget", "this account has none", "not_available");
+}
+
+async function start(path: string, run: Winget["run"]): Promise<Winget> {
+  const action = `start winget ("${path}")`;
+  const { code, stdout } = await run(action, ["--version"]);
+  if (code !== 0) throw wingetFailure(action, code);
+  if (stdout.trim() === "") throw cannot(action, "it printed nothing", "not_available");
+  return { path, version: parseWingetVersion(stdout), run };
 }
 
 /** Major and minor of `v1.29.240` or `v1.5.441-preview`. */
@@ -155,34 +158,26 @@ function parseWingetVersion(stdout: string): readonly [number, number] | null {
 }
 
 function runner(
-  { clock, runCommand }: System,
+  system: System,
   path: string,
   { endMs, signal }: { endMs: number; signal: AbortSignal | undefined },
 ): Winget["run"] {
   return async (action, args) => {
-    const timeoutMs = endMs - clock.monotonicMs();
+    const timeoutMs = endMs - system.clock.monotonicMs();
     if (timeoutMs <= 0) {
-      const fact = `no end within ${TIMEOUT_MS / 1_000} s`;
-      throw new ScanError(`Cannot ${action}: ${fact}`, { reason: "transient" });
+      throw cannot(action, `no end within ${TIMEOUT_MS / 1_000} s`, "transient");
     }
-    try {
-      return await runCommand([path, ...args], {
-        timeoutMs,
-        maxOutputBytes: MAX_OUTPUT_BYTES,
-        ...(signal && { signal }),
-      });
-    } catch (cause) {
-      throw wingetNotRun(action, cause);
-    }
+    const bounds = { timeoutMs, maxOutputBytes: MAX_OUTPUT_BYTES, signal };
+    const describe = (cause: CommandError) => wingetNotRun(action, cause);
+    return await runProgram(system, [path, ...args], bounds, describe);
   };
 }
 
-/** The error for a winget that could not be run to its end; rethrows what is not a `CommandError`. */
-export function wingetNotRun(action: string, cause: unknown): ScanError {
-  if (!(cause instanceof CommandError)) throw cause;
+/** The error for a winget that could not be run to its end. */
+export function wingetNotRun(action: string, cause: CommandError): ScanError {
   // An alias without its package does not start, and Windows gives various errors.
   const reason = cause.reason === "failed" ? "not_available" : reasonNotRun(cause);
-  return new ScanError(`Cannot ${action}: ${cause.message}`, { reason, cause });
+  return cannot(action, cause.message, reason, { cause });
 }
 
 /**
@@ -199,7 +194,7 @@ export async function listUpgrades(
     knowsPins = listing.includes("--include-pinned");
     if (!isTooOld(result.code)) break;
   }
-  if (!result || result.truncated) throw tooLong(LIST_UPDATES);
+  if (!result || result.truncated) throw answerTooLong(LIST_UPDATES);
   const saysNothing = saysNothingFound(result.code);
   if (result.code !== 0 && !saysNothing) throw wingetFailure(LIST_UPDATES, result.code);
   return { stdout: result.stdout, saysNothing, knowsPins };
@@ -229,7 +224,7 @@ export async function listPins(winget: Winget): Promise<string | null> {
   const { code, stdout, truncated } = await winget.run(action, args);
   if (isTooOld(code)) return null;
   if (code !== 0 && !saysNothingFound(code)) throw wingetFailure(action, code);
-  if (truncated) throw tooLong(action);
+  if (truncated) throw answerTooLong(action);
   return stdout;
 }
 
@@ -243,14 +238,8 @@ export async function listSources(winget: Winget): Promise<string | null> {
   return result.truncated ? null : result.stdout;
 }
 
-function tooLong(action: string): ScanError {
-  return new ScanError(`Cannot ${action}: the answer is too long`, { reason: "permanent" });
-}
-
 function quiet({ version }: Winget): string[] {
-  const [major, minor] = QUIET_SINCE;
-  const isQuiet = version !== null &&
-    (version[0] > major || (version[0] === major && version[1] >= minor));
+  const isQuiet = version !== null && compareVersionNumbers(version, QUIET_SINCE) >= 0;
   return isQuiet ? ["--no-progress"] : [];
 }
 
@@ -276,6 +265,11 @@ const UPDATE_WINGET = "update App Installer";
 const REPAIR_WINGET = "repair App Installer for this account";
 const CHECK_POLICY = "look for it under App Package Deployment in the group policies";
 const FREE_SPACE = "free space on the system drive";
+const UPDATE_SOURCE = "run `winget source update` as the same account";
+const ANSWER_ONCE = "run `winget upgrade` as the same account";
+const ACCEPT_ONCE = "run `winget list --accept-source-agreements` as the same account";
+const EXEMPT_SOURCE = "exempt the source from TLS inspection";
+const INSTALL_VCLIBS = "install the Visual C++ runtime packages (VCLibs)";
 
 /**
  * Codes of doc/windows/package-manager/winget/returnCodes.md in microsoft/winget-cli, of winerror.h and
@@ -288,12 +282,7 @@ const MEANINGS = meaningsByCode([
   ["8A150005", "transient", "cancelled"],
   ["8A15000A", "permanent", "the source's index is corrupt", RESET],
   ["8A15000B", "permanent", "the source configuration is corrupt", RESET],
-  [
-    "8A15000F",
-    "permanent",
-    "the source's data is missing for this account",
-    "run `winget source update` as the same account",
-  ],
+  ["8A15000F", "permanent", "the source's data is missing for this account", UPDATE_SOURCE],
   ["8A150012", "permanent", 'there is no source named "winget"', RESET],
   ["8A150015", "permanent", "no sources are configured", RESET],
   [
@@ -308,27 +297,12 @@ const MEANINGS = meaningsByCode([
   ["8A15003B", "transient", "the source's server failed"],
   ["8A15003E", "permanent", "it does not support the source's version", UPDATE_WINGET],
   ["8A15003F", "permanent", "the source's data is corrupt or was tampered with", RESET],
-  [
-    "8A150042",
-    "permanent",
-    "it asked a question, and no user can answer",
-    "run `winget upgrade` as the same account",
-  ],
+  ["8A150042", "permanent", "it asked a question, and no user can answer", ANSWER_ONCE],
   ["8A150044", "transient", "the source's server gave no answer"],
   ["8A150045", "transient", "a source could not be opened"],
-  [
-    "8A150046",
-    "permanent",
-    "the source's agreements are not accepted",
-    "run `winget list --accept-source-agreements` as the same account",
-  ],
+  ["8A150046", "permanent", "the source's agreements are not accepted", ACCEPT_ONCE],
   ["8A15004B", "transient", "sources could not be opened"],
-  [
-    "8A15005E",
-    "permanent",
-    "the server's certificate is not the pinned one",
-    "exempt the source from TLS inspection",
-  ],
+  ["8A15005E", "permanent", "the server's certificate is not the pinned one", EXEMPT_SOURCE],
   ["8A150064", "transient", "its database of pins could not be opened"],
   ["8A15006A", "transient", "the host is shutting down"],
   ["8A15006D", "transient", "the service is busy or unavailable"],
@@ -366,12 +340,7 @@ const MEANINGS = meaningsByCode([
   ],
   ["C000013A", "transient", "it was interrupted"],
   ["40010004", "transient", "its session ended"],
-  [
-    "C0000135",
-    "not_available",
-    "a DLL that it needs is missing",
-    "install the Visual C++ runtime packages (VCLibs)",
-  ],
+  ["C0000135", "not_available", "a DLL that it needs is missing", INSTALL_VCLIBS],
 ]);
 
 /** The first and the last code of the package manager for MSIX. */
@@ -387,6 +356,5 @@ export function wingetFailure(action: string, code: number): ScanError {
     ? ["transient", "Windows cannot use the package now", `if it stays so, ${REPAIR_WINGET}`]
     : ["transient", "it failed"];
   const [reason, fact, next] = MEANINGS.get(hex) ?? unlisted;
-  const advice = next === undefined ? "" : `. Next: ${next}`;
-  return new ScanError(`Cannot ${action}: ${fact} (0x${hex})${advice}`, { reason });
+  return cannot(action, `${fact} (0x${hex})`, reason, { next });
 }

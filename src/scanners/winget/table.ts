@@ -39,7 +39,6 @@ export interface WingetRow {
 
 /** One table, and the indices of its lines. */
 export interface WingetTable {
-  /** Index of the heading. */
   readonly startsAt: number;
   /** Index of the line after the last row, including an unreadable row. */
   readonly endsAt: number;
@@ -52,7 +51,6 @@ export interface WingetTable {
 /** `upgrades`: each row has an available version; `installed`: some rows have none. */
 type TableKind = "upgrades" | "installed";
 
-/** Whether winget truncated a cell. */
 export function isTruncated(cell: string): boolean {
   return cell.endsWith(ELLIPSIS);
 }
@@ -174,10 +172,7 @@ interface KnownTable {
   readonly kind: TableKind;
 }
 
-/**
- * Reads all readable rows, by the index of their last line. `length` is the number of lines up to the
- * last one of the table.
- */
+/** Reads rows by the index of their last line. `length`: the lines up to the last one of the table. */
 function readRows(
   below: readonly string[],
   table: KnownTable,
@@ -238,10 +233,7 @@ function readJoined(pieces: readonly string[], table: KnownTable): WingetRow | u
   return rowOf(cells, table);
 }
 
-/**
- * Whether the available version of a row out of alignment may begin with the end of the installed one:
- * "1.0 beta" and "2.0" would be "1.0" and "beta 2.0".
- */
+/** Whether the available version of a row may begin with the end of the installed one ("1.0 beta"). */
 function mayBeSplit(row: WingetRow | undefined): boolean {
   return row !== undefined && !/^(?:[<>] )?\S*(?: \(.*\))?$/.test(row.available);
 }
@@ -262,10 +254,7 @@ function alignedCells(line: string, table: KnownTable): string[] | undefined {
   return undefined;
 }
 
-/**
- * Reads a row by its right-hand cells. Their distances are the same as in every other row, even if the
- * width of the name, which is ambiguous, shifts them.
- */
+/** Reads a row by its right-hand cells, whose distances are the same even if an ambiguous name shifts them. */
 function readShifted(line: string, table: KnownTable): WingetRow | undefined {
   const { columns } = table;
   const [, second = 0] = columns.starts;
@@ -318,10 +307,7 @@ function rowOf(
   return /^\S+$/.test(row.id) && isComplete ? row : undefined;
 }
 
-/**
- * Whether a row out of alignment is certainly a row, and not a sentence. If a name ends in a word like
- * an id, the real id after it must not be accepted as a version.
- */
+/** Whether a row out of alignment is certainly a row: no sentence, and no id that is read as a version. */
 function isPlausible(row: WingetRow | undefined): row is WingetRow {
   return row !== undefined && isId(row.id) && !isId(row.version) && !isId(row.available) &&
     /^(?:[<>] )?\S*\d|^Unknown$/.test(row.version) &&

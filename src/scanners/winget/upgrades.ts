@@ -1,7 +1,4 @@
-/**
- * Reads `winget upgrade`, up to three tables and the sentences around them in any language, and
- * `winget pin list`. Pure.
- */
+/** Reads `winget upgrade`, its tables and the sentences in any language, and `winget pin list`. Pure. */
 
 import { quoteWords } from "../../redact.ts";
 import type { UpdateState } from "../../update.ts";
@@ -15,7 +12,6 @@ export interface WingetUpgrade extends WingetRow {
   readonly stateReason?: string;
 }
 
-/** The content of an answer. */
 export interface WingetUpgrades {
   readonly rows: readonly WingetUpgrade[];
   /** winget's own count of the upgrades in all tables; `null` if it is missing. */
@@ -24,10 +20,7 @@ export interface WingetUpgrades {
   readonly pinned: number;
   /** Packages that are in no table because their installed version is unknown. */
   readonly unknown: number;
-  /**
-   * Sentences in any language, which are not interpreted: "nothing found" if there is no main table,
-   * else warnings.
-   */
+  /** Not interpreted: "nothing found" in any language if there is no main table, else warnings. */
   readonly messages: readonly string[];
   /** Whether there is a table of packages that `winget upgrade --all` would upgrade. */
   readonly hasMainTable: boolean;
@@ -138,10 +131,7 @@ function shorten(line: string): string {
   return quoteWords(plainText(line), MAX_MESSAGE_LENGTH);
 }
 
-/**
- * The type of a pin that `winget upgrade --all` honours; winget prints the word in every language.
- * Packages with blocking and gating pins are not in the main table.
- */
+/** The type of a pin that `upgrade --all` honours, in every language; other types hide the package. */
 const PINNING = / pinning(?= |$)/;
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import { quoteWords } from "../../redact.ts";
-import { compareVersionNumbers } from "../version_numbers.ts";
+import { compareTexts, compareVersionNumbers } from "../programs.ts";
 import type { WinupdateItem } from "./search.ts";
 import { classOf } from "./sources.ts";
 
@@ -121,8 +121,4 @@ export function isNewer(a: WinupdateItem, b: WinupdateItem): boolean {
   const order = (one && other ? compareVersionNumbers(one, other) : 0) ||
     compareTexts(a.deployed, b.deployed) || a.revision - b.revision || compareTexts(b.id, a.id);
   return order > 0;
-}
-
-function compareTexts(a: string, b: string): number {
-  return Number(a > b) - Number(a < b);
 }

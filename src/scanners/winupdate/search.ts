@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { stripControls } from "../../strip_controls.ts";
 import { quoteWords } from "../../redact.ts";
-import { ScanError } from "../scanner.ts";
+import { cannot, ScanError } from "../scanner.ts";
 import { describeFault, type FaultContext, WinupdateError, winupdateFailure } from "./failure.ts";
 import { describeSources, routingShape, type WinupdateServers } from "./sources.ts";
 import type { RebootState } from "../../update.ts";
@@ -105,10 +105,7 @@ $answer.unread=$unread
 }catch{$answer.error=Get-Failure $_}
 `;
 
-/**
- * The script, for `frameScript()`. `online`: asks the update server, which takes seconds to hours; else
- * Windows returns the result of its last search.
- */
+/** The script. `online`: asks the server, which takes seconds to hours; else for the last search's result. */
 export function winupdateScript({ online }: { online: boolean }): string {
   return `$online=$${online}${BODY}`;
 }
@@ -196,7 +193,6 @@ const answerShape = v.object({
 
 /** The result of a search that succeeded, with or without errors. */
 export interface WinupdateAnswer extends WinupdateServers {
-  /** Whether the update server was asked. */
   readonly online: boolean;
   /** Whether Windows needs a restart, and what says so; `null` if that is not known. */
   readonly reboot: RebootState | null;
@@ -205,7 +201,6 @@ export interface WinupdateAnswer extends WinupdateServers {
   readonly lastSearchMs: number | null;
   /** Why the search is not complete, one sentence per reason. */
   readonly gaps: readonly string[];
-  /** Number of updates that could not be read. */
   readonly unread: number;
   readonly updates: readonly WinupdateItem[];
 }
@@ -292,8 +287,7 @@ function resultFailure(
 }
 
 function notUnderstood(): ScanError {
-  const fact = "its answer is not understood";
-  return new ScanError(`Cannot read Windows Update's list: ${fact}`, { reason: "permanent" });
+  return cannot("read Windows Update's list", "its answer is not understood", "permanent");
 }
 
 /** Removes control characters, line ends and unpaired surrogates. */

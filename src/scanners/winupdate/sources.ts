@@ -24,7 +24,6 @@ const CLASSES = [
   ["updates", "cd5ffd1e-e932-4e3a-bf74-18bf0b1bbd83"],
 ] as const;
 
-/** A class of updates, in Pennon's own words. */
 export type WinupdateClass = typeof CLASSES[number][0] | "other";
 
 /** `UpdateType` of wuapi.h. */
@@ -66,7 +65,6 @@ export const routingShape = v.object({
   state: policyShape,
 });
 
-/** The update servers of a host. */
 export interface WinupdateServers {
   /** `wsus`, or the id of the update service. */
   readonly source: string;
@@ -75,7 +73,6 @@ export interface WinupdateServers {
   readonly routing: v.InferOutput<typeof routingShape>;
 }
 
-/** The fields that determine the class of an update. */
 interface Classified {
   readonly categories: readonly string[];
   readonly type: number | null;
@@ -126,10 +123,7 @@ function sourceOfClass(servers: WinupdateServers, policyClass: PolicyClass): str
   }
 }
 
-/**
- * The agent's own result of all policies; without one the value of device management (Intune,
- * Autopatch), then that of a group policy, which applies only with its gate.
- */
+/** The agent's own result of all policies, else device management's value, else the group policy's. */
 function policyValue(
   { gate, policy, mdm, state }: WinupdateServers["routing"],
   policyClass: PolicyClass,

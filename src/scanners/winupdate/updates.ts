@@ -1,7 +1,7 @@
 /** Converts the result of a search into updates, gaps and notes. Pure. */
 
 import { quoteWords } from "../../redact.ts";
-import type { RebootHint, Severity, Update } from "../../update.ts";
+import { isCve, type RebootHint, SEVERITIES, type Severity, type Update } from "../../update.ts";
 import { isNewer, kbsOf, packageNameOf } from "./identity.ts";
 import type { WinupdateAnswer, WinupdateItem } from "./search.ts";
 import { asksWsus, classOf, isSecurityCategory, sourceOf } from "./sources.ts";
@@ -18,9 +18,6 @@ const MAX_DESCRIPTION_LENGTH = 500;
 
 /** A `DECIMAL` can hold any number; no download is larger. */
 const MAX_SIZE_BYTES = 1e15;
-
-/** Worst first; `null`: unknown. */
-const SEVERITIES: readonly (Severity | null)[] = ["critical", "important", "moderate", "low", null];
 
 /** `InstallationRebootBehavior` of wuapi.h, by number. */
 const REBOOTS: readonly RebootHint[] = ["never", "required", "maybe"];
@@ -53,10 +50,10 @@ function describeUpdate(
     state: items.every(isOptional) ? "explicit_only" : "upgradable",
     ...worstSeverity(all),
     security: security.includes(true) ? true : security.includes(null) ? null : false,
-    cves: unique(all.flatMap(({ cves }) => cves.map((id) => id.toUpperCase()).filter(isCve))),
-    advisories: unique(
-      all.flatMap((item) => [...kbsOf(item), ...item.bulletins.filter(isBulletin)]),
-    ),
+    cves: [...new Set(all.flatMap(({ cves }) => cves.map((id) => id.toUpperCase()).filter(isCve)))],
+    advisories: [
+      ...new Set(all.flatMap((item) => [...kbsOf(item), ...item.bulletins.filter(isBulletin)])),
+    ],
     sizeBytes: sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0),
     description: describe(newest, all),
     titles: titlesOf(newest, all),
@@ -97,10 +94,6 @@ function isOptional({ browseOnly, deployment }: WinupdateItem): boolean {
   return browseOnly || deployment === OPTIONAL;
 }
 
-function isCve(id: string): boolean {
-  return /^CVE-\d{4}-\d{4,10}$/.test(id);
-}
-
 function isBulletin(id: string): boolean {
   return /^MS\d{2}-\d{3}$/.test(id);
 }
@@ -109,11 +102,12 @@ function isBulletin(id: string): boolean {
 function worstSeverity(
   items: readonly WinupdateItem[],
 ): Pick<Update, "severity" | "severityReason"> {
-  const rank = (item: WinupdateItem) => SEVERITIES.indexOf(severityOf(item));
-  const worst = items.reduce((worst, item) => rank(item) < rank(worst) ? item : worst);
-  const word = quoteWords(worst.severity, MAX_SEVERITY_LENGTH);
+  const severity = SEVERITIES.find((known) => items.some((item) => severityOf(item) === known)) ??
+    null;
+  const worst = items.find((item) => severityOf(item) === severity);
+  const word = quoteWords(worst?.severity ?? "", MAX_SEVERITY_LENGTH);
   return {
-    severity: severityOf(worst),
+    severity,
     severityReason: `MsrcSeverity is ${word === "" ? "empty" : `"${word}"`}`,
   };
 }
@@ -159,7 +153,7 @@ function describe(newest: WinupdateItem, all: readonly WinupdateItem[]): string 
 }
 
 function titlesOf(newest: WinupdateItem, all: readonly WinupdateItem[]): string[] {
-  return unique([newest, ...all].map(titleOf).filter((title) => title !== ""));
+  return [...new Set([newest, ...all].map(titleOf).filter((title) => title !== ""))];
 }
 
 function titleOf({ title }: WinupdateItem): string {
@@ -168,8 +162,4 @@ function titleOf({ title }: WinupdateItem): string {
 
 function asSentence(text: string): string {
   return text === "" || /[.!?。]$/.test(text) ? text : `${text}.`;
-}
-
-function unique(words: readonly string[]): string[] {
-  return [...new Set(words)];
 }

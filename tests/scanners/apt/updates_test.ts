@@ -10,6 +10,7 @@ import {
   describeUpdates,
   findUndescribed,
   parsePackageFiles,
+  rebootHint,
 } from "../../../src/scanners/apt/updates.ts";
 import { type AptState, findWaiting, parseUpgrade } from "../../../src/scanners/apt/upgrade.ts";
 import { readFixture } from "../fixture.ts";
@@ -416,4 +417,58 @@ Deno.test("describeUntrusted() names unsigned updates, unless another source off
   assertEquals(describe(corp), [`apt cannot authenticate corp-agent${why}`]);
   assertEquals(describe(security), [], "the updates' own file is signed");
   assert(describe(security, updates)[0]?.includes("libssl3t64"));
+});
+
+Deno.test("rebootHint() recognizes kernels of all distributors, and what runs until the next boot", () => {
+  const maybe = [
+    "linux-image-6.1.0-18-amd64",
+    "linux-image-amd64",
+    "linux-image-rpi-v8",
+    "linux-generic-hwe-22.04",
+    "linux-virtual",
+    "linux-oem-24.04a",
+    "linux-realtime",
+    "linux-nvidia-64k-hwe-24.04",
+    "linux-rpi-v8",
+    "xen-hypervisor-4.17-amd64",
+    "proxmox-kernel-6.8",
+    "proxmox-kernel-6.8.12-4-pve-signed",
+    "pve-kernel-5.15",
+    "raspberrypi-kernel",
+    "raspberrypi-bootloader",
+    "rpi-eeprom",
+    "libc6",
+    "systemd",
+    "dbus-daemon",
+    "intel-microcode",
+  ];
+  const unknown = [
+    "linux-headers-amd64",
+    "proxmox-kernel-helper-headers",
+    "raspberrypi-kernel-headers",
+    "linux-image-6.1.0-18-amd64-dbg",
+    "linux-tools-generic",
+    "linux-realtime-tools",
+    "linux-oemtools",
+    "xen-hypervisor-",
+    "linux-libc-dev",
+    "libc6-dev",
+    "pve-manager",
+    "pve-kernel-",
+    "linux-image-",
+    "user-mode-linux-image-6.1",
+    "corp-linux-generic",
+    "kernel-of-pve-kernel-5.15",
+    "old-rpi-eeprom",
+    "rpi-eeprom-images",
+    "raspi-firmware-nonfree",
+    "python3-dbus",
+    "python3-systemd",
+    "systemd-timesyncd",
+    "my-intel-microcode",
+    "amd64-microcode-early",
+    "curl",
+  ];
+  for (const name of maybe) assertEquals(rebootHint(name), "maybe", name);
+  for (const name of unknown) assertEquals(rebootHint(name), null, name);
 });

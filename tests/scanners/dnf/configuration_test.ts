@@ -20,7 +20,7 @@ import fc from "fast-check";
 
 Deno.test("readDnfConfiguration() reads the settings of dnf and of repositories, and the locks", async () => {
   const { files } = new FakeSystem();
-  const nothing = { settings: new Map(), locks: "", isWhole: true };
+  const nothing = { settings: new Map(), locks: "", isFullyRead: true };
   assertEquals(await readDnfConfiguration({ files }, {}), nothing);
   files.texts.set("/etc/dnf/dnf.conf", "[main]\nkeepcache=1\n");
   files.texts.set("/etc/yum.repos.d/a.repo", "[a]\nenabled=1\n");
@@ -32,7 +32,7 @@ Deno.test("readDnfConfiguration() reads the settings of dnf and of repositories,
       ["a", new Map([["enabled", "1"]])],
     ]),
     locks: "bash",
-    isWhole: true,
+    isFullyRead: true,
   });
 });
 
@@ -40,13 +40,13 @@ Deno.test("readDnfConfiguration() reports an unreadable file and reads the other
   const { files } = new FakeSystem();
   files.texts.set("/etc/dnf/dnf.conf", `[main]\n${"#".repeat(1_048_576)}`);
   files.texts.set("/etc/yum.repos.d/a.repo", "[a]\nenabled=1\n");
-  const { settings, isWhole } = await readDnfConfiguration({ files }, {});
-  assertEquals([[...settings.keys()], isWhole], [["a"], false]);
+  const { settings, isFullyRead } = await readDnfConfiguration({ files }, {});
+  assertEquals([[...settings.keys()], isFullyRead], [["a"], false]);
   files.fail("read dnf's configuration", "denied");
   assertEquals(await readDnfConfiguration({ files }, {}), {
     settings: new Map(),
     locks: "",
-    isWhole: false,
+    isFullyRead: false,
   });
 });
 
@@ -73,7 +73,7 @@ Deno.test("readDnfConfiguration() reads dnf 5's further directories, each with p
       ["b", new Map([["enabled", "1"]])],
     ]),
     locks: 'version = "1.0"',
-    isWhole: true,
+    isFullyRead: true,
   });
 });
 
@@ -84,7 +84,7 @@ Deno.test("readDnfConfiguration() reads every default directory of repositories"
   for (const folder of [...folders, "/etc/dnf/repos.override.d"]) {
     files.texts.set(`${folder}/a.repo`, "[a]\nexcludepkgs=tool\n");
     const configuration = await readDnfConfiguration({ files }, {});
-    assertEquals([mayHaveExcludes(configuration), configuration.isWhole], [true, true], folder);
+    assertEquals([mayHaveExcludes(configuration), configuration.isFullyRead], [true, true], folder);
     files.texts.delete(`${folder}/a.repo`);
   }
 });
@@ -101,7 +101,7 @@ Deno.test("readDnfConfiguration() reads the directories that reposdir names inst
     const { settings } = configuration;
     assertEquals(settings.get("a"), new Map([["enabled", "1"], ["cost", "1"]]), value);
     assertEquals(settings.get("b"), new Map([["excludepkgs", "tool"]]), value);
-    assertEquals([mayHaveExcludes(configuration), configuration.isWhole], [true, true], value);
+    assertEquals([mayHaveExcludes(configuration), configuration.isFullyRead], [true, true], value);
   }
 });
 
@@ -112,7 +112,7 @@ Deno.test("readDnfConfiguration() treats a reposdir that it cannot interpret as 
     files.texts.set("/etc/dnf/dnf.conf", `[main]\nreposdir=${value}\n`);
     files.texts.set("/etc/yum.repos.d/a.repo", "[a]\npriority=1\n");
     const configuration = await readDnfConfiguration({ files }, {});
-    assertEquals([mayHaveExcludes(configuration), configuration.isWhole], [true, false], value);
+    assertEquals([mayHaveExcludes(configuration), configuration.isFullyRead], [true, false], value);
     // Dnf may read the default directories.
     assertEquals([...configuration.settings.keys()], ["main", "a"], value);
   }
@@ -139,9 +139,9 @@ Deno.test("readDnfConfiguration() reads the locks in the plugin's locklist", asy
 });
 
 Deno.test("mayHaveLocks() and mayHaveExcludes() are true for unreadable files", () => {
-  const mayHave = (locks: string, excludes: string, isWhole = true) => {
+  const mayHave = (locks: string, excludes: string, isFullyRead = true) => {
     const settings = new Map([["main", new Map([["excludepkgs", excludes]])]]);
-    const configuration = { settings, locks, isWhole };
+    const configuration = { settings, locks, isFullyRead };
     return [mayHaveLocks(configuration), mayHaveExcludes(configuration)];
   };
   assertEquals(mayHave("", ""), [false, false]);

@@ -331,3 +331,15 @@ export function rpm(nevra: string): RpmPackage {
   if (!package_) throw new Error(nevra);
   return package_;
 }
+
+/** Locks packages in the list of dnf 4's plugin, or in dnf 5's own list. */
+export function lock(host: DnfHost, generation: 4 | 5, ...names: string[]): void {
+  const { texts } = host.files;
+  if (generation === 4) {
+    const lines = names.map((name) => `${name}-0:1-1.*\n`);
+    texts.set("/etc/dnf/plugins/versionlock.list", lines.join(""));
+  } else {
+    const packages = names.map((name) => `[[packages]]\nname = "${name}"\n`);
+    texts.set("/etc/dnf/versionlock.toml", `version = "1.0"\n${packages.join("")}`);
+  }
+}

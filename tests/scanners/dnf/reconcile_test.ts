@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { dnfScanner } from "../../../src/scanners/dnf.ts";
 import {
   type DnfAnswers,
   type DnfRules,
@@ -8,7 +9,9 @@ import {
   reconcile,
 } from "../../../src/scanners/dnf/reconcile.ts";
 import { formatEvr, type OfferedRpm, type RpmPackage } from "../../../src/scanners/dnf/rpm.ts";
-import { rpm } from "./host.ts";
+import { scanWith } from "../../fakes/scan_with.ts";
+import { succeeded } from "../fixture.ts";
+import { bashOf, hostWithoutBash, questionOf, rpm } from "./host.ts";
 
 function noarch(nevra: string): RpmPackage {
   return rpm(`${nevra}.noarch`);
@@ -333,4 +336,38 @@ Deno.test("findMissing() returns the versions that dnf's own list lacks", () => 
 Deno.test("newestOffers() returns the first of equal versions", () => {
   const offers = newestOffers(["a-2-1 one", "a-2-1 two", "a-1-1 three"].map(offer));
   assertEquals(offers.map(({ version, repository }) => `${version} ${repository}`), ["2 one"]);
+});
+
+Deno.test("reconcile() reports a doubt if dnf's own list lacks an update and no rule explains it", async () => {
+  const host = hostWithoutBash();
+  const doubtful = await scanWith(dnfScanner(), host, {});
+  const doubt = "doubt: dnf's own list of updates does not have it, and no setting explains why";
+  assertEquals(bashOf(doubtful), [["upgradable", doubt, "FEDORA-2026-1bbec06c4d"]]);
+  assertEquals([doubtful.result, doubtful.warnings], ["degraded", [
+    "Two of dnf's answers contradict each other about the updates of bash.x86_64",
+  ]]);
+  // A priority of another repository explains nothing.
+  host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n[updates]\n");
+  assertEquals((await scanWith(dnfScanner(), host, {})).warnings.length, 1);
+});
+
+Deno.test("reconcile() reports an update as pinned if a repository of better priority has the package", async () => {
+  const host = hostWithoutBash();
+  host.files.texts.set("/etc/yum.repos.d/vendor.repo", "[vendor]\npriority = 50\n[updates]\n");
+  const available = "bash\t0\t5.1.8\t6.el9\tx86_64\tvendor\n";
+  host.answers = { ...host.answers, available: succeeded(available) };
+  const report = await scanWith(dnfScanner(), host, {});
+  const reason = "repository vendor has priority 50, updates has 99";
+  assertEquals(bashOf(report), [["pinned", reason, "FEDORA-2026-1bbec06c4d"]]);
+  assertEquals([report.result, report.warnings], ["ok", []]);
+  const asked = host.asked.find((argv) => questionOf(argv) === "available");
+  assertEquals(asked?.at(-1), "bash");
+});
+
+Deno.test("reconcile() reports an update as held if dnf's own list has it without version locks", async () => {
+  const host = hostWithoutBash();
+  host.answers = { checked: host.answers.checked ?? succeeded("") };
+  const report = await scanWith(dnfScanner(), host, {});
+  assertEquals(bashOf(report), [["held", "version lock", "FEDORA-2026-1bbec06c4d"]]);
+  assertEquals([report.result, report.warnings], ["ok", []]);
 });

@@ -10,7 +10,7 @@ import {
 } from "../../../src/scanners/dnf/repositories.ts";
 import { scanUpdates } from "../../../src/commands/scan_updates.ts";
 import { dnfScanner } from "../../../src/scanners/dnf.ts";
-import { isWhole, runScan, type ScanReport } from "../../../src/scanners/run_scans.ts";
+import { hasCompleteList, runScan, type ScanReport } from "../../../src/scanners/run_scans.ts";
 import { encodeUpdate } from "../../../src/server/update_item.ts";
 import { FileError } from "../../../src/system/files.ts";
 import { FakeLog } from "../../fakes/log.ts";
@@ -396,7 +396,7 @@ Deno.test("a damaged source is reported, and no update is reported as removed be
       const list = {
         packageType: "dnf" as const,
         items: itemsOf(before),
-        isWhole: isWhole(before),
+        isWhole: hasCompleteList(before),
       };
       const { reported } = diffUpdates(list, undefined, options);
       const { host, refresh } = damage(id, how, generation, user);
@@ -409,7 +409,7 @@ Deno.test("a damaged source is reported, and no update is reported as removed be
       assert(source && source.result !== "ok", JSON.stringify(source));
       assert(after.warnings.some((warning) => warning.startsWith(`${id}: `)), `${after.warnings}`);
       const diff = diffUpdates(
-        { ...list, items: itemsOf(after), isWhole: isWhole(after) },
+        { ...list, items: itemsOf(after), isWhole: hasCompleteList(after) },
         reported,
         options,
       );

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { AdvisoryDetails, AdvisoryRow } from "../../../src/scanners/dnf/advisories.ts";
+import type { AdvisoryDetails, AdvisoryRow } from "../../../src/scanners/dnf/dialect.ts";
 import { buildUpdates, type DnfState, rebootHint } from "../../../src/scanners/dnf/updates.ts";
 import type { ReconciledOffer } from "../../../src/scanners/dnf/reconcile.ts";
 import type { OfferedRpm } from "../../../src/scanners/dnf/rpm.ts";

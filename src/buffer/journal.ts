@@ -31,7 +31,6 @@ type CommandState = "received" | "started" | "finished" | "reported";
 /** A command that is not finished. */
 export interface JournalEntry extends ReceivedCommand {
   readonly state: "received" | "started";
-  readonly receivedMs: number;
 }
 
 /** The journal. Methods throw `DatabaseError` when the disk refuses. */
@@ -100,8 +99,7 @@ const FINISH = `
 
 /** As texts, which a flipped bit may have made bytes of: a damaged command is reported as such. */
 const UNFINISHED = `
-  SELECT CAST(id AS TEXT) AS id, CAST(type AS TEXT) AS type, CAST(params AS TEXT) AS params, state,
-    received_ms
+  SELECT CAST(id AS TEXT) AS id, CAST(type AS TEXT) AS type, CAST(params AS TEXT) AS params, state
   FROM commands WHERE state IN ('received', 'started') ORDER BY number`;
 
 /** By their count: numbers have gaps, since a command that was handed over again uses one up. */
@@ -190,7 +188,6 @@ function toEntry(row: Row): JournalEntry {
     type: String(row["type"]),
     params: String(row["params"]),
     state: row["state"] === "started" ? "started" : "received",
-    receivedMs: Number(row["received_ms"]),
   };
 }
 

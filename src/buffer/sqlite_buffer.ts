@@ -106,7 +106,13 @@ export class SqliteBuffer implements EventBuffer {
     return this.#indexed(() => bisectEvent(this.#database, id, { halves, error, attempts }));
   }
 
-  find(idPrefix: string, limit: number): StoredEvent[] {
+  find(id: string): StoredEvent | null {
+    const [event] = this.findByPrefix(id, 1);
+    return event?.id === id ? event : null;
+  }
+
+  /** Events whose id is this or begins with it, by id, whether indexed or not. */
+  findByPrefix(idPrefix: string, limit: number): StoredEvent[] {
     // An id holds nothing that is sorted behind "~".
     return this.#database.all(
       "SELECT * FROM events WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",

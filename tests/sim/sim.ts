@@ -441,8 +441,8 @@ export class Sim {
   /** What the disk holds, read as the agent would. */
   async inspect() {
     const system = this.#system(new Gate(() => {}));
-    const { buffer, journal } = await openBuffer(system, STATE, LIMITS);
-    return { buffer, journal };
+    const { buffer, database, journal } = await openBuffer(system, STATE, LIMITS);
+    return { buffer, database, journal };
   }
 
   close(): void {

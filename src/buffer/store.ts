@@ -13,7 +13,7 @@ import {
 } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { BufferLimits } from "./buffer.ts";
-import { checkCounters, type Recounted } from "./counters.ts";
+import { recount, type Recounted } from "./counters.ts";
 import { hasDamagedRow } from "./event_row.ts";
 import { type CommandJournal, SqliteJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
@@ -124,7 +124,7 @@ function openMigrated(
     const isChecked = isSuspect || sizeBytesOf(database) <= CHECKED_AT_OPEN_BYTES;
     if (isChecked) checkIntegrity(database);
     // Wrong counters cost events: they are compared at every start.
-    const recounted = checkCounters(database);
+    const recounted = recount(database);
     refuseReadOnly(database);
     return { database, recounted, isChecked };
   });
@@ -211,7 +211,7 @@ function withAdvice(error: unknown, path: string): unknown {
  */
 export function checkWhole({ database }: Pick<OpenedBuffer, "database">): Recounted | null {
   checkIntegrity(database);
-  return checkCounters(database);
+  return recount(database);
 }
 
 function sizeBytesOf(database: Database): number {

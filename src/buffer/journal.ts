@@ -1,5 +1,5 @@
 /**
- * The journal of commands, in the buffer's own database: each command is stored before it is run,
+ * Commands of the server: what one is and leaves, and their journal in the buffer's own database: each command is stored before it is run,
  * because the server hands it over only once, and a command and its report commit together.
  *
  * The journal also asks the server for results whose answer was lost, so that they are not sent
@@ -16,10 +16,53 @@
 import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
 import type { Database, Row, SqlValue } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
-import type { EventQueue } from "./buffer.ts";
+import type { EventQueue, NewEvent } from "./buffer.ts";
 import { addToCounters } from "./counters.ts";
 import { indexPending } from "./dequeue_order.ts";
 import { readCount } from "./event_row.ts";
+
+/** A command to run. */
+export interface Command {
+  readonly id: string;
+  readonly type: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/** What a finished command leaves; its events are appended before it counts as finished. */
+export interface CommandOutcome {
+  /** The last one is the command's log, which reports to the server how it ended. */
+  readonly events: readonly NewEvent[];
+  /** Rapid polling from now on for so long; 0 ends it, `null` leaves it as it is. */
+  readonly rapidPollingMs: number | null;
+}
+
+/** One run of a command. */
+export interface CommandRun {
+  /** Aborted when the agent stops. */
+  readonly signal: AbortSignal;
+  /**
+   * Appends events while the command still runs. After a crash a repeatable command appends them
+   * again. Throws what the buffer throws.
+   */
+  appendEarly(events: readonly NewEvent[]): void;
+}
+
+/** Runs one type of command. It may throw: the command has then failed with that message. */
+export interface RunningHandler {
+  /** Whether it does no harm to run it again after a crash in the middle of it. */
+  readonly repeatable: boolean;
+  run(command: Command, run: CommandRun): Promise<CommandOutcome>;
+}
+
+/** Refuses one type of command; the reason is all that is reported of it. */
+interface RefusingHandler {
+  /** Refusing again does no harm. */
+  readonly repeatable: true;
+  refusal(command: Command): string;
+}
+
+/** Handles one type of command. */
+export type CommandHandler = RunningHandler | RefusingHandler;
 
 /**
  * How far a command has come. When it is `finished` its report is in the buffer; when no event of it

@@ -1,7 +1,8 @@
 /**
  * The event buffer on SQLite: every method is one transaction, durable when it returns. An append
  * writes one row per event, no index and no counter, so that it costs little more than its sync;
- * whatever has to find an event indexes it first (`dequeue_order.ts`).
+ * whatever has to find an event indexes it first (`dequeue_order.ts`). A refused event waits for another
+ * attempt, is bisected, or becomes a dead letter, which a person requeues or purges.
  */
 
 import { v7 as uuidv7 } from "uuid";
@@ -16,10 +17,16 @@ import type {
   StoredEvent,
   Waiting,
 } from "./buffer.ts";
-import { addToCounters, readCounts, readWaiting } from "./counters.ts";
-import { bisectEvent, purgeDeadLetter, refuseEvent, requeueDeadLetters } from "./dead_letters.ts";
+import { addToCounters, allocateSequence, readCounts, readWaiting } from "./counters.ts";
 import { indexPending, readNext, URGENCY } from "./dequeue_order.ts";
-import { type MeasuredEvent, readCount, readState, sizeOf, toEvent } from "./event_row.ts";
+import {
+  type MeasuredEvent,
+  readCount,
+  readState,
+  readTextOrNull,
+  sizeOf,
+  toEvent,
+} from "./event_row.ts";
 import { evictFor, IMPORTANCE, NOTICE_BYTES, recordEvictions } from "./eviction.ts";
 import { markReported, markUnanswered } from "./journal.ts";
 import { BufferError } from "./schema.ts";
@@ -32,6 +39,27 @@ const NOTHING_EVICTED = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
 const ACKNOWLEDGE = `
   DELETE FROM events WHERE is_indexed = 1 AND id IN (SELECT value FROM json_each(?))
   RETURNING state, size_bytes, command_id`;
+
+const FIND = `
+  SELECT sequence, attempts, state, command_id, size_bytes FROM events
+  WHERE id = ? AND is_indexed = 1`;
+
+const REFUSE = "UPDATE events SET attempts = ?, state = ?, last_error = ? WHERE sequence = ?";
+
+/** The columns not named come from the whole. */
+const ADD_HALF = `
+  INSERT INTO events (sequence, id, kind, command_id, snapshot_of, superseded, urgency, importance,
+    created_ms, place, size_bytes, attempts, last_error, is_indexed, body)
+  SELECT ?, ?, kind, command_id, snapshot_of, superseded, urgency, importance, created_ms,
+    coalesce(place, sequence), ?, max(attempts, min(attempts + ?, ?)), ?, 1, ?
+  FROM events WHERE sequence = ?`;
+
+/** At its old place in the dequeue order. */
+const REQUEUE = "UPDATE events SET state = 'pending', attempts = 0 WHERE state = 'dead_lettered'";
+
+const PURGE = `
+  DELETE FROM events WHERE id = ? AND is_indexed = 1 AND state = 'dead_lettered'
+  RETURNING size_bytes`;
 
 /** The store of events on a database that `schema.ts` has prepared. */
 export class SqliteBuffer implements EventBuffer {
@@ -87,8 +115,19 @@ export class SqliteBuffer implements EventBuffer {
   }
 
   refuse(id: string, error: string, { isFinal = false } = {}): StoredEvent["state"] {
-    const maxAttempts = isFinal ? 1 : this.#limits.maxAttempts;
-    return this.#indexed(() => refuseEvent(this.#database, { id, error }, maxAttempts));
+    return this.#indexed(() => {
+      const [row] = this.#database.all(FIND, id);
+      if (row === undefined || readState(row) === "dead_lettered") return "dead_lettered";
+      const attempts = readCount(row, "attempts") + 1;
+      const isDead = isFinal || attempts >= this.#limits.maxAttempts;
+      const state = isDead ? "dead_lettered" : "pending";
+      this.#database.run(REFUSE, attempts, state, error, readCount(row, "sequence"));
+      if (isDead) {
+        addToCounters(this.#database, { pending: -1, dead_lettered: 1 });
+        markReported(this.#database, [readTextOrNull(row, "command_id")]);
+      }
+      return state;
+    });
   }
 
   noteUnanswered(id: string): void {
@@ -100,10 +139,34 @@ export class SqliteBuffer implements EventBuffer {
     bodies: readonly [string, string],
     { error, isCounted }: { error: string; isCounted: boolean },
   ): readonly string[] {
-    const halves = bodies.map((body) => ({ id: this.#newId().id, body, sizeBytes: sizeOf(body) }));
     // Never the last attempt: which half is at fault is not known yet.
-    const attempts = { more: isCounted ? 1 : 0, most: this.#limits.maxAttempts - 1 };
-    return this.#indexed(() => bisectEvent(this.#database, id, { halves, error, attempts }));
+    const [more, most] = [isCounted ? 1 : 0, this.#limits.maxAttempts - 1];
+    return this.#indexed(() => {
+      const [whole] = this.#database.all(FIND, id);
+      if (whole === undefined || readState(whole) !== "pending") return [];
+      const sequence = readCount(whole, "sequence");
+      let sizeBytes = -readCount(whole, "size_bytes");
+      const ids = bodies.map((body) => {
+        const half = { id: this.#newId().id, sequence: allocateSequence(this.#database) };
+        const bytes = sizeOf(body);
+        sizeBytes += bytes;
+        this.#database.run(
+          ADD_HALF,
+          half.sequence,
+          half.id,
+          bytes,
+          more,
+          most,
+          error,
+          body,
+          sequence,
+        );
+        return half.id;
+      });
+      this.#database.run("DELETE FROM events WHERE sequence = ?", sequence);
+      addToCounters(this.#database, { appended: 1, pending: 1, size_bytes: sizeBytes });
+      return ids;
+    });
   }
 
   find(id: string): StoredEvent | null {
@@ -140,12 +203,25 @@ export class SqliteBuffer implements EventBuffer {
    * Returns how many; ids of other events are ignored.
    */
   requeue(ids: readonly string[] | "all"): number {
-    return requeueDeadLetters(this.#database, ids);
+    return this.#database.transaction(() => {
+      const count = ids === "all" ? this.#database.run(REQUEUE) : ids.reduce(
+        (sum, id) => sum + this.#database.run(`${REQUEUE} AND id = ? AND is_indexed = 1`, id),
+        0,
+      );
+      if (count > 0) addToCounters(this.#database, { pending: count, dead_lettered: -count });
+      return count;
+    });
   }
 
   /** Deletes a dead letter for good; `false`, and nothing done, if it was none. */
   purge(id: string): boolean {
-    return purgeDeadLetter(this.#database, id);
+    return this.#database.transaction(() => {
+      const [row] = this.#database.all(PURGE, id);
+      if (row === undefined) return false;
+      const sizeBytes = readCount(row, "size_bytes");
+      addToCounters(this.#database, { dead_lettered: -1, size_bytes: -sizeBytes, purged: 1 });
+      return true;
+    });
   }
 
   counts(): BufferCounts {

@@ -1,7 +1,7 @@
 /** The handler of each command type. An unknown type is refused, so that it does not hang for hours. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { CommandHandler, RunningHandler } from "../buffer/command.ts";
+import type { CommandHandler, RunningHandler } from "../buffer/journal.ts";
 import type { Clock } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
 import { disableHeartbeat, enableHeartbeat } from "./heartbeat.ts";

@@ -3,7 +3,7 @@
  * rapid polling is not shortened: RedFlag requests 5 minutes before each scan.
  */
 
-import type { Command, RunningHandler } from "../buffer/command.ts";
+import type { Command, RunningHandler } from "../buffer/journal.ts";
 import { logEvent } from "./command_log.ts";
 
 /** The duration of a command without parameters. */

@@ -1,6 +1,6 @@
 /**
  * Bisects the body of an event with many items, so that one bad item does not block the others. Pure.
- * `failure_attribution.ts` decides which event to bisect, `drain.ts` does it, and `buffer/dead_letters.ts`
+ * `failure_attribution.ts` decides which event to bisect, `drain.ts` does it, and `buffer/sqlite_buffer.ts`
  * stores the halves.
  */
 

@@ -4,7 +4,7 @@ import { type Agent, openAgent } from "../../src/agent/agent.ts";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
-import type { CommandHandler } from "../../src/buffer/command.ts";
+import type { CommandHandler } from "../../src/buffer/journal.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
 import { type Config, loadConfig } from "../../src/config.ts";
 import { loadIdentity, saveIdentity } from "../../src/identity.ts";

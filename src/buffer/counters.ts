@@ -5,7 +5,7 @@
  */
 
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
-import type { BufferCounts, EventKind, Waiting } from "./buffer.ts";
+import type { BufferCounts, EventKind } from "./buffer.ts";
 import { LAST_COUNT, readCount, readInstant } from "./event_row.ts";
 import { LAST_INSTANT_MS } from "../system/system.ts";
 
@@ -19,10 +19,13 @@ type Counter =
   | "purged"
   | `evicted_${EventKind}`;
 
-/** How much is in the buffer. */
-export interface Load {
-  readonly events: number;
+/** How much is in the buffer, and the numbers of the last event: its sequence and `bytes_to`. */
+export interface Totals {
+  readonly pending: number;
+  readonly deadLetters: number;
   readonly sizeBytes: number;
+  readonly lastSequence: number;
+  readonly bytesTo: number;
 }
 
 /**
@@ -34,9 +37,8 @@ const READ = `
     SELECT created_ms FROM events NOT INDEXED WHERE state = 'pending' ORDER BY sequence LIMIT 1
   ) AS oldest_ms FROM totals`;
 
-const READ_WAITING = "SELECT pending, dead_lettered FROM totals";
-
-const READ_LOAD = "SELECT pending + dead_lettered AS events, size_bytes FROM totals";
+const READ_TOTALS = `
+  SELECT pending, dead_lettered, size_bytes, last_sequence, bytes_to FROM totals`;
 
 const ALLOCATE = "UPDATE counters SET indexed_to = indexed_to + 1 RETURNING indexed_to";
 
@@ -82,16 +84,16 @@ export function readCounts(database: Database): BufferCounts {
   };
 }
 
-/** Reads how many events wait for the server, and how many for a person. */
-export function readWaiting(database: Database): Waiting {
-  const row = theRow(database.all(READ_WAITING));
-  return { pending: readCount(row, "pending"), deadLetters: readCount(row, "dead_lettered") };
-}
-
-/** Reads how full the buffer is, dead letters included. */
-export function readLoad(database: Database): Load {
-  const row = theRow(database.all(READ_LOAD));
-  return { events: readCount(row, "events"), sizeBytes: readCount(row, "size_bytes") };
+/** Reads how full the buffer is. */
+export function readTotals(database: Database): Totals {
+  const row = theRow(database.all(READ_TOTALS));
+  return {
+    pending: readCount(row, "pending"),
+    deadLetters: readCount(row, "dead_lettered"),
+    sizeBytes: readCount(row, "size_bytes"),
+    lastSequence: readCount(row, "last_sequence"),
+    bytesTo: readCount(row, "bytes_to"),
+  };
 }
 
 function theRow([row]: readonly Row[]): Row {

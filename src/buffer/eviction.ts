@@ -12,7 +12,7 @@
 
 import type { Database } from "../system/database.ts";
 import type { BufferLimits, EventKind, NewEvent } from "./buffer.ts";
-import { addToCounters, allocateSequence, type Load, readCounts, readLoad } from "./counters.ts";
+import { addToCounters, allocateSequence, readCounts, readTotals } from "./counters.ts";
 import { URGENCY } from "./dequeue_order.ts";
 import { type MeasuredEvent, readCount, readKind, readState, sizeOf } from "./event_row.ts";
 import { LAST_INSTANT_MS } from "../system/system.ts";
@@ -24,6 +24,12 @@ export const IMPORTANCE: Readonly<Record<EventKind, number>> = {
   dependencies: 2,
   log: 3,
 };
+
+/** How much takes room in the buffer. */
+export interface Load {
+  readonly events: number;
+  readonly sizeBytes: number;
+}
 
 /** An event that may be evicted. */
 export interface Evictable {
@@ -88,7 +94,7 @@ export function evictFor(
   limits: BufferLimits,
 ): EventKind[] | null {
   const superseded = snapshotOf === null ? [] : database.all(SUPERSEDE, snapshotOf);
-  const load = withoutNotice(database, readLoad(database));
+  const load = readLoad(database);
   const victims = planEviction(candidates(database, kind), { load, limits }, sizeBytes);
   if (victims === null) {
     for (const row of superseded) database.run(REINSTATE, readCount(row, "sequence"));
@@ -173,11 +179,15 @@ const ADD_NOTICE = `
     is_indexed, body)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`;
 
-/** The load without the notice, whose room is reserved. */
-function withoutNotice(database: Database, { events, sizeBytes }: Load): Load {
-  const [row] = database.all(FIND_NOTICE, NOTICE_KEY);
-  if (row === undefined) return { events, sizeBytes };
-  return { events: events - 1, sizeBytes: sizeBytes - readCount(row, "size_bytes") };
+/** Everything but the notice, whose room is reserved. */
+function readLoad(database: Database): Load {
+  const { pending, deadLetters, sizeBytes } = readTotals(database);
+  const [notice] = database.all(FIND_NOTICE, NOTICE_KEY);
+  const noticeBytes = notice === undefined ? 0 : readCount(notice, "size_bytes");
+  return {
+    events: pending + deadLetters - (notice === undefined ? 0 : 1),
+    sizeBytes: sizeBytes - noticeBytes,
+  };
 }
 
 /**

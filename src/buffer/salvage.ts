@@ -5,16 +5,9 @@
 
 import { LOCAL_LIMITS, parseJson } from "../json.ts";
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
-import {
-  addHistory,
-  addToCounters,
-  allocateSequence,
-  readCounts,
-  readHistory,
-} from "./counters.ts";
+import { addHistory, readCounts, readHistory, recount } from "./counters.ts";
 import { isKind, type MeasuredEvent } from "./event_row.ts";
 import { NOTICE_KEY } from "./eviction.ts";
-import { insertAll } from "./sqlite_buffer.ts";
 
 /** What was salvaged. */
 export interface Salvaged {
@@ -47,7 +40,7 @@ const COMMAND_STATES = ["received", "started", "finished", "reported"];
 const ADD_EVENT = `
   INSERT INTO events (sequence, id, kind, command_id, snapshot_of, state, superseded, urgency,
     importance, attempts, created_ms, size_bytes, last_error, is_indexed, body)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`;
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 const ADD_COMMAND = `
   INSERT OR IGNORE INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, ?, ?)`;
@@ -70,12 +63,10 @@ export function salvage(damaged: Database, fresh: Database): Salvaged {
       const event = readEvent(row, { isNoticeKnown: history !== null });
       if (event !== null && !events.has(event.id)) events.set(event.id, event);
     }
-    const isNew = (event: SalvagedEvent) => !event.isIndexed && !event.isDeadLetter;
-    const all = [...events.values()];
-    for (const event of all) if (!isNew(event)) addEvent(fresh, event);
-    insertAll(fresh, all.filter(isNew));
+    [...events.values()].forEach((event, at) => addEvent(fresh, event, at + 1));
     const added = commands.filter((row) => addCommand(fresh, row));
     if (history !== null) addHistory(fresh, history);
+    recount(fresh);
     const { pending, deadLetters } = readCounts(fresh);
     const before = attempt(() => readCounts(damaged));
     return {
@@ -134,17 +125,17 @@ function backTo(from: number, length: number, works: (start: number) => boolean)
   return good;
 }
 
-function addEvent(fresh: Database, salvaged: SalvagedEvent): void {
+/** Neither counts nor orders it: `recount` does. */
+function addEvent(fresh: Database, salvaged: SalvagedEvent, sequence: number): void {
   const { event, sizeBytes, isDeadLetter } = salvaged;
-  const state = isDeadLetter ? "dead_lettered" : "pending";
   fresh.run(
     ADD_EVENT,
-    allocateSequence(fresh),
+    sequence,
     salvaged.id,
     event.kind,
     event.commandId,
     event.snapshotOf,
-    state,
+    isDeadLetter ? "dead_lettered" : "pending",
     salvaged.superseded,
     salvaged.urgency,
     salvaged.importance,
@@ -152,9 +143,9 @@ function addEvent(fresh: Database, salvaged: SalvagedEvent): void {
     salvaged.createdMs,
     sizeBytes,
     salvaged.lastError,
+    salvaged.isIndexed ? 1 : 0,
     event.body,
   );
-  addToCounters(fresh, { appended: 1, [state]: 1, size_bytes: sizeBytes });
 }
 
 /**
@@ -179,7 +170,7 @@ function readEvent(row: Row, { isNoticeKnown }: { isNoticeKnown: boolean }): Sal
       body,
     },
     isDeadLetter: !isWhole || row["state"] === "dead_lettered",
-    isIndexed: row["is_indexed"] !== 0 || row["state"] !== "pending",
+    isIndexed: row["is_indexed"] !== 0,
     superseded: row["superseded"] === 1 ? 1 : 0,
     urgency,
     importance,

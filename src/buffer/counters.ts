@@ -121,7 +121,7 @@ export type History = Readonly<Record<typeof HISTORY[number], number>> & {
 
 /**
  * SQL: the column, or `NULL` for what is no count. An integer past 2^53 cannot even be read, and
- * damage may have made a text of it.
+ * corruption may have made a text of it.
  */
 export function asCount(column: string, last: number = LAST_COUNT): string {
   return `CASE WHEN typeof(${column}) = 'integer' AND ${column} BETWEEN 0 AND ${last}
@@ -138,7 +138,7 @@ const FIRST_EVICTION = `
   UPDATE counters SET first_eviction_ms = min(coalesce(first_eviction_ms, ?), ?)`;
 
 /**
- * What can be believed of the history where `present` events are there and counted. A single damaged
+ * What can be believed of the history where `present` events are there and counted. A single corrupt
  * count is what the others leave for it; several cannot be told apart, and begin at 0.
  */
 function historyOf(row: Row, present: number): History {
@@ -190,7 +190,7 @@ const PRESENT = ["pending", "dead_lettered", "size_bytes"] as const;
 
 /**
  * Everything that is counted, beside what the view says of it: one walk through the events. `total`
- * and `min` keep what damage has made too large from being more than a number.
+ * and `min` keep what corruption has made too large from being more than a number.
  */
 const COMPARE = `
   SELECT found.*, ${HISTORY_COLUMNS}, first_eviction_ms IS NULL AS is_unevicted,
@@ -230,7 +230,7 @@ const RESTORE_SUPERSEDED = `
 /**
  * Indexes and counts all events, in one transaction that writes only what is not right yet. The
  * history is what the counters say, as far as they can be believed. Returns the counters that were
- * wrong, `null` if none was. Throws `DatabaseError`, also for damage that cannot be repaired so.
+ * wrong, `null` if none was. Throws `DatabaseError`, also where events are corrupt.
  */
 export function recount(database: Database): Recounted | null {
   try {

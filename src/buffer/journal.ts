@@ -118,8 +118,8 @@ export interface StoreTables {
 export interface JournalAccess {
   /** Calls `work`; throws `DatabaseError` where the disk refuses. */
   onDisk<T>(work: (tables: StoreTables) => T): T;
-  /** As `onDisk`, for what can be done without. */
-  onDiskOr<T>(work: (tables: StoreTables) => T, fallback: T): T;
+  /** As `onDisk`, for what can be done without: where the disk refuses, `fallback` is called. */
+  onDiskOr<T>(work: (tables: StoreTables) => T, fallback: () => T): T;
 }
 
 /** How many of the newest commands are remembered after they are finished, to recognise repeats. */
@@ -140,7 +140,7 @@ const FINISH = `
   UPDATE commands SET state = 'finished', params = '{}'
   WHERE id = ? AND state IN ('received', 'started')`;
 
-/** As texts, which a flipped bit may have made bytes of: a damaged command is reported as such. */
+/** As texts, which a flipped bit may have made bytes of: a corrupt command is reported as such. */
 const UNFINISHED = `
   SELECT CAST(id AS TEXT) AS id, CAST(type AS TEXT) AS type, CAST(params AS TEXT) AS params, state
   FROM commands WHERE state IN ('received', 'started') ORDER BY number`;
@@ -211,13 +211,13 @@ export class SqliteJournal implements CommandJournal {
   /** Where the disk refuses, the check-in goes on without asking. */
   unconfirmed(): string[] {
     const nowMs = this.#clock.nowMs();
-    return this.#access.onDiskOr(({ database }) => findUnconfirmed(database, nowMs), []);
+    return this.#access.onDiskOr(({ database }) => findUnconfirmed(database, nowMs), () => []);
   }
 
   /** Where the disk refuses, the logs are sent again. */
   confirm(ids: readonly string[]): number {
     const nowMs = this.#clock.nowMs();
-    return this.#access.onDiskOr(({ database }) => confirmResults(database, ids, nowMs), 0);
+    return this.#access.onDiskOr(({ database }) => confirmResults(database, ids, nowMs), () => 0);
   }
 
   #inTransaction<T>(work: (tables: StoreTables) => T): T {

@@ -135,8 +135,16 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
     }
   }
 
-  onDiskOr<T>(work: (opened: OpenedBuffer) => T, fallback: T): T {
-    return this.#onOpened(work, () => fallback);
+  /** As `onDisk`, on the file as it is; calls `fallback` where it is not open, or refuses. */
+  onDiskOr<T>(work: (opened: OpenedBuffer) => T, fallback: () => T): T {
+    const { opened } = this.#store;
+    if (opened === null) return fallback();
+    try {
+      return work(opened);
+    } catch (error) {
+      this.#store.recordRefusal(error);
+      return fallback();
+    }
   }
 
   append(events: readonly NewEvent[]): Appended {
@@ -149,7 +157,7 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
   }
 
   indexPending(): void {
-    this.#onOpened((opened) => opened.buffer.indexPending(), () => {});
+    this.onDiskOr((opened) => opened.buffer.indexPending(), () => {});
   }
 
   next(limit: number, passedOver: ReadonlySet<string> = new Set()): StoredEvent[] {
@@ -171,7 +179,7 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
     const onDisk = ids.filter((id) => overflow.bufferOf(id) === null);
     overflow.buffer?.acknowledge(ids);
     if (onDisk.length === 0) return;
-    this.#onOpened((opened) => opened.buffer.acknowledge(onDisk), () => overflow.owe(onDisk));
+    this.onDiskOr((opened) => opened.buffer.acknowledge(onDisk), () => overflow.owe(onDisk));
   }
 
   /** Where the disk cannot count the attempt, it is none. */
@@ -199,7 +207,7 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
 
   countWaiting(): Waiting {
     const { owed, buffer } = this.#store.overflow;
-    const onDisk = this.#onOpened(
+    const onDisk = this.onDiskOr(
       (opened) => this.#waiting = opened.buffer.countWaiting(),
       () => this.#waiting,
     );
@@ -214,18 +222,7 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
   #onOwner<T>(id: string, work: (buffer: EventBuffer) => T, fallback: () => T): T {
     const inMemory = this.#store.overflow.bufferOf(id);
     if (inMemory !== null) return work(inMemory);
-    return this.#onOpened((opened) => work(opened.buffer), fallback);
-  }
-
-  #onOpened<T>(work: (opened: OpenedBuffer) => T, fallback: () => T): T {
-    const { opened } = this.#store;
-    if (opened === null) return fallback();
-    try {
-      return work(opened);
-    } catch (error) {
-      this.#store.recordRefusal(error);
-      return fallback();
-    }
+    return this.onDiskOr((opened) => work(opened.buffer), fallback);
   }
 }
 

@@ -287,12 +287,10 @@ type Room = Pick<BufferLimits, "maxEvents" | "maxBytes">;
 /** For what has found its room already. */
 const ANY_ROOM: Room = { maxEvents: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER };
 
-/** The columns of a new row: first those of `valuesOf`. */
-const COLUMNS = [
-  ..."id kind command_id snapshot_of urgency importance created_ms size_bytes body".split(" "),
-  "sequence",
-  "bytes_to",
-];
+/** The columns of a new row: those of `valuesOf`, and two more. */
+const COLUMNS =
+  "id, kind, command_id, snapshot_of, urgency, importance, created_ms, size_bytes, body, " +
+  "sequence, bytes_to";
 
 /** Rows per statement: with 16 a row costs less than half of what it costs alone, with more no less. */
 const TOGETHER = 16;
@@ -302,7 +300,7 @@ const INSERT_MANY = insertSql(TOGETHER);
 
 /** For a single event, room and all: without a transaction around it, it is one. */
 const INSERT_IF_ROOM = `
-  INSERT INTO events (${COLUMNS.join(", ")})
+  INSERT INTO events (${COLUMNS})
   SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, last_sequence + 1, bytes_to + ? FROM totals
   WHERE pending + dead_lettered + 1 <= ? AND size_bytes + ? <= ?`;
 
@@ -348,7 +346,7 @@ function insertAll(
 
 /** `OR FAIL`: SQLite keeps no way back to before the statement; the whole transaction has one. */
 function insertSql(rows: number): string {
-  const row = `(${COLUMNS.map(() => "?").join(", ")})`;
+  const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
   const values = Array.from({ length: rows }, () => row).join(", ");
-  return `INSERT OR FAIL INTO events (${COLUMNS.join(", ")}) VALUES ${values}`;
+  return `INSERT OR FAIL INTO events (${COLUMNS}) VALUES ${values}`;
 }

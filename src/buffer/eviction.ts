@@ -10,7 +10,7 @@
  * `stderr` as its reason.
  */
 
-import type { Database } from "../system/database.ts";
+import type { Database, Row } from "../system/database.ts";
 import type { BufferLimits, EventKind, NewEvent } from "./buffer.ts";
 import { addToCounters, allocateSequence, readCounts, readTotals } from "./counters.ts";
 import { URGENCY } from "./dequeue_order.ts";
@@ -106,21 +106,18 @@ export function evictFor(
 }
 
 function* candidates(database: Database, kind: EventKind): Generator<Evictable> {
-  yield* pages(database, SUPERSEDED);
-  yield* pages(database, UNIMPORTANT, IMPORTANCE[kind]);
-}
-
-function* pages(database: Database, sql: string, ...values: number[]): Generator<Evictable> {
-  for (let offset = 0;; offset += PAGE) {
-    const rows = database.all(sql, ...values, PAGE, offset);
-    for (const row of rows) {
-      yield {
-        sequence: readCount(row, "sequence"),
-        kind: readKind(row),
-        sizeBytes: readCount(row, "size_bytes"),
-      };
-    }
-    if (rows.length < PAGE) return;
+  const queries = [[SUPERSEDED], [UNIMPORTANT, IMPORTANCE[kind]]] as const;
+  for (const [sql, ...values] of queries) {
+    let rows: Row[];
+    let offset = 0;
+    do {
+      rows = database.all(sql, ...values, PAGE, offset);
+      for (const row of rows) {
+        const [sequence, sizeBytes] = [readCount(row, "sequence"), readCount(row, "size_bytes")];
+        yield { sequence, kind: readKind(row), sizeBytes };
+      }
+      offset += PAGE;
+    } while (rows.length === PAGE);
   }
 }
 

@@ -317,24 +317,20 @@ function findUnconfirmed(database: Database, nowMs: number): string[] {
 /** One transaction; returns how many logs were deleted. */
 function confirmResults(database: Database, commandIds: readonly string[], nowMs: number): number {
   if (commandIds.length === 0) return 0;
+  const find = `SELECT events.sequence, events.size_bytes ${ASKED} AND commands.id = ?`;
   return database.transaction(() => {
     indexPending(database);
-    return commandIds.reduce((sum, id) => sum + confirmResult(database, id, nowMs), 0);
+    let confirmed = 0;
+    for (const id of commandIds) {
+      const logs = database.all(find, nowMs - ASKED_FOR_MS, nowMs, id);
+      for (const row of logs) {
+        database.run("DELETE FROM events WHERE sequence = ?", readCount(row, "sequence"));
+        const sizeBytes = readCount(row, "size_bytes");
+        addToCounters(database, { pending: -1, delivered: 1, size_bytes: -sizeBytes });
+      }
+      if (logs.length > 0) markReported(database, [id]);
+      confirmed += logs.length;
+    }
+    return confirmed;
   });
-}
-
-function confirmResult(database: Database, commandId: string, nowMs: number): number {
-  const logs = database.all(
-    `SELECT events.sequence, events.size_bytes ${ASKED} AND commands.id = ?`,
-    nowMs - ASKED_FOR_MS,
-    nowMs,
-    commandId,
-  );
-  for (const row of logs) {
-    database.run("DELETE FROM events WHERE sequence = ?", readCount(row, "sequence"));
-    const sizeBytes = readCount(row, "size_bytes");
-    addToCounters(database, { pending: -1, delivered: 1, size_bytes: -sizeBytes });
-  }
-  if (logs.length > 0) markReported(database, [commandId]);
-  return logs.length;
 }

@@ -64,9 +64,7 @@ export async function openBuffer(
     const recovered = stranger && {
       movedTo: stranger.movedTo,
       why: notRegular(path, stranger.kind),
-      events: 0,
-      commands: 0,
-      lostEvents: null,
+      ...NOTHING_SALVAGED,
     };
     return { ...wrap(deps, database, { path, limits }), ...checks, recovered };
   } catch (error) {
@@ -100,6 +98,8 @@ async function openSalvaged(
   }
 }
 
+const NOTHING_SALVAGED: Salvaged = { events: 0, commands: 0, lostEvents: null };
+
 /** A file that cannot even be opened yields nothing. */
 function salvageFrom(deps: Deps, path: string, fresh: Database): Salvaged {
   let corrupt: Database | null = null;
@@ -108,7 +108,7 @@ function salvageFrom(deps: Deps, path: string, fresh: Database): Salvaged {
     return salvage(corrupt, fresh);
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.reason !== "corrupt") throw error;
-    return { events: 0, commands: 0, lostEvents: null };
+    return NOTHING_SALVAGED;
   } finally {
     corrupt?.close();
   }

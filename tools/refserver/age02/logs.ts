@@ -116,6 +116,10 @@ function checkLog(backend: Backend02, { request, agentId }: Call, log: LogReport
     backend.log.violate(request, "command_id is no UUID: the log belongs to no command");
     return;
   }
+  const closing = backend.closings.find(({ commandId }) => commandId === command_id);
+  if (closing && result === "failed") {
+    backend.log.violate(request, `a failed scan that said scan_succeeded for ${closing.ecosystem}`);
+  }
   const command = backend.store.commands.get(command_id);
   if (command && command.agentId !== agentId) {
     backend.log.violate(request, "log on another agent's command");

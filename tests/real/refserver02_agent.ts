@@ -4,7 +4,7 @@ import type { RefserverOptions } from "../../tools/refserver/refserver.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { call, type RawAnswer } from "./raw_request.ts";
-import { host, TOKEN, withServer } from "./refserver_agent.ts";
+import { host, TOKEN, update, withServer } from "./refserver_agent.ts";
 
 export const MINUTE_MS = 60_000;
 
@@ -21,6 +21,14 @@ export const host02 = {
   available_scanners: ["apt"],
   metadata: { cpu_cores: "4" },
 };
+
+/** One update as an agent of today reports it. */
+export const update02 = { ...update, metadata: {} };
+
+/** The body of a report of updates. */
+export function reportOf(updates: unknown, more: object = {}): unknown {
+  return { command_id: "", timestamp: "2026-11-23T00:00:00Z", updates, ...more };
+}
 
 /** An agent that is enrolled; `headers` are sent with every request. */
 export interface Agent02 {

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { enrol02, MINUTE_MS, violations, with02 } from "./refserver02_agent.ts";
-import { update } from "./refserver_agent.ts";
+import { enrol02, MINUTE_MS, reportOf, update02, violations, with02 } from "./refserver02_agent.ts";
 
 interface Item {
   readonly id: string;
@@ -93,7 +92,7 @@ Deno.test("trap 11: nobody receives another agent's commands", async () => {
 Deno.test("trap 12: thirty minutes after the receipt the server gives up, and the result is late", async () => {
   await with02({}, async (server) => {
     const agent = await enrol02(server);
-    await agent.send("POST", "updates", { timestamp: "2026-11-23T00:00:00Z", updates: [update] });
+    await agent.send("POST", "updates", reportOf([update02]));
     const { id: packageId } = server.state().packages[0]!;
     server.takeStep({ action: "approve", id: packageId });
     const id = server.takeStep({ action: "install", id: packageId })!;

@@ -93,10 +93,12 @@ export class CommandQueue {
 
   /** As `create`, unless one of that type waits already, which answers `undefined`. */
   createUnlessPending(order: CommandOrder, nowMs: number): string | undefined {
-    const isPending = this.list().some(({ agentId, type, status }) =>
-      agentId === order.agentId && type === order.type && status === "pending"
+    const pending = this.#database.all(
+      "SELECT 1 FROM agent_commands WHERE agent_id = ? AND type = ? AND status = 'pending'",
+      order.agentId,
+      order.type,
     );
-    return isPending ? undefined : this.create(order, nowMs);
+    return pending.length > 0 ? undefined : this.create(order, nowMs);
   }
 
   /** Notes that an agent has commands; answers the ids of those that it had been sent and now has. */

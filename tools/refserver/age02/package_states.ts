@@ -47,6 +47,17 @@ export class PackageStates {
     });
   }
 
+  /** The names that reports on a command have had so far. */
+  reportedFor(agentId: string, commandId: string, packageType: string): string[] {
+    return this.#database.all(
+      `SELECT DISTINCT package_name FROM update_events
+       WHERE agent_id = ? AND command_id = ? AND package_type = ?`,
+      agentId,
+      commandId,
+      packageType,
+    ).map((row) => String(row["package_name"]));
+  }
+
   /** Declares installed, out of band, whatever waits and is not among `names`; answers it. */
   closeAbsent(agentId: string, packageType: string, names: ReadonlySet<string>): KnownPackage[] {
     const waiting = this.#database.all(

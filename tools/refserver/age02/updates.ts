@@ -109,13 +109,11 @@ function checkReport(backend: Backend02, call: Call, report: UpdateReport): void
     violate(`scan_succeeded for ${ecosystem} with packages of another type`);
   }
   const names = new Set(updates.map(({ package_name }) => package_name));
-  const missing = backend.store.reports.updates().find((earlier) =>
-    earlier.agent_id === call.agentId && earlier.command_id === command_id && command_id !== "" &&
-    earlier.package_type === ecosystem && !names.has(earlier.package_name)
-  );
-  if (missing) {
-    violate(`scan_succeeded in a part of a list: ${missing.package_name} was in another`);
-  }
+  const missing = command_id === ""
+    ? undefined
+    : backend.packages.reportedFor(call.agentId, command_id, ecosystem)
+      .find((name) => !names.has(name));
+  if (missing) violate(`scan_succeeded in a part of a list: ${missing} was in another`);
   backend.closings.push({ agentId: call.agentId, commandId: command_id, ecosystem });
 }
 

@@ -163,6 +163,16 @@ Deno.test("commands come signed by the primary key, for the agent, with a fracti
   });
 });
 
+Deno.test("trap 29: a proxy that writes the JSON anew changes order and escapes, not the value", async () => {
+  await with02({ settings: { plainJson: true } }, async (server) => {
+    const agent = await enrol02(server);
+    server.queueCommand({ type: "reboot", params: { z: 1, message: "a<b & c" } });
+    const answer = await agent.checkIn();
+    assert(answer.text.includes('"params":{"z":1,"message":"a<b & c"}'));
+    assert(isSigned(answer.json.commands[0], PUBLIC_KEY));
+  });
+});
+
 Deno.test("trap 30: a command that is delivered again is as old as its signature", async () => {
   await with02({}, async (server) => {
     const agent = await enrol02(server);

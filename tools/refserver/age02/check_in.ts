@@ -1,6 +1,6 @@
 /** `GET /agents/{id}/commands` of 0.2: takes what the agent tells, confirms, hands over, hands over again. */
 
-import type { Call } from "../backend.ts";
+import { type Call, json } from "../backend.ts";
 import { isInstant } from "../bodies.ts";
 import { instant } from "../check_in.ts";
 import type { Reply } from "../connection.ts";
@@ -30,7 +30,8 @@ export function checkIn(backend: Backend02, call: Call): Reply {
     const taken = backend.commands.take(agentId, nowMs, backend.settings);
     const rapidUntil = rapidPolling(backend, call, { told, isBusy: taken.length > 0 });
     const acknowledged = commands.reported(uuids(told.pending_acknowledgments));
-    const reply = answer(200, {
+    const write = backend.settings.plainJson ? json : answer;
+    const reply = write(200, {
       commands: taken.map(itemOf),
       ...rapidUntil !== null && { rapid_polling: { enabled: true, until: rapidUntil } },
       ...acknowledged.length > 0 && { acknowledged_ids: acknowledged },

@@ -27,6 +27,8 @@ export const SettingsSchema = v.strictObject({
   poolSaturated: v.boolean(),
   /** Whether the server has a signing key at all. */
   signing: v.boolean(),
+  /** Check-ins are answered in JSON of other order and escapes, as by a proxy that writes it anew. */
+  plainJson: v.boolean(),
   /** Whether commands that are handed over switch rapid polling on. */
   autoHeartbeat: v.boolean(),
   /** So many logs are stored while their command's state cannot be changed. */
@@ -66,6 +68,7 @@ export const DEFAULT_SETTINGS: Settings = {
   latestAgentVersion: "0.2.9.3",
   poolSaturated: false,
   signing: true,
+  plainJson: false,
   autoHeartbeat: true,
   failCommandStates: 0,
   stuckCommandTimeoutS: 300,

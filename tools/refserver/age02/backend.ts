@@ -1,6 +1,7 @@
 /** What the routes of a server of 0.2 work with, and the few ways in which they answer. */
 
 import type * as v from "valibot";
+import { DatabaseError } from "../../../src/system/database.ts";
 import { type Backend, type Call, decode, json } from "../backend.ts";
 import type { Reply } from "../connection.ts";
 import type { Bindings } from "./bindings.ts";
@@ -55,4 +56,14 @@ export function read<Schema extends v.GenericSchema>(
   const decoded = decode(backend, call, schema);
   if ("value" in decoded || error === undefined) return decoded;
   return { reply: answer(400, { error }, error) };
+}
+
+/** Does what the real server only logs the failure of; that it fails is a violation all the same. */
+export function attempt(backend: Backend02, call: Call, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    backend.log.violate(call.request, `lost without a word: ${error.message}`);
+  }
 }

@@ -9,6 +9,7 @@ import type { CapabilityTokens } from "./capability_tokens.ts";
 import type { CommandQueue } from "./command_queue.ts";
 import { goJson } from "./go_json.ts";
 import type { PackageStates } from "./package_states.ts";
+import type { Patience } from "./patience.ts";
 import type { RefreshFamilies } from "./refresh_families.ts";
 import type { ReportedRows } from "./reported_rows.ts";
 import type { Settings } from "./settings.ts";
@@ -31,6 +32,10 @@ export interface Backend02 extends Backend {
   readonly scheme: "http" | "https";
   /** The reports that closed rows by absence, to see whether a further part of one comes. */
   readonly closings: { agentId: string; commandId: string; ecosystem: string }[];
+  /** With calls that 403 and 426 refuse, by agent. */
+  readonly callPatience: Patience;
+  /** With registrations that 409 refuses, by machine. */
+  readonly registrationPatience: Patience;
   /** How often batches of events came that were wholly known. */
   readonly repeatedEvents: Map<string, number>;
   /** When timeouts were last looked for. */

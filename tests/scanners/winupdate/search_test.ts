@@ -12,6 +12,7 @@ import { describeGaps, describeUpdates } from "../../../src/scanners/winupdate/u
 import { readFixture } from "../fixture.ts";
 import { envelope } from "../powershell/stub.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
+import { anyString } from "../../fakes/texts.ts";
 
 /** The value in a fixture. */
 function read(name: string): Record<string, unknown> {
@@ -187,7 +188,7 @@ function textsIn(value: unknown): string[] {
 }
 
 const anyText = fc.oneof(
-  fc.string({ unit: "binary" }),
+  anyString(),
   fc.constantFrom(
     "\x1b[2J",
     "a\nb",

@@ -38,7 +38,13 @@ async function ciVersion(name: string): Promise<string> {
 Deno.test("the tests run on the version of Deno that is shipped", async () => {
   assertEquals(await ciVersion("shipped"), SHIPPED_DENO);
   const script = await Deno.readTextFile(new URL(".ci/run", ROOT));
-  const commands = ["task test", "test --no-prompt -A tests/real", "task fuzz", "task sim"];
+  const commands = [
+    "check",
+    "task test",
+    "test --no-check --no-prompt -A tests/real",
+    "task fuzz",
+    "task sim",
+  ];
   for (const command of commands) {
     assert(
       new RegExp(`^npx -y "deno@\\$shipped" ${command}\\b(?!:)`, "m").test(script),

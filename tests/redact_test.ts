@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { JWT_PATTERN } from "@logtape/redaction";
 import fc from "fast-check";
-import { quoteWords, redact } from "../src/redact.ts";
+import { HIDDEN, quoteWords, redact } from "../src/redact.ts";
 import { hasControls } from "../src/strip_controls.ts";
 import { holdsSecret, SECRET_TEXTS } from "./fakes/secrets.ts";
 import { anyText } from "./fakes/texts.ts";
@@ -218,6 +219,14 @@ Deno.test("redact() takes time in proportion to a text's length", () => {
     assert(redact(text).length <= 4 * text.length);
     assert(redact(`${text.slice(4)}=:bc@h`).length <= 4 * text.length);
   }
+});
+
+Deno.test("redact() hides what the pattern of a JWT finds, in any surroundings", () => {
+  const piece = fc.constantFrom("eyJ", ".", "a", "-", "_", " ", "é", "(", "ey", "J");
+  fc.assert(fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+    const text = pieces.join("");
+    assertEquals(redact(text), text.replace(JWT_PATTERN.pattern, HIDDEN));
+  }));
 });
 
 Deno.test("quoteWords() cuts at its limit, marks the cut, and splits no character", () => {

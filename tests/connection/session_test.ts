@@ -5,7 +5,7 @@ import { Secrets } from "../../src/secrets.ts";
 import { Client } from "../../src/server/client.ts";
 import { FakeClock, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { INTERVAL_MS } from "../fakes/connection.ts";
+import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { inWorld } from "../fakes/world.ts";
 import { response } from "../fakes/response.ts";
 

@@ -13,7 +13,7 @@ import {
   whyOf,
 } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
-import { backoff, breaker as settings } from "../fakes/connection.ts";
+import { backoff, breaker as settings } from "../fakes/breaker_numbers.ts";
 
 const breaker = connectionPolicy(settings, backoff);
 

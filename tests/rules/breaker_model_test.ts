@@ -17,14 +17,12 @@ import {
   type Verdict,
 } from "../../src/breaker/breaker.ts";
 import { restoreBreaker, saveBreaker } from "../../src/breaker/saved.ts";
+import { breaker, breakerRules } from "../fakes/breaker_numbers.ts";
 
-const MAX_OPEN_MS = 300_000;
+const MAX_OPEN_MS = breaker.maxOpenMs;
 
 const policy: BreakerPolicy = {
-  consecutiveFailures: 5,
-  windowFailures: 5,
-  windowSize: 10,
-  probeTimeoutMs: 10_000,
+  ...breakerRules,
   openMs: ({ trips }, random) => Math.min(MAX_OPEN_MS, 60_000 * trips) * (0.5 + random() / 2),
 };
 

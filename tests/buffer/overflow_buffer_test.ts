@@ -122,7 +122,11 @@ Deno.test("acknowledge() that the disk refuses is remembered, and written when i
   buffer.acknowledge(ids.slice(0, 1));
   assertEquals(testStore.bodies(), ["b"]);
   const { pending, delivered } = buffer.counts();
-  assertEquals([pending, delivered, supervisor.condition.acknowledgements], [1, 1, 1]);
+  assertEquals({ pending, delivered, acknowledgements: supervisor.condition.acknowledgements }, {
+    pending: 1,
+    delivered: 1,
+    acknowledgements: 1,
+  });
   assertEquals(buffer.countWaiting(), { pending: 1, deadLetters: 0 });
   disk.fault = null;
   await testStore.tryAgain();

@@ -282,10 +282,18 @@ Deno.test("statusAsJson() of a new host has nulls", () => {
   const { connection, polling, buffer, ...rest } = JSON.parse(
     statusAsJson(status({ buffer: null, commands: null })),
   );
-  assertEquals([connection, polling, buffer], [null, null, null]);
+  assertEquals({ connection, polling, buffer }, { connection: null, polling: null, buffer: null });
   const { registered, agent_id, server_url, token_ends_at, running, process_id } = rest;
-  assertEquals([registered, agent_id, server_url], [false, null, null]);
-  assertEquals([token_ends_at, running, process_id], [null, false, null]);
+  assertEquals({ registered, agent_id, server_url }, {
+    registered: false,
+    agent_id: null,
+    server_url: null,
+  });
+  assertEquals({ token_ends_at, running, process_id }, {
+    token_ends_at: null,
+    running: false,
+    process_id: null,
+  });
 });
 
 /** The line of the text that begins with a title. */
@@ -457,5 +465,9 @@ Deno.test("diskAsJson() has every limit with its counter, and null for unknown v
     left_alone: null,
   });
   const gone = diskAsJson({ ...well, refusal: undefined, note }, null);
-  assertEquals([gone.takes_writes, gone.events_in_memory, gone.why], [null, null, null]);
+  assertEquals({
+    takes_writes: gone.takes_writes,
+    events_in_memory: gone.events_in_memory,
+    why: gone.why,
+  }, { takes_writes: null, events_in_memory: null, why: null });
 });

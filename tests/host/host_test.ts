@@ -132,7 +132,11 @@ Deno.test("hostFacts() returns null for what the machine does not report", async
     uptimeS: () => null,
   };
   const poor = await hostFacts(system);
-  assertEquals([poor.cpuModel, poor.cpuCores, poor.memoryTotalBytes], [null, 0, null]);
+  assertEquals({
+    cpuModel: poor.cpuModel,
+    cpuCores: poor.cpuCores,
+    memoryTotalBytes: poor.memoryTotalBytes,
+  }, { cpuModel: null, cpuCores: 0, memoryTotalBytes: null });
   assertEquals([poor.disks, poor.uptimeS], [[], null]);
 });
 

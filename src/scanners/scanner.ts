@@ -1,13 +1,15 @@
 /** The interface of scanners: options, answers, sources and errors. */
 
 import { redact } from "../redact.ts";
+import { ReasonedError } from "../system/reasoned_error.ts";
 import type { System } from "../system/system.ts";
 import type { RebootState, Update } from "../update.ts";
 
 /**
  * Why a scan has no list. `not_available`: the host has no working package manager. `locked`: the
  * package manager is busy with something else, which says nothing about its health. `circuit_open`: its
- * breaker is open after repeated failures, so that it was not asked.
+ * breaker is open after repeated failures, so that it was not asked. It decides whether the failure
+ * counts for the breaker.
  */
 export type ScanErrorReason =
   | "transient"
@@ -17,21 +19,15 @@ export type ScanErrorReason =
   | "circuit_open";
 
 /** A scan that failed. The message is redacted, because it can quote the output of a program. */
-export class ScanError extends Error {
+export class ScanError extends ReasonedError<ScanErrorReason> {
   /** Precedes the message in stack traces. */
   override readonly name = "ScanError";
-  /** Decides whether the failure counts for the breaker. */
-  readonly reason: ScanErrorReason;
   /** The enabled sources that the scan knew when it failed. */
   sources: readonly ScanSource[] = [];
 
   /** Redacts `message`. */
-  constructor(
-    message: string,
-    options: { reason: ScanErrorReason; cause?: unknown },
-  ) {
-    super(redact(message), { cause: options.cause });
-    this.reason = options.reason;
+  constructor(message: string, options: { reason: ScanErrorReason; cause?: unknown }) {
+    super(redact(message), options);
   }
 }
 

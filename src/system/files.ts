@@ -3,21 +3,15 @@
  * messages ("Cannot save identity: …") and so that a test can make exactly one call fail.
  */
 
+import { ReasonedError } from "./reasoned_error.ts";
+
 /** `denied`: no rights, or a read-only file system. `full`: no space or quota left. */
 export type FileErrorReason = "denied" | "full" | "too_large" | "failed";
 
 /** A file could not be read or written. Absence is no error: reads return `undefined`. */
-export class FileError extends Error {
+export class FileError extends ReasonedError<FileErrorReason> {
   /** Precedes the message in stack traces. */
   override readonly name = "FileError";
-  /** What the program can act on; the message is for people. */
-  readonly reason: FileErrorReason;
-
-  /** `cause`: the error of the runtime. */
-  constructor(message: string, options: { reason: FileErrorReason; cause?: unknown }) {
-    super(message, { cause: options.cause });
-    this.reason = options.reason;
-  }
 }
 
 /** What a path leads to. `link`: a symbolic link that was not followed, or leads to nothing. */

@@ -366,8 +366,8 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/system/real/process.ts",
     operator: "await dropped",
-    before: "await runTaskkill(child.pid);",
-    after: "(runTaskkill(child.pid));",
+    before: "await killTree(run.child.pid);",
+    after: "(killTree(run.child.pid));",
     reason: "It is called on Windows alone: the tests under Wine run it, the mutations do not",
   },
   {

@@ -17,7 +17,11 @@ export const realMachine: Machine = {
   memory: () => ask(memory, null),
   cpus: () => ask(() => cpus().map(cpuTimes), []),
   disk: (path) => ask(() => disk(path), null),
-  networkAddresses: () => ask(() => Deno.networkInterfaces().map(networkAddress), []),
+  networkAddresses: () =>
+    ask(
+      () => Deno.networkInterfaces().map(({ family, address, mac }) => ({ family, address, mac })),
+      [],
+    ),
   userId: realUserId,
   homeDirectory: realHomeDirectory,
 };
@@ -48,11 +52,6 @@ export function cpuTimes(cpu: Pick<ReturnType<typeof cpus>[number], "model" | "t
 function disk(path: string): { totalBytes: number; freeBytes: number } {
   const { bsize, blocks, bfree } = statfsSync(path);
   return { totalBytes: blocks * bsize, freeBytes: bfree * bsize };
-}
-
-function networkAddress(address: Deno.NetworkInterfaceInfo): NetworkAddress {
-  const { family, address: text, mac } = address;
-  return { family, address: text, mac };
 }
 
 /** The state of the host at one instant. */

@@ -140,12 +140,8 @@ interface Attempt {
 async function openStream(request: HttpRequest, url: URL, attempt: Attempt): Promise<Stream> {
   if (url.protocol === "http:") return await openTcp(request, url, attempt.deadline);
   attempt.abandoned.admitHandshake();
-  return await openTls(request, url, attempt);
-}
-
-/** TLS to the server itself; Deno trusts the system's authorities besides the given one. */
-async function openTls(request: HttpRequest, url: URL, attempt: Attempt): Promise<Stream> {
   const { ca, certificate, key } = request.tls ?? {};
+  // TLS to the server itself; Deno trusts the system's authorities besides the given one.
   const caCerts = ca === undefined ? [] : [ca];
   if (certificate !== undefined && key !== undefined) {
     const options = { caCerts, cert: certificate, key };
@@ -282,16 +278,11 @@ function bareHost(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, "");
 }
 
-type RealSendHttp = SendHttp & {
-  /** Closes the idle connections. */
-  closeIdle(): void;
-};
-
 /**
- * Creates a sender. It follows no redirect and verifies every certificate. It sends a request again only
+ * Creates a sender; `closeIdle` closes the idle connections. It follows no redirect and verifies every certificate. It sends a request again only
  * if an idle connection turns out to be closed and the server cannot act twice.
  */
-export function realSendHttp(): RealSendHttp {
+export function realSendHttp(): SendHttp & Pick<ConnectionPool, "closeIdle"> {
   const pool = new ConnectionPool();
   const send = (request: HttpRequest) => exchange(pool, request);
   return Object.assign(send, { closeIdle: () => pool.closeIdle() });
@@ -326,8 +317,8 @@ async function answerOf(
   }
   const fresh = await pool.open(request, url, deadline);
   const answer = await exchangeOn(pool, fresh, { bytes, request, deadline });
-  if (!isUnanswered(answer)) return answer;
-  throw closedEarly();
+  if (isUnanswered(answer)) throw closedEarly();
+  return answer;
 }
 
 function isUnanswered(answer: WholeAnswer | Unanswered): answer is Unanswered {

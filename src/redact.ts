@@ -271,7 +271,8 @@ function changes(text: string): number {
   return count;
 }
 
-function decodePercent(text: string): string {
+/** Replaces `%3a` and the like by the characters with these codes. */
+export function decodePercent(text: string): string {
   return text.replace(/%([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
 }
 

@@ -3,7 +3,7 @@
  * say, for example whether a source marks its security updates. Pure.
  */
 
-import { outputLines } from "../programs.ts";
+import { outputLines, parseDate } from "../programs.ts";
 
 /** An enabled source: a suite of an archive. */
 export interface AptSource {
@@ -129,16 +129,11 @@ export function parseRelease(text: string): Release {
     suite: value("suite"),
     codename: value("codename"),
     version: value("version"),
-    dateMs: parseDate(value("date")),
-    validUntilMs: parseDate(value("valid-until")),
+    // `Sat, 18 May 2025 09:12:13 UTC`.
+    dateMs: parseDate(value("date") ?? ""),
+    validUntilMs: parseDate(value("valid-until") ?? ""),
     isNotAutomatic: value("notautomatic")?.toLowerCase() === "yes",
   };
-}
-
-/** `Sat, 18 May 2025 09:12:13 UTC`. */
-function parseDate(text: string | null): number | null {
-  const ms = Date.parse(`${text}`);
-  return Number.isNaN(ms) ? null : ms;
 }
 
 /** The package lists (`main/binary-amd64/Packages`) that are not empty according to a Release file. */

@@ -4,6 +4,7 @@
  * from being installed. Pure. Apt's words are those of the C locale, in apt 2.0 to 3.3.
  */
 
+import { decodePercent } from "../../redact.ts";
 import { outputLines } from "../programs.ts";
 import type { UpdateState } from "../../update.ts";
 import type { UpgradeRefusal } from "./commands.ts";
@@ -135,13 +136,6 @@ function parseDownload(line: string): PackageDownload | undefined {
   const [name = "", version = "", architecture = "", size = ""] = found.map(decodePercent);
   if (!isName(name) || !isVersion(version) || !isArchitecture(architecture)) return undefined;
   return { name, version, architecture, sizeBytes: Number(size) };
-}
-
-function decodePercent(text: string): string {
-  return text.replace(
-    /%([0-9a-fA-F]{2})/g,
-    (_, code: string) => String.fromCharCode(parseInt(code, 16)),
-  );
 }
 
 /** Compares apt's totals with the rows: a misread list has another count. */

@@ -2,6 +2,7 @@
 
 import { ReasonedError } from "./reasoned_error.ts";
 
+/** One request, and the limits of its exchange. */
 export interface HttpRequest {
   /** Those that the agent needs. */
   readonly method: "GET" | "POST" | "DELETE";

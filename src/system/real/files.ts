@@ -5,6 +5,7 @@
  * disk: a call to another thread and back costs more than the call itself.
  */
 
+import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import {
   FileError,
@@ -105,13 +106,7 @@ async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Arra
     }
     chunks.push(chunk.subarray(0, bytesRead));
   }
-  const bytes = new Uint8Array(sizeBytes);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
+  return new Uint8Array(Buffer.concat(chunks));
 }
 
 /** Draws a new temporary name for each write, so that two writers never share one. */

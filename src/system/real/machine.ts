@@ -9,7 +9,6 @@ import type { CpuTimes, HostEvent, Machine, NetworkAddress } from "../system.ts"
 import { isWindows, realHomeDirectory, realUserId } from "./environment.ts";
 import { realClock } from "./clock.ts";
 
-/** This machine. */
 export const realMachine: Machine = {
   hostName: () => ask(() => Deno.hostname(), ""),
   kernelRelease: () => ask(() => Deno.osRelease(), ""),
@@ -94,13 +93,10 @@ export function detectHostEvent(
   const lateMs = after.monotonicMs - before.monotonicMs - intervalMs;
   if (sleptMs >= LEAST_SLEEP_MS || lateMs >= LATE_MS) return "woke";
   const known = new Set(before.addresses.map(({ address }) => address));
-  const isNew = ({ address }: NetworkAddress) => leadsOutside(address) && !known.has(address);
+  // Loopback and link-local addresses (RFC 4291, section 2.5; RFC 3927) lead to no server.
+  const isLocal = /^(127\.|169\.254\.|::1$|fe80:)/i;
+  const isNew = ({ address }: NetworkAddress) => !isLocal.test(address) && !known.has(address);
   return after.addresses.some(isNew) ? "network_up" : null;
-}
-
-/** Loopback and link-local addresses (RFC 4291, section 2.5; RFC 3927) lead to no server. */
-function leadsOutside(address: string): boolean {
-  return !/^(127\.|169\.254\.|::1$|fe80:)/i.test(address);
 }
 
 function snapshot(): HostSnapshot {

@@ -66,7 +66,8 @@ export const runRealCommand: RunCommand = async (argv, options) => {
 
 function start(argv: readonly string[], options: RunOptions): Run {
   const [program = "", ...args] = argv;
-  if (!isAbsolute(program)) throw commandError(argv, "failed", "not an absolute path");
+  const isAbsolute = isWindows ? /^[A-Za-z]:[\\/]/.test(program) : program.startsWith("/");
+  if (!isAbsolute) throw commandError(argv, "failed", "not an absolute path");
   if (argv.some((word) => word.includes("\0"))) {
     throw commandError(argv, "failed", "a NUL in a word");
   }
@@ -160,10 +161,6 @@ async function waitAtMost(work: Promise<unknown>, ms: number): Promise<void> {
   const timer = setTimeout(resolve, ms);
   await Promise.race([work, timeout]);
   clearTimeout(timer);
-}
-
-function isAbsolute(path: string): boolean {
-  return isWindows ? /^[A-Za-z]:[\\/]/.test(path) : path.startsWith("/");
 }
 
 function commandError(

@@ -5,13 +5,7 @@
 
 import { HttpError, type HttpRequest, type HttpResponse, type SendHttp } from "../../http.ts";
 import type { WholeAnswer } from "./answer.ts";
-import {
-  AbandonedSockets,
-  HttpConnection,
-  type Stream,
-  type Unanswered,
-  writeAll,
-} from "./connection.ts";
+import { AbandonedSockets, HttpConnection, type Stream, type Unanswered } from "./connection.ts";
 import {
   Deadline,
   describeFailure,
@@ -188,12 +182,11 @@ function checkPair({ cert, key }: Deno.TlsCertifiedKeyPem): void {
   try {
     Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
   } catch (error) {
-    throw new HttpError(
-      `the client certificate and its key cannot be used: ${
-        error instanceof Error ? error.message : String(error)
-      }`,
-      { reason: "tls", cause: error },
-    );
+    const fact = error instanceof Error ? error.message : String(error);
+    throw new HttpError(`the client certificate and its key cannot be used: ${fact}`, {
+      reason: "tls",
+      cause: error,
+    });
   }
 }
 
@@ -250,7 +243,8 @@ async function tunnel(tcp: Deno.TcpConn, proxyUrl: string, url: URL): Promise<vo
 
 /** Returns the status of the proxy's answer; what follows the headers of a 200 belongs to the tunnel. */
 async function askTunnel(tcp: Deno.TcpConn, head: Uint8Array): Promise<number> {
-  await writeAll(tcp, head);
+  // One call may write a part only.
+  for (let written = 0; written < head.length;) written += await tcp.write(head.subarray(written));
   let text = "";
   const byte = new Uint8Array(1);
   // Byte by byte: nothing of the tunnel may be read here. An answer has a few hundred bytes.

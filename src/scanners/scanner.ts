@@ -55,21 +55,18 @@ export async function attempt<T>(
   }
 }
 
-/**
- * How a source answered. `ok`: with current lists; `old`: with lists past their own time limit;
- * `missing`: it is enabled and has no lists; `failed`: it was asked and did not answer; `not_asked`: it
- * is left out on purpose (a medium that is not in a drive).
- */
-export type SourceResult = "ok" | "old" | "missing" | "failed" | "not_asked";
-
 /** One enabled source of a package manager (a repository, an update service) in one scan. */
 export interface ScanSource {
   /** Its name in the package manager: the id of a repository, or its address and suite. */
   readonly name: string;
   /** `null` if it has none, or if it is unknown. */
   readonly url: string | null;
-  /** How it answered; only `ok` and `not_asked` leave the list complete. */
-  readonly result: SourceResult;
+  /**
+   * How it answered. `ok`: with current lists; `old`: with lists past their own time limit; `missing`:
+   * it is enabled and has no lists; `failed`: it was asked and did not answer; `not_asked`: it is left
+   * out on purpose (a medium that is not in a drive). Only `ok` and `not_asked` leave the list complete.
+   */
+  readonly result: "ok" | "old" | "missing" | "failed" | "not_asked";
   /** Completes "NAME: ..." in a warning; `null` if `result` is `ok` or `not_asked`. */
   readonly why: string | null;
   /** Age of its lists; `null` if unknown. */

@@ -35,7 +35,9 @@ export function parseSources(text: string): { sources: readonly AptSource[]; unp
       const address = withoutUser(uri).replace(/[^/]*$/, "");
       const prefix = file.replace(RELEASE_FILE, "");
       if (!sources.has(prefix)) {
-        sources.set(prefix, { name: nameOf(address), address, prefix, lists: [] });
+        const [, site, suite] = /(.*)\/dists\/(.+)\//.exec(address) ?? [];
+        const name = site === undefined ? address : `${site} ${suite}`;
+        sources.set(prefix, { name, address, prefix, lists: [] });
       }
     } else others.push(file);
   }
@@ -50,11 +52,6 @@ export function parseSources(text: string): { sources: readonly AptSource[]; unp
 /** Removes the part between `//` and `@`, which apt itself shows only in the addresses it prints. */
 function withoutUser(uri: string): string {
   return uri.replace(/^([^/]*:\/\/)[^/]*@/, "$1");
-}
-
-function nameOf(address: string): string {
-  const [, site, suite] = /(.*)\/dists\/(.+)\//.exec(address) ?? [];
-  return site === undefined ? address : `${site} ${suite}`;
 }
 
 /** Whether the source is a medium (`cdrom:`), which can only be read while it is in a drive. */

@@ -19,6 +19,7 @@ import {
   isName,
   isVersion,
   type OfferedVersion,
+  type PackageDetails,
   type PackagePolicy,
   type Policies,
 } from "./packages.ts";
@@ -31,13 +32,8 @@ interface VersionChange {
   readonly newVersion: string;
 }
 
-interface PackageDownload {
-  /** The name without an architecture. */
-  readonly name: string;
-  readonly version: string;
-  readonly architecture: string;
-  readonly sizeBytes: number;
-}
+/** The name is the one without an architecture. */
+type PackageDownload = Pick<PackageDetails, "name" | "version" | "architecture" | "sizeBytes">;
 
 /** Apt's decision. New packages are not updates, and are left out. */
 interface UpgradeDecision {
@@ -275,11 +271,9 @@ const DEFAULT_RELEASE = 990;
  * apt's candidate. Versions of another release of the same distribution do not count, nor do those that
  * apt installs only on request (backports, experimental).
  */
-export function findPinned({ installed, policies, releases }: {
-  readonly installed: InstalledPackages;
-  readonly policies: Policies;
-  readonly releases: Releases;
-}): Map<AptName, PinnedVersion> {
+export function findPinned(
+  { installed, policies, releases }: Omit<AptState, "decision">,
+): Map<AptName, PinnedVersion> {
   const found = new Map<AptName, PinnedVersion>();
   for (const [name, { version: installedVersion }] of installed.packages) {
     const policy = policies.packages.get(name);

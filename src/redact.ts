@@ -13,7 +13,6 @@ import { stripControls, stripPrefix } from "./strip_controls.ts";
 /** Replaces a secret. */
 export const HIDDEN = "(hidden)";
 
-/** Marks a text that was cut. */
 const CUT = "(cut)";
 
 /** Characters read beyond the limit of a quotation, so that each URL is redacted as a whole. */
@@ -271,7 +270,8 @@ function changes(text: string): number {
   return count;
 }
 
-function decodePercent(text: string): string {
+/** Replaces `%3a` and the like by the characters with these codes. */
+export function decodePercent(text: string): string {
   return text.replace(/%([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
 }
 
@@ -281,7 +281,6 @@ export const SHORTEST_SECRET = 8;
 /** Maximum of stored secrets; a token is renewed about once a day. */
 export const MOST_SECRETS = 100;
 
-/** The end of a text that was cut. */
 const CUT_MARK = /(?:\(cut\)|\.\.\.)?$/;
 
 /** The tokens of this process, including those that were replaced. */

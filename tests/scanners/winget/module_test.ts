@@ -8,6 +8,7 @@ import {
 } from "../../../src/scanners/winget/module.ts";
 import { readFixture, succeeded } from "../fixture.ts";
 import { WingetHost } from "./host.ts";
+import { FileError } from "../../../src/system/files.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
 import { anyString } from "../../fakes/texts.ts";
 
@@ -117,7 +118,7 @@ Deno.test("askWingetModule() runs nothing without a module, or if no directory c
   const empty = "C:\\Program Files\\WindowsPowerShell\\Modules\\Other\\1.0\\x.psd1";
   host.files.texts.set(empty, "");
   assertEquals(await askWingetModule(host, ANNA, LIMITS), null);
-  host.files.list = () => Promise.reject(new Error("denied"));
+  host.files.list = () => Promise.reject(new FileError("denied", { reason: "denied" }));
   assertEquals(await askWingetModule(host, ANNA, LIMITS), null);
   assertEquals(host.asked, []);
 });

@@ -9,14 +9,16 @@ import { withResentRow } from "../commands/reported_snapshot.ts";
 import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
 import type { Config } from "../config.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
-import { type Identity, saveIdentity, secretsOf } from "../identity.ts";
+import { currentMachineId } from "../host/machine_id.ts";
+import { type Identity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { Connection } from "../connection/connection.ts";
 import { Loop } from "../loop/loop.ts";
 import { LONGEST_RAPID_MS } from "../loop/schedule.ts";
 import { Session } from "../connection/session.ts";
 import { type AgentState, NEW_STATE } from "../loop/state.ts";
-import { OPERATOR_WAIT_MS } from "../connection/state.ts";
+import { OPERATOR_WAIT_MS, withoutOldRefusal } from "../connection/state.ts";
+import { TokenRotation } from "../connection/token_rotation.ts";
 import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
@@ -59,7 +61,9 @@ interface AgentDeps {
  */
 export async function openAgent(deps: AgentDeps): Promise<Agent> {
   const { system, config, identity, stateDirectory, log } = deps;
+  const machineId = await currentMachineId(system, stateDirectory);
   const client = await createClient(system, config, identity.serverUrl, {
+    machineId,
     warn: (why) => log.warning("file is not safe", { why }),
     secrets: deps.secrets ?? secretsOf(identity),
   });
@@ -69,12 +73,14 @@ export async function openAgent(deps: AgentDeps): Promise<Agent> {
     rapidMs: LONGEST_RAPID_MS,
     intervalMs: 2 * intervalOf(deps),
   };
-  const state = await orDefault(
+  const saved = await orDefault(
     log,
     "state",
     NEW_STATE,
     () => loadState(system, stateDirectory, { longest, log }),
   );
+  const host = { machineId, version: VERSION };
+  const state = { ...saved, connection: withoutOldRefusal(saved.connection, host) };
   const longestOpenMs = longestScannerOpenMs(config.scanners);
   const breakers = await orDefault<ScannerBreakers>(
     log,
@@ -101,12 +107,11 @@ export class Agent {
   readonly #client: Client;
   readonly #scanners: ScannerRunner;
   readonly #directory: StateDirectory;
+  readonly #rotation: TokenRotation;
   readonly #session: Session;
   readonly #connection: Connection;
   readonly #runner: CommandRunner;
   readonly #requests: BreakerResetRequests;
-  /** The identity with the present token. */
-  #identity: Identity;
   /** At the last check-in, for the CPU's load since then. */
   #cpus: readonly CpuTimes[];
 
@@ -114,7 +119,7 @@ export class Agent {
     const { system: { files, machine }, stateDirectory, log } = deps;
     this.#deps = deps;
     this.#client = client;
-    this.#identity = deps.identity;
+    this.#rotation = new TokenRotation({ ...deps, client }, deps.identity);
     this.#cpus = machine.cpus();
     this.#scanners = this.#createScannerRunner(breakers);
     this.#directory = this.#createDirectory();
@@ -146,8 +151,9 @@ export class Agent {
     }
   }
 
-  /** Closes the buffer. */
-  close(): void {
+  /** Closes the buffer. Nothing is saved after that: another process may have the directory then. */
+  async close(): Promise<void> {
+    await this.#rotation.idle();
     this.#directory.close();
   }
 
@@ -176,7 +182,7 @@ export class Agent {
       stateDirectory,
       limits: config.buffer,
       lock,
-      identity: () => this.#identity,
+      identity: () => this.#rotation.identity,
       onRecreated: async () => {
         await saveState(system, stateDirectory, this.loop.state);
         await saveScannerBreakers(system, stateDirectory, this.#scanners.breakers);
@@ -186,18 +192,9 @@ export class Agent {
   }
 
   #createSession(): Session {
-    const { system, identity, stateDirectory, log } = this.#deps;
-    const { clock, random } = system;
-    return new Session({
-      clock,
-      random,
-      log,
-      renew: (signal) => this.#client.renew(identity.agentId, identity.refreshToken, { signal }),
-      saveToken: (accessToken) => {
-        this.#identity = { ...identity, accessToken };
-        return saveIdentity(system, stateDirectory, this.#identity);
-      },
-    }, identity);
+    const { system: { clock, random }, identity, log } = this.#deps;
+    const renew = (signal: AbortSignal) => this.#rotation.renew({ signal });
+    return new Session({ clock, random, log, renew }, identity);
   }
 
   #createConnection({ connection }: AgentState): Connection {

@@ -5,6 +5,7 @@ import { isLoopback } from "../config/cross_check.ts";
 import { readTrusted } from "../config/trusted.ts";
 import { Secrets } from "../secrets.ts";
 import { Client } from "../server/client.ts";
+import { cut, LIMITS } from "../server/limits.ts";
 import type { TlsOptions } from "../system/http.ts";
 import type { System } from "../system/system.ts";
 import type { FileUse } from "../trusted_path.ts";
@@ -14,6 +15,8 @@ import { VERSION } from "../version.ts";
 interface CreateClientOptions {
   /** Called with each problem in the safety of the certificate files. @default none */
   readonly warn?: (why: string) => void;
+  /** Sent with every call. */
+  readonly machineId: string;
   /** Hidden in what the client returns; it adds the tokens that it sends and receives. */
   readonly secrets?: Secrets;
 }
@@ -26,7 +29,7 @@ export async function createClient(
   system: System,
   config: Config,
   serverUrl: string,
-  { warn = () => {}, secrets = new Secrets() }: CreateClientOptions = {},
+  { machineId, warn = () => {}, secrets = new Secrets() }: CreateClientOptions,
 ): Promise<Client> {
   const proxyUrl = proxyFor(serverUrl, config.proxy);
   if (proxyUrl !== null && config.tls.certificateFile !== null) {
@@ -37,7 +40,8 @@ export async function createClient(
   }
   return new Client(system.sendHttp, system.clock, {
     serverUrl,
-    agentVersion: VERSION,
+    agentVersion: cut(VERSION, LIMITS.agentVersion),
+    machineId,
     tls: await readTls(system, config, warn),
     proxyUrl,
     secrets,

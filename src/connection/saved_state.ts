@@ -18,9 +18,20 @@ import {
   toSavedReason,
   type TwoClocks,
 } from "../breaker/saved.ts";
+import { FACT_LIMIT, REFUSAL_CAUSES, type RefusalFacts } from "../server/refusal.ts";
 import type { ConnectionState, PathState } from "./state.ts";
 
 const path = v.object({ failures: savedCount, notBeforeMs: v.nullable(savedInstant) });
+
+const fact = v.optional(v.pipe(v.string(), v.maxLength(FACT_LIMIT)));
+
+const facts: v.GenericSchema<unknown, RefusalFacts> = v.object({
+  agentId: fact,
+  machineId: fact,
+  version: fact,
+  minimumVersion: fact,
+  recordedVersion: fact,
+});
 
 /** The shape of a saved connection. */
 export const savedConnection = v.object({
@@ -53,8 +64,12 @@ export const savedConnection = v.object({
   ),
   needsPerson: v.nullable(
     v.object({
-      cause: v.optional(v.picklist(["token", "deleted", "forbidden"]), "forbidden"),
+      cause: v.optional(
+        v.picklist(["token", "deleted", "forbidden", ...REFUSAL_CAUSES]),
+        "forbidden",
+      ),
       why: savedReason,
+      facts: v.optional(facts),
       sinceMs: v.optional(savedInstant, 0),
       notBeforeMs: savedInstant,
     }),
@@ -99,6 +114,7 @@ export function saveConnection(connection: ConnectionState, at: TwoClocks): Save
     needsPerson: operatorAction && {
       cause: operatorAction.cause,
       why: toSavedReason(operatorAction.why),
+      ...operatorAction.facts && { facts: operatorAction.facts },
       sinceMs: epoch(operatorAction.sinceMs),
       notBeforeMs: epoch(operatorAction.notBeforeMs),
     },

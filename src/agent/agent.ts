@@ -7,9 +7,8 @@ import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
 import { withResentRow } from "../commands/reported_snapshot.ts";
 import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/settings.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
-import { currentMachineId } from "../host/machine_id.ts";
 import { type Identity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { Connection } from "../connection/connection.ts";
@@ -22,24 +21,23 @@ import { TokenRotation } from "../connection/token_rotation.ts";
 import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
-import type { Secrets } from "../secrets.ts";
+import type { Secrets } from "../redact.ts";
 import type { Client } from "../server/client.ts";
 import type { CheckInBody } from "../server/protocol.ts";
 import { FileError } from "../system/files.ts";
-import type { CpuTimes } from "../system/machine.ts";
-import type { System } from "../system/system.ts";
+import type { CpuTimes, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { BreakerResetRequests, CONNECTION } from "./breaker_reset.ts";
 import { createClient } from "./create_client.ts";
 import { checkInBody, systemInfoEvent } from "./host_report.ts";
 import type { InstanceLock } from "./instance_lock.ts";
+import { machineIdForCalls } from "./machine_binding.ts";
 import { loadScannerBreakers, loadState, saveScannerBreakers, saveState } from "./saved_state.ts";
 import { StateDirectory } from "./state_directory.ts";
 
 /** Between two checks of the state directory and of the requests in it. */
 const CHECK_EVERY_MS = 5_000;
 
-/** What an agent works with. */
 interface AgentDeps {
   readonly system: System;
   readonly config: Config;
@@ -61,7 +59,11 @@ interface AgentDeps {
  */
 export async function openAgent(deps: AgentDeps): Promise<Agent> {
   const { system, config, identity, stateDirectory, log } = deps;
-  const machineId = await currentMachineId(system, stateDirectory);
+  const machineId = await machineIdForCalls(
+    system,
+    stateDirectory,
+    (why) => log.warning("machine id is not the host's own", { why }),
+  );
   const client = await createClient(system, config, identity.serverUrl, {
     machineId,
     warn: (why) => log.warning("file is not safe", { why }),
@@ -93,7 +95,6 @@ export async function openAgent(deps: AgentDeps): Promise<Agent> {
   return agent;
 }
 
-/** What `openAgent` loads before it constructs an agent. */
 interface Loaded {
   readonly client: Client;
   readonly state: AgentState;

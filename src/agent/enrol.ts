@@ -3,18 +3,23 @@
 import { createClient } from "./create_client.ts";
 import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
+import {
+  loadMachineBinding,
+  machineIdForCalls,
+  saveAdoptedId,
+  saveRegisteredId,
+} from "./machine_binding.ts";
 import { STATE_FILE } from "./saved_state.ts";
 import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/settings.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
 import { TokenRotation } from "../connection/token_rotation.ts";
 import { deviceFacts } from "../host/device.ts";
 import { hostFacts } from "../host/host.ts";
-import { currentMachineId } from "../host/machine_id.ts";
-import { type Identity, removeIdentity, saveIdentity, secretsOf } from "../identity.ts";
+import { type Identity, IDENTITY_FILE, saveIdentity, secretsOf } from "../identity.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
 import { availableScanners } from "../scanners/registry.ts";
-import { Secrets } from "../secrets.ts";
+import { Secrets } from "../redact.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client } from "../server/client.ts";
 import type { HttpErrorReason } from "../system/http.ts";
@@ -29,7 +34,6 @@ export class EnrolError extends Error {
 const UNREGISTER_ADVICE =
   'try again; or give "--force", and delete the agent in the server\'s dashboard';
 
-/** Where to enrol, and where to save the identity. */
 interface Enrolment {
   readonly system: System;
   readonly config: Config;
@@ -48,7 +52,7 @@ export async function register(
 ): Promise<Identity> {
   const { system, config, stateDirectory } = enrolment;
   return await whileLocked(enrolment, "register", async () => {
-    const machineId = await currentMachineId(system, stateDirectory);
+    const { ownId: machineId } = await loadMachineBinding(system, stateDirectory, warnOn(system));
     const client = await openClient(enrolment, serverUrl, {
       machineId,
       secrets: new Secrets([token]),
@@ -71,9 +75,9 @@ export async function register(
       accessToken,
       refreshToken: refresh_token,
       intervalMs: clampIntervalMs(settings?.check_in_interval ?? NaN),
-      registeredMs: nowMs,
     };
     try {
+      await saveRegisteredId(system, stateDirectory, machineId);
       await saveNew(enrolment, identity);
     } catch (error) {
       await client.unregister(identity); // If that fails too, the dashboard shows the agent.
@@ -85,7 +89,10 @@ export async function register(
 
 /** Saves an existing agent's identity as this host's own; throws `LockedError`, `FileError`. */
 export async function adopt(enrolment: Enrolment, identity: Identity): Promise<void> {
-  await whileLocked(enrolment, "register", () => saveNew(enrolment, identity));
+  await whileLocked(enrolment, "register", async () => {
+    await saveAdoptedId(enrolment.system, enrolment.stateDirectory);
+    await saveNew(enrolment, identity);
+  });
 }
 
 /**
@@ -101,7 +108,7 @@ export async function unregister(
   const { system, stateDirectory } = enrolment;
   return await whileLocked(enrolment, "unregister", async () => {
     const client = await openClient(enrolment, identity.serverUrl, {
-      machineId: await currentMachineId(system, stateDirectory),
+      machineId: await machineIdForCalls(system, stateDirectory, warnOn(system)),
       secrets: secretsOf(identity),
     });
     const answer = await deleteOnServer(enrolment, client, identity);
@@ -109,7 +116,8 @@ export async function unregister(
     if (!isDeleted && !options.evenIfUnreached) {
       throw refusal("unregister", answer, UNREGISTER_ADVICE);
     }
-    await removeIdentity(system, stateDirectory);
+    await IDENTITY_FILE.remove(system.files, stateDirectory);
+    await saveRegisteredId(system, stateDirectory, null);
     await removePast(system, stateDirectory);
     return { deletedOnServer: isDeleted };
   });
@@ -120,8 +128,11 @@ async function openClient(
   serverUrl: string,
   options: { machineId: string; secrets: Secrets },
 ): Promise<Client> {
-  const warn = (why: string) => system.terminal.printError(`pennon: ${why}`);
-  return await createClient(system, config, serverUrl, { ...options, warn });
+  return await createClient(system, config, serverUrl, { ...options, warn: warnOn(system) });
+}
+
+function warnOn({ terminal }: System): (why: string) => void {
+  return (why) => terminal.printError(`pennon: ${why}`);
 }
 
 /** A running agent would continue with the old identity, and overwrite the new tokens. */
@@ -231,7 +242,6 @@ const BY_REASON: Readonly<Record<HttpErrorReason, string | undefined>> = {
   aborted: undefined,
 };
 
-/** The advice for a server that has not been set up yet. */
 const SETUP_ADVICE =
   "finish the server's setup in a browser, take a registration token from its dashboard, and try again";
 

@@ -6,6 +6,7 @@
 
 import { stripControls } from "../strip_controls.ts";
 import type { Files } from "../system/files.ts";
+import type { RunCommand } from "../system/process.ts";
 import type { System } from "../system/system.ts";
 import { parseOsRelease, readOsReleaseText } from "./host.ts";
 
@@ -35,20 +36,25 @@ const VIRTUAL_MACHINE =
 const LAPTOPS = new Set([8, 9, 10, 14, 30, 31, 32]);
 const DESKTOPS = new Set([3, 4, 5, 6, 7, 13, 15, 16, 24, 35, 36]);
 
+/** Time limit of each program. */
+const PROGRAM_MS = 5_000;
+
 /** Collects the facts; never throws. A file that cannot be read counts as absent. */
-export async function deviceFacts(system: Pick<System, "os" | "files">): Promise<Device> {
+export async function deviceFacts(
+  system: Pick<System, "os" | "files" | "runCommand">,
+): Promise<Device> {
   if (system.os !== "linux") return { type: "server", model: null, distro: null };
-  const { files } = system;
-  const [vendor, product, chassis, tree, manager, release, ...marks] = await Promise.all([
-    readLine(files, `${DMI}/sys_vendor`),
-    readLine(files, `${DMI}/product_name`),
-    readLine(files, `${DMI}/chassis_type`),
-    readLine(files, "/proc/device-tree/model"),
-    readLine(files, CONTAINER_MANAGER),
+  const { files, runCommand } = system;
+  const [vendor, product, chassis, tree, isManaged, release, ...marks] = await Promise.all([
+    readKernelLine(runCommand, `${DMI}/sys_vendor`),
+    readKernelLine(runCommand, `${DMI}/product_name`),
+    readKernelLine(runCommand, `${DMI}/chassis_type`),
+    readKernelLine(runCommand, "/proc/device-tree/model"),
+    isThere(files, CONTAINER_MANAGER),
     readOsReleaseText(files),
     ...CONTAINER_MARKS.map((path) => isThere(files, path)),
   ]);
-  const isContainer = manager !== null || marks.includes(true);
+  const isContainer = isManaged || marks.includes(true);
   const model = product ?? tree;
   const type = isContainer
     ? "container"
@@ -69,18 +75,20 @@ function ofChassis(type: number): "laptop" | "desktop" | "server" {
   return DESKTOPS.has(type) ? "desktop" : "server";
 }
 
-/** Longest file that is read, in bytes: each holds a line. */
-const LINE_BYTES = 65_536;
+/** Longest line that is read, in bytes. */
+const MAX_BYTES = 4_096;
 
-/** The text of a file of one line, without blanks and the NUL at its end; `null`: none. */
-async function readLine(files: Files, path: string): Promise<string | null> {
+/**
+ * A file of the kernel that holds a line, without blanks and the NUL at its end; `null`: none. Through a
+ * program: Deno opens nothing below `/proc` and `/sys` for a process that has not every permission.
+ */
+async function readKernelLine(runCommand: RunCommand, path: string): Promise<string | null> {
   try {
-    const text = await files.readText("read a fact about the device", path, {
-      maxBytes: LINE_BYTES,
-    });
-    return stripControls(text ?? "").trim() || null;
+    const options = { timeoutMs: PROGRAM_MS, maxOutputBytes: MAX_BYTES };
+    const { code, stdout } = await runCommand(["/usr/bin/cat", path], options);
+    return code === 0 ? stripControls(stdout).trim() || null : null;
   } catch {
-    return null; // Not readable: unknown.
+    return null; // Not readable, or no such program: unknown.
   }
 }
 

@@ -15,7 +15,6 @@ const IDENTITY: Identity = {
   accessToken: "access-0",
   refreshToken: "refresh-0",
   intervalMs: null,
-  registeredMs: 0,
 };
 
 const unauthorized: Answer<never> = { kind: "unauthorized", why: "HTTP 401" };

@@ -95,7 +95,7 @@ async function comeRight(sim: Sim, sinceMs: number, commands: ServerCommand[]): 
   await sim.run(deadlineMs);
   const state = sim.agent?.loop.state;
   if (!state) throw new Violation("the agent does not run");
-  const lastMs = state.lastCheckInMs ?? -Infinity;
+  const lastMs = state.lastCheckInAtMs ?? -Infinity;
   if (clock.monotonicMs() - lastMs > deadlineMs - sinceMs) throw new Violation("not connected");
   if (state.connection.breaker.state !== "closed") throw new Violation("the breaker is not closed");
   const { buffer } = await sim.inspect();

@@ -219,9 +219,9 @@ const refusedRenewal: Scenario = {
     sim.server.isDatabaseDown = false;
     const backMs = sim.clock.trueMs;
     await sim.run(backMs + 10 * MINUTE_MS);
-    const { connection, lastCheckInMs } = sim.agent!.loop.state;
+    const { connection, lastCheckInAtMs } = sim.agent!.loop.state;
     must(connection.operatorAction === null && connection.doubt === null, "it is in doubt");
-    must(sim.clock.monotonicMs() - (lastCheckInMs ?? 0) < 10 * MINUTE_MS, "it is not back");
+    must(sim.clock.monotonicMs() - (lastCheckInAtMs ?? 0) < 10 * MINUTE_MS, "it is not back");
   },
 };
 

@@ -6,13 +6,14 @@ import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
-import { type Config, loadConfig } from "../../src/config.ts";
+import { loadConfig } from "../../src/config.ts";
+import type { Config } from "../../src/config/settings.ts";
 import { loadIdentity, saveIdentity } from "../../src/identity.ts";
 import type { Log } from "../../src/log.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import type { HostEvent, Random, System } from "../../src/system/system.ts";
 import { settle } from "../fakes/clock.ts";
-import { FakeSystem, seededRandom } from "../fakes/system.ts";
+import { FakeSystem, MACHINE_ID, seededRandom } from "../fakes/system.ts";
 import type { Episode, Fault } from "./episodes.ts";
 import { fateOf } from "./fates.ts";
 import { Gate } from "./gate.ts";
@@ -70,6 +71,7 @@ export class Sim {
     };
     this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
+    this.disk.texts.set(...MACHINE_ID);
     for (const [path, text] of aptLists(STATE)) this.disk.texts.set(path, text);
   }
 
@@ -90,7 +92,6 @@ export class Sim {
       accessToken: this.server.enrol(),
       refreshToken: "refresh-token-1",
       intervalMs: 300_000,
-      registeredMs: START_MS,
     });
     await this.start();
   }

@@ -153,7 +153,7 @@ function trimSpace(text: string | undefined): string | undefined {
 /** The serial number of an ARM processor in `/proc/cpuinfo`; zeros stand for none. */
 export function parseCpuSerial(text: string): string | null {
   for (const line of text.split("\n")) {
-    const serial = trimSpace(/^Serial[^:]*:([^]*)$/.exec(line)?.[1]);
+    const serial = trimSpace(/^Serial[^:]*:([^]*)/.exec(line)?.[1]);
     if (serial && !/^0+$/.test(serial)) return serial;
   }
   return null;
@@ -198,16 +198,17 @@ async function readOutput(
  * by four blanks. `null` if it is not there exactly once, or is no printable ASCII.
  */
 export function parseMachineGuid(stdout: string): string | null {
-  const values = [
-    ...stdout.matchAll(/^ {4}MachineGuid {4}REG_SZ {4}([\x21-\x7e]{1,128})[ \t]*\r*$/gm),
-  ];
-  return values.length === 1 ? values[0]?.[1] ?? null : null;
+  return onlyMatch(stdout, /^ {4}MachineGuid {4}REG_SZ {4}([\x21-\x7e]{1,128})[ \t]*\r*$/gm);
 }
 
 /** Reads the output of `ioreg`; `null` if the id is not there exactly once. */
 export function parsePlatformUuid(stdout: string): string | null {
-  const values = [...stdout.matchAll(/^[ |]*"IOPlatformUUID" = "([\x21\x23-\x7e]{1,128})"\r?$/gm)];
-  return values.length === 1 ? values[0]?.[1] ?? null : null;
+  return onlyMatch(stdout, /^[ |]*"IOPlatformUUID" = "([\x21\x23-\x7e]{1,128})"\r?$/gm);
+}
+
+function onlyMatch(text: string, pattern: RegExp): string | null {
+  const [first, second] = text.matchAll(pattern);
+  return second === undefined ? first?.[1] ?? null : null;
 }
 
 /** What is kept about the machine id in the state directory. `null`: none. */
@@ -251,7 +252,8 @@ export function chooseMachineId(
 }
 
 function drawId(random: Random): string {
-  return Array.from({ length: 64 }, () => Math.floor(random() * 16).toString(16)).join("");
+  const digits = "0123456789abcdef";
+  return Array.from({ length: 64 }, () => digits[Math.floor(random() * digits.length)]).join("");
 }
 
 /** An id that a server accepts (RedFlag 0.2.9, `machine_binding.go`): printable, 16 to 64 characters. */

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import type { SignatureRefusal, SignatureVerdict } from "../../src/server/command_signature.ts";
 import {
@@ -16,6 +16,7 @@ import {
   type UnsignedCommands,
 } from "../../src/server/key_trust.ts";
 import type { AnnouncedKey, SigningKey } from "../../src/server/signing_keys.ts";
+import { FileError } from "../../src/system/files.ts";
 import { FakeFiles } from "../fakes/files.ts";
 
 const NAMES = ["a", "b", "c", "d"] as const;
@@ -205,6 +206,11 @@ Deno.test("permitCommand() runs unsigned commands only before a key was shown, a
     { unsigned: "all", isReadOnly: true },
     { unsigned: "all", isReadOnly: false },
   ]);
+  const readOnly = { unsigned: "read_only", isReadOnly: true } as const;
+  assertEquals(permitCommand(NO_KEYS, unsigned, readOnly), { isAllowed: true });
+  const refused = { isAllowed: false, reason: "unsigned" } as const;
+  assertEquals(permitCommand(NO_KEYS, unsigned, { ...readOnly, isReadOnly: false }), refused);
+  assertEquals(permitCommand(LOST_KEYS, unsigned, readOnly), refused);
   for (const policy of POLICIES) {
     for (const verdict of verdicts.slice(2)) {
       const reason = verdict.kind === "refused" && verdict.reason;
@@ -265,6 +271,14 @@ Deno.test("loadKeyTrust() returns what saveKeyTrust() saved, readable for the ag
   assertEquals(await load(), NO_KEYS);
 });
 
+Deno.test("saveKeyTrust() and removeKeyTrust() fail where the disk does", async () => {
+  const files = new FakeFiles();
+  files.fail("save the server's keys", "full");
+  files.fail("remove the server's keys", "denied");
+  await assertRejects(() => saveKeyTrust(files, "/state", NO_KEYS), FileError);
+  await assertRejects(() => removeKeyTrust(files, "/state"), FileError);
+});
+
 Deno.test("loadKeyTrust() keeps the ratchet where the file is damaged", async () => {
   const files = new FakeFiles();
   await saveKeyTrust(files, "/state", follow(["a"]));
@@ -277,6 +291,7 @@ Deno.test("loadKeyTrust() keeps the ratchet where the file is damaged", async ()
       text.replace('"ratcheted":true', '"ratcheted":false'),
       text.replace('"first_use"', "null"),
       text.replaceAll("aa", "xx"),
+      text.replace(/"pinned":\{[^}]*\}/, '"pinned":null'),
     ]
   ) {
     assert(damaged !== text);

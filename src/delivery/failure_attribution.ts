@@ -355,7 +355,7 @@ export function isSingleItem(event: Pick<NewEvent, "kind" | "body">): boolean {
   return event.kind === "updates" && bisectBody(event) === null;
 }
 
-/** A body that the disk has damaged is no list. */
+/** A body that is corrupt on disk is no list. */
 function read(body: string): v.InferOutput<typeof report> | null {
   const decoded = decodeJson(report, body, LOCAL_LIMITS);
   return decoded.ok ? decoded.value : null;

@@ -302,7 +302,7 @@ const badItem: Scenario = {
     const { pending, deadLetters } = buffer.counts();
     must(
       pending === 0 && deadLetters === 1,
-      `${pending} events wait, ${deadLetters} are set aside`,
+      `${pending} events wait, ${deadLetters} are dead letters`,
     );
   },
 };

@@ -423,10 +423,10 @@ export class Sim {
     if (rows[0]?.["indexes"] !== 1) return;
     const [value = {}] = this.disk.database.all("SELECT * FROM totals");
     const of = (name: string) => Number(value[name] ?? 0);
-    const dropped = Object.keys(value).filter((name) => name.startsWith("evicted_"))
+    const evicted = Object.keys(value).filter((name) => name.startsWith("evicted_"))
       .reduce((sum, name) => sum + of(name), 0);
     const accounted = of("delivered") + of("pending") + of("dead_lettered") + of("purged") +
-      dropped;
+      evicted;
     if (of("appended") !== accounted) {
       this.fail(`${of("appended")} events appended, ${accounted} accounted for`);
     }

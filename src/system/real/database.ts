@@ -86,7 +86,7 @@ function createPrivateFile(path: string): void {
 }
 
 /**
- * Refuses a file whose write version is damaged, since SQLite silently opens it read-only. Versions 1
+ * Refuses a file whose write version is corrupt, since SQLite silently opens it read-only. Versions 1
  * and 2 exist: https://www.sqlite.org/fileformat2.html#file_format_version_numbers.
  */
 function checkFormat(path: string): void {

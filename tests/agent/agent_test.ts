@@ -5,6 +5,7 @@ import { loadConfig } from "../../src/config.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
+import { response } from "../fakes/response.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -52,7 +53,7 @@ Deno.test("an agent logs once that its state is not saved, and once that it is a
   system.files.fail("save the state", "full");
   await once(agent);
   assertEquals(notSaved(), ["state", "state"]);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent saves its state once at a time, and the latest one last", async () => {
@@ -89,7 +90,7 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
   assert(Math.abs(Date.parse(saved.next_check_in_at) - system.clock.nowMs() - nextInMs) < 2);
   stop.abort(new Error("stop"));
   await running;
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent that cannot read its state logs that, and starts with defaults", async () => {
@@ -106,7 +107,7 @@ Deno.test("an agent that cannot read its state logs that, and starts with defaul
   );
   assertEquals(await once(agent), true);
   assertEquals(server.count("/commands"), 1);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("resetBreaker() has saved the reset when it returns", async () => {
@@ -122,7 +123,7 @@ Deno.test("resetBreaker() has saved the reset when it returns", async () => {
   await agent.resetBreaker("apt");
   const kept = await loadScannerBreakers(system, "/state", 1e12);
   assertEquals(kept.get("apt")?.generation, 1);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("watch() checks the state directory and handles requests in it, every 5 s until it ends", async () => {
@@ -149,7 +150,7 @@ Deno.test("watch() checks the state directory and handles requests in it, every 
   await watching;
   await system.clock.advance(60_000);
   assertEquals(looks.filter((path) => path === "/state/buffer.sqlite").length, 2);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("resetBreaker() of the connection lets it try at once, and leaves the scanners' breakers alone", async () => {
@@ -168,7 +169,7 @@ Deno.test("resetBreaker() of the connection lets it try at once, and leaves the 
   const { connection } = await loadState(system, "/state", { longest, log });
   assertEquals(connection.breaker.state, "closed");
   assertEquals(await loadScannerBreakers(system, "/state", 1e12), new Map());
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent shortens a saved wait to what its configuration allows", async () => {
@@ -211,7 +212,7 @@ Deno.test("an agent shortens a saved wait to what its configuration allows", asy
   );
   assertEquals((nextCheckInAtMs ?? 0) - nowMs, 120_000); // Twice the interval.
   await once(agent);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent renews its token, keeps it, and uses it after a restart", async () => {
@@ -221,7 +222,7 @@ Deno.test("an agent renews its token, keeps it, and uses it after a restart", as
   assertEquals(await once(agent), true);
   assertEquals(await loadIdentity(system, "/state"), { ...identity, accessToken: "access-2" });
   assertEquals(system.files.modes.get("/state/identity.json"), 0o600);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("each check-in says how the agent is: its breakers, its buffer, its disk", async () => {
@@ -242,7 +243,7 @@ Deno.test("each check-in says how the agent is: its breakers, its buffer, its di
     buffer_disk: "ok",
     events_in_memory: 0,
   });
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent writes no token to its state, though the server repeats it, renewed or not", async () => {
@@ -261,7 +262,7 @@ Deno.test("an agent writes no token to its state, though the server repeats it, 
     assert(text.includes("no such token: (hidden)"), text);
     assert(!text.includes(token), text);
   }
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("a call without an end is over after health, three requests and five seconds", async () => {
@@ -282,7 +283,7 @@ Deno.test("a call without an end is over after health, three requests and five s
   assertEquals(Math.floor(tookMs / 1_000), 7 + 3 * 20 + 5);
   stop.abort();
   await running;
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent reports with the host's facts whether a restart is due, from scans since the host started", async () => {
@@ -306,5 +307,41 @@ Deno.test("an agent reports with the host's facts whether a restart is due, from
     assertEquals(metadata?.["kernel"], "6.1.0-test");
     assertEquals(metadata?.["reboot_required"], expected);
     agent.close();
+  }
+});
+
+Deno.test("an agent sends the machine id of its host with every call, and saves the pair of a renewal", async () => {
+  const { system, server, make, once } = await setUp();
+  const ids = new Set<string | undefined>();
+  system.sendHttp = async (request) => {
+    ids.add(request.headers["x-machine-id"]);
+    if (!request.url.endsWith("/renew")) return await server.sendHttp(request);
+    server.acceptedToken = "access-2";
+    return response(200, JSON.stringify({ token: "access-2", refresh_token: "refresh-2" }));
+  };
+  server.acceptedToken = "none";
+  const agent = await make();
+  assertEquals(await once(agent), true);
+  assertEquals([...ids], ["3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9"]);
+  const saved = await loadIdentity(system, "/state");
+  assertEquals([saved?.accessToken, saved?.refreshToken], ["access-2", "refresh-2"]);
+  await agent.close();
+});
+
+Deno.test("an agent whose version or machine has changed since a refusal tries again at once", async () => {
+  const body = JSON.stringify({ error: "machine ID mismatch", hint: "h" });
+  for (const hasChanged of [false, true]) {
+    const { system, server, make, once } = await setUp();
+    server.mood = { kind: "answers", status: 403, body };
+    const refused = await make();
+    await once(refused);
+    await refused.close();
+    server.mood = { kind: "well" };
+    if (hasChanged) system.files.ofHost.set("/etc/machine-id", `${"f0".repeat(16)}\n`);
+    const before = server.count("/commands");
+    const next = await make();
+    await once(next);
+    assertEquals(server.count("/commands") - before, hasChanged ? 1 : 0);
+    await next.close();
   }
 });

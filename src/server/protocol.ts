@@ -92,6 +92,10 @@ export interface CheckInBody {
   readonly version: string;
   /** Commands whose result may have been lost; the answer lists those that the server has. */
   readonly pending_acknowledgments?: readonly string[];
+  /** Commands that are on disk: the server hands them over no more. Servers after v0.1.18 read it. */
+  readonly received_command_ids?: readonly string[];
+  /** The server's names of the package managers on this host; `subsystems.ts`. */
+  readonly available_scanners?: readonly string[];
   readonly metadata: {
     /** The server asserts this type and panics at another. */
     readonly rapid_polling_enabled: boolean;
@@ -101,11 +105,14 @@ export interface CheckInBody {
   };
 }
 
-/** Body of `POST /agents/{id}/logs`. The log that ends a command is never `partial`. */
+/**
+ * Body of `POST /agents/{id}/logs`. The server knows more results, and all of them leave the command
+ * open or are stored as another one.
+ */
 export interface LogBody {
   readonly command_id: string;
   readonly action: string;
-  readonly result: "success" | "failed" | "partial";
+  readonly result: "success" | "failed";
   readonly stdout: string;
   readonly stderr: string;
   readonly exit_code: number;

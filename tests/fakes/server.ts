@@ -45,6 +45,8 @@ export class FakeServer {
   poison: { text: string; status: number } | null = null;
   /** Whether the body of that is JSON; plain text is what a router says of a route it has not. */
   isPoisonPlain = false;
+  /** Its answer to each log, instead of storing it; `null`: it stores them. */
+  logAnswer: { status: number; body: unknown } | null = null;
   /** Deleted on the server: check-ins are taken, reports break, host facts are answered with 404. */
   isAgentDeleted = false;
   /** Headers of its answers to reports, whatever their status. */
@@ -166,6 +168,9 @@ export class FakeServer {
     if (this.poison && JSON.stringify(body).includes(this.poison.text)) {
       if (this.isPoisonPlain) return response(this.poison.status, "404 page not found");
       return { ...json(this.poison.status, { error: "poison" }), headers: this.rateLimit };
+    }
+    if (this.logAnswer !== null && path.endsWith("/logs")) {
+      return json(this.logAnswer.status, this.logAnswer.body);
     }
     const ended = path.endsWith("/logs") && this.delivered.get(String(body["command_id"]));
     if (ended) ended.state = "completed";

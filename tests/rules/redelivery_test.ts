@@ -1,4 +1,7 @@
-/** A command that the server hands over again, whenever and however often: one run, one result. */
+/**
+ * A command that the server hands over again, whenever and however often: one run, one result. And what
+ * a server says to that result that is neither a plain yes nor a plain no.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -190,4 +193,79 @@ Deno.test("a receipt whose answer is lost is listed again", () =>
     assert(listed(world).length >= 2);
     const { receipts } = world.journal.unconfirmed();
     assertEquals([receipts, logsOf(world, "c1")], [[], 1]);
+  }));
+
+Deno.test("a server that ended a command by itself has its result: nothing is sent again, and the log says so", () =>
+  inWorld(async (world) => {
+    for (const current_status of ["timed_out", "cancelled", "completed"]) {
+      world.server.logAnswer = { status: 409, body: { error: "duplicate", current_status } };
+      world.server.queue(current_status, "scan_apt");
+      await world.advance(3 * INTERVAL_MS);
+    }
+    assertEquals(world.server.count("/logs"), 3);
+    const { pending, deadLetters, delivered } = world.buffer.counts();
+    assertEquals([pending, deadLetters, delivered], [0, 0, 3]);
+    assertEquals(world.log.told("server ended a command without its result"), [
+      { command: "timed_out", current_status: "timed_out" },
+      { command: "cancelled", current_status: "cancelled" },
+    ]);
+  }));
+
+Deno.test("a log that the server stores and wants again is sent again, later each time, then a dead letter", () =>
+  inWorld(async (world) => {
+    const { server } = world;
+    server.logAnswer = { status: 200, body: { should_retry: true, reason: "state busy" } };
+    server.queue("c1", "scan_apt");
+    await world.advance(24 * 3_600_000);
+    const times = server.requests.filter(({ path }) => path.endsWith("/logs"))
+      .map(({ atMs }) => atMs);
+    assertEquals([times.length, world.buffer.counts().deadLetters], [world.maxAttempts, 1]);
+    const waits = times.slice(1).map((atMs, number) => atMs - times[number]!);
+    assert(waits.every((ms) => ms >= 60_000), String(waits));
+    const [letter] = world.buffer.find("", 1);
+    assertEquals(
+      letter?.lastError,
+      "HTTP 200, but the server could not close the command: state busy",
+    );
+    assertEquals(world.loop.state.connection.outage, null);
+  }));
+
+Deno.test("a log that the server wants again once is delivered by the next one", () =>
+  inWorld(async (world) => {
+    const { server } = world;
+    server.logAnswer = { status: 200, body: { should_retry: true } };
+    server.queue("c1", "scan_apt");
+    while (server.count("/logs") === 0) await world.advance(1_000);
+    server.logAnswer = null;
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals([logsOf(world, "c1"), world.buffer.counts().pending], [1, 0]);
+  }));
+
+Deno.test("a server that sheds load is asked again after seconds, and nothing of that is an outage", () =>
+  inWorld(async (world) => {
+    const { server } = world;
+    const body = '{"error":"database pool saturated, retry shortly"}';
+    server.mood = { kind: "answers", status: 503, headers: { "retry-after": "2" }, body };
+    const before = world.checkIns();
+    while (world.checkIns() === before) await world.advance(1_000);
+    server.mood = { kind: "well" };
+    server.queue("c1", "scan_apt");
+    await world.advance(15_000);
+    assertEquals([world.ran, logsOf(world, "c1")], [["c1"], 1]);
+    const told = (message: string) => world.log.told(message).length;
+    assertEquals([told("server asked to slow down"), told("server not reached")], [1, 0]);
+    assertEquals(told("connection recovered"), 0);
+  }));
+
+Deno.test("a server that sheds load for an hour gets fewer and fewer requests, and opens no breaker", () =>
+  inWorld(async (world) => {
+    const body = '{"error":"database pool saturated, retry shortly"}';
+    world.server.mood = { kind: "answers", status: 503, headers: { "retry-after": "2" }, body };
+    await world.advance(2 * INTERVAL_MS);
+    const before = world.server.requests.length;
+    await world.advance(3_600_000);
+    const requests = world.server.requests.length - before;
+    assert(requests >= 5 && requests <= 60, String(requests));
+    const { breaker, outage } = world.loop.state.connection;
+    assertEquals([breaker.state, outage], ["closed", null]);
   }));

@@ -61,7 +61,7 @@ const NO_TYPE = "unreadable";
 const SIGNED = new RegExp(`^[\\x20-\\x7e]{0,${MOST_SIGNED_LENGTH}}$`);
 
 /** An RFC 3339 timestamp, as Go formats it. */
-const INSTANT = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/;
+export const INSTANT = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
 const rapidPolling = v.object({
   enabled: v.boolean(),

@@ -16,6 +16,8 @@ import {
 /** Files as `path -> text`; `fail()` breaks exactly the calls made for one purpose. */
 export class FakeFiles implements Files {
   readonly texts = new Map<string, string>();
+  /** Files of the host that are there in every test, and that no test counts. */
+  readonly ofHost = new Map<string, string>();
   readonly modes = new Map<string, number>();
   /** Of what is no regular file; where nothing is said, it is one, or a directory of one. */
   readonly kinds = new Map<string, FileKind>();
@@ -48,7 +50,7 @@ export class FakeFiles implements Files {
     options: { maxBytes?: number } = {},
   ): Promise<string | undefined> {
     this.#check(purpose);
-    const text = this.texts.get(path);
+    const text = this.texts.get(path) ?? this.ofHost.get(path);
     const kind = this.kinds.get(path) ?? "file";
     if (kind !== "file") {
       throw new FileError(`Cannot ${purpose}: ${notRegular(path, kind)}`, { reason: "failed" });
@@ -66,6 +68,15 @@ export class FakeFiles implements Files {
   ): Promise<FileText | undefined> {
     const text = await this.readText(purpose, path, options);
     return text === undefined ? undefined : { text, facts: this.#facts(path) };
+  }
+
+  async readBytes(
+    purpose: string,
+    path: string,
+    options: { maxBytes?: number } = {},
+  ): Promise<Uint8Array | undefined> {
+    const text = await this.readText(purpose, path, options);
+    return text === undefined ? undefined : new TextEncoder().encode(text);
   }
 
   // deno-lint-ignore require-await

@@ -2,7 +2,9 @@
 
 import { CommandError, type RunCommand } from "../../src/system/process.ts";
 import { HttpError, type SendHttp } from "../../src/system/http.ts";
+import type { Cryptography } from "../../src/system/cryptography.ts";
 import type { Database } from "../../src/system/database.ts";
+import { realCryptography } from "../../src/system/real/cryptography.ts";
 import type { HostEvent, Machine, Os, System, Terminal } from "../../src/system/system.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { FakeClock } from "./clock.ts";
@@ -45,6 +47,12 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
+/** The id that most hosts have. */
+export const MACHINE_ID: readonly [path: string, text: string] = [
+  "/etc/machine-id",
+  "0123456789abcdef0123456789abcdef\n",
+];
+
 const idleMachine: Machine = {
   hostName: () => "test-host",
   kernelRelease: () => "6.1.0-test",
@@ -64,6 +72,7 @@ export class FakeSystem implements System {
   processId = 4_242;
   clock: FakeClock = new FakeClock();
   random: () => number;
+  cryptography: Cryptography = realCryptography;
   files: FakeFiles = new FakeFiles();
   terminal: FakeTerminal = new FakeTerminal();
   machine: Machine = { ...idleMachine };
@@ -77,6 +86,7 @@ export class FakeSystem implements System {
 
   constructor(seed: number = 1) {
     this.random = seededRandom(seed);
+    this.files.ofHost.set(...MACHINE_ID);
   }
 
   runCommand: RunCommand = (argv) =>

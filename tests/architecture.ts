@@ -33,6 +33,7 @@ const RANKS: Readonly<Record<string, number>> = {
   received_command: 1,
   update: 1,
   version: 0,
+  windows_directory: 1,
   wording: 0,
   system: 0,
   // Below the ports: what the terminal prints goes through these.

@@ -1,11 +1,8 @@
 /** Scans for updates with Windows Update, or with the WSUS server of the host. */
 
 import type { System } from "../system/system.ts";
-import {
-  type PowershellOptions,
-  runPowershell,
-  windowsDirectory,
-} from "./powershell/powershell.ts";
+import { windowsDirectory } from "../windows_directory.ts";
+import { type PowershellOptions, runPowershell } from "./powershell/powershell.ts";
 import { type ScanAnswer, ScanError, type Scanner, type ScanOptions } from "./scanner.ts";
 import { WinupdateError } from "./winupdate/failure.ts";
 import { parseWinupdate, type WinupdateAnswer, winupdateScript } from "./winupdate/search.ts";

@@ -54,7 +54,7 @@ const TYPE = /^[A-Za-z0-9_.:-]{1,100}$/;
 const NO_TYPE = "unreadable";
 
 /** An RFC 3339 timestamp, as Go formats it. */
-const INSTANT = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/;
+export const INSTANT = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
 const rapidPolling = v.object({
   enabled: v.boolean(),

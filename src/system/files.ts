@@ -115,6 +115,12 @@ export interface Files {
     path: string,
     options?: { maxBytes?: number },
   ): Promise<FileText | undefined>;
+  /** As `readText()`, but the bytes themselves. */
+  readBytes(
+    purpose: string,
+    path: string,
+    options?: { maxBytes?: number },
+  ): Promise<Uint8Array | undefined>;
   /** Writes to a temporary file and renames it: a reader sees the old text or the new, never a part. */
   writeText(purpose: string, path: string, text: string, options: WriteOptions): Promise<void>;
   /**

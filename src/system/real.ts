@@ -1,6 +1,7 @@
 /** Implements every port for this machine, through Deno. Only `main.ts` imports it. */
 
 import { realClock } from "./real/clock.ts";
+import { realCryptography } from "./real/cryptography.ts";
 import { openRealDatabase } from "./real/database.ts";
 import { readRealEnvironment, realOs } from "./real/environment.ts";
 import { realFiles } from "./real/files.ts";
@@ -20,6 +21,7 @@ export function realSystem(): System {
     processId: Deno.pid,
     clock: realClock,
     random: drawRandom,
+    cryptography: realCryptography,
     files: realFiles,
     machine: realMachine,
     terminal: new RealTerminal(),

@@ -6,6 +6,7 @@
  * is set; those from `monotonicMs()` never decrease and mean nothing in another process.
  */
 
+import type { Cryptography } from "./cryptography.ts";
 import type { Database } from "./database.ts";
 import type { Files } from "./files.ts";
 import type { SendHttp } from "./http.ts";
@@ -50,6 +51,8 @@ export interface System {
   readonly clock: Clock;
   /** Not for secrets. */
   readonly random: Random;
+  /** Hashes, and verifies signatures. */
+  readonly cryptography: Cryptography;
   /** The file system, as this process may use it. */
   readonly files: Files;
   /** Facts about the hardware and the system. */

@@ -68,6 +68,15 @@ export class FakeFiles implements Files {
     return text === undefined ? undefined : { text, facts: this.#facts(path) };
   }
 
+  async readBytes(
+    purpose: string,
+    path: string,
+    options: { maxBytes?: number } = {},
+  ): Promise<Uint8Array | undefined> {
+    const text = await this.readText(purpose, path, options);
+    return text === undefined ? undefined : new TextEncoder().encode(text);
+  }
+
   // deno-lint-ignore require-await
   async writeText(
     purpose: string,

@@ -2,8 +2,10 @@
 
 import { CommandError, type RunCommand } from "../../src/system/process.ts";
 import { HttpError, type SendHttp } from "../../src/system/http.ts";
+import type { Cryptography } from "../../src/system/cryptography.ts";
 import type { Database } from "../../src/system/database.ts";
 import type { Machine } from "../../src/system/machine.ts";
+import { realCryptography } from "../../src/system/real/cryptography.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import type { HostEvent, Os, System, Terminal } from "../../src/system/system.ts";
 import { FakeClock } from "./clock.ts";
@@ -65,6 +67,7 @@ export class FakeSystem implements System {
   processId = 4_242;
   clock: FakeClock = new FakeClock();
   random: () => number;
+  cryptography: Cryptography = realCryptography;
   files: FakeFiles = new FakeFiles();
   terminal: FakeTerminal = new FakeTerminal();
   machine: Machine = { ...idleMachine };

@@ -53,6 +53,16 @@ Deno.test("readText() reads UTF-8 across its chunks, and what is none as U+FFFD"
     assertEquals(await realFiles.readText("read it", path), "a\ufffdb");
   }));
 
+Deno.test("readBytes() reads bytes that are no text, up to its limit", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/key`;
+    const bytes = new Uint8Array([0xef, 0xbb, 0xbf, 0xff, 0x00, 0x80]);
+    await Deno.writeFile(path, bytes);
+    assertEquals(await realFiles.readBytes("read it", path, { maxBytes: 6 }), bytes);
+    await refused("too_large", () => realFiles.readBytes("read it", path, { maxBytes: 5 }));
+    assertEquals(await realFiles.readBytes("read it", `${folder}/none`), undefined);
+  }));
+
 Deno.test("readText() refuses a folder and a pipe instead of waiting for it", () =>
   inFolder(async (folder) => {
     await refused("failed", () => realFiles.readText("read it", folder));

@@ -14,6 +14,7 @@ const PATIENCE_MS = 30_000;
 const CALLS: Readonly<Record<string, string>> = {
   readText: `realFiles.readText("use it", path)`,
   readTextAndFacts: `realFiles.readTextAndFacts("use it", path)`,
+  readBytes: `realFiles.readBytes("use it", path)`,
   overwriteText: `realFiles.overwriteText("use it", path, "text")`,
   lock: `realFiles.lock("use it", path)`,
   openDatabase: `realSystem().openDatabase(path)`,

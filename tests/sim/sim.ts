@@ -309,6 +309,7 @@ export class Sim {
       processId: this.starts,
       clock: world,
       random: this.random,
+      cryptography: fake.cryptography,
       files: disk.files(gate),
       machine: fake.machine,
       terminal: fake.terminal,

@@ -35,6 +35,11 @@ export class SimDisk {
           const facts = this.#inspect(path);
           return text === undefined || facts === undefined ? undefined : { text, facts };
         }),
+      readBytes: (_purpose, path) =>
+        read(() => {
+          const text = this.texts.get(path);
+          return text === undefined ? undefined : new TextEncoder().encode(text);
+        }),
       trace: () => read(() => ({ steps: [], isWhole: true })),
       writeText: (purpose, path, text) => write(purpose, () => void this.texts.set(path, text)),
       // In place: a full disk takes it.

@@ -15,6 +15,8 @@ const PROGRAMS = {
     "/bin/kill",
     "/usr/bin/apt-cache",
     "/usr/bin/apt-get",
+    // For files below /proc and /sys, which Deno opens with every permission only.
+    "/usr/bin/cat",
     "/usr/bin/cp",
     "/usr/bin/df",
     "/usr/bin/dnf",
@@ -24,7 +26,7 @@ const PROGRAMS = {
     "/usr/bin/ps",
     "/usr/bin/rpm",
   ],
-  macos: ["/bin/df", "/bin/kill", "/bin/ps"],
+  macos: ["/bin/df", "/bin/kill", "/bin/ps", "/usr/sbin/ioreg"],
 };
 
 /** Variables of the environment. `PENNON_*` are the agent's own. */

@@ -6,14 +6,12 @@
 import { LOCAL_LIMITS, parseJson } from "../../json.ts";
 import { CommandError, type RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
+import { windowsDirectory } from "../../windows_directory.ts";
 import { reasonNotRun, ScanError, type ScanErrorReason } from "../scanner.ts";
 import { firstErrorSentence, isAntivirusRefusal } from "./error_output.ts";
 
 /** Below the Windows directory. Pennon is 64-bit: a 32-bit process would see another `System32`. */
 const PROGRAM = "System32\\WindowsPowerShell\\v1.0\\powershell.exe";
-
-/** The Windows directory where the environment does not name it. */
-const DEFAULT_ROOT = "C:\\Windows";
 
 const FLAGS = ["-NoLogo", "-NoProfile", "-NonInteractive"];
 
@@ -40,17 +38,6 @@ export interface PowershellOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The Windows directory by the environment; `undefined` if that is not a directory on a drive. */
-export function windowsDirectory(system: System): string | undefined {
-  const root = systemRoot(system);
-  const isDirectory = /^[A-Za-z]:(?:\\[\w $~.()-]+)+\\?$/.test(root) && !root.includes("..");
-  return isDirectory ? root.replace(/\\$/, "") : undefined;
-}
-
-function systemRoot(system: System): string {
-  return system.readEnvironment("SystemRoot") ?? DEFAULT_ROOT;
-}
-
 /** The directory of 64-bit programs. */
 export function programsDirectory(system: System): string {
   return system.readEnvironment("ProgramW6432") ?? system.readEnvironment("ProgramFiles") ??
@@ -66,7 +53,7 @@ export function pwshDirectory(system: System): string {
 export function powershellPath(system: System): string {
   const root = windowsDirectory(system);
   if (root !== undefined) return `${root}\\${PROGRAM}`;
-  const value = firstErrorSentence(systemRoot(system));
+  const value = firstErrorSentence(system.readEnvironment("SystemRoot") ?? "");
   const fact = `SystemRoot is "${value}", which is not a directory on a drive`;
   throw new ScanError(`Cannot run PowerShell: ${fact}`, { reason: "permanent" });
 }

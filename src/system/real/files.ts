@@ -50,6 +50,8 @@ export const realFiles: Files = {
     guard(purpose, path, async () => (await readText(path, maxBytes))?.text),
   readTextAndFacts: (purpose, path, { maxBytes } = {}) =>
     guard(purpose, path, () => readText(path, maxBytes)),
+  readBytes: (purpose, path, { maxBytes } = {}) =>
+    guard(purpose, path, async () => (await readBytes(path, maxBytes))?.bytes),
   writeText: (purpose, path, text, options) =>
     guard(purpose, path, () => writeText(path, text, options)),
   overwriteText: (purpose, path, text) => guard(purpose, path, () => overwriteText(path, text)),
@@ -70,12 +72,19 @@ export const realFiles: Files = {
   lock: (purpose, path) => guard(purpose, path, () => acquireRealLock(path)),
 };
 
-async function readText(path: string, maxBytes = DEFAULT_MAX_BYTES): Promise<FileText | undefined> {
+async function readText(path: string, maxBytes?: number): Promise<FileText | undefined> {
+  const read = await readBytes(path, maxBytes);
+  return read && { text: new TextDecoder().decode(read.bytes), facts: read.facts };
+}
+
+async function readBytes(
+  path: string,
+  maxBytes = DEFAULT_MAX_BYTES,
+): Promise<{ bytes: Uint8Array; facts: FileFacts } | undefined> {
   const file = await retryWhileInUse(() => openRegular(path, "read"));
   if (!file) return undefined;
   try {
-    const bytes = await readAtMost(file.handle, maxBytes);
-    return { text: new TextDecoder().decode(bytes), facts: file.facts };
+    return { bytes: await readAtMost(file.handle, maxBytes), facts: file.facts };
   } finally {
     await file.handle.close();
   }

@@ -4,15 +4,12 @@ import { ALL_SETTINGS, assemble, type Config, type Setting } from "./config/sett
 import { locations } from "./config/locations.ts";
 import type { Written } from "./config/toml.ts";
 import { crossCheck } from "./config/cross_check.ts";
-import { readTrusted } from "./config/trusted.ts";
+import { readTrusted } from "./trusted_path.ts";
 import { FileError } from "./system/files.ts";
 import { quoteWords } from "./redact.ts";
 import { safeJson } from "./strip_controls.ts";
 import type { System } from "./system/system.ts";
 import { suggest } from "./wording.ts";
-
-export type { Config } from "./config/settings.ts";
-export { locations } from "./config/locations.ts";
 
 /** An invalid configuration, with one line per problem. The command line exits with 2. */
 export class ConfigError extends Error {
@@ -42,7 +39,6 @@ export interface LoadedConfig {
   readonly warnings: readonly string[];
 }
 
-/** What the command line adds. */
 interface LoadOptions {
   /** In place of the default files; it must exist. */
   readonly file?: string;
@@ -50,7 +46,6 @@ interface LoadOptions {
   readonly flags?: Readonly<Record<string, string>>;
 }
 
-/** A written value with its source. */
 interface Candidate extends Source {
   readonly value: unknown;
 }
@@ -92,7 +87,6 @@ const MAX_NAMED_UNKNOWN = 20;
 /** Longest part of a written value that a message quotes, in characters. */
 const QUOTE_LIMIT = 100;
 
-/** One line of `config show`. */
 interface ShownSetting {
   readonly path: string;
   /** As in the file; `(set)` for a secret; empty: not set. */

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { agentIdSchema, tokenSchema } from "./credentials.ts";
 import { decodeJson } from "./json.ts";
 import { JsonFile } from "./json_file.ts";
-import { Secrets } from "./secrets.ts";
+import { Secrets } from "./redact.ts";
 import type { System } from "./system/system.ts";
 import { isRefused, trustProblems } from "./trusted_path.ts";
 
@@ -17,7 +17,6 @@ export interface Identity {
   readonly refreshToken: string;
   /** The interval between check-ins from the server's registration answer; `null`: it had none. */
   readonly intervalMs: number | null;
-  readonly registeredMs: number;
 }
 
 /** The tokens of an identity. */
@@ -48,7 +47,16 @@ const serverUrl = v.pipe(
   v.transform((text) => text.replace(/\/+$/, "")),
 );
 
-const FILE = new JsonFile<Identity>({
+const KEYS = {
+  agentId: "agent_id",
+  serverUrl: "server_url",
+  accessToken: "access_token",
+  refreshToken: "refresh_token",
+  intervalMs: "interval_ms",
+};
+
+/** The file with the identity. */
+export const IDENTITY_FILE = new JsonFile<Identity>({
   name: "identity.json",
   what: "the identity",
   schema: "pennon.identity/2",
@@ -58,27 +66,9 @@ const FILE = new JsonFile<Identity>({
     accessToken: tokenSchema,
     refreshToken: tokenSchema,
     intervalMs: v.nullable(v.pipe(v.number(), v.minValue(1_000), v.maxValue(86_400_000))),
-    registeredMs: v.pipe(v.number(), v.finite()),
   }),
-  keys: {
-    agentId: "agent_id",
-    serverUrl: "server_url",
-    accessToken: "access_token",
-    refreshToken: "refresh_token",
-    intervalMs: "interval_ms",
-    registeredMs: "registered_at",
-  },
-  earlier: {
-    schema: "pennon.identity/1",
-    toValue: (json) => ({
-      agentId: json["agent_id"],
-      serverUrl: json["server_url"],
-      accessToken: json["access_token"],
-      refreshToken: json["refresh_token"],
-      intervalMs: json["interval_ms"],
-      registeredMs: json["registered_ms"],
-    }),
-  },
+  keys: KEYS,
+  earlier: { schema: "pennon.identity/1", keys: KEYS },
 });
 
 /**
@@ -89,7 +79,7 @@ export async function loadIdentity(
   { files, machine }: Pick<System, "files" | "machine">,
   stateDirectory: string,
 ): Promise<Identity | undefined> {
-  const path = FILE.pathIn(stateDirectory);
+  const path = IDENTITY_FILE.pathIn(stateDirectory);
   const found = await files.readTextAndFacts("read the identity", path);
   if (found === undefined) return undefined;
   const question = { userId: machine.userId(), use: "identity" } as const;
@@ -101,10 +91,10 @@ export async function loadIdentity(
         `with "--replace" if anybody did`,
     );
   }
-  const read = FILE.decode(found.text);
+  const read = IDENTITY_FILE.decode(found.text);
   if (read.ok) return read.value;
   throw new IdentityError(
-    `Cannot use the identity: "${path}" is damaged. ` +
+    `Cannot use the identity: "${path}" is corrupt. ` +
       "Next: stop the agent, then run: pennon register --replace --server URL --token -",
   );
 }
@@ -118,17 +108,9 @@ export async function saveIdentity(
   stateDirectory: string,
   identity: Identity,
 ): Promise<void> {
-  const readable = FILE.decode(FILE.encode(identity));
+  const readable = IDENTITY_FILE.decode(IDENTITY_FILE.encode(identity));
   if (!readable.ok) throw new IdentityError(`Cannot save the identity: ${readable.why}`);
-  await FILE.write(files, stateDirectory, identity);
-}
-
-/** Removes the identity; no error if there is none. */
-export async function removeIdentity(
-  { files }: Pick<System, "files">,
-  stateDirectory: string,
-): Promise<void> {
-  await FILE.remove(files, stateDirectory);
+  await IDENTITY_FILE.write(files, stateDirectory, identity);
 }
 
 /** What `adoptIdentity` reads in the `config.json` of RedFlag's own agent. */
@@ -145,7 +127,7 @@ const redflag = v.object({
 });
 
 /** Reads the identity in a RedFlag agent's configuration; throws `IdentityError` with what is missing. */
-export function adoptIdentity(text: string, nowMs: number): Identity {
+export function adoptIdentity(text: string): Identity {
   const read = decodeJson(redflag, text);
   if (!read.ok) {
     throw new IdentityError(`Cannot take over: in the other agent's configuration, ${read.why}`);
@@ -163,6 +145,5 @@ export function adoptIdentity(text: string, nowMs: number): Identity {
     accessToken: read.value.token,
     refreshToken: read.value.refresh_token,
     intervalMs: check_in_interval ? check_in_interval * 1_000 : null,
-    registeredMs: nowMs,
   };
 }

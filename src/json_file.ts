@@ -37,7 +37,9 @@ interface JsonFileOptions<T> {
 interface EarlierForm {
   /** `undefined`: the file does not name its schema. */
   readonly schema: string | undefined;
-  /** Turns the parsed file into the value in memory. @default the file has the names used in memory */
+  /** Its names of keys that have another name in memory. Its instants are numbers. @default none */
+  readonly keys?: Readonly<Record<string, string>>;
+  /** Turns the parsed file into the value in memory. @default only `keys` differ */
   toValue?(json: Readonly<Record<string, unknown>>): unknown;
 }
 
@@ -128,11 +130,12 @@ export class JsonFile<T> {
     const named = Object.hasOwn(json, "schema") ? json["schema"] : undefined;
     if (named === schema) return rename(json, this.#toMemory);
     if (earlier === undefined || named !== earlier.schema) return undefined;
-    return earlier.toValue === undefined ? json : earlier.toValue(json);
+    if (earlier.toValue !== undefined) return earlier.toValue(json);
+    const names = new Map(Object.entries(earlier.keys ?? {}).map(([key, name]) => [name, key]));
+    return rename(json, { names, records: new Set(), instants: new Map() });
   }
 }
 
-/** How the keys of a value become those of the other form. */
 interface KeyMap {
   readonly names: ReadonlyMap<string, string>;
   readonly records: ReadonlySet<string>;

@@ -1,7 +1,7 @@
 /** The agent's log: one line per event, as text or JSON, without secrets. */
 
 import { configureSync, getLogger, type LogRecord } from "@logtape/logtape";
-import { Secrets } from "./secrets.ts";
+import { Secrets } from "./redact.ts";
 import { stripControls } from "./strip_controls.ts";
 
 /** The variable part of a log line. */
@@ -12,18 +12,26 @@ export type LogFields = Readonly<
 /** Levels, from the most verbose to the least. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
 
+/** How a line is written. */
 export type LogFormat = "text" | "json";
 
 /** Writes log lines. Messages are constants; the fields vary, and have units in their names. */
 export interface Log {
+  /** Details, by which a fault can be found. */
   debug(message: string, fields?: LogFields): void;
+  /** What the agent does. */
   info(message: string, fields?: LogFields): void;
+  /** The agent goes on, but not as intended. */
   warning(message: string, fields?: LogFields): void;
+  /** Something is lost, or an operator has to act. */
   error(message: string, fields?: LogFields): void;
 }
 
-interface LogOptions {
+/** What is logged, and how. */
+export interface LogOptions {
+  /** Lower levels are not logged. */
   readonly level: LogLevel;
+  /** Of all lines. */
   readonly format: LogFormat;
   /** Hidden in every line; the code that learns a new secret adds it. @default none */
   readonly secrets?: Secrets;

@@ -6,7 +6,6 @@ export function joinNames(names: readonly string[], most = 10): string {
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
 
-/** Maximum edit distance of a suggestion. */
 const FARTHEST = 3;
 
 /** Finds the one of `known` that is nearest to `word` by edit distance; `undefined` if none is near. */

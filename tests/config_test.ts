@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { ConfigError, describeSettings, loadConfig, locations } from "../src/config.ts";
+import { ConfigError, describeSettings, loadConfig } from "../src/config.ts";
+import { locations } from "../src/config/locations.ts";
 import { hasControls } from "../src/strip_controls.ts";
 import { FakeSystem } from "./fakes/system.ts";
 

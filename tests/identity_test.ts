@@ -3,9 +3,9 @@ import fc from "fast-check";
 import {
   adoptIdentity,
   type Identity,
+  IDENTITY_FILE,
   IdentityError,
   loadIdentity,
-  removeIdentity,
   saveIdentity,
 } from "../src/identity.ts";
 import { FakeSystem } from "./fakes/system.ts";
@@ -17,7 +17,6 @@ const identity: Identity = {
   accessToken: "access",
   refreshToken: "refresh",
   intervalMs: 300_000,
-  registeredMs: 1_000,
 };
 
 Deno.test("saveIdentity() writes what loadIdentity() reads, in a private file", async () => {
@@ -26,11 +25,11 @@ Deno.test("saveIdentity() writes what loadIdentity() reads, in a private file", 
   await saveIdentity(system, "/state", identity);
   assertEquals(system.files.modes.get(FILE), 0o600);
   assertEquals(await loadIdentity(system, "/state"), identity);
-  await removeIdentity(system, "/state");
+  await IDENTITY_FILE.remove(system.files, "/state");
   assertEquals(await loadIdentity(system, "/state"), undefined);
 });
 
-Deno.test("loadIdentity() refuses a file that is damaged, or open to other users", async () => {
+Deno.test("loadIdentity() refuses a file that is corrupt, or open to other users", async () => {
   const system = new FakeSystem();
   await saveIdentity(system, "/state", identity);
   const whole = system.files.texts.get(FILE) ?? "";
@@ -68,13 +67,13 @@ Deno.test("loadIdentity() accepts each field up to its limit and no further", as
     [{ interval_ms: null }, { interval_ms: "60" }],
     [{ server_url: "http://server.test" }, { server_url: "httpx://server.test" }],
     [{ server_url: "https://server.test" }, { server_url: "xhttp://server.test" }],
-    [{ registered_at: "1970-01-01T00:00:00.000Z" }, { registered_at: null }],
-    [{}, { registered_at: 0 }],
+    // Pennon wrote this field until it was found that nothing reads it.
+    [{ registered_at: "1970-01-01T00:00:00.000Z" }, { agent_id: "" }],
     [{}, { schema: "pennon.identity/3" }],
   ];
   for (const [good, bad] of rows) {
     assert(await load(good), JSON.stringify(good).slice(0, 100));
-    await assertRejects(() => load(bad), IdentityError, "is damaged");
+    await assertRejects(() => load(bad), IdentityError, "is corrupt");
   }
   assertEquals((await load({ server_url: "https://a.test///" }))?.serverUrl, "https://a.test");
 });
@@ -102,7 +101,6 @@ Deno.test("saveIdentity() writes nothing that loadIdentity() would refuse", asyn
     [{ serverUrl: `https://${"a".repeat(3_000)}` }, "serverUrl is too long"],
     [{ serverUrl: "ftp://a" }, "serverUrl is no web address"],
     [{ intervalMs: 0 }, "intervalMs cannot be used"],
-    [{ registeredMs: NaN }, "registeredMs cannot be used"],
   ];
   for (const [fault, words] of faults) {
     const save = () => saveIdentity(system, "/state", { ...identity, ...fault });
@@ -122,7 +120,6 @@ Deno.test("saveIdentity() writes what loadIdentity() reads, or nothing", async (
     accessToken: texts,
     refreshToken: texts,
     intervalMs: fc.option(fc.double()),
-    registeredMs: fc.double(),
   });
   await fc.assert(fc.asyncProperty(identities, async (given) => {
     const system = new FakeSystem();
@@ -149,13 +146,12 @@ const other = {
 };
 
 Deno.test("adoptIdentity() reads the identity of RedFlag's agent, with its id", () => {
-  assertEquals(adoptIdentity(JSON.stringify(other), 5), {
+  assertEquals(adoptIdentity(JSON.stringify(other)), {
     ...identity,
     serverUrl: "https://redflag.test",
-    registeredMs: 5,
   });
   const sparse = { ...other, check_in_interval: "often", tls: null };
-  assertEquals(adoptIdentity(JSON.stringify(sparse), 5).intervalMs, null);
+  assertEquals(adoptIdentity(JSON.stringify(sparse)).intervalMs, null);
   const intervals: [seconds: unknown, ms: number | null][] = [
     [9, null],
     [10, 10_000],
@@ -166,10 +162,10 @@ Deno.test("adoptIdentity() reads the identity of RedFlag's agent, with its id", 
   ];
   for (const [check_in_interval, ms] of intervals) {
     const text = JSON.stringify({ ...other, check_in_interval });
-    assertEquals(adoptIdentity(text, 5).intervalMs, ms, String(check_in_interval));
+    assertEquals(adoptIdentity(text).intervalMs, ms, String(check_in_interval));
   }
   for (const tls of [undefined, null, "odd", {}, { insecure_skip_verify: null }]) {
-    assertEquals(adoptIdentity(JSON.stringify({ ...other, tls }), 5).agentId, other.agent_id);
+    assertEquals(adoptIdentity(JSON.stringify({ ...other, tls })).agentId, other.agent_id);
   }
 });
 
@@ -185,7 +181,7 @@ Deno.test("adoptIdentity() names what it cannot use", () => {
     [JSON.stringify({ ...other, tls: { insecure_skip_verify: true } }), "does not verify"],
   ];
   for (const [text, words] of rows) {
-    assertThrows(() => adoptIdentity(text, 0), IdentityError, words);
+    assertThrows(() => adoptIdentity(text), IdentityError, words);
   }
 });
 
@@ -206,6 +202,5 @@ Deno.test("loadIdentity() reads the form of earlier releases, and saveIdentity()
   assertEquals(JSON.parse(system.files.texts.get(FILE) ?? ""), {
     schema: "pennon.identity/2",
     ...fields,
-    registered_at: "1970-01-01T00:00:01.000Z",
   });
 });

@@ -7,7 +7,7 @@ import {
   LONGEST_LINE_BYTES,
   LONGEST_TEXT,
 } from "../src/log.ts";
-import { Secrets } from "../src/secrets.ts";
+import { Secrets } from "../src/redact.ts";
 import { hasControls, stripControls } from "../src/strip_controls.ts";
 
 function logTo(options: { level?: LogLevel; format?: LogFormat; secrets?: string[] } = {}) {

@@ -7,7 +7,7 @@ import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
 import { withResentRow } from "../commands/reported_snapshot.ts";
 import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/settings.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, saveIdentity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
@@ -20,12 +20,11 @@ import { OPERATOR_WAIT_MS } from "../connection/state.ts";
 import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
-import type { Secrets } from "../secrets.ts";
+import type { Secrets } from "../redact.ts";
 import type { Client } from "../server/client.ts";
 import type { CheckInBody } from "../server/protocol.ts";
 import { FileError } from "../system/files.ts";
-import type { CpuTimes } from "../system/machine.ts";
-import type { System } from "../system/system.ts";
+import type { CpuTimes, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { BreakerResetRequests, CONNECTION } from "./breaker_reset.ts";
 import { createClient } from "./create_client.ts";
@@ -37,7 +36,6 @@ import { StateDirectory } from "./state_directory.ts";
 /** Between two checks of the state directory and of the requests in it. */
 const CHECK_EVERY_MS = 5_000;
 
-/** What an agent works with. */
 interface AgentDeps {
   readonly system: System;
   readonly config: Config;
@@ -87,7 +85,6 @@ export async function openAgent(deps: AgentDeps): Promise<Agent> {
   return agent;
 }
 
-/** What `openAgent` loads before it constructs an agent. */
 interface Loaded {
   readonly client: Client;
   readonly state: AgentState;

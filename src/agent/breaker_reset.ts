@@ -4,7 +4,7 @@
  */
 
 import * as v from "valibot";
-import { NEW_BREAKER } from "../breaker/breaker.ts";
+import { NEW_BREAKER, resetBreaker } from "../breaker/breaker.ts";
 import { JsonFile } from "../json_file.ts";
 import type { Log } from "../log.ts";
 import { resetConnection } from "../connection/state.ts";
@@ -35,10 +35,10 @@ const ANY_WAIT = {
 };
 
 /**
- * Closes a breaker; `byAgent`: a running agent did it. Throws `FileError`, or an `Error` if the running
+ * Closes a breaker, on disk or through the running agent; `byAgent`: a running agent did it. Throws `FileError`, or an `Error` if the running
  * agent does not handle the request.
  */
-export async function resetBreaker(
+export async function closeBreaker(
   system: System,
   state: { stateDirectory: string; log: Log },
   name: string,
@@ -66,12 +66,11 @@ async function resetOnDisk(
   if (name === CONNECTION) {
     const state = await loadState(system, stateDirectory, { longest: ANY_WAIT, log });
     const connection = resetConnection(state.connection);
-    return await saveState(system, stateDirectory, { ...state, connection, nextCheckInMs: null });
+    return await saveState(system, stateDirectory, { ...state, connection, nextCheckInAtMs: null });
   }
   const breakers = await loadScannerBreakers(system, stateDirectory, Infinity);
-  const generation = (breakers.get(name)?.generation ?? 0) + 1;
-  const reset = new Map([...breakers, [name, { ...NEW_BREAKER, generation }]]);
-  await saveScannerBreakers(system, stateDirectory, reset);
+  const reset = resetBreaker(breakers.get(name) ?? NEW_BREAKER);
+  await saveScannerBreakers(system, stateDirectory, new Map([...breakers, [name, reset]]));
 }
 
 async function requestReset(system: System, stateDirectory: string, name: string): Promise<void> {
@@ -88,14 +87,13 @@ async function requestReset(system: System, stateDirectory: string, name: string
   throw new Error(`Cannot reset the breaker "${name}": ${fact}. Next: restart the agent`);
 }
 
-/** What `BreakerResetRequests` works with. */
 interface BreakerResetDeps extends Pick<System, "files"> {
   readonly stateDirectory: string;
   readonly log: Log;
   reset(name: string): Promise<void>;
 }
 
-/** Handles the request file of `resetBreaker` in the running agent. */
+/** Handles the request file of `closeBreaker` in the running agent. */
 export class BreakerResetRequests {
   readonly #deps: BreakerResetDeps;
   #isRefused = false;

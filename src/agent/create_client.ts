@@ -1,16 +1,15 @@
 /** Creates the client for a server from the configuration: certificates, proxy, limits. */
 
-import { type Config, ConfigError } from "../config.ts";
+import { ConfigError } from "../config.ts";
+import type { Config } from "../config/settings.ts";
 import { isLoopback } from "../config/cross_check.ts";
-import { readTrusted } from "../config/trusted.ts";
-import { Secrets } from "../secrets.ts";
+import { type FileUse, readTrusted } from "../trusted_path.ts";
+import { Secrets } from "../redact.ts";
 import { Client } from "../server/client.ts";
 import type { TlsOptions } from "../system/http.ts";
 import type { System } from "../system/system.ts";
-import type { FileUse } from "../trusted_path.ts";
 import { VERSION } from "../version.ts";
 
-/** What a client needs besides the configuration. */
 interface CreateClientOptions {
   /** Called with each problem in the safety of the certificate files. @default none */
   readonly warn?: (why: string) => void;

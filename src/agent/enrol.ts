@@ -5,11 +5,11 @@ import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
 import { STATE_FILE } from "./saved_state.ts";
 import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/settings.ts";
 import { hostFacts } from "../host/host.ts";
-import { type Identity, removeIdentity, saveIdentity, secretsOf } from "../identity.ts";
+import { type Identity, IDENTITY_FILE, saveIdentity, secretsOf } from "../identity.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
-import { Secrets } from "../secrets.ts";
+import { Secrets } from "../redact.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client } from "../server/client.ts";
 import type { HttpErrorReason } from "../system/http.ts";
@@ -24,7 +24,6 @@ export class EnrolError extends Error {
 const UNREGISTER_ADVICE =
   'try again; or give "--force", and delete the agent in the server\'s dashboard';
 
-/** Where to enrol, and where to save the identity. */
 interface Enrolment {
   readonly system: System;
   readonly config: Config;
@@ -55,7 +54,6 @@ export async function register(
       accessToken,
       refreshToken: refresh_token,
       intervalMs: clampIntervalMs(settings?.check_in_interval ?? NaN),
-      registeredMs: nowMs,
     };
     try {
       await saveNew(enrolment, identity);
@@ -90,7 +88,7 @@ export async function unregister(
     if (!isDeleted && !options.evenIfUnreached) {
       throw refusal("unregister", answer, UNREGISTER_ADVICE);
     }
-    await removeIdentity(system, stateDirectory);
+    await IDENTITY_FILE.remove(system.files, stateDirectory);
     await removePast(system, stateDirectory);
     return { deletedOnServer: isDeleted };
   });
@@ -191,7 +189,6 @@ const BY_REASON: Readonly<Record<HttpErrorReason, string | undefined>> = {
   aborted: undefined,
 };
 
-/** The advice for a server that has not been set up yet. */
 const SETUP_ADVICE =
   "finish the server's setup in a browser, take a registration token from its dashboard, and try again";
 

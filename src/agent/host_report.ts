@@ -14,20 +14,20 @@ export function registerBody(
   agent: { agentVersion: string; nowMs: number },
 ): RegisterBody {
   const disk = facts.disks[0];
-  const metadata: Record<string, string | null> = {
+  const metadata = {
     installation_time: new Date(agent.nowMs).toISOString(),
     cpu_model: facts.cpuModel,
-    cpu_cores: String(facts.cpuCores),
-    memory_total: orNull(facts.memoryTotalBytes),
-    processes: orNull(facts.processes),
+    cpu_cores: facts.cpuCores,
+    memory_total: facts.memoryTotalBytes,
+    processes: facts.processes,
     uptime: facts.uptimeS === null ? null : describeUptime(facts.uptimeS),
     disk_mount: disk?.mount ?? null,
-    disk_total: orNull(disk?.totalBytes ?? null),
-    disk_used: orNull(disk?.usedBytes ?? null),
+    disk_total: disk?.totalBytes ?? null,
+    disk_used: disk?.usedBytes ?? null,
     kernel: facts.kernel,
   };
-  const known = Object.entries(metadata).filter((entry): entry is [string, string] =>
-    entry[1] !== null
+  const known = Object.entries(metadata).flatMap(([name, value]) =>
+    value === null ? [] : [[name, String(value)] as const]
   );
   return {
     hostname: cut(facts.hostName, LIMITS.hostname),
@@ -136,7 +136,7 @@ export function checkInBody(
       connection_failures: agent.failures,
       scanner_breakers: agent.scannerBreakers.map((pair) => pair.join(":")).join(" "),
       pending_events: agent.pendingEvents,
-      set_aside_events: agent.deadLetters,
+      dead_lettered_events: agent.deadLetters,
       buffer_disk: agent.bufferDisk,
       events_in_memory: agent.eventsInMemory,
     },
@@ -161,8 +161,4 @@ function percent(part: number | null, whole: number | null): number | null {
 
 function gib(bytes: number | null): number | null {
   return bytes === null ? null : bytes / GIB;
-}
-
-function orNull(value: number | null): string | null {
-  return value === null ? null : String(value);
 }

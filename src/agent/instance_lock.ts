@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { ConfigError } from "../config.ts";
-import { checkStateDirectory } from "../config/trusted.ts";
+import { checkStateDirectory } from "../trusted_path.ts";
 import { JsonFile } from "../json_file.ts";
 import { FileError, type FileLock } from "../system/files.ts";
 import type { System } from "../system/system.ts";
@@ -34,7 +34,6 @@ const HOLDER = new JsonFile({
 /** The file always has one length, so that an agent on a full disk can overwrite it in place. */
 const HOLDER_LENGTH = 100;
 
-/** How to acquire the lock. */
 interface LockOptions {
   /**
    * Called where the disk refuses the directory or its lock: there is no lock then, but the agent

@@ -24,19 +24,30 @@ export const STATE_FILE = new JsonFile<StoredState>({
   schema: "pennon.state/2",
   value: storedState,
   keys: {
-    afterCrashMs: "after_crash_at",
+    afterCrashAtMs: "after_crash_at",
+    failedCalls: "attempts",
     hasCheckedIn: "has_checked_in",
-    lastCheckInMs: "last_check_in_at",
-    lastSystemInfoMs: "last_system_info_at",
-    needsPerson: "operator_action_required",
-    nextCheckInMs: "next_check_in_at",
+    lastCheckInAtMs: "last_check_in_at",
+    lastSystemInfoAtMs: "last_system_info_at",
+    nextCheckInAtMs: "next_check_in_at",
     notBeforeMs: "not_before_at",
+    operatorAction: "operator_action_required",
     probeUntilMs: "probe_until_at",
     rapidUntilMs: "rapid_until_at",
     sinceMs: "since_at",
     untilMs: "until_at",
   },
-  earlier: { schema: "pennon.state/1" },
+  earlier: {
+    schema: "pennon.state/1",
+    keys: {
+      afterCrashAtMs: "afterCrashMs",
+      failedCalls: "attempts",
+      lastCheckInAtMs: "lastCheckInMs",
+      lastSystemInfoAtMs: "lastSystemInfoMs",
+      nextCheckInAtMs: "nextCheckInMs",
+      operatorAction: "needsPerson",
+    },
+  },
 });
 
 /** Longest name of a saved breaker: a longer one would make the whole file unreadable. */

@@ -8,14 +8,14 @@ import {
   type DiskCondition,
   StoreSupervisor,
 } from "../buffer/store_supervisor.ts";
-import { type Config, ConfigError } from "../config.ts";
+import { ConfigError } from "../config.ts";
+import type { Config } from "../config/settings.ts";
 import { type Identity, IdentityError, loadIdentity, saveIdentity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
 import { DiskStatusWriter } from "./disk_status.ts";
 import { type InstanceLock, LockedError } from "./instance_lock.ts";
 
-/** What a state directory works with. */
 interface StateDirectoryDeps {
   readonly system: System;
   readonly log: Log;
@@ -98,7 +98,7 @@ export class StateDirectory {
     void this.#status.rewrite();
   }
 
-  /** The agent whose directory it is. A damaged identity counts as this agent's: an operator repairs it. */
+  /** The agent whose directory it is. A corrupt identity counts as this agent's: an operator repairs it. */
   async #findOwner(): Promise<string | null> {
     const { system, stateDirectory, identity } = this.#deps;
     try {

@@ -56,7 +56,7 @@ export interface BreakerPolicy {
   /** 0: no window. */
   readonly windowSize: number;
   /** Probes, one after the other, of which the last failure opens a half-open breaker. @default 1 */
-  readonly halfOpenCalls?: number;
+  readonly maxFailedProbes?: number;
   /** A probe without an outcome after this time has failed. */
   readonly probeTimeoutMs: number;
   /** How long it stays open, in ms. */
@@ -197,7 +197,7 @@ function probeFailed(
   step: BreakerStep,
 ): Breaker {
   const failedProbes = (breaker.failedProbes ?? 0) + 1;
-  if (failedProbes >= (step.policy.halfOpenCalls ?? 1)) return open(breaker, reason, step);
+  if (failedProbes >= (step.policy.maxFailedProbes ?? 1)) return open(breaker, reason, step);
   return { ...breaker, probeUntilMs: null, failedProbes };
 }
 

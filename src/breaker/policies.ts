@@ -1,10 +1,14 @@
-/** The rules of each breaker, from the configuration's numbers: when it opens, and for how long. */
+/**
+ * The rules of backoff and of each breaker, from the configuration's numbers: how long to wait after n
+ * failures, when a breaker opens, and for how long.
+ */
 
-import { backoffMs, type BackoffPolicy, ceilingMs } from "./backoff.ts";
 import type { BreakerPolicy } from "./breaker.ts";
+import type { Random } from "../system/system.ts";
 
 /** The numbers of docs/resilience.md, "States", column "connection"; the configuration's `breaker`. */
-export interface ConnectionBreakerSettings extends Omit<BreakerPolicy, "halfOpenCalls" | "openMs"> {
+export interface ConnectionBreakerSettings
+  extends Omit<BreakerPolicy, "maxFailedProbes" | "openMs"> {
   /** Lower limit of c in `connectionPolicy`. */
   readonly minOpenMs: number;
   /** Upper limit of c. */
@@ -86,7 +90,7 @@ export function reportPolicy(backoff: BackoffPolicy): BreakerPolicy {
     consecutiveFailures: REPORT_FAILURES,
     windowFailures: 0,
     windowSize: 0,
-    halfOpenCalls: REPORT_FAILURES,
+    maxFailedProbes: REPORT_FAILURES,
     probeTimeoutMs: Infinity,
     openMs: ({ trips }, random) => backoffMs(trips, backoff, random),
   };
@@ -124,4 +128,37 @@ export function scannerPolicy(settings: ScannerBreakerSettings): BreakerPolicy {
       return openMs * (1 - JITTER + 2 * JITTER * random());
     },
   };
+}
+
+/** The limits of waits. The configuration's defaults: 5 s doubling to 5 min, never under 0.5 s. */
+export interface BackoffPolicy {
+  /** The longest wait after the first failure; it doubles with each further one. */
+  readonly baseMs: number;
+  /** The longest wait of all. */
+  readonly capMs: number;
+  /** The shortest wait, as far as that is at most half of the longest. */
+  readonly floorMs: number;
+}
+
+/** The longest wait after `failures` in a row: `min(cap, base * 2^(failures - 1))`, 0 after none. */
+export function ceilingMs(failures: number, policy: BackoffPolicy): number {
+  if (failures < 1) return 0;
+  return Math.min(policy.capMs, policy.baseMs * 2 ** (failures - 1));
+}
+
+/**
+ * A wait drawn evenly between the floor, or half of the ceiling where that is less, and the ceiling. It
+ * is drawn inside the cap, so that waits at the cap differ too: by half of it at least.
+ *
+ * | failures | with 5 s, 5 min, 0.5 s |
+ * | --- | --- |
+ * | 1 | 0.5 to 5 s |
+ * | 2 | 0.5 to 10 s |
+ * | 7 and more | 0.5 to 300 s |
+ */
+export function backoffMs(failures: number, policy: BackoffPolicy, random: Random): number {
+  const longestMs = ceilingMs(failures, policy);
+  // Where a ceiling is low, as that of a host which is offline, a high floor leaves half to chance.
+  const shortestMs = Math.min(policy.floorMs, longestMs / 2);
+  return shortestMs + random() * (longestMs - shortestMs);
 }

@@ -1,6 +1,6 @@
 /**
  * The saved form of a breaker. Its instants count since the Unix epoch, and reading clamps them, so
- * that neither a changed clock nor a damaged file keeps a breaker open for longer than its rules say.
+ * that neither a changed clock nor a corrupt file keeps a breaker open for longer than its rules say.
  */
 
 import * as v from "valibot";

@@ -1,10 +1,10 @@
 /** `pennon breaker`: lists the circuit breakers, or closes one. */
 
-import { CONNECTION, resetBreaker } from "../agent/breaker_reset.ts";
+import { closeBreaker, CONNECTION } from "../agent/breaker_reset.ts";
 import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
-import { Secrets } from "../secrets.ts";
+import { Secrets } from "../redact.ts";
 import { safeJson } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
 import { type CliCommand, type ExitCode, JSON_OPTION, UsageError } from "./command.ts";
@@ -82,7 +82,7 @@ async function reset(
   }
   const { stateDirectory, config } = settings;
   const log = openLog(system, config, new Secrets());
-  const { byAgent } = await resetBreaker(system, { stateDirectory, log }, name);
+  const { byAgent } = await closeBreaker(system, { stateDirectory, log }, name);
   const how = byAgent ? "by the running agent" : "on disk; no agent is running";
   system.terminal.print(
     asJson

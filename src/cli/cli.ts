@@ -9,6 +9,7 @@ import {
   type CliCommand,
   type ExitCode,
   GLOBAL_OPTIONS,
+  JSON_OPTION,
   type ListedCommand,
   NotRegisteredError,
   type OptionSpec,
@@ -16,6 +17,8 @@ import {
   REGISTER_HINT,
   UsageError,
 } from "./command.ts";
+import { safeJson } from "../strip_controls.ts";
+import { VERSION } from "../version.ts";
 
 /**
  * The commands in the order of the help. The code of a command is loaded when that command is used, so
@@ -35,7 +38,7 @@ const COMMANDS: readonly ListedCommand[] = [
   {
     name: "unregister",
     summary: "Delete the agent on the server, and its tokens here",
-    load: async () => (await import("./unregister_command.ts")).unregisterCommand,
+    load: async () => (await import("./register_command.ts")).unregisterCommand,
   },
   {
     name: "scan",
@@ -65,7 +68,7 @@ const COMMANDS: readonly ListedCommand[] = [
   {
     name: "version",
     summary: "Show the version",
-    load: async () => (await import("./version_command.ts")).versionCommand,
+    load: () => Promise.resolve(versionCommand),
   },
 ];
 
@@ -182,3 +185,16 @@ function describeOptions(options: readonly OptionSpec[]): string[] {
     return `  ${option.padEnd(22)}${summary}${hint}`;
   });
 }
+
+const versionCommand: CliCommand = {
+  usage: "[--json]",
+  details: [],
+  options: [JSON_OPTION],
+  maxArguments: 0,
+  run({ os, architecture, terminal }, { flags }) {
+    const answer = { schema: "pennon.version/1", version: VERSION, os, architecture };
+    const text = `pennon ${VERSION} (${os}, ${architecture})`;
+    terminal.print(flags.has("json") ? safeJson(answer) : text);
+    return Promise.resolve(0);
+  },
+};

@@ -1,10 +1,12 @@
 /** What commands set up before they work: the settings, the log and the identity of this host. */
 
-import { type Config, ConfigError, loadConfig, type LoadedConfig, locations } from "../config.ts";
-import { checkStateDirectory } from "../config/trusted.ts";
+import { ConfigError, loadConfig, type LoadedConfig } from "../config.ts";
+import type { Config } from "../config/settings.ts";
+import { locations } from "../config/locations.ts";
+import { checkStateDirectory } from "../trusted_path.ts";
 import { type Identity, loadIdentity } from "../identity.ts";
 import { createLog, type Log } from "../log.ts";
-import type { Secrets } from "../secrets.ts";
+import type { Secrets } from "../redact.ts";
 import { stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
 import { type Arguments, NotRegisteredError } from "./command.ts";

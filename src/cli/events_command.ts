@@ -47,7 +47,6 @@ export const eventsCommand: CliCommand = {
   },
 };
 
-/** One action with its operands. */
 type EventsRequest =
   | { readonly action: "list"; readonly isDead: boolean }
   | { readonly action: "show"; readonly id: string }
@@ -262,8 +261,7 @@ function fieldsOf(event: StoredEvent): Readonly<Record<string, unknown>> {
     snapshot_of: event.snapshotOf,
     sequence: event.sequence,
     created_at: isoInstant(event.createdMs),
-    // The format calls a dead letter `set_aside`.
-    state: event.state === "dead_lettered" ? "set_aside" : event.state,
+    state: event.state,
     attempts: event.attempts,
     size_bytes: event.sizeBytes,
     last_error: event.lastError,

@@ -1,14 +1,14 @@
-/** `pennon register`: enrols this host with a server. */
+/** `pennon register` and `pennon unregister`: enrols this host with a server, and removes it there. */
 
-import { adopt, register } from "../agent/enrol.ts";
+import { adopt, register, unregister } from "../agent/enrol.ts";
 import { ConfigError } from "../config.ts";
-import { readTrusted } from "../config/trusted.ts";
+import { readTrusted } from "../trusted_path.ts";
 import { tokenFault } from "../credentials.ts";
 import { adoptIdentity, loadIdentity } from "../identity.ts";
 import { safeJson } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
 import { type Arguments, type CliCommand, JSON_OPTION, UsageError } from "./command.ts";
-import { type CommandSettings, openSettings } from "./command_setup.ts";
+import { type CommandSettings, openIdentity, openSettings } from "./command_setup.ts";
 
 /** Bytes read from stdin: more than the longest token, so that a longer one is detected. */
 const INPUT_LIMIT_BYTES = 16_384;
@@ -96,7 +96,42 @@ async function adoptAgent(system: System, settings: CommandSettings, file: strin
   if (read === undefined) throw new Error(`Cannot adopt: no file "${file}"`);
   if (read.errors.length > 0) throw new ConfigError(read.errors);
   for (const warning of read.warnings) system.terminal.printError(`pennon: ${warning}`);
-  const identity = adoptIdentity(read.text, system.clock.nowMs());
+  const identity = adoptIdentity(read.text);
   await adopt({ system, config, stateDirectory }, identity);
   return identity;
 }
+
+/** Keeps the tokens if the server does not answer, unless `--force` is given. */
+export const unregisterCommand: CliCommand = {
+  usage: "[--force] [--json]",
+  details: [
+    "Stop the agent first. With --force the tokens are deleted even if the server",
+    "cannot be reached; in that case delete the agent in the server's dashboard.",
+  ],
+  options: [
+    { name: "force", summary: "Delete the tokens even if the server cannot be reached" },
+    JSON_OPTION,
+  ],
+  maxArguments: 0,
+  async run(system, given) {
+    const settings = await openSettings(system, given);
+    const identity = await openIdentity(system, settings, "unregister");
+    const { config, stateDirectory } = settings;
+    const { deletedOnServer } = await unregister({ system, config, stateDirectory }, identity, {
+      evenIfUnreached: given.flags.has("force"),
+    });
+    const { agentId, serverUrl } = identity;
+    const answer = {
+      schema: "pennon.unregister/1",
+      agent_id: agentId,
+      server_url: serverUrl,
+      deleted_on_server: deletedOnServer,
+    };
+    const text = `Unregistered ${agentId} from ${serverUrl}`;
+    system.terminal.print(given.flags.has("json") ? safeJson(answer) : text);
+    if (!deletedOnServer) {
+      system.terminal.printError("The server was not reached: delete the agent in its dashboard");
+    }
+    return 0;
+  },
+};

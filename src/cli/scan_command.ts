@@ -3,14 +3,15 @@
 import { readLastCounts } from "../scanners/last_scans.ts";
 import { availableScanners, SCANNER_NAMES } from "../scanners/registry.ts";
 import {
+  counted,
   describeSource,
   isUnsound,
   runScans,
   type RunScansOptions,
   type ScanReport,
 } from "../scanners/run_scans.ts";
-import type { Scanner } from "../scanners/scanner.ts";
-import { stripControls } from "../strip_controls.ts";
+import type { Scanner, ScanSource } from "../scanners/scanner.ts";
+import { safeJson, stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
 import {
   type Arguments,
@@ -20,8 +21,10 @@ import {
   UsageError,
 } from "./command.ts";
 import { openSettings } from "./command_setup.ts";
-import { scanAsCsv, scanAsJson, scanAsText } from "./scan_output.ts";
-import { outputWidth } from "./terminal_text.ts";
+import { describeSize, isoInstant, outputWidth } from "./terminal_text.ts";
+import { isOwnArchitecture } from "../server/update_item.ts";
+import { combineReboots, compareUpdates, type RebootState, type Update } from "../update.ts";
+import type { Column } from "./table.ts";
 
 /** Changes nothing on the host, and asks no server. */
 export const scanCommand: CliCommand = {
@@ -134,4 +137,225 @@ function exitCode(
     system.terminal.printError("pennon: no package manager that Pennon knows is on this host");
   }
   return missing.length > 0 || reports.some(({ result }) => result === "failed") ? 1 : 0;
+}
+
+/** A scan, with its host and its time. */
+export interface ScanOutput {
+  /** One per scanner that this host has. */
+  readonly reports: readonly ScanReport[];
+  /** The requested scanners, including those that this host lacks. */
+  readonly names: readonly string[];
+  /** The host's name. */
+  readonly host: string;
+  /** In ms since the Unix epoch. */
+  readonly startedMs: number;
+}
+
+/** The schema `pennon.scan/1`, which only ever gains fields. */
+export function scanAsJson(answer: ScanOutput): string {
+  const found = new Map(answer.reports.map((report) => [report.name as string, report]));
+  return safeJson(
+    {
+      schema: "pennon.scan/1",
+      host: answer.host,
+      scanned_at: isoInstant(answer.startedMs),
+      reboot_required: rebootAsJson(combineReboots(answer.reports)),
+      scanners: answer.names.map((name) => scannerAsJson(name, found.get(name))),
+    },
+    2,
+  );
+}
+
+/** `null`: no scanner knows whether the host needs a restart. */
+function rebootAsJson(reboot: RebootState | null) {
+  return reboot && { required: reboot.isRequired, reason: reboot.reason };
+}
+
+function scannerAsJson(name: string, report: ScanReport | undefined) {
+  if (!report) {
+    return {
+      name,
+      available: false,
+      result: "failed",
+      duration_ms: 0,
+      error: {
+        reason: "not_available",
+        message: `Cannot scan with ${name}: it is not on this host`,
+      },
+      warnings: [],
+      sources: [],
+      metadata_age_s: null,
+      updates: [],
+    };
+  }
+  return {
+    name,
+    available: true,
+    result: report.result,
+    duration_ms: report.durationMs,
+    error: report.error,
+    warnings: report.warnings,
+    sources: report.sources.map(sourceAsJson),
+    metadata_age_s: report.metadataAgeS,
+    ...(report.scope !== undefined && { scope: report.scope }),
+    updates: report.updates.map(updateAsJson),
+  };
+}
+
+function sourceAsJson(source: ScanSource) {
+  return {
+    name: source.name,
+    url: source.url,
+    result: source.result,
+    why: source.why,
+    metadata_age_s: source.metadataAgeS,
+    expires_at: isoInstant(source.expiresAtMs),
+    tells_security: source.marksSecurity,
+  };
+}
+
+function updateAsJson(update: Update) {
+  return {
+    package: update.package,
+    current_version: update.currentVersion,
+    available_version: update.availableVersion,
+    architecture: update.architecture,
+    source: update.source,
+    state: update.state,
+    state_reason: update.stateReason ?? null,
+    severity: update.severity,
+    severity_reason: update.severityReason,
+    security: update.security,
+    cves: update.cves,
+    ...(update.cveSources && { cve_sources: update.cveSources }),
+    advisories: update.advisories,
+    size_bytes: update.sizeBytes,
+    description: update.description,
+    source_package: update.sourcePackage,
+    reboot: update.reboot,
+  };
+}
+
+type CsvColumn = [title: string, value: (name: string, update: Update) => unknown];
+
+const CSV_COLUMNS: readonly CsvColumn[] = [
+  ["scanner", (name) => name],
+  ["package", (_, update) => update.package],
+  ["current_version", (_, update) => update.currentVersion],
+  ["available_version", (_, update) => update.availableVersion],
+  ["architecture", (_, update) => update.architecture],
+  ["source", (_, update) => update.source],
+  ["state", (_, update) => update.state],
+  ["severity", (_, update) => update.severity],
+  ["security", (_, update) => update.security],
+  ["cves", (_, update) => update.cves.join(" ")],
+  ["advisories", (_, update) => update.advisories.join(" ")],
+  ["size_bytes", (_, update) => update.sizeBytes],
+];
+
+/** RFC 4180: a heading, then one line per update. Lines end in LF, which Unix tools expect. */
+export function scanAsCsv(reports: readonly ScanReport[]): string {
+  const rows = reports.flatMap(({ name, updates }) =>
+    updates.map((update) => CSV_COLUMNS.map(([, value]) => csvCell(value(name, update))))
+  );
+  const titles = CSV_COLUMNS.map(([title]) => title);
+  return [titles, ...rows].map((row) => row.join(",")).join("\n");
+}
+
+/**
+ * The start of a formula, also after blanks, in every form that a spreadsheet or a converter may read as
+ * one: full width, small, superscript, subscript, mathematical. It may be at the start of a cell, or
+ * after a semicolon or a tab: a spreadsheet that splits cells there ignores quotation marks inside.
+ */
+const FORMULA =
+  /((?:^|[;\t])[\s\u2800\u3164]*)(?=[=+\-@|%\uff1d\uff0b\uff0d\uff20\uff5c\uff05\ufe66\ufe62\ufe63\ufe6b\ufe6a\u2212\u2010-\u2015\u207a-\u207c\u208a-\u208c])/g;
+
+function csvCell(value: unknown): string {
+  const text = stripControls(value === null ? "" : String(value));
+  const safe = text.replace(FORMULA, (front) => /^[;\t]/.test(front) ? `${front}'` : `'${front}`);
+  return /[",;\t]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+const INSTALLED = 1;
+const AVAILABLE = 2;
+
+const COLUMNS: readonly Column[] = [
+  { title: "PACKAGE", narrowest: 22 },
+  { title: "INSTALLED", narrowest: 12, spare: 4, differsFrom: AVAILABLE },
+  { title: "AVAILABLE", narrowest: 12, differsFrom: INSTALLED },
+  { title: "SECURITY" },
+  { title: "STATE" },
+  { title: "SIZE", alignRight: true, spare: 3 },
+  { title: "REBOOT", spare: 2 },
+  { title: "SOURCE", narrowest: 16, spare: 1 },
+];
+
+/** How a table is shown. */
+export interface TableOptions {
+  /** In terminal columns. */
+  readonly width: number;
+  /** The host's processor as `uname -m` names it: packages for other processors show theirs. */
+  readonly machine: string;
+}
+
+/**
+ * A table, most important updates first, then totals, unsound sources, and whether the host needs a
+ * restart. Without updates the module that computes the width of characters, which takes 20 ms to load,
+ * is not loaded.
+ */
+export async function scanAsText(
+  reports: readonly ScanReport[],
+  { width, machine }: TableOptions,
+): Promise<string> {
+  const updates = reports.flatMap((report) => report.updates);
+  const rows = updates.toSorted(compareUpdates).map((update) => [
+    isOwnArchitecture(update.architecture, machine)
+      ? update.package
+      : `${update.package}:${update.architecture}`,
+    update.currentVersion ?? "-",
+    update.availableVersion,
+    update.severity ?? describeSecurity(update.security),
+    update.state,
+    update.sizeBytes === null ? "-" : describeSize(update.sizeBytes),
+    update.reboot ?? "-",
+    update.source ?? "-",
+  ]);
+  const reboot = combineReboots(reports);
+  const summary = [
+    ...reports.flatMap((report) => [total(report), ...unsoundSources(report)]),
+    ...(reboot?.isRequired ? [`Restart required: ${stripControls(reboot.reason)}`] : []),
+  ];
+  if (rows.length === 0) return summary.join("\n");
+  const { formatTable } = await import("./table.ts");
+  return [...formatTable(COLUMNS, rows, width), "", ...summary].join("\n");
+}
+
+/** One line per unsound source. An error that is printed on stderr is not repeated. */
+function unsoundSources({ sources, error }: ScanReport): string[] {
+  return sources.filter(isUnsound).map((source) => {
+    const text = source.why === error?.message ? source.name : describeSource(source);
+    return `  ${source.result}: ${stripControls(text)}`;
+  });
+}
+
+function total(report: ScanReport): string {
+  const { name, result, error } = report;
+  if (error) return `${name}: failed`;
+  const updates = counted(report);
+  const security = updates.filter((update) => update.security === true).length;
+  const sizeBytes = updates.reduce((sum, update) => sum + (update.sizeBytes ?? 0), 0);
+  const waiting = updates.length === 1 ? "1 update" : `${updates.length} updates`;
+  // Windows Update states only the maximum size of a download.
+  const bound = name === "winupdate" ? "at most " : "";
+  const size = updates.length === 0 ? "" : `, ${bound}${describeSize(sizeBytes)} to download`;
+  const ignored = report.updates.length - updates.length;
+  return [
+    `${name}: ${waiting}, ${security} security${size}`,
+    ignored === 0 ? "" : `, ${ignored} ignored`,
+    result === "ok" ? "" : " (not complete)",
+  ].join("");
+}
+
+function describeSecurity(security: boolean | null): string {
+  return security === null ? "unknown" : security ? "yes" : "no";
 }

@@ -1,20 +1,25 @@
 /** `pennon status`: the state of the agent, of its buffer and of its scanners, read from disk. */
 
-import { DISK_STATUS_FILE, tryWrite } from "../agent/disk_status.ts";
-import { findLockHolder } from "../agent/instance_lock.ts";
+import { DISK_STATUS_FILE, type SavedDiskStatus, tryWrite } from "../agent/disk_status.ts";
+import { findLockHolder, type LockHolder } from "../agent/instance_lock.ts";
 import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
-import { countCommands } from "../buffer/journal.ts";
+import { type CommandCounts, countCommands, REMEMBERED } from "../buffer/journal.ts";
 import { BufferError } from "../buffer/schema.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
 import { loadIdentity } from "../identity.ts";
-import { readLastScans } from "../scanners/last_scans.ts";
+import { type LastScans, readLastScans } from "../scanners/last_scans.ts";
 import { readTokenLife } from "../server/protocol.ts";
 import { DatabaseError } from "../system/database.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { type CliCommand, type ExitCode, JSON_OPTION, REGISTER_HINT } from "./command.ts";
 import { type CommandSettings, openSettings } from "./command_setup.ts";
-import { type Status, statusAsJson, statusAsText } from "./status_output.ts";
+import type { SavedBreaker } from "../breaker/saved.ts";
+import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
+import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
+import type { StoredState } from "../loop/state.ts";
+import { safeJson, stripControls } from "../strip_controls.ts";
+import { describeDuration, describeSize, isoInstant } from "./terminal_text.ts";
 
 /** Takes no lock, and writes nothing but a test file in the state directory. */
 export const statusCommand: CliCommand = {
@@ -80,7 +85,7 @@ async function readStatus(system: System, settings: CommandSettings): Promise<St
     identity: identity === undefined ? null : {
       agentId: identity.agentId,
       serverUrl: identity.serverUrl,
-      tokenEndMs: readTokenLife(identity.accessToken)?.endMs ?? null,
+      tokenEndsAtMs: readTokenLife(identity.accessToken)?.endMs ?? null,
       intervalMs: identity.intervalMs ?? config.polling.intervalMs,
     },
     holder: await findLockHolder(system, stateDirectory) ?? null,
@@ -121,4 +126,277 @@ async function readBuffer(
     if (!isDisk) throw error;
     return { buffer: null, commands: null, bufferError: error.message };
   }
+}
+
+/** Everything that `pennon status` shows. */
+export interface Status {
+  /** Now, in ms since the Unix epoch. */
+  readonly nowMs: number;
+  /** `null`: this host is not registered. */
+  readonly identity:
+    | {
+      readonly agentId: string;
+      readonly serverUrl: string;
+      readonly tokenEndsAtMs: number | null;
+      readonly intervalMs: number;
+    }
+    | null;
+  /** The running agent; `null` if none runs. */
+  readonly holder: LockHolder | null;
+  /** The agent's saved state; `null` before its first run. */
+  readonly state: StoredState | null;
+  /** `null`: there is no buffer, or it cannot be read. */
+  readonly buffer: BufferCounts | null;
+  /** Server commands by progress; `null` as `buffer`. */
+  readonly commands: CommandCounts | null;
+  /** The configured limits of the buffer. */
+  readonly limits: BufferLimits;
+  /** Whether the state directory accepts writes. */
+  readonly disk: DiskStatus;
+  /** By scanner. */
+  readonly scannerBreakers: Readonly<Record<string, SavedBreaker>>;
+  /** The last scan of each scanner. */
+  readonly scans: LastScans;
+}
+
+/** The schema `pennon.status/1`, which only ever gains fields. */
+export function statusAsJson(status: Status, options: { isOneLine?: boolean } = {}): string {
+  const { identity, holder, state, buffer, limits } = status;
+  return safeJson(
+    {
+      schema: "pennon.status/1",
+      registered: identity !== null,
+      agent_id: identity?.agentId ?? null,
+      server_url: identity?.serverUrl ?? null,
+      token_ends_at: isoInstant(identity?.tokenEndsAtMs ?? null),
+      running: holder !== null,
+      process_id: holder?.process_id ?? null,
+      connection: state && {
+        breaker: state.connection.breaker.state,
+        reason: state.connection.breaker.state === "closed"
+          ? null
+          : state.connection.breaker.reason,
+        failures: state.connection.paths.check_in.failures,
+        next_attempt_at: isoInstant(nextAttemptAtMs(state)),
+        outage_since: isoInstant(state.connection.outage?.sinceMs ?? null),
+        outage_attempts: state.connection.outage?.failedCalls ?? 0,
+        operator_action_required: state.connection.operatorAction?.why ?? null,
+        last_check_in_at: isoInstant(state.lastCheckInAtMs),
+      },
+      polling: state && {
+        mode: isRapid(state, status.nowMs) ? "rapid" : "normal",
+        rapid_until: isoInstant(state.rapidUntilMs),
+        interval_s: (identity?.intervalMs ?? 0) / 1_000,
+      },
+      buffer: buffer && {
+        pending: buffer.pending,
+        dead_lettered: buffer.deadLetters,
+        size_bytes: buffer.sizeBytes,
+        oldest_pending_at: isoInstant(buffer.oldestPendingMs),
+        appended: buffer.appended,
+        delivered: buffer.delivered,
+        evicted: buffer.evicted,
+        evicted_since: isoInstant(buffer.firstEvictionMs),
+        purged: buffer.purged,
+        max_events: limits.maxEvents,
+        max_bytes: limits.maxBytes,
+        max_attempts: limits.maxAttempts,
+      },
+      commands: status.commands && { ...status.commands, max_remembered: REMEMBERED },
+      disk: diskAsJson(status.disk, holder),
+      scanners: status.scans,
+      scanner_breakers: Object.entries(status.scannerBreakers).map(([name, breaker]) => ({
+        name,
+        state: breaker.state,
+        failures: breaker.failures,
+        reason: breaker.state === "closed" ? null : breaker.reason,
+        next_try_at: isoInstant(breaker.state === "open" ? breaker.untilMs : null),
+      })),
+    },
+    options.isOneLine ? 0 : 2,
+  );
+}
+
+/** Lines of at most 80 columns, for people. */
+export function statusAsText(status: Status): string {
+  return [
+    ...describeAgent(status),
+    ...describeConnection(status),
+    ...describeBuffer(status),
+    ...describeDisk(status.disk, status.holder),
+    ...describeScans(status),
+  ].map(([title, text]) => `${title.padEnd(12)}${stripControls(text)}`).join("\n");
+}
+
+/** One line of the status; an empty title continues the line above. */
+export type StatusLine = readonly [title: string, text: string];
+
+function describeAgent({ identity, holder, nowMs }: Status): StatusLine[] {
+  const running = describeRunning(holder, nowMs);
+  if (identity === null) return [["Agent", `${running}, not registered`]];
+  const { agentId, serverUrl, tokenEndsAtMs } = identity;
+  const lines: StatusLine[] = [["Agent", running], ["Id", agentId], ["Server", serverUrl]];
+  if (tokenEndsAtMs !== null) {
+    const leftMs = tokenEndsAtMs - nowMs;
+    const end = leftMs > 0 ? `expires in ${describeDuration(leftMs)}` : "has expired";
+    lines.push(["Token", `${end}; renewed automatically`]);
+  }
+  return lines;
+}
+
+function describeRunning(holder: LockHolder | null, nowMs: number): string {
+  if (holder === null) return "not running";
+  const { since_ms: sinceMs, process_id: process } = holder;
+  if (sinceMs === null) return "running";
+  return `running for ${describeDuration(nowMs - sinceMs)} (process ${process})`;
+}
+
+function describeConnection({ state, identity, nowMs }: Status): StatusLine[] {
+  if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
+  const { breaker, outage, operatorAction } = state.connection;
+  const lines: StatusLine[] = [];
+  if (operatorAction) lines.push(["ATTENTION", `operator action required: ${operatorAction.why}`]);
+  const why = breaker.state === "closed" ? "" : ` (${breaker.reason})`;
+  lines.push(["Connection", `${breaker.state.replace("_", "-")}${why}`]);
+  if (outage) {
+    const length = describeDuration(nowMs - outage.sinceMs);
+    lines.push(["Outage", `for ${length}, ${outage.failedCalls} attempts: ${outage.why}`]);
+  }
+  const last = state.lastCheckInAtMs === null
+    ? "none yet"
+    : `${describeDuration(nowMs - state.lastCheckInAtMs)} ago`;
+  const nextAtMs = nextAttemptAtMs(state);
+  const next = nextAtMs === null || nextAtMs <= nowMs
+    ? "due now"
+    : `next in ${describeDuration(nextAtMs - nowMs)}`;
+  lines.push(["Check-in", `last ${last}, ${next}`]);
+  const every = describeDuration(identity?.intervalMs ?? 0);
+  const mode = isRapid(state, nowMs)
+    ? `rapid for ${describeDuration((state.rapidUntilMs ?? 0) - nowMs)} more`
+    : `every ${every}`;
+  return [...lines, ["Polling", mode]];
+}
+
+function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): StatusLine[] {
+  if (buffer === null) return disk.bufferError === null ? [["Buffer", "empty"]] : [];
+  const { delivered, deadLetters, purged } = buffer;
+  const evicted = Object.values(buffer.evicted).reduce((sum, count) => sum + count, 0);
+  const oldest = buffer.oldestPendingMs === null
+    ? ""
+    : `, oldest ${describeDuration(nowMs - buffer.oldestPendingMs)}`;
+  const room = `${describeSize(buffer.sizeBytes)} of ${describeSize(limits.maxBytes)}`;
+  const lines: StatusLine[] = [
+    ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
+    [
+      "",
+      `${delivered} delivered, ${deadLetters} dead letters, ${evicted} evicted, ${purged} purged`,
+    ],
+    ["", `an event becomes a dead letter after ${limits.maxAttempts} refusals of its own`],
+    ...describeCommands(commands),
+  ];
+  if (buffer.firstEvictionMs !== null) {
+    const kinds = Object.entries(buffer.evicted).filter(([, count]) => count > 0)
+      .map(([kind, count]) => `${count} ${kind}`);
+    const since = describeDuration(nowMs - buffer.firstEvictionMs);
+    lines.push(["Evicted", `${kinds.join(", ")}; the buffer was full, first ${since} ago`]);
+  }
+  return lines;
+}
+
+function describeCommands(commands: CommandCounts | null): StatusLine[] {
+  if (commands === null) return [];
+  const { received, started, finished, unfinished, remembered } = commands;
+  const lines: StatusLine[] = [
+    ["Commands", `${unfinished} unfinished, ${remembered} of ${REMEMBERED} remembered`],
+  ];
+  if (received + started + finished === 0) return lines;
+  const text = `${received} received, ${started} started, ${finished} finished and not reported`;
+  return [...lines, ["", text]];
+}
+
+function describeScans({ scans, scannerBreakers, nowMs }: Status): StatusLine[] {
+  const open = Object.entries(scannerBreakers).filter(([, { state }]) => state !== "closed")
+    .map(([name, breaker]): StatusLine => {
+      const next = breaker.state === "open"
+        ? `next attempt in ${describeDuration(breaker.untilMs - nowMs)}`
+        : "the next scan is the probe";
+      return ["Paused", `${name} after ${breaker.failures} failures, ${next}`];
+    });
+  const done = Object.entries(scans).map(([name, scan], index) => {
+    const when = `${describeDuration(nowMs - scan.at_ms)} ago`;
+    const found = scan.result === "failed"
+      ? `failed: ${scan.error ?? "no reason saved"}`
+      : `${scan.result}, ${scan.updates} updates, ${scan.security} security`;
+    return [index === 0 ? "Scans" : "", `${name} ${when}: ${found}`] as StatusLine;
+  });
+  return [...done, ...open];
+}
+
+/** The instant of the next check-in: the latest that the interval, the backoff or the breaker sets. */
+function nextAttemptAtMs(state: StoredState): number | null {
+  const { breaker, paths, doubt, operatorAction } = state.connection;
+  const instants = [state.nextCheckInAtMs, paths.check_in.notBeforeMs];
+  if (doubt?.kind === "token") instants.push(doubt.notBeforeMs);
+  if (operatorAction !== null) instants.push(operatorAction.notBeforeMs);
+  if (breaker.state === "open") instants.push(breaker.untilMs);
+  const known = instants.filter((instant) => instant !== null);
+  return known.length === 0 ? null : Math.max(...known);
+}
+
+function isRapid(state: StoredState, nowMs: number): boolean {
+  return state.rapidUntilMs !== null && state.rapidUntilMs > nowMs;
+}
+
+/** Whether the state directory accepts writes, and what is in memory alone. */
+export interface DiskStatus {
+  /**
+   * The result of a test write just now: `null` if it worked, else the reason why not. `undefined`:
+   * there is no state directory.
+   */
+  readonly refusal: string | null | undefined;
+  /** The last note of an agent; it is valid while that agent runs. */
+  readonly note: SavedDiskStatus | null;
+  /** Why the buffer could not be read; `null`: it could, or there is none. */
+  readonly bufferError: string | null;
+}
+
+/** The figures of the running agent; `null` if none runs or it has written no note. */
+function currentNote({ note }: DiskStatus, holder: LockHolder | null): SavedDiskStatus | null {
+  return note !== null && note.process_id === holder?.process_id ? note : null;
+}
+
+/** The field `disk` of `pennon.status/1`. */
+export function diskAsJson(disk: DiskStatus, holder: LockHolder | null): Record<string, unknown> {
+  const note = currentNote(disk, holder);
+  return {
+    takes_writes: disk.refusal === undefined ? null : disk.refusal === null,
+    why: disk.refusal ?? note?.why ?? disk.bufferError,
+    agent_says: note?.disk ?? null,
+    events_in_memory: note?.events ?? null,
+    max_events_in_memory: OVERFLOW_MAX_EVENTS,
+    bytes_in_memory: note?.size_bytes ?? null,
+    max_bytes_in_memory: OVERFLOW_MAX_BYTES,
+    acknowledgements_owed: note?.acknowledgements ?? null,
+    max_acknowledgements_owed: MAX_OWED,
+    left_alone: null, // No file is left alone any more; the field is part of the format.
+  };
+}
+
+/** One line if the disk accepts writes; else one line per fact. */
+export function describeDisk(disk: DiskStatus, holder: LockHolder | null): StatusLine[] {
+  const note = currentNote(disk, holder);
+  const lines: StatusLine[] = [];
+  if (disk.refusal === null) lines.push(["Disk", "accepts writes"]);
+  if (disk.refusal) lines.push(["DISK", `accepts no writes: ${disk.refusal}`]);
+  if (note?.why && note.why !== disk.refusal) lines.push(["", `agent: ${note.disk}: ${note.why}`]);
+  if (disk.bufferError !== null) lines.push(["", `buffer unreadable: ${disk.bufferError}`]);
+  if (holder !== null) lines.push(["In memory", describeMemory(note)]);
+  return lines;
+}
+
+function describeMemory(note: SavedDiskStatus | null): string {
+  if (note === null) return "unknown";
+  const size = `${describeSize(note.size_bytes)} of ${describeSize(OVERFLOW_MAX_BYTES)}`;
+  return `${note.events} of ${OVERFLOW_MAX_EVENTS} events (${size}), ` +
+    `${note.acknowledgements} of ${MAX_OWED} acknowledgements`;
 }

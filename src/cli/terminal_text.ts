@@ -26,7 +26,7 @@ export function describeSize(bytes: number): string {
 }
 
 /**
- * An instant (ms since the Unix epoch) in RFC 3339; `null` for none, and for a number from a damaged
+ * An instant (ms since the Unix epoch) in RFC 3339; `null` for none, and for a number from a corrupt
  * file that is outside the range of dates.
  */
 export function isoInstant(ms: number | null): string | null {

@@ -1,13 +1,14 @@
-/** The handler of each command type. An unknown type is refused, so that it does not hang for hours. */
+/**
+ * The handler of each command type, with the short ones. An unknown type is refused, so that it does not
+ * hang for hours.
+ */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { CommandHandler, RunningHandler } from "../buffer/command.ts";
+import type { Command, CommandHandler, RunningHandler } from "../buffer/command.ts";
 import type { Clock } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
-import { disableHeartbeat, enableHeartbeat } from "./heartbeat.ts";
 import { scanUpdates, type ScanUpdatesDeps } from "./scan_updates.ts";
 
-/** What the handlers need, all together. */
 interface HandlerDeps extends ScanUpdatesDeps {
   /** Handlers of further types. */
   readonly more?: ReadonlyMap<string, CommandHandler> | undefined;
@@ -54,5 +55,52 @@ export function collectSpecs(clock: Clock, collect: () => Promise<NewEvent>): Ru
       const log = logEvent(command, { result: "success", stdout: "facts collected", durationMs });
       return { events: [facts, log], rapidPollingMs: null };
     },
+  };
+}
+
+/** The duration of a command without parameters. */
+const DEFAULT_MINUTES = 10;
+
+/** The longest duration; rapid polling ends by itself even where the server says "permanent". */
+const MAX_MINUTES = 60;
+
+/** Turns rapid polling on for the command's `duration_minutes`; 0 or less: the longest duration. */
+export const enableHeartbeat: RunningHandler = {
+  repeatable: true,
+  run(command) {
+    const { minutes, note } = readMinutes(command);
+    const stdout = `rapid polling for ${minutes} min${note}`;
+    const log = logEvent(command, { result: "success", stdout, durationMs: 0 });
+    return Promise.resolve({ events: [log], rapidPollingMs: minutes * 60_000 });
+  },
+};
+
+/** Turns rapid polling off. */
+export const disableHeartbeat: RunningHandler = {
+  repeatable: true,
+  run(command) {
+    const log = logEvent(command, {
+      result: "success",
+      stdout: "rapid polling off",
+      durationMs: 0,
+    });
+    return Promise.resolve({ events: [log], rapidPollingMs: 0 });
+  },
+};
+
+/**
+ * RedFlag's dashboard sends -1 for "Permanent", and its API 0 for a missing duration: both mean the
+ * longest duration.
+ */
+function readMinutes(command: Command): { minutes: number; note: string } {
+  const requested = command.params["duration_minutes"] ?? DEFAULT_MINUTES;
+  if (typeof requested !== "number" || !Number.isFinite(requested)) {
+    const found = JSON.stringify(requested).slice(0, 100);
+    throw new Error(`Cannot enable rapid polling: duration_minutes is ${found}, not a number`);
+  }
+  if (requested > 0 && requested <= MAX_MINUTES) return { minutes: requested, note: "" };
+  return {
+    minutes: MAX_MINUTES,
+    note: `, the longest allowed (duration_minutes is ${requested})`,
   };
 }

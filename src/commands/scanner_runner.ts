@@ -3,9 +3,17 @@
  * and affects neither the other scanners nor the check-in.
  */
 
-import { admit, type Breaker, NEW_BREAKER, settle, type Verdict } from "../breaker/breaker.ts";
-import { breakerTransition } from "../breaker/breaker.ts";
-import { logTransition } from "../breaker/breaker.ts";
+import {
+  admit,
+  type Breaker,
+  breakerTransition,
+  type CallResult,
+  logTransition,
+  NEW_BREAKER,
+  resetBreaker,
+  settle,
+  type Verdict,
+} from "../breaker/breaker.ts";
 import { type ScannerBreakerSettings, scannerPolicy } from "../breaker/policies.ts";
 import type { Log } from "../log.ts";
 import { failedReport, runScan, type ScanReport } from "../scanners/run_scans.ts";
@@ -15,7 +23,6 @@ import type { System } from "../system/system.ts";
 /** The breakers, by the name of the scanner. */
 export type ScannerBreakers = ReadonlyMap<string, Breaker>;
 
-/** What a runner works with. */
 interface ScannerRunnerDeps {
   readonly system: System;
   readonly log: Log;
@@ -60,20 +67,22 @@ export class ScannerRunner {
     const { permit } = admission;
     try {
       const report = await this.#scanInTime(scanner, { ...known, signal });
-      const result = { permit, verdict: verdictOf(report), reason: report.error?.message ?? "" };
-      await this.#enter(name, settle(this.#breakerOf(name), result, this.#step()));
+      const reason = report.error?.message ?? "";
+      await this.#settle(name, { permit, verdict: verdictOf(report), reason });
       return report;
     } catch (error) {
-      const result = { permit, verdict: "neutral", reason: "" } as const;
-      await this.#enter(name, settle(this.#breakerOf(name), result, this.#step()));
+      await this.#settle(name, { permit, verdict: "neutral", reason: "" });
       throw error;
     }
   }
 
+  async #settle(name: string, result: CallResult): Promise<void> {
+    await this.#enter(name, settle(this.#breakerOf(name), result, this.#step()));
+  }
+
   /** Closes a scanner's breaker on the operator's request. */
   async reset(name: string): Promise<void> {
-    const { generation } = this.#breakerOf(name);
-    await this.#enter(name, { ...NEW_BREAKER, generation: generation + 1 });
+    await this.#enter(name, resetBreaker(this.#breakerOf(name)));
   }
 
   /** Ends the wait at the time limit, even if the scanner ignores its own limits. */

@@ -10,7 +10,6 @@ import { removedItem, type UpdateItem } from "../server/update_item.ts";
 import type { PackageType } from "../update.ts";
 import type { ReportedItem, ReportedList } from "./reported_snapshot.ts";
 
-/** A scanner's list as it is now. */
 interface CurrentList {
   readonly packageType: PackageType;
   readonly items: readonly UpdateItem[];

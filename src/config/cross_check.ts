@@ -4,7 +4,6 @@ import { describePatternError } from "../scanners/ignored.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
 import type { Config } from "./settings.ts";
 
-/** One rule about several settings. */
 interface CrossRule {
   /** Whether the configuration is refused; else there is a warning. */
   readonly isError: boolean;
@@ -106,7 +105,6 @@ export function crossCheck(config: Config): { errors: string[]; warnings: string
   return { errors: [...complaints(true), ...patterns], warnings: complaints(false) };
 }
 
-/** Whether tokens would cross a network unencrypted. */
 function sendsInTheClear(serverUrl: string): boolean {
   const url = new URL(serverUrl);
   return url.protocol === "http:" && !isLoopback(url);

@@ -2,12 +2,10 @@
 
 import type { System } from "../system/system.ts";
 
-/** What the locations depend on. */
 interface LocationFacts extends Pick<System, "os" | "readEnvironment"> {
   readonly machine: Pick<System["machine"], "userId" | "homeDirectory">;
 }
 
-/** Default paths. */
 interface Locations {
   /** In this order; the first file that exists counts. */
   readonly configFiles: readonly string[];

@@ -17,71 +17,51 @@ export interface Kind<T> {
   show(value: T): string;
 }
 
-const UNITS_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
+/** The factors of the units of a kind of value, smallest first. */
+type Units = Readonly<Record<string, number>>;
+
+const UNITS_MS: Units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const UNITS_BYTES: Units = { B: 1, KiB: 1_024, MiB: 1_024 ** 2, GiB: 1_024 ** 3 };
 
 /** A length of time such as `500ms`, `5s`, `5m`, `1h`, `90d`, in ms. */
 export function duration(shortest: string, longest: string): Kind<number> {
-  const minMs = parseDuration(shortest) ?? 0;
-  const maxMs = parseDuration(longest) ?? Infinity;
-  return {
-    allowed: `a duration from "${shortest}" to "${longest}"`,
-    read(written) {
-      const ms = typeof written === "string" ? parseDuration(written) : undefined;
-      return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : undefined;
-    },
-    show: showDuration,
-  };
+  const shape = /^(\d{1,9}(?:\.\d{1,3})?) ?(ms|s|m|h|d)$/;
+  return quantity("a duration", { shape, units: UNITS_MS }, [shortest, longest]);
 }
-
-function parseDuration(text: string): number | undefined {
-  const [, amount, unit] = /^(\d{1,9}(?:\.\d{1,3})?) ?(ms|s|m|h|d)$/.exec(text.trim()) ?? [];
-  const unitMs = UNITS_MS[unit ?? ""];
-  return unitMs === undefined ? undefined : Math.round(Number(amount) * unitMs);
-}
-
-function showDuration(ms: number): string {
-  const fitting = Object.entries(UNITS_MS).filter(([, unitMs]) =>
-    ms % unitMs === 0 && ms >= unitMs
-  );
-  const [unit, unitMs] = fitting.at(-1) ?? ["ms", 1];
-  return `${ms / unitMs}${unit}`;
-}
-
-const UNITS_BYTES: Readonly<Record<string, number>> = {
-  B: 1,
-  KiB: 1_024,
-  MiB: 1_024 ** 2,
-  GiB: 1_024 ** 3,
-};
 
 /** A size such as `4MiB`, in bytes. */
 export function size(smallest: string, largest: string): Kind<number> {
-  const minBytes = parseSize(smallest) ?? 0;
-  const maxBytes = parseSize(largest) ?? Infinity;
-  return {
-    allowed: `a size from "${smallest}" to "${largest}"`,
-    read(written) {
-      const bytes = typeof written === "string" ? parseSize(written) : undefined;
-      return bytes !== undefined && bytes >= minBytes && bytes <= maxBytes ? bytes : undefined;
-    },
-    show(bytes) {
-      const fitting = Object.entries(UNITS_BYTES).filter(([, unit]) => bytes % unit === 0);
-      const [unit, unitBytes] = fitting.at(-1) ?? ["B", 1];
-      return `${bytes / unitBytes}${unit}`;
-    },
-  };
+  const shape = /^(\d{1,12}) ?(B|KiB|MiB|GiB)$/;
+  return quantity("a size", { shape, units: UNITS_BYTES }, [smallest, largest]);
 }
 
-function parseSize(text: string): number | undefined {
-  const [, amount, unit] = /^(\d{1,12}) ?(B|KiB|MiB|GiB)$/.exec(text.trim()) ?? [];
-  const unitBytes = UNITS_BYTES[unit ?? ""];
-  return unitBytes === undefined ? undefined : Number(amount) * unitBytes;
+/** A number with a unit, within two limits. */
+function quantity(
+  name: string,
+  { shape, units }: { shape: RegExp; units: Units },
+  [from, to]: readonly [string, string],
+): Kind<number> {
+  const parse = (text: string) => {
+    const [, amount, unit] = shape.exec(text.trim()) ?? [];
+    const factor = units[unit ?? ""];
+    return factor === undefined ? undefined : Math.round(Number(amount) * factor);
+  };
+  const least = parse(from) ?? 0;
+  const most = parse(to) ?? Infinity;
+  return {
+    allowed: `${name} from "${from}" to "${to}"`,
+    read(written) {
+      const value = typeof written === "string" ? parse(written) : undefined;
+      return value !== undefined && value >= least && value <= most ? value : undefined;
+    },
+    show(value) {
+      const fitting = Object.entries(units).filter(([, factor]) =>
+        value % factor === 0 && value >= factor
+      );
+      const [unit, factor] = fitting.at(-1) ?? Object.entries(units)[0]!;
+      return `${value / factor}${unit}`;
+    },
+  };
 }
 
 /** A whole number. */
@@ -99,7 +79,6 @@ export function integer(smallest: number, largest: number): Kind<number> {
   };
 }
 
-/** `true` or `false`. */
 function flag(): Kind<boolean> {
   return {
     allowed: "true or false",

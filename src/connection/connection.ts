@@ -19,8 +19,7 @@ import type { Caller, CallOptions, Client } from "../server/client.ts";
 import type { Health } from "../server/protocol.ts";
 import type { Clock, Random } from "../system/system.ts";
 import { logAnswer } from "./connection_log.ts";
-import type { Session } from "./session.ts";
-import { SharedCall } from "./shared_call.ts";
+import { type Session, SharedCall } from "./session.ts";
 import {
   applyAnswer,
   type ConnectionState,
@@ -37,7 +36,6 @@ export interface Rejected {
   readonly retryInMs: number;
 }
 
-/** What a connection works with. */
 interface ConnectionDeps {
   readonly clock: Clock;
   readonly random: Random;
@@ -62,7 +60,6 @@ interface CallLimits extends CallOptions {
 /** Makes one call within its limits, with the tokens of the session. */
 type MakeCall<T> = (limits: CallLimits, caller: Caller) => Promise<Answer<T>>;
 
-/** How to make a call. */
 interface AttemptOptions {
   /** Part of a burst, which begins only after the server's health is known. @default false */
   readonly isBurst?: boolean;
@@ -141,8 +138,8 @@ export class Connection {
   retrySoon(withinMs: number): void {
     const { outage, paths } = this.#state;
     if (!outage?.offline) return;
-    const soonMs = this.#deps.clock.monotonicMs() + this.#deps.random() * withinMs;
-    const notBeforeMs = Math.min(paths.check_in.notBeforeMs, soonMs);
+    const soonAtMs = this.#deps.clock.monotonicMs() + this.#deps.random() * withinMs;
+    const notBeforeMs = Math.min(paths.check_in.notBeforeMs, soonAtMs);
     this.#enter({
       ...this.#state,
       paths: { ...paths, check_in: { ...paths.check_in, notBeforeMs } },

@@ -5,7 +5,6 @@ import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
 import type { ConnectionState, OperatorCause, Path } from "./state.ts";
 
-/** The circumstances of one answer. */
 interface AnswerContext {
   readonly path: Path;
   readonly before: ConnectionState;
@@ -35,7 +34,7 @@ export function logAnswer(log: Log, answer: Answer<unknown>, context: AnswerCont
       break;
     case "failed": {
       const { why, offline } = answer;
-      const attempt = after.outage?.attempts ?? 1;
+      const attempt = after.outage?.failedCalls ?? 1;
       const fields = { ...call, why, offline, attempt, next_in_s };
       // The start and the end of an outage are logged; an offline host tries often.
       if (attempt === 1) log.warning("server not reached", fields);
@@ -63,7 +62,7 @@ export function logAnswer(log: Log, answer: Answer<unknown>, context: AnswerCont
   if (before.outage === null || after.outage !== null) return;
   log.info("connection recovered", {
     outage_s: seconds(context.nowMs - before.outage.sinceMs),
-    attempts: before.outage.attempts,
+    attempts: before.outage.failedCalls,
     buffered: context.countPending(),
     why: before.outage.why,
   });

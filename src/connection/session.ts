@@ -8,9 +8,7 @@ import { readTokenLife } from "../server/protocol.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Caller } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
-import { SharedCall } from "./shared_call.ts";
 
-/** What a session works with. */
 interface SessionDeps {
   readonly clock: Clock;
   readonly random: Random;
@@ -85,8 +83,8 @@ export class Session {
     if (answer.kind !== "ok") {
       // Not again with each call: the next attempt is drawn from the time that is left.
       const askedMs = "retryAfterMs" in answer ? answer.retryAfterMs ?? 0 : 0;
-      const allowedMs = this.#deps.clock.nowMs() + askedMs * (1 + 0.2 * this.#deps.random());
-      this.#renewAtMs = Math.max(this.#drawRenewal(), allowedMs);
+      const allowedAtMs = this.#deps.clock.nowMs() + askedMs * (1 + 0.2 * this.#deps.random());
+      this.#renewAtMs = Math.max(this.#drawRenewal(), allowedAtMs);
       return answer;
     }
     this.#accessToken = answer.value.token;
@@ -132,5 +130,52 @@ function asRefusal(renewal: Exclude<Answer<unknown>, { kind: "ok" }>): Answer<ne
     case "limited":
     case "aborted":
       return renewal;
+  }
+}
+
+interface RunningCall<T> {
+  readonly answer: Promise<Answer<T>>;
+  readonly abandoned: AbortController;
+  waiting: number;
+}
+
+export class SharedCall<T> {
+  readonly #call: (signal: AbortSignal) => Promise<Answer<T>>;
+  #running: RunningCall<T> | null = null;
+
+  /** `call` has to end when its signal is aborted. */
+  constructor(call: (signal: AbortSignal) => Promise<Answer<T>>) {
+    this.#call = call;
+  }
+
+  /** The answer of the running call, or of a new one; `aborted` as soon as `signal` is aborted. */
+  wait(signal: AbortSignal): Promise<Answer<T>> {
+    if (signal.aborted) return Promise.resolve({ kind: "aborted" });
+    const running = this.#running ??= this.#begin();
+    running.waiting += 1;
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        resolve({ kind: "aborted" });
+        running.waiting -= 1;
+        if (running.waiting > 0) return;
+        this.#end(running);
+        running.abandoned.abort(signal.reason);
+      };
+      const stay = () => signal.removeEventListener("abort", leave);
+      signal.addEventListener("abort", leave, { once: true });
+      running.answer.finally(stay).then(resolve, reject);
+    });
+  }
+
+  #begin(): RunningCall<T> {
+    const abandoned = new AbortController();
+    const answer = this.#call(abandoned.signal).finally(() => this.#end(running));
+    const running: RunningCall<T> = { answer, abandoned, waiting: 0 };
+    return running;
+  }
+
+  /** The next caller begins a new call. */
+  #end(running: RunningCall<T>): void {
+    if (this.#running === running) this.#running = null;
   }
 }

@@ -7,7 +7,7 @@
  * found" that follows a good check-in.
  */
 
-import { backoffMs } from "../breaker/backoff.ts";
+import { backoffMs, type ConnectionPolicy } from "../breaker/policies.ts";
 import {
   advance,
   type Breaker,
@@ -17,7 +17,6 @@ import {
   settle,
   type Verdict,
 } from "../breaker/breaker.ts";
-import type { ConnectionPolicy } from "../breaker/policies.ts";
 import type { Answer } from "../server/answer.ts";
 import { isAgentUnknown, NO_ROUTE } from "../server/client.ts";
 import type { Random } from "../system/system.ts";
@@ -48,7 +47,7 @@ export interface ConnectionState {
 /** A time without the server. */
 export interface Outage {
   readonly sinceMs: number;
-  readonly attempts: number;
+  readonly failedCalls: number;
   /** The latest failure. */
   readonly why: string;
   /** Whether the latest failure was local: no byte left this host. */
@@ -244,7 +243,7 @@ function nextOutage(
     case "failed":
       return {
         sinceMs: outage?.sinceMs ?? nowMs,
-        attempts: (outage?.attempts ?? 0) + 1,
+        failedCalls: (outage?.failedCalls ?? 0) + 1,
         why: answer.why,
         offline: answer.offline,
         status: answer.status,
@@ -276,7 +275,6 @@ const JITTER = 0.2;
 /** What is known about whether the server accepts this agent. */
 export type Acceptance = Pick<ConnectionState, "doubt" | "operatorAction">;
 
-/** The circumstances of an answer, as far as acceptance depends on them. */
 interface AcceptanceStep extends Pick<AnswerStep, "path" | "nowMs" | "random"> {
   /** Wait between attempts that may come as often as check-ins. */
   readonly intervalMs: number;

@@ -5,12 +5,13 @@
 
 import { type EventBuffer, type EventKey, PAGE_BYTES, type StoredEvent } from "../buffer/buffer.ts";
 import type { Log } from "../log.ts";
-import { bisectBody, isSingleItem } from "./bisect.ts";
-import type {
-  FailureAttribution,
-  KnownRefusal,
-  Outcome,
-  ReportRefusal,
+import {
+  bisectBody,
+  type FailureAttribution,
+  isSingleItem,
+  type KnownRefusal,
+  type Outcome,
+  type ReportRefusal,
 } from "./failure_attribution.ts";
 
 /** Sends single reports for a drain. */
@@ -40,7 +41,6 @@ const PAGE_EVENTS = 64;
  */
 const GROUP_EVENTS = 16;
 
-/** What a drain did, in events. */
 interface DrainResult {
   readonly delivered: number;
   /** Refused, and to be sent again. */
@@ -219,13 +219,11 @@ class Drain {
   }
 }
 
-/** An event that was sent, and its outcome. */
 interface Sent {
   readonly event: StoredEvent;
   readonly outcome: Outcome;
 }
 
-/** The events that are in flight. */
 class InFlight {
   readonly #events = new Map<string, { commandId: string | null; sent: Promise<Sent> }>();
 
@@ -233,7 +231,6 @@ class InFlight {
     return this.#events.size;
   }
 
-  /** Whether an event of this command is in flight. */
   hasOf(commandId: string | null): boolean {
     if (commandId === null) return false;
     return this.#events.values().some((one) => one.commandId === commandId);

@@ -1,14 +1,15 @@
 /**
  * Failure attribution: whether the event or the server causes a failed report. A 500 or a 404 may be
  * either. It is attributed to the event if others got through, so that an outage uses up no event's
- * attempts; decisions 0006, 0007 and 0017.
+ * attempts; decisions 0006, 0007 and 0017. A list with one bad item is bisected to find that item.
  */
 
-import { backoffMs, type BackoffPolicy } from "../breaker/backoff.ts";
+import * as v from "valibot";
+import { backoffMs, type BackoffPolicy } from "../breaker/policies.ts";
 import type { Verdict } from "../breaker/breaker.ts";
-import type { EventKey, StoredEvent } from "../buffer/buffer.ts";
+import type { EventKey, NewEvent, StoredEvent } from "../buffer/buffer.ts";
 import type { Random } from "../system/system.ts";
-import { isSingleItem, isWhole } from "./bisect.ts";
+import { decodeJson, LOCAL_LIMITS } from "../json.ts";
 
 /**
  * The outcome of sending one event, for the queue.
@@ -284,7 +285,7 @@ export class FailureAttribution {
   }
 
   /** When the first postponed event is due; in a minute at the latest. */
-  nextMs(nowMs: number): number {
+  nextDueAtMs(nowMs: number): number {
     const instants = [...this.#postponed.values()].map(({ notBeforeMs }) => notBeforeMs)
       .filter((instantMs) => instantMs > nowMs);
     return Math.min(nowMs + REFUSED_AGAIN_MS, ...instants);
@@ -323,4 +324,39 @@ export class FailureAttribution {
 /** A key that all parts of one list share. */
 function listOf({ commandId, place }: Pick<StoredEvent, "commandId" | "place">): string {
   return `${place} ${commandId}`;
+}
+
+/** A report of updates; its other properties go into both halves. */
+const report = v.looseObject({ updates: v.array(v.unknown()) });
+
+/** The bodies of an event's two halves; `null` if it is no list of at least two items. */
+export function bisectBody(
+  { kind, body }: Pick<NewEvent, "kind" | "body">,
+): readonly [string, string] | null {
+  if (kind !== "updates") return null;
+  const output = read(body);
+  if (output === null || output.updates.length < 2) return null;
+  const middle = Math.ceil(output.updates.length / 2);
+  const half = (from: number, to?: number) =>
+    JSON.stringify({ ...output, updates: output.updates.slice(from, to) });
+  return [half(0, middle), half(middle)];
+}
+
+/** Whether an event holds several items and is not a part of another event. */
+function isWhole(event: StoredEvent): boolean {
+  return event.place === event.sequence && bisectBody(event) !== null;
+}
+
+/**
+ * Whether an event is a report of updates that cannot be bisected further. A server that refuses it
+ * refuses this very item, so nothing of its command has to wait for it.
+ */
+export function isSingleItem(event: Pick<NewEvent, "kind" | "body">): boolean {
+  return event.kind === "updates" && bisectBody(event) === null;
+}
+
+/** A body that is corrupt on disk is no list. */
+function read(body: string): v.InferOutput<typeof report> | null {
+  const decoded = decodeJson(report, body, LOCAL_LIMITS);
+  return decoded.ok ? decoded.value : null;
 }

@@ -3,7 +3,7 @@
  * nothing gets through, and never more than the server's rate limit allows.
  */
 
-import type { BackoffPolicy } from "../breaker/backoff.ts";
+import { type BackoffPolicy, reportPolicy } from "../breaker/policies.ts";
 import {
   admit,
   type Breaker,
@@ -14,7 +14,6 @@ import {
   resetBreaker,
   settle,
 } from "../breaker/breaker.ts";
-import { reportPolicy } from "../breaker/policies.ts";
 import type { EventBuffer, EventKey, EventKind, NewEvent, StoredEvent } from "../buffer/buffer.ts";
 import type { Connection, Rejected } from "../connection/connection.ts";
 import type { Log } from "../log.ts";
@@ -23,14 +22,17 @@ import { type Client, isAgentUnknown, NO_ROUTE, type Report } from "../server/cl
 import type { Clock, Random } from "../system/system.ts";
 import { drain, type ReportSender } from "./drain.ts";
 import { type Attributed, FailureAttribution, type Outcome } from "./failure_attribution.ts";
-import { NEW_WINDOW, nextAllowedMs, recordAnswer, recordThrottled } from "./rate_limiter.ts";
 import {
   advanceSlowStart,
   isStalled,
+  NEW_WINDOW,
+  nextAllowedAtMs,
   NO_SLOW_START,
   portionSize,
+  recordAnswer,
+  recordThrottled,
   SLOW_START_STEP_MS,
-} from "./slow_start.ts";
+} from "./send_rate.ts";
 
 /** What a sender works with. */
 export interface SenderDeps {
@@ -136,8 +138,8 @@ export class Sender implements ReportSender {
     const { pending } = buffer.countWaiting();
     if (pending === 0) return Infinity;
     const nowMs = clock.monotonicMs();
-    const allowedMs = nextAllowedMs(this.#window, pending);
-    const pauseMs = Math.max(this.#notBeforeMs, this.#idleUntilMs, allowedMs) - nowMs;
+    const allowedAtMs = nextAllowedAtMs(this.#window, pending);
+    const pauseMs = Math.max(this.#notBeforeMs, this.#idleUntilMs, allowedAtMs) - nowMs;
     const breakerMs = breakerWaitMs(this.#reportBreaker, nowMs);
     return Math.max(0, pauseMs, breakerMs, connection.waitMs("delivery"));
   }
@@ -176,7 +178,7 @@ export class Sender implements ReportSender {
       this.#attribution.clear();
     }
     this.pause(isComplete ? SLOW_START_STEP_MS : 0);
-    if (sent === 0) this.#idleUntilMs = this.#attribution.nextMs(nowMs);
+    if (sent === 0) this.#idleUntilMs = this.#attribution.nextDueAtMs(nowMs);
     if (delivered > 0) log.info("events delivered", { delivered, pending });
     return sent > 0;
   }
@@ -189,7 +191,7 @@ export class Sender implements ReportSender {
     if (deadlineSignal.aborted || !connection.isHealthy) return 0;
     if (sent > 0 && (isStalled(this.#slowStart) || this.#isWindowSpent())) return 0;
     // One by one until the server has answered, and while it does not accept the latest report.
-    const isSteady = this.#window.answeredMs.length > 0 && this.#slowStart.failedReports === 0 &&
+    const isSteady = this.#window.answeredAtMs.length > 0 && this.#slowStart.failedReports === 0 &&
       this.#reportBreaker.state === "closed";
     return isSteady ? MAX_IN_FLIGHT : 1;
   }

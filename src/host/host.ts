@@ -2,11 +2,9 @@
 
 import { stripControls } from "../strip_controls.ts";
 import type { Files } from "../system/files.ts";
-import type { CpuTimes } from "../system/machine.ts";
+import type { CpuTimes, Os, System } from "../system/system.ts";
 import type { RunCommand } from "../system/process.ts";
-import type { Os, System } from "../system/system.ts";
 
-/** One file system on a disk. */
 interface HostDisk {
   readonly mount: string;
   readonly fileSystem: string;
@@ -44,7 +42,6 @@ export interface HostMetrics {
   readonly uptimeS: number | null;
 }
 
-/** Time limit of each program. */
 const PROGRAM_MS = 5_000;
 
 /** Collects the facts; takes up to 10 s where a program hangs, and omits what it would report. */

@@ -74,7 +74,7 @@ export function checkDisk({ journal }: Pick<CheckInDeps, "journal">): void {
 /** How long until the next check-in, in ms; `null`: as soon as the connection allows it. */
 export function dueAfter(
   answer: CheckInResult,
-  when: { nextInMs(): number; afterResumeMs(): number; isAborted: boolean },
+  when: { nextInMs(): number; afterResumeInMs(): number; isAborted: boolean },
 ): number | null {
   switch (answer.kind) {
     case "failed":
@@ -82,7 +82,7 @@ export function dueAfter(
       return null;
     case "aborted":
       // If the agent did not abort it, the host was asleep in the middle of it.
-      return when.isAborted ? when.nextInMs() : when.afterResumeMs();
+      return when.isAborted ? when.nextInMs() : when.afterResumeInMs();
     case "ok":
     case "refused":
     case "unauthorized":

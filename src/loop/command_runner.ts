@@ -13,7 +13,6 @@ import { MOST_PARAMS_BYTES } from "../server/check_in_answer.ts";
 import { DatabaseError } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
 
-/** What a command runner works with. */
 interface RunnerDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -276,7 +275,7 @@ interface NotRun {
   readonly why: string;
 }
 
-/** A journal entry. A fresh one was received by this process, so the disk cannot have damaged it. */
+/** A journal entry. A fresh one was received by this process, so the disk cannot have corrupted it. */
 interface ReadableEntry extends Pick<JournalEntry, "id" | "type" | "params" | "state"> {
   readonly isFresh: boolean;
 }
@@ -287,9 +286,9 @@ const INTERRUPTED: NotRun = {
 };
 
 /** SQLite's integrity check does not read texts. */
-const DAMAGED: NotRun = {
-  message: "command is damaged on disk",
-  why: "not run: its journal entry is damaged on disk",
+const CORRUPT: NotRun = {
+  message: "command is corrupt on disk",
+  why: "not run: its journal entry is corrupt on disk",
 };
 
 /** Limits of a command's parameters; the largest legitimate ones are lists of package names. */
@@ -307,7 +306,7 @@ export function readEntry(
   }
   const why = parsed.ok ? "it is not an object" : parsed.why;
   const unusable = { message: "command not run", why: `not run: its params are invalid: ${why}` };
-  return { command: { id, type, params: {} }, notRun: isFresh ? unusable : DAMAGED };
+  return { command: { id, type, params: {} }, notRun: isFresh ? unusable : CORRUPT };
 }
 
 function isParams(value: unknown): value is Command["params"] {

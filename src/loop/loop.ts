@@ -6,17 +6,16 @@
 import { appendEvents } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/command.ts";
 import { Sender, type SenderDeps } from "../delivery/sender.ts";
-import { SLOW_START_STEP_MS } from "../delivery/slow_start.ts";
+import { SLOW_START_STEP_MS } from "../delivery/send_rate.ts";
 import type { CheckInAnswer } from "../server/check_in_answer.ts";
 import type { Client } from "../server/client.ts";
 import type { CheckInBody } from "../server/protocol.ts";
 import type { HostEvent } from "../system/system.ts";
 import { checkDisk, checkIn, type CheckInDeps, closeCheckIn, dueAfter } from "./check_in.ts";
 import { CommandIntake, type IntakeDeps } from "./command_intake.ts";
-import { clampRapidMs, nextCheckInMs, rapidLeftMs } from "./schedule.ts";
+import { clampRapidMs, nextCheckInDelayMs, rapidLeftMs } from "./schedule.ts";
 import type { AgentState, LoopState } from "./state.ts";
 
-/** What the loop works with. */
 interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
   readonly agentId: string;
   readonly client: Pick<Client, "checkIn" | "report">;
@@ -27,7 +26,6 @@ interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
   saveState(state: AgentState, options: { isDurable: boolean }): Promise<void>;
 }
 
-/** How often to check in. */
 interface LoopPolling {
   readonly intervalMs: number;
   readonly rapidIntervalMs: number;
@@ -79,11 +77,11 @@ export class Loop {
   #isBack = false;
   /** Whether a command has changed what the latest check-in reported. */
   #isOutdated = false;
-  #lastHintMs = -Infinity;
+  #lastHintAtMs = -Infinity;
   #stepFailedUntilMs = -Infinity;
   #wake = new AbortController();
   /** The state that was last saved, as JSON, and the earliest check-in after a crash according to it. */
-  #saved = { text: "", isDurable: false, checkInMs: -Infinity };
+  #saved = { text: "", isDurable: false, checkInAtMs: -Infinity };
   /** Sending that runs beside the check-ins, so that they wait for no backlog. */
   #sending: Promise<void> | null = null;
 
@@ -151,7 +149,7 @@ export class Loop {
     if (outcome.rapidPollingMs !== null) {
       const askedMs = clampRapidMs(outcome.rapidPollingMs);
       this.#setRapid(askedMs > 0 ? Math.max(askedMs, this.#rapidLeftMs()) : 0);
-      this.#bringForward(this.#earliestCheckInMs()); // The server waits for it.
+      this.#bringForward(this.#earliestCheckInAtMs()); // The server waits for it.
       this.#isOutdated = true;
     }
     this.afterAppend();
@@ -167,8 +165,8 @@ export class Loop {
   onHostEvent(event: HostEvent): void {
     const { clock, random, log, connection } = this.#deps;
     const nowMs = clock.monotonicMs();
-    if (nowMs - this.#lastHintMs < HOST_HINT_EVERY_MS) return;
-    this.#lastHintMs = nowMs;
+    if (nowMs - this.#lastHintAtMs < HOST_HINT_EVERY_MS) return;
+    this.#lastHintAtMs = nowMs;
     log.info("host is back", { hint: event });
     connection.retrySoon(ONLINE_SPREAD_MS);
     if (event === "woke") this.#bringForward(nowMs + random() * RESUME_SPREAD_MS);
@@ -183,16 +181,16 @@ export class Loop {
     this.#wake.abort(WOKEN);
   }
 
-  #bringForward(dueMs: number): void {
-    const nextCheckInMs = Math.min(this.#state.nextCheckInMs ?? -Infinity, dueMs);
-    this.#state = { ...this.#state, nextCheckInMs };
+  #bringForward(dueAtMs: number): void {
+    const nextCheckInAtMs = Math.min(this.#state.nextCheckInAtMs ?? -Infinity, dueAtMs);
+    this.#state = { ...this.#state, nextCheckInAtMs };
   }
 
   /** No request of the server makes check-ins more frequent than rapid polling. */
-  #earliestCheckInMs(): number {
+  #earliestCheckInAtMs(): number {
     const { clock, polling } = this.#deps;
-    const lastMs = this.#state.lastCheckInMs ?? -Infinity;
-    return Math.max(clock.monotonicMs(), lastMs + polling.rapidIntervalMs);
+    const lastAtMs = this.#state.lastCheckInAtMs ?? -Infinity;
+    return Math.max(clock.monotonicMs(), lastAtMs + polling.rapidIntervalMs);
   }
 
   async #sendPortion(deadlineSignal: AbortSignal): Promise<void> {
@@ -230,7 +228,7 @@ export class Loop {
     const why = error instanceof Error ? error.message : String(error);
     this.#deps.log.error("step failed", { why });
     const nowMs = this.#deps.clock.monotonicMs();
-    this.#state = { ...this.#state, nextCheckInMs: nowMs + this.#nextInMs() };
+    this.#state = { ...this.#state, nextCheckInAtMs: nowMs + this.#nextInMs() };
     this.#sender.pause(this.#deps.polling.intervalMs);
     this.#stepFailedUntilMs = nowMs + RETRY_STEP_MS;
   }
@@ -253,18 +251,18 @@ export class Loop {
       this.#sender.afterCheckIn({ isReturn: wasOut, asked });
     }
     const dueInMs = answer.kind === "ok" && this.#isOutdated
-      ? this.#earliestCheckInMs() - this.#deps.clock.monotonicMs()
+      ? this.#earliestCheckInAtMs() - this.#deps.clock.monotonicMs()
       : dueAfter(answer, {
         nextInMs: () => this.#nextInMs(),
-        afterResumeMs: () => this.#deps.random() * RESUME_SPREAD_MS,
+        afterResumeInMs: () => this.#deps.random() * RESUME_SPREAD_MS,
         isAborted: deadlineSignal.aborted,
       });
-    const nextCheckInMs = dueInMs === null ? null : this.#deps.clock.monotonicMs() + dueInMs;
+    const nextCheckInAtMs = dueInMs === null ? null : this.#deps.clock.monotonicMs() + dueInMs;
     // Two writes per check-in of rapid polling would be too many: one write holds both instants.
-    const afterCrashMs = nextCheckInMs !== null && this.isRapid
-      ? nextCheckInMs + this.#deps.polling.rapidIntervalMs
+    const afterCrashAtMs = nextCheckInAtMs !== null && this.isRapid
+      ? nextCheckInAtMs + this.#deps.polling.rapidIntervalMs
       : null;
-    this.#state = { ...this.#state, nextCheckInMs, afterCrashMs };
+    this.#state = { ...this.#state, nextCheckInAtMs, afterCrashAtMs };
     closeCheckIn(this.#deps, answer, dueInMs);
     if (answer.kind === "ok") await this.#appendSystemInfo();
     if (answer.kind === "ok" && connection.mayBeDeleted) {
@@ -281,9 +279,9 @@ export class Loop {
    */
   async #saveAhead(): Promise<void> {
     const nowMs = this.#deps.clock.monotonicMs();
-    if (this.#saved.checkInMs > nowMs) return;
-    const nextCheckInMs = nowMs + this.#nextInMs();
-    this.#state = { ...this.#state, nextCheckInMs, afterCrashMs: null };
+    if (this.#saved.checkInAtMs > nowMs) return;
+    const nextCheckInAtMs = nowMs + this.#nextInMs();
+    this.#state = { ...this.#state, nextCheckInAtMs, afterCrashAtMs: null };
     await this.#save({ isDurable: false });
   }
 
@@ -291,17 +289,17 @@ export class Loop {
     const { clock } = this.#deps;
     const nowMs = clock.monotonicMs();
     this.#isBack = true;
-    this.#state = { ...this.#state, lastCheckInMs: nowMs };
+    this.#state = { ...this.#state, lastCheckInAtMs: nowMs };
     const leftMs = rapidLeftMs(answer.rapidPolling, clock.nowMs(), this.#rapidLeftMs());
     if (leftMs !== null && !this.#isOutdated) this.#setRapid(leftMs);
   }
 
   async #appendSystemInfo(): Promise<void> {
     const { clock, buffer, log } = this.#deps;
-    const lastMs = this.#state.lastSystemInfoMs ?? -Infinity;
-    if (clock.monotonicMs() - lastMs < SYSTEM_INFO_EVERY_MS) return;
+    const lastAtMs = this.#state.lastSystemInfoAtMs ?? -Infinity;
+    if (clock.monotonicMs() - lastAtMs < SYSTEM_INFO_EVERY_MS) return;
     const event = await this.#deps.collectSystemInfo();
-    this.#state = { ...this.#state, lastSystemInfoMs: clock.monotonicMs() };
+    this.#state = { ...this.#state, lastSystemInfoAtMs: clock.monotonicMs() };
     if (event === null) return;
     appendEvents(buffer, log, [event]);
     log.debug("host facts appended");
@@ -310,10 +308,10 @@ export class Loop {
   #spreadStart(): void {
     const { clock, random, polling } = this.#deps;
     const nowMs = clock.monotonicMs();
-    const dueMs = this.#state.nextCheckInMs ?? nowMs;
-    if (dueMs > nowMs) return;
-    const nextCheckInMs = nowMs + random() * polling.startSpreadMs;
-    this.#state = { ...this.#state, nextCheckInMs };
+    const dueAtMs = this.#state.nextCheckInAtMs ?? nowMs;
+    if (dueAtMs > nowMs) return;
+    const nextCheckInAtMs = nowMs + random() * polling.startSpreadMs;
+    this.#state = { ...this.#state, nextCheckInAtMs };
   }
 
   async #sleep(): Promise<void> {
@@ -331,14 +329,14 @@ export class Loop {
 
   #checkInDueInMs(): number {
     const { clock, connection } = this.#deps;
-    const dueInMs = (this.#state.nextCheckInMs ?? -Infinity) - clock.monotonicMs();
+    const dueInMs = (this.#state.nextCheckInAtMs ?? -Infinity) - clock.monotonicMs();
     return Math.max(0, dueInMs, connection.waitMs("check_in"));
   }
 
   #nextInMs(): number {
     const { polling, agentId, clock, random } = this.#deps;
     const at = { nowMs: clock.nowMs(), random };
-    return nextCheckInMs({ ...polling, rapidLeftMs: this.#rapidLeftMs() }, agentId, at);
+    return nextCheckInDelayMs({ ...polling, rapidLeftMs: this.#rapidLeftMs() }, agentId, at);
   }
 
   #rapidLeftMs(): number {
@@ -362,9 +360,9 @@ export class Loop {
     const { state } = this;
     const text = JSON.stringify(state);
     if (text === this.#saved.text && (this.#saved.isDurable || !isDurable)) return;
-    const { nextCheckInMs, afterCrashMs } = state;
-    const checkInMs = Math.max(nextCheckInMs ?? -Infinity, afterCrashMs ?? -Infinity);
-    this.#saved = { text, isDurable, checkInMs };
+    const { nextCheckInAtMs, afterCrashAtMs } = state;
+    const checkInAtMs = Math.max(nextCheckInAtMs ?? -Infinity, afterCrashAtMs ?? -Infinity);
+    this.#saved = { text, isDurable, checkInAtMs };
     await this.#deps.saveState(state, { isDurable });
   }
 }

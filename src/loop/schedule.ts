@@ -34,7 +34,7 @@ export function clampIntervalMs(seconds: number): number | null {
  * enrolled or started within one minute spreads evenly. Rapid polling has no phase; jitter alone spreads
  * its short interval.
  */
-export function nextCheckInMs(
+export function nextCheckInDelayMs(
   polling: Polling,
   agentId: string,
   at: { nowMs: number; random: Random },

@@ -7,30 +7,31 @@ import * as v from "valibot";
 import {
   futureInstant,
   pastInstant,
+  restoreBreaker,
+  saveBreaker,
+  savedBreaker,
+  savedCount,
   savedInstant,
+  savedReason,
+  toSavedCount,
   toSavedInstant,
+  toSavedReason,
   type TwoClocks,
 } from "../breaker/saved.ts";
-import {
-  type LongestConnectionWaits,
-  restoreConnection,
-  saveConnection,
-  savedConnection,
-} from "../connection/saved_state.ts";
-import { type ConnectionState, NEW_CONNECTION } from "../connection/state.ts";
+import { type ConnectionState, NEW_CONNECTION, type PathState } from "../connection/state.ts";
 
 /** The state of the loop, without that of the connection. Instants are monotonic. */
 export interface LoopState {
   readonly rapidUntilMs: number | null;
   /** When the next check-in is due; a restart does not bring it forward. */
-  readonly nextCheckInMs: number | null;
+  readonly nextCheckInAtMs: number | null;
   /**
    * A process that starts when the next check-in is overdue waits until this instant, because that
    * check-in may have ended the process before. `null`: the next check-in is saved before each one.
    */
-  readonly afterCrashMs: number | null;
-  readonly lastCheckInMs: number | null;
-  readonly lastSystemInfoMs: number | null;
+  readonly afterCrashAtMs: number | null;
+  readonly lastCheckInAtMs: number | null;
+  readonly lastSystemInfoAtMs: number | null;
 }
 
 /** Everything that outlives a restart. */
@@ -42,26 +43,70 @@ export interface AgentState extends LoopState {
 export const NEW_STATE: AgentState = {
   connection: NEW_CONNECTION,
   rapidUntilMs: null,
-  nextCheckInMs: null,
-  afterCrashMs: null,
-  lastCheckInMs: null,
-  lastSystemInfoMs: null,
+  nextCheckInAtMs: null,
+  afterCrashAtMs: null,
+  lastCheckInAtMs: null,
+  lastSystemInfoAtMs: null,
 };
 
 /** The longest waits that a saved state may ask for; reading shortens longer ones. */
-export interface LongestWaits extends LongestConnectionWaits {
+export interface LongestWaits {
+  readonly notBeforeMs: number;
+  readonly openMs: number;
   readonly rapidMs: number;
   readonly intervalMs: number;
 }
+
+const path = v.object({ failures: savedCount, notBeforeMs: v.nullable(savedInstant) });
+
+const savedConnection = v.object({
+  breaker: savedBreaker,
+  paths: v.object({ check_in: path, delivery: path }),
+  outage: v.nullable(
+    v.object({
+      sinceMs: savedInstant,
+      failedCalls: savedCount,
+      why: savedReason,
+      offline: v.boolean(),
+      status: v.optional(v.nullable(savedCount), null),
+    }),
+  ),
+  doubt: v.optional(
+    v.nullable(v.variant("kind", [
+      v.object({
+        kind: v.literal("token"),
+        sinceMs: savedInstant,
+        refusals: savedCount,
+        notBeforeMs: savedInstant,
+      }),
+      v.object({
+        kind: v.literal("deleted"),
+        sinceMs: savedInstant,
+        hasCheckedIn: v.boolean(),
+      }),
+    ])),
+    null,
+  ),
+  operatorAction: v.nullable(
+    v.object({
+      cause: v.optional(v.picklist(["token", "deleted", "forbidden"]), "forbidden"),
+      why: savedReason,
+      sinceMs: v.optional(savedInstant, 0),
+      notBeforeMs: savedInstant,
+    }),
+  ),
+});
+
+type SavedConnection = v.InferOutput<typeof savedConnection>;
 
 /** The shape of a saved state. */
 export const storedState = v.object({
   connection: savedConnection,
   rapidUntilMs: v.nullable(savedInstant),
-  nextCheckInMs: v.nullable(savedInstant),
-  afterCrashMs: v.optional(v.nullable(savedInstant), null),
-  lastCheckInMs: v.nullable(savedInstant),
-  lastSystemInfoMs: v.nullable(savedInstant),
+  nextCheckInAtMs: v.nullable(savedInstant),
+  afterCrashAtMs: v.optional(v.nullable(savedInstant), null),
+  lastCheckInAtMs: v.nullable(savedInstant),
+  lastSystemInfoAtMs: v.nullable(savedInstant),
 });
 
 /** A state as it is saved: all instants since the Unix epoch. */
@@ -74,10 +119,10 @@ export function encodeState(state: AgentState, at: TwoClocks): StoredState {
   return {
     connection: saveConnection(state.connection, at),
     rapidUntilMs: orNull(state.rapidUntilMs),
-    nextCheckInMs: orNull(state.nextCheckInMs),
-    afterCrashMs: orNull(state.afterCrashMs),
-    lastCheckInMs: orNull(state.lastCheckInMs),
-    lastSystemInfoMs: orNull(state.lastSystemInfoMs),
+    nextCheckInAtMs: orNull(state.nextCheckInAtMs),
+    afterCrashAtMs: orNull(state.afterCrashAtMs),
+    lastCheckInAtMs: orNull(state.lastCheckInAtMs),
+    lastSystemInfoAtMs: orNull(state.lastSystemInfoAtMs),
   };
 }
 
@@ -89,15 +134,77 @@ export function decodeState(saved: StoredState, at: TwoClocks, longest: LongestW
   return {
     connection: restoreConnection(saved.connection, at, longest),
     rapidUntilMs: future(saved.rapidUntilMs, longest.rapidMs),
-    nextCheckInMs: future(dueOf(saved, at.nowMs), longest.intervalMs),
-    afterCrashMs: null,
-    lastCheckInMs: past(saved.lastCheckInMs),
-    lastSystemInfoMs: past(saved.lastSystemInfoMs),
+    nextCheckInAtMs: future(dueOf(saved, at.nowMs), longest.intervalMs),
+    afterCrashAtMs: null,
+    lastCheckInAtMs: past(saved.lastCheckInAtMs),
+    lastSystemInfoAtMs: past(saved.lastSystemInfoAtMs),
   };
 }
 
 /** When the next check-in is due for a process that starts now. */
-function dueOf({ nextCheckInMs, afterCrashMs }: StoredState, nowMs: number): number | null {
-  if (nextCheckInMs === null || nextCheckInMs > nowMs) return nextCheckInMs;
-  return Math.max(nextCheckInMs, afterCrashMs ?? nextCheckInMs);
+function dueOf({ nextCheckInAtMs, afterCrashAtMs }: StoredState, nowMs: number): number | null {
+  if (nextCheckInAtMs === null || nextCheckInAtMs > nowMs) return nextCheckInAtMs;
+  return Math.max(nextCheckInAtMs, afterCrashAtMs ?? nextCheckInAtMs);
+}
+
+function saveConnection(connection: ConnectionState, at: TwoClocks): SavedConnection {
+  const { breaker, paths, outage, doubt, operatorAction } = connection;
+  const epoch = (ms: number) => toSavedInstant(ms, at);
+  const savePath = ({ failures, notBeforeMs }: PathState) => ({
+    failures: toSavedCount(failures),
+    notBeforeMs: Number.isFinite(notBeforeMs) ? epoch(notBeforeMs) : null,
+  });
+  return {
+    breaker: saveBreaker(breaker, at),
+    paths: { check_in: savePath(paths.check_in), delivery: savePath(paths.delivery) },
+    outage: outage && {
+      ...outage,
+      failedCalls: toSavedCount(outage.failedCalls),
+      why: toSavedReason(outage.why),
+      sinceMs: epoch(outage.sinceMs),
+      status: outage.status === null ? null : toSavedCount(outage.status),
+    },
+    doubt: doubt && {
+      ...doubt,
+      sinceMs: epoch(doubt.sinceMs),
+      ...doubt.kind === "token" && {
+        refusals: toSavedCount(doubt.refusals),
+        notBeforeMs: epoch(doubt.notBeforeMs),
+      },
+    },
+    operatorAction: operatorAction && {
+      cause: operatorAction.cause,
+      why: toSavedReason(operatorAction.why),
+      sinceMs: epoch(operatorAction.sinceMs),
+      notBeforeMs: epoch(operatorAction.notBeforeMs),
+    },
+  };
+}
+
+function restoreConnection(
+  saved: SavedConnection,
+  at: TwoClocks,
+  longest: LongestWaits,
+): ConnectionState {
+  const { breaker, paths, outage, doubt, operatorAction } = saved;
+  const future = (ms: number) => futureInstant(ms, at, longest.notBeforeMs);
+  const restorePath = ({ failures, notBeforeMs }: SavedConnection["paths"]["check_in"]) => ({
+    failures,
+    notBeforeMs: notBeforeMs === null ? -Infinity : future(notBeforeMs),
+  });
+  return {
+    breaker: restoreBreaker(breaker, at, longest.openMs),
+    paths: { check_in: restorePath(paths.check_in), delivery: restorePath(paths.delivery) },
+    outage: outage && { ...outage, sinceMs: pastInstant(outage.sinceMs, at) },
+    doubt: doubt && {
+      ...doubt,
+      sinceMs: pastInstant(doubt.sinceMs, at),
+      ...("notBeforeMs" in doubt && { notBeforeMs: future(doubt.notBeforeMs) }),
+    },
+    operatorAction: operatorAction && {
+      ...operatorAction,
+      sinceMs: pastInstant(operatorAction.sinceMs, at),
+      notBeforeMs: future(operatorAction.notBeforeMs),
+    },
+  };
 }

@@ -5,7 +5,7 @@
 
 import type { Clock } from "../system/system.ts";
 import type { HttpRequest, HttpResponse, SendHttp, TlsOptions } from "../system/http.ts";
-import type { Secrets } from "../secrets.ts";
+import type { Secrets } from "../redact.ts";
 import { stripControls } from "../strip_controls.ts";
 import { type Answer, readAnswer, type ReadBody, readFailure } from "./answer.ts";
 import { type CheckInAnswer, readCheckIn } from "./check_in_answer.ts";

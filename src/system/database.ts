@@ -13,7 +13,7 @@ export const SQLITE_SUFFIXES = ["", "-wal", "-shm", "-journal"] as const;
 /** One row, by column name. */
 export type Row = Record<string, SqlValue>;
 
-/** `busy`: another process holds it. `corrupt`: not a database, or a damaged one. */
+/** `busy`: another process holds it. `corrupt`: no database, or one that SQLite cannot read. */
 export type DatabaseErrorReason = "full" | "busy" | "corrupt" | "denied" | "io" | "failed";
 
 /** A statement failed; inside a transaction, all of the transaction is rolled back. */

@@ -57,7 +57,7 @@ export interface FileFacts {
 }
 
 /**
- * What a power cut leaves of a text that was written; the end of this process never damages it. `name`:
+ * What a power cut leaves of a text that was written; the end of this process never corrupts it. `name`:
  * this text. `content`: this one or the old one, whole. `none`: either, or nothing; nothing is synced.
  */
 export type Durability = "name" | "content" | "none";

@@ -14,7 +14,6 @@ const identity: Identity = {
   accessToken: "access-1",
   refreshToken: "refresh-1",
   intervalMs: 60_000,
-  registeredMs: 0,
 };
 
 const never = new AbortController().signal;
@@ -86,7 +85,7 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
   slow.resolve();
   await system.clock.advance(1_000);
   const saved = JSON.parse(system.files.texts.get("/state/state.json") ?? "{}");
-  const nextInMs = agent.loop.state.nextCheckInMs! - system.clock.monotonicMs();
+  const nextInMs = agent.loop.state.nextCheckInAtMs! - system.clock.monotonicMs();
   assert(Math.abs(Date.parse(saved.next_check_in_at) - system.clock.nowMs() - nextInMs) < 2);
   stop.abort(new Error("stop"));
   await running;
@@ -202,7 +201,7 @@ Deno.test("an agent shortens a saved wait to what its configuration allows", asy
   system.files.texts.set("/state/state.json", JSON.stringify(saved));
   const nowMs = system.clock.monotonicMs();
   const agent = await make();
-  const { connection, rapidUntilMs, nextCheckInMs } = agent.loop.state;
+  const { connection, rapidUntilMs, nextCheckInAtMs } = agent.loop.state;
   const { breaker, paths, operatorAction } = connection;
   assert(breaker.state === "open");
   assertEquals(
@@ -210,7 +209,7 @@ Deno.test("an agent shortens a saved wait to what its configuration allows", asy
       .map((ms) => (ms ?? 0) - nowMs),
     [120_000, 7_200_000, 7_200_000, 3_600_000],
   );
-  assertEquals((nextCheckInMs ?? 0) - nowMs, 120_000); // Twice the interval.
+  assertEquals((nextCheckInAtMs ?? 0) - nowMs, 120_000); // Twice the interval.
   await once(agent);
   agent.close();
 });
@@ -239,7 +238,7 @@ Deno.test("each check-in says how the agent is: its breakers, its buffer, its di
     connection_failures: 0,
     scanner_breakers: "",
     pending_events: 0,
-    set_aside_events: 0,
+    dead_lettered_events: 0,
     buffer_disk: "ok",
     events_in_memory: 0,
   });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { BreakerResetRequests, CONNECTION, resetBreaker } from "../../src/agent/breaker_reset.ts";
+import { BreakerResetRequests, closeBreaker, CONNECTION } from "../../src/agent/breaker_reset.ts";
 import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import {
   loadScannerBreakers,
@@ -31,11 +31,11 @@ function openSince(nowMs: number): Breaker {
 function setUp() {
   const system = new FakeSystem();
   const log = new FakeLog();
-  const reset = (name: string) => resetBreaker(system, { stateDirectory: "/state", log }, name);
+  const reset = (name: string) => closeBreaker(system, { stateDirectory: "/state", log }, name);
   return { system, log, reset };
 }
 
-Deno.test("resetBreaker() closes the connection's on disk, and leaves all else in the state", async () => {
+Deno.test("closeBreaker() closes the connection's on disk, and leaves all else in the state", async () => {
   const { system, log, reset } = setUp();
   const nowMs = system.clock.monotonicMs();
   const path = { failures: 6, notBeforeMs: nowMs + HOUR_MS };
@@ -45,7 +45,7 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
       paths: { check_in: path, delivery: path },
       outage: {
         sinceMs: nowMs - 60_000,
-        attempts: 6,
+        failedCalls: 6,
         why: "HTTP 502",
         offline: false,
         status: 502,
@@ -59,10 +59,10 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
       },
     },
     rapidUntilMs: nowMs + 50 * HOUR_MS,
-    nextCheckInMs: nowMs + 50 * HOUR_MS,
-    afterCrashMs: null,
-    lastCheckInMs: nowMs - 1_000,
-    lastSystemInfoMs: nowMs - 2_000,
+    nextCheckInAtMs: nowMs + 50 * HOUR_MS,
+    afterCrashAtMs: null,
+    lastCheckInAtMs: nowMs - 1_000,
+    lastSystemInfoAtMs: nowMs - 2_000,
   };
   await saveState(system, "/state", before);
   assertEquals(await reset(CONNECTION), { byAgent: false });
@@ -76,13 +76,13 @@ Deno.test("resetBreaker() closes the connection's on disk, and leaves all else i
       doubt: null,
       operatorAction: null,
     },
-    nextCheckInMs: null,
+    nextCheckInAtMs: null,
   });
   // The directory is unlocked again.
   await (await acquireInstanceLock(system, "/state", "run")).release();
 });
 
-Deno.test("resetBreaker() closes one scanner's on disk, and leaves the others'", async () => {
+Deno.test("closeBreaker() closes one scanner's on disk, and leaves the others'", async () => {
   const { system, reset } = setUp();
   const open = openSince(system.clock.monotonicMs());
   await saveScannerBreakers(system, "/state", new Map([["apt", open], ["dnf", open]]));
@@ -144,7 +144,7 @@ Deno.test("a running agent handles a reset within 5 s, once, and the command ret
   await end();
 });
 
-Deno.test("resetBreaker() removes its request if the agent does not handle it within 15 s", async () => {
+Deno.test("closeBreaker() removes its request if the agent does not handle it within 15 s", async () => {
   const { system, reset } = setUp();
   await acquireInstanceLock(system, "/state", "run");
   const asked = assertRejects(() => reset(CONNECTION), Error, "within 15 s. Next: restart");

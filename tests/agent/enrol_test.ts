@@ -24,7 +24,6 @@ const identity: Identity = {
   accessToken: "access-0",
   refreshToken: "refresh-0",
   intervalMs: null,
-  registeredMs: 0,
 };
 
 type Answer = (request: HttpRequest) => HttpResponse | Error;
@@ -85,7 +84,6 @@ Deno.test("register() locks the directory, calls the server, removes the old sta
     accessToken: "access-1",
     refreshToken: "refresh-1",
     intervalMs: 60_000,
-    registeredMs: system.clock.nowMs(),
   });
   assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [false, false]);
   const body = JSON.parse(sent[0]?.body ?? "");

@@ -84,7 +84,7 @@ Deno.test("checkInBody() always contains rapid polling as a boolean", () => {
     connection_failures: 2,
     scanner_breakers: "apt:open dnf:closed",
     pending_events: 3,
-    set_aside_events: 1,
+    dead_lettered_events: 1,
     buffer_disk: "full",
     events_in_memory: 2,
   });

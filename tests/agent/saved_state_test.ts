@@ -26,12 +26,12 @@ Deno.test("loadState() returns what saveState() saved", async () => {
   const system = new FakeSystem();
   const log = new FakeLog();
   assertEquals(await loadState(system, "/state", { longest, log }), NEW_STATE);
-  const nextCheckInMs = system.clock.monotonicMs() + 60_000;
-  await saveState(system, "/state", { ...NEW_STATE, nextCheckInMs });
+  const nextCheckInAtMs = system.clock.monotonicMs() + 60_000;
+  await saveState(system, "/state", { ...NEW_STATE, nextCheckInAtMs });
   const loaded = await loadState(system, "/state", { longest, log });
-  assertEquals(loaded.nextCheckInMs, nextCheckInMs);
+  assertEquals(loaded.nextCheckInAtMs, nextCheckInAtMs);
   assertEquals(
-    (await STATE_FILE.read(system.files, "/state"))?.nextCheckInMs,
+    (await STATE_FILE.read(system.files, "/state"))?.nextCheckInAtMs,
     system.clock.nowMs() + 60_000,
   );
   assertEquals(system.files.modes.get("/state/state.json"), 0o600);

@@ -16,7 +16,6 @@ const identity: Identity = {
   accessToken: "access-1",
   refreshToken: "refresh-1",
   intervalMs: null,
-  registeredMs: 0,
 };
 
 async function start(prepare: (files: FakeFiles) => void = () => {}, isLocked = true) {

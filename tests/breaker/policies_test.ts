@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { assert, assertEquals } from "@std/assert";
 import {
   admit,
@@ -7,6 +8,9 @@ import {
   type Verdict,
 } from "../../src/breaker/breaker.ts";
 import {
+  backoffMs,
+  type BackoffPolicy,
+  ceilingMs,
   connectionPolicy,
   longestScannerOpenMs,
   reportPolicy,
@@ -120,4 +124,37 @@ Deno.test("reportPolicy() counts no refusal, and closes at the first success of 
   assertEquals(report(two, "neutral", later).state, "half_open");
   assertEquals(report(two, "failure", later).state, "open");
   assertEquals(report(two, "success", later), { ...NEW_BREAKER, generation: two.generation + 1 });
+});
+
+const policy: BackoffPolicy = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
+
+Deno.test("ceilingMs() doubles from the base and stops at the cap", () => {
+  const ceilings = [0, 1, 2, 3, 4, 5, 6, 7, 8, 1_000_000].map((n) => ceilingMs(n, policy));
+  assertEquals(
+    ceilings,
+    [0, 5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000],
+  );
+});
+
+Deno.test("backoffMs() draws evenly between the floor and the ceiling", () => {
+  assertEquals(backoffMs(1, policy, () => 0), 500);
+  assertEquals(backoffMs(1, policy, () => 0.5), 2_750);
+  assertEquals(backoffMs(0, policy, () => 0.5), 0);
+});
+
+Deno.test("backoffMs() keeps its jitter at the cap", () => {
+  assertEquals(backoffMs(50, policy, () => 0), 500);
+  assertEquals(backoffMs(50, policy, () => 0.999), 500 + 0.999 * 299_500);
+});
+
+Deno.test("backoffMs() never leaves its bounds", () => {
+  fc.assert(fc.property(
+    fc.nat(10_000),
+    fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    (failures, draw) => {
+      const waitMs = backoffMs(failures, policy, () => draw);
+      assert(waitMs >= (failures === 0 ? 0 : policy.floorMs));
+      assert(waitMs <= ceilingMs(failures, policy));
+    },
+  ));
 });

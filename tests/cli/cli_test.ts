@@ -3,7 +3,9 @@ import { type CliCommand, GLOBAL_OPTIONS } from "../../src/cli/command.ts";
 import { describeCommand, describeCommands } from "../../src/cli/cli.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { enrolled, runCli } from "./run_cli.ts";
+import { enrolled, runCli, STATE } from "./run_cli.ts";
+import { VERSION } from "../../src/version.ts";
+import { settle } from "../fakes/clock.ts";
 
 Deno.test("cli() without arguments, or with help, lists the commands", async () => {
   const system = new FakeSystem();
@@ -320,4 +322,123 @@ Deno.test("describeCommands() has a line for each command, and the exit codes", 
     "",
     "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
   ]);
+});
+
+Deno.test("version prints the version and the platform", async () => {
+  const system = new FakeSystem();
+  const text = { code: 0, out: `pennon ${VERSION} (linux, x86_64)\n`, err: "" };
+  assertEquals(await runCli(system, "version"), text);
+  assertEquals(await runCli(system, "--version"), text);
+  const { code, out } = await runCli(system, "version", "--json");
+  assertEquals([code, JSON.parse(out)], [0, {
+    schema: "pennon.version/1",
+    version: VERSION,
+    os: "linux",
+    architecture: "x86_64",
+  }]);
+});
+
+Deno.test("status prints the agent's files, as text and as JSON", async () => {
+  const { system, server } = await enrolled();
+  assertStringIncludes((await runCli(system, "status")).out, "no check-in yet");
+  await runCli(system, "run", "--once");
+  server.mood = { kind: "gone" };
+  await runCli(system, "run", "--once");
+  const { code, out } = await runCli(system, "status", "--json");
+  assertEquals(code, 0);
+  const status = JSON.parse(out);
+  assertEquals([status.schema, status.registered, status.running], [
+    "pennon.status/1",
+    true,
+    false,
+  ]);
+  assertEquals([status.connection.breaker, status.connection.failures], ["closed", 1]);
+  assertEquals([status.disk.takes_writes, status.disk.why, status.process_id], [true, null, null]);
+  assertEquals([status.scanners, status.scanner_breakers], [{}, []]);
+  const none = { received: 0, started: 0, finished: 0, reported: 0, remembered: 0, unfinished: 0 };
+  assertEquals(status.commands, { ...none, max_remembered: 10_000 });
+  const text = (await runCli(system, "status")).out;
+  assertStringIncludes(text, "Outage");
+  assert(!text.includes("access-1") && !out.includes("refresh-1"));
+});
+
+Deno.test("status --watch of an unregistered host repeats too, and returns 3", async () => {
+  const system = new FakeSystem();
+  const watching = runCli(system, "status", "--watch");
+  for (let turn = 0; turn < 10; turn++) await system.clock.advance(1_000);
+  system.stopListeners.forEach((listener) => listener("SIGINT"));
+  const { code, err } = await watching;
+  assertEquals(code, 3);
+  assert(err.includes("pennon register"), err);
+});
+
+Deno.test("status --watch repeats until it is asked to stop", async () => {
+  const { system } = await enrolled();
+  const watching = runCli(system, "status", "--watch", "--json");
+  for (let turn = 0; turn < 10; turn++) await system.clock.advance(1_000);
+  system.stopListeners.forEach((listener) => listener("SIGINT"));
+  const { code, out } = await watching;
+  assertEquals(code, 0);
+  const lines = out.trimEnd().split("\n");
+  assert(lines.length >= 3, out);
+  assertEquals(JSON.parse(lines.at(-1)!).schema, "pennon.status/1");
+  assertEquals(system.stopListeners.size, 0);
+});
+
+Deno.test("status of an unregistered host prints the next step, and returns 3", async () => {
+  const { code, out, err } = await runCli(new FakeSystem(), "status");
+  assertEquals([code, err], [3, "Next: pennon register --server URL --token TOKEN\n"]);
+  assertStringIncludes(out, "not registered");
+});
+
+Deno.test("status --watch prints a block every two seconds, and redraws on a terminal only", async () => {
+  const blocks = async (isTerminal: boolean, ...words: string[]) => {
+    const { system } = await enrolled();
+    system.terminal.stdoutIsTerminal = isTerminal;
+    const watching = runCli(system, "status", "--watch", ...words);
+    // The first block: what the command loads takes turns, and no time.
+    for (let turn = 0; turn < 1_000 && system.clock.sleeping === 0; turn++) await settle();
+    await system.clock.advance(1_999);
+    const before = system.terminal.out.split("Agent ").length - 1;
+    await system.clock.advance(1);
+    for (let turn = 0; turn < 1_000 && system.clock.sleeping === 0; turn++) await settle();
+    system.stopListeners.forEach((listener) => listener("SIGINT"));
+    const { out } = await watching;
+    return {
+      before,
+      after: out.split("Agent ").length - 1,
+      drawn: out.split("(clear)").length - 1,
+    };
+  };
+  assertEquals(await blocks(true), { before: 1, after: 2, drawn: 2 });
+  assertEquals(await blocks(false), { before: 1, after: 2, drawn: 0 });
+  assertEquals((await blocks(true, "--json")).drawn, 0);
+});
+
+Deno.test("status reports an unreadable buffer, and everything else", async () => {
+  const { system } = await enrolled();
+  await runCli(system, "run", "--once");
+  system.files.fail("look for the buffer", "denied");
+  const { code, out } = await runCli(system, "status");
+  assertEquals(code, 0);
+  assertStringIncludes(out, "buffer unreadable: Cannot look for the buffer");
+  assertStringIncludes(out, "Check-in");
+  const { buffer, commands, disk } = JSON.parse((await runCli(system, "status", "--json")).out);
+  assertEquals([buffer, commands], [null, null]);
+  assertStringIncludes(disk.why, "Cannot look for the buffer");
+});
+
+Deno.test("status prints the interval in effect: the server's, or else the configured one", async () => {
+  const { system } = await enrolled();
+  const interval = async () => {
+    await runCli(system, "run", "--once");
+    return JSON.parse((await runCli(system, "status", "--json")).out).polling.interval_s;
+  };
+  assertEquals(await interval(), 60);
+  const path = `${STATE}/identity.json`;
+  const identity = JSON.parse(system.files.texts.get(path) ?? "");
+  for (const key of Object.keys(identity)) if (/interval/i.test(key)) identity[key] = null;
+  system.files.texts.set(path, JSON.stringify(identity));
+  system.environment.set("PENNON_POLLING_INTERVAL", "7m");
+  assertEquals(await interval(), 420);
 });

@@ -179,7 +179,7 @@ Deno.test("events purge deletes a dead letter, and status counts it", async () =
   assertEquals(buffer.list().map(({ id }) => id), [first]);
   system.terminal.out = "";
   await cli(["status"], system);
-  assertStringIncludes(system.terminal.out, "0 delivered, 0 dead letters, 0 dropped, 1 purged");
+  assertStringIncludes(system.terminal.out, "0 delivered, 0 dead letters, 0 evicted, 1 purged");
   system.terminal.out = "";
   await cli(["status", "--json"], system);
   assertEquals(JSON.parse(system.terminal.out).buffer.purged, 1);
@@ -238,7 +238,7 @@ const LISTED = {
   snapshot_of: null,
   sequence: 7,
   created_at: "2026-11-23T23:58:00.000Z",
-  state: "set_aside",
+  state: "dead_lettered",
   attempts: 10,
   size_bytes: 2_048,
   last_error: "HTTP 400: bad",

@@ -1,109 +1,468 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { FakeSystem } from "../fakes/system.ts";
-import { settle } from "../fakes/clock.ts";
-import { enrolled, runCli, STATE } from "./run_cli.ts";
+import {
+  describeDisk,
+  diskAsJson,
+  type DiskStatus,
+  type Status,
+  statusAsJson,
+  statusAsText,
+} from "../../src/cli/status_command.ts";
+import type { SavedBreaker } from "../../src/breaker/saved.ts";
+import type { StoredState } from "../../src/loop/state.ts";
 
-Deno.test("status prints the agent's files, as text and as JSON", async () => {
-  const { system, server } = await enrolled();
-  assertStringIncludes((await runCli(system, "status")).out, "no check-in yet");
-  await runCli(system, "run", "--once");
-  server.mood = { kind: "gone" };
-  await runCli(system, "run", "--once");
-  const { code, out } = await runCli(system, "status", "--json");
-  assertEquals(code, 0);
-  const status = JSON.parse(out);
-  assertEquals([status.schema, status.registered, status.running], [
-    "pennon.status/1",
-    true,
-    false,
+const NOW_MS = Date.UTC(2026, 10, 24);
+const NONE = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
+
+const ALL_TOLD = {
+  received: 0,
+  started: 0,
+  finished: 0,
+  reported: 7,
+  remembered: 7,
+  unfinished: 0,
+};
+
+function status(change: Partial<Status> = {}): Status {
+  return {
+    nowMs: NOW_MS,
+    identity: null,
+    holder: null,
+    state: null,
+    buffer: {
+      pending: 0,
+      deadLetters: 0,
+      sizeBytes: 0,
+      oldestPendingMs: null,
+      appended: 0,
+      delivered: 0,
+      evicted: NONE,
+      firstEvictionMs: null,
+      purged: 0,
+    },
+    commands: ALL_TOLD,
+    disk: { refusal: null, note: null, bufferError: null },
+    limits: { maxEvents: 100, maxBytes: 1_000, maxAttempts: 10 },
+    scannerBreakers: {},
+    scans: {},
+    ...change,
+  };
+}
+
+Deno.test("statusAsText() omits reported commands and absent drops", () => {
+  const text = statusAsText(status());
+  assert(!text.includes("not reported") && !text.includes("Evicted"), text);
+  assertEquals(JSON.parse(statusAsJson(status())).commands, {
+    ...ALL_TOLD,
+    max_remembered: 10_000,
+  });
+  assertEquals(JSON.parse(statusAsJson(status({ commands: null }))).commands, null);
+});
+
+Deno.test("statusAsText() prints the progress of commands that are not all reported", () => {
+  for (const state of ["received", "started", "finished"] as const) {
+    const commands = { ...ALL_TOLD, [state]: 3 };
+    assertStringIncludes(statusAsText(status({ commands })), `3 ${state}`);
+  }
+});
+
+Deno.test("status prints what a full buffer evicted, by kind, and since when", () => {
+  const { buffer } = status();
+  const told = status({
+    buffer: {
+      ...buffer!,
+      evicted: { ...NONE, updates: 12, log: 1 },
+      firstEvictionMs: NOW_MS - 3_600_000,
+    },
+  });
+  assertStringIncludes(
+    statusAsText(told),
+    "Evicted     12 updates, 1 log; the buffer was full, first 60 min ago",
+  );
+  const { evicted, evicted_since } = JSON.parse(statusAsJson(told)).buffer;
+  assertEquals([evicted.updates, evicted_since], [12, "2026-11-23T23:00:00.000Z"]);
+  assertEquals(JSON.parse(statusAsJson(status())).buffer.evicted_since, null);
+});
+
+const HOUR_MS = 3_600_000;
+
+const CLOSED: SavedBreaker = { state: "closed", generation: 0, failures: 0, recent: [] };
+
+const OPEN: Extract<SavedBreaker, { state: "open" }> = {
+  state: "open",
+  generation: 3,
+  failures: 7,
+  trips: 2,
+  reason: "HTTP 502",
+  sinceMs: NOW_MS - HOUR_MS,
+  untilMs: NOW_MS + 240_000,
+};
+
+const SAVED: StoredState = {
+  connection: {
+    breaker: OPEN,
+    paths: {
+      check_in: { failures: 6, notBeforeMs: NOW_MS + 120_000 },
+      delivery: { failures: 1, notBeforeMs: null },
+    },
+    outage: {
+      sinceMs: NOW_MS - 2 * HOUR_MS,
+      failedCalls: 9,
+      why: "HTTP 502",
+      offline: false,
+      status: 502,
+    },
+    doubt: null,
+    operatorAction: null,
+  },
+  rapidUntilMs: null,
+  nextCheckInAtMs: NOW_MS + 60_000,
+  afterCrashAtMs: null,
+  lastCheckInAtMs: NOW_MS - 3 * HOUR_MS,
+  lastSystemInfoAtMs: null,
+};
+
+function saved(
+  change: Partial<StoredState> = {},
+  connection: Partial<StoredState["connection"]> = {},
+): StoredState {
+  return { ...SAVED, ...change, connection: { ...SAVED.connection, ...connection } };
+}
+
+const IDENTITY = {
+  agentId: "a1",
+  serverUrl: "https://server.test",
+  tokenEndsAtMs: NOW_MS + 2 * HOUR_MS,
+  intervalMs: 300_000,
+};
+
+/** An agent in the middle of an outage, with something to say in every part. */
+const TROUBLED = status({
+  identity: IDENTITY,
+  holder: { process_id: 42, since_ms: NOW_MS - 5 * HOUR_MS },
+  state: SAVED,
+  buffer: {
+    pending: 12,
+    deadLetters: 2,
+    sizeBytes: 512,
+    oldestPendingMs: NOW_MS - HOUR_MS * 4,
+    appended: 30,
+    delivered: 15,
+    evicted: { ...NONE, updates: 3, log: 1 },
+    firstEvictionMs: NOW_MS - 2 * HOUR_MS,
+    purged: 1,
+  },
+  commands: { received: 1, started: 2, finished: 3, reported: 4, remembered: 10, unfinished: 3 },
+  scannerBreakers: {
+    apt: {
+      state: "open",
+      generation: 1,
+      failures: 3,
+      trips: 1,
+      reason: "no network",
+      sinceMs: NOW_MS,
+      untilMs: NOW_MS + 600_000,
+    },
+    dnf: {
+      state: "half_open",
+      generation: 2,
+      failures: 4,
+      trips: 1,
+      reason: "broken",
+      sinceMs: NOW_MS,
+      probeUntilMs: null,
+    },
+    winget: { state: "closed", generation: 0, failures: 1, recent: [] },
+  },
+  scans: {
+    apt: {
+      at_ms: NOW_MS - 120_000,
+      result: "failed",
+      updates: 0,
+      security: 0,
+      duration_ms: 5,
+      error: "no network",
+    },
+    dnf: {
+      at_ms: NOW_MS - 180_000,
+      result: "degraded",
+      updates: 7,
+      security: 2,
+      duration_ms: 5,
+      error: null,
+    },
+  },
+});
+
+Deno.test("statusAsText() of an agent in an outage prints its waits and their ends", () => {
+  assertEquals(statusAsText(TROUBLED).split("\n"), [
+    "Agent       running for 5 h (process 42)",
+    "Id          a1",
+    "Server      https://server.test",
+    "Token       expires in 2 h; renewed automatically",
+    "Connection  open (HTTP 502)",
+    "Outage      for 2 h, 9 attempts: HTTP 502",
+    "Check-in    last 3 h ago, next in 4 min",
+    "Polling     every 5 min",
+    "Buffer      12 of 100 events waiting (512 B of 1000 B, oldest 4 h)",
+    "            15 delivered, 2 dead letters, 4 evicted, 1 purged",
+    "            an event becomes a dead letter after 10 refusals of its own",
+    "Commands    3 unfinished, 10 of 10000 remembered",
+    "            1 received, 2 started, 3 finished and not reported",
+    "Evicted     3 updates, 1 log; the buffer was full, first 2 h ago",
+    "Disk        accepts writes",
+    "In memory   unknown",
+    "Scans       apt 2 min ago: failed: no network",
+    "            dnf 3 min ago: degraded, 7 updates, 2 security",
+    "Paused      apt after 3 failures, next attempt in 10 min",
+    "Paused      dnf after 4 failures, the next scan is the probe",
   ]);
-  assertEquals([status.connection.breaker, status.connection.failures], ["closed", 1]);
-  assertEquals([status.disk.takes_writes, status.disk.why, status.process_id], [true, null, null]);
-  assertEquals([status.scanners, status.scanner_breakers], [{}, []]);
-  const none = { received: 0, started: 0, finished: 0, reported: 0, remembered: 0, unfinished: 0 };
-  assertEquals(status.commands, { ...none, max_remembered: 10_000 });
-  const text = (await runCli(system, "status")).out;
-  assertStringIncludes(text, "Outage");
-  assert(!text.includes("access-1") && !out.includes("refresh-1"));
 });
 
-Deno.test("status --watch of an unregistered host repeats too, and returns 3", async () => {
-  const system = new FakeSystem();
-  const watching = runCli(system, "status", "--watch");
-  for (let turn = 0; turn < 10; turn++) await system.clock.advance(1_000);
-  system.stopListeners.forEach((listener) => listener("SIGINT"));
-  const { code, err } = await watching;
-  assertEquals(code, 3);
-  assert(err.includes("pennon register"), err);
+Deno.test("statusAsJson() has every field of the contract", () => {
+  const { disk, scanners, ...rest } = JSON.parse(statusAsJson(TROUBLED));
+  assertEquals(disk.takes_writes, true);
+  assertEquals(scanners.dnf.updates, 7);
+  assertEquals(rest, {
+    schema: "pennon.status/1",
+    registered: true,
+    agent_id: "a1",
+    server_url: "https://server.test",
+    token_ends_at: "2026-11-24T02:00:00.000Z",
+    running: true,
+    process_id: 42,
+    connection: {
+      breaker: "open",
+      reason: "HTTP 502",
+      failures: 6,
+      next_attempt_at: "2026-11-24T00:04:00.000Z",
+      outage_since: "2026-11-23T22:00:00.000Z",
+      outage_attempts: 9,
+      operator_action_required: null,
+      last_check_in_at: "2026-11-23T21:00:00.000Z",
+    },
+    polling: { mode: "normal", rapid_until: null, interval_s: 300 },
+    buffer: {
+      pending: 12,
+      dead_lettered: 2,
+      size_bytes: 512,
+      oldest_pending_at: "2026-11-23T20:00:00.000Z",
+      appended: 30,
+      delivered: 15,
+      evicted: { ...NONE, updates: 3, log: 1 },
+      evicted_since: "2026-11-23T22:00:00.000Z",
+      purged: 1,
+      max_events: 100,
+      max_bytes: 1_000,
+      max_attempts: 10,
+    },
+    commands: {
+      received: 1,
+      started: 2,
+      finished: 3,
+      reported: 4,
+      remembered: 10,
+      unfinished: 3,
+      max_remembered: 10_000,
+    },
+    scanner_breakers: [
+      {
+        name: "apt",
+        state: "open",
+        failures: 3,
+        reason: "no network",
+        next_try_at: "2026-11-24T00:10:00.000Z",
+      },
+      { name: "dnf", state: "half_open", failures: 4, reason: "broken", next_try_at: null },
+      { name: "winget", state: "closed", failures: 1, reason: null, next_try_at: null },
+    ],
+  });
 });
 
-Deno.test("status --watch repeats until it is asked to stop", async () => {
-  const { system } = await enrolled();
-  const watching = runCli(system, "status", "--watch", "--json");
-  for (let turn = 0; turn < 10; turn++) await system.clock.advance(1_000);
-  system.stopListeners.forEach((listener) => listener("SIGINT"));
-  const { code, out } = await watching;
-  assertEquals(code, 0);
-  const lines = out.trimEnd().split("\n");
-  assert(lines.length >= 3, out);
-  assertEquals(JSON.parse(lines.at(-1)!).schema, "pennon.status/1");
-  assertEquals(system.stopListeners.size, 0);
+Deno.test("statusAsJson() of a new host has nulls", () => {
+  const { connection, polling, buffer, ...rest } = JSON.parse(
+    statusAsJson(status({ buffer: null, commands: null })),
+  );
+  assertEquals([connection, polling, buffer], [null, null, null]);
+  const { registered, agent_id, server_url, token_ends_at, running, process_id } = rest;
+  assertEquals([registered, agent_id, server_url], [false, null, null]);
+  assertEquals([token_ends_at, running, process_id], [null, false, null]);
 });
 
-Deno.test("status of an unregistered host prints the next step, and returns 3", async () => {
-  const { code, out, err } = await runCli(new FakeSystem(), "status");
-  assertEquals([code, err], [3, "Next: pennon register --server URL --token TOKEN\n"]);
-  assertStringIncludes(out, "not registered");
+/** The line of the text that begins with a title. */
+function line(title: string, change: Partial<Status>): string | undefined {
+  return statusAsText(status({ identity: IDENTITY, ...change })).split("\n")
+    .find((one) => one.startsWith(title))?.slice(12);
+}
+
+Deno.test("statusAsText() prints whether the agent runs, and since when if that is known", () => {
+  const agent = (holder: Status["holder"]) => line("Agent", { holder });
+  assertEquals(agent(null), "not running");
+  assertEquals(agent({ process_id: 42, since_ms: null }), "running");
+  assertEquals(
+    agent({ process_id: 42, since_ms: NOW_MS - 60_000 }),
+    "running for 60 s (process 42)",
+  );
+  assertEquals(line("Agent", { identity: null }), "not running, not registered");
+  assertEquals(line("Id", { identity: null }), undefined);
 });
 
-Deno.test("status --watch prints a block every two seconds, and redraws on a terminal only", async () => {
-  const blocks = async (isTerminal: boolean, ...words: string[]) => {
-    const { system } = await enrolled();
-    system.terminal.stdoutIsTerminal = isTerminal;
-    const watching = runCli(system, "status", "--watch", ...words);
-    // The first block: what the command loads takes turns, and no time.
-    for (let turn = 0; turn < 1_000 && system.clock.sleeping === 0; turn++) await settle();
-    await system.clock.advance(1_999);
-    const before = system.terminal.out.split("Agent ").length - 1;
-    await system.clock.advance(1);
-    for (let turn = 0; turn < 1_000 && system.clock.sleeping === 0; turn++) await settle();
-    system.stopListeners.forEach((listener) => listener("SIGINT"));
-    const { out } = await watching;
-    return {
-      before,
-      after: out.split("Agent ").length - 1,
-      drawn: out.split("(clear)").length - 1,
-    };
+Deno.test("statusAsText() prints the remaining life of the token, to its end", () => {
+  const token = (tokenEndsAtMs: number | null) =>
+    line("Token", { identity: { ...IDENTITY, tokenEndsAtMs } });
+  assertEquals(token(null), undefined);
+  assertEquals(token(NOW_MS + 2_000), "expires in 2 s; renewed automatically");
+  assertEquals(token(NOW_MS), "has expired; renewed automatically");
+});
+
+Deno.test("statusAsText() prints the next check-in: the latest of all its waits", () => {
+  const checkIn = (change: Partial<StoredState>, notBeforeMs: number | null) => {
+    const paths = { ...SAVED.connection.paths, check_in: { failures: 0, notBeforeMs } };
+    return line("Check-in", { state: saved(change, { breaker: CLOSED, paths }) })?.split(", ")[1];
   };
-  assertEquals(await blocks(true), { before: 1, after: 2, drawn: 2 });
-  assertEquals(await blocks(false), { before: 1, after: 2, drawn: 0 });
-  assertEquals((await blocks(true, "--json")).drawn, 0);
+  assertEquals(checkIn({ nextCheckInAtMs: null }, null), "due now");
+  assertEquals(checkIn({ nextCheckInAtMs: NOW_MS }, null), "due now");
+  assertEquals(checkIn({ nextCheckInAtMs: NOW_MS + 1_000 }, null), "next in 1 s");
+  assertEquals(checkIn({ nextCheckInAtMs: null }, NOW_MS + 2_000), "next in 2 s");
+  assertEquals(checkIn({ nextCheckInAtMs: NOW_MS + 3_000 }, NOW_MS + 2_000), "next in 3 s");
+  assertEquals(checkIn({ nextCheckInAtMs: NOW_MS + 1_000 }, NOW_MS + 2_000), "next in 2 s");
+  const none = saved({ lastCheckInAtMs: null });
+  assertEquals(line("Check-in", { state: none }), "last none yet, next in 4 min");
 });
 
-Deno.test("status reports an unreadable buffer, and everything else", async () => {
-  const { system } = await enrolled();
-  await runCli(system, "run", "--once");
-  system.files.fail("look for the buffer", "denied");
-  const { code, out } = await runCli(system, "status");
-  assertEquals(code, 0);
-  assertStringIncludes(out, "buffer unreadable: Cannot look for the buffer");
-  assertStringIncludes(out, "Check-in");
-  const { buffer, commands, disk } = JSON.parse((await runCli(system, "status", "--json")).out);
-  assertEquals([buffer, commands], [null, null]);
-  assertStringIncludes(disk.why, "Cannot look for the buffer");
+Deno.test("statusAsText() prints a closed connection, and that operator action is required", () => {
+  const healthy = { breaker: CLOSED, outage: null };
+  const state = saved({}, healthy);
+  assertEquals(line("Connection", { state }), "closed");
+  assertEquals([line("Outage", { state }), line("ATTENTION", { state })], [undefined, undefined]);
+  const operatorAction = {
+    cause: "forbidden",
+    why: "HTTP 403",
+    sinceMs: NOW_MS,
+    notBeforeMs: NOW_MS + 2 * HOUR_MS,
+  } as const;
+  assertStringIncludes(
+    line("Check-in", { state: saved({}, { ...healthy, operatorAction }) }) ?? "",
+    "next in 2 h",
+  );
+  assertEquals(
+    line("ATTENTION", { state: saved({}, { ...healthy, operatorAction }) }),
+    "operator action required: HTTP 403",
+  );
+  const json = JSON.parse(
+    statusAsJson(status({ state: saved({}, { ...healthy, operatorAction }) })),
+  );
+  const { reason, outage_since, outage_attempts, operator_action_required } = json.connection;
+  assertEquals([reason, outage_since, outage_attempts, operator_action_required], [
+    null,
+    null,
+    0,
+    "HTTP 403",
+  ]);
+  const { untilMs: _, ...tripped } = OPEN;
+  const breaker: SavedBreaker = { ...tripped, state: "half_open", probeUntilMs: null };
+  assertEquals(line("Connection", { state: saved({}, { breaker }) }), "half-open (HTTP 502)");
+  assertEquals(line("Connection", { state: null }), "no check-in yet");
+  assertEquals(line("Connection", { state: null, identity: null }), undefined);
 });
 
-Deno.test("status prints the interval in effect: the server's, or else the configured one", async () => {
-  const { system } = await enrolled();
-  const interval = async () => {
-    await runCli(system, "run", "--once");
-    return JSON.parse((await runCli(system, "status", "--json")).out).polling.interval_s;
+Deno.test("status calls polling rapid until the instant when it ends, and not at it", () => {
+  const polling = (rapidUntilMs: number) => {
+    const state = saved({ rapidUntilMs });
+    const { mode, rapid_until } = JSON.parse(statusAsJson(status({ state }))).polling;
+    assertEquals(rapid_until, new Date(rapidUntilMs).toISOString());
+    return [mode, line("Polling", { state })];
   };
-  assertEquals(await interval(), 60);
-  const path = `${STATE}/identity.json`;
-  const identity = JSON.parse(system.files.texts.get(path) ?? "");
-  for (const key of Object.keys(identity)) if (/interval/i.test(key)) identity[key] = null;
-  system.files.texts.set(path, JSON.stringify(identity));
-  system.environment.set("PENNON_POLLING_INTERVAL", "7m");
-  assertEquals(await interval(), 420);
+  assertEquals(polling(NOW_MS + 2_000), ["rapid", "rapid for 2 s more"]);
+  assertEquals(polling(NOW_MS), ["normal", "every 5 min"]);
+});
+
+Deno.test("statusAsText() calls an absent buffer empty, and prints no line for an unreadable one", () => {
+  assertEquals(line("Buffer", { buffer: null }), "empty");
+  const disk = { refusal: null, note: null, bufferError: "damaged" };
+  assertEquals(line("Buffer", { buffer: null, disk }), undefined);
+  assertEquals(line("Buffer", {}), "0 of 100 events waiting (0 B of 1000 B)");
+  assertEquals(line("Commands", { commands: null }), undefined);
+});
+
+Deno.test("statusAsJson() is indented, or one line on request", () => {
+  const shown = status({ state: SAVED });
+  const value = JSON.parse(statusAsJson(shown));
+  assertEquals(statusAsJson(shown), JSON.stringify(value, null, 2));
+  assertEquals(statusAsJson(shown, { isOneLine: true }), JSON.stringify(value));
+});
+
+const holder = { process_id: 7, since_ms: 0 };
+const note = {
+  schema: "pennon.disk/1",
+  process_id: 7,
+  at_ms: 0,
+  disk: "full",
+  why: "Cannot change database: database or disk is full",
+  events: 12,
+  size_bytes: 4_096,
+  acknowledgements: 3,
+} as const;
+const well: DiskStatus = { refusal: null, note: null, bufferError: null };
+
+Deno.test("describeDisk() has one line if the disk accepts writes and no agent runs", () => {
+  assertEquals(describeDisk(well, null), [["Disk", "accepts writes"]]);
+  assertEquals(describeDisk({ ...well, refusal: undefined }, null), []);
+});
+
+Deno.test("describeDisk() prints what is in memory only from a note of the running agent", () => {
+  const memory = (disk: Partial<DiskStatus>) => describeDisk({ ...well, ...disk }, holder).at(-1);
+  assertEquals(memory({ note }), [
+    "In memory",
+    "12 of 1000 events (4 KiB of 4 MiB), 3 of 1000 acknowledgements",
+  ]);
+  assertEquals(memory({}), ["In memory", "unknown"]);
+  assertEquals(memory({ note: { ...note, process_id: 8 } }), ["In memory", "unknown"]);
+});
+
+Deno.test("describeDisk() prints why nothing is written or read", () => {
+  const refusal = 'Cannot try the state folder: "/state": No space left on device';
+  const bufferError = "Cannot open database: unable to open database file";
+  const lines = describeDisk(
+    { refusal, note, bufferError },
+    holder,
+  );
+  assertEquals(lines.slice(0, -1), [
+    ["DISK", `accepts no writes: ${refusal}`],
+    ["", `agent: full: ${note.why}`],
+    ["", `buffer unreadable: ${bufferError}`],
+  ]);
+});
+
+Deno.test("describeDisk() repeats no reason, and ignores the note of an agent that has ended", () => {
+  const same = { ...well, refusal: note.why, note };
+  assertEquals(describeDisk(same, holder).map(([title]) => title), ["DISK", "In memory"]);
+  assertEquals(describeDisk({ ...well, note }, null), [["Disk", "accepts writes"]]);
+  const silent = { ...well, note: { ...note, why: null } };
+  assertEquals(describeDisk(silent, holder).map(([title]) => title), ["Disk", "In memory"]);
+});
+
+Deno.test("diskAsJson() takes the reason from the test write, then from the agent, then from the buffer", () => {
+  const why = (disk: Partial<DiskStatus>, of: typeof holder | null = holder) =>
+    diskAsJson({ ...well, ...disk }, of).why;
+  assertEquals(why({ refusal: "tried", note, bufferError: "read" }), "tried");
+  assertEquals(why({ note, bufferError: "read" }), note.why);
+  assertEquals(why({ note, bufferError: "read" }, null), "read");
+  assertEquals(diskAsJson({ ...well, refusal: "tried" }, holder).takes_writes, false);
+});
+
+Deno.test("diskAsJson() has every limit with its counter, and null for unknown values", () => {
+  assertEquals(diskAsJson({ ...well, note }, holder), {
+    takes_writes: true,
+    why: note.why,
+    agent_says: "full",
+    events_in_memory: 12,
+    max_events_in_memory: 1_000,
+    bytes_in_memory: 4_096,
+    max_bytes_in_memory: 4_194_304,
+    acknowledgements_owed: 3,
+    max_acknowledgements_owed: 1_000,
+    left_alone: null,
+  });
+  const gone = diskAsJson({ ...well, refusal: undefined, note }, null);
+  assertEquals([gone.takes_writes, gone.events_in_memory, gone.why], [null, null, null]);
 });

@@ -1,10 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { connectionPolicy } from "../../src/breaker/policies.ts";
-import { scannerPolicy } from "../../src/breaker/policies.ts";
+import {
+  backoffMs,
+  ceilingMs,
+  connectionPolicy,
+  scannerPolicy,
+} from "../../src/breaker/policies.ts";
 import { ConfigError, loadConfig, type LoadedConfig } from "../../src/config.ts";
 import { CROSS_RULES } from "../../src/config/cross_check.ts";
-import { backoffMs, ceilingMs } from "../../src/breaker/backoff.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 type Settings = Readonly<Record<string, string>>;

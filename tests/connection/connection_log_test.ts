@@ -15,8 +15,8 @@ function person(cause: OperatorCause): ConnectionState {
   return { ...WELL, operatorAction: { cause, why: "HTTP 403", sinceMs: 0, notBeforeMs: 0 } };
 }
 
-function outage(attempts: number): ConnectionState {
-  const since: Outage = { sinceMs: 0, attempts, why: "HTTP 502", offline: false, status: 502 };
+function outage(failedCalls: number): ConnectionState {
+  const since: Outage = { sinceMs: 0, failedCalls, why: "HTTP 502", offline: false, status: 502 };
   return { ...WELL, outage: since };
 }
 

@@ -127,7 +127,7 @@ Deno.test("a call without an end fails at the connection's own limit", async () 
   assertEquals(connection.state.outage, null);
   await clock.advance(1);
   assertEquals((await attempt).kind, "failed");
-  assertEquals(connection.state.outage?.attempts, 1);
+  assertEquals(connection.state.outage?.failedCalls, 1);
 });
 
 Deno.test("retrySoon() keeps a wait that the server asked for as the first answer after a host was offline", async () => {

@@ -1,12 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { Session } from "../../src/connection/session.ts";
+import { Session, SharedCall } from "../../src/connection/session.ts";
 import type { Answer } from "../../src/server/answer.ts";
-import { Secrets } from "../../src/secrets.ts";
+import { Secrets } from "../../src/redact.ts";
 import { Client } from "../../src/server/client.ts";
 import { FakeClock, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { INTERVAL_MS } from "../fakes/connection.ts";
-import { inWorld } from "../fakes/world.ts";
 import { response } from "../fakes/response.ts";
 
 const START_MS = Date.UTC(2026, 10, 23);
@@ -424,19 +422,69 @@ Deno.test("call() goes on with the old token when an early renewal brings a bad 
   assertEquals(kept, []);
 });
 
-Deno.test("a renewal in a probe ends with the probe", () =>
-  inWorld(async (world) => {
-    world.server.mood = { kind: "gone" };
-    await world.advance(30 * 60_000);
-    world.server.mood = { kind: "well" };
-    world.server.acceptedToken = "access-2";
-    world.server.hangsAt = "/renew";
-    const before = world.server.count("/renew");
-    while (world.server.count("/renew") === before) await world.advance(1_000);
-    await world.advance(10_000);
-    assertEquals(world.server.hanging, 0);
-    assertEquals(world.loop.state.connection.breaker.state, "open");
-    world.server.hangsAt = null;
-    await world.advance(2 * INTERVAL_MS);
-    assertEquals(world.log.told("connection breaker closed").length, 1);
-  }));
+/** A call that ends when it is told to, or cut off; `begun` holds the signal of each. */
+function setUpShared() {
+  const begun: AbortSignal[] = [];
+  const ends: ((answer: Answer<string>) => void)[] = [];
+  const shared = new SharedCall<string>((signal) => {
+    begun.push(signal);
+    return new Promise((resolve) => {
+      ends.push(resolve);
+      signal.addEventListener("abort", () => resolve({ kind: "aborted" }));
+    });
+  });
+  return { shared, begun, ends };
+}
+
+const ok: Answer<string> = { kind: "ok", value: "done", rateLimit: null };
+
+Deno.test("wait() makes one call for all that want it, and a new one for who comes after", async () => {
+  const { shared, begun, ends } = setUpShared();
+  const waits = Array.from({ length: 3 }, () => shared.wait(new AbortController().signal));
+  ends[0]?.(ok);
+  assertEquals(await Promise.all(waits), [ok, ok, ok]);
+  const next = shared.wait(new AbortController().signal);
+  ends[1]?.(ok);
+  assertEquals([await next, begun.length], [ok, 2]);
+});
+
+Deno.test("wait() is over with its own signal; the call is cut off with the last of them", async () => {
+  const { shared, begun, ends } = setUpShared();
+  const [one, other] = [new AbortController(), new AbortController()];
+  const waits = [shared.wait(one.signal), shared.wait(other.signal)];
+  one.abort();
+  assertEquals([await waits[0], begun[0]?.aborted], [{ kind: "aborted" }, false]);
+  other.abort();
+  assertEquals([await waits[1], begun[0]?.aborted], [{ kind: "aborted" }, true]);
+  // Also while the one that was cut off has not ended.
+  const next = shared.wait(new AbortController().signal);
+  ends[1]?.(ok);
+  assertEquals([await next, begun.length], [ok, 2]);
+});
+
+Deno.test("wait() begins nothing for who is not waiting, and passes on what is thrown", async () => {
+  const { shared, begun } = setUpShared();
+  assertEquals(await shared.wait(AbortSignal.abort()), { kind: "aborted" });
+  assertEquals(begun.length, 0);
+  const broken = new SharedCall<string>(() => Promise.reject(new Error("a mistake")));
+  const failure = await broken.wait(new AbortController().signal).catch((error) => error.message);
+  assertEquals(failure, "a mistake");
+});
+
+Deno.test("wait() tells the call why it is cut off, and listens to nobody when it is over", async () => {
+  const { shared, begun, ends } = setUpShared();
+  const over = new AbortController();
+  const wait = shared.wait(over.signal);
+  over.abort(new Error("stop"));
+  await wait;
+  assertEquals(begun[0]?.reason.message, "stop");
+  const done = new AbortController();
+  const first = shared.wait(done.signal);
+  ends[1]?.(ok);
+  await first;
+  const second = shared.wait(new AbortController().signal);
+  done.abort(); // Its own call is over: the one that is under way is not its.
+  assertEquals(begun[2]?.aborted, false);
+  ends[2]?.(ok);
+  assertEquals(await second, ok);
+});

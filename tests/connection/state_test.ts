@@ -13,7 +13,8 @@ import {
   whyOf,
 } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
-import { backoff, breaker as settings } from "../fakes/connection.ts";
+import { backoff, breaker as settings, INTERVAL_MS } from "../fakes/connection.ts";
+import { inWorld } from "../fakes/world.ts";
 
 const breaker = connectionPolicy(settings, backoff);
 
@@ -120,7 +121,7 @@ Deno.test("applyAnswer() opens the breaker at the fifth failure and tells the ou
   assert(state.breaker.state === "open");
   assertEquals(state.outage, {
     sinceMs: 1_000,
-    attempts: 5,
+    failedCalls: 5,
     why: "HTTP 502",
     offline: false,
     status: 502,
@@ -325,7 +326,7 @@ Deno.test("applyAnswer() counts an outage from its first failure, and tells the 
     offline: true,
     retryAfterMs: null,
   };
-  const outage = { sinceMs: 1_000, attempts: 2, why: "refused", offline: true, status: null };
+  const outage = { sinceMs: 1_000, failedCalls: 2, why: "refused", offline: true, status: null };
   const second = applyAnswer(first, later, stepAt(50_000));
   assertEquals(second.outage, outage);
   // The server was reached, so that this host is not offline any more.
@@ -342,3 +343,20 @@ Deno.test("resetConnection() begins a new generation without waits, and keeps th
   assertEquals(state.paths, NEW_CONNECTION.paths);
   assertEquals([state.outage, state.operatorAction], [stuck.outage, null]);
 });
+
+Deno.test("a renewal in a probe ends with the probe", () =>
+  inWorld(async (world) => {
+    world.server.mood = { kind: "gone" };
+    await world.advance(30 * 60_000);
+    world.server.mood = { kind: "well" };
+    world.server.acceptedToken = "access-2";
+    world.server.hangsAt = "/renew";
+    const before = world.server.count("/renew");
+    while (world.server.count("/renew") === before) await world.advance(1_000);
+    await world.advance(10_000);
+    assertEquals(world.server.hanging, 0);
+    assertEquals(world.loop.state.connection.breaker.state, "open");
+    world.server.hangsAt = null;
+    await world.advance(2 * INTERVAL_MS);
+    assertEquals(world.log.told("connection breaker closed").length, 1);
+  }));

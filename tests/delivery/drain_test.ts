@@ -86,7 +86,7 @@ Deno.test("drain() keeps a command's events in order, past a refusal too", async
   await run(answer);
   assertEquals(sent, ["a1", "b1"]); // a2 waits for a1 …
   await run(answer);
-  assertEquals(sent, ["a1", "b1", "a1", "a2"]); // … until a1 is set aside.
+  assertEquals(sent, ["a1", "b1", "a1", "a2"]); // … until a1 is a dead letter.
 });
 
 Deno.test("drain() stops when the server accepts no more for now", async () => {

@@ -1,8 +1,10 @@
-import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { assert, assertEquals } from "@std/assert";
 import type { StoredEvent } from "../../src/buffer/buffer.ts";
 import {
+  bisectBody,
   FailureAttribution,
+  isSingleItem,
   REFUSED_AGAIN_MS,
   type ReportRefusal,
 } from "../../src/delivery/failure_attribution.ts";
@@ -77,7 +79,7 @@ Deno.test("delivered() attributes nothing where both halves got through", () => 
 Deno.test("a refused event is sent again in a minute, an unattributed one in up to an hour", () => {
   const attribution = new FailureAttribution();
   attribution.refused(refusal("a"), 0);
-  assertEquals([attribution.notBeforeMs("a"), attribution.nextMs(0)], [60_000, 60_000]);
+  assertEquals([attribution.notBeforeMs("a"), attribution.nextDueAtMs(0)], [60_000, 60_000]);
   for (let count = 0; count < 9; count++) {
     attribution.failed(refusal("b"), {
       nowMs: 0,
@@ -85,7 +87,7 @@ Deno.test("a refused event is sent again in a minute, an unattributed one in up 
     });
   }
   assertEquals(attribution.notBeforeMs("b"), 3_600_000);
-  assertEquals(attribution.nextMs(60_000), 120_000); // Looks again in a minute all the same.
+  assertEquals(attribution.nextDueAtMs(60_000), 120_000); // Looks again in a minute all the same.
   attribution.delivered(event("b"));
   assertEquals(attribution.notBeforeMs("b"), -Infinity);
 });
@@ -150,13 +152,17 @@ Deno.test("delivered() attributes nothing to a half twice, nor to one that it wa
   assertEquals(attribution.delivered(event("b")), undefined);
 });
 
-Deno.test("nextMs() is the first instant to come, and in a minute at the latest", () => {
+Deno.test("nextDueAtMs() is the first instant to come, and in a minute at the latest", () => {
   const attribution = new FailureAttribution();
-  assertEquals(attribution.nextMs(5_000), 65_000);
+  assertEquals(attribution.nextDueAtMs(5_000), 65_000);
   attribution.refused(refusal("a"), 0);
   attribution.refused(refusal("b"), 10_000);
   assertEquals(
-    [attribution.nextMs(59_999), attribution.nextMs(60_000), attribution.nextMs(70_000)],
+    [
+      attribution.nextDueAtMs(59_999),
+      attribution.nextDueAtMs(60_000),
+      attribution.nextDueAtMs(70_000),
+    ],
     [
       60_000,
       70_000,
@@ -300,4 +306,36 @@ Deno.test("isFinal() is true of nothing but a single item, refused three times i
       else assert(refusals < 3 || !hasNeighbour, taken.join(" "));
     }
   }));
+});
+
+Deno.test("bisectBody() makes two halves that hold every update once, in order", () => {
+  fc.assert(fc.property(fc.array(fc.nat(), { minLength: 2, maxLength: 300 }), (updates) => {
+    const body = JSON.stringify({ command_id: "c", timestamp: "t", updates });
+    const halves = bisectBody({ kind: "updates", body })?.map((half) => JSON.parse(half));
+    assert(halves);
+    assertEquals(halves.flatMap((half) => half.updates), updates);
+    assert(Math.abs(halves[0].updates.length - halves[1].updates.length) <= 1);
+    for (const half of halves) assertEquals([half.command_id, half.timestamp], ["c", "t"]);
+  }));
+});
+
+Deno.test("bisectBody() bisects nothing that has one item, or none, or is no list", () => {
+  const one = JSON.stringify({ updates: [{}] });
+  for (const body of [one, '{"updates":[]}', "{}", "[]", "null", '{"updates":', ""]) {
+    assertEquals(bisectBody({ kind: "updates", body }), null, body);
+  }
+  assertEquals(bisectBody({ kind: "log", body: '{"updates":[1,2]}' }), null);
+});
+
+Deno.test("isSingleItem() is true of reports of updates that cannot be bisected, and of nothing else", () => {
+  const rows = [
+    ["updates", '{"updates":[{}]}', true],
+    ["updates", '{"updates":[]}', true],
+    ["updates", "junk", true],
+    ["updates", '{"updates":[1,2]}', false],
+    ["log", '{"updates":[{}]}', false],
+    ["dependencies", "{}", false],
+    ["system_info", "{}", false],
+  ] as const;
+  for (const [kind, body, expected] of rows) assertEquals(isSingleItem({ kind, body }), expected);
 });

@@ -118,10 +118,10 @@ export async function assertNothingLost(host: Host, agent: Program): Promise<voi
 export function assertAllDelivered(status: string): void {
   const { buffer } = JSON.parse(status);
   assert(buffer.appended > 0, "nothing was ever kept");
-  const { pending, set_aside, delivered } = buffer;
-  assertEquals({ pending, set_aside, delivered }, {
+  const { pending, dead_lettered, delivered } = buffer;
+  assertEquals({ pending, dead_lettered, delivered }, {
     pending: 0,
-    set_aside: 0,
+    dead_lettered: 0,
     delivered: buffer.appended,
   });
 }

@@ -4,10 +4,9 @@ import { CommandError, type RunCommand } from "../../src/system/process.ts";
 import { HttpError, type SendHttp } from "../../src/system/http.ts";
 import type { Cryptography } from "../../src/system/cryptography.ts";
 import type { Database } from "../../src/system/database.ts";
-import type { Machine } from "../../src/system/machine.ts";
 import { realCryptography } from "../../src/system/real/cryptography.ts";
+import type { HostEvent, Machine, Os, System, Terminal } from "../../src/system/system.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
-import type { HostEvent, Os, System, Terminal } from "../../src/system/system.ts";
 import { FakeClock } from "./clock.ts";
 import { FakeFiles } from "./files.ts";
 

@@ -12,7 +12,7 @@ import { Loop } from "../../src/loop/loop.ts";
 import { Session } from "../../src/connection/session.ts";
 import { type AgentState, NEW_STATE } from "../../src/loop/state.ts";
 import { CommandRunner } from "../../src/loop/command_runner.ts";
-import { Secrets } from "../../src/secrets.ts";
+import { Secrets } from "../../src/redact.ts";
 import { Client } from "../../src/server/client.ts";
 import { settle } from "./clock.ts";
 import { backoff, breaker, INTERVAL_MS } from "./connection.ts";

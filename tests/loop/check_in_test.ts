@@ -114,7 +114,7 @@ function answerOf(parts: Partial<CheckInAnswer> = {}): CheckInAnswer {
   return { commands: [], ...silent, ...parts };
 }
 
-const WHEN = { nextInMs: () => 300_000, afterResumeMs: () => 7, isAborted: false };
+const WHEN = { nextInMs: () => 300_000, afterResumeInMs: () => 7, isAborted: false };
 
 Deno.test("dueAfter() leaves a failure to the backoff, and all else to the interval", () => {
   const rows: [answer: CheckInResult, dueInMs: number | null][] = [
@@ -232,7 +232,7 @@ for (const status of [400, 404, 409, 413, 422]) {
 }
 
 Deno.test("dueAfter() leaves a failure to the connection, and spreads those that slept", () => {
-  const when = { nextInMs: () => 300, afterResumeMs: () => 60, isAborted: false };
+  const when = { nextInMs: () => 300, afterResumeInMs: () => 60, isAborted: false };
   const failed = { why: "", status: null, offline: false, retryAfterMs: null };
   const rows: [CheckInResult, number | null][] = [
     [{ kind: "failed", ...failed }, null],

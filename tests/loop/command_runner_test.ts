@@ -167,9 +167,9 @@ Deno.test("resume() reports a command that the disk has damaged, and goes on wit
   );
   runner.resume(never);
   await runner.idle;
-  const why = "not run: its journal entry is damaged on disk";
+  const why = "not run: its journal entry is corrupt on disk";
   assertEquals(bodies(), [...damaged.map(() => why), "done"]);
-  assertEquals(log.told("command is damaged on disk").length, damaged.length);
+  assertEquals(log.told("command is corrupt on disk").length, damaged.length);
   assertEquals(parts.journal.unfinished(), []);
 });
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { CommandOutcome } from "../../src/buffer/command.ts";
-import { ceilingMs } from "../../src/breaker/backoff.ts";
+import { ceilingMs } from "../../src/breaker/policies.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
@@ -462,7 +462,7 @@ Deno.test("onHostEvent() of a host that woke spreads its check-in, and puts none
   inWorld(async (world) => {
     await world.advance(INTERVAL_MS / 2);
     const { clock } = world.system;
-    const dueInMs = () => (world.loop.state.nextCheckInMs ?? -Infinity) - clock.monotonicMs();
+    const dueInMs = () => (world.loop.state.nextCheckInAtMs ?? -Infinity) - clock.monotonicMs();
     for (let second = 0; second < 900 && dueInMs() < 61_000; second++) await world.advance(1_000);
     assert(dueInMs() >= 61_000);
     let before = world.checkIns();

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import {
   clampIntervalMs,
   clampRapidMs,
-  nextCheckInMs,
+  nextCheckInDelayMs,
   phase,
   rapidLeftMs,
 } from "../../src/loop/schedule.ts";
@@ -28,43 +28,43 @@ Deno.test("clampIntervalMs() holds the server's interval between 10 s and a day"
   for (const [seconds, expected] of cases) assertEquals(clampIntervalMs(seconds), expected);
 });
 
-Deno.test("nextCheckInMs() keeps an agent's place in the interval", () => {
+Deno.test("nextCheckInDelayMs() keeps an agent's place in the interval", () => {
   const id = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
   const phaseMs = phase(id) * 300_000;
   for (const nowMs of [0, 1, 299_999, 1_763_856_000_000, 1_763_856_123_456]) {
-    const waitMs = nextCheckInMs(polling, id, { nowMs, random: () => 0.5 });
+    const waitMs = nextCheckInDelayMs(polling, id, { nowMs, random: () => 0.5 });
     const offsetMs = (nowMs + waitMs - phaseMs) % 300_000;
     assert(Math.min(offsetMs, 300_000 - offsetMs) < 1, `${offsetMs} at ${nowMs}`);
   }
 });
 
-Deno.test("nextCheckInMs() goes from slot to slot, whatever the jitter", () => {
+Deno.test("nextCheckInDelayMs() goes from slot to slot, whatever the jitter", () => {
   fc.assert(fc.property(fc.uuid(), unit, unit, (id, first, second) => {
     let nowMs = 1_763_856_000_000;
-    nowMs += nextCheckInMs(polling, id, { nowMs, random: () => first });
-    const waitMs = nextCheckInMs(polling, id, { nowMs, random: () => second });
+    nowMs += nextCheckInDelayMs(polling, id, { nowMs, random: () => first });
+    const waitMs = nextCheckInDelayMs(polling, id, { nowMs, random: () => second });
     // One interval, give or take both draws.
     assert(waitMs >= 240_000 - 1 && waitMs <= 360_000 + 1, String(waitMs));
   }));
 });
 
-Deno.test("nextCheckInMs() is never at once and never more than 1.6 intervals away", () => {
+Deno.test("nextCheckInDelayMs() is never at once and never more than 1.6 intervals away", () => {
   fc.assert(fc.property(fc.uuid(), fc.nat(2 ** 40), unit, (id, nowMs, draw) => {
-    const waitMs = nextCheckInMs(polling, id, { nowMs, random: () => draw });
+    const waitMs = nextCheckInDelayMs(polling, id, { nowMs, random: () => draw });
     assert(waitMs >= 0.4 * 300_000 - 1 && waitMs <= 1.6 * 300_000 + 1, String(waitMs));
   }));
 });
 
-Deno.test("nextCheckInMs() swings by a tenth of the interval, either way", () => {
-  const wait = (draw: number) => nextCheckInMs(polling, "a", { nowMs: 0, random: () => draw });
+Deno.test("nextCheckInDelayMs() swings by a tenth of the interval, either way", () => {
+  const wait = (draw: number) => nextCheckInDelayMs(polling, "a", { nowMs: 0, random: () => draw });
   assertEquals(Math.round(wait(0.5) - wait(0)), 30_000);
   assertEquals(Math.round(wait(1) - wait(0.5)), 30_000);
 });
 
-Deno.test("nextCheckInMs() polls rapidly, give or take a tenth, until that ends", () => {
+Deno.test("nextCheckInDelayMs() polls rapidly, give or take a tenth, until that ends", () => {
   const rapid = { ...polling, rapidLeftMs: 1 };
-  assertEquals(nextCheckInMs(rapid, "a", { nowMs: 0, random: () => 0 }), 4_500);
-  assertEquals(nextCheckInMs(rapid, "a", { nowMs: 0, random: () => 0.5 }), 5_000);
+  assertEquals(nextCheckInDelayMs(rapid, "a", { nowMs: 0, random: () => 0 }), 4_500);
+  assertEquals(nextCheckInDelayMs(rapid, "a", { nowMs: 0, random: () => 0.5 }), 5_000);
 });
 
 Deno.test("phase() is FNV-1a of the id, whatever the version: an agent keeps its place", () => {
@@ -74,22 +74,25 @@ Deno.test("phase() is FNV-1a of the id, whatever the version: an agent keeps its
   assertEquals(phase("foobar"), 0xbf9cf968 / 2 ** 32);
 });
 
-Deno.test("nextCheckInMs() takes the slot that is half an interval away, and none nearer", () => {
+Deno.test("nextCheckInDelayMs() takes the slot that is half an interval away, and none nearer", () => {
   const phaseMs = phase("a") * 300_000;
   const wait = (nowMs: number) =>
-    Math.round(nextCheckInMs(polling, "a", { nowMs, random: () => 0.5 }));
+    Math.round(nextCheckInDelayMs(polling, "a", { nowMs, random: () => 0.5 }));
   assertEquals(wait(phaseMs + 600_000), 300_000);
   assertEquals(wait(phaseMs + 600_000 + 149_999), 150_001);
   assertEquals(wait(phaseMs + 600_000 + 150_001), 449_999);
 });
 
-Deno.test("nextCheckInMs() polls at the ordinary pace when no rapid time is left", () => {
+Deno.test("nextCheckInDelayMs() polls at the ordinary pace when no rapid time is left", () => {
   for (const rapidLeftMs of [0, -1]) {
-    const waitMs = nextCheckInMs({ ...polling, rapidLeftMs }, "a", { nowMs: 0, random: () => 0.5 });
+    const waitMs = nextCheckInDelayMs({ ...polling, rapidLeftMs }, "a", {
+      nowMs: 0,
+      random: () => 0.5,
+    });
     assert(waitMs >= 150_000, String(waitMs));
   }
   const rapid = { ...polling, rapidLeftMs: 1 };
-  assertEquals(nextCheckInMs(rapid, "a", { nowMs: 0, random: () => 1 }), 5_500);
+  assertEquals(nextCheckInDelayMs(rapid, "a", { nowMs: 0, random: () => 1 }), 5_500);
 });
 
 Deno.test("phase() spreads agents evenly", () => {

@@ -35,15 +35,15 @@ const busy: AgentState = {
       check_in: { failures: 6, notBeforeMs: 530_000 },
       delivery: { failures: 0, notBeforeMs: -Infinity },
     },
-    outage: { sinceMs: 390_000, attempts: 6, why: "refused", offline: false, status: 502 },
+    outage: { sinceMs: 390_000, failedCalls: 6, why: "refused", offline: false, status: 502 },
     doubt: { kind: "token", sinceMs: 390_000, refusals: 2, notBeforeMs: 620_000 },
     operatorAction: { cause: "token", why: "HTTP 403", sinceMs: 380_000, notBeforeMs: 600_000 },
   },
   rapidUntilMs: 700_000,
-  nextCheckInMs: null,
-  afterCrashMs: null,
-  lastCheckInMs: 380_000,
-  lastSystemInfoMs: 100_000,
+  nextCheckInAtMs: null,
+  afterCrashAtMs: null,
+  lastCheckInAtMs: 380_000,
+  lastSystemInfoAtMs: 100_000,
 };
 
 /** A saved state as it comes back from JSON; `undefined` if it does not. */
@@ -113,7 +113,7 @@ Deno.test("decodeState() never waits longer than is lawful, however the clock wa
     assert(state.connection.breaker.untilMs - 1_000 <= longest.openMs);
     assert(state.connection.paths.check_in.notBeforeMs - 1_000 <= longest.notBeforeMs);
     assert((state.rapidUntilMs ?? 0) - 1_000 <= longest.rapidMs);
-    assert((state.lastCheckInMs ?? 0) <= 1_000, "a check-in in the future");
+    assert((state.lastCheckInAtMs ?? 0) <= 1_000, "a check-in in the future");
   }));
 });
 
@@ -125,22 +125,22 @@ function stored(change: (saved: StoredState) => unknown): StoredState | undefine
 }
 
 Deno.test("storedState accepts each count, text and instant up to its limit and no further", () => {
-  const outage = { sinceMs: 0, attempts: 1, why: "x", offline: false, status: null };
+  const outage = { sinceMs: 0, failedCalls: 1, why: "x", offline: false, status: null };
   const person = { cause: "deleted", why: "x", sinceMs: 0, notBeforeMs: 0 } as const;
   const rows: [good: Partial<StoredState["connection"]>, bad: unknown][] = [
-    [{ outage: { ...outage, attempts: 1e9 } }, { outage: { ...outage, attempts: 1e9 + 1 } }],
-    [{ outage: { ...outage, attempts: 0 } }, { outage: { ...outage, attempts: -1 } }],
-    [{ outage: { ...outage, attempts: 2 } }, { outage: { ...outage, attempts: 2.5 } }],
+    [{ outage: { ...outage, failedCalls: 1e9 } }, { outage: { ...outage, failedCalls: 1e9 + 1 } }],
+    [{ outage: { ...outage, failedCalls: 0 } }, { outage: { ...outage, failedCalls: -1 } }],
+    [{ outage: { ...outage, failedCalls: 2 } }, { outage: { ...outage, failedCalls: 2.5 } }],
     [
       { outage: { ...outage, why: "x".repeat(1_000) } },
       { outage: { ...outage, why: "x".repeat(1_001) } },
     ],
     [{ outage: null }, { outage: { ...outage, offline: "no" } }],
     [
-      { needsPerson: { ...person, why: "x".repeat(1_000) } },
-      { needsPerson: { ...person, why: "x".repeat(1_001) } },
+      { operatorAction: { ...person, why: "x".repeat(1_000) } },
+      { operatorAction: { ...person, why: "x".repeat(1_001) } },
     ],
-    [{ needsPerson: null }, { needsPerson: { ...person, notBeforeMs: null } }],
+    [{ operatorAction: null }, { operatorAction: { ...person, notBeforeMs: null } }],
   ];
   for (const [good, bad] of rows) {
     const read = (connection: unknown) =>
@@ -154,23 +154,23 @@ Deno.test("storedState accepts each count, text and instant up to its limit and 
   for (
     const field of [
       "rapidUntilMs",
-      "nextCheckInMs",
-      "afterCrashMs",
-      "lastCheckInMs",
-      "lastSystemInfoMs",
+      "nextCheckInAtMs",
+      "afterCrashAtMs",
+      "lastCheckInAtMs",
+      "lastSystemInfoAtMs",
     ]
   ) {
     assert(stored((saved) => ({ ...saved, [field]: null })), field);
     assertEquals(stored((saved) => ({ ...saved, [field]: "soon" })), undefined, field);
-    // Earlier Pennons write no `afterCrashMs`.
+    // Earlier Pennons write no `afterCrashAtMs`.
     const without = stored((saved) => ({ ...saved, [field]: undefined }));
-    assertEquals(without !== undefined, field === "afterCrashMs", field);
+    assertEquals(without !== undefined, field === "afterCrashAtMs", field);
   }
 });
 
 Deno.test("storedState accepts no number that is beyond every number", () => {
   const text = JSON.stringify(encodeState(busy, { nowMs: 0, monotonicMs: 0 }));
-  for (const field of ["lastCheckInMs", "rapidUntilMs", "sinceMs", "notBeforeMs"]) {
+  for (const field of ["lastCheckInAtMs", "rapidUntilMs", "sinceMs", "notBeforeMs"]) {
     const endless = text.replace(new RegExp(`"${field}":-?\\d+`), `"${field}":1e999`);
     assert(endless !== text, field);
     assertEquals(readText(endless), undefined, field);
@@ -191,13 +191,13 @@ Deno.test("encodeState() cuts a reason that would make the file unreadable", () 
   };
   const saved = readStoredState(encodeState(wordy, { nowMs: 0, monotonicMs: 0 }));
   assertEquals(saved?.connection.outage?.why, why.slice(0, 1_000));
-  assertEquals(saved?.connection.needsPerson?.why, why.slice(0, 1_000));
+  assertEquals(saved?.connection.operatorAction?.why, why.slice(0, 1_000));
 });
 
 Deno.test("encodeState() writes whole instants since the epoch, and null for none", () => {
   const at = { nowMs: 10_000.4, monotonicMs: 100 };
-  const saved = readStoredState(encodeState({ ...busy, lastCheckInMs: Infinity }, at));
-  assertEquals([saved?.rapidUntilMs, saved?.nextCheckInMs, saved?.lastCheckInMs], [
+  const saved = readStoredState(encodeState({ ...busy, lastCheckInAtMs: Infinity }, at));
+  assertEquals([saved?.rapidUntilMs, saved?.nextCheckInAtMs, saved?.lastCheckInAtMs], [
     709_900,
     null,
     null,
@@ -209,7 +209,7 @@ Deno.test("encodeState() writes whole instants since the epoch, and null for non
 });
 
 Deno.test("decodeState() cuts each wait to its own longest, and nothing to less", () => {
-  const saved = readStoredState(encodeState({ ...busy, nextCheckInMs: 800_000 }, {
+  const saved = readStoredState(encodeState({ ...busy, nextCheckInAtMs: 800_000 }, {
     nowMs: 0,
     monotonicMs: 0,
   }));
@@ -221,24 +221,24 @@ Deno.test("decodeState() cuts each wait to its own longest, and nothing to less"
   assertEquals(short.connection.breaker.untilMs, 2_000);
   assertEquals(short.connection.paths.check_in.notBeforeMs, 1_000);
   assertEquals(short.connection.operatorAction?.notBeforeMs, 1_000);
-  assertEquals([short.rapidUntilMs, short.nextCheckInMs], [3_000, 4_000]);
+  assertEquals([short.rapidUntilMs, short.nextCheckInAtMs], [3_000, 4_000]);
   assert(short.connection.doubt?.kind === "token");
   assertEquals(short.connection.doubt.notBeforeMs, 1_000);
   const own = decode({ notBeforeMs: 1e6, openMs: 1e6, rapidMs: 1e6, intervalMs: 1e6 });
   assertEquals(own.connection.operatorAction?.notBeforeMs, 100_000);
   assertEquals(own.connection.paths.check_in.notBeforeMs, 30_000);
-  assertEquals([own.rapidUntilMs, own.nextCheckInMs], [200_000, 300_000]);
-  assertEquals([own.lastCheckInMs, own.lastSystemInfoMs], [-120_000, -400_000]);
+  assertEquals([own.rapidUntilMs, own.nextCheckInAtMs], [200_000, 300_000]);
+  assertEquals([own.lastCheckInAtMs, own.lastSystemInfoAtMs], [-120_000, -400_000]);
   assertEquals(own.connection.outage?.sinceMs, -110_000);
 });
 
 Deno.test("decodeState() has an overdue check-in wait as long as a crash in it has to, and no other", () => {
   const epoch = { nowMs: 0, monotonicMs: 0 };
-  const dueAt = (nowMs: number, nextCheckInMs: number | null, afterCrashMs: number | null) => {
-    const saved = readStoredState(encodeState({ ...busy, nextCheckInMs, afterCrashMs }, epoch));
+  const dueAt = (nowMs: number, nextCheckInAtMs: number | null, afterCrashAtMs: number | null) => {
+    const saved = readStoredState(encodeState({ ...busy, nextCheckInAtMs, afterCrashAtMs }, epoch));
     const decoded = decodeState(saved!, { nowMs, monotonicMs: nowMs }, longest);
-    assertEquals(decoded.afterCrashMs, null);
-    return decoded.nextCheckInMs;
+    assertEquals(decoded.afterCrashAtMs, null);
+    return decoded.nextCheckInAtMs;
   };
   assertEquals(dueAt(999, 1_000, 6_000), 1_000); // It is not yet due.
   assertEquals(dueAt(1_000, 1_000, 6_000), 6_000); // The process may have died in it.
@@ -253,11 +253,11 @@ Deno.test("decodeState() puts what has happened in the past, though the clock wa
   const saved = readStoredState(encodeState(busy, { nowMs: 500_000, monotonicMs: 500_000 }));
   assert(saved);
   const state = decodeState(saved, { nowMs: 0, monotonicMs: 7 }, longest);
-  assertEquals([state.lastCheckInMs, state.lastSystemInfoMs], [7, 7]);
+  assertEquals([state.lastCheckInAtMs, state.lastSystemInfoAtMs], [7, 7]);
   assertEquals(state.connection.outage?.sinceMs, 7);
-  const none = { ...saved, lastCheckInMs: null, rapidUntilMs: null };
+  const none = { ...saved, lastCheckInAtMs: null, rapidUntilMs: null };
   const decoded = decodeState(none, { nowMs: 0, monotonicMs: 7 }, longest);
-  assertEquals([decoded.lastCheckInMs, decoded.rapidUntilMs], [null, null]);
+  assertEquals([decoded.lastCheckInAtMs, decoded.rapidUntilMs], [null, null]);
 });
 
 const open = {
@@ -291,7 +291,7 @@ Deno.test("encodeState() is readable again, whatever was said and however long",
             connection: {
               ...busy.connection,
               breaker: { ...(state === "open" ? open : halfOpen), reason },
-              outage: { sinceMs: 390_000, attempts: 6, why: out, offline: false, status: null },
+              outage: { sinceMs: 390_000, failedCalls: 6, why: out, offline: false, status: null },
               operatorAction: { cause: "token", why: person, sinceMs: 0, notBeforeMs: 600_000 },
             },
           },
@@ -349,7 +349,7 @@ const states: fc.Arbitrary<AgentState> = fc.record({
     outage: fc.option(
       fc.record({
         sinceMs: number,
-        attempts: number,
+        failedCalls: number,
         why: words,
         offline: fc.boolean(),
         status: fc.option(number),
@@ -376,10 +376,10 @@ const states: fc.Arbitrary<AgentState> = fc.record({
     })),
   }),
   rapidUntilMs: fc.option(number),
-  nextCheckInMs: fc.option(number),
-  afterCrashMs: fc.option(number),
-  lastCheckInMs: fc.option(number),
-  lastSystemInfoMs: fc.option(number),
+  nextCheckInAtMs: fc.option(number),
+  afterCrashAtMs: fc.option(number),
+  lastCheckInAtMs: fc.option(number),
+  lastSystemInfoAtMs: fc.option(number),
 });
 
 Deno.test("encodeState() writes nothing that storedState refuses, or status cannot show", () => {
@@ -388,7 +388,7 @@ Deno.test("encodeState() writes nothing that storedState refuses, or status cann
     assert(stored);
     const { breaker, outage } = stored.connection;
     const shown = [
-      stored.lastCheckInMs,
+      stored.lastCheckInAtMs,
       outage?.sinceMs,
       breaker.state === "open" ? breaker.untilMs : 0,
     ];

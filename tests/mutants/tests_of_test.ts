@@ -34,7 +34,7 @@ Deno.test("stagesFor() begins with the mirror, then its directory, then what is 
 
 Deno.test("stagesFor() leaves out tests that never load the source", async () => {
   const files = (await stages("src/loop/schedule.ts")).flatMap((stage) => stage.files);
-  assert(!files.includes("tests/delivery/slow_start_test.ts"));
+  assert(!files.includes("tests/delivery/send_rate_test.ts"));
   assertEquals(new Set(files).size, files.length, "each file once");
 });
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { aptScanner } from "../../src/scanners/apt.ts";
-import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_output.ts";
+import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_command.ts";
 import { runScan } from "../../src/scanners/run_scans.ts";
 import { ScanError } from "../../src/scanners/scanner.ts";
 import { realSystem } from "../../src/system/real.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { scanAsCsv } from "../../src/cli/scan_output.ts";
+import { scanAsCsv } from "../../src/cli/scan_command.ts";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
 import { runScan } from "../../src/scanners/run_scans.ts";
 import type { ScanOptions } from "../../src/scanners/scanner.ts";

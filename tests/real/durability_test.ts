@@ -49,7 +49,7 @@ Deno.test({
         await files.makeDirectory("make", folder, { mode: 0o700 });
         print("directory");
         const identity = { agentId: "a", serverUrl: "http://s.test", accessToken: "t",
-          refreshToken: "r", intervalMs: null, registeredMs: 0 };
+          refreshToken: "r", intervalMs: null };
         await saveIdentity(system, folder, identity);
         print("identity");
         await saveIdentity(system, folder, { ...identity, accessToken: "u" });

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { HttpError, type HttpErrorReason, type HttpRequest } from "../../src/system/http.ts";
-import { idleLimitMs } from "../../src/system/real/http/pool.ts";
+import { idleLimitMs } from "../../src/system/real/http/http.ts";
 import { Authority } from "./certificates.ts";
 import {
   assertFails,

@@ -31,7 +31,7 @@ async function tell(told: Told, change: (world: World) => Promise<void> | void =
     log("scan"),
   ]);
   world.loop.afterAppend();
-  const took = { goodMin: Infinity, logMin: Infinity, setAsideMin: Infinity };
+  const took = { goodMin: Infinity, logMin: Infinity, deadLetteredMin: Infinity };
   for (let min = 0; min < 1_440 && Math.max(...Object.values(took)) === Infinity; min += 0.25) {
     await world.advance(MINUTE_MS / 4);
     if (min === 0) await change(world);
@@ -42,7 +42,7 @@ async function tell(told: Told, change: (world: World) => Promise<void> | void =
     const hasLog = reports.some(({ report }) => report === "logs");
     if (hasLog) took.logMin = Math.min(min, took.logMin);
     const { deadLetters } = world.buffer.counts();
-    if (deadLetters === told.bad.length) took.setAsideMin = Math.min(min, took.setAsideMin);
+    if (deadLetters === told.bad.length) took.deadLetteredMin = Math.min(min, took.deadLetteredMin);
   }
   world.cutOff();
   await world.stop();
@@ -62,11 +62,11 @@ const ROWS: [items: number, bad: number[]][] = [
 
 for (const status of [500, 400]) {
   for (const [items, bad] of ROWS) {
-    Deno.test(`HTTP ${status}: ${items} items, bad ones ${bad}: the log goes with the good ones, the rest is set aside in minutes`, async () => {
-      const { goodMin, logMin, setAsideMin, world } = await tell({ items, bad, status });
+    Deno.test(`HTTP ${status}: ${items} items, bad ones ${bad}: the log goes with the good ones, the rest is dead-lettered in minutes`, async () => {
+      const { goodMin, logMin, deadLetteredMin, world } = await tell({ items, bad, status });
       assert(goodMin <= 2, `the good ones after ${goodMin} min`);
       assert(logMin <= goodMin + 0.5, `the log after ${logMin} min`);
-      assert(setAsideMin <= 10, `set aside after ${setAsideMin} min`);
+      assert(deadLetteredMin <= 10, `dead-lettered after ${deadLetteredMin} min`);
       const left = world.buffer.list({ state: "dead_lettered" });
       assertEquals(left.map(({ body }) => JSON.parse(body).updates.length), bad.map(() => 1));
     });
@@ -75,9 +75,9 @@ for (const status of [500, 400]) {
 
 Deno.test("a bad item without neighbours holds up no log, and keeps its ten attempts", async () => {
   for (const status of [500, 404, 400]) {
-    const { logMin, setAsideMin } = await tell({ items: 1, bad: [0], status });
+    const { logMin, deadLetteredMin } = await tell({ items: 1, bad: [0], status });
     assertEquals(logMin, 0, `HTTP ${status}`);
-    assert(setAsideMin > 8, `HTTP ${status}: set aside after ${setAsideMin} min`);
+    assert(deadLetteredMin > 8, `HTTP ${status}: set aside after ${deadLetteredMin} min`);
   }
 });
 

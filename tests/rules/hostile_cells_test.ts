@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_output.ts";
+import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_command.ts";
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
 import { hasControls } from "../../src/strip_controls.ts";
 import type { Update } from "../../src/update.ts";

@@ -36,7 +36,7 @@ Deno.test("readEntry() refuses params that are too much, and says why", () => {
   for (const [params, fault] of rows) {
     const expected = fault && `not run: its params are invalid: ${fault}`;
     assertEquals(why(params), expected, params.slice(0, 50));
-    const damaged = "not run: its journal entry is damaged on disk";
+    const damaged = "not run: its journal entry is corrupt on disk";
     assertEquals(why(params, false), fault && damaged);
   }
 });

@@ -4,8 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { connectionPolicy } from "../../src/breaker/policies.ts";
-import { backoffMs } from "../../src/breaker/backoff.ts";
+import { backoffMs, connectionPolicy } from "../../src/breaker/policies.ts";
 import { applyAnswer, NEW_CONNECTION, verdictOf } from "../../src/connection/state.ts";
 import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
 import { readAnyObject } from "../../src/server/protocol.ts";

@@ -9,8 +9,8 @@ import {
   eventsAsJson,
   eventsAsTable,
 } from "../../src/cli/events_command.ts";
-import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_output.ts";
-import { statusAsJson, statusAsText } from "../../src/cli/status_output.ts";
+import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_command.ts";
+import { statusAsJson, statusAsText } from "../../src/cli/status_command.ts";
 import { failureEvent } from "../../src/commands/command_log.ts";
 import { hostFacts } from "../../src/host/host.ts";
 import { applyAnswer } from "../../src/connection/state.ts";
@@ -176,7 +176,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
     } as const;
     const status = {
       nowMs: 0,
-      identity: { agentId: text, serverUrl: text, tokenEndMs: null, intervalMs: 1 },
+      identity: { agentId: text, serverUrl: text, tokenEndsAtMs: null, intervalMs: 1 },
       holder: null,
       state: null,
       buffer: null,

@@ -12,7 +12,7 @@ Deno.test("a check-in writes the state ahead without waiting for the disk, and o
       assertEquals(world.savedDurably.slice(before), [false, true]);
       // Ahead of it the next one is already due later.
       const nowMs = world.system.clock.monotonicMs();
-      assert((world.saved[before]?.nextCheckInMs ?? 0) > nowMs + INTERVAL_MS / 4);
+      assert((world.saved[before]?.nextCheckInAtMs ?? 0) > nowMs + INTERVAL_MS / 4);
     }
   }));
 
@@ -27,14 +27,14 @@ Deno.test("in rapid polling a check-in writes the state once, and a crash in the
     const checkIns = world.checkIns();
     while (world.checkIns() === checkIns) await world.advance(100);
     assertEquals(world.savedDurably.slice(before), [true]);
-    const { nextCheckInMs, afterCrashMs } = world.saved.at(-1)!;
-    assertEquals(afterCrashMs! - nextCheckInMs!, 5_000);
+    const { nextCheckInAtMs, afterCrashAtMs } = world.saved.at(-1)!;
+    assertEquals(afterCrashAtMs! - nextCheckInAtMs!, 5_000);
   }
   // When rapid polling is over an interval is long, and each check-in is written ahead of again.
   await world.advance(900_000);
   const [before, checkIns] = [world.saved.length, world.checkIns()];
   while (world.checkIns() === checkIns) await world.advance(10_000);
-  assertEquals(world.saved.at(-1)?.afterCrashMs, null);
+  assertEquals(world.saved.at(-1)?.afterCrashAtMs, null);
   assert(world.savedDurably.slice(before).includes(false));
   await world.stop();
 });

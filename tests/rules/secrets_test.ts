@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
-import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_output.ts";
+import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_command.ts";
 import { scanUpdates } from "../../src/commands/scan_updates.ts";
 import { createLog } from "../../src/log.ts";
 import { runScan } from "../../src/scanners/run_scans.ts";

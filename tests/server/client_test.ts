@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Secrets } from "../../src/secrets.ts";
+import { Secrets } from "../../src/redact.ts";
 import { Client, isAgentUnknown, NO_ROUTE } from "../../src/server/client.ts";
 import type { RegisterBody } from "../../src/server/protocol.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";

@@ -26,7 +26,7 @@ function mutant(name: string, ...edits: [file: string, from: string, to: string]
 
 export const MUTANTS: readonly Mutant[] = [
   mutant("jitter lost at the cap", [
-    "breaker/backoff.ts",
+    "breaker/policies.ts",
     "const shortestMs = Math.min(policy.floorMs, longestMs / 2);",
     "const shortestMs = longestMs >= policy.capMs ? longestMs : policy.floorMs;",
   ]),
@@ -36,7 +36,7 @@ export const MUTANTS: readonly Mutant[] = [
     "return longestMs + 0 * random();",
   ]),
   mutant("cap overshoot", [
-    "breaker/backoff.ts",
+    "breaker/policies.ts",
     "return Math.min(policy.capMs, policy.baseMs * 2 ** (failures - 1));",
     "return policy.baseMs * 2 ** Math.min(20, failures - 1);",
   ]),
@@ -93,7 +93,7 @@ export const MUTANTS: readonly Mutant[] = [
     "reports,",
   ]),
   mutant("no pause for a server that fails on every report", [
-    "delivery/slow_start.ts",
+    "delivery/send_rate.ts",
     "return failedReports >= STALLED_REPORTS;",
     "return failedReports < 0;",
   ], [
@@ -102,7 +102,7 @@ export const MUTANTS: readonly Mutant[] = [
     "const REPORT_FAILURES = 1_000_000;",
   ]),
   mutant("Retry-After ignored", [
-    "server/retry_after.ts",
+    "server/answer.ts",
     "if (!(waitMs > 0)) return null;",
     "if (waitMs !== -1) return null;",
   ]),

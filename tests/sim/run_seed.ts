@@ -95,7 +95,7 @@ async function comeRight(sim: Sim, sinceMs: number, commands: ServerCommand[]): 
   await sim.run(deadlineMs);
   const state = sim.agent?.loop.state;
   if (!state) throw new Violation("the agent does not run");
-  const lastMs = state.lastCheckInMs ?? -Infinity;
+  const lastMs = state.lastCheckInAtMs ?? -Infinity;
   if (clock.monotonicMs() - lastMs > deadlineMs - sinceMs) throw new Violation("not connected");
   if (state.connection.breaker.state !== "closed") throw new Violation("the breaker is not closed");
   const { buffer } = await sim.inspect();
@@ -129,17 +129,19 @@ async function checkEnd(sim: Sim, commands: ServerCommand[]): Promise<void> {
   const old = unfinished.filter(({ receivedMs }) => receivedMs < sim.clock.nowMs() - 2 * HOUR_MS);
   if (old.length > 0) throw new Violation(`command ${old[0]?.id} was begun and never finished`);
   const kept = new Set(buffer.list().map(({ commandId }) => commandId));
-  const dropped = Object.values(buffer.counts().evicted).some((count) => count > 0);
+  const evicted = Object.values(buffer.counts().evicted).some((count) => count > 0);
   for (const { id } of commands) {
     if (!sim.taken.has(id) || unfinished.some((entry) => entry.id === id)) continue;
     const isTold = sim.server.logged.has(id) || kept.has(id);
-    if (!isTold && !dropped) throw new Violation(`nothing is told of command ${id}`);
+    if (!isTold && !evicted) throw new Violation(`nothing is told of command ${id}`);
   }
-  if (!dropped) checkLastScan(sim);
+  if (!evicted) checkLastScan(sim);
   for (const event of buffer.list({ state: "dead_lettered" })) {
     const refusals = sim.server.refusals.get(event.body) ?? 0;
     if (refusals < event.attempts) {
-      throw new Violation(`event ${event.id} was set aside after ${refusals} refusals of its own`);
+      throw new Violation(
+        `event ${event.id} was dead-lettered after ${refusals} refusals of its own`,
+      );
     }
   }
   const rapidMs = (sim.agent?.loop.state.rapidUntilMs ?? 0) - sim.clock.monotonicMs();

@@ -219,9 +219,9 @@ const refusedRenewal: Scenario = {
     sim.server.isDatabaseDown = false;
     const backMs = sim.clock.trueMs;
     await sim.run(backMs + 10 * MINUTE_MS);
-    const { connection, lastCheckInMs } = sim.agent!.loop.state;
+    const { connection, lastCheckInAtMs } = sim.agent!.loop.state;
     must(connection.operatorAction === null && connection.doubt === null, "it is in doubt");
-    must(sim.clock.monotonicMs() - (lastCheckInMs ?? 0) < 10 * MINUTE_MS, "it is not back");
+    must(sim.clock.monotonicMs() - (lastCheckInAtMs ?? 0) < 10 * MINUTE_MS, "it is not back");
   },
 };
 
@@ -302,7 +302,7 @@ const badItem: Scenario = {
     const { pending, deadLetters } = buffer.counts();
     must(
       pending === 0 && deadLetters === 1,
-      `${pending} events wait, ${deadLetters} are set aside`,
+      `${pending} events wait, ${deadLetters} are dead letters`,
     );
   },
 };

@@ -6,7 +6,8 @@ import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import type { CommandHandler } from "../../src/buffer/command.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
-import { type Config, loadConfig } from "../../src/config.ts";
+import { loadConfig } from "../../src/config.ts";
+import type { Config } from "../../src/config/settings.ts";
 import { loadIdentity, saveIdentity } from "../../src/identity.ts";
 import type { Log } from "../../src/log.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
@@ -90,7 +91,6 @@ export class Sim {
       accessToken: this.server.enrol(),
       refreshToken: "refresh-token-1",
       intervalMs: 300_000,
-      registeredMs: START_MS,
     });
     await this.start();
   }
@@ -422,10 +422,10 @@ export class Sim {
     if (rows[0]?.["indexes"] !== 1) return;
     const [value = {}] = this.disk.database.all("SELECT * FROM totals");
     const of = (name: string) => Number(value[name] ?? 0);
-    const dropped = Object.keys(value).filter((name) => name.startsWith("evicted_"))
+    const evicted = Object.keys(value).filter((name) => name.startsWith("evicted_"))
       .reduce((sum, name) => sum + of(name), 0);
     const accounted = of("delivered") + of("pending") + of("dead_lettered") + of("purged") +
-      dropped;
+      evicted;
     if (of("appended") !== accounted) {
       this.fail(`${of("appended")} events appended, ${accounted} accounted for`);
     }

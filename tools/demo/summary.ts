@@ -19,8 +19,8 @@ export interface DemoResult {
       appended: number;
       delivered: number;
       pending: number;
-      set_aside: number;
-      dropped: Readonly<Record<string, number>>;
+      dead_lettered: number;
+      evicted: Readonly<Record<string, number>>;
     };
   };
   /** The agent's own line on its recovery. */
@@ -42,12 +42,12 @@ export function printSummary(result: DemoResult): boolean {
     return `${count} ${severity}`;
   });
   const waits = attempts.map((line) => `${line?.["next_in_s"]} s`).join(", ");
-  const dropped = Object.values(buffer.dropped).reduce((sum, count) => sum + count, 0);
-  const kept = buffer.delivered + buffer.pending + buffer.set_aside + dropped;
+  const evicted = Object.values(buffer.evicted).reduce((sum, count) => sum + count, 0);
+  const kept = buffer.delivered + buffer.pending + buffer.dead_lettered + evicted;
   const unreported = result.commands.filter((id) =>
     !state.logs.some(({ command_id }) => command_id === id)
   );
-  const lost = buffer.appended - kept + dropped + unreported.length;
+  const lost = buffer.appended - kept + evicted + unreported.length;
   const lines = [
     `updates at the server    ${state.packages.length} (${bySeverity.join(", ")})`,
     `outage                   ${recovery["outage_s"]} s, as the agent saw it`,

@@ -5,9 +5,12 @@
 
 import { admit, type Permit } from "../../src/breaker/breaker.ts";
 import { SETTINGS } from "../../src/config/settings.ts";
-import type { BackoffPolicy } from "../../src/breaker/backoff.ts";
-import { nextCheckInMs } from "../../src/loop/schedule.ts";
-import { connectionPolicies, type ConnectionPolicy } from "../../src/breaker/policies.ts";
+import {
+  type BackoffPolicy,
+  connectionPolicies,
+  type ConnectionPolicy,
+} from "../../src/breaker/policies.ts";
+import { nextCheckInDelayMs } from "../../src/loop/schedule.ts";
 import { applyAnswer, type ConnectionState, NEW_CONNECTION } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import type { Random } from "../../src/system/system.ts";
@@ -100,7 +103,7 @@ class PennonBehaviour implements Behaviour {
   afterSuccess(agent: number, nowMs: number): number {
     const at = { nowMs, random: this.#random };
     const polling = agent < this.#rapidBelow ? this.#rapidPolling : this.#polling;
-    const dueMs = nowMs + nextCheckInMs(polling, this.#ids[agent]!, at);
+    const dueMs = nowMs + nextCheckInDelayMs(polling, this.#ids[agent]!, at);
     return Math.max(dueMs, this.#settle(agent, OK, nowMs));
   }
 

@@ -17,7 +17,7 @@ export interface Accepted {
 
 export const ACCEPTED: readonly Accepted[] = [
   {
-    file: "src/delivery/rate_limiter.ts",
+    file: "src/delivery/send_rate.ts",
     operator: "logical",
     before: "return { ...window, throttledUntilMs: nowMs + (retryAfterMs ?? 0) + ROUNDING_MS };",
     after: "return { ...window, throttledUntilMs: nowMs + ((retryAfterMs)) + ROUNDING_MS };",
@@ -83,8 +83,8 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/loop/loop.ts",
     operator: "boundary",
-    before: "if (clock.monotonicMs() - lastMs < SYSTEM_INFO_EVERY_MS) return;",
-    after: "if ((clock.monotonicMs() - lastMs <= SYSTEM_INFO_EVERY_MS)) return;",
+    before: "if (clock.monotonicMs() - lastAtMs < SYSTEM_INFO_EVERY_MS) return;",
+    after: "if ((clock.monotonicMs() - lastAtMs <= SYSTEM_INFO_EVERY_MS)) return;",
     reason: "Nobody is promised the very millisecond of an hour",
   },
   {
@@ -118,36 +118,22 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/config/settings.ts",
     operator: "logical",
-    before: 'const unitMs = UNITS_MS[unit ?? ""];',
-    after: "const unitMs = UNITS_MS[(unit)];",
+    before: 'const factor = units[unit ?? ""];',
+    after: "const factor = units[(unit)];",
     reason: "No unit has either name",
   },
   {
     file: "src/config/settings.ts",
     operator: "number",
-    before: 'const [unit, unitBytes] = fitting.at(-1) ?? ["B", 1];',
-    after: 'const [unit, unitBytes] = fitting.at(-1) ?? ["B", 0];',
-    reason: "A byte always fits, so there is always a last one",
-  },
-  {
-    file: "src/config/settings.ts",
-    operator: "number",
-    before: "const minMs = parseDuration(shortest) ?? 0;",
-    after: "const minMs = parseDuration(shortest) ?? 1;",
-    reason: "The bounds are written in settings.ts, where a test reads every one of them",
-  },
-  {
-    file: "src/config/settings.ts",
-    operator: "number",
-    before: "const minBytes = parseSize(smallest) ?? 0;",
-    after: "const minBytes = parseSize(smallest) ?? 1;",
+    before: "const least = parse(from) ?? 0;",
+    after: "const least = parse(from) ?? 1;",
     reason: "The bounds are written in settings.ts, where a test reads every one of them",
   },
   {
     file: "src/config/settings.ts",
     operator: "logical",
-    before: "const minBytes = parseSize(smallest) ?? 0;",
-    after: "const minBytes = (parseSize(smallest));",
+    before: "const least = parse(from) ?? 0;",
+    after: "const least = (parse(from));",
     reason: "The bounds are written in settings.ts, where a test reads every one of them",
   },
   {
@@ -223,7 +209,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Anything but a code is rejected before: its first 0x is at its beginning",
   },
   {
-    file: "src/system/real/host_watch.ts",
+    file: "src/system/real/machine.ts",
     operator: "statement removed",
     before: "before = after;",
     after: ";",
@@ -237,14 +223,14 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "A status is set before anything asks for more than whether it is 200 or above",
   },
   {
-    file: "src/system/real/http/pool.ts",
+    file: "src/system/real/http/http.ts",
     operator: "ternary",
     before: "const caCerts = ca === undefined ? [] : [ca];",
     after: "const caCerts = ([ca]);",
     reason: "Deno passes over a certificate that is undefined",
   },
   {
-    file: "src/system/real/http/pool.ts",
+    file: "src/system/real/http/http.ts",
     operator: "await dropped",
     before: "if (isInTime && await connection.isQuiet()) return connection;",
     after: "if (isInTime && (connection.isQuiet())) return connection;",
@@ -296,7 +282,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Columns begin only where every row can be cut",
   },
   {
-    file: "src/system/real/http/pool.ts",
+    file: "src/system/real/http/http.ts",
     operator: "statement removed",
     before: "clearTimeout(this.#timer);",
     after: ";",
@@ -423,7 +409,7 @@ export const ACCEPTED: readonly Accepted[] = [
       "The statement before it has set the instant where there was none; only its type allows for none",
   },
   {
-    file: "src/cli/status_output.ts",
+    file: "src/cli/status_command.ts",
     operator: "number",
     before: "const every = describeDuration(identity?.intervalMs ?? 0);",
     after: "const every = describeDuration(identity?.intervalMs ?? 1);",
@@ -452,14 +438,14 @@ export const ACCEPTED: readonly Accepted[] = [
       "Each write waits for it before it can fail, and giving up before the first one makes nothing fail",
   },
   {
-    file: "src/system/real/http/pool.ts",
+    file: "src/system/real/http/http.ts",
     operator: "boundary",
     before: "const left = waiting.filter(({ untilMs }) => untilMs > nowMs);",
     after: "const left = waiting.filter(({ untilMs }) => (untilMs >= nowMs));",
     reason: "What is due at this very instant is closed by a timer of no time, at once after it",
   },
   {
-    file: "src/system/real/http/pool.ts",
+    file: "src/system/real/http/http.ts",
     operator: "statement removed",
     before: "this.#idle.set(key, left);",
     after: ";",

@@ -76,8 +76,6 @@ export function openRealDatabase(path: string, options: { readOnly?: boolean } =
  * Creates an empty file with mode 0600; neither changes nor opens a file that exists: opening and
  * closing it would end the locks that this process's SQLite holds on it
  * (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
- *
- * @throws {Error} Deno's own, if it cannot be created
  */
 function createPrivateFile(path: string): void {
   try {
@@ -88,7 +86,7 @@ function createPrivateFile(path: string): void {
 }
 
 /**
- * Refuses a file whose write version is damaged, since SQLite silently opens it read-only. Versions 1
+ * Refuses a file whose write version is corrupt, since SQLite silently opens it read-only. Versions 1
  * and 2 exist: https://www.sqlite.org/fileformat2.html#file_format_version_numbers.
  */
 function checkFormat(path: string): void {

@@ -172,8 +172,6 @@ async function makeDirectory(path: string, mode: number): Promise<void> {
  * Makes a directory and its parents with `mode`. Windows has no modes: there, a new directory that
  * is for its owner alone loses inherited rights, which below `%ProgramData%` let every user read it.
  * A directory that exists keeps its rights.
- *
- * @throws {Error} Deno's own, or if the rights cannot be set
  */
 async function makeWithMode(path: string, mode: number): Promise<void> {
   const isPrivate = isWindows && (mode & 0o077) === 0;

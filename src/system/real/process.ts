@@ -34,7 +34,6 @@ const COLLECT_MS = 4;
 /** Initial buffer for output; most programs write less. */
 const FIRST_CAPACITY_BYTES = 16_384;
 
-/** A program that was started. */
 interface Run {
   readonly child: Deno.ChildProcess;
   readonly stdout: CapturedOutput;

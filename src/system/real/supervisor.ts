@@ -9,7 +9,6 @@
  * that writer holds the process's lock on stderr.
  */
 
-/** From the worker. */
 type Report =
   | { readonly kind: "alive" }
   | { readonly kind: "watch"; readonly limitMs: number; readonly format: "text" | "json" }
@@ -21,7 +20,6 @@ type Message =
   | { readonly kind: "ping" }
   | { readonly kind: "stop"; readonly signal: StopSignal };
 
-/** What `supervise` needs to know about the program. */
 interface SuperviseOptions {
   /** The directories below which it may write. */
   readonly writable: readonly string[];

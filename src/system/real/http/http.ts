@@ -1,12 +1,287 @@
-/** The HTTP port on Deno's own sockets; docs/decisions/0002-http-on-sockets.md has the reasons. */
+/**
+ * The HTTP port on Deno's own sockets: idle connections for the next request, new ones by TCP, tunnel and
+ * TLS, and one request on one of them; docs/decisions/0002-http-on-sockets.md has the reasons.
+ */
 
 import { HttpError, type HttpRequest, type HttpResponse, type SendHttp } from "../../http.ts";
-import { ConnectionPool } from "./pool.ts";
-import { Deadline, describeFailure, encodeRequest } from "./request.ts";
 import type { WholeAnswer } from "./answer.ts";
-import type { HttpConnection, Unanswered } from "./connection.ts";
+import {
+  AbandonedSockets,
+  HttpConnection,
+  type Stream,
+  type Unanswered,
+  writeAll,
+} from "./connection.ts";
+import {
+  Deadline,
+  describeFailure,
+  encodeHead,
+  encodeRequest,
+  proxyAuthorization,
+} from "./request.ts";
 
-/** A sender with its own connections. */
+/** Most servers and proxies drop idle connections at this or later. */
+const IDLE_MS = 60_000;
+
+/** A connection is not used during this time before the server would drop it. */
+const MARGIN_MS = 1_000;
+
+/** Further connections to one server are closed soon: those of a fleet add up. */
+const FURTHER_IDLE_MS = 5_000;
+
+/** Maximum of idle connections to one server. */
+const MOST_IDLE = 8;
+
+/** Longest answer of a proxy to the request for a tunnel. */
+const TUNNEL_ANSWER_BYTES = 8_192;
+
+interface Idle {
+  readonly connection: HttpConnection;
+  /** When it is closed, in monotonic time. */
+  readonly untilMs: number;
+}
+
+export class ConnectionPool {
+  readonly abandoned: AbandonedSockets = new AbandonedSockets();
+  readonly #idle = new Map<string, Idle[]>();
+  /** One for all: a drain releases hundreds in a second. Does not keep the process alive. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerMs = Infinity;
+
+  /** Removes and returns a fitting idle connection on which nothing has arrived, if there is one. */
+  async reuse(request: HttpRequest, url: URL): Promise<HttpConnection | undefined> {
+    const key = keyOf(request, url);
+    // The server is least likely to have closed the latest one.
+    const waiting = this.#idle.get(key)?.pop();
+    if (!waiting) return undefined;
+    const { connection, untilMs } = waiting;
+    // The timer is late if the event loop was blocked.
+    const isInTime = performance.now() < untilMs;
+    if (isInTime && await connection.isQuiet()) return connection;
+    connection.close();
+    return undefined;
+  }
+
+  async open(request: HttpRequest, url: URL, deadline: Deadline): Promise<HttpConnection> {
+    const stream = await deadline.connecting(
+      openStream(request, url, { deadline, abandoned: this.abandoned }),
+    );
+    return new HttpConnection(stream, keyOf(request, url), this.abandoned);
+  }
+
+  /** Makes a connection available for as long as its last answer allows, or closes it. */
+  release(connection: HttpConnection, { keepAlive, headers }: WholeAnswer): void {
+    const { key } = connection;
+    const others = this.#idle.get(key) ?? [];
+    const ownMs = others.length === 0 ? IDLE_MS : FURTHER_IDLE_MS;
+    const idleMs = Math.min(ownMs, idleLimitMs(headers["keep-alive"]));
+    if (!keepAlive || idleMs <= 0 || others.length >= MOST_IDLE) return connection.close();
+    const idle = { connection, untilMs: performance.now() + idleMs };
+    this.#idle.set(key, [...others, idle]);
+    this.#scheduleClose(idle.untilMs);
+    connection.watch(() => {
+      const waiting = this.#idle.get(key) ?? [];
+      if (!waiting.includes(idle)) return;
+      this.#idle.set(key, waiting.filter((one) => one !== idle));
+      connection.close();
+    });
+  }
+
+  closeIdle(): void {
+    clearTimeout(this.#timer);
+    this.#timerMs = Infinity;
+    this.#closeExpired(Infinity);
+  }
+
+  #scheduleClose(atMs: number): void {
+    if (atMs >= this.#timerMs) return;
+    clearTimeout(this.#timer);
+    this.#timerMs = atMs;
+    this.#timer = setTimeout(() => {
+      this.#timerMs = Infinity;
+      const nextMs = this.#closeExpired(performance.now());
+      if (nextMs < Infinity) this.#scheduleClose(nextMs);
+    }, atMs - performance.now());
+  }
+
+  /** Closes connections that have expired; returns when the next one does. */
+  #closeExpired(nowMs: number): number {
+    let nextMs = Infinity;
+    for (const [key, waiting] of this.#idle) {
+      const left = waiting.filter(({ untilMs }) => untilMs > nowMs);
+      for (const idle of waiting) if (!left.includes(idle)) idle.connection.close();
+      this.#idle.set(key, left);
+      nextMs = Math.min(nextMs, ...left.map(({ untilMs }) => untilMs));
+    }
+    return nextMs;
+  }
+}
+
+/**
+ * How long a connection may be idle, in ms, by the server's `Keep-Alive: timeout=5` (RFC 2068, section
+ * 19.7.1.1; Apache and Node send it): a request that is sent while the server drops it is lost.
+ */
+export function idleLimitMs(keepAlive: string | undefined): number {
+  const [, seconds] = /(?:^|[,\s])timeout=(\d{1,9})(?:$|[,\s])/i.exec(keepAlive ?? "") ?? [];
+  return seconds === undefined ? IDLE_MS : Math.min(IDLE_MS, Number(seconds) * 1_000 - MARGIN_MS);
+}
+
+function keyOf({ tls = {}, proxyUrl = "" }: HttpRequest, url: URL): string {
+  return JSON.stringify([url.origin, proxyUrl, tls.ca, tls.certificate, tls.key]);
+}
+
+/** One attempt to connect: its time limit, and the count of sockets that it cannot free. */
+interface Attempt {
+  readonly deadline: Deadline;
+  readonly abandoned: AbandonedSockets;
+}
+
+/** Opens a stream that is ready for a request; `deadline` closes one that is half open. */
+async function openStream(request: HttpRequest, url: URL, attempt: Attempt): Promise<Stream> {
+  if (url.protocol === "http:") return await openTcp(request, url, attempt.deadline);
+  attempt.abandoned.admitHandshake();
+  return await openTls(request, url, attempt);
+}
+
+/** TLS to the server itself; Deno trusts the system's authorities besides the given one. */
+async function openTls(request: HttpRequest, url: URL, attempt: Attempt): Promise<Stream> {
+  const { ca, certificate, key } = request.tls ?? {};
+  const caCerts = ca === undefined ? [] : [ca];
+  if (certificate !== undefined && key !== undefined) {
+    const options = { caCerts, cert: certificate, key };
+    return await openTlsAsClient(request, url, { attempt, options });
+  }
+  const tcp = await openTcp(request, url, attempt.deadline);
+  try {
+    const stream = await Deno.startTls(tcp, { hostname: bareHost(url), caCerts });
+    await handshake(stream, attempt);
+    return stream;
+  } catch (error) {
+    closeQuietly(tcp);
+    throw error;
+  }
+}
+
+/** TLS with a client certificate, which Deno shows only on a connection that it opens itself. */
+async function openTlsAsClient(
+  { proxyUrl }: HttpRequest,
+  url: URL,
+  { attempt, options }: {
+    attempt: Attempt;
+    options: Deno.TlsCertifiedKeyPem & { caCerts: string[] };
+  },
+): Promise<Stream> {
+  if (proxyUrl !== undefined) {
+    throw new HttpError("a client certificate cannot be shown through a proxy", {
+      reason: "proxy",
+    });
+  }
+  checkPair(options);
+  const stream = await Deno.connectTls({ hostname: bareHost(url), port: portOf(url), ...options });
+  await handshake(stream, attempt);
+  return stream;
+}
+
+/**
+ * Throws unless TLS accepts the certificate and its key. Deno 2.6.8 and 2.9.6 end the whole process
+ * ("Deno has panicked") when a client connects with a key of another certificate, a key of a type that
+ * rustls does not support, or a damaged certificate. A listener with the same pair only throws; it is
+ * closed before anything can reach it.
+ */
+function checkPair({ cert, key }: Deno.TlsCertifiedKeyPem): void {
+  try {
+    Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
+  } catch (error) {
+    throw new HttpError(
+      `the client certificate and its key cannot be used: ${
+        error instanceof Error ? error.message : String(error)
+      }`,
+      { reason: "tls", cause: error },
+    );
+  }
+}
+
+/** Waits for the handshake. A late one goes on, since its socket cannot be freed before its end. */
+async function handshake(stream: Deno.TlsConn, { deadline, abandoned }: Attempt): Promise<void> {
+  const shaking = stream.handshake();
+  let isDone = false;
+  deadline.guard(() => {
+    if (isDone) closeQuietly(stream);
+    else abandoned.addHandshake(shaking);
+  });
+  try {
+    await shaking;
+    isDone = true;
+  } catch (error) {
+    closeQuietly(stream);
+    throw error;
+  }
+}
+
+async function openTcp(
+  { proxyUrl }: HttpRequest,
+  url: URL,
+  deadline: Deadline,
+): Promise<Deno.TcpConn> {
+  const first = proxyUrl === undefined ? url : new URL(proxyUrl);
+  const tcp = await Deno.connect({ hostname: bareHost(first), port: portOf(first) });
+  deadline.guard(() => closeQuietly(tcp));
+  tcp.setNoDelay();
+  // Without keep-alive, a socket waits for ever for a peer that has silently died.
+  tcp.setKeepAlive();
+  if (proxyUrl !== undefined && url.protocol === "https:") await tunnel(tcp, proxyUrl, url);
+  return tcp;
+}
+
+/** Asks a proxy for a tunnel (RFC 9110, section 9.3.6). */
+async function tunnel(tcp: Deno.TcpConn, proxyUrl: string, url: URL): Promise<void> {
+  const target = `${url.hostname}:${portOf(url)}`;
+  const head = encodeHead(`CONNECT ${target} HTTP/1.1`, {
+    host: target,
+    ...proxyAuthorization(proxyUrl),
+  });
+  try {
+    const status = await askTunnel(tcp, head);
+    if (status !== 200) {
+      throw new HttpError(`the proxy answers HTTP ${status}`, { reason: "proxy" });
+    }
+  } catch (error) {
+    closeQuietly(tcp);
+    if (error instanceof HttpError) throw error;
+    throw new HttpError("the proxy does not answer", { reason: "proxy", cause: error });
+  }
+}
+
+/** Returns the status of the proxy's answer; what follows the headers of a 200 belongs to the tunnel. */
+async function askTunnel(tcp: Deno.TcpConn, head: Uint8Array): Promise<number> {
+  await writeAll(tcp, head);
+  let text = "";
+  const byte = new Uint8Array(1);
+  // Byte by byte: nothing of the tunnel may be read here. An answer has a few hundred bytes.
+  while (!text.endsWith("\r\n\r\n")) {
+    const length = await tcp.read(byte);
+    if (length === null || text.length > TUNNEL_ANSWER_BYTES) return 0;
+    text += String.fromCharCode(byte[0] ?? 0);
+  }
+  return Number(/^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1] ?? 0);
+}
+
+function closeQuietly(connection: { close(): void }): void {
+  try {
+    connection.close();
+  } catch {
+    // Closed already.
+  }
+}
+
+function portOf(url: URL): number {
+  return Number(url.port) || (url.protocol === "https:" ? 443 : 80);
+}
+
+function bareHost(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, "");
+}
+
 type RealSendHttp = SendHttp & {
   /** Closes the idle connections. */
   closeIdle(): void;
@@ -63,7 +338,6 @@ function closedEarly(): HttpError {
   return new HttpError("closed before an answer", { reason: "cut_off" });
 }
 
-/** One request on one connection. */
 async function exchangeOn(
   pool: ConnectionPool,
   connection: HttpConnection,

@@ -47,7 +47,6 @@ export function proxyAuthorization(proxyUrl: string): Record<string, string> {
   return { "proxy-authorization": `Basic ${btoa(words)}` };
 }
 
-/** What ended an exchange early; `null`: nothing did. */
 type EndedBy = "timeout" | "abort" | null;
 
 interface Limits {

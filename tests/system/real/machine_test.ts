@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { detectHostEvent, type HostSnapshot } from "../../../src/system/real/host_watch.ts";
+import { detectHostEvent, type HostSnapshot } from "../../../src/system/real/machine.ts";
 
 function snapshot(
   changes: Partial<HostSnapshot> & { addresses?: HostSnapshot["addresses"] } = {},

@@ -1,13 +1,18 @@
-import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { assert, assertEquals } from "@std/assert";
 import {
+  advanceSlowStart,
+  isStalled,
   NEW_WINDOW,
-  nextAllowedMs,
+  nextAllowedAtMs,
+  NO_SLOW_START,
+  portionSize,
   recordAnswer,
   recordThrottled,
   type SlidingWindow,
-} from "../../src/delivery/rate_limiter.ts";
-import type { RateLimit } from "../../src/server/retry_after.ts";
+  type SlowStart,
+} from "../../src/delivery/send_rate.ts";
+import type { RateLimit } from "../../src/server/answer.ts";
 import { seededRandom } from "../fakes/system.ts";
 import { RateLimiter } from "../../tools/refserver/rate_limit.ts";
 
@@ -27,22 +32,22 @@ function answers(
   );
 }
 
-Deno.test("nextAllowedMs() holds nothing back from a server that has room, or says nothing of it", () => {
+Deno.test("nextAllowedAtMs() holds nothing back from a server that has room, or says nothing of it", () => {
   for (const told of [null, limited(1), limited(2)]) {
-    assertEquals(nextAllowedMs(answers([[1_000, told]]), 9), -Infinity);
+    assertEquals(nextAllowedAtMs(answers([[1_000, told]]), 9), -Infinity);
   }
 });
 
-Deno.test("nextAllowedMs() is when our own answers leave the window, whatever its reset says", () => {
+Deno.test("nextAllowedAtMs() is when our own answers leave the window, whatever its reset says", () => {
   const pace = answers([[1_000, limited(2)], [5_000, limited(1)], [9_000, limited(0)]]);
-  assertEquals(nextAllowedMs(pace, 1), 1_000 + MINUTE_MS);
-  assertEquals(nextAllowedMs(pace, 2), 5_000 + MINUTE_MS);
-  assertEquals(nextAllowedMs(pace, 9), 9_000 + MINUTE_MS);
+  assertEquals(nextAllowedAtMs(pace, 1), 1_000 + MINUTE_MS);
+  assertEquals(nextAllowedAtMs(pace, 2), 5_000 + MINUTE_MS);
+  assertEquals(nextAllowedAtMs(pace, 9), 9_000 + MINUTE_MS);
 });
 
-Deno.test("nextAllowedMs() waits for five places at most, and not for fewer than wait", () => {
+Deno.test("nextAllowedAtMs() waits for five places at most, and not for fewer than wait", () => {
   const pace = answers(Array.from({ length: 30 }, (_, n) => [n, limited(29 - n, { limit: 30 })]));
-  assertEquals([1, 4, 5, 6, 100].map((waiting) => nextAllowedMs(pace, waiting) - MINUTE_MS), [
+  assertEquals([1, 4, 5, 6, 100].map((waiting) => nextAllowedAtMs(pace, waiting) - MINUTE_MS), [
     0,
     3,
     4,
@@ -51,22 +56,22 @@ Deno.test("nextAllowedMs() waits for five places at most, and not for fewer than
   ]);
 });
 
-Deno.test("nextAllowedMs() counts what broke or was refused: the server had counted it before", () => {
+Deno.test("nextAllowedAtMs() counts what broke or was refused: the server had counted it before", () => {
   const pace = answers([[1_000, limited(1)], [2_000, null]]);
   assertEquals(pace.remaining, 0);
   assertEquals(answers([[2_000, null], [3_000, null]]).remaining, null);
 });
 
-Deno.test("nextAllowedMs() waits for the reset, and a little chance, where others fill the window", () => {
-  assertEquals(nextAllowedMs(answers([[1_000, limited(0)]]), 9), 1_000 + 1.2 * MINUTE_MS);
+Deno.test("nextAllowedAtMs() waits for the reset, and a little chance, where others fill the window", () => {
+  assertEquals(nextAllowedAtMs(answers([[1_000, limited(0)]]), 9), 1_000 + 1.2 * MINUTE_MS);
   const unknown = answers([[1_000, limited(0, { limit: null, resetInMs: 20_000 })]]);
-  assertEquals(nextAllowedMs(unknown, 9), 1_000 + 24_000);
+  assertEquals(nextAllowedAtMs(unknown, 9), 1_000 + 24_000);
 });
 
-Deno.test("nextAllowedMs() believes a server whose window is longer than a minute", () => {
+Deno.test("nextAllowedAtMs() believes a server whose window is longer than a minute", () => {
   const told = (remaining: number) => limited(remaining, { resetInMs: 5 * MINUTE_MS });
   const pace = answers([[0, told(2)], [2 * MINUTE_MS, told(1)], [3 * MINUTE_MS, told(0)]]);
-  assertEquals(nextAllowedMs(pace, 1), 5 * MINUTE_MS);
+  assertEquals(nextAllowedAtMs(pace, 1), 5 * MINUTE_MS);
 });
 
 Deno.test("recordAnswer() remembers as many answers as the limit counts, and those of one window", () => {
@@ -82,9 +87,9 @@ Deno.test("recordAnswer() remembers as many answers as the limit counts, and tho
         random: () => 0,
       });
     for (let n = 0; n <= 1_000; n++) note(n);
-    const first = [pace.answeredMs.length, pace.answeredMs[0]];
+    const first = [pace.answeredAtMs.length, pace.answeredAtMs[0]];
     note(MINUTE_MS + 500);
-    return [...first, pace.answeredMs[0]];
+    return [...first, pace.answeredAtMs[0]];
   };
   // What was answered a window before the last one was sent is left.
   assertEquals(remembered(100_000), [1_000, 1, 501]);
@@ -98,20 +103,20 @@ Deno.test("recordAnswer() never counts below no place at all", () => {
   assertEquals(pace.remaining, 0);
 });
 
-Deno.test("nextAllowedMs() waits for the reset where the limit says nothing, and never before it was sent away", () => {
+Deno.test("nextAllowedAtMs() waits for the reset where the limit says nothing, and never before it was sent away", () => {
   const none = answers([[1_000, limited(0, { limit: 0, resetInMs: 10_000 })]]);
-  assertEquals(nextAllowedMs(none, 9), 13_000);
+  assertEquals(nextAllowedAtMs(none, 9), 13_000);
   const away = (pace: SlidingWindow) => recordThrottled(pace, 1_000, 120_000);
-  assertEquals(nextAllowedMs(away(none), 9), 122_000);
-  assertEquals(nextAllowedMs(away(answers([[1_000, limited(2)]])), 9), 122_000);
+  assertEquals(nextAllowedAtMs(away(none), 9), 122_000);
+  assertEquals(nextAllowedAtMs(away(answers([[1_000, limited(2)]])), 9), 122_000);
   const full = answers([[0, limited(2)], [1, limited(1)], [2, limited(0)]]);
-  assertEquals(nextAllowedMs(away(full), 9), 122_000);
-  assertEquals(nextAllowedMs(full, 0), MINUTE_MS, "one place at least");
+  assertEquals(nextAllowedAtMs(away(full), 9), 122_000);
+  assertEquals(nextAllowedAtMs(full, 0), MINUTE_MS, "one place at least");
 });
 
 Deno.test("recordThrottled() adds the second that Retry-After was rounded down by", () => {
-  assertEquals(nextAllowedMs(recordThrottled(NEW_WINDOW, 500, 7_000), 1), 8_500);
-  assertEquals(nextAllowedMs(recordThrottled(NEW_WINDOW, 500, null), 1), 1_500);
+  assertEquals(nextAllowedAtMs(recordThrottled(NEW_WINDOW, 500, 7_000), 1), 8_500);
+  assertEquals(nextAllowedAtMs(recordThrottled(NEW_WINDOW, 500, null), 1), 1_500);
 });
 
 Deno.test("a drain at this pace meets no 429, and loses no time, however slow the server", () => {
@@ -123,7 +128,7 @@ Deno.test("a drain at this pace meets no 429, and loses no time, however slow th
       let nowMs = 0;
       let answering = 0;
       for (let waiting = 600; waiting > 0; waiting--) {
-        nowMs = Math.max(nowMs, nextAllowedMs(pace, waiting));
+        nowMs = Math.max(nowMs, nextAllowedAtMs(pace, waiting));
         const latencyMs = random() * slowestMs;
         const { allowed, headers } = limiter.take("agent", 30, nowMs + latencyMs * random());
         assert(allowed, `a 429 at ${nowMs} ms`);
@@ -172,8 +177,8 @@ Deno.test("reports that overlap meet no 429, in whatever order the server counts
       let pace = NEW_WINDOW;
       let [nowMs, launched, waiting] = [0, 0, 300];
       while (waiting > 0 || flights.length > 0) {
-        if (flights.length === 0) nowMs = Math.max(nowMs, nextAllowedMs(pace, waiting));
-        const most = pace.answeredMs.length > 0 ? 8 : 1;
+        if (flights.length === 0) nowMs = Math.max(nowMs, nextAllowedAtMs(pace, waiting));
+        const most = pace.answeredAtMs.length > 0 ? 8 : 1;
         const hasRoom = () => pace.remaining === null || pace.remaining > flights.length;
         while (waiting > 0 && flights.length < most && (flights.length === 0 || hasRoom())) {
           waiting -= 1;
@@ -203,4 +208,19 @@ Deno.test("reports that overlap meet no 429, in whatever order the server counts
     }),
     { numRuns: 50 },
   );
+});
+
+Deno.test("slow start goes 1, 2, 4 … 64, then lets everything through", () => {
+  const portions: number[] = [];
+  let slowStart: SlowStart = { ...NO_SLOW_START, step: 0 };
+  for (let step = 0; step < 9; step++) {
+    portions.push(portionSize(slowStart));
+    slowStart = advanceSlowStart(slowStart);
+  }
+  assertEquals(portions, [1, 2, 4, 8, 16, 32, 64, Infinity, Infinity]);
+});
+
+Deno.test("isStalled() from the third report in a row without success, and not from the second", () => {
+  const after = (failedReports: number) => isStalled({ ...NO_SLOW_START, failedReports });
+  assertEquals([after(0), after(2), after(3), after(4)], [false, false, true, true]);
 });

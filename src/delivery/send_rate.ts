@@ -1,5 +1,6 @@
 /**
- * Sliding-window rate limiter: reports go as fast as the server's window allows, and no faster. Pure.
+ * How fast reports may go: the sliding-window rate limiter, by the server's headers, and slow start, in
+ * which a backlog goes out in doubling portions after an outage or while no report gets through. Pure.
  *
  * RedFlag's limiter (api/middleware/rate_limiter.go) allows `X-RateLimit-Limit` requests in any window
  * of a minute. The `X-RateLimit-Reset` of an allowed request only means "a window from now": a drain
@@ -7,7 +8,7 @@
  * follows from the agent's own requests: each place is free a window after it was occupied.
  */
 
-import { RATE_LIMIT_WINDOW_MS, type RateLimit } from "../server/retry_after.ts";
+import { RATE_LIMIT_WINDOW_MS, type RateLimit } from "../server/answer.ts";
 import type { Random } from "../system/system.ts";
 
 /** Free places to wait for together, so that a drain does not wake up for each event. */
@@ -28,24 +29,24 @@ export interface SlidingWindow {
    * When the last `limit` requests in the window were answered, oldest first: the server had counted
    * them by then. Without a known limit, only the last one.
    */
-  readonly answeredMs: readonly number[];
+  readonly answeredAtMs: readonly number[];
   readonly limit: number | null;
   /** Free places by the latest answer; `null`: no answer contained it. */
   readonly remaining: number | null;
   readonly windowMs: number;
   /** When the window is empty again, whichever client filled it. */
-  readonly resetMs: number;
+  readonly resetAtMs: number;
   /** No request before this instant, because the server has throttled one. */
   readonly throttledUntilMs: number;
 }
 
 /** A window without any answer yet. */
 export const NEW_WINDOW: SlidingWindow = {
-  answeredMs: [],
+  answeredAtMs: [],
   limit: null,
   remaining: null,
   windowMs: RATE_LIMIT_WINDOW_MS,
-  resetMs: -Infinity,
+  resetAtMs: -Infinity,
   throttledUntilMs: -Infinity,
 };
 
@@ -69,18 +70,18 @@ export function recordAnswer(window: SlidingWindow, request: RecordedRequest): S
   const { sentMs, nowMs, rateLimit, isAlone, random } = request;
   const windowMs = Math.max(RATE_LIMIT_WINDOW_MS, rateLimit?.resetInMs ?? window.windowMs);
   // Keeps what was in the server's window when this request arrived, and little else.
-  const answeredMs = [...window.answeredMs.filter((atMs) => atMs > sentMs - windowMs), nowMs]
+  const answeredAtMs = [...window.answeredAtMs.filter((atMs) => atMs > sentMs - windowMs), nowMs]
     .slice(-Math.max(1, Math.min(MOST_REMEMBERED, rateLimit?.limit ?? window.limit ?? 1)));
   if (rateLimit === null) {
     const remaining = window.remaining === null ? null : Math.max(0, window.remaining - 1);
-    return { ...window, answeredMs, remaining };
+    return { ...window, answeredAtMs, remaining };
   }
   const { limit, resetInMs } = rateLimit;
   const remaining = isAlone || window.remaining === null
     ? rateLimit.remaining
     : Math.min(rateLimit.remaining, window.remaining);
-  const resetMs = nowMs + resetInMs * (1 + JITTER * random());
-  return { ...window, answeredMs, limit, remaining, windowMs, resetMs };
+  const resetAtMs = nowMs + resetInMs * (1 + JITTER * random());
+  return { ...window, answeredAtMs, limit, remaining, windowMs, resetAtMs };
 }
 
 /** The window after a request that the server has throttled (429). */
@@ -93,14 +94,50 @@ export function recordThrottled(
 }
 
 /** The instant from which the server accepts some of the `waiting` reports. */
-export function nextAllowedMs(window: SlidingWindow, waiting: number): number {
-  const { answeredMs, limit, remaining, windowMs, resetMs, throttledUntilMs } = window;
+export function nextAllowedAtMs(window: SlidingWindow, waiting: number): number {
+  const { answeredAtMs, limit, remaining, windowMs, resetAtMs, throttledUntilMs } = window;
   if (remaining !== 0) return throttledUntilMs;
   // The last `limit` answers fill the window, if all of them were this agent's.
-  if (limit === null || limit === 0 || answeredMs.length < limit) {
-    return Math.max(throttledUntilMs, resetMs);
+  if (limit === null || limit === 0 || answeredAtMs.length < limit) {
+    return Math.max(throttledUntilMs, resetAtMs);
   }
   const places = Math.max(1, Math.min(PLACES_AT_ONCE, waiting, limit));
-  const lastMs = answeredMs[answeredMs.length - limit + places - 1] ?? -Infinity;
-  return Math.max(throttledUntilMs, lastMs + windowMs);
+  const lastAtMs = answeredAtMs[answeredAtMs.length - limit + places - 1] ?? -Infinity;
+  return Math.max(throttledUntilMs, lastAtMs + windowMs);
+}
+
+/** Wait between two portions. */
+export const SLOW_START_STEP_MS = 1_000;
+
+/** After this portion the server's own limits suffice. */
+const LAST_STEP = 6;
+
+/** This many reports in a row without success mean that nothing gets through. */
+const STALLED_REPORTS = 3;
+
+/** The state of slow start. */
+export interface SlowStart {
+  /** Portions sent so far; `null`: slow start is off, and nothing is delayed. */
+  readonly step: number | null;
+  /** Reports since the last success that the server did not accept, for whatever reason. */
+  readonly failedReports: number;
+}
+
+/** No slow start, as long as reports get through. */
+export const NO_SLOW_START: SlowStart = { step: null, failedReports: 0 };
+
+/** How many events may go out now: 1, 2, 4 … 64, then all. */
+export function portionSize({ step }: SlowStart): number {
+  return step === null ? Infinity : 2 ** step;
+}
+
+/** The state after a complete portion; the last one ends slow start. */
+export function advanceSlowStart(slowStart: SlowStart): SlowStart {
+  const { step } = slowStart;
+  return { ...slowStart, step: step === null || step >= LAST_STEP ? null : step + 1 };
+}
+
+/** Whether nothing gets through: the next portions are small. */
+export function isStalled({ failedReports }: SlowStart): boolean {
+  return failedReports >= STALLED_REPORTS;
 }

@@ -56,6 +56,9 @@ const ONE_ITEM: ReadonlySet<number> = new Set([400, 413, 422, 500]);
 /** Wait before a refused event is sent again, as the server may be in a temporary state. */
 export const REFUSED_AGAIN_MS = 60_000;
 
+/** A server that works and stores a log, and asks for it again all the same. */
+const ASKED_AGAIN = 200;
+
 /** Wait after a failure that may be the server's: a minute, doubling to an hour. */
 const UNATTRIBUTED_BACKOFF: BackoffPolicy = { baseMs: 120_000, capMs: 3_600_000, floorMs: 60_000 };
 
@@ -211,7 +214,11 @@ export class FailureAttribution {
       verdict: "neutral",
     });
     if (!UNCLEAR.has(status)) {
-      this.refused(refusal, at.nowMs);
+      // Each further log that asks in vain is stored by the server as well.
+      const waitMs = status === ASKED_AGAIN
+        ? backoffMs(event.attempts + 1, UNATTRIBUTED_BACKOFF, at.random)
+        : REFUSED_AGAIN_MS;
+      this.refused(refusal, at.nowMs, waitMs);
       return refused(this.isFinal(event.id));
     }
     const fault = this.failed(refusal, at);
@@ -225,12 +232,12 @@ export class FailureAttribution {
     return { outcome, verdict: "failure", reason: why };
   }
 
-  /** Records that the server refuses this very event. */
-  refused(refusal: ReportRefusal, nowMs: number): void {
+  /** Records that the server refuses this very event, which is sent again after `waitMs`. */
+  refused(refusal: ReportRefusal, nowMs: number, waitMs: number = REFUSED_AGAIN_MS): void {
     this.#postponed.set(refusal.event.id, {
       ...this.#countAlone(refusal),
       failures: 0,
-      notBeforeMs: nowMs + REFUSED_AGAIN_MS,
+      notBeforeMs: nowMs + waitMs,
       delivered: this.#delivered,
       isCounted: true,
       recoveries: this.#recoveries,

@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "../system/system.ts";
-import type { HttpRequest, HttpResponse, SendHttp, TlsOptions } from "../system/http.ts";
+import type { HttpRequest, SendHttp, TlsOptions } from "../system/http.ts";
 import type { Secrets } from "../redact.ts";
 import { stripControls } from "../strip_controls.ts";
 import { type Answer, readAnswer, type ReadBody, readFailure } from "./answer.ts";
@@ -18,9 +18,11 @@ import {
   readHealth,
   readRegistration,
   readRenewal,
+  readStoredReport,
   type RegisterBody,
   type Registration,
   type Renewal,
+  type ReportAnswer,
 } from "./protocol.ts";
 
 /** Where the server is and how it is reached. */
@@ -64,8 +66,8 @@ interface Call<T> extends CallOptions {
   /** JSON text. */
   readonly body?: string;
   readonly readBody: ReadBody<T>;
-  /** Accepts the body of a 409 that means that the server has the report already. */
-  readonly readConflict?: ReadBody<unknown>;
+  /** Accepts the body of a 409 that means that the server takes no such report any more. */
+  readonly readConflict?: ReadBody<T>;
 }
 
 /**
@@ -163,16 +165,20 @@ export class Client {
     caller: Caller,
     event: { report: Report; body: string },
     options: CallOptions = {},
-  ): Promise<Answer<unknown>> {
-    const answer = await this.#call({
+  ): Promise<Answer<ReportAnswer>> {
+    const answer = await this.#call<ReportAnswer>({
       ...options,
       method: "POST",
       path: `${agentPath(caller)}/${event.report}`,
       token: caller.accessToken,
       body: event.body,
-      readBody: readAnyObject,
+      readBody: readStoredReport,
       ...(event.report === "logs" && { readConflict: readEndedCommand }),
     });
+    if (answer.kind === "ok" && answer.value.openBecause !== undefined) {
+      const openBecause = this.#options.secrets.hide(answer.value.openBecause);
+      return { ...answer, value: { openBecause } };
+    }
     // Servers before v0.1.18 have no such route, and cannot store its facts. Their router answers in
     // plain text; a JSON body is about the agent itself.
     const isOldServer = answer.kind === "refused" && answer.status === 404 &&
@@ -207,7 +213,12 @@ export class Client {
   async #answer<T>(call: Call<T>): Promise<Answer<T>> {
     try {
       const response = await this.#sendHttp(this.#request(call));
-      return readAnswer(settleConflict(response, call), call.readBody, this.#clock.nowMs());
+      const { readBody, readConflict } = call;
+      const nowMs = this.#clock.nowMs();
+      const isConflict = response.status === 409 && readConflict?.(response.body).ok === true;
+      return isConflict
+        ? readAnswer({ ...response, status: 200 }, readConflict, nowMs)
+        : readAnswer(response, readBody, nowMs);
     } catch (error) {
       return readFailure(error);
     }
@@ -236,16 +247,6 @@ export class Client {
       ...(call.signal && { signal: call.signal }),
     };
   }
-}
-
-/** A 409 for a report that the server already has counts as a success. */
-function settleConflict(
-  response: HttpResponse,
-  { readConflict }: Pick<Call<unknown>, "readConflict">,
-): HttpResponse {
-  const isKnown = response.status === 409 && readConflict !== undefined &&
-    readConflict(response.body).ok;
-  return isKnown ? { ...response, status: 200 } : response;
 }
 
 function agentPath(caller: Caller): string {

@@ -55,6 +55,8 @@ export class FakeServer {
   rapidPolling: { enabled: boolean; until: string } | null = null;
   /** Which of the results that it is asked for it has; `null`: an old one, which is silent. */
   hasResults: ((asked: readonly string[]) => string[]) | null = null;
+  /** Its signing keys, as `GET /public-keys` says them; `null`: it does not sign. */
+  publicKeys: unknown[] | null = null;
   /** Hands a command over again after 5 minutes, up to five times, until it is listed as received. */
   redelivers = false;
   /** How a command of which that holds got on. */
@@ -122,6 +124,12 @@ export class FakeServer {
     }
   };
 
+  /** As RedFlag 0.1, without `publicKeys`. */
+  #answerKeys(): HttpResponse {
+    if (this.publicKeys === null) return response(404, "404 page not found");
+    return json(200, this.publicKeys);
+  }
+
   #deliver(body: Record<string, unknown>): { commands: unknown[]; confirmed: string[] } {
     const fresh = this.#commands.splice(0, 10);
     if (!this.redelivers) return { commands: fresh, confirmed: [] };
@@ -145,6 +153,7 @@ export class FakeServer {
 
   #answer(path: string, token: string | null, body: Record<string, unknown>): HttpResponse {
     if (path === "/health") return json(200, { status: this.healthStatus });
+    if (path === "/api/v1/public-keys" || path === "/api/v1/public-key") return this.#answerKeys();
     if (path.endsWith("/renew")) {
       if (body["refresh_token"] !== this.refreshToken) return json(401, { error: "dead" });
       return json(200, { token: this.acceptedToken });

@@ -69,7 +69,10 @@ export async function register(
   });
 }
 
-/** Trusts the key of the server that the owner of this host has just chosen; a run does what fails here. */
+/**
+ * Pins the key of the server that the owner of this host has just chosen. If the server does not answer,
+ * the agent does it after its first check-in.
+ */
 async function pinServerKey(
   { system, config, stateDirectory }: Enrolment,
   client: Client,
@@ -77,9 +80,14 @@ async function pinServerKey(
   const configuredKey = config.server.publicKey;
   const keyRing = new KeyRing({ system, log: NO_LOG, stateDirectory, client, configuredKey });
   await keyRing.lookUp(new AbortController().signal);
+  if ((keyRing.keys?.trust.refusedKeyIds.length ?? 0) === 0) return;
+  system.terminal.printError(
+    "pennon: the server's key is not the one of server.public_key or RedFlag's key file: its " +
+      'commands will be refused; see "pennon status"',
+  );
 }
 
-/** The command prints what it did. */
+/** The command prints what matters of it. */
 const NO_LOG: Log = { debug() {}, info() {}, warning() {}, error() {} };
 
 /** Saves an existing agent's identity as this host's own; throws `LockedError`, `FileError`. */

@@ -8,6 +8,7 @@ import {
   statusAsText,
 } from "../../src/cli/status_command.ts";
 import type { SavedBreaker } from "../../src/breaker/saved.ts";
+import { NO_SERVER_KEYS } from "../../src/server/key_trust.ts";
 import type { StoredState } from "../../src/loop/state.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24);
@@ -28,6 +29,7 @@ function status(change: Partial<Status> = {}): Status {
     identity: null,
     holder: null,
     state: null,
+    signing: { keys: NO_SERVER_KEYS, unsigned: "read_only" },
     buffer: {
       pending: 0,
       deadLetters: 0,

@@ -21,10 +21,13 @@ import { type AgentState, NEW_STATE } from "../loop/state.ts";
 import { OPERATOR_WAIT_MS } from "../connection/state.ts";
 import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
+import type { Scanner } from "../scanners/scanner.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
 import type { Secrets } from "../redact.ts";
 import type { Client } from "../server/client.ts";
 import type { CheckInBody } from "../server/protocol.ts";
+import { subsystemOf } from "../server/subsystems.ts";
+import { closesAbsent } from "../server/update_item.ts";
 import { FileError } from "../system/files.ts";
 import type { CpuTimes, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
@@ -108,6 +111,8 @@ export class Agent {
   readonly #requests: BreakerResetRequests;
   /** The identity with the present token. */
   #identity: Identity;
+  /** The server's names of the package managers on this host, as they were found last. */
+  #subsystems: readonly string[] = [];
   /** At the last check-in, for the CPU's load since then. */
   #cpus: readonly CpuTimes[];
 
@@ -132,6 +137,7 @@ export class Agent {
   /** Opens the buffer in the state directory; never throws because of the disk. */
   async open(): Promise<void> {
     await this.#directory.open();
+    await this.#findScanners();
   }
 
   /** Closes a breaker on the operator's request: "connection", or that of a scanner. */
@@ -232,14 +238,19 @@ export class Agent {
   }
 
   #createHandlers(): (type: string) => CommandHandler {
-    const { system, config, stateDirectory, log, moreHandlers } = this.#deps;
+    const { system, stateDirectory, log, moreHandlers } = this.#deps;
     return commandHandlers({
       system,
       log,
       stateDirectory,
       runner: this.#scanners,
       more: moreHandlers,
-      findScanners: () => availableScanners(system, config.scanners.enabled),
+      findScanners: () => this.#findScanners(),
+      closesAbsent: () => {
+        const { serverVersion } = this.#client;
+        return serverVersion === undefined ? null : closesAbsent(serverVersion);
+      },
+      hasPending: (snapshotOf) => this.#directory.buffer.hasPending(snapshotOf),
       collectSystemInfo: () => this.#collectSystemInfo(),
     });
   }
@@ -319,11 +330,23 @@ export class Agent {
       eventsInMemory: events,
     };
     const nowMs = system.clock.nowMs();
-    return checkInBody(metrics, condition, { version: VERSION, nowMs, rapidLeftMs });
+    const body = checkInBody(metrics, condition, { version: VERSION, nowMs, rapidLeftMs });
+    return { ...body, available_scanners: this.#subsystems };
+  }
+
+  /** The scanners of this host, which check-ins report from then on. */
+  async #findScanners(): Promise<readonly Scanner[]> {
+    const { system, config } = this.#deps;
+    const scanners = await availableScanners(system, config.scanners.enabled);
+    this.#subsystems = scanners.map(({ name }) => subsystemOf(name)).filter((name) =>
+      name !== null
+    );
+    return scanners;
   }
 
   async #collectSystemInfo(): Promise<NewEvent> {
     const { system, stateDirectory } = this.#deps;
+    await this.#findScanners(); // Hourly, as these facts are.
     const facts = await hostFacts(system);
     const nowMs = system.clock.nowMs();
     const startedMs = facts.uptimeS === null ? null : nowMs - facts.uptimeS * 1_000;

@@ -129,6 +129,11 @@ export class FailureAttribution {
       .filter(({ id }) => this.notBeforeMs(id) > instantMs);
   }
 
+  /** Whether the server has not accepted the event before: later ones may have overtaken it. */
+  isPostponed(id: string): boolean {
+    return this.#postponed.has(id);
+  }
+
   /** The event is delivered, or a dead letter. */
   forget(id: string): void {
     this.#postponed.delete(id);
@@ -333,8 +338,21 @@ function listOf({ commandId, place }: Pick<StoredEvent, "commandId" | "place">):
   return `${place} ${commandId}`;
 }
 
-/** A report of updates; its other properties go into both halves. */
+/** A report of updates; its other properties go into both halves, but for those that close rows. */
 const report = v.looseObject({ updates: v.array(v.unknown()) });
+
+/** What makes a report of updates a complete list, which closes the rows that it lacks. */
+const CLOSING: ReadonlySet<string> = new Set(["ecosystem", "scan_succeeded"]);
+
+/** The same report of updates, which closes no row. A text without the field is returned as it is. */
+export function withoutClosing(body: string): string {
+  const output = body.includes('"scan_succeeded"') ? read(body) : null;
+  return output === null ? body : JSON.stringify(withoutClosingFields(output));
+}
+
+function withoutClosingFields<T extends object>(report: T): T {
+  return Object.fromEntries(Object.entries(report).filter(([key]) => !CLOSING.has(key))) as T;
+}
 
 /** The bodies of an event's two halves; `null` if it is no list of at least two items. */
 export function bisectBody(
@@ -345,7 +363,7 @@ export function bisectBody(
   if (output === null || output.updates.length < 2) return null;
   const middle = Math.ceil(output.updates.length / 2);
   const half = (from: number, to?: number) =>
-    JSON.stringify({ ...output, updates: output.updates.slice(from, to) });
+    JSON.stringify({ ...withoutClosingFields(output), updates: output.updates.slice(from, to) });
   return [half(0, middle), half(middle)];
 }
 

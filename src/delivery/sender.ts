@@ -22,7 +22,12 @@ import { type Client, isAgentUnknown, NO_ROUTE, type Report } from "../server/cl
 import type { ReportAnswer } from "../server/protocol.ts";
 import type { Clock, Random } from "../system/system.ts";
 import { drain, type ReportSender } from "./drain.ts";
-import { type Attributed, FailureAttribution, type Outcome } from "./failure_attribution.ts";
+import {
+  type Attributed,
+  FailureAttribution,
+  type Outcome,
+  withoutClosing,
+} from "./failure_attribution.ts";
 import {
   advanceSlowStart,
   isStalled,
@@ -275,7 +280,8 @@ export class Sender implements ReportSender {
   async #report(event: StoredEvent, { isBurst, deadlineSignal }: Portion): Promise<Attributed> {
     const isLarge = event.sizeBytes >= BURST_BYTES;
     const options = { isBurst: isBurst || isLarge, signal: deadlineSignal };
-    const { answer, wasSent } = await this.#call(event, options);
+    const body = this.#mayClose(event) ? event.body : withoutClosing(event.body);
+    const { answer, wasSent } = await this.#call({ ...event, body }, options);
     switch (answer.kind) {
       case "ok":
         return answer.value.openBecause === undefined
@@ -299,6 +305,15 @@ export class Sender implements ReportSender {
       case "backoff":
         return LATER;
     }
+  }
+
+  /**
+   * Whether a report may close rows. One that later reports may have overtaken would close what those
+   * reported: it is superseded, the server has not accepted it before, or an operator has requeued it.
+   */
+  #mayClose({ id, kind, isSuperseded, lastError }: StoredEvent): boolean {
+    return kind !== "updates" ||
+      !isSuperseded && lastError === null && !this.#attribution.isPostponed(id);
   }
 
   #accepted(event: StoredEvent, value: ReportAnswer): Attributed {

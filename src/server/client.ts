@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "../system/system.ts";
-import type { HttpRequest, SendHttp, TlsOptions } from "../system/http.ts";
+import type { HttpRequest, HttpResponse, SendHttp, TlsOptions } from "../system/http.ts";
 import type { Secrets } from "../redact.ts";
 import { stripControls } from "../strip_controls.ts";
 import { type Answer, readAnswer, type ReadBody, readFailure } from "./answer.ts";
@@ -87,11 +87,20 @@ export class Client {
   readonly #sendHttp: SendHttp;
   readonly #clock: Clock;
   readonly #options: ClientOptions;
+  #serverVersion: string | null | undefined;
 
   constructor(sendHttp: SendHttp, clock: Clock, options: ClientOptions) {
     this.#sendHttp = sendHttp;
     this.#clock = clock;
     this.#options = options;
+  }
+
+  /**
+   * What the server said of its version in its latest good answer; `null`: nothing, as RedFlag 0.1 does.
+   * `undefined`: there has been none since this process began.
+   */
+  get serverVersion(): string | null | undefined {
+    return this.#serverVersion;
   }
 
   /** Checks whether the server is up and set up; this costs the server almost nothing. */
@@ -237,9 +246,12 @@ export class Client {
       const { readBody, readConflict } = call;
       const nowMs = this.#clock.nowMs();
       const isConflict = response.status === 409 && readConflict?.(response.body).ok === true;
-      return isConflict
+      const answer = isConflict
         ? readAnswer({ ...response, status: 200 }, readConflict, nowMs)
         : readAnswer(response, readBody, nowMs);
+      // Not of a proxy's own page, which says nothing of the server.
+      if (answer.kind === "ok") this.#serverVersion = readVersion(response.headers);
+      return answer;
     } catch (error) {
       return readFailure(error);
     }
@@ -268,6 +280,12 @@ export class Client {
       ...(call.signal && { signal: call.signal }),
     };
   }
+}
+
+/** The header that says so; `null`: it is missing, or no version. */
+function readVersion(headers: HttpResponse["headers"]): string | null {
+  const version = headers["x-redflag-version"]?.trim() ?? "";
+  return /^[\w.+-]{1,50}$/.test(version) ? version : null;
 }
 
 function agentPath(caller: Caller): string {

@@ -134,6 +134,26 @@ Deno.test("trap 7: a machine that is known is 409, for as long as its agent is t
   });
 });
 
+Deno.test("trap 7: who goes on at what stays refused is noted", async () => {
+  const limits = { register: 0, checkin: 0 };
+  await with02({ limits }, async (server) => {
+    const agent = await enrol02(server);
+    for (let n = 0; n < 10; n++) await register02(server);
+    assertEquals(violations(server), []);
+    await register02(server);
+    agent.headers = { "X-Machine-ID": "another-machine-id" };
+    for (let n = 0; n < 40; n++) await agent.checkIn();
+    assertEquals(violations(server), ["hammers at 409"]);
+    await agent.checkIn();
+    assertEquals(violations(server), ["hammers at 409", "hammers at 403"]);
+    for (let n = 0; n < 60; n++) {
+      await agent.checkIn();
+      server.advance(MINUTE_MS);
+    }
+    assertEquals(violations(server).length, 2, "once a minute is borne");
+  });
+});
+
 Deno.test("trap 8: 401 has three meanings", async () => {
   await with02({}, async (server) => {
     const agent = await enrol02(server);

@@ -31,13 +31,15 @@ Deno.test("health, info and every other answer tell the version", async () => {
 
 Deno.test("trap 26: unknown paths under /api are 404 JSON, other GETs are 200 HTML", async () => {
   await with02({}, async (server) => {
-    for (const path of ["/api", "/api/v1", "/api/v2/agents", "/api/v1/health", "/api/v1/nothing"]) {
+    for (
+      const path of ["/api/", "/api/v1", "/api/v2/agents", "/api/v1/health", "/api/v1/nothing"]
+    ) {
       const answer = await get(server, path);
       assertEquals([answer.status, answer.json], [404, { error: "not found" }], path);
     }
     const wrongMethod = await call(server.url, { method: "POST", path: "/api/v1/info" });
     assertEquals([wrongMethod.status, wrongMethod.json], [404, { error: "not found" }]);
-    for (const path of ["/", "/redflag/api/v1/agents/register", "/apix"]) {
+    for (const path of ["/", "/redflag/api/v1/agents/register", "/api"]) {
       const answer = await get(server, path);
       assertEquals(answer.status, 200, path);
       assertMatch(answer.headers.get("content-type")!, /^text\/html/);

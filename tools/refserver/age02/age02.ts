@@ -7,6 +7,7 @@ import type { Binding } from "./bindings.ts";
 import { CapabilityTokens, type StoredToken } from "./capability_tokens.ts";
 import { CommandQueue, type Delivery } from "./command_queue.ts";
 import { PackageStates } from "./package_states.ts";
+import { Patience } from "./patience.ts";
 import { RefreshFamilies, type RefreshToken } from "./refresh_families.ts";
 import { type ReportedRow, ReportedRows } from "./reported_rows.ts";
 import { SCHEMA_02 } from "./schema.ts";
@@ -58,6 +59,8 @@ export function backendOf02(base: Backend, options: Options02): Backend02 {
     startedAtMs,
     scheme: options.scheme,
     closings: [],
+    callPatience: new Patience({ windowMs: 600_000, limit: 40 }),
+    registrationPatience: new Patience({ windowMs: 3_600_000, limit: 10 }),
     repeatedEvents: new Map(),
     sweptAtMs: startedAtMs,
     settings: changed(DEFAULT_SETTINGS, options.settings),

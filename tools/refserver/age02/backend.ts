@@ -1,6 +1,7 @@
 /** What the routes of a server of 0.2 work with, and the few ways in which they answer. */
 
 import type * as v from "valibot";
+import { DatabaseError } from "../../../src/system/database.ts";
 import { type Backend, type Call, decode, json } from "../backend.ts";
 import type { Reply } from "../connection.ts";
 import type { Bindings } from "./bindings.ts";
@@ -8,6 +9,7 @@ import type { CapabilityTokens } from "./capability_tokens.ts";
 import type { CommandQueue } from "./command_queue.ts";
 import { goJson } from "./go_json.ts";
 import type { PackageStates } from "./package_states.ts";
+import type { Patience } from "./patience.ts";
 import type { RefreshFamilies } from "./refresh_families.ts";
 import type { ReportedRows } from "./reported_rows.ts";
 import type { Settings } from "./settings.ts";
@@ -30,6 +32,10 @@ export interface Backend02 extends Backend {
   readonly scheme: "http" | "https";
   /** The reports that closed rows by absence, to see whether a further part of one comes. */
   readonly closings: { agentId: string; commandId: string; ecosystem: string }[];
+  /** With calls that 403 and 426 refuse, by agent. */
+  readonly callPatience: Patience;
+  /** With registrations that 409 refuses, by machine. */
+  readonly registrationPatience: Patience;
   /** How often batches of events came that were wholly known. */
   readonly repeatedEvents: Map<string, number>;
   /** When timeouts were last looked for. */
@@ -55,4 +61,14 @@ export function read<Schema extends v.GenericSchema>(
   const decoded = decode(backend, call, schema);
   if ("value" in decoded || error === undefined) return decoded;
   return { reply: answer(400, { error }, error) };
+}
+
+/** Does what the real server only logs the failure of; that it fails is a violation all the same. */
+export function attempt(backend: Backend02, call: Call, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    backend.log.violate(call.request, `lost without a word: ${error.message}`);
+  }
 }

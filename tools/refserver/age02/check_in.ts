@@ -4,7 +4,7 @@ import { type Call, json } from "../backend.ts";
 import { isInstant } from "../bodies.ts";
 import { instant } from "../check_in.ts";
 import type { Reply } from "../connection.ts";
-import { answer, type Backend02 } from "./backend.ts";
+import { answer, attempt, type Backend02 } from "./backend.ts";
 import { type CheckInBody, isUuid, readCheckIn } from "./bodies.ts";
 import type { DeliveredCommand } from "./command_queue.ts";
 import { recordVersion } from "./enrolment.ts";
@@ -12,6 +12,8 @@ import { isAtLeast } from "./versions.ts";
 
 /** How long rapid polling is asked for when there is something to do. */
 const BUSY_MS = 10 * 60 * 1_000;
+
+const NIL_UUID = "00000000-0000-0000-0000-000000000000";
 
 /** One check-in; whatever its body says, it is answered. */
 export function checkIn(backend: Backend02, call: Call): Reply {
@@ -25,7 +27,7 @@ export function checkIn(backend: Backend02, call: Call): Reply {
     keepMetrics(backend, call, told);
     agents.checkedIn(agentId, { body, version: "" });
     agents.seen(agentId, nowMs);
-    keepScanners(backend, call, told.available_scanners);
+    attempt(backend, call, () => keepScanners(backend, call, told.available_scanners));
     const received = backend.commands.receive(agentId, uuids(told.received_command_ids), nowMs);
     const taken = backend.commands.take(agentId, nowMs, backend.settings);
     const rapidUntil = rapidPolling(backend, call, { told, isBusy: taken.length > 0 });
@@ -79,24 +81,38 @@ function uuids(ids: readonly string[]): string[] {
   return ids.filter(isUuid);
 }
 
-/** Events in a check-in's metadata get the server's clock, and go where those of `/events` do. */
+/**
+ * Events in a check-in's metadata get the server's clock, and go where those of `/events` do. The real
+ * server gives none of them an id of its own: the first one ever takes the zero UUID, and all others
+ * are lost without a word.
+ */
 function keepBufferedEvents(backend: Backend02, call: Call, told: CheckInBody): void {
   const events = told.metadata?.["buffered_events"];
   if (!Array.isArray(events)) return;
-  for (const event of events) {
+  for (const event of events as (Record<string, unknown> | null)[]) {
     const textOf = (name: string) => {
-      const value = (event as Record<string, unknown> | null)?.[name];
+      const value = event?.[name];
       return typeof value === "string" ? value : "";
     };
     const [event_type, event_subtype, severity] = ["event_type", "event_subtype", "severity"]
       .map(textOf) as [string, string, string];
     if (event_type === "" || event_subtype === "" || severity === "") continue;
-    const { metadata } = event as Record<string, unknown>;
-    const message = textOf("message");
-    backend.events.note(call.agentId, { event_type, event_subtype, severity, message, metadata }, {
-      component: textOf("component"),
-      nowMs: call.nowMs,
-    });
+    if (backend.events.has(NIL_UUID)) {
+      backend.log.violate(call.request, "a buffered event in a check-in is lost");
+      continue;
+    }
+    attempt(backend, call, () =>
+      backend.events.add({
+        id: NIL_UUID,
+        agent_id: call.agentId,
+        event_type,
+        event_subtype,
+        severity,
+        component: textOf("component"),
+        message: textOf("message"),
+        metadata: event?.["metadata"],
+        created_at: new Date(call.nowMs).toISOString(),
+      }));
   }
 }
 

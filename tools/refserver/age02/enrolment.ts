@@ -20,6 +20,9 @@ export async function register(backend: Backend02, call: Call): Promise<Reply> {
     return answer(401, { error: "invalid or expired registration token" }, "wrong token");
   }
   const conflict = refuseKnownMachine(backend, body.machine_id);
+  if (conflict && backend.registrationPatience.wears(body.machine_id, nowMs)) {
+    backend.log.violate(request, "hammers at 409");
+  }
   if (conflict) return conflict;
   if (body.machine_id === "") backend.log.violate(request, "registers without a machine id");
   const { minAgentVersion } = backend.settings;

@@ -21,7 +21,7 @@ export function reportEvents(backend: Backend02, call: Call): Reply {
   if (refused) return refused;
   noteRepeated(backend, call, events.map(({ id }) => id ?? ""));
   return keepEach(events, {
-    name: (at) => `event ${String.fromCharCode(48 + at)}`,
+    name: (at) => `event ${String.fromCharCode(48 + at)}: failed to create system event`,
     keep: (event) => {
       if (!event.created_at) backend.log.violate(call.request, "an event of the year 1");
       const id = event.id ?? crypto.randomUUID();
@@ -46,7 +46,7 @@ export function reportSecurityEvents(backend: Backend02, call: Call): Reply {
   const refused = refuseMany(backend, call, events.length);
   if (refused) return refused;
   return keepEach(events, {
-    name: (at) => `event ${at}`,
+    name: (at) => `event ${at}: failed to create security event`,
     keep: (row) =>
       keep(backend, call, () =>
         backend.rows.add({

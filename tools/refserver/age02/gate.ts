@@ -7,7 +7,12 @@ import { isAtLeast } from "./versions.ts";
 
 /** Answers a request that may not pass; `agentId` is the token's. */
 export function refuseAtGate(backend: Backend02, call: Call, agentId: string): Reply | undefined {
-  return checkBinding(backend, call, agentId) ?? shed(backend);
+  const refused = checkBinding(backend, call, agentId);
+  const stays = refused?.status === 403 || refused?.status === 426;
+  if (stays && backend.callPatience.wears(agentId, call.nowMs)) {
+    backend.log.violate(call.request, `hammers at ${refused.status}`);
+  }
+  return refused ?? shed(backend);
 }
 
 /** The checks of `MachineBindingMiddleware`, by what is stored; no header tells the version. */

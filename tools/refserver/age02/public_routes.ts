@@ -69,10 +69,9 @@ export function publicKeys(backend: Backend02): Reply {
   );
 }
 
-/** What no route answers: JSON under `/api`, the embedded page for any other GET. */
+/** What no route answers: JSON under `/api/`, the embedded page for any other GET. */
 export function noRoute({ request }: Call): Reply {
-  const isPage = request.method === "GET" && !/^\/api(\/|$)/.test(request.path);
-  return isPage ? page() : answer(404, { error: "not found" });
+  return isPage(request) ? page() : answer(404, { error: "not found" });
 }
 
 /** Answers while the server is not set up: there are no agent routes at all. */
@@ -81,8 +80,11 @@ export function welcome(request: WireRequest): Reply {
   if (method === "GET" && /^\/(api\/)?health$|^\/api\/v1\/health$/.test(path)) {
     return answer(200, { status: "waiting for configuration" });
   }
-  const isPage = method === "GET" && !/^\/api(\/|$)/.test(path);
-  return isPage ? page() : answer(404, { error: "not found" });
+  return isPage(request) ? page() : answer(404, { error: "not found" });
+}
+
+function isPage({ method, path }: WireRequest): boolean {
+  return method === "GET" && !/^\/api\/|^\/(metrics|health)$/.test(path);
 }
 
 function page(): Reply {

@@ -6,7 +6,7 @@ import { instant } from "../check_in.ts";
 import { RapidModeSchema } from "../bodies.ts";
 import type { Reply } from "../connection.ts";
 import { YEAR_ONE } from "../reports_table.ts";
-import { answer, type Backend02, read } from "./backend.ts";
+import { answer, attempt, type Backend02, read } from "./backend.ts";
 import {
   BreakersSchema,
   DockerSchema,
@@ -114,15 +114,11 @@ export function reportDocker(backend: Backend02, call: Call): Reply {
       for (
         const [kind, rows] of [["docker_container", containers], ["docker_stack", stacks]] as const
       ) {
-        try {
-          addRows(backend, call, { kind, commandId: command_id, rows });
-        } catch (error) {
-          if (!(error instanceof DatabaseError)) throw error;
-          backend.log.violate(
-            call.request,
-            `${kind}s are lost, and 200 all the same: ${error.message}`,
-          );
-        }
+        attempt(
+          backend,
+          call,
+          () => addRows(backend, call, { kind, commandId: command_id, rows }),
+        );
       }
       const body = { message: "docker image events recorded", count: images.length, command_id };
       return answer(200, body, `${images.length} images`);

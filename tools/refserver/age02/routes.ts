@@ -108,7 +108,7 @@ async function dispatch(backend: Backend02, call: Call, fromAddress: string): Pr
   const found = AGENT_ROUTES.get(`${request.method} ${what}`);
   if (pathId !== undefined && found) return await pass(backend, call, { pathId, found });
   const isProbe = request.path === "/api/v1/health";
-  if (/^\/api(\/|$)/.test(request.path) && !isProbe) backend.log.violate(request, "no such route");
+  if (/^\/api\//.test(request.path) && !isProbe) backend.log.violate(request, "no such route");
   return noRoute(call);
 }
 

@@ -67,8 +67,10 @@ export function describeSigning(
     lines.push(["Server key", pinned.keyId], ["", `pinned ${SOURCES[source]}${since}`]);
     if (others.length > 0) lines.push(["", `and ${others.map(({ keyId }) => keyId).join(", ")}`]);
   } else if (fault === null) {
-    const run = unsigned === "never" ? "run" : "that change the host run";
-    lines.push(["Server key", `none shown; no unsigned commands ${run}`]);
+    const consequence = unsigned === "never"
+      ? "no command runs without a signature"
+      : "commands that only read run without a signature";
+    lines.push(["Server key", `none shown; ${consequence}`]);
   }
   if (lastRefusal === null) return lines;
   const ago = describeDuration(nowMs - lastRefusal.atMs);

@@ -62,7 +62,9 @@ export class FakeServer {
   /** How a command of which that holds got on. */
   readonly delivered = new Map<string, Delivered>();
   #hanging: (() => void)[] = [];
-  #commands: { id: string; type: string; params: Record<string, unknown> }[] = [];
+  /** How far the `Date` of its answers is ahead of the host's clock; `null`: it does not say. */
+  dateAheadMs: number | null = null;
+  #commands: { id: string; type: string; params: unknown }[] = [];
   #clock: Clock;
 
   constructor(clock: Clock) {
@@ -71,6 +73,11 @@ export class FakeServer {
 
   queue(id: string, type: string, params: Record<string, unknown> = {}): void {
     this.#commands.push({ id, type, params });
+  }
+
+  /** Queues commands with whatever fields they have. */
+  send(...commands: readonly { id: string; type: string; params: unknown }[]): void {
+    this.#commands.push(...commands);
   }
 
   /** Answers what it has let hang, and is well from then on. */
@@ -120,9 +127,15 @@ export class FakeServer {
         return Promise.resolve(response(status, text, headers));
       }
       case "well":
-        return Promise.resolve(this.#answer(path, token, body));
+        return Promise.resolve(this.#withDate(this.#answer(path, token, body)));
     }
   };
+
+  #withDate(answer: HttpResponse): HttpResponse {
+    if (this.dateAheadMs === null) return answer;
+    const date = new Date(this.#clock.nowMs() + this.dateAheadMs).toUTCString();
+    return { ...answer, headers: { ...answer.headers, date } };
+  }
 
   /** As RedFlag 0.1, without `publicKeys`. */
   #answerKeys(): HttpResponse {

@@ -22,7 +22,7 @@ import { FakeLog } from "./log.ts";
 import { FakeServer } from "./server.ts";
 import { FakeSystem } from "./system.ts";
 
-const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
+export const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
 
 /** A signal that never comes. */
 export const NEVER: AbortSignal = new AbortController().signal;

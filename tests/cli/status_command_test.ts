@@ -7,6 +7,7 @@ import {
   statusAsJson,
   statusAsText,
 } from "../../src/cli/status_command.ts";
+import { signingAsJson } from "../../src/cli/signing_status.ts";
 import type { SavedBreaker } from "../../src/breaker/saved.ts";
 import { NO_SERVER_KEYS } from "../../src/server/key_trust.ts";
 import type { StoredState } from "../../src/loop/state.ts";
@@ -245,19 +246,7 @@ Deno.test("statusAsJson() has every field of the contract", () => {
       last_check_in_at: "2026-11-23T21:00:00.000Z",
     },
     polling: { mode: "normal", rapid_until: null, interval_s: 300 },
-    signing: {
-      key_id: null,
-      public_key: null,
-      source: null,
-      pinned_at: null,
-      other_key_ids: [],
-      untrusted_key_ids: [],
-      looked_up_at: null,
-      unsigned_commands: "read_only",
-      commands_refused: false,
-      refused_commands: 0,
-      last_refusal: null,
-    },
+    signing: signingAsJson(NO_SERVER_KEYS, "read_only"),
     buffer: {
       pending: 12,
       dead_lettered: 2,

@@ -118,7 +118,7 @@ Deno.test("a command in one of RedFlag's earlier signed forms is refused", () =>
     assertEquals(await refusalOf(world, { ...v1, signed_at: null }), "malformed");
   }));
 
-Deno.test("a command that is replayed runs once, minutes and hours later, and after a restart", () =>
+Deno.test("a command that is replayed runs once: in one answer, minutes and hours later", () =>
   inSignedWorld(async (world) => {
     const command = await signed(world, "c1");
     world.server.send(command, command);

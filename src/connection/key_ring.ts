@@ -148,6 +148,7 @@ export class KeyRing {
         log.error("server keys lost: commands are refused", { security_event: "keys_lost", why });
       });
       this.#keys = this.#saved;
+      this.#isRefused = false;
     } catch (error) {
       return this.#logRefused("server keys cannot be read: no command is run", error);
     }

@@ -168,6 +168,12 @@ Deno.test("open() fails while the disk cannot be read, and works later", async (
   assertEquals(log.told("server keys cannot be read: no command is run").length, 1);
   system.files.heal("read the server's keys");
   assertEquals([await ring.open(), ring.keys?.trust.pinned], [true, A.key]);
+  system.files.fail("save the server's keys", "full");
+  await ring.saveAgain();
+  assertEquals(log.told("server keys not saved").length, 1);
+  system.files.heal("save the server's keys");
+  await ring.open();
+  assertEquals(log.told("server keys saved again").length, 1);
 });
 
 Deno.test("open() is false until a new pin is on disk; a refusal may be lost", async () => {

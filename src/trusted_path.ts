@@ -168,6 +168,23 @@ export async function readTrusted(
   return { text: read.text, ...await distrust(deps, file, read.facts) };
 }
 
+/**
+ * Returns the bytes of a file that only root can have written: it owns the file and every directory
+ * above, and nobody else can write them. `undefined`: there is no such file, or this system has no root.
+ * Throws `FileError`.
+ */
+export async function readRootOwned(
+  { files, machine }: Deps,
+  { name, path, maxBytes }: { name: string; path: string; maxBytes: number },
+): Promise<Uint8Array | undefined> {
+  if (machine.userId() === null) return undefined;
+  const trace = await files.trace(`look at the way to ${name}`, path);
+  const isRoots = trace.isWhole && trace.steps.every(({ owner }) => owner === ROOT) &&
+    trustProblems(trace, { userId: ROOT, use: "configuration" }).length === 0;
+  // No other user can replace it between the check and this.
+  return isRoots ? await files.readBytes(`read ${name}`, path, { maxBytes }) : undefined;
+}
+
 /** Checks owner and mode of the state directory and of the path to it, even if it does not exist yet. */
 export async function checkStateDirectory(deps: Deps, path: string): Promise<Distrust> {
   return await distrust(deps, { name: "the state directory", path, use: "state directory" });

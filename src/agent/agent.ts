@@ -12,6 +12,8 @@ import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { Connection } from "../connection/connection.ts";
+import { KeyRing } from "../connection/key_ring.ts";
+import { CommandVerification } from "../loop/command_verification.ts";
 import { Loop } from "../loop/loop.ts";
 import { LONGEST_RAPID_MS } from "../loop/schedule.ts";
 import { Session } from "../connection/session.ts";
@@ -20,10 +22,13 @@ import { OPERATOR_WAIT_MS, withoutOldRefusal } from "../connection/state.ts";
 import { TokenRotation } from "../connection/token_rotation.ts";
 import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
+import type { Scanner } from "../scanners/scanner.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
 import type { Secrets } from "../redact.ts";
 import type { Client } from "../server/client.ts";
 import type { CheckInBody } from "../server/protocol.ts";
+import { subsystemOf } from "../server/subsystems.ts";
+import { closesAbsent } from "../server/update_item.ts";
 import { FileError } from "../system/files.ts";
 import type { CpuTimes, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
@@ -108,11 +113,15 @@ export class Agent {
   readonly #client: Client;
   readonly #scanners: ScannerRunner;
   readonly #directory: StateDirectory;
+  readonly #keyRing: KeyRing;
   readonly #rotation: TokenRotation;
   readonly #session: Session;
   readonly #connection: Connection;
+  readonly #findHandler: (type: string) => CommandHandler;
   readonly #runner: CommandRunner;
   readonly #requests: BreakerResetRequests;
+  /** The server's names of the package managers on this host, as they were found last. */
+  #subsystems: readonly string[] = [];
   /** At the last check-in, for the CPU's load since then. */
   #cpus: readonly CpuTimes[];
 
@@ -124,8 +133,10 @@ export class Agent {
     this.#cpus = machine.cpus();
     this.#scanners = this.#createScannerRunner(breakers);
     this.#directory = this.#createDirectory();
+    this.#keyRing = this.#createKeyRing();
     this.#session = this.#createSession();
     this.#connection = this.#createConnection(state);
+    this.#findHandler = this.#createHandlers();
     this.#runner = this.#createRunner();
     this.loop = this.#createLoop(state);
     const reset = (name: string) => this.resetBreaker(name);
@@ -135,6 +146,7 @@ export class Agent {
   /** Opens the buffer in the state directory; never throws because of the disk. */
   async open(): Promise<void> {
     await this.#directory.open();
+    await this.#findScanners();
   }
 
   /** Closes a breaker on the operator's request: "connection", or that of a scanner. */
@@ -187,8 +199,20 @@ export class Agent {
       onRecreated: async () => {
         await saveState(system, stateDirectory, this.loop.state);
         await saveScannerBreakers(system, stateDirectory, this.#scanners.breakers);
+        await this.#keyRing.saveAgain();
       },
       onRecovered: () => this.loop.afterAppend(),
+    });
+  }
+
+  #createKeyRing(): KeyRing {
+    const { system, config: { server }, stateDirectory, log } = this.#deps;
+    return new KeyRing({
+      system,
+      log,
+      stateDirectory,
+      client: this.#client,
+      configuredKey: server.publicKey,
     });
   }
 
@@ -214,23 +238,33 @@ export class Agent {
     }, connection);
   }
 
+  #createHandlers(): (type: string) => CommandHandler {
+    const { system, stateDirectory, log, moreHandlers } = this.#deps;
+    return commandHandlers({
+      system,
+      log,
+      stateDirectory,
+      runner: this.#scanners,
+      more: moreHandlers,
+      findScanners: () => this.#findScanners(),
+      closesAbsent: () => {
+        const { serverVersion } = this.#client;
+        return serverVersion === undefined ? null : closesAbsent(serverVersion);
+      },
+      hasPending: (snapshotOf) => this.#directory.buffer.hasPending(snapshotOf),
+      collectSystemInfo: () => this.#collectSystemInfo(),
+    });
+  }
+
   #createRunner(): CommandRunner {
-    const { system, config, stateDirectory, log, moreHandlers } = this.#deps;
+    const { system, stateDirectory, log } = this.#deps;
     const { buffer, journal } = this.#directory;
     return new CommandRunner({
       clock: system.clock,
       log,
       journal,
       buffer,
-      findHandler: commandHandlers({
-        system,
-        log,
-        stateDirectory,
-        runner: this.#scanners,
-        more: moreHandlers,
-        findScanners: () => availableScanners(system, config.scanners.enabled),
-        collectSystemInfo: () => this.#collectSystemInfo(),
-      }),
+      findHandler: this.#findHandler,
       reportFailure: failureEvent,
       completeEvents: (command, events) =>
         withResentRow(system, stateDirectory, { command, events }),
@@ -240,7 +274,8 @@ export class Agent {
   }
 
   #createLoop(state: AgentState): Loop {
-    const { system, config: { backoff, polling }, identity, stateDirectory, log } = this.#deps;
+    const { system, config, identity, stateDirectory, log } = this.#deps;
+    const { backoff, polling, commands: { unsigned } } = config;
     const { clock, random } = system;
     const { buffer, journal } = this.#directory;
     return new Loop({
@@ -253,6 +288,15 @@ export class Agent {
       buffer,
       journal,
       runner: this.#runner,
+      keyRing: this.#keyRing,
+      verification: new CommandVerification({
+        system,
+        log,
+        agentId: identity.agentId,
+        keyRing: this.#keyRing,
+        unsigned,
+        findHandler: this.#findHandler,
+      }),
       backoff,
       polling: { ...polling, intervalMs: intervalOf(this.#deps) },
       describeHost: (rapidLeftMs) => this.#describeHost(rapidLeftMs),
@@ -287,11 +331,23 @@ export class Agent {
       eventsInMemory: events,
     };
     const nowMs = system.clock.nowMs();
-    return checkInBody(metrics, condition, { version: VERSION, nowMs, rapidLeftMs });
+    const body = checkInBody(metrics, condition, { version: VERSION, nowMs, rapidLeftMs });
+    return { ...body, available_scanners: this.#subsystems };
+  }
+
+  /** The scanners of this host, which check-ins report from then on. */
+  async #findScanners(): Promise<readonly Scanner[]> {
+    const { system, config } = this.#deps;
+    const scanners = await availableScanners(system, config.scanners.enabled);
+    this.#subsystems = scanners.map(({ name }) => subsystemOf(name)).filter((name) =>
+      name !== null
+    );
+    return scanners;
   }
 
   async #collectSystemInfo(): Promise<NewEvent> {
     const { system, stateDirectory } = this.#deps;
+    await this.#findScanners(); // Hourly, as these facts are.
     const facts = await hostFacts(system);
     const nowMs = system.clock.nowMs();
     const startedMs = facts.uptimeS === null ? null : nowMs - facts.uptimeS * 1_000;

@@ -7,16 +7,19 @@ import { loadMachineBinding, machineIdForCalls, saveRegisteredId } from "./machi
 import { STATE_FILE } from "./saved_state.ts";
 import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config/settings.ts";
+import { KeyRing } from "../connection/key_ring.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
 import { TokenRotation } from "../connection/token_rotation.ts";
 import { deviceFacts } from "../host/device.ts";
 import { hostFacts } from "../host/host.ts";
 import { type Identity, IDENTITY_FILE, saveIdentity, secretsOf } from "../identity.ts";
+import type { Log } from "../log.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import { Secrets } from "../redact.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client } from "../server/client.ts";
+import { removeServerKeys } from "../server/key_trust.ts";
 import type { HttpErrorReason } from "../system/http.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
@@ -83,9 +86,31 @@ export async function register(
       await client.unregister(identity); // If that fails too, the dashboard shows the agent.
       throw error;
     }
+    await pinServerKey(enrolment, client);
     return identity;
   });
 }
+
+/**
+ * Pins the key of the server that the owner of this host has just chosen. If the server does not answer,
+ * the agent does it after its first check-in.
+ */
+export async function pinServerKey(
+  { system, config, stateDirectory }: Enrolment,
+  client: Client,
+): Promise<void> {
+  const configuredKey = config.server.publicKey;
+  const keyRing = new KeyRing({ system, log: NO_LOG, stateDirectory, client, configuredKey });
+  await keyRing.lookUp(new AbortController().signal);
+  if ((keyRing.keys?.trust.refusedKeyIds.length ?? 0) === 0) return;
+  system.terminal.printError(
+    "pennon: the server's key is not the one of server.public_key or RedFlag's key file: its " +
+      'commands will be refused; see "pennon status"',
+  );
+}
+
+/** The command prints what matters of it. */
+const NO_LOG: Log = { debug() {}, info() {}, warning() {}, error() {} };
 
 /**
  * Deletes the agent on the server, and its tokens on this host, even if the server does not know the
@@ -156,6 +181,7 @@ export async function saveNew(
 export async function removePast(system: System, stateDirectory: string): Promise<void> {
   await STATE_FILE.remove(system.files, stateDirectory);
   await SNAPSHOT_FILE.remove(system.files, stateDirectory);
+  await removeServerKeys(system.files, stateDirectory);
 }
 
 /**

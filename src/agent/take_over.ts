@@ -4,7 +4,15 @@
  */
 
 import type { Enrolment } from "./enrol.ts";
-import { EnrolError, openClient, refusal, removePast, saveNew, whileLocked } from "./enrol.ts";
+import {
+  EnrolError,
+  openClient,
+  pinServerKey,
+  refusal,
+  removePast,
+  saveNew,
+  whileLocked,
+} from "./enrol.ts";
 import { systemInfoEvent } from "./host_report.ts";
 import { machineIdForCalls, saveAdoptedId, saveRegisteredId } from "./machine_binding.ts";
 import { readRedflagConfig, writeRedflagConfig } from "./redflag_config.ts";
@@ -117,14 +125,19 @@ async function verifyAndSave(enrolment: Enrolment, identity: Identity): Promise<
   });
   const { body } = systemInfoEvent(await hostFacts(system), system.clock.nowMs(), null);
   const answer = await client.report(identity, { report: "system-info", body });
-  if (answer.kind === "ok" && answer.value !== NO_ROUTE) {
-    await saveAdopted(enrolment, identity);
-    return identity;
-  }
-  const isRenewable = answer.kind === "ok" || answer.kind === "unauthorized" ||
+  const isRenewable = answer.kind === "ok" && answer.value === NO_ROUTE ||
+    answer.kind === "unauthorized" ||
     answer.kind === "operator_required" && answer.refusal?.cause === "version_too_old";
-  if (isRenewable) return await renewAndSave(enrolment, client, identity);
-  throw refusal("adopt", answer, isAgentUnknown(answer) ? REGISTER_ADVICE : undefined);
+  if (answer.kind !== "ok" && !isRenewable) {
+    throw refusal("adopt", answer, isAgentUnknown(answer) ? REGISTER_ADVICE : undefined);
+  }
+  const adopted = isRenewable ? await renewAndSave(enrolment, client, identity) : identity;
+  if (!isRenewable) {
+    await saveAdoptedId(system, enrolment.stateDirectory);
+    await saveNew(enrolment, identity);
+  }
+  await pinServerKey(enrolment, client);
+  return adopted;
 }
 
 /**
@@ -139,7 +152,8 @@ async function renewAndSave(
   const { system, stateDirectory } = enrolment;
   const before = await loadIdentity(system, stateDirectory).catch(() => undefined);
   const { registered } = await new MachineIdStore(system, stateDirectory).load(() => {});
-  await saveAdopted(enrolment, identity);
+  await saveAdoptedId(system, stateDirectory);
+  await saveIdentity(system, stateDirectory, identity);
   const faults: string[] = [];
   const log = {
     error: (message: string, { why = "" }: { why?: unknown } = {}) => {
@@ -149,18 +163,16 @@ async function renewAndSave(
   const rotation = new TokenRotation({ system, stateDirectory, client, log }, identity);
   const renewed = await rotation.renew();
   const [fault] = faults;
-  if (renewed.kind === "ok" && fault === undefined) return rotation.identity;
+  if (renewed.kind === "ok" && fault === undefined) {
+    await removePast(system, stateDirectory);
+    return rotation.identity;
+  }
   // The server replaces a token that was never used, so the one in RedFlag's configuration is still good.
   if (before === undefined) await IDENTITY_FILE.remove(system.files, stateDirectory);
   else await saveIdentity(system, stateDirectory, before);
   await saveRegisteredId(system, stateDirectory, registered);
   if (renewed.kind === "ok") throw new EnrolError(`Cannot adopt: ${fault}`);
   throw refusal("adopt", renewed, renewed.kind === "unauthorized" ? REGISTER_ADVICE : undefined);
-}
-
-async function saveAdopted(enrolment: Enrolment, identity: Identity): Promise<void> {
-  await saveAdoptedId(enrolment.system, enrolment.stateDirectory);
-  await saveNew(enrolment, identity);
 }
 
 /** What RedFlag's agent needs to go on as this one. */

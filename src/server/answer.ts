@@ -21,7 +21,13 @@ import { readRefusal, type Refusal } from "./refusal.ts";
  * not, and says in `retryAfterMs` when to come back.
  */
 export type Answer<T> =
-  | { readonly kind: "ok"; readonly value: T; readonly rateLimit: RateLimit | null }
+  | {
+    readonly kind: "ok";
+    readonly value: T;
+    readonly rateLimit: RateLimit | null;
+    /** The server's clock when it answered; absent where it does not say. */
+    readonly serverAtMs?: number;
+  }
   | {
     readonly kind: "failed";
     readonly why: string;
@@ -33,7 +39,13 @@ export type Answer<T> =
     readonly retryAfterMs: number | null;
     readonly rateLimit?: RateLimit;
   }
-  | { readonly kind: "limited"; readonly why: string; readonly retryAfterMs: number | null }
+  | {
+    readonly kind: "limited";
+    readonly why: string;
+    readonly retryAfterMs: number | null;
+    /** The whole server is short of something, as of database connections, and not just one route. */
+    readonly isOverloaded?: true;
+  }
   | {
     readonly kind: "refused";
     readonly why: string;
@@ -66,7 +78,8 @@ export function readAnswer<T>(
   const failure = { kind: "failed", status, offline: false, retryAfterMs: null, ...told } as const;
   if (status >= 200 && status < 300) {
     const read = readBody(response.body);
-    if (read.ok) return { kind: "ok", value: read.value, rateLimit };
+    const clock = serverMs === null ? {} : { serverAtMs: serverMs };
+    if (read.ok) return { kind: "ok", value: read.value, rateLimit, ...clock };
     return { ...failure, why: `HTTP ${status}, but not the answer promised: ${read.why}` };
   }
   const words = readWords(response);
@@ -83,7 +96,10 @@ export function readAnswer<T>(
     case 429:
       return { kind: "limited", why, retryAfterMs };
     case 503:
-      return { ...failed, retryAfterMs };
+      // RedFlag 0.2 sheds load so while its connections to the database are all in use.
+      return words !== null && retryAfterMs !== null && retryAfterMs <= LONGEST_SHEDDING_MS
+        ? { kind: "limited", why, retryAfterMs, isOverloaded: true }
+        : { ...failed, retryAfterMs };
     case 408:
       return failed;
   }
@@ -111,6 +127,12 @@ export function readFailure(error: unknown): Answer<never> {
 
 /** RedFlag's word (internal/api/handlers/agents.go) on an agent that has no row in its database. */
 const AGENT_UNKNOWN = "agent not found";
+
+/**
+ * A 503 with the server's own words and a wait no longer than this is no outage: the server works, and
+ * says that it will soon have time. RedFlag 0.2 asks for 2 s.
+ */
+export const LONGEST_SHEDDING_MS = 10_000;
 
 /** Longest part of a server's own words that is repeated in a log. */
 const QUOTE_LIMIT = 200;

@@ -18,10 +18,13 @@ import {
   readHealth,
   readRegistration,
   readRenewal,
+  readStoredReport,
   type RegisterBody,
   type Registration,
   type Renewal,
+  type ReportAnswer,
 } from "./protocol.ts";
+import { type AnnouncedKey, readPublicKey, readPublicKeys } from "./signing_keys.ts";
 
 /** Where the server is and how it is reached. */
 interface ClientOptions {
@@ -68,8 +71,8 @@ interface Call<T> extends CallOptions {
   /** JSON text. */
   readonly body?: string;
   readonly readBody: ReadBody<T>;
-  /** Accepts the body of a 409 that means that the server has the report already. */
-  readonly readConflict?: ReadBody<unknown>;
+  /** Accepts the body of a 409 that means that the server takes no such report any more. */
+  readonly readConflict?: ReadBody<T>;
 }
 
 /**
@@ -88,11 +91,20 @@ export class Client {
   readonly #sendHttp: SendHttp;
   readonly #clock: Clock;
   readonly #options: ClientOptions;
+  #serverVersion: string | null | undefined;
 
   constructor(sendHttp: SendHttp, clock: Clock, options: ClientOptions) {
     this.#sendHttp = sendHttp;
     this.#clock = clock;
     this.#options = options;
+  }
+
+  /**
+   * What the server said of its version in its latest good answer; `null`: nothing, as RedFlag 0.1 does.
+   * `undefined`: there has been none since this process began.
+   */
+  get serverVersion(): string | null | undefined {
+    return this.#serverVersion;
   }
 
   /** Checks whether the server is up and set up; this costs the server almost nothing. */
@@ -109,6 +121,26 @@ export class Client {
     if (answer.kind !== "ok") return answer;
     const status = this.#options.secrets.hide(answer.value.status);
     return { ...answer, value: { ...answer.value, status } };
+  }
+
+  /**
+   * The keys with which the server signs commands, as it announces them to everyone; their ids are not
+   * confirmed. `refused`: it signs none, as RedFlag 0.1. `failed` with 503: it has no signing key.
+   */
+  async publicKeys(options: CallOptions = {}): Promise<Answer<readonly AnnouncedKey[]>> {
+    const call = { ...options, method: "GET", isIdempotent: true } as const;
+    const keys = await this.#call({
+      ...call,
+      path: "/api/v1/public-keys",
+      readBody: readPublicKeys,
+    });
+    if (keys.kind !== "refused" || keys.status !== 404) return keys;
+    const key = await this.#call({
+      ...call,
+      path: "/api/v1/public-key",
+      readBody: readPublicKey,
+    });
+    return key.kind === "ok" ? { ...key, value: [key.value] } : key;
   }
 
   /** Enrols. The token is a registration token: `unauthorized` means that it is wrong or used up. */
@@ -177,17 +209,21 @@ export class Client {
     caller: Caller,
     event: { report: Report; body: string },
     options: CallOptions = {},
-  ): Promise<Answer<unknown>> {
-    const answer = await this.#call({
+  ): Promise<Answer<ReportAnswer>> {
+    const answer = await this.#call<ReportAnswer>({
       ...options,
       method: "POST",
       path: `${agentPath(caller)}/${event.report}`,
       agentId: caller.agentId,
       token: caller.accessToken,
       body: event.body,
-      readBody: readAnyObject,
+      readBody: readStoredReport,
       ...(event.report === "logs" && { readConflict: readEndedCommand }),
     });
+    if (answer.kind === "ok" && answer.value.openBecause !== undefined) {
+      const openBecause = this.#options.secrets.hide(answer.value.openBecause);
+      return { ...answer, value: { openBecause } };
+    }
     // Servers before v0.1.18 have no such route, and cannot store its facts. Their router answers in
     // plain text; a JSON body is about the agent itself.
     const isOldServer = answer.kind === "refused" && answer.status === 404 &&
@@ -241,7 +277,15 @@ export class Client {
   async #answer<T>(call: Call<T>): Promise<Answer<T>> {
     try {
       const response = await this.#sendHttp(this.#request(call));
-      return readAnswer(settleConflict(response, call), call.readBody, this.#clock.nowMs());
+      const { readBody, readConflict } = call;
+      const nowMs = this.#clock.nowMs();
+      const isConflict = response.status === 409 && readConflict?.(response.body).ok === true;
+      const answer = isConflict
+        ? readAnswer({ ...response, status: 200 }, readConflict, nowMs)
+        : readAnswer(response, readBody, nowMs);
+      // Not of a proxy's own page, which says nothing of the server.
+      if (answer.kind === "ok") this.#serverVersion = readVersion(response.headers);
+      return answer;
     } catch (error) {
       return readFailure(error);
     }
@@ -273,14 +317,10 @@ export class Client {
   }
 }
 
-/** A 409 for a report that the server already has counts as a success. */
-function settleConflict(
-  response: HttpResponse,
-  { readConflict }: Pick<Call<unknown>, "readConflict">,
-): HttpResponse {
-  const isKnown = response.status === 409 && readConflict !== undefined &&
-    readConflict(response.body).ok;
-  return isKnown ? { ...response, status: 200 } : response;
+/** The header that says so; `null`: it is missing, or no version. */
+function readVersion(headers: HttpResponse["headers"]): string | null {
+  const version = headers["x-redflag-version"]?.trim() ?? "";
+  return /^[\w.+-]{1,50}$/.test(version) ? version : null;
 }
 
 function agentPath(caller: Caller): string {

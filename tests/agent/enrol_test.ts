@@ -74,7 +74,10 @@ Deno.test("register() locks the directory, calls the server, removes the old sta
     "save the machine id",
     "remove the state",
     "remove the reported snapshot",
+    "remove the server's keys",
     "save the identity",
+    "GET /api/v1/public-keys",
+    "save the server's keys",
     "remove the lock holder",
   ]);
   assertEquals(await loadIdentity(system, "/state"), kept);
@@ -246,6 +249,7 @@ Deno.test("unregister() renews an expired token once, and deletes with the new o
     "remove the identity",
     "remove the state",
     "remove the reported snapshot",
+    "remove the server's keys",
     "remove the lock holder",
   ]);
   assertEquals(await loadIdentity(system, "/state"), undefined);

@@ -113,6 +113,7 @@ export class SimServer {
       return this.#answer(200, JSON.stringify({ status }));
     }
     if (!this.isConfigured) return this.#answer(404, '{"error":"not configured"}');
+    if (path.startsWith("/api/v1/public-key")) return this.#answer(404, "404 page not found");
     if (path.endsWith("/renew")) return this.#renew();
     const token = request.headers["authorization"]?.slice("Bearer ".length);
     const isOver = this.#nowMs() >= this.#lifeStartMs + TOKEN_LIFE_MS;

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   findRedflagActivity,
   findRedflagUser,
@@ -68,6 +68,7 @@ Deno.test("findRedflagActivity() finds a service that runs, or that will", async
     ["inactive", "masked", null],
     ["failed", "disabled", null],
     ["inactive", "", null],
+    ["inactive", "not-enabled", null],
     ["unknown", "not-found", null],
   ];
   for (const [active, enabled, fact] of rows) {
@@ -106,6 +107,8 @@ Deno.test("findRedflagActivity() says what it could not ask", async () => {
   });
   offline.system.files.texts.delete("/run/systemd/system/x");
   assertEquals(await findRedflagActivity(offline.system), { kind: "stopped" });
+  const odd = hostWith("linux", systemd("active-ish", "disabled"), ["sh"]);
+  assertEquals((await findRedflagActivity(odd.system)).kind, "unknown");
   const slow = hostWith("linux", {
     [`${SYSTEMCTL} is-active redflag-agent.service`]: new CommandError("Cannot wait", {
       reason: "timeout",
@@ -229,4 +232,38 @@ Deno.test("redflagConfigPaths() begins with the newest layout", () => {
     "C:\\ProgramData\\Aggregator\\config.json",
   ]);
   assertEquals(redflagConfigPaths("macos"), []);
+});
+
+Deno.test("findRedflagActivity() bounds each program, and passes programming errors on", async () => {
+  const sc = "C:\\Windows\\System32\\sc.exe";
+  const hosts = [
+    hostWith("linux", systemd("inactive", "disabled"), ["sh"]),
+    hostWith("windows", {
+      [`${sc} query RedFlagAgent`]: [query("1  STOPPED"), 0],
+      [`${sc} qc RedFlagAgent`]: [startsAs("4   DISABLED"), 0],
+    }),
+  ];
+  for (const { system } of hosts) {
+    const { runCommand } = system;
+    const limits: (number | undefined)[][] = [];
+    system.runCommand = (argv, options) => {
+      limits.push([options.timeoutMs, options.maxOutputBytes]);
+      return runCommand(argv, options);
+    };
+    await findRedflagActivity(system);
+    assert(limits.length > 1);
+    for (const [timeoutMs = Infinity, maxBytes = Infinity] of limits) {
+      assert(timeoutMs <= 10_000 && maxBytes <= 1_048_576, `${timeoutMs} ${maxBytes}`);
+    }
+    // One of the systemd's words, one of the processes, one of sc.exe.
+    for (const turn of [0, 2]) {
+      let calls = 0;
+      system.runCommand = (argv, options) => {
+        if (calls++ === turn) throw new TypeError("a mistake of the program's own");
+        return runCommand(argv, options);
+      };
+      if (system.os === "windows" && turn === 2) continue;
+      await assertRejects(() => findRedflagActivity(system), TypeError);
+    }
+  }
 });

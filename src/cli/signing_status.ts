@@ -39,6 +39,26 @@ export function signingAsJson(keys: ServerKeys, unsigned: UnsignedCommands) {
   };
 }
 
+/** A setting as `config show` prints it. */
+interface Shown {
+  readonly path: string;
+  readonly value: string;
+  readonly from: string;
+}
+
+/** Shows what is in effect where the server's keys decide it, and not a default. */
+export function withServerKeys(settings: readonly Shown[], { trust }: ServerKeys): Shown[] {
+  const { pinned, source, isRatcheted } = trust;
+  return settings.map((setting) => {
+    if (setting.path === "server.public_key" && setting.value === "" && pinned && source) {
+      return { ...setting, value: pinned.publicKey, from: `pinned ${SOURCES[source]}` };
+    }
+    return setting.path === "commands.unsigned" && isRatcheted
+      ? { ...setting, value: "never", from: "the server has shown a key" }
+      : setting;
+  });
+}
+
 /** Why every command is refused, with what to do; `null`: they are not. */
 function describeFault({ trust }: ServerKeys): string | null {
   const { pinned, refusedKeyIds, isRatcheted } = trust;

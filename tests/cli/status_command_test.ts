@@ -54,10 +54,8 @@ function status(change: Partial<Status> = {}): Status {
 Deno.test("statusAsText() omits reported commands and absent drops", () => {
   const text = statusAsText(status());
   assert(!text.includes("not reported") && !text.includes("Evicted"), text);
-  assertEquals(JSON.parse(statusAsJson(status())).commands, {
-    ...ALL_TOLD,
-    max_remembered: 10_000,
-  });
+  const { commands } = JSON.parse(statusAsJson(status()));
+  assertEquals(commands, { ...ALL_TOLD, max_remembered: 10_000 });
   assertEquals(JSON.parse(statusAsJson(status({ commands: null }))).commands, null);
 });
 
@@ -304,10 +302,8 @@ Deno.test("statusAsText() prints whether the agent runs, and since when if that 
   const agent = (holder: Status["holder"]) => line("Agent", { holder });
   assertEquals(agent(null), "not running");
   assertEquals(agent({ process_id: 42, since_ms: null }), "running");
-  assertEquals(
-    agent({ process_id: 42, since_ms: NOW_MS - 60_000 }),
-    "running for 60 s (process 42)",
-  );
+  const forAMinute = { process_id: 42, since_ms: NOW_MS - 60_000 };
+  assertEquals(agent(forAMinute), "running for 60 s (process 42)");
   assertEquals(line("Agent", { identity: null }), "not running, not registered");
   assertEquals(line("Id", { identity: null }), undefined);
 });

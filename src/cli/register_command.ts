@@ -20,7 +20,7 @@ const INPUT_LIMIT_BYTES = 16_384;
 
 /** Enrols this host, or adopts the identity of RedFlag's own agent. */
 export const registerCommand: CliCommand = {
-  usage: "--server URL --token TOKEN",
+  usage: "--server URL --token TOKEN, or --adopt [FILE]",
   details: [
     "The token is a registration token from the server's dashboard. With",
     '"--token -" the command reads it from stdin, where other users cannot see',

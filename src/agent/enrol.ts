@@ -3,12 +3,7 @@
 import { createClient } from "./create_client.ts";
 import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
-import {
-  loadMachineBinding,
-  machineIdForCalls,
-  saveAdoptedId,
-  saveRegisteredId,
-} from "./machine_binding.ts";
+import { loadMachineBinding, machineIdForCalls, saveRegisteredId } from "./machine_binding.ts";
 import { STATE_FILE } from "./saved_state.ts";
 import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config/settings.ts";
@@ -37,7 +32,12 @@ export class EnrolError extends Error {
 const UNREGISTER_ADVICE =
   'try again; or give "--force", and delete the agent in the server\'s dashboard';
 
-interface Enrolment {
+const REMOVE_ADVICE =
+  "delete the agent in the server's dashboard, then run pennon unregister --force to remove its " +
+  "tokens here";
+
+/** What enrolling and its end work with. */
+export interface Enrolment {
   readonly system: System;
   readonly config: Config;
   readonly stateDirectory: string;
@@ -95,7 +95,7 @@ export async function register(
  * Pins the key of the server that the owner of this host has just chosen. If the server does not answer,
  * the agent does it after its first check-in.
  */
-async function pinServerKey(
+export async function pinServerKey(
   { system, config, stateDirectory }: Enrolment,
   client: Client,
 ): Promise<void> {
@@ -112,24 +112,16 @@ async function pinServerKey(
 /** The command prints what matters of it. */
 const NO_LOG: Log = { debug() {}, info() {}, warning() {}, error() {} };
 
-/** Saves an existing agent's identity as this host's own; throws `LockedError`, `FileError`. */
-export async function adopt(enrolment: Enrolment, identity: Identity): Promise<void> {
-  await whileLocked(enrolment, "register", async () => {
-    await saveAdoptedId(enrolment.system, enrolment.stateDirectory);
-    await saveNew(enrolment, identity);
-  });
-}
-
 /**
  * Deletes the agent on the server, and its tokens on this host, even if the server does not know the
- * agent any more. Throws `LockedError`, or `EnrolError` if the server was not reached and
- * `evenIfUnreached` is not set.
+ * agent any more. Throws `LockedError`, or `EnrolError` if the server did not delete it and
+ * `evenIfUnreached` is not set. `whyNot`: why the server did not; `null` if it did.
  */
 export async function unregister(
   enrolment: Enrolment,
   identity: Identity,
   options: { evenIfUnreached: boolean },
-): Promise<{ deletedOnServer: boolean }> {
+): Promise<{ deletedOnServer: boolean; whyNot: string | null }> {
   const { system, stateDirectory } = enrolment;
   return await whileLocked(enrolment, "unregister", async () => {
     const client = await openClient(enrolment, identity.serverUrl, {
@@ -139,16 +131,18 @@ export async function unregister(
     const answer = await deleteOnServer(enrolment, client, identity);
     const isDeleted = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
     if (!isDeleted && !options.evenIfUnreached) {
-      throw refusal("unregister", answer, UNREGISTER_ADVICE);
+      const isRefused = answer.kind === "operator_required";
+      throw refusal("unregister", answer, isRefused ? REMOVE_ADVICE : UNREGISTER_ADVICE);
     }
     await IDENTITY_FILE.remove(system.files, stateDirectory);
     await saveRegisteredId(system, stateDirectory, null);
     await removePast(system, stateDirectory);
-    return { deletedOnServer: isDeleted };
+    return { deletedOnServer: isDeleted, whyNot: isDeleted ? null : explain(answer) };
   });
 }
 
-async function openClient(
+/** A client that prints warnings on stderr. */
+export async function openClient(
   { system, config }: Enrolment,
   serverUrl: string,
   options: { machineId: string; secrets: Secrets },
@@ -161,7 +155,7 @@ function warnOn({ terminal }: System): (why: string) => void {
 }
 
 /** A running agent would continue with the old identity, and overwrite the new tokens. */
-async function whileLocked<T>(
+export async function whileLocked<T>(
   { system, stateDirectory }: Enrolment,
   action: string,
   work: () => Promise<T>,
@@ -174,13 +168,17 @@ async function whileLocked<T>(
   }
 }
 
-async function saveNew({ system, stateDirectory }: Enrolment, identity: Identity): Promise<void> {
+/** Saves the identity of an agent that begins here. */
+export async function saveNew(
+  { system, stateDirectory }: Enrolment,
+  identity: Identity,
+): Promise<void> {
   await removePast(system, stateDirectory);
   await saveIdentity(system, stateDirectory, identity);
 }
 
 /** The state of an earlier identity does not apply, nor does the snapshot of its reports. */
-async function removePast(system: System, stateDirectory: string): Promise<void> {
+export async function removePast(system: System, stateDirectory: string): Promise<void> {
   await STATE_FILE.remove(system.files, stateDirectory);
   await SNAPSHOT_FILE.remove(system.files, stateDirectory);
   await removeServerKeys(system.files, stateDirectory);
@@ -207,7 +205,8 @@ async function deleteOnServer(
   const { agentId } = identity;
   const again = await client.unregister({ agentId, accessToken: renewed.value.token });
   if (again.kind !== "unauthorized") return again;
-  const why = `only an administrator can delete an agent on this server (${again.why})`;
+  const why = "an administrator has to remove it: this server lets no agent delete itself " +
+    `(${again.why})`;
   return { kind: "operator_required", why };
 }
 
@@ -220,13 +219,18 @@ async function registrationRefusal(client: Client, answer: Answer<unknown>): Pro
     answer.kind === "failed" && answer.status === 200;
   const health = mayBeUnconfigured ? await client.health() : null;
   if (health?.kind !== "ok" || health.value.usable) {
-    return refusal("register", answer, adviceOn(answer));
+    return refusal("register", answer);
   }
   const why = `the server says "${health.value.status}": it has not been set up yet`;
   return refusal("register", { kind: "operator_required", why }, SETUP_ADVICE);
 }
 
-function refusal(action: string, answer: Answer<unknown>, next: string | undefined): EnrolError {
+/** The error for a call that was no success; `next` is what the user can do. */
+export function refusal(
+  action: string,
+  answer: Answer<unknown>,
+  next: string | undefined = adviceOn(answer),
+): EnrolError {
   const advice = next === undefined ? "" : `. Next: ${next}`;
   return new EnrolError(`Cannot ${action}: ${explain(answer)}${advice}`);
 }

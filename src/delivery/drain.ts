@@ -178,8 +178,8 @@ class Drain {
   }
 
   #refuseKnown({ id, ...refusal }: KnownRefusal): Next {
-    const event = this.#deps.buffer.find(id, 1).find((found) => found.id === id);
-    return event === undefined ? "go_on" : this.#refuse({ ...refusal, event });
+    const event = this.#deps.buffer.find(id);
+    return event === null ? "go_on" : this.#refuse({ ...refusal, event });
   }
 
   #refuse(refusal: ReportRefusal, isFinal = false): Next {

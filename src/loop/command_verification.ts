@@ -4,7 +4,7 @@
  * cannot be judged yet is put off in memory; one that is refused is reported as failed.
  */
 
-import type { CommandHandler } from "../buffer/command.ts";
+import type { CommandHandler } from "../buffer/journal.ts";
 import type { KeyRing } from "../connection/key_ring.ts";
 import type { Log } from "../log.ts";
 import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";

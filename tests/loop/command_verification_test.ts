@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { CommandHandler } from "../../src/buffer/command.ts";
+import type { CommandHandler } from "../../src/buffer/journal.ts";
 import { KeyRing } from "../../src/connection/key_ring.ts";
 import type { Received } from "../../src/loop/command_intake.ts";
 import { CommandVerification } from "../../src/loop/command_verification.ts";

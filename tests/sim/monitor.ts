@@ -26,6 +26,8 @@ const LONGEST_RAPID_WAIT_MS = 30_000;
 const BELIEVED_AFTER_MS = 600_000;
 /** A deletion is known of at the latest so long after it, and may be told so long after its end. */
 const DELETION_TOLD_MS = 2 * 3_600_000;
+/** A window of the server's, and the time that a request is on its way. */
+const UNKNOWN_WINDOW_MS = 100_000;
 /** A clock is read a little earlier than another. */
 const MOMENT_MS = 1_000;
 const FAILURES_TO_OPEN = 5;
@@ -44,12 +46,13 @@ const COUNTED: ReadonlySet<string> = new Set([
   "event dead-lettered",
   "event bisected",
 ]);
-const ABOUT_AN_EVENT = /^HTTP (?:4\d\d|500)\b/;
+const ABOUT_AN_EVENT = /^HTTP (?:4\d\d|500|200, but the server could not close)\b/;
 
 /** How a request ended, as seen from outside the agent. */
 export type Ending = "good" | "failure" | "offline" | "neutral";
 
-type Path = "check_in" | "delivery" | "health" | "renewal";
+/** `other`: the server's settings and keys, which are asked for now and then. */
+type Path = "check_in" | "delivery" | "health" | "renewal" | "other";
 
 /** Watches the requests; a breach is thrown at once, out of the simulation. */
 export class Monitor {
@@ -74,6 +77,8 @@ export class Monitor {
   #rapidUntilMs = -Infinity;
   #brokeMs = -Infinity;
   #deletedMs = -Infinity;
+  /** When requests were last lost, late or another process's. */
+  #disturbedMs = -Infinity;
   /** Nothing is known of waits that a crash, the clock or the disk has cut across. */
   #excusedMs = -Infinity;
 
@@ -141,6 +146,7 @@ export class Monitor {
       this.#checkAsked(check_in < delivery ? "check_in" : "delivery", nowMs);
     }
     this.#checkPace(path, nowMs);
+    if (path === "other") return path;
     const gapMs = nowMs - this.#lastRequestMs;
     const wasRapid = this.#rapidSeenMs === this.#lastRequestMs;
     if (gapMs > 1) this.#checkGap(gapMs, state, wasRapid);
@@ -152,6 +158,7 @@ export class Monitor {
 
   /** A request has ended. */
   ended(path: Path, ending: Ending, startedMs: number): void {
+    if (path === "other") return;
     const nowMs = this.#clock.trueMs;
     this.#lastEnding = ending;
     this.#lastEndedMs = nowMs;
@@ -182,7 +189,7 @@ export class Monitor {
   }
 
   #closed(): void {
-    if (this.#goodCheckInStartedMs < this.#halfOpenSinceMs && this.#isClear(60_000)) {
+    if (this.#goodCheckInStartedMs < this.#halfOpenSinceMs && this.isClear(60_000)) {
       this.#fail("the breaker closed without a real call that began after it was half-open");
     }
   }
@@ -200,7 +207,7 @@ export class Monitor {
 
   #checkAsked(path: "check_in" | "delivery", nowMs: number): void {
     const leftMs = this.#notBefore[path] - nowMs;
-    if (leftMs > 0 && this.#isClear(3_600_000)) {
+    if (leftMs > 0 && this.isClear(3_600_000)) {
       this.#fail(`a request ${Math.round(leftMs / 1_000)} s before Retry-After was over`);
     }
   }
@@ -231,7 +238,7 @@ export class Monitor {
   }
 
   #checkGap(gapMs: number, { connection, rapidUntilMs }: AgentState, wasRapid: boolean): void {
-    if (!this.#isClear(gapMs + 1_000)) return;
+    if (!this.isClear(gapMs + 1_000)) return;
     // A report that failed brings no check-in forward: its answer may be lost, and is asked for then.
     const isHealthy = connection.breaker.state === "closed" &&
       connection.paths.check_in.failures === 0;
@@ -276,8 +283,19 @@ export class Monitor {
     }
   }
 
+  /** A request has come, or may come, to the server in a way that the agent does not know of. */
+  disturbed(): void {
+    this.#disturbedMs = this.#clock.trueMs;
+  }
+
+  /** The server's window was full, which an agent that knows of all its requests keeps from happening. */
+  turnedAway(group: string): void {
+    const sinceMs = this.#clock.trueMs - Math.max(this.#disturbedMs, this.#excusedMs);
+    if (sinceMs > UNKNOWN_WINDOW_MS) this.#fail(`a ${group} beyond the server's limit`);
+  }
+
   /** Whether nothing has happened to the host within so long. */
-  #isClear(ms: number): boolean {
+  isClear(ms: number): boolean {
     return this.#clock.trueMs - this.#excusedMs > ms;
   }
 }
@@ -289,5 +307,6 @@ function seconds(ms: number): number {
 function pathOf(url: string): Path {
   if (url.endsWith("/health")) return "health";
   if (url.endsWith("/renew")) return "renewal";
+  if (/\/(config|public-keys?)$/.test(url)) return "other";
   return url.endsWith("/commands") ? "check_in" : "delivery";
 }

@@ -1,9 +1,32 @@
 /** A host's package managers, played from captured output: well, hanging, locked, broken, flooding. */
 
+import { createHash, createPublicKey, verify } from "node:crypto";
+import type { Cryptography } from "../../src/system/cryptography.ts";
 import { CommandError, type RunCommand, type RunResult } from "../../src/system/process.ts";
 import type { Clock, Random } from "../../src/system/system.ts";
 import { captured, MADE_LISTS, type Question, questionOf } from "../scanners/apt/host.ts";
 import { readFixture, succeeded } from "../scanners/fixture.ts";
+
+/** Its machine id, and what a server of 0.2 knows it by: the SHA-256 of that. */
+export const MACHINE = {
+  path: "/etc/machine-id",
+  text: "0123456789abcdef0123456789abcdef\n",
+  id: "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9",
+} as const;
+
+/** As the runtime's, in no time: another thread's answer would come at another instant in each run. */
+export const simCryptography: Cryptography = {
+  sha256: (bytes) => Promise.resolve(new Uint8Array(createHash("sha256").update(bytes).digest())),
+  verifyEd25519: ({ publicKey, signature, message }) => {
+    const x = publicKey.toBase64({ alphabet: "base64url", omitPadding: true });
+    try {
+      const key = createPublicKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", x } });
+      return Promise.resolve(verify(null, message, key, signature));
+    } catch {
+      return Promise.resolve(false);
+    }
+  },
+};
 
 /** How its package managers are at the moment. */
 export type ScanMood = "well" | "hangs" | "fails" | "locked" | "garbage" | "flood";
@@ -27,14 +50,17 @@ export function aptLists(stateDirectory: string): [path: string, text: string][]
 /** Of these the scanner is told `truncated`; what it gets is as much as it can be made to keep. */
 const FLOOD = "0123456789abcdef\n".repeat(4_000);
 
+/** A package of dnf's that an operator may install by hand: it then waits no more. */
+export const BY_HAND = "tzdata";
+
 /** Runs a program of this host; `moodOf` tells how apt's and dnf's programs are. */
 export function simCommands(
-  parts: { clock: Clock; random: Random },
+  parts: { clock: Clock; random: Random; withdrawn: ReadonlySet<string> },
   moodOf: (manager: "apt" | "dnf") => ScanMood,
 ): RunCommand {
   return async (argv, options) => {
     const { clock, random } = parts;
-    const answer = answerOf(argv);
+    const answer = answerOf(argv, parts.withdrawn.has(`dnf/${BY_HAND}`));
     if (answer === undefined) {
       throw new CommandError(`Cannot run "${argv[0]}": no such program`, { reason: "not_found" });
     }
@@ -91,7 +117,7 @@ function aptAnswer(question: Question): RunResult {
   return result;
 }
 
-function answerOf(argv: readonly string[]): RunResult | undefined {
+function answerOf(argv: readonly string[], isInstalled: boolean): RunResult | undefined {
   const [program, ...words] = argv;
   const args = words.filter((word, index) => word !== "-o" && words[index - 1] !== "-o");
   switch (program) {
@@ -104,10 +130,15 @@ function answerOf(argv: readonly string[]): RunResult | undefined {
       return fixture("dnf", "installed.txt");
     case "/usr/bin/dnf": {
       if (args[0] === "--version") return succeeded("4.14.0\n  Installed: dnf\n");
-      if (args.includes("repoquery")) return fixture("dnf", "offered.txt");
-      if (args.includes("check-update")) {
-        return { ...fixture("dnf", "check_update.txt"), code: 100 };
-      }
+      const without = isInstalled ? new RegExp(`^${BY_HAND}\\b.*\n`, "gm") : null;
+      const offered = (name: string) => {
+        const result = fixture("dnf", name);
+        return without === null
+          ? result
+          : { ...result, stdout: result.stdout.replaceAll(without, "") };
+      };
+      if (args.includes("repoquery")) return offered("offered.txt");
+      if (args.includes("check-update")) return { ...offered("check_update.txt"), code: 100 };
       return fixture("dnf", args.includes("info") ? "cves.txt" : "advisories.txt");
     }
   }

@@ -4,8 +4,8 @@ import { CommandError, type RunCommand } from "../../src/system/process.ts";
 import { HttpError, type SendHttp } from "../../src/system/http.ts";
 import type { Cryptography } from "../../src/system/cryptography.ts";
 import type { Database } from "../../src/system/database.ts";
-import type { HostEvent, Machine, Os, System, Terminal } from "../../src/system/system.ts";
 import { realCryptography } from "../../src/system/real/cryptography.ts";
+import type { HostEvent, Machine, Os, System, Terminal } from "../../src/system/system.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { FakeClock } from "./clock.ts";
 import { FakeFiles } from "./files.ts";
@@ -47,6 +47,12 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
+/** The id that most hosts have. */
+export const MACHINE_ID: readonly [path: string, text: string] = [
+  "/etc/machine-id",
+  "0123456789abcdef0123456789abcdef\n",
+];
+
 const idleMachine: Machine = {
   hostName: () => "test-host",
   kernelRelease: () => "6.1.0-test",
@@ -80,6 +86,7 @@ export class FakeSystem implements System {
 
   constructor(seed: number = 1) {
     this.random = seededRandom(seed);
+    this.files.ofHost.set(...MACHINE_ID);
   }
 
   runCommand: RunCommand = (argv) =>

@@ -25,6 +25,7 @@ function setUp(
     {
       serverUrl: "https://server.test/base",
       agentVersion: "1.2.3",
+      machineId: "0123456789abcdef",
       tls: { ca: "PEM" },
       proxyUrl,
       connectTimeoutMs: 10_000,
@@ -60,7 +61,7 @@ Deno.test("every call goes to its own path, with its own method, token and body"
         "POST",
         "https://server.test/base/api/v1/agents/renew",
         undefined,
-        '{"agent_id":"a1","refresh_token":"refresh"}',
+        '{"agent_id":"a1","refresh_token":"refresh","agent_version":"1.2.3"}',
       ],
       [
         "GET",
@@ -74,6 +75,7 @@ Deno.test("every call goes to its own path, with its own method, token and body"
   );
   assert(sent.every(({ proxyUrl, tls }) => proxyUrl === "http://proxy.test:3128" && tls?.ca));
   assert(sent.every(({ headers }) => headers["user-agent"] === "pennon/1.2.3"));
+  assert(sent.every(({ headers }) => headers["x-machine-id"] === "0123456789abcdef"));
 });
 
 Deno.test("a request has a proxy, a signal, a body and a token only where there is one", async () => {
@@ -91,13 +93,51 @@ Deno.test("a request has a proxy, a signal, a body and a token only where there 
     ],
     "url",
   ]);
-  assertEquals(Object.keys(sent[0]?.headers ?? {}), ["accept", "user-agent"]);
+  assertEquals(Object.keys(sent[0]?.headers ?? {}), ["accept", "user-agent", "x-machine-id"]);
   const { signal } = new AbortController();
   await client.checkIn(caller, host, { signal });
   assertEquals([sent[1]?.signal, "proxyUrl" in sent[1]!], [signal, false]);
   assertEquals(Object.keys(sent[1]?.headers ?? {}), [
-    ...["accept", "user-agent", "content-type", "authorization"],
+    ...["accept", "user-agent", "x-machine-id", "content-type", "authorization"],
   ]);
+});
+
+Deno.test("a refusal of the host says as whom it called, and shows no secret", async () => {
+  const accessToken = "an-access-token";
+  const body = { error: `machine ID mismatch - ${accessToken}`, remediation: `no ${accessToken}` };
+  const { client } = setUp(response(403, JSON.stringify(body)));
+  const answer = await client.checkIn({ ...caller, accessToken }, host);
+  assertEquals(answer, {
+    kind: "operator_required",
+    why: "HTTP 403: machine ID mismatch - (hidden)",
+    refusal: {
+      cause: "machine_mismatch",
+      facts: {
+        remediation: "no (hidden)",
+        agentId: "a1",
+        machineId: "0123456789abcdef",
+        version: "1.2.3",
+      },
+    },
+  });
+});
+
+Deno.test("renew() takes the refresh token of RedFlag 0.2, and none that cannot be used", async () => {
+  const rows: [body: unknown, refreshToken: string | undefined][] = [
+    [{ token: "new" }, undefined],
+    [{ token: "new", refresh_token: "the-next-token" }, "the-next-token"],
+    [{ token: "new", refresh_token: "" }, undefined],
+    [{ token: "new", refresh_token: null }, undefined],
+    [{ token: "new", refresh_token: "two words" }, undefined],
+    [{ token: "new", refresh_token: 7 }, undefined],
+  ];
+  for (const [body, refreshToken] of rows) {
+    const { client, secrets } = setUp(response(200, JSON.stringify(body)));
+    const answer = await client.renew("a1", "old");
+    assert(answer.kind === "ok");
+    assertEquals(answer.value.refresh_token, refreshToken, JSON.stringify(body));
+    if (refreshToken !== undefined) assertEquals(secrets.hide(`a ${refreshToken}`), "a (hidden)");
+  }
 });
 
 Deno.test("a health check may be sent twice, and no other call", async () => {

@@ -20,10 +20,13 @@ import { OPERATOR_WAIT_MS, withoutOldRefusal } from "../connection/state.ts";
 import { TokenRotation } from "../connection/token_rotation.ts";
 import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
+import type { Scanner } from "../scanners/scanner.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
 import type { Secrets } from "../redact.ts";
 import type { Client } from "../server/client.ts";
 import type { CheckInBody } from "../server/protocol.ts";
+import { subsystemOf } from "../server/subsystems.ts";
+import { closesAbsent } from "../server/update_item.ts";
 import { FileError } from "../system/files.ts";
 import type { CpuTimes, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
@@ -113,6 +116,8 @@ export class Agent {
   readonly #connection: Connection;
   readonly #runner: CommandRunner;
   readonly #requests: BreakerResetRequests;
+  /** The server's names of the package managers on this host, as they were found last. */
+  #subsystems: readonly string[] = [];
   /** At the last check-in, for the CPU's load since then. */
   #cpus: readonly CpuTimes[];
 
@@ -135,6 +140,7 @@ export class Agent {
   /** Opens the buffer in the state directory; never throws because of the disk. */
   async open(): Promise<void> {
     await this.#directory.open();
+    await this.#findScanners();
   }
 
   /** Closes a breaker on the operator's request: "connection", or that of a scanner. */
@@ -215,7 +221,7 @@ export class Agent {
   }
 
   #createRunner(): CommandRunner {
-    const { system, config, stateDirectory, log, moreHandlers } = this.#deps;
+    const { system, stateDirectory, log, moreHandlers } = this.#deps;
     const { buffer, journal } = this.#directory;
     return new CommandRunner({
       clock: system.clock,
@@ -228,7 +234,12 @@ export class Agent {
         stateDirectory,
         runner: this.#scanners,
         more: moreHandlers,
-        findScanners: () => availableScanners(system, config.scanners.enabled),
+        findScanners: () => this.#findScanners(),
+        closesAbsent: () => {
+          const { serverVersion } = this.#client;
+          return serverVersion === undefined ? null : closesAbsent(serverVersion);
+        },
+        hasPending: (snapshotOf) => buffer.hasPending(snapshotOf),
         collectSystemInfo: () => this.#collectSystemInfo(),
       }),
       reportFailure: failureEvent,
@@ -287,11 +298,23 @@ export class Agent {
       eventsInMemory: events,
     };
     const nowMs = system.clock.nowMs();
-    return checkInBody(metrics, condition, { version: VERSION, nowMs, rapidLeftMs });
+    const body = checkInBody(metrics, condition, { version: VERSION, nowMs, rapidLeftMs });
+    return { ...body, available_scanners: this.#subsystems };
+  }
+
+  /** The scanners of this host, which check-ins report from then on. */
+  async #findScanners(): Promise<readonly Scanner[]> {
+    const { system, config } = this.#deps;
+    const scanners = await availableScanners(system, config.scanners.enabled);
+    this.#subsystems = scanners.map(({ name }) => subsystemOf(name)).filter((name) =>
+      name !== null
+    );
+    return scanners;
   }
 
   async #collectSystemInfo(): Promise<NewEvent> {
     const { system, stateDirectory } = this.#deps;
+    await this.#findScanners(); // Hourly, as these facts are.
     const facts = await hostFacts(system);
     const nowMs = system.clock.nowMs();
     const startedMs = facts.uptimeS === null ? null : nowMs - facts.uptimeS * 1_000;

@@ -32,6 +32,8 @@ export interface StoredEvent extends NewEvent {
   readonly attempts: number;
   readonly state: "pending" | "dead_lettered";
   readonly lastError: string | null;
+  /** Whether an event with the same `snapshotOf` was appended after it. */
+  readonly isSuperseded: boolean;
   readonly sizeBytes: number;
 }
 
@@ -124,6 +126,8 @@ export interface EventBuffer {
     halves: readonly [string, string],
     reason: { error: string; isCounted: boolean },
   ): readonly string[];
+  /** Whether an event with this `snapshotOf` is pending; `true` where the disk does not say. */
+  hasPending(snapshotOf: string): boolean;
   /** Events whose id is this or begins with it, by id. */
   find(idPrefix: string, limit: number): StoredEvent[];
   counts(): BufferCounts;

@@ -207,6 +207,12 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
     return this.#onOwner(id, (buffer) => buffer.bisect(id, halves, reason), () => []);
   }
 
+  hasPending(snapshotOf: string): boolean {
+    const { buffer } = this.#store.overflow;
+    return buffer?.hasPending(snapshotOf) === true ||
+      this.#onOpened((opened) => opened.buffer.hasPending(snapshotOf), () => true);
+  }
+
   find(idPrefix: string, limit: number): StoredEvent[] {
     const { owed, buffer } = this.#store.overflow;
     const onDisk = this.#onOpened((opened) => opened.buffer.find(idPrefix, limit), () => []);

@@ -106,6 +106,11 @@ export class SqliteBuffer implements EventBuffer {
     return this.#indexed(() => bisectEvent(this.#database, id, { halves, error, attempts }));
   }
 
+  hasPending(snapshotOf: string): boolean {
+    const sql = "SELECT 1 FROM events WHERE snapshot_of = ? AND state = 'pending' LIMIT 1";
+    return this.#database.all(sql, snapshotOf).length > 0;
+  }
+
   find(idPrefix: string, limit: number): StoredEvent[] {
     // An id holds nothing that is sorted behind "~".
     return this.#database.all(

@@ -119,7 +119,7 @@ class Drain {
     for (let at = 0; at < waiting.length;) {
       const event = waiting[at]!;
       if (this.#isHeldUp(event)) this.#passOver(event);
-      else if (inFlight.hasOf(event.commandId)) {
+      else if (inFlight.hasOf(event)) {
         at += 1; // It is sent when the other one has its answer.
         continue;
       } else {
@@ -224,22 +224,29 @@ interface Sent {
   readonly outcome: Outcome;
 }
 
+/** By what an event must not be overtaken. */
+type FollowedEvent = Pick<StoredEvent, "commandId" | "snapshotOf">;
+
 class InFlight {
-  readonly #events = new Map<string, { commandId: string | null; sent: Promise<Sent> }>();
+  readonly #events = new Map<string, FollowedEvent & { readonly sent: Promise<Sent> }>();
 
   get size(): number {
     return this.#events.size;
   }
 
-  hasOf(commandId: string | null): boolean {
-    if (commandId === null) return false;
-    return this.#events.values().some((one) => one.commandId === commandId);
+  /** Whether an event is in flight that must not be overtaken: of the same command, or superseded. */
+  hasOf({ commandId, snapshotOf }: FollowedEvent): boolean {
+    return this.#events.values().some((one) =>
+      commandId !== null && one.commandId === commandId ||
+      snapshotOf !== null && one.snapshotOf === snapshotOf
+    );
   }
 
   add(event: StoredEvent, sending: Promise<Outcome>): void {
     const sent = sending.then((outcome) => ({ event, outcome }));
     sent.catch(() => {}); // `first` or `all` reports it.
-    this.#events.set(event.id, { commandId: event.commandId, sent });
+    const { commandId, snapshotOf } = event;
+    this.#events.set(event.id, { commandId, snapshotOf, sent });
   }
 
   /** Waits for the first answer. Throws what sending that event threw. */

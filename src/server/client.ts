@@ -18,9 +18,11 @@ import {
   readHealth,
   readRegistration,
   readRenewal,
+  readStoredReport,
   type RegisterBody,
   type Registration,
   type Renewal,
+  type ReportAnswer,
 } from "./protocol.ts";
 
 /** Where the server is and how it is reached. */
@@ -68,8 +70,8 @@ interface Call<T> extends CallOptions {
   /** JSON text. */
   readonly body?: string;
   readonly readBody: ReadBody<T>;
-  /** Accepts the body of a 409 that means that the server has the report already. */
-  readonly readConflict?: ReadBody<unknown>;
+  /** Accepts the body of a 409 that means that the server takes no such report any more. */
+  readonly readConflict?: ReadBody<T>;
 }
 
 /**
@@ -88,11 +90,20 @@ export class Client {
   readonly #sendHttp: SendHttp;
   readonly #clock: Clock;
   readonly #options: ClientOptions;
+  #serverVersion: string | null | undefined;
 
   constructor(sendHttp: SendHttp, clock: Clock, options: ClientOptions) {
     this.#sendHttp = sendHttp;
     this.#clock = clock;
     this.#options = options;
+  }
+
+  /**
+   * What the server said of its version in its latest good answer; `null`: nothing, as RedFlag 0.1 does.
+   * `undefined`: there has been none since this process began.
+   */
+  get serverVersion(): string | null | undefined {
+    return this.#serverVersion;
   }
 
   /** Checks whether the server is up and set up; this costs the server almost nothing. */
@@ -177,17 +188,21 @@ export class Client {
     caller: Caller,
     event: { report: Report; body: string },
     options: CallOptions = {},
-  ): Promise<Answer<unknown>> {
-    const answer = await this.#call({
+  ): Promise<Answer<ReportAnswer>> {
+    const answer = await this.#call<ReportAnswer>({
       ...options,
       method: "POST",
       path: `${agentPath(caller)}/${event.report}`,
       agentId: caller.agentId,
       token: caller.accessToken,
       body: event.body,
-      readBody: readAnyObject,
+      readBody: readStoredReport,
       ...(event.report === "logs" && { readConflict: readEndedCommand }),
     });
+    if (answer.kind === "ok" && answer.value.openBecause !== undefined) {
+      const openBecause = this.#options.secrets.hide(answer.value.openBecause);
+      return { ...answer, value: { openBecause } };
+    }
     // Servers before v0.1.18 have no such route, and cannot store its facts. Their router answers in
     // plain text; a JSON body is about the agent itself.
     const isOldServer = answer.kind === "refused" && answer.status === 404 &&
@@ -241,7 +256,15 @@ export class Client {
   async #answer<T>(call: Call<T>): Promise<Answer<T>> {
     try {
       const response = await this.#sendHttp(this.#request(call));
-      return readAnswer(settleConflict(response, call), call.readBody, this.#clock.nowMs());
+      const { readBody, readConflict } = call;
+      const nowMs = this.#clock.nowMs();
+      const isConflict = response.status === 409 && readConflict?.(response.body).ok === true;
+      const answer = isConflict
+        ? readAnswer({ ...response, status: 200 }, readConflict, nowMs)
+        : readAnswer(response, readBody, nowMs);
+      // Not of a proxy's own page, which says nothing of the server.
+      if (answer.kind === "ok") this.#serverVersion = readVersion(response.headers);
+      return answer;
     } catch (error) {
       return readFailure(error);
     }
@@ -273,14 +296,10 @@ export class Client {
   }
 }
 
-/** A 409 for a report that the server already has counts as a success. */
-function settleConflict(
-  response: HttpResponse,
-  { readConflict }: Pick<Call<unknown>, "readConflict">,
-): HttpResponse {
-  const isKnown = response.status === 409 && readConflict !== undefined &&
-    readConflict(response.body).ok;
-  return isKnown ? { ...response, status: 200 } : response;
+/** The header that says so; `null`: it is missing, or no version. */
+function readVersion(headers: HttpResponse["headers"]): string | null {
+  const version = headers["x-redflag-version"]?.trim() ?? "";
+  return /^[\w.+-]{1,50}$/.test(version) ? version : null;
 }
 
 function agentPath(caller: Caller): string {

@@ -18,6 +18,8 @@ const findHandler = commandHandlers({
   stateDirectory: "/state",
   runner: makeScannerRunner(system, new FakeLog()).runner,
   findScanners: () => Promise.resolve([]),
+  closesAbsent: () => null,
+  hasPending: () => false,
   collectSystemInfo: () => Promise.resolve(facts),
 });
 
@@ -84,6 +86,8 @@ Deno.test("commandHandlers() uses further handlers, in place of its own of that 
     stateDirectory: "/state",
     runner: makeScannerRunner(system, new FakeLog()).runner,
     findScanners: () => Promise.resolve([]),
+    closesAbsent: () => null,
+    hasPending: () => false,
     collectSystemInfo: () => Promise.resolve(facts),
     more: new Map([["brew_coffee", handler]]),
   });

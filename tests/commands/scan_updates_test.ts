@@ -61,6 +61,8 @@ async function run(scanners: readonly Scanner[], system = new FakeSystem(), para
     stateDirectory: "/state",
     runner,
     findScanners,
+    closesAbsent: () => null,
+    hasPending: () => false,
     collectSystemInfo: () => Promise.resolve(FACTS),
   });
   const command = { id: "c1", type: "scan_updates", params };
@@ -80,8 +82,8 @@ async function sentCount(...args: Parameters<typeof run>): Promise<number> {
     .reduce((sum, { body }) => sum + JSON.parse(body).updates.length, 0);
 }
 
-Deno.test("scan_updates reports a long list in parts, and the result last", async () => {
-  const { events, result } = await run([apt(450)]);
+Deno.test("scan_updates reports a long list with gaps in parts, and the result last", async () => {
+  const { events, result } = await run([apt(450, ["lists are old"])]);
   assertEquals(events.map(({ kind, snapshotOf, commandId }) => [kind, snapshotOf, commandId]), [
     ["updates", "updates/apt/0", "c1"],
     ["updates", "updates/apt/1", "c1"],
@@ -217,7 +219,7 @@ Deno.test("scan_updates reports the scope of a scan", async () => {
 
 Deno.test("scan_updates sends 200 updates in an event, and the 201st in another", async () => {
   const counts = async (count: number) =>
-    (await run([apt(count)])).events.slice(0, -1)
+    (await run([apt(count, ["lists are old"])])).events.slice(0, -1)
       .map(({ body }) => JSON.parse(body).updates.length);
   assertEquals(await counts(200), [200]);
   assertEquals(await counts(201), [200, 1]);
@@ -337,6 +339,8 @@ Deno.test("scan_updates reports what one scanner found before another one ends",
     stateDirectory: "/state",
     runner,
     findScanners,
+    closesAbsent: () => null,
+    hasPending: () => false,
     collectSystemInfo: () => Promise.resolve(FACTS),
   });
   const early: NewEvent[] = [];
@@ -376,6 +380,8 @@ Deno.test("scan_updates reports an ignored update as such, and does not count it
     stateDirectory: "/state",
     runner,
     findScanners: () => Promise.resolve([apt(2)]),
+    closesAbsent: () => null,
+    hasPending: () => false,
     collectSystemInfo: () => Promise.resolve(FACTS),
   });
   const early: NewEvent[] = [];

@@ -31,6 +31,7 @@ const UNKNOWN_WINDOW_MS = 100_000;
 /** A clock is read a little earlier than another. */
 const MOMENT_MS = 1_000;
 const FAILURES_TO_OPEN = 5;
+const MOST_PROBE_REQUESTS = 5;
 const MOST_CALLS_IN_60_S = 30;
 /** The server's own window, and a few that it turns away or that never reach it. */
 const MOST_REPORTS_IN_60_S = 36;
@@ -199,10 +200,13 @@ export class Monitor {
       this.#fail("a request while the breaker is open");
     }
     if (breaker.state !== "half_open") return;
-    // Health, the call, a renewal, the call again; a neutral answer gives the permit back, for later.
+    // Health, the call, a renewal, one more with the token before that, the call again; a neutral answer
+    // gives the permit back, for later.
     const nowMs = this.#clock.trueMs;
     this.#probeRequests = [...this.#probeRequests.filter((atMs) => atMs > nowMs - 10_000), nowMs];
-    if (this.#probeRequests.length > 4) this.#fail("more than one probe while half-open");
+    if (this.#probeRequests.length > MOST_PROBE_REQUESTS) {
+      this.#fail("more than one probe while half-open");
+    }
   }
 
   #checkAsked(path: "check_in" | "delivery", nowMs: number): void {

@@ -256,6 +256,7 @@ async function checkEnd(sim: Sim, commands: readonly string[]): Promise<void> {
     if (!isTold && !evicted) throw new Violation(`nothing is told of command ${id}`);
   }
   if (!evicted) checkLastScan(sim);
+  checkRows(sim);
   for (const event of buffer.list({ state: "dead_lettered" })) {
     const refusals = sim.server.refusals.get(event.body) ?? 0;
     if (refusals < event.attempts) {
@@ -266,6 +267,15 @@ async function checkEnd(sim: Sim, commands: readonly string[]): Promise<void> {
   }
   const rapidMs = (sim.agent?.loop.state.rapidUntilMs ?? 0) - sim.clock.monotonicMs();
   if (rapidMs > LONGEST_RAPID_MS) throw new Violation("rapid polling without an end");
+}
+
+/** What waits no more is closed by a server that can do so, after a quiet day with whole scans. */
+function checkRows({ server, withdrawn }: Sim): void {
+  if (server.age !== "0.2") return;
+  const open = server.packages.rows().find(({ type, name, state }) =>
+    withdrawn.has(`${type}/${name}`) && state !== "installed"
+  );
+  if (open) throw new Violation(`${open.name} (${open.type}) waits no more, and is ${open.state}`);
 }
 
 /** Each scan of the quiet time that succeeded has moved the dashboard's last scan: an item came with it. */

@@ -25,6 +25,7 @@ import { ServerWatch } from "./server_watch.ts";
 import type { Age, ServerCommand } from "./sim_commands.ts";
 import {
   aptLists,
+  dnfLists,
   MACHINE,
   PROGRAMS,
   type ScanMood,
@@ -41,6 +42,7 @@ const START_MS = Date.UTC(2026, 0, 1);
 const STATE = "/var/lib/pennon";
 const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
 const LIMITS = { maxEvents: 50_000, maxBytes: 64 * 1_024 ** 2, maxAttempts: 10 };
+const LISTS_MS = 12 * 3_600_000;
 const YEARS_MS = 10 * 365 * 86_400_000;
 /** Fates with which the server acts, and the agent does not know when, or whether. */
 const DISTURBING: ReadonlySet<RequestFate["kind"]> = new Set([
@@ -91,7 +93,9 @@ export class Sim {
     this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
     this.disk.texts.set(MACHINE.path, MACHINE.text);
-    for (const [path, text] of aptLists(STATE)) this.disk.texts.set(path, text);
+    for (const [path, text] of [...aptLists(STATE), ...dnfLists()]) this.disk.texts.set(path, text);
+    // Package lists come twice a day.
+    this.disk.modifiedMs = () => Math.floor(this.clock.serverNowMs / LISTS_MS) * LISTS_MS;
   }
 
   fail(what: string): void {

@@ -4,8 +4,10 @@ import { createHash, createPublicKey, verify } from "node:crypto";
 import type { Cryptography } from "../../src/system/cryptography.ts";
 import { CommandError, type RunCommand, type RunResult } from "../../src/system/process.ts";
 import type { Clock, Random } from "../../src/system/system.ts";
+import { FakeClock } from "../fakes/clock.ts";
 import { captured, MADE_LISTS, type Question, questionOf } from "../scanners/apt/host.ts";
-import { readFixture, succeeded } from "../scanners/fixture.ts";
+import { DnfHost, questionOf as dnfQuestionOf } from "../scanners/dnf/host.ts";
+import { succeeded } from "../scanners/fixture.ts";
 
 /** Its machine id, and what a server of 0.2 knows it by: the SHA-256 of that. */
 export const MACHINE = {
@@ -47,20 +49,33 @@ export function aptLists(stateDirectory: string): [path: string, text: string][]
   );
 }
 
+/** The package lists of dnf's, by path. */
+export function dnfLists(): [path: string, text: string][] {
+  return [...dnfHost.files.texts].filter(([path]) => path.startsWith(dnfHost.cache));
+}
+
 /** Of these the scanner is told `truncated`; what it gets is as much as it can be made to keep. */
 const FLOOD = "0123456789abcdef\n".repeat(4_000);
 
 /** A package of dnf's that an operator may install by hand: it then waits no more. */
 export const BY_HAND = "tzdata";
 
+/** What a host's package managers depend on. */
+interface HostParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Updates that wait no more, as `type/name`. */
+  readonly withdrawn: ReadonlySet<string>;
+}
+
 /** Runs a program of this host; `moodOf` tells how apt's and dnf's programs are. */
 export function simCommands(
-  parts: { clock: Clock; random: Random; withdrawn: ReadonlySet<string> },
+  parts: HostParts,
   moodOf: (manager: "apt" | "dnf") => ScanMood,
 ): RunCommand {
   return async (argv, options) => {
     const { clock, random } = parts;
-    const answer = answerOf(argv, parts.withdrawn.has(`dnf/${BY_HAND}`));
+    const answer = await answerOf(argv, parts);
     if (answer === undefined) {
       throw new CommandError(`Cannot run "${argv[0]}": no such program`, { reason: "not_found" });
     }
@@ -101,13 +116,25 @@ function failed(stderr: string): RunResult {
 
 const cache = new Map<string, RunResult>();
 
-function fixture(folder: string, name: string): RunResult {
-  const key = `${folder}/${name}`;
-  const known = cache.get(key);
-  if (known) return known;
-  const result = succeeded(readFixture(folder, name));
+/** Answers for a host with dnf 4; its package lists were fetched an hour ago. */
+const dnfHost = new DnfHost(4);
+
+async function dnfAnswer(argv: readonly string[], nowMs: number): Promise<RunResult> {
+  const question = dnfQuestionOf(argv);
+  if (question === "repositories") {
+    dnfHost.clock = new FakeClock(nowMs);
+    return dnfHost.answerRepositories();
+  }
+  const key = `dnf/${question}/${argv.includes("check-update")}`;
+  const result = cache.get(key) ?? await dnfHost.runCommand(argv, { timeoutMs: 1 });
   cache.set(key, result);
   return result;
+}
+
+const OF_HAND_INSTALLED = new RegExp(`^${BY_HAND}\\b.*\n`, "gm");
+
+function withoutInstalled(result: RunResult): RunResult {
+  return { ...result, stdout: result.stdout.replaceAll(OF_HAND_INSTALLED, "") };
 }
 
 function aptAnswer(question: Question): RunResult {
@@ -117,29 +144,20 @@ function aptAnswer(question: Question): RunResult {
   return result;
 }
 
-function answerOf(argv: readonly string[], isInstalled: boolean): RunResult | undefined {
-  const [program, ...words] = argv;
-  const args = words.filter((word, index) => word !== "-o" && words[index - 1] !== "-o");
-  switch (program) {
+async function answerOf(
+  argv: readonly string[],
+  { clock, withdrawn }: Pick<HostParts, "clock" | "withdrawn">,
+): Promise<RunResult | undefined> {
+  switch (argv[0]) {
     case "/usr/bin/dpkg-query":
     case "/usr/bin/apt-get":
     case "/usr/bin/apt-cache":
     case "/usr/bin/gzip":
       return aptAnswer(questionOf(argv));
     case "/usr/bin/rpm":
-      return fixture("dnf", "installed.txt");
     case "/usr/bin/dnf": {
-      if (args[0] === "--version") return succeeded("4.14.0\n  Installed: dnf\n");
-      const without = isInstalled ? new RegExp(`^${BY_HAND}\\b.*\n`, "gm") : null;
-      const offered = (name: string) => {
-        const result = fixture("dnf", name);
-        return without === null
-          ? result
-          : { ...result, stdout: result.stdout.replaceAll(without, "") };
-      };
-      if (args.includes("repoquery")) return offered("offered.txt");
-      if (args.includes("check-update")) return { ...offered("check_update.txt"), code: 100 };
-      return fixture("dnf", args.includes("info") ? "cves.txt" : "advisories.txt");
+      const answer = await dnfAnswer(argv, clock.nowMs());
+      return withdrawn.has(`dnf/${BY_HAND}`) ? withoutInstalled(answer) : answer;
     }
   }
   return undefined;

@@ -23,7 +23,10 @@ export const POISON = "poison";
 /** Texts whose reports it refuses, until it is told otherwise. */
 export const REFUSED_TEXT = "unwanted";
 
-/** The version that a server of 0.2 asks for at least. */
+/** As each answer of a server of 0.2 says. */
+const VERSION_02 = "0.2.9.3";
+
+/** The version that it asks for at least. */
 const MIN_VERSION = "0.1.26";
 
 /** Reports of both ages, and those that only 0.2 has a route for. */
@@ -417,8 +420,11 @@ export class SimServer {
   }
 
   #answer(status: number, body: string, headers: Record<string, string> = {}): HttpResponse {
-    if (!this.tellsTime) return response(status, body, headers);
-    return response(status, body, { ...headers, date: new Date(this.#nowMs()).toUTCString() });
+    return response(status, body, {
+      ...headers,
+      ...this.tellsTime && { date: new Date(this.#nowMs()).toUTCString() },
+      ...this.age === "0.2" && { "x-redflag-version": VERSION_02 },
+    });
   }
 }
 

@@ -37,7 +37,10 @@ export const FAULTS = [
   "scan_flood",
 ] as const;
 
-/** What only a server of 0.2 has, and a way to it on which a request arrives when nobody waits for it. */
+/**
+ * What only a server of 0.2 has or minds: its own troubles and its operators', requests that arrive when
+ * nobody waits for them, and lists that are not whole.
+ */
 export const FAULTS_02 = [
   "server_restart",
   "pool_saturated",
@@ -46,6 +49,7 @@ export const FAULTS_02 = [
   "bound_elsewhere",
   "secret_changes",
   "requests_late",
+  "scan_partial",
 ] as const;
 
 /** One of them. */
@@ -102,6 +106,7 @@ const LENGTHS: Readonly<Record<Fault, readonly [number, number]>> = {
   bound_elsewhere: [10 * MINUTE_MS, 2 * DAY_MS],
   secret_changes: [MINUTE_MS, 4 * HOUR_MS],
   requests_late: [MINUTE_MS, 2 * HOUR_MS],
+  scan_partial: [HOUR_MS, 2 * DAY_MS],
 };
 
 /** On average so many a day. */

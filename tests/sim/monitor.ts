@@ -116,20 +116,20 @@ export class Monitor {
     if (message === "connection breaker half-open") this.#halfOpened();
     if (message === "connection breaker closed") this.#closed();
     if (message.startsWith("operator action required: ")) {
-      this.#called(message.endsWith("deleted on the server"));
+      this.#called(fields["cause"]);
     }
     if (COUNTED.has(message) && !ABOUT_AN_EVENT.test(String(fields["why"]))) {
       this.#fail(`"${message}" for ${fields["why"]}`);
     }
   }
 
-  /** The agent calls an operator: it was deleted, or its tokens are refused. */
-  #called(isDeleted: boolean): void {
+  /** The agent calls an operator: it was deleted, its tokens are refused, or the server says why not. */
+  #called(cause: unknown): void {
     const nowMs = this.#clock.trueMs;
-    if (isDeleted && nowMs - this.#deletedMs > DELETION_TOLD_MS) {
+    if (cause === "deleted" && nowMs - this.#deletedMs > DELETION_TOLD_MS) {
       this.#fail("an agent that the server knows says it was deleted");
     }
-    if (!isDeleted && nowMs - this.#brokeMs < BELIEVED_AFTER_MS - MOMENT_MS) {
+    if (cause === "token" && nowMs - this.#brokeMs < BELIEVED_AFTER_MS - MOMENT_MS) {
       this.#fail("an operator is called by a server whose check-ins break");
     }
   }

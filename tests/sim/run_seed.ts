@@ -6,7 +6,7 @@ import { drawEpisodes, type Episode, type Fault, FAULTS_02 } from "./episodes.ts
 import { Violation } from "./monitor.ts";
 import { Sim } from "./sim.ts";
 import type { Age, ServerCommand } from "./sim_commands.ts";
-import { BY_HAND, MACHINE } from "./sim_host.ts";
+import { ARRIVES, BY_HAND, MACHINE } from "./sim_host.ts";
 import { POISON, type SimServer } from "./sim_server.ts";
 
 const MINUTE_MS = 60_000;
@@ -186,7 +186,7 @@ function planCommands(sim: Sim, endMs: number): string[] {
   return ids;
 }
 
-/** An operator approves rows now and then, and installs a package by hand; an earlier agent left rows. */
+/** Approvals now and then, a package that is installed by hand, a new update; rows of an earlier agent. */
 function planOperators(sim: Sim, endMs: number): void {
   const { clock, random, server } = sim;
   if (server.age === "0.2") {
@@ -199,6 +199,12 @@ function planOperators(sim: Sim, endMs: number): void {
     const index = Math.floor(random() * 1_000);
     clock.inWorld(atMs, () => server.packages.approve(index));
   }
+  const arriving = `dnf/${ARRIVES}`;
+  sim.withdrawn.add(arriving);
+  clock.inWorld(random() * endMs, () => {
+    sim.trace.note(`--- ${ARRIVES} has an update`);
+    sim.withdrawn.delete(arriving);
+  });
   clock.inWorld(random() * endMs, () => {
     sim.trace.note(`--- ${BY_HAND} is installed by hand`);
     sim.withdrawn.add(`dnf/${BY_HAND}`);

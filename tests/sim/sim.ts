@@ -346,7 +346,7 @@ export class Sim {
 
   #moodOf(manager: "apt" | "dnf"): ScanMood {
     // One of the two is sick at a time: the other must not notice.
-    if (manager === "dnf") return "well";
+    if (manager === "dnf") return this.isActive("scan_partial") ? "partial" : "well";
     if (this.isActive("scan_hangs")) return "hangs";
     if (this.isActive("scan_fails")) return "fails";
     if (this.isActive("scan_locked")) return "locked";

@@ -30,8 +30,8 @@ export const simCryptography: Cryptography = {
   },
 };
 
-/** How its package managers are at the moment. */
-export type ScanMood = "well" | "hangs" | "fails" | "locked" | "garbage" | "flood";
+/** How its package managers are at the moment; `partial`: the lists of one repository are missing. */
+export type ScanMood = "well" | "partial" | "hangs" | "fails" | "locked" | "garbage" | "flood";
 
 /** Programs that the scanners look for. */
 export const PROGRAMS: readonly string[] = [
@@ -57,8 +57,9 @@ export function dnfLists(): [path: string, text: string][] {
 /** Of these the scanner is told `truncated`; what it gets is as much as it can be made to keep. */
 const FLOOD = "0123456789abcdef\n".repeat(4_000);
 
-/** A package of dnf's that an operator may install by hand: it then waits no more. */
+/** A package of dnf's that an operator may install by hand, and one that gets an update some day. */
 export const BY_HAND = "tzdata";
+export const ARRIVES = "multi";
 
 /** What a host's package managers depend on. */
 interface HostParts {
@@ -75,7 +76,9 @@ export function simCommands(
 ): RunCommand {
   return async (argv, options) => {
     const { clock, random } = parts;
-    const answer = await answerOf(argv, parts);
+    const manager = /dnf|rpm/.test(argv[0] ?? "") ? "dnf" : "apt";
+    const mood = moodOf(manager);
+    const answer = await answerOf(argv, parts, mood === "partial");
     if (answer === undefined) {
       throw new CommandError(`Cannot run "${argv[0]}": no such program`, { reason: "not_found" });
     }
@@ -88,9 +91,9 @@ export function simCommands(
         throw new CommandError(`Cannot run "${argv[0]}": no end`, { reason: "timeout" });
       }
     };
-    const manager = /dnf|rpm/.test(argv[0] ?? "") ? "dnf" : "apt";
-    switch (moodOf(manager)) {
+    switch (mood) {
       case "well":
+      case "partial":
         if (random() < 0.2) await wait(random() * 20_000, "aborted");
         return answer;
       case "hangs":
@@ -119,11 +122,18 @@ const cache = new Map<string, RunResult>();
 /** Answers for a host with dnf 4; its package lists were fetched an hour ago. */
 const dnfHost = new DnfHost(4);
 
-async function dnfAnswer(argv: readonly string[], nowMs: number): Promise<RunResult> {
+async function dnfAnswer(
+  argv: readonly string[],
+  { nowMs, isPartial }: { nowMs: number; isPartial: boolean },
+): Promise<RunResult> {
   const question = dnfQuestionOf(argv);
   if (question === "repositories") {
     dnfHost.clock = new FakeClock(nowMs);
-    return dnfHost.answerRepositories();
+    return dnfHost.answerRepositories(
+      dnfHost.repositories.map((one) =>
+        isPartial && one.id === PARTED ? { ...one, ageMs: null } : one
+      ),
+    );
   }
   const key = `dnf/${question}/${argv.includes("check-update")}`;
   const result = cache.get(key) ?? await dnfHost.runCommand(argv, { timeoutMs: 1 });
@@ -131,11 +141,14 @@ async function dnfAnswer(argv: readonly string[], nowMs: number): Promise<RunRes
   return result;
 }
 
-const OF_HAND_INSTALLED = new RegExp(`^${BY_HAND}\\b.*\n`, "gm");
-
-function withoutInstalled(result: RunResult): RunResult {
-  return { ...result, stdout: result.stdout.replaceAll(OF_HAND_INSTALLED, "") };
+/** Without the lines of packages whose updates do not wait, or of a repository whose lists are missing. */
+function withoutLines(result: RunResult, isOut: (line: string) => boolean): RunResult {
+  const lines = result.stdout.split("\n").filter((line) => !isOut(line));
+  return { ...result, stdout: lines.join("\n") };
 }
+
+/** The repository that is missing when dnf's lists are not whole. */
+const PARTED = "updates";
 
 function aptAnswer(question: Question): RunResult {
   const key = `apt/${question}`;
@@ -147,6 +160,7 @@ function aptAnswer(question: Question): RunResult {
 async function answerOf(
   argv: readonly string[],
   { clock, withdrawn }: Pick<HostParts, "clock" | "withdrawn">,
+  isPartial: boolean,
 ): Promise<RunResult | undefined> {
   switch (argv[0]) {
     case "/usr/bin/dpkg-query":
@@ -156,8 +170,12 @@ async function answerOf(
       return aptAnswer(questionOf(argv));
     case "/usr/bin/rpm":
     case "/usr/bin/dnf": {
-      const answer = await dnfAnswer(argv, clock.nowMs());
-      return withdrawn.has(`dnf/${BY_HAND}`) ? withoutInstalled(answer) : answer;
+      const answer = await dnfAnswer(argv, { nowMs: clock.nowMs(), isPartial });
+      if (withdrawn.size === 0 && !isPartial) return answer;
+      const isOffer = dnfQuestionOf(argv) !== "installed";
+      return withoutLines(answer, (line) =>
+        withdrawn.has(`dnf/${/^[\w-]+/.exec(line)?.[0]}`) ||
+        isPartial && isOffer && /\s/.test(line) && line.split(/\s+/).includes(PARTED));
     }
   }
   return undefined;

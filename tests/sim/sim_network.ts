@@ -75,7 +75,7 @@ export async function carry(
       return late;
     }
     case "arrives_late":
-      clock.inWorld(request.timeoutMs + fate.ms, () => void server.handle(request));
+      clock.inWorld(request.timeoutMs + fate.ms, () => server.handleLate(request));
       await wait(request.timeoutMs);
       throw failure("timeout");
     case "held": {

@@ -63,6 +63,7 @@ export class Monitor {
   #reports: number[] = [];
   #failureInstants: number[] = [];
   #failures = 0;
+  #lastFailureMs = -Infinity;
   #lastRequestMs = 0;
   #lastEnding: Ending = "good";
   #gaps: number[] = [];
@@ -173,8 +174,10 @@ export class Monitor {
     }
     if (ending !== "failure") return;
     this.#failureInstants.push(nowMs);
-    // A renewal ahead of time is not the attempt itself: the breaker hears of that one alone.
-    if (path !== "renewal") this.#failures += 1;
+    // A renewal ahead of time is not the attempt itself: the breaker hears of that one alone. Reports that
+    // were under way together fail together: one attempt.
+    if (path !== "renewal" && startedMs >= this.#lastFailureMs) this.#failures += 1;
+    this.#lastFailureMs = nowMs;
   }
 
   /** The server asked to be left alone for so long, on one path or on all. */

@@ -306,9 +306,7 @@ export class Agent {
   async #findScanners(): Promise<readonly Scanner[]> {
     const { system, config } = this.#deps;
     const scanners = await availableScanners(system, config.scanners.enabled);
-    this.#subsystems = scanners.map(({ name }) => subsystemOf(name)).filter((name) =>
-      name !== null
-    );
+    this.#subsystems = scanners.map(({ name }) => subsystemOf(name));
     return scanners;
   }
 

@@ -166,7 +166,7 @@ export class Client {
     return answer;
   }
 
-  /** Checks in and receives commands; the server never sends a command again. */
+  /** Checks in and receives commands; RedFlag 0.1 never sends a command again. */
   checkIn(
     caller: Caller,
     body: CheckInBody,

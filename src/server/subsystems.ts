@@ -1,22 +1,23 @@
 /**
- * RedFlag's names of what it schedules on an agent, its subsystems: those of the package managers. A
- * command `scan_<subsystem>` scans one of them (servers after v0.1.26).
+ * The names that a RedFlag server has for scanners (its subsystems), for the registration, the check-in
+ * and the commands `scan_<subsystem>` of RedFlag 0.2.
  */
 
-/** The names, by those of Pennon's scanners. */
-const PACKAGE_MANAGERS: readonly [scanner: string, subsystem: string][] = [
+/** The server's names of the package managers, by those of Pennon's scanners. */
+const PACKAGE_MANAGERS: ReadonlyMap<string, string> = new Map([
   ["apt", "apt"],
   ["dnf", "dnf"],
   ["winupdate", "windows"],
   ["winget", "winget"],
-];
+]);
 
-/** The subsystem that a scanner is on the server; `null`: the server knows no such one. */
-export function subsystemOf(scannerName: string): string | null {
-  return PACKAGE_MANAGERS.find(([scanner]) => scanner === scannerName)?.[1] ?? null;
+/** The server's name of a scanner: `winupdate` is `windows` there, all others have one name in both. */
+export function subsystemOf(scannerName: string): string {
+  return PACKAGE_MANAGERS.get(scannerName) ?? scannerName;
 }
 
 /** The scanner of a subsystem; `null`: it is no package manager of Pennon's. */
 export function scannerOf(subsystem: string): string | null {
-  return PACKAGE_MANAGERS.find(([, name]) => name === subsystem)?.[0] ?? null;
+  const entry = PACKAGE_MANAGERS.entries().find(([, name]) => name === subsystem);
+  return entry?.[0] ?? null;
 }

@@ -197,6 +197,16 @@ Deno.test("find() puts what is on disk and in memory together, by id", async () 
   assertEquals(buffer.find(late, 9), []);
 });
 
+Deno.test("hasPending() looks on disk and in memory", async () => {
+  const { buffer, disk } = await openTestStore();
+  const of = (key: string) => ({ ...event(key), snapshotOf: key });
+  buffer.append([of("on disk")]);
+  disk.fault = "full";
+  buffer.append([of("in memory")]);
+  const found = ["on disk", "in memory", "nowhere"].map((key) => buffer.hasPending(key));
+  assertEquals(found, [true, true, false]);
+});
+
 Deno.test("acknowledge() of what is not there makes no count less than none", async () => {
   const testStore = await openTestStore();
   const { buffer, disk } = testStore;

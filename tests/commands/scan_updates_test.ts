@@ -51,7 +51,12 @@ const dnf: Scanner = {
   scan: () => Promise.reject(new ScanError("Cannot scan: locked", { reason: "locked" })),
 };
 
-async function run(scanners: readonly Scanner[], system = new FakeSystem(), params = {}) {
+async function run(
+  scanners: readonly Scanner[],
+  system = new FakeSystem(),
+  params = {},
+  only: string | null = null,
+) {
   const log = new FakeLog();
   const findScanners = () => Promise.resolve(scanners);
   const { runner } = makeScannerRunner(system, log);
@@ -64,7 +69,7 @@ async function run(scanners: readonly Scanner[], system = new FakeSystem(), para
     closesAbsent: () => null,
     hasPending: () => false,
     collectSystemInfo: () => Promise.resolve(FACTS),
-  });
+  }, only);
   const command = { id: "c1", type: "scan_updates", params };
   const early: NewEvent[] = [];
   const outcome = await handler.run(command, {
@@ -420,4 +425,30 @@ Deno.test("scan_updates ends when the snapshot is on disk, and not before", asyn
   };
   await run([apt(1)], system);
   assertEquals(files.texts.has("/state/told-updates.json"), true);
+});
+
+Deno.test("scan_apt runs its scanner and no other, and reports as scan_updates does", async () => {
+  const { events, result } = await run([dnf, apt(2)], undefined, { subsystem: "apt" }, "apt");
+  assertEquals(events.map(({ kind }) => kind), ["updates", "log"]);
+  assertEquals([result.result, result.stderr], ["success", ""]);
+  assertEquals(result.stdout, "apt: 2 updates, 2 of them security");
+});
+
+Deno.test("scan_updates sends a whole list in one request that closes what it lacks, however long", async () => {
+  const body = async (...args: Parameters<typeof run>) =>
+    (await run(...args)).events.slice(0, -1).map(({ body, snapshotOf }) => ({
+      ...JSON.parse(body),
+      snapshotOf,
+    }));
+  const [whole, ...others] = await body([apt(450)]);
+  assertEquals([whole.updates.length, others.length], [450, 0]);
+  assertEquals([whole.ecosystem, whole.scan_succeeded], ["apt", true]);
+  assertEquals(whole.snapshotOf, "updates/apt/0");
+  for (const one of await body([apt(450, ["lists are old"])])) {
+    assertEquals(["ecosystem" in one, "scan_succeeded" in one], [false, false]);
+  }
+  const system = new FakeSystem();
+  await run([apt(3)], system);
+  const [changes] = await body([apt(4)], system);
+  assertEquals([changes.updates.length, "scan_succeeded" in changes], [1, false]);
 });

@@ -289,3 +289,23 @@ Deno.test("a token from a renewal or a registration is a secret, and so is the o
     "(hidden) (hidden) (hidden) (hidden)",
   );
 });
+
+Deno.test("serverVersion is what the latest good answer says, and nothing that a proxy says", async () => {
+  const answer: Partial<HttpResponse> = {};
+  const { client } = setUp(answer);
+  assertEquals(client.serverVersion, undefined);
+  const after = async (next: Partial<HttpResponse>) => {
+    Object.assign(answer, next);
+    await client.health();
+    return client.serverVersion;
+  };
+  const healthy = '{"status":"healthy"}';
+  const said = (version: string, status = 200) =>
+    response(status, status === 200 ? healthy : "<html>", { "x-redflag-version": version });
+  assertEquals(await after(response(502, "<html>")), undefined);
+  assertEquals(await after(said("0.2.9.3")), "0.2.9.3");
+  assertEquals(await after(response(502, "<html>")), "0.2.9.3");
+  assertEquals(await after(response(200, healthy)), null);
+  assertEquals(await after(said("x y")), null);
+  assertEquals(await after(said("x".repeat(51))), null);
+});

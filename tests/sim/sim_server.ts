@@ -2,7 +2,7 @@
 
 import type { HttpRequest, HttpResponse } from "../../src/system/http.ts";
 import { response } from "../fakes/response.ts";
-import { type Age, type ServerCommand, SimCommands } from "./sim_commands.ts";
+import { type Age, SimCommands } from "./sim_commands.ts";
 import { SimPackages } from "./sim_packages.ts";
 import { SimTokens } from "./sim_tokens.ts";
 import { SimWindow } from "./sim_window.ts";

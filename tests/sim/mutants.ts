@@ -197,8 +197,8 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("a full window is not waited for", [
     "delivery/send_rate.ts",
-    "? rateLimit.remaining\n",
-    "? Math.max(1, rateLimit.remaining)\n",
+    "return { ...window, answeredAtMs, limit, remaining, windowMs, resetAtMs };",
+    "return { ...window, answeredAtMs, limit, remaining: remaining + 1, windowMs, resetAtMs };",
   ]),
   mutant("a host that was refused asks again in a day", [
     "connection/state.ts",

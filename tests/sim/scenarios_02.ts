@@ -17,9 +17,9 @@ const upgrade: Scenario = {
   async play(sim) {
     await sim.run(6 * HOUR_MS);
     sim.server.upgrade();
+    sim.pile(100);
     await sim.run(sim.clock.trueMs + 20 * MINUTE_MS);
     must(cause(sim) === "machine_not_bound", `it says ${cause(sim)}`);
-    sim.pile(100);
     sim.queue({ id: "meanwhile", type: "scan_updates", params: {} });
     const before = sim.requests;
     // Hourly; with an access token that is over, a try is two requests.

@@ -2,7 +2,7 @@
 
 import { connectionPolicies, longestScannerOpenMs } from "../breaker/policies.ts";
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { CommandHandler } from "../buffer/command.ts";
+import type { CommandHandler } from "../buffer/journal.ts";
 import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
 import { withResentRow } from "../commands/reported_snapshot.ts";

@@ -128,10 +128,9 @@ export interface EventBuffer {
   ): readonly string[];
   /** Whether an event with this `snapshotOf` is pending; `true` where the disk does not say. */
   hasPending(snapshotOf: string): boolean;
-  /** Events whose id is this or begins with it, by id. */
-  find(idPrefix: string, limit: number): StoredEvent[];
-  counts(): BufferCounts;
-  /** Part of `counts()`, cheap enough for every step of the loop. */
+  /** The event with this id, if there is one. */
+  find(id: string): StoredEvent | null;
+  /** How much is waiting, cheap enough for every step of the loop. */
   countWaiting(): Waiting;
 }
 

@@ -1,12 +1,11 @@
 /**
  * The buffer's counters: one row beside the events they count, changed in the same transaction. It
- * counts what is indexed; the view `totals` counts everything. A flipped bit in a counter is nothing
- * that SQLite can see, and behind an `indexed_to` that is too high events would wait for ever: so
- * `checkCounters` compares them with the events.
+ * counts what is indexed; the view `totals` counts everything. SQLite sees no flipped bit in a counter,
+ * and behind an `indexed_to` that is too high events would wait for ever: so each start recounts.
  */
 
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
-import type { BufferCounts, EventKind, Waiting } from "./buffer.ts";
+import type { BufferCounts, EventKind } from "./buffer.ts";
 import { LAST_COUNT, readCount, readInstant } from "./event_row.ts";
 import { LAST_INSTANT_MS } from "../system/system.ts";
 
@@ -20,10 +19,13 @@ type Counter =
   | "purged"
   | `evicted_${EventKind}`;
 
-/** How much is in the buffer. */
-export interface Load {
-  readonly events: number;
+/** How much is in the buffer, and the numbers of the last event: its sequence and `bytes_to`. */
+export interface Totals {
+  readonly pending: number;
+  readonly deadLetters: number;
   readonly sizeBytes: number;
+  readonly lastSequence: number;
+  readonly bytesTo: number;
 }
 
 /**
@@ -35,9 +37,8 @@ const READ = `
     SELECT created_ms FROM events NOT INDEXED WHERE state = 'pending' ORDER BY sequence LIMIT 1
   ) AS oldest_ms FROM totals`;
 
-const READ_WAITING = "SELECT pending, dead_lettered FROM totals";
-
-const READ_LOAD = "SELECT pending + dead_lettered AS events, size_bytes FROM totals";
+const READ_TOTALS = `
+  SELECT pending, dead_lettered, size_bytes, last_sequence, bytes_to FROM totals`;
 
 const ALLOCATE = "UPDATE counters SET indexed_to = indexed_to + 1 RETURNING indexed_to";
 
@@ -83,23 +84,23 @@ export function readCounts(database: Database): BufferCounts {
   };
 }
 
-/** Reads how many events wait for the server, and how many for a person. */
-export function readWaiting(database: Database): Waiting {
-  const row = theRow(database.all(READ_WAITING));
-  return { pending: readCount(row, "pending"), deadLetters: readCount(row, "dead_lettered") };
-}
-
-/** Reads how full the buffer is, dead letters included. */
-export function readLoad(database: Database): Load {
-  const row = theRow(database.all(READ_LOAD));
-  return { events: readCount(row, "events"), sizeBytes: readCount(row, "size_bytes") };
+/** Reads how full the buffer is. */
+export function readTotals(database: Database): Totals {
+  const row = theRow(database.all(READ_TOTALS));
+  return {
+    pending: readCount(row, "pending"),
+    deadLetters: readCount(row, "dead_lettered"),
+    sizeBytes: readCount(row, "size_bytes"),
+    lastSequence: readCount(row, "last_sequence"),
+    bytesTo: readCount(row, "bytes_to"),
+  };
 }
 
 function theRow([row]: readonly Row[]): Row {
-  return row ?? damaged("they are missing");
+  return row ?? corrupt("they are missing");
 }
 
-function damaged(fact: string): never {
+function corrupt(fact: string): never {
   throw new DatabaseError(`Cannot read the buffer's counters: ${fact}`, { reason: "corrupt" });
 }
 
@@ -120,7 +121,7 @@ export type History = Readonly<Record<typeof HISTORY[number], number>> & {
 
 /**
  * SQL: the column, or `NULL` for what is no count. An integer past 2^53 cannot even be read, and
- * damage may have made a text of it.
+ * corruption may have made a text of it.
  */
 export function asCount(column: string, last: number = LAST_COUNT): string {
   return `CASE WHEN typeof(${column}) = 'integer' AND ${column} BETWEEN 0 AND ${last}
@@ -137,7 +138,7 @@ const FIRST_EVICTION = `
   UPDATE counters SET first_eviction_ms = min(coalesce(first_eviction_ms, ?), ?)`;
 
 /**
- * What can be believed of the history where `present` events are there and counted. A single damaged
+ * What can be believed of the history where `present` events are there and counted. A single corrupt
  * count is what the others leave for it; several cannot be told apart, and begin at 0.
  */
 function historyOf(row: Row, present: number): History {
@@ -188,23 +189,18 @@ export interface Recounted {
 const PRESENT = ["pending", "dead_lettered", "size_bytes"] as const;
 
 /**
- * One statement, since another process may be writing, and one walk through the events. `total` and
- * `min` keep what damage has made too large from being more than a number.
+ * Everything that is counted, beside what the view says of it: one walk through the events. `total`
+ * and `min` keep what corruption has made too large from being more than a number.
  */
 const COMPARE = `
-  SELECT found.*, ${HISTORY_COLUMNS},
-    ${[...PRESENT, "indexed_to", "bytes_to"].map((name) => asCount(name)).join(", ")},
-    first_eviction_ms IS NULL AS is_unevicted,
-    (SELECT min(bytes_to, ${LAST_COUNT}) FROM events ORDER BY sequence DESC LIMIT 1) AS last_bytes
-  FROM counters CROSS JOIN (
-    SELECT count(*) FILTER (WHERE is_indexed = 1 AND state = 'pending') AS found_pending,
-      count(*) FILTER (WHERE is_indexed = 1 AND state = 'dead_lettered') AS found_dead_lettered,
-      total(size_bytes) FILTER (WHERE is_indexed = 1) AS found_size_bytes,
-      min(max(sequence) FILTER (WHERE is_indexed = 1), ${LAST_COUNT}) AS last_indexed,
+  SELECT found.*, ${HISTORY_COLUMNS}, first_eviction_ms IS NULL AS is_unevicted,
+    ${[...PRESENT, "last_sequence", "bytes_to"].map((name) => asCount(name)).join(", ")}
+  FROM totals CROSS JOIN (
+    SELECT count(*) FILTER (WHERE state = 'pending') AS found_pending,
+      count(*) FILTER (WHERE state = 'dead_lettered') AS found_dead_lettered,
+      total(size_bytes) AS found_size_bytes,
       count(*) FILTER (WHERE is_indexed <> 1) AS unindexed,
-      total(size_bytes) FILTER (WHERE is_indexed <> 1) AS unindexed_bytes,
-      min(min(sequence) FILTER (WHERE is_indexed <> 1), ${LAST_COUNT}) AS first_unindexed,
-      min(max(sequence), ${LAST_COUNT}) AS last_sequence,
+      min(max(sequence), ${LAST_COUNT}) AS found_sequence,
       count(*) FILTER (
         WHERE typeof(size_bytes) <> 'integer' OR size_bytes NOT BETWEEN 0 AND ${LAST_COUNT}
       ) AS unmeasured
@@ -232,76 +228,60 @@ const RESTORE_SUPERSEDED = `
     AND coalesce(events.place, events.sequence) < current.newest`;
 
 /**
- * Compares the counters with the events they count. `null`: they are right. Otherwise all events are
- * indexed and counted, in one transaction; the history is what the counters say, as far as they can
- * be believed. Throws `DatabaseError`, also for damage that cannot be repaired so.
+ * Indexes and counts all events, in one transaction that writes only what is not right yet. The
+ * history is what the counters say, as far as they can be believed. Returns the counters that were
+ * wrong, `null` if none was. Throws `DatabaseError`, also where events are corrupt.
  */
-export function checkCounters(database: Database): Recounted | null {
-  if (differences(compare(database)).length === 0) return null;
+export function recount(database: Database): Recounted | null {
   try {
-    return database.transaction(() => recount(database));
+    return database.transaction(() => {
+      const row = compare(database);
+      if (Number(row["unindexed"]) > 0) {
+        for (const sql of [INDEX_ALL, RESTORE_URGENCY, RESTORE_SUPERSEDED]) database.run(sql);
+      }
+      return correct(database, row);
+    });
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.reason !== "failed") throw error;
-    return damaged(error.message);
+    return corrupt(error.message);
   }
 }
 
 function compare(database: Database): Row {
   const row = theRow(database.all(COMPARE));
-  if (Number(row["unmeasured"]) > 0) damaged("an event's size is damaged");
-  if (Number(row["last_sequence"]) >= LAST_COUNT) damaged("an event's sequence is damaged");
+  if (Number(row["unmeasured"]) > 0) corrupt("an event's size is corrupt");
+  if (Number(row["found_sequence"]) >= LAST_COUNT) corrupt("an event's sequence is corrupt");
   return row;
 }
 
-/** The counters that cannot be right. */
-function differences(row: Row): string[] {
-  const is = (name: string) => Number(row[name]);
-  const wrong: string[] = PRESENT.filter((name) => row[name] !== row[`found_${name}`]);
-  wrong.push(...HISTORY.filter((name) => row[name] === null));
-  const present = is("found_pending") + is("found_dead_lettered");
-  if (row["appended"] !== present + sumOf(row)) wrong.push("appended");
+/** Writes the counters, where all events are indexed. */
+function correct(database: Database, row: Row): Recounted | null {
+  const found = (name: typeof PRESENT[number]) => readCount(row, `found_${name}`);
+  const events = found("pending") + found("dead_lettered");
+  const history = historyOf(row, events);
+  const right = {
+    pending: found("pending"),
+    dead_lettered: found("dead_lettered"),
+    size_bytes: found("size_bytes"),
+    appended: events + sumOf(history),
+    ...history,
+  };
+  const wrong = Object.entries(right).filter(([name, value]) => row[name] !== value)
+    .map(([name]) => name);
   if (row["first_eviction_ms"] === null && row["is_unevicted"] === 0) {
     wrong.push("first_eviction_ms");
   }
-  if (row["indexed_to"] === null || !isBorder(row)) wrong.push("indexed_to");
-  const areBytesRight = row["unindexed"] === 0 ||
-    is("last_bytes") - is("bytes_to") === is("unindexed_bytes");
-  if (row["bytes_to"] === null || !areBytesRight) wrong.push("bytes_to");
-  return wrong;
-}
-
-/** Whether `indexed_to` parts indexed events from the others, and those have no gaps. */
-function isBorder(row: Row): boolean {
-  const indexedTo = Number(row["indexed_to"]);
-  if (Number(row["last_indexed"]) > indexedTo) return false;
-  return row["unindexed"] === 0 ||
-    row["first_unindexed"] === indexedTo + 1 &&
-      row["last_sequence"] === indexedTo + Number(row["unindexed"]);
-}
-
-function recount(database: Database): Recounted {
-  const before = compare(database);
-  const wrong = differences(before);
-  database.run(INDEX_ALL);
-  database.run(RESTORE_URGENCY);
-  database.run(RESTORE_SUPERSEDED);
-  const after = compare(database);
-  const counted = Number(before["found_pending"]) + Number(before["found_dead_lettered"]);
-  const found = {
-    pending: readCount(after, "found_pending"),
-    dead_lettered: readCount(after, "found_dead_lettered"),
-    size_bytes: readCount(after, "found_size_bytes"),
-  };
-  const events = found.pending + found.dead_lettered;
-  const history = historyOf(before, counted);
   const counters = {
-    ...found,
-    appended: events + sumOf(history),
-    ...history,
-    indexed_to: Math.max(Number(before["indexed_to"]), Number(after["last_sequence"])),
-    bytes_to: before["bytes_to"] ?? 0,
+    ...right,
+    indexed_to: Math.max(Number(row["last_sequence"]), Number(row["found_sequence"])),
+    bytes_to: row["bytes_to"] ?? 0,
   };
-  const sets = Object.keys(counters).map((name) => `${name} = ?`).join(", ");
-  database.run(`UPDATE counters SET ${sets}`, ...Object.values(counters));
-  return { wrong, events };
+  const names = Object.keys(counters).join(", ");
+  const values = Object.values(counters);
+  const marks = values.map(() => "?").join(", ");
+  const isRight = `SELECT (${names}) IS (${marks}) AS is_right FROM counters`;
+  if (theRow(database.all(isRight, ...values))["is_right"] === 0) {
+    database.run(`UPDATE counters SET (${names}) = (${marks})`, ...values);
+  }
+  return wrong.length > 0 ? { wrong, events } : null;
 }

@@ -4,7 +4,7 @@
  * of the snapshot that they supersede.
  */
 
-import { type Database, DatabaseError, type Row } from "../system/database.ts";
+import { type Database, DatabaseError } from "../system/database.ts";
 import { type EventKind, PAGE_BYTES, type StoredEvent } from "./buffer.ts";
 import { readCount, readKind, toEvent } from "./event_row.ts";
 
@@ -68,7 +68,18 @@ function indexPage(database: Database): boolean {
     if (last === undefined) return false; // Another process was quicker.
     /** By command; `null`: nothing of it waits. */
     const least = new Map<string, number | null>();
-    for (const row of rows) indexRow(database, row, least);
+    for (const row of rows) {
+      const { command_id: commandId, snapshot_of: snapshotOf } = row;
+      let earlier: number | null = null;
+      if (typeof commandId === "string") {
+        const known = least.get(commandId);
+        earlier = known === undefined ? leastUrgent(database, commandId) : known;
+      }
+      const urgency = urgencyBehind(readKind(row), earlier);
+      if (typeof commandId === "string") least.set(commandId, urgency);
+      if (typeof snapshotOf === "string") database.run(SUPERSEDE, snapshotOf);
+      database.run(INDEX, urgency, readCount(row, "sequence"));
+    }
     const sizeBytes = rows.reduce((sum, row) => sum + readCount(row, "size_bytes"), 0);
     database.run(
       COUNT_INDEXED,
@@ -80,19 +91,6 @@ function indexPage(database: Database): boolean {
     );
     return rows.length === PAGE;
   });
-}
-
-function indexRow(database: Database, row: Row, least: Map<string, number | null>): void {
-  const { command_id: commandId, snapshot_of: snapshotOf } = row;
-  let earlier: number | null = null;
-  if (typeof commandId === "string") {
-    const known = least.get(commandId);
-    earlier = known === undefined ? leastUrgent(database, commandId) : known;
-  }
-  const urgency = urgencyBehind(readKind(row), earlier);
-  if (typeof commandId === "string") least.set(commandId, urgency);
-  if (typeof snapshotOf === "string") database.run(SUPERSEDE, snapshotOf);
-  database.run(INDEX, urgency, readCount(row, "sequence"));
 }
 
 function leastUrgent(database: Database, commandId: string): number | null {

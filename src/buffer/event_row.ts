@@ -1,6 +1,6 @@
 /**
- * Reads rows of the table `events`, and measures new events. A row with a damaged value is an error
- * with the reason `corrupt`, for which the store supervisor opens the file anew: `hasDamagedRow` finds
+ * Reads rows of the table `events`, and measures new events. A row with a corrupt value is an error
+ * with the reason `corrupt`, for which the store supervisor opens the file anew: `hasCorruptRow` finds
  * the same rows then, and the file is salvaged.
  */
 
@@ -45,12 +45,12 @@ const IS_WHOLE = [
 ].join(" AND ");
 
 /** Whether there is a row that `toEvent` cannot read, found by a walk through all of them. */
-export function hasDamagedRow(database: Database): boolean {
+export function hasCorruptRow(database: Database): boolean {
   const sql = `SELECT 1 FROM events WHERE (${IS_WHOLE}) IS NOT TRUE LIMIT 1`;
   return database.all(sql).length > 0;
 }
 
-/** Reads a whole row. Throws `DatabaseError` if a value is damaged. */
+/** Reads a whole row. Throws `DatabaseError` if a value is corrupt. */
 export function toEvent(row: Row): StoredEvent {
   const sequence = readCount(row, "sequence");
   return {
@@ -70,48 +70,45 @@ export function toEvent(row: Row): StoredEvent {
   };
 }
 
-/** Reads one column of a row; throws `DatabaseError` if the value is damaged. */
+// Each reads one column of a row; throws `DatabaseError` if the value is corrupt.
+
 export function readKind(row: Row): EventKind {
   const kind = row["kind"];
-  return isKind(kind) ? kind : damaged(row, "kind");
+  return isKind(kind) ? kind : corrupt(row, "kind");
 }
 
 export function isKind(value: unknown): value is EventKind {
   return KINDS.some((kind) => kind === value);
 }
 
-/** As `readKind`. */
 export function readState(row: Row): StoredEvent["state"] {
   const state = row["state"];
-  return state === "pending" || state === "dead_lettered" ? state : damaged(row, "state");
+  return state === "pending" || state === "dead_lettered" ? state : corrupt(row, "state");
 }
 
-/** As `readKind`. */
 export function readCount(row: Row, name: string): number {
   const value = row[name];
-  return typeof value === "number" && Number.isSafeInteger(value) ? value : damaged(row, name);
+  return typeof value === "number" && Number.isSafeInteger(value) ? value : corrupt(row, name);
 }
 
-/** As `readKind`; an instant may be a fraction. */
+/** An instant may be a fraction. */
 export function readInstant(row: Row, name: string): number {
   const value = row[name];
-  return typeof value === "number" && Number.isFinite(value) ? value : damaged(row, name);
+  return typeof value === "number" && Number.isFinite(value) ? value : corrupt(row, name);
 }
 
-/** As `readKind`. */
 function readText(row: Row, name: string): string {
   const value = row[name];
-  return typeof value === "string" ? value : damaged(row, name);
+  return typeof value === "string" ? value : corrupt(row, name);
 }
 
-/** As `readKind`. */
 export function readTextOrNull(row: Row, name: string): string | null {
   return row[name] === null ? null : readText(row, name);
 }
 
-function damaged(row: Row, name: string): never {
+function corrupt(row: Row, name: string): never {
   const which = row["sequence"] === undefined ? "a row" : `event ${row["sequence"]}`;
-  throw new DatabaseError(`Cannot read ${which} of the buffer: its ${name} is damaged`, {
+  throw new DatabaseError(`Cannot read ${which} of the buffer: its ${name} is corrupt`, {
     reason: "corrupt",
   });
 }

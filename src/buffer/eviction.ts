@@ -10,9 +10,9 @@
  * `stderr` as its reason.
  */
 
-import type { Database } from "../system/database.ts";
+import type { Database, Row } from "../system/database.ts";
 import type { BufferLimits, EventKind, NewEvent } from "./buffer.ts";
-import { addToCounters, allocateSequence, type Load, readCounts, readLoad } from "./counters.ts";
+import { addToCounters, allocateSequence, readCounts, readTotals } from "./counters.ts";
 import { URGENCY } from "./dequeue_order.ts";
 import { type MeasuredEvent, readCount, readKind, readState, sizeOf } from "./event_row.ts";
 import { LAST_INSTANT_MS } from "../system/system.ts";
@@ -24,6 +24,12 @@ export const IMPORTANCE: Readonly<Record<EventKind, number>> = {
   dependencies: 2,
   log: 3,
 };
+
+/** How much takes room in the buffer. */
+export interface Load {
+  readonly events: number;
+  readonly sizeBytes: number;
+}
 
 /** An event that may be evicted. */
 export interface Evictable {
@@ -88,7 +94,7 @@ export function evictFor(
   limits: BufferLimits,
 ): EventKind[] | null {
   const superseded = snapshotOf === null ? [] : database.all(SUPERSEDE, snapshotOf);
-  const load = withoutNotice(database, readLoad(database));
+  const load = readLoad(database);
   const victims = planEviction(candidates(database, kind), { load, limits }, sizeBytes);
   if (victims === null) {
     for (const row of superseded) database.run(REINSTATE, readCount(row, "sequence"));
@@ -100,21 +106,18 @@ export function evictFor(
 }
 
 function* candidates(database: Database, kind: EventKind): Generator<Evictable> {
-  yield* pages(database, SUPERSEDED);
-  yield* pages(database, UNIMPORTANT, IMPORTANCE[kind]);
-}
-
-function* pages(database: Database, sql: string, ...values: number[]): Generator<Evictable> {
-  for (let offset = 0;; offset += PAGE) {
-    const rows = database.all(sql, ...values, PAGE, offset);
-    for (const row of rows) {
-      yield {
-        sequence: readCount(row, "sequence"),
-        kind: readKind(row),
-        sizeBytes: readCount(row, "size_bytes"),
-      };
-    }
-    if (rows.length < PAGE) return;
+  const queries = [[SUPERSEDED], [UNIMPORTANT, IMPORTANCE[kind]]] as const;
+  for (const [sql, ...values] of queries) {
+    let rows: Row[];
+    let offset = 0;
+    do {
+      rows = database.all(sql, ...values, PAGE, offset);
+      for (const row of rows) {
+        const [sequence, sizeBytes] = [readCount(row, "sequence"), readCount(row, "size_bytes")];
+        yield { sequence, kind: readKind(row), sizeBytes };
+      }
+      offset += PAGE;
+    } while (rows.length === PAGE);
   }
 }
 
@@ -173,11 +176,15 @@ const ADD_NOTICE = `
     is_indexed, body)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`;
 
-/** The load without the notice, whose room is reserved. */
-function withoutNotice(database: Database, { events, sizeBytes }: Load): Load {
-  const [row] = database.all(FIND_NOTICE, NOTICE_KEY);
-  if (row === undefined) return { events, sizeBytes };
-  return { events: events - 1, sizeBytes: sizeBytes - readCount(row, "size_bytes") };
+/** Everything but the notice, whose room is reserved. */
+function readLoad(database: Database): Load {
+  const { pending, deadLetters, sizeBytes } = readTotals(database);
+  const [notice] = database.all(FIND_NOTICE, NOTICE_KEY);
+  const noticeBytes = notice === undefined ? 0 : readCount(notice, "size_bytes");
+  return {
+    events: pending + deadLetters - (notice === undefined ? 0 : 1),
+    sizeBytes: sizeBytes - noticeBytes,
+  };
 }
 
 /**

@@ -1,8 +1,8 @@
 /**
- * The journal of commands, in the buffer's own database: each command is stored before it is run,
- * because RedFlag 0.1.18 hands it over only once, and a command and its report commit together. A
- * later server hands it over again until the agent lists it as received: one run, one result all the
- * same, since the journal knows its id.
+ * Commands of the server: what one is and leaves, and their journal in the buffer's own database: each
+ * command is stored before it is run, because RedFlag 0.1.18 hands it over only once, and a command and
+ * its report commit together. A later server hands it over again until the agent lists it as received:
+ * one run, one result all the same, since the journal knows its id.
  *
  * The journal also asks the server for results whose answer was lost, so that they are not sent
  * twice. Servers after v0.1.18 answer; for older ones, which never do, the log is sent again.
@@ -18,10 +18,53 @@
 import type { RejectedCommand, StorableCommand } from "../received_command.ts";
 import type { Database, Row, SqlValue } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
-import type { EventQueue } from "./buffer.ts";
+import type { EventQueue, NewEvent } from "./buffer.ts";
 import { addToCounters } from "./counters.ts";
 import { indexPending } from "./dequeue_order.ts";
 import { readCount } from "./event_row.ts";
+
+/** A command to run. */
+export interface Command {
+  readonly id: string;
+  readonly type: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/** What a finished command leaves; its events are appended before it counts as finished. */
+export interface CommandOutcome {
+  /** The last one is the command's log, which reports to the server how it ended. */
+  readonly events: readonly NewEvent[];
+  /** Rapid polling from now on for so long; 0 ends it, `null` leaves it as it is. */
+  readonly rapidPollingMs: number | null;
+}
+
+/** One run of a command. */
+export interface CommandRun {
+  /** Aborted when the agent stops. */
+  readonly signal: AbortSignal;
+  /**
+   * Appends events while the command still runs. After a crash a repeatable command appends them
+   * again. Throws what the buffer throws.
+   */
+  appendEarly(events: readonly NewEvent[]): void;
+}
+
+/** Runs one type of command. It may throw: the command has then failed with that message. */
+export interface RunningHandler {
+  /** Whether it does no harm to run it again after a crash in the middle of it. */
+  readonly repeatable: boolean;
+  run(command: Command, run: CommandRun): Promise<CommandOutcome>;
+}
+
+/** Refuses one type of command; the reason is all that is reported of it. */
+interface RefusingHandler {
+  /** Refusing again does no harm. */
+  readonly repeatable: true;
+  refusal(command: Command): string;
+}
+
+/** Handles one type of command. */
+export type CommandHandler = RunningHandler | RefusingHandler;
 
 /**
  * How far a command has come. When it is `finished` its report is in the buffer; when no event of it
@@ -33,7 +76,6 @@ type CommandState = "received" | "started" | "finished" | "reported";
 /** A command that is not finished. */
 export interface JournalEntry extends StorableCommand {
   readonly state: "received" | "started";
-  readonly receivedMs: number;
 }
 
 /** What a check-in lists, so that the server confirms it. */
@@ -90,8 +132,8 @@ export interface StoreTables {
 export interface JournalAccess {
   /** Calls `work`; throws `DatabaseError` where the disk refuses. */
   onDisk<T>(work: (tables: StoreTables) => T): T;
-  /** As `onDisk`, for what can be done without. */
-  onDiskOr<T>(work: (tables: StoreTables) => T, fallback: T): T;
+  /** As `onDisk`, for what can be done without: where the disk refuses, `fallback` is called. */
+  onDiskOr<T>(work: (tables: StoreTables) => T, fallback: () => T): T;
 }
 
 /** How many of the newest commands are remembered after they are finished, to recognise repeats. */
@@ -115,10 +157,9 @@ const FINISH = `
   UPDATE commands SET state = 'finished', params = '{}'
   WHERE id = ? AND state IN ('received', 'started')`;
 
-/** As texts, which a flipped bit may have made bytes of: a damaged command is reported as such. */
+/** As texts, which a flipped bit may have made bytes of: a corrupt command is reported as such. */
 const UNFINISHED = `
-  SELECT CAST(id AS TEXT) AS id, CAST(type AS TEXT) AS type, CAST(params AS TEXT) AS params, state,
-    received_ms
+  SELECT CAST(id AS TEXT) AS id, CAST(type AS TEXT) AS type, CAST(params AS TEXT) AS params, state
   FROM commands WHERE state IN ('received', 'started') ORDER BY number`;
 
 /** By their count: numbers have gaps, since a command that was handed over again uses one up. */
@@ -185,13 +226,13 @@ export class SqliteJournal implements CommandJournal {
   /** Where the disk refuses, the check-in goes on without asking. */
   unconfirmed(): Unconfirmed {
     const nowMs = this.#clock.nowMs();
-    return this.#access.onDiskOr(({ database }) => findUnconfirmed(database, nowMs), NOTHING);
+    return this.#access.onDiskOr(({ database }) => findUnconfirmed(database, nowMs), () => NOTHING);
   }
 
   /** Where the disk refuses, the logs are sent again, and the receipts listed again. */
   confirm(confirmed: Unconfirmed): number {
     const nowMs = this.#clock.nowMs();
-    return this.#access.onDiskOr(({ database }) => confirmAll(database, confirmed, nowMs), 0);
+    return this.#access.onDiskOr(({ database }) => confirmAll(database, confirmed, nowMs), () => 0);
   }
 
   #inTransaction<T>(work: (tables: StoreTables) => T): T {
@@ -216,7 +257,6 @@ function toEntry(row: Row): JournalEntry {
     type: String(row["type"]),
     params: String(row["params"]),
     state: row["state"] === "started" ? "started" : "received",
-    receivedMs: Number(row["received_ms"]),
   };
 }
 
@@ -344,26 +384,22 @@ function confirmAll(
   nowMs: number,
 ): number {
   if (results.length + receipts.length === 0) return 0;
+  const find = `SELECT events.sequence, events.size_bytes ${ASKED} AND commands.id = ?`;
   return database.transaction(() => {
     if (receipts.length > 0) database.run(RECEIPTS_LISTED, JSON.stringify(receipts));
     if (results.length === 0) return 0;
     indexPending(database);
-    return results.reduce((sum, id) => sum + confirmResult(database, id, nowMs), 0);
+    let confirmed = 0;
+    for (const id of results) {
+      const logs = database.all(find, nowMs - ASKED_FOR_MS, nowMs, id);
+      for (const row of logs) {
+        database.run("DELETE FROM events WHERE sequence = ?", readCount(row, "sequence"));
+        const sizeBytes = readCount(row, "size_bytes");
+        addToCounters(database, { pending: -1, delivered: 1, size_bytes: -sizeBytes });
+      }
+      if (logs.length > 0) markReported(database, [id]);
+      confirmed += logs.length;
+    }
+    return confirmed;
   });
-}
-
-function confirmResult(database: Database, commandId: string, nowMs: number): number {
-  const logs = database.all(
-    `SELECT events.sequence, events.size_bytes ${ASKED} AND commands.id = ?`,
-    nowMs - ASKED_FOR_MS,
-    nowMs,
-    commandId,
-  );
-  for (const row of logs) {
-    database.run("DELETE FROM events WHERE sequence = ?", readCount(row, "sequence"));
-    const sizeBytes = readCount(row, "size_bytes");
-    addToCounters(database, { pending: -1, delivered: 1, size_bytes: -sizeBytes });
-  }
-  if (logs.length > 0) markReported(database, [commandId]);
-  return logs.length;
 }

@@ -188,13 +188,6 @@ function since(before: Row, history: History): History {
   return { ...history, ...Object.fromEntries(counts) };
 }
 
-/** What came of `mergeAndClose`. */
-interface Merged {
-  readonly events: number;
-  /** `true`: both are closed, and the target is to be opened again; else both are still open. */
-  readonly areClosed: boolean;
-}
-
 /**
  * Merges a file that is no longer in its directory into the one that has its name now, without
  * waiting for anything, so that nothing is appended meanwhile. Closing a database deletes its `-wal`
@@ -203,9 +196,13 @@ interface Merged {
  * the target is closed first, when all it has is in its main file; where that cannot be, the source
  * stays open.
  *
+ * Returns how many events came, and whether both are closed: the target is then to be opened again.
  * Throws `DatabaseError`; the target is closed then, and the source stays in use.
  */
-export function mergeAndClose(source: OpenedBuffer, target: OpenedBuffer): Merged {
+export function mergeAndClose(
+  source: OpenedBuffer,
+  target: OpenedBuffer,
+): { events: number; areClosed: boolean } {
   let events: number;
   let areClosed: boolean;
   try {

@@ -7,10 +7,8 @@ import { DatabaseError } from "../system/database.ts";
 import type { System } from "../system/system.ts";
 import type {
   Appended,
-  BufferCounts,
   BufferLimits,
   EventBuffer,
-  EventKind,
   NewEvent,
   StoredEvent,
   Waiting,
@@ -79,7 +77,7 @@ export class Overflow {
   /** The buffer in memory, if it has this event. */
   bufferOf(id: string): SqliteBuffer | null {
     const { buffer } = this;
-    return buffer?.find(id, 1).some((event) => event.id === id) ? buffer : null;
+    return buffer?.find(id) ? buffer : null;
   }
 
   /**
@@ -119,23 +117,10 @@ export interface SupervisedStore {
   recordRefusal(error: unknown): DatabaseError;
 }
 
-const NOTHING: BufferCounts = {
-  pending: 0,
-  deadLetters: 0,
-  sizeBytes: 0,
-  oldestPendingMs: null,
-  appended: 0,
-  delivered: 0,
-  evicted: { system_info: 0, updates: 0, dependencies: 0, log: 0 },
-  firstEvictionMs: null,
-  purged: 0,
-};
-
 export class OverflowBuffer implements EventBuffer, JournalAccess {
   readonly #store: SupervisedStore;
-  /** As last read, each, for when the disk cannot be read. */
-  #counted: BufferCounts = NOTHING;
-  #waiting: Waiting = NOTHING;
+  /** As last read, for when the disk cannot be read. */
+  #waiting: Waiting = { pending: 0, deadLetters: 0 };
 
   constructor(store: SupervisedStore) {
     this.#store = store;
@@ -150,8 +135,16 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
     }
   }
 
-  onDiskOr<T>(work: (opened: OpenedBuffer) => T, fallback: T): T {
-    return this.#onOpened(work, () => fallback);
+  /** As `onDisk`, on the file as it is; calls `fallback` where it is not open, or refuses. */
+  onDiskOr<T>(work: (opened: OpenedBuffer) => T, fallback: () => T): T {
+    const { opened } = this.#store;
+    if (opened === null) return fallback();
+    try {
+      return work(opened);
+    } catch (error) {
+      this.#store.recordRefusal(error);
+      return fallback();
+    }
   }
 
   append(events: readonly NewEvent[]): Appended {
@@ -164,7 +157,7 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
   }
 
   indexPending(): void {
-    this.#onOpened((opened) => opened.buffer.indexPending(), () => {});
+    this.onDiskOr((opened) => opened.buffer.indexPending(), () => {});
   }
 
   next(limit: number, passedOver: ReadonlySet<string> = new Set()): StoredEvent[] {
@@ -186,7 +179,7 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
     const onDisk = ids.filter((id) => overflow.bufferOf(id) === null);
     overflow.buffer?.acknowledge(ids);
     if (onDisk.length === 0) return;
-    this.#onOpened((opened) => opened.buffer.acknowledge(onDisk), () => overflow.owe(onDisk));
+    this.onDiskOr((opened) => opened.buffer.acknowledge(onDisk), () => overflow.owe(onDisk));
   }
 
   /** Where the disk cannot count the attempt, it is none. */
@@ -210,32 +203,17 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
   hasPending(snapshotOf: string): boolean {
     const { buffer } = this.#store.overflow;
     return buffer?.hasPending(snapshotOf) === true ||
-      this.#onOpened((opened) => opened.buffer.hasPending(snapshotOf), () => true);
+      this.onDiskOr(({ buffer }) => buffer.hasPending(snapshotOf), () => true);
   }
 
-  find(idPrefix: string, limit: number): StoredEvent[] {
-    const { owed, buffer } = this.#store.overflow;
-    const onDisk = this.#onOpened((opened) => opened.buffer.find(idPrefix, limit), () => []);
-    const inMemory = buffer?.find(idPrefix, limit) ?? [];
-    return [...onDisk.filter(({ id }) => !owed.has(id)), ...inMemory]
-      .sort((a, b) => a.id < b.id ? -1 : 1).slice(0, limit);
-  }
-
-  counts(): BufferCounts {
-    this.#onOpened((opened) => this.#counted = opened.buffer.counts(), () => this.#counted);
-    const { owed: { size }, buffer } = this.#store.overflow;
-    const owed = Math.min(size, this.#counted.pending);
-    const onDisk = {
-      ...this.#counted,
-      pending: this.#counted.pending - owed,
-      delivered: this.#counted.delivered + owed,
-    };
-    return buffer === null ? onDisk : sum(onDisk, buffer.counts());
+  find(id: string): StoredEvent | null {
+    if (this.#store.overflow.owed.has(id)) return null;
+    return this.#onOwner(id, (buffer) => buffer.find(id), () => null);
   }
 
   countWaiting(): Waiting {
     const { owed, buffer } = this.#store.overflow;
-    const onDisk = this.#onOpened(
+    const onDisk = this.onDiskOr(
       (opened) => this.#waiting = opened.buffer.countWaiting(),
       () => this.#waiting,
     );
@@ -250,18 +228,7 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
   #onOwner<T>(id: string, work: (buffer: EventBuffer) => T, fallback: () => T): T {
     const inMemory = this.#store.overflow.bufferOf(id);
     if (inMemory !== null) return work(inMemory);
-    return this.#onOpened((opened) => work(opened.buffer), fallback);
-  }
-
-  #onOpened<T>(work: (opened: OpenedBuffer) => T, fallback: () => T): T {
-    const { opened } = this.#store;
-    if (opened === null) return fallback();
-    try {
-      return work(opened);
-    } catch (error) {
-      this.#store.recordRefusal(error);
-      return fallback();
-    }
+    return this.onDiskOr((opened) => work(opened.buffer), fallback);
   }
 }
 
@@ -280,29 +247,4 @@ function behindDisk(event: StoredEvent): StoredEvent {
 /** Whether no earlier event has to go first. */
 function isAlone({ commandId }: StoredEvent): boolean {
   return commandId === null;
-}
-
-function sum(a: BufferCounts, b: BufferCounts): BufferCounts {
-  const evicted = (kind: EventKind) => a.evicted[kind] + b.evicted[kind];
-  return {
-    pending: a.pending + b.pending,
-    deadLetters: a.deadLetters + b.deadLetters,
-    sizeBytes: a.sizeBytes + b.sizeBytes,
-    oldestPendingMs: earliest(a.oldestPendingMs, b.oldestPendingMs),
-    appended: a.appended + b.appended,
-    delivered: a.delivered + b.delivered,
-    evicted: {
-      system_info: evicted("system_info"),
-      updates: evicted("updates"),
-      dependencies: evicted("dependencies"),
-      log: evicted("log"),
-    },
-    firstEvictionMs: earliest(a.firstEvictionMs, b.firstEvictionMs),
-    purged: a.purged + b.purged,
-  };
-}
-
-function earliest(...instants: readonly (number | null)[]): number | null {
-  const known = instants.filter((ms) => ms !== null);
-  return known.length === 0 ? null : Math.min(...known);
 }

@@ -1,26 +1,19 @@
 /**
- * Reads out of a damaged database what can still be read, into a new one: page by page, past what
+ * Reads out of a corrupt database what can still be read, into a new one: page by page, past what
  * SQLite refuses. What a row holds is checked, since a flipped bit may be anywhere.
  */
 
 import { LOCAL_LIMITS, parseJson } from "../json.ts";
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
-import {
-  addHistory,
-  addToCounters,
-  allocateSequence,
-  readCounts,
-  readHistory,
-} from "./counters.ts";
+import { addHistory, readCounts, readHistory, recount } from "./counters.ts";
 import { isKind, type MeasuredEvent } from "./event_row.ts";
 import { NOTICE_KEY } from "./eviction.ts";
-import { insertAll } from "./sqlite_buffer.ts";
 
 /** What was salvaged. */
 export interface Salvaged {
   readonly events: number;
   readonly commands: number;
-  /** Events that the damaged file's counters knew and that could not be read; `null`: not known. */
+  /** Events that the corrupt file's counters knew and that could not be read; `null`: not known. */
   readonly lostEvents: number | null;
 }
 
@@ -36,10 +29,10 @@ interface SalvagedEvent extends MeasuredEvent {
   readonly lastError: string | null;
 }
 
-/** Rows read at a time where nothing is damaged. */
+/** Rows read at a time where nothing is corrupt. */
 const PAGE = 256;
 
-/** No key is larger; steps over a damaged stretch double up to it. */
+/** No key is larger; steps over a corrupt stretch double up to it. */
 const LAST_KEY = 2 ** 52;
 
 const COMMAND_STATES = ["received", "started", "finished", "reported"];
@@ -47,38 +40,36 @@ const COMMAND_STATES = ["received", "started", "finished", "reported"];
 const ADD_EVENT = `
   INSERT INTO events (sequence, id, kind, command_id, snapshot_of, state, superseded, urgency,
     importance, attempts, created_ms, size_bytes, last_error, is_indexed, body)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`;
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 const ADD_COMMAND = `
   INSERT OR IGNORE INTO commands (id, type, params, state, received_ms, receipt_due)
   VALUES (?, ?, ?, ?, ?, ?)`;
 
 /**
- * Copies from a damaged database, which is only read, in one transaction of the new one. An event
+ * Copies from a corrupt database, which is only read, in one transaction of the new one. An event
  * whose body is no JSON any more becomes a dead letter, for a person to see. The counters of what was
  * delivered, evicted and purged are copied if they can be read, so that the next eviction notice
  * reports everything.
  */
-export function salvage(damaged: Database, fresh: Database): Salvaged {
+export function salvage(corrupt: Database, fresh: Database): Salvaged {
   return fresh.transaction(() => {
     // In the dequeue order, which new sequences then have by themselves.
-    const rows = readable(damaged, "events", "sequence")
+    const rows = readable(corrupt, "events", "sequence")
       .sort((a, b) => placeOf(a) - placeOf(b) || Number(a["sequence"]) - Number(b["sequence"]));
-    const commands = readable(damaged, "commands", "number");
-    const history = attempt(() => readHistory(damaged));
+    const commands = readable(corrupt, "commands", "number");
+    const history = attempt(() => readHistory(corrupt));
     const events = new Map<string, SalvagedEvent>();
     for (const row of rows) {
       const event = readEvent(row, { isNoticeKnown: history !== null });
       if (event !== null && !events.has(event.id)) events.set(event.id, event);
     }
-    const isNew = (event: SalvagedEvent) => !event.isIndexed && !event.isDeadLetter;
-    const all = [...events.values()];
-    for (const event of all) if (!isNew(event)) addEvent(fresh, event);
-    insertAll(fresh, all.filter(isNew));
+    [...events.values()].forEach((event, at) => addEvent(fresh, event, at + 1));
     const added = commands.filter((row) => addCommand(fresh, row));
     if (history !== null) addHistory(fresh, history);
+    recount(fresh);
     const { pending, deadLetters } = readCounts(fresh);
-    const before = attempt(() => readCounts(damaged));
+    const before = attempt(() => readCounts(corrupt));
     return {
       events: pending + deadLetters,
       commands: added.length,
@@ -95,7 +86,7 @@ function readable(database: Database, table: string, key: string): Row[] {
   for (let from = 0, size = PAGE, step = 1; from < LAST_KEY;) {
     const read = attempt(() => database.all(page, from, size));
     if (read === null) {
-      // First the rows before the damage, one by one; then over it, further each time.
+      // First the rows before the corrupt ones, one by one; then over it, further each time.
       if (size > 1) size = 1;
       else {
         from += step;
@@ -104,7 +95,7 @@ function readable(database: Database, table: string, key: string): Row[] {
       continue;
     }
     if (step > 1) {
-      // The damage ended somewhere in the last step: search for it in smaller ones.
+      // The corrupt stretch ended somewhere in the last step: search for it in smaller ones.
       from = backTo(
         from,
         step / 2,
@@ -135,17 +126,17 @@ function backTo(from: number, length: number, works: (start: number) => boolean)
   return good;
 }
 
-function addEvent(fresh: Database, salvaged: SalvagedEvent): void {
+/** Neither counts nor orders it: `recount` does. */
+function addEvent(fresh: Database, salvaged: SalvagedEvent, sequence: number): void {
   const { event, sizeBytes, isDeadLetter } = salvaged;
-  const state = isDeadLetter ? "dead_lettered" : "pending";
   fresh.run(
     ADD_EVENT,
-    allocateSequence(fresh),
+    sequence,
     salvaged.id,
     event.kind,
     event.commandId,
     event.snapshotOf,
-    state,
+    isDeadLetter ? "dead_lettered" : "pending",
     salvaged.superseded,
     salvaged.urgency,
     salvaged.importance,
@@ -153,9 +144,9 @@ function addEvent(fresh: Database, salvaged: SalvagedEvent): void {
     salvaged.createdMs,
     sizeBytes,
     salvaged.lastError,
+    salvaged.isIndexed ? 1 : 0,
     event.body,
   );
-  addToCounters(fresh, { appended: 1, [state]: 1, size_bytes: sizeBytes });
 }
 
 /**
@@ -180,7 +171,7 @@ function readEvent(row: Row, { isNoticeKnown }: { isNoticeKnown: boolean }): Sal
       body,
     },
     isDeadLetter: !isWhole || row["state"] === "dead_lettered",
-    isIndexed: row["is_indexed"] !== 0 || row["state"] !== "pending",
+    isIndexed: row["is_indexed"] !== 0,
     superseded: row["superseded"] === 1 ? 1 : 0,
     urgency,
     importance,
@@ -191,7 +182,7 @@ function readEvent(row: Row, { isNoticeKnown }: { isNoticeKnown: boolean }): Sal
 
 /**
  * `false`: it was there, or cannot be read. The server never repeats a command: whatever else of it is
- * damaged, it is answered at least.
+ * corrupt, it is answered at least.
  */
 function addCommand(fresh: Database, row: Row): boolean {
   const { id, type, params, state: word, received_ms, receipt_due } = row;
@@ -209,7 +200,7 @@ function addCommand(fresh: Database, row: Row): boolean {
   return rows === 1;
 }
 
-/** A word in which one letter is damaged is still no other one. */
+/** A word in which one letter is corrupt is still no other one. */
 function nearestState(word: string): string | undefined {
   return COMMAND_STATES.find((state) =>
     state.length === word.length &&

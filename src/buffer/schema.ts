@@ -115,7 +115,7 @@ const MIGRATIONS: readonly string[] = [];
 /** The version that this Pennon writes. */
 export const SCHEMA_VERSION = 1 + MIGRATIONS.length;
 
-/** A larger number is damage: no Pennon will have come so far. */
+/** A larger number is corrupt: no Pennon will have come so far. */
 const LAST_VERSION = 200;
 
 /**

@@ -1,7 +1,8 @@
 /**
  * The event buffer on SQLite: every method is one transaction, durable when it returns. An append
  * writes one row per event, no index and no counter, so that it costs little more than its sync;
- * whatever has to find an event indexes it first (`dequeue_order.ts`).
+ * whatever has to find an event indexes it first (`dequeue_order.ts`). A refused event waits for another
+ * attempt, is bisected, or becomes a dead letter, which a person requeues or purges.
  */
 
 import { v7 as uuidv7 } from "uuid";
@@ -16,10 +17,16 @@ import type {
   StoredEvent,
   Waiting,
 } from "./buffer.ts";
-import { addToCounters, readCounts, readWaiting } from "./counters.ts";
-import { bisectEvent, purgeDeadLetter, refuseEvent, requeueDeadLetters } from "./dead_letters.ts";
+import { addToCounters, allocateSequence, readCounts, readTotals } from "./counters.ts";
 import { indexPending, readNext, URGENCY } from "./dequeue_order.ts";
-import { type MeasuredEvent, readCount, readState, sizeOf, toEvent } from "./event_row.ts";
+import {
+  type MeasuredEvent,
+  readCount,
+  readState,
+  readTextOrNull,
+  sizeOf,
+  toEvent,
+} from "./event_row.ts";
 import { evictFor, IMPORTANCE, NOTICE_BYTES, recordEvictions } from "./eviction.ts";
 import { markReported, markUnanswered } from "./journal.ts";
 import { BufferError } from "./schema.ts";
@@ -32,6 +39,27 @@ const NOTHING_EVICTED = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
 const ACKNOWLEDGE = `
   DELETE FROM events WHERE is_indexed = 1 AND id IN (SELECT value FROM json_each(?))
   RETURNING state, size_bytes, command_id`;
+
+const FIND = `
+  SELECT sequence, attempts, state, command_id, size_bytes FROM events
+  WHERE id = ? AND is_indexed = 1`;
+
+const REFUSE = "UPDATE events SET attempts = ?, state = ?, last_error = ? WHERE sequence = ?";
+
+/** The columns not named come from the whole. */
+const ADD_HALF = `
+  INSERT INTO events (sequence, id, kind, command_id, snapshot_of, superseded, urgency, importance,
+    created_ms, place, size_bytes, attempts, last_error, is_indexed, body)
+  SELECT ?, ?, kind, command_id, snapshot_of, superseded, urgency, importance, created_ms,
+    coalesce(place, sequence), ?, max(attempts, min(attempts + ?, ?)), ?, 1, ?
+  FROM events WHERE sequence = ?`;
+
+/** At its old place in the dequeue order. */
+const REQUEUE = "UPDATE events SET state = 'pending', attempts = 0 WHERE state = 'dead_lettered'";
+
+const PURGE = `
+  DELETE FROM events WHERE id = ? AND is_indexed = 1 AND state = 'dead_lettered'
+  RETURNING size_bytes`;
 
 /** The store of events on a database that `schema.ts` has prepared. */
 export class SqliteBuffer implements EventBuffer {
@@ -87,8 +115,19 @@ export class SqliteBuffer implements EventBuffer {
   }
 
   refuse(id: string, error: string, { isFinal = false } = {}): StoredEvent["state"] {
-    const maxAttempts = isFinal ? 1 : this.#limits.maxAttempts;
-    return this.#indexed(() => refuseEvent(this.#database, { id, error }, maxAttempts));
+    return this.#indexed(() => {
+      const [row] = this.#database.all(FIND, id);
+      if (row === undefined || readState(row) === "dead_lettered") return "dead_lettered";
+      const attempts = readCount(row, "attempts") + 1;
+      const isDead = isFinal || attempts >= this.#limits.maxAttempts;
+      const state = isDead ? "dead_lettered" : "pending";
+      this.#database.run(REFUSE, attempts, state, error, readCount(row, "sequence"));
+      if (isDead) {
+        addToCounters(this.#database, { pending: -1, dead_lettered: 1 });
+        markReported(this.#database, [readTextOrNull(row, "command_id")]);
+      }
+      return state;
+    });
   }
 
   noteUnanswered(id: string): void {
@@ -100,10 +139,34 @@ export class SqliteBuffer implements EventBuffer {
     bodies: readonly [string, string],
     { error, isCounted }: { error: string; isCounted: boolean },
   ): readonly string[] {
-    const halves = bodies.map((body) => ({ id: this.#newId().id, body, sizeBytes: sizeOf(body) }));
     // Never the last attempt: which half is at fault is not known yet.
-    const attempts = { more: isCounted ? 1 : 0, most: this.#limits.maxAttempts - 1 };
-    return this.#indexed(() => bisectEvent(this.#database, id, { halves, error, attempts }));
+    const [more, most] = [isCounted ? 1 : 0, this.#limits.maxAttempts - 1];
+    return this.#indexed(() => {
+      const [whole] = this.#database.all(FIND, id);
+      if (whole === undefined || readState(whole) !== "pending") return [];
+      const sequence = readCount(whole, "sequence");
+      let sizeBytes = -readCount(whole, "size_bytes");
+      const ids = bodies.map((body) => {
+        const half = { id: this.#newId().id, sequence: allocateSequence(this.#database) };
+        const bytes = sizeOf(body);
+        sizeBytes += bytes;
+        this.#database.run(
+          ADD_HALF,
+          half.sequence,
+          half.id,
+          bytes,
+          more,
+          most,
+          error,
+          body,
+          sequence,
+        );
+        return half.id;
+      });
+      this.#database.run("DELETE FROM events WHERE sequence = ?", sequence);
+      addToCounters(this.#database, { appended: 1, pending: 1, size_bytes: sizeBytes });
+      return ids;
+    });
   }
 
   hasPending(snapshotOf: string): boolean {
@@ -111,7 +174,13 @@ export class SqliteBuffer implements EventBuffer {
     return this.#database.all(sql, snapshotOf).length > 0;
   }
 
-  find(idPrefix: string, limit: number): StoredEvent[] {
+  find(id: string): StoredEvent | null {
+    const [event] = this.findByPrefix(id, 1);
+    return event?.id === id ? event : null;
+  }
+
+  /** Events whose id is this or begins with it, by id, whether indexed or not. */
+  findByPrefix(idPrefix: string, limit: number): StoredEvent[] {
     // An id holds nothing that is sorted behind "~".
     return this.#database.all(
       "SELECT * FROM events WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
@@ -139,12 +208,25 @@ export class SqliteBuffer implements EventBuffer {
    * Returns how many; ids of other events are ignored.
    */
   requeue(ids: readonly string[] | "all"): number {
-    return requeueDeadLetters(this.#database, ids);
+    return this.#database.transaction(() => {
+      const count = ids === "all" ? this.#database.run(REQUEUE) : ids.reduce(
+        (sum, id) => sum + this.#database.run(`${REQUEUE} AND id = ? AND is_indexed = 1`, id),
+        0,
+      );
+      if (count > 0) addToCounters(this.#database, { pending: count, dead_lettered: -count });
+      return count;
+    });
   }
 
   /** Deletes a dead letter for good; `false`, and nothing done, if it was none. */
   purge(id: string): boolean {
-    return purgeDeadLetter(this.#database, id);
+    return this.#database.transaction(() => {
+      const [row] = this.#database.all(PURGE, id);
+      if (row === undefined) return false;
+      const sizeBytes = readCount(row, "size_bytes");
+      addToCounters(this.#database, { dead_lettered: -1, size_bytes: -sizeBytes, purged: 1 });
+      return true;
+    });
   }
 
   counts(): BufferCounts {
@@ -152,7 +234,8 @@ export class SqliteBuffer implements EventBuffer {
   }
 
   countWaiting(): Waiting {
-    return readWaiting(this.#database);
+    const { pending, deadLetters } = readTotals(this.#database);
+    return { pending, deadLetters };
   }
 
   /** For what has to find an event, or all of a command's: one transaction. */
@@ -209,19 +292,10 @@ type Room = Pick<BufferLimits, "maxEvents" | "maxBytes">;
 /** For what has found its room already. */
 const ANY_ROOM: Room = { maxEvents: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER };
 
-const COLUMNS = [
-  "sequence",
-  "id",
-  "kind",
-  "command_id",
-  "snapshot_of",
-  "urgency",
-  "importance",
-  "created_ms",
-  "size_bytes",
-  "bytes_to",
-  "body",
-];
+/** The columns of a new row: those of `valuesOf`, and two more. */
+const COLUMNS =
+  "id, kind, command_id, snapshot_of, urgency, importance, created_ms, size_bytes, body, " +
+  "sequence, bytes_to";
 
 /** Rows per statement: with 16 a row costs less than half of what it costs alone, with more no less. */
 const TOGETHER = 16;
@@ -231,68 +305,41 @@ const INSERT_MANY = insertSql(TOGETHER);
 
 /** For a single event, room and all: without a transaction around it, it is one. */
 const INSERT_IF_ROOM = `
-  INSERT INTO events (${COLUMNS.join(", ")})
-  SELECT last_sequence + 1, ?, ?, ?, ?, ?, ?, ?, ?, bytes_to + ?, ? FROM totals
+  INSERT INTO events (${COLUMNS})
+  SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, last_sequence + 1, bytes_to + ? FROM totals
   WHERE pending + dead_lettered + 1 <= ? AND size_bytes + ? <= ?`;
 
-const READ_ROOM = `
-  SELECT pending + dead_lettered AS events, size_bytes, last_sequence, bytes_to FROM totals`;
+function valuesOf({ id, createdMs, sizeBytes, event }: MeasuredEvent): SqlValue[] {
+  const { kind, commandId, snapshotOf, body } = event;
+  const [urgency, importance] = [URGENCY[kind], IMPORTANCE[kind]];
+  return [id, kind, commandId, snapshotOf, urgency, importance, createdMs, sizeBytes, body];
+}
 
 /** One transaction, or part of one; `false`, and nothing done, if the event does not fit. */
 function insertOne(database: Database, row: MeasuredEvent, room: Room): boolean {
-  const { id, createdMs, sizeBytes, event: { kind, commandId, snapshotOf, body } } = row;
-  const inserted = database.run(
-    INSERT_IF_ROOM,
-    id,
-    kind,
-    commandId,
-    snapshotOf,
-    URGENCY[kind],
-    IMPORTANCE[kind],
-    createdMs,
-    sizeBytes,
-    sizeBytes,
-    body,
-    room.maxEvents,
-    sizeBytes,
-    room.maxBytes,
-  );
-  return inserted === 1;
+  const { sizeBytes } = row;
+  const bounds = [sizeBytes, room.maxEvents, sizeBytes, room.maxBytes];
+  return database.run(INSERT_IF_ROOM, ...valuesOf(row), ...bounds) === 1;
 }
 
 /**
  * Appends events without regard to eviction. Part of the transaction it is called in; `false`, and
  * nothing done, if they do not all fit.
  */
-export function insertAll(
+function insertAll(
   database: Database,
   rows: readonly MeasuredEvent[],
   room: Room = ANY_ROOM,
 ): boolean {
-  const [found = {}] = database.all(READ_ROOM);
-  const sizeBytes = rows.reduce((sum, row) => sum + row.sizeBytes, 0);
-  const fits = readCount(found, "events") + rows.length <= room.maxEvents &&
-    readCount(found, "size_bytes") + sizeBytes <= room.maxBytes;
+  const { pending, deadLetters, sizeBytes, lastSequence, bytesTo } = readTotals(database);
+  const newBytes = rows.reduce((sum, row) => sum + row.sizeBytes, 0);
+  const fits = pending + deadLetters + rows.length <= room.maxEvents &&
+    sizeBytes + newBytes <= room.maxBytes;
   if (!fits) return false;
-  let sequence = readCount(found, "last_sequence");
-  let bytesTo = readCount(found, "bytes_to");
-  const values = rows.map((row): SqlValue[] => {
-    const { kind, commandId, snapshotOf, body } = row.event;
-    sequence += 1;
-    bytesTo += row.sizeBytes;
-    return [
-      sequence,
-      row.id,
-      kind,
-      commandId,
-      snapshotOf,
-      URGENCY[kind],
-      IMPORTANCE[kind],
-      row.createdMs,
-      row.sizeBytes,
-      bytesTo,
-      body,
-    ];
+  let to = bytesTo;
+  const values = rows.map((row, at) => {
+    to += row.sizeBytes;
+    return [...valuesOf(row), lastSequence + 1 + at, to];
   });
   const many = values.length - values.length % TOGETHER;
   for (let at = 0; at < many; at += TOGETHER) {
@@ -304,7 +351,7 @@ export function insertAll(
 
 /** `OR FAIL`: SQLite keeps no way back to before the statement; the whole transaction has one. */
 function insertSql(rows: number): string {
-  const row = `(${COLUMNS.map(() => "?").join(", ")})`;
+  const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
   const values = Array.from({ length: rows }, () => row).join(", ");
-  return `INSERT OR FAIL INTO events (${COLUMNS.join(", ")}) VALUES ${values}`;
+  return `INSERT OR FAIL INTO events (${COLUMNS}) VALUES ${values}`;
 }

@@ -1,6 +1,6 @@
 /**
  * Opens the buffer's file: for the agent, for `status` to read, for the changes of an operator. The
- * events of a corrupt database are salvaged into a new file; the damaged one stays beside it.
+ * events of a corrupt database are salvaged into a new file; the corrupt one stays beside it.
  */
 
 import { type Database, DatabaseError, SQLITE_SUFFIXES } from "../system/database.ts";
@@ -13,8 +13,8 @@ import {
 } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { BufferLimits } from "./buffer.ts";
-import { checkCounters, type Recounted } from "./counters.ts";
-import { hasDamagedRow } from "./event_row.ts";
+import { recount, type Recounted } from "./counters.ts";
+import { hasCorruptRow } from "./event_row.ts";
 import { type CommandJournal, SqliteJournal } from "./journal.ts";
 import { salvage, type Salvaged } from "./salvage.ts";
 import { BufferError, hasTables, migrate } from "./schema.ts";
@@ -26,7 +26,7 @@ export interface OpenedBuffer {
   readonly journal: CommandJournal;
   readonly database: Database;
   readonly path: string;
-  /** Set if a damaged file was moved aside, with what was salvaged from it. */
+  /** Set if a corrupt file was moved aside, with what was salvaged from it. */
   readonly recovered: ({ readonly movedTo: string; readonly why: string } & Salvaged) | null;
   /** Set if the counters were wrong and were recounted. */
   readonly recounted: Recounted | null;
@@ -45,7 +45,7 @@ function pathIn(stateDirectory: string): string {
 }
 
 /**
- * Opens the buffer in the state directory, or creates it. A file that is damaged, or no database, is
+ * Opens the buffer in the state directory, or creates it. A file that is corrupt, or no database, is
  * moved aside, and a new one holds what can be salvaged. With `isSuspect` a large file is checked as a
  * whole too. Throws `BufferError` if another version wrote the file, `DatabaseError` or `FileError` if
  * the disk refuses.
@@ -57,16 +57,14 @@ export async function openBuffer(
   { isSuspect = false } = {},
 ): Promise<OpenedBuffer> {
   const path = pathIn(stateDirectory);
-  await restoreDamaged(deps.files, path);
+  await restoreCorrupt(deps.files, path);
   const stranger = await moveStranger(deps.files, path, deps.clock.nowMs());
   try {
     const { database, ...checks } = openMigrated(deps, path, isSuspect);
     const recovered = stranger && {
       movedTo: stranger.movedTo,
       why: notRegular(path, stranger.kind),
-      events: 0,
-      commands: 0,
-      lostEvents: null,
+      ...NOTHING_SALVAGED,
     };
     return { ...wrap(deps, database, { path, limits }), ...checks, recovered };
   } catch (error) {
@@ -80,37 +78,39 @@ export function reopenBuffer(deps: Deps, path: string, limits: BufferLimits): Op
   return wrap(deps, deps.openDatabase(path), { path, limits });
 }
 
-/** Where the disk takes no new file, the damaged one goes back: it may yet be salvaged. */
+/** Where the disk takes no new file, the corrupt one goes back: it may yet be salvaged. */
 async function openSalvaged(
   deps: Deps,
   path: string,
   { limits, why }: { limits: BufferLimits; why: string },
 ): Promise<OpenedBuffer> {
-  const damaged = await moveDamaged(deps.files, path);
+  const corrupt = await moveCorrupt(deps.files, path);
   let database: Database | null = null;
   try {
     ({ database } = openMigrated(deps, path, false));
-    const salvaged = salvageFrom(deps, damaged, database);
-    const movedTo = await archiveDamaged(deps.files, path, deps.clock.nowMs());
+    const salvaged = salvageFrom(deps, corrupt, database);
+    const movedTo = await archiveCorrupt(deps.files, path, deps.clock.nowMs());
     return { ...wrap(deps, database, { path, limits }), recovered: { movedTo, why, ...salvaged } };
   } catch (error) {
     database?.close();
-    await restoreDamaged(deps.files, path);
+    await restoreCorrupt(deps.files, path);
     throw error;
   }
 }
 
+const NOTHING_SALVAGED: Salvaged = { events: 0, commands: 0, lostEvents: null };
+
 /** A file that cannot even be opened yields nothing. */
 function salvageFrom(deps: Deps, path: string, fresh: Database): Salvaged {
-  let damaged: Database | null = null;
+  let corrupt: Database | null = null;
   try {
-    damaged = deps.openDatabase(path, { readOnly: true });
-    return salvage(damaged, fresh);
+    corrupt = deps.openDatabase(path, { readOnly: true });
+    return salvage(corrupt, fresh);
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.reason !== "corrupt") throw error;
-    return { events: 0, commands: 0, lostEvents: null };
+    return NOTHING_SALVAGED;
   } finally {
-    damaged?.close();
+    corrupt?.close();
   }
 }
 
@@ -124,7 +124,7 @@ function openMigrated(
     const isChecked = isSuspect || sizeBytesOf(database) <= CHECKED_AT_OPEN_BYTES;
     if (isChecked) checkIntegrity(database);
     // Wrong counters cost events: they are compared at every start.
-    const recounted = checkCounters(database);
+    const recounted = recount(database);
     refuseReadOnly(database);
     return { database, recounted, isChecked };
   });
@@ -140,10 +140,18 @@ function openThen<T>(database: Database, work: (database: Database) => T): T {
   }
 }
 
-/** `null`, and closes the database, if it has no tables yet: then there is no buffer. */
-function openIfWritten<T>(database: Database, work: (database: Database) => T): T | null {
-  return openThen(database, () => {
-    if (hasTables(database)) return work(database);
+/** `null` if there is no buffer yet: no file, or one without tables. */
+async function openExisting(
+  deps: Deps,
+  path: string,
+  { limits, readOnly }: { limits: BufferLimits; readOnly: boolean },
+): Promise<OpenedBuffer | null> {
+  if (await deps.files.inspect("look for the buffer", path) === undefined) return null;
+  return openThen(deps.openDatabase(path, { readOnly }), (database) => {
+    if (hasTables(database)) {
+      if (!readOnly) refuseReadOnly(database);
+      return wrap(deps, database, { path, limits });
+    }
     database.close();
     return null;
   });
@@ -155,18 +163,13 @@ export async function openBufferReadOnly(
   stateDirectory: string,
   limits: BufferLimits,
 ): Promise<OpenedBuffer | null> {
-  const path = pathIn(stateDirectory);
-  if (await deps.files.inspect("look for the buffer", path) === undefined) return null;
-  return openIfWritten(
-    deps.openDatabase(path, { readOnly: true }),
-    (database) => wrap(deps, database, { path, limits }),
-  );
+  return await openExisting(deps, pathIn(stateDirectory), { limits, readOnly: true });
 }
 
 /**
  * Opens the buffer for a change by a person, beside an agent that may be running; `null` if there is
  * none yet. Creates, migrates and salvages nothing: that is the agent's. Throws `BufferError` with
- * what to do if the file is damaged, not writable or another version's, `DatabaseError` or `FileError`
+ * what to do if the file is corrupt, not writable or another version's, `DatabaseError` or `FileError`
  * otherwise.
  */
 export async function openBufferForChange(
@@ -176,11 +179,7 @@ export async function openBufferForChange(
 ): Promise<OpenedBuffer | null> {
   const path = pathIn(stateDirectory);
   try {
-    if (await deps.files.inspect("look for the buffer", path) === undefined) return null;
-    return openIfWritten(deps.openDatabase(path), (database) => {
-      refuseReadOnly(database);
-      return wrap(deps, database, { path, limits });
-    });
+    return await openExisting(deps, path, { limits, readOnly: false });
   } catch (error) {
     throw withAdvice(error, path);
   }
@@ -207,11 +206,11 @@ function withAdvice(error: unknown, path: string): unknown {
 
 /**
  * Checks all of an open buffer, as a start does with a small one; returns what was wrong with the
- * counters. Throws `DatabaseError` with the reason `corrupt` if the file is damaged.
+ * counters. Throws `DatabaseError` with the reason `corrupt` if the file is corrupt.
  */
 export function checkWhole({ database }: Pick<OpenedBuffer, "database">): Recounted | null {
   checkIntegrity(database);
-  return checkCounters(database);
+  return recount(database);
 }
 
 function sizeBytesOf(database: Database): number {
@@ -229,7 +228,7 @@ function checkIntegrity(database: Database): void {
   const [row] = database.all("PRAGMA integrity_check(1)");
   const found = String(row?.["integrity_check"]);
   const isWhole = found === "ok";
-  if (isWhole && !hasDamagedRow(database)) return;
+  if (isWhole && !hasCorruptRow(database)) return;
   const fact = isWhole ? "a value of an event is damaged" : found;
   throw new DatabaseError(`Cannot trust database: ${fact}`, { reason: "corrupt" });
 }
@@ -241,13 +240,12 @@ function wrap(
 ): OpenedBuffer {
   const buffer = new SqliteBuffer(database, { clock, random }, limits);
   const tables = { database, buffer };
-  const access = {
-    onDisk: <T>(work: (opened: typeof tables) => T) => work(tables),
-    onDiskOr: <T>(work: (opened: typeof tables) => T) => work(tables),
-  };
   return {
     ...tables,
-    journal: new SqliteJournal(access, clock),
+    journal: new SqliteJournal(
+      { onDisk: (work) => work(tables), onDiskOr: (work) => work(tables) },
+      clock,
+    ),
     path,
     recovered: null,
     recounted: null,
@@ -257,46 +255,46 @@ function wrap(
 }
 
 /**
- * Ends the name of a damaged file until everything that can be read of it is in the new one. A start
+ * Ends the name of a corrupt file until everything that can be read of it is in the new one. A start
  * that finds this name puts the file back and begins once more, since a process may die at any step.
  */
-const DAMAGED = ".damaged";
+const CORRUPT = ".damaged";
 
 /** SQLite's own files, which are nothing without the database. */
 const SIDE_SUFFIXES = SQLITE_SUFFIXES.filter((suffix) => suffix !== "");
 
 /** Moves the database first: from then on the rest is known to belong to it. Returns its new name. */
-export async function moveDamaged(files: Files, path: string): Promise<string> {
+export async function moveCorrupt(files: Files, path: string): Promise<string> {
   for (const suffix of SIDE_SUFFIXES) {
-    await files.remove("clear the way for the damaged buffer", path + DAMAGED + suffix);
+    await files.remove("clear the way for the damaged buffer", path + CORRUPT + suffix);
   }
-  for (const suffix of SQLITE_SUFFIXES) await move(files, path + suffix, path + DAMAGED + suffix);
-  return path + DAMAGED;
+  for (const suffix of SQLITE_SUFFIXES) await move(files, path + suffix, path + CORRUPT + suffix);
+  return path + CORRUPT;
 }
 
 /**
  * Puts back what an unfinished salvage left; nothing else is in the new file by then. The database
  * moves last, as it moved first. Returns whether there was one.
  */
-export async function restoreDamaged(files: Files, path: string): Promise<boolean> {
+export async function restoreCorrupt(files: Files, path: string): Promise<boolean> {
   // A FIFO or a directory of that name is no salvage's, and the buffer stays where it is.
-  if ((await inspect(files, path + DAMAGED))?.kind !== "file") return false;
+  if ((await inspect(files, path + CORRUPT))?.kind !== "file") return false;
   if (await exists(files, path)) {
     for (const suffix of [...SIDE_SUFFIXES, ""]) {
       await files.remove("undo half a salvage", path + suffix);
     }
   }
   for (const suffix of [...SIDE_SUFFIXES, ""]) {
-    await move(files, path + DAMAGED + suffix, path + suffix);
+    await move(files, path + CORRUPT + suffix, path + suffix);
   }
   return true;
 }
 
 /** Gives a salvaged file its final name, for a person to look at. Returns that name. */
-export async function archiveDamaged(files: Files, path: string, nowMs: number): Promise<string> {
+export async function archiveCorrupt(files: Files, path: string, nowMs: number): Promise<string> {
   const archived = archivePath(path, nowMs);
   for (const suffix of SQLITE_SUFFIXES) {
-    await move(files, path + DAMAGED + suffix, archived + suffix);
+    await move(files, path + CORRUPT + suffix, archived + suffix);
   }
   return archived;
 }

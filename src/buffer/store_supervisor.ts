@@ -183,7 +183,7 @@ export class StoreSupervisor implements SupervisedStore {
 
   async #retry(): Promise<void> {
     const isSuspect = this.#failure?.disk === "corrupt";
-    if (isSuspect) this.#closeDamaged();
+    if (isSuspect) this.#closeCorrupt();
     if (this.#opened === null) await this.#openFile({ isSuspect });
     else if (!await this.#checkLocation()) return;
     const opened = this.#opened;
@@ -289,11 +289,11 @@ export class StoreSupervisor implements SupervisedStore {
     }
   }
 
-  #closeDamaged(): void {
+  #closeCorrupt(): void {
     try {
       this.#opened?.close();
     } catch {
-      // It is damaged; what matters is that it is opened anew.
+      // It is corrupt; what matters is that it is opened anew.
     }
     this.#opened = null;
   }
@@ -308,7 +308,7 @@ export class StoreSupervisor implements SupervisedStore {
   }
 }
 
-/** Logs what was damaged in a file that was opened. */
+/** Logs what was corrupt in a file that was opened. */
 export function logRepairs(log: Log, { recovered, recounted }: OpenedBuffer): void {
   if (recovered) log.error("buffer was damaged, salvaged into a new file", { ...recovered });
   logRecounted(log, recounted);

@@ -160,7 +160,7 @@ function findOne(
   buffer: SqliteBuffer | null,
   { action, id }: { action: string; id: string },
 ): StoredEvent {
-  const matches = buffer?.find(id, MOST_MATCHES + 1) ?? [];
+  const matches = buffer?.findByPrefix(id, MOST_MATCHES + 1) ?? [];
   const [event] = matches;
   if (event === undefined) throw new Error(`Cannot ${action} event: no event "${id}"`);
   if (matches.length === 1) return event;

@@ -1,7 +1,7 @@
 /** The log that ends a command; the server's dashboard shows it. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { Command } from "../buffer/command.ts";
+import type { Command } from "../buffer/journal.ts";
 import { cut, encodeBody, LIMITS } from "../server/limits.ts";
 import type { LogBody } from "../server/protocol.ts";
 

@@ -4,7 +4,7 @@
  */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { Command, CommandHandler, RunningHandler } from "../buffer/command.ts";
+import type { Command, CommandHandler, RunningHandler } from "../buffer/journal.ts";
 import type { Clock } from "../system/system.ts";
 import { scannerOf } from "../server/subsystems.ts";
 import { logEvent } from "./command_log.ts";

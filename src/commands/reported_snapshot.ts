@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import * as v from "valibot";
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { Command } from "../buffer/command.ts";
+import type { Command } from "../buffer/journal.ts";
 import { decodeJson, LOCAL_LIMITS } from "../json.ts";
 import { JsonFile } from "../json_file.ts";
 import { packageTypeOf, SCANNER_NAMES } from "../scanners/registry.ts";

@@ -4,7 +4,7 @@
  */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { Command, CommandOutcome, CommandRun, RunningHandler } from "../buffer/command.ts";
+import type { Command, CommandOutcome, CommandRun, RunningHandler } from "../buffer/journal.ts";
 import type { Log } from "../log.ts";
 import { packageTypeOf } from "../scanners/registry.ts";
 import { type LastScans, readLastScans, saveLastScans } from "../scanners/last_scans.ts";

@@ -178,8 +178,8 @@ class Drain {
   }
 
   #refuseKnown({ id, ...refusal }: KnownRefusal): Next {
-    const event = this.#deps.buffer.find(id, 1).find((found) => found.id === id);
-    return event === undefined ? "go_on" : this.#refuse({ ...refusal, event });
+    const event = this.#deps.buffer.find(id);
+    return event === null ? "go_on" : this.#refuse({ ...refusal, event });
   }
 
   #refuse(refusal: ReportRefusal, isFinal = false): Next {
@@ -224,8 +224,12 @@ interface Sent {
   readonly outcome: Outcome;
 }
 
-/** By what an event must not be overtaken. */
-type FollowedEvent = Pick<StoredEvent, "commandId" | "snapshotOf">;
+/** By what it is known which events must not overtake one. */
+interface FollowedEvent {
+  readonly commandId: string | null;
+  /** The key by which a later event will supersede it; `null`: none will, or one has. */
+  readonly snapshotOf: string | null;
+}
 
 class InFlight {
   readonly #events = new Map<string, FollowedEvent & { readonly sent: Promise<Sent> }>();
@@ -234,7 +238,7 @@ class InFlight {
     return this.#events.size;
   }
 
-  /** Whether an event is in flight that must not be overtaken: of the same command, or superseded. */
+  /** Whether an event is in flight that this one must not overtake: of its command, or its snapshot. */
   hasOf({ commandId, snapshotOf }: FollowedEvent): boolean {
     return this.#events.values().some((one) =>
       commandId !== null && one.commandId === commandId ||
@@ -245,7 +249,8 @@ class InFlight {
   add(event: StoredEvent, sending: Promise<Outcome>): void {
     const sent = sending.then((outcome) => ({ event, outcome }));
     sent.catch(() => {}); // `first` or `all` reports it.
-    const { commandId, snapshotOf } = event;
+    const { commandId, isSuperseded } = event;
+    const snapshotOf = isSuperseded ? null : event.snapshotOf;
     this.#events.set(event.id, { commandId, snapshotOf, sent });
   }
 

@@ -4,8 +4,14 @@
  */
 
 import { appendEvents, type EventBuffer, type NewEvent } from "../buffer/buffer.ts";
-import type { Command, CommandHandler, CommandOutcome, RunningHandler } from "../buffer/command.ts";
-import type { CommandJournal, JournalEntry } from "../buffer/journal.ts";
+import type {
+  Command,
+  CommandHandler,
+  CommandJournal,
+  CommandOutcome,
+  JournalEntry,
+  RunningHandler,
+} from "../buffer/journal.ts";
 import { type JsonLimits, parseJson } from "../json.ts";
 import type { Log } from "../log.ts";
 import type { RejectedCommand, StorableCommand } from "../received_command.ts";

@@ -4,7 +4,7 @@
  */
 
 import { appendEvents } from "../buffer/buffer.ts";
-import type { CommandOutcome } from "../buffer/command.ts";
+import type { CommandOutcome } from "../buffer/journal.ts";
 import { Sender, type SenderDeps } from "../delivery/sender.ts";
 import { SLOW_START_STEP_MS } from "../delivery/send_rate.ts";
 import type { CheckInAnswer } from "../server/check_in_answer.ts";

@@ -68,7 +68,7 @@ Deno.test("a directory that vanished has its lock, the present identity and the 
   assertEquals(system.files.modes.get("/state/identity.json"), 0o600);
   assertEquals(system.files.modes.get("/state"), 0o700);
   assertEquals([...system.files.locked], ["/state/agent.lock"]);
-  assertEquals([calls, store.buffer.counts().pending], [["recreated"], 1]);
+  assertEquals([calls, store.buffer.countWaiting().pending], [["recreated"], 1]);
   assertEquals((await DISK_STATUS_FILE.read(system.files, "/state"))?.disk, "ok");
   await end();
 });

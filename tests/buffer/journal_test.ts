@@ -360,11 +360,11 @@ Deno.test("the journal stores no command before the file is open, and finds what
 });
 
 Deno.test("tryWriting() throws where the disk refuses writes, and changes nothing", async () => {
-  const { journal, buffer, disk } = await openTestStore();
+  const { journal, buffer, stored, disk } = await openTestStore();
   buffer.append([event("a")]);
-  const before = buffer.counts();
+  const before = stored.counts();
   journal.tryWriting();
-  assertEquals(buffer.counts(), before);
+  assertEquals(stored.counts(), before);
   disk.fault = "full";
   assertThrows(() => journal.tryWriting(), DatabaseError);
   disk.fault = null;

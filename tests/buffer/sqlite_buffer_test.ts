@@ -308,16 +308,16 @@ async function threeEvents() {
   return { ...opened, ids: ids as [string, string, string] };
 }
 
-Deno.test("find() returns the events whose id begins so, whatever their state", async () => {
+Deno.test("findByPrefix() returns the events whose id begins so, whatever their state", async () => {
   const { buffer, ids: [first, second] } = await threeEvents();
   buffer.refuse(second, "HTTP 400");
-  assertEquals(buffer.find(first, 10).map(({ body }) => body), ["a"]);
-  assertEquals(buffer.find(second.slice(0, 30), 10).map(({ body }) => body), ["b"]);
+  assertEquals(buffer.findByPrefix(first, 10).map(({ body }) => body), ["a"]);
+  assertEquals(buffer.findByPrefix(second.slice(0, 30), 10).map(({ body }) => body), ["b"]);
   // Appended within the same minute: the beginning is that instant.
-  assertEquals(buffer.find(first.slice(0, 8), 10).length, 3);
-  assertEquals(buffer.find(first.slice(0, 8), 2).length, 2);
+  assertEquals(buffer.findByPrefix(first.slice(0, 8), 10).length, 3);
+  assertEquals(buffer.findByPrefix(first.slice(0, 8), 2).length, 2);
   for (const unknown of ["ffffffff", "00000000", `${first}0`, "%", "_"]) {
-    assertEquals(buffer.find(unknown, 10), [], unknown);
+    assertEquals(buffer.findByPrefix(unknown, 10), [], unknown);
   }
 });
 
@@ -343,7 +343,7 @@ Deno.test("requeue() makes a dead letter pending again, with all its attempts", 
   assertEquals(bodies(buffer), ["b"]);
   assertEquals(buffer.requeue([first, second, "unknown"]), 1);
   assertEquals(bodies(buffer), ["a", "b"]);
-  const [again] = buffer.find(first, 1);
+  const again = buffer.find(first);
   assertEquals([again?.state, again?.attempts, again?.lastError], ["pending", 0, "HTTP 400"]);
   assertEquals([buffer.counts().pending, buffer.counts().deadLetters], [2, 1]);
   assertEquals(buffer.requeue([first]), 0);

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BufferError, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import {
-  archiveDamaged,
-  moveDamaged,
+  archiveCorrupt,
+  moveCorrupt,
   moveStranger,
   openBuffer,
   openBufferForChange,
   openBufferReadOnly,
-  restoreDamaged,
+  restoreCorrupt,
 } from "../../src/buffer/store.ts";
 import {
   type Database,
@@ -349,13 +349,13 @@ function filesDyingAt(files: FakeFiles, last: number): Files {
 
 /** What a start does with a damaged buffer; the new one's files come one by one, as SQLite's do. */
 async function salvage(disk: FakeFiles, files: Files): Promise<void> {
-  await moveDamaged(files, PATH);
+  await moveCorrupt(files, PATH);
   for (const suffix of ["", "-journal", "-wal", "-shm"]) {
     await files.inspect("a step of SQLite's", PATH + suffix);
     disk.texts.set(PATH + suffix, `new${suffix}`);
     if (suffix === "-wal") disk.texts.delete(`${PATH}-journal`);
   }
-  await archiveDamaged(files, PATH, NOW_MS);
+  await archiveCorrupt(files, PATH, NOW_MS);
 }
 
 /** Whether the process lived to the end. */
@@ -370,22 +370,22 @@ function under(files: FakeFiles, prefix: string): Record<string, string> {
   );
 }
 
-Deno.test("moveDamaged() and archiveDamaged() leave the damaged one whole, and room for a new one", async () => {
+Deno.test("moveCorrupt() and archiveCorrupt() leave the damaged one whole, and room for a new one", async () => {
   const files = damaged();
   await salvage(files, files);
   assertEquals(under(files, KEPT), { "": "damaged", "-wal": "damaged-wal", "-shm": "damaged-shm" });
   assertEquals(files.texts.get(PATH), "new");
-  assertEquals(await restoreDamaged(files, PATH), false);
+  assertEquals(await restoreCorrupt(files, PATH), false);
 });
 
-Deno.test("moveDamaged() removes the log of an earlier damaged file", async () => {
+Deno.test("moveCorrupt() removes the log of an earlier damaged file", async () => {
   const files = damaged([""]);
   files.texts.set(`${PATH}.damaged-wal`, "of another");
-  await moveDamaged(files, PATH);
+  await moveCorrupt(files, PATH);
   assertEquals(under(files, `${PATH}.damaged`), { "": "damaged" });
 });
 
-Deno.test("restoreDamaged() makes the damaged one whole again, wherever a salvage and itself had died", async () => {
+Deno.test("restoreCorrupt() makes the damaged one whole again, wherever a salvage and itself had died", async () => {
   for (const suffixes of [[""], ["", "-wal"], ["", "-wal", "-shm"]]) {
     const whole = Object.fromEntries(suffixes.map((suffix) => [suffix, `damaged${suffix}`]));
     let salvaged = false;
@@ -393,8 +393,8 @@ Deno.test("restoreDamaged() makes the damaged one whole again, wherever a salvag
       for (let second = 1, isBack = false; !isBack; second++) {
         const files = damaged(suffixes);
         salvaged = await lives(salvage(files, filesDyingAt(files, death)));
-        isBack = await lives(restoreDamaged(filesDyingAt(files, second), PATH));
-        if (!isBack) await restoreDamaged(files, PATH);
+        isBack = await lives(restoreCorrupt(filesDyingAt(files, second), PATH));
+        if (!isBack) await restoreCorrupt(files, PATH);
         if (files.texts.get(PATH) === "new") {
           // It had all been read, and the name for people says so.
           assertEquals(files.texts.get(KEPT), "damaged");
@@ -408,13 +408,13 @@ Deno.test("restoreDamaged() makes the damaged one whole again, wherever a salvag
   }
 });
 
-Deno.test("restoreDamaged() ignores what is no regular file", async () => {
+Deno.test("restoreCorrupt() ignores what is no regular file", async () => {
   for (const kind of ["fifo", "socket", "directory", "device"] as const) {
     const files = new FakeFiles();
     files.texts.set(PATH, "good");
     files.texts.set(`${PATH}.damaged`, "");
     files.kinds.set(`${PATH}.damaged`, kind);
-    assertEquals(await restoreDamaged(files, PATH), false);
+    assertEquals(await restoreCorrupt(files, PATH), false);
     assertEquals(files.texts.get(PATH), "good", kind);
   }
 });

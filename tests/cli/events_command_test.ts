@@ -152,7 +152,7 @@ Deno.test("events requeue makes one dead letter pending again", async () => {
   const { code, out, err } = await runCli(system, "requeue", second);
   assertEquals([code, out, err], [0, "Requeued 1 event\n", ""]);
   assertEquals(states(buffer), ["dead_lettered 1", "pending 0"]);
-  assertEquals(buffer.find(second, 1)[0]?.lastError, "HTTP 400");
+  assertEquals(buffer.find(second)?.lastError, "HTTP 400");
   const again = await runCli(system, "requeue", second);
   assertEquals([again.code, again.out], [1, ""]);
   assertStringIncludes(again.err, `Cannot requeue event: "${second}" is no dead letter`);

@@ -2,8 +2,12 @@
 
 import { connectionPolicies } from "../../src/breaker/policies.ts";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
-import type { Command, CommandOutcome, RunningHandler } from "../../src/buffer/command.ts";
-import type { CommandJournal } from "../../src/buffer/journal.ts";
+import type {
+  Command,
+  CommandJournal,
+  CommandOutcome,
+  RunningHandler,
+} from "../../src/buffer/journal.ts";
 import type { Database } from "../../src/system/database.ts";
 import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";

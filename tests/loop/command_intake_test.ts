@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Command } from "../../src/buffer/command.ts";
-import { type CommandJournal, countCommands } from "../../src/buffer/journal.ts";
+import { type Command, type CommandJournal, countCommands } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import {
   CommandIntake,

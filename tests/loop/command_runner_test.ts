@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import type { Command, CommandHandler, CommandOutcome } from "../../src/buffer/command.ts";
+import type { Command, CommandHandler, CommandOutcome } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { CommandRunner } from "../../src/loop/command_runner.ts";
 import type { StorableCommand } from "../../src/received_command.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { CommandOutcome } from "../../src/buffer/command.ts";
+import type { CommandOutcome } from "../../src/buffer/journal.ts";
 import { ceilingMs } from "../../src/breaker/policies.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
 import { HttpError } from "../../src/system/http.ts";

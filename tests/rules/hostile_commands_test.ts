@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { failureEvent, logEvent } from "../../src/commands/command_log.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
-import type { Command } from "../../src/buffer/command.ts";
+import type { Command } from "../../src/buffer/journal.ts";
 import { closeCheckIn } from "../../src/loop/check_in.ts";
 import { CommandIntake } from "../../src/loop/command_intake.ts";
 import { CommandRunner } from "../../src/loop/command_runner.ts";

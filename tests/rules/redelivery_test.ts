@@ -222,7 +222,7 @@ Deno.test("a log that the server stores and wants again is sent again, later eac
     assertEquals([times.length, world.buffer.counts().deadLetters], [world.maxAttempts, 1]);
     const waits = times.slice(1).map((atMs, number) => atMs - times[number]!);
     assert(waits.every((ms) => ms >= 60_000), String(waits));
-    const [letter] = world.buffer.find("", 1);
+    const [letter] = world.buffer.list();
     assertEquals(
       letter?.lastError,
       "HTTP 200, but the server could not close the command: state busy",

@@ -245,14 +245,17 @@ function longestAsked(sim: Sim): number {
 }
 
 async function checkEnd(sim: Sim, commands: readonly string[]): Promise<void> {
-  const { buffer, journal } = await sim.inspect();
+  const { buffer, database, journal } = await sim.inspect();
   const text = sim.disk.texts.get("/var/lib/pennon/scanner-breakers.json") ?? "{}";
   const breakers: Record<string, { state: string }> = JSON.parse(text).breakers ?? {};
   for (const [name, { state }] of Object.entries(breakers)) {
     if (state !== "closed") throw new Violation(`the breaker of ${name} is ${state}`);
   }
   const unfinished = journal.unfinished();
-  const old = unfinished.filter(({ receivedMs }) => receivedMs < sim.clock.nowMs() - 2 * HOUR_MS);
+  const old = database.all(
+    "SELECT id FROM commands WHERE state IN ('received', 'started') AND received_ms < ?",
+    sim.clock.nowMs() - 2 * HOUR_MS,
+  );
   if (old.length > 0) throw new Violation(`command ${old[0]?.id} was begun and never finished`);
   const kept = new Set(buffer.list().map(({ commandId }) => commandId));
   const evicted = Object.values(buffer.counts().evicted).some((count) => count > 0);

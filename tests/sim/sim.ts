@@ -4,7 +4,7 @@ import { type Agent, openAgent } from "../../src/agent/agent.ts";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
-import type { CommandHandler } from "../../src/buffer/command.ts";
+import type { CommandHandler } from "../../src/buffer/journal.ts";
 import { logEvent } from "../../src/commands/command_log.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { Config } from "../../src/config/settings.ts";
@@ -466,8 +466,8 @@ export class Sim {
   /** What the disk holds, read as the agent would. */
   async inspect() {
     const system = this.#system(new Gate(() => {}));
-    const { buffer, journal } = await openBuffer(system, STATE, LIMITS);
-    return { buffer, journal };
+    const { buffer, database, journal } = await openBuffer(system, STATE, LIMITS);
+    return { buffer, database, journal };
   }
 
   close(): void {

@@ -5,7 +5,7 @@
 
 import { openAgent } from "../../src/agent/agent.ts";
 import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
-import type { CommandHandler } from "../../src/buffer/command.ts";
+import type { CommandHandler } from "../../src/buffer/journal.ts";
 import { readArguments } from "../../src/cli/command.ts";
 import { openIdentity, openLog, openSettings } from "../../src/cli/command_setup.ts";
 import { logEvent } from "../../src/commands/command_log.ts";

@@ -14,7 +14,7 @@ import {
   withoutOldRefusal,
 } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
-import { backoff, breaker as settings, INTERVAL_MS } from "../fakes/connection.ts";
+import { backoff, breaker as settings, INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { inWorld } from "../fakes/world.ts";
 
 const breaker = connectionPolicy(settings, backoff);

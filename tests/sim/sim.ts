@@ -23,15 +23,7 @@ import { SimDisk } from "./sim_disk.ts";
 import { setServerFault } from "./server_faults.ts";
 import { ServerWatch } from "./server_watch.ts";
 import type { Age, ServerCommand } from "./sim_commands.ts";
-import {
-  aptLists,
-  dnfLists,
-  MACHINE,
-  PROGRAMS,
-  type ScanMood,
-  simCommands,
-  simCryptography,
-} from "./sim_host.ts";
+import { aptLists, dnfLists, MACHINE, PROGRAMS, type ScanMood, simCommands } from "./sim_host.ts";
 import { carry, type RequestFate } from "./sim_network.ts";
 import { SimServer } from "./sim_server.ts";
 import { FIRST_REFRESH_TOKEN } from "./sim_tokens.ts";
@@ -327,7 +319,7 @@ export class Sim {
       processId: this.starts,
       clock: world,
       random,
-      cryptography: simCryptography,
+      cryptography: fake.cryptography,
       files: disk.files(gate),
       machine: fake.machine,
       terminal: fake.terminal,

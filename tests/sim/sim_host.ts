@@ -1,7 +1,5 @@
 /** A host's package managers, played from captured output: well, hanging, locked, broken, flooding. */
 
-import { createHash, createPublicKey, verify } from "node:crypto";
-import type { Cryptography } from "../../src/system/cryptography.ts";
 import { CommandError, type RunCommand, type RunResult } from "../../src/system/process.ts";
 import type { Clock, Random } from "../../src/system/system.ts";
 import { FakeClock } from "../fakes/clock.ts";
@@ -15,20 +13,6 @@ export const MACHINE = {
   text: "0123456789abcdef0123456789abcdef\n",
   id: "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9",
 } as const;
-
-/** As the runtime's, in no time: another thread's answer would come at another instant in each run. */
-export const simCryptography: Cryptography = {
-  sha256: (bytes) => Promise.resolve(new Uint8Array(createHash("sha256").update(bytes).digest())),
-  verifyEd25519: ({ publicKey, signature, message }) => {
-    const x = publicKey.toBase64({ alphabet: "base64url", omitPadding: true });
-    try {
-      const key = createPublicKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", x } });
-      return Promise.resolve(verify(null, message, key, signature));
-    } catch {
-      return Promise.resolve(false);
-    }
-  },
-};
 
 /** How its package managers are at the moment; `partial`: the lists of one repository are missing. */
 export type ScanMood = "well" | "partial" | "hangs" | "fails" | "locked" | "garbage" | "flood";

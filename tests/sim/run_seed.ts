@@ -6,7 +6,7 @@ import { drawEpisodes, type Episode, type Fault, FAULTS_02 } from "./episodes.ts
 import { Violation } from "./monitor.ts";
 import { Sim } from "./sim.ts";
 import type { Age, ServerCommand } from "./sim_commands.ts";
-import { ARRIVES, BY_HAND, MACHINE } from "./sim_host.ts";
+import { ARRIVES, BY_HAND, SIM_MACHINE } from "./sim_host.ts";
 import { POISON, type SimServer } from "./sim_server.ts";
 
 const MINUTE_MS = 60_000;
@@ -118,7 +118,7 @@ function planUpgrade(
   });
   clock.inWorld(boundMs, () => {
     trace.note("--- an administrator binds the agent");
-    server.machineId = MACHINE.id;
+    server.machineId = SIM_MACHINE;
   });
   const backMs = boundMs + REBOUND_MS;
   const isDisturbed = episodes.some(({ fromMs, toMs }) =>
@@ -264,7 +264,10 @@ async function checkEnd(sim: Sim, commands: readonly string[]): Promise<void> {
     const isTold = sim.server.told.has(id) || kept.has(id);
     if (!isTold && !evicted) throw new Violation(`nothing is told of command ${id}`);
   }
-  if (!evicted) checkLastScan(sim);
+  if (!evicted) {
+    checkPiled(sim, new Set(buffer.list().map(({ body }) => body)));
+    checkLastScan(sim);
+  }
   checkRows(sim);
   for (const event of buffer.list({ state: "dead_lettered" })) {
     const refusals = sim.server.refusals.get(event.body) ?? 0;
@@ -276,6 +279,12 @@ async function checkEnd(sim: Sim, commands: readonly string[]): Promise<void> {
   }
   const rapidMs = (sim.agent?.loop.state.rapidUntilMs ?? 0) - sim.clock.monotonicMs();
   if (rapidMs > LONGEST_RAPID_MS) throw new Violation("rapid polling without an end");
+}
+
+/** What was in the buffer has arrived, whatever the server said in the meantime. */
+function checkPiled({ piled, server }: Sim, kept: ReadonlySet<string>): void {
+  const lost = piled.filter((body) => !server.stored.has(body) && !kept.has(body)).length;
+  if (lost > 0) throw new Violation(`${lost} events of the backlog did not arrive`);
 }
 
 /** What waits no more is closed by a server that can do so, after a quiet day with whole scans. */

@@ -1,6 +1,6 @@
 /** Stories with a server of 0.2, each with its own end; played with those of `scenarios.ts`. */
 
-import { MACHINE } from "./sim_host.ts";
+import { SIM_MACHINE } from "./sim_host.ts";
 import { beginRapid, HOUR_MS, MINUTE_MS, must, type Scenario } from "./scenario.ts";
 import type { RequestFate } from "./sim_network.ts";
 import type { Sim } from "./sim.ts";
@@ -26,7 +26,7 @@ const upgrade: Scenario = {
     await sim.run(sim.clock.trueMs + 3 * DAY_MS);
     const asked = sim.requests - before;
     must(asked >= 60 && asked <= 150, `${asked} requests in three days`);
-    sim.server.machineId = MACHINE.id;
+    sim.server.machineId = SIM_MACHINE;
     await sim.run(sim.clock.trueMs + STATED_PACE_MS);
     must(cause(sim) === null, "it is not back in its stated time");
     await sim.run(sim.clock.trueMs + 20 * MINUTE_MS);

@@ -13,7 +13,7 @@ import type { Log } from "../../src/log.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import type { HostEvent, Random, System } from "../../src/system/system.ts";
 import { settle } from "../fakes/clock.ts";
-import { FakeSystem, seededRandom } from "../fakes/system.ts";
+import { FakeSystem, MACHINE_ID, seededRandom } from "../fakes/system.ts";
 import type { Episode, Fault } from "./episodes.ts";
 import { fateOf } from "./fates.ts";
 import { Gate } from "./gate.ts";
@@ -23,7 +23,14 @@ import { SimDisk } from "./sim_disk.ts";
 import { setServerFault } from "./server_faults.ts";
 import { ServerWatch } from "./server_watch.ts";
 import type { Age, ServerCommand } from "./sim_commands.ts";
-import { aptLists, dnfLists, MACHINE, PROGRAMS, type ScanMood, simCommands } from "./sim_host.ts";
+import {
+  aptLists,
+  dnfLists,
+  PROGRAMS,
+  type ScanMood,
+  SIM_MACHINE,
+  simCommands,
+} from "./sim_host.ts";
 import { carry, type RequestFate } from "./sim_network.ts";
 import { SimServer } from "./sim_server.ts";
 import { FIRST_REFRESH_TOKEN } from "./sim_tokens.ts";
@@ -56,6 +63,8 @@ export class Sim {
   readonly random: Random;
   /** How often each command that must not be repeated was run. */
   readonly runs = new Map<string, number>();
+  /** Texts of events that were put into the buffer. */
+  readonly piled: string[] = [];
   /** Commands that a living agent took while its disk was well. */
   readonly taken = new Set<string>();
   /** The first process dies at this call of a port. */
@@ -84,7 +93,7 @@ export class Sim {
     };
     this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
-    this.disk.texts.set(MACHINE.path, MACHINE.text);
+    this.disk.texts.set(...MACHINE_ID);
     for (const [path, text] of [...aptLists(STATE), ...dnfLists()]) this.disk.texts.set(path, text);
     // Package lists come twice a day.
     this.disk.modifiedMs = () => Math.floor(this.clock.serverNowMs / LISTS_MS) * LISTS_MS;
@@ -104,7 +113,7 @@ export class Sim {
     await saveIdentity(system, STATE, {
       agentId: AGENT_ID,
       serverUrl: ORIGIN,
-      accessToken: this.server.enrol(MACHINE.id),
+      accessToken: this.server.enrol(SIM_MACHINE),
       refreshToken: FIRST_REFRESH_TOKEN,
       intervalMs: 300_000,
     });
@@ -194,7 +203,10 @@ export class Sim {
       const body = JSON.stringify({ n, piledMs: this.clock.trueMs });
       return { kind: "dependencies", commandId: null, snapshotOf: null, body };
     });
-    void this.change((buffer) => void buffer.append(events));
+    void this.change((buffer) => {
+      buffer.append(events);
+      this.piled.push(...events.map(({ body }) => body));
+    });
   }
 
   /** No access token stays good for long: renewals, over and over. */

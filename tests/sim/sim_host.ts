@@ -7,12 +7,8 @@ import { captured, MADE_LISTS, type Question, questionOf } from "../scanners/apt
 import { DnfHost, questionOf as dnfQuestionOf } from "../scanners/dnf/host.ts";
 import { succeeded } from "../scanners/fixture.ts";
 
-/** Its machine id, and what a server of 0.2 knows it by: the SHA-256 of that. */
-export const MACHINE = {
-  path: "/etc/machine-id",
-  text: "0123456789abcdef0123456789abcdef\n",
-  id: "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9",
-} as const;
+/** What a server of 0.2 knows the host by: the SHA-256 of `MACHINE_ID` (RedFlag's own rule). */
+export const SIM_MACHINE = "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9";
 
 /** How its package managers are at the moment; `partial`: the lists of one repository are missing. */
 export type ScanMood = "well" | "partial" | "hangs" | "fails" | "locked" | "garbage" | "flood";

@@ -84,6 +84,18 @@ Deno.test("0.2: a result that comes after the server's own is delivered, with a 
     assertEquals([buffer.pending, buffer.dead_lettered], [0, 0], out);
   }));
 
+Deno.test("0.2: a log that the server stores without closing its command is sent again, and closes it", () =>
+  onHost02(async (host) => {
+    host.server.operator().set({ failCommandStates: 1 });
+    const id = host.server.queueCommand({ type: "collect_specs" });
+    await once(host);
+    assertEquals([logsOf(host, id).length, statusOf(host, id)], [1, "sent"]);
+    await once(host);
+    assertEquals([logsOf(host, id).length, statusOf(host, id)], [2, "completed"]);
+    await once(host);
+    assertEquals(logsOf(host, id).length, 2);
+  }));
+
 Deno.test("0.2: each subsystem is scanned by itself; what is not there fails at once, with the reason", () =>
   onHost02(async (host) => {
     const { server } = host;

@@ -9,7 +9,7 @@ import { scanUpdates } from "../../src/commands/scan_updates.ts";
 import { drain } from "../../src/delivery/drain.ts";
 import type { Scanner } from "../../src/scanners/scanner.ts";
 import type { Update } from "../../src/update.ts";
-import { INTERVAL_MS } from "../fakes/connection.ts";
+import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { makeScannerRunner } from "../fakes/scanner_runner.ts";
 import { event, openTestStore } from "../fakes/test_store.ts";
 import { inWorld, type World } from "../fakes/world.ts";

@@ -9,7 +9,7 @@ import type { Unconfirmed } from "../../src/buffer/journal.ts";
 import { MOST_RECEIPTS } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { INTERVAL_MS } from "../fakes/connection.ts";
+import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { inWorld, log, type World } from "../fakes/world.ts";
 
 const limits = { maxEvents: 10_000, maxBytes: 100_000_000, maxAttempts: 3 };

@@ -2,7 +2,6 @@
 
 import * as v from "valibot";
 import { agentIdSchema, tokenSchema } from "./credentials.ts";
-import { decodeJson } from "./json.ts";
 import { JsonFile } from "./json_file.ts";
 import { Secrets } from "./redact.ts";
 import type { System } from "./system/system.ts";
@@ -35,7 +34,8 @@ const LONGEST_URL = 2_048;
 // deno-lint-ignore no-control-regex
 const UNPRINTABLE = /[\s\u0000-\u001f\u007f-\u009f]/;
 
-const serverUrl = v.pipe(
+/** The address of a server, without its trailing slashes. */
+export const serverUrlSchema = v.pipe(
   v.string(),
   // The URL parser ignores these characters, so such an address could be used but not shown.
   v.check((text) => !UNPRINTABLE.test(text), "contains white space or a control character"),
@@ -62,7 +62,7 @@ export const IDENTITY_FILE = new JsonFile<Identity>({
   schema: "pennon.identity/2",
   value: v.object({
     agentId: agentIdSchema,
-    serverUrl,
+    serverUrl: serverUrlSchema,
     accessToken: tokenSchema,
     refreshToken: tokenSchema,
     intervalMs: v.nullable(v.pipe(v.number(), v.minValue(1_000), v.maxValue(86_400_000))),
@@ -111,39 +111,4 @@ export async function saveIdentity(
   const readable = IDENTITY_FILE.decode(IDENTITY_FILE.encode(identity));
   if (!readable.ok) throw new IdentityError(`Cannot save the identity: ${readable.why}`);
   await IDENTITY_FILE.write(files, stateDirectory, identity);
-}
-
-/** What `adoptIdentity` reads in the `config.json` of RedFlag's own agent. */
-const redflag = v.object({
-  server_url: serverUrl,
-  agent_id: agentIdSchema,
-  token: tokenSchema,
-  refresh_token: tokenSchema,
-  check_in_interval: v.fallback(
-    v.nullish(v.pipe(v.number(), v.minValue(10), v.maxValue(86_400))),
-    null,
-  ),
-  tls: v.fallback(v.nullish(v.object({ insecure_skip_verify: v.nullish(v.boolean()) })), null),
-});
-
-/** Reads the identity in a RedFlag agent's configuration; throws `IdentityError` with what is missing. */
-export function adoptIdentity(text: string): Identity {
-  const read = decodeJson(redflag, text);
-  if (!read.ok) {
-    throw new IdentityError(`Cannot take over: in the other agent's configuration, ${read.why}`);
-  }
-  const { tls, check_in_interval } = read.value;
-  if (tls?.insecure_skip_verify) {
-    throw new IdentityError(
-      "Cannot take over: the other agent does not verify its server's certificate, and Pennon " +
-        "always does. Next: set tls.ca_file, take insecure_skip_verify out of that file, try again",
-    );
-  }
-  return {
-    agentId: read.value.agent_id,
-    serverUrl: read.value.server_url,
-    accessToken: read.value.token,
-    refreshToken: read.value.refresh_token,
-    intervalMs: check_in_interval ? check_in_interval * 1_000 : null,
-  };
 }

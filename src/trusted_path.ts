@@ -30,6 +30,8 @@ interface TrustQuestion {
   /** The user of this process; `null` where users have no numbers (Windows): every path is trusted. */
   readonly userId: number | null;
   readonly use: FileUse;
+  /** One more user who may own the path. @default none */
+  readonly alsoTrusted?: number;
 }
 
 /** One reason not to trust a path. */
@@ -52,11 +54,11 @@ export function trustProblems(
   { steps, isWhole }: PathTrace,
   question: TrustQuestion,
 ): TrustProblem[] {
-  const { userId, use } = question;
+  const { userId, use, alsoTrusted = userId } = question;
   if (userId === null) return [];
   const last = steps.at(-1);
   const rootOwner = steps[0]?.path === "/" ? steps[0].owner : null;
-  const trusted = new Set([ROOT, userId, rootOwner]);
+  const trusted = new Set([ROOT, userId, rootOwner, alsoTrusted]);
   const problems = [...new Map(steps.map((step) => [step.path, step])).values()].flatMap((step) => {
     const isItself = isWhole && step === last;
     return [
@@ -125,7 +127,8 @@ function isOwnGroup({ owner, group }: PathStep, userId: number): boolean {
   return group === ROOT || (userId !== ROOT && group === owner);
 }
 
-function shellWord(path: string): string {
+/** A path as one word of a shell's command line. */
+export function shellWord(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
@@ -145,6 +148,8 @@ interface TrustedFile {
   readonly use: FileUse;
   /** @default the port's, 1 MiB */
   readonly maxBytes?: number;
+  /** One more user who may own it and its directories. @default none */
+  readonly alsoTrusted?: number;
 }
 
 /**
@@ -162,6 +167,23 @@ export async function readTrusted(
   return { text: read.text, ...await distrust(deps, file, read.facts) };
 }
 
+/**
+ * Returns the bytes of a file that only root can have written: it owns the file and every directory
+ * above, and nobody else can write them. `undefined`: there is no such file, or this system has no root.
+ * Throws `FileError`.
+ */
+export async function readRootOwned(
+  { files, machine }: Deps,
+  { name, path, maxBytes }: { name: string; path: string; maxBytes: number },
+): Promise<Uint8Array | undefined> {
+  if (machine.userId() === null) return undefined;
+  const trace = await files.trace(`look at the way to ${name}`, path);
+  const isRoots = trace.isWhole && trace.steps.every(({ owner }) => owner === ROOT) &&
+    trustProblems(trace, { userId: ROOT, use: "configuration" }).length === 0;
+  // No other user can replace it between the check and this.
+  return isRoots ? await files.readBytes(`read ${name}`, path, { maxBytes }) : undefined;
+}
+
 /** Checks owner and mode of the state directory and of the path to it, even if it does not exist yet. */
 export async function checkStateDirectory(deps: Deps, path: string): Promise<Distrust> {
   return await distrust(deps, { name: "the state directory", path, use: "state directory" });
@@ -170,13 +192,14 @@ export async function checkStateDirectory(deps: Deps, path: string): Promise<Dis
 /** `facts`: those of the open file, if there is one; else those of what the path leads to now. */
 async function distrust(
   { files, machine }: Deps,
-  { name, path, use }: TrustedFile,
+  { name, path, use, alsoTrusted }: TrustedFile,
   facts?: FileFacts,
 ): Promise<Distrust> {
   const userId = machine.userId();
   try {
     const trace = await files.trace(`look at the way to ${name}`, path);
-    const problems = trustProblems(withFacts(trace, path, facts), { userId, use });
+    const question = { userId, use, ...(alsoTrusted !== undefined && { alsoTrusted }) };
+    const problems = trustProblems(withFacts(trace, path, facts), question);
     const texts = (areRefused: boolean) =>
       problems.filter(({ isRefused }) => isRefused === areRefused).map(({ text }) => text);
     return {

@@ -1,7 +1,6 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import {
-  adoptIdentity,
   type Identity,
   IDENTITY_FILE,
   IdentityError,
@@ -139,57 +138,6 @@ Deno.test("saveIdentity() writes what loadIdentity() reads, or nothing", async (
     }
     assertEquals((await loadIdentity(system, "/state"))?.accessToken, given.accessToken);
   }));
-});
-
-const other = {
-  server_url: "https://redflag.test/",
-  agent_id: identity.agentId,
-  token: "access",
-  refresh_token: "refresh",
-  check_in_interval: 300,
-  rapid_polling_enabled: false,
-  tls: { insecure_skip_verify: false },
-  tags: ["a"],
-};
-
-Deno.test("adoptIdentity() reads the identity of RedFlag's agent, with its id", () => {
-  assertEquals(adoptIdentity(JSON.stringify(other)), {
-    ...identity,
-    serverUrl: "https://redflag.test",
-  });
-  const sparse = { ...other, check_in_interval: "often", tls: null };
-  assertEquals(adoptIdentity(JSON.stringify(sparse)).intervalMs, null);
-  const intervals: [seconds: unknown, ms: number | null][] = [
-    [9, null],
-    [10, 10_000],
-    [86_400, 86_400_000],
-    [86_401, null],
-    [null, null],
-    [undefined, null],
-  ];
-  for (const [check_in_interval, ms] of intervals) {
-    const text = JSON.stringify({ ...other, check_in_interval });
-    assertEquals(adoptIdentity(text).intervalMs, ms, String(check_in_interval));
-  }
-  for (const tls of [undefined, null, "odd", {}, { insecure_skip_verify: null }]) {
-    assertEquals(adoptIdentity(JSON.stringify({ ...other, tls })).agentId, other.agent_id);
-  }
-});
-
-Deno.test("adoptIdentity() names what it cannot use", () => {
-  const rows: [string, string][] = [
-    ["", "it is not valid JSON"],
-    ["[]", "server_url"],
-    [JSON.stringify({ ...other, agent_id: "a/b" }), "agent_id"],
-    [JSON.stringify({ ...other, token: "" }), "token is empty"],
-    [JSON.stringify({ ...other, token: "a\nb" }), "token contains a line break"],
-    [JSON.stringify({ ...other, server_url: "https://a b" }), "server_url contains white space"],
-    ["[".repeat(100_000), "it is nested deeper than 32 levels"],
-    [JSON.stringify({ ...other, tls: { insecure_skip_verify: true } }), "does not verify"],
-  ];
-  for (const [text, words] of rows) {
-    assertThrows(() => adoptIdentity(text), IdentityError, words);
-  }
 });
 
 Deno.test("loadIdentity() reads the form of earlier releases, and saveIdentity() writes the present one", async () => {

@@ -4,6 +4,7 @@ import { FileError, type FileKind, type PathStep } from "../src/system/files.ts"
 import {
   checkStateDirectory,
   type FileUse,
+  readRootOwned,
   readTrusted,
   trustProblems,
 } from "../src/trusted_path.ts";
@@ -354,4 +355,27 @@ Deno.test("checkStateDirectory() checks a directory, and the path to a missing o
   system.files.texts.set("/var/lib/pennon/state.json", "");
   system.files.modes.set("/var/lib/pennon", 0o1777);
   assertEquals(await errors(), 1);
+});
+
+Deno.test("readRootOwned() reads what only root can have written, whoever asks", async () => {
+  const path = "/etc/app/key";
+  const rows: [change: (system: FakeSystem) => void, isRead: boolean][] = [
+    [() => {}, true],
+    [({ machine }) => machine.userId = () => 0, true],
+    [({ files }) => files.modes.set(path, 0o600), true],
+    [({ files }) => files.modes.set(path, 0o664), true], // The group is root's.
+    [({ files }) => files.modes.set(path, 0o646), false],
+    [({ files }) => files.modes.set("/etc/app", 0o777), false],
+    [({ files }) => files.owners.set(path, 1_000), false],
+    [({ files }) => files.owners.set("/etc", 1_000), false],
+    [({ files }) => files.texts.delete(path), false],
+    [({ machine }) => machine.userId = () => null, false],
+  ];
+  for (const [change, isRead] of rows) {
+    const system = new FakeSystem();
+    system.files.texts.set(path, "text");
+    change(system);
+    const bytes = await readRootOwned(system, { name: "a key", path, maxBytes: 100 });
+    assertEquals(bytes !== undefined, isRead, change.toString());
+  }
 });

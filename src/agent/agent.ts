@@ -12,6 +12,8 @@ import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { Connection } from "../connection/connection.ts";
+import { KeyRing } from "../connection/key_ring.ts";
+import { CommandVerification } from "../loop/command_verification.ts";
 import { Loop } from "../loop/loop.ts";
 import { LONGEST_RAPID_MS } from "../loop/schedule.ts";
 import { Session } from "../connection/session.ts";
@@ -111,9 +113,11 @@ export class Agent {
   readonly #client: Client;
   readonly #scanners: ScannerRunner;
   readonly #directory: StateDirectory;
+  readonly #keyRing: KeyRing;
   readonly #rotation: TokenRotation;
   readonly #session: Session;
   readonly #connection: Connection;
+  readonly #findHandler: (type: string) => CommandHandler;
   readonly #runner: CommandRunner;
   readonly #requests: BreakerResetRequests;
   /** The server's names of the package managers on this host, as they were found last. */
@@ -129,8 +133,10 @@ export class Agent {
     this.#cpus = machine.cpus();
     this.#scanners = this.#createScannerRunner(breakers);
     this.#directory = this.#createDirectory();
+    this.#keyRing = this.#createKeyRing();
     this.#session = this.#createSession();
     this.#connection = this.#createConnection(state);
+    this.#findHandler = this.#createHandlers();
     this.#runner = this.#createRunner();
     this.loop = this.#createLoop(state);
     const reset = (name: string) => this.resetBreaker(name);
@@ -193,8 +199,20 @@ export class Agent {
       onRecreated: async () => {
         await saveState(system, stateDirectory, this.loop.state);
         await saveScannerBreakers(system, stateDirectory, this.#scanners.breakers);
+        await this.#keyRing.saveAgain();
       },
       onRecovered: () => this.loop.afterAppend(),
+    });
+  }
+
+  #createKeyRing(): KeyRing {
+    const { system, config: { server }, stateDirectory, log } = this.#deps;
+    return new KeyRing({
+      system,
+      log,
+      stateDirectory,
+      client: this.#client,
+      configuredKey: server.publicKey,
     });
   }
 
@@ -220,28 +238,33 @@ export class Agent {
     }, connection);
   }
 
-  #createRunner(): CommandRunner {
+  #createHandlers(): (type: string) => CommandHandler {
     const { system, stateDirectory, log, moreHandlers } = this.#deps;
+    return commandHandlers({
+      system,
+      log,
+      stateDirectory,
+      runner: this.#scanners,
+      more: moreHandlers,
+      findScanners: () => this.#findScanners(),
+      closesAbsent: () => {
+        const { serverVersion } = this.#client;
+        return serverVersion === undefined ? null : closesAbsent(serverVersion);
+      },
+      hasPending: (snapshotOf) => this.#directory.buffer.hasPending(snapshotOf),
+      collectSystemInfo: () => this.#collectSystemInfo(),
+    });
+  }
+
+  #createRunner(): CommandRunner {
+    const { system, stateDirectory, log } = this.#deps;
     const { buffer, journal } = this.#directory;
     return new CommandRunner({
       clock: system.clock,
       log,
       journal,
       buffer,
-      findHandler: commandHandlers({
-        system,
-        log,
-        stateDirectory,
-        runner: this.#scanners,
-        more: moreHandlers,
-        findScanners: () => this.#findScanners(),
-        closesAbsent: () => {
-          const { serverVersion } = this.#client;
-          return serverVersion === undefined ? null : closesAbsent(serverVersion);
-        },
-        hasPending: (snapshotOf) => buffer.hasPending(snapshotOf),
-        collectSystemInfo: () => this.#collectSystemInfo(),
-      }),
+      findHandler: this.#findHandler,
       reportFailure: failureEvent,
       completeEvents: (command, events) =>
         withResentRow(system, stateDirectory, { command, events }),
@@ -251,7 +274,8 @@ export class Agent {
   }
 
   #createLoop(state: AgentState): Loop {
-    const { system, config: { backoff, polling }, identity, stateDirectory, log } = this.#deps;
+    const { system, config, identity, stateDirectory, log } = this.#deps;
+    const { backoff, polling, commands: { unsigned } } = config;
     const { clock, random } = system;
     const { buffer, journal } = this.#directory;
     return new Loop({
@@ -264,6 +288,15 @@ export class Agent {
       buffer,
       journal,
       runner: this.#runner,
+      keyRing: this.#keyRing,
+      verification: new CommandVerification({
+        system,
+        log,
+        agentId: identity.agentId,
+        keyRing: this.#keyRing,
+        unsigned,
+        findHandler: this.#findHandler,
+      }),
       backoff,
       polling: { ...polling, intervalMs: intervalOf(this.#deps) },
       describeHost: (rapidLeftMs) => this.#describeHost(rapidLeftMs),

@@ -3,25 +3,23 @@
 import { createClient } from "./create_client.ts";
 import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
-import {
-  loadMachineBinding,
-  machineIdForCalls,
-  saveAdoptedId,
-  saveRegisteredId,
-} from "./machine_binding.ts";
+import { loadMachineBinding, machineIdForCalls, saveRegisteredId } from "./machine_binding.ts";
 import { STATE_FILE } from "./saved_state.ts";
 import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config/settings.ts";
+import { KeyRing } from "../connection/key_ring.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
 import { TokenRotation } from "../connection/token_rotation.ts";
 import { deviceFacts } from "../host/device.ts";
 import { hostFacts } from "../host/host.ts";
 import { type Identity, IDENTITY_FILE, saveIdentity, secretsOf } from "../identity.ts";
+import type { Log } from "../log.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import { Secrets } from "../redact.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client } from "../server/client.ts";
+import { removeServerKeys } from "../server/key_trust.ts";
 import type { HttpErrorReason } from "../system/http.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
@@ -34,7 +32,12 @@ export class EnrolError extends Error {
 const UNREGISTER_ADVICE =
   'try again; or give "--force", and delete the agent in the server\'s dashboard';
 
-interface Enrolment {
+const REMOVE_ADVICE =
+  "delete the agent in the server's dashboard, then run pennon unregister --force to remove its " +
+  "tokens here";
+
+/** What enrolling and its end work with. */
+export interface Enrolment {
   readonly system: System;
   readonly config: Config;
   readonly stateDirectory: string;
@@ -83,28 +86,42 @@ export async function register(
       await client.unregister(identity); // If that fails too, the dashboard shows the agent.
       throw error;
     }
+    await pinServerKey(enrolment, client);
     return identity;
   });
 }
 
-/** Saves an existing agent's identity as this host's own; throws `LockedError`, `FileError`. */
-export async function adopt(enrolment: Enrolment, identity: Identity): Promise<void> {
-  await whileLocked(enrolment, "register", async () => {
-    await saveAdoptedId(enrolment.system, enrolment.stateDirectory);
-    await saveNew(enrolment, identity);
-  });
+/**
+ * Pins the key of the server that the owner of this host has just chosen. If the server does not answer,
+ * the agent does it after its first check-in.
+ */
+export async function pinServerKey(
+  { system, config, stateDirectory }: Enrolment,
+  client: Client,
+): Promise<void> {
+  const configuredKey = config.server.publicKey;
+  const keyRing = new KeyRing({ system, log: NO_LOG, stateDirectory, client, configuredKey });
+  await keyRing.lookUp(new AbortController().signal);
+  if ((keyRing.keys?.trust.refusedKeyIds.length ?? 0) === 0) return;
+  system.terminal.printError(
+    "pennon: the server's key is not the one of server.public_key or RedFlag's key file: its " +
+      'commands will be refused; see "pennon status"',
+  );
 }
+
+/** The command prints what matters of it. */
+const NO_LOG: Log = { debug() {}, info() {}, warning() {}, error() {} };
 
 /**
  * Deletes the agent on the server, and its tokens on this host, even if the server does not know the
- * agent any more. Throws `LockedError`, or `EnrolError` if the server was not reached and
- * `evenIfUnreached` is not set.
+ * agent any more. Throws `LockedError`, or `EnrolError` if the server did not delete it and
+ * `evenIfUnreached` is not set. `whyNot`: why the server did not; `null` if it did.
  */
 export async function unregister(
   enrolment: Enrolment,
   identity: Identity,
   options: { evenIfUnreached: boolean },
-): Promise<{ deletedOnServer: boolean }> {
+): Promise<{ deletedOnServer: boolean; whyNot: string | null }> {
   const { system, stateDirectory } = enrolment;
   return await whileLocked(enrolment, "unregister", async () => {
     const client = await openClient(enrolment, identity.serverUrl, {
@@ -114,16 +131,18 @@ export async function unregister(
     const answer = await deleteOnServer(enrolment, client, identity);
     const isDeleted = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
     if (!isDeleted && !options.evenIfUnreached) {
-      throw refusal("unregister", answer, UNREGISTER_ADVICE);
+      const isRefused = answer.kind === "operator_required";
+      throw refusal("unregister", answer, isRefused ? REMOVE_ADVICE : UNREGISTER_ADVICE);
     }
     await IDENTITY_FILE.remove(system.files, stateDirectory);
     await saveRegisteredId(system, stateDirectory, null);
     await removePast(system, stateDirectory);
-    return { deletedOnServer: isDeleted };
+    return { deletedOnServer: isDeleted, whyNot: isDeleted ? null : explain(answer) };
   });
 }
 
-async function openClient(
+/** A client that prints warnings on stderr. */
+export async function openClient(
   { system, config }: Enrolment,
   serverUrl: string,
   options: { machineId: string; secrets: Secrets },
@@ -136,7 +155,7 @@ function warnOn({ terminal }: System): (why: string) => void {
 }
 
 /** A running agent would continue with the old identity, and overwrite the new tokens. */
-async function whileLocked<T>(
+export async function whileLocked<T>(
   { system, stateDirectory }: Enrolment,
   action: string,
   work: () => Promise<T>,
@@ -149,15 +168,20 @@ async function whileLocked<T>(
   }
 }
 
-async function saveNew({ system, stateDirectory }: Enrolment, identity: Identity): Promise<void> {
+/** Saves the identity of an agent that begins here. */
+export async function saveNew(
+  { system, stateDirectory }: Enrolment,
+  identity: Identity,
+): Promise<void> {
   await removePast(system, stateDirectory);
   await saveIdentity(system, stateDirectory, identity);
 }
 
 /** The state of an earlier identity does not apply, nor does the snapshot of its reports. */
-async function removePast(system: System, stateDirectory: string): Promise<void> {
+export async function removePast(system: System, stateDirectory: string): Promise<void> {
   await STATE_FILE.remove(system.files, stateDirectory);
   await SNAPSHOT_FILE.remove(system.files, stateDirectory);
+  await removeServerKeys(system.files, stateDirectory);
 }
 
 /**
@@ -181,7 +205,8 @@ async function deleteOnServer(
   const { agentId } = identity;
   const again = await client.unregister({ agentId, accessToken: renewed.value.token });
   if (again.kind !== "unauthorized") return again;
-  const why = `only an administrator can delete an agent on this server (${again.why})`;
+  const why = "an administrator has to remove it: this server lets no agent delete itself " +
+    `(${again.why})`;
   return { kind: "operator_required", why };
 }
 
@@ -194,13 +219,18 @@ async function registrationRefusal(client: Client, answer: Answer<unknown>): Pro
     answer.kind === "failed" && answer.status === 200;
   const health = mayBeUnconfigured ? await client.health() : null;
   if (health?.kind !== "ok" || health.value.usable) {
-    return refusal("register", answer, adviceOn(answer));
+    return refusal("register", answer);
   }
   const why = `the server says "${health.value.status}": it has not been set up yet`;
   return refusal("register", { kind: "operator_required", why }, SETUP_ADVICE);
 }
 
-function refusal(action: string, answer: Answer<unknown>, next: string | undefined): EnrolError {
+/** The error for a call that was no success; `next` is what the user can do. */
+export function refusal(
+  action: string,
+  answer: Answer<unknown>,
+  next: string | undefined = adviceOn(answer),
+): EnrolError {
   const advice = next === undefined ? "" : `. Next: ${next}`;
   return new EnrolError(`Cannot ${action}: ${explain(answer)}${advice}`);
 }

@@ -179,8 +179,9 @@ export function describeCommand({ name, summary }: CommandSummary, command: CliC
 }
 
 function describeOptions(options: readonly OptionSpec[]): string[] {
-  return options.map(({ name, value, summary, choices }) => {
-    const option = value === undefined ? `--${name}` : `--${name} ${value}`;
+  return options.map(({ name, value, valueIsOptional, summary, choices }) => {
+    const shown = valueIsOptional ? `[${value}]` : value;
+    const option = value === undefined ? `--${name}` : `--${name} ${shown}`;
     const hint = choices ? ` (${choices.join(", ")})` : "";
     return `  ${option.padEnd(22)}${summary}${hint}`;
   });

@@ -36,6 +36,8 @@ export interface OptionSpec {
   readonly name: string;
   /** The placeholder for its value in the help; absent if the option takes no value. */
   readonly value?: string;
+  /** Whether the value may be left out: the option is a flag then. @default false */
+  readonly valueIsOptional?: boolean;
   /** The only values that are allowed. */
   readonly choices?: readonly string[];
   /** One line for the help. */
@@ -48,7 +50,7 @@ export interface Arguments {
   readonly positional: readonly string[];
   /** Options with a value, by name. */
   readonly values: Readonly<Record<string, string>>;
-  /** Names of the given options that take no value. */
+  /** Names of the given options without a value. */
   readonly flags: ReadonlySet<string>;
 }
 
@@ -111,15 +113,13 @@ export function readArguments(
     throw new UsageError(`Cannot read "${positional[maxPositional]}": one argument too many`);
   }
   const values: Record<string, string> = {};
+  const flags = new Set(withoutValue.filter((name) => parsed[name] === true));
   for (const spec of withValue) {
     const value = readValue(spec, parsed[spec.name], words);
-    if (value !== undefined) values[spec.name] = value;
+    if (value === null) flags.add(spec.name);
+    else if (value !== undefined) values[spec.name] = value;
   }
-  return {
-    positional,
-    values,
-    flags: new Set(withoutValue.filter((name) => parsed[name] === true)),
-  };
+  return { positional, values, flags };
 }
 
 /**
@@ -131,8 +131,9 @@ function joinValues(words: readonly string[], withValue: readonly OptionSpec[]):
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? "";
     const next = words[index + 1];
-    const takesNext = withValue.some(({ name }) => word === `--${name}`);
-    if (takesNext && next !== undefined && !next.startsWith("--")) {
+    const option = withValue.find(({ name }) => word === `--${name}`);
+    const takesNext = next !== undefined && !next.startsWith(option?.valueIsOptional ? "-" : "--");
+    if (option !== undefined && takesNext) {
       joined.push(`${word}=${next}`);
       index += 1;
     } else joined.push(word);
@@ -140,15 +141,17 @@ function joinValues(words: readonly string[], withValue: readonly OptionSpec[]):
   return joined;
 }
 
+/** `undefined`: not given; `null`: given without its value. */
 function readValue(
-  { name, value, choices }: OptionSpec,
+  { name, value, valueIsOptional, choices }: OptionSpec,
   found: unknown,
   words: readonly string[],
-): string | undefined {
+): string | null | undefined {
   const times =
     words.filter((word) => word === `--${name}` || word.startsWith(`--${name}=`)).length;
   if (times === 0) return undefined;
   if (times > 1) throw new UsageError(`Cannot read "--${name}": given more than once`);
+  if (valueIsOptional && words.includes(`--${name}`) && found === "") return null;
   if (typeof found !== "string" || found === "") {
     throw new UsageError(`Cannot read "--${name}": it takes a value, ${value}`);
   }

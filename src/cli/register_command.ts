@@ -1,13 +1,18 @@
 /** `pennon register` and `pennon unregister`: enrols this host with a server, and removes it there. */
 
-import { adopt, register, unregister } from "../agent/enrol.ts";
-import { ConfigError } from "../config.ts";
-import { readTrusted } from "../trusted_path.ts";
+import { register, unregister } from "../agent/enrol.ts";
+import { handBack, takeOver } from "../agent/take_over.ts";
 import { tokenFault } from "../credentials.ts";
-import { adoptIdentity, loadIdentity } from "../identity.ts";
+import { type Identity, loadIdentity } from "../identity.ts";
 import { safeJson } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
-import { type Arguments, type CliCommand, JSON_OPTION, UsageError } from "./command.ts";
+import {
+  type Arguments,
+  type CliCommand,
+  JSON_OPTION,
+  NotRegisteredError,
+  UsageError,
+} from "./command.ts";
 import { type CommandSettings, openIdentity, openSettings } from "./command_setup.ts";
 
 /** Bytes read from stdin: more than the longest token, so that a longer one is detected. */
@@ -15,19 +20,25 @@ const INPUT_LIMIT_BYTES = 16_384;
 
 /** Enrols this host, or adopts the identity of RedFlag's own agent. */
 export const registerCommand: CliCommand = {
-  usage: "--server URL --token TOKEN",
+  usage: "--server URL --token TOKEN, or --adopt [FILE]",
   details: [
     "The token is a registration token from the server's dashboard. With",
     '"--token -" the command reads it from stdin, where other users cannot see',
     "it. The configuration (server.url) and the environment (PENNON_SERVER_URL,",
     "PENNON_TOKEN) can provide both.",
-    '"--adopt FILE" takes over from RedFlag\'s own agent instead: FILE is its',
-    "config.json, and the host keeps its id. Stop that agent first.",
+    '"--adopt" takes over from RedFlag\'s own agent instead, and the host keeps its',
+    "id: stop and disable that agent first. FILE is its config.json; without FILE",
+    "the command looks where that agent keeps it.",
   ],
   options: [
     { name: "server", value: "URL", summary: "The server's address" },
     { name: "token", value: "TOKEN", summary: "Registration token; - reads it from stdin" },
-    { name: "adopt", value: "FILE", summary: "Take over from RedFlag's agent, keeping its id" },
+    {
+      name: "adopt",
+      value: "FILE",
+      valueIsOptional: true,
+      summary: "Take over from RedFlag's agent, keeping its id",
+    },
     { name: "replace", summary: "Register again even if this host already is" },
     JSON_OPTION,
   ],
@@ -35,17 +46,25 @@ export const registerCommand: CliCommand = {
   async run(system, given) {
     const settings = await openSettings(system, given, { "server.url": given.values["server"] });
     await checkNotRegistered(system, settings, given.flags.has("replace"));
-    const identity = given.values["adopt"] === undefined
-      ? await enrol(system, settings, given)
-      : await adoptAgent(system, settings, given.values["adopt"]);
+    const { config, stateDirectory } = settings;
+    const isAdopted = given.values["adopt"] !== undefined || given.flags.has("adopt");
+    const { identity, file } = isAdopted
+      ? await takeOver({ system, config, stateDirectory }, given.values["adopt"] ?? null)
+      : { identity: await enrol(system, settings, given), file: null };
     const { agentId, serverUrl } = identity;
     if (given.flags.has("json")) {
-      const answer = { schema: "pennon.register/1", agent_id: agentId, server_url: serverUrl };
+      const answer = {
+        schema: "pennon.register/1",
+        agent_id: agentId,
+        server_url: serverUrl,
+        adopted_from: file,
+      };
       system.terminal.print(safeJson(answer));
-    } else {
-      system.terminal.print(`Registered with ${serverUrl} as ${agentId}`);
-      system.terminal.printError("Next: pennon run");
+      return 0;
     }
+    if (file === null) system.terminal.print(`Registered with ${serverUrl} as ${agentId}`);
+    else system.terminal.print(`Adopted ${agentId} at ${serverUrl} from ${file}`);
+    system.terminal.printError("Next: pennon run");
     return 0;
   },
 };
@@ -85,53 +104,95 @@ async function readToken(system: System, given: string | undefined): Promise<str
   return token;
 }
 
-async function adoptAgent(system: System, settings: CommandSettings, file: string) {
-  const { config, stateDirectory } = settings;
-  // The file names the server that this host obeys from now on: only a trusted owner may write it.
-  const read = await readTrusted(system, {
-    name: "the other agent's configuration",
-    path: file,
-    use: "configuration",
-  });
-  if (read === undefined) throw new Error(`Cannot adopt: no file "${file}"`);
-  if (read.errors.length > 0) throw new ConfigError(read.errors);
-  for (const warning of read.warnings) system.terminal.printError(`pennon: ${warning}`);
-  const identity = adoptIdentity(read.text);
-  await adopt({ system, config, stateDirectory }, identity);
-  return identity;
-}
-
 /** Keeps the tokens if the server does not answer, unless `--force` is given. */
 export const unregisterCommand: CliCommand = {
-  usage: "[--force] [--json]",
+  usage: "[--force or --keep-server] [--json]",
   details: [
     "Stop the agent first. With --force the tokens are deleted even if the server",
-    "cannot be reached; in that case delete the agent in the server's dashboard.",
+    "does not delete the agent; in that case delete it in the server's dashboard.",
+    "RedFlag 0.2 lets only an administrator delete an agent.",
+    "With --keep-server the server keeps the agent, and RedFlag's own agent can go",
+    "on with its id: the tokens move into redflag-config.json in the state",
+    "directory, and the command prints how to put that in place.",
   ],
   options: [
-    { name: "force", summary: "Delete the tokens even if the server cannot be reached" },
+    { name: "force", summary: "Delete the tokens even if the server keeps the agent" },
+    { name: "keep-server", summary: "Hand the agent back to RedFlag's own agent" },
     JSON_OPTION,
   ],
   maxArguments: 0,
   async run(system, given) {
+    if (given.flags.has("keep-server") && given.flags.has("force")) {
+      throw new UsageError('Cannot unregister: "--force" has no meaning with "--keep-server"');
+    }
     const settings = await openSettings(system, given);
     const identity = await openIdentity(system, settings, "unregister");
-    const { config, stateDirectory } = settings;
-    const { deletedOnServer } = await unregister({ system, config, stateDirectory }, identity, {
-      evenIfUnreached: given.flags.has("force"),
-    });
-    const { agentId, serverUrl } = identity;
+    return given.flags.has("keep-server")
+      ? await keepOnServer(system, settings, given)
+      : await removeFromServer(system, settings, given, identity);
+  },
+};
+
+async function removeFromServer(
+  system: System,
+  { config, stateDirectory }: CommandSettings,
+  given: Arguments,
+  identity: Identity,
+): Promise<0> {
+  const enrolment = { system, config, stateDirectory };
+  const { deletedOnServer, whyNot } = await unregister(enrolment, identity, {
+    evenIfUnreached: given.flags.has("force"),
+  });
+  const { agentId, serverUrl } = identity;
+  const answer = {
+    schema: "pennon.unregister/1",
+    agent_id: agentId,
+    server_url: serverUrl,
+    deleted_on_server: deletedOnServer,
+    redflag_config: null,
+  };
+  const text = `Unregistered ${agentId} from ${serverUrl}`;
+  system.terminal.print(given.flags.has("json") ? safeJson(answer) : text);
+  if (whyNot !== null) {
+    system.terminal.printError(
+      `The server did not delete the agent: ${whyNot}. Next: delete it in the server's dashboard`,
+    );
+  }
+  return 0;
+}
+
+async function keepOnServer(
+  system: System,
+  { config, stateDirectory }: CommandSettings,
+  given: Arguments,
+): Promise<0> {
+  const handed = await handBack({ system, config, stateDirectory });
+  if (handed === undefined) throw new NotRegisteredError("unregister");
+  const { identity: { agentId, serverUrl }, file, commands, strangeMachineId } = handed;
+  if (given.flags.has("json")) {
     const answer = {
       schema: "pennon.unregister/1",
       agent_id: agentId,
       server_url: serverUrl,
-      deleted_on_server: deletedOnServer,
+      deleted_on_server: false,
+      redflag_config: file,
+      commands,
     };
-    const text = `Unregistered ${agentId} from ${serverUrl}`;
-    system.terminal.print(given.flags.has("json") ? safeJson(answer) : text);
-    if (!deletedOnServer) {
-      system.terminal.printError("The server was not reached: delete the agent in its dashboard");
+    system.terminal.print(safeJson(answer));
+  } else {
+    system.terminal.print(
+      `Forgot ${agentId} here; ${serverUrl} keeps it. Its tokens are in ${file}`,
+    );
+    if (commands.length > 0) {
+      system.terminal.print("RedFlag's agent takes it over with:");
+      for (const command of commands) system.terminal.print(`  ${command}`);
     }
-    return 0;
-  },
-};
+  }
+  if (strangeMachineId !== null) {
+    system.terminal.printError(
+      "pennon: the server may have another machine id of this host than RedFlag's agent sends. " +
+        `Next: if it answers 403, let an administrator bind the agent to ${strangeMachineId}`,
+    );
+  }
+  return 0;
+}

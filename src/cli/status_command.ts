@@ -9,6 +9,7 @@ import { openBufferReadOnly } from "../buffer/store.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
 import { loadIdentity } from "../identity.ts";
 import { type LastScans, readLastScans } from "../scanners/last_scans.ts";
+import { loadServerKeys, type ServerKeys, type UnsignedCommands } from "../server/key_trust.ts";
 import { readTokenLife } from "../server/protocol.ts";
 import { DatabaseError } from "../system/database.ts";
 import { FileError } from "../system/files.ts";
@@ -20,6 +21,7 @@ import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
 import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
 import type { StoredState } from "../loop/state.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
+import { describeSigning, signingAsJson } from "./signing_status.ts";
 import { describeDuration, describeSize, isoInstant } from "./terminal_text.ts";
 
 /** Takes no lock, and writes nothing but a test file in the state directory. */
@@ -91,6 +93,10 @@ async function readStatus(system: System, settings: CommandSettings): Promise<St
     },
     holder: await findLockHolder(system, stateDirectory) ?? null,
     state: await STATE_FILE.read(system.files, stateDirectory) ?? null,
+    signing: {
+      keys: await loadServerKeys(system.files, stateDirectory),
+      unsigned: config.commands.unsigned,
+    },
     ...counts,
     limits: config.buffer,
     disk: {
@@ -146,6 +152,8 @@ export interface Status {
   readonly holder: LockHolder | null;
   /** The agent's saved state; `null` before its first run. */
   readonly state: StoredState | null;
+  /** The keys of the server, and which commands run without a signature before it has shown one. */
+  readonly signing: { readonly keys: ServerKeys; readonly unsigned: UnsignedCommands };
   /** `null`: there is no buffer, or it cannot be read. */
   readonly buffer: BufferCounts | null;
   /** Server commands by progress; `null` as `buffer`. */
@@ -162,7 +170,7 @@ export interface Status {
 
 /** The schema `pennon.status/1`, which only ever gains fields. */
 export function statusAsJson(status: Status, options: { isOneLine?: boolean } = {}): string {
-  const { identity, holder, state, buffer, limits } = status;
+  const { identity, holder, state, signing, buffer, limits } = status;
   return safeJson(
     {
       schema: "pennon.status/1",
@@ -190,6 +198,7 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
         rapid_until: isoInstant(state.rapidUntilMs),
         interval_s: (identity?.intervalMs ?? 0) / 1_000,
       },
+      signing: signingAsJson(signing.keys, signing.unsigned),
       buffer: buffer && {
         pending: buffer.pending,
         dead_lettered: buffer.deadLetters,
@@ -221,9 +230,11 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
 
 /** Lines of at most 80 columns, for people. */
 export function statusAsText(status: Status): string {
+  const { signing } = status;
   return [
     ...describeAgent(status),
     ...describeConnection(status),
+    ...(status.identity ? describeSigning(signing.keys, signing.unsigned, status.nowMs) : []),
     ...describeBuffer(status),
     ...describeDisk(status.disk, status.holder),
     ...describeScans(status),

@@ -5,6 +5,7 @@
 
 import type { LogFormat, LogLevel } from "../log.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
+import type { UnsignedCommands } from "../server/key_trust.ts";
 import { hasControls } from "../strip_controls.ts";
 
 export interface Kind<T> {
@@ -160,6 +161,18 @@ export function url(allowed: string, protocols: readonly string[]): Kind<string 
   };
 }
 
+/** A public key of a server: 64 hexadecimal digits. */
+function publicKey(): Kind<string | null> {
+  return {
+    allowed: "64 hexadecimal digits",
+    read(written) {
+      const isKey = typeof written === "string" && /^[0-9a-f]{64}$/i.test(written.trim());
+      return isKey ? written.trim().toLowerCase() : undefined;
+    },
+    show: (value) => value ?? "",
+  };
+}
+
 export interface Setting<T> {
   /** Its key in the file: `server.url` is `url` below `[server]`. */
   readonly path: string;
@@ -198,6 +211,9 @@ export const SETTINGS = {
       null,
       { summary: "The token for `pennon register`", environment: ["PENNON_TOKEN"], isSecret: true },
     ),
+    publicKey: setting("server.public_key", publicKey(), null, {
+      summary: "The key with which the server signs commands; otherwise the first that it shows",
+    }),
   },
   tls: {
     caFile: setting("tls.ca_file", file, null, {
@@ -311,6 +327,16 @@ export const SETTINGS = {
     maxOpenMs: setting("scanners.max_open", duration("1s", "7d"), 6 * 3_600_000, {
       summary: "It stays open for at most this, plus or minus 20 %",
     }),
+  },
+  commands: {
+    unsigned: setting<UnsignedCommands>(
+      "commands.unsigned",
+      choice("read_only", "never"),
+      "read_only",
+      {
+        summary: "Which commands run without a signature, until the server has shown a signing key",
+      },
+    ),
   },
   watchdog: {
     limitMs: setting("watchdog.limit", duration("5s", "1h"), 120_000, {

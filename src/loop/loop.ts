@@ -5,6 +5,7 @@
 
 import { appendEvents } from "../buffer/buffer.ts";
 import type { CommandOutcome } from "../buffer/journal.ts";
+import type { KeyRing } from "../connection/key_ring.ts";
 import { Sender, type SenderDeps } from "../delivery/sender.ts";
 import { SLOW_START_STEP_MS } from "../delivery/send_rate.ts";
 import type { CheckInAnswer } from "../server/check_in_answer.ts";
@@ -13,6 +14,7 @@ import type { CheckInBody } from "../server/protocol.ts";
 import type { HostEvent } from "../system/system.ts";
 import { checkDisk, checkIn, type CheckInDeps, closeCheckIn, dueAfter } from "./check_in.ts";
 import { CommandIntake, type IntakeDeps } from "./command_intake.ts";
+import type { CommandVerification } from "./command_verification.ts";
 import { clampRapidMs, nextCheckInDelayMs, rapidLeftMs } from "./schedule.ts";
 import type { AgentState, LoopState } from "./state.ts";
 
@@ -20,6 +22,8 @@ interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
   readonly agentId: string;
   readonly client: Pick<Client, "checkIn" | "report">;
   readonly polling: LoopPolling;
+  readonly keyRing: Pick<KeyRing, "lookUpIfDue">;
+  readonly verification: Pick<CommandVerification, "verify" | "end">;
   /** The body of the next check-in. `rapidLeftMs`: how long rapid polling still lasts, 0: it is off. */
   describeHost(rapidLeftMs: number): CheckInBody;
   /** Saves the state; `isDurable`: so that it survives a power cut. Never throws. */
@@ -114,6 +118,7 @@ export class Loop {
       await this.#deps.runner.idle;
       await this.#drainBeforeExit(signals.deadlineSignal);
     } finally {
+      this.#deps.verification.end();
       this.#intake.end();
     }
   }
@@ -130,6 +135,7 @@ export class Loop {
       await this.#drainBeforeExit(signals.deadlineSignal);
       return reached;
     } finally {
+      this.#deps.verification.end();
       this.#intake.end();
     }
   }
@@ -246,7 +252,9 @@ export class Loop {
     const body = this.#deps.describeHost(this.#rapidLeftMs());
     const answer = await checkIn({ ...this.#deps, signal: deadlineSignal }, body);
     if (answer.kind === "ok") {
-      this.#intake.receive(answer.value, shutdownSignal);
+      const { verification } = this.#deps;
+      const context = { ...answer, signal: deadlineSignal };
+      this.#intake.receive(await verification.verify(answer.value, context), shutdownSignal);
       this.#applyAnswer(answer.value);
       this.#sender.afterCheckIn({ isReturn: wasOut, asked });
     }
@@ -264,7 +272,10 @@ export class Loop {
       : null;
     this.#state = { ...this.#state, nextCheckInAtMs, afterCrashAtMs };
     closeCheckIn(this.#deps, answer, dueInMs);
-    if (answer.kind === "ok") await this.#appendSystemInfo();
+    if (answer.kind === "ok") {
+      await this.#appendSystemInfo();
+      await this.#deps.keyRing.lookUpIfDue(deadlineSignal);
+    }
     if (answer.kind === "ok" && connection.mayBeDeleted) {
       await this.#sender.verifyKnown(deadlineSignal);
     }

@@ -21,7 +21,13 @@ import { readRefusal, type Refusal } from "./refusal.ts";
  * not, and says in `retryAfterMs` when to come back.
  */
 export type Answer<T> =
-  | { readonly kind: "ok"; readonly value: T; readonly rateLimit: RateLimit | null }
+  | {
+    readonly kind: "ok";
+    readonly value: T;
+    readonly rateLimit: RateLimit | null;
+    /** The server's clock when it answered; absent where it does not say. */
+    readonly serverAtMs?: number;
+  }
   | {
     readonly kind: "failed";
     readonly why: string;
@@ -72,7 +78,8 @@ export function readAnswer<T>(
   const failure = { kind: "failed", status, offline: false, retryAfterMs: null, ...told } as const;
   if (status >= 200 && status < 300) {
     const read = readBody(response.body);
-    if (read.ok) return { kind: "ok", value: read.value, rateLimit };
+    const clock = serverMs === null ? {} : { serverAtMs: serverMs };
+    if (read.ok) return { kind: "ok", value: read.value, rateLimit, ...clock };
     return { ...failure, why: `HTTP ${status}, but not the answer promised: ${read.why}` };
   }
   const words = readWords(response);

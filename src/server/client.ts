@@ -24,6 +24,7 @@ import {
   type Renewal,
   type ReportAnswer,
 } from "./protocol.ts";
+import { type AnnouncedKey, readPublicKey, readPublicKeys } from "./signing_keys.ts";
 
 /** Where the server is and how it is reached. */
 interface ClientOptions {
@@ -120,6 +121,26 @@ export class Client {
     if (answer.kind !== "ok") return answer;
     const status = this.#options.secrets.hide(answer.value.status);
     return { ...answer, value: { ...answer.value, status } };
+  }
+
+  /**
+   * The keys with which the server signs commands, as it announces them to everyone; their ids are not
+   * confirmed. `refused`: it signs none, as RedFlag 0.1. `failed` with 503: it has no signing key.
+   */
+  async publicKeys(options: CallOptions = {}): Promise<Answer<readonly AnnouncedKey[]>> {
+    const call = { ...options, method: "GET", isIdempotent: true } as const;
+    const keys = await this.#call({
+      ...call,
+      path: "/api/v1/public-keys",
+      readBody: readPublicKeys,
+    });
+    if (keys.kind !== "refused" || keys.status !== 404) return keys;
+    const key = await this.#call({
+      ...call,
+      path: "/api/v1/public-key",
+      readBody: readPublicKey,
+    });
+    return key.kind === "ok" ? { ...key, value: [key.value] } : key;
   }
 
   /** Enrols. The token is a registration token: `unauthorized` means that it is wrong or used up. */

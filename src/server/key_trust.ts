@@ -15,7 +15,7 @@ import {
 } from "./signing_keys.ts";
 
 /** How the agent came to trust the pinned key. */
-type KeySource = "first_use" | "configuration" | "key_file" | "announcement";
+export type KeySource = "first_use" | "configuration" | "key_file" | "announcement";
 
 /** The keys of one server. It belongs to an enrolment: another server's begins with `NO_KEYS`. */
 export interface KeyTrust {
@@ -170,7 +170,7 @@ function includes(keys: readonly SigningKey[], wanted: SigningKey): boolean {
 }
 
 /** What the owner allows without a signature, as long as the server has never shown a key. */
-export type UnsignedCommands = "none" | "read_only" | "all";
+export type UnsignedCommands = "never" | "read_only" | "all";
 
 /** Whether a command may be run; `key_changed`: see `applyAnnouncement()`. */
 export type CommandPermission =
@@ -195,59 +195,111 @@ export function permitCommand(
   return isAllowed ? { isAllowed } : { isAllowed, reason };
 }
 
-const FILE = new JsonFile<KeyTrust>({
+/** The last command that was not run because of its signature. */
+export interface CommandRefusal {
+  readonly commandId: string;
+  readonly type: string;
+  /** A stable word. */
+  readonly reason: string;
+  /** Completes "not run: ...". */
+  readonly why: string;
+  readonly atMs: number;
+}
+
+/** The keys of one server, with what `status` shows of them. Instants are since the Unix epoch. */
+export interface ServerKeys {
+  readonly trust: KeyTrust;
+  /** When the pinned key was pinned; `null` as long as nothing is. */
+  readonly pinnedAtMs: number | null;
+  /** When the server last said which keys it has, or that it has none; `null`: never. */
+  readonly lookedUpAtMs: number | null;
+  /** Commands that were not run because of their signature. */
+  readonly refusedCommands: number;
+  readonly lastRefusal: CommandRefusal | null;
+}
+
+/** Before anything is known of a server. */
+export const NO_SERVER_KEYS: ServerKeys = {
+  trust: NO_KEYS,
+  pinnedAtMs: null,
+  lookedUpAtMs: null,
+  refusedCommands: 0,
+  lastRefusal: null,
+};
+
+const trust: v.GenericSchema<unknown, KeyTrust> = v.pipe(
+  v.object({
+    pinned: v.nullable(signingKeySchema),
+    source: v.nullable(v.picklist(["first_use", "configuration", "key_file", "announcement"])),
+    others: v.array(signingKeySchema),
+    ownerKeyId: v.nullable(keyIdSchema),
+    refusedKeyIds: v.array(keyIdSchema),
+    isRatcheted: v.boolean(),
+  }),
+  v.check(({ pinned, source, others, isRatcheted }) =>
+    pinned === null ? source === null && others.length === 0 : source !== null && isRatcheted
+  ),
+);
+
+const FILE = new JsonFile<ServerKeys>({
   name: "keys.json",
   what: "the server's keys",
   schema: "pennon.keys/1",
-  value: v.pipe(
-    v.object({
-      pinned: v.nullable(signingKeySchema),
-      source: v.nullable(v.picklist(["first_use", "configuration", "key_file", "announcement"])),
-      others: v.array(signingKeySchema),
-      ownerKeyId: v.nullable(keyIdSchema),
-      refusedKeyIds: v.array(keyIdSchema),
-      isRatcheted: v.boolean(),
-    }),
-    v.check(({ pinned, source, others, isRatcheted }) =>
-      pinned === null ? source === null && others.length === 0 : source !== null && isRatcheted
-    ),
-  ),
+  value: v.object({
+    trust,
+    pinnedAtMs: v.nullable(v.number()),
+    lookedUpAtMs: v.nullable(v.number()),
+    refusedCommands: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+    lastRefusal: v.nullable(v.object({
+      commandId: v.string(),
+      type: v.string(),
+      reason: v.string(),
+      why: v.string(),
+      atMs: v.number(),
+    })),
+  }),
   keys: {
     keyId: "key_id",
     publicKey: "public_key",
     ownerKeyId: "owner_key_id",
     refusedKeyIds: "refused_key_ids",
     isRatcheted: "ratcheted",
+    pinnedAtMs: "pinned_at",
+    lookedUpAtMs: "looked_up_at",
+    refusedCommands: "refused_commands",
+    lastRefusal: "last_refusal",
+    commandId: "command_id",
+    atMs: "refused_at",
   },
 });
 
 /**
- * Reads what `saveKeyTrust()` saved: `NO_KEYS` if there is no file, and `LOST_KEYS`, after
- * `onUnreadable` was called with the reason, if it is damaged. Throws `FileError`.
+ * Reads what `saveServerKeys()` saved: `NO_SERVER_KEYS` if there is no file, and none but `LOST_KEYS`,
+ * after `onUnreadable` was called with the reason, if it is damaged. Throws `FileError`.
  */
-export async function loadKeyTrust(
+export async function loadServerKeys(
   files: Files,
   stateDirectory: string,
-  onUnreadable: (why: string) => void,
-): Promise<KeyTrust> {
+  onUnreadable: (why: string) => void = () => {},
+): Promise<ServerKeys> {
   let isLost = false;
   const saved = await FILE.read(files, stateDirectory, (why) => {
     isLost = true;
     onUnreadable(why);
   });
-  return saved ?? (isLost ? LOST_KEYS : NO_KEYS);
+  return saved ?? (isLost ? { ...NO_SERVER_KEYS, trust: LOST_KEYS } : NO_SERVER_KEYS);
 }
 
 /** Saves the state, to be done before any command is run by it. Throws `FileError`. */
-export async function saveKeyTrust(
+export async function saveServerKeys(
   files: Files,
   stateDirectory: string,
-  trust: KeyTrust,
+  keys: ServerKeys,
 ): Promise<void> {
-  await FILE.write(files, stateDirectory, trust);
+  await FILE.write(files, stateDirectory, keys);
 }
 
 /** Removes what is saved, with the enrolment that it belongs to. Throws `FileError`. */
-export async function removeKeyTrust(files: Files, stateDirectory: string): Promise<void> {
+export async function removeServerKeys(files: Files, stateDirectory: string): Promise<void> {
   await FILE.remove(files, stateDirectory);
 }

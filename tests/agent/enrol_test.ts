@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { adopt, adviceOn, EnrolError, register, unregister } from "../../src/agent/enrol.ts";
-import { acquireInstanceLock, LockedError } from "../../src/agent/instance_lock.ts";
+import { adviceOn, EnrolError, register, unregister } from "../../src/agent/enrol.ts";
+import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { readFailure } from "../../src/server/answer.ts";
@@ -10,7 +10,6 @@ import {
   type HttpRequest,
   type HttpResponse,
 } from "../../src/system/http.ts";
-import { settle } from "../fakes/clock.ts";
 import { response } from "../fakes/response.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -75,7 +74,10 @@ Deno.test("register() locks the directory, calls the server, removes the old sta
     "save the machine id",
     "remove the state",
     "remove the reported snapshot",
+    "remove the server's keys",
     "save the identity",
+    "GET /api/v1/public-keys",
+    "save the server's keys",
     "remove the lock holder",
   ]);
   assertEquals(await loadIdentity(system, "/state"), kept);
@@ -224,38 +226,6 @@ Deno.test("register() of a machine that is registered already says so, and asks 
   assertEquals(await loadIdentity(system, "/state"), undefined);
 });
 
-Deno.test("unregister() at a server that lets only administrators delete says so, and keeps the new tokens", async () => {
-  const { system, enrolment } = await setUp(({ method }) =>
-    method === "POST"
-      ? answer(200, { token: "access-9", refresh_token: "refresh-9" })
-      : answer(401, { error: "invalid token" })
-  );
-  await saveIdentity(system, "/state", identity);
-  const error = await assertRejects(
-    () => unregister(enrolment, identity, { evenIfUnreached: false }),
-    EnrolError,
-  );
-  assertMatch(error.message, /only an administrator can delete an agent on this server/);
-  const kept = await loadIdentity(system, "/state");
-  assertEquals([kept?.accessToken, kept?.refreshToken], ["access-9", "refresh-9"]);
-});
-
-Deno.test("adopt() saves an existing identity and removes the old state, where no agent runs", async () => {
-  const { system, events, enrolment } = await setUp(() => new Error("the server was asked"));
-  const hold = await acquireInstanceLock(system, "/state", "run");
-  await assertRejects(
-    () => adopt(enrolment, identity),
-    LockedError,
-    "Cannot register: process 4242",
-  );
-  assertEquals(system.files.texts.has(STATE), true);
-  await hold.release();
-  events.length = 0;
-  await adopt(enrolment, identity);
-  assertEquals(await loadIdentity(system, "/state"), identity);
-  assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [false, false]);
-});
-
 Deno.test("unregister() renews an expired token once, and deletes with the new one", async () => {
   const { system, events, enrolment } = await setUp((request) => {
     if (request.method === "POST") return answer(200, { token: "access-9" });
@@ -264,7 +234,10 @@ Deno.test("unregister() renews an expired token once, and deletes with the new o
   await saveIdentity(system, "/state", identity);
   events.length = 0;
   const options = { evenIfUnreached: false };
-  assertEquals(await unregister(enrolment, identity, options), { deletedOnServer: true });
+  assertEquals(await unregister(enrolment, identity, options), {
+    deletedOnServer: true,
+    whyNot: null,
+  });
   assertEquals(events, [
     "lock the state directory",
     "save the lock holder",
@@ -276,6 +249,7 @@ Deno.test("unregister() renews an expired token once, and deletes with the new o
     "remove the identity",
     "remove the state",
     "remove the reported snapshot",
+    "remove the server's keys",
     "remove the lock holder",
   ]);
   assertEquals(await loadIdentity(system, "/state"), undefined);
@@ -291,12 +265,46 @@ Deno.test("unregister() of an unknown agent, or a forced one, removes everything
   for (const [reply, evenIfUnreached, deletedOnServer] of rows) {
     const { system, enrolment } = await setUp(() => reply);
     await saveIdentity(system, "/state", identity);
-    assertEquals(await unregister(enrolment, identity, { evenIfUnreached }), { deletedOnServer });
+    const ended = await unregister(enrolment, identity, { evenIfUnreached });
+    assertEquals([ended.deletedOnServer, ended.whyNot === null], [
+      deletedOnServer,
+      deletedOnServer,
+    ]);
     const left = ["/state/identity.json", STATE, TOLD].filter((path) =>
       system.files.texts.has(path)
     );
     assertEquals(left, []);
   }
+});
+
+Deno.test("unregister() at a server that lets no agent delete itself renews once and says who can", async () => {
+  const { system, events, enrolment } = await setUp(({ method }) =>
+    method === "POST"
+      ? answer(200, { token: "access-9", refresh_token: "refresh-9" })
+      : answer(401, { error: "unauthorized" })
+  );
+  await saveIdentity(system, "/state", identity);
+  const requests = () => events.filter((event) => /^(POST|DELETE) /.test(event));
+  const kept = await assertRejects(
+    () => unregister(enrolment, identity, { evenIfUnreached: false }),
+    EnrolError,
+  );
+  assertMatch(
+    kept.message,
+    /an administrator has to remove it: .*HTTP 401.*Next: delete the agent/,
+  );
+  assertEquals(requests(), [
+    "DELETE /api/v1/agents/a0",
+    "POST /api/v1/agents/renew",
+    "DELETE /api/v1/agents/a0",
+  ]);
+  // The renewed tokens are on disk: the agent can go on.
+  const now = await loadIdentity(system, "/state");
+  assertEquals([now?.accessToken, now?.refreshToken], ["access-9", "refresh-9"]);
+  assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [true, true]);
+  const forced = await unregister(enrolment, now ?? identity, { evenIfUnreached: true });
+  assertMatch(forced.whyNot ?? "", /an administrator has to remove it/);
+  assertEquals(await loadIdentity(system, "/state"), undefined);
 });
 
 Deno.test("unregister() that cannot remove the identity fails, and removes nothing else", async () => {
@@ -322,22 +330,6 @@ Deno.test("register() and unregister() print no token that the server repeats", 
   const options = { evenIfUnreached: false };
   const kept = await assertRejects(() => unregister(enrolment, identity, options), EnrolError);
   assert(kept.message.includes("bad: a-registration-token,(hidden),(hidden)"), kept.message);
-});
-
-Deno.test("adopt() ends when the directory is unlocked again", async () => {
-  const { system, enrolment } = await setUp(() => answer(500));
-  const { files } = system;
-  const { remove } = files;
-  files.remove = async (purpose, ...rest) => {
-    if (purpose === "save the lock holder") {
-      for (let turn = 0; turn < 10; turn++) {
-        await settle();
-      }
-    }
-    await remove.call(files, purpose, ...rest);
-  };
-  await adopt(enrolment, identity);
-  await (await acquireInstanceLock(system, "/state", "run")).release();
 });
 
 Deno.test("adviceOn() has advice for each reason why a server was not reached", () => {

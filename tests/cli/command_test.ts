@@ -4,6 +4,7 @@ import { readArguments, UsageError } from "../../src/cli/command.ts";
 const specs = [
   { name: "token", value: "TOKEN", summary: "" },
   { name: "only", value: "NAMES", summary: "" },
+  { name: "adopt", value: "FILE", valueIsOptional: true, summary: "" },
   { name: "json", summary: "" },
 ];
 
@@ -24,6 +25,11 @@ Deno.test("readArguments() reads values, flags and arguments", () => {
     [["007"], {}, [], ["007"]],
     [["--token", "a", "--only", "b", "--json"], { token: "a", only: "b" }, ["json"], []],
     [["--json", "list"], {}, ["json"], ["list"]],
+    [["--adopt"], {}, ["adopt"], []],
+    [["--adopt", "--json"], {}, ["json", "adopt"], []],
+    [["--adopt", "-h"], {}, ["help", "adopt"], []],
+    [["--adopt", "a.json"], { adopt: "a.json" }, [], []],
+    [["--adopt=-a.json"], { adopt: "-a.json" }, [], []],
   ];
   for (const [words, values, flags, positional] of rows) {
     const given = readArguments(words, specs, 1);
@@ -44,6 +50,9 @@ Deno.test("readArguments() names the wrong argument", () => {
     [["--log-level", "loud"], "it takes one of debug, info, warning, error"],
     [["--token="], 'Cannot read "--token": it takes a value, TOKEN'],
     [["--token=a", "--token", "b"], 'Cannot read "--token": given more than once'],
+    [["--adopt="], 'Cannot read "--adopt": it takes a value, FILE'],
+    [["--adopt", "--adopt"], 'Cannot read "--adopt": given more than once'],
+    [["--adopt", "a", "b", "c"], 'Cannot read "c": one argument too many'],
     [["a", "b"], 'Cannot read "b": one argument too many'],
   ];
   for (const [words, message] of rows) {

@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { locations } from "../../src/config/locations.ts";
+import { NO_KEYS, NO_SERVER_KEYS, saveServerKeys } from "../../src/server/key_trust.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { runCli } from "./run_cli.ts";
 
@@ -39,8 +41,30 @@ Deno.test("config check reports whether the configuration is valid, and its file
 Deno.test("config show --json has every setting", async () => {
   const { out } = await runCli(new FakeSystem(), "config", "show", "--json");
   const { schema, file, settings } = JSON.parse(out);
-  assertEquals([schema, file, settings.length], ["pennon.config-show/1", null, 37]);
+  assertEquals([schema, file, settings.length], ["pennon.config-show/1", null, 39]);
   assertEquals(settings[0], { path: "server.url", value: "", from: "default" });
+});
+
+Deno.test("config show has the pinned key, and that no unsigned command runs any more", async () => {
+  const system = new FakeSystem();
+  const { files } = system;
+  const shown = async () => {
+    const { out } = await runCli(system, "config", "show", "--json");
+    const settings: { path: string; value: string; from: string }[] = JSON.parse(out).settings;
+    return settings.filter(({ path }) => ["server.public_key", "commands.unsigned"].includes(path))
+      .map(({ value, from }) => [value, from]);
+  };
+  assertEquals(await shown(), [["", "default"], ["read_only", "default"]]);
+  const { stateDirectory } = locations(system);
+  const pinned = { keyId: "a".repeat(32), publicKey: "a".repeat(64) };
+  const trust = { ...NO_KEYS, pinned, source: "first_use", isRatcheted: true } as const;
+  await saveServerKeys(files, stateDirectory, { ...NO_SERVER_KEYS, trust });
+  assertEquals(await shown(), [
+    [pinned.publicKey, "pinned as the first that the server showed"],
+    ["never", "the server has shown a key"],
+  ]);
+  files.fail("read the server's keys", "denied");
+  assertEquals(await shown(), [["", "default"], ["read_only", "default"]]);
 });
 
 Deno.test("config show fits the terminal, and is complete in a pipe", async () => {

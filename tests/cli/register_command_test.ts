@@ -100,6 +100,7 @@ Deno.test("register --json names the agent and its server, with no advice", asyn
     schema: "pennon.register/1",
     agent_id: "a1",
     server_url: URL,
+    adopted_from: null,
   });
 });
 
@@ -236,6 +237,7 @@ Deno.test("register accepts an interval within bounds, and ignores any other", a
 
 Deno.test("register --adopt warns about a configuration that other users can change, and adopts it", async () => {
   const system = new FakeSystem();
+  system.sendHttp = new FakeServer(system.clock).sendHttp;
   const path = "/etc/aggregator/config.json";
   const { userId } = system.machine;
   const taken = {
@@ -285,6 +287,7 @@ Deno.test("unregister deletes the tokens, and fails if the server is unreachable
     agent_id: "a1",
     server_url: URL,
     deleted_on_server: true,
+    redflag_config: null,
   });
   assertEquals(await loadIdentity(system, STATE), undefined);
   assertEquals((await runCli(system, "status")).code, 3);
@@ -295,6 +298,51 @@ Deno.test("unregister --force deletes the tokens, and prints what is left to do"
   server.mood = { kind: "gone" };
   const { code, out, err } = await runCli(system, "unregister", "--force");
   assertEquals([code, out], [0, `Unregistered a1 from ${URL}\n`]);
-  assertStringIncludes(err, "delete the agent in its dashboard");
+  assertStringIncludes(err, "The server did not delete the agent: Cannot connect: refused. Next:");
   assertEquals(await loadIdentity(system, STATE), undefined);
+});
+
+Deno.test("register --adopt finds RedFlag's configuration, and unregister --keep-server gives it back", async () => {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  const path = "/etc/redflag/agent/config.json";
+  const theirs = { server_url: URL, agent_id: "a1", token: "access-1", refresh_token: "refresh-1" };
+  system.files.texts.set(path, JSON.stringify(theirs));
+  const adopted = await runCli(system, "register", "--adopt");
+  assertEquals([adopted.code, adopted.out], [0, `Adopted a1 at ${URL} from ${path}\n`]);
+  assertEquals(server.requests[0]?.path, "/api/v1/agents/a1/system-info");
+  assertEquals([server.count("/renew"), server.count("/commands")], [0, 0]);
+  assertEquals((await runCli(system, "register", "--adopt")).code, 1);
+  const json = await runCli(system, "register", "--adopt", "--replace", "--json");
+  assertEquals(JSON.parse(json.out), {
+    schema: "pennon.register/1",
+    agent_id: "a1",
+    server_url: URL,
+    adopted_from: path,
+  });
+  const { code, out } = await runCli(system, "unregister", "--keep-server");
+  assertEquals([code, server.count("/a1")], [0, 0]);
+  assertStringIncludes(out, `Forgot a1 here; ${URL} keeps it. Its tokens are in ${STATE}/redflag-`);
+  assertStringIncludes(out, `\n  sudo install -m 600 -o redflag-agent -g redflag-agent ${STATE}/`);
+  assertEquals(await loadIdentity(system, STATE), undefined);
+  assertEquals((await runCli(system, "unregister", "--keep-server")).code, 3);
+});
+
+Deno.test("unregister --keep-server prints JSON, a strange machine id, and refuses --force", async () => {
+  const { system } = await enrolled();
+  assertEquals((await runCli(system, "unregister", "--keep-server", "--force")).code, 2);
+  system.files.ofHost.clear();
+  const { code, out, err } = await runCli(system, "unregister", "--keep-server", "--json");
+  assertEquals(code, 0);
+  const { commands, ...answer } = JSON.parse(out);
+  assertEquals(answer, {
+    schema: "pennon.unregister/1",
+    agent_id: "a1",
+    server_url: URL,
+    deleted_on_server: false,
+    redflag_config: `${STATE}/redflag-config.json`,
+  });
+  assertEquals(commands.length, 3);
+  assertStringIncludes(err, "let an administrator bind the agent to ");
 });

@@ -7,7 +7,9 @@ import {
   statusAsJson,
   statusAsText,
 } from "../../src/cli/status_command.ts";
+import { signingAsJson } from "../../src/cli/signing_status.ts";
 import type { SavedBreaker } from "../../src/breaker/saved.ts";
+import { NO_SERVER_KEYS } from "../../src/server/key_trust.ts";
 import type { StoredState } from "../../src/loop/state.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24);
@@ -28,6 +30,7 @@ function status(change: Partial<Status> = {}): Status {
     identity: null,
     holder: null,
     state: null,
+    signing: { keys: NO_SERVER_KEYS, unsigned: "read_only" },
     buffer: {
       pending: 0,
       deadLetters: 0,
@@ -51,10 +54,8 @@ function status(change: Partial<Status> = {}): Status {
 Deno.test("statusAsText() omits reported commands and absent drops", () => {
   const text = statusAsText(status());
   assert(!text.includes("not reported") && !text.includes("Evicted"), text);
-  assertEquals(JSON.parse(statusAsJson(status())).commands, {
-    ...ALL_TOLD,
-    max_remembered: 10_000,
-  });
+  const { commands } = JSON.parse(statusAsJson(status()));
+  assertEquals(commands, { ...ALL_TOLD, max_remembered: 10_000 });
   assertEquals(JSON.parse(statusAsJson(status({ commands: null }))).commands, null);
 });
 
@@ -203,6 +204,7 @@ Deno.test("statusAsText() of an agent in an outage prints its waits and their en
     "Outage      for 2 h, 9 attempts: HTTP 502",
     "Check-in    last 3 h ago, next in 4 min",
     "Polling     every 5 min",
+    "Server key  none shown; commands that only read run without a signature",
     "Buffer      12 of 100 events waiting (512 B of 1000 B, oldest 4 h)",
     "            15 delivered, 2 dead letters, 4 evicted, 1 purged",
     "            an event becomes a dead letter after 10 refusals of its own",
@@ -242,6 +244,7 @@ Deno.test("statusAsJson() has every field of the contract", () => {
       last_check_in_at: "2026-11-23T21:00:00.000Z",
     },
     polling: { mode: "normal", rapid_until: null, interval_s: 300 },
+    signing: signingAsJson(NO_SERVER_KEYS, "read_only"),
     buffer: {
       pending: 12,
       dead_lettered: 2,
@@ -299,10 +302,8 @@ Deno.test("statusAsText() prints whether the agent runs, and since when if that 
   const agent = (holder: Status["holder"]) => line("Agent", { holder });
   assertEquals(agent(null), "not running");
   assertEquals(agent({ process_id: 42, since_ms: null }), "running");
-  assertEquals(
-    agent({ process_id: 42, since_ms: NOW_MS - 60_000 }),
-    "running for 60 s (process 42)",
-  );
+  const forAMinute = { process_id: 42, since_ms: NOW_MS - 60_000 };
+  assertEquals(agent(forAMinute), "running for 60 s (process 42)");
   assertEquals(line("Agent", { identity: null }), "not running, not registered");
   assertEquals(line("Id", { identity: null }), undefined);
 });

@@ -16,6 +16,7 @@ import {
 const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = [
   ["server.url", "", "the server's address, http:// or https://"],
   ["server.registration_token", "", "a registration token, without line breaks"],
+  ["server.public_key", "", "64 hexadecimal digits"],
   ["tls.ca_file", "", "the path of a file"],
   ["tls.certificate_file", "", "the path of a file"],
   ["tls.key_file", "", "the path of a file"],
@@ -52,6 +53,7 @@ const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = 
   ["scanners.consecutive_failures", "3", "a whole number from 1 to 100"],
   ["scanners.min_open", "15m", 'a duration from "1s" to "1d"'],
   ["scanners.max_open", "6h", 'a duration from "1s" to "7d"'],
+  ["commands.unsigned", "read_only", 'one of "read_only", "never"'],
   ["watchdog.limit", "2m", 'a duration from "5s" to "1h"'],
   ["log.level", "info", 'one of "debug", "info", "warning", "error"'],
   ["log.format", "text", 'one of "text", "json"'],

@@ -90,20 +90,6 @@ Deno.test("the identity is for its user's eyes only, and is gone after unregiste
     assertEquals((await host.pennon(["status"])).code, 3);
   }));
 
-Deno.test("takes over from RedFlag's own agent, keeping its id", () =>
-  onHost(async (host) => {
-    await host.register();
-    const own = `${host.stateDirectory}/identity.json`;
-    const identity = JSON.parse(await Deno.readTextFile(own));
-    await Deno.remove(own);
-    const file = `${host.folder}/redflag.json`;
-    const { agent_id, server_url, access_token: token, refresh_token } = identity;
-    await Deno.writeTextFile(file, JSON.stringify({ agent_id, server_url, token, refresh_token }));
-    assertEquals((await host.pennon(["register", "--adopt", file])).code, 0);
-    assertEquals((await host.pennon(["run", "--once"])).code, 0);
-    assertEquals(host.server.state().agents.map(({ id }) => id), [agent_id]);
-  }));
-
 Deno.test("a reader that goes away is no error", async () => {
   if (EXECUTABLE === undefined) return console.log("skipped: needs the executable");
   const { code, stderr } = await new Deno.Command("/bin/sh", {

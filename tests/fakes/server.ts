@@ -55,12 +55,16 @@ export class FakeServer {
   rapidPolling: { enabled: boolean; until: string } | null = null;
   /** Which of the results that it is asked for it has; `null`: an old one, which is silent. */
   hasResults: ((asked: readonly string[]) => string[]) | null = null;
+  /** Its signing keys, as `GET /public-keys` says them; `null`: it does not sign. */
+  publicKeys: unknown[] | null = null;
   /** Hands a command over again after 5 minutes, up to five times, until it is listed as received. */
   redelivers = false;
   /** How a command of which that holds got on. */
   readonly delivered = new Map<string, Delivered>();
   #hanging: (() => void)[] = [];
-  #commands: { id: string; type: string; params: Record<string, unknown> }[] = [];
+  /** How far the `Date` of its answers is ahead of the host's clock; `null`: it does not say. */
+  dateAheadMs: number | null = null;
+  #commands: { id: string; type: string; params: unknown }[] = [];
   #clock: Clock;
 
   constructor(clock: Clock) {
@@ -69,6 +73,11 @@ export class FakeServer {
 
   queue(id: string, type: string, params: Record<string, unknown> = {}): void {
     this.#commands.push({ id, type, params });
+  }
+
+  /** Queues commands with whatever fields they have. */
+  send(...commands: readonly { id: string; type: string; params: unknown }[]): void {
+    this.#commands.push(...commands);
   }
 
   /** Answers what it has let hang, and is well from then on. */
@@ -118,9 +127,21 @@ export class FakeServer {
         return Promise.resolve(response(status, text, headers));
       }
       case "well":
-        return Promise.resolve(this.#answer(path, token, body));
+        return Promise.resolve(this.#withDate(this.#answer(path, token, body)));
     }
   };
+
+  #withDate(answer: HttpResponse): HttpResponse {
+    if (this.dateAheadMs === null) return answer;
+    const date = new Date(this.#clock.nowMs() + this.dateAheadMs).toUTCString();
+    return { ...answer, headers: { ...answer.headers, date } };
+  }
+
+  /** As RedFlag 0.1, without `publicKeys`. */
+  #answerKeys(): HttpResponse {
+    if (this.publicKeys === null) return response(404, "404 page not found");
+    return json(200, this.publicKeys);
+  }
 
   #deliver(body: Record<string, unknown>): { commands: unknown[]; confirmed: string[] } {
     const fresh = this.#commands.splice(0, 10);
@@ -145,6 +166,7 @@ export class FakeServer {
 
   #answer(path: string, token: string | null, body: Record<string, unknown>): HttpResponse {
     if (path === "/health") return json(200, { status: this.healthStatus });
+    if (path === "/api/v1/public-keys" || path === "/api/v1/public-key") return this.#answerKeys();
     if (path.endsWith("/renew")) {
       if (body["refresh_token"] !== this.refreshToken) return json(401, { error: "dead" });
       return json(200, { token: this.acceptedToken });

@@ -12,6 +12,8 @@ import type { Database } from "../../src/system/database.ts";
 import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { Connection } from "../../src/connection/connection.ts";
+import { KeyRing } from "../../src/connection/key_ring.ts";
+import { CommandVerification } from "../../src/loop/command_verification.ts";
 import { Loop } from "../../src/loop/loop.ts";
 import { Session } from "../../src/connection/session.ts";
 import { type AgentState, NEW_STATE } from "../../src/loop/state.ts";
@@ -24,7 +26,7 @@ import { FakeLog } from "./log.ts";
 import { FakeServer } from "./server.ts";
 import { FakeSystem } from "./system.ts";
 
-const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
+export const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
 
 /** A signal that never comes. */
 export const NEVER: AbortSignal = new AbortController().signal;
@@ -114,7 +116,24 @@ export class World {
       onAppend: () => loop.afterAppend(),
       onDone: (outcome) => loop.afterCommand(outcome),
     });
+    const keyRing = new KeyRing({
+      system: this.system,
+      log: this.log,
+      stateDirectory: "/state",
+      client,
+      configuredKey: null,
+    });
+    const verification = new CommandVerification({
+      system: this.system,
+      log: this.log,
+      agentId: AGENT_ID,
+      keyRing,
+      unsigned: "all",
+      findHandler: () => this.handler,
+    });
     const loop: Loop = new Loop({
+      keyRing,
+      verification,
       agentId: AGENT_ID,
       clock,
       random,

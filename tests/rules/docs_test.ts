@@ -24,7 +24,7 @@ function namesIn(markdown: string): string[] {
     .filter((name) => name.includes(" ") && !name.startsWith("deno task"));
 }
 
-for (const document of ["rules.md", "status-p0-003.md"]) {
+for (const document of ["rules.md", "status-p0-003.md", "redflag-server.md"]) {
   Deno.test(`docs/${document} names only tests that there are`, async () => {
     const names = namesIn(await Deno.readTextFile(new URL(document, DOCS)));
     assert(names.length > 5, `only ${names.length} names`);
@@ -33,6 +33,18 @@ for (const document of ["rules.md", "status-p0-003.md"]) {
     assertEquals(missing, []);
   });
 }
+
+Deno.test("docs/redflag-server.md has every trap, and says how or that it is not shown", async () => {
+  const text = await Deno.readTextFile(new URL("redflag-server.md", DOCS));
+  const rows = [...text.matchAll(/^\| (\d+) +\|.*\|(.*?)\|$/gm)];
+  assertEquals(
+    rows.map(([, number]) => Number(number)),
+    Array.from({ length: 37 }, (_, n) => n + 1),
+  );
+  for (const [row, , shownBy = ""] of rows) {
+    assert(shownBy.trim() === "not shown" || namesIn(row).length > 0, row);
+  }
+});
 
 Deno.test("docs/configuration.md lists every setting with its default, and no other", async () => {
   const lines = (await Deno.readTextFile(new URL("configuration.md", DOCS))).split("\n");

@@ -17,6 +17,7 @@ import { applyAnswer } from "../../src/connection/state.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
 import { connectionPolicy } from "../../src/breaker/policies.ts";
 import { readAnswer, readFailure } from "../../src/server/answer.ts";
+import { NO_SERVER_KEYS } from "../../src/server/key_trust.ts";
 import { encodeUpdate } from "../../src/server/update_item.ts";
 import { hasControls } from "../../src/strip_controls.ts";
 import { HttpError } from "../../src/system/http.ts";
@@ -189,6 +190,13 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
       state: null,
       buffer: null,
       commands: null,
+      signing: {
+        keys: {
+          ...NO_SERVER_KEYS,
+          lastRefusal: { commandId: text, type: text, reason: text, why: text, atMs: 0 },
+        },
+        unsigned: "read_only" as const,
+      },
       disk: { refusal: text, note: null, bufferError: text },
       limits: { maxEvents: 1, maxBytes: 1, maxAttempts: 1 },
       scannerBreakers: {},

@@ -10,7 +10,7 @@ const host = { version: "1", metadata: { rapid_polling_enabled: false } };
 const caller = { agentId: "a1", accessToken: "secret" };
 
 function setUp(
-  answer: Partial<HttpResponse> | HttpError = {},
+  answer: Partial<HttpResponse> | HttpError | ((url: string) => [number, unknown]) = {},
   proxyUrl: string | null = "http://proxy.test:3128",
 ) {
   const sent: HttpRequest[] = [];
@@ -19,6 +19,10 @@ function setUp(
     (request) => {
       sent.push(request);
       if (answer instanceof HttpError) return Promise.reject(answer);
+      if (typeof answer === "function") {
+        const [status, body] = answer(request.url);
+        return Promise.resolve(response(status, JSON.stringify(body)));
+      }
       return Promise.resolve({ ...response(200, "{}"), ...answer });
     },
     new FakeClock(),
@@ -140,9 +144,10 @@ Deno.test("renew() takes the refresh token of RedFlag 0.2, and none that cannot 
   }
 });
 
-Deno.test("a health check may be sent twice, and no other call", async () => {
+Deno.test("what anyone may ask may be sent twice, and no other call", async () => {
   const { client, sent } = setUp();
   await client.health();
+  await client.publicKeys();
   await client.register("t", { hostname: "h" } as RegisterBody);
   await client.renew("a1", "refresh-1");
   await client.checkIn(caller, host);
@@ -150,6 +155,7 @@ Deno.test("a health check may be sent twice, and no other call", async () => {
   await client.report(caller, { report: "updates", body: "{}" });
   await client.unregister(caller);
   assertEquals(sent.map(({ isIdempotent = false }) => isIdempotent), [
+    true,
     true,
     ...Array(6).fill(false),
   ]);
@@ -308,4 +314,24 @@ Deno.test("serverVersion is what the latest good answer says, and nothing that a
   assertEquals(await after(response(200, healthy)), null);
   assertEquals(await after(said("x y")), null);
   assertEquals(await after(said("x".repeat(51))), null);
+});
+
+Deno.test("publicKeys() asks for all keys, and for the one key of a server that has no list", async () => {
+  const keyId = "a".repeat(32);
+  const publicKey = "b".repeat(64);
+  const key = { key_id: keyId, public_key: publicKey, algorithm: "ed25519", is_primary: true };
+  const rows: [list: [number, unknown], one: [number, unknown], kind: string, calls: number][] = [
+    [[200, [key, { ...key, is_primary: false }]], [500, {}], "ok", 1],
+    [[404, {}], [200, key], "ok", 2],
+    [[404, {}], [404, {}], "refused", 2],
+    [[404, {}], [503, {}], "failed", 2],
+    [[503, { error: "no key" }], [200, key], "failed", 1],
+    [[200, "html"], [200, key], "failed", 1],
+    [[403, {}], [200, key], "operator_required", 1],
+  ];
+  for (const [list, one, kind, calls] of rows) {
+    const { client, sent } = setUp((url) => url.endsWith("/public-keys") ? list : one);
+    const answer = await client.publicKeys({ timeoutMs: 1_000 });
+    assertEquals([answer.kind, sent.length], [kind, calls], JSON.stringify([list, one]));
+  }
 });

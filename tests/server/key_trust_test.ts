@@ -5,13 +5,15 @@ import {
   applyAnnouncement,
   type KeyTransition,
   type KeyTrust,
-  loadKeyTrust,
+  loadServerKeys,
   LOST_KEYS,
   NO_KEYS,
+  NO_SERVER_KEYS,
   permitCommand,
   pinKey,
-  removeKeyTrust,
-  saveKeyTrust,
+  removeServerKeys,
+  saveServerKeys,
+  type ServerKeys,
   trustedKeys,
   type UnsignedCommands,
 } from "../../src/server/key_trust.ts";
@@ -194,7 +196,7 @@ const verdicts: readonly SignatureVerdict[] = [
   ),
 ];
 
-const POLICIES = (["none", "read_only", "all"] satisfies UnsignedCommands[]).flatMap((unsigned) =>
+const POLICIES = (["never", "read_only", "all"] satisfies UnsignedCommands[]).flatMap((unsigned) =>
   [true, false].map((isReadOnly) => ({ unsigned, isReadOnly }))
 );
 
@@ -254,34 +256,52 @@ Deno.test("the ratchet never goes back: after a key only valid signatures count"
   }));
 });
 
-Deno.test("loadKeyTrust() returns what saveKeyTrust() saved, readable for the agent alone", async () => {
+/** What is saved of such a trust, an hour after the key was pinned. */
+function saved(trust: KeyTrust): ServerKeys {
+  return {
+    trust,
+    pinnedAtMs: trust.pinned && 1_780_000_000_000,
+    lookedUpAtMs: 1_780_003_600_000,
+    refusedCommands: 2,
+    lastRefusal: {
+      commandId: "550e8400-e29b-41d4-a716-446655440001",
+      type: "scan_apt",
+      reason: "bad_signature",
+      why: "its signature is not valid",
+      atMs: 1_780_003_600_000,
+    },
+  };
+}
+
+Deno.test("loadServerKeys() returns what saveServerKeys() saved, readable for the agent alone", async () => {
   const files = new FakeFiles();
   const faults: string[] = [];
-  const load = () => loadKeyTrust(files, "/state", (why) => faults.push(why));
-  assertEquals(await load(), NO_KEYS);
+  const load = () => loadServerKeys(files, "/state", (why) => faults.push(why));
+  assertEquals(await load(), NO_SERVER_KEYS);
   const swapped = announce(follow(["a"], ["a", "b"]), "c").trust;
   const owned = pinKey(follow(["a"]), key("b"), "configuration").trust;
   for (const trust of [NO_KEYS, LOST_KEYS, swapped, owned, follow(["a"], ["a", "b"])]) {
-    await saveKeyTrust(files, "/state", trust);
-    assertEquals(await load(), trust);
+    const keys = saved(trust);
+    await saveServerKeys(files, "/state", keys);
+    assertEquals(await load(), keys);
   }
   assertEquals(files.modes.get("/state/keys.json"), 0o600);
   assertEquals(faults, []);
-  await removeKeyTrust(files, "/state");
-  assertEquals(await load(), NO_KEYS);
+  await removeServerKeys(files, "/state");
+  assertEquals(await load(), NO_SERVER_KEYS);
 });
 
-Deno.test("saveKeyTrust() and removeKeyTrust() fail where the disk does", async () => {
+Deno.test("saveServerKeys() and removeServerKeys() fail where the disk does", async () => {
   const files = new FakeFiles();
   files.fail("save the server's keys", "full");
   files.fail("remove the server's keys", "denied");
-  await assertRejects(() => saveKeyTrust(files, "/state", NO_KEYS), FileError);
-  await assertRejects(() => removeKeyTrust(files, "/state"), FileError);
+  await assertRejects(() => saveServerKeys(files, "/state", NO_SERVER_KEYS), FileError);
+  await assertRejects(() => removeServerKeys(files, "/state"), FileError);
 });
 
-Deno.test("loadKeyTrust() keeps the ratchet where the file is damaged", async () => {
+Deno.test("loadServerKeys() keeps the ratchet where the file is damaged", async () => {
   const files = new FakeFiles();
-  await saveKeyTrust(files, "/state", follow(["a"]));
+  await saveServerKeys(files, "/state", saved(follow(["a"])));
   const text = files.texts.get("/state/keys.json") ?? "";
   for (
     const damaged of [
@@ -298,8 +318,8 @@ Deno.test("loadKeyTrust() keeps the ratchet where the file is damaged", async ()
     files.texts.set("/state/keys.json", damaged);
     const faults: string[] = [];
     assertEquals(
-      await loadKeyTrust(files, "/state", (why) => faults.push(why)),
-      LOST_KEYS,
+      await loadServerKeys(files, "/state", (why) => faults.push(why)),
+      { ...NO_SERVER_KEYS, trust: LOST_KEYS },
       damaged,
     );
     assertEquals(faults.length, 1);

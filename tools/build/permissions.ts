@@ -13,6 +13,7 @@ import type { Target } from "./targets.ts";
 const PROGRAMS = {
   linux: [
     "/bin/kill",
+    "/bin/systemctl",
     "/usr/bin/apt-cache",
     "/usr/bin/apt-get",
     // For files below /proc and /sys, which Deno opens with every permission only.
@@ -25,6 +26,7 @@ const PROGRAMS = {
     "/usr/bin/gzip",
     "/usr/bin/ps",
     "/usr/bin/rpm",
+    "/usr/bin/systemctl",
   ],
   macos: ["/bin/df", "/bin/kill", "/bin/ps", "/usr/sbin/ioreg"],
 };

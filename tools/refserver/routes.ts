@@ -44,13 +44,18 @@ export async function route(
     [];
   const found = AGENT_ROUTES.get(`${request.method} ${what}`);
   if (agentId === undefined || !found || (backend.old && what === "system-info")) {
-    if (!backend.old) backend.log.violate(request, "no such route");
+    if (!backend.old && !LOOK_UPS.test(request.path)) {
+      backend.log.violate(request, "no such route");
+    }
     return { status: 404, headers: { "Content-Type": "text/plain" }, body: NOT_FOUND, summary: "" };
   }
   return await authorized(backend, { ...call, agentId }, found);
 }
 
 const NOT_FOUND = "404 page not found";
+
+/** What an agent has to ask in order to learn that this server has none of it. */
+const LOOK_UPS = /^\/api\/v1\/public-keys?$/;
 
 async function authorized(
   backend: Backend,

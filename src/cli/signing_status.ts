@@ -1,0 +1,102 @@
+/** What `pennon status` and `config show` say of the keys with which the server signs commands. */
+
+import type { KeySource, ServerKeys, UnsignedCommands } from "../server/key_trust.ts";
+import { describeDuration, isoInstant } from "./terminal_text.ts";
+
+const SOURCES: Readonly<Record<KeySource, string>> = {
+  first_use: "as the first that the server showed",
+  configuration: "from server.public_key",
+  key_file: "from RedFlag's key file",
+  announcement: "as announced by the server",
+};
+
+/** What the owner of the host can do about a key that is not trusted. */
+const KEY_ADVICE =
+  "if its new key is right, name it in server.public_key and restart the agent, or " +
+  "register again (pennon register --replace)";
+
+/** The field `signing` of `pennon.status/1`. */
+export function signingAsJson(keys: ServerKeys, unsigned: UnsignedCommands) {
+  const { trust, lastRefusal } = keys;
+  return {
+    key_id: trust.pinned?.keyId ?? null,
+    public_key: trust.pinned?.publicKey ?? null,
+    source: trust.source,
+    pinned_at: isoInstant(keys.pinnedAtMs),
+    other_key_ids: trust.others.map(({ keyId }) => keyId),
+    untrusted_key_ids: trust.refusedKeyIds,
+    looked_up_at: isoInstant(keys.lookedUpAtMs),
+    unsigned_commands: trust.isRatcheted ? "never" : unsigned,
+    commands_refused: describeFault(keys) !== null,
+    refused_commands: keys.refusedCommands,
+    last_refusal: lastRefusal && {
+      command_id: lastRefusal.commandId,
+      type: lastRefusal.type,
+      reason: lastRefusal.reason,
+      why: lastRefusal.why,
+      at: isoInstant(lastRefusal.atMs),
+    },
+  };
+}
+
+/** A setting as `config show` prints it. */
+interface Shown {
+  readonly path: string;
+  readonly value: string;
+  readonly from: string;
+}
+
+/** Shows what is in effect where the server's keys decide it, and not a default. */
+export function withServerKeys(settings: readonly Shown[], { trust }: ServerKeys): Shown[] {
+  const { pinned, source, isRatcheted } = trust;
+  return settings.map((setting) => {
+    if (setting.path === "server.public_key" && setting.value === "" && pinned && source) {
+      return { ...setting, value: pinned.publicKey, from: `pinned ${SOURCES[source]}` };
+    }
+    return setting.path === "commands.unsigned" && isRatcheted
+      ? { ...setting, value: "never", from: "the server has shown a key" }
+      : setting;
+  });
+}
+
+/** Why every command is refused, with what to do; `null`: they are not. */
+function describeFault({ trust }: ServerKeys): string | null {
+  const { pinned, refusedKeyIds, isRatcheted } = trust;
+  if (refusedKeyIds.length > 0) {
+    return `all commands refused: the server shows the key ${
+      refusedKeyIds.join(", ")
+    }, which is not trusted. Next: ${KEY_ADVICE}`;
+  }
+  if (pinned !== null || !isRatcheted) return null;
+  return `all commands refused: the file with the server's key is lost. Next: ${KEY_ADVICE}`;
+}
+
+/** Lines of the text: title and text; an empty title continues the line above. */
+export function describeSigning(
+  keys: ServerKeys,
+  unsigned: UnsignedCommands,
+  nowMs: number,
+): (readonly [title: string, text: string])[] {
+  const { trust, pinnedAtMs, refusedCommands, lastRefusal } = keys;
+  const { pinned, source, others } = trust;
+  const fault = describeFault(keys);
+  const lines: [string, string][] = [];
+  if (fault !== null) lines.push(["ATTENTION", fault]);
+  if (pinned !== null && source !== null) {
+    const since = pinnedAtMs === null ? "" : `, ${describeDuration(nowMs - pinnedAtMs)} ago`;
+    lines.push(["Server key", pinned.keyId], ["", `pinned ${SOURCES[source]}${since}`]);
+    if (others.length > 0) lines.push(["", `and ${others.map(({ keyId }) => keyId).join(", ")}`]);
+  } else if (fault === null) {
+    const consequence = unsigned === "never"
+      ? "no command runs without a signature"
+      : "commands that only read run without a signature";
+    lines.push(["Server key", `none shown; ${consequence}`]);
+  }
+  if (lastRefusal === null) return lines;
+  const ago = describeDuration(nowMs - lastRefusal.atMs);
+  const { type, why } = lastRefusal;
+  return [
+    ...lines,
+    ["Refused", `${refusedCommands} commands; the last one, ${type}, ${ago} ago: ${why}`],
+  ];
+}

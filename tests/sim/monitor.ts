@@ -176,7 +176,7 @@ export class Monitor {
     this.#failureInstants.push(nowMs);
     // A renewal ahead of time is not the attempt itself: the breaker hears of that one alone. Reports that
     // were under way together fail together: one attempt.
-    if (path !== "renewal" && startedMs >= this.#lastFailureMs) this.#failures += 1;
+    if (path !== "renewal" && startedMs > this.#lastFailureMs) this.#failures += 1;
     this.#lastFailureMs = nowMs;
   }
 

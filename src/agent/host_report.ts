@@ -49,7 +49,7 @@ export function registerBody(facts: HostFacts, agent: Registrant): RegisterBody 
     device_type: type,
     ...(model !== null && { device_model: cut(model, LIMITS.deviceModel) }),
     ...(distro !== null && { os_distro: cut(distro, LIMITS.osDistro) }),
-    available_scanners: agent.scanners.map(subsystemOf).filter((name) => name !== null),
+    available_scanners: agent.scanners.map(subsystemOf),
     metadata: Object.fromEntries(known),
   };
 }

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { migrate } from "../../src/buffer/schema.ts";
 import { settle } from "../fakes/clock.ts";
 import { Sim } from "./sim.ts";
+import type { Age } from "./sim_commands.ts";
 import { REFUSED_TEXT } from "./sim_server.ts";
 
 const MINUTE_MS = 60_000;
@@ -13,6 +14,7 @@ const SEED = 2;
 
 /** What happens in the time in which the process dies. */
 interface Story {
+  readonly age: Age;
   readonly lastsMs: number;
   prepare(sim: Sim): void;
   play(sim: Sim): Promise<void>;
@@ -33,6 +35,7 @@ const COMMANDS = [
 
 /** Start, migration of nothing, check-in, scan, an install that may run once, reports, host facts. */
 const ordinary: Story = {
+  age: "0.1",
   lastsMs: 4 * MINUTE_MS,
   prepare: () => {},
   async play(sim) {
@@ -47,6 +50,7 @@ const ordinary: Story = {
  * an operator requeues the dead letters.
  */
 const FROM_EARLIER_LIFE: Story = {
+  age: "0.1",
   lastsMs: 8 * MINUTE_MS,
   prepare(sim) {
     const { database } = sim.disk;
@@ -84,6 +88,21 @@ const FROM_EARLIER_LIFE: Story = {
   },
 };
 
+/** At 0.2: renewals that rotate the refresh token, a scan of one subsystem, an install, receipts. */
+const ROTATING: Story = {
+  age: "0.2",
+  lastsMs: 8 * MINUTE_MS,
+  prepare: () => {},
+  async play(sim) {
+    sim.clock.inWorld(10_000, () => sim.server.revokeAccess());
+    sim.queue({ id: "scan", type: "scan_dnf", params: null });
+    sim.queue({ id: "install", type: "install_updates", params: {} });
+    await sim.run(4 * MINUTE_MS);
+    sim.server.revokeAccess();
+    await sim.run(this.lastsMs);
+  },
+};
+
 function requeue(sim: Sim): Promise<void> {
   return sim.change((buffer) => {
     const count = buffer.requeue("all");
@@ -92,7 +111,7 @@ function requeue(sim: Sim): Promise<void> {
 }
 
 async function tell(story: Story, crashAtCall: number): Promise<Played> {
-  const sim = new Sim(SEED);
+  const sim = new Sim(SEED, story.age);
   sim.crashAtCall = crashAtCall;
   try {
     assert(!sim.server.isOld);
@@ -107,6 +126,7 @@ async function tell(story: Story, crashAtCall: number): Promise<Played> {
     await sim.run(25 * MINUTE_MS);
     await requeue(sim); // What the first time may have missed.
     await sim.run(50 * MINUTE_MS);
+    assertEquals(sim.agent?.loop.state.connection.operatorAction, null);
     const inJournal = sim.disk.database.all("SELECT id, state FROM commands");
     for (const { id, state } of inJournal) {
       assertEquals(state, "reported", `${id}`);
@@ -134,6 +154,13 @@ async function dieAtEachCall(story: Story): Promise<Played> {
 Deno.test("sim: a process that dies at any call of a port leaves nothing lost or done twice", async () => {
   const { calls, handedOver } = await dieAtEachCall(ordinary);
   assertEquals(handedOver, COMMANDS.length);
+  assert(calls > 200, `${calls} calls`);
+});
+
+Deno.test("sim: so does one whose tokens rotate, and whose commands are to be confirmed", async () => {
+  const { calls, handedOver, told } = await dieAtEachCall(ROTATING);
+  assertEquals(handedOver, 2);
+  assert(told.has("access token renewed"), "no token was renewed");
   assert(calls > 200, `${calls} calls`);
 });
 

@@ -37,8 +37,23 @@ export const FAULTS = [
   "scan_flood",
 ] as const;
 
+/**
+ * What only a server of 0.2 has or minds: its own troubles and its operators', requests that arrive when
+ * nobody waits for them, and lists that are not whole.
+ */
+export const FAULTS_02 = [
+  "server_restart",
+  "pool_saturated",
+  "cannot_close",
+  "minimum_raised",
+  "bound_elsewhere",
+  "secret_changes",
+  "requests_late",
+  "scan_partial",
+] as const;
+
 /** One of them. */
-export type Fault = typeof FAULTS[number];
+export type Fault = typeof FAULTS[number] | typeof FAULTS_02[number];
 
 /** One fault for one while. */
 export interface Episode {
@@ -84,16 +99,28 @@ const LENGTHS: Readonly<Record<Fault, readonly [number, number]>> = {
   scan_locked: [HOUR_MS, DAY_MS],
   scan_garbage: [HOUR_MS, 2 * DAY_MS],
   scan_flood: [HOUR_MS, 2 * DAY_MS],
+  server_restart: [5_000, 2 * MINUTE_MS],
+  pool_saturated: [2_000, 30 * MINUTE_MS],
+  cannot_close: [10_000, 2 * HOUR_MS],
+  minimum_raised: [10 * MINUTE_MS, 2 * DAY_MS],
+  bound_elsewhere: [10 * MINUTE_MS, 2 * DAY_MS],
+  secret_changes: [MINUTE_MS, 4 * HOUR_MS],
+  requests_late: [MINUTE_MS, 2 * HOUR_MS],
+  scan_partial: [HOUR_MS, 2 * DAY_MS],
 };
 
 /** On average so many a day. */
 const EPISODES_PER_DAY = 3;
 
-/** The faults of one run, in order of their beginning; none goes on after `endMs`. */
-export function drawEpisodes(random: Random, endMs: number): Episode[] {
+/** Faults of one run out of `faults`, in order of their beginning; none goes on after `endMs`. */
+export function drawEpisodes(
+  random: Random,
+  endMs: number,
+  faults: readonly Fault[] = FAULTS,
+): Episode[] {
   const count = Math.round(EPISODES_PER_DAY * (endMs / DAY_MS) * (0.5 + random()));
   const episodes = Array.from({ length: count }, (): Episode => {
-    const fault = FAULTS[Math.floor(random() * FAULTS.length)]!;
+    const fault = faults[Math.floor(random() * faults.length)]!;
     const [shortest, longest] = LENGTHS[fault];
     const lengthMs = shortest * (longest / shortest) ** random();
     const fromMs = random() * endMs;

@@ -22,7 +22,7 @@ export function fateOf(world: FateWorld, request: HttpRequest): RequestFate {
   const is = (fault: Fault) => world.isActive(fault);
   if (is("offline")) return { kind: "fails", reason: "offline" };
   if (is("dns")) return { kind: "fails", reason: "dns" };
-  if (is("refused")) return { kind: "fails", reason: "refused" };
+  if (is("refused") || is("server_restart")) return { kind: "fails", reason: "refused" };
   if (is("hangs")) return { kind: "lost" };
   if (is("page")) return { kind: "page", status: random() < 0.5 ? 200 : 502 };
   if (is("redirect")) return { kind: "redirect" };
@@ -38,6 +38,9 @@ export function fateOf(world: FateWorld, request: HttpRequest): RequestFate {
   if (is("limited") && !isHealth) return { kind: "status", status: 429, ...retryAfter(random) };
   if (is("late") && random() < 0.5) return { kind: "late" };
   if (is("repeated") && random() < 0.5) return { kind: "repeated" };
+  if (is("requests_late") && random() < 0.3) {
+    return { kind: "arrives_late", ms: random() * 120_000 };
+  }
   if (is("lossy")) return lossy(random);
   return WELL;
 }

@@ -1,19 +1,20 @@
 /** `deno task sim`: runs seeds side by side and tells which invariant did not hold, and where. */
 
 import { parseArgs } from "@std/cli/parse-args";
-import type { SeedResult } from "./run_seed.ts";
+import type { AgeChoice, SeedResult } from "./run_seed.ts";
 
 interface Options {
   readonly from: number;
   readonly count: number;
   readonly days: number;
   readonly workers: number;
+  readonly age: AgeChoice;
 }
 
 /** Reads the command line; throws an `Error` that says what does not fit. */
 function readOptions(words: string[]): Options & { readonly one: number | null } {
   const given = parseArgs(words, {
-    string: ["seeds", "seed", "days", "from", "workers"],
+    string: ["seeds", "seed", "days", "from", "workers", "age"],
     unknown: (word) => {
       throw new Error(`Cannot read "${word}": no such option`);
     },
@@ -23,9 +24,14 @@ function readOptions(words: string[]): Options & { readonly one: number | null }
     if (/^\d{1,9}$/.test(text)) return Number(text);
     throw new Error(`Cannot read --${name} "${text}": not a number`);
   };
+  const age = given["age"] ?? "both";
+  if (age !== "0.1" && age !== "0.2" && age !== "both") {
+    throw new Error(`Cannot read --age "${age}": neither 0.1 nor 0.2 nor both`);
+  }
   const one = given["seed"] === undefined ? null : number("seed", 0);
   return {
     one,
+    age,
     from: number("from", 1),
     count: number("seeds", 200),
     days: number("days", 30),
@@ -34,13 +40,13 @@ function readOptions(words: string[]): Options & { readonly one: number | null }
 }
 
 async function runAll(options: Options, onResult: (result: SeedResult) => void): Promise<void> {
-  const { from, count, days } = options;
+  const { from, count, days, age } = options;
   let next = from;
   const play = (worker: Worker) =>
     new Promise<void>((resolve, reject) => {
       const give = () => {
         if (next >= from + count) return resolve();
-        worker.postMessage({ seed: next++, days });
+        worker.postMessage({ seed: next++, days, age });
       };
       worker.onmessage = ({ data }: MessageEvent<SeedResult>) => {
         onResult(data);
@@ -60,10 +66,11 @@ async function runAll(options: Options, onResult: (result: SeedResult) => void):
   }
 }
 
-function tellFailure({ seed, violation, tail }: SeedResult, days: number): void {
-  console.log(`\nSeed ${seed}: ${violation}\nThe end of its trace:`);
+function tellFailure({ seed, age, violation, tail }: SeedResult, options: Options): void {
+  console.log(`\nSeed ${seed}: ${violation}\nIts server is of ${age}. The end of its trace:`);
   for (const line of tail.slice(-40)) console.log(`  ${line}`);
-  console.log(`Again: deno task sim --seed ${seed} --days ${days}`);
+  const choice = options.age === "both" ? "" : ` --age ${options.age}`;
+  console.log(`Again: deno task sim --seed ${seed} --days ${options.days}${choice}`);
 }
 
 async function main(words: string[]): Promise<number> {
@@ -74,7 +81,7 @@ async function main(words: string[]): Promise<number> {
   const results: SeedResult[] = [];
   await runAll(range, (result) => {
     results.push(result);
-    if (result.violation !== null) tellFailure(result, days);
+    if (result.violation !== null) tellFailure(result, options);
   });
   const tookS = (performance.now() - startedMs) / 1_000;
   const failed = results.filter(({ violation }) => violation !== null);
@@ -85,7 +92,8 @@ async function main(words: string[]): Promise<number> {
   console.log(
     `${results.length} seeds x ${days} days in ${tookS.toFixed(1)} s: ${failed.length} failed; ` +
       `${sum(({ requests }) => requests)} requests, ${sum(({ starts }) => starts)} starts, ` +
-      `${faults.size} kinds of fault, ` +
+      `${sum(({ turnedAway }) => turnedAway)} turned away, ` +
+      `${sum(({ closed }) => closed)} rows closed by absence, ${faults.size} kinds of fault, ` +
       `${(results.length * days * 86_400 / tookS).toExponential(1)} times real time`,
   );
   return failed.length === 0 ? 0 : 1;

@@ -26,9 +26,12 @@ const LONGEST_RAPID_WAIT_MS = 30_000;
 const BELIEVED_AFTER_MS = 600_000;
 /** A deletion is known of at the latest so long after it, and may be told so long after its end. */
 const DELETION_TOLD_MS = 2 * 3_600_000;
+/** A window of the server's, and the time that a request is on its way. */
+const UNKNOWN_WINDOW_MS = 100_000;
 /** A clock is read a little earlier than another. */
 const MOMENT_MS = 1_000;
 const FAILURES_TO_OPEN = 5;
+const MOST_PROBE_REQUESTS = 5;
 const MOST_CALLS_IN_60_S = 30;
 /** The server's own window, and a few that it turns away or that never reach it. */
 const MOST_REPORTS_IN_60_S = 36;
@@ -44,12 +47,13 @@ const COUNTED: ReadonlySet<string> = new Set([
   "event dead-lettered",
   "event bisected",
 ]);
-const ABOUT_AN_EVENT = /^HTTP (?:4\d\d|500)\b/;
+const ABOUT_AN_EVENT = /^HTTP (?:4\d\d|500|200, but the server could not close)\b/;
 
 /** How a request ended, as seen from outside the agent. */
 export type Ending = "good" | "failure" | "offline" | "neutral";
 
-type Path = "check_in" | "delivery" | "health" | "renewal";
+/** `other`: the server's settings and keys, which are asked for now and then. */
+type Path = "check_in" | "delivery" | "health" | "renewal" | "other";
 
 /** Watches the requests; a breach is thrown at once, out of the simulation. */
 export class Monitor {
@@ -59,6 +63,7 @@ export class Monitor {
   #reports: number[] = [];
   #failureInstants: number[] = [];
   #failures = 0;
+  #lastFailureMs = -Infinity;
   #lastRequestMs = 0;
   #lastEnding: Ending = "good";
   #gaps: number[] = [];
@@ -74,6 +79,8 @@ export class Monitor {
   #rapidUntilMs = -Infinity;
   #brokeMs = -Infinity;
   #deletedMs = -Infinity;
+  /** When requests were last lost, late or another process's. */
+  #disturbedMs = -Infinity;
   /** Nothing is known of waits that a crash, the clock or the disk has cut across. */
   #excusedMs = -Infinity;
 
@@ -110,20 +117,20 @@ export class Monitor {
     if (message === "connection breaker half-open") this.#halfOpened();
     if (message === "connection breaker closed") this.#closed();
     if (message.startsWith("operator action required: ")) {
-      this.#called(message.endsWith("deleted on the server"));
+      this.#called(fields["cause"]);
     }
     if (COUNTED.has(message) && !ABOUT_AN_EVENT.test(String(fields["why"]))) {
       this.#fail(`"${message}" for ${fields["why"]}`);
     }
   }
 
-  /** The agent calls an operator: it was deleted, or its tokens are refused. */
-  #called(isDeleted: boolean): void {
+  /** The agent calls an operator: it was deleted, its tokens are refused, or the server says why not. */
+  #called(cause: unknown): void {
     const nowMs = this.#clock.trueMs;
-    if (isDeleted && nowMs - this.#deletedMs > DELETION_TOLD_MS) {
+    if (cause === "deleted" && nowMs - this.#deletedMs > DELETION_TOLD_MS) {
       this.#fail("an agent that the server knows says it was deleted");
     }
-    if (!isDeleted && nowMs - this.#brokeMs < BELIEVED_AFTER_MS - MOMENT_MS) {
+    if (cause === "token" && nowMs - this.#brokeMs < BELIEVED_AFTER_MS - MOMENT_MS) {
       this.#fail("an operator is called by a server whose check-ins break");
     }
   }
@@ -141,6 +148,7 @@ export class Monitor {
       this.#checkAsked(check_in < delivery ? "check_in" : "delivery", nowMs);
     }
     this.#checkPace(path, nowMs);
+    if (path === "other") return path;
     const gapMs = nowMs - this.#lastRequestMs;
     const wasRapid = this.#rapidSeenMs === this.#lastRequestMs;
     if (gapMs > 1) this.#checkGap(gapMs, state, wasRapid);
@@ -152,6 +160,7 @@ export class Monitor {
 
   /** A request has ended. */
   ended(path: Path, ending: Ending, startedMs: number): void {
+    if (path === "other") return;
     const nowMs = this.#clock.trueMs;
     this.#lastEnding = ending;
     this.#lastEndedMs = nowMs;
@@ -165,8 +174,10 @@ export class Monitor {
     }
     if (ending !== "failure") return;
     this.#failureInstants.push(nowMs);
-    // A renewal ahead of time is not the attempt itself: the breaker hears of that one alone.
-    if (path !== "renewal") this.#failures += 1;
+    // A renewal ahead of time is not the attempt itself: the breaker hears of that one alone. Reports that
+    // were under way together fail together: one attempt.
+    if (path !== "renewal" && startedMs > this.#lastFailureMs) this.#failures += 1;
+    this.#lastFailureMs = nowMs;
   }
 
   /** The server asked to be left alone for so long, on one path or on all. */
@@ -182,7 +193,7 @@ export class Monitor {
   }
 
   #closed(): void {
-    if (this.#goodCheckInStartedMs < this.#halfOpenSinceMs && this.#isClear(60_000)) {
+    if (this.#goodCheckInStartedMs < this.#halfOpenSinceMs && this.isClear(60_000)) {
       this.#fail("the breaker closed without a real call that began after it was half-open");
     }
   }
@@ -192,15 +203,18 @@ export class Monitor {
       this.#fail("a request while the breaker is open");
     }
     if (breaker.state !== "half_open") return;
-    // Health, the call, a renewal, the call again; a neutral answer gives the permit back, for later.
+    // Health, the call, a renewal, one more with the token before that, the call again; a neutral answer
+    // gives the permit back, for later.
     const nowMs = this.#clock.trueMs;
     this.#probeRequests = [...this.#probeRequests.filter((atMs) => atMs > nowMs - 10_000), nowMs];
-    if (this.#probeRequests.length > 4) this.#fail("more than one probe while half-open");
+    if (this.#probeRequests.length > MOST_PROBE_REQUESTS) {
+      this.#fail("more than one probe while half-open");
+    }
   }
 
   #checkAsked(path: "check_in" | "delivery", nowMs: number): void {
     const leftMs = this.#notBefore[path] - nowMs;
-    if (leftMs > 0 && this.#isClear(3_600_000)) {
+    if (leftMs > 0 && this.isClear(3_600_000)) {
       this.#fail(`a request ${Math.round(leftMs / 1_000)} s before Retry-After was over`);
     }
   }
@@ -231,7 +245,7 @@ export class Monitor {
   }
 
   #checkGap(gapMs: number, { connection, rapidUntilMs }: AgentState, wasRapid: boolean): void {
-    if (!this.#isClear(gapMs + 1_000)) return;
+    if (!this.isClear(gapMs + 1_000)) return;
     // A report that failed brings no check-in forward: its answer may be lost, and is asked for then.
     const isHealthy = connection.breaker.state === "closed" &&
       connection.paths.check_in.failures === 0;
@@ -276,8 +290,19 @@ export class Monitor {
     }
   }
 
+  /** A request has come, or may come, to the server in a way that the agent does not know of. */
+  disturbed(): void {
+    this.#disturbedMs = this.#clock.trueMs;
+  }
+
+  /** The server's window was full, which an agent that knows of all its requests keeps from happening. */
+  turnedAway(group: string): void {
+    const sinceMs = this.#clock.trueMs - Math.max(this.#disturbedMs, this.#excusedMs);
+    if (sinceMs > UNKNOWN_WINDOW_MS) this.#fail(`a ${group} beyond the server's limit`);
+  }
+
   /** Whether nothing has happened to the host within so long. */
-  #isClear(ms: number): boolean {
+  isClear(ms: number): boolean {
     return this.#clock.trueMs - this.#excusedMs > ms;
   }
 }
@@ -289,5 +314,6 @@ function seconds(ms: number): number {
 function pathOf(url: string): Path {
   if (url.endsWith("/health")) return "health";
   if (url.endsWith("/renew")) return "renewal";
+  if (/\/(config|public-keys?)$/.test(url)) return "other";
   return url.endsWith("/commands") ? "check_in" : "delivery";
 }

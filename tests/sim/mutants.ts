@@ -145,4 +145,70 @@ export const MUTANTS: readonly Mutant[] = [
     "await this.#persist(command, signal, () => journal.start(command.id));",
     "",
   ]),
+  mutant("a refresh token is used that is not on disk", [
+    "connection/token_rotation.ts",
+    "const stored = await this.#readStored();",
+    "await this.#readStored();\n    const stored = this.#identity.refreshToken;",
+  ]),
+  mutant("a token that a late renewal made worthless is final", [
+    "connection/token_rotation.ts",
+    'if (answer.kind !== "unauthorized" || spent?.successor !== stored) return answer;',
+    'if (answer.kind !== "never" || spent === null) return answer;',
+  ]),
+  mutant("a command that comes again runs again", [
+    "buffer/journal.ts",
+    "VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT (id) DO NOTHING`;",
+    "VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET state = excluded.state`;",
+  ]),
+  mutant("no command is listed as received", [
+    "buffer/journal.ts",
+    "? database.all(RECEIPTS_DUE, MOST_RECEIPTS).map(({ id }) => String(id))",
+    "? database.all(RECEIPTS_DUE, 0).map(({ id }) => String(id))",
+  ]),
+  mutant("a result that the server wrote itself is taken for the agent's", [
+    "buffer/journal.ts",
+    "export const ASKED_FOR_MS = 30 * 60_000 - 5 * 60_000;",
+    "export const ASKED_FOR_MS = 24 * 3_600_000;",
+  ]),
+  mutant("a log that comes too late is a dead letter", [
+    "server/protocol.ts",
+    'const END_STATES = ["completed", "failed", "timed_out",',
+    'const END_STATES = ["completed", "failed",',
+  ]),
+  mutant("a log is delivered although its command is open", [
+    "delivery/sender.ts",
+    "return answer.value.openBecause === undefined",
+    'return answer.value.openBecause !== "never"',
+  ]),
+  mutant("a log has a word that leaves its command open", [
+    "commands/scan_updates.ts",
+    'result: isUsable ? "success" : "failed",',
+    'result: isUsable ? "partial" : "failed",',
+  ]),
+  mutant("a list with gaps declares installed what it lacks", [
+    "commands/scan_updates.ts",
+    "isWhole: hasCompleteList(report)",
+    "isWhole: true",
+  ]),
+  mutant("changes are said to be a whole list", [
+    "commands/update_diff.ts",
+    'part: isFull ? whole : "changes" as const,',
+    "part: whole,",
+  ]),
+  mutant("a full window is not waited for", [
+    "delivery/send_rate.ts",
+    "return { ...window, answeredAtMs, limit, remaining, windowMs, resetAtMs };",
+    "return { ...window, answeredAtMs, limit, remaining: remaining + 1, windowMs, resetAtMs };",
+  ]),
+  mutant("a host that was refused asks again in a day", [
+    "connection/state.ts",
+    ": Math.max(OPERATOR_WAIT_MS, intervalMs) * (1 + JITTER * random());",
+    ": 24 * Math.max(OPERATOR_WAIT_MS, intervalMs) * (1 + JITTER * random());",
+  ]),
+  mutant("what a refused host has buffered is refused too", [
+    "delivery/sender.ts",
+    '      case "operator_required":\n      case "circuit_open":',
+    '      case "operator_required":\n        return { outcome: { kind: "delivered", isLast: false }, ' +
+    'verdict: "neutral" };\n      case "circuit_open":',
+  ]),
 ];

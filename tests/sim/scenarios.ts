@@ -1,23 +1,13 @@
 /** Stories that chance tells too seldom, each with its own end; run by the tests and by `mutate.ts`. */
 
-import { Violation } from "./monitor.ts";
 import { Sim } from "./sim.ts";
+import { beginRapid, HOUR_MS, MINUTE_MS, must, type Scenario } from "./scenario.ts";
+import { SCENARIOS_02 } from "./scenarios_02.ts";
+import type { Age } from "./sim_commands.ts";
 import type { RequestFate } from "./sim_network.ts";
 import { POISON } from "./sim_server.ts";
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
 const REFUSED: RequestFate = { kind: "fails", reason: "refused" };
-
-/** One story; it throws a `Violation` where it does not end as it must. */
-export interface Scenario {
-  readonly name: string;
-  play(sim: Sim): Promise<void>;
-}
-
-function must(holds: boolean, otherwise: string): void {
-  if (!holds) throw new Violation(otherwise);
-}
 
 /** When the breaker turned half-open, so often as it did. */
 function watchHalfOpen(sim: Sim): { count: number } {
@@ -148,14 +138,6 @@ const breaksOverReports: Scenario = {
   },
 };
 
-/** Rapid polling, as long as is allowed. */
-async function beginRapid(sim: Sim): Promise<void> {
-  const params = { duration_minutes: -1 };
-  sim.queue({ id: "heartbeat", type: "enable_heartbeat", params });
-  await sim.run(7 * MINUTE_MS);
-  must((sim.agent?.loop.state.rapidUntilMs ?? 0) > sim.clock.monotonicMs(), "it is not rapid");
-}
-
 const killed: Scenario = {
   name:
     "in rapid polling an agent is back within 30 s of a kill of 300 s, after 20 requests at most",
@@ -227,6 +209,7 @@ const refusedRenewal: Scenario = {
 
 const deleted: Scenario = {
   name: "a deleted agent says so within an hour, and is quiet",
+  ages: ["0.1"],
   async play(sim) {
     await sim.run(20 * MINUTE_MS);
     sim.server.isAgentDeleted = true;
@@ -248,6 +231,7 @@ const deleted: Scenario = {
 
 const notFoundOnce: Scenario = {
   name: "an agent that is not found for want of a database is not taken for deleted",
+  ages: ["0.1"],
   async play(sim) {
     await sim.run(10 * MINUTE_MS);
     sim.fate = ({ url }) => {
@@ -322,30 +306,40 @@ export const SCENARIOS: readonly Scenario[] = [
   offline,
   breaksOverReports,
   badItem,
+  ...SCENARIOS_02,
 ];
 
 /** Plays a story with a seed; throws the violation it ends in. */
-export async function playScenario(scenario: Scenario, seed: number): Promise<void> {
-  const sim = new Sim(seed);
+export async function playScenario(scenario: Scenario, seed: number, age: Age): Promise<void> {
+  const sim = new Sim(seed, age);
   try {
     await sim.begin();
     await scenario.play(sim);
   } catch (error) {
     const tail = sim.trace.lines.slice(-15).join("\n");
-    throw new Error(`${scenario.name}: ${(error as Error).message}\n${tail}`, { cause: error });
+    throw new Error(`${scenario.name} (${age}): ${(error as Error).message}\n${tail}`, {
+      cause: error,
+    });
   } finally {
     sim.close();
   }
 }
 
+/** The servers that a story is played with. */
+export function agesOf({ ages = ["0.1", "0.2"] }: Scenario): readonly Age[] {
+  return ages;
+}
+
 if (import.meta.main) {
   for (const scenario of SCENARIOS) {
-    for (let seed = 1; seed <= 5; seed++) {
-      try {
-        await playScenario(scenario, seed);
-      } catch (error) {
-        console.log(`Scenario ${(error as Error).message}`);
-        Deno.exit(1);
+    for (const age of agesOf(scenario)) {
+      for (let seed = 1; seed <= 5; seed++) {
+        try {
+          await playScenario(scenario, seed, age);
+        } catch (error) {
+          console.log(`Scenario ${(error as Error).message}`);
+          Deno.exit(1);
+        }
       }
     }
   }

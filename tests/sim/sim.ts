@@ -20,9 +20,20 @@ import { Gate } from "./gate.ts";
 import { type Ending, Monitor, ORIGIN, Violation } from "./monitor.ts";
 import { SimClock } from "./sim_clock.ts";
 import { SimDisk } from "./sim_disk.ts";
-import { aptLists, PROGRAMS, type ScanMood, simCommands } from "./sim_host.ts";
+import { setServerFault } from "./server_faults.ts";
+import { ServerWatch } from "./server_watch.ts";
+import type { Age, ServerCommand } from "./sim_commands.ts";
+import {
+  aptLists,
+  dnfLists,
+  PROGRAMS,
+  type ScanMood,
+  SIM_MACHINE,
+  simCommands,
+} from "./sim_host.ts";
 import { carry, type RequestFate } from "./sim_network.ts";
-import { type ServerCommand, SimServer } from "./sim_server.ts";
+import { SimServer } from "./sim_server.ts";
+import { FIRST_REFRESH_TOKEN } from "./sim_tokens.ts";
 import { Trace } from "./trace.ts";
 import { textOf } from "../fakes/response.ts";
 
@@ -30,7 +41,12 @@ const START_MS = Date.UTC(2026, 0, 1);
 const STATE = "/var/lib/pennon";
 const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
 const LIMITS = { maxEvents: 50_000, maxBytes: 64 * 1_024 ** 2, maxAttempts: 10 };
+const LISTS_MS = 12 * 3_600_000;
 const YEARS_MS = 10 * 365 * 86_400_000;
+/** Fates with which the server acts, and the agent does not know when, or whether. */
+const DISTURBING: ReadonlySet<RequestFate["kind"]> = new Set([
+  ...["answer_lost", "stalls", "cut", "late", "held", "arrives_late", "repeated"] as const,
+]);
 /** Far more than the server takes in a minute. */
 const BACKLOG = 300;
 
@@ -41,9 +57,14 @@ export class Sim {
   readonly server: SimServer;
   readonly trace = new Trace(() => this.clock.trueMs);
   readonly monitor: Monitor;
+  readonly watch: ServerWatch;
+  /** Updates that are installed, or were withdrawn, as `type/name`; the server's rows may not know. */
+  readonly withdrawn = new Set<string>();
   readonly random: Random;
   /** How often each command that must not be repeated was run. */
   readonly runs = new Map<string, number>();
+  /** Texts of events that were put into the buffer. */
+  readonly piled: string[] = [];
   /** Commands that a living agent took while its disk was well. */
   readonly taken = new Set<string>();
   /** The first process dies at this call of a port. */
@@ -61,10 +82,11 @@ export class Sim {
   #violation: Violation | null = null;
   #release = Promise.withResolvers<void>();
 
-  constructor(readonly seed: number) {
+  constructor(readonly seed: number, age: Age = "0.1") {
     this.random = seededRandom(seed);
-    this.server = new SimServer(() => this.clock.serverNowMs, this.random() < 0.5);
+    this.server = new SimServer(() => this.clock.serverNowMs, this.random() < 0.5, age);
     this.monitor = new Monitor(this.clock, (what) => this.fail(what));
+    this.watch = new ServerWatch({ ...this, fail: (what) => this.fail(what) });
     this.trace.onMessage = (message, fields) => {
       if (message === "step failed") this.fail("a step failed");
       this.monitor.logged(message, fields);
@@ -72,7 +94,9 @@ export class Sim {
     this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
     this.disk.texts.set(...MACHINE_ID);
-    for (const [path, text] of aptLists(STATE)) this.disk.texts.set(path, text);
+    for (const [path, text] of [...aptLists(STATE), ...dnfLists()]) this.disk.texts.set(path, text);
+    // Package lists come twice a day.
+    this.disk.modifiedMs = () => Math.floor(this.clock.serverNowMs / LISTS_MS) * LISTS_MS;
   }
 
   fail(what: string): void {
@@ -91,8 +115,8 @@ export class Sim {
     await saveIdentity(system, STATE, {
       agentId: AGENT_ID,
       serverUrl: ORIGIN,
-      accessToken: this.server.enrol(),
-      refreshToken: "refresh-token-1",
+      accessToken: this.server.enrol(SIM_MACHINE),
+      refreshToken: FIRST_REFRESH_TOKEN,
       intervalMs: 300_000,
     });
     await this.start();
@@ -109,7 +133,7 @@ export class Sim {
   }
 
   queue(command: ServerCommand): void {
-    this.server.queue.push(command);
+    this.server.commands.add(command);
   }
 
   /** Schedules what goes wrong. */
@@ -131,21 +155,8 @@ export class Sim {
   #beginFault(fault: Fault, toMs: number): void {
     this.trace.note(`--- ${fault} until ${Math.round(toMs / 1_000)} s`);
     this.#active.set(fault, (this.#active.get(fault) ?? 0) + 1);
+    setServerFault(this.server, fault, true);
     switch (fault) {
-      case "access_revoked":
-        return this.server.revokeAccess();
-      case "all_401":
-        this.server.refusesAll = true;
-        return;
-      case "not_configured":
-        this.server.isConfigured = false;
-        return;
-      case "database_down":
-        this.server.isDatabaseDown = true;
-        return;
-      case "agent_deleted":
-        this.server.isAgentDeleted = true;
-        return;
       case "crash":
         return this.#gate.crashIn(1 + Math.floor(this.random() * 60));
       case "crash_loop":
@@ -167,6 +178,8 @@ export class Sim {
         return this.#suspend(toMs - this.clock.trueMs);
       case "backlog":
         return this.pile(BACKLOG);
+      case "secret_changes":
+        return this.#changeSecret(toMs);
     }
   }
 
@@ -174,10 +187,7 @@ export class Sim {
     this.#active.set(fault, (this.#active.get(fault) ?? 1) - 1);
     if (this.isActive(fault)) return;
     this.trace.note(`--- ${fault} is over`);
-    if (fault === "all_401") this.server.refusesAll = false;
-    if (fault === "not_configured") this.server.isConfigured = true;
-    if (fault === "database_down") this.server.isDatabaseDown = false;
-    if (fault === "agent_deleted") this.server.isAgentDeleted = false;
+    setServerFault(this.server, fault, false);
     if (fault === "clock_jump") {
       this.clock.wallOffsetMs = 0;
       this.monitor.excuse();
@@ -195,7 +205,17 @@ export class Sim {
       const body = JSON.stringify({ n, piledMs: this.clock.trueMs });
       return { kind: "dependencies", commandId: null, snapshotOf: null, body };
     });
-    void this.change((buffer) => void buffer.append(events));
+    void this.change((buffer) => {
+      buffer.append(events);
+      this.piled.push(...events.map(({ body }) => body));
+    });
+  }
+
+  /** No access token stays good for long: renewals, over and over. */
+  #changeSecret(untilMs: number): void {
+    if (this.clock.trueMs >= untilMs) return;
+    this.server.revokeAccess();
+    this.clock.inWorld(20_000 + this.random() * 300_000, () => this.#changeSecret(untilMs));
   }
 
   #crashOn(untilMs: number): void {
@@ -305,13 +325,14 @@ export class Sim {
       sleep: (ms: number, signal: AbortSignal) => gate.later(() => clock.sleep(ms, signal)),
       turn: () => clock.turn(),
     };
-    const commands = simCommands({ clock, random: this.random }, (name) => this.#moodOf(name));
+    const { random, withdrawn } = this;
+    const commands = simCommands({ clock, random, withdrawn }, (name) => this.#moodOf(name));
     return {
       os: "linux",
       architecture: "x86_64",
       processId: this.starts,
       clock: world,
-      random: this.random,
+      random,
       cryptography: fake.cryptography,
       files: disk.files(gate),
       machine: fake.machine,
@@ -331,7 +352,7 @@ export class Sim {
 
   #moodOf(manager: "apt" | "dnf"): ScanMood {
     // One of the two is sick at a time: the other must not notice.
-    if (manager === "dnf") return "well";
+    if (manager === "dnf") return this.isActive("scan_partial") ? "partial" : "well";
     if (this.isActive("scan_hangs")) return "hangs";
     if (this.isActive("scan_fails")) return "fails";
     if (this.isActive("scan_locked")) return "locked";
@@ -346,6 +367,11 @@ export class Sim {
     if (this.server.isAgentDeleted) monitor.deleted();
     const path = monitor.request(request, agent.loop.state);
     const fate = this.fate?.(request) ?? fateOf(this, request);
+    if (DISTURBING.has(fate.kind)) monitor.disturbed();
+    if (path === "check_in") {
+      this.watch.checkIn(request);
+      if (fate.kind === "repeated") this.watch.answeredByOther();
+    }
     const startedMs = clock.trueMs;
     try {
       const response = await carry(request, fate, {
@@ -388,6 +414,7 @@ export class Sim {
       for (const id of ids) {
         if (this.#commandState(id) === undefined) this.fail(`command ${id} is not in the journal`);
         this.taken.add(id);
+        this.watch.journalled(id);
       }
     };
     // In time: an answer that comes after the agent has given up on it is lost.
@@ -461,6 +488,10 @@ function endingOf(response: HttpResponse, path: string): Ending {
   // A server that accepts check-ins and fails on an event is not gone.
   if (path === "delivery" && (status === 500 || status === 404)) return "neutral";
   if (status === 404) return "failure";
+  // A server that sheds load for a moment: it works.
+  const waitS = Number(response.headers["retry-after"] ?? Infinity);
+  if (status === 503 && waitS > 0 && waitS <= 10 && body.startsWith("{")) return "neutral";
+  if (status === 426) return "neutral";
   if (status === 429 || status === 401 || status === 403) return "neutral";
   if (status >= 500 || status === 408 || status < 200 || status >= 300) return "failure";
   if (body.startsWith("<")) return "failure";

@@ -12,6 +12,8 @@ export class SimDisk {
   readonly texts = new Map<string, string>();
   readonly database: Database = openRealDatabase(":memory:");
   fault: DiskFault = null;
+  /** When its files were changed, as far as anybody asks. */
+  modifiedMs: () => number = () => 0;
   /** Told of what an agent has lost without dying. */
   onLost: (what: string) => void = () => {};
 
@@ -52,7 +54,10 @@ export class SimDisk {
       rename: (purpose, from, to) => write(purpose, () => this.#rename(from, to)),
       inspect: (_purpose, path) => read(() => this.#inspect(path)),
       list: (_purpose, path) =>
-        read(() => [...this.texts.keys()].filter((name) => name.startsWith(`${path}/`))),
+        read(() => {
+          const inside = [...this.texts.keys()].filter((name) => name.startsWith(`${path}/`));
+          return [...new Set(inside.map((name) => name.slice(path.length + 1).split("/")[0]!))];
+        }),
       lock: () => read((): FileLock => ({ release: () => {} })),
     };
   }
@@ -138,7 +143,7 @@ export class SimDisk {
     return {
       kind: isDirectory ? "directory" : "file",
       sizeBytes: text?.length ?? 0,
-      modifiedMs: 0,
+      modifiedMs: this.modifiedMs(),
       mode: isDirectory ? 0o700 : 0o600,
       owner: 0,
       group: 0,

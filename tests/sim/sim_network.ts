@@ -18,6 +18,8 @@ export type RequestFate =
   | { readonly kind: "delayed"; readonly ms: number }
   /** The answer comes after twice the time limit, past everything that promises to end a call. */
   | { readonly kind: "late" }
+  /** The server acts so long after the agent has given up. */
+  | { readonly kind: "arrives_late"; readonly ms: number }
   /** The server acts; its answer comes when the story says so, if ever. */
   | { readonly kind: "held" }
   | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
@@ -72,6 +74,10 @@ export async function carry(
       if (cutOff.aborted) throw failure("cut_off");
       return late;
     }
+    case "arrives_late":
+      clock.inWorld(request.timeoutMs + fate.ms, () => server.handleLate(request));
+      await wait(request.timeoutMs);
+      throw failure("timeout");
     case "held": {
       const held = server.handle(request);
       await world.release;

@@ -1,12 +1,14 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { runSeed } from "./run_seed.ts";
-import { playScenario, SCENARIOS } from "./scenarios.ts";
+import { agesOf, playScenario, SCENARIOS } from "./scenarios.ts";
 import { Sim } from "./sim.ts";
 
 for (const scenario of SCENARIOS) {
-  Deno.test(`sim: ${scenario.name}`, async () => {
-    for (let seed = 1; seed <= 3; seed++) await playScenario(scenario, seed);
-  });
+  for (const age of agesOf(scenario)) {
+    Deno.test(`sim: ${scenario.name} (${age})`, async () => {
+      for (let seed = 1; seed <= 3; seed++) await playScenario(scenario, seed, age);
+    });
+  }
 }
 
 Deno.test("sim: ten seeds of five days break no invariant", async () => {

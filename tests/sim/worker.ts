@@ -2,8 +2,14 @@
 
 /// <reference lib="deno.worker" />
 
-import { runSeed } from "./run_seed.ts";
+import { type AgeChoice, runSeed } from "./run_seed.ts";
 
-self.onmessage = async ({ data }: MessageEvent<{ seed: number; days: number }>) => {
-  self.postMessage(await runSeed(data.seed, data.days));
+interface Played {
+  readonly seed: number;
+  readonly days: number;
+  readonly age: AgeChoice;
+}
+
+self.onmessage = async ({ data }: MessageEvent<Played>) => {
+  self.postMessage(await runSeed(data.seed, data.days, data.age));
 };

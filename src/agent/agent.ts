@@ -9,14 +9,15 @@ import { withResentRow } from "../commands/reported_snapshot.ts";
 import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
 import type { Config } from "../config/settings.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
-import { type Identity, saveIdentity, secretsOf } from "../identity.ts";
+import { type Identity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { Connection } from "../connection/connection.ts";
 import { Loop } from "../loop/loop.ts";
 import { LONGEST_RAPID_MS } from "../loop/schedule.ts";
 import { Session } from "../connection/session.ts";
 import { type AgentState, NEW_STATE } from "../loop/state.ts";
-import { OPERATOR_WAIT_MS } from "../connection/state.ts";
+import { OPERATOR_WAIT_MS, withoutOldRefusal } from "../connection/state.ts";
+import { TokenRotation } from "../connection/token_rotation.ts";
 import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
@@ -30,6 +31,7 @@ import { BreakerResetRequests, CONNECTION } from "./breaker_reset.ts";
 import { createClient } from "./create_client.ts";
 import { checkInBody, systemInfoEvent } from "./host_report.ts";
 import type { InstanceLock } from "./instance_lock.ts";
+import { machineIdForCalls } from "./machine_binding.ts";
 import { loadScannerBreakers, loadState, saveScannerBreakers, saveState } from "./saved_state.ts";
 import { StateDirectory } from "./state_directory.ts";
 
@@ -57,7 +59,13 @@ interface AgentDeps {
  */
 export async function openAgent(deps: AgentDeps): Promise<Agent> {
   const { system, config, identity, stateDirectory, log } = deps;
+  const machineId = await machineIdForCalls(
+    system,
+    stateDirectory,
+    (why) => log.warning("machine id is not the host's own", { why }),
+  );
   const client = await createClient(system, config, identity.serverUrl, {
+    machineId,
     warn: (why) => log.warning("file is not safe", { why }),
     secrets: deps.secrets ?? secretsOf(identity),
   });
@@ -67,12 +75,14 @@ export async function openAgent(deps: AgentDeps): Promise<Agent> {
     rapidMs: LONGEST_RAPID_MS,
     intervalMs: 2 * intervalOf(deps),
   };
-  const state = await orDefault(
+  const saved = await orDefault(
     log,
     "state",
     NEW_STATE,
     () => loadState(system, stateDirectory, { longest, log }),
   );
+  const host = { machineId, version: VERSION };
+  const state = { ...saved, connection: withoutOldRefusal(saved.connection, host) };
   const longestOpenMs = longestScannerOpenMs(config.scanners);
   const breakers = await orDefault<ScannerBreakers>(
     log,
@@ -98,12 +108,11 @@ export class Agent {
   readonly #client: Client;
   readonly #scanners: ScannerRunner;
   readonly #directory: StateDirectory;
+  readonly #rotation: TokenRotation;
   readonly #session: Session;
   readonly #connection: Connection;
   readonly #runner: CommandRunner;
   readonly #requests: BreakerResetRequests;
-  /** The identity with the present token. */
-  #identity: Identity;
   /** At the last check-in, for the CPU's load since then. */
   #cpus: readonly CpuTimes[];
 
@@ -111,7 +120,7 @@ export class Agent {
     const { system: { files, machine }, stateDirectory, log } = deps;
     this.#deps = deps;
     this.#client = client;
-    this.#identity = deps.identity;
+    this.#rotation = new TokenRotation({ ...deps, client }, deps.identity);
     this.#cpus = machine.cpus();
     this.#scanners = this.#createScannerRunner(breakers);
     this.#directory = this.#createDirectory();
@@ -143,8 +152,9 @@ export class Agent {
     }
   }
 
-  /** Closes the buffer. */
-  close(): void {
+  /** Closes the buffer. Nothing is saved after that: another process may have the directory then. */
+  async close(): Promise<void> {
+    await this.#rotation.idle();
     this.#directory.close();
   }
 
@@ -173,7 +183,7 @@ export class Agent {
       stateDirectory,
       limits: config.buffer,
       lock,
-      identity: () => this.#identity,
+      identity: () => this.#rotation.identity,
       onRecreated: async () => {
         await saveState(system, stateDirectory, this.loop.state);
         await saveScannerBreakers(system, stateDirectory, this.#scanners.breakers);
@@ -183,18 +193,9 @@ export class Agent {
   }
 
   #createSession(): Session {
-    const { system, identity, stateDirectory, log } = this.#deps;
-    const { clock, random } = system;
-    return new Session({
-      clock,
-      random,
-      log,
-      renew: (signal) => this.#client.renew(identity.agentId, identity.refreshToken, { signal }),
-      saveToken: (accessToken) => {
-        this.#identity = { ...identity, accessToken };
-        return saveIdentity(system, stateDirectory, this.#identity);
-      },
-    }, identity);
+    const { system: { clock, random }, identity, log } = this.#deps;
+    const renew = (signal: AbortSignal) => this.#rotation.renew({ signal });
+    return new Session({ clock, random, log, renew }, identity);
   }
 
   #createConnection({ connection }: AgentState): Connection {

@@ -6,6 +6,7 @@ import { isLoopback } from "../config/cross_check.ts";
 import { type FileUse, readTrusted } from "../trusted_path.ts";
 import { Secrets } from "../redact.ts";
 import { Client } from "../server/client.ts";
+import { cut, LIMITS } from "../server/limits.ts";
 import type { TlsOptions } from "../system/http.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
@@ -13,6 +14,8 @@ import { VERSION } from "../version.ts";
 interface CreateClientOptions {
   /** Called with each problem in the safety of the certificate files. @default none */
   readonly warn?: (why: string) => void;
+  /** Sent with every call. */
+  readonly machineId: string;
   /** Hidden in what the client returns; it adds the tokens that it sends and receives. */
   readonly secrets?: Secrets;
 }
@@ -25,7 +28,7 @@ export async function createClient(
   system: System,
   config: Config,
   serverUrl: string,
-  { warn = () => {}, secrets = new Secrets() }: CreateClientOptions = {},
+  { machineId, warn = () => {}, secrets = new Secrets() }: CreateClientOptions,
 ): Promise<Client> {
   const proxyUrl = proxyFor(serverUrl, config.proxy);
   if (proxyUrl !== null && config.tls.certificateFile !== null) {
@@ -36,7 +39,8 @@ export async function createClient(
   }
   return new Client(system.sendHttp, system.clock, {
     serverUrl,
-    agentVersion: VERSION,
+    agentVersion: cut(VERSION, LIMITS.agentVersion),
+    machineId,
     tls: await readTls(system, config, warn),
     proxyUrl,
     secrets,

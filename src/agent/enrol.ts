@@ -3,12 +3,22 @@
 import { createClient } from "./create_client.ts";
 import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
+import {
+  loadMachineBinding,
+  machineIdForCalls,
+  saveAdoptedId,
+  saveRegisteredId,
+} from "./machine_binding.ts";
 import { STATE_FILE } from "./saved_state.ts";
 import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config/settings.ts";
+import { describeOperatorAction } from "../connection/operator_words.ts";
+import { TokenRotation } from "../connection/token_rotation.ts";
+import { deviceFacts } from "../host/device.ts";
 import { hostFacts } from "../host/host.ts";
 import { type Identity, IDENTITY_FILE, saveIdentity, secretsOf } from "../identity.ts";
 import { clampIntervalMs } from "../loop/schedule.ts";
+import { availableScanners } from "../scanners/registry.ts";
 import { Secrets } from "../redact.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client } from "../server/client.ts";
@@ -40,11 +50,22 @@ export async function register(
   serverUrl: string,
   token: string,
 ): Promise<Identity> {
-  const { system } = enrolment;
-  const client = await openClient(enrolment, serverUrl, new Secrets([token]));
+  const { system, config, stateDirectory } = enrolment;
   return await whileLocked(enrolment, "register", async () => {
+    const { ownId: machineId } = await loadMachineBinding(system, stateDirectory, warnOn(system));
+    const client = await openClient(enrolment, serverUrl, {
+      machineId,
+      secrets: new Secrets([token]),
+    });
     const nowMs = system.clock.nowMs();
-    const body = registerBody(await hostFacts(system), { agentVersion: VERSION, nowMs });
+    const scanners = await availableScanners(system, config.scanners.enabled);
+    const body = registerBody(await hostFacts(system), {
+      agentVersion: VERSION,
+      nowMs,
+      machineId,
+      device: await deviceFacts(system),
+      scanners: scanners.map(({ name }) => name),
+    });
     const answer = await client.register(token, body);
     if (answer.kind !== "ok") throw await registrationRefusal(client, answer);
     const { agent_id, token: accessToken, refresh_token, config: settings } = answer.value;
@@ -56,6 +77,7 @@ export async function register(
       intervalMs: clampIntervalMs(settings?.check_in_interval ?? NaN),
     };
     try {
+      await saveRegisteredId(system, stateDirectory, machineId);
       await saveNew(enrolment, identity);
     } catch (error) {
       await client.unregister(identity); // If that fails too, the dashboard shows the agent.
@@ -67,7 +89,10 @@ export async function register(
 
 /** Saves an existing agent's identity as this host's own; throws `LockedError`, `FileError`. */
 export async function adopt(enrolment: Enrolment, identity: Identity): Promise<void> {
-  await whileLocked(enrolment, "register", () => saveNew(enrolment, identity));
+  await whileLocked(enrolment, "register", async () => {
+    await saveAdoptedId(enrolment.system, enrolment.stateDirectory);
+    await saveNew(enrolment, identity);
+  });
 }
 
 /**
@@ -81,14 +106,18 @@ export async function unregister(
   options: { evenIfUnreached: boolean },
 ): Promise<{ deletedOnServer: boolean }> {
   const { system, stateDirectory } = enrolment;
-  const client = await openClient(enrolment, identity.serverUrl, secretsOf(identity));
   return await whileLocked(enrolment, "unregister", async () => {
-    const answer = await deleteOnServer(client, identity);
+    const client = await openClient(enrolment, identity.serverUrl, {
+      machineId: await machineIdForCalls(system, stateDirectory, warnOn(system)),
+      secrets: secretsOf(identity),
+    });
+    const answer = await deleteOnServer(enrolment, client, identity);
     const isDeleted = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
     if (!isDeleted && !options.evenIfUnreached) {
       throw refusal("unregister", answer, UNREGISTER_ADVICE);
     }
     await IDENTITY_FILE.remove(system.files, stateDirectory);
+    await saveRegisteredId(system, stateDirectory, null);
     await removePast(system, stateDirectory);
     return { deletedOnServer: isDeleted };
   });
@@ -97,10 +126,13 @@ export async function unregister(
 async function openClient(
   { system, config }: Enrolment,
   serverUrl: string,
-  secrets: Secrets,
+  options: { machineId: string; secrets: Secrets },
 ): Promise<Client> {
-  const warn = (why: string) => system.terminal.printError(`pennon: ${why}`);
-  return await createClient(system, config, serverUrl, { warn, secrets });
+  return await createClient(system, config, serverUrl, { ...options, warn: warnOn(system) });
+}
+
+function warnOn({ terminal }: System): (why: string) => void {
+  return (why) => terminal.printError(`pennon: ${why}`);
 }
 
 /** A running agent would continue with the old identity, and overwrite the new tokens. */
@@ -128,13 +160,29 @@ async function removePast(system: System, stateDirectory: string): Promise<void>
   await SNAPSHOT_FILE.remove(system.files, stateDirectory);
 }
 
-async function deleteOnServer(client: Client, identity: Identity): Promise<Answer<unknown>> {
+/**
+ * Deletes the agent with its own token, renewed once where the server refuses it. RedFlag 0.2 lets only
+ * an administrator delete an agent, and answers 401 to a valid token as well.
+ */
+async function deleteOnServer(
+  { system, stateDirectory }: Enrolment,
+  client: Client,
+  identity: Identity,
+): Promise<Answer<unknown>> {
   const answer = await client.unregister(identity);
   if (answer.kind !== "unauthorized") return answer;
-  const renewed = await client.renew(identity.agentId, identity.refreshToken);
+  const log = {
+    error: (message: string, { why }: { why?: unknown } = {}) =>
+      system.terminal.printError(`pennon: ${message}: ${why}`),
+  };
+  const rotation = new TokenRotation({ system, stateDirectory, client, log }, identity);
+  const renewed = await rotation.renew();
   if (renewed.kind !== "ok") return answer;
   const { agentId } = identity;
-  return await client.unregister({ agentId, accessToken: renewed.value.token });
+  const again = await client.unregister({ agentId, accessToken: renewed.value.token });
+  if (again.kind !== "unauthorized") return again;
+  const why = `only an administrator can delete an agent on this server (${again.why})`;
+  return { kind: "operator_required", why };
 }
 
 /**
@@ -166,10 +214,15 @@ function explain(answer: Answer<unknown>): string {
       return `the server does not take this token (${answer.why})`;
     case "limited":
       return `the server wants fewer requests (${answer.why})`;
+    case "operator_required": {
+      if (answer.refusal === undefined) return answer.why;
+      const { cause, facts } = answer.refusal;
+      const { what, because } = describeOperatorAction(cause, facts);
+      return `${what}: ${because} (${answer.why})`;
+    }
     case "failed":
     case "refused":
     case "report_failed":
-    case "operator_required":
       return answer.why;
   }
 }
@@ -205,6 +258,11 @@ export function adviceOn(answer: Answer<unknown>): string | undefined {
       return "try again in a minute";
     case "refused":
       return answer.status === 404 ? "see that the address is a RedFlag server's" : undefined;
+    case "operator_required": {
+      if (answer.refusal === undefined) return undefined;
+      const { cause, facts } = answer.refusal;
+      return describeOperatorAction(cause, facts).remedy;
+    }
     case "failed":
       return answer.reason === undefined ? byStatus(answer.status) : BY_REASON[answer.reason];
     default:

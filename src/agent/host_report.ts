@@ -1,18 +1,28 @@
 /** Encodes the host's facts and figures for the server: registration, check-in, system info. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
+import type { Device } from "../host/device.ts";
 import type { HostFacts, HostMetrics } from "../host/host.ts";
 import { cut, encodeBody, LIMITS } from "../server/limits.ts";
 import type { CheckInBody, RegisterBody } from "../server/protocol.ts";
+import { subsystemOf } from "../server/subsystems.ts";
 import type { RebootState } from "../update.ts";
 
 const GIB = 1_024 ** 3;
 
+/** What a registration says besides the host's facts. */
+interface Registrant {
+  readonly agentVersion: string;
+  readonly nowMs: number;
+  readonly machineId: string;
+  readonly device: Device;
+  /** Names of the scanners of this host. */
+  readonly scanners: readonly string[];
+}
+
 /** The body of a registration. The dashboard shows these metadata keys. */
-export function registerBody(
-  facts: HostFacts,
-  agent: { agentVersion: string; nowMs: number },
-): RegisterBody {
+export function registerBody(facts: HostFacts, agent: Registrant): RegisterBody {
+  const { type, model, distro } = agent.device;
   const disk = facts.disks[0];
   const metadata = {
     installation_time: new Date(agent.nowMs).toISOString(),
@@ -35,6 +45,11 @@ export function registerBody(
     os_version: cut(facts.osVersion, LIMITS.osVersion),
     os_architecture: cut(serverArchitecture(facts.architecture), LIMITS.osArchitecture),
     agent_version: cut(agent.agentVersion, LIMITS.agentVersion),
+    machine_id: agent.machineId,
+    device_type: type,
+    ...(model !== null && { device_model: cut(model, LIMITS.deviceModel) }),
+    ...(distro !== null && { os_distro: cut(distro, LIMITS.osDistro) }),
+    available_scanners: agent.scanners.map(subsystemOf),
     metadata: Object.fromEntries(known),
   };
 }

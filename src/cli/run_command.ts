@@ -55,7 +55,7 @@ export const runCommand: CliCommand = {
       } finally {
         ended.abort();
         await watching;
-        agent.close();
+        await agent.close();
       }
     } finally {
       await lock.release();

@@ -3,7 +3,8 @@
 import { seconds } from "../breaker/breaker.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
-import type { ConnectionState, OperatorCause, Path } from "./state.ts";
+import { describeOperatorAction } from "./operator_words.ts";
+import type { ConnectionState, Path } from "./state.ts";
 
 interface AnswerContext {
   readonly path: Path;
@@ -68,14 +69,6 @@ export function logAnswer(log: Log, answer: Answer<unknown>, context: AnswerCont
   });
 }
 
-/** What an operator can do, by cause. */
-const NEXT_STEP: Readonly<Record<OperatorCause, string>> = {
-  token: "look at the server's log and database first: it answers so to any database error too; " +
-    "if it is well, run `pennon register` with a new registration token",
-  deleted: "run `pennon register` with a new registration token, or restore the agent's row",
-  forbidden: "run `pennon register` with a new registration token",
-};
-
 /** Logs once when an operator has to act, not with every hourly probe, and once when it is over. */
 function logAcceptance(
   log: Log,
@@ -90,10 +83,7 @@ function logAcceptance(
     return;
   }
   if (before.operatorAction?.cause === operatorAction.cause) return;
-  const { cause, why } = operatorAction;
-  const what = cause === "deleted"
-    ? "this agent was deleted on the server"
-    : "the server no longer accepts this agent";
-  const next_step = NEXT_STEP[cause];
-  log.error(`operator action required: ${what}`, { ...fields, why, next_step });
+  const { cause, why, facts = {} } = operatorAction;
+  const { what, because, remedy: next_step } = describeOperatorAction(cause, facts);
+  log.error(`operator action required: ${what}`, { ...fields, cause, why, because, next_step });
 }

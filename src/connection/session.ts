@@ -1,6 +1,6 @@
 /**
- * The tokens in use: adds them to calls, and renews the access token after a 401 and before it expires.
- * There are never two renewals at once.
+ * The access token in use: adds it to calls, and renews it after a 401, before it expires, and when the
+ * server has an old version of this agent on record. There are never two renewals at once.
  */
 
 import type { Log } from "../log.ts";
@@ -13,10 +13,11 @@ interface SessionDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Asks the server for a new access token, until `signal` is aborted. */
+  /**
+   * Asks the server for a new access token, until `signal` is aborted, and makes it record this agent's
+   * version. Resolves when the new tokens are on disk, if the disk accepts them.
+   */
   renew(signal: AbortSignal): Promise<Answer<{ token: string }>>;
-  /** Saves the new token; resolves when it is on disk. May throw. */
-  saveToken(accessToken: string): Promise<void>;
 }
 
 /** The last part of a token's life, in which it is renewed before it expires. */
@@ -27,6 +28,8 @@ export class Session {
   readonly #agentId: string;
   #accessToken: string;
   #renewAtMs: number;
+  /** Whether this process has renewed, so that the server has its version on record. */
+  #isVersionRecorded = false;
   /** Aborted with the last call that waits for it: neither a shutdown nor a probe waits for a renewal. */
   readonly #renewal = new SharedCall((signal) => this.#renew(signal));
 
@@ -40,8 +43,9 @@ export class Session {
   /**
    * Makes a call with the access token. A token that is due is renewed first; a 401 leads to one
    * renewal and one repetition of the call. If the renewal is refused or does not help, the call is
-   * `unauthorized`: whether that is final is decided elsewhere. After `signal` is aborted the call
-   * begins no further request.
+   * `unauthorized`: whether that is final is decided elsewhere. A 426 concerns the version on record,
+   * which may be that of an earlier program: it leads to one renewal per process, and to the same call
+   * again. After `signal` is aborted the call begins no further request.
    */
   async call<T>(
     makeCall: (caller: Caller) => Promise<Answer<T>>,
@@ -52,6 +56,8 @@ export class Session {
       renewed = await this.#renewal.wait(signal);
       // A `Retry-After` concerns every call; without one the old token may still be valid.
       if (renewed.kind === "failed" && renewed.retryAfterMs !== null) return renewed;
+      // The server's words about this host; it would say the same to the call.
+      if (renewed.kind === "operator_required" && renewed.refusal) return asRefusal(renewed);
       if (renewed.kind !== "ok") {
         const fields = "why" in renewed ? { why: renewed.why } : {};
         this.#deps.log.debug("early renewal postponed", fields);
@@ -60,7 +66,8 @@ export class Session {
     if (signal.aborted) return { kind: "aborted" };
     const usedToken = this.#accessToken;
     const answer = await makeCall(this.#caller());
-    if (answer.kind !== "unauthorized") return answer;
+    const isOldVersion = isVersionTooOld(answer) && !this.#isVersionRecorded;
+    if (answer.kind !== "unauthorized" && !isOldVersion) return answer;
     if (signal.aborted) return { kind: "aborted" };
     if (usedToken === this.#accessToken) {
       // A renewal that has just failed is not repeated.
@@ -88,19 +95,10 @@ export class Session {
       return answer;
     }
     this.#accessToken = answer.value.token;
+    this.#isVersionRecorded = true;
     this.#renewAtMs = this.#drawRenewal();
-    await this.#save();
     this.#deps.log.info("access token renewed");
     return answer;
-  }
-
-  /** A token that cannot be saved is still valid; after a restart it is renewed again. */
-  async #save(): Promise<void> {
-    try {
-      await this.#deps.saveToken(this.#accessToken);
-    } catch (error) {
-      this.#deps.log.error("Cannot save the access token", { why: String(error) });
-    }
   }
 
   /**
@@ -117,6 +115,10 @@ export class Session {
   }
 }
 
+function isVersionTooOld(answer: Answer<unknown>): boolean {
+  return answer.kind === "operator_required" && answer.refusal?.cause === "version_too_old";
+}
+
 /** What a renewal without a token means for the call that needed it. */
 function asRefusal(renewal: Exclude<Answer<unknown>, { kind: "ok" }>): Answer<never> {
   switch (renewal.kind) {
@@ -125,7 +127,7 @@ function asRefusal(renewal: Exclude<Answer<unknown>, { kind: "ok" }>): Answer<ne
     case "report_failed":
       return { kind: "unauthorized", why: `renewal refused: ${renewal.why}` };
     case "operator_required":
-      return { kind: "operator_required", why: `renewal refused: ${renewal.why}` };
+      return { ...renewal, why: `renewal refused: ${renewal.why}` };
     case "failed":
     case "limited":
     case "aborted":

@@ -19,6 +19,7 @@ import {
 } from "../breaker/breaker.ts";
 import type { Answer } from "../server/answer.ts";
 import { isAgentUnknown, NO_ROUTE } from "../server/client.ts";
+import type { RefusalCause, RefusalFacts } from "../server/refusal.ts";
 import type { Random } from "../system/system.ts";
 
 /** The kinds of call to the server; each has a backoff of its own. */
@@ -73,13 +74,18 @@ type Doubt =
   }
   | { readonly kind: "deleted"; readonly sinceMs: number; readonly hasCheckedIn: boolean };
 
-/** What an operator has to repair: the tokens, the agent's row, or something else (a 403). */
-export type OperatorCause = "token" | "deleted" | "forbidden";
+/**
+ * What an operator has to repair: the tokens, the agent's row, the host's standing with a server of
+ * RedFlag 0.2, or something else (a 403).
+ */
+export type OperatorCause = "token" | "deleted" | "forbidden" | RefusalCause;
 
 /** The server no longer accepts this agent, and nothing that the agent does can change that. */
-interface OperatorAction {
+export interface OperatorAction {
   readonly cause: OperatorCause;
   readonly why: string;
+  /** What else the server and the client said about it. @default {} */
+  readonly facts?: RefusalFacts | undefined;
   /** Since the first sign of it. */
   readonly sinceMs: number;
   /** No call on any path before this instant. */
@@ -169,6 +175,23 @@ export function applyAnswer(
  */
 export function resetConnection(state: ConnectionState): ConnectionState {
   return { ...NEW_CONNECTION, breaker: resetBreaker(state.breaker), outage: state.outage };
+}
+
+/**
+ * The state at the start of an agent: no wait remains from a refusal that concerned another version or
+ * another machine id than this process has.
+ */
+export function withoutOldRefusal(
+  state: ConnectionState,
+  { machineId, version }: { machineId: string; version: string },
+): ConnectionState {
+  const { operatorAction } = state;
+  if (operatorAction === null) return state;
+  const { facts = {} } = operatorAction;
+  const isSame = (before: string | undefined, now: string) =>
+    before === undefined || before === now;
+  if (isSame(facts.version, version) && isSame(facts.machineId, machineId)) return state;
+  return { ...state, operatorAction: { ...operatorAction, notBeforeMs: -Infinity } };
 }
 
 /** A 503 with a `Retry-After` concerns the whole server, not only the path of the call. */
@@ -313,7 +336,7 @@ export function nextAcceptance(
     case "unauthorized":
       return afterRefusedToken({ doubt, operatorAction }, answer.why, step);
     case "operator_required":
-      return { doubt: null, operatorAction: requireOperator("forbidden", answer.why, { step }) };
+      return { doubt: null, operatorAction: refusedHost(operatorAction, answer, step) };
     case "aborted":
       return { doubt, operatorAction };
   }
@@ -384,6 +407,18 @@ function requireOperator(
   { step, sinceMs = step.nowMs }: { step: AcceptanceStep; sinceMs?: number },
 ): OperatorAction {
   return postpone({ cause, why, sinceMs, notBeforeMs: step.nowMs }, step);
+}
+
+/** The server refuses the host as a whole: believed at once, and since the first time it said so. */
+function refusedHost(
+  before: OperatorAction | null,
+  { why, refusal }: Extract<Answer<unknown>, { kind: "operator_required" }>,
+  step: AcceptanceStep,
+): OperatorAction {
+  const cause = refusal?.cause ?? "forbidden";
+  const sinceMs = before?.cause === cause ? before.sinceMs : step.nowMs;
+  const action = requireOperator(cause, why, { step, sinceMs });
+  return refusal === undefined ? action : { ...action, facts: refusal.facts };
 }
 
 function postpone(operatorAction: OperatorAction, step: AcceptanceStep): OperatorAction {

@@ -151,10 +151,16 @@ const OS_RELEASE = ["/etc/os-release", "/usr/lib/os-release"];
 
 /** The distribution's name and version for people; `undefined`: unknown. */
 export async function readOsRelease(files: Files): Promise<string | undefined> {
+  const text = await readOsReleaseText(files);
+  return text === undefined ? undefined : describeRelease(parseOsRelease(text));
+}
+
+/** The text of the first os-release file that can be read; `undefined`: none. */
+export async function readOsReleaseText(files: Files): Promise<string | undefined> {
   for (const path of OS_RELEASE) {
     try {
       const text = await files.readText("read os-release", path);
-      if (text !== undefined) return describeRelease(parseOsRelease(text));
+      if (text !== undefined) return text;
     } catch {
       // Not readable: the next one may be.
     }

@@ -19,6 +19,7 @@ import {
   type TwoClocks,
 } from "../breaker/saved.ts";
 import { type ConnectionState, NEW_CONNECTION, type PathState } from "../connection/state.ts";
+import { FACT_LIMIT, REFUSAL_CAUSES } from "../server/refusal.ts";
 
 /** The state of the loop, without that of the connection. Instants are monotonic. */
 export interface LoopState {
@@ -59,6 +60,16 @@ export interface LongestWaits {
 
 const path = v.object({ failures: savedCount, notBeforeMs: v.nullable(savedInstant) });
 
+const refusalFact = v.optional(v.pipe(v.string(), v.maxLength(FACT_LIMIT)));
+
+const refusalFacts = v.object({
+  agentId: refusalFact,
+  machineId: refusalFact,
+  version: refusalFact,
+  minimumVersion: refusalFact,
+  recordedVersion: refusalFact,
+});
+
 const savedConnection = v.object({
   breaker: savedBreaker,
   paths: v.object({ check_in: path, delivery: path }),
@@ -89,8 +100,12 @@ const savedConnection = v.object({
   ),
   operatorAction: v.nullable(
     v.object({
-      cause: v.optional(v.picklist(["token", "deleted", "forbidden"]), "forbidden"),
+      cause: v.optional(
+        v.picklist(["token", "deleted", "forbidden", ...REFUSAL_CAUSES]),
+        "forbidden",
+      ),
       why: savedReason,
+      facts: v.optional(refusalFacts),
       sinceMs: v.optional(savedInstant, 0),
       notBeforeMs: savedInstant,
     }),
@@ -175,6 +190,7 @@ function saveConnection(connection: ConnectionState, at: TwoClocks): SavedConnec
     operatorAction: operatorAction && {
       cause: operatorAction.cause,
       why: toSavedReason(operatorAction.why),
+      ...operatorAction.facts && { facts: operatorAction.facts },
       sinceMs: epoch(operatorAction.sinceMs),
       notBeforeMs: epoch(operatorAction.notBeforeMs),
     },

@@ -7,6 +7,7 @@ import * as v from "valibot";
 import { ANSWER_LIMITS, type Decoded, decodeJson, type JsonText } from "../json.ts";
 import { HttpError, type HttpErrorReason, type HttpResponse } from "../system/http.ts";
 import { quoteWords } from "../redact.ts";
+import { readRefusal, type Refusal } from "./refusal.ts";
 
 /**
  * The outcome of one call.
@@ -14,7 +15,8 @@ import { quoteWords } from "../redact.ts";
  * `failed`: the server, or the way to it, does not work. `limited`: the server asks for fewer requests.
  * `refused`: it works, and refuses this very request. `report_failed`: it failed on a report (HTTP
  * 500), which the report or the server may have caused. `unauthorized`: the access token is no longer
- * valid. `operator_required`: only an operator can help. `aborted`: the agent stopped the call.
+ * valid. `operator_required`: only an operator can help; `refusal`: why, where the server says so in
+ * words that are known (a 403 without them may come from a proxy). `aborted`: the agent stopped the call.
  * `rateLimit`: the server's rate limit, which a failed request has used as well; a throttled one has
  * not, and says in `retryAfterMs` when to come back.
  */
@@ -45,7 +47,7 @@ export type Answer<T> =
   }
   | { readonly kind: "report_failed"; readonly why: string; readonly rateLimit?: RateLimit }
   | { readonly kind: "unauthorized"; readonly why: string }
-  | { readonly kind: "operator_required"; readonly why: string }
+  | { readonly kind: "operator_required"; readonly why: string; readonly refusal?: Refusal }
   | { readonly kind: "aborted" };
 
 /** Reads the body of an answer that is to have a certain shape. Never throws. */
@@ -71,6 +73,8 @@ export function readAnswer<T>(
   const why = describe(response, words);
   const failed = { ...failure, why };
   const retryAfterMs = readRetryAfterMs(headers["retry-after"], serverMs ?? nowMs);
+  const refusal = readRefusal(status, response.body);
+  if (refusal !== null) return { kind: "operator_required", why, refusal };
   switch (status) {
     case 401:
       return { kind: "unauthorized", why };

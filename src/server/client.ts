@@ -27,8 +27,10 @@ import {
 interface ClientOptions {
   /** Origin and path prefix, without a trailing slash. Tokens go nowhere else. */
   readonly serverUrl: string;
-  /** Sent as `User-Agent`. */
+  /** Sent as `User-Agent`, and with each renewal, which makes the server record it. */
   readonly agentVersion: string;
+  /** Sent as `X-Machine-ID` with every call: RedFlag 0.2 binds the agent to it, 0.1 ignores it. */
+  readonly machineId: string;
   readonly tls: TlsOptions;
   readonly proxyUrl: string | null;
   readonly connectTimeoutMs: number;
@@ -58,6 +60,8 @@ export interface CallOptions {
 interface Call<T> extends CallOptions {
   readonly method: HttpRequest["method"];
   readonly path: string;
+  /** The agent that calls; absent before it has an id. */
+  readonly agentId?: string;
   readonly token?: string;
   /** Whether a second request has no further effect. @default false */
   readonly isIdempotent?: boolean;
@@ -122,8 +126,10 @@ export class Client {
   }
 
   /**
-   * A new access token; `unauthorized`: the refresh token is dead, the agent was deleted, or the
-   * server's database does not answer (RedFlag 0.1.18).
+   * Requests a new access token, and makes the server record this agent's version. RedFlag 0.2 answers
+   * with a new refresh token as well, and the one that was sent is spent then. `unauthorized`: the
+   * refresh token is dead, the agent was deleted, or the server's database does not answer (RedFlag
+   * 0.1.18).
    */
   async renew(
     agentId: string,
@@ -135,10 +141,17 @@ export class Client {
       ...options,
       method: "POST",
       path: "/api/v1/agents/renew",
-      body: JSON.stringify({ agent_id: agentId, refresh_token: refreshToken }),
+      agentId,
+      body: JSON.stringify({
+        agent_id: agentId,
+        refresh_token: refreshToken,
+        agent_version: this.#options.agentVersion,
+      }),
       readBody: readRenewal,
     });
-    if (answer.kind === "ok") this.#addSecrets(answer.value.token);
+    if (answer.kind === "ok") {
+      this.#addSecrets(answer.value.token, answer.value.refresh_token ?? "");
+    }
     return answer;
   }
 
@@ -152,6 +165,7 @@ export class Client {
       ...options,
       method: "GET",
       path: `${agentPath(caller)}/commands`,
+      agentId: caller.agentId,
       token: caller.accessToken,
       body: encodeBody(body),
       readBody: readCheckIn,
@@ -168,6 +182,7 @@ export class Client {
       ...options,
       method: "POST",
       path: `${agentPath(caller)}/${event.report}`,
+      agentId: caller.agentId,
       token: caller.accessToken,
       body: event.body,
       readBody: readAnyObject,
@@ -187,6 +202,7 @@ export class Client {
     return this.#call({
       method: "DELETE",
       path: agentPath(caller),
+      agentId: caller.agentId,
       token: caller.accessToken,
       readBody: readAnyObject,
     });
@@ -197,7 +213,25 @@ export class Client {
     const answer = await this.#answer(call);
     if (!("why" in answer)) return answer;
     // The text may be logged, saved and printed.
-    return { ...answer, why: stripControls(this.#options.secrets.hide(answer.why)) };
+    const why = this.#printable(answer.why);
+    if (answer.kind !== "operator_required" || answer.refusal === undefined) {
+      return { ...answer, why };
+    }
+    const { agentVersion: version, machineId } = this.#options;
+    const { cause, facts } = answer.refusal;
+    const told = Object.entries(facts).map(([name, text]) =>
+      [name, this.#printable(text)] as const
+    );
+    const presented = { ...(call.agentId !== undefined && { agentId: call.agentId }), machineId };
+    return {
+      ...answer,
+      why,
+      refusal: { cause, facts: { ...Object.fromEntries(told), ...presented, version } },
+    };
+  }
+
+  #printable(text: string): string {
+    return stripControls(this.#options.secrets.hide(text));
   }
 
   #addSecrets(...tokens: readonly string[]): void {
@@ -214,7 +248,7 @@ export class Client {
   }
 
   #request<T>(call: Call<T>): HttpRequest {
-    const { serverUrl, agentVersion, tls, proxyUrl, connectTimeoutMs, maxBodyBytes } =
+    const { serverUrl, agentVersion, machineId, tls, proxyUrl, connectTimeoutMs, maxBodyBytes } =
       this.#options;
     const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs;
     return {
@@ -223,6 +257,7 @@ export class Client {
       headers: {
         accept: "application/json",
         "user-agent": `pennon/${agentVersion}`,
+        "x-machine-id": machineId,
         ...(call.body !== undefined && { "content-type": "application/json" }),
         ...(call.token !== undefined && { authorization: `Bearer ${call.token}` }),
       },

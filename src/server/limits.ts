@@ -6,16 +6,18 @@
 import { endOfPiece, stripControls } from "../strip_controls.ts";
 
 /**
- * Characters per field, from the live tables of RedFlag 0.1.18 (`agents`, `update_logs`,
+ * Characters per field, from the live tables of RedFlag 0.1.18 and 0.2.9 (`agents`, `update_logs`,
  * `update_events`, `current_package_state`). The narrower columns of `update_packages` do not matter: no
  * report is written there.
  */
 export const LIMITS = {
-  /** `agents`, as the next three: VARCHAR. */
+  /** `agents`, as the next five: VARCHAR; the last two since 0.2. */
   hostname: 255,
   osVersion: 100,
   osArchitecture: 20,
   agentVersion: 20,
+  deviceModel: 255,
+  osDistro: 50,
   /**
    * TEXT in two indexes: PostgreSQL refuses an index entry of more than 2,704 bytes, and a character
    * has up to 4.

@@ -21,7 +21,11 @@ const registration = v.object({
   ),
 });
 
-const renewal = v.object({ token: tokenSchema });
+const renewal = v.object({
+  token: tokenSchema,
+  // RedFlag 0.1 sends none. An invalid one is ignored: the old one still leads to another one (0.2).
+  refresh_token: v.fallback(v.optional(tokenSchema), undefined),
+});
 
 /** The answer to a registration. */
 export type Registration = v.InferOutput<typeof registration>;
@@ -76,6 +80,14 @@ export interface RegisterBody {
   readonly os_version: string;
   readonly os_architecture: string;
   readonly agent_version: string;
+  /** RedFlag 0.2 binds the agent to it: without it, every later call is refused. */
+  readonly machine_id: string;
+  /** The server reads any word that it does not know as `server`. */
+  readonly device_type: "server" | "desktop" | "laptop" | "vm" | "container";
+  readonly device_model?: string;
+  readonly os_distro?: string;
+  /** In the server's names: RedFlag 0.2 sends scans for these alone. */
+  readonly available_scanners: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 

@@ -52,7 +52,7 @@ Deno.test("an agent logs once that its state is not saved, and once that it is a
   system.files.fail("save the state", "full");
   await once(agent);
   assertEquals(notSaved(), ["state", "state"]);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent saves its state once at a time, and the latest one last", async () => {
@@ -89,7 +89,7 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
   assert(Math.abs(Date.parse(saved.next_check_in_at) - system.clock.nowMs() - nextInMs) < 2);
   stop.abort(new Error("stop"));
   await running;
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent that cannot read its state logs that, and starts with defaults", async () => {
@@ -106,7 +106,7 @@ Deno.test("an agent that cannot read its state logs that, and starts with defaul
   );
   assertEquals(await once(agent), true);
   assertEquals(server.count("/commands"), 1);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("resetBreaker() has saved the reset when it returns", async () => {
@@ -122,7 +122,7 @@ Deno.test("resetBreaker() has saved the reset when it returns", async () => {
   await agent.resetBreaker("apt");
   const kept = await loadScannerBreakers(system, "/state", 1e12);
   assertEquals(kept.get("apt")?.generation, 1);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("watch() checks the state directory and handles requests in it, every 5 s until it ends", async () => {
@@ -149,7 +149,7 @@ Deno.test("watch() checks the state directory and handles requests in it, every 
   await watching;
   await system.clock.advance(60_000);
   assertEquals(looks.filter((path) => path === "/state/buffer.sqlite").length, 2);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("resetBreaker() of the connection lets it try at once, and leaves the scanners' breakers alone", async () => {
@@ -168,7 +168,7 @@ Deno.test("resetBreaker() of the connection lets it try at once, and leaves the 
   const { connection } = await loadState(system, "/state", { longest, log });
   assertEquals(connection.breaker.state, "closed");
   assertEquals(await loadScannerBreakers(system, "/state", 1e12), new Map());
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent shortens a saved wait to what its configuration allows", async () => {
@@ -211,7 +211,7 @@ Deno.test("an agent shortens a saved wait to what its configuration allows", asy
   );
   assertEquals((nextCheckInAtMs ?? 0) - nowMs, 120_000); // Twice the interval.
   await once(agent);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent renews its token, keeps it, and uses it after a restart", async () => {
@@ -221,7 +221,7 @@ Deno.test("an agent renews its token, keeps it, and uses it after a restart", as
   assertEquals(await once(agent), true);
   assertEquals(await loadIdentity(system, "/state"), { ...identity, accessToken: "access-2" });
   assertEquals(system.files.modes.get("/state/identity.json"), 0o600);
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("each check-in says how the agent is: its breakers, its buffer, its disk", async () => {
@@ -242,7 +242,7 @@ Deno.test("each check-in says how the agent is: its breakers, its buffer, its di
     buffer_disk: "ok",
     events_in_memory: 0,
   });
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent writes no token to its state, though the server repeats it, renewed or not", async () => {
@@ -261,7 +261,7 @@ Deno.test("an agent writes no token to its state, though the server repeats it, 
     assert(text.includes("no such token: (hidden)"), text);
     assert(!text.includes(token), text);
   }
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("a call without an end is over after health, three requests and five seconds", async () => {
@@ -282,7 +282,7 @@ Deno.test("a call without an end is over after health, three requests and five s
   assertEquals(Math.floor(tookMs / 1_000), 7 + 3 * 20 + 5);
   stop.abort();
   await running;
-  agent.close();
+  await agent.close();
 });
 
 Deno.test("an agent reports with the host's facts whether a restart is due, from scans since the host started", async () => {

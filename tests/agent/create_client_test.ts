@@ -18,7 +18,11 @@ async function setUp(config: string) {
     return Promise.resolve(response(200, '{"status":"healthy"}'));
   };
   const { config: loaded } = await loadConfig(system);
-  return { system, sent, client: () => createClient(system, loaded, "https://server.test") };
+  return {
+    system,
+    sent,
+    client: () => createClient(system, loaded, "https://server.test", { machineId: "m" }),
+  };
 }
 
 Deno.test("createClient() passes on the certificates in the files, and the limits", async () => {
@@ -52,6 +56,7 @@ Deno.test("createClient() refuses a key that other users can read, and warns of 
   const warned: string[] = [];
   const { config } = await loadConfig(system);
   await createClient(system, config, "https://server.test", {
+    machineId: "m",
     warn: (why) => warned.push(why),
   });
   assertEquals(warned, [

@@ -25,6 +25,14 @@ const facts = {
   addresses: ["192.0.2.1"],
 } as const;
 
+/** Who registers, but for its version. */
+const registrant = {
+  nowMs: 0,
+  machineId: "0123456789abcdef",
+  device: { type: "server", model: null, distro: null },
+  scanners: [],
+} as const;
+
 const metrics = {
   cpuPercent: 12.345,
   memoryTotalBytes: 8 * 1_024 ** 3,
@@ -35,7 +43,7 @@ const metrics = {
 };
 
 Deno.test("registerBody() fits the columns and omits what is unknown", () => {
-  const body = registerBody(facts, { agentVersion: "1.0.0", nowMs: 0 });
+  const body = registerBody(facts, { ...registrant, agentVersion: "1.0.0" });
   assertEquals(body.hostname.length, 255);
   assertEquals(body.metadata["installation_time"], "1970-01-01T00:00:00.000Z");
   assertEquals(body.metadata["disk_used"], "60");
@@ -53,7 +61,7 @@ Deno.test("registerBody() names the processor as RedFlag's own agent does", () =
     ["s390x", "s390x"],
   ];
   for (const [architecture = "", said] of rows) {
-    const body = registerBody({ ...facts, architecture }, { agentVersion: "1.0.0", nowMs: 0 });
+    const body = registerBody({ ...facts, architecture }, { ...registrant, agentVersion: "1.0.0" });
     assertEquals(body.os_architecture, said);
   }
 });
@@ -134,7 +142,7 @@ for (const [column, field, limit] of WIDTHS) {
   Deno.test(`registerBody() sends a ${column} of ${limit} characters, and cuts one more`, () => {
     for (const [given, sent] of [[limit, limit], [limit + 1, limit]] as const) {
       const long = { ...facts, [field]: "😀".repeat(given) };
-      const body = registerBody(long, { agentVersion: "1.0.0", nowMs: 0 });
+      const body = registerBody(long, { ...registrant, agentVersion: "1.0.0" });
       assertEquals([...body[column]].length, sent);
     }
   });
@@ -143,7 +151,7 @@ for (const [column, field, limit] of WIDTHS) {
 Deno.test("registerBody() and checkInBody() send a version of 20 characters, and cut one more", () => {
   for (const [given, sent] of [[20, 20], [21, 20]] as const) {
     const version = "1".repeat(given);
-    const registered = registerBody(facts, { agentVersion: version, nowMs: 0 });
+    const registered = registerBody(facts, { ...registrant, agentVersion: version });
     const agent = { version, nowMs: 0, rapidLeftMs: 0 };
     const checkedIn = checkInBody(metrics, condition, agent);
     assertEquals([registered.agent_version.length, checkedIn.version.length], [sent, sent]);
@@ -156,7 +164,7 @@ Deno.test("registerBody() and systemInfoEvent() send nothing that the server can
     fc.property(text, text, text, text, text, (hostName, osVersion, kernel, cpuModel, mount) => {
       const disks = [{ mount, fileSystem: mount, totalBytes: 1, usedBytes: 1 }];
       const odd = { ...facts, hostName, osVersion, kernel, cpuModel, disks, addresses: [mount] };
-      const body = registerBody(odd, { agentVersion: kernel, nowMs: 0 });
+      const body = registerBody(odd, { ...registrant, agentVersion: kernel });
       for (const [column, , limit] of WIDTHS) assert([...body[column]].length <= limit);
       assertStorable(encodeBody(body));
       assertStorable(systemInfoEvent(odd, 0, { isRequired: true, reason: odd.kernel }).body);
@@ -229,8 +237,8 @@ Deno.test("systemInfoEvent() contains everything that is known, and omits the re
 
 Deno.test("registerBody() names what the dashboard shows, each under its own key", () => {
   const { metadata } = registerBody({ ...facts, cpuModel: "CPU", processes: 7 }, {
+    ...registrant,
     agentVersion: "1.0.0",
-    nowMs: 0,
   });
   assertEquals(metadata, {
     installation_time: "1970-01-01T00:00:00.000Z",

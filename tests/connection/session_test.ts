@@ -32,15 +32,12 @@ function setUp(
     clock,
     random: () => 0.5,
     log,
-    renew: renew ?? (() => {
-      asked += 1;
-      const answer = renewals.shift();
+    renew: async (signal) => {
+      const answer = renew === undefined ? renewals.shift() : await renew(signal);
+      if (renew === undefined) asked += 1;
       assert(answer, "one renewal too many");
-      return Promise.resolve(answer);
-    }),
-    saveToken: (accessToken) => {
-      kept.push(accessToken);
-      return Promise.resolve();
+      if (answer.kind === "ok") kept.push(answer.value.token);
+      return answer;
     },
   }, { agentId: "a", accessToken: token("old") });
   return { clock, log, session, kept, asked: () => asked };
@@ -266,42 +263,6 @@ Deno.test("call() says why the server does not renew", async () => {
   assertEquals(await why({ kind: "aborted" }), ["aborted"]);
 });
 
-Deno.test("call() goes on with a new token that the disk does not take, and says so", async () => {
-  const clock = new FakeClock(START_MS);
-  const log = new FakeLog();
-  const session = new Session({
-    clock,
-    random: () => 0.5,
-    log,
-    renew: () => Promise.resolve(renewed),
-    saveToken: () => Promise.reject(new Error("disk full")),
-  }, { agentId: "a", accessToken: token("old") });
-  assertEquals((await session.call(takes(token("new")), never)).kind, "ok");
-  assertEquals(log.told("Cannot save the access token"), [{ why: "Error: disk full" }]);
-  assertEquals(log.told("access token renewed").length, 1);
-});
-
-Deno.test("call() uses a new token only when it is on disk, or cannot be", async () => {
-  const clock = new FakeClock(START_MS);
-  const disk = Promise.withResolvers<void>();
-  const session = new Session({
-    clock,
-    random: () => 0.5,
-    log: new FakeLog(),
-    renew: () => Promise.resolve(renewed),
-    saveToken: () => disk.promise,
-  }, { agentId: "a", accessToken: token("old") });
-  let made = 0;
-  const call = session.call((caller) => {
-    made += 1;
-    return takes(token("new"))(caller);
-  }, never);
-  await settle();
-  assertEquals(made, 1);
-  disk.resolve();
-  assertEquals([(await call).kind, made], ["ok", 2]);
-});
-
 function sick(retryAfterMs: number | null): Answer<never> {
   return { kind: "failed", why: "HTTP 503", status: 503, offline: false, retryAfterMs };
 }
@@ -388,6 +349,7 @@ function renewsWith(
     {
       serverUrl: "https://server.test",
       agentVersion: "1",
+      machineId: "m",
       tls: {},
       proxyUrl: null,
       connectTimeoutMs: 1_000,

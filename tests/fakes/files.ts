@@ -16,6 +16,8 @@ import {
 /** Files as `path -> text`; `fail()` breaks exactly the calls made for one purpose. */
 export class FakeFiles implements Files {
   readonly texts = new Map<string, string>();
+  /** Files of the host that are there in every test, and that no test counts. */
+  readonly ofHost = new Map<string, string>();
   readonly modes = new Map<string, number>();
   /** Of what is no regular file; where nothing is said, it is one, or a directory of one. */
   readonly kinds = new Map<string, FileKind>();
@@ -48,7 +50,7 @@ export class FakeFiles implements Files {
     options: { maxBytes?: number } = {},
   ): Promise<string | undefined> {
     this.#check(purpose);
-    const text = this.texts.get(path);
+    const text = this.texts.get(path) ?? this.ofHost.get(path);
     const kind = this.kinds.get(path) ?? "file";
     if (kind !== "file") {
       throw new FileError(`Cannot ${purpose}: ${notRegular(path, kind)}`, { reason: "failed" });

@@ -47,6 +47,12 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
+/** The id that most hosts have. */
+export const MACHINE_ID: readonly [path: string, text: string] = [
+  "/etc/machine-id",
+  "0123456789abcdef0123456789abcdef\n",
+];
+
 const idleMachine: Machine = {
   hostName: () => "test-host",
   kernelRelease: () => "6.1.0-test",
@@ -80,6 +86,7 @@ export class FakeSystem implements System {
 
   constructor(seed: number = 1) {
     this.random = seededRandom(seed);
+    this.files.ofHost.set(...MACHINE_ID);
   }
 
   runCommand: RunCommand = (argv) =>

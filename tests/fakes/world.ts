@@ -77,6 +77,7 @@ export class World {
     const client = new Client(this.server.sendHttp, clock, {
       serverUrl: "http://server.test",
       agentVersion: "0.0.0",
+      machineId: "0123456789abcdef",
       tls: {},
       proxyUrl: null,
       connectTimeoutMs: 10_000,
@@ -91,7 +92,6 @@ export class World {
       random,
       log: this.log,
       renew: (signal) => client.renew(AGENT_ID, "refresh-1", { signal }),
-      saveToken: () => Promise.resolve(),
     }, caller);
     const connection = new Connection({
       clock,

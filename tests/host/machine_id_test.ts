@@ -37,6 +37,7 @@ class IdHost extends FakeSystem {
 
   constructor(files: Readonly<Record<string, string>> = {}) {
     super();
+    this.files.ofHost.clear();
     for (const [path, text] of Object.entries(files)) this.files.texts.set(path, text);
   }
 
@@ -144,6 +145,7 @@ Deno.test("readMachineId() ends with the name of the host, its system and its pr
   ] as const;
   for (const [os, architecture, name, raw] of rows) {
     const host = new FakeSystem();
+    host.files.ofHost.clear();
     Object.assign(host, { os, architecture });
     host.machine = { ...host.machine, hostName: () => name };
     await assertId(host, raw, "host_name", true);

@@ -118,7 +118,13 @@ Deno.test("what a host calls itself enters without what could steer", async () =
   ]]);
   assertEquals(facts.hostName, "a[2Jb");
   isSafe(facts);
-  isSafe(registerBody(facts, { agentVersion: "1", nowMs: 0 }));
+  isSafe(registerBody(facts, {
+    agentVersion: "1",
+    nowMs: 0,
+    machineId: "m",
+    device: { type: "vm", model: facts.cpuModel, distro: facts.osVersion },
+    scanners: [],
+  }));
   isSafe(JSON.parse(systemInfoEvent(facts, 0, { isRequired: true, reason: "a kernel" }).body));
 });
 

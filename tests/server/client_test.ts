@@ -25,6 +25,7 @@ function setUp(
     {
       serverUrl: "https://server.test/base",
       agentVersion: "1.2.3",
+      machineId: "0123456789abcdef",
       tls: { ca: "PEM" },
       proxyUrl,
       connectTimeoutMs: 10_000,
@@ -60,7 +61,7 @@ Deno.test("every call goes to its own path, with its own method, token and body"
         "POST",
         "https://server.test/base/api/v1/agents/renew",
         undefined,
-        '{"agent_id":"a1","refresh_token":"refresh"}',
+        '{"agent_id":"a1","refresh_token":"refresh","agent_version":"1.2.3"}',
       ],
       [
         "GET",
@@ -74,6 +75,7 @@ Deno.test("every call goes to its own path, with its own method, token and body"
   );
   assert(sent.every(({ proxyUrl, tls }) => proxyUrl === "http://proxy.test:3128" && tls?.ca));
   assert(sent.every(({ headers }) => headers["user-agent"] === "pennon/1.2.3"));
+  assert(sent.every(({ headers }) => headers["x-machine-id"] === "0123456789abcdef"));
 });
 
 Deno.test("a request has a proxy, a signal, a body and a token only where there is one", async () => {
@@ -91,12 +93,12 @@ Deno.test("a request has a proxy, a signal, a body and a token only where there 
     ],
     "url",
   ]);
-  assertEquals(Object.keys(sent[0]?.headers ?? {}), ["accept", "user-agent"]);
+  assertEquals(Object.keys(sent[0]?.headers ?? {}), ["accept", "user-agent", "x-machine-id"]);
   const { signal } = new AbortController();
   await client.checkIn(caller, host, { signal });
   assertEquals([sent[1]?.signal, "proxyUrl" in sent[1]!], [signal, false]);
   assertEquals(Object.keys(sent[1]?.headers ?? {}), [
-    ...["accept", "user-agent", "content-type", "authorization"],
+    ...["accept", "user-agent", "x-machine-id", "content-type", "authorization"],
   ]);
 });
 

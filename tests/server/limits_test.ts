@@ -11,6 +11,8 @@ Deno.test("LIMITS are the widths of the server's live columns, and the agent's o
     osVersion: 100,
     osArchitecture: 20,
     agentVersion: 20,
+    deviceModel: 255,
+    osDistro: 50,
     packageName: 500,
     version: 1_000,
     repositorySource: 1_000,

@@ -13,7 +13,7 @@ import type { Log } from "../../src/log.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import type { HostEvent, Random, System } from "../../src/system/system.ts";
 import { settle } from "../fakes/clock.ts";
-import { FakeSystem, seededRandom } from "../fakes/system.ts";
+import { FakeSystem, MACHINE_ID, seededRandom } from "../fakes/system.ts";
 import type { Episode, Fault } from "./episodes.ts";
 import { fateOf } from "./fates.ts";
 import { Gate } from "./gate.ts";
@@ -71,6 +71,7 @@ export class Sim {
     };
     this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
+    this.disk.texts.set(...MACHINE_ID);
     for (const [path, text] of aptLists(STATE)) this.disk.texts.set(path, text);
   }
 

@@ -1,14 +1,19 @@
 /**
  * The demo: the real agent against the reference server, two processes. It enrols, scans this very
- * machine, lives through an outage and recovers. `--keep` leaves both running until Ctrl-C.
+ * machine, lives through an outage and recovers. `--keep` leaves both running until Ctrl-C; `--age 0.2`
+ * takes a server of 0.2 in place of one of 0.1.
  */
 
+import { parseArgs } from "@std/cli/parse-args";
 import { Program, script } from "../program.ts";
 import { describeLine, readAgentLine, Timeline } from "./timeline.ts";
 import { printSummary, type ServerState } from "./summary.ts";
 
 const REGISTRATION_TOKEN = "demo-registration-token";
 const OUTAGE_MS = 20_000;
+
+/** Which RedFlag the server is like; it refuses any but 0.1 and 0.2. */
+const FLAGS = parseArgs(Deno.args, { string: ["age"], boolean: ["keep"], default: { age: "0.1" } });
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
@@ -107,7 +112,7 @@ async function play(folder: string): Promise<number> {
     commands: [scan.id, second.id],
     tookS: timeline.elapsedS,
   });
-  if (Deno.args.includes("--keep")) {
+  if (FLAGS["keep"]) {
     console.log(`\nBoth go on until Ctrl-C. State: ${folder}/state, server: ${url}`);
     verdict = isWhole ? 0 : 1;
     await agent.ended;
@@ -133,7 +138,7 @@ async function startServer(
 ): Promise<DemoServer> {
   const program = start(script(
     "tools/refserver/main.ts",
-    ...["--registration-token", REGISTRATION_TOKEN],
+    ...["--registration-token", REGISTRATION_TOKEN, "--age", String(FLAGS["age"])],
     ...["--port", String(port), "--control-port", String(controlPort)],
     ...["--data", `${folder}/server.sqlite`, "--check-in-interval-s", "10"],
   ));

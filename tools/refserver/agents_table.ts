@@ -87,6 +87,11 @@ export class AgentsTable {
     );
   }
 
+  /** Records the version that an agent runs. */
+  setVersion(id: string, version: string): void {
+    this.#database.run("UPDATE agents SET current_version = ? WHERE id = ?", version, id);
+  }
+
   setRapidUntil(id: string, until: string | null): void {
     this.#database.run("UPDATE agents SET rapid_until = ? WHERE id = ?", until, id);
   }

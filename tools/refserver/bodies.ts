@@ -5,14 +5,20 @@
 
 import * as v from "valibot";
 
-const text = v.nullish(v.string(), "");
+/** A text; absence is the empty one. */
+export const text = v.nullish(v.string(), "");
 const required = v.pipe(v.string(), v.minLength(1));
-const whole = v.nullish(v.pipe(v.number(), v.safeInteger()), 0);
+/** A whole number; absence is its zero. */
+export const whole = v.nullish(v.pipe(v.number(), v.safeInteger()), 0);
 const decimal = v.nullish(v.number(), 0);
-const flag = v.nullish(v.boolean(), false);
-const texts = v.nullish(v.array(v.string()), []);
-const object = v.nullish(v.record(v.string(), v.unknown()), {});
-const instant = v.nullish(v.pipe(v.string(), v.check(isInstant, "no RFC 3339 instant")));
+/** A truth value; absence is its zero. */
+export const flag = v.nullish(v.boolean(), false);
+/** A list of texts; absence is its zero. */
+export const texts = v.nullish(v.array(v.string()), []);
+/** An object; absence is its zero. */
+export const object = v.nullish(v.record(v.string(), v.unknown()), {});
+/** An instant, if there is one; absence is its zero. */
+export const instant = v.nullish(v.pipe(v.string(), v.check(isInstant, "no RFC 3339 instant")));
 
 export const RegisterSchema = v.object({
   hostname: required,
@@ -44,7 +50,8 @@ export const CheckInSchema = v.object({
   pending_acknowledgments: texts,
 });
 
-const UpdateSchema = v.object({
+/** The fields of an update. */
+export const UpdateFields = {
   package_type: required,
   package_name: required,
   package_description: text,
@@ -56,7 +63,9 @@ const UpdateSchema = v.object({
   repository_source: text,
   size_bytes: whole,
   metadata: object,
-});
+};
+
+const UpdateSchema = v.object(UpdateFields);
 
 export const UpdatesSchema = v.object({
   command_id: text,

@@ -8,7 +8,15 @@ const BATCH = 10;
 /** A command that was sent and not reported on is given up after so long. */
 export const COMMAND_TIMEOUT_MS = 2 * 60 * 60 * 1_000;
 
-export type CommandStatus = "pending" | "sent" | "completed" | "failed" | "timed_out";
+/** `received` and `cancelled` exist at servers of 0.2 only. */
+export type CommandStatus =
+  | "pending"
+  | "sent"
+  | "received"
+  | "completed"
+  | "failed"
+  | "timed_out"
+  | "cancelled";
 
 /** A command to be handed over. */
 export interface NewCommand {
@@ -99,8 +107,7 @@ export class CommandsTable {
       nowMs,
       id,
     );
-    const [row] = this.#database.all("SELECT * FROM agent_commands WHERE id = ?", id);
-    return row && commandOf(row);
+    return this.get(id);
   }
 
   /** Those of `ids` that have any result: the real one asks neither whose they are nor who wrote it. */
@@ -111,10 +118,15 @@ export class CommandsTable {
     );
   }
 
+  /** A command, if there is one. */
+  get(id: string): ServerCommand | undefined {
+    const [row] = this.#database.all("SELECT * FROM agent_commands WHERE id = ?", id);
+    return row && commandOf(row);
+  }
+
   /** How far a command has come; `undefined`: there is none. */
   statusOf(id: string): CommandStatus | undefined {
-    const [row] = this.#database.all("SELECT status FROM agent_commands WHERE id = ?", id);
-    return row && row["status"] as CommandStatus;
+    return this.get(id)?.status;
   }
 
   /** Gives up on what was sent too long ago, and writes that down as its result. */
@@ -127,7 +139,8 @@ export class CommandsTable {
   }
 }
 
-function commandOf(row: Row): ServerCommand {
+/** A command of a row of `agent_commands`. */
+export function commandOf(row: Row): ServerCommand {
   return {
     id: String(row["id"]),
     agentId: String(row["agent_id"]),

@@ -29,6 +29,8 @@ export interface Site {
   handle(request: WireRequest, fromAddress: string): Promise<Reply>;
   /** Replaces an answer after the site has acted. */
   rewrite?(request: WireRequest, reply: Reply): Reply;
+  /** Answers in place of a server that is not set up. @default as a server of 0.1 */
+  welcome?(request: WireRequest): Reply;
   /** Told at each stage of a request, before anything else is done. */
   onStage?(request: LoggedRequest, stage: RequestStage): void;
 }
@@ -73,7 +75,7 @@ async function serveOne(
     site.onStage?.(entry, "arrived");
     if (fault?.mode === "hang") return await neverAnswer(connection, entry);
     if (fault?.mode === "slow") await pause(fault.delayMs, site.signal);
-    const reply = standIn(fault, request) ?? await act(connection, request, site);
+    const reply = standIn(fault, request, site) ?? await act(connection, request, site);
     entry.status = reply.status;
     entry.summary = reply.summary;
     entry.handedOver = reply.handedOver ?? [];
@@ -132,7 +134,11 @@ async function neverAnswer(connection: Deno.Conn, entry: LoggedRequest): Promise
 }
 
 /** What a proxy, or a server not set up yet, says in place of the server. */
-function standIn(fault: RequestFault | undefined, request: WireRequest): Reply | undefined {
+function standIn(
+  fault: RequestFault | undefined,
+  request: WireRequest,
+  site: Site,
+): Reply | undefined {
   switch (fault?.mode) {
     case "status":
       return {
@@ -155,6 +161,7 @@ function standIn(fault: RequestFault | undefined, request: WireRequest): Reply |
     case "redirect":
       return { status: 302, headers: { "Location": fault.location }, body: "", summary: "" };
     case "waiting_for_configuration":
+      if (site.welcome) return site.welcome(request);
       return /^\/(api\/)?health$/.test(request.path)
         ? {
           status: 200,

@@ -1,6 +1,8 @@
 /** The control port: what a test or a demo asks of the server itself. Loopback only. */
 
 import * as v from "valibot";
+import { control02 } from "./age02/control.ts";
+import { SignModeSchema } from "./age02/signing.ts";
 import { json } from "./backend.ts";
 import type { Reply } from "./connection.ts";
 import { DashboardStepSchema } from "./dashboard.ts";
@@ -12,7 +14,15 @@ const CommandSchema = v.strictObject({
   agent_id: v.exactOptional(v.string()),
   type: v.pipe(v.string(), v.minLength(1)),
   params: v.optional(v.nullable(v.record(v.string(), v.unknown())), {}),
+  // What follows is for servers of 0.2.
+  id: v.exactOptional(v.pipe(v.string(), v.uuid())),
+  source: v.exactOptional(v.picklist(["manual", "system"])),
+  sign: v.exactOptional(SignModeSchema),
+  signed_at_offset_s: v.exactOptional(v.number()),
+  signature_of: v.exactOptional(v.string()),
 });
+
+const AdvanceSchema = v.strictObject({ ms: v.pipe(v.number(), v.minValue(0)) });
 
 const RevokeSchema = v.strictObject({ which: v.picklist(["access", "refresh"]) });
 
@@ -35,10 +45,21 @@ async function dispatch(server: Refserver, request: WireRequest): Promise<Reply>
       await server.setFault(JSON.parse(request.body) as FaultInput);
       return json(200, { fault: server.state().fault });
     case "POST /debug/commands": {
-      const { agent_id, ...command } = v.parse(CommandSchema, JSON.parse(request.body));
-      const agent = agent_id === undefined ? {} : { agentId: agent_id };
-      return json(200, { id: server.queueCommand({ ...command, ...agent }) });
+      const { agent_id, signed_at_offset_s, signature_of, ...command } = v.parse(
+        CommandSchema,
+        JSON.parse(request.body),
+      );
+      const id = server.queueCommand({
+        ...command,
+        ...agent_id !== undefined && { agentId: agent_id },
+        ...signed_at_offset_s !== undefined && { signedAtOffsetS: signed_at_offset_s },
+        ...signature_of !== undefined && { signatureOf: signature_of },
+      });
+      return json(200, { id });
     }
+    case "POST /debug/advance":
+      server.advance(v.parse(AdvanceSchema, JSON.parse(request.body)).ms);
+      return json(200, {});
     case "POST /debug/packages": {
       const step = v.parse(DashboardStepSchema, JSON.parse(request.body));
       return json(200, { command_id: server.takeStep(step) });
@@ -53,5 +74,7 @@ async function dispatch(server: Refserver, request: WireRequest): Promise<Reply>
       server.resetRequests();
       return json(200, {});
   }
+  const done = server.age === "0.2" ? control02(server.operator(), request) : undefined;
+  if (done !== undefined) return json(200, done);
   return json(404, { error: `no ${request.method} ${request.path} here` });
 }

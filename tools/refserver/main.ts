@@ -2,6 +2,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import * as v from "valibot";
+import { SettingsChangeSchema } from "./age02/settings.ts";
 import { FaultSchema } from "./faults.ts";
 import { type RefserverOptions, startRefserver } from "./refserver.ts";
 
@@ -9,6 +10,7 @@ const HELP = `Reference server: a RedFlag server for tests and demos, with fault
 
 Usage: deno run -A tools/refserver/main.ts [options]
 
+  --age 0.1|0.2              which RedFlag to be like (0.1)
   --registration-token T     accept T at registration; may be given more than once
   --host ADDRESS             address of the agents' port (127.0.0.1)
   --port N                   agents' port (0: any free one)
@@ -21,12 +23,17 @@ Usage: deno run -A tools/refserver/main.ts [options]
   --limit-register N         registrations a minute and address, 0: no limit (5)
   --limit-public N           renewals a minute and address (20)
   --limit-agent N            reports a minute and agent (30)
+  --limit-checkin N          of 0.2: check-ins a minute and agent (60)
+  --settings JSON            of 0.2: as for POST /debug/settings
+  --signing-seed HEX         of 0.2: of the first signing key, 64 characters (random)
   --old                      a server without acknowledgements, system-info and 409
   --fault JSON               a fault from the start, as for POST /debug/fault
 
 The first line on stdout is {"ready":true,"port":N,"controlPort":N}; then a line a request.
-Debug API: GET /debug/state; POST /debug/fault, /debug/commands, /debug/packages,
-/debug/revoke-tokens, /debug/delete-agent, /debug/reset-requests. SIGTERM and SIGINT end it.`;
+Debug API: GET /debug/state; POST /debug/fault, /debug/commands, /debug/packages, /debug/advance,
+/debug/revoke-tokens, /debug/delete-agent, /debug/reset-requests; of 0.2 also /debug/settings,
+/debug/rebind, /debug/replay, /debug/cancel, /debug/rotate-key, /debug/retire-key,
+/debug/subsystem, /debug/trigger, /debug/schedule. SIGTERM and SIGINT end it.`;
 
 const count = v.pipe(v.string(), v.regex(/^\d{1,9}$/, "not a whole number"), v.transform(Number));
 const port = v.pipe(count, v.maxValue(65_535));
@@ -36,6 +43,7 @@ const FlagsSchema = v.strictObject({
   "_": v.pipe(v.array(v.unknown()), v.maxLength(0, "takes no arguments")),
   "help": v.boolean(),
   "old": v.boolean(),
+  "age": v.optional(v.picklist(["0.1", "0.2"]), "0.1"),
   "registration-token": v.array(v.string()),
   "host": v.optional(v.string(), "127.0.0.1"),
   "port": v.optional(port, "0"),
@@ -49,6 +57,9 @@ const FlagsSchema = v.strictObject({
   "limit-register": v.optional(count, "5"),
   "limit-public": v.optional(count, "20"),
   "limit-agent": v.optional(count, "30"),
+  "limit-checkin": v.optional(count, "60"),
+  "settings": v.optional(v.pipe(v.string(), v.parseJson(), SettingsChangeSchema), "{}"),
+  "signing-seed": v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
   "fault": v.optional(v.pipe(v.string(), v.parseJson(), FaultSchema), '{"mode":"none"}'),
 });
 
@@ -105,7 +116,11 @@ async function optionsOf(flags: v.InferOutput<typeof FlagsSchema>): Promise<Refs
       key: await Deno.readTextFile(keyFile),
     }
     : undefined;
+  const seed = flags["signing-seed"];
   return {
+    age: flags.age,
+    settings: flags.settings,
+    ...seed !== undefined && { signingSeed: seed },
     registrationTokens: flags["registration-token"],
     hostname: flags.host,
     port: flags.port,
@@ -119,6 +134,7 @@ async function optionsOf(flags: v.InferOutput<typeof FlagsSchema>): Promise<Refs
       register: flags["limit-register"],
       public: flags["limit-public"],
       agent: flags["limit-agent"],
+      checkin: flags["limit-checkin"],
     },
     old: flags.old,
     fault: flags.fault,

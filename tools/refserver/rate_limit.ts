@@ -11,15 +11,19 @@ export interface RateLimits {
   readonly public: number;
   /** Updates, logs, dependencies, system-info and rapid-mode of one agent, together. @default 30 */
   readonly agent: number;
+  /** Check-ins and fetched capability tokens of one agent, together; only at servers of 0.2. @default 60 */
+  readonly checkin: number;
 }
 
 /** RedFlag's defaults. */
-export const DEFAULT_LIMITS: RateLimits = { register: 5, public: 20, agent: 30 };
+export const DEFAULT_LIMITS: RateLimits = { register: 5, public: 20, agent: 30, checkin: 60 };
 
 /** Whether a request may pass, and the headers that tell. */
 export interface RateVerdict {
   readonly allowed: boolean;
   readonly headers: Readonly<Record<string, string>>;
+  /** When the oldest request leaves the window, or, if this one may pass, this one. */
+  readonly resetMs: number;
 }
 
 /** Sliding windows by key. A refused request does not count. */
@@ -28,7 +32,7 @@ export class RateLimiter {
 
   /** Counts a request of `key` against `limit` a minute. */
   take(key: string, limit: number, nowMs: number): RateVerdict {
-    if (limit === 0) return { allowed: true, headers: {} };
+    if (limit === 0) return { allowed: true, headers: {}, resetMs: nowMs };
     const counted = (this.#windows.get(key) ?? []).filter((atMs) => atMs > nowMs - WINDOW_MS);
     this.#windows.set(key, counted);
     const oldestMs = counted[0];
@@ -36,6 +40,7 @@ export class RateLimiter {
       const resetMs = oldestMs + WINDOW_MS;
       return {
         allowed: false,
+        resetMs,
         headers: {
           ...this.#headers(limit, 0, resetMs),
           // Rounded down as in the real one: in the last second it says 0.
@@ -45,7 +50,7 @@ export class RateLimiter {
     }
     counted.push(nowMs);
     const headers = this.#headers(limit, limit - counted.length, nowMs + WINDOW_MS);
-    return { allowed: true, headers };
+    return { allowed: true, headers, resetMs: nowMs + WINDOW_MS };
   }
 
   #headers(limit: number, remaining: number, resetMs: number): Record<string, string> {

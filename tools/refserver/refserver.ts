@@ -4,6 +4,16 @@
  */
 
 import type { Random } from "../../src/system/system.ts";
+import { backendOf02, state02 } from "./age02/age02.ts";
+import type { Backend02 } from "./age02/backend.ts";
+import { takeStep02 } from "./age02/dashboard.ts";
+import { Operator, type OperatorOrder } from "./age02/operator.ts";
+import { welcome } from "./age02/public_routes.ts";
+import { route02 } from "./age02/routes.ts";
+import { RESULTS_02 } from "./age02/schema.ts";
+import type { SettingsChange } from "./age02/settings.ts";
+import { sweep } from "./age02/timeouts.ts";
+import { isAtLeast } from "./age02/versions.ts";
 import type { Backend } from "./backend.ts";
 import type { Reply, Site } from "./connection.ts";
 import { control } from "./control.ts";
@@ -21,10 +31,12 @@ import {
 import { route } from "./routes.ts";
 import { Store } from "./store.ts";
 import { AccessTokens } from "./tokens.ts";
-import type { Refserver, RefserverState } from "./server.ts";
+import type { Refserver, RefserverState, ServerAge } from "./server.ts";
 
 /** How to start; everything has a default but the tokens, without which nobody can register. */
 export interface RefserverOptions {
+  /** Which RedFlag to be like; a 0.1 server's file is upgraded by 0.2. @default "0.1" */
+  readonly age?: ServerAge;
   /** Accepted at registration, any number of times. @default none */
   readonly registrationTokens?: readonly string[];
   /** Address of the agents' port. @default "127.0.0.1" */
@@ -43,13 +55,17 @@ export interface RefserverOptions {
   readonly refreshTokenLifeS?: number;
   /** Told to agents at registration. @default 300 */
   readonly checkInIntervalS?: number;
-  /** Requests a minute; 0 switches a limit off. @default 5, 20, 30 */
+  /** Of a server of 0.2. @default RedFlag's own defaults */
+  readonly settings?: SettingsChange;
+  /** 64 hex characters: of the first signing key of a server of 0.2. @default a random one */
+  readonly signingSeed?: string;
+  /** Requests a minute; 0 switches a limit off. @default 5, 20, 30, and 60 check-ins at 0.2 */
   readonly limits?: Partial<RateLimits>;
   /** Larger bodies get 413. @default 16 MiB */
   readonly maxBodyBytes?: number;
   /** Knows neither acknowledgements nor system-info (404), and takes every log. @default false */
   readonly old?: boolean;
-  /** An agent of an older version is told to be out of date. @default "0.1.18" */
+  /** An agent of an older version is told to be out of date. @default "0.1.18", at 0.2 "0.2.9.3" */
   readonly latestAgentVersion?: string;
   /** @default { mode: "none" } */
   readonly fault?: FaultInput;
@@ -83,6 +99,10 @@ class RunningRefserver implements Refserver {
   readonly #log: RequestLog;
   readonly #faults: FaultPlan;
   readonly #backend: Backend;
+  /** The same, at a server of 0.2. */
+  readonly #backend02: Backend02 | undefined;
+  /** Added to the clock that was given. */
+  #shiftMs = 0;
   readonly #listener: Listener;
   readonly #control: Listener;
   readonly #closing = new AbortController();
@@ -93,21 +113,32 @@ class RunningRefserver implements Refserver {
     const clock = options.clock ?? realClock;
     this.#log = new RequestLog(clock, options.print ?? (() => {}));
     this.#faults = new FaultPlan(options.random);
-    this.#store = new Store(options.data ?? ":memory:");
+    const is02 = options.age === "0.2";
+    const results = is02 ? RESULTS_02 : ["success", "failed", "partial"];
+    this.#store = new Store(options.data ?? ":memory:", { results });
     const isDatabaseDown = () => this.#faults.fault.mode === "database_down";
     this.#backend = makeBackend(options, {
       store: this.#store,
       log: this.#log,
-      clock,
+      nowMs: () => clock.nowMs() + this.#shiftMs,
       isDatabaseDown,
     });
+    const settings = settings02(options);
+    const scheme = options.tls ? "https" : "http";
+    this.#backend02 = is02
+      ? backendOf02(this.#backend, { settings, signingSeed: options.signingSeed, scheme })
+      : undefined;
     const maxBodyBytes = options.maxBodyBytes ?? 16_777_216;
     const shared = { maxBodyBytes, signal: this.#closing.signal };
     const site: Site = {
       ...shared,
       faults: this.#faults,
       log: this.#log,
-      handle: (request, fromAddress) => route(this.#backend, request, fromAddress),
+      handle: (request, fromAddress) =>
+        this.#backend02
+          ? route02(this.#backend02, request, fromAddress)
+          : route(this.#backend, request, fromAddress),
+      ...is02 && { welcome },
       ...options.onStage && { onStage: options.onStage },
       ...options.rewrite && { rewrite: options.rewrite },
     };
@@ -118,10 +149,14 @@ class RunningRefserver implements Refserver {
       handle: (request) => control(this, request),
     };
     const hostname = options.hostname ?? "127.0.0.1";
-    this.#origin = { scheme: options.tls ? "https" : "http", hostname };
+    this.#origin = { scheme, hostname };
     this.#listener = new Listener(listenOptions(options, hostname), site);
     const controlPort = options.controlPort ?? 0;
     this.#control = new Listener({ hostname: "127.0.0.1", port: controlPort }, controlSite);
+  }
+
+  get age(): ServerAge {
+    return this.#backend02 ? "0.2" : "0.1";
   }
 
   get port(): number {
@@ -148,13 +183,16 @@ class RunningRefserver implements Refserver {
 
   state(): RefserverState {
     const { agents, commands, reports } = this.#store;
-    commands.expire(this.#backend.nowMs());
+    const nowMs = this.#backend.nowMs();
+    if (this.#backend02) sweep(this.#backend02, nowMs);
+    else commands.expire(nowMs);
     return {
       schema: "refserver.state/1",
+      age: this.age,
       agents: agents.list().map((agent) => ({
         ...agent,
         lastScanAtMs: reports.lastScanMs(agent.id),
-        updateAvailable: isOlder(agent.currentVersion, this.#backend.latestAgentVersion),
+        updateAvailable: this.#isOutOfDate(agent.currentVersion),
       })),
       commands: commands.list(),
       updates: reports.updates(),
@@ -166,7 +204,15 @@ class RunningRefserver implements Refserver {
       requestsDropped: this.#log.dropped,
       violations: [...this.#log.violations],
       fault: this.#faults.fault,
+      age02: this.#backend02 ? state02(this.#backend02) : null,
     };
+  }
+
+  #isOutOfDate(version: string): boolean {
+    const settings = this.#backend02?.settings;
+    return settings
+      ? !isAtLeast(version, settings.latestAgentVersion)
+      : isOlder(version, this.#backend.latestAgentVersion);
   }
 
   async setFault(fault: FaultInput): Promise<void> {
@@ -175,11 +221,8 @@ class RunningRefserver implements Refserver {
     else this.#listener.open();
   }
 
-  queueCommand(command: {
-    type: string;
-    params?: Readonly<Record<string, unknown>> | null;
-    agentId?: string;
-  }): string {
+  queueCommand(command: OperatorOrder): string {
+    if (this.#backend02) return this.operator().queue(command);
     const agentId = this.#agentId("queue command", command.agentId);
     const id = crypto.randomUUID();
     const { type, params = {} } = command;
@@ -188,17 +231,32 @@ class RunningRefserver implements Refserver {
   }
 
   takeStep(step: DashboardStep): string | null {
-    return this.#store.transaction(() => takeStep(this.#store, step, this.#backend.nowMs()));
+    const nowMs = this.#backend.nowMs();
+    return this.#store.transaction(() =>
+      this.#backend02
+        ? takeStep02(this.#backend02, step, nowMs)
+        : takeStep(this.#store, step, nowMs)
+    );
   }
 
   revokeTokens(which: "access" | "refresh"): void {
     if (which === "access") this.#backend.tokens.useKey(this.#store.renewSigningKey());
+    else if (this.#backend02) this.#backend02.refreshTokens.revoke();
     else this.#store.agents.removeRefreshTokens();
   }
 
   deleteAgent(agentId?: string): void {
     const id = this.#agentId("delete agent", agentId);
     if (!this.#store.agents.remove(id)) throw new Error(`Cannot delete agent: no agent "${id}"`);
+  }
+
+  operator(): Operator {
+    if (!this.#backend02) throw new Error("Cannot operate: a server of 0.1 has nothing of this");
+    return new Operator(this.#backend02, (act, named) => this.#agentId(act, named));
+  }
+
+  advance(ms: number): void {
+    this.#shiftMs += ms;
   }
 
   #agentId(act: string, named: string | undefined): string {
@@ -226,13 +284,17 @@ class RunningRefserver implements Refserver {
 
 function makeBackend(
   options: RefserverOptions,
-  parts: { store: Store; log: RequestLog; clock: ServerClock; isDatabaseDown(): boolean },
+  parts: { store: Store; log: RequestLog; nowMs(): number; isDatabaseDown(): boolean },
 ): Backend {
-  const { store, log, clock, isDatabaseDown } = parts;
+  const { store, log, nowMs, isDatabaseDown } = parts;
+  const issuer = options.age === "0.2" ? { issuer: "redflag-agent" } : {};
   return {
     store,
     log,
-    tokens: new AccessTokens(store.signingKey(), { lifeS: options.tokenLifeS ?? 86_400 }),
+    tokens: new AccessTokens(store.signingKey(), {
+      lifeS: options.tokenLifeS ?? 86_400,
+      ...issuer,
+    }),
     limiter: new RateLimiter(),
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     registrationTokens: new Set(options.registrationTokens),
@@ -240,8 +302,18 @@ function makeBackend(
     refreshTokenLifeMs: (options.refreshTokenLifeS ?? 7_776_000) * 1_000,
     old: options.old ?? false,
     latestAgentVersion: options.latestAgentVersion ?? "0.1.18",
-    nowMs: () => clock.nowMs(),
+    nowMs,
     isDatabaseDown,
+  };
+}
+
+/** The settings of 0.2 that options of both ages stand for, and its own. */
+function settings02(options: RefserverOptions): SettingsChange {
+  const { limits, latestAgentVersion, settings } = options;
+  return {
+    ...latestAgentVersion !== undefined && { latestAgentVersion },
+    ...settings,
+    limits: { ...limits, ...settings?.limits },
   };
 }
 

@@ -10,8 +10,13 @@ interface Received {
   readonly received_at_ms: number;
 }
 
+/** An update of either age: at a server of 0.2 its metadata may be `null`. */
+export type AnyUpdateItem = Omit<UpdateItem, "metadata"> & {
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+};
+
 /** An update as it was reported; every report leaves one. */
-export interface ReportedUpdate extends UpdateItem, Received {
+export interface ReportedUpdate extends AnyUpdateItem, Received {
   readonly command_id: string;
 }
 
@@ -24,7 +29,7 @@ export interface ReportedSystemInfo extends Received {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** How far a package has come at the dashboard. */
+/** How far a package has come at the dashboard. `updated` is called `installed` by servers of 0.2. */
 export type PackageStatus =
   | "pending"
   | "approved"
@@ -32,6 +37,7 @@ export type PackageStatus =
   | "pending_dependencies"
   | "installing"
   | "updated"
+  | "installed"
   | "failed"
   | "ignored";
 
@@ -42,18 +48,19 @@ export interface KnownPackage {
   readonly agentId: string;
   readonly packageType: string;
   readonly packageName: string;
-  /** Of the first report: no later one changes it. */
+  /** Of the first report at a server of 0.1, of the last one at a server of 0.2. */
   readonly currentVersion: string;
   readonly availableVersion: string;
   readonly severity: string;
-  readonly metadata: Readonly<Record<string, unknown>>;
+  /** `null`: wiped by a report without metadata, at a server of 0.2. */
+  readonly metadata: Readonly<Record<string, unknown>> | null;
   /** RFC 3339: the `timestamp` of the last report that named it, whatever the server's clock says. */
   readonly lastDiscoveredAt: string;
   readonly status: PackageStatus;
 }
 
 /** What Go makes of a report without a timestamp. */
-const YEAR_ONE = "0001-01-01T00:00:00.000Z";
+export const YEAR_ONE = "0001-01-01T00:00:00.000Z";
 
 /** The tables of reports. Methods throw `DatabaseError`. */
 export class ReportsTable {
@@ -79,16 +86,25 @@ export class ReportsTable {
       : new Date(report.timestamp).toISOString();
     this.#database.transaction(() => {
       for (const update of report.updates) {
-        this.#insert("update_events", {
-          ...update,
-          agent_id: report.agentId,
-          command_id: report.commandId,
-          cve_list: JSON.stringify(update.cve_list),
-          metadata: JSON.stringify(update.metadata),
-          received_at_ms: nowMs,
-        });
+        this.addEvent(report, update, nowMs);
         this.#know(report.agentId, update, discoveredAt);
       }
+    });
+  }
+
+  /** Keeps one update of a report, and does nothing else with it. */
+  addEvent(
+    report: { agentId: string; commandId: string },
+    update: AnyUpdateItem,
+    nowMs: number,
+  ): void {
+    this.#insert("update_events", {
+      ...update,
+      agent_id: report.agentId,
+      command_id: report.commandId,
+      cve_list: JSON.stringify(update.cve_list),
+      metadata: JSON.stringify(update.metadata),
+      received_at_ms: nowMs,
     });
   }
 
@@ -223,7 +239,8 @@ export class ReportsTable {
   }
 }
 
-function packageOf(row: Row): KnownPackage {
+/** A package of a row of `packages`. */
+export function packageOf(row: Row): KnownPackage {
   return {
     id: String(row["id"]),
     agentId: String(row["agent_id"]),
@@ -232,7 +249,7 @@ function packageOf(row: Row): KnownPackage {
     currentVersion: String(row["current_version"]),
     availableVersion: String(row["available_version"]),
     severity: String(row["severity"]),
-    metadata: JSON.parse(String(row["metadata"])),
+    metadata: JSON.parse(String(row["metadata"] ?? "null")),
     lastDiscoveredAt: String(row["last_discovered_at"]),
     status: row["status"] as PackageStatus,
   };

@@ -6,7 +6,11 @@ const INT4 = "BETWEEN -2147483648 AND 2147483647";
 const SEVERITIES = "('critical', 'important', 'moderate', 'low')";
 
 const STATUSES = "('pending', 'approved', 'checking_dependencies', 'pending_dependencies', " +
-  "'installing', 'updated', 'failed', 'ignored')";
+  "'installing', 'updated', 'installed', 'failed', 'ignored')";
+
+/** `received`, `cancelled` and the state of packages `installed` are of the age 0.2. */
+const COMMAND_STATUSES =
+  "('pending', 'sent', 'received', 'completed', 'failed', 'timed_out', 'cancelled')";
 
 /**
  * A name is in two indexes, and PostgreSQL refuses an index entry of more than 2,704 bytes (a third of
@@ -54,7 +58,7 @@ CREATE TABLE IF NOT EXISTS agent_commands (
   agent_id TEXT NOT NULL REFERENCES agents(id) ON DELETE CASCADE,
   type TEXT NOT NULL CHECK (length(type) <= 50),
   params TEXT NOT NULL,
-  status TEXT NOT NULL CHECK (status IN ('pending', 'sent', 'completed', 'failed', 'timed_out')),
+  status TEXT NOT NULL CHECK (status IN ${COMMAND_STATUSES}),
   created_at_ms INTEGER NOT NULL,
   sent_at_ms INTEGER,
   completed_at_ms INTEGER,
@@ -89,7 +93,7 @@ CREATE TABLE IF NOT EXISTS packages (
   available_version TEXT NOT NULL,
   severity TEXT NOT NULL CHECK (severity IN ${SEVERITIES}),
   repository_source TEXT NOT NULL,
-  metadata TEXT NOT NULL,
+  metadata TEXT,
   last_discovered_at TEXT NOT NULL,
   status TEXT NOT NULL CHECK (status IN ${STATUSES}),
   UNIQUE (agent_id, package_type, package_name)
@@ -100,7 +104,7 @@ CREATE TABLE IF NOT EXISTS update_logs (
   agent_id TEXT NOT NULL REFERENCES agents(id) ON DELETE CASCADE,
   command_id TEXT NOT NULL,
   action TEXT NOT NULL CHECK (length(action) <= 50),
-  result TEXT NOT NULL CHECK (result IN ('success', 'failed', 'partial')),
+  result TEXT NOT NULL,
   stdout TEXT NOT NULL,
   stderr TEXT NOT NULL,
   exit_code INTEGER NOT NULL CHECK (exit_code ${INT4}),
@@ -126,3 +130,13 @@ CREATE TABLE IF NOT EXISTS system_info (
   received_at_ms INTEGER NOT NULL
 ) STRICT;
 `;
+
+/** The results that a log may have, in place of those of another age: one file serves both. */
+export function resultsCheck(results: readonly string[]): string {
+  const words = results.map((result) => `'${result}'`).join(", ");
+  return `
+DROP TRIGGER IF EXISTS log_results;
+CREATE TRIGGER log_results BEFORE INSERT ON update_logs WHEN NEW.result NOT IN (${words})
+BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: result'); END;
+`;
+}

@@ -1,5 +1,7 @@
 /** What a running reference server offers to tests, to the demo and to its control port. */
 
+import type { State02 } from "./age02/age02.ts";
+import type { Operator, OperatorOrder } from "./age02/operator.ts";
 import type { Agent } from "./agents_table.ts";
 import type { ServerCommand } from "./commands_table.ts";
 import type { DashboardStep } from "./dashboard.ts";
@@ -13,6 +15,9 @@ import type {
 } from "./reports_table.ts";
 import type { LoggedRequest, Violation } from "./request_log.ts";
 
+/** Which RedFlag a server is like: 0.1.18, or 0.2.9. */
+export type ServerAge = "0.1" | "0.2";
+
 /** An agent as the dashboard lists it. */
 export interface ListedAgent extends Agent {
   /** "Last scan": when it last reported an update, by the server's clock; `null`: never. */
@@ -24,6 +29,7 @@ export interface ListedAgent extends Agent {
 /** Everything there is to see: `GET /debug/state`. Reports have the protocol's names. */
 export interface RefserverState {
   readonly schema: "refserver.state/1";
+  readonly age: ServerAge;
   /** In the order they registered; two of one host name mean a double registration. */
   readonly agents: ListedAgent[];
   readonly commands: ServerCommand[];
@@ -40,10 +46,13 @@ export interface RefserverState {
   /** What a correct agent never does. */
   readonly violations: Violation[];
   readonly fault: Fault;
+  /** What only a server of 0.2 has to show; `null` at one of 0.1. */
+  readonly age02: State02 | null;
 }
 
 /** A server that runs. */
 export interface Refserver {
+  readonly age: ServerAge;
   /** Origin for agents. */
   readonly url: string;
   readonly controlUrl: string;
@@ -53,15 +62,12 @@ export interface Refserver {
   /** Sets a fault in place of the one before. @throws {TypeError} if it is none */
   setFault(fault: FaultInput): Promise<void>;
   /**
-   * Queues a command, for the only agent unless told which; answers its id.
+   * Queues a command, for the only agent unless told which; answers its id. How it is signed is of
+   * interest to a server of 0.2 alone.
    *
    * @throws {Error} if there is no such agent, or no only one
    */
-  queueCommand(command: {
-    type: string;
-    params?: Readonly<Record<string, unknown>> | null;
-    agentId?: string;
-  }): string;
+  queueCommand(command: OperatorOrder): string;
   /**
    * Does what a person does with a package at the dashboard; answers the queued command's id.
    *
@@ -76,6 +82,10 @@ export interface Refserver {
    * @throws {Error} if there is no such agent, or no only one
    */
   deleteAgent(agentId?: string): void;
+  /** What an operator can do at a server of 0.2. @throws {Error} at one of 0.1 */
+  operator(): Operator;
+  /** Puts the server's clock forward, against the one it was given. */
+  advance(ms: number): void;
   /** Forgets the logged requests, not the violations. */
   resetRequests(): void;
   /** Closes sockets, connections and database; nothing is left open. A second call waits too. */

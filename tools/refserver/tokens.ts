@@ -22,9 +22,12 @@ export function hashToken(token: string): string {
 /** Access tokens: HS256 JWTs that carry `agent_id`, `iat` and `exp`. */
 export class AccessTokens {
   readonly #lifeS: number;
+  readonly #issuer: string | undefined;
   #key: Uint8Array;
 
-  constructor(key: string, options: { lifeS: number }) {
+  /** @param options `issuer`: written into tokens, and asked of them @default none */
+  constructor(key: string, options: { lifeS: number; issuer?: string }) {
+    this.#issuer = options.issuer;
     this.#key = new TextEncoder().encode(key);
     this.#lifeS = options.lifeS;
   }
@@ -37,7 +40,8 @@ export class AccessTokens {
   /** A new token for an agent. */
   issue(agentId: string, nowMs: number): Promise<string> {
     const nowS = Math.floor(nowMs / 1_000);
-    return new SignJWT({ agent_id: agentId })
+    const claims = { agent_id: agentId, ...this.#issuer && { iss: this.#issuer } };
+    return new SignJWT(claims)
       .setProtectedHeader({ alg: "HS256", typ: "JWT" })
       .setIssuedAt(nowS)
       .setExpirationTime(nowS + this.#lifeS)
@@ -54,6 +58,9 @@ export class AccessTokens {
         algorithms: ["HS256"],
         currentDate: new Date(nowMs),
       });
+      if (this.#issuer !== undefined && payload.iss !== this.#issuer) {
+        return { ok: false, error: "invalid token type" };
+      }
       const agentId = payload["agent_id"];
       if (typeof agentId === "string") return { ok: true, agentId };
       return { ok: false, error: "invalid token claims" };

@@ -1,0 +1,100 @@
+/**
+ * What each state that only an operator can end means, in words for the log, for `status` and for the
+ * command line: the one place that has them.
+ */
+
+import type { RefusalFacts } from "../server/refusal.ts";
+import type { OperatorCause } from "./state.ts";
+
+/** The words on one cause: sentences without a full stop. */
+export interface OperatorWords {
+  /** What happened; completes "operator action required: ...". */
+  readonly what: string;
+  /** Why it is so. */
+  readonly because: string;
+  /** What an operator has to do. */
+  readonly remedy: string;
+}
+
+const NOT_ACCEPTED = "the server no longer accepts this agent";
+const RESUMES = "this agent then goes on by itself within about an hour, or at once after " +
+  "`pennon breaker reset connection`";
+const REPLACE = "delete the agent in the server's dashboard, and run `pennon register --replace` " +
+  "with a new registration token";
+
+/** The words of each cause, from what is known about it. */
+const WORDS: Readonly<Record<OperatorCause, (facts: RefusalFacts) => OperatorWords>> = {
+  token: () => ({
+    what: NOT_ACCEPTED,
+    because: "it refuses this agent's tokens: they have expired or were revoked, the agent was " +
+      "deleted, or the server's database does not answer",
+    remedy:
+      "look at the server's log and database first: it answers so to any database error too; " +
+      "if it is well, run `pennon register` with a new registration token",
+  }),
+  deleted: () => ({
+    what: "this agent was deleted on the server",
+    because: "the server has no row of this agent any more",
+    remedy: "run `pennon register` with a new registration token, or restore the agent's row",
+  }),
+  forbidden: () => ({
+    what: NOT_ACCEPTED,
+    because:
+      "it answers 403 without a reason that this agent knows; a proxy in between may do so too",
+    remedy:
+      "look at the proxy in between, if there is one; else run `pennon register` with a new " +
+      "registration token",
+  }),
+  version_too_old: ({ version, minimumVersion, recordedVersion }) => ({
+    what: "the server wants a newer version of this agent",
+    because: `its minimum is ${minimumVersion ?? "not named"}; this Pennon reports ` +
+      `${version ?? "its version"}` +
+      (recordedVersion === undefined || recordedVersion === version
+        ? ""
+        : `, and the server has ${recordedVersion} on record`),
+    remedy:
+      `install a Pennon of version ${minimumVersion ?? "that the server accepts"} or later, or ` +
+      "set MIN_AGENT_VERSION of the server to a lower one",
+  }),
+  machine_id_missing: () => ({
+    what: "the server received no machine id from this agent",
+    because: "this agent sends X-Machine-ID with every call, so something in between removes it",
+    remedy: "let the proxy in front of the server pass the header X-Machine-ID on",
+  }),
+  machine_not_bound: (facts) => ({
+    what: "the server has no machine id on record for this agent",
+    because:
+      "the agent was registered before the server was upgraded to RedFlag 0.2, or by a program " +
+      "that sent none",
+    remedy: rebind(facts),
+  }),
+  machine_mismatch: (facts) => ({
+    what: "the server has another machine id on record for this agent",
+    because: "the agent was registered on another machine, or this machine's id has changed",
+    remedy:
+      `if this host is to be that agent, ${rebind(facts)}; if it is a copy, remove its state ` +
+      "directory and register it as a host of its own",
+  }),
+  already_registered: ({ existingAgentId, existingHostName, existingLastSeen, remediation }) => ({
+    what: "this machine is registered already",
+    because: `the server has its machine id on record for agent ${existingAgentId ?? "unknown"}` +
+      (existingHostName === undefined ? "" : ` ("${existingHostName}")`) +
+      (existingLastSeen === undefined ? "" : `, last seen ${existingLastSeen}`) +
+      (remediation === undefined ? "" : `; the server says: ${remediation}`),
+    remedy:
+      "delete that agent in the server's dashboard, and register again; trying again before " +
+      "that is of no use. Cloned machines that share one machine id need an id of their own first",
+  }),
+};
+
+/** The words on a cause; `facts` fill them in. */
+export function describeOperatorAction(cause: OperatorCause, facts: RefusalFacts): OperatorWords {
+  return WORDS[cause](facts);
+}
+
+/** RedFlag 0.2.9.3: the route of an administrator's session. */
+function rebind({ agentId, machineId }: RefusalFacts): string {
+  return "send as an administrator POST " +
+    `/api/v1/admin/agents/${agentId ?? "<agent id>"}/rebind-machine-id with ` +
+    `{"new_machine_id":"${machineId ?? "<machine id>"}"} (${RESUMES}), or ${REPLACE}`;
+}

@@ -1,12 +1,17 @@
 /** The wiring of an agent, from a system, a configuration and an identity: constructed, then opened. */
 
-import { connectionPolicies, longestScannerOpenMs } from "../breaker/policies.ts";
+import {
+  type ConnectionPolicies,
+  connectionPolicies,
+  longestScannerOpenMs,
+} from "../breaker/policies.ts";
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/journal.ts";
 import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
 import { withResentRow } from "../commands/reported_snapshot.ts";
 import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
+import { applyPolicy, isEnabledByServer } from "../config/server_policy.ts";
 import type { Config } from "../config/settings.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, secretsOf } from "../identity.ts";
@@ -23,6 +28,7 @@ import { availableScanners } from "../scanners/registry.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
 import type { Secrets } from "../redact.ts";
 import type { Client } from "../server/client.ts";
+import type { ServerPolicy } from "../server/policy.ts";
 import type { CheckInBody } from "../server/protocol.ts";
 import { FileError } from "../system/files.ts";
 import type { CpuTimes, System } from "../system/system.ts";
@@ -33,6 +39,7 @@ import { checkInBody, systemInfoEvent } from "./host_report.ts";
 import type { InstanceLock } from "./instance_lock.ts";
 import { machineIdForCalls } from "./machine_binding.ts";
 import { loadScannerBreakers, loadState, saveScannerBreakers, saveState } from "./saved_state.ts";
+import { loadPolicy, PolicyRefresh } from "./server_policy.ts";
 import { StateDirectory } from "./state_directory.ts";
 
 /** Between two checks of the state directory and of the requests in it. */
@@ -48,6 +55,8 @@ interface AgentDeps {
   readonly secrets?: Secrets;
   /** Handlers of commands that this version refuses. @default none */
   readonly moreHandlers?: ReadonlyMap<string, CommandHandler>;
+  /** Whether the owner has set a setting himself: the server's policy leaves it. @default none is */
+  isSet?(path: string): boolean;
   /** The lock on the state directory, which is renewed if that is created anew. @default none */
   readonly lock?: InstanceLock;
 }
@@ -90,7 +99,9 @@ export async function openAgent(deps: AgentDeps): Promise<Agent> {
     new Map(),
     () => loadScannerBreakers(system, stateDirectory, longestOpenMs),
   );
-  const agent = new Agent(deps, { client, state, breakers });
+  const saidBefore = await loadPolicy(system, stateDirectory, identity.serverUrl);
+  const policy = saidBefore?.policy ?? null;
+  const agent = new Agent(deps, { client, state, breakers, policy });
   await agent.open();
   return agent;
 }
@@ -99,6 +110,15 @@ interface Loaded {
   readonly client: Client;
   readonly state: AgentState;
   readonly breakers: ScannerBreakers;
+  readonly policy: ServerPolicy | null;
+}
+
+/** What the server's policy has a part in, and the policy that it is made from. */
+interface Rules {
+  readonly policy: ServerPolicy | null;
+  readonly backoff: Config["backoff"];
+  readonly jitterMaxMs: number | null;
+  readonly policies: ConnectionPolicies;
 }
 
 /** An agent, from `openAgent`. */
@@ -111,13 +131,15 @@ export class Agent {
   readonly #rotation: TokenRotation;
   readonly #session: Session;
   readonly #connection: Connection;
+  readonly #policy: PolicyRefresh;
   readonly #runner: CommandRunner;
   readonly #requests: BreakerResetRequests;
+  #rules: Rules | null = null;
   /** At the last check-in, for the CPU's load since then. */
   #cpus: readonly CpuTimes[];
 
-  constructor(deps: AgentDeps, { client, state, breakers }: Loaded) {
-    const { system: { files, machine }, stateDirectory, log } = deps;
+  constructor(deps: AgentDeps, { client, state, breakers, policy }: Loaded) {
+    const { system: { files, machine }, stateDirectory, log, identity: { serverUrl } } = deps;
     this.#deps = deps;
     this.#client = client;
     this.#rotation = new TokenRotation({ ...deps, client }, deps.identity);
@@ -126,6 +148,8 @@ export class Agent {
     this.#directory = this.#createDirectory();
     this.#session = this.#createSession();
     this.#connection = this.#createConnection(state);
+    const connection = this.#connection;
+    this.#policy = new PolicyRefresh({ ...deps, serverUrl, client, connection }, policy);
     this.#runner = this.#createRunner();
     this.loop = this.#createLoop(state);
     const reset = (name: string) => this.resetBreaker(name);
@@ -200,12 +224,14 @@ export class Agent {
 
   #createConnection({ connection }: AgentState): Connection {
     const { system: { clock, random }, config, log } = this.#deps;
-    const { backoff, breaker } = config;
+    const rules = () => this.#rulesNow();
     return new Connection({
       clock,
       random,
       log,
-      policies: connectionPolicies({ backoff, breaker, intervalMs: intervalOf(this.#deps) }),
+      get policies() {
+        return rules().policies;
+      },
       isRapid: () => this.loop.isRapid,
       callLimitMs: longestCallMs(config),
       client: this.#client,
@@ -228,7 +254,10 @@ export class Agent {
         stateDirectory,
         runner: this.#scanners,
         more: moreHandlers,
-        findScanners: () => availableScanners(system, config.scanners.enabled),
+        findScanners: async () => {
+          const found = await availableScanners(system, config.scanners.enabled);
+          return found.filter(({ name }) => isEnabledByServer(this.#policy.policy, name));
+        },
         collectSystemInfo: () => this.#collectSystemInfo(),
       }),
       reportFailure: failureEvent,
@@ -240,8 +269,10 @@ export class Agent {
   }
 
   #createLoop(state: AgentState): Loop {
-    const { system, config: { backoff, polling }, identity, stateDirectory, log } = this.#deps;
+    const { system, config: { polling }, identity, stateDirectory, log } = this.#deps;
     const { clock, random } = system;
+    const intervalMs = intervalOf(this.#deps);
+    const rules = () => this.#rulesNow();
     const { buffer, journal } = this.#directory;
     return new Loop({
       agentId: identity.agentId,
@@ -253,8 +284,13 @@ export class Agent {
       buffer,
       journal,
       runner: this.#runner,
-      backoff,
-      polling: { ...polling, intervalMs: intervalOf(this.#deps) },
+      get backoff() {
+        return rules().backoff;
+      },
+      get polling() {
+        return { ...polling, intervalMs, jitterMaxMs: rules().jitterMaxMs };
+      },
+      refreshPolicy: (signal) => this.#policy.refresh(signal),
       describeHost: (rapidLeftMs) => this.#describeHost(rapidLeftMs),
       collectSystemInfo: () => this.#collectSystemInfo(),
       saveState: createSaver<AgentState>(
@@ -265,6 +301,17 @@ export class Agent {
           saveState(system, stateDirectory, saved, { durability: isDurable ? "content" : "none" }),
       ),
     }, state);
+  }
+
+  /** The configuration's rules as the server's latest policy changes them. */
+  #rulesNow(): Rules {
+    const { policy } = this.#policy;
+    if (this.#rules !== null && this.#rules.policy === policy) return this.#rules;
+    const { config, isSet } = this.#deps;
+    const { backoff, jitterMaxMs } = applyPolicy(config, policy, isSet ?? (() => false));
+    const { breaker } = config;
+    const policies = connectionPolicies({ backoff, breaker, intervalMs: intervalOf(this.#deps) });
+    return this.#rules = { policy, backoff, jitterMaxMs, policies };
   }
 
   /** The body of a check-in. */

@@ -10,6 +10,7 @@ import {
   saveRegisteredId,
 } from "./machine_binding.ts";
 import { STATE_FILE } from "./saved_state.ts";
+import { POLICY_FILE } from "./server_policy.ts";
 import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config/settings.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
@@ -157,6 +158,7 @@ async function saveNew({ system, stateDirectory }: Enrolment, identity: Identity
 /** The state of an earlier identity does not apply, nor does the snapshot of its reports. */
 async function removePast(system: System, stateDirectory: string): Promise<void> {
   await STATE_FILE.remove(system.files, stateDirectory);
+  await POLICY_FILE.remove(system.files, stateDirectory);
   await SNAPSHOT_FILE.remove(system.files, stateDirectory);
 }
 

@@ -10,6 +10,7 @@ import { stripControls } from "../strip_controls.ts";
 import { type Answer, readAnswer, type ReadBody, readFailure } from "./answer.ts";
 import { type CheckInAnswer, readCheckIn } from "./check_in_answer.ts";
 import { encodeBody } from "./limits.ts";
+import { readPolicy, type ServerPolicy } from "./policy.ts";
 import {
   type CheckInBody,
   type Health,
@@ -195,6 +196,19 @@ export class Client {
     return isOldServer && event.report === "system-info"
       ? { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null }
       : answer;
+  }
+
+  /** What the server sets for its agents; 404: this one (RedFlag 0.1) sets nothing. */
+  policy(caller: Caller, options: CallOptions = {}): Promise<Answer<ServerPolicy>> {
+    return this.#call({
+      ...options,
+      method: "GET",
+      path: `${agentPath(caller)}/config`,
+      agentId: caller.agentId,
+      token: caller.accessToken,
+      isIdempotent: true,
+      readBody: readPolicy,
+    });
   }
 
   /** Deletes the agent on the server; 404 means that it already was. */

@@ -74,6 +74,7 @@ Deno.test("register() locks the directory, calls the server, removes the old sta
     "POST /api/v1/agents/register",
     "save the machine id",
     "remove the state",
+    "remove the server's policy",
     "remove the reported snapshot",
     "save the identity",
     "remove the lock holder",
@@ -228,6 +229,7 @@ Deno.test("unregister() renews an expired token once, and deletes with the new o
     "DELETE /api/v1/agents/a0",
     "remove the identity",
     "remove the state",
+    "remove the server's policy",
     "remove the reported snapshot",
     "remove the lock holder",
   ]);

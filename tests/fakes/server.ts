@@ -45,6 +45,8 @@ export class FakeServer {
   rapidPolling: { enabled: boolean; until: string } | null = null;
   /** Which of the results that it is asked for it has; `null`: an old one, which is silent. */
   hasResults: ((asked: readonly string[]) => string[]) | null = null;
+  /** What it sets for its agents; `null`: an old one, which has no such route. */
+  policy: Record<string, unknown> | null = null;
   #hanging: (() => void)[] = [];
   #commands: { id: string; type: string; params: Record<string, unknown> }[] = [];
   #clock: Clock;
@@ -115,6 +117,9 @@ export class FakeServer {
       return json(200, { token: this.acceptedToken });
     }
     if (token !== this.acceptedToken) return json(401, { error: "expired" });
+    if (path.endsWith("/config")) {
+      return this.policy === null ? response(404, "404 page not found") : json(200, this.policy);
+    }
     if (path.endsWith("/commands")) {
       const asked = body["pending_acknowledgments"] as string[] | undefined;
       return json(200, {

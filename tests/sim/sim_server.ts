@@ -119,6 +119,7 @@ export class SimServer {
     if (this.refusesAll || token !== this.token() || isOver) {
       return this.#answer(401, '{"error":"invalid token"}');
     }
+    if (path.endsWith("/config")) return this.#answer(404, "404 page not found");
     if (path.endsWith("/system-info") && (this.isDatabaseDown || this.isAgentDeleted)) {
       return this.#answer(404, '{"error":"agent not found"}');
     }

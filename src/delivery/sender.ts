@@ -65,11 +65,25 @@ const BURST_EVENTS = 10;
 const BURST_BYTES = 262_144;
 
 const REPORTS: Readonly<Record<EventKind, Report>> = {
+  agent_event: "events",
+  circuit_breakers: "circuit-breakers",
+  storage_metrics: "storage-metrics",
+  system_metrics: "metrics",
   updates: "updates",
   log: "logs",
   dependencies: "dependencies",
   system_info: "system-info",
 };
+
+/** What only the dashboard shows of the agent: it goes last, and in a part of the window. */
+const EXTRAS: ReadonlySet<EventKind> = new Set(["agent_event", "circuit_breakers"]);
+
+/** The part of the server's window that extras may take, and its limit where none was said. */
+const EXTRAS_PART = 1 / 3;
+const USUAL_LIMIT = 30;
+
+/** The server refuses a call with more of them (400). */
+const MOST_AGENT_EVENTS = 100;
 
 /** The part of the buffer that one drain may send. */
 interface Portion {
@@ -105,6 +119,9 @@ export class Sender implements ReportSender {
   #knownUntilMs = -Infinity;
   /** The latest such request: reports that fail together wait for one answer. */
   #verifying: Promise<void> = Promise.resolve();
+  /** When the extras in the server's window were sent, oldest first. */
+  #extrasSentAtMs: readonly number[] = [];
+  #isOneByOne = false;
   #portion: Portion = NO_PORTION;
   /** Reports in flight, and all reports so far. */
   #inFlight = 0;
@@ -178,14 +195,25 @@ export class Sender implements ReportSender {
       this.#attribution.clear();
     }
     this.pause(isComplete ? SLOW_START_STEP_MS : 0);
-    if (sent === 0) this.#idleUntilMs = this.#attribution.nextDueAtMs(nowMs);
+    if (sent === 0) {
+      const dueAtMs = this.#attribution.nextDueAtMs(nowMs);
+      const extrasDueAtMs = this.#extrasDueAtMs();
+      this.#idleUntilMs = extrasDueAtMs > nowMs ? Math.min(dueAtMs, extrasDueAtMs) : dueAtMs;
+    }
     if (delivered > 0) log.info("events delivered", { delivered, pending });
     return sent > 0;
   }
 
-  /** Decides whether the next report of this portion may go, and how many may be in flight. */
-  maxInFlight(): number {
+  /** How many agent events go in one call: one by one while the server refuses a call with several. */
+  maxTogether(kind: EventKind): number {
+    return kind === "agent_event" && !this.#isOneByOne ? MOST_AGENT_EVENTS : 1;
+  }
+
+  /** Decides whether this report may go in this portion, and how many may be in flight with it. */
+  maxInFlight({ kind }: Pick<StoredEvent, "kind">): number {
     const { connection } = this.#deps;
+    // The other events are more urgent: behind an extra there are only extras.
+    if (EXTRAS.has(kind) && this.#extrasDueAtMs() > this.#deps.clock.monotonicMs()) return 0;
     const { size, sent, deadlineSignal } = this.#portion;
     if (sent >= size) return 0;
     if (deadlineSignal.aborted || !connection.isHealthy) return 0;
@@ -196,9 +224,17 @@ export class Sender implements ReportSender {
     return isSteady ? MAX_IN_FLIGHT : 1;
   }
 
-  /** Sends one event of this portion. */
-  async send(event: StoredEvent): Promise<Outcome> {
+  /** Sends one event of this portion, and others in the same call. */
+  async send(event: StoredEvent, others: readonly StoredEvent[] = []): Promise<Outcome> {
     this.#portion.sent += 1;
+    if (EXTRAS.has(event.kind)) {
+      const { windowMs } = this.#window;
+      const nowMs = this.#deps.clock.monotonicMs();
+      this.#extrasSentAtMs = [
+        ...this.#extrasSentAtMs.filter((atMs) => atMs > nowMs - windowMs),
+        nowMs,
+      ];
+    }
     const admission = admit(this.#reportBreaker, this.#breakerStep());
     this.#reportBreaker = admission.breaker;
     if (!admission.admitted) return { kind: "later" };
@@ -206,7 +242,8 @@ export class Sender implements ReportSender {
     this.#inFlight += 1;
     let attributed = LATER;
     try {
-      attributed = await this.#report(event, this.#portion);
+      attributed = await this.#report(event, others, this.#portion);
+      if (event.kind === "agent_event") this.#isOneByOne = isRefusal(attributed.outcome);
       return attributed.outcome;
     } finally {
       this.#inFlight -= 1;
@@ -271,10 +308,26 @@ export class Sender implements ReportSender {
     else this.#deps.log.info("server fails on reports; pausing reports", fields);
   }
 
-  async #report(event: StoredEvent, { isBurst, deadlineSignal }: Portion): Promise<Attributed> {
+  /** When the next extra may go. */
+  #extrasDueAtMs(): number {
+    const { limit, windowMs } = this.#window;
+    const most = Math.max(1, Math.floor((limit ?? USUAL_LIMIT) * EXTRAS_PART));
+    const oldest = this.#extrasSentAtMs.at(-most);
+    return oldest === undefined ? -Infinity : oldest + windowMs;
+  }
+
+  async #report(
+    event: StoredEvent,
+    others: readonly StoredEvent[],
+    { isBurst, deadlineSignal }: Portion,
+  ): Promise<Attributed> {
     const isLarge = event.sizeBytes >= BURST_BYTES;
     const options = { isBurst: isBurst || isLarge, signal: deadlineSignal };
-    const { answer, wasSent } = await this.#call(event, options);
+    const bodies = [event, ...others].map(({ body }) => body);
+    const report = event.kind === "agent_event"
+      ? { kind: event.kind, body: `{"events":[${bodies.join(",")}]}` }
+      : event;
+    const { answer, wasSent } = await this.#call(report, options);
     switch (answer.kind) {
       case "ok":
         return this.#accepted(event, answer.value);
@@ -361,6 +414,10 @@ export class Sender implements ReportSender {
       ? recordThrottled(this.#window, nowMs, answer.retryAfterMs)
       : recordAnswer(this.#window, { ...request, nowMs, rateLimit, random });
   }
+}
+
+function isRefusal({ kind }: Outcome): boolean {
+  return kind === "refused" || kind === "unattributed" || kind === "bisect";
 }
 
 /** Whether the server may have acted all the same: the answer is lost, or a gateway did not wait. */

@@ -40,7 +40,8 @@ export type Answer<T> =
     readonly status: number;
     /**
      * What a JSON body's `error` says: that there is no such agent, or something else. Absent where
-     * there is none, as in the plain text that RedFlag's router says of a route it does not have.
+     * there is none, as in the plain text that RedFlag 0.1's router says of a route it does not have;
+     * and where it says just that, as 0.2 does.
      */
     readonly error?: "agent_unknown" | "other";
     readonly rateLimit?: RateLimit;
@@ -88,7 +89,8 @@ export function readAnswer<T>(
       return failed;
   }
   if (status >= 400 && status < 500) {
-    if (words === null) return { kind: "refused", why, status, ...told };
+    const isNoRoute = words === null || status === 404 && words === ROUTE_UNKNOWN;
+    if (isNoRoute) return { kind: "refused", why, status, ...told };
     const error = status === 404 && words === AGENT_UNKNOWN ? "agent_unknown" : "other";
     return { kind: "refused", why, status, error, ...told };
   }
@@ -111,6 +113,9 @@ export function readFailure(error: unknown): Answer<never> {
 
 /** RedFlag's word (internal/api/handlers/agents.go) on an agent that has no row in its database. */
 const AGENT_UNKNOWN = "agent not found";
+
+/** RedFlag 0.2's word (server/cmd/server/main.go) on a route that it does not have. */
+const ROUTE_UNKNOWN = "not found";
 
 /** Longest part of a server's own words that is repeated in a log. */
 const QUOTE_LIMIT = 200;

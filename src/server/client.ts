@@ -19,6 +19,7 @@ import {
   readHealth,
   readRegistration,
   readRenewal,
+  readTakenEvents,
   type RegisterBody,
   type Registration,
   type Renewal,
@@ -43,7 +44,24 @@ interface ClientOptions {
 }
 
 /** The last part of the paths that take an event: `/agents/{id}/{report}`. */
-export type Report = "updates" | "logs" | "dependencies" | "system-info";
+export type Report =
+  | "updates"
+  | "logs"
+  | "dependencies"
+  | "system-info"
+  | "storage-metrics"
+  | "metrics"
+  | "circuit-breakers"
+  | "events";
+
+/** Reports for which servers before v0.1.18, or all of 0.1, have no route. */
+const NEWER: ReadonlySet<Report> = new Set([
+  "system-info",
+  "storage-metrics",
+  "metrics",
+  "circuit-breakers",
+  "events",
+]);
 
 /** The agent that calls. */
 export interface Caller {
@@ -69,8 +87,10 @@ interface Call<T> extends CallOptions {
   /** JSON text. */
   readonly body?: string;
   readonly readBody: ReadBody<T>;
-  /** Accepts the body of a 409 that means that the server has the report already. */
+  /** Accepts the body of a refusal that means that the server has the report already. */
   readonly readConflict?: ReadBody<unknown>;
+  /** The status of that. @default 409 */
+  readonly conflictStatus?: number;
 }
 
 /**
@@ -185,17 +205,21 @@ export class Client {
       path: `${agentPath(caller)}/${event.report}`,
       agentId: caller.agentId,
       token: caller.accessToken,
-      body: event.body,
+      body: event.report === "storage-metrics" ? withAgentId(event.body, caller) : event.body,
       readBody: readAnyObject,
       ...(event.report === "logs" && { readConflict: readEndedCommand }),
+      ...(event.report === "events" && { readConflict: readTakenEvents, conflictStatus: 500 }),
     });
-    // Servers before v0.1.18 have no such route, and cannot store its facts. Their router answers in
-    // plain text; a JSON body is about the agent itself.
+    // A server without such a route cannot store what it carries.
     const isOldServer = answer.kind === "refused" && answer.status === 404 &&
       answer.error === undefined;
-    return isOldServer && event.report === "system-info"
-      ? { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null }
-      : answer;
+    if (isOldServer && NEWER.has(event.report)) {
+      return { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null };
+    }
+    const isOthers = answer.kind === "operator_required" && answer.refusal === undefined &&
+      event.report === "metrics";
+    // The command that it names was another agent's, as after a registration anew.
+    return isOthers ? { kind: "refused", status: 403, why: answer.why, error: "other" } : answer;
   }
 
   /** What the server sets for its agents; 404: this one (RedFlag 0.1) sets nothing. */
@@ -287,14 +311,19 @@ export class Client {
   }
 }
 
-/** A 409 for a report that the server already has counts as a success. */
+/** A refusal of a report that the server already has counts as a success. */
 function settleConflict(
   response: HttpResponse,
-  { readConflict }: Pick<Call<unknown>, "readConflict">,
+  { readConflict, conflictStatus = 409 }: Pick<Call<unknown>, "readConflict" | "conflictStatus">,
 ): HttpResponse {
-  const isKnown = response.status === 409 && readConflict !== undefined &&
+  const isKnown = response.status === conflictStatus && readConflict !== undefined &&
     readConflict(response.body).ok;
   return isKnown ? { ...response, status: 200 } : response;
+}
+
+/** The body of an object with the id of the agent, which is not known when an event is appended. */
+function withAgentId(body: string, { agentId }: Caller): string {
+  return body.replace(/^\{/, () => `{"agent_id":${JSON.stringify(agentId)},`);
 }
 
 function agentPath(caller: Caller): string {

@@ -59,6 +59,14 @@ const endedCommand = v.object({ current_status: v.picklist(["completed", "failed
  */
 export const readEndedCommand: ReadBody<unknown> = (body) => decodeJson(endedCommand, body);
 
+const takenEvents = v.object({ accepted: v.number(), rejected: v.number() });
+
+/**
+ * Accepts what RedFlag 0.2 says of a page of events one by one, whatever the status: each is stored, was
+ * stored before, or will never be. A page that is repeated as a whole gets a 500 of this shape.
+ */
+export const readTakenEvents: ReadBody<unknown> = (body) => decodeJson(takenEvents, body);
+
 /** Longest status of a server's health, in characters. */
 const HEALTH_LIMIT = 200;
 

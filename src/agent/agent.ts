@@ -13,6 +13,7 @@ import { withResentRow } from "../commands/reported_snapshot.ts";
 import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
 import { applyPolicy, isEnabledByServer } from "../config/server_policy.ts";
 import type { Config } from "../config/settings.ts";
+import { deviceFacts } from "../host/device.ts";
 import { hostFacts, hostMetrics } from "../host/host.ts";
 import { type Identity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
@@ -339,12 +340,12 @@ export class Agent {
 
   async #collectSystemInfo(): Promise<NewEvent> {
     const { system, stateDirectory } = this.#deps;
-    const facts = await hostFacts(system);
+    const [facts, device] = await Promise.all([hostFacts(system), deviceFacts(system)]);
     const nowMs = system.clock.nowMs();
     const startedMs = facts.uptimeS === null ? null : nowMs - facts.uptimeS * 1_000;
     // Without the file the need for a restart is unknown; the other facts are reported in any case.
     const scans = await readLastScans(system.files, stateDirectory).catch(() => ({}));
-    return systemInfoEvent(facts, nowMs, lastReboot(scans, startedMs));
+    return systemInfoEvent(facts, nowMs, { reboot: lastReboot(scans, startedMs), device });
   }
 }
 

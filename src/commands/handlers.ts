@@ -7,6 +7,7 @@ import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandHandler, RunningHandler } from "../buffer/journal.ts";
 import type { Clock } from "../system/system.ts";
 import { logEvent } from "./command_log.ts";
+import { scanStorage, scanSystem } from "./scan_host.ts";
 import { scanUpdates, type ScanUpdatesDeps } from "./scan_updates.ts";
 
 interface HandlerDeps extends ScanUpdatesDeps {
@@ -31,6 +32,8 @@ export function commandHandlers(deps: HandlerDeps): (type: string) => CommandHan
     ["collect_specs", collectSpecs(deps.system.clock, deps.collectSystemInfo)],
     ["enable_heartbeat", enableHeartbeat],
     ["disable_heartbeat", disableHeartbeat],
+    ["scan_storage", scanStorage(deps.system)],
+    ["scan_system", scanSystem(deps.system)],
     ...(deps.more ?? []),
   ]);
   return (type) => handlers.get(type) ?? unsupported;

@@ -5,7 +5,8 @@ import {
   connectionPolicies,
   longestScannerOpenMs,
 } from "../breaker/policies.ts";
-import type { NewEvent } from "../buffer/buffer.ts";
+import type { Breaker } from "../breaker/breaker.ts";
+import { appendEvents, type NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/journal.ts";
 import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
@@ -34,12 +35,20 @@ import type { CheckInBody } from "../server/protocol.ts";
 import { FileError } from "../system/files.ts";
 import type { CpuTimes, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
+import { AgentEvents } from "./agent_events.ts";
+import { BreakerReport } from "./breaker_report.ts";
 import { BreakerResetRequests, CONNECTION } from "./breaker_reset.ts";
 import { createClient } from "./create_client.ts";
 import { checkInBody, systemInfoEvent } from "./host_report.ts";
 import type { InstanceLock } from "./instance_lock.ts";
 import { machineIdForCalls } from "./machine_binding.ts";
-import { loadScannerBreakers, loadState, saveScannerBreakers, saveState } from "./saved_state.ts";
+import {
+  createSaver,
+  loadScannerBreakers,
+  loadState,
+  saveScannerBreakers,
+  saveState,
+} from "./saved_state.ts";
 import { loadPolicy, PolicyRefresh } from "./server_policy.ts";
 import { StateDirectory } from "./state_directory.ts";
 
@@ -67,8 +76,12 @@ interface AgentDeps {
  * refuses is no error: the agent starts with defaults, and holds in memory what it cannot write. Throws
  * `FileError`, `ConfigError` or `Error` where a certificate cannot be used.
  */
-export async function openAgent(deps: AgentDeps): Promise<Agent> {
-  const { system, config, identity, stateDirectory, log } = deps;
+export async function openAgent(given: AgentDeps): Promise<Agent> {
+  const { system, config, identity, stateDirectory } = given;
+  const secrets = given.secrets ?? secretsOf(identity);
+  const events = new AgentEvents(given.log, { clock: system.clock, secrets });
+  const { log } = events;
+  const deps = { ...given, log };
   const machineId = await machineIdForCalls(
     system,
     stateDirectory,
@@ -77,7 +90,7 @@ export async function openAgent(deps: AgentDeps): Promise<Agent> {
   const client = await createClient(system, config, identity.serverUrl, {
     machineId,
     warn: (why) => log.warning("file is not safe", { why }),
-    secrets: deps.secrets ?? secretsOf(identity),
+    secrets,
   });
   const longest = {
     notBeforeMs: 2 * OPERATOR_WAIT_MS,
@@ -104,6 +117,7 @@ export async function openAgent(deps: AgentDeps): Promise<Agent> {
   const policy = saidBefore?.policy ?? null;
   const agent = new Agent(deps, { client, state, breakers, policy });
   await agent.open();
+  agent.recordEvents(events);
   return agent;
 }
 
@@ -135,6 +149,7 @@ export class Agent {
   readonly #policy: PolicyRefresh;
   readonly #runner: CommandRunner;
   readonly #requests: BreakerResetRequests;
+  readonly #breakerReport: BreakerReport;
   #rules: Rules | null = null;
   /** At the last check-in, for the CPU's load since then. */
   #cpus: readonly CpuTimes[];
@@ -150,6 +165,7 @@ export class Agent {
     this.#session = this.#createSession();
     this.#connection = this.#createConnection(state);
     const connection = this.#connection;
+    this.#breakerReport = new BreakerReport(deps.system.clock, this.#breakersNow());
     this.#policy = new PolicyRefresh({ ...deps, serverUrl, client, connection }, policy);
     this.#runner = this.#createRunner();
     this.loop = this.#createLoop(state);
@@ -160,6 +176,14 @@ export class Agent {
   /** Opens the buffer in the state directory; never throws because of the disk. */
   async open(): Promise<void> {
     await this.#directory.open();
+  }
+
+  /** What the log says of the agent goes into the buffer, once the server has a place for it. */
+  recordEvents(events: AgentEvents): void {
+    events.attach({
+      queue: this.#directory.buffer,
+      isWanted: () => this.#policy.policy !== null,
+    });
   }
 
   /** Closes a breaker on the operator's request: "connection", or that of a scanner. */
@@ -291,7 +315,10 @@ export class Agent {
       get polling() {
         return { ...polling, intervalMs, jitterMaxMs: rules().jitterMaxMs };
       },
-      refreshPolicy: (signal) => this.#policy.refresh(signal),
+      afterCheckIn: async (signal) => {
+        await this.#policy.refresh(signal);
+        this.#reportBreakers();
+      },
       describeHost: (rapidLeftMs) => this.#describeHost(rapidLeftMs),
       collectSystemInfo: () => this.#collectSystemInfo(),
       saveState: createSaver<AgentState>(
@@ -302,6 +329,17 @@ export class Agent {
           saveState(system, stateDirectory, saved, { durability: isDurable ? "content" : "none" }),
       ),
     }, state);
+  }
+
+  /** Only a server that has a policy has a route for them. */
+  #reportBreakers(): void {
+    if (this.#policy.policy === null) return;
+    const report = this.#breakerReport.next(this.#breakersNow());
+    if (report !== null) appendEvents(this.#directory.buffer, this.#deps.log, [report]);
+  }
+
+  #breakersNow(): (readonly [name: string, breaker: Breaker])[] {
+    return [[CONNECTION, this.#connection.state.breaker], ...this.#scanners.breakers];
   }
 
   /** The configuration's rules as the server's latest policy changes them. */
@@ -373,38 +411,4 @@ async function orDefault<T>(
     log.error("cannot read saved state; starting with defaults", { what, why: error.message });
     return otherwise;
   }
-}
-
-/**
- * Saves a value whenever it is called, one write at a time and the latest value last. A disk that refuses
- * is logged once, not for every value.
- */
-function createSaver<T>(
-  log: Log,
-  what: string,
-  save: (value: T, options: { isDurable: boolean }) => Promise<void>,
-): (value: T, options?: { isDurable: boolean }) => Promise<void> {
-  let isRefused = false;
-  let queue = Promise.resolve();
-  let waiting: { value: T; isDurable: boolean; saved: Promise<void> } | null = null;
-  const saveWaiting = async () => {
-    if (waiting === null) return;
-    const { value, isDurable } = waiting;
-    waiting = null;
-    try {
-      await save(value, { isDurable });
-      if (isRefused) log.info("saved again", { what });
-      isRefused = false;
-    } catch (error) {
-      if (!isRefused) log.error("not saved", { what, why: String(error) });
-      isRefused = true;
-    }
-  };
-  return (value, { isDurable } = { isDurable: true }) => {
-    if (waiting === null) {
-      queue = queue.then(saveWaiting);
-      waiting = { value, isDurable, saved: queue };
-    } else waiting = { ...waiting, value, isDurable: isDurable || waiting.isDurable };
-    return waiting.saved;
-  };
 }

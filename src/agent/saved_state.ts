@@ -143,3 +143,37 @@ export async function saveScannerBreakers(
 function bothClocks(clock: Clock) {
   return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
 }
+
+/**
+ * Saves a value whenever it is called, one write at a time and the latest value last. A disk that refuses
+ * is logged once, not for every value.
+ */
+export function createSaver<T>(
+  log: Log,
+  what: string,
+  save: (value: T, options: { isDurable: boolean }) => Promise<void>,
+): (value: T, options?: { isDurable: boolean }) => Promise<void> {
+  let isRefused = false;
+  let queue = Promise.resolve();
+  let waiting: { value: T; isDurable: boolean; saved: Promise<void> } | null = null;
+  const saveWaiting = async () => {
+    if (waiting === null) return;
+    const { value, isDurable } = waiting;
+    waiting = null;
+    try {
+      await save(value, { isDurable });
+      if (isRefused) log.info("saved again", { what });
+      isRefused = false;
+    } catch (error) {
+      if (!isRefused) log.error("not saved", { what, why: String(error) });
+      isRefused = true;
+    }
+  };
+  return (value, { isDurable } = { isDurable: true }) => {
+    if (waiting === null) {
+      queue = queue.then(saveWaiting);
+      waiting = { value, isDurable, saved: queue };
+    } else waiting = { ...waiting, value, isDurable: isDurable || waiting.isDurable };
+    return waiting.saved;
+  };
+}

@@ -323,9 +323,8 @@ export class Sender implements ReportSender {
   ): Promise<Attributed> {
     const isLarge = event.sizeBytes >= BURST_BYTES;
     const options = { isBurst: isBurst || isLarge, signal: deadlineSignal };
-    const bodies = [event, ...others].map(({ body }) => body);
     const report = event.kind === "agent_event"
-      ? { kind: event.kind, body: `{"events":[${bodies.join(",")}]}` }
+      ? { kind: event.kind, body: pageOf([event, ...others]) }
       : event;
     const { answer, wasSent } = await this.#call(report, options);
     switch (answer.kind) {
@@ -414,6 +413,15 @@ export class Sender implements ReportSender {
       ? recordThrottled(this.#window, nowMs, answer.retryAfterMs)
       : recordAnswer(this.#window, { ...request, nowMs, rateLimit, random });
   }
+}
+
+/** One call with several agent events, each with the id and the instant that it has in the buffer. */
+function pageOf(events: readonly StoredEvent[]): string {
+  const items = events.map(({ id, createdMs, body }) => {
+    const known = JSON.stringify({ id, created_at: new Date(createdMs).toISOString() });
+    return `${known.slice(0, -1)},${body.slice(1)}`;
+  });
+  return `{"events":[${items.join(",")}]}`;
 }
 
 function isRefusal({ kind }: Outcome): boolean {

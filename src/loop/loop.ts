@@ -22,8 +22,8 @@ interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
   readonly polling: LoopPolling;
   /** The body of the next check-in. `rapidLeftMs`: how long rapid polling still lasts, 0: it is off. */
   describeHost(rapidLeftMs: number): CheckInBody;
-  /** Asks for the server's policy, if that is due. Never throws. @default there is none */
-  refreshPolicy?(signal: AbortSignal): Promise<void>;
+  /** What else follows a check-in that succeeded. Throws what the buffer throws. @default nothing */
+  afterCheckIn?(signal: AbortSignal): Promise<void>;
   /** Saves the state; `isDurable`: so that it survives a power cut. Never throws. */
   saveState(state: AgentState, options: { isDurable: boolean }): Promise<void>;
 }
@@ -272,7 +272,7 @@ export class Loop {
     if (answer.kind === "ok" && connection.mayBeDeleted) {
       await this.#sender.verifyKnown(deadlineSignal);
     }
-    if (answer.kind === "ok") await this.#deps.refreshPolicy?.(deadlineSignal);
+    if (answer.kind === "ok") await this.#deps.afterCheckIn?.(deadlineSignal);
     await this.#save();
     return answer.kind === "ok";
   }

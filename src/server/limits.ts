@@ -34,6 +34,8 @@ export const LIMITS = {
   mountPoint: 255,
   device: 255,
   fileSystem: 50,
+  /** `system_events` of RedFlag 0.2: its type, subtype and component, VARCHAR. */
+  eventType: 50,
 } as const;
 
 /**

@@ -21,6 +21,7 @@ Deno.test("LIMITS are the widths of the server's live columns, and the agent's o
     mountPoint: 255,
     device: 255,
     fileSystem: 50,
+    eventType: 50,
   });
 });
 

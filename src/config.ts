@@ -124,27 +124,20 @@ async function findFile(
   named: string | undefined,
 ): Promise<{ file: string | null; text: string; warnings: readonly string[] }> {
   for (const file of named === undefined ? locations(system).configFiles : [named]) {
-    const read = await readFile(system, file);
+    const read = await readTrusted(system, {
+      name: "the configuration",
+      path: file,
+      use: "configuration",
+      maxBytes: LONGEST_CONFIG_BYTES,
+    }).catch((error: unknown) => {
+      throw error instanceof FileError ? new ConfigError([error.message]) : error;
+    });
     if (read === undefined) continue;
     if (read.errors.length > 0) throw new ConfigError(read.errors);
     return { file, ...read };
   }
   if (named === undefined) return { file: null, text: "", warnings: [] };
   throw new ConfigError([`Cannot read the configuration: no file "${named}"`]);
-}
-
-async function readFile(system: System, path: string) {
-  try {
-    return await readTrusted(system, {
-      name: "the configuration",
-      path,
-      use: "configuration",
-      maxBytes: LONGEST_CONFIG_BYTES,
-    });
-  } catch (error) {
-    if (error instanceof FileError) throw new ConfigError([error.message]);
-    throw error;
-  }
 }
 
 /** Reads the file's keys. The TOML parser is loaded only if there is a file. */

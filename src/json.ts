@@ -119,9 +119,6 @@ const NO_JSON = "it is not valid JSON";
 /** Longest number, in digits; the largest finite number has 309. */
 const LONGEST_NUMBER = 400;
 
-/** Length of the shortest number that is out of range: `1e999`. */
-const SHORTEST_OUT_OF_RANGE = 5;
-
 /**
  * Returns the limit that a text exceeds, or `null`. `JSON.parse` checks the syntax afterwards: up to
  * the first syntax error it builds no more than was counted here.
@@ -172,7 +169,7 @@ function isNumberOrWord(byte: number): boolean {
 
 /** Whether a number is finite: `JSON.parse` turns one that is too large into `Infinity`. */
 function isInRange(word: Uint8Array): boolean {
-  if (word.length < SHORTEST_OUT_OF_RANGE) return true;
+  if (word.length < "1e999".length) return true;
   if (word.length > LONGEST_NUMBER) return false;
   return Math.abs(Number(String.fromCharCode(...word))) !== Infinity;
 }
@@ -244,7 +241,6 @@ export class JsonOutline {
     return this.#at;
   }
 
-  /** The type of the next value. */
   peek(): JsonKind {
     const token = this.#next();
     const byte = this.#bytes[this.#at];
@@ -254,7 +250,6 @@ export class JsonOutline {
     return byte === 0x6e ? "null" : "a number";
   }
 
-  /** Skips the next value. */
   skip(): JsonSpan {
     const kind = this.peek();
     const start = this.#at;

@@ -33,7 +33,6 @@ interface JsonFileOptions<T> {
   readonly maxBytes?: number;
 }
 
-/** A form that earlier releases wrote. */
 interface EarlierForm {
   /** `undefined`: the file does not name its schema. */
   readonly schema: string | undefined;
@@ -87,8 +86,7 @@ export class JsonFile<T> {
     onUnreadable: (why: string) => void = () => {},
   ): Promise<T | undefined> {
     const { what, maxBytes } = this.#options;
-    const limit = maxBytes === undefined ? {} : { maxBytes };
-    const text = await files.readText(`read ${what}`, this.pathIn(stateDirectory), limit);
+    const text = await files.readText(`read ${what}`, this.pathIn(stateDirectory), { maxBytes });
     if (text === undefined) return undefined;
     const read = this.decode(text);
     if (read.ok) return read.value;

@@ -157,8 +157,7 @@ export async function readTrusted(
   file: TrustedFile,
 ): Promise<{ readonly text: string } & Distrust | undefined> {
   const { name, path, maxBytes } = file;
-  const limit = maxBytes === undefined ? {} : { maxBytes };
-  const read = await deps.files.readTextAndFacts(`read ${name}`, path, limit);
+  const read = await deps.files.readTextAndFacts(`read ${name}`, path, { maxBytes });
   if (read === undefined) return undefined;
   return { text: read.text, ...await distrust(deps, file, read.facts) };
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { ConfigError, describeSettings, loadConfig } from "../src/config.ts";
 import { locations } from "../src/config/locations.ts";
 import { hasControls } from "../src/strip_controls.ts";
+import { backoff, breaker, INTERVAL_MS, scannerBreaker } from "./fakes/breaker_numbers.ts";
 import { FakeSystem } from "./fakes/system.ts";
 
 const FILE = "/home/test/.config/pennon/config.toml";
@@ -21,15 +22,10 @@ async function problemsOf(text: string, environment = {}): Promise<readonly stri
 Deno.test("loadConfig() without any file returns the defaults of the policies", async () => {
   const { config, file } = await loadConfig(systemWith());
   assertEquals(file, null);
-  assertEquals(config.backoff, { baseMs: 5_000, capMs: 300_000, floorMs: 500 });
-  assertEquals(config.breaker, {
-    consecutiveFailures: 5,
-    windowFailures: 5,
-    windowSize: 10,
-    minOpenMs: 60_000,
-    maxOpenMs: 300_000,
-    probeTimeoutMs: 10_000,
-  });
+  assertEquals(config.backoff, backoff);
+  assertEquals(config.breaker, breaker);
+  assertEquals({ ...config.scanners, ...scannerBreaker }, config.scanners);
+  assertEquals(config.polling.intervalMs, INTERVAL_MS);
   assertEquals(config.buffer, { maxEvents: 50_000, maxBytes: 67_108_864, maxAttempts: 10 });
   assertEquals(config.http.maxBodyBytes, 4_194_304);
 });

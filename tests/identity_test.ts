@@ -9,6 +9,7 @@ import {
   saveIdentity,
 } from "../src/identity.ts";
 import { FakeSystem } from "./fakes/system.ts";
+import { anyString } from "./fakes/texts.ts";
 
 const FILE = "/state/identity.json";
 const identity: Identity = {
@@ -114,9 +115,15 @@ Deno.test("saveIdentity() writes nothing that loadIdentity() would refuse", asyn
 
 Deno.test("saveIdentity() writes what loadIdentity() reads, or nothing", async () => {
   const texts = fc.string({ unit: fc.constantFrom(..."ab-_. /:\n\u0000é"), maxLength: 6 });
+  // fast-check's own URLs take a second of CPU to be made, for a table of all characters.
+  const url = fc.tuple(
+    fc.constantFrom("http", "https"),
+    fc.domain(),
+    fc.array(anyString({ maxLength: 8 }).map(encodeURIComponent), { maxLength: 4 }),
+  ).map(([scheme, domain, path]) => `${scheme}://${[domain, ...path].join("/")}`);
   const identities = fc.record({
     agentId: texts,
-    serverUrl: fc.oneof(fc.webUrl(), texts.map((text) => `https://${text}`)),
+    serverUrl: fc.oneof(url, texts.map((text) => `https://${text}`)),
     accessToken: texts,
     refreshToken: texts,
     intervalMs: fc.option(fc.double()),

@@ -1,9 +1,17 @@
 import fc from "fast-check";
 import { assert, assertEquals } from "@std/assert";
-import { MOST_SECRETS, quoteWords, redact, Secrets, SHORTEST_SECRET } from "../src/redact.ts";
+import { JWT_PATTERN } from "@logtape/redaction";
+import {
+  HIDDEN,
+  MOST_SECRETS,
+  quoteWords,
+  redact,
+  Secrets,
+  SHORTEST_SECRET,
+} from "../src/redact.ts";
 import { hasControls } from "../src/strip_controls.ts";
 import { holdsSecret, SECRET_TEXTS } from "./fakes/secrets.ts";
-import { anyText } from "./fakes/texts.ts";
+import { anyString, anyText } from "./fakes/texts.ts";
 
 for (const secret of SECRET_TEXTS) {
   Deno.test(`redact() leaves no secret in ${secret}`, () => {
@@ -220,6 +228,14 @@ Deno.test("redact() takes time in proportion to a text's length", () => {
   }
 });
 
+Deno.test("redact() hides what the pattern of a JWT finds, in any surroundings", () => {
+  const piece = fc.constantFrom("eyJ", ".", "a", "-", "_", " ", "é", "(", "ey", "J");
+  fc.assert(fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+    const text = pieces.join("");
+    assertEquals(redact(text), text.replace(JWT_PATTERN.pattern, HIDDEN));
+  }));
+});
+
 Deno.test("quoteWords() cuts at its limit, marks the cut, and splits no character", () => {
   assertEquals(quoteWords("1234567890", 10), "1234567890");
   assertEquals(quoteWords("12345678901", 10), "12345(cut)");
@@ -271,7 +287,7 @@ Deno.test("add() drops the secret that was added longest ago, and no other", () 
 
 Deno.test("hide() lets no secret through, wherever it is cut and whatever surrounds it", () => {
   const token = fc.stringMatching(/^[!-~]{8,60}$/);
-  const any = fc.string({ unit: "binary", maxLength: 30 });
+  const any = anyString({ maxLength: 30 });
   fc.assert(
     fc.property(fc.array(token, { minLength: 1, maxLength: 5 }), any, any, (tokens, a, b) => {
       const secrets = new Secrets(tokens);

@@ -174,18 +174,19 @@ export function settle(breaker: Breaker, result: CallResult, step: BreakerStep):
     case "closed": {
       if (verdict === "neutral") return current;
       const failed = verdict === "failure";
-      const recent = remember(current.recent, failed, step.policy.windowSize);
+      const { consecutiveFailures, windowFailures, windowSize } = step.policy;
+      const recent = windowSize === 0 ? [] : [...current.recent, failed].slice(-windowSize);
       if (!failed) return { ...current, failures: 0, recent };
       const counted = { ...current, failures: current.failures + 1, recent };
-      return isTooMuch(counted, step.policy) ? open(counted, reason, step) : counted;
+      const isTooMuch = counted.failures >= consecutiveFailures ||
+        windowSize > 0 && recent.filter(Boolean).length >= windowFailures;
+      return isTooMuch ? open(counted, reason, step) : counted;
     }
     case "open":
       return current; // No permit has an open breaker's generation.
     case "half_open":
       if (!permit.probe) return current;
-      if (verdict === "success") {
-        return resetBreaker(current);
-      }
+      if (verdict === "success") return resetBreaker(current);
       if (verdict === "neutral") return { ...current, probeUntilMs: null };
       return probeFailed({ ...current, failures: current.failures + 1 }, reason, step);
   }
@@ -214,19 +215,6 @@ function open(breaker: Breaker, reason: string, step: BreakerStep): Breaker {
     sinceMs: before.sinceMs,
     untilMs: step.nowMs + step.policy.openMs(standing, step.random),
   };
-}
-
-function remember(recent: readonly boolean[], failed: boolean, size: number): readonly boolean[] {
-  return size === 0 ? [] : [...recent, failed].slice(-size);
-}
-
-function isTooMuch(
-  breaker: { failures: number; recent: readonly boolean[] },
-  policy: BreakerPolicy,
-): boolean {
-  if (breaker.failures >= policy.consecutiveFailures) return true;
-  if (policy.windowSize === 0) return false;
-  return breaker.recent.filter(Boolean).length >= policy.windowFailures;
 }
 
 /** A change of a breaker's state. */

@@ -7,7 +7,6 @@ import * as v from "valibot";
 import type { Breaker } from "./breaker.ts";
 import { LAST_INSTANT_MS } from "../system/system.ts";
 
-/** Largest count that is saved. */
 const LARGEST_COUNT = 1e9;
 
 /** Longest reason that is saved, in UTF-16 units. */
@@ -63,7 +62,6 @@ const tripped = {
   sinceMs: savedInstant,
 };
 
-/** The shape of a saved breaker. */
 export const savedBreaker = v.variant("state", [
   v.object({
     state: v.literal("closed"),

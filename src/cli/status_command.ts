@@ -6,6 +6,7 @@ import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
 import { type CommandCounts, countCommands, REMEMBERED } from "../buffer/journal.ts";
 import { BufferError } from "../buffer/schema.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
+import { describeOperatorAction } from "../connection/operator_words.ts";
 import { loadIdentity } from "../identity.ts";
 import { type LastScans, readLastScans } from "../scanners/last_scans.ts";
 import { readTokenLife } from "../server/protocol.ts";
@@ -181,6 +182,7 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
         outage_since: isoInstant(state.connection.outage?.sinceMs ?? null),
         outage_attempts: state.connection.outage?.failedCalls ?? 0,
         operator_action_required: state.connection.operatorAction?.why ?? null,
+        operator_action: operatorActionAsJson(state),
         last_check_in_at: isoInstant(state.lastCheckInAtMs),
       },
       polling: state && {
@@ -255,7 +257,16 @@ function describeConnection({ state, identity, nowMs }: Status): StatusLine[] {
   if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
   const { breaker, outage, operatorAction } = state.connection;
   const lines: StatusLine[] = [];
-  if (operatorAction) lines.push(["ATTENTION", `operator action required: ${operatorAction.why}`]);
+  if (operatorAction) {
+    const { cause, why, facts = {} } = operatorAction;
+    const { what, because, remedy } = describeOperatorAction(cause, facts);
+    lines.push(
+      ["ATTENTION", `operator action required: ${why}`],
+      ...wrap(`What: ${what}`),
+      ...wrap(`Why: ${because}`),
+      ...wrap(`Next: ${remedy}`),
+    );
+  }
   const why = breaker.state === "closed" ? "" : ` (${breaker.reason})`;
   lines.push(["Connection", `${breaker.state.replace("_", "-")}${why}`]);
   if (outage) {
@@ -330,6 +341,28 @@ function describeScans({ scans, scannerBreakers, nowMs }: Status): StatusLine[] 
     return [index === 0 ? "Scans" : "", `${name} ${when}: ${found}`] as StatusLine;
   });
   return [...done, ...open];
+}
+
+/** Columns for a text beside its title. */
+const TEXT_COLUMNS = 68;
+
+/** A text as lines below the one before; a word that is longer than a line has a line of its own. */
+function wrap(text: string): StatusLine[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`;
+    if (lines.length > 0 && longer.length <= TEXT_COLUMNS) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines.map((line) => ["", line]);
+}
+
+function operatorActionAsJson({ connection }: StoredState): Record<string, unknown> | null {
+  const { operatorAction } = connection;
+  if (operatorAction === null) return null;
+  const { cause, facts = {}, sinceMs } = operatorAction;
+  const { what, because, remedy } = describeOperatorAction(cause, facts);
+  return { cause, since: isoInstant(sinceMs), what, because, next_step: remedy };
 }
 
 /** The instant of the next check-in: the latest that the interval, the backoff or the breaker sets. */

@@ -4,105 +4,95 @@ import { describePatternError } from "../scanners/ignored.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
 import type { Config } from "./settings.ts";
 
-interface CrossRule {
-  /** Whether the configuration is refused; else there is a warning. */
-  readonly isError: boolean;
-  /** The problem, for people; `null`: none. */
-  complaint(config: Config): string | null;
-}
-
-function error(isWrong: (config: Config) => boolean, complaint: string): CrossRule {
-  return { isError: true, complaint: (config) => isWrong(config) ? complaint : null };
-}
-
-function warning(isOdd: (config: Config) => boolean, complaint: string): CrossRule {
-  return { isError: false, complaint: (config) => isOdd(config) ? complaint : null };
-}
+/** Whether the settings break the rule, and the problem, for people. */
+type CrossRule = readonly [
+  isBroken: (config: Config) => boolean,
+  problem: string | ((config: Config) => string),
+];
 
 /**
- * An error where a setting could not have its meaning, or a wait would not be random; a warning where a
- * setting has no effect, or an odd one. Other pairs of settings are independent: docs/resilience.md,
- * "Tuning", lists those that one might look for.
+ * A setting could not have its meaning, or a wait would not be random. Pairs of settings without a rule are
+ * independent: docs/resilience.md, "Tuning", lists those that one might look for.
  */
-export const CROSS_RULES: readonly CrossRule[] = [
-  error(
+export const ERRORS: readonly CrossRule[] = [
+  [
     ({ tls }) => (tls.certificateFile === null) !== (tls.keyFile === null),
     "Cannot use tls.certificate_file without tls.key_file, nor the other way round",
-  ),
-  error(
+  ],
+  [
     ({ backoff }) => backoff.floorMs > backoff.baseMs,
     "Cannot use backoff.floor: it is above backoff.base",
-  ),
+  ],
   // A wait is drawn between the floor and the ceiling, which is the base after the first failure.
-  error(
+  [
     ({ backoff: { floorMs, baseMs } }) => floorMs <= baseMs && floorMs > baseMs / 2,
     "Cannot use backoff.floor: it is above half of backoff.base, and leaves too little to chance",
-  ),
-  error(
+  ],
+  [
     ({ backoff }) => backoff.baseMs > backoff.capMs,
     "Cannot use backoff.base: it is above backoff.cap",
-  ),
-  error(
+  ],
+  [
     ({ breaker }) => breaker.minOpenMs > breaker.maxOpenMs,
     "Cannot use breaker.min_open: it is above max_open",
-  ),
-  error(
+  ],
+  [
     ({ scanners }) => scanners.minOpenMs > scanners.maxOpenMs,
     "Cannot use scanners.min_open: it is above max_open",
-  ),
-  error(
+  ],
+  [
     ({ breaker }) => breaker.windowFailures > breaker.windowSize,
     "Cannot use breaker.window_failures: it is above window_size",
-  ),
-  {
-    isError: false,
-    complaint({ server: { url } }) {
-      const isOpen = url !== null && sendsInTheClear(url);
-      return isOpen ? `server.url "${url}" is not https: tokens travel in the clear` : null;
-    },
-  },
-  warning(
+  ],
+];
+
+/** A setting has no effect, or an odd one. */
+export const WARNINGS: readonly CrossRule[] = [
+  [
+    ({ server: { url } }) => url !== null && sendsInTheClear(url),
+    ({ server: { url } }) => `server.url "${url}" is not https: tokens travel in the clear`,
+  ],
+  [
     ({ server, tls }) =>
       server.url?.startsWith("http:") === true && (tls.caFile ?? tls.certificateFile) !== null,
     "the files of [tls] have no effect: server.url is not https",
-  ),
-  warning(
+  ],
+  [
     ({ breaker }) => breaker.windowFailures < breaker.consecutiveFailures,
     "breaker.consecutive_failures has no effect: fewer failures, breaker.window_failures, open it",
-  ),
-  warning(
+  ],
+  [
     ({ http }) => http.connectTimeoutMs > http.timeoutMs,
     "http.connect_timeout has no effect: it is above http.timeout",
-  ),
-  warning(
+  ],
+  [
     ({ http }) => http.healthTimeoutMs > http.timeoutMs,
     "http.health_timeout is above http.timeout: asking for the server's health takes longer than a call",
-  ),
+  ],
   // Half of a probe's time is for `/health`, and half for the check-in.
-  warning(
+  [
     ({ http, breaker }) => http.healthTimeoutMs > breaker.probeTimeoutMs / 2,
     "http.health_timeout has no effect in a probe: it is above half of breaker.probe_timeout",
-  ),
-  warning(
+  ],
+  [
     ({ polling }) => polling.rapidIntervalMs >= polling.intervalMs,
     "polling.rapid_interval is not below polling.interval: rapid polling is no faster",
-  ),
-  warning(
+  ],
+  [
     ({ polling }) => polling.startSpreadMs > polling.intervalMs,
     "polling.start_spread is above polling.interval: a start delays the first check-in beyond that",
-  ),
+  ],
 ];
 
 /** Checks the rules, and each pattern of `scanners.ignore`. */
 export function crossCheck(config: Config): { errors: string[]; warnings: string[] } {
-  const complaints = (isError: boolean) =>
-    CROSS_RULES.filter((rule) => rule.isError === isError)
-      .map((rule) => rule.complaint(config))
-      .filter((complaint) => complaint !== null);
+  const problems = (rules: readonly CrossRule[]) =>
+    rules.filter(([isBroken]) => isBroken(config))
+      .map(([, problem]) => typeof problem === "string" ? problem : problem(config));
   const patterns = config.scanners.ignore
     .map((pattern) => describePatternError(pattern, SCANNER_NAMES))
     .filter((complaint) => complaint !== null);
-  return { errors: [...complaints(true), ...patterns], warnings: complaints(false) };
+  return { errors: [...problems(ERRORS), ...patterns], warnings: problems(WARNINGS) };
 }
 
 function sendsInTheClear(serverUrl: string): boolean {

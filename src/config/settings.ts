@@ -7,7 +7,6 @@ import type { LogFormat, LogLevel } from "../log.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
 import { hasControls } from "../strip_controls.ts";
 
-/** One kind of value. */
 export interface Kind<T> {
   /** What is allowed, for people: `a duration from "10s" to "1d"`. */
   readonly allowed: string;
@@ -64,7 +63,6 @@ function quantity(
   };
 }
 
-/** A whole number. */
 export function integer(smallest: number, largest: number): Kind<number> {
   return {
     allowed: `a whole number from ${smallest} to ${largest}`,
@@ -90,7 +88,6 @@ function flag(): Kind<boolean> {
   };
 }
 
-/** One of several words. */
 export function choice<T extends string>(...words: readonly T[]): Kind<T> {
   return {
     allowed: `one of ${words.map((word) => `"${word}"`).join(", ")}`,
@@ -163,7 +160,6 @@ export function url(allowed: string, protocols: readonly string[]): Kind<string 
   };
 }
 
-/** One setting. */
 export interface Setting<T> {
   /** Its key in the file: `server.url` is `url` below `[server]`. */
   readonly path: string;
@@ -186,14 +182,14 @@ function setting<T>(
   return { path, kind, fallback, environment, isSecret: false, ...options };
 }
 
-const web = (what: string) => url(`${what}, http:// or https://`, ["http:", "https:"]);
+const web = url("the server's address, http:// or https://", ["http:", "https:"]);
 const proxy = url("the address of an http:// proxy", ["http:"]);
 const file = text("the path of a file");
 
 /** Every setting, by section and by its name in `Config`. Defaults are those of the resilience policies. */
 export const SETTINGS = {
   server: {
-    url: setting("server.url", web("the server's address"), null, {
+    url: setting("server.url", web, null, {
       summary: "The server to register with",
     }),
     registrationToken: setting(

@@ -1,6 +1,6 @@
 /** Reads TOML text into the paths of settings, each with its line. Pure. */
 
-import { getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
+import { type AST, getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
 
 /** The value of a key in the file. */
 export interface Written {
@@ -36,10 +36,11 @@ export function readToml(text: string): Map<string, Written> {
   }
 }
 
-type TopLevel = ReturnType<typeof parseTOML>["body"][0]["body"][number];
-type Pair = Extract<TopLevel, { type: "TOMLKeyValue" }>;
-
-function collect(found: Map<string, Written>, prefix: readonly string[], pair: Pair): void {
+function collect(
+  found: Map<string, Written>,
+  prefix: readonly string[],
+  pair: AST.TOMLKeyValue,
+): void {
   const keys = pair.key.keys.map((key) => key.type === "TOMLBare" ? key.name : key.value);
   const path = [...prefix, ...keys];
   if (pair.value.type === "TOMLInlineTable") {

@@ -60,7 +60,10 @@ export interface LongestWaits {
 
 const path = v.object({ failures: savedCount, notBeforeMs: v.nullable(savedInstant) });
 
-const refusalFact = v.optional(v.pipe(v.string(), v.maxLength(FACT_LIMIT)));
+/** A longer text is cut when it is saved. */
+const refusalFact = v.optional(
+  v.pipe(v.string(), v.transform((text) => text.slice(0, FACT_LIMIT))),
+);
 
 const refusalFacts = v.object({
   agentId: refusalFact,
@@ -190,7 +193,7 @@ function saveConnection(connection: ConnectionState, at: TwoClocks): SavedConnec
     operatorAction: operatorAction && {
       cause: operatorAction.cause,
       why: toSavedReason(operatorAction.why),
-      ...operatorAction.facts && { facts: operatorAction.facts },
+      ...operatorAction.facts && { facts: v.parse(refusalFacts, operatorAction.facts) },
       sinceMs: epoch(operatorAction.sinceMs),
       notBeforeMs: epoch(operatorAction.notBeforeMs),
     },

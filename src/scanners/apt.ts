@@ -1,7 +1,6 @@
 /** Scans for updates with apt, on Debian, Ubuntu and their derivatives. */
 
 import { quoteWords } from "../redact.ts";
-import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import type { RebootState } from "../update.ts";
 import { joinNames } from "../wording.ts";
@@ -63,12 +62,12 @@ const HOOKS = [
 ];
 
 /** Reads whether the host asks for a reboot; `null`: unknown. `hostDirectory` is a prefix of each path. */
-export async function readRebootState(
+export function readRebootState(
   { files }: Pick<System, "files">,
   hostDirectory: string = "",
 ): Promise<RebootState | null> {
   const file = `${hostDirectory}/run/reboot-required`;
-  try {
+  return unlessFileError(async () => {
     if (await files.inspect(REBOOT_PURPOSE, file)) {
       const names = await packagesIn(files, `${file}.pkgs`);
       const cause = names.length === 0 ? "" : `: ${joinNames(names)}`;
@@ -79,18 +78,13 @@ export async function readRebootState(
         return { isRequired: false, reason: "there is no /run/reboot-required" };
       }
     }
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-  }
-  return null;
+    return null;
+  }, null);
 }
 
 async function packagesIn(files: System["files"], path: string): Promise<string[]> {
-  const options = { maxBytes: MAX_REBOOT_BYTES };
-  const text = await unlessFileError(
-    () => files.readText(REBOOT_PURPOSE, path, options),
-    undefined,
-  );
+  const read = () => files.readText(REBOOT_PURPOSE, path, { maxBytes: MAX_REBOOT_BYTES });
+  const text = await unlessFileError(read, undefined);
   const names = (text ?? "").split("\n").map((line) => line.trim()).filter(isName);
   return [...new Set(names)];
 }

@@ -2,7 +2,8 @@
 
 import * as v from "valibot";
 import { JsonFile } from "../json_file.ts";
-import { FileError, type Files } from "../system/files.ts";
+import type { Files } from "../system/files.ts";
+import { unlessFileError } from "./private_files.ts";
 import { counted, type ScanReport } from "./run_scans.ts";
 import { combineReboots, type RebootState } from "../update.ts";
 
@@ -49,16 +50,11 @@ export async function readLastCounts(
   files: Files,
   stateDirectory: string,
 ): Promise<Map<string, number>> {
-  try {
-    const counts = Object.entries(await readLastScans(files, stateDirectory))
-      .flatMap(([name, { last_count }]): [string, number][] =>
-        last_count === undefined ? [] : [[name, last_count]]
-      );
-    return new Map(counts);
-  } catch (error) {
-    if (error instanceof FileError) return new Map();
-    throw error;
-  }
+  const scans = await unlessFileError(() => readLastScans(files, stateDirectory), {});
+  const counts = Object.entries(scans).flatMap(([name, { last_count }]) =>
+    last_count === undefined ? [] : [[name, last_count] as const]
+  );
+  return new Map(counts);
 }
 
 /**

@@ -32,6 +32,15 @@ export async function unlessFileError<T>(work: () => Promise<T>, fallback: T): P
   }
 }
 
+/** Names in a directory; none where it cannot be read. */
+export function listNames(
+  { files }: Pick<System, "files">,
+  purpose: string,
+  directory: string,
+): Promise<string[]> {
+  return unlessFileError(() => files.list(purpose, directory), []);
+}
+
 /** Reads a JSON file; `undefined` where it is missing, unreadable or damaged. */
 export async function readPrivateFile<T>(
   { files }: Pick<System, "files">,

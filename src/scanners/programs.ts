@@ -99,6 +99,12 @@ export function outputLines(text: string): { lines: readonly string[]; dropped: 
   return { lines, dropped: all.length - lines.length + (rest ? 1 : 0) };
 }
 
+/** Reads a date that ECMAScript knows, in ms since the epoch; `null` if it is none. */
+export function parseDate(text: string): number | null {
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? null : ms;
+}
+
 /** Linux accepts at most 128 KiB of arguments where the stack is small; the rest is reserve. */
 const MAX_ARGUMENT_BYTES = 100_000;
 

@@ -1,13 +1,15 @@
 /** The interface of scanners: options, answers, sources and errors. */
 
 import { redact } from "../redact.ts";
+import { ReasonedError } from "../system/reasoned_error.ts";
 import type { System } from "../system/system.ts";
 import type { RebootState, Update } from "../update.ts";
 
 /**
  * Why a scan has no list. `not_available`: the host has no working package manager. `locked`: the
  * package manager is busy with something else, which says nothing about its health. `circuit_open`: its
- * breaker is open after repeated failures, so that it was not asked.
+ * breaker is open after repeated failures, so that it was not asked. It decides whether the failure
+ * counts for the breaker.
  */
 export type ScanErrorReason =
   | "transient"
@@ -17,21 +19,15 @@ export type ScanErrorReason =
   | "circuit_open";
 
 /** A scan that failed. The message is redacted, because it can quote the output of a program. */
-export class ScanError extends Error {
+export class ScanError extends ReasonedError<ScanErrorReason> {
   /** Precedes the message in stack traces. */
   override readonly name = "ScanError";
-  /** Decides whether the failure counts for the breaker. */
-  readonly reason: ScanErrorReason;
   /** The enabled sources that the scan knew when it failed. */
   sources: readonly ScanSource[] = [];
 
   /** Redacts `message`. */
-  constructor(
-    message: string,
-    options: { reason: ScanErrorReason; cause?: unknown },
-  ) {
-    super(redact(message), { cause: options.cause });
-    this.reason = options.reason;
+  constructor(message: string, options: { reason: ScanErrorReason; cause?: unknown }) {
+    super(redact(message), options);
   }
 }
 
@@ -59,21 +55,18 @@ export async function attempt<T>(
   }
 }
 
-/**
- * How a source answered. `ok`: with current lists; `old`: with lists past their own time limit;
- * `missing`: it is enabled and has no lists; `failed`: it was asked and did not answer; `not_asked`: it
- * is left out on purpose (a medium that is not in a drive).
- */
-export type SourceResult = "ok" | "old" | "missing" | "failed" | "not_asked";
-
 /** One enabled source of a package manager (a repository, an update service) in one scan. */
 export interface ScanSource {
   /** Its name in the package manager: the id of a repository, or its address and suite. */
   readonly name: string;
   /** `null` if it has none, or if it is unknown. */
   readonly url: string | null;
-  /** How it answered; only `ok` and `not_asked` leave the list complete. */
-  readonly result: SourceResult;
+  /**
+   * How it answered. `ok`: with current lists; `old`: with lists past their own time limit; `missing`:
+   * it is enabled and has no lists; `failed`: it was asked and did not answer; `not_asked`: it is left
+   * out on purpose (a medium that is not in a drive). Only `ok` and `not_asked` leave the list complete.
+   */
+  readonly result: "ok" | "old" | "missing" | "failed" | "not_asked";
   /** Completes "NAME: ..." in a warning; `null` if `result` is `ok` or `not_asked`. */
   readonly why: string | null;
   /** Age of its lists; `null` if unknown. */

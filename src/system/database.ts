@@ -1,5 +1,7 @@
 /** The port to an embedded SQL database: SQLite everywhere, `:memory:` in tests. */
 
+import { ReasonedError } from "./reasoned_error.ts";
+
 /** The value of a column. */
 export type SqlValue = string | number | null;
 
@@ -17,17 +19,9 @@ export type Row = Record<string, SqlValue>;
 export type DatabaseErrorReason = "full" | "busy" | "corrupt" | "denied" | "io" | "failed";
 
 /** A statement failed; inside a transaction, all of the transaction is rolled back. */
-export class DatabaseError extends Error {
+export class DatabaseError extends ReasonedError<DatabaseErrorReason> {
   /** Precedes the message in stack traces. */
   override readonly name = "DatabaseError";
-  /** What the program can act on; the message is for people. */
-  readonly reason: DatabaseErrorReason;
-
-  /** `cause`: the error of the SQL library. */
-  constructor(message: string, options: { reason: DatabaseErrorReason; cause?: unknown }) {
-    super(message, { cause: options.cause });
-    this.reason = options.reason;
-  }
 }
 
 /** Every method throws `DatabaseError`. Statements are prepared once and cached. */

@@ -3,21 +3,15 @@
  * messages ("Cannot save identity: …") and so that a test can make exactly one call fail.
  */
 
+import { ReasonedError } from "./reasoned_error.ts";
+
 /** `denied`: no rights, or a read-only file system. `full`: no space or quota left. */
 export type FileErrorReason = "denied" | "full" | "too_large" | "failed";
 
 /** A file could not be read or written. Absence is no error: reads return `undefined`. */
-export class FileError extends Error {
+export class FileError extends ReasonedError<FileErrorReason> {
   /** Precedes the message in stack traces. */
   override readonly name = "FileError";
-  /** What the program can act on; the message is for people. */
-  readonly reason: FileErrorReason;
-
-  /** `cause`: the error of the runtime. */
-  constructor(message: string, options: { reason: FileErrorReason; cause?: unknown }) {
-    super(message, { cause: options.cause });
-    this.reason = options.reason;
-  }
 }
 
 /** What a path leads to. `link`: a symbolic link that was not followed, or leads to nothing. */
@@ -62,6 +56,12 @@ export interface FileFacts {
  */
 export type Durability = "name" | "content" | "none";
 
+/** How a file is read. */
+export interface ReadOptions {
+  /** A longer file is refused. @default 1 MiB */
+  readonly maxBytes?: number | undefined;
+}
+
 /** How a file is written. */
 export interface WriteOptions {
   /** Permission bits of the new file, whatever the umask; without effect on Windows. */
@@ -102,25 +102,17 @@ export interface FileLock {
 export interface Files {
   /**
    * The text of a regular file; `undefined` if there is none. Refuses any other kind without waiting,
-   * also a symbolic link to nothing, and more than `maxBytes`. @default 1 MiB
+   * also a symbolic link to nothing.
    */
-  readText(
-    purpose: string,
-    path: string,
-    options?: { maxBytes?: number },
-  ): Promise<string | undefined>;
+  readText(purpose: string, path: string, options?: ReadOptions): Promise<string | undefined>;
   /** As `readText()`, with the attributes of the file that was read. */
   readTextAndFacts(
     purpose: string,
     path: string,
-    options?: { maxBytes?: number },
+    options?: ReadOptions,
   ): Promise<FileText | undefined>;
   /** As `readText()`, but the bytes themselves. */
-  readBytes(
-    purpose: string,
-    path: string,
-    options?: { maxBytes?: number },
-  ): Promise<Uint8Array | undefined>;
+  readBytes(purpose: string, path: string, options?: ReadOptions): Promise<Uint8Array | undefined>;
   /** Writes to a temporary file and renames it: a reader sees the old text or the new, never a part. */
   writeText(purpose: string, path: string, text: string, options: WriteOptions): Promise<void>;
   /**

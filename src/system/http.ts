@@ -1,5 +1,8 @@
 /** The port for one HTTP exchange: no redirects, no check of the status, no retry of what may have arrived. */
 
+import { ReasonedError } from "./reasoned_error.ts";
+
+/** One request, and the limits of its exchange. */
 export interface HttpRequest {
   /** Those that the agent needs. */
   readonly method: "GET" | "POST" | "DELETE";
@@ -71,17 +74,9 @@ export type HttpErrorReason =
   | "aborted";
 
 /** No whole answer came. Never contains a header, since headers contain tokens. */
-export class HttpError extends Error {
+export class HttpError extends ReasonedError<HttpErrorReason> {
   /** Precedes the message in stack traces. */
   override readonly name = "HttpError";
-  /** What the program can act on; the message is for people. */
-  readonly reason: HttpErrorReason;
-
-  /** `cause`: the error of the runtime. */
-  constructor(message: string, options: { reason: HttpErrorReason; cause?: unknown }) {
-    super(message, { cause: options.cause });
-    this.reason = options.reason;
-  }
 }
 
 /** Sends a request and reads the whole answer; throws `HttpError` and nothing else. */

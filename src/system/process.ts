@@ -1,5 +1,7 @@
 /** The port that runs other programs: an argument list, never a shell. */
 
+import { ReasonedError } from "./reasoned_error.ts";
+
 /** Limits and environment of one run. */
 export interface RunOptions {
   /** Then the program is ended with the processes it started: TERM, then KILL; on Windows at once. */
@@ -28,11 +30,9 @@ export interface RunResult {
 export type CommandErrorReason = "not_found" | "denied" | "timeout" | "aborted" | "failed";
 
 /** A program could not be started, or did not end by itself. */
-export class CommandError extends Error {
+export class CommandError extends ReasonedError<CommandErrorReason> {
   /** Precedes the message in stack traces. */
   override readonly name = "CommandError";
-  /** What the program can act on; the message is for people. */
-  readonly reason: CommandErrorReason;
   /** What it wrote to stderr until it was ended: this may explain what it was waiting for. */
   readonly stderr: string;
 
@@ -41,8 +41,7 @@ export class CommandError extends Error {
     message: string,
     options: { reason: CommandErrorReason; cause?: unknown; stderr?: string },
   ) {
-    super(message, { cause: options.cause });
-    this.reason = options.reason;
+    super(message, options);
     this.stderr = options.stderr ?? "";
   }
 }

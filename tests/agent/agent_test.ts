@@ -5,6 +5,7 @@ import { loadConfig } from "../../src/config.ts";
 import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
+import { response } from "../fakes/response.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -306,5 +307,41 @@ Deno.test("an agent reports with the host's facts whether a restart is due, from
     assertEquals(metadata?.["kernel"], "6.1.0-test");
     assertEquals(metadata?.["reboot_required"], expected);
     agent.close();
+  }
+});
+
+Deno.test("an agent sends the machine id of its host with every call, and saves the pair of a renewal", async () => {
+  const { system, server, make, once } = await setUp();
+  const ids = new Set<string | undefined>();
+  system.sendHttp = async (request) => {
+    ids.add(request.headers["x-machine-id"]);
+    if (!request.url.endsWith("/renew")) return await server.sendHttp(request);
+    server.acceptedToken = "access-2";
+    return response(200, JSON.stringify({ token: "access-2", refresh_token: "refresh-2" }));
+  };
+  server.acceptedToken = "none";
+  const agent = await make();
+  assertEquals(await once(agent), true);
+  assertEquals([...ids], ["3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9"]);
+  const saved = await loadIdentity(system, "/state");
+  assertEquals([saved?.accessToken, saved?.refreshToken], ["access-2", "refresh-2"]);
+  await agent.close();
+});
+
+Deno.test("an agent whose version or machine has changed since a refusal tries again at once", async () => {
+  const body = JSON.stringify({ error: "machine ID mismatch", hint: "h" });
+  for (const hasChanged of [false, true]) {
+    const { system, server, make, once } = await setUp();
+    server.mood = { kind: "answers", status: 403, body };
+    const refused = await make();
+    await once(refused);
+    await refused.close();
+    server.mood = { kind: "well" };
+    if (hasChanged) system.files.ofHost.set("/etc/machine-id", `${"f0".repeat(16)}\n`);
+    const before = server.count("/commands");
+    const next = await make();
+    await once(next);
+    assertEquals(server.count("/commands") - before, hasChanged ? 1 : 0);
+    await next.close();
   }
 });

@@ -194,6 +194,53 @@ Deno.test("register() that cannot save the identity deletes the new agent, with 
   assertEquals(deleted, ["Bearer access-1"]);
 });
 
+Deno.test("register() sends the machine id, and keeps it", async () => {
+  const sent: HttpRequest[] = [];
+  const { system, enrolment } = await setUp((request) => {
+    sent.push(request);
+    return answer(200, enrolled);
+  });
+  await register(enrolment, URL, "a-token");
+  const id = "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9";
+  assertEquals(JSON.parse(sent[0]?.body ?? "").machine_id, id);
+  assertEquals(sent[0]?.headers["x-machine-id"], id);
+  const kept = JSON.parse(system.files.texts.get("/state/machine.json") ?? "");
+  assertEquals(kept.registered, id);
+});
+
+Deno.test("register() of a machine that is registered already says so, and asks once", async () => {
+  const { system, events, enrolment } = await setUp(() =>
+    answer(409, {
+      error: "machine ID already registered to another agent",
+      existing_agent_id: "a7",
+      existing_hostname: "web1",
+      existing_last_seen: "2026-11-29T10:00:00Z",
+    })
+  );
+  const error = await assertRejects(() => register(enrolment, URL, "t"), EnrolError);
+  assertMatch(error.message, /^Cannot register: this machine is registered already: /);
+  assertMatch(error.message, /agent a7 \("web1"\), last seen 2026-11-29T10:00:00Z \(HTTP 409/);
+  assertMatch(error.message, /Next: delete that agent in the server's dashboard/);
+  assertEquals(events.filter((event) => event.startsWith("POST")).length, 1);
+  assertEquals(await loadIdentity(system, "/state"), undefined);
+});
+
+Deno.test("unregister() at a server that lets only administrators delete says so, and keeps the new tokens", async () => {
+  const { system, enrolment } = await setUp(({ method }) =>
+    method === "POST"
+      ? answer(200, { token: "access-9", refresh_token: "refresh-9" })
+      : answer(401, { error: "invalid token" })
+  );
+  await saveIdentity(system, "/state", identity);
+  const error = await assertRejects(
+    () => unregister(enrolment, identity, { evenIfUnreached: false }),
+    EnrolError,
+  );
+  assertMatch(error.message, /only an administrator can delete an agent on this server/);
+  const kept = await loadIdentity(system, "/state");
+  assertEquals([kept?.accessToken, kept?.refreshToken], ["access-9", "refresh-9"]);
+});
+
 Deno.test("adopt() saves an existing identity and removes the old state, where no agent runs", async () => {
   const { system, events, enrolment } = await setUp(() => new Error("the server was asked"));
   const hold = await acquireInstanceLock(system, "/state", "run");

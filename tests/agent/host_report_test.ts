@@ -48,6 +48,20 @@ Deno.test("registerBody() fits the columns and omits what is unknown", () => {
   assert(Object.values(body.metadata).every((value) => typeof value === "string"));
 });
 
+Deno.test("registerBody() binds the machine, and names device and scanners as the server does", () => {
+  const body = registerBody(facts, {
+    ...registrant,
+    agentVersion: "1.0.0",
+    device: { type: "vm", model: "m".repeat(300), distro: "d".repeat(60) },
+    scanners: ["apt", "winupdate"],
+  });
+  assertEquals([body.machine_id, body.device_type], ["0123456789abcdef", "vm"]);
+  assertEquals(body.available_scanners, ["apt", "windows"]);
+  assertEquals([body.device_model?.length, body.os_distro?.length], [255, 50]);
+  const bare = registerBody(facts, { ...registrant, agentVersion: "1.0.0" });
+  assert(!("device_model" in bare) && !("os_distro" in bare));
+});
+
 Deno.test("registerBody() names the processor as RedFlag's own agent does", () => {
   const rows = [
     ["x86_64", "amd64"],

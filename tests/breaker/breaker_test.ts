@@ -12,13 +12,11 @@ import {
   settle,
   type Verdict,
 } from "../../src/breaker/breaker.ts";
+import { breakerRules } from "../fakes/breaker_numbers.ts";
 import { FakeLog } from "../fakes/log.ts";
 
 const policy: BreakerPolicy = {
-  consecutiveFailures: 5,
-  windowFailures: 5,
-  windowSize: 10,
-  probeTimeoutMs: 10_000,
+  ...breakerRules,
   openMs: ({ trips }) => 60_000 * trips,
 };
 

@@ -16,7 +16,7 @@ import {
   reportPolicy,
   scannerPolicy,
 } from "../../src/breaker/policies.ts";
-import { breaker as settings } from "../fakes/connection.ts";
+import { backoff, breaker as settings, scannerBreaker } from "../fakes/breaker_numbers.ts";
 
 Deno.test("connectionPolicy() stays open between half the ceiling and all of it", () => {
   const cases: [ceilingMs: number, random: number, openMs: number][] = [
@@ -39,15 +39,8 @@ Deno.test("connectionPolicy() continues where the backoff stands, by its failure
   assertEquals(policy.openMs({ failures: 7, trips: 2 }, () => 1), 128_000);
 });
 
-const scannerSettings = {
-  consecutiveFailures: 3,
-  minOpenMs: 900_000,
-  maxOpenMs: 21_600_000,
-  timeoutMs: 60_000,
-};
-
 Deno.test("scannerPolicy() stays open 15 min, doubling to 6 h, give or take a fifth", () => {
-  const policy = scannerPolicy(scannerSettings);
+  const policy = scannerPolicy(scannerBreaker);
   const rows: [trips: number, openMs: number][] = [
     [1, 900_000],
     [2, 1_800_000],
@@ -60,15 +53,13 @@ Deno.test("scannerPolicy() stays open 15 min, doubling to 6 h, give or take a fi
     assertEquals(policy.openMs({ failures: 3, trips }, () => 0), openMs * 0.8);
     assert(Math.abs(policy.openMs({ failures: 3, trips }, () => 1) - openMs * 1.2) < 1);
   }
-  assertEquals(longestScannerOpenMs(scannerSettings), 21_600_000 * 1.2);
+  assertEquals(longestScannerOpenMs(scannerBreaker), 21_600_000 * 1.2);
 });
 
 Deno.test("scannerPolicy() looks at the row alone, and gives a probe a scan's own time", () => {
-  const { consecutiveFailures, windowSize, probeTimeoutMs } = scannerPolicy(scannerSettings);
-  assertEquals([consecutiveFailures, windowSize, probeTimeoutMs], [3, 0, 60_000]);
+  const { consecutiveFailures, windowSize, probeTimeoutMs } = scannerPolicy(scannerBreaker);
+  assertEquals([consecutiveFailures, windowSize, probeTimeoutMs], [3, 0, 35 * 60_000]);
 });
-
-const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
 
 /** The report breaker after one more report. */
 function report(

@@ -47,7 +47,12 @@ Deno.test("addToCounters() changes the given counters together, and nothing for 
   addToCounters(database, { delivered: 2, purged: 1, evicted_log: 3, appended: 6 });
   addToCounters(database, { delivered: -1 });
   const { delivered, purged, evicted, appended } = readCounts(database);
-  assertEquals([delivered, purged, evicted.log, appended], [1, 1, 3, 6]);
+  assertEquals({ delivered, purged, log: evicted.log, appended }, {
+    delivered: 1,
+    purged: 1,
+    log: 3,
+    appended: 6,
+  });
 });
 
 Deno.test("allocateSequence() gives each number once", () => {

@@ -58,7 +58,7 @@ Deno.test("merge() twice copies nothing twice, and undoes nothing", () => {
   target.journal.finish("c", () => {});
   assertEquals(merge(source.database, target), 0);
   const { pending, deadLetters, appended } = target.buffer.counts();
-  assertEquals([pending, deadLetters, appended], [1, 1, 2]);
+  assertEquals({ pending, deadLetters, appended }, { pending: 1, deadLetters: 1, appended: 2 });
   assertEquals(target.journal.unfinished(), []);
 });
 
@@ -97,7 +97,12 @@ Deno.test("merge() into a full buffer evicts by its rules, and dead letters stay
   assertEquals(notice?.snapshotOf, NOTICE_KEY);
   assertEquals(JSON.parse(JSON.parse(notice!.body).stdout).dropped, target.buffer.counts().evicted);
   const { appended, delivered, pending, deadLetters, evicted } = target.buffer.counts();
-  assertEquals([appended, delivered, pending, deadLetters], [7, 1, 3, 1]);
+  assertEquals({ appended, delivered, pending, deadLetters }, {
+    appended: 7,
+    delivered: 1,
+    pending: 3,
+    deadLetters: 1,
+  });
   assertEquals([evicted.updates, evicted.log], [1, 1]);
 });
 

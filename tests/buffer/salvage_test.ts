@@ -79,7 +79,12 @@ Deno.test("salvage() believes no count that cannot be", () => {
   );
   salvage(damaged.database, fresh.database);
   const { pending, delivered, evicted, firstEvictionMs } = fresh.buffer.counts();
-  assertEquals([pending, delivered, evicted.log, firstEvictionMs], [11, 0, 0, null]);
+  assertEquals({ pending, delivered, log: evicted.log, firstEvictionMs }, {
+    pending: 11,
+    delivered: 0,
+    log: 0,
+    firstEvictionMs: null,
+  });
   assertEquals(balance(fresh.buffer), 0);
 });
 

@@ -275,7 +275,12 @@ Deno.test("acknowledge() deletes what became a dead letter meanwhile", async () 
   buffer.refuse(id, "HTTP 400");
   buffer.acknowledge([id]);
   const { pending, deadLetters, delivered, sizeBytes } = buffer.counts();
-  assertEquals([pending, deadLetters, delivered, sizeBytes], [0, 0, 1, 0]);
+  assertEquals({ pending, deadLetters, delivered, sizeBytes }, {
+    pending: 0,
+    deadLetters: 0,
+    delivered: 1,
+    sizeBytes: 0,
+  });
 });
 
 Deno.test("list() is oldest first, of one state or of all, and no longer than it may be", async () => {
@@ -299,7 +304,7 @@ Deno.test("acknowledge() deletes an event once, however often it is called", asy
   buffer.acknowledge(ids);
   buffer.acknowledge(ids);
   const { pending, delivered, sizeBytes } = buffer.counts();
-  assertEquals([pending, delivered, sizeBytes], [0, 2, 0]);
+  assertEquals({ pending, delivered, sizeBytes }, { pending: 0, delivered: 2, sizeBytes: 0 });
 });
 
 /** A buffer with three events, each of which becomes a dead letter at its first refusal. */

@@ -238,6 +238,7 @@ Deno.test("statusAsJson() has every field of the contract", () => {
       outage_since: "2026-11-23T22:00:00.000Z",
       outage_attempts: 9,
       operator_action_required: null,
+      operator_action: null,
       last_check_in_at: "2026-11-23T21:00:00.000Z",
     },
     polling: { mode: "normal", rapid_until: null, interval_s: 300 },
@@ -363,6 +364,35 @@ Deno.test("statusAsText() prints a closed connection, and that operator action i
   assertEquals(line("Connection", { state: saved({}, { breaker }) }), "half-open (HTTP 502)");
   assertEquals(line("Connection", { state: null }), "no check-in yet");
   assertEquals(line("Connection", { state: null, identity: null }), undefined);
+});
+
+Deno.test("status says what a refusal of the host means, why, and what to do", () => {
+  const operatorAction = {
+    cause: "machine_not_bound",
+    why: "HTTP 403: agent not bound to machine",
+    facts: { agentId: "a1", machineId: "f".repeat(64) },
+    sinceMs: NOW_MS,
+    notBeforeMs: NOW_MS + HOUR_MS,
+  } as const;
+  const state = saved({}, { breaker: CLOSED, outage: null, operatorAction });
+  const text = statusAsText(status({ state }));
+  const [attention = "", ...below] = text.slice(text.indexOf("ATTENTION")).split("\n");
+  assertEquals(
+    attention,
+    "ATTENTION   operator action required: HTTP 403: agent not bound to machine",
+  );
+  const lines = below.slice(0, below.findIndex((text) => !text.startsWith(" ")));
+  assertEquals(lines[0], "            What: the server has no machine id on record for this agent");
+  assert(lines.every((text) => text.length <= 80 || !text.trim().includes(" ")), lines.join("\n"));
+  const words = lines.map((text) => text.trim()).join(" ");
+  assertStringIncludes(words, "Why: the agent was registered before the server was upgraded");
+  assertStringIncludes(words, "Next: send as an administrator POST /api/v1/admin/agents/a1/rebind");
+  const { operator_action } = JSON.parse(statusAsJson(status({ state }))).connection;
+  assertEquals([operator_action.cause, operator_action.since], [
+    "machine_not_bound",
+    new Date(NOW_MS).toISOString(),
+  ]);
+  assertStringIncludes(operator_action.next_step, `{"new_machine_id":"${"f".repeat(64)}"}`);
 });
 
 Deno.test("status calls polling rapid until the instant when it ends, and not at it", () => {

@@ -3,7 +3,8 @@ import { ScannerRunner } from "../../src/commands/scanner_runner.ts";
 import { ScanError, type ScanErrorReason, type Scanner } from "../../src/scanners/scanner.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { makeScannerRunner, SCANNER_SETTINGS } from "../fakes/scanner_runner.ts";
+import { scannerBreaker } from "../fakes/breaker_numbers.ts";
+import { makeScannerRunner } from "../fakes/scanner_runner.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const never = new AbortController().signal;
@@ -57,7 +58,7 @@ Deno.test("scan() counts neither a locked nor a missing package manager as a fai
 Deno.test("scan() closes the breaker at one success after the time is up", async () => {
   const { runner, system, log } = setUp();
   for (let scan = 0; scan < 3; scan++) await runner.scan(failing("permanent"), never);
-  await system.clock.advance(SCANNER_SETTINGS.minOpenMs * 1.2);
+  await system.clock.advance(scannerBreaker.minOpenMs * 1.2);
   assertEquals((await runner.scan(well, never)).result, "ok");
   assertEquals(runner.breakers.get("apt")?.state, "closed");
   assertEquals(log.told("scanner breaker closed").length, 1);
@@ -68,11 +69,11 @@ Deno.test("scan() does not wait for a scanner that ignores its limits, nor delay
   const hanging = runner.scan(scanner("apt", () => new Promise(() => {})), never);
   const other = await runner.scan({ ...well, name: "dnf" }, never);
   assertEquals(other.result, "ok");
-  await system.clock.advance(SCANNER_SETTINGS.timeoutMs);
+  await system.clock.advance(scannerBreaker.timeoutMs);
   const report = await hanging;
   assertEquals([report.result, report.error?.reason], ["failed", "transient"]);
-  assertEquals(report.error?.message, "Cannot scan with apt: no end within 600 s");
-  assertEquals(report.durationMs, SCANNER_SETTINGS.timeoutMs);
+  assertEquals(report.error?.message, "Cannot scan with apt: no end within 2100 s");
+  assertEquals(report.durationMs, scannerBreaker.timeoutMs);
   assertEquals(runner.breakers.get("apt")?.failures, 1);
   assertEquals(system.clock.sleeping, 0);
 });
@@ -136,7 +137,7 @@ Deno.test("scan() has saved its change when it ends, and reset() too", async () 
   const runner = new ScannerRunner({
     system,
     log,
-    settings: SCANNER_SETTINGS,
+    settings: scannerBreaker,
     cacheDirectory: "/state/cache",
     ignore: [],
     changelogs: false,
@@ -157,7 +158,7 @@ Deno.test("scan() has saved its change when it ends, and reset() too", async () 
   await isHeldUp(runner.scan(failing("permanent"), never), 1);
   await isHeldUp(runner.reset("apt"), 1);
   for (let scan = 0; scan < 3; scan++) await isHeldUp(runner.scan(failing("permanent"), never), 1);
-  await system.clock.advance(SCANNER_SETTINGS.minOpenMs * 1.2);
+  await system.clock.advance(scannerBreaker.minOpenMs * 1.2);
   // That a probe is out is kept, then that it was stopped.
   const stopped = AbortSignal.abort(new Error("stopped"));
   await isHeldUp(runner.scan(scanner("apt", () => Promise.reject(new Error("x"))), stopped), 2);
@@ -208,11 +209,11 @@ Deno.test("scan() aborts the scan's signal at the time limit, and when it is abo
   });
   const first = runner.scan(hanging, never);
   await settle();
-  await system.clock.advance(SCANNER_SETTINGS.timeoutMs - 1);
+  await system.clock.advance(scannerBreaker.timeoutMs - 1);
   assertEquals(given[0]?.signal?.aborted, false);
   await system.clock.advance(1);
   assertEquals(given[0]?.signal?.aborted, true);
-  assertEquals((await first).durationMs, SCANNER_SETTINGS.timeoutMs);
+  assertEquals((await first).durationMs, scannerBreaker.timeoutMs);
   assertEquals(system.clock.sleeping, 0);
   const stop = new AbortController();
   runner.scan(hanging, stop.signal);
@@ -225,7 +226,7 @@ Deno.test("scan() ignores what a scanner returns after its limit", async () => {
   const { runner, system } = setUp();
   const late = Promise.withResolvers<never>();
   const scan = runner.scan(scanner("apt", () => late.promise), never);
-  await system.clock.advance(SCANNER_SETTINGS.timeoutMs);
+  await system.clock.advance(scannerBreaker.timeoutMs);
   await scan;
   late.reject(new ScanError("Cannot scan", { reason: "permanent" }));
   await settle();
@@ -240,7 +241,7 @@ Deno.test("scan() neither opens nor closes a breaker for a locked or missing pac
     assertEquals(runner.breakers.get("apt")?.failures, 2, "it is no success either");
     await runner.scan(failing("transient"), never);
     assertEquals(runner.breakers.get("apt")?.state, "open");
-    await system.clock.advance(SCANNER_SETTINGS.minOpenMs * 1.2);
+    await system.clock.advance(scannerBreaker.minOpenMs * 1.2);
     await runner.scan(failing(reason), never);
     const { state } = runner.breakers.get("apt") ?? {};
     assertEquals(state, "half_open");
@@ -262,7 +263,7 @@ Deno.test("scan() that is rejected reports the scanner's last error, and for how
 Deno.test("scan() admits one probe, and releases its permit when it is aborted", async () => {
   const { runner, system, kept } = setUp();
   for (let scan = 0; scan < 3; scan++) await runner.scan(failing("permanent"), never);
-  await system.clock.advance(SCANNER_SETTINGS.minOpenMs * 1.2);
+  await system.clock.advance(scannerBreaker.minOpenMs * 1.2);
   const stop = new AbortController();
   const stopped = scanner(
     "apt",

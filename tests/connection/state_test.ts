@@ -11,9 +11,10 @@ import {
   resetConnection,
   verdictOf,
   whyOf,
+  withoutOldRefusal,
 } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
-import { backoff, breaker as settings, INTERVAL_MS } from "../fakes/connection.ts";
+import { backoff, breaker as settings, INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { inWorld } from "../fakes/world.ts";
 
 const breaker = connectionPolicy(settings, backoff);
@@ -139,6 +140,49 @@ Deno.test("applyAnswer() asks once an hour while operator action is required, un
   });
   assertEquals(after([refused, failed()]).operatorAction?.why, "HTTP 403");
   assertEquals(after([refused, ok]).operatorAction, null);
+});
+
+Deno.test("applyAnswer() believes a refusal of the host at once, and keeps its cause and its start", () => {
+  const facts = { machineId: "m1", version: "1.0.0", minimumVersion: "2.0.0" };
+  const refused: Answer<unknown> = {
+    kind: "operator_required",
+    why: "HTTP 426",
+    refusal: { cause: "version_too_old", facts },
+  };
+  const state = after([refused, refused], { draw: 0 });
+  assertEquals(state.operatorAction, {
+    cause: "version_too_old",
+    why: "HTTP 426",
+    facts,
+    sinceMs: 1_000,
+    notBeforeMs: state.operatorAction?.notBeforeMs ?? 0,
+  });
+  assertEquals(state.breaker.state, "closed");
+  const other = after([refused, { kind: "operator_required", why: "HTTP 403" }]);
+  assertEquals([other.operatorAction?.cause, other.operatorAction?.facts], [
+    "forbidden",
+    undefined,
+  ]);
+  assertEquals(after([refused, ok]).operatorAction, null);
+});
+
+Deno.test("withoutOldRefusal() waits no longer where the version or the machine id has changed", () => {
+  const facts = { machineId: "m1", version: "1.0.0" };
+  const refused: Answer<unknown> = {
+    kind: "operator_required",
+    why: "HTTP 426",
+    refusal: { cause: "version_too_old", facts },
+  };
+  const state = after([refused]);
+  assertEquals(withoutOldRefusal(state, facts), state);
+  for (const changed of [{ ...facts, version: "1.0.1" }, { ...facts, machineId: "m2" }]) {
+    const { operatorAction } = withoutOldRefusal(state, changed);
+    assertEquals(operatorAction, { ...state.operatorAction!, notBeforeMs: -Infinity });
+  }
+  // A refusal that says nothing of either waits on.
+  const forbidden = after([{ kind: "operator_required", why: "HTTP 403" }]);
+  assertEquals(withoutOldRefusal(forbidden, { machineId: "m2", version: "2" }), forbidden);
+  assertEquals(withoutOldRefusal(after([]), { machineId: "m2", version: "2" }), after([]));
 });
 
 Deno.test("applyAnswer() leaves everything as it was when we stopped the call ourselves", () => {

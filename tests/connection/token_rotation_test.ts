@@ -128,6 +128,22 @@ Deno.test("renew() sends one request at a time, and none for a signal that is ab
   assertEquals(sent.length, 2);
 });
 
+Deno.test("renew() syncs a token that this process has not saved before it sends it", async () => {
+  const { rotation, system, sent } = await setUp([
+    renewed("access-1", "refresh-1"),
+    renewed("access-2", "refresh-2"),
+  ]);
+  const saved: [sentBefore: number, durability: unknown][] = [];
+  const write = system.files.writeText.bind(system.files);
+  system.files.writeText = async (...given) => {
+    saved.push([sent.length, given[3].durability]);
+    await write(...given);
+  };
+  await rotation.renew();
+  await rotation.renew();
+  assertEquals(saved, [[0, "name"], [1, "name"], [2, "name"]]);
+});
+
 Deno.test("renew() uses the pair of another process on the same directory", async () => {
   const { rotation, system, sent } = await setUp([renewed("access-9", "refresh-9")]);
   await saveIdentity(system, "/state", { ...IDENTITY, refreshToken: "refresh-8" });

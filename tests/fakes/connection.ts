@@ -5,21 +5,9 @@ import { Connection } from "../../src/connection/connection.ts";
 import { type ConnectionState, NEW_CONNECTION } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import type { Health } from "../../src/server/protocol.ts";
+import { backoff, breaker, INTERVAL_MS } from "./breaker_numbers.ts";
 import { FakeLog } from "./log.ts";
 import { FakeSystem } from "./system.ts";
-
-export const INTERVAL_MS = 300_000;
-
-/** The defaults of the configuration. */
-export const backoff = { baseMs: 5_000, capMs: 300_000, floorMs: 500 };
-export const breaker = {
-  consecutiveFailures: 5,
-  windowFailures: 5,
-  windowSize: 10,
-  minOpenMs: 60_000,
-  maxOpenMs: 300_000,
-  probeTimeoutMs: 10_000,
-};
 
 export const fine: Extract<Answer<string>, { kind: "ok" }> = {
   kind: "ok",

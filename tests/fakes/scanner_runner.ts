@@ -3,14 +3,7 @@
 import { type ScannerBreakers, ScannerRunner } from "../../src/commands/scanner_runner.ts";
 import type { Log } from "../../src/log.ts";
 import type { System } from "../../src/system/system.ts";
-
-/** The numbers of docs/resilience.md, "States", column "scanner". */
-export const SCANNER_SETTINGS = {
-  consecutiveFailures: 3,
-  minOpenMs: 15 * 60_000,
-  maxOpenMs: 6 * 3_600_000,
-  timeoutMs: 600_000,
-};
+import { scannerBreaker } from "./breaker_numbers.ts";
 
 /** `kept` holds every state that was saved, newest last. */
 export function makeScannerRunner(
@@ -27,7 +20,7 @@ export function makeScannerRunner(
   const runner = new ScannerRunner({
     system,
     log,
-    settings: SCANNER_SETTINGS,
+    settings: scannerBreaker,
     cacheDirectory: "/state/cache",
     ignore,
     changelogs: false,

@@ -5,8 +5,8 @@ import { HttpError, type SendHttp } from "../../src/system/http.ts";
 import type { Cryptography } from "../../src/system/cryptography.ts";
 import type { Database } from "../../src/system/database.ts";
 import type { HostEvent, Machine, Os, System, Terminal } from "../../src/system/system.ts";
-import { realCryptography } from "../../src/system/real/cryptography.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
+import { promptCryptography } from "./cryptography.ts";
 import { FakeClock } from "./clock.ts";
 import { FakeFiles } from "./files.ts";
 
@@ -72,7 +72,7 @@ export class FakeSystem implements System {
   processId = 4_242;
   clock: FakeClock = new FakeClock();
   random: () => number;
-  cryptography: Cryptography = realCryptography;
+  cryptography: Cryptography = promptCryptography;
   files: FakeFiles = new FakeFiles();
   terminal: FakeTerminal = new FakeTerminal();
   machine: Machine = { ...idleMachine };

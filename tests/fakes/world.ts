@@ -19,7 +19,7 @@ import { CommandRunner } from "../../src/loop/command_runner.ts";
 import { Secrets } from "../../src/redact.ts";
 import { Client } from "../../src/server/client.ts";
 import { settle } from "./clock.ts";
-import { backoff, breaker, INTERVAL_MS } from "./connection.ts";
+import { backoff, breaker, INTERVAL_MS } from "./breaker_numbers.ts";
 import { FakeLog } from "./log.ts";
 import { FakeServer } from "./server.ts";
 import { FakeSystem } from "./system.ts";

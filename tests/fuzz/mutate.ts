@@ -1,6 +1,7 @@
 /** Texts that are nearly what a program prints: captured ones, damaged by chance. */
 
 import fc from "fast-check";
+import { anyString } from "../fakes/texts.ts";
 
 /** One way to damage a text; numbers in [0, 1) say where. */
 type Damage =
@@ -29,7 +30,7 @@ const PIECES = [
 
 const inserted = fc.oneof(
   fc.constantFrom(...PIECES),
-  fc.string({ unit: "binary", maxLength: 12 }),
+  anyString({ maxLength: 12 }),
 );
 
 const damage: fc.Arbitrary<Damage> = fc.oneof(

@@ -5,7 +5,7 @@ import type { CheckInAnswer } from "../../src/server/check_in_answer.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { INTERVAL_MS } from "../fakes/connection.ts";
+import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { inWorld, log, NEVER, World } from "../fakes/world.ts";
 import { response } from "../fakes/response.ts";
 

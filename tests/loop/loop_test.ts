@@ -4,7 +4,7 @@ import { ceilingMs } from "../../src/breaker/policies.ts";
 import { NEW_STATE } from "../../src/loop/state.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
-import { backoff, INTERVAL_MS } from "../fakes/connection.ts";
+import { backoff, INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { inWorld, log, NEVER, World } from "../fakes/world.ts";
 
 Deno.test("run() checks in at once, then in its own slot of every interval", () =>

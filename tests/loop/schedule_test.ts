@@ -7,7 +7,7 @@ import {
   phase,
   rapidLeftMs,
 } from "../../src/loop/schedule.ts";
-import { INTERVAL_MS } from "../fakes/connection.ts";
+import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { inWorld } from "../fakes/world.ts";
 
 const polling = { intervalMs: 300_000, rapidIntervalMs: 5_000, rapidLeftMs: 0 };

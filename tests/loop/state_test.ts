@@ -369,7 +369,10 @@ const states: fc.Arbitrary<AgentState> = fc.record({
       }),
     )),
     operatorAction: fc.option(fc.record({
-      cause: fc.constantFrom("token" as const, "deleted" as const, "forbidden" as const),
+      cause: fc.constantFrom(
+        ...["token", "deleted", "forbidden", "version_too_old", "machine_mismatch"] as const,
+      ),
+      facts: fc.option(fc.constant({ machineId: "m", version: "1.0.0" }), { nil: undefined }),
       why: words,
       sinceMs: number,
       notBeforeMs: number,

@@ -9,7 +9,7 @@ import {
 import type { Answer } from "../../src/server/answer.ts";
 import { NO_ROUTE } from "../../src/server/client.ts";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
-import { INTERVAL_MS } from "../fakes/connection.ts";
+import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { inWorld, type World } from "../fakes/world.ts";
 
 const KNOWN: Acceptance = { doubt: null, operatorAction: null };

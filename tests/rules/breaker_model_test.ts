@@ -17,14 +17,12 @@ import {
   type Verdict,
 } from "../../src/breaker/breaker.ts";
 import { restoreBreaker, saveBreaker } from "../../src/breaker/saved.ts";
+import { breaker, breakerRules } from "../fakes/breaker_numbers.ts";
 
-const MAX_OPEN_MS = 300_000;
+const MAX_OPEN_MS = breaker.maxOpenMs;
 
 const policy: BreakerPolicy = {
-  consecutiveFailures: 5,
-  windowFailures: 5,
-  windowSize: 10,
-  probeTimeoutMs: 10_000,
+  ...breakerRules,
   openMs: ({ trips }, random) => Math.min(MAX_OPEN_MS, 60_000 * trips) * (0.5 + random() / 2),
 };
 
@@ -47,26 +45,24 @@ type Action =
   | { readonly kind: "wait_until_due"; readonly offMs: number }
   | { readonly kind: "restart" };
 
+/** Each choice is one number with a table: a hundred thousand runs make some millions of them. */
+const settlements = Array.from(
+  { length: 8 },
+  (_, which) =>
+    (["failure", "failure", "failure", "success", "neutral"] as const).map((verdict) =>
+      ({ kind: "settle", which, verdict }) as const
+    ),
+).flat();
+
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ kind: "ask" as const }) },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      kind: fc.constant("settle" as const),
-      which: fc.nat(7),
-      verdict: fc.constantFrom<Verdict>("failure", "failure", "failure", "success", "neutral"),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: fc.nat(200_000) }),
-  },
+  { weight: 6, arbitrary: fc.constantFrom(...settlements) },
+  { weight: 1, arbitrary: fc.nat(200_000).map((ms) => ({ kind: "wait" as const, ms })) },
   {
     weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant("wait_until_due" as const),
-      offMs: fc.constantFrom(-1, 0, 1),
-    }),
+    arbitrary: fc.constantFrom(
+      ...[-1, 0, 1].map((offMs) => ({ kind: "wait_until_due" as const, offMs })),
+    ),
   },
   { weight: 1, arbitrary: fc.constant({ kind: "restart" as const }) },
 );

@@ -9,7 +9,7 @@ import { applyAnswer, NEW_CONNECTION, verdictOf } from "../../src/connection/sta
 import { type Answer, readAnswer, readFailure } from "../../src/server/answer.ts";
 import { readAnyObject } from "../../src/server/protocol.ts";
 import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
-import { backoff, breaker as settings, INTERVAL_MS } from "../fakes/connection.ts";
+import { backoff, breaker as settings, INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { response } from "../fakes/response.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24, 12);

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Answer } from "../../src/server/answer.ts";
-import { fakeConnection, fine, gone, INTERVAL_MS } from "../fakes/connection.ts";
+import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
+import { fakeConnection, fine, gone } from "../fakes/connection.ts";
 import { inWorld, log, NEVER, type World } from "../fakes/world.ts";
 
 const LOGS = 30;

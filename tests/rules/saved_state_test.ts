@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { NEW_STATE } from "../../src/loop/state.ts";
-import { INTERVAL_MS } from "../fakes/connection.ts";
+import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { inWorld, log, World } from "../fakes/world.ts";
 
 Deno.test("a check-in writes the state ahead without waiting for the disk, and once durably", () =>

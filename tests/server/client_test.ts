@@ -102,6 +102,44 @@ Deno.test("a request has a proxy, a signal, a body and a token only where there 
   ]);
 });
 
+Deno.test("a refusal of the host says as whom it called, and shows no secret", async () => {
+  const accessToken = "an-access-token";
+  const body = { error: `machine ID mismatch - ${accessToken}`, remediation: `no ${accessToken}` };
+  const { client } = setUp(response(403, JSON.stringify(body)));
+  const answer = await client.checkIn({ ...caller, accessToken }, host);
+  assertEquals(answer, {
+    kind: "operator_required",
+    why: "HTTP 403: machine ID mismatch - (hidden)",
+    refusal: {
+      cause: "machine_mismatch",
+      facts: {
+        remediation: "no (hidden)",
+        agentId: "a1",
+        machineId: "0123456789abcdef",
+        version: "1.2.3",
+      },
+    },
+  });
+});
+
+Deno.test("renew() takes the refresh token of RedFlag 0.2, and none that cannot be used", async () => {
+  const rows: [body: unknown, refreshToken: string | undefined][] = [
+    [{ token: "new" }, undefined],
+    [{ token: "new", refresh_token: "the-next-token" }, "the-next-token"],
+    [{ token: "new", refresh_token: "" }, undefined],
+    [{ token: "new", refresh_token: null }, undefined],
+    [{ token: "new", refresh_token: "two words" }, undefined],
+    [{ token: "new", refresh_token: 7 }, undefined],
+  ];
+  for (const [body, refreshToken] of rows) {
+    const { client, secrets } = setUp(response(200, JSON.stringify(body)));
+    const answer = await client.renew("a1", "old");
+    assert(answer.kind === "ok");
+    assertEquals(answer.value.refresh_token, refreshToken, JSON.stringify(body));
+    if (refreshToken !== undefined) assertEquals(secrets.hide(`a ${refreshToken}`), "a (hidden)");
+  }
+});
+
 Deno.test("a health check may be sent twice, and no other call", async () => {
   const { client, sent } = setUp();
   await client.health();

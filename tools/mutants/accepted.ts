@@ -240,8 +240,10 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/system/real/process.ts",
     operator: "regular expression",
-    before: 'return isWindows ? /^[A-Za-z]:[\\\\/]/.test(path) : path.startsWith("/");',
-    after: 'return isWindows ? /[A-Za-z]:[\\\\/]/.test(path) : path.startsWith("/");',
+    before:
+      'const isAbsolute = isWindows ? /^[A-Za-z]:[\\\\/]/.test(program) : program.startsWith("/");',
+    after:
+      'const isAbsolute = isWindows ? /[A-Za-z]:[\\\\/]/.test(program) : program.startsWith("/");',
     reason: "The other branch is Linux' alone: the tests under Wine run it, the mutations do not",
   },
   {
@@ -366,8 +368,8 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/system/real/process.ts",
     operator: "await dropped",
-    before: "await runTaskkill(child.pid);",
-    after: "(runTaskkill(child.pid));",
+    before: "await killTree(run.child.pid);",
+    after: "(killTree(run.child.pid));",
     reason: "It is called on Windows alone: the tests under Wine run it, the mutations do not",
   },
   {

@@ -27,8 +27,6 @@ const REFRESH_TIMEOUT_MS = 300_000;
 /** Pauses before retries while another process (`apt-daily`, an administrator) has the lists locked. */
 const LOCK_RETRY_PAUSES_MS = [5_000, 15_000, 30_000];
 
-const NEVER = new AbortController().signal;
-
 /** Paths that apt uses instead of the host's own; for tests. */
 export interface AptOptions {
   /** A configuration file that apt reads before its others (`APT_CONFIG`). */
@@ -194,7 +192,7 @@ export class AptCommands {
       if (failure?.reason !== "locked") return result;
       const pauseMs = pausesMs.shift();
       if (pauseMs === undefined) throw failure;
-      await this.#system.clock.sleep(pauseMs, this.#signal ?? NEVER);
+      await this.#system.clock.sleep(pauseMs, this.#signal ?? new AbortController().signal);
     }
   }
 

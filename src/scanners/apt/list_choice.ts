@@ -212,7 +212,6 @@ function viewPrivateLists(
   });
 }
 
-/** Whether a view has any list of the source. */
 function hasLists({ lists }: ListView, { prefix }: AptSource): boolean {
   const found = lists.get(prefix);
   return found !== undefined && (found.hasRelease || found.hasPackages);

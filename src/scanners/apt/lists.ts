@@ -2,7 +2,7 @@
 
 import { FileError } from "../../system/files.ts";
 import type { System } from "../../system/system.ts";
-import { CLOCK_SLACK_MS, unlessFileError } from "../private_files.ts";
+import { CLOCK_SLACK_MS, listNames, unlessFileError } from "../private_files.ts";
 import type { ScanSource } from "../scanner.ts";
 import {
   type AptSource,
@@ -32,18 +32,13 @@ export function modifiedMs({ files }: Pick<System, "files">, path: string): Prom
   );
 }
 
-/** Names in a directory; none where it cannot be read. */
-function listNames({ files }: Pick<System, "files">, directory: string): Promise<string[]> {
-  return unlessFileError(() => files.list(PURPOSE, directory), []);
-}
-
 /** Paths of the files in a directory whose names begin so; none where it cannot be read. */
 export async function listFiles(
   system: Pick<System, "files">,
   directory: string,
   prefixes: readonly string[],
 ): Promise<string[]> {
-  const names = await listNames(system, directory);
+  const names = await listNames(system, PURPOSE, directory);
   return names.filter((name) => prefixes.some((prefix) => name.startsWith(prefix)))
     .map((name) => `${directory}/${name}`);
 }
@@ -121,7 +116,7 @@ export async function inspectLists(
   directory: string,
   sources: readonly AptSource[],
 ): Promise<ReadonlyMap<string, SourceLists>> {
-  const names = new Set(await listNames(system, directory));
+  const names = new Set(await listNames(system, PURPOSE, directory));
   const found = new Map<string, SourceLists>();
   for (const source of sources) {
     found.set(source.prefix, await inspectSource(system, directory, names, source));

@@ -3,7 +3,7 @@
  * say, for example whether a source marks its security updates. Pure.
  */
 
-import { outputLines } from "../programs.ts";
+import { outputLines, parseDate } from "../programs.ts";
 
 /** An enabled source: a suite of an archive. */
 export interface AptSource {
@@ -35,7 +35,9 @@ export function parseSources(text: string): { sources: readonly AptSource[]; unp
       const address = withoutUser(uri).replace(/[^/]*$/, "");
       const prefix = file.replace(RELEASE_FILE, "");
       if (!sources.has(prefix)) {
-        sources.set(prefix, { name: nameOf(address), address, prefix, lists: [] });
+        const [, site, suite] = /(.*)\/dists\/(.+)\//.exec(address) ?? [];
+        const name = site === undefined ? address : `${site} ${suite}`;
+        sources.set(prefix, { name, address, prefix, lists: [] });
       }
     } else others.push(file);
   }
@@ -50,11 +52,6 @@ export function parseSources(text: string): { sources: readonly AptSource[]; unp
 /** Removes the part between `//` and `@`, which apt itself shows only in the addresses it prints. */
 function withoutUser(uri: string): string {
   return uri.replace(/^([^/]*:\/\/)[^/]*@/, "$1");
-}
-
-function nameOf(address: string): string {
-  const [, site, suite] = /(.*)\/dists\/(.+)\//.exec(address) ?? [];
-  return site === undefined ? address : `${site} ${suite}`;
 }
 
 /** Whether the source is a medium (`cdrom:`), which can only be read while it is in a drive. */
@@ -129,16 +126,11 @@ export function parseRelease(text: string): Release {
     suite: value("suite"),
     codename: value("codename"),
     version: value("version"),
-    dateMs: parseDate(value("date")),
-    validUntilMs: parseDate(value("valid-until")),
+    // `Sat, 18 May 2025 09:12:13 UTC`.
+    dateMs: parseDate(value("date") ?? ""),
+    validUntilMs: parseDate(value("valid-until") ?? ""),
     isNotAutomatic: value("notautomatic")?.toLowerCase() === "yes",
   };
-}
-
-/** `Sat, 18 May 2025 09:12:13 UTC`. */
-function parseDate(text: string | null): number | null {
-  const ms = Date.parse(`${text}`);
-  return Number.isNaN(ms) ? null : ms;
 }
 
 /** The package lists (`main/binary-amd64/Packages`) that are not empty according to a Release file. */

@@ -4,6 +4,7 @@
  * from being installed. Pure. Apt's words are those of the C locale, in apt 2.0 to 3.3.
  */
 
+import { decodePercent } from "../../redact.ts";
 import { outputLines } from "../programs.ts";
 import type { UpdateState } from "../../update.ts";
 import type { UpgradeRefusal } from "./commands.ts";
@@ -18,6 +19,7 @@ import {
   isName,
   isVersion,
   type OfferedVersion,
+  type PackageDetails,
   type PackagePolicy,
   type Policies,
 } from "./packages.ts";
@@ -30,13 +32,8 @@ interface VersionChange {
   readonly newVersion: string;
 }
 
-interface PackageDownload {
-  /** The name without an architecture. */
-  readonly name: string;
-  readonly version: string;
-  readonly architecture: string;
-  readonly sizeBytes: number;
-}
+/** The name is the one without an architecture. */
+type PackageDownload = Pick<PackageDetails, "name" | "version" | "architecture" | "sizeBytes">;
 
 /** Apt's decision. New packages are not updates, and are left out. */
 interface UpgradeDecision {
@@ -135,13 +132,6 @@ function parseDownload(line: string): PackageDownload | undefined {
   const [name = "", version = "", architecture = "", size = ""] = found.map(decodePercent);
   if (!isName(name) || !isVersion(version) || !isArchitecture(architecture)) return undefined;
   return { name, version, architecture, sizeBytes: Number(size) };
-}
-
-function decodePercent(text: string): string {
-  return text.replace(
-    /%([0-9a-fA-F]{2})/g,
-    (_, code: string) => String.fromCharCode(parseInt(code, 16)),
-  );
 }
 
 /** Compares apt's totals with the rows: a misread list has another count. */
@@ -281,11 +271,9 @@ const DEFAULT_RELEASE = 990;
  * apt's candidate. Versions of another release of the same distribution do not count, nor do those that
  * apt installs only on request (backports, experimental).
  */
-export function findPinned({ installed, policies, releases }: {
-  readonly installed: InstalledPackages;
-  readonly policies: Policies;
-  readonly releases: Releases;
-}): Map<AptName, PinnedVersion> {
+export function findPinned(
+  { installed, policies, releases }: Omit<AptState, "decision">,
+): Map<AptName, PinnedVersion> {
   const found = new Map<AptName, PinnedVersion>();
   for (const [name, { version: installedVersion }] of installed.packages) {
     const policy = policies.packages.get(name);

@@ -78,11 +78,6 @@ export function sortByCost<T extends { readonly repository: string }>(
   return rows.toSorted((a, b) => costOf(a) - costOf(b));
 }
 
-/** Whether any section excludes packages. */
-export function hasExcludes(settings: DnfSettings): boolean {
-  return [...settings.values()].some((section) => EXCLUDING.some((key) => section.get(key)));
-}
-
 /** Whether any section has `includepkgs`, which excludes every other package. */
 export function hasIncludes(settings: DnfSettings): boolean {
   return [...settings.values()].some((section) => section.get("includepkgs"));
@@ -208,9 +203,10 @@ export function mayHaveLocks({ locks, isFullyRead }: DnfConfiguration): boolean 
   return !isFullyRead || LOCK.test(locks);
 }
 
-/** Whether excludes may exist: an unreadable file may contain one. */
+/** Whether any section excludes packages, or may do so: an unreadable file may contain an exclude. */
 export function mayHaveExcludes({ settings, isFullyRead }: DnfConfiguration): boolean {
-  return !isFullyRead || hasExcludes(settings);
+  return !isFullyRead ||
+    [...settings.values()].some((section) => EXCLUDING.some((key) => section.get(key)));
 }
 
 /** The names of packages that dnf 5's list locks. */

@@ -95,7 +95,6 @@ export function parseDnfVersion(text: string): DnfVersion | undefined {
   return undefined;
 }
 
-/** Whether `version` is `least` or later. */
 export function isAtLeast(version: DnfVersion, least: DnfVersion): boolean {
   return compareVersionNumbers(version, least) >= 0;
 }

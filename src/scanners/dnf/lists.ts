@@ -132,8 +132,6 @@ const fetchState = v.object({
 
 type FetchState = v.InferOutput<typeof fetchState>;
 
-const NO_FETCH_STATE: FetchState = { triedMs: -Infinity, inARow: 0, failures: {} };
-
 /** Reads private lists below `directory`; dnf fetches the expired ones of them first. */
 async function readPrivateLists(
   system: System,
@@ -148,11 +146,9 @@ async function readPrivateLists(
     // A failure of the private lists is not a gap of the host's lists.
     gaps: [],
   };
-  const isMade = await unlessFileError(async () => {
-    await system.files.makeDirectory("make private package lists", lists, { mode: 0o700 });
-    return true;
-  }, false);
-  if (!isMade) return null;
+  const purpose = "make private package lists";
+  const make = () => system.files.makeDirectory(purpose, lists, { mode: 0o700 });
+  if (!await unlessFileError(() => make().then(() => true), false)) return null;
   const fetched = await fetchDue(system, own, directory, repositories, []);
   return await readLists(system, own, lists, fetched);
 }
@@ -170,7 +166,7 @@ async function fetchDue(
   const nowMs = system.clock.nowMs();
   const purpose = "read about fetching package lists";
   const before = await readPrivateFile(system, path, { purpose, schema: fetchState }) ??
-    NO_FETCH_STATE;
+    { triedMs: -Infinity, inARow: 0, failures: {} };
   const sinceMs = nowMs - before.triedMs;
   const isPaused = before.inARow > 0 && sinceMs >= 0 && sinceMs < retryPauseMs(before.inARow);
   const paused = new Map(isPaused ? Object.entries(before.failures) : []);

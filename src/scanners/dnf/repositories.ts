@@ -2,7 +2,7 @@
 
 import { quoteWords } from "../../redact.ts";
 import type { System } from "../../system/system.ts";
-import { CLOCK_SLACK_MS, unlessFileError } from "../private_files.ts";
+import { CLOCK_SLACK_MS, listNames } from "../private_files.ts";
 import type { ScanSource } from "../scanner.ts";
 
 /** An enabled repository as dnf reports it, after variables and overrides. */
@@ -145,14 +145,13 @@ export async function findAdvisoryLists(
   const found = new Map<string, { hasAdvisories: boolean; fetchedMs: number }>();
   if (cacheDirectory === null) return new Map();
   const wanted = new Set(repositories.map(({ id }) => id));
-  // A path that is no directory has no entries: the cache also contains files.
-  const list = (directory: string) => unlessFileError(() => files.list(PURPOSE, directory), []);
-  const names = await list(cacheDirectory);
+  const names = await listNames({ files }, PURPOSE, cacheDirectory);
   const own = names.filter((name) => URL_HASH.test(name) && wanted.has(idOf(name)))
     .slice(0, MAX_DIRECTORIES);
   await Promise.all(own.map(async (name) => {
     const directory = `${cacheDirectory}/${name}/repodata`;
-    const lists = await list(directory);
+    // A path that is no directory has no entries: the cache also contains files.
+    const lists = await listNames({ files }, PURPOSE, directory);
     const primary = lists.find((name) => /primary\.(?:xml|sqlite)/.test(name));
     if (primary === undefined) return;
     const facts = await files.inspect(PURPOSE, `${directory}/${primary}`).catch(() => undefined);

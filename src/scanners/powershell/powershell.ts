@@ -13,9 +13,6 @@ const PROGRAM = "System32\\WindowsPowerShell\\v1.0\\powershell.exe";
 
 const FLAGS = ["-NoLogo", "-NoProfile", "-NonInteractive"];
 
-/** Allows script modules, in this process only; a domain policy overrides it. */
-const BYPASS = ["-ExecutionPolicy", "Bypass"];
-
 /** Windows starts no program with a longer command line, in UTF-16 units including the final NUL. */
 const MAX_COMMAND_LINE = 32_766;
 
@@ -64,7 +61,9 @@ export async function runPowershell(
   script: string,
   options: PowershellOptions,
 ): Promise<unknown> {
-  const argv = [powershellPath(system), ...FLAGS, ...BYPASS, ...encodedScript(script)];
+  // Allows script modules, in this process only; a domain policy overrides it.
+  const bypass = ["-ExecutionPolicy", "Bypass"];
+  const argv = [powershellPath(system), ...FLAGS, ...bypass, ...encodedScript(script)];
   // Windows may quote each word, and separates words by a blank.
   const length = argv.reduce((sum, word) => sum + word.length + 3, 0);
   if (length > MAX_COMMAND_LINE) {

@@ -9,9 +9,10 @@ import {
   runPowershell,
   runPwsh,
 } from "../powershell/powershell.ts";
+import { listNames } from "../private_files.ts";
 import { cannot } from "../scanner.ts";
 import { plainText } from "./layout.ts";
-import { listNames, type WingetAccount } from "./program.ts";
+import type { WingetAccount } from "./program.ts";
 import type { WingetUpgrade } from "./upgrades.ts";
 
 /**
@@ -122,10 +123,9 @@ async function hostOf(
 }
 
 async function isInAny(system: System, directories: readonly string[]): Promise<boolean> {
+  const purpose = "look for winget's module";
   const found = await Promise.all(
-    directories.map((directory) =>
-      listNames(system, "look for winget's module", `${directory}\\Modules\\${NAME}`)
-    ),
+    directories.map((directory) => listNames(system, purpose, `${directory}\\Modules\\${NAME}`)),
   );
   return found.some((names) => names.length > 0);
 }

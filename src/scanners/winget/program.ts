@@ -6,6 +6,7 @@
 import type { CommandError, RunResult } from "../../system/process.ts";
 import type { System } from "../../system/system.ts";
 import { programsDirectory } from "../powershell/powershell.ts";
+import { listNames } from "../private_files.ts";
 import {
   answerTooLong,
   compareVersionNumbers,
@@ -107,19 +108,6 @@ export function bestPackages(names: readonly string[], architecture: string): st
   return (ours.length > 0 ? ours : packages).map(({ name }) => name);
 }
 
-/** Names in a directory; none where it cannot be read. */
-export async function listNames(
-  { files }: System,
-  purpose: string,
-  directory: string,
-): Promise<string[]> {
-  try {
-    return await files.list(purpose, directory);
-  } catch {
-    return [];
-  }
-}
-
 /** A winget that has answered with its version, and so works. */
 export interface Winget {
   readonly path: string;
@@ -148,13 +136,9 @@ async function start(path: string, run: Winget["run"]): Promise<Winget> {
   const { code, stdout } = await run(action, ["--version"]);
   if (code !== 0) throw wingetFailure(action, code);
   if (stdout.trim() === "") throw cannot(action, "it printed nothing", "not_available");
-  return { path, version: parseWingetVersion(stdout), run };
-}
-
-/** Major and minor of `v1.29.240` or `v1.5.441-preview`. */
-function parseWingetVersion(stdout: string): readonly [number, number] | null {
+  // `v1.29.240` or `v1.5.441-preview`.
   const [, major, minor] = /\bv(\d{1,6})\.(\d{1,6})/.exec(stdout) ?? [];
-  return major === undefined ? null : [Number(major), Number(minor)];
+  return { path, version: major === undefined ? null : [Number(major), Number(minor)], run };
 }
 
 function runner(

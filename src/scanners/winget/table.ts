@@ -166,7 +166,6 @@ function blockEnd(
   return Math.max(from, lines.length);
 }
 
-/** A table whose columns are known. */
 interface KnownTable {
   readonly columns: Columns;
   readonly kind: TableKind;

@@ -72,7 +72,9 @@ export function parseWingetUpgrades(stdout: string): WingetUpgrades {
   const placeOf = (at: number) =>
     at < mainEndsAt ? "before" : at < blockEndsAt ? "right_below" : "below";
   const sentences = lines.flatMap((line, at): Sentence[] =>
-    used.has(at) || isDebris(line) ? [] : [{ text: shorten(line), place: placeOf(at) }]
+    used.has(at) || isDebris(line)
+      ? []
+      : [{ text: quoteWords(plainText(line), MAX_MESSAGE_LENGTH), place: placeOf(at) }]
   );
   return {
     rows,
@@ -125,10 +127,6 @@ function readSentences(sentences: readonly Sentence[]) {
   }
   const announced = announcement ? firstNumber(announcement.text) : null;
   return { announced, pinned, unknown, messages };
-}
-
-function shorten(line: string): string {
-  return quoteWords(plainText(line), MAX_MESSAGE_LENGTH);
 }
 
 /** The type of a pin that `upgrade --all` honours, in every language; other types hide the package. */

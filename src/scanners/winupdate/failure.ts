@@ -132,7 +132,10 @@ function meaningOf(fault: WinupdateFault, context: FaultContext): FailureMeaning
   const number = parseInt(code, 16);
   const [, , ...inRange] = RANGES.find(([first, last]) => number >= first && number <= last) ?? [];
   const [reason, fact, ...next] = MEANINGS.get(code) ?? inRange;
-  if (reason && fact) return [reason, fact.replaceAll("@", () => serverOf(context)), ...next];
+  const server = context.server === ""
+    ? "the update server"
+    : `the WSUS server "${context.server}"`;
+  if (reason && fact) return [reason, fact.replaceAll("@", () => server), ...next];
   // A permanent error repeats, and then the breaker opens.
   const words = quoteWords(fault.message, MAX_MESSAGE_LENGTH).trim();
   return ["transient", words === "" ? "an unknown error" : words];
@@ -140,10 +143,6 @@ function meaningOf(fault: WinupdateFault, context: FaultContext): FailureMeaning
 
 function codeOf({ hresult }: WinupdateFault): string {
   return hresult.replace(/^0x/i, "").toUpperCase();
-}
-
-function serverOf({ server }: FaultContext): string {
-  return server === "" ? "the update server" : `the WSUS server "${server}"`;
 }
 
 /** A disabled service explains many errors; it is not repeated if the error itself says so. */

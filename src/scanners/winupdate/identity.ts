@@ -109,7 +109,6 @@ function withoutVersions(text: string, others?: RegExp): string {
 /** A version in brackets, after any word: `(Version 1.421.100.0)`. */
 const VERSION = /\([^()\d]*(\d+(?:\.\d+){2,5})[^()]*\)/;
 
-/** The version in a title; `null` if there is none. */
 export function versionInTitle(title: string): readonly number[] | null {
   const [, version] = VERSION.exec(title) ?? [];
   return version === undefined ? null : version.split(".").map(Number);

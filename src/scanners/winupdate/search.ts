@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { stripControls } from "../../strip_controls.ts";
 import { quoteWords } from "../../redact.ts";
+import { parseDate } from "../programs.ts";
 import { cannot, ScanError } from "../scanner.ts";
 import { describeFault, type FaultContext, WinupdateError, winupdateFailure } from "./failure.ts";
 import { describeSources, routingShape, type WinupdateServers } from "./sources.ts";
@@ -134,13 +135,6 @@ const optionalNumber = v.nullish(v.number(), null);
 const texts = v.nullish(v.pipe(v.unknown(), v.transform(asList), v.array(text)), []);
 const category = v.pipe(v.object({ id: text }), v.transform(({ id }) => id));
 
-const driverShape = v.object({
-  provider: optionalText,
-  class: optionalText,
-  model: optionalText,
-  hardwareId: optionalText,
-});
-
 const updateShape = v.object({
   id: v.pipe(v.string(), v.regex(/^\{?[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\}?$/i)),
   revision: v.pipe(v.number(), v.integer(), v.minValue(0)),
@@ -159,7 +153,15 @@ const updateShape = v.object({
   deployment: optionalNumber,
   type: optionalNumber,
   /** Language-independent data of a driver; `null` for any other update. */
-  driver: v.nullish(driverShape, null),
+  driver: v.nullish(
+    v.object({
+      provider: optionalText,
+      class: optionalText,
+      model: optionalText,
+      hardwareId: optionalText,
+    }),
+    null,
+  ),
   /** Date of the last publication; ISO 8601. */
   deployed: optionalText,
 });
@@ -171,7 +173,6 @@ const faultShape = v.object({
   hresult: v.pipe(v.string(), v.regex(/^0x[\da-f]{8}$/i)),
   message: optionalText,
 });
-const serviceShape = v.object({ start: optionalText });
 
 const answerShape = v.object({
   online: v.nullish(v.boolean(), true),
@@ -182,7 +183,7 @@ const answerShape = v.object({
   noInternet: v.nullish(v.boolean(), false),
   scanSource: v.nullish(routingShape, {}),
   optional: v.nullish(v.boolean(), true),
-  services: v.nullish(v.record(v.string(), serviceShape), {}),
+  services: v.nullish(v.record(v.string(), v.object({ start: optionalText })), {}),
   lastSearch: optionalText,
   error: v.nullish(faultShape, null),
   resultCode: optionalNumber,
@@ -252,7 +253,7 @@ function readAnswer(
     online: answer.online,
     reboot: rebootOf(answer.rebootRequired, answer.reboot),
     withOptional: answer.optional,
-    lastSearchMs: instantOf(answer.lastSearch),
+    lastSearchMs: parseDate(answer.lastSearch),
     gaps: gaps.slice(0, 10),
     unread: unread + Math.max(0, Math.floor(answer.unread)),
     updates,
@@ -318,10 +319,4 @@ function rebootOf(
   ];
   if (asked.length === 0) return null;
   return { isRequired: false, reason: `no restart is requested by ${asked.join(" or ")}` };
-}
-
-/** Milliseconds since the epoch; `null` if `date` is not a date. */
-function instantOf(date: string): number | null {
-  const ms = Date.parse(date);
-  return Number.isFinite(ms) ? ms : null;
 }

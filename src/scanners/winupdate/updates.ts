@@ -71,9 +71,7 @@ export function describeGaps(answer: WinupdateAnswer): string[] {
 export function describeNotes(answer: WinupdateAnswer): string[] {
   const notes: string[] = [];
   if (answer.updates.length === 0 && asksWsus(answer)) {
-    notes.push(
-      "The host asks a WSUS server, which lists only updates that were approved there",
-    );
+    notes.push("The host asks a WSUS server, which lists only updates that were approved there");
   }
   if (!answer.withOptional) {
     notes.push(
@@ -153,11 +151,9 @@ function describe(newest: WinupdateItem, all: readonly WinupdateItem[]): string 
 }
 
 function titlesOf(newest: WinupdateItem, all: readonly WinupdateItem[]): string[] {
-  return [...new Set([newest, ...all].map(titleOf).filter((title) => title !== ""))];
-}
-
-function titleOf({ title }: WinupdateItem): string {
-  return title.slice(0, MAX_TITLE_LENGTH).toWellFormed().trim();
+  const titles = [newest, ...all]
+    .map(({ title }) => title.slice(0, MAX_TITLE_LENGTH).toWellFormed().trim());
+  return [...new Set(titles.filter((title) => title !== ""))];
 }
 
 function asSentence(text: string): string {

@@ -11,7 +11,6 @@ const LONGEST_TURN_MS = 10;
 /** Uptime advances while a Linux or macOS host sleeps (`CLOCK_BOOTTIME`), monotonic time does not. */
 const began = { uptimeMs: uptimeMs(), monotonicMs: performance.now() };
 
-/** Real time. */
 export const realClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),

@@ -4,7 +4,6 @@ import type { Cryptography } from "../cryptography.ts";
 
 const ED25519 = "Ed25519";
 
-/** The cryptography of this runtime. */
 export const realCryptography: Cryptography = {
   sha256: async (bytes) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)),
   verifyEd25519: async ({ publicKey, signature, message }) => {

@@ -90,8 +90,7 @@ function createPrivateFile(path: string): void {
  * and 2 exist: https://www.sqlite.org/fileformat2.html#file_format_version_numbers.
  */
 function checkFormat(path: string): void {
-  const header = readHeader(path);
-  const version = header?.[18];
+  const version = readHeader(path)?.[18];
   if (version === undefined || version === 1 || version === 2) return;
   throw new DatabaseError(`Cannot open database: its format ${version} does not exist`, {
     reason: "corrupt",
@@ -103,8 +102,7 @@ function readHeader(path: string): Uint8Array | null {
   try {
     using file = Deno.openSync(path, { read: true });
     const bytes = new Uint8Array(20);
-    const count = file.readSync(bytes);
-    return count === bytes.length ? bytes : null;
+    return file.readSync(bytes) === bytes.length ? bytes : null;
   } catch {
     return null;
   }
@@ -222,30 +220,21 @@ function guard<T>(purpose: string, work: () => T): T {
 export function databaseErrorReason(error: unknown): DatabaseErrorReason {
   if (error instanceof Deno.errors.NotCapable) return "denied";
   const code = (error as { errcode?: unknown }).errcode;
-  if (typeof code === "number") return reasonByCode(code & 0xff);
+  if (typeof code === "number") return REASONS_BY_CODE.get(code & 0xff) ?? "failed";
   const message = error instanceof Error ? error.message : String(error);
   return REASONS_BY_TEXT.find(([text]) => message.startsWith(text))?.[1] ?? "failed";
 }
 
 /** SQLite's primary result codes: https://www.sqlite.org/rescode.html. */
-function reasonByCode(code: number): DatabaseErrorReason {
-  switch (code) {
-    case 5: // BUSY
-    case 6: // LOCKED
-      return "busy";
-    case 10: // IOERR
-      return "io";
-    case 11: // CORRUPT
-    case 26: // NOTADB
-      return "corrupt";
-    case 13: // FULL
-      return "full";
-    case 3: // PERM
-    case 8: // READONLY
-    case 14: // CANTOPEN
-    case 23: // AUTH
-      return "denied";
-    default:
-      return "failed";
-  }
-}
+const REASONS_BY_CODE: ReadonlyMap<number, DatabaseErrorReason> = new Map([
+  [3, "denied"], // PERM
+  [5, "busy"], // BUSY
+  [6, "busy"], // LOCKED
+  [8, "denied"], // READONLY
+  [10, "io"], // IOERR
+  [11, "corrupt"], // CORRUPT
+  [13, "full"], // FULL
+  [14, "denied"], // CANTOPEN
+  [23, "denied"], // AUTH
+  [26, "corrupt"], // NOTADB
+]);

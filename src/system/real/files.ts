@@ -5,6 +5,7 @@
  * disk: a call to another thread and back costs more than the call itself.
  */
 
+import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import {
   FileError,
@@ -14,6 +15,7 @@ import {
   type FileText,
   type WriteOptions,
 } from "../files.ts";
+import { ReasonedError } from "../reasoned_error.ts";
 import { acquireRealLock, databaseErrorReason } from "./database.ts";
 import { commandEnvironment, isWindows, SILENT, systemRoot } from "./environment.ts";
 import {
@@ -99,16 +101,12 @@ async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Arra
     const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
     if (bytesRead === 0) break;
     sizeBytes += bytesRead;
-    if (sizeBytes > maxBytes) throw new RefusedError(`more than ${maxBytes} bytes`, "too_large");
+    if (sizeBytes > maxBytes) {
+      throw new RefusedError(`more than ${maxBytes} bytes`, { reason: "too_large" });
+    }
     chunks.push(chunk.subarray(0, bytesRead));
   }
-  const bytes = new Uint8Array(sizeBytes);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
+  return new Uint8Array(Buffer.concat(chunks));
 }
 
 /** Draws a new temporary name for each write, so that two writers never share one. */
@@ -147,7 +145,7 @@ async function writeNew(
 
 async function overwriteText(path: string, text: string): Promise<void> {
   const file = await openRegular(path, "overwrite");
-  if (!file) throw new RefusedError("no such file", "failed");
+  if (!file) throw new RefusedError("no such file", { reason: "failed" });
   try {
     const bytes = new TextEncoder().encode(text);
     let written = 0;
@@ -287,14 +285,7 @@ function isInUse(error: unknown): boolean {
 }
 
 /** A refusal by this module, not by the operating system. */
-class RefusedError extends Error {
-  readonly reason: FileErrorReason;
-
-  constructor(message: string, reason: FileErrorReason) {
-    super(message);
-    this.reason = reason;
-  }
-}
+class RefusedError extends ReasonedError<FileErrorReason> {}
 
 async function guard<T>(purpose: string, path: string, work: () => T | Promise<T>): Promise<T> {
   try {
@@ -329,16 +320,13 @@ function reasonOf(error: unknown): FileErrorReason {
     case "ENOSPC":
     case "EDQUOT":
       return "full";
-    case "ERR_SQLITE_ERROR":
-      return lockReasonOf(error);
+    case "ERR_SQLITE_ERROR": {
+      const reason = databaseErrorReason(error);
+      return reason === "denied" || reason === "full" ? reason : "failed";
+    }
     default:
       return windowsReasonOf(error);
   }
-}
-
-function lockReasonOf(error: unknown): FileErrorReason {
-  const reason = databaseErrorReason(error);
-  return reason === "denied" || reason === "full" ? reason : "failed";
 }
 
 /** Windows' error numbers without a name: disk full (39, 112, 1295), write-protected (19). */

@@ -9,7 +9,6 @@ import type { CpuTimes, HostEvent, Machine, NetworkAddress } from "../system.ts"
 import { isWindows, realHomeDirectory, realUserId } from "./environment.ts";
 import { realClock } from "./clock.ts";
 
-/** This machine. */
 export const realMachine: Machine = {
   hostName: () => ask(() => Deno.hostname(), ""),
   kernelRelease: () => ask(() => Deno.osRelease(), ""),
@@ -17,7 +16,11 @@ export const realMachine: Machine = {
   memory: () => ask(memory, null),
   cpus: () => ask(() => cpus().map(cpuTimes), []),
   disk: (path) => ask(() => disk(path), null),
-  networkAddresses: () => ask(() => Deno.networkInterfaces().map(networkAddress), []),
+  networkAddresses: () =>
+    ask(
+      () => Deno.networkInterfaces().map(({ family, address, mac }) => ({ family, address, mac })),
+      [],
+    ),
   userId: realUserId,
   homeDirectory: realHomeDirectory,
 };
@@ -48,11 +51,6 @@ export function cpuTimes(cpu: Pick<ReturnType<typeof cpus>[number], "model" | "t
 function disk(path: string): { totalBytes: number; freeBytes: number } {
   const { bsize, blocks, bfree } = statfsSync(path);
   return { totalBytes: blocks * bsize, freeBytes: bfree * bsize };
-}
-
-function networkAddress(address: Deno.NetworkInterfaceInfo): NetworkAddress {
-  const { family, address: text, mac } = address;
-  return { family, address: text, mac };
 }
 
 /** The state of the host at one instant. */
@@ -95,13 +93,10 @@ export function detectHostEvent(
   const lateMs = after.monotonicMs - before.monotonicMs - intervalMs;
   if (sleptMs >= LEAST_SLEEP_MS || lateMs >= LATE_MS) return "woke";
   const known = new Set(before.addresses.map(({ address }) => address));
-  const isNew = ({ address }: NetworkAddress) => leadsOutside(address) && !known.has(address);
+  // Loopback and link-local addresses (RFC 4291, section 2.5; RFC 3927) lead to no server.
+  const isLocal = /^(127\.|169\.254\.|::1$|fe80:)/i;
+  const isNew = ({ address }: NetworkAddress) => !isLocal.test(address) && !known.has(address);
   return after.addresses.some(isNew) ? "network_up" : null;
-}
-
-/** Loopback and link-local addresses (RFC 4291, section 2.5; RFC 3927) lead to no server. */
-function leadsOutside(address: string): boolean {
-  return !/^(127\.|169\.254\.|::1$|fe80:)/i.test(address);
 }
 
 function snapshot(): HostSnapshot {

@@ -66,7 +66,8 @@ export const runRealCommand: RunCommand = async (argv, options) => {
 
 function start(argv: readonly string[], options: RunOptions): Run {
   const [program = "", ...args] = argv;
-  if (!isAbsolute(program)) throw commandError(argv, "failed", "not an absolute path");
+  const isAbsolute = isWindows ? /^[A-Za-z]:[\\/]/.test(program) : program.startsWith("/");
+  if (!isAbsolute) throw commandError(argv, "failed", "not an absolute path");
   if (argv.some((word) => word.includes("\0"))) {
     throw commandError(argv, "failed", "a NUL in a word");
   }
@@ -140,7 +141,8 @@ async function terminate(run: Run): Promise<void> {
   const ended = Promise.all([run.child.status, outputEnded(run)]);
   if (isWindows) {
     // Windows cannot ask a program without a window to end.
-    await killTree(run.child);
+    await killTree(run.child.pid);
+    signalChild(run.child, "SIGKILL");
   } else {
     await signalGroup(run.child, "SIGTERM");
     await waitAtMost(ended, TERM_GRACE_MS);
@@ -159,10 +161,6 @@ async function waitAtMost(work: Promise<unknown>, ms: number): Promise<void> {
   const timer = setTimeout(resolve, ms);
   await Promise.race([work, timeout]);
   clearTimeout(timer);
-}
-
-function isAbsolute(path: string): boolean {
-  return isWindows ? /^[A-Za-z]:[\\/]/.test(path) : path.startsWith("/");
 }
 
 function commandError(
@@ -216,18 +214,13 @@ function signalChild(child: Deno.ChildProcess, signal: "SIGTERM" | "SIGKILL"): v
 }
 
 /**
- * On Windows, ends `child` and its descendants, or at least `child`; returns in bounded time.
+ * On Windows, ends the process and its descendants, where `taskkill` can; returns in bounded time.
  *
  * The tree is known by parent process ids and is lost with its root, so the children are ended first
  * or together: https://learn.microsoft.com/en-us/windows-server/administration/windows-commands/taskkill.
  * A process whose parent has ended before belongs to no tree, and stays.
  */
-async function killTree(child: Deno.ChildProcess): Promise<void> {
-  await runTaskkill(child.pid);
-  signalChild(child, "SIGKILL");
-}
-
-async function runTaskkill(processId: number): Promise<void> {
+async function killTree(processId: number): Promise<void> {
   try {
     const taskkill = new Deno.Command(`${systemRoot()}\\System32\\taskkill.exe`, {
       args: ["/T", "/F", "/PID", String(processId)],

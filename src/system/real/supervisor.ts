@@ -52,7 +52,6 @@ const FAILED = 1;
 /** Exit codes as shells report them, 128 + the signal's number. */
 const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, SIGBREAK: 149 } as const;
 
-/** A signal that asks the process to stop. */
 type StopSignal = keyof typeof INTERRUPTED;
 
 /** The global scope, as the worker has it. */
@@ -64,7 +63,6 @@ const STOP_SIGNALS: readonly StopSignal[] = [
   Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM",
 ];
 
-/** Whether this is the worker, not the main thread. */
 export function isWorkerThread(): boolean {
   return "WorkerGlobalScope" in globalThis;
 }

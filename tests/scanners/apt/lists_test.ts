@@ -137,7 +137,11 @@ Deno.test("inspectLists() reports which lists of a source are there, packed or n
   const signed = await look({ "x_dists_s_Release": RELEASE, "x_dists_s_Release.gpg": "" });
   assertEquals(signed.isSigned, true);
   const flat = await look({ [packages]: "" });
-  assertEquals([flat.hasRelease, flat.hasPackages, flat.isSigned], [false, true, false]);
+  assertEquals({
+    hasRelease: flat.hasRelease,
+    hasPackages: flat.hasPackages,
+    isSigned: flat.isSigned,
+  }, { hasRelease: false, hasPackages: true, isSigned: false });
 });
 
 Deno.test("inspectLists() dates lists without a date by their files", async () => {
@@ -188,7 +192,11 @@ Deno.test("inspectLists() finds no Release file where it is removed meanwhile", 
   files.texts.set("/l/x_dists_s_InRelease", RELEASE);
   files.readTextAndFacts = () => Promise.resolve(undefined);
   const lists = (await inspectLists({ files }, "/l", [SOURCE])).get(SOURCE.prefix);
-  assertEquals([lists?.hasRelease, lists?.release, lists?.unreadable], [false, null, null]);
+  assertEquals({
+    hasRelease: lists?.hasRelease,
+    release: lists?.release,
+    unreadable: lists?.unreadable,
+  }, { hasRelease: false, release: null, unreadable: null });
 });
 
 Deno.test("inspectLists() reports files that cannot be read, and passes programming errors on", async () => {

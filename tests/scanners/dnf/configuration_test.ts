@@ -2,7 +2,6 @@ import { assertEquals, assertRejects } from "@std/assert";
 import {
   findExclude,
   harmlessPluginOptions,
-  hasExcludes,
   hasIncludes,
   lockedNames,
   mayHaveExcludes,
@@ -225,7 +224,7 @@ Deno.test("priorityOf() is unknown for repositories whose file was not read", ()
   assertEquals([..."abc"].map((id) => priorityOf(id, main)), [7, 10, undefined]);
 });
 
-Deno.test("hasExcludes() and hasIncludes() check dnf's own section and those of repositories", () => {
+Deno.test("mayHaveExcludes() and hasIncludes() check dnf's own section and those of repositories", () => {
   const rows: [string, boolean, boolean][] = [
     ["", false, false],
     ["[main]\nexclude=\n", false, false],
@@ -236,7 +235,8 @@ Deno.test("hasExcludes() and hasIncludes() check dnf's own section and those of 
   ];
   for (const [text, excludes, includes] of rows) {
     const settings = parseDnfSettings([text]);
-    assertEquals([hasExcludes(settings), hasIncludes(settings)], [excludes, includes], text);
+    const found = mayHaveExcludes({ settings, locks: "", isFullyRead: true });
+    assertEquals([found, hasIncludes(settings)], [excludes, includes], text);
   }
 });
 

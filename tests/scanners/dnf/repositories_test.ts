@@ -62,7 +62,11 @@ Deno.test("describeSources() describes a source without secrets", () => {
     ...facts,
     hasAdvisories: new Map(),
   });
-  assertEquals([never?.expiresAtMs, never?.url, never?.marksSecurity], [null, null, null]);
+  assertEquals({
+    expiresAtMs: never?.expiresAtMs,
+    url: never?.url,
+    marksSecurity: never?.marksSecurity,
+  }, { expiresAtMs: null, url: null, marksSecurity: null });
   // The date of removed lists does not count.
   const [unlisted] = describeSources([{ ...REPOSITORY, hasLists: false }], {
     ...facts,
@@ -73,7 +77,11 @@ Deno.test("describeSources() describes a source without secrets", () => {
     [null, null, null, "missing"],
   );
   const [odd] = describeSources([{ ...REPOSITORY, fetchedMs: null }], { ...facts, hasAdvisories });
-  assertEquals([odd?.metadataAgeS, odd?.expiresAtMs, odd?.marksSecurity], [null, null, true]);
+  assertEquals({
+    metadataAgeS: odd?.metadataAgeS,
+    expiresAtMs: odd?.expiresAtMs,
+    marksSecurity: odd?.marksSecurity,
+  }, { metadataAgeS: null, expiresAtMs: null, marksSecurity: true });
   // A clock that was set back makes no age negative.
   const [young] = describeSources([{ ...REPOSITORY, fetchedMs: NOW_MS + DAY_MS }], {
     ...facts,

@@ -38,7 +38,11 @@ Deno.test("parseOfferedRpms() parses rows with the summary last", () => {
   const { packages: [set] } = parseOfferedRpms(row("r", "7", "", "  A tool "));
   assertEquals(set?.summary, "A tool");
   const { packages: [bare] } = parseOfferedRpms(row("r", "?", "", ""));
-  assertEquals([bare?.sizeBytes, bare?.sourcePackage, bare?.summary], [null, null, null]);
+  assertEquals({
+    sizeBytes: bare?.sizeBytes,
+    sourcePackage: bare?.sourcePackage,
+    summary: bare?.summary,
+  }, { sizeBytes: null, sourcePackage: null, summary: null });
   const wrong = [row("r", "7"), row("r", "7", ""), row("", "7", "", ""), "a\t0\t1\t2\n"];
   for (const repository of ["two words", "r ", "x".repeat(256)]) {
     wrong.push(row(repository, "7", "", ""));

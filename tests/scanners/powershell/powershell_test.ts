@@ -21,6 +21,7 @@ import {
 import { succeeded } from "../fixture.ts";
 import { WingetHost } from "../winget/host.ts";
 import { asRead, base64, envelope, PowershellHost, scriptOf, utf16 } from "./stub.ts";
+import { anyString } from "../../fakes/texts.ts";
 
 const OPTIONS = { timeoutMs: 60_000 };
 
@@ -77,7 +78,7 @@ Deno.test("parseEnvelope() reads an answer among German words in an OEM code pag
 });
 
 Deno.test("parseEnvelope() returns any JSON value among any other output", () => {
-  const noise = fc.string({ unit: "binary" }).filter((text) => !text.includes("<<<"));
+  const noise = anyString().filter((text) => !text.includes("<<<"));
   fc.assert(fc.property(fc.json(), noise, noise, (json, before, after) => {
     assertEquals(parseEnvelope(before + envelope(json) + after), JSON.parse(json));
   }));
@@ -94,7 +95,7 @@ Deno.test("parseEnvelope() rejects an answer truncated at any byte", () => {
 Deno.test("parseEnvelope() throws only ScanError", () => {
   const part = fc.oneof(
     fc.constantFrom("<<<BEGIN>>>", "<<<END>>>", "<<<", "\0", "\r\n", "e30=", base64("[")),
-    fc.string({ unit: "binary" }),
+    anyString(),
   );
   fc.assert(fc.property(fc.array(part), (parts) => {
     try {
@@ -338,7 +339,7 @@ Deno.test("powershellPath() reads the Windows directory from the environment, an
 Deno.test("encodeCommand() writes base64 of UTF-16LE", () => {
   assertEquals(encodeCommand(""), "");
   assertEquals(encodeCommand("dir"), "ZABpAHIA");
-  fc.assert(fc.property(fc.string({ unit: "binary" }), (script) => {
+  fc.assert(fc.property(anyString(), (script) => {
     const bytes = Uint8Array.from(atob(encodeCommand(script)), (byte) => byte.charCodeAt(0));
     assertEquals(new TextDecoder("utf-16le", { ignoreBOM: true }).decode(bytes), script);
   }));

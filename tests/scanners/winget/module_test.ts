@@ -8,7 +8,9 @@ import {
 } from "../../../src/scanners/winget/module.ts";
 import { readFixture, succeeded } from "../fixture.ts";
 import { WingetHost } from "./host.ts";
+import { FileError } from "../../../src/system/files.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
+import { anyString } from "../../fakes/texts.ts";
 
 function read(name: string) {
   return parseWingetModule(JSON.parse(readFixture("winget", name)));
@@ -77,7 +79,7 @@ Deno.test("parseWingetModule() quotes the error message of the module", () => {
 });
 
 Deno.test("parseWingetModule() throws only ScanError, and returns no control character", () => {
-  const text = fc.string({ unit: "binary", maxLength: 20 });
+  const text = anyString({ maxLength: 20 });
   const update = fc.record({
     name: text,
     id: text,
@@ -116,7 +118,7 @@ Deno.test("askWingetModule() runs nothing without a module, or if no directory c
   const empty = "C:\\Program Files\\WindowsPowerShell\\Modules\\Other\\1.0\\x.psd1";
   host.files.texts.set(empty, "");
   assertEquals(await askWingetModule(host, ANNA, LIMITS), null);
-  host.files.list = () => Promise.reject(new Error("denied"));
+  host.files.list = () => Promise.reject(new FileError("denied", { reason: "denied" }));
   assertEquals(await askWingetModule(host, ANNA, LIMITS), null);
   assertEquals(host.asked, []);
 });

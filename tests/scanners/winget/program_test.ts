@@ -15,6 +15,7 @@ import {
   wingetPaths,
 } from "../../../src/scanners/winget/program.ts";
 import { ALIAS, ended, PACKAGES, WingetHost } from "./host.ts";
+import { FileError } from "../../../src/system/files.ts";
 import { ScanError, type ScanErrorReason } from "../../../src/scanners/scanner.ts";
 import {
   CommandError,
@@ -96,7 +97,7 @@ Deno.test("wingetPaths() of SYSTEM is in the directory of the package", async ()
 
 Deno.test("wingetPaths() is empty if no directory can be read, or if no variable names one", async () => {
   const host = new WingetHost();
-  host.files.list = () => Promise.reject(new Error("denied"));
+  host.files.list = () => Promise.reject(new FileError("denied", { reason: "denied" }));
   assertEquals(await wingetPaths(host), []);
   const bare = new WingetHost();
   bare.environment.clear();

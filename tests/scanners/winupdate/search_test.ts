@@ -12,6 +12,7 @@ import { describeGaps, describeUpdates } from "../../../src/scanners/winupdate/u
 import { readFixture } from "../fixture.ts";
 import { envelope } from "../powershell/stub.ts";
 import { hasControls } from "../../../src/strip_controls.ts";
+import { anyString } from "../../fakes/texts.ts";
 
 /** The value in a fixture. */
 function read(name: string): Record<string, unknown> {
@@ -187,7 +188,7 @@ function textsIn(value: unknown): string[] {
 }
 
 const anyText = fc.oneof(
-  fc.string({ unit: "binary" }),
+  anyString(),
   fc.constantFrom(
     "\x1b[2J",
     "a\nb",
@@ -284,7 +285,12 @@ Deno.test("parseWinupdate() has defaults for missing fields", () => {
   const { online, withOptional, unread, reboot, source, server, routing, lastSearchMs } = answer(
     {},
   );
-  assertEquals([online, withOptional, unread, reboot], [true, true, 0, null]);
+  assertEquals({ online, withOptional, unread, reboot }, {
+    online: true,
+    withOptional: true,
+    unread: 0,
+    reboot: null,
+  });
   assertEquals([source, server, lastSearchMs], ["", "", null]);
   const unsaid = { feature: null, quality: null, driver: null, other: null };
   assertEquals(routing, {
@@ -295,7 +301,11 @@ Deno.test("parseWinupdate() has defaults for missing fields", () => {
     state: unsaid,
   });
   const said = answer({ online: false, optional: false, lastSearch: "yesterday" });
-  assertEquals([said.online, said.withOptional, said.lastSearchMs], [false, false, null]);
+  assertEquals({
+    online: said.online,
+    withOptional: said.withOptional,
+    lastSearchMs: said.lastSearchMs,
+  }, { online: false, withOptional: false, lastSearchMs: null });
   const unreachable = { hresult: "0x80240438", message: "" };
   const { reason } = assertThrows(() => answer({ error: unreachable }), ScanError);
   assertEquals(reason, "transient", "no policy keeps the host from Microsoft");

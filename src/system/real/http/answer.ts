@@ -299,7 +299,8 @@ class GzipBody implements BodySink {
       const { done, value } = await this.#reader.read();
       if (done) return;
       this.#plain.append(value);
-      free(value);
+      // Frees memory at once; left to the garbage collector, a body's pieces add up to another body.
+      if (value.buffer instanceof ArrayBuffer) value.buffer.transfer(0);
     }
   }
 
@@ -318,11 +319,6 @@ class GzipBody implements BodySink {
       });
     }
   }
-}
-
-/** Frees memory at once; left to the garbage collector, a body's pieces add up to another body. */
-function free({ buffer }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 function tooLarge(maxBytes: number): HttpError {

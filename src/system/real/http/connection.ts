@@ -184,12 +184,6 @@ export class HttpConnection {
   }
 }
 
-/** Writes all bytes: one call may write a part only. */
-export async function writeAll(stream: Pick<Stream, "write">, bytes: Uint8Array): Promise<void> {
-  let written = 0;
-  while (written < bytes.length) written += await stream.write(bytes.subarray(written));
-}
-
 function isClosedByPeer(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
     error instanceof Deno.errors.UnexpectedEof;

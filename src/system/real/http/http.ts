@@ -5,13 +5,7 @@
 
 import { HttpError, type HttpRequest, type HttpResponse, type SendHttp } from "../../http.ts";
 import type { WholeAnswer } from "./answer.ts";
-import {
-  AbandonedSockets,
-  HttpConnection,
-  type Stream,
-  type Unanswered,
-  writeAll,
-} from "./connection.ts";
+import { AbandonedSockets, HttpConnection, type Stream, type Unanswered } from "./connection.ts";
 import {
   Deadline,
   describeFailure,
@@ -140,12 +134,8 @@ interface Attempt {
 async function openStream(request: HttpRequest, url: URL, attempt: Attempt): Promise<Stream> {
   if (url.protocol === "http:") return await openTcp(request, url, attempt.deadline);
   attempt.abandoned.admitHandshake();
-  return await openTls(request, url, attempt);
-}
-
-/** TLS to the server itself; Deno trusts the system's authorities besides the given one. */
-async function openTls(request: HttpRequest, url: URL, attempt: Attempt): Promise<Stream> {
   const { ca, certificate, key } = request.tls ?? {};
+  // TLS to the server itself; Deno trusts the system's authorities besides the given one.
   const caCerts = ca === undefined ? [] : [ca];
   if (certificate !== undefined && key !== undefined) {
     const options = { caCerts, cert: certificate, key };
@@ -192,12 +182,11 @@ function checkPair({ cert, key }: Deno.TlsCertifiedKeyPem): void {
   try {
     Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
   } catch (error) {
-    throw new HttpError(
-      `the client certificate and its key cannot be used: ${
-        error instanceof Error ? error.message : String(error)
-      }`,
-      { reason: "tls", cause: error },
-    );
+    const fact = error instanceof Error ? error.message : String(error);
+    throw new HttpError(`the client certificate and its key cannot be used: ${fact}`, {
+      reason: "tls",
+      cause: error,
+    });
   }
 }
 
@@ -254,7 +243,8 @@ async function tunnel(tcp: Deno.TcpConn, proxyUrl: string, url: URL): Promise<vo
 
 /** Returns the status of the proxy's answer; what follows the headers of a 200 belongs to the tunnel. */
 async function askTunnel(tcp: Deno.TcpConn, head: Uint8Array): Promise<number> {
-  await writeAll(tcp, head);
+  // One call may write a part only.
+  for (let written = 0; written < head.length;) written += await tcp.write(head.subarray(written));
   let text = "";
   const byte = new Uint8Array(1);
   // Byte by byte: nothing of the tunnel may be read here. An answer has a few hundred bytes.
@@ -282,16 +272,11 @@ function bareHost(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, "");
 }
 
-type RealSendHttp = SendHttp & {
-  /** Closes the idle connections. */
-  closeIdle(): void;
-};
-
 /**
- * Creates a sender. It follows no redirect and verifies every certificate. It sends a request again only
+ * Creates a sender; `closeIdle` closes the idle connections. It follows no redirect and verifies every certificate. It sends a request again only
  * if an idle connection turns out to be closed and the server cannot act twice.
  */
-export function realSendHttp(): RealSendHttp {
+export function realSendHttp(): SendHttp & Pick<ConnectionPool, "closeIdle"> {
   const pool = new ConnectionPool();
   const send = (request: HttpRequest) => exchange(pool, request);
   return Object.assign(send, { closeIdle: () => pool.closeIdle() });
@@ -326,8 +311,8 @@ async function answerOf(
   }
   const fresh = await pool.open(request, url, deadline);
   const answer = await exchangeOn(pool, fresh, { bytes, request, deadline });
-  if (!isUnanswered(answer)) return answer;
-  throw closedEarly();
+  if (isUnanswered(answer)) throw closedEarly();
+  return answer;
 }
 
 function isUnanswered(answer: WholeAnswer | Unanswered): answer is Unanswered {

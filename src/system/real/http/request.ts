@@ -49,11 +49,7 @@ export function proxyAuthorization(proxyUrl: string): Record<string, string> {
 
 type EndedBy = "timeout" | "abort" | null;
 
-interface Limits {
-  readonly timeoutMs: number;
-  readonly connectTimeoutMs: number;
-  readonly signal?: AbortSignal;
-}
+type Limits = Pick<HttpRequest, "timeoutMs" | "connectTimeoutMs" | "signal">;
 
 /**
  * The time limits of one exchange and the caller's signal. The first to end closes the socket and rejects

@@ -21,6 +21,7 @@ import type { Answer } from "../server/answer.ts";
 import { type Client, isAgentUnknown, NO_ROUTE, type Report } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
 import { drain, type ReportSender } from "./drain.ts";
+import { extrasDueAtMs, isExtra, mostTogether, NO_EXTRAS, pageOf, recordExtra } from "./extras.ts";
 import { type Attributed, FailureAttribution, type Outcome } from "./failure_attribution.ts";
 import {
   advanceSlowStart,
@@ -75,16 +76,6 @@ const REPORTS: Readonly<Record<EventKind, Report>> = {
   system_info: "system-info",
 };
 
-/** What only the dashboard shows of the agent: it goes last, and in a part of the window. */
-const EXTRAS: ReadonlySet<EventKind> = new Set(["agent_event", "circuit_breakers"]);
-
-/** The part of the server's window that extras may take, and its limit where none was said. */
-const EXTRAS_PART = 1 / 3;
-const USUAL_LIMIT = 30;
-
-/** The server refuses a call with more of them (400). */
-const MOST_AGENT_EVENTS = 100;
-
 /** The part of the buffer that one drain may send. */
 interface Portion {
   readonly size: number;
@@ -119,9 +110,7 @@ export class Sender implements ReportSender {
   #knownUntilMs = -Infinity;
   /** The latest such request: reports that fail together wait for one answer. */
   #verifying: Promise<void> = Promise.resolve();
-  /** When the extras in the server's window were sent, oldest first. */
-  #extrasSentAtMs: readonly number[] = [];
-  #isOneByOne = false;
+  #extras = NO_EXTRAS;
   #portion: Portion = NO_PORTION;
   /** Reports in flight, and all reports so far. */
   #inFlight = 0;
@@ -197,8 +186,8 @@ export class Sender implements ReportSender {
     this.pause(isComplete ? SLOW_START_STEP_MS : 0);
     if (sent === 0) {
       const dueAtMs = this.#attribution.nextDueAtMs(nowMs);
-      const extrasDueAtMs = this.#extrasDueAtMs();
-      this.#idleUntilMs = extrasDueAtMs > nowMs ? Math.min(dueAtMs, extrasDueAtMs) : dueAtMs;
+      const extrasAtMs = extrasDueAtMs(this.#extras, this.#window);
+      this.#idleUntilMs = extrasAtMs > nowMs ? Math.min(dueAtMs, extrasAtMs) : dueAtMs;
     }
     if (delivered > 0) log.info("events delivered", { delivered, pending });
     return sent > 0;
@@ -206,14 +195,16 @@ export class Sender implements ReportSender {
 
   /** How many agent events go in one call: one by one while the server refuses a call with several. */
   maxTogether(kind: EventKind): number {
-    return kind === "agent_event" && !this.#isOneByOne ? MOST_AGENT_EVENTS : 1;
+    return mostTogether(this.#extras, kind);
   }
 
   /** Decides whether this report may go in this portion, and how many may be in flight with it. */
-  maxInFlight({ kind }: Pick<StoredEvent, "kind">): number {
+  maxInFlight(event: Pick<StoredEvent, "kind">): number {
     const { connection } = this.#deps;
     // The other events are more urgent: behind an extra there are only extras.
-    if (EXTRAS.has(kind) && this.#extrasDueAtMs() > this.#deps.clock.monotonicMs()) return 0;
+    const isTooMuch = isExtra(event) &&
+      extrasDueAtMs(this.#extras, this.#window) > this.#deps.clock.monotonicMs();
+    if (isTooMuch) return 0;
     const { size, sent, deadlineSignal } = this.#portion;
     if (sent >= size) return 0;
     if (deadlineSignal.aborted || !connection.isHealthy) return 0;
@@ -227,13 +218,8 @@ export class Sender implements ReportSender {
   /** Sends one event of this portion, and others in the same call. */
   async send(event: StoredEvent, others: readonly StoredEvent[] = []): Promise<Outcome> {
     this.#portion.sent += 1;
-    if (EXTRAS.has(event.kind)) {
-      const { windowMs } = this.#window;
-      const nowMs = this.#deps.clock.monotonicMs();
-      this.#extrasSentAtMs = [
-        ...this.#extrasSentAtMs.filter((atMs) => atMs > nowMs - windowMs),
-        nowMs,
-      ];
+    if (isExtra(event)) {
+      this.#extras = recordExtra(this.#extras, this.#deps.clock.monotonicMs(), this.#window);
     }
     const admission = admit(this.#reportBreaker, this.#breakerStep());
     this.#reportBreaker = admission.breaker;
@@ -243,7 +229,9 @@ export class Sender implements ReportSender {
     let attributed = LATER;
     try {
       attributed = await this.#report(event, others, this.#portion);
-      if (event.kind === "agent_event") this.#isOneByOne = isRefusal(attributed.outcome);
+      if (event.kind === "agent_event") {
+        this.#extras = { ...this.#extras, isOneByOne: isRefusal(attributed.outcome) };
+      }
       return attributed.outcome;
     } finally {
       this.#inFlight -= 1;
@@ -306,14 +294,6 @@ export class Sender implements ReportSender {
     // As with an outage: a warning when it begins.
     if (trips === 1) this.#deps.log.warning("server fails on reports; pausing reports", fields);
     else this.#deps.log.info("server fails on reports; pausing reports", fields);
-  }
-
-  /** When the next extra may go. */
-  #extrasDueAtMs(): number {
-    const { limit, windowMs } = this.#window;
-    const most = Math.max(1, Math.floor((limit ?? USUAL_LIMIT) * EXTRAS_PART));
-    const oldest = this.#extrasSentAtMs.at(-most);
-    return oldest === undefined ? -Infinity : oldest + windowMs;
   }
 
   async #report(
@@ -413,15 +393,6 @@ export class Sender implements ReportSender {
       ? recordThrottled(this.#window, nowMs, answer.retryAfterMs)
       : recordAnswer(this.#window, { ...request, nowMs, rateLimit, random });
   }
-}
-
-/** One call with several agent events, each with the id and the instant that it has in the buffer. */
-function pageOf(events: readonly StoredEvent[]): string {
-  const items = events.map(({ id, createdMs, body }) => {
-    const known = JSON.stringify({ id, created_at: new Date(createdMs).toISOString() });
-    return `${known.slice(0, -1)},${body.slice(1)}`;
-  });
-  return `{"events":[${items.join(",")}]}`;
 }
 
 function isRefusal({ kind }: Outcome): boolean {

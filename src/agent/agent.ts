@@ -27,11 +27,14 @@ import { OPERATOR_WAIT_MS, withoutOldRefusal } from "../connection/state.ts";
 import { TokenRotation } from "../connection/token_rotation.ts";
 import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
+import type { Scanner } from "../scanners/scanner.ts";
 import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
 import type { Secrets } from "../redact.ts";
 import type { Client } from "../server/client.ts";
 import type { ServerPolicy } from "../server/policy.ts";
 import type { CheckInBody } from "../server/protocol.ts";
+import { subsystemOf } from "../server/subsystems.ts";
+import { closesAbsent } from "../server/update_item.ts";
 import { FileError } from "../system/files.ts";
 import type { CpuTimes, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
@@ -151,6 +154,8 @@ export class Agent {
   readonly #requests: BreakerResetRequests;
   readonly #breakerReport: BreakerReport;
   #rules: Rules | null = null;
+  /** The server's names of the package managers on this host, as they were found last. */
+  #subsystems: readonly string[] = [];
   /** At the last check-in, for the CPU's load since then. */
   #cpus: readonly CpuTimes[];
 
@@ -176,6 +181,7 @@ export class Agent {
   /** Opens the buffer in the state directory; never throws because of the disk. */
   async open(): Promise<void> {
     await this.#directory.open();
+    await this.#findScanners();
   }
 
   /** What the log says of the agent goes into the buffer, once the server has a place for it. */
@@ -266,7 +272,7 @@ export class Agent {
   }
 
   #createRunner(): CommandRunner {
-    const { system, config, stateDirectory, log, moreHandlers } = this.#deps;
+    const { system, stateDirectory, log, moreHandlers } = this.#deps;
     const { buffer, journal } = this.#directory;
     return new CommandRunner({
       clock: system.clock,
@@ -279,10 +285,13 @@ export class Agent {
         stateDirectory,
         runner: this.#scanners,
         more: moreHandlers,
-        findScanners: async () => {
-          const found = await availableScanners(system, config.scanners.enabled);
-          return found.filter(({ name }) => isEnabledByServer(this.#policy.policy, name));
+        findScanners: () => this.#findScanners(),
+        closesAbsent: () => {
+          const { serverVersion } = this.#client;
+          return serverVersion === undefined ? null : closesAbsent(serverVersion);
         },
+        hasPending: (snapshotOf) => buffer.hasPending(snapshotOf),
+        isEnabled: (name) => isEnabledByServer(this.#policy.policy, name),
         collectSystemInfo: () => this.#collectSystemInfo(),
       }),
       reportFailure: failureEvent,
@@ -373,11 +382,21 @@ export class Agent {
       eventsInMemory: events,
     };
     const nowMs = system.clock.nowMs();
-    return checkInBody(metrics, condition, { version: VERSION, nowMs, rapidLeftMs });
+    const body = checkInBody(metrics, condition, { version: VERSION, nowMs, rapidLeftMs });
+    return { ...body, available_scanners: this.#subsystems };
+  }
+
+  /** The scanners of this host, which check-ins report from then on. */
+  async #findScanners(): Promise<readonly Scanner[]> {
+    const { system, config } = this.#deps;
+    const scanners = await availableScanners(system, config.scanners.enabled);
+    this.#subsystems = scanners.map(({ name }) => subsystemOf(name));
+    return scanners;
   }
 
   async #collectSystemInfo(): Promise<NewEvent> {
     const { system, stateDirectory } = this.#deps;
+    await this.#findScanners(); // Hourly, as these facts are.
     const [facts, device] = await Promise.all([hostFacts(system), deviceFacts(system)]);
     const nowMs = system.clock.nowMs();
     const startedMs = facts.uptimeS === null ? null : nowMs - facts.uptimeS * 1_000;

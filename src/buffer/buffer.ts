@@ -56,6 +56,8 @@ export interface StoredEvent extends NewEvent {
   readonly attempts: number;
   readonly state: "pending" | "dead_lettered";
   readonly lastError: string | null;
+  /** Whether an event with the same `snapshotOf` was appended after it. */
+  readonly isSuperseded: boolean;
   readonly sizeBytes: number;
 }
 
@@ -148,6 +150,8 @@ export interface EventBuffer {
     halves: readonly [string, string],
     reason: { error: string; isCounted: boolean },
   ): readonly string[];
+  /** Whether an event with this `snapshotOf` is pending; `true` where the disk does not say. */
+  hasPending(snapshotOf: string): boolean;
   /** The event with this id, if there is one. */
   find(id: string): StoredEvent | null;
   /** How much is waiting, cheap enough for every step of the loop. */

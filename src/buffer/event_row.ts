@@ -64,6 +64,7 @@ export function toEvent(row: Row): StoredEvent {
     attempts: readCount(row, "attempts"),
     state: readState(row),
     lastError: readTextOrNull(row, "last_error"),
+    isSuperseded: row["superseded"] !== 0,
   };
 }
 

@@ -1,6 +1,8 @@
 /**
- * Commands of the server: what one is and leaves, and their journal in the buffer's own database: each command is stored before it is run,
- * because the server hands it over only once, and a command and its report commit together.
+ * Commands of the server: what one is and leaves, and their journal in the buffer's own database: each
+ * command is stored before it is run, because RedFlag 0.1.18 hands it over only once, and a command and
+ * its report commit together. A later server hands it over again until the agent lists it as received:
+ * one run, one result all the same, since the journal knows its id.
  *
  * The journal also asks the server for results whose answer was lost, so that they are not sent
  * twice. Servers after v0.1.18 answer; for older ones, which never do, the log is sent again.
@@ -9,11 +11,11 @@
  * server/internal/database/queries/commands.go, called by `GetCommands` in handlers/agents.go): the
  * command's row has any result, whatever its status and whoever wrote it. The agent's log writes one,
  * but so does the server itself: when it times a command out (`timeoutCommand` in
- * services/timeout.go, 2 h after it was handed over) and when a person cancels it. So it is believed
+ * services/timeout.go, 30 min after it was received) and when a person cancels it. So it is believed
  * only of a log that was sent, and only for as long as the server cannot have timed the command out.
  */
 
-import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
+import type { RejectedCommand, StorableCommand } from "../received_command.ts";
 import type { Database, Row, SqlValue } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
 import type { EventQueue, NewEvent } from "./buffer.ts";
@@ -72,19 +74,30 @@ export type CommandHandler = RunningHandler | RefusingHandler;
 type CommandState = "received" | "started" | "finished" | "reported";
 
 /** A command that is not finished. */
-export interface JournalEntry extends ReceivedCommand {
+export interface JournalEntry extends StorableCommand {
   readonly state: "received" | "started";
+}
+
+/** What a check-in lists, so that the server confirms it. */
+export interface Unconfirmed {
+  /** Ids of finished commands whose log was sent and not answered, oldest first. */
+  readonly results: readonly string[];
+  /** Ids of commands that are on disk, which the server has yet to be told, oldest first. */
+  readonly receipts: readonly string[];
 }
 
 /** The journal. Methods throw `DatabaseError` when the disk refuses. */
 export interface CommandJournal {
   /** Writes, and changes nothing: called before accepting commands that come only once. */
   tryWriting(): void;
-  /** Stores commands durably; returns those that were not known before. */
-  receive(commands: readonly ReceivedCommand[]): ReceivedCommand[];
+  /**
+   * Stores commands durably; returns those that were not known before. The receipt of each, known or
+   * not, is due.
+   */
+  receive<C extends StorableCommand>(commands: readonly C[]): C[];
   /**
    * Stores commands that are not run as finished. Calls `appendReports` with those whose ids were
-   * unknown, and the queue of the same transaction; returns their number.
+   * unknown, and the queue of the same transaction; returns their number. The receipt of each is due.
    */
   reject(
     commands: readonly RejectedCommand[],
@@ -99,13 +112,14 @@ export interface CommandJournal {
   finish(id: string, appendReport: (queue: EventQueue) => void): void;
   /** Commands that are not finished, oldest first: to be run, or interrupted. */
   unfinished(): JournalEntry[];
-  /** Ids of finished commands whose log was sent and not answered, oldest first. */
-  unconfirmed(): string[];
+  /** What the next check-in lists; one query where there is nothing, as a rule. */
+  unconfirmed(): Unconfirmed;
   /**
-   * The server has these commands' results: their logs are not sent again. An id that was not asked
-   * for is ignored. Returns how many logs that were.
+   * A check-in was answered. The server has the `results` of these commands: their logs are not sent
+   * again. The `receipts` are listed no more until the command is handed over again. An id that was
+   * not asked for is ignored. One write at most; returns how many logs the server has.
    */
-  confirm(ids: readonly string[]): number;
+  confirm(confirmed: Unconfirmed): number;
 }
 
 /** A database with the tables of `schema.ts`, and the queue in it. */
@@ -126,8 +140,11 @@ export interface JournalAccess {
 export const REMEMBERED = 10_000;
 
 const RECEIVE = `
-  INSERT INTO commands (id, type, params, state, received_ms) VALUES (?, ?, ?, ?, ?)
-  ON CONFLICT (id) DO NOTHING`;
+  INSERT INTO commands (id, type, params, state, received_ms, receipt_due)
+  VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT (id) DO NOTHING`;
+
+/** The server hands a command over again that the agent has: it is to be told so again. */
+const RECEIVE_AGAIN = "UPDATE commands SET receipt_due = 1 WHERE id = ?";
 
 /** Writes a page, and changes nothing. */
 const PROBE = "UPDATE counters SET appended = appended";
@@ -165,12 +182,10 @@ export class SqliteJournal implements CommandJournal {
     this.#access.onDisk(({ database }) => database.run(PROBE));
   }
 
-  receive(commands: readonly ReceivedCommand[]): ReceivedCommand[] {
+  receive<C extends StorableCommand>(commands: readonly C[]): C[] {
     const nowMs = this.#clock.nowMs();
     return this.#inTransaction(({ database }) =>
-      commands.filter(({ id, type, params }) =>
-        database.run(RECEIVE, id, type, params, "received", nowMs) === 1
-      )
+      commands.filter((command) => receiveOne(database, { ...command, state: "received" }, nowMs))
     );
   }
 
@@ -181,7 +196,7 @@ export class SqliteJournal implements CommandJournal {
     const nowMs = this.#clock.nowMs();
     return this.#inTransaction(({ database, buffer }) => {
       const fresh = commands.filter(({ id, type }) =>
-        database.run(RECEIVE, id, type, "{}", "finished", nowMs) === 1
+        receiveOne(database, { id, type, params: "{}", state: "finished" }, nowMs)
       );
       if (fresh.length === 0) return 0;
       appendReports(fresh, buffer);
@@ -209,20 +224,31 @@ export class SqliteJournal implements CommandJournal {
   }
 
   /** Where the disk refuses, the check-in goes on without asking. */
-  unconfirmed(): string[] {
+  unconfirmed(): Unconfirmed {
     const nowMs = this.#clock.nowMs();
-    return this.#access.onDiskOr(({ database }) => findUnconfirmed(database, nowMs), () => []);
+    return this.#access.onDiskOr(({ database }) => findUnconfirmed(database, nowMs), () => NOTHING);
   }
 
-  /** Where the disk refuses, the logs are sent again. */
-  confirm(ids: readonly string[]): number {
+  /** Where the disk refuses, the logs are sent again, and the receipts listed again. */
+  confirm(confirmed: Unconfirmed): number {
     const nowMs = this.#clock.nowMs();
-    return this.#access.onDiskOr(({ database }) => confirmResults(database, ids, nowMs), () => 0);
+    return this.#access.onDiskOr(({ database }) => confirmAll(database, confirmed, nowMs), () => 0);
   }
 
   #inTransaction<T>(work: (tables: StoreTables) => T): T {
     return this.#access.onDisk((tables) => tables.database.transaction(() => work(tables)));
   }
+}
+
+/** Whether the command was not known before. Part of the transaction it is called in. */
+function receiveOne(
+  database: Database,
+  { id, type, params, state }: StorableCommand & { readonly state: CommandState },
+  nowMs: number,
+): boolean {
+  if (database.run(RECEIVE, id, type, params, state, nowMs) === 1) return true;
+  database.run(RECEIVE_AGAIN, id);
+  return false;
 }
 
 function toEntry(row: Row): JournalEntry {
@@ -276,17 +302,43 @@ export function markReported(
   if (ids.length > 0) database.run(REPORTED, JSON.stringify(ids));
 }
 
-/** After so long the server writes a result of its own; 5 min less, for clocks and sick disks. */
-export const ASKED_FOR_MS = 2 * 3_600_000 - 5 * 60_000;
+/**
+ * After so long the server writes a result of its own: 30 min after the agent listed the command as
+ * received (0.1.18: 2 h after it was handed over); 5 min less, for clocks and sick disks.
+ */
+export const ASKED_FOR_MS = 30 * 60_000 - 5 * 60_000;
 
 /** Commands asked for in one check-in, oldest first; there are as a rule none, or one. */
 export const MOST_ASKED = 50;
+
+/**
+ * Commands listed as received in one check-in, oldest first.
+ *
+ * A command is listed until a check-in that listed it has been answered, whatever the answer confirms,
+ * and again after each further delivery. No more is needed: a server that knows the field records the
+ * receipt in that very request, and confirms only what changed by it. It never confirms a command that
+ * is finished, or of which it lost the answer; and a server of age 0.1 confirms none. If it did not
+ * record a receipt, it hands the command over again, up to five times. So no id piles up, and no
+ * check-in is counted.
+ */
+export const MOST_RECEIPTS = 100;
 
 const MARK_UNANSWERED = `
   UPDATE events SET unanswered = 1
   WHERE id = ? AND is_indexed = 1 AND kind = 'log' AND command_id IS NOT NULL AND unanswered = 0`;
 
-const ANY_UNANSWERED = "SELECT 1 FROM events WHERE unanswered = 1 LIMIT 1";
+/** One row each, where there is anything: two look-ups in indexes that are empty as a rule. */
+const ANY_UNCONFIRMED = `
+  SELECT * FROM (SELECT 'results' AS what FROM events WHERE unanswered = 1 LIMIT 1)
+  UNION ALL
+  SELECT * FROM (SELECT 'receipts' FROM commands WHERE receipt_due = 1 LIMIT 1)`;
+
+const RECEIPTS_DUE = `
+  SELECT CAST(id AS TEXT) AS id FROM commands WHERE receipt_due = 1 ORDER BY number LIMIT ?`;
+
+const RECEIPTS_LISTED = `
+  UPDATE commands SET receipt_due = 0
+  WHERE receipt_due = 1 AND id IN (SELECT value FROM json_each(?))`;
 
 /**
  * What may be asked for; an instant in the future is that of a clock that was set back since. `CROSS`
@@ -302,9 +354,20 @@ export function markUnanswered(database: Database, id: string): void {
   database.run(MARK_UNANSWERED, id);
 }
 
-function findUnconfirmed(database: Database, nowMs: number): string[] {
+const NOTHING: Unconfirmed = { results: [], receipts: [] };
+
+function findUnconfirmed(database: Database, nowMs: number): Unconfirmed {
   // As a rule there is none, and each check-in asks.
-  if (database.all(ANY_UNANSWERED).length === 0) return [];
+  const found = database.all(ANY_UNCONFIRMED).map(({ what }) => what);
+  return {
+    results: found.includes("results") ? findUnanswered(database, nowMs) : [],
+    receipts: found.includes("receipts")
+      ? database.all(RECEIPTS_DUE, MOST_RECEIPTS).map(({ id }) => String(id))
+      : [],
+  };
+}
+
+function findUnanswered(database: Database, nowMs: number): string[] {
   const rows = database.all(
     `SELECT DISTINCT commands.id, commands.number ${ASKED} ORDER BY commands.number LIMIT ?`,
     nowMs - ASKED_FOR_MS,
@@ -315,13 +378,19 @@ function findUnconfirmed(database: Database, nowMs: number): string[] {
 }
 
 /** One transaction; returns how many logs were deleted. */
-function confirmResults(database: Database, commandIds: readonly string[], nowMs: number): number {
-  if (commandIds.length === 0) return 0;
+function confirmAll(
+  database: Database,
+  { results, receipts }: Unconfirmed,
+  nowMs: number,
+): number {
+  if (results.length + receipts.length === 0) return 0;
   const find = `SELECT events.sequence, events.size_bytes ${ASKED} AND commands.id = ?`;
   return database.transaction(() => {
+    if (receipts.length > 0) database.run(RECEIPTS_LISTED, JSON.stringify(receipts));
+    if (results.length === 0) return 0;
     indexPending(database);
     let confirmed = 0;
-    for (const id of commandIds) {
+    for (const id of results) {
       const logs = database.all(find, nowMs - ASKED_FOR_MS, nowMs, id);
       for (const row of logs) {
         database.run("DELETE FROM events WHERE sequence = ?", readCount(row, "sequence"));

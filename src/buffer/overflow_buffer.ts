@@ -200,6 +200,12 @@ export class OverflowBuffer implements EventBuffer, JournalAccess {
     return this.#onOwner(id, (buffer) => buffer.bisect(id, halves, reason), () => []);
   }
 
+  hasPending(snapshotOf: string): boolean {
+    const { buffer } = this.#store.overflow;
+    return buffer?.hasPending(snapshotOf) === true ||
+      this.onDiskOr(({ buffer }) => buffer.hasPending(snapshotOf), () => true);
+  }
+
   find(id: string): StoredEvent | null {
     if (this.#store.overflow.owed.has(id)) return null;
     return this.#onOwner(id, (buffer) => buffer.find(id), () => null);

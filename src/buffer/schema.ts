@@ -89,9 +89,12 @@ const SCHEMA = `
     type         TEXT NOT NULL,
     params       TEXT NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('received', 'started', 'finished', 'reported')),
-    received_ms  INTEGER NOT NULL
+    received_ms  INTEGER NOT NULL,
+    -- 1: since the latest delivery no answered check-in has listed it as received
+    receipt_due  INTEGER NOT NULL DEFAULT 0
   );
   CREATE INDEX commands_unfinished ON commands (number) WHERE state IN ('received', 'started');
+  CREATE INDEX commands_receipt_due ON commands (number) WHERE receipt_due = 1;
 
   -- Files that were merged into this one, and how far their counters are in this one's; number 0 is
   -- this file itself. The id identifies a file, whatever its name.
@@ -172,7 +175,7 @@ function readVersion(database: Database, newest: number): number {
   }
   if (version > newest) throw refusal(`a newer Pennon (schema ${version})`);
   // Before the first release there were other tables with the same number.
-  if (names.includes("events") && !names.includes("imports")) {
+  if (names.includes("events") && !names.includes("commands_receipt_due")) {
     throw refusal(`an unreleased Pennon (schema ${version})`);
   }
   return version;

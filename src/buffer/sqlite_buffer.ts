@@ -171,6 +171,11 @@ export class SqliteBuffer implements EventBuffer {
     });
   }
 
+  hasPending(snapshotOf: string): boolean {
+    const sql = "SELECT 1 FROM events WHERE snapshot_of = ? AND state = 'pending' LIMIT 1";
+    return this.#database.all(sql, snapshotOf).length > 0;
+  }
+
   find(id: string): StoredEvent | null {
     const [event] = this.findByPrefix(id, 1);
     return event?.id === id ? event : null;

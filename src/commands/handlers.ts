@@ -6,6 +6,7 @@
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandHandler, RunningHandler } from "../buffer/journal.ts";
 import type { Clock } from "../system/system.ts";
+import { scannerOf } from "../server/subsystems.ts";
 import { logEvent } from "./command_log.ts";
 import { scanStorage, scanSystem } from "./scan_host.ts";
 import { scanUpdates, type ScanUpdatesDeps } from "./scan_updates.ts";
@@ -36,15 +37,25 @@ export function commandHandlers(deps: HandlerDeps): (type: string) => CommandHan
     ["scan_system", scanSystem(deps.system)],
     ...(deps.more ?? []),
   ]);
-  return (type) => handlers.get(type) ?? unsupported;
+  return (type) => {
+    const scanner = type.startsWith(SCAN) ? scannerOf(type.slice(SCAN.length)) : null;
+    return handlers.get(type) ?? (scanner === null ? unsupported : scanUpdates(deps, scanner));
+  };
 }
+
+/** What the scans of single subsystems begin with. */
+const SCAN = "scan_";
 
 const unsupported: CommandHandler = {
   repeatable: true,
-  refusal: (command) =>
-    NOT_SUPPORTED.has(command.type)
-      ? `Cannot run "${command.type}": this version of Pennon does not change the host`
-      : `Cannot run "${command.type.slice(0, 50)}": Pennon knows no such command`,
+  refusal({ type }) {
+    const why = NOT_SUPPORTED.has(type)
+      ? "this version of Pennon does not change the host"
+      : type.startsWith(SCAN)
+      ? "Pennon has no such scanner"
+      : "Pennon knows no such command";
+    return `Cannot run "${type.slice(0, 50)}": ${why}`;
+  },
 };
 
 /** `collect_specs` reports the host's facts; `collect` makes the event with them. */

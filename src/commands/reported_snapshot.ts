@@ -10,7 +10,7 @@ import type { Command } from "../buffer/journal.ts";
 import { decodeJson, LOCAL_LIMITS } from "../json.ts";
 import { JsonFile } from "../json_file.ts";
 import { packageTypeOf, SCANNER_NAMES } from "../scanners/registry.ts";
-import { encodeBody } from "../server/limits.ts";
+import { encodeBody, timestampOf } from "../server/limits.ts";
 import { removedItem, type UpdateItem, updateItem } from "../server/update_item.ts";
 import { LAST_INSTANT_MS, type System } from "../system/system.ts";
 
@@ -33,6 +33,8 @@ const reportedList = v.object({
   items: v.record(text, reportedItem),
   /** Removed packages, the latest last; `atMs`: the `timestamp` of the report of the removal. */
   removed: v.record(text, v.object({ version: text, atMs: instant })),
+  /** Whether the server closed rows by absence, when it was last known. @default false */
+  closesAbsent: v.optional(v.boolean()),
 });
 
 /** What the server was told about one package. */
@@ -68,7 +70,7 @@ export const SNAPSHOT_FILE = new JsonFile({
   what: "the reported snapshot",
   schema: "pennon.reported-snapshot/1",
   value: v.object({ scanners: v.record(text, reportedList) }),
-  keys: { fullAtMs: "full_list_at", atMs: "reported_at" },
+  keys: { fullAtMs: "full_list_at", atMs: "reported_at", closesAbsent: "closes_absent" },
   records: ["scanners", "items", "removed", "metadata"],
   earlier: {
     schema: "pennon.told-updates/2",
@@ -165,7 +167,7 @@ export async function withResentRow(
     // With its old timestamp the row keeps its place in the dashboard's list.
     body: encodeBody({
       command_id: command.id,
-      timestamp: new Date(found.atMs).toISOString(),
+      timestamp: timestampOf(found.atMs),
       updates: [found.row],
     }),
   };

@@ -1,4 +1,7 @@
-/** `scan_updates`: runs the scanner of every package manager and reports the available updates. */
+/**
+ * `scan_updates` runs the scanner of every package manager and reports the available updates, and
+ * `scan_<subsystem>` that of a single one.
+ */
 
 import type { NewEvent } from "../buffer/buffer.ts";
 import type { Command, CommandOutcome, CommandRun, RunningHandler } from "../buffer/journal.ts";
@@ -7,10 +10,10 @@ import { packageTypeOf } from "../scanners/registry.ts";
 import { type LastScans, readLastScans, saveLastScans } from "../scanners/last_scans.ts";
 import { counted, hasCompleteList, type ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
-import { encodeBody } from "../server/limits.ts";
+import { encodeBody, timestampOf } from "../server/limits.ts";
 import { encodeUpdate } from "../server/update_item.ts";
 import type { System } from "../system/system.ts";
-import { logEvent } from "./command_log.ts";
+import { failureEvent, logEvent } from "./command_log.ts";
 import {
   readReportedSnapshot,
   type ReportedSnapshot,
@@ -30,17 +33,46 @@ export interface ScanUpdatesDeps {
   collectSystemInfo(): Promise<NewEvent>;
   /** The scanners that this host has. */
   findScanners(): Promise<readonly Scanner[]>;
+  /** Whether the server wants this one to run when it asks for all of them. @default all of them */
+  isEnabled?(scannerName: string): boolean;
+  /**
+   * Whether the server declares updates installed that a complete list lacks (`closesAbsent`); `null`:
+   * it has not answered yet.
+   */
+  closesAbsent(): boolean | null;
+  /** Whether an event with this `snapshotOf` has yet to be delivered. */
+  hasPending(snapshotOf: string): boolean;
 }
 
-/** Updates in one event: an event is one request, and the server accepts it whole or not at all. */
+/**
+ * Updates in one event of a list in parts: an event is one request, and the server accepts it whole or
+ * not at all. A list that closes what is absent is always one event (`MOST_COMPLETE`).
+ */
 const UPDATES_PER_EVENT = 200;
 
 /** Names of removed packages in the log; each package has an item of its own as well. */
 const MAX_NAMED_REMOVED = 20;
 
-/** The handler. A scan changes nothing on the host, so it may be repeated. */
-export function scanUpdates(deps: ScanUpdatesDeps): RunningHandler {
-  return { repeatable: true, run: (command, run) => scanAndReport(deps, command, run) };
+/**
+ * The handler, of all scanners or of one. A scan changes nothing on the host, so it may be repeated.
+ */
+export function scanUpdates(deps: ScanUpdatesDeps, only: string | null = null): RunningHandler {
+  return {
+    repeatable: true,
+    async run(command, run) {
+      const scanners = await deps.findScanners();
+      const chosen = scanners.filter(({ name }) =>
+        only === null ? deps.isEnabled?.(name) ?? true : name === only
+      );
+      if (only === null && scanners.length === 0 || chosen.length > 0) {
+        return await scanAndReport(deps, command, { ...run, scanners: chosen });
+      }
+      const why = only === null
+        ? "Cannot scan: the server's policy has every scanner of this host switched off"
+        : `Cannot scan with ${only}: it is not on this host, or "scanners.enabled" omits it`;
+      return { events: [failureEvent(command, why, 0)], rapidPollingMs: null };
+    },
+  };
 }
 
 /** What one scanner found, and how that differs from what was reported; `null`: it has no list. */
@@ -56,11 +88,10 @@ interface ScanResult {
 async function scanAndReport(
   deps: ScanUpdatesDeps,
   command: Command,
-  { signal, appendEarly }: CommandRun,
+  { signal, appendEarly, scanners }: CommandRun & { readonly scanners: readonly Scanner[] },
 ): Promise<CommandOutcome> {
   const { system, log, runner, stateDirectory } = deps;
   const startedMs = system.clock.monotonicMs();
-  const scanners = await deps.findScanners();
   const snapshot = await readReportedSnapshot(system, stateDirectory);
   const before = await lastScans(deps);
   const wantsAll = command.params["full"] === true;
@@ -68,7 +99,7 @@ async function scanAndReport(
     const lastCount = before[scanner.name]?.last_count;
     const report = await runner.scan(scanner, signal, lastCount === undefined ? {} : { lastCount });
     logReport(log, report);
-    const diff = diffReport(system, report, { snapshot, wantsAll });
+    const diff = diffReport(deps, report, { snapshot, wantsAll });
     // A slow scanner does not delay what another one has found.
     if (diff) {
       appendEarly(diff.reports.flatMap((part) => updateEvents(command, report.name, part)));
@@ -107,7 +138,7 @@ async function lastScans({ system, log, stateDirectory }: ScanUpdatesDeps): Prom
 }
 
 function diffReport(
-  { clock, architecture }: System,
+  { system: { clock, architecture }, closesAbsent, hasPending }: ScanUpdatesDeps,
   report: ScanReport,
   { snapshot, wantsAll }: { snapshot: ReportedSnapshot; wantsAll: boolean },
 ): UpdateDiff | null {
@@ -117,7 +148,13 @@ function diffReport(
   const items = report.updates.toReversed()
     .map((update) => encodeUpdate(update, packageType, architecture));
   const current = { packageType, items, isWhole: hasCompleteList(report) };
-  return diffUpdates(current, snapshot.get(report.name), { nowMs: clock.nowMs(), wantsAll });
+  const before = snapshot.get(report.name);
+  return diffUpdates(current, before, {
+    nowMs: clock.nowMs(),
+    wantsAll,
+    closesAbsent: closesAbsent() ?? before?.closesAbsent ?? false,
+    isListPending: hasPending(listKey(report.name, 0)),
+  });
 }
 
 /** A snapshot that cannot be saved is removed: a repeated list is better than an unreported change. */
@@ -154,7 +191,12 @@ function updateEvents(
   name: string,
   { part, items, atMs }: DiffReport,
 ): NewEvent[] {
-  const timestamp = new Date(atMs).toISOString();
+  const timestamp = timestampOf(atMs);
+  if (part === "complete") {
+    const updates = { command_id: command.id, timestamp, updates: items };
+    const body = encodeBody({ ...updates, ecosystem: packageTypeOf(name), scan_succeeded: true });
+    return [{ kind: "updates", commandId: command.id, snapshotOf: listKey(name, 0), body }];
+  }
   const events: NewEvent[] = [];
   for (let start = 0; start < items.length; start += UPDATES_PER_EVENT) {
     const updates = items.slice(start, start + UPDATES_PER_EVENT);
@@ -168,11 +210,19 @@ function updateEvents(
   return events;
 }
 
+function listKey(name: string, number: number): string {
+  return `updates/${name}/${number}`;
+}
+
 /** A part of a list is superseded by the same part of a newer list, and by no other part. */
-function snapshotKey(name: string, part: DiffReport["part"], number: number): string | null {
+function snapshotKey(
+  name: string,
+  part: Exclude<DiffReport["part"], "complete">,
+  number: number,
+): string | null {
   switch (part) {
     case "list":
-      return `updates/${name}/${number}`;
+      return listKey(name, number);
     case "unchanged":
       return `updates/${name}/unchanged`;
     // These are no whole list, and nothing supersedes them.

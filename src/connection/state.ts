@@ -196,6 +196,7 @@ export function withoutOldRefusal(
 
 /** A 503 with a `Retry-After` concerns the whole server, not only the path of the call. */
 export function hasRetryAfter(answer: Answer<unknown>): boolean {
+  if (answer.kind === "limited") return answer.isOverloaded === true;
   return answer.kind === "failed" && answer.retryAfterMs !== null;
 }
 
@@ -236,11 +237,14 @@ function nextPath(
       return { failures, notBeforeMs: nowMs + Math.max(waitMs, askedMs) };
     }
     case "limited": {
-      const waitMs = answer.retryAfterMs === null
-        ? backoffMs(path.failures + 1, step.policy.backoff, random)
-        : stretch(answer.retryAfterMs, random);
-      // Counted, so that a server that keeps answering 429 without a time gets fewer and fewer calls.
-      return { failures: path.failures + 1, notBeforeMs: nowMs + waitMs };
+      // Counted, so that a server that keeps answering 429 without a time, or keeps being overloaded,
+      // gets fewer and fewer calls.
+      const failures = path.failures + 1;
+      const askedMs = answer.retryAfterMs === null ? 0 : stretch(answer.retryAfterMs, random);
+      const waitMs = answer.retryAfterMs === null || answer.isOverloaded
+        ? backoffMs(failures, step.policy.backoff, random)
+        : 0;
+      return { failures, notBeforeMs: nowMs + Math.max(waitMs, askedMs) };
     }
     case "report_failed":
     case "unauthorized":

@@ -131,7 +131,7 @@ class Drain {
     for (let at = 0; at < waiting.length;) {
       const event = waiting[at]!;
       if (this.#isHeldUp(event)) this.#passOver(event);
-      else if (inFlight.hasOf(event.commandId)) {
+      else if (inFlight.hasOf(event)) {
         at += 1; // It is sent when the other one has its answer.
         continue;
       } else {
@@ -252,22 +252,34 @@ interface Sent {
   readonly outcome: Outcome;
 }
 
+/** By what it is known which events must not overtake one. */
+interface FollowedEvent {
+  readonly commandId: string | null;
+  /** The key by which a later event will supersede it; `null`: none will, or one has. */
+  readonly snapshotOf: string | null;
+}
+
 class InFlight {
-  readonly #events = new Map<string, { commandId: string | null; sent: Promise<Sent> }>();
+  readonly #events = new Map<string, FollowedEvent & { readonly sent: Promise<Sent> }>();
 
   get size(): number {
     return this.#events.size;
   }
 
-  hasOf(commandId: string | null): boolean {
-    if (commandId === null) return false;
-    return this.#events.values().some((one) => one.commandId === commandId);
+  /** Whether an event is in flight that this one must not overtake: of its command, or its snapshot. */
+  hasOf({ commandId, snapshotOf }: FollowedEvent): boolean {
+    return this.#events.values().some((one) =>
+      commandId !== null && one.commandId === commandId ||
+      snapshotOf !== null && one.snapshotOf === snapshotOf
+    );
   }
 
   add(event: StoredEvent, others: readonly StoredEvent[], sending: Promise<Outcome>): void {
     const sent = sending.then((outcome) => ({ event, others, outcome }));
     sent.catch(() => {}); // `first` or `all` reports it.
-    this.#events.set(event.id, { commandId: event.commandId, sent });
+    const { commandId, isSuperseded } = event;
+    const snapshotOf = isSuperseded ? null : event.snapshotOf;
+    this.#events.set(event.id, { commandId, snapshotOf, sent });
   }
 
   /** Waits for the first answer. Throws what sending that event threw. */

@@ -56,6 +56,9 @@ const ONE_ITEM: ReadonlySet<number> = new Set([400, 413, 422, 500]);
 /** Wait before a refused event is sent again, as the server may be in a temporary state. */
 export const REFUSED_AGAIN_MS = 60_000;
 
+/** A server that works and stores a log, and asks for it again all the same. */
+const ASKED_AGAIN = 200;
+
 /** Wait after a failure that may be the server's: a minute, doubling to an hour. */
 const UNATTRIBUTED_BACKOFF: BackoffPolicy = { baseMs: 120_000, capMs: 3_600_000, floorMs: 60_000 };
 
@@ -124,6 +127,11 @@ export class FailureAttribution {
   postponedBeyond(instantMs: number): EventKey[] {
     return [...this.#postponed.values()].map(({ event }) => event)
       .filter(({ id }) => this.notBeforeMs(id) > instantMs);
+  }
+
+  /** Whether the server has not accepted the event before: later ones may have overtaken it. */
+  isPostponed(id: string): boolean {
+    return this.#postponed.has(id);
   }
 
   /** The event is delivered, or a dead letter. */
@@ -211,7 +219,11 @@ export class FailureAttribution {
       verdict: "neutral",
     });
     if (!UNCLEAR.has(status)) {
-      this.refused(refusal, at.nowMs);
+      // Each further log that asks in vain is stored by the server as well.
+      const waitMs = status === ASKED_AGAIN
+        ? backoffMs(event.attempts + 1, UNATTRIBUTED_BACKOFF, at.random)
+        : REFUSED_AGAIN_MS;
+      this.refused(refusal, at.nowMs, waitMs);
       return refused(this.isFinal(event.id));
     }
     const fault = this.failed(refusal, at);
@@ -225,12 +237,12 @@ export class FailureAttribution {
     return { outcome, verdict: "failure", reason: why };
   }
 
-  /** Records that the server refuses this very event. */
-  refused(refusal: ReportRefusal, nowMs: number): void {
+  /** Records that the server refuses this very event, which is sent again after `waitMs`. */
+  refused(refusal: ReportRefusal, nowMs: number, waitMs: number = REFUSED_AGAIN_MS): void {
     this.#postponed.set(refusal.event.id, {
       ...this.#countAlone(refusal),
       failures: 0,
-      notBeforeMs: nowMs + REFUSED_AGAIN_MS,
+      notBeforeMs: nowMs + waitMs,
       delivered: this.#delivered,
       isCounted: true,
       recoveries: this.#recoveries,
@@ -326,8 +338,21 @@ function listOf({ commandId, place }: Pick<StoredEvent, "commandId" | "place">):
   return `${place} ${commandId}`;
 }
 
-/** A report of updates; its other properties go into both halves. */
+/** A report of updates; its other properties go into both halves, but for those that close rows. */
 const report = v.looseObject({ updates: v.array(v.unknown()) });
+
+/** What makes a report of updates a complete list, which closes the rows that it lacks. */
+const CLOSING: ReadonlySet<string> = new Set(["ecosystem", "scan_succeeded"]);
+
+/** The same report of updates, which closes no row. A text without the field is returned as it is. */
+export function withoutClosing(body: string): string {
+  const output = body.includes('"scan_succeeded"') ? read(body) : null;
+  return output === null ? body : JSON.stringify(withoutClosingFields(output));
+}
+
+function withoutClosingFields<T extends object>(report: T): T {
+  return Object.fromEntries(Object.entries(report).filter(([key]) => !CLOSING.has(key))) as T;
+}
 
 /** The bodies of an event's two halves; `null` if it is no list of at least two items. */
 export function bisectBody(
@@ -338,7 +363,7 @@ export function bisectBody(
   if (output === null || output.updates.length < 2) return null;
   const middle = Math.ceil(output.updates.length / 2);
   const half = (from: number, to?: number) =>
-    JSON.stringify({ ...output, updates: output.updates.slice(from, to) });
+    JSON.stringify({ ...withoutClosingFields(output), updates: output.updates.slice(from, to) });
   return [half(0, middle), half(middle)];
 }
 

@@ -19,10 +19,16 @@ import type { Connection, Rejected } from "../connection/connection.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
 import { type Client, isAgentUnknown, NO_ROUTE, type Report } from "../server/client.ts";
+import type { ReportAnswer } from "../server/protocol.ts";
 import type { Clock, Random } from "../system/system.ts";
 import { drain, type ReportSender } from "./drain.ts";
 import { extrasDueAtMs, isExtra, mostTogether, NO_EXTRAS, pageOf, recordExtra } from "./extras.ts";
-import { type Attributed, FailureAttribution, type Outcome } from "./failure_attribution.ts";
+import {
+  type Attributed,
+  FailureAttribution,
+  type Outcome,
+  withoutClosing,
+} from "./failure_attribution.ts";
 import {
   advanceSlowStart,
   isStalled,
@@ -303,13 +309,17 @@ export class Sender implements ReportSender {
   ): Promise<Attributed> {
     const isLarge = event.sizeBytes >= BURST_BYTES;
     const options = { isBurst: isBurst || isLarge, signal: deadlineSignal };
-    const report = event.kind === "agent_event"
-      ? { kind: event.kind, body: pageOf([event, ...others]) }
-      : event;
-    const { answer, wasSent } = await this.#call(report, options);
+    const body = event.kind === "agent_event"
+      ? pageOf([event, ...others])
+      : this.#mayClose(event)
+      ? event.body
+      : withoutClosing(event.body);
+    const { answer, wasSent } = await this.#call({ ...event, body }, options);
     switch (answer.kind) {
       case "ok":
-        return this.#accepted(event, answer.value);
+        return answer.value.openBecause === undefined
+          ? this.#accepted(event, answer.value)
+          : this.#attribute(event, { status: 200, why: describeOpen(answer.value.openBecause) });
       case "refused":
         if (isAgentUnknown(answer)) return LATER;
         return this.#attribute(event, answer);
@@ -330,7 +340,21 @@ export class Sender implements ReportSender {
     }
   }
 
-  #accepted(event: StoredEvent, value: unknown): Attributed {
+  /**
+   * Whether a report may close rows. One that later reports may have overtaken would close what those
+   * reported: it is superseded, the server has not accepted it before, or an operator has requeued it.
+   */
+  #mayClose({ id, kind, isSuperseded, lastError }: StoredEvent): boolean {
+    return kind !== "updates" ||
+      !isSuperseded && lastError === null && !this.#attribution.isPostponed(id);
+  }
+
+  #accepted(event: StoredEvent, value: ReportAnswer): Attributed {
+    const { endedAs } = value;
+    if (endedAs !== undefined && endedAs !== "completed" && endedAs !== "failed") {
+      const fields = { command: event.commandId, current_status: endedAs };
+      this.#deps.log.warning("server ended a command without its result", fields);
+    }
     const isLast = this.#window.remaining === 0;
     const delivered = { kind: "delivered", isLast } as const;
     if (value === NO_ROUTE) return { outcome: delivered, verdict: "neutral" };
@@ -368,7 +392,7 @@ export class Sender implements ReportSender {
   async #call(
     { kind, body }: Pick<StoredEvent, "kind" | "body">,
     options: { isBurst: boolean; signal: AbortSignal },
-  ): Promise<{ answer: Answer<unknown> | Rejected; wasSent: boolean }> {
+  ): Promise<{ answer: Answer<ReportAnswer> | Rejected; wasSent: boolean }> {
     const { clock, connection, client } = this.#deps;
     let sentMs: number | null = null;
     const number = this.#launched += 1;
@@ -399,13 +423,19 @@ function isRefusal({ kind }: Outcome): boolean {
   return kind === "refused" || kind === "unattributed" || kind === "bisect";
 }
 
+/** Why the server wants a log again that it has stored (200 with `should_retry`). */
+function describeOpen(reason: string): string {
+  const why = reason === "" ? "" : `: ${reason}`;
+  return `HTTP 200, but the server could not close the command${why}`;
+}
+
 /** Whether the server may have acted all the same: the answer is lost, or a gateway did not wait. */
 function mayHaveArrived(answer: Extract<Answer<unknown>, { kind: "failed" }>): boolean {
   return answer.status === null ? !answer.offline : GATEWAY.has(answer.status);
 }
 
 /** A 500 to a report is no outage, as the same server accepts check-ins. */
-function asReportFailure(answer: Answer<unknown>): Answer<unknown> {
+function asReportFailure<T>(answer: Answer<T>): Answer<T> {
   if (answer.kind !== "failed" || answer.status !== 500) return answer;
   const { why, rateLimit } = answer;
   return { kind: "report_failed", why, ...(rateLimit && { rateLimit }) };

@@ -1,6 +1,6 @@
 /** One check-in: reports the host's condition and receives the server's commands. */
 
-import type { CommandJournal } from "../buffer/journal.ts";
+import type { CommandJournal, Unconfirmed } from "../buffer/journal.ts";
 import type { Log } from "../log.ts";
 import { DatabaseError } from "../system/database.ts";
 import type { Client } from "../server/client.ts";
@@ -17,31 +17,46 @@ export interface CheckInDeps {
   readonly signal: AbortSignal;
 }
 
+/** The contents of an answer, and what the server confirms of what was asked. */
+export interface CheckInContents extends CheckInAnswer {
+  readonly confirmed: Unconfirmed;
+}
+
 /** The server's answer, or why the check-in was not made. */
-export type CheckInResult = Answer<CheckInAnswer> | Rejected;
+export type CheckInResult = Answer<CheckInContents> | Rejected;
 
 /**
- * Checks in, and asks about the results whose answer was lost. The server hands over the contents of
- * the answer only once, and they are not on disk yet.
+ * Checks in, lists the commands that are on disk, and asks about the results whose answer was lost.
+ * The server may hand over the contents of the answer only once, and they are not on disk yet.
  */
 export async function checkIn(deps: CheckInDeps, host: CheckInBody): Promise<CheckInResult> {
   const { connection, client, journal, signal } = deps;
   const asked = journal.unconfirmed();
-  const body = asked.length === 0 ? host : { ...host, pending_acknowledgments: asked };
+  const body: CheckInBody = {
+    ...host,
+    ...(asked.results.length > 0 && { pending_acknowledgments: asked.results }),
+    ...(asked.receipts.length > 0 && { received_command_ids: asked.receipts }),
+  };
   return await connection.attempt("check_in", async (limits, caller) => {
-    return onlyAsked(asFailure(await client.checkIn(caller, body, limits)), asked);
+    const answer = asFailure(await client.checkIn(caller, body, limits));
+    if (answer.kind !== "ok") return answer;
+    return { ...answer, value: { ...answer.value, confirmed: confirmedOf(answer.value, asked) } };
   }, { signal });
 }
 
-/** Drops acknowledgements that the agent did not ask for, as each id costs a database query. */
-function onlyAsked(
-  answer: Answer<CheckInAnswer>,
-  asked: readonly string[],
-): Answer<CheckInAnswer> {
-  if (answer.kind !== "ok") return answer;
-  const acknowledged = new Set(answer.value.acknowledgedIds);
-  const acknowledgedIds = asked.filter((id) => acknowledged.has(id));
-  return { ...answer, value: { ...answer.value, acknowledgedIds } };
+/**
+ * What an answer confirms. An id that the agent did not ask for is dropped, as each costs a database
+ * query. A listed receipt is settled by any answer (`MOST_RECEIPTS`), unless the answer has the command
+ * once more without confirming it.
+ */
+function confirmedOf(answer: CheckInAnswer, asked: Unconfirmed): Unconfirmed {
+  const acknowledged = new Set(answer.acknowledgedIds);
+  const confirmed = new Set(answer.receiptConfirmedIds);
+  const delivered = new Set([...answer.commands, ...answer.rejected].map(({ id }) => id));
+  return {
+    results: asked.results.filter((id) => acknowledged.has(id)),
+    receipts: asked.receipts.filter((id) => confirmed.has(id) || !delivered.has(id)),
+  };
 }
 
 /**
@@ -109,7 +124,7 @@ export function closeCheckIn(
     log.warning("check-in not sent", { reason: answer.kind, retry_in_s });
   }
   if (answer.kind !== "ok") return;
-  const { commands: received, rejected, ignored, acknowledgedIds } = answer.value;
+  const { commands: received, rejected, ignored, confirmed } = answer.value;
   for (const { part, count, first, why } of ignored) {
     log.warning("part of an answer ignored", { part, count, first, why });
   }
@@ -117,6 +132,6 @@ export function closeCheckIn(
   const fields = { commands, next_in_s: Math.round((dueInMs ?? 0) / 1_000) };
   if (commands > 0) log.info("checked in", fields);
   else log.debug("checked in", fields);
-  const logs = journal.confirm(acknowledgedIds);
+  const logs = journal.confirm(confirmed);
   if (logs > 0) log.info("results confirmed by the server", { logs });
 }

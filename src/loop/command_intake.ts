@@ -1,6 +1,6 @@
 /**
- * Receives commands from the server: stores each one before it runs, since the server never repeats a
- * command. While the disk refuses writes, commands stay in memory and do not run. A command that cannot
+ * Receives commands from the server: stores each one before it runs, since RedFlag 0.1.18 never repeats
+ * a command. While the disk refuses writes, commands stay in memory and do not run. A command that cannot
  * be stored does not affect the others.
  */
 
@@ -87,8 +87,11 @@ export class CommandIntake {
   #addUnstored({ commands, rejected }: Received): void {
     const { runner } = this.#deps;
     let length = runner.waitingLength + lengthOf(this.#unstored);
+    const inMemory = new Set(this.#unstored.map(({ id }) => id));
     for (const command of commands) {
       const { id, type, params } = command;
+      // The server repeats what it has not been told of, and it is not told before it is on disk.
+      if (inMemory.has(id)) continue;
       const waiting = runner.waiting + this.#unstored.length;
       if (waiting < MAX_WAITING && length + params.length <= MAX_WAITING_LENGTH) {
         length += params.length;

@@ -14,7 +14,7 @@ import type {
 } from "../buffer/journal.ts";
 import { type JsonLimits, parseJson } from "../json.ts";
 import type { Log } from "../log.ts";
-import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
+import type { RejectedCommand, StorableCommand } from "../received_command.ts";
 import { MOST_PARAMS_BYTES } from "../server/check_in_answer.ts";
 import { DatabaseError } from "../system/database.ts";
 import type { Clock } from "../system/system.ts";
@@ -110,7 +110,7 @@ export class CommandRunner {
   }
 
   /** Enqueues a command that is in the journal; one that already waits or runs is ignored. */
-  enqueue(command: ReceivedCommand, signal: AbortSignal): void {
+  enqueue(command: StorableCommand, signal: AbortSignal): void {
     this.#add({ ...command, state: "received", isFresh: true }, signal);
   }
 
@@ -306,9 +306,9 @@ export function readEntry(
   { repeatable }: Pick<CommandHandler, "repeatable">,
 ): { command: Command; notRun: NotRun | null } {
   const parsed = parseJson(text, PARAMS_LIMITS);
-  if (parsed.ok && isParams(parsed.value)) {
+  if (parsed.ok && (parsed.value === null || isParams(parsed.value))) {
     const notRun = state === "started" && !repeatable ? INTERRUPTED : null;
-    return { command: { id, type, params: parsed.value }, notRun };
+    return { command: { id, type, params: parsed.value ?? {} }, notRun };
   }
   const why = parsed.ok ? "it is not an object" : parsed.why;
   const unusable = { message: "command not run", why: `not run: its params are invalid: ${why}` };

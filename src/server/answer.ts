@@ -33,7 +33,13 @@ export type Answer<T> =
     readonly retryAfterMs: number | null;
     readonly rateLimit?: RateLimit;
   }
-  | { readonly kind: "limited"; readonly why: string; readonly retryAfterMs: number | null }
+  | {
+    readonly kind: "limited";
+    readonly why: string;
+    readonly retryAfterMs: number | null;
+    /** The whole server is short of something, as of database connections, and not just one route. */
+    readonly isOverloaded?: true;
+  }
   | {
     readonly kind: "refused";
     readonly why: string;
@@ -84,7 +90,10 @@ export function readAnswer<T>(
     case 429:
       return { kind: "limited", why, retryAfterMs };
     case 503:
-      return { ...failed, retryAfterMs };
+      // RedFlag 0.2 sheds load so while its connections to the database are all in use.
+      return words !== null && retryAfterMs !== null && retryAfterMs <= LONGEST_SHEDDING_MS
+        ? { kind: "limited", why, retryAfterMs, isOverloaded: true }
+        : { ...failed, retryAfterMs };
     case 408:
       return failed;
   }
@@ -116,6 +125,12 @@ const AGENT_UNKNOWN = "agent not found";
 
 /** RedFlag 0.2's word (server/cmd/server/main.go) on a route that it does not have. */
 const ROUTE_UNKNOWN = "not found";
+
+/**
+ * A 503 with the server's own words and a wait no longer than this is no outage: the server works, and
+ * says that it will soon have time. RedFlag 0.2 asks for 2 s.
+ */
+export const LONGEST_SHEDDING_MS = 10_000;
 
 /** Longest part of a server's own words that is repeated in a log. */
 const QUOTE_LIMIT = 200;

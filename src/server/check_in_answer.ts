@@ -1,7 +1,8 @@
 /**
  * Reads the answer to a check-in with separate limits for each command, so that one invalid command
- * does not affect the others. The server never repeats a command, so none is dropped silently: each
- * one with a usable id is accepted or rejected, and the others are counted.
+ * does not affect the others. RedFlag 0.1.18 never repeats a command, so none is dropped silently:
+ * each one with a usable id is accepted or rejected, and the others are counted. Later servers repeat
+ * commands, even within one answer: one that is exactly the same is read once.
  */
 
 import * as v from "valibot";
@@ -17,7 +18,7 @@ import {
   type JsonSpan,
   type JsonText,
 } from "../json.ts";
-import type { ReceivedCommand, RejectedCommand } from "../received_command.ts";
+import type { ReceivedCommand, RejectedCommand, SignedFields } from "../received_command.ts";
 import { excerpt } from "./limits.ts";
 
 /**
@@ -27,13 +28,16 @@ import { excerpt } from "./limits.ts";
 export const LONGEST_CHECK_IN_BYTES = 4_194_304;
 
 /**
- * Commands in one answer; RedFlag sends up to 10. Further ones are counted, not read. Storing or
- * rejecting this many takes about 10 ms.
+ * Commands in one answer. RedFlag 0.1.18 sends up to 10; 0.2.9 up to 100, some of them twice. Further
+ * ones are counted, not read. Storing or rejecting this many takes about 10 ms.
  */
 export const MOST_COMMANDS = 200;
 
-/** Acknowledged ids in one answer; the agent asks for up to 50. */
-export const MOST_ACKNOWLEDGED = 1_000;
+/** Ids in one list of confirmations; the agent asks for up to 50 results and 100 receipts. */
+export const MOST_CONFIRMED = 1_000;
+
+/** Length of each of a command's signed fields; a signature has 128 characters. */
+export const MOST_SIGNED_LENGTH = 256;
 
 /** Size of a command's parameters as JSON text, in UTF-8. */
 export const MOST_PARAMS_BYTES = 65_536;
@@ -53,6 +57,9 @@ const TYPE = /^[A-Za-z0-9_.:-]{1,100}$/;
 /** The type in the report on a command whose own type is invalid. */
 const NO_TYPE = "unreadable";
 
+/** A signed field: printable ASCII, as are hexadecimal digits, identifiers and timestamps. */
+const SIGNED = new RegExp(`^[\\x20-\\x7e]{0,${MOST_SIGNED_LENGTH}}$`);
+
 /** An RFC 3339 timestamp, as Go formats it. */
 export const INSTANT = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
@@ -63,7 +70,12 @@ const rapidPolling = v.object({
 
 /** Items of an answer that the agent ignores. */
 interface IgnoredPart {
-  readonly part: "commands" | "acknowledged_ids" | "rapid_polling";
+  readonly part:
+    | "commands"
+    | "acknowledged_ids"
+    | "receipt_confirmed_ids"
+    | "confirmed_command_ids"
+    | "rapid_polling";
   readonly count: number;
   /** The first of them as the server wrote it, truncated and escaped to printable ASCII. */
   readonly first: string;
@@ -81,6 +93,8 @@ export interface CheckInAnswer {
   readonly rapidPolling: v.InferOutput<typeof rapidPolling> | null;
   /** Commands whose result the server has. It may have others too. */
   readonly acknowledgedIds: readonly string[];
+  /** Commands of which the server has noted by this check-in that the agent has them. */
+  readonly receiptConfirmedIds: readonly string[];
   readonly ignored: readonly IgnoredPart[];
 }
 
@@ -107,11 +121,30 @@ interface Unused extends JsonRange {
   readonly why: string;
 }
 
+/** The members of a command that are read. */
+const COMMAND_MEMBERS = [
+  "id",
+  "type",
+  "params",
+  "signature",
+  "key_id",
+  "signed_at",
+  "agent_id",
+  "created_at",
+] as const;
+
+type CommandMember = typeof COMMAND_MEMBERS[number];
+
+function isCommandMember(key: string | null): key is CommandMember {
+  return COMMAND_MEMBERS.some((member) => member === key);
+}
+
 class CheckInReader {
   readonly #outline: JsonOutline;
   readonly #commands = new Map<string, ReceivedCommand>();
   readonly #rejected = new Map<string, RejectedCommand>();
   readonly #acknowledged = new Set<string>();
+  readonly #receiptConfirmed = new Set<string>();
   readonly #ignored: IgnoredPart[] = [];
   #rapidPolling: CheckInAnswer["rapidPolling"] = null;
   #hasCommands = false;
@@ -125,8 +158,11 @@ class CheckInReader {
     if (outline.peek() !== "an object") return { ok: false, why: "it is not a JSON object" };
     const surplus = outline.members(MOST_MEMBERS, (key) => {
       if (key === "commands") this.#readCommands();
-      else if (key === "acknowledged_ids") this.#readAcknowledged();
-      else if (key === "rapid_polling") this.#readRapidPolling();
+      else if (key === "acknowledged_ids") this.#readIds(key, this.#acknowledged);
+      // RedFlag sends one list under both names.
+      else if (key === "receipt_confirmed_ids" || key === "confirmed_command_ids") {
+        this.#readIds(key, this.#receiptConfirmed);
+      } else if (key === "rapid_polling") this.#readRapidPolling();
     });
     outline.end();
     if (surplus !== null) return { ok: false, why: `it has more than ${MOST_MEMBERS} members` };
@@ -139,6 +175,7 @@ class CheckInReader {
         rejected: [...this.#rejected.values()],
         rapidPolling: this.#rapidPolling,
         acknowledgedIds: [...this.#acknowledged],
+        receiptConfirmedIds: [...this.#receiptConfirmed],
         ignored: this.#ignored,
       },
     };
@@ -155,23 +192,31 @@ class CheckInReader {
     const outline = this.#outline;
     const start = outline.at;
     if (outline.peek() !== "an object") return isNot("an object", outline.skip());
-    const found: { id?: JsonSpan; type?: JsonSpan; params?: JsonSpan } = {};
+    const found: { [key in CommandMember]?: JsonSpan } = {};
     const surplus = outline.members(MOST_MEMBERS, (key) => {
-      if (key === "id" || key === "type" || key === "params") found[key] = outline.skip();
+      if (isCommandMember(key)) found[key] = outline.skip();
     });
     if (found.id === undefined) return { start, end: outline.at, why: "it has no id" };
     const id = this.#word(found.id, IDENTIFIER);
     if (!id.ok) return { ...found.id, why: `its id ${id.why}` };
-    if (this.#commands.has(id.value)) {
-      return { ...found.id, why: "another command in this answer has its id" };
-    }
     const type = this.#word(found.type, TYPE);
     const params = this.#params(found.params);
+    const earlier = this.#commands.get(id.value);
+    if (earlier !== undefined) {
+      const isSame = type.ok && params.ok && type.value === earlier.type &&
+        params.value === earlier.params &&
+        JSON.stringify(this.#signed(found)) === JSON.stringify(earlier.signed);
+      return isSame ? null : { ...found.id, why: "another command in this answer has its id" };
+    }
     if (!type.ok) this.#reject(id.value, NO_TYPE, `its type ${type.why}`);
     else if (!params.ok) this.#reject(id.value, type.value, `its params ${params.why}`);
     else if (surplus !== null) {
       this.#reject(id.value, type.value, `it has more than ${MOST_MEMBERS} members`);
-    } else this.#commands.set(id.value, { id: id.value, type: type.value, params: params.value });
+    } else {
+      const signed = this.#signed(found);
+      const command = { id: id.value, type: type.value, params: params.value, signed };
+      this.#commands.set(id.value, command);
+    }
     return null;
   }
 
@@ -190,9 +235,26 @@ class CheckInReader {
       : { ok: false, why: `is ${excerpt(this.#outline.slice(span))}` };
   }
 
+  /** The fields of the signature; `null` if there is none of them. */
+  #signed(found: { readonly [key in CommandMember]?: JsonSpan }): SignedFields | null {
+    const read = (span: JsonSpan | undefined) => {
+      if (span === undefined || span.kind === "null") return null;
+      const word = this.#word(span, SIGNED);
+      return word.ok ? word.value : "";
+    };
+    const signed = {
+      signature: read(found.signature),
+      keyId: read(found.key_id),
+      signedAt: read(found.signed_at),
+      agentId: read(found.agent_id),
+      createdAt: read(found.created_at),
+    };
+    return Object.values(signed).some((value) => value !== null) ? signed : null;
+  }
+
   /** The text of the parameters. RedFlag sends `null` for a command without parameters. */
   #params(span: JsonSpan | undefined): Decoded<string> {
-    if (span === undefined || span.kind === "null") return { ok: true, value: "{}" };
+    if (span === undefined || span.kind === "null") return { ok: true, value: "null" };
     if (span.kind !== "an object") return { ok: false, why: `are ${span.kind}, not an object` };
     const sizeBytes = span.end - span.start;
     if (sizeBytes > MOST_PARAMS_BYTES) {
@@ -202,12 +264,12 @@ class CheckInReader {
     return value === null ? { ok: false, why: "are not UTF-8" } : { ok: true, value };
   }
 
-  #readAcknowledged(): void {
-    this.#readList("acknowledged_ids", MOST_ACKNOWLEDGED, () => {
+  #readIds(part: IgnoredPart["part"], ids: Set<string>): void {
+    this.#readList(part, MOST_CONFIRMED, () => {
       const span = this.#outline.skip();
       const id = this.#word(span, IDENTIFIER);
       if (!id.ok) return { ...span, why: `it ${id.why}` };
-      this.#acknowledged.add(id.value);
+      ids.add(id.value);
       return null;
     });
   }

@@ -19,10 +19,12 @@ import {
   readHealth,
   readRegistration,
   readRenewal,
+  readStoredReport,
   readTakenEvents,
   type RegisterBody,
   type Registration,
   type Renewal,
+  type ReportAnswer,
 } from "./protocol.ts";
 
 /** Where the server is and how it is reached. */
@@ -87,8 +89,8 @@ interface Call<T> extends CallOptions {
   /** JSON text. */
   readonly body?: string;
   readonly readBody: ReadBody<T>;
-  /** Accepts the body of a refusal that means that the server has the report already. */
-  readonly readConflict?: ReadBody<unknown>;
+  /** Accepts the body of a refusal that means that the server takes no such report any more. */
+  readonly readConflict?: ReadBody<T>;
   /** The status of that. @default 409 */
   readonly conflictStatus?: number;
 }
@@ -109,11 +111,20 @@ export class Client {
   readonly #sendHttp: SendHttp;
   readonly #clock: Clock;
   readonly #options: ClientOptions;
+  #serverVersion: string | null | undefined;
 
   constructor(sendHttp: SendHttp, clock: Clock, options: ClientOptions) {
     this.#sendHttp = sendHttp;
     this.#clock = clock;
     this.#options = options;
+  }
+
+  /**
+   * What the server said of its version in its latest good answer; `null`: nothing, as RedFlag 0.1 does.
+   * `undefined`: there has been none since this process began.
+   */
+  get serverVersion(): string | null | undefined {
+    return this.#serverVersion;
   }
 
   /** Checks whether the server is up and set up; this costs the server almost nothing. */
@@ -176,7 +187,7 @@ export class Client {
     return answer;
   }
 
-  /** Checks in and receives commands; the server never sends a command again. */
+  /** Checks in and receives commands; RedFlag 0.1 never sends a command again. */
   checkIn(
     caller: Caller,
     body: CheckInBody,
@@ -198,18 +209,22 @@ export class Client {
     caller: Caller,
     event: { report: Report; body: string },
     options: CallOptions = {},
-  ): Promise<Answer<unknown>> {
-    const answer = await this.#call({
+  ): Promise<Answer<ReportAnswer>> {
+    const answer = await this.#call<ReportAnswer>({
       ...options,
       method: "POST",
       path: `${agentPath(caller)}/${event.report}`,
       agentId: caller.agentId,
       token: caller.accessToken,
       body: event.report === "storage-metrics" ? withAgentId(event.body, caller) : event.body,
-      readBody: readAnyObject,
+      readBody: readStoredReport,
       ...(event.report === "logs" && { readConflict: readEndedCommand }),
       ...(event.report === "events" && { readConflict: readTakenEvents, conflictStatus: 500 }),
     });
+    if (answer.kind === "ok" && answer.value.openBecause !== undefined) {
+      const openBecause = this.#options.secrets.hide(answer.value.openBecause);
+      return { ...answer, value: { openBecause } };
+    }
     // A server without such a route cannot store what it carries.
     const isOldServer = answer.kind === "refused" && answer.status === 404 &&
       answer.error === undefined;
@@ -279,7 +294,16 @@ export class Client {
   async #answer<T>(call: Call<T>): Promise<Answer<T>> {
     try {
       const response = await this.#sendHttp(this.#request(call));
-      return readAnswer(settleConflict(response, call), call.readBody, this.#clock.nowMs());
+      const { readBody, readConflict, conflictStatus = 409 } = call;
+      const nowMs = this.#clock.nowMs();
+      const isConflict = response.status === conflictStatus &&
+        readConflict?.(response.body).ok === true;
+      const answer = isConflict
+        ? readAnswer({ ...response, status: 200 }, readConflict, nowMs)
+        : readAnswer(response, readBody, nowMs);
+      // Not of a proxy's own page, which says nothing of the server.
+      if (answer.kind === "ok") this.#serverVersion = readVersion(response.headers);
+      return answer;
     } catch (error) {
       return readFailure(error);
     }
@@ -311,14 +335,10 @@ export class Client {
   }
 }
 
-/** A refusal of a report that the server already has counts as a success. */
-function settleConflict(
-  response: HttpResponse,
-  { readConflict, conflictStatus = 409 }: Pick<Call<unknown>, "readConflict" | "conflictStatus">,
-): HttpResponse {
-  const isKnown = response.status === conflictStatus && readConflict !== undefined &&
-    readConflict(response.body).ok;
-  return isKnown ? { ...response, status: 200 } : response;
+/** The header that says so; `null`: it is missing, or no version. */
+function readVersion(headers: HttpResponse["headers"]): string | null {
+  const version = headers["x-redflag-version"]?.trim() ?? "";
+  return /^[\w.+-]{1,50}$/.test(version) ? version : null;
 }
 
 /** The body of an object with the id of the agent, which is not known when an event is appended. */

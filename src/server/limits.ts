@@ -70,6 +70,15 @@ export function excerpt(text: string): string {
   return isWhole ? ascii : `${ascii.slice(0, EXCERPT_LIMIT)}...`;
 }
 
+/** The first and the last instant of the years that RFC 3339 can write, in ms since the epoch. */
+const FIRST_TIMESTAMP_MS = Date.parse("0001-01-01T00:00:00Z");
+const LAST_TIMESTAMP_MS = Date.parse("9999-12-31T23:59:59Z");
+
+/** An instant as RFC 3339, however wrong the clock is: the server refuses a report with another text. */
+export function timestampOf(atMs: number): string {
+  return new Date(Math.min(Math.max(atMs, FIRST_TIMESTAMP_MS), LAST_TIMESTAMP_MS)).toISOString();
+}
+
 /**
  * Encodes a body for the server, without the characters that PostgreSQL refuses in a column and in JSON:
  * U+0000, other control characters and half a surrogate pair. They would fail the whole transaction, on

@@ -51,21 +51,52 @@ const anyObject = v.pipe(
 /** Accepts any JSON object: only the status matters. */
 export const readAnyObject: ReadBody<unknown> = (body) => decodeJson(anyObject, body);
 
-const endedCommand = v.object({ current_status: v.picklist(["completed", "failed"]) });
+/** What became of a report. All fields are absent if the server has simply stored it. */
+export interface ReportAnswer {
+  /** Of a log: the state in which its command had ended before, by a first log or without the agent. */
+  readonly endedAs?: EndState;
+  /** Why the command is still open although the log is stored: it is to be sent again. */
+  readonly openBecause?: string;
+}
 
-/**
- * Accepts a server's 409 (after v0.1.18) for the log of a command that has ended: the server has the
- * result. It has none of a command that it gave up itself (`timed_out`).
- */
-export const readEndedCommand: ReadBody<unknown> = (body) => decodeJson(endedCommand, body);
+/** The states of a command that takes no log any more (RedFlag 0.2.9). */
+const END_STATES = ["completed", "failed", "timed_out", "cancelled", "archived_failed"] as const;
 
-const takenEvents = v.object({ accepted: v.number(), rejected: v.number() });
+type EndState = typeof END_STATES[number];
+
+const endedCommand = v.pipe(
+  v.object({ current_status: v.picklist(END_STATES) }),
+  v.transform(({ current_status }): ReportAnswer => ({ endedAs: current_status })),
+);
+
+/** Accepts a server's 409 (after v0.1.18) for the log of a command that has ended: it takes no other. */
+export const readEndedCommand: ReadBody<ReportAnswer> = (body) => decodeJson(endedCommand, body);
+
+/** Longest reason of a server that asks for a report again, in characters. */
+const REASON_LIMIT = 200;
+
+const storedReport = v.pipe(
+  anyObject,
+  v.transform(({ should_retry, reason }): ReportAnswer =>
+    should_retry === true
+      ? { openBecause: typeof reason === "string" ? cut(reason, REASON_LIMIT) : "" }
+      : {}
+  ),
+);
+
+/** Accepts any JSON object: the server has stored the report, and may ask for it again. */
+export const readStoredReport: ReadBody<ReportAnswer> = (body) => decodeJson(storedReport, body);
+
+const takenEvents = v.pipe(
+  v.object({ accepted: v.number(), rejected: v.number() }),
+  v.transform((): ReportAnswer => ({})),
+);
 
 /**
  * Accepts what RedFlag 0.2 says of a page of events one by one, whatever the status: each is stored, was
  * stored before, or will never be. A page that is repeated as a whole gets a 500 of this shape.
  */
-export const readTakenEvents: ReadBody<unknown> = (body) => decodeJson(takenEvents, body);
+export const readTakenEvents: ReadBody<ReportAnswer> = (body) => decodeJson(takenEvents, body);
 
 /** Longest status of a server's health, in characters. */
 const HEALTH_LIMIT = 200;
@@ -112,6 +143,10 @@ export interface CheckInBody {
   readonly version: string;
   /** Commands whose result may have been lost; the answer lists those that the server has. */
   readonly pending_acknowledgments?: readonly string[];
+  /** Commands that are on disk: the server hands them over no more. Servers after v0.1.18 read it. */
+  readonly received_command_ids?: readonly string[];
+  /** The server's names of the package managers on this host; `subsystems.ts`. */
+  readonly available_scanners?: readonly string[];
   readonly metadata: {
     /** The server asserts this type and panics at another. */
     readonly rapid_polling_enabled: boolean;
@@ -121,11 +156,14 @@ export interface CheckInBody {
   };
 }
 
-/** Body of `POST /agents/{id}/logs`. The log that ends a command is never `partial`. */
+/**
+ * Body of `POST /agents/{id}/logs`. The server knows more results, and all of them leave the command
+ * open or are stored as another one.
+ */
 export interface LogBody {
   readonly command_id: string;
   readonly action: string;
-  readonly result: "success" | "failed" | "partial";
+  readonly result: "success" | "failed";
   readonly stdout: string;
   readonly stderr: string;
   readonly exit_code: number;

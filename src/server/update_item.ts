@@ -99,9 +99,27 @@ function nameOf(update: Update, packageType: PackageType, machine: string): stri
   }
 }
 
+/** The first version of RedFlag that closes rows by absence (protocol-0.2.md, section 1: 0.2.6.1). */
+const FIRST_CLOSING = [0, 2, 6, 1];
+
 /**
- * The item that reports a removed update. The server keeps one row per package name forever and has no
- * call to delete it, so the row becomes an unimportant one: severity `low`, state `gone`.
+ * Whether a server declares the waiting updates of a package manager installed that a complete list of it
+ * lacks: a report with `ecosystem` and `scan_succeeded`. `version`: what it says in `X-RedFlag-Version`,
+ * which every answer of RedFlag 0.2 has and none of 0.1; `null`: nothing. A version that is no number is
+ * that of a server built from newer sources.
+ */
+export function closesAbsent(version: string | null): boolean {
+  if (version === null) return false;
+  const numbers = /^v?(\d{1,9}(?:\.\d{1,9})*)/.exec(version)?.[1]?.split(".").map(Number);
+  if (numbers === undefined) return true;
+  const at = FIRST_CLOSING.findIndex((number, index) => (numbers[index] ?? 0) !== number);
+  return at < 0 || (numbers[at] ?? 0) > FIRST_CLOSING[at]!;
+}
+
+/**
+ * The item that reports a removed update to a server that does not close rows by absence. It keeps one
+ * row per package name forever and has no call to delete it, so the row becomes an unimportant one:
+ * severity `low`, state `gone`.
  */
 export function removedItem(
   packageType: PackageType,

@@ -243,6 +243,24 @@ Deno.test("each check-in says how the agent is: its breakers, its buffer, its di
     buffer_disk: "ok",
     events_in_memory: 0,
   });
+  assertEquals(body?.["available_scanners"], []);
+  await agent.close();
+});
+
+Deno.test("check-ins name the package managers of the host, and find new ones within the hour", async () => {
+  const { system, server, make, once } = await setUp();
+  const agent = await make();
+  const told = async () => {
+    await once(agent);
+    const checkIns = server.requests.filter(({ path }) => path.endsWith("/commands"));
+    return checkIns.at(-1)?.body["available_scanners"];
+  };
+  assertEquals(await told(), []);
+  for (const name of ["apt-get", "dpkg-query"]) system.files.texts.set(`/usr/bin/${name}`, "");
+  assertEquals(await told(), []);
+  await system.clock.advance(3_600_000);
+  await told(); // With the host's facts, which follow it, they are looked for again.
+  assertEquals(await told(), ["apt"]);
   await agent.close();
 });
 

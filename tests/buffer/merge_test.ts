@@ -140,7 +140,7 @@ Deno.test("merge() copies that a command is reported, and that a log is unanswer
     ...{ received: 0, started: 0, finished: 1, reported: 1 },
     ...{ remembered: 2, unfinished: 0 },
   });
-  assertEquals(target.journal.unconfirmed(), ["b"]);
+  assertEquals(target.journal.unconfirmed().results, ["b"]);
 });
 
 Deno.test("merge() brings a command forward from any state to any later one, and never back", () => {

@@ -201,6 +201,16 @@ Deno.test("find() finds what is on disk or in memory, by its whole id", async ()
   assertEquals(buffer.find(early), null);
 });
 
+Deno.test("hasPending() looks on disk and in memory", async () => {
+  const { buffer, disk } = await openTestStore();
+  const of = (key: string) => ({ ...event(key), snapshotOf: key });
+  buffer.append([of("on disk")]);
+  disk.fault = "full";
+  buffer.append([of("in memory")]);
+  const found = ["on disk", "in memory", "nowhere"].map((key) => buffer.hasPending(key));
+  assertEquals(found, [true, true, false]);
+});
+
 Deno.test("acknowledge() of what is not there makes no count less than none", async () => {
   const testStore = await openTestStore();
   const { buffer, disk } = testStore;
@@ -257,7 +267,7 @@ Deno.test("noteUnanswered() works on disk and in memory, and does nothing where 
   };
   const [first, second] = [finish("c1"), finish("c2")];
   buffer.noteUnanswered(first);
-  assertEquals(journal.unconfirmed(), ["c1"]);
+  assertEquals(journal.unconfirmed().results, ["c1"]);
   disk.fault = "full";
   buffer.noteUnanswered(second);
   const { ids: [own = ""] } = buffer.append([event("more of c2", "c2")]);
@@ -265,8 +275,8 @@ Deno.test("noteUnanswered() works on disk and in memory, and does nothing where 
   disk.fault = null;
   await testStore.tryAgain();
   // Of c2 the disk did not take the first note; the one in memory came over.
-  assertEquals(journal.unconfirmed(), ["c1", "c2"]);
-  assertEquals(journal.confirm(["c2"]), 1);
+  assertEquals(journal.unconfirmed().results, ["c1", "c2"]);
+  assertEquals(journal.confirm({ results: ["c2"], receipts: [] }), 1);
 });
 
 /** What may happen, by chance. */

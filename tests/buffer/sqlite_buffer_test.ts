@@ -327,6 +327,21 @@ Deno.test("findByPrefix() returns the events whose id begins so, whatever their 
   }
 });
 
+Deno.test("hasPending() finds a pending event by its key, and next() says what is superseded", async () => {
+  const { buffer } = await open({ ...limits, maxAttempts: 1 });
+  const key = "updates/apt/0";
+  const one = { ...event("updates"), snapshotOf: key };
+  assertEquals(buffer.hasPending(key), false);
+  const { ids: [first = ""] } = buffer.append([one]);
+  assertEquals([buffer.hasPending(key), buffer.hasPending("updates/apt/1")], [true, false]);
+  const { ids: [second = ""] } = buffer.append([one]);
+  assertEquals(buffer.next(9).map(({ isSuperseded }) => isSuperseded), [true, false]);
+  buffer.acknowledge([first]);
+  assertEquals(buffer.hasPending(key), true);
+  buffer.refuse(second, "HTTP 400"); // A dead letter waits for an operator.
+  assertEquals(buffer.hasPending(key), false);
+});
+
 Deno.test("requeue() makes a dead letter pending again, with all its attempts", async () => {
   const { buffer, ids: [first, second, third] } = await threeEvents();
   buffer.refuse(first, "HTTP 400");

@@ -216,6 +216,7 @@ const log: StoredEvent = {
   createdMs: NOW_MS - 120_000,
   sizeBytes: 2_048,
   lastError: "HTTP 400: bad",
+  isSuperseded: false,
   body: '{"a":[1]}',
 };
 

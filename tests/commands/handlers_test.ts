@@ -18,6 +18,8 @@ const findHandler = commandHandlers({
   stateDirectory: "/state",
   runner: makeScannerRunner(system, new FakeLog()).runner,
   findScanners: () => Promise.resolve([]),
+  closesAbsent: () => null,
+  hasPending: () => false,
   collectSystemInfo: () => Promise.resolve(facts),
 });
 
@@ -84,6 +86,8 @@ Deno.test("commandHandlers() uses further handlers, in place of its own of that 
     stateDirectory: "/state",
     runner: makeScannerRunner(system, new FakeLog()).runner,
     findScanners: () => Promise.resolve([]),
+    closesAbsent: () => null,
+    hasPending: () => false,
     collectSystemInfo: () => Promise.resolve(facts),
     more: new Map([["brew_coffee", handler]]),
   });
@@ -165,3 +169,25 @@ Deno.test("enable_heartbeat quotes a hundred characters of what it was sent at m
     `Cannot enable rapid polling: duration_minutes is , not a number`.length + 100,
   );
 });
+
+for (const type of ["scan_docker", "scan_pacman", "scan_processes", "scan_"]) {
+  Deno.test(`commandHandlers() refuses ${type}, of which there is no scanner`, () => {
+    const handler = findHandler(type);
+    assert("refusal" in handler);
+    assertEquals(
+      handler.refusal({ id: "c1", type, params: {} }),
+      `Cannot run "${type}": Pennon has no such scanner`,
+    );
+  });
+}
+
+for (const [type, name] of [["scan_apt", "apt"], ["scan_windows", "winupdate"]]) {
+  Deno.test(`${type} fails at once on a host without that package manager`, async () => {
+    const { log, events } = await run(type!, { subsystem: "apt" });
+    assertEquals([events.length, log.result, log.action], [1, "failed", type]);
+    assertEquals(
+      log.stderr,
+      `Cannot scan with ${name}: it is not on this host, or "scanners.enabled" omits it`,
+    );
+  });
+}

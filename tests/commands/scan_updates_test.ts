@@ -51,7 +51,12 @@ const dnf: Scanner = {
   scan: () => Promise.reject(new ScanError("Cannot scan: locked", { reason: "locked" })),
 };
 
-async function run(scanners: readonly Scanner[], system = new FakeSystem(), params = {}) {
+async function run(
+  scanners: readonly Scanner[],
+  system = new FakeSystem(),
+  params = {},
+  only: string | null = null,
+) {
   const log = new FakeLog();
   const findScanners = () => Promise.resolve(scanners);
   const { runner } = makeScannerRunner(system, log);
@@ -61,8 +66,10 @@ async function run(scanners: readonly Scanner[], system = new FakeSystem(), para
     stateDirectory: "/state",
     runner,
     findScanners,
+    closesAbsent: () => null,
+    hasPending: () => false,
     collectSystemInfo: () => Promise.resolve(FACTS),
-  });
+  }, only);
   const command = { id: "c1", type: "scan_updates", params };
   const early: NewEvent[] = [];
   const outcome = await handler.run(command, {
@@ -80,8 +87,8 @@ async function sentCount(...args: Parameters<typeof run>): Promise<number> {
     .reduce((sum, { body }) => sum + JSON.parse(body).updates.length, 0);
 }
 
-Deno.test("scan_updates reports a long list in parts, and the result last", async () => {
-  const { events, result } = await run([apt(450)]);
+Deno.test("scan_updates reports a long list with gaps in parts, and the result last", async () => {
+  const { events, result } = await run([apt(450, ["lists are old"])]);
   assertEquals(events.map(({ kind, snapshotOf, commandId }) => [kind, snapshotOf, commandId]), [
     ["updates", "updates/apt/0", "c1"],
     ["updates", "updates/apt/1", "c1"],
@@ -217,7 +224,7 @@ Deno.test("scan_updates reports the scope of a scan", async () => {
 
 Deno.test("scan_updates sends 200 updates in an event, and the 201st in another", async () => {
   const counts = async (count: number) =>
-    (await run([apt(count)])).events.slice(0, -1)
+    (await run([apt(count, ["lists are old"])])).events.slice(0, -1)
       .map(({ body }) => JSON.parse(body).updates.length);
   assertEquals(await counts(200), [200]);
   assertEquals(await counts(201), [200, 1]);
@@ -337,6 +344,8 @@ Deno.test("scan_updates reports what one scanner found before another one ends",
     stateDirectory: "/state",
     runner,
     findScanners,
+    closesAbsent: () => null,
+    hasPending: () => false,
     collectSystemInfo: () => Promise.resolve(FACTS),
   });
   const early: NewEvent[] = [];
@@ -376,6 +385,8 @@ Deno.test("scan_updates reports an ignored update as such, and does not count it
     stateDirectory: "/state",
     runner,
     findScanners: () => Promise.resolve([apt(2)]),
+    closesAbsent: () => null,
+    hasPending: () => false,
     collectSystemInfo: () => Promise.resolve(FACTS),
   });
   const early: NewEvent[] = [];
@@ -414,4 +425,59 @@ Deno.test("scan_updates ends when the snapshot is on disk, and not before", asyn
   };
   await run([apt(1)], system);
   assertEquals(files.texts.has("/state/told-updates.json"), true);
+});
+
+Deno.test("scan_apt runs its scanner and no other, and reports as scan_updates does", async () => {
+  const { events, result } = await run([dnf, apt(2)], undefined, { subsystem: "apt" }, "apt");
+  assertEquals(events.map(({ kind }) => kind), ["updates", "log"]);
+  assertEquals([result.result, result.stderr], ["success", ""]);
+  assertEquals(result.stdout, "apt: 2 updates, 2 of them security");
+});
+
+Deno.test("scan_updates sends a whole list in one request that closes what it lacks, however long", async () => {
+  const body = async (...args: Parameters<typeof run>) =>
+    (await run(...args)).events.slice(0, -1).map(({ body, snapshotOf }) => ({
+      ...JSON.parse(body),
+      snapshotOf,
+    }));
+  const [whole, ...others] = await body([apt(450)]);
+  assertEquals([whole.updates.length, others.length], [450, 0]);
+  assertEquals([whole.ecosystem, whole.scan_succeeded], ["apt", true]);
+  assertEquals(whole.snapshotOf, "updates/apt/0");
+  for (const one of await body([apt(450, ["lists are old"])])) {
+    assertEquals(["ecosystem" in one, "scan_succeeded" in one], [false, false]);
+  }
+  const system = new FakeSystem();
+  await run([apt(3)], system);
+  const [changes] = await body([apt(4)], system);
+  assertEquals([changes.updates.length, "scan_succeeded" in changes], [1, false]);
+});
+
+Deno.test("scan_updates leaves out what the server has switched off, and a scan by name does not", async () => {
+  const system = new FakeSystem();
+  const log = new FakeLog();
+  const { runner } = makeScannerRunner(system, log);
+  const scan = async (isOn: boolean, only: string | null = null) => {
+    const handler = scanUpdates({
+      system,
+      log,
+      stateDirectory: "/state",
+      runner,
+      findScanners: () => Promise.resolve([apt(2)]),
+      isEnabled: (name) => isOn || name !== "apt",
+      closesAbsent: () => null,
+      hasPending: () => false,
+      collectSystemInfo: () => Promise.resolve(FACTS),
+    }, only);
+    const { events } = await handler.run({ id: "c1", type: "scan_updates", params: {} }, {
+      signal: new AbortController().signal,
+      appendEarly: () => {},
+    });
+    const { result, stderr } = JSON.parse(events.at(-1)?.body ?? "null");
+    return [result, stderr];
+  };
+  const off = "Cannot scan: the server's policy has every scanner of this host switched off";
+  assertEquals(await scan(false), ["failed", off]);
+  assertEquals((await scan(true))[0], "success");
+  assertEquals((await scan(false, "apt"))[0], "success");
 });

@@ -5,6 +5,8 @@ import {
   type DiffReport,
   diffUpdates,
   FULL_LIST_EVERY_MS,
+  MOST_COMPLETE,
+  MOST_COMPLETE_BYTES,
   MOST_REMOVED,
   ROW_LENGTH,
 } from "../../src/commands/update_diff.ts";
@@ -19,9 +21,18 @@ function item(name: string, version = "2", severity: UpdateItem["severity"] = "l
 function compare(
   items: readonly UpdateItem[],
   before: ReportedList | undefined,
-  { isWhole = true, nowMs = NOW.nowMs, wantsAll = false } = {},
+  { isWhole = true, nowMs = NOW.nowMs, wantsAll = false, ...more }: {
+    isWhole?: boolean;
+    nowMs?: number;
+    wantsAll?: boolean;
+    closesAbsent?: boolean;
+    isListPending?: boolean;
+    packageType?: "apt" | "dnf" | "winget" | "windows_update";
+  } = {},
 ) {
-  const diff = diffUpdates({ packageType: "apt", items, isWhole }, before, { nowMs, wantsAll });
+  const { packageType = "apt", ...server } = more;
+  const options = { nowMs, wantsAll, ...server };
+  const diff = diffUpdates({ packageType, items, isWhole }, before, options);
   /** Those of one kind of report. */
   const of = (part: DiffReport["part"]) =>
     diff.reports.filter((report) => report.part === part).flatMap((report) => report.items);
@@ -36,7 +47,7 @@ const names = (items: readonly UpdateItem[]) => items.map(({ package_name }) => 
 
 Deno.test("diffUpdates() reports the whole list to a server that knows nothing", () => {
   const { isFull, of, removed, reported } = compare([item("a"), item("b")], undefined);
-  assertEquals([isFull, names(of("list")), removed], [true, ["a", "b"], []]);
+  assertEquals([isFull, names(of("complete")), removed], [true, ["a", "b"], []]);
   assertEquals([reported.fullAtMs, Object.keys(reported.items)], [NOW.nowMs, ["a", "b"]]);
 });
 
@@ -173,7 +184,9 @@ Deno.test("diffUpdates() leaves the server with the available updates, whatever 
         for (const one of items) {
           const { package_name: name } = one;
           // No removed row, and no repeated one, moves up in the list.
-          if (part !== "list" && part !== "changes") assert(atMs <= (times.get(name) ?? -Infinity));
+          if (part === "removed" || part === "unchanged") {
+            assert(atMs <= (times.get(name) ?? -Infinity));
+          }
           if (part === "unchanged") assertEquals(one, server.get(name));
           server.set(name, one);
           times.set(name, atMs);
@@ -185,6 +198,115 @@ Deno.test("diffUpdates() leaves the server with the available updates, whatever 
       assert(
         waiting.every((one) => items.some((other) => other.package_name === one.package_name)),
       );
+    }
+  }));
+});
+
+const closing = { closesAbsent: true } as const;
+const parts = ({ reports }: { reports: readonly DiffReport[] }) => reports.map(({ part }) => part);
+
+Deno.test("diffUpdates() reports a removal by a complete list to a server that closes rows, by a row to another", () => {
+  const before = report(item("a"), item("b"));
+  const closed = compare([item("a")], before, closing);
+  assertEquals(parts(closed), ["complete"]);
+  assertEquals([names(closed.of("complete")), closed.removed], [["a"], ["b"]]);
+  assertEquals([closed.reported.removed, closed.reported.closesAbsent], [{}, true]);
+  const told = compare([item("a")], before);
+  assertEquals([parts(told), names(told.of("removed"))], [["removed"], ["b"]]);
+  assertEquals("closesAbsent" in told.reported, false);
+});
+
+Deno.test("diffUpdates() closes the last update by an empty complete list, and needs no other then", () => {
+  const before = compare([item("a")], undefined, closing).reported;
+  const emptied = compare([], before, closing);
+  assertEquals(emptied.reports, [{ part: "complete", items: [], atMs: NOW.nowMs }]);
+  assertEquals(compare([], emptied.reported, closing).reports, []);
+  assertEquals(compare([], report(item("a"))).of("complete"), []);
+});
+
+Deno.test("diffUpdates() reports no change by a complete list, and no removal by a list with gaps", () => {
+  const before = compare([item("a"), item("b")], undefined, closing).reported;
+  assertEquals(parts(compare([item("a", "3"), item("b")], before, closing)), ["changes"]);
+  assertEquals(parts(compare([item("a", "3")], before, { ...closing, isWhole: false })), [
+    "changes",
+  ]);
+  const daily = { ...closing, isWhole: false, wantsAll: true };
+  assertEquals(parts(compare([item("a")], before, daily)), ["list"]);
+});
+
+Deno.test("diffUpdates() closes nothing of winget and Windows Update, which no server can", () => {
+  for (const packageType of ["winget", "windows_update"] as const) {
+    const options = { ...closing, packageType };
+    const first = compare([item("a"), item("b")], undefined, options);
+    assertEquals([parts(first), first.reported.closesAbsent], [["list"], undefined]);
+    assertEquals(parts(compare([item("a")], first.reported, options)), ["removed"]);
+  }
+  assertEquals(parts(compare([item("a")], undefined, { packageType: "dnf" })), ["complete"]);
+});
+
+Deno.test("diffUpdates() sends a list that is too large for one request in parts, and closes nothing", () => {
+  const many = (count: number) => Array.from({ length: count }, (_, n) => item(`p${n}`));
+  assertEquals(parts(compare(many(MOST_COMPLETE), undefined)), ["complete"]);
+  assertEquals(parts(compare(many(MOST_COMPLETE + 1), undefined)), ["list"]);
+  const size = JSON.stringify([{ ...item("a"), package_description: "" }]).length;
+  const long = (bytes: number) => ({ ...item("a"), package_description: "x".repeat(bytes - size) });
+  assertEquals(parts(compare([long(MOST_COMPLETE_BYTES)], undefined)), ["complete"]);
+  assertEquals(parts(compare([long(MOST_COMPLETE_BYTES + 1)], undefined)), ["list"]);
+  const before = compare(many(MOST_COMPLETE + 2), undefined, closing).reported;
+  assertEquals(parts(compare(many(MOST_COMPLETE + 1), before, closing)), ["removed"]);
+});
+
+Deno.test("diffUpdates() has an upgraded server close the rows that it was told of before", () => {
+  const before = compare([item("a")], report(item("a"), item("b"))).reported;
+  assertEquals(Object.keys(before.removed), ["b"]);
+  const upgraded = compare([item("a")], before, closing);
+  assertEquals([parts(upgraded), upgraded.reported.removed], [["complete"], {}]);
+  // From then on no row of a removed update is sent again.
+  assertEquals(names(compare([item("a")], upgraded.reported, closing).of("unchanged")), ["a"]);
+});
+
+Deno.test("diffUpdates() supersedes a list that waits, as soon as there are changes", () => {
+  const before = report(item("a"));
+  const pending = { isListPending: true };
+  assertEquals(parts(compare([item("a"), item("b")], before, pending)), ["complete"]);
+  assertEquals(parts(compare([item("b")], before, { ...pending, isWhole: false })), ["list"]);
+  assertEquals(parts(compare([item("a")], before, pending)), ["unchanged"]);
+});
+
+Deno.test("diffUpdates() leaves a server that closes rows with the available updates, known as such or not", () => {
+  const name = fc.constantFrom("a", "b", "c", "d");
+  const list = fc.uniqueArray(fc.record({ name, version: fc.constantFrom("1", "2") }), {
+    selector: (entry) => entry.name,
+  });
+  const scan = fc.record({
+    list,
+    isWhole: fc.boolean(),
+    wantsAll: fc.boolean(),
+    hours: fc.integer({ min: -30, max: 30 }),
+    isKnown: fc.boolean(),
+  });
+  fc.assert(fc.property(fc.array(scan, { maxLength: 12 }), (scans) => {
+    const pending = new Map<string, UpdateItem>();
+    let reported: ReportedList | undefined;
+    let nowMs = 0;
+    for (const { list, isWhole, wantsAll, hours, isKnown } of scans) {
+      nowMs += hours * 3_600_000;
+      const items = list.map(({ name, version }) => item(name, version));
+      const options = { isWhole, wantsAll, nowMs, closesAbsent: isKnown };
+      const diff = compare(items, reported, options);
+      reported = diff.reported;
+      for (const { part, items } of diff.reports) {
+        for (const one of items) pending.set(one.package_name, one);
+        if (part !== "complete") continue;
+        const present = new Set(names(items));
+        for (const name of [...pending.keys()]) if (!present.has(name)) pending.delete(name);
+      }
+      for (const one of items) assertEquals(pending.get(one.package_name), one);
+      if (!isWhole) continue;
+      const waiting = [...pending.values()].filter(({ metadata }) =>
+        isKnown || metadata["state"] !== "gone"
+      );
+      assertEquals(new Set(names(waiting)), new Set(names(items)));
     }
   }));
 });

@@ -29,6 +29,7 @@ function event(
     attempts: 0,
     state: "pending",
     lastError: null,
+    isSuperseded: false,
   };
 }
 

@@ -23,6 +23,14 @@ export interface SeenRequest {
 /** An agent that asks more often than this in no time at all would do so for ever. */
 const MAX_IN_ONE_INSTANT = 1_000;
 
+/** A command that may be handed over again. */
+interface Delivered {
+  readonly command: { readonly id: string };
+  state: "sent" | "received" | "completed";
+  sentMs: number;
+  times: number;
+}
+
 export class FakeServer {
   readonly requests: SeenRequest[] = [];
   /** Reports by their path's last part, as they were taken. */
@@ -37,6 +45,8 @@ export class FakeServer {
   poison: { text: string; status: number } | null = null;
   /** Whether the body of that is JSON; plain text is what a router says of a route it has not. */
   isPoisonPlain = false;
+  /** Its answer to each log, instead of storing it; `null`: it stores them. */
+  logAnswer: { status: number; body: unknown } | null = null;
   /** Deleted on the server: check-ins are taken, reports break, host facts are answered with 404. */
   isAgentDeleted = false;
   /** Headers of its answers to reports, whatever their status. */
@@ -47,6 +57,10 @@ export class FakeServer {
   hasResults: ((asked: readonly string[]) => string[]) | null = null;
   /** What it sets for its agents; `null`: an old one, which has no such route. */
   policy: Record<string, unknown> | null = null;
+  /** Hands a command over again after 5 minutes, up to five times, until it is listed as received. */
+  redelivers = false;
+  /** How a command of which that holds got on. */
+  readonly delivered = new Map<string, Delivered>();
   #hanging: (() => void)[] = [];
   #commands: { id: string; type: string; params: Record<string, unknown> }[] = [];
   #clock: Clock;
@@ -110,6 +124,27 @@ export class FakeServer {
     }
   };
 
+  #deliver(body: Record<string, unknown>): { commands: unknown[]; confirmed: string[] } {
+    const fresh = this.#commands.splice(0, 10);
+    if (!this.redelivers) return { commands: fresh, confirmed: [] };
+    const received = body["received_command_ids"] as string[] | undefined ?? [];
+    const confirmed = received.filter((id) => this.delivered.get(id)?.state === "sent");
+    for (const id of confirmed) this.delivered.get(id)!.state = "received";
+    const nowMs = this.#clock.monotonicMs();
+    const stuck = [...this.delivered.values()].filter(({ state, sentMs, times }) =>
+      state === "sent" && nowMs - sentMs >= 300_000 && times < 6
+    );
+    for (const command of fresh) {
+      this.delivered.set(command.id, { command, state: "sent", sentMs: nowMs, times: 0 });
+    }
+    const sent = [...fresh.map(({ id }) => this.delivered.get(id)!), ...stuck];
+    for (const one of sent) {
+      one.sentMs = nowMs;
+      one.times += 1;
+    }
+    return { commands: sent.map(({ command }) => command), confirmed };
+  }
+
   #answer(path: string, token: string | null, body: Record<string, unknown>): HttpResponse {
     if (path === "/health") return json(200, { status: this.healthStatus });
     if (path.endsWith("/renew")) {
@@ -122,8 +157,10 @@ export class FakeServer {
     }
     if (path.endsWith("/commands")) {
       const asked = body["pending_acknowledgments"] as string[] | undefined;
+      const { commands, confirmed } = this.#deliver(body);
       return json(200, {
-        commands: this.#commands.splice(0, 10),
+        commands,
+        ...(confirmed.length > 0 && { receipt_confirmed_ids: confirmed }),
         ...(this.rapidPolling && { rapid_polling: this.rapidPolling }),
         ...(asked && this.hasResults && { acknowledged_ids: this.hasResults(asked) }),
       });
@@ -137,6 +174,11 @@ export class FakeServer {
       if (this.isPoisonPlain) return response(this.poison.status, "404 page not found");
       return { ...json(this.poison.status, { error: "poison" }), headers: this.rateLimit };
     }
+    if (this.logAnswer !== null && path.endsWith("/logs")) {
+      return json(this.logAnswer.status, this.logAnswer.body);
+    }
+    const ended = path.endsWith("/logs") && this.delivered.get(String(body["command_id"]));
+    if (ended) ended.state = "completed";
     this.reports.push({ report: path.split("/").at(-1) ?? "", body });
     return { ...json(200, { message: "stored" }), headers: this.rateLimit };
   }

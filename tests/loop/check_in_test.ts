@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type CommandJournal, countCommands } from "../../src/buffer/journal.ts";
-import { checkDisk, type CheckInResult, closeCheckIn, dueAfter } from "../../src/loop/check_in.ts";
-import type { CheckInAnswer } from "../../src/server/check_in_answer.ts";
+import {
+  checkDisk,
+  type CheckInContents,
+  type CheckInResult,
+  closeCheckIn,
+  dueAfter,
+} from "../../src/loop/check_in.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { FakeLog } from "../fakes/log.ts";
@@ -42,7 +47,7 @@ async function loseAnswer(world: World): Promise<void> {
   await world.advance(INTERVAL_MS);
   assertEquals([server.count("/logs"), server.reports.length], [1, 0]);
   await world.advance(40_000); // Past the call's time limit.
-  assertEquals(world.journal.unconfirmed(), ["c1"]);
+  assertEquals(world.journal.unconfirmed().results, ["c1"]);
   server.answerHanging();
 }
 
@@ -94,7 +99,7 @@ Deno.test("checkIn() believes no word on a result that was not asked for", () =>
       const body = '{"command_id":"c2"}';
       world.buffer.append([{ kind: "log", commandId: "c2", snapshotOf: null, body }]);
     });
-    assertEquals(world.journal.confirm(["c2"]), 0);
+    assertEquals(world.journal.confirm({ results: ["c2"], receipts: [] }), 0);
     world.server.mood = { kind: "well" };
     await world.advance(2 * INTERVAL_MS);
     assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["c2"]);
@@ -109,9 +114,10 @@ Deno.test("checkIn() says nothing of results while there is none to ask for", ()
   }));
 
 /** An answer that says nothing, but for `parts`. */
-function answerOf(parts: Partial<CheckInAnswer> = {}): CheckInAnswer {
+function answerOf(parts: Partial<CheckInContents> = {}): CheckInContents {
   const silent = { rejected: [], rapidPolling: null, acknowledgedIds: [], ignored: [] };
-  return { commands: [], ...silent, ...parts };
+  const confirmed = { results: [], receipts: [] };
+  return { commands: [], ...silent, receiptConfirmedIds: [], confirmed, ...parts };
 }
 
 const WHEN = { nextInMs: () => 300_000, afterResumeInMs: () => 7, isAborted: false };
@@ -141,15 +147,15 @@ function close(answer: CheckInResult, dueInMs: number | null = 299_600) {
   const log = new FakeLog();
   const confirmed: string[] = [];
   const journal = {
-    confirm: (ids: readonly string[]) => confirmed.push(...ids),
+    confirm: ({ results }) => confirmed.push(...results),
   } as Pick<CommandJournal, "confirm"> as CommandJournal;
   closeCheckIn({ journal, log }, answer, dueInMs);
   return { events: log.events, confirmed };
 }
 
 Deno.test("closeCheckIn() tells a check-in that brought commands, and whispers of others", () => {
-  const command = { id: "c1", type: "scan_updates", params: "{}" };
-  const ok = (parts: Partial<CheckInAnswer>): CheckInResult => ({
+  const command = { id: "c1", type: "scan_updates", params: "{}", signed: null };
+  const ok = (parts: Partial<CheckInContents>): CheckInResult => ({
     kind: "ok",
     value: answerOf(parts),
     rateLimit: null,
@@ -160,7 +166,9 @@ Deno.test("closeCheckIn() tells a check-in that brought commands, and whispers o
   assertEquals(close(ok({ commands: [] }), null).events, [
     { level: "debug", message: "checked in", fields: { commands: 0, next_in_s: 0 } },
   ]);
-  const { events, confirmed } = close(ok({ commands: [], acknowledgedIds: ["c1", "c2"] }));
+  const { events, confirmed } = close(
+    ok({ commands: [], confirmed: { results: ["c1", "c2"], receipts: [] } }),
+  );
   assertEquals(confirmed, ["c1", "c2"]);
   assertEquals(events.at(-1), {
     level: "info",
@@ -268,9 +276,9 @@ Deno.test("checkIn() asks the disk for nothing but what it asked the server for"
   inWorld(async (world) => {
     const looked: (readonly string[])[] = [];
     const confirm = world.journal.confirm.bind(world.journal);
-    world.journal.confirm = (ids) => {
-      looked.push(ids);
-      return confirm(ids);
+    world.journal.confirm = (confirmed) => {
+      looked.push(confirmed.results);
+      return confirm(confirmed);
     };
     const others = Array.from({ length: 100_000 }, (_, number) => `other-${number}`);
     world.server.hasResults = (ids) => ["../x", ...ids, ...others];

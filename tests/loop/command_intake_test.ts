@@ -8,7 +8,7 @@ import {
   type Received,
 } from "../../src/loop/command_intake.ts";
 import { CommandRunner } from "../../src/loop/command_runner.ts";
-import type { ReceivedCommand } from "../../src/received_command.ts";
+import type { ReceivedCommand, StorableCommand } from "../../src/received_command.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
@@ -18,7 +18,7 @@ import { log as logEvent } from "../fakes/world.ts";
 const limits = { maxEvents: 2_000, maxBytes: 4_000_000, maxAttempts: 3 };
 
 function command(id: string): ReceivedCommand {
-  return { id, type: "scan_updates", params: '{"deep":true}' };
+  return { id, type: "scan_updates", params: '{"deep":true}', signed: null };
 }
 
 /** As it is run. */
@@ -41,7 +41,7 @@ async function setUp() {
   const disk = { isFull: false, isBroken: false, poison: new Map<string, Error>() };
   const sick = {
     tryWriting: () => journal.tryWriting(),
-    receive(commands: readonly ReceivedCommand[]) {
+    receive<C extends StorableCommand>(commands: readonly C[]) {
       if (disk.isBroken) throw new TypeError("a mistake");
       if (disk.isFull) throw new DatabaseError("Cannot change database: full", { reason: "full" });
       for (const { id } of commands) if (disk.poison.has(id)) throw disk.poison.get(id);
@@ -55,7 +55,7 @@ async function setUp() {
     finish: (id, append) => journal.finish(id, append),
     unfinished: () => journal.unfinished(),
     unconfirmed: () => journal.unconfirmed(),
-    confirm: (ids: readonly string[]) => journal.confirm(ids),
+    confirm: (confirmed) => journal.confirm(confirmed),
   } satisfies CommandJournal;
   const runner = new CommandRunner({
     clock,

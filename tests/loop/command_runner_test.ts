@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import type { Command, CommandHandler, CommandOutcome } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { CommandRunner } from "../../src/loop/command_runner.ts";
-import type { ReceivedCommand } from "../../src/received_command.ts";
+import type { StorableCommand } from "../../src/received_command.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -32,7 +32,7 @@ async function setUp(handler: CommandHandler, ids: string[]) {
     onDone: ({ events }: CommandOutcome) => void done.push(events[0]?.commandId ?? ""),
   };
   const runner = new CommandRunner(parts);
-  const commands = ids.map((id): ReceivedCommand => ({ id, type: "scan_updates", params: "{}" }));
+  const commands = ids.map((id): StorableCommand => ({ id, type: "scan_updates", params: "{}" }));
   const { clock } = system;
   return {
     parts,
@@ -160,7 +160,7 @@ Deno.test("resume() reports a command that the disk has damaged, and goes on wit
     run: (command: Command) => Promise.resolve(outcome(command)),
   };
   const { parts, runner, log, bodies } = await setUp(handler, []);
-  const damaged = ['{"a":1', "[1]", "null", ""];
+  const damaged = ['{"a":1', "[1]", ""];
   const entries = [...damaged, '{"a":1}'];
   parts.journal.receive(
     entries.map((params, number) => ({ id: `c${number}`, type: "scan_updates", params })),

@@ -49,7 +49,11 @@ class Receiver {
       intake.receive(read.value, never);
       closeCheckIn(
         { journal, log: this.log },
-        { kind: "ok", value: read.value, rateLimit: null },
+        {
+          kind: "ok",
+          value: { ...read.value, confirmed: { results: [], receipts: [] } },
+          rateLimit: null,
+        },
         0,
       );
       await runner.idle;

@@ -29,7 +29,8 @@ Deno.test("readEntry() refuses params that are too much, and says why", () => {
     ['{"a":1e999}', "it contains a number that is out of range"],
     ['{"a":tru}', "it is not valid JSON"],
     ["[]", "it is not an object"],
-    ["null", "it is not an object"],
+    ["null", undefined],
+    ["7", "it is not an object"],
     [`{"a":"${"x".repeat(65_528)}"}`, undefined],
     [`{"a":"${"x".repeat(65_529)}"}`, "it has more than 65536 characters"],
   ];

@@ -72,6 +72,14 @@ const rows: readonly Row[] = [
   ],
   ["503 with Retry-After as a date: not before", told(503, inADate(90_000)), away(asked(90_000))],
   ["503 without: failure, back off", status(503), backsOff],
+  [
+    "503 of a server that sheds load: neutral, a short wait on both paths",
+    status(503, { "retry-after": "2" }, '{"error":"database pool saturated, retry shortly"}'),
+    {
+      ...limited(Math.max(BACKOFF_MS, asked(2_000))),
+      otherWaitMs: Math.max(BACKOFF_MS, asked(2_000)),
+    },
+  ],
   ["Retry-After is an hour at most", told(429, "99999"), limited(asked(3_600_000))],
   ["Retry-After 0 is our own backoff", told(429, "0"), limited(BACKOFF_MS)],
   ["a negative Retry-After is ignored", told(503, "-5"), backsOff],

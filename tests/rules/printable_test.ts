@@ -157,6 +157,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
       state: "pending",
       attempts: 0,
       sizeBytes: 1,
+      isSuperseded: false,
       lastError: text,
       body: JSON.stringify({ [text]: text }),
     };

@@ -85,6 +85,8 @@ Deno.test("no secret of a package manager gets into a command's events, the log 
       stateDirectory: "/state",
       runner,
       findScanners: () => Promise.resolve(scanners),
+      closesAbsent: () => null,
+      hasPending: () => false,
       collectSystemInfo: () => Promise.resolve(FACTS),
     });
     const events: NewEvent[] = [];

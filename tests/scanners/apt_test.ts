@@ -365,6 +365,8 @@ Deno.test("scan() lets no secret of an address into the report, the log, an even
           stateDirectory: "/state",
           runner,
           findScanners,
+          closesAbsent: () => null,
+          hasPending: () => false,
           collectSystemInfo,
         };
         const outcome = await scanUpdates(parts).run(

@@ -4,6 +4,7 @@ import { HttpError, type HttpErrorReason } from "../../src/system/http.ts";
 import {
   type Answer,
   LONGEST_RETRY_AFTER_MS,
+  LONGEST_SHEDDING_MS,
   readAnswer,
   readFailure,
   readRateLimit,
@@ -61,6 +62,22 @@ Deno.test("readAnswer() takes Retry-After from 429 and 503", () => {
   const elsewhere = answer(502, "{}", { "retry-after": "30" });
   assert(elsewhere.kind === "failed");
   assertEquals(elsewhere.retryAfterMs, null);
+});
+
+Deno.test("readAnswer() takes a 503 with the server's own words and a short wait for no outage", () => {
+  const saturated = '{"error":"database pool saturated, retry shortly"}';
+  const shed = answer(503, saturated, { "retry-after": "2" });
+  assertEquals([shed.kind, "isOverloaded" in shed && shed.isOverloaded], ["limited", true]);
+  const rows: [body: string, retryAfter: string, kind: string][] = [
+    [saturated, String(LONGEST_SHEDDING_MS / 1_000), "limited"],
+    [saturated, String(LONGEST_SHEDDING_MS / 1_000 + 1), "failed"],
+    [saturated, "0", "failed"],
+    ["<html>", "2", "failed"],
+    ['{"message":"x"}', "2", "failed"],
+  ];
+  for (const [body, retryAfter, kind] of rows) {
+    assertEquals(answer(503, body, { "retry-after": retryAfter }).kind, kind, body + retryAfter);
+  }
 });
 
 Deno.test("readAnswer() takes the server's window from an answer of any status", () => {

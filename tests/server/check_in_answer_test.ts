@@ -2,9 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import {
   type CheckInAnswer,
   LONGEST_CHECK_IN_BYTES,
-  MOST_ACKNOWLEDGED,
   MOST_COMMANDS,
+  MOST_CONFIRMED,
   MOST_PARAMS_BYTES,
+  MOST_SIGNED_LENGTH,
   readCheckIn,
 } from "../../src/server/check_in_answer.ts";
 
@@ -32,17 +33,31 @@ Deno.test("readCheckIn() reads what a server sends", () => {
     ],
     rapid_polling: { enabled: true, until: "2026-11-23T12:10:00Z" },
     acknowledged_ids: ["c1", "c2"],
+    receipt_confirmed_ids: ["c3"],
+    confirmed_command_ids: ["c3", "c4"],
     more: [{}],
   };
   const expected = {
     commands: [
-      { id: "a1", type: "scan_updates", params: '{"refresh":true}' },
-      { id: "a2", type: "reboot", params: "{}" },
-      { id: "a3", type: "update_agent", params: "{}" },
+      {
+        id: "a1",
+        type: "scan_updates",
+        params: '{"refresh":true}',
+        signed: {
+          signature: "x",
+          keyId: null,
+          signedAt: null,
+          agentId: null,
+          createdAt: "", // A number is no timestamp.
+        },
+      },
+      { id: "a2", type: "reboot", params: "null", signed: null },
+      { id: "a3", type: "update_agent", params: "null", signed: null },
     ],
     rejected: [],
     rapidPolling: { enabled: true, until: "2026-11-23T12:10:00Z" },
     acknowledgedIds: ["c1", "c2"],
+    receiptConfirmedIds: ["c3", "c4"],
     ignored: [],
   };
   assertEquals(read(body), expected);
@@ -53,6 +68,7 @@ Deno.test("readCheckIn() reads what a server sends", () => {
     rejected: [],
     rapidPolling: null,
     acknowledgedIds: [],
+    receiptConfirmedIds: [],
     ignored: [],
   });
 });
@@ -155,7 +171,7 @@ Deno.test("readCheckIn() returns params that fit as they are written", () => {
   ];
   for (const params of [...texts, '{ "a" : "ä€😀\u2028" }', '{"a":tru}', most]) {
     const { commands } = readBetween(`{"id":"x","type":"reboot","params":${params}}`);
-    assertEquals(commands, [{ id: "x", type: "reboot", params }]);
+    assertEquals(commands, [{ id: "x", type: "reboot", params, signed: null }]);
   }
 });
 
@@ -205,17 +221,74 @@ Deno.test("readCheckIn() reads each id once, and prefers the valid command", () 
       { id: "\u0061", type: "scan_updates" },
     ],
   });
-  assertEquals(commands, [{ id: "a", type: "scan_updates", params: "{}" }]);
+  assertEquals(commands, [{ id: "a", type: "scan_updates", params: "null", signed: null }]);
   assertEquals(rejected.map(({ id, why }) => [id, why]), [[
     "b",
     "its type is a number, not a string",
   ]]);
+  // The last one is the first again, as RedFlag sends a command that waited for more than 5 minutes.
   assertEquals(ignored.map(({ count, why }) => [count, why]), [[
-    2,
+    1,
     "another command in this answer has its id",
   ]]);
   // As JSON.parse has it, the last of two members of one name counts.
   assertEquals(read('{"commands":[{"id":"x","id":"y","type":"t"}]}').commands[0]?.id, "y");
+});
+
+Deno.test("readCheckIn() reads a command that stands twice in an answer once, and reports any difference", () => {
+  const command = {
+    id: "a",
+    type: "scan_apt",
+    params: { subsystem: "apt" },
+    signature: "ab".repeat(64),
+    key_id: "k",
+    signed_at: "2026-11-30T10:00:00.123456Z",
+    agent_id: "g",
+    created_at: "2026-11-30T09:59:59Z",
+  };
+  const twice = read({ commands: [command, { ...command, retry: 1 }] });
+  assertEquals(twice.ignored, []);
+  assertEquals(twice.commands, [{
+    id: "a",
+    type: "scan_apt",
+    params: '{"subsystem":"apt"}',
+    signed: {
+      signature: command.signature,
+      keyId: "k",
+      signedAt: "2026-11-30T10:00:00.123456Z",
+      agentId: "g",
+      createdAt: "2026-11-30T09:59:59Z",
+    },
+  }]);
+  for (const other of [{ type: "reboot" }, { params: null }, { params: {} }, { signature: "0" }]) {
+    const { commands, ignored } = read({ commands: [command, { ...command, ...other }] });
+    assertEquals([commands, ignored.length], [twice.commands, 1], JSON.stringify(other));
+  }
+});
+
+Deno.test("readCheckIn() keeps null apart from no params, and bounds each signed field", () => {
+  const params = (text: string) =>
+    read(`{"commands":[{"id":"a","type":"t"${text}}]}`).commands.map(({ params }) => params);
+  assertEquals(params(""), ["null"]);
+  assertEquals(params(',"params":null'), ["null"]);
+  assertEquals(params(',"params":{}'), ["{}"]);
+  assertEquals(params(',"params": {"b":1, "a":"&"}'), ['{"b":1, "a":"&"}']);
+  const longest = "x".repeat(MOST_SIGNED_LENGTH);
+  const rows: [signature: unknown, read: string | null | undefined][] = [
+    [longest, longest],
+    [`${longest}x`, ""],
+    ["", ""],
+    [7, ""],
+    [{}, ""],
+    ["a\nb", ""],
+    [null, undefined],
+  ];
+  for (const [signature, expected] of rows) {
+    const { commands } = read({ commands: [{ id: "a", type: "t", signature }] });
+    assertEquals(commands[0]?.signed?.signature, expected, JSON.stringify(signature));
+  }
+  const { signed } = read({ commands: [{ id: "a", type: "t", key_id: "k" }] }).commands[0]!;
+  assertEquals([signed?.signature, signed?.keyId], [null, "k"]);
 });
 
 Deno.test("readCheckIn() reads a limited number of commands and acknowledgements, and counts the rest", () => {
@@ -226,11 +299,11 @@ Deno.test("readCheckIn() reads a limited number of commands and acknowledgements
   const acknowledged_ids = Array.from({ length: 100_000 }, (_, number) => `a${number}`);
   const answer = read({ commands, acknowledged_ids });
   assertEquals(answer.commands.length, MOST_COMMANDS);
-  assertEquals(answer.acknowledgedIds.length, MOST_ACKNOWLEDGED);
+  assertEquals(answer.acknowledgedIds.length, MOST_CONFIRMED);
   assertEquals(answer.acknowledgedIds.at(-1), "a999");
   assertEquals(answer.ignored.map(({ part, count, why }) => [part, count, why]), [
     ["commands", 5, `more than ${MOST_COMMANDS} in one answer`],
-    ["acknowledged_ids", 99_000, `more than ${MOST_ACKNOWLEDGED} in one answer`],
+    ["acknowledged_ids", 99_000, `more than ${MOST_CONFIRMED} in one answer`],
   ]);
   assert(answer.ignored[0]?.first.startsWith('{"id":"c200"'), answer.ignored[0]?.first);
 });

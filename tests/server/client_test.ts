@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Secrets } from "../../src/redact.ts";
 import { Client, isAgentUnknown, NO_ROUTE } from "../../src/server/client.ts";
-import type { RegisterBody } from "../../src/server/protocol.ts";
+import type { RegisterBody, ReportAnswer } from "../../src/server/protocol.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { response } from "../fakes/response.ts";
@@ -250,8 +250,11 @@ Deno.test("a 409 for the log of a command that has ended is a success; any other
   const rows: [report: Parameters<Client["report"]>[1]["report"], body: string, kind: string][] = [
     ["logs", '{"error":"duplicate log submission","current_status":"completed"}', "ok"],
     ["logs", '{"error":"duplicate log submission","current_status":"failed"}', "ok"],
-    // The server has given it up by itself, and has no result.
-    ["logs", '{"error":"duplicate log submission","current_status":"timed_out"}', "refused"],
+    // The server has ended it by itself, and takes no other result.
+    ["logs", '{"error":"duplicate log submission","current_status":"timed_out"}', "ok"],
+    ["logs", '{"error":"duplicate log submission","current_status":"cancelled"}', "ok"],
+    ["logs", '{"error":"duplicate log submission","current_status":"archived_failed"}', "ok"],
+    ["logs", '{"error":"duplicate log submission","current_status":"running"}', "refused"],
     ["logs", '{"error":"conflict"}', "refused"],
     ["logs", "", "refused"],
     ["logs", "<html>", "refused"],
@@ -263,6 +266,28 @@ Deno.test("a 409 for the log of a command that has ended is a success; any other
   }
   const { client } = setUp(response(400, '{"current_status":"completed"}'));
   assertEquals((await client.report(caller, { report: "logs", body: "{}" })).kind, "refused");
+});
+
+Deno.test("report() returns how a command had ended before, and why the server wants a log again", async () => {
+  const rows: [status: number, body: string, value: ReportAnswer][] = [
+    [409, '{"current_status":"timed_out"}', { endedAs: "timed_out" }],
+    [200, '{"message":"log recorded"}', {}],
+    [200, '{"current_status":"timed_out","openBecause":"x","endedAs":"x"}', {}],
+    [200, '{"should_retry":false,"reason":"x"}', {}],
+    [200, '{"should_retry":"true"}', {}],
+    [200, '{"should_retry":true}', { openBecause: "" }],
+    [200, '{"should_retry":true,"reason":"busy a-long-secret-token"}', {
+      openBecause: "busy (hidden)",
+    }],
+    [200, `{"should_retry":true,"reason":"${"x".repeat(201)}"}`, { openBecause: "x".repeat(200) }],
+  ];
+  for (const [status, body, value] of rows) {
+    const { client } = setUp(response(status, body));
+    const known = { ...caller, accessToken: "a-long-secret-token" };
+    const answer = await client.report(known, { report: "logs", body: "{}" });
+    assert(answer.kind === "ok");
+    assertEquals(answer.value, value, body);
+  }
 });
 
 Deno.test("a request that never reached the server returns an answer, not an exception", async () => {
@@ -317,4 +342,24 @@ Deno.test("a token from a renewal or a registration is a secret, and so is the o
     secrets.hide("new-access-token new-refresh-token old-refresh-token registration-token"),
     "(hidden) (hidden) (hidden) (hidden)",
   );
+});
+
+Deno.test("serverVersion is what the latest good answer says, and nothing that a proxy says", async () => {
+  const answer: Partial<HttpResponse> = {};
+  const { client } = setUp(answer);
+  assertEquals(client.serverVersion, undefined);
+  const after = async (next: Partial<HttpResponse>) => {
+    Object.assign(answer, next);
+    await client.health();
+    return client.serverVersion;
+  };
+  const healthy = '{"status":"healthy"}';
+  const said = (version: string, status = 200) =>
+    response(status, status === 200 ? healthy : "<html>", { "x-redflag-version": version });
+  assertEquals(await after(response(502, "<html>")), undefined);
+  assertEquals(await after(said("0.2.9.3")), "0.2.9.3");
+  assertEquals(await after(response(502, "<html>")), "0.2.9.3");
+  assertEquals(await after(response(200, healthy)), null);
+  assertEquals(await after(said("x y")), null);
+  assertEquals(await after(said("x".repeat(51))), null);
 });

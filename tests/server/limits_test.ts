@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { cut, encodeBody, excerpt, LIMITS } from "../../src/server/limits.ts";
+import { cut, encodeBody, excerpt, LIMITS, timestampOf } from "../../src/server/limits.ts";
 import { assertStorable } from "../fakes/storable.ts";
 import { anyString, anyText } from "../fakes/texts.ts";
 
@@ -87,4 +87,10 @@ Deno.test("encodeBody() writes nothing that the server cannot store", () => {
     assertStorable(encoded);
     assert(JSON.parse(encoded).list.length === list.length);
   }));
+});
+
+Deno.test("timestampOf() writes RFC 3339 of any instant, in a year of four digits", () => {
+  assertEquals(timestampOf(1_780_000_000_000), "2026-05-28T20:26:40.000Z");
+  assertEquals(timestampOf(8.64e15), "9999-12-31T23:59:59.000Z");
+  assertEquals(timestampOf(-8.64e15), "0001-01-01T00:00:00.000Z");
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { encodeBody } from "../../src/server/limits.ts";
-import { encodeUpdate, removedItem } from "../../src/server/update_item.ts";
+import { closesAbsent, encodeUpdate, removedItem } from "../../src/server/update_item.ts";
 import type { Update } from "../../src/update.ts";
 import { assertStorable } from "../fakes/storable.ts";
 import { anyText } from "../fakes/texts.ts";
@@ -243,4 +243,25 @@ Deno.test("encodeUpdate() sends no item that the server cannot store, whatever a
       assertStorable(encodeBody({ updates: [item] }));
     },
   ));
+});
+
+Deno.test("closesAbsent() knows a server that closes rows by its version", () => {
+  const rows: [version: string | null, closes: boolean][] = [
+    [null, false],
+    ["0.1.26", false],
+    ["0.2.5.9", false],
+    ["0.2.6", false],
+    ["0.2.6.0", false],
+    ["0.2.6.1", true],
+    ["v0.2.6.1", true],
+    ["0.2.9.3", true],
+    ["0.2.10", true],
+    ["0.3", true],
+    ["1", true],
+    ["0.2.6.1-rc1", true],
+    ["dev", true],
+  ];
+  for (const [version, closes] of rows) {
+    assertEquals(closesAbsent(version), closes, String(version));
+  }
 });

@@ -4,7 +4,7 @@
  */
 
 import type { BufferLimits, NewEvent } from "../../src/buffer/buffer.ts";
-import type { ReceivedCommand } from "../../src/received_command.ts";
+import type { StorableCommand } from "../../src/received_command.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { realSystem } from "../../src/system/real.ts";
 import type { Random } from "../../src/system/system.ts";
@@ -30,7 +30,7 @@ export function drawEvents(random: Random, count: number): NewEvent[] {
 export async function feed(
   stateDirectory: string,
   limits: BufferLimits,
-  what: { events: readonly NewEvent[]; commands: readonly ReceivedCommand[] },
+  what: { events: readonly NewEvent[]; commands: readonly StorableCommand[] },
 ): Promise<Fed> {
   const { buffer, journal, close } = await openBuffer(realSystem(), stateDirectory, limits);
   try {

@@ -1,7 +1,7 @@
 /** The storm: one state folder, one server, and an agent that is killed over and over. */
 
 import type { BufferLimits } from "../../src/buffer/buffer.ts";
-import type { ReceivedCommand } from "../../src/received_command.ts";
+import type { StorableCommand } from "../../src/received_command.ts";
 import type { Random } from "../../src/system/system.ts";
 import { seededRandom } from "../../tools/fleet/chance.ts";
 import type { LoggedRequest, RequestStage } from "../../tools/refserver/request_log.ts";
@@ -120,7 +120,7 @@ class Player {
   readonly #writtenDown: string[] = [];
   readonly #doubleStarts: DoubleStart[] = [];
   readonly #sentTwice = new Set<string>();
-  #stash: ReceivedCommand[] = [];
+  #stash: StorableCommand[] = [];
 
   constructor(
     plan: StormPlan,
@@ -209,7 +209,7 @@ class Player {
 
   async #put(
     events: ReturnType<typeof drawEvents>,
-    commands: readonly ReceivedCommand[],
+    commands: readonly StorableCommand[],
   ): Promise<void> {
     const { identities, neverTaken } = await feed(this.#host.stateDirectory, this.#limits, {
       events,
@@ -333,10 +333,10 @@ function drawCommand(random: Random): { type: string; params?: Record<string, un
 }
 
 /** Takes commands from the server in the agent's name: they are handed over, and to be written down. */
-async function takeCommands(host: Host, count: number): Promise<ReceivedCommand[]> {
+async function takeCommands(host: Host, count: number): Promise<StorableCommand[]> {
   const text = await Deno.readTextFile(`${host.stateDirectory}/identity.json`);
   const { agent_id, access_token } = JSON.parse(text);
-  const taken: ReceivedCommand[] = [];
+  const taken: StorableCommand[] = [];
   for (let left = count; left > 0; left--) {
     host.server.queueCommand({ type: left % 2 === 0 ? "collect_specs" : "install_updates" });
   }

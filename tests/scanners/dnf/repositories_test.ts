@@ -293,6 +293,8 @@ Deno.test("no secret of a repository's URL is in a report, an event, a log or a 
           stateDirectory: "/state",
           runner: makeScannerRunner(host, log).runner,
           findScanners: () => Promise.resolve([scanner]),
+          closesAbsent: () => null,
+          hasPending: () => false,
         });
         const early: unknown[] = [];
         const outcome = await handler.run({ id: "c1", type: "scan_updates", params: { refresh } }, {
